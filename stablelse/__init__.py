@@ -1,0 +1,37 @@
+"""Log-sum-exp and softmax without losing numbers: shown, diagnosed and computed.
+
+The public names are loaded on first use, so that importing the package (as the command line
+does even for ``--version``) costs nothing.
+"""
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from stablelse.analysis.compare import Comparison, compare
+    from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
+
+__all__ = ["Comparison", "__version__", "compare", "log_softmax", "logsumexp", "softmax"]
+
+_HOME = {
+    "Comparison": "stablelse.analysis.compare",
+    "compare": "stablelse.analysis.compare",
+    "log_softmax": "stablelse.numerics.arrays",
+    "logsumexp": "stablelse.numerics.arrays",
+    "softmax": "stablelse.numerics.arrays",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

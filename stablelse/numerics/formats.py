@@ -1,0 +1,226 @@
+"""The one table of floating-point formats: significand, range, and where exp leaves it.
+
+Everything here is computed from the formats themselves; no threshold is typed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+Array = npt.NDArray[Any]
+
+
+class UnknownFormatError(ValueError):
+    """A name that is no format of the table, or a format whose extra is not installed."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A binary floating-point format, in the notation of the IEEE 754 standard.
+
+    Attributes
+    ----------
+    name : str
+        NumPy's (or ml_dtypes') name of the format.
+    extra : str or None
+        The extra of this package that brings the format, ``None`` for NumPy's own.
+    """
+
+    name: str
+    extra: str | None = None
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype whose scalars are the numbers of this format.
+
+        Raises
+        ------
+        UnknownFormatError
+            If the extra that brings the format is not installed.
+        """
+        if self.extra is None:
+            return np.dtype(self.name)
+        try:
+            import ml_dtypes
+        except ImportError:
+            raise UnknownFormatError(
+                f"{self.name} needs ml_dtypes: pip install 'stablelse[{self.extra}]' brings it"
+            ) from None
+        scalar_type: type[np.generic] = getattr(ml_dtypes, self.name)
+        return np.dtype(scalar_type)
+
+    @cached_property
+    def _finfo(self) -> Any:
+        if self.extra is None:
+            return np.finfo(self.dtype)
+        from ml_dtypes import finfo
+
+        return finfo(self.dtype)
+
+    @cached_property
+    def significand_bits(self) -> int:
+        """The precision p: bits of the significand, the leading one included."""
+        return int(self._finfo.nmant) + 1
+
+    @property
+    def unit_roundoff(self) -> float:
+        """The largest relative error of one rounding to nearest, u = 2**-p."""
+        return float(2.0**-self.significand_bits)
+
+    @cached_property
+    def largest(self) -> Any:
+        """The largest finite number, a scalar of the format."""
+        return self.dtype.type(self._finfo.max)
+
+    @cached_property
+    def smallest_normal(self) -> Any:
+        """The smallest positive normal number, a scalar of the format."""
+        return self.dtype.type(self._finfo.smallest_normal)
+
+    @cached_property
+    def smallest_subnormal(self) -> Any:
+        """The smallest positive number, a scalar of the format."""
+        return self.dtype.type(self._finfo.smallest_subnormal)
+
+    @cached_property
+    def has_infinity(self) -> bool:
+        """Whether overflow gives infinity; float8_e4m3fn has none and gives NaN."""
+        return bool(np.isinf(self.round(np.inf)))
+
+    @cached_property
+    def overflow_threshold(self) -> Any:
+        """The largest x of the format for which exp(x), rounded to nearest, is finite.
+
+        exp(x) overflows from the largest number plus half a unit in its last place on
+        (IEEE 754-2019, section 4.3.1), so x must lie below the logarithm of that sum.
+        """
+        largest = _decimal(self.largest)
+        below = _decimal(np.nextafter(self.largest, self.dtype.type(0)))
+        return self._round_down(_log(largest + (largest - below) / 2))
+
+    @cached_property
+    def underflow_threshold(self) -> Any:
+        """The smallest x of the format for which exp(x), rounded to nearest, is positive.
+
+        exp(x) rounds to zero at half the smallest subnormal number and below.
+        """
+        return -self._round_down(-_log(_decimal(self.smallest_subnormal) / 2))
+
+    @cached_property
+    def subnormal_threshold(self) -> float:
+        """The real x below which exp(x) leaves the normal range and loses digits."""
+        return float(_log(_decimal(self.smallest_normal)))
+
+    def round(self, x: npt.ArrayLike) -> Array:
+        """Round to the format, to nearest with ties to even.
+
+        Parameters
+        ----------
+        x : array_like
+            Real numbers, any shape.
+
+        Returns
+        -------
+        ndarray
+            The same shape, of this format's dtype. What is too large becomes infinite, or
+            NaN where the format has no infinity.
+
+        Notes
+        -----
+        ml_dtypes converts by way of float32, so that a float64 would be rounded twice.
+        Rounding to odd in float32 first makes the second rounding the only one that counts
+        (Boldo & Melquiond 2008, doi 10.1109/TC.2007.70819, theorem 1: float32 has at least
+        two bits more than any of these formats).
+        """
+        x = np.asarray(x)
+        with np.errstate(all="ignore"):
+            if self.extra is not None and x.dtype in (np.float64, np.longdouble):
+                x = _float32_rounded_to_odd(x)
+            return x.astype(self.dtype)
+
+    def _round_down(self, bound: Decimal) -> Any:
+        candidate = self.round(np.longdouble(str(bound)))[()]
+        if _decimal(candidate) > bound:
+            candidate = np.nextafter(candidate, -self.largest)
+        return candidate
+
+
+def _float32_rounded_to_odd(x: Array) -> Array:
+    """Truncate to float32 and set the last bit wherever the truncation was inexact."""
+    nearest = np.atleast_1d(x.astype(np.float32))
+    too_large = np.abs(nearest) > np.abs(x)
+    truncated = np.where(too_large, np.nextafter(nearest, np.float32(0)), nearest)
+    inexact = (truncated != x) & np.isfinite(x)
+    odd = truncated.view(np.uint32) | inexact.astype(np.uint32)
+    rounded: Array = odd.view(np.float32).reshape(x.shape)
+    return rounded
+
+
+def _decimal(value: Any) -> Decimal:
+    """Return a scalar of any format as a Decimal, right to 60 digits.
+
+    The widest significand, binary128's, has 34; and no logarithm of a rational other than 1
+    comes near a number of a format (Lindemann-Weierstrass), so 60 digits tell them apart.
+    """
+    from decimal import Decimal, localcontext
+
+    # ml_dtypes' scalars are exact in float64; longdouble knows its own ratio.
+    number = value if isinstance(value, np.longdouble) else float(value)
+    numerator, denominator = number.as_integer_ratio()
+    with localcontext() as context:
+        context.prec = 60
+        return Decimal(numerator) / Decimal(denominator)
+
+
+def _log(value: Decimal) -> Decimal:
+    from decimal import localcontext
+
+    with localcontext() as context:
+        context.prec = 60
+        return value.ln()
+
+
+#: Every format, from the narrowest to the widest; tables, choices and tests iterate this.
+FORMATS: dict[str, Format] = {
+    format_.name: format_
+    for format_ in (
+        Format("float8_e4m3fn", extra="ml"),
+        Format("float8_e5m2", extra="ml"),
+        Format("float16"),
+        Format("bfloat16", extra="ml"),
+        Format("float32"),
+        Format("float64"),
+        Format("longdouble"),
+    )
+}
+
+
+def find_format(name: str) -> Format:
+    """Return the format of that name.
+
+    Raises
+    ------
+    UnknownFormatError
+        If the table has no such name, or the extra that brings it is not installed.
+    """
+    if name not in FORMATS:
+        raise UnknownFormatError(f"unknown format {name!r}: choose from {', '.join(FORMATS)}")
+    format_ = FORMATS[name]
+    _ = format_.dtype  # raises here, and only here, if the extra is missing
+    return format_
+
+
+def format_of(dtype: npt.DTypeLike) -> Format | None:
+    """Return the format whose numbers a dtype holds; ``None`` if it is no real floating dtype."""
+    dtype = np.dtype(dtype)
+    # NumPy names its longdouble by its size (float128, float96), the table by its C type.
+    name = "longdouble" if dtype == np.longdouble and dtype != np.float64 else dtype.name
+    return FORMATS.get(name)

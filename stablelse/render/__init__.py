@@ -1,0 +1,1 @@
+"""Facts into what a person or a program reads; a renderer returns a value and prints nothing."""
