@@ -61,8 +61,9 @@ class Format:
     def _finfo(self) -> Any:
         if self.extra is None:
             return np.finfo(self.dtype)
-        from ml_dtypes import finfo
+        import ml_dtypes
 
+        finfo: Any = ml_dtypes.finfo
         return finfo(self.dtype)
 
     @cached_property

@@ -1,0 +1,34 @@
+"""How every result displays itself, in a notebook, on a Rich console and when it is printed.
+
+This is the one place of the analysis that knows of render, and only when something is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+class Displayed:
+    """A result that shows itself as the command line would."""
+
+    def __rich__(self) -> RenderableType:
+        from stablelse.render import renderable
+
+        return renderable(self)
+
+    def __str__(self) -> str:
+        from stablelse.render.export import to_text
+
+        return to_text(self.__rich__())
+
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
+    ) -> dict[str, Any]:
+        from stablelse.render.export import to_html, to_text
+
+        picture = self.__rich__()
+        return {"text/plain": to_text(picture), "text/html": to_html(picture)}

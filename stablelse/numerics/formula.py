@@ -1,0 +1,220 @@
+"""A formula as data: the operations of a textbook's line, one after another.
+
+Evaluating a formula keeps every intermediate result. What is shown step by step is therefore
+what computed the value, not a retelling of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from stablelse.numerics.formats import Array, Format
+
+
+class Function(Enum):
+    """What is computed of a vector x."""
+
+    LOGSUMEXP = "logsumexp"
+    SOFTMAX = "softmax"
+    LOG_SOFTMAX = "log_softmax"
+
+
+class Method(Enum):
+    """How it is computed."""
+
+    NAIVE = "naive"
+    SHIFTED = "shifted"
+    COMPENSATED = "compensated"
+
+
+class Kind(Enum):
+    """The operations formulas are made of."""
+
+    ROUND = "round"
+    SHIFT = "shift"
+    SUBTRACT = "subtract"
+    EXP = "exp"
+    SUM = "sum"
+    DIVIDE = "divide"
+    LOG = "log"
+    ADD = "add"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation: ``symbol = kind(operands)``.
+
+    Attributes
+    ----------
+    symbol : str
+        The name of the result in the formula's notation.
+    kind : Kind
+        The operation.
+    operands : tuple of str
+        Symbols of earlier results.
+    """
+
+    symbol: str
+    kind: Kind
+    operands: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A method of computing a function.
+
+    Attributes
+    ----------
+    function : Function
+        What is computed.
+    method : Method
+        How it is computed.
+    operations : tuple of Operation
+        Applied in this order to ``x`` (and ``a``, the shift); the last one gives the value.
+    """
+
+    function: Function
+    method: Method
+    operations: tuple[Operation, ...]
+
+    def evaluate(self, x: Array, format_: Format, shift: Callable[[Array], Array]) -> Evaluation:
+        """Evaluate the formula, every operation rounded to the format.
+
+        Parameters
+        ----------
+        x : ndarray
+            Shape (..., n), n >= 1, real; vectors along the last axis, rounded to the format first.
+        format_ : Format
+            The format every operation is rounded to.
+        shift : callable
+            Gives the a of the identity, shape (..., 1), for the rounded x; see ``shifted.SHIFTS``.
+            A formula that has no a does not call it.
+
+        Returns
+        -------
+        Evaluation
+            Every intermediate result, the value last.
+        """
+        results: dict[str, Array] = {"input": np.asarray(x)}
+        partial_sums: list[Array] = []
+        functions: dict[Kind, Callable[..., Array]] = {
+            **_UFUNCS,
+            Kind.ROUND: format_.round,
+            Kind.SHIFT: lambda rounded: format_.round(shift(rounded)),
+            Kind.SUM: lambda terms: pairwise_sum(terms, partial_sums),
+        }
+        with np.errstate(all="ignore"):
+            for operation in (ROUND_INPUT, *self.operations):
+                operands = (results[symbol] for symbol in operation.operands)
+                results[operation.symbol] = functions[operation.kind](*operands)
+        return Evaluation(self, format_, results, tuple(partial_sums))
+
+
+#: Where every evaluation begins: the input, rounded to the format.
+ROUND_INPUT = Operation("x", Kind.ROUND, ("input",))
+
+_REDUCTIONS = frozenset({Kind.SHIFT, Kind.SUM})
+
+_UFUNCS: dict[Kind, Callable[..., Array]] = {
+    Kind.SUBTRACT: np.subtract,
+    Kind.EXP: np.exp,
+    Kind.DIVIDE: np.divide,
+    Kind.LOG: np.log,
+    Kind.ADD: np.add,
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All results of evaluating one formula in one format.
+
+    Attributes
+    ----------
+    formula : Formula
+        What was evaluated.
+    format : Format
+        The format every operation was rounded to.
+    results : mapping of str to ndarray
+        By symbol: shape (..., n) for what there is one of per element, (..., 1) for the rest.
+        ``"input"`` holds the numbers before they were rounded to the format.
+    partial_sums : tuple of ndarray
+        The levels of the summation tree, from the terms to the sum; see `pairwise_sum`.
+    """
+
+    formula: Formula
+    format: Format
+    results: Mapping[str, Array]
+    partial_sums: tuple[Array, ...]
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Every operation, the rounding of the input first."""
+        return (ROUND_INPUT, *self.formula.operations)
+
+    @property
+    def value(self) -> Array:
+        """The result of the last operation: (..., 1) for logsumexp, (..., n) for the others."""
+        return self.results[self.formula.operations[-1].symbol]
+
+    @property
+    def per_element(self) -> frozenset[str]:
+        """The symbols of which there is one result per element, not one per vector."""
+        symbols = {"input"}
+        for operation in self.operations:
+            if operation.kind not in _REDUCTIONS and symbols.intersection(operation.operands):
+                symbols.add(operation.symbol)
+        return frozenset(symbols)
+
+    def operands(self, operation: Operation, index: int) -> tuple[Any, ...]:
+        """Return what an operation was given for one element of a single vector.
+
+        A sum has all terms for operands; its tree is in `partial_sums`, and nothing is given.
+        """
+        if operation.kind in _REDUCTIONS:
+            return ()
+        arrays = (self.results[symbol] for symbol in operation.operands)
+        return tuple(array[min(index, array.shape[-1] - 1)] for array in arrays)
+
+    def row(self, index: int) -> Evaluation:
+        """Return the evaluation of one vector of a stack of shape (m, n)."""
+        results = {symbol: array[index] for symbol, array in self.results.items()}
+        sums = tuple(level[index] for level in self.partial_sums)
+        return Evaluation(self.formula, self.format, results, sums)
+
+
+def pairwise_sum(terms: Array, levels: list[Array] | None = None) -> Array:
+    """Sum along the last axis by a balanced tree, each addition rounded to the format.
+
+    Neighbours are added two by two, their sums again two by two, and so on; a last one without
+    a neighbour goes up a level as it is. This is how hardware reduces and how NumPy sums, but
+    for its unrolled inner loops; unlike those, the tree is the same on every machine and in
+    every format. Its error is at most ceil(log2 n) u times the sum of the absolute values, to
+    first order (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 4.2).
+
+    Parameters
+    ----------
+    terms : ndarray
+        Shape (..., n), n >= 1.
+    levels : list of ndarray, optional
+        Filled with the levels of the tree: shapes (..., n), (..., ceil(n/2)), ..., (..., 1).
+
+    Returns
+    -------
+    ndarray
+        Shape (..., 1), of the terms' dtype.
+    """
+    # Invariant: the exact sum of each level's entries differs from that of the terms only by
+    # the rounding errors of the additions made so far.
+    while True:
+        if levels is not None:
+            levels.append(terms)
+        n = terms.shape[-1]
+        if n == 1:
+            return terms
+        pairs = terms[..., 0 : n - 1 : 2] + terms[..., 1::2]
+        terms = np.concatenate((pairs, terms[..., n - 1 :]), axis=-1) if n % 2 else pairs

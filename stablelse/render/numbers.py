@@ -1,0 +1,74 @@
+"""Numbers as text: the shortest that reads back to the same value of the format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from stablelse.numerics.formats import FORMATS, Format
+
+
+def number_text(value: Any) -> str:
+    """Return the shortest text that reads back to the same number of its format.
+
+    Parameters
+    ----------
+    value : scalar
+        A NumPy or ml_dtypes scalar, or a Python number.
+
+    Returns
+    -------
+    str
+        In ASCII; ``inf``, ``-inf`` and ``nan`` for what is not finite. Integers of up to
+        16 digits are written in full.
+    """
+    if isinstance(value, float):  # float64 too, whose type is a subclass
+        return _tidy(repr(float(value)))
+    near = float(value)
+    if near == value and near.is_integer() and abs(near) < 1e16:
+        return _tidy(repr(near))  # 65504, where float16's shortest would be 6.55e4
+    return _tidy(str(value) if _prints_shortest(value) else _shortest(value))
+
+
+def json_number(value: Any) -> float | int | str:
+    """Return what stands for the number in JSON, which has no infinity and no NaN.
+
+    A number of a format wider than float64 becomes its text too, so that no digit is cut.
+    """
+    text = number_text(value)
+    wide = isinstance(value, np.longdouble) and float(value) != value
+    if not np.isfinite(value) or wide:
+        return text
+    return float(text) if not text.lstrip("-").isdigit() or text == "-0" else int(text)
+
+
+def exact_text(value: Any, digits: int = 10) -> str:
+    """Return the number in full if it has few digits, else its shortest text."""
+    in_full = format(float(value), f".{digits}g")
+    return in_full if float(in_full) == value and "e" not in in_full else number_text(value)
+
+
+def _tidy(text: str) -> str:
+    """Take out what is not needed to read the number back: 1002.0, 1e+16."""
+    mantissa, mark, exponent = text.partition("e")
+    mantissa = mantissa.removesuffix(".0")
+    return f"{mantissa}e{int(exponent)}" if mark else mantissa
+
+
+def _prints_shortest(value: Any) -> bool:
+    # NumPy prints its own floats so (Dragon4); ml_dtypes prints six digits at most.
+    return isinstance(value, (int, np.floating, np.integer))
+
+
+def _shortest(value: Any) -> str:
+    format_ = _format_of(value)
+    # p bits are told apart by ceil(1 + p log10 2) digits (Matula 1968).
+    most_digits = 2 + format_.significand_bits * 302 // 1000
+    candidates = (format(float(value), f".{digits}g") for digits in range(1, most_digits))
+    wide = format(float(value), f".{most_digits}g")
+    return next((text for text in candidates if format_.round(float(text)) == value), wide)
+
+
+def _format_of(value: Any) -> Format:
+    return FORMATS[value.dtype.name]

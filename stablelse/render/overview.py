@@ -1,0 +1,90 @@
+"""Many vectors at a glance: a row each, with what every method made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from stablelse.analysis.compare import Comparison, MethodResult, Verdict
+from stablelse.numerics.formula import Method
+from stablelse.render.layout import Column, glyphs_for, stack
+from stablelse.render.table import VERDICT_STYLES
+from stablelse.render.wording import (
+    FUNCTION_NAMES,
+    VERDICT_WORDS,
+    Glyphs,
+    place_text,
+    result_text,
+)
+
+
+class Overview:
+    """A table with a row per vector, for a console of any width and encoding.
+
+    Parameters
+    ----------
+    comparisons : sequence of Comparison
+        At least one, all of the same function, methods and formats.
+    """
+
+    def __init__(self, comparisons: Sequence[Comparison]) -> None:
+        self.comparisons = comparisons
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield a title, the table, and for each method how many vectors it broke on."""
+        glyphs = glyphs_for(options)
+        first = self.comparisons[0]
+        yield Text.assemble(
+            " ", (FUNCTION_NAMES[first.function], "bold"), f" of {len(self.comparisons):,} vectors"
+        )
+        labels = Column("vector", [Text(place_text(c), justify="left") for c in self.comparisons])
+        sizes = Column("n", [Text(f"{c.n:,}") for c in self.comparisons])
+        columns = zip(*(comparison.results for comparison in self.comparisons), strict=True)
+        results = [list(column) for column in columns]
+        groups = [[_column(column, glyphs)] for column in results]
+        yield from stack([labels, sizes], groups, frozenset(), options.max_width)
+        for column in results:
+            if column[0].method is not Method.COMPENSATED:
+                yield _count(column)
+        yield Text()
+
+
+def _column(results: Sequence[MethodResult], glyphs: Glyphs) -> Column:
+    first = results[0]
+    header = first.method.value if first.shift is None else f"{first.method.value}, {first.shift}"
+    return Column(header, [_cell(result, glyphs) for result in results], first.format)
+
+
+def _cell(result: MethodResult, glyphs: Glyphs) -> Text:
+    if result.method is Method.COMPENSATED:
+        return Text(_largest_text(result, glyphs))
+    mark = glyphs.good if result.verdict is Verdict.OK else glyphs.bad
+    style = "" if result.verdict is Verdict.OK else VERDICT_STYLES[result.verdict]
+    return Text(f"{result_text(result, glyphs)} {mark}", style)
+
+
+def _largest_text(result: MethodResult, glyphs: Glyphs) -> str:
+    if not result.value.ndim:
+        return glyphs.number(result.value)
+    place = int(np.argmax(result.value))
+    return f"largest x_{place + 1}: {glyphs.number(result.value[place])}"
+
+
+def _count(results: Sequence[MethodResult]) -> Text:
+    """Return one line: on how many of the vectors the method is ok, and on how many not."""
+    counts = {verdict: sum(r.verdict is verdict for r in results) for verdict in Verdict}
+    first = results[0]
+    name = first.method.value if first.shift is None else f"{first.method.value}, {first.shift}"
+    text = Text(f"   {first.format} {name}: ")
+    told = [
+        (f"{VERDICT_WORDS[verdict]} {count:,}", VERDICT_STYLES[verdict])
+        for verdict, count in counts.items()
+        if count
+    ]
+    for index, (words, style) in enumerate(told):
+        text.append(", " if index else "")
+        text.append(words, style)
+    return text

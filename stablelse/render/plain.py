@@ -1,0 +1,63 @@
+"""Results as plain lines: for a screen reader, a log, or grep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stablelse.analysis.compare import Comparison, MethodResult
+from stablelse.analysis.limits import Limits
+from stablelse.analysis.steps import steps
+from stablelse.render.numbers import exact_text, number_text
+from stablelse.render.walk import step_symbol
+from stablelse.render.wording import (
+    ASCII,
+    FUNCTION_NAMES,
+    finding_text,
+    method_text,
+    operation_text,
+    place_text,
+    step_word,
+    verdict_text,
+)
+
+
+def comparison_lines(comparison: Comparison) -> Iterator[str]:
+    """Yield a line per method, what was found in it indented below."""
+    place = place_text(comparison)
+    prefix = f"{place}: " if place else ""
+    for result in comparison.results:
+        name = f"{FUNCTION_NAMES[comparison.function]} {method_text(result, ASCII)}"
+        yield f"{prefix}{name}, {result.format}: {_value(result)} ({verdict_text(result)})"
+        for finding in result.findings:
+            yield f"    {finding_text(finding, result, ASCII)}"
+
+
+def step_lines(comparison: Comparison) -> Iterator[str]:
+    """Yield a line per elementary operation of every method."""
+    for result in comparison.results:
+        if result.evaluation is None:
+            continue
+        n = len(result.evaluation.results["x"])
+        yield f"{method_text(result, ASCII)}, {result.format}:"
+        for step in steps(result.evaluation, result.findings):
+            operation = operation_text(step.kind, step.operands, ASCII)
+            word = step_word(step)
+            line = f"    {step_symbol(step, n)} = {operation} = {number_text(step.value)}"
+            yield f"{line} {word}".rstrip()
+
+
+def limits_lines(limits: Limits) -> Iterator[str]:
+    """Yield a line per format."""
+    for row in limits.formats:
+        yield (
+            f"{row.format}: u 2^-{row.significand_bits}, largest {exact_text(row.largest)}, "
+            f"exp finite up to {exact_text(row.overflow_threshold)}, "
+            f"positive from {exact_text(row.underflow_threshold)}, "
+            f"loses digits below {row.subnormal_threshold:.3f}"
+        )
+
+
+def _value(result: MethodResult) -> str:
+    if result.value.ndim:
+        return " ".join(map(number_text, result.value))
+    return number_text(result.value)

@@ -1,0 +1,96 @@
+"""An evaluation step by step: every operation with its numbers, and what happened there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from stablelse.analysis.compare import Comparison, MethodResult
+from stablelse.analysis.steps import Step, steps
+from stablelse.numerics.formula import Kind
+from stablelse.render.layout import Column, glyphs_for, stack
+from stablelse.render.table import shown_elements
+from stablelse.render.wording import Glyphs, method_text, operation_text, shift_text, step_word
+
+
+class Walk:
+    """Every method's steps, for a console of any width and encoding.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What is retraced.
+    """
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison = comparison
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield for each evaluated method a title and a table of its steps."""
+        glyphs = glyphs_for(options)
+        for result in self.comparison.results:
+            if result.evaluation is None:
+                continue
+            shown = shown_elements(self.comparison, [result])
+            chosen = list(chosen_steps(result, shown))
+            yield Text.assemble(
+                " ", (method_text(result, glyphs), "bold"), f" in {result.format}, step by step"
+            )
+            labels, columns = _columns(result, chosen, glyphs)
+            yield from stack(labels, [columns], frozenset(), options.max_width)
+            yield Text()
+
+
+def chosen_steps(result: MethodResult, shown: Sequence[int | None]) -> Iterator[tuple[int, Step]]:
+    """Yield the steps of the elements that are shown, each with its number from 1.
+
+    A partial sum is shown if it is the whole sum, or adds only elements that are shown.
+    """
+    assert result.evaluation is not None
+    elements = {index + 1 for index in shown if index is not None}
+    n = len(result.evaluation.results["x"])
+    for number, step in enumerate(steps(result.evaluation, result.findings), start=1):
+        if step.element is not None:
+            chosen = step.element in elements
+        elif step.span is not None:
+            first, last = step.span
+            chosen = step.span == (1, n) or elements.issuperset(range(first, last + 1))
+        else:
+            chosen = True
+        if chosen:
+            yield number, step
+
+
+def step_symbol(step: Step, n: int) -> str:
+    """Return the name of a step's result: ``e_2``, ``s[1..2]``, ``s``."""
+    if step.element is not None:
+        return f"{step.symbol}_{step.element}"
+    if step.span is not None and step.span != (1, n):
+        return f"{step.symbol}[{step.span[0]}..{step.span[1]}]"
+    return step.symbol
+
+
+def _columns(
+    result: MethodResult, chosen: Sequence[tuple[int, Step]], glyphs: Glyphs
+) -> tuple[list[Column], list[Column]]:
+    """Return what names the steps, and what they did."""
+    assert result.evaluation is not None
+    n = len(result.evaluation.results["x"])
+    numbers, symbols, operations, values = [], [], [], []
+    for number, step in chosen:
+        word = step_word(step)
+        value = f"{glyphs.number(step.value)} {word}".rstrip()
+        numbers.append(Text(f"{number:,}"))
+        symbols.append(Text(step_symbol(step, n), "bold"))
+        operations.append(Text(_operation(step, result, glyphs)))
+        values.append(Text(value, "bold red" if word else ""))
+    labels = [Column("", symbols), Column("step", numbers)]
+    return labels, [Column("operation", operations), Column("value", values)]
+
+
+def _operation(step: Step, result: MethodResult, glyphs: Glyphs) -> str:
+    if step.kind is Kind.SHIFT:
+        return shift_text(result, glyphs).partition(" = ")[0]
+    return operation_text(step.kind, step.operands, glyphs)
