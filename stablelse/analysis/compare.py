@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.findings import Finding, find
-from stablelse.numerics import arrays
 from stablelse.numerics.formats import Array, Format, find_format
-from stablelse.numerics.formula import Evaluation, Formula, Function, Method, pairwise_sum
+from stablelse.numerics.formula import Evaluation, Formula, Method, pairwise_sum
+from stablelse.numerics.functions import LIBRARY, Function
 from stablelse.numerics.naive import NAIVE
 from stablelse.numerics.shifted import SHIFTED, Shift, find_shift
 
@@ -97,14 +97,6 @@ class Comparison(Displayed):
     value: Any
     results: tuple[MethodResult, ...]
     x: Array = field(repr=False, compare=False, metadata={"record": False})
-
-
-#: The library's own functions, each along the last axis.
-LIBRARY: dict[Function, Callable[[Array], Any]] = {
-    Function.LOGSUMEXP: lambda x: arrays.logsumexp(x, axis=-1, keepdims=True),
-    Function.SOFTMAX: lambda x: arrays.softmax(x, axis=-1),
-    Function.LOG_SOFTMAX: lambda x: arrays.log_softmax(x, axis=-1),
-}
 
 
 def compare(

@@ -89,7 +89,7 @@ def find(evaluation: Evaluation) -> list[list[Finding]]:
     """
     found: list[list[Finding]] = [[] for _ in range(evaluation.value.shape[0])]
     for operation, kind, where in _masks(evaluation):
-        for vector in np.flatnonzero(where.any(axis=-1)):
+        for vector in np.flatnonzero(where.any(axis=-1)).tolist():
             found[vector].append(_finding(evaluation.row(vector), operation, kind, where[vector]))
     return found
 
@@ -105,15 +105,19 @@ class _Applied:
 
     @property
     def from_finite(self) -> Array:
-        return reduce(np.logical_and, map(np.isfinite, self.operands))
+        return _broadcast(np.logical_and, [np.isfinite(operand) for operand in self.operands])
 
     @property
     def from_nan(self) -> Array:
-        return reduce(np.logical_or, map(np.isnan, self.operands))
+        return _broadcast(np.logical_or, [np.isnan(operand) for operand in self.operands])
 
     @property
     def from_zeros(self) -> Array:
-        return reduce(np.logical_and, (operand == 0 for operand in self.operands))
+        return _broadcast(np.logical_and, [operand == 0 for operand in self.operands])
+
+
+def _broadcast(combine: Callable[[Array, Array], Array], masks: list[Array]) -> Array:
+    return reduce(combine, masks)
 
 
 def _overflow(applied: _Applied) -> Array:
@@ -140,9 +144,9 @@ def _subnormal(applied: _Applied) -> Array:
 def _log_of_zero(applied: _Applied) -> Array:
     # The zero must have come of an underflow: exp(-inf) is zero by right.
     (operand,) = applied.operands
-    x_finite = np.isfinite(applied.x)
+    x_finite: Array = np.isfinite(applied.x)
     if operand.shape != x_finite.shape:
-        x_finite = x_finite.any(axis=-1, keepdims=True)
+        x_finite = np.any(x_finite, axis=-1, keepdims=True)
     return (operand == 0) & x_finite
 
 

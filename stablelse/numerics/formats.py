@@ -219,6 +219,13 @@ def find_format(name: str) -> Format:
     return format_
 
 
+def installed_formats() -> list[Format]:
+    """Return the formats of the table that can be computed in here, from narrow to wide."""
+    from importlib.util import find_spec
+
+    return [f for f in FORMATS.values() if f.extra is None or find_spec("ml_dtypes")]
+
+
 def format_of(dtype: npt.DTypeLike) -> Format | None:
     """Return the format whose numbers a dtype holds; ``None`` if it is no real floating dtype."""
     dtype = np.dtype(dtype)

@@ -14,14 +14,7 @@ from typing import Any
 import numpy as np
 
 from stablelse.numerics.formats import Array, Format
-
-
-class Function(Enum):
-    """What is computed of a vector x."""
-
-    LOGSUMEXP = "logsumexp"
-    SOFTMAX = "softmax"
-    LOG_SOFTMAX = "log_softmax"
+from stablelse.numerics.functions import Function
 
 
 class Method(Enum):

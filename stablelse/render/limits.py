@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.limits import FormatLimits, Limits
-from stablelse.render.layout import Column, glyphs_for, stack
+from stablelse.render.layout import Column, stack
 from stablelse.render.numbers import exact_text
 
 #: Each column: its header, in two lines at most, and the text of a format's cell.
@@ -35,7 +35,6 @@ class LimitsPicture:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield a title, the table, and a note on formats without infinity."""
-        glyphs = glyphs_for(options)
         rows = self.limits.formats
         yield Text.assemble(" where exp leaves the ", ("floating-point formats", "bold"))
         names = Column("format", [Text(row.format, "bold") for row in rows])
@@ -46,7 +45,6 @@ class LimitsPicture:
         yield from stack([names], columns, frozenset(), options.max_width)
         for row in rows:
             if not row.has_infinity:
-                yield Text(
-                    f" {row.format} has no infinity: overflow gives NaN {glyphs.dot} u = 2^-p"
-                )
+                yield Text(f" {row.format} has no infinity: overflow gives NaN")
+        yield Text(" u is the unit roundoff, the largest relative error of one rounding")
         yield Text()

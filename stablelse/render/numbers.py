@@ -46,7 +46,8 @@ def json_number(value: Any) -> float | int | str:
 def exact_text(value: Any, digits: int = 10) -> str:
     """Return the number in full if it has few digits, else its shortest text."""
     in_full = format(float(value), f".{digits}g")
-    return in_full if float(in_full) == value and "e" not in in_full else number_text(value)
+    exact = float(in_full) == value == float(value) and "e" not in in_full
+    return in_full if exact else number_text(value)
 
 
 def _tidy(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Results as records for programs: JSON, JSON Lines and CSV, their fields taken from the results."""
+"""Results as records for programs, JSON and CSV: the fields are those of the results."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from stablelse.analysis.compare import Comparison
+from stablelse.analysis.steps import Step, steps
 from stablelse.render.numbers import json_number, number_text
 
 
@@ -44,11 +46,33 @@ def field_names(result_type: type) -> list[str]:
     return [f.name for f in fields(result_type) if f.metadata.get("record", True)]
 
 
-def json_line(value: Any, indent: int | None = None) -> str:
-    """Return a record as JSON text, non-ASCII letters as they are."""
+def with_steps(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison's record, every evaluated method with its steps."""
+    plain: dict[str, Any] = record(comparison)
+    for result, result_record in zip(comparison.results, plain["results"], strict=True):
+        if result.evaluation is not None:
+            walked = steps(result.evaluation, result.findings)
+            result_record["steps"] = [record(step) for step in walked]
+    return plain
+
+
+def json_line(value: Any) -> str:
+    """Return a record as a line of JSON."""
     import json
 
-    return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def json_document(name: str, records: Iterable[Any]) -> Iterator[str]:
+    """Yield a JSON document, an object with one list, a record at a time."""
+    import json
+    from textwrap import indent
+
+    yield f'{{"{name}": ['
+    for number, value in enumerate(records):
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+        yield ("," if number else "") + "\n" + indent(text, "  ")
+    yield "\n]}\n"
 
 
 def csv_lines(rows: Iterable[dict[str, Any]], header: bool = True) -> Iterator[str]:
@@ -74,8 +98,8 @@ def flat_rows(result: Any) -> Iterator[dict[str, Any]]:
     element. Findings are told by their kinds.
     """
     (many,) = (f.name for f in fields(result) if isinstance(getattr(result, f.name), tuple))
-    outer = {name: cell(getattr(result, name)) for name in field_names(type(result))}
-    outer = {name: text for name, text in outer.items() if name not in (many, "value")}
+    own = [name for name in field_names(type(result)) if name not in (many, "value")]
+    outer = {name: cell(getattr(result, name)) for name in own}
     for inner in getattr(result, many):
         row = outer | {name: cell(getattr(inner, name)) for name in field_names(type(inner))}
         value = getattr(inner, "value", None)
@@ -86,12 +110,23 @@ def flat_rows(result: Any) -> Iterator[dict[str, Any]]:
             yield row | {"element": element, "value": number_text(entry)}
 
 
+def step_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    """Yield a row per elementary operation of every method of a comparison."""
+    place = {name: getattr(comparison, name) for name in ("source", "row", "column")}
+    for result in comparison.results:
+        if result.evaluation is None:
+            continue
+        method = {name: cell(getattr(result, name)) for name in ("method", "format", "shift")}
+        for step in steps(result.evaluation, result.findings):
+            yield place | method | {name: cell(getattr(step, name)) for name in field_names(Step)}
+
+
 def cell(value: Any) -> Any:
     """Return what stands for a field in one cell of a table."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple):
-        return ";".join(str(item.kind.value) for item in value)
+        return ";".join(str(cell(getattr(item, "kind", item))) for item in value)
     if value is None or isinstance(value, (str, bool, int, np.ndarray)):
         return value
     return number_text(value)

@@ -14,7 +14,8 @@ from rich.text import Text
 from stablelse.analysis.compare import Comparison, MethodResult, Verdict
 from stablelse.analysis.findings import Finding
 from stablelse.numerics.formats import Array
-from stablelse.numerics.formula import Function, Method
+from stablelse.numerics.formula import Method
+from stablelse.numerics.functions import Function
 from stablelse.render.layout import Column, glyphs_for, stack
 from stablelse.render.wording import (
     FUNCTION_NAMES,

@@ -10,7 +10,8 @@ from typing import Any
 from stablelse.analysis.compare import Comparison, MethodResult, Verdict
 from stablelse.analysis.findings import Finding, FindingKind
 from stablelse.analysis.steps import Step
-from stablelse.numerics.formula import Function, Kind, Method
+from stablelse.numerics.formula import Kind, Method
+from stablelse.numerics.functions import Function
 from stablelse.render.numbers import number_text
 
 

@@ -1,0 +1,88 @@
+"""The commands and how they are found: each is loaded only when it is called for."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from stablelse import __version__
+
+#: Each command, and the function that is it.
+COMMANDS = {
+    "lse": "stablelse.cli.evaluate:lse",
+    "softmax": "stablelse.cli.evaluate:softmax",
+    "log-softmax": "stablelse.cli.evaluate:log_softmax",
+    "limits": "stablelse.cli.limits:limits",
+}
+
+_CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+_NEGATIVE_NUMBER = re.compile(
+    r"-(inf|infinity|nan|(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)", re.ASCII | re.IGNORECASE
+)
+
+
+class NumberCommand(TyperCommand):
+    """A command that takes negative numbers for numbers, and unknown options for errors."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Mark what looks like a negative number by a blank, which keeps its value.
+
+        The parser takes every other token that begins with a dash for an option.
+        """
+        marked = [f" {arg}" if _NEGATIVE_NUMBER.fullmatch(arg) else arg for arg in args]
+        return super().parse_args(ctx, marked)
+
+
+class LazyGroup(TyperGroup):
+    """A group that imports the module of a command when the command is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of that name, ``None`` if there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        function = getattr(import_module(module), name)
+        alone.command(cmd_name, cls=NumberCommand, context_settings=_CONTEXT)(function)
+        return typer.main.get_command(alone)
+
+
+_HELP = """Log-sum-exp and softmax, naive and shifted side by side: see where numbers are lost.
+
+\b
+Examples:
+  stablelse lse 1000 1001 1002            what breaks, and what does not
+  stablelse lse 1000 1001 1002 --quiet    the number alone, for scripts
+  stablelse softmax --file logits.csv     a vector per row
+  seq 1 1000 | stablelse lse              from a pipe
+  stablelse limits                        where exp leaves each format
+"""
+
+app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, context_settings=_CONTEXT)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"stablelse {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True, help=_HELP)
+def stablelse(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="The version.")
+    ] = False,
+) -> None:
+    """Print the help where no command is called for."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

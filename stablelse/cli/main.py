@@ -1,0 +1,83 @@
+"""The command's entry: one line on stderr for anything that goes wrong, and honest exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+import typer
+
+from stablelse.cli.app import app
+
+#: What Typer raises for wrong usage, by the class that all of them derive from.
+_UsageError: Any = typer.BadParameter.__mro__[2]
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    Parameters
+    ----------
+    args : list of str, optional
+        The arguments; those of the process by default.
+
+    Raises
+    ------
+    SystemExit
+        Code 0; 1 where a check that was asked for says no; 2 for wrong usage or bad input,
+        with one line on stderr; 130 on Ctrl-C.
+    """
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as `| head` expects of any tool
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a file name no locale can spell
+    sys.exit(_exit_code(args))
+
+
+def _exit_code(args: list[str] | None) -> int:
+    try:
+        code = typer.main.get_command(app).main(args, prog_name="stablelse", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return int(code or 0)
+    except KeyboardInterrupt:
+        return 130
+    except _UsageError as error:
+        command = error.ctx.command_path if getattr(error, "ctx", None) else "stablelse"
+        return _complain(f"{_one_line(error.format_message())} (see {command} --help)")
+    except OSError as error:
+        _silence_stdout()
+        place = error.filename if error.filename is not None else "standard output"
+        return _complain(f"cannot write {place}: {error.strerror or error}")
+    except (ValueError, MemoryError) as error:
+        if not _is_input_error(error):
+            raise
+        return _complain(_one_line(str(error)))
+
+
+def _is_input_error(error: Exception) -> bool:
+    """Whether the error speaks of the input: any other is a bug, and shows its traceback."""
+    from stablelse.cli.source import INPUT_ERRORS
+
+    return isinstance(error, INPUT_ERRORS)
+
+
+def _complain(message: str) -> int:
+    if sys.stderr is not None:
+        sys.stderr.write(f"stablelse: error: {message}\n")
+    return 2
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())
+
+
+def _silence_stdout() -> None:
+    """Keep the interpreter from flushing at exit what could not be written."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):
+        return

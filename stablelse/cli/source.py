@@ -1,0 +1,81 @@
+"""From the input options to vectors: arguments, files or a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import typer
+
+from stablelse.cli.options import Input
+from stablelse.numerics.formats import UnknownFormatError
+from stablelse.numerics.shifted import UnknownShiftError
+from stablelse.readers import By, ReadError, ReadOptions, Vectors, open_blocks, parse_numbers
+from stablelse.readers.vectors import vectors
+
+#: The errors whose message is the user's to read, and whose traceback is nobody's.
+INPUT_ERRORS = (ReadError, UnknownFormatError, UnknownShiftError)
+
+
+def is_missing(options: Input) -> bool:
+    """Whether nothing was given and a person sits at the terminal, who may be told how."""
+    given = options.numbers or options.file
+    return not given and sys.stdin is not None and sys.stdin.isatty()
+
+
+def read_vectors(options: Input, dtype: str) -> Iterator[Vectors]:
+    """Read the vectors that the options name, in stacks of bounded size.
+
+    Parameters
+    ----------
+    options : Input
+        Where the numbers are. Standard input is read only if no other place is named.
+    dtype : str
+        What text is parsed to: ``"float64"`` or ``"longdouble"``.
+
+    Yields
+    ------
+    Vectors
+        Stacks of vectors, only those of ``options.row`` if rows are named there.
+
+    Raises
+    ------
+    ReadError
+        If anything of the input cannot be read, with its place.
+    """
+    if options.numbers and options.file:
+        raise typer.BadParameter("numbers and --file exclude each other: give one of them")
+    if options.numbers:
+        values = parse_numbers(options.numbers, dtype=dtype)
+        yield Vectors(values[np.newaxis], "", 1, By.ALL, vertical=False, names=None)
+        return
+    reading = ReadOptions(
+        columns=tuple(options.column or ()),
+        header=options.header,
+        skip_na=options.skip_na,
+        delimiter=options.delimiter,
+        decimal=options.decimal,
+        dtype=dtype,
+    )
+    by = By(options.by) if options.by else None
+    for path in options.file or ["-"]:
+        stacks = vectors(open_blocks(path, reading), by)
+        yield from _chosen(stacks, options.row) if options.row else stacks
+
+
+def _chosen(stacks: Iterator[Vectors], rows: list[int]) -> Iterator[Vectors]:
+    """Yield the vectors of these numbers one by one, and complain of those there are not."""
+    missing = set(rows)
+    last, source = 0, ""
+    for stack in stacks:
+        count = len(stack.values)
+        last, source = stack.first + count - 1, stack.source
+        for index in range(count):
+            if stack.first + index in missing:
+                missing.remove(stack.first + index)
+                yield stack.one(index)
+        if not missing:
+            return
+    plural = "vector" if last == 1 else "vectors"
+    raise ReadError(f"{source} has no row {min(missing)}: it has {last:,} {plural}")
