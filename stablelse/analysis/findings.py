@@ -120,25 +120,31 @@ def _broadcast(combine: Callable[[Array, Array], Array], masks: list[Array]) -> 
     return reduce(combine, masks)
 
 
+def _both(first: Array, second: Array) -> Array:
+    where: Array = np.logical_and(first, second)
+    return where
+
+
 def _overflow(applied: _Applied) -> Array:
-    return ~np.isfinite(applied.result) & applied.from_finite
+    return _both(~np.isfinite(applied.result), applied.from_finite)
 
 
 def _sum_overflow(applied: _Applied) -> Array:
-    return ~np.isfinite(applied.result) & applied.from_finite.all(axis=-1, keepdims=True)
+    terms_finite = np.all(applied.from_finite, axis=-1, keepdims=True)
+    return _both(~np.isfinite(applied.result), terms_finite)
 
 
 def _term_underflow(applied: _Applied) -> Array:
-    return (applied.result == 0) & applied.from_finite
+    return _both(applied.result == 0, applied.from_finite)
 
 
 def _quotient_underflow(applied: _Applied) -> Array:
     numerator, _ = applied.operands
-    return (applied.result == 0) & (numerator > 0) & applied.from_finite
+    return _both((applied.result == 0) & (numerator > 0), applied.from_finite)
 
 
 def _subnormal(applied: _Applied) -> Array:
-    return (applied.result > 0) & (applied.result < applied.format.smallest_normal)
+    return _both(applied.result > 0, applied.result < applied.format.smallest_normal)
 
 
 def _log_of_zero(applied: _Applied) -> Array:
@@ -147,13 +153,13 @@ def _log_of_zero(applied: _Applied) -> Array:
     x_finite: Array = np.isfinite(applied.x)
     if operand.shape != x_finite.shape:
         x_finite = np.any(x_finite, axis=-1, keepdims=True)
-    return (operand == 0) & x_finite
+    return _both(operand == 0, x_finite)
 
 
 def _invalid(applied: _Applied) -> Array:
     # A NaN from finite operands that are not both zero is an overflow of a format without inf.
     made_here = np.isnan(applied.result) & ~applied.from_nan
-    return made_here & (~applied.from_finite | applied.from_zeros)
+    return _both(made_here, ~applied.from_finite | applied.from_zeros)
 
 
 _Detector = Callable[[_Applied], Array]

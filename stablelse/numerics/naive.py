@@ -4,7 +4,8 @@ In every one of them each operation is rounded to the format, and sums are pairw
 (`stablelse.numerics.formula.pairwise_sum`).
 """
 
-from stablelse.numerics.formula import Formula, Function, Kind, Method, Operation
+from stablelse.numerics.formula import Formula, Kind, Method, Operation
+from stablelse.numerics.functions import Function
 
 _TERMS = Operation("e", Kind.EXP, ("x",))
 _SUM = Operation("s", Kind.SUM, ("e",))

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stablelse.numerics.formats import Array
-from stablelse.numerics.formula import Formula, Function, Kind, Method, Operation
+from stablelse.numerics.formula import Formula, Kind, Method, Operation
+from stablelse.numerics.functions import Function
 
 _DIFFERENCES = (
     Operation("a", Kind.SHIFT, ("x",)),

@@ -18,6 +18,7 @@ from stablelse.render.wording import (
     Glyphs,
     place_text,
     result_text,
+    vector_text,
 )
 
 
@@ -36,11 +37,14 @@ class Overview:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield a title, the table, and for each method how many vectors it broke on."""
         glyphs = glyphs_for(options)
-        first = self.comparisons[0]
+        sources = {comparison.source or "" for comparison in self.comparisons}
+        source = f"{min(sources)}: " if len(sources) == 1 else ""
+        function = FUNCTION_NAMES[self.comparisons[0].function]
         yield Text.assemble(
-            " ", (FUNCTION_NAMES[first.function], "bold"), f" of {len(self.comparisons):,} vectors"
+            f" {source}", (function, "bold"), f" of {len(self.comparisons):,} vectors"
         )
-        labels = Column("vector", [Text(place_text(c), justify="left") for c in self.comparisons])
+        named = vector_text if source else place_text
+        labels = Column("", [Text(named(comparison)) for comparison in self.comparisons])
         sizes = Column("n", [Text(f"{c.n:,}") for c in self.comparisons])
         columns = zip(*(comparison.results for comparison in self.comparisons), strict=True)
         results = [list(column) for column in columns]

@@ -21,10 +21,10 @@ from stablelse.render.wording import (
     FUNCTION_NAMES,
     Glyphs,
     finding_text,
-    finding_word,
     method_text,
     place_text,
     shift_text,
+    struck_text,
     symbol_text,
     verdict_text,
 )
@@ -151,11 +151,9 @@ def _library_column(
     rows: Sequence[tuple[str, ...]],
     glyphs: Glyphs,
 ) -> Column:
-    cells = [
-        Text() if index is None else _cell(result.value[index], None, glyphs) for index in shown
-    ]
+    cells = [Text() if index is None else _cell(result.value[index], glyphs) for index in shown]
     header = "p" if result.total is not None else "log p"
-    total = [Text() if result.total is None else _cell(result.total, None, glyphs)]
+    total = [Text() if result.total is None else _cell(result.total, glyphs)]
     below = [*total, *([Text()] * (len(rows) - 1))]
     return Column(header, cells + below, group=result.method.value)
 
@@ -219,8 +217,6 @@ def _method_columns(
 def _element_cells(
     result: MethodResult, symbol: str, shown: Sequence[int | None], glyphs: Glyphs
 ) -> list[Text]:
-    assert result.evaluation is not None
-    values = result.evaluation.results[symbol]
     struck = [finding for finding in result.findings if finding.symbol == symbol]
     cells = []
     for index in shown:
@@ -228,7 +224,7 @@ def _element_cells(
             cells.append(Text())
             continue
         here = next((f for f in struck if _strikes(f.indices, index)), None)
-        cells.append(_cell(values[index], here, glyphs))
+        cells.append(_result_cell(result, symbol, index, here, glyphs))
     return cells
 
 
@@ -237,26 +233,35 @@ def _strikes(indices: Array, index: int) -> bool:
     return place < len(indices) and int(indices[place]) == index
 
 
-def _cell(value: Any, finding: Finding | None, glyphs: Glyphs) -> Text:
-    text = glyphs.number(value)
-    if finding is not None:
-        style = _HARMLESS if finding.harmless else _HARMFUL
-        return Text(f"{text} {finding_word(finding)}", style)
-    return Text(text, "" if np.isfinite(value) else "red")
+def _result_cell(
+    result: MethodResult, symbol: str, index: int, finding: Finding | None, glyphs: Glyphs
+) -> Text:
+    evaluation = result.evaluation
+    assert evaluation is not None
+    value = evaluation.results[symbol][index]
+    if finding is None:
+        return _cell(value, glyphs)
+    operation = next(op for op in evaluation.operations if op.symbol == symbol)
+    operands = evaluation.operands(operation, index)
+    text = struck_text(finding, operation.kind, operands, value, glyphs)
+    return Text(text, _HARMLESS if finding.harmless else _HARMFUL)
+
+
+def _cell(value: Any, glyphs: Glyphs) -> Text:
+    return Text(glyphs.number(value), "" if np.isfinite(value) else "red")
 
 
 def _scalar_cell(result: MethodResult, column: str, names: tuple[str, ...], glyphs: Glyphs) -> Text:
     """Return what stands below a column: in the column of the terms the results of the vector."""
     assert result.evaluation is not None
     if column == "p" and names == ("s",) and result.total is not None:
-        return _cell(result.total, None, glyphs)
+        return _cell(result.total, glyphs)
     results = result.evaluation.results
     symbol = next((name for name in names if name in results), None)
     if column != "e" or symbol is None:
         return Text()
-    finding = next((f for f in result.findings if f.symbol == symbol), None)
     if names == ("y",):
         mark = glyphs.good if result.verdict is Verdict.OK else glyphs.bad
-        value = glyphs.number(results[symbol][0])
-        return Text(f"{value} {mark}", VERDICT_STYLES[result.verdict])
-    return _cell(results[symbol][0], finding, glyphs)
+        return Text(f"{glyphs.number(results[symbol][0])} {mark}", VERDICT_STYLES[result.verdict])
+    finding = next((f for f in result.findings if f.symbol == symbol), None)
+    return _result_cell(result, symbol, 0, finding, glyphs)

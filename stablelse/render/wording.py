@@ -63,12 +63,15 @@ _KIND_WORDS: dict[FindingKind, str] = {
 
 def place_text(comparison: Comparison) -> str:
     """Return where a vector came from: file, row or column."""
-    parts = [comparison.source] if comparison.source else []
-    if comparison.row is not None:
-        parts.append(f"row {comparison.row}")
-    if comparison.column is not None:
-        parts.append(f"column {comparison.column}")
+    parts = [text for text in (comparison.source, vector_text(comparison)) if text]
     return ", ".join(parts)
+
+
+def vector_text(comparison: Comparison) -> str:
+    """Return which vector of its file it is, nothing if it is all of it."""
+    if comparison.row is not None:
+        return f"row {comparison.row}"
+    return "" if comparison.column is None else f"column {comparison.column}"
 
 
 def symbol_text(result: MethodResult, symbol: str, glyphs: Glyphs) -> str:
@@ -121,9 +124,24 @@ _OPERATIONS: dict[Kind, Callable[[list[str], list[str], Glyphs], str]] = {
 
 
 def finding_word(finding: Finding) -> str:
-    """Return the one word for a cell: ``overflow``, ``underflow, harmless``."""
+    """Return the one word for what happened: ``overflow``, ``underflow, harmless``."""
     word = _KIND_WORDS[finding.kind]
     return f"{word}, harmless" if finding.harmless else word
+
+
+def struck_text(
+    finding: Finding, kind: Kind, operands: tuple[Any, ...], value: Any, glyphs: Glyphs
+) -> str:
+    """Return a value with what happened to it: ``0 underflow``, or ``NaN = ∞ / ∞``."""
+    if finding.kind in _TOLD_BY_OPERATION:
+        return f"{glyphs.number(value)} = {operation_text(kind, operands, glyphs)}"
+    return f"{glyphs.number(value)} {finding_word(finding)}"
+
+
+#: Kinds that the operation with its numbers explains better than a word.
+_TOLD_BY_OPERATION = frozenset(
+    {FindingKind.INVALID, FindingKind.SUM_UNDERFLOW, FindingKind.LOG_OF_ZERO}
+)
 
 
 def result_text(result: MethodResult, glyphs: Glyphs) -> str:
