@@ -232,13 +232,18 @@ def _finding(
         operands=evaluation.operands(operation, first),
         result=evaluation.results[operation.symbol][first],
         threshold=threshold(evaluation.format) if threshold else None,
-        harmless=_harmless(evaluation, operation, kind),
+        harmless=_harmless(evaluation, operation, kind, indices),
         indices=indices if per_element else indices[:0],
     )
 
 
-def _harmless(evaluation: Evaluation, operation: Operation, kind: FindingKind) -> bool:
-    """Whether what underflowed is too small to be seen in the result."""
+def _harmless(
+    evaluation: Evaluation, operation: Operation, kind: FindingKind, indices: Array
+) -> bool:
+    """Whether what was lost is too small to be seen in the result."""
+    if operation.kind is Kind.SUBTRACT and kind is FindingKind.OVERFLOW:
+        # Where x - a < -largest, exp(x - a) is zero in the format, and so it is of -inf.
+        return bool(np.all(np.isneginf(evaluation.results[operation.symbol][indices])))
     if kind not in _UNDERFLOWS:
         return False
     last = evaluation.formula.operations[-1]

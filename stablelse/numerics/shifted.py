@@ -84,7 +84,8 @@ def find_shift(name: str) -> Shift:
     if name in SHIFTS:
         return Shift(name, SHIFTS[name])
     try:
-        number = np.longdouble(name)
+        float(name)  # reads what numbers are written as; longdouble reads hexadecimals too
+        number = np.longdouble(name.replace("_", "?"))
     except ValueError:
         raise UnknownShiftError(
             f"unknown shift {name!r}: choose from {', '.join(SHIFTS)}, or give a number"

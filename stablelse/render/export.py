@@ -34,7 +34,16 @@ def to_svg(picture: RenderableType, title: str, width: int = WIDTH) -> str:
     """
     console = _console(width, record=True)
     console.print(picture)
-    return console.export_svg(title=title, unique_id="stablelse")
+    return console.export_svg(title=title, unique_id="stablelse", code_format=_svg_format())
+
+
+def _svg_format() -> str:
+    """Return Rich's frame without the fonts it would fetch from outside."""
+    import re
+
+    from rich._export_format import CONSOLE_SVG_FORMAT
+
+    return re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 
 
 def to_html(picture: RenderableType, width: int = WIDTH) -> str:

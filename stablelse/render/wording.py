@@ -163,7 +163,7 @@ def finding_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
     """Return a finding as a sentence: what happened, the threshold crossed, how often."""
     sentence = _SENTENCES[finding.kind](finding, result, glyphs)
     if finding.harmless:
-        sentence += f"; harmless, {_WHY_HARMLESS[finding.kind]}"
+        sentence += f", harmless: {_WHY_HARMLESS[finding.kind]}"
     if finding.element is None or result.evaluation is None:
         return sentence
     if finding.count == 1:
@@ -209,24 +209,24 @@ def _input_overflow_text(finding: Finding, result: MethodResult, glyphs: Glyphs)
 
 
 def _term_underflow_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
-    bound = _bound(finding, result, glyphs, "above")
-    return f"{_operation(finding, result, glyphs)} underflows to 0: {bound}"
+    return f"{_operation(finding, result, glyphs)} underflows to 0{_mend(finding, result, glyphs)}"
 
 
 def _quotient_underflow_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
-    smallest = glyphs.number(finding.threshold)
-    return (
-        f"{_operation(finding, result, glyphs)} underflows to 0: "
-        f"the smallest {result.format} is {smallest}"
-    )
+    smallest = f"the smallest {result.format} is {glyphs.number(finding.threshold)}"
+    return f"{_operation(finding, result, glyphs)} underflows to 0 ({smallest})"
 
 
 def _subnormal_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
     what = f"{_operation(finding, result, glyphs)} = {glyphs.number(finding.result)}"
-    if finding.symbol == "e":
-        bound = _bound(finding, result, glyphs, "above")
-        return f"{what} is subnormal, some of its digits are lost: {bound}"
-    return f"{what} is subnormal, some of its digits are lost"
+    return f"{what} is subnormal and short of digits{_mend(finding, result, glyphs)}"
+
+
+def _mend(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
+    """Return what keeps an exponential from underflowing, where it does harm."""
+    if finding.harmless or finding.symbol != "e":
+        return ""
+    return f": {_bound(finding, result, glyphs, 'above')}"
 
 
 def _sum_underflow_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
@@ -253,9 +253,10 @@ _SENTENCES: dict[FindingKind, Callable[[Finding, MethodResult, Glyphs], str]] = 
 }
 
 _WHY_HARMLESS: dict[FindingKind, str] = {
-    FindingKind.TERM_UNDERFLOW: "too small to be seen in the result",
-    FindingKind.SUBNORMAL: "too small to be seen in the result",
-    FindingKind.QUOTIENT_UNDERFLOW: "no nearer number exists",
+    FindingKind.OVERFLOW: "its exponential is 0 either way",
+    FindingKind.TERM_UNDERFLOW: "too small to count",
+    FindingKind.SUBNORMAL: "too small to count",
+    FindingKind.QUOTIENT_UNDERFLOW: "no number is nearer",
 }
 
 

@@ -1,0 +1,165 @@
+"""What is found where: every kind of trouble by an example, and its harm by its effect."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stablelse.analysis.compare import Verdict, compare
+from stablelse.analysis.findings import FindingKind
+from stablelse.numerics.formula import Method
+
+K = FindingKind
+INF, NAN = np.inf, np.nan
+
+# x, function, format, method, then for each finding: kind, symbol, first element, count, harmless
+EXAMPLES = [
+    ([1000, 1], "logsumexp", "float64", "naive", [(K.OVERFLOW, "e", 1, 1, False)]),
+    (
+        [-1000, -1001, -1],
+        "logsumexp",
+        "float64",
+        "naive",
+        [(K.TERM_UNDERFLOW, "e", 1, 2, True)],
+    ),
+    (
+        [-1000, -1001],
+        "logsumexp",
+        "float64",
+        "naive",
+        [(K.TERM_UNDERFLOW, "e", 1, 2, False), (K.SUM_UNDERFLOW, "y", None, 1, False)],
+    ),
+    ([-740, -741], "logsumexp", "float64", "naive", [(K.SUBNORMAL, "e", 1, 2, False)]),
+    ([-740, 1], "logsumexp", "float64", "naive", [(K.SUBNORMAL, "e", 1, 1, True)]),
+    ([709.5, 709.5], "logsumexp", "float64", "naive", [(K.OVERFLOW, "s", None, 1, False)]),
+    ([1, 2], "logsumexp", "float64", "naive", []),
+    ([1000, 1, 1], "logsumexp", "float64", "shifted", [(K.TERM_UNDERFLOW, "e", 2, 2, True)]),
+    ([INF, 1], "logsumexp", "float64", "naive", []),
+    ([INF, 1], "logsumexp", "float64", "shifted", [(K.INVALID, "d", 1, 1, False)]),
+    ([-INF, -INF], "logsumexp", "float64", "naive", []),
+    ([-INF, -INF], "logsumexp", "float64", "shifted", [(K.INVALID, "d", 1, 2, False)]),
+    ([NAN, 1], "logsumexp", "float64", "shifted", []),
+    (
+        [70_000, 1],
+        "logsumexp",
+        "float16",
+        "shifted",
+        [(K.INPUT_OVERFLOW, "x", 1, 1, False), (K.INVALID, "d", 1, 1, False)],
+    ),
+    ([7, 1], "logsumexp", "float8_e4m3fn", "naive", [(K.OVERFLOW, "e", 1, 1, False)]),
+    ([500, 1], "logsumexp", "float8_e4m3fn", "naive", [(K.INPUT_OVERFLOW, "x", 1, 1, False)]),
+    (
+        [1000, 1],
+        "softmax",
+        "float64",
+        "naive",
+        [(K.OVERFLOW, "e", 1, 1, False), (K.INVALID, "p", 1, 1, False)],
+    ),
+    (
+        [-1000, -1000],
+        "softmax",
+        "float64",
+        "naive",
+        [(K.TERM_UNDERFLOW, "e", 1, 2, False), (K.INVALID, "p", 1, 2, False)],
+    ),
+    ([-1000, 1], "softmax", "float64", "naive", [(K.TERM_UNDERFLOW, "e", 1, 1, True)]),
+    (
+        [-750, -740],
+        "softmax",
+        "float64",
+        "naive",
+        [(K.TERM_UNDERFLOW, "e", 1, 1, False), (K.SUBNORMAL, "e", 2, 1, False)],
+    ),
+    ([-745, 10], "softmax", "float64", "shifted", [(K.TERM_UNDERFLOW, "e", 1, 1, True)]),
+    ([-40, 700], "softmax", "float64", "naive", [(K.SUBNORMAL, "p", 1, 1, True)]),
+    ([-60, 700], "softmax", "float64", "naive", [(K.QUOTIENT_UNDERFLOW, "p", 1, 1, True)]),
+    (
+        [-1000, 1],
+        "log_softmax",
+        "float64",
+        "naive",
+        [(K.TERM_UNDERFLOW, "e", 1, 1, False), (K.LOG_OF_ZERO, "g", 1, 1, False)],
+    ),
+    (
+        [-60, 700],
+        "log_softmax",
+        "float64",
+        "naive",
+        [(K.QUOTIENT_UNDERFLOW, "p", 1, 1, False), (K.LOG_OF_ZERO, "g", 1, 1, False)],
+    ),
+    ([-1000, 1], "log_softmax", "float64", "shifted", [(K.TERM_UNDERFLOW, "e", 1, 1, True)]),
+    ([-INF, 1], "log_softmax", "float64", "naive", []),
+    (
+        [-INF, -1000],
+        "logsumexp",
+        "float64",
+        "naive",
+        [(K.TERM_UNDERFLOW, "e", 2, 1, False), (K.SUM_UNDERFLOW, "y", None, 1, False)],
+    ),
+    ([0.0] * 70_000, "logsumexp", "float16", "shifted", [(K.OVERFLOW, "s", None, 1, False)]),
+    ([60_000.0, 0], "logsumexp", "float16", "shifted", [(K.TERM_UNDERFLOW, "e", 2, 1, True)]),
+    ([60_000.0, -60_000.0], "logsumexp", "float16", "shifted", [(K.OVERFLOW, "d", 2, 1, True)]),
+]
+
+
+@pytest.mark.parametrize(("x", "function", "format_", "method", "expected"), EXAMPLES)
+def test_findings(x, function, format_, method, expected):
+    comparison = compare(x, function, formats=[format_])
+    (result,) = (r for r in comparison.results if r.method is Method(method))
+    found = [(f.kind, f.symbol, f.element, f.count, f.harmless) for f in result.findings]
+    assert found == expected
+
+
+def test_every_kind_has_an_example():
+    assert {kind for *_, found in EXAMPLES for kind, *_ in found} == set(FindingKind)
+
+
+def test_a_finding_tells_operand_result_and_threshold():
+    (finding,) = compare([5, 1000, 1001]).results[0].findings
+    assert (finding.element, finding.count) == (2, 2)
+    assert finding.operands == (1000.0,)
+    assert finding.result == np.inf
+    assert finding.threshold == 709.782712893384
+    assert finding.indices.tolist() == [1, 2]
+
+
+VERDICTS = [
+    ([1000, 1], "logsumexp", "float64", "broken", "ok"),
+    ([-1000, -1], "logsumexp", "float64", "ok", "ok"),
+    ([-740, -741], "logsumexp", "float64", "digits_lost", "ok"),
+    ([0, -40], "logsumexp", "float64", "digits_lost", "digits_lost"),
+    ([INF, 1], "logsumexp", "float64", "ok", "broken"),
+    ([-INF, -INF], "logsumexp", "float64", "ok", "broken"),
+    ([NAN, 1], "softmax", "float64", "ok", "ok"),
+    ([-750, -740], "softmax", "float64", "digits_lost", "ok"),
+    ([-1000, 1], "log_softmax", "float64", "broken", "ok"),
+    ([0.0] * 70_000, "logsumexp", "float16", "broken", "broken"),
+    ([12, 3], "softmax", "float16", "broken", "ok"),
+    ([12, 3], "softmax", "bfloat16", "ok", "ok"),
+]
+
+
+@pytest.mark.parametrize(("x", "function", "format_", "naive", "shifted"), VERDICTS)
+def test_verdicts(x, function, format_, naive, shifted):
+    comparison = compare(x, function, formats=[format_])
+    verdicts = {r.method: r.verdict for r in comparison.results}
+    assert verdicts[Method.NAIVE] is Verdict(naive)
+    assert verdicts[Method.SHIFTED] is Verdict(shifted)
+
+
+@given(
+    st.lists(st.floats(-800, 800), min_size=1, max_size=30),
+    st.sampled_from(["float16", "float32", "float64"]),
+)
+def test_harmless_means_harmless(x, format_):
+    """Where every finding is harmless the naive result is within its own rounding errors."""
+    comparison = compare(x, formats=[format_])
+    naive, _, compensated = comparison.results
+    if naive.verdict is not Verdict.OK or not np.isfinite(compensated.value):
+        return
+    u = float(np.finfo(format_).eps) / 2
+    y, n = abs(float(compensated.value)), len(x)
+    # Blanchard, Higham & Higham 2021, theorem 3.2, with half an ulp more for the reference and
+    # the terms' exp taken as right to 4 ulp; what underflowed may add one rounding of the sum.
+    bound = u * (2 * y + 4 * (n + 1) + 2)
+    assert abs(float(naive.value) - float(compensated.value)) <= bound
