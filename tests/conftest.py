@@ -1,6 +1,83 @@
-"""Settings shared by the whole suite."""
+"""Settings and fixtures shared by the whole suite."""
 
+import io
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("suite")
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--regenerate",
+        action="store_true",
+        help="write the golden files, README blocks and pictures anew instead of comparing",
+    )
+
+
+@pytest.fixture
+def golden(request):
+    """Compare a text with the golden file of that name, or write it with --regenerate."""
+
+    def compare(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--regenerate"):
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8")
+
+    return compare
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of the command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run the command line in this process, with streams of the given bytes and encoding."""
+    for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "TERM", "_STABLELSE_COMPLETE"):
+        monkeypatch.delenv(name, raising=False)
+    sigpipe = signal.getsignal(signal.SIGPIPE)
+
+    def command(*args, stdin=b"", columns=80, encoding="utf-8", **environment) -> Run:
+        from stablelse.cli.main import main
+
+        monkeypatch.setenv("COLUMNS", str(columns))
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        out, err = io.BytesIO(), io.BytesIO()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), "utf-8"))
+            patch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding, newline="\n"))
+            patch.setattr(sys, "stderr", io.TextIOWrapper(err, encoding, newline="\n"))
+            with pytest.raises(SystemExit) as stop:
+                main([str(arg) for arg in args])
+            sys.stdout.flush()
+            sys.stderr.flush()
+        return Run(
+            stop.value.code, out.getvalue().decode(encoding), err.getvalue().decode(encoding)
+        )
+
+    yield command
+    signal.signal(signal.SIGPIPE, sigpipe)
+
+
+@pytest.fixture
+def environment():
+    """Return the environment in which subprocesses find this very package."""
+    root = str(Path(__file__).parents[1])
+    return {**os.environ, "PYTHONPATH": root, "COLUMNS": "80"}

@@ -46,7 +46,7 @@ def json_number(value: Any) -> float | int | str:
 def exact_text(value: Any, digits: int = 10) -> str:
     """Return the number in full if it has few digits, else its shortest text."""
     in_full = format(float(value), f".{digits}g")
-    exact = float(in_full) == value == float(value) and "e" not in in_full
+    exact = float(in_full) == float(value) and float(value) == value and "e" not in in_full
     return in_full if exact else number_text(value)
 
 

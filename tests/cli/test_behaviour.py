@@ -1,0 +1,288 @@
+"""How the command behaves: input, output, signals, colour, width and locale."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import stablelse
+
+
+def columns_of(csv: str) -> list[dict[str, str]]:
+    header, *rows = (line.split(",") for line in csv.splitlines())
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("args", "out"),
+    [
+        (["lse", "1000", "1001", "1002"], "1002.4076059644444\n"),
+        (["lse", "-1000", "-1001", "-inf", "-1e3", "-.5"], "-0.5\n"),
+        (["lse", "-inf", "-INF"], "-inf\n"),
+        (["lse", "inf", "1"], "inf\n"),
+        (["lse", "nan", "1"], "nan\n"),
+        (["lse", "--", "-1", "-1"], "-0.30685281944005466\n"),
+        (["softmax", "0", "0"], "0.5\t0.5\n"),
+        (["log-softmax", "0", "0"], "-0.6931471805599453\t-0.6931471805599453\n"),
+        (["lse", "1", "2", "--dtype", "float16", "--dtype", "bfloat16"], "2.312\n2.31\n"),
+        (["lse", "1e400", "1", "--dtype", "longdouble"], "1e400\n"),
+    ],
+)
+def test_quiet(args, out, run):
+    done = run(*args, "--quiet")
+    assert (done.code, done.out, done.err) == (0, out, "")
+
+
+INPUTS = {
+    "one a line": (b"1\n2\n3\n", [[1, 2, 3]], "\n"),
+    "one row": (b"1,2,3\n", [[1, 2, 3]], "\t"),
+    "rows": (b"1,2\n3,4\n5,6\n", [[1, 2], [3, 4], [5, 6]], "\t"),
+    "header": (b"a,b\n1,2\n3,4\n", [[1, 2], [3, 4]], "\t"),
+    "tabs": (b"1\t2\n3\t4\n", [[1, 2], [3, 4]], "\t"),
+    "blanks": (b" 1   2\n3 4\n", [[1, 2], [3, 4]], "\t"),
+    "semicolons": (b"1;2\r\n3;4\r\n", [[1, 2], [3, 4]], "\t"),
+    "BOM": (b"\xef\xbb\xbf1\n2\n", [[1, 2]], "\n"),
+    "quotes and comments": (b'# made by hand\n"1","2"\n3,4 # so\n', [[1, 2], [3, 4]], "\t"),
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_pipe(name, run):
+    content, rows, separator = INPUTS[name]
+    done = run("softmax", "-q", stdin=content)
+    values = [[float(v) for v in line.split("\t")] for line in done.out.splitlines()]
+    if separator == "\n":
+        values = [[v for (v,) in values]]
+    assert values == [stablelse.softmax(np.array(row, float)).tolist() for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("options", "vectors"),
+    [
+        ([], [[1, 2], [3, 4]]),
+        (["--by", "columns"], [[1, 3], [2, 4]]),
+        (["--by", "all"], [[1, 2, 3, 4]]),
+        (["--column", "b"], [[2, 4]]),
+        (["--column", "2", "--column", "a"], [[2, 1], [4, 3]]),
+        (["--row", "2"], [[3, 4]]),
+        (["--row", "2", "--row", "1"], [[1, 2], [3, 4]]),
+    ],
+)
+def test_what_a_vector_is(options, vectors, run, tmp_path):
+    file = tmp_path / "x.csv"
+    file.write_text("a,b\n1,2\n3,4\n")
+    done = run("lse", "--file", file, "-q", *options)
+    assert [float(v) for v in done.out.split()] == [stablelse.logsumexp(v) for v in vectors]
+
+
+def test_skip_na_and_decimal_comma(run):
+    assert run("lse", "-q", "--skip-na", stdin=b"1\nNA\n2\n").out == "2.313261687518223\n"
+    assert run("lse", "-q", "--decimal", ",", stdin=b"1,0;2,0\n").out == "2.313261687518223\n"
+
+
+def test_files_and_standard_input(run, tmp_path):
+    np.save(tmp_path / "a.npy", np.array([[1.0, 2], [3, 4]]))
+    done = run("lse", "-q", "-f", tmp_path / "a.npy", "-f", "-", stdin=b"1\n2\n")
+    assert done.out == "2.313261687518223\n4.313261687518223\n2.313261687518223\n"
+
+
+def test_arguments_leave_standard_input_alone(environment):
+    """Nothing is ever written to the pipe, and nothing waits for it."""
+    reader, writer = os.pipe()
+    done = subprocess.run(
+        [sys.executable, "-m", "stablelse", "lse", "1", "-q"],
+        stdin=reader,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=30,
+        check=True,
+    )
+    os.close(reader)
+    os.close(writer)
+    assert done.stdout == "1\n"
+
+
+def test_json(run):
+    document = json.loads(run("lse", "1000", "1", "--json").out)
+    (vector,) = document["vectors"]
+    assert vector["function"] == "logsumexp"
+    assert vector["value"] == 1000
+    naive, shifted, compensated = vector["results"]
+    assert (naive["method"], naive["value"], naive["verdict"]) == ("naive", "inf", "broken")
+    assert (shifted["shift"], shifted["a"], shifted["verdict"]) == ("max", 1000, "ok")
+    assert compensated["value"] == 1000
+    (finding,) = naive["findings"]
+    assert (finding["kind"], finding["element"], finding["harmless"]) == ("overflow", 1, False)
+
+
+def test_json_lines_are_the_documents_vectors(run, tmp_path):
+    file = tmp_path / "x.csv"
+    file.write_text("1,2\n3,nan\n")
+    document = json.loads(run("softmax", "-f", file, "--json").out)
+    lines = run("softmax", "-f", file, "--format", "jsonl").out.splitlines()
+    assert [json.loads(line) for line in lines] == document["vectors"]
+    assert [vector["row"] for vector in document["vectors"]] == [1, 2]
+    assert document["vectors"][1]["value"] == ["nan", "nan"]
+
+
+def test_json_with_steps(run):
+    document = json.loads(run("lse", "1", "2", "--json", "--steps").out)
+    naive, shifted, compensated = document["vectors"][0]["results"]
+    assert [step["symbol"] for step in naive["steps"]] == ["x", "x", "e", "e", "s", "y"]
+    assert shifted["steps"][-1]["value"] == shifted["value"]
+    assert "steps" not in compensated
+
+
+def test_csv(run):
+    rows = columns_of(run("softmax", "1000", "1", "--format", "csv").out)
+    assert len(rows) == 3 * 2
+    assert [row["value"] for row in rows if row["method"] == "naive"] == ["nan", "0"]
+    assert rows[0]["findings"] == "overflow;invalid"
+    steps = columns_of(run("lse", "1", "2", "--format", "csv", "--steps").out)
+    assert steps[-1]["value"] == "2.313261687518223"
+
+
+def test_output_is_what_is_printed(run, tmp_path):
+    target = tmp_path / "out.txt"
+    target.write_text("old")
+    target.chmod(0o640)
+    done = run("lse", "1000", "2", "-o", target)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert target.read_text("utf-8") == run("lse", "1000", "2").out
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120, 300])
+@pytest.mark.parametrize("function", ["lse", "softmax", "log-softmax"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_no_digit_is_cut(columns, function, encoding, run):
+    args = [function, "0.1", "-2.2250738585072014e-308", "1e300", "12.345678901234567"]
+    wide = run(*args, columns=1000, encoding=encoding).out
+    done = run(*args, columns=columns, encoding=encoding)
+    assert done.code == 0
+    assert "..." not in done.out
+    assert "…" not in done.out
+    for word in wide.replace("│", " ").replace("|", " ").split():
+        if any(letter.isdigit() for letter in word):
+            assert word in done.out
+    if columns >= 80:
+        assert max(map(len, done.out.splitlines())) <= columns
+
+
+def test_plain_terminals(run):
+    done = run("lse", "1000", "inf", "-5", encoding="ascii")
+    assert done.out.isascii()
+    assert "inf overflow" in done.out
+    assert "\x1b" not in run("lse", "1000", "1").out
+    coloured = run("lse", "1000", "1", FORCE_COLOR="1", TERM="xterm").out
+    assert "\x1b[1;31m" in coloured
+    assert "\x1b[1;31m" not in run("lse", "1000", "1", FORCE_COLOR="1", NO_COLOR="1").out
+
+
+def test_c_locale(environment):
+    environment = {**environment, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "stablelse", "lse", "1000", "1"],
+        capture_output=True,
+        env=environment,
+        check=True,
+    )
+    assert done.stdout.isascii()
+    assert b"inf overflow" in done.stdout
+    assert done.stderr == b""
+
+
+def test_stdout_closed_early(environment):
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            'seq 1 200000 | "$0" -m stablelse softmax -q | head -1; echo "${PIPESTATUS[@]}"',
+            sys.executable,
+        ],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
+    value, codes = done.stdout.splitlines()
+    assert float(value) == 0.0
+    assert codes.split()[1] == str(128 + signal.SIGPIPE)
+    assert done.stderr == ""
+
+
+def test_interrupt(environment):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stablelse", "lse"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+    )
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+
+
+def test_terminal_without_numbers_gets_help(run, monkeypatch):
+    from stablelse.cli import source
+
+    monkeypatch.setattr(source, "is_missing", lambda options: True)
+    done = run("lse")
+    assert done.code == 0
+    assert done.out.startswith("Usage: stablelse lse")
+    assert "Examples:" in done.out
+
+
+@pytest.mark.parametrize("args", [["--version"], ["-h"], ["--help"], [], ["lse", "-h"]])
+def test_help_and_version(args, run):
+    done = run(*args)
+    assert (done.code, done.err) == (0, "")
+    assert stablelse.__version__ in done.out or done.out.startswith("Usage: stablelse")
+
+
+@pytest.mark.parametrize("command", ["lse", "softmax", "log-softmax"])
+def test_examples_in_help_come_first_and_are_in_the_manual(command, run):
+    text = run(command, "--help").out
+    assert text.index("Examples:") < text.index("Options:")
+
+
+def test_completion(run):
+    done = run(_STABLELSE_COMPLETE="complete_bash", COMP_WORDS="stablelse so", COMP_CWORD="1")
+    assert "softmax" in done.out
+
+
+@pytest.mark.parametrize("kind", ["table", "plain", "json", "jsonl", "csv"])
+def test_limits(kind, run):
+    done = run("limits", "--format", kind, columns=140)
+    assert done.code == 0
+    for figure in ("709.782712893384", "-745.1332191019411", "88.72283", "11.08"):
+        assert figure in done.out
+
+
+def test_limits_of_one_format(run):
+    done = run("limits", "--dtype", "float16", "--json")
+    (row,) = json.loads(done.out)["formats"]
+    assert row["largest"] == 65504
+
+
+def test_module_runs(environment):
+    done = subprocess.run(
+        [sys.executable, "-m", "stablelse", "--version"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
+    assert done.stdout == f"stablelse {stablelse.__version__}\n"

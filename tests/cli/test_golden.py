@@ -1,0 +1,40 @@
+"""Whole outputs of the command, kept as files."""
+
+import pytest
+
+#: Name: the arguments, and the width, the encoding, standard input.
+RUNS = {
+    "overflow": (["lse", "1000", "1001", "1002"], {}),
+    "overflow-ascii": (["lse", "1000", "1001", "1002"], {"encoding": "ascii"}),
+    "underflow": (["lse", "-1000", "-1001", "-1002"], {}),
+    "shifts": (
+        ["lse", "1000", "1001", "1002", *["--shift", "max", "--shift", "min", "--shift", "0"]],
+        {"columns": 120},
+    ),
+    "softmax": (["softmax", "1000", "1", "-1000.5"], {}),
+    "softmax-wide": (["softmax", "1000", "1", "-1000.5"], {"columns": 120}),
+    "softmax-plain": (["softmax", "1000", "1", "-1000.5", "--format", "plain"], {}),
+    "log-softmax": (["log-softmax", "-1000", "3", "0"], {}),
+    "steps": (["lse", "1000", "1", "2", "--steps"], {}),
+    "steps-plain": (["softmax", "1000", "1", "2", "--steps", "--format", "plain"], {}),
+    "formats": (
+        ["lse", "11", "12", "-3", *["--dtype", "float16", "--dtype", "float8_e4m3fn"]],
+        {"columns": 100},
+    ),
+    "infinite": (["lse", "inf", "1"], {}),
+    "json": (["lse", "1000", "1", "--json"], {}),
+    "csv": (["softmax", "1000", "1", "--format", "csv"], {}),
+    "long": (["lse"], {"stdin": "".join(f"{x}\n" for x in range(-900, 900)).encode()}),
+    "rows": (["lse", "--dtype", "float16"], {"stdin": b"a,b\n1,2\n1000,3\n-500,-600\n"}),
+    "rows-softmax": (["softmax"], {"stdin": b"1 2\n1000 3\n-500 -600\n"}),
+    "columns": (["lse", "--by", "columns"], {"stdin": b"a,b\n1,1000\n-1000,3\n"}),
+    "limits": (["limits"], {"columns": 120}),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_output(name, run, golden):
+    args, options = RUNS[name]
+    done = run(*args, **options)
+    assert (done.code, done.err) == (0, "")
+    golden(f"{name}.txt", done.out)

@@ -1,0 +1,101 @@
+"""The README is executed: commands print what it says, Python runs, pictures are drawn."""
+
+import doctest
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    return [text for found, text in BLOCK.findall(README.read_text("utf-8")) if found == language]
+
+
+@pytest.fixture(scope="module")
+def shell_environment(tmp_path_factory):
+    """A PATH on which `stablelse` is this very package under this very Python."""
+    folder = tmp_path_factory.mktemp("bin")
+    script = folder / "stablelse"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m stablelse "$@"\n')
+    script.chmod(0o755)
+    plain = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    return {**plain, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+
+
+def executed(block: str, environment) -> str:
+    """Return the block with what its commands print now, stdout and stderr as on a terminal."""
+    lines = []
+    for command in (line for line in block.splitlines() if line.startswith("$ ")):
+        done = subprocess.run(
+            ["bash", "-c", command[2:]],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            check=False,
+        )
+        lines += [command, *done.stdout.splitlines()]
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+@pytest.mark.parametrize("number", range(len(blocks("console"))))
+def test_console_block(number, request, shell_environment):
+    block = blocks("console")[number]
+    now = executed(block, shell_environment)
+    if request.config.getoption("--regenerate"):
+        README.write_text(README.read_text("utf-8").replace(block, now), encoding="utf-8")
+    assert now == blocks("console")[number]
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_python_block(number):
+    parser = doctest.DocTestParser()
+    test = parser.get_doctest(
+        blocks("python")[number],
+        {"stablelse": __import__("stablelse")},
+        f"README block {number}",
+        str(README),
+        0,
+    )
+    report: list[str] = []
+    result = doctest.DocTestRunner().run(test, out=report.append)
+    assert result.attempted > 0
+    assert result.failed == 0, "".join(report)
+
+
+def test_every_block_is_executed():
+    """No language but those: the two commands of the `sh` block are what CI begins with."""
+    languages = [language for language, _ in BLOCK.findall(README.read_text("utf-8"))]
+    assert set(languages) == {"sh", "console", "python"}
+    (setup,) = blocks("sh")
+    assert len(setup.splitlines()) == 2
+    assert "awk '/^```sh$/" in (ROOT / ".ci" / "run").read_text("utf-8")
+
+
+def test_links_lead_somewhere():
+    targets = re.findall(r"\]\(([^)]+)\)", README.read_text("utf-8"))
+    local = [target for target in targets if not target.startswith("http")]
+    assert local
+    assert all((ROOT / target).exists() for target in local)
+
+
+def test_pictures_are_drawn_by_the_program(request, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples" / "pictures"))
+    import draw
+
+    for name, svg in draw.pictures().items():
+        path = draw.HERE / name
+        if request.config.getoption("--regenerate"):
+            path.write_text(svg, encoding="utf-8")
+        assert svg == path.read_text(encoding="utf-8")
+        assert "url(" not in re.sub(r"url\(#", "", svg)  # nothing is fetched from outside
