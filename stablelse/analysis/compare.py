@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ class Verdict(Enum):
     """Infinite or NaN where the library's value is not, or the other way round."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MethodResult:
     """What one method computed of one vector in one format.
 
@@ -67,7 +67,7 @@ class MethodResult:
     evaluation: Evaluation | None = field(default=None, repr=False, metadata={"record": False})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison(Displayed):
     """Every method on one vector.
 
@@ -96,7 +96,7 @@ class Comparison(Displayed):
     n: int
     value: Any
     results: tuple[MethodResult, ...]
-    x: Array = field(repr=False, compare=False, metadata={"record": False})
+    x: Array = field(repr=False, metadata={"record": False})
 
 
 def compare(
@@ -153,8 +153,7 @@ def compare(
     return comparison
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a vector came from; see `Comparison`."""
 
     source: str | None = None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class FindingKind(Enum):
     """NaN made from numbers that were none: inf/inf, 0/0, inf - inf."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Finding:
     """One kind of trouble at one operation.
 
@@ -71,7 +71,7 @@ class Finding:
     result: Any
     threshold: Any
     harmless: bool
-    indices: Array = field(repr=False, compare=False, metadata={"record": False})
+    indices: Array = field(repr=False, metadata={"record": False})
 
 
 def find(evaluation: Evaluation) -> list[list[Finding]]:
@@ -94,8 +94,7 @@ def find(evaluation: Evaluation) -> list[list[Finding]]:
     return found
 
 
-@dataclass(frozen=True)
-class _Applied:
+class _Applied(NamedTuple):
     """An operation with what went in and what came out, for m vectors at once."""
 
     format: Format

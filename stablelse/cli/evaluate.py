@@ -1,7 +1,5 @@
 """The main job: lse, softmax and log-softmax of vectors, by every method side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
@@ -22,7 +20,6 @@ _BATCH = 1 << 18
 def _command(function: str, help_text: str) -> Callable[..., None]:
     """Return the command that computes one function."""
 
-    @bundled
     def command(
         context: typer.Context,
         source: Input,
@@ -53,7 +50,7 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
                 _write_records(stream, comparisons, steps, output.kind)
 
     command.__doc__ = help_text
-    return command
+    return bundled(command)
 
 
 lse = _command(
@@ -101,7 +98,7 @@ log_softmax = _command(
 
 
 def _write_values(
-    stream: TextIO, stacks: Iterator[Vectors], function: Function, formats: list[Format]
+    stream: TextIO, stacks: "Iterator[Vectors]", function: "Function", formats: "list[Format]"
 ) -> None:
     """Write the library's values alone: a vector a line, as it came."""
     from stablelse.numerics.functions import LIBRARY
@@ -116,8 +113,8 @@ def _write_values(
 
 
 def _comparisons(
-    stacks: Iterator[Vectors], function: Function, methods: Methods, formats: list[Format]
-) -> Iterator[Comparison]:
+    stacks: "Iterator[Vectors]", function: "Function", methods: Methods, formats: "list[Format]"
+) -> "Iterator[Comparison]":
     from stablelse.analysis.compare import compare_rows
     from stablelse.numerics.shifted import find_shift
 
@@ -132,7 +129,7 @@ def _comparisons(
             yield from compare_rows(values, function, shifts, formats, places)
 
 
-def _place(stack: Vectors, index: int) -> Place:
+def _place(stack: "Vectors", index: int) -> "Place":
     from stablelse.analysis.compare import Place
     from stablelse.readers import By
 
@@ -144,7 +141,7 @@ def _place(stack: Vectors, index: int) -> Place:
 
 
 def _write_pictures(
-    stream: TextIO, comparisons: Iterator[Comparison], steps: bool, in_full: bool
+    stream: TextIO, comparisons: "Iterator[Comparison]", steps: bool, in_full: bool
 ) -> None:
     """Draw one vector, or those asked for, in full, and many as a row each."""
     from stablelse.cli.sink import console_for
@@ -167,7 +164,7 @@ def _write_pictures(
 
 
 def _write_records(
-    stream: TextIO, comparisons: Iterator[Comparison], steps: bool, kind: str
+    stream: TextIO, comparisons: "Iterator[Comparison]", steps: bool, kind: str
 ) -> None:
     from stablelse.render import plain, records
 

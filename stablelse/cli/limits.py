@@ -1,7 +1,5 @@
 """The limits of the formats."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,19 +1,14 @@
 """The options that commands share, in bundles, and how a command takes a bundle."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
-from typing import Annotated, Any, Literal, get_type_hints
+from functools import cache
+from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
-_INPUT, _METHOD, _OUTPUT = "Input", "Method", "Output"
 
-
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """Where the numbers come from, and how a file is read."""
 
     numbers: Annotated[
@@ -51,8 +46,7 @@ class Input:
     ] = "."
 
 
-@dataclass(frozen=True)
-class Methods:
+class Methods(NamedTuple):
     """How the numbers are computed with."""
 
     shift: Annotated[
@@ -71,8 +65,7 @@ class Methods:
     ] = None
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """What is printed, and where to."""
 
     format: Annotated[
@@ -110,46 +103,43 @@ def bundled(command: Callable[..., None]) -> Callable[..., None]:
     Parameters
     ----------
     command : callable
-        Some of its parameters are annotated with dataclasses of this module.
+        Some of its parameters are annotated with the bundles of this module, no annotation
+        is a string.
 
     Returns
     -------
     callable
         Takes every field of the bundles as a keyword, as Typer wants it.
     """
-    hints = get_type_hints(command, include_extras=True)
-    spread: dict[str, list[str]] = {}
-    parameters = []
+    bundles: dict[str, type[Any]] = {}
+    parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(command).parameters.values():
-        annotation = hints[parameter.name]
-        if hasattr(annotation, "__dataclass_fields__"):
-            spread[parameter.name] = [field.name for field in fields(annotation)]
-            parameters += _parameters(annotation)
+        if parameter.annotation in (Input, Methods, Output):
+            bundles[parameter.name] = parameter.annotation
+            parameters += _options(parameter.annotation)
         else:
-            parameters.append(
-                parameter.replace(annotation=annotation, kind=inspect.Parameter.KEYWORD_ONLY)
-            )
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
 
     def typer_command(**options: Any) -> None:
-        for name, names in spread.items():
-            options[name] = hints[name](**{field: options.pop(field) for field in names})
+        for name, bundle in bundles.items():
+            options[name] = bundle(**{field: options.pop(field) for field in bundle._fields})
         command(**options)
 
-    typer_command.__doc__ = command.__doc__
     typer_command.__name__ = command.__name__
-    typer_command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    typer_command.__doc__ = command.__doc__
     typer_command.__annotations__ = {p.name: p.annotation for p in parameters}
+    typer_command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return typer_command
 
 
-def _parameters(bundle: type) -> list[inspect.Parameter]:
-    hints = get_type_hints(bundle, include_extras=True)
+@cache
+def _options(bundle: type[Any]) -> list[inspect.Parameter]:
     return [
         inspect.Parameter(
-            field.name,
+            name,
             inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if field.default is MISSING else field.default,
-            annotation=hints[field.name],
+            default=bundle._field_defaults[name],
+            annotation=bundle.__annotations__[name],
         )
-        for field in fields(bundle)
+        for name in bundle._fields
     ]

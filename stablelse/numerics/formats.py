@@ -22,7 +22,7 @@ class UnknownFormatError(ValueError):
     """A name that is no format of the table, or a format whose extra is not installed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Format:
     """A binary floating-point format, in the notation of the IEEE 754 standard.
 

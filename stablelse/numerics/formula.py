@@ -7,9 +7,8 @@ what computed the value, not a retelling of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,8 +37,7 @@ class Kind(Enum):
     ADD = "add"
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(NamedTuple):
     """One operation: ``symbol = kind(operands)``.
 
     Attributes
@@ -57,8 +55,7 @@ class Operation:
     operands: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Formula:
+class Formula(NamedTuple):
     """A method of computing a function.
 
     Attributes
@@ -122,8 +119,7 @@ _UFUNCS: dict[Kind, Callable[..., Array]] = {
 }
 
 
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """All results of evaluating one formula in one format.
 
     Attributes

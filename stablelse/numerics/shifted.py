@@ -8,7 +8,7 @@ is infinite, x - a is inf - inf, and the formula gives NaN.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,8 +41,7 @@ class UnknownShiftError(ValueError):
     """A shift that is neither a rule of the table nor a number."""
 
 
-@dataclass(frozen=True)
-class Shift:
+class Shift(NamedTuple):
     """A choice of the a in the identity.
 
     Attributes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rich import box
 from rich.console import ConsoleOptions
@@ -16,8 +16,7 @@ from stablelse.render.wording import ASCII, UNICODE, Glyphs
 _FRAME = 3
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """A column of a table.
 
     Attributes

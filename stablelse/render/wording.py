@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import floor, log10, trunc
-from typing import Any
+from typing import Any, NamedTuple
 
 from stablelse.analysis.compare import Comparison, MethodResult, Verdict
 from stablelse.analysis.findings import Finding, FindingKind
@@ -15,8 +14,7 @@ from stablelse.numerics.functions import Function
 from stablelse.render.numbers import number_text
 
 
-@dataclass(frozen=True)
-class Glyphs:
+class Glyphs(NamedTuple):
     """The symbols a screen can show."""
 
     infinity: str
