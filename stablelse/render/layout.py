@@ -96,7 +96,7 @@ def _table(columns: Sequence[Column], sections: frozenset[int]) -> Table:
         group = column.group
         # A width of its own for every column: Rich would rather cut digits than run over.
         table.add_column(
-            f"{above}\n{column.header}" if two_lines else column.header,
+            Text(f"{above}\n{column.header}" if two_lines else column.header),
             justify="right",
             no_wrap=True,
             min_width=column.width - _FRAME,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import floor, log10, trunc
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stablelse.analysis.compare import Comparison, MethodResult, Verdict
 from stablelse.analysis.findings import Finding, FindingKind
-from stablelse.analysis.steps import Step
 from stablelse.numerics.formula import Kind, Method
 from stablelse.numerics.functions import Function
+from stablelse.numerics.shifted import SHIFTS
 from stablelse.render.numbers import number_text
+
+if TYPE_CHECKING:
+    from stablelse.analysis.steps import Step
 
 
 class Glyphs(NamedTuple):
@@ -99,7 +102,7 @@ def method_text(result: MethodResult, glyphs: Glyphs) -> str:
 def shift_text(result: MethodResult, glyphs: Glyphs) -> str:
     """Return the shift as chosen and as it came out: ``max = 1002``, or the number alone."""
     number = glyphs.number(result.a)
-    return f"{result.shift} = {number}" if str(result.shift).isalpha() else number
+    return f"{result.shift} = {number}" if result.shift in SHIFTS else number
 
 
 def operation_text(step_kind: Kind, operands: tuple[Any, ...], glyphs: Glyphs) -> str:

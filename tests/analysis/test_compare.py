@@ -1,0 +1,115 @@
+"""The comparison: its shape, its places, its errors, and how it shows itself."""
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import stablelse
+from stablelse.analysis.compare import Place, compare_rows
+from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.formula import Method
+from stablelse.numerics.functions import Function
+from stablelse.numerics.shifted import find_shift
+
+
+def test_results_in_order():
+    comparison = stablelse.compare(
+        [1, 2], "softmax", shifts=["max", -3.5], formats=["float16", "float32"]
+    )
+    assert [(r.method.value, r.format, r.shift) for r in comparison.results] == [
+        (method, format_, shift)
+        for format_ in ("float16", "float32")
+        for method, shift in (
+            ("naive", None),
+            ("shifted", "max"),
+            ("shifted", "-3.5"),
+            ("compensated", None),
+        )
+    ]
+    assert comparison.value is comparison.results[3].value
+    assert comparison.value.dtype == np.float16
+
+
+@pytest.mark.parametrize("function", ["logsumexp", "softmax", "log_softmax"])
+def test_compensated_is_the_library(function):
+    x = np.random.default_rng(7).normal(0, 50, 30)
+    library = getattr(stablelse, function)
+    for name in ("float32", "float64", "longdouble"):
+        value = stablelse.compare(x, function, formats=[name]).value
+        expected = library(x.astype(FORMATS[name].dtype))
+        assert np.array_equal(value, expected)
+        assert value.dtype == expected.dtype
+
+
+def test_rows_are_compared_as_if_alone():
+    x = np.array([[1000.0, 1, -1000], [1, 2, 3], [-800, -900, np.inf], [np.nan, 0, 0]])
+    places = [Place("x.csv", row) for row in range(1, 5)]
+    for function in Function:
+        shifts, formats = [find_shift("max"), find_shift("0")], [FORMATS["float64"]]
+        stack = compare_rows(x, function, shifts, formats, places)
+        for row, comparison in zip(x, stack, strict=True):
+            alone = stablelse.compare(row, function.value, shifts=["max", "0"])
+            assert [str(r) for r in alone.results] == [str(r) for r in comparison.results]
+        assert [c.row for c in stack] == [1, 2, 3, 4]
+
+
+def test_softmax_has_a_total():
+    naive, shifted, compensated = stablelse.compare([1000, 1000], "softmax").results
+    assert np.isnan(naive.total)
+    assert shifted.total == compensated.total == 1
+    assert stablelse.compare([1, 2]).results[0].total is None
+
+
+def test_integers_and_ml_dtypes_are_numbers():
+    import ml_dtypes
+
+    of_bytes = stablelse.compare(np.array([200, 201], np.uint8))
+    assert of_bytes.value == stablelse.logsumexp([200.0, 201.0])
+    x = np.array([1, 2], ml_dtypes.bfloat16)
+    assert stablelse.compare(x, formats=["bfloat16"]).value.dtype == ml_dtypes.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("x", "options", "message"),
+    [
+        ([], {}, "at least one number"),
+        ([[1, 2]], {}, r"not shape \(1, 2\)"),
+        (["a"], {}, "takes real numbers"),
+        ([1j], {}, "takes real numbers, not complex128"),
+        ([1], {"function": "max"}, "'max' is not a valid Function"),
+        ([1], {"formats": ["half"]}, "unknown format 'half'"),
+        ([1], {"shifts": ["median"]}, "unknown shift 'median'"),
+    ],
+)
+def test_errors(x, options, message):
+    with pytest.raises(ValueError, match=message):
+        stablelse.compare(x, **options)
+
+
+def test_shows_itself():
+    comparison = stablelse.compare([1000, 1001, 1002])
+    text = str(comparison)
+    assert "1002.4076059644444" in text
+    assert "e^1000 > largest float64: x must stay below 709.78" in text
+    console = Console(file=io.StringIO(), width=100)
+    console.print(comparison)
+    assert console.file.getvalue() == text
+    bundle = comparison._repr_mimebundle_()
+    assert bundle["text/plain"] == text
+    assert bundle["text/html"].startswith("<pre")
+    assert "1002.4076059644444" in bundle["text/html"]
+    assert "http" not in bundle["text/html"]
+
+
+def test_numbers_are_never_markup():
+    """On a console that reads markup, [inf] would vanish as a tag."""
+    console = Console(file=io.StringIO(), width=100)
+    console.print(stablelse.compare([np.inf, 1], shifts=["inf"]))
+    assert "a = ∞" in console.file.getvalue()
+
+
+def test_method_enumeration_is_what_results_hold():
+    methods = {r.method for r in stablelse.compare([1]).results}
+    assert methods == set(Method)
