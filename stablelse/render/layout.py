@@ -25,21 +25,18 @@ class Column(NamedTuple):
         What the column holds.
     cells : sequence of Text
         One a row.
-    group : str
-        What the columns belong to that stand together; shown once, above the first of them.
-    note : str
-        Shown above the header where the group's name is not.
+    above : str
+        A line above the header: what the columns from here on belong to, or a note.
     """
 
     header: str
     cells: Sequence[Text]
-    group: str = ""
-    note: str = ""
+    above: str = ""
 
     @property
     def width(self) -> int:
         """The cells the column takes on the screen, its frame included."""
-        heads = map(len, (self.header, self.group, self.note))
+        heads = len(self.header), len(self.above)
         return max(*heads, *(cell.cell_len for cell in self.cells)) + _FRAME
 
 
@@ -89,14 +86,11 @@ def _total(columns: Sequence[Column]) -> int:
 
 def _table(columns: Sequence[Column], sections: frozenset[int]) -> Table:
     table = Table(box=box.ROUNDED, border_style="dim", header_style="bold")
-    two_lines = any(column.group or column.note for column in columns)
-    group = ""
+    two_lines = any(column.above for column in columns)
     for column in columns:
-        above = column.group if column.group != group else column.note
-        group = column.group
         # A width of its own for every column: Rich would rather cut digits than run over.
         table.add_column(
-            Text(f"{above}\n{column.header}" if two_lines else column.header),
+            Text(f"{column.above}\n{column.header}" if two_lines else column.header),
             justify="right",
             no_wrap=True,
             min_width=column.width - _FRAME,

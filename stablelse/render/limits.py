@@ -39,8 +39,8 @@ class LimitsPicture:
         yield Text.assemble(" where exp leaves the ", ("floating-point formats", "bold"))
         names = Column("format", [Text(row.format, "bold") for row in rows])
         columns = [
-            [Column(header, [Text(cell(row)) for row in rows], note=note)]
-            for note, header, cell in _COLUMNS
+            [Column(header, [Text(cell(row)) for row in rows], above=above)]
+            for above, header, cell in _COLUMNS
         ]
         yield from stack([names], columns, frozenset(), options.max_width)
         for row in rows:

@@ -155,7 +155,7 @@ def _library_column(
     header = "p" if result.total is not None else "log p"
     total = [Text() if result.total is None else _cell(result.total, glyphs)]
     below = [*total, *([Text()] * (len(rows) - 1))]
-    return Column(header, cells + below, group=result.method.value)
+    return Column(header, cells + below, above=result.method.value)
 
 
 def shown_elements(comparison: Comparison, results: Sequence[MethodResult]) -> list[int | None]:
@@ -201,16 +201,16 @@ def _method_columns(
     """Return a column for each result that the formula has per element; the x is shared."""
     assert result.evaluation is not None
     symbols = [op.symbol for op in result.evaluation.operations]
-    columns = []
+    columns: list[Column] = []
     for symbol in symbols:
         if symbol not in result.evaluation.per_element or symbol == "x":
             continue
         cells = _element_cells(result, symbol, shown, glyphs)
         below = [_scalar_cell(result, symbol, names, glyphs) for names in rows]
-        header = symbol_text(result, symbol, glyphs)
-        with_shift = symbol == "e" and result.shift is not None
-        note = f"a = {shift_text(result, glyphs)}" if with_shift else ""
-        columns.append(Column(header, cells + below, result.method.value, note))
+        above = "" if columns else result.method.value
+        if symbol == "e" and result.shift is not None:
+            above = f"a = {shift_text(result, glyphs)}"
+        columns.append(Column(symbol_text(result, symbol, glyphs), cells + below, above))
     return columns
 
 
