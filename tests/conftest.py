@@ -59,18 +59,22 @@ def run(monkeypatch):
         monkeypatch.setenv("COLUMNS", str(columns))
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        out, err = io.BytesIO(), io.BytesIO()
+        stdin_bytes = io.BufferedReader(io.BytesIO(stdin))
+        streams = {
+            "stdin": io.TextIOWrapper(stdin_bytes, "utf-8"),
+            "stdout": io.TextIOWrapper(io.BytesIO(), encoding, newline="\n"),
+            "stderr": io.TextIOWrapper(io.BytesIO(), encoding, newline="\n"),
+        }
         with monkeypatch.context() as patch:
-            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), "utf-8"))
-            patch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding, newline="\n"))
-            patch.setattr(sys, "stderr", io.TextIOWrapper(err, encoding, newline="\n"))
+            for name, stream in streams.items():
+                patch.setattr(sys, name, stream)
             with pytest.raises(SystemExit) as stop:
                 main([str(arg) for arg in args])
-            sys.stdout.flush()
-            sys.stderr.flush()
-        return Run(
-            stop.value.code, out.getvalue().decode(encoding), err.getvalue().decode(encoding)
-        )
+        printed = []
+        for name in ("stdout", "stderr"):
+            streams[name].flush()
+            printed.append(streams[name].buffer.getvalue().decode(encoding))
+        return Run(stop.value.code, *printed)
 
     yield command
     signal.signal(signal.SIGPIPE, sigpipe)

@@ -56,18 +56,24 @@ def stack(
     Parameters
     ----------
     labels : sequence of Column
-        Begin every table; all but the first give way where a table has no room for them.
+        Begin every table; after the first table, all but the first label give way where there
+        is no room for them.
     groups : sequence of sequences of Column
-        Columns that belong together; a group is split only where it is too wide alone.
+        Columns that belong together; a group is split only where it is too wide alone. The
+        first must be at least one column.
     sections : frozenset of int
         The rows after which a rule is drawn.
     width : int
         The cells there are. A column that is too wide alone makes a table that is wider.
     """
-    pending = [part for group in groups for part in _split(group, width - _total(labels[:1]))]
+    pending = list(_split(groups[0], width - _total(labels)))
+    for group in groups[1:]:
+        pending += _split(group, width - _total(labels[:1]))
+    first = True
     while pending:
         part = pending.pop(0)
-        begin = labels if _total([*labels, *part]) <= width else labels[:1]
+        begin = labels if first or _total([*labels, *part]) <= width else labels[:1]
+        first = False
         columns = [*begin, *part]
         while pending and _total([*columns, *pending[0]]) <= width:
             columns.extend(pending.pop(0))

@@ -118,7 +118,7 @@ def test_bad_arguments(name, run, monkeypatch, tmp_path):
     ("args", "words"),
     [
         (["--column", "c"], ["'c'", "a", "b"]),
-        (["--column", "3"], ["3", "2"]),
+        (["--column", "3"], ["'3'", "'a'", "'b'"]),
         (["--column", "0"], ["0"]),
         (["--row", "9"], ["row 9", "2"]),
         (["--no-header"], ["line 1", "'a'"]),
