@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -102,7 +103,8 @@ def to_number(cell: str, dtype: str = "float64") -> Any:
     except ValueError:
         raise ReadError(f"{shortened(cell.strip())} is not a number") from None
     if dtype != "float64":
-        with np.errstate(over="ignore"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of an overflow, which is told below
             value = np.dtype(dtype).type(cell.strip())
     if np.isinf(value) and "inf" not in cell.lower():
         wider = ", or use --dtype longdouble" if dtype == "float64" else ""
