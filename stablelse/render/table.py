@@ -86,27 +86,28 @@ def title(comparison: Comparison, format_name: str) -> Text:
     return text
 
 
-def verdicts(results: Sequence[MethodResult], glyphs: Glyphs, width: int) -> Iterator[Text]:
+def verdicts(results: Sequence[MethodResult], glyphs: Glyphs, screen: int) -> Iterator[Text]:
     """Yield a line per method with its verdict, and below it its findings."""
     names = [method_text(result, glyphs) for result in results]
-    indent = max(map(len, names)) + 4
+    width = max(map(len, names)) + 1
     library = next(r for r in results if r.method is Method.COMPENSATED)
     is_scalar = np.ndim(library.value) == 0
     for result, name in zip(results, names, strict=True):
         if result is library:
             value = glyphs.number(library.value) if is_scalar else "last column"
-            yield Text(f"   {name:<{indent - 3}}{value}, the library's own")
+            margin = " " * (len(glyphs.good) + 2)
+            yield Text(f"{margin}{name:<{width}}{value}, the library's own")
             continue
         mark = glyphs.good if result.verdict is Verdict.OK else glyphs.bad
-        line = Text(f" {mark} {name:<{indent - 3}}", VERDICT_STYLES[result.verdict])
+        line = Text(f" {mark} {name:<{width}}", VERDICT_STYLES[result.verdict])
         line.append(verdict_text(result))
         if result.verdict is not Verdict.OK and is_scalar:
             right = glyphs.number(library.value)
-            line.append(f": {glyphs.number(result.value)}, where {right} is right")
+            line.append(f": {glyphs.number(result.value)}, where the library gives {right}")
         yield line
         for finding in result.findings:
             sentence = finding_text(finding, result, glyphs)
-            yield hanging(sentence, width, indent=5, style="" if not finding.harmless else "dim")
+            yield hanging(sentence, screen, indent=5, style="" if not finding.harmless else "dim")
 
 
 def hanging(sentence: str, width: int, indent: int, style: str = "") -> Text:

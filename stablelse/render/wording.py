@@ -26,8 +26,6 @@ class Glyphs(NamedTuple):
     ellipsis: str
     good: str
     bad: str
-    arrow: str
-    dot: str
 
     def number(self, value: Any) -> str:
         """Return a number for the eye: with the sign for infinity, and NaN."""
@@ -35,8 +33,8 @@ class Glyphs(NamedTuple):
         return {"inf": self.infinity, "-inf": f"-{self.infinity}", "nan": "NaN"}.get(text, text)
 
 
-UNICODE = Glyphs("∞", "−", "Σ", "…", "✓", "✗", "→", "·")
-ASCII = Glyphs("inf", "-", "sum", "...", "+", "x", "->", "-")
+UNICODE = Glyphs("∞", "−", "Σ", "…", "✓", "✗")
+ASCII = Glyphs("inf", "-", "sum", "...", "ok", "!!")
 
 FUNCTION_NAMES: dict[Function, str] = {
     Function.LOGSUMEXP: "log-sum-exp",
