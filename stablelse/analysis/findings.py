@@ -199,6 +199,7 @@ _THRESHOLDS: dict[tuple[Kind, FindingKind], Callable[[Format], Any]] = {
 
 def _masks(evaluation: Evaluation) -> Iterator[tuple[Operation, FindingKind, Array]]:
     """Yield each kind of trouble there is, with its mask of shape (m, n) or (m, 1)."""
+    last = evaluation.operations[-1]
     with np.errstate(all="ignore"):
         for operation in evaluation.operations:
             applied = _Applied(
@@ -208,6 +209,8 @@ def _masks(evaluation: Evaluation) -> Iterator[tuple[Operation, FindingKind, Arr
                 evaluation.results[operation.symbol],
             )
             for kind, detect in _DETECTORS[operation.kind]:
+                if kind is FindingKind.SUBNORMAL and operation is last:
+                    continue  # the result is as small as that by right
                 where = detect(applied)
                 if where.any():
                     yield operation, kind, where
