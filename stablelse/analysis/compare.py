@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -30,8 +30,7 @@ class Verdict(Enum):
     """Infinite or NaN where the library's value is not, or the other way round."""
 
 
-@dataclass(frozen=True, eq=False)
-class MethodResult:
+class MethodResult(NamedTuple):
     """What one method computed of one vector in one format.
 
     Attributes
@@ -64,7 +63,7 @@ class MethodResult:
     total: Any
     verdict: Verdict
     findings: tuple[Finding, ...] = ()
-    evaluation: Evaluation | None = field(default=None, repr=False, metadata={"record": False})
+    evaluation: Evaluation | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +95,7 @@ class Comparison(Displayed):
     n: int
     value: Any
     results: tuple[MethodResult, ...]
-    x: Array = field(repr=False, metadata={"record": False})
+    x: Array
 
 
 def compare(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from enum import Enum
 from functools import reduce
 from typing import Any, NamedTuple
@@ -35,8 +34,7 @@ class FindingKind(Enum):
     """NaN made from numbers that were none: inf/inf, 0/0, inf - inf."""
 
 
-@dataclass(frozen=True, eq=False)
-class Finding:
+class Finding(NamedTuple):
     """One kind of trouble at one operation.
 
     Attributes
@@ -48,7 +46,7 @@ class Finding:
     element : int or None
         The first element it happened at, counted from 1; ``None`` where the operation
         has one result for the whole vector.
-    count : int
+    occurrences : int
         How many elements it happened at.
     operands : tuple of scalars
         What the operation was given there, in the format; empty for a sum.
@@ -66,12 +64,12 @@ class Finding:
     kind: FindingKind
     symbol: str
     element: int | None
-    count: int
+    occurrences: int
     operands: tuple[Any, ...]
     result: Any
     threshold: Any
     harmless: bool
-    indices: Array = field(repr=False, metadata={"record": False})
+    indices: Array
 
 
 def find(evaluation: Evaluation) -> list[list[Finding]]:
@@ -230,7 +228,7 @@ def _finding(
         kind=kind,
         symbol=operation.symbol,
         element=first + 1 if per_element else None,
-        count=len(indices),
+        occurrences=len(indices),
         operands=evaluation.operands(operation, first),
         result=evaluation.results[operation.symbol][first],
         threshold=threshold(evaluation.format) if threshold else None,

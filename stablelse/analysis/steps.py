@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from stablelse.analysis.findings import Finding, FindingKind
 from stablelse.numerics.formula import Evaluation, Kind, Operation
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One elementary operation of an evaluation: ``symbol = kind(operands) = value``.
 
     Attributes

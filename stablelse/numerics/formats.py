@@ -5,7 +5,6 @@ Everything here is computed from the formats themselves; no threshold is typed i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ class UnknownFormatError(ValueError):
     """A name that is no format of the table, or a format whose extra is not installed."""
 
 
-@dataclass(frozen=True, eq=False)
 class Format:
     """A binary floating-point format, in the notation of the IEEE 754 standard.
 
@@ -34,8 +32,12 @@ class Format:
         The extra of this package that brings the format, ``None`` for NumPy's own.
     """
 
-    name: str
-    extra: str | None = None
+    def __init__(self, name: str, extra: str | None = None) -> None:
+        self.name = name
+        self.extra = extra
+
+    def __repr__(self) -> str:
+        return f"<Format {self.name}>"
 
     @cached_property
     def dtype(self) -> np.dtype[Any]:

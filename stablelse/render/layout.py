@@ -91,7 +91,7 @@ def _total(columns: Sequence[Column]) -> int:
 
 
 def _table(columns: Sequence[Column], sections: frozenset[int]) -> Table:
-    table = Table(box=box.ROUNDED, border_style="dim", header_style="bold")
+    table = Table(box=box.ROUNDED, width=_total(columns), border_style="dim", header_style="bold")
     two_lines = any(column.above for column in columns)
     for column in columns:
         # A width of its own for every column: Rich would rather cut digits than run over.
@@ -99,7 +99,7 @@ def _table(columns: Sequence[Column], sections: frozenset[int]) -> Table:
             Text(f"{column.above}\n{column.header}" if two_lines else column.header),
             justify="right",
             no_wrap=True,
-            min_width=column.width - _FRAME,
+            width=column.width - _FRAME,
         )
     for index, cells in enumerate(zip(*(column.cells for column in columns), strict=True)):
         table.add_row(*cells, end_section=index in sections)

@@ -19,8 +19,8 @@ def record(result: Any) -> Any:
 
     Parameters
     ----------
-    result : dataclass, sequence, enum, NumPy array or scalar, or plain value
-        Fields whose metadata say ``record=False`` are left out.
+    result : result type, sequence, enum, NumPy array or scalar, or plain value
+        Of a result type the fields that `field_names` lists.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def record(result: Any) -> Any:
         What is not finite is ``"inf"``, ``"-inf"`` or ``"nan"``; numbers wider than float64
         are text.
     """
-    if is_dataclass(result) and not isinstance(result, type):
+    if hasattr(result, "_fields") or is_dataclass(result):
         return {name: record(getattr(result, name)) for name in field_names(type(result))}
     if isinstance(result, Enum):
         return result.value
@@ -43,7 +43,12 @@ def record(result: Any) -> Any:
 
 def field_names(result_type: type) -> list[str]:
     """Return the names of the fields that a result type's records have."""
-    return [f.name for f in fields(result_type) if f.metadata.get("record", True)]
+    names = getattr(result_type, "_fields", None) or [f.name for f in fields(result_type)]
+    return [name for name in names if name not in _WORKING]
+
+
+#: Fields that hold what a result was made from, too long to be told with it.
+_WORKING = frozenset({"x", "evaluation", "indices"})
 
 
 def with_steps(comparison: Comparison) -> dict[str, Any]:

@@ -165,10 +165,10 @@ def finding_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
         sentence += f", harmless: {_WHY_HARMLESS[finding.kind]}"
     if finding.element is None or result.evaluation is None:
         return sentence
-    if finding.count == 1:
+    if finding.occurrences == 1:
         return f"{sentence} (x_{finding.element})"
     n = len(result.evaluation.results["x"])
-    return f"{sentence} ({finding.count:,} of {n:,} elements, first x_{finding.element})"
+    return f"{sentence} ({finding.occurrences:,} of {n:,} elements, first x_{finding.element})"
 
 
 def _operation(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:

@@ -107,7 +107,7 @@ EXAMPLES = [
 def test_findings(x, function, format_, method, expected):
     comparison = compare(x, function, formats=[format_])
     (result,) = (r for r in comparison.results if r.method is Method(method))
-    found = [(f.kind, f.symbol, f.element, f.count, f.harmless) for f in result.findings]
+    found = [(f.kind, f.symbol, f.element, f.occurrences, f.harmless) for f in result.findings]
     assert found == expected
 
 
@@ -117,7 +117,7 @@ def test_every_kind_has_an_example():
 
 def test_a_finding_tells_operand_result_and_threshold():
     (finding,) = compare([5, 1000, 1001]).results[0].findings
-    assert (finding.element, finding.count) == (2, 2)
+    assert (finding.element, finding.occurrences) == (2, 2)
     assert finding.operands == (1000.0,)
     assert finding.result == np.inf
     assert finding.threshold == 709.782712893384
