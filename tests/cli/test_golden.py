@@ -35,6 +35,8 @@ RUNS = {
 @pytest.mark.parametrize("name", RUNS)
 def test_output(name, run, golden):
     args, options = RUNS[name]
+    if name == "limits":
+        pytest.importorskip("ml_dtypes")  # the table has a row for every installed format
     done = run(*args, **options)
     assert (done.code, done.err) == (0, "")
     golden(f"{name}.txt", done.out)
