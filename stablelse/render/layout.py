@@ -40,50 +40,70 @@ class Column(NamedTuple):
         return max(*heads, *(cell.cell_len for cell in self.cells)) + _FRAME
 
 
+class Group(NamedTuple):
+    """Columns that belong together.
+
+    Attributes
+    ----------
+    columns : sequence of Column
+        At least one.
+    label : Column or None
+        What names the rows for these columns; neighbours that share it show it once.
+    """
+
+    columns: Sequence[Column]
+    label: Column | None = None
+
+
 def glyphs_for(options: ConsoleOptions) -> Glyphs:
     """Return the symbols that the console's encoding can show."""
     return ASCII if options.ascii_only else UNICODE
 
 
 def stack(
-    labels: Sequence[Column],
-    groups: Sequence[Sequence[Column]],
-    sections: frozenset[int],
-    width: int,
+    index: Column, groups: Sequence[Group], sections: frozenset[int], width: int
 ) -> Iterator[Table]:
     """Lay groups of columns side by side, in as many tables as the width asks for.
 
     Parameters
     ----------
-    labels : sequence of Column
-        Begin every table; after the first table, all but the first label give way where there
-        is no room for them.
-    groups : sequence of sequences of Column
-        Columns that belong together; a group is split only where it is too wide alone. The
-        first must be at least one column.
+    index : Column
+        Begins every table.
+    groups : sequence of Group
+        A group is split only where it is too wide alone. Its label gives way where there is no
+        room for it, but not the first time.
     sections : frozenset of int
         The rows after which a rule is drawn.
     width : int
         The cells there are. A column that is too wide alone makes a table that is wider.
     """
-    pending = list(_split(groups[0], width - _total(labels)))
-    for group in groups[1:]:
-        pending += _split(group, width - _total(labels[:1]))
-    first = True
-    while pending:
-        part = pending.pop(0)
-        begin = labels if first or _total([*labels, *part]) <= width else labels[:1]
-        first = False
-        columns = [*begin, *part]
-        while pending and _total([*columns, *pending[0]]) <= width:
-            columns.extend(pending.pop(0))
-        yield _table(columns, sections)
+    columns, label = [index], None
+    told: list[Column] = []
+    for group in groups:
+        is_new = group.label is not None and not any(group.label is known for known in told)
+        beside = [index, group.label] if group.label is not None and is_new else [index]
+        for part in _split(group.columns, width - _total(beside)):
+            needed = _labelled(part, group.label, label)
+            if len(columns) > 1 and _total([*columns, *needed]) > width:
+                yield _table(columns, sections)
+                columns = [index]
+                needed = _labelled(part, group.label, None)
+            if _total([*columns, *needed]) > width and not is_new:
+                needed = list(part)
+            columns += needed
+            label, is_new = group.label, False
+            told += [group.label] if group.label is not None else []
+    yield _table(columns, sections)
 
 
-def _split(group: Sequence[Column], width: int) -> list[Sequence[Column]]:
-    if sum(column.width for column in group) <= width:
-        return [group]
-    return [[column] for column in group]
+def _labelled(part: Sequence[Column], label: Column | None, shown: Column | None) -> list[Column]:
+    return [*part] if label is None or label is shown else [label, *part]
+
+
+def _split(columns: Sequence[Column], width: int) -> list[Sequence[Column]]:
+    if sum(column.width for column in columns) <= width:
+        return [columns]
+    return [[column] for column in columns]
 
 
 def _total(columns: Sequence[Column]) -> int:

@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.limits import FormatLimits, Limits
-from stablelse.render.layout import Column, stack
+from stablelse.render.layout import Column, Group, stack
 from stablelse.render.numbers import exact_text
 
 #: Each column: its header, in two lines at most, and the text of a format's cell.
@@ -39,10 +39,10 @@ class LimitsPicture:
         yield Text.assemble(" where exp leaves the ", ("floating-point formats", "bold"))
         names = Column("format", [Text(row.format, "bold") for row in rows])
         columns = [
-            [Column(header, [Text(cell(row)) for row in rows], above=above)]
+            Group([Column(header, [Text(cell(row)) for row in rows], above=above)])
             for above, header, cell in _COLUMNS
         ]
-        yield from stack([names], columns, frozenset(), options.max_width)
+        yield from stack(names, columns, frozenset(), options.max_width)
         for row in rows:
             if not row.has_infinity:
                 yield Text(f" {row.format} has no infinity: overflow gives NaN")

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from stablelse.analysis.compare import Comparison, MethodResult, Verdict
 from stablelse.numerics.formula import Method
-from stablelse.render.layout import Column, glyphs_for, stack
+from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.table import VERDICT_STYLES
 from stablelse.render.wording import (
     FUNCTION_NAMES,
@@ -48,8 +48,8 @@ class Overview:
         sizes = Column("n", [Text(f"{c.n:,}") for c in self.comparisons])
         columns = zip(*(comparison.results for comparison in self.comparisons), strict=True)
         results = [list(column) for column in columns]
-        groups = [[_column(column, glyphs)] for column in results]
-        yield from stack([labels, sizes], groups, frozenset(), options.max_width)
+        groups = [Group([_column(column, glyphs)], sizes) for column in results]
+        yield from stack(labels, groups, frozenset(), options.max_width)
         for column in results:
             if column[0].method is not Method.COMPENSATED:
                 yield _count(column)

@@ -16,7 +16,7 @@ from stablelse.analysis.findings import Finding
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formula import Method
 from stablelse.numerics.functions import Function
-from stablelse.render.layout import Column, glyphs_for, stack
+from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.wording import (
     FUNCTION_NAMES,
     Glyphs,
@@ -62,18 +62,22 @@ class ComparisonPicture:
         self.comparison = comparison
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield for each format a title, one or more tables, and the verdicts."""
+        """Yield a title, one or more tables, and the verdicts."""
         glyphs = glyphs_for(options)
-        by_format = groupby(self.comparison.results, key=lambda result: result.format)
-        for format_name, group in by_format:
-            results = list(group)
-            yield title(self.comparison, format_name)
-            yield from _tables(self.comparison, results, glyphs, options.max_width)
+        by_format = [
+            list(results)
+            for _, results in groupby(self.comparison.results, key=lambda result: result.format)
+        ]
+        yield title(self.comparison, [results[0].format for results in by_format])
+        yield from _tables(self.comparison, by_format, glyphs, options.max_width)
+        for results in by_format:
+            if len(by_format) > 1:
+                yield Text(f" {results[0].format}", "bold")
             yield from verdicts(results, glyphs, options.max_width)
-            yield Text()
+        yield Text()
 
 
-def title(comparison: Comparison, format_name: str) -> Text:
+def title(comparison: Comparison, formats: Sequence[str]) -> Text:
     """Return the line above the picture: where the numbers are from, what is computed, in what."""
     text = Text(" ")
     place = place_text(comparison)
@@ -82,7 +86,7 @@ def title(comparison: Comparison, format_name: str) -> Text:
     text.append(FUNCTION_NAMES[comparison.function], style="bold")
     plural = "number" if comparison.n == 1 else "numbers"
     text.append(f" of {comparison.n:,} {plural} in ")
-    text.append(format_name, style="bold")
+    text.append(", ".join(formats), style="bold")
     return text
 
 
@@ -94,7 +98,7 @@ def verdicts(results: Sequence[MethodResult], glyphs: Glyphs, screen: int) -> It
     is_scalar = np.ndim(library.value) == 0
     for result, name in zip(results, names, strict=True):
         if result is library:
-            value = glyphs.number(library.value) if is_scalar else "last column"
+            value = glyphs.number(library.value) if is_scalar else "column above"
             margin = " " * (len(glyphs.good) + 2)
             yield Text(f"{margin}{name:<{width}}{value}, the library's own")
             continue
@@ -125,21 +129,27 @@ def hanging(sentence: str, width: int, indent: int, style: str = "") -> Text:
 
 
 def _tables(
-    comparison: Comparison, results: Sequence[MethodResult], glyphs: Glyphs, width: int
+    comparison: Comparison, by_format: Sequence[Sequence[MethodResult]], glyphs: Glyphs, width: int
 ) -> Iterator[RenderableType]:
-    evaluated = [result for result in results if result.evaluation]
+    """Yield the columns of every method in every format, side by side as far as they fit."""
+    evaluated = [result for results in by_format for result in results if result.evaluation]
     shown = shown_elements(comparison, evaluated)
     rows = _SCALAR_ROWS[comparison.function]
     labels = [_label(index, glyphs) for index in shown]
     labels += [Text(symbol_text(evaluated[-1], names[0], glyphs), "bold") for names in rows]
-    x = Column("x", _x_cells(comparison, evaluated[0], shown, len(rows), glyphs))
-    groups = [_method_columns(result, shown, rows, glyphs) for result in evaluated]
-    if comparison.function is not Function.LOGSUMEXP:
-        groups.append([_library_column(result, shown, rows, glyphs) for result in results[-1:]])
+    groups: list[Group] = []
+    for results in by_format:
+        above = results[0].format if len(by_format) > 1 else ""
+        x = Column("x", _x_cells(comparison, results[0], shown, len(rows), glyphs), above)
+        for result in results:
+            if result.evaluation:
+                groups.append(Group(_method_columns(result, shown, rows, glyphs), x))
+            elif comparison.function is not Function.LOGSUMEXP:
+                groups.append(Group([_library_column(result, shown, rows, glyphs)], x))
     sections = {len(shown) - 1}
     if rows[-1] == ("y",):
         sections.add(len(shown) + len(rows) - 2)
-    yield from stack([Column("i", labels), x], groups, frozenset(sections), width)
+    yield from stack(Column("i", labels), groups, frozenset(sections), width)
 
 
 def _label(index: int | None, glyphs: Glyphs) -> Text:

@@ -10,7 +10,7 @@ from rich.text import Text
 from stablelse.analysis.compare import Comparison, MethodResult
 from stablelse.analysis.steps import Step, steps
 from stablelse.numerics.formula import Kind
-from stablelse.render.layout import Column, glyphs_for, stack
+from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.table import shown_elements
 from stablelse.render.wording import Glyphs, method_text, operation_text, shift_text, step_word
 
@@ -38,8 +38,8 @@ class Walk:
             yield Text.assemble(
                 " ", (method_text(result, glyphs), "bold"), f" in {result.format}, step by step"
             )
-            labels, columns = _columns(result, chosen, glyphs)
-            yield from stack(labels, [columns], frozenset(), options.max_width)
+            symbols, steps_taken = _columns(result, chosen, glyphs)
+            yield from stack(symbols, [steps_taken], frozenset(), options.max_width)
             yield Text()
 
 
@@ -74,7 +74,7 @@ def step_symbol(step: Step, n: int) -> str:
 
 def _columns(
     result: MethodResult, chosen: Sequence[tuple[int, Step]], glyphs: Glyphs
-) -> tuple[list[Column], list[Column]]:
+) -> tuple[Column, Group]:
     """Return what names the steps, and what they did."""
     assert result.evaluation is not None
     n = len(result.evaluation.results["x"])
@@ -86,8 +86,8 @@ def _columns(
         symbols.append(Text(step_symbol(step, n), "bold"))
         operations.append(Text(_operation(step, result, glyphs)))
         values.append(Text(value, "bold red" if word else ""))
-    labels = [Column("", symbols), Column("step", numbers)]
-    return labels, [Column("operation", operations), Column("value", values)]
+    columns = [Column("operation", operations), Column("value", values)]
+    return Column("", symbols), Group(columns, label=Column("step", numbers))
 
 
 def _operation(step: Step, result: MethodResult, glyphs: Glyphs) -> str:
