@@ -1,0 +1,293 @@
+"""Correctly rounded results of one vector in decimal arithmetic, at whatever precision it takes.
+
+Python's decimal rounds exp, ln and the four operations correctly at any precision P, so each is
+wrong by at most eps = 5 * 10**-P, relatively; the inputs enter exactly. What follows from that
+is carried along as an interval. When both its ends round to the same number of the format, that
+number is the exact result, rounded to nearest; otherwise P is doubled (Ziv 1991, Fast evaluation
+of elementary mathematical functions with correctly rounded last bit, doi 10.1145/114697.116813).
+
+The climb ends. Equal entries are taken together, their weights added exactly. By the theorem of
+Lindemann and Weierstrass a sum of b_i exp(x_i), the x_i rational and different, the b_i rational
+and not 0, is not 0; its logarithm is rational only for a single term of weight 1 or -1, and its
+softmax only for a single term. Those few cases are told in advance; no other value lies on a
+number of the format or half-way between two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, getcontext, localcontext
+from fractions import Fraction
+from math import log
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stablelse.numerics.formats import Array, Format
+
+#: The first precision; it doubles from there.
+_DIGITS = 40
+
+
+def logsumexp(x: Array, format_: Format, weights: Array | None = None) -> tuple[Any, int]:
+    """Compute log abs(sum b_i exp(x_i)), correctly rounded, and the sign of the sum.
+
+    Parameters
+    ----------
+    x : ndarray
+        Shape (n,), real; finite or -inf.
+    format_ : Format
+        The format of the result.
+    weights : ndarray, optional
+        The b_i, shape (n,), real and finite; all 1 if left out.
+
+    Returns
+    -------
+    value : scalar
+        In the format; -inf for a sum of 0.
+    sign : int
+        1, 0 or -1.
+    """
+    terms = _terms(x, weights)
+    if not terms:
+        return format_.round(-np.inf)[()], 0
+    first = terms[0]
+    if len(terms) == 1 and abs(first.b) == 1:
+        return nearest(Fraction(first.x), format_), int(first.b)
+    for context in _contexts():
+        with localcontext(context):
+            total = _sum(terms)
+            if total.sign:
+                log = _log(total)
+                value = _decided(Ball(first.x + log.value, log.error), format_)
+                if value is not None:
+                    return value, total.sign
+    raise AssertionError("the precisions have no end")
+
+
+def softmax(x: Array, format_: Format) -> Array:
+    """Compute the softmax of one vector, correctly rounded.
+
+    Parameters
+    ----------
+    x : ndarray
+        Shape (n,), n >= 1, real; finite or -inf, but not all of them -inf.
+    format_ : Format
+        The format of the result.
+
+    Returns
+    -------
+    ndarray
+        Shape (n,), in the format.
+    """
+    return _elementwise(x, format_, _quotient, lambda count: Fraction(1, count))
+
+
+def log_softmax(x: Array, format_: Format) -> Array:
+    """Compute the logarithm of the softmax of one vector, correctly rounded; see `softmax`."""
+    return _elementwise(x, format_, _log_quotient, {1: Fraction(0)}.get)
+
+
+def nearest(value: Fraction, format_: Format) -> Any:
+    """Round to the format, to nearest with ties to even.
+
+    Parameters
+    ----------
+    value : Fraction
+        Any size.
+    format_ : Format
+        Any format.
+
+    Returns
+    -------
+    scalar
+        Of the format; what is too large is infinite, or NaN where there is no infinity.
+    """
+    size = abs(value)
+    if not size:
+        return format_.dtype.type(0)
+    exponent = size.numerator.bit_length() - size.denominator.bit_length()
+    if size < Fraction(2) ** exponent:
+        exponent -= 1
+    # Now 2**exponent <= size < 2**(exponent + 1): the unit in the last place of the result is
+    power = max(
+        exponent - format_.significand_bits + 1,
+        1 - Fraction(*_ratio(format_.smallest_subnormal)).denominator.bit_length(),
+    )
+    multiple = round(size / Fraction(2) ** power)
+    if multiple * Fraction(2) ** power > Fraction(*_ratio(format_.largest)):
+        return format_.round(np.inf if value > 0 else -np.inf)[()]
+    signed = multiple if value > 0 else -multiple
+    return format_.round(np.ldexp(np.longdouble(signed), power))[()]
+
+
+class Ball(NamedTuple):
+    """All numbers within `error` of `value`."""
+
+    value: Decimal
+    error: Decimal
+
+
+class _Term(NamedTuple):
+    """b exp(x), both exact."""
+
+    x: Decimal
+    b: Fraction
+
+
+class _Total(NamedTuple):
+    """S = sum b_i exp(x_i - a), as the b of the term whose x is a, and the rest."""
+
+    first: Ball
+    rest: Ball
+
+    @property
+    def value(self) -> Decimal:
+        return self.first.value + self.rest.value
+
+    @property
+    def error(self) -> Decimal:
+        return self.first.error + self.rest.error
+
+    @property
+    def sign(self) -> int:
+        """The sign of S; 0 unless S is known to be more than four times its error."""
+        value = self.value
+        return 0 if abs(value) <= 4 * self.error else 1 if value > 0 else -1
+
+
+def _terms(x: Array, weights: Array | None = None) -> list[_Term]:
+    """Return a term for each different finite x, without those of weight 0, the largest first."""
+    weight_of: dict[Decimal, Fraction] = {}
+    for entry, b in zip(x, np.ones(len(x)) if weights is None else weights, strict=True):
+        if np.isfinite(entry):
+            key = _decimal(entry)
+            weight_of[key] = weight_of.get(key, Fraction(0)) + Fraction(*_ratio(b))
+    terms = [_Term(entry, b) for entry, b in weight_of.items() if b]
+    return sorted(terms, key=_rough_log, reverse=True)
+
+
+def _sum(terms: list[_Term]) -> _Total:
+    """Sum b_i exp(x_i - a), a being the x of the first term.
+
+    x_i - a is rounded, so exp(x_i - a) is wrong by eps abs(x_i - a), and by its own eps; b_i
+    and the product are rounded too, and n additions by eps times the sum of the sizes.
+    """
+    rest = sizes = stretched = Decimal(0)
+    for x, b in terms[1:]:
+        d = x - terms[0].x
+        term = _rounded(b) * d.exp()
+        rest += term
+        sizes += abs(term)
+        stretched += abs(term * d)
+    first = _rounded(terms[0].b)
+    is_exact = Fraction(first) == terms[0].b
+    return _Total(
+        Ball(first, Decimal(0) if is_exact else _eps() * abs(first)),
+        Ball(rest, _eps() * (stretched + (len(terms) + 3) * sizes)),
+    )
+
+
+def _log(total: _Total) -> Ball:
+    """Return log abs(S), for an S that has a sign.
+
+    Where S is 1 + z with a small z, the series z - z**2 / 2 keeps the digits of z; it is wrong
+    by less than abs(z)**3.
+    """
+    first, rest = total
+    if first.error == 0 and abs(first.value) == 1:
+        z = rest.value * first.value
+        if not z or z.adjusted() < -getcontext().prec // 3:
+            return Ball(z - z * z / 2, 2 * rest.error + _eps() * abs(z) + abs(z) ** 3)
+    log = abs(total.value).ln()
+    return Ball(log, _eps() * (1 + abs(log)) + 2 * total.error / abs(total.value))
+
+
+def _quotient(x: Decimal, terms: list[_Term], total: _Total) -> Ball:
+    """Return exp(x - a) / S."""
+    d = x - terms[0].x
+    value = d.exp() / total.value
+    return Ball(value, value * (_eps() * (abs(d) + 3) + 2 * total.error / total.value))
+
+
+def _log_quotient(x: Decimal, terms: list[_Term], total: _Total) -> Ball:
+    """Return x - a - log S."""
+    d = x - terms[0].x
+    log = _log(total)
+    return Ball(d - log.value, log.error + _eps() * abs(d))
+
+
+def _elementwise(
+    x: Array,
+    format_: Format,
+    evaluate: Callable[[Decimal, list[_Term], _Total], Ball],
+    of_equals: Callable[[int], Fraction | None],
+) -> Array:
+    """Evaluate each different element, climbing with those only that are still undecided."""
+    terms = _terms(x)
+    results: dict[Decimal, Any] = {}
+    undecided = [term.x for term in terms]
+    told = of_equals(int(terms[0].b)) if len(terms) == 1 else None
+    if told is not None:
+        results[undecided.pop()] = nearest(told, format_)
+    contexts = _contexts()
+    while undecided:
+        with localcontext(next(contexts)):
+            total = _sum(terms)
+            found = {entry: _decided(evaluate(entry, terms, total), format_) for entry in undecided}
+        results |= {entry: value for entry, value in found.items() if value is not None}
+        undecided = [entry for entry in undecided if entry not in results]
+    with np.errstate(over="ignore", divide="ignore"):
+        nothing = format_.round(0.0 if evaluate is _quotient else -np.inf)[()]
+    values = [results[_decimal(entry)] if np.isfinite(entry) else nothing for entry in x]
+    return np.array(values, dtype=format_.dtype)
+
+
+def _contexts() -> Iterator[Context]:
+    digits = _DIGITS
+    while True:
+        yield Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
+        digits *= 2
+
+
+def _eps() -> Decimal:
+    """Return 2 * 5 * 10**-P: every bound is doubled, for what is of second order in it."""
+    return Decimal(10).scaleb(-getcontext().prec)
+
+
+def _decided(ball: Ball, format_: Format) -> Any:
+    """Return the number that all of the ball rounds to; ``None`` if there are several.
+
+    The ends of the ball are rounded to P digits themselves, which its doubled error covers.
+    """
+    margin = ball.error + _eps() * abs(ball.value)
+    low = nearest(Fraction(ball.value - margin), format_)
+    high = nearest(Fraction(ball.value + margin), format_)
+    return low if low == high or (np.isnan(low) and np.isnan(high)) else None
+
+
+def _rounded(b: Fraction) -> Decimal:
+    return Decimal(b.numerator) / Decimal(b.denominator)
+
+
+def _rough_log(term: _Term) -> Decimal:
+    size = abs(term.b)
+    return term.x + Decimal(log(size.numerator) - log(size.denominator))
+
+
+def _ratio(value: Any) -> tuple[int, int]:
+    """Return a scalar of any format as a ratio of integers, exactly."""
+    number = value if isinstance(value, np.longdouble) else float(value)
+    numerator, denominator = number.as_integer_ratio()
+    return int(numerator), int(denominator)
+
+
+def _decimal(value: Any) -> Decimal:
+    """Return a finite scalar of any format as a Decimal, exactly."""
+    if not isinstance(value, np.longdouble):
+        return Decimal(float(value))
+    numerator, denominator = _ratio(value)
+    # A fraction with denominator 2**k has at most k digits behind the point.
+    digits = len(str(numerator)) + denominator.bit_length() + 5
+    exact = Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
+    return exact.divide(Decimal(numerator), Decimal(denominator))
