@@ -1,8 +1,8 @@
-"""What readers take and give: options in, blocks of numbers out, and one kind of complaint."""
+"""What flows out of every reader, what may be asked of it, and how it complains.
 
-from __future__ import annotations
+The types are named tuples: a data class takes five times as long to define, at every start.
+"""
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,33 +10,62 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-#: About how many bytes of a source are held at once.
-BLOCK_BYTES = 1 << 20
-
 
 class ReadError(ValueError):
-    """Input that cannot be read; the message is one line that names the place and the mend."""
+    """Input that cannot be read: ``str(error)`` is one line, with the place and the mend."""
+
+
+class Block(NamedTuple):
+    """Some rows of numbers.
+
+    Attributes
+    ----------
+    values : ndarray, shape (rows, columns)
+        The numbers: in the type that text is parsed to, or in the floating-point type that a
+        file of numbers has. NaN where a cell is missing.
+    source : str
+        Where they are from: the path, or ``"standard input"``.
+    offset : int
+        How many rows of numbers lie before them in this source.
+    missing : ndarray of bool, shape (rows, columns), or None
+        Where a cell was blank or NA; ``None`` where none was.
+    columns : tuple of str or None
+        The names of the columns, if there was a header.
+    """
+
+    values: Array
+    source: str
+    offset: int
+    missing: npt.NDArray[np.bool_] | None = None
+    columns: tuple[str, ...] | None = None
 
 
 class ReadOptions(NamedTuple):
-    """How text is read; of these, only ``columns`` matters to a binary file.
+    """How input is to be read.
 
     Attributes
     ----------
     columns : tuple of str
-        The columns to read, by name or by number from 1, in the order wanted; empty for all.
-        A name in the header goes before a number.
+        The name of a column or its number, from 1, each, in the order in which they are
+        wanted; a name in the header goes before a number. Empty: all columns.
     header : bool or None
-        Whether the first line names the columns; ``None``: if one of its cells is no number.
+        Whether the first line holds names; ``None``: if one of its cells is no number.
+        A blank or NA cell is neither a name nor a number, so it decides nothing.
     skip_na : bool
-        Leave out blank and NA cells, which are an error otherwise.
+        Whether a blank or NA cell is left out, instead of being an error.
     delimiter : str or None
-        What stands between cells; ``None``: a tab, a semicolon, a comma or blanks, whichever
-        of them is found first in the first line of numbers.
+        What lies between cells, one character; a blank stands for any run of blanks and tabs.
+        ``None``: a tab, a semicolon, a comma or blanks, whichever the first row of numbers has,
+        looked for in this order.
     decimal : str
-        The decimal sign, ``"."`` or ``","``.
-    dtype : str
-        What text is parsed to: ``"float64"`` or ``"longdouble"``.
+        The decimal sign, ``"."`` or ``","``. Never guessed.
+    dtype : str or dtype
+        What text and integers are converted to: ``"float64"`` or ``"longdouble"``.
+
+    Notes
+    -----
+    Files of numbers (.npy) have no delimiter, no decimal sign, no header and nothing missing,
+    so these options do not concern them.
     """
 
     columns: tuple[str, ...] = ()
@@ -44,72 +73,16 @@ class ReadOptions(NamedTuple):
     skip_na: bool = False
     delimiter: str | None = None
     decimal: str = "."
-    dtype: str = "float64"
+    dtype: npt.DTypeLike = "float64"
 
 
-class Block(NamedTuple):
-    """Some rows of a source.
+#: Everything detected, nothing left out.
+DEFAULTS = ReadOptions()
 
-    Attributes
-    ----------
-    values : ndarray
-        Shape (rows, columns), of a floating dtype.
-    source : str
-        The file's name, or ``standard input``.
-    offset : int
-        How many rows of the source came before.
-    missing : ndarray of bool or None
-        Of the same shape: where a cell was blank or NA, and is left out.
-    columns : tuple of str or None
-        The names of the columns, where there was a header.
-    """
-
-    values: Array
-    source: str
-    offset: int
-    missing: Array | None = None
-    columns: tuple[str, ...] | None = None
+#: How many characters of the input a complaint repeats.
+_QUOTED = 40
 
 
-def shortened(cell: str) -> str:
-    """Return a cell in quotes, as much of it as a line of complaint can hold."""
-    return repr(cell) if len(cell) <= 40 else f"{cell[:20]!r}... ({len(cell):,} characters)"
-
-
-def to_number(cell: str, dtype: str = "float64") -> Any:
-    """Read one number: what `float` reads in ASCII, without underscores.
-
-    Parameters
-    ----------
-    cell : str
-        Blanks around the number are ignored.
-    dtype : str
-        ``"float64"`` or ``"longdouble"``.
-
-    Returns
-    -------
-    scalar
-        Of that dtype.
-
-    Raises
-    ------
-    ReadError
-        If it is no number, or a finite one that the dtype cannot hold. The message has no place.
-    """
-    try:
-        if "_" in cell or not cell.isascii():
-            raise ValueError
-        value = np.float64(cell)  # longdouble reads hexadecimals too, which float64 refuses
-    except ValueError:
-        raise ReadError(f"{shortened(cell.strip())} is not a number") from None
-    if dtype != "float64":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # of an overflow, which is told below
-            value = np.dtype(dtype).type(cell.strip())
-    if np.isinf(value) and "inf" not in cell.lower():
-        wider = ", or use --dtype longdouble" if dtype == "float64" else ""
-        raise ReadError(
-            f"{shortened(cell.strip())} overflowed to inf while it was read, before any formula "
-            f"ran: write inf if you mean it{wider}"
-        )
-    return value
+def quoted(text: str) -> str:
+    """Return a piece of the input in quotes, cut short, for a complaint of one line."""
+    return repr(text) if len(text) <= _QUOTED else repr(text[:_QUOTED]) + "..."

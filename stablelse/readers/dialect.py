@@ -1,159 +1,198 @@
-"""How a text file is written: its delimiter, its header, its columns."""
+"""How a text file is laid out: its delimiter, its header, the cells of a line."""
 
-from __future__ import annotations
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-import re
-from typing import NamedTuple
+import numpy as np
 
-from stablelse.readers.block import ReadError, ReadOptions, shortened, to_number
+from stablelse.readers.block import ReadError, ReadOptions, quoted
+from stablelse.readers.columns import choose_columns, list_names
+from stablelse.readers.literals import is_missing, looks_numeric
 
-#: What stands in a cell that has no number, in any case: R, SQL, pandas and spreadsheets.
-NA_CELLS = frozenset({"", "na", "n/a", "#n/a", "<na>", "null", "none", "-"})
+#: What a delimiter may be without being told, in the order in which it is looked for. A comma
+#: comes last, for beside one of the others it is a decimal comma or part of a text.
+DELIMITERS = ("\t", ";", ",")
 
-_QUOTED = re.compile(r'"[^"]*"')
-_COMMENT = "#"
+#: Spellings on a command line; None is any run of blanks and tabs.
+_SPELLINGS: dict[str, str | None] = {" ": None, "\\t": "\t"}
+
+#: Never in a line, so that a line is one cell.
+_NO_DELIMITER = "\n"
+
+#: Stands for a delimiter inside quotes; text has no NUL, `text` has made sure of that.
+_PROTECTED = "\0"
 
 
-class Dialect(NamedTuple):
-    """How the lines of a text are divided.
+class Line(NamedTuple):
+    """One line that is neither blank nor a comment, with its number from 1."""
+
+    number: int
+    text: str
+
+
+class Layout(NamedTuple):
+    """How every line of one text is to be read.
 
     Attributes
     ----------
+    source : str
+        What complaints call the text.
     delimiter : str or None
-        One character; ``None`` for runs of blanks.
+        One character, ``None`` for any run of blanks and tabs.
     decimal : str
         The decimal sign.
-    width : int
-        The number of cells in a line.
-    chosen : tuple of int
-        The columns to read, from 0.
+    dtype : dtype
+        What numbers are parsed to.
     names : tuple of str or None
-        The names of the chosen columns.
-    begins : int
-        The number of the line where the numbers begin, from 1.
+        The header, if there is one.
+    first_line : int
+        The number of the line that says how many cells a line has, header or not.
+    width : int
+        How many cells that line has.
+    chosen : tuple of int or None
+        The positions, from 0, of the wanted columns; ``None`` for all.
+    skip_na : bool
+        Whether blank and NA cells are left out.
+    has_header_choice : bool
+        Whether the user has said if there is a header.
     """
 
+    source: str
     delimiter: str | None
     decimal: str
-    width: int
-    chosen: tuple[int, ...]
+    dtype: np.dtype[Any]
     names: tuple[str, ...] | None
-    begins: int
+    first_line: int
+    width: int
+    chosen: tuple[int, ...] | None
+    skip_na: bool
+    has_header_choice: bool
+
+    @property
+    def positions(self) -> Sequence[int]:
+        """The positions, from 0, of the columns to read."""
+        return range(self.width) if self.chosen is None else self.chosen
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The names of the columns to read, if there is a header."""
+        return self.names and tuple(self.names[position] for position in self.positions)
 
 
-def is_content(line: str) -> bool:
-    """Whether a line holds anything but blanks and a comment."""
-    return not line.isspace() and line != "" and not line.lstrip().startswith(_COMMENT)
-
-
-def cells(line: str, delimiter: str | None) -> list[str]:
-    """Divide a line into its cells, quotes and the blanks around cells taken off."""
-    if '"' not in line:
-        line = line.partition(_COMMENT)[0]
-        return [cell.strip() for cell in line.split(delimiter)] if delimiter else line.split()
-    import csv
-
-    line = _QUOTED.sub(lambda m: m[0].replace(_COMMENT, "\0"), line).partition(_COMMENT)[0]
-    if delimiter is None:
-        line, delimiter = " ".join(line.split()), " "
-    (row,) = csv.reader([line], delimiter=delimiter, skipinitialspace=True)
-    return [cell.strip().replace("\0", _COMMENT) for cell in row]
-
-
-def is_na(cell: str) -> bool:
-    """Whether a cell says that it has no number."""
-    return cell.lower() in NA_CELLS
-
-
-def read_dialect(lines: list[tuple[int, str]], source: str, options: ReadOptions) -> Dialect:
-    """Find out how a text is written from its first lines of content.
+def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> Layout:
+    """Tell from the first two lines how a text is laid out.
 
     Parameters
     ----------
-    lines : list of (int, str)
-        At least one line with its number, the first two of content if there are as many.
+    lines : sequence of Line
+        The first two lines that are neither blank nor comments, or the only one.
     source : str
-        For complaints.
+        What complaints call the text.
     options : ReadOptions
-        What is given goes before what is found.
+        Settles what the user has said.
 
     Raises
     ------
     ReadError
-        If the options do not fit the text.
+        If the options contradict each other or the text, or there is a header and nothing else.
     """
-    if options.delimiter is not None and len(options.delimiter) != 1:
-        raise ReadError(f"the delimiter must be one character, not {options.delimiter!r}")
-    if options.delimiter == options.decimal == ",":
-        raise ReadError("a comma cannot be both --delimiter and --decimal")
-    (number, first), (_, last) = lines[0], lines[-1]
-    delimiter = options.delimiter or _delimiter(last, options.decimal)
-    if delimiter == " ":
-        delimiter = None
-    head = cells(first, delimiter)
-    has_header = _is_header(head, options) if options.header is None else options.header
-    width = len(cells(last, delimiter)) if has_header else len(head)
-    if has_header and len(lines) > 1 and width == 1:
-        head = [first.strip().strip('"')]  # one column may be headed by several words
-    if has_header and len(head) != width:
-        raise ReadError(
-            f"{source}, line {number}: {_counted(len(head))} in the header, "
-            f"where line {lines[-1][0]} has {width}: make them as many, or give --delimiter"
-        )
-    names = tuple(head) if has_header else None
-    chosen = choose_columns(options.columns, names, width, source)
-    return Dialect(
-        delimiter=delimiter,
-        decimal=options.decimal,
-        width=width,
-        chosen=chosen,
-        names=tuple(names[index] for index in chosen) if names else None,
-        begins=number + 1 if has_header else number,
+    first = lines[0]
+    # Headers are prose, with blanks and commas of their own: ask a row of numbers.
+    sample = first if options.header is False else lines[-1]
+    delimiter = _delimiter(first, sample, options, source)
+    cells = split(first, delimiter, source)
+    names = None
+    if options.header or (options.header is None and any(map(_is_name, cells))):
+        if len(lines) == 1:
+            raise ReadError(
+                f"{source} has a header ({list_names(cells)}) and no numbers below it; "
+                + ("leave out --header" if options.header else "add rows of numbers")
+            )
+        if options.delimiter is None and len(split(sample, delimiter, source)) == 1:
+            cells = split(first, _NO_DELIMITER, source)
+        names = tuple(cells)
+    width = len(names or cells)
+    return Layout(
+        source,
+        delimiter,
+        options.decimal,
+        np.dtype(options.dtype),
+        names,
+        first.number,
+        width,
+        choose_columns(options.columns, names, width, source),
+        options.skip_na,
+        options.header is not None,
     )
 
 
-def _delimiter(line: str, decimal: str) -> str | None:
-    bare = _QUOTED.sub("", line).partition(_COMMENT)[0].strip()
-    return next((sign for sign in "\t;," if sign in bare and sign != decimal), None)
+def split(line: Line, delimiter: str | None, source: str) -> list[str]:
+    """Return the cells of a line, without comment, quotes and the blanks around them.
+
+    Raises
+    ------
+    ReadError
+        If a quote is opened and not closed.
+    """
+    if '"' not in line.text:
+        return [cell.strip() for cell in line.text.partition("#")[0].split(delimiter)]
+    pieces = line.text.split('"')  # by turns outside and inside quotes
+    for index, piece in enumerate(pieces):
+        if index % 2:
+            pieces[index] = _PROTECTED.join(piece.split(delimiter))
+        elif "#" in piece:
+            pieces[index:] = [piece.partition("#")[0]]
+            break
+    if len(pieces) % 2 == 0:
+        raise ReadError(
+            f"{source}, line {line.number}: a quote is opened and not closed; "
+            "close it on the same line"
+        )
+    cells = '"'.join(pieces).split(delimiter)
+    return [_unquote(cell.strip()).replace(_PROTECTED, delimiter or " ") for cell in cells]
 
 
-def _is_header(head: list[str], options: ReadOptions) -> bool:
-    """Whether one cell is neither a number nor missing, nor a number but for its decimals."""
-    for cell in head:
-        if is_na(cell):
-            continue
-        try:
-            to_number(cell.replace(options.decimal, "."))
-        except ReadError as error:
-            if "overflowed" in str(error) or re.fullmatch(r"[-+]?\d+,\d+", cell):
-                continue
-            return True
-    return False
+def _delimiter(first: Line, sample: Line, options: ReadOptions, source: str) -> str | None:
+    if options.delimiter is not None:
+        return _said(options.delimiter, options.decimal)
+    of_first = _found(first.text, options.decimal)
+    cells_of_first = split(first, of_first, source)
+    delimiter = _found(sample.text, options.decimal)
+    if delimiter is not None or len(split(sample, None, source)) > 1:
+        return delimiter
+    # One number below several cells is a short row, or all but one of its cells are blank;
+    # below anything else it is the first number of a column, whatever its header has in it.
+    is_blank_beside = of_first is not None and of_first in sample.text
+    return of_first if is_blank_beside or all(map(looks_numeric, cells_of_first)) else None
 
 
-def choose_columns(
-    columns: tuple[str, ...], names: tuple[str, ...] | None, width: int, source: str
-) -> tuple[int, ...]:
-    """Return the places, from 0, of columns given by name or number; of all, if none is given."""
-    return tuple(_index(column, names, width, source) for column in columns) or tuple(range(width))
+def _said(delimiter: str, decimal: str) -> str | None:
+    if delimiter == decimal == ",":
+        raise ReadError("the comma cannot be both delimiter and decimal sign; choose one of them")
+    delimiter_or_blanks = _SPELLINGS.get(delimiter, delimiter)
+    if delimiter_or_blanks is not None and (
+        len(delimiter_or_blanks) != 1
+        or delimiter_or_blanks.isalnum()
+        or delimiter_or_blanks in '+-.#"\r\n\0'
+    ):
+        raise ReadError(
+            f"{quoted(delimiter)} cannot be a delimiter; "
+            "give one character such as , ; | or a blank, or \\t for a tab"
+        )
+    return delimiter_or_blanks
 
 
-def _index(column: str, names: tuple[str, ...] | None, width: int, source: str) -> int:
-    """Return the place of a column, from 0, by its name or else by its number from 1."""
-    found = [index for index, name in enumerate(names or ()) if name == column.strip()]
-    if len(found) > 1:
-        places = " and ".join(str(index + 1) for index in found)
-        raise ReadError(f"{source}: columns {places} are both named {column!r}: give a number")
-    if found:
-        return found[0]
-    if column.strip().isdigit() and 1 <= int(column) <= width:
-        return int(column) - 1
-    having = f"{width} column" + ("s" if width > 1 else "")
-    if names is None:
-        raise ReadError(f"{source} has no column {column!r}: it has {having} and no header")
-    listed = ", ".join(map(shortened, names[:12])) + (", ..." if len(names) > 12 else "")
-    raise ReadError(f"{source} has no column {column!r}: it has {listed}")
+def _found(line: str, decimal: str) -> str | None:
+    pieces = line.split('"')
+    outside = " ".join(pieces[::2]).partition("#")[0].strip()
+    return next((d for d in DELIMITERS if d in outside and d != decimal), None)
 
 
-def _counted(count: int) -> str:
-    return f"{count} cell" if count == 1 else f"{count} cells"
+def _is_name(cell: str) -> bool:
+    return not (looks_numeric(cell) or is_missing(cell))
+
+
+def _unquote(cell: str) -> str:
+    if len(cell) > 1 and cell[0] == cell[-1] == '"':
+        return cell[1:-1].replace('""', '"')
+    return cell

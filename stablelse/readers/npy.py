@@ -1,167 +1,244 @@
-"""NumPy's own files: mapped where there is a file, streamed where there is a pipe."""
+"""NumPy's own files of one array, ``.npy``, into blocks of numbers.
 
-from __future__ import annotations
+They are read in pieces, not mapped into memory: the pages of a map count as this process's
+memory once touched, so that its use would grow with the file.
+"""
 
 import math
-import os
-import stat
-from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib import format as npy_format
 
-from stablelse.readers.block import BLOCK_BYTES, Array, Block, ReadError, ReadOptions
-from stablelse.readers.dialect import choose_columns
+from stablelse.readers.block import Array, Block, ReadError, ReadOptions
+from stablelse.readers.columns import choose_columns
+from stablelse.readers.source import Source
 
-MAGIC = b"\x93NUMPY"
+#: What is read at once; small beside the memory that NumPy itself takes, large beside the cost
+#: of a block.
+BLOCK_BYTES = 1 << 22
+
+#: NumPy's own bound on a header, which is parsed as Python literals (NEP 1).
+_MAX_HEADER_BYTES = 10_000
+
+#: How many bytes hold the header's length, and what parses it, per version of the format. Versions
+#: 2 and 3 differ only in the encoding of field names, which no array of plain numbers has.
+_VERSIONS: dict[bytes, tuple[int, Callable[..., Any]]] = {
+    b"\x01\x00": (2, np.lib.format.read_array_header_1_0),
+    b"\x02\x00": (4, np.lib.format.read_array_header_2_0),
+    b"\x03\x00": (4, np.lib.format.read_array_header_2_0),
+}
+
+#: What cannot be read, by the kind of its dtype: what it holds, and the mend.
+_REFUSED = {
+    "c": ("complex numbers", "save x.real, or abs(x)"),
+    "O": ("Python objects, which could run any code", "save x.astype(float)"),
+    "S": ("byte strings", "save x.astype(float)"),
+    "U": ("strings", "save x.astype(float)"),
+    "M": ("dates", "save them as numbers"),
+    "m": ("time spans", "save them as numbers"),
+    "V": (
+        "raw bytes, as which numpy.save writes ml_dtypes' bfloat16 and float8",
+        "save x.astype(numpy.float32)",
+    ),
+}
+_STRUCTURED = ("records", "save one field, x['name']")
 
 
-class _Header(NamedTuple):
+class Header(NamedTuple):
+    """What a .npy file says about itself.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The array's shape.
+    is_fortran : bool
+        Whether the first axis varies fastest.
+    dtype : dtype
+        The type of its numbers.
+    size : int
+        How many bytes lie before the numbers.
+    """
+
     shape: tuple[int, ...]
-    fortran_order: bool
+    is_fortran: bool
     dtype: np.dtype[Any]
+    size: int
 
 
-def read_npy(stream: BinaryIO, source: str, options: ReadOptions) -> Iterator[Block]:
-    """Read a .npy file in blocks of bounded size; nothing in it is ever unpickled.
+def blocks(source: Source, options: ReadOptions, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
+    """Read an array in blocks of bounded size.
 
     Parameters
     ----------
-    stream : binary stream
-        At the beginning of the file.
-    source : str
-        The file's name, for the blocks and for complaints.
+    source : Source
+        A .npy file or a pipe of one, with no, one or two axes. One axis is read as one column.
     options : ReadOptions
-        Only ``columns`` matters, as numbers.
+        ``columns``: numbers only. ``dtype``: what integers and bools are converted to;
+        floating-point numbers stay what they are.
+    block_bytes : int
+        How much to read at once; a longer row is read whole.
 
     Yields
     ------
     Block
-        At least one row each: float16 to longdouble as they are, integers and bools as float64.
+        Some rows.
 
     Raises
     ------
     ReadError
-        If it is no array of real numbers with at most two axes, or its data are not all there.
+        If the file is damaged or holds something else than real numbers.
     """
-    header = _header(stream, source)
-    rows, width = (*header.shape, 1)[:2] if header.shape else (1, 1)
-    if rows * width == 0:
-        raise ReadError(f"{source} is empty: its shape is {header.shape}")
-    chosen = choose_columns(options.columns, None, width, source) if options.columns else None
-    blocks = _mapped(stream, header, source) if _is_file(stream) else None
-    if blocks is None:
-        blocks = _streamed(stream, header, rows, width, source)
-    offset = 0
-    for block in blocks:
-        values = block.reshape(-1, width)
-        if chosen is not None:
-            values = values[:, chosen]
-        yield Block(_as_floating(values), source, offset)
-        offset += len(values)
+    header = _read_header(source)
+    rows, width = _two_axes(header, source.name)
+    chosen = choose_columns(options.columns, None, width, source.name)
+    size = source.size()
+    # Before anything of that size is allocated: a header may claim anything.
+    if size is not None and size - header.size < rows * width * header.dtype.itemsize:
+        raise _truncated(source.name, header, size - header.size)
+    kept = options.dtype if header.dtype.kind in "biu" else header.dtype.newbyteorder("=")
+    rows_at_once = max(1, block_bytes // (width * header.dtype.itemsize))
+    for offset, values in _read_values(source, header, (rows, width), rows_at_once, chosen):
+        yield Block(values.astype(kept, copy=False), source.name, offset)
 
 
-def _header(stream: BinaryIO, source: str) -> _Header:
+def _read_header(source: Source) -> Header:
+    magic_and_version = source.read(8)
+    if magic_and_version[6:] not in _VERSIONS:
+        raise _damaged(source.name, "its version is none that NumPy writes")
+    length_bytes, parse = _VERSIONS[magic_and_version[6:]]
+    length = source.read(length_bytes)
+    promised = int.from_bytes(length, "little")
+    if promised > _MAX_HEADER_BYTES:
+        raise _damaged(source.name, f"its header claims {promised:,} bytes")
+    text = source.read(promised)
+    if len(length) < length_bytes or len(text) < promised:
+        raise ReadError(f"{source.name} is truncated within its header; copy or save it again")
     try:
-        version = npy_format.read_magic(stream)
-        read = {
-            (1, 0): npy_format.read_array_header_1_0,
-            (2, 0): npy_format.read_array_header_2_0,
-        }[version]
-        header = _Header(*read(stream))
-    except (ValueError, KeyError, EOFError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ReadError(f"{source} is no .npy file that can be read: {reason}") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            shape, is_fortran, dtype = parse(BytesIO(length + text))
+    except Exception:  # bytes of any kind are evaluated as literals: no list of errors is complete
+        raise _damaged(source.name, "its header is not one that NumPy writes") from None
+    return Header(shape, is_fortran, dtype, 8 + length_bytes + promised)
+
+
+def _two_axes(header: Header, source: str) -> tuple[int, int]:
+    """Return how many rows and columns there are, if it is an array that can be read."""
+    if header.dtype.kind not in "biuf":
+        is_structured = header.dtype.fields or header.dtype.subdtype
+        what, mend = _STRUCTURED if is_structured else _REFUSED[header.dtype.kind]
+        raise ReadError(f"{source} holds {what} ({header.dtype}), no real numbers; {mend}")
     if any(length < 0 for length in header.shape):
-        raise ReadError(f"{source} is no .npy file that can be read: its shape is {header.shape}")
-    if header.dtype.hasobject:
-        raise ReadError(f"{source} holds Python objects, which are never unpickled: save numbers")
-    if header.dtype.kind not in "fiub":
-        hint = _KINDS.get(header.dtype.kind, "save an array of real numbers")
-        raise ReadError(
-            f"{source} holds {header.dtype.name or header.dtype}, not real numbers: {hint}"
-        )
+        raise _damaged(source, f"its header claims the shape {header.shape}")
+    if 0 in header.shape:
+        raise ReadError(f"{source} is empty: its array has the shape {header.shape}")
     if len(header.shape) > 2:
         raise ReadError(
-            f"{source} has {len(header.shape)} axes, shape {header.shape}: "
-            "reshape it to two, a vector per row"
+            f"{source} has {len(header.shape)} axes, its shape is {header.shape}; "
+            f"save x.reshape(-1, {header.shape[-1]}), a vector per row"
         )
-    return header
+    rows, width = (*header.shape, 1, 1)[:2]
+    return rows, width
 
 
-_KINDS = {
-    "V": "save the fields as columns, or a dtype of ml_dtypes after .astype(np.float32)",
-    "c": "save the real parts",
-}
+def _read_values(
+    source: Source,
+    header: Header,
+    shape: tuple[int, int],
+    rows_at_once: int,
+    chosen: tuple[int, ...] | None,
+) -> Iterator[tuple[int, Array]]:
+    """Yield the rows in order, each time with the number of rows before."""
+    if not (header.is_fortran and min(shape) > 1):
+        yield from _read_rows(source, header, shape, rows_at_once, chosen)
+    elif source.size() is not None:
+        yield from _read_columns(source, header, shape, rows_at_once, chosen)
+    else:
+        # The first row of a pipe is complete only when nearly everything has come.
+        with _spooled(source, header, shape) as file:
+            yield from _read_columns(file, header._replace(size=0), shape, rows_at_once, chosen)
 
 
-def _is_file(stream: BinaryIO) -> bool:
-    try:
-        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
-    except (OSError, ValueError):
-        return False
-
-
-def _truncated(source: str, shape: tuple[int, ...], present: int, needed: int) -> ReadError:
-    return ReadError(
-        f"{source} is truncated: its header claims {math.prod(shape):,} numbers, {needed:,} bytes, "
-        f"and {present:,} bytes are there"
-    )
-
-
-def _mapped(stream: BinaryIO, header: _Header, source: str) -> Iterator[Array]:
-    """Yield copies of slices of the mapped file, in either order of storage."""
-    begin = stream.tell()
-    present = os.fstat(stream.fileno()).st_size - begin
-    needed = math.prod(header.shape) * header.dtype.itemsize
-    if present < needed:
-        raise _truncated(source, header.shape, present, needed)
-    array = np.memmap(
-        stream,
-        dtype=header.dtype,
-        mode="r",
-        offset=begin,
-        shape=header.shape or (1,),
-        order="F" if header.fortran_order else "C",
-    )
-    step = _rows_at_once(header)
-    for start in range(0, len(array), step):
-        yield np.array(array[start : start + step])
-
-
-def _streamed(
-    stream: BinaryIO, header: _Header, rows: int, width: int, source: str
-) -> Iterator[Array]:
-    """Yield rows as they come; only what is stored row by row can be read so."""
-    if header.fortran_order and min(rows, width) > 1:
-        raise ReadError(f"{source} is stored column by column: give it as a file, by --file")
+def _read_rows(
+    source: Source,
+    header: Header,
+    shape: tuple[int, int],
+    rows_at_once: int,
+    chosen: tuple[int, ...] | None,
+) -> Iterator[tuple[int, Array]]:
+    rows, width = shape
     row_bytes = width * header.dtype.itemsize
-    present, needed = 0, rows * row_bytes
-    while present < needed:
-        wanted = min(_rows_at_once(header) * row_bytes, needed - present)
-        data = _read_exactly(stream, wanted)
-        present += len(data)
-        if len(data) < wanted:
-            raise _truncated(source, header.shape, present, needed)
-        yield np.frombuffer(data, header.dtype)
+    for begin in range(0, rows, rows_at_once):
+        count = min(rows_at_once, rows - begin)
+        data = bytearray()
+        for part in _read_parts(source, count * row_bytes):
+            data += part
+        if len(data) < count * row_bytes:
+            raise _truncated(source.name, header, begin * row_bytes + len(data))
+        values = np.frombuffer(data, header.dtype).reshape(count, width)
+        yield begin, values if chosen is None else values[:, chosen]
 
 
-def _read_exactly(stream: BinaryIO, size: int) -> bytes:
-    """Read so many bytes, in pieces: a header's claim must not make us allocate them at once."""
-    pieces = []
-    while size and (piece := stream.read(min(size, BLOCK_BYTES))):
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)
+def _read_columns(
+    source: Source,
+    header: Header,
+    shape: tuple[int, int],
+    rows_at_once: int,
+    chosen: tuple[int, ...] | None,
+) -> Iterator[tuple[int, Array]]:
+    rows, width = shape
+    positions = range(width) if chosen is None else chosen
+    itemsize = header.dtype.itemsize
+    for begin in range(0, rows, rows_at_once):
+        count = min(rows_at_once, rows - begin)
+        values = np.empty((count, len(positions)), header.dtype)
+        for column, position in enumerate(positions):
+            place = header.size + (position * rows + begin) * itemsize
+            data = source.read_at(place, count * itemsize)
+            if len(data) < count * itemsize:  # cut short since its size was asked for
+                raise _truncated(source.name, header, place - header.size + len(data))
+            values[:, column] = np.frombuffer(data, header.dtype)
+        yield begin, values
 
 
-def _rows_at_once(header: _Header) -> int:
-    width = math.prod(header.shape[1:])
-    return max(1, BLOCK_BYTES // (width * header.dtype.itemsize))
+@contextmanager
+def _spooled(source: Source, header: Header, shape: tuple[int, int]) -> Iterator[Source]:
+    """Copy the numbers of a pipe to a temporary file."""
+    from tempfile import TemporaryFile
+
+    with TemporaryFile() as file:
+        for part in _read_parts(source, math.prod(shape) * header.dtype.itemsize):
+            try:
+                file.write(part)
+            except OSError as error:
+                raise ReadError(
+                    f"cannot keep {source.name} in a temporary file: {error.strerror}; "
+                    "name the file with --file, or save the array in C order"
+                ) from error
+        if file.tell() < math.prod(shape) * header.dtype.itemsize:
+            raise _truncated(source.name, header, file.tell())
+        file.seek(0)
+        yield Source(source.name, file)
 
 
-def _as_floating(values: Array) -> Array:
-    if values.dtype.kind != "f":
-        return values.astype(np.float64)
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
+def _read_parts(source: Source, count: int) -> Iterator[bytes]:
+    """Yield the next `count` bytes in parts, fewer at the end: allocate nothing on a promise."""
+    while count > 0 and (part := source.read(min(count, BLOCK_BYTES))):
+        yield part
+        count -= len(part)
+
+
+def _truncated(source: str, header: Header, found: int) -> ReadError:
+    promised = math.prod(header.shape) * header.dtype.itemsize
+    return ReadError(
+        f"{source} is truncated: its header promises {promised:,} bytes for the shape "
+        f"{header.shape} of {header.dtype}, and {found:,} follow; copy or save it again"
+    )
+
+
+def _damaged(source: str, what: str) -> ReadError:
+    return ReadError(f"{source} is a damaged .npy file: {what}; copy or save it again")

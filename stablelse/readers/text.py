@@ -1,156 +1,165 @@
-"""Text files of numbers, separated by commas, tabs, semicolons or blanks."""
+"""Comma-, tab-, semicolon- and blank-separated text into blocks of numbers.
 
-from __future__ import annotations
+Text is cut into chunks of whole lines. NumPy's parser reads each; where it cannot, or would
+read something else than `careful` defines, that one reads the chunk or names the bad cell.
+"""
 
 from collections.abc import Iterator
 from itertools import chain, islice
-from typing import BinaryIO
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from stablelse.readers.block import BLOCK_BYTES, Array, Block, ReadError, ReadOptions
-from stablelse.readers.dialect import Dialect, is_content, read_dialect
-from stablelse.readers.slow import parse_lines
+from stablelse.readers.block import Array, Block, ReadError, ReadOptions
+from stablelse.readers.careful import read_lines
+from stablelse.readers.dialect import Layout, Line, detect_layout
+from stablelse.readers.fast import parse
+from stablelse.readers.signatures import no_text
+from stablelse.readers.source import Source
 
-#: A line may have a million numbers, but a file without any line end is not text.
-MOST_LINE_BYTES = 1 << 28
+#: What is read at once. Large enough that the cost of a chunk does not show beside that of its
+#: lines, small enough that the half a million lines it has at most fit in memory as objects.
+CHUNK_BYTES = 1 << 20
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+#: The longest line: a million numbers of 17 digits, sign, point, exponent and delimiter, 25
+#: characters each, fit in.
+MAX_LINE_BYTES = 1 << 25
 
 
-def read_text(stream: BinaryIO, source: str, options: ReadOptions) -> Iterator[Block]:
+class Piece(NamedTuple):
+    """Some whole lines, the first of which has this number."""
+
+    first: int
+    lines: list[str]
+
+    def content(self) -> Iterator[Line]:
+        """Yield the lines that are neither blank nor comments."""
+        for number, text in enumerate(self.lines, self.first):
+            stripped = text.lstrip()
+            if stripped and stripped[0] != "#":
+                yield Line(number, text)
+
+    def below(self, number: int) -> "Piece":
+        """Return the lines below the one with this number."""
+        return Piece(number + 1, self.lines[number + 1 - self.first :])
+
+
+def blocks(source: Source, options: ReadOptions, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Block]:
     """Read text in blocks of bounded size.
 
     Parameters
     ----------
-    stream : binary stream
-        UTF-8, with or without a byte order mark; lines end with LF, CR LF or CR.
-    source : str
-        The file's name, for the blocks and for complaints.
+    source : Source
+        UTF-8, with or without byte order mark; lines end in LF, CR LF or CR.
     options : ReadOptions
-        How to read it. Lines that are blank or begin with # are passed over; a # after the
-        numbers begins a comment.
+        How to read it.
+    chunk_bytes : int
+        How much to read at once; a longer line is read whole.
 
     Yields
     ------
     Block
-        At least one row each.
+        The rows of one chunk.
 
     Raises
     ------
     ReadError
-        For whatever cannot be read, with line and column where there is one.
+        With file, line and column, where something is no number or no text.
     """
-    chunks = _chunks(stream, source)
-    opening_lines: list[str] = []
-    for lines in chunks:
-        opening_lines += lines
-        if len(_opening(opening_lines)) == 2:
-            break
-    opening = _opening(opening_lines)
-    if not opening:
-        raise ReadError(_nothing(source))
-    dialect = read_dialect(opening, source, options)
-    first, offset = 1, 0
-    for lines in chain([opening_lines], chunks):
-        values, missing = _parsed(lines, first, dialect, source, options)
-        if len(values):
-            yield Block(values, source, offset, missing, dialect.names)
-        first += len(lines)
-        offset += len(values)
-    if offset == 0:
-        raise ReadError(f"{source} has a header and no numbers below it")
-
-
-def _nothing(source: str) -> str:
-    if source == "standard input":
-        return "standard input is empty: give numbers as arguments, by --file, or pipe some in"
-    return f"{source} is empty: there are no numbers in it"
-
-
-def _opening(lines: list[str]) -> list[tuple[int, str]]:
-    """Return the first two lines of content, with their numbers from 1."""
-    return list(islice(((n, line) for n, line in enumerate(lines, 1) if is_content(line)), 2))
-
-
-def _parsed(
-    lines: list[str], first: int, dialect: Dialect, source: str, options: ReadOptions
-) -> tuple[Array, Array | None]:
-    """Parse lines by NumPy's C parser, and by the slow path where that one stumbles."""
-    skipped = max(0, dialect.begins - first)
-    first, lines = first + skipped, lines[skipped:]
-    values = _fast(lines, dialect, options)
-    if values is None:
-        values, missing = parse_lines(enumerate(lines, first), dialect, source, options)
-        return values, missing if missing.any() else None
-    infinite = np.flatnonzero(np.isinf(values).any(axis=1))
-    if len(infinite):  # as written, or a number too large: the slow path tells
-        content = [(n, line) for n, line in enumerate(lines, first) if is_content(line)]
-        parse_lines((content[row] for row in infinite), dialect, source, options)
-    return values, None
-
-
-def _fast(lines: list[str], dialect: Dialect, options: ReadOptions) -> Array | None:
-    """Return the numbers of well-formed lines; ``None`` if any needs a closer look."""
-    if not any(map(is_content, lines)):
-        return np.empty((0, len(dialect.chosen)), options.dtype)
-    if options.dtype != "float64" and any("x" in line or "X" in line for line in lines):
-        return None  # NumPy reads hexadecimals as longdouble, though not as float64
-    if dialect.decimal != ".":
-        lines = [line.replace(dialect.decimal, ".") for line in lines]
-    whole = dialect.chosen == tuple(range(dialect.width))
-    try:
-        values: Array = np.loadtxt(
-            lines,
-            dtype=options.dtype,
-            delimiter=dialect.delimiter,
-            quotechar='"',
-            usecols=None if whole else dialect.chosen,
-            ndmin=2,
+    pieces = _pieces(source, chunk_bytes)
+    head = _head(pieces)
+    lines = list(islice(chain.from_iterable(piece.content() for piece in head), 2))
+    if not lines:
+        raise ReadError(
+            f"{source.name} is empty but for blank lines and comments; give it rows of numbers"
         )
-    except ValueError:
-        return None
-    return values if values.shape[1] == len(dialect.chosen) else None
+    layout = detect_layout(lines, source.name, options)
+    if layout.names is not None:
+        head[0] = head[0].below(layout.first_line)
+    offset = 0
+    for piece in chain(head, pieces):
+        if not any(piece.content()):
+            continue
+        values, missing = _read(piece, layout)
+        yield Block(values, source.name, offset, missing, layout.columns)
+        offset += len(values)
 
 
-def _chunks(stream: BinaryIO, source: str) -> Iterator[list[str]]:
-    """Yield the lines of a stream in lists of bounded size, their ends taken off."""
-    data = stream.read(BLOCK_BYTES)
-    if data.startswith(_UTF16_MARKS):
-        raise ReadError(f"{source} is UTF-16: convert it with iconv -f UTF-16 -t UTF-8")
-    data = data.removeprefix(_BYTE_ORDER_MARK)
-    number = 1
-    while data:
-        more = stream.read(BLOCK_BYTES)
-        end = _last_line_end(data) if more else len(data)
-        if end == 0 and len(data) > MOST_LINE_BYTES:
-            raise ReadError(f"{source}, line {number} is longer than {MOST_LINE_BYTES:,} bytes")
-        if end:
-            lines = _lines(data[:end], number, source)
-            number += len(lines)
-            yield lines
-        data = data[end:] + more
+def _head(pieces: Iterator[Piece]) -> list[Piece]:
+    """Take the pieces with the first two lines of content: not more than two pieces."""
+    head: list[Piece] = []
+    lines = 0
+    for piece in pieces:
+        found = len(list(islice(piece.content(), 2)))
+        if found:
+            head.append(piece)
+            lines += found
+        if lines >= 2:
+            break
+    return head
 
 
-def _last_line_end(data: bytes) -> int:
-    """Return where the last whole line ends; a final CR may be half of a CR LF."""
-    return max(data.rfind(b"\n"), data.rfind(b"\r", 0, len(data) - 1)) + 1
+def _pieces(source: Source, chunk_bytes: int) -> Iterator[Piece]:
+    """Cut the bytes after line ends, and make text of them."""
+    first = 1
+    buffer = bytearray()
+    while data := source.read(chunk_bytes):
+        searched = max(0, len(buffer) - 1)
+        buffer += data
+        if b"\0" in data:
+            raise _nul(source, buffer, first)
+        cut = _after_last_line_end(buffer, searched)
+        if cut:
+            lines = _decoded(source, buffer[:cut], first)
+            yield Piece(first, lines)
+            first += len(lines) - 1
+            del buffer[:cut]
+        if len(buffer) > MAX_LINE_BYTES:
+            raise ReadError(
+                f"{source.name}, line {first} is longer than {MAX_LINE_BYTES >> 20} MiB; "
+                "put fewer numbers on a line, or save them with numpy.save"
+            )
+    if buffer:
+        yield Piece(first, _decoded(source, buffer, first))
 
 
-def _lines(data: bytes, number: int, source: str) -> list[str]:
-    if b"\0" in data:
-        line = number + data[: data.index(b"\0")].count(b"\n")
-        raise ReadError(f"{source}, line {line} has a NUL byte: it is not text")
+def _after_last_line_end(buffer: bytearray, searched: int) -> int:
+    # A CR at the very end is no line end yet: an LF that belongs to it may follow.
+    return 1 + max(buffer.rfind(b"\n", searched), buffer.rfind(b"\r", searched, len(buffer) - 1))
+
+
+def _one_line_end(data: bytearray) -> bytearray:
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
+
+
+def _decoded(source: Source, data: bytearray, first: int) -> list[str]:
+    data = _one_line_end(data)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        line = number + data[: error.start].count(b"\n")
-        raise ReadError(
-            f"{source}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8: "
-            "convert it, for instance with iconv -f LATIN1 -t UTF-8"
-        ) from None
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    lines = text.split("\n")
-    return lines[:-1] if lines[-1] == "" else lines
+        line = first + data.count(b"\n", 0, error.start)
+        byte = error.start - data.rfind(b"\n", 0, error.start)
+        what = f"line {line}, byte {byte}: 0x{data[error.start]:02x} is not UTF-8"
+        mend = "convert the file, for example: iconv -f LATIN1 -t UTF-8"
+        raise no_text(source.head, source.name, what, mend) from None
+    # Behind the last line end is one more line, empty: it counts for nothing.
+    return (text.removeprefix("\ufeff") if first == 1 else text).split("\n")
+
+
+def _nul(source: Source, buffer: bytearray, first: int) -> ReadError:
+    line = first + _one_line_end(buffer[: buffer.index(0)]).count(b"\n")
+    what = f"line {line} has a NUL byte, as no text has"
+    return no_text(source.head, source.name, what, "give text (CSV), or an array in a .npy file")
+
+
+def _read(piece: Piece, layout: Layout) -> tuple[Array, npt.NDArray[np.bool_] | None]:
+    values = parse(piece.lines, layout)
+    if values is None:
+        return read_lines(piece.content(), layout)
+    infinite = np.flatnonzero(np.isinf(values).any(axis=1))
+    if infinite.size:
+        # Each inf was either written so or is a literal that overflowed: only its cell tells.
+        lines = list(piece.content())
+        read_lines((lines[row] for row in infinite.tolist()), layout)
+    return values, None

@@ -1,19 +1,20 @@
-"""Blocks of rows into stacks of vectors: what one vector is."""
-
-from __future__ import annotations
+"""Blocks of rows into vectors: which numbers belong together."""
 
 from collections.abc import Iterator
 from enum import Enum
-from itertools import chain
+from itertools import chain, islice, pairwise
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from stablelse.readers.block import Array, Block, ReadError
 
+Missing = npt.NDArray[np.bool_] | None
+
 
 class By(Enum):
-    """What of a file makes one vector."""
+    """What one vector is."""
 
     ROWS = "rows"
     COLUMNS = "columns"
@@ -21,117 +22,134 @@ class By(Enum):
 
 
 class Vectors(NamedTuple):
-    """A stack of vectors of the same length.
+    """Vectors of the same length.
 
     Attributes
     ----------
-    values : ndarray
-        Shape (m, n): m vectors of n numbers.
+    values : ndarray, shape (m, n)
+        A vector of n numbers in each row.
     source : str
-        Where they came from.
+        Where they are from.
     first : int
-        The number of the first of them there, from 1.
+        The number of the first vector within its source, from 1: the row or the column.
     axis : By
-        What of the source a vector is.
+        What a vector is in the source.
     vertical : bool
         Whether the numbers came one a line.
     names : tuple of str or None
-        The vectors' names, where they are columns that have names.
+        The vectors' names, if they are columns below a header.
     """
 
     values: Array
     source: str
     first: int
     axis: By
-    vertical: bool = False
-    names: tuple[str, ...] | None = None
+    vertical: bool
+    names: tuple[str, ...] | None
 
-    def one(self, index: int) -> Vectors:
-        """Return the stack of one vector alone."""
-        names = None if self.names is None else self.names[index : index + 1]
-        values = self.values[index : index + 1]
-        return self._replace(values=values, first=self.first + index, names=names)
+    def one(self, index: int) -> "Vectors":
+        """Return the vector at this position, from 0, alone."""
+        return self.part(index, index + 1)
+
+    def part(self, begin: int, end: int) -> "Vectors":
+        """Return the vectors at these positions, from 0, the last one excluded."""
+        return self._replace(
+            values=self.values[begin:end],
+            first=self.first + begin,
+            names=self.names and self.names[begin:end],
+        )
 
 
 def vectors(blocks: Iterator[Block], by: By | None = None) -> Iterator[Vectors]:
-    """Divide a source into vectors.
+    """Arrange the numbers of one source in vectors.
 
     Parameters
     ----------
     blocks : iterator of Block
-        At least one.
-    by : By, optional
-        By default everything is one vector if there is but one row or one column, and every
-        row is a vector otherwise.
+        The rows of one source, in order.
+    by : By or None
+        What one vector is: a row, a column, or everything, row by row. ``None``: one row or one
+        column is one vector, otherwise each row is.
 
     Yields
     ------
     Vectors
-        Rows come in stacks as they are read; what needs all rows is gathered in memory.
+        In order. Rows come block by block; columns, and everything, are gathered in memory. What
+        is missing is left out of its vector, and a vector of which nothing is left is itself
+        left out, though it counts where vectors are numbered.
 
     Raises
     ------
     ReadError
-        If cells were left out and nothing of a vector is left.
+        If nothing is left at all.
     """
-    first = next(blocks)
-    second = next(blocks, None)
-    blocks = chain((first,) if second is None else (first, second), blocks)
-    rows, width = first.values.shape
-    alone = width == 1 or (rows == 1 and second is None)
-    by = by or (By.ALL if alone else By.ROWS)
-    if by is By.COLUMNS and width == 1:
-        by = By.ALL
-    return _DIVISIONS[by](blocks)
+    blocks, by = _settle(iter(blocks), by)
+    source, found = None, False
+    for stack, missing in _arranged(blocks, by):
+        source = stack.source
+        for part in _without_missing(stack, missing):
+            found = True
+            yield part
+    if source is not None and not found:
+        raise ReadError(f"{source} has no numbers, only blank and NA cells; fill some in")
 
 
-def _by_rows(blocks: Iterator[Block]) -> Iterator[Vectors]:
-    for block in blocks:
-        number = block.offset + 1
-        if block.missing is None:
-            yield Vectors(block.values, block.source, number, By.ROWS)
-            continue
-        for index, (row, gaps) in enumerate(zip(block.values, block.missing, strict=True)):
-            values = _present(row, gaps, f"{block.source}, row {number + index}")
-            yield Vectors(values, block.source, number + index, By.ROWS)
+def _settle(blocks: Iterator[Block], by: By | None) -> tuple[Iterator[Block], By]:
+    """Say what a vector is, where that is left to the shape of the input."""
+    if by is not None:
+        return blocks, by
+    head = list(islice(blocks, 1))
+    if head and len(head[0].values) == 1:
+        head += islice(blocks, 1)  # is it the only row?
+    is_one_row = len(head) == 1 and len(head[0].values) == 1
+    is_one_column = bool(head) and head[0].values.shape[1] == 1
+    return chain(head, blocks), By.ALL if is_one_row or is_one_column else By.ROWS
 
 
-def _by_columns(blocks: Iterator[Block]) -> Iterator[Vectors]:
-    values, gaps, first = _gathered(blocks)
-    if gaps is None:
-        yield Vectors(values.T, first.source, 1, By.COLUMNS, names=first.columns)
+def _arranged(blocks: Iterator[Block], by: By) -> Iterator[tuple[Vectors, Missing]]:
+    """Yield the vectors with what is missing of them still in its place."""
+    for block in blocks if by is By.ROWS else _whole(blocks):
+        values, missing = block.values, block.missing
+        vertical = values.shape[1] == 1
+        if by is By.ALL:
+            values = values.reshape(1, -1)
+            missing = None if missing is None else missing.reshape(1, -1)
+        elif by is By.COLUMNS:
+            values = np.ascontiguousarray(values.T)
+            missing = None if missing is None else missing.T
+        names = block.columns if by is By.COLUMNS else None
+        yield Vectors(values, block.source, block.offset + 1, by, vertical, names), missing
+
+
+def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Yield everything in one block, if there is anything."""
+    gathered = list(blocks)
+    if len(gathered) < 2:
+        yield from gathered
         return
-    for index in range(values.shape[1]):
-        name = first.columns[index : index + 1] if first.columns else None
-        place = f"{first.source}, column {name[0] if name else index + 1}"
-        column = _present(values[:, index], gaps[:, index], place)
-        yield Vectors(column, first.source, index + 1, By.COLUMNS, names=name)
+    missing = None
+    if any(block.missing is not None for block in gathered):
+        missing = np.concatenate(
+            [
+                np.zeros(block.values.shape, np.bool_) if block.missing is None else block.missing
+                for block in gathered
+            ]
+        )
+    values = np.concatenate([block.values for block in gathered])
+    yield gathered[0]._replace(values=values, missing=missing)
 
 
-def _as_one(blocks: Iterator[Block]) -> Iterator[Vectors]:
-    values, gaps, first = _gathered(blocks)
-    flat = values.reshape(1, -1)
-    if gaps is not None:
-        flat = _present(values.ravel(), gaps.ravel(), first.source)
-    yield Vectors(flat, first.source, 1, By.ALL, vertical=values.shape[1] == 1)
-
-
-_DIVISIONS = {By.ROWS: _by_rows, By.COLUMNS: _by_columns, By.ALL: _as_one}
-
-
-def _gathered(blocks: Iterator[Block]) -> tuple[Array, Array | None, Block]:
-    """Return all rows, which of their cells are missing if any is, and the first block."""
-    held = list(blocks)
-    values = np.concatenate([block.values for block in held])
-    if all(block.missing is None for block in held):
-        return values, None, held[0]
-    gaps = [np.zeros(b.values.shape, bool) if b.missing is None else b.missing for b in held]
-    return values, np.concatenate(gaps), held[0]
-
-
-def _present(values: Array, gaps: Array, place: str) -> Array:
-    """Return the numbers that are not missing, as a stack of one vector."""
-    present = values[~gaps]
-    if not len(present):
-        raise ReadError(f"{place} has no numbers but only blank or NA cells")
-    return present[np.newaxis]
+def _without_missing(stack: Vectors, missing: Missing) -> Iterator[Vectors]:
+    """Leave out what is missing; neighbours that stay equally long stay together."""
+    if missing is None:
+        yield stack
+        return
+    present = ~missing
+    lengths = np.count_nonzero(present, axis=1)
+    edges = np.flatnonzero(np.diff(lengths)) + 1
+    for begin, end in pairwise((0, *edges.tolist(), len(lengths))):
+        length = int(lengths[begin])
+        if length:
+            part = stack.part(begin, end)
+            left = part.values[present[begin:end]].reshape(end - begin, length)
+            yield part._replace(values=left)

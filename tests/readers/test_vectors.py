@@ -3,71 +3,97 @@
 import numpy as np
 import pytest
 
-from stablelse.readers import Block, By, ReadError, parse_numbers, vectors
+from stablelse.readers import Block, By, ReadError
+from stablelse.readers.vectors import vectors
 
 
 def blocks(*arrays, missing=None, columns=None):
     offset = 0
     for index, array in enumerate(arrays):
         values = np.array(array, float)
-        gaps = None if missing is None else np.array(missing[index])
+        gaps = None if missing is None or missing[index] is None else np.array(missing[index])
         yield Block(values, "x.csv", offset, gaps, columns)
         offset += len(values)
 
 
 def told(stacks):
-    return [(s.values.tolist(), s.first, s.axis.value, s.vertical) for s in stacks]
+    return [(s.values.tolist(), s.first, s.axis, s.vertical) for s in stacks]
 
 
 A, B = [[1, 2], [3, 4]], [[5, 6]]
+COLUMN = [[[1], [2]], [[3]]]
 
 
 @pytest.mark.parametrize(
     ("arrays", "by", "expected"),
     [
-        ([A, B], None, [(A, 1, "rows", False), (B, 3, "rows", False)]),
-        ([A, B], By.ROWS, [(A, 1, "rows", False), (B, 3, "rows", False)]),
-        ([A, B], By.COLUMNS, [([[1, 3, 5], [2, 4, 6]], 1, "columns", False)]),
-        ([A, B], By.ALL, [([[1, 2, 3, 4, 5, 6]], 1, "all", False)]),
-        ([B], None, [(B, 1, "all", False)]),
-        ([B], By.ROWS, [(B, 1, "rows", False)]),
-        ([B], By.COLUMNS, [([[5], [6]], 1, "columns", False)]),
-        ([[[1], [2]], [[3]]], None, [([[1, 2, 3]], 1, "all", True)]),
-        ([[[1], [2]], [[3]]], By.COLUMNS, [([[1, 2, 3]], 1, "all", True)]),
-        ([[[1], [2]]], By.ROWS, [([[1], [2]], 1, "rows", False)]),
+        ([A, B], None, [(A, 1, By.ROWS, False), (B, 3, By.ROWS, False)]),
+        ([B, A], None, [(B, 1, By.ROWS, False), (A, 2, By.ROWS, False)]),
+        ([A, B], By.ROWS, [(A, 1, By.ROWS, False), (B, 3, By.ROWS, False)]),
+        ([A, B], By.COLUMNS, [([[1, 3, 5], [2, 4, 6]], 1, By.COLUMNS, False)]),
+        ([A, B], By.ALL, [([[1, 2, 3, 4, 5, 6]], 1, By.ALL, False)]),
+        ([B], None, [(B, 1, By.ALL, False)]),
+        ([B], By.ROWS, [(B, 1, By.ROWS, False)]),
+        ([B], By.COLUMNS, [([[5], [6]], 1, By.COLUMNS, False)]),
+        (COLUMN, None, [([[1, 2, 3]], 1, By.ALL, True)]),
+        (COLUMN, By.COLUMNS, [([[1, 2, 3]], 1, By.COLUMNS, True)]),
+        (COLUMN, By.ROWS, [([[1], [2]], 1, By.ROWS, True), ([[3]], 3, By.ROWS, True)]),
+        ([[[7]]], None, [([[7]], 1, By.ALL, True)]),
+        ([], None, []),
+        ([], By.ALL, []),
     ],
 )
-def test_division(arrays, by, expected):
+def test_arrangement(arrays, by, expected):
     assert told(vectors(blocks(*arrays), by)) == expected
 
 
-MISSING = [[[True, False], [False, False]], [[False, True]]]
+GAPS = [[[True, False], [False, False]], [[False, True]], None]
 
 
 @pytest.mark.parametrize(
     ("by", "expected"),
     [
-        (By.ROWS, [([[2]], 1), ([[3, 4]], 2), ([[5]], 3)]),
-        (By.COLUMNS, [([[3, 5]], 1), ([[2, 4]], 2)]),
-        (By.ALL, [([[2, 3, 4, 5]], 1)]),
+        (By.ROWS, [([[2]], 1), ([[3, 4]], 2), ([[5]], 3), ([[7, 8]], 4)]),
+        (None, [([[2]], 1), ([[3, 4]], 2), ([[5]], 3), ([[7, 8]], 4)]),
+        (By.COLUMNS, [([[3, 5, 7], [2, 4, 8]], 1)]),
+        (By.ALL, [([[2, 3, 4, 5, 7, 8]], 1)]),
     ],
 )
 def test_missing_cells_are_left_out(by, expected):
-    stacks = vectors(blocks(A, B, missing=MISSING), by)
+    stacks = vectors(blocks(A, B, [[7, 8]], missing=GAPS), by)
     assert [(s.values.tolist(), s.first) for s in stacks] == expected
 
 
-@pytest.mark.parametrize(
-    ("by", "message"),
-    [
-        (By.ROWS, "x.csv, row 1 has no numbers"),
-        (By.COLUMNS, "x.csv, column b has no numbers"),
-    ],
-)
-def test_nothing_left(by, message):
-    missing = [[[True, True], [False, True]]]
-    with pytest.raises(ReadError, match=message):
-        list(vectors(blocks(A, missing=missing, columns=("a", "b")), by))
+def test_neighbours_of_one_length_stay_together():
+    array = np.arange(10.0).reshape(5, 2)
+    missing = [[[0, 0], [0, 0], [0, 1], [1, 0], [0, 0]]]
+    stacks = vectors(blocks(array, missing=np.array(missing, bool)), By.ROWS)
+    assert [(s.values.tolist(), s.first) for s in stacks] == [
+        ([[0, 1], [2, 3]], 1),
+        ([[4], [7]], 3),
+        ([[8, 9]], 5),
+    ]
+
+
+def test_a_vector_of_which_nothing_is_left_still_counts():
+    missing = [[[False, False], [True, True]], None]
+    stacks = vectors(blocks(A, B, missing=missing), By.ROWS)
+    assert [(s.values.tolist(), s.first) for s in stacks] == [([[1, 2]], 1), (B, 3)]
+
+
+def test_names_stay_with_their_columns():
+    missing = [[[False, True], [False, True]]]
+    array = [[1, 2], [3, 4]]
+    (stack,) = vectors(blocks(array, missing=missing, columns=("a", "b")), By.COLUMNS)
+    assert (stack.values.tolist(), stack.names) == ([[1, 3]], ("a",))
+
+
+@pytest.mark.parametrize("by", [None, *By])
+def test_nothing_left(by):
+    missing = [[[True, True], [True, True]]]
+    with pytest.raises(ReadError) as error:
+        list(vectors(blocks(A, missing=missing), by))
+    assert str(error.value) == "x.csv has no numbers, only blank and NA cells; fill some in"
 
 
 def test_names_go_with_columns():
@@ -75,23 +101,20 @@ def test_names_go_with_columns():
     assert stack.names == ("a", "b")
     one = stack.one(1)
     assert (one.values.tolist(), one.first, one.names) == ([[2, 4]], 2, ("b",))
+    (stack,) = vectors(blocks(A, columns=("a", "b")), By.ROWS)
+    assert stack.names is None
+    assert stack.one(1).names is None
 
 
 def test_rows_stream():
-    """A row is given before the next block is read."""
+    """A stack is given before the next block is read."""
+    asked = []
 
     def endless():
-        offset = 0
         while True:
-            yield Block(np.zeros((4, 3)), "x.csv", offset)
-            offset += 4
+            asked.append(len(asked))
+            yield Block(np.zeros((4, 3)), "x.csv", 4 * asked[-1])
 
     stacks = vectors(endless())
     assert [next(stacks).first for _ in range(3)] == [1, 5, 9]
-
-
-def test_arguments():
-    assert parse_numbers(["1", " -2.5", "-inf"]).tolist() == [1, -2.5, -np.inf]
-    assert parse_numbers(["0.1"], dtype="longdouble")[0] == np.longdouble("0.1")
-    with pytest.raises(ReadError, match="argument 2: '1,2' is not a number: separate numbers by b"):
-        parse_numbers(["1", "1,2"])
+    assert len(asked) == 3

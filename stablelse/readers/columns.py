@@ -1,0 +1,72 @@
+"""Which columns are wanted, by their names or their numbers."""
+
+from collections.abc import Sequence
+
+from stablelse.readers.block import ReadError, quoted
+
+#: How many names a complaint lists.
+_LISTED = 8
+
+
+def choose_columns(
+    wanted: Sequence[str], names: Sequence[str] | None, width: int, source: str
+) -> tuple[int, ...] | None:
+    """Return the positions, from 0, of the wanted columns in their order.
+
+    Parameters
+    ----------
+    wanted : sequence of str
+        A name or a number from 1 each; a name goes before a number. Empty: all.
+    names : sequence of str or None
+        The header.
+    width : int
+        How many columns there are.
+    source : str
+        What complaints call the input.
+
+    Returns
+    -------
+    tuple of int or None
+        ``None`` for all columns.
+
+    Raises
+    ------
+    ReadError
+        If there is no such column, or more than one of that name.
+    """
+    if not wanted:
+        return None
+    return tuple(_position(token, names, width, source) for token in wanted)
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return the first names of a header, in quotes, for a complaint."""
+    listed = ", ".join(map(quoted, names[:_LISTED]))
+    return listed if len(names) <= _LISTED else f"{listed} and {len(names) - _LISTED} more"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number and what it counts: ``1 cell``, ``2 cells``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _position(token: str, names: Sequence[str] | None, width: int, source: str) -> int:
+    places = [place for place, name in enumerate(names or ()) if name == token]
+    if len(places) == 1:
+        return places[0]
+    if places:
+        numbers = " or ".join(str(place + 1) for place in places[:_LISTED])
+        raise ReadError(
+            f"{source} has {len(places)} columns named {quoted(token)}; "
+            f"choose one by its number: {numbers}"
+        )
+    is_number = token.isascii() and token.isdigit()
+    if is_number and 1 <= int(token[:9]) <= width and len(token) <= 9:
+        return int(token) - 1
+    has = f"it has {count(width, 'column')}" + (f": {list_names(names)}" if names else "")
+    if is_number or names:
+        raise ReadError(f"{source} has no column {quoted(token)}; {has}")
+    raise ReadError(
+        f"{source} has no column {quoted(token)}, for it has no header; "
+        f"give the column's number, from 1 to {width}"
+    )

@@ -1,0 +1,141 @@
+"""Files and standard input: told apart by their content, with the system's complaints in a line."""
+
+import io
+import os
+import sys
+
+import numpy as np
+import pytest
+
+from stablelse.readers import ReadError, ReadOptions, open_blocks
+from stablelse.readers.source import Source
+
+
+def message(path):
+    with pytest.raises(ReadError) as error:
+        list(open_blocks(str(path)))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def standard_input(monkeypatch, data):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def npy(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("data", [b"1\n2\n3\n", npy(np.array([1.0, 2, 3]))], ids=["text", "npy"])
+@pytest.mark.parametrize("name", ["x.csv", "x.npy", "x"])
+def test_content_says_what_it_is(data, name, tmp_path, monkeypatch):
+    path = tmp_path / name
+    path.write_bytes(data)
+    (block,) = open_blocks(str(path))
+    assert block.values.tolist() == [[1], [2], [3]]
+    assert block.source == str(path)
+    standard_input(monkeypatch, data)
+    (block,) = open_blocks("-")
+    assert block.values.tolist() == [[1], [2], [3]]
+    assert block.source == "standard input"
+
+
+def test_a_slow_pipe(tmp_path):
+    """What a file is, is told when enough of it has come."""
+    begin, end = os.pipe()
+    data = npy(np.arange(3.0))
+    with os.fdopen(begin, "rb") as pipe, os.fdopen(end, "wb", buffering=0) as writer:
+        for byte in data:
+            writer.write(bytes([byte]))
+        writer.close()
+        source = Source("a pipe", pipe)
+        assert source.head == data
+        assert source.size() is None
+        assert source.read(6) + source.read(10**6) == data
+        assert source.read(1) == b""
+
+
+def test_a_file_behind_standard_input(tmp_path, monkeypatch):
+    """It may have been read in part; what has been read is not counted."""
+    path = tmp_path / "x.npy"
+    data = npy(np.asfortranarray(np.arange(6.0).reshape(2, 3)))
+    path.write_bytes(b"1\n" + data)
+    with open(path, "rb") as file:
+        file.seek(2)
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
+        (block,) = open_blocks("-")
+    assert block.values.tolist() == [[0, 1, 2], [3, 4, 5]]
+    with open(path, "rb") as file:
+        file.seek(2)
+        assert Source("x", file).size() == len(data)
+
+
+def test_no_file(tmp_path):
+    path = tmp_path / "no" / "such.csv"
+    assert message(path) == f"cannot read {path}: No such file or directory; check the path"
+
+
+def test_no_name():
+    assert message("") == "cannot read '': No such file or directory; check the path"
+    assert message("a\0") == "cannot read 'a\\x00': no file can have this name"
+    assert message("a\nb").startswith("cannot read 'a\\nb': ")
+
+
+def test_a_directory(tmp_path):
+    assert message(tmp_path) == f"cannot read {tmp_path}: Is a directory; name a file in it"
+
+
+def test_no_permission(monkeypatch):
+    def refuse(path, mode):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("builtins.open", refuse)
+    assert message("x.csv") == (
+        "cannot read x.csv: Permission denied; ask its owner for the right to read it"
+    )
+
+
+def test_empty(tmp_path, monkeypatch):
+    path = tmp_path / "x.csv"
+    path.touch()
+    assert message(path) == f"{path} is empty: give it rows of numbers"
+    standard_input(monkeypatch, b"")
+    assert message("-") == (
+        "standard input is empty: give numbers as arguments, --file, or pipe some in"
+    )
+
+
+@pytest.mark.parametrize("closed", [None, io.StringIO()], ids=["none", "closed"])
+def test_closed_standard_input(closed, monkeypatch):
+    if closed is not None:
+        closed.close()
+    monkeypatch.setattr(sys, "stdin", closed)
+    assert message("-") == "standard input is closed: give numbers as arguments, or --file"
+
+
+def test_a_pipe_that_breaks_while_it_is_read(monkeypatch):
+    class Broken(io.RawIOBase):
+        sent = 0
+
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            if self.sent > 10_000:
+                raise OSError(5, "Input/output error")
+            self.sent += 2
+            buffer[:2] = b"1\n"
+            return 2
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Broken())))
+    assert message("-") == "cannot read standard input: Input/output error"
+
+
+def test_the_file_is_closed_by_whoever_stops_early(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"1\n" * 2_000_000)
+    blocks = open_blocks(str(path), ReadOptions())
+    assert next(blocks).offset == 0
+    blocks.close()  # an unclosed file would be a warning, which is an error here
