@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from stablelse.analysis.compare import Comparison, compare
+    from stablelse.analysis.compare import compare
+    from stablelse.analysis.comparison import Comparison
     from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
 
 __all__ = ["Comparison", "__version__", "compare", "log_softmax", "logsumexp", "softmax"]
 
 _HOME = {
-    "Comparison": "stablelse.analysis.compare",
+    "Comparison": "stablelse.analysis.comparison",
     "compare": "stablelse.analysis.compare",
     "log_softmax": "stablelse.numerics.arrays",
     "logsumexp": "stablelse.numerics.arrays",

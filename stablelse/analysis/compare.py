@@ -3,99 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from stablelse.analysis.display import Displayed
-from stablelse.analysis.findings import Finding, find
+from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
+from stablelse.analysis.findings import find
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formula import Evaluation, Formula, Method, pairwise_sum
-from stablelse.numerics.functions import LIBRARY, Function
+from stablelse.numerics.functions import Function, library
 from stablelse.numerics.naive import NAIVE
 from stablelse.numerics.shifted import SHIFTED, Shift, find_shift
-
-
-class Verdict(Enum):
-    """What became of a method's result, held against the library's own in the same format."""
-
-    OK = "ok"
-    """Nothing that reaches the result went wrong; rounding errors apart, the value is right."""
-    DIGITS_LOST = "digits_lost"
-    """Finite, but digits were lost to underflow, or all of them (zero, where it is not)."""
-    BROKEN = "broken"
-    """Infinite or NaN where the library's value is not, or the other way round."""
-
-
-class MethodResult(NamedTuple):
-    """What one method computed of one vector in one format.
-
-    Attributes
-    ----------
-    method : Method
-        Naive, shifted, or compensated: what the library's own functions return.
-    format : str
-        The format every operation was rounded to.
-    shift : str or None
-        How the a of the identity was chosen, for the shifted method.
-    a : scalar or None
-        The shift, in the format.
-    value : scalar or ndarray
-        In the format; an array of shape (n,) for softmax and log_softmax.
-    total : scalar or None
-        The sum of a softmax, added up pairwise in the format.
-    verdict : Verdict
-        What became of it.
-    findings : tuple of Finding
-        What went wrong, in the order of the operations.
-    evaluation : Evaluation or None
-        Every operation with its result; ``None`` for the compensated method.
-    """
-
-    method: Method
-    format: str
-    shift: str | None
-    a: Any
-    value: Any
-    total: Any
-    verdict: Verdict
-    findings: tuple[Finding, ...] = ()
-    evaluation: Evaluation | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison(Displayed):
-    """Every method on one vector.
-
-    Attributes
-    ----------
-    function : Function
-        What was computed.
-    source : str or None
-        The file the vector came from.
-    row, column : int, str or None
-        Its place there: a row counted from 1, or a column's name or number.
-    n : int
-        The number of elements.
-    value : scalar or ndarray
-        The library's own value in the first of the formats.
-    results : tuple of MethodResult
-        For each format the naive, the shifted (one per shift) and the compensated result.
-    x : ndarray
-        Shape (n,): the vector before it was rounded to any format.
-    """
-
-    function: Function
-    source: str | None
-    row: int | None
-    column: str | None
-    n: int
-    value: Any
-    results: tuple[MethodResult, ...]
-    x: Array
 
 
 def compare(
@@ -104,6 +23,7 @@ def compare(
     *,
     shifts: Sequence[str | float] = ("max",),
     formats: Sequence[str] = ("float64",),
+    exact: bool | None = None,
 ) -> Comparison:
     """Compute log-sum-exp or softmax of a vector by every method, and find what broke.
 
@@ -117,6 +37,9 @@ def compare(
         The shifts a to try: ``"max"``, ``"min"``, ``"mean"`` or any number.
     formats : sequence of str
         The formats to compute in; x is rounded to each first.
+    exact : bool, optional
+        Whether to compute the correctly rounded value too, and every method's error in ulps;
+        by default if that takes no noticeable time.
 
     Returns
     -------
@@ -133,10 +56,11 @@ def compare(
     >>> import stablelse
     >>> comparison = stablelse.compare([1000, 1001, 1002])
     >>> for result in comparison.results:
-    ...     print(result.method.value, result.value, result.verdict.value)
-    naive inf broken
-    shifted 1002.4076059644444 ok
-    compensated 1002.4076059644444 ok
+    ...     print(result.method.value, result.value, result.verdict.value, result.ulps)
+    naive inf broken inf
+    shifted 1002.4076059644444 ok 0.0
+    compensated 1002.4076059644444 ok 0.0
+    exact 1002.4076059644444 ok 0.0
     """
     x = np.asarray(x)
     if x.ndim != 1 or x.size == 0:
@@ -148,6 +72,7 @@ def compare(
         Function(function),
         [find_shift(str(shift)) for shift in shifts],
         [find_format(name) for name in formats],
+        exact=exact,
     )
     return comparison
 
@@ -166,6 +91,7 @@ def compare_rows(
     shifts: Sequence[Shift],
     formats: Sequence[Format],
     places: Iterable[Place] | None = None,
+    exact: bool | None = None,
 ) -> list[Comparison]:
     """Compare the methods on each row of an array of shape (m, n); see `compare`.
 
@@ -179,13 +105,17 @@ def compare_rows(
         See `compare`.
     places : iterable of Place, optional
         Where each row came from.
+    exact : bool, optional
+        See `compare`.
 
     Returns
     -------
     list of Comparison
         One a row.
     """
-    by_format = [_results(x, function, shifts, format_) for format_ in formats]
+    if exact is None:
+        exact = x.size <= _QUICK[function]
+    by_format = [_results(x, function, shifts, format_, exact) for format_ in formats]
     comparisons = []
     for index, place in enumerate(places or [Place()] * len(x)):
         results = tuple(result for rows in by_format for result in rows[index])
@@ -205,34 +135,57 @@ def compare_rows(
     return comparisons
 
 
+#: So many elements are computed exactly in about a hundredth of a second.
+_QUICK: dict[Function, int] = {
+    Function.LOGSUMEXP: 500,
+    Function.SOFTMAX: 120,
+    Function.LOG_SOFTMAX: 120,
+}
+
+
 def _results(
-    x: Array, function: Function, shifts: Sequence[Shift], format_: Format
+    x: Array, function: Function, shifts: Sequence[Shift], format_: Format, exact: bool
 ) -> list[list[MethodResult]]:
     """Return for each row its results in one format."""
-    reference = np.asarray(LIBRARY[function](format_.round(x)))
+    rounded = format_.round(x)
+    compensated = library(function, rounded, format_)
+    truth = None
+    if exact:
+        from stablelse.numerics.exact import exact as exactly  # with decimal, on use
+
+        truth = exactly(function, rounded, format_)
     candidates: list[tuple[Formula, Shift]] = [(NAIVE[function], shifts[0])]
     candidates += [(SHIFTED[function], shift) for shift in shifts]
-    columns = [_evaluated(x, f, shift, format_, reference) for f, shift in candidates]
-    columns.append([_compensated(value, function, format_) for value in reference])
+    columns = [
+        _evaluated(formula.evaluate(x, format_, shift.rule), shift, compensated, truth)
+        for formula, shift in candidates
+    ]
+    columns.append(_told(Method.COMPENSATED, compensated, function, format_, truth))
+    if truth is not None:
+        columns.append(_told(Method.EXACT, truth, function, format_, truth))
     return [list(row) for row in zip(*columns, strict=True)]
 
 
 def _evaluated(
-    x: Array, formula: Formula, shift: Shift, format_: Format, reference: Array
+    evaluation: Evaluation, shift: Shift, compensated: Array, truth: Array | None
 ) -> list[MethodResult]:
-    evaluation = formula.evaluate(x, format_, shift.rule)
-    wrong_class, vanished = _departures(evaluation.value, reference, format_)
+    """Return for each row what a formula made of it."""
+    formula, format_ = evaluation.formula, evaluation.format
+    right = compensated if truth is None else truth
+    wrong_class, vanished = _departures(evaluation.value, right, format_)
+    ulps = _ulps(evaluation.value, truth, format_)
     shifted = formula.method is Method.SHIFTED
     results = []
     for index, findings in enumerate(find(evaluation)):
         row = evaluation.row(index)
-        harmed = vanished[index] or any(not found.harmless for found in findings)
+        error = ulps[index]
         if wrong_class[index]:
             verdict = Verdict.BROKEN
-        elif harmed and np.isfinite(row.value).any():
-            verdict = Verdict.DIGITS_LOST
+        elif error is None and not vanished[index]:
+            harmed = any(not found.harmless for found in findings) and np.isfinite(row.value).any()
+            verdict = Verdict.DIGITS_LOST if harmed else Verdict.OK
         else:
-            verdict = Verdict.OK
+            verdict = _measured(error)
         results.append(
             MethodResult(
                 method=formula.method,
@@ -241,12 +194,32 @@ def _evaluated(
                 a=row.results["a"][0] if shifted else None,
                 value=_scalar_if_one(row.value, formula.function),
                 total=_total(row.value, formula.function),
+                ulps=error,
                 verdict=verdict,
                 findings=tuple(findings),
                 evaluation=row,
             )
         )
     return results
+
+
+def _measured(ulps: float | None) -> Verdict:
+    """Return the verdict on a finite result: of no known error, all of its digits are lost."""
+    return Verdict.OK if ulps is not None and ulps < _DIGIT else Verdict.DIGITS_LOST
+
+
+#: As many ulps as make a decimal digit.
+_DIGIT = 10
+
+
+def _ulps(value: Array, truth: Array | None, format_: Format) -> Sequence[float | None]:
+    """Return for each row its largest error in ulps."""
+    if truth is None:
+        return [None] * len(value)
+    from stablelse.numerics.errors import ulp_error
+
+    errors: list[float | None] = ulp_error(value, truth, format_).max(axis=-1).tolist()
+    return errors
 
 
 def _departures(value: Array, reference: Array, format_: Format) -> tuple[Array, Array]:
@@ -259,16 +232,23 @@ def _departures(value: Array, reference: Array, format_: Format) -> tuple[Array,
     return ~same_class.all(axis=-1), vanished.any(axis=-1)
 
 
-def _compensated(value: Array, function: Function, format_: Format) -> MethodResult:
-    return MethodResult(
-        method=Method.COMPENSATED,
-        format=format_.name,
-        shift=None,
-        a=None,
-        value=_scalar_if_one(value, function),
-        total=_total(value, function),
-        verdict=Verdict.OK,
-    )
+def _told(
+    method: Method, values: Array, function: Function, format_: Format, truth: Array | None
+) -> list[MethodResult]:
+    """Return for each row the result of a method that shows no operations."""
+    return [
+        MethodResult(
+            method=method,
+            format=format_.name,
+            shift=None,
+            a=None,
+            value=_scalar_if_one(value, function),
+            total=_total(value, function),
+            ulps=error,
+            verdict=Verdict.OK if error is None else _measured(error),
+        )
+        for value, error in zip(values, _ulps(values, truth, format_), strict=True)
+    ]
 
 
 def _scalar_if_one(value: Array, function: Function) -> Any:

@@ -8,7 +8,8 @@ import typer
 from stablelse.cli.options import Input, Methods, Output, Quiet, Steps, bundled
 
 if TYPE_CHECKING:
-    from stablelse.analysis.compare import Comparison, Place
+    from stablelse.analysis.compare import Place
+    from stablelse.analysis.comparison import Comparison
     from stablelse.numerics.formats import Format
     from stablelse.numerics.functions import Function
     from stablelse.readers import Vectors
@@ -41,7 +42,7 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
         stacks = read_vectors(source, parsed_to)
         with open_sink(output.output) as stream:
             if quiet:
-                _write_values(stream, stacks, Function(function), formats)
+                _write_values(stream, stacks, Function(function), formats, bool(methods.exact))
                 return
             comparisons = _comparisons(stacks, Function(function), methods, formats)
             if output.kind == "table":
@@ -98,15 +99,22 @@ log_softmax = _command(
 
 
 def _write_values(
-    stream: TextIO, stacks: "Iterator[Vectors]", function: "Function", formats: "list[Format]"
+    stream: TextIO,
+    stacks: "Iterator[Vectors]",
+    function: "Function",
+    formats: "list[Format]",
+    exact: bool,
 ) -> None:
-    """Write the library's values alone: a vector a line, as it came."""
-    from stablelse.numerics.functions import LIBRARY
+    """Write the library's values alone, or the exact ones: a vector a line, as it came."""
+    from stablelse.numerics.functions import library
     from stablelse.render.numbers import number_text
 
+    compute = library
+    if exact:
+        from stablelse.numerics.exact import exact as compute
     for stack in stacks:
         separator = "\n" if stack.vertical else "\t"
-        by_format = [LIBRARY[function](format_.round(stack.values)) for format_ in formats]
+        by_format = [compute(function, f.round(stack.values), f) for f in formats]
         for rows in zip(*by_format, strict=True):
             for row in rows:
                 stream.write(separator.join(map(number_text, row)) + "\n")
@@ -126,7 +134,7 @@ def _comparisons(
             part = range(begin, min(begin + rows, count))
             places = [_place(stack, index) for index in part]
             values = stack.values[part.start : part.stop]
-            yield from compare_rows(values, function, shifts, formats, places)
+            yield from compare_rows(values, function, shifts, formats, places, methods.exact)
 
 
 def _place(stack: "Vectors", index: int) -> "Place":

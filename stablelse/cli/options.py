@@ -63,6 +63,13 @@ class Methods(NamedTuple):
             "  [default: float64]",
         ),
     ] = None
+    exact: Annotated[
+        bool | None,
+        typer.Option(
+            "--exact/--no-exact",
+            help="The correctly rounded value, and all errors in ulps; otherwise: if quick.",
+        ),
+    ] = None
 
 
 class Output(NamedTuple):

@@ -22,6 +22,7 @@ class Method(Enum):
     NAIVE = "naive"
     SHIFTED = "shifted"
     COMPENSATED = "compensated"
+    EXACT = "exact"
 
 
 class Kind(Enum):

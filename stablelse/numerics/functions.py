@@ -6,8 +6,10 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+import numpy as np
+
 from stablelse.numerics import arrays
-from stablelse.numerics.formats import Array
+from stablelse.numerics.formats import Array, Format
 
 
 class Function(Enum):
@@ -18,10 +20,28 @@ class Function(Enum):
     LOG_SOFTMAX = "log_softmax"
 
 
-#: The library's own functions, along the last axis: (..., n) to (..., 1) for logsumexp,
-#: to (..., n) for the others.
-LIBRARY: dict[Function, Callable[[Array], Any]] = {
+_LIBRARY: dict[Function, Callable[[Array], Any]] = {
     Function.LOGSUMEXP: lambda x: arrays.logsumexp(x, axis=-1, keepdims=True),
     Function.SOFTMAX: lambda x: arrays.softmax(x, axis=-1),
     Function.LOG_SOFTMAX: lambda x: arrays.log_softmax(x, axis=-1),
 }
+
+
+def library(function: Function, x: Array, format_: Format) -> Array:
+    """Compute a function of every row by the library's own: the compensated method.
+
+    Parameters
+    ----------
+    function : Function
+        What to compute.
+    x : ndarray
+        Shape (m, n), n >= 1, of the format.
+    format_ : Format
+        The format of x and of the result.
+
+    Returns
+    -------
+    ndarray
+        Shape (m, 1) for logsumexp, (m, n) for the others.
+    """
+    return np.asarray(_LIBRARY[function](x), dtype=format_.dtype)

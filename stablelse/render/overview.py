@@ -8,8 +8,7 @@ import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.compare import Comparison, MethodResult, Verdict
-from stablelse.numerics.formula import Method
+from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
 from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.table import VERDICT_STYLES
 from stablelse.render.wording import (
@@ -51,7 +50,7 @@ class Overview:
         groups = [Group([_column(column, glyphs)], sizes) for column in results]
         yield from stack(labels, groups, frozenset(), options.max_width)
         for column in results:
-            if column[0].method is not Method.COMPENSATED:
+            if column[0].evaluation is not None:
                 yield _count(column)
         yield Text()
 
@@ -63,7 +62,7 @@ def _column(results: Sequence[MethodResult], glyphs: Glyphs) -> Column:
 
 
 def _cell(result: MethodResult, glyphs: Glyphs) -> Text:
-    if result.method is Method.COMPENSATED:
+    if result.evaluation is None:
         return Text(_largest_text(result, glyphs))
     mark = glyphs.good if result.verdict is Verdict.OK else glyphs.bad
     style = "" if result.verdict is Verdict.OK else VERDICT_STYLES[result.verdict]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stablelse.analysis.compare import Comparison, MethodResult
+from stablelse.analysis.comparison import Comparison, MethodResult
 from stablelse.analysis.limits import Limits
 from stablelse.analysis.steps import steps
+from stablelse.numerics.formula import Method
 from stablelse.render.numbers import exact_text, number_text
 from stablelse.render.walk import step_symbol
 from stablelse.render.wording import (
@@ -27,7 +28,8 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     prefix = f"{place}: " if place else ""
     for result in comparison.results:
         name = f"{FUNCTION_NAMES[comparison.function]} {method_text(result, ASCII)}"
-        yield f"{prefix}{name}, {result.format}: {_value(result)} ({verdict_text(result)})"
+        verdict = "correctly rounded" if result.method is Method.EXACT else verdict_text(result)
+        yield f"{prefix}{name}, {result.format}: {_value(result)} ({verdict})"
         for finding in result.findings:
             yield f"    {finding_text(finding, result, ASCII)}"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stablelse.analysis.compare import Comparison
+from stablelse.analysis.comparison import Comparison
 from stablelse.analysis.steps import Step, steps
 from stablelse.render.numbers import json_number, number_text
 

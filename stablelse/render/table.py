@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from textwrap import fill
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.compare import Comparison, MethodResult, Verdict
+from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
 from stablelse.analysis.findings import Finding
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formula import Method
@@ -26,6 +26,7 @@ from stablelse.render.wording import (
     shift_text,
     struck_text,
     symbol_text,
+    ulps_text,
     verdict_text,
 )
 
@@ -94,24 +95,28 @@ def verdicts(results: Sequence[MethodResult], glyphs: Glyphs, screen: int) -> It
     """Yield a line per method with its verdict, and below it its findings."""
     names = [method_text(result, glyphs) for result in results]
     width = max(map(len, names)) + 1
-    library = next(r for r in results if r.method is Method.COMPENSATED)
-    is_scalar = np.ndim(library.value) == 0
     for result, name in zip(results, names, strict=True):
-        if result is library:
-            value = glyphs.number(library.value) if is_scalar else "column above"
+        if result.evaluation is None:
+            value = "column above" if result.value.ndim else glyphs.number(result.value)
             margin = " " * (len(glyphs.good) + 2)
-            yield Text(f"{margin}{name:<{width}}{value}, the library's own")
+            yield Text(f"{margin}{name:<{width}}{value}, {_TOLD[result.method](result)}")
             continue
         mark = glyphs.good if result.verdict is Verdict.OK else glyphs.bad
         line = Text(f" {mark} {name:<{width}}", VERDICT_STYLES[result.verdict])
         line.append(verdict_text(result))
-        if result.verdict is not Verdict.OK and is_scalar:
-            right = glyphs.number(library.value)
-            line.append(f": {glyphs.number(result.value)}, where the library gives {right}")
         yield line
         for finding in result.findings:
             sentence = finding_text(finding, result, glyphs)
             yield hanging(sentence, screen, indent=5, style="" if not finding.harmless else "dim")
+
+
+#: What is said of the methods whose operations are not shown.
+_TOLD: dict[Method, Callable[[MethodResult], str]] = {
+    Method.COMPENSATED: lambda result: (
+        "the library's own" if result.ulps is None else ulps_text(result.ulps)
+    ),
+    Method.EXACT: lambda _: "correctly rounded",
+}
 
 
 def hanging(sentence: str, width: int, indent: int, style: str = "") -> Text:

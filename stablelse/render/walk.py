@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.compare import Comparison, MethodResult
+from stablelse.analysis.comparison import Comparison, MethodResult
 from stablelse.analysis.steps import Step, steps
 from stablelse.numerics.formula import Kind
 from stablelse.render.layout import Column, Group, glyphs_for, stack

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import floor, log10, trunc
+from math import floor, inf, log10, trunc
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stablelse.analysis.compare import Comparison, MethodResult, Verdict
+from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
 from stablelse.analysis.findings import Finding, FindingKind
 from stablelse.numerics.formula import Kind, Method
 from stablelse.numerics.functions import Function
@@ -260,7 +260,15 @@ _WHY_HARMLESS: dict[FindingKind, str] = {
 
 
 def verdict_text(result: MethodResult) -> str:
-    """Return the verdict in words."""
-    if result.verdict is Verdict.OK:
-        return "ok, what follows is harmless" if result.findings else "ok"
-    return VERDICT_WORDS[result.verdict]
+    """Return the verdict in words, with the error where it is known and finite."""
+    words = VERDICT_WORDS[result.verdict]
+    if result.ulps is not None and result.ulps < inf:
+        words += f", {ulps_text(result.ulps)}"
+    if result.verdict is Verdict.OK and result.findings:
+        words += "; what follows is harmless"
+    return words
+
+
+def ulps_text(ulps: float) -> str:
+    """Return an error: a whole number of ulps, to two digits where it is huge."""
+    return f"{ulps:,.0f} ulp off" if ulps < 1e7 else f"{ulps:.1e} ulp off"

@@ -31,6 +31,9 @@ def columns_of(csv: str) -> list[dict[str, str]]:
         (["log-softmax", "0", "0"], "-0.6931471805599453\t-0.6931471805599453\n"),
         (["lse", "1", "2", "--dtype", "float16", "--dtype", "bfloat16"], "2.312\n2.31\n"),
         (["lse", "1e400", "1", "--dtype", "longdouble"], "1e400\n"),
+        (["lse", "-0.775", "-0.6175", "--exact"], "-5.237847950087536e-6\n"),
+        (["log-softmax", "0", "-40", "--exact"], "-4.248354255291589e-18\t-40\n"),
+        (["softmax", "inf", "1", "--exact"], "nan\tnan\n"),
     ],
 )
 def test_quiet(args, out, run):
@@ -113,7 +116,9 @@ def test_json(run):
     (vector,) = document["vectors"]
     assert vector["function"] == "logsumexp"
     assert vector["value"] == 1000
-    naive, shifted, compensated = vector["results"]
+    naive, shifted, compensated, exact = vector["results"]
+    assert (exact["method"], exact["value"], exact["ulps"]) == ("exact", 1000, 0)
+    assert (naive["ulps"], compensated["ulps"]) == ("inf", 0)
     assert (naive["method"], naive["value"], naive["verdict"]) == ("naive", "inf", "broken")
     assert (shifted["shift"], shifted["a"], shifted["verdict"]) == ("max", 1000, "ok")
     assert compensated["value"] == 1000
@@ -133,15 +138,16 @@ def test_json_lines_are_the_documents_vectors(run, tmp_path):
 
 def test_json_with_steps(run):
     document = json.loads(run("lse", "1", "2", "--json", "--steps").out)
-    naive, shifted, compensated = document["vectors"][0]["results"]
+    naive, shifted, compensated, exact = document["vectors"][0]["results"]
     assert [step["symbol"] for step in naive["steps"]] == ["x", "x", "e", "e", "s", "y"]
     assert shifted["steps"][-1]["value"] == shifted["value"]
     assert "steps" not in compensated
+    assert "steps" not in exact
 
 
 def test_csv(run):
     rows = columns_of(run("softmax", "1000", "1", "--format", "csv").out)
-    assert len(rows) == 3 * 2
+    assert len(rows) == 4 * 2
     assert [row["value"] for row in rows if row["method"] == "naive"] == ["nan", "0"]
     assert rows[0]["findings"] == "overflow;invalid"
     steps = columns_of(run("lse", "1", "2", "--format", "csv", "--steps").out)
