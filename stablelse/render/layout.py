@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from rich import box
@@ -121,6 +122,10 @@ def _table(columns: Sequence[Column], sections: frozenset[int]) -> Table:
             no_wrap=True,
             width=column.width - _FRAME,
         )
-    for index, cells in enumerate(zip(*(column.cells for column in columns), strict=True)):
-        table.add_row(*cells, end_section=index in sections)
+    # One row a section, each cell a line: Rich takes as long for a cell of one line as of many.
+    rows = len(columns[0].cells)
+    ends = sorted({index + 1 for index in sections} | {rows})
+    for begin, end in pairwise([0, *ends]):
+        lines = (Text("\n").join(column.cells[begin:end]) for column in columns)
+        table.add_row(*lines, end_section=True)
     return table
