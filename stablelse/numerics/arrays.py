@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -78,16 +79,17 @@ def logsumexp(
     rows = stack.rows(x)
     b_rows = None if weights is None else stack.rows(weights)
     with np.errstate(all="ignore"):
-        if stack.n == 0:
-            value, sign = np.full(stack.m, -np.inf, dtype), np.zeros(stack.m, dtype)
+        if x.size == 0:
+            value, sign = np.full(stack.m, -np.inf, dtype), np.zeros(stack.m)
         elif dtype.kind == "c":
-            value, sign = (y.astype(dtype) for y in complex_plane.logsumexp(rows, b_rows))
+            value, sign = complex_plane.logsumexp(rows, b_rows)
+            value = value.astype(dtype)
         else:
             value, sign = compensated.logsumexp(rows, _format(dtype), b_rows)
     if return_sign:
-        return stack.reduced(value.real, keepdims), stack.reduced(sign, keepdims)
+        return stack.reduced(value.real, keepdims), stack.reduced(sign.astype(dtype), keepdims)
     if dtype.kind != "c":
-        value = np.where(sign < 0, np.nan, value)
+        value[sign < 0] = np.nan
     return stack.reduced(value, keepdims)
 
 
@@ -147,13 +149,12 @@ def _elementwise(
     stack = _Stack(array.shape or (1,), axis)
     if stack.n == 0:
         raise ValueError("softmax of no elements")
-    rows = stack.rows(array)
     with np.errstate(all="ignore"):
         if dtype.kind == "c":
-            result = of_complex(rows).astype(dtype)
+            result = of_complex(stack.rows(array)).astype(dtype)
         else:
-            result = real(rows, _format(dtype))
-    return stack.restored(result).reshape(array.shape)[()]
+            result = real(stack.rows(array), _format(dtype))
+        return stack.restored(result).reshape(array.shape)[()]
 
 
 def _promoted(
@@ -183,6 +184,7 @@ def _promoted(
     return x, weights, dtype
 
 
+@cache
 def _format(dtype: np.dtype[Any]) -> Format:
     format_ = format_of(dtype)
     if format_ is None:
@@ -213,5 +215,7 @@ class _Stack:
 
     def restored(self, rows: Array) -> Array:
         """Return rows of results to the places of the elements they belong to."""
-        shape = [self._shape[i] for i in self._order]
-        return np.ascontiguousarray(rows.reshape(shape).transpose(np.argsort(self._order)))
+        result = rows.reshape([self._shape[i] for i in self._order])
+        if self._order == tuple(range(len(self._order))):
+            return result
+        return np.ascontiguousarray(result.transpose(np.argsort(self._order)))

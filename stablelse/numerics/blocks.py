@@ -7,35 +7,49 @@ from typing import Any
 
 import numpy as np
 
-from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formats import FORMATS, Array, Format
 
-#: Elements of a block: five float64 buffers of this length stay in a level-2 cache.
-BLOCK = 2**14
+# Elements of all buffers together: 1 MiB of float64 stays in a level-2 cache.
+_WORKSPACE = 2**17
+
+_CACHE_LINE = 64  # bytes
+
+# Measured: for longer vectors, transposing costs more than NumPy's overhead per row.
+_SHORT = 40
 
 
 class Blocks:
     """Cuts m vectors of n elements into bands, and bands into pieces.
 
-    A band is a number of whole vectors, a piece of it at most `BLOCK` elements: all of them, or
-    a part of the one vector. Short vectors stand in columns, so that a block's longer side is
+    A band is a number of whole vectors, a piece of it at most `length` elements: all of them,
+    or a part of the one vector. Short vectors stand in columns, so that a block's longer side is
     the inner one, along which NumPy is fast.
 
     Attributes
     ----------
+    length : int
+        The number of elements of a piece is at most this.
     axis : int
         The axis of a band along which its vectors lie.
     dtype : dtype
         The working format: float64, or longdouble for itself.
+    unit_roundoff : float
+        Of the working format.
+    is_exact : bool
+        Whether the working format is the format of the results.
     """
 
     def __init__(self, shape: tuple[int, ...], format_: Format, buffers: int) -> None:
         m, n = shape
         self._format = format_
-        self.compensates = format_.significand_bits > 24
-        self._width = max(1, BLOCK // n)
-        self.axis = 0 if n < min(m, self._width) else 1
-        self.dtype = np.dtype(np.longdouble if format_.name == "longdouble" else np.float64)
-        self._buffers = np.empty((1 + buffers, min(m * n, BLOCK)), self.dtype)
+        self.length = _WORKSPACE // (1 + buffers)
+        self._width = max(1, self.length // n)
+        self.axis = 0 if n < min(m, _SHORT) else 1
+        working = format_ if format_.name == "longdouble" else FORMATS["float64"]
+        self.dtype = working.dtype
+        self.unit_roundoff = working.unit_roundoff
+        self.is_exact = self.dtype == format_.dtype
+        self._buffers = _aligned(1 + buffers, min(m * n, self.length), self.dtype)
 
     def bands(self, *stacks: Array | None) -> Iterator[tuple[Any, ...]]:
         """Cut arrays of shape (m, ...) into bands; of None, every band is None."""
@@ -44,7 +58,7 @@ class Blocks:
 
     def pieces(self, *bands: Array | None) -> Iterator[tuple[Any, ...]]:
         """Cut bands into pieces; of None, every piece is None."""
-        return _cut(bands, self.axis, BLOCK)
+        return _cut(bands, self.axis, self.length)
 
     def is_workable(self, x: Array) -> bool:
         """Whether x can be computed on where it lies: in the working format, in rows."""
@@ -62,19 +76,40 @@ class Blocks:
         """Return the buffers, of that shape. What `load` returned is not among them."""
         return [self._buffer(i, shape) for i in range(1, len(self._buffers))]
 
-    def store(self, values: Array, target: Array) -> None:
-        """Round to the format, once."""
-        if values is not target:
-            target[...] = self._format.round(values)
+    def store(self, operation: np.ufunc, a: Array, b: Array, target: Array) -> None:
+        """Put the result of an operation into its place, rounded to the format once.
+
+        The operands may be overwritten.
+        """
+        if self.is_workable(target):
+            operation(a, b, out=target)
+            return
+        operation(a, b, out=a)
+        if self._format.extra is None:
+            np.copyto(target, a, casting="same_kind")
+        else:
+            target[...] = self._format.round(a)
 
     def _buffer(self, i: int, shape: tuple[int, ...]) -> Array:
         return self._buffers[i, : shape[0] * shape[1]].reshape(shape)
 
 
+def _aligned(count: int, length: int, dtype: np.dtype[Any]) -> Array:
+    """Return arrays that begin at a cache line: across its borders, NumPy adds half as fast."""
+    per_line = max(1, _CACHE_LINE // dtype.itemsize)
+    stride = -(-length // per_line) * per_line
+    memory = np.empty(count * stride + per_line, dtype)
+    start = -memory.__array_interface__["data"][0] % _CACHE_LINE // dtype.itemsize
+    return memory[start : start + count * stride].reshape(count, stride)
+
+
 def _cut(
     arrays: tuple[Array | None, ...], axis: int, length: int
 ) -> Iterator[tuple[Array | None, ...]]:
-    extent = max(x.shape[axis] for x in arrays if x is not None)
+    extent = max([x.shape[axis] for x in arrays if x is not None])
+    if 0 < extent <= length:
+        yield arrays
+        return
     for start in range(0, extent, length):
         part = slice(start, start + length)
         index = (part, slice(None)) if axis == 0 else (slice(None), part)

@@ -1,190 +1,179 @@
-"""What the library returns: shifted, log1p of the rest, the rounding errors carried along.
+"""What the library returns: every sum of exponentials kept in two words, and what that gives.
 
-With a = max x_i, d_i = x_i - a, and S = sum exp(d_i) = 1 + r,
+With S = sum exp(x_i - a), E = max exp(x_i - a) and r = (S - E) / E, for any a,
 
-    lse(x) = a + log1p(r),   softmax(x)_j = exp(d_j) / S,   log_softmax(x)_j = d_j - log1p(r).
+    lse(x) = a + log S,   softmax(x)_j = exp(x_j - a) / S,
+    log_softmax(x)_j = (x_j - max x) - log1p(r).
 
-What a textbook's evaluation of these loses, and what is done about it here:
+How a is chosen and S is computed says `stablelse.numerics.summation`. What is left to lose:
 
-- d_i is rounded: x_i - a = fl(x_i - a) + delta_i. TwoSum gives delta_i, and exp(d_i) becomes
-  exp(fl(x_i - a)) (1 + delta_i), wrong by no more than delta_i**2, relatively.
-- S is rounded, and with it the small r in 1 + r. Each term is cut in two at a fixed bit; the
-  upper parts add up without any error, and r = (upper - 1) + lower (the extraction of Rump,
-  Ogita & Oishi 2008, Accurate floating-point summation I, doi 10.1137/050645671, section 3).
+- a + log S may cancel. Where the error bound says that this loses digits, or that the rounding
+  to a narrow format is open, S is computed anew in double-word arithmetic.
+- log1p(r) is as small as r where one entry dominates; so r is taken from both words of S.
 
-Formats narrower than float64 are computed in float64 and rounded once, at the end; there
-delta_i, a float64's rounding error, is too small to matter and is left out.
+Formats narrower than float64 are computed in float64 and rounded once, at the end.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import reduce
-
 import numpy as np
 
-from stablelse.numerics.blocks import BLOCK, Blocks
-from stablelse.numerics.errorfree import two_sum
+from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.summation import Sum, exponentials, sum_exp
 
-# Adding and subtracting CUT rounds a term of size up to 1 to a multiple of ulp(CUT). Up to
-# BLOCK such multiples sum to less than CUT, and therefore exactly, in any order. The 1.5 keeps
-# CUT plus a negative term in the binade of CUT.
-CUT = 1.5 * BLOCK
+# r = (upper - largest) + lower is wrong by about 2**-88 of the largest term: one that is smaller
+# than this needs a largest term that has no lower part, exp(0) = 1.
+_SMALL_REST = 2.0**-32
 
-# A weighted term can exceed 1 by far only where the last place of the shift exceeds 1, and
-# there the size of a term does not reach the result. Bounded, such terms do no harm.
-_LARGEST_TERM = 2.0**900
+# Where r is smaller, x_max + log1p(r) is more accurate than log S.
+_DOMINATED = 0.125
 
-
-@dataclass(frozen=True)
-class Sum:
-    """S, the sum of exp(x_i - shift) or of b_i exp(x_i - shift), for each vector of a band.
-
-    Attributes
-    ----------
-    shift : ndarray
-        max x_i, or about max (x_i + log abs(b_i)); 0 where that is infinite or NaN.
-    upper, lower : ndarray
-        S = upper + lower.
-    """
-
-    shift: Array
-    upper: Array
-    lower: Array
-
-    @property
-    def value(self) -> Array:
-        """S, rounded."""
-        value: Array = self.upper + self.lower
-        return value
-
-    @property
-    def log(self) -> Array:
-        """The logarithm of abs(S)."""
-        sign = np.sign(self.value)
-        rest = (sign * self.upper - 1) + sign * self.lower
-        # Weights of both signs can make S small; then rest, near -1, has lost its digits.
-        log: Array = np.where(rest < -0.5, np.log(abs(self.value)), np.log1p(rest))
-        return log
+# The error of a float64 logsumexp, in units in its last place, that sends it up the ladder. The
+# addition of the shift can make it half a unit more.
+_TOLERANCE = 3.5
 
 
 def logsumexp(rows: Array, format_: Format, weights: Array | None = None) -> tuple[Array, Array]:
-    """Compute log abs(sum b_i exp(x_i)) and the sign of the sum for every row.
+    """Compute log abs(sum b_i exp(x_i)), and the sign of the sum, for every row.
 
     Parameters
     ----------
     rows : ndarray
-        Shape (m, n), n >= 1, real.
+        Shape (m, n), m >= 1, n >= 1, real.
     format_ : Format
-        The format of the results.
+        The format of the values.
     weights : ndarray, optional
         The b_i, shape (m, n), real; all 1 if left out.
 
     Returns
     -------
-    value, sign : ndarray
+    value : ndarray
         Shape (m,), in the format.
+    sign : ndarray
+        Shape (m,): 1, 0, -1 or NaN.
     """
     blocks = Blocks(rows.shape, format_, buffers=3)
-    value, sign = np.empty((2, len(rows), 1), blocks.dtype)
-    for x, b, y, s in blocks.bands(rows, weights, value, sign):
-        total = _sum(blocks, x if b is None else _active(x, b, blocks.axis), b)
-        np.add(total.shift, total.log, out=y)
-        np.sign(total.value, out=s)
-    return format_.round(value[:, 0]), format_.round(sign[:, 0])
+    total = Sum.concatenated(
+        [
+            sum_exp(blocks, x if b is None else _weighted(x, b), b, cut=blocks.is_exact)
+            for x, b in blocks.bands(rows, weights)
+        ]
+    )
+    value, error = _logarithm(total, blocks.unit_roundoff, signed=weights is not None)
+    sign = np.sign(total.value)
+    infinite = (total.x_max == np.inf).nonzero()[0]
+    if infinite.size:
+        sign[infinite] = 1 if weights is None else _sign_of(rows[infinite], weights[infinite])
+        value[infinite] = abs(sign[infinite]) * np.inf
+    if format_.name != "longdouble":
+        doubtful = _is_doubtful(total, value, error, format_)
+        if doubtful.any():
+            climbing = doubtful.nonzero()[0]
+            estimate = (value if weights is None else total.shift)[climbing]
+            value[climbing], sign[climbing] = _climb(rows, weights, climbing, estimate, format_)
+    return value if blocks.is_exact else format_.round(value), sign
+
+
+def _logarithm(total: Sum, unit_roundoff: float, *, signed: bool) -> tuple[Array, Array]:
+    """Return shift + log abs(S), and a bound of what the errors of S make of it."""
+    value = total.shift + total.log
+    error = total.error / abs(total.value)
+    rest = total.rest
+    dominated = rest < _DOMINATED
+    if signed or not dominated.any():
+        return value, error
+    # There x_max + log1p(r) is better: of a single entry, it is the entry. The terms being wrong
+    # by eps, relatively, r is wrong by less than 3 eps: in S - E, in E, and the quotient. What
+    # adding up the lower parts loses is less than 32 u of them: pairwise, every one of at most
+    # 2**15 takes part in 18 + log2(n / 128) additions.
+    value = np.where(dominated, total.x_max + np.log1p(rest), value)
+    of_rest = 3 * rest * error + 32 * unit_roundoff * abs(total.lower) / total.largest
+    return value, np.where(dominated, of_rest, error)
 
 
 def softmax(rows: Array, format_: Format) -> Array:
-    """Compute the softmax of every row: (m, n), n >= 1, real, to (m, n) in the format."""
+    """Compute the softmax of every row: (m, n), m, n >= 1, real, to (m, n) in the format."""
     blocks = Blocks(rows.shape, format_, buffers=3)
     result = np.empty(rows.shape, format_.dtype)
     for x, p in blocks.bands(rows, result):
-        terms = p if blocks.is_workable(p) else np.empty(p.shape, blocks.dtype)
-        total = _sum(blocks, x, terms=terms)
-        divisor = np.where(np.isfinite(total.value), total.value, np.nan)
-        for term, target in blocks.pieces(terms, p):
-            term /= divisor
-            blocks.store(term, target)
+        terms = p if blocks.is_workable(p) else None
+        total = sum_exp(blocks, x, terms=terms, cut=False)
+        for piece, target in blocks.pieces(x, p):
+            term, *scratch = blocks.buffers(piece.shape)
+            if terms is not None:
+                term = target
+            elif x.size > blocks.length:  # the buffer has the terms of the last piece only
+                exponentials(blocks.load(piece), None, total.shift, term, *scratch)
+            if blocks.is_exact:
+                blocks.store(np.divide, term, total.value, target)
+            else:  # with float64's digits to spare, the faster product will do
+                blocks.store(np.multiply, term, 1 / total.value, target)
     return result
 
 
 def log_softmax(rows: Array, format_: Format) -> Array:
-    """Compute log softmax of every row: (m, n), n >= 1, real, to (m, n) in the format."""
+    """Compute log softmax of every row: (m, n), m, n >= 1, real, to (m, n) in the format."""
     blocks = Blocks(rows.shape, format_, buffers=3)
     result = np.empty(rows.shape, format_.dtype)
     for x, g in blocks.bands(rows, result):
-        total = _sum(blocks, x)
-        log = np.where(np.isfinite(total.value), total.log, np.nan)
+        total = sum_exp(blocks, x, cut=blocks.is_exact)
+        rest = total.rest
+        if rest.min() < _SMALL_REST:
+            rest = sum_exp(blocks, x, shifted=True).rest
         for piece, target in blocks.pieces(x, g):
             difference, *_ = blocks.buffers(piece.shape)
-            np.subtract(blocks.load(piece), total.shift, out=difference)
-            difference -= log
-            blocks.store(difference, target)
+            np.subtract(blocks.load(piece), total.x_max, out=difference)
+            blocks.store(np.subtract, difference, np.log1p(rest), target)
     return result
 
 
-def _active(x: Array, b: Array, axis: int) -> Array:
-    """Put -inf for what adds nothing: an x without weight, a finite term beside an infinite one.
-
-    Where x or b makes a term infinite, put inf.
-    """
-    x = np.where(b == 0, -np.inf, x)
-    exponent = x + np.log(abs(b))
-    infinite = exponent == np.inf
-    idle = np.isfinite(exponent) & infinite.any(axis=axis, keepdims=True)
-    return np.where(infinite, np.inf, np.where(idle, -np.inf, x))
+def _weighted(x: Array, b: Array) -> Array:
+    """Put -inf where there is no weight, and hence no term, whatever x is."""
+    return np.where(b == 0, -np.inf, x)
 
 
-def _sum(blocks: Blocks, x: Array, b: Array | None = None, terms: Array | None = None) -> Sum:
-    """Sum the exponentials of a band, weighted by b; put them into `terms` too, if given."""
-    if x.size <= BLOCK:
-        x = blocks.load(x)  # once for all that follows
-    maxima = (
-        np.max(x if b is None else x + np.log(abs(b)), axis=blocks.axis, keepdims=True)
-        for x, b in ((blocks.load(x), b) for x, b in blocks.pieces(x, b))
-    )
-    x_max = reduce(np.maximum, maxima)
-    shift = np.where(np.isfinite(x_max), x_max, 0)
-    upper, lower = np.zeros((2, *shift.shape), blocks.dtype)
-    for piece, b_piece, target in blocks.pieces(x, b, terms):
-        part, rest = _sum_piece(blocks, blocks.load(piece), b_piece, shift, target)
-        upper, error = two_sum(upper, part)
-        lower += rest + error
-    return Sum(shift, upper, np.where(np.isfinite(upper), lower, 0))
+def _sign_of(x: Array, b: Array) -> Array:
+    """Return the sign of sums of which some terms are infinite, so that the others do not count."""
+    infinite = _weighted(x, b) + np.log(abs(b)) == np.inf
+    sign: Array = np.sign(np.sum(np.where(infinite, np.sign(b) * np.inf, 0), axis=1))
+    return sign
 
 
-def _sum_piece(
-    blocks: Blocks, x: Array, b: Array | None, shift: Array, terms: Array | None
+def _is_doubtful(total: Sum, value: Array, error: Array, format_: Format) -> Array:
+    """Whether a value may be wrong by more than it should, of what is neither 0 nor infinite."""
+    bound = error + 1.5 * np.spacing(abs(value - total.shift))
+    if format_.name == "float64":
+        in_doubt = ~(bound <= _TOLERANCE * np.spacing(abs(value)))
+    else:
+        bound += np.spacing(abs(value))
+        in_doubt = format_.round(value - bound) != format_.round(value + bound)
+    doubtful: Array = in_doubt & (total.error > 0) & np.isfinite(total.error)
+    return doubtful
+
+
+def _climb(
+    rows: Array, weights: Array | None, climbing: Array, estimate: Array, format_: Format
 ) -> tuple[Array, Array]:
-    d, delta, upper = blocks.buffers(x.shape)
-    np.subtract(x, shift, out=d)
-    if blocks.compensates:
-        # TwoSum(x, -shift)
-        np.add(d, shift, out=upper)
-        np.subtract(upper, d, out=delta)
-        delta -= shift
-        np.subtract(x, upper, out=upper)
-        delta += upper
-        if d.min() == -np.inf:
-            delta[d == -np.inf] = 0
-    else:
-        delta[...] = 0
-    if b is None:
-        np.exp(d, out=d)
-    else:
-        # b exp(d / 2)**2, because exp(d) itself overflows where b is subnormal
-        d *= 0.5
-        np.exp(d, out=d)
-        np.multiply(b, d, out=upper)
-        d *= upper
-        np.clip(d, -_LARGEST_TERM, _LARGEST_TERM, out=d, where=np.isfinite(d))
-    delta *= d
-    if terms is not None:
-        np.add(d, delta, out=terms)
-    np.add(d, CUT, out=upper)
-    upper -= CUT
-    d -= upper
-    delta += d
-    axis = blocks.axis
-    return np.add.reduce(upper, axis, keepdims=True), np.add.reduce(delta, axis, keepdims=True)
+    """Compute value and sign of some of the rows in double-word arithmetic."""
+    from stablelse.numerics import doubleword  # only here, for few ever need its table
+
+    if len(climbing) < len(rows):
+        rows = rows[climbing]
+        weights = None if weights is None else weights[climbing]
+    if weights is not None:
+        rows = _weighted(rows, weights)
+    high, low, sign = doubleword.logsumexp(rows, weights, estimate)
+    if format_.name != "float64":
+        high = _rounded_to_odd(high, low)
+    return high, sign
+
+
+def _rounded_to_odd(high: Array, low: Array) -> Array:
+    """Round high + low to the odd one of the two float64 around it, unless it is one.
+
+    Rounding to a narrower format afterwards is then the only rounding (Boldo & Melquiond 2008,
+    doi 10.1109/TC.2007.70819, theorem 1).
+    """
+    is_odd = high.view(np.int64) & 1 == 1
+    return np.where((low == 0) | is_odd, high, np.nextafter(high, np.copysign(np.inf, low)))

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from stablelse.numerics.formats import Array
+
 #: 2**27 + 1 splits a float64 into two halves of at most 26 bits (Dekker 1971, section 5.7).
 _SPLITTER = float(2**27 + 1)
 
@@ -46,3 +50,16 @@ def two_product(a: Any, b: Any) -> tuple[Any, Any]:
     a_high, a_low = split(a)
     b_high, b_low = split(b)
     return p, a_low * b_low - (((p - a_high * b_high) - a_low * b_high) - a_high * b_low)
+
+
+def difference(x: Array, shift: Array, d: Array, delta: Array, spare: Array) -> None:
+    """Put fl(x - shift) into `d`, and what that rounded away into `delta`.
+
+    This is TwoSum without allocation. Where d is infinite, delta is NaN.
+    """
+    np.subtract(x, shift, out=d)
+    np.add(d, shift, out=spare)
+    np.subtract(spare, d, out=delta)
+    delta -= shift
+    np.subtract(x, spare, out=spare)
+    delta += spare

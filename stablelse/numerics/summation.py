@@ -1,0 +1,244 @@
+"""The sum of exponentials: shifted only where it must be, and added up without loss.
+
+What a textbook's evaluation of S = sum b_i exp(x_i - a) loses, and what is done about it here:
+
+- x_i - a is rounded, and exp turns an absolute error of the difference into a relative one of
+  the term. So a = 0 wherever exp can bear it. Elsewhere a = max x, and the rounding error
+  delta_i of x_i - a, which TwoSum gives, goes into the term: exp(fl(x_i - a)) (1 + delta_i).
+- S is rounded. Each term is cut in two, at a bit high enough for the upper parts to add up
+  exactly (the extraction of Rump, Ogita & Oishi 2008, doi 10.1137/050645671, section 3).
+- The shift of weighted terms that looks at x alone may let all of them underflow. It is the
+  maximum of x_i + log abs(b_i).
+"""
+
+from __future__ import annotations
+
+from functools import partial, reduce
+from typing import NamedTuple
+
+import numpy as np
+
+from stablelse.numerics.blocks import Blocks
+from stablelse.numerics.errorfree import difference, fast_two_sum, two_sum
+from stablelse.numerics.formats import Array
+
+# Between these, exp(x) is a normal float64 (the smallest is exp(-708.4)), and no sum of fewer
+# than exp(109) of them overflows (the largest is exp(709.8)).
+_LOWEST, _HIGHEST = -700.0, 600.0
+
+# A weighted term can exceed 1 by far only where the last place of the shift exceeds 1, and
+# there the size of a term does not reach the result. Bounded, such terms do no harm.
+_LARGEST_TERM = 2.0**900
+
+
+class Sum(NamedTuple):
+    """S, the sum of exp(x_i - shift) or of b_i exp(x_i - shift), one for each vector.
+
+    Attributes
+    ----------
+    x_max : ndarray
+        max x_i, or about max (x_i + log abs(b_i)).
+    shift : ndarray
+        0, or x_max where that is finite.
+    upper, lower : ndarray
+        S = upper + lower; NaN where x_max is NaN or inf.
+    largest : ndarray
+        The largest of the terms' absolute values.
+    error : ndarray
+        A bound of the error of S.
+    """
+
+    x_max: Array
+    shift: Array
+    upper: Array
+    lower: Array
+    largest: Array
+    error: Array
+
+    @classmethod
+    def concatenated(cls, sums: list[Sum]) -> Sum:
+        """Return the sums of several bands, in arrays of one axis."""
+        if len(sums) == 1:
+            return cls(*[array.ravel() for array in sums[0]])
+        return cls(
+            *[np.concatenate([a.ravel() for a in arrays]) for arrays in zip(*sums, strict=True)]
+        )
+
+    @property
+    def value(self) -> Array:
+        """S, rounded."""
+        value: Array = self.upper + self.lower
+        return value
+
+    @property
+    def log(self) -> Array:
+        """The logarithm of abs(S), right to 1.5 units in the last place but for S's error."""
+        value, rounded_away = fast_two_sum(self.upper, self.lower)
+        log = np.log(abs(value))
+        corrected: Array = np.where(np.isfinite(log), log + rounded_away / value, log)
+        return corrected
+
+    @property
+    def rest(self) -> Array:
+        """The sum of all terms but one that is the largest, in units of that one."""
+        rest: Array = ((self.upper - self.largest) + self.lower) / self.largest
+        return rest
+
+
+def sum_exp(
+    blocks: Blocks,
+    x: Array,
+    b: Array | None = None,
+    terms: Array | None = None,
+    *,
+    shifted: bool = False,
+    cut: bool = True,
+) -> Sum:
+    """Sum b exp(x - shift) along the vectors of a band.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        With three buffers.
+    x, b : ndarray
+        A band, real, and its weights, if any. Weighted terms are always shifted and cut.
+    terms : ndarray, optional
+        Where to put the terms, of the working format; left in the first buffer otherwise, the
+        last piece of them.
+    shifted : bool
+        Shift, even if exp could bear the x as they are.
+    cut : bool
+        Add the upper parts of the terms exactly. Columns are, always.
+
+    Returns
+    -------
+    Sum
+        One of each per vector, of the shape of the band with `blocks.axis` reduced to 1.
+
+    Notes
+    -----
+    The error bound rests on NumPy's exp being right to one unit in the last place, 2 u. The
+    factor 1 + delta adds u; a weight makes it 7 u, for exp is squared; and a sum of n terms
+    that are not cut, in whatever order it is done, n u.
+    """
+    if x.size <= blocks.length:
+        x = blocks.load(x)  # once for all that follows
+    pieces = list(blocks.pieces(x, b, terms))
+    maxima = [_max(piece, b_piece, blocks.axis) for piece, b_piece, _ in pieces]
+    x_max = reduce(np.maximum, maxima).astype(blocks.dtype, copy=False)
+    roundings, shift = 2, np.zeros(x_max.shape, blocks.dtype)
+    if shifted or b is not None or not _is_tame([p for p, *_ in pieces], x_max):
+        roundings, shift = 3 if b is None else 7, np.where(np.isfinite(x_max), x_max, 0)
+    cut = cut or b is not None or blocks.axis == 0
+    if not cut:
+        roundings += min(x.shape[1], blocks.length)
+    parts = []
+    for piece, b_piece, target in pieces:
+        term, *scratch = blocks.buffers(piece.shape)
+        if target is not None:
+            term = target
+        exponentials(blocks.load(piece), b_piece, shift, term, *scratch)
+        if cut:
+            parts.append(_add_up_cut(term, scratch, blocks.axis, signed=b is not None))
+        else:
+            parts.append(_add_up(term))
+    upper, lower, largest, magnitude = reduce(_merge, parts)
+    error = roundings * blocks.unit_roundoff * magnitude
+    return Sum(x_max, shift, upper, lower, largest, error)
+
+
+def exponentials(
+    x: Array, b: Array | None, shift: Array, term: Array, delta: Array, spare: Array
+) -> None:
+    """Put b exp(x - shift) into `term`; the last two are scratch, all of one shape."""
+    if b is None and not shift.any():
+        np.exp(x, out=term)
+        return
+    difference(x, shift, term, delta, spare)
+    if b is None:
+        np.exp(term, out=term)
+    else:  # b exp(d / 2)**2, because exp(d) itself overflows where b is subnormal
+        term *= 0.5
+        np.exp(term, out=term)
+        np.multiply(b, term, out=spare)
+        term *= spare
+        np.clip(term, -_LARGEST_TERM, _LARGEST_TERM, out=term, where=np.isfinite(term))
+    delta *= term
+    if np.isnan(delta.min()):  # of an infinite difference there is no rounding error
+        delta[np.isnan(delta)] = 0
+    term += delta
+
+
+def _max(x: Array, b: Array | None, axis: int) -> Array:
+    if b is not None:
+        x = x + np.log(abs(b))
+    x_max: Array = np.maximum.reduce(x, axis=axis, keepdims=True)
+    return x_max
+
+
+def _is_tame(pieces: list[Array], x_max: Array) -> bool:
+    """Whether exp(x) can be taken as it is: without overflow, or underflow that matters.
+
+    Where no x_max is negative, a softmax is no larger than exp(x), and underflows with it.
+    """
+    if not x_max.max() <= _HIGHEST:
+        return False
+    return bool(x_max.min() >= 0) or all(p.min() >= _LOWEST for p in pieces)
+
+
+#: Of a piece: the upper and the lower part of S, the largest term, and the sum of the terms'
+#: absolute values.
+_Part = tuple[Array, Array, Array, Array]
+
+
+def _add_up(terms: Array) -> _Part:
+    """Add up rows, NumPy's way: the largest term by itself, and the rest of them.
+
+    A dominating term is not there to make each of the others' additions round.
+    """
+    index = np.arange(len(terms)), terms.argmax(axis=1)
+    largest = terms[index]
+    terms[index] = 0
+    rest = np.add.reduce(terms, axis=1)
+    terms[index] = largest
+    upper, lower = fast_two_sum(largest, rest)
+    return upper[:, np.newaxis], lower[:, np.newaxis], largest[:, np.newaxis], upper[:, np.newaxis]
+
+
+def _add_up_cut(terms: Array, scratch: list[Array], axis: int, *, signed: bool) -> _Part:
+    """Add up a piece in two parts, of which the upper one is exact.
+
+    Adding and subtracting c rounds a term to a multiple of ulp(c) / 2, by less than ulp(c). With
+    c four times the largest term times the number of terms, no sum of such multiples needs more
+    than the 53 bits it has, and the upper parts add up exactly, in any order. What remains of a
+    term is below 2**-35 of the largest, and its rounding errors are of no account.
+    """
+    upper, lower = scratch
+    total = partial(np.add.reduce, axis=axis, keepdims=True)
+    sizes = np.abs(terms, out=upper) if signed else terms
+    largest = np.maximum.reduce(sizes, axis=axis, keepdims=True)
+    magnitude = total(sizes) if signed else None
+    c = 4 * terms.shape[axis] * largest
+    np.add(terms, c, out=upper)
+    upper -= c
+    np.subtract(terms, upper, out=lower)
+    exact = total(upper)
+    return exact, _pairwise(lower, axis), largest, exact if magnitude is None else magnitude
+
+
+def _pairwise(x: Array, axis: int) -> Array:
+    """Sum pairwise, as NumPy does along rows, but not down columns; x may be overwritten."""
+    if axis == 1:
+        total: Array = np.add.reduce(x, axis=1, keepdims=True)
+        return total
+    n = len(x)
+    while n > 1:
+        half = n // 2
+        x[:half] += x[n - half : n]
+        n -= half
+    return x[:1].copy()
+
+
+def _merge(p: _Part, q: _Part) -> _Part:
+    upper, error = two_sum(p[0], q[0])
+    return upper, p[1] + q[1] + error, np.maximum(p[2], q[2]), p[3] + q[3]

@@ -1,0 +1,193 @@
+"""The one table of edge cases. Whoever computes a log-sum-exp or a softmax is tried on it."""
+
+from dataclasses import dataclass
+from math import inf, log, nan
+
+
+@dataclass(frozen=True)
+class Case:
+    """A vector on which something goes wrong somewhere.
+
+    x and b are to be rounded to the format of the case first; of 4 in ``float8_e4m3fn`` that
+    is 4. lse is the logarithm of the absolute value of the sum for the rounded input, to 30
+    digits; None where it is left to the oracle. The longest x has 70,000 entries.
+    """
+
+    name: str
+    x: tuple[float, ...]
+    b: tuple[float, ...] | None = None
+    dtype: str = "float64"
+    note: str = ""
+    lse: str | None = None
+
+
+# A wide vector with full significands: rounding x - max costs up to 512 ulp of a softmax entry.
+_WIDE = (
+    699.123456789012,
+    -412.98765432109876,
+    3.141592653589793,
+    0.1,
+    -699.7777777777777,
+    123.45678901234567,
+    698.0000000000001,
+)
+# Logits of a digit classifier, rounded to float16; the third one dominates.
+_LOGITS = (-7.1875, 2.033203125, 18.28125, 5.421875, -3.3984375, 0.58935546875, -11.6875, 1.125)
+
+CASES: tuple[Case, ...] = (
+    # What today's libraries get wrong.
+    Case(
+        "float16 zeros, more than its largest number",
+        (0.0,) * 70_000,
+        dtype="float16",
+        note="the shifted sum overflows",
+        lse="11.1562505210314960411773185622",
+    ),
+    Case(
+        "bfloat16 zeros",
+        (0.0,) * 5_000,
+        dtype="bfloat16",
+        note="a sum in the format stops growing at 256",
+        lse="8.51719319141623742665473369728",
+    ),
+    Case(
+        "float32 zeros",
+        (0.0,) * 10_000,
+        dtype="float32",
+        note="logaddexp.reduce loses digits with every step",
+        lse="9.21034037197618273607196581874",
+    ),
+    Case(
+        "one dominates at zero",
+        (0.0, -40.0),
+        note="log1p of the rest",
+        lse="4.24835425529158898630497784363e-18",
+    ),
+    Case(
+        "one dominates at zero, in float32",
+        (0.0, -40.0),
+        dtype="float32",
+        note="log1p of the rest",
+        lse="4.24835425529158898630497784363e-18",
+    ),
+    Case(
+        "the result is near zero",
+        (-0.775, -0.6175),
+        note="the shift and the logarithm nearly cancel",
+        lse="-0.00000523784795008753664767001151852",
+    ),
+    Case(
+        "the result is next to zero",
+        (-log(2), -log(2)),
+        note="the shift and the logarithm cancel but for the rounding of log 2",
+        lse="2.31904681384629961549485546388e-17",
+    ),
+    Case(
+        "the result is near zero, in float32",
+        (-1.0986123085021973, -1.0986123085021973, -1.0986123085021973),
+        dtype="float32",
+        note="float64 inside is not enough",
+        lse="-0.0000000198340875742297547630774742954",
+    ),
+    Case(
+        "log-probabilities",
+        (log(0.1), log(0.2), log(0.3), log(0.4)),
+        note="they sum to 1 but for their rounding",
+        lse="3.11968666458510941200870830001e-17",
+    ),
+    Case("wide, full significands", _WIDE, note="the shift itself costs digits"),
+    Case("the lecture's", (1000.0, 1001.0, 1002.0), lse="1002.4076059644443803044829199"),
+    Case(
+        "the lecture's, below",
+        (-1000.0, -1001.0, -1002.0),
+        lse="-999.592394035555619695517080095",
+    ),
+    Case("logits", _LOGITS, dtype="float16"),
+    Case("logits, bfloat16", _LOGITS, dtype="bfloat16"),
+    Case("small logits", (1.0, 2.0, 3.0), dtype="float8_e4m3fn"),
+    Case("small logits, float8_e5m2", (1.0, 2.0, 3.0), dtype="float8_e5m2"),
+    # Weights.
+    Case(
+        "weights decide which term is the largest",
+        (0.0, -800.0),
+        (1e-300, 1e308),
+        note="the weight's size must enter the shift",
+        lse="-90.8037913578339293114795683278",
+    ),
+    Case(
+        "the largest terms cancel",
+        (1000.0, 1000.0, 999.0),
+        (1.0, -1.0, 1.0),
+        note="nothing is left at the shift",
+        lse="999",
+    ),
+    Case(
+        "large weights",
+        (0.0, 0.0),
+        (1e308, 1e308),
+        note="the weights' sum overflows",
+        lse="709.889355822726015997937663794",
+    ),
+    Case(
+        "nearly everything cancels",
+        (0.0, -1e-17),
+        (1.0, -1.0),
+        note="exp(-1e-17) rounds to 1",
+        lse="-39.143946580898776561763430675",
+    ),
+    Case("everything cancels", (1000.0, 1000.0), (1.0, -1.0), lse="-inf"),
+    Case("a negative sum", (1.0, 2.0), (1.0, -1.0)),
+    Case("subnormal weights", (0.0, 0.0), (5e-324, 1e-323)),
+    Case("a weight of zero hides infinity", (inf, 2.0), (0.0, 1.0), lse="2"),
+    Case("a weight of zero hides NaN", (nan, 2.0), (0.0, 1.0), lse="2"),
+    Case("no weight at all", (1.0, 2.0), (0.0, 0.0), lse="-inf"),
+    Case("mixed signs", (3.0, 1.0, 0.5, 2.0), (0.25, -1.5, 3.0, -0.125)),
+    Case("weights in float32", (3.0, 1.0, 0.5, 2.0), (0.25, -1.5, 3.0, -0.125), dtype="float32"),
+    # No terms, one term, terms that are no numbers.
+    Case("no entries", (), lse="-inf"),
+    Case("one entry", (-745.5,), lse="-745.5"),
+    Case("zero", (0.0,), lse="0"),
+    Case("negative zero", (-0.0,), lse="0"),
+    Case("zeros of both signs", (0.0, -0.0), lse="0.693147180559945309417232121458"),
+    Case("infinity", (inf, 1.0), lse="inf"),
+    Case("two infinities", (inf, inf), lse="inf"),
+    Case("infinities of both signs", (inf, -inf, 3.0), lse="inf"),
+    Case("minus infinity", (-inf, 1.0), lse="1"),
+    Case("minus infinity alone", (-inf, -inf), lse="-inf"),
+    Case("NaN", (nan, 1.0), lse="nan"),
+    Case("NaN and infinity", (nan, inf), lse="nan"),
+    Case("infinity in float8_e5m2", (inf, 1.0), dtype="float8_e5m2", lse="inf"),
+    # At the borders of the formats.
+    Case("exp overflows", (709.782712893384, 709.7827128933841)),
+    Case("exp overflows in float32", (88.72283, 88.72284), dtype="float32"),
+    Case("exp overflows in float16", (11.0859375, 11.09375), dtype="float16"),
+    Case("exp overflows in bfloat16", (88.5, 89.0), dtype="bfloat16"),
+    Case("exp overflows in float8_e4m3fn", (6.0, 6.5), dtype="float8_e4m3fn"),
+    Case("exp overflows in float8_e5m2", (10.0, 12.0), dtype="float8_e5m2"),
+    Case("exp overflows in longdouble", (11356.0, 11357.0), dtype="longdouble"),
+    Case("exp underflows", (-745.2, -745.1)),
+    Case(
+        "exp underflows beside a zero",
+        (0.0, -745.0),
+        note="the result is subnormal",
+        lse="2.82235073047193707635344008206e-324",
+    ),
+    Case("exp is subnormal", (0.0, -720.0, -740.0)),
+    Case("exp underflows in float32", (0.0, -103.5, -103.9), dtype="float32"),
+    Case("exp underflows in float16", (0.0, -17.25, -12.0), dtype="float16"),
+    Case("the largest numbers", (1.7976931348623157e308, 1.7976931348623157e308)),
+    Case("largest and smallest", (1.7976931348623157e308, -1.7976931348623157e308)),
+    Case("the largest numbers of float16", (65504.0, 65504.0), dtype="float16"),
+    Case("the largest numbers of float32", (3.4028235e38, 3.4028235e38), dtype="float32"),
+    Case("the largest numbers of float8_e4m3fn", (448.0, 448.0), dtype="float8_e4m3fn"),
+    Case("subnormal", (5e-324, -5e-324)),
+    Case("subnormal in float16", (6e-8, 1.2e-7), dtype="float16"),
+    Case("a sum too large for float16's 2048", (0.0,) * 5_000, dtype="float16"),
+    # Plain ones, to be right as well.
+    Case("all equal", (3.3,) * 7),
+    Case("all equal, in float32", (3.3,) * 7, dtype="float32"),
+    Case("one dominates", (5.0, -60.0, -61.0, -100.0)),
+    Case("one dominates, far away", (12345.678, -5.0)),
+    Case("ties of the maximum", (700.25, 700.25, 700.25, 1.0)),
+    Case("longdouble", (0.1, 0.2, 0.3), dtype="longdouble"),
+)

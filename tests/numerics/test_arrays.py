@@ -1,0 +1,418 @@
+"""The front: SciPy's meaning of every argument, and what is better than SciPy's answers."""
+
+import itertools
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import oracle
+import pytest
+import scipy.special
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+import stablelse
+from stablelse.numerics.formats import FORMATS
+
+FLOAT64 = FORMATS["float64"]
+NAMES = ("logsumexp", "softmax", "log_softmax")
+
+
+def quiet(function):
+    """Wrap one of SciPy's functions, which warn of what they are asked to do."""
+
+    def wrapped(*args, **kwargs):
+        with np.errstate(all="ignore"):
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
+OURS = {name: getattr(stablelse, name) for name in NAMES}
+SCIPYS = {name: quiet(getattr(scipy.special, name)) for name in NAMES}
+
+RNG = np.random.default_rng(7)
+CUBE = RNG.normal(size=(3, 4, 5))
+WEIGHTS = RNG.normal(size=(3, 4, 5))
+
+
+def outcome(function, *args, **kwargs):
+    """Return what a call gives, or the exception it raises."""
+    try:
+        return function(*args, **kwargs)
+    except Exception as error:
+        return error
+
+
+def described(result):
+    """Return type, dtype and shape of what a function returned."""
+    if isinstance(result, tuple):
+        return tuple(described(part) for part in result)
+    return type(result), result.dtype, result.shape
+
+
+def assert_same(ours, theirs, ulps=64):
+    """Equal types, dtypes and shapes; equal values but for SciPy's rounding errors."""
+    assert described(ours) == described(theirs)
+    for a, b in zip(np.atleast_1d(ours), np.atleast_1d(theirs), strict=True):
+        unit = np.spacing(np.maximum(abs(b), 1).astype(b.real.dtype))
+        assert np.array_equal(np.isnan(a), np.isnan(b))
+        with np.errstate(invalid="ignore"):
+            close = (a == b) | (abs(a - b) <= ulps * unit) | np.isnan(b)
+        assert close.all()
+
+
+AXES = [None, 0, 1, -1, -3, (0, 1), (2, 0), (-1, -2), (0, 1, 2), (), np.int64(1)]
+
+
+@pytest.mark.parametrize("axis", AXES, ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_axes(name, axis):
+    assert_same(OURS[name](CUBE, axis=axis), SCIPYS[name](CUBE, axis=axis))
+
+
+@pytest.mark.parametrize("axis", AXES, ids=str)
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("b", [None, WEIGHTS, WEIGHTS[0], 2.0, WEIGHTS[:, :1, :1]], ids=np.shape)
+def test_weights_keepdims_and_signs(axis, keepdims, b):
+    arguments = {"axis": axis, "b": b, "keepdims": keepdims}
+    assert_same(stablelse.logsumexp(CUBE, **arguments), SCIPYS["logsumexp"](CUBE, **arguments))
+    arguments["return_sign"] = True
+    assert_same(stablelse.logsumexp(CUBE, **arguments), SCIPYS["logsumexp"](CUBE, **arguments))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_strides_do_not_matter(name):
+    for x in (CUBE[::-1, ::2, ::-2], CUBE.T, np.asfortranarray(CUBE), CUBE[:, None, 1]):
+        for axis in (None, 0, 1, -1):
+            ours = OURS[name](x, axis=axis)
+            assert np.array_equal(ours, OURS[name](np.ascontiguousarray(x), axis=axis))
+            assert_same(ours, SCIPYS[name](x, axis=axis))
+
+
+@pytest.mark.parametrize("dtype", ["e", "f", "d", "g", ">f4", "F", "D", "G"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_floating_dtype_stays_what_it_is(name, dtype):
+    x = CUBE[0].astype(dtype)
+    assert_same(OURS[name](x, axis=1), SCIPYS[name](x, axis=1))
+    assert_same(OURS[name](x), SCIPYS[name](x))
+
+
+@pytest.mark.parametrize("dtype", ["?", "b", "B", "h", "H", "i", "I", "q", "Q"])
+@pytest.mark.parametrize("name", NAMES)
+def test_integers_and_bools_compute_in_float64(name, dtype):
+    x = np.array([[1, 0, 1], [0, 0, 1]], dtype=dtype)
+    expected = OURS[name](x.astype(np.float64), axis=1)
+    result = OURS[name](x, axis=1)
+    assert result.dtype == np.float64
+    assert np.array_equal(result, expected)
+    assert OURS[name](x[0]).dtype == np.float64
+
+
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "bfloat16"])
+@pytest.mark.parametrize("function", NAMES)
+def test_ml_dtypes_stay_what_they_are(name, function):
+    format_ = FORMATS[name]
+    x = format_.round([[0.5, 1.25, -3], [2, 2, 2]])
+    result = OURS[function](x, axis=1)
+    assert result.dtype == format_.dtype
+    wide = OURS[function](x.astype(float), axis=1)
+    assert np.array_equal(result, format_.round(wide))
+
+
+SCALARS = {
+    "float": 5.0,
+    "int": 5,
+    "bool": True,
+    "float32": np.float32(1.5),
+    "0-d": np.array(2.5),
+    "list": [1, 2, 3],
+    "nested": [[1.5, 2], [3, 4]],
+    "complex": 1 + 4j,
+}
+
+
+@pytest.mark.parametrize("kind", SCALARS)
+@pytest.mark.parametrize("axis", [None, 0, -1])
+def test_scalars_and_lists(kind, axis):
+    x = SCALARS[kind]
+    for keepdims in (False, True):
+        arguments = {"axis": axis, "keepdims": keepdims}
+        assert_same(stablelse.logsumexp(x, **arguments), SCIPYS["logsumexp"](x, **arguments))
+    for name in ("softmax", "log_softmax"):
+        if kind != "bool":  # which SciPy cannot subtract
+            assert_same(OURS[name](x, axis=axis), SCIPYS[name](x, axis=axis))
+
+
+PROMOTIONS = [
+    (np.float32, 2.0),
+    (np.float32, 2),
+    (np.float32, [1.0, 2.0]),
+    (np.float32, np.array([1, 2], np.int8)),
+    (np.float32, np.array([1, 2])),
+    (np.float16, np.array([1, 2], np.uint8)),
+    (np.float16, np.float32(3)),
+    (np.int64, np.array([1, 2], np.float32)),
+    (np.int8, 3),
+    (np.float64, np.array([1, 2], np.longdouble)),
+    (np.float32, 1j),
+    (np.float64, np.array([1j, 1])),
+]
+
+
+@pytest.mark.parametrize(("dtype", "b"), PROMOTIONS)
+def test_weights_are_promoted_as_numpy_promotes(dtype, b):
+    a = np.array([1, 2], dtype=dtype)
+    assert_same(stablelse.logsumexp(a, b=b), SCIPYS["logsumexp"](a, b=b))
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 4)])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_nothing_sums_to_nothing(shape, keepdims):
+    x = np.zeros(shape)
+    for axis in range(-len(shape), len(shape)):
+        ours = stablelse.logsumexp(x, axis=axis, keepdims=keepdims)
+        assert_same(ours, SCIPYS["logsumexp"](x, axis=axis, keepdims=keepdims))
+        for name in ("softmax", "log_softmax"):
+            expected = outcome(SCIPYS[name], x, axis=axis)
+            result = outcome(OURS[name], x, axis=axis)
+            if isinstance(expected, Exception):
+                assert type(result) is type(expected) is ValueError
+            else:
+                assert_same(result, expected)
+    value, sign = stablelse.logsumexp(x, return_sign=True)
+    assert (value, sign) == (-np.inf, 0)
+    assert stablelse.logsumexp(x.astype(complex)) == -np.inf
+
+
+ERRORS = [
+    ((CUBE,), {"axis": 3}),
+    ((CUBE,), {"axis": -4}),
+    ((CUBE,), {"axis": (0, 0)}),
+    ((CUBE,), {"axis": (0, 3)}),
+    ((CUBE,), {"axis": 1.0}),
+    ((CUBE,), {"axis": "0"}),
+    ((5.0,), {"axis": 1}),
+    ((np.array([1, 2], object),), {}),
+    (([2**70, 1],), {}),
+    (([[1, 2], [3]],), {}),
+]
+
+
+@pytest.mark.parametrize(("args", "kwargs"), ERRORS)
+@pytest.mark.parametrize("name", NAMES)
+def test_errors_are_scipys(name, args, kwargs):
+    theirs, ours = outcome(SCIPYS[name], *args, **kwargs), outcome(OURS[name], *args, **kwargs)
+    assert isinstance(theirs, Exception)
+    assert isinstance(ours, Exception)
+    assert isinstance(theirs, type(ours))
+
+
+def test_errors_of_weights_are_scipys():
+    for b in ([1, 2, 3], np.zeros((4, 4))):
+        for function in (stablelse.logsumexp, SCIPYS["logsumexp"]):
+            assert type(outcome(function, [1.0, 2.0], b=b)) is ValueError
+
+
+@pytest.mark.parametrize("x", [["a"], [None], np.array([1], "m8[s]"), None, "1"], ids=repr)
+@pytest.mark.parametrize("name", NAMES)
+def test_what_holds_no_numbers_is_a_type_error(name, x):
+    with pytest.raises(TypeError, match="expected numbers"):
+        OURS[name](x)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_mask_is_not_ignored(name):
+    with pytest.raises(TypeError, match="masked arrays"):
+        OURS[name](np.ma.array([1.0, 2.0], mask=[True, False]))
+
+
+WEIGHTS_OF_NOTE = [0.0, 1.0, -2.0, np.inf, -np.inf, np.nan]
+SPECIAL = [np.inf, -np.inf, np.nan, 0.0, 1.5]
+
+
+@pytest.mark.parametrize("x", list(itertools.combinations_with_replacement(SPECIAL, 2)), ids=str)
+def test_special_values(x):
+    assert_same(stablelse.logsumexp(x), SCIPYS["logsumexp"](x))
+    assert_same(stablelse.softmax(x), SCIPYS["softmax"](x))
+    ours, theirs = stablelse.log_softmax(x), SCIPYS["log_softmax"](x)
+    if np.inf in x:  # where SciPy has -inf beside a NaN
+        assert np.isnan(ours).all()
+    else:
+        assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("b", list(itertools.product(WEIGHTS_OF_NOTE, repeat=2)), ids=str)
+@pytest.mark.parametrize("x", list(itertools.product([np.inf, -np.inf, 1.5], repeat=2)), ids=str)
+def test_special_weights(x, b):
+    value, sign = stablelse.logsumexp(x, b=b, return_sign=True)
+    with np.errstate(all="ignore"):
+        terms = [b_i * np.exp(x_i) for x_i, b_i in zip(x, b, strict=True) if b_i != 0]
+        total = np.sum(terms)
+        expected = np.log(abs(total))
+    if np.isfinite(expected):
+        assert oracle.ulp_error(value, oracle.as_mpf(expected), FLOAT64) <= 4
+        assert sign == np.sign(total)
+    else:
+        assert np.array_equal([value, sign], [expected, np.sign(total)], equal_nan=True)
+    unsigned = stablelse.logsumexp(x, b=b)
+    expected = np.nan if sign < 0 else value
+    assert np.array_equal(unsigned, expected, equal_nan=True)
+
+
+def test_infinite_rows_leave_the_others_alone():
+    rows = np.array([[np.inf, 1], [1000, 1], [np.nan, np.inf], [-np.inf, -np.inf], [2, -np.inf]])
+    assert np.array_equal(
+        stablelse.logsumexp(rows, axis=1), [np.inf, 1000, np.nan, -np.inf, 2], equal_nan=True
+    )
+    for function, last in ((stablelse.softmax, [1, 0]), (stablelse.log_softmax, [0, -np.inf])):
+        result = function(rows, axis=1)
+        assert np.isnan(result[[0, 2, 3]]).all()
+        assert np.array_equal(result[4], last)
+        assert np.array_equal(result[1], function(rows[1]))
+
+
+COMPLEX = [
+    [1 + 3j, 2 - 3j],
+    [1000 + 3j, 999 - 3j, 1000.5],
+    [-1000 + 1j, -1000 - 1j],
+    [complex(0, np.pi), 0.5],
+    [complex(np.inf, 1), 0],
+    [complex(-np.inf, 1)],
+    [complex(np.nan, 1), 0],
+    [complex(1, 40)],
+]
+
+
+@pytest.mark.parametrize("x", COMPLEX, ids=str)
+def test_complex_arguments(x):
+    assert_same(stablelse.logsumexp(x), SCIPYS["logsumexp"](x))
+    value, phase = stablelse.logsumexp(x, return_sign=True)
+    scipys_value, scipys_phase = SCIPYS["logsumexp"](x, return_sign=True)
+    assert_same(value, scipys_value)
+    if np.isfinite(x).all():
+        assert_same(phase, scipys_phase)
+    assert -np.pi < stablelse.logsumexp([complex(0, np.pi), -50.0]).imag <= np.pi
+    if np.isfinite(x).all():
+        assert_same(stablelse.softmax(x), SCIPYS["softmax"](x))
+        ours, theirs = stablelse.log_softmax(x), SCIPYS["log_softmax"](x)
+        assert_same(np.exp(ours), np.exp(theirs), ulps=4096)
+
+
+def test_complex_weights():
+    a, b = np.array([1.0, 2.0, 3.0]), np.array([1j, -2, 0.5 - 1j])
+    assert_same(stablelse.logsumexp(a, b=b), SCIPYS["logsumexp"](a, b=b))
+    assert stablelse.logsumexp([complex(0, np.nan), 1j], b=[0, 1]) == 1j
+    # The imaginary part of a negative number's logarithm is pi, never -pi.
+    assert stablelse.logsumexp([complex(2, -0.0)], b=[-1]).imag == np.pi
+
+
+def test_integers_do_not_wrap():
+    expected = stablelse.softmax([1.0, 0.0, 1.0])
+    assert np.array_equal(stablelse.softmax(np.array([1, 0, 1], np.uint8)), expected)
+    assert np.array_equal(stablelse.softmax([True, False, True]), expected)
+
+
+def test_no_warning_for_any_number():
+    numbers = [0.0, -0.0, 5e-324, 1e308, -1e308, 745.0, -745.0, np.inf, -np.inf, np.nan]
+    with warnings.catch_warnings(), np.errstate(all="raise"):
+        warnings.simplefilter("error")
+        for x in itertools.combinations_with_replacement(numbers, 3):
+            for dtype in ("float16", "float32", "float64", "longdouble"):
+                with np.errstate(all="ignore"):
+                    row = np.array(x).astype(dtype)
+                for function in OURS.values():
+                    function(row)
+                stablelse.logsumexp(row, b=[1, -1, 0.5])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_arguments_are_left_alone(name):
+    x, b = CUBE.copy(), WEIGHTS.copy()
+    OURS[name](x, axis=1)
+    stablelse.logsumexp(x, axis=1, b=b)
+    stablelse.logsumexp(x - stablelse.logsumexp(x, axis=1, keepdims=True), axis=1)
+    assert np.array_equal(x, CUBE)
+    assert np.array_equal(b, WEIGHTS)
+
+
+def test_the_table_of_exp_is_not_loaded_before_it_is_needed():
+    code = (
+        "import sys, stablelse; stablelse.logsumexp([1, 2]);"
+        "print(*sorted(m for m in sys.modules if m.startswith('stablelse')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "stablelse.numerics.compensated" in done.stdout
+    assert "stablelse.numerics.doubleword" not in done.stdout
+    assert "analysis" not in done.stdout
+
+
+MODERATE = st.floats(-500, 500)
+VECTORS = arrays(np.float64, st.integers(1, 60), elements=MODERATE)
+STACKS = arrays(np.float64, array_shapes(min_dims=2, max_dims=3, max_side=9), elements=MODERATE)
+
+
+def ulps(a, b):
+    """Return the distances in units in the last place of b, or of 1 where b is smaller."""
+    return abs(a - b) / np.spacing(np.maximum(abs(b), 1))
+
+
+@given(VECTORS)
+def test_between_the_maximum_and_its_bound(x):
+    y = stablelse.logsumexp(x)
+    assert x.max() <= y <= np.nextafter(x.max() + np.log(x.size) * (1 + 1e-15), np.inf)
+
+
+@given(VECTORS, st.randoms(use_true_random=False))
+def test_order_does_not_matter(x, random):
+    shuffled = x.copy()
+    random.shuffle(shuffled)
+    assert ulps(stablelse.logsumexp(shuffled), stablelse.logsumexp(x)) <= 4
+
+
+@given(VECTORS, st.integers(-400, 400))
+def test_a_shift_passes_through(x, a):
+    # Shifts that are exact: x on a grid of 2**-20.
+    x = np.rint(x * 2**20) / 2**20
+    y = stablelse.logsumexp(x)
+    assert ulps(stablelse.logsumexp(x + a), y + a) <= 4 + 4 * ulps(y + a + np.spacing(y), y + a)
+    p = stablelse.softmax(x)
+    assert (abs(stablelse.softmax(x + a) - p) <= np.maximum(12 * np.spacing(p), 2.0**-1070)).all()
+
+
+@given(VECTORS)
+def test_softmax_sums_to_one(x):
+    p = stablelse.softmax(x)
+    assert ((p >= 0) & (p <= 1)).all()
+    assert abs(p.sum() - 1) <= (x.size + 6) * 2.0**-53
+
+
+@given(VECTORS)
+def test_log_softmax_is_x_minus_logsumexp(x):
+    y = stablelse.logsumexp(x)
+    unit = np.spacing(np.maximum(abs(x), abs(y)))
+    assert (abs(stablelse.log_softmax(x) - (x - y)) <= 8 * unit).all()
+
+
+@given(st.lists(st.tuples(MODERATE, st.integers(0, 4)), min_size=1, max_size=12))
+def test_weights_are_repeated_entries(pairs):
+    x, counts = map(np.array, zip(*pairs, strict=True))
+    repeated = np.repeat(x, counts)
+    expected = stablelse.logsumexp(repeated)
+    if repeated.size == 0:
+        assert stablelse.logsumexp(x, b=counts) == -np.inf
+    else:
+        assert ulps(stablelse.logsumexp(x, b=counts), expected) <= 8
+
+
+@given(STACKS)
+def test_rows_do_not_know_of_each_other(x):
+    for axis in range(x.ndim):
+        rows = np.moveaxis(x, axis, -1)
+        y = stablelse.logsumexp(x, axis=axis)
+        p = np.moveaxis(stablelse.softmax(x, axis=axis), axis, -1)
+        for index in np.ndindex(rows.shape[:-1]):
+            assert ulps(y[index], stablelse.logsumexp(rows[index])) <= 4
+            assert (abs(p[index] - stablelse.softmax(rows[index])) <= 12 * 2.0**-53).all()
