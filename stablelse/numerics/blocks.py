@@ -14,8 +14,9 @@ _WORKSPACE = 2**17
 
 _CACHE_LINE = 64  # bytes
 
-# Measured: for longer vectors, transposing costs more than NumPy's overhead per row.
-_SHORT = 40
+#: Measured: for vectors of this length or more, transposing costs more than NumPy's overhead
+#: per row.
+SHORT = 40
 
 
 class Blocks:
@@ -44,7 +45,7 @@ class Blocks:
         self._format = format_
         self.length = _WORKSPACE // (1 + buffers)
         self._width = max(1, self.length // n)
-        self.axis = 0 if n < min(m, _SHORT) else 1
+        self.axis = 0 if n < min(m, SHORT) else 1
         working = format_ if format_.name == "longdouble" else FORMATS["float64"]
         self.dtype = working.dtype
         self.unit_roundoff = working.unit_roundoff

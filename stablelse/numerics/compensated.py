@@ -120,7 +120,7 @@ def log_softmax(rows: Array, format_: Format) -> Array:
         total = sum_exp(blocks, x, cut=blocks.is_exact)
         rest = total.rest
         if rest.min() < _SMALL_REST:
-            rest = sum_exp(blocks, x, shifted=True).rest
+            rest = np.where(rest < _SMALL_REST, sum_exp(blocks, x, shifted=True).rest, rest)
         for piece, target in blocks.pieces(x, g):
             difference, *_ = blocks.buffers(piece.shape)
             np.subtract(blocks.load(piece), total.x_max, out=difference)

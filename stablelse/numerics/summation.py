@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stablelse.numerics.blocks import Blocks
+from stablelse.numerics.blocks import SHORT, Blocks
 from stablelse.numerics.errorfree import difference, fast_two_sum, two_sum
 from stablelse.numerics.formats import Array
 
@@ -108,7 +108,7 @@ def sum_exp(
     shifted : bool
         Shift, even if exp could bear the x as they are.
     cut : bool
-        Add the upper parts of the terms exactly. Columns are, always.
+        Add the upper parts of the terms exactly. Those of short vectors are, always.
 
     Returns
     -------
@@ -126,10 +126,13 @@ def sum_exp(
     pieces = list(blocks.pieces(x, b, terms))
     maxima = [_max(piece, b_piece, blocks.axis) for piece, b_piece, _ in pieces]
     x_max = reduce(np.maximum, maxima).astype(blocks.dtype, copy=False)
-    roundings, shift = 2, np.zeros(x_max.shape, blocks.dtype)
-    if shifted or b is not None or not _is_tame([p for p, *_ in pieces], x_max):
-        roundings, shift = 3 if b is None else 7, np.where(np.isfinite(x_max), x_max, 0)
-    cut = cut or b is not None or blocks.axis == 0
+    # Each vector for itself: what becomes of it does not depend on its neighbours.
+    stays = ~np.isfinite(x_max)
+    if not shifted and b is None:
+        stays |= _is_tame([p for p, *_ in pieces], x_max, blocks.axis)
+    shift = np.where(stays, 0, x_max)
+    roundings = np.where(stays, 2, 3 if b is None else 7)
+    cut = cut or b is not None or x.shape[blocks.axis] < SHORT
     if not cut:
         roundings += min(x.shape[1], blocks.length)
     parts = []
@@ -176,14 +179,17 @@ def _max(x: Array, b: Array | None, axis: int) -> Array:
     return x_max
 
 
-def _is_tame(pieces: list[Array], x_max: Array) -> bool:
-    """Whether exp(x) can be taken as it is: without overflow, or underflow that matters.
+def _is_tame(pieces: list[Array], x_max: Array, axis: int) -> Array:
+    """Tell of which vectors exp can bear the x: without overflow, or underflow that matters.
 
-    Where no x_max is negative, a softmax is no larger than exp(x), and underflows with it.
+    Where x_max is not negative, a softmax is no larger than exp(x), and underflows with it.
     """
-    if not x_max.max() <= _HIGHEST:
-        return False
-    return bool(x_max.min() >= 0) or all(p.min() >= _LOWEST for p in pieces)
+    if x_max.min() >= 0:
+        tame: Array = x_max <= _HIGHEST
+        return tame
+    minima = (np.minimum.reduce(piece, axis=axis, keepdims=True) for piece in pieces)
+    x_min = reduce(np.minimum, minima)
+    return (x_max <= _HIGHEST) & ((x_max >= 0) | (x_min >= _LOWEST))
 
 
 #: Of a piece: the upper and the lower part of S, the largest term, and the sum of the terms'
