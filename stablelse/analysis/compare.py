@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
 from stablelse.analysis.findings import find
@@ -15,6 +14,9 @@ from stablelse.numerics.formula import Evaluation, Formula, Method, pairwise_sum
 from stablelse.numerics.functions import Function, library
 from stablelse.numerics.naive import NAIVE
 from stablelse.numerics.shifted import SHIFTED, Shift, find_shift
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 def compare(

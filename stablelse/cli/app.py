@@ -51,7 +51,9 @@ class LazyGroup(TyperGroup):
             return None
         module, _, name = COMMANDS[cmd_name].partition(":")
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        function = getattr(import_module(module), name)
+        from stablelse.cli.options import bundled
+
+        function = bundled(getattr(import_module(module), name))
         alone.command(cmd_name, cls=NumberCommand, context_settings=_CONTEXT)(function)
         return typer.main.get_command(alone)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from stablelse.cli.options import Input, Methods, Output, Quiet, Steps, bundled
+from stablelse.cli.options import Input, Methods, Output, Quiet, Steps
 
 if TYPE_CHECKING:
     from stablelse.analysis.compare import Place
@@ -51,7 +51,7 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
                 _write_records(stream, comparisons, steps, output.kind)
 
     command.__doc__ = help_text
-    return bundled(command)
+    return command
 
 
 lse = _command(

@@ -4,10 +4,9 @@ from typing import Annotated
 
 import typer
 
-from stablelse.cli.options import Output, bundled
+from stablelse.cli.options import Output
 
 
-@bundled
 def limits(
     output: Output,
     dtype: Annotated[

@@ -22,14 +22,16 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from stablelse.numerics import compensated, complex_plane
 from stablelse.numerics.formats import Array, Format, format_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 Axis = int | tuple[int, ...] | None
 

@@ -35,11 +35,13 @@ def exact(function: Function, x: Array, format_: Format) -> Array:
         Shape (m, 1) for logsumexp, (m, n) for the others. Of a row that has a NaN or +inf, or
         nothing but -inf, the result is the library's: it is a convention, not a rounding.
     """
-    result = library(function, x, format_)
-    for index, row in enumerate(x):
-        if _is_rounded(row):
-            result[index] = _FINITE[function](row, format_)
-    return result
+    rows = [
+        _FINITE[function](row, format_)
+        if _is_rounded(row)
+        else library(function, row[np.newaxis], format_)[0]
+        for row in x
+    ]
+    return np.stack(rows)
 
 
 def _is_rounded(x: Array) -> bool:

@@ -9,12 +9,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-Array = npt.NDArray[Any]
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+else:
+    Array = np.ndarray  # numpy.typing takes its time to import
 
 
 class UnknownFormatError(ValueError):

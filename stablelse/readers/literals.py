@@ -4,16 +4,20 @@ This is the definition of what a number is. NumPy's parser, which reads whole ch
 agrees with it wherever `text` lets it run.
 """
 
+from __future__ import annotations
+
 import math
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from stablelse.readers.block import Array, ReadError, quoted
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 #: Longer than the longest number worth writing: every number of x87's extended format can be
 #: written out exactly in 16,447 characters (its smallest is 2**-16445, with 16,445 decimals).

@@ -1,16 +1,20 @@
 """Blocks of rows into vectors: which numbers belong together."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from enum import Enum
 from itertools import chain, islice, pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from stablelse.readers.block import Array, Block, ReadError
 
-Missing = npt.NDArray[np.bool_] | None
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Missing = npt.NDArray[np.bool_] | None
 
 
 class By(Enum):
@@ -47,11 +51,11 @@ class Vectors(NamedTuple):
     vertical: bool
     names: tuple[str, ...] | None
 
-    def one(self, index: int) -> "Vectors":
+    def one(self, index: int) -> Vectors:
         """Return the vector at this position, from 0, alone."""
         return self.part(index, index + 1)
 
-    def part(self, begin: int, end: int) -> "Vectors":
+    def part(self, begin: int, end: int) -> Vectors:
         """Return the vectors at these positions, from 0, the last one excluded."""
         return self._replace(
             values=self.values[begin:end],

@@ -9,8 +9,10 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-STABLELSE = [sys.executable, "-m", "stablelse"]
+#: The installed command, beside the interpreter.
+STABLELSE = [str(Path(sys.executable).with_name("stablelse"))]
 
 #: What is run, and what it is held against.
 PAIRS: tuple[tuple[list[str], str], ...] = (
