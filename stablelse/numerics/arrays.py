@@ -90,7 +90,7 @@ def logsumexp(
             value, sign = compensated.logsumexp(rows, _format(dtype), b_rows)
     if return_sign:
         return stack.reduced(value.real, keepdims), stack.reduced(sign.astype(dtype), keepdims)
-    if dtype.kind != "c":
+    if weights is not None and dtype.kind != "c":
         value[sign < 0] = np.nan
     return stack.reduced(value, keepdims)
 
@@ -171,19 +171,17 @@ def _promoted(
             raise TypeError("masked arrays are not supported; mask by weights of zero instead")
         if array.dtype.kind not in "biufc" and format_of(array.dtype) is None:
             raise TypeError(f"expected numbers, not {array.dtype}")
-    # A bare Python number does not widen a narrow format; NumPy knows it by its type.
-    dtype = np.result_type(
-        *(
-            x if type(x) in (int, float, complex) else array
-            for x, array in zip(given, arrays, strict=True)
-        )
-    )
-    if dtype.kind in "biu":
-        dtype = np.dtype(np.float64)
     if b is None:
-        return arrays[0], None, dtype
+        return arrays[0], None, _floating(np.result_type(arrays[0].dtype))
+    # A bare Python number does not widen a narrow format; NumPy knows it by its type.
+    bare = (int, float, complex)
+    operands = [x if type(x) in bare else y for x, y in zip(given, arrays, strict=True)]
     x, weights = np.broadcast_arrays(*arrays)
-    return x, weights, dtype
+    return x, weights, _floating(np.result_type(*operands))
+
+
+def _floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.dtype(np.float64) if dtype.kind in "biu" else dtype
 
 
 @cache
@@ -198,26 +196,29 @@ class _Stack:
     """An array seen as a stack of vectors, shape (m, n), along one or several of its axes."""
 
     def __init__(self, shape: tuple[int, ...], axis: Axis) -> None:
-        self._shape = shape
-        along = range(len(shape)) if axis is None else normalize_axis_tuple(axis, len(shape))
-        kept = [i for i in range(len(shape)) if i not in along]
-        self._order = (*kept, *along)
-        self._kept = [shape[i] for i in kept]
-        self._summed = [1 if i in along else length for i, length in enumerate(shape)]
-        self.m = prod(self._kept)
-        self.n = prod(shape[i] for i in along)
+        axes = tuple(range(len(shape)))
+        along = axes if axis is None else normalize_axis_tuple(axis, len(shape))
+        kept = () if axis is None else tuple(i for i in axes if i not in along)
+        self._shape, self._order, self._in_order = shape, kept + along, kept + along == axes
+        self._kept = tuple([shape[i] for i in kept])
+        self._along = along
+        self.m, self.n = prod(self._kept), prod([shape[i] for i in along])
 
     def rows(self, x: Array) -> Array:
         """Return the vectors as rows, without a copy where that can be."""
-        return x.reshape(self._shape).transpose(self._order).reshape(self.m, self.n)
+        x = x.reshape(self._shape)
+        return (x if self._in_order else x.transpose(self._order)).reshape(self.m, self.n)
 
     def reduced(self, values: Array, keepdims: bool) -> Any:
         """Shape m values, one per vector, as NumPy's reductions shape theirs."""
-        return values.reshape(self._summed if keepdims else self._kept)[()]
+        if keepdims:
+            ones = [1 if i in self._along else n for i, n in enumerate(self._shape)]
+            return values.reshape(ones)
+        return values.reshape(self._kept)[()]
 
     def restored(self, rows: Array) -> Array:
         """Return rows of results to the places of the elements they belong to."""
+        if self._in_order:
+            return rows.reshape(self._shape)
         result = rows.reshape([self._shape[i] for i in self._order])
-        if self._order == tuple(range(len(self._order))):
-            return result
         return np.ascontiguousarray(result.transpose(np.argsort(self._order)))

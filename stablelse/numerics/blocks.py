@@ -14,17 +14,17 @@ _WORKSPACE = 2**17
 
 _CACHE_LINE = 64  # bytes
 
-#: Measured: for vectors of this length or more, transposing costs more than NumPy's overhead
-#: per row.
-SHORT = 40
+# Measured: for longer vectors, transposing costs more than NumPy's overhead per row.
+_SHORT = 40
 
 
 class Blocks:
     """Cuts m vectors of n elements into bands, and bands into pieces.
 
     A band is a number of whole vectors, a piece of it at most `length` elements: all of them,
-    or a part of the one vector. Short vectors stand in columns, so that a block's longer side is
-    the inner one, along which NumPy is fast.
+    or a part of the one vector. Short vectors stand in columns, so that NumPy's inner loops run
+    along the longer side of a block. How a vector lies, and where it is cut, depends on its own
+    length alone: so do the roundings, and its result has the same bits in any company.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Blocks:
         self._format = format_
         self.length = _WORKSPACE // (1 + buffers)
         self._width = max(1, self.length // n)
-        self.axis = 0 if n < min(m, SHORT) else 1
+        self.axis = 0 if n < _SHORT else 1
         working = format_ if format_.name == "longdouble" else FORMATS["float64"]
         self.dtype = working.dtype
         self.unit_roundoff = working.unit_roundoff
@@ -63,7 +63,8 @@ class Blocks:
 
     def is_workable(self, x: Array) -> bool:
         """Whether x can be computed on where it lies: in the working format, in rows."""
-        return x.dtype == self.dtype and x.dtype.isnative and x.strides[1] == x.itemsize
+        in_rows = x.strides[1] == x.itemsize or x.shape[1] == 1
+        return in_rows and x.dtype == self.dtype and x.dtype.isnative
 
     def load(self, x: Array) -> Array:
         """Return a piece as one can compute on it; if that takes a copy, until the next load."""

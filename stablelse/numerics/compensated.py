@@ -26,9 +26,6 @@ from stablelse.numerics.summation import Sum, exponentials, sum_exp
 # than this needs a largest term that has no lower part, exp(0) = 1.
 _SMALL_REST = 2.0**-32
 
-# Where r is smaller, x_max + log1p(r) is more accurate than log S.
-_DOMINATED = 0.125
-
 # The error of a float64 logsumexp, in units in its last place, that sends it up the ladder. The
 # addition of the shift can make it half a unit more.
 _TOLERANCE = 3.5
@@ -54,42 +51,60 @@ def logsumexp(rows: Array, format_: Format, weights: Array | None = None) -> tup
         Shape (m,): 1, 0, -1 or NaN.
     """
     blocks = Blocks(rows.shape, format_, buffers=3)
-    total = Sum.concatenated(
-        [
-            sum_exp(blocks, x if b is None else _weighted(x, b), b, cut=blocks.is_exact)
-            for x, b in blocks.bands(rows, weights)
-        ]
-    )
-    value, error = _logarithm(total, blocks.unit_roundoff, signed=weights is not None)
-    sign = np.sign(total.value)
-    infinite = (total.x_max == np.inf).nonzero()[0]
-    if infinite.size:
-        sign[infinite] = 1 if weights is None else _sign_of(rows[infinite], weights[infinite])
-        value[infinite] = abs(sign[infinite]) * np.inf
-    if format_.name != "longdouble":
-        doubtful = _is_doubtful(total, value, error, format_)
-        if doubtful.any():
-            climbing = doubtful.nonzero()[0]
-            estimate = (value if weights is None else total.shift)[climbing]
-            value[climbing], sign[climbing] = _climb(rows, weights, climbing, estimate, format_)
+    shifted, cut = _is_better_shifted(blocks), blocks.is_exact
+    sums = [
+        sum_exp(blocks, x if b is None else _weighted(x, b), b, shifted=shifted, cut=cut)
+        for x, b in blocks.bands(rows, weights)
+    ]
+    total = Sum.concatenated(sums, 1 - blocks.axis)
+    if weights is not None:
+        value, bound = _log_of_sum(total)
+    else:
+        value, bound = _log_of_rest(total, blocks.unit_roundoff, shifted=shifted)
+    doubtful = _is_doubtful(total, value, bound, format_).ravel()
+    value, sign = value.ravel(), np.sign(total.value).ravel()
+    infinite = np.isinf(total.x_max).ravel()
+    if infinite.any():
+        positive = total.x_max.ravel()[infinite] > 0
+        sign[infinite] = (
+            positive if weights is None else _sign_of(rows[infinite], weights[infinite])
+        )
+        value[infinite] = np.where(positive, abs(sign[infinite]) * np.inf, -np.inf)
+    if doubtful.any():
+        climbing = doubtful.nonzero()[0]
+        estimate = (value if weights is None else total.shift.ravel())[climbing]
+        value[climbing], sign[climbing] = _climb(rows, weights, climbing, estimate, format_)
     return value if blocks.is_exact else format_.round(value), sign
 
 
-def _logarithm(total: Sum, unit_roundoff: float, *, signed: bool) -> tuple[Array, Array]:
-    """Return shift + log abs(S), and a bound of what the errors of S make of it."""
-    value = total.shift + total.log
-    error = total.error / abs(total.value)
+def _log_of_sum(total: Sum) -> tuple[Array, Array]:
+    """Return shift + log abs(S), and a bound of its error but for that of the addition.
+
+    NumPy's log and log1p are taken to be right to one unit in the last place.
+    """
+    log = total.log
+    return total.shift + log, total.error / abs(total.value) + 1.5 * np.spacing(abs(log))
+
+
+def _log_of_rest(total: Sum, unit_roundoff: float, *, shifted: bool) -> tuple[Array, Array]:
+    """Return x_max + log1p(r), and a bound of its error but for that of the addition.
+
+    The terms being wrong by eps, relatively, r is wrong by 3 eps at most: in S - E, in E, and the
+    quotient; or by eps where all are shifted and E is 1. What adding up the lower parts loses is
+    less than 32 u of them: pairwise, each of at most 2**15 takes part in 18 + log2(n / 128)
+    additions. Where that is worse than `_log_of_sum`, it is replaced by it. It is not where one
+    entry dominates: of a single entry, x_max is the result.
+    """
     rest = total.rest
-    dominated = rest < _DOMINATED
-    if signed or not dominated.any():
-        return value, error
-    # There x_max + log1p(r) is better: of a single entry, it is the entry. The terms being wrong
-    # by eps, relatively, r is wrong by less than 3 eps: in S - E, in E, and the quotient. What
-    # adding up the lower parts loses is less than 32 u of them: pairwise, every one of at most
-    # 2**15 takes part in 18 + log2(n / 128) additions.
-    value = np.where(dominated, total.x_max + np.log1p(rest), value)
-    of_rest = 3 * rest * error + 32 * unit_roundoff * abs(total.lower) / total.largest
-    return value, np.where(dominated, of_rest, error)
+    log = np.log1p(rest)
+    value = total.x_max + log
+    bound = (1 if shifted else 3) * total.error / total.value * (rest / (1 + rest))
+    bound += 32 * unit_roundoff * abs(total.lower / total.largest) + np.spacing(log)
+    if shifted:
+        return value, bound
+    worse = ~(rest < 0.5)
+    of_sum = _log_of_sum(total)
+    return np.where(worse, of_sum[0], value), np.where(worse, of_sum[1], bound)
 
 
 def softmax(rows: Array, format_: Format) -> Array:
@@ -117,15 +132,21 @@ def log_softmax(rows: Array, format_: Format) -> Array:
     blocks = Blocks(rows.shape, format_, buffers=3)
     result = np.empty(rows.shape, format_.dtype)
     for x, g in blocks.bands(rows, result):
-        total = sum_exp(blocks, x, cut=blocks.is_exact)
+        total = sum_exp(blocks, x, shifted=_is_better_shifted(blocks), cut=blocks.is_exact)
         rest = total.rest
-        if rest.min() < _SMALL_REST:
-            rest = np.where(rest < _SMALL_REST, sum_exp(blocks, x, shifted=True).rest, rest)
+        small = (rest < _SMALL_REST) & (total.shift != total.x_max)
+        if small.any():
+            rest = np.where(small, sum_exp(blocks, x, shifted=True).rest, rest)
         for piece, target in blocks.pieces(x, g):
             difference, *_ = blocks.buffers(piece.shape)
             np.subtract(blocks.load(piece), total.x_max, out=difference)
             blocks.store(np.subtract, difference, np.log1p(rest), target)
     return result
+
+
+def _is_better_shifted(blocks: Blocks) -> bool:
+    """Whether to shift at any rate: of a few terms, it pays that the largest one is exactly 1."""
+    return blocks.axis == 0 and blocks.is_exact
 
 
 def _weighted(x: Array, b: Array) -> Array:
@@ -140,14 +161,18 @@ def _sign_of(x: Array, b: Array) -> Array:
     return sign
 
 
-def _is_doubtful(total: Sum, value: Array, error: Array, format_: Format) -> Array:
-    """Whether a value may be wrong by more than it should, of what is neither 0 nor infinite."""
-    bound = error + 1.5 * np.spacing(abs(value - total.shift))
+def _is_doubtful(total: Sum, value: Array, bound: Array, format_: Format) -> Array:
+    """Whether a value may be wrong by more than it should, of what is neither 0 nor infinite.
+
+    There is no higher rung for longdouble.
+    """
+    if format_.name == "longdouble":
+        return np.zeros(value.shape, bool)
+    unit = np.spacing(abs(value))
     if format_.name == "float64":
-        in_doubt = ~(bound <= _TOLERANCE * np.spacing(abs(value)))
+        in_doubt = ~(bound <= _TOLERANCE * unit)
     else:
-        bound += np.spacing(abs(value))
-        in_doubt = format_.round(value - bound) != format_.round(value + bound)
+        in_doubt = format_.round(value - bound - unit) != format_.round(value + bound + unit)
     doubtful: Array = in_doubt & (total.error > 0) & np.isfinite(total.error)
     return doubtful
 

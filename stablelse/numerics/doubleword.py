@@ -42,6 +42,7 @@ import numpy as np
 from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.errorfree import difference, two_product, two_sum
 from stablelse.numerics.formats import FORMATS, Array
+from stablelse.numerics.summation import pairwise
 
 _INDEX_BITS = 11
 _STEPS = 2**_INDEX_BITS
@@ -202,7 +203,7 @@ def _sum_piece(x: Array, b: Array | None, shift: Array, blocks: Blocks) -> tuple
         high -= part
         c *= 4 * blocks.length * 2.0**-52
     low += high
-    return _add((sums[0], sums[1]), (total(low), 0.0))
+    return _add((sums[0], sums[1]), (pairwise(low, blocks.axis), 0.0))
 
 
 def _add(a: tuple[Array, Array], b: tuple[Array, Array | float]) -> tuple[Array, Array]:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stablelse.numerics.blocks import SHORT, Blocks
+from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.errorfree import difference, fast_two_sum, two_sum
 from stablelse.numerics.formats import Array
 
@@ -56,13 +56,11 @@ class Sum(NamedTuple):
     error: Array
 
     @classmethod
-    def concatenated(cls, sums: list[Sum]) -> Sum:
-        """Return the sums of several bands, in arrays of one axis."""
+    def concatenated(cls, sums: list[Sum], axis: int) -> Sum:
+        """Return the sums of several bands, joined along an axis."""
         if len(sums) == 1:
-            return cls(*[array.ravel() for array in sums[0]])
-        return cls(
-            *[np.concatenate([a.ravel() for a in arrays]) for arrays in zip(*sums, strict=True)]
-        )
+            return sums[0]
+        return cls(*[np.concatenate(arrays, axis) for arrays in zip(*sums, strict=True)])
 
     @property
     def value(self) -> Array:
@@ -108,7 +106,7 @@ def sum_exp(
     shifted : bool
         Shift, even if exp could bear the x as they are.
     cut : bool
-        Add the upper parts of the terms exactly. Those of short vectors are, always.
+        Add the upper parts of the terms exactly. Columns are, always.
 
     Returns
     -------
@@ -126,13 +124,11 @@ def sum_exp(
     pieces = list(blocks.pieces(x, b, terms))
     maxima = [_max(piece, b_piece, blocks.axis) for piece, b_piece, _ in pieces]
     x_max = reduce(np.maximum, maxima).astype(blocks.dtype, copy=False)
-    # Each vector for itself: what becomes of it does not depend on its neighbours.
-    stays = ~np.isfinite(x_max)
-    if not shifted and b is None:
-        stays |= _is_tame([p for p, *_ in pieces], x_max, blocks.axis)
-    shift = np.where(stays, 0, x_max)
-    roundings = np.where(stays, 2, 3 if b is None else 7)
-    cut = cut or b is not None or x.shape[blocks.axis] < SHORT
+    shift = np.where(np.isfinite(x_max), x_max, 0)
+    if b is None and not shifted:
+        shift[_is_tame(pieces, x_max, blocks.axis)] = 0
+    cut = cut or b is not None or blocks.axis == 0
+    roundings = 3 if b is None else 7
     if not cut:
         roundings += min(x.shape[1], blocks.length)
     parts = []
@@ -146,7 +142,7 @@ def sum_exp(
         else:
             parts.append(_add_up(term))
     upper, lower, largest, magnitude = reduce(_merge, parts)
-    error = roundings * blocks.unit_roundoff * magnitude
+    error = (roundings * blocks.unit_roundoff) * magnitude
     return Sum(x_max, shift, upper, lower, largest, error)
 
 
@@ -167,7 +163,7 @@ def exponentials(
         term *= spare
         np.clip(term, -_LARGEST_TERM, _LARGEST_TERM, out=term, where=np.isfinite(term))
     delta *= term
-    if np.isnan(delta.min()):  # of an infinite difference there is no rounding error
+    if not delta.min() < np.inf:  # of an infinite difference there is no rounding error
         delta[np.isnan(delta)] = 0
     term += delta
 
@@ -179,17 +175,16 @@ def _max(x: Array, b: Array | None, axis: int) -> Array:
     return x_max
 
 
-def _is_tame(pieces: list[Array], x_max: Array, axis: int) -> Array:
-    """Tell of which vectors exp can bear the x: without overflow, or underflow that matters.
+def _is_tame(pieces: list[tuple[Array, ...]], x_max: Array, axis: int) -> Array:
+    """Whether exp(x) can be taken as it is: without overflow, or underflow that matters.
 
     Where x_max is not negative, a softmax is no larger than exp(x), and underflows with it.
     """
-    if x_max.min() >= 0:
-        tame: Array = x_max <= _HIGHEST
-        return tame
-    minima = (np.minimum.reduce(piece, axis=axis, keepdims=True) for piece in pieces)
-    x_min = reduce(np.minimum, minima)
-    return (x_max <= _HIGHEST) & ((x_max >= 0) | (x_min >= _LOWEST))
+    tame = x_max <= _HIGHEST
+    if x_max.min() < 0:
+        minima = [np.minimum.reduce(x, axis=axis, keepdims=True) for x, *_ in pieces]
+        tame &= (x_max >= 0) | (reduce(np.minimum, minima) >= _LOWEST)
+    return tame
 
 
 #: Of a piece: the upper and the lower part of S, the largest term, and the sum of the terms'
@@ -224,15 +219,15 @@ def _add_up_cut(terms: Array, scratch: list[Array], axis: int, *, signed: bool) 
     sizes = np.abs(terms, out=upper) if signed else terms
     largest = np.maximum.reduce(sizes, axis=axis, keepdims=True)
     magnitude = total(sizes) if signed else None
-    c = 4 * terms.shape[axis] * largest
+    c = (4 * terms.shape[axis]) * largest
     np.add(terms, c, out=upper)
     upper -= c
     np.subtract(terms, upper, out=lower)
     exact = total(upper)
-    return exact, _pairwise(lower, axis), largest, exact if magnitude is None else magnitude
+    return exact, pairwise(lower, axis), largest, exact if magnitude is None else magnitude
 
 
-def _pairwise(x: Array, axis: int) -> Array:
+def pairwise(x: Array, axis: int) -> Array:
     """Sum pairwise, as NumPy does along rows, but not down columns; x may be overwritten."""
     if axis == 1:
         total: Array = np.add.reduce(x, axis=1, keepdims=True)
