@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -68,8 +67,18 @@ class MethodResult(NamedTuple):
     evaluation: Evaluation | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison(Displayed):
+class _Comparison(NamedTuple):
+    function: Function
+    source: str | None
+    row: int | None
+    column: str | None
+    n: int
+    value: Any
+    results: tuple[MethodResult, ...]
+    x: Array
+
+
+class Comparison(Displayed, _Comparison):
     """Every method on one vector.
 
     Attributes
@@ -91,11 +100,4 @@ class Comparison(Displayed):
         Shape (n,): the vector before it was rounded to any format.
     """
 
-    function: Function
-    source: str | None
-    row: int | None
-    column: str | None
-    n: int
-    value: Any
-    results: tuple[MethodResult, ...]
-    x: Array
+    __slots__ = ()

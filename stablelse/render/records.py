@@ -102,8 +102,9 @@ def flat_rows(result: Any) -> Iterator[dict[str, Any]]:
     Columns are the fields of both; an inner result whose value is an array gives a row per
     element. Findings are told by their kinds.
     """
-    (many,) = (f.name for f in fields(result) if isinstance(getattr(result, f.name), tuple))
-    own = [name for name in field_names(type(result)) if name not in (many, "value")]
+    names = field_names(type(result))
+    (many,) = (name for name in names if isinstance(getattr(result, name), tuple))
+    own = [name for name in names if name not in (many, "value")]
     outer = {name: cell(getattr(result, name)) for name in own}
     for inner in getattr(result, many):
         row = outer | {name: cell(getattr(inner, name)) for name in field_names(type(inner))}
