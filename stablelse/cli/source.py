@@ -44,9 +44,8 @@ def read_vectors(options: Input, dtype: str) -> Iterator[Vectors]:
     ReadError
         If anything of the input cannot be read, with its place.
     """
-    if options.numbers and options.file:
-        raise typer.BadParameter("numbers and --file exclude each other: give one of them")
     if options.numbers:
+        _refuse_file_options(options)
         values = parse_numbers(options.numbers, dtype=dtype)
         yield Vectors(values[np.newaxis], "", 1, By.ALL, vertical=False, names=None)
         return
@@ -62,6 +61,17 @@ def read_vectors(options: Input, dtype: str) -> Iterator[Vectors]:
     for path in options.file or ["-"]:
         stacks = vectors(open_blocks(path, reading), by)
         yield from _chosen(stacks, options.row) if options.row else stacks
+
+
+def _refuse_file_options(options: Input) -> None:
+    """Complain of options that say how a file is read, where the numbers are arguments."""
+    unasked = Input(numbers=options.numbers)
+    for name, given, default in zip(Input._fields, options, unasked, strict=True):
+        if given != default and given != []:
+            option = name.replace("_", "-")
+            raise typer.BadParameter(
+                f"--{option} is for files and pipes: it does not go with numbers as arguments"
+            )
 
 
 def _chosen(stacks: Iterator[Vectors], rows: list[int]) -> Iterator[Vectors]:

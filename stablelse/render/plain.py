@@ -13,6 +13,7 @@ from stablelse.render.walk import step_symbol
 from stablelse.render.wording import (
     ASCII,
     FUNCTION_NAMES,
+    exactness_text,
     finding_text,
     method_text,
     operation_text,
@@ -28,7 +29,8 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     prefix = f"{place}: " if place else ""
     for result in comparison.results:
         name = f"{FUNCTION_NAMES[comparison.function]} {method_text(result, ASCII)}"
-        verdict = "correctly rounded" if result.method is Method.EXACT else verdict_text(result)
+        is_exact = result.method is Method.EXACT
+        verdict = exactness_text(result) if is_exact else verdict_text(result)
         yield f"{prefix}{name}, {result.format}: {_value(result)} ({verdict})"
         for finding in result.findings:
             yield f"    {finding_text(finding, result, ASCII)}"

@@ -20,6 +20,7 @@ from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.wording import (
     FUNCTION_NAMES,
     Glyphs,
+    exactness_text,
     finding_text,
     method_text,
     place_text,
@@ -115,7 +116,7 @@ _TOLD: dict[Method, Callable[[MethodResult], str]] = {
     Method.COMPENSATED: lambda result: (
         "the library's own" if result.ulps is None else ulps_text(result.ulps)
     ),
-    Method.EXACT: lambda _: "correctly rounded",
+    Method.EXACT: exactness_text,
 }
 
 

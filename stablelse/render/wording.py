@@ -6,6 +6,8 @@ from collections.abc import Callable
 from math import floor, inf, log10, trunc
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
 from stablelse.analysis.findings import Finding, FindingKind
 from stablelse.numerics.formula import Kind, Method
@@ -267,6 +269,12 @@ def verdict_text(result: MethodResult) -> str:
     if result.verdict is Verdict.OK and result.findings:
         words += "; what follows is harmless"
     return words
+
+
+def exactness_text(result: MethodResult) -> str:
+    """Return what makes an exact result one: a proof, or the convention that it be NaN."""
+    has_nan = bool(np.isnan(result.value).any())
+    return "NaN by convention" if has_nan else "correctly rounded"
 
 
 def ulps_text(ulps: float) -> str:

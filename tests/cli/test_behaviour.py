@@ -184,6 +184,13 @@ def test_no_digit_is_cut(columns, function, encoding, run):
         assert max(map(len, done.out.splitlines())) <= columns
 
 
+def test_a_convention_is_not_called_correctly_rounded(run):
+    for kind in ("table", "plain"):
+        out = run("softmax", "inf", "1", "--format", kind).out
+        assert "NaN by convention" in out
+        assert "correctly rounded" not in out
+
+
 def test_plain_terminals(run):
     done = run("lse", "1000", "inf", "-5", encoding="ascii")
     assert done.out.isascii()
