@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import NamedTuple
 
-from stablelse.readers.block import DEFAULTS, Block, ReadError, ReadOptions
+from stablelse.readers.block import DEFAULTS, Block, ReadError, ReadOptions, quoted
 from stablelse.readers.literals import parse_numbers
 from stablelse.readers.source import Source, open_source
 from stablelse.readers.vectors import By, Vectors
@@ -26,20 +26,47 @@ __all__ = [
     "Vectors",
     "open_blocks",
     "parse_numbers",
+    "read_source",
 ]
 
 
 class Reader(NamedTuple):
-    """How a kind of input begins, and the module that reads it."""
+    """How a kind of input begins, and the module that reads it.
+
+    Attributes
+    ----------
+    magic : bytes
+        What stands at a fixed place.
+    offset : int
+        How many bytes lie before it.
+    module : str
+        The module that reads it.
+    has_keys : bool
+        Whether it holds arrays that have names, of which ``ReadOptions.key`` chooses one.
+    """
 
     magic: bytes
+    offset: int
     module: str
+    has_keys: bool = False
 
 
 #: The first row that fits reads the input. Text comes last: it begins with anything.
 READERS = (
-    Reader(b"\x93NUMPY", "npy"),
-    Reader(b"", "text"),
+    Reader(b"\x93NUMPY", 0, "npy"),
+    Reader(b"PK\x03\x04", 0, "npz", has_keys=True),
+    Reader(b"PK\x05\x06", 0, "npz", has_keys=True),  # of nothing
+    Reader(b"PAR1", 0, "arrow"),
+    Reader(b"ARROW1\x00\x00", 0, "arrow"),
+    Reader(b"\xff\xff\xff\xff", 0, "arrow"),  # of a stream: the mark before each message
+    # The length of the header, in eight bytes, is below 2**32; the header is an object in JSON.
+    Reader(b"\0\0\0\0{", 4, "safetensors", has_keys=True),
+    Reader(b"\x1f\x8b", 0, "compressed", has_keys=True),
+    Reader(b"1AY&SY", 4, "compressed", has_keys=True),
+    Reader(b"\x17\x72\x45\x38\x50\x90", 4, "compressed", has_keys=True),  # of nothing, by bzip2
+    Reader(b"\xfd7zXZ\x00", 0, "compressed", has_keys=True),
+    Reader(b"\x28\xb5\x2f\xfd", 0, "compressed", has_keys=True),
+    Reader(b"", 0, "text"),
 )
 
 _EMPTY_MENDS = {"standard input": "give numbers as arguments, --file, or pipe some in"}
@@ -51,7 +78,7 @@ def open_blocks(path: str, options: ReadOptions = DEFAULTS) -> Iterator[Block]:
     Parameters
     ----------
     path : str
-        A file of text or a .npy file; ``-`` is standard input.
+        A file of any kind that :data:`READERS` lists, or the URL of one; ``-`` is standard input.
     options : ReadOptions
         How to read it.
 
@@ -66,10 +93,20 @@ def open_blocks(path: str, options: ReadOptions = DEFAULTS) -> Iterator[Block]:
         At the first thing that cannot be read; blocks before it may have been yielded.
     """
     with open_source(path) as source:
-        if not source.head:
-            mend = _EMPTY_MENDS.get(source.name, "give it rows of numbers")
-            raise ReadError(f"{source.name} is empty: {mend}")
-        module = next(row.module for row in READERS if source.head.startswith(row.magic))
-        read: Callable[[Source, ReadOptions], Iterator[Block]]
-        read = import_module(f"{__name__}.{module}").blocks
-        yield from read(source, options)
+        yield from read_source(source, options)
+
+
+def read_source(source: Source, options: ReadOptions) -> Iterator[Block]:
+    """Read the numbers of an open source by the first row of :data:`READERS` that fits it."""
+    if not source.head:
+        mend = _EMPTY_MENDS.get(source.name, "give it rows of numbers")
+        raise ReadError(f"{source.name} is empty: {mend}")
+    reader = next(row for row in READERS if source.head.startswith(row.magic, row.offset))
+    if options.key is not None and not reader.has_keys:
+        raise ReadError(
+            f"{source.name} has no array of the name {quoted(options.key)}, for its numbers have "
+            "no names but those of columns; leave out --key, or use --column"
+        )
+    read: Callable[[Source, ReadOptions], Iterator[Block]]
+    read = import_module(f"{__name__}.{reader.module}").blocks
+    yield from read(source, options)

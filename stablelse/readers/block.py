@@ -51,6 +51,8 @@ class ReadOptions(NamedTuple):
 
     Attributes
     ----------
+    key : str or None
+        Which of several named arrays is wanted; ``None``: the only one.
     columns : tuple of str
         The name of a column or its number, from 1, each, in the order in which they are
         wanted; a name in the header goes before a number. Empty: all columns.
@@ -70,10 +72,11 @@ class ReadOptions(NamedTuple):
 
     Notes
     -----
-    Files of numbers (.npy) have no delimiter, no decimal sign, no header and nothing missing,
-    so these options do not concern them.
+    Files of numbers (.npy, Parquet) have no delimiter, no decimal sign and no first line that
+    might be a header, so these options do not concern them.
     """
 
+    key: str | None = None
     columns: tuple[str, ...] = ()
     header: bool | None = None
     skip_na: bool = False
@@ -85,10 +88,17 @@ class ReadOptions(NamedTuple):
 #: Everything detected, nothing left out.
 DEFAULTS = ReadOptions()
 
-#: How many characters of the input a complaint repeats.
+#: How many characters of the input, and of a library's error, a complaint repeats.
 _QUOTED = 40
+_REPEATED = 160
 
 
 def quoted(text: str) -> str:
     """Return a piece of the input in quotes, cut short, for a complaint of one line."""
     return repr(text) if len(text) <= _QUOTED else repr(text[:_QUOTED]) + "..."
+
+
+def in_one_line(error: Exception) -> str:
+    """Return what a library complains of, cut short, for a complaint of one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _REPEATED else text[:_REPEATED] + "..."

@@ -7,7 +7,6 @@ memory once touched, so that its use would grow with the file.
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from stablelse.readers.block import Array, Block, ReadError, ReadOptions
 from stablelse.readers.columns import choose_columns
-from stablelse.readers.source import Source
+from stablelse.readers.source import Source, read_parts, spooled
 
 #: What is read at once; small beside the memory that NumPy itself takes, large beside the cost
 #: of a block.
@@ -49,7 +48,7 @@ _STRUCTURED = ("records", "save one field, x['name']")
 
 
 class Header(NamedTuple):
-    """What a .npy file says about itself.
+    """What an array says about itself.
 
     Attributes
     ----------
@@ -58,7 +57,7 @@ class Header(NamedTuple):
     is_fortran : bool
         Whether the first axis varies fastest.
     dtype : dtype
-        The type of its numbers.
+        The type of its numbers, or of the codes that hold them.
     size : int
         How many bytes lie before the numbers.
     """
@@ -93,6 +92,43 @@ def blocks(source: Source, options: ReadOptions, block_bytes: int = BLOCK_BYTES)
         If the file is damaged or holds something else than real numbers.
     """
     header = _read_header(source)
+    if header.dtype.kind not in "biuf":
+        is_structured = header.dtype.fields or header.dtype.subdtype
+        what, mend = _STRUCTURED if is_structured else _REFUSED[header.dtype.kind]
+        raise ReadError(f"{source.name} holds {what} ({header.dtype}), no real numbers; {mend}")
+    yield from array_blocks(source, header, options, block_bytes=block_bytes)
+
+
+def array_blocks(
+    source: Source,
+    header: Header,
+    options: ReadOptions,
+    decode: Callable[[Array], Array] | None = None,
+    block_bytes: int = BLOCK_BYTES,
+) -> Iterator[Block]:
+    """Read an array whose header has been read.
+
+    Parameters
+    ----------
+    source : Source
+        Its next byte is the array's first; where it can be sought, `header` says where that is.
+    header : Header
+        Whether or not it tells the truth.
+    options, block_bytes
+        As of :func:`blocks`.
+    decode : callable or None
+        Makes floating-point numbers of codes; ``None``: they are numbers.
+
+    Yields
+    ------
+    Block
+        Some rows.
+
+    Raises
+    ------
+    ReadError
+        If there are more than two axes, nothing at all, or less than the header says.
+    """
     rows, width = _two_axes(header, source.name)
     chosen = choose_columns(options.columns, None, width, source.name)
     size = source.size()
@@ -102,7 +138,8 @@ def blocks(source: Source, options: ReadOptions, block_bytes: int = BLOCK_BYTES)
     kept = options.dtype if header.dtype.kind in "biu" else header.dtype.newbyteorder("=")
     rows_at_once = max(1, block_bytes // (width * header.dtype.itemsize))
     for offset, values in _read_values(source, header, (rows, width), rows_at_once, chosen):
-        yield Block(values.astype(kept, copy=False), source.name, offset)
+        numbers = values.astype(kept, copy=False) if decode is None else decode(values)
+        yield Block(numbers, source.name, offset)
 
 
 def _read_header(source: Source) -> Header:
@@ -128,10 +165,6 @@ def _read_header(source: Source) -> Header:
 
 def _two_axes(header: Header, source: str) -> tuple[int, int]:
     """Return how many rows and columns there are, if it is an array that can be read."""
-    if header.dtype.kind not in "biuf":
-        is_structured = header.dtype.fields or header.dtype.subdtype
-        what, mend = _STRUCTURED if is_structured else _REFUSED[header.dtype.kind]
-        raise ReadError(f"{source} holds {what} ({header.dtype}), no real numbers; {mend}")
     if any(length < 0 for length in header.shape):
         raise _damaged(source, f"its header claims the shape {header.shape}")
     if 0 in header.shape:
@@ -155,11 +188,14 @@ def _read_values(
     """Yield the rows in order, each time with the number of rows before."""
     if not (header.is_fortran and min(shape) > 1):
         yield from _read_rows(source, header, shape, rows_at_once, chosen)
-    elif source.size() is not None:
+    elif source.is_seekable:
         yield from _read_columns(source, header, shape, rows_at_once, chosen)
     else:
         # The first row of a pipe is complete only when nearly everything has come.
-        with _spooled(source, header, shape) as file:
+        promised = math.prod(shape) * header.dtype.itemsize
+        with spooled(source, promised) as file:
+            if (file.size() or 0) < promised:
+                raise _truncated(source.name, header, file.size() or 0)
             yield from _read_columns(file, header._replace(size=0), shape, rows_at_once, chosen)
 
 
@@ -175,7 +211,7 @@ def _read_rows(
     for begin in range(0, rows, rows_at_once):
         count = min(rows_at_once, rows - begin)
         data = bytearray()
-        for part in _read_parts(source, count * row_bytes):
+        for part in read_parts(source, count * row_bytes):
             data += part
         if len(data) < count * row_bytes:
             raise _truncated(source.name, header, begin * row_bytes + len(data))
@@ -203,33 +239,6 @@ def _read_columns(
                 raise _truncated(source.name, header, place - header.size + len(data))
             values[:, column] = np.frombuffer(data, header.dtype)
         yield begin, values
-
-
-@contextmanager
-def _spooled(source: Source, header: Header, shape: tuple[int, int]) -> Iterator[Source]:
-    """Copy the numbers of a pipe to a temporary file."""
-    from tempfile import TemporaryFile
-
-    with TemporaryFile() as file:
-        for part in _read_parts(source, math.prod(shape) * header.dtype.itemsize):
-            try:
-                file.write(part)
-            except OSError as error:
-                raise ReadError(
-                    f"cannot keep {source.name} in a temporary file: {error.strerror}; "
-                    "name the file with --file, or save the array in C order"
-                ) from error
-        if file.tell() < math.prod(shape) * header.dtype.itemsize:
-            raise _truncated(source.name, header, file.tell())
-        file.seek(0)
-        yield Source(source.name, file)
-
-
-def _read_parts(source: Source, count: int) -> Iterator[bytes]:
-    """Yield the next `count` bytes in parts, fewer at the end: allocate nothing on a promise."""
-    while count > 0 and (part := source.read(min(count, BLOCK_BYTES))):
-        yield part
-        count -= len(part)
 
 
 def _truncated(source: str, header: Header, found: int) -> ReadError:

@@ -1,16 +1,24 @@
-"""Where bytes come from: a file or standard input, with the system's complaints made readable."""
+"""Where bytes come from: a file, a URL or standard input, with the system's complaints readable."""
 
+import io
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from stablelse.readers.block import ReadError
 
 #: What is read at once to tell what kind of input it is; more than any signature needs.
 _HEAD_BYTES = 1 << 12
+
+#: What is read at once of bytes that are only passed on.
+_PART_BYTES = 1 << 22
+
+#: RFC 3986, section 3.1, but for one letter alone, which is a drive.
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 _MENDS: dict[type[OSError], str] = {
     FileNotFoundError: "check the path",
@@ -20,7 +28,7 @@ _MENDS: dict[type[OSError], str] = {
 
 
 class Source:
-    """Bytes that are read once, in order; of a regular file also from any place.
+    """Bytes that are read once, in order; where they can be sought, also from any place.
 
     Parameters
     ----------
@@ -28,6 +36,12 @@ class Source:
         What complaints call it.
     file : binary file
         Stays open when the source is done with.
+    size : int or None
+        How many bytes there are in all, where the file is not one of the system, but it is known.
+    is_seekable : bool
+        Whether such a file can be read from any place. A regular file always can.
+    packing : str
+        What the bytes were unpacked from: ``"gzip data"``; nothing if they are as they were.
 
     Attributes
     ----------
@@ -35,10 +49,21 @@ class Source:
         The first few thousand bytes, or all if there are fewer; they are still to be read.
     """
 
-    def __init__(self, name: str, file: BinaryIO) -> None:
+    def __init__(
+        self,
+        name: str,
+        file: BinaryIO,
+        size: int | None = None,
+        is_seekable: bool = False,
+        packing: str = "",
+    ) -> None:
         self.name = name
+        self.packing = packing
         self._file = file
         self._origin = self._position()
+        self._regular = _regular_size(file)
+        self._size = size if self._regular is None else self._regular - self._origin
+        self.is_seekable = is_seekable or self._regular is not None
         with self._complaining():
             self.head = file.read(_HEAD_BYTES)
         self._ahead = self.head
@@ -65,11 +90,11 @@ class Source:
 
     def size(self) -> int | None:
         """Return how many bytes there are in all, ``None`` where that cannot be known."""
-        try:
-            status = os.fstat(self._file.fileno())
-        except OSError:  # a stream in memory has no file number
-            return None
-        return status.st_size - self._origin if stat.S_ISREG(status.st_mode) else None
+        return self._size
+
+    def descriptor(self) -> int | None:
+        """Return the number of the regular file that this is from its first byte, if it is one."""
+        return None if self._regular is None or self._origin else self._file.fileno()
 
     def _position(self) -> int:
         try:
@@ -85,9 +110,75 @@ class Source:
             raise ReadError(_system_complaint(self.name, error)) from error
 
 
+class SourceFile(io.RawIOBase):
+    """A source as the file object that a library wants; closing it closes nothing.
+
+    Parameters
+    ----------
+    source : Source
+        Read from its first byte if it can be sought, else from where it is.
+    most : int
+        The most that may be wanted at once: a library that believes what a file says of its own
+        parts is stopped before it allocates.
+    """
+
+    def __init__(self, source: Source, most: int) -> None:
+        self._source = source
+        self._most = most
+        self._place = 0
+
+    def readable(self) -> bool:
+        """Whether it can be read: always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Whether it can be read from any place."""
+        return self._source.is_seekable
+
+    def tell(self) -> int:
+        """Return how many bytes lie before the next one."""
+        return self._place
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place, counted from the begin, from here or from the end."""
+        if not self.seekable():
+            raise io.UnsupportedOperation("a pipe has no places")
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._source.size() or 0}
+        if base[whence] + offset < 0:
+            raise ValueError(f"there is no place {base[whence] + offset}")
+        self._place = base[whence] + offset
+        return self._place
+
+    def read(self, count: int | None = -1) -> bytes:
+        """Return the next `count` bytes, all by default; fewer only at the end."""
+        source, size = self._source, self._source.size()
+        if count is None or count < 0:
+            count = self._most + 1
+        if size is not None:
+            count = min(count, max(0, size - self._place))
+        if count > self._most:
+            raise ReadError(
+                f"{source.name} has a part of more than {self._most >> 20} MiB, which must be read "
+                "at once; if it is not damaged, save it in smaller parts"
+            )
+        if self.seekable():
+            data = source.read_at(self._place, count)
+        else:
+            data = b"".join(read_parts(source, count))
+        self._place += len(data)
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with the next bytes, and return how many there were."""
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+
 @contextmanager
 def open_source(path: str) -> Iterator[Source]:
-    """Open a file, or standard input where the path is ``-``.
+    """Open a file, a URL, or standard input where the path is ``-``.
 
     Raises
     ------
@@ -98,6 +189,12 @@ def open_source(path: str) -> Iterator[Source]:
         yield Source("standard input", _standard_input())
         return
     name = path if path and path.isprintable() else repr(path)
+    if is_url(path):
+        from stablelse.readers.remote import open_remote
+
+        with open_remote(path) as (remote, size):
+            yield Source(name, remote, size, is_seekable=size is not None)
+        return
     try:
         file = open(path, "rb")  # noqa: SIM115  closed below; here only its own errors are meant
     except OSError as error:
@@ -106,6 +203,65 @@ def open_source(path: str) -> Iterator[Source]:
         raise ReadError(f"cannot read {name}: no file can have this name") from None
     with file:
         yield Source(name, file)
+
+
+def is_url(path: str) -> bool:
+    """Whether a path begins with a scheme, as in ``s3://``."""
+    return _URL.match(path) is not None
+
+
+@contextmanager
+def sought(source: Source) -> Iterator[Source]:
+    """Make a source that can be read from any place: of a pipe, by a temporary file.
+
+    Raises
+    ------
+    ReadError
+        If the source is unpacked as it is read: a few bytes could fill the disk.
+    """
+    if source.is_seekable:
+        yield source
+    elif source.packing:
+        raise ReadError(
+            f"{source.name} is {source.packing} of a file that must be read from its end; "
+            "unpack it first"
+        )
+    else:
+        with spooled(source, sys.maxsize) as copy:
+            yield copy
+
+
+@contextmanager
+def spooled(source: Source, count: int) -> Iterator[Source]:
+    """Copy at most the next `count` bytes to a temporary file, to be read from any place."""
+    from tempfile import TemporaryFile
+
+    with TemporaryFile() as file:
+        for part in read_parts(source, count):
+            try:
+                file.write(part)
+            except OSError as error:
+                raise ReadError(
+                    f"cannot keep {source.name} in a temporary file: {error.strerror}; "
+                    "save it, and name the file with --file"
+                ) from error
+        file.seek(0)
+        yield Source(source.name, file)
+
+
+def read_parts(source: Source, count: int) -> Iterator[bytes]:
+    """Yield the next `count` bytes in parts, fewer at the end: allocate nothing on a promise."""
+    while count > 0 and (part := source.read(min(count, _PART_BYTES))):
+        yield part
+        count -= len(part)
+
+
+def _regular_size(file: BinaryIO) -> int | None:
+    try:
+        status = os.fstat(file.fileno())
+    except OSError:  # a stream in memory has no file number
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _standard_input() -> BinaryIO:

@@ -1,0 +1,119 @@
+"""NumPy's archives of several arrays, ``.npz``: zip archives of .npy files.
+
+An array is unpacked as it is read. ``numpy.load`` would hold it whole.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from stablelse.readers import npy
+from stablelse.readers.block import Block, ReadError, ReadOptions, in_one_line
+from stablelse.readers.keys import choose_key, keyed
+from stablelse.readers.source import Source, SourceFile, sought
+
+#: What the table of contents may take: the names of some 60,000 arrays, 46 bytes and a name each
+#: (the zip format's specification, APPNOTE.TXT, section 4.3.12). Nothing else is read in one piece
+#: that is longer than what `npy` reads at once.
+_TABLE_BYTES = 1 << 22
+
+_SUFFIX = ".npy"
+
+#: What else is a zip archive, by a file that it has in it, and the mend.
+_OTHERS = {
+    "data.pkl": (
+        "a PyTorch file (.pt), a pickle, which could run any code",
+        "in Python, load it where it is trusted, and save with safetensors.torch.save_file",
+    ),
+    "workbook.xml": ("an Excel file", "save the sheet as CSV"),
+}
+
+
+def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
+    """Read one array of an archive in blocks of bounded size.
+
+    Parameters
+    ----------
+    source : Source
+        A .npz file, or a pipe of one, which is copied to a temporary file first: the table of
+        contents of an archive is at its end.
+    options : ReadOptions
+        ``key``: which array; the others as for a .npy file.
+
+    Yields
+    ------
+    Block
+        Some rows.
+
+    Raises
+    ------
+    ReadError
+        If the archive is damaged, or the array cannot be read.
+    """
+    with sought(source) as file:
+        with _complaining(source.name):
+            archive = zipfile.ZipFile(io.BufferedReader(SourceFile(file, _TABLE_BYTES)))
+        entries = {
+            entry.filename.removesuffix(_SUFFIX): entry
+            for entry in archive.infolist()
+            if entry.filename.endswith(_SUFFIX)
+        }
+        if not entries:
+            raise _no_arrays(archive, source.name)
+        key = choose_key(options.key, list(entries), source.name)
+        name = keyed(source.name, key)
+        array = Source(name, _open(archive, entries[key], name), entries[key].file_size)
+        if not array.head.startswith(b"\x93NUMPY"):
+            raise ReadError(f"{name} is no .npy file, though its name says so; save it again")
+        yield from npy.blocks(array, options._replace(key=None))
+
+
+class _Entry(io.RawIOBase):
+    """An entry of an archive, unpacked, or a line about what is wrong with it."""
+
+    def __init__(self, name: str, file: IO[bytes]) -> None:
+        self._name = name
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with _complaining(self._name):
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _open(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> io.BufferedReader:
+    # Only these are unpacked in bounded memory, and NumPy writes no others.
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ReadError(f"{name} is compressed in a way that NumPy never does; save it again")
+    with _complaining(name):
+        return io.BufferedReader(_Entry(name, archive.open(entry)))
+
+
+@contextmanager
+def _complaining(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ReadError:
+        raise
+    except Exception as error:  # a damaged archive makes zipfile raise errors of any kind
+        what = "it ends too early" if isinstance(error, EOFError) else in_one_line(error)
+        raise ReadError(f"{name} is damaged ({what}); copy or save it again") from None
+
+
+def _no_arrays(archive: zipfile.ZipFile, source: str) -> ReadError:
+    for entry in archive.infolist():
+        other = _OTHERS.get(entry.filename.rpartition("/")[2])
+        if other is not None:
+            what, mend = other
+            return ReadError(f"{source} is {what}; {mend}")
+    if archive.infolist():
+        return ReadError(f"{source} is a zip archive without arrays; unpack it, or save a .npz")
+    return ReadError(f"{source} is empty: there is no array in it")
