@@ -17,7 +17,16 @@ class Input(NamedTuple):
     ] = None
     file: Annotated[
         list[str] | None,
-        typer.Option("--file", "-f", metavar="PATH", help="Text or .npy; - is standard input."),
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="PATH",
+            help="A file, folder, glob or URL; repeatable; - is standard input.",
+        ),
+    ] = None
+    key: Annotated[
+        str | None,
+        typer.Option("--key", "-k", metavar="NAME", help="Only this array of the file."),
     ] = None
     column: Annotated[
         list[str] | None,

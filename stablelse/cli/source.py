@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import groupby
+from operator import attrgetter
 
 import numpy as np
 import typer
@@ -11,7 +13,8 @@ import typer
 from stablelse.cli.options import Input
 from stablelse.numerics.formats import UnknownFormatError
 from stablelse.numerics.shifted import UnknownShiftError
-from stablelse.readers import By, ReadError, ReadOptions, Vectors, open_blocks, parse_numbers
+from stablelse.readers import By, ReadError, ReadOptions, Vectors, parse_numbers
+from stablelse.readers.parts import open_parts
 from stablelse.readers.vectors import vectors
 
 #: The errors whose message is the user's to read, and whose traceback is nobody's.
@@ -37,7 +40,7 @@ def read_vectors(options: Input, dtype: str) -> Iterator[Vectors]:
     Yields
     ------
     Vectors
-        Stacks of vectors, only those of ``options.row`` if rows are named there.
+        Stacks of vectors; of each file only those of ``options.row``, if rows are named there.
 
     Raises
     ------
@@ -50,6 +53,7 @@ def read_vectors(options: Input, dtype: str) -> Iterator[Vectors]:
         yield Vectors(values[np.newaxis], "", 1, By.ALL, vertical=False, names=None)
         return
     reading = ReadOptions(
+        key=options.key,
         columns=tuple(options.column or ()),
         header=options.header,
         skip_na=options.skip_na,
@@ -58,9 +62,12 @@ def read_vectors(options: Input, dtype: str) -> Iterator[Vectors]:
         dtype=dtype,
     )
     by = By(options.by) if options.by else None
-    for path in options.file or ["-"]:
-        stacks = vectors(open_blocks(path, reading), by)
-        yield from _chosen(stacks, options.row) if options.row else stacks
+    stacks = vectors(open_parts(options.file or ["-"], reading), by)
+    if not options.row:
+        yield from stacks
+        return
+    for _, of_one_source in groupby(stacks, key=attrgetter("source")):
+        yield from _chosen(of_one_source, options.row)
 
 
 def _refuse_file_options(options: Input) -> None:

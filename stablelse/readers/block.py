@@ -98,7 +98,12 @@ def quoted(text: str) -> str:
     return repr(text) if len(text) <= _QUOTED else repr(text[:_QUOTED]) + "..."
 
 
-def in_one_line(error: Exception) -> str:
+def shown(path: str) -> str:
+    """Return a path as a complaint shows it: as it is, unless it is empty or no text."""
+    return path if path and path.isprintable() else repr(path)
+
+
+def in_one_line(error: BaseException) -> str:
     """Return what a library complains of, cut short, for a complaint of one line."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= _REPEATED else text[:_REPEATED] + "..."

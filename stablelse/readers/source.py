@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-from stablelse.readers.block import ReadError
+from stablelse.readers.block import ReadError, shown
 
 #: What is read at once to tell what kind of input it is; more than any signature needs.
 _HEAD_BYTES = 1 << 12
@@ -188,7 +188,7 @@ def open_source(path: str) -> Iterator[Source]:
     if path == "-":
         yield Source("standard input", _standard_input())
         return
-    name = path if path and path.isprintable() else repr(path)
+    name = shown(path)
     if is_url(path):
         from stablelse.readers.remote import open_remote
 

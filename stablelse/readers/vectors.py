@@ -65,12 +65,12 @@ class Vectors(NamedTuple):
 
 
 def vectors(blocks: Iterator[Block], by: By | None = None) -> Iterator[Vectors]:
-    """Arrange the numbers of one source in vectors.
+    """Arrange the numbers of one source, or of several in a row, in vectors.
 
     Parameters
     ----------
     blocks : iterator of Block
-        The rows of one source, in order.
+        The rows, in order.
     by : By or None
         What one vector is: a row, a column, or everything, row by row. ``None``: one row or one
         column is one vector, otherwise each row is.
@@ -140,7 +140,13 @@ def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
             ]
         )
     values = np.concatenate([block.values for block in gathered])
-    yield gathered[0]._replace(values=values, missing=missing)
+    source = _together(list(dict.fromkeys(block.source for block in gathered)))
+    yield gathered[0]._replace(values=values, source=source, missing=missing)
+
+
+def _together(sources: list[str]) -> str:
+    """Return what several sources are called that make one vector."""
+    return sources[0] if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1} more"
 
 
 def _without_missing(stack: Vectors, missing: Missing) -> Iterator[Vectors]:

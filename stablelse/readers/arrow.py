@@ -1,0 +1,257 @@
+"""What pyarrow reads: Parquet and Arrow files, Zstandard streams, and text at its fastest."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stablelse.readers.block import Array, Block, ReadError, ReadOptions, in_one_line
+from stablelse.readers.source import Source, SourceFile, sought
+from stablelse.readers.tables import Layout, lay_out, ragged, read_rows
+
+if TYPE_CHECKING:
+    import io
+
+    from stablelse.readers.dialect import Layout as TextLayout
+
+#: What the numbers of a block take, as float64.
+BLOCK_BYTES = 1 << 22
+
+#: What is read ahead of all columns together, and of one at least.
+_AHEAD_BYTES = 1 << 24
+_AHEAD_BYTES_OF_COLUMN = 1 << 12
+
+#: The longest part that is held as it is read: one page of a column, one batch from a pipe.
+_PART_BYTES = 1 << 28
+
+#: With fewer rows in a chunk of text, what a column costs is more than what its cells do.
+_FEWEST_ROWS = 100
+
+#: Parts the cells of a text that has one: it is in no number.
+_IN_NO_NUMBER = "|"
+
+_FILE_MAGIC = b"ARROW1"
+#: The magic is padded to a multiple of eight bytes; then the file is a stream, and a footer
+#: (https://arrow.apache.org/docs/format/Columnar.html, "IPC File Format").
+_FILE_BEGIN = 8
+
+
+#: Makes lists of columns of what was opened, of bounded size unless it is compressed.
+_Batches = Callable[[Layout, int], Iterator[list[Any]]]
+
+
+def is_installed() -> bool:
+    """Whether pyarrow can be imported, without importing it."""
+    return find_spec("pyarrow") is not None
+
+
+def blocks(source: Source, options: ReadOptions, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
+    """Read a table in blocks of bounded size.
+
+    Parameters
+    ----------
+    source : Source
+        A Parquet file, an Arrow file (Feather) or an Arrow stream.
+    options : ReadOptions
+        ``columns``, ``skip_na``, and ``dtype`` for what is no floating-point number. A column of
+        lists is read if it is the only one: each of its cells is a row.
+    block_bytes : int
+        What the numbers of a block take at most; a longer row is read whole.
+
+    Yields
+    ------
+    Block
+        Some rows. A batch of an Arrow file that is compressed or comes from a pipe is held whole.
+
+    Raises
+    ------
+    ReadError
+        If pyarrow is not installed, the file is damaged, or something in it is no number.
+    """
+    open_table = _open_parquet if source.head.startswith(b"PAR1") else _open_stream
+    offset = 0
+    with sought(source) if open_table is _open_parquet else nullcontext(source) as file:
+        with _complaining(source.name):
+            schema, open_batches = open_table(file)
+        layout = lay_out(schema, options, source.name)
+        width = None
+        for columns in _guarded(open_batches(layout, block_bytes), source.name):
+            rows_at_once = max(1, block_bytes // (8 * (width or len(columns))))
+            for block in read_rows(columns, layout, offset, rows_at_once):
+                if width not in (None, block.values.shape[1]):
+                    raise ragged(layout, offset, block.values.shape[1], 0, width or 0)
+                width = block.values.shape[1]
+                offset += len(block.values)
+                yield block
+    if not offset:
+        raise ReadError(f"{source.name} is empty: it has no rows")
+
+
+def parse_text(text: str, layout: TextLayout) -> Array | None:
+    """Read the wanted columns of whole lines, as `fast.parse` does, and several times as fast.
+
+    pyarrow's parser rounds correctly, and takes the same spellings of a number as `careful`, but
+    for ``nan(1)``, which is kept from it, as are quotes, comments and whatever is not ASCII. It
+    takes any blank cell for an error, as told below, and any row with too few cells or too many.
+
+    Parameters
+    ----------
+    text : str
+        Lines that end in LF.
+    layout : Layout
+        How to read it.
+
+    Returns
+    -------
+    ndarray, shape (lines, columns), or None
+        ``None`` where pyarrow's parser fails, or might not agree. A literal that overflows is
+        inf here.
+    """
+    if not text.isascii() or any(mark in text for mark in '"#('):
+        return None
+    if text.count("\n") < _FEWEST_ROWS:
+        return None
+    import pyarrow as pa
+    from pyarrow import csv
+
+    names = [str(position) for position in range(layout.width)]
+    wanted = [names[position] for position in layout.positions]
+    data = text.encode()
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(data),
+            csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=names),
+            csv.ParseOptions(delimiter=layout.delimiter or _IN_NO_NUMBER, quote_char=False),
+            csv.ConvertOptions(
+                column_types=dict.fromkeys(wanted, pa.float64()),
+                null_values=[],
+                include_columns=list(dict.fromkeys(wanted)),
+                decimal_point=layout.decimal,
+            ),
+        )
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    values = np.empty((table.num_rows, len(wanted)))
+    for index, name in enumerate(wanted):
+        chunk = table.column(name).chunk(0)
+        values[:, index] = np.frombuffer(chunk.buffers()[1], np.float64, count=len(chunk))
+    return values
+
+
+def reads_text(layout: TextLayout) -> bool:
+    """Whether pyarrow is there, and can read a text of this layout."""
+    is_delimited = layout.delimiter is not None or layout.width == 1
+    return is_delimited and layout.dtype == np.float64 and is_installed()
+
+
+def unpack_zstandard(packed: io.RawIOBase) -> Any:
+    """Return the unpacked file of a Zstandard stream, or of several in a row."""
+    pa = _pyarrow("Zstandard data")
+    return pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), "zstd")
+
+
+def _open_parquet(source: Source) -> tuple[Any, _Batches]:
+    """Open a file with its schema at its end."""
+    pa = _pyarrow("Parquet")
+    from pyarrow import parquet
+
+    file = pa.PythonFile(SourceFile(source, _PART_BYTES), mode="r")
+    metadata = parquet.read_metadata(file)
+
+    def batches(layout: Layout, block_bytes: int) -> Iterator[list[Any]]:
+        names = [layout.names[position] for position in layout.positions]
+        ahead = max(_AHEAD_BYTES_OF_COLUMN, _AHEAD_BYTES // len(names))
+        # Told to buffer, pyarrow reads pages; else it would hold whole columns of a row group.
+        table = parquet.ParquetFile(file, metadata=metadata, buffer_size=ahead, pre_buffer=False)
+        rows = max(1, block_bytes // (8 * _numbers_a_row(metadata, names)))
+        for batch in table.iter_batches(rows, columns=list(dict.fromkeys(names))):
+            yield [batch.column(name) for name in names]
+
+    return metadata.schema.to_arrow_schema(), batches
+
+
+def _numbers_a_row(metadata: Any, names: list[str]) -> int:
+    """Return how many numbers the longest rows of these columns have, lists counted out."""
+    most = len(names)
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        places = range(group.num_columns if group.num_rows else 0)
+        columns = (group.column(place) for place in places)
+        values = sum(c.num_values for c in columns if c.path_in_schema.split(".")[0] in names)
+        most = max(most, -(-values // max(1, group.num_rows)))
+    return most
+
+
+def _open_stream(source: Source) -> tuple[Any, _Batches]:
+    """Open a file that is read from its begin: a stream of batches, with or without a footer."""
+    pa = _pyarrow("Arrow")
+    has_footer = source.head.startswith(_FILE_MAGIC)
+    file, forget = _mapped(source, pa)
+    file.read(_FILE_BEGIN if has_footer else 0)
+    reader = pa.ipc.open_stream(file)
+
+    def batches(layout: Layout, block_bytes: int) -> Iterator[list[Any]]:
+        rows = max(1, block_bytes // (8 * len(layout.positions)))
+        for batch in reader:
+            for begin in range(0, batch.num_rows, rows):
+                part = batch.slice(begin, rows)
+                yield [part.column(position) for position in layout.positions]
+                forget()
+        last = b""
+        while has_footer and (part := file.read(_FILE_BEGIN)):
+            last = (last + part)[-len(_FILE_MAGIC) :]
+        if has_footer and last != _FILE_MAGIC:
+            raise EOFError("it ends before its footer")
+
+    return reader.schema, batches
+
+
+def _mapped(source: Source, pa: Any) -> tuple[Any, Callable[[], None]]:
+    """Return a file's bytes for pyarrow, and what makes the memory forget the pages read so far.
+
+    A batch may be as large as the file. One of a file in a map is not held, but for its pages.
+    """
+    descriptor = source.descriptor()
+    if descriptor is None:
+        return pa.PythonFile(SourceFile(source, _PART_BYTES), mode="r"), lambda: None
+    pages = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    forget = getattr(pages, "madvise", lambda advice: None)
+    advice = getattr(mmap, "MADV_DONTNEED", 0)
+    return pa.BufferReader(pa.py_buffer(pages)), lambda: forget(advice)
+
+
+def _guarded(batches: Iterator[list[Any]], source: str) -> Iterator[list[Any]]:
+    while True:
+        with _complaining(source):
+            columns = next(batches, None)
+        if columns is None:
+            return
+        yield columns
+
+
+@contextmanager
+def _complaining(source: str) -> Iterator[None]:
+    try:
+        yield
+    except ReadError:
+        raise
+    except Exception as error:  # damage makes pyarrow raise errors of any kind
+        raise ReadError(
+            f"{source} is damaged ({in_one_line(error)}); copy or save it again"
+        ) from None
+
+
+def _pyarrow(what: str) -> Any:
+    try:
+        import pyarrow
+        import pyarrow.ipc
+    except ImportError:
+        raise ReadError(
+            f"{what} is read by pyarrow, which is not installed: pip install 'stablelse[arrow]'"
+        ) from None
+    return pyarrow

@@ -1,0 +1,129 @@
+"""Several files, folders of files and patterns of names, read as one input."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+
+from stablelse.readers import open_blocks
+from stablelse.readers.block import DEFAULTS, Block, ReadError, ReadOptions, shown
+from stablelse.readers.columns import count, list_names
+from stablelse.readers.source import is_url
+
+#: What makes a pattern of a path that is no file's name, as in a shell.
+_MAGIC = "*?["
+
+#: Programs that write folders of parts keep notes of their own there, such as `_SUCCESS`.
+_HIDDEN = (".", "_")
+
+_DIGITS = re.compile(r"([0-9]+)")
+
+
+def open_parts(paths: Sequence[str], options: ReadOptions = DEFAULTS) -> Iterator[Block]:
+    """Read the numbers of several files as one stack of rows.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Each is what :func:`open_blocks` takes, or a folder, or a pattern such as ``x/*.csv``.
+    options : ReadOptions
+        How to read each file.
+
+    Yields
+    ------
+    Block
+        Those of each file, in the order of :func:`find_parts`; a block names its own file, and
+        counts rows within it.
+
+    Raises
+    ------
+    ReadError
+        Where a file cannot be read, or has other columns than the first.
+    """
+    first: Block | None = None
+    for path in paths:
+        for part in find_parts(path):
+            for block in open_blocks(part, options):
+                if first is None:
+                    first = block._replace(values=block.values[:0], missing=None)
+                if block.offset == 0:
+                    _check_columns(block, first)
+                yield block
+
+
+def find_parts(path: str) -> list[str]:
+    """Return the files that a path stands for.
+
+    Parameters
+    ----------
+    path : str
+        A file, ``-``, or a URL; a folder, which stands for the files in it, but for hidden ones
+        (``.name``, ``_name``); or a pattern, as a shell would expand it, with ``**`` for folders
+        at any depth.
+
+    Returns
+    -------
+    list of str
+        At least one; several in natural order: ``part-9`` before ``part-10``.
+
+    Raises
+    ------
+    ReadError
+        If there are none, or a folder has folders in it.
+    """
+    if path == "-":
+        return [path]
+    if is_url(path):
+        from stablelse.readers.remote import list_remote
+
+        found = list_remote(path, _MAGIC)
+    elif os.path.isdir(path):
+        found = _files_of(path)
+    elif any(character in path for character in _MAGIC) and not os.path.lexists(path):
+        from glob import glob
+
+        found = [name for name in glob(path, recursive=True) if not os.path.isdir(name)]
+    else:
+        return [path]
+    if found == [path]:
+        return found
+    parts = [name for name in found if not os.path.basename(name).startswith(_HIDDEN)]
+    if not parts:
+        raise ReadError(f"{shown(path)}: there are no files of this name or in this folder")
+    return sorted(parts, key=_natural)
+
+
+def _files_of(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            found = [(entry.path, entry.is_dir()) for entry in entries]
+    except OSError as error:
+        raise ReadError(f"cannot read {shown(folder)}: {error.strerror or error}") from error
+    for path, is_folder in found:
+        if is_folder and not os.path.basename(path).startswith(_HIDDEN):
+            raise ReadError(
+                f"{shown(folder)} has a folder in it, {shown(os.path.basename(path))}; "
+                f"say which files are wanted, for example --file '{folder}/**/*.csv'"
+            )
+    return [path for path, is_folder in found if not is_folder]
+
+
+def _natural(name: str) -> list[str | int]:
+    """Return a key that sorts runs of digits as numbers."""
+    pieces: list[str | int] = list(_DIGITS.split(name))
+    pieces[1::2] = map(int, pieces[1::2])
+    return pieces
+
+
+def _check_columns(block: Block, first: Block) -> None:
+    """Complain of a file whose rows are not as those of the first file."""
+    width, expected = block.values.shape[1], first.values.shape[1]
+    if width != expected:
+        raise ReadError(
+            f"{block.source} has {count(width, 'column')}, where {first.source} has {expected}; "
+            "choose as many of each with --column, or read them one by one"
+        )
+    if block.columns and first.columns and block.columns != first.columns:
+        raise ReadError(
+            f"{block.source} has the columns {list_names(block.columns)}, where {first.source} has "
+            f"{list_names(first.columns)}; choose them by name with --column"
+        )
