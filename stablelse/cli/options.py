@@ -21,7 +21,7 @@ class Input(NamedTuple):
             "--file",
             "-f",
             metavar="PATH",
-            help="A file, folder, glob or URL; repeatable; - is standard input.",
+            help="A file, directory, glob or URL; repeatable; - is standard input.",
         ),
     ] = None
     key: Annotated[

@@ -1,4 +1,4 @@
-"""Several files, folders of files and patterns of names, read as one input."""
+"""Several files, directories of files and patterns of names, read as one input."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from stablelse.readers.source import is_url
 #: What makes a pattern of a path that is no file's name, as in a shell.
 _MAGIC = "*?["
 
-#: Programs that write folders of parts keep notes of their own there, such as `_SUCCESS`.
+#: Programs that write directories of parts keep notes of their own there, such as `_SUCCESS`.
 _HIDDEN = (".", "_")
 
 _DIGITS = re.compile(r"([0-9]+)")
@@ -24,7 +24,7 @@ def open_parts(paths: Sequence[str], options: ReadOptions = DEFAULTS) -> Iterato
     Parameters
     ----------
     paths : sequence of str
-        Each is what :func:`open_blocks` takes, or a folder, or a pattern such as ``x/*.csv``.
+        Each is what :func:`open_blocks` takes, or a directory, or a pattern such as ``x/*.csv``.
     options : ReadOptions
         How to read each file.
 
@@ -56,9 +56,9 @@ def find_parts(path: str) -> list[str]:
     Parameters
     ----------
     path : str
-        A file, ``-``, or a URL; a folder, which stands for the files in it, but for hidden ones
-        (``.name``, ``_name``); or a pattern, as a shell would expand it, with ``**`` for folders
-        at any depth.
+        A file, ``-``, or a URL; a directory, which stands for the files in it, but for hidden
+        ones (``.name``, ``_name``); or a pattern, as a shell would expand it, with ``**`` for
+        directories at any depth.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def find_parts(path: str) -> list[str]:
     Raises
     ------
     ReadError
-        If there are none, or a folder has folders in it.
+        If there are none, or a directory has directories in it.
     """
     if path == "-":
         return [path]
@@ -88,23 +88,26 @@ def find_parts(path: str) -> list[str]:
         return found
     parts = [name for name in found if not os.path.basename(name).startswith(_HIDDEN)]
     if not parts:
-        raise ReadError(f"{shown(path)}: there are no files of this name or in this folder")
+        is_pattern = any(character in path for character in _MAGIC)
+        what = "no file matches {}" if is_pattern else "the directory {} has no files in it"
+        raise ReadError(f"{what.format(shown(path))}; check the path")
     return sorted(parts, key=_natural)
 
 
-def _files_of(folder: str) -> list[str]:
+def _files_of(directory: str) -> list[str]:
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(directory) as entries:
             found = [(entry.path, entry.is_dir()) for entry in entries]
     except OSError as error:
-        raise ReadError(f"cannot read {shown(folder)}: {error.strerror or error}") from error
-    for path, is_folder in found:
-        if is_folder and not os.path.basename(path).startswith(_HIDDEN):
+        raise ReadError(f"cannot read {shown(directory)}: {error.strerror or error}") from error
+    for path, is_directory in found:
+        name = os.path.basename(path)
+        if is_directory and not name.startswith(_HIDDEN):
             raise ReadError(
-                f"{shown(folder)} has a folder in it, {shown(os.path.basename(path))}; "
-                f"say which files are wanted, for example --file '{folder}/**/*.csv'"
+                f"the directory {shown(directory)} has another in it, {shown(name)}; say which "
+                f"files are wanted, for example --file {shown(directory + '/**/*.csv')!r}"
             )
-    return [path for path, is_folder in found if not is_folder]
+    return [path for path, is_directory in found if not is_directory]
 
 
 def _natural(name: str) -> list[str | int]:

@@ -19,7 +19,7 @@ _FETCHED_BYTES = 1 << 22
 #: bound is on the whole download, however long it is.
 _PATIENCE = 60
 
-#: Schemes of which no folder can be listed, and where a question mark is no pattern.
+#: Schemes of which no directory can be listed, and where a question mark is no pattern.
 _WEB = ("http", "https")
 
 
@@ -51,12 +51,12 @@ def open_remote(url: str) -> Iterator[tuple[BinaryIO, int | None]]:
 
 
 def list_remote(url: str, magic: str) -> list[str]:
-    """Return the URLs of the files that a folder has or a pattern matches; else the URL itself.
+    """Return the URLs of the files that a directory has or a pattern matches; else the URL itself.
 
     Parameters
     ----------
     url : str
-        The URL of a file or a folder, or a pattern.
+        The URL of a file or a directory, or a pattern.
     magic : str
         The characters that make a pattern, where there is no such file.
     """

@@ -5,7 +5,8 @@ installed and there is much to read; where neither can, or would read something 
 defines, that one reads the chunk or names the bad cell.
 """
 
-from collections.abc import Callable, Iterator
+from codecs import BOM_UTF8
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import chain, islice
 
@@ -19,9 +20,6 @@ from stablelse.readers.fast import parse
 from stablelse.readers.signatures import no_text
 from stablelse.readers.source import Source
 
-#: Reads the wanted columns of whole lines, or returns None.
-_Parser = Callable[[str, Layout], Array | None]
-
 #: What is read at once. Large enough that the cost of a chunk does not show beside that of its
 #: lines, small enough that the half a million lines it has at most fit in memory as objects.
 CHUNK_BYTES = 1 << 20
@@ -30,26 +28,38 @@ CHUNK_BYTES = 1 << 20
 #: characters each, fit in.
 MAX_LINE_BYTES = 1 << 25
 
-
-#: From this chunk on pyarrow reads, if it can: importing it takes as long as NumPy's parser takes
-#: for so many (0.1 to 0.2 s, measured).
-_ARROW_FROM_CHUNK = 8
+#: Behind so many chunks pyarrow reads, if it can: importing it takes as long as NumPy's parser
+#: takes for these (0.1 to 0.2 s, measured). A file that is known to have more it reads all.
+_CHUNKS_OF_NUMPY = 8
 
 
 class Piece:
     """Some whole lines, the first of which has this number.
 
-    Lines are made of the text only where something wants lines: that takes as long as to parse it.
+    Text and lines are made of the bytes only where something wants them: that takes as long as to
+    parse them.
+
+    Parameters
+    ----------
+    first : int
+        The line's number.
+    data : bytearray
+        UTF-8, whose lines end in LF, but for the last one.
     """
 
-    def __init__(self, first: int, text: str) -> None:
+    def __init__(self, first: int, data: bytearray) -> None:
         self.first = first
-        self.text = text
+        self.data = data
 
     @cached_property
     def lines(self) -> list[str]:
         """The lines, without their ends; behind the last end is one more, empty."""
-        return self.text.split("\n")
+        return self.data.decode().split("\n")
+
+    def ends(self) -> int:
+        """Return how many lines end here."""
+        # With lines as short as numbers are, several times as fast as bytes.count.
+        return int(np.count_nonzero(np.frombuffer(self.data, np.uint8) == ord("\n")))
 
     def content(self) -> Iterator[Line]:
         """Yield the lines that are neither blank nor comments."""
@@ -60,7 +70,8 @@ class Piece:
 
     def below(self, number: int) -> "Piece":
         """Return the lines below the one with this number."""
-        return Piece(number + 1, "\n".join(self.lines[number + 1 - self.first :]))
+        rest = "\n".join(self.lines[number + 1 - self.first :])
+        return Piece(number + 1, bytearray(rest.encode()))
 
 
 def blocks(source: Source, options: ReadOptions, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Block]:
@@ -95,15 +106,33 @@ def blocks(source: Source, options: ReadOptions, chunk_bytes: int = CHUNK_BYTES)
     layout = detect_layout(lines, source.name, options)
     if layout.names is not None:
         head[0] = head[0].below(layout.first_line)
+    is_long = (source.size() or 0) > _CHUNKS_OF_NUMPY * chunk_bytes
+    rest = chain(head, pieces)
     offset = 0
-    parse_text: _Parser = _parse_nothing
-    for index, piece in enumerate(chain(head, pieces)):
-        if index == _ARROW_FROM_CHUNK:
-            parse_text = _fastest_parser(layout)
-        values, missing = _read(piece, layout, parse_text)
+    for piece, values in _parsed(rest, layout, 0 if is_long else _CHUNKS_OF_NUMPY):
+        values, missing = _read(piece, layout, values)
         if len(values):
             yield Block(values, source.name, offset, missing, layout.columns)
             offset += len(values)
+
+
+def _parsed(
+    pieces: Iterator[Piece], layout: Layout, begin: int
+) -> Iterator[tuple[Piece, Array | None]]:
+    """Yield each piece, and from this one on what pyarrow read in it, if it could."""
+    yield from ((piece, None) for piece in islice(pieces, begin))
+    piece = next(pieces, None)
+    if piece is None:
+        return
+    from stablelse.readers.arrow import parse_text, reads_text
+
+    pieces = chain([piece], pieces)
+    if reads_text(layout):
+        from stablelse.readers.ahead import in_order
+
+        yield from in_order(lambda piece: parse_text(piece.data, layout), pieces)
+    else:
+        yield from ((piece, None) for piece in pieces)
 
 
 def _head(pieces: Iterator[Piece]) -> list[Piece]:
@@ -131,9 +160,9 @@ def _pieces(source: Source, chunk_bytes: int) -> Iterator[Piece]:
             raise _nul(source, buffer, first)
         cut = _after_last_line_end(buffer, searched)
         if cut:
-            text = _decoded(source, buffer[:cut], first)
-            yield Piece(first, text)
-            first += text.count("\n")
+            piece = Piece(first, _checked(source, buffer[:cut], first))
+            yield piece
+            first += piece.ends()
             del buffer[:cut]
         if len(buffer) > MAX_LINE_BYTES:
             raise ReadError(
@@ -141,7 +170,7 @@ def _pieces(source: Source, chunk_bytes: int) -> Iterator[Piece]:
                 "put fewer numbers on a line, or save them with numpy.save"
             )
     if buffer:
-        yield Piece(first, _decoded(source, buffer, first))
+        yield Piece(first, _checked(source, buffer, first))
 
 
 def _after_last_line_end(buffer: bytearray, searched: int) -> int:
@@ -153,17 +182,19 @@ def _one_line_end(data: bytearray) -> bytearray:
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
 
 
-def _decoded(source: Source, data: bytearray, first: int) -> str:
+def _checked(source: Source, data: bytearray, first: int) -> bytearray:
+    """Return text whose lines end in LF, without byte order mark, if it is text."""
     data = _one_line_end(data)
     try:
-        text = data.decode()
+        if not data.isascii():
+            data.decode()
     except UnicodeDecodeError as error:
         line = first + data.count(b"\n", 0, error.start)
         byte = error.start - data.rfind(b"\n", 0, error.start)
         what = f"line {line}, byte {byte}: 0x{data[error.start]:02x} is not UTF-8"
         mend = "convert the file, for example: iconv -f LATIN1 -t UTF-8"
         raise no_text(source.head, source.name, what, mend) from None
-    return text.removeprefix("\ufeff") if first == 1 else text
+    return data.removeprefix(BOM_UTF8) if first == 1 else data
 
 
 def _nul(source: Source, buffer: bytearray, first: int) -> ReadError:
@@ -172,20 +203,10 @@ def _nul(source: Source, buffer: bytearray, first: int) -> ReadError:
     return no_text(source.head, source.name, what, "give text (CSV), or an array in a .npy file")
 
 
-def _fastest_parser(layout: Layout) -> _Parser:
-    from stablelse.readers.arrow import parse_text, reads_text
-
-    return parse_text if reads_text(layout) else _parse_nothing
-
-
-def _parse_nothing(text: str, layout: Layout) -> None:
-    return None
-
-
 def _read(
-    piece: Piece, layout: Layout, parse_text: _Parser
+    piece: Piece, layout: Layout, values: Array | None
 ) -> tuple[Array, npt.NDArray[np.bool_] | None]:
-    values = parse_text(piece.text, layout)
+    """Read what pyarrow has not, and look at every inf."""
     if values is None:
         if not any(piece.content()):
             return np.empty((0, len(layout.positions))), None

@@ -91,8 +91,8 @@ def test_skip_na_and_decimal_comma(run):
 
 def test_files_and_standard_input(run, tmp_path):
     np.save(tmp_path / "a.npy", np.array([[1.0, 2], [3, 4]]))
-    done = run("lse", "-q", "-f", tmp_path / "a.npy", "-f", "-", stdin=b"1\n2\n")
-    rows = [[1.0, 2], [3, 4], [1, 2]]
+    done = run("lse", "-q", "-f", tmp_path / "a.npy", "-f", "-", stdin=b"5,6\n")
+    rows = [[1.0, 2], [3, 4], [5, 6]]
     assert [float(line) for line in done.out.split()] == [stablelse.logsumexp(x) for x in rows]
 
 
