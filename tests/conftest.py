@@ -28,10 +28,11 @@ def pytest_addoption(parser):
 def pytest_pyfunc_call(pyfuncitem):
     """Skip what needs an extra that is not installed, by the program's own complaint of it."""
     from stablelse.numerics.formats import UnknownFormatError
+    from stablelse.readers import ReadError
 
     try:
         return (yield)
-    except UnknownFormatError as error:
+    except (UnknownFormatError, ReadError) as error:
         if "pip install" in str(error):
             pytest.skip(str(error))
         raise

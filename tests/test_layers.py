@@ -24,6 +24,9 @@ LAYERS = {
 EXCEPTIONS = {
     "analysis/display.py": ({"render"}, {"rich"}),
     "numerics/formats.py": (set(), {"ml_dtypes"}),
+    "readers/arrow.py": (set(), {"pyarrow"}),
+    "readers/compressed.py": (set(), {"compression"}),  # the standard library's, since 3.14
+    "readers/remote.py": (set(), {"fsspec", "aiohttp"}),
 }
 
 

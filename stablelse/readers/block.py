@@ -106,4 +106,5 @@ def shown(path: str) -> str:
 def in_one_line(error: BaseException) -> str:
     """Return what a library complains of, cut short, for a complaint of one line."""
     text = " ".join(str(error).split()) or type(error).__name__
+    text = "".join(character if character.isprintable() else "?" for character in text)
     return text if len(text) <= _REPEATED else text[:_REPEATED] + "..."

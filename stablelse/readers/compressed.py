@@ -89,7 +89,7 @@ class _Unpacked(io.RawIOBase):
             ) from None
         except Exception as error:  # each of the libraries has errors of its own
             raise ReadError(
-                f"{self._name} is damaged {self._kind} ({in_one_line(error)}); "
+                f"{self._name} is {self._kind} that cannot be unpacked ({in_one_line(error)}); "
                 "copy or save it again"
             ) from None
         buffer[: len(data)] = data

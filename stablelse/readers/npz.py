@@ -21,6 +21,9 @@ from stablelse.readers.source import Source, SourceFile, sought
 #: that is longer than what `npy` reads at once.
 _TABLE_BYTES = 1 << 22
 
+#: The flag of an entry that it is encrypted (APPNOTE.TXT, section 4.4.4).
+_ENCRYPTED = 1
+
 _SUFFIX = ".npy"
 
 #: What else is a zip archive, by a file that it has in it, and the mend.
@@ -91,8 +94,9 @@ class _Entry(io.RawIOBase):
 
 def _open(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> io.BufferedReader:
     # Only these are unpacked in bounded memory, and NumPy writes no others.
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ReadError(f"{name} is compressed in a way that NumPy never does; save it again")
+    is_plain = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    if not is_plain or entry.flag_bits & _ENCRYPTED:
+        raise ReadError(f"{name} is compressed or encrypted as NumPy never does; save it again")
     with _complaining(name):
         return io.BufferedReader(_Entry(name, archive.open(entry)))
 

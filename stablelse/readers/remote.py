@@ -151,9 +151,10 @@ def _complaining(url: str) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """Return what went wrong at the bottom: fsspec finds no file where it finds no server."""
-    while error.__cause__ is not None:
+    """Return what went wrong, for fsspec finds no file where it finds no server."""
+    while isinstance(error, FileNotFoundError) and error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, FileNotFoundError):
         return "no such file; check the URL"
-    return in_one_line(error)
+    status = getattr(error, "status", None)  # of a web server's answer
+    return in_one_line(error) if status is None else f"the server answers {status}; check the URL"

@@ -144,15 +144,15 @@ def _tensor(entry: Any, source: str, key: str) -> _Tensor:
 
 def _part(source: Source, name: str, place: int, tensor: _Tensor) -> Source:
     """Return the bytes of one tensor as a source of their own."""
-    length = tensor.end - tensor.begin
+    file = io.BufferedReader(SourceFile(source, npy.BLOCK_BYTES))
     size = source.size()
-    if not source.is_seekable:
+    if not source.is_seekable or size is None:
         for _ in read_parts(source, tensor.begin):
             pass
-        return Source(name, io.BufferedReader(SourceFile(source, npy.BLOCK_BYTES)))
-    file = io.BufferedReader(SourceFile(source, npy.BLOCK_BYTES))
+        return Source(name, file)
+    place = min(place, size)
     file.seek(place)
-    return Source(name, file, None if size is None else max(0, min(length, size - place)))
+    return Source(name, file, min(tensor.end - tensor.begin, size - place))
 
 
 def _damaged(source: str, what: str) -> ReadError:

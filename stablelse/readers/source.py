@@ -145,7 +145,7 @@ class SourceFile(io.RawIOBase):
             raise io.UnsupportedOperation("a pipe has no places")
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._source.size() or 0}
         if base[whence] + offset < 0:
-            raise ValueError(f"there is no place {base[whence] + offset}")
+            raise OSError(f"there is no place {base[whence] + offset}")
         self._place = base[whence] + offset
         return self._place
 

@@ -287,25 +287,13 @@ BAD = {
     "UTF-16": (
         "1\n".encode("utf-16"),
         Options(),
-        "x.csv is UTF-16 text, no text and no .npy; convert it: iconv -f UTF-16 -t UTF-8",
-    ),
-    "gzip": (
-        b"\x1f\x8b\x08\x00",
-        Options(),
-        "x.csv is gzip data, no text and no .npy; "
-        "decompress it and pipe it in: gzip -dc | stablelse ...",
+        "cannot read x.csv: it is UTF-16 text; convert it: iconv -f UTF-16 -t UTF-8",
     ),
     "pickle": (
         b"\x80\x04\x95\x00",
         Options(),
-        "x.csv is a pickle, which could run any code, no text and no .npy; "
-        "save the one array that is wanted with numpy.save",
-    ),
-    "safetensors": (
-        b'\x40\x00\x00\x00\x00\x00\x00\x00{"x":',
-        Options(),
-        "x.csv is a safetensors file, no text and no .npy; "
-        "save the one array that is wanted with numpy.save",
+        "cannot read x.csv: it is a pickle (.pkl, .joblib, old .pt), which could run any code; "
+        "where it is trusted, load it in Python, and save the array with numpy.save",
     ),
     "no such name": (
         b"a,b\n1,2\n",
@@ -484,7 +472,7 @@ def complaint(action):
 @given(data=st.binary(max_size=200), options=st.sampled_from([Options(), Options(skip_na=True)]))
 def test_any_bytes_give_numbers_or_one_line(data, options):
     said = complaint(lambda: read(data, options))
-    assert said == "" or (said.startswith("x.csv") and said.isprintable() and len(said) < 400)
+    assert said == "" or ("x.csv" in said and said.isprintable() and len(said) < 400)
 
 
 def test_blocks_are_bounded():

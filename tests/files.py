@@ -1,0 +1,28 @@
+"""What the tests of the readers share: files made of bytes, and what is read of them."""
+
+import numpy as np
+import pytest
+
+from stablelse.readers import ReadError, ReadOptions, open_blocks
+
+
+def gathered(path, **options):
+    """Return all numbers of a file; the blocks' places must fit together."""
+    blocks = list(open_blocks(str(path), ReadOptions(**options)))
+    offset = 0
+    for block in blocks:
+        assert block.offset == offset
+        offset += len(block.values)
+    return np.concatenate([block.values for block in blocks])
+
+
+def complaint(path, **options):
+    """Return the one line that a file is refused with, `x` for its path."""
+    with pytest.raises(ReadError) as error:
+        list(open_blocks(str(path), ReadOptions(**options)))
+    if "pip install" in str(error.value):
+        raise error.value
+    message = str(error.value)
+    assert message.isprintable()
+    assert len(message) < 400
+    return message.replace("standard input" if path == "-" else str(path), "x")

@@ -1,0 +1,360 @@
+"""Parquet and Arrow: every type of number exactly, null as NA, bounded blocks, each kind of damage."""
+
+import decimal
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from files import complaint, gathered
+
+from stablelse.readers import ReadError, ReadOptions, arrow, open_blocks
+from stablelse.readers.source import Source
+
+pa = pytest.importorskip("pyarrow")
+from pyarrow import feather, ipc, parquet  # noqa: E402  only where there is pyarrow
+
+
+def parquet_file(table, **options):
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer, **options)
+    return buffer.getvalue()
+
+
+def ipc_file(table, new=ipc.new_file, rows=None, **options):
+    buffer = io.BytesIO()
+    with new(buffer, table.schema, options=ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_table(table, rows)
+    return buffer.getvalue()
+
+
+#: The ways to write a table.
+WRITERS = {
+    "Parquet": parquet_file,
+    "Parquet, small groups": lambda table: parquet_file(table, row_group_size=7),
+    "Parquet, no dictionaries": lambda table: parquet_file(
+        table, use_dictionary=False, compression="zstd", data_page_size=64
+    ),
+    "Arrow file": ipc_file,
+    "Arrow file, small batches": lambda table: ipc_file(table, rows=7),
+    "Arrow file, compressed": lambda table: ipc_file(table, compression="lz4"),
+    "Arrow stream": lambda table: ipc_file(table, ipc.new_stream),
+}
+
+
+@pytest.fixture(params=WRITERS)
+def writer(request):
+    return WRITERS[request.param]
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(data):
+        path = tmp_path / "x"
+        path.write_bytes(data)
+        return path
+
+    return write
+
+
+RNG = np.random.default_rng(8)
+FLOATS = RNG.normal(size=50)
+NUMBERS = {
+    "double": pa.array(FLOATS),
+    "float": pa.array(FLOATS.astype(np.float32)),
+    "halffloat": pa.array(FLOATS.astype(np.float16)),
+    **{
+        name: pa.array(RNG.integers(0, 100, 50).astype(name))
+        for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+    },
+    "bool": pa.array(FLOATS > 0),
+    "dictionary": pa.array(np.round(FLOATS, 1)).dictionary_encode(),
+    "decimal": pa.array([decimal.Decimal(x) / 10 for x in range(50)], pa.decimal128(20, 3)),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_types(name, writer, written):
+    """What is a floating-point number stays what it is, to the last bit."""
+    column = NUMBERS[name]
+    values = gathered(written(writer(pa.table({"a": column}))))
+    expected = np.array([float(x) for x in column.to_pylist()])
+    assert values.shape == (50, 1)
+    assert np.array_equal(values[:, 0], expected)
+    kept = {"float": np.float32, "halffloat": np.float16}
+    assert values.dtype == kept.get(name, np.float64)
+
+
+def test_special_numbers(writer, written):
+    numbers = [np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.7976931348623157e308]
+    values = gathered(written(writer(pa.table({"a": numbers}))))
+    assert values[:, 0].tobytes() == np.array(numbers).tobytes()
+
+
+def test_several_columns_by_name_and_number(writer, written):
+    table = pa.table({"a": np.arange(20.0), "note": ["x"] * 20, "b.c": np.arange(20) + 100})
+    path = written(writer(table))
+    values = gathered(path, columns=("b.c", "1"))
+    assert np.array_equal(values, np.column_stack([np.arange(20) + 100, np.arange(20)]))
+    (block, *_) = open_blocks(str(path), ReadOptions(columns=("b.c", "1")))
+    assert block.columns == ("b.c", "a")
+    assert np.array_equal(gathered(path, columns=("a", "a")), np.arange(20.0)[:, None][:, [0, 0]])
+
+
+def test_a_name_that_begins_another(writer, written):
+    path = written(writer(pa.table({"a": [1.0], "a.b": [2.0], "ab": [3.0]})))
+    assert gathered(path, columns=("a",)).tolist() == [[1]]
+
+
+def test_mixed_types_become_the_one_that_holds_all(writer, written):
+    halves = np.array([0.5, 65504], np.float16)
+    table = pa.table({"a": pa.array(halves), "b": pa.array([1e-45, 3e38], pa.float32())})
+    values = gathered(written(writer(table)))
+    assert values.dtype == np.float32
+    assert np.array_equal(values[:, 0], halves)
+
+
+def test_large_integers(writer, written):
+    path = written(writer(pa.table({"a": pa.array([2**63 - 1])})))
+    (value,) = gathered(path, dtype="longdouble")[:, 0]
+    assert int(value) == 2**63 - 1
+
+
+def test_decimals_are_rounded_once(writer, written):
+    """Half-way cases of 17 digits and more, which are no quotient of two exact numbers."""
+    texts = [
+        "9007199254740993.0000000001",
+        "0.1234567890123456789",
+        "-1.00000000000000011102230246",
+    ]
+    cells = [decimal.Decimal(text) for text in texts]
+    table = pa.table({"a": pa.array(cells, pa.decimal256(60, 30))})
+    assert gathered(written(writer(table)))[:, 0].tolist() == [float(text) for text in texts]
+
+
+HOLES = pa.table({"a": [1.0, None, 3.0], "b": pa.array([4, 5, None]), "c": pa.nulls(3)})
+
+
+def test_null_is_a_missing_cell(writer, written):
+    path = written(writer(HOLES.select(["a", "b"])))
+    assert complaint(path) == (
+        "x, row 2, column 1 ('a') is null; fill it in, or leave out such cells with --skip-na"
+    )
+    assert complaint(path, columns=("b",)).startswith("x, row 3, column 2 ('b') is null; ")
+    (block,) = open_blocks(str(path), ReadOptions(skip_na=True))
+    assert block.missing.tolist() == [[False, False], [True, False], [False, True]]
+    assert np.array_equal(block.values, [[1, 4], [np.nan, 5], [3, np.nan]], equal_nan=True)
+
+
+def test_nan_is_a_number(writer, written):
+    (block,) = open_blocks(
+        str(written(writer(pa.table({"a": [np.nan, 1.0]})))), ReadOptions(skip_na=True)
+    )
+    assert block.missing is None
+
+
+def test_nothing_but_null(writer, written):
+    path = written(writer(HOLES.select(["c"])))
+    (block,) = open_blocks(str(path), ReadOptions(skip_na=True))
+    assert block.missing.all()
+
+
+def test_null_by_dictionary(writer, written):
+    column = pa.array([1.5, None, 1.5]).dictionary_encode()
+    path = written(writer(pa.table({"a": column})))
+    assert complaint(path).startswith("x, row 2, column 1 ('a') is null; ")
+
+
+def test_null_far_down(writer, written):
+    cells = [1.0] * 5000 + [None]
+    assert complaint(written(writer(pa.table({"a": cells})))).startswith("x, row 5001, ")
+
+
+LISTS = {
+    "list": pa.list_(pa.float32()),
+    "large list": pa.large_list(pa.float32()),
+    "fixed size": pa.list_(pa.float32(), 3),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_is_a_row(name, writer, written):
+    rows = RNG.normal(size=(40, 3)).astype(np.float32)
+    table = pa.table({"label": ["x"] * 40, "logits": pa.array(rows.tolist(), LISTS[name])})
+    values = gathered(written(writer(table)), columns=("logits",))
+    assert values.dtype == np.float32
+    assert np.array_equal(values, rows)
+
+
+def test_lists_with_holes(writer, written):
+    cells = [[1.0, 2.0], [None, 4.0]]
+    path = written(writer(pa.table({"a": cells})))
+    assert complaint(path).startswith("x, row 2, column 1 ('a'), number 1 is null; ")
+    (block,) = open_blocks(str(path), ReadOptions(skip_na=True))
+    assert block.missing.tolist() == [[False, False], [True, False]]
+    path = written(writer(pa.table({"a": [[1.0, 2.0], None]})))
+    assert complaint(path, skip_na=True) == (
+        "x, row 2, column 1 ('a') is null, no list; leave out such rows"
+    )
+
+
+@pytest.mark.parametrize("at", [2, 30])
+def test_ragged_lists(at, writer, written):
+    cells = [[1.0, 2.0]] * at + [[1.0]]
+    message = complaint(written(writer(pa.table({"a": cells}))))
+    assert message.startswith(f"x, row {at + 1}, column 1 ('a') has 1 number, where row ")
+    assert message.endswith(" has 2; give all rows as many")
+
+
+def test_an_extension_type(writer, written):
+    """What it is stored as is read: here a tensor a row."""
+    kind = pa.fixed_shape_tensor(pa.float32(), [2, 2])
+    rows = np.arange(8, dtype=np.float32).reshape(2, 4)
+    column = pa.ExtensionArray.from_storage(
+        kind, pa.array(rows.tolist(), pa.list_(pa.float32(), 4))
+    )
+    assert np.array_equal(gathered(written(writer(pa.table({"a": column})))), rows)
+
+
+NO_NUMBERS = {
+    "string": ["x"],
+    "timestamp[ms]": pa.array([0], pa.timestamp("ms")),
+    "binary": [b"x"],
+    "struct<a: int64>": [{"a": 1}],
+    "list<element: string>": [["x"]],
+    "list<element: list<element: double>>": [[[1.0]]],
+    "dictionary<values=string, indices=int32,": pa.array(["x"]).dictionary_encode(),
+}
+
+
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+def test_what_is_no_number(kind, writer, written):
+    table = pa.table({"a": [1.0], "b": NO_NUMBERS[kind]})
+    message = complaint(written(writer(table)), columns=("b",)).replace("item:", "element:")
+    assert message == (
+        f"x, column 2 ('b') holds {kind[:40]}, no real numbers; "
+        "choose the columns of numbers with --column"
+    )
+
+
+def test_a_list_among_numbers(writer, written):
+    table = pa.table({"a": [1.0], "b": [[1.0]]})
+    assert complaint(written(writer(table))) == (
+        "x, column 2 ('b') holds lists, each a row of its own; choose it alone with --column"
+    )
+
+
+def test_no_such_column(writer, written):
+    path = written(writer(HOLES))
+    assert complaint(path, columns=("d",)) == "x has no column 'd'; it has 3 columns: 'a', 'b', 'c'"
+    assert complaint(path, key="a") == (
+        "x has no array of the name 'a', for its numbers have no names but those of columns; "
+        "leave out --key, or use --column"
+    )
+
+
+def test_empty(writer, written):
+    path = written(writer(pa.table({"a": pa.array([], pa.float64())})))
+    assert complaint(path) == "x is empty: it has no rows"
+    assert complaint(written(writer(pa.table({})))).startswith("x is empty: it has no ")
+
+
+def test_a_pipe(writer, monkeypatch):
+    table = pa.table({"a": FLOATS, "b": FLOATS + 1})
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(writer(table))))
+    assert np.array_equal(gathered("-"), np.column_stack([FLOATS, FLOATS + 1]))
+
+
+@pytest.mark.parametrize("width", [1, 3, 40])
+def test_blocks_are_bounded(width, writer, written):
+    table = pa.table({f"c{i}": np.arange(200.0) for i in range(width)})
+    path = written(writer(table))
+    with open(path, "rb") as file:
+        blocks = list(arrow.blocks(Source("x", file), ReadOptions(), 800))
+    assert max(len(block.values) for block in blocks) <= max(1, 800 // (8 * width))
+    values = np.concatenate([block.values for block in blocks])
+    assert np.array_equal(values, np.repeat(np.arange(200.0)[:, None], width, axis=1))
+
+
+def test_blocks_of_lists_are_bounded(written):
+    """A list's length is not in the schema, but the file tells how many numbers there are."""
+    path = written(parquet_file(pa.table({"a": np.ones((1000, 50)).tolist()})))
+    with open(path, "rb") as file:
+        blocks = list(arrow.blocks(Source("x", file), ReadOptions(), 4000))
+    assert {block.values.shape for block in blocks} == {(10, 50)}
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("is_pipe", [False, True], ids=["file", "pipe"])
+def test_truncated(kept, is_pipe, writer, written, monkeypatch):
+    data = writer(pa.table({"a": np.arange(1000.0)}))
+    if writer is WRITERS["Arrow stream"] and kept > 0.9:
+        kept = 0.95  # a stream may end without a mark, behind any batch
+    data = data[: int(kept * len(data))]
+    path = written(data)
+    if is_pipe:
+        path = "-"
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert complaint(path).startswith("x is damaged (")
+
+
+def test_any_damage_gives_numbers_or_one_line(writer, written):
+    data = writer(pa.table({"a": np.arange(20.0)}))
+    rng = np.random.default_rng(9)
+    for _ in range(60):
+        place = int(rng.integers(8, len(data)))
+        noise = rng.bytes(int(rng.integers(1, 9)))
+        path = written(data[:place] + noise + data[place + len(noise) :])
+        try:
+            list(open_blocks(str(path)))
+        except ReadError as error:
+            message = str(error)
+            assert message.startswith(str(path)) or message.startswith(f"cannot read {path}")
+            assert message.isprintable()
+            assert len(message) < 400
+
+
+def test_a_batch_that_claims_terabytes(monkeypatch):
+    """From a pipe a batch is held whole, so there is a bound of it."""
+    data = bytearray(ipc_file(pa.table({"a": np.arange(100.0)}), ipc.new_stream))
+    length = (800).to_bytes(8, "little")
+    assert data.count(length) > 0
+    damaged = data.replace(length, (1 << 43).to_bytes(8, "little"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(damaged)))
+    assert complaint("-") == (
+        "x has a part of more than 256 MiB, which must be read at once; if it is not damaged, "
+        "save it in smaller parts"
+    )
+
+
+def test_feather(tmp_path):
+    table = pa.table({"a": FLOATS})
+    feather.write_feather(table, tmp_path / "x")
+    assert np.array_equal(gathered(tmp_path / "x")[:, 0], FLOATS)
+    (tmp_path / "x").write_bytes(b"FEA1" + bytes(100))
+    assert complaint(tmp_path / "x") == (
+        "cannot read x: it is an Arrow file of the old Feather format; convert it to CSV or Parquet"
+    )
+
+
+def test_without_pyarrow(writer, written, monkeypatch):
+    path = written(writer(HOLES))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ReadError) as error:
+        list(open_blocks(str(path)))
+    assert str(error.value).endswith(
+        " is read by pyarrow, which is not installed: pip install 'stablelse[arrow]'"
+    )
+
+
+def test_pandas_is_not_imported(writer, written, environment):
+    pytest.importorskip("pandas")
+    path = written(writer(HOLES))
+    code = (
+        "import sys\n"
+        "from stablelse.readers import ReadOptions, open_blocks\n"
+        "list(open_blocks(sys.argv[1], ReadOptions(skip_na=True)))\n"
+        "assert 'pandas' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, path], env=environment, check=True)

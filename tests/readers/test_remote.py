@@ -1,0 +1,187 @@
+"""URLs: a store in memory, web servers with and without ranges, and their complaints in a line."""
+
+import http.server
+import io
+import sys
+import threading
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from files import complaint, gathered
+
+from stablelse.readers import ReadError, open_blocks, remote
+from stablelse.readers.parts import find_parts, open_parts
+
+fsspec = pytest.importorskip("fsspec")
+
+NUMBERS = np.random.default_rng(12).normal(size=(3_000, 2))
+TEXT = "".join(f"{x!r},{y!r}\n" for x, y in NUMBERS.tolist()).encode()
+
+
+def bytes_of(save, array):
+    buffer = io.BytesIO()
+    save(buffer, array)
+    return buffer.getvalue()
+
+
+FILES = {
+    "x.csv": TEXT,
+    "x.npy": bytes_of(np.save, NUMBERS),
+    "fortran.npy": bytes_of(np.save, np.asfortranarray(NUMBERS)),
+    "x.npz": bytes_of(np.savez, NUMBERS),
+}
+
+
+@pytest.fixture
+def memory():
+    store = fsspec.filesystem("memory")
+    for name, data in FILES.items():
+        store.pipe(f"/x/{name}", data)
+    yield store
+    store.store.clear()
+    store.pseudo_dirs[:] = [""]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_memory(name, memory):
+    assert np.array_equal(gathered(f"memory://x/{name}"), NUMBERS)
+
+
+def test_blocks_name_the_url(memory):
+    (block,) = open_blocks("memory://x/x.csv")
+    assert block.source == "memory://x/x.csv"
+
+
+def test_directories_and_patterns(memory):
+    for number in (10, 9):
+        memory.pipe(f"/parts/p{number}.csv", b"%d\n" % number)
+    memory.pipe("/parts/_SUCCESS", b"")
+    expected = ["memory:///parts/p9.csv", "memory:///parts/p10.csv"]
+    assert find_parts("memory://parts") == expected
+    assert find_parts("memory://parts/*.csv") == expected
+    values = [block.values.tolist() for block in open_parts(["memory://parts/p*.csv"])]
+    assert values == [[[9]], [[10]]]
+    memory.pipe("/parts/p[1].csv", b"1\n")
+    assert find_parts("memory://parts/p[1].csv") == ["memory://parts/p[1].csv"]
+    with pytest.raises(ReadError, match=r"^no file matches memory://no/\*; check the path$"):
+        find_parts("memory://no/*")
+
+
+def test_no_file(memory):
+    assert complaint("memory://x/no") == "cannot read x: no such file; check the URL"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves FILES; whether parts of them too, and how long answers are, the server says."""
+
+    def do_HEAD(self):
+        self._head()
+
+    def do_GET(self):
+        begin, end = self._head()
+        data = FILES.get(self.path.strip("/").partition("?")[0], b"")
+        self.wfile.write(data[begin : min(end, self.server.cut)])
+
+    def _head(self):
+        name = self.path.strip("/").partition("?")[0]
+        if name not in FILES:
+            self.send_error(404)
+            return 0, 0
+        size = len(FILES[name])
+        begin, end = 0, size
+        wanted = self.headers.get("Range")
+        if wanted and self.server.has_ranges:
+            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            begin, end = int(first), min(size, int(last) + 1)
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{size}")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(end - begin))
+        self.end_headers()
+        return begin, end
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(params=[True, False], ids=["ranges", "no ranges"])
+def server(request, monkeypatch):
+    pytest.importorskip("aiohttp")
+    monkeypatch.setattr(remote, "_FETCHED_BYTES", 1 << 14)  # several requests for a file
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.handle_error = lambda request, address: None  # a client that hangs up
+        running.has_ranges, running.cut = request.param, sys.maxsize
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        running.url = f"http://127.0.0.1:{running.server_port}"
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_web(name, server):
+    assert np.array_equal(gathered(f"{server.url}/{name}"), NUMBERS)
+
+
+def test_a_query_is_no_pattern(server):
+    assert np.array_equal(gathered(f"{server.url}/x.csv?version=1"), NUMBERS)
+    assert find_parts(f"{server.url}/x.csv?version=*") == [f"{server.url}/x.csv?version=*"]
+
+
+def test_no_file_on_a_server(server):
+    message = "cannot read x: the server answers 404; check the URL"
+    assert complaint(f"{server.url}/no.csv") == message
+
+
+def test_a_server_that_hangs_up(server):
+    server.cut = 40_000
+    assert complaint(f"{server.url}/x.csv").startswith("cannot read x: ")
+
+
+def test_no_server(server):
+    message = complaint("http://127.0.0.1:1/x.csv")
+    assert message.startswith("cannot read x: Cannot connect to host 127.0.0.1:1")
+
+
+def test_no_store():
+    assert complaint("nosuch://x") == "cannot read x: Protocol not known: nosuch"
+
+
+@pytest.mark.parametrize("store", ["s3", "gs", "abfs"])
+def test_a_store_whose_package_is_missing(store):
+    package = {"s3": "s3fs", "gs": "gcsfs", "abfs": "adlfs"}[store]
+    if find_spec(package):
+        pytest.skip(f"{package} is installed")
+    message = complaint(f"{store}://bucket/x.npy")
+    assert message.startswith("cannot read x: ")
+    assert package in message
+
+
+def test_files_within_files():
+    assert complaint("zip://x.csv::memory://x.zip") == (
+        "x names one file within another; unpack it first"
+    )
+
+
+def test_without_fsspec(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(ReadError) as error:
+        list(open_blocks("s3://bucket/x"))
+    assert str(error.value) == (
+        "s3://bucket/x is read by fsspec, which is not installed: pip install 'stablelse[remote]'"
+    )
+
+
+def test_a_local_file_by_its_url(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(TEXT)
+    assert np.array_equal(gathered(path.as_uri()), NUMBERS)
+
+
+def test_a_drive_is_no_scheme():
+    assert complaint("c://x").startswith("cannot read x: No such file")
+    assert not Path("c:").exists()
