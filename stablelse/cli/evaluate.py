@@ -66,6 +66,7 @@ lse = _command(
       stablelse lse -1000 -1001 -inf --shift max --shift 0
       stablelse lse --file x.csv --column loglik
       stablelse lse --file logits.npy --dtype float16 --dtype float32
+      stablelse lse --file 'parts/*.csv.gz' --quiet
       seq 1 1000 | stablelse lse --quiet
     """,
 )
@@ -81,6 +82,7 @@ softmax = _command(
       stablelse softmax 1000 1001 1002
       stablelse softmax --file logits.csv --row 7 --dtype float16
       stablelse softmax --file logits.csv --quiet > probabilities.tsv
+      stablelse softmax --file model.safetensors --key logits --row 1
     """,
 )
 

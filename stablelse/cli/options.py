@@ -26,7 +26,7 @@ class Input(NamedTuple):
     ] = None
     key: Annotated[
         str | None,
-        typer.Option("--key", "-k", metavar="NAME", help="Only this array of the file."),
+        typer.Option("--key", "-k", metavar="NAME", help="Which array of a .npz or safetensors."),
     ] = None
     column: Annotated[
         list[str] | None,

@@ -1,4 +1,4 @@
-"""Parquet and Arrow: every type of number exactly, null as NA, bounded blocks, each kind of damage."""
+"""Parquet and Arrow: every type of number exactly, null as NA, bounded blocks, any damage."""
 
 import decimal
 import io

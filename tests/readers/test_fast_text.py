@@ -1,4 +1,4 @@
-"""pyarrow's parser is let in only where it reads what `careful` reads, cell for cell, bit for bit."""
+"""pyarrow's parser is let in only where it reads what `careful` reads, bit for bit."""
 
 import io
 import struct

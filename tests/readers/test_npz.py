@@ -1,4 +1,4 @@
-"""Archives of arrays: stored and deflated, files and pipes, and nothing of their tables believed."""
+"""Archives of arrays: stored and deflated, files and pipes, and nothing of theirs believed."""
 
 import io
 import sys

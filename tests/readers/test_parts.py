@@ -1,4 +1,4 @@
-"""Several files, directories and patterns: one stack of rows, each file's rows counted for itself."""
+"""Several files, directories and patterns: one stack of rows, counted within each file."""
 
 import io
 import sys

@@ -135,7 +135,10 @@ BAD = {
         "x has 2 arrays: 'a', 'b'; choose one with --key",
     ),
     "none": (file_of({"__metadata__": {}}), "x is empty: there is no array in it"),
-    "an empty tensor": (tensors(a=np.ones((0, 3))), "x['a'] is empty: its array has the shape (0, 3)"),
+    "an empty tensor": (
+        tensors(a=np.ones((0, 3))),
+        "x['a'] is empty: its array has the shape (0, 3)",
+    ),
     "truncated": (
         tensors(a=np.ones(2))[:-1],
         f"x['a'] is truncated: its header promises 16 bytes for the shape (2,) of float64, "

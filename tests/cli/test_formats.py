@@ -1,0 +1,147 @@
+"""The command on every kind of input: whole outputs, and one line for what cannot be read."""
+
+import gzip
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+
+import stablelse
+
+LOGITS = np.array([[1, 2, 3], [1000, 3, -5], [-500, -600, -700]], np.float16)
+TEXT = "".join(",".join(map(str, row)) + "\n" for row in LOGITS.tolist())
+VALUES = [stablelse.logsumexp(row) for row in LOGITS.astype(float)]
+
+
+def safetensors(path):
+    header = json.dumps({"x": {"dtype": "F16", "shape": [3, 3], "data_offsets": [0, 18]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + LOGITS.tobytes())
+
+
+def parquet(path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table
+
+    write_table(pa.table({f"c{i}": LOGITS[:, i] for i in range(3)}), path)
+
+
+def parts(path):
+    path.mkdir()
+    for number, line in zip((2, 9, 10), TEXT.splitlines(), strict=True):
+        (path / f"part-{number}.csv").write_text(line + "\n")
+
+
+FILES = {
+    "gzip": lambda path: path.write_bytes(gzip.compress(TEXT.encode())),
+    "npz": lambda path: np.savez(path.open("wb"), LOGITS),
+    "safetensors": safetensors,
+    "Parquet": parquet,
+    "parts": parts,
+}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of the writer's own file
+@pytest.mark.parametrize("name", FILES)
+def test_values(name, run, tmp_path):
+    FILES[name](tmp_path / "x")
+    done = run("lse", "-q", "--file", "x")
+    assert (done.code, done.err) == (0, "")
+    assert [float(line) for line in done.out.split()] == VALUES
+
+
+def test_parts(run, golden, tmp_path):
+    """The table names the file of each row, and the row within the file."""
+    parts(tmp_path / "parts")
+    (tmp_path / "parts" / "part-2.csv").write_text("1,2,3\n4,5,6\n")
+    golden("parts.txt", run("lse", "--file", "parts", "--dtype", "float16", columns=120).out)
+
+
+def test_one_vector_of_several_files(run, golden, tmp_path):
+    (tmp_path / "a.csv").write_text("1000\n-3\n")
+    np.save("b.npy", np.array([1001.5, -np.inf]))
+    golden("several.txt", run("lse", "-f", "a.csv", "-f", "b.npy").out)
+
+
+def test_a_row_of_each_file(run, tmp_path):
+    parts(tmp_path / "parts")
+    done = run("lse", "--file", "parts", "--row", "1", "--json")
+    vectors = json.loads(done.out)["vectors"]
+    assert [(vector["source"], vector["row"]) for vector in vectors] == [
+        (f"parts/part-{number}.csv", 1) for number in (2, 9, 10)
+    ]
+
+
+def test_a_key(run, tmp_path):
+    np.savez("x.npz", a=np.arange(3.0), b=np.arange(4.0))
+    assert float(run("lse", "-q", "-f", "x.npz", "--key", "b").out) == stablelse.logsumexp(
+        np.arange(4.0)
+    )
+    document = json.loads(run("lse", "-f", "x.npz", "-k", "a", "--json").out)
+    assert document["vectors"][0]["source"] == "x.npz['a']"
+
+
+BAD = {
+    "no key": (["-f", "x.npz"], "x.npz has 2 arrays: 'a', 'b'; choose one with --key"),
+    "another key": (["-f", "x.npz", "-k", "c"], "x.npz has no array 'c'; it has 'a', 'b'"),
+    "a key of text": (
+        ["-f", "x.csv", "--key", "a"],
+        "x.csv has no array of the name 'a', for its numbers have no names but those of columns; "
+        "leave out --key, or use --column",
+    ),
+    "no match": (["-f", "*.tsv"], "no file matches *.tsv; check the path"),
+    "mixed shapes": (
+        ["-f", "x.csv", "-f", "y.csv"],
+        "y.csv has 2 columns, where x.csv has 1; "
+        "choose as many of each with --column, or read them one by one",
+    ),
+    "a row too many": (
+        ["-f", "y.csv", "-f", "y2.csv", "--row", "2"],
+        "y2.csv has no row 2: it has 1 vector",
+    ),
+    "a URL": (["-f", "nosuch://x"], "cannot read nosuch://x: Protocol not known: nosuch"),
+    "truncated": (
+        ["-f", "x.gz"],
+        "x.gz is truncated: its gzip data ends before its end mark; copy or save it again",
+    ),
+}
+
+
+@pytest.mark.parametrize("options", [["-q"], [], ["--json", "-o", "out.json"]], ids=" ".join)
+@pytest.mark.parametrize("name", BAD)
+def test_bad(name, options, run, tmp_path):
+    np.savez("x.npz", a=np.arange(3.0), b=np.arange(4.0))
+    (tmp_path / "x.csv").write_text("1\n2\n")
+    (tmp_path / "y.csv").write_text("1,2\n3,4\n")
+    (tmp_path / "y2.csv").write_text("1,2\n")
+    (tmp_path / "x.gz").write_bytes(gzip.compress(b"1\n2\n")[:-3])
+    args, message = BAD[name]
+    if name == "a URL":
+        pytest.importorskip("fsspec")
+    done = run("lse", *args, *options)
+    assert done.code == 2
+    assert done.out == "" or options == ["-q"]  # which writes as it reads
+    assert done.err == f"stablelse: error: {message}\n"
+    assert not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.parametrize("package", ["pyarrow", "fsspec.core"])
+def test_an_extra_that_is_missing(package, monkeypatch, tmp_path):
+    """One line that names it; the fixture `run` would skip at the sight of it."""
+    from stablelse.cli.main import main
+
+    monkeypatch.setitem(sys.modules, package, None)
+    (tmp_path / "x").write_bytes(b"PAR1" + bytes(100))
+    monkeypatch.setattr(sys, "stderr", errors := io.StringIO())
+    with pytest.raises(SystemExit) as stop:
+        main(["lse", "-q", "-f", "x" if package == "pyarrow" else "s3://bucket/x"])
+    assert stop.value.code == 2
+    assert errors.getvalue().count("\n") == 1
+    extra = "arrow" if package == "pyarrow" else "remote"
+    assert f"pip install 'stablelse[{extra}]'" in errors.getvalue()

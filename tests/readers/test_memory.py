@@ -1,0 +1,118 @@
+"""What a process that reads has at most in memory, pages of maps included, whatever the input."""
+
+import bz2
+import gzip
+import io
+import lzma
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+#: What is read, in bytes, and what reading it may take beyond the memory it has after one block.
+LARGE = 96 << 20
+BOUND = 32 << 20
+
+CODE = """
+import itertools, resource, sys
+from stablelse.readers import ReadError, open_blocks
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+blocks = open_blocks(sys.argv[1])
+before = peak()
+try:
+    total = sum(b.values.sum() for b in itertools.islice(blocks, 3))
+    before = peak()
+    total += sum(b.values.sum() for b in blocks)
+except ReadError as error:
+    total = error
+print(total, peak() - before, sep="|")
+"""
+
+
+def npz(path, compression):
+    array = io.BytesIO()
+    np.save(array, np.ones(LARGE // 8))
+    with zipfile.ZipFile(path, "w", compression, compresslevel=1) as archive:
+        archive.writestr("x.npy", array.getbuffer())
+    return LARGE // 8
+
+
+def safetensors(path):
+    array = np.ones(LARGE // 4, np.float32)
+    header = b'{"x":{"dtype":"F32","shape":[%d],"data_offsets":[0,%d]}}' % (LARGE // 4, LARGE)
+    path.write_bytes(len(header).to_bytes(8, "little") + header + array.tobytes())
+    return LARGE // 4
+
+
+def table():
+    return pytest.importorskip("pyarrow").table({"x": np.ones(LARGE // 8)})
+
+
+def parquet(path):
+    """Write one group of rows, so that nothing smaller than a page bounds what is held."""
+    written = table()
+    from pyarrow import parquet as format
+
+    options = {"row_group_size": LARGE, "use_dictionary": False, "compression": "none"}
+    format.write_table(written, path, **options)
+    return LARGE // 8
+
+
+def arrow(path):
+    """Write one batch."""
+    written = table()
+    from pyarrow import ipc
+
+    with ipc.new_file(path, written.schema) as writer:
+        writer.write_table(written)
+    return LARGE // 8
+
+
+def bomb(compress, path):
+    """Write text that is a hundred times as long as the file, one stream behind the other."""
+    lines = (b"1." + b"0" * 60_000 + b"\n") * 200
+    path.write_bytes(compress(lines) * (LARGE // len(lines)))
+    return LARGE // len(lines) * 200
+
+
+FORMATS = {
+    "npz": lambda path: npz(path, zipfile.ZIP_STORED),
+    "npz, deflated": lambda path: npz(path, zipfile.ZIP_DEFLATED),
+    "safetensors": safetensors,
+    "Parquet": parquet,
+    "Arrow": arrow,
+    "gzip": lambda path: bomb(gzip.compress, path),
+    "bzip2": lambda path: bomb(bz2.compress, path),
+    "xz": lambda path: bomb(lzma.compress, path),
+}
+
+
+def read(path, environment):
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, path],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
+    total, grown = done.stdout.split("|")
+    return total, int(grown) * (1 if sys.platform == "darwin" else 1 << 10)  # in bytes on macOS
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_it_does_not_grow_with_the_input(name, tmp_path, environment):
+    numbers = FORMATS[name](tmp_path / "x")
+    total, grown = read(tmp_path / "x", environment)
+    assert float(total) == numbers
+    assert grown < BOUND
+
+
+def test_a_line_without_end(tmp_path, environment):
+    """A line may have 32 MiB, and is held twice where its buffer has to grow."""
+    path = tmp_path / "x"
+    path.write_bytes(gzip.compress(b"1") + gzip.compress(b" " * (1 << 22)) * (LARGE >> 22))
+    total, grown = read(path, environment)
+    assert total.startswith(f"{path}, line 1 is longer than 32 MiB; put fewer numbers on a line")
+    assert grown < 3 * BOUND
