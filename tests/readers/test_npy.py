@@ -4,7 +4,6 @@ import io
 import subprocess
 import sys
 
-import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +11,8 @@ from hypothesis import strategies as st
 
 from stablelse.readers import ReadError, ReadOptions, npy
 from stablelse.readers.source import Source
+
+ml_dtypes = pytest.importorskip("ml_dtypes")
 
 DTYPES = ["f2", "f4", "f8", np.longdouble, ">f2", ">f4", ">f8", "i1", "u8", ">i4", "?"]
 SHAPES = [(), (1,), (50,), (7, 5), (1, 9), (9, 1)]

@@ -4,7 +4,6 @@ import io
 import json
 import sys
 
-import ml_dtypes
 import numpy as np
 import pytest
 from files import complaint, gathered
@@ -13,6 +12,8 @@ from hypothesis import strategies as st
 
 from stablelse.readers import ReadError, ReadOptions, read_source
 from stablelse.readers.source import Source
+
+ml_dtypes = pytest.importorskip("ml_dtypes")
 
 #: Each type's name in the format, and NumPy's or ml_dtypes' own.
 DTYPES = {
