@@ -12,7 +12,7 @@ import numpy as np
 
 from stablelse.readers.block import Array, Block, ReadError, ReadOptions, in_one_line
 from stablelse.readers.source import Source, SourceFile, sought
-from stablelse.readers.tables import Layout, lay_out, ragged, read_rows
+from stablelse.readers.tables import Layout, lay_out, make_block, numbers_a_row, ragged
 
 if TYPE_CHECKING:
     import io
@@ -78,16 +78,15 @@ def blocks(source: Source, options: ReadOptions, block_bytes: int = BLOCK_BYTES)
     with sought(source) if open_table is _open_parquet else nullcontext(source) as file:
         with _complaining(source.name):
             schema, open_batches = open_table(file)
-        layout = lay_out(schema, options, source.name)
+            layout = lay_out(schema, options, source.name)  # decodes the names
         width = None
         for columns in _guarded(open_batches(layout, block_bytes), source.name):
-            rows_at_once = max(1, block_bytes // (8 * (width or len(columns))))
-            for block in read_rows(columns, layout, offset, rows_at_once):
-                if width not in (None, block.values.shape[1]):
-                    raise ragged(layout, offset, block.values.shape[1], 0, width or 0)
-                width = block.values.shape[1]
-                offset += len(block.values)
-                yield block
+            block = make_block(columns, layout, offset)
+            if width not in (None, block.values.shape[1]):
+                raise ragged(layout, offset, block.values.shape[1], 0, width or 0)
+            width = block.values.shape[1]
+            offset += len(block.values)
+            yield block
     if not offset:
         raise ReadError(f"{source.name} is empty: it has no rows")
 
@@ -166,24 +165,21 @@ def _open_parquet(source: Source) -> tuple[Any, _Batches]:
         names = [layout.names[position] for position in layout.positions]
         ahead = max(_AHEAD_BYTES_OF_COLUMN, _AHEAD_BYTES // len(names))
         # Told to buffer, pyarrow reads pages; else it would hold whole columns of a row group.
-        table = parquet.ParquetFile(file, metadata=metadata, buffer_size=ahead, pre_buffer=False)
-        rows = max(1, block_bytes // (8 * _numbers_a_row(metadata, names)))
-        for batch in table.iter_batches(rows, columns=list(dict.fromkeys(names))):
-            yield [batch.column(name) for name in names]
+        table = parquet.ParquetFile(
+            file,
+            metadata=metadata,
+            buffer_size=ahead,
+            pre_buffer=False,
+            page_checksum_verification=True,
+        )
+        first = next(table.iter_batches(1, columns=names), None)
+        if first is None:
+            return
+        rows = _rows_at_once([first.column(name) for name in names], layout, block_bytes)
+        for batch in table.iter_batches(rows, columns=names):
+            yield from _valid_parts([batch.column(name) for name in names], rows)
 
     return metadata.schema.to_arrow_schema(), batches
-
-
-def _numbers_a_row(metadata: Any, names: list[str]) -> int:
-    """Return how many numbers the longest rows of these columns have, lists counted out."""
-    most = len(names)
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
-        places = range(group.num_columns if group.num_rows else 0)
-        columns = (group.column(place) for place in places)
-        values = sum(c.num_values for c in columns if c.path_in_schema.split(".")[0] in names)
-        most = max(most, -(-values // max(1, group.num_rows)))
-    return most
 
 
 def _open_stream(source: Source) -> tuple[Any, _Batches]:
@@ -195,11 +191,10 @@ def _open_stream(source: Source) -> tuple[Any, _Batches]:
     reader = pa.ipc.open_stream(file)
 
     def batches(layout: Layout, block_bytes: int) -> Iterator[list[Any]]:
-        rows = max(1, block_bytes // (8 * len(layout.positions)))
-        for batch in reader:
-            for begin in range(0, batch.num_rows, rows):
-                part = batch.slice(begin, rows)
-                yield [part.column(position) for position in layout.positions]
+        for batch in filter(len, reader):
+            columns = [batch.column(position) for position in layout.positions]
+            for part in _valid_parts(columns, _rows_at_once(columns, layout, block_bytes)):
+                yield part
                 forget()
         last = b""
         while has_footer and (part := file.read(_FILE_BEGIN)):
@@ -208,6 +203,21 @@ def _open_stream(source: Source) -> tuple[Any, _Batches]:
             raise EOFError("it ends before its footer")
 
     return reader.schema, batches
+
+
+def _rows_at_once(columns: list[Any], layout: Layout, block_bytes: int) -> int:
+    """Return how many rows a block has: as many as fit, if all are as long as the first."""
+    first = next(_valid_parts(columns, 1))
+    return max(1, block_bytes // (8 * max(1, numbers_a_row(first, layout))))
+
+
+def _valid_parts(columns: list[Any], rows: int) -> Iterator[list[Any]]:
+    """Cut columns into parts of so many rows, of which nothing points out of its buffers."""
+    for begin in range(0, len(columns[0]), rows):
+        part = [column.slice(begin, rows) for column in columns]
+        for column in part:
+            column.validate(full=True)
+        yield part
 
 
 def _mapped(source: Source, pa: Any) -> tuple[Any, Callable[[], None]]:

@@ -4,7 +4,7 @@ Nothing here imports pyarrow; it is handed its schemas and arrays. Their buffers
 lie in memory, for ``to_numpy`` imports pandas and makes NaN of null.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,30 +92,31 @@ def lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
     return layout._replace(is_list=any(lists))
 
 
-def read_rows(
-    columns: Sequence[Any], layout: Layout, offset: int, rows_at_once: int
-) -> Iterator[Block]:
-    """Make blocks of the columns of one batch.
+def numbers_a_row(columns: Sequence[Any], layout: Layout) -> int:
+    """Return how many numbers the first row has, of at least one."""
+    if not layout.is_list:
+        return len(columns)
+    return len(_storage(columns[0].slice(0, 1)).flatten())
+
+
+def make_block(columns: Sequence[Any], layout: Layout, offset: int) -> Block:
+    """Make a block of some columns.
 
     Parameters
     ----------
     columns : sequence of pyarrow.Array
-        Those of `layout`, in their order, equally long.
+        Those of `layout`, in their order, equally long, valid.
     layout : Layout
         What they are.
     offset : int
         How many rows lie before them.
-    rows_at_once : int
-        How many rows a block has at most.
 
     Raises
     ------
     ReadError
         Where a cell is null, unless such cells are left out, and where lists differ in length.
     """
-    for begin in range(0, len(columns[0]), rows_at_once):
-        parts = [column.slice(begin, rows_at_once) for column in columns]
-        yield (_list_rows if layout.is_list else _scalar_rows)(parts, layout, offset + begin)
+    return (_list_rows if layout.is_list else _scalar_rows)(columns, layout, offset)
 
 
 def _scalar_rows(columns: Sequence[Any], layout: Layout, offset: int) -> Block:

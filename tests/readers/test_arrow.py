@@ -277,12 +277,22 @@ def test_blocks_are_bounded(width, writer, written):
     assert np.array_equal(values, np.repeat(np.arange(200.0)[:, None], width, axis=1))
 
 
-def test_blocks_of_lists_are_bounded(written):
-    """A list's length is not in the schema, but the file tells how many numbers there are."""
-    path = written(parquet_file(pa.table({"a": np.ones((1000, 50)).tolist()})))
+def test_blocks_of_lists_are_bounded(writer, written):
+    """A list's length is not in the schema; that of the first one tells."""
+    path = written(writer(pa.table({"a": np.ones((1000, 50)).tolist()})))
     with open(path, "rb") as file:
         blocks = list(arrow.blocks(Source("x", file), ReadOptions(), 4000))
-    assert {block.values.shape for block in blocks} == {(10, 50)}
+    assert {block.values.shape[1] for block in blocks} == {50}
+    assert max(len(block.values) for block in blocks) <= 10
+
+
+def test_empty_batches(written):
+    data = io.BytesIO()
+    empty, one = (pa.table({"a": pa.array(cells, pa.list_(pa.float64()))}) for cells in ([], [[1]]))
+    with ipc.new_stream(data, one.schema) as writer:
+        for table in (empty, one, empty, one):
+            writer.write_batch(pa.record_batch([table.column(0).combine_chunks()], ["a"]))
+    assert gathered(written(data.getvalue())).tolist() == [[1], [1]]
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.9, 0.99])
@@ -313,6 +323,21 @@ def test_any_damage_gives_numbers_or_one_line(writer, written):
             assert message.startswith(str(path)) or message.startswith(f"cannot read {path}")
             assert message.isprintable()
             assert len(message) < 400
+
+
+def test_a_name_that_is_no_text(writer, written):
+    data = writer(pa.table({"column": FLOATS}))
+    assert data.count(b"column") > 0
+    message = complaint(written(data.replace(b"column", b"\xff\xfe\xfd\xfc\xfb\xfa")))
+    assert message.startswith(("x is damaged (", "x has a part"))
+
+
+def test_a_flipped_bit_in_a_page_with_a_checksum(written):
+    options = {"use_dictionary": False, "compression": "none", "write_page_checksum": True}
+    data = bytearray(parquet_file(pa.table({"a": FLOATS}), **options))
+    place = data.index(FLOATS[20].tobytes())
+    data[place] ^= 1
+    assert complaint(written(bytes(data))).startswith("x is damaged (")
 
 
 def test_a_batch_that_claims_terabytes(monkeypatch):
