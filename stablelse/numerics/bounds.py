@@ -147,9 +147,7 @@ BOUNDS: dict[tuple[Function, Method, bool], Bound] = {
         "3.4", lambda q: q.naive_y + q.x_y + q.exp
     ),
     (Function.LOGSUMEXP, Method.SHIFTED, True): Bound("4.2", lambda q: q.shifted_y / q.y),
-    (Function.SOFTMAX, Method.SHIFTED, True): Bound(
-        "4.3", lambda q: q.n + 2 * q.exp + 2 * q.x_a
-    ),
+    (Function.SOFTMAX, Method.SHIFTED, True): Bound("4.3", lambda q: q.n + 2 * q.exp + 2 * q.x_a),
     (Function.LOG_SOFTMAX, Method.SHIFTED, True): Bound(
         "after 4.2", lambda q: 1 + (q.x_a + q.log_sum) / q.x_y
     ),
@@ -162,6 +160,35 @@ BOUNDS: dict[tuple[Function, Method, bool], Bound] = {
 def bound_of(formula: Formula) -> Bound:
     """Return the bound of a formula's error."""
     return BOUNDS[formula.function, formula.method, formula.is_shifted]
+
+
+def logsumexp_of(function: Function, x: Array, value: Array) -> Array:
+    """Return the log-sum-exp of each row from whichever function of it is known.
+
+    The largest entry is the one whose softmax and log-softmax hold the most of it:
+    y = x_max - log p_max.
+
+    Parameters
+    ----------
+    function : Function
+        What is known.
+    x : ndarray
+        Shape (m, n), real.
+    value : ndarray
+        The function of x, shape (m, 1) or (m, n).
+
+    Returns
+    -------
+    ndarray
+        Shape (m,).
+    """
+    if function is Function.LOGSUMEXP:
+        return value[:, 0]
+    with np.errstate(all="ignore"):
+        wide, largest = x.astype(np.longdouble), value.astype(np.longdouble).max(axis=-1)
+        log_p = largest if function is Function.LOG_SOFTMAX else np.log(largest)
+        y: Array = wide.max(axis=-1) - log_p
+    return y
 
 
 def coefficients(

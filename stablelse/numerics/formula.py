@@ -26,6 +26,10 @@ class Method(Enum):
     EXACT = "exact"
 
 
+class MethodError(ValueError):
+    """A method that the function lacks, or that was asked for and ruled out."""
+
+
 class Kind(Enum):
     """The operations formulas are made of."""
 

@@ -6,15 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from stablelse.numerics.division_free import DIVISION_FREE, DIVISION_FREE_SHIFTED
-from stablelse.numerics.formula import Formula, Method
-from stablelse.numerics.functions import Function
+from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formula import Formula, Method, MethodError
+from stablelse.numerics.functions import Function, library
 from stablelse.numerics.naive import NAIVE
 from stablelse.numerics.shifted import SHIFTED, Shift
-
-
-class MethodError(ValueError):
-    """A method that the function has no formula for, or that was asked for and ruled out."""
-
 
 #: The methods that are formulas, each a table by function; the others are the library's.
 FORMULAS: dict[Method, tuple[dict[Function, Formula], ...]] = {
@@ -43,6 +39,30 @@ class Candidate(NamedTuple):
     method: Method
     formula: Formula | None = None
     shift: Shift | None = None
+
+    def values(self, function: Function, x: Array, format_: Format) -> Array:
+        """Compute the function of every row, and nothing beside it.
+
+        Parameters
+        ----------
+        function : Function
+            What to compute.
+        x : ndarray
+            Shape (m, n), n >= 1, real; rounded to the format first.
+        format_ : Format
+            The format of the result.
+
+        Returns
+        -------
+        ndarray
+            Shape (m, 1) for logsumexp, (m, n) for the others.
+        """
+        if self.formula is not None:
+            return self.formula.evaluate(x, format_, self.shift.rule if self.shift else None).value
+        compute = library
+        if self.method is Method.EXACT:
+            from stablelse.numerics.exact import exact as compute  # with decimal, on use
+        return compute(function, format_.round(x), format_)
 
 
 def candidates(

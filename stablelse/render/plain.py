@@ -9,12 +9,12 @@ from stablelse.analysis.limits import Limits
 from stablelse.analysis.steps import steps
 from stablelse.numerics.formula import Method
 from stablelse.render.numbers import exact_text, number_text
+from stablelse.render.sentences import finding_text
 from stablelse.render.walk import step_symbol
 from stablelse.render.wording import (
     ASCII,
     FUNCTION_NAMES,
     exactness_text,
-    finding_text,
     method_text,
     operation_text,
     place_text,

@@ -17,11 +17,11 @@ from stablelse.numerics.formats import Array
 from stablelse.numerics.formula import Method
 from stablelse.numerics.functions import Function
 from stablelse.render.layout import Column, Group, glyphs_for, stack
+from stablelse.render.sentences import finding_text
 from stablelse.render.wording import (
     FUNCTION_NAMES,
     Glyphs,
     exactness_text,
-    finding_text,
     method_text,
     place_text,
     shift_text,

@@ -29,7 +29,7 @@ def test_results_in_order():
             ("exact", None),
         )
     ]
-    assert comparison.value is comparison.results[3].value
+    assert np.array_equal(comparison.value, comparison.results[3].value)
     assert comparison.value.dtype == np.float16
 
 
