@@ -9,8 +9,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
+from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack
-from stablelse.render.table import VERDICT_STYLES
 from stablelse.render.wording import (
     FUNCTION_NAMES,
     VERDICT_WORDS,

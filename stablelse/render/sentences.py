@@ -96,20 +96,21 @@ def _invalid_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str
 
 
 def _absorption_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
-    smaller = min(finding.operands)
-    total = glyphs.number(finding.result)
     operation = operation_text(Kind.ADD, finding.operands, glyphs)
-    return f"{operation} = {total}: {glyphs.number(smaller)} is lost, {_bits(finding, result)}"
+    total = glyphs.number(finding.result)
+    return f"{operation} = {total} absorbs the smaller: {_bits(finding, result)}"
 
 
 def _cancellation_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
-    operation = f"{_operation(finding, result, glyphs)} = {glyphs.number(finding.result)}"
     assert result.evaluation is not None
-    (last,) = (
-        op.operands[-1] for op in result.evaluation.operations if op.symbol == finding.symbol
+    operations = {operation.symbol: operation for operation in result.evaluation.operations}
+    cause = operations[finding.symbol]
+    what = "is next to log 1" if cause.kind is Kind.LOG else "cancels"
+    return (
+        f"{_operation(finding, result, glyphs)} = {glyphs.number(finding.result)} {what}: the "
+        f"rounding of {symbol_text(result, cause.operands[-1], glyphs)} shows, "
+        f"{_bits(finding, result)}"
     )
-    what = symbol_text(result, last, glyphs)
-    return f"{operation} cancels: the rounding of {what} shows, {_bits(finding, result)}"
 
 
 def _bits(finding: Finding, result: MethodResult) -> str:
