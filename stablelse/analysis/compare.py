@@ -12,7 +12,7 @@ from stablelse.analysis.results import Yardstick, results_of
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formula import Method, MethodError
 from stablelse.numerics.functions import Function
-from stablelse.numerics.methods import USUAL, candidates
+from stablelse.numerics.methods import USUAL, candidates, find_method
 from stablelse.numerics.shifted import Shift, find_shift
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def compare(
         [find_shift(str(shift)) for shift in shifts],
         [find_format(name) for name in formats],
         exact=exact,
-        methods=None if methods is None else [Method(name) for name in methods],
+        methods=None if methods is None else [find_method(name) for name in methods],
     )
     return comparison
 

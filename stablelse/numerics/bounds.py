@@ -30,7 +30,7 @@ One rounding more has to be counted: that of the last addition of a + log(sum), 
 authors drop it before Theorem 4.2 as innocuous, so that (1000, 1000), whose exact result is no
 number of any format, has a bound of 0.003 u. In a relative error of y it is the 1 that stands
 in front here. In Theorem 4.4 it is not innocuous: exp makes of that u |y| a relative error, and
-softmax of (1000, 1001, 1002) by exp(x_j - y) is wrong by 127 u where the theorem, as printed,
+softmax of (1000, 1001, 1002) by exp(x_j - y) is wrong by 434 u where the theorem, as printed,
 allows 9.
 
 log_softmax has no theorem there. Naive, it is the logarithm of the quotient of Theorem 3.3,

@@ -81,9 +81,10 @@ def correct_digits(relative: Array, format_: Format) -> Array:
     ndarray of float64
         The same shape, between 0 and -log10(u).
     """
+    most = -np.log10(format_.unit_roundoff)
     with np.errstate(divide="ignore"):
-        digits: Array = -np.log10(relative)
-    return digits.clip(0, -np.log10(format_.unit_roundoff))
+        digits: Array = np.log10(relative)
+    return -digits.clip(-most, 0) + 0.0  # no -0.0
 
 
 def condition_number(function: Function, x: Array, value: Array) -> Array:

@@ -27,7 +27,7 @@ class Method(Enum):
 
 
 class MethodError(ValueError):
-    """A method that the function lacks, or that was asked for and ruled out."""
+    """A method that there is not, that a function lacks, or that was asked for and ruled out."""
 
 
 class Kind(Enum):

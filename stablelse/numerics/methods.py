@@ -65,6 +65,20 @@ class Candidate(NamedTuple):
         return compute(function, format_.round(x), format_)
 
 
+def find_method(name: str) -> Method:
+    """Return the method of that name.
+
+    Raises
+    ------
+    MethodError
+        If there is none.
+    """
+    known = {method.value: method for method in Method}
+    if name not in known:
+        raise MethodError(f"unknown method {name!r}: choose from {', '.join(known)}")
+    return known[name]
+
+
 def candidates(
     function: Function, methods: Iterable[Method], shifts: Sequence[Shift]
 ) -> list[Candidate]:

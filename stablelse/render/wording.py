@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +13,7 @@ from stablelse.analysis.findings import Finding, FindingKind
 from stablelse.numerics.formula import Kind, Method
 from stablelse.numerics.functions import Function
 from stablelse.numerics.shifted import SHIFTS
-from stablelse.render.numbers import number_text
+from stablelse.render.numbers import number_text, rough_text
 
 if TYPE_CHECKING:
     from stablelse.analysis.steps import Step
@@ -33,6 +33,12 @@ class Glyphs(NamedTuple):
         """Return a number for the eye: with the sign for infinity, and NaN."""
         text = number_text(value)
         return {"inf": self.infinity, "-inf": f"-{self.infinity}", "nan": "NaN"}.get(text, text)
+
+    def rough(self, value: float | None) -> str:
+        """Return a number to three digits, nothing for none."""
+        if value is None:
+            return ""
+        return self.infinity if value == inf else rough_text(value)
 
 
 UNICODE = Glyphs("∞", "−", "Σ", "…", "✓", "✗")
@@ -77,6 +83,12 @@ def vector_text(comparison: Comparison) -> str:
     return "" if comparison.column is None else f"column {comparison.column}"
 
 
+def naming(comparisons: Sequence[Comparison]) -> Callable[[Comparison], str]:
+    """Return what tells vectors apart: their places in the file, with its name if it is not one."""
+    one_source = len({comparison.source for comparison in comparisons}) == 1
+    return vector_text if one_source else place_text
+
+
 def symbol_text(result: MethodResult, symbol: str, glyphs: Glyphs) -> str:
     """Return what a symbol stands for in a method's formula, as a column or row is headed."""
     is_shifted = result.shift is not None
@@ -95,6 +107,11 @@ def symbol_text(result: MethodResult, symbol: str, glyphs: Glyphs) -> str:
         "y": "lse",
         "z": rest,
     }[symbol]
+
+
+def method_name(result: MethodResult) -> str:
+    """Return the method's name, with its shift as it was chosen."""
+    return ", ".join(filter(None, (result.method.value, result.shift)))
 
 
 def method_text(result: MethodResult, glyphs: Glyphs) -> str:
@@ -184,3 +201,24 @@ def exactness_text(result: MethodResult) -> str:
 def ulps_text(ulps: float) -> str:
     """Return an error: a whole number of ulps, to two digits where it is huge."""
     return f"{ulps:,.0f} ulp off" if ulps < 1e7 else f"{ulps:.1e} ulp off"
+
+
+def condition_text(comparison: Comparison, glyphs: Glyphs) -> str:
+    """Return the condition number in words."""
+    return f"condition number {glyphs.rough(comparison.condition_number) or 'undefined'}"
+
+
+def digits_text(result: MethodResult) -> str:
+    """Return how many significant decimal digits are right, to a tenth."""
+    return "" if result.correct_digits is None else f"{result.correct_digits:.1f}"
+
+
+def accuracy_text(result: MethodResult, glyphs: Glyphs) -> str:
+    """Return the measured error beside its bound, nothing where neither is known."""
+    told = []
+    if result.relative_error is not None:
+        error = glyphs.rough(result.relative_error)
+        told.append(f"relative error {error}, {digits_text(result)} digits right")
+    if result.bound is not None:
+        told.append(f"at most {glyphs.rough(result.bound)} by theorem {result.theorem}")
+    return "; ".join(told)
