@@ -177,7 +177,7 @@ def _cancellation_in_log(
         # as in _is_exact: the quotient is 1 where the sum is e_j and nothing
         inexact = evaluation.results["e"] != evaluation.results["s"]
     where = is_near & (factor >= _HARM) & inexact
-    return Loss(operation, FindingKind.CANCELLATION, where, factor)
+    return Loss(operation, FindingKind.CANCELLATION, where, np.broadcast_to(factor, where.shape))
 
 
 def _cancellation(
@@ -190,7 +190,7 @@ def _cancellation(
     factor = second / (result if is_last else scale)
     cancels = np.maximum(first, second) >= _HARM * result
     where = cancels & (factor >= _HARM) & np.isfinite(first) & np.isfinite(second) & inexact
-    return Loss(operation, FindingKind.CANCELLATION, where, factor)
+    return Loss(operation, FindingKind.CANCELLATION, where, np.broadcast_to(factor, where.shape))
 
 
 def loss_finding(evaluation: Evaluation, loss: Loss) -> Finding:
