@@ -80,7 +80,7 @@ class Yardstick(NamedTuple):
     def relative_errors(self, value: Array) -> Sequence[tuple[float | None, float | None]]:
         """Return for each row its relative error, and how many digits that leaves.
 
-        To three digits and to a hundredth: the reference is rounded too, to 11 bits more than
+        To two digits and to a hundredth: the reference is rounded too, to 11 bits more than
         float64 has, and blurs the rest of an error of half an ulp.
         """
         if self.reference is None:
@@ -90,7 +90,7 @@ class Yardstick(NamedTuple):
         errors = relative_error(value, self.reference)
         digits = correct_digits(errors, self.format)
         return [
-            (float(f"{error:.3g}"), round(digit, 2))
+            (float(f"{error:.2g}"), round(digit, 2))
             for error, digit in zip(errors.tolist(), digits.tolist(), strict=True)
         ]
 

@@ -71,6 +71,7 @@ lse = _command(
     Examples:
       stablelse lse 1000 1001 1002
       stablelse lse -1000 -1001 -inf --shift max --shift 0
+      stablelse lse -0.775 -0.6175 --errors
       stablelse lse --file x.csv --column loglik
       stablelse lse --file logits.npy --dtype float16 --dtype float32
       seq 1 1000 | stablelse lse --quiet
@@ -87,6 +88,7 @@ softmax = _command(
     Examples:
       stablelse softmax 1000 1001 1002
       stablelse softmax --file logits.csv --row 7 --dtype float16
+      stablelse softmax 1000 1001 1002 --method shifted --method division-free
       stablelse softmax --file logits.csv --quiet > probabilities.tsv
     """,
 )
