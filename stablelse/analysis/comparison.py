@@ -52,7 +52,8 @@ class MethodResult(NamedTuple):
         The distance from the exact value, taken to more digits than the format has where a
         wider one is there (float64, or longdouble for float64), over the exact value's size;
         of softmax and log_softmax the largest entries of either (the infinity norm). To two
-        digits; ``None`` where the exact value or the errors were not asked for.
+        digits; ``None`` where the exact value or the errors were not asked for. Below the
+        normal range even a correctly rounded result has few digits, and 0 has none.
     correct_digits : float or None
         How many significant decimal digits that leaves; see `errors.correct_digits`.
     bound : float or None

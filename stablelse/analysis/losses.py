@@ -210,7 +210,7 @@ def loss_finding(evaluation: Evaluation, loss: Loss) -> Finding:
         result=evaluation.results[operation.symbol][first],
         threshold=None,
         harmless=False,
-        bits_lost=bits,
+        bits_lost=round(bits, 1),
         indices=indices if per_element else indices[:0],
     )
     return _at_first_absorption(evaluation, finding) if operation.kind is Kind.SUM else finding

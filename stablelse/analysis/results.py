@@ -32,7 +32,8 @@ class Yardstick(NamedTuple):
     exact : ndarray or None
         The correctly rounded ones.
     reference : ndarray or None
-        The exact ones in a wider format, to measure relative errors by.
+        The exact ones in a wider format, to measure relative errors by; infinite where those
+        of the format are.
     errors : bool
         Whether bounds and condition numbers are asked for.
     """
@@ -59,6 +60,8 @@ class Yardstick(NamedTuple):
             if errors:
                 wide = _wider(format_)
                 reference = exactly(function, rounded.astype(wide.dtype), wide)
+                # what the format cannot hold is infinite in it by right
+                reference = np.where(np.isfinite(truth), reference, truth.astype(wide.dtype))
         compensated = library(function, rounded, format_)
         return cls(function, format_, rounded, compensated, truth, reference, errors)
 

@@ -105,7 +105,10 @@ class Output(NamedTuple):
 Quiet = Annotated[
     bool,
     typer.Option(
-        "--quiet", "-q", help="The library's value alone, for scripts.", show_default=False
+        "--quiet",
+        "-q",
+        help="The value alone, for scripts: the library's, or that of --method.",
+        show_default=False,
     ),
 ]
 Errors = Annotated[

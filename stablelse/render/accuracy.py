@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from itertools import accumulate, repeat
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -16,7 +15,6 @@ from stablelse.render.wording import (
     condition_text,
     digits_text,
     method_name,
-    method_text,
     naming,
 )
 
@@ -51,11 +49,11 @@ class AccuracyPicture:
         ]
         if len(self.comparisons) == 1:
             yield Text(f" {condition_text(self.comparisons[0], glyphs)}")
-            index, sections = _methods(results, partial(method_text, glyphs=glyphs)), []
+            index, sections = _methods(results), []
         else:
             index = _column("", self._first(naming(self.comparisons)))
             conditions = self._first(lambda c: glyphs.rough(c.condition_number))
-            measures[:0] = [_column("condition", conditions), _methods(results, method_name)]
+            measures[:0] = [_column("condition", conditions), _methods(results)]
             sections = list(accumulate(len(c.results) for c in self.comparisons))
         ends = frozenset(end - 1 for end in sections)
         yield from stack(index, [Group(measures)], ends, options.max_width)
@@ -73,7 +71,9 @@ def _column(header: str, texts: Iterable[str]) -> Column:
     return Column(header, [Text(text) for text in texts])
 
 
-def _methods(results: Sequence[MethodResult], name: Callable[[MethodResult], str]) -> Column:
+def _methods(results: Sequence[MethodResult]) -> Column:
     """Return what names the methods, with their formats if there are several."""
     several = len({result.format for result in results}) > 1
-    return _column("", (f"{r.format} {name(r)}" if several else name(r) for r in results))
+    return _column(
+        "", (f"{r.format if several else ''} {method_name(r)}".lstrip() for r in results)
+    )

@@ -210,3 +210,14 @@ def test_rows_can_do_without_errors():
         for result in comparison.results:
             assert result.ulps is not None
             assert {result.relative_error, result.correct_digits, result.bound} == {None}
+
+
+def test_relative_errors_at_the_ends_of_the_format():
+    """The right infinity is no error, and what is too small for the format has no digits."""
+    largest = np.finfo(float).max
+    comparison = stablelse.compare([largest, -largest], "log_softmax", methods=["exact"])
+    assert comparison.exact.tolist() == [0, -np.inf]
+    assert comparison.results[0].relative_error == 0
+    comparison = stablelse.compare([0, -800], methods=["exact"])
+    assert (comparison.exact, comparison.results[0].relative_error) == (0, 1)
+    assert comparison.results[0].correct_digits == 0
