@@ -41,7 +41,7 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
             typer.echo(context.get_help())
             return
         formats = [find_format(dtype) for dtype in methods.dtype or ["float64"]]
-        if errors and methods.exact is None:
+        if errors and not quiet and methods.exact is None:
             methods = methods._replace(exact=True)
         tried = _tried(Function(function), methods, steps)
         parsed_to = "longdouble" if any(f.name == "longdouble" for f in formats) else "float64"

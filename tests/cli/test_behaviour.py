@@ -34,6 +34,7 @@ def columns_of(csv: str) -> list[dict[str, str]]:
         (["lse", "-0.775", "-0.6175", "--exact"], "-5.237847950087536e-6\n"),
         (["log-softmax", "0", "-40", "--exact"], "-4.248354255291589e-18\t-40\n"),
         (["softmax", "inf", "1", "--exact"], "nan\tnan\n"),
+        (["log-softmax", "0", "1", "--errors"], "-1.3132616875182228\t-0.31326168751822286\n"),
         (["lse", "0", "-40", "--method", "shifted"], "0\n"),
         (["lse", "0", "-40", "-m", "exact", "-m", "naive"], "0\n4.248354255291589e-18\n"),
         (["lse", "0", "-40", "-m", "compensated", "--exact"], "4.248354255291589e-18\n" * 2),
