@@ -11,13 +11,23 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from stablelse.analysis.compare import compare
     from stablelse.analysis.comparison import Comparison
+    from stablelse.analysis.peers.compare import compare_peers
     from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
 
-__all__ = ["Comparison", "__version__", "compare", "log_softmax", "logsumexp", "softmax"]
+__all__ = [
+    "Comparison",
+    "__version__",
+    "compare",
+    "compare_peers",
+    "log_softmax",
+    "logsumexp",
+    "softmax",
+]
 
 _HOME = {
     "Comparison": "stablelse.analysis.comparison",
     "compare": "stablelse.analysis.compare",
+    "compare_peers": "stablelse.analysis.peers.compare",
     "log_softmax": "stablelse.numerics.arrays",
     "logsumexp": "stablelse.numerics.arrays",
     "softmax": "stablelse.numerics.arrays",

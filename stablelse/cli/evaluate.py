@@ -8,7 +8,6 @@ import typer
 from stablelse.cli.options import Input, Methods, Output, Quiet, Steps
 
 if TYPE_CHECKING:
-    from stablelse.analysis.compare import Place
     from stablelse.analysis.comparison import Comparison
     from stablelse.numerics.formats import Format
     from stablelse.numerics.functions import Function
@@ -124,6 +123,7 @@ def _comparisons(
     stacks: "Iterator[Vectors]", function: "Function", methods: Methods, formats: "list[Format]"
 ) -> "Iterator[Comparison]":
     from stablelse.analysis.compare import compare_rows
+    from stablelse.cli.source import place_of
     from stablelse.numerics.shifted import find_shift
 
     shifts = [find_shift(shift.strip()) for shift in methods.shift or ["max"]]
@@ -132,20 +132,9 @@ def _comparisons(
         rows = max(1, _BATCH // n)
         for begin in range(0, count, rows):
             part = range(begin, min(begin + rows, count))
-            places = [_place(stack, index) for index in part]
+            places = [place_of(stack, index) for index in part]
             values = stack.values[part.start : part.stop]
             yield from compare_rows(values, function, shifts, formats, places, methods.exact)
-
-
-def _place(stack: "Vectors", index: int) -> "Place":
-    from stablelse.analysis.compare import Place
-    from stablelse.readers import By
-
-    number = stack.first + index
-    if stack.axis is By.COLUMNS:
-        column = stack.names[index] if stack.names else str(number)
-        return Place(stack.source or None, None, column)
-    return Place(stack.source or None, number if stack.axis is By.ROWS else None)
 
 
 def _write_pictures(
