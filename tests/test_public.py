@@ -7,7 +7,15 @@ import pytest
 
 import stablelse
 
-NAMES = ["Comparison", "__version__", "compare", "log_softmax", "logsumexp", "softmax"]
+NAMES = [
+    "Comparison",
+    "__version__",
+    "compare",
+    "compare_peers",
+    "log_softmax",
+    "logsumexp",
+    "softmax",
+]
 
 
 def test_names():

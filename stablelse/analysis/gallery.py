@@ -213,19 +213,19 @@ class Gallery(Displayed, _Gallery):
     __slots__ = ()
 
 
-def gallery(peers: Sequence[str] = (), cases: Sequence[Case] = CASES) -> Gallery:
+def gallery(peers: Sequence[str] = (), cases: Sequence[Case] | None = None) -> Gallery:
     """Put every case to every library.
 
     Parameters
     ----------
     peers : sequence of str
         See `compare_peers`.
-    cases : sequence of Case
-        Which cases.
+    cases : sequence of Case, optional
+        Only these.
     """
     asked, missing = ask_whom(peers)
     comparisons, left_out = [], []
-    for case in cases:
+    for case in CASES if cases is None else cases:
         try:
             format_ = FORMATS[case.format]
             questions = list(_questions(case, format_))

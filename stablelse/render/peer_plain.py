@@ -8,7 +8,7 @@ from stablelse.analysis.gallery import Gallery
 from stablelse.analysis.peers.comparison import Outcome, PeerComparison, PeerResult
 from stablelse.render.numbers import number_text
 from stablelse.render.peer_wording import TASK_NAMES, case_lines, missing_text, time_text
-from stablelse.render.wording import ASCII, place_text, ulps_text
+from stablelse.render.wording import ASCII, place_text, ulps_text, vector_text
 
 
 def peer_lines(comparison: PeerComparison) -> Iterator[str]:
@@ -17,9 +17,10 @@ def peer_lines(comparison: PeerComparison) -> Iterator[str]:
     prefix = f"{name}, " if name else ""
     prefix += TASK_NAMES[comparison.function]
     if comparison.vectors == 1:
-        told = [(result, f"{given} ({words})") for result, given, words in _lines(comparison)]
+        lines = case_lines(comparison.results, comparison.function, ASCII)
+        told = [(result, f"{given} ({words})") for result, given, words in lines]
     else:
-        told = [(result, _many_text(result)) for result in comparison.results]
+        told = [(result, _many_text(result, bool(name))) for result in comparison.results]
     for result, words in told:
         time = time_text(result)
         words += f", {time} ns per element" if time else ""
@@ -43,12 +44,7 @@ def gallery_lines(gallery: Gallery) -> Iterator[str]:
         yield missing_text(gallery.missing)
 
 
-def _lines(comparison: PeerComparison) -> Iterator[tuple[PeerResult, str, str]]:
-    """Yield the lines of the case, or of the vector in each format."""
-    return case_lines(comparison.results, comparison.function, ASCII)
-
-
-def _many_text(result: PeerResult) -> str:
+def _many_text(result: PeerResult, source_told: bool) -> str:
     """Return what became of many results, and the worst of them."""
     if result.outcome is Outcome.NO_ANSWER or result.ulps is None:
         return result.reason or ""
@@ -57,7 +53,8 @@ def _many_text(result: PeerResult) -> str:
         return text
     worst = result.worst
     element = "" if worst.element is None else f"x_{worst.element}"
-    place = ", ".join(filter(None, (place_text(worst), element)))
+    vector = vector_text(worst) if source_told else place_text(worst)
+    place = ", ".join(filter(None, (vector, element)))
     error = "" if result.ulps == float("inf") else f", {ulps_text(result.ulps)}"
     numbers = f"{number_text(worst.value)} for {number_text(worst.exact)}"
     return f"{text}; worst at {place}: {numbers}{error}"

@@ -47,10 +47,9 @@ def library() -> Library:
 def _with_float64() -> AbstractContextManager[Any]:
     """Return the context in which JAX has float64; outside of it nothing changes."""
     import jax
+    from jax import experimental
 
-    if hasattr(jax, "enable_x64"):
-        enable_x64 = jax.enable_x64
-    else:  # its home before version 0.8
-        from jax.experimental import enable_x64
-    context: AbstractContextManager[Any] = enable_x64(True)
+    # Where it lives depends on the version: in `experimental` up to 0.7.
+    home = jax if hasattr(jax, "enable_x64") else experimental
+    context: AbstractContextManager[Any] = home.enable_x64(True)
     return context
