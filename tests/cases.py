@@ -26,6 +26,17 @@ class Case:
     lse: str | None = None
 
 
+# A wide vector with full significands: rounding x - max costs up to 512 ulp of a softmax entry.
+_WIDE = (
+    699.123456789012,
+    -412.98765432109876,
+    3.141592653589793,
+    0.1,
+    -699.7777777777777,
+    123.45678901234567,
+    698.0000000000001,
+)
+
 #: The log-sum-exp of the gallery's cases, from an oracle.
 _GALLERY_LSE = {
     "70,000 zeros in float16": "11.1562505210314960411773185622",
@@ -84,6 +95,7 @@ CASES: tuple[Case, ...] = (
         note="they sum to 1 but for their rounding",
         lse="3.11968666458510941200870830001e-17",
     ),
+    Case("wide, full significands", _WIDE, note="the shift itself costs digits"),
     Case("the lecture's", (1000.0, 1001.0, 1002.0), lse="1002.4076059644443803044829199"),
     Case(
         "the lecture's, below",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
-from stablelse.analysis.peers import PEERS
+from stablelse.analysis.peers import PEERS, UnknownPeerError, choose_peers
 from stablelse.cli.options import Input, Output
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def peers(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help=f"Only this library; repeatable: {', '.join(row.name for row in PEERS[:-1])}."
+            help=f"Only this library beside our own; repeatable: {', '.join(row.name for row in PEERS[:-1])}."
             "  [default: all installed]",
         ),
     ] = None,
@@ -46,6 +46,10 @@ def peers(
     from stablelse.cli.source import place_of, read_vectors, refuse_file_options
 
     names = peer or []
+    try:
+        choose_peers(names)
+    except UnknownPeerError as error:
+        raise typer.BadParameter(str(error), param_hint="--peer") from None
     result: Gallery | PeerComparison
     if not source.numbers and not source.file:
         refuse_file_options(source, "without a file")

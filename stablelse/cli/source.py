@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import typer
 
-from stablelse.analysis.peers import UnknownPeerError
 from stablelse.cli.options import Input
 from stablelse.numerics.formats import UnknownFormatError
 from stablelse.numerics.shifted import UnknownShiftError
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from stablelse.analysis.compare import Place
 
 #: The errors whose message is the user's to read, and whose traceback is nobody's.
-INPUT_ERRORS = (ReadError, UnknownFormatError, UnknownPeerError, UnknownShiftError)
+INPUT_ERRORS = (ReadError, UnknownFormatError, UnknownShiftError)
 
 
 def is_missing(options: Input) -> bool:
