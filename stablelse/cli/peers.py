@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 #: The functions by the names of their commands.
 _FUNCTIONS = {"lse": "logsumexp", "softmax": "softmax", "log-softmax": "log_softmax"}
 
+_NAMES = ", ".join(row.name for row in PEERS[:-1])
+
 
 def peers(
     source: Input,
@@ -33,7 +35,7 @@ def peers(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help=f"Only this library beside our own; repeatable: {', '.join(row.name for row in PEERS[:-1])}."
+            help=f"Only this library beside our own; repeatable: {_NAMES}."
             "  [default: all installed]",
         ),
     ] = None,
