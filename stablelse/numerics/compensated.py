@@ -16,6 +16,7 @@ Results of formats narrower than float64 are correctly rounded: `stablelse.numer
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from stablelse.numerics import plain
 from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.summation import Sum, sum_exp
+from stablelse.numerics.summation import Sum, exponentials, sum_exp
 
 # r = (upper - largest) + lower is wrong by about 2**-88 of the largest term: one that is smaller
 # than this needs a largest term that has no lower part, exp(0) = 1.
@@ -34,6 +35,9 @@ _SMALL_REST = 2.0**-32
 # more than a unit in its last place.
 _SMALLEST = 0.5
 _SMALLEST_FOR_LOG = 2.0**-900  # or less than u of the sum
+
+# A row with an element larger than this is added up almost exactly.
+_STEEP = 0.25
 
 # The error of a float64 logsumexp, in units in its last place, that sends it up the ladder. The
 # addition of the shift can make it half a unit more. Closer to zero than this, it is the error
@@ -148,48 +152,75 @@ def _log_of_rest(total: Sum, unit_roundoff: float, *, shifted: bool) -> tuple[Ar
 
 def softmax(rows: Array, format_: Format) -> Array:
     """Compute the softmax of every row: (m, n), m, n >= 1, real, to (m, n) in the format."""
-    blocks = Blocks(rows.shape, format_, buffers=3)
-    result = np.empty(rows.shape, format_.dtype)
-    for x, p in blocks.bands(rows, result):
-        terms = p if blocks.is_workable(p) else None
-        _, total, _ = plain.sum_exp(blocks, x, _SMALLEST, terms)
-        for piece, target in blocks.pieces(x, p):
-            term = target
-            if terms is None:  # then the band is one piece, and the first buffer has its terms
-                term, *_ = blocks.buffers(piece.shape)
-            blocks.store(np.divide, term, total, target)
-    return result
+    return _elementwise(rows, format_, _quotients, _quotients_of_cut)
 
 
 def log_softmax(rows: Array, format_: Format) -> Array:
     """Compute log softmax of every row: (m, n), m, n >= 1, real, to (m, n) in the format."""
+    return _elementwise(rows, format_, _log_quotients, _log_quotients_of_rest)
+
+
+def _elementwise(
+    rows: Array,
+    format_: Format,
+    quickly: Callable[[Blocks, Array, Array], Array],
+    carefully: Callable[[Blocks, Array, Array], None],
+) -> Array:
+    """Compute all rows quickly, and those carefully of which that tells that it will not do."""
     blocks = Blocks(rows.shape, format_, buffers=3)
     result = np.empty(rows.shape, format_.dtype)
-    for x, g in blocks.bands(rows, result):
-        if blocks.axis == 0:
-            _log_quotients_of_rest(blocks, x, g)
-            continue
-        close = _log_quotients(blocks, x, g)
-        if close.any():
-            some, part = x[close], g[close]
-            again = Blocks(some.shape, format_, buffers=3)
-            for x_part, g_part in again.bands(some, part):
-                _log_quotients_of_rest(again, x_part, g_part)
-            g[close] = part
+    for x, target in blocks.bands(rows, result):
+        again = quickly(blocks, x, target)
+        if again.all():
+            carefully(blocks, x, target)
+        elif again.any():
+            index = (slice(None), again) if blocks.axis == 0 else again
+            some, part = x[index], target[index]
+            carefully(blocks, some, part)
+            target[index] = part
     return result
 
 
+def _quotients(blocks: Blocks, x: Array, p: Array) -> Array:
+    """Compute exp(x_j) / S of a band, S a plain sum; tell where that is not accurate.
+
+    Of a sum along a row that NumPy adds up, a large term makes each of up to 16 additions round.
+    """
+    terms = p if blocks.is_workable(p) else None
+    _, total, _ = plain.sum_exp(blocks, x, _SMALLEST, terms)
+    steep = np.zeros(p.shape[1 - blocks.axis], bool)
+    for piece, target in blocks.pieces(x, p):
+        term = target
+        if terms is None:  # then the band is one piece, and the first buffer has its terms
+            term, *_ = blocks.buffers(piece.shape)
+        blocks.store(np.divide, term, total, target)
+        if blocks.axis == 1 and not np.maximum.reduce(target, axis=None) <= _STEEP:
+            steep |= ~(np.maximum.reduce(target, axis=1) <= _STEEP)
+    return steep
+
+
+def _quotients_of_cut(blocks: Blocks, x: Array, p: Array) -> None:
+    """Compute exp(x_j - a) / S of a band, S added up almost exactly."""
+    total = sum_exp(blocks, x)
+    for piece, target in blocks.pieces(x, p):
+        term, *scratch = blocks.buffers(piece.shape)
+        exponentials(blocks.load(piece), None, total.shift, term, *scratch)
+        blocks.store(np.divide, term, total.value, target)
+
+
 def _log_quotients(blocks: Blocks, x: Array, g: Array) -> Array:
-    """Compute x_j - log S of a band of rows, log S in two words; tell where it is not accurate.
+    """Compute x_j - log S of a band, log S in two words; tell where that is not accurate.
 
     S is right to a few u, and so is its logarithm, absolutely: that is no more than a few units
-    in the last place of results that are at least 1 in size.
+    in the last place of results that are at least 1 in size. Of a few terms, many are not.
     """
+    close = np.full(g.shape[1 - blocks.axis], blocks.axis == 0)
+    if blocks.axis == 0:
+        return close
     shift, total, _ = plain.sum_exp(blocks, x, _SMALLEST_FOR_LOG)
     log = np.log(total)
     y, rest = two_sum(shift, log)
     rest += (total - np.exp(log)) / total
-    close = np.zeros(len(x), bool)
     for piece, target in blocks.pieces(x, g):
         difference, *_ = blocks.buffers(piece.shape)
         np.subtract(blocks.load(piece), y, out=difference)
