@@ -69,6 +69,13 @@ def logsumexp(
     ValueError
         If `a` and `b` cannot be broadcast, an axis is repeated, or (numpy's AxisError, an
         IndexError too) out of bounds.
+
+    Notes
+    -----
+    float16, bfloat16, float32 and float8 results are correctly rounded, always: the rounding
+    test of `stablelse.exact` is made for each. float64 results are within 4 ulp of the exact
+    value, and within 10 where it nearly cancels, down to an absolute value of 1e-10; closer to
+    zero the absolute error is about 2**-85. Weights that cancel change nothing of that.
     """
     sums = reduced(_logsumexp, a, axis, b, keepdims, return_sign)
     return (sums.value.real, sums.sign) if return_sign else sums.value
@@ -93,6 +100,11 @@ def softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
     ------
     TypeError, ValueError
         As `logsumexp`, and a ValueError for a softmax of no elements.
+
+    Notes
+    -----
+    float16, bfloat16, float32 and float8 elements are correctly rounded, always. float64
+    elements are within 6 ulp of the exact values, however wide the vector.
     """
     return elementwise(_softmax, x, axis)[0]
 
@@ -116,6 +128,11 @@ def log_softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
     ------
     TypeError, ValueError
         As `logsumexp`, and a ValueError for a log_softmax of no elements.
+
+    Notes
+    -----
+    float16, bfloat16, float32 and float8 elements are correctly rounded, always. float64
+    elements are within 4 ulp of the exact values, next to zero too.
     """
     return elementwise(_log_softmax, x, axis)[0]
 
