@@ -64,7 +64,8 @@ def logsumexp(
         Which rung settled how many values.
     """
     rows, weights = as_real(rows), None if weights is None else as_real(weights)
-    if rows.size <= short.LONGEST and weights is None and format_ is _FLOAT64 and not in_decimal:
+    is_short = rows.size <= short.LONGEST and weights is None and format_ is _FLOAT64
+    if is_short and fits_float64(rows) and not in_decimal:
         found = _shortly(rows)
         if found is not None:
             return found
