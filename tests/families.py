@@ -47,7 +47,7 @@ class Family(NamedTuple):
             yield self.make(rng, int(m), n, format_)
 
 
-#: The table, in the order in which it is told above.
+#: The families by name.
 FAMILIES: dict[str, Family] = {}
 
 
@@ -57,6 +57,26 @@ def _family(name: str, least: int = 1, suits: Callable[[Format], bool] = lambda 
         return make
 
     return enter
+
+
+def all_pairs(format_: Format) -> Stack:
+    """Return every pair of finite numbers, or -inf, of a format of 8 bits."""
+    x = np.arange(2**8, dtype=np.uint8).view(format_.dtype)
+    x = x[np.isfinite(x.astype(float)) | (x == -np.inf)]
+    pairs = np.stack(np.meshgrid(x, x), axis=-1).reshape(-1, 2)
+    return Stack(pairs[np.isfinite(pairs.astype(float)).any(axis=1)])
+
+
+#: Some that every finite float16 is tried beside.
+PARTNERS = (-np.inf, 0.0, -0.5, 3.25, -9.7, 11.09, 65504.0, -65504.0, 6e-8)
+
+
+def with_partners() -> Iterator[Stack]:
+    """Make a stack of every finite float16 beside each of some others."""
+    x = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    x = x[np.isfinite(x)]
+    for partner in np.array(PARTNERS, np.float16):
+        yield Stack(np.stack([x, np.full_like(x, partner)], axis=1))
 
 
 def rng_of(seed: int, *names: str) -> Generator:
@@ -155,7 +175,7 @@ def _tiny(rng, m, n, format_):
     """Small multiples of the smallest number, and some around the smallest normal one."""
     unit = np.where(rng.random((m, 1)) < 0.5, format_.smallest_subnormal, format_.smallest_normal)
     multiple = _sign(rng, m, n) * np.rint(2.0 ** rng.uniform(-1, 4, (m, n)))
-    return Stack(format_.dtype.type(1) * (unit * multiple.astype(format_.dtype)))
+    return Stack(unit * multiple.astype(format_.dtype))
 
 
 @_family("subnormal results", least=2)
