@@ -11,15 +11,26 @@ from stablelse.numerics.formats import Array
 
 
 class Kernel(NamedTuple):
-    """exp(d + d_low) = (high + low) 2**exponent, and the bound of its relative error."""
+    """exp(d + d_low) = (high + low) 2**exponent, and what its docstring promises.
+
+    Attributes
+    ----------
+    scratch : int
+        How many arrays it needs to work in.
+    bound : float
+        Of the relative error.
+    low : float
+        Of abs(low) / high.
+    """
 
     exp: Callable[[Array, Array, list[Array]], tuple[Array, Array, Array]]
     scratch: int
     bound: float
+    low: float
 
 
-#: Every kernel with what its docstring promises.
-KERNELS: dict[str, Kernel] = {"exp": Kernel(doubleword.exp, 8, 2.0**-87.5)}
+#: The kernels by name.
+KERNELS: dict[str, Kernel] = {"exp": Kernel(doubleword.exp, 8, 2.0**-87.5, 2.0**-36.9)}
 
 #: Entries of the table, and the widest argument.
 STEPS, CLIP = 2048, 1500.0
