@@ -1,7 +1,9 @@
 """The judge: results held against those of ball arithmetic, and counted."""
 
+import signal
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import repeat
 from time import perf_counter
@@ -21,6 +23,28 @@ Subject = Callable[[str, Array, Array | None, int | None, Format], Answer]
 
 #: So many misrounded results are kept as examples.
 EXAMPLES = 5
+
+
+#: Seconds for a stack. A climb that finds no end is a failure as well.
+PATIENCE = 120
+
+
+class NoAnswerError(Exception):
+    """Nothing came in the time there is."""
+
+
+@contextmanager
+def _patience(what: str) -> Iterator[None]:
+    def stop(*_) -> None:
+        raise NoAnswerError(f"{what}: no answer in {PATIENCE} s")
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(PATIENCE)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, previous)
 
 
 class Misrounded(NamedTuple):
@@ -61,6 +85,8 @@ class Tally:
         Spent on the "oracle", and on the functions "together" and "alone".
     rungs : Counter
         How many results of a (function, rung) there were.
+    unanswered : list of str
+        What took too long, and was given up.
     wrong : Counter
         How many results of a function were misrounded.
     examples : list of Misrounded
@@ -71,6 +97,7 @@ class Tally:
     elements: int = 0
     seconds: Counter = field(default_factory=Counter)
     rungs: Counter = field(default_factory=Counter)
+    unanswered: list[str] = field(default_factory=list)
     wrong: Counter = field(default_factory=Counter)
     examples: list[Misrounded] = field(default_factory=list)
 
@@ -88,7 +115,8 @@ class Tally:
                 if call == "alone" and not alone:
                     continue
                 begin = perf_counter()
-                found, settled = compute(SUBJECTS[subject], function, stack, format_)
+                with _patience(f"{function}, {call}, {stack.x.dtype}, to {format_.name}"):
+                    found, settled = compute(SUBJECTS[subject], function, stack, format_)
                 self.seconds[call] += perf_counter() - begin
                 for rung, count in settled.items():
                     self.rungs[function, rung] += count
@@ -110,6 +138,7 @@ class Tally:
         self.elements += other.elements
         self.seconds += other.seconds
         self.rungs += other.rungs
+        self.unanswered += other.unanswered
         self.wrong += other.wrong
         self.examples += other.examples
 
