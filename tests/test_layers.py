@@ -17,7 +17,8 @@ LAYERS = {
     "analysis": ({"numerics", "analysis"}, {"numpy"}),
     "render": ({"numerics", "analysis", "render"}, {"numpy", "rich"}),
     "cli": ({"numerics", "readers", "analysis", "render", "cli"}, {"numpy", "typer", "rich"}),
-    "__init__": ({"numerics", "analysis"}, set()),
+    "__init__": ({"numerics", "analysis", "exact"}, set()),
+    "exact": ({"numerics"}, {"numpy"}),
     "__main__": ({"cli"}, set()),
 }
 #: The one place where a lower layer calls a higher one, and where an extra is imported.

@@ -153,7 +153,7 @@ def _results(
     compensated = library(function, rounded, format_)
     truth = None
     if exact:
-        from stablelse.numerics.exact import exact as exactly  # with decimal, on use
+        from stablelse.numerics.functions import exact as exactly
 
         truth = exactly(function, rounded, format_)
     candidates: list[tuple[Formula, Shift]] = [(NAIVE[function], shifts[0])]

@@ -111,7 +111,7 @@ def _write_values(
 
     compute = library
     if exact:
-        from stablelse.numerics.exact import exact as compute
+        from stablelse.numerics.functions import exact as compute
     for stack in stacks:
         separator = "\n" if stack.vertical else "\t"
         by_format = [compute(function, f.round(stack.values), f) for f in formats]

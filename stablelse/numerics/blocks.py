@@ -40,10 +40,12 @@ class Blocks:
         Whether the working format is the format of the results.
     """
 
-    def __init__(self, shape: tuple[int, ...], format_: Format, buffers: int) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], format_: Format, buffers: int, length: int | None = None
+    ) -> None:
         m, n = shape
         self._format = format_
-        self.length = _WORKSPACE // (1 + buffers)
+        self.length = length or _WORKSPACE // (1 + buffers)
         self._width = max(1, self.length // n)
         self.axis = 0 if n < _SHORT else 1
         working = format_ if format_.name == "longdouble" else FORMATS["float64"]

@@ -65,7 +65,7 @@ def logsumexp(x: Array, format_: Format, weights: Array | None = None) -> tuple[
     raise AssertionError("the precisions have no end")
 
 
-def softmax(x: Array, format_: Format) -> Array:
+def softmax(x: Array, format_: Format, elements: Array | None = None) -> Array:
     """Compute the softmax of one vector, correctly rounded.
 
     Parameters
@@ -74,18 +74,20 @@ def softmax(x: Array, format_: Format) -> Array:
         Shape (n,), n >= 1, real; finite or -inf, but not all of them -inf.
     format_ : Format
         The format of the result.
+    elements : ndarray of int, optional
+        The indices of those k elements that are wanted; all n if left out.
 
     Returns
     -------
     ndarray
-        Shape (n,), in the format.
+        Shape (k,), in the format.
     """
-    return _elementwise(x, format_, _quotient, lambda count: Fraction(1, count))
+    return _elementwise(x, format_, elements, _quotient, lambda count: Fraction(1, count))
 
 
-def log_softmax(x: Array, format_: Format) -> Array:
+def log_softmax(x: Array, format_: Format, elements: Array | None = None) -> Array:
     """Compute the logarithm of the softmax of one vector, correctly rounded; see `softmax`."""
-    return _elementwise(x, format_, _log_quotient, {1: Fraction(0)}.get)
+    return _elementwise(x, format_, elements, _log_quotient, {1: Fraction(0)}.get)
 
 
 def nearest(value: Fraction, format_: Format) -> Any:
@@ -220,16 +222,19 @@ def _log_quotient(x: Decimal, terms: list[_Term], total: _Total) -> Ball:
 def _elementwise(
     x: Array,
     format_: Format,
+    elements: Array | None,
     evaluate: Callable[[Decimal, list[_Term], _Total], Ball],
     of_equals: Callable[[int], Fraction | None],
 ) -> Array:
     """Evaluate each different element, climbing with those only that are still undecided."""
     terms = _terms(x)
+    wanted = x if elements is None else x[elements]
     results: dict[Decimal, Any] = {}
-    undecided = [term.x for term in terms]
+    undecided = list({_decimal(entry) for entry in wanted if np.isfinite(entry)})
     told = of_equals(int(terms[0].b)) if len(terms) == 1 else None
     if told is not None:
-        results[undecided.pop()] = nearest(told, format_)
+        results = {entry: nearest(told, format_) for entry in undecided}
+        undecided = []
     contexts = _contexts()
     while undecided:
         with localcontext(next(contexts)):
@@ -239,7 +244,7 @@ def _elementwise(
         undecided = [entry for entry in undecided if entry not in results]
     with np.errstate(over="ignore", divide="ignore"):
         nothing = format_.round(0.0 if evaluate is _quotient else -np.inf)[()]
-    values = [results[_decimal(entry)] if np.isfinite(entry) else nothing for entry in x]
+    values = [results[_decimal(entry)] if np.isfinite(entry) else nothing for entry in wanted]
     return np.array(values, dtype=format_.dtype)
 
 

@@ -45,3 +45,35 @@ def library(function: Function, x: Array, format_: Format) -> Array:
         Shape (m, 1) for logsumexp, (m, n) for the others.
     """
     return np.asarray(_LIBRARY[function](x), dtype=format_.dtype)
+
+
+# The table of powers that the ladder needs takes as long to make as so many elements take in
+# decimal arithmetic.
+_FEW = 200
+
+
+def exact(function: Function, x: Array, format_: Format) -> Array:
+    """Compute a function of every row, correctly rounded.
+
+    Parameters
+    ----------
+    function : Function
+        What to compute.
+    x : ndarray
+        Shape (m, n), n >= 1, of the format.
+    format_ : Format
+        The format of x and of the result.
+
+    Returns
+    -------
+    ndarray
+        Shape (m, 1) for logsumexp, (m, n) for the others. Of a row that has a NaN or +inf, or
+        nothing but -inf, the result is the library's: it is a convention, not a rounding.
+    """
+    from stablelse.numerics import exact as ladder  # on use: it brings decimal
+
+    with np.errstate(all="ignore"):
+        if function is Function.LOGSUMEXP:
+            return ladder.logsumexp(x, format_, in_decimal=x.size <= _FEW)[0][:, np.newaxis]
+        compute = {Function.SOFTMAX: ladder.softmax, Function.LOG_SOFTMAX: ladder.log_softmax}
+        return compute[function](x, format_, in_decimal=x.size <= _FEW)[0]

@@ -14,6 +14,7 @@ from mpmath import mpf
 from stablelse.numerics import doubleword, errorfree
 from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.powers import powers
 
 FLOAT64 = FORMATS["float64"]
 
@@ -87,7 +88,7 @@ def test_exp_of_zero_is_one(kernel):
 
 
 def test_the_table_is_right_to_the_last_bit_it_holds():
-    (ln2_1, ln2_2, ln2_3), table = doubleword._constants()
+    (ln2_1, ln2_2, ln2_3), *table = powers()[:1] + powers()[2:5]
     with mpmath.workprec(300):
         step = mpmath.log(2) / 2048
         assert abs(mpf(ln2_1) + mpf(ln2_2) + mpf(ln2_3) - step) <= 2.0**-127
@@ -105,7 +106,7 @@ def sum_exp(x, shift, b=None):
     x = np.atleast_2d(x)
     blocks = Blocks(x.shape, FLOAT64, buffers=10)
     ((band, weights),) = blocks.bands(x, None if b is None else np.atleast_2d(b))
-    high, low = doubleword.sum_exp(blocks, band, weights, np.full((1, 1), shift))
+    high, low, _ = doubleword.sum_exp(blocks, band, weights, np.full((1, 1), shift))
     return high.item(), low.item()
 
 
@@ -145,7 +146,7 @@ def test_terms_far_below_count_as_nothing():
 def test_logsumexp_from_any_shift(x, shift):
     y, _ = oracle.logsumexp(x)
     start = {"largest": max(x), "close": float(y), "poor": max(x) + 3.5}[shift]
-    high, low, sign = doubleword.logsumexp(np.array([x]), None, np.array([start]))
+    high, low, sign, _ = doubleword.logsumexp(np.array([x]), None, np.array([start]))
     assert sign == 1
     with mpmath.workprec(200):
         error = abs(mpf(high.item()) + mpf(low.item()) - y)
@@ -165,13 +166,13 @@ def test_logsumexp_of_terms_that_cancel(x, b):
     rows, weights = np.array([x]), np.array([b])
     y, true_sign = oracle.logsumexp(x, b)
     largest = (rows + np.log(abs(weights))).max(axis=1)
-    high, _, sign = doubleword.logsumexp(rows, weights, largest)
+    high, _, sign, _ = doubleword.logsumexp(rows, weights, largest)
     assert sign == true_sign
     assert oracle.ulp_error(high.item(), y, FLOAT64) <= 2
 
 
 def test_logsumexp_of_nothing_left():
-    high, low, sign = doubleword.logsumexp(
+    high, low, sign, _ = doubleword.logsumexp(
         np.array([[1.5, 1.5]]), np.array([[2.0, -2.0]]), np.array([2.2])
     )
     assert (high.item(), low.item(), sign.item()) == (-np.inf, 0.0, 0.0)
