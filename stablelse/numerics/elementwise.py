@@ -28,6 +28,8 @@ class _Elements(NamedTuple):
         Shape (m, n): all of the rows.
     i, j : ndarray of int
         Shape (k,): row and column of each element, i in ascending order.
+    is_nan : ndarray of bool
+        Shape (k,): whether the row is NaN throughout, by convention.
     total : Sum or None
         The sums of the rows, if they are known.
     """
@@ -35,6 +37,7 @@ class _Elements(NamedTuple):
     rows: Array
     i: Array
     j: Array
+    is_nan: Array
     total: quick.Sum | None
 
     @property
@@ -99,37 +102,41 @@ def _computed(
     function: _Function, rows: Array, format_: Format, in_decimal: bool
 ) -> tuple[Array, Certificate]:
     rows, ledger = as_real(rows), Ledger()
-    attempts: tuple[tuple[Rung, _Attempt], ...] = (_CONVENTION, _DECIMAL)
     if in_decimal or not fits_float64(rows) or format_.name == "longdouble":
         result, total = np.empty(rows.shape, format_.dtype), None
         doubtful = np.arange(rows.size)
+        is_nan = np.repeat(_are_nan(rows), rows.shape[1])
+        attempts = _LADDER[:1] + _LADDER[-1:]
     else:
         is_narrow = format_.significand_bits < _FLOAT64.significand_bits
         compute = function.narrow if is_narrow else function.wide
         result, doubtful, bound, total = compute(rows, format_)
+        is_nan = np.isnan(result.ravel()[doubtful])
         first = Rung.FLOAT64 if is_narrow else Rung.QUICK
         ledger.enter(first, rows.size - doubtful.size, np.array([bound]))
-        attempts = (_CONVENTION, _QUICK, _DOUBLE_WORD, _DECIMAL)
+        attempts = _LADDER
     for rung, attempt in attempts:
         if doubtful.size:
-            elements = _Elements(rows, *np.divmod(doubtful, rows.shape[1]), total)
+            elements = _Elements(rows, *np.divmod(doubtful, rows.shape[1]), is_nan, total)
             values, still, ulps = attempt(function, elements, format_)
             result[elements.i, elements.j] = values
             ledger.enter(rung, int(np.count_nonzero(~still)), ulps[~still])
-            doubtful = doubtful[still]
+            doubtful, is_nan = doubtful[still], is_nan[still]
     return result, ledger.close()
+
+
+def _are_nan(rows: Array) -> Array:
+    """Whether there is nothing to round in a row, but NaN by convention."""
+    of_nan: Array = (np.isnan(rows) | (rows == np.inf)).any(axis=1)
+    return of_nan | ~np.isfinite(rows).any(axis=1)
 
 
 def _conventional(
     function: _Function, elements: _Elements, format_: Format
 ) -> tuple[Array, Array, Array]:
     """Settle the elements of rows that are NaN throughout, and those that are -inf."""
-    some, back = np.unique(elements.i, return_inverse=True)
-    rows = compensated.chosen(elements.rows, some)
-    is_nan = np.isnan(rows).any(axis=1) | (rows == np.inf).any(axis=1)
-    is_nan = (is_nan | ~np.isfinite(rows).any(axis=1))[back]
-    values = format_.round(np.where(is_nan, np.nan, function.of_nothing))
-    return values, ~(is_nan | (elements.x == -np.inf)), np.zeros(len(values))
+    values = format_.round(np.where(elements.is_nan, np.nan, function.of_nothing))
+    return values, ~(elements.is_nan | (elements.x == -np.inf)), np.zeros(len(values))
 
 
 def _quickly(
@@ -198,10 +205,12 @@ def _difference(x: Array, y: Array, y_low: Array) -> tuple[Array, Array]:
 
 _Attempt = Callable[[_Function, _Elements, Format], tuple[Array, Array, Array]]
 
-_CONVENTION: tuple[Rung, _Attempt] = (Rung.CONVENTION, _conventional)
-_QUICK: tuple[Rung, _Attempt] = (Rung.QUICK, _quickly)
-_DOUBLE_WORD: tuple[Rung, _Attempt] = (Rung.DOUBLE_WORD, _in_doubleword)
-_DECIMAL: tuple[Rung, _Attempt] = (Rung.DECIMAL, _in_decimal)
+_LADDER: tuple[tuple[Rung, _Attempt], ...] = (
+    (Rung.CONVENTION, _conventional),
+    (Rung.QUICK, _quickly),
+    (Rung.DOUBLE_WORD, _in_doubleword),
+    (Rung.DECIMAL, _in_decimal),
+)
 
 _SOFTMAX = _Function(
     bulk.narrow_softmax, bulk.wide_softmax, _softmax_of, decimals.softmax, of_nothing=0.0

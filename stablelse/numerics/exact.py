@@ -8,17 +8,21 @@ arithmetic, has any number of digits, and its climb ends (`stablelse.numerics.de
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from stablelse.numerics import compensated, decimals, doubleword, elementwise, quick
+from stablelse.numerics import compensated, decimals, doubleword, elementwise, quick, short
 from stablelse.numerics.certificate import Certificate, Ledger, Rung
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.rounding import as_real, fits_float64, settle
 
 _FLOAT64 = FORMATS["float64"]
+
+# A value that is closer to zero cannot be settled by the first rung.
+_SMALL = 2.0**-16
 
 softmax = elementwise.softmax
 log_softmax = elementwise.log_softmax
@@ -60,6 +64,10 @@ def logsumexp(
         Which rung settled how many values.
     """
     rows, weights = as_real(rows), None if weights is None else as_real(weights)
+    if rows.size <= short.LONGEST and weights is None and format_ is _FLOAT64 and not in_decimal:
+        found = _shortly(rows)
+        if found is not None:
+            return found
     value, sign = np.empty(len(rows), format_.dtype), np.empty(len(rows))
     ledger = Ledger()
     pending = np.arange(len(rows))
@@ -70,6 +78,22 @@ def logsumexp(
             ledger.enter(rung, int(np.count_nonzero(~doubtful)), ulps[~doubtful])
             pending = pending[doubtful]
     return value, sign, ledger.close()
+
+
+def _shortly(rows: Array) -> tuple[Array, Array, Certificate] | None:
+    """Return the result of few and short rows, if it is settled by the first rung."""
+    values = []
+    for row in rows.astype(np.float64).tolist():
+        found = short.logsumexp(row)
+        if found is None:
+            return None
+        high, low = found
+        error = quick.ERROR + doubleword.ADDITION_ERROR * abs(high)
+        if abs(high) < _SMALL or high + (low - error) != high or high + (low + error) != high:
+            return None
+        values.append(high)
+    certificate = Certificate({Rung.QUICK: len(values)}, 0, quick.ERROR / math.ulp(_SMALL))
+    return np.array(values), np.ones(len(values)), certificate
 
 
 def _ladder(

@@ -95,6 +95,20 @@ def elementwise(
         return stack.restored(result).reshape(array.shape)[()], more
 
 
+def real_numbers(x: npt.ArrayLike) -> Array:
+    """Return real numbers as an array.
+
+    Raises
+    ------
+    TypeError
+        If they are none.
+    """
+    array, _, dtype = _promoted(x)
+    if dtype.kind == "c":
+        raise TypeError("expected real numbers, not complex ones")
+    return array
+
+
 def _promoted(
     a: npt.ArrayLike, b: npt.ArrayLike | None = None
 ) -> tuple[Array, Array | None, np.dtype[Any]]:

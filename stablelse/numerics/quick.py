@@ -28,6 +28,7 @@ the error of the terms, 2**-70.8; with that of the exponential in the logarithm,
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -51,15 +52,17 @@ ERROR = 2.0**-70.5
 LOWEST, HIGHEST = -600.0, 600.0
 
 #: Up to here, exp can take x as it is.
-_TAME = 500.0
+TAME = 500.0
 
 # Six or eight buffers of 256 KiB stay in a level-2 cache of 2 MiB; with smaller blocks, NumPy's
 # overhead per operation is a tenth of the time.
 _LENGTH = 2**15
 
+_LN2 = math.log(2)
+
 # Adding and subtracting 1.5 * 2**(52 - q) rounds to a multiple of 2**-q.
 _TO_INTEGER = 1.5 * 2.0**52
-_TO_38_BITS = 1.5 * 2.0**14
+TO_38_BITS = 1.5 * 2.0**14
 
 
 def exp(d: Array, d_low: Array | None, scratch: list[Array]) -> tuple[Array, Array, Array]:
@@ -102,8 +105,8 @@ def exp(d: Array, d_low: Array | None, scratch: list[Array]) -> tuple[Array, Arr
     if d_low is not None:
         rest -= d_low
     np.subtract(y, rest, out=r)
-    np.add(r, _TO_38_BITS, out=h)
-    h -= _TO_38_BITS
+    np.add(r, TO_38_BITS, out=h)
+    h -= TO_38_BITS
     y -= h
     y -= rest
 
@@ -172,7 +175,7 @@ def sum_exp(blocks: Blocks, x: Array, kept: tuple[Array, Array] | None = None) -
     pieces = list(blocks.pieces(x, first, second))
     maxima = (np.maximum.reduce(p, axis=blocks.axis, keepdims=True) for p, *_ in pieces)
     x_max = reduce(np.maximum, maxima).astype(np.float64, copy=False)
-    shift = np.where(abs(x_max) <= _TAME, 0, x_max)
+    shift = np.where(abs(x_max) <= TAME, 0, x_max)
     scale = _scale(x_max - shift, min(x.shape[blocks.axis], blocks.length))
     parts = (_sum_piece(blocks, piece, shift, scale, a, b) for piece, a, b in pieces)
     return Sum(shift, *reduce(_add, parts))
@@ -184,11 +187,14 @@ def _scale(x_max: Array, n: int) -> Any:
     2**53 g is at least the sum of n terms, and at least 4 times the largest of them. One c for
     all vectors does, and is faster, as long as n g / 2 stays below 2**-24.
     """
-    exponent = np.ceil(x_max * (1 / np.log(2)) + (np.log2(max(n, 4)) + 2**-20))
-    exponent = np.where(np.isfinite(exponent), exponent, 0)
-    if np.ptp(exponent) <= 28 - 2 * np.log2(n):
-        exponent = exponent.max()
-    return np.ldexp(1.5, exponent.astype(np.int32) - 1)
+    bits_of_n = math.log2(max(n, 4))
+    top, bottom = float(x_max.max()) / _LN2, float(x_max.min()) / _LN2
+    if top - bottom <= 27 - 2 * bits_of_n or len(x_max.ravel()) == 1:
+        exponent = math.ceil(top + bits_of_n + 2**-20) if math.isfinite(top) else 0
+        return math.ldexp(1.5, exponent - 1)
+    exponents = np.ceil(x_max / _LN2 + (bits_of_n + 2**-20))
+    exponents = np.where(np.isfinite(exponents), exponents, 0)
+    return np.ldexp(1.5, exponents.astype(np.int32) - 1)
 
 
 def _sum_piece(
