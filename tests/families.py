@@ -13,8 +13,8 @@ from numpy.random import Generator
 
 from stablelse.numerics.formats import FORMATS, Array, Format
 
-#: The longest vector.
-LONGEST = 100_000
+#: The longest vector; and of families whose every element takes the ladder's last rung.
+LONGEST, SHORTER = 100_000, 300
 
 #: Lengths are drawn evenly on a logarithmic scale, one from each of so many parts of it, and of
 #: each length there are m ~ n**-0.6 vectors: so 20,000 vectors have 3 million entries.
@@ -32,15 +32,21 @@ class Family(NamedTuple):
     """A way of making stacks, from (rng, m, n, format of the results)."""
 
     make: Callable[[Generator, int, int, Format], Stack]
-    least: int = 1  # the smallest n
+    least: int = 1  # the smallest n, and the largest
+    longest: int = LONGEST
     suits: Callable[[Format], bool] = lambda _: True
 
     def stacks(
-        self, format_: Format, count: int, rng: Generator, longest: int = LONGEST
+        self,
+        format_: Format,
+        count: int,
+        rng: Generator,
+        longest: int = LONGEST,
+        parts: int = PARTS,
     ) -> Iterator[Stack]:
         """Make at least `count` vectors, a stack of them for each of several lengths."""
-        ends = np.log(self.least), np.log(longest)
-        edges = np.linspace(*ends, PARTS + 1)
+        ends = np.log(self.least), np.log(min(longest, self.longest))
+        edges = np.linspace(*ends, parts + 1)
         lengths = np.exp(rng.uniform(edges[:-1], edges[1:])).round().astype(int)
         shares = lengths**-DECAY
         for n, m in zip(lengths.tolist(), np.ceil(count * shares / shares.sum()), strict=True):
@@ -51,9 +57,9 @@ class Family(NamedTuple):
 FAMILIES: dict[str, Family] = {}
 
 
-def _family(name: str, least: int = 1, suits: Callable[[Format], bool] = lambda _: True):
+def _family(name: str, **limits):
     def enter(make):
-        FAMILIES[name] = Family(make, least, suits)
+        FAMILIES[name] = Family(make, **limits)
         return make
 
     return enter
@@ -160,7 +166,7 @@ def _masked(rng, m, n, format_):
     return Stack(x)
 
 
-@_family("huge")
+@_family("huge", longest=SHORTER)
 def _huge(rng, m, n, format_):
     """All over the range, with the largest numbers and their neighbours among them."""
     largest = _bounded(format_)
@@ -252,7 +258,7 @@ _WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}
 _NARROWER = {"float32": "float16", "float64": "float32", "longdouble": "float64"}
 
 
-@_family("narrowed", suits=lambda format_: format_.significand_bits < 53)
+@_family("narrowed", longest=SHORTER, suits=lambda format_: format_.significand_bits < 53)
 def _narrowed(rng, m, n, format_):
     """In a wider format: a largest entry half-way between two numbers, or next to there."""
     source = FORMATS[_WIDER.get(format_.name, "float16")]
@@ -269,7 +275,9 @@ def _narrowed(rng, m, n, format_):
     return Stack(rng.permuted(x, axis=1))
 
 
-@_family("narrowed, with weights", suits=lambda format_: format_.significand_bits < 53)
+@_family(
+    "narrowed, with weights", longest=SHORTER, suits=lambda format_: format_.significand_bits < 53
+)
 def _narrowed_with_weights(rng, m, n, format_):
     x = _narrowed(rng, m, n, format_).x
     return Stack(x, _sign(rng, m, n).astype(x.dtype))
@@ -303,7 +311,15 @@ def _equal_near_zero(rng, m, n, format_):
     return Stack(np.where(steps == 0, x, nearby))
 
 
-@_family("ties but for terms far below", least=2)
+@_family("zero, and far below", least=2)
+def _zero_and_far_below(rng, m, n, format_):
+    """A result that is 0, though no term is missing."""
+    x = -(10.0 ** rng.uniform(0, np.log10(_bounded(format_)), (m, n)))
+    x[:, :1] = 0
+    return Stack(rounded(rng.permuted(x, axis=1), format_, rng))
+
+
+@_family("ties but for terms far below", least=2, longest=SHORTER)
 def _ties_but_for(rng, m, n, format_):
     """A largest a, and the others half a unit in its last place from 0: a - x is a tie.
 
@@ -335,7 +351,7 @@ def _next_to_a_tie_of_softmax(rng, m, n, format_):
     return _completed(rng, m, n, format_, goal, 30)
 
 
-@_family("next to a tie of log_softmax", least=2)
+@_family("next to a tie of log_softmax", least=2, longest=SHORTER)
 def _next_to_a_tie_of_log_softmax(rng, m, n, format_):
     def goal(x, total):
         return x - _middle(rng, x - total.log(), format_)

@@ -1,4 +1,4 @@
-"""Kernels of exp in double-word arithmetic: where they could go wrong, and how wrong they are."""
+"""Kernels of exp in several words: where they could go wrong, and how wrong they are."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,61 +6,80 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from stablelse.numerics import doubleword
+from stablelse.numerics import doubleword, quick, short
 from stablelse.numerics.formats import Array
 
 
 class Kernel(NamedTuple):
-    """exp(d + d_low) = (high + low) 2**exponent, and what its docstring promises.
+    """exp(d + d_low) as words, whose sum is to be multiplied by 2**exponent.
 
     Attributes
     ----------
-    scratch : int
-        How many arrays it needs to work in.
+    exp : callable
+        From d and d_low to a tuple of words and the exponent.
     bound : float
-        Of the relative error.
-    low : float
-        Of abs(low) / high.
+        Of the relative error, as it is promised.
+    widest : float
+        Of the absolute value of d.
     """
 
-    exp: Callable[[Array, Array, list[Array]], tuple[Array, Array, Array]]
-    scratch: int
+    exp: Callable[[Array, Array], tuple[tuple[Array, ...], Array]]
     bound: float
-    low: float
+    widest: float
+
+
+def _doubleword(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
+    *words, exponent = doubleword.exp(d.copy(), d_low.copy(), [np.empty_like(d) for _ in range(8)])
+    return tuple(words), exponent
+
+
+def _quick(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
+    words = quick.exp(d, d_low, [np.empty_like(d) for _ in range(6)])
+    return words, np.zeros(d.shape, int)
+
+
+def _short(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
+    words = [short._exp(*pair) for pair in zip(d.tolist(), d_low.tolist(), strict=True)]
+    return tuple(np.array(words).T), np.zeros(d.shape, int)
 
 
 #: The kernels by name.
-KERNELS: dict[str, Kernel] = {"exp": Kernel(doubleword.exp, 8, 2.0**-87.5, 2.0**-36.9)}
+KERNELS: dict[str, Kernel] = {
+    "double-word": Kernel(_doubleword, doubleword.EXP_ERROR, 1500.0),
+    "quick": Kernel(_quick, quick.EXP_ERROR, quick.HIGHEST),
+    "short": Kernel(_short, quick.EXP_ERROR, quick.HIGHEST),
+}
 
-#: Entries of the table, and the widest argument.
-STEPS, CLIP = 2048, 1500.0
+#: Entries of the table of powers of two.
+STEPS = 2048
 
-#: Rounded units in the last place around what matters.
+#: Units in the last place around what matters.
 NEIGHBOURS = np.arange(-3, 4)
 
 
-def arguments(count: int, rng: Generator) -> dict[str, tuple[Array, Array]]:
+def arguments(kernel: Kernel, count: int, rng: Generator) -> dict[str, tuple[Array, Array]]:
     """Return about so many (d, d_low), by what is special about the d.
 
-    Around every entry of the table and half way between any two there are some, at some of the
-    powers of two that the table is multiplied by.
+    There are some around every entry of the table, and half way between any two, at one or
+    another of the powers of two that the table is multiplied by.
     """
-    share = max(8, count // 3)
-    widest = int(CLIP / np.log(2)) - 1
-    k = np.arange(share) % STEPS + STEPS * rng.integers(-widest, widest, share)
+    share, widest = max(8, count // 3), kernel.widest
+    powers = int(widest / np.log(2)) - 1
+    k = np.arange(share) % STEPS + STEPS * rng.integers(-powers, powers, share)
     nearby = rng.choice(NEIGHBOURS, share)
-    first = np.multiply.outer(np.arange(-4 * STEPS, 4 * STEPS + 1) / 2, [np.log(2) / STEPS])
-    ends = np.array([CLIP, -CLIP])
+    step = np.log(2) / STEPS
+    ends = np.array([widest, -widest])
     groups = {
         "zero": np.array([0.0, -0.0]),
         "tiny": rng.choice([-1.0, 1.0], share // 4) * 2.0 ** rng.uniform(-1074, -12, share // 4),
-        "next to entries": _stepped(k * (np.log(2) / STEPS), nearby),
-        "half way between entries": _stepped((k + 0.5) * (np.log(2) / STEPS), nearby),
-        "first entries": first.ravel(),
-        "ordinary": -rng.exponential(10, share // 2),
-        "anywhere": rng.uniform(-CLIP, CLIP, share // 2),
-        "where exp underflows": -rng.uniform(700, 760, share // 8),
-        "clip": np.concatenate([ends, np.nextafter(ends, 0), rng.uniform(0.999, 1, 50) * -CLIP]),
+        "next to entries": _stepped(k * step, nearby),
+        "half way between entries": _stepped((k + 0.5) * step, nearby),
+        "first entries": np.arange(-share // 4, share // 4) / 2 * step,
+        "ordinary": -rng.exponential(10, share // 4),
+        "anywhere": rng.uniform(-widest, widest, share // 2),
+        "next to the widest": np.concatenate(
+            [ends, np.nextafter(ends, 0), rng.uniform(0.99, 1, share // 8) * -widest]
+        ),
     }
     return {group: (d, _low(d, rng)) for group, d in groups.items()}
 
@@ -81,13 +100,12 @@ def errors(kernel: Kernel, d: Array, d_low: Array) -> Array:
     """Return upper bounds of the relative errors, by ball arithmetic."""
     from flint import arb, ctx
 
-    scratch = [np.empty_like(d) for _ in range(kernel.scratch)]
-    words = kernel.exp(d.copy(), d_low.copy(), scratch)
-    rows = zip(*(word.tolist() for word in (d, d_low, *words)), strict=True)
+    words, exponent = kernel.exp(d, d_low)
+    parts = zip(*(part.tolist() for part in (d, d_low, exponent, *words)), strict=True)
     with ctx.workprec(160):
         return np.array(
             [
-                float(abs((arb(h) + arb(t)) * arb((1, e)) / (arb(x) + arb(y)).exp() - 1).upper())
-                for x, y, h, t, e in rows
+                float(abs(sum(map(arb, w)) * arb((1, e)) / (arb(x) + arb(y)).exp() - 1).upper())
+                for x, y, e, *w in parts
             ]
         )
