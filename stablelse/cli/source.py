@@ -10,12 +10,13 @@ import typer
 
 from stablelse.cli.options import Input
 from stablelse.numerics.formats import UnknownFormatError
+from stablelse.numerics.formula import MethodError
 from stablelse.numerics.shifted import UnknownShiftError
 from stablelse.readers import By, ReadError, ReadOptions, Vectors, open_blocks, parse_numbers
 from stablelse.readers.vectors import vectors
 
 #: The errors whose message is the user's to read, and whose traceback is nobody's.
-INPUT_ERRORS = (ReadError, UnknownFormatError, UnknownShiftError)
+INPUT_ERRORS = (ReadError, UnknownFormatError, UnknownShiftError, MethodError)
 
 
 def is_missing(options: Input) -> bool:

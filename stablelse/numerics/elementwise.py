@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stablelse.numerics import bulk, compensated, decimals, doubleword, quick
+from stablelse.numerics import compensated, decimals, doubleword, narrow, quick, wide
 from stablelse.numerics.certificate import Certificate, Ledger, Rung
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.rounding import as_real, fits_float64, settle
+from stablelse.numerics.rounding import Elements, as_real, fits_float64, settle
 
 _FLOAT64 = FORMATS["float64"]
 
@@ -19,7 +19,7 @@ _FLOAT64 = FORMATS["float64"]
 _LOWEST = -1500.0
 
 
-class _Elements(NamedTuple):
+class _Doubtful(NamedTuple):
     """k elements of rows: their places, and a view of them by row.
 
     Attributes
@@ -62,8 +62,8 @@ class _Function(NamedTuple):
         The element for x = -inf.
     """
 
-    narrow: Callable[[Array, Format], bulk.Bulk]
-    wide: Callable[[Array, Format], bulk.Bulk]
+    narrow: Callable[[Array, Format], Elements]
+    wide: Callable[[Array, Format], Elements]
     of_log_sum: Callable[..., tuple[Array, Array, Array]]
     in_decimal: Callable[[Array, Format, Array], Array]
     of_nothing: float
@@ -117,7 +117,7 @@ def _computed(
         attempts = _LADDER
     for rung, attempt in attempts:
         if doubtful.size:
-            elements = _Elements(rows, *np.divmod(doubtful, rows.shape[1]), is_nan, total)
+            elements = _Doubtful(rows, *np.divmod(doubtful, rows.shape[1]), is_nan, total)
             values, still, ulps = attempt(function, elements, format_)
             result[elements.i, elements.j] = values
             ledger.enter(rung, int(np.count_nonzero(~still)), ulps[~still])
@@ -132,7 +132,7 @@ def _are_nan(rows: Array) -> Array:
 
 
 def _conventional(
-    function: _Function, elements: _Elements, format_: Format
+    function: _Function, elements: _Doubtful, format_: Format
 ) -> tuple[Array, Array, Array]:
     """Settle the elements of rows that are NaN throughout, and those that are -inf."""
     values = format_.round(np.where(elements.is_nan, np.nan, function.of_nothing))
@@ -140,7 +140,7 @@ def _conventional(
 
 
 def _quickly(
-    function: _Function, elements: _Elements, format_: Format
+    function: _Function, elements: _Doubtful, format_: Format
 ) -> tuple[Array, Array, Array]:
     some, back = np.unique(elements.i, return_inverse=True)
     if elements.total is None:
@@ -152,7 +152,7 @@ def _quickly(
 
 
 def _in_doubleword(
-    function: _Function, elements: _Elements, format_: Format
+    function: _Function, elements: _Doubtful, format_: Format
 ) -> tuple[Array, Array, Array]:
     some, back = np.unique(elements.i, return_inverse=True)
     rows = compensated.chosen(elements.rows, some)
@@ -162,7 +162,7 @@ def _in_doubleword(
 
 
 def _in_decimal(
-    function: _Function, elements: _Elements, format_: Format
+    function: _Function, elements: _Doubtful, format_: Format
 ) -> tuple[Array, Array, Array]:
     some, starts = np.unique(elements.i, return_index=True)
     columns = np.split(elements.j, starts[1:])
@@ -203,7 +203,7 @@ def _difference(x: Array, y: Array, y_low: Array) -> tuple[Array, Array]:
     return difference
 
 
-_Attempt = Callable[[_Function, _Elements, Format], tuple[Array, Array, Array]]
+_Attempt = Callable[[_Function, _Doubtful, Format], tuple[Array, Array, Array]]
 
 _LADDER: tuple[tuple[Rung, _Attempt], ...] = (
     (Rung.CONVENTION, _conventional),
@@ -212,12 +212,10 @@ _LADDER: tuple[tuple[Rung, _Attempt], ...] = (
     (Rung.DECIMAL, _in_decimal),
 )
 
-_SOFTMAX = _Function(
-    bulk.narrow_softmax, bulk.wide_softmax, _softmax_of, decimals.softmax, of_nothing=0.0
-)
+_SOFTMAX = _Function(narrow.softmax, wide.softmax, _softmax_of, decimals.softmax, of_nothing=0.0)
 _LOG_SOFTMAX = _Function(
-    bulk.narrow_log_softmax,
-    bulk.wide_log_softmax,
+    narrow.log_softmax,
+    wide.log_softmax,
     _log_softmax_of,
     decimals.log_softmax,
     of_nothing=-np.inf,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stablelse.numerics import compensated, decimals, doubleword, elementwise, quick, short
+from stablelse.numerics import compensated, decimals, doubleword, elementwise, narrow, quick, short
 from stablelse.numerics.certificate import Certificate, Ledger, Rung
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.rounding import as_real, fits_float64, settle
@@ -113,9 +113,12 @@ def _ladder(
 
 
 def _in_float64(x: Array, b: Array | None, format_: Format) -> _Attempt:
-    value, sign, error, _ = compensated.approximate(x, _FLOAT64, b)
+    if b is None:
+        value, doubtful, ulps = narrow.logsumexp(x, format_)
+        return _Attempt(value, np.ones(len(x)), doubtful, ulps)
+    y, sign, error, _ = compensated.approximate(x, _FLOAT64, b)
     # The sum of shift and logarithm is rounded too.
-    return _tested(value, np.zeros(len(x)), sign, error + np.spacing(abs(value)), format_)
+    return _tested(y, np.zeros(len(x)), sign, error + np.spacing(abs(y)), format_)
 
 
 def _conventional(x: Array, b: Array | None, format_: Format) -> _Attempt:

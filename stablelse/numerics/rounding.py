@@ -6,7 +6,7 @@ approximation is rounding the exact value.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,32 @@ _ROUNDED = 1 - 2.0**-52
 
 # Up to here, float64 holds every integer.
 _LARGEST_INTEGER = 2**53
+
+
+class Elements(NamedTuple):
+    """All elements of a softmax or log_softmax, as far as the first rung goes.
+
+    Attributes
+    ----------
+    result : ndarray
+        Shape (m, n), in the format.
+    doubtful : ndarray of int
+        The flat indices of the elements that are not settled.
+    ulps : float
+        A bound of the error of the others, before they were rounded, in ulps.
+    total : tuple of ndarray or None
+        The `stablelse.numerics.quick.Sum` of the rows, if they are known to more than float64.
+    """
+
+    result: Array
+    doubtful: Array
+    ulps: float
+    total: Any = None
+
+
+def flat_indices(flags: Array) -> Array:
+    """Return the flat indices of what is flagged: mostly nothing, which is soon seen."""
+    return np.flatnonzero(flags) if flags.any() else np.empty(0, np.intp)
 
 
 def settle(

@@ -28,6 +28,28 @@ RUNS = {
     "rows": (["lse", "--dtype", "float16"], {"stdin": b"a,b\n1,2\n1000,3\n-500,-600\n"}),
     "rows-softmax": (["softmax"], {"stdin": b"1 2\n1000 3\n-500 -600\n"}),
     "columns": (["lse", "--by", "columns"], {"stdin": b"a,b\n1,1000\n-1000,3\n"}),
+    "absorption": (["lse", "0", "-40"], {}),
+    "absorption-steps": (
+        ["lse", "-50", "0", "-40", *["--steps", "--method", "naive"]],
+        {"columns": 100},
+    ),
+    "cancellation-ascii": (["log-softmax", "10", "0"], {"encoding": "ascii"}),
+    "errors": (["lse", "-0.775", "-0.6175", "--errors"], {}),
+    "errors-narrow": (
+        ["lse", "-0.775", "-0.6175", *["--errors", "--method", "naive", "--no-exact"]],
+        {"columns": 60},
+    ),
+    "errors-plain": (["softmax", "1000", "1001", "--errors", "--format", "plain"], {}),
+    "errors-rows": (["lse", "--errors"], {"stdin": b"1 2\n1000 3\n-500 -600\n"}),
+    "errors-formats": (
+        [*["log-softmax", "1", "2", "--errors"], *["--dtype", "float16", "--dtype", "bfloat16"]],
+        {"columns": 120},
+    ),
+    "division-free": (
+        ["softmax", "1000", "1001", *["--method", "division-free", "--method", "shifted"]],
+        {"columns": 120},
+    ),
+    "exact-alone": (["softmax", "1", "2", "--method", "exact"], {}),
     "limits": (["limits"], {"columns": 120}),
 }
 
