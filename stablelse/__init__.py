@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stablelse import exact
     from stablelse.analysis.compare import compare
     from stablelse.analysis.comparison import Comparison
+    from stablelse.analysis.peers.compare import compare_peers
     from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
     from stablelse.numerics.running import RunningLogSumExp
 
@@ -21,6 +22,7 @@ __all__ = [
     "RunningLogSumExp",
     "__version__",
     "compare",
+    "compare_peers",
     "exact",
     "log_softmax",
     "logsumexp",
@@ -31,6 +33,7 @@ _HOME = {
     "Comparison": "stablelse.analysis.comparison",
     "RunningLogSumExp": "stablelse.numerics.running",
     "compare": "stablelse.analysis.compare",
+    "compare_peers": "stablelse.analysis.peers.compare",
     "log_softmax": "stablelse.numerics.arrays",
     "logsumexp": "stablelse.numerics.arrays",
     "softmax": "stablelse.numerics.arrays",

@@ -12,6 +12,7 @@ NAMES = [
     "RunningLogSumExp",
     "__version__",
     "compare",
+    "compare_peers",
     "exact",
     "log_softmax",
     "logsumexp",

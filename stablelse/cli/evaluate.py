@@ -8,7 +8,6 @@ import typer
 from stablelse.cli.options import Errors, Input, Methods, Output, Quiet, Steps
 
 if TYPE_CHECKING:
-    from stablelse.analysis.compare import Place
     from stablelse.analysis.comparison import Comparison
     from stablelse.numerics.formats import Array, Format
     from stablelse.numerics.formula import Method
@@ -185,6 +184,7 @@ def _comparisons(
     stacks: "Iterator[Vectors]", tried: _Tried, formats: "list[Format]", errors: bool
 ) -> "Iterator[Comparison]":
     from stablelse.analysis.compare import compare_rows
+    from stablelse.cli.source import place_of
 
     for stack in stacks:
         count, n = stack.values.shape
@@ -196,22 +196,11 @@ def _comparisons(
                 tried.function,
                 tried.shifts,
                 formats,
-                [_place(stack, index) for index in part],
+                [place_of(stack, index) for index in part],
                 tried.exact,
                 tried.methods,
                 errors,
             )
-
-
-def _place(stack: "Vectors", index: int) -> "Place":
-    from stablelse.analysis.compare import Place
-    from stablelse.readers import By
-
-    number = stack.first + index
-    if stack.axis is By.COLUMNS:
-        column = stack.names[index] if stack.names else str(number)
-        return Place(stack.source or None, None, column)
-    return Place(stack.source or None, number if stack.axis is By.ROWS else None)
 
 
 def _write_pictures(

@@ -20,13 +20,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stablelse.numerics import plain
 from stablelse.numerics.blocks import Blocks
+from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.summation import Sum, sum_exp
 
 # r = (upper - largest) + lower is wrong by about 2**-88 of the largest term: one that is smaller
 # than this needs a largest term that has no lower part, exp(0) = 1.
 _SMALL_REST = 2.0**-32
+
+# Of a sum that is at least this, a term that underflowed is a quotient that does, and loses no
+# more than a unit in its last place.
+_SMALLEST = 0.5
+_SMALLEST_FOR_LOG = 2.0**-900  # or less than u of the sum
 
 # The error of a float64 logsumexp, in units in its last place, that sends it up the ladder. The
 # addition of the shift can make it half a unit more. Closer to zero than this, it is the error
@@ -86,9 +93,9 @@ def logsumexp(rows: Array, format_: Format, weights: Array | None = None) -> tup
 def approximate(rows: Array, format_: Format, weights: Array | None = None) -> LogSum:
     """Compute the logarithms of the sums, not yet rounded to the format; see `logsumexp`."""
     blocks = Blocks(rows.shape, format_, buffers=3)
-    shifted, cut = _is_better_shifted(blocks), blocks.is_exact
+    shifted = _is_better_shifted(blocks)
     sums = [
-        sum_exp(blocks, x if b is None else weighted(x, b), b, shifted=shifted, cut=cut)
+        sum_exp(blocks, x if b is None else weighted(x, b), b, shifted=shifted)
         for x, b in blocks.bands(rows, weights)
     ]
     total = Sum.concatenated(sums, 1 - blocks.axis)
@@ -145,12 +152,12 @@ def softmax(rows: Array, format_: Format) -> Array:
     result = np.empty(rows.shape, format_.dtype)
     for x, p in blocks.bands(rows, result):
         terms = p if blocks.is_workable(p) else None
-        total = sum_exp(blocks, x, terms=terms, cut=False)
+        _, total, _ = plain.sum_exp(blocks, x, _SMALLEST, terms)
         for piece, target in blocks.pieces(x, p):
             term = target
             if terms is None:  # then the band is one piece, and the first buffer has its terms
                 term, *_ = blocks.buffers(piece.shape)
-            blocks.store(np.divide, term, total.value, target)
+            blocks.store(np.divide, term, total, target)
     return result
 
 
@@ -159,16 +166,50 @@ def log_softmax(rows: Array, format_: Format) -> Array:
     blocks = Blocks(rows.shape, format_, buffers=3)
     result = np.empty(rows.shape, format_.dtype)
     for x, g in blocks.bands(rows, result):
-        total = sum_exp(blocks, x, shifted=_is_better_shifted(blocks))
-        rest = total.rest
-        small = (rest < _SMALL_REST) & (total.shift != total.x_max)
-        if small.any():
-            rest = np.where(small, sum_exp(blocks, x, shifted=True).rest, rest)
-        for piece, target in blocks.pieces(x, g):
-            difference, *_ = blocks.buffers(piece.shape)
-            np.subtract(blocks.load(piece), total.x_max, out=difference)
-            blocks.store(np.subtract, difference, np.log1p(rest), target)
+        if blocks.axis == 0:
+            _log_quotients_of_rest(blocks, x, g)
+            continue
+        close = _log_quotients(blocks, x, g)
+        if close.any():
+            some, part = x[close], g[close]
+            again = Blocks(some.shape, format_, buffers=3)
+            for x_part, g_part in again.bands(some, part):
+                _log_quotients_of_rest(again, x_part, g_part)
+            g[close] = part
     return result
+
+
+def _log_quotients(blocks: Blocks, x: Array, g: Array) -> Array:
+    """Compute x_j - log S of a band of rows, log S in two words; tell where it is not accurate.
+
+    S is right to a few u, and so is its logarithm, absolutely: that is no more than a few units
+    in the last place of results that are at least 1 in size.
+    """
+    shift, total, _ = plain.sum_exp(blocks, x, _SMALLEST_FOR_LOG)
+    log = np.log(total)
+    y, rest = two_sum(shift, log)
+    rest += (total - np.exp(log)) / total
+    close = np.zeros(len(x), bool)
+    for piece, target in blocks.pieces(x, g):
+        difference, *_ = blocks.buffers(piece.shape)
+        np.subtract(blocks.load(piece), y, out=difference)
+        np.subtract(difference, rest, out=target)
+        if not np.maximum.reduce(target, axis=None) <= -1:
+            close |= ~(np.maximum.reduce(target, axis=1) <= -1)
+    return close
+
+
+def _log_quotients_of_rest(blocks: Blocks, x: Array, g: Array) -> None:
+    """Compute (x_j - max x) - log1p(r) of a band, whatever the size of the results."""
+    total = sum_exp(blocks, x, shifted=_is_better_shifted(blocks))
+    rest = total.rest
+    small = (rest < _SMALL_REST) & (total.shift != total.x_max)
+    if small.any():
+        rest = np.where(small, sum_exp(blocks, x, shifted=True).rest, rest)
+    for piece, target in blocks.pieces(x, g):
+        difference, *_ = blocks.buffers(piece.shape)
+        np.subtract(blocks.load(piece), total.x_max, out=difference)
+        blocks.store(np.subtract, difference, np.log1p(rest), target)
 
 
 def _is_better_shifted(blocks: Blocks) -> bool:

@@ -9,18 +9,17 @@ is in doubt.
 
 from __future__ import annotations
 
-from functools import reduce
-
 import numpy as np
 
 from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.plain import sum_exp
 from stablelse.numerics.rounding import Elements, flat_indices
-from stablelse.numerics.summation import exponentials, pairwise
+from stablelse.numerics.summation import exponentials
 
-# With a sum between these, exp took the x as they are: nothing overflowed, and what underflowed
-# is less than 2**-222 of the sum, and zero in any narrow format.
-_SMALLEST, _LARGEST = 2.0**-800, 2.0**1000
+# In a sum that is at least this, what underflowed is less than 2**-222 of it, and zero in any
+# narrow format.
+_SMALLEST = 2.0**-800
 
 # Of u = 2**-53: a term is wrong by 3, a sum in pieces by twice 27, the reciprocal and the
 # product by one each, hence a quotient by less than 60. It is made larger by 64.
@@ -43,7 +42,7 @@ def logsumexp(rows: Array, format_: Format) -> tuple[Array, Array, Array]:
         Bounds of the errors before the rounding, in units in the last place.
     """
     blocks = Blocks(rows.shape, format_, buffers=3)
-    sums = [_sum(blocks, x)[:2] for (x,) in blocks.bands(rows)]
+    sums = [sum_exp(blocks, x, _SMALLEST)[:2] for (x,) in blocks.bands(rows)]
     shift, total = (
         np.concatenate(part, 1 - blocks.axis).ravel() for part in zip(*sums, strict=True)
     )
@@ -70,7 +69,7 @@ def softmax(rows: Array, format_: Format) -> Elements:
     result = np.empty(rows.shape, format_.dtype)
     doubt = np.zeros(rows.shape, bool)
     for x, p, flags in blocks.bands(rows, result, doubt):
-        shift, total, in_buffer = _sum(blocks, x)
+        shift, total, in_buffer = sum_exp(blocks, x, _SMALLEST)
         factor = (1 + _ROUNDINGS * blocks.unit_roundoff) / total
         for piece, target, flag in blocks.pieces(x, p, flags):
             term, *scratch = blocks.buffers(piece.shape)
@@ -94,7 +93,7 @@ def log_softmax(rows: Array, format_: Format) -> Elements:
     doubt = np.zeros(rows.shape, bool)
     largest = 0.0
     for x, g, flags in blocks.bands(rows, result, doubt):
-        y, error = _log(blocks, *_sum(blocks, x)[:2])
+        y, error = _log(blocks, *sum_exp(blocks, x, _SMALLEST)[:2])
         y += error
         most = error.max()
         for piece, target, flag in blocks.pieces(x, g, flags):
@@ -112,41 +111,6 @@ def log_softmax(rows: Array, format_: Format) -> Elements:
             _store(value, format_, target)
     ulps = largest * blocks.unit_roundoff / format_.unit_roundoff
     return Elements(result, flat_indices(doubt), ulps)
-
-
-def _sum(blocks: Blocks, x: Array) -> tuple[Array, Array, bool]:
-    """Return shift and S of a band's vectors, and whether the first buffer has all the terms.
-
-    There is no shift where exp can take all x as they are: that it could is seen of the sums.
-    """
-    in_buffer = x.size <= blocks.length
-    if in_buffer:
-        x = blocks.load(x)
-    total = _add_up(blocks, x, np.zeros((1, 1)))
-    shift = np.zeros(total.shape)
-    if not (total.min() >= _SMALLEST and total.max() <= _LARGEST):
-        is_tame = (total >= _SMALLEST) & (total <= _LARGEST)
-        shift = np.where(is_tame, 0, _maximum(blocks, x))
-        total = _add_up(blocks, x, shift)
-    return shift, total, in_buffer
-
-
-def _add_up(blocks: Blocks, x: Array, shift: Array) -> Array:
-    totals = []
-    for (piece,) in blocks.pieces(x):
-        term, *scratch = blocks.buffers(piece.shape)
-        exponentials(blocks.load(piece), None, shift, term, *scratch)
-        totals.append(np.add.reduce(term, axis=blocks.axis, keepdims=True))
-    if len(totals) == 1:
-        return totals[0]
-    return pairwise(np.concatenate(totals, blocks.axis), blocks.axis)
-
-
-def _maximum(blocks: Blocks, x: Array) -> Array:
-    if x.size <= blocks.length:
-        x = blocks.load(x)
-    maxima = (np.maximum.reduce(p, axis=blocks.axis, keepdims=True) for (p,) in blocks.pieces(x))
-    return reduce(np.maximum, maxima).astype(np.float64, copy=False)
 
 
 def _most(format_: Format) -> float:

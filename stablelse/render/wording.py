@@ -16,6 +16,7 @@ from stablelse.numerics.shifted import SHIFTS
 from stablelse.render.numbers import number_text, rough_text
 
 if TYPE_CHECKING:
+    from stablelse.analysis.peers.comparison import Worst
     from stablelse.analysis.steps import Step
 
 
@@ -28,6 +29,7 @@ class Glyphs(NamedTuple):
     ellipsis: str
     good: str
     bad: str
+    dash: str
 
     def number(self, value: Any) -> str:
         """Return a number for the eye: with the sign for infinity, and NaN."""
@@ -41,8 +43,8 @@ class Glyphs(NamedTuple):
         return self.infinity if value == inf else rough_text(value)
 
 
-UNICODE = Glyphs("∞", "−", "Σ", "…", "✓", "✗")
-ASCII = Glyphs("inf", "-", "sum", "...", "ok", "!!")
+UNICODE = Glyphs("∞", "−", "Σ", "…", "✓", "✗", "—")
+ASCII = Glyphs("inf", "-", "sum", "...", "ok", "!!", "-")
 
 FUNCTION_NAMES: dict[Function, str] = {
     Function.LOGSUMEXP: "log-sum-exp",
@@ -70,17 +72,17 @@ _KIND_WORDS: dict[FindingKind, str] = {
 }
 
 
-def place_text(comparison: Comparison) -> str:
+def place_text(placed: Comparison | Worst) -> str:
     """Return where a vector came from: file, row or column."""
-    parts = [text for text in (comparison.source, vector_text(comparison)) if text]
+    parts = [text for text in (placed.source, vector_text(placed)) if text]
     return ", ".join(parts)
 
 
-def vector_text(comparison: Comparison) -> str:
+def vector_text(placed: Comparison | Worst) -> str:
     """Return which vector of its file it is, nothing if it is all of it."""
-    if comparison.row is not None:
-        return f"row {comparison.row}"
-    return "" if comparison.column is None else f"column {comparison.column}"
+    if placed.row is not None:
+        return f"row {placed.row}"
+    return "" if placed.column is None else f"column {placed.column}"
 
 
 def naming(comparisons: Sequence[Comparison]) -> Callable[[Comparison], str]:
@@ -200,7 +202,14 @@ def exactness_text(result: MethodResult) -> str:
 
 def ulps_text(ulps: float) -> str:
     """Return an error: a whole number of ulps, to two digits where it is huge."""
-    return f"{ulps:,.0f} ulp off" if ulps < 1e7 else f"{ulps:.1e} ulp off"
+    return f"{ulps_number(ulps)} ulp off"
+
+
+def ulps_number(ulps: float) -> str:
+    """Return a number of ulps; below a power of two there are halves."""
+    if 0 < ulps < 1:
+        return f"{ulps:.1f}"
+    return f"{ulps:,.0f}" if ulps < 1e7 else f"{ulps:.1e}"
 
 
 def condition_text(comparison: Comparison, glyphs: Glyphs) -> str:
