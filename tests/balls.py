@@ -52,24 +52,25 @@ class Vector:
         """Return log abs(sum b exp(x)) in the format, and the sign of the sum."""
         if not self._x:
             return _cast(np.array(-inf), format_)[()], 0
-        b = self._b[self._pivot]
-        total = arb(0)
 
         def evaluate(_: list[int]) -> list[arb]:
-            nonlocal total
-            rest = self._sum()[2]
-            total = b + rest
-            if not sign(total):
-                return [arb(0, inf)]
-            # log1p keeps the digits of a small rest.
-            is_small = abs(b) == 1 and abs(rest) < 0.5
-            log = (rest * b).log1p() if is_small else abs(total).log()
-            if ctx.prec == BITS or not is_small:
-                return [self._x[self._pivot] + log]
-            return [_beside(self._x[self._pivot], log, sign(b) * self._sign_of_rest)]
+            b = self._b[self._pivot]
+            if ctx.prec > BITS and abs(b) == 1:
+                return [_beside(self._x[self._pivot], self._log(), sign(b) * self._sign_of_rest)]
+            return [self.log_sum()]
 
-        value = _settled(1, evaluate, format_)[0]
-        return value, sign(total)
+        return _settled(1, evaluate, format_)[0], self._sign()
+
+    def log_sum(self) -> arb:
+        """Return log abs(sum b exp(x)) at the precision of the context."""
+        return self._x[self._pivot] + self._log()
+
+    def _log(self) -> arb:
+        """Return the logarithm of the sum of b exp(d), with all the digits of a small rest."""
+        rest, b = self._sum()[2], self._b[self._pivot]
+        if abs(b) == 1 and abs(rest) < 0.5:
+            return (rest * b).log1p()
+        return abs(b + rest).log() if sign(b + rest) else arb(0, inf)
 
     def softmax(self, format_: Format) -> Array:
         """Return exp(x) / sum(exp(x)) in the format."""

@@ -4,8 +4,8 @@ Usage: python tests/benchmarks/misrounded.py [--family NAME] [--format NAME] [--
            [--seed N] [--processes N] [--subject exact|library|decimals]
 
 For every family of tests/families.py in every format, at least `count` vectors of 1 to 100,000
-entries (a tenth of that in the formats of 8 bits and in longdouble), and then every pair of
-float8 and every float16 beside some others. Vectors of equal length are computed together, as
+entries (less in the formats of 8 bits and in longdouble), and then every pair of float8 and
+every float16 beside some others. Vectors of equal length are computed together, as
 rows, and each of them alone too. Of softmax and log_softmax every element is judged.
 
 The exit code is 1 if any result is misrounded. Such vectors are printed bit for bit.
@@ -22,13 +22,14 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from families import FAMILIES, Stack, all_pairs, rng_of, with_partners
+from families import FAMILIES, LONGEST, Stack, all_pairs, rng_of, with_partners
 from judge import SUBJECTS, NoAnswerError, Tally
 
 from stablelse.numerics.formats import FORMATS
 
-#: The formats that get the full count of vectors; the others get a tenth.
-FULL = ("float16", "bfloat16", "float32", "float64")
+#: The formats that get a part of the vectors only, and the longest vectors they get. Those of 8
+#: bits have few numbers; longdouble is computed in decimal arithmetic throughout.
+LIMITS = {"float8_e4m3fn": (10, LONGEST), "float8_e5m2": (10, LONGEST), "longdouble": (40, 300)}
 
 
 class Task(NamedTuple):
@@ -43,18 +44,19 @@ class Task(NamedTuple):
 def tasks(options: Namespace) -> Iterator[Task]:
     """Yield what is to be done: every family in every format, then the exhaustive ones."""
     for name, format_ in FORMATS.items():
-        count = options.count if name in FULL else options.count // 10
         for family in FAMILIES:
             if FAMILIES[family].suits(format_):
-                yield Task(family, name, partial(random_stacks, family, name, count, options.seed))
+                yield Task(family, name, partial(random_stacks, family, name, options))
     for name in ("float8_e4m3fn", "float8_e5m2"):
         yield Task("every pair", name, partial(every_pair, name))
     yield Task("every number beside some", "float16", with_partners, alone=False)
 
 
-def random_stacks(family: str, name: str, count: int, seed: int) -> Iterator[Stack]:
+def random_stacks(family: str, name: str, options: Namespace) -> Iterator[Stack]:
     """Make the stacks of a family in a format."""
-    return FAMILIES[family].stacks(FORMATS[name], count, rng_of(seed, family, name))
+    part, longest = LIMITS.get(name, (1, LONGEST))
+    rng = rng_of(options.seed, family, name)
+    return FAMILIES[family].stacks(FORMATS[name], options.count // part, rng, longest)
 
 
 def every_pair(name: str) -> Iterator[Stack]:
