@@ -82,7 +82,7 @@ MUTANTS: dict[str, Mutant] = {
         "numerics/narrow.py",
         "target[...] = format_.round(values)",
         "target[...] = values.astype(np.float32)",
-        _slice("bfloat16", "next to a tie of softmax"),
+        _slice("bfloat16", "sd 100", "next to a tie of log_softmax"),
     ),
     # Terms of the sums that the kernels are.
     "the lowest word of the table": Mutant(

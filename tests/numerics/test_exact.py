@@ -21,8 +21,8 @@ INSTALLED = [f.name for f in installed_formats()]
 
 #: How many vectors of each family there are in the slice, and the longest of them; where every
 #: element is computed in decimal arithmetic, there are few.
-SLICE = {"longdouble": (6, 12)}
-USUAL = (14, 60)
+SLICE = {"longdouble": (4, 10)}
+USUAL = (10, 60)
 
 CUBE = 3 * rng_of(17).normal(size=(3, 4, 5))
 WEIGHTS = rng_of(18).normal(size=(3, 4, 5))
