@@ -22,7 +22,6 @@ from stablelse.numerics.formats import Array, Format
 #: The first precision; it doubles from there.
 BITS = 128
 
-
 #: Enough for sums of weights to be exact: longdouble's exponents, and its significand.
 EXACTLY = 33_000
 

@@ -24,7 +24,6 @@ Subject = Callable[[str, Array, Array | None, int | None, Format], Answer]
 #: So many misrounded results are kept as examples.
 EXAMPLES = 5
 
-
 #: Seconds for a stack. A climb that finds no end is a failure as well.
 PATIENCE = 120
 
