@@ -69,7 +69,7 @@ class _Function(NamedTuple):
     of_nothing: float
 
 
-def softmax(rows: Array, format_: Format, *, in_decimal: bool = False) -> tuple[Array, Certificate]:
+def softmax(rows: Array, format_: Format) -> tuple[Array, Certificate]:
     """Compute the softmax of every row, correctly rounded.
 
     Parameters
@@ -78,8 +78,6 @@ def softmax(rows: Array, format_: Format, *, in_decimal: bool = False) -> tuple[
         Shape (m, n), m, n >= 1, real, of any format of the table.
     format_ : Format
         The format of the results.
-    in_decimal : bool
-        Begin with the last rung.
 
     Returns
     -------
@@ -88,21 +86,17 @@ def softmax(rows: Array, format_: Format, *, in_decimal: bool = False) -> tuple[
     certificate : Certificate
         Which rung settled how many elements.
     """
-    return _computed(_SOFTMAX, rows, format_, in_decimal)
+    return _computed(_SOFTMAX, rows, format_)
 
 
-def log_softmax(
-    rows: Array, format_: Format, *, in_decimal: bool = False
-) -> tuple[Array, Certificate]:
+def log_softmax(rows: Array, format_: Format) -> tuple[Array, Certificate]:
     """Compute log_softmax of every row, correctly rounded; see `softmax`."""
-    return _computed(_LOG_SOFTMAX, rows, format_, in_decimal)
+    return _computed(_LOG_SOFTMAX, rows, format_)
 
 
-def _computed(
-    function: _Function, rows: Array, format_: Format, in_decimal: bool
-) -> tuple[Array, Certificate]:
+def _computed(function: _Function, rows: Array, format_: Format) -> tuple[Array, Certificate]:
     rows, ledger = as_real(rows), Ledger()
-    if in_decimal or not fits_float64(rows) or format_.name == "longdouble":
+    if not fits_float64(rows) or format_.name == "longdouble":
         result, total = np.empty(rows.shape, format_.dtype), None
         doubtful = np.arange(rows.size)
         is_nan = np.repeat(_are_nan(rows), rows.shape[1])

@@ -38,7 +38,7 @@ class _Attempt(NamedTuple):
 
 
 def logsumexp(
-    rows: Array, format_: Format, weights: Array | None = None, *, in_decimal: bool = False
+    rows: Array, format_: Format, weights: Array | None = None
 ) -> tuple[Array, Array, Certificate]:
     """Compute log abs(sum b_i exp(x_i)) of every row, correctly rounded, and the sign of the sum.
 
@@ -50,8 +50,6 @@ def logsumexp(
         The format of the values.
     weights : ndarray, optional
         The b_i, shape (m, n), real; all 1 if left out.
-    in_decimal : bool
-        Begin with the last rung.
 
     Returns
     -------
@@ -65,14 +63,14 @@ def logsumexp(
     """
     rows, weights = as_real(rows), None if weights is None else as_real(weights)
     is_short = rows.size <= short.LONGEST and weights is None and format_ is _FLOAT64
-    if is_short and fits_float64(rows) and not in_decimal:
+    if is_short and fits_float64(rows):
         found = _shortly(rows)
         if found is not None:
             return found
     value, sign = np.empty(len(rows), format_.dtype), np.empty(len(rows))
     ledger = Ledger()
     pending = np.arange(len(rows))
-    for rung, attempt in _ladder(rows, format_, weights, in_decimal):
+    for rung, attempt in _ladder(rows, format_, weights):
         if len(pending):
             x, b = compensated.chosen(rows, pending), compensated.chosen(weights, pending)
             value[pending], sign[pending], doubtful, ulps = attempt(x, b, format_)
@@ -98,12 +96,12 @@ def _shortly(rows: Array) -> tuple[Array, Array, Certificate] | None:
 
 
 def _ladder(
-    rows: Array, format_: Format, weights: Array | None, in_decimal: bool
+    rows: Array, format_: Format, weights: Array | None
 ) -> list[tuple[Rung, Callable[[Array, Array | None, Format], _Attempt]]]:
     """Return the rungs that are of use; what is conventional is sorted out after the first."""
     conventional, last = (Rung.CONVENTION, _conventional), (Rung.DECIMAL, _in_decimal)
     fits = fits_float64(rows) and fits_float64(weights)
-    if in_decimal or not fits or format_.name == "longdouble":
+    if not fits or format_.name == "longdouble":
         return [conventional, last]
     second = (Rung.DOUBLE_WORD, _in_doubleword)
     if format_.significand_bits < _FLOAT64.significand_bits:
