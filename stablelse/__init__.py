@@ -4,20 +4,36 @@ The public names are loaded on first use, so that importing the package (as the 
 does even for ``--version``) costs nothing.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from stablelse import exact
     from stablelse.analysis.compare import compare
     from stablelse.analysis.comparison import Comparison
+    from stablelse.analysis.peers.compare import compare_peers
     from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
+    from stablelse.numerics.running import RunningLogSumExp
 
-__all__ = ["Comparison", "__version__", "compare", "log_softmax", "logsumexp", "softmax"]
+__all__ = [
+    "Comparison",
+    "RunningLogSumExp",
+    "__version__",
+    "compare",
+    "compare_peers",
+    "exact",
+    "log_softmax",
+    "logsumexp",
+    "softmax",
+]
 
 _HOME = {
     "Comparison": "stablelse.analysis.comparison",
+    "RunningLogSumExp": "stablelse.numerics.running",
     "compare": "stablelse.analysis.compare",
+    "compare_peers": "stablelse.analysis.peers.compare",
     "log_softmax": "stablelse.numerics.arrays",
     "logsumexp": "stablelse.numerics.arrays",
     "softmax": "stablelse.numerics.arrays",
@@ -25,10 +41,10 @@ _HOME = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "exact":
+        return import_module("stablelse.exact")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value

@@ -53,6 +53,8 @@ def test_console_block(number, request, shell_environment):
     block = blocks("console")[number]
     if "float8" in block:
         pytest.importorskip("ml_dtypes")
+    if "scipy" in block:
+        pytest.importorskip("scipy")
     now = executed(block, shell_environment)
     if request.config.getoption("--regenerate"):
         README.write_text(README.read_text("utf-8").replace(block, now), encoding="utf-8")

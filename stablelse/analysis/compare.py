@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
-from stablelse.analysis.findings import find
+from stablelse.analysis.comparison import Comparison
+from stablelse.analysis.results import Yardstick, results_of
 from stablelse.numerics.formats import Array, Format, find_format
-from stablelse.numerics.formula import Evaluation, Formula, Method, pairwise_sum
-from stablelse.numerics.functions import Function, library
-from stablelse.numerics.naive import NAIVE
-from stablelse.numerics.shifted import SHIFTED, Shift, find_shift
+from stablelse.numerics.formula import Method, MethodError
+from stablelse.numerics.functions import Function
+from stablelse.numerics.methods import USUAL, candidates, find_method
+from stablelse.numerics.shifted import Shift, find_shift
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,6 +23,7 @@ def compare(
     x: npt.ArrayLike,
     function: str = "logsumexp",
     *,
+    methods: Sequence[str] | None = None,
     shifts: Sequence[str | float] = ("max",),
     formats: Sequence[str] = ("float64",),
     exact: bool | None = None,
@@ -35,13 +36,17 @@ def compare(
         Shape (n,), n >= 1, real numbers.
     function : {"logsumexp", "softmax", "log_softmax"}
         What to compute.
+    methods : sequence of str, optional
+        Any of ``"naive"``, ``"shifted"``, ``"division-free"`` (of softmax alone, with y as it is
+        and shifted), ``"compensated"`` and ``"exact"``; by default all but the division-free,
+        the exact one if that takes no noticeable time.
     shifts : sequence of str or float
         The shifts a to try: ``"max"``, ``"min"``, ``"mean"`` or any number.
     formats : sequence of str
         The formats to compute in; x is rounded to each first.
     exact : bool, optional
-        Whether to compute the correctly rounded value too, and every method's error in ulps;
-        by default if that takes no noticeable time.
+        Whether to compute the correctly rounded value too, and every method's error; by
+        default if that takes no noticeable time, or if it is among the methods.
 
     Returns
     -------
@@ -51,7 +56,8 @@ def compare(
     Raises
     ------
     ValueError
-        If x is not a vector of at least one real number, or a name is unknown.
+        If x is not a vector of at least one real number, a name is unknown, or the function has
+        no such method.
 
     Examples
     --------
@@ -75,6 +81,7 @@ def compare(
         [find_shift(str(shift)) for shift in shifts],
         [find_format(name) for name in formats],
         exact=exact,
+        methods=None if methods is None else [find_method(name) for name in methods],
     )
     return comparison
 
@@ -94,6 +101,8 @@ def compare_rows(
     formats: Sequence[Format],
     places: Iterable[Place] | None = None,
     exact: bool | None = None,
+    methods: Sequence[Method] | None = None,
+    errors: bool = True,
 ) -> list[Comparison]:
     """Compare the methods on each row of an array of shape (m, n); see `compare`.
 
@@ -109,32 +118,76 @@ def compare_rows(
         Where each row came from.
     exact : bool, optional
         See `compare`.
+    methods : sequence of Method, optional
+        See `compare`.
+    errors : bool
+        Whether to give relative errors, their bounds and condition numbers. The first of these
+        take a second exact computation, in a wider format.
 
     Returns
     -------
     list of Comparison
         One a row.
+
+    Raises
+    ------
+    MethodError
+        If the function has no such method, or the exact one is asked for and ruled out.
     """
-    if exact is None:
+    chosen = chosen_methods(methods, exact)
+    if Method.EXACT in chosen:
+        exact = True
+    elif exact is None:
         exact = x.size <= _QUICK[function]
-    by_format = [_results(x, function, shifts, format_, exact) for format_ in formats]
-    comparisons = []
-    for index, place in enumerate(places or [Place()] * len(x)):
-        results = tuple(result for rows in by_format for result in rows[index])
-        value = next(r.value for r in results if r.method is Method.COMPENSATED)
-        comparisons.append(
-            Comparison(
-                function=function,
-                source=place.source,
-                row=place.row,
-                column=place.column,
-                n=x.shape[-1],
-                value=value,
-                results=results,
-                x=x[index],
-            )
+        if exact and methods is None:
+            chosen = (*chosen, Method.EXACT)
+    tried = candidates(function, chosen, shifts)
+    yardsticks = [Yardstick.of(x, function, format_, exact, errors) for format_ in formats]
+    columns = [
+        results_of(candidate, x, format_, yardstick)
+        for format_, yardstick in zip(formats, yardsticks, strict=True)
+        for candidate in tried
+    ]
+    first = yardsticks[0]
+    scalar = function is Function.LOGSUMEXP
+    values = first.compensated[:, 0] if scalar else first.compensated
+    return [
+        Comparison(
+            function=function,
+            source=place.source,
+            row=place.row,
+            column=place.column,
+            n=x.shape[-1],
+            condition_number=condition_number,
+            value=value,
+            results=results,
+            x=row,
         )
-    return comparisons
+        for place, condition_number, value, row, results in zip(
+            places or [Place()] * len(x),
+            first.condition_numbers(),
+            values,
+            x,
+            zip(*columns, strict=True),
+            strict=True,
+        )
+    ]
+
+
+def chosen_methods(methods: Sequence[Method] | None, exact: bool | None) -> Sequence[Method]:
+    """Return the methods to show, as far as that does not hang on the length of the vectors.
+
+    Raises
+    ------
+    MethodError
+        If there is none, or the exact one is asked for and ruled out.
+    """
+    if methods is not None and not methods:
+        raise MethodError(f"no method: choose from {', '.join(m.value for m in Method)}")
+    if methods is not None and Method.EXACT in methods and exact is False:
+        raise MethodError("the exact method is asked for and ruled out: leave out one of the two")
+    chosen = USUAL if methods is None else tuple(methods)
+    return (*chosen, Method.EXACT) if exact else chosen
 
 
 #: So many elements are computed exactly in about a hundredth of a second.
@@ -143,122 +196,3 @@ _QUICK: dict[Function, int] = {
     Function.SOFTMAX: 120,
     Function.LOG_SOFTMAX: 120,
 }
-
-
-def _results(
-    x: Array, function: Function, shifts: Sequence[Shift], format_: Format, exact: bool
-) -> list[list[MethodResult]]:
-    """Return for each row its results in one format."""
-    rounded = format_.round(x)
-    compensated = library(function, rounded, format_)
-    truth = None
-    if exact:
-        from stablelse.numerics.exact import exact as exactly  # with decimal, on use
-
-        truth = exactly(function, rounded, format_)
-    candidates: list[tuple[Formula, Shift]] = [(NAIVE[function], shifts[0])]
-    candidates += [(SHIFTED[function], shift) for shift in shifts]
-    columns = [
-        _evaluated(formula.evaluate(x, format_, shift.rule), shift, compensated, truth)
-        for formula, shift in candidates
-    ]
-    columns.append(_told(Method.COMPENSATED, compensated, function, format_, truth))
-    if truth is not None:
-        columns.append(_told(Method.EXACT, truth, function, format_, truth))
-    return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _evaluated(
-    evaluation: Evaluation, shift: Shift, compensated: Array, truth: Array | None
-) -> list[MethodResult]:
-    """Return for each row what a formula made of it."""
-    formula, format_ = evaluation.formula, evaluation.format
-    right = compensated if truth is None else truth
-    wrong_class, vanished = _departures(evaluation.value, right, format_)
-    ulps = _ulps(evaluation.value, truth, format_)
-    shifted = formula.method is Method.SHIFTED
-    results = []
-    for index, findings in enumerate(find(evaluation)):
-        row = evaluation.row(index)
-        error = ulps[index]
-        if wrong_class[index]:
-            verdict = Verdict.BROKEN
-        elif error is None and not vanished[index]:
-            harmed = any(not found.harmless for found in findings) and np.isfinite(row.value).any()
-            verdict = Verdict.DIGITS_LOST if harmed else Verdict.OK
-        else:
-            verdict = _measured(error)
-        results.append(
-            MethodResult(
-                method=formula.method,
-                format=format_.name,
-                shift=shift.name if shifted else None,
-                a=row.results["a"][0] if shifted else None,
-                value=_scalar_if_one(row.value, formula.function),
-                total=_total(row.value, formula.function),
-                ulps=error,
-                verdict=verdict,
-                findings=tuple(findings),
-                evaluation=row,
-            )
-        )
-    return results
-
-
-def _measured(ulps: float | None) -> Verdict:
-    """Return the verdict on a finite result: of no known error, all of its digits are lost."""
-    return Verdict.OK if ulps is not None and ulps < _DIGIT else Verdict.DIGITS_LOST
-
-
-#: As many ulps as make a decimal digit.
-_DIGIT = 10
-
-
-def _ulps(value: Array, truth: Array | None, format_: Format) -> Sequence[float | None]:
-    """Return for each row its largest error in ulps."""
-    if truth is None:
-        return [None] * len(value)
-    from stablelse.numerics.errors import ulp_error
-
-    errors: list[float | None] = ulp_error(value, truth, format_).max(axis=-1).tolist()
-    return errors
-
-
-def _departures(value: Array, reference: Array, format_: Format) -> tuple[Array, Array]:
-    """Tell for each row whether any entry has the wrong class, or is zero where it is not."""
-    with np.errstate(all="ignore"):
-        both_finite = np.isfinite(value) & np.isfinite(reference)
-        both_nan = np.isnan(value) & np.isnan(reference)
-        same_class = both_finite | both_nan | (value == reference)
-        vanished = (value == 0) & (np.abs(reference) >= format_.smallest_normal)
-    return ~same_class.all(axis=-1), vanished.any(axis=-1)
-
-
-def _told(
-    method: Method, values: Array, function: Function, format_: Format, truth: Array | None
-) -> list[MethodResult]:
-    """Return for each row the result of a method that shows no operations."""
-    return [
-        MethodResult(
-            method=method,
-            format=format_.name,
-            shift=None,
-            a=None,
-            value=_scalar_if_one(value, function),
-            total=_total(value, function),
-            ulps=error,
-            verdict=Verdict.OK if error is None else _measured(error),
-        )
-        for value, error in zip(values, _ulps(values, truth, format_), strict=True)
-    ]
-
-
-def _scalar_if_one(value: Array, function: Function) -> Any:
-    return value[0] if function is Function.LOGSUMEXP else value
-
-
-def _total(value: Array, function: Function) -> Any:
-    if function is not Function.SOFTMAX:
-        return None
-    with np.errstate(all="ignore"):
-        return pairwise_sum(value)[0]

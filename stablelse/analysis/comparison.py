@@ -21,7 +21,8 @@ class Verdict(Enum):
     OK = "ok"
     """Nothing that reaches the result went wrong; rounding errors apart, the value is right."""
     DIGITS_LOST = "digits_lost"
-    """Finite, but at least one decimal digit short (10 ulp), or digits were lost to underflow."""
+    """Finite, but at least one decimal digit short (10 ulp); where the exact value was not
+    computed, something was found that costs that much as a rule."""
     BROKEN = "broken"
     """Infinite or NaN where the right value is not, or the other way round."""
 
@@ -32,12 +33,12 @@ class MethodResult(NamedTuple):
     Attributes
     ----------
     method : Method
-        Naive, shifted, compensated (what the library's own functions return), or exact
-        (correctly rounded).
+        Naive, shifted, division-free, compensated (what the library's own functions return),
+        or exact (correctly rounded).
     format : str
         The format every operation was rounded to.
     shift : str or None
-        How the a of the identity was chosen, for the shifted method.
+        How the a of the identity was chosen; ``None`` for a formula that has none.
     a : scalar or None
         The shift, in the format.
     value : scalar or ndarray
@@ -47,10 +48,25 @@ class MethodResult(NamedTuple):
     ulps : float or None
         The largest distance of the value from the exact one, in units in the last place of
         the latter; ``None`` where the exact value was not computed.
+    relative_error : float or None
+        The distance from the exact value, taken to more digits than the format has where a
+        wider one is there (float64, or longdouble for float64), over the exact value's size;
+        of softmax and log_softmax the largest entries of either (the infinity norm). To two
+        digits; ``None`` where the exact value or the errors were not asked for. Below the
+        normal range even a correctly rounded result has few digits, and 0 has none.
+    correct_digits : float or None
+        How many significant decimal digits that leaves; see `errors.correct_digits`.
+    bound : float or None
+        What the relative error can be at most, to first order, before anything is computed;
+        see `stablelse.numerics.bounds`. ``None`` for the compensated and the exact method, where
+        something overflowed or underflowed and did harm, and where x is not finite.
+    theorem : str or None
+        The theorem of Blanchard, Higham & Higham 2021 that gives the bound.
     verdict : Verdict
         What became of it.
     findings : tuple of Finding
-        What went wrong, in the order of the operations.
+        What went wrong, in the order of the operations. Absorption and cancellation are told
+        where they cost a decimal digit, and not where the exact value shows that they did not.
     evaluation : Evaluation or None
         Every operation with its result; ``None`` for the compensated and the exact method.
     """
@@ -62,6 +78,10 @@ class MethodResult(NamedTuple):
     value: Any
     total: Any
     ulps: float | None
+    relative_error: float | None
+    correct_digits: float | None
+    bound: float | None
+    theorem: str | None
     verdict: Verdict
     findings: tuple[Finding, ...] = ()
     evaluation: Evaluation | None = None
@@ -73,6 +93,7 @@ class _Comparison(NamedTuple):
     row: int | None
     column: str | None
     n: int
+    condition_number: float | None
     value: Any
     results: tuple[MethodResult, ...]
     x: Array
@@ -91,13 +112,22 @@ class Comparison(Displayed, _Comparison):
         Its place there: a row counted from 1, or a column's name or number.
     n : int
         The number of elements.
+    condition_number : float or None
+        How much more, relatively, the result changes than x does, at worst and in the infinity
+        norm, for x in the first of the formats; see `errors.condition_number`. ``None`` where
+        it is not defined, or the errors were not asked for.
     value : scalar or ndarray
         The library's own value in the first of the formats.
     results : tuple of MethodResult
-        For each format the naive, the shifted (one per shift), the compensated and, if it was
-        computed, the exact result.
+        For each format one per method, and per shift if the method has one: unless others were
+        asked for the naive, the shifted, the compensated and, if it was computed, the exact.
     x : ndarray
         Shape (n,): the vector before it was rounded to any format.
     """
 
     __slots__ = ()
+
+    @property
+    def exact(self) -> Any:
+        """The exact value in the first of the formats, ``None`` where there is no such result."""
+        return next((r.value for r in self.results if r.method is Method.EXACT), None)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from stablelse.analysis.findings import Finding, FindingKind
+from stablelse.analysis.losses import absorbed
 from stablelse.numerics.formula import Evaluation, Kind, Operation
 
 
@@ -86,7 +87,8 @@ def _partial_sums(
     evaluation: Evaluation, operation: Operation, findings: tuple[Finding, ...]
 ) -> Iterator[Step]:
     """Walk the summation tree level by level; what is carried up unpaired is no operation."""
-    kinds = tuple(found.kind for found in findings)
+    absorbs = any(found.kind is FindingKind.ABSORPTION for found in findings)
+    kinds = tuple(f.kind for f in findings if f.kind is not FindingKind.ABSORPTION)
     levels = evaluation.partial_sums
     n = levels[0].shape[-1]
     if n == 1:
@@ -95,12 +97,14 @@ def _partial_sums(
     for depth, (below, above) in enumerate(pairwise(levels), start=1):
         for index in range(below.shape[-1] // 2):
             span = (index * 2**depth + 1, min((index + 1) * 2**depth, n))
+            left, right, total = below[2 * index], below[2 * index + 1], above[index]
+            here = (FindingKind.ABSORPTION,) if absorbs and absorbed(left, right, total) else ()
             yield Step(
                 kind=Kind.ADD,
                 symbol=operation.symbol,
                 element=None,
                 span=span,
-                operands=(below[2 * index], below[2 * index + 1]),
-                value=above[index],
-                findings=kinds if span == (1, n) else (),
+                operands=(left, right),
+                value=total,
+                findings=here + (kinds if span == (1, n) else ()),
             )

@@ -58,6 +58,15 @@ class Input(NamedTuple):
 class Methods(NamedTuple):
     """How the numbers are computed with."""
 
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            "-m",
+            metavar="naive|shifted|division-free|compensated|exact",
+            help="Only this method; repeatable.  [default: all but division-free]",
+        ),
+    ] = None
     shift: Annotated[
         list[str] | None,
         typer.Option(
@@ -76,7 +85,8 @@ class Methods(NamedTuple):
         bool | None,
         typer.Option(
             "--exact/--no-exact",
-            help="The correctly rounded value, and all errors in ulps; otherwise: if quick.",
+            help="The correctly rounded value, and all errors in ulps; otherwise: if quick, or if"
+            " errors are asked for.",
         ),
     ] = None
 
@@ -104,7 +114,18 @@ class Output(NamedTuple):
 Quiet = Annotated[
     bool,
     typer.Option(
-        "--quiet", "-q", help="The library's value alone, for scripts.", show_default=False
+        "--quiet",
+        "-q",
+        help="The value alone, for scripts: the library's, or that of --method.",
+        show_default=False,
+    ),
+]
+Errors = Annotated[
+    bool,
+    typer.Option(
+        "--errors",
+        help="Relative errors beside their bounds, and the condition number.",
+        show_default=False,
     ),
 ]
 Steps = Annotated[

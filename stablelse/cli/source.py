@@ -6,19 +6,24 @@ import sys
 from collections.abc import Iterator
 from itertools import groupby
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 import numpy as np
 import typer
 
 from stablelse.cli.options import Input
 from stablelse.numerics.formats import UnknownFormatError
+from stablelse.numerics.formula import MethodError
 from stablelse.numerics.shifted import UnknownShiftError
 from stablelse.readers import By, ReadError, ReadOptions, Vectors, parse_numbers
 from stablelse.readers.parts import open_parts
 from stablelse.readers.vectors import vectors
 
+if TYPE_CHECKING:
+    from stablelse.analysis.compare import Place
+
 #: The errors whose message is the user's to read, and whose traceback is nobody's.
-INPUT_ERRORS = (ReadError, UnknownFormatError, UnknownShiftError)
+INPUT_ERRORS = (ReadError, UnknownFormatError, UnknownShiftError, MethodError)
 
 
 def is_missing(options: Input) -> bool:
@@ -48,7 +53,7 @@ def read_vectors(options: Input, dtype: str) -> Iterator[Vectors]:
         If anything of the input cannot be read, with its place.
     """
     if options.numbers:
-        _refuse_file_options(options)
+        refuse_file_options(options, "with numbers as arguments")
         values = parse_numbers(options.numbers, dtype=dtype)
         yield Vectors(values[np.newaxis], "", 1, By.ALL, vertical=False, names=None)
         return
@@ -62,7 +67,8 @@ def read_vectors(options: Input, dtype: str) -> Iterator[Vectors]:
         dtype=dtype,
     )
     by = By(options.by) if options.by else None
-    stacks = vectors(open_parts(options.file or ["-"], reading), by)
+    blocks = open_parts(options.file or ["-"], reading, alike=by is not By.ROWS)
+    stacks = vectors(blocks, by)
     if not options.row:
         yield from stacks
         return
@@ -70,15 +76,24 @@ def read_vectors(options: Input, dtype: str) -> Iterator[Vectors]:
         yield from _chosen(of_one_source, options.row)
 
 
-def _refuse_file_options(options: Input) -> None:
-    """Complain of options that say how a file is read, where the numbers are arguments."""
+def place_of(stack: Vectors, index: int) -> Place:
+    """Return where a vector of a stack came from, by its position, from 0."""
+    from stablelse.analysis.compare import Place
+
+    number = stack.first + index
+    if stack.axis is By.COLUMNS:
+        column = stack.names[index] if stack.names else str(number)
+        return Place(stack.source or None, None, column)
+    return Place(stack.source or None, number if stack.axis is By.ROWS else None)
+
+
+def refuse_file_options(options: Input, where: str) -> None:
+    """Complain of options that say how a file is read, where no file is."""
     unasked = Input(numbers=options.numbers)
     for name, given, default in zip(Input._fields, options, unasked, strict=True):
         if given != default and given != []:
             option = name.replace("_", "-")
-            raise typer.BadParameter(
-                f"--{option} is for files and pipes: it does not go with numbers as arguments"
-            )
+            raise typer.BadParameter(f"--{option} is for files and pipes: it does not go {where}")
 
 
 def _chosen(stacks: Iterator[Vectors], rows: list[int]) -> Iterator[Vectors]:

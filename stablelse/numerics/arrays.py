@@ -18,22 +18,16 @@ except where SciPy's answer is not the true one:
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from functools import cache
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
 
 from stablelse.numerics import compensated, complex_plane
-from stablelse.numerics.formats import Array, Format, format_of
+from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.front import Axis, elementwise, known_format, reduced
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-Axis = int | tuple[int, ...] | None
 
 
 def logsumexp(
@@ -75,24 +69,16 @@ def logsumexp(
     ValueError
         If `a` and `b` cannot be broadcast, an axis is repeated, or (numpy's AxisError, an
         IndexError too) out of bounds.
+
+    Notes
+    -----
+    float16, bfloat16, float32 and float8 results are correctly rounded, always: the rounding
+    test of `stablelse.exact` is made for each. float64 results are within 4 ulp of the exact
+    value, and within 10 where it nearly cancels, down to an absolute value of 1e-10; closer to
+    zero the absolute error is about 2**-85. Weights that cancel change nothing of that.
     """
-    x, weights, dtype = _promoted(a, b)
-    stack = _Stack(x.shape or (1,), axis)
-    rows = stack.rows(x)
-    b_rows = None if weights is None else stack.rows(weights)
-    with np.errstate(all="ignore"):
-        if x.size == 0:
-            value, sign = np.full(stack.m, -np.inf, dtype), np.zeros(stack.m)
-        elif dtype.kind == "c":
-            value, sign = complex_plane.logsumexp(rows, b_rows)
-            value = value.astype(dtype)
-        else:
-            value, sign = compensated.logsumexp(rows, _format(dtype), b_rows)
-    if return_sign:
-        return stack.reduced(value.real, keepdims), stack.reduced(sign.astype(dtype), keepdims)
-    if weights is not None and dtype.kind != "c":
-        value[sign < 0] = np.nan
-    return stack.reduced(value, keepdims)
+    sums = reduced(_logsumexp, a, axis, b, keepdims, return_sign)
+    return (sums.value.real, sums.sign) if return_sign else sums.value
 
 
 def softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
@@ -114,8 +100,13 @@ def softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
     ------
     TypeError, ValueError
         As `logsumexp`, and a ValueError for a softmax of no elements.
+
+    Notes
+    -----
+    float16, bfloat16, float32 and float8 elements are correctly rounded, always. float64
+    elements are within 6 ulp of the exact values, however wide the vector.
     """
-    return _elementwise(compensated.softmax, complex_plane.softmax, x, axis)
+    return elementwise(_softmax, x, axis)[0]
 
 
 def log_softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
@@ -137,88 +128,51 @@ def log_softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
     ------
     TypeError, ValueError
         As `logsumexp`, and a ValueError for a log_softmax of no elements.
+
+    Notes
+    -----
+    float16, bfloat16, float32 and float8 elements are correctly rounded, always. float64
+    elements are within 4 ulp of the exact values, next to zero too.
     """
-    return _elementwise(compensated.log_softmax, complex_plane.log_softmax, x, axis)
+    return elementwise(_log_softmax, x, axis)[0]
 
 
-def _elementwise(
-    real: Callable[[Array, Format], Array],
-    of_complex: Callable[[Array], Array],
-    x: npt.ArrayLike,
-    axis: Axis,
-) -> Any:
-    array, _, dtype = _promoted(x)
-    stack = _Stack(array.shape or (1,), axis)
-    if stack.n == 0:
-        raise ValueError("softmax of no elements")
-    with np.errstate(all="ignore"):
-        if dtype.kind == "c":
-            result = of_complex(stack.rows(array)).astype(dtype)
-        else:
-            result = real(stack.rows(array), _format(dtype))
-        return stack.restored(result).reshape(array.shape)[()]
+def _logsumexp(
+    rows: Array, dtype: np.dtype[Any], weights: Array | None
+) -> tuple[Array, Array, object]:
+    if dtype.kind == "c":
+        value, phase = complex_plane.logsumexp(rows, weights)
+        return value.astype(dtype), phase, None
+    format_ = known_format(dtype)
+    if _is_narrow(format_):
+        from stablelse.numerics import exact  # on use: it brings decimal
+
+        return exact.logsumexp(rows, format_, weights)
+    return *compensated.logsumexp(rows, format_, weights), None
 
 
-def _promoted(
-    a: npt.ArrayLike, b: npt.ArrayLike | None = None
-) -> tuple[Array, Array | None, np.dtype[Any]]:
-    """Return both as arrays of one shape, and the dtype of the result by NumPy's promotion."""
-    given = [a] if b is None else [a, b]
-    arrays = [np.asarray(x) for x in given]
-    for x, array in zip(given, arrays, strict=True):
-        # numpy.ma is imported only on use: without it there are no masked arrays.
-        if "numpy.ma" in sys.modules and isinstance(x, np.ma.MaskedArray):
-            raise TypeError("masked arrays are not supported; mask by weights of zero instead")
-        if array.dtype.kind not in "biufc" and format_of(array.dtype) is None:
-            raise TypeError(f"expected numbers, not {array.dtype}")
-    if b is None:
-        return arrays[0], None, _floating(np.result_type(arrays[0].dtype))
-    # A bare Python number does not widen a narrow format; NumPy knows it by its type.
-    bare = (int, float, complex)
-    operands = [x if type(x) in bare else y for x, y in zip(given, arrays, strict=True)]
-    x, weights = np.broadcast_arrays(*arrays)
-    return x, weights, _floating(np.result_type(*operands))
+def _softmax(rows: Array, dtype: np.dtype[Any]) -> tuple[Array, object]:
+    if dtype.kind == "c":
+        return complex_plane.softmax(rows).astype(dtype), None
+    format_ = known_format(dtype)
+    if _is_narrow(format_):
+        from stablelse.numerics import exact  # on use: it brings decimal
+
+        return exact.softmax(rows, format_)
+    return compensated.softmax(rows, format_), None
 
 
-def _floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return np.dtype(np.float64) if dtype.kind in "biu" else dtype
+def _log_softmax(rows: Array, dtype: np.dtype[Any]) -> tuple[Array, object]:
+    if dtype.kind == "c":
+        return complex_plane.log_softmax(rows).astype(dtype), None
+    format_ = known_format(dtype)
+    if _is_narrow(format_):
+        from stablelse.numerics import exact  # on use: it brings decimal
+
+        return exact.log_softmax(rows, format_)
+    return compensated.log_softmax(rows, format_), None
 
 
-@cache
-def _format(dtype: np.dtype[Any]) -> Format:
-    format_ = format_of(dtype)
-    if format_ is None:
-        raise TypeError(f"expected a floating-point format of the table, not {dtype}")
-    return format_
-
-
-class _Stack:
-    """An array seen as a stack of vectors, shape (m, n), along one or several of its axes."""
-
-    def __init__(self, shape: tuple[int, ...], axis: Axis) -> None:
-        axes = tuple(range(len(shape)))
-        along = axes if axis is None else normalize_axis_tuple(axis, len(shape))
-        kept = () if axis is None else tuple(i for i in axes if i not in along)
-        self._shape, self._order, self._in_order = shape, kept + along, kept + along == axes
-        self._kept = tuple([shape[i] for i in kept])
-        self._along = along
-        self.m, self.n = prod(self._kept), prod([shape[i] for i in along])
-
-    def rows(self, x: Array) -> Array:
-        """Return the vectors as rows, without a copy where that can be."""
-        x = x.reshape(self._shape)
-        return (x if self._in_order else x.transpose(self._order)).reshape(self.m, self.n)
-
-    def reduced(self, values: Array, keepdims: bool) -> Any:
-        """Shape m values, one per vector, as NumPy's reductions shape theirs."""
-        if keepdims:
-            ones = [1 if i in self._along else n for i, n in enumerate(self._shape)]
-            return values.reshape(ones)
-        return values.reshape(self._kept)[()]
-
-    def restored(self, rows: Array) -> Array:
-        """Return rows of results to the places of the elements they belong to."""
-        if self._in_order:
-            return rows.reshape(self._shape)
-        result = rows.reshape([self._shape[i] for i in self._order])
-        return np.ascontiguousarray(result.transpose(np.argsort(self._order)))
+def _is_narrow(format_: Format) -> bool:
+    """Whether results are correctly rounded, for float64 has digits to spare."""
+    return format_.significand_bits < FORMATS["float64"].significand_bits

@@ -40,17 +40,24 @@ class Blocks:
         Whether the working format is the format of the results.
     """
 
-    def __init__(self, shape: tuple[int, ...], format_: Format, buffers: int) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], format_: Format, buffers: int, length: int | None = None
+    ) -> None:
         m, n = shape
         self._format = format_
-        self.length = _WORKSPACE // (1 + buffers)
+        self.length = length or _WORKSPACE // (1 + buffers)
         self._width = max(1, self.length // n)
         self.axis = 0 if n < _SHORT else 1
         working = format_ if format_.name == "longdouble" else FORMATS["float64"]
         self.dtype = working.dtype
         self.unit_roundoff = working.unit_roundoff
         self.is_exact = self.dtype == format_.dtype
-        self._buffers = _aligned(1 + buffers, min(m * n, self.length), self.dtype)
+        length = min(m * n, self.length)
+        self._memory, self._buffers = _aligned(1 + buffers, length, self.dtype)
+
+    def __del__(self) -> None:
+        if len(_spare) < _MOST_SPARE:
+            _spare.append(self._memory)
 
     def bands(self, *stacks: Array | None) -> Iterator[tuple[Any, ...]]:
         """Cut arrays of shape (m, ...) into bands; of None, every band is None."""
@@ -96,13 +103,25 @@ class Blocks:
         return self._buffers[i, : shape[0] * shape[1]].reshape(shape)
 
 
-def _aligned(count: int, length: int, dtype: np.dtype[Any]) -> Array:
-    """Return arrays that begin at a cache line: across its borders, NumPy adds half as fast."""
-    per_line = max(1, _CACHE_LINE // dtype.itemsize)
-    stride = -(-length // per_line) * per_line
-    memory = np.empty(count * stride + per_line, dtype)
-    start = -memory.__array_interface__["data"][0] % _CACHE_LINE // dtype.itemsize
-    return memory[start : start + count * stride].reshape(count, stride)
+#: Workspaces of blocks that are gone: to get new memory from the system for every call would
+#: take longer than the work, up to about 100,000 elements.
+_spare: list[Array] = []
+_MOST_SPARE = 2
+
+
+def _aligned(count: int, length: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """Return a workspace, and arrays in it that begin at a cache line.
+
+    Across the borders of cache lines, NumPy adds half as fast.
+    """
+    stride = -(-length * dtype.itemsize // _CACHE_LINE) * _CACHE_LINE
+    needed = count * stride + _CACHE_LINE
+    memory = _spare.pop() if _spare else np.empty(0, np.uint8)
+    if memory.nbytes < needed:
+        memory = np.empty(needed, np.uint8)
+    start = -memory.__array_interface__["data"][0] % _CACHE_LINE
+    buffers = memory[start : start + count * stride].view(dtype)
+    return memory, buffers.reshape(count, stride // dtype.itemsize)
 
 
 def _cut(

@@ -7,28 +7,64 @@ With S = sum exp(x_i - a), E = max exp(x_i - a) and r = (S - E) / E, for any a,
 
 How a is chosen and S is computed says `stablelse.numerics.summation`. What is left to lose:
 
-- a + log S may cancel. Where the error bound says that this loses digits, or that the rounding
-  to a narrow format is open, S is computed anew in double-word arithmetic.
+- a + log S may cancel. Where the error bound says that this loses digits, S is computed anew in
+  double-word arithmetic; and exactly, where weights of both signs leave less of it than that has.
 - log1p(r) is as small as r where one entry dominates; so r is taken from both words of S.
 
-Formats narrower than float64 are computed in float64 and rounded once, at the end.
+Results of formats narrower than float64 are correctly rounded: `stablelse.numerics.exact`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 import numpy as np
 
+from stablelse.numerics import plain
 from stablelse.numerics.blocks import Blocks
-from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.errorfree import two_sum
+from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.summation import Sum, exponentials, sum_exp
 
 # r = (upper - largest) + lower is wrong by about 2**-88 of the largest term: one that is smaller
 # than this needs a largest term that has no lower part, exp(0) = 1.
 _SMALL_REST = 2.0**-32
 
+# Of a sum that is at least this, a term that underflowed is a quotient that does, and loses no
+# more than a unit in its last place.
+_SMALLEST = 0.5
+_SMALLEST_FOR_LOG = 2.0**-900  # or less than u of the sum
+
+# A row with an element larger than this is added up almost exactly.
+_STEEP = 0.25
+
 # The error of a float64 logsumexp, in units in its last place, that sends it up the ladder. The
-# addition of the shift can make it half a unit more.
+# addition of the shift can make it half a unit more. Closer to zero than this, it is the error
+# that a value of this size may have.
 _TOLERANCE = 3.5
+_NEAR_ZERO = 1e-10
+
+
+class LogSum(NamedTuple):
+    """The logarithms of sums of exponentials, with bounds of their errors.
+
+    Attributes
+    ----------
+    value : ndarray
+        log abs(sum b_i exp(x_i)), shape (m,), in the working format: float64 or longdouble.
+    sign : ndarray
+        Of the sums: 1, 0, -1 or NaN.
+    error : ndarray
+        A bound of the absolute error; 0 of what is infinite, NaN, or the logarithm of nothing.
+    estimate : ndarray
+        What is near the value, or with weights the largest x_i + log abs(b_i).
+    """
+
+    value: Array
+    sign: Array
+    error: Array
+    estimate: Array
 
 
 def logsumexp(rows: Array, format_: Format, weights: Array | None = None) -> tuple[Array, Array]:
@@ -50,18 +86,29 @@ def logsumexp(rows: Array, format_: Format, weights: Array | None = None) -> tup
     sign : ndarray
         Shape (m,): 1, 0, -1 or NaN.
     """
+    value, sign, error, estimate = approximate(rows, format_, weights)
+    if format_.name == "float64":  # there is no higher rung for longdouble
+        climbing = np.flatnonzero((error > 0) & ~(error <= _TOLERANCE * np.spacing(abs(value))))
+        if climbing.size:
+            value[climbing], sign[climbing] = _climb(rows, weights, climbing, estimate[climbing])
+    return value, sign
+
+
+def approximate(rows: Array, format_: Format, weights: Array | None = None) -> LogSum:
+    """Compute the logarithms of the sums, not yet rounded to the format; see `logsumexp`."""
     blocks = Blocks(rows.shape, format_, buffers=3)
-    shifted, cut = _is_better_shifted(blocks), blocks.is_exact
+    shifted = _is_better_shifted(blocks)
     sums = [
-        sum_exp(blocks, x if b is None else _weighted(x, b), b, shifted=shifted, cut=cut)
+        sum_exp(blocks, x if b is None else weighted(x, b), b, shifted=shifted)
         for x, b in blocks.bands(rows, weights)
     ]
     total = Sum.concatenated(sums, 1 - blocks.axis)
     if weights is not None:
-        value, bound = _log_of_sum(total)
+        value, error = _log_of_sum(total)
     else:
-        value, bound = _log_of_rest(total, blocks.unit_roundoff, shifted=shifted)
-    doubtful = _is_doubtful(total, value, bound, format_).ravel()
+        value, error = _log_of_rest(total, blocks.unit_roundoff, shifted=shifted)
+    error = np.nan_to_num(error, nan=np.inf)  # of a sum that cancels wholly
+    error = np.where((total.error > 0) & np.isfinite(total.error), error, 0).ravel()
     value, sign = value.ravel(), np.sign(total.value).ravel()
     infinite = np.isinf(total.x_max).ravel()
     if infinite.any():
@@ -70,11 +117,7 @@ def logsumexp(rows: Array, format_: Format, weights: Array | None = None) -> tup
             positive if weights is None else _sign_of(rows[infinite], weights[infinite])
         )
         value[infinite] = np.where(positive, abs(sign[infinite]) * np.inf, -np.inf)
-    if doubtful.any():
-        climbing = doubtful.nonzero()[0]
-        estimate = (value if weights is None else total.shift.ravel())[climbing]
-        value[climbing], sign[climbing] = _climb(rows, weights, climbing, estimate, format_)
-    return value if blocks.is_exact else format_.round(value), sign
+    return LogSum(value, sign, error, value if weights is None else total.shift.ravel())
 
 
 def _log_of_sum(total: Sum) -> tuple[Array, Array]:
@@ -109,39 +152,95 @@ def _log_of_rest(total: Sum, unit_roundoff: float, *, shifted: bool) -> tuple[Ar
 
 def softmax(rows: Array, format_: Format) -> Array:
     """Compute the softmax of every row: (m, n), m, n >= 1, real, to (m, n) in the format."""
-    blocks = Blocks(rows.shape, format_, buffers=3)
-    result = np.empty(rows.shape, format_.dtype)
-    for x, p in blocks.bands(rows, result):
-        terms = p if blocks.is_workable(p) else None
-        total = sum_exp(blocks, x, terms=terms, cut=False)
-        for piece, target in blocks.pieces(x, p):
-            term, *scratch = blocks.buffers(piece.shape)
-            if terms is not None:
-                term = target
-            elif x.size > blocks.length:  # the buffer has the terms of the last piece only
-                exponentials(blocks.load(piece), None, total.shift, term, *scratch)
-            if blocks.is_exact:
-                blocks.store(np.divide, term, total.value, target)
-            else:  # with float64's digits to spare, the faster product will do
-                blocks.store(np.multiply, term, 1 / total.value, target)
-    return result
+    return _elementwise(rows, format_, _quotients, _quotients_of_cut)
 
 
 def log_softmax(rows: Array, format_: Format) -> Array:
     """Compute log softmax of every row: (m, n), m, n >= 1, real, to (m, n) in the format."""
+    return _elementwise(rows, format_, _log_quotients, _log_quotients_of_rest)
+
+
+def _elementwise(
+    rows: Array,
+    format_: Format,
+    quickly: Callable[[Blocks, Array, Array], Array],
+    carefully: Callable[[Blocks, Array, Array], None],
+) -> Array:
+    """Compute all rows quickly, and those carefully of which that tells that it will not do."""
     blocks = Blocks(rows.shape, format_, buffers=3)
     result = np.empty(rows.shape, format_.dtype)
-    for x, g in blocks.bands(rows, result):
-        total = sum_exp(blocks, x, shifted=_is_better_shifted(blocks), cut=blocks.is_exact)
-        rest = total.rest
-        small = (rest < _SMALL_REST) & (total.shift != total.x_max)
-        if small.any():
-            rest = np.where(small, sum_exp(blocks, x, shifted=True).rest, rest)
-        for piece, target in blocks.pieces(x, g):
-            difference, *_ = blocks.buffers(piece.shape)
-            np.subtract(blocks.load(piece), total.x_max, out=difference)
-            blocks.store(np.subtract, difference, np.log1p(rest), target)
+    for x, target in blocks.bands(rows, result):
+        again = quickly(blocks, x, target)
+        if again.all():
+            carefully(blocks, x, target)
+        elif again.any():
+            index = (slice(None), again) if blocks.axis == 0 else again
+            some, part = x[index], target[index]
+            carefully(blocks, some, part)
+            target[index] = part
     return result
+
+
+def _quotients(blocks: Blocks, x: Array, p: Array) -> Array:
+    """Compute exp(x_j) / S of a band, S a plain sum; tell where that is not accurate.
+
+    Of a sum along a row that NumPy adds up, a large term makes each of up to 16 additions round.
+    """
+    terms = p if blocks.is_workable(p) else None
+    _, total, _ = plain.sum_exp(blocks, x, _SMALLEST, terms)
+    steep = np.zeros(p.shape[1 - blocks.axis], bool)
+    for piece, target in blocks.pieces(x, p):
+        term = target
+        if terms is None:  # then the band is one piece, and the first buffer has its terms
+            term, *_ = blocks.buffers(piece.shape)
+        blocks.store(np.divide, term, total, target)
+        if blocks.axis == 1 and not np.maximum.reduce(target, axis=None) <= _STEEP:
+            steep |= ~(np.maximum.reduce(target, axis=1) <= _STEEP)
+    return steep
+
+
+def _quotients_of_cut(blocks: Blocks, x: Array, p: Array) -> None:
+    """Compute exp(x_j - a) / S of a band, S added up almost exactly."""
+    total = sum_exp(blocks, x)
+    for piece, target in blocks.pieces(x, p):
+        term, *scratch = blocks.buffers(piece.shape)
+        exponentials(blocks.load(piece), None, total.shift, term, *scratch)
+        blocks.store(np.divide, term, total.value, target)
+
+
+def _log_quotients(blocks: Blocks, x: Array, g: Array) -> Array:
+    """Compute x_j - log S of a band, log S in two words; tell where that is not accurate.
+
+    S is right to a few u, and so is its logarithm, absolutely: that is no more than a few units
+    in the last place of results that are at least 1 in size. Of a few terms, many are not.
+    """
+    close = np.full(g.shape[1 - blocks.axis], blocks.axis == 0)
+    if blocks.axis == 0:
+        return close
+    shift, total, _ = plain.sum_exp(blocks, x, _SMALLEST_FOR_LOG)
+    log = np.log(total)
+    y, rest = two_sum(shift, log)
+    rest += (total - np.exp(log)) / total
+    for piece, target in blocks.pieces(x, g):
+        difference, *_ = blocks.buffers(piece.shape)
+        np.subtract(blocks.load(piece), y, out=difference)
+        np.subtract(difference, rest, out=target)
+        if not np.maximum.reduce(target, axis=None) <= -1:
+            close |= ~(np.maximum.reduce(target, axis=1) <= -1)
+    return close
+
+
+def _log_quotients_of_rest(blocks: Blocks, x: Array, g: Array) -> None:
+    """Compute (x_j - max x) - log1p(r) of a band, whatever the size of the results."""
+    total = sum_exp(blocks, x, shifted=_is_better_shifted(blocks))
+    rest = total.rest
+    small = (rest < _SMALL_REST) & (total.shift != total.x_max)
+    if small.any():
+        rest = np.where(small, sum_exp(blocks, x, shifted=True).rest, rest)
+    for piece, target in blocks.pieces(x, g):
+        difference, *_ = blocks.buffers(piece.shape)
+        np.subtract(blocks.load(piece), total.x_max, out=difference)
+        blocks.store(np.subtract, difference, np.log1p(rest), target)
 
 
 def _is_better_shifted(blocks: Blocks) -> bool:
@@ -149,56 +248,34 @@ def _is_better_shifted(blocks: Blocks) -> bool:
     return blocks.axis == 0 and blocks.is_exact
 
 
-def _weighted(x: Array, b: Array) -> Array:
-    """Put -inf where there is no weight, and hence no term, whatever x is."""
+def weighted(x: Array, b: Array) -> Array:
+    """Return x with -inf where there is no weight, and hence no term, whatever x is."""
     return np.where(b == 0, -np.inf, x)
 
 
 def _sign_of(x: Array, b: Array) -> Array:
     """Return the sign of sums of which some terms are infinite, so that the others do not count."""
-    infinite = _weighted(x, b) + np.log(abs(b)) == np.inf
+    infinite = weighted(x, b) + np.log(abs(b)) == np.inf
     sign: Array = np.sign(np.sum(np.where(infinite, np.sign(b) * np.inf, 0), axis=1))
     return sign
 
 
-def _is_doubtful(total: Sum, value: Array, bound: Array, format_: Format) -> Array:
-    """Whether a value may be wrong by more than it should, of what is neither 0 nor infinite.
-
-    There is no higher rung for longdouble.
-    """
-    if format_.name == "longdouble":
-        return np.zeros(value.shape, bool)
-    unit = np.spacing(abs(value))
-    if format_.name == "float64":
-        in_doubt = ~(bound <= _TOLERANCE * unit)
-    else:
-        in_doubt = format_.round(value - bound - unit) != format_.round(value + bound + unit)
-    doubtful: Array = in_doubt & (total.error > 0) & np.isfinite(total.error)
-    return doubtful
-
-
 def _climb(
-    rows: Array, weights: Array | None, climbing: Array, estimate: Array, format_: Format
+    rows: Array, weights: Array | None, climbing: Array, estimate: Array
 ) -> tuple[Array, Array]:
-    """Compute value and sign of some of the rows in double-word arithmetic."""
-    from stablelse.numerics import doubleword  # only here, for few ever need its table
+    """Compute value and sign of some of the rows in higher precision."""
+    from stablelse.numerics import decimals, doubleword  # only here, for few ever need them
 
-    if len(climbing) < len(rows):
-        rows = rows[climbing]
-        weights = None if weights is None else weights[climbing]
-    if weights is not None:
-        rows = _weighted(rows, weights)
-    high, low, sign = doubleword.logsumexp(rows, weights, estimate)
-    if format_.name != "float64":
-        high = _rounded_to_odd(high, low)
-    return high, sign
+    rows, weights = chosen(rows, climbing), chosen(weights, climbing)
+    terms = rows if weights is None else weighted(rows, weights)
+    value, _, sign, error = doubleword.logsumexp(terms, weights, estimate)
+    size = np.maximum(abs(value), _NEAR_ZERO)
+    for i in np.flatnonzero(~(error <= _TOLERANCE * np.spacing(size))):
+        b = None if weights is None else weights[i]
+        value[i], sign[i] = decimals.logsumexp(terms[i], FORMATS["float64"], b)
+    return value, sign
 
 
-def _rounded_to_odd(high: Array, low: Array) -> Array:
-    """Round high + low to the odd one of the two float64 around it, unless it is one.
-
-    Rounding to a narrower format afterwards is then the only rounding (Boldo & Melquiond 2008,
-    doi 10.1109/TC.2007.70819, theorem 1).
-    """
-    is_odd = high.view(np.int64) & 1 == 1
-    return np.where((low == 0) | is_odd, high, np.nextafter(high, np.copysign(np.inf, low)))
+def chosen(stack: Array | None, rows: Array) -> Any:
+    """Return some of the rows of a stack; without a copy, if it is all of them."""
+    return stack if stack is None or len(rows) == len(stack) else stack[rows]

@@ -10,7 +10,9 @@ The climb ends. Equal entries are taken together, their weights added exactly. B
 Lindemann and Weierstrass a sum of b_i exp(x_i), the x_i rational and different, the b_i rational
 and not 0, is not 0; its logarithm is rational only for a single term of weight 1 or -1, and its
 softmax only for a single term. Those few cases are told in advance; no other value lies on a
-number of the format or half-way between two.
+number of the format or half-way between two. It may come closer than any digits could tell,
+though: log(exp(2**53 + 1) + 1) to float64. Where log S is too small to reach the next number or
+middle from the number that it is added to, its sign decides.
 """
 
 from __future__ import annotations
@@ -18,12 +20,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, getcontext, localcontext
 from fractions import Fraction
+from functools import reduce
 from math import log
+from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.rationals import nearest, ratio
 
 #: The first precision; it doubles from there.
 _DIGITS = 40
@@ -58,14 +63,13 @@ def logsumexp(x: Array, format_: Format, weights: Array | None = None) -> tuple[
         with localcontext(context):
             total = _sum(terms)
             if total.sign:
-                log = _log(total)
-                value = _decided(Ball(first.x + log.value, log.error), format_)
+                value = _added((first.x,), _log(total), 1, terms, format_)
                 if value is not None:
                     return value, total.sign
     raise AssertionError("the precisions have no end")
 
 
-def softmax(x: Array, format_: Format) -> Array:
+def softmax(x: Array, format_: Format, elements: Array | None = None) -> Array:
     """Compute the softmax of one vector, correctly rounded.
 
     Parameters
@@ -74,51 +78,20 @@ def softmax(x: Array, format_: Format) -> Array:
         Shape (n,), n >= 1, real; finite or -inf, but not all of them -inf.
     format_ : Format
         The format of the result.
+    elements : ndarray of int, optional
+        The indices of those k elements that are wanted; all n if left out.
 
     Returns
     -------
     ndarray
-        Shape (n,), in the format.
+        Shape (k,), in the format.
     """
-    return _elementwise(x, format_, _quotient, lambda count: Fraction(1, count))
+    return _elementwise(x, format_, elements, _quotient, lambda count: Fraction(1, count))
 
 
-def log_softmax(x: Array, format_: Format) -> Array:
+def log_softmax(x: Array, format_: Format, elements: Array | None = None) -> Array:
     """Compute the logarithm of the softmax of one vector, correctly rounded; see `softmax`."""
-    return _elementwise(x, format_, _log_quotient, {1: Fraction(0)}.get)
-
-
-def nearest(value: Fraction, format_: Format) -> Any:
-    """Round to the format, to nearest with ties to even.
-
-    Parameters
-    ----------
-    value : Fraction
-        Any size.
-    format_ : Format
-        Any format.
-
-    Returns
-    -------
-    scalar
-        Of the format; what is too large is infinite, or NaN where there is no infinity.
-    """
-    size = abs(value)
-    if not size:
-        return format_.dtype.type(0)
-    exponent = size.numerator.bit_length() - size.denominator.bit_length()
-    if size < Fraction(2) ** exponent:
-        exponent -= 1
-    # Now 2**exponent <= size < 2**(exponent + 1): the unit in the last place of the result is
-    power = max(
-        exponent - format_.significand_bits + 1,
-        1 - Fraction(*_ratio(format_.smallest_subnormal)).denominator.bit_length(),
-    )
-    multiple = round(size / Fraction(2) ** power)
-    if multiple * Fraction(2) ** power > Fraction(*_ratio(format_.largest)):
-        return format_.round(np.inf if value > 0 else -np.inf)[()]
-    signed = multiple if value > 0 else -multiple
-    return format_.round(np.ldexp(np.longdouble(signed), power))[()]
+    return _elementwise(x, format_, elements, _log_quotient, {1: Fraction(0)}.get)
 
 
 class Ball(NamedTuple):
@@ -162,7 +135,7 @@ def _terms(x: Array, weights: Array | None = None) -> list[_Term]:
     for entry, b in zip(x, np.ones(len(x)) if weights is None else weights, strict=True):
         if np.isfinite(entry):
             key = _decimal(entry)
-            weight_of[key] = weight_of.get(key, Fraction(0)) + Fraction(*_ratio(b))
+            weight_of[key] = weight_of.get(key, Fraction(0)) + Fraction(*ratio(b))
     terms = [_Term(entry, b) for entry, b in weight_of.items() if b]
     return sorted(terms, key=_rough_log, reverse=True)
 
@@ -203,43 +176,84 @@ def _log(total: _Total) -> Ball:
     return Ball(log, _eps() * (1 + abs(log)) + 2 * total.error / abs(total.value))
 
 
-def _quotient(x: Decimal, terms: list[_Term], total: _Total) -> Ball:
-    """Return exp(x - a) / S."""
+def _quotient(x: Decimal, terms: list[_Term], total: _Total, format_: Format) -> Any:
+    """Round exp(x - a) / S, or return ``None``."""
     d = x - terms[0].x
     value = d.exp() / total.value
-    return Ball(value, value * (_eps() * (abs(d) + 3) + 2 * total.error / total.value))
+    error = value * (_eps() * (abs(d) + 3) + 2 * total.error / total.value)
+    return _decided(Ball(value, error), format_)
 
 
-def _log_quotient(x: Decimal, terms: list[_Term], total: _Total) -> Ball:
-    """Return x - a - log S."""
-    d = x - terms[0].x
-    log = _log(total)
-    return Ball(d - log.value, log.error + _eps() * abs(d))
+def _log_quotient(x: Decimal, terms: list[_Term], total: _Total, format_: Format) -> Any:
+    """Round x - a - log S, or return ``None``."""
+    return _added((x, terms[0].x.copy_negate()), _log(total), -1, terms, format_)
+
+
+def _added(
+    heads: tuple[Decimal, ...], log: Ball, direction: int, terms: list[_Term], format_: Format
+) -> Any:
+    """Round the sum of the heads and of plus or minus log S, or return ``None``.
+
+    The sum of the heads, and the numbers and middles of the format around it, are multiples of
+    2**-bits. Whatever is smaller than that does not reach from one to the next.
+    """
+    head = reduce(add, heads)  # one rounding, or none
+    error = log.error + _eps() * abs(head)
+    value = _decided(Ball(head + direction * log.value, error), format_)
+    if value is not None or not head:
+        return value
+    exact = sum(map(Fraction, heads), Fraction(0))
+    binade = exact.numerator.bit_length() - exact.denominator.bit_length()
+    bits = max(exact.denominator.bit_length(), format_.significand_bits + 3 - binade)
+    if abs(log.value) + log.error > Decimal(2) ** -bits / 2:
+        return None
+    sign = direction * _sign_of_log(log, terms)
+    return nearest(exact + sign * Fraction(2) ** -bits / 2, format_) if sign else None
+
+
+def _sign_of_log(log: Ball, terms: list[_Term]) -> int:
+    """Return the sign of log abs(S), 0 if it is not known."""
+    first, rest = terms[0], terms[1:]
+    if abs(log.value) > log.error:
+        return 1 if log.value > 0 else -1
+    return int(first.b) * _sign(rest) if abs(first.b) == 1 else 0
+
+
+def _sign(terms: list[_Term]) -> int:
+    """Return the sign of a sum; 0 of no terms."""
+    for context in _contexts() if terms else ():
+        with localcontext(context):
+            if sign := _sum(terms).sign:
+                return sign
+    return 0
 
 
 def _elementwise(
     x: Array,
     format_: Format,
-    evaluate: Callable[[Decimal, list[_Term], _Total], Ball],
+    elements: Array | None,
+    evaluate: Callable[[Decimal, list[_Term], _Total, Format], Any],
     of_equals: Callable[[int], Fraction | None],
 ) -> Array:
     """Evaluate each different element, climbing with those only that are still undecided."""
     terms = _terms(x)
+    wanted = x if elements is None else x[elements]
     results: dict[Decimal, Any] = {}
-    undecided = [term.x for term in terms]
+    undecided = list({_decimal(entry) for entry in wanted if np.isfinite(entry)})
     told = of_equals(int(terms[0].b)) if len(terms) == 1 else None
     if told is not None:
-        results[undecided.pop()] = nearest(told, format_)
+        results = {entry: nearest(told, format_) for entry in undecided}
+        undecided = []
     contexts = _contexts()
     while undecided:
         with localcontext(next(contexts)):
             total = _sum(terms)
-            found = {entry: _decided(evaluate(entry, terms, total), format_) for entry in undecided}
+            found = {entry: evaluate(entry, terms, total, format_) for entry in undecided}
         results |= {entry: value for entry, value in found.items() if value is not None}
         undecided = [entry for entry in undecided if entry not in results]
     with np.errstate(over="ignore", divide="ignore"):
         nothing = format_.round(0.0 if evaluate is _quotient else -np.inf)[()]
-    values = [results[_decimal(entry)] if np.isfinite(entry) else nothing for entry in x]
+    values = [results[_decimal(entry)] if np.isfinite(entry) else nothing for entry in wanted]
     return np.array(values, dtype=format_.dtype)
 
 
@@ -261,6 +275,9 @@ def _decided(ball: Ball, format_: Format) -> Any:
     The ends of the ball are rounded to P digits themselves, which its doubled error covers.
     """
     margin = ball.error + _eps() * abs(ball.value)
+    _, smallest = ratio(format_.smallest_subnormal)
+    if abs(ball.value) + margin < 1 / Decimal(4 * smallest):
+        return nearest(Fraction(0), format_)  # a fraction of so many digits would take its time
     low = nearest(Fraction(ball.value - margin), format_)
     high = nearest(Fraction(ball.value + margin), format_)
     return low if low == high or (np.isnan(low) and np.isnan(high)) else None
@@ -275,18 +292,11 @@ def _rough_log(term: _Term) -> Decimal:
     return term.x + Decimal(log(size.numerator) - log(size.denominator))
 
 
-def _ratio(value: Any) -> tuple[int, int]:
-    """Return a scalar of any format as a ratio of integers, exactly."""
-    number = value if isinstance(value, np.longdouble) else float(value)
-    numerator, denominator = number.as_integer_ratio()
-    return int(numerator), int(denominator)
-
-
 def _decimal(value: Any) -> Decimal:
     """Return a finite scalar of any format as a Decimal, exactly."""
     if not isinstance(value, np.longdouble):
         return Decimal(float(value))
-    numerator, denominator = _ratio(value)
+    numerator, denominator = ratio(value)
     # A fraction with denominator 2**k has at most k digits behind the point.
     digits = len(str(numerator)) + denominator.bit_length() + 5
     exact = Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)

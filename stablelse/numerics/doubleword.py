@@ -34,18 +34,17 @@ arithmetic, doi 10.1145/63522.214389; Dekker 1971, doi 10.1007/BF01397083.
 
 from __future__ import annotations
 
-from functools import cache, partial, reduce
-from math import isqrt
+from functools import partial, reduce
 
 import numpy as np
 
 from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.errorfree import difference, two_product, two_sum
 from stablelse.numerics.formats import FORMATS, Array
+from stablelse.numerics.powers import INDEX_BITS, powers
 from stablelse.numerics.summation import pairwise
 
-_INDEX_BITS = 11
-_STEPS = 2**_INDEX_BITS
+_STEPS = 2**INDEX_BITS
 
 # exp vanishes in float64 below -745.2; a weight of 2**1024 lets terms count down to -1455.
 # k has 23 bits below 1500.
@@ -54,6 +53,18 @@ _CLIP = 1500.0
 # Adding and subtracting 1.5 * 2**(52 - q) rounds to a multiple of 2**-q.
 _TO_38_BITS = 1.5 * 2.0**14
 _TO_51_BITS = 1.5 * 2.0
+
+#: A bound of the error of `exp`, relatively.
+EXP_ERROR = 2.0**-87.5
+
+#: A bound of the error of a sum, in units of the sum of the terms' absolute values.
+SUM_ERROR = 2.0**-84.8
+
+#: A bound of the error of adding double-words, relative to the larger of them.
+ADDITION_ERROR = 2.0**-102
+
+# A logarithm that is at most this, next to 1 or to the result, has an error of no account.
+_NEAR = 2.0**-40
 
 # One round is enough for a good estimate; weights that cancel give a bad one.
 _ROUNDS = 4
@@ -81,7 +92,9 @@ def exp(d: Array, d_low: Array, scratch: list[Array]) -> tuple[Array, Array, Arr
         int32.
     """
     k, h, w, q, t, a, b, c = scratch
-    (ln2_1, ln2_2, ln2_3), table = _constants()
+    constants = powers()
+    ln2_1, ln2_2, ln2_3 = constants.step
+    table = constants.high, constants.middle, constants.low
 
     np.multiply(d, 1 / (ln2_1 + ln2_2), out=k)
     np.rint(k, out=k)
@@ -144,10 +157,14 @@ def exp(d: Array, d_low: Array, scratch: list[Array]) -> tuple[Array, Array, Arr
     t -= h
     t += k
     d += t
-    return h, d, index >> _INDEX_BITS
+    return h, d, index >> INDEX_BITS
 
 
-def sum_exp(blocks: Blocks, x: Array, b: Array | None, shift: Array) -> tuple[Array, Array]:
+#: Of a piece: the sum as a double-word, and the sum of the terms' absolute values.
+_Part = tuple[Array, Array, Array]
+
+
+def sum_exp(blocks: Blocks, x: Array, b: Array | None, shift: Array) -> _Part:
     """Sum b exp(x - shift) along the vectors of a band.
 
     Parameters
@@ -161,20 +178,20 @@ def sum_exp(blocks: Blocks, x: Array, b: Array | None, shift: Array) -> tuple[Ar
 
     Returns
     -------
-    high, low : ndarray
-        One of each per vector, abs(low) <= ulp(high) / 2. The error is at most
-        2**-87.5 + n 2**-90 times the sum of the terms' absolute values, n being the number of
-        terms or `blocks.length`, whichever is less: each term has the error of `exp`, all but
-        their low parts are added exactly, and each of those is below 2**-37 of its term.
+    high, low, magnitude : ndarray
+        One of each per vector: the sum as a double-word, abs(low) <= ulp(high) / 2, and the sum
+        of the terms' absolute values, rounded. The error is at most `SUM_ERROR` times the
+        latter: each term has the error of `exp`, all but their low parts are added exactly, and
+        those, below 2**-36.9 of their terms, pairwise in at most 27 additions: 2**-85.1.
     """
     parts = (
         _sum_piece(blocks.load(piece), b_piece, shift, blocks)
         for piece, b_piece in blocks.pieces(x, b)
     )
-    return reduce(_add, parts)
+    return reduce(_merge, parts)
 
 
-def _sum_piece(x: Array, b: Array | None, shift: Array, blocks: Blocks) -> tuple[Array, Array]:
+def _sum_piece(x: Array, b: Array | None, shift: Array, blocks: Blocks) -> _Part:
     d, d_low, *scratch = blocks.buffers(x.shape)
     difference(x, shift, d, d_low, scratch[0])
     if d.min() < -_CLIP:  # where exp vanishes
@@ -195,7 +212,9 @@ def _sum_piece(x: Array, b: Array | None, shift: Array, blocks: Blocks) -> tuple
     sums = []
     # The cut of stablelse.numerics.summation, made twice: what it leaves of a term is at most
     # ulp(c) <= 2**-52 c, and that is cut again.
-    c = 4 * blocks.length * np.max(abs(high), axis=blocks.axis, keepdims=True)
+    sizes = np.abs(high, out=part)
+    magnitude = total(sizes)
+    c = 4 * blocks.length * np.maximum.reduce(sizes, axis=blocks.axis, keepdims=True)
     for _ in range(2):
         np.add(high, c, out=part)
         part -= c
@@ -203,7 +222,8 @@ def _sum_piece(x: Array, b: Array | None, shift: Array, blocks: Blocks) -> tuple
         high -= part
         c *= 4 * blocks.length * 2.0**-52
     low += high
-    return _add((sums[0], sums[1]), (pairwise(low, blocks.axis), 0.0))
+    leading, rest = two_sum(sums[0], sums[1])
+    return *_add((leading, rest), (pairwise(low, blocks.axis), 0.0)), magnitude
 
 
 def _add(a: tuple[Array, Array], b: tuple[Array, Array | float]) -> tuple[Array, Array]:
@@ -213,7 +233,13 @@ def _add(a: tuple[Array, Array], b: tuple[Array, Array | float]) -> tuple[Array,
     return result
 
 
-def logsumexp(rows: Array, weights: Array | None, shift: Array) -> tuple[Array, Array, Array]:
+def _merge(a: _Part, b: _Part) -> _Part:
+    return *_add((a[0], a[1]), (b[0], b[1])), a[2] + b[2]
+
+
+def logsumexp(
+    rows: Array, weights: Array | None, shift: Array
+) -> tuple[Array, Array, Array, Array]:
     """Compute log abs(sum b_i exp(x_i)), and the sign of the sum, for every row.
 
     Whatever the shift a, the result is a + log(sum b_i exp(x_i - a)). With an a close to the
@@ -230,68 +256,32 @@ def logsumexp(rows: Array, weights: Array | None, shift: Array) -> tuple[Array, 
 
     Returns
     -------
-    high, low, sign : ndarray
-        Shape (m,), abs(low) <= ulp(high) / 2. The error is at most that of `sum_exp`, divided
-        by the absolute value of the sum, plus two units in the last place of high, or of low
-        where the shift came closer than that.
+    high, low, sign, error : ndarray
+        Shape (m,), abs(low) <= ulp(high) / 2, and a bound of the error of high + low: that of
+        `sum_exp`, divided by the absolute value of the sum, and two units in the last place of
+        the logarithm, which the shift has made small.
     """
     blocks = Blocks(rows.shape, FORMATS["float64"], buffers=10)
-    high, low, sign = np.empty((3, len(rows), 1))
-    bands = blocks.bands(rows, weights, shift[:, np.newaxis], high, low, sign)
-    for x, b, a, y, y_low, s in bands:
+    results = np.empty((4, len(rows), 1))
+    for x, b, a, y, y_low, s, error in blocks.bands(rows, weights, shift[:, np.newaxis], *results):
         lowest = a - _FURTHEST
         for _ in range(_ROUNDS):
-            total, total_low = sum_exp(blocks, x, b, a)
+            total, total_low, magnitude = sum_exp(blocks, x, b, a)
             np.sign(total, out=s)
             log = _log(s * total, s * total_low)
             y[...], y_low[...] = two_sum(a, log)
-            cancelled = np.isfinite(y) & (abs(log) > abs(y))
-            if not cancelled.any():
+            error[...] = SUM_ERROR * magnitude / abs(total)
+            error += 2.0**-51 * abs(log) + ADDITION_ERROR * abs(y)
+            is_far = np.isfinite(y) & (abs(log) > _NEAR * np.maximum(abs(y), 1))
+            if not is_far.any():
                 break
-            a = np.where(cancelled, np.maximum(y, lowest), a)
+            a = np.where(is_far, np.maximum(y, lowest), a)
+    high, low, sign, error = results[..., 0]
     low[np.isinf(high)] = 0
-    return high[:, 0], low[:, 0], sign[:, 0]
+    return high, low, sign, error
 
 
 def _log(high: Array, low: Array) -> Array:
     """Return log(high + low), rounded; close to 1 it is as small as it is, and accurate."""
     ratio = np.divide(low, high, out=np.zeros_like(high), where=high != 0)
     return np.where(abs(high - 1) < 0.5, np.log1p((high - 1) + low), np.log(high) + ratio)
-
-
-@cache
-def _constants() -> tuple[tuple[float, ...], tuple[Array, ...]]:
-    """Return ln 2 / 2**11 in three parts, and the table of 2**(j / 2**11) in three parts."""
-    bits = 200
-    step = _ln2(bits) >> _INDEX_BITS
-    root = 2 << bits
-    for _ in range(_INDEX_BITS):
-        root = isqrt(root << bits)
-    powers = [1 << bits]
-    for _ in range(_STEPS - 1):
-        powers.append(powers[-1] * root >> bits)
-    parts = (_parts(power, bits, 26, 53) for power in powers)
-    table = tuple(np.array(column) for column in zip(*parts, strict=True))
-    return _parts(step, bits, 42, 73), table
-
-
-def _parts(value: int, bits: int, *cuts: int) -> tuple[float, ...]:
-    """Return value / 2**bits as multiples of 2**-cut, for each of the cuts, and a remainder."""
-    parts = []
-    for cut in cuts:
-        unit = bits - cut
-        multiple = (value + (1 << unit - 1)) >> unit
-        parts.append(multiple / 2**cut)
-        value -= multiple << unit
-    return (*parts, value / 2**bits)
-
-
-def _ln2(bits: int) -> int:
-    """Return ln 2 * 2**bits: the series of artanh(1/3) = ln(2) / 2."""
-    term = total = (2 << bits) // 3
-    n = 1
-    while term:
-        term //= 9
-        n += 2
-        total += term // n
-    return total

@@ -1,10 +1,13 @@
-"""How wrong a result is, in units in the last place of the right one."""
+"""How wrong a result is, and how wrong the problem's conditioning lets any result be."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
 from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.functions import Function
 
 
 def ulp_error(value: Array, exact: Array, format_: Format) -> Array:
@@ -36,3 +39,102 @@ def ulp_error(value: Array, exact: Array, format_: Format) -> Array:
         finite = np.isfinite(wide) & np.isfinite(right)
         error: Array = np.where(same, 0.0, np.where(finite, distance, np.inf))
     return error.astype(np.float64)
+
+
+def relative_error(value: Array, reference: Array) -> Array:
+    """Return the relative error of each row, normwise: max abs(error) / max abs(reference).
+
+    Parameters
+    ----------
+    value : ndarray
+        Shape (m, k), of any format.
+    reference : ndarray
+        The same shape, right to as many digits as there are to be had: of a wider format.
+
+    Returns
+    -------
+    ndarray of float64
+        Shape (m,). In the infinity norm, over the entries that are finite; where an entry is
+        infinite or NaN and not rightly so, the error is inf.
+    """
+    with np.errstate(all="ignore"):
+        wide, right = value.astype(np.longdouble), reference.astype(np.longdouble)
+        same = (wide == right) | (np.isnan(wide) & np.isnan(right))
+        finite = np.isfinite(wide) & np.isfinite(right)
+        distance = np.where(same, 0, np.where(finite, np.abs(wide - right), np.inf)).max(axis=-1)
+        error: Array = np.where(distance == 0, 0, distance / _norm(right))
+    return error.astype(np.float64)
+
+
+def correct_digits(relative: Array, format_: Format) -> Array:
+    """Return how many significant decimal digits are right: -log10 of the relative error.
+
+    Parameters
+    ----------
+    relative : ndarray
+        Relative errors.
+    format_ : Format
+        No result has more digits than -log10(u), 15.95 in float64.
+
+    Returns
+    -------
+    ndarray of float64
+        The same shape, between 0 and -log10(u).
+    """
+    most = -np.log10(format_.unit_roundoff)
+    with np.errstate(divide="ignore"):
+        digits: Array = np.log10(relative)
+    return -digits.clip(-most, 0) + 0.0  # no -0.0
+
+
+def condition_number(function: Function, x: Array, value: Array) -> Array:
+    """Return how much more, relatively, the result changes than x does, at worst.
+
+    That is norm(J) norm(x) / norm(f(x)) in the infinity norm, where J holds the derivatives of
+    the function f (Blanchard, Higham & Higham 2021, section 2). With p the softmax of x,
+
+    - logsumexp has the gradient p, whose entries add up to 1 (their equation 2.2);
+    - softmax has dp_i/dx_j = p_i (1 - p_i) where i = j and -p_i p_j elsewhere: the absolute
+      values of row i add up to 2 p_i (1 - p_i) (their equation 2.5);
+    - log_softmax, which they leave out, has 1 - p_i and -p_j: 2 (1 - p_i).
+
+    No formula changes it: it belongs to the problem. An ill-conditioned result is still a
+    definite number for the x that is given, and can be had to the last digit.
+
+    Parameters
+    ----------
+    function : Function
+        Which one.
+    x : ndarray
+        Shape (m, n), real.
+    value : ndarray
+        The function of x, shape (m, 1) or (m, n).
+
+    Returns
+    -------
+    ndarray of float64
+        Shape (m,). Entries that are -inf count for nothing. NaN where it is not defined: where
+        x has NaN or +inf, or nothing finite, and where 0/0 would be left.
+    """
+    with np.errstate(all="ignore"):
+        wide, right = x.astype(np.longdouble), value.astype(np.longdouble)
+        jacobian = _JACOBIAN_NORMS[function](np.where(np.isneginf(wide), np.nan, right))
+        number = jacobian * _norm(wide) / _norm(right)
+        defined = np.isfinite(wide).any(axis=-1) & ~(np.isnan(wide) | (wide == np.inf)).any(axis=-1)
+        kept: Array = np.where(defined, number, np.nan)
+        return kept.astype(np.float64)
+
+
+#: The infinity norm of the derivatives, from a row of results, NaN where x is -inf.
+_JACOBIAN_NORMS: dict[Function, Callable[[Array], Array]] = {
+    Function.LOGSUMEXP: lambda y: np.ones(len(y), np.longdouble),
+    Function.SOFTMAX: lambda p: np.fmax.reduce(2 * p * (1 - p), axis=-1),
+    # -expm1(g) = 1 - p, with all of its digits
+    Function.LOG_SOFTMAX: lambda g: np.fmax.reduce(-2 * np.expm1(g), axis=-1),
+}
+
+
+def _norm(rows: Array) -> Array:
+    """Return the largest absolute value of each row, over the entries that are finite."""
+    norm: Array = np.max(np.abs(rows), axis=-1, initial=0, where=np.isfinite(rows))
+    return norm

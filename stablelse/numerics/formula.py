@@ -21,8 +21,13 @@ class Method(Enum):
 
     NAIVE = "naive"
     SHIFTED = "shifted"
+    DIVISION_FREE = "division-free"
     COMPENSATED = "compensated"
     EXACT = "exact"
+
+
+class MethodError(ValueError):
+    """A method that there is not, that a function lacks, or that was asked for and ruled out."""
 
 
 class Kind(Enum):
@@ -73,7 +78,14 @@ class Formula(NamedTuple):
     method: Method
     operations: tuple[Operation, ...]
 
-    def evaluate(self, x: Array, format_: Format, shift: Callable[[Array], Array]) -> Evaluation:
+    @property
+    def is_shifted(self) -> bool:
+        """Whether the formula has an a."""
+        return any(operation.kind is Kind.SHIFT for operation in self.operations)
+
+    def evaluate(
+        self, x: Array, format_: Format, shift: Callable[[Array], Array] | None = None
+    ) -> Evaluation:
         """Evaluate the formula, every operation rounded to the format.
 
         Parameters
@@ -82,9 +94,9 @@ class Formula(NamedTuple):
             Shape (..., n), n >= 1, real; vectors along the last axis, rounded to the format first.
         format_ : Format
             The format every operation is rounded to.
-        shift : callable
+        shift : callable, optional
             Gives the a of the identity, shape (..., 1), for the rounded x; see ``shifted.SHIFTS``.
-            A formula that has no a does not call it.
+            A formula that has no a needs none.
 
         Returns
         -------
@@ -96,9 +108,10 @@ class Formula(NamedTuple):
         functions: dict[Kind, Callable[..., Array]] = {
             **_UFUNCS,
             Kind.ROUND: format_.round,
-            Kind.SHIFT: lambda rounded: format_.round(shift(rounded)),
             Kind.SUM: lambda terms: pairwise_sum(terms, partial_sums),
         }
+        if shift is not None:
+            functions[Kind.SHIFT] = lambda rounded, rule=shift: format_.round(rule(rounded))
         with np.errstate(all="ignore"):
             for operation in (ROUND_INPUT, *self.operations):
                 operands = (results[symbol] for symbol in operation.operands)

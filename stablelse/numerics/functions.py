@@ -45,3 +45,50 @@ def library(function: Function, x: Array, format_: Format) -> Array:
         Shape (m, 1) for logsumexp, (m, n) for the others.
     """
     return np.asarray(_LIBRARY[function](x), dtype=format_.dtype)
+
+
+# The table of powers that the ladder needs, and its modules, take as long to make and to load
+# as so many elements take in decimal arithmetic.
+_FEW = 200
+
+
+def exact(function: Function, x: Array, format_: Format) -> Array:
+    """Compute a function of every row, correctly rounded.
+
+    Parameters
+    ----------
+    function : Function
+        What to compute.
+    x : ndarray
+        Shape (m, n), n >= 1, of the format.
+    format_ : Format
+        The format of x and of the result.
+
+    Returns
+    -------
+    ndarray
+        Shape (m, 1) for logsumexp, (m, n) for the others. Of a row that has a NaN or +inf, or
+        nothing but -inf, the result is the library's: it is a convention, not a rounding.
+    """
+    if x.size <= _FEW:
+        return np.stack([_in_decimal(function, row, format_) for row in x])
+    from stablelse.numerics import exact as ladder
+
+    with np.errstate(all="ignore"):
+        if function is Function.LOGSUMEXP:
+            return ladder.logsumexp(x, format_)[0][:, np.newaxis]
+        compute = {Function.SOFTMAX: ladder.softmax, Function.LOG_SOFTMAX: ladder.log_softmax}
+        return compute[function](x, format_)[0]
+
+
+def _in_decimal(function: Function, row: Array, format_: Format) -> Array:
+    with np.errstate(invalid="ignore"):
+        if not np.isfinite(row).any() or np.any(np.isnan(row) | (row == np.inf)):
+            conventional: Array = library(function, row[np.newaxis], format_)[0]
+            return conventional
+    from stablelse.numerics import decimals
+
+    if function is Function.LOGSUMEXP:
+        return np.array([decimals.logsumexp(row, format_)[0]])
+    compute = {Function.SOFTMAX: decimals.softmax, Function.LOG_SOFTMAX: decimals.log_softmax}
+    return compute[function](row, format_)

@@ -87,10 +87,8 @@ def sum_exp(
     blocks: Blocks,
     x: Array,
     b: Array | None = None,
-    terms: Array | None = None,
     *,
     shifted: bool = False,
-    cut: bool = True,
 ) -> Sum:
     """Sum b exp(x - shift) along the vectors of a band.
 
@@ -99,14 +97,9 @@ def sum_exp(
     blocks : Blocks
         With three buffers.
     x, b : ndarray
-        A band, real, and its weights, if any. Weighted terms are always shifted and cut.
-    terms : ndarray, optional
-        Where to put the terms, of the working format; left in the first buffer otherwise, the
-        last piece of them.
+        A band, real, and its weights, if any. Weighted terms are always shifted.
     shifted : bool
         Shift, even if exp could bear the x as they are.
-    cut : bool
-        Add the upper parts of the terms exactly. Columns are, always.
 
     Returns
     -------
@@ -116,31 +109,22 @@ def sum_exp(
     Notes
     -----
     The error bound rests on NumPy's exp being right to one unit in the last place, 2 u. The
-    factor 1 + delta adds u; a weight makes it 7 u, for exp is squared; and a sum of n terms
-    that are not cut, in whatever order it is done, n u.
+    factor 1 + delta adds u; a weight makes it 7 u, for exp is squared.
     """
     if x.size <= blocks.length:
         x = blocks.load(x)  # once for all that follows
-    pieces = list(blocks.pieces(x, b, terms))
-    maxima = [_max(piece, b_piece, blocks.axis) for piece, b_piece, _ in pieces]
+    pieces = list(blocks.pieces(x, b))
+    maxima = [_max(piece, b_piece, blocks.axis) for piece, b_piece in pieces]
     x_max = reduce(np.maximum, maxima).astype(blocks.dtype, copy=False)
     shift = np.where(np.isfinite(x_max), x_max, 0)
     if b is None and not shifted:
         shift[_is_tame(pieces, x_max, blocks.axis)] = 0
-    cut = cut or b is not None or blocks.axis == 0
     roundings = 3 if b is None else 7
-    if not cut:
-        roundings += min(x.shape[1], blocks.length)
     parts = []
-    for piece, b_piece, target in pieces:
+    for piece, b_piece in pieces:
         term, *scratch = blocks.buffers(piece.shape)
-        if target is not None:
-            term = target
         exponentials(blocks.load(piece), b_piece, shift, term, *scratch)
-        if cut:
-            parts.append(_add_up_cut(term, scratch, blocks.axis, signed=b is not None))
-        else:
-            parts.append(_add_up(term))
+        parts.append(_add_up(term, scratch, blocks.axis, signed=b is not None))
     upper, lower, largest, magnitude = reduce(_merge, parts)
     error = (roundings * blocks.unit_roundoff) * magnitude
     return Sum(x_max, shift, upper, lower, largest, error)
@@ -192,21 +176,7 @@ def _is_tame(pieces: list[tuple[Array, ...]], x_max: Array, axis: int) -> Array:
 _Part = tuple[Array, Array, Array, Array]
 
 
-def _add_up(terms: Array) -> _Part:
-    """Add up rows, NumPy's way: the largest term by itself, and the rest of them.
-
-    A dominating term is not there to make each of the others' additions round.
-    """
-    index = np.arange(len(terms)), terms.argmax(axis=1)
-    largest = terms[index]
-    terms[index] = 0
-    rest = np.add.reduce(terms, axis=1)
-    terms[index] = largest
-    upper, lower = fast_two_sum(largest, rest)
-    return upper[:, np.newaxis], lower[:, np.newaxis], largest[:, np.newaxis], upper[:, np.newaxis]
-
-
-def _add_up_cut(terms: Array, scratch: list[Array], axis: int, *, signed: bool) -> _Part:
+def _add_up(terms: Array, scratch: list[Array], axis: int, *, signed: bool) -> _Part:
     """Add up a piece in two parts, of which the upper one is exact.
 
     Adding and subtracting c rounds a term to a multiple of ulp(c) / 2, by less than ulp(c). With

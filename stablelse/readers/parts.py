@@ -18,7 +18,9 @@ _HIDDEN = (".", "_")
 _DIGITS = re.compile(r"([0-9]+)")
 
 
-def open_parts(paths: Sequence[str], options: ReadOptions = DEFAULTS) -> Iterator[Block]:
+def open_parts(
+    paths: Sequence[str], options: ReadOptions = DEFAULTS, alike: bool = True
+) -> Iterator[Block]:
     """Read the numbers of several files as one stack of rows.
 
     Parameters
@@ -27,6 +29,8 @@ def open_parts(paths: Sequence[str], options: ReadOptions = DEFAULTS) -> Iterato
         Each is what :func:`open_blocks` takes, or a directory, or a pattern such as ``x/*.csv``.
     options : ReadOptions
         How to read each file.
+    alike : bool
+        Whether all must have the same columns. Rows that are vectors of their own need not.
 
     Yields
     ------
@@ -45,7 +49,7 @@ def open_parts(paths: Sequence[str], options: ReadOptions = DEFAULTS) -> Iterato
             for block in open_blocks(part, options):
                 if first is None:
                     first = block._replace(values=block.values[:0], missing=None)
-                if block.offset == 0:
+                if alike and block.offset == 0:
                     _check_columns(block, first)
                 yield block
 
@@ -123,7 +127,7 @@ def _check_columns(block: Block, first: Block) -> None:
     if width != expected:
         raise ReadError(
             f"{block.source} has {count(width, 'column')}, where {first.source} has {expected}; "
-            "choose as many of each with --column, or read them one by one"
+            "choose as many of each with --column, or say --by rows if each row is a vector"
         )
     if block.columns and first.columns and block.columns != first.columns:
         raise ReadError(

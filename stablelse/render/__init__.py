@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 #: The picture of each type of result: its name, and where the picture is drawn.
 _PICTURES = {
     "Comparison": "stablelse.render.table:ComparisonPicture",
+    "Gallery": "stablelse.render.gallery:GalleryPicture",
+    "PeerComparison": "stablelse.render.peers:PeerPicture",
     "Limits": "stablelse.render.limits:LimitsPicture",
 }
 

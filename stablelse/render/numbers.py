@@ -43,6 +43,11 @@ def json_number(value: Any) -> float | int | str:
     return float(text) if not text.lstrip("-").isdigit() or text == "-0" else int(text)
 
 
+def rough_text(value: float, digits: int = 3) -> str:
+    """Return a number to a few digits, for what is not meant to be read back."""
+    return _tidy(f"{value:.{digits}g}")
+
+
 def exact_text(value: Any, digits: int = 10) -> str:
     """Return the number in full if it has few digits, else its shortest text."""
     in_full = format(float(value), f".{digits}g")

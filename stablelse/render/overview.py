@@ -9,15 +9,15 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
+from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack
-from stablelse.render.table import VERDICT_STYLES
 from stablelse.render.wording import (
     FUNCTION_NAMES,
     VERDICT_WORDS,
     Glyphs,
-    place_text,
+    method_name,
+    naming,
     result_text,
-    vector_text,
 )
 
 
@@ -42,7 +42,7 @@ class Overview:
         yield Text.assemble(
             f" {source}", (function, "bold"), f" of {len(self.comparisons):,} vectors"
         )
-        named = vector_text if source else place_text
+        named = naming(self.comparisons)
         labels = Column("", [Text(named(comparison)) for comparison in self.comparisons])
         sizes = Column("n", [Text(f"{c.n:,}") for c in self.comparisons])
         columns = zip(*(comparison.results for comparison in self.comparisons), strict=True)
@@ -57,8 +57,7 @@ class Overview:
 
 def _column(results: Sequence[MethodResult], glyphs: Glyphs) -> Column:
     first = results[0]
-    header = first.method.value if first.shift is None else f"{first.method.value}, {first.shift}"
-    return Column(header, [_cell(result, glyphs) for result in results], first.format)
+    return Column(method_name(first), [_cell(result, glyphs) for result in results], first.format)
 
 
 def _cell(result: MethodResult, glyphs: Glyphs) -> Text:
@@ -80,8 +79,7 @@ def _count(results: Sequence[MethodResult]) -> Text:
     """Return one line: on how many of the vectors the method is ok, and on how many not."""
     counts = {verdict: sum(r.verdict is verdict for r in results) for verdict in Verdict}
     first = results[0]
-    name = first.method.value if first.shift is None else f"{first.method.value}, {first.shift}"
-    text = Text(f"   {first.format} {name}: ")
+    text = Text(f"   {first.format} {method_name(first)}: ")
     told = [
         (f"{VERDICT_WORDS[verdict]} {count:,}", VERDICT_STYLES[verdict])
         for verdict, count in counts.items()

@@ -9,12 +9,14 @@ from stablelse.analysis.limits import Limits
 from stablelse.analysis.steps import steps
 from stablelse.numerics.formula import Method
 from stablelse.render.numbers import exact_text, number_text
+from stablelse.render.sentences import finding_text
 from stablelse.render.walk import step_symbol
 from stablelse.render.wording import (
     ASCII,
     FUNCTION_NAMES,
+    accuracy_text,
+    condition_text,
     exactness_text,
-    finding_text,
     method_text,
     operation_text,
     place_text,
@@ -23,10 +25,12 @@ from stablelse.render.wording import (
 )
 
 
-def comparison_lines(comparison: Comparison) -> Iterator[str]:
-    """Yield a line per method, what was found in it indented below."""
+def comparison_lines(comparison: Comparison, errors: bool = False) -> Iterator[str]:
+    """Yield a line per method, what was found in it indented below, and its errors if wanted."""
     place = place_text(comparison)
     prefix = f"{place}: " if place else ""
+    if errors:
+        yield f"{prefix}{FUNCTION_NAMES[comparison.function]}, {condition_text(comparison, ASCII)}"
     for result in comparison.results:
         name = f"{FUNCTION_NAMES[comparison.function]} {method_text(result, ASCII)}"
         is_exact = result.method is Method.EXACT
@@ -34,6 +38,8 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
         yield f"{prefix}{name}, {result.format}: {_value(result)} ({verdict})"
         for finding in result.findings:
             yield f"    {finding_text(finding, result, ASCII)}"
+        if errors and (told := accuracy_text(result, ASCII)):
+            yield f"    {told}"
 
 
 def step_lines(comparison: Comparison) -> Iterator[str]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stablelse.analysis.comparison import Comparison
 from stablelse.analysis.steps import Step, steps
 from stablelse.render.numbers import json_number, number_text
+
+if TYPE_CHECKING:
+    from stablelse.analysis.peers.comparison import PeerComparison
 
 
 def record(result: Any) -> Any:
@@ -80,6 +83,13 @@ def json_document(name: str, records: Iterable[Any]) -> Iterator[str]:
     yield "\n]}\n"
 
 
+def json_object(value: dict[str, Any]) -> str:
+    """Return a record as a JSON document of its own."""
+    import json
+
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def csv_lines(rows: Iterable[dict[str, Any]], header: bool = True) -> Iterator[str]:
     """Yield rows of a table as lines of CSV, the header first; quoted where it must be."""
     import csv
@@ -125,6 +135,21 @@ def step_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
         method = {name: cell(getattr(result, name)) for name in ("method", "format", "shift")}
         for step in steps(result.evaluation, result.findings):
             yield place | method | {name: cell(getattr(step, name)) for name in field_names(Step)}
+
+
+def peer_rows(comparison: PeerComparison) -> Iterator[dict[str, Any]]:
+    """Yield a row per library, flat; a vector of results is one cell, as findings are."""
+    names = field_names(type(comparison))
+    outer = {name: cell(getattr(comparison, name)) for name in names if name != "results"}
+    for result in comparison.results:
+        row = dict(outer)
+        for name in field_names(type(result)):
+            value = getattr(result, name)
+            if hasattr(value, "_fields"):
+                row |= {f"{name}_{part}": cell(getattr(value, part)) for part in value._fields}
+            else:
+                row[name] = cell(tuple(value) if isinstance(value, np.ndarray) else value)
+        yield row
 
 
 def cell(value: Any) -> Any:

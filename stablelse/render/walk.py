@@ -10,8 +10,8 @@ from rich.text import Text
 from stablelse.analysis.comparison import Comparison, MethodResult
 from stablelse.analysis.steps import Step, steps
 from stablelse.numerics.formula import Kind
+from stablelse.render.columns import shown_elements
 from stablelse.render.layout import Column, Group, glyphs_for, stack
-from stablelse.render.table import shown_elements
 from stablelse.render.wording import Glyphs, method_text, operation_text, shift_text, step_word
 
 
@@ -46,17 +46,19 @@ class Walk:
 def chosen_steps(result: MethodResult, shown: Sequence[int | None]) -> Iterator[tuple[int, Step]]:
     """Yield the steps of the elements that are shown, each with its number from 1.
 
-    A partial sum is shown if it is the whole sum, or adds only elements that are shown.
+    A partial sum is shown if it is the whole sum, adds only elements that are shown, or is
+    where a finding is.
     """
     assert result.evaluation is not None
     elements = {index + 1 for index in shown if index is not None}
-    n = len(result.evaluation.results["x"])
+    whole = (1, len(result.evaluation.results["x"]))
+    told = {whole, *(finding.span for finding in result.findings)}
     for number, step in enumerate(steps(result.evaluation, result.findings), start=1):
         if step.element is not None:
             chosen = step.element in elements
         elif step.span is not None:
             first, last = step.span
-            chosen = step.span == (1, n) or elements.issuperset(range(first, last + 1))
+            chosen = step.span in told or elements.issuperset(range(first, last + 1))
         else:
             chosen = True
         if chosen:

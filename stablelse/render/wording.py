@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import floor, inf, log10, trunc
+from collections.abc import Callable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,9 +13,10 @@ from stablelse.analysis.findings import Finding, FindingKind
 from stablelse.numerics.formula import Kind, Method
 from stablelse.numerics.functions import Function
 from stablelse.numerics.shifted import SHIFTS
-from stablelse.render.numbers import number_text
+from stablelse.render.numbers import number_text, rough_text
 
 if TYPE_CHECKING:
+    from stablelse.analysis.peers.comparison import Worst
     from stablelse.analysis.steps import Step
 
 
@@ -28,15 +29,22 @@ class Glyphs(NamedTuple):
     ellipsis: str
     good: str
     bad: str
+    dash: str
 
     def number(self, value: Any) -> str:
         """Return a number for the eye: with the sign for infinity, and NaN."""
         text = number_text(value)
         return {"inf": self.infinity, "-inf": f"-{self.infinity}", "nan": "NaN"}.get(text, text)
 
+    def rough(self, value: float | None) -> str:
+        """Return a number to three digits, nothing for none."""
+        if value is None:
+            return ""
+        return self.infinity if value == inf else rough_text(value)
 
-UNICODE = Glyphs("∞", "−", "Σ", "…", "✓", "✗")
-ASCII = Glyphs("inf", "-", "sum", "...", "ok", "!!")
+
+UNICODE = Glyphs("∞", "−", "Σ", "…", "✓", "✗", "—")
+ASCII = Glyphs("inf", "-", "sum", "...", "ok", "!!", "-")
 
 FUNCTION_NAMES: dict[Function, str] = {
     Function.LOGSUMEXP: "log-sum-exp",
@@ -59,37 +67,53 @@ _KIND_WORDS: dict[FindingKind, str] = {
     FindingKind.SUM_UNDERFLOW: "log 0",
     FindingKind.LOG_OF_ZERO: "log 0",
     FindingKind.INVALID: "invalid",
+    FindingKind.ABSORPTION: "absorption",
+    FindingKind.CANCELLATION: "cancellation",
 }
 
 
-def place_text(comparison: Comparison) -> str:
+def place_text(placed: Comparison | Worst) -> str:
     """Return where a vector came from: file, row or column."""
-    parts = [text for text in (comparison.source, vector_text(comparison)) if text]
+    parts = [text for text in (placed.source, vector_text(placed)) if text]
     return ", ".join(parts)
 
 
-def vector_text(comparison: Comparison) -> str:
+def vector_text(placed: Comparison | Worst) -> str:
     """Return which vector of its file it is, nothing if it is all of it."""
-    if comparison.row is not None:
-        return f"row {comparison.row}"
-    return "" if comparison.column is None else f"column {comparison.column}"
+    if placed.row is not None:
+        return f"row {placed.row}"
+    return "" if placed.column is None else f"column {placed.column}"
+
+
+def naming(comparisons: Sequence[Comparison]) -> Callable[[Comparison], str]:
+    """Return what tells vectors apart: their places in the file, with its name if it is not one."""
+    one_source = len({comparison.source for comparison in comparisons}) == 1
+    return vector_text if one_source else place_text
 
 
 def symbol_text(result: MethodResult, symbol: str, glyphs: Glyphs) -> str:
     """Return what a symbol stands for in a method's formula, as a column or row is headed."""
-    naive = result.method is Method.NAIVE
-    difference = f"x {glyphs.minus} a"
+    is_shifted = result.shift is not None
+    argument = f"x {glyphs.minus} a" if is_shifted else "x"
+    term = f"e^({argument})" if is_shifted else "e^x"
+    rest = f"x {glyphs.minus} lse"
     return {
         "x": "x",
         "a": "+ a" if result.evaluation and "y" in result.evaluation.results else "a",
-        "d": difference,
-        "e": "e^x" if naive else f"e^({difference})",
+        "d": argument,
+        "e": term,
         "s": glyphs.sum,
         "l": f"log {glyphs.sum}",
-        "p": f"e^x/{glyphs.sum}" if naive else f"e^({difference})/{glyphs.sum}",
-        "g": "log p" if naive else f"{difference} {glyphs.minus} log {glyphs.sum}",
+        "p": f"e^({rest})" if result.method is Method.DIVISION_FREE else f"{term}/{glyphs.sum}",
+        "g": f"{argument} {glyphs.minus} log {glyphs.sum}" if is_shifted else "log p",
         "y": "lse",
+        "z": rest,
     }[symbol]
+
+
+def method_name(result: MethodResult) -> str:
+    """Return the method's name, with its shift as it was chosen."""
+    return ", ".join(filter(None, (result.method.value, result.shift)))
 
 
 def method_text(result: MethodResult, glyphs: Glyphs) -> str:
@@ -160,107 +184,6 @@ def step_word(step: Step) -> str:
     return ", ".join(dict.fromkeys(_KIND_WORDS[kind] for kind in step.findings))
 
 
-def finding_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
-    """Return a finding as a sentence: what happened, the threshold crossed, how often."""
-    sentence = _SENTENCES[finding.kind](finding, result, glyphs)
-    if finding.harmless:
-        sentence += f", harmless: {_WHY_HARMLESS[finding.kind]}"
-    if finding.element is None or result.evaluation is None:
-        return sentence
-    if finding.occurrences == 1:
-        return f"{sentence} (x_{finding.element})"
-    n = len(result.evaluation.results["x"])
-    return f"{sentence} ({finding.occurrences:,} of {n:,} elements, first x_{finding.element})"
-
-
-def _operation(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
-    assert result.evaluation is not None
-    kinds = {operation.symbol: operation.kind for operation in result.evaluation.operations}
-    return operation_text(kinds[finding.symbol], finding.operands, glyphs)
-
-
-def _bound(finding: Finding, result: MethodResult, glyphs: Glyphs, side: str) -> str:
-    """Return what keeps clear of an exponential's threshold, five digits on the safe side."""
-    argument = "x" if result.method is Method.NAIVE else f"x {glyphs.minus} a"
-    threshold = float(finding.threshold)
-    digits = 4 - floor(log10(abs(threshold)))
-    safe = trunc(threshold * 10**digits) / 10**digits
-    return f"{argument} must stay {side} {glyphs.number(safe)}"
-
-
-def _overflow_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
-    largest = f"largest {result.format}"
-    if finding.symbol == "e":
-        bound = _bound(finding, result, glyphs, "below")
-        sentence = f"{_operation(finding, result, glyphs)} > {largest}: {bound}"
-    else:
-        what = symbol_text(result, finding.symbol, glyphs)
-        sentence = f"{what} passes the {largest}, {glyphs.number(finding.threshold)}"
-    if finding.result != finding.result:
-        sentence += f"; {result.format} has no infinity, so it is NaN"
-    return sentence
-
-
-def _input_overflow_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
-    return (
-        f"{glyphs.number(finding.operands[0])} > largest {result.format}, "
-        f"{glyphs.number(finding.threshold)}: it is {glyphs.number(finding.result)} "
-        "before any formula runs"
-    )
-
-
-def _term_underflow_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
-    return f"{_operation(finding, result, glyphs)} underflows to 0{_mend(finding, result, glyphs)}"
-
-
-def _quotient_underflow_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
-    smallest = f"the smallest {result.format} is {glyphs.number(finding.threshold)}"
-    return f"{_operation(finding, result, glyphs)} underflows to 0 ({smallest})"
-
-
-def _subnormal_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
-    what = f"{_operation(finding, result, glyphs)} = {glyphs.number(finding.result)}"
-    return f"{what} is subnormal and short of digits{_mend(finding, result, glyphs)}"
-
-
-def _mend(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
-    """Return what keeps an exponential from underflowing, where it does harm."""
-    if finding.harmless or finding.symbol != "e":
-        return ""
-    return f": {_bound(finding, result, glyphs, 'above')}"
-
-
-def _sum_underflow_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
-    return f"every term is 0, and log 0 is {glyphs.number(finding.result)}"
-
-
-def _log_of_zero_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
-    return f"p is 0, and log 0 is {glyphs.number(finding.result)}"
-
-
-def _invalid_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
-    return f"{_operation(finding, result, glyphs)} is NaN"
-
-
-_SENTENCES: dict[FindingKind, Callable[[Finding, MethodResult, Glyphs], str]] = {
-    FindingKind.INPUT_OVERFLOW: _input_overflow_text,
-    FindingKind.OVERFLOW: _overflow_text,
-    FindingKind.TERM_UNDERFLOW: _term_underflow_text,
-    FindingKind.SUBNORMAL: _subnormal_text,
-    FindingKind.QUOTIENT_UNDERFLOW: _quotient_underflow_text,
-    FindingKind.SUM_UNDERFLOW: _sum_underflow_text,
-    FindingKind.LOG_OF_ZERO: _log_of_zero_text,
-    FindingKind.INVALID: _invalid_text,
-}
-
-_WHY_HARMLESS: dict[FindingKind, str] = {
-    FindingKind.OVERFLOW: "its exponential is 0 either way",
-    FindingKind.TERM_UNDERFLOW: "too small to count",
-    FindingKind.SUBNORMAL: "too small to count",
-    FindingKind.QUOTIENT_UNDERFLOW: "no number is nearer",
-}
-
-
 def verdict_text(result: MethodResult) -> str:
     """Return the verdict in words, with the error where it is known and finite."""
     words = VERDICT_WORDS[result.verdict]
@@ -279,4 +202,32 @@ def exactness_text(result: MethodResult) -> str:
 
 def ulps_text(ulps: float) -> str:
     """Return an error: a whole number of ulps, to two digits where it is huge."""
-    return f"{ulps:,.0f} ulp off" if ulps < 1e7 else f"{ulps:.1e} ulp off"
+    return f"{ulps_number(ulps)} ulp off"
+
+
+def ulps_number(ulps: float) -> str:
+    """Return a number of ulps; below a power of two there are halves."""
+    if 0 < ulps < 1:
+        return f"{ulps:.1f}"
+    return f"{ulps:,.0f}" if ulps < 1e7 else f"{ulps:.1e}"
+
+
+def condition_text(comparison: Comparison, glyphs: Glyphs) -> str:
+    """Return the condition number in words."""
+    return f"condition number {glyphs.rough(comparison.condition_number) or 'undefined'}"
+
+
+def digits_text(result: MethodResult) -> str:
+    """Return how many significant decimal digits are right, to a tenth."""
+    return "" if result.correct_digits is None else f"{result.correct_digits:.1f}"
+
+
+def accuracy_text(result: MethodResult, glyphs: Glyphs) -> str:
+    """Return the measured error beside its bound, nothing where neither is known."""
+    told = []
+    if result.relative_error is not None:
+        error = glyphs.rough(result.relative_error)
+        told.append(f"relative error {error}, {digits_text(result)} digits right")
+    if result.bound is not None:
+        told.append(f"at most {glyphs.rough(result.bound)} by theorem {result.theorem}")
+    return "; ".join(told)

@@ -1,8 +1,10 @@
 """The comparison: its shape, its places, its errors, and how it shows itself."""
 
 import io
+import math
 
 import numpy as np
+import oracle
 import pytest
 from rich.console import Console
 
@@ -29,7 +31,7 @@ def test_results_in_order():
             ("exact", None),
         )
     ]
-    assert comparison.value is comparison.results[3].value
+    assert np.array_equal(comparison.value, comparison.results[3].value)
     assert comparison.value.dtype == np.float16
 
 
@@ -81,6 +83,10 @@ def test_integers_and_ml_dtypes_are_numbers():
         ([1], {"function": "max"}, "'max' is not a valid Function"),
         ([1], {"formats": ["half"]}, "unknown format 'half'"),
         ([1], {"shifts": ["median"]}, "unknown shift 'median'"),
+        ([1], {"methods": ["best"]}, "unknown method 'best': choose from naive, shifted"),
+        ([1], {"methods": []}, "no method: choose from naive"),
+        ([1], {"methods": ["division-free"]}, "logsumexp has no division-free method, only softm"),
+        ([1], {"methods": ["exact"], "exact": False}, "asked for and ruled out"),
     ],
 )
 def test_errors(x, options, message):
@@ -111,5 +117,107 @@ def test_numbers_are_never_markup():
 
 
 def test_method_enumeration_is_what_results_hold():
-    methods = {r.method for r in stablelse.compare([1]).results}
-    assert methods == set(Method)
+    usual = {r.method for r in stablelse.compare([1]).results}
+    assert usual == set(Method) - {Method.DIVISION_FREE}
+    names = [method.value for method in Method]
+    chosen = stablelse.compare([1], "softmax", methods=names).results
+    assert {r.method for r in chosen} == set(Method)
+
+
+def test_methods_are_shown_once_and_in_one_order():
+    comparison = stablelse.compare(
+        [1, 2], "softmax", methods=["exact", "division-free", "naive", "exact"], shifts=["max", 0]
+    )
+    assert [(r.method.value, r.shift) for r in comparison.results] == [
+        ("naive", None),
+        ("division-free", None),
+        ("division-free", "max"),
+        ("division-free", "0"),
+        ("exact", None),
+    ]
+    assert np.array_equal(comparison.value, stablelse.softmax([1.0, 2.0]))
+
+
+@pytest.mark.parametrize(
+    ("options", "exact", "measured"),
+    [
+        ({"methods": ["naive"]}, False, True),  # quick: held against it, but not shown
+        ({"methods": ["naive"], "exact": True}, True, True),
+        ({"methods": ["naive"], "exact": False}, False, False),
+        ({"methods": ["exact"]}, True, True),
+        ({}, True, True),
+        ({"exact": False}, False, False),
+    ],
+)
+def test_the_exact_value_is_shown_where_it_is_asked_for(options, exact, measured):
+    comparison = stablelse.compare([-0.775, -0.6175], **options)
+    assert (comparison.exact is not None) is exact
+    if exact:
+        assert comparison.exact == -5.237847950087536e-06
+    for result in comparison.results:
+        assert (result.ulps is not None) is measured
+        assert (result.relative_error is not None) is measured
+        assert (result.correct_digits is not None) is measured
+        has_bound = result.method in (Method.NAIVE, Method.SHIFTED)
+        assert (result.bound is not None, result.theorem is not None) == (has_bound, has_bound)
+
+
+def test_errors_beside_their_bounds():
+    x = [-0.775, -0.6175]
+    comparison = stablelse.compare(x)
+    assert comparison.condition_number == 0.775 / 5.237847950087536e-06
+    naive, shifted, compensated, exact = comparison.results
+    # to two digits what mpmath gives for the same values
+    assert (naive.theorem, shifted.theorem) == ("3.2", "4.2")
+    for result in comparison.results:
+        true, _ = oracle.logsumexp(x)
+        error = abs(oracle.as_mpf(result.value) - true) / abs(true)
+        assert result.relative_error == float(f"{float(error):.2g}")
+        digits = min(-math.log10(error), 53 * math.log10(2))
+        assert result.correct_digits == round(digits, 2)
+    u, y = 2.0**-53, 5.237847950087536e-06
+    # exp and log are taken to be right to 3 u
+    bound = (3 + (2 + 3) / y) * u
+    assert abs(naive.bound - bound) <= 2 * math.ulp(bound)
+    assert (compensated.bound, exact.bound) == (None, None)
+
+
+def test_no_theorem_speaks_of_what_overflows():
+    naive, shifted, *_ = stablelse.compare([1000, 1]).results
+    assert (naive.bound, naive.theorem, naive.relative_error) == (None, None, np.inf)
+    assert shifted.theorem == "4.2"
+    naive, *_ = stablelse.compare([-1000, 1]).results  # underflows, harmlessly
+    assert naive.theorem == "3.2"
+
+
+def test_what_is_not_finite_has_no_bound_and_no_condition():
+    for x in ([np.inf, 1], [np.nan, 1], [-np.inf, -np.inf]):
+        comparison = stablelse.compare(x)
+        assert comparison.condition_number is None
+        assert {r.bound for r in comparison.results} == {None}
+        right = [r for r in comparison.results if r.ulps == 0]
+        assert {r.relative_error for r in right} == {0}
+    assert stablelse.compare([0]).condition_number is None  # 0/0
+
+
+def test_rows_can_do_without_errors():
+    x = np.array([[1.0, 2], [3, 4]])
+    rows = compare_rows(
+        x, Function.SOFTMAX, [find_shift("max")], [FORMATS["float64"]], exact=True, errors=False
+    )
+    for comparison in rows:
+        assert comparison.condition_number is None
+        for result in comparison.results:
+            assert result.ulps is not None
+            assert {result.relative_error, result.correct_digits, result.bound} == {None}
+
+
+def test_relative_errors_at_the_ends_of_the_format():
+    """The right infinity is no error, and what is too small for the format has no digits."""
+    largest = np.finfo(float).max
+    comparison = stablelse.compare([largest, -largest], "log_softmax", methods=["exact"])
+    assert comparison.exact.tolist() == [0, -np.inf]
+    assert comparison.results[0].relative_error == 0
+    comparison = stablelse.compare([0, -800], methods=["exact"])
+    assert (comparison.exact, comparison.results[0].relative_error) == (0, 1)
+    assert comparison.results[0].correct_digits == 0

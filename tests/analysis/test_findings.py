@@ -11,7 +11,7 @@ from stablelse.analysis.findings import FindingKind
 from stablelse.numerics.formula import Method
 
 K = FindingKind
-INF, NAN = np.inf, np.nan
+INF, NAN, LOG_2 = np.inf, np.nan, float(np.log(2))
 
 # x, function, format, method, then for each finding: kind, symbol, first element, count, harmless
 EXAMPLES = [
@@ -73,7 +73,13 @@ EXAMPLES = [
     ),
     ([-745, 10], "softmax", "float64", "shifted", [(K.TERM_UNDERFLOW, "e", 1, 1, True)]),
     ([-40, 700], "softmax", "float64", "naive", []),
-    ([-40, 700], "log_softmax", "float64", "naive", [(K.SUBNORMAL, "p", 1, 1, False)]),
+    (
+        [-40, 700],
+        "log_softmax",
+        "float64",
+        "naive",
+        [(K.ABSORPTION, "s", None, 1, False), (K.SUBNORMAL, "p", 1, 1, False)],
+    ),
     ([-60, 700], "softmax", "float64", "naive", [(K.QUOTIENT_UNDERFLOW, "p", 1, 1, True)]),
     (
         [-1000, 1],
@@ -101,13 +107,38 @@ EXAMPLES = [
     ([0.0] * 70_000, "logsumexp", "float16", "shifted", [(K.OVERFLOW, "s", None, 1, False)]),
     ([60_000.0, 0], "logsumexp", "float16", "shifted", [(K.TERM_UNDERFLOW, "e", 2, 1, True)]),
     ([60_000.0, -60_000.0], "logsumexp", "float16", "shifted", [(K.OVERFLOW, "d", 2, 1, True)]),
+    ([0, -40], "logsumexp", "float64", "naive", [(K.ABSORPTION, "s", None, 1, False)]),
+    ([0, -40], "logsumexp", "float64", "shifted", [(K.ABSORPTION, "s", None, 1, False)]),
+    ([0, -40], "log_softmax", "float64", "shifted", [(K.ABSORPTION, "s", None, 1, False)]),
+    ([0, -40], "softmax", "float64", "shifted", []),
+    ([-0.775, -0.6175], "logsumexp", "float64", "naive", [(K.CANCELLATION, "y", None, 1, False)]),
+    ([-0.775, -0.6175], "logsumexp", "float64", "shifted", [(K.CANCELLATION, "y", None, 1, False)]),
+    ([-LOG_2, -LOG_2], "logsumexp", "float64", "naive", [(K.CANCELLATION, "y", None, 1, False)]),
+    ([-LOG_2, -LOG_2], "logsumexp", "float64", "shifted", [(K.CANCELLATION, "y", None, 1, False)]),
+    ([0, -30], "logsumexp", "float64", "shifted", [(K.CANCELLATION, "l", None, 1, False)]),
+    ([10, 0], "log_softmax", "float64", "naive", [(K.CANCELLATION, "g", 1, 1, False)]),
+    (
+        [1000, 1001, 1002],
+        "softmax",
+        "float64",
+        "division-free",
+        [(K.CANCELLATION, "z", 1, 3, False)],
+    ),
+    (
+        [0, -800],
+        "softmax",
+        "float64",
+        "division-free",
+        [(K.TERM_UNDERFLOW, "e", 2, 1, True), (K.TERM_UNDERFLOW, "p", 2, 1, True)],
+    ),
+    ([0, 0, 0], "softmax", "float64", "division-free", []),
 ]
 
 
 @pytest.mark.parametrize(("x", "function", "format_", "method", "expected"), EXAMPLES)
 def test_findings(x, function, format_, method, expected):
-    comparison = compare(x, function, formats=[format_])
-    (result,) = (r for r in comparison.results if r.method is Method(method))
+    comparison = compare(x, function, formats=[format_], methods=[method])
+    result = comparison.results[-1]  # of the division-free ones the shifted
     found = [(f.kind, f.symbol, f.element, f.occurrences, f.harmless) for f in result.findings]
     assert found == expected
 

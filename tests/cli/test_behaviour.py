@@ -34,6 +34,11 @@ def columns_of(csv: str) -> list[dict[str, str]]:
         (["lse", "-0.775", "-0.6175", "--exact"], "-5.237847950087536e-6\n"),
         (["log-softmax", "0", "-40", "--exact"], "-4.248354255291589e-18\t-40\n"),
         (["softmax", "inf", "1", "--exact"], "nan\tnan\n"),
+        (["log-softmax", "0", "1", "--errors"], "-1.3132616875182228\t-0.31326168751822286\n"),
+        (["lse", "0", "-40", "--method", "shifted"], "0\n"),
+        (["lse", "0", "-40", "-m", "exact", "-m", "naive"], "0\n4.248354255291589e-18\n"),
+        (["lse", "0", "-40", "-m", "compensated", "--exact"], "4.248354255291589e-18\n" * 2),
+        (["softmax", "0", "0", "-m", "division-free"], "0.5\t0.5\n" * 2),
     ],
 )
 def test_quiet(args, out, run):
@@ -182,6 +187,47 @@ def test_no_digit_is_cut(columns, function, encoding, run):
             assert word in done.out
     if columns >= 80:
         assert max(map(len, done.out.splitlines())) <= columns
+
+
+def test_errors_ask_for_the_exact_value(run):
+    """A long vector has it only on demand."""
+    x = "".join(f"{i / 100}\n" for i in range(600)).encode()
+    assert "exact" not in run("lse", stdin=x).out
+    out = run("lse", "--errors", stdin=x).out
+    assert "correctly rounded" in out
+    assert "condition number" in out
+    out = run("lse", "--errors", "--no-exact", stdin=x).out
+    assert "exact" not in out
+    assert "condition number" in out
+
+
+def test_errors_with_steps(run):
+    """Either in full, one after the other."""
+    for kind, head in (("table", "condition number"), ("plain", "log-sum-exp, condition number")):
+        both = run("lse", "1", "2", "--errors", "--steps", "--format", kind).out
+        steps = run("lse", "1", "2", "--steps", "--format", kind).out
+        assert both.startswith(steps)
+        assert head in both
+        assert head not in steps
+
+
+def test_the_fields_of_errors_are_in_every_record(run):
+    document = json.loads(run("softmax", "1", "2", "--json").out)
+    (vector,) = document["vectors"]
+    assert vector["condition_number"] > 0
+    for result in vector["results"]:
+        assert result["relative_error"] >= 0
+        assert result["correct_digits"] > 15
+    assert [result["theorem"] for result in vector["results"]] == ["3.3", "4.3", None, None]
+    (first, *_) = columns_of(run("softmax", "1", "2", "--format", "csv").out)
+    assert float(first["bound"]) == vector["results"][0]["bound"]
+    assert first["theorem"] == "3.3"
+
+
+def test_methods_are_named_in_the_help(run):
+    from stablelse.numerics.formula import Method
+
+    assert "|".join(method.value for method in Method) in run("lse", "--help").out
 
 
 def test_a_convention_is_not_called_correctly_rounded(run):

@@ -69,6 +69,14 @@ def test_one_vector_of_several_files(run, golden, tmp_path):
     golden("several.txt", run("lse", "-f", "a.csv", "-f", "b.npy").out)
 
 
+def test_rows_of_other_lengths(run, tmp_path):
+    (tmp_path / "a.csv").write_text("1,2\n")
+    (tmp_path / "b.csv").write_text("1,2,3\n4,5,6\n")
+    done = run("lse", "-q", "-f", "a.csv", "-f", "b.csv", "--by", "rows")
+    rows = ([1, 2], [1, 2, 3], [4, 5, 6])
+    assert [float(line) for line in done.out.split()] == [stablelse.logsumexp(row) for row in rows]
+
+
 def test_a_row_of_each_file(run, tmp_path):
     parts(tmp_path / "parts")
     done = run("lse", "--file", "parts", "--row", "1", "--json")
@@ -99,7 +107,7 @@ BAD = {
     "mixed shapes": (
         ["-f", "x.csv", "-f", "y.csv"],
         "y.csv has 2 columns, where x.csv has 1; "
-        "choose as many of each with --column, or read them one by one",
+        "choose as many of each with --column, or say --by rows if each row is a vector",
     ),
     "a row too many": (
         ["-f", "y.csv", "-f", "y2.csv", "--row", "2"],

@@ -119,8 +119,10 @@ def test_other_columns(written):
     written(a__csv="a,b\n1,2\n", b__csv="1\n2\n")
     assert complaint("parts") == (
         "parts/b.csv has 1 column, where parts/a.csv has 2; "
-        "choose as many of each with --column, or read them one by one"
+        "choose as many of each with --column, or say --by rows if each row is a vector"
     )
+    blocks = list(open_parts(["parts"], alike=False))
+    assert [block.values.shape for block in blocks] == [(1, 2), (2, 1)]
 
 
 def test_columns_in_another_order(written):

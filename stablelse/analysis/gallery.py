@@ -1,0 +1,273 @@
+"""The gallery: vectors on which the libraries of today go wrong, and what each gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import inf, log
+from typing import NamedTuple
+
+import numpy as np
+
+from stablelse.analysis.display import Displayed
+from stablelse.analysis.peers import Task
+from stablelse.analysis.peers.comparison import Outcome, PeerComparison, PeerResult
+from stablelse.analysis.peers.measure import Question, ask, ask_whom
+from stablelse.numerics import decimals
+from stablelse.numerics.formats import FORMATS, Array, Format, UnknownFormatError
+from stablelse.numerics.functions import Function, exact
+
+
+class Case(NamedTuple):
+    """A vector of the gallery.
+
+    Attributes
+    ----------
+    name : str
+        What the vector is.
+    tasks : tuple of Task
+        What goes wrong on it.
+    note : str
+        Why it goes wrong.
+    x : tuple of float
+        The numbers; those of a format are to be rounded to it.
+    copies : int
+        How many times over they are taken.
+    b : tuple of float or None
+        Their weights.
+    dtype : str
+        Of x: a format, or one of NumPy's integers, whose results are float64's.
+    """
+
+    name: str
+    tasks: tuple[Task, ...]
+    note: str
+    x: tuple[float, ...]
+    copies: int = 1
+    b: tuple[float, ...] | None = None
+    dtype: str = "float64"
+
+    @property
+    def format(self) -> str:
+        """The format of the results."""
+        return self.dtype if self.dtype in FORMATS else "float64"
+
+
+#: From the widest-known failure to the least known.
+CASES: tuple[Case, ...] = (
+    Case(
+        "70,000 zeros in float16",
+        (Task.LOGSUMEXP, Task.LOG_SOFTMAX),
+        "the largest float16 is 65504: the shifted sum overflows as well",
+        (0.0,),
+        copies=70_000,
+        dtype="float16",
+    ),
+    Case(
+        "5,000 zeros in bfloat16",
+        (Task.SOFTMAX,),
+        "a sum taken in the format stops growing at 256: then 256 + 1 = 256",
+        (0.0,),
+        copies=5_000,
+        dtype="bfloat16",
+    ),
+    Case(
+        "10,000,000 zeros in float32",
+        (Task.LOGSUMEXP,),
+        "added one by one, each loses digits",
+        (0.0,),
+        copies=10_000_000,
+        dtype="float32",
+    ),
+    Case(
+        "one dominates at zero",
+        (Task.LOGSUMEXP, Task.LOG_SOFTMAX),
+        "x = 0, -40: 1 + e^-40 rounds to 1, and log 1 is 0; log1p keeps what is left",
+        (0.0, -40.0),
+    ),
+    Case(
+        "the result is near zero",
+        (Task.LOGSUMEXP,),
+        "x = -0.775, -0.6175: the shift and the logarithm nearly cancel",
+        (-0.775, -0.6175),
+    ),
+    Case(
+        "the result is next to zero",
+        (Task.LOGSUMEXP,),
+        "x = -log 2, -log 2: they cancel but for the rounding of log 2",
+        (-log(2), -log(2)),
+    ),
+    Case(
+        "weights of unlike size",
+        (Task.WEIGHTED,),
+        "x = 0, -800, b = 1e-300, 1e308: the weights must enter the shift",
+        (0.0, -800.0),
+        b=(1e-300, 1e308),
+    ),
+    Case(
+        "the largest terms cancel",
+        (Task.WEIGHTED,),
+        "x = 1000, 1000, 999, b = 1, -1, 1: nothing is left at the shift",
+        (1000.0, 1000.0, 999.0),
+        b=(1.0, -1.0, 1.0),
+    ),
+    Case(
+        "large weights",
+        (Task.WEIGHTED,),
+        "x = 0, 0, b = 1e308, 1e308: the weights' sum overflows",
+        (0.0, 0.0),
+        b=(1e308, 1e308),
+    ),
+    Case(
+        "nearly everything cancels",
+        (Task.WEIGHTED,),
+        "x = 0, -1e-17, b = 1, -1: the exponential of -1e-17 rounds to 1",
+        (0.0, -1e-17),
+        b=(1.0, -1.0),
+    ),
+    Case(
+        "everything cancels",
+        (Task.SIGNED,),
+        "x = 1000, 1000, b = 1, -1: the sum is 0, its logarithm -inf, its sign 0",
+        (1000.0, 1000.0),
+        b=(1.0, -1.0),
+    ),
+    Case(
+        "integers",
+        (Task.SOFTMAX,),
+        "x = 1, 0, 1 in uint8: x - max wraps around, 0 - 1 = 255",
+        (1.0, 0.0, 1.0),
+        dtype="uint8",
+    ),
+    Case(
+        "masked out whole",
+        (Task.GRADIENT,),
+        "x = -inf, -inf: 0 / 0 has no value, and what is learned from it is NaN",
+        (-inf, -inf),
+    ),
+    # Half an ulp of x - max, 2**-44 at most between 512 and 1024, is up to 512 ulp of e^(x - max).
+    Case(
+        "the shift costs digits",
+        (Task.SOFTMAX,),
+        "x = 700, 0.56: x - max is rounded; the textbook's formula need not do that",
+        (700.0, 0.56),
+    ),
+)
+
+
+class Standing(NamedTuple):
+    """How one library came through the gallery.
+
+    Attributes
+    ----------
+    peer, title : str
+        The library, by its name in the table of peers, and as people call it.
+    right, misrounded, broken, no_answer : int
+        The number of cases of each `Outcome`.
+    worst_case : str or None
+        The first case with the largest error, ``None`` if there is no error.
+    ulps : float or None
+        That error; ``None`` if there is no answer at all.
+    """
+
+    peer: str
+    title: str
+    right: int
+    misrounded: int
+    broken: int
+    no_answer: int
+    worst_case: str | None
+    ulps: float | None
+
+
+class _Gallery(NamedTuple):
+    cases: tuple[PeerComparison, ...]
+    standings: tuple[Standing, ...]
+    missing: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+class Gallery(Displayed, _Gallery):
+    """What every library gives on every case.
+
+    Attributes
+    ----------
+    cases : tuple of PeerComparison
+        One for each case and task.
+    standings : tuple of Standing
+        One for each library.
+    missing : tuple of str
+        The packages that are not installed.
+    left_out : tuple of str
+        Why cases have been left out, whose format is not installed.
+    """
+
+    __slots__ = ()
+
+
+def gallery(peers: Sequence[str] = (), cases: Sequence[Case] | None = None) -> Gallery:
+    """Put every case to every library.
+
+    Parameters
+    ----------
+    peers : sequence of str
+        See `compare_peers`.
+    cases : sequence of Case, optional
+        Only these.
+    """
+    asked, missing = ask_whom(peers)
+    comparisons, left_out = [], []
+    for case in CASES if cases is None else cases:
+        try:
+            format_ = FORMATS[case.format]
+            questions = list(_questions(case, format_))
+        except UnknownFormatError as error:
+            left_out.append(f"{case.name}: {error}")
+            continue
+        for question in questions:
+            answers = ask([question], asked, time=False)
+            comparisons.append(
+                PeerComparison(question.task, case.name, case.note, *answers, missing)
+            )
+    columns = zip(*(c.results[:-1] for c in comparisons), strict=True)  # the last one is exact
+    standings = tuple(_standing(comparisons, column) for column in columns)
+    return Gallery(tuple(comparisons), standings, missing, tuple(left_out))
+
+
+def _questions(case: Case, format_: Format) -> Iterator[Question]:
+    x = np.tile(format_.round(case.x), case.copies)[np.newaxis]
+    b = None if case.b is None else np.tile(format_.round(case.b), case.copies)[np.newaxis]
+    given = x if case.dtype in FORMATS else x.astype(case.dtype)
+    for task in case.tasks:
+        yield Question(task, given, b, format_, _exact(case, task, x, format_))
+
+
+def _exact(case: Case, task: Task, x: Array, format_: Format) -> Array:
+    """Return the correctly rounded result, shape (1, k), of numbers that are all finite.
+
+    A log-sum-exp of copies is that of the numbers themselves, weighted by how many there are.
+    The gradient of a log-sum-exp is the softmax, whose NaN is a convention.
+    """
+    if task in (Task.SOFTMAX, Task.GRADIENT):
+        return exact(Function.SOFTMAX, x, format_)
+    if task is Task.LOG_SOFTMAX:
+        return exact(Function.LOG_SOFTMAX, x, format_)
+    b = np.ones(len(case.x)) if case.b is None else np.array(case.b)
+    value, sign = decimals.logsumexp(format_.round(case.x), format_, b * case.copies)
+    return format_.round([[value, sign]] if task is Task.SIGNED else [[value]])
+
+
+def _standing(cases: Sequence[PeerComparison], results: Sequence[PeerResult]) -> Standing:
+    outcomes = [result.outcome for result in results]
+    errors = [-1.0 if result.ulps is None else result.ulps for result in results]
+    largest = max(errors)
+    worst = cases[errors.index(largest)]
+    return Standing(
+        peer=results[0].peer,
+        title=results[0].title,
+        right=outcomes.count(Outcome.RIGHT),
+        misrounded=outcomes.count(Outcome.MISROUNDED),
+        broken=outcomes.count(Outcome.BROKEN),
+        no_answer=outcomes.count(Outcome.NO_ANSWER),
+        worst_case=worst.case if largest > 0 else None,
+        ulps=largest if largest >= 0 else None,
+    )

@@ -1,0 +1,170 @@
+"""Correctly rounded log-sum-exp and softmax: the numbers nearest to the exact values, proved.
+
+Every result is computed with a bound of its error, and accepted only if all numbers within the
+bound round to the same one; otherwise it is computed in higher precision, in the end in decimal
+arithmetic with as many digits as it takes. The `Certificate` tells which precision settled how
+many results. Only the conventions for infinities and NaN are no roundings.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stablelse.numerics import exact
+from stablelse.numerics.certificate import Certificate, Rung
+from stablelse.numerics.formats import Array
+from stablelse.numerics.front import Axis, elementwise, known_format, reduced
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["Certificate", "Rung", "log_softmax", "logsumexp", "softmax"]
+
+
+def logsumexp(
+    a: npt.ArrayLike,
+    axis: Axis = None,
+    b: npt.ArrayLike | None = None,
+    keepdims: bool = False,
+    return_sign: bool = False,
+    *,
+    dtype: npt.DTypeLike | None = None,
+    return_certificate: bool = False,
+) -> Any:
+    """Compute log(sum(b * exp(a))), correctly rounded.
+
+    Parameters
+    ----------
+    a : array_like
+        Real numbers, any shape, any format of the table.
+    axis : int or tuple of int, optional
+        The axis or axes to sum over; all by default.
+    b : array_like, optional
+        Weights of the terms, of either sign; broadcast with `a`. Where b is 0 there is no
+        term, whatever `a` is.
+    keepdims : bool
+        Keep the axes that were summed over, with length 1.
+    return_sign : bool
+        Return the sign of the sum too. Without it, the log of a negative sum is NaN.
+    dtype : dtype_like, optional
+        The format of the results: a floating-point dtype, by default that of `a` and `b`;
+        integers and bools give float64.
+    return_certificate : bool
+        Return a `Certificate` too.
+
+    Returns
+    -------
+    result : scalar or ndarray
+        The logarithm, rounded to nearest; of the absolute value, with `return_sign`.
+    sign : scalar or ndarray
+        With `return_sign` only: 1, 0, -1 or NaN.
+    certificate : Certificate
+        With `return_certificate` only: what proves the results.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold real numbers, or `dtype` is no format of the table.
+    ValueError
+        As `stablelse.logsumexp`.
+
+    Examples
+    --------
+    >>> from stablelse import exact
+    >>> value, certificate = exact.logsumexp([-0.775, -0.6175], return_certificate=True)
+    >>> value, certificate.rung
+    (np.float64(-5.237847950087536e-06), <Rung.DOUBLE_WORD: 'double-word'>)
+    """
+    sums = reduced(_logsumexp, a, axis, b, keepdims, return_sign, dtype)
+    results = [sums.value]
+    results += [sums.sign] if return_sign else []
+    results += [sums.more or Certificate({}, 0, 0.0)] if return_certificate else []
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+def softmax(
+    x: npt.ArrayLike,
+    axis: Axis = None,
+    *,
+    dtype: npt.DTypeLike | None = None,
+    return_certificate: bool = False,
+) -> Any:
+    """Compute exp(x) / sum(exp(x)), every element correctly rounded.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers, any shape, any format of the table.
+    axis : int or tuple of int, optional
+        The axis or axes along which the exact elements sum to 1; all by default.
+    dtype : dtype_like, optional
+        The format of the results, as `logsumexp` has it.
+    return_certificate : bool
+        Return a `Certificate` too, which counts elements.
+
+    Returns
+    -------
+    result : scalar or ndarray
+        The shape of `x`.
+    certificate : Certificate
+        With `return_certificate` only.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `logsumexp`, and a ValueError for a softmax of no elements.
+    """
+    result, certificate = elementwise(_softmax, x, axis, dtype)
+    return (result, certificate) if return_certificate else result
+
+
+def log_softmax(
+    x: npt.ArrayLike,
+    axis: Axis = None,
+    *,
+    dtype: npt.DTypeLike | None = None,
+    return_certificate: bool = False,
+) -> Any:
+    """Compute log(softmax(x)), every element correctly rounded; see `softmax`.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers, any shape, any format of the table.
+    axis : int or tuple of int, optional
+        The axis or axes along which the exponentials sum to 1; all by default.
+    dtype : dtype_like, optional
+        The format of the results, as `logsumexp` has it.
+    return_certificate : bool
+        Return a `Certificate` too, which counts elements.
+
+    Returns
+    -------
+    result : scalar or ndarray
+        The shape of `x`.
+    certificate : Certificate
+        With `return_certificate` only.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `softmax`.
+    """
+    result, certificate = elementwise(_log_softmax, x, axis, dtype)
+    return (result, certificate) if return_certificate else result
+
+
+def _logsumexp(
+    rows: Array, dtype: np.dtype[Any], weights: Array | None
+) -> tuple[Array, Array, Certificate]:
+    return exact.logsumexp(rows, known_format(dtype), weights)
+
+
+def _softmax(rows: Array, dtype: np.dtype[Any]) -> tuple[Array, Certificate]:
+    return exact.softmax(rows, known_format(dtype))
+
+
+def _log_softmax(rows: Array, dtype: np.dtype[Any]) -> tuple[Array, Certificate]:
+    return exact.log_softmax(rows, known_format(dtype))

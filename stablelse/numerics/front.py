@@ -1,0 +1,184 @@
+"""From array_likes, axes and dtypes to stacks of vectors, and back: what all functions share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import cache
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from stablelse.numerics.formats import Array, Format, format_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Axis = int | tuple[int, ...] | None
+
+
+#: Elements of NumPy's own buffers, while the functions compute. An operand with one number per
+#: vector is copied, as often as the vector is long, into such a buffer, unless that is shorter
+#: than the vector; so this halves the time of an operation on rows of a thousand. The setting
+#: ends with the `errstate` around it.
+BUFFER = 1024
+
+
+class LogSums(NamedTuple):
+    """The logarithms of absolute sums, as an array or scalar, their signs, and what else there is.
+
+    Attributes
+    ----------
+    value, sign : scalar or ndarray
+        Shaped as a reduction of the array.
+    more : object
+        What a kernel gives beside the two.
+    """
+
+    value: Any
+    sign: Any
+    more: Any
+
+
+#: Takes rows, a dtype and weights; gives values, signs, and anything else.
+Reduction = Callable[[Array, "np.dtype[Any]", Array | None], tuple[Array, Array, Any]]
+
+#: Takes rows and a dtype; gives rows, and anything else.
+Elementwise = Callable[[Array, "np.dtype[Any]"], tuple[Array, Any]]
+
+
+def reduced(
+    kernel: Reduction,
+    a: npt.ArrayLike,
+    axis: Axis,
+    b: npt.ArrayLike | None,
+    keepdims: bool,
+    signed: bool,
+    dtype: npt.DTypeLike | None = None,
+) -> LogSums:
+    """Apply a kernel that makes one number of a vector along axes of an array.
+
+    Where the value is asked for without the sign, the logarithm of a negative sum is NaN.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `stablelse.logsumexp`.
+    """
+    x, weights, promoted = _promoted(a, b)
+    target = promoted if dtype is None else np.dtype(dtype)
+    stack = _Stack(x.shape or (1,), axis)
+    b_rows = None if weights is None else stack.rows(weights)
+    with np.errstate(all="ignore"):
+        np.setbufsize(BUFFER)
+        if x.size == 0:
+            value, sign, more = np.full(stack.m, -np.inf, target), np.zeros(stack.m), None
+        else:
+            value, sign, more = kernel(stack.rows(x), target, b_rows)
+        if b is not None and not signed and target.kind != "c":
+            value[sign < 0] = np.nan
+        sign = sign.astype(target)
+    return LogSums(stack.reduced(value, keepdims), stack.reduced(sign, keepdims), more)
+
+
+def elementwise(
+    kernel: Elementwise, x: npt.ArrayLike, axis: Axis, dtype: npt.DTypeLike | None = None
+) -> tuple[Any, Any]:
+    """Apply a kernel that makes a vector of a vector along axes of an array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `stablelse.softmax`.
+    """
+    array, _, promoted = _promoted(x)
+    target = promoted if dtype is None else np.dtype(dtype)
+    stack = _Stack(array.shape or (1,), axis)
+    if stack.n == 0:
+        raise ValueError("softmax of no elements")
+    with np.errstate(all="ignore"):
+        np.setbufsize(BUFFER)
+        result, more = kernel(stack.rows(array), target)
+        return stack.restored(result).reshape(array.shape)[()], more
+
+
+def real_numbers(x: npt.ArrayLike) -> Array:
+    """Return real numbers as an array.
+
+    Raises
+    ------
+    TypeError
+        If they are none.
+    """
+    array, _, dtype = _promoted(x)
+    if dtype.kind == "c":
+        raise TypeError("expected real numbers, not complex ones")
+    return array
+
+
+def _promoted(
+    a: npt.ArrayLike, b: npt.ArrayLike | None = None
+) -> tuple[Array, Array | None, np.dtype[Any]]:
+    """Return both as arrays of one shape, and the dtype of the result by NumPy's promotion."""
+    given = [a] if b is None else [a, b]
+    arrays = [np.asarray(x) for x in given]
+    for x, array in zip(given, arrays, strict=True):
+        # numpy.ma is imported only on use: without it there are no masked arrays.
+        if "numpy.ma" in sys.modules and isinstance(x, np.ma.MaskedArray):
+            raise TypeError("masked arrays are not supported; mask by weights of zero instead")
+        if array.dtype.kind not in "biufc" and format_of(array.dtype) is None:
+            raise TypeError(f"expected numbers, not {array.dtype}")
+    if b is None:
+        return arrays[0], None, _floating(np.result_type(arrays[0].dtype))
+    # A bare Python number does not widen a narrow format; NumPy knows it by its type.
+    bare = (int, float, complex)
+    operands = [x if type(x) in bare else y for x, y in zip(given, arrays, strict=True)]
+    x, weights = np.broadcast_arrays(*arrays)
+    return x, weights, _floating(np.result_type(*operands))
+
+
+def _floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.dtype(np.float64) if dtype.kind in "biu" else dtype
+
+
+@cache
+def known_format(dtype: np.dtype[Any]) -> Format:
+    """Return the format whose numbers a dtype holds, which must be a real floating dtype."""
+    format_ = format_of(dtype)
+    if format_ is None:
+        raise TypeError(f"expected a floating-point format of the table, not {dtype}")
+    return format_
+
+
+class _Stack:
+    """An array seen as a stack of vectors, shape (m, n), along one or several of its axes."""
+
+    def __init__(self, shape: tuple[int, ...], axis: Axis) -> None:
+        axes = tuple(range(len(shape)))
+        along = axes if axis is None else normalize_axis_tuple(axis, len(shape))
+        kept = () if axis is None else tuple(i for i in axes if i not in along)
+        self._shape, self._order, self._in_order = shape, kept + along, kept + along == axes
+        self._kept = tuple([shape[i] for i in kept])
+        self._along = along
+        self.m, self.n = prod(self._kept), prod([shape[i] for i in along])
+
+    def rows(self, x: Array) -> Array:
+        """Return the vectors as rows, without a copy where that can be."""
+        x = x.reshape(self._shape)
+        return (x if self._in_order else x.transpose(self._order)).reshape(self.m, self.n)
+
+    def reduced(self, values: Array, keepdims: bool) -> Any:
+        """Shape m values, one per vector, as NumPy's reductions shape theirs."""
+        if keepdims:
+            ones = [1 if i in self._along else n for i, n in enumerate(self._shape)]
+            return values.reshape(ones)
+        return values.reshape(self._kept)[()]
+
+    def restored(self, rows: Array) -> Array:
+        """Return rows of results to the places of the elements they belong to."""
+        if self._in_order:
+            return rows.reshape(self._shape)
+        result = rows.reshape([self._shape[i] for i in self._order])
+        return np.ascontiguousarray(result.transpose(np.argsort(self._order)))

@@ -1,0 +1,169 @@
+"""Absorption and cancellation: told where they cost a digit, with the place, and nowhere else."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stablelse.analysis.compare import compare, compare_rows
+from stablelse.analysis.comparison import Verdict
+from stablelse.analysis.findings import DIGIT, LOSSES, FindingKind
+from stablelse.analysis.steps import steps
+from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.formula import Method
+from stablelse.numerics.functions import Function
+from stablelse.numerics.shifted import find_shift
+
+K = FindingKind
+LOGITS = Path(__file__).parents[2] / "examples" / "digits" / "logits.npy"
+#: The exact value as well, and then without it.
+EXACT = pytest.mark.parametrize("exact", [True, False])
+
+
+def losses(x, method="shifted", function="logsumexp", format_="float64", exact=None, shift="max"):
+    comparison = compare(
+        x, function, methods=[method], shifts=[shift], formats=[format_], exact=exact
+    )
+    result = [r for r in comparison.results if r.method is Method(method)][-1]
+    return [found for found in result.findings if found.kind in LOSSES]
+
+
+@EXACT
+@pytest.mark.parametrize("method", ["naive", "shifted"])
+def test_an_absorption_that_is_the_whole_answer(method, exact):
+    (found,) = losses([0, -40], method, exact=exact)
+    assert found.kind is K.ABSORPTION
+    assert found.span == (1, 2)
+    assert found.operands == (1, np.exp(-40.0))
+    assert found.result == 1
+    assert found.bits_lost == 53
+
+
+@EXACT
+def test_an_absorption_is_told_with_its_first_place_and_how_often(exact):
+    (found,) = losses([-50, -45, 0, -40, -60, -41, -70], exact=exact)
+    # 1 + e^-40, then s[1..2] + 1, then s[1..4] + the other three
+    assert (found.span, found.occurrences) == ((3, 4), 3)
+    assert found.operands == (1, np.exp(-40.0))
+
+
+@EXACT
+@pytest.mark.parametrize(
+    ("method", "symbol", "ratio"),
+    [("naive", "y", 1), ("shifted", "y", 0.6175)],
+)
+def test_a_cancellation_is_told_with_its_bits(method, symbol, ratio, exact):
+    (found,) = losses([-0.775, -0.6175], method, exact=exact)
+    assert (found.kind, found.symbol, found.span) == (K.CANCELLATION, symbol, None)
+    assert found.bits_lost == round(np.log2(ratio / 5.237847950087536e-6), 1)
+
+
+@EXACT
+@pytest.mark.parametrize("method", ["naive", "shifted"])
+def test_a_result_of_zero_has_lost_all_bits(method, exact):
+    (found,) = losses([-np.log(2)] * 2, method, exact=exact)
+    assert (found.kind, found.result, found.bits_lost) == (K.CANCELLATION, 0, 53)
+
+
+@EXACT
+def test_the_sum_next_to_1_shows_its_rounding(exact):
+    (found,) = losses([0, -30], exact=exact)
+    assert (found.kind, found.symbol) == (K.CANCELLATION, "l")
+    (found,) = losses([10, 0], "naive", "log_softmax", exact=exact)
+    assert (found.symbol, found.element, found.indices.tolist()) == ("g", 1, [0])
+
+
+@EXACT
+def test_a_shift_too_far_away_cancels(exact):
+    (found,) = losses([1, 2], shift="700", exact=exact)
+    assert (found.kind, found.symbol, found.operands[0]) == (K.CANCELLATION, "y", 700)
+    (found,) = losses([1000, 1001], "division-free", "softmax", shift="990", exact=exact)
+    assert (found.kind, found.symbol, found.occurrences) == (K.CANCELLATION, "z", 2)
+
+
+BENIGN = [
+    ([1000, 1001, 1002], "float64"),
+    ([1000, 1001, 960], "float64"),  # e^-41 is absorbed, and 1001.3 has no room for it
+    ([5, -60], "float64"),
+    ([0], "float64"),
+    ([0, -np.inf], "float64"),
+    ([0, -800], "float64"),  # e^-800 is 0 in the format, and so is the result
+    ([-1e-20], "float64"),
+    ([0, -17], "float16"),  # wrong by an ulp, the smallest number that there is
+    ([0.0] * 5000, "bfloat16"),
+    ([0.0] * 70_000, "float16"),  # it overflows; nothing else is to be said
+    ([3.25, 3.25], "float16"),
+    ([np.inf, 1], "float64"),
+    ([np.nan, 1], "float64"),
+]
+
+
+@pytest.mark.parametrize(("x", "format_"), BENIGN)
+@pytest.mark.parametrize("function", ["logsumexp", "softmax"])
+def test_what_does_no_harm_is_not_told(x, format_, function):
+    assert not losses(x, function=function, format_=format_, exact=False)
+
+
+def test_ordinary_logits_are_not_noisy():
+    logits = np.load(LOGITS)
+    for function in (Function.LOGSUMEXP, Function.SOFTMAX):
+        for name in ("float16", "float32", "float64"):
+            rows = compare_rows(logits, function, [find_shift("max")], [FORMATS[name]], exact=False)
+            told = [f for row in rows for result in row.results for f in result.findings]
+            assert bool(told) is (name == "float16")  # which overflows
+            assert not [f for f in told if f.kind in LOSSES]
+
+
+def test_the_exact_value_acquits():
+    """Rounding errors that happened to be small: suspected without it, not told with it."""
+    x = [-0.7, -0.605]
+    assert losses(x, "naive", exact=False)
+    assert not losses(x, "naive", exact=True)
+    (naive,) = compare(x, methods=["naive"]).results
+    assert naive.verdict is Verdict.OK
+    assert naive.ulps < DIGIT
+
+
+NEAR_ZERO = st.floats(-0.1, 0.1).flatmap(
+    lambda y: st.lists(st.floats(-3, 3), min_size=2, max_size=5).map(
+        lambda x: (np.array(x) - np.log(np.exp(x).sum()) + y).tolist()
+    )
+)
+
+
+@given(
+    x=NEAR_ZERO | st.lists(st.floats(-60, 0), min_size=1, max_size=5).map(lambda x: [0.0, *x]),
+    function=st.sampled_from(["logsumexp", "log_softmax"]),
+    method=st.sampled_from(["naive", "shifted"]),
+)
+def test_who_lost_two_digits_is_told_why(x, function, method):
+    comparison = compare(x, function, methods=[method])
+    result = comparison.results[0]
+    if DIGIT**2 <= result.ulps < np.inf:
+        assert result.verdict is Verdict.DIGITS_LOST
+        assert [found for found in result.findings if not found.harmless]
+
+
+@given(x=st.lists(st.floats(-60, 0), min_size=1, max_size=6).map(lambda x: [0.0, *x]))
+def test_an_absorption_costs_what_it_says(x):
+    """Terms that are lost wholly are missed by the result: nothing can make up for them."""
+    comparison = compare(x, methods=["shifted"])
+    (result,) = comparison.results
+    for found in result.findings:
+        if found.kind is K.ABSORPTION:
+            assert result.relative_error > 2.0 ** (found.bits_lost - 53) / 4
+
+
+def test_steps_mark_the_sums_that_absorbed():
+    (result,) = compare([-50, -45, 0, -40], methods=["naive"]).results
+    marked = [(s.span, s.findings) for s in steps(result.evaluation, result.findings) if s.findings]
+    assert marked == [((3, 4), (K.ABSORPTION,)), ((1, 4), (K.ABSORPTION,))]
+
+
+def test_steps_mark_what_cancelled():
+    for method, symbol in (("naive", "y"), ("shifted", "y")):
+        (result,) = compare([-0.775, -0.6175], methods=[method]).results
+        *_, last = steps(result.evaluation, result.findings)
+        assert (last.symbol, last.findings) == (symbol, (K.CANCELLATION,))

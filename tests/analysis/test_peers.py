@@ -1,0 +1,284 @@
+"""The libraries held against the exact value: counted right, whatever a library does."""
+
+import importlib.util
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+import stablelse
+from stablelse.analysis import peers
+from stablelse.analysis.peers import PEERS, Library, Task, UnknownPeerError, UnsupportedError
+from stablelse.analysis.peers import measure as measure_module
+from stablelse.analysis.peers.comparison import Outcome, Worst
+from stablelse.numerics.formats import FORMATS, find_format
+from stablelse.numerics.functions import Function, exact
+
+X = np.array([[0.5, 1.0], [-3.0, 2.0], [1000.0, 999.0], [0.25, 0.25]])
+
+
+@dataclass(frozen=True)
+class FakePeer:
+    """A library that returns what the function makes of x, one call after the other."""
+
+    answer: object
+    version: str = "1.2"
+    name: str = "fake"
+    title: str = "Fake"
+    package: str = "fake"
+    is_installed: bool = True
+    calls: list = field(default_factory=list)
+
+    def library(self) -> Library:
+        def answer(x):
+            self.calls.append(x)
+            return self.answer(x)
+
+        names = {"answer": answer}
+        return Library(self.version, names, dict.fromkeys(list(Task)[:3], "answer(x)"))
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """Ask a fake library beside this package, and return what it gave and the other results."""
+
+    def ask(answer, x=X, function="logsumexp", formats=("float64",), **options):
+        peer = answer if isinstance(answer, FakePeer) else FakePeer(answer)
+        monkeypatch.setattr(peers, "PEERS", (peer, PEERS[-1]))
+        options.setdefault("time", False)
+        comparison = stablelse.compare_peers(x, function, formats=formats, **options)
+        result, *others = comparison.results
+        assert result.peer == "fake"
+        return result, others, comparison
+
+    return ask
+
+
+def truth(x, function=Function.LOGSUMEXP, format_name="float64"):
+    format_ = find_format(format_name)
+    return exact(function, format_.round(x), format_)
+
+
+def nudged(values, ulps):
+    """Return float64 values the given numbers of ulps larger."""
+    return values + ulps * np.spacing(np.abs(values))
+
+
+def test_the_share_of_misrounded_vectors(fake):
+    result, _, comparison = fake(lambda x: nudged(truth(x)[:, 0], np.array([0, 1, 3, 2])))
+    assert (result.judged, result.misrounded, result.share, result.broken) == (4, 3, 0.75, 0)
+    assert (result.outcome, result.ulps) == (Outcome.MISROUNDED, 3.0)
+    right = truth(X)[2, 0]
+    assert result.worst == Worst(row=3, value=nudged(right, 3), exact=right)
+    assert result.version == "1.2"
+    assert (comparison.vectors, comparison.n) == (4, 2)
+
+
+def test_the_share_of_misrounded_elements(fake):
+    def answer(x):
+        values = truth(x, Function.SOFTMAX)
+        values[1, 0] = np.nextafter(values[1, 0], 1)
+        return values
+
+    result, _, _ = fake(answer, function="softmax")
+    assert (result.judged, result.misrounded, result.share, result.ulps) == (8, 1, 1 / 8, 1.0)
+    assert (result.worst.row, result.worst.element) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "outcome"),
+    [
+        (np.inf, Outcome.BROKEN),
+        (np.nan, Outcome.BROKEN),
+        (-2.0, Outcome.BROKEN),
+        (0.0, Outcome.BROKEN),
+        (np.nextafter(0.0, 1), Outcome.BROKEN),
+        (2.0**-50, Outcome.MISROUNDED),
+        (2.0, Outcome.RIGHT),
+        (np.nextafter(4.0, 0), Outcome.MISROUNDED),
+        (4.0, Outcome.BROKEN),
+    ],
+)
+def test_what_is_broken(given, outcome, fake):
+    """The exact value is 2, whose leading bit is wrong from 2 off on."""
+    result, _, _ = fake(lambda x: np.array([given]), x=[2.0])
+    assert result.outcome is outcome
+
+
+def test_an_exception_is_told_and_the_others_go_on(fake):
+    def answer(x):
+        raise RuntimeError("no kernel\nfor this")
+
+    result, others, comparison = fake(answer)
+    assert (result.outcome, result.reason) == (
+        Outcome.NO_ANSWER,
+        "RuntimeError: no kernel for this",
+    )
+    assert (result.judged, result.ulps, result.share, result.value) == (0, None, None, None)
+    assert [other.outcome for other in others] == [Outcome.RIGHT]
+    assert "no kernel for this" in str(comparison)
+
+
+def test_what_a_library_has_not_is_no_failure(fake):
+    def answer(x):
+        raise UnsupportedError("has no such thing")
+
+    assert fake(answer)[0].reason == "has no such thing"
+
+
+def test_warnings_are_contained(fake):
+    def answer(x):
+        warnings.warn("overflow", RuntimeWarning, stacklevel=1)
+        return np.log(np.exp(x * 1e300).sum(axis=-1))  # NumPy's own warning, too
+
+    assert fake(answer)[0].outcome is Outcome.BROKEN
+
+
+def test_a_library_that_cannot_be_imported(fake):
+    class Broken(FakePeer):
+        def library(self):
+            raise ImportError("libfake.so: cannot open shared object file")
+
+    result, others, _ = fake(Broken(None))
+    assert result.reason.startswith("cannot be imported: ImportError: libfake.so")
+    assert others[-1].outcome is Outcome.RIGHT
+
+
+def test_one_vector_is_told_with_the_exact_result(fake):
+    result, others, comparison = fake(lambda x: np.array([np.inf]), x=[1000.0, 1.0])
+    assert (result.value, others[-1].value) == (np.inf, 1000.0)
+    assert [other.peer for other in others] == ["stablelse", "exact"]
+    assert comparison.vectors == 1
+
+
+def test_results_are_rounded_to_the_format(fake):
+    """What comes back in a wider dtype is judged as if it had been stored in the format."""
+    result, _, _ = fake(
+        lambda x: truth(x, format_name="float32").astype(float), formats=["float32"]
+    )
+    assert (result.returned, result.format, result.misrounded) == ("float64", "float32", 0)
+
+
+def test_formats_are_counted_apart(fake):
+    comparison = fake(lambda x: np.zeros(len(x)), formats=["float16", "float32"])[-1]
+    assert [(r.peer, r.format) for r in comparison.results] == [
+        (name, format_) for format_ in ("float16", "float32") for name in ("fake", "stablelse")
+    ]
+
+
+def test_the_time_is_the_fastest_calls(fake, monkeypatch):
+    """Two seconds, then one, then three: one second it is, for eight elements."""
+    clock = iter([0.0, 2.0, 2.0, 3.0, 3.0, 6.0] * 2)
+    monkeypatch.setattr(measure_module, "perf_counter", lambda: next(clock))
+    peer = FakePeer(lambda x: truth(x)[:, 0])
+    result, (own,), _ = fake(peer, time=True)
+    assert len(peer.calls) == 4  # the first one warms up
+    assert all(call.shape == X.shape for call in peer.calls)
+    assert result.nanoseconds == own.nanoseconds == 1e9 / X.size
+
+
+def test_no_time_is_one_call(fake):
+    peer = FakePeer(lambda x: truth(x)[:, 0])
+    result, _, comparison = fake(peer)
+    assert len(peer.calls) == 1
+    assert result.nanoseconds is None
+    assert "time" not in str(comparison)
+
+
+#: What the libraries do not know.
+WITHOUT = {
+    ("torch", "float8_e4m3fn"),
+    ("torch", "float8_e5m2"),
+    ("torch", "longdouble"),
+    ("jax", "longdouble"),
+}
+
+INSTALLED = [peer for peer in PEERS if peer.is_installed]
+
+
+@pytest.mark.parametrize("peer", INSTALLED, ids=lambda peer: peer.name)
+@pytest.mark.parametrize("function", Function, ids=lambda function: function.value)
+@pytest.mark.parametrize("format_", FORMATS.values(), ids=lambda format_: format_.name)
+def test_every_installed_library_in_every_format(peer, function, format_):
+    find_format(format_.name)
+    comparison = stablelse.compare_peers(
+        [[0.0, 0.0], [1.0, 2.0]],
+        function.value,
+        formats=[format_.name],
+        peers=[peer.name],
+        time=False,
+    )
+    result = next(r for r in comparison.results if r.peer == peer.name)
+    assert result.version
+    if (peer.name, format_.name) in WITHOUT:
+        assert result.reason
+        return
+    assert result.reason is None
+    assert result.judged == (2 if function is Function.LOGSUMEXP else 4)
+    if not format_.name.startswith("float8"):  # of those, logaddexp and JAX make NaN and 1
+        assert result.ulps <= 10
+
+
+@pytest.mark.parametrize("peer", INSTALLED, ids=lambda peer: peer.name)
+def test_tasks_with_weights_signs_and_gradients(peer):
+    """Where all is finite and plain, every library is right but for a few ulps."""
+    x, b = np.array([[0.5, 1.0]]), np.array([[2.0, -3.0]])
+    asked, _ = measure_module.ask_whom([peer.name])
+    for task in peer.library().calls:
+        value, sign = stablelse.logsumexp(x[0], b=b[0], return_sign=True)
+        right = {
+            Task.LOGSUMEXP: truth(x),
+            Task.SOFTMAX: truth(x, Function.SOFTMAX),
+            Task.LOG_SOFTMAX: truth(x, Function.LOG_SOFTMAX),
+            Task.WEIGHTED: np.array([[stablelse.logsumexp(x[0], b=abs(b[0]))]]),
+            Task.SIGNED: np.array([[value, sign]]),
+            Task.GRADIENT: truth(x, Function.SOFTMAX),
+        }[task]
+        weights = abs(b) if task is Task.WEIGHTED else b if task is Task.SIGNED else None
+        question = measure_module.Question(task, x, weights, FORMATS["float64"], right)
+        answers = measure_module.ask([question], asked, time=False)
+        result = next(result for result in answers.results if result.peer == peer.name)
+        assert result.reason is None
+        assert result.ulps <= 4
+
+
+def test_jax_keeps_its_own_settings():
+    jax = pytest.importorskip("jax")
+    before = jax.numpy.asarray([1.0]).dtype
+    comparison = stablelse.compare_peers([0.0, 1.0], peers=["jax"], time=False)
+    assert comparison.results[0].returned == "float64"
+    assert jax.numpy.asarray([1.0]).dtype == before
+
+
+def test_what_is_missing_is_named(monkeypatch):
+    there = {"numpy", "stablelse"}
+    monkeypatch.setattr(peers, "find_spec", lambda name: name if name in there else None)
+    comparison = stablelse.compare_peers([0.0, 1.0], time=False)
+    assert comparison.missing == ("scipy", "torch", "jax")
+    assert [r.peer for r in comparison.results] == ["numpy", "logaddexp", "stablelse", "exact"]
+    assert "pip install scipy torch jax" in str(comparison)
+    with pytest.raises(UnknownPeerError, match="pip install scipy brings it"):
+        stablelse.compare_peers([0.0], peers=["scipy"])
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
+def test_being_installed_is_found_without_an_import(peer):
+    assert peer.is_installed == (importlib.util.find_spec(peer.package) is not None)
+
+
+@pytest.mark.parametrize(
+    ("x", "options", "words"),
+    [
+        ([], {}, "not shape"),
+        (np.zeros((2, 2, 2)), {}, "not shape"),
+        (["a"], {}, "real numbers"),
+        ([1j], {}, "real numbers"),
+        ([1.0], {"peers": ["tensorflow"]}, "unknown peer 'tensorflow': choose from numpy"),
+        ([1.0], {"formats": ["half"]}, "unknown format 'half'"),
+        ([1.0], {"function": "sum"}, "sum"),
+    ],
+)
+def test_bad_arguments(x, options, words):
+    with pytest.raises(ValueError, match=words):
+        stablelse.compare_peers(x, **options)

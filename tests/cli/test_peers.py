@@ -1,0 +1,169 @@
+"""The command that holds the libraries against each other: what it reads, prints and refuses."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from stablelse.analysis import gallery as gallery_module
+from stablelse.analysis import peers as peers_module
+from stablelse.analysis.peers.comparison import PeerComparison, PeerResult
+
+ONLY = ["--peer", "numpy", "--no-time"]
+
+
+@pytest.fixture
+def short_gallery(monkeypatch):
+    """Show two cases only: what is tried here is not the gallery but how it is printed."""
+    cases = [case for case in gallery_module.CASES if case.name == "one dominates at zero"]
+    monkeypatch.setattr(gallery_module, "CASES", cases)
+
+
+def rows_of(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.usefixtures("short_gallery")
+def test_the_gallery_reads_no_standard_input(run):
+    done = run("peers", *ONLY, stdin=b"not a number\n")
+    assert (done.code, done.err) == (0, "")
+    assert "one dominates at zero: log-softmax" in done.out
+
+
+@pytest.mark.usefixtures("short_gallery")
+def test_the_gallery_as_records(run):
+    document = json.loads(run("peers", *ONLY, "--json").out)
+    assert set(document) == {"cases", "standings", "missing", "left_out"}
+    assert [row["peer"] for row in document["standings"]] == ["numpy", "stablelse"]
+    lines = run("peers", *ONLY, "--format", "jsonl").out.splitlines()
+    assert [json.loads(line) for line in lines] == document["cases"]
+    rows = rows_of(run("peers", *ONLY, "--format", "csv").out)
+    assert [(row["function"], row["peer"], row["outcome"]) for row in rows] == [
+        (function, peer, outcome)
+        for function in ("logsumexp", "log_softmax")
+        for peer, outcome in [("numpy", "broken"), ("stablelse", "right"), ("exact", "right")]
+    ]
+
+
+def test_json(run):
+    document = json.loads(run("peers", "0", "-40", *ONLY, "--json").out)
+    assert list(document) == list(PeerComparison._fields)
+    naive, own, exact = document["results"]
+    assert list(naive) == list(PeerResult._fields)
+    assert (naive["value"], own["value"], exact["value"]) == (0, *[4.248354255291589e-18] * 2)
+    assert naive["worst"]["exact"] == own["value"]
+    assert naive["call"] == "np.log(np.sum(np.exp(x), axis=-1))"
+    assert (naive["version"], naive["nanoseconds"]) == (np.__version__, None)
+
+
+def test_a_row_per_library(run, tmp_path):
+    file = tmp_path / "x.csv"
+    file.write_text("a,b\n0,-40\n1000,1\n")
+    done = run("peers", "-f", file, "--function", "softmax", *ONLY, "--format", "csv")
+    naive, own = rows_of(done.out)
+    assert (naive["judged"], naive["misrounded"], naive["ulps"]) == ("4", "1", "inf")
+    assert (naive["worst_source"], naive["worst_row"], naive["worst_element"]) == (
+        str(file),
+        "2",
+        "1",
+    )
+    assert (own["share"], own["worst_value"]) == ("0", own["worst_exact"])
+    done = run("peers", "-f", file, "--by", "columns", *ONLY, "--format", "csv")
+    assert rows_of(done.out)[0]["worst_column"] == "a"
+
+
+def test_several_files(run, tmp_path):
+    """Vectors of different lengths, and the place of the worst with its file."""
+    (tmp_path / "a.csv").write_text("1,2\n3,4\n")
+    (tmp_path / "b.csv").write_text("1,2,1000\n3,4,5\n")
+    files = ["-f", tmp_path / "a.csv", "-f", tmp_path / "b.csv", "--by", "rows"]
+    done = run("peers", *files, *ONLY, columns=200)
+    assert "log-sum-exp of 4 vectors in float64" in done.out
+    assert f"{tmp_path / 'b.csv'}, row 1" in done.out
+    assert "of 4 misrounded, 1 broken" in run("peers", *files, *ONLY, "--format", "plain").out
+
+
+def test_standard_input_where_it_is_asked_for(run):
+    done = run("peers", "--file", "-", *ONLY, stdin=b"0\n-40\n")
+    assert "standard input: log-sum-exp of 2 numbers" in done.out
+
+
+def test_the_time_is_told(run):
+    assert "ns per" in run("peers", "1", "2", "--peer", "numpy").out
+    assert "ns per element" in run("peers", "1", "2", "--peer", "numpy", "--format", "plain").out
+    rows = rows_of(run("peers", "1", "2", "--peer", "numpy", "--format", "csv").out)
+    assert [float(row["nanoseconds"] or 0) > 0 for row in rows] == [True, True, False]
+
+
+def test_output_is_what_is_printed(run, tmp_path):
+    target = tmp_path / "out.txt"
+    done = run("peers", "1", "2", *ONLY, "-o", target)
+    assert (done.code, done.out) == (0, "")
+    assert target.read_text("utf-8") == run("peers", "1", "2", *ONLY).out
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120, 300])
+@pytest.mark.parametrize("function", ["lse", "softmax"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_no_digit_is_cut(columns, function, encoding, run):
+    numbers = ["0.1", "-2.2250738585072014e-308", "-720.3", "12.345678901234567"]
+    args = ["peers", *numbers, "--function", function, "--peer", "logaddexp", "--no-time"]
+    wide = run(*args, columns=1000, encoding=encoding).out
+    done = run(*args, columns=columns, encoding=encoding)
+    assert done.code == 0
+    for word in wide.replace("│", " ").replace("|", " ").split():
+        if any(letter.isdigit() for letter in word):
+            assert word in done.out
+    if columns >= 80:
+        assert max(map(len, done.out.splitlines())) <= columns
+
+
+def test_the_gallery_fits_the_screen(run):
+    pytest.importorskip("ml_dtypes")
+    for columns in (80, 120):
+        out = run("peers", "--peer", "logaddexp", columns=columns).out
+        assert max(map(len, out.splitlines())) <= columns
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["1", "--peer", "tensorflow"], ["'tensorflow'", "scipy", "jax"]),
+        (["--peer", "tensorflow"], ["'tensorflow'"]),
+        (["1", "--dtype", "half"], ["'half'", "float16"]),
+        (["1", "abc"], ["'abc'"]),
+        (["1", "--function", "sum"], ["'sum'", "log-softmax"]),
+        (["--dtype", "float16"], ["--dtype", "gallery"]),
+        (["--function", "softmax"], ["--function", "gallery"]),
+        (["--column", "2"], ["--column is for files"]),
+        (["1", "--row", "2"], ["--row is for files"]),
+        (["--file", "no/such.csv"], ["no/such.csv"]),
+        (["1", "--quiet"], ["--quiet"]),
+    ],
+)
+def test_bad_input(args, words, run):
+    done = run("peers", *args)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("stablelse: error: ")
+    assert done.err.count("\n") == 1
+    assert all(word in done.err for word in words)
+
+
+def test_a_library_that_is_not_installed(run, monkeypatch):
+    there = {"numpy", "stablelse"}
+    monkeypatch.setattr(peers_module, "find_spec", lambda name: name if name in there else None)
+    done = run("peers", "1", "--peer", "torch")
+    assert (done.code, done.out) == (2, "")
+    assert "--peer: torch is not installed: pip install torch brings it" in done.err
+    assert done.err.count("\n") == 1
+    done = run("peers", "1", "2", "--no-time")
+    assert "not installed: scipy, torch, jax; pip install scipy torch jax brings" in done.out
+    assert "SciPy" not in done.out
+
+
+def test_help_names_every_library(run):
+    out = " ".join(run("peers", "--help").out.split())
+    assert ", ".join(row.name for row in peers_module.PEERS[:-1]) in out
+    assert out.index("Examples:") < out.index("Options:")

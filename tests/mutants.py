@@ -1,0 +1,122 @@
+"""Small faults in the arithmetic, each of which some test must notice."""
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """A fault: in a file of the package, one piece of text replaced by another.
+
+    Attributes
+    ----------
+    tests : tuple of str
+        As pytest takes them, seen from the folder of the tests: some of them must fail.
+    """
+
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+def _slice(format_: str, *families: str) -> tuple[str, ...]:
+    test = "numerics/test_exact.py::test_a_slice_of_every_family"
+    return tuple(f"{test}[{family}-{format_}]" for family in families)
+
+
+_KERNELS = ("numerics/test_doubleword.py::test_exp_keeps_its_bound",)
+_BOUNDS = ("numerics/test_exact.py::test_the_rungs_keep_their_bounds",)
+
+#: The mutants by what they leave out or let pass.
+MUTANTS: dict[str, Mutant] = {
+    # The rounding test, and what it is told.
+    "the rounding test": Mutant(
+        "numerics/rounding.py",
+        "~(abs(gap) * _ROUNDED > ulps)",
+        "np.isnan(gap)",
+        _slice("float64", "next to a tie of logsumexp"),
+    ),
+    "the error of a float64 sum": Mutant(
+        "numerics/narrow.py",
+        "return y, blocks.unit_roundoff *",
+        "return y, 2.0**-80 *",
+        _slice("float32", "next to a tie of logsumexp"),
+    ),
+    "the error of a narrow quotient": Mutant(
+        "numerics/narrow.py",
+        "_MARGIN = 2 * _ROUNDINGS",
+        "_MARGIN = 1",
+        _slice("float32", "next to a tie of softmax"),
+    ),
+    "the error of a wide quotient": Mutant(
+        "numerics/wide.py",
+        "_QUOTIENT_ERROR = 2.0**-63.5",
+        "_QUOTIENT_ERROR = 2.0**-80",
+        _slice("float64", "next to a tie of softmax"),
+    ),
+    "the error of the quick sum": Mutant(
+        "numerics/quick.py", "ERROR = 2.0**-72", "ERROR = 2.0**-85", _BOUNDS
+    ),
+    "the error of the double-word sum": Mutant(
+        "numerics/doubleword.py", "SUM_ERROR = 2.0**-84.8", "SUM_ERROR = 2.0**-110", _BOUNDS
+    ),
+    "the error of an element": Mutant(
+        "numerics/elementwise.py",
+        "error = 2.1 * (doubleword.EXP_ERROR + error +",
+        "error = 2.0**-150 * (doubleword.EXP_ERROR + error +",
+        _slice("float64", "next to a tie of softmax"),
+    ),
+    "the error of decimal arithmetic": Mutant(
+        "numerics/decimals.py",
+        "scaleb(-getcontext().prec)",
+        "scaleb(-3 * getcontext().prec)",
+        _slice("float64", "next to a tie of logsumexp"),
+    ),
+    "the sign of terms that are too small": Mutant(
+        "numerics/decimals.py",
+        "sign = direction * _sign_of_log(log, terms)",
+        "sign = direction",
+        _slice("float32", "narrowed, with weights"),
+    ),
+    # A second rounding on the way.
+    "bfloat16 by way of float32": Mutant(
+        "numerics/narrow.py",
+        "target[...] = format_.round(values)",
+        "target[...] = values.astype(np.float32)",
+        _slice("bfloat16", "sd 100", "next to a tie of log_softmax"),
+    ),
+    # Terms of the sums that the kernels are.
+    "the lowest word of the table": Mutant(
+        "numerics/doubleword.py", "    d += q\n    d += c\n", "    d += q\n", _KERNELS
+    ),
+    "the lowest word of ln 2": Mutant("numerics/doubleword.py", "k *= ln2_3", "k *= 0", _KERNELS),
+    "the lower word of the argument": Mutant(
+        "numerics/doubleword.py", "d_low -= k\n    d += d_low", "d -= k", _KERNELS
+    ),
+    "the last term of the series": Mutant(
+        "numerics/doubleword.py", "np.multiply(q, 1 / 720, out=t)", "t.fill(0)", _KERNELS
+    ),
+    "what the first sum rounds away": Mutant(
+        "numerics/doubleword.py", "    k += a\n    np.add(t", "    np.add(t", _KERNELS
+    ),
+    "the rounding errors of the quick table": Mutant(
+        "numerics/quick.py",
+        'np.take(constants.offset, index, out=rest, mode="clip")',
+        "rest.fill(0)",
+        _KERNELS,
+    ),
+    "the lower word of the quick argument": Mutant(
+        "numerics/quick.py", "        rest -= d_low\n", "        pass\n", _KERNELS
+    ),
+    "the lower word of the quick sum": Mutant(
+        "numerics/quick.py", "rest + words[2]) + low * inverse", "rest + words[2])", _BOUNDS
+    ),
+    "the lower word of ln 2 in a short vector": Mutant(
+        "numerics/short.py", "offset[j] + k * step_low", "offset[j]", _KERNELS
+    ),
+    "the second term of the decimal logarithm": Mutant(
+        "numerics/decimals.py",
+        "Ball(z - z * z / 2,",
+        "Ball(z,",
+        ("numerics/test_decimals.py::test_told",),
+    ),
+}

@@ -1,0 +1,114 @@
+"""One pass: the same bits in any order, split and merge, as long as the result is certified."""
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stablelse import RunningLogSumExp, exact
+
+FAMILIES = {
+    "ordinary": lambda rng, n: rng.standard_normal(n),
+    "spread": lambda rng, n: 100 * rng.standard_normal(n),
+    "wide": lambda rng, n: rng.uniform(-700, 700, n),
+    "beyond exp": lambda rng, n: 1e4 * rng.standard_normal(n),
+    "masked": lambda rng, n: np.where(rng.random(n) < 0.3, -np.inf, rng.uniform(-3e3, 3e3, n)),
+    "rising": lambda rng, n: np.linspace(-5000, 5000, n),
+}
+
+
+def shuffled(x, rng):
+    """Return the state of x, taken in any order, in blocks of any size, and merged in any tree."""
+    cuts = np.sort(rng.integers(0, len(x) + 1, rng.integers(1, 12)))
+    parts = [RunningLogSumExp().update(part) for part in np.split(rng.permutation(x), cuts)]
+    while len(parts) > 1:
+        other = parts.pop(rng.integers(len(parts)))
+        parts[rng.integers(len(parts))].merge(pickle.loads(pickle.dumps(other)))
+    return parts[0]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("n", [1, 2, 39, 40, 3000, 70_000])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+def test_same_bits_in_any_order_split_and_merge(family, n, dtype):
+    rng = np.random.default_rng(n)
+    x = FAMILIES[family](rng, n)
+    if not np.isfinite(x).any():
+        x[0] = 1.0
+    truth = exact.logsumexp(x, dtype=dtype)
+    for _ in range(4):
+        running = shuffled(x, rng)
+        value, certificate = running.result(dtype, return_certificate=True)
+        assert running.count == n
+        assert sum(certificate.settled.values()) == 1
+        assert type(value) is np.dtype(dtype).type
+        assert value == truth
+
+
+def test_what_is_not_certified_is_within_the_bound():
+    # Next to zero the sum of double-words has too few digits, and says so.
+    x = np.array([-np.log(2), -np.log(2)])
+    truth = exact.logsumexp(x)
+    value, certificate = RunningLogSumExp().update(x).result(return_certificate=True)
+    assert certificate.settled == {}
+    assert abs(value - truth) <= certificate.bound * np.spacing(abs(value)) + 2.0**-70
+    assert abs(value - truth) <= 2.0**-70
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60), st.integers(0, 60))
+@settings(max_examples=60)
+def test_merging_is_associative_and_commutative(x, cut):
+    def state(part):
+        return RunningLogSumExp().update(part)
+
+    truth = exact.logsumexp(x)
+    for merged in (state(x[:cut]).merge(state(x[cut:])), state(x[cut:]).merge(state(x[:cut]))):
+        value, certificate = merged.result(return_certificate=True)
+        assert not certificate.settled or value == truth
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        ([], -np.inf),
+        ([-np.inf, -np.inf], -np.inf),
+        ([np.inf, 1.0], np.inf),
+        ([np.inf, np.nan], np.nan),
+        ([np.nan], np.nan),
+        ([-np.inf, 3.25], 3.25),
+        ([1e308], 1e308),
+        ([-1e308, -np.inf], -1e308),
+    ],
+)
+def test_conventions(x, expected):
+    for parts in ([x], [x, []], [[entry] for entry in x], [[], x[::-1]]):
+        running = RunningLogSumExp()
+        for part in parts:
+            running.merge(RunningLogSumExp().update(part))
+        np.testing.assert_equal(running.result(), expected)
+        assert running.count == len(x)
+
+
+def test_integers_and_any_shape():
+    running = RunningLogSumExp().update(np.array([[1000, 1001], [1002, 0]], np.int16))
+    assert running.count == 4
+    assert running.result() == exact.logsumexp([1000, 1001, 1002, 0])
+    assert repr(running) == "<RunningLogSumExp of 4 numbers: 1002.4076059644444>"
+
+
+def test_a_state_is_a_few_numbers():
+    running = RunningLogSumExp().update(np.zeros(100_000))
+    assert len(pickle.dumps(running)) < 250
+
+
+def test_bad_input():
+    with pytest.raises(TypeError, match="real numbers, not complex"):
+        RunningLogSumExp().update([1j])
+    with pytest.raises(TypeError, match="expected numbers"):
+        RunningLogSumExp().update(["a"])
+    with pytest.raises(ValueError, match="unknown format"):
+        RunningLogSumExp().update([1.0]).result("float17")
+    with pytest.raises(ValueError, match="too few digits for longdouble"):
+        RunningLogSumExp().update([1.0]).result("longdouble")

@@ -1,0 +1,81 @@
+"""The tests must notice small faults: each mutant of the table is run against its own of them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from mutants import MUTANTS, Mutant
+
+ROOT = Path(__file__).parents[1]
+
+#: pytest's exit codes.
+PASSED, FAILED = 0, 1
+
+
+def outcome(mutant: Mutant, folder: Path) -> subprocess.CompletedProcess:
+    """Run the tests of a mutant on a copy of package and tests, in which it is applied."""
+    ignored = shutil.ignore_patterns("__pycache__", "golden")
+    for part in ("stablelse", "tests"):
+        shutil.copytree(ROOT / part, folder / part, ignore=ignored)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    source = folder / "stablelse" / mutant.file
+    text = source.read_text(encoding="utf-8")
+    assert text.count(mutant.old) == 1, (
+        f"{mutant.file} has no such text, or several: {mutant.old!r}"
+    )
+    source.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--tb=line"]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *mutant.tests],
+        cwd=folder / "tests",
+        # Without plugins, in the order of the file: half the time of a run is their import.
+        env={
+            **os.environ,
+            "PYTHONPATH": str(folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def outcomes(request, tmp_path_factory):
+    """Start the runs of all mutants that were selected, two at a time."""
+    names = {
+        item.callspec.params["name"]
+        for item in request.session.items
+        if item.nodeid.startswith(request.node.nodeid) and hasattr(item, "callspec")
+    }
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            name: pool.submit(outcome, MUTANTS[name], tmp_path_factory.mktemp("mutant"))
+            for name in sorted(names)
+        }
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutant_is_killed(name, outcomes):
+    done = outcomes[name].result()
+    if done.returncode == PASSED and " skipped" in done.stdout:
+        pytest.skip("its tests need what is not installed")
+    assert done.returncode == FAILED, f"{done.stdout}\n{done.stderr}"
+
+
+def test_what_is_no_mutant_lives(tmp_path):
+    """The copy is what is tested, and without a fault it passes."""
+    mutant = next(iter(MUTANTS.values()))
+    same = mutant._replace(new=mutant.old)
+    assert outcome(same, tmp_path).returncode == PASSED
+
+
+def test_a_text_that_is_not_there_is_an_error(tmp_path):
+    mutant = next(iter(MUTANTS.values()))._replace(old="no such text", new="")
+    with pytest.raises(AssertionError, match="no such text"):
+        outcome(mutant, tmp_path)
