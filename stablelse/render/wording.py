@@ -145,6 +145,8 @@ _OPERATIONS: dict[Kind, Callable[[list[str], list[str], Glyphs], str]] = {
     Kind.DIVIDE: lambda numbers, bracketed, _: f"{numbers[0]} / {bracketed[1]}",
     Kind.LOG: lambda numbers, bracketed, _: f"log {bracketed[0]}",
     Kind.ADD: lambda numbers, bracketed, _: f"{numbers[0]} + {bracketed[1]}",
+    Kind.NEGATE: lambda numbers, bracketed, glyphs: f"{glyphs.minus}{bracketed[0]}",
+    Kind.MULTIPLY: lambda numbers, bracketed, _: f"{numbers[0]} * {bracketed[1]}",
 }
 
 
