@@ -3,9 +3,9 @@
     log sum exp(x_i) = a + log sum exp(x_i - a)
     exp(x_j) / sum exp(x_i) = exp(x_j - a) / sum exp(x_i - a)
 
-Both sides of every equation are operations like those of the formulas (`stablelse.numerics.formula`),
-so that one and the same line is written in symbols and with numbers, evaluated exactly, and
-evaluated in a format with every operation rounded.
+Both sides of every equation are operations like those of the formulas, so that one and the same
+line is written in symbols and with numbers, evaluated exactly (`stablelse.numerics.exactly`), and
+evaluated in a format with every operation rounded (`stablelse.numerics.formula`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from stablelse.analysis.origins import Origin, origins
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.exactly import LARGEST, Exact, Side, evaluate
 from stablelse.numerics.formats import Array, Format, find_format
-from stablelse.numerics.formula import apply
+from stablelse.numerics.formula import DerivationError, apply
 from stablelse.numerics.functions import Function, library
 from stablelse.numerics.shifted import Shift, find_shift
 
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 
 #: So many different numbers take about a second.
 MOST = 1000
-
-
-class ProofError(ValueError):
-    """Numbers, or a shift, of which the derivation does not speak."""
 
 
 class Quantity(NamedTuple):
@@ -228,9 +224,11 @@ def prove(
     if x is not None:
         x = np.asarray(x)
         if x.ndim != 1 or x.size == 0:
-            raise ProofError(f"prove takes a vector of at least one number, not shape {x.shape}")
+            raise DerivationError(
+                f"prove takes a vector of at least one number, not shape {x.shape}"
+            )
         if not (x.dtype.kind in "iubf" or (x.dtype.kind == "V" and x.dtype.names is None)):
-            raise ProofError(f"prove takes real numbers, not {x.dtype}")
+            raise DerivationError(f"prove takes real numbers, not {x.dtype}")
     chosen = [find_format(name) for name in formats]
     return prove_vector(x, Function(function), find_shift(str(shift)), chosen)
 
@@ -245,7 +243,7 @@ def prove_vector(
     """Derive the identity on a vector that came from somewhere; see `prove`."""
     if function not in DERIVATIONS:
         known = ", ".join(known.value for known in DERIVATIONS)
-        raise ProofError(f"there is no derivation of {function.value}: choose from {known}")
+        raise DerivationError(f"there is no derivation of {function.value}: choose from {known}")
     results = () if x is None else tuple(_prove(x, function, shift, f) for f in formats)
     return Proof(
         function=function,
@@ -295,21 +293,21 @@ def _rounded(given: Array, shift: Shift, format_: Format) -> tuple[Array, Array]
     """Return x, shape (n,), and the shift, shape (1,), in the format; both must be finite."""
     x = format_.round(given)
     a = format_.round(shift.rule(x))
-    mend = f"the identity is one of real numbers, give others or a wider format than {format_.name}"
+    mend = "the identity is one of real numbers: give others, or another format"
     strange = np.flatnonzero(~np.isfinite(x))
     if strange.size:
         index = int(strange[0])
         comes_to = "" if given[index] == x[index] else f", which {format_.name} makes {x[index]}"
-        raise ProofError(f"x_{index + 1} is {given[index]}{comes_to}: {mend}")
+        raise DerivationError(f"x_{index + 1} is {given[index]}{comes_to}; {mend}")
     if not np.isfinite(a[0]):
         comes_to = "" if str(a[0]) == shift.name else f", which {format_.name} makes {a[0]}"
-        raise ProofError(f"the shift a is {shift.name}{comes_to}: {mend}")
-    if max(np.abs(x).max(), np.abs(a[0])) > LARGEST:
-        raise ProofError(
+        raise DerivationError(f"the shift a is {shift.name}{comes_to}; {mend}")
+    if np.abs(np.append(x, a).astype(np.longdouble)).max() > LARGEST:
+        raise DerivationError(
             f"the exact value of e^x is too long to be told where x or a is beyond {LARGEST:.0e}"
         )
     if len(np.unique(x.astype(np.longdouble))) > MOST:
-        raise ProofError(f"more than {MOST:,} different numbers are too many for a derivation")
+        raise DerivationError(f"more than {MOST:,} different numbers are too many for a derivation")
     return x, a
 
 
@@ -369,7 +367,9 @@ def _quantity(exact: Exact, value: Any, format_: Format, is_result: bool) -> Qua
 
 def _worst(values: Array, exact: Sequence[Exact], format_: Format) -> Quantity:
     """Return the result with the largest error."""
-    quantities = [_quantity(e, value, format_, True) for e, value in zip(exact, values, strict=True)]
+    quantities = [
+        _quantity(e, value, format_, True) for e, value in zip(exact, values, strict=True)
+    ]
     return max(quantities, key=lambda quantity: quantity.ulps)
 
 

@@ -294,6 +294,6 @@ def as_decimal(value: Any) -> Decimal:
         return Decimal(float(value))
     numerator, denominator = _ratio(value)
     # A fraction with denominator 2**k has at most k digits behind the point.
-    digits = len(str(numerator)) + denominator.bit_length() + 5
+    digits = numerator.bit_length() // 3 + denominator.bit_length() + 5
     exact = Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
     return exact.divide(Decimal(numerator), Decimal(denominator))

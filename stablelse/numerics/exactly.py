@@ -20,21 +20,20 @@ from stablelse.numerics import enclosure
 from stablelse.numerics.decimals import as_decimal, contexts, nearest
 from stablelse.numerics.enclosure import Enclosure, decimal_of, nearest_to
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formula import Kind, Operation
+from stablelse.numerics.formula import DerivationError, Kind, Operation
 
 #: The largest precision, which is reached only where a is far from max x and e^(x - max x) is
-#: below 10**-10000 for the second largest x.
-_MOST_DIGITS = 10_240
+#: below 10**-2500 for the second largest x. It takes a second or two.
+_MOST_DIGITS = 2_560
 
 #: How large x and a may be: e^-a e^y, at most e^(2 * this), must have an exponent that decimal
 #: knows, which 10^(0.87 * this) has.
 LARGEST = MAX_EMAX
 
+#: Of the narrowest formats not even one digit survives; more are told.
+_FEWEST_DIGITS = 3
+
 _T = TypeVar("_T")
-
-
-class ExactnessError(ValueError):
-    """A value that cannot be told from one half-way between two numbers of the format."""
 
 
 class Side(NamedTuple):
@@ -79,7 +78,7 @@ class Exact(NamedTuple):
         Correctly rounded to the format: infinite, or 0, where it is beyond its range.
     decimal : Decimal or None
         Where that is no normal number (and not exactly 0), the value correctly rounded to as
-        many digits as tell all numbers of the format apart.
+        many digits as the format holds, (p - 1) log10 2 (Matula 1968), but three at least.
     enclosure : Enclosure
         What it was decided by.
     digits : int
@@ -115,7 +114,7 @@ def evaluate(
 
     Raises
     ------
-    ExactnessError
+    DerivationError
         If a value cannot be decided.
     """
     entries = [as_decimal(entry) for entry in x]
@@ -125,7 +124,7 @@ def evaluate(
     found: dict[int, dict[str, list[Exact]]] = {}
     for context in contexts():
         if context.prec > _MOST_DIGITS:
-            raise ExactnessError(
+            raise DerivationError(
                 f"{_MOST_DIGITS:,} digits do not tell an exact value from a number of "
                 f"{format_.name} or one half-way between two: numbers so far apart need another "
                 "shift, max for one"
@@ -274,8 +273,7 @@ def _exact(ball: Enclosure, rational: Fraction | None, format_: Format) -> Exact
     precision = getcontext().prec
     if rational == 0 or format_.smallest_normal <= abs(number) <= format_.largest:
         return Exact(number, None, ball, precision)
-    # p bits are told apart by 1 + p log10 2 digits, rounded up (Matula 1968).
-    digits = 2 + format_.significand_bits * 302 // 1000
+    digits = max(_FEWEST_DIGITS, (format_.significand_bits - 1) * 301 // 1000)
     if rational is None:
         rounded = decimal_of(ball, digits)
     else:

@@ -30,6 +30,10 @@ class MethodError(ValueError):
     """A method that there is not, that a function lacks, or that was asked for and ruled out."""
 
 
+class DerivationError(ValueError):
+    """Numbers, or a shift, that a derivation cannot be shown on."""
+
+
 class Kind(Enum):
     """The operations formulas are made of."""
 
