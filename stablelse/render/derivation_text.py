@@ -174,8 +174,12 @@ def _result_record(result: FormatProof) -> dict[str, Any]:
 
 
 def _row_record(row: Row) -> dict[str, Any]:
-    fields = {name: _value_record(getattr(row, name)) for name in row._fields}
-    return fields | {"parts": [_value_record(part) for part in row.parts]}
+    return {
+        name: [_value_record(part) for part in row.parts]
+        if name == "parts"
+        else _value_record(getattr(row, name))
+        for name in row._fields
+    }
 
 
 def _value_record(value: Any) -> Any:

@@ -148,11 +148,11 @@ def exact_text(quantity: Quantity, glyphs: Glyphs) -> str:
 
 
 def decimal_text(quantity: Quantity) -> str:
-    """Return an exact value beyond the format's range: ``2.18822456043764e+435``."""
-    mantissa, mark, exponent = f"{quantity.decimal:e}".partition("e")
+    """Return an exact value beyond the format's range: ``2.18822456043764e435``."""
+    mantissa, _, exponent = f"{quantity.decimal:e}".partition("e")
     if "." in mantissa:
         mantissa = mantissa.rstrip("0").rstrip(".")
-    return f"{mantissa}{mark}{exponent}"
+    return f"{mantissa}e{int(exponent)}"
 
 
 def told_rows(line: Line, glyphs: Glyphs) -> Iterator[Told]:

@@ -45,7 +45,7 @@ def test_json(run):
     assert (result["departs"], result["compute"]) == (1, 6)
     (row,) = result["lines"][1]["rows"]
     assert row["holds"] is True
-    assert row["right"]["exact"] == row["left"]["exact"] == "7.32527962402165e+434"
+    assert row["right"]["exact"] == row["left"]["exact"] == "7.32527962402165e434"
     assert row["right"]["value"] == "inf"
     assert row["origins"][0]["operands"] == [1000]
 
@@ -78,7 +78,7 @@ def test_long_vectors_are_told_by_a_few_elements(run):
     done = run("prove", "softmax", *map(str, range(100)))
     assert "e^0 + e^1 + … + e^99" in done.out
     assert "97 more elements" in done.out or "98 more elements" in done.out
-    assert len(done.out.splitlines()) < 80
+    assert len(done.out.splitlines()) < 100
 
 
 def test_symbols_alone_read_no_standard_input(run):
