@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from stablelse.analysis.compare import compare
     from stablelse.analysis.comparison import Comparison
     from stablelse.analysis.peers.compare import compare_peers
+    from stablelse.analysis.proof import Proof
+    from stablelse.analysis.prove import prove
     from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
     from stablelse.numerics.running import RunningLogSumExp
 
 __all__ = [
     "Comparison",
+    "Proof",
     "RunningLogSumExp",
     "__version__",
     "compare",
@@ -26,16 +29,19 @@ __all__ = [
     "exact",
     "log_softmax",
     "logsumexp",
+    "prove",
     "softmax",
 ]
 
 _HOME = {
     "Comparison": "stablelse.analysis.comparison",
+    "Proof": "stablelse.analysis.proof",
     "RunningLogSumExp": "stablelse.numerics.running",
     "compare": "stablelse.analysis.compare",
     "compare_peers": "stablelse.analysis.peers.compare",
     "log_softmax": "stablelse.numerics.arrays",
     "logsumexp": "stablelse.numerics.arrays",
+    "prove": "stablelse.analysis.prove",
     "softmax": "stablelse.numerics.arrays",
 }
 

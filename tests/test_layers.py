@@ -106,7 +106,15 @@ def test_the_library_needs_numpy_alone(environment):
 
 
 @pytest.mark.parametrize(
-    "args", [["--version"], ["--help"], ["lse", "--help"], ["limits", "-h"], ["peers", "-h"]]
+    "args",
+    [
+        ["--version"],
+        ["--help"],
+        ["lse", "--help"],
+        ["limits", "-h"],
+        ["peers", "-h"],
+        ["prove", "-h"],
+    ],
 )
 def test_help_and_version_need_no_numpy(args, environment):
     statement = (

@@ -9,6 +9,7 @@ import stablelse
 
 NAMES = [
     "Comparison",
+    "Proof",
     "RunningLogSumExp",
     "__version__",
     "compare",
@@ -16,6 +17,7 @@ NAMES = [
     "exact",
     "log_softmax",
     "logsumexp",
+    "prove",
     "softmax",
 ]
 

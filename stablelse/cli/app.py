@@ -16,6 +16,7 @@ COMMANDS = {
     "lse": "stablelse.cli.evaluate:lse",
     "softmax": "stablelse.cli.evaluate:softmax",
     "log-softmax": "stablelse.cli.evaluate:log_softmax",
+    "prove": "stablelse.cli.prove:prove",
     "peers": "stablelse.cli.peers:peers",
     "limits": "stablelse.cli.limits:limits",
 }
@@ -67,6 +68,7 @@ Examples:
   stablelse lse 1000 1001 1002 --quiet    the number alone, for scripts
   stablelse softmax --file logits.csv     a vector per row
   seq 1 1000 | stablelse lse              from a pipe
+  stablelse prove lse 1000 1001 1002      why the shift changes nothing, line by line
   stablelse peers                         what NumPy, SciPy, PyTorch and JAX get wrong
   stablelse limits                        where exp leaves each format
 """

@@ -91,19 +91,37 @@ class Methods(NamedTuple):
     ] = None
 
 
+_Json = Annotated[bool, typer.Option("--json", help="Short for --format json.", show_default=False)]
+_File = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write there, whole or not at all."),
+]
+
+
 class Output(NamedTuple):
     """What is printed, and where to."""
 
     format: Annotated[
         Literal["table", "plain", "json", "jsonl", "csv"], typer.Option(help="What is printed.")
     ] = "table"
-    json: Annotated[
-        bool, typer.Option("--json", help="Short for --format json.", show_default=False)
-    ] = False
-    output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write there, whole or not at all."),
-    ] = None
+    json: _Json = False
+    output: _File = None
+
+    @property
+    def kind(self) -> str:
+        """The format asked for, either way."""
+        return "json" if self.json else self.format
+
+
+class NotesOutput(NamedTuple):
+    """What is printed, and where to, with the forms that notes and slides are written in."""
+
+    format: Annotated[
+        Literal["table", "plain", "markdown", "latex", "json", "jsonl", "csv"],
+        typer.Option(help="What is printed."),
+    ] = "table"
+    json: _Json = False
+    output: _File = None
 
     @property
     def kind(self) -> str:
@@ -151,7 +169,7 @@ def bundled(command: Callable[..., None]) -> Callable[..., None]:
     bundles: dict[str, type[Any]] = {}
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(command).parameters.values():
-        if parameter.annotation in (Input, Methods, Output):
+        if parameter.annotation in (Input, Methods, Output, NotesOutput):
             bundles[parameter.name] = parameter.annotation
             parameters += _options(parameter.annotation)
         else:

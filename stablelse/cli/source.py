@@ -13,7 +13,7 @@ import typer
 
 from stablelse.cli.options import Input
 from stablelse.numerics.formats import UnknownFormatError
-from stablelse.numerics.formula import MethodError
+from stablelse.numerics.formula import DerivationError, MethodError
 from stablelse.numerics.shifted import UnknownShiftError
 from stablelse.readers import By, ReadError, ReadOptions, Vectors, parse_numbers
 from stablelse.readers.parts import open_parts
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stablelse.analysis.compare import Place
 
 #: The errors whose message is the user's to read, and whose traceback is nobody's.
-INPUT_ERRORS = (ReadError, UnknownFormatError, UnknownShiftError, MethodError)
+INPUT_ERRORS = (ReadError, UnknownFormatError, UnknownShiftError, MethodError, DerivationError)
 
 
 def is_missing(options: Input) -> bool:

@@ -59,7 +59,7 @@ def logsumexp(x: Array, format_: Format, weights: Array | None = None) -> tuple[
     first = terms[0]
     if len(terms) == 1 and abs(first.b) == 1:
         return nearest(Fraction(first.x), format_), int(first.b)
-    for context in _contexts():
+    for context in contexts():
         with localcontext(context):
             total = _sum(terms)
             if total.sign:
@@ -134,7 +134,7 @@ def _terms(x: Array, weights: Array | None = None) -> list[_Term]:
     weight_of: dict[Decimal, Fraction] = {}
     for entry, b in zip(x, np.ones(len(x)) if weights is None else weights, strict=True):
         if np.isfinite(entry):
-            key = _decimal(entry)
+            key = as_decimal(entry)
             weight_of[key] = weight_of.get(key, Fraction(0)) + Fraction(*ratio(b))
     terms = [_Term(entry, b) for entry, b in weight_of.items() if b]
     return sorted(terms, key=_rough_log, reverse=True)
@@ -221,7 +221,7 @@ def _sign_of_log(log: Ball, terms: list[_Term]) -> int:
 
 def _sign(terms: list[_Term]) -> int:
     """Return the sign of a sum; 0 of no terms."""
-    for context in _contexts() if terms else ():
+    for context in contexts() if terms else ():
         with localcontext(context):
             if sign := _sum(terms).sign:
                 return sign
@@ -239,25 +239,26 @@ def _elementwise(
     terms = _terms(x)
     wanted = x if elements is None else x[elements]
     results: dict[Decimal, Any] = {}
-    undecided = list({_decimal(entry) for entry in wanted if np.isfinite(entry)})
+    undecided = list({as_decimal(entry) for entry in wanted if np.isfinite(entry)})
     told = of_equals(int(terms[0].b)) if len(terms) == 1 else None
     if told is not None:
         results = {entry: nearest(told, format_) for entry in undecided}
         undecided = []
-    contexts = _contexts()
+    climb = contexts()
     while undecided:
-        with localcontext(next(contexts)):
+        with localcontext(next(climb)):
             total = _sum(terms)
             found = {entry: evaluate(entry, terms, total, format_) for entry in undecided}
         results |= {entry: value for entry, value in found.items() if value is not None}
         undecided = [entry for entry in undecided if entry not in results]
     with np.errstate(over="ignore", divide="ignore"):
         nothing = format_.round(0.0 if evaluate is _quotient else -np.inf)[()]
-    values = [results[_decimal(entry)] if np.isfinite(entry) else nothing for entry in wanted]
+    values = [results[as_decimal(entry)] if np.isfinite(entry) else nothing for entry in wanted]
     return np.array(values, dtype=format_.dtype)
 
 
-def _contexts() -> Iterator[Context]:
+def contexts() -> Iterator[Context]:
+    """Yield contexts of 40, 80, 160, ... digits, with all the exponents there are."""
     digits = _DIGITS
     while True:
         yield Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
@@ -292,12 +293,12 @@ def _rough_log(term: _Term) -> Decimal:
     return term.x + Decimal(log(size.numerator) - log(size.denominator))
 
 
-def _decimal(value: Any) -> Decimal:
+def as_decimal(value: Any) -> Decimal:
     """Return a finite scalar of any format as a Decimal, exactly."""
     if not isinstance(value, np.longdouble):
         return Decimal(float(value))
     numerator, denominator = ratio(value)
     # A fraction with denominator 2**k has at most k digits behind the point.
-    digits = len(str(numerator)) + denominator.bit_length() + 5
+    digits = numerator.bit_length() // 3 + denominator.bit_length() + 5
     exact = Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
     return exact.divide(Decimal(numerator), Decimal(denominator))

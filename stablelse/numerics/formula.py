@@ -6,7 +6,7 @@ what computed the value, not a retelling of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -30,6 +30,10 @@ class MethodError(ValueError):
     """A method that there is not, that a function lacks, or that was asked for and ruled out."""
 
 
+class DerivationError(ValueError):
+    """Numbers, or a shift, that a derivation cannot be shown on."""
+
+
 class Kind(Enum):
     """The operations formulas are made of."""
 
@@ -41,6 +45,8 @@ class Kind(Enum):
     DIVIDE = "divide"
     LOG = "log"
     ADD = "add"
+    NEGATE = "negate"
+    MULTIPLY = "multiply"
 
 
 class Operation(NamedTuple):
@@ -104,19 +110,45 @@ class Formula(NamedTuple):
             Every intermediate result, the value last.
         """
         results: dict[str, Array] = {"input": np.asarray(x)}
-        partial_sums: list[Array] = []
-        functions: dict[Kind, Callable[..., Array]] = {
-            **_UFUNCS,
-            Kind.ROUND: format_.round,
-            Kind.SUM: lambda terms: pairwise_sum(terms, partial_sums),
-        }
-        if shift is not None:
-            functions[Kind.SHIFT] = lambda rounded, rule=shift: format_.round(rule(rounded))
-        with np.errstate(all="ignore"):
-            for operation in (ROUND_INPUT, *self.operations):
-                operands = (results[symbol] for symbol in operation.operands)
-                results[operation.symbol] = functions[operation.kind](*operands)
+        partial_sums = apply((ROUND_INPUT, *self.operations), results, format_, shift)
         return Evaluation(self, format_, results, tuple(partial_sums))
+
+
+def apply(
+    operations: Iterable[Operation],
+    results: dict[str, Array],
+    format_: Format,
+    shift: Callable[[Array], Array] | None = None,
+) -> list[Array]:
+    """Apply operations one after another, each rounded to the format.
+
+    Parameters
+    ----------
+    operations : iterable of Operation
+        Their operands are results of earlier ones, or given.
+    results : dict of str to ndarray
+        What is given, by symbol; the results are put in beside it.
+    format_, shift
+        See `Formula.evaluate`.
+
+    Returns
+    -------
+    list of ndarray
+        The levels of the summation tree; see `pairwise_sum`.
+    """
+    partial_sums: list[Array] = []
+    functions: dict[Kind, Callable[..., Array]] = {
+        **_UFUNCS,
+        Kind.ROUND: format_.round,
+        Kind.SUM: lambda terms: pairwise_sum(terms, partial_sums),
+    }
+    if shift is not None:
+        functions[Kind.SHIFT] = lambda rounded, rule=shift: format_.round(rule(rounded))
+    with np.errstate(all="ignore"):
+        for operation in operations:
+            operands = (results[symbol] for symbol in operation.operands)
+            results[operation.symbol] = functions[operation.kind](*operands)
+    return partial_sums
 
 
 #: Where every evaluation begins: the input, rounded to the format.
@@ -130,6 +162,8 @@ _UFUNCS: dict[Kind, Callable[..., Array]] = {
     Kind.DIVIDE: np.divide,
     Kind.LOG: np.log,
     Kind.ADD: np.add,
+    Kind.NEGATE: np.negative,
+    Kind.MULTIPLY: np.multiply,
 }
 
 

@@ -13,6 +13,7 @@ _PICTURES = {
     "Comparison": "stablelse.render.table:ComparisonPicture",
     "Gallery": "stablelse.render.gallery:GalleryPicture",
     "PeerComparison": "stablelse.render.peers:PeerPicture",
+    "Proof": "stablelse.render.derivation:ProofPicture",
     "Limits": "stablelse.render.limits:LimitsPicture",
 }
 

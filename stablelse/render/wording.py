@@ -17,6 +17,7 @@ from stablelse.render.numbers import number_text, rough_text
 
 if TYPE_CHECKING:
     from stablelse.analysis.peers.comparison import Worst
+    from stablelse.analysis.proof import Proof
     from stablelse.analysis.steps import Step
 
 
@@ -72,13 +73,13 @@ _KIND_WORDS: dict[FindingKind, str] = {
 }
 
 
-def place_text(placed: Comparison | Worst) -> str:
+def place_text(placed: Comparison | Worst | Proof) -> str:
     """Return where a vector came from: file, row or column."""
     parts = [text for text in (placed.source, vector_text(placed)) if text]
     return ", ".join(parts)
 
 
-def vector_text(placed: Comparison | Worst) -> str:
+def vector_text(placed: Comparison | Worst | Proof) -> str:
     """Return which vector of its file it is, nothing if it is all of it."""
     if placed.row is not None:
         return f"row {placed.row}"
@@ -145,6 +146,8 @@ _OPERATIONS: dict[Kind, Callable[[list[str], list[str], Glyphs], str]] = {
     Kind.DIVIDE: lambda numbers, bracketed, _: f"{numbers[0]} / {bracketed[1]}",
     Kind.LOG: lambda numbers, bracketed, _: f"log {bracketed[0]}",
     Kind.ADD: lambda numbers, bracketed, _: f"{numbers[0]} + {bracketed[1]}",
+    Kind.NEGATE: lambda numbers, bracketed, glyphs: f"{glyphs.minus}{bracketed[0]}",
+    Kind.MULTIPLY: lambda numbers, bracketed, _: f"{numbers[0]} * {bracketed[1]}",
 }
 
 

@@ -11,8 +11,8 @@ from cases import CASES as EDGE_CASES
 from stablelse.analysis.gallery import CASES, Case, gallery
 from stablelse.analysis.peers import Task
 from stablelse.analysis.peers.comparison import Outcome
-from stablelse.numerics.decimals import nearest
 from stablelse.numerics.formats import FORMATS, Format, find_format
+from stablelse.numerics.rationals import nearest
 
 LSE = {case.name: case.lse for case in EDGE_CASES}
 LSE_TASKS = {Task.LOGSUMEXP, Task.WEIGHTED, Task.SIGNED}

@@ -19,6 +19,7 @@ PAIRS: tuple[tuple[list[str], str], ...] = (
     (["lse", "1000", "1001", "1002", "-q"], "import numpy, typer"),
     (["lse", "1000", "1001", "1002"], "import numpy, typer, rich.console, rich.table"),
     (["softmax", "1000", "1001", "1002"], "import numpy, typer, rich.console, rich.table"),
+    (["prove", "lse", "1000", "1001", "1002"], "import numpy, typer, rich.console, rich.table"),
     (["--version"], "import typer"),
     (["--help"], "import typer"),
 )

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stablelse.numerics.decimals import nearest
 from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.rationals import nearest
 from stablelse.numerics.rounding import as_real, fits_float64, settle
 
 NAMES = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16", "float32", "float64"]

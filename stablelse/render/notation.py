@@ -1,0 +1,243 @@
+"""Formulas written out: in symbols or with numbers put in, for a screen or for LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from stablelse.numerics.exactly import Side
+from stablelse.numerics.formats import Array
+from stablelse.numerics.formula import Kind, Operation
+from stablelse.numerics.functions import Function
+from stablelse.render.numbers import number_text
+from stablelse.render.wording import Glyphs
+
+
+class Strength(IntEnum):
+    """How firmly an expression holds together, from the loosest."""
+
+    TERMS = 0
+    """a + b: needs brackets nearly everywhere."""
+    PRODUCT = 1
+    PREFIX = 2
+    """log b, or a sum with its sign."""
+    SIGNED = 3
+    """-a: needs brackets behind another sign."""
+    ATOM = 4
+
+
+class Expression(NamedTuple):
+    """A piece of a formula as text."""
+
+    text: str
+    strength: Strength = Strength.ATOM
+
+
+class Notation(NamedTuple):
+    """How a formula's pieces are put together."""
+
+    number: Callable[[Any], Expression]
+    subscript: Callable[[str, str], str]
+    bracket: Callable[[str], str]
+    power: Callable[[Expression], str]
+    fraction: Callable[[Expression, Expression], Expression]
+    sum: str
+    log: str
+    minus: str
+    ellipsis: str
+    product: str
+
+
+def _bracket(text: str) -> str:
+    return f"({text})"
+
+
+def _within(inner: Expression, least: Strength, bracket: Callable[[str], str]) -> str:
+    return inner.text if inner.strength >= least else bracket(inner.text)
+
+
+def screen(glyphs: Glyphs) -> Notation:
+    """Return the notation for a screen that has these symbols."""
+
+    def number(value: Any) -> Expression:
+        text = glyphs.number(value)
+        is_bare = not set("-e").intersection(text)
+        return Expression(text, Strength.ATOM if is_bare else Strength.PREFIX)
+
+    def fraction(above: Expression, below: Expression) -> Expression:
+        upper = _within(above, Strength.PRODUCT, _bracket)
+        lower = _within(below, Strength.PREFIX, _bracket)
+        return Expression(f"{upper} / {lower}", Strength.PRODUCT)
+
+    return Notation(
+        number=number,
+        subscript=lambda name, index: f"{name}_{index}",
+        bracket=_bracket,
+        power=lambda exponent: f"e^{_within(exponent, Strength.SIGNED, _bracket)}",
+        fraction=fraction,
+        sum=f"{glyphs.sum} ",
+        log="log",
+        minus=glyphs.minus,
+        ellipsis=glyphs.ellipsis,
+        product=" ",
+    )
+
+
+def latex_number(value: Any) -> str:
+    """Return a number in LaTeX's mathematics."""
+    return latex_text(number_text(value))
+
+
+def latex_text(text: str) -> str:
+    """Return the text of a number in LaTeX's mathematics."""
+    named = {"inf": r"\infty", "-inf": r"-\infty", "nan": r"\mathrm{NaN}"}
+    mantissa, mark, exponent = named.get(text, text).partition("e")
+    return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if mark else mantissa
+
+
+def _latex() -> Notation:
+    def bracket(text: str) -> str:
+        return rf"\left({text}\right)"
+
+    def number(value: Any) -> Expression:
+        text = latex_number(value)
+        is_bare = not text.startswith("-") and " " not in text
+        return Expression(text, Strength.ATOM if is_bare else Strength.PREFIX)
+
+    return Notation(
+        number=number,
+        subscript=lambda name, index: f"{name}_{{{index}}}",
+        bracket=bracket,
+        power=lambda exponent: f"e^{{{exponent.text}}}",
+        fraction=lambda above, below: Expression(rf"\frac{{{above.text}}}{{{below.text}}}"),
+        sum=r"\sum_{i} ",
+        log=r"\log",
+        minus="-",
+        ellipsis=r"\cdots",
+        product=r" \thinspace ",
+    )
+
+
+LATEX = _latex()
+
+#: What stands for an operation's result in the symbols of a derivation, for its formula.
+_NAMES: dict[Function, dict[str, str]] = {
+    Function.LOGSUMEXP: {},
+    Function.SOFTMAX: {"c": "C", "k": "log C"},
+}
+
+#: So many terms of a sum are written out; of more, the first two and the last.
+_MOST_TERMS = 4
+
+
+class Numbers(NamedTuple):
+    """What is put in for the symbols: x, a, and which element x_j is, from 0."""
+
+    x: Array
+    a: Any
+    j: int
+
+
+def side_text(
+    side: Side, function: Function, notation: Notation, numbers: Numbers | None = None
+) -> str:
+    """Return one side of an equation: in symbols, or with numbers put in for x and a."""
+    operations = {operation.symbol: operation for operation in side.operations}
+    names = {} if numbers else _NAMES[function]
+    writer = _Writer(operations, names, notation, numbers)
+    return writer.write(side.value, None).text
+
+
+def applied_text(kind: Kind, operands: Sequence[Any], notation: Notation) -> str:
+    """Return one operation with its numbers put in."""
+    return _WRITERS[kind](notation, *map(notation.number, operands)).text
+
+
+class _Writer(NamedTuple):
+    """Writes the result of an operation as the formula it is; ``i`` is the index of a sum."""
+
+    operations: Mapping[str, Operation]
+    names: Mapping[str, str]
+    notation: Notation
+    numbers: Numbers | None
+
+    def write(self, symbol: str, i: int | str | None) -> Expression:
+        if symbol in self.names:
+            return self._name(self.names[symbol])
+        operation = self.operations.get(symbol)
+        if operation is None:
+            return self._leaf(symbol, i)
+        if operation.kind is Kind.SUM:
+            return self._sum(operation.operands[0])
+        return _WRITERS[operation.kind](
+            self.notation, *(self.write(operand, i) for operand in operation.operands)
+        )
+
+    def _name(self, name: str) -> Expression:
+        if not name.startswith("log "):
+            return Expression(name)
+        return Expression(f"{self.notation.log} {name.removeprefix('log ')}", Strength.PREFIX)
+
+    def _leaf(self, symbol: str, i: int | str | None) -> Expression:
+        numbers = self.numbers
+        if symbol in ("x", "p"):
+            if numbers is None:
+                return Expression(self.notation.subscript(symbol, str(i or "j")))
+            index = i if isinstance(i, int) else numbers.j
+            if symbol == "x":
+                return self.notation.number(numbers.x[index])
+            return Expression(self.notation.subscript(symbol, str(index + 1)))
+        if symbol == "a" and numbers is not None:
+            return self.notation.number(numbers.a)
+        return Expression(symbol)
+
+    def _sum(self, symbol: str) -> Expression:
+        if self.numbers is None:
+            term = self.write(symbol, "i")
+            text = _within(term, Strength.PRODUCT, self.notation.bracket)
+            return Expression(f"{self.notation.sum}{text}", Strength.PREFIX)
+        n = len(self.numbers.x)
+        shown = range(n) if n <= _MOST_TERMS else (*range(_MOST_TERMS - 2), n - 1)
+        terms = [self.write(symbol, index) for index in shown]
+        if n == 1:
+            return terms[0]
+        texts = [_within(term, Strength.PRODUCT, self.notation.bracket) for term in terms]
+        if n > len(shown):
+            texts.insert(-1, self.notation.ellipsis)
+        return Expression(" + ".join(texts), Strength.TERMS)
+
+
+def _sign(notation: Notation, sign: str, left: Expression, right: Expression) -> Expression:
+    # What begins with a sign gets brackets behind one; a logarithm or a sum needs none.
+    signed = right.text.startswith(("-", notation.minus))
+    behind = notation.bracket(right.text) if signed or not right.strength else right.text
+    return Expression(f"{left.text} {sign} {behind}", Strength.TERMS)
+
+
+def _product(notation: Notation, left: Expression, right: Expression) -> Expression:
+    factors = (_within(factor, Strength.PRODUCT, notation.bracket) for factor in (left, right))
+    return Expression(notation.product.join(factors), Strength.PRODUCT)
+
+
+def _negative(notation: Notation, inner: Expression) -> Expression:
+    bare = inner.strength is Strength.ATOM
+    text = inner.text if bare else notation.bracket(inner.text)
+    return Expression(f"{notation.minus}{text}", Strength.SIGNED if bare else Strength.PREFIX)
+
+
+def _logarithm(notation: Notation, inner: Expression) -> Expression:
+    if inner.strength >= Strength.PREFIX:
+        return Expression(f"{notation.log} {inner.text}", Strength.PREFIX)
+    return Expression(f"{notation.log}{notation.bracket(inner.text)}", Strength.PREFIX)
+
+
+_WRITERS: dict[Kind, Callable[..., Expression]] = {
+    Kind.ADD: lambda notation, left, right: _sign(notation, "+", left, right),
+    Kind.SUBTRACT: lambda notation, left, right: _sign(notation, notation.minus, left, right),
+    Kind.NEGATE: _negative,
+    Kind.MULTIPLY: _product,
+    Kind.DIVIDE: lambda notation, above, below: notation.fraction(above, below),
+    Kind.EXP: lambda notation, exponent: Expression(notation.power(exponent)),
+    Kind.LOG: _logarithm,
+}

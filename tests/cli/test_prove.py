@@ -1,0 +1,182 @@
+"""The command that proves the identities: what it reads, prints and refuses."""
+
+import csv
+import io
+import json
+import re
+
+import pytest
+
+KINDS = ["table", "plain", "markdown", "latex", "json", "jsonl", "csv"]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120, 300])
+@pytest.mark.parametrize("function", ["lse", "softmax"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_no_digit_is_cut(columns, function, encoding, run):
+    numbers = ["0.1", "-2.2250738585072014e-308", "-720.3", "12.345678901234567", "1000"]
+    args = ["prove", function, *numbers, "--shift", "-3.25"]
+    wide = run(*args, columns=1000, encoding=encoding).out
+    done = run(*args, columns=columns, encoding=encoding)
+    assert done.code == 0
+    for word in wide.split():
+        assert word in done.out.split()
+    if columns >= 80:
+        assert max(map(len, done.out.splitlines())) <= columns
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("numbers", [[], ["1000", "1"]])
+@pytest.mark.parametrize("function", ["lse", "softmax"])
+def test_every_form(kind, numbers, function, run, tmp_path):
+    args = ["prove", function, *numbers, "--format", kind]
+    done = run(*args)
+    assert (done.code, done.err) == (0, "")
+    assert done.out
+    target = tmp_path / "out"
+    assert run(*args, "-o", target).out == ""
+    assert target.read_text("utf-8") == done.out
+
+
+def test_json(run):
+    document = json.loads(run("prove", "lse", "1000", "1001", "--json").out)
+    assert [e["rule"] for e in document["equations"]][:2] == ["definition", "exponentiate"]
+    (result,) = document["results"]
+    assert (result["departs"], result["compute"]) == (1, 6)
+    (row,) = result["lines"][1]["rows"]
+    assert row["holds"] is True
+    assert row["right"]["exact"] == row["left"]["exact"] == "7.32527962402165e434"
+    assert row["right"]["value"] == "inf"
+    assert row["origins"][0]["operands"] == [1000]
+
+
+def test_csv(run):
+    out = run("prove", "softmax", "1000", "1", "--format", "csv", "--dtype", "float16").out
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(row["line"], row["element"]) for row in rows] == [
+        (str(line), str(element)) for line in range(1, 6) for element in (1, 2)
+    ]
+    assert {row["holds"] for row in rows} == {"True"}
+    assert rows[0]["why"] == "e^1000 = inf"
+    assert {row["format"] for row in rows} == {"float16"}
+
+
+def test_one_vector_of_a_file(run, tmp_path):
+    file = tmp_path / "x.csv"
+    file.write_text("a,b\n1,2\n1000,3\n")
+    done = run("prove", "lse", "--file", file, "--row", "2")
+    assert f"{file}, row 2: log-sum-exp, line by line: 2 numbers" in " ".join(done.out.split())
+    done = run("prove", "lse", "--file", file)
+    assert (done.code, done.out) == (2, "")
+    assert "has more than one vector" in done.err
+    assert "--row" in done.err
+    done = run("prove", "lse", "--file", "-", "--by", "all", stdin=b"1 2\n3 4\n")
+    assert "4 numbers" in done.out
+
+
+def test_long_vectors_are_told_by_a_few_elements(run):
+    done = run("prove", "softmax", *map(str, range(100)))
+    assert "e^0 + e^1 + … + e^99" in done.out
+    assert "97 more elements" in done.out or "98 more elements" in done.out
+    assert len(done.out.splitlines()) < 100
+
+
+def test_symbols_alone_read_no_standard_input(run):
+    done = run("prove", "lse", stdin=b"not a number\n")
+    assert (done.code, done.err) == (0, "")
+    assert "y = a + log Σ e^(x_i − a)" in done.out
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["lse", "1000", "-1001.5", "1e-20", "--shift", "-3"],
+        ["softmax", "1000", "-1001.5", "1e-20", "--shift", "-3", "--dtype", "float8_e5m2"],
+        ["lse"],
+        ["softmax"],
+    ],
+)
+def test_latex_is_well_formed(args, run):
+    """Braces, dollars, \\left and \\right, environments and columns, as far as no TeX is needed."""
+    if "float8_e5m2" in args:
+        args = [*args, "--shift", "-2"]
+        args[1:4] = ["12", "-7", "0.5"]
+    out = run("prove", *args, "--format", "latex").out
+    assert out.isascii()
+    begun = []
+    for command, name in re.findall(r"\\(begin|end)\{([a-z]+\*?)\}", out):
+        if command == "begin":
+            begun.append(name)
+        else:
+            assert begun.pop() == name
+    assert not begun
+    for line in out.splitlines():
+        if line.startswith("%"):
+            continue
+        depth = 0
+        for brace in re.findall(r"(?<!\\)[{}]", line):
+            depth += 1 if brace == "{" else -1
+            assert depth >= 0
+        assert depth == 0
+        assert line.count(r"\left(") == line.count(r"\right)")
+        assert line.count("$") % 2 == 0
+        assert not re.search(r"(?<![\\a-z])_(?!\{)", re.sub(r"\\_", "", line))
+        columns = len(re.findall(r"(?<!\\)&", line))
+        if line.startswith("  ") and "&= " not in line:
+            assert columns == 4
+    (align,) = re.findall(r"\\begin\{align\*\}\n(.*?)\\end\{align\*\}", out, re.DOTALL)
+    lines = align.splitlines()
+    assert not lines[-1].endswith("\\")
+    assert all(re.search(r"\\\\(\[1ex\])?$", line) for line in lines[:-1])
+
+
+def test_markdown_tables_have_as_many_cells_in_every_row(run):
+    for args in (["lse", "1", "2"], ["softmax", "1", "2", "3"], ["lse"], ["softmax"]):
+        out = run("prove", *args, "--format", "markdown").out
+        counts = {line.count("|") for line in out.splitlines() if line.startswith("|")}
+        assert len(counts) == 1
+        assert out.count("$") % 2 == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ([], ["lse|softmax"]),
+        (["log-softmax", "1"], ["'log-softmax'", "softmax"]),
+        (["1", "2"], ["'1'", "lse"]),
+        (["lse", "abc"], ["'abc'"]),
+        (["lse", "1", "inf"], ["x_2 is inf"]),
+        (["lse", "nan"], ["x_1 is nan"]),
+        (["lse", "1e300"], ["too long to be told"]),
+        (["lse", "70000", "--dtype", "float16"], ["x_1 is 70000.0", "float16 makes inf"]),
+        (["lse", "1", "--shift", "inf"], ["the shift a is inf"]),
+        (["lse", "1", "--shift", "median"], ["'median'", "mean"]),
+        (["lse", "1", "--dtype", "half"], ["'half'", "float16"]),
+        (["lse", "1", "--format", "xml"], ["'xml'", "latex"]),
+        (["lse", "--shift", "0"], ["--shift", "goes with numbers"]),
+        (["lse", "--dtype", "float16"], ["--dtype", "goes with numbers"]),
+        (["lse", "--column", "2"], ["--column is for files"]),
+        (["lse", "1", "--row", "2"], ["--row is for files"]),
+        (["lse", "--file", "no/such.csv"], ["no/such.csv"]),
+        (["lse", "--file", "-"], ["standard input", "empty"]),
+        (["lse", "1", "--quiet"], ["--quiet"]),
+        (["lse", "1", "-o", "no/such/out.txt"], ["no/such/out.txt"]),
+    ],
+)
+def test_bad_input(args, words, run):
+    done = run("prove", *args)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("stablelse: error: ")
+    assert done.err.count("\n") == 1
+    assert all(word in done.err for word in words)
+
+
+def test_help_has_its_examples_first(run):
+    out = run("prove", "--help").out
+    assert out.index("Examples:") < out.index("--shift")
+    assert "symbols only" in out
+
+
+@pytest.mark.parametrize("name", ["latex", "markdown"])
+def test_only_notes_are_written_in_markup(name, run):
+    assert run("lse", "1", "--format", name).code == 2
