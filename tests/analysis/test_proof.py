@@ -188,7 +188,8 @@ def test_in_symbols():
         ([1], {"function": "log_softmax"}, "no derivation of log_softmax: choose from logsumexp"),
         ([1], {"function": "sum"}, "sum"),
         ([1e300], {}, "too long to be told"),
-        (np.arange(1001), {}, "more than 1,000 different"),
+        (np.arange(2001), {}, "more than 2,000 numbers"),
+        (np.zeros(2001), {"function": "softmax"}, "more than 2,000 numbers"),
     ],
 )
 def test_what_there_is_no_derivation_of(x, options, words):
