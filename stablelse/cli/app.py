@@ -11,14 +11,14 @@ from typer.core import TyperCommand, TyperGroup
 
 from stablelse import __version__
 
-#: Each command, and the function that is it.
+#: Each command: the function that is it, and what the list of commands says of it.
 COMMANDS = {
-    "lse": "stablelse.cli.evaluate:lse",
-    "softmax": "stablelse.cli.evaluate:softmax",
-    "log-softmax": "stablelse.cli.evaluate:log_softmax",
-    "prove": "stablelse.cli.prove:prove",
-    "peers": "stablelse.cli.peers:peers",
-    "limits": "stablelse.cli.limits:limits",
+    "lse": ("stablelse.cli.evaluate:lse", "Log-sum-exp, naive and shifted side by side."),
+    "softmax": ("stablelse.cli.evaluate:softmax", "Softmax, naive and shifted side by side."),
+    "log-softmax": ("stablelse.cli.evaluate:log_softmax", "The logarithm of the softmax."),
+    "prove": ("stablelse.cli.prove:prove", "Why the shift changes nothing, line by line."),
+    "peers": ("stablelse.cli.peers:peers", "NumPy, SciPy, PyTorch and JAX on the same vectors."),
+    "limits": ("stablelse.cli.limits:limits", "Where exp leaves each floating-point format."),
 }
 
 _CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
@@ -47,11 +47,17 @@ class LazyGroup(TyperGroup):
         """Return the names of all commands, in the order of the table."""
         return list(COMMANDS)
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands from the table, without loading any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of that name, ``None`` if there is none."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
+        home, _ = COMMANDS[cmd_name]
+        module, _, name = home.partition(":")
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
         from stablelse.cli.options import bundled
 
