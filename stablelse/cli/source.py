@@ -16,7 +16,6 @@ from stablelse.numerics.formats import UnknownFormatError
 from stablelse.numerics.formula import DerivationError, MethodError
 from stablelse.numerics.shifted import UnknownShiftError
 from stablelse.readers import By, ReadError, ReadOptions, Vectors, parse_numbers
-from stablelse.readers.parts import open_parts
 from stablelse.readers.vectors import vectors
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ def read_vectors(options: Input, dtype: str) -> Iterator[Vectors]:
         values = parse_numbers(options.numbers, dtype=dtype)
         yield Vectors(values[np.newaxis], "", 1, By.ALL, vertical=False, names=None)
         return
+    from stablelse.readers.parts import open_parts
+
     reading = ReadOptions(
         key=options.key,
         columns=tuple(options.column or ()),

@@ -95,8 +95,8 @@ def parse_text(data: bytearray, layout: TextLayout) -> Array | None:
     """Read the wanted columns of whole lines, as `fast.parse` does, and several times as fast.
 
     pyarrow's parser rounds correctly, and takes the same spellings of a number as `careful`, but
-    for ``nan(1)``, which is kept from it, as are quotes, comments and whatever is not ASCII. It
-    takes any blank cell for an error, as told below, and any row with too few cells or too many.
+    for ``nan(1)``, which is kept from it, as are quotes, comments and whatever is not ASCII. A row
+    with too few cells or too many is an error to it, and a blank cell is one where none is null.
 
     Parameters
     ----------

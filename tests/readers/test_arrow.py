@@ -2,6 +2,7 @@
 
 import decimal
 import io
+import os
 import subprocess
 import sys
 
@@ -373,13 +374,20 @@ def test_without_pyarrow(writer, written, monkeypatch):
     )
 
 
-def test_pandas_is_not_imported(writer, written, environment):
-    pytest.importorskip("pandas")
-    path = written(writer(HOLES))
+def test_pandas_is_not_imported(tmp_path, environment):
+    """It takes half a second to import, where it is installed; here it ends the process."""
+    (tmp_path / "pandas.py").write_text("import os; os._exit(3)")
+    (tmp_path / "x.parquet").write_bytes(parquet_file(HOLES))
+    (tmp_path / "x.arrow").write_bytes(ipc_file(HOLES))
+    (tmp_path / "x.csv").write_text("1,2\n" * 1000)
     code = (
         "import sys\n"
-        "from stablelse.readers import ReadOptions, open_blocks\n"
-        "list(open_blocks(sys.argv[1], ReadOptions(skip_na=True)))\n"
-        "assert 'pandas' not in sys.modules"
+        "from stablelse.readers import ReadOptions, open_blocks, text\n"
+        "text._CHUNKS_OF_NUMPY = 0\n"
+        "for path in sys.argv[1:]:\n"
+        "    list(open_blocks(path, ReadOptions(skip_na=True)))\n"
+        "assert 'pyarrow' in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code, path], env=environment, check=True)
+    environment["PYTHONPATH"] += os.pathsep + str(tmp_path)
+    files = [tmp_path / name for name in ("x.parquet", "x.arrow", "x.csv")]
+    subprocess.run([sys.executable, "-c", code, *files], env=environment, check=True)

@@ -52,7 +52,7 @@ def written(kind, tmp_path):
     return write
 
 
-NUMBERS = np.random.default_rng(4).normal(size=(30_000, 3))
+NUMBERS = np.random.default_rng(4).normal(size=(9_000, 3))
 
 
 def test_text(written):
