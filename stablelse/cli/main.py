@@ -6,11 +6,14 @@ import gc
 import os
 import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from stablelse.cli.app import app
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 #: What Typer raises for wrong usage, by the class that all of them derive from.
 _UsageError: Any = typer.BadParameter.__mro__[2]
@@ -32,7 +35,7 @@ def main(args: list[str] | None = None) -> None:
     """
     gc.set_threshold(20_000)  # a short run is over before there is any garbage to collect
     if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as `| head` expects of any tool
+        signal.signal(signal.SIGPIPE, _on_broken_pipe)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a file name no locale can spell
@@ -75,6 +78,20 @@ def _complain(message: str) -> int:
 
 def _one_line(message: str) -> str:
     return " ".join(message.split())
+
+
+def _on_broken_pipe(signum: int, _: FrameType | None) -> None:
+    """End by the signal, as `| head` expects of any tool, if it is standard output that broke.
+
+    Anything else that breaks, such as the connection to a server, is an error with a name.
+    """
+    import select
+
+    poll = select.poll()
+    poll.register(1, 0)  # no event is asked for: errors are told unasked
+    if any(event & select.POLLERR for _, event in poll.poll(0)):
+        signal.signal(signum, signal.SIG_DFL)
+        os.kill(os.getpid(), signum)
 
 
 def _silence_stdout() -> None:

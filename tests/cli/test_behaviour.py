@@ -279,6 +279,14 @@ def test_stdout_closed_early(environment):
     assert done.stderr == ""
 
 
+def test_a_broken_connection_is_no_end_of_the_process(run):
+    assert run("lse", "1", "2", "-q").code == 0
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb", buffering=0) as stream, pytest.raises(BrokenPipeError):
+        stream.write(b"1")
+
+
 def test_interrupt(environment):
     process = subprocess.Popen(
         [sys.executable, "-m", "stablelse", "lse"],
