@@ -1,0 +1,316 @@
+"""Every method in one format on a stream, a piece at a time, and what is found on the way."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stablelse.analysis.comparison import Verdict
+from stablelse.analysis.findings import DIGIT, FindingKind
+from stablelse.analysis.stream import StreamFinding, StreamResult
+from stablelse.numerics.certificate import Certificate
+from stablelse.numerics.errors import ulp_error
+from stablelse.numerics.formats import Array, Format, find_format
+from stablelse.numerics.formula import Method
+from stablelse.numerics.lean import LeanLogSumExp, is_kept, is_tame
+from stablelse.numerics.one_pass import PIECE, RunningNaive, RunningShifted, piece_sum
+from stablelse.numerics.running import RunningLogSumExp
+
+
+class Where(NamedTuple):
+    """Where a block of rows lies in a stream.
+
+    Attributes
+    ----------
+    source : str
+        What it is of.
+    rows : int
+        How many rows of that source lie before it, in this state.
+    width : int
+        The numbers in a row.
+    before : int
+        How many numbers of the stream lie before it.
+    kept : ndarray of int or None
+        The flat positions of its numbers, where some are missing.
+    """
+
+    source: str
+    rows: int
+    width: int
+    before: int
+    kept: Array | None
+
+    def place(self, index: int) -> dict[str, Any]:
+        """Return the place of a number, by its position among those of the block, from 0."""
+        flat = index if self.kept is None else int(self.kept[index])
+        row, column = divmod(flat, self.width)
+        return {
+            "source": self.source or None,
+            "row": self.rows + row + 1,
+            "column": column + 1 if self.width > 1 else None,
+            "element": self.before + index + 1,
+        }
+
+    def at_end(self, rows: int, count: int) -> dict[str, Any]:
+        """Return the place of the last number, where these many rows and numbers follow."""
+        end = {"row": self.rows + rows, "element": self.before + count, "column": None}
+        return {"source": self.source or None, **end}
+
+
+#: What was found, by the method and the operation.
+_Key = tuple[Method, str, FindingKind]
+
+
+class Side:
+    """Every method in one format.
+
+    Parameters
+    ----------
+    dtype : str
+        The format.
+    exact : bool
+        Whether the certified value is computed, or the compensated one.
+
+    Attributes
+    ----------
+    format : Format
+        The format.
+    naive, shifted : RunningNaive, RunningShifted
+        What a textbook makes of the numbers.
+    right : RunningLogSumExp
+        What is right.
+    minimum, maximum : scalar
+        The smallest and the largest number so far, in the format.
+    found : dict
+        What was found so far, by method, symbol and kind.
+    """
+
+    def __init__(self, dtype: str, exact: bool) -> None:
+        self.format: Format = find_format(dtype)
+        self.exact = exact
+        self.naive = RunningNaive(dtype)
+        self.shifted = RunningShifted(dtype)
+        self.right = RunningLogSumExp() if exact else LeanLogSumExp()
+        self.minimum, self.maximum = self.format.round([np.inf, -np.inf])
+        self.found: dict[_Key, StreamFinding] = {}
+
+    def update(self, x: Array, where: Where) -> None:
+        """Take in a vector of numbers that lie there."""
+        scratch = np.empty(min(PIECE, len(x)), self.format.dtype)
+        for begin in range(0, len(x), PIECE):
+            raw = x[begin : begin + PIECE]
+            piece = raw if raw.dtype == self.format.dtype else self.format.round(raw)
+            self._take(raw, piece, scratch[: len(piece)], where, begin)
+
+    def _take(self, raw: Array, x: Array, scratch: Array, where: Where, begin: int) -> None:
+        x_min, x_max = np.minimum.reduce(x), np.maximum.reduce(x)
+        self.minimum = np.minimum(self.minimum, x_min)
+        self.maximum = np.maximum(self.maximum, x_max)
+        if not np.isfinite(x_max - x_min):
+            self._look_at_infinite(raw, x, where, begin)
+        if not x_max <= self.format.overflow_threshold:
+            self._look_at_terms(x, where, begin)
+        total = self._take_naive(x, scratch, where, begin)
+        before = self.shifted.total
+        self.shifted.take(x, x_max, scratch)
+        if np.isfinite(before) and np.isinf(self.shifted.total):
+            self._find(
+                Method.SHIFTED, "s", _sum_overflow(self.format), where.place(begin + _last(x))
+            )
+        if total is not None and not self.exact and is_tame(float(x_min), float(x_max)):
+            assert isinstance(self.right, LeanLogSumExp)
+            self.right.add(float(total), len(x))
+        else:
+            self.right.update(x)
+
+    def _take_naive(self, x: Array, scratch: Array, where: Where, begin: int) -> Any:
+        """Return the sum of the exponentials, if they are computed and serve others too."""
+        self.naive.count += len(x)
+        before = self.naive.total
+        if self.naive.is_settled:
+            if np.isnan(self.maximum):
+                self.naive.total = self.maximum
+            return None
+        terms = np.exp(x, out=scratch)
+        total = piece_sum(self.format)(terms)
+        self.naive.add(total)
+        had_term = (Method.NAIVE, "e", FindingKind.OVERFLOW) in self.found
+        if np.isinf(self.naive.total) and np.isfinite(terms).all() and not had_term:
+            sums = np.cumsum(terms) + before
+            index = int(np.argmax(np.isinf(sums))) if np.isinf(sums[-1]) else _last(x)
+            self._find(Method.NAIVE, "s", _sum_overflow(self.format), where.place(begin + index))
+        return total if self.format.name == "float64" and total > 0 else None
+
+    def _look_at_terms(self, x: Array, where: Where, begin: int) -> None:
+        """Find the numbers whose exponentials overflow."""
+        overflows = (x > self.format.overflow_threshold) & np.isfinite(x)
+        if overflows.any():
+            index = int(np.argmax(overflows))
+            fact = _Fact(
+                FindingKind.OVERFLOW,
+                (x[index],),
+                np.exp(x[index]),
+                self.format.overflow_threshold,
+                int(np.count_nonzero(overflows)),
+            )
+            self._find(Method.NAIVE, "e", fact, where.place(begin + index))
+
+    def _look_at_infinite(self, raw: Array, x: Array, where: Where, begin: int) -> None:
+        """Find the numbers that are too large for the format, and those without a difference."""
+        broken = np.isfinite(raw) & ~np.isfinite(x)
+        if broken.any():
+            index = int(np.argmax(broken))
+            count = int(np.count_nonzero(broken))
+            fact = _Fact(
+                FindingKind.INPUT_OVERFLOW, (raw[index],), x[index], self.format.largest, count
+            )
+            for method in (Method.NAIVE, Method.SHIFTED):
+                self._find(method, "x", fact, where.place(begin + index))
+        infinite = x == np.inf
+        if infinite.any():
+            index = int(np.argmax(infinite))
+            operands = (x[index], x[index])
+            count = int(np.count_nonzero(infinite))
+            fact = _Fact(FindingKind.INVALID, operands, x[index] - x[index], None, count)
+            self._find(Method.SHIFTED, "d", fact, where.place(begin + index))
+
+    def _find(self, method: Method, symbol: str, fact: _Fact, place: dict[str, Any]) -> None:
+        key = (method, symbol, fact.kind)
+        if key in self.found:
+            known = self.found[key]
+            self.found[key] = known._replace(occurrences=known.occurrences + fact.occurrences)
+        else:
+            self.found[key] = StreamFinding(symbol=symbol, **fact._asdict(), **place)
+
+    def merge(self, other: Side, first: str, rows: int, end: dict[str, Any]) -> None:
+        """Take in what another one has seen that follows.
+
+        Parameters
+        ----------
+        other : Side
+            Of the same format.
+        first : str
+            The source that it begins with.
+        rows : int
+            How many rows of that lie before its own.
+        end : dict
+            The place of its last number.
+        """
+        with np.errstate(all="ignore"):
+            for method, mine, theirs in (
+                (Method.NAIVE, self.naive, other.naive),
+                (Method.SHIFTED, self.shifted, other.shifted),
+            ):
+                were_finite = np.isfinite(mine.total) and np.isfinite(theirs.total)
+                mine.merge(theirs)  # type: ignore[arg-type]  # both are of the same kind
+                if were_finite and np.isinf(mine.total):
+                    self._find(method, "s", _sum_overflow(self.format), end)
+        self.right.merge(other.right)
+        self.minimum = np.minimum(self.minimum, other.minimum)
+        self.maximum = np.maximum(self.maximum, other.maximum)
+        count = end["element"] - other.naive.count
+        for key, found in other.found.items():
+            if key in self.found:
+                known = self.found[key]
+                found = known._replace(occurrences=known.occurrences + found.occurrences)
+            else:
+                found = _moved(found, rows if found.source == (first or None) else 0, count)
+            self.found[key] = found
+
+    def best(self) -> tuple[Any, Certificate]:
+        """Return the right value as far as it is known, and how far that is."""
+        value, certificate = self.right.result(self.format.name, return_certificate=True)
+        assert isinstance(certificate, Certificate)
+        return value, certificate
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the right value is as good as was promised."""
+        value, certificate = self.best()
+        if self.exact:
+            return bool(certificate.settled)
+        return is_kept(value, certificate, self.format)
+
+    def results(self) -> list[StreamResult]:
+        """Return what became of every method."""
+        value, certificate = self.best()
+        bound = 0.5 if certificate.settled else float(certificate.bound) + 0.5
+        method = Method.EXACT if self.exact else Method.COMPENSATED
+        return [
+            self._held(Method.NAIVE, self.naive.result(), None, value),
+            self._held(Method.SHIFTED, self.shifted.result(), self.shifted.shift, value),
+            StreamResult(
+                method=method,
+                format=self.format.name,
+                shift=None,
+                a=None,
+                value=value,
+                ulps=0.0 if certificate.settled and self.exact else None,
+                error_bound=bound,
+                verdict=Verdict.OK,
+                findings=(),
+            ),
+        ]
+
+    def _held(self, method: Method, value: Any, a: Any, right: Any) -> StreamResult:
+        """Hold a textbook's value against the right one."""
+        (ulps,) = ulp_error(np.array([value]), np.array([right]), self.format).tolist()
+        same_class = np.isfinite(value) == np.isfinite(right) and ulps < np.inf
+        verdict = Verdict.BROKEN
+        if same_class:
+            verdict = Verdict.OK if ulps < DIGIT else Verdict.DIGITS_LOST
+        findings = [found for (whose, *_), found in self.found.items() if whose is method]
+        if method is Method.NAIVE and self.naive.total == 0 and np.isfinite(right):
+            findings.append(self._sum_underflow(value))
+        order = list(FindingKind)
+        return StreamResult(
+            method=method,
+            format=self.format.name,
+            shift=None if method is Method.NAIVE else "max",
+            a=a,
+            value=value,
+            ulps=ulps if self.exact else None,
+            error_bound=None,
+            verdict=verdict,
+            findings=tuple(sorted(findings, key=lambda found: order.index(found.kind))),
+        )
+
+    def _sum_underflow(self, value: Any) -> StreamFinding:
+        return StreamFinding(
+            kind=FindingKind.SUM_UNDERFLOW,
+            symbol="y",
+            source=None,
+            row=None,
+            column=None,
+            element=None,
+            occurrences=1,
+            operands=(self.naive.total,),
+            result=value,
+            threshold=None,
+        )
+
+
+class _Fact(NamedTuple):
+    """What a finding says, but for the place."""
+
+    kind: FindingKind
+    operands: tuple[Any, ...]
+    result: Any
+    threshold: Any
+    occurrences: int = 1
+
+
+def _sum_overflow(format_: Format) -> _Fact:
+    return _Fact(FindingKind.OVERFLOW, (), format_.round(np.inf)[()], format_.largest)
+
+
+def _moved(found: StreamFinding, rows: int, count: int) -> StreamFinding:
+    """Return a finding that lies so many rows and numbers further on."""
+    assert found.row is not None
+    assert found.element is not None
+    return found._replace(row=found.row + rows, element=found.element + count)
+
+
+def _last(x: Array) -> int:
+    return len(x) - 1
