@@ -16,7 +16,11 @@ LAYERS = {
     "readers": ({"readers"}, {"numpy"}),
     "analysis": ({"numerics", "analysis"}, {"numpy"}),
     "render": ({"numerics", "analysis", "render"}, {"numpy", "rich"}),
-    "cli": ({"numerics", "readers", "analysis", "render", "cli"}, {"numpy", "typer", "rich"}),
+    "engines": ({"numerics", "readers", "analysis", "engines"}, {"numpy"}),
+    "cli": (
+        {"numerics", "readers", "analysis", "engines", "render", "cli"},
+        {"numpy", "typer", "rich"},
+    ),
     "__init__": ({"numerics", "analysis", "exact"}, set()),
     "exact": ({"numerics"}, {"numpy"}),
     "__main__": ({"cli"}, set()),
