@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: How many elements are compared at once: bounds the memory that intermediate results take.
 _BATCH = 1 << 18
 
+#: How many numbers of one vector are gathered, to be shown element by element.
+_GATHERED = 10_000
+
 
 def _command(function: str, help_text: str) -> Callable[..., None]:
     """Return the command that computes one function."""
@@ -44,8 +47,13 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
             methods = methods._replace(exact=True)
         tried = _tried(Function(function), methods, steps)
         parsed_to = "longdouble" if any(f.name == "longdouble" for f in formats) else "float64"
-        stacks = read_vectors(source, parsed_to)
         with open_sink(output.output) as stream:
+            if _may_stream(tried, source, parsed_to, steps or (errors and not quiet)):
+                stacks = _write_stream(stream, source, tried, formats, output.kind, quiet)
+            else:
+                stacks = read_vectors(source, parsed_to)
+            if stacks is None:
+                return
             if quiet:
                 _write_values(stream, stacks, tried, formats)
                 return
@@ -145,6 +153,43 @@ def _tried(function: "Function", options: Methods, steps: bool) -> _Tried:
         formulas = ", ".join(method.value for method in FORMULAS)
         raise typer.BadParameter(f"--steps needs a method that has steps: {formulas}")
     return _Tried(function, methods, shifts, options.exact)
+
+
+def _may_stream(tried: _Tried, source: Input, parsed_to: str, in_full: bool) -> bool:
+    """Whether what is asked for can be had in one pass, without gathering the numbers."""
+    return (
+        tried.function.value == "logsumexp"
+        and not (source.numbers or source.row or in_full)
+        and parsed_to == "float64"
+        and [shift.name for shift in tried.shifts] == ["max"]
+    )
+
+
+def _write_stream(
+    stream: TextIO,
+    source: Input,
+    tried: _Tried,
+    formats: "list[Format]",
+    kind: str,
+    quiet: bool,
+) -> "Iterator[Vectors] | None":
+    """Write what is found of numbers too many to gather; return the vectors, if they are few."""
+    from stablelse.cli.source import read_bounded
+    from stablelse.readers.block import Gauge
+    from stablelse.readers.vectors import Stream
+
+    gauge = Gauge()
+    found = read_bounded(source, "float64", _GATHERED, gauge)
+    if not isinstance(found, Stream):
+        return found
+    from stablelse.cli.stream import fold_stream, write_found, write_values
+
+    results = fold_stream(found, source, formats, tried.methods, tried.exact, gauge)
+    if quiet:
+        write_values(stream, results, tried.methods is not None)
+    else:
+        write_found(stream, results, kind)
+    return None
 
 
 def _write_values(
