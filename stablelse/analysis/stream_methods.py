@@ -71,6 +71,8 @@ class Side:
         The format.
     exact : bool
         Whether the certified value is computed, or the compensated one.
+    plain : bool
+        Whether a textbook's values are computed beside it.
 
     Attributes
     ----------
@@ -86,9 +88,10 @@ class Side:
         What was found so far, by method, symbol and kind.
     """
 
-    def __init__(self, dtype: str, exact: bool) -> None:
+    def __init__(self, dtype: str, exact: bool, plain: bool) -> None:
         self.format: Format = find_format(dtype)
         self.exact = exact
+        self.plain = plain
         self.naive = RunningNaive(dtype)
         self.shifted = RunningShifted(dtype)
         self.right = RunningLogSumExp() if exact else LeanLogSumExp()
@@ -107,25 +110,33 @@ class Side:
         x_min, x_max = np.minimum.reduce(x), np.maximum.reduce(x)
         self.minimum = np.minimum(self.minimum, x_min)
         self.maximum = np.maximum(self.maximum, x_max)
-        if not np.isfinite(x_max - x_min):
-            self._look_at_infinite(raw, x, where, begin)
-        if not x_max <= self.format.overflow_threshold:
-            self._look_at_terms(x, where, begin)
-        total = self._take_naive(x, scratch, where, begin)
+        total = None
+        if self.plain:
+            if not np.isfinite(x_max - x_min):
+                self._look_at_infinite(raw, x, where, begin)
+            if not x_max <= self.format.overflow_threshold:
+                self._look_at_terms(x, where, begin)
+            total = self._take_naive(x, scratch, where, begin)
+            self._take_shifted(x, x_max, scratch, where, begin)
+        if self.exact or not is_tame(float(x_min), float(x_max)):
+            self.right.update(x)
+            return
+        assert isinstance(self.right, LeanLogSumExp)
+        if total is None or self.format.name != "float64":
+            wide = np.empty(len(x))
+            total = np.add.reduce(np.exp(x, out=wide, dtype=np.float64))
+        self.right.add(float(total), len(x))
+
+    def _take_shifted(self, x: Array, x_max: Any, scratch: Array, where: Where, begin: int) -> None:
         before = self.shifted.total
         self.shifted.take(x, x_max, scratch)
         if np.isfinite(before) and np.isinf(self.shifted.total):
             self._find(
                 Method.SHIFTED, "s", _sum_overflow(self.format), where.place(begin + _last(x))
             )
-        if total is not None and not self.exact and is_tame(float(x_min), float(x_max)):
-            assert isinstance(self.right, LeanLogSumExp)
-            self.right.add(float(total), len(x))
-        else:
-            self.right.update(x)
 
     def _take_naive(self, x: Array, scratch: Array, where: Where, begin: int) -> Any:
-        """Return the sum of the exponentials, if they are computed and serve others too."""
+        """Return the sum of the exponentials, if they are computed."""
         self.naive.count += len(x)
         before = self.naive.total
         if self.naive.is_settled:
@@ -140,7 +151,7 @@ class Side:
             sums = np.cumsum(terms) + before
             index = int(np.argmax(np.isinf(sums))) if np.isinf(sums[-1]) else _last(x)
             self._find(Method.NAIVE, "s", _sum_overflow(self.format), where.place(begin + index))
-        return total if self.format.name == "float64" and total > 0 else None
+        return total
 
     def _look_at_terms(self, x: Array, where: Where, begin: int) -> None:
         """Find the numbers whose exponentials overflow."""
@@ -209,7 +220,7 @@ class Side:
         self.right.merge(other.right)
         self.minimum = np.minimum(self.minimum, other.minimum)
         self.maximum = np.maximum(self.maximum, other.maximum)
-        count = end["element"] - other.naive.count
+        count = end["element"] - other.right.count
         for key, found in other.found.items():
             if key in self.found:
                 known = self.found[key]
@@ -237,9 +248,12 @@ class Side:
         value, certificate = self.best()
         bound = 0.5 if certificate.settled else float(certificate.bound) + 0.5
         method = Method.EXACT if self.exact else Method.COMPENSATED
-        return [
+        plain = [
             self._held(Method.NAIVE, self.naive.result(), None, value),
             self._held(Method.SHIFTED, self.shifted.result(), self.shifted.shift, value),
+        ]
+        return [
+            *(plain if self.plain else []),
             StreamResult(
                 method=method,
                 format=self.format.name,

@@ -37,6 +37,8 @@ class StreamState:
     exact : bool
         Whether to compute the certified value instead of the compensated one, and the errors of
         the others in ulps. It takes several times as long.
+    plain : bool
+        Whether to compute what a textbook would, the naive and the shifted one.
 
     Attributes
     ----------
@@ -57,14 +59,17 @@ class StreamState:
     [('b.csv', 1)]
     """
 
-    __slots__ = ("_first", "_last", "_runs", "_sides", "count", "exact")
+    __slots__ = ("_first", "_last", "_runs", "_sides", "count", "exact", "plain")
 
-    def __init__(self, formats: Sequence[str] = ("float64",), exact: bool = False) -> None:
+    def __init__(
+        self, formats: Sequence[str] = ("float64",), exact: bool = False, plain: bool = True
+    ) -> None:
         self.count = 0
         self.exact = exact
+        self.plain = plain
         self._first = self._last = _Run("", 0)
         self._runs = 0
-        self._sides = [Side(name, exact) for name in formats]
+        self._sides = [Side(name, exact, plain) for name in formats]
 
     def __repr__(self) -> str:
         return f"<StreamState of {self.count:,} numbers>"
@@ -74,7 +79,7 @@ class StreamState:
 
         It knows which naive sums are infinite already, so that none of it is computed again.
         """
-        state = StreamState([side.format.name for side in self._sides], self.exact)
+        state = StreamState([side.format.name for side in self._sides], self.exact, self.plain)
         for mine, theirs in zip(self._sides, state._sides, strict=True):
             if mine.naive.is_settled:
                 theirs.naive.total = mine.naive.total
@@ -158,10 +163,12 @@ class StreamState:
         self._runs += runs - joins
 
     @property
-    def so_far(self) -> tuple[Any, Any]:
+    def so_far(self) -> dict[str, Any]:
         """The values of the naive and the shifted method, in the first of the formats."""
         side = self._sides[0]
-        return side.naive.result(), side.shifted.result()
+        if not self.plain:
+            return {"": self.value}
+        return {"naive": side.naive.result(), "shifted": side.shifted.result()}
 
     @property
     def value(self) -> Any:
@@ -211,8 +218,8 @@ class StreamState:
 
     def __getstate__(self) -> tuple[Any, ...]:
         first, last = tuple(self._first), tuple(self._last)
-        return (self.count, self.exact, first, last, self._runs, self._sides)
+        return (self.count, self.exact, self.plain, first, last, self._runs, self._sides)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.count, self.exact, first, last, self._runs, self._sides = state
+        self.count, self.exact, self.plain, first, last, self._runs, self._sides = state
         self._first, self._last = _Run(*first), _Run(*last)

@@ -184,7 +184,7 @@ def _write_stream(
         return found
     from stablelse.cli.stream import fold_stream, write_found, write_values
 
-    results = fold_stream(found, source, formats, tried.methods, tried.exact, gauge)
+    results = fold_stream(found, source, formats, tried.methods, tried.exact, quiet, gauge)
     if quiet:
         write_values(stream, results, tried.methods is not None)
     else:

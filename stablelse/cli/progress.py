@@ -56,7 +56,7 @@ class Meter:
         finally:
             self._clear()
 
-    def tell(self, count: int, place: str, values: dict[str, str]) -> None:
+    def tell(self, count: int, place: str, values: dict[str, Any]) -> None:
         """Take note of how far it is.
 
         Parameters
@@ -65,7 +65,7 @@ class Meter:
             The numbers so far.
         place : str
             The file that the last ones are from.
-        values : dict of str to str
+        values : dict of str to scalar
             The results so far, by what they are called.
         """
         self._count, self._place = count, place
@@ -73,8 +73,10 @@ class Meter:
             if time.monotonic() - self._begin < PATIENCE or not _is_watched():
                 return
             self._shown = self._show()
+        from stablelse.render.numbers import rough_text
+
         progress, task = self._shown
-        told = "  ".join(f"{name} {value}" for name, value in values.items())
+        told = "  ".join(f"{name} {rough_text(value, 8)}" for name, value in values.items())
         progress.update(task, completed=self.gauge.count, told=told, speed_told=self._speed())
 
     def _so_far(self) -> str:

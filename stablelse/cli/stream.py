@@ -32,6 +32,7 @@ def fold_stream(
     formats: Sequence[Format],
     methods: Sequence[Method] | None,
     exact: bool | None,
+    quiet: bool,
     gauge: Gauge,
 ) -> list[StreamComparison]:
     """Fold a stream into what every method makes of it.
@@ -51,6 +52,8 @@ def fold_stream(
         Those asked for; ``None`` for all.
     exact : bool or None
         Whether the certified value is asked for.
+    quiet : bool
+        Whether nothing but the values is wanted.
     gauge : Gauge
         Told how many bytes are read.
 
@@ -66,12 +69,13 @@ def fold_stream(
     """
     chosen = chosen_methods(methods, exact)
     exact = Method.EXACT in chosen or not can_be_read_again(source)
+    plain = not quiet or bool({Method.NAIVE, Method.SHIFTED}.intersection(methods or []))
     meter = Meter(source.file or ["-"], gauge)
     with meter.running():
-        states, names = _folded(stream, formats, exact, meter)
+        states, names = _folded(stream, formats, exact, plain, meter)
         if not exact and not all(state.is_kept for state in states):
             again = Stream(open_input(source, "float64", gauge)[0], stream.axis)
-            states, names = _folded(again, formats, True, meter)
+            states, names = _folded(again, formats, True, plain, meter)
     found = [state.result(column=name) for state, name in zip(states, names, strict=True)]
     return found if methods is None else [_only(comparison, chosen) for comparison in found]
 
@@ -84,15 +88,14 @@ def _only(comparison: StreamComparison, methods: Sequence[Method]) -> StreamComp
 
 
 def _folded(
-    stream: Stream, formats: Sequence[Format], exact: bool, meter: Meter
+    stream: Stream, formats: Sequence[Format], exact: bool, plain: bool, meter: Meter
 ) -> tuple[list[StreamState], list[str | None]]:
     blocks, width, names = _beginning(stream)
-    states = [StreamState([f.name for f in formats], exact) for _ in range(width)]
+    states = [StreamState([f.name for f in formats], exact, plain) for _ in range(width)]
 
     def told(block: Block) -> None:
-        naive, shifted = map(number_text, states[0].so_far)
         count = sum(state.count for state in states)
-        meter.tell(count, block.source, {"naive": naive, "shifted": shifted})
+        meter.tell(count, block.source, states[0].so_far)
 
     fold(blocks, states, told)
     return states, names

@@ -85,6 +85,24 @@ class Source:
                 data += self._file.read(count - len(data))
         return self._counted(data)
 
+    def fill(self, view: memoryview) -> int:
+        """Put the next bytes into a view, and return how many there were; fewer only at the end.
+
+        Raises
+        ------
+        ReadError
+            If the system cannot read on.
+        """
+        data, self._ahead = self._ahead[: len(view)], self._ahead[len(view) :]
+        view[: len(data)] = data
+        filled = len(data)
+        with self._complaining():
+            while filled < len(view) and (count := self._file.readinto(view[filled:])):  # type: ignore[attr-defined]  # all but the abstract ones have it
+                filled += count
+        if self.gauge is not None:
+            self.gauge.count += filled
+        return filled
+
     def read_at(self, position: int, count: int) -> bytes:
         """Return `count` bytes from a place, counted from the first byte; not on a pipe."""
         with self._complaining():
