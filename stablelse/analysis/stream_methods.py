@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.findings import DIGIT, FindingKind
 from stablelse.analysis.stream import StreamFinding, StreamResult
+from stablelse.analysis.stream_places import Fact, Where, moved, sum_overflow
 from stablelse.numerics.certificate import Certificate
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import Array, Format, find_format
@@ -16,47 +17,6 @@ from stablelse.numerics.formula import Method
 from stablelse.numerics.lean import LeanLogSumExp, is_kept, is_tame
 from stablelse.numerics.one_pass import PIECE, RunningNaive, RunningShifted, piece_sum
 from stablelse.numerics.running import RunningLogSumExp
-
-
-class Where(NamedTuple):
-    """Where a block of rows lies in a stream.
-
-    Attributes
-    ----------
-    source : str
-        What it is of.
-    rows : int
-        How many rows of that source lie before it, in this state.
-    width : int
-        The numbers in a row.
-    before : int
-        How many numbers of the stream lie before it.
-    kept : ndarray of int or None
-        The flat positions of its numbers, where some are missing.
-    """
-
-    source: str
-    rows: int
-    width: int
-    before: int
-    kept: Array | None
-
-    def place(self, index: int) -> dict[str, Any]:
-        """Return the place of a number, by its position among those of the block, from 0."""
-        flat = index if self.kept is None else int(self.kept[index])
-        row, column = divmod(flat, self.width)
-        return {
-            "source": self.source or None,
-            "row": self.rows + row + 1,
-            "column": column + 1 if self.width > 1 else None,
-            "element": self.before + index + 1,
-        }
-
-    def at_end(self, rows: int, count: int) -> dict[str, Any]:
-        """Return the place of the last number, where these many rows and numbers follow."""
-        end = {"row": self.rows + rows, "element": self.before + count, "column": None}
-        return {"source": self.source or None, **end}
-
 
 #: What was found, by the method and the operation.
 _Key = tuple[Method, str, FindingKind]
@@ -132,7 +92,7 @@ class Side:
         self.shifted.take(x, x_max, scratch)
         if np.isfinite(before) and np.isinf(self.shifted.total):
             self._find(
-                Method.SHIFTED, "s", _sum_overflow(self.format), where.place(begin + _last(x))
+                Method.SHIFTED, "s", sum_overflow(self.format), where.place(begin + _last(x))
             )
 
     def _take_naive(self, x: Array, scratch: Array, where: Where, begin: int) -> Any:
@@ -150,7 +110,7 @@ class Side:
         if np.isinf(self.naive.total) and np.isfinite(terms).all() and not had_term:
             sums = np.cumsum(terms) + before
             index = int(np.argmax(np.isinf(sums))) if np.isinf(sums[-1]) else _last(x)
-            self._find(Method.NAIVE, "s", _sum_overflow(self.format), where.place(begin + index))
+            self._find(Method.NAIVE, "s", sum_overflow(self.format), where.place(begin + index))
         return total
 
     def _look_at_terms(self, x: Array, where: Where, begin: int) -> None:
@@ -158,7 +118,7 @@ class Side:
         overflows = (x > self.format.overflow_threshold) & np.isfinite(x)
         if overflows.any():
             index = int(np.argmax(overflows))
-            fact = _Fact(
+            fact = Fact(
                 FindingKind.OVERFLOW,
                 (x[index],),
                 np.exp(x[index]),
@@ -173,7 +133,7 @@ class Side:
         if broken.any():
             index = int(np.argmax(broken))
             count = int(np.count_nonzero(broken))
-            fact = _Fact(
+            fact = Fact(
                 FindingKind.INPUT_OVERFLOW, (raw[index],), x[index], self.format.largest, count
             )
             for method in (Method.NAIVE, Method.SHIFTED):
@@ -183,10 +143,10 @@ class Side:
             index = int(np.argmax(infinite))
             operands = (x[index], x[index])
             count = int(np.count_nonzero(infinite))
-            fact = _Fact(FindingKind.INVALID, operands, x[index] - x[index], None, count)
+            fact = Fact(FindingKind.INVALID, operands, x[index] - x[index], None, count)
             self._find(Method.SHIFTED, "d", fact, where.place(begin + index))
 
-    def _find(self, method: Method, symbol: str, fact: _Fact, place: dict[str, Any]) -> None:
+    def _find(self, method: Method, symbol: str, fact: Fact, place: dict[str, Any]) -> None:
         key = (method, symbol, fact.kind)
         if key in self.found:
             known = self.found[key]
@@ -216,7 +176,7 @@ class Side:
                 were_finite = np.isfinite(mine.total) and np.isfinite(theirs.total)
                 mine.merge(theirs)  # type: ignore[arg-type]  # both are of the same kind
                 if were_finite and np.isinf(mine.total):
-                    self._find(method, "s", _sum_overflow(self.format), end)
+                    self._find(method, "s", sum_overflow(self.format), end)
         self.right.merge(other.right)
         self.minimum = np.minimum(self.minimum, other.minimum)
         self.maximum = np.maximum(self.maximum, other.maximum)
@@ -226,7 +186,7 @@ class Side:
                 known = self.found[key]
                 found = known._replace(occurrences=known.occurrences + found.occurrences)
             else:
-                found = _moved(found, rows if found.source == (first or None) else 0, count)
+                found = moved(found, rows if found.source == (first or None) else 0, count)
             self.found[key] = found
 
     def best(self) -> tuple[Any, Certificate]:
@@ -303,27 +263,6 @@ class Side:
             result=value,
             threshold=None,
         )
-
-
-class _Fact(NamedTuple):
-    """What a finding says, but for the place."""
-
-    kind: FindingKind
-    operands: tuple[Any, ...]
-    result: Any
-    threshold: Any
-    occurrences: int = 1
-
-
-def _sum_overflow(format_: Format) -> _Fact:
-    return _Fact(FindingKind.OVERFLOW, (), format_.round(np.inf)[()], format_.largest)
-
-
-def _moved(found: StreamFinding, rows: int, count: int) -> StreamFinding:
-    """Return a finding that lies so many rows and numbers further on."""
-    assert found.row is not None
-    assert found.element is not None
-    return found._replace(row=found.row + rows, element=found.element + count)
 
 
 def _last(x: Array) -> int:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from stablelse.analysis.stream import StreamComparison
-from stablelse.analysis.stream_methods import Side, Where
+from stablelse.analysis.stream_methods import Side
+from stablelse.analysis.stream_places import Where
 from stablelse.numerics.formats import Array
 from stablelse.numerics.functions import Function
 

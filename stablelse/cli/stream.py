@@ -68,12 +68,13 @@ def fold_stream(
         If there is no such method for a log-sum-exp, or the exact one is ruled out.
     """
     chosen = chosen_methods(methods, exact)
-    exact = Method.EXACT in chosen or not can_be_read_again(source)
+    once = exact is None and not can_be_read_again(source)
+    certified = Method.EXACT in chosen or once
     plain = not quiet or bool({Method.NAIVE, Method.SHIFTED}.intersection(methods or []))
     meter = Meter(source.file or ["-"], gauge)
     with meter.running():
-        states, names = _folded(stream, formats, exact, plain, meter)
-        if not exact and not all(state.is_kept for state in states):
+        states, names = _folded(stream, formats, certified, plain, meter)
+        if exact is None and not certified and not all(state.is_kept for state in states):
             again = Stream(open_input(source, "float64", gauge)[0], stream.axis)
             states, names = _folded(again, formats, True, plain, meter)
     found = [state.result(column=name) for state, name in zip(states, names, strict=True)]
