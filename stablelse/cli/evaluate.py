@@ -261,8 +261,16 @@ def _write_pictures(
     from stablelse.cli.sink import console_for
 
     console = console_for(stream)
-    gathered = list(comparisons)
     pictures: list[object]
+    if steps or in_full:
+        gathered = list(comparisons)
+    else:
+        from stablelse.analysis.tally import Tally
+
+        tally = Tally()
+        for comparison in comparisons:
+            tally.add(comparison)
+        gathered = tally.comparisons
     if steps:
         from stablelse.render.walk import Walk
 
@@ -272,7 +280,7 @@ def _write_pictures(
     else:
         from stablelse.render.overview import Overview
 
-        pictures = [Overview(gathered)]
+        pictures = [Overview(tally)]
     if errors:
         from stablelse.render.accuracy import AccuracyPicture
 

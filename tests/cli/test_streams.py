@@ -126,6 +126,14 @@ def test_interrupted(environment, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_many_rows_are_counted_and_some_of_them_shown(run, golden):
+    rows = "".join(f"{x} 1\n" for x in range(3000)).encode()
+    done = run("lse", stdin=rows)
+    assert (done.code, done.err) == (0, "")
+    golden("stream-rows.txt", done.out)
+    assert run("lse", "--format", "csv", stdin=rows).out.count("\n") == 1 + 3 * 3000
+
+
 def peak_of(args, environment):
     """Return the peak of a run's memory in bytes."""
     code = (
