@@ -31,6 +31,7 @@ EXCEPTIONS = {
     "numerics/formats.py": (set(), {"ml_dtypes"}),
     "readers/arrow.py": (set(), {"pyarrow"}),
     "readers/compressed.py": (set(), {"compression"}),  # the standard library's, since 3.14
+    "cli/parquet.py": (set(), {"pyarrow"}),
     "readers/remote.py": (set(), {"fsspec", "aiohttp"}),
     "analysis/peers/scipy.py": (set(), {"scipy"}),
     "analysis/peers/torch.py": (set(), {"torch"}),

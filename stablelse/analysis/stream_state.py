@@ -181,6 +181,10 @@ class StreamState:
         """The best value in each of the formats."""
         return [side.best()[0] for side in self._sides]
 
+    def log_sum(self) -> tuple[float, float]:
+        """Return the log-sum-exp in the first of the formats as a double-word."""
+        return self._sides[0].right.log_sum()
+
     @property
     def is_kept(self) -> bool:
         """Whether every value is as good as the library's own, or if asked for, certified."""

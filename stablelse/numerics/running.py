@@ -170,6 +170,19 @@ class RunningLogSumExp:
                 value, certificate = self._rounded(format_)
         return (value, certificate) if return_certificate else value
 
+    def log_sum(self) -> tuple[float, float]:
+        """Return the result as a double-word, to 2**-72 and to 2**-104 of itself.
+
+        Where it is infinite or NaN, the lower word is 0.
+        """
+        with np.errstate(all="ignore"):
+            convention = self._convention()
+            if convention is not None:
+                return convention, 0.0
+            shift, high, low, _ = (np.array([number]) for number in self._sum)
+            y, y_low = quick.log(quick.Sum(shift, high, low))
+            return y.item(), y_low.item()
+
     def _convention(self) -> float | None:
         if self._has_nan:
             return math.nan
