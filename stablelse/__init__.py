@@ -16,13 +16,20 @@ if TYPE_CHECKING:
     from stablelse.analysis.peers.compare import compare_peers
     from stablelse.analysis.proof import Proof
     from stablelse.analysis.prove import prove
+    from stablelse.analysis.stream import StreamComparison
+    from stablelse.analysis.stream_state import StreamState
     from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
+    from stablelse.numerics.one_pass import RunningNaive, RunningShifted
     from stablelse.numerics.running import RunningLogSumExp
 
 __all__ = [
     "Comparison",
     "Proof",
     "RunningLogSumExp",
+    "RunningNaive",
+    "RunningShifted",
+    "StreamComparison",
+    "StreamState",
     "__version__",
     "compare",
     "compare_peers",
@@ -37,6 +44,10 @@ _HOME = {
     "Comparison": "stablelse.analysis.comparison",
     "Proof": "stablelse.analysis.proof",
     "RunningLogSumExp": "stablelse.numerics.running",
+    "RunningNaive": "stablelse.numerics.one_pass",
+    "RunningShifted": "stablelse.numerics.one_pass",
+    "StreamComparison": "stablelse.analysis.stream",
+    "StreamState": "stablelse.analysis.stream_state",
     "compare": "stablelse.analysis.compare",
     "compare_peers": "stablelse.analysis.peers.compare",
     "log_softmax": "stablelse.numerics.arrays",

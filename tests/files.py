@@ -1,4 +1,7 @@
-"""What the tests of the readers share: files made of bytes, and what is read of them."""
+"""What tests share: files made of bytes, what is read of them, and the memory a run takes."""
+
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -26,3 +29,15 @@ def complaint(path, **options):
     assert message.isprintable()
     assert len(message) < 400
     return message.replace("standard input" if path == "-" else str(path), "x")
+
+
+def peak_of(args, environment):
+    """Return the peak of a run's memory in bytes."""
+    code = (
+        "import resource, subprocess, sys\n"
+        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    command = [sys.executable, "-c", code, sys.executable, "-m", "stablelse", *args]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return int(done.stdout) * (1 if sys.platform == "darwin" else 1024)

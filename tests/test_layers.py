@@ -16,7 +16,11 @@ LAYERS = {
     "readers": ({"readers"}, {"numpy"}),
     "analysis": ({"numerics", "analysis"}, {"numpy"}),
     "render": ({"numerics", "analysis", "render"}, {"numpy", "rich"}),
-    "cli": ({"numerics", "readers", "analysis", "render", "cli"}, {"numpy", "typer", "rich"}),
+    "engines": ({"numerics", "readers", "analysis", "engines"}, {"numpy"}),
+    "cli": (
+        {"numerics", "readers", "analysis", "engines", "render", "cli"},
+        {"numpy", "typer", "rich"},
+    ),
     "__init__": ({"numerics", "analysis", "exact"}, set()),
     "exact": ({"numerics"}, {"numpy"}),
     "__main__": ({"cli"}, set()),
@@ -27,6 +31,7 @@ EXCEPTIONS = {
     "numerics/formats.py": (set(), {"ml_dtypes"}),
     "readers/arrow.py": (set(), {"pyarrow"}),
     "readers/compressed.py": (set(), {"compression"}),  # the standard library's, since 3.14
+    "cli/parquet.py": (set(), {"pyarrow"}),
     "readers/remote.py": (set(), {"fsspec", "aiohttp"}),
     "analysis/peers/scipy.py": (set(), {"scipy"}),
     "analysis/peers/torch.py": (set(), {"torch"}),

@@ -1,18 +1,16 @@
 """The main job: lse, softmax and log-softmax of vectors, by every method side by side."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
 from stablelse.cli.options import Errors, Input, Methods, Output, Quiet, Steps
+from stablelse.cli.values import GATHERED, Tried, parse_methods, write_values
 
 if TYPE_CHECKING:
     from stablelse.analysis.comparison import Comparison
-    from stablelse.numerics.formats import Array, Format
-    from stablelse.numerics.formula import Method
-    from stablelse.numerics.functions import Function
-    from stablelse.numerics.shifted import Shift
+    from stablelse.numerics.formats import Format
     from stablelse.readers import Vectors
 
 #: How many elements are compared at once: bounds the memory that intermediate results take.
@@ -42,12 +40,22 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
         formats = [find_format(dtype) for dtype in methods.dtype or ["float64"]]
         if errors and not quiet and methods.exact is None:
             methods = methods._replace(exact=True)
-        tried = _tried(Function(function), methods, steps)
+        tried = parse_methods(Function(function), methods, steps)
         parsed_to = "longdouble" if any(f.name == "longdouble" for f in formats) else "float64"
-        stacks = read_vectors(source, parsed_to)
+        if function != "logsumexp" and output.kind == "table" and output.output and not quiet:
+            from stablelse.cli.elements import write_file
+
+            if not (steps or errors) and write_file(output.output, source, tried, formats):
+                return
         with open_sink(output.output) as stream:
+            if _may_stream(tried, source, formats, steps or (errors and not quiet), quiet):
+                stacks = _write_stream(stream, source, tried, formats, output.kind, quiet)
+            else:
+                stacks = read_vectors(source, parsed_to)
+            if stacks is None:
+                return
             if quiet:
-                _write_values(stream, stacks, tried, formats)
+                write_values(stream, stacks, tried, formats)
                 return
             measured = errors or output.kind not in ("table", "plain")
             comparisons = _comparisons(stacks, tried, formats, measured)
@@ -108,82 +116,50 @@ log_softmax = _command(
 )
 
 
-class _Tried(NamedTuple):
-    """What is computed, and how.
-
-    Attributes
-    ----------
-    function : Function
-        What is computed.
-    methods : list of Method or None
-        Those asked for; ``None`` for the usual ones.
-    shifts : list of Shift
-        The a's of the identity.
-    exact : bool or None
-        Whether the exact value is asked for; ``None`` for: if that is quick.
-    """
-
-    function: "Function"
-    methods: "list[Method] | None"
-    shifts: "list[Shift]"
-    exact: bool | None
+def _may_stream(
+    tried: Tried, source: Input, formats: "list[Format]", in_full: bool, quiet: bool
+) -> bool:
+    """Whether what is asked for can be had without gathering the numbers."""
+    if source.numbers or source.row or in_full or any(f.name == "longdouble" for f in formats):
+        return False
+    if tried.function.value == "logsumexp":
+        return [shift.name for shift in tried.shifts] == ["max"]
+    return quiet and tried.is_right and len(formats) == 1
 
 
-def _tried(function: "Function", options: Methods, steps: bool) -> _Tried:
-    """Return what is asked for, or raise where there is no such thing."""
-    from stablelse.numerics.shifted import find_shift
+def _write_stream(
+    stream: TextIO,
+    source: Input,
+    tried: Tried,
+    formats: "list[Format]",
+    kind: str,
+    quiet: bool,
+) -> "Iterator[Vectors] | None":
+    """Write what is found of numbers too many to gather; return the vectors, if they are few."""
+    from stablelse.cli.source import read_bounded
+    from stablelse.readers.block import Gauge
+    from stablelse.readers.vectors import Stream
 
-    shifts = [find_shift(shift.strip()) for shift in options.shift or ["max"]]
-    if not options.method:
-        return _Tried(function, None, shifts, options.exact)
-    from stablelse.analysis.compare import chosen_methods
-    from stablelse.numerics.methods import FORMULAS, candidates, find_method
+    gauge = Gauge()
+    found = read_bounded(source, "float64", GATHERED, gauge)
+    if not isinstance(found, Stream):
+        return found
+    if tried.function.value != "logsumexp":
+        from stablelse.cli.elements import write_lines
 
-    methods = [find_method(name) for name in options.method]
-    candidates(function, chosen_methods(methods, options.exact), shifts)
-    if steps and not FORMULAS.keys() & set(methods):
-        formulas = ", ".join(method.value for method in FORMULAS)
-        raise typer.BadParameter(f"--steps needs a method that has steps: {formulas}")
-    return _Tried(function, methods, shifts, options.exact)
+        return write_lines(stream, found, source, tried, formats[0], gauge)
+    from stablelse.cli import stream as streams
 
-
-def _write_values(
-    stream: TextIO, stacks: "Iterator[Vectors]", tried: _Tried, formats: "list[Format]"
-) -> None:
-    """Write the values alone, the library's or those asked for: a vector a line, as it came."""
-    from stablelse.render.numbers import number_text
-
-    computations = _computations(tried, formats)
-    for stack in stacks:
-        separator = "\n" if stack.vertical else "\t"
-        columns = [compute(stack.values) for compute in computations]
-        for rows in zip(*columns, strict=True):
-            for row in rows:
-                stream.write(separator.join(map(number_text, row)) + "\n")
-
-
-def _computations(tried: _Tried, formats: "list[Format]") -> "list[Callable[[Array], Array]]":
-    """Return what gives the values of a stack of vectors, one for every line of a vector."""
-    from functools import partial
-
-    if tried.methods is None and not tried.exact:
-        from stablelse.numerics.functions import library
-
-        def compensated(x: "Array", format_: "Format") -> "Array":
-            return library(tried.function, format_.round(x), format_)
-
-        return [partial(compensated, format_=f) for f in formats]
-    from stablelse.analysis.compare import chosen_methods
-    from stablelse.numerics.formula import Method
-    from stablelse.numerics.methods import candidates
-
-    chosen = chosen_methods(tried.methods or [Method.EXACT], tried.exact)
-    computed = candidates(tried.function, chosen, tried.shifts)
-    return [partial(c.values, tried.function, format_=f) for f in formats for c in computed]
+    results = streams.fold_stream(found, source, formats, tried.methods, tried.exact, quiet, gauge)
+    if quiet:
+        streams.write_values(stream, results, tried.methods is not None)
+    else:
+        streams.write_found(stream, results, kind)
+    return None
 
 
 def _comparisons(
-    stacks: "Iterator[Vectors]", tried: _Tried, formats: "list[Format]", errors: bool
+    stacks: "Iterator[Vectors]", tried: Tried, formats: "list[Format]", errors: bool
 ) -> "Iterator[Comparison]":
     from stablelse.analysis.compare import compare_rows
     from stablelse.cli.source import place_of
@@ -216,8 +192,16 @@ def _write_pictures(
     from stablelse.cli.sink import console_for
 
     console = console_for(stream)
-    gathered = list(comparisons)
     pictures: list[object]
+    if steps or in_full:
+        gathered = list(comparisons)
+    else:
+        from stablelse.analysis.tally import Tally
+
+        tally = Tally()
+        for comparison in comparisons:
+            tally.add(comparison)
+        gathered = tally.comparisons
     if steps:
         from stablelse.render.walk import Walk
 
@@ -227,7 +211,7 @@ def _write_pictures(
     else:
         from stablelse.render.overview import Overview
 
-        pictures = [Overview(gathered)]
+        pictures = [Overview(tally)]
     if errors:
         from stablelse.render.accuracy import AccuracyPicture
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,13 +32,22 @@ def open_sink(path: str | None) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return
+    with _named(path), _opened(path, "w") as stream:
+        yield stream
+
+
+@contextmanager
+def open_binary_sink(path: str) -> Iterator[BinaryIO]:
+    """Open a file that bytes are written to, as `open_sink` does."""
+    with _named(path), _opened(path, "wb") as stream:
+        yield stream
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Tell the file's name where it cannot be written."""
     try:
-        if _is_regular(path):
-            with _replacement(Path(path)) as stream:
-                yield stream
-        else:  # a pipe or a device cannot be replaced, and has nothing to lose
-            with open(path, "w", encoding="utf-8", newline="\n") as stream:
-                yield stream
+        yield
     except OSError as error:
         if error.filename in (None, path):
             raise OSError(error.errno, error.strerror, path) from error
@@ -60,7 +69,20 @@ def _is_regular(path: str) -> bool:
 
 
 @contextmanager
-def _replacement(path: Path) -> Iterator[TextIO]:
+def _opened(path: str, mode: str) -> Iterator[Any]:
+    if _is_regular(path):
+        with _replacement(Path(path), mode) as stream:
+            yield stream
+    else:  # a pipe or a device cannot be replaced, and has nothing to lose
+        with open(path, mode, **_AS_TEXT.get(mode, {})) as stream:
+            yield stream
+
+
+_AS_TEXT: dict[str, Any] = {"w": {"encoding": "utf-8", "newline": "\n"}}
+
+
+@contextmanager
+def _replacement(path: Path, mode: str) -> Iterator[Any]:
     target = path.resolve()  # a symbolic link keeps pointing where it did
     from tempfile import mkstemp
 
@@ -68,7 +90,7 @@ def _replacement(path: Path) -> Iterator[TextIO]:
         raise FileNotFoundError(2, "no such directory", str(path))
     descriptor, name = mkstemp(dir=target.parent, prefix=".stablelse-")
     try:
-        with open(descriptor, "w", encoding="utf-8", newline="\n") as stream:
+        with open(descriptor, mode, **_AS_TEXT.get(mode, {})) as stream:
             yield stream
         os.chmod(name, _mode(target))
         os.replace(name, target)

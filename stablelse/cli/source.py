@@ -15,11 +15,12 @@ from stablelse.cli.options import Input
 from stablelse.numerics.formats import UnknownFormatError
 from stablelse.numerics.formula import DerivationError, MethodError
 from stablelse.numerics.shifted import UnknownShiftError
-from stablelse.readers import By, ReadError, ReadOptions, Vectors, parse_numbers
-from stablelse.readers.vectors import vectors
+from stablelse.readers import Block, By, ReadError, ReadOptions, Vectors, parse_numbers
+from stablelse.readers.vectors import Stream, vectors, vectors_or_stream
 
 if TYPE_CHECKING:
     from stablelse.analysis.compare import Place
+    from stablelse.readers.block import Gauge
 
 #: The errors whose message is the user's to read, and whose traceback is nobody's.
 INPUT_ERRORS = (ReadError, UnknownFormatError, UnknownShiftError, MethodError, DerivationError)
@@ -52,10 +53,52 @@ def read_vectors(options: Input, dtype: str) -> Iterator[Vectors]:
         If anything of the input cannot be read, with its place.
     """
     if options.numbers:
-        refuse_file_options(options, "with numbers as arguments")
-        values = parse_numbers(options.numbers, dtype=dtype)
-        yield Vectors(values[np.newaxis], "", 1, By.ALL, vertical=False, names=None)
+        yield _argument(options, dtype)
         return
+    blocks, by = open_input(options, dtype)
+    stacks = vectors(blocks, by)
+    if not options.row:
+        yield from stacks
+        return
+    for _, of_one_source in groupby(stacks, key=attrgetter("source")):
+        yield from _chosen(of_one_source, options.row)
+
+
+def read_bounded(
+    options: Input, dtype: str, most: int, gauge: Gauge | None = None
+) -> Iterator[Vectors] | Stream:
+    """Read the vectors that the options name, or leave them a stream if they are long.
+
+    Parameters
+    ----------
+    options, dtype
+        As of :func:`read_vectors`.
+    most : int
+        How many numbers of a vector may be gathered in memory. With ``options.row``, all are.
+    gauge : Gauge, optional
+        Told how many bytes are read.
+
+    Raises
+    ------
+    ReadError
+        If anything of what is read here cannot be; later, the rest may raise it.
+    """
+    if options.numbers or options.row:
+        return read_vectors(options, dtype)
+    blocks, by = open_input(options, dtype, gauge)
+    return vectors_or_stream(blocks, by, most)
+
+
+def _argument(options: Input, dtype: str) -> Vectors:
+    refuse_file_options(options, "with numbers as arguments")
+    values = parse_numbers(options.numbers or [], dtype=dtype)
+    return Vectors(values[np.newaxis], "", 1, By.ALL, vertical=False, names=None)
+
+
+def open_input(
+    options: Input, dtype: str, gauge: Gauge | None = None
+) -> tuple[Iterator[Block], By | None]:
+    """Return the blocks of all files that the options name, and what a vector is to be."""
     from stablelse.readers.parts import open_parts
 
     reading = ReadOptions(
@@ -66,15 +109,10 @@ def read_vectors(options: Input, dtype: str) -> Iterator[Vectors]:
         delimiter=options.delimiter,
         decimal=options.decimal,
         dtype=dtype,
+        gauge=gauge,
     )
     by = By(options.by) if options.by else None
-    blocks = open_parts(options.file or ["-"], reading, alike=by is not By.ROWS)
-    stacks = vectors(blocks, by)
-    if not options.row:
-        yield from stacks
-        return
-    for _, of_one_source in groupby(stacks, key=attrgetter("source")):
-        yield from _chosen(of_one_source, options.row)
+    return open_parts(options.file or ["-"], reading, alike=by is not By.ROWS), by
 
 
 def place_of(stack: Vectors, index: int) -> Place:

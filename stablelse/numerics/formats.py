@@ -42,6 +42,9 @@ class Format:
     def __repr__(self) -> str:
         return f"<Format {self.name}>"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return find_format, (self.name,)
+
     @cached_property
     def dtype(self) -> np.dtype[Any]:
         """The NumPy dtype whose scalars are the numbers of this format.

@@ -34,7 +34,7 @@ _SCALING_ERROR = 2.0**-73
 _MERGING_ERROR = 2.0**-100
 
 
-class _Sum(NamedTuple):
+class Sum(NamedTuple):
     """S = (high + low) exp(shift), with a bound of its relative error; nothing, if high is 0."""
 
     shift: float = 0.0
@@ -71,7 +71,7 @@ class RunningLogSumExp:
 
     def __init__(self) -> None:
         self.count = 0
-        self._sum = _Sum()
+        self._sum = Sum()
         self._has_nan = False
         self._has_infinity = False
 
@@ -113,7 +113,7 @@ class RunningLogSumExp:
             blocks = quick.blocks_for(x.shape)
             ((band,),) = blocks.bands(x)
             shift, high, low = (part.item() for part in quick.sum_exp(blocks, band))
-            self._sum = _merged(self._sum, _Sum(shift, high, low, quick.ERROR))
+            self._sum = merged(self._sum, Sum(shift, high, low, quick.ERROR))
 
     def merge(self, other: RunningLogSumExp) -> RunningLogSumExp:
         """Take in all numbers that another one has seen.
@@ -131,7 +131,7 @@ class RunningLogSumExp:
         self.count += other.count
         self._has_nan |= other._has_nan
         self._has_infinity |= other._has_infinity
-        self._sum = _merged(self._sum, other._sum)
+        self._sum = merged(self._sum, other._sum)
         return self
 
     def result(self, dtype: str = "float64", *, return_certificate: bool = False) -> Any:
@@ -170,6 +170,19 @@ class RunningLogSumExp:
                 value, certificate = self._rounded(format_)
         return (value, certificate) if return_certificate else value
 
+    def log_sum(self) -> tuple[float, float]:
+        """Return the result as a double-word, to 2**-72 and to 2**-104 of itself.
+
+        Where it is infinite or NaN, the lower word is 0.
+        """
+        with np.errstate(all="ignore"):
+            convention = self._convention()
+            if convention is not None:
+                return convention, 0.0
+            shift, high, low, _ = (np.array([number]) for number in self._sum)
+            y, y_low = quick.log(quick.Sum(shift, high, low))
+            return y.item(), y_low.item()
+
     def _convention(self) -> float | None:
         if self._has_nan:
             return math.nan
@@ -190,10 +203,10 @@ class RunningLogSumExp:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.count, total, self._has_nan, self._has_infinity = state
-        self._sum = _Sum(*total)
+        self._sum = Sum(*total)
 
 
-def _merged(a: _Sum, b: _Sum) -> _Sum:
+def merged(a: Sum, b: Sum) -> Sum:
     """Add two sums, in terms of the shift of the larger one."""
     if a.log < b.log:
         a, b = b, a
@@ -203,10 +216,10 @@ def _merged(a: _Sum, b: _Sum) -> _Sum:
         b = _scaled(b, a.shift)
     high, error = two_sum(a.high, b.high)
     high, low = fast_two_sum(high, a.low + b.low + error)
-    return _Sum(a.shift, high, low, max(a.error, b.error) + _MERGING_ERROR)
+    return Sum(a.shift, high, low, max(a.error, b.error) + _MERGING_ERROR)
 
 
-def _scaled(total: _Sum, shift: float) -> _Sum:
+def _scaled(total: Sum, shift: float) -> Sum:
     """Return a sum in terms of another shift.
 
     The factor exp(a - b) is taken in halves: by itself it might underflow where S does not.
@@ -219,4 +232,4 @@ def _scaled(total: _Sum, shift: float) -> _Sum:
     for _ in range(2):
         product, error = two_product(high, factor)
         high, low = fast_two_sum(product, error + (high * rest + low * factor))
-    return _Sum(shift, high, low, total.error + _SCALING_ERROR)
+    return Sum(shift, high, low, total.error + _SCALING_ERROR)

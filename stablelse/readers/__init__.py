@@ -93,6 +93,7 @@ def open_blocks(path: str, options: ReadOptions = DEFAULTS) -> Iterator[Block]:
         At the first thing that cannot be read; blocks before it may have been yielded.
     """
     with open_source(path) as source:
+        source.gauge = options.gauge
         yield from read_source(source, options)
 
 

@@ -46,6 +46,21 @@ class Block(NamedTuple):
     columns: tuple[str, ...] | None = None
 
 
+class Gauge:
+    """Counts the bytes that are read, of all sources it is given to.
+
+    Attributes
+    ----------
+    count : int
+        The bytes so far, as they lie in the files: packed, if they are.
+    """
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class ReadOptions(NamedTuple):
     """How input is to be read.
 
@@ -69,6 +84,8 @@ class ReadOptions(NamedTuple):
         The decimal sign, ``"."`` or ``","``. Never guessed.
     dtype : str or dtype
         What text and integers are converted to: ``"float64"`` or ``"longdouble"``.
+    gauge : Gauge or None
+        Told how many bytes are read.
 
     Notes
     -----
@@ -83,6 +100,7 @@ class ReadOptions(NamedTuple):
     delimiter: str | None = None
     decimal: str = "."
     dtype: npt.DTypeLike = "float64"
+    gauge: Gauge | None = None
 
 
 #: Everything detected, nothing left out.

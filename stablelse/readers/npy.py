@@ -210,13 +210,22 @@ def _read_rows(
     row_bytes = width * header.dtype.itemsize
     for begin in range(0, rows, rows_at_once):
         count = min(rows_at_once, rows - begin)
-        data = bytearray()
-        for part in read_parts(source, count * row_bytes):
-            data += part
+        data = _read_bytes(source, count * row_bytes)
         if len(data) < count * row_bytes:
             raise _truncated(source.name, header, begin * row_bytes + len(data))
         values = np.frombuffer(data, header.dtype).reshape(count, width)
         yield begin, values if chosen is None else values[:, chosen]
+
+
+def _read_bytes(source: Source, count: int) -> Any:
+    """Return the next bytes, fewer at the end; where there are many, allocate none ahead."""
+    if count <= BLOCK_BYTES:
+        data = np.empty(count, np.uint8)
+        return data[: source.fill(data.data)]
+    parts = bytearray()
+    for part in read_parts(source, count):
+        parts += part
+    return parts
 
 
 def _read_columns(

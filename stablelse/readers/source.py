@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-from stablelse.readers.block import ReadError, shown
+from stablelse.readers.block import Gauge, ReadError, shown
 
 #: What is read at once to tell what kind of input it is; more than any signature needs.
 _HEAD_BYTES = 1 << 12
@@ -47,6 +47,8 @@ class Source:
     ----------
     head : bytes
         The first few thousand bytes, or all if there are fewer; they are still to be read.
+    gauge : Gauge or None
+        Counts what is read.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Source:
     ) -> None:
         self.name = name
         self.packing = packing
+        self.gauge: Gauge | None = None
         self._file = file
         self._origin = self._position()
         self._regular = _regular_size(file)
@@ -80,13 +83,36 @@ class Source:
         if len(data) < count:
             with self._complaining():
                 data += self._file.read(count - len(data))
-        return data
+        return self._counted(data)
+
+    def fill(self, view: memoryview) -> int:
+        """Put the next bytes into a view, and return how many there were; fewer only at the end.
+
+        Raises
+        ------
+        ReadError
+            If the system cannot read on.
+        """
+        data, self._ahead = self._ahead[: len(view)], self._ahead[len(view) :]
+        view[: len(data)] = data
+        filled = len(data)
+        with self._complaining():
+            while filled < len(view) and (count := self._file.readinto(view[filled:])):  # type: ignore[attr-defined]  # all but the abstract ones have it
+                filled += count
+        if self.gauge is not None:
+            self.gauge.count += filled
+        return filled
 
     def read_at(self, position: int, count: int) -> bytes:
         """Return `count` bytes from a place, counted from the first byte; not on a pipe."""
         with self._complaining():
             self._file.seek(self._origin + position)
-            return self._file.read(count)
+            return self._counted(self._file.read(count))
+
+    def _counted(self, data: bytes) -> bytes:
+        if self.gauge is not None:
+            self.gauge.count += len(data)
+        return data
 
     def size(self) -> int | None:
         """Return how many bytes there are in all, ``None`` where that cannot be known."""

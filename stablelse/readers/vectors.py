@@ -64,6 +64,50 @@ class Vectors(NamedTuple):
         )
 
 
+class Stream(NamedTuple):
+    """More numbers than are to be gathered in memory, as they come.
+
+    Attributes
+    ----------
+    blocks : iterator of Block
+        The rows, in order.
+    axis : By
+        What one vector is: a column, or everything.
+    """
+
+    blocks: Iterator[Block]
+    axis: By
+
+
+def vectors_or_stream(
+    blocks: Iterator[Block], by: By | None, most: int
+) -> Iterator[Vectors] | Stream:
+    """Arrange numbers in vectors, unless that would take too many of them in memory.
+
+    Parameters
+    ----------
+    blocks, by
+        As of :func:`vectors`.
+    most : int
+        How many numbers may be gathered.
+
+    Returns
+    -------
+    iterator of Vectors, or Stream
+        A stream where columns, or everything, are more numbers than that.
+    """
+    blocks, by = _settle(iter(blocks), by)
+    if by is By.ROWS:
+        return vectors(blocks, by)
+    head: list[Block] = []
+    while sum(block.values.size for block in head) <= most:
+        block = next(blocks, None)
+        if block is None:
+            return vectors(iter(head), by)
+        head.append(block)
+    return Stream(chain(head, blocks), by)
+
+
 def vectors(blocks: Iterator[Block], by: By | None = None) -> Iterator[Vectors]:
     """Arrange the numbers of one source, or of several in a row, in vectors.
 

@@ -14,6 +14,7 @@ _PICTURES = {
     "Gallery": "stablelse.render.gallery:GalleryPicture",
     "PeerComparison": "stablelse.render.peers:PeerPicture",
     "Proof": "stablelse.render.derivation:ProofPicture",
+    "StreamComparison": "stablelse.render.stream:StreamPicture",
     "Limits": "stablelse.render.limits:LimitsPicture",
 }
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
+from stablelse.analysis.comparison import MethodResult, Verdict
+from stablelse.analysis.tally import Tally
 from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack
+from stablelse.render.table import hanging
 from stablelse.render.wording import (
     FUNCTION_NAMES,
     VERDICT_WORDS,
@@ -26,12 +28,13 @@ class Overview:
 
     Parameters
     ----------
-    comparisons : sequence of Comparison
-        At least one, all of the same function, methods and formats.
+    tally : Tally
+        Of at least one comparison.
     """
 
-    def __init__(self, comparisons: Sequence[Comparison]) -> None:
-        self.comparisons = comparisons
+    def __init__(self, tally: Tally) -> None:
+        self.tally = tally
+        self.comparisons = tally.comparisons
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield a title, the table, and for each method how many vectors it broke on."""
@@ -39,9 +42,7 @@ class Overview:
         sources = {comparison.source or "" for comparison in self.comparisons}
         source = f"{min(sources)}: " if len(sources) == 1 else ""
         function = FUNCTION_NAMES[self.comparisons[0].function]
-        yield Text.assemble(
-            f" {source}", (function, "bold"), f" of {len(self.comparisons):,} vectors"
-        )
+        yield Text.assemble(f" {source}", (function, "bold"), f" of {self.tally.count:,} vectors")
         named = naming(self.comparisons)
         labels = Column("", [Text(named(comparison)) for comparison in self.comparisons])
         sizes = Column("n", [Text(f"{c.n:,}") for c in self.comparisons])
@@ -49,9 +50,11 @@ class Overview:
         results = [list(column) for column in columns]
         groups = [Group([_column(column, glyphs)], sizes) for column in results]
         yield from stack(labels, groups, frozenset(), options.max_width)
-        for column in results:
+        if self.tally.left_out:
+            yield hanging(_left_out(self.tally.left_out), options.max_width, indent=1, style="dim")
+        for column, verdicts in zip(results, self.tally.verdicts, strict=True):
             if column[0].evaluation is not None:
-                yield _count(column)
+                yield _count(column[0], verdicts)
         yield Text()
 
 
@@ -75,15 +78,20 @@ def _largest_text(result: MethodResult, glyphs: Glyphs) -> str:
     return f"largest x_{place + 1}: {glyphs.number(result.value[place])}"
 
 
-def _count(results: Sequence[MethodResult]) -> Text:
+def _left_out(count: int) -> str:
+    return (
+        f"the first ones, and the first ones that broke; {count:,} more are left out here: "
+        "--format csv or jsonl gives all, --row N one in full"
+    )
+
+
+def _count(first: MethodResult, verdicts: Mapping[Verdict, int]) -> Text:
     """Return one line: on how many of the vectors the method is ok, and on how many not."""
-    counts = {verdict: sum(r.verdict is verdict for r in results) for verdict in Verdict}
-    first = results[0]
     text = Text(f"   {first.format} {method_name(first)}: ")
     told = [
-        (f"{VERDICT_WORDS[verdict]} {count:,}", VERDICT_STYLES[verdict])
-        for verdict, count in counts.items()
-        if count
+        (f"{VERDICT_WORDS[verdict]} {verdicts[verdict]:,}", VERDICT_STYLES[verdict])
+        for verdict in Verdict
+        if verdicts[verdict]
     ]
     for index, (words, style) in enumerate(told):
         text.append(", " if index else "")

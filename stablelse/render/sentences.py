@@ -33,9 +33,13 @@ def _operation(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
 
 
 def _bound(finding: Finding, result: MethodResult, glyphs: Glyphs, side: str) -> str:
-    """Return what keeps clear of an exponential's threshold, five digits on the safe side."""
+    """Return what keeps clear of an exponential's threshold."""
     argument = "x" if result.shift is None else f"x {glyphs.minus} a"
-    threshold = float(finding.threshold)
+    return safe_bound(float(finding.threshold), argument, side, glyphs)
+
+
+def safe_bound(threshold: float, argument: str, side: str, glyphs: Glyphs) -> str:
+    """Return what keeps clear of a threshold, told to five digits on the safe side."""
     digits = 4 - floor(log10(abs(threshold)))
     safe = trunc(threshold * 10**digits) / 10**digits
     return f"{argument} must stay {side} {glyphs.number(safe)}"

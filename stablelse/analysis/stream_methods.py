@@ -1,0 +1,269 @@
+"""Every method in one format on a stream, a piece at a time, and what is found on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from stablelse.analysis.comparison import Verdict
+from stablelse.analysis.findings import DIGIT, FindingKind
+from stablelse.analysis.stream import StreamFinding, StreamResult
+from stablelse.analysis.stream_places import Fact, Where, moved, sum_overflow
+from stablelse.numerics.certificate import Certificate
+from stablelse.numerics.errors import ulp_error
+from stablelse.numerics.formats import Array, Format, find_format
+from stablelse.numerics.formula import Method
+from stablelse.numerics.lean import LeanLogSumExp, is_kept, is_tame
+from stablelse.numerics.one_pass import PIECE, RunningNaive, RunningShifted, piece_sum
+from stablelse.numerics.running import RunningLogSumExp
+
+#: What was found, by the method and the operation.
+_Key = tuple[Method, str, FindingKind]
+
+
+class Side:
+    """Every method in one format.
+
+    Parameters
+    ----------
+    dtype : str
+        The format.
+    exact : bool
+        Whether the certified value is computed, or the compensated one.
+    plain : bool
+        Whether a textbook's values are computed beside it.
+
+    Attributes
+    ----------
+    format : Format
+        The format.
+    naive, shifted : RunningNaive, RunningShifted
+        What a textbook makes of the numbers.
+    right : RunningLogSumExp
+        What is right.
+    minimum, maximum : scalar
+        The smallest and the largest number so far, in the format.
+    found : dict
+        What was found so far, by method, symbol and kind.
+    """
+
+    def __init__(self, dtype: str, exact: bool, plain: bool) -> None:
+        self.format: Format = find_format(dtype)
+        self.exact = exact
+        self.plain = plain
+        self.naive = RunningNaive(dtype)
+        self.shifted = RunningShifted(dtype)
+        self.right = RunningLogSumExp() if exact else LeanLogSumExp()
+        self.minimum, self.maximum = self.format.round([np.inf, -np.inf])
+        self.found: dict[_Key, StreamFinding] = {}
+
+    def update(self, x: Array, where: Where) -> None:
+        """Take in a vector of numbers that lie there."""
+        scratch = np.empty(min(PIECE, len(x)), self.format.dtype)
+        for begin in range(0, len(x), PIECE):
+            raw = x[begin : begin + PIECE]
+            piece = raw if raw.dtype == self.format.dtype else self.format.round(raw)
+            self._take(raw, piece, scratch[: len(piece)], where, begin)
+
+    def _take(self, raw: Array, x: Array, scratch: Array, where: Where, begin: int) -> None:
+        x_min, x_max = np.minimum.reduce(x), np.maximum.reduce(x)
+        self.minimum = np.minimum(self.minimum, x_min)
+        self.maximum = np.maximum(self.maximum, x_max)
+        total = None
+        if self.plain:
+            if not np.isfinite(x_max - x_min):
+                self._look_at_infinite(raw, x, where, begin)
+            if not x_max <= self.format.overflow_threshold:
+                self._look_at_terms(x, where, begin)
+            total = self._take_naive(x, scratch, where, begin)
+            self._take_shifted(x, x_max, scratch, where, begin)
+        if self.exact or not is_tame(float(x_min), float(x_max)):
+            self.right.update(x)
+            return
+        assert isinstance(self.right, LeanLogSumExp)
+        if total is None or self.format.name != "float64":
+            wide = np.empty(len(x))
+            total = np.add.reduce(np.exp(x, out=wide, dtype=np.float64))
+        self.right.add(float(total), len(x))
+
+    def _take_shifted(self, x: Array, x_max: Any, scratch: Array, where: Where, begin: int) -> None:
+        before = self.shifted.total
+        self.shifted.take(x, x_max, scratch)
+        if np.isfinite(before) and np.isinf(self.shifted.total):
+            self._find(
+                Method.SHIFTED, "s", sum_overflow(self.format), where.place(begin + _last(x))
+            )
+
+    def _take_naive(self, x: Array, scratch: Array, where: Where, begin: int) -> Any:
+        """Return the sum of the exponentials, if they are computed."""
+        self.naive.count += len(x)
+        before = self.naive.total
+        if self.naive.is_settled:
+            if np.isnan(self.maximum):
+                self.naive.total = self.maximum
+            return None
+        terms = np.exp(x, out=scratch)
+        total = piece_sum(self.format)(terms)
+        self.naive.add(total)
+        had_term = (Method.NAIVE, "e", FindingKind.OVERFLOW) in self.found
+        if np.isinf(self.naive.total) and np.isfinite(terms).all() and not had_term:
+            sums = np.cumsum(terms) + before
+            index = int(np.argmax(np.isinf(sums))) if np.isinf(sums[-1]) else _last(x)
+            self._find(Method.NAIVE, "s", sum_overflow(self.format), where.place(begin + index))
+        return total
+
+    def _look_at_terms(self, x: Array, where: Where, begin: int) -> None:
+        """Find the numbers whose exponentials overflow."""
+        overflows = (x > self.format.overflow_threshold) & np.isfinite(x)
+        if overflows.any():
+            index = int(np.argmax(overflows))
+            fact = Fact(
+                FindingKind.OVERFLOW,
+                (x[index],),
+                np.exp(x[index]),
+                self.format.overflow_threshold,
+                int(np.count_nonzero(overflows)),
+            )
+            self._find(Method.NAIVE, "e", fact, where.place(begin + index))
+
+    def _look_at_infinite(self, raw: Array, x: Array, where: Where, begin: int) -> None:
+        """Find the numbers that are too large for the format, and those without a difference."""
+        broken = np.isfinite(raw) & ~np.isfinite(x)
+        if broken.any():
+            index = int(np.argmax(broken))
+            count = int(np.count_nonzero(broken))
+            fact = Fact(
+                FindingKind.INPUT_OVERFLOW, (raw[index],), x[index], self.format.largest, count
+            )
+            for method in (Method.NAIVE, Method.SHIFTED):
+                self._find(method, "x", fact, where.place(begin + index))
+        infinite = x == np.inf
+        if infinite.any():
+            index = int(np.argmax(infinite))
+            operands = (x[index], x[index])
+            count = int(np.count_nonzero(infinite))
+            fact = Fact(FindingKind.INVALID, operands, x[index] - x[index], None, count)
+            self._find(Method.SHIFTED, "d", fact, where.place(begin + index))
+
+    def _find(self, method: Method, symbol: str, fact: Fact, place: dict[str, Any]) -> None:
+        key = (method, symbol, fact.kind)
+        if key in self.found:
+            known = self.found[key]
+            self.found[key] = known._replace(occurrences=known.occurrences + fact.occurrences)
+        else:
+            self.found[key] = StreamFinding(symbol=symbol, **fact._asdict(), **place)
+
+    def merge(self, other: Side, first: str, rows: int, end: dict[str, Any]) -> None:
+        """Take in what another one has seen that follows.
+
+        Parameters
+        ----------
+        other : Side
+            Of the same format.
+        first : str
+            The source that it begins with.
+        rows : int
+            How many rows of that lie before its own.
+        end : dict
+            The place of its last number.
+        """
+        with np.errstate(all="ignore"):
+            for method, mine, theirs in (
+                (Method.NAIVE, self.naive, other.naive),
+                (Method.SHIFTED, self.shifted, other.shifted),
+            ):
+                were_finite = np.isfinite(mine.total) and np.isfinite(theirs.total)
+                mine.merge(theirs)  # type: ignore[arg-type]  # both are of the same kind
+                if were_finite and np.isinf(mine.total):
+                    self._find(method, "s", sum_overflow(self.format), end)
+        self.right.merge(other.right)
+        self.minimum = np.minimum(self.minimum, other.minimum)
+        self.maximum = np.maximum(self.maximum, other.maximum)
+        count = end["element"] - other.right.count
+        for key, found in other.found.items():
+            if key in self.found:
+                known = self.found[key]
+                found = known._replace(occurrences=known.occurrences + found.occurrences)
+            else:
+                found = moved(found, rows if found.source == (first or None) else 0, count)
+            self.found[key] = found
+
+    def best(self) -> tuple[Any, Certificate]:
+        """Return the right value as far as it is known, and how far that is."""
+        value, certificate = self.right.result(self.format.name, return_certificate=True)
+        assert isinstance(certificate, Certificate)
+        return value, certificate
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the right value is as good as was promised."""
+        value, certificate = self.best()
+        if self.exact:
+            return bool(certificate.settled)
+        return is_kept(value, certificate, self.format)
+
+    def results(self) -> list[StreamResult]:
+        """Return what became of every method."""
+        value, certificate = self.best()
+        bound = 0.5 if certificate.settled else float(certificate.bound) + 0.5
+        method = Method.EXACT if self.exact else Method.COMPENSATED
+        plain = [
+            self._held(Method.NAIVE, self.naive.result(), None, value),
+            self._held(Method.SHIFTED, self.shifted.result(), self.shifted.shift, value),
+        ]
+        return [
+            *(plain if self.plain else []),
+            StreamResult(
+                method=method,
+                format=self.format.name,
+                shift=None,
+                a=None,
+                value=value,
+                ulps=0.0 if certificate.settled and self.exact else None,
+                error_bound=bound,
+                verdict=Verdict.OK,
+                findings=(),
+            ),
+        ]
+
+    def _held(self, method: Method, value: Any, a: Any, right: Any) -> StreamResult:
+        """Hold a textbook's value against the right one."""
+        (ulps,) = ulp_error(np.array([value]), np.array([right]), self.format).tolist()
+        same_class = np.isfinite(value) == np.isfinite(right) and ulps < np.inf
+        verdict = Verdict.BROKEN
+        if same_class:
+            verdict = Verdict.OK if ulps < DIGIT else Verdict.DIGITS_LOST
+        findings = [found for (whose, *_), found in self.found.items() if whose is method]
+        if method is Method.NAIVE and self.naive.total == 0 and np.isfinite(right):
+            findings.append(self._sum_underflow(value))
+        order = list(FindingKind)
+        return StreamResult(
+            method=method,
+            format=self.format.name,
+            shift=None if method is Method.NAIVE else "max",
+            a=a,
+            value=value,
+            ulps=ulps if self.exact else None,
+            error_bound=None,
+            verdict=verdict,
+            findings=tuple(sorted(findings, key=lambda found: order.index(found.kind))),
+        )
+
+    def _sum_underflow(self, value: Any) -> StreamFinding:
+        return StreamFinding(
+            kind=FindingKind.SUM_UNDERFLOW,
+            symbol="y",
+            source=None,
+            row=None,
+            column=None,
+            element=None,
+            occurrences=1,
+            operands=(self.naive.total,),
+            result=value,
+            threshold=None,
+        )
+
+
+def _last(x: Array) -> int:
+    return len(x) - 1

@@ -1,0 +1,191 @@
+"""Softmax and log-softmax as values alone, of any number of vectors of any length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any, TextIO
+
+import numpy as np
+import typer
+
+from stablelse.analysis.stream_state import StreamState
+from stablelse.cli.options import Input
+from stablelse.cli.progress import Meter
+from stablelse.cli.source import open_input, read_bounded, read_vectors
+from stablelse.cli.stream import can_be_read_again
+from stablelse.cli.values import GATHERED, Tried, computations
+from stablelse.cli.writers import LineWriter, TextWriter, Writer, kind_of, open_writer
+from stablelse.engines.local import fold
+from stablelse.numerics.elements import elements
+from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formula import Method
+from stablelse.readers import By, Vectors
+from stablelse.readers.block import Block, Gauge, ReadError
+from stablelse.readers.vectors import Stream, vectors
+
+# What is read back of the spooled numbers at once, in bytes.
+_SPOOLED = 1 << 22
+
+
+def write_stream(
+    stream: Stream,
+    source: Input,
+    tried: Tried,
+    format_: Format,
+    writer: Writer,
+    gauge: Gauge,
+) -> None:
+    """Write the elements of one long vector: the first pass sums up, the second one divides.
+
+    Parameters
+    ----------
+    stream : Stream
+        The vector.
+    source : Input
+        Where it comes from. What cannot be read again is kept in a temporary file.
+    tried : Tried
+        Softmax or log_softmax, the library's or the exact one.
+    format_ : Format
+        The format to compute in.
+    writer : Writer
+        Given one column, a block at a time; it is not closed.
+    gauge : Gauge
+        Told how many bytes are read.
+    """
+    exact = bool(tried.exact or (tried.methods and tried.methods[0] is Method.EXACT))
+    rereadable = can_be_read_again(source)
+    meter = Meter(source.file or ["-"], gauge, passes=2 if rereadable else 1)
+    state = StreamState([format_.name], exact=True, plain=False)
+
+    def told(block: Block) -> None:
+        meter.tell(state.count, block.source, {})
+
+    with meter.running(), _spool(not rereadable) as spool:
+        fold(stream.blocks if spool is None else _spooled(stream.blocks, spool), [state], told)
+        if spool is not None:
+            numbers = _kept(spool)
+        else:
+            numbers = map(_numbers, open_input(source, "float64", gauge)[0])
+        log_sum, doubtful, count = state.log_sum(), 0, 0
+        for x in numbers:
+            values, doubts = elements(tried.function, format_.round(x), log_sum, format_, exact)
+            writer.write(values[:, np.newaxis])
+            doubtful, count = doubtful + doubts, count + len(x)
+            meter.tell(state.count + count, "the second pass", {})
+    if doubtful:
+        typer.echo(
+            f"stablelse: note: {doubtful:,} of {count:,} values could not be proved to be "
+            "correctly rounded; they are within 0.51 ulp",
+            err=True,
+        )
+
+
+def _numbers(block: Block) -> Array:
+    """Return the numbers of a block in a row, without those that are missing."""
+    return block.values.reshape(-1) if block.missing is None else block.values[~block.missing]
+
+
+@contextmanager
+def _spool(wanted: bool) -> Iterator[Any]:
+    """Open a temporary file that is gone in the end, however that comes."""
+    if not wanted:
+        yield None
+        return
+    from tempfile import TemporaryFile
+
+    with TemporaryFile(prefix="stablelse-") as file:
+        yield file
+
+
+def _spooled(blocks: Iterator[Block], spool: Any) -> Iterator[Block]:
+    """Yield the blocks, and keep their numbers."""
+    for block in blocks:
+        try:
+            spool.write(np.ascontiguousarray(_numbers(block), np.float64).data)
+        except OSError as error:
+            raise ReadError(
+                f"cannot keep {block.source} in a temporary file: {error.strerror}; "
+                "save it, and name the file with --file"
+            ) from error
+        yield block
+
+
+def _kept(spool: Any) -> Iterator[Array]:
+    spool.seek(0)
+    while data := spool.read(_SPOOLED):
+        yield np.frombuffer(data, np.float64)
+
+
+def write_lines(
+    stream: TextIO, found: Stream, source: Input, tried: Tried, format_: Format, gauge: Gauge
+) -> Iterator[Vectors] | None:
+    """Write the elements of one long vector as lines or a line; return the columns, if many."""
+    if found.axis is not By.ALL:
+        return vectors(found.blocks, found.axis)
+
+    first = next(found.blocks)
+    is_vertical = first.values.shape[1] == 1
+    writer = TextWriter(stream, "") if is_vertical else LineWriter(stream, "\t")
+    whole = Stream(chain([first], found.blocks), found.axis)
+    write_stream(whole, source, tried, format_, writer, gauge)
+    writer.close()
+    return None
+
+
+def write_file(path: str, source: Input, tried: Tried, formats: list[Format]) -> bool:
+    """Write the values to a file of numbers, if that is what its name ends in.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+    """
+    if kind_of(path) is None:
+        return False
+    computed = computations(tried, formats)
+    if len(computed) > 1:
+        raise typer.BadParameter(
+            f"{path} is to hold the values of one method in one format: choose one each, "
+            "or --format csv for a table of them all"
+        )
+    (format_,) = formats
+    gauge = Gauge()
+    with open_writer(path, format_, tried.function.value) as writer:
+        if tried.is_right and format_.name != "longdouble":
+            found = read_bounded(source, "float64", GATHERED, gauge)
+        else:
+            parsed_to = "longdouble" if format_.name == "longdouble" else "float64"
+            found = read_vectors(source, parsed_to)
+        if isinstance(found, Stream) and found.axis is By.ALL:
+            write_stream(found, source, tried, format_, writer, gauge)
+            return True
+        if isinstance(found, Stream):
+            found = vectors(found.blocks, found.axis)
+        write_vectors(found, computed[0], writer)
+    return True
+
+
+def write_vectors(
+    stacks: Iterator[Vectors], compute: Callable[[Array], Array], writer: Writer
+) -> None:
+    """Write the values of vectors as they lie in the source: rows as rows, columns as columns.
+
+    Raises
+    ------
+    ReadError
+        If the rows are not equally long, which no table can be.
+    """
+    width = None
+    for stack in stacks:
+        values = compute(stack.values)
+        if stack.axis is not By.ROWS:
+            values = values.T
+        if width not in (None, values.shape[1]):
+            raise ReadError(
+                f"{stack.source}, row {stack.first} has {values.shape[1]} numbers, where those "
+                f"before have {width}: a table needs rows of the same length; print them instead"
+            )
+        width = values.shape[1]
+        writer.write(values)

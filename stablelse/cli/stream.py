@@ -1,0 +1,153 @@
+"""Log-sum-exp of more numbers than are gathered in memory: one pass, every method side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, TextIO
+
+from stablelse.analysis.compare import chosen_methods
+from stablelse.analysis.stream import StreamComparison
+from stablelse.analysis.stream_state import StreamState
+from stablelse.cli.options import Input
+from stablelse.cli.progress import Meter
+from stablelse.cli.source import open_input
+from stablelse.engines.local import fold
+from stablelse.numerics.formula import Method
+from stablelse.readers import By
+from stablelse.readers.block import Block, Gauge
+from stablelse.readers.parts import find_parts
+from stablelse.readers.source import is_url
+from stablelse.readers.vectors import Stream
+from stablelse.render.numbers import number_text
+
+if TYPE_CHECKING:
+    from stablelse.numerics.formats import Format
+
+
+def fold_stream(
+    stream: Stream,
+    source: Input,
+    formats: Sequence[Format],
+    methods: Sequence[Method] | None,
+    exact: bool | None,
+    quiet: bool,
+    gauge: Gauge,
+) -> list[StreamComparison]:
+    """Fold a stream into what every method makes of it.
+
+    What cannot be read again is summed up with certified digits at once. What can is first
+    summed up with as many as the library promises, and again if they turn out to be too few.
+
+    Parameters
+    ----------
+    stream : Stream
+        The numbers.
+    source : Input
+        Where they come from.
+    formats : sequence of Format
+        The formats to compute in.
+    methods : sequence of Method or None
+        Those asked for; ``None`` for all.
+    exact : bool or None
+        Whether the certified value is asked for.
+    quiet : bool
+        Whether nothing but the values is wanted.
+    gauge : Gauge
+        Told how many bytes are read.
+
+    Returns
+    -------
+    list of StreamComparison
+        One, or one a column.
+
+    Raises
+    ------
+    MethodError
+        If there is no such method for a log-sum-exp, or the exact one is ruled out.
+    """
+    chosen = chosen_methods(methods, exact)
+    once = exact is None and not can_be_read_again(source)
+    certified = Method.EXACT in chosen or once
+    plain = not quiet or bool({Method.NAIVE, Method.SHIFTED}.intersection(methods or []))
+    meter = Meter(source.file or ["-"], gauge)
+    with meter.running():
+        states, names = _folded(stream, formats, certified, plain, meter)
+        if exact is None and not certified and not all(state.is_kept for state in states):
+            again = Stream(open_input(source, "float64", gauge)[0], stream.axis)
+            states, names = _folded(again, formats, True, plain, meter)
+    found = [state.result(column=name) for state, name in zip(states, names, strict=True)]
+    return found if methods is None else [_only(comparison, chosen) for comparison in found]
+
+
+def _only(comparison: StreamComparison, methods: Sequence[Method]) -> StreamComparison:
+    """Leave out the methods that are not asked for; the certified value is compensated, too."""
+    wanted = {*methods, Method.EXACT} if Method.COMPENSATED in methods else {*methods}
+    results = tuple(result for result in comparison.results if result.method in wanted)
+    return comparison._replace(results=results)
+
+
+def _folded(
+    stream: Stream, formats: Sequence[Format], exact: bool, plain: bool, meter: Meter
+) -> tuple[list[StreamState], list[str | None]]:
+    blocks, width, names = _beginning(stream)
+    states = [StreamState([f.name for f in formats], exact, plain) for _ in range(width)]
+
+    def told(block: Block) -> None:
+        count = sum(state.count for state in states)
+        meter.tell(count, block.source, states[0].so_far)
+
+    fold(blocks, states, told)
+    return states, names
+
+
+def _beginning(stream: Stream) -> tuple[Iterator[Block], int, list[str | None]]:
+    """Return all blocks, how many vectors there are, and what they are called."""
+    first = next(stream.blocks)
+    blocks = chain([first], stream.blocks)
+    if stream.axis is By.ALL:
+        return blocks, 1, [None]
+    width = first.values.shape[1]
+    numbers = [str(number) for number in range(1, width + 1)]
+    return blocks, width, list(first.columns or numbers)
+
+
+def can_be_read_again(source: Input) -> bool:
+    """Whether every file named can be opened a second time, and none is a pipe."""
+    files = source.file or ["-"]
+    if any(path == "-" or is_url(path) for path in files):
+        return False
+    return all(os.path.isfile(part) for path in files for part in find_parts(path))
+
+
+def write_values(stream: TextIO, found: Sequence[StreamComparison], every: bool) -> None:
+    """Write the values alone: of every method that there is, or the best ones."""
+    for comparison in found:
+        for result in comparison.results:
+            if every or result.method in (Method.COMPENSATED, Method.EXACT):
+                stream.write(number_text(result.value) + "\n")
+
+
+def write_found(stream: TextIO, found: Sequence[StreamComparison], kind: str) -> None:
+    """Write what was found, in the form asked for."""
+    from stablelse.render import records
+
+    if kind == "table":
+        from stablelse.cli.sink import console_for
+        from stablelse.render.stream import StreamPicture
+
+        console = console_for(stream)
+        for comparison in found:
+            console.print(StreamPicture(comparison), crop=False)
+    elif kind == "plain":
+        from stablelse.render.stream import stream_lines
+
+        stream.writelines(f"{line}\n" for c in found for line in stream_lines(c))
+    elif kind == "csv":
+        rows = (row for comparison in found for row in records.flat_rows(comparison))
+        stream.writelines(records.csv_lines(rows))
+    elif kind == "json":
+        stream.writelines(records.json_document("vectors", map(records.record, found)))
+    else:
+        stream.writelines(map(records.json_line, map(records.record, found)))

@@ -1,0 +1,99 @@
+"""What is to be computed, and the values of it alone."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, TextIO
+
+import typer
+
+from stablelse.cli.options import Methods
+
+if TYPE_CHECKING:
+    from stablelse.numerics.formats import Array, Format
+    from stablelse.numerics.formula import Method
+    from stablelse.numerics.functions import Function
+    from stablelse.numerics.shifted import Shift
+    from stablelse.readers import Vectors
+
+
+#: How many numbers of one vector are gathered, to be shown element by element.
+GATHERED = 10_000
+
+
+class Tried(NamedTuple):
+    """What is computed, and how.
+
+    Attributes
+    ----------
+    function : Function
+        What is computed.
+    methods : list of Method or None
+        Those asked for; ``None`` for the usual ones.
+    shifts : list of Shift
+        The a's of the identity.
+    exact : bool or None
+        Whether the exact value is asked for; ``None`` for: if that is quick.
+    """
+
+    function: "Function"
+    methods: "list[Method] | None"
+    shifts: "list[Shift]"
+    exact: bool | None
+
+    @property
+    def is_right(self) -> bool:
+        """Whether one value is asked for, and that the library's or the exact one."""
+        names = [method.value for method in self.methods or []]
+        return names in ([], ["compensated"], ["exact"]) and not (self.exact and len(names))
+
+
+def parse_methods(function: "Function", options: Methods, steps: bool) -> Tried:
+    """Return what is asked for, or raise where there is no such thing."""
+    from stablelse.numerics.shifted import find_shift
+
+    shifts = [find_shift(shift.strip()) for shift in options.shift or ["max"]]
+    if not options.method:
+        return Tried(function, None, shifts, options.exact)
+    from stablelse.analysis.compare import chosen_methods
+    from stablelse.numerics.methods import FORMULAS, candidates, find_method
+
+    methods = [find_method(name) for name in options.method]
+    candidates(function, chosen_methods(methods, options.exact), shifts)
+    if steps and not FORMULAS.keys() & set(methods):
+        formulas = ", ".join(method.value for method in FORMULAS)
+        raise typer.BadParameter(f"--steps needs a method that has steps: {formulas}")
+    return Tried(function, methods, shifts, options.exact)
+
+
+def write_values(
+    stream: TextIO, stacks: "Iterator[Vectors]", tried: Tried, formats: "list[Format]"
+) -> None:
+    """Write the values alone, the library's or those asked for: a vector a line, as it came."""
+    from stablelse.render.numbers import number_text
+
+    every = computations(tried, formats)
+    for stack in stacks:
+        separator = "\n" if stack.vertical else "\t"
+        columns = [compute(stack.values) for compute in every]
+        for rows in zip(*columns, strict=True):
+            for row in rows:
+                stream.write(separator.join(map(number_text, row)) + "\n")
+
+
+def computations(tried: Tried, formats: "list[Format]") -> "list[Callable[[Array], Array]]":
+    """Return what gives the values of a stack of vectors, one for every line of a vector."""
+    from functools import partial
+
+    if tried.methods is None and not tried.exact:
+        from stablelse.numerics.functions import library
+
+        def compensated(x: "Array", format_: "Format") -> "Array":
+            return library(tried.function, format_.round(x), format_)
+
+        return [partial(compensated, format_=f) for f in formats]
+    from stablelse.analysis.compare import chosen_methods
+    from stablelse.numerics.formula import Method
+    from stablelse.numerics.methods import candidates
+
+    chosen = chosen_methods(tried.methods or [Method.EXACT], tried.exact)
+    computed = candidates(tried.function, chosen, tried.shifts)
+    return [partial(c.values, tried.function, format_=f) for f in formats for c in computed]

@@ -1,0 +1,179 @@
+"""Softmax of more than fits in memory: two passes, and files of numbers, whole or not at all."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from files import peak_of
+
+from stablelse import exact
+
+X = np.random.default_rng(5).standard_normal(30_000) * 30
+TEXT = "".join(f"{x!r}\n" for x in X.tolist()).encode()
+FUNCTIONS = {"softmax": exact.softmax, "log-softmax": exact.log_softmax}
+
+
+def read_back(path):
+    if path.suffix == ".npy":
+        return np.load(path)
+    if path.suffix == ".csv":
+        return np.loadtxt(path, delimiter=",", skiprows=1)
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = parquet.read_table(path)
+    return np.stack([np.array(column.to_pylist()) for column in table.columns]).T.squeeze()
+
+
+def needed(suffix):
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".csv", ".parquet"])
+@pytest.mark.parametrize("command", FUNCTIONS)
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+def test_a_long_vector(run, tmp_path, suffix, command, kind):
+    needed(suffix)
+    source, target = tmp_path / "x.txt", tmp_path / f"p{suffix}"
+    source.write_bytes(TEXT)
+    given = {"stdin": TEXT} if kind == "pipe" else {}
+    named = [] if kind == "pipe" else ["--file", source]
+    done = run(command, *named, "--output", target, **given)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    values, truth = read_back(target), FUNCTIONS[command](X)
+    assert values.shape == X.shape
+    assert np.max(abs(values - truth) / np.spacing(abs(truth))) <= 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([target.name, "x.txt"])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.parametrize("command", FUNCTIONS)
+def test_exact(run, tmp_path, dtype, command):
+    target = tmp_path / "p.npy"
+    done = run(command, "--exact", "--dtype", dtype, "--output", target, stdin=TEXT)
+    assert (done.code, done.err) == (0, "")
+    values, truth = np.load(target), FUNCTIONS[command](X.astype(dtype))
+    assert values.dtype == dtype
+    assert np.array_equal(values, truth)
+
+
+@pytest.mark.parametrize("by", ["all", "columns"])
+def test_lines(run, by):
+    x = X.reshape(-1, 2)
+    text = "".join(f"{a!r} {b!r}\n" for a, b in x.tolist()).encode()
+    done = run("softmax", "-q", "--by", by, stdin=text)
+    vectors = [X] if by == "all" else x.T
+    assert done.out.count("\n") == len(vectors)
+    for line, vector in zip(done.out.splitlines(), vectors, strict=True):
+        values, truth = np.array(line.split("\t"), np.float64), exact.softmax(vector)
+        assert np.max(abs(values - truth) / np.spacing(truth)) <= 6
+    assert run("softmax", "-q", stdin=TEXT).out.count("\n") == len(X)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".csv", ".parquet"])
+@pytest.mark.parametrize("by", ["rows", "columns"])
+def test_a_stack_of_vectors_keeps_its_shape(run, tmp_path, suffix, by):
+    needed(suffix)
+    target = tmp_path / f"p{suffix}"
+    x = X[:600].reshape(200, 3)
+    text = "".join("{!r} {!r} {!r}\n".format(*row) for row in x.tolist()).encode()
+    done = run("softmax", "--by", by, "--output", target, stdin=text)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    values, truth = read_back(target), exact.softmax(x, axis=1 if by == "rows" else 0)
+    assert np.max(abs(values - truth) / np.spacing(truth)) <= 6
+    if suffix == ".csv":
+        assert target.read_text().startswith("softmax_1,softmax_2,softmax_3\n")
+
+
+def test_missing_cells_are_left_out_in_both_passes(run, tmp_path):
+    source, target = tmp_path / "x.csv", tmp_path / "p.npy"
+    source.write_bytes(b"NA\n" + TEXT + b"NA\n")
+    done = run("softmax", "--skip-na", "--file", source, "--output", target)
+    assert (done.code, done.err) == (0, "")
+    assert len(np.load(target)) == len(X)
+
+
+@pytest.mark.parametrize("infinity", ["inf", "nan", "-inf"])
+def test_conventions(run, infinity):
+    done = run("softmax", "-q", stdin=TEXT + f"{infinity}\n".encode())
+    values = np.array(done.out.split(), np.float64)
+    if infinity == "-inf":
+        assert values[-1] == 0
+        assert np.isfinite(values).all()
+    else:
+        assert np.isnan(values).all()
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        (["--dtype", "float64", "--dtype", "float32"], "one method in one format"),
+        (["--method", "naive", "--method", "shifted"], "one method in one format"),
+        (["--dtype", "bfloat16"], "a .npy file has no bfloat16"),
+    ],
+)
+def test_what_no_file_can_hold(run, tmp_path, args, complaint):
+    done = run("softmax", *args, "--output", tmp_path / "p.npy", stdin=b"1\n2\n")
+    assert done.code == 2
+    assert complaint in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_of_other_lengths_and_errors_leave_nothing(run, tmp_path):
+    for name, rows in (("a.csv", b"1,2\n3,4\n"), ("b.csv", b"1,2,3\n3,4,5\n")):
+        (tmp_path / name).write_bytes(rows)
+    files = ["--file", tmp_path / "a.csv", "--file", tmp_path / "b.csv"]
+    done = run("softmax", "--by", "rows", *files, "--output", tmp_path / "p.npy")
+    assert done.code == 2
+    assert "a table needs rows of the same length" in done.err
+    done = run("softmax", "--output", tmp_path / "p.npy", stdin=TEXT + b"oops\n")
+    assert done.code == 2
+    assert "line 30001" in done.err
+    done = run("softmax", "--output", tmp_path / "no" / "p.npy", stdin=TEXT)
+    assert (done.code, done.out) == (2, "")
+    assert "no such directory" in done.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "b.csv"]
+
+
+def test_a_table_is_still_to_be_had(run, tmp_path):
+    target = tmp_path / "p.csv"
+    run("softmax", "1", "2", "--format", "csv", "--output", target)
+    assert target.read_text().startswith("function,source,")
+    run("softmax", "1", "2", "--output", target)
+    assert target.read_text() == "softmax\n0.2689414213699951\n0.7310585786300049\n"
+
+
+def test_interrupted_in_a_pipe_nothing_is_left(environment, tmp_path):
+    spool, target = tmp_path / "spool", tmp_path / "out"
+    spool.mkdir()
+    target.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-m", "stablelse", "softmax", "-o", str(target / "p.npy")],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment | {"TMPDIR": str(spool)},
+    ) as process:
+        process.stdin.write(TEXT * 10)
+        process.stdin.flush()
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        err = process.stderr.read().decode()
+        assert process.wait(timeout=30) == 130
+        process.stdin.close()
+    assert err.startswith("stablelse: interrupted after ")
+    assert err.count("\n") == 1
+    assert list(spool.iterdir()) == []
+    assert list(target.iterdir()) == []
+
+
+def test_memory_is_constant(environment, tmp_path):
+    source = tmp_path / "x.npy"
+    x = np.lib.format.open_memmap(source, "w+", np.float64, (24 << 20,))  # 192 MiB of zeros
+    del x
+    args = ["softmax", "--file", str(source), "--output", str(tmp_path / "p.npy")]
+    assert peak_of(args, environment) < 120 << 20
+    truth = 1 / (24 << 20)
+    values = np.load(tmp_path / "p.npy", mmap_mode="r")
+    assert max(abs(values[[0, -1]] - truth)) <= 2 * np.spacing(truth)

@@ -1,0 +1,158 @@
+"""Files larger than memory: one pass, constant memory, nothing left behind when interrupted."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from files import peak_of
+
+from stablelse import exact
+
+LONG = "".join(f"{x / 10}\n" for x in range(-9000, 9000)).encode()
+VALUES = np.array(LONG.split(), np.float64)
+
+#: Name: the arguments, and the width, the encoding.
+GOLDEN = {
+    "stream": ([], {}),
+    "stream-wide": (["--dtype", "float16", "--dtype", "float32"], {"columns": 120}),
+    "stream-ascii": (["--dtype", "float16"], {"encoding": "ascii"}),
+    "stream-plain": (["--format", "plain"], {}),
+    "stream-json": (["--json"], {}),
+    "stream-csv": (["--format", "csv"], {}),
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_output(name, run, golden):
+    args, options = GOLDEN[name]
+    done = run("lse", *args, stdin=LONG, **options)
+    assert (done.code, done.err) == (0, "")
+    golden(f"{name}.txt", done.out)
+
+
+def test_a_column_each(run, golden):
+    rows = b"a,b\n" + b"".join(f"{x},{-x}\n".encode() for x in range(9000))
+    done = run("lse", "--by", "columns", stdin=rows)
+    assert (done.code, done.err) == (0, "")
+    golden("stream-columns.txt", done.out)
+
+
+@pytest.mark.parametrize("options", [[], ["--exact"], ["--no-exact"]])
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_value_alone(run, tmp_path, options, kind, dtype):
+    path = tmp_path / "x.txt"
+    path.write_bytes(LONG)
+    given = {"stdin": LONG} if kind == "pipe" else {}
+    named = [] if kind == "pipe" else ["--file", path]
+    done = run("lse", "-q", "--dtype", dtype, *named, *options, **given)
+    truth = exact.logsumexp(VALUES.astype(dtype))
+    value = np.dtype(dtype).type(done.out)
+    assert abs(value - truth) <= (1 if dtype == "float64" else 0) * np.spacing(truth)
+
+
+def test_the_place_is_that_of_the_file_it_is_in(run, tmp_path):
+    for number, top in enumerate((1, 2, 800)):
+        x = np.zeros((5000, 2))
+        x[1234, 1] = top
+        np.save(tmp_path / f"part-{number}.npy", x)
+    done = run("lse", "--file", tmp_path, "--by", "all", "--json")
+    (stream,) = json.loads(done.out)["vectors"]
+    (found,) = stream["results"][0]["findings"]
+    assert (found["source"], found["row"], found["column"]) == (
+        str(tmp_path / "part-2.npy"),
+        1235,
+        2,
+    )
+    assert stream["source"] == f"{tmp_path / 'part-0.npy'} and 2 more"
+    assert stream["n"] == 30_000
+
+
+def test_next_to_zero_a_file_is_read_again_and_a_pipe_has_its_digits(run, tmp_path):
+    x = np.full(20_000, 1e-3 - np.log(20_000))
+    np.save(tmp_path / "x.npy", x)
+    text = "".join(f"{entry!r}\n" for entry in x.tolist()).encode()
+    truth = exact.logsumexp(x)
+    for done in (run("lse", "-q", "-f", tmp_path / "x.npy"), run("lse", "-q", stdin=text)):
+        assert np.float64(done.out) == truth
+
+
+def test_methods_that_are_asked_for(run):
+    done = run("lse", "-q", "--method", "naive", "--method", "shifted", stdin=LONG)
+    naive, shifted = done.out.split()
+    assert (naive, float(shifted)) == ("inf", float(exact.logsumexp(VALUES)))
+    done = run("lse", "--method", "division-free", stdin=LONG)
+    assert (done.code, done.out) == (2, "")
+    assert "logsumexp has no division-free method" in done.err
+
+
+def test_what_cannot_be_read_is_an_error_at_its_line(run, tmp_path):
+    target = tmp_path / "out.txt"
+    done = run("lse", "--output", target, stdin=LONG + b"oops\n")
+    assert done.code == 2
+    assert done.err.startswith("stablelse: error: standard input, line 18001")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_steps_of_a_long_vector_are_still_told(run):
+    done = run("lse", "--steps", "--method", "naive", "--format", "csv", stdin=LONG)
+    assert done.out.count("\n") > 3 * len(VALUES)
+
+
+def test_interrupted(environment, tmp_path):
+    target = tmp_path / "out.txt"
+    with subprocess.Popen(
+        [sys.executable, "-m", "stablelse", "lse", "--output", str(target)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    ) as process:
+        process.stdin.write(LONG * 40)
+        process.stdin.flush()
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        err = process.stderr.read().decode()
+        assert process.wait(timeout=30) == 130
+        assert time.monotonic() - begin < 5
+        process.stdin.close()
+    assert err.startswith("stablelse: interrupted after ")
+    assert err.endswith(" numbers, in standard input\n")
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_rows_are_counted_and_some_of_them_shown(run, golden):
+    rows = "".join(f"{x} 1\n" for x in range(3000)).encode()
+    done = run("lse", stdin=rows)
+    assert (done.code, done.err) == (0, "")
+    golden("stream-rows.txt", done.out)
+    assert run("lse", "--format", "csv", stdin=rows).out.count("\n") == 1 + 3 * 3000
+
+
+@pytest.mark.parametrize("options", [[], ["--exact"], ["-q"]])
+def test_memory_is_constant(options, environment, tmp_path):
+    path = tmp_path / "x.npy"
+    x = np.lib.format.open_memmap(path, "w+", np.float64, (24 << 20,))  # 192 MiB of zeros
+    del x
+    assert peak_of(["lse", "--file", str(path), *options], environment) < 120 << 20
+
+
+def test_few_numbers_load_no_engine(environment):
+    code = (
+        "import sys\n"
+        "from stablelse.cli.main import main\n"
+        "try: main(['lse', '1000', '1001', '1002'])\n"
+        "except SystemExit: pass\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    modules = done.stdout.splitlines()[-1].split()
+    assert not [name for name in modules if "engines" in name or "stream" in name.split(".")[-1]]
+    assert "rich.progress" not in modules
