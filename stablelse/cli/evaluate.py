@@ -8,6 +8,8 @@ import typer
 from stablelse.cli.options import Errors, Input, Methods, Output, Quiet, Steps
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from stablelse.analysis.comparison import Comparison
     from stablelse.numerics.formats import Array, Format
     from stablelse.numerics.formula import Method
@@ -52,7 +54,7 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
             measured = errors or output.kind not in ("table", "plain")
             comparisons = _comparisons(stacks, tried, formats, measured)
             if output.kind == "table":
-                _write_pictures(stream, comparisons, steps, errors, in_full=bool(source.row))
+                _write_pictures(stream, comparisons, steps, errors, bool(source.row), output)
             else:
                 _write_records(stream, comparisons, steps, errors, output.kind)
 
@@ -211,13 +213,13 @@ def _write_pictures(
     steps: bool,
     errors: bool,
     in_full: bool,
+    output: Output,
 ) -> None:
     """Draw one vector, or those asked for, in full, and many as a row each."""
-    from stablelse.cli.sink import console_for
+    from stablelse.cli.show import show
 
-    console = console_for(stream)
     gathered = list(comparisons)
-    pictures: list[object]
+    pictures: list[RenderableType]
     if steps:
         from stablelse.render.walk import Walk
 
@@ -232,8 +234,7 @@ def _write_pictures(
         from stablelse.render.accuracy import AccuracyPicture
 
         pictures.append(AccuracyPicture(gathered))
-    for picture in pictures:
-        console.print(picture, crop=False)
+    show(pictures, stream, output)
 
 
 def _write_records(
