@@ -28,8 +28,12 @@ NARROW = 42
 #: installed: on a Mac, on Windows, on Linux, on Android.
 FONTS = "Menlo,Consolas,'DejaVu Sans Mono','Droid Sans Mono',monospace"
 
-#: How wide a character is to how high: that of Menlo and DejaVu, the widest of the fonts above.
-_ASPECT = 0.602
+#: The advance of a character and the height of the frames' upright lines, of Menlo and DejaVu Sans
+#: Mono, in em; of the other fonts they are next to that. Lines this high have frames without gaps.
+_ADVANCE, _HEIGHT = 0.602, 1.164
+
+#: The height of a line of Rich's SVG, in pixels.
+_SVG_LINE = 20 * 1.22
 
 
 def to_text(picture: RenderableType, width: int = WIDTH) -> str:
@@ -57,9 +61,10 @@ def to_svg(picture: RenderableType, title: str, width: int = WIDTH) -> str:
     svg = console.export_svg(
         title=title if len(title) <= room else f"{title[: room - 1]}…",
         unique_id=unique_id,
+        font_aspect_ratio=_ADVANCE * _SVG_LINE / _HEIGHT / 20,
         code_format=_svg_format(title),
     )
-    return _printable(svg)
+    return _printable(_LINE_CLIP.sub("", svg))
 
 
 def to_html(picture: RenderableType, width: int = WIDTH) -> str:
@@ -67,7 +72,7 @@ def to_html(picture: RenderableType, width: int = WIDTH) -> str:
 
     It has no colours but those that can be read on a light ground and on a dark one.
     """
-    style = f"font-family:{FONTS};line-height:1.2;white-space:pre;overflow-x:auto"
+    style = f"font-family:{FONTS};line-height:1.15;white-space:pre;overflow-x:auto"
     return f'<pre style="{style}">{_spans(picture, width)}</pre>'
 
 
@@ -88,8 +93,8 @@ def to_page(picture: RenderableType, title: str, width: int = WIDTH) -> str:
     styles = _PAGE_STYLES.format(fonts=FONTS)
     if width > NARROW:
         pictures += f'\n<pre class="narrow" hidden>{_spans(picture, NARROW)}</pre>'
-        room = width * _ASPECT * 0.875 + 2  # in em, beside the margins
-        font = 93 / _ASPECT / NARROW  # in vw: the margins take 7 of 100 on a telephone
+        room = width * _ADVANCE * 0.875 + 2  # in em, beside the margins
+        font = 93 / _ADVANCE / NARROW  # in vw: the margins take 7 of 100 on a telephone
         styles += _NARROW_STYLES.format(room=f"{room:.2f}", font=f"{font:.3f}")
     return _printable(_PAGE.format(title=escape(title), styles=styles, pictures=pictures))
 
@@ -100,6 +105,12 @@ SAVED: dict[str, Callable[[RenderableType, str, int], str]] = {
     ".svg": to_svg,
     ".html": to_page,
     ".txt": lambda picture, title, width: to_text(picture, width),
+}
+
+#: What a notebook is given: the MIME type, and what makes it of the picture.
+NOTEBOOK: dict[str, Callable[[RenderableType], str]] = {
+    "text/plain": to_text,
+    "text/html": to_html,
 }
 
 _PAGE = """\
@@ -123,7 +134,7 @@ _PAGE = """\
 _PAGE_STYLES = """\
 :root {{ color-scheme: light dark; }}
 body {{ margin: 1rem; }}
-h1, pre {{ margin: 0 0 1em; font: 0.875rem/1.2 {fonts}; }}
+h1, pre {{ margin: 0 0 1em; font: 0.875rem/1.15 {fonts}; }}
 h1 {{ font-weight: bold; overflow-wrap: anywhere; }}
 pre {{ overflow-x: auto; }}
 """
@@ -137,17 +148,22 @@ _NARROW_STYLES = """\
 """
 
 
+#: Rich clips every line on its own, and cuts the frames' upright lines.
+_LINE_CLIP = re.compile(r' clip-path="url\(#[\w-]+-line-\d+\)"')
+
+
 def _svg_format(title: str) -> str:
     """Return the frame that Rich fills in: without the fonts that its own would fetch."""
     told = escape(title).replace("{", "{{").replace("}", "}}")
-    return _SVG.replace("TITLE", told).replace("FONTS", FONTS)
+    size = f"{_SVG_LINE / _HEIGHT:.2f}px"
+    return _SVG.replace("SIZE", size).replace("FONTS", FONTS).replace("TITLE", told)
 
 
 _SVG = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">
 <title>TITLE</title>
 <style>
-.{unique_id}-matrix {{ font-family: FONTS; font-size: {char_height}px; }}
+.{unique_id}-matrix {{ font-family: FONTS; font-size: SIZE; }}
 .{unique_id}-title {{ font: bold 18px Arial, sans-serif; }}
 {styles}
 </style>
@@ -155,7 +171,6 @@ _SVG = """\
 <clipPath id="{unique_id}-clip-terminal">
 <rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/>
 </clipPath>
-{lines}
 </defs>
 {chrome}
 <g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
