@@ -64,7 +64,7 @@ def to_svg(picture: RenderableType, title: str, width: int = WIDTH) -> str:
         font_aspect_ratio=_ADVANCE * _SVG_LINE / _HEIGHT / 20,
         code_format=_svg_format(title),
     )
-    return _printable(_LINE_CLIP.sub("", svg))
+    return _printable(_LINE_ENDS.sub("", svg))
 
 
 def to_html(picture: RenderableType, width: int = WIDTH) -> str:
@@ -148,8 +148,8 @@ _NARROW_STYLES = """\
 """
 
 
-#: Rich clips every line on its own, and cuts the frames' upright lines.
-_LINE_CLIP = re.compile(r' clip-path="url\(#[\w-]+-line-\d+\)"')
+#: Rich clips every line on its own, which cuts the frames' upright lines, and draws its end.
+_LINE_ENDS = re.compile(r'<text [^>]*>\n</text>| clip-path="url\(#[\w-]+-line-\d+\)"')
 
 
 def _svg_format(title: str) -> str:
