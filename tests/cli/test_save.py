@@ -252,13 +252,13 @@ def test_a_long_command_is_shortened_in_the_bar(run, tmp_path):
         ),
         (
             ["peers", "no", "--json", "--save", "x.svg"],
-            "Invalid value: --save keeps the picture of the table: it does not go with --format json "
-            "(see stablelse peers --help)",
+            "Invalid value: --save keeps the picture of the table: it does not go with "
+            "--format json (see stablelse peers --help)",
         ),
         (
             ["prove", "lse", "--format", "latex", "--save", "x.svg"],
-            "Invalid value: --save keeps the picture of the table: it does not go with --format latex "
-            "(see stablelse prove --help)",
+            "Invalid value: --save keeps the picture of the table: it does not go with "
+            "--format latex (see stablelse prove --help)",
         ),
         (
             ["lse", "1", "--save", "x.txt", "--save", "none/x.svg"],
