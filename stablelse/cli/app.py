@@ -28,6 +28,10 @@ _NEGATIVE_NUMBER = re.compile(
 )
 
 
+#: Where the context keeps the arguments as they were typed.
+TYPED = "stablelse.typed"
+
+
 class NumberCommand(TyperCommand):
     """A command that takes negative numbers for numbers, and unknown options for errors."""
 
@@ -36,6 +40,7 @@ class NumberCommand(TyperCommand):
 
         The parser takes every other token that begins with a dash for an option.
         """
+        ctx.meta[TYPED] = list(args)
         marked = [f" {arg}" if _NEGATIVE_NUMBER.fullmatch(arg) else arg for arg in args]
         return super().parse_args(ctx, marked)
 
