@@ -1,12 +1,15 @@
-"""The fold on this machine: blocks are read while those before them are computed on, in threads."""
+"""The fold on this machine, in one thread.
+
+NumPy's operations on pieces that stay in the cache are too short for threads to share the
+interpreter's lock over them: measured, two threads take longer than one. Readers of text parse in
+others meanwhile.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 
 from stablelse.analysis.stream_state import StreamState
-from stablelse.readers.ahead import in_order
 from stablelse.readers.block import Block
 
 
@@ -20,7 +23,7 @@ def fold(
     Parameters
     ----------
     blocks : iterable of Block
-        Asked for from the caller's own thread.
+        In order.
     states : sequence of StreamState
         One for all numbers, or one for each column.
     told : callable, optional
@@ -31,19 +34,16 @@ def fold(
     ReadError
         What the blocks raised; what came before it has been taken in.
     """
-    for block, parts in in_order(partial(_of_block, states), iter(blocks)):
-        for state, part in zip(states, parts, strict=True):
-            state.merge(part)
+    for block in blocks:
+        if len(states) == 1:
+            states[0].update(block.values, block.source, block.missing)
+        else:
+            _update_columns(states, block)
         if told is not None:
             told(block)
 
 
-def _of_block(states: Sequence[StreamState], block: Block) -> list[StreamState]:
-    """Return a state for each of the states, of what the block adds to it."""
-    if len(states) == 1:
-        return [states[0].fresh().update(block.values, block.source, block.missing)]
+def _update_columns(states: Sequence[StreamState], block: Block) -> None:
     missing = [None] * len(states) if block.missing is None else list(block.missing.T)
-    return [
-        state.fresh().update(column, block.source, absent)
-        for state, column, absent in zip(states, block.values.T, missing, strict=True)
-    ]
+    for state, column, absent in zip(states, block.values.T, missing, strict=True):
+        state.update(column, block.source, absent)
