@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from stablelse.readers.block import Array, Block, ReadError, ReadOptions, in_one_line
 from stablelse.readers.source import Source, SourceFile, sought
-from stablelse.readers.tables import Layout, lay_out, make_block, numbers_a_row, ragged
+from stablelse.readers.tables import Layout, group_sizes, lay_out, make_block, numbers_a_row, ragged
 
 if TYPE_CHECKING:
     import io
@@ -73,21 +74,68 @@ def blocks(source: Source, options: ReadOptions, block_bytes: int = BLOCK_BYTES)
     ReadError
         If pyarrow is not installed, the file is damaged, or something in it is no number.
     """
-    open_table = _open_parquet if source.head.startswith(b"PAR1") else _open_stream
-    offset = 0
-    with sought(source) if open_table is _open_parquet else nullcontext(source) as file:
-        with _complaining(source.name):
-            schema, open_batches = open_table(file)
-            layout = lay_out(schema, options, source.name)  # decodes the names
-        width = None
-        for columns in _guarded(open_batches(layout, block_bytes), source.name):
-            block = make_block(columns, layout, offset)
-            if width not in (None, block.values.shape[1]):
-                raise ragged(layout, offset, block.values.shape[1], 0, width or 0)
-            width = block.values.shape[1]
-            offset += len(block.values)
-            yield block
-    if not offset:
+    if source.head.startswith(b"PAR1"):
+        with sought(source) as file:
+            yield from _table(file, options, block_bytes, _open_parquet)
+    else:
+        yield from _table(source, options, block_bytes, _open_stream)
+
+
+class Groups(NamedTuple):
+    """Some row groups of a Parquet file, and how many rows lie before them."""
+
+    begin: int
+    end: int
+    offset: int
+
+
+def ranges(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Groups, int]]:
+    """Split a Parquet file into parts of whole row groups, with their sizes in bytes.
+
+    The size is that of the wanted columns, as they lie in the file.
+    """
+    with _complaining(source.name):
+        schema, _, metadata = _open_parquet(source)
+        layout = lay_out(schema, options, source.name)
+        sizes = group_sizes(metadata, layout)
+    parts: list[tuple[Groups, int]] = []
+    begin = offset = rows = size = 0
+    for index, more in enumerate(sizes):
+        if size and size + more > part_bytes:
+            parts.append((Groups(begin, index, offset), size))
+            begin, offset, size = index, rows, 0
+        size += more
+        rows += metadata.row_group(index).num_rows
+    return [*parts, (Groups(begin, len(sizes), offset), size)]
+
+
+def range_blocks(source: Source, options: ReadOptions, part: Groups) -> Iterator[Block]:
+    """Read some row groups that `ranges` has found."""
+    groups = range(part.begin, part.end)
+    opened = partial(_open_parquet, groups=groups)
+    yield from _table(source, options, BLOCK_BYTES, opened, part.offset)
+
+
+def _table(
+    source: Source,
+    options: ReadOptions,
+    block_bytes: int,
+    open_table: Callable[[Source], tuple[Any, _Batches, Any]],
+    first: int = 0,
+) -> Iterator[Block]:
+    """Read a table, before whose rows so many others lie."""
+    with _complaining(source.name):
+        schema, open_batches, _ = open_table(source)
+        layout = lay_out(schema, options, source.name)  # decodes the names
+    width, offset = None, first
+    for columns in _guarded(open_batches(layout, block_bytes), source.name):
+        block = make_block(columns, layout, offset)
+        if width not in (None, block.values.shape[1]):
+            raise ragged(layout, offset, block.values.shape[1], first, width or 0)
+        width = block.values.shape[1]
+        offset += len(block.values)
+        yield block
+    if offset == first:
         raise ReadError(f"{source.name} is empty: it has no rows")
 
 
@@ -153,8 +201,8 @@ def unpack_zstandard(packed: io.RawIOBase) -> Any:
     return pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), "zstd")
 
 
-def _open_parquet(source: Source) -> tuple[Any, _Batches]:
-    """Open a file with its schema at its end."""
+def _open_parquet(source: Source, groups: Sequence[int] | None = None) -> tuple[Any, _Batches, Any]:
+    """Open a file with its schema at its end, for some of its row groups, or all of them."""
     pa = _pyarrow("Parquet")
     from pyarrow import parquet
 
@@ -172,17 +220,17 @@ def _open_parquet(source: Source) -> tuple[Any, _Batches]:
             pre_buffer=False,
             page_checksum_verification=True,
         )
-        first = next(table.iter_batches(1, columns=names), None)
+        first = next(table.iter_batches(1, row_groups=groups, columns=names), None)
         if first is None:
             return
         rows = _rows_at_once([first.column(name) for name in names], layout, block_bytes)
-        for batch in table.iter_batches(rows, columns=names):
+        for batch in table.iter_batches(rows, row_groups=groups, columns=names):
             yield from _valid_parts([batch.column(name) for name in names], rows)
 
-    return metadata.schema.to_arrow_schema(), batches
+    return metadata.schema.to_arrow_schema(), batches, metadata
 
 
-def _open_stream(source: Source) -> tuple[Any, _Batches]:
+def _open_stream(source: Source) -> tuple[Any, _Batches, Any]:
     """Open a file that is read from its begin: a stream of batches, with or without a footer."""
     pa = _pyarrow("Arrow")
     has_footer = source.head.startswith(_FILE_MAGIC)
@@ -202,7 +250,7 @@ def _open_stream(source: Source) -> tuple[Any, _Batches]:
         if has_footer and last != _FILE_MAGIC:
             raise EOFError("it ends before its footer")
 
-    return reader.schema, batches
+    return reader.schema, batches, None
 
 
 def _rows_at_once(columns: list[Any], layout: Layout, block_bytes: int) -> int:

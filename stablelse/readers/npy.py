@@ -15,6 +15,7 @@ import numpy as np
 from stablelse.readers.block import Array, Block, ReadError, ReadOptions
 from stablelse.readers.columns import choose_columns
 from stablelse.readers.source import Source, read_parts, spooled
+from stablelse.readers.spans import span
 
 #: What is read at once; small beside the memory that NumPy itself takes, large beside the cost
 #: of a block.
@@ -91,12 +92,41 @@ def blocks(source: Source, options: ReadOptions, block_bytes: int = BLOCK_BYTES)
     ReadError
         If the file is damaged or holds something else than real numbers.
     """
+    yield from array_blocks(source, _read_header(source), options, block_bytes=block_bytes)
+
+
+class Rows(NamedTuple):
+    """Some rows of an array, from 0, the last one excluded."""
+
+    header: Header
+    begin: int
+    end: int
+
+
+def ranges(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Rows, int]]:
+    """Split an array into parts of whole rows, with their sizes in bytes.
+
+    Nothing is split of an array whose first axis varies fastest, for each of its rows is strewn
+    over all of the file.
+    """
     header = _read_header(source)
-    if header.dtype.kind not in "biuf":
-        is_structured = header.dtype.fields or header.dtype.subdtype
-        what, mend = _STRUCTURED if is_structured else _REFUSED[header.dtype.kind]
-        raise ReadError(f"{source.name} holds {what} ({header.dtype}), no real numbers; {mend}")
-    yield from array_blocks(source, header, options, block_bytes=block_bytes)
+    rows, width = _readable_shape(source, header)
+    if header.is_fortran and min(rows, width) > 1:
+        return []
+    row_bytes = width * header.dtype.itemsize
+    step = max(1, part_bytes // row_bytes)
+    parts = [Rows(header, begin, min(begin + step, rows)) for begin in range(0, rows, step)]
+    return [(part, (part.end - part.begin) * row_bytes) for part in parts]
+
+
+def range_blocks(source: Source, options: ReadOptions, part: Rows) -> Iterator[Block]:
+    """Read some rows of an array that `ranges` has found."""
+    header, begin, end = part
+    row_bytes = math.prod(header.shape[1:]) * header.dtype.itemsize
+    own = span(source, header.size + begin * row_bytes, header.size + end * row_bytes)
+    alone = header._replace(shape=(end - begin, *header.shape[1:]), size=0)
+    for block in array_blocks(own, alone, options):
+        yield block._replace(offset=begin + block.offset)
 
 
 def array_blocks(
@@ -129,12 +159,8 @@ def array_blocks(
     ReadError
         If there are more than two axes, nothing at all, or less than the header says.
     """
-    rows, width = _two_axes(header, source.name)
+    rows, width = _readable_shape(source, header)
     chosen = choose_columns(options.columns, None, width, source.name)
-    size = source.size()
-    # Before anything of that size is allocated: a header may claim anything.
-    if size is not None and size - header.size < rows * width * header.dtype.itemsize:
-        raise _truncated(source.name, header, size - header.size)
     kept = options.dtype if header.dtype.kind in "biu" else header.dtype.newbyteorder("=")
     rows_at_once = max(1, block_bytes // (width * header.dtype.itemsize))
     for offset, values in _read_values(source, header, (rows, width), rows_at_once, chosen):
@@ -160,7 +186,21 @@ def _read_header(source: Source) -> Header:
             shape, is_fortran, dtype = parse(BytesIO(length + text))
     except Exception:  # bytes of any kind are evaluated as literals: no list of errors is complete
         raise _damaged(source.name, "its header is not one that NumPy writes") from None
+    if dtype.kind not in "biuf":
+        is_structured = dtype.fields or dtype.subdtype
+        what, mend = _STRUCTURED if is_structured else _REFUSED[dtype.kind]
+        raise ReadError(f"{source.name} holds {what} ({dtype}), no real numbers; {mend}")
     return Header(shape, is_fortran, dtype, 8 + length_bytes + promised)
+
+
+def _readable_shape(source: Source, header: Header) -> tuple[int, int]:
+    """Return how many rows and columns there are, if that is true."""
+    rows, width = _two_axes(header, source.name)
+    size = source.size()
+    # Before anything of that size is allocated: a header may claim anything.
+    if size is not None and size - header.size < rows * width * header.dtype.itemsize:
+        raise _truncated(source.name, header, size - header.size)
+    return rows, width
 
 
 def _two_axes(header: Header, source: str) -> tuple[int, int]:

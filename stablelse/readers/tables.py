@@ -92,6 +92,20 @@ def lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
     return layout._replace(is_list=any(lists))
 
 
+def group_sizes(metadata: Any, layout: Layout) -> list[int]:
+    """Return how many bytes of each row group of a Parquet file are to be read."""
+    names = {layout.names[place] for place in layout.positions}
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    return [
+        sum(
+            column.total_compressed_size
+            for column in map(group.column, range(group.num_columns))
+            if column.path_in_schema.partition(".")[0] in names
+        )
+        for group in groups
+    ]
+
+
 def numbers_a_row(columns: Sequence[Any], layout: Layout) -> int:
     """Return how many numbers the first row has, of at least one."""
     if not layout.is_list:

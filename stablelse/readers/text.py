@@ -5,73 +5,27 @@ installed and there is much to read; where neither can, or would read something 
 defines, that one reads the chunk or names the bad cell.
 """
 
-from codecs import BOM_UTF8
 from collections.abc import Iterator
-from functools import cached_property
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from stablelse.readers.block import Array, Block, ReadError, ReadOptions
+from stablelse.readers.block import Array, Block, Gauge, ReadError, ReadOptions
 from stablelse.readers.careful import read_lines
-from stablelse.readers.dialect import Layout, Line, detect_layout
+from stablelse.readers.dialect import Layout, detect_layout
 from stablelse.readers.fast import parse
-from stablelse.readers.signatures import no_text
+from stablelse.readers.lines import CHUNK_BYTES, Piece, cut_lines, line_start
 from stablelse.readers.source import Source
-
-#: What is read at once. Large enough that the cost of a chunk does not show beside that of its
-#: lines, small enough that the half a million lines it has at most fit in memory as objects.
-CHUNK_BYTES = 1 << 20
-
-#: The longest line: a million numbers of 17 digits, sign, point, exponent and delimiter, 25
-#: characters each, fit in.
-MAX_LINE_BYTES = 1 << 25
+from stablelse.readers.spans import span
 
 #: Behind so many chunks pyarrow reads, if it can: importing it takes as long as NumPy's parser
 #: takes for these (0.1 to 0.2 s, measured). A file that is known to have more it reads all.
 _CHUNKS_OF_NUMPY = 8
 
-
-class Piece:
-    """Some whole lines, the first of which has this number.
-
-    Text and lines are made of the bytes only where something wants them: that takes as long as to
-    parse them.
-
-    Parameters
-    ----------
-    first : int
-        The line's number.
-    data : bytearray
-        UTF-8, whose lines end in LF, but for the last one.
-    """
-
-    def __init__(self, first: int, data: bytearray) -> None:
-        self.first = first
-        self.data = data
-
-    @cached_property
-    def lines(self) -> list[str]:
-        """The lines, without their ends; behind the last end is one more, empty."""
-        return self.data.decode().split("\n")
-
-    def ends(self) -> int:
-        """Return how many lines end here."""
-        # With lines as short as numbers are, several times as fast as bytes.count.
-        return int(np.count_nonzero(np.frombuffer(self.data, np.uint8) == ord("\n")))
-
-    def content(self) -> Iterator[Line]:
-        """Yield the lines that are neither blank nor comments."""
-        for number, text in enumerate(self.lines, self.first):
-            stripped = text.lstrip()
-            if stripped and stripped[0] != "#":
-                yield Line(number, text)
-
-    def below(self, number: int) -> "Piece":
-        """Return the lines below the one with this number."""
-        rest = "\n".join(self.lines[number + 1 - self.first :])
-        return Piece(number + 1, bytearray(rest.encode()))
+#: Up to here lines are counted where a part is wrong: for about a second, from a disk.
+_MOST_RECOUNTED = 1 << 30
 
 
 def blocks(source: Source, options: ReadOptions, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Block]:
@@ -96,23 +50,97 @@ def blocks(source: Source, options: ReadOptions, chunk_bytes: int = CHUNK_BYTES)
     ReadError
         With file, line and column, where something is no number or no text.
     """
-    pieces = _pieces(source, chunk_bytes)
+    layout, pieces = _laid_out(cut_lines(source, chunk_bytes), source.name, options)
+    is_long = (source.size() or 0) > _CHUNKS_OF_NUMPY * chunk_bytes
+    yield from _rows(pieces, layout, 0 if is_long else _CHUNKS_OF_NUMPY)
+
+
+class Lines(NamedTuple):
+    """The lines that begin between two places of a text, and how they are read.
+
+    Attributes
+    ----------
+    begin, end : int
+        The places: bytes from the begin of the text.
+    layout : Layout
+        What its first lines say.
+    """
+
+    begin: int
+    end: int
+    layout: Layout
+
+
+def ranges(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Lines, int]]:
+    """Split a text into parts of whole lines, with their sizes in bytes, about.
+
+    The places are nobody's line ends; a line is of the part that it begins in.
+    """
+    source.gauge = Gauge()
+    chunk_bytes = min(CHUNK_BYTES, part_bytes)
+    layout, _ = _laid_out(cut_lines(source, chunk_bytes), source.name, options)
+    size = source.size() or 0
+    # The header, and all that lies before it, is of the first part.
+    places = [0, *range(max(part_bytes, source.gauge.count), size, part_bytes), size]
+    return [(Lines(begin, end, layout), end - begin) for begin, end in pairwise(places)]
+
+
+def range_blocks(source: Source, options: ReadOptions, part: Lines) -> Iterator[Block]:
+    """Read some lines of a text that `ranges` has found.
+
+    How many lines lie before them is not known. Only a complaint needs the number: then they
+    are counted and the part is read again, or the complaint says from where it counts.
+    """
+    begin, end = (line_start(source, place) for place in part[:2])
+    lines = span(source, begin, end)
+    if not begin:
+        yield from _rows(_below_header(cut_lines(lines, CHUNK_BYTES), part.layout), part.layout)
+        return
+    try:
+        # Not from 1: what begins the first line of a text may be a byte order mark.
+        yield from _rows(cut_lines(lines, CHUNK_BYTES, 2), part.layout)
+    except ReadError:
+        first, name = 1, f"{source.name} (lines counted from byte {begin + 1:,})"
+        if begin <= _MOST_RECOUNTED:
+            before = cut_lines(span(source, 0, begin), CHUNK_BYTES)
+            first, name = 1 + sum(piece.ends() for piece in before), source.name
+        again = span(source, begin, end)
+        again.name = name
+        layout = part.layout._replace(source=name)
+        for _ in _rows(cut_lines(again, CHUNK_BYTES, first), layout):
+            pass
+        raise
+
+
+def _laid_out(
+    pieces: Iterator[Piece], source: str, options: ReadOptions
+) -> tuple[Layout, Iterator[Piece]]:
+    """Return how a text is laid out, and the pieces below its header."""
     head = _head(pieces)
     lines = list(islice(chain.from_iterable(piece.content() for piece in head), 2))
     if not lines:
         raise ReadError(
-            f"{source.name} is empty but for blank lines and comments; give it rows of numbers"
+            f"{source} is empty but for blank lines and comments; give it rows of numbers"
         )
-    layout = detect_layout(lines, source.name, options)
-    if layout.names is not None:
-        head[0] = head[0].below(layout.first_line)
-    is_long = (source.size() or 0) > _CHUNKS_OF_NUMPY * chunk_bytes
-    rest = chain(head, pieces)
+    layout = detect_layout(lines, source, options)
+    return layout, _below_header(chain(head, pieces), layout)
+
+
+def _below_header(pieces: Iterator[Piece], layout: Layout) -> Iterator[Piece]:
+    if layout.names is None:
+        yield from pieces
+        return
+    for piece in pieces:
+        yield piece.below(layout.first_line) if piece.first <= layout.first_line else piece
+
+
+def _rows(pieces: Iterator[Piece], layout: Layout, begin: int = 0) -> Iterator[Block]:
+    """Read pieces; pyarrow those from this one on, if it can."""
     offset = 0
-    for piece, values in _parsed(rest, layout, 0 if is_long else _CHUNKS_OF_NUMPY):
+    for piece, values in _parsed(pieces, layout, begin):
         values, missing = _read(piece, layout, values)
         if len(values):
-            yield Block(values, source.name, offset, missing, layout.columns)
+            yield Block(values, layout.source, offset, missing, layout.columns)
             offset += len(values)
 
 
@@ -147,60 +175,6 @@ def _head(pieces: Iterator[Piece]) -> list[Piece]:
         if lines >= 2:
             break
     return head
-
-
-def _pieces(source: Source, chunk_bytes: int) -> Iterator[Piece]:
-    """Cut the bytes after line ends, and make text of them."""
-    first = 1
-    buffer = bytearray()
-    while data := source.read(chunk_bytes):
-        searched = max(0, len(buffer) - 1)
-        buffer += data
-        if b"\0" in data:
-            raise _nul(source, buffer, first)
-        cut = _after_last_line_end(buffer, searched)
-        if cut:
-            piece = Piece(first, _checked(source, buffer[:cut], first))
-            yield piece
-            first += piece.ends()
-            del buffer[:cut]
-        if len(buffer) > MAX_LINE_BYTES:
-            raise ReadError(
-                f"{source.name}, line {first} is longer than {MAX_LINE_BYTES >> 20} MiB; "
-                "put fewer numbers on a line, or save them with numpy.save"
-            )
-    if buffer:
-        yield Piece(first, _checked(source, buffer, first))
-
-
-def _after_last_line_end(buffer: bytearray, searched: int) -> int:
-    # A CR at the very end is no line end yet: an LF that belongs to it may follow.
-    return 1 + max(buffer.rfind(b"\n", searched), buffer.rfind(b"\r", searched, len(buffer) - 1))
-
-
-def _one_line_end(data: bytearray) -> bytearray:
-    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
-
-
-def _checked(source: Source, data: bytearray, first: int) -> bytearray:
-    """Return text whose lines end in LF, without byte order mark, if it is text."""
-    data = _one_line_end(data)
-    try:
-        if not data.isascii():
-            data.decode()
-    except UnicodeDecodeError as error:
-        line = first + data.count(b"\n", 0, error.start)
-        byte = error.start - data.rfind(b"\n", 0, error.start)
-        what = f"line {line}, byte {byte}: 0x{data[error.start]:02x} is not UTF-8"
-        mend = "convert the file, for example: iconv -f LATIN1 -t UTF-8"
-        raise no_text(source.head, source.name, what, mend) from None
-    return data.removeprefix(BOM_UTF8) if first == 1 else data
-
-
-def _nul(source: Source, buffer: bytearray, first: int) -> ReadError:
-    line = first + _one_line_end(buffer[: buffer.index(0)]).count(b"\n")
-    what = f"line {line} has a NUL byte, as no text has"
-    return no_text(source.head, source.name, what, "give text (CSV), or an array in a .npy file")
 
 
 def _read(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.readers import ReadError, text
+from stablelse.readers import ReadError, lines, text
 from stablelse.readers import ReadOptions as Options
 from stablelse.readers.careful import read_lines
 from stablelse.readers.dialect import Line, detect_layout, split
@@ -493,7 +493,7 @@ def test_the_line_of_an_error_far_down():
 
 
 def test_a_line_without_end_is_bounded(monkeypatch):
-    monkeypatch.setattr(text, "MAX_LINE_BYTES", 2 << 20)
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 2 << 20)
     with pytest.raises(ReadError, match="line 1 is longer than 2 MiB; put fewer numbers on a line"):
         read(b"1 " * (4 << 20))
 

@@ -1,0 +1,206 @@
+"""Files in parts, each read on its own: together they are the file."""
+
+import pickle
+
+import numpy as np
+import pytest
+from files import complaint, gathered
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stablelse.readers import ReadError, ReadOptions, open_blocks, text
+from stablelse.readers.ranges import read, split
+
+
+def in_parts(path, part_bytes, **options):
+    """Return all numbers of a file, part by part, and how many parts there were."""
+    parts = split(str(path), ReadOptions(**options), part_bytes)
+    blocks = [block for part in parts for block in read(pickle.loads(pickle.dumps(part)))]
+    whole = open_blocks(str(path), ReadOptions(**options))
+    assert {block.source for block in blocks} == {next(whole).source}
+    whole.close()
+    return np.concatenate([block.values for block in blocks]), len(parts)
+
+
+def assert_same(path, part_bytes, **options):
+    values, count = in_parts(path, part_bytes, **options)
+    whole = gathered(path, **options)
+    assert values.dtype == whole.dtype
+    assert values.tobytes() == whole.tobytes()
+    return count
+
+
+@given(
+    lines=st.lists(
+        st.tuples(
+            st.sampled_from(["1", "-2.5", "3e10", "# note", "", "12345678901234567"]),
+            st.sampled_from(["\n", "\r\n", "\r"]),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    begin=st.sampled_from(["", "\ufeff", "name\n", "# two\r\n\r\nname\r\n"]),
+    end=st.sampled_from(["", "7", "7\r", "7\r\n"]),
+    part_bytes=st.integers(1, 60),
+)
+def test_text(tmp_path_factory, lines, begin, end, part_bytes):
+    path = tmp_path_factory.mktemp("text") / "x.csv"
+    path.write_bytes((begin + "0\n" + "".join(a + b for a, b in lines) + end).encode())
+    assert_same(path, part_bytes)
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_every_place_of_a_text(tmp_path, ends):
+    path = tmp_path / "x.csv"
+    path.write_bytes(ends.join(["a,b", "1,2", "", "3,4", "5,6", ""]).encode())
+    counts = [assert_same(path, size, columns=("b",)) for size in range(1, 30)]
+    assert max(counts) > 5
+    assert counts[-1] == 1
+
+
+def test_lines_longer_than_what_is_sought_at_once(tmp_path):
+    path = tmp_path / "x.txt"
+    np.savetxt(path, np.arange(3000.0).reshape(3, 1000))
+    assert assert_same(path, 10_000) == 4  # in the first one are the two lines that are looked at
+
+
+@pytest.mark.parametrize("line", [1, 2, 40, 77, 100])
+@pytest.mark.parametrize(
+    "wrong",
+    ["x", "", "1;2", "1e999", '"1', "\udcff", "\0"],
+    ids=["x", "NA", "2", "big", "q", "u", "0"],
+)
+def test_a_complaint_names_the_line_of_the_file(tmp_path, line, wrong):
+    rows = [f"{row};{row}\r\n" for row in range(1, 101)]
+    rows[line - 1] = f"0;{wrong}\r\n"
+    path = tmp_path / "x.csv"
+    path.write_bytes("".join(rows).encode(errors="surrogateescape"))
+    said = complaint(path, header=False)
+    assert f"line {line}" in said
+    parts = split(str(path), ReadOptions(header=False), 100) if line > 20 else []
+    complaints = []
+    for part in parts:
+        try:
+            list(read(part))
+        except ReadError as error:
+            complaints.append(str(error).replace(str(path), "x"))
+    assert complaints in ([], [said])
+    assert bool(complaints) == (line > 20)
+
+
+def test_a_complaint_far_down_says_from_where_it_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(text, "_MOST_RECOUNTED", 100)
+    path = tmp_path / "x.txt"
+    path.write_text("1.5\n" * 99 + "oops\n")
+    *_, last = split(str(path), ReadOptions(), 150)
+    with pytest.raises(ReadError) as error:
+        list(read(last))
+    assert str(error.value).startswith(f"{path} (lines counted from byte 301), line 25, column 1: ")
+
+
+@pytest.mark.parametrize("shape", [(1000,), (250, 4), (1, 1000), (1000, 1)])
+@pytest.mark.parametrize("dtype", ["f8", ">f4", "f2", "i2", "?"])
+def test_arrays(tmp_path, shape, dtype):
+    path = tmp_path / "x.npy"
+    np.save(path, np.arange(1000).reshape(shape).astype(dtype))
+    count = assert_same(path, 500)
+    assert count == -(-shape[0] // max(1, 500 // (1000 // shape[0] * np.dtype(dtype).itemsize)))
+
+
+def test_a_column_of_an_array(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.arange(3000.0).reshape(-1, 3))
+    assert assert_same(path, 1000, columns=("3", "1")) == 25
+
+
+def test_blocks_of_an_array_have_their_rows(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.arange(1000.0))
+    parts = split(str(path), ReadOptions(), 800)
+    offsets = [(block.offset, len(block.values)) for part in parts for block in read(part)]
+    assert offsets == [(100 * index, 100) for index in range(10)]
+
+
+def test_what_is_no_array_is_refused_when_it_is_split(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.arange(1000.0))
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(ReadError, match=r"truncated: its header promises 8,000 bytes"):
+        split(str(path), ReadOptions(), 800)
+
+
+def test_what_cannot_be_read_from_the_middle_is_one_part(tmp_path):
+    import gzip
+
+    np.save(tmp_path / "x.npy", np.arange(1000.0).reshape(2, 500).T)
+    np.savez(tmp_path / "x.npz", np.arange(1000.0))
+    (tmp_path / "x.gz").write_bytes(gzip.compress(b"1\n2\n" * 1000, 0))
+    for path in tmp_path.iterdir():
+        assert assert_same(path, 500) == 1
+
+
+def test_row_groups(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "x.parquet"
+    rng = np.random.default_rng(1)
+    table = pa.table({"a": rng.normal(size=1000), "b": rng.normal(size=1000)})
+    parquet.write_table(table, path, row_group_size=64, compression="none", use_dictionary=False)
+    both, one = assert_same(path, 2500), assert_same(path, 2500, columns=("b",))
+    assert (both, one) == (8, 4)
+    parts = split(str(path), ReadOptions(columns=("a",)), 700)
+    assert [next(read(part)).offset for part in parts] == list(range(0, 1000, 64))
+
+
+def test_rows_of_lists_in_row_groups(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "x.parquet"
+    rows = [[float(row), -1.0] for row in range(100)]
+    rows[77].append(1.0)
+    table = pa.table({"a": pa.array(rows)})
+    parquet.write_table(table, path, row_group_size=10)
+    complaints = []
+    for part in split(str(path), ReadOptions(), 100):
+        try:
+            list(read(part))
+        except ReadError as error:
+            complaints.append(str(error))
+    assert complaints == [f"{path}, row 78, column 1 ('a') has 3 numbers, where row 71 has 2; give "
+                          "all rows as many"]  # fmt: skip
+
+
+def test_what_is_behind_a_url(tmp_path):
+    fsspec = pytest.importorskip("fsspec")
+    data = "".join(f"{number / 7!r}\n" for number in range(500)).encode()
+    with fsspec.open("memory://ranges/x.txt", "wb") as file:
+        file.write(data)
+    assert assert_same("memory://ranges/x.txt", 1000) == -(-len(data) // 1000)
+
+
+def test_a_part_is_small(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.zeros((1000, 8)))
+    parts = split(str(path), ReadOptions(), 6400)
+    assert sum(part.size for part in parts) == 64_000
+    assert max(len(pickle.dumps(part)) for part in parts) < 1000
+
+
+def test_only_what_is_needed_is_read(tmp_path, monkeypatch):
+    from stablelse.readers.source import Source
+
+    path = tmp_path / "x.npy"
+    np.save(path, np.arange(1 << 20, dtype=float))
+    seen = []
+    reading = Source.read_at
+    monkeypatch.setattr(
+        Source,
+        "read_at",
+        lambda self, place, count: seen.append(count) or reading(self, place, count),
+    )
+    parts = split(str(path), ReadOptions(), 1 << 20)
+    assert sum(seen) == 0
+    assert len(list(read(parts[3]))) == 1
+    assert sum(seen) <= (1 << 20) + (1 << 12)
