@@ -34,3 +34,7 @@ class Displayed:
         wanted = (set(NOTEBOOK) if include is None else set(include)) - set(exclude or ())
         picture = self.__rich__()
         return {kind: draw(picture) for kind, draw in NOTEBOOK.items() if kind in wanted}
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print the picture in IPython, which prints named tuples on its own otherwise."""
+        printer.text(self._repr_mimebundle_(include=["text/plain"])["text/plain"])

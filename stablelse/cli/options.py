@@ -112,7 +112,8 @@ Save = Annotated[
     typer.Option(
         metavar="FILE.svg|html|txt",
         callback=_checked,
-        help="Save the picture of the table as well, as wide as the screen; repeatable.",
+        help="Keep the picture of the table as well, as wide as the screen; repeatable; not with"
+        " --quiet or another --format.",
     ),
 ]
 

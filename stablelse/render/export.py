@@ -109,7 +109,7 @@ SAVED: dict[str, Callable[[RenderableType, str, int], str]] = {
 
 #: What a notebook is given: the MIME type, and what makes it of the picture.
 NOTEBOOK: dict[str, Callable[[RenderableType], str]] = {
-    "text/plain": to_text,
+    "text/plain": lambda picture: to_text(picture).rstrip("\n"),
     "text/html": to_html,
 }
 
