@@ -1,8 +1,9 @@
 """Fit a mixture of Gaussians to handwritten digits by expectation maximisation.
 
 The density of 64 pixels may be far below what floating point can hold, and then every outlier is
-alike, impossible, and belongs to no component. So the mixture is computed in logarithms: log p(x) = logsumexp_k(log w_k + log N(x; m_k, v_k)), and the
-responsibilities, the share of every component in an image, are a softmax of the same numbers.
+alike, impossible, and belongs to no component. So the mixture is computed in logarithms:
+log p(x) = logsumexp_k(log w_k + log N(x; m_k, v_k)), and the responsibilities, the share of every
+component in an image, are a softmax of the same numbers.
 """
 
 import numpy as np

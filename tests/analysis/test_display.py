@@ -17,6 +17,7 @@ RESULTS = {
     "Errors": lambda: stablelse.compare([-0.775, -0.6175]).errors,
     "Proof": lambda: stablelse.prove([1000, 1001]),
     "PeerComparison": lambda: stablelse.compare_peers([0, -40], peers=["numpy"]),
+    "StreamComparison": lambda: stablelse.StreamState(["float64"]).update([1000, 1001]).result(),
     "Limits": lambda: limits([find_format("float64")]),
 }
 
