@@ -33,6 +33,7 @@ EXCEPTIONS = {
     "readers/compressed.py": (set(), {"compression"}),  # the standard library's, since 3.14
     "cli/parquet.py": (set(), {"pyarrow"}),
     "readers/remote.py": (set(), {"fsspec", "aiohttp"}),
+    "engines/dask.py": (set(), {"dask", "distributed"}),
     "analysis/peers/scipy.py": (set(), {"scipy"}),
     "analysis/peers/torch.py": (set(), {"torch"}),
     "analysis/peers/jax.py": (set(), {"jax"}),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from stablelse.cli.options import Errors, Input, Methods, Output, Quiet, Steps
+from stablelse.cli.options import HERE, Cluster, Errors, Input, Methods, Output, Quiet, Steps
 from stablelse.cli.values import GATHERED, Tried, parse_methods, write_values
 
 if TYPE_CHECKING:
@@ -27,12 +27,13 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
         source: Input,
         methods: Methods,
         output: Output,
+        cluster: Cluster,
         errors: Errors = False,
         steps: Steps = False,
         quiet: Quiet = False,
     ) -> None:
         from stablelse.cli.sink import open_sink
-        from stablelse.cli.source import is_missing, read_vectors
+        from stablelse.cli.source import is_missing, read_vectors, refuse_cluster
         from stablelse.numerics.formats import find_format
         from stablelse.numerics.functions import Function
 
@@ -49,9 +50,11 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
 
             if not (steps or errors) and write_file(output, source, tried, formats):
                 return
+        may_stream = _may_stream(tried, source, formats, steps or (errors and not quiet), quiet)
+        refuse_cluster(cluster, source, may_stream)
         with open_sink(output.output) as stream:
-            if _may_stream(tried, source, formats, steps or (errors and not quiet), quiet):
-                stacks = _write_stream(stream, source, tried, formats, output, quiet)
+            if may_stream:
+                stacks = _write_stream(stream, source, tried, formats, output, quiet, cluster)
             else:
                 stacks = read_vectors(source, parsed_to)
             if stacks is None:
@@ -70,6 +73,25 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
     return command
 
 
+def _alone(function: str, help_text: str) -> Callable[..., None]:
+    """Return a command that no cluster helps: its results are as many as the numbers."""
+    command = _command(function, help_text)
+
+    def command_here(
+        context: typer.Context,
+        source: Input,
+        methods: Methods,
+        output: Output,
+        errors: Errors = False,
+        steps: Steps = False,
+        quiet: Quiet = False,
+    ) -> None:
+        command(context, source, methods, output, HERE, errors, steps, quiet)
+
+    command_here.__doc__ = help_text
+    return command_here
+
+
 lse = _command(
     "logsumexp",
     """Log-sum-exp, naive and shifted side by side.
@@ -84,11 +106,12 @@ lse = _command(
       stablelse lse --file x.csv --column loglik
       stablelse lse --file logits.npy --dtype float16 --dtype float32
       stablelse lse --file 'parts/*.csv.gz' --quiet
+      stablelse lse --file large.npy --engine dask
       seq 1 1000 | stablelse lse --quiet
     """,
 )
 
-softmax = _command(
+softmax = _alone(
     "softmax",
     """Softmax, naive and shifted side by side.
 
@@ -104,7 +127,7 @@ softmax = _command(
     """,
 )
 
-log_softmax = _command(
+log_softmax = _alone(
     "log_softmax",
     """Log-softmax, naive and shifted side by side.
 
@@ -136,23 +159,26 @@ def _write_stream(
     formats: "list[Format]",
     output: Output,
     quiet: bool,
+    cluster: Cluster,
 ) -> "Iterator[Vectors] | None":
     """Write what is found of numbers too many to gather; return the vectors, if they are few."""
-    from stablelse.cli.source import read_bounded
+    from stablelse.cli.source import not_rows, read_bounded
     from stablelse.readers.block import Gauge
     from stablelse.readers.vectors import Stream
 
     gauge = Gauge()
     found = read_bounded(source, "float64", GATHERED, gauge)
     if not isinstance(found, Stream):
-        return found
+        return found if cluster == HERE else not_rows(found)
     if tried.function.value != "logsumexp":
         from stablelse.cli.elements import write_lines
 
         return write_lines(stream, found, source, tried, formats[0], gauge)
     from stablelse.cli import stream as streams
 
-    results = streams.fold_stream(found, source, formats, tried.methods, tried.exact, quiet, gauge)
+    results = streams.fold_stream(
+        found, source, formats, tried.methods, tried.exact, quiet, gauge, cluster
+    )
     if quiet:
         streams.write_values(stream, results, tried.methods is not None)
     else:

@@ -153,6 +153,26 @@ class NotesOutput(NamedTuple):
         return "json" if self.json else self.format
 
 
+class Cluster(NamedTuple):
+    """Where the work is done."""
+
+    engine: Annotated[
+        Literal["local", "dask"], typer.Option(help="Where long files are summed up.")
+    ] = "local"
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="A Dask cluster, tcp://host:8786.  [default: $DASK_SCHEDULER_ADDRESS, or"
+            " processes here]",
+        ),
+    ] = None
+
+
+#: In this process.
+HERE = Cluster()
+
 Quiet = Annotated[
     bool,
     typer.Option(
@@ -195,7 +215,7 @@ def bundled(command: Callable[..., None]) -> Callable[..., None]:
     parameters = [context]
     wants_context = False
     for parameter in inspect.signature(command).parameters.values():
-        if parameter.annotation in (Input, Methods, Output, NotesOutput):
+        if parameter.annotation in (Input, Methods, Output, NotesOutput, Cluster):
             bundles[parameter.name] = parameter.annotation
             parameters += _options(parameter.annotation)
         elif parameter.name == context.name:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import typer
 
-from stablelse.cli.options import Input
+from stablelse.cli.options import HERE, Cluster, Input
 from stablelse.numerics.formats import UnknownFormatError
 from stablelse.numerics.formula import DerivationError, MethodError
 from stablelse.numerics.shifted import UnknownShiftError
@@ -101,7 +101,14 @@ def open_input(
     """Return the blocks of all files that the options name, and what a vector is to be."""
     from stablelse.readers.parts import open_parts
 
-    reading = ReadOptions(
+    reading = read_options(options, dtype, gauge)
+    by = By(options.by) if options.by else None
+    return open_parts(options.file or ["-"], reading, alike=by is not By.ROWS), by
+
+
+def read_options(options: Input, dtype: str, gauge: Gauge | None = None) -> ReadOptions:
+    """Return how the files are to be read."""
+    return ReadOptions(
         key=options.key,
         columns=tuple(options.column or ()),
         header=options.header,
@@ -111,8 +118,6 @@ def open_input(
         dtype=dtype,
         gauge=gauge,
     )
-    by = By(options.by) if options.by else None
-    return open_parts(options.file or ["-"], reading, alike=by is not By.ROWS), by
 
 
 def place_of(stack: Vectors, index: int) -> Place:
@@ -133,6 +138,31 @@ def refuse_file_options(options: Input, where: str) -> None:
         if given != default and given != []:
             option = name.replace("_", "-")
             raise typer.BadParameter(f"--{option} is for files and pipes: it does not go {where}")
+
+
+def refuse_cluster(cluster: Cluster, source: Input, may_stream: bool) -> None:
+    """Complain of a cluster where there is nothing for it to do."""
+    if cluster == HERE:
+        return
+    if cluster.engine == "local":
+        raise typer.BadParameter("--scheduler is for a cluster: say --engine dask")
+    if source.numbers or not source.file or "-" in source.file:
+        raise typer.BadParameter("--engine dask is for files, which its workers open: name them")
+    if not may_stream:
+        raise typer.BadParameter(
+            "--engine dask sums up in one pass: it does not go with --row, --steps, --errors, "
+            "another --shift than max, or longdouble"
+        )
+
+
+def not_rows(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
+    """Return vectors too short for a cluster, and complain of rows, which it does not sum up."""
+    first = next(stacks)
+    if first.axis is By.ROWS:
+        raise typer.BadParameter(
+            "--engine dask sums up one vector, or one a column: say --by all or --by columns"
+        )
+    return chain([first], stacks)
 
 
 def _chosen(stacks: Iterator[Vectors], rows: list[int]) -> Iterator[Vectors]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, TextIO
 
 from stablelse.analysis.compare import chosen_methods
 from stablelse.analysis.stream import StreamComparison
 from stablelse.analysis.stream_state import StreamState
-from stablelse.cli.options import Input, Output
+from stablelse.cli.options import Cluster, Input, Output
 from stablelse.cli.progress import Meter
 from stablelse.cli.source import open_input
 from stablelse.engines.local import fold
@@ -25,6 +26,9 @@ from stablelse.render.numbers import number_text
 if TYPE_CHECKING:
     from stablelse.numerics.formats import Format
 
+#: Takes all blocks into states, and returns them.
+_Engine = Callable[..., list[StreamState]]
+
 
 def fold_stream(
     stream: Stream,
@@ -34,11 +38,13 @@ def fold_stream(
     exact: bool | None,
     quiet: bool,
     gauge: Gauge,
+    cluster: Cluster,
 ) -> list[StreamComparison]:
     """Fold a stream into what every method makes of it.
 
-    What cannot be read again is summed up with certified digits at once. What can is first
-    summed up with as many as the library promises, and again if they turn out to be too few.
+    What cannot be read again is summed up with certified digits at once, and so is what a cluster
+    reads: its bits do not hang on the parts then. Anything else is first summed up with as many as
+    the library promises, and again if they turn out to be too few.
 
     Parameters
     ----------
@@ -56,6 +62,8 @@ def fold_stream(
         Whether nothing but the values is wanted.
     gauge : Gauge
         Told how many bytes are read.
+    cluster : Cluster
+        Where the work is done.
 
     Returns
     -------
@@ -68,15 +76,20 @@ def fold_stream(
         If there is no such method for a log-sum-exp, or the exact one is ruled out.
     """
     chosen = chosen_methods(methods, exact)
-    once = exact is None and not can_be_read_again(source)
+    once = exact is None and not (cluster.engine == "local" and can_be_read_again(source))
     certified = Method.EXACT in chosen or once
     plain = not quiet or bool({Method.NAIVE, Method.SHIFTED}.intersection(methods or []))
     meter = Meter(source.file or ["-"], gauge)
+    engine: _Engine = _fold_here
+    if cluster.engine == "dask":
+        from stablelse.cli.cluster import fold_on_cluster
+
+        engine = partial(fold_on_cluster, source=source, scheduler=cluster.scheduler)
     with meter.running():
-        states, names = _folded(stream, formats, certified, plain, meter)
+        states, names = _folded(stream, formats, certified, plain, partial(engine, meter=meter))
         if exact is None and not certified and not all(state.is_kept for state in states):
             again = Stream(open_input(source, "float64", gauge)[0], stream.axis)
-            states, names = _folded(again, formats, True, plain, meter)
+            states, names = _folded(again, formats, True, plain, partial(engine, meter=meter))
     found = [state.result(column=name) for state, name in zip(states, names, strict=True)]
     return found if methods is None else [_only(comparison, chosen) for comparison in found]
 
@@ -89,17 +102,22 @@ def _only(comparison: StreamComparison, methods: Sequence[Method]) -> StreamComp
 
 
 def _folded(
-    stream: Stream, formats: Sequence[Format], exact: bool, plain: bool, meter: Meter
+    stream: Stream, formats: Sequence[Format], exact: bool, plain: bool, engine: _Engine
 ) -> tuple[list[StreamState], list[str | None]]:
     blocks, width, names = _beginning(stream)
     states = [StreamState([f.name for f in formats], exact, plain) for _ in range(width)]
+    return engine(blocks, states), names
 
+
+def _fold_here(
+    blocks: Iterator[Block], states: list[StreamState], meter: Meter
+) -> list[StreamState]:
     def told(block: Block) -> None:
         count = sum(state.count for state in states)
         meter.tell(count, block.source, states[0].so_far)
 
     fold(blocks, states, told)
-    return states, names
+    return states
 
 
 def _beginning(stream: Stream) -> tuple[Iterator[Block], int, list[str | None]]:

@@ -50,7 +50,7 @@ def open_parts(
                 if first is None:
                     first = block._replace(values=block.values[:0], missing=None)
                 if alike and block.offset == 0:
-                    _check_columns(block, first)
+                    check_columns(block, first)
                 yield block
 
 
@@ -121,7 +121,7 @@ def _natural(name: str) -> list[str | int]:
     return pieces
 
 
-def _check_columns(block: Block, first: Block) -> None:
+def check_columns(block: Block, first: Block) -> None:
     """Complain of a file whose rows are not as those of the first file."""
     width, expected = block.values.shape[1], first.values.shape[1]
     if width != expected:

@@ -1,0 +1,58 @@
+"""Log-sum-exp of files by a cluster: which parts there are, and how far it has got."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from stablelse.analysis.stream_state import StreamState
+from stablelse.cli.options import Input
+from stablelse.cli.progress import Meter
+from stablelse.cli.source import read_options
+from stablelse.engines import dask
+from stablelse.engines.parts import fold_part, merge_states
+from stablelse.readers.block import Block
+from stablelse.readers.parts import find_parts
+from stablelse.readers.ranges import Part, split
+
+
+def fold_on_cluster(
+    blocks: Iterator[Block],
+    states: list[StreamState],
+    meter: Meter,
+    source: Input,
+    scheduler: str | None,
+) -> list[StreamState]:
+    """Fold all files that are named, by the workers of a cluster.
+
+    Parameters
+    ----------
+    blocks : iterator of Block
+        Those of the files; only the first is asked for.
+    states : list of StreamState
+        One for all numbers or one for each column: what is wanted.
+    meter : Meter
+        Told how far it is.
+    source : Input
+        What is read, and how.
+    scheduler : str or None
+        The cluster's address.
+    """
+    first = next(blocks)
+    meter.gauge.count = 0  # the workers read the beginning again
+
+    def told(parts: Sequence[Part], found: list[StreamState] | None) -> None:
+        meter.gauge.count += sum(part.size for part in parts)
+        known = found or states
+        count = sum(state.count for state in known)
+        meter.tell(count, parts[-1].name, known[0].so_far)
+
+    header = first._replace(values=first.values[:0], missing=None)
+    return dask.fold(
+        [file for path in source.file or [] for file in find_parts(path)],
+        partial(split, options=read_options(source, "float64")),
+        partial(fold_part, states=states, first=header),
+        merge_states,
+        told,
+        scheduler,
+    )
