@@ -85,7 +85,7 @@ def _quickly(rows, _):
 
 def _shortly(rows, _):
     high, low = np.array([short.logsumexp(row) for row in rows.tolist()]).T
-    return high, low, quick.ERROR + doubleword.ADDITION_ERROR * abs(high)
+    return high, low, short.ERROR + doubleword.ADDITION_ERROR * abs(high)
 
 
 #: From rows and weights to double-words, and the bounds of their errors.
