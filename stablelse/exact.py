@@ -73,9 +73,9 @@ def logsumexp(
     Examples
     --------
     >>> from stablelse import exact
-    >>> value, certificate = exact.logsumexp([-0.775, -0.6175], return_certificate=True)
+    >>> value, certificate = exact.logsumexp([-0.775, -0.6174903], return_certificate=True)
     >>> value, certificate.rung
-    (np.float64(-5.237847950087536e-06), <Rung.DOUBLE_WORD: 'double-word'>)
+    (np.float64(-6.686344263307613e-09), <Rung.DOUBLE_WORD: 'double-word'>)
     """
     sums = reduced(_logsumexp, a, axis, b, keepdims, return_sign, dtype)
     results = [sums.value]

@@ -319,6 +319,18 @@ def _zero_and_far_below(rng, m, n, format_):
     return Stack(rounded(rng.permuted(x, axis=1), format_, rng))
 
 
+@_family("far below, on a tie", least=2, longest=SHORTER)
+def _far_below_on_a_tie(rng, m, n, format_):
+    """A largest a, and others whose unit in the last place is 2 a: x - a is a tie.
+
+    It is log_softmax, but for terms of about exp(x - a) or less.
+    """
+    a = 2.0 ** rng.integers(-3, 4, (m, 1))
+    x = -a * (2.0**format_.significand_bits + 2 * rng.integers(0, 4, (m, n)))
+    x[:, :1] = a
+    return Stack(rounded(rng.permuted(x, axis=1), format_, rng))
+
+
 @_family("ties but for terms far below", least=2, longest=SHORTER)
 def _ties_but_for(rng, m, n, format_):
     """A largest a, and the others half a unit in its last place from 0: a - x is a tie.

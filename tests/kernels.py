@@ -8,6 +8,7 @@ from numpy.random import Generator
 
 from stablelse.numerics import doubleword, quick, short
 from stablelse.numerics.formats import Array
+from stablelse.numerics.powers import FINE_INDEX_BITS, INDEX_BITS
 
 
 class Kernel(NamedTuple):
@@ -21,11 +22,14 @@ class Kernel(NamedTuple):
         Of the relative error, as it is promised.
     widest : float
         Of the absolute value of d.
+    entries : int
+        Of the table of powers of two.
     """
 
     exp: Callable[[Array, Array], tuple[tuple[Array, ...], Array]]
     bound: float
     widest: float
+    entries: int
 
 
 def _doubleword(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
@@ -45,13 +49,10 @@ def _short(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
 
 #: The kernels by name.
 KERNELS: dict[str, Kernel] = {
-    "double-word": Kernel(_doubleword, doubleword.EXP_ERROR, 1500.0),
-    "quick": Kernel(_quick, quick.EXP_ERROR, quick.HIGHEST),
-    "short": Kernel(_short, quick.EXP_ERROR, quick.HIGHEST),
+    "double-word": Kernel(_doubleword, doubleword.EXP_ERROR, 1500.0, 2**INDEX_BITS),
+    "quick": Kernel(_quick, quick.EXP_ERROR, quick.HIGHEST, 2**FINE_INDEX_BITS),
+    "short": Kernel(_short, quick.EXP_ERROR, quick.HIGHEST, 2**FINE_INDEX_BITS),
 }
-
-#: Entries of the table of powers of two.
-STEPS = 2048
 
 #: Units in the last place around what matters.
 NEIGHBOURS = np.arange(-3, 4)
@@ -63,11 +64,12 @@ def arguments(kernel: Kernel, count: int, rng: Generator) -> dict[str, tuple[Arr
     There are some around every entry of the table, and half way between any two, at one or
     another of the powers of two that the table is multiplied by.
     """
-    share, widest = max(8, count // 3), kernel.widest
+    share, widest, entries = max(8, count // 3), kernel.widest, kernel.entries
     powers = int(widest / np.log(2)) - 1
-    k = np.arange(share) % STEPS + STEPS * rng.integers(-powers, powers, share)
+    j = np.resize(rng.permutation(entries), share)
+    k = j + entries * rng.integers(-powers, powers, share)
     nearby = rng.choice(NEIGHBOURS, share)
-    step = np.log(2) / STEPS
+    step = np.log(2) / entries
     ends = np.array([widest, -widest])
     groups = {
         "zero": np.array([0.0, -0.0]),

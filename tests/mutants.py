@@ -49,12 +49,12 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "the error of a wide quotient": Mutant(
         "numerics/wide.py",
-        "_QUOTIENT_ERROR = 2.0**-63.5",
+        "_QUOTIENT_ERROR = 2.0**-66.5",
         "_QUOTIENT_ERROR = 2.0**-80",
         _slice("float64", "next to a tie of softmax"),
     ),
     "the error of the quick sum": Mutant(
-        "numerics/quick.py", "ERROR = 2.0**-72", "ERROR = 2.0**-85", _BOUNDS
+        "numerics/quick.py", "\nERROR = 2.0**-80", "\nERROR = 2.0**-95", _BOUNDS
     ),
     "the error of the double-word sum": Mutant(
         "numerics/doubleword.py", "SUM_ERROR = 2.0**-84.8", "SUM_ERROR = 2.0**-110", _BOUNDS
@@ -104,6 +104,18 @@ MUTANTS: dict[str, Mutant] = {
         "rest.fill(0)",
         _KERNELS,
     ),
+    "the lowest word of ln 2 in the quick phase": Mutant(
+        "numerics/quick.py", "    rest += h\n    if", "    if", _KERNELS
+    ),
+    "the last term of the quick series": Mutant(
+        "numerics/quick.py", "np.multiply(r, 1 / 24, out=k)", "k.fill(0)", _KERNELS
+    ),
+    "what a far difference rounds away": Mutant(
+        "numerics/wide.py",
+        "margin = 2.0**-51 * abs(delta)",
+        "margin = 0",
+        _slice("float64", "far below, on a tie"),
+    ),
     "the lower word of the quick argument": Mutant(
         "numerics/quick.py", "        rest -= d_low\n", "        pass\n", _KERNELS
     ),
@@ -111,7 +123,7 @@ MUTANTS: dict[str, Mutant] = {
         "numerics/quick.py", "rest + words[2]) + low * inverse", "rest + words[2])", _BOUNDS
     ),
     "the lower word of ln 2 in a short vector": Mutant(
-        "numerics/short.py", "offset[j] + k * step_low", "offset[j]", _KERNELS
+        "numerics/short.py", "offset[j] + k * step_3", "offset[j]", _KERNELS
     ),
     "the second term of the decimal logarithm": Mutant(
         "numerics/decimals.py",

@@ -1,41 +1,36 @@
-"""Draw the pictures of the README: what the command shows, as SVG.
+"""Draw the pictures of the README: what the command shows, saved by its own --save.
 
 Usage: python examples/pictures/draw.py [FOLDER]
 """
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
+HERE = Path(__file__).resolve().parent
 
-import stablelse
-from stablelse.render.export import to_svg
-
-HERE = Path(__file__).parent
-
-#: The row of examples/digits/logits.npy that is shown, counted from 1.
-ROW = 156
-
-
-def pictures() -> dict[str, str]:
-    """Return the SVG of every picture by its file's name."""
-    logits = np.load(HERE.parent / "digits" / "logits.npy")
-    return {
-        "overflow.svg": to_svg(
-            stablelse.compare([1000, 1001, 1002]), "stablelse lse 1000 1001 1002", width=88
-        ),
-        "digits.svg": to_svg(
-            stablelse.compare(logits[ROW - 1], "softmax", formats=["float16"]),
-            f"stablelse softmax --file logits.csv --row {ROW} --dtype float16",
-            width=132,
-        ),
-    }
+#: Each picture: the width of its screen, and the arguments of the command; files are those of
+#: examples/digits.
+PICTURES = {
+    "overflow.svg": (88, ["lse", "1000", "1001", "1002"]),
+    "digits.svg": (
+        132,
+        ["softmax", "--file", "logits.csv", "--row", "156", "--dtype", "float16"],
+    ),
+}
 
 
 def main(folder: Path = HERE) -> None:
     """Write the pictures to a folder."""
-    for name, svg in pictures().items():
-        (folder / name).write_text(svg, encoding="utf-8")
+    for name, (columns, args) in PICTURES.items():
+        subprocess.run(
+            [sys.executable, "-m", "stablelse", *args, "--save", folder.resolve() / name],
+            cwd=HERE.parent / "digits",
+            env={**os.environ, "COLUMNS": str(columns)},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
 
 
 if __name__ == "__main__":

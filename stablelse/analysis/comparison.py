@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.findings import Finding
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formula import Evaluation, Method
 from stablelse.numerics.functions import Function
+
+if TYPE_CHECKING:
+    from stablelse.analysis.views import Errors, Steps
 
 
 class Verdict(Enum):
@@ -131,3 +134,17 @@ class Comparison(Displayed, _Comparison):
     def exact(self) -> Any:
         """The exact value in the first of the formats, ``None`` where there is no such result."""
         return next((r.value for r in self.results if r.method is Method.EXACT), None)
+
+    @property
+    def steps(self) -> Steps:
+        """The evaluations operation by operation, to be shown."""
+        from stablelse.analysis.views import Steps
+
+        return Steps(self)
+
+    @property
+    def errors(self) -> Errors:
+        """The relative errors beside their bounds, to be shown."""
+        from stablelse.analysis.views import Errors
+
+        return Errors(self)

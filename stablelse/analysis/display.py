@@ -28,7 +28,13 @@ class Displayed:
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
     ) -> dict[str, Any]:
-        from stablelse.render.export import to_html, to_text
+        """Return what a notebook shows: of the two types those that are wanted."""
+        from stablelse.render.export import NOTEBOOK
 
+        wanted = (set(NOTEBOOK) if include is None else set(include)) - set(exclude or ())
         picture = self.__rich__()
-        return {"text/plain": to_text(picture), "text/html": to_html(picture)}
+        return {kind: draw(picture) for kind, draw in NOTEBOOK.items() if kind in wanted}
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print the picture in IPython, which prints named tuples on its own otherwise."""
+        printer.text(self._repr_mimebundle_(include=["text/plain"])["text/plain"])

@@ -28,6 +28,10 @@ _NEGATIVE_NUMBER = re.compile(
 )
 
 
+#: Where the context keeps the arguments as they were typed.
+TYPED = "stablelse.typed"
+
+
 class NumberCommand(TyperCommand):
     """A command that takes negative numbers for numbers, and unknown options for errors."""
 
@@ -36,6 +40,7 @@ class NumberCommand(TyperCommand):
 
         The parser takes every other token that begins with a dash for an option.
         """
+        ctx.meta[TYPED] = list(args)
         marked = [f" {arg}" if _NEGATIVE_NUMBER.fullmatch(arg) else arg for arg in args]
         return super().parse_args(ctx, marked)
 
@@ -75,6 +80,7 @@ Examples:
   stablelse softmax --file logits.csv     a vector per row
   seq 1 1000 | stablelse lse              from a pipe
   stablelse prove lse 1000 1001 1002      why the shift changes nothing, line by line
+  stablelse lse 1 2 --save lse.svg        the picture, to keep: also .html and .txt
   stablelse peers                         what NumPy, SciPy, PyTorch and JAX get wrong
   stablelse limits                        where exp leaves each format
 """

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from stablelse.analysis.stream_state import StreamState
-from stablelse.cli.options import Input
+from stablelse.cli.options import Input, Output
 from stablelse.cli.progress import Meter
 from stablelse.cli.source import open_input, read_bounded, read_vectors
 from stablelse.cli.stream import can_be_read_again
@@ -134,7 +134,7 @@ def write_lines(
     return None
 
 
-def write_file(path: str, source: Input, tried: Tried, formats: list[Format]) -> bool:
+def write_file(output: Output, source: Input, tried: Tried, formats: list[Format]) -> bool:
     """Write the values to a file of numbers, if that is what its name ends in.
 
     Returns
@@ -142,8 +142,13 @@ def write_file(path: str, source: Input, tried: Tried, formats: list[Format]) ->
     bool
         Whether it does.
     """
-    if kind_of(path) is None:
+    path = output.output
+    if path is None or kind_of(path) is None:
         return False
+    if output.save:
+        raise typer.BadParameter(
+            f"--save keeps the picture of the table: it does not go with numbers in {path}"
+        )
     computed = computations(tried, formats)
     if len(computed) > 1:
         raise typer.BadParameter(

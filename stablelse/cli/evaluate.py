@@ -9,6 +9,8 @@ from stablelse.cli.options import HERE, Cluster, Errors, Input, Methods, Output,
 from stablelse.cli.values import GATHERED, Tried, parse_methods, write_values
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from stablelse.analysis.comparison import Comparison
     from stablelse.numerics.formats import Format
     from stablelse.readers import Vectors
@@ -46,13 +48,13 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
         if function != "logsumexp" and output.kind == "table" and output.output and not quiet:
             from stablelse.cli.elements import write_file
 
-            if not (steps or errors) and write_file(output.output, source, tried, formats):
+            if not (steps or errors) and write_file(output, source, tried, formats):
                 return
         may_stream = _may_stream(tried, source, formats, steps or (errors and not quiet), quiet)
         refuse_cluster(cluster, source, may_stream)
         with open_sink(output.output) as stream:
             if may_stream:
-                stacks = _write_stream(stream, source, tried, formats, output.kind, quiet, cluster)
+                stacks = _write_stream(stream, source, tried, formats, output, quiet, cluster)
             else:
                 stacks = read_vectors(source, parsed_to)
             if stacks is None:
@@ -63,7 +65,7 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
             measured = errors or output.kind not in ("table", "plain")
             comparisons = _comparisons(stacks, tried, formats, measured)
             if output.kind == "table":
-                _write_pictures(stream, comparisons, steps, errors, in_full=bool(source.row))
+                _write_pictures(stream, comparisons, steps, errors, bool(source.row), output)
             else:
                 _write_records(stream, comparisons, steps, errors, output.kind)
 
@@ -155,7 +157,7 @@ def _write_stream(
     source: Input,
     tried: Tried,
     formats: "list[Format]",
-    kind: str,
+    output: Output,
     quiet: bool,
     cluster: Cluster,
 ) -> "Iterator[Vectors] | None":
@@ -180,7 +182,7 @@ def _write_stream(
     if quiet:
         streams.write_values(stream, results, tried.methods is not None)
     else:
-        streams.write_found(stream, results, kind)
+        streams.write_found(stream, results, output)
     return None
 
 
@@ -213,12 +215,12 @@ def _write_pictures(
     steps: bool,
     errors: bool,
     in_full: bool,
+    output: Output,
 ) -> None:
     """Draw one vector, or those asked for, in full, and many as a row each."""
-    from stablelse.cli.sink import console_for
+    from stablelse.cli.show import show
 
-    console = console_for(stream)
-    pictures: list[object]
+    pictures: list[RenderableType]
     if steps or in_full:
         gathered = list(comparisons)
     else:
@@ -242,8 +244,7 @@ def _write_pictures(
         from stablelse.render.accuracy import AccuracyPicture
 
         pictures.append(AccuracyPicture(gathered))
-    for picture in pictures:
-        console.print(picture, crop=False)
+    show(pictures, stream, output)
 
 
 def _write_records(

@@ -20,7 +20,8 @@ def limits(
     `ml` is installed.
     """
     from stablelse.analysis.limits import limits as compute
-    from stablelse.cli.sink import console_for, open_sink
+    from stablelse.cli.show import show
+    from stablelse.cli.sink import open_sink
     from stablelse.numerics.formats import find_format, installed_formats
     from stablelse.render.plain import limits_lines
     from stablelse.render.records import csv_lines, flat_rows, json_document, json_line, record
@@ -30,7 +31,7 @@ def limits(
     with open_sink(output.output) as stream:
         match output.kind:
             case "table":
-                console_for(stream).print(result, crop=False)
+                show([result], stream, output)
             case "plain":
                 stream.writelines(f"{line}\n" for line in limits_lines(result))
             case "csv":

@@ -98,14 +98,36 @@ _File = Annotated[
 ]
 
 
+def _checked(paths: list[str] | None) -> list[str] | None:
+    if paths:
+        from stablelse.cli.show import check_suffixes
+
+        check_suffixes(paths)
+    return paths
+
+
+#: For any command that shows something; `stablelse.cli.show.show` does it.
+Save = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE.svg|html|txt",
+        callback=_checked,
+        help="Keep the picture of the table as well, as wide as the screen; repeatable; not with"
+        " --quiet or another --format.",
+    ),
+]
+
+
 class Output(NamedTuple):
-    """What is printed, and where to."""
+    """What is printed and saved, and where to."""
 
     format: Annotated[
         Literal["table", "plain", "json", "jsonl", "csv"], typer.Option(help="What is printed.")
     ] = "table"
     json: _Json = False
     output: _File = None
+    save: Save = None
+    title: str = ""  # no option: the command as it was typed, where a picture is saved
 
     @property
     def kind(self) -> str:
@@ -114,7 +136,7 @@ class Output(NamedTuple):
 
 
 class NotesOutput(NamedTuple):
-    """What is printed, and where to, with the forms that notes and slides are written in."""
+    """What is printed and saved, also in the forms that notes and slides are written in."""
 
     format: Annotated[
         Literal["table", "plain", "markdown", "latex", "json", "jsonl", "csv"],
@@ -122,6 +144,8 @@ class NotesOutput(NamedTuple):
     ] = "table"
     json: _Json = False
     output: _File = None
+    save: Save = None
+    title: str = ""  # no option: the command as it was typed, where a picture is saved
 
     @property
     def kind(self) -> str:
@@ -184,20 +208,31 @@ def bundled(command: Callable[..., None]) -> Callable[..., None]:
     Returns
     -------
     callable
-        Takes every field of the bundles as a keyword, as Typer wants it.
+        Takes every option of the bundles as a keyword, as Typer wants it, and the context.
     """
-    bundles: dict[str, type[Any]] = {}
-    parameters: list[inspect.Parameter] = []
+    bundles: dict[str, Any] = {}
+    context = inspect.Parameter("context", _KEYWORD, annotation=typer.Context)
+    parameters = [context]
+    wants_context = False
     for parameter in inspect.signature(command).parameters.values():
         if parameter.annotation in (Input, Methods, Output, NotesOutput, Cluster):
             bundles[parameter.name] = parameter.annotation
             parameters += _options(parameter.annotation)
+        elif parameter.name == context.name:
+            wants_context = True
         else:
-            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            parameters.append(parameter.replace(kind=_KEYWORD))
 
-    def typer_command(**options: Any) -> None:
+    def typer_command(context: typer.Context, **options: Any) -> None:
         for name, bundle in bundles.items():
-            options[name] = bundle(**{field: options.pop(field) for field in bundle._fields})
+            given = bundle(**{p.name: options.pop(p.name) for p in _options(bundle)})
+            if getattr(given, "save", None):
+                from stablelse.cli.show import titled
+
+                given = titled(given, context, quiet=options.get("quiet", False))
+            options[name] = given
+        if wants_context:
+            options["context"] = context
         command(**options)
 
     typer_command.__name__ = command.__name__
@@ -207,14 +242,19 @@ def bundled(command: Callable[..., None]) -> Callable[..., None]:
     return typer_command
 
 
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
+
+
 @cache
 def _options(bundle: type[Any]) -> list[inspect.Parameter]:
+    """Return the fields that are options: those that say how they are told."""
     return [
         inspect.Parameter(
             name,
-            inspect.Parameter.KEYWORD_ONLY,
+            _KEYWORD,
             default=bundle._field_defaults[name],
-            annotation=bundle.__annotations__[name],
+            annotation=annotation,
         )
-        for name in bundle._fields
+        for name, annotation in bundle.__annotations__.items()
+        if hasattr(annotation, "__metadata__")
     ]

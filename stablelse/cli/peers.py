@@ -72,7 +72,7 @@ def peers(
         what = Function(_FUNCTIONS[function or "lse"])
         result = compare_stacks(stacks, what, formats, names, time=time)
     with open_sink(output.output) as stream:
-        _write(stream, result, output.kind)
+        _write(stream, result, output)
 
 
 # What the help says: a docstring proper may not have the \b that keeps lines as they are.
@@ -91,16 +91,16 @@ peers.__doc__ = """NumPy, SciPy, PyTorch and JAX on the same vectors, held again
     """
 
 
-def _write(stream: TextIO, result: "Gallery | PeerComparison", kind: str) -> None:
+def _write(stream: TextIO, result: "Gallery | PeerComparison", output: Output) -> None:
     from stablelse.analysis.gallery import Gallery
-    from stablelse.cli.sink import console_for
+    from stablelse.cli.show import show
     from stablelse.render.peer_plain import gallery_lines, peer_lines
     from stablelse.render.records import csv_lines, json_line, json_object, peer_rows, record
 
     comparisons = result.cases if isinstance(result, Gallery) else (result,)
-    match kind:
+    match output.kind:
         case "table":
-            console_for(stream).print(result, crop=False)
+            show([result], stream, output)
         case "plain":
             lines = gallery_lines(result) if isinstance(result, Gallery) else peer_lines(result)
             stream.writelines(f"{line}\n" for line in lines)

@@ -46,7 +46,7 @@ def prove(
 
         proof = in_symbols(None, _FUNCTIONS[function])
     with open_sink(output.output) as stream:
-        _write(stream, proof, output.kind)
+        _write(stream, proof, output)
 
 
 # What the help says: a docstring proper may not have the \b that keeps lines as they are.
@@ -90,16 +90,16 @@ def _on_numbers(function: str, source: Input, shift: str, dtypes: list[str]) -> 
     return prove_vector(stack.values[0], what, a, formats, place_of(stack, 0))
 
 
-def _write(stream: TextIO, proof: "Proof", kind: str) -> None:
-    from stablelse.cli.sink import console_for
+def _write(stream: TextIO, proof: "Proof", output: NotesOutput) -> None:
+    if output.kind == "table":
+        from stablelse.cli.show import show
 
-    if kind == "table":
-        console_for(stream).print(proof, crop=False)
+        show([proof], stream, output)
         return
     from stablelse.render import derivation_text
     from stablelse.render.records import csv_lines, json_line, json_object
 
-    match kind:
+    match output.kind:
         case "json":
             stream.write(json_object(derivation_text.proof_record(proof)))
         case "jsonl":
@@ -107,5 +107,5 @@ def _write(stream: TextIO, proof: "Proof", kind: str) -> None:
         case "csv":
             stream.writelines(csv_lines(derivation_text.proof_rows(proof)))
         case _:
-            lines = getattr(derivation_text, f"{kind}_lines")(proof)
+            lines = getattr(derivation_text, f"{output.kind}_lines")(proof)
             stream.writelines(f"{line}\n" for line in lines)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from stablelse.analysis.compare import chosen_methods
 from stablelse.analysis.stream import StreamComparison
 from stablelse.analysis.stream_state import StreamState
-from stablelse.cli.options import Cluster, Input
+from stablelse.cli.options import Cluster, Input, Output
 from stablelse.cli.progress import Meter
 from stablelse.cli.source import open_input
 from stablelse.engines.local import fold
@@ -147,17 +147,16 @@ def write_values(stream: TextIO, found: Sequence[StreamComparison], every: bool)
                 stream.write(number_text(result.value) + "\n")
 
 
-def write_found(stream: TextIO, found: Sequence[StreamComparison], kind: str) -> None:
+def write_found(stream: TextIO, found: Sequence[StreamComparison], output: Output) -> None:
     """Write what was found, in the form asked for."""
     from stablelse.render import records
 
+    kind = output.kind
     if kind == "table":
-        from stablelse.cli.sink import console_for
+        from stablelse.cli.show import show
         from stablelse.render.stream import StreamPicture
 
-        console = console_for(stream)
-        for comparison in found:
-            console.print(StreamPicture(comparison), crop=False)
+        show([StreamPicture(comparison) for comparison in found], stream, output)
     elif kind == "plain":
         from stablelse.render.stream import stream_lines
 

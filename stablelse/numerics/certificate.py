@@ -21,7 +21,7 @@ class Rung(Enum):
     FLOAT64 = "float64"
     """About 50 bits, for the results of narrower formats: `stablelse.numerics.compensated`."""
     QUICK = "quick"
-    """About 70 bits: `stablelse.numerics.quick`."""
+    """About 80 bits: `stablelse.numerics.quick`."""
     DOUBLE_WORD = "double-word"
     """About 84 bits: `stablelse.numerics.doubleword`."""
     DECIMAL = "decimal"

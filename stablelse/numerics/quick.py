@@ -1,52 +1,57 @@
-"""Log-sum-exp to 71 bits: the quick phase of the ladder, for results of float64.
+"""Log-sum-exp to 80 bits: the quick phase of the ladder, for results of float64.
 
 exp(d) = 2**e A exp(r), with k, j and e as in `stablelse.numerics.powers`, A the entry of the
-table that has 27 bits, and r = d - k ln 2 / 2**11 - log(A / T), abs(r) < 2**-12.5. The rounding
-error of the table is thus a part of r, where it costs one subtraction. r = h + t, h being r
-rounded to a multiple of 2**-38 (26 bits), and the exponential is the sum of three words,
+finer table that has 34 bits, and r = d - k ln 2 / 2**15 - log(A / T), abs(r) < 2**-16.5. The
+rounding error of the table is thus a part of r, where it costs one subtraction. r = h + t, h
+being r rounded to a multiple of 2**-35 (19 bits), and the exponential is the sum of three words,
 
-    2**e A,   2**e A h,   2**e A g,   g = t + r**2 / 2 + r**3 / 6 + r**4 / 24 + r**5 / 120
+    2**e A,   2**e A h,   2**e A g,   g = t + r**2 / 2 + r**3 / 6 + r**4 / 24
 
-of which the first two are exact. Errors, relative to 2**e A, in units of 2**-80:
+of which the first two are exact. Errors, relative to 2**e A, in units of 2**-88:
 
-- ln 2 / 2**11 = M1 + M2; k has 21 bits, for abs(d) <= 600. k M1 and d - k M1 are exact. k M2 is
-  below 2**-23.2: 8 for its rounding, 7 for that of M2. To it are added log(A / T), 2, and the
-  lower word of d: 8 for each of the two sums.
-- t is exact but for less than 1. r is only needed for its powers; its rounding costs 3 there.
-- The polynomial is r**2 / 120 ((r + 5) (r**2 + 20) - 40): its second factor is wrong by less
-  than 4.3 u, and the quotient and the product by 4 u; 8.3 u of 2**-26.07 is 17. The series
-  leaves out 1, the addition of t rounds by 1, and the product with A by 2.
+- ln 2 / 2**15 = M1 + M2 + M3; k has 25 bits, for abs(d) <= 600, so that k M1 and k M2 are exact;
+  and d - k M1, below 2**-16.3, is a multiple of 2**-69 (or d itself, if k = 0). Then d - k M1 - h
+  is exact, and so is that less k M2, a multiple of 2**-72 below 2**-33.
+- log(A / T) is wrong by 6; k M3 and the lower word of d, below 2**-43.9, are added to it: 2 for
+  each of the two sums. Less these, t is below 2**-35.9, and its own rounding of no account.
+- r is only needed for its powers; its two roundings, of 2**-70 each, cost 6 there.
+- The series as r**2 (1/2 + r (1/6 + r / 24)), below 2**-34: 6 for the outer three roundings, 0.1
+  for the others, and 0.4 for what it leaves out.
+- g, below 2**-33.7, rounds by 2, and its product with A by 2.5.
 
-Together 58: less than 2**-74.
+Together 27: less than 2**-83.2.
 
-A sum of n terms, n <= 2**11; of more, segments of so many are added up exactly: the first two
-words are cut at a bit g above which they add up exactly, g being 2**-53 times a power of two
-that is at least n times the largest term. What is left of them is at most n g / 2 <= 2**-26, and
-the third words are at most 2**-26 of the sum; they are added pairwise, in at most 23 additions
-of u each: 2**-73.4. With the error of the terms, 2**-72.7; with that of the exponential in the
-logarithm, 2**-72.2.
+A sum of n terms, n <= 2**10; of more, segments of so many are added up exactly: with c being
+n + 1 times the largest first word, adding and subtracting c cuts the first two words of a term.
+The upper parts are multiples of ulp(c) that amount to c at most, and add up exactly. What is
+left of a term is at most 2**-53 (n + 2) of the largest, hence together 2**-33 of the sum; the
+third words are 2**-33.7. All that goes through at most 30 additions (two to put the parts of a
+term together, and pairwise ones): 30 * 2**-53 * 2**-32.3 = 2**-80.3. With the error of the
+terms, 2**-80.1; with that of the logarithm (another exponential, and three roundings of
+2**-87), 2**-80.
 """
 
 from __future__ import annotations
 
 import math
-from functools import reduce
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from functools import partial, reduce
+from typing import NamedTuple
 
 import numpy as np
 
 from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.errorfree import difference, fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import FORMATS, Array
-from stablelse.numerics.powers import INDEX_BITS, SIGNIFICAND_BITS, powers
+from stablelse.numerics.powers import FINE_INDEX_BITS, SIGNIFICAND_BITS, fine_powers
 from stablelse.numerics.summation import pairwise
 
 #: A bound of the relative error of `exp`.
-EXP_ERROR = 2.0**-74
+EXP_ERROR = 2.0**-83.2
 
 #: A bound of the relative error of a sum of exponentials, hence of the absolute error of its
 #: logarithm; that of the logarithm itself, another exponential, is in it.
-ERROR = 2.0**-72
+ERROR = 2.0**-80
 
 #: Arguments lie between these. What is smaller counts as the lower one: below the largest term
 #: by 2**-144 or more, it is no part of a sum; as an element it is to be looked at again.
@@ -59,13 +64,14 @@ TAME = 500.0
 # overhead per operation is a tenth of the time.
 _LENGTH = 2**15
 
-_SEGMENT = 2**11
-
-_LN2 = math.log(2)
+_SEGMENT = 2**10
 
 # Adding and subtracting 1.5 * 2**(52 - q) rounds to a multiple of 2**-q.
 _TO_INTEGER = 1.5 * 2.0**52
-TO_38_BITS = 1.5 * 2.0**14
+TO_35_BITS = 1.5 * 2.0**17
+
+#: The upper and the lower word of each of some numbers.
+Words = tuple[Array, Array]
 
 
 def exp(d: Array, d_low: Array | None, scratch: list[Array]) -> tuple[Array, Array, Array]:
@@ -84,15 +90,15 @@ def exp(d: Array, d_low: Array | None, scratch: list[Array]) -> tuple[Array, Arr
         Some of the arrays given: 2**e A, 2**e A h and 2**e A g, see the module's text.
     """
     k, y, h, high, rest, r = scratch
-    constants = powers()
-    step, step_low = constants.step_in_two
+    constants = fine_powers()
+    step_1, step_2, step_3 = constants.step
 
-    np.multiply(d, 1 / step, out=k)
+    np.multiply(d, 1 / (step_1 + step_2), out=k)
     k += _TO_INTEGER
     bits = k.view(np.int64)  # its lowest bits are those of k
     index, exponent = y.view(np.int64), h.view(np.int64)
-    np.bitwise_and(bits, 2**INDEX_BITS - 1, out=index)
-    np.left_shift(bits, SIGNIFICAND_BITS - INDEX_BITS, out=exponent)
+    np.bitwise_and(bits, 2**FINE_INDEX_BITS - 1, out=index)
+    np.left_shift(bits, SIGNIFICAND_BITS - FINE_INDEX_BITS, out=exponent)
     k -= _TO_INTEGER
     # The indices never need clipping, but to be told so saves a copy.
     np.take(constants.encoded, index, out=high.view(np.int64), mode="clip")
@@ -100,27 +106,28 @@ def exp(d: Array, d_low: Array | None, scratch: list[Array]) -> tuple[Array, Arr
     encoded = high.view(np.int64)
     encoded += exponent
 
-    # r = y - rest = h + t; y becomes t.
-    np.multiply(k, step, out=y)
+    # r = y - k - rest = h + t; y becomes t.
+    np.multiply(k, step_1, out=y)
     np.subtract(d, y, out=y)
-    k *= step_low
-    rest += k
+    np.multiply(k, step_3, out=h)
+    rest += h
     if d_low is not None:
         rest -= d_low
-    np.subtract(y, rest, out=r)
-    np.add(r, TO_38_BITS, out=h)
-    h -= TO_38_BITS
+    k *= step_2
+    np.subtract(y, k, out=r)
+    r -= rest
+    np.add(r, TO_35_BITS, out=h)
+    h -= TO_35_BITS
     y -= h
+    y -= k
     y -= rest
 
     # k becomes g.
-    np.multiply(r, r, out=k)
-    np.add(k, 20, out=rest)
-    r += 5
-    rest *= r
-    rest -= 40
-    k *= 1 / 120
-    k *= rest
+    np.multiply(r, 1 / 24, out=k)
+    for coefficient in (1 / 6, 1 / 2):
+        k += coefficient
+        k *= r
+    k *= r
     k += y
     h *= high
     k *= high
@@ -179,30 +186,13 @@ def sum_exp(blocks: Blocks, x: Array, kept: tuple[Array, Array] | None = None) -
     maxima = (np.maximum.reduce(p, axis=blocks.axis, keepdims=True) for p, *_ in pieces)
     x_max = reduce(np.maximum, maxima).astype(np.float64, copy=False)
     shift = np.where(abs(x_max) <= TAME, 0, x_max)
-    scale = _scale(x_max - shift, min(x.shape[blocks.axis], _SEGMENT))
-    parts = (_sum_piece(blocks, piece, shift, scale, a, b) for piece, a, b in pieces)
+    parts = (_sum_piece(blocks, piece, shift, a, b) for piece, a, b in pieces)
     return Sum(shift, *reduce(_add, parts))
 
 
-def _scale(x_max: Array, n: int) -> Any:
-    """Return c = 1.5 * 2**52 g, adding and subtracting which rounds to a multiple of g.
-
-    2**53 g is at least the sum of n terms, and at least 4 times the largest of them. One c for
-    all vectors does, and is faster, as long as n g / 2 stays below 2**-26.
-    """
-    bits_of_n = math.log2(max(n, 4))
-    top, bottom = float(x_max.max()) / _LN2, float(x_max.min()) / _LN2
-    if top - bottom <= 25 - 2 * bits_of_n or len(x_max.ravel()) == 1:
-        exponent = math.ceil(top + bits_of_n + 2**-20) if math.isfinite(top) else 0
-        return math.ldexp(1.5, exponent - 1)
-    exponents = np.ceil(x_max / _LN2 + (bits_of_n + 2**-20))
-    exponents = np.where(np.isfinite(exponents), exponents, 0)
-    return np.ldexp(1.5, exponents.astype(np.int32) - 1)
-
-
 def _sum_piece(
-    blocks: Blocks, x: Array, shift: Array, scale: Any, first: Array | None, second: Array | None
-) -> tuple[Array, Array]:
+    blocks: Blocks, x: Array, shift: Array, first: Array | None, second: Array | None
+) -> Words:
     d, d_low, *scratch = blocks.buffers(x.shape)
     argument, low = blocks.load(x), None
     if shift.any():
@@ -212,40 +202,45 @@ def _sum_piece(
         if low is not None:
             low[~(argument >= LOWEST)] = 0
         argument = np.maximum(argument, LOWEST, out=d)
+    if first is not None:
+        scratch[3] = first  # where exp puts the first word
     high, middle, low = exp(argument, low, scratch)
-    # The part of high + middle above the cut, then all the rest.
     _, rest, _, _, upper, _ = scratch
-    np.add(high, middle, out=upper)
-    upper += scale
-    upper -= scale
-    np.subtract(high, upper, out=rest)
-    rest += middle
-    rest += low
-    total = _total(upper, rest, blocks.axis)
-    if first is not None and second is not None:
-        if first.base is not high.base:
-            np.copyto(first, high)
+    total = _add_up((high, middle, low), (upper, rest), blocks.axis)
+    if second is not None:
         np.add(middle, low, out=second)
     return total
 
 
-def _total(upper: Array, rest: Array, axis: int) -> tuple[Array, Array]:
-    """Add up both parts of the terms, in segments if they are many."""
-    n = upper.shape[axis]
-    if n <= _SEGMENT:
-        total = np.add.reduce(upper, axis=axis, keepdims=True)
-        result: tuple[Array, Array] = two_sum(total, pairwise(rest, axis))
-        return result
-    sums = [_fsum([*_segments(a), *_segments(b)]) for a, b in zip(upper, rest, strict=True)]
-    high, low = np.array(sums).T[..., np.newaxis]
+def _add_up(words: tuple[Array, ...], scratch: tuple[Array, ...], axis: int) -> Words:
+    """Add up the three words of terms, in segments if they are many."""
+    m, n = words[0].shape
+    if axis == 0 or n <= _SEGMENT:
+        return two_sum(*_add_segment(words, scratch, axis))
+    whole = n - n % _SEGMENT
+    arrays = words + scratch
+    parts = [[x[:, :whole].reshape(m, -1, _SEGMENT) for x in arrays]]
+    parts += [[x[:, np.newaxis, whole:] for x in arrays]] if whole < n else []
+    sums = [total for part in parts for total in _add_segment(part[:3], part[3:], -1)]
+    rows = np.concatenate([total.reshape(m, -1) for total in sums], axis=1).tolist()
+    high, low = np.array([_fsum(row) for row in rows]).T[..., np.newaxis]
     return high, low
 
 
-def _segments(words: Array) -> list[float]:
-    """Return the sums of the segments of one vector, the shorter last one among them."""
-    whole = len(words) - len(words) % _SEGMENT
-    sums: list[float] = np.add.reduce(words[:whole].reshape(-1, _SEGMENT), axis=1).tolist()
-    return [*sums, np.add.reduce(words[whole:]).item()]
+def _add_segment(words: Sequence[Array], scratch: Sequence[Array], axis: int) -> Words:
+    """Add up the terms' parts above the cut, which is exact, and all the rest of them."""
+    high, middle, low = words
+    upper, rest = scratch
+    largest = np.maximum.reduce(high, axis=axis, keepdims=True)
+    c = (high.shape[axis] + 1) * largest
+    np.add(high, middle, out=upper)
+    upper += c
+    upper -= c
+    np.subtract(high, upper, out=rest)
+    rest += middle
+    rest += low
+    total = partial(np.add.reduce, axis=axis, keepdims=True)
+    return total(upper), pairwise(rest, axis) if axis == 0 else total(rest)
 
 
 def _fsum(parts: list[float]) -> tuple[float, float]:
@@ -256,7 +251,7 @@ def _fsum(parts: list[float]) -> tuple[float, float]:
     return high, math.fsum([*parts, -high])
 
 
-def _add(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array]:
+def _add(a: Words, b: Words) -> Words:
     """Add two double-words, each with abs(low) <= ulp(high) / 2, with an error below 2**-104."""
     high, error = two_sum(a[0], b[0])
     result: tuple[Array, Array] = fast_two_sum(high, a[1] + b[1] + error)

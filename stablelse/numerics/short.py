@@ -11,7 +11,7 @@ from functools import cache
 
 from stablelse.numerics import quick
 from stablelse.numerics.errorfree import two_product, two_sum
-from stablelse.numerics.powers import INDEX_BITS, powers
+from stablelse.numerics.powers import FINE_INDEX_BITS, fine_powers
 
 #: Up to here it is faster than `quick`.
 LONGEST = 40
@@ -51,19 +51,19 @@ def _exp(d: float, d_low: float) -> tuple[float, float, float]:
     """Return exp(d + d_low) in three words, see `stablelse.numerics.quick.exp`."""
     if d < quick.LOWEST:
         d, d_low = quick.LOWEST, 0.0
-    step, step_low, high, offset = _table()
-    k = round(d / step)
-    j = k & 2**INDEX_BITS - 1
-    power = math.ldexp(high[j], k >> INDEX_BITS)
-    y = d - k * step
-    rest = offset[j] + k * step_low - d_low
-    r = y - rest
-    h = (r + quick.TO_38_BITS) - quick.TO_38_BITS
-    g = r * r / 120 * ((r + 5) * (r * r + 20) - 40) + ((y - h) - rest)
+    (step_1, step_2, step_3), high, offset = _table()
+    k = round(d / step_1)
+    j = k & 2**FINE_INDEX_BITS - 1
+    power = math.ldexp(high[j], k >> FINE_INDEX_BITS)
+    y, z = d - k * step_1, k * step_2
+    rest = offset[j] + k * step_3 - d_low
+    r = y - z - rest
+    h = (r + quick.TO_35_BITS) - quick.TO_35_BITS
+    g = r * (r * (0.5 + r * (1 / 6 + r / 24))) + (y - h - z - rest)
     return power, power * h, power * g
 
 
 @cache
-def _table() -> tuple[float, float, list[float], list[float]]:
-    constants = powers()
-    return *constants.step_in_two, constants.high.tolist(), constants.offset.tolist()
+def _table() -> tuple[tuple[float, ...], list[float], list[float]]:
+    constants = fine_powers()
+    return constants.step, constants.high.tolist(), constants.offset.tolist()

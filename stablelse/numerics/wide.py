@@ -10,14 +10,23 @@ import numpy as np
 
 from stablelse.numerics import quick
 from stablelse.numerics.blocks import Blocks
-from stablelse.numerics.errorfree import difference, split, two_product
+from stablelse.numerics.errorfree import difference, two_product
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.rounding import Elements, flat_indices
 
-# The relative error of a quotient in two words, in units of 2**-66: the sum of the two lower
-# words of a term is rounded by 1, its product with the reciprocal (itself rounded) by 2.5, their
-# sum by 1; the sum of the terms is wrong by less than 0.1. Together less than 2**-63.5.
-_QUOTIENT_ERROR = 2.0**-63.5
+# The relative error of a quotient in two words, in units of 2**-70. The second word of a term,
+# below 2**-16.5 of it, is rounded by 1.4, its product with the (rounded) reciprocal by 2.8. The
+# first word is multiplied by the rest of the reciprocal, below 2**-19, which is wrong by 1, and
+# rounds by 0.5; the sum of the two by 1.7, and again where the error is subtracted. The terms
+# and their sum are wrong by 0.1. Together less than 2**-66.5.
+_QUOTIENT_ERROR = 2.0**-66.5
+
+# Splits a float64 so that the upper part has 19 bits.
+_SPLITTER = 2.0**34 + 1
+
+# Up to this, what an element less the logarithm is rounded by is below 2**-33; the rounding of
+# that, below 2**-86, is in the error of all.
+_LARGE = 2.0**20
 
 # Below this, a softmax is zero in float64: half the smallest number is exp(-745.13).
 _VANISHING = -746.0
@@ -46,8 +55,10 @@ def softmax(rows: Array, format_: Format) -> Elements:
 
 
 def _reciprocal(total: quick.Sum) -> tuple[Array, Array, Array]:
-    """Return 1 / S: its first 26 bits; the rest of it, and the error; all of it, rounded."""
-    high, _ = split(1 / total.high)
+    """Return 1 / S: its first 19 bits; the rest of it, and the error; all of it, rounded."""
+    inverse = 1 / total.high
+    high = inverse * _SPLITTER
+    high -= high - inverse
     product, error = two_product(high, total.high)
     low = (((1 - product) - error) - high * total.low) / total.high
     return high, low + _QUOTIENT_ERROR * high, high + low
@@ -63,7 +74,7 @@ def _quotients(
 ) -> None:
     """Multiply terms in two words by the reciprocal; the second words are overwritten.
 
-    The first words have 27 bits, so that their product with 26 bits is exact.
+    The first words have 34 bits, so that their product with 19 bits is exact.
     """
     high, low_and_error, both = reciprocal
     product, rest, lower = scratch[0], scratch[1], scratch[3]
@@ -74,9 +85,8 @@ def _quotients(
     np.multiply(product, -2 * _QUOTIENT_ERROR, out=lower)
     lower += rest
     lower += product
-    rest += product
-    np.not_equal(lower, rest, out=flag)
-    np.copyto(target, rest)
+    np.add(rest, product, out=target)
+    np.not_equal(lower, target, out=flag)
 
 
 def _mark_small(x: Array, total: quick.Sum, target: Array, flag: Array) -> None:
@@ -93,7 +103,7 @@ def _mark_small(x: Array, total: quick.Sum, target: Array, flag: Array) -> None:
 def log_softmax(rows: Array, format_: Format) -> Elements:
     """Compute log_softmax of every row; see `softmax`."""
     y_high, y_low = (part[:, np.newaxis] for part in quick.logsumexp(rows))
-    error = quick.ERROR + 2.0**-102 * abs(y_high)
+    error = quick.ERROR + 2.0**-102 * abs(y_high) + 2.0**-85
     blocks = Blocks(rows.shape, FORMATS["float64"], buffers=3)
     result, doubt = np.empty(rows.shape), np.zeros(rows.shape, bool)
     bands = blocks.bands(rows, result, doubt, y_high, y_low + error, y_low - error)
@@ -104,9 +114,20 @@ def log_softmax(rows: Array, format_: Format) -> Elements:
             if not np.minimum.reduce(delta, axis=None) < np.inf:
                 delta[np.isnan(delta)] = 0  # of an infinite difference
             np.subtract(delta, lower_words[0], out=spare)
-            delta -= lower_words[1]
+            if np.minimum.reduce(d, axis=None) >= -_LARGE:
+                delta -= lower_words[1]
+            else:
+                _subtract_far(delta, lower_words[1], spare)
             spare += d
             delta += d
             np.not_equal(spare, delta, out=flag)
             np.copyto(target, spare)
     return Elements(result, flat_indices(doubt), float(error.max() / np.spacing(1.0)))
+
+
+def _subtract_far(delta: Array, y: Array, lower: Array) -> None:
+    """Subtract y from `delta`, and make up for the rounding of it and of `lower`."""
+    margin = 2.0**-51 * abs(delta)
+    lower -= margin
+    delta -= y
+    delta += margin

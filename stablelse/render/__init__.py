@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 #: The picture of each type of result: its name, and where the picture is drawn.
 _PICTURES = {
     "Comparison": "stablelse.render.table:ComparisonPicture",
+    "Steps": "stablelse.render.walk:steps_picture",
+    "Errors": "stablelse.render.accuracy:errors_picture",
     "Gallery": "stablelse.render.gallery:GalleryPicture",
     "PeerComparison": "stablelse.render.peers:PeerPicture",
     "Proof": "stablelse.render.derivation:ProofPicture",

@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.comparison import Comparison, MethodResult
+from stablelse.analysis.views import Errors
 from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.table import hanging
 from stablelse.render.wording import (
@@ -65,6 +66,11 @@ class AccuracyPicture:
         for comparison in self.comparisons:
             yield text(comparison)
             yield from repeat("", len(comparison.results) - 1)
+
+
+def errors_picture(view: Errors) -> AccuracyPicture:
+    """Return the picture of the errors of one comparison."""
+    return AccuracyPicture([view.comparison])
 
 
 def _column(header: str, texts: Iterable[str]) -> Column:

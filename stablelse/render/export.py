@@ -1,23 +1,44 @@
-"""A picture taken off the screen: as text, SVG or HTML."""
+"""A picture taken off the screen: as text, as SVG, as a page and as a piece of HTML.
+
+Nothing that is made here fetches anything, and the same picture makes the same text, whatever
+the terminal and the environment: only the width is given.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.terminal_theme import TerminalTheme
 
 #: The width of what is taken off the screen, where no screen tells another.
 WIDTH = 100
 
+#: The columns that a telephone held upright shows at a size to be read: 42 of them at 14 pixels
+#: are 354 wide, and the narrowest of today's screens are 360.
+NARROW = 42
+
+#: Fonts that have every symbol of the pictures and draw their frames without gaps, where they are
+#: installed: on a Mac, on Windows, on Linux, on Android.
+FONTS = "Menlo,Consolas,'DejaVu Sans Mono','Droid Sans Mono',monospace"
+
+#: The advance of a character and the height of the frames' upright lines, of Menlo and DejaVu Sans
+#: Mono, in em; of the other fonts they are next to that. Lines this high have frames without gaps.
+_ADVANCE, _HEIGHT = 0.602, 1.164
+
+#: The height of a line of Rich's SVG, in pixels.
+_SVG_LINE = 20 * 1.22
+
 
 def to_text(picture: RenderableType, width: int = WIDTH) -> str:
     """Return the picture as text without colour."""
-    console = _console(width)
-    with console.capture() as capture:
-        console.print(picture)
-    return capture.get()
+    return _printable(_taken(picture, width).export_text())
 
 
 def to_svg(picture: RenderableType, title: str, width: int = WIDTH) -> str:
@@ -30,44 +51,204 @@ def to_svg(picture: RenderableType, title: str, width: int = WIDTH) -> str:
     title : str
         Shown in the window's title bar.
     width : int
-        Of the terminal, in cells.
+        Of the terminal, in cells; where a line is wider, the image is.
     """
-    console = _console(width, record=True)
-    console.print(picture)
-    return console.export_svg(title=title, unique_id="stablelse", code_format=_svg_format())
-
-
-def _svg_format() -> str:
-    """Return Rich's frame without the fonts it would fetch from outside."""
-    import re
-
-    from rich._export_format import CONSOLE_SVG_FORMAT
-
-    return re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    console = _taken(picture, width)
+    told = console.export_text(clear=False, styles=True)
+    # The ids of two pictures on one page must not be the same: each goes by what it shows.
+    unique_id = f"stablelse-{crc32(f'{title}{told}'.encode(errors='backslashreplace')):08x}"
+    room = console.width - 16  # beside the three buttons, in the title's larger letters
+    svg = console.export_svg(
+        title=title if len(title) <= room else f"{title[: room - 1]}…",
+        unique_id=unique_id,
+        font_aspect_ratio=_ADVANCE * _SVG_LINE / _HEIGHT / 20,
+        code_format=_svg_format(title),
+    )
+    return _printable(_LINE_ENDS.sub("", svg))
 
 
 def to_html(picture: RenderableType, width: int = WIDTH) -> str:
-    """Return the picture as a fragment of HTML with its styles inline."""
-    console = _console(width, record=True)
-    console.print(picture)
-    return console.export_html(
-        inline_styles=True,
-        code_format='<pre style="line-height:1.2;overflow-x:auto"><code>{code}</code></pre>',
+    """Return the picture as a piece of HTML with its styles inline, as a notebook wants it.
+
+    It has no colours but those that can be read on a light ground and on a dark one.
+    """
+    style = f"font-family:{FONTS};line-height:1.15;white-space:pre;overflow-x:auto"
+    return f'<pre style="{style}">{_spans(picture, width)}</pre>'
+
+
+def to_page(picture: RenderableType, title: str, width: int = WIDTH) -> str:
+    """Return the picture as a page of its own, without scripts, light or dark as the reader is.
+
+    Parameters
+    ----------
+    picture : renderable
+        Anything Rich can print.
+    title : str
+        Of the page.
+    width : int
+        In cells. Where the window has less room, as on a telephone, the page shows the picture
+        as it is on a screen of `NARROW` cells.
+    """
+    pictures = f"<pre>{_spans(picture, width)}</pre>"
+    styles = _PAGE_STYLES.format(fonts=FONTS)
+    if width > NARROW:
+        pictures += f'\n<pre class="narrow" hidden>{_spans(picture, NARROW)}</pre>'
+        room = width * _ADVANCE * 0.875 + 2  # in em, beside the margins
+        font = 93 / _ADVANCE / NARROW  # in vw: the margins take 7 of 100 on a telephone
+        styles += _NARROW_STYLES.format(room=f"{room:.2f}", font=f"{font:.3f}")
+    return _printable(_PAGE.format(title=escape(title), styles=styles, pictures=pictures))
+
+
+#: What a picture can be saved as: the suffix of the file, and what makes it of the picture, a
+#: title and a width.
+SAVED: dict[str, Callable[[RenderableType, str, int], str]] = {
+    ".svg": to_svg,
+    ".html": to_page,
+    ".txt": lambda picture, title, width: to_text(picture, width),
+}
+
+#: What a notebook is given: the MIME type, and what makes it of the picture.
+NOTEBOOK: dict[str, Callable[[RenderableType], str]] = {
+    "text/plain": lambda picture: to_text(picture).rstrip("\n"),
+    "text/html": to_html,
+}
+
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+{styles}</style>
+</head>
+<body>
+<h1>{title}</h1>
+{pictures}
+</body>
+</html>
+"""
+
+#: A scheme that is light or dark makes the browser choose the ground, the text and the bars.
+_PAGE_STYLES = """\
+:root {{ color-scheme: light dark; }}
+body {{ margin: 1rem; }}
+h1, pre {{ margin: 0 0 1em; font: 0.875rem/1.15 {fonts}; }}
+h1 {{ font-weight: bold; overflow-wrap: anywhere; }}
+pre {{ overflow-x: auto; }}
+"""
+
+_NARROW_STYLES = """\
+@media (max-width: {room}em) {{
+  body {{ margin: 0.75rem; }}
+  pre {{ display: none; }}
+  pre.narrow {{ display: block; font-size: clamp(0.6875rem, {font}vw, 1rem); }}
+}}
+"""
+
+
+#: Rich clips every line on its own, which cuts the frames' upright lines, and draws its end.
+_LINE_ENDS = re.compile(r'<text [^>]*>\n</text>| clip-path="url\(#[\w-]+-line-\d+\)"')
+
+
+def _svg_format(title: str) -> str:
+    """Return the frame that Rich fills in: without the fonts that its own would fetch."""
+    told = escape(title).replace("{", "{{").replace("}", "}}")
+    size = f"{_SVG_LINE / _HEIGHT:.2f}px"
+    return _SVG.replace("SIZE", size).replace("FONTS", FONTS).replace("TITLE", told)
+
+
+_SVG = """\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">
+<title>TITLE</title>
+<style>
+.{unique_id}-matrix {{ font-family: FONTS; font-size: SIZE; }}
+.{unique_id}-title {{ font: bold 18px Arial, sans-serif; }}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/>
+</clipPath>
+</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
+
+
+def _spans(picture: RenderableType, width: int) -> str:
+    """Return the picture's text as HTML, every style inline."""
+    console = _taken(picture, width)
+    html = console.export_html(theme=_theme(), inline_styles=True, code_format="{code}")
+    return _DECORATION.sub("", html.strip("\n"))
+
+
+#: What Rich adds to every colour, although only underlines have it, which take the text's anyway.
+_DECORATION = re.compile("; text-decoration-color: #[0-9a-f]{6}")
+
+
+def _theme() -> TerminalTheme:
+    """Return colours that are read on white as well as on black.
+
+    Their luminance is next to 0.18, so that the contrast (WCAG 2.2) is about as large with
+    white, (1 + 0.05) / (0.18 + 0.05) = 4.5, as it is with what dark pages have for black.
+    What is dim lies half-way between the first two.
+    """
+    from rich.terminal_theme import TerminalTheme
+
+    return TerminalTheme(
+        (236, 236, 236),
+        (0, 0, 0),
+        [
+            (0x76, 0x76, 0x76),  # black
+            (0xE0, 0x31, 0x3F),  # red
+            (0x1F, 0x8A, 0x3D),  # green
+            (0xA8, 0x6A, 0x00),  # yellow
+            (0x2F, 0x7B, 0xE0),  # blue
+            (0xC0, 0x40, 0xB8),  # magenta
+            (0x0A, 0x85, 0x96),  # cyan
+            (0x76, 0x76, 0x76),  # white
+        ],
     )
 
 
-def _console(width: int, record: bool = False) -> Console:
+def _taken(picture: RenderableType, width: int) -> Console:
+    """Return a console that has recorded the picture, as wide as its widest line."""
     from rich.console import Console
 
-    return Console(
+    console = Console(
         file=StringIO(),
         width=width,
-        record=record,
-        force_terminal=record,
+        height=25,  # told neither, Rich asks the environment
+        record=True,
+        force_terminal=True,
         force_jupyter=False,
-        color_system="truecolor" if record else None,
+        color_system="truecolor",
+        no_color=False,
         highlight=False,
         markup=False,
         emoji=False,
         legacy_windows=False,
     )
+    console.print(picture, crop=False)
+    lines = console.export_text(clear=False).splitlines()
+    from rich.cells import cell_len
+
+    console.width = max([width, *map(cell_len, lines)])
+    return console
+
+
+#: What no page and no image may hold, and what no file can: control characters, halves of pairs.
+_UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def _printable(text: str) -> str:
+    """Return the text with escapes for what cannot be shown, such as a file's name may have."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from textwrap import fill
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
@@ -74,12 +75,12 @@ def verdicts(results: Sequence[MethodResult], glyphs: Glyphs, screen: int) -> It
         if result.evaluation is None:
             value = "column above" if result.value.ndim else glyphs.number(result.value)
             margin = " " * (len(glyphs.good) + 2)
-            yield Text(f"{margin}{name:<{width}}{value}, {_TOLD[result.method](result)}")
+            told = f"{value}, {_TOLD[result.method](result)}"
+            yield _beside(f"{margin}{name:<{width}}", told, screen)
             continue
         mark = glyphs.good if result.verdict is Verdict.OK else glyphs.bad
-        line = Text(f" {mark} {name:<{width}}", VERDICT_STYLES[result.verdict])
-        line.append(verdict_text(result))
-        yield line
+        head = f" {mark} {name:<{width}}"
+        yield _beside(head, verdict_text(result), screen, VERDICT_STYLES[result.verdict])
         for finding in result.findings:
             sentence = finding_text(finding, result, glyphs)
             yield hanging(sentence, screen, indent=5, style="" if not finding.harmless else "dim")
@@ -92,6 +93,15 @@ _TOLD: dict[Method, Callable[[MethodResult], str]] = {
     ),
     Method.EXACT: exactness_text,
 }
+
+
+def _beside(head: str, told: str, screen: int, style: str = "") -> Text:
+    """Return a line with what is told after its head; where there is no room for both, below."""
+    for line in (head + told, f"{head.rstrip()} {told}"):
+        if cell_len(line) <= screen:
+            return Text(line, style)
+    below = hanging(told, screen, indent=5)
+    return Text(f"{head.rstrip()}\n{below}", style, no_wrap=True, overflow="ignore")
 
 
 def hanging(sentence: str, width: int, indent: int, style: str = "") -> Text:

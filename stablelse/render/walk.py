@@ -9,6 +9,7 @@ from rich.text import Text
 
 from stablelse.analysis.comparison import Comparison, MethodResult
 from stablelse.analysis.steps import Step, steps
+from stablelse.analysis.views import Steps
 from stablelse.numerics.formula import Kind
 from stablelse.render.columns import shown_elements
 from stablelse.render.layout import Column, Group, glyphs_for, stack
@@ -41,6 +42,11 @@ class Walk:
             symbols, steps_taken = _columns(result, chosen, glyphs)
             yield from stack(symbols, [steps_taken], frozenset(), options.max_width)
             yield Text()
+
+
+def steps_picture(view: Steps) -> Walk:
+    """Return the picture of the steps of one comparison."""
+    return Walk(view.comparison)
 
 
 def chosen_steps(result: MethodResult, shown: Sequence[int | None]) -> Iterator[tuple[int, Step]]:

@@ -103,7 +103,7 @@ def test_shows_itself():
     console.print(comparison)
     assert console.file.getvalue() == text
     bundle = comparison._repr_mimebundle_()
-    assert bundle["text/plain"] == text
+    assert bundle["text/plain"] == text.rstrip("\n")
     assert bundle["text/html"].startswith("<pre")
     assert "1002.4076059644444" in bundle["text/html"]
     assert "http" not in bundle["text/html"]

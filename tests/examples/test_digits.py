@@ -1,12 +1,12 @@
-"""The digits example: its training run, the files kept in the repository, and its gradient."""
+"""The digits example: its training runs, the files kept in the repository, and its gradient."""
 
-import importlib.util
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,33 +14,44 @@ from sklearn.datasets import load_digits
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "examples" / "digits"
-SCRIPT = COMMITTED / "train.py"
 README = (COMMITTED / "README.md").read_text(encoding="utf-8")
 UNIT_ROUNDOFF = np.finfo(np.float64).eps / 2
 
 
 @pytest.fixture(scope="module")
-def digits() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("digits_train", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def digits():
+    """The names of the example's modules."""
+    before = sys.path.copy()
+    sys.path.insert(0, str(COMMITTED))
+    try:
+        import half
+        import network
+        import train
+
+        return SimpleNamespace(**{**vars(network), **vars(train), **vars(half)})
+    finally:
+        sys.path[:] = before
+
+
+def run_script(script, *arguments):
+    """Run a script of the example in a process of its own, and return what it printed."""
+    search_path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    completed = subprocess.run(
+        [sys.executable, "-W", "error", COMMITTED / script, *arguments],
+        env=os.environ | {"PYTHONPATH": search_path, "COLUMNS": "80"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (completed.returncode, completed.stderr) == (0, "")
+    return completed.stdout
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The folder that a run of the script has made and filled, and what the run printed."""
     folder = tmp_path_factory.mktemp("digits") / "not" / "there"
-    search_path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    completed = subprocess.run(
-        [sys.executable, "-W", "error", SCRIPT, folder],
-        env=os.environ | {"PYTHONPATH": search_path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (completed.returncode, completed.stderr) == (0, "")
-    return folder, completed.stdout
+    return folder, run_script("train.py", folder)
 
 
 @pytest.fixture(scope="module", params=["produced", "committed"])
@@ -155,8 +166,8 @@ class TestThreshold:
 class TestLoss:
     def test_stays_exact_where_the_naive_formula_overflows(self, digits):
         logits = np.array([[0.0, 1000.0], [0.0, 1000.0]])
-        loss, d_logits = digits.negative_log_likelihood(logits, np.array([1, 0]))
-        assert loss == (0 + 1000) / 2
+        losses, d_logits = digits.negative_log_likelihood(logits, np.array([1, 0]))
+        assert losses.tolist() == [0, 1000]
         np.testing.assert_array_equal(d_logits, [[0, 0], [-0.5, 0.5]])
 
 
@@ -201,6 +212,14 @@ def parameters(network):
     return [parameter for layer in network for parameter in layer]
 
 
+def losses_and_gradient(digits, images, network):
+    return digits.losses_and_gradient(images, network, digits.negative_log_likelihood)
+
+
+def mean_loss(digits, images, network):
+    return losses_and_gradient(digits, images, network)[0].mean()
+
+
 def central_difference(digits, images, network, parameter, index, h):
     """Return (loss(p + h) - loss(p - h)) / 2 h for one entry p of a parameter, and its error bound.
 
@@ -214,7 +233,7 @@ def central_difference(digits, images, network, parameter, index, h):
     losses, logits, active = [], [], []
     for shifted in (p - h, p + h):
         parameter[index] = shifted
-        losses.append(digits.loss_and_gradient(images, network)[0])
+        losses.append(mean_loss(digits, images, network))
         logits.append(digits.network_logits(images.x, network))
         active.append(digits.hidden_units(images.x, network) > 0)
     parameter[index] = p
@@ -228,7 +247,7 @@ class TestGradient:
     def test_agrees_with_central_differences(self, digits):
         """The rounding error of the gradient itself has no 1/h: that of the losses covers it."""
         images, network = small_problem(digits)
-        _, gradient = digits.loss_and_gradient(images, network)
+        _, gradient = losses_and_gradient(digits, images, network)
         checked = 0
         for parameter, d_parameter in zip(parameters(network), parameters(gradient), strict=True):
             assert d_parameter.shape == parameter.shape
@@ -249,3 +268,81 @@ class TestGradient:
         np.testing.assert_array_equal(d_inputs, [[8, 17]])
         np.testing.assert_array_equal(d_weight, [[1, -1, 3], [2, -2, 6]])
         np.testing.assert_array_equal(d_bias, [1, -1, 3])
+
+    def test_agrees_with_pytorch(self, digits):
+        """Two gradients of different roundings: each of n operations off by u at most, n < 1000."""
+        torch = pytest.importorskip("torch")
+        images, network = small_problem(digits)
+        _, gradient = losses_and_gradient(digits, images, network)
+        tensors = [torch.tensor(p, requires_grad=True) for p in parameters(network)]
+        hidden = torch.relu(torch.tensor(images.x) @ tensors[0] + tensors[1])
+        logits = hidden @ tensors[2] + tensors[3]
+        torch.nn.functional.cross_entropy(logits, torch.tensor(images.labels)).backward()
+        for tensor, d_parameter in zip(tensors, parameters(gradient), strict=True):
+            scale = np.abs(d_parameter).max()
+            difference = np.abs(tensor.grad.numpy() - d_parameter).max()
+            assert difference <= 1000 * UNIT_ROUNDOFF * scale
+
+    @pytest.mark.parametrize("loss", ["naive", "shifted"])
+    def test_both_ways_to_write_the_loss_are_the_same_function(self, digits, loss):
+        """In float64, on logits of this size, nothing overflows, and 100 u bounds the rest."""
+        images, network = small_problem(digits)
+        logits = digits.network_logits(images.x, network)
+        losses, d_logits = digits.LOSSES[loss](logits, images.labels)
+        expected, d_expected = digits.negative_log_likelihood(logits, images.labels)
+        assert np.abs(losses - expected).max() <= 100 * UNIT_ROUNDOFF * np.abs(expected).max()
+        assert np.abs(d_logits - d_expected).max() <= 100 * UNIT_ROUNDOFF
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    """What the run in half precision printed, and the figure it drew."""
+    figure = tmp_path_factory.mktemp("half") / "losses.svg"
+    return run_script("half.py", figure), figure.read_text("utf-8")
+
+
+class TestHalf:
+    def test_only_the_naive_loss_in_float16_dies(self, printed):
+        rows = printed[0].split("\n\n")[0].splitlines()[1:]
+        table = {(row.split()[0], row.split()[1]): row for row in rows}
+        assert len(table) == 4
+        dead = {which for which, row in table.items() if "dead" in row}
+        assert dead == {("naive", "float16")}
+        assert float(re.search(r"([\d.]+)%", table["naive", "float16"])[1]) < 20
+        alive = [row for row in table.values() if "dead" not in row]
+        assert all(float(re.search(r"([\d.]+)%", row)[1]) >= 96 for row in alive)
+        assert all(row.split()[2] == "1350" for row in alive)
+
+    def test_the_row_that_did_it_is_shown_step_by_step(self, printed):
+        """Read back from what was printed, the row is one whose naive softmax is NaN."""
+        command = re.search(r"^\$ stablelse softmax (.*) --dtype float16", printed[0], re.MULTILINE)
+        logits = np.array(command[1].split(), np.float16)
+        assert naive_exp_overflows(logits).any()
+        assert "∞ overflow" in printed[0]
+        assert "NaN invalid" in printed[0]
+
+    def test_the_image_is_named_that_did_it(self, digits, printed):
+        row, step, label = map(
+            int, re.search(r"image (\d+) .* of step (\d+), a (\d),", printed[0]).groups()
+        )
+        training_images, _ = digits.load_images()
+        with np.errstate(all="ignore"):
+            steps = digits.training(training_images, digits.naive_loss, "float16")
+            for number, taken in enumerate(steps, 1):
+                if number == step:
+                    break
+                assert np.isfinite(taken.losses).all()
+        assert np.isfinite(taken.losses[: row - 1]).all()
+        assert np.isnan(taken.losses[row - 1])
+        assert taken.batch.labels[row - 1] == label
+
+    def test_the_figure_says_where(self, printed):
+        step = re.search(r"of step (\d+)", printed[0])[1]
+        ElementTree.fromstring(printed[1])
+        assert f"NaN at step {step}" in printed[1]
+        kept = (COMMITTED / "losses.svg").read_text("utf-8")
+        assert re.search(r"NaN at step \d+", kept)
+
+    def test_readme_tells_what_is_printed(self, printed):
+        table = printed[0].split("\n\n")[0]
+        assert table in README

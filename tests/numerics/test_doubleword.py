@@ -14,7 +14,7 @@ from mpmath import mpf
 from stablelse.numerics import doubleword, errorfree
 from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.powers import powers
+from stablelse.numerics.powers import fine_powers, powers
 
 FLOAT64 = FORMATS["float64"]
 
@@ -90,7 +90,7 @@ def test_exp_of_zero_is_one(kernel):
 
 
 def test_the_table_is_right_to_the_last_bit_it_holds():
-    (ln2_1, ln2_2, ln2_3), *table = powers()[:1] + powers()[2:5]
+    (ln2_1, ln2_2, ln2_3), *table = powers()
     with mpmath.workprec(300):
         step = mpmath.log(2) / 2048
         assert abs(mpf(ln2_1) + mpf(ln2_2) + mpf(ln2_3) - step) <= 2.0**-127
@@ -102,6 +102,25 @@ def test_the_table_is_right_to_the_last_bit_it_holds():
     assert float(ln2_2 * 2.0**73).is_integer()
     assert (table[0] * 2.0**26 % 1 == 0).all()
     assert (table[1] * 2.0**53 % 1 == 0).all()
+
+
+def test_the_finer_table_is_right():
+    (ln2_1, ln2_2, ln2_3), high, encoded, offset = fine_powers()
+    with mpmath.workprec(300):
+        step = mpmath.log(2) / 2**15
+        assert abs(mpf(ln2_1) + mpf(ln2_2) + mpf(ln2_3) - step) <= 2.0**-126
+        for j in range(0, 2**15, 7):
+            error = mpmath.log(mpf(float(high[j]))) - j * step - mpf(float(offset[j]))
+            assert abs(error) <= 2.0**-85.5
+    # The bits that the exact products of the kernel rely on, and the sizes.
+    assert float(ln2_1 * 2.0**43).is_integer()
+    assert float(ln2_2 * 2.0**72).is_integer()
+    assert (high * 2.0**33 % 1 == 0).all()
+    assert abs(offset).max() <= 2.0**-34
+    j = np.arange(2**15)
+    for power in (-800, 0, 800):
+        bits = encoded + ((power * 2**15 + j) << 37)
+        assert np.array_equal(bits.view(np.float64), np.ldexp(high, power))
 
 
 def sum_exp(x, shift, b=None):

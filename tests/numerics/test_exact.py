@@ -339,7 +339,7 @@ def hard_rows():
     """Rows of which the first rung settles all but two, and the third one cannot be rounded."""
     x = rng_of(2).normal(size=(100, 5)) + 3
     x[7] = [-np.log(2), -np.log(2), -np.inf, -np.inf, -np.inf]
-    x[50] = [-0.775, -0.6175, -np.inf, -np.inf, -800]
+    x[50] = [-0.775, -0.6174903, -np.inf, -np.inf, -800]
     x[99, 3] = np.nan
     return x
 

@@ -1,0 +1,307 @@
+"""--save: the very picture of the screen, as an image, a page and a text."""
+
+import re
+import stat
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+
+from stablelse.cli.app import COMMANDS
+from stablelse.render.export import NARROW, SAVED, WIDTH
+
+_SVG = "{http://www.w3.org/2000/svg}"
+
+#: Runs that show something; of every command at least one.
+RUNS = {
+    "lse": ["lse", "1000", "1001", "1002"],
+    "lse-errors": ["lse", "-0.775", "-0.6175", "--errors"],
+    "lse-rows": ["lse", "--dtype", "float16"],
+    "softmax": ["softmax", "1000", "1", "-1000.5"],
+    "softmax-steps": ["softmax", "1000", "1", "--steps"],
+    "log-softmax": ["log-softmax", "-1000", "3", "0"],
+    "prove": ["prove", "lse", "1000", "1001", "1002"],
+    "prove-symbols": ["prove", "softmax"],
+    "peers": ["peers", "0", "-40", "--peer", "numpy", "--no-time"],
+    "gallery": ["peers", "--peer", "numpy"],
+    "limits": ["limits", "--dtype", "float16", "--dtype", "float64"],
+}
+
+_ROWS = b"a,b\n1,2\n1000,3\n-500,-600\n"
+
+
+@pytest.fixture
+def shown(run):
+    """Run the command of a name, with more arguments; it must go well."""
+
+    def command(name, *more, columns=80, **environment):
+        stdin = _ROWS if name.endswith("-rows") else b""
+        done = run(*RUNS[name], *more, stdin=stdin, columns=columns, **environment)
+        assert (done.code, done.err) == (0, "")
+        return done.out
+
+    return command
+
+
+def test_every_command_is_run():
+    assert {args[0] for args in RUNS.values()} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("name", RUNS)
+def test_the_text_is_the_screen(name, columns, shown, tmp_path):
+    path = tmp_path / "x.txt"
+    screen = shown(name, "--save", path, columns=columns)
+    assert screen == shown(name, columns=columns)
+    assert path.read_text(encoding="utf-8") == screen
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_svg(name, shown, tmp_path):
+    path = tmp_path / "x.svg"
+    screen = shown(name, "--save", path)
+    svg = path.read_text(encoding="utf-8")
+    root = ElementTree.fromstring(svg)
+    title, buttons_title, *texts = root.iter(f"{_SVG}title"), *root.iter(f"{_SVG}text")
+    command = " ".join(["stablelse", *RUNS[name]])
+    assert next(title).text == command
+    assert buttons_title.text.replace("\xa0", " ") == command
+    assert text_on_screen(texts) == [line.rstrip() for line in screen.rstrip().split("\n")]
+    assert svg.count("http") == svg.count('xmlns="http://www.w3.org/2000/svg"') == 1
+    assert not re.search(r"@|url\((?!#)|<image|<script|href", svg)
+    ids = [element.get("id") for element in root.iter() if element.get("id")]
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r"url\(#([^)]+)\)", svg)) <= set(ids)
+
+
+def text_on_screen(texts) -> list[str]:
+    """Put the texts of an image back where they stand in the lines of a screen."""
+    cell = min(float(t.get("textLength")) / len(t.text) for t in texts)
+    lines: dict[int, str] = {}
+    for element in texts:
+        number = round((float(element.get("y")) - 20) / 24.4)
+        column = round(float(element.get("x")) / cell)
+        lines[number] = lines.get(number, "").ljust(column) + element.text.replace("\xa0", " ")
+    return [lines.get(number, "").rstrip() for number in range(max(lines) + 1)]
+
+
+@pytest.mark.parametrize("name", ["lse", "softmax", "prove"])
+def test_the_same_picture_is_the_same_bytes(name, shown, tmp_path):
+    def saved(file, *more, **environment):
+        shown(name, *more, "--save", tmp_path / file, **environment)
+        return (tmp_path / file).read_bytes()
+
+    for suffix in SAVED:
+        first = saved(f"first{suffix}")
+        assert first == saved(f"second{suffix}", "--output", tmp_path / "out")
+        for setting in ({"NO_COLOR": "1"}, {"TERM": "dumb"}, {"encoding": "ascii"}):
+            assert first == saved(f"third{suffix}", **setting)
+
+
+def test_pictures_on_one_page_have_ids_of_their_own(shown, tmp_path):
+    ids = []
+    for name in ("lse", "softmax", "prove"):
+        shown(name, "--save", tmp_path / "x.svg")
+        ids += re.findall(r' id="([^"]+)"', (tmp_path / "x.svg").read_text(encoding="utf-8"))
+    assert len(ids) == len(set(ids)) == 3
+
+
+class Page(HTMLParser):
+    """A page taken apart: its elements, their text, and whether they are closed in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.declared: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_decl(self, decl):
+        assert not self.elements
+        self.declared.append(decl)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.open.append(tag)
+        if tag in ("title", "h1", "pre", "style"):
+            self.texts.append((tag, ""))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        within = [tag for tag in self.open if tag != "span"]
+        if within and within[-1] in ("title", "h1", "pre", "style"):
+            tag, text = self.texts.pop()
+            self.texts.append((tag, text + data))
+
+    def of(self, tag: str) -> list[str]:
+        return [text for found, text in self.texts if found == tag]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_page(name, shown, tmp_path):
+    path = tmp_path / "x.html"
+    screen = shown(name, "--save", path, columns=120)
+    html = path.read_text(encoding="utf-8")
+    page = Page(html)
+    assert page.declared == ["DOCTYPE html"]
+    assert page.elements[0] == ("html", {"lang": "en"})
+    assert ("meta", {"charset": "utf-8"}) in page.elements
+    viewport = {"name": "viewport", "content": "width=device-width, initial-scale=1"}
+    assert ("meta", viewport) in page.elements
+    assert page.of("title") == page.of("h1") == [" ".join(["stablelse", *RUNS[name]])]
+    wide, narrow = page.of("pre")
+    assert wide == screen.rstrip("\n")
+    assert narrow == shown(name, columns=NARROW).rstrip("\n")
+    assert "color-scheme: light dark" in html
+    assert not {tag for tag, _ in page.elements} & {"script", "link", "img", "iframe", "base"}
+    assert not re.search(r"http|@import|url\(|src=|href=|\son\w+=", html)
+
+
+@pytest.mark.parametrize("columns", [30, NARROW])
+def test_a_narrow_page_has_one_picture(columns, shown, tmp_path):
+    shown("lse", "--save", tmp_path / "x.html", columns=columns)
+    assert len(Page((tmp_path / "x.html").read_text(encoding="utf-8")).of("pre")) == 1
+
+
+@pytest.mark.parametrize("suffix", SAVED)
+def test_no_digit_is_cut_where_the_screen_is_narrow(suffix, shown, tmp_path):
+    path = tmp_path / f"x{suffix}"
+    shown("prove", "--save", path, columns=20)
+    text = re.sub("<[^>]*>", "", path.read_text(encoding="utf-8")).replace("&#160;", " ")
+    assert "float64 1.5032147244081275 ≠ 1.5032147244080551  ✓ 1 ulp off" in text
+    if suffix == ".svg":
+        root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+        (clip,) = root.iter(f"{_SVG}clipPath")
+        texts = [t for t in root.iter(f"{_SVG}text") if t.get("textLength")]
+        ends = [float(t.get("x")) + float(t.get("textLength")) for t in texts]
+        assert max(ends) <= float(clip[0].get("width")) + 1.5
+
+
+def test_the_width_is_the_usual_one_where_there_is_no_screen(shown, monkeypatch, tmp_path):
+    """Neither a terminal nor COLUMNS: not the 80 that Rich takes then."""
+    shown("softmax", "--save", tmp_path / "told.txt", columns=WIDTH)
+    shown("softmax", "--save", tmp_path / "untold.txt", columns="")
+    assert (tmp_path / "told.txt").read_bytes() == (tmp_path / "untold.txt").read_bytes()
+
+
+def test_several_files_and_capital_suffixes(shown, tmp_path):
+    more = [f"--save={tmp_path / f'x{suffix.upper()}'}" for suffix in SAVED]
+    shown("lse", *more)
+    assert (tmp_path / "x.SVG").read_text(encoding="utf-8").startswith("<svg ")
+    assert (tmp_path / "x.HTML").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert (tmp_path / "x.TXT").read_text(encoding="utf-8").startswith(" log-sum-exp")
+
+
+def test_beside_output(run, tmp_path):
+    args = ["lse", "1", "2", "--output", tmp_path / "out.txt", "--save", tmp_path / "x.txt"]
+    done = run(*args)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (tmp_path / "out.txt").read_bytes() == (tmp_path / "x.txt").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".html"])
+def test_titles_and_names_that_no_page_may_hold(suffix, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "a<b>&{c}\x1b\udc80.csv"
+    (tmp_path / name).write_bytes(b"1\n2\n")
+    done = run("lse", "--file", name, "--save", f"x{suffix}")
+    assert (done.code, done.err) == (0, "")
+    text = (tmp_path / f"x{suffix}").read_text(encoding="utf-8")
+    told = "a&lt;b&gt;&amp;{c}\\x1b\\udc80.csv"
+    unquoted = text.replace("&#x27;", "").replace("&#160;", " ")
+    assert f"stablelse lse --file {told}</title>" in unquoted
+    assert f" {told}: " in unquoted
+    if suffix == ".svg":
+        ElementTree.fromstring(text)
+    else:
+        Page(text)
+
+
+def test_a_long_command_is_shortened_in_the_bar(run, tmp_path):
+    numbers = [str(number) for number in range(200)]
+    run("lse", *numbers, "--save", tmp_path / "x.svg")
+    root = ElementTree.fromstring((tmp_path / "x.svg").read_text(encoding="utf-8"))
+    bar = next(root.iter(f"{_SVG}text")).text.replace("\xa0", " ")
+    assert bar == "stablelse lse " + " ".join(numbers)[:49] + "…"
+    assert next(root.iter(f"{_SVG}title")).text == "stablelse lse " + " ".join(numbers)
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        (
+            ["lse", "no", "--save", "x.png"],
+            "Invalid value for '--save': 'x.png' ends in none of .svg, .html, .txt: the suffix "
+            "says what is saved (see stablelse lse --help)",
+        ),
+        (
+            ["limits", "--save", "x.svg", "--save", "svg"],
+            "Invalid value for '--save': 'svg' ends in none of .svg, .html, .txt: the suffix "
+            "says what is saved (see stablelse limits --help)",
+        ),
+        (
+            ["softmax", "no", "-q", "--save", "x.svg"],
+            "Invalid value: --save keeps the picture of the table: it does not go with --quiet "
+            "(see stablelse softmax --help)",
+        ),
+        (
+            ["peers", "no", "--json", "--save", "x.svg"],
+            "Invalid value: --save keeps the picture of the table: it does not go with "
+            "--format json (see stablelse peers --help)",
+        ),
+        (
+            ["prove", "lse", "--format", "latex", "--save", "x.svg"],
+            "Invalid value: --save keeps the picture of the table: it does not go with "
+            "--format latex (see stablelse prove --help)",
+        ),
+        (
+            ["lse", "1", "--save", "x.txt", "--save", "none/x.svg"],
+            "cannot write none/x.svg: no such directory",
+        ),
+        (["lse", "1", "--save", "x.txt", "--save", "d.svg"], "cannot write d.svg: Is a directory"),
+        (["lse", "1", "no", "--save", "x.svg"], "arguments, number 2: 'no' is no number"),
+    ],
+)
+def test_nothing_is_left_half_written(args, complaint, run, tmp_path, monkeypatch):
+    """What is complained of before anything is read or computed, and what after."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d.svg").mkdir()
+    done = run(*args)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"stablelse: error: {complaint}")
+    assert done.err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["d.svg"]
+
+
+def test_a_file_is_replaced_in_one_step(run, tmp_path, monkeypatch):
+    """An old picture stays whole, whatever goes wrong, and its permissions with the new one."""
+    path = tmp_path / "x.txt"
+    path.write_text("old")
+    path.chmod(0o600)
+    broken = run("lse", "1", "--save", path, "--save", tmp_path / "none" / "x.svg")
+    assert (broken.code, path.read_text()) == (2, "old")
+    assert run("lse", "1", "--save", path).code == 0
+    assert path.read_text().startswith(" log-sum-exp of 1 number")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_numbers_in_a_file_have_no_picture(run, tmp_path):
+    picture, numbers = tmp_path / "p.svg", tmp_path / "p.npy"
+    done = run("softmax", "1", "2", "--save", picture, "--output", numbers)
+    assert done.code == 2
+    assert "does not go with numbers in" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stream_has_a_picture_too(run, tmp_path):
+    picture = tmp_path / "p.txt"
+    numbers = "".join(f"{i}\n" for i in range(20_000)).encode()
+    done = run("lse", "--save", picture, stdin=numbers)
+    assert done.code == 0
+    assert picture.read_text("utf-8") == done.out
