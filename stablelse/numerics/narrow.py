@@ -41,8 +41,8 @@ def logsumexp(rows: Array, format_: Format) -> tuple[Array, Array, Array]:
     ulps : ndarray
         Bounds of the errors before the rounding, in units in the last place.
     """
-    blocks = Blocks(rows.shape, format_, buffers=3)
-    sums = [sum_exp(blocks, x, _SMALLEST)[:2] for (x,) in blocks.bands(rows)]
+    blocks = Blocks(rows.shape, format_, buffers=3, length=2**16)
+    sums = blocks.over_bands(lambda x: sum_exp(blocks, x, _SMALLEST)[:2], rows)
     shift, total = (
         np.concatenate(part, 1 - blocks.axis).ravel() for part in zip(*sums, strict=True)
     )
