@@ -75,12 +75,11 @@ def _maximum(blocks: Blocks, x: Array) -> Array:
     return reduce(np.maximum, maxima).astype(blocks.dtype, copy=False)
 
 
-def error(blocks: Blocks, n: int) -> float:
-    """Return a bound of the relative error of a sum of n exponentials that are not shifted.
+def roundings(blocks: Blocks, n: int) -> int:
+    """Return how many units roundoff a sum of n exponentials that are not shifted is wrong by.
 
-    NumPy's exp is right to one unit in the last place, 2 u, and every addition that a term
-    takes part in rounds by u; one more makes up for what is of higher order.
+    Relatively, and to first order: NumPy's exp is right to one unit in the last place, two u;
+    every addition that a term takes part in makes it one more.
     """
     pieces = -(-n // blocks.length) if blocks.axis == 1 else 1
-    depth = additions(min(n, blocks.length), blocks.axis) + additions(pieces, 1)
-    return (3 + depth) * blocks.unit_roundoff
+    return 2 + additions(min(n, blocks.length), blocks.axis) + additions(pieces, 1)

@@ -13,7 +13,7 @@ What a textbook's evaluation of S = sum b_i exp(x_i - a) loses, and what is done
 
 from __future__ import annotations
 
-from functools import partial, reduce
+from functools import cache, partial, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -198,9 +198,9 @@ def _add_up(terms: Array, scratch: list[Array], axis: int, *, signed: bool) -> _
 
 
 def pairwise(x: Array, axis: int, scratch: Array | None = None) -> Array:
-    """Sum pairwise: one half onto the other, again and again, and what is left as NumPy does.
+    """Sum pairwise, as NumPy does along rows, but not down columns, nor well enough at any length.
 
-    NumPy alone sums a row in 15 additions one after another at first, and a column in all.
+    There, one half is added onto the other, again and again.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def pairwise(x: Array, axis: int, scratch: Array | None = None) -> Array:
         Of the shape of x, to work in.
     """
     if axis == 0:
-        return _folded(x, None if scratch is None else scratch, _folds(len(x), 0)).copy()
+        return _folded(x, scratch, _folds(len(x), 0)).copy()
     folded = _folded(x.T, None if scratch is None else scratch.T, _folds(x.shape[1], 1)).T
     total: Array = np.add.reduce(folded, axis=1, keepdims=True)
     return total
@@ -224,16 +224,19 @@ def additions(n: int, axis: int) -> int:
     return folds + _additions_in_a_row(-(-n >> folds))
 
 
-# Rows are folded until this many columns are left; long ones less far, for that takes longer than
-# what is gained: their sum is large, and so is its logarithm.
+# Rows in which more additions would follow one another are folded until so many columns are left:
+# that takes longer, but their logarithms mostly are below 8, where a unit in the last place is 8 u,
+# and can bear no more. Those of longer rows are larger.
+_BEARABLE = 21
 _FOLDED = 64
-_MOST_FOLDS = 6
+_LONG = 2048
 
 
 def _folds(n: int, axis: int) -> int:
     if axis == 0:
         return (n - 1).bit_length()
-    return min(max(0, ((n - 1) // _FOLDED).bit_length()), _MOST_FOLDS)
+    is_folded = n <= _LONG and _additions_in_a_row(n) > _BEARABLE
+    return ((n - 1) // _FOLDED).bit_length() if is_folded else 0
 
 
 def _folded(x: Array, scratch: Array | None, folds: int) -> Array:
@@ -249,6 +252,7 @@ def _folded(x: Array, scratch: Array | None, folds: int) -> Array:
     return x
 
 
+@cache
 def _additions_in_a_row(n: int) -> int:
     """Return in how many additions a number takes part at most, where NumPy sums n in a row.
 
