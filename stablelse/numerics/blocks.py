@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from threading import get_ident
+from typing import Any, TypeVar
 
 import numpy as np
 
+from stablelse.numerics import threads
 from stablelse.numerics.formats import FORMATS, Array, Format
+
+Result = TypeVar("Result")
 
 # Elements of all buffers together: 1 MiB of float64 stays in a level-2 cache.
 _WORKSPACE = 2**17
@@ -24,7 +28,8 @@ class Blocks:
     A band is a number of whole vectors, a piece of it at most `length` elements: all of them,
     or a part of the one vector. Short vectors stand in columns, so that NumPy's inner loops run
     along the longer side of a block. How a vector lies, and where it is cut, depends on its own
-    length alone: so do the roundings, and its result has the same bits in any company.
+    length alone: so do the roundings, and its result has the same bits in any company, and
+    with any number of threads. Each thread has buffers of its own.
 
     Attributes
     ----------
@@ -52,12 +57,13 @@ class Blocks:
         self.dtype = working.dtype
         self.unit_roundoff = working.unit_roundoff
         self.is_exact = self.dtype == format_.dtype
-        length = min(m * n, self.length)
-        self._memory, self._buffers = _aligned(1 + buffers, length, self.dtype)
+        self._count, self._extent = 1 + buffers, min(m * n, self.length)
+        self._workspaces: dict[int, tuple[Array, Array]] = {}
 
     def __del__(self) -> None:
-        if len(_spare) < _MOST_SPARE:
-            _spare.append(self._memory)
+        for memory, _ in self._workspaces.values():
+            if len(_spare) < _MOST_SPARE:
+                _spare.append(memory)
 
     def bands(self, *stacks: Array | None) -> Iterator[tuple[Any, ...]]:
         """Cut arrays of shape (m, ...) into bands; of None, every band is None."""
@@ -67,6 +73,25 @@ class Blocks:
     def pieces(self, *bands: Array | None) -> Iterator[tuple[Any, ...]]:
         """Cut bands into pieces; of None, every piece is None."""
         return _cut(bands, self.axis, self.length)
+
+    def over_bands(self, function: Callable[..., Result], *stacks: Array | None) -> list[Result]:
+        """Apply a function to all bands, in threads where they pay: its results, in order.
+
+        A band that is one long vector is left to `over_pieces`, if its pieces outnumber the bands.
+        """
+        bands = list(self.bands(*stacks))
+        shapes = [x.shape for x in stacks if x is not None]
+        m, n = shapes[0][0], max(shape[1] for shape in shapes)
+        if len(bands) * self.length < n:
+            return [function(*band) for band in bands]
+        return threads.mapped(function, bands, m * n)
+
+    def over_pieces(self, function: Callable[..., Result], *bands: Array | None) -> list[Result]:
+        """Apply a function to all pieces of bands, in threads where they pay."""
+        pieces = list(self.pieces(*bands))
+        if len(pieces) == 1:
+            return [function(*pieces[0])]
+        return threads.mapped(function, pieces, max(x.size for x in bands if x is not None))
 
     def is_workable(self, x: Array) -> bool:
         """Whether x can be computed on where it lies: in the working format, in rows."""
@@ -83,7 +108,7 @@ class Blocks:
 
     def buffers(self, shape: tuple[int, ...]) -> list[Array]:
         """Return the buffers, of that shape. What `load` returned is not among them."""
-        return [self._buffer(i, shape) for i in range(1, len(self._buffers))]
+        return [self._buffer(i, shape) for i in range(1, self._count)]
 
     def store(self, operation: np.ufunc, a: Array, b: Array, target: Array) -> None:
         """Put the result of an operation into its place, rounded to the format once.
@@ -100,13 +125,17 @@ class Blocks:
             target[...] = self._format.round(a)
 
     def _buffer(self, i: int, shape: tuple[int, ...]) -> Array:
-        return self._buffers[i, : shape[0] * shape[1]].reshape(shape)
+        thread = get_ident()
+        if thread not in self._workspaces:
+            self._workspaces[thread] = _aligned(self._count, self._extent, self.dtype)
+        _, buffers = self._workspaces[thread]
+        return buffers[i, : shape[0] * shape[1]].reshape(shape)
 
 
 #: Workspaces of blocks that are gone: to get new memory from the system for every call would
 #: take longer than the work, up to about 100,000 elements.
 _spare: list[Array] = []
-_MOST_SPARE = 2
+_MOST_SPARE = 4
 
 
 def _aligned(count: int, length: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
@@ -116,7 +145,10 @@ def _aligned(count: int, length: int, dtype: np.dtype[Any]) -> tuple[Array, Arra
     """
     stride = -(-length * dtype.itemsize // _CACHE_LINE) * _CACHE_LINE
     needed = count * stride + _CACHE_LINE
-    memory = _spare.pop() if _spare else np.empty(0, np.uint8)
+    try:
+        memory = _spare.pop()
+    except IndexError:
+        memory = np.empty(0, np.uint8)
     if memory.nbytes < needed:
         memory = np.empty(needed, np.uint8)
     start = -memory.__array_interface__["data"][0] % _CACHE_LINE

@@ -17,6 +17,9 @@ from stablelse.numerics.plain import sum_exp
 from stablelse.numerics.rounding import Elements, flat_indices
 from stablelse.numerics.summation import exponentials
 
+# Elements of a piece, as in `stablelse.numerics.compensated`.
+_LENGTH = 2**17
+
 # In a sum that is at least this, what underflowed is less than 2**-222 of it, and zero in any
 # narrow format.
 _SMALLEST = 2.0**-800
@@ -41,15 +44,17 @@ def logsumexp(rows: Array, format_: Format) -> tuple[Array, Array, Array]:
     ulps : ndarray
         Bounds of the errors before the rounding, in units in the last place.
     """
-    blocks = Blocks(rows.shape, format_, buffers=3)
-    sums = [sum_exp(blocks, x, _SMALLEST)[:2] for (x,) in blocks.bands(rows)]
-    shift, total = (
-        np.concatenate(part, 1 - blocks.axis).ravel() for part in zip(*sums, strict=True)
-    )
-    value, error = _log(blocks, shift, total)
-    rounded = format_.round(value - error)
-    doubtful = ~np.isfinite(value) | (rounded != format_.round(value + error))
-    return rounded, doubtful, error / abs(value) / format_.unit_roundoff
+    blocks = Blocks(rows.shape, format_, buffers=3, length=_LENGTH)
+
+    def of_band(x: Array) -> tuple[Array, Array, Array]:
+        value, error = (y.ravel() for y in _log(blocks, *sum_exp(blocks, x, _SMALLEST)[:2]))
+        rounded = format_.round(value - error)
+        doubtful = ~np.isfinite(value) | (rounded != format_.round(value + error))
+        return rounded, doubtful, error / abs(value) / format_.unit_roundoff
+
+    parts = zip(*blocks.over_bands(of_band, rows), strict=True)
+    rounded, doubtful, ulps = (np.concatenate(part) for part in parts)
+    return rounded, doubtful, ulps
 
 
 def _log(blocks: Blocks, shift: Array, total: Array) -> tuple[Array, Array]:

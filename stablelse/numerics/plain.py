@@ -11,7 +11,7 @@ import numpy as np
 
 from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.formats import Array
-from stablelse.numerics.summation import exponentials, pairwise
+from stablelse.numerics.summation import additions, exponentials, pairwise
 
 # A sum of terms that overflowed, or nearly, is larger.
 _LARGEST = 2.0**1000
@@ -55,21 +55,31 @@ def sum_exp(
 
 
 def _add_up(blocks: Blocks, x: Array, shift: Array, terms: Array | None) -> Array:
-    totals = []
-    for piece, target in blocks.pieces(x, terms):
+    def total_of(piece: Array, target: Array | None) -> Array:
         term, *scratch = blocks.buffers(piece.shape)
         if target is not None:
             term = target
         exponentials(blocks.load(piece), None, shift, term, *scratch)
-        if blocks.axis == 0:  # the terms are still needed
-            np.copyto(scratch[0], term)
-            term = scratch[0]
-        totals.append(pairwise(term, blocks.axis))
-    if len(totals) == 1:
-        return totals[0]
-    return pairwise(np.concatenate(totals, blocks.axis), blocks.axis)
+        return pairwise(term, blocks.axis, scratch[0])
+
+    totals = blocks.over_pieces(total_of, x, terms)
+    return totals[0] if len(totals) == 1 else pairwise(np.concatenate(totals, blocks.axis), 1)
 
 
 def _maximum(blocks: Blocks, x: Array) -> Array:
-    maxima = (np.maximum.reduce(p, axis=blocks.axis, keepdims=True) for (p,) in blocks.pieces(x))
+    def of_piece(piece: Array) -> Array:
+        x_max: Array = np.maximum.reduce(piece, axis=blocks.axis, keepdims=True)
+        return x_max
+
+    maxima = blocks.over_pieces(of_piece, x)
     return reduce(np.maximum, maxima).astype(blocks.dtype, copy=False)
+
+
+def roundings(blocks: Blocks, n: int) -> int:
+    """Return how many units roundoff a sum of n exponentials that are not shifted is wrong by.
+
+    Relatively, and to first order: NumPy's exp is right to one unit in the last place, two u;
+    every addition that a term takes part in makes it one more.
+    """
+    pieces = -(-n // blocks.length) if blocks.axis == 1 else 1
+    return 2 + additions(min(n, blocks.length), blocks.axis) + additions(pieces, 1)

@@ -13,7 +13,7 @@ What a textbook's evaluation of S = sum b_i exp(x_i - a) loses, and what is done
 
 from __future__ import annotations
 
-from functools import partial, reduce
+from functools import cache, partial, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -197,17 +197,74 @@ def _add_up(terms: Array, scratch: list[Array], axis: int, *, signed: bool) -> _
     return exact, pairwise(lower, axis), largest, exact if magnitude is None else magnitude
 
 
-def pairwise(x: Array, axis: int) -> Array:
-    """Sum pairwise, as NumPy does along rows, but not down columns; x may be overwritten."""
-    if axis == 1:
-        total: Array = np.add.reduce(x, axis=1, keepdims=True)
-        return total
-    n = len(x)
-    while n > 1:
+def pairwise(x: Array, axis: int, scratch: Array | None = None) -> Array:
+    """Sum pairwise, as NumPy does along rows, but not down columns, nor well enough at any length.
+
+    There, one half is added onto the other, again and again.
+
+    Parameters
+    ----------
+    x : ndarray
+        Two-dimensional; overwritten, if there is no scratch.
+    axis : int
+        The axis to sum along; the sums are of the shape of x with this one reduced to 1.
+    scratch : ndarray, optional
+        Of the shape of x, to work in.
+    """
+    if axis == 0:
+        return _folded(x, scratch, _folds(len(x), 0)).copy()
+    folded = _folded(x.T, None if scratch is None else scratch.T, _folds(x.shape[1], 1)).T
+    total: Array = np.add.reduce(folded, axis=1, keepdims=True)
+    return total
+
+
+def additions(n: int, axis: int) -> int:
+    """Return in how many additions of `pairwise` one of n numbers takes part at most."""
+    folds = _folds(n, axis)
+    return folds + _additions_in_a_row(-(-n >> folds))
+
+
+# Rows in which more additions would follow one another are folded until so many columns are left:
+# that takes longer, but their logarithms mostly are below 8, where a unit in the last place is 8 u,
+# and can bear no more. Those of longer rows are larger.
+_BEARABLE = 21
+_FOLDED = 64
+_LONG = 2048
+
+
+def _folds(n: int, axis: int) -> int:
+    if axis == 0:
+        return (n - 1).bit_length()
+    is_folded = n <= _LONG and _additions_in_a_row(n) > _BEARABLE
+    return ((n - 1) // _FOLDED).bit_length() if is_folded else 0
+
+
+def _folded(x: Array, scratch: Array | None, folds: int) -> Array:
+    """Fold so many times along the first axis."""
+    target = x if scratch is None else scratch
+    for _ in range(folds):
+        n = len(x)
         half = n // 2
-        x[:half] += x[n - half : n]
-        n -= half
-    return x[:1].copy()
+        np.add(x[:half], x[n - half :], out=target[:half])
+        if n % 2 and target is not x:
+            target[half] = x[half]
+        x = target = target[: n - half]
+    return x
+
+
+@cache
+def _additions_in_a_row(n: int) -> int:
+    """Return in how many additions a number takes part at most, where NumPy sums n in a row.
+
+    Up to 128 are added up in eight interleaved sums, the remainder one by one after them; of
+    more, two halves are, the first a multiple of eight (numpy/_core/src/umath/loops_utils.h.src).
+    """
+    if n < 8:
+        return n - 1
+    if n <= 128:
+        return n // 8 - 1 + 3 + n % 8
+    half = n // 2 - n // 2 % 8
+    return 1 + max(_additions_in_a_row(half), _additions_in_a_row(n - half))
 
 
 def _merge(p: _Part, q: _Part) -> _Part:
