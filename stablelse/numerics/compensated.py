@@ -40,7 +40,13 @@ _SMALLEST_FOR_LOG = 2.0**-900  # or less than u of the sum
 # A row with an element larger than this is added up almost exactly.
 _STEEP = 0.25
 
-# Elements of a piece: 512 KiB of float64 stay in a level-2 cache, and the threads that compute on
+# The log_softmax of a smaller part of the sum is below -1.
+_CLOSE = 0.367
+
+# A logsumexp of which one term makes up more than this is as close to the largest x as it can be.
+_DOMINANT = 0.75
+
+# Elements of a piece: 1 MiB of float64 stay in a level-2 cache, and the threads that compute on
 # so many seldom wait for one another.
 _LENGTH = 2**17
 
@@ -119,9 +125,10 @@ def _plainly(rows: Array, format_: Format) -> tuple[Array, Array]:
     smallest = 2.0 ** ceil(log2(large)) + 2.0**-32
 
     def of_band(x: Array) -> tuple[Array, Array]:
-        shift, total, _ = plain.sum_exp(blocks, x, _SMALLEST_FOR_LOG)
-        value = (shift + np.log(total)).ravel()
-        return value, abs(value) >= smallest
+        shift, total, largest, _ = plain.sum_exp(blocks, x, _SMALLEST_FOR_LOG, with_largest=True)
+        value = shift + np.log(total)
+        settled = (abs(value) >= smallest) & ~(largest > _DOMINANT * total)
+        return value.ravel(), settled.ravel()
 
     value, settled = zip(*blocks.over_bands(of_band, rows), strict=True)
     return np.concatenate(value), np.concatenate(settled)
@@ -210,9 +217,10 @@ def _elementwise(
     carefully: Callable[[Blocks, Array, Array], None],
 ) -> Array:
     """Compute all rows quickly, and those carefully of which that tells that it will not do."""
-    blocks = Blocks(rows.shape, format_, buffers=3)
+    blocks = Blocks(rows.shape, format_, buffers=3, length=_LENGTH)
     result = np.empty(rows.shape, format_.dtype)
-    for x, target in blocks.bands(rows, result):
+
+    def of_band(x: Array, target: Array) -> None:
         again = quickly(blocks, x, target)
         if again.all():
             carefully(blocks, x, target)
@@ -221,6 +229,8 @@ def _elementwise(
             some, part = x[index], target[index]
             carefully(blocks, some, part)
             target[index] = part
+
+    blocks.over_bands(of_band, rows, result)
     return result
 
 
@@ -230,25 +240,32 @@ def _quotients(blocks: Blocks, x: Array, p: Array) -> Array:
     Of a sum along a row that NumPy adds up, a large term makes each of up to 16 additions round.
     """
     terms = p if blocks.is_workable(p) else None
-    _, total, _ = plain.sum_exp(blocks, x, _SMALLEST, terms)
-    steep = np.zeros(p.shape[1 - blocks.axis], bool)
-    for piece, target in blocks.pieces(x, p):
+    is_row = blocks.axis == 1
+    _, total, largest, _ = plain.sum_exp(blocks, x, _SMALLEST, terms, with_largest=is_row)
+    # To divide takes three times as long as to multiply; but it makes of a single entry 1.
+    operation, factor = (np.multiply, 1 / total) if is_row else (np.divide, total)
+
+    def of_piece(target: Array) -> None:
         term = target
         if terms is None:  # then the band is one piece, and the first buffer has its terms
-            term, *_ = blocks.buffers(piece.shape)
-        blocks.store(np.divide, term, total, target)
-        if blocks.axis == 1 and not np.maximum.reduce(target, axis=None) <= _STEEP:
-            steep |= ~(np.maximum.reduce(target, axis=1) <= _STEEP)
-    return steep
+            term, *_ = blocks.buffers(target.shape)
+        blocks.store(operation, term, factor, target)
+
+    blocks.over_pieces(of_piece, p)
+    steep = ~(largest <= _STEEP * total) if is_row else np.zeros(total.shape, bool)
+    return steep.ravel()
 
 
 def _quotients_of_cut(blocks: Blocks, x: Array, p: Array) -> None:
     """Compute exp(x_j - a) / S of a band, S added up almost exactly."""
     total = sum_exp(blocks, x)
-    for piece, target in blocks.pieces(x, p):
+
+    def of_piece(piece: Array, target: Array) -> None:
         term, *scratch = blocks.buffers(piece.shape)
         exponentials(blocks.load(piece), None, total.shift, term, *scratch)
         blocks.store(np.divide, term, total.value, target)
+
+    blocks.over_pieces(of_piece, x, p)
 
 
 def _log_quotients(blocks: Blocks, x: Array, g: Array) -> Array:
@@ -257,20 +274,21 @@ def _log_quotients(blocks: Blocks, x: Array, g: Array) -> Array:
     S is right to a few u, and so is its logarithm, absolutely: that is no more than a few units
     in the last place of results that are at least 1 in size. Of a few terms, many are not.
     """
-    close = np.full(g.shape[1 - blocks.axis], blocks.axis == 0)
     if blocks.axis == 0:
-        return close
-    shift, total, _ = plain.sum_exp(blocks, x, _SMALLEST_FOR_LOG)
+        return np.ones(g.shape[1], bool)
+    shift, total, largest, _ = plain.sum_exp(blocks, x, _SMALLEST_FOR_LOG, with_largest=True)
     log = np.log(total)
     y, rest = two_sum(shift, log)
     rest += (total - np.exp(log)) / total
-    for piece, target in blocks.pieces(x, g):
+
+    def of_piece(piece: Array, target: Array) -> None:
         difference, *_ = blocks.buffers(piece.shape)
         np.subtract(blocks.load(piece), y, out=difference)
         np.subtract(difference, rest, out=target)
-        if not np.maximum.reduce(target, axis=None) <= -1:
-            close |= ~(np.maximum.reduce(target, axis=1) <= -1)
-    return close
+
+    blocks.over_pieces(of_piece, x, g)
+    close: Array = ~(largest <= _CLOSE * total)
+    return close.ravel()
 
 
 def _log_quotients_of_rest(blocks: Blocks, x: Array, g: Array) -> None:
@@ -280,10 +298,14 @@ def _log_quotients_of_rest(blocks: Blocks, x: Array, g: Array) -> None:
     small = (rest < _SMALL_REST) & (total.shift != total.x_max)
     if small.any():
         rest = np.where(small, sum_exp(blocks, x, shifted=True).rest, rest)
-    for piece, target in blocks.pieces(x, g):
+    log = np.log1p(rest)
+
+    def of_piece(piece: Array, target: Array) -> None:
         difference, *_ = blocks.buffers(piece.shape)
         np.subtract(blocks.load(piece), total.x_max, out=difference)
-        blocks.store(np.subtract, difference, np.log1p(rest), target)
+        blocks.store(np.subtract, difference, log, target)
+
+    blocks.over_pieces(of_piece, x, g)
 
 
 def _is_better_shifted(blocks: Blocks) -> bool:

@@ -74,7 +74,7 @@ def softmax(rows: Array, format_: Format) -> Elements:
     result = np.empty(rows.shape, format_.dtype)
     doubt = np.zeros(rows.shape, bool)
     for x, p, flags in blocks.bands(rows, result, doubt):
-        shift, total, in_buffer = sum_exp(blocks, x, _SMALLEST)
+        shift, total, _, in_buffer = sum_exp(blocks, x, _SMALLEST)
         factor = (1 + _ROUNDINGS * blocks.unit_roundoff) / total
         for piece, target, flag in blocks.pieces(x, p, flags):
             term, *scratch = blocks.buffers(piece.shape)

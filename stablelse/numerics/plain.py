@@ -6,6 +6,7 @@ There is no shift where exp can take the x as they are, which is seen of the sum
 from __future__ import annotations
 
 from functools import reduce
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,9 +18,34 @@ from stablelse.numerics.summation import additions, exponentials, pairwise
 _LARGEST = 2.0**1000
 
 
+class PlainSum(NamedTuple):
+    """Sums of exp(x_i - shift), one of each for every vector of a band.
+
+    Attributes
+    ----------
+    shift, total : ndarray
+        Of the shape of the band with `blocks.axis` reduced to 1. The shift is 0, or the largest
+        x. Of a vector with NaN or +inf, or nothing but -inf, the sum is NaN.
+    largest : ndarray
+        The largest terms, if they were asked for; or else a bound of them, the sums.
+    in_buffer : bool
+        Whether the first buffer has all the terms.
+    """
+
+    shift: Array
+    total: Array
+    largest: Array
+    in_buffer: bool
+
+
 def sum_exp(
-    blocks: Blocks, x: Array, smallest: float, terms: Array | None = None
-) -> tuple[Array, Array, bool]:
+    blocks: Blocks,
+    x: Array,
+    smallest: float,
+    terms: Array | None = None,
+    *,
+    with_largest: bool = False,
+) -> PlainSum:
     """Sum exp(x - shift) along the vectors of a band.
 
     Parameters
@@ -32,38 +58,42 @@ def sum_exp(
         A sum that is smaller is shifted, for its terms may have underflowed.
     terms : ndarray, optional
         Where to put the terms, of the working format.
-
-    Returns
-    -------
-    shift, total : ndarray
-        One of each per vector, of the shape of the band with `blocks.axis` reduced to 1. The
-        shift is 0, or the largest x. Of a vector with NaN or +inf, or nothing but -inf, the
-        sum is NaN.
-    in_buffer : bool
-        Whether the first buffer has all the terms.
+    with_largest : bool
+        Whether to look for the largest terms.
     """
     is_one_piece = x.size <= blocks.length
     if is_one_piece:
         x = blocks.load(x)
-    total = _add_up(blocks, x, np.zeros((1, 1), blocks.dtype), terms)
-    shift = np.zeros(total.shape, blocks.dtype)
-    if not (total.min() >= smallest and total.max() <= _LARGEST):
+    shift = np.zeros((1, 1), blocks.dtype)
+    total, largest = _add_up(blocks, x, shift, terms, with_largest)
+    if total.min() >= smallest and total.max() <= _LARGEST:
+        shift = np.broadcast_to(shift, total.shape)
+    else:
         is_tame = (total >= smallest) & (total <= _LARGEST)
         shift = np.where(is_tame, shift, _maximum(blocks, x))
-        total = _add_up(blocks, x, shift, terms)
-    return shift, total, is_one_piece and terms is None
+        total, largest = _add_up(blocks, x, shift, terms, with_largest)
+    return PlainSum(shift, total, largest, is_one_piece and terms is None)
 
 
-def _add_up(blocks: Blocks, x: Array, shift: Array, terms: Array | None) -> Array:
-    def total_of(piece: Array, target: Array | None) -> Array:
+def _add_up(
+    blocks: Blocks, x: Array, shift: Array, terms: Array | None, with_largest: bool
+) -> tuple[Array, Array]:
+    def of_piece(piece: Array, target: Array | None) -> tuple[Array, Array]:
         term, *scratch = blocks.buffers(piece.shape)
         if target is not None:
             term = target
         exponentials(blocks.load(piece), None, shift, term, *scratch)
-        return pairwise(term, blocks.axis, scratch[0])
+        total = pairwise(term, blocks.axis, scratch[0])
+        if not with_largest:
+            return total, total
+        return total, np.maximum.reduce(term, axis=blocks.axis, keepdims=True)
 
-    totals = blocks.over_pieces(total_of, x, terms)
-    return totals[0] if len(totals) == 1 else pairwise(np.concatenate(totals, blocks.axis), 1)
+    parts = blocks.over_pieces(of_piece, x, terms)
+    if len(parts) == 1:
+        return parts[0]
+    totals, largest = zip(*parts, strict=True)
+    total = pairwise(np.concatenate(totals, blocks.axis), 1)
+    return total, reduce(np.maximum, largest) if with_largest else total
 
 
 def _maximum(blocks: Blocks, x: Array) -> Array:
