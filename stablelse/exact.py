@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import exact
+from stablelse.numerics import exact, masks
 from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.formats import Array
-from stablelse.numerics.front import Axis, elementwise, known_format, reduced
+from stablelse.numerics.front import Axis, known_format
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,6 +32,8 @@ def logsumexp(
     *,
     dtype: npt.DTypeLike | None = None,
     return_certificate: bool = False,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
 ) -> Any:
     """Compute log(sum(b * exp(a))), correctly rounded.
 
@@ -53,6 +55,10 @@ def logsumexp(
         integers and bools give float64.
     return_certificate : bool
         Return a `Certificate` too.
+    where : array_like of bool, optional
+        False where there is no term; broadcast to the shape of `a`.
+    empty : {"nan", "zero", "uniform", "error"}
+        As `stablelse.logsumexp` has it.
 
     Returns
     -------
@@ -77,7 +83,7 @@ def logsumexp(
     >>> value, certificate.rung
     (np.float64(-6.686344263307613e-09), <Rung.DOUBLE_WORD: 'double-word'>)
     """
-    sums = reduced(_logsumexp, a, axis, b, keepdims, return_sign, dtype)
+    sums = masks.reduced(_logsumexp, a, axis, b, keepdims, return_sign, dtype, where, empty)
     results = [sums.value]
     results += [sums.sign] if return_sign else []
     results += [sums.more or Certificate({}, 0, 0.0)] if return_certificate else []
@@ -90,6 +96,8 @@ def softmax(
     *,
     dtype: npt.DTypeLike | None = None,
     return_certificate: bool = False,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
 ) -> Any:
     """Compute exp(x) / sum(exp(x)), every element correctly rounded.
 
@@ -103,6 +111,10 @@ def softmax(
         The format of the results, as `logsumexp` has it.
     return_certificate : bool
         Return a `Certificate` too, which counts elements.
+    where : array_like of bool, optional
+        False where an element is masked; broadcast to the shape of `x`.
+    empty : {"nan", "zero", "uniform", "error"}
+        What becomes of a vector of which nothing is left; as `stablelse.softmax` has it.
 
     Returns
     -------
@@ -116,7 +128,7 @@ def softmax(
     TypeError, ValueError
         As `logsumexp`, and a ValueError for a softmax of no elements.
     """
-    result, certificate = elementwise(_softmax, x, axis, dtype)
+    result, certificate = masks.elementwise(_softmax, x, axis, dtype, where, empty, 0.0)
     return (result, certificate) if return_certificate else result
 
 
@@ -126,6 +138,8 @@ def log_softmax(
     *,
     dtype: npt.DTypeLike | None = None,
     return_certificate: bool = False,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
 ) -> Any:
     """Compute log(softmax(x)), every element correctly rounded; see `softmax`.
 
@@ -139,6 +153,10 @@ def log_softmax(
         The format of the results, as `logsumexp` has it.
     return_certificate : bool
         Return a `Certificate` too, which counts elements.
+    where : array_like of bool, optional
+        False where an element is masked; broadcast to the shape of `x`.
+    empty : {"nan", "zero", "uniform", "error"}
+        What becomes of a vector of which nothing is left; as `stablelse.softmax` has it.
 
     Returns
     -------
@@ -152,7 +170,7 @@ def log_softmax(
     TypeError, ValueError
         As `softmax`.
     """
-    result, certificate = elementwise(_log_softmax, x, axis, dtype)
+    result, certificate = masks.elementwise(_log_softmax, x, axis, dtype, where, empty, -np.inf)
     return (result, certificate) if return_certificate else result
 
 

@@ -13,7 +13,7 @@ except where SciPy's answer is not the true one:
 - log_softmax is NaN throughout where an x is infinite and positive, as softmax is;
 - integers and bools are computed in float64 and never wrap around; ml_dtypes' formats are
   returned in their own format;
-- a masked array is a TypeError, for its mask would be ignored.
+- a masked array is a TypeError, for its mask would be ignored; `where` masks.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ def logsumexp(
     b: npt.ArrayLike | None = None,
     keepdims: bool = False,
     return_sign: bool = False,
+    *,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
 ) -> Any:
     """Compute log(sum(b * exp(a))) without overflow, underflow or loss of digits.
 
@@ -52,6 +55,10 @@ def logsumexp(
         Keep the axes that were summed over, with length 1.
     return_sign : bool
         Return the sign of the sum too. Without it, the log of a negative sum is NaN.
+    where : array_like of bool, optional
+        False where there is no term, as in NumPy and JAX; broadcast to the shape of `a`.
+    empty : {"nan", "zero", "uniform", "error"}
+        As of `softmax`. The logarithm of no terms is -inf unless that is an error.
 
     Returns
     -------
@@ -65,10 +72,10 @@ def logsumexp(
     Raises
     ------
     TypeError
-        If an argument does not hold numbers, or is a masked array.
+        If an argument does not hold numbers, or is a masked array, or `where` no booleans.
     ValueError
-        If `a` and `b` cannot be broadcast, an axis is repeated, or (numpy's AxisError, an
-        IndexError too) out of bounds.
+        If `a`, `b` and `where` cannot be broadcast, an axis is repeated, or (numpy's AxisError,
+        an IndexError too) out of bounds; or if a vector is empty and that is an error.
 
     Notes
     -----
@@ -77,11 +84,22 @@ def logsumexp(
     value, and within 10 where it nearly cancels, down to an absolute value of 1e-10; closer to
     zero the absolute error is about 2**-85. Weights that cancel change nothing of that.
     """
-    sums = reduced(_logsumexp, a, axis, b, keepdims, return_sign)
+    if where is None and empty == "nan":
+        sums = reduced(_logsumexp, a, axis, b, keepdims, return_sign)
+    else:
+        from stablelse.numerics import masks
+
+        sums = masks.reduced(_logsumexp, a, axis, b, keepdims, return_sign, None, where, empty)
     return (sums.value.real, sums.sign) if return_sign else sums.value
 
 
-def softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
+def softmax(
+    x: npt.ArrayLike,
+    axis: Axis = None,
+    *,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
+) -> Any:
     """Compute exp(x) / sum(exp(x)) without overflow, underflow or loss of digits.
 
     Parameters
@@ -90,6 +108,13 @@ def softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
         Numbers, any shape.
     axis : int or tuple of int, optional
         The axis or axes along which the result sums to 1; all by default.
+    where : array_like of bool, optional
+        False where an element is masked: it counts as -inf, and its softmax is 0. As in NumPy
+        and JAX; broadcast to the shape of `x`.
+    empty : {"nan", "zero", "uniform", "error"}
+        What becomes of a vector that is masked throughout or holds -inf alone: NaN as in SciPy,
+        0 throughout, the same for all that is not masked (for all, if everything is), or a
+        ValueError that names it.
 
     Returns
     -------
@@ -106,10 +131,20 @@ def softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
     float16, bfloat16, float32 and float8 elements are correctly rounded, always. float64
     elements are within 6 ulp of the exact values, however wide the vector.
     """
-    return elementwise(_softmax, x, axis)[0]
+    if where is None and empty == "nan":
+        return elementwise(_softmax, x, axis)[0]
+    from stablelse.numerics import masks
+
+    return masks.elementwise(_softmax, x, axis, None, where, empty, 0.0)[0]
 
 
-def log_softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
+def log_softmax(
+    x: npt.ArrayLike,
+    axis: Axis = None,
+    *,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
+) -> Any:
     """Compute log(softmax(x)) without overflow, underflow or loss of digits.
 
     Parameters
@@ -118,6 +153,8 @@ def log_softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
         Numbers, any shape.
     axis : int or tuple of int, optional
         The axis or axes along which the exponentials of the result sum to 1; all by default.
+    where, empty
+        As of `softmax`, of which this is the logarithm: -inf for what is masked.
 
     Returns
     -------
@@ -134,7 +171,11 @@ def log_softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
     float16, bfloat16, float32 and float8 elements are correctly rounded, always. float64
     elements are within 4 ulp of the exact values, next to zero too.
     """
-    return elementwise(_log_softmax, x, axis)[0]
+    if where is None and empty == "nan":
+        return elementwise(_log_softmax, x, axis)[0]
+    from stablelse.numerics import masks
+
+    return masks.elementwise(_log_softmax, x, axis, None, where, empty, -np.inf)[0]
 
 
 def _logsumexp(
