@@ -24,6 +24,7 @@ def _slice(format_: str, *families: str) -> tuple[str, ...]:
 
 
 _KERNELS = ("numerics/test_doubleword.py::test_exp_keeps_its_bound",)
+_INTEGERS = ("numerics/test_fixedpoint.py::test_exp_keeps_its_bound",)
 _BOUNDS = ("numerics/test_exact.py::test_the_rungs_keep_their_bounds",)
 
 #: The mutants by what they leave out or let pass.
@@ -64,6 +65,21 @@ MUTANTS: dict[str, Mutant] = {
         "error = 2.1 * (doubleword.EXP_ERROR + error +",
         "error = 2.0**-150 * (doubleword.EXP_ERROR + error +",
         _slice("float64", "next to a tie of softmax"),
+    ),
+    "the error of a term in integers": Mutant(
+        "numerics/fixedpoint.py", "TERM_ERROR = 40", "TERM_ERROR = 4", _INTEGERS
+    ),
+    "the last term of the series in integers": Mutant(
+        "numerics/fixedpoint.py", "(120, 24, 6", "(10**50, 24, 6", _INTEGERS
+    ),
+    "the lower word of the argument in integers": Mutant(
+        "numerics/fixedpoint.py", "for part in (d, d_low):", "for part in (d,):", _INTEGERS
+    ),
+    "the lowest products of limbs": Mutant(
+        "numerics/fixedpoint.py",
+        "for place in range(_LIMBS + 1)",
+        "for place in range(_LIMBS)",
+        _INTEGERS,
     ),
     "the error of decimal arithmetic": Mutant(
         "numerics/decimals.py",

@@ -116,7 +116,7 @@ def _folded(
     done = 0
     for future, result in as_completed(futures, loop=client.loop, with_results=True):
         index = index_of.pop(future)
-        waiting[index] = result
+        waiting[index] = future.result() if future.cancelled() else result  # the former raises
         while done in waiting:
             merged = [merge([*merged, waiting.pop(done)])]
             done += 1
@@ -186,8 +186,8 @@ def _open(stack: ExitStack, address: str | None, workers: int | None) -> Client:
             cluster = LocalCluster(
                 n_workers=workers or CPU_COUNT,
                 threads_per_worker=1,
-                dashboard_address=None,
-                worker_dashboard_address=None,
+                dashboard_address=None,  # no pages for a browser
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # nor a port that has a name
                 silence_logs=logging.CRITICAL,
             )
             stack.callback(cluster.close)

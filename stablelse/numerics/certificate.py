@@ -24,6 +24,8 @@ class Rung(Enum):
     """About 80 bits: `stablelse.numerics.quick`."""
     DOUBLE_WORD = "double-word"
     """About 84 bits: `stablelse.numerics.doubleword`."""
+    FIXED_POINT = "fixed-point"
+    """About 130 bits, for whole rows at a time: `stablelse.numerics.fixedpoint`."""
     DECIMAL = "decimal"
     """As many digits as it takes: `stablelse.numerics.decimals`."""
 

@@ -63,7 +63,7 @@ def logsumexp(x: Array, format_: Format, weights: Array | None = None) -> tuple[
         with localcontext(context):
             total = _sum(terms)
             if total.sign:
-                value = _added((first.x,), _log(total), 1, terms, format_)
+                value = log_sum(terms, total, format_)
                 if value is not None:
                     return value, total.sign
     raise AssertionError("the precisions have no end")
@@ -86,12 +86,12 @@ def softmax(x: Array, format_: Format, elements: Array | None = None) -> Array:
     ndarray
         Shape (k,), in the format.
     """
-    return _elementwise(x, format_, elements, _quotient, lambda count: Fraction(1, count))
+    return _elementwise(x, format_, elements, quotient, lambda count: Fraction(1, count))
 
 
 def log_softmax(x: Array, format_: Format, elements: Array | None = None) -> Array:
     """Compute the logarithm of the softmax of one vector, correctly rounded; see `softmax`."""
-    return _elementwise(x, format_, elements, _log_quotient, {1: Fraction(0)}.get)
+    return _elementwise(x, format_, elements, log_quotient, {1: Fraction(0)}.get)
 
 
 class Ball(NamedTuple):
@@ -101,14 +101,14 @@ class Ball(NamedTuple):
     error: Decimal
 
 
-class _Term(NamedTuple):
+class Term(NamedTuple):
     """b exp(x), both exact."""
 
     x: Decimal
     b: Fraction
 
 
-class _Total(NamedTuple):
+class Total(NamedTuple):
     """S = sum b_i exp(x_i - a), as the b of the term whose x is a, and the rest."""
 
     first: Ball
@@ -116,10 +116,12 @@ class _Total(NamedTuple):
 
     @property
     def value(self) -> Decimal:
+        """S, rounded."""
         return self.first.value + self.rest.value
 
     @property
     def error(self) -> Decimal:
+        """A bound of its error."""
         return self.first.error + self.rest.error
 
     @property
@@ -129,18 +131,22 @@ class _Total(NamedTuple):
         return 0 if abs(value) <= 4 * self.error else 1 if value > 0 else -1
 
 
-def _terms(x: Array, weights: Array | None = None) -> list[_Term]:
+#: Rounds one element, or returns ``None``: from x_j, the terms, and their sum.
+Evaluation = Callable[[Decimal, list[Term], Total, Format], Any]
+
+
+def _terms(x: Array, weights: Array | None = None) -> list[Term]:
     """Return a term for each different finite x, without those of weight 0, the largest first."""
     weight_of: dict[Decimal, Fraction] = {}
     for entry, b in zip(x, np.ones(len(x)) if weights is None else weights, strict=True):
         if np.isfinite(entry):
             key = as_decimal(entry)
             weight_of[key] = weight_of.get(key, Fraction(0)) + Fraction(*ratio(b))
-    terms = [_Term(entry, b) for entry, b in weight_of.items() if b]
+    terms = [Term(entry, b) for entry, b in weight_of.items() if b]
     return sorted(terms, key=_rough_log, reverse=True)
 
 
-def _sum(terms: list[_Term]) -> _Total:
+def _sum(terms: list[Term]) -> Total:
     """Sum b_i exp(x_i - a), a being the x of the first term.
 
     x_i - a is rounded, so exp(x_i - a) is wrong by eps abs(x_i - a), and by its own eps; b_i
@@ -155,13 +161,13 @@ def _sum(terms: list[_Term]) -> _Total:
         stretched += abs(term * d)
     first = _rounded(terms[0].b)
     is_exact = Fraction(first) == terms[0].b
-    return _Total(
-        Ball(first, Decimal(0) if is_exact else _eps() * abs(first)),
-        Ball(rest, _eps() * (stretched + (len(terms) + 3) * sizes)),
+    return Total(
+        Ball(first, Decimal(0) if is_exact else eps() * abs(first)),
+        Ball(rest, eps() * (stretched + (len(terms) + 3) * sizes)),
     )
 
 
-def _log(total: _Total) -> Ball:
+def _log(total: Total) -> Ball:
     """Return log abs(S), for an S that has a sign.
 
     Where S is 1 + z with a small z, the series z - z**2 / 2 keeps the digits of z; it is wrong
@@ -171,26 +177,31 @@ def _log(total: _Total) -> Ball:
     if first.error == 0 and abs(first.value) == 1:
         z = rest.value * first.value
         if not z or z.adjusted() < -getcontext().prec // 3:
-            return Ball(z - z * z / 2, 2 * rest.error + _eps() * abs(z) + abs(z) ** 3)
+            return Ball(z - z * z / 2, 2 * rest.error + eps() * abs(z) + abs(z) ** 3)
     log = abs(total.value).ln()
-    return Ball(log, _eps() * (1 + abs(log)) + 2 * total.error / abs(total.value))
+    return Ball(log, eps() * (1 + abs(log)) + 2 * total.error / abs(total.value))
 
 
-def _quotient(x: Decimal, terms: list[_Term], total: _Total, format_: Format) -> Any:
+def log_sum(terms: list[Term], total: Total, format_: Format) -> Any:
+    """Round a + log abs(S), or return ``None``."""
+    return _added((terms[0].x,), _log(total), 1, terms, format_)
+
+
+def quotient(x: Decimal, terms: list[Term], total: Total, format_: Format) -> Any:
     """Round exp(x - a) / S, or return ``None``."""
     d = x - terms[0].x
     value = d.exp() / total.value
-    error = value * (_eps() * (abs(d) + 3) + 2 * total.error / total.value)
+    error = value * (eps() * (abs(d) + 3) + 2 * total.error / total.value)
     return _decided(Ball(value, error), format_)
 
 
-def _log_quotient(x: Decimal, terms: list[_Term], total: _Total, format_: Format) -> Any:
+def log_quotient(x: Decimal, terms: list[Term], total: Total, format_: Format) -> Any:
     """Round x - a - log S, or return ``None``."""
     return _added((x, terms[0].x.copy_negate()), _log(total), -1, terms, format_)
 
 
 def _added(
-    heads: tuple[Decimal, ...], log: Ball, direction: int, terms: list[_Term], format_: Format
+    heads: tuple[Decimal, ...], log: Ball, direction: int, terms: list[Term], format_: Format
 ) -> Any:
     """Round the sum of the heads and of plus or minus log S, or return ``None``.
 
@@ -198,7 +209,7 @@ def _added(
     2**-bits. Whatever is smaller than that does not reach from one to the next.
     """
     head = reduce(add, heads)  # one rounding, or none
-    error = log.error + _eps() * abs(head)
+    error = log.error + eps() * abs(head)
     value = _decided(Ball(head + direction * log.value, error), format_)
     if value is not None or not head:
         return value
@@ -211,7 +222,7 @@ def _added(
     return nearest(exact + sign * Fraction(2) ** -bits / 2, format_) if sign else None
 
 
-def _sign_of_log(log: Ball, terms: list[_Term]) -> int:
+def _sign_of_log(log: Ball, terms: list[Term]) -> int:
     """Return the sign of log abs(S), 0 if it is not known."""
     first, rest = terms[0], terms[1:]
     if abs(log.value) > log.error:
@@ -219,7 +230,7 @@ def _sign_of_log(log: Ball, terms: list[_Term]) -> int:
     return int(first.b) * _sign(rest) if abs(first.b) == 1 else 0
 
 
-def _sign(terms: list[_Term]) -> int:
+def _sign(terms: list[Term]) -> int:
     """Return the sign of a sum; 0 of no terms."""
     for context in contexts() if terms else ():
         with localcontext(context):
@@ -232,7 +243,7 @@ def _elementwise(
     x: Array,
     format_: Format,
     elements: Array | None,
-    evaluate: Callable[[Decimal, list[_Term], _Total, Format], Any],
+    evaluate: Evaluation,
     of_equals: Callable[[int], Fraction | None],
 ) -> Array:
     """Evaluate each different element, climbing with those only that are still undecided."""
@@ -252,7 +263,7 @@ def _elementwise(
         results |= {entry: value for entry, value in found.items() if value is not None}
         undecided = [entry for entry in undecided if entry not in results]
     with np.errstate(over="ignore", divide="ignore"):
-        nothing = format_.round(0.0 if evaluate is _quotient else -np.inf)[()]
+        nothing = format_.round(0.0 if evaluate is quotient else -np.inf)[()]
     values = [results[as_decimal(entry)] if np.isfinite(entry) else nothing for entry in wanted]
     return np.array(values, dtype=format_.dtype)
 
@@ -265,7 +276,7 @@ def contexts() -> Iterator[Context]:
         digits *= 2
 
 
-def _eps() -> Decimal:
+def eps() -> Decimal:
     """Return 2 * 5 * 10**-P: every bound is doubled, for what is of second order in it."""
     return Decimal(10).scaleb(-getcontext().prec)
 
@@ -275,7 +286,7 @@ def _decided(ball: Ball, format_: Format) -> Any:
 
     The ends of the ball are rounded to P digits themselves, which its doubled error covers.
     """
-    margin = ball.error + _eps() * abs(ball.value)
+    margin = ball.error + eps() * abs(ball.value)
     _, smallest = ratio(format_.smallest_subnormal)
     if abs(ball.value) + margin < 1 / Decimal(4 * smallest):
         return nearest(Fraction(0), format_)  # a fraction of so many digits would take its time
@@ -288,7 +299,7 @@ def _rounded(b: Fraction) -> Decimal:
     return Decimal(b.numerator) / Decimal(b.denominator)
 
 
-def _rough_log(term: _Term) -> Decimal:
+def _rough_log(term: Term) -> Decimal:
     size = abs(term.b)
     return term.x + Decimal(log(size.numerator) - log(size.denominator))
 

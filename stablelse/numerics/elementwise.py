@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.numerics import compensated, decimals, doubleword, narrow, quick, wide
+from stablelse.numerics import compensated, decimals, doubleword, fixedpoint, narrow, quick, wide
 from stablelse.numerics.certificate import Certificate, Ledger, Rung
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.rounding import Elements, as_real, fits_float64, settle
+from stablelse.numerics.rounding import Elements, as_real, fits_float64, found, settle
 
 _FLOAT64 = FORMATS["float64"]
 
@@ -46,6 +46,11 @@ class _Doubtful(NamedTuple):
         x: Array = self.rows[self.i, self.j]
         return x
 
+    def by_row(self) -> tuple[Array, list[Array]]:
+        """Return the rows that have doubtful elements, and the columns of these in each."""
+        some, starts = np.unique(self.i, return_index=True)
+        return some, np.split(self.j, starts[1:])
+
 
 class _Function(NamedTuple):
     """How each rung computes the elements of a function.
@@ -56,8 +61,8 @@ class _Function(NamedTuple):
         The first rung, for formats narrower than float64, and for float64.
     of_log_sum : callable
         The elements from x and log-sum-exp; see `_softmax_of`.
-    in_decimal : callable
-        The last rung: some elements of one row.
+    in_fixed_point, in_decimal : callable
+        The last two rungs: some elements of some rows, of one row.
     of_nothing : float
         The element for x = -inf.
     """
@@ -65,6 +70,7 @@ class _Function(NamedTuple):
     narrow: Callable[[Array, Format], Elements]
     wide: Callable[[Array, Format], Elements]
     of_log_sum: Callable[..., tuple[Array, Array, Array]]
+    in_fixed_point: Callable[[Array, list[Array], Format], list[Any]]
     in_decimal: Callable[[Array, Format, Array], Array]
     of_nothing: float
 
@@ -155,14 +161,20 @@ def _in_doubleword(
     return function.of_log_sum(elements.x, high[back], low[back], error[back], format_)
 
 
+def _in_fixed_point(
+    function: _Function, elements: _Doubtful, format_: Format
+) -> tuple[Array, Array, Array]:
+    some, columns = elements.by_row()
+    values = function.in_fixed_point(elements.rows[some], columns, format_)
+    return *found(values, format_), np.zeros(len(values))
+
+
 def _in_decimal(
     function: _Function, elements: _Doubtful, format_: Format
 ) -> tuple[Array, Array, Array]:
-    some, starts = np.unique(elements.i, return_index=True)
-    columns = np.split(elements.j, starts[1:])
     values = [
         function.in_decimal(elements.rows[i], format_, j)
-        for i, j in zip(some, columns, strict=True)
+        for i, j in zip(*elements.by_row(), strict=True)
     ]
     return np.concatenate(values), np.zeros(len(elements.i), bool), np.zeros(len(elements.i))
 
@@ -203,14 +215,23 @@ _LADDER: tuple[tuple[Rung, _Attempt], ...] = (
     (Rung.CONVENTION, _conventional),
     (Rung.QUICK, _quickly),
     (Rung.DOUBLE_WORD, _in_doubleword),
+    (Rung.FIXED_POINT, _in_fixed_point),
     (Rung.DECIMAL, _in_decimal),
 )
 
-_SOFTMAX = _Function(narrow.softmax, wide.softmax, _softmax_of, decimals.softmax, of_nothing=0.0)
+_SOFTMAX = _Function(
+    narrow.softmax,
+    wide.softmax,
+    _softmax_of,
+    fixedpoint.softmax,
+    decimals.softmax,
+    of_nothing=0.0,
+)
 _LOG_SOFTMAX = _Function(
     narrow.log_softmax,
     wide.log_softmax,
     _log_softmax_of,
+    fixedpoint.log_softmax,
     decimals.log_softmax,
     of_nothing=-np.inf,
 )

@@ -14,10 +14,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stablelse.numerics import compensated, decimals, doubleword, elementwise, narrow, quick, short
+from stablelse.numerics import (
+    compensated,
+    decimals,
+    doubleword,
+    elementwise,
+    fixedpoint,
+    narrow,
+    quick,
+    short,
+)
 from stablelse.numerics.certificate import Certificate, Ledger, Rung
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.rounding import as_real, fits_float64, settle
+from stablelse.numerics.rounding import as_real, fits_float64, found, settle
 
 _FLOAT64 = FORMATS["float64"]
 
@@ -104,11 +113,12 @@ def _ladder(
     if not fits or format_.name == "longdouble":
         return [conventional, last]
     second = (Rung.DOUBLE_WORD, _in_doubleword)
+    third = (Rung.FIXED_POINT, _in_fixed_point)
     if format_.significand_bits < _FLOAT64.significand_bits:
-        return [(Rung.FLOAT64, _in_float64), conventional, second, last]
-    if weights is None:
-        return [(Rung.QUICK, _quickly), conventional, second, last]
-    return [conventional, second, last]
+        first = [(Rung.FLOAT64, _in_float64)]
+    else:
+        first = [] if weights is not None else [(Rung.QUICK, _quickly)]
+    return [*first, conventional, second, *([] if weights is not None else [third]), last]
 
 
 def _in_float64(x: Array, b: Array | None, format_: Format) -> _Attempt:
@@ -152,6 +162,11 @@ def _in_doubleword(x: Array, b: Array | None, format_: Format) -> _Attempt:
 def _tested(high: Array, low: Array, sign: Array, error: Array, format_: Format) -> _Attempt:
     value, doubtful, ulps = settle(high, low, error, format_)
     return _Attempt(value, sign, doubtful, ulps)
+
+
+def _in_fixed_point(x: Array, b: Array | None, format_: Format) -> _Attempt:
+    value, doubtful = found(fixedpoint.logsumexp(x, format_), format_)
+    return _Attempt(value, np.ones(len(x)), doubtful, np.zeros(len(x)))
 
 
 def _in_decimal(x: Array, b: Array | None, format_: Format) -> _Attempt:

@@ -28,7 +28,8 @@ FINE_INDEX_BITS = 15
 #: Of a float64, stored.
 SIGNIFICAND_BITS = 52
 
-_BITS = 200
+#: Of the integers in which everything is computed.
+BITS = 200
 
 # Adding and subtracting it rounds to a multiple of 2**-33.
 _TO_33_BITS = 1.5 * 2.0**19
@@ -78,9 +79,9 @@ class FinePowers(NamedTuple):
 @cache
 def powers() -> Powers:
     """Return the table; it is made on first use."""
-    parts = (_parts(entry, 26, 53) for entry in _powers(INDEX_BITS, 2**INDEX_BITS))
+    parts = (_parts(entry, 26, 53) for entry in powers_of_two(INDEX_BITS, 2**INDEX_BITS))
     columns = [np.array(column) for column in zip(*parts, strict=True)]
-    return Powers(_parts(_ln2(_BITS) >> INDEX_BITS, 42, 73), *columns)
+    return Powers(_parts(ln2(BITS) >> INDEX_BITS, 42, 73), *columns)
 
 
 @cache
@@ -96,7 +97,7 @@ def fine_powers() -> FinePowers:
     table = powers()
     a, a_low = fast_two_sum(table.high[:, np.newaxis], table.middle[:, np.newaxis])
     a_low = a_low + table.low[:, np.newaxis]
-    parts = (_parts(entry, SIGNIFICAND_BITS) for entry in _powers(FINE_INDEX_BITS, count))
+    parts = (_parts(entry, SIGNIFICAND_BITS) for entry in powers_of_two(FINE_INDEX_BITS, count))
     b, b_low = (np.array(column) for column in zip(*parts, strict=True))
     product, error = two_product(a, b)
     error += a * b_low + a_low * b
@@ -104,18 +105,18 @@ def fine_powers() -> FinePowers:
     high = (power + _TO_33_BITS) - _TO_33_BITS
     z = ((high - power) - error) / power
     encoded = high.view(np.int64) - (np.arange(len(high)) << SIGNIFICAND_BITS - FINE_INDEX_BITS)
-    step = _parts(_ln2(_BITS) >> FINE_INDEX_BITS, 43, 72)
+    step = _parts(ln2(BITS) >> FINE_INDEX_BITS, 43, 72)
     return FinePowers(step, high, encoded, z - z * z / 2)
 
 
-def _powers(index_bits: int, count: int) -> list[int]:
-    """Return the first powers of 2**(1 / 2**index_bits), times 2**200."""
-    root = 2 << _BITS
+def powers_of_two(index_bits: int, count: int) -> list[int]:
+    """Return the first powers of 2**(1 / 2**index_bits) times 2**200, but for `count` units."""
+    root = 2 << BITS
     for _ in range(index_bits):
-        root = isqrt(root << _BITS)
-    entries = [1 << _BITS]
+        root = isqrt(root << BITS)
+    entries = [1 << BITS]
     for _ in range(count - 1):
-        entries.append(entries[-1] * root >> _BITS)
+        entries.append(entries[-1] * root >> BITS)
     return entries
 
 
@@ -123,15 +124,15 @@ def _parts(value: int, *cuts: int) -> tuple[float, ...]:
     """Return value / 2**200 as multiples of 2**-cut, for each of the cuts, and a remainder."""
     parts = []
     for cut in cuts:
-        unit = _BITS - cut
+        unit = BITS - cut
         multiple = (value + (1 << unit - 1)) >> unit
         parts.append(multiple / 2**cut)
         value -= multiple << unit
-    return (*parts, value / 2**_BITS)
+    return (*parts, value / 2**BITS)
 
 
-def _ln2(bits: int) -> int:
-    """Return ln 2 * 2**bits: the series of artanh(1/3) = ln(2) / 2."""
+def ln2(bits: int) -> int:
+    """Return ln 2 * 2**bits, but for some units: the series of artanh(1/3) = ln(2) / 2."""
     term = total = (2 << bits) // 3
     n = 1
     while term:

@@ -96,6 +96,13 @@ def settle(
     return value, ~(abs(gap) * _ROUNDED > ulps), ulps
 
 
+def found(values: list[Any], format_: Format) -> tuple[Array, Array]:
+    """Return values that were found, and which ones were not, for they are ``None``."""
+    doubtful = np.array([value is None for value in values])
+    known = [0.0 if value is None else value for value in values]
+    return np.array(known, format_.dtype), doubtful
+
+
 def as_real(x: Array) -> Array:
     """Return x in a format that holds every number of it: integers may be too large for float64."""
     if x.dtype.kind in "iu" and x.dtype.itemsize == 8 and np.any(abs(x) > _LARGEST_INTEGER):

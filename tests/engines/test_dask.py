@@ -1,0 +1,315 @@
+"""The fold on a cluster: the same bits as here, whatever becomes of the workers."""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+distributed = pytest.importorskip("distributed")
+
+import workers  # noqa: E402
+from dask import config as settings  # noqa: E402
+
+from stablelse import StreamState, exact  # noqa: E402
+from stablelse.engines import dask  # noqa: E402
+from stablelse.engines.parts import fold_part, merge_states  # noqa: E402
+from stablelse.readers import ReadError, open_blocks  # noqa: E402
+from stablelse.readers.ranges import split  # noqa: E402
+
+X = np.random.default_rng(7).normal(0, 300, 30_000)
+TRUTH = exact.logsumexp(X)
+
+
+def processes(count):
+    """Start a cluster, of which nobody hears anything."""
+    return distributed.LocalCluster(
+        n_workers=count,
+        threads_per_worker=1,
+        dashboard_address=None,
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+        silence_logs=logging.CRITICAL + 1,
+    )
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Return the address of a cluster."""
+    with processes(2) as started:
+        yield started.scheduler_address
+
+
+@pytest.fixture
+def there(run, cluster):
+    """Run lse on that cluster."""
+    return partial(run, "lse", "--engine", "dask", "--scheduler", cluster, "--file")
+
+
+def folded(path, cluster, part_bytes, told=None):
+    first = next(open_blocks(str(path)))
+    (state,) = dask.fold(
+        [str(path)],
+        partial(split, part_bytes=part_bytes),
+        partial(fold_part, states=[StreamState(exact=True)], first=first),
+        merge_states,
+        told,
+        cluster,
+    )
+    return state.result()
+
+
+@pytest.mark.parametrize("most", [1000, 3])
+def test_the_bits_are_those_of_one_machine(cluster, tmp_path, monkeypatch, most):
+    monkeypatch.setattr(dask, "_MOST_RESULTS", most)
+    path = tmp_path / "x.npy"
+    np.save(path, X)
+    here = StreamState(exact=True).update(X, str(path)).result()
+    for part_bytes in (1 << 14, 50_000):
+        stream = folded(path, cluster, part_bytes)
+        assert stream.value.tobytes() == TRUTH.tobytes() == here.value.tobytes()
+        assert (stream.n, stream.source) == (len(X), str(path))
+        assert stream.results[0].findings == here.results[0].findings
+
+
+def test_progress_is_told_part_by_part(cluster, tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, X)
+    told = []
+    folded(path, cluster, 30_000, lambda parts, found: told.append((parts, found)))
+    assert sum(part.size for parts, _ in told for part in parts) == X.nbytes
+    assert len(told) == 8
+    counts = [found[0].count for _, found in told if found]
+    assert counts == sorted(counts)
+    assert counts[-1] == len(X)
+
+
+def test_files_of_all_kinds_by_the_command(there, run, tmp_path):
+    np.save(tmp_path / "part-1.npy", X[:12_000])
+    np.savetxt(tmp_path / "part-2.csv", X[12_000:20_000], "%.17g", header="x", comments="")
+    np.savez(tmp_path / "part-10.npz", X[20_000:])
+    done = there(tmp_path, "--json", "--exact")
+    assert (done.code, done.err) == (0, "")
+    here = run("lse", "--json", "--exact", "--file", tmp_path)
+    (found,), (expected,) = (json.loads(text)["vectors"] for text in (done.out, here.out))
+    assert found["value"] == expected["value"] == float(TRUTH)
+    assert found["source"] == expected["source"] == f"{tmp_path / 'part-1.npy'} and 2 more"
+    for name in ("n", "minimum", "maximum"):
+        assert found[name] == expected[name]
+    (broken,), (the_same,) = (v["results"][0]["findings"] for v in (found, expected))
+    assert broken == the_same
+
+
+def test_the_value_is_certified_unless_it_must_not_be(there, run, tmp_path):
+    x = np.full(20_000, 1e-3 - np.log(20_000))
+    np.save(tmp_path / "x.npy", x)
+    done = there(tmp_path / "x.npy", "--quiet")
+    assert (done.code, done.err, np.float64(done.out)) == (0, "", exact.logsumexp(x))
+    done = there(tmp_path / "x.npy", "--no-exact", "--json")
+    (stream,) = json.loads(done.out)["vectors"]
+    assert [result["method"] for result in stream["results"]] == ["naive", "shifted", "compensated"]
+
+
+def test_a_column_each(there, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n" + "".join(f"{x},{-x}\n" for x in X.tolist()))
+    done = there(path, "--by", "columns", "--quiet")
+    assert (done.code, done.err) == (0, "")
+    assert [float(line) for line in done.out.split()] == [TRUTH, exact.logsumexp(-X)]
+
+
+def test_what_cannot_be_read_is_an_error_at_its_line(there, tmp_path):
+    for name, last in (("1.csv", "3\n"), ("2.csv", "oops\n")):
+        (tmp_path / name).write_text("1\n2\n" * 10_000 + last)
+    done = there(tmp_path, "--output", tmp_path / "out.txt")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"stablelse: error: {tmp_path / '2.csv'}, line 20001, column 1: ")
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "out.txt").exists()
+
+
+def test_files_must_have_the_same_columns(there, tmp_path):
+    np.save(tmp_path / "1.npy", X.reshape(-1, 2))
+    np.save(tmp_path / "2.npy", X.reshape(-1, 3))
+    done = there(tmp_path, "--by", "all")
+    assert done.code == 2
+    assert f"{tmp_path / '2.npy'} has 3 columns, where {tmp_path / '1.npy'} has 2" in done.err
+
+
+def test_few_numbers_are_shown_as_ever(there, run, tmp_path):
+    (tmp_path / "x.csv").write_text("1000\n1001\n")
+    assert there(tmp_path / "x.csv") == run("lse", "--file", tmp_path / "x.csv")
+
+
+def test_a_worker_that_dies_costs_a_retry(tmp_path):
+    found = dask.fold([str(tmp_path)], workers.split, workers.die_once, workers.joined, workers=2)
+    assert (tmp_path / "killed").exists()
+    assert found == list(range(10))
+
+
+def test_a_part_that_kills_every_worker_is_an_error():
+    with processes(1) as own:
+        own.scheduler.allowed_failures = 0
+        with pytest.raises(dask.ClusterError, match=r"^1 workers of .* died at one and the same"):
+            dask.fold(
+                ["x"], workers.split, workers.die, workers.joined, None, own.scheduler_address
+            )
+
+
+def test_a_bug_keeps_its_name(cluster):
+    with pytest.raises(ZeroDivisionError, match="a bug at"):
+        dask.fold(["x"], workers.split, workers.fail, workers.joined, None, cluster)
+
+
+def test_a_scheduler_that_is_lost_is_an_error():
+    own = processes(1)
+    with pytest.raises(dask.ClusterError, match=r"the Dask cluster at tcp://.* is lost \("):
+        dask.fold(
+            ["x"],
+            workers.split,
+            workers.sleep,
+            workers.joined,
+            lambda parts, found: own.close(),
+            own.scheduler_address,
+        )
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("tcp://127.0.0.1:1", "Timed out trying to connect to tcp://127.0.0.1:1 after 0.3 s"),
+        ("tcp://no.such.host.invalid:8786", "Timed out trying to connect"),
+        ("cluster", "missing port number in address 'cluster'"),
+        ("http://127.0.0.1:8786", "unknown address scheme 'http'"),
+    ],
+)
+def test_no_scheduler_answers(run, tmp_path, monkeypatch, address, reason):
+    monkeypatch.setattr(dask, "_PATIENCE", 0.3)
+    np.save(tmp_path / "x.npy", X)
+    done = run("lse", "--engine", "dask", "--scheduler", address, "--file", tmp_path / "x.npy")
+    assert (done.code, done.out) == (2, "")
+    start = f"stablelse: error: cannot reach a Dask scheduler at {address} ({reason}"
+    assert done.err.startswith(start)
+    assert done.err.endswith("); check the address\n")
+    assert done.err.count("\n") == 1
+
+
+def test_a_cluster_of_nobody(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(dask, "_PATIENCE_FOR_WORKERS", 0.1)
+    np.save(tmp_path / "x.npy", X)
+    with (
+        processes(0) as empty,
+        settings.set({"scheduler-address": empty.scheduler_address}),
+    ):
+        done = run("lse", "--engine", "dask", "--file", tmp_path / "x.npy")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"stablelse: error: the Dask cluster at {empty.scheduler_address} ")
+    assert "has no workers" in done.err
+
+
+def test_workers_that_lack_the_package(there, tmp_path, monkeypatch, cluster):
+    np.save(tmp_path / "x.npy", X)
+    monkeypatch.setattr(dask, "_VERSION", "no_such_package:version")
+    done = there(tmp_path / "x.npy")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert f"of the Dask cluster at {cluster} cannot load it: No module named" in done.err
+    monkeypatch.undo()
+    monkeypatch.setattr(dask, "__version__", "0.0.7")
+    with pytest.raises(dask.ClusterError, match=r"has 0\.1\.0; install stablelse 0\.0\.7 there"):
+        dask.fold(["x"], workers.split, workers.numbers, workers.joined, None, cluster)
+
+
+def test_without_dask(monkeypatch):
+    monkeypatch.setattr(dask, "find_spec", lambda name: None)
+    with pytest.raises(dask.ClusterError, match=r"not installed: pip install 'stablelse\[dask\]'$"):
+        dask.fold(["x"], workers.split, workers.numbers, workers.joined)
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (["--engine", "dask", "1", "2"], "--engine dask is for files"),
+        (["--engine", "dask"], "--engine dask is for files"),
+        (["--engine", "dask", "-f", "-"], "--engine dask is for files"),
+        (["--engine", "dask", "-f", "{}", "--steps"], "--engine dask sums up in one pass"),
+        (["--engine", "dask", "-f", "{}", "--shift", "0"], "--engine dask sums up in one pass"),
+        (["--engine", "dask", "-f", "{}"], "say --by all or --by columns"),
+        (["--scheduler", "tcp://x:1", "-f", "{}"], "--scheduler is for a cluster"),
+    ],
+)
+def test_what_a_cluster_does_not_do(run, tmp_path, args, reason):
+    np.save(tmp_path / "x.npy", X.reshape(-1, 2))
+    done = run("lse", *(arg.format(tmp_path / "x.npy") for arg in args), stdin=b"1\n")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert reason in done.err
+
+
+def children(pid):
+    """Return the processes that a process has started."""
+    psutil = pytest.importorskip("psutil")
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+def test_no_process_is_left_behind(environment, tmp_path, ending):
+    path = tmp_path / "x.npy"
+    x = np.lib.format.open_memmap(path, "w+", np.float64, (1 << 27,))  # a sparse gigabyte
+    del x
+    command = [sys.executable, "-m", "stablelse", "lse", "--engine", "dask", "--file", str(path)]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + 20
+        while len(started := children(process.pid)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.8)
+        if ending is signal.SIGINT:
+            os.killpg(process.pid, ending)  # as a terminal does, to all of them
+        else:
+            process.kill()
+        out, err = process.communicate(timeout=20)
+    assert out == b""
+    if ending is signal.SIGINT:
+        assert process.returncode == 130
+        assert err.decode().startswith("stablelse: interrupted after ")
+        assert err.count(b"\n") == 1
+    deadline = time.monotonic() + 10
+    while any(child.is_running() for child in started) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert started
+    assert not [child for child in started if child.is_running()]
+
+
+def test_by_itself_it_starts_processes_and_says_nothing(environment, tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    command = [sys.executable, "-W", "error", "-m", "stablelse", "lse", "--quiet"]
+    done = subprocess.run(
+        [*command, "--engine", "dask", "--file", "x.npy"],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr, np.float64(done.stdout)) == (0, "", TRUTH)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+
+
+def test_an_error_that_is_read_elsewhere_arrives_as_it_is():
+    import pickle
+
+    error = pickle.loads(pickle.dumps(ReadError("x.csv, line 3")))
+    assert (type(error), str(error)) == (ReadError, "x.csv, line 3")

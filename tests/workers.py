@@ -1,0 +1,41 @@
+"""What the tests have workers do, by name: they import it."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+
+def split(path):
+    """Make ten parts of a name, each of which is a number."""
+    return [(path, number) for number in range(10)]
+
+
+def numbers(part):
+    return [part[1]]
+
+
+def joined(found):
+    return [number for numbers in found for number in numbers]
+
+
+def die_once(part):
+    """Kill this process, as the system does where memory is short, the first time."""
+    mark = Path(part[0]) / "killed"
+    if part[1] == 4 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return numbers(part)
+
+
+def die(part):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sleep(part):
+    time.sleep(0.2)
+    return numbers(part)
+
+
+def fail(part):
+    raise ZeroDivisionError(f"a bug at {part[1]}")
