@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import exact, masks
+from stablelse.numerics import exact, exact_loss, masks
 from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.formats import Array
 from stablelse.numerics.front import Axis, known_format
+from stablelse.numerics.labelled import Problem, pose
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["Certificate", "Rung", "log_softmax", "logsumexp", "softmax"]
+__all__ = ["Certificate", "Rung", "log_softmax", "logsumexp", "nll", "nll_grad", "softmax"]
 
 
 def logsumexp(
@@ -172,6 +173,102 @@ def log_softmax(
     """
     result, certificate = masks.elementwise(_log_softmax, x, axis, dtype, where, empty, -np.inf)
     return (result, certificate) if return_certificate else result
+
+
+def nll(
+    logits: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    axis: int = -1,
+    ignore_index: int = -100,
+    dtype: npt.DTypeLike | None = None,
+    return_certificate: bool = False,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
+) -> Any:
+    """Compute -log(softmax(logits))[label] of every vector, correctly rounded.
+
+    Parameters
+    ----------
+    logits, labels, axis, ignore_index, where, empty
+        As of `stablelse.nll`; the labels are integers.
+    dtype : dtype_like, optional
+        The format of the results, as `logsumexp` has it.
+    return_certificate : bool
+        Return a `Certificate` too, which counts all elements of the log_softmax.
+
+    Returns
+    -------
+    losses : scalar or ndarray
+        The shape of `labels`: one for each vector, not reduced.
+    certificate : Certificate
+        With `return_certificate` only.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `stablelse.nll`.
+
+    Examples
+    --------
+    >>> from stablelse import exact
+    >>> exact.nll([40.0, 0.0], 0)
+    np.float64(4.248354255291589e-18)
+    """
+    problem = pose(
+        logits, labels, axis, ignore_index=ignore_index, dtype=dtype, where=where, empty=empty
+    )
+    with np.errstate(all="ignore"):
+        losses, certificate = exact_loss.nll(problem.x, _indices(problem), problem.format)
+    problem.settle_losses(losses)
+    result = losses.reshape(problem.shape)[()]
+    return (result, certificate) if return_certificate else result
+
+
+def nll_grad(
+    logits: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    axis: int = -1,
+    ignore_index: int = -100,
+    dtype: npt.DTypeLike | None = None,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
+) -> Any:
+    """Compute softmax(logits) - onehot(label) of every vector, every element correctly rounded.
+
+    Parameters
+    ----------
+    logits, labels, axis, ignore_index, where, empty
+        As of `stablelse.nll_grad`; the labels are integers.
+    dtype : dtype_like, optional
+        The format of the results, as `logsumexp` has it.
+
+    Returns
+    -------
+    ndarray
+        The shape of `logits`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `stablelse.nll`.
+    """
+    problem = pose(
+        logits, labels, axis, ignore_index=ignore_index, dtype=dtype, where=where, empty=empty
+    )
+    with np.errstate(all="ignore"):
+        gradient = exact_loss.nll_grad(problem.x, _indices(problem), problem.format)
+    problem.settle_gradient(gradient)
+    return problem.restored(gradient)
+
+
+def _indices(problem: Problem) -> Array:
+    if problem.targets.labels is None:
+        raise TypeError(
+            "labels are class indices, integers from 0; probabilities are for stablelse.nll"
+        )
+    return problem.targets.labels
 
 
 def _logsumexp(

@@ -21,6 +21,8 @@ NAMES = [
     "exact",
     "log_softmax",
     "logsumexp",
+    "nll",
+    "nll_grad",
     "prove",
     "softmax",
 ]

@@ -43,14 +43,13 @@ class Prepared(NamedTuple):
         -inf where it is masked; under the policy "uniform", 0 where an empty vector is not.
     dtype : dtype
         Of the results, by NumPy's promotion.
-    nothing : ndarray of bool or None
-        Which vectors are empty, the axes along which they lie kept with length 1; ``None``
-        under the policy "nan", which needs no answer.
+    nothing : ndarray of bool
+        Which vectors are empty, the axes along which they lie kept with length 1.
     """
 
     x: Array
     dtype: np.dtype[Any]
-    nothing: Array | None
+    nothing: Array
 
 
 def reduced(
@@ -108,7 +107,7 @@ def elementwise(
     ready = prepared(x, where, axis, empty)
     target = ready.dtype if dtype is None else dtype
     result, more = front.elementwise(kernel, ready.x, axis, target)
-    if empty == "zero" and ready.nothing is not None:
+    if empty == "zero":
         result = np.where(ready.nothing, result.dtype.type(of_nothing), result)[()]
     return result, more
 
@@ -141,12 +140,10 @@ def prepared(x: npt.ArrayLike, where: npt.ArrayLike | None, axis: Axis, empty: s
     array, _, dtype = front.promoted(x)
     if where is not None:
         array = masked(array, where)
-    if empty == "nan":
-        return Prepared(array, dtype, None)
     flat = np.atleast_1d(array)  # as the front sees a number: a vector of one
     nothing = np.all(flat.real == -np.inf, axis=axis, keepdims=True)
     if empty == "error" and nothing.any():
-        raise EmptyVectorError(_complaint(nothing))
+        raise EmptyVectorError(complaint(nothing))
     if empty == "uniform" and nothing.any():
         kept = np.ones(flat.shape, bool) if where is None else mask_for(flat, where)
         kept = kept | ~np.any(kept, axis=axis, keepdims=True)
@@ -200,7 +197,8 @@ def _with_infinity(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype if format_ is None or format_.has_infinity else np.dtype(np.float32)
 
 
-def _complaint(nothing: Array) -> str:
+def complaint(nothing: Array) -> str:
+    """Return which vectors are empty: the place of the first, and how many there are more."""
     where = ", ".join(str(int(index)) for index in np.argwhere(nothing)[0])
     count = int(np.count_nonzero(nothing))
     more = f", and {count - 1:,} more vectors are" if count > 1 else ""
