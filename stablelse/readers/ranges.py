@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from stablelse.readers import find_reader, load, read_source
+from stablelse.readers import Reader, find_reader, load, read_source
 from stablelse.readers.block import DEFAULTS, Block, ReadOptions
 from stablelse.readers.source import is_url, open_source
 
@@ -28,14 +28,17 @@ class Part(NamedTuple):
         How it is read.
     size : int
         How many bytes it has, as they lie in the file; 0 if that is not known.
+    reader : Reader or None
+        What reads it, if it is not all of the file.
     extent : tuple or None
-        Which of its numbers, as the reader of the file says it; ``None`` for all.
+        Which of the numbers of the file it has, as the reader says it.
     """
 
     path: str
     name: str
     options: ReadOptions
     size: int
+    reader: Reader | None = None
     extent: Any = None
 
 
@@ -72,7 +75,7 @@ def split(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26)
             extents = load(reader).ranges(source, options, part_bytes)
     if len(extents) < 2:
         return [Part(place, name, options, size)]
-    return [Part(place, name, options, length, extent) for extent, length in extents]
+    return [Part(place, name, options, length, reader, extent) for extent, length in extents]
 
 
 def read(part: Part) -> Iterator[Block]:
@@ -91,8 +94,7 @@ def read(part: Part) -> Iterator[Block]:
     """
     with open_source(part.path) as source:
         source.name = part.name
-        if part.extent is None:
+        if part.reader is None:
             yield from read_source(source, part.options)
         else:
-            reader = find_reader(source, part.options)
-            yield from load(reader).range_blocks(source, part.options, part.extent)
+            yield from load(part.reader).range_blocks(source, part.options, part.extent)

@@ -7,6 +7,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, BinaryIO
 
 from stablelse.readers.block import Gauge, ReadError, shown
@@ -45,8 +46,6 @@ class Source:
 
     Attributes
     ----------
-    head : bytes
-        The first few thousand bytes, or all if there are fewer; they are still to be read.
     gauge : Gauge or None
         Counts what is read.
     """
@@ -67,9 +66,26 @@ class Source:
         self._regular = _regular_size(file)
         self._size = size if self._regular is None else self._regular - self._origin
         self.is_seekable = is_seekable or self._regular is not None
+        self._ahead = b""
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first few thousand bytes, or all if there are fewer; they are still to be read.
+
+        What is read from other places alone never asks for them: from afar, they take as long to
+        come as megabytes.
+        """
         with self._complaining():
-            self.head = file.read(_HEAD_BYTES)
-        self._ahead = self.head
+            if self.is_seekable:
+                self._file.seek(self._origin)
+            self._ahead = self._file.read(_HEAD_BYTES)
+        return self._ahead
+
+    def _take_ahead(self, count: int) -> bytes:
+        """Return as many of the next bytes as have been read for the head."""
+        _ = self.head
+        data, self._ahead = self._ahead[:count], self._ahead[count:]
+        return data
 
     def read(self, count: int) -> bytes:
         """Return the next `count` bytes; fewer only at the end.
@@ -79,7 +95,7 @@ class Source:
         ReadError
             If the system cannot read on.
         """
-        data, self._ahead = self._ahead[:count], self._ahead[count:]
+        data = self._take_ahead(count)
         if len(data) < count:
             with self._complaining():
                 data += self._file.read(count - len(data))
@@ -93,7 +109,7 @@ class Source:
         ReadError
             If the system cannot read on.
         """
-        data, self._ahead = self._ahead[: len(view)], self._ahead[len(view) :]
+        data = self._take_ahead(len(view))
         view[: len(data)] = data
         filled = len(data)
         with self._complaining():
