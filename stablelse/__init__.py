@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stablelse.analysis.stream import StreamComparison
     from stablelse.analysis.stream_state import StreamState
     from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
+    from stablelse.numerics.loss import nll, nll_grad
     from stablelse.numerics.one_pass import RunningNaive, RunningShifted
     from stablelse.numerics.running import RunningLogSumExp
 
@@ -36,6 +37,8 @@ __all__ = [
     "exact",
     "log_softmax",
     "logsumexp",
+    "nll",
+    "nll_grad",
     "prove",
     "softmax",
 ]
@@ -52,6 +55,8 @@ _HOME = {
     "compare_peers": "stablelse.analysis.peers.compare",
     "log_softmax": "stablelse.numerics.arrays",
     "logsumexp": "stablelse.numerics.arrays",
+    "nll": "stablelse.numerics.loss",
+    "nll_grad": "stablelse.numerics.loss",
     "prove": "stablelse.analysis.prove",
     "softmax": "stablelse.numerics.arrays",
 }

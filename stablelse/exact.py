@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import exact
+from stablelse.numerics import exact, exact_loss, masks
 from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.formats import Array
-from stablelse.numerics.front import Axis, elementwise, known_format, reduced
+from stablelse.numerics.front import Axis, known_format
+from stablelse.numerics.labelled import Problem, pose
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["Certificate", "Rung", "log_softmax", "logsumexp", "softmax"]
+__all__ = ["Certificate", "Rung", "log_softmax", "logsumexp", "nll", "nll_grad", "softmax"]
 
 
 def logsumexp(
@@ -32,6 +33,8 @@ def logsumexp(
     *,
     dtype: npt.DTypeLike | None = None,
     return_certificate: bool = False,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
 ) -> Any:
     """Compute log(sum(b * exp(a))), correctly rounded.
 
@@ -53,6 +56,10 @@ def logsumexp(
         integers and bools give float64.
     return_certificate : bool
         Return a `Certificate` too.
+    where : array_like of bool, optional
+        False where there is no term; broadcast to the shape of `a`.
+    empty : {"nan", "zero", "uniform", "error"}
+        As `stablelse.logsumexp` has it.
 
     Returns
     -------
@@ -77,7 +84,7 @@ def logsumexp(
     >>> value, certificate.rung
     (np.float64(-6.686344263307613e-09), <Rung.DOUBLE_WORD: 'double-word'>)
     """
-    sums = reduced(_logsumexp, a, axis, b, keepdims, return_sign, dtype)
+    sums = masks.reduced(_logsumexp, a, axis, b, keepdims, return_sign, dtype, where, empty)
     results = [sums.value]
     results += [sums.sign] if return_sign else []
     results += [sums.more or Certificate({}, 0, 0.0)] if return_certificate else []
@@ -90,6 +97,8 @@ def softmax(
     *,
     dtype: npt.DTypeLike | None = None,
     return_certificate: bool = False,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
 ) -> Any:
     """Compute exp(x) / sum(exp(x)), every element correctly rounded.
 
@@ -103,6 +112,10 @@ def softmax(
         The format of the results, as `logsumexp` has it.
     return_certificate : bool
         Return a `Certificate` too, which counts elements.
+    where : array_like of bool, optional
+        False where an element is masked; broadcast to the shape of `x`.
+    empty : {"nan", "zero", "uniform", "error"}
+        What becomes of a vector of which nothing is left; as `stablelse.softmax` has it.
 
     Returns
     -------
@@ -116,7 +129,7 @@ def softmax(
     TypeError, ValueError
         As `logsumexp`, and a ValueError for a softmax of no elements.
     """
-    result, certificate = elementwise(_softmax, x, axis, dtype)
+    result, certificate = masks.elementwise(_softmax, x, axis, dtype, where, empty, 0.0)
     return (result, certificate) if return_certificate else result
 
 
@@ -126,6 +139,8 @@ def log_softmax(
     *,
     dtype: npt.DTypeLike | None = None,
     return_certificate: bool = False,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
 ) -> Any:
     """Compute log(softmax(x)), every element correctly rounded; see `softmax`.
 
@@ -139,6 +154,10 @@ def log_softmax(
         The format of the results, as `logsumexp` has it.
     return_certificate : bool
         Return a `Certificate` too, which counts elements.
+    where : array_like of bool, optional
+        False where an element is masked; broadcast to the shape of `x`.
+    empty : {"nan", "zero", "uniform", "error"}
+        What becomes of a vector of which nothing is left; as `stablelse.softmax` has it.
 
     Returns
     -------
@@ -152,8 +171,104 @@ def log_softmax(
     TypeError, ValueError
         As `softmax`.
     """
-    result, certificate = elementwise(_log_softmax, x, axis, dtype)
+    result, certificate = masks.elementwise(_log_softmax, x, axis, dtype, where, empty, -np.inf)
     return (result, certificate) if return_certificate else result
+
+
+def nll(
+    logits: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    axis: int = -1,
+    ignore_index: int = -100,
+    dtype: npt.DTypeLike | None = None,
+    return_certificate: bool = False,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
+) -> Any:
+    """Compute -log(softmax(logits))[label] of every vector, correctly rounded.
+
+    Parameters
+    ----------
+    logits, labels, axis, ignore_index, where, empty
+        As of `stablelse.nll`; the labels are integers.
+    dtype : dtype_like, optional
+        The format of the results, as `logsumexp` has it.
+    return_certificate : bool
+        Return a `Certificate` too, which counts all elements of the log_softmax.
+
+    Returns
+    -------
+    losses : scalar or ndarray
+        The shape of `labels`: one for each vector, not reduced.
+    certificate : Certificate
+        With `return_certificate` only.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `stablelse.nll`.
+
+    Examples
+    --------
+    >>> from stablelse import exact
+    >>> exact.nll([40.0, 0.0], 0)
+    np.float64(4.248354255291589e-18)
+    """
+    problem = pose(
+        logits, labels, axis, ignore_index=ignore_index, dtype=dtype, where=where, empty=empty
+    )
+    with np.errstate(all="ignore"):
+        losses, certificate = exact_loss.nll(problem.x, _indices(problem), problem.format)
+    problem.settle_losses(losses)
+    result = losses.reshape(problem.shape)[()]
+    return (result, certificate) if return_certificate else result
+
+
+def nll_grad(
+    logits: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    axis: int = -1,
+    ignore_index: int = -100,
+    dtype: npt.DTypeLike | None = None,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
+) -> Any:
+    """Compute softmax(logits) - onehot(label) of every vector, every element correctly rounded.
+
+    Parameters
+    ----------
+    logits, labels, axis, ignore_index, where, empty
+        As of `stablelse.nll_grad`; the labels are integers.
+    dtype : dtype_like, optional
+        The format of the results, as `logsumexp` has it.
+
+    Returns
+    -------
+    ndarray
+        The shape of `logits`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `stablelse.nll`.
+    """
+    problem = pose(
+        logits, labels, axis, ignore_index=ignore_index, dtype=dtype, where=where, empty=empty
+    )
+    with np.errstate(all="ignore"):
+        gradient = exact_loss.nll_grad(problem.x, _indices(problem), problem.format)
+    problem.settle_gradient(gradient)
+    return problem.restored(gradient)
+
+
+def _indices(problem: Problem) -> Array:
+    if problem.targets.labels is None:
+        raise TypeError(
+            "labels are class indices, integers from 0; probabilities are for stablelse.nll"
+        )
+    return problem.targets.labels
 
 
 def _logsumexp(

@@ -13,7 +13,7 @@ except where SciPy's answer is not the true one:
 - log_softmax is NaN throughout where an x is infinite and positive, as softmax is;
 - integers and bools are computed in float64 and never wrap around; ml_dtypes' formats are
   returned in their own format;
-- a masked array is a TypeError, for its mask would be ignored;
+- a masked array is a TypeError, for its mask would be ignored; `where` masks;
 - of a Dask array the result is a Dask array, computed when that is asked for.
 """
 
@@ -37,6 +37,9 @@ def logsumexp(
     b: npt.ArrayLike | None = None,
     keepdims: bool = False,
     return_sign: bool = False,
+    *,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
 ) -> Any:
     """Compute log(sum(b * exp(a))) without overflow, underflow or loss of digits.
 
@@ -53,6 +56,10 @@ def logsumexp(
         Keep the axes that were summed over, with length 1.
     return_sign : bool
         Return the sign of the sum too. Without it, the log of a negative sum is NaN.
+    where : array_like of bool, optional
+        False where there is no term, as in NumPy and JAX; broadcast to the shape of `a`.
+    empty : {"nan", "zero", "uniform", "error"}
+        As of `softmax`. The logarithm of no terms is -inf unless that is an error.
 
     Returns
     -------
@@ -66,10 +73,10 @@ def logsumexp(
     Raises
     ------
     TypeError
-        If an argument does not hold numbers, or is a masked array.
+        If an argument does not hold numbers, or is a masked array, or `where` no booleans.
     ValueError
-        If `a` and `b` cannot be broadcast, an axis is repeated, or (numpy's AxisError, an
-        IndexError too) out of bounds.
+        If `a`, `b` and `where` cannot be broadcast, an axis is repeated, or (numpy's AxisError,
+        an IndexError too) out of bounds; or if a vector is empty and that is an error.
 
     Notes
     -----
@@ -84,17 +91,28 @@ def logsumexp(
     in 2**18 of the results, or so, and those next to zero, whose absolute error is about 2**-72.
     So it has the same bits however the array is cut.
     """
-    if _is_lazy(a):
+    if _is_lazy(a, where, empty):
         if b is not None or return_sign:
             raise TypeError("a Dask array takes no b and has no sign here; add log(b) to it")
         from stablelse.numerics import lazy
 
         return lazy.logsumexp(a, axis, keepdims)
-    sums = reduced(_logsumexp, a, axis, b, keepdims, return_sign)
+    if where is None and empty == "nan":
+        sums = reduced(_logsumexp, a, axis, b, keepdims, return_sign)
+    else:
+        from stablelse.numerics import masks
+
+        sums = masks.reduced(_logsumexp, a, axis, b, keepdims, return_sign, None, where, empty)
     return (sums.value.real, sums.sign) if return_sign else sums.value
 
 
-def softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
+def softmax(
+    x: npt.ArrayLike,
+    axis: Axis = None,
+    *,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
+) -> Any:
     """Compute exp(x) / sum(exp(x)) without overflow, underflow or loss of digits.
 
     Parameters
@@ -103,6 +121,13 @@ def softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
         Numbers, any shape.
     axis : int or tuple of int, optional
         The axis or axes along which the result sums to 1; all by default.
+    where : array_like of bool, optional
+        False where an element is masked: it counts as -inf, and its softmax is 0. As in NumPy
+        and JAX; broadcast to the shape of `x`.
+    empty : {"nan", "zero", "uniform", "error"}
+        What becomes of a vector that is masked throughout or holds -inf alone: NaN as in SciPy,
+        0 throughout, the same for all that is not masked (for all, if everything is), or a
+        ValueError that names it.
 
     Returns
     -------
@@ -122,14 +147,24 @@ def softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
     Of a Dask array the result is a Dask array, as accurate; the last bits may hang on whether a
     vector lies in one chunk.
     """
-    if _is_lazy(x):
+    if _is_lazy(x, where, empty):
         from stablelse.numerics import lazy
 
         return lazy.softmax(x, axis)
-    return elementwise(_softmax, x, axis)[0]
+    if where is None and empty == "nan":
+        return elementwise(_softmax, x, axis)[0]
+    from stablelse.numerics import masks
+
+    return masks.elementwise(_softmax, x, axis, None, where, empty, 0.0)[0]
 
 
-def log_softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
+def log_softmax(
+    x: npt.ArrayLike,
+    axis: Axis = None,
+    *,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
+) -> Any:
     """Compute log(softmax(x)) without overflow, underflow or loss of digits.
 
     Parameters
@@ -138,6 +173,8 @@ def log_softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
         Numbers, any shape.
     axis : int or tuple of int, optional
         The axis or axes along which the exponentials of the result sum to 1; all by default.
+    where, empty
+        As of `softmax`, of which this is the logarithm: -inf for what is masked.
 
     Returns
     -------
@@ -157,11 +194,15 @@ def log_softmax(x: npt.ArrayLike, axis: Axis = None) -> Any:
     Of a Dask array the result is a Dask array, as accurate where each vector lies in one chunk.
     Elsewhere the absolute error next to zero is about 2**-72.
     """
-    if _is_lazy(x):
+    if _is_lazy(x, where, empty):
         from stablelse.numerics import lazy
 
         return lazy.log_softmax(x, axis)
-    return elementwise(_log_softmax, x, axis)[0]
+    if where is None and empty == "nan":
+        return elementwise(_log_softmax, x, axis)[0]
+    from stablelse.numerics import masks
+
+    return masks.elementwise(_log_softmax, x, axis, None, where, empty, -np.inf)[0]
 
 
 def _logsumexp(
@@ -200,9 +241,15 @@ def _log_softmax(rows: Array, dtype: np.dtype[Any]) -> tuple[Array, object]:
     return compensated.log_softmax(rows, format_), None
 
 
-def _is_lazy(x: object) -> bool:
-    """Whether something is a Dask array, without importing Dask."""
-    return type(x).__module__.startswith("dask.array.")
+def _is_lazy(x: object, where: object, empty: str) -> bool:
+    """Whether something is a Dask array, without importing Dask; one has no mask here."""
+    is_lazy = type(x).__module__.startswith("dask.array.")
+    if is_lazy and (where is not None or empty != "nan"):
+        raise TypeError(
+            "a Dask array takes no where and no empty here; mask it with "
+            "dask.array.where(mask, x, -numpy.inf)"
+        )
+    return is_lazy
 
 
 def _is_narrow(format_: Format) -> bool:

@@ -67,8 +67,8 @@ def reduced(
     TypeError, ValueError
         As `stablelse.logsumexp`.
     """
-    x, weights, promoted = _promoted(a, b)
-    target = promoted if dtype is None else np.dtype(dtype)
+    x, weights, natural = promoted(a, b)
+    target = natural if dtype is None else np.dtype(dtype)
     stack = _Stack(x.shape or (1,), axis)
     b_rows = None if weights is None else stack.rows(weights)
     with np.errstate(all="ignore"):
@@ -93,8 +93,8 @@ def elementwise(
     TypeError, ValueError
         As `stablelse.softmax`.
     """
-    array, _, promoted = _promoted(x)
-    target = promoted if dtype is None else np.dtype(dtype)
+    array, _, natural = promoted(x)
+    target = natural if dtype is None else np.dtype(dtype)
     stack = _Stack(array.shape or (1,), axis)
     if stack.n == 0:
         raise ValueError("softmax of no elements")
@@ -112,22 +112,28 @@ def real_numbers(x: npt.ArrayLike) -> Array:
     TypeError
         If they are none.
     """
-    array, _, dtype = _promoted(x)
+    array, _, dtype = promoted(x)
     if dtype.kind == "c":
         raise TypeError("expected real numbers, not complex ones")
     return array
 
 
-def _promoted(
+def promoted(
     a: npt.ArrayLike, b: npt.ArrayLike | None = None
 ) -> tuple[Array, Array | None, np.dtype[Any]]:
-    """Return both as arrays of one shape, and the dtype of the result by NumPy's promotion."""
+    """Return both as arrays of one shape, and the dtype of the result by NumPy's promotion.
+
+    Raises
+    ------
+    TypeError
+        If one of them does not hold numbers, or is a masked array.
+    """
     given = [a] if b is None else [a, b]
     arrays = [np.asarray(x) for x in given]
     for x, array in zip(given, arrays, strict=True):
         # numpy.ma is imported only on use: without it there are no masked arrays.
         if "numpy.ma" in sys.modules and isinstance(x, np.ma.MaskedArray):
-            raise TypeError("masked arrays are not supported; mask by weights of zero instead")
+            raise TypeError("masked arrays are not supported; mask by where= instead")
         if array.dtype.kind not in "biufc" and format_of(array.dtype) is None:
             raise TypeError(f"expected numbers, not {array.dtype}")
     if b is None:

@@ -1,0 +1,79 @@
+"""The negative log-likelihood of a label and its gradient, correctly rounded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import localcontext
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from stablelse.numerics import enclosure, exact
+from stablelse.numerics.certificate import Certificate
+from stablelse.numerics.decimals import as_decimal, contexts
+from stablelse.numerics.enclosure import Enclosure, nearest_to
+from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.rationals import nearest
+
+
+def nll(rows: Array, labels: Array, format_: Format) -> tuple[Array, Certificate]:
+    """Compute -log softmax(x)_label of every row, correctly rounded.
+
+    Parameters
+    ----------
+    rows : ndarray
+        Shape (m, n), m, n >= 1, real, of any format of the table.
+    labels : ndarray of int
+        Shape (m,), from 0.
+    format_ : Format
+        The format of the losses.
+
+    Returns
+    -------
+    losses : ndarray
+        Shape (m,). NaN of a row that has NaN or +inf, or nothing but -inf.
+    certificate : Certificate
+        Which rung of the ladder settled how many elements of log softmax.
+    """
+    logarithms, certificate = exact.log_softmax(rows, format_)
+    # 0 - g, for -g of a single class is -0
+    losses = 0 - logarithms[np.arange(len(rows)), labels]
+    return losses.astype(format_.dtype, copy=False), certificate
+
+
+def nll_grad(rows: Array, labels: Array, format_: Format) -> Array:
+    """Compute softmax(x) - onehot(label) of every row, correctly rounded; see `nll`."""
+    gradient, _ = exact.softmax(rows, format_)
+    for row, label, x in zip(gradient, labels.tolist(), rows, strict=True):
+        if not np.isnan(row[label]):
+            row[label] = 0 - _complement(x, label, format_)
+    return gradient
+
+
+def _complement(x: Array, label: int, format_: Format) -> Any:
+    """Return 1 - softmax(x)_label, correctly rounded, of a row that has a softmax.
+
+    By Lindemann and Weierstrass it is rational only where all finite x are the same, or the
+    label's is -inf; then it is told in advance, and otherwise the climb ends.
+    """
+    finite = np.isfinite(x)
+    if not finite[label]:
+        return nearest(Fraction(1), format_)
+    counts = Counter(as_decimal(entry) for entry in x[finite])
+    if len(counts) == 1:
+        (n,) = counts.values()
+        return nearest(Fraction(n - 1, n), format_)
+    others = counts - Counter([as_decimal(x[label])])
+    shift = enclosure.negate(Enclosure(max(counts)))
+    for context in contexts():
+        with localcontext(context):
+            terms = {
+                entry: enclosure.exp(enclosure.add(Enclosure(entry), shift)) for entry in counts
+            }
+            rest = enclosure.total([terms[entry] for entry in others], list(others.values()))
+            whole = enclosure.total(list(terms.values()), list(counts.values()))
+            value = nearest_to(enclosure.divide(rest, whole), format_)
+        if value is not None:
+            return value
+    raise AssertionError("the precisions have no end")

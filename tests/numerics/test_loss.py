@@ -1,0 +1,359 @@
+"""The loss and its gradient: PyTorch's meaning of every argument, and all of the digits."""
+
+import itertools
+
+import mpmath
+import numpy as np
+import oracle
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import stablelse
+from stablelse import exact
+from stablelse.numerics.formats import FORMATS, find_format
+from stablelse.numerics.masks import EmptyVectorError
+from stablelse.numerics.targets import REDUCTIONS, LabelError
+
+RNG = np.random.default_rng(11)
+
+#: Vectors as networks give them, and those on which formulas lose digits.
+FAMILIES = {
+    "ordinary": lambda m, n: RNG.normal(size=(m, n)),
+    "sure": lambda m, n: RNG.normal(size=(m, n)) * 20,
+    "dominated": lambda m, n: np.where(np.arange(n) == 0, RNG.uniform(20, 80, (m, 1)), 0.0),
+    "wide": lambda m, n: RNG.uniform(-700, 700, (m, n)),
+    "offset": lambda m, n: RNG.normal(size=(m, n)) + 1e4,
+}
+
+
+def cases(m=40, n=7):
+    """Yield logits and labels: the largest logit's for half of the vectors."""
+    for make in FAMILIES.values():
+        x = make(m, n)
+        labels = np.where(np.arange(m) % 2, RNG.integers(0, n, m), x.argmax(axis=1))
+        yield x, labels
+
+
+def ulps(value, right, format_=FORMATS["float64"]):
+    """Return the distance from a number of mpmath in ulps of it."""
+    return oracle.ulp_error(value, right, format_)
+
+
+@pytest.fixture(autouse=True)
+def digits():
+    """All that is done with exact numbers here is done to so many bits."""
+    with mpmath.workprec(400):
+        yield
+
+
+def true_losses(x, labels):
+    return [-oracle.log_softmax(row)[label] for row, label in zip(x, labels, strict=True)]
+
+
+def true_gradient(row, label):
+    """Return softmax(x) - onehot(label), 1 - p being the sum of all other p."""
+    with mpmath.workprec(4000):
+        terms = [mpmath.exp(oracle.as_mpf(x) - oracle.as_mpf(max(row))) for x in row]
+        total = mpmath.fsum(terms)
+        others = mpmath.fsum(t for j, t in enumerate(terms) if j != label)
+        return [-others / total if j == label else t / total for j, t in enumerate(terms)]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_single_losses_are_within_4_ulp(name):
+    x = FAMILIES[name](40, 7)
+    for labels in (x.argmax(axis=1), RNG.integers(0, 7, 40)):
+        found = stablelse.nll(x, labels, reduction="none")
+        for loss, right in zip(found, true_losses(x, labels), strict=True):
+            assert ulps(loss, right) <= 4
+
+
+def test_where_pytorch_loses_everything():
+    torch = pytest.importorskip("torch")
+    x, right = [40.0, 0.0], -oracle.log_softmax([40.0, 0.0])[0]
+    assert ulps(stablelse.nll(x, 0), right) <= 0.5
+    assert torch.nn.functional.cross_entropy(torch.tensor(x).double(), torch.tensor(0)) == 0
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_means_and_sums_are_within_12_ulp(reduction):
+    for x, labels in cases():
+        weight = RNG.uniform(0, 3, 7)
+        losses = true_losses(x, labels)
+        for w in (None, weight):
+            factors = [1 if w is None else oracle.as_mpf(w[label]) for label in labels]
+            right = mpmath.fsum(f * loss for f, loss in zip(factors, losses, strict=True))
+            if reduction == "mean":
+                right /= mpmath.fsum(factors)
+            found = stablelse.nll(x, labels, weight=w, reduction=reduction)
+            assert ulps(found, right) <= 12
+
+
+def test_smoothed_and_weighted_losses_are_within_12_ulp():
+    for x, labels in cases(20):
+        weight = RNG.uniform(0, 3, 7)
+        found = stablelse.nll(x, labels, weight=weight, label_smoothing=0.25, reduction="none")
+        for row, label, loss in zip(x, labels, found, strict=True):
+            t = [oracle.as_mpf(w) * mpmath.mpf(0.25) / 7 for w in weight]
+            t[label] += oracle.as_mpf(weight[label]) * mpmath.mpf(0.75)
+            terms = zip(t, oracle.log_softmax(row), strict=True)
+            assert ulps(loss, -mpmath.fsum(a * b for a, b in terms)) <= 12
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gradients_are_within_12_ulp(weighted):
+    for x, labels in cases(20):
+        weight = RNG.uniform(0, 3, 7) if weighted else None
+        found = stablelse.nll_grad(x, labels, weight=weight, reduction="sum")
+        for row, label, gradient in zip(x, labels, found, strict=True):
+            factor = 1 if weight is None else oracle.as_mpf(weight[label])
+            for entry, right in zip(gradient, true_gradient(row, label), strict=True):
+                assert ulps(entry, factor * right) <= 12
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_single_losses_are_correctly_rounded_in_narrow_formats(name):
+    format_ = find_format(name)
+    x = format_.round(RNG.normal(size=(30, 5)) * 3)
+    labels = RNG.integers(0, 5, 30)
+    losses = {"library": stablelse.nll(x, labels, reduction="none"), "exact": exact.nll(x, labels)}
+    for which, found in losses.items():
+        assert found.dtype == format_.dtype
+        correct = which == "exact" or format_.significand_bits < 53
+        for loss, right in zip(found, true_losses(x, labels), strict=True):
+            assert ulps(loss, right, format_) <= (0.5 if correct else 4)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_gradients_of_formats(name):
+    format_ = find_format(name)
+    x = format_.round(RNG.normal(size=(20, 5)) * 3)
+    labels = RNG.integers(0, 5, 20)
+    found = stablelse.nll_grad(x, labels, reduction="none")
+    right = exact.nll_grad(x, labels)
+    assert found.dtype == right.dtype == format_.dtype
+    for row, label, gradient, rounded in zip(x, labels, found, right, strict=True):
+        for entry, nearest, true in zip(gradient, rounded, true_gradient(row, label), strict=True):
+            assert ulps(nearest, true, format_) <= 0.5
+            assert ulps(entry, true, format_) <= (12 if format_.significand_bits >= 53 else 0.501)
+
+
+def test_exact_gradients_of_what_dominates():
+    for x, labels in cases(20):
+        found = exact.nll_grad(x, labels)
+        for row, label, gradient in zip(x, labels, found, strict=True):
+            for entry, right in zip(gradient, true_gradient(row, label), strict=True):
+                assert ulps(entry, right) <= 0.5
+    assert exact.nll_grad([2.0, 2.0, 2.0], 1).tolist() == [1 / 3, -2 / 3, 1 / 3]
+    assert exact.nll_grad([-np.inf, 2.0], 0).tolist() == [-1, 1]
+    assert exact.nll_grad([5.0], 0).tolist() == [0]
+    assert np.isnan(exact.nll_grad([np.inf, 2.0], 0)).all()
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", ["labels", "probabilities"])
+def test_agrees_with_pytorch_within_its_own_error(kind, weighted, smoothing, reduction):
+    torch = pytest.importorskip("torch")
+    for x, labels in cases(12):
+        n = x.shape[1]
+        if kind == "labels":
+            targets = np.where(np.arange(12) % 5 == 4, -100, labels)
+        else:
+            targets = RNG.dirichlet(np.ones(n), 12)
+        weight = RNG.uniform(0, 3, n) if weighted else None
+        options = {"label_smoothing": smoothing, "reduction": reduction}
+        tensor = torch.tensor(x, requires_grad=True)
+        theirs = torch.nn.functional.cross_entropy(
+            tensor,
+            torch.tensor(targets),
+            weight=None if weight is None else torch.tensor(weight),
+            **options,
+        )
+        theirs.sum().backward()
+        ours = stablelse.nll(x, targets, weight=weight, **options)
+        # x - max - log(sum): each of the two is rounded at the size of the logits
+        u, size = 2.0**-53, np.abs(x).max() * (3 if weighted else 1)
+        count = 12 if reduction == "sum" else 1
+        theirs_error = 8 * u * count * (n if smoothing or kind != "labels" else 1) * size
+        assert np.shape(ours) == tuple(theirs.shape)
+        assert (abs(ours - theirs.detach().numpy()) <= theirs_error).all()
+        gradient = stablelse.nll_grad(x, targets, weight=weight, **options)
+        # of exp(x - max - log(sum)) the error is that of the argument
+        assert (abs(gradient - tensor.grad.numpy()) <= 64 * u * 3 * size).all()
+
+
+def test_dimensions_agree_with_pytorch():
+    torch = pytest.importorskip("torch")
+    x, labels = RNG.normal(size=(3, 5, 2, 4)), RNG.integers(0, 5, (3, 2, 4))
+    theirs = torch.nn.functional.cross_entropy(
+        torch.tensor(x), torch.tensor(labels), reduction="none"
+    )
+    ours = stablelse.nll(x, labels, axis=1, reduction="none")
+    assert (abs(ours - theirs.numpy()) <= 2e-15).all()
+    assert stablelse.nll_grad(x, labels, axis=1).shape == x.shape
+    assert np.array_equal(ours, stablelse.nll(np.moveaxis(x, 1, -1), labels, reduction="none"))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_gradients_are_finite_differences(smoothing):
+    x, labels, h = RNG.normal(size=(4, 5)), np.array([0, 4, -100, 2]), 2.0**-17
+    options = {"weight": RNG.uniform(0.5, 2, 5), "label_smoothing": smoothing}
+    gradient = stablelse.nll_grad(x, labels, **options)
+    for place in itertools.product(range(4), range(5)):
+        step = np.zeros(x.shape)
+        step[place] = h
+        above, below = (stablelse.nll(x + d, labels, **options) for d in (step, -step))
+        # h**2 / 6 times the third derivative, below 1/4 times the weight, and 12 ulp of a loss
+        error = h**2 / 12 + 12 * np.spacing(above) / h
+        assert abs((above - below) / (2 * h) - gradient[place]) <= error
+
+
+@st.composite
+def problems(draw, numbers):
+    m, n = draw(st.integers(1, 4)), draw(st.integers(1, 8))
+    x = draw(arrays(np.float64, (m, n), elements=numbers))
+    where = draw(arrays(np.bool_, (m, n)))
+    return x, draw(arrays(np.int64, m, elements=st.integers(0, n - 1))), where
+
+
+LOGITS = st.one_of(st.floats(-30, 30), st.floats(-700, 700), st.just(-np.inf))
+
+
+@given(problem=problems(LOGITS))
+def test_gradients_add_up_to_zero(problem):
+    x, labels, _ = problem
+    gradient = stablelse.nll_grad(x, labels, reduction="none")
+    defined = (x != -np.inf).any(axis=1)
+    assert np.isnan(gradient[~defined]).all()
+    total = gradient[defined].sum(axis=1)
+    assert (abs(total) <= 16 * 2.0**-53 * abs(gradient[defined]).sum(axis=1)).all()
+
+
+@given(problem=problems(LOGITS), smoothing=st.sampled_from([0.0, 0.3]))
+def test_where_is_dropping(problem, smoothing):
+    x, labels, where = problem
+    losses = stablelse.nll(
+        x, labels, where=where, label_smoothing=smoothing, reduction="none", empty="zero"
+    )
+    gradient = stablelse.nll_grad(
+        x, labels, where=where, label_smoothing=smoothing, reduction="none", empty="zero"
+    )
+    assert not np.isnan(gradient).any()
+    assert (gradient[~where] == 0).all()
+    for row, label, kept, loss, g in zip(x, labels, where, losses, gradient, strict=True):
+        if not (row[kept] != -np.inf).any():
+            assert loss == 0
+            assert (g == 0).all()
+        elif not kept[label]:
+            assert loss == np.inf
+        else:
+            place = int(np.count_nonzero(kept[:label]))
+            options = {"label_smoothing": smoothing, "reduction": "none"}
+            right = stablelse.nll(row[kept], place, **options)
+            assert loss == right or abs(loss - right) <= 24 * np.spacing(right)
+            slope = stablelse.nll_grad(row[kept], place, **options)
+            assert (abs(g[kept] - slope) <= 24 * np.spacing(abs(slope)) + smoothing * 1e-14).all()
+
+
+#: The loss and the gradient of a vector of three of which one is masked and two are -inf.
+LEFT = {"nan": (np.nan, np.nan), "zero": (0, 0), "uniform": (np.log(2), 0)}
+
+
+@pytest.mark.parametrize("empty", LEFT)
+def test_policies(empty):
+    x, where = [1.0, -np.inf, -np.inf], [False, True, True]
+    loss, slope = LEFT[empty]
+    for library in (stablelse, exact):
+        found = library.nll(x, 1, where=where, empty=empty)
+        assert np.array_equal(found, loss, equal_nan=True)
+        gradient = library.nll_grad(x, 1, where=where, empty=empty)
+        assert np.array_equal(gradient, [slope] * 3, equal_nan=True)
+    with pytest.raises(EmptyVectorError, match=r"at \[1\]"):
+        stablelse.nll([[0, 1, 2], x], [0, 0], where=[[True] * 3, where], empty="error")
+    ignored = stablelse.nll([[0, 1, 2], x], [0, -100], where=[[True] * 3, where], empty="error")
+    assert ignored == stablelse.nll([0, 1, 2], 0)
+
+
+def test_what_is_ignored_counts_for_nothing():
+    x = np.array([[1.0, 2.0], [np.nan, np.inf], [3.0, 5.0]])
+    labels = [0, 7, 1]
+    options = {"ignore_index": 7}
+    assert stablelse.nll(x, labels, reduction="none", **options)[1] == 0
+    assert stablelse.nll(x, labels, **options) == stablelse.nll(x[::2], [0, 1])
+    assert stablelse.nll_grad(x, labels, **options)[1].tolist() == [0, 0]
+    assert np.isnan(stablelse.nll(x, [7, 7, 7], **options))
+    assert stablelse.nll(x, [7, 7, 7], reduction="sum", **options) == 0
+    assert exact.nll(x, labels, **options)[1] == 0
+
+
+def test_a_class_without_weight_adds_nothing():
+    x = [[0.0, -np.inf], [1.0, 2.0]]
+    found = stablelse.nll(x, [1, 0], weight=[1, 0], reduction="none")
+    assert found.tolist() == [0, stablelse.nll([1.0, 2.0], 0)]
+
+
+def test_infinite_losses():
+    assert stablelse.nll([0.0, -np.inf], 1) == np.inf
+    assert stablelse.nll_grad([0.0, -np.inf], 1).tolist() == [1, -1]
+    assert np.isnan(stablelse.nll([0.0, np.inf], 1))
+    assert stablelse.nll(np.full((9, 2), [0.0, 1e308]), np.zeros(9, int), reduction="sum") == np.inf
+    assert np.signbit(stablelse.nll([5.0], 0)) == np.signbit(exact.nll([5.0], 0)) == 0
+
+
+def test_many_rows_are_taken_in_bands(monkeypatch):
+    from stablelse.numerics import labelled
+
+    x, labels = RNG.normal(size=(50, 4)), RNG.integers(0, 4, 50)
+    where = RNG.random((50, 4)) < 0.7
+    whole = stablelse.nll_grad(x, labels, where=where, empty="zero")
+    monkeypatch.setattr(labelled, "_BAND", 24)
+    assert np.array_equal(stablelse.nll_grad(x, labels, where=where, empty="zero"), whole)
+
+
+def test_integers_and_empty_batches():
+    assert stablelse.nll(np.array([200, 1], np.uint8), 0).dtype == np.float64
+    assert stablelse.nll(np.zeros((0, 3)), [], reduction="none").shape == (0,)
+    assert np.isnan(stablelse.nll(np.zeros((0, 3)), []))
+    assert stablelse.nll_grad(np.zeros((0, 3), np.float32), []).dtype == np.float32
+
+
+def test_certificates():
+    loss, certificate = exact.nll([1.0, 2.0, 3.0], 0, return_certificate=True)
+    assert loss == exact.nll([1.0, 2.0, 3.0], 0)
+    assert sum(certificate.settled.values()) == 3
+    assert exact.nll(np.float32([1, 2]), 0, dtype="float64").dtype == np.float64
+
+
+COMPLAINTS = [
+    (([[1, 2]], [2]), {}, LabelError, r"label 2 at \[0\] is no class: .* of 2 classes are 0 to 1"),
+    (([1, 2], -1), {}, LabelError, "label -1 is no class"),
+    (([[5]], [1]), {}, LabelError, "the only label is 0"),
+    (([[1, 2]], [0, 1]), {}, LabelError, r"shape \(2,\) do not fit: one for each .* is shape \(1,"),
+    (([[1, 2]], [0.5]), {}, TypeError, "class indices, integers from 0, not float64"),
+    (([[1, 2]], [True]), {}, TypeError, "integers from 0, not bool"),
+    ((3, 0), {}, ValueError, "not a number"),
+    ((np.zeros((2, 0)), [0, 0]), {}, ValueError, "softmax of no elements"),
+    (([1j, 2], 0), {}, TypeError, "complex128"),
+    (([1, 2], 0), {"weight": [1]}, ValueError, r"weight of shape \(1,\): 2 classes"),
+    (([1, 2], 0), {"label_smoothing": 1.5}, ValueError, "label_smoothing=1.5 is not between"),
+    (([1, 2], 0), {"reduction": "max"}, ValueError, "'max': choose from none, mean, sum"),
+    (([1, 2], 0), {"empty": "one"}, ValueError, "unknown policy"),
+    (([1, 2], 0), {"where": [1, 0]}, TypeError, "where takes booleans"),
+    (([1, 2], 0), {"axis": 1}, ValueError, "out of bounds"),
+]
+
+
+@pytest.mark.parametrize("name", ["nll", "nll_grad"])
+@pytest.mark.parametrize(("args", "options", "kind", "message"), COMPLAINTS)
+def test_complaints(name, args, options, kind, message):
+    with pytest.raises(kind, match=message):
+        getattr(stablelse, name)(*args, **options)
+
+
+def test_exact_losses_need_labels():
+    with pytest.raises(TypeError, match=r"probabilities are for stablelse\.nll"):
+        exact.nll([1.0, 2.0], [0.5, 0.5])
