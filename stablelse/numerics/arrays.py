@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import compensated, complex_plane
+from stablelse.numerics import compensated, complex_plane, quotients
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.front import Axis, elementwise, known_format, reduced
 
@@ -227,7 +227,7 @@ def _softmax(rows: Array, dtype: np.dtype[Any]) -> tuple[Array, object]:
         from stablelse.numerics import exact  # on use: it brings decimal
 
         return exact.softmax(rows, format_)
-    return compensated.softmax(rows, format_), None
+    return quotients.softmax(rows, format_), None
 
 
 def _log_softmax(rows: Array, dtype: np.dtype[Any]) -> tuple[Array, object]:
@@ -238,7 +238,7 @@ def _log_softmax(rows: Array, dtype: np.dtype[Any]) -> tuple[Array, object]:
         from stablelse.numerics import exact  # on use: it brings decimal
 
         return exact.log_softmax(rows, format_)
-    return compensated.log_softmax(rows, format_), None
+    return quotients.log_softmax(rows, format_), None
 
 
 def _is_lazy(x: object, where: object, empty: str) -> bool:

@@ -1,22 +1,15 @@
-"""What the library returns: every sum of exponentials kept in two words, and what that gives.
+"""What the library returns as log-sum-exp: a plain sum, and one in two words where that loses.
 
-With S = sum exp(x_i - a), E = max exp(x_i - a) and r = (S - E) / E, for any a,
-
-    lse(x) = a + log S,   softmax(x)_j = exp(x_j - a) / S,
-    log_softmax(x)_j = (x_j - max x) - log1p(r).
-
-How a is chosen and S is computed says `stablelse.numerics.summation`. What is left to lose:
-
-- a + log S may cancel. Where the error bound says that this loses digits, S is computed anew in
-  double-word arithmetic; and exactly, where weights of both signs leave less of it than that has.
-- log1p(r) is as small as r where one entry dominates; so r is taken from both words of S.
+With S = sum exp(x_i - a), for any a, lse(x) = a + log S. How a is chosen and S is computed in two
+words says `stablelse.numerics.summation`. What is left to lose: a + log S may cancel. Where the
+error bound says that this loses digits, S is computed anew in double-word arithmetic; and exactly,
+where weights of both signs leave less of it than that has.
 
 Results of formats narrower than float64 are correctly rounded: `stablelse.numerics.exact`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import ceil, log2
 from typing import Any, NamedTuple
 
@@ -24,31 +17,18 @@ import numpy as np
 
 from stablelse.numerics import plain
 from stablelse.numerics.blocks import Blocks
-from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.summation import Sum, exponentials, sum_exp
+from stablelse.numerics.summation import Sum, sum_exp
 
-# r = (upper - largest) + lower is wrong by about 2**-88 of the largest term: one that is smaller
-# than this needs a largest term that has no lower part, exp(0) = 1.
-_SMALL_REST = 2.0**-32
-
-# Of a sum that is at least this, a term that underflowed is a quotient that does, and loses no
-# more than a unit in its last place.
-_SMALLEST = 0.5
-_SMALLEST_FOR_LOG = 2.0**-900  # or less than u of the sum
-
-# A row with an element larger than this is added up almost exactly.
-_STEEP = 0.25
-
-# The log_softmax of a smaller part of the sum is below -1.
-_CLOSE = 0.367
+#: Of a sum that is at least this, a term that underflowed is less than u of it.
+SMALLEST_FOR_LOG = 2.0**-900
 
 # A logsumexp of which one term makes up more than this is as close to the largest x as it can be.
 _DOMINANT = 0.75
 
-# Elements of a piece: 1 MiB of float64 stay in a level-2 cache, and the threads that compute on
-# so many seldom wait for one another.
-_LENGTH = 2**17
+#: Elements of a piece: 1 MiB of float64 stay in a level-2 cache, and the threads that compute on
+#: so many seldom wait for one another.
+LENGTH = 2**17
 
 # The error of a float64 logsumexp, in units in its last place, that sends it up the ladder. The
 # addition of the shift can make it half a unit more, which is what is promised. Closer to zero
@@ -120,12 +100,12 @@ def _plainly(rows: Array, format_: Format) -> tuple[Array, Array]:
     place is 2**-43, and what the shift rounds away is nothing beside that: no more than u log n,
     for sum p_i (x_max - x_i) = H - log S, H the entropy of the softmax p, which log n bounds.
     """
-    blocks = Blocks(rows.shape, format_, buffers=3, length=_LENGTH)
+    blocks = Blocks(rows.shape, format_, buffers=3, length=LENGTH)
     large = plain.roundings(blocks, rows.shape[1]) / (2 * (_PROMISED - 1))
     smallest = 2.0 ** ceil(log2(large)) + 2.0**-32
 
     def of_band(x: Array) -> tuple[Array, Array]:
-        shift, total, largest, _ = plain.sum_exp(blocks, x, _SMALLEST_FOR_LOG, with_largest=True)
+        shift, total, largest, _ = plain.sum_exp(blocks, x, SMALLEST_FOR_LOG, with_largest=True)
         value = shift + np.log(total)
         settled = (abs(value) >= smallest) & ~(largest > _DOMINANT * total)
         return value.ravel(), settled.ravel()
@@ -147,7 +127,7 @@ def _carefully(rows: Array, format_: Format, weights: Array | None) -> tuple[Arr
 def approximate(rows: Array, format_: Format, weights: Array | None = None) -> LogSum:
     """Compute the logarithms of the sums, not yet rounded to the format; see `logsumexp`."""
     blocks = Blocks(rows.shape, format_, buffers=3)
-    shifted = _is_better_shifted(blocks)
+    shifted = is_better_shifted(blocks)
     sums = [
         sum_exp(blocks, x if b is None else weighted(x, b), b, shifted=shifted)
         for x, b in blocks.bands(rows, weights)
@@ -200,115 +180,7 @@ def _log_of_rest(total: Sum, unit_roundoff: float, *, shifted: bool) -> tuple[Ar
     return np.where(worse, of_sum[0], value), np.where(worse, of_sum[1], bound)
 
 
-def softmax(rows: Array, format_: Format) -> Array:
-    """Compute the softmax of every row: (m, n), m, n >= 1, real, to (m, n) in the format."""
-    return _elementwise(rows, format_, _quotients, _quotients_of_cut)
-
-
-def log_softmax(rows: Array, format_: Format) -> Array:
-    """Compute log softmax of every row: (m, n), m, n >= 1, real, to (m, n) in the format."""
-    return _elementwise(rows, format_, _log_quotients, _log_quotients_of_rest)
-
-
-def _elementwise(
-    rows: Array,
-    format_: Format,
-    quickly: Callable[[Blocks, Array, Array], Array],
-    carefully: Callable[[Blocks, Array, Array], None],
-) -> Array:
-    """Compute all rows quickly, and those carefully of which that tells that it will not do."""
-    blocks = Blocks(rows.shape, format_, buffers=3, length=_LENGTH)
-    result = np.empty(rows.shape, format_.dtype)
-
-    def of_band(x: Array, target: Array) -> None:
-        again = quickly(blocks, x, target)
-        if again.all():
-            carefully(blocks, x, target)
-        elif again.any():
-            index = (slice(None), again) if blocks.axis == 0 else again
-            some, part = x[index], target[index]
-            carefully(blocks, some, part)
-            target[index] = part
-
-    blocks.over_bands(of_band, rows, result)
-    return result
-
-
-def _quotients(blocks: Blocks, x: Array, p: Array) -> Array:
-    """Compute exp(x_j) / S of a band, S a plain sum; tell where that is not accurate.
-
-    Of a sum along a row that NumPy adds up, a large term makes each of up to 16 additions round.
-    """
-    terms = p if blocks.is_workable(p) else None
-    is_row = blocks.axis == 1
-    _, total, largest, _ = plain.sum_exp(blocks, x, _SMALLEST, terms, with_largest=is_row)
-    # To divide takes three times as long as to multiply; but it makes of a single entry 1.
-    operation, factor = (np.multiply, 1 / total) if is_row else (np.divide, total)
-
-    def of_piece(target: Array) -> None:
-        term = target
-        if terms is None:  # then the band is one piece, and the first buffer has its terms
-            term, *_ = blocks.buffers(target.shape)
-        blocks.store(operation, term, factor, target)
-
-    blocks.over_pieces(of_piece, p)
-    steep = ~(largest <= _STEEP * total) if is_row else np.zeros(total.shape, bool)
-    return steep.ravel()
-
-
-def _quotients_of_cut(blocks: Blocks, x: Array, p: Array) -> None:
-    """Compute exp(x_j - a) / S of a band, S added up almost exactly."""
-    total = sum_exp(blocks, x)
-
-    def of_piece(piece: Array, target: Array) -> None:
-        term, *scratch = blocks.buffers(piece.shape)
-        exponentials(blocks.load(piece), None, total.shift, term, *scratch)
-        blocks.store(np.divide, term, total.value, target)
-
-    blocks.over_pieces(of_piece, x, p)
-
-
-def _log_quotients(blocks: Blocks, x: Array, g: Array) -> Array:
-    """Compute x_j - log S of a band, log S in two words; tell where that is not accurate.
-
-    S is right to a few u, and so is its logarithm, absolutely: that is no more than a few units
-    in the last place of results that are at least 1 in size. Of a few terms, many are not.
-    """
-    if blocks.axis == 0:
-        return np.ones(g.shape[1], bool)
-    shift, total, largest, _ = plain.sum_exp(blocks, x, _SMALLEST_FOR_LOG, with_largest=True)
-    log = np.log(total)
-    y, rest = two_sum(shift, log)
-    rest += (total - np.exp(log)) / total
-
-    def of_piece(piece: Array, target: Array) -> None:
-        difference, *_ = blocks.buffers(piece.shape)
-        np.subtract(blocks.load(piece), y, out=difference)
-        np.subtract(difference, rest, out=target)
-
-    blocks.over_pieces(of_piece, x, g)
-    close: Array = ~(largest <= _CLOSE * total)
-    return close.ravel()
-
-
-def _log_quotients_of_rest(blocks: Blocks, x: Array, g: Array) -> None:
-    """Compute (x_j - max x) - log1p(r) of a band, whatever the size of the results."""
-    total = sum_exp(blocks, x, shifted=_is_better_shifted(blocks))
-    rest = total.rest
-    small = (rest < _SMALL_REST) & (total.shift != total.x_max)
-    if small.any():
-        rest = np.where(small, sum_exp(blocks, x, shifted=True).rest, rest)
-    log = np.log1p(rest)
-
-    def of_piece(piece: Array, target: Array) -> None:
-        difference, *_ = blocks.buffers(piece.shape)
-        np.subtract(blocks.load(piece), total.x_max, out=difference)
-        blocks.store(np.subtract, difference, log, target)
-
-    blocks.over_pieces(of_piece, x, g)
-
-
-def _is_better_shifted(blocks: Blocks) -> bool:
+def is_better_shifted(blocks: Blocks) -> bool:
     """Whether to shift at any rate: of a few terms, it pays that the largest one is exactly 1."""
     return blocks.axis == 0 and blocks.is_exact
 

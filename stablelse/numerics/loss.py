@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import compensated
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.labelled import pose
 from stablelse.numerics.targets import REDUCTIONS, Targets
@@ -188,7 +187,7 @@ def _difference(x: Array, t: Array, work: Format) -> Array:
     second the sum of all other t, 0 for a label.
     """
     total = t.sum(axis=1, dtype=work.dtype, keepdims=True)
-    d: Array = compensated.softmax(x, work) * total - t
+    d: Array = quotients.softmax(x, work) * total - t
     rows, label = np.arange(len(t)), t.argmax(axis=1)
     logarithms = _log_softmax(x, work)[rows, label]
     t[rows, label] = 0
@@ -199,7 +198,7 @@ def _difference(x: Array, t: Array, work: Format) -> Array:
 
 def _log_softmax(x: Array, format_: Format) -> Array:
     if format_.significand_bits >= FORMATS["float64"].significand_bits:
-        return compensated.log_softmax(x, format_)
+        return quotients.log_softmax(x, format_)
     from stablelse.numerics import exact  # on use: it brings decimal
 
     logarithms: Array = exact.log_softmax(x, format_)[0]
