@@ -1,0 +1,136 @@
+"""Threads, where they pay: NumPy lets go of the interpreter while an operation runs.
+
+How many is the caller's choice (`limited`), or else the number of cores the process may use,
+which the environment can lower: STABLELSE_NUM_THREADS, or OMP_NUM_THREADS where that is not set.
+What is computed is cut into jobs by the data alone, so that no bit depends on the number.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+Result = TypeVar("Result")
+
+#: Elements that a thread must have to itself: waking one takes about as long as a tenth of them.
+_SHARE = 2**18
+
+#: No more threads than this, whatever is asked for.
+_MOST = 256
+
+_VARIABLES = ("STABLELSE_NUM_THREADS", "OMP_NUM_THREADS")
+
+_limit: ContextVar[int | None] = ContextVar("limit", default=None)
+
+
+@contextmanager
+def limited(threads: int | None) -> Iterator[None]:
+    """Set how many threads `mapped` may use within; ``None`` stands for as many as there are cores.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no integer, or less than 1.
+    """
+    if threads is not None:
+        if not hasattr(threads, "__index__"):
+            raise TypeError(f"threads must be an integer or None, not {threads!r}")
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, not {threads}")
+    token = _limit.set(threads)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
+
+
+def mapped(
+    function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]], size: int
+) -> list[Result]:
+    """Call a function with the arguments of every job, and return the results in this order.
+
+    Parameters
+    ----------
+    function : callable
+        What it computes must not depend on the other jobs.
+    jobs : sequence of tuple
+        The arguments.
+    size : int
+        The number of elements of all jobs together: of few, no thread is made.
+    """
+    count = min(len(jobs), size // _SHARE)
+    if count > 1:
+        count = min(count, _limit.get() or available())
+    if count <= 1:
+        return [function(*job) for job in jobs]
+    results: list[Any] = [None] * len(jobs)
+    pending = deque(range(len(jobs)))
+
+    def work() -> None:
+        _limit.set(1)  # within a job there are no further threads
+        while True:
+            try:
+                i = pending.popleft()
+            except IndexError:
+                return
+            results[i] = function(*jobs[i])
+
+    helpers = _started(work, count - 1)
+    try:
+        copy_context().run(work)
+    finally:
+        pending.clear()  # after an error or Ctrl-C: no thread begins another job
+        for helper in helpers:
+            helper.result()
+    return results
+
+
+def available() -> int:
+    """Return the number of cores that the process may use, or what the environment says.
+
+    Raises
+    ------
+    ValueError
+        If STABLELSE_NUM_THREADS is no positive integer.
+    """
+    own, shared = (os.environ.get(name, "").strip() for name in _VARIABLES)
+    if own:
+        if not (own.isdecimal() and int(own) > 0):
+            raise ValueError(f"{_VARIABLES[0]} must be a positive integer, not {own!r}")
+        return min(int(own), _MOST)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    first = shared.split(",")[0]  # OpenMP takes a list, one number for each level of nesting
+    return min(cores or 1, int(first)) if first.isdecimal() and int(first) else cores or 1
+
+
+_pool: ThreadPoolExecutor | None = None
+
+
+def _started(work: Callable[[], None], count: int) -> list[Future[None]]:
+    """Let helpers begin to work, each with the caller's NumPy error handling."""
+    global _pool
+    if _pool is None:
+        from concurrent.futures import ThreadPoolExecutor  # on use: it takes milliseconds
+
+        _pool = ThreadPoolExecutor(_MOST, "stablelse")
+    helpers: list[Future[None]] = []
+    with suppress(RuntimeError):  # no more threads, or the interpreter ends: fewer will do
+        helpers.extend(_pool.submit(copy_context().run, work) for _ in range(count))
+    return helpers
+
+
+def _forget() -> None:
+    """Forget the pool in a forked process, for threads are not forked."""
+    global _pool
+    _pool = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
