@@ -34,7 +34,7 @@ def fold_part(part: Part, states: Sequence[StreamState], first: Block) -> list[S
         Where the part cannot be read, or has other columns.
     """
     found = [state.fresh() for state in states]
-    fold(_alike(read(part), first), found)
+    fold(_alike(read(part), first), found, threads=1)  # a cluster has its own
     return found
 
 

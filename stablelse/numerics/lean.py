@@ -22,9 +22,9 @@ LOWEST, HIGHEST = -700.0, 600.0
 
 # Of a sum of PIECE terms, relative to it and in units of u: 3 for exp, within one unit in the
 # last place, and for the rounding of x - a; of a term's way through NumPy's pairwise sum 16
-# additions in one of eight accumulators, 3 of those, and 8 levels of halves from 128 to 2**15
-# (Higham 2002, section 4.2). That is 30.
-_PIECE_ERROR = 30 * 2.0**-53
+# additions in one of eight accumulators, 3 of those, and 10 levels of halves from 128 to 2**17
+# (Higham 2002, section 4.2). That is 32.
+_PIECE_ERROR = 32 * 2.0**-53
 
 #: In float64, the library promises its log-sum-exp to within so many ulps.
 PROMISED_ULPS = 4.0

@@ -1,0 +1,83 @@
+"""The fold in threads: what they share, in which order, and what becomes of errors."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from stablelse import StreamState
+from stablelse.engines.local import fold
+from stablelse.readers.block import Block, ReadError
+
+SOURCES = ("a.csv", "b.csv")
+
+
+def blocks(count=12, rows=1000):
+    rng = np.random.default_rng(5)
+    for number in range(count):
+        x = rng.normal(0, 100 * number, (rows, 1))
+        yield Block(x, SOURCES[number >= count // 2], number * rows)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_no_bit_hangs_on_the_number_of_threads(exact):
+    found = []
+    for threads in (1, 2, 3, 64):
+        state = StreamState(("float64", "float32"), exact=exact)
+        fold(blocks(), [state], threads=threads)
+        found.append(state.result())
+    assert all(str(one) == str(found[0]) for one in found)
+    assert found[0].n == 12_000
+    assert {finding.source for result in found[0].results for finding in result.findings}
+
+
+def test_blocks_are_told_of_in_order_when_they_are_taken_in():
+    state, counts = StreamState(), []
+    fold(blocks(), [state], lambda block: counts.append((block.offset, state.count)), threads=4)
+    assert counts == [(1000 * n, 1000 * (n + 1)) for n in range(12)]
+
+
+def test_no_more_than_four_blocks_are_read_ahead():
+    alive, most = 0, 0
+
+    def counted():
+        nonlocal alive, most
+        for block in blocks():
+            alive += 1
+            most = max(most, alive)
+            yield block
+
+    def told(block):
+        nonlocal alive
+        alive -= 1
+
+    fold(counted(), [StreamState()], told, threads=8)
+    assert most == 4
+
+
+def test_what_came_before_an_error_is_taken_in():
+    def broken():
+        yield from blocks(3)
+        raise ReadError("b.csv: line 7")
+
+    state = StreamState()
+    with pytest.raises(ReadError, match="line 7"):
+        fold(broken(), [state], threads=2)
+    assert state.count == 3000
+    assert not [one for one in threading.enumerate() if one.name.startswith("stablelse")]
+
+
+def test_the_environment_names_the_number_of_threads(monkeypatch):
+    monkeypatch.setenv("STABLELSE_NUM_THREADS", "1")
+    names = set()
+
+    class Watched(StreamState):
+        def fresh(self):
+            return Watched()
+
+        def update(self, *block):
+            names.add(threading.current_thread().name)
+            return super().update(*block)
+
+    fold(blocks(2), [Watched()])
+    assert names == {threading.current_thread().name}
