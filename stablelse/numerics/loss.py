@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stablelse.numerics import quotients
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.labelled import pose
 from stablelse.numerics.targets import REDUCTIONS, Targets

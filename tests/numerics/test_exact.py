@@ -67,7 +67,7 @@ def _in_float64(rows, weights):
 def _in_float64_narrowly(rows, _):
     blocks = Blocks(rows.shape, FORMATS["float32"], buffers=3)
     ((x,),) = blocks.bands(rows)
-    shift, total, _ = narrow.sum_exp(blocks, x, narrow._SMALLEST)
+    shift, total, *_ = narrow.sum_exp(blocks, x, narrow._SMALLEST)
     value, error = (part.ravel() for part in narrow._log(blocks, shift, total))
     return value, np.zeros_like(value), error
 
