@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from stablelse.analysis.stream_state import StreamState
-from stablelse.numerics.threads import available
+from stablelse.numerics.threads import available, limited
 from stablelse.readers.block import Block
 
 #: Blocks in memory at once. It bounds the threads, too: reading keeps up with no more.
@@ -100,7 +100,8 @@ def _submitting(threads: int) -> Iterator[_Submit]:
 
 
 def _taken(block: Block, state: StreamState) -> StreamState:
-    return state.update(block.values, block.source, block.missing)
+    with limited(1):
+        return state.update(block.values, block.source, block.missing)
 
 
 def _taken_now(block: Block, state: StreamState) -> Callable[[], StreamState]:

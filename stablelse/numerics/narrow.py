@@ -70,13 +70,15 @@ def _log(blocks: Blocks, shift: Array, total: Array) -> tuple[Array, Array]:
 
 def softmax(rows: Array, format_: Format) -> Elements:
     """Compute the softmax of every row."""
-    blocks = Blocks(rows.shape, format_, buffers=3)
+    blocks = Blocks(rows.shape, format_, buffers=3, length=_LENGTH)
     result = np.empty(rows.shape, format_.dtype)
     doubt = np.zeros(rows.shape, bool)
-    for x, p, flags in blocks.bands(rows, result, doubt):
+
+    def of_band(x: Array, *outputs: Array) -> None:
         shift, total, _, in_buffer = sum_exp(blocks, x, _SMALLEST)
         factor = (1 + _ROUNDINGS * blocks.unit_roundoff) / total
-        for piece, target, flag in blocks.pieces(x, p, flags):
+
+        def of_piece(piece: Array, target: Array, flag: Array) -> None:
             term, *scratch = blocks.buffers(piece.shape)
             if not in_buffer:
                 exponentials(blocks.load(piece), None, shift, term, *scratch)
@@ -87,33 +89,43 @@ def softmax(rows: Array, format_: Format) -> Elements:
                 np.multiply(term, 1 - 2.0**-52 * _ROUNDINGS, out=scratch[0])
                 flag[...] = format_.round(term) != format_.round(scratch[0])
             _store(term, format_, target)
+
+        blocks.over_pieces(of_piece, x, *outputs)
+
+    blocks.over_bands(of_band, rows, result, doubt)
     ulps = _MARGIN * blocks.unit_roundoff / format_.unit_roundoff
     return Elements(result, flat_indices(doubt), ulps)
 
 
 def log_softmax(rows: Array, format_: Format) -> Elements:
     """Compute log_softmax of every row."""
-    blocks = Blocks(rows.shape, format_, buffers=3)
+    blocks = Blocks(rows.shape, format_, buffers=3, length=_LENGTH)
     result = np.empty(rows.shape, format_.dtype)
     doubt = np.zeros(rows.shape, bool)
-    largest = 0.0
-    for x, g, flags in blocks.bands(rows, result, doubt):
+
+    def of_band(x: Array, *outputs: Array) -> float:
         y, error = _log(blocks, *sum_exp(blocks, x, _SMALLEST)[:2])
         y += error
         most = error.max()
-        for piece, target, flag in blocks.pieces(x, g, flags):
+
+        def of_piece(piece: Array, target: Array, flag: Array) -> float:
             value, scratch, *_ = blocks.buffers(piece.shape)
             np.subtract(blocks.load(piece), y, out=value)
             smallest = -np.maximum.reduce(value, axis=None)
             margin = 2 * most / np.spacing(smallest) + 1
-            if smallest >= format_.smallest_normal and margin < _most(format_):
+            is_small = smallest >= format_.smallest_normal and margin < _most(format_)
+            if is_small:
                 _flag_midpoints(value, int(margin) + 1, format_, scratch, flag)
-                largest = max(largest, margin)
             else:
                 unit = np.spacing(abs(value))
                 lower = format_.round(value + (2 * error + unit))
                 flag[...] = format_.round(value - unit) != lower
             _store(value, format_, target)
+            return float(margin) if is_small else 0.0
+
+        return max(blocks.over_pieces(of_piece, x, *outputs))
+
+    largest = max(blocks.over_bands(of_band, rows, result, doubt))
     ulps = largest * blocks.unit_roundoff / format_.unit_roundoff
     return Elements(result, flat_indices(doubt), ulps)
 
