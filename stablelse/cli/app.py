@@ -16,6 +16,7 @@ COMMANDS = {
     "lse": ("stablelse.cli.evaluate:lse", "Log-sum-exp, naive and shifted side by side."),
     "softmax": ("stablelse.cli.evaluate:softmax", "Softmax, naive and shifted side by side."),
     "log-softmax": ("stablelse.cli.evaluate:log_softmax", "The logarithm of the softmax."),
+    "nll": ("stablelse.cli.nll:nll", "The loss of labels, and its gradient, the same way."),
     "prove": ("stablelse.cli.prove:prove", "Why the shift changes nothing, line by line."),
     "peers": ("stablelse.cli.peers:peers", "NumPy, SciPy, PyTorch and JAX on the same vectors."),
     "limits": ("stablelse.cli.limits:limits", "Where exp leaves each floating-point format."),
