@@ -33,12 +33,13 @@ def masked_blocks(blocks: Iterator[Block], path: str) -> Iterator[Block]:
     for block in blocks:
         length = len(block.values)
         pieces = [first] if is_one_row else mask.take(length)
-        if not is_one_row and sum(len(piece.values) for piece in pieces) < length:
+        rows_kept = [_kept(piece, block) for piece in pieces]
+        if not is_one_row and sum(map(len, rows_kept)) < length:
             raise ReadError(
                 f"{path} has fewer rows than {block.source}: a mask has a cell for each number, or "
                 "one row for all"
             )
-        kept = np.concatenate([_kept(piece, block) for piece in pieces])
+        kept = np.concatenate(rows_kept)
         yield _masked(block, np.broadcast_to(kept, block.values.shape))
     if block is not None and not is_one_row and not mask.is_spent:
         raise ReadError(
