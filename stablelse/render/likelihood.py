@@ -273,8 +273,8 @@ def loss_lines(loss: Loss) -> Iterator[str]:
 
 
 def total_lines(found: Likelihood) -> Iterator[str]:
-    """Yield a line per method on all vectors together."""
-    for entry in found.totals:
+    """Yield a line per method on all vectors together, if there are several."""
+    for entry in found.totals if found.vectors > 1 else ():
         value = "" if entry.value is None else f"{found.reduction} {number_text(entry.value)}, "
         name = f"{method_name(entry)}, {entry.format}"
         yield f"all {found.vectors:,}, {name}: {value}{entry_text(entry, ASCII)}"
