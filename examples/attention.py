@@ -1,8 +1,9 @@
-"""Attention with a causal mask, in float16: what a finite sentinel lets through, and -inf does not.
+"""Attention with a causal mask, in float16: a finite sentinel leaks, and `where` does not.
 
-Every position attends to those up to itself: the scores of later ones are masked by -inf, whose
-softmax is exactly 0. The habit of adding -1e4 instead does the same until scores are as large as
-that: then the mask leaks, and a position sees the future.
+Every position attends to those up to itself: the scores of later ones are masked, and their softmax
+is exactly 0. The habit of adding -1e4 instead does the same until scores are as large as that: then
+the mask leaks, and a position sees the future. A position that may attend to nothing, for it is
+padding, has no softmax; `empty` says what it gets.
 """
 
 import numpy as np
@@ -15,34 +16,35 @@ SENTINEL = np.float16(-1e4)
 SCALE = 80
 
 
-def attention(queries, keys, values, masked):
-    """Return softmax(masked scores) values, and the softmax."""
-    scores = queries / np.float16(np.sqrt(WIDTH)) @ keys.T
-    weights = softmax(masked(scores), axis=-1)
-    return weights @ values, weights
+def by_where(scores, may_attend):
+    """Return the softmax over the positions that may be attended to."""
+    return softmax(scores, axis=-1, where=may_attend)
 
 
-def by_infinity(scores):
-    """Return the scores, those of later positions being -inf."""
-    return np.where(np.tri(*scores.shape, dtype=bool), scores, np.float16(-np.inf))
-
-
-def by_sentinel(scores):
-    """Return the scores, those of later positions being lower by 1e4."""
-    return np.where(np.tri(*scores.shape, dtype=bool), scores, scores + SENTINEL)
+def by_sentinel(scores, may_attend):
+    """Return the softmax of the scores, those of the other positions being lower by 1e4."""
+    return softmax(np.where(may_attend, scores, scores + SENTINEL), axis=-1)
 
 
 def main():
     rng = np.random.default_rng(SEED)
     queries, keys, values = rng.standard_normal((3, LENGTH, WIDTH)).astype(np.float16)
-    queries, keys = queries * SCALE, keys * SCALE
+    scores = (queries * SCALE) / np.float16(np.sqrt(WIDTH)) @ (keys * SCALE).T
+    causal = np.tri(LENGTH, dtype=bool)
     print("mask       weight of the future   first position is its own value   row sums")
-    for name, masked in (("-inf", by_infinity), ("x - 1e4", by_sentinel)):
-        out, weights = attention(queries, keys, values, masked)
+    for name, weigh in (("where=", by_where), ("x - 1e4", by_sentinel)):
+        weights = weigh(scores, causal)
         future = np.triu(weights, 1).max()
-        own = np.array_equal(out[0], values[0])
+        own = np.array_equal((weights @ values)[0], values[0])
         sums = np.unique(weights.sum(axis=1, dtype=np.float32)).tolist()
         print(f"{name:9}  {future:<21}  {own!s:31}  {sums}")
+
+    is_padding = np.arange(LENGTH) >= LENGTH - 2
+    may_attend = causal & ~is_padding[:, np.newaxis]
+    for empty in ("nan", "zero"):
+        weights = softmax(scores, axis=-1, where=may_attend, empty=empty)
+        sums = weights.sum(axis=1, dtype=np.float32).tolist()
+        print(f"two positions of padding, empty={empty!r}: row sums {sums}")
 
 
 if __name__ == "__main__":

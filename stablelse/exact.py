@@ -16,7 +16,7 @@ from stablelse.numerics import exact, exact_loss, masks
 from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.formats import Array
 from stablelse.numerics.front import Axis, known_format
-from stablelse.numerics.labelled import Problem, pose
+from stablelse.numerics.labelled import pose
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -218,11 +218,8 @@ def nll(
     problem = pose(
         logits, labels, axis, ignore_index=ignore_index, dtype=dtype, where=where, empty=empty
     )
-    with np.errstate(all="ignore"):
-        losses, certificate = exact_loss.nll(problem.x, _indices(problem), problem.format)
-    problem.settle_losses(losses)
-    result = losses.reshape(problem.shape)[()]
-    return (result, certificate) if return_certificate else result
+    losses, certificate = exact_loss.losses(problem)
+    return (losses[()], certificate) if return_certificate else losses[()]
 
 
 def nll_grad(
@@ -257,18 +254,7 @@ def nll_grad(
     problem = pose(
         logits, labels, axis, ignore_index=ignore_index, dtype=dtype, where=where, empty=empty
     )
-    with np.errstate(all="ignore"):
-        gradient = exact_loss.nll_grad(problem.x, _indices(problem), problem.format)
-    problem.settle_gradient(gradient)
-    return problem.restored(gradient)
-
-
-def _indices(problem: Problem) -> Array:
-    if problem.targets.labels is None:
-        raise TypeError(
-            "labels are class indices, integers from 0; probabilities are for stablelse.nll"
-        )
-    return problem.targets.labels
+    return exact_loss.gradient(problem)
 
 
 def _logsumexp(

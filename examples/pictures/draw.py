@@ -18,6 +18,11 @@ PICTURES = {
         132,
         ["softmax", "--file", "logits.csv", "--row", "156", "--dtype", "float16"],
     ),
+    "losses.svg": (
+        100,
+        ["nll", "--logits", "logits.csv", "--labels", "labels.csv", "--dtype", "float16"]
+        + [word for row in range(153, 163) for word in ("--row", str(row))],
+    ),
 }
 
 

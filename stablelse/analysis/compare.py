@@ -103,6 +103,7 @@ def compare_rows(
     exact: bool | None = None,
     methods: Sequence[Method] | None = None,
     errors: bool = True,
+    empty: str = "nan",
 ) -> list[Comparison]:
     """Compare the methods on each row of an array of shape (m, n); see `compare`.
 
@@ -123,6 +124,9 @@ def compare_rows(
     errors : bool
         Whether to give relative errors, their bounds and condition numbers. The first of these
         take a second exact computation, in a wider format.
+    empty : str
+        What softmax and log_softmax are of nothing but -inf, as `stablelse.softmax` has it; the
+        formulas know no such thing.
 
     Returns
     -------
@@ -142,7 +146,7 @@ def compare_rows(
         if exact and methods is None:
             chosen = (*chosen, Method.EXACT)
     tried = candidates(function, chosen, shifts)
-    yardsticks = [Yardstick.of(x, function, format_, exact, errors) for format_ in formats]
+    yardsticks = [Yardstick.of(x, function, format_, exact, errors, empty) for format_ in formats]
     columns = [
         results_of(candidate, x, format_, yardstick)
         for format_, yardstick in zip(formats, yardsticks, strict=True)

@@ -49,19 +49,25 @@ class Yardstick(NamedTuple):
 
     @classmethod
     def of(
-        cls, x: Array, function: Function, format_: Format, exact: bool, errors: bool
+        cls,
+        x: Array,
+        function: Function,
+        format_: Format,
+        exact: bool,
+        errors: bool,
+        empty: str = "nan",
     ) -> Yardstick:
         """Return the yardstick for rows x of any format; see `compare_rows`."""
         rounded = format_.round(x)
         truth = reference = None
         if exact:
-            truth = exactly(function, rounded, format_)
+            truth = exactly(function, rounded, format_, empty)
             if errors:
                 wide = _wider(format_)
-                reference = exactly(function, rounded.astype(wide.dtype), wide)
+                reference = exactly(function, rounded.astype(wide.dtype), wide, empty)
                 # what the format cannot hold is infinite in it by right
                 reference = np.where(np.isfinite(truth), reference, truth.astype(wide.dtype))
-        compensated = library(function, rounded, format_)
+        compensated = library(function, rounded, format_, empty)
         return cls(function, format_, rounded, compensated, truth, reference, errors)
 
     @property
@@ -217,6 +223,17 @@ def _verdict(
 def _measured(ulps: float | None) -> Verdict:
     """Return the verdict on a finite result: of no known error, all of its digits are lost."""
     return Verdict.OK if ulps is not None and ulps < DIGIT else Verdict.DIGITS_LOST
+
+
+def verdicts_of(
+    value: Array, right: Array, ulps: Sequence[float | None], format_: Format
+) -> list[Verdict]:
+    """Return for each row, shape (m, k), what became of it, by its error alone."""
+    wrong_class, vanished = _departures(value, right, format_)
+    return [
+        Verdict.BROKEN if wrong else Verdict.OK if error is None and not gone else _measured(error)
+        for error, wrong, gone in zip(ulps, wrong_class, vanished, strict=True)
+    ]
 
 
 def _departures(value: Array, reference: Array, format_: Format) -> tuple[Array, Array]:

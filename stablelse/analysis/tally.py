@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
-from stablelse.analysis.comparison import Comparison, Verdict
+from stablelse.analysis.comparison import Verdict
+
+
+class Judged(Protocol):
+    """What was found of one vector, by several methods."""
+
+    @property
+    def n(self) -> int:
+        """The number of elements."""
+
+    @property
+    def results(self) -> Sequence[Any]:
+        """A result a method, each with its verdict."""
+
+
+Found = TypeVar("Found", bound=Judged)
 
 #: So many vectors are kept, all of them: nobody reads more.
 _MOST = 1000
@@ -14,7 +31,7 @@ _FIRST = 20
 _MOST_NUMBERS = 2**20
 
 
-class Tally:
+class Tally(Generic[Found]):
     """Counts what became of every method, and keeps some of the vectors.
 
     Attributes
@@ -28,12 +45,12 @@ class Tally:
     def __init__(self) -> None:
         self.count = 0
         self.verdicts: list[Counter[Verdict]] = []
-        self._kept: list[Comparison] = []
-        self._broken: list[Comparison] = []
+        self._kept: list[Found] = []
+        self._broken: list[Found] = []
         self._numbers = 0
         self._is_full = False
 
-    def add(self, comparison: Comparison) -> None:
+    def add(self, comparison: Found) -> None:
         """Count one more, of the same function, methods and formats."""
         self.count += 1
         self._numbers += comparison.n
@@ -52,7 +69,7 @@ class Tally:
             self._broken.append(comparison)
 
     @property
-    def comparisons(self) -> list[Comparison]:
+    def comparisons(self) -> list[Found]:
         """Those kept, in order: all, or the first ones and the first ones that broke."""
         return self._kept + self._broken
 
@@ -62,5 +79,5 @@ class Tally:
         return self.count - len(self.comparisons)
 
 
-def _is_broken(comparison: Comparison) -> bool:
+def _is_broken(comparison: Judged) -> bool:
     return any(result.verdict is Verdict.BROKEN for result in comparison.results)

@@ -16,6 +16,7 @@ COMMANDS = {
     "lse": ("stablelse.cli.evaluate:lse", "Log-sum-exp, naive and shifted side by side."),
     "softmax": ("stablelse.cli.evaluate:softmax", "Softmax, naive and shifted side by side."),
     "log-softmax": ("stablelse.cli.evaluate:log_softmax", "The logarithm of the softmax."),
+    "nll": ("stablelse.cli.nll:nll", "The loss of labels, and its gradient, the same way."),
     "prove": ("stablelse.cli.prove:prove", "Why the shift changes nothing, line by line."),
     "peers": ("stablelse.cli.peers:peers", "NumPy, SciPy, PyTorch and JAX on the same vectors."),
     "limits": ("stablelse.cli.limits:limits", "Where exp leaves each floating-point format."),
@@ -79,6 +80,7 @@ Examples:
   stablelse lse 1000 1001 1002 --quiet    the number alone, for scripts
   stablelse softmax --file logits.csv     a vector per row
   seq 1 1000 | stablelse lse              from a pipe
+  stablelse nll 1000 1001 --label 0       the loss of a label
   stablelse prove lse 1000 1001 1002      why the shift changes nothing, line by line
   stablelse lse 1 2 --save lse.svg        the picture, to keep: also .html and .txt
   stablelse peers                         what NumPy, SciPy, PyTorch and JAX get wrong

@@ -15,7 +15,7 @@ from stablelse.cli.options import Input, Output
 from stablelse.cli.progress import Meter
 from stablelse.cli.source import open_input, read_bounded, read_vectors
 from stablelse.cli.stream import can_be_read_again
-from stablelse.cli.values import GATHERED, Tried, computations
+from stablelse.cli.values import GATHERED, Tried, computations, policed
 from stablelse.cli.writers import LineWriter, TextWriter, Writer, kind_of, open_writer
 from stablelse.engines.local import fold
 from stablelse.numerics.elements import elements
@@ -158,7 +158,7 @@ def write_file(output: Output, source: Input, tried: Tried, formats: list[Format
     (format_,) = formats
     gauge = Gauge()
     with open_writer(path, format_, tried.function.value) as writer:
-        if tried.is_right and format_.name != "longdouble":
+        if tried.is_right and tried.empty == "nan" and format_.name != "longdouble":
             found = read_bounded(source, "float64", GATHERED, gauge)
         else:
             parsed_to = "longdouble" if format_.name == "longdouble" else "float64"
@@ -168,7 +168,7 @@ def write_file(output: Output, source: Input, tried: Tried, formats: list[Format
             return True
         if isinstance(found, Stream):
             found = vectors(found.blocks, found.axis)
-        write_vectors(found, computed[0], writer)
+        write_vectors(policed(found, tried), computed[0], writer)
     return True
 
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from stablelse.cli.options import HERE, Cluster, Errors, Input, Methods, Output, Quiet, Steps
-from stablelse.cli.values import GATHERED, Tried, parse_methods, write_values
+from stablelse.cli.options import HERE, Cluster, Empty, Errors, Input, Methods, Output, Quiet, Steps
+from stablelse.cli.values import GATHERED, Tried, parse_methods, policed, write_values
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,22 +28,22 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
         methods: Methods,
         output: Output,
         cluster: Cluster,
+        empty: Empty = "nan",
         errors: Errors = False,
         steps: Steps = False,
         quiet: Quiet = False,
     ) -> None:
         from stablelse.cli.sink import open_sink
-        from stablelse.cli.source import is_missing, read_vectors, refuse_cluster
-        from stablelse.numerics.formats import find_format
+        from stablelse.cli.source import find_formats, is_missing, read_vectors, refuse_cluster
         from stablelse.numerics.functions import Function
 
         if is_missing(source):
             typer.echo(context.get_help())
             return
-        formats = [find_format(dtype) for dtype in methods.dtype or ["float64"]]
+        formats = find_formats(source, methods.dtype)
         if errors and not quiet and methods.exact is None:
             methods = methods._replace(exact=True)
-        tried = parse_methods(Function(function), methods, steps)
+        tried = parse_methods(Function(function), methods, steps)._replace(empty=empty)
         parsed_to = "longdouble" if any(f.name == "longdouble" for f in formats) else "float64"
         if function != "logsumexp" and output.kind == "table" and output.output and not quiet:
             from stablelse.cli.elements import write_file
@@ -59,6 +59,7 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
                 stacks = read_vectors(source, parsed_to)
             if stacks is None:
                 return
+            stacks = policed(stacks, tried)
             if quiet:
                 write_values(stream, stacks, tried, formats)
                 return
@@ -82,11 +83,12 @@ def _alone(function: str, help_text: str) -> Callable[..., None]:
         source: Input,
         methods: Methods,
         output: Output,
+        empty: Empty = "nan",
         errors: Errors = False,
         steps: Steps = False,
         quiet: Quiet = False,
     ) -> None:
-        command(context, source, methods, output, HERE, errors, steps, quiet)
+        command(context, source, methods, output, HERE, empty, errors, steps, quiet)
 
     command_here.__doc__ = help_text
     return command_here
@@ -145,7 +147,13 @@ def _may_stream(
     tried: Tried, source: Input, formats: "list[Format]", in_full: bool, quiet: bool
 ) -> bool:
     """Whether what is asked for can be had without gathering the numbers."""
-    if source.numbers or source.row or in_full or any(f.name == "longdouble" for f in formats):
+    if (
+        source.numbers
+        or source.row
+        or tried.empty != "nan"
+        or in_full
+        or any(f.name == "longdouble" for f in formats)
+    ):
         return False
     if tried.function.value == "logsumexp":
         return [shift.name for shift in tried.shifts] == ["max"]
@@ -206,6 +214,7 @@ def _comparisons(
                 tried.exact,
                 tried.methods,
                 errors,
+                tried.empty,
             )
 
 
@@ -226,7 +235,7 @@ def _write_pictures(
     else:
         from stablelse.analysis.tally import Tally
 
-        tally = Tally()
+        tally: Tally[Comparison] = Tally()
         for comparison in comparisons:
             tally.add(comparison)
         gathered = tally.comparisons

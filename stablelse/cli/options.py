@@ -53,6 +53,43 @@ class Input(NamedTuple):
     decimal: Annotated[
         Literal[".", ","], typer.Option(help="The decimal sign; a comma is never guessed.")
     ] = "."
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="A file with a cell for each number: 1 or true keeps it, 0 or false counts as"
+            " -inf; or one row of them, for every row.",
+        ),
+    ] = None
+
+
+class Labels(NamedTuple):
+    """Where the labels of vectors are."""
+
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="The labels, counted from 0: a file as the logits may be in, one for each vector.",
+        ),
+    ] = None
+    label_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|INDEX",
+            help="The column of the labels, from 1: of the file of --labels, or of the logits'.",
+        ),
+    ] = None
+    label_key: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which array of --labels, if it has several."),
+    ] = None
+    label: Annotated[
+        int | None, typer.Option(metavar="K", help="The label of a single vector.")
+    ] = None
+    ignore_index: Annotated[
+        int, typer.Option(metavar="K", help="A label that says to leave its vector out.")
+    ] = -100
 
 
 class Methods(NamedTuple):
@@ -182,6 +219,10 @@ Quiet = Annotated[
         show_default=False,
     ),
 ]
+Empty = Annotated[
+    Literal["nan", "zero", "uniform", "error"],
+    typer.Option(help="What is made of a vector that is masked throughout or holds -inf alone."),
+]
 Errors = Annotated[
     bool,
     typer.Option(
@@ -215,7 +256,7 @@ def bundled(command: Callable[..., None]) -> Callable[..., None]:
     parameters = [context]
     wants_context = False
     for parameter in inspect.signature(command).parameters.values():
-        if parameter.annotation in (Input, Methods, Output, NotesOutput, Cluster):
+        if parameter.annotation in _BUNDLES:
             bundles[parameter.name] = parameter.annotation
             parameters += _options(parameter.annotation)
         elif parameter.name == context.name:
@@ -242,6 +283,7 @@ def bundled(command: Callable[..., None]) -> Callable[..., None]:
     return typer_command
 
 
+_BUNDLES = (Input, Labels, Methods, Output, NotesOutput, Cluster)
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from stablelse.cli.options import HERE, Cluster, Input
-from stablelse.numerics.formats import UnknownFormatError
+from stablelse.numerics.formats import UnknownFormatError, find_format
 from stablelse.numerics.formula import DerivationError, MethodError
 from stablelse.numerics.shifted import UnknownShiftError
 from stablelse.readers import Block, By, ReadError, ReadOptions, Vectors, parse_numbers
@@ -20,6 +20,7 @@ from stablelse.readers.vectors import Stream, vectors, vectors_or_stream
 
 if TYPE_CHECKING:
     from stablelse.analysis.compare import Place
+    from stablelse.numerics.formats import Format
     from stablelse.readers.block import Gauge
 
 #: The errors whose message is the user's to read, and whose traceback is nobody's.
@@ -56,12 +57,16 @@ def read_vectors(options: Input, dtype: str) -> Iterator[Vectors]:
         yield _argument(options, dtype)
         return
     blocks, by = open_input(options, dtype)
-    stacks = vectors(blocks, by)
-    if not options.row:
+    yield from chosen(vectors(blocks, by), options.row)
+
+
+def chosen(stacks: Iterator[Vectors], rows: list[int] | None) -> Iterator[Vectors]:
+    """Yield of each source the vectors of these numbers; all, if none are named."""
+    if not rows:
         yield from stacks
         return
     for _, of_one_source in groupby(stacks, key=attrgetter("source")):
-        yield from _chosen(of_one_source, options.row)
+        yield from _chosen(of_one_source, rows)
 
 
 def read_bounded(
@@ -90,20 +95,45 @@ def read_bounded(
 
 
 def _argument(options: Input, dtype: str) -> Vectors:
-    refuse_file_options(options, "with numbers as arguments")
+    refuse_file_options(options._replace(mask=None), "with numbers as arguments")
     values = parse_numbers(options.numbers or [], dtype=dtype)
-    return Vectors(values[np.newaxis], "", 1, By.ALL, vertical=False, names=None)
+    vector = Vectors(values[np.newaxis], "", 1, By.ALL, vertical=False, names=None)
+    if options.mask is None:
+        return vector
+    from stablelse.cli.masking import masked_vector
+
+    block = masked_vector(vector.values, options.mask)
+    return vector._replace(values=block.values, masked=block.masked)
 
 
 def open_input(
     options: Input, dtype: str, gauge: Gauge | None = None
 ) -> tuple[Iterator[Block], By | None]:
     """Return the blocks of all files that the options name, and what a vector is to be."""
+    blocks, by = open_numbers(options, dtype, gauge)
+    return masked_by(options, blocks), by
+
+
+def open_numbers(
+    options: Input, dtype: str, gauge: Gauge | None = None
+) -> tuple[Iterator[Block], By | None]:
+    """Return what `open_input` does, without the mask."""
     from stablelse.readers.parts import open_parts
 
     reading = read_options(options, dtype, gauge)
     by = By(options.by) if options.by else None
     return open_parts(options.file or ["-"], reading, alike=by is not By.ROWS), by
+
+
+def masked_by(options: Input, blocks: Iterator[Block]) -> Iterator[Block]:
+    """Return blocks with -inf where the mask says so, if there is one."""
+    if options.mask is None:
+        return blocks
+    if options.mask == "-" and "-" in (options.file or ["-"]):
+        raise typer.BadParameter("standard input cannot be both the mask and the numbers")
+    from stablelse.cli.masking import masked_blocks
+
+    return masked_blocks(blocks, options.mask)
 
 
 def read_options(options: Input, dtype: str, gauge: Gauge | None = None) -> ReadOptions:
@@ -131,6 +161,26 @@ def place_of(stack: Vectors, index: int) -> Place:
     return Place(stack.source or None, number if stack.axis is By.ROWS else None)
 
 
+def find_formats(options: Input, names: list[str] | None) -> list[Format]:
+    """Return the formats of these names, float64 if there are none.
+
+    Raises
+    ------
+    UnknownFormatError
+        If there is no such format.
+    typer.BadParameter
+        If there is a mask, and no infinity to mask with.
+    """
+    formats = [find_format(name) for name in names or ["float64"]]
+    for format_ in formats:
+        if options.mask and not format_.has_infinity:
+            raise typer.BadParameter(
+                f"{format_.name} has no infinity, so that nothing can be masked in it: choose "
+                "another --dtype"
+            )
+    return formats
+
+
 def refuse_file_options(options: Input, where: str) -> None:
     """Complain of options that say how a file is read, where no file is."""
     unasked = Input(numbers=options.numbers)
@@ -148,10 +198,10 @@ def refuse_cluster(cluster: Cluster, source: Input, may_stream: bool) -> None:
         raise typer.BadParameter("--scheduler is for a cluster: say --engine dask")
     if source.numbers or not source.file or "-" in source.file:
         raise typer.BadParameter("--engine dask is for files, which its workers open: name them")
-    if not may_stream:
+    if source.mask or not may_stream:
         raise typer.BadParameter(
-            "--engine dask sums up in one pass: it does not go with --row, --steps, --errors, "
-            "another --shift than max, or longdouble"
+            "--engine dask sums up in one pass: it does not go with --mask, --row, --steps, "
+            "--errors, another --shift than max, or longdouble"
         )
 
 

@@ -133,7 +133,7 @@ def _beginning(stream: Stream) -> tuple[Iterator[Block], int, list[str | None]]:
 
 def can_be_read_again(source: Input) -> bool:
     """Whether every file named can be opened a second time, and none is a pipe."""
-    files = source.file or ["-"]
+    files = [*(source.file or ["-"]), *filter(None, [source.mask])]
     if any(path == "-" or is_url(path) for path in files):
         return False
     return all(os.path.isfile(part) for path in files for part in find_parts(path))

@@ -32,12 +32,15 @@ class Tried(NamedTuple):
         The a's of the identity.
     exact : bool or None
         Whether the exact value is asked for; ``None`` for: if that is quick.
+    empty : str
+        What is made of vectors that are masked throughout or hold -inf alone.
     """
 
     function: "Function"
     methods: "list[Method] | None"
     shifts: "list[Shift]"
     exact: bool | None
+    empty: str = "nan"
 
     @property
     def is_right(self) -> bool:
@@ -64,6 +67,18 @@ def parse_methods(function: "Function", options: Methods, steps: bool) -> Tried:
     return Tried(function, methods, shifts, options.exact)
 
 
+def policed(stacks: "Iterator[Vectors]", tried: Tried) -> "Iterator[Vectors]":
+    """Return vectors as the policy has those of which nothing is left."""
+    from stablelse.numerics.functions import Function
+
+    is_moot = tried.function is Function.LOGSUMEXP and tried.empty != "error"
+    if tried.empty == "nan" or is_moot:  # the logarithm of nothing is -inf
+        return stacks
+    from stablelse.cli.masking import settled
+
+    return settled(stacks, tried.empty)
+
+
 def write_values(
     stream: TextIO, stacks: "Iterator[Vectors]", tried: Tried, formats: "list[Format]"
 ) -> None:
@@ -87,7 +102,7 @@ def computations(tried: Tried, formats: "list[Format]") -> "list[Callable[[Array
         from stablelse.numerics.functions import library
 
         def compensated(x: "Array", format_: "Format") -> "Array":
-            return library(tried.function, format_.round(x), format_)
+            return library(tried.function, format_.round(x), format_, tried.empty)
 
         return [partial(compensated, format_=f) for f in formats]
     from stablelse.analysis.compare import chosen_methods
@@ -96,4 +111,8 @@ def computations(tried: Tried, formats: "list[Format]") -> "list[Callable[[Array
 
     chosen = chosen_methods(tried.methods or [Method.EXACT], tried.exact)
     computed = candidates(tried.function, chosen, tried.shifts)
-    return [partial(c.values, tried.function, format_=f) for f in formats for c in computed]
+    return [
+        partial(candidate.values, tried.function, format_=format_, empty=tried.empty)
+        for format_ in formats
+        for candidate in computed
+    ]

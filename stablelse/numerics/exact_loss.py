@@ -14,7 +14,38 @@ from stablelse.numerics.certificate import Certificate
 from stablelse.numerics.decimals import as_decimal, contexts
 from stablelse.numerics.enclosure import Enclosure, nearest_to
 from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.labelled import Problem
 from stablelse.numerics.rationals import nearest
+
+
+def losses(problem: Problem) -> tuple[Array, Certificate]:
+    """Compute the losses of a problem posed, correctly rounded, and what proves them.
+
+    Raises
+    ------
+    TypeError
+        If it has probabilities for labels.
+    """
+    with np.errstate(all="ignore"):
+        found, certificate = nll(problem.x, _indices(problem), problem.format)
+    problem.settle_losses(found)
+    return found.reshape(problem.shape), certificate
+
+
+def gradient(problem: Problem) -> Array:
+    """Compute the gradient of a problem posed, correctly rounded; see `losses`."""
+    with np.errstate(all="ignore"):
+        found = nll_grad(problem.x, _indices(problem), problem.format)
+    problem.settle_gradient(found)
+    return problem.restored(found)
+
+
+def _indices(problem: Problem) -> Array:
+    if problem.targets.labels is None:
+        raise TypeError(
+            "labels are class indices, integers from 0; probabilities are for stablelse.nll"
+        )
+    return problem.targets.labels
 
 
 def nll(rows: Array, labels: Array, format_: Format) -> tuple[Array, Certificate]:

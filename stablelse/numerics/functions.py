@@ -20,14 +20,14 @@ class Function(Enum):
     LOG_SOFTMAX = "log_softmax"
 
 
-_LIBRARY: dict[Function, Callable[[Array], Any]] = {
-    Function.LOGSUMEXP: lambda x: arrays.logsumexp(x, axis=-1, keepdims=True),
-    Function.SOFTMAX: lambda x: arrays.softmax(x, axis=-1),
-    Function.LOG_SOFTMAX: lambda x: arrays.log_softmax(x, axis=-1),
+_LIBRARY: dict[Function, Callable[[Array, str], Any]] = {
+    Function.LOGSUMEXP: lambda x, _: arrays.logsumexp(x, axis=-1, keepdims=True),
+    Function.SOFTMAX: lambda x, empty: arrays.softmax(x, axis=-1, empty=empty),
+    Function.LOG_SOFTMAX: lambda x, empty: arrays.log_softmax(x, axis=-1, empty=empty),
 }
 
 
-def library(function: Function, x: Array, format_: Format) -> Array:
+def library(function: Function, x: Array, format_: Format, empty: str = "nan") -> Array:
     """Compute a function of every row by the library's own: the compensated method.
 
     Parameters
@@ -38,13 +38,15 @@ def library(function: Function, x: Array, format_: Format) -> Array:
         Shape (m, n), n >= 1, of the format.
     format_ : Format
         The format of x and of the result.
+    empty : str
+        What softmax and log_softmax are of nothing but -inf, as `stablelse.softmax` has it.
 
     Returns
     -------
     ndarray
         Shape (m, 1) for logsumexp, (m, n) for the others.
     """
-    return np.asarray(_LIBRARY[function](x), dtype=format_.dtype)
+    return np.asarray(_LIBRARY[function](x, empty), dtype=format_.dtype)
 
 
 # The table of powers that the ladder needs, and its modules, take as long to make and to load
@@ -52,7 +54,7 @@ def library(function: Function, x: Array, format_: Format) -> Array:
 _FEW = 200
 
 
-def exact(function: Function, x: Array, format_: Format) -> Array:
+def exact(function: Function, x: Array, format_: Format, empty: str = "nan") -> Array:
     """Compute a function of every row, correctly rounded.
 
     Parameters
@@ -63,6 +65,8 @@ def exact(function: Function, x: Array, format_: Format) -> Array:
         Shape (m, n), n >= 1, of the format.
     format_ : Format
         The format of x and of the result.
+    empty : str
+        As of `library`.
 
     Returns
     -------
@@ -70,6 +74,13 @@ def exact(function: Function, x: Array, format_: Format) -> Array:
         Shape (m, 1) for logsumexp, (m, n) for the others. Of a row that has a NaN or +inf, or
         nothing but -inf, the result is the library's: it is a convention, not a rounding.
     """
+    result = _exact(function, x, format_)
+    if empty != "nan" and (nothing := np.all(x == -np.inf, axis=-1)).any():
+        result[nothing] = library(function, x[nothing], format_, empty)
+    return result
+
+
+def _exact(function: Function, x: Array, format_: Format) -> Array:
     if x.size <= _FEW:
         return np.stack([_in_decimal(function, row, format_) for row in x])
     from stablelse.numerics import exact as ladder

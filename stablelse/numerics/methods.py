@@ -40,7 +40,7 @@ class Candidate(NamedTuple):
     formula: Formula | None = None
     shift: Shift | None = None
 
-    def values(self, function: Function, x: Array, format_: Format) -> Array:
+    def values(self, function: Function, x: Array, format_: Format, empty: str = "nan") -> Array:
         """Compute the function of every row, and nothing beside it.
 
         Parameters
@@ -51,6 +51,8 @@ class Candidate(NamedTuple):
             Shape (m, n), n >= 1, real; rounded to the format first.
         format_ : Format
             The format of the result.
+        empty : str
+            As of `functions.library`; the formulas know no such thing.
 
         Returns
         -------
@@ -60,7 +62,7 @@ class Candidate(NamedTuple):
         if self.formula is not None:
             return self.formula.evaluate(x, format_, self.shift.rule if self.shift else None).value
         compute = exact if self.method is Method.EXACT else library
-        return compute(function, format_.round(x), format_)
+        return compute(function, format_.round(x), format_, empty)
 
 
 def find_method(name: str) -> Method:

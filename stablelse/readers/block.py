@@ -37,6 +37,8 @@ class Block(NamedTuple):
         Where a cell was blank or NA; ``None`` where none was.
     columns : tuple of str or None
         The names of the columns, if there was a header.
+    masked : ndarray of bool, shape (rows, columns), or None
+        Where a mask says that there is no number; -inf stands there. ``None`` without a mask.
     """
 
     values: Array
@@ -44,6 +46,7 @@ class Block(NamedTuple):
     offset: int
     missing: npt.NDArray[np.bool_] | None = None
     columns: tuple[str, ...] | None = None
+    masked: npt.NDArray[np.bool_] | None = None
 
 
 class Gauge:
@@ -86,6 +89,8 @@ class ReadOptions(NamedTuple):
         What text and integers are converted to: ``"float64"`` or ``"longdouble"``.
     gauge : Gauge or None
         Told how many bytes are read.
+    words : bool
+        Whether true and false, in any case, are the numbers 1 and 0, as a mask may have it.
 
     Notes
     -----
@@ -101,6 +106,7 @@ class ReadOptions(NamedTuple):
     decimal: str = "."
     dtype: npt.DTypeLike = "float64"
     gauge: Gauge | None = None
+    words: bool = False
 
 
 #: Everything detected, nothing left out.

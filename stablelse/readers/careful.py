@@ -49,7 +49,7 @@ def read_lines(lines: Iterable[Line], layout: Layout) -> tuple[Array, npt.NDArra
         At the first line with too few or too many cells, the first blank or NA cell that is
         not to be left out, and the first cell that is no number.
     """
-    read_number = number_reader(layout.dtype, layout.decimal)
+    read_number = number_reader(layout.dtype, layout.decimal, layout.words)
     numbers: list[Any] = []
     missing: list[int] = []
     with warnings.catch_warnings():

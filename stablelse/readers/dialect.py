@@ -7,7 +7,7 @@ import numpy as np
 
 from stablelse.readers.block import ReadError, ReadOptions, quoted
 from stablelse.readers.columns import choose_columns, list_names
-from stablelse.readers.literals import is_missing, looks_numeric
+from stablelse.readers.literals import is_missing, looks_numeric, word_value
 
 #: What a delimiter may be without being told, in the order in which it is looked for. A comma
 #: comes last, for beside one of the others it is a decimal comma or part of a text.
@@ -55,6 +55,8 @@ class Layout(NamedTuple):
         Whether blank and NA cells are left out.
     has_header_choice : bool
         Whether the user has said if there is a header.
+    words : bool
+        Whether true and false are numbers.
     """
 
     source: str
@@ -67,6 +69,7 @@ class Layout(NamedTuple):
     chosen: tuple[int, ...] | None
     skip_na: bool
     has_header_choice: bool
+    words: bool
 
     @property
     def positions(self) -> Sequence[int]:
@@ -102,7 +105,7 @@ def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> L
     delimiter = _delimiter(first, sample, options, source)
     cells = split(first, delimiter, source)
     names = None
-    if options.header or (options.header is None and any(map(_is_name, cells))):
+    if options.header or (options.header is None and _has_name(cells, options.words)):
         if len(lines) == 1:
             raise ReadError(
                 f"{source} has a header ({list_names(cells)}) and no numbers below it; "
@@ -123,6 +126,7 @@ def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> L
         choose_columns(options.columns, names, width, source),
         options.skip_na,
         options.header is not None,
+        options.words,
     )
 
 
@@ -188,8 +192,12 @@ def _found(line: str, decimal: str) -> str | None:
     return next((d for d in DELIMITERS if d in outside and d != decimal), None)
 
 
-def _is_name(cell: str) -> bool:
-    return not (looks_numeric(cell) or is_missing(cell))
+def _has_name(cells: Sequence[str], words: bool) -> bool:
+    """Whether a cell is no number, and does not stand for one or for none."""
+    return not all(
+        looks_numeric(cell) or is_missing(cell) or (words and word_value(cell) is not None)
+        for cell in cells
+    )
 
 
 def _unquote(cell: str) -> str:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: written out exactly in 16,447 characters (its smallest is 2**-16445, with 16,445 decimals).
 MAX_LITERAL = 1 << 16
 
+#: What a mask may say for 1 and 0, whatever the case of its letters.
+_WORDS = {"true": 1.0, "false": 0.0}
+
 #: What says that a number is missing, whatever the case of its letters. "nan" is a number.
 MISSING = frozenset({"", "na", "n/a", "<na>", "null", "none"})
 
@@ -40,6 +43,11 @@ def is_missing(literal: str) -> bool:
     return literal.strip().casefold() in MISSING
 
 
+def word_value(literal: str) -> float | None:
+    """Return what true or false stands for, if that is what a cell says."""
+    return _WORDS.get(literal.strip().casefold())
+
+
 def looks_numeric(literal: str) -> bool:
     """Whether something is a number, or is one but for its spelling: 2,5 or 1_000.
 
@@ -54,7 +62,9 @@ def looks_numeric(literal: str) -> bool:
     return True
 
 
-def number_reader(dtype: npt.DTypeLike, decimal: str = ".") -> Callable[[str], Any]:
+def number_reader(
+    dtype: npt.DTypeLike, decimal: str = ".", words: bool = False
+) -> Callable[[str], Any]:
     """Return the function that reads one literal.
 
     Parameters
@@ -63,6 +73,8 @@ def number_reader(dtype: npt.DTypeLike, decimal: str = ".") -> Callable[[str], A
         float64 or longdouble.
     decimal : str
         The decimal sign.
+    words : bool
+        Whether true and false are numbers.
 
     Returns
     -------
@@ -74,6 +86,8 @@ def number_reader(dtype: npt.DTypeLike, decimal: str = ".") -> Callable[[str], A
     is_float64 = np.dtype(dtype) == np.float64
 
     def read_number(literal: str) -> Any:
+        if words and (value := word_value(literal)) is not None:
+            return value
         if len(literal) > MAX_LITERAL or "_" in literal or not literal.isascii():
             raise _misspelled(literal)
         if decimal == ",":

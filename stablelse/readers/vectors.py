@@ -42,6 +42,10 @@ class Vectors(NamedTuple):
         Whether the numbers came one a line.
     names : tuple of str or None
         The vectors' names, if they are columns below a header.
+    masked : ndarray of bool, shape (m, n), or None
+        Where a mask says that there is no number; -inf stands there.
+    labels : ndarray of int, shape (m,), or None
+        What the vectors are labelled with, if they are.
     """
 
     values: Array
@@ -50,6 +54,8 @@ class Vectors(NamedTuple):
     axis: By
     vertical: bool
     names: tuple[str, ...] | None
+    masked: Missing = None
+    labels: Array | None = None
 
     def one(self, index: int) -> Vectors:
         """Return the vector at this position, from 0, alone."""
@@ -61,6 +67,8 @@ class Vectors(NamedTuple):
             values=self.values[begin:end],
             first=self.first + begin,
             names=self.names and self.names[begin:end],
+            masked=None if self.masked is None else self.masked[begin:end],
+            labels=None if self.labels is None else self.labels[begin:end],
         )
 
 
@@ -157,16 +165,20 @@ def _settle(blocks: Iterator[Block], by: By | None) -> tuple[Iterator[Block], By
 def _arranged(blocks: Iterator[Block], by: By) -> Iterator[tuple[Vectors, Missing]]:
     """Yield the vectors with what is missing of them still in its place."""
     for block in blocks if by is By.ROWS else _whole(blocks):
-        values, missing = block.values, block.missing
-        vertical = values.shape[1] == 1
-        if by is By.ALL:
-            values = values.reshape(1, -1)
-            missing = None if missing is None else missing.reshape(1, -1)
-        elif by is By.COLUMNS:
-            values = np.ascontiguousarray(values.T)
-            missing = None if missing is None else missing.T
+        vertical = block.values.shape[1] == 1
+        values = _turned(block.values, by)
+        missing, masked = (
+            None if where is None else _turned(where, by) for where in (block.missing, block.masked)
+        )
         names = block.columns if by is By.COLUMNS else None
-        yield Vectors(values, block.source, block.offset + 1, by, vertical, names), missing
+        yield Vectors(values, block.source, block.offset + 1, by, vertical, names, masked), missing
+
+
+def _turned(rows: Array, by: By) -> Array:
+    """Return rows as vectors."""
+    if by is By.ALL:
+        return rows.reshape(1, -1)
+    return np.ascontiguousarray(rows.T) if by is By.COLUMNS else rows
 
 
 def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
@@ -175,17 +187,20 @@ def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
     if len(gathered) < 2:
         yield from gathered
         return
-    missing = None
-    if any(block.missing is not None for block in gathered):
-        missing = np.concatenate(
-            [
-                np.zeros(block.values.shape, np.bool_) if block.missing is None else block.missing
-                for block in gathered
-            ]
-        )
     values = np.concatenate([block.values for block in gathered])
+    missing = _joined([(block.missing, block.values.shape) for block in gathered])
+    masked = _joined([(block.masked, block.values.shape) for block in gathered])
     source = _together(list(dict.fromkeys(block.source for block in gathered)))
-    yield gathered[0]._replace(values=values, source=source, missing=missing)
+    yield gathered[0]._replace(values=values, source=source, missing=missing, masked=masked)
+
+
+def _joined(parts: list[tuple[Missing, tuple[int, ...]]]) -> Missing:
+    """Put together what is told of the cells of several blocks, if it is told of any."""
+    if all(where is None for where, _ in parts):
+        return None
+    return np.concatenate(
+        [np.zeros(shape, np.bool_) if where is None else where for where, shape in parts]
+    )
 
 
 def _together(sources: list[str]) -> str:
@@ -205,5 +220,8 @@ def _without_missing(stack: Vectors, missing: Missing) -> Iterator[Vectors]:
         length = int(lengths[begin])
         if length:
             part = stack.part(begin, end)
-            left = part.values[present[begin:end]].reshape(end - begin, length)
-            yield part._replace(values=left)
+            here, shape = present[begin:end], (end - begin, length)
+            left = part._replace(values=part.values[here].reshape(shape))
+            if part.masked is not None:
+                left = left._replace(masked=part.masked[here].reshape(shape))
+            yield left

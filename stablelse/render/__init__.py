@@ -16,6 +16,7 @@ _PICTURES = {
     "Gallery": "stablelse.render.gallery:GalleryPicture",
     "PeerComparison": "stablelse.render.peers:PeerPicture",
     "Proof": "stablelse.render.derivation:ProofPicture",
+    "Likelihood": "stablelse.render.likelihood:LikelihoodPicture",
     "StreamComparison": "stablelse.render.stream:StreamPicture",
     "Limits": "stablelse.render.limits:LimitsPicture",
 }

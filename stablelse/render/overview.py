@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.comparison import MethodResult, Verdict
+from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
 from stablelse.analysis.tally import Tally
 from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack
@@ -32,7 +32,7 @@ class Overview:
         Of at least one comparison.
     """
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally[Comparison]) -> None:
         self.tally = tally
         self.comparisons = tally.comparisons
 
@@ -51,7 +51,9 @@ class Overview:
         groups = [Group([_column(column, glyphs)], sizes) for column in results]
         yield from stack(labels, groups, frozenset(), options.max_width)
         if self.tally.left_out:
-            yield hanging(_left_out(self.tally.left_out), options.max_width, indent=1, style="dim")
+            yield hanging(
+                left_out_text(self.tally.left_out), options.max_width, indent=1, style="dim"
+            )
         for column, verdicts in zip(results, self.tally.verdicts, strict=True):
             if column[0].evaluation is not None:
                 yield _count(column[0], verdicts)
@@ -78,7 +80,8 @@ def _largest_text(result: MethodResult, glyphs: Glyphs) -> str:
     return f"largest x_{place + 1}: {glyphs.number(result.value[place])}"
 
 
-def _left_out(count: int) -> str:
+def left_out_text(count: int) -> str:
+    """Return what is said where vectors are left out of a table."""
     return (
         f"the first ones, and the first ones that broke; {count:,} more are left out here: "
         "--format csv or jsonl gives all, --row N one in full"

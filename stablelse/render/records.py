@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -71,8 +71,10 @@ def json_line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def json_document(name: str, records: Iterable[Any]) -> Iterator[str]:
-    """Yield a JSON document, an object with one list, a record at a time."""
+def json_document(
+    name: str, records: Iterable[Any], rest: Callable[[], dict[str, Any]] = dict
+) -> Iterator[str]:
+    """Yield a JSON document, an object with one list, a record at a time, and then the rest."""
     import json
     from textwrap import indent
 
@@ -80,7 +82,8 @@ def json_document(name: str, records: Iterable[Any]) -> Iterator[str]:
     for number, value in enumerate(records):
         text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
         yield ("," if number else "") + "\n" + indent(text, "  ")
-    yield "\n]}\n"
+    told = json.dumps(rest(), indent=2, ensure_ascii=False, allow_nan=False)
+    yield "\n]}\n" if told == "{}" else f"\n],{told[1:]}\n"
 
 
 def json_object(value: dict[str, Any]) -> str:

@@ -16,6 +16,9 @@ from stablelse.numerics.shifted import SHIFTS
 from stablelse.render.numbers import number_text, rough_text
 
 if TYPE_CHECKING:
+    from stablelse.analysis.compare import Place
+    from stablelse.analysis.ledger import Entry
+    from stablelse.analysis.likelihood import Loss, LossResult
     from stablelse.analysis.peers.comparison import Worst
     from stablelse.analysis.proof import Proof
     from stablelse.analysis.steps import Step
@@ -73,20 +76,22 @@ _KIND_WORDS: dict[FindingKind, str] = {
 }
 
 
-def place_text(placed: Comparison | Worst | Proof) -> str:
+def place_text(placed: Comparison | Loss | Place | Worst | Proof) -> str:
     """Return where a vector came from: file, row or column."""
     parts = [text for text in (placed.source, vector_text(placed)) if text]
     return ", ".join(parts)
 
 
-def vector_text(placed: Comparison | Worst | Proof) -> str:
+def vector_text(placed: Comparison | Loss | Place | Worst | Proof) -> str:
     """Return which vector of its file it is, nothing if it is all of it."""
     if placed.row is not None:
         return f"row {placed.row}"
     return "" if placed.column is None else f"column {placed.column}"
 
 
-def naming(comparisons: Sequence[Comparison]) -> Callable[[Comparison], str]:
+def naming(
+    comparisons: Sequence[Comparison] | Sequence[Loss | Place],
+) -> Callable[[Comparison | Loss | Place], str]:
     """Return what tells vectors apart: their places in the file, with its name if it is not one."""
     one_source = len({comparison.source for comparison in comparisons}) == 1
     return vector_text if one_source else place_text
@@ -112,7 +117,7 @@ def symbol_text(result: MethodResult, symbol: str, glyphs: Glyphs) -> str:
     }[symbol]
 
 
-def method_name(result: MethodResult) -> str:
+def method_name(result: MethodResult | LossResult | Entry) -> str:
     """Return the method's name, with its shift as it was chosen."""
     return ", ".join(filter(None, (result.method.value, result.shift)))
 

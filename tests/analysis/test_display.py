@@ -3,13 +3,26 @@
 import re
 from html import unescape
 
+import numpy as np
 import pytest
 
 import stablelse
 from stablelse.analysis.display import Displayed
+from stablelse.analysis.likelihood import Likelihoods
 from stablelse.analysis.limits import limits
 from stablelse.numerics.formats import find_format
+from stablelse.numerics.formula import Method
+from stablelse.numerics.loss_methods import Quantity
+from stablelse.numerics.methods import candidates
 from stablelse.render import _PICTURES
+
+
+def likelihood():
+    methods = candidates(Quantity.LOSS.function, [Method.NAIVE, Method.EXACT], [])
+    found = Likelihoods(Quantity.LOSS, methods, [find_format("float64")])
+    found.add(np.array([[1000.0, 1.0], [1.0, 2.0]]), np.array([0, 1]))
+    return found.result()
+
 
 RESULTS = {
     "Comparison": lambda: stablelse.compare([1000, 1001, -1002], "softmax"),
@@ -18,6 +31,7 @@ RESULTS = {
     "Proof": lambda: stablelse.prove([1000, 1001]),
     "PeerComparison": lambda: stablelse.compare_peers([0, -40], peers=["numpy"]),
     "StreamComparison": lambda: stablelse.StreamState(["float64"]).update([1000, 1001]).result(),
+    "Likelihood": likelihood,
     "Limits": lambda: limits([find_format("float64")]),
 }
 

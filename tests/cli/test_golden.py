@@ -5,6 +5,10 @@ import pytest
 #: Others may not be installed, and SciPy's last digits hang on its version.
 _TWO_PEERS = ["--peer", "numpy", "--peer", "logaddexp", "--no-time"]
 
+#: Logits with a label beside them: one breaks the naive loss, one costs it digits, one is left out.
+_LABELLED = ["--label-column", "digit"]
+_LOGITS = b"zero,one,digit\n1,2,0\n1000,3,0\n40,0,0\n5,6,-100\n-800,-790,1\n"
+
 #: Name: the arguments, and the width, the encoding, standard input.
 RUNS = {
     "overflow": (["lse", "1000", "1001", "1002"], {}),
@@ -81,6 +85,35 @@ RUNS = {
         {"columns": 100},
     ),
     "prove-json": (["prove", "softmax", "1000", "1", "--json"], {}),
+    "nll": (["nll", "1000", "1001", "1002", "--label", "0"], {}),
+    "nll-ascii": (["nll", "1000", "1001", "1002", "--label", "0"], {"encoding": "ascii"}),
+    "nll-wide": (
+        ["nll", "12", "3", "-1000", *["--label", "1", "--dtype", "float16", "--dtype", "float64"]],
+        {"columns": 120},
+    ),
+    "nll-rows": (["nll", *_LABELLED], {"stdin": _LOGITS}),
+    "nll-rows-wide": (
+        ["nll", *_LABELLED, "--reduction", "sum"],
+        {"stdin": _LOGITS, "columns": 120},
+    ),
+    "nll-rows-ascii": (["nll", *_LABELLED], {"stdin": _LOGITS, "encoding": "ascii"}),
+    "nll-rows-plain": (["nll", *_LABELLED, "--format", "plain"], {"stdin": _LOGITS}),
+    "nll-rows-csv": (["nll", *_LABELLED, "--format", "csv"], {"stdin": _LOGITS}),
+    "nll-rows-json": (["nll", *_LABELLED, "--json"], {"stdin": _LOGITS}),
+    "nll-rows-jsonl": (
+        ["nll", *_LABELLED, "--format", "jsonl", "--method", "naive"],
+        {"stdin": _LOGITS},
+    ),
+    "nll-steps": (["nll", "0", "-40", "--label", "0", *["--steps", "--method", "shifted"]], {}),
+    "nll-grad": (["nll", "40", "0", "3", "--label", "0", "--grad"], {}),
+    "nll-grad-rows": (
+        ["nll", *_LABELLED, "--grad", "--dtype", "float32"],
+        {"stdin": _LOGITS, "columns": 120},
+    ),
+    "nll-grad-csv": (
+        ["nll", "40", "0", *["--label", "0", "--grad", "--format", "csv"], "--method", "naive"],
+        {},
+    ),
     "limits": (["limits"], {"columns": 120}),
     "gallery": (["peers", "--peer", "numpy"], {}),
     "gallery-plain": (["peers", "--peer", "numpy", "--format", "plain"], {"encoding": "ascii"}),

@@ -20,6 +20,8 @@ RUNS = {
     "softmax": ["softmax", "1000", "1", "-1000.5"],
     "softmax-steps": ["softmax", "1000", "1", "--steps"],
     "log-softmax": ["log-softmax", "-1000", "3", "0"],
+    "nll": ["nll", "1000", "1001", "--label", "0"],
+    "nll-grad": ["nll", "1000", "1001", "--label", "0", "--grad"],
     "prove": ["prove", "lse", "1000", "1001", "1002"],
     "prove-symbols": ["prove", "softmax"],
     "peers": ["peers", "0", "-40", "--peer", "numpy", "--no-time"],

@@ -52,9 +52,11 @@ def test_every_script_is_told_of():
     assert all((EXAMPLES / target).exists() for target in told)
 
 
-def test_the_sentinel_leaks_and_infinity_does_not():
-    infinity, sentinel = PRINTED["attention.py"].splitlines()[1:]
-    assert infinity.split()[1:3] == ["0.0", "True"]
+def test_the_sentinel_leaks_and_where_does_not():
+    where, sentinel, nan, zero = PRINTED["attention.py"].splitlines()[1:]
+    assert where.split()[1:3] == ["0.0", "True"]
+    assert nan.count("1.0") == zero.count("1.0") == 4
+    assert (nan.count("nan,"), zero.count(" 0.0")) == (1, 2)
     assert float(sentinel.split()[3]) > 0
     assert "False" in sentinel
 

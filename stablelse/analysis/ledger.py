@@ -1,0 +1,163 @@
+"""What became of many losses of one method: their sum, the verdicts, and what is not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import fsum, inf
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from stablelse.analysis.compare import Place
+from stablelse.analysis.comparison import Verdict
+from stablelse.analysis.results import verdicts_of
+from stablelse.numerics.errors import ulp_error
+from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.formula import Method
+from stablelse.numerics.methods import Candidate
+
+if TYPE_CHECKING:
+    from stablelse.analysis.likelihood import LossResult
+
+#: So many places are kept of each kind of trouble.
+_TOLD = 5
+
+
+class Places(NamedTuple):
+    """Where something was found: how often, and the first places."""
+
+    occurrences: int
+    first: tuple[Place, ...]
+
+
+class Entry(NamedTuple):
+    """What became of all vectors by one method in one format.
+
+    Attributes
+    ----------
+    method, format, shift
+        As of `LossResult`.
+    value : scalar or None
+        The mean or the sum of the losses, added up without error in float64 and rounded once;
+        ``None`` where they are not reduced.
+    ulps : float or None
+        Its distance from that of the exact losses; ``None`` without them.
+    verdict : Verdict or None
+        What became of it.
+    ok, digits_lost, broken : int
+        How many vectors of each verdict.
+    infinite, nan : Places
+        The vectors of which the loss, or anything of the gradient, is infinite or NaN.
+    worst : float or None
+        The largest error of one vector in ulps, where it is finite.
+    """
+
+    method: Method
+    format: str
+    shift: str | None
+    value: Any
+    ulps: float | None
+    verdict: Verdict | None
+    ok: int
+    digits_lost: int
+    broken: int
+    infinite: Places
+    nan: Places
+    worst: float | None
+
+
+class Ledger:
+    """Takes the results of one method in one format, stack by stack.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        The method.
+    format_ : Format
+        Of the results.
+    """
+
+    def __init__(self, candidate: Candidate, format_: Format) -> None:
+        self._candidate, self._format = candidate, format_
+        self._verdicts = dict.fromkeys(Verdict, 0)
+        self._infinite, self._nan = Places(0, ()), Places(0, ())
+        self._worst: float | None = None
+        self._count = 0
+        self._high: Any = 0.0
+        self._low = 0.0
+
+    def add_results(self, results: Sequence[LossResult], places: Sequence[Place]) -> None:
+        """Count verdicts, and note what is not finite."""
+        self._count += len(results)
+        for result in results:
+            self._verdicts[result.verdict] += 1
+            if result.ulps is not None and result.ulps < inf:
+                self._worst = max(self._worst or 0.0, result.ulps)
+        values = np.stack([np.ravel(result.value) for result in results])
+        is_nan = np.isnan(values).any(axis=1)
+        self._nan = _more(self._nan, is_nan, places)
+        self._infinite = _more(self._infinite, ~is_nan & np.isinf(values).any(axis=1), places)
+
+    def add_losses(self, losses: Array) -> None:
+        """Add up losses; the sum is kept in two words, which is more than is rounded."""
+        narrow = losses.dtype.itemsize <= FORMATS["float64"].dtype.itemsize
+        wide = losses.astype(np.float64) if narrow else losses
+        if wide.dtype != np.float64 or not np.isfinite([*wide, self._high]).all():
+            self._high = self._high + wide.sum()
+            return
+        addends = [self._high, self._low, *wide.tolist()]
+        try:
+            self._high = fsum(addends)
+            self._low = fsum([*addends, -self._high])
+        except OverflowError:
+            self._high = inf
+
+    def entry(self, reduction: str) -> Entry:
+        """Return what was found; the reduced value is not judged yet."""
+        value = None
+        if reduction != "none":
+            with np.errstate(all="ignore"):
+                divisor = self._count if reduction == "mean" else 1
+                value = self._format.round(np.asarray(self._high) / np.float64(divisor))[()]
+        return Entry(
+            method=self._candidate.method,
+            format=self._format.name,
+            shift=self._candidate.shift.name if self._candidate.shift else None,
+            value=value,
+            ulps=None,
+            verdict=None,
+            ok=self._verdicts[Verdict.OK],
+            digits_lost=self._verdicts[Verdict.DIGITS_LOST],
+            broken=self._verdicts[Verdict.BROKEN],
+            infinite=self._infinite,
+            nan=self._nan,
+            worst=self._worst,
+        )
+
+
+def judged(entries: Sequence[Entry]) -> Iterable[Entry]:
+    """Yield entries with the error and the verdict of what they were reduced to."""
+    for entry in entries:
+        right = _right(entries, entry.format)
+        if entry.value is None or right is None:
+            yield entry
+            continue
+        format_ = FORMATS[entry.format]
+        value, best = np.array([[entry.value]]), np.array([[right.value]])
+        ulps: list[float | None] = [None]
+        if right.method is Method.EXACT:
+            ulps = ulp_error(value, best, format_)[0].tolist()
+        (verdict,) = verdicts_of(value, best, ulps, format_)
+        yield entry._replace(ulps=ulps[0], verdict=verdict)
+
+
+def _right(entries: Sequence[Entry], format_: str) -> Entry | None:
+    """Return the entry that others are held against: the exact one, or the library's."""
+    of_format = {entry.method: entry for entry in entries if entry.format == format_}
+    return of_format.get(Method.EXACT, of_format.get(Method.COMPENSATED))
+
+
+def _more(known: Places, where: Array, places: Sequence[Place]) -> Places:
+    room = max(0, _TOLD - len(known.first))
+    found = [places[index] for index in np.flatnonzero(where)[:room].tolist()]
+    return Places(known.occurrences + int(np.count_nonzero(where)), (*known.first, *found))

@@ -1,0 +1,216 @@
+"""The negative log-likelihood of labels, or its gradient, by every method on many vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stablelse.analysis.compare import Place
+from stablelse.analysis.comparison import Verdict
+from stablelse.analysis.display import Displayed
+from stablelse.analysis.ledger import Entry, Ledger, judged
+from stablelse.analysis.results import verdicts_of
+from stablelse.analysis.tally import Tally
+from stablelse.numerics.errors import ulp_error
+from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formula import Method
+from stablelse.numerics.loss_methods import Labelled, Quantity
+from stablelse.numerics.methods import Candidate
+
+
+class LossResult(NamedTuple):
+    """What one method computed of one vector in one format.
+
+    Attributes
+    ----------
+    method, format, shift
+        As of `MethodResult`.
+    value : scalar or ndarray
+        The loss, or the gradient, shape (n,).
+    ulps : float or None
+        The distance from the exact value, the largest of a gradient's; ``None`` without one.
+    verdict : Verdict
+        What became of it.
+    """
+
+    method: Method
+    format: str
+    shift: str | None
+    value: Any
+    ulps: float | None
+    verdict: Verdict
+
+
+class Loss(NamedTuple):
+    """Every method on one vector.
+
+    Attributes
+    ----------
+    quantity : Quantity
+        What was computed.
+    source, row, column
+        Where the vector came from, as of `Comparison`.
+    n : int
+        The number of classes.
+    label : int
+        From 0.
+    results : tuple of LossResult
+        For each format one per method, and per shift.
+    """
+
+    quantity: Quantity
+    source: str | None
+    row: int | None
+    column: str | None
+    n: int
+    label: int
+    results: tuple[LossResult, ...]
+
+
+class _Likelihood(NamedTuple):
+    quantity: Quantity
+    reduction: str
+    vectors: int
+    ignored: int
+    totals: tuple[Entry, ...]
+    losses: tuple[Loss, ...]
+    left_out: int
+
+
+class Likelihood(Displayed, _Likelihood):
+    """Every method on many vectors.
+
+    Attributes
+    ----------
+    quantity : Quantity
+        What was computed.
+    reduction : str
+        How the losses were made one: ``"mean"``, ``"sum"`` or ``"none"``.
+    vectors, ignored : int
+        How many vectors were computed, and how many left out for their label.
+    totals : tuple of Entry
+        What became of all of them, for each result that a vector has.
+    losses : tuple of Loss
+        All vectors; of many the first ones, and the first ones that broke.
+    left_out : int
+        How many more there are.
+    """
+
+    __slots__ = ()
+
+
+class Likelihoods:
+    """Takes stacks of labelled vectors, in bounded memory.
+
+    Parameters
+    ----------
+    quantity : Quantity
+        What is computed.
+    candidates : sequence of Candidate
+        By what methods.
+    formats : sequence of Format
+        In what formats.
+    reduction : str
+        As of `Likelihood`.
+    ignore_index : int
+        The label of vectors to leave out.
+    empty : str
+        What becomes of vectors of which nothing is left; the formulas know no such thing.
+
+    Attributes
+    ----------
+    x : ndarray or None
+        The first vector that is not ignored.
+    """
+
+    def __init__(
+        self,
+        quantity: Quantity,
+        candidates: Sequence[Candidate],
+        formats: Sequence[Format],
+        reduction: str = "mean",
+        ignore_index: int = -100,
+        empty: str = "nan",
+    ) -> None:
+        self._quantity = quantity
+        self._candidates, self._formats = candidates, formats
+        self._has_exact = any(candidate.method is Method.EXACT for candidate in candidates)
+        self._ledgers = [Ledger(candidate, f) for f in formats for candidate in candidates]
+        self._reduction = reduction
+        self._ignore_index = ignore_index
+        self._empty = empty
+        self._ignored = 0
+        self._tally: Tally[Loss] = Tally()
+        self.x: Array | None = None
+
+    def add(
+        self,
+        x: Array,
+        labels: Array,
+        masked: Array | None = None,
+        places: Sequence[Place] | None = None,
+    ) -> list[Loss]:
+        """Take vectors, shape (m, n), with their labels, shape (m,); return those not ignored."""
+        wanted = labels != self._ignore_index
+        self._ignored += int(np.count_nonzero(~wanted))
+        x, labels = x[wanted], labels[wanted]
+        kept = None if masked is None else ~masked[wanted]
+        every = places or [Place()] * len(wanted)
+        where = [every[index] for index in np.flatnonzero(wanted).tolist()]
+        if not len(x):
+            return []
+        self.x = x[0] if self.x is None else self.x
+        columns = []
+        with np.errstate(all="ignore"):
+            for format_ in self._formats:
+                rows = Labelled(self._quantity, x, labels, kept, format_, self._empty)
+                for candidate in self._candidates:
+                    columns.append(self._results(rows, candidate))
+                    ledger = self._ledgers[len(columns) - 1]
+                    ledger.add_results(columns[-1], where)
+                    if self._quantity is Quantity.LOSS:
+                        ledger.add_losses(rows.addends(candidate))
+        losses = [
+            Loss(self._quantity, *place, x.shape[1], label, results)
+            for place, label, results in zip(
+                where, labels.tolist(), zip(*columns, strict=True), strict=True
+            )
+        ]
+        for found in losses:
+            self._tally.add(found)
+        return losses
+
+    def _results(self, rows: Labelled, candidate: Candidate) -> list[LossResult]:
+        m = len(rows.labels)
+        value = rows.values(candidate)
+        right = rows.values(_EXACT if self._has_exact else _COMPENSATED)
+        flat, flat_right = value.reshape(m, -1), right.reshape(m, -1)
+        ulps: Sequence[float | None] = [None] * m
+        if self._has_exact:
+            ulps = ulp_error(flat, flat_right, rows.format).max(axis=1).tolist()
+        verdicts = verdicts_of(flat, flat_right, ulps, rows.format)
+        shift = candidate.shift.name if candidate.shift else None
+        return [
+            LossResult(candidate.method, rows.format.name, shift, *found)
+            for found in zip(value, ulps, verdicts, strict=True)
+        ]
+
+    def result(self) -> Likelihood:
+        """Return what was found so far."""
+        reduction = "none" if self._quantity is Quantity.GRADIENT else self._reduction
+        entries = [ledger.entry(reduction) for ledger in self._ledgers]
+        kept = tuple(self._tally.comparisons)
+        return Likelihood(
+            quantity=self._quantity,
+            reduction=reduction,
+            vectors=self._tally.count,
+            ignored=self._ignored,
+            totals=tuple(judged(entries)),
+            losses=kept,
+            left_out=self._tally.left_out,
+        )
+
+
+_EXACT, _COMPENSATED = Candidate(Method.EXACT), Candidate(Method.COMPENSATED)

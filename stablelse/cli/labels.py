@@ -1,0 +1,128 @@
+"""Vectors with their labels: from a file of their own, a column of the same one, or one alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import typer
+
+from stablelse.cli.options import Input, Labels
+from stablelse.cli.source import chosen, masked_by, open_numbers, read_vectors
+from stablelse.numerics.targets import classes_text, first_misfit
+from stablelse.readers import Block, By, ReadError, ReadOptions, Vectors
+from stablelse.readers.beside import Beside, one_column, split_column
+from stablelse.readers.parts import open_parts
+from stablelse.readers.vectors import vectors
+
+if TYPE_CHECKING:
+    from stablelse.numerics.formats import Array
+
+
+def read_labelled(source: Input, where: Labels, dtype: str) -> Iterator[Vectors]:
+    """Read vectors with their labels, in stacks of bounded size.
+
+    Raises
+    ------
+    ReadError
+        If a label is no class of its vector, or there are more or fewer labels than vectors.
+    typer.BadParameter
+        If options are missing, or contradict each other.
+    """
+    check_labels(source, where)
+    if where.label is not None:
+        yield _alone(read_vectors(source, dtype), where)
+        return
+    stacks, labels = _opened(source, where, dtype)
+    yield from chosen(_beside(stacks, labels, where.ignore_index), source.row)
+
+
+def check_labels(source: Input, where: Labels) -> None:
+    """Complain of options for labels that are missing, or contradict each other."""
+    in_file = where.labels is not None or where.label_column is not None
+    if (where.label is not None) == in_file:
+        raise typer.BadParameter(
+            "give the labels once: --labels FILE, --label-column for a column of the logits' "
+            "file, or --label K for a single vector"
+        )
+    if where.label_key is not None and where.labels is None:
+        raise typer.BadParameter("--label-key names an array of a file: give it with --labels")
+    if source.skip_na:
+        raise typer.BadParameter("--skip-na would number the classes anew: fill in what is missing")
+    if source.numbers and where.labels is None and where.label is None:
+        raise typer.BadParameter("--label-column is for files and pipes: say --label K")
+    is_piped = not source.numbers and "-" in (source.file or ["-"])
+    others = [where.labels, source.mask].count("-")
+    if others + is_piped > 1:
+        raise typer.BadParameter("standard input can be read for one of logits, labels and mask")
+
+
+def _alone(stacks: Iterator[Vectors], where: Labels) -> Vectors:
+    """Return the only vector with its label."""
+    stack = next(stacks)
+    if len(stack.values) > 1 or next(stacks, None) is not None:
+        raise typer.BadParameter(
+            f"--label is for a single vector, and {stack.source} has more: choose one with --row, "
+            "or give --labels"
+        )
+    given = Block(np.array([[where.label]], np.float64), "--label", 0)
+    labels = checked(given, stack.values.shape[1], where.ignore_index)
+    return stack._replace(labels=labels)
+
+
+def _opened(source: Input, where: Labels, dtype: str) -> tuple[Iterator[Vectors], Beside]:
+    """Open the logits and, beside them, the labels."""
+    if where.labels is not None:
+        columns = () if where.label_column is None else (where.label_column,)
+        reading = ReadOptions(key=where.label_key, columns=columns)
+        return read_vectors(source._replace(row=None), dtype), Beside(
+            one_column(open_parts([where.labels], reading))
+        )
+    column = where.label_column
+    assert column is not None, "there are labels in a file or in a column"
+    with_labels = source._replace(column=[*source.column, column]) if source.column else source
+    blocks, by = open_numbers(with_labels, dtype)
+    if by not in (None, By.ROWS):
+        raise typer.BadParameter(f"--label-column labels rows: it does not go with --by {by.value}")
+    logits, labels = split_column(blocks, None if source.column else column)
+    return vectors(masked_by(source, logits), By.ROWS), Beside(labels)
+
+
+def _beside(stacks: Iterator[Vectors], labels: Beside, ignored: int) -> Iterator[Vectors]:
+    """Yield the vectors with their labels, as many of these as of those."""
+    stack, label_source = None, "the input"
+    for stack in stacks:
+        pieces = labels.take(len(stack.values))
+        label_source = pieces[-1].source if pieces else label_source
+        if sum(len(piece.values) for piece in pieces) < len(stack.values):
+            raise ReadError(
+                f"{label_source} has fewer labels than there are vectors in "
+                f"{stack.source or 'the arguments'}: give one for each"
+            )
+        n = stack.values.shape[1]
+        yield stack._replace(labels=np.concatenate([checked(p, n, ignored) for p in pieces]))
+    if stack is not None and not labels.is_spent:
+        raise ReadError(
+            f"{label_source} has more labels than there are vectors in "
+            f"{stack.source or 'the arguments'}: give one for each"
+        )
+
+
+def checked(block: Block, n: int, ignored: int) -> Array:
+    """Return labels as integers, or complain of the first that is no class of n."""
+    given = block.values[:, 0].astype(np.float64)
+    is_whole = given == np.floor(given)
+    labels = np.where(is_whole & (abs(given) < sys.maxsize), given, -1).astype(np.int64)
+    wrong = np.flatnonzero(~is_whole)
+    misfit = first_misfit(labels, n, ignored) if not wrong.size else int(wrong[0])
+    if misfit is not None:
+        place = block.source if block.source == "--label" else _place(block, misfit)
+        reason = "no integer" if wrong.size else "no class"
+        raise ReadError(f"{place}: {given[misfit]:.16g} is {reason}; {classes_text(n)}")
+    return labels
+
+
+def _place(block: Block, index: int) -> str:
+    return f"{block.source}, row {block.offset + index + 1}"

@@ -1,0 +1,111 @@
+"""Rows of one input beside those of another: labels beside vectors, a mask beside numbers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain
+
+import numpy as np
+
+from stablelse.readers.block import Block, ReadError
+from stablelse.readers.columns import choose_columns, count
+
+
+class Beside:
+    """An input whose rows are taken as many at a time as another one has.
+
+    Parameters
+    ----------
+    blocks : iterator of Block
+        The rows, in order.
+    """
+
+    def __init__(self, blocks: Iterator[Block]) -> None:
+        self._blocks = blocks
+        self._rest: Block | None = None
+
+    def take(self, rows: int) -> list[Block]:
+        """Return the next rows, in pieces that know their places; fewer where it ends."""
+        pieces: list[Block] = []
+        while rows and (block := self._rest or next(self._blocks, None)):
+            piece = part(block, 0, rows)
+            pieces.append(piece)
+            rows -= len(piece.values)
+            rest = part(block, len(piece.values), len(block.values))
+            self._rest = rest if len(rest.values) else None
+        return pieces
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether no row is left."""
+        self._rest = self._rest or next(self._blocks, None)
+        return self._rest is None
+
+
+def part(block: Block, begin: int, end: int) -> Block:
+    """Return the rows of a block at these positions, from 0, the last one excluded."""
+    missing = None if block.missing is None else block.missing[begin:end]
+    return block._replace(
+        values=block.values[begin:end], offset=block.offset + begin, missing=missing
+    )
+
+
+def one_column(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Yield an input that is a single column, or a single row, as a column.
+
+    Raises
+    ------
+    ReadError
+        If it has several of both.
+    """
+    first = next(blocks)
+    width = first.values.shape[1]
+    second = next(blocks, None)
+    if second is None and len(first.values) == 1:
+        yield first._replace(values=first.values.T)
+        return
+    if width > 1:
+        raise ReadError(
+            f"{first.source} has {count(width, 'column')}; choose that of the labels with "
+            "--label-column"
+        )
+    yield from chain([first] if second is None else [first, second], blocks)
+
+
+def split_column(
+    blocks: Iterator[Block], column: str | None
+) -> tuple[Iterator[Block], Iterator[Block]]:
+    """Part one column from the others.
+
+    Parameters
+    ----------
+    blocks : iterator of Block
+        The rows, in order.
+    column : str or None
+        Its name or its number, from 1; ``None`` for the last one.
+
+    Returns
+    -------
+    others, alone : iterator of Block
+        The second has what the first has gone through.
+    """
+    alone: deque[Block] = deque()
+
+    def others() -> Iterator[Block]:
+        for block in blocks:
+            width = block.values.shape[1]
+            wanted = [] if column is None else [column]
+            (place,) = choose_columns(wanted, block.columns, width, block.source) or (width - 1,)
+            if width == 1:
+                raise ReadError(f"{block.source} has the column of the labels, and no logits")
+            alone.append(block._replace(values=block.values[:, [place]], columns=None))
+            kept = [position for position in range(width) if position != place]
+            names = block.columns and tuple(block.columns[position] for position in kept)
+            yield block._replace(values=np.ascontiguousarray(block.values[:, kept]), columns=names)
+
+    def passed() -> Iterator[Block]:
+        while alone:
+            yield alone.popleft()
+
+    return others(), passed()

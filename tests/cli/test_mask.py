@@ -1,0 +1,207 @@
+"""--mask and --empty on lse, softmax and log-softmax."""
+
+import json
+import typing
+from itertools import repeat
+
+import numpy as np
+import pytest
+
+import stablelse
+from stablelse.cli import masking
+from stablelse.cli.options import Empty
+from stablelse.numerics.masks import POLICIES
+from stablelse.readers import Block
+
+X = np.array([[1.0, 1000.0, 2.0], [5.0, -3.0, 4.0]])
+KEPT = np.array([[True, False, True], [True, True, False]])
+FUNCTIONS = {
+    "lse": lambda library, x, **options: library.logsumexp(x, axis=1, keepdims=True, **options),
+    "softmax": lambda library, x, **options: library.softmax(x, axis=1, **options),
+    "log-softmax": lambda library, x, **options: library.log_softmax(x, axis=1, **options),
+}
+
+
+def saved(path, array, kind):
+    """Save a mask as one of many kinds of files."""
+    if kind == "npy":
+        np.save(path, array)
+    elif kind == "integers":
+        np.save(path, array.astype(np.uint8))
+    elif kind == "npz":
+        np.savez(path, mask=array)
+    elif kind == "digits":
+        path.write_text("".join(",".join(str(int(c)) for c in row) + "\n" for row in array))
+    elif kind == "words":
+        path.write_text("".join("\t".join(str(c) for c in row) + "\n" for row in array))
+    elif kind == "quoted":
+        path.write_text(
+            "a;b;c\n" + "".join(";".join(f'"{c}"' for c in row) + "\n" for row in array)
+        )
+    elif kind == "parquet":
+        table = pytest.importorskip("pyarrow")
+        from pyarrow import parquet
+
+        parquet.write_table(table.table({str(i): array[:, i] for i in range(3)}), path)
+    return next(p for p in path.parent.iterdir() if p.name.startswith(path.name))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("kind", ["npy", "integers", "npz", "digits", "words", "quoted", "parquet"])
+def test_a_mask_of_any_kind(kind, function, run, tmp_path):
+    mask = saved(tmp_path / "mask", KEPT, kind)
+    np.save(tmp_path / "x.npy", X)
+    done = run(function, "--file", tmp_path / "x.npy", "--mask", mask, "--quiet")
+    assert (done.code, done.err) == (0, "")
+    found = np.array([line.split("\t") for line in done.out.splitlines()], float)
+    assert np.array_equal(found, FUNCTIONS[function](stablelse, X, where=KEPT))
+
+
+def test_one_row_masks_every_row(run, tmp_path):
+    (tmp_path / "mask").write_text("true,false,true\n")
+    np.savetxt(tmp_path / "x", X)
+    done = run("lse", "--file", tmp_path / "x", "--mask", tmp_path / "mask", "--quiet")
+    right = stablelse.logsumexp(X, axis=1, where=KEPT[0])
+    assert [float(line) for line in done.out.split()] == right.tolist()
+
+
+@pytest.mark.parametrize("text", ["1 0 1\n", "1\n0\n1\n", "true\nfalse\ntrue\n"])
+def test_numbers_on_the_command_line(text, run, tmp_path):
+    (tmp_path / "mask").write_text(text)
+    done = run("lse", "1", "1000", "2", "--mask", tmp_path / "mask", "--json")
+    (vector,) = json.loads(done.out)["vectors"]
+    assert {result["verdict"] for result in vector["results"]} == {"ok"}
+    assert vector["value"] == stablelse.logsumexp([1, 2])
+
+
+def cut(array, sizes, source="x"):
+    """Yield an array as blocks of so many rows, the last size for the rest."""
+    begin = 0
+    while begin < len(array):
+        size = next(sizes)
+        yield Block(array[begin : begin + size], source, begin)
+        begin += size
+
+
+@pytest.mark.parametrize("mask_size", [1, 2, 3, 50])
+@pytest.mark.parametrize("size", [1, 3, 7, 50])
+def test_blocks_of_other_sizes(size, mask_size, monkeypatch):
+    rng = np.random.default_rng(5)
+    x, kept = rng.normal(size=(23, 4)), rng.random((23, 4)) < 0.7
+    blocks = cut(kept.astype(float), repeat(mask_size), "mask")
+    monkeypatch.setattr(masking, "open_parts", lambda *_: blocks)
+    found = list(masking.masked_blocks(cut(x, repeat(size)), "mask"))
+    assert [len(block.values) for block in found] == [len(b.values) for b in cut(x, repeat(size))]
+    assert np.array_equal(np.concatenate([b.values for b in found]), np.where(kept, x, -np.inf))
+    assert np.array_equal(np.concatenate([b.masked for b in found]), ~kept)
+
+
+@pytest.mark.parametrize("command", ["lse", "softmax"])
+def test_streams_are_masked_too(command, run, tmp_path):
+    x = np.arange(20000.0)
+    kept = x < 700
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "mask.npy", kept)
+    np.save(tmp_path / "masked.npy", np.where(kept, x, -np.inf))
+    done = run(command, "-q", "--file", tmp_path / "x.npy", "--mask", tmp_path / "mask.npy")
+    assert done == run(command, "-q", "--file", tmp_path / "masked.npy")
+    found = np.array(done.out.split(), float)
+    if command == "lse":
+        assert found == stablelse.exact.logsumexp(x[kept])
+    else:
+        assert np.array_equal(found > 0, kept)
+
+
+@pytest.mark.parametrize("empty", POLICIES)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_policies(function, empty, run, tmp_path):
+    x = np.array([[1.0, 2.0, 3.0], [-np.inf, -np.inf, 7.0], [-np.inf] * 3, [4.0, 5.0, 6.0]])
+    kept = np.array([[True] * 3, [True, True, False], [True] * 3, [False] * 3])
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "mask.npy", kept)
+    common = ["--file", tmp_path / "x.npy", "--mask", tmp_path / "mask.npy", "--empty", empty]
+    done = run(function, *common, "--quiet")
+    if empty == "error":
+        assert done.code == 2
+        assert "x.npy, row 2 is masked throughout or holds -inf alone" in done.err
+        return
+    right = FUNCTIONS[function](stablelse, x, where=kept, empty=empty)
+    rounded = FUNCTIONS[function](stablelse.exact, x, where=kept, empty=empty)
+    runs = (([], right), (["--exact"], rounded), (["--method", "exact"], rounded))
+    for more, values in runs:
+        done = run(function, *common, "--quiet", *more)
+        found = np.array([line.split("\t") for line in done.out.splitlines()], float)
+        assert np.array_equal(found, values, equal_nan=True)
+    done = run(function, *common, "--format", "jsonl")
+    for line, values in zip(done.out.splitlines(), right, strict=True):
+        value = json.loads(line)["value"]
+        assert np.array_equal(np.array(value, float).reshape(-1), values, equal_nan=True)
+
+
+def test_values_in_a_file(run, tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "mask.npy", np.array([[True] * 3, [False] * 3]))
+    common = ["--file", tmp_path / "x.npy", "--mask", tmp_path / "mask.npy", "--empty", "zero"]
+    done = run("softmax", *common, "--output", tmp_path / "p.npy")
+    assert (done.code, done.err) == (0, "")
+    assert np.array_equal(np.load(tmp_path / "p.npy")[1], [0, 0, 0])
+
+
+def test_the_policies_are_those_of_the_library():
+    literal, *_ = typing.get_args(Empty)
+    assert typing.get_args(literal) == tuple(POLICIES)
+
+
+def test_skipped_cells(run, tmp_path):
+    (tmp_path / "mask").write_text("1,0,1\n1,1,1\n")
+    done = run(
+        *["softmax", "--skip-na", "--mask", tmp_path / "mask", "--empty", "uniform", "--quiet"],
+        stdin=b"-inf,2,NA\n1,NA,1\n",
+    )
+    assert done.out == "1\t0\n0.5\t0.5\n"
+
+
+BAD = {
+    "neither": ("1,0,1\n1,2,1\n", "mask, row 2, column 2: 2 is no mask; 1 or true keeps"),
+    "nan": ("1,0,nan\n1,1,1\n", "mask, row 1, column 3: nan is no mask"),
+    "additive": ("0,-inf,0\n0,0,0\n", "-inf is no mask"),
+    "narrow": ("1,0\n1,1\n", "mask has 2 columns, where standard input has 3"),
+    "short": ("1,0,1\n0,1,1\n", "mask has fewer rows than standard input"),
+    "long": ("1,0,1\n" * 4, "mask has more rows than standard input"),
+    "a word": ("1,0,1\n1,yes,1\n1,1,1\n", "mask, line 2, column 2: 'yes' is no number"),
+    "empty": ("", "mask is empty"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("command", FUNCTIONS)
+def test_one_clear_line(command, name, run, tmp_path, monkeypatch):
+    text, complaint = BAD[name]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mask").write_text(text)
+    done = run(command, "--mask", "mask", "--output", "out", stdin=b"1,2,3\n4,5,6\n7,8,9\n")
+    assert done.code == 2
+    assert complaint in done.err
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        (["lse", "1", "2", "--mask", "mask"], "mask has 3 cells, where the vector given has 2 num"),
+        (["lse", "--mask", "-"], "standard input cannot be both the mask and the numbers"),
+        (["lse", "1", "2", "3", "--mask", "mask", "--dtype", "float8_e4m3fn"], "no infinity"),
+        (["softmax", "1", "-inf", "--empty", "half"], "--empty"),
+        (["lse", "--file", "x", "--mask", "mask", "--engine", "dask"], "does not go with --mask"),
+        (["lse", "1", "2", "3", "--mask", "absent"], "cannot read absent"),
+    ],
+)
+def test_what_does_not_go_together(args, complaint, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mask").write_text("1 0 1\n")
+    (tmp_path / "x").write_text("1\n2\n3\n")
+    done = run(*args)
+    assert done.code == 2
+    assert complaint in done.err
+    assert done.err.count("\n") == 1

@@ -1,0 +1,310 @@
+"""stablelse nll: labels from anywhere, all that can be wrong with them, and what is printed."""
+
+import csv
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+
+import stablelse
+from stablelse import exact
+
+RNG = np.random.default_rng(3)
+LOGITS = RNG.normal(size=(40, 5)) * 12
+LABELS = RNG.integers(0, 5, 40)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """The same logits and labels in several kinds of files."""
+    np.save(tmp_path / "x.npy", LOGITS)
+    np.save(tmp_path / "y.npy", LABELS)
+    np.savez(tmp_path / "both.npz", x=LOGITS, y=LABELS)
+    np.savetxt(tmp_path / "x.csv", LOGITS, "%.17g", ",")
+    (tmp_path / "y.csv").write_text("digit\n" + "".join(f"{y}\n" for y in LABELS))
+    (tmp_path / "row.txt").write_text(" ".join(map(str, LABELS)))
+    both = np.column_stack([LOGITS[:, :2], LABELS, LOGITS[:, 2:]])
+    np.savetxt(tmp_path / "both.csv", both, "%.17g", ",", header="a,b,y,c,d,e", comments="")
+    many = np.column_stack([LABELS, LABELS[::-1]])
+    np.savetxt(tmp_path / "many.csv", many, "%d", ",", header="y,z", comments="")
+    return tmp_path
+
+
+#: Where logits and labels are, and that they are the same.
+PLACES = {
+    "npy": ["--logits", "x.npy", "--labels", "y.npy"],
+    "text": ["--file", "x.csv", "--labels", "y.csv"],
+    "a row of labels": ["--logits", "x.npy", "--labels", "row.txt"],
+    "keys": ["--logits", "both.npz", "--key", "x", "--labels", "both.npz", "--label-key", "y"],
+    "a column by name": ["--logits", "both.csv", "--label-column", "y"],
+    "a column by number": ["--logits", "both.csv", "--label-column", "3"],
+    "columns": ["-f", "both.csv", *(w for c in "abcde" for w in ("-c", c)), "--label-column", "y"],
+    "a column of another": ["-f", "x.csv", "--labels", "many.csv", "--label-column", "y"],
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_labels_from_anywhere(place, files, run, monkeypatch):
+    monkeypatch.chdir(files)
+    losses = stablelse.nll(LOGITS, LABELS, reduction="none")
+    done = run("nll", *PLACES[place], "--quiet", "--reduction", "none")
+    assert (done.code, done.err) == (0, "")
+    assert [float(line) for line in done.out.split()] == losses.tolist()
+    for reduction in ("mean", "sum"):
+        done = run("nll", *PLACES[place], "--quiet", "--reduction", reduction)
+        assert float(done.out) == stablelse.nll(LOGITS, LABELS, reduction=reduction)
+    done = run("nll", *PLACES[place], "--quiet", "--grad")
+    gradient = np.loadtxt(io.StringIO(done.out))
+    assert np.array_equal(gradient, stablelse.nll_grad(LOGITS, LABELS, reduction="none"))
+
+
+def test_a_pipe_and_columns(run):
+    text = b"1000,1\n1001,2\n1002,3\n"
+    done = run("nll", "--label", "2", "--quiet", stdin=b"1000\n1001\n1002\n")
+    assert float(done.out) == stablelse.nll([1000, 1001, 1002], 2)
+    done = run("nll", "--by", "columns", "--labels", "/dev/null", stdin=text)
+    assert "/dev/null is empty" in done.err
+    done = run("nll", "--label", "0", "--row", "2", "--quiet", stdin=text)
+    assert float(done.out) == stablelse.nll([1001, 2], 0)
+
+
+def test_vectors_that_are_columns(run, tmp_path):
+    (tmp_path / "y").write_text("0\n2\n")
+    options = ["nll", "--by", "columns", "--labels", tmp_path / "y", "-q", "--reduction", "none"]
+    done = run(*options, stdin=b"1000,1\n1001,2\n1002,3\n")
+    right = stablelse.nll([[1000, 1001, 1002], [1, 2, 3]], [0, 2], reduction="none")
+    assert [float(line) for line in done.out.split()] == right.tolist()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16", "float8_e5m2"])
+def test_every_method_is_told(dtype, files, run):
+    from stablelse.numerics.formats import find_format
+    from stablelse.numerics.naive import NAIVE
+    from stablelse.numerics.shifted import SHIFTED, find_shift
+
+    format_ = find_format(dtype)
+    common = ["--logits", files / "x.npy", "--labels", files / "y.npy", "--dtype", dtype]
+    done = run("nll", *common, "--json")
+    found = json.loads(done.out)
+    rows, rounded = np.arange(40), format_.round(LOGITS)
+    _, _, (function, naive) = NAIVE.items()
+    formulas = {
+        "naive": naive.evaluate(LOGITS, format_).value,
+        "shifted": SHIFTED[function].evaluate(LOGITS, format_, find_shift("max").rule).value,
+    }
+    right = {name: -value[rows, LABELS].astype(float) for name, value in formulas.items()}
+    right["compensated"] = stablelse.nll(rounded, LABELS, reduction="none").astype(float)
+    right["exact"] = exact.nll(rounded, LABELS).astype(float)
+    for place, (name, losses) in enumerate(right.items()):
+        told = [loss["results"][place] for loss in found["losses"]]
+        assert {result["method"] for result in told} == {name}
+        values = np.array([float(result["value"]) for result in told])
+        printed = np.array([float(str(format_.round(loss))) for loss in losses])
+        assert np.array_equal(format_.round(values), format_.round(printed), equal_nan=True)
+        total = found["totals"][place]
+        assert total["nan"]["occurrences"] == np.isnan(losses).sum()
+        assert total["infinite"]["occurrences"] == np.isinf(losses).sum()
+        broken = [index + 1 for index in np.flatnonzero(np.isnan(losses)).tolist()]
+        assert [place["row"] for place in total["nan"]["first"]] == broken[:5]
+        verdicts = [result["verdict"] for result in told]
+        for verdict in ("ok", "digits_lost", "broken"):
+            assert total[verdict] == verdicts.count(verdict)
+    exact_total = found["totals"][-1]
+    mean = stablelse.nll(rounded.astype(float), LABELS)
+    assert format_.round(float(exact_total["value"])) == format_.round(mean)
+    assert (exact_total["ulps"], exact_total["verdict"]) == (0, "ok")
+
+
+def test_rows_of_a_table(files, run):
+    common = ["--logits", files / "x.npy", "--labels", files / "y.npy"]
+    done = run("nll", *common, "--format", "csv", "--row", "7", "--row", "9")
+    rows = list(csv.DictReader(io.StringIO(done.out)))
+    assert [(row["row"], row["label"]) for row in rows[::4]] == [
+        ("7", str(LABELS[6])),
+        ("9", str(LABELS[8])),
+    ]
+    assert float(rows[3]["value"]) == exact.nll(LOGITS[6], LABELS[6])
+
+
+def test_long_inputs_are_summed_up_part_by_part(files, run, monkeypatch):
+    from stablelse.cli import nll
+
+    common = ["nll", "--logits", files / "x.npy", "--labels", files / "y.npy", "--json"]
+    whole = run(*common).out
+    monkeypatch.setattr(nll, "_BATCH", 15)
+    assert run(*common).out == whole
+
+
+def test_what_is_ignored_is_left_out(run):
+    done = run(
+        *["nll", "--label-column", "3", "--ignore-index", "7", "--json"],
+        stdin=b"1,2,0\nnan,2,7\n3,5,1\n",
+    )
+    found = json.loads(done.out)
+    assert (found["vectors"], found["ignored"]) == (2, 1)
+    assert [loss["row"] for loss in found["losses"]] == [1, 3]
+    assert found["totals"][-1]["value"] == stablelse.nll([[1, 2], [3, 5]], [0, 1])
+    done = run("nll", "--label-column", "3", "--quiet", stdin=b"1,2,-100\n3,5,-100\n")
+    assert math.isnan(float(done.out))
+    done = run("nll", "--label-column", "3", stdin=b"1,2,-100\n3,5,-100\n")
+    assert done.code == 0
+    assert "2 vectors are left out" in done.out
+
+
+@pytest.mark.parametrize(
+    ("empty", "loss", "slope"),
+    [("nan", "nan", "nan"), ("zero", "0", "0"), ("uniform", "1.0986122886681098", "0")],
+)
+def test_masked_throughout(empty, loss, slope, run, tmp_path):
+    (tmp_path / "mask").write_text("1 0 1\n0 0 0\n")
+    (tmp_path / "y").write_text("2\n1\n")
+    common = ["--labels", tmp_path / "y", "--mask", tmp_path / "mask", "--empty", empty, "-q"]
+    done = run("nll", *common, "--reduction", "none", stdin=b"1,2,3\n4,5,6\n")
+    assert done.out.split() == [str(stablelse.nll([1, 3], 1)), loss]
+    done = run("nll", *common, "--grad", stdin=b"1,2,3\n4,5,6\n")
+    first, second = (line.split("\t") for line in done.out.splitlines())
+    assert first[1] == "0"
+    assert second == [slope] * 3
+
+
+def test_masked_throughout_is_an_error_where_it_is_said_to_be(run, tmp_path):
+    (tmp_path / "mask").write_text("1 0 1\n0 0 0\n")
+    done = run(
+        *["nll", "--labels", "y", "--mask", tmp_path / "mask", "--empty", "error"],
+        stdin=b"1,2,3\n4,5,6\n",
+    )
+    assert done.code == 2
+    (tmp_path / "y").write_text("2\n1\n")
+    done = run(
+        *["nll", "--labels", tmp_path / "y", "--mask", tmp_path / "mask", "--empty", "error"],
+        stdin=b"1,2,3\n4,5,6\n",
+    )
+    assert done.code == 2
+    assert done.err.startswith("stablelse: error: standard input, row 2 is masked throughout")
+
+
+def test_a_masked_label_costs_infinitely_much_by_right(run, tmp_path):
+    (tmp_path / "mask").write_text("0 1\n")
+    done = run("nll", "1", "2", "--label", "0", "--mask", tmp_path / "mask", "--json")
+    results = json.loads(done.out)["losses"][0]["results"]
+    assert {(result["value"], result["verdict"]) for result in results} == {("inf", "ok")}
+    done = run("nll", "1", "2", "--label", "0", "--mask", tmp_path / "mask", "--grad", "-q")
+    assert done.out == "0\t1\n" or done.out == "0\t0\n"
+
+
+@pytest.mark.parametrize("options", [["--exact"], ["--method", "exact"]])
+def test_the_exact_loss_alone(options, run):
+    done = run("nll", "40", "0", "--label", "0", "--quiet", *options)
+    assert done.out == "4.248354255291589e-18\n"
+
+
+def test_longdouble(run):
+    done = run("nll", "11000", "0", "--label", "1", "--dtype", "longdouble", "--quiet")
+    assert done.out == "11000\n"
+    done = run("nll", "11000", "0", "--label", "1", "--dtype", "longdouble", "--json")
+    assert json.loads(done.out)["losses"][0]["results"][0]["verdict"] in ("ok", "digits_lost")
+
+
+#: What is written to which file, the arguments, and what is complained of.
+_XY = ["--logits", "x", "--labels", "y"]
+BAD = {
+    "too large": (
+        {"x": "1,2\n3,4\n", "y": "y\n0\n2\n"},
+        _XY,
+        "y, row 2: 2 is no class; the labels",
+    ),
+    "negative": ({"x": "1,2\n3,4\n", "y": "0\n-1\n"}, _XY, "y, row 2: -1 is no class"),
+    "a fraction": ({"x": "1,2\n3,4\n", "y": "0\n0.5\n"}, _XY, "y, row 2: 0.5 is no integer"),
+    "nan": ({"x": "1,2\n3,4\n", "y": "nan\n1\n"}, _XY, "y, row 1: nan is no integer"),
+    "infinite": ({"x": "1,2\n3,4\n", "y": "0\ninf\n"}, _XY, "y, row 2: inf is no"),
+    "huge": ({"x": "1,2\n3,4\n", "y": "0\n1e30\n"}, _XY, "y, row 2: 1e+30 is no class"),
+    "a word": ({"x": "1,2\n3,4\n", "y": "0\n1\ncat\n"}, _XY, "y, line 3, column 1: 'cat' is no"),
+    "blank": ({"x": "1,2\n3,4\n", "y": "a,b\n0,1\n,1\n"}, [*_XY, "--label-column", "a"], "line 3"),
+    "too few": ({"x": "1,2\n3,4\n5,6\n", "y": "0\n1\n"}, _XY, "y has fewer labels than there are"),
+    "too many": ({"x": "1,2\n3,4\n", "y": "0\n1\n0\n"}, _XY, "y has more labels than there are"),
+    "empty": ({"x": "1,2\n3,4\n", "y": ""}, _XY, "y is empty"),
+    "no file": ({"x": "1,2\n3,4\n"}, _XY, "cannot read y"),
+    "several columns": (
+        {"x": "1,2\n3,4\n", "y": "1,2\n3,4\n"},
+        _XY,
+        "y has 2 columns; choose that",
+    ),
+    "no such column": (
+        {"x": "a,b\n3,4\n"},
+        ["--logits", "x", "--label-column", "c"],
+        "x has no column 'c'",
+    ),
+    "labels alone": (
+        {"x": "y\n0\n1\n"},
+        ["--logits", "x", "--label-column", "y"],
+        "x has the column of the labels, and no logits",
+    ),
+    "in the column": (
+        {"x": "a,b,y\n3,4,0\n3,4,2\n"},
+        ["--logits", "x", "--label-column", "y"],
+        "x, row 2: 2 is no class; the labels of 2 classes are 0 to 1",
+    ),
+    "alone": ({}, ["1", "2", "--label", "2"], "--label: 2 is no class; the labels of 2 classes"),
+    "alone for several": (
+        {"x": "1,2\n3,4\n"},
+        ["--logits", "x", "--label", "0"],
+        "--label is for a single vector, and x has more: choose one with --row",
+    ),
+    "none": ({"x": "1,2\n3,4\n"}, ["--logits", "x"], "give the labels once: --labels FILE"),
+    "twice": ({}, ["1", "2", "--label", "0", "--labels", "y"], "give the labels once"),
+    "a key without a file": (
+        {"x": "1,2\n"},
+        ["--logits", "x", "--label-column", "1", "--label-key", "k"],
+        "--label-key names an array of a file",
+    ),
+    "a column of arguments": ({}, ["1", "2", "--label-column", "1"], "say --label K"),
+    "columns with a column": (
+        {"x": "1,2\n"},
+        ["--logits", "x", "--label-column", "1", "--by", "columns"],
+        "it does not go with --by columns",
+    ),
+    "one pipe for both": ({}, ["--labels", "-"], "one of logits, labels and mask"),
+    "missing cells": ({"x": "1,2\n", "y": "0\n"}, [*_XY, "--skip-na"], "number the classes anew"),
+    "a mean of gradients": (
+        {},
+        ["1", "2", "--label", "0", "--grad", "--reduction", "mean"],
+        "--grad",
+    ),
+    "steps of many": (
+        {"x": "1,2\n3,4\n", "y": "0\n1\n"},
+        [*_XY, "--steps"],
+        "--steps shows one vector: choose it with --row",
+    ),
+    "no such row": ({"x": "1,2\n3,4\n", "y": "0\n1\n"}, [*_XY, "--row", "3"], "x has no row 3"),
+    "no such method": (
+        {"x": "1,2\n3,4\n", "y": "0\n1\n"},
+        [*_XY, "--method", "division-free"],
+        "log_softmax has no division-free method",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("form", [[], ["--quiet"], ["--json"], ["--format", "csv"]])
+def test_one_clear_line(name, form, run, tmp_path, monkeypatch):
+    written, args, complaint = BAD[name]
+    if name == "steps of many" and form:
+        pytest.skip("steps are shown in tables")
+    monkeypatch.chdir(tmp_path)
+    for path, text in written.items():
+        (tmp_path / path).write_text(text)
+    done = run("nll", *args, *form, "--output", "out")
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err.startswith("stablelse: error: ")
+    assert complaint in done.err
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_help_begins_with_examples(run):
+    done = run("nll", "--help", columns=120)
+    assert done.code == 0
+    assert done.out.index("Examples:") < done.out.index("--labels PATH")
