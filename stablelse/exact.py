@@ -263,9 +263,9 @@ def _logsumexp(
     return exact.logsumexp(rows, known_format(dtype), weights)
 
 
-def _softmax(rows: Array, dtype: np.dtype[Any]) -> tuple[Array, Certificate]:
+def _softmax(rows: Array, dtype: np.dtype[Any], place: object) -> tuple[Array, Certificate]:
     return exact.softmax(rows, known_format(dtype))
 
 
-def _log_softmax(rows: Array, dtype: np.dtype[Any]) -> tuple[Array, Certificate]:
+def _log_softmax(rows: Array, dtype: np.dtype[Any], place: object) -> tuple[Array, Certificate]:
     return exact.log_softmax(rows, known_format(dtype))

@@ -23,12 +23,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import compensated, complex_plane, quotients
+from stablelse.numerics import compensated, complex_plane, few, quotients
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.front import Axis, elementwise, known_format, reduced
+from stablelse.numerics.front import Axis, check_out, elementwise, known_format, reduced
+from stablelse.numerics.threads import limited
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+# What is all of a vector.
+_ALL = (None, 0, -1)
 
 
 def logsumexp(
@@ -40,6 +44,8 @@ def logsumexp(
     *,
     where: npt.ArrayLike | None = None,
     empty: str = "nan",
+    out: Array | None = None,
+    threads: int | None = None,
 ) -> Any:
     """Compute log(sum(b * exp(a))) without overflow, underflow or loss of digits.
 
@@ -60,6 +66,12 @@ def logsumexp(
         False where there is no term, as in NumPy and JAX; broadcast to the shape of `a`.
     empty : {"nan", "zero", "uniform", "error"}
         As of `softmax`. The logarithm of no terms is -inf unless that is an error.
+    out : ndarray, optional
+        Where to put the result, of its shape and of a dtype it can be cast to.
+    threads : int, optional
+        At most so many threads, 1 for none but the caller's. By default as many as there are
+        cores, or as STABLELSE_NUM_THREADS or OMP_NUM_THREADS say; few numbers get none. They
+        change no bit of the result.
 
     Returns
     -------
@@ -91,19 +103,30 @@ def logsumexp(
     in 2**18 of the results, or so, and those next to zero, whose absolute error is about 2**-72.
     So it has the same bits however the array is cut.
     """
-    if _is_lazy(a, where, empty):
+    bare = where is None and empty == "nan" and out is None
+    if bare and axis in _ALL and b is None and not (keepdims or return_sign):
+        value = few.logsumexp(a)
+        if value is not None:
+            return value
+    if _is_lazy(a, bare):
         if b is not None or return_sign:
             raise TypeError("a Dask array takes no b and has no sign here; add log(b) to it")
         from stablelse.numerics import lazy
 
         return lazy.logsumexp(a, axis, keepdims)
-    if where is None and empty == "nan":
-        sums = reduced(_logsumexp, a, axis, b, keepdims, return_sign)
-    else:
-        from stablelse.numerics import masks
+    with limited(threads):
+        if where is None and empty == "nan":
+            sums = reduced(_logsumexp, a, axis, b, keepdims, return_sign)
+        else:
+            from stablelse.numerics import masks
 
-        sums = masks.reduced(_logsumexp, a, axis, b, keepdims, return_sign, None, where, empty)
-    return (sums.value.real, sums.sign) if return_sign else sums.value
+            sums = masks.reduced(_logsumexp, a, axis, b, keepdims, return_sign, None, where, empty)
+    value = sums.value.real if return_sign else sums.value
+    if out is not None:
+        check_out(out, np.shape(value), value.dtype)
+        np.copyto(out, value, casting="same_kind")
+        value = out
+    return (value, sums.sign) if return_sign else value
 
 
 def softmax(
@@ -112,6 +135,8 @@ def softmax(
     *,
     where: npt.ArrayLike | None = None,
     empty: str = "nan",
+    out: Array | None = None,
+    threads: int | None = None,
 ) -> Any:
     """Compute exp(x) / sum(exp(x)) without overflow, underflow or loss of digits.
 
@@ -128,6 +153,11 @@ def softmax(
         What becomes of a vector that is masked throughout or holds -inf alone: NaN as in SciPy,
         0 throughout, the same for all that is not masked (for all, if everything is), or a
         ValueError that names it.
+    out : ndarray, optional
+        Where to put the result: of the shape of `x`, and of a dtype it can be cast to. It may be
+        `x` itself.
+    threads : int, optional
+        As of `logsumexp`.
 
     Returns
     -------
@@ -147,15 +177,21 @@ def softmax(
     Of a Dask array the result is a Dask array, as accurate; the last bits may hang on whether a
     vector lies in one chunk.
     """
-    if _is_lazy(x, where, empty):
+    bare = where is None and empty == "nan" and out is None
+    if bare and axis in _ALL:
+        elements = few.softmax(x)
+        if elements is not None:
+            return elements
+    if _is_lazy(x, bare):
         from stablelse.numerics import lazy
 
         return lazy.softmax(x, axis)
-    if where is None and empty == "nan":
-        return elementwise(_softmax, x, axis)[0]
-    from stablelse.numerics import masks
+    with limited(threads):
+        if where is None and empty == "nan":
+            return elementwise(_softmax, x, axis, out=out)[0]
+        from stablelse.numerics import masks
 
-    return masks.elementwise(_softmax, x, axis, None, where, empty, 0.0)[0]
+        return masks.elementwise(_softmax, x, axis, None, where, empty, 0.0, out)[0]
 
 
 def log_softmax(
@@ -164,6 +200,8 @@ def log_softmax(
     *,
     where: npt.ArrayLike | None = None,
     empty: str = "nan",
+    out: Array | None = None,
+    threads: int | None = None,
 ) -> Any:
     """Compute log(softmax(x)) without overflow, underflow or loss of digits.
 
@@ -175,6 +213,8 @@ def log_softmax(
         The axis or axes along which the exponentials of the result sum to 1; all by default.
     where, empty
         As of `softmax`, of which this is the logarithm: -inf for what is masked.
+    out, threads
+        As of `softmax`.
 
     Returns
     -------
@@ -194,15 +234,21 @@ def log_softmax(
     Of a Dask array the result is a Dask array, as accurate where each vector lies in one chunk.
     Elsewhere the absolute error next to zero is about 2**-72.
     """
-    if _is_lazy(x, where, empty):
+    bare = where is None and empty == "nan" and out is None
+    if bare and axis in _ALL:
+        elements = few.log_softmax(x)
+        if elements is not None:
+            return elements
+    if _is_lazy(x, bare):
         from stablelse.numerics import lazy
 
         return lazy.log_softmax(x, axis)
-    if where is None and empty == "nan":
-        return elementwise(_log_softmax, x, axis)[0]
-    from stablelse.numerics import masks
+    with limited(threads):
+        if where is None and empty == "nan":
+            return elementwise(_log_softmax, x, axis, out=out)[0]
+        from stablelse.numerics import masks
 
-    return masks.elementwise(_log_softmax, x, axis, None, where, empty, -np.inf)[0]
+        return masks.elementwise(_log_softmax, x, axis, None, where, empty, -np.inf, out)[0]
 
 
 def _logsumexp(
@@ -216,10 +262,14 @@ def _logsumexp(
         from stablelse.numerics import exact  # on use: it brings decimal
 
         return exact.logsumexp(rows, format_, weights)
+    if len(rows) == 1 and weights is None:
+        value = few.logsumexp(rows[0])
+        if value is not None:
+            return np.array([value]), np.ones(1), None
     return *compensated.logsumexp(rows, format_, weights), None
 
 
-def _softmax(rows: Array, dtype: np.dtype[Any]) -> tuple[Array, object]:
+def _softmax(rows: Array, dtype: np.dtype[Any], place: Array | None) -> tuple[Array, object]:
     if dtype.kind == "c":
         return complex_plane.softmax(rows).astype(dtype), None
     format_ = known_format(dtype)
@@ -227,10 +277,13 @@ def _softmax(rows: Array, dtype: np.dtype[Any]) -> tuple[Array, object]:
         from stablelse.numerics import exact  # on use: it brings decimal
 
         return exact.softmax(rows, format_)
-    return quotients.softmax(rows, format_), None
+    elements = few.softmax(rows[0]) if len(rows) == 1 else None
+    if elements is not None:
+        return elements[np.newaxis], None
+    return quotients.softmax(rows, format_, place), None
 
 
-def _log_softmax(rows: Array, dtype: np.dtype[Any]) -> tuple[Array, object]:
+def _log_softmax(rows: Array, dtype: np.dtype[Any], place: Array | None) -> tuple[Array, object]:
     if dtype.kind == "c":
         return complex_plane.log_softmax(rows).astype(dtype), None
     format_ = known_format(dtype)
@@ -238,15 +291,18 @@ def _log_softmax(rows: Array, dtype: np.dtype[Any]) -> tuple[Array, object]:
         from stablelse.numerics import exact  # on use: it brings decimal
 
         return exact.log_softmax(rows, format_)
-    return quotients.log_softmax(rows, format_), None
+    elements = few.log_softmax(rows[0]) if len(rows) == 1 else None
+    if elements is not None:
+        return elements[np.newaxis], None
+    return quotients.log_softmax(rows, format_, place), None
 
 
-def _is_lazy(x: object, where: object, empty: str) -> bool:
+def _is_lazy(x: object, bare: bool) -> bool:
     """Whether something is a Dask array, without importing Dask; one has no mask here."""
     is_lazy = type(x).__module__.startswith("dask.array.")
-    if is_lazy and (where is not None or empty != "nan"):
+    if is_lazy and not bare:
         raise TypeError(
-            "a Dask array takes no where and no empty here; mask it with "
+            "a Dask array takes no where, no empty and no out here; mask it with "
             "dask.array.where(mask, x, -numpy.inf)"
         )
     return is_lazy

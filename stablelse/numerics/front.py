@@ -45,8 +45,9 @@ class LogSums(NamedTuple):
 #: Takes rows, a dtype and weights; gives values, signs, and anything else.
 Reduction = Callable[[Array, "np.dtype[Any]", Array | None], tuple[Array, Array, Any]]
 
-#: Takes rows and a dtype; gives rows, and anything else.
-Elementwise = Callable[[Array, "np.dtype[Any]"], tuple[Array, Any]]
+#: Takes rows, a dtype, and an array of the same shape and that dtype where the result may be put;
+#: gives rows, and anything else.
+Elementwise = Callable[[Array, "np.dtype[Any]", Array | None], tuple[Array, Any]]
 
 
 def reduced(
@@ -84,9 +85,15 @@ def reduced(
 
 
 def elementwise(
-    kernel: Elementwise, x: npt.ArrayLike, axis: Axis, dtype: npt.DTypeLike | None = None
+    kernel: Elementwise,
+    x: npt.ArrayLike,
+    axis: Axis,
+    dtype: npt.DTypeLike | None = None,
+    out: Array | None = None,
 ) -> tuple[Any, Any]:
     """Apply a kernel that makes a vector of a vector along axes of an array.
+
+    Where `out` lies in memory as the vectors do, apart from x, the kernel computes in place.
 
     Raises
     ------
@@ -100,8 +107,38 @@ def elementwise(
         raise ValueError("softmax of no elements")
     with np.errstate(all="ignore"):
         np.setbufsize(BUFFER)
-        result, more = kernel(stack.rows(array), target)
-        return stack.restored(result).reshape(array.shape)[()], more
+        if out is None:
+            result, more = kernel(stack.rows(array), target, None)
+            return stack.restored(result).reshape(array.shape)[()], more
+        check_out(out, array.shape, target)
+        in_place = out.dtype == target and not np.may_share_memory(out, array)
+        place: Array | None = stack.rows(out) if in_place else None
+        if place is not None and not np.may_share_memory(place, out):
+            place = None  # a copy
+        result, more = kernel(stack.rows(array), target, place)
+        if result is not place:
+            np.copyto(out, stack.restored(result).reshape(array.shape), casting="same_kind")
+        return out, more
+
+
+def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Check that results of a shape and dtype can be put into `out`, before they are computed.
+
+    Raises
+    ------
+    TypeError
+        If it is no array, or its dtype is of another kind.
+    ValueError
+        If it has another shape, or is read-only.
+    """
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be an array, not {type(out).__name__}")
+    if out.shape != shape:
+        raise ValueError(f"out has the shape {out.shape}, the result {shape}")
+    if not np.can_cast(dtype, out.dtype, "same_kind"):
+        raise TypeError(f"cannot put a result of {dtype} into an out of {out.dtype}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
 
 
 def real_numbers(x: npt.ArrayLike) -> Array:

@@ -92,6 +92,7 @@ def elementwise(
     where: npt.ArrayLike | None,
     empty: str,
     of_nothing: float,
+    out: Array | None = None,
 ) -> tuple[Any, Any]:
     """Apply a kernel as `front.elementwise` does, to what is not masked.
 
@@ -103,12 +104,17 @@ def elementwise(
         As `stablelse.softmax`.
     """
     if where is None and empty == "nan":
-        return front.elementwise(kernel, x, axis, dtype)
+        return front.elementwise(kernel, x, axis, dtype, out)
     ready = prepared(x, where, axis, empty)
-    target = ready.dtype if dtype is None else dtype
+    target = ready.dtype if dtype is None else np.dtype(dtype)
+    if out is not None:
+        front.check_out(out, ready.x.shape, target)
     result, more = front.elementwise(kernel, ready.x, axis, target)
     if empty == "zero":
         result = np.where(ready.nothing, result.dtype.type(of_nothing), result)[()]
+    if out is not None:
+        np.copyto(out, result, casting="same_kind")
+        result = out
     return result, more
 
 

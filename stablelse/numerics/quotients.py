@@ -37,25 +37,29 @@ _STEEP = 0.25
 _CLOSE = 0.367
 
 
-def softmax(rows: Array, format_: Format) -> Array:
-    """Compute the softmax of every row: (m, n), m, n >= 1, real, to (m, n) in the format."""
-    return _elementwise(rows, format_, _quotients, _quotients_of_cut)
+def softmax(rows: Array, format_: Format, place: Array | None = None) -> Array:
+    """Compute the softmax of every row: (m, n), m, n >= 1, real, to (m, n) in the format.
+
+    With a place, an array of that shape and format apart from the rows, the result is put there.
+    """
+    return _elementwise(rows, format_, place, _quotients, _quotients_of_cut)
 
 
-def log_softmax(rows: Array, format_: Format) -> Array:
-    """Compute log softmax of every row: (m, n), m, n >= 1, real, to (m, n) in the format."""
-    return _elementwise(rows, format_, _log_quotients, _log_quotients_of_rest)
+def log_softmax(rows: Array, format_: Format, place: Array | None = None) -> Array:
+    """Compute log softmax of every row; see `softmax`."""
+    return _elementwise(rows, format_, place, _log_quotients, _log_quotients_of_rest)
 
 
 def _elementwise(
     rows: Array,
     format_: Format,
+    place: Array | None,
     quickly: Callable[[Blocks, Array, Array], Array],
     carefully: Callable[[Blocks, Array, Array], None],
 ) -> Array:
     """Compute all rows quickly, and those carefully of which that tells that it will not do."""
     blocks = Blocks(rows.shape, format_, buffers=3, length=LENGTH)
-    result = np.empty(rows.shape, format_.dtype)
+    result = np.empty(rows.shape, format_.dtype) if place is None else place
 
     def of_band(x: Array, target: Array) -> None:
         again = quickly(blocks, x, target)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,20 +30,28 @@ _VARIABLES = ("STABLELSE_NUM_THREADS", "OMP_NUM_THREADS")
 _limit: ContextVar[int | None] = ContextVar("limit", default=None)
 
 
-@contextmanager
-def limited(threads: int | None) -> Iterator[None]:
-    """Set how many threads `mapped` may use within; ``None`` stands for as many as there are cores.
+def limited(threads: int | None) -> AbstractContextManager[None]:
+    """Set how many threads `mapped` may use within; ``None`` changes nothing.
 
     Raises
     ------
     TypeError, ValueError
         If it is no integer, or less than 1.
     """
-    if threads is not None:
-        if not hasattr(threads, "__index__"):
-            raise TypeError(f"threads must be an integer or None, not {threads!r}")
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, not {threads}")
+    if threads is None:
+        return _UNCHANGED
+    if not hasattr(threads, "__index__"):
+        raise TypeError(f"threads must be an integer or None, not {threads!r}")
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, not {threads}")
+    return _limited_to(threads)
+
+
+_UNCHANGED = nullcontext()
+
+
+@contextmanager
+def _limited_to(threads: int) -> Iterator[None]:
     token = _limit.set(threads)
     try:
         yield

@@ -1,0 +1,101 @@
+"""Results put where the caller says."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import stablelse
+
+ELEMENTWISE = ["softmax", "log_softmax"]
+
+
+def numbers(shape=(6, 50)):
+    return np.random.default_rng(4).normal(0, 3, shape)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.parametrize("function", ELEMENTWISE)
+def test_elements_are_put_into_out(function, axis, dtype):
+    x = numbers().astype(dtype)
+    right = getattr(stablelse, function)(x, axis)
+    for out in (
+        np.full(x.shape, 7, dtype),
+        np.full(x.shape, 7, np.float64),
+        np.full(x.shape[::-1], 7, dtype).T,
+        np.full((6, 100), 7, dtype)[:, ::2],
+    ):
+        assert getattr(stablelse, function)(x, axis, out=out) is out
+        assert np.array_equal(out.astype(dtype), right)
+
+
+@pytest.mark.parametrize("function", ELEMENTWISE)
+def test_x_may_be_overwritten(function):
+    x = numbers()
+    right = getattr(stablelse, function)(x, 1)
+    whole = np.concatenate([x, x])
+    getattr(stablelse, function)(whole[:6], 1, out=whole[3:9])
+    assert np.array_equal(whole[3:9], right)
+    assert getattr(stablelse, function)(x, 1, out=x) is x
+    assert np.array_equal(x, right)
+
+
+def test_a_result_in_place_takes_no_memory_of_its_own():
+    x, out = numbers((4, 300_000)), np.zeros((4, 300_000))
+    stablelse.softmax(x, 1, out=out)
+    tracemalloc.start()
+    stablelse.softmax(x, 1, out=out)
+    in_place = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    stablelse.softmax(x, 1)
+    anew = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert in_place < x.nbytes <= anew
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_sums_are_put_into_out(keepdims):
+    x = numbers()
+    right = stablelse.logsumexp(x, 1, keepdims=keepdims)
+    out = np.zeros(right.shape)
+    assert stablelse.logsumexp(x, 1, keepdims=keepdims, out=out) is out
+    assert np.array_equal(out, right)
+    whole = np.zeros(())
+    assert stablelse.logsumexp(x, out=whole) is whole
+    assert whole == stablelse.logsumexp(x)
+    signed = {"axis": 1, "b": -1, "return_sign": True}
+    value, sign = stablelse.logsumexp(x, **signed, out=out.reshape(6))
+    assert np.array_equal(value, stablelse.logsumexp(x, **signed)[0])
+    assert np.array_equal(value, out.reshape(6))
+    assert (sign == -1).all()
+
+
+@pytest.mark.parametrize("empty", ["nan", "zero"])
+def test_out_of_masked_elements(empty):
+    x, mask = numbers(), numbers() > 0
+    mask[2] = False
+    right = stablelse.softmax(x, 1, where=mask, empty=empty)
+    out = np.zeros_like(x)
+    assert stablelse.softmax(x, 1, where=mask, empty=empty, out=out) is out
+    assert np.array_equal(out, right, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("out", "error", "message"),
+    [
+        (np.zeros((6, 49)), ValueError, r"out has the shape \(6, 49\), the result \(6, 50\)"),
+        (np.zeros((6, 50), int), TypeError, "cannot put a result of float64 into an out of int"),
+        ([0.0], TypeError, "out must be an array, not list"),
+        (np.broadcast_to(0.0, (6, 50)), ValueError, "out is read-only"),
+    ],
+)
+@pytest.mark.parametrize("function", ELEMENTWISE)
+def test_what_does_not_fit_is_an_error(function, out, error, message):
+    with pytest.raises(error, match=message):
+        getattr(stablelse, function)(numbers(), 1, out=out)
+
+
+def test_a_sum_that_does_not_fit_is_an_error():
+    with pytest.raises(ValueError, match=r"out has the shape \(5,\), the result \(6,\)"):
+        stablelse.logsumexp(numbers(), 1, out=np.zeros(5))
