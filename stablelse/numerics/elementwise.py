@@ -24,7 +24,7 @@ from stablelse.numerics.rounding import Elements, as_real, fits_float64, found, 
 
 _FLOAT64 = FORMATS["float64"]
 
-# Where exp vanishes in any format of at most float64's range; doubleword.exp takes no less.
+# doubleword.exp takes no less. In any format of at most float64's range, exp vanishes there.
 _LOWEST = -1500.0
 
 
@@ -119,13 +119,14 @@ def _computed(function: _Function, rows: Array, format_: Format) -> tuple[Array,
         settled = _shortly(function, rows)
         if settled is not None:
             return settled
-    if not fits_float64(rows) or format_.name == "longdouble":
+    fits, excess = fits_float64(rows), format_.significand_bits - _FLOAT64.significand_bits
+    if not fits or excess > 0:
         result, total = np.empty(rows.shape, format_.dtype), None
         doubtful = np.arange(rows.size)
         is_nan = np.repeat(_are_nan(rows), rows.shape[1])
-        attempts = _LADDER[:1] + _LADDER[-1:]
+        attempts = _LADDER if fits else _LADDER[:1] + _LADDER[-1:]
     else:
-        is_narrow = format_.significand_bits < _FLOAT64.significand_bits
+        is_narrow = excess < 0
         compute = function.narrow if is_narrow else function.wide
         result, doubtful, bound, total = compute(rows, format_)
         is_nan = np.isnan(result.ravel()[doubtful])
@@ -217,11 +218,15 @@ def _softmax_of(
     a power of two.
     """
     d, d_low = _difference(x, y, y_low)
-    d_low[d < _LOWEST] = 0
+    is_too_low = d < _LOWEST
+    d_low[is_too_low] = 0
     d = np.maximum(d, _LOWEST)
     error = 2.1 * (doubleword.EXP_ERROR + error + doubleword.ADDITION_ERROR * abs(y))
     high, low, exponent = doubleword.exp(d, d_low, list(np.empty((8, len(d)))))
-    return settle(high, low, error, format_, exponent)
+    value, doubtful, ulps = settle(high, low, error, format_, exponent)
+    if format_.underflow_threshold < _LOWEST:
+        doubtful |= is_too_low
+    return value, doubtful, ulps
 
 
 def _log_softmax_of(

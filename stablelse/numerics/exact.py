@@ -108,8 +108,7 @@ def _ladder(
 ) -> list[tuple[Rung, Callable[[Array, Array | None, Format], _Attempt]]]:
     """Return the rungs that are of use; what is conventional is sorted out after the first."""
     conventional, last = (Rung.CONVENTION, _conventional), (Rung.DECIMAL, _in_decimal)
-    fits = fits_float64(rows) and fits_float64(weights)
-    if not fits or format_.name == "longdouble":
+    if not (fits_float64(rows) and fits_float64(weights)):
         return [conventional, last]
     second = (Rung.DOUBLE_WORD, _in_doubleword)
     third = (Rung.FIXED_POINT, _in_fixed_point)

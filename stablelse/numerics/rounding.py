@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stablelse.numerics.errorfree import two_sum
-from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formats import FORMATS, Array, Format
 
 # What is left of a distance that was rounded up.
 _ROUNDED = 1 - 2.0**-52
@@ -61,7 +61,7 @@ def settle(
     error : float or ndarray
         The exact values are within (high + low +- error) 2**exponent.
     format_ : Format
-        Of at most 53 bits.
+        Any format.
     exponent : int or ndarray of int
         At most 2**20 in absolute value.
 
@@ -79,9 +79,11 @@ def settle(
     With q the exponent of the unit in the last place of the result, (high + low) 2**-q is
     rounded to an integer. Its distance from the nearest midpoint is computed without loss, but
     for one rounding, and must exceed the error. Just below a power of two the units are half
-    as large.
+    as large. Of a format of more bits than float64, see `_settle_wide`.
     """
     high, low = two_sum(high, low)
+    if format_.significand_bits > FORMATS["float64"].significand_bits:
+        return _settle_wide(high, low, error, format_, exponent)
     fraction, binade = np.frexp(high)
     binade -= (abs(fraction) == 0.5) & (low * fraction < 0)
     smallest = np.frexp(np.float64(format_.smallest_subnormal))[1] - 1
@@ -97,6 +99,24 @@ def settle(
     ulps = np.ldexp(error, scale)
     value = format_.round(np.ldexp(integer, unit))
     return value, ~(abs(gap) * _ROUNDED > ulps), ulps
+
+
+def _settle_wide(
+    high: Array, low: Array, error: Any, format_: Format, exponent: Any
+) -> tuple[Array, Array, Array]:
+    """Round to a format that holds high and low, and adds them with one rounding, to nearest.
+
+    Both ends of the interval must round to the same number, which is normal, so that the power
+    of two changes nothing. The ends are computed in the format too: as abs(low) is at most
+    2**-53 abs(high), each is wrong by less than 2**-116 abs(high) and 2**-62 of the error.
+    """
+    upper, lower = high.astype(format_.dtype), low.astype(format_.dtype)
+    reach = np.asarray(error * (1 + 2.0**-50) + 2.0**-116 * abs(high), format_.dtype)
+    first, last = upper + (lower - reach), upper + (lower + reach)
+    value = np.ldexp(upper + lower, exponent)
+    settled = (first == last) & np.isfinite(value) & (abs(value) >= format_.smallest_normal)
+    ulps = error / np.spacing(abs(upper)).astype(np.float64)
+    return value, ~settled, ulps
 
 
 def is_short(rows: Array, format_: Format) -> bool:

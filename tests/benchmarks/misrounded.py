@@ -3,10 +3,11 @@
 Usage: python tests/benchmarks/misrounded.py [--family NAME] [--format NAME] [--count VECTORS]
            [--seed N] [--processes N] [--subject exact|library|decimals]
 
-For every family of tests/families.py in every format, at least `count` vectors of 1 to 100,000
-entries (less in the formats of 8 bits and in longdouble), and then every pair of float8 and
-every float16 beside some others. Vectors of equal length are computed together, as
-rows, and each of them alone too. Of softmax and log_softmax every element is judged.
+For every family of tests/families.py in every format, and in float64 for results in longdouble,
+at least `count` vectors of 1 to 100,000 entries (less in the formats of 8 bits and in longdouble),
+and then every pair of float8 and every float16 beside some others. Vectors of equal length are
+computed together, as rows, and each of them alone too. Of softmax and log_softmax every element is
+judged.
 
 The exit code is 1 if any result is misrounded. Such vectors are printed bit for bit.
 """
@@ -28,7 +29,8 @@ from judge import SUBJECTS, NoAnswerError, Tally
 from stablelse.numerics.formats import FORMATS
 
 #: The formats that get a part of the vectors only, and the longest vectors they get. Those of 8
-#: bits have few numbers; longdouble is computed in decimal arithmetic throughout.
+#: bits have few numbers; numbers of longdouble that float64 does not hold are computed in decimal
+#: arithmetic throughout.
 LIMITS = {"float8_e4m3fn": (10, LONGEST), "float8_e5m2": (10, LONGEST), "longdouble": (40, 300)}
 
 
@@ -46,15 +48,19 @@ def tasks(options: Namespace) -> Iterator[Task]:
     for name, format_ in FORMATS.items():
         for family in FAMILIES:
             if FAMILIES[family].suits(format_):
-                yield Task(family, name, partial(random_stacks, family, name, options))
+                yield Task(family, name, partial(random_stacks, family, name, name, options))
+    for family in FAMILIES:
+        if FAMILIES[family].suits(FORMATS["float64"]):
+            stacks = partial(random_stacks, family, "float64", "longdouble", options)
+            yield Task(f"{family}, of float64", "longdouble", stacks)
     for name in ("float8_e4m3fn", "float8_e5m2"):
         yield Task("every pair", name, partial(every_pair, name))
     yield Task("every number beside some", "float16", with_partners, alone=False)
 
 
-def random_stacks(family: str, name: str, options: Namespace) -> Iterator[Stack]:
-    """Make the stacks of a family in a format."""
-    part, longest = LIMITS.get(name, (1, LONGEST))
+def random_stacks(family: str, name: str, to: str, options: Namespace) -> Iterator[Stack]:
+    """Make the stacks of a family in a format, for results in that or a wider one."""
+    part, longest = LIMITS.get(to, (1, LONGEST))
     rng = rng_of(options.seed, family, name)
     return FAMILIES[family].stacks(FORMATS[name], options.count // part, rng, longest)
 

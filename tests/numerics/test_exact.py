@@ -51,6 +51,23 @@ def test_a_slice_of_every_family(family, name, tally):
     assert not tally.examples, "\n".join(map(str, tally.examples))
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_longdouble_of_what_float64_holds(family, tally):
+    if not FAMILIES[family].suits(FLOAT64):
+        return
+    for stack in FAMILIES[family].stacks(FLOAT64, 6, rng_of(7, family), 30, parts=3):
+        tally.judge(stack, FORMATS["longdouble"])
+    assert not tally.examples, "\n".join(map(str, tally.examples))
+
+
+def test_longdouble_mostly_takes_no_decimals():
+    x = rng_of(3).normal(size=(50, 20))
+    for function in (exact.logsumexp, exact.softmax, exact.log_softmax):
+        _, certificate = function(x, 1, dtype=np.longdouble, return_certificate=True)
+        assert Rung.DECIMAL not in certificate.settled
+        assert certificate.settled[Rung.QUICK] > sum(certificate.settled.values()) / 2
+
+
 @pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2"])
 def test_a_tenth_of_all_pairs_of_float8(name, tally):
     pairs = all_pairs(find_format(name)).x
