@@ -43,15 +43,15 @@ def _quick(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
 
 
 def _short(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
-    words = [short._exp(*pair) for pair in zip(d.tolist(), d_low.tolist(), strict=True)]
-    return tuple(np.array(words).T), np.zeros(d.shape, int)
+    words = short._exp(zip(d.tolist(), d_low.tolist(), strict=True))
+    return tuple(map(np.array, words)), np.zeros(d.shape, int)
 
 
 #: The kernels by name.
 KERNELS: dict[str, Kernel] = {
     "double-word": Kernel(_doubleword, doubleword.EXP_ERROR, 1500.0, 2**INDEX_BITS),
     "quick": Kernel(_quick, quick.EXP_ERROR, quick.HIGHEST, 2**FINE_INDEX_BITS),
-    "short": Kernel(_short, quick.EXP_ERROR, quick.HIGHEST, 2**FINE_INDEX_BITS),
+    "short": Kernel(_short, short.EXP_ERROR, quick.HIGHEST, 2**FINE_INDEX_BITS),
 }
 
 #: Units in the last place around what matters.

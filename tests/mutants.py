@@ -139,7 +139,19 @@ MUTANTS: dict[str, Mutant] = {
         "numerics/quick.py", "rest + words[2]) + low * inverse", "rest + words[2])", _BOUNDS
     ),
     "the lower word of ln 2 in a short vector": Mutant(
-        "numerics/short.py", "offset[j] + k * step_3", "offset[j]", _KERNELS
+        "numerics/short.py", "k * step_low + offset[j] - d_low", "offset[j] - d_low", _KERNELS
+    ),
+    "the error of a short quotient": Mutant(
+        "numerics/short.py",
+        "QUOTIENT_ERROR = 2.0**-65.5",
+        "QUOTIENT_ERROR = 2.0**-80",
+        _slice("float64", "next to a tie of softmax"),
+    ),
+    "the error of a short difference": Mutant(
+        "numerics/short.py",
+        "_MARGIN = ERROR + 2.0**-81",
+        "_MARGIN = 2.0**-90",
+        _slice("float64", "next to a tie of log_softmax"),
     ),
     "the second term of the decimal logarithm": Mutant(
         "numerics/decimals.py",

@@ -7,11 +7,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.numerics import compensated, decimals, doubleword, fixedpoint, narrow, quick, wide
+from stablelse.numerics import (
+    compensated,
+    decimals,
+    doubleword,
+    fixedpoint,
+    narrow,
+    quick,
+    short,
+    wide,
+)
 from stablelse.numerics.certificate import Certificate, Ledger, Rung
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.rounding import Elements, as_real, fits_float64, found, settle
+from stablelse.numerics.rounding import Elements, as_real, fits_float64, found, is_short, settle
 
 _FLOAT64 = FORMATS["float64"]
 
@@ -57,6 +66,9 @@ class _Function(NamedTuple):
 
     Attributes
     ----------
+    short : callable
+        All elements of a short row, correctly rounded, and a bound of their errors in ulps;
+        or ``None``.
     narrow, wide : callable
         The first rung, for formats narrower than float64, and for float64.
     of_log_sum : callable
@@ -67,6 +79,7 @@ class _Function(NamedTuple):
         The element for x = -inf.
     """
 
+    short: Callable[[list[float]], tuple[list[float], float] | None]
     narrow: Callable[[Array, Format], Elements]
     wide: Callable[[Array, Format], Elements]
     of_log_sum: Callable[..., tuple[Array, Array, Array]]
@@ -102,6 +115,10 @@ def log_softmax(rows: Array, format_: Format) -> tuple[Array, Certificate]:
 
 def _computed(function: _Function, rows: Array, format_: Format) -> tuple[Array, Certificate]:
     rows, ledger = as_real(rows), Ledger()
+    if is_short(rows, format_):
+        settled = _shortly(function, rows)
+        if settled is not None:
+            return settled
     if not fits_float64(rows) or format_.name == "longdouble":
         result, total = np.empty(rows.shape, format_.dtype), None
         doubtful = np.arange(rows.size)
@@ -123,6 +140,18 @@ def _computed(function: _Function, rows: Array, format_: Format) -> tuple[Array,
             ledger.enter(rung, int(np.count_nonzero(~still)), ulps[~still])
             doubtful, is_nan = doubtful[still], is_nan[still]
     return result, ledger.close()
+
+
+def _shortly(function: _Function, rows: Array) -> tuple[Array, Certificate] | None:
+    """Return the result of few and short rows, if it is settled by the first rung."""
+    settled = []
+    for row in rows.astype(np.float64, copy=False).tolist():
+        elements = function.short(row)
+        if elements is None:
+            return None
+        settled.append(elements)
+    values, bounds = zip(*settled, strict=True)
+    return np.array(values), Certificate({Rung.QUICK: rows.size}, 0, max(bounds))
 
 
 def _are_nan(rows: Array) -> Array:
@@ -220,6 +249,7 @@ _LADDER: tuple[tuple[Rung, _Attempt], ...] = (
 )
 
 _SOFTMAX = _Function(
+    short.softmax,
     narrow.softmax,
     wide.softmax,
     _softmax_of,
@@ -228,6 +258,7 @@ _SOFTMAX = _Function(
     of_nothing=0.0,
 )
 _LOG_SOFTMAX = _Function(
+    short.log_softmax,
     narrow.log_softmax,
     wide.log_softmax,
     _log_softmax_of,

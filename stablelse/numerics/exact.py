@@ -26,7 +26,7 @@ from stablelse.numerics import (
 )
 from stablelse.numerics.certificate import Certificate, Ledger, Rung
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.rounding import as_real, fits_float64, found, settle
+from stablelse.numerics.rounding import as_real, fits_float64, found, is_short, settle
 
 _FLOAT64 = FORMATS["float64"]
 
@@ -71,8 +71,7 @@ def logsumexp(
         Which rung settled how many values.
     """
     rows, weights = as_real(rows), None if weights is None else as_real(weights)
-    is_short = rows.size <= short.LONGEST and weights is None and format_ is _FLOAT64
-    if is_short and fits_float64(rows):
+    if weights is None and is_short(rows, format_):
         found = _shortly(rows)
         if found is not None:
             return found
@@ -96,11 +95,11 @@ def _shortly(rows: Array) -> tuple[Array, Array, Certificate] | None:
         if found is None:
             return None
         high, low = found
-        error = quick.ERROR + doubleword.ADDITION_ERROR * abs(high)
+        error = short.ERROR + doubleword.ADDITION_ERROR * abs(high)
         if abs(high) < _SMALL or high + (low - error) != high or high + (low + error) != high:
             return None
         values.append(high)
-    certificate = Certificate({Rung.QUICK: len(values)}, 0, quick.ERROR / math.ulp(_SMALL))
+    certificate = Certificate({Rung.QUICK: len(values)}, 0, short.ERROR / math.ulp(_SMALL))
     return np.array(values), np.ones(len(values)), certificate
 
 

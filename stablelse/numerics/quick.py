@@ -22,7 +22,7 @@ of which the first two are exact. Errors, relative to 2**e A, in units of 2**-88
 Together 27: less than 2**-83.2.
 
 A sum of n terms, n <= 2**10; of more, segments of so many are added up exactly: with c being
-n + 1 times the largest first word, adding and subtracting c cuts the first two words of a term.
+about n + 1 times the largest term, adding and subtracting c cuts the first two words of a term.
 The upper parts are multiples of ulp(c) that amount to c at most, and add up exactly. What is
 left of a term is at most 2**-53 (n + 2) of the largest, hence together 2**-33 of the sum; the
 third words are 2**-33.7. All that goes through at most 30 additions (two to put the parts of a
@@ -135,8 +135,15 @@ def exp(d: Array, d_low: Array | None, scratch: list[Array]) -> tuple[Array, Arr
 
 
 def blocks_for(shape: tuple[int, ...]) -> Blocks:
-    """Return how to cut m vectors of n elements for `sum_exp`."""
-    return Blocks(shape, FORMATS["float64"], buffers=8, length=_LENGTH)
+    """Return how to cut m vectors of n elements for `sum_exp`.
+
+    Long ones are cut into pieces of about equal length, whole segments but for the last one.
+    """
+    length, n = _LENGTH, shape[1]
+    if n > _LENGTH:
+        segments = -(-n // _SEGMENT)
+        length = _SEGMENT * -(-segments // round(n / _LENGTH))
+    return Blocks(shape, FORMATS["float64"], buffers=8, length=length)
 
 
 def words(buffers: list[Array]) -> tuple[Array, Array]:
@@ -186,12 +193,18 @@ def sum_exp(blocks: Blocks, x: Array, kept: tuple[Array, Array] | None = None) -
     maxima = (np.maximum.reduce(p, axis=blocks.axis, keepdims=True) for p, *_ in pieces)
     x_max = reduce(np.maximum, maxima).astype(np.float64, copy=False)
     shift = np.where(abs(x_max) <= TAME, 0, x_max)
-    parts = (_sum_piece(blocks, piece, shift, a, b) for piece, a, b in pieces)
+    largest = np.exp(x_max - shift)
+    parts = (_sum_piece(blocks, piece, shift, largest, a, b) for piece, a, b in pieces)
     return Sum(shift, *reduce(_add, parts))
 
 
 def _sum_piece(
-    blocks: Blocks, x: Array, shift: Array, first: Array | None, second: Array | None
+    blocks: Blocks,
+    x: Array,
+    shift: Array,
+    largest: Array,
+    first: Array | None,
+    second: Array | None,
 ) -> Words:
     d, d_low, *scratch = blocks.buffers(x.shape)
     argument, low = blocks.load(x), None
@@ -206,32 +219,38 @@ def _sum_piece(
         scratch[3] = first  # where exp puts the first word
     high, middle, low = exp(argument, low, scratch)
     _, rest, _, _, upper, _ = scratch
-    total = _add_up((high, middle, low), (upper, rest), blocks.axis)
+    total = _add_up((high, middle, low), (upper, rest), largest, blocks.axis)
     if second is not None:
         np.add(middle, low, out=second)
     return total
 
 
-def _add_up(words: tuple[Array, ...], scratch: tuple[Array, ...], axis: int) -> Words:
+def _add_up(
+    words: tuple[Array, ...], scratch: tuple[Array, ...], largest: Array, axis: int
+) -> Words:
     """Add up the three words of terms, in segments if they are many."""
     m, n = words[0].shape
     if axis == 0 or n <= _SEGMENT:
-        return two_sum(*_add_segment(words, scratch, axis))
+        return two_sum(*_add_segment(words, scratch, largest, axis))
     whole = n - n % _SEGMENT
     arrays = words + scratch
     parts = [[x[:, :whole].reshape(m, -1, _SEGMENT) for x in arrays]]
     parts += [[x[:, np.newaxis, whole:] for x in arrays]] if whole < n else []
-    sums = [total for part in parts for total in _add_segment(part[:3], part[3:], -1)]
+    sums: list[Array] = []
+    for part in parts:
+        largest = np.maximum.reduce(part[0], axis=-1, keepdims=True)
+        sums += _add_segment(part[:3], part[3:], largest, -1)
     rows = np.concatenate([total.reshape(m, -1) for total in sums], axis=1).tolist()
     high, low = np.array([_fsum(row) for row in rows]).T[..., np.newaxis]
     return high, low
 
 
-def _add_segment(words: Sequence[Array], scratch: Sequence[Array], axis: int) -> Words:
+def _add_segment(
+    words: Sequence[Array], scratch: Sequence[Array], largest: Array, axis: int
+) -> Words:
     """Add up the terms' parts above the cut, which is exact, and all the rest of them."""
     high, middle, low = words
     upper, rest = scratch
-    largest = np.maximum.reduce(high, axis=axis, keepdims=True)
     c = (high.shape[axis] + 1) * largest
     np.add(high, middle, out=upper)
     upper += c

@@ -16,6 +16,9 @@ from stablelse.numerics.formats import Array, Format
 # What is left of a distance that was rounded up.
 _ROUNDED = 1 - 2.0**-52
 
+# Up to so many numbers, Python's own floats are faster than NumPy.
+_SHORT = 40
+
 # Up to here, float64 holds every integer.
 _LARGEST_INTEGER = 2**53
 
@@ -94,6 +97,11 @@ def settle(
     ulps = np.ldexp(error, scale)
     value = format_.round(np.ldexp(integer, unit))
     return value, ~(abs(gap) * _ROUNDED > ulps), ulps
+
+
+def is_short(rows: Array, format_: Format) -> bool:
+    """Whether there is so little to compute in float64 that `stablelse.numerics.short` does it."""
+    return rows.size <= _SHORT and format_.name == "float64" and fits_float64(rows)
 
 
 def found(values: list[Any], format_: Format) -> tuple[Array, Array]:

@@ -28,6 +28,9 @@ _SPLITTER = 2.0**34 + 1
 # that, below 2**-86, is in the error of all.
 _LARGE = 2.0**20
 
+# More than exp(quick.LOWEST).
+_SMALL = 2.0**-860
+
 # Below this, a softmax is zero in float64: half the smallest number is exp(-745.13).
 _VANISHING = -746.0
 
@@ -37,21 +40,27 @@ def softmax(rows: Array, format_: Format) -> Elements:
     blocks = quick.blocks_for(rows.shape)
     result, doubt = np.empty(rows.shape), np.zeros(rows.shape, bool)
     sums = np.empty((3, len(rows), 1))
-    for x, p, flags, *sum_ in blocks.bands(rows, result, doubt, *sums):
-        if x.size <= blocks.length:
-            x = blocks.load(x)
-            kept = quick.words(blocks.buffers(x.shape))
-        else:
-            kept = p, np.empty(x.shape)
-        total = quick.sum_exp(blocks, x, kept)
-        for stored, found in zip(sum_, total, strict=True):
-            stored[...] = found
-        reciprocal = _reciprocal(total)
-        for piece, first, second, target, flag in blocks.pieces(x, *kept, p, flags):
-            _quotients(first, second, reciprocal, blocks.buffers(piece.shape), target, flag)
-            _mark_small(piece, total, target, flag)
+    for band in blocks.bands(rows, result, doubt, *sums):
+        _softmax_band(blocks, *band)
     ulps = _QUOTIENT_ERROR * 2.0**53
     return Elements(result, flat_indices(doubt), ulps, quick.Sum(*sums[..., 0]))
+
+
+def _softmax_band(blocks: Blocks, x: Array, p: Array, flags: Array, *sums: Array) -> None:
+    """Compute a band, p, flag what is in doubt, and store the sums."""
+    if x.size <= blocks.length:
+        x = blocks.load(x)
+        kept = quick.words(blocks.buffers(x.shape))
+    else:
+        kept = p, np.empty(x.shape)
+    total = quick.sum_exp(blocks, x, kept)
+    for stored, found in zip(sums, total, strict=True):
+        stored[...] = found
+    reciprocal = _reciprocal(total)
+    for piece, first, second, target, flag in blocks.pieces(x, *kept, p, flags):
+        _quotients(first, second, reciprocal, blocks.buffers(piece.shape), target, flag)
+        if not _are_large(first, reciprocal):
+            _mark_small(piece, total, target, flag)
 
 
 def _reciprocal(total: quick.Sum) -> tuple[Array, Array, Array]:
@@ -89,12 +98,16 @@ def _quotients(
     np.not_equal(lower, target, out=flag)
 
 
+def _are_large(first: Array, reciprocal: tuple[Array, Array, Array]) -> bool:
+    """Whether neither terms nor quotients come near to exp of `quick.LOWEST`."""
+    smallest = np.minimum.reduce(first, axis=None)
+    return bool(smallest * np.minimum(np.min(reciprocal[2]), 1) > _SMALL)
+
+
 def _mark_small(x: Array, total: quick.Sum, target: Array, flag: Array) -> None:
     """See to the elements that `quick.exp` does not reach, or whose words would underflow."""
     log_sum = total.shift + np.log(total.high)
     reference = np.maximum(log_sum, total.shift)
-    if np.minimum.reduce(x, axis=None) - reference.max() >= quick.LOWEST:
-        return
     flag |= x - reference < quick.LOWEST
     zero = x - log_sum < _VANISHING
     target[zero], flag[zero] = 0, False

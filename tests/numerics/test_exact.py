@@ -85,7 +85,7 @@ def _quickly(rows, _):
 
 def _shortly(rows, _):
     high, low = np.array([short.logsumexp(row) for row in rows.tolist()]).T
-    return high, low, quick.ERROR + doubleword.ADDITION_ERROR * abs(high)
+    return high, low, short.ERROR + doubleword.ADDITION_ERROR * abs(high)
 
 
 #: From rows and weights to double-words, and the bounds of their errors.
@@ -125,7 +125,9 @@ def test_the_rungs_keep_their_bounds(family, rung):
 
 
 @pytest.mark.parametrize("rung", RUNGS)
-@pytest.mark.parametrize("family", ["normal", "uniform", "duplicates", "all equal"])
+@pytest.mark.parametrize(
+    "family", ["normal", "uniform", "duplicates", "all equal", "one dominates"]
+)
 @pytest.mark.parametrize("n", [2049, 40_000])
 def test_the_rungs_keep_their_bounds_on_long_vectors(n, family, rung):
     pytest.importorskip("flint")
@@ -375,6 +377,14 @@ def test_certificates_add_up_in_every_format(name, weighted):
         assert set(certificate.settled) <= set(Rung)
         assert 0 <= certificate.climbs <= count
         assert 0 <= certificate.bound < 0.5
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_long_vectors_are_settled_by_the_first_rung(name):
+    """A second one would have to add up all of the vector again."""
+    x = rng_of(19, name).normal(size=300_000)
+    _, certificate = getattr(exact, name)(x, return_certificate=True)
+    assert certificate.settled == {Rung.QUICK: x.size}
 
 
 def test_without_asking_there_is_no_certificate():
