@@ -107,9 +107,7 @@ def busy(clients):
 
 def folds(path, first):
     """Print the times of the whole fold, on the clock and of the processors."""
-    print(
-        "fold of the file, s           local  1 process  2 processes  ratio  ratio of computing"
-    )
+    print("fold of the file, s           local  1 process  2 processes  ratio  ratio of computing")
     with ExitStack() as stack:
         clusters = {count: stack.enter_context(processes(count)) for count in (1, 2)}
         clients = {k: stack.enter_context(distributed.Client(c)) for k, c in clusters.items()}
