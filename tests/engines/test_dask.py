@@ -224,7 +224,7 @@ def test_workers_that_lack_the_package(there, tmp_path, monkeypatch, cluster):
     monkeypatch.setattr(dask, "_VERSION", "no_such_package:version")
     done = there(tmp_path / "x.npy")
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-    assert f"of the Dask cluster at {cluster} cannot load it: No module named" in done.err
+    assert f"of the Dask cluster at {cluster} cannot load stablelse: No module named" in done.err
     monkeypatch.undo()
     monkeypatch.setattr(dask, "__version__", "0.0.7")
     with pytest.raises(dask.ClusterError, match=r"has 0\.1\.0; install stablelse 0\.0\.7 there"):
