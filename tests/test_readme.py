@@ -55,6 +55,8 @@ def test_console_block(number, request, shell_environment):
         pytest.importorskip("ml_dtypes")
     if "scipy" in block:
         pytest.importorskip("scipy")
+    if "dask" in block:
+        pytest.importorskip("distributed")
     now = executed(block, shell_environment)
     if request.config.getoption("--regenerate"):
         README.write_text(README.read_text("utf-8").replace(block, now), encoding="utf-8")
@@ -63,6 +65,8 @@ def test_console_block(number, request, shell_environment):
 
 @pytest.mark.parametrize("number", range(len(blocks("python"))))
 def test_python_block(number):
+    if "dask" in blocks("python")[number]:
+        pytest.importorskip("dask.array")
     parser = doctest.DocTestParser()
     test = parser.get_doctest(
         blocks("python")[number],

@@ -29,7 +29,9 @@ def die_once(part):
 
 
 def die(part):
-    os.kill(os.getpid(), signal.SIGKILL)
+    if part[1] == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return numbers(part)
 
 
 def sleep(part):

@@ -140,13 +140,13 @@ def _check(client: Client, where: str) -> None:
     found = client.run(resolve_name, _VERSION, on_error="return")
     for worker, version in found.items():
         if isinstance(version, ImportError):
-            raise _unlike(f"the worker {worker} of {where}", f"cannot load it: {version}")
+            raise _unlike(f"the worker {worker} of {where}", f"cannot load stablelse: {version}")
         if version != __version__:
             raise _unlike(f"the worker {worker} of {where}", f"has {in_one_line(version)}")
     try:
         client.run_on_scheduler(resolve_name, _VERSION)
     except ImportError as error:
-        raise _unlike(f"the scheduler of {where}", f"cannot load it: {error}") from None
+        raise _unlike(f"the scheduler of {where}", f"cannot load stablelse: {error}") from None
 
 
 def _unlike(who: str, what: str) -> ClusterError:

@@ -35,14 +35,19 @@ def logsumexp(x: Any, axis: Axis, keepdims: bool) -> Any:
 
     dtype = _result_dtype(x)
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    source, of_block = _states(x, axes), _values
     if all(x.numblocks[a] == 1 for a in axes):
-        chunks = [(1,) if a in axes else sizes for a, sizes in enumerate(x.chunks)]
-        whole = partial(_of_block, axes=axes, dtype=dtype)
-        lse = da.map_blocks(whole, x, chunks=chunks, dtype=dtype, meta=np.empty(0, dtype))
-    else:
-        certified = partial(_values, dtype=dtype)
-        lse = da.map_blocks(certified, _states(x, axes), dtype=dtype, meta=np.empty(0, dtype))
-    return lse if keepdims else lse.squeeze(axes)
+        source, of_block = x, _exactly
+    chunks = [(1,) if a in axes else sizes for a, sizes in enumerate(x.chunks)]
+    return da.map_blocks(
+        partial(of_block, axes=axes, keepdims=keepdims, dtype=dtype),
+        source,
+        chunks=chunks if keepdims else [chunks[a] for a in range(x.ndim) if a not in axes],
+        drop_axis=() if keepdims else axes,
+        dtype=dtype,
+        meta=np.empty((0,) * (x.ndim if keepdims else x.ndim - len(axes)), dtype),
+        token="logsumexp",
+    )
 
 
 def softmax(x: Any, axis: Axis) -> Any:
@@ -60,11 +65,13 @@ def _elementwise(function: Function, x: Any, axis: Axis) -> Any:
 
     dtype = _result_dtype(x)
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    meta = np.empty((0,) * x.ndim, dtype)
     if all(x.numblocks[a] == 1 for a in axes):
         whole = partial(_LIBRARY[function], axis=axes or None)
-        return da.map_blocks(whole, x, dtype=dtype, meta=np.empty(0, dtype))
+        return da.map_blocks(whole, x, dtype=dtype, meta=meta, token=function.value)
     parts = partial(_elements, axes=axes, function=function, dtype=dtype)
-    return da.map_blocks(parts, x, _states(x, axes), dtype=dtype, meta=np.empty(0, dtype))
+    states = _states(x, axes)
+    return da.map_blocks(parts, x, states, dtype=dtype, meta=meta, token=function.value)
 
 
 def _result_dtype(x: Any) -> np.dtype[Any]:
@@ -75,15 +82,14 @@ def _result_dtype(x: Any) -> np.dtype[Any]:
     return np.dtype(dtype)
 
 
-def _of_block(block: Array, axes: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+def _exactly(block: Array, axes: tuple[int, ...], keepdims: bool, dtype: np.dtype[Any]) -> Any:
     """Return the log-sum-exp of whole vectors, correctly rounded."""
     from stablelse.numerics import exact
 
     def kernel(rows: Array, target: np.dtype[Any], weights: Array | None) -> Any:
         return exact.logsumexp(rows, known_format(target), weights)
 
-    value = reduced(kernel, block, axes, None, keepdims=True, signed=False).value
-    return np.asarray(value, dtype)
+    return reduced(kernel, block, axes or None, None, keepdims, False, dtype).value
 
 
 def _states(x: Any, axes: tuple[int, ...]) -> Any:
@@ -136,12 +142,13 @@ def _rows(x: Array, axes: tuple[int, ...]) -> Array:
     return last.reshape(m, x.size // m if m else 0)
 
 
-def _values(states: Array, dtype: np.dtype[Any]) -> Array:
+def _values(block: Array, axes: tuple[int, ...], keepdims: bool, dtype: np.dtype[Any]) -> Any:
+    """Return the results of a block of states."""
     name = known_format(dtype).name
-    values = np.empty(states.shape, dtype)
-    for index, state in np.ndenumerate(states):
+    values = np.empty(block.shape, dtype)
+    for index, state in np.ndenumerate(block):
         values[index] = state.result(name)
-    return values
+    return values if keepdims else values.squeeze(axes)[()]
 
 
 def _elements(

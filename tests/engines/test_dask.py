@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,11 +27,13 @@ X = np.random.default_rng(7).normal(0, 300, 30_000)
 TRUTH = exact.logsumexp(X)
 
 
-def processes(count):
-    """Start a cluster, of which nobody hears anything."""
+def started(count, processes=True):
+    """Start a cluster, of processes or of threads here, of which nobody hears anything."""
     return distributed.LocalCluster(
         n_workers=count,
         threads_per_worker=1,
+        processes=processes,
+        protocol="tcp",
         dashboard_address=None,
         scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
         silence_logs=logging.CRITICAL + 1,
@@ -40,10 +41,16 @@ def processes(count):
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    """Return the address of a cluster."""
-    with processes(2) as started:
-        yield started.scheduler_address
+def own():
+    """A cluster whose workers come back when they die."""
+    with started(2) as own:
+        yield own
+
+
+@pytest.fixture
+def cluster(own):
+    """Return the address of the cluster."""
+    return own.scheduler_address
 
 
 @pytest.fixture
@@ -147,19 +154,16 @@ def test_few_numbers_are_shown_as_ever(there, run, tmp_path):
     assert there(tmp_path / "x.csv") == run("lse", "--file", tmp_path / "x.csv")
 
 
-def test_a_worker_that_dies_costs_a_retry(tmp_path):
-    found = dask.fold([str(tmp_path)], workers.split, workers.die_once, workers.joined, workers=2)
+def test_a_worker_that_dies_costs_a_retry(cluster, tmp_path):
+    split, die, joined = workers.split, workers.die_once, workers.joined
+    assert dask.fold([str(tmp_path)], split, die, joined, None, cluster) == list(range(10))
     assert (tmp_path / "killed").exists()
-    assert found == list(range(10))
 
 
-def test_a_part_that_kills_every_worker_is_an_error():
-    with processes(1) as own:
-        own.scheduler.allowed_failures = 0
-        with pytest.raises(dask.ClusterError, match=r"^1 workers of .* died at one and the same"):
-            dask.fold(
-                ["x"], workers.split, workers.die, workers.joined, None, own.scheduler_address
-            )
+def test_a_part_that_kills_every_worker_is_an_error(own, cluster, monkeypatch):
+    monkeypatch.setattr(own.scheduler, "allowed_failures", 0)
+    with pytest.raises(dask.ClusterError, match=r"^1 workers of .* died at one and the same"):
+        dask.fold(["x"], workers.split, workers.die, workers.joined, None, cluster)
 
 
 def test_a_bug_keeps_its_name(cluster):
@@ -168,15 +172,17 @@ def test_a_bug_keeps_its_name(cluster):
 
 
 def test_a_scheduler_that_is_lost_is_an_error():
-    own = processes(1)
-    with pytest.raises(dask.ClusterError, match=r"the Dask cluster at tcp://.* is lost \("):
+    with (
+        started(1, processes=False) as lost,
+        pytest.raises(dask.ClusterError, match=r"the Dask cluster at tcp://.* is lost \("),
+    ):
         dask.fold(
             ["x"],
             workers.split,
             workers.sleep,
             workers.joined,
-            lambda parts, found: own.close(),
-            own.scheduler_address,
+            lambda parts, found: lost.close(),
+            lost.scheduler_address,
         )
 
 
@@ -204,7 +210,7 @@ def test_a_cluster_of_nobody(run, tmp_path, monkeypatch):
     monkeypatch.setattr(dask, "_PATIENCE_FOR_WORKERS", 0.1)
     np.save(tmp_path / "x.npy", X)
     with (
-        processes(0) as empty,
+        started(0) as empty,
         settings.set({"scheduler-address": empty.scheduler_address}),
     ):
         done = run("lse", "--engine", "dask", "--file", tmp_path / "x.npy")
@@ -218,7 +224,7 @@ def test_workers_that_lack_the_package(there, tmp_path, monkeypatch, cluster):
     monkeypatch.setattr(dask, "_VERSION", "no_such_package:version")
     done = there(tmp_path / "x.npy")
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-    assert f"of the Dask cluster at {cluster} cannot load it: No module named" in done.err
+    assert f"of the Dask cluster at {cluster} cannot load stablelse: No module named" in done.err
     monkeypatch.undo()
     monkeypatch.setattr(dask, "__version__", "0.0.7")
     with pytest.raises(dask.ClusterError, match=r"has 0\.1\.0; install stablelse 0\.0\.7 there"):
@@ -250,61 +256,63 @@ def test_what_a_cluster_does_not_do(run, tmp_path, args, reason):
     assert reason in done.err
 
 
-def children(pid):
-    """Return the processes that a process has started."""
+#: The command, as it is where there is one core, and so one worker: it starts sooner.
+ON_ONE_CORE = """
+import runpy, dask.system
+dask.system.CPU_COUNT = 1
+runpy.run_module("stablelse", run_name="__main__")
+"""
+
+
+def wait(condition):
+    """Wait until a condition holds, and return whether it does."""
+    deadline = time.monotonic() + 20
+    while not (holds := condition()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return holds
+
+
+def test_no_process_is_left_behind(environment, tmp_path):
+    """Whether the command is interrupted, as a terminal does it, to all of them, or killed."""
     psutil = pytest.importorskip("psutil")
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
-def test_no_process_is_left_behind(environment, tmp_path, ending):
     path = tmp_path / "x.npy"
     x = np.lib.format.open_memmap(path, "w+", np.float64, (1 << 27,))  # a sparse gigabyte
     del x
-    command = [sys.executable, "-m", "stablelse", "lse", "--engine", "dask", "--file", str(path)]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        start_new_session=True,
-    ) as process:
-        deadline = time.monotonic() + 20
-        while len(started := children(process.pid)) < 2 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.8)
-        if ending is signal.SIGINT:
-            os.killpg(process.pid, ending)  # as a terminal does, to all of them
-        else:
-            process.kill()
-        out, err = process.communicate(timeout=20)
-    assert out == b""
-    if ending is signal.SIGINT:
-        assert process.returncode == 130
-        assert err.decode().startswith("stablelse: interrupted after ")
-        assert err.count(b"\n") == 1
-    deadline = time.monotonic() + 10
-    while any(child.is_running() for child in started) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert started
-    assert not [child for child in started if child.is_running()]
+    command = [sys.executable, "-c", ON_ONE_CORE, "lse", "--engine", "dask", "--file", str(path)]
+    commands = [
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
+        for _ in range(2)
+    ]
+    interrupted, killed = commands
+    parents = [psutil.Process(process.pid) for process in commands]
+    with interrupted, killed:
+        # One of them is Python's own, which tracks resources.
+        assert wait(lambda: all(len(p.children(recursive=True)) > 1 for p in parents))
+        time.sleep(0.5)
+        children = [child for p in parents for child in p.children(recursive=True)]
+        os.killpg(interrupted.pid, signal.SIGINT)
+        killed.kill()
+        out, err = interrupted.communicate(timeout=20)
+        killed.communicate(timeout=20)
+    assert (out, interrupted.returncode) == (b"", 130)
+    assert err.decode().startswith("stablelse: interrupted after ")
+    assert err.count(b"\n") == 1
+    assert wait(lambda: not any(child.is_running() for child in children))
 
 
-def test_by_itself_it_starts_processes_and_says_nothing(environment, tmp_path):
+def test_by_itself_it_starts_processes_and_says_nothing(run, tmp_path, monkeypatch, capfd):
     np.save(tmp_path / "x.npy", X)
-    command = [sys.executable, "-W", "error", "-m", "stablelse", "lse", "--quiet"]
-    done = subprocess.run(
-        [*command, "--engine", "dask", "--file", "x.npy"],
-        cwd=tmp_path,
-        env={**environment, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr, np.float64(done.stdout)) == (0, "", TRUTH)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dask.system.CPU_COUNT", 1)
+    done = run("lse", "--quiet", "--engine", "dask", "--file", "x.npy")
+    assert (done.code, done.err, np.float64(done.out)) == (0, "", TRUTH)
+    assert capfd.readouterr() == ("", "")
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
 
 

@@ -1,4 +1,4 @@
-"""The examples of single files print what examples/README.md says they print."""
+"""The examples of single files print what the texts of examples/ say they print."""
 
 import os
 import re
@@ -10,9 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-README = EXAMPLES / "README.md"
+TEXTS = sorted(EXAMPLES.glob("*.md"))
 BLOCK = re.compile(r"^```console\n\$ python examples/(\w+\.py)\n(.*?)^```$", re.M | re.S)
-PRINTED = dict(BLOCK.findall(README.read_text("utf-8")))
+TOLD = {path: dict(BLOCK.findall(path.read_text("utf-8"))) for path in TEXTS}
+PRINTED = {script: printed for told in TOLD.values() for script, printed in told.items()}
 
 
 def run(script: str) -> str:
@@ -28,8 +29,8 @@ def run(script: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("script", PRINTED)
-def test_prints_what_the_readme_says(script, request):
+@pytest.mark.parametrize(("text", "script"), [(t, script) for t in TEXTS for script in TOLD[t]])
+def test_prints_what_the_text_says(text, script, request):
     pytest.importorskip("scipy")
     pytest.importorskip("sklearn")
     printed = run(script)
@@ -37,19 +38,39 @@ def test_prints_what_the_readme_says(script, request):
         now = re.sub(
             rf"(\$ python examples/{script}\n).*?(?=^```$)",
             lambda found: found[1] + printed,
-            README.read_text("utf-8"),
+            text.read_text("utf-8"),
             flags=re.M | re.S,
         )
-        README.write_text(now, encoding="utf-8")
+        text.write_text(now, encoding="utf-8")
         return
     assert printed == PRINTED[script]
 
 
 def test_every_script_is_told_of():
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(PRINTED)
-    told = re.findall(r"\]\(([^)]+)\)", README.read_text("utf-8"))
-    assert told
-    assert all((EXAMPLES / target).exists() for target in told)
+    for text in TEXTS:
+        targets = re.findall(r"\]\(([^)]+)\)", text.read_text("utf-8"))
+        local = [target for target in targets if not target.startswith("http")]
+        assert local
+        assert all((EXAMPLES / target).exists() for target in local)
+
+
+def test_the_model_of_a_cluster_counts():
+    """One worker does all parts one after another; two that nothing holds up take half of it."""
+    sys.path.insert(0, str(EXAMPLES))
+    try:
+        import scaling
+    finally:
+        sys.path.remove(str(EXAMPLES))
+    free = scaling.Case("", parts=200, work=1.0, task=0.0, requests=0.0)
+    assert scaling.seconds(free, 1) == 200
+    assert scaling.seconds(free, 2) == 100
+    assert scaling.seconds(free, 1000) == 1
+    assert scaling.seconds(free, 1, slowness=5) == 200 + 2 * 4
+    assert scaling.seconds(free._replace(task=0.5), 1000) == 101
+    assert scaling.seconds(free._replace(requests=0.25), 1000) == 199 / 4 + 1
+    assert scaling.bound(free._replace(task=0.5), 3) == "scheduler"
+    assert [scaling.clock(s) for s in (59.94, 61, 7265)] == ["59.9 s", "1 min 01 s", "2 h 01 min"]
 
 
 def test_the_sentinel_leaks_and_where_does_not():

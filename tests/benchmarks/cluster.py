@@ -1,0 +1,219 @@
+"""What a cluster makes of one large file, and what a part of it costs.
+
+    python tests/benchmarks/cluster.py [--elements N] [--folder FOLDER] [--save FILE]
+
+A .npy of so many float64 (10**8 by default) is made in the folder and removed. The first table is
+the time of a fold on this machine, local and on one or two processes, the least of a few taken in
+turns; starting the processes is not in it. Its last column is the processor time of the busiest of
+two processes, in terms of that of one alone: what the ratio would be if nothing else ran on the
+machine. It fails if the ratio of the times is above 0.65.
+
+The second is what one part costs, piece by piece. `examples/scaling.py` makes of it what 1 TB in
+object storage would take, and `--save examples/scaling.json` writes what it needs.
+"""
+
+import argparse
+import json
+import pickle
+import platform
+import tempfile
+import time
+from contextlib import ExitStack
+from functools import partial
+from os import cpu_count
+from pathlib import Path
+
+import distributed
+import fsspec
+import numpy as np
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+
+from stablelse import StreamState
+from stablelse.engines import dask, local
+from stablelse.engines.parts import fold_part, merge_states
+from stablelse.readers import open_blocks
+from stablelse.readers.ranges import read, split
+
+RUNS = 5
+MIB = 1 << 20
+PART = 64 * MIB
+
+#: Two workers may take so much of the time of one.
+BAR = 0.65
+
+
+class Distant(AbstractFileSystem):
+    """The files of this machine as a storage far away has them; what is fetched is counted."""
+
+    protocol = "distant"
+    requests = 0
+    fetched = 0
+
+    def info(self, path, **options):
+        return {"name": path, "size": Path(path).stat().st_size, "type": "file"}
+
+    def _open(self, path, mode="rb", block_size=None, **options):
+        return DistantFile(self, path, mode, block_size or 5 * MIB)
+
+
+class DistantFile(AbstractBufferedFile):
+    def _fetch_range(self, start, end):
+        Distant.requests += 1
+        Distant.fetched += end - start
+        with open(self.path, "rb") as file:
+            file.seek(start)
+            return file.read(end - start)
+
+
+def array(path, count):
+    x = np.lib.format.open_memmap(path, "w+", np.float64, (count,))
+    rng = np.random.default_rng(0)
+    for begin in range(0, count, MIB):
+        part = x[begin : begin + MIB]
+        part[...] = 100 * rng.standard_normal(len(part))
+
+
+def processes(count):
+    return distributed.LocalCluster(
+        n_workers=count,
+        threads_per_worker=1,
+        dashboard_address=None,
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+        silence_logs=60,
+    )
+
+
+def on_cluster(path, first, states, address):
+    work = partial(fold_part, states=states, first=first)
+    cut = partial(split, part_bytes=PART)
+    (state,) = dask.fold([path], cut, work, merge_states, None, address)
+    return state.value
+
+
+def here(path, states):
+    own = [state.fresh() for state in states]
+    local.fold(open_blocks(path), own)
+    return own[0].value
+
+
+def busy(clients):
+    """Return how long each process of some clusters has computed, in s."""
+    return {k: list(c.run(time.process_time).values()) for k, c in clients.items()}
+
+
+def folds(path, first):
+    """Print the times of the whole fold, and return the worst ratio of two processes to one."""
+    worst = 0.0
+    print("fold of the file, s           local  1 process  2 processes  ratio  ratio of computing")
+    with ExitStack() as stack:
+        clusters = {count: stack.enter_context(processes(count)) for count in (1, 2)}
+        clients = {k: stack.enter_context(distributed.Client(c)) for k, c in clusters.items()}
+        for name, states in KINDS.items():
+            functions = {0: partial(here, path, states)}
+            for count, cluster in clusters.items():
+                address = cluster.scheduler_address
+                functions[count] = partial(on_cluster, path, first, states, address)
+            least, computing, values = [np.inf] * 3, [np.inf] * 3, set()
+            for run in range(RUNS + 1):
+                for count, function in functions.items():
+                    before, begin = busy(clients), time.perf_counter()
+                    values.add(function().tobytes())
+                    seconds, after = time.perf_counter() - begin, busy(clients)
+                    if run:  # before, the workers load their modules
+                        least[count] = min(least[count], seconds)
+                    if run and count:
+                        took = np.subtract(after[count], before[count]).max()
+                        computing[count] = min(computing[count], took)
+            assert len(values) == 1, "not the same bits"
+            print(
+                f"{name:28} {least[0]:6.2f} {least[1]:10.2f} {least[2]:12.2f} "
+                f"{least[2] / least[1]:6.2f} {computing[2] / computing[1]:10.2f}"
+            )
+            worst = max(worst, least[2] / least[1])
+    return worst
+
+
+def least_time(function, runs=RUNS):
+    times = []
+    for _ in range(runs):
+        begin = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - begin)
+    return min(times)
+
+
+def nothing(part):
+    return None
+
+
+def overhead(part):
+    """Return what a task that does nothing takes of the scheduler, all told, in s.
+
+    Two processes work; the client and they have two cores with the scheduler, which on a cluster
+    has one of its own.
+    """
+    many = [part] * 2000
+    with processes(2) as cluster, distributed.Client(cluster) as client:
+        work = partial(nothing)
+        client.gather(client.map(work, many[:100], pure=False))
+        return least_time(lambda: client.gather(client.map(work, many, pure=False)), 3) / len(many)
+
+
+def costs(path, first):
+    """Return what one part costs, in s and bytes."""
+    part, states = split(path, part_bytes=PART)[0], KINDS["certified value alone"]
+    reading = least_time(lambda: [None for _ in read(part)])
+    whole = least_time(lambda: fold_part(part, states, first))
+    found = fold_part(part, states, first)
+    Distant.requests = Distant.fetched = 0
+    for _ in read(part._replace(path=f"distant://{part.path}")):
+        pass
+    return {
+        "part_bytes": PART,
+        "read_s": reading,
+        "fold_s": whole - reading,
+        "pass_s": least_time(lambda: pickle.loads(pickle.dumps(found)), 100),
+        "merge_s": least_time(lambda: merge_states([found, found]), 100),
+        "state_bytes": len(pickle.dumps(found)),
+        "task_bytes": len(pickle.dumps(part)),
+        "task_s": overhead(part),
+        "requests": Distant.requests,
+        "fetched_bytes": Distant.fetched,
+    }
+
+
+KINDS = {
+    "certified value alone": [StreamState(exact=True, plain=False)],
+    "naive, shifted, certified": [StreamState(exact=True)],
+}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--elements", type=int, default=10**8)
+    parser.add_argument("--folder")
+    parser.add_argument("--save", type=Path)
+    options = parser.parse_args()
+    fsspec.register_implementation("distant", Distant)
+    print(f"{platform.platform()}, {cpu_count()} cores, Python {platform.python_version()},")
+    print(f"NumPy {np.__version__}, distributed {distributed.__version__}\n")
+    with tempfile.TemporaryDirectory(dir=options.folder) as made:
+        path = str(Path(made) / "x.npy")
+        array(path, options.elements)
+        first = next(open_blocks(path))
+        first = first._replace(values=first.values[:0])
+        print(f"{options.elements:,} float64 in a .npy of {options.elements * 8 / 1e6:,.0f} MB")
+        worst = folds(path, first)
+        found = {
+            name: float(f"{cost:.3g}") if name.endswith("_s") else cost
+            for name, cost in costs(path, first).items()
+        }
+    text = json.dumps(found, indent=2)
+    print(f"\none part\n{text}")
+    if options.save:
+        options.save.write_text(f"{text}\n", encoding="ascii")
+    assert worst <= BAR, f"two workers take {worst:.2f} of the time of one"
+
+
+if __name__ == "__main__":
+    main()
