@@ -90,7 +90,8 @@ def test_errors_and_verdicts_of_totals():
     assert (naive.nan, naive.infinite.occurrences) == ((1, (Place(),)), 0)
     assert (shifted.ok, shifted.digits_lost, shifted.broken) == (2, 1, 0)
     assert (shifted.ulps, shifted.verdict) == (1, Verdict.OK)
-    assert (right.ulps, right.worst, compensated.worst) == (0, 0, 0)
+    assert (right.ulps, right.worst) == (0, 0)
+    assert compensated.worst <= 4
     (alone,) = found(x, labels, methods=[Method.NAIVE]).totals
     assert (alone.ulps, alone.verdict, alone.broken) == (None, None, 1)
     _, held = found(x, labels, methods=[Method.NAIVE, Method.COMPENSATED]).totals
