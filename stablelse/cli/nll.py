@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 #: How many elements are computed at once: bounds the memory that intermediate results take.
 _BATCH = 1 << 18
 
-#: So many elements of a gradient are computed exactly in about 0.3 seconds; of losses in formats
-#: other than longdouble, a million.
+#: So many elements of a gradient are computed exactly in about 0.3 seconds, in longdouble in some;
+#: of losses in other formats, a million are.
 _QUICK = 5000
 
 
@@ -136,7 +136,8 @@ def _candidates(job: _Job, first: "Vectors") -> "list[Candidate]":
 
     exact = job.tried.exact
     if exact is None and job.tried.methods is None:
-        is_slow = job.quantity is Quantity.GRADIENT or job.formats[-1].name == "longdouble"
+        is_wide = any(format_.name == "longdouble" for format_ in job.formats)
+        is_slow = job.quantity is Quantity.GRADIENT or is_wide
         exact = not is_slow or first.values.size <= _QUICK
     chosen = chosen_methods(job.tried.methods, exact)
     return candidates(job.quantity.function, chosen, job.tried.shifts)
