@@ -20,8 +20,8 @@ PICTURES = {
     ),
     "losses.svg": (
         100,
-        ["nll", "--logits", "logits.csv", "--labels", "labels.csv", "--dtype", "float16"]
-        + [word for row in range(153, 163) for word in ("--row", str(row))],
+        ["nll", "--logits=logits.csv", "--labels=labels.csv", "--dtype=float16"]
+        + [f"--row={row}" for row in range(153, 163)],
     ),
 }
 

@@ -88,7 +88,6 @@ class Ledger:
 
     def add_results(self, results: Sequence[LossResult], places: Sequence[Place]) -> None:
         """Count verdicts, and note what is not finite."""
-        self._count += len(results)
         for result in results:
             self._verdicts[result.verdict] += 1
             if result.ulps is not None and result.ulps < inf:
@@ -100,10 +99,12 @@ class Ledger:
 
     def add_losses(self, losses: Array) -> None:
         """Add up losses; the sum is kept in two words, which is more than is rounded."""
+        self._count += len(losses)
         narrow = losses.dtype.itemsize <= FORMATS["float64"].dtype.itemsize
         wide = losses.astype(np.float64) if narrow else losses
         if wide.dtype != np.float64 or not np.isfinite([*wide, self._high]).all():
-            self._high = self._high + wide.sum()
+            with np.errstate(all="ignore"):
+                self._high = self._high + wide.sum()
             return
         addends = [self._high, self._low, *wide.tolist()]
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -153,34 +153,50 @@ class Likelihoods:
         places: Sequence[Place] | None = None,
     ) -> list[Loss]:
         """Take vectors, shape (m, n), with their labels, shape (m,); return those not ignored."""
-        wanted = labels != self._ignore_index
-        self._ignored += int(np.count_nonzero(~wanted))
-        x, labels = x[wanted], labels[wanted]
-        kept = None if masked is None else ~masked[wanted]
-        every = places or [Place()] * len(wanted)
-        where = [every[index] for index in np.flatnonzero(wanted).tolist()]
-        if not len(x):
-            return []
-        self.x = x[0] if self.x is None else self.x
+        wanted = np.flatnonzero(labels != self._ignore_index).tolist()
+        every = places or [Place()] * len(labels)
+        where = [every[index] for index in wanted]
         columns = []
         with np.errstate(all="ignore"):
-            for format_ in self._formats:
-                rows = Labelled(self._quantity, x, labels, kept, format_, self._empty)
-                for candidate in self._candidates:
-                    columns.append(self._results(rows, candidate))
-                    ledger = self._ledgers[len(columns) - 1]
-                    ledger.add_results(columns[-1], where)
-                    if self._quantity is Quantity.LOSS:
-                        ledger.add_losses(rows.addends(candidate))
+            for rows, candidate, ledger in self._work(x, labels, masked):
+                columns.append(self._results(rows, candidate))
+                ledger.add_results(columns[-1], where)
+                if self._quantity is Quantity.LOSS:
+                    ledger.add_losses(rows.addends(candidate))
+        if not wanted:
+            return []
+        self.x = x[wanted[0]] if self.x is None else self.x
         losses = [
             Loss(self._quantity, *place, x.shape[1], label, results)
             for place, label, results in zip(
-                where, labels.tolist(), zip(*columns, strict=True), strict=True
+                where, labels[wanted].tolist(), zip(*columns, strict=True), strict=True
             )
         ]
         for found in losses:
             self._tally.add(found)
         return losses
+
+    def add_up(self, x: Array, labels: Array, masked: Array | None = None) -> None:
+        """Take vectors as `add` does, for what their losses are reduced to and nothing else."""
+        with np.errstate(all="ignore"):
+            for rows, candidate, ledger in self._work(x, labels, masked):
+                ledger.add_losses(rows.addends(candidate))
+
+    def _work(
+        self, x: Array, labels: Array, masked: Array | None
+    ) -> Iterator[tuple[Labelled, Candidate, Ledger]]:
+        """Yield the vectors that are not ignored in every format, with every method."""
+        wanted = labels != self._ignore_index
+        self._ignored += int(np.count_nonzero(~wanted))
+        if not wanted.any():
+            return
+        x, labels = x[wanted], labels[wanted]
+        kept = None if masked is None else ~masked[wanted]
+        ledgers = iter(self._ledgers)
+        for format_ in self._formats:
+            rows = Labelled(self._quantity, x, labels, kept, format_, self._empty)
+            for candidate in self._candidates:
+                yield rows, candidate, next(ledgers)
 
     def _results(self, rows: Labelled, candidate: Candidate) -> list[LossResult]:
         m = len(rows.labels)

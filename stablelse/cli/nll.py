@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 #: How many elements are computed at once: bounds the memory that intermediate results take.
 _BATCH = 1 << 18
 
-#: So many elements of a gradient are computed exactly in about 0.3 seconds; of losses in formats
-#: other than longdouble, a million.
+#: So many elements of a gradient are computed exactly in about 0.3 seconds, in longdouble in some;
+#: of losses in other formats, a million are.
 _QUICK = 5000
 
 
@@ -136,7 +136,8 @@ def _candidates(job: _Job, first: "Vectors") -> "list[Candidate]":
 
     exact = job.tried.exact
     if exact is None and job.tried.methods is None:
-        is_slow = job.quantity is Quantity.GRADIENT or job.formats[-1].name == "longdouble"
+        is_wide = any(format_.name == "longdouble" for format_ in job.formats)
+        is_slow = job.quantity is Quantity.GRADIENT or is_wide
         exact = not is_slow or first.values.size <= _QUICK
     chosen = chosen_methods(job.tried.methods, exact)
     return candidates(job.quantity.function, chosen, job.tried.shifts)
@@ -146,14 +147,19 @@ def _losses(stacks: "Iterator[Vectors]", found: "Likelihoods") -> "Iterator[Loss
     """Yield what is found of each vector."""
     from stablelse.cli.source import place_of
 
+    for part in _parts(stacks):
+        assert part.labels is not None, "these vectors are labelled"
+        places = [place_of(part, index) for index in range(len(part.values))]
+        yield from found.add(part.values, part.labels, part.masked, places)
+
+
+def _parts(stacks: "Iterator[Vectors]") -> "Iterator[Vectors]":
+    """Yield stacks that are not too large."""
     for stack in stacks:
         count, n = stack.values.shape
         rows = max(1, _BATCH // n)
         for begin in range(0, count, rows):
-            part = stack.part(begin, min(begin + rows, count))
-            assert part.labels is not None, "these vectors are labelled"
-            places = [place_of(part, index) for index in range(len(part.values))]
-            yield from found.add(part.values, part.labels, part.masked, places)
+            yield stack.part(begin, min(begin + rows, count))
 
 
 def _write_values(stream: TextIO, stacks: "Iterator[Vectors]", job: _Job) -> None:
@@ -167,13 +173,15 @@ def _write_values(stream: TextIO, stacks: "Iterator[Vectors]", job: _Job) -> Non
     usual = [Method.EXACT if job.tried.exact else Method.COMPENSATED]
     chosen = job.tried.methods or usual
     found = job.begin(candidates(job.quantity.function, chosen, job.tried.shifts))
-    one_by_one = job.reduction == "none" or job.quantity is Quantity.GRADIENT
-    for loss in _losses(stacks, found):
-        if one_by_one:
+    if job.reduction == "none" or job.quantity is Quantity.GRADIENT:
+        for loss in _losses(stacks, found):
             stream.writelines(f"{values_text(result)}\n" for result in loss.results)
-    if not one_by_one:
-        totals = found.result().totals
-        stream.writelines(f"{number_text(entry.value)}\n" for entry in totals)
+        return
+    for part in _parts(stacks):
+        assert part.labels is not None, "these vectors are labelled"
+        found.add_up(part.values, part.labels, part.masked)
+    totals = found.result().totals
+    stream.writelines(f"{number_text(entry.value)}\n" for entry in totals)
 
 
 def _write_pictures(

@@ -172,6 +172,7 @@ def nll_grad(
         for band, x, mask in problem.bands():
             d = _difference(x, targets.of(band, mask, problem.n), work)
             gradient[band] = problem.format.round(d / divisor)
+    gradient += gradient.dtype.type(0)  # what underflows has no sign
     problem.settle_gradient(gradient)
     return problem.restored(gradient)
 

@@ -193,7 +193,7 @@ def _rows(found: Likelihood, glyphs: Glyphs, width: int) -> Iterator[RenderableT
         name = method_name(entry)
         what = "loss" if found.quantity is Quantity.LOSS else "at the label"
         columns = [Column(what, cells, f"{entry.format} {name}" if several else name)]
-        if entry.method is not Method.EXACT and any(cell.plain for cell in ulps):
+        if _is_formula(entry.method) and any(cell.plain for cell in ulps):
             columns.append(Column("ulps off", ulps))
         groups.append(Group(columns, beside))
     sections = frozenset({len(found.losses) - 1}) if reduced else frozenset()
@@ -206,7 +206,7 @@ def _entries(found: Likelihood, glyphs: Glyphs, width: int) -> Iterator[Text]:
         name = f"{entry.format} {method_name(entry)}" if several else method_name(entry)
         worst = Verdict.BROKEN if entry.broken else Verdict.DIGITS_LOST
         verdict = worst if entry.broken or entry.digits_lost else Verdict.OK
-        is_formula = entry.method not in (Method.COMPENSATED, Method.EXACT)
+        is_formula = _is_formula(entry.method)
         mark = glyphs.good if verdict is Verdict.OK else glyphs.bad
         lead = f"{mark} " if is_formula else " " * (len(mark) + 1)
         text = hanging(f"{name}: {entry_text(entry, glyphs)}", width - len(lead), indent=0)
@@ -215,13 +215,18 @@ def _entries(found: Likelihood, glyphs: Glyphs, width: int) -> Iterator[Text]:
         yield Text(f" {lead}{indented}", style, no_wrap=True, overflow="ignore")
 
 
+def _is_formula(method: Method) -> bool:
+    """Whether it is a textbook's line, whose errors are shown vector by vector."""
+    return method not in (Method.COMPENSATED, Method.EXACT)
+
+
 def _cell(result: LossResult, loss: Loss, glyphs: Glyphs) -> Text:
     value = result.value[loss.label] if np.ndim(result.value) else result.value
     return _marked(value, result.verdict, result.method, glyphs)
 
 
 def _marked(value: Any, verdict: Verdict | None, method: Method, glyphs: Glyphs) -> Text:
-    if verdict is None or method in (Method.COMPENSATED, Method.EXACT):
+    if verdict is None or not _is_formula(method):
         return _number(value, glyphs)
     mark = glyphs.good if verdict is Verdict.OK else glyphs.bad
     style = "" if verdict is Verdict.OK else VERDICT_STYLES[verdict]

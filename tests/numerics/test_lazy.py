@@ -107,6 +107,10 @@ def test_it_goes_on_in_a_graph():
 
 def test_what_is_not_for_dask_arrays():
     x = da.from_array(X, (3, 10, 5))
+    for function in (logsumexp, softmax, log_softmax):
+        for options in ({"where": X > 0}, {"empty": "zero"}):
+            with pytest.raises(TypeError, match=r"dask\.array\.where\(mask, x, -numpy\.inf\)"):
+                function(x, 1, **options)
     for options in ({"b": X}, {"return_sign": True}):
         with pytest.raises(TypeError, match="a Dask array takes no b and has no sign here"):
             logsumexp(x, **options)

@@ -304,6 +304,14 @@ def test_infinite_losses():
     assert np.signbit(stablelse.nll([5.0], 0)) == np.signbit(exact.nll([5.0], 0)) == 0
 
 
+def test_no_gradient_is_a_zero_with_a_sign():
+    x = np.float16([40, 0, 3])
+    for library in (stablelse, exact):
+        gradient = library.nll_grad(x, 0)
+        assert (gradient == 0).all()
+        assert not np.signbit(gradient).any()
+
+
 def test_many_rows_are_taken_in_bands(monkeypatch):
     from stablelse.numerics import labelled
 

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+import stablelse
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formula import Method, MethodError, pairwise_sum
 from stablelse.numerics.functions import Function, exact, library
-from stablelse.numerics.methods import FORMULAS, USUAL, candidates, find_method
+from stablelse.numerics.methods import FORMULAS, USUAL, Candidate, candidates, find_method
 from stablelse.numerics.shifted import find_shift
 
 FLOAT64, MAX = FORMATS["float64"], find_shift("max")
@@ -81,3 +82,13 @@ def test_formulas_are_filed_under_their_method_and_function():
         for table in tables:
             for function, formula in table.items():
                 assert (formula.method, formula.function) == (method, function)
+
+
+@pytest.mark.parametrize("function", Function)
+@pytest.mark.parametrize("empty", ["nan", "zero", "uniform"])
+@pytest.mark.parametrize("rows", [2, 200])  # in decimal arithmetic, and up the ladder
+def test_the_exact_method_knows_the_policies(rows, empty, function):
+    x = np.resize([[-np.inf] * 3, [1.0, 2.0, 3.0]], (rows, 3))
+    found = Candidate(Method.EXACT).values(function, x, FLOAT64, empty)
+    public = getattr(stablelse.exact, function.value)(x, 1, empty=empty)
+    assert np.array_equal(found, public.reshape(rows, -1), equal_nan=True)

@@ -118,3 +118,32 @@ def test_rows_stream():
     stacks = vectors(endless())
     assert [next(stacks).first for _ in range(3)] == [1, 5, 9]
     assert len(asked) == 3
+
+
+@pytest.mark.parametrize("by", By)
+def test_what_is_masked_stays_with_its_numbers(by):
+    """A mask is turned, gathered and left out of as the numbers are: here it is their sign."""
+    missing = [[[False, True, False]] * 2, None]
+    values = [np.array([[1.0, 2, -3], [-4, -5, 6]]), np.array([[-7.0, 8, 9]])]
+    cut = [
+        block._replace(masked=part < 0)
+        for block, part in zip(blocks(*values, missing=missing), values, strict=True)
+    ]
+    stacks = list(vectors(iter(cut), by))
+    for stack in stacks:
+        assert np.array_equal(stack.masked, stack.values < 0)
+        assert np.array_equal(stack.one(0).masked, stack.values[:1] < 0)
+    assert sum(stack.values.size for stack in stacks) == 7
+
+
+@pytest.mark.parametrize("masked_first", [True, False])
+def test_blocks_with_and_without_a_mask(masked_first):
+    first, second = blocks([[1, -2]], [[3, -4]])
+    where = np.array([[False, True]])
+    first, second = (
+        (first._replace(masked=where), second)
+        if masked_first
+        else (first, second._replace(masked=where))
+    )
+    (stack,) = vectors(iter([first, second]), By.ALL)
+    assert stack.masked.tolist() == [[False, masked_first, False, not masked_first]]

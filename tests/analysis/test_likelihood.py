@@ -1,0 +1,172 @@
+"""The methods on labelled vectors: their sums, verdicts and places, part by part."""
+
+from math import fsum, inf, nan
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import stablelse
+from stablelse import exact
+from stablelse.analysis.compare import Place
+from stablelse.analysis.comparison import Verdict
+from stablelse.analysis.ledger import Ledger
+from stablelse.analysis.likelihood import Likelihoods
+from stablelse.numerics.formats import FORMATS, find_format
+from stablelse.numerics.formula import Method
+from stablelse.numerics.functions import Function
+from stablelse.numerics.loss_methods import Quantity
+from stablelse.numerics.methods import Candidate, candidates
+from stablelse.numerics.shifted import find_shift
+
+ALL = (Method.NAIVE, Method.SHIFTED, Method.COMPENSATED, Method.EXACT)
+RNG = np.random.default_rng(9)
+
+
+def found(x, labels, quantity=Quantity.LOSS, methods=ALL, formats=("float64",), **options):
+    """Take vectors all at once."""
+    tried = candidates(quantity.function, methods, [find_shift("max")])
+    likelihoods = Likelihoods(quantity, tried, [find_format(f) for f in formats], **options)
+    likelihoods.add(np.asarray(x, float), np.asarray(labels))
+    return likelihoods.result()
+
+
+def reduced(parts, reduction="sum", name="float64"):
+    """Return what some parts of losses add up to."""
+    format_ = FORMATS[name]
+    ledger = Ledger(Candidate(Method.EXACT), format_)
+    for part in parts:
+        ledger.add_losses(np.array(part, format_.dtype))
+    return ledger.entry(reduction).value
+
+
+NUMBERS = st.floats(0, 1e300) | st.floats(0, 1e-300) | st.floats(0, 10)
+
+
+@given(parts=st.lists(st.lists(NUMBERS, min_size=1, max_size=9), max_size=9))
+def test_sums_are_correctly_rounded_however_they_come(parts):
+    assert reduced(parts) == fsum(x for part in parts for x in part)
+
+
+@pytest.mark.parametrize(
+    ("parts", "total"),
+    [
+        ([[1.0, inf], [2.0]], inf),
+        ([[1.0], [nan], [2.0, inf]], nan),
+        ([[inf], [-inf]], nan),
+        ([[1e308, 1e308], [1.0]], inf),
+        ([[1e308], [1e308], [1e308]], inf),
+        ([], 0),
+    ],
+)
+def test_what_is_not_finite_stays(parts, total):
+    assert np.array_equal(reduced(parts), total, equal_nan=True)
+
+
+def test_longdoubles_are_added_as_such():
+    tiny = np.longdouble(2) ** -60
+    assert reduced([[1], [tiny]], name="longdouble") == 1 + tiny
+
+
+@pytest.mark.parametrize("name", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_the_library_s_total_is_the_library_s(name, reduction):
+    format_ = find_format(name)
+    x, labels = format_.round(RNG.normal(size=(50, 6)) * 8), RNG.integers(0, 6, 50)
+    result = found(x, labels, formats=[name], reduction=reduction)
+    entry = result.totals[ALL.index(Method.COMPENSATED)]
+    assert entry.value == stablelse.nll(x, labels, reduction=reduction)
+    assert entry.value.dtype == format_.dtype
+    assert result.totals[-1].ulps == 0
+
+
+def test_errors_and_verdicts_of_totals():
+    x, labels = [[40, 0], [1000, 0], [1, 2]], [0, 0, 1]
+    naive, shifted, compensated, right = found(x, labels).totals
+    assert np.isnan(naive.value)
+    assert (naive.ulps, naive.verdict) == (inf, Verdict.BROKEN)
+    assert (naive.ok, naive.digits_lost, naive.broken) == (1, 1, 1)
+    assert (naive.nan, naive.infinite.occurrences) == ((1, (Place(),)), 0)
+    assert (shifted.ok, shifted.digits_lost, shifted.broken) == (2, 1, 0)
+    assert (shifted.ulps, shifted.verdict) == (1, Verdict.OK)
+    assert (right.ulps, right.worst) == (0, 0)
+    assert compensated.worst <= 4
+    (alone,) = found(x, labels, methods=[Method.NAIVE]).totals
+    assert (alone.ulps, alone.verdict, alone.broken) == (None, None, 1)
+    _, held = found(x, labels, methods=[Method.NAIVE, Method.COMPENSATED]).totals
+    assert (held.ulps, held.verdict) == (None, Verdict.OK)
+
+
+def test_an_infinite_loss_that_is_right_is_ok():
+    result = found([[0.0, -inf], [1.0, 2.0]], [1, 0])
+    assert {r.verdict for r in result.losses[0].results} == {Verdict.OK}
+    assert {entry.value for entry in result.totals} == {inf}
+    assert {entry.infinite.occurrences for entry in result.totals} == {1}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_gradients_of_formulas(name):
+    format_ = find_format(name)
+    x, labels = format_.round(RNG.normal(size=(20, 5))), RNG.integers(0, 5, 20)
+    result = found(x, labels, Quantity.GRADIENT, formats=[name])
+    assert {entry.value for entry in result.totals} == {None}
+    tried = candidates(Function.SOFTMAX, ALL[:2], [find_shift("max")])
+    for place, candidate in enumerate(tried):
+        onehot = format_.round(np.arange(5) == labels[:, np.newaxis])
+        gradient = candidate.values(Function.SOFTMAX, x, format_) - onehot
+        told = [loss.results[place].value for loss in result.losses]
+        assert np.array_equal(told, gradient, equal_nan=True)
+    right = exact.nll_grad(x, labels)
+    for loss, gradient in zip(result.losses, right, strict=True):
+        assert np.array_equal(loss.results[-1].value, gradient)
+        assert loss.results[-1].ulps == 0
+
+
+def test_of_many_the_first_and_those_that_broke():
+    x = np.zeros((3000, 2))
+    x[[700, 2500]] = 1000, 0
+    result = found(x, np.zeros(3000, int), reduction="sum")
+    places = [loss.label for loss in result.losses]
+    assert len(places) == 22
+    assert (result.vectors, result.left_out) == (3000, 2978)
+    assert result.totals[0].broken == result.totals[0].nan.occurrences == 2
+    assert result.totals[1].value == fsum([np.log(2)] * 2998)
+
+
+def test_places_and_parts():
+    x, labels = RNG.normal(size=(60, 4)) * 900, RNG.integers(0, 4, 60)
+    labels[::7] = -100
+    tried = candidates(Quantity.LOSS.function, ALL, [find_shift("max")])
+    places = [Place("f", row) for row in range(1, 61)]
+    whole = Likelihoods(Quantity.LOSS, tried, [FORMATS["float64"]])
+    told = whole.add(x, labels, None, places)
+    parts = Likelihoods(Quantity.LOSS, tried, [FORMATS["float64"]])
+    again = []
+    for begin in range(0, 60, 9):
+        part = slice(begin, begin + 9)
+        again += parts.add(x[part], labels[part], None, places[part])
+    assert [(loss.row, loss.label) for loss in told] == [
+        (row + 1, label) for row, label in enumerate(labels.tolist()) if label != -100
+    ]
+    assert repr(told) == repr(again)
+    assert repr(whole.result()) == repr(parts.result())
+    naive = whole.result().totals[0]
+    broken = [loss.row for loss in told if np.isnan(loss.results[0].value)]
+    assert len(broken) > 5
+    assert (naive.nan.occurrences, [p.row for p in naive.nan.first]) == (len(broken), broken[:5])
+
+
+def test_nothing_but_what_is_ignored():
+    result = found([[1, 2]], [-100])
+    assert (result.vectors, result.ignored) == (0, 1)
+    assert np.isnan(result.totals[-1].value)
+    assert found([[1, 2]], [-100], reduction="sum").totals[-1].value == 0
+    assert "1 vector is left out" in str(result)
+
+
+@pytest.mark.parametrize(("empty", "loss"), [("nan", nan), ("zero", 0), ("uniform", np.log(2))])
+def test_policies(empty, loss):
+    result = found([[-inf, -inf], [1, 2]], [0, 1], empty=empty)
+    values = [float(r.value) for r in result.losses[0].results]
+    assert np.array_equal(values, [nan, nan, loss, loss], equal_nan=True)

@@ -1,0 +1,103 @@
+"""Rows of one input beside those of another, and a column parted from the others."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stablelse.readers import Block, ReadError, ReadOptions, open_blocks
+from stablelse.readers.beside import Beside, one_column, split_column
+
+
+def cut(values, sizes, source="y"):
+    """Yield an array as blocks of these sizes."""
+    begin = 0
+    for size in sizes:
+        yield Block(values[begin : begin + size], source, begin)
+        begin += size
+
+
+@given(
+    sizes=st.lists(st.integers(1, 5), min_size=1, max_size=6),
+    asked=st.lists(st.integers(1, 7), max_size=9),
+)
+def test_as_many_as_are_asked_for(sizes, asked):
+    total = sum(sizes)
+    values = np.arange(2.0 * total).reshape(total, 2)
+    beside = Beside(cut(values, sizes))
+    begin = 0
+    for rows in asked:
+        pieces = beside.take(rows)
+        for piece in pieces:
+            end = begin + len(piece.values)
+            assert piece.offset == begin
+            assert np.array_equal(piece.values, values[begin:end])
+            begin = end
+        assert sum(len(piece.values) for piece in pieces) == rows or begin == total
+    assert beside.is_spent == (begin == total)
+
+
+@pytest.mark.parametrize(
+    ("values", "sizes", "column"),
+    [
+        ([[1], [2], [3]], [2, 1], [1, 2, 3]),
+        ([[1, 2, 3]], [1], [1, 2, 3]),
+        ([[1]], [1], [1]),
+    ],
+)
+def test_one_column(values, sizes, column):
+    blocks = one_column(cut(np.array(values, float), sizes))
+    assert np.concatenate([block.values[:, 0] for block in blocks]).tolist() == column
+
+
+@pytest.mark.parametrize("sizes", [[2], [1, 1]])
+def test_several_columns(sizes):
+    with pytest.raises(ReadError, match="y has 3 columns; choose that of the labels with"):
+        list(one_column(cut(np.ones((2, 3)), sizes)))
+
+
+@pytest.mark.parametrize(("column", "place"), [("b", 1), ("3", 2), (None, 2)])
+def test_a_column_is_parted_from_the_others(column, place):
+    values = np.arange(12.0).reshape(4, 3)
+    blocks = (block._replace(columns=("a", "b", "c")) for block in cut(values, [3, 1]))
+    others, alone = split_column(blocks, column)
+    left = [position for position in range(3) if position != place]
+    for block, begin in zip(others, (0, 3), strict=True):
+        assert block.columns == tuple("abc"[position] for position in left)
+        assert np.array_equal(block.values, values[begin : begin + len(block.values), left])
+        (label,) = [next(alone)]
+        assert np.array_equal(label.values, values[begin : begin + len(block.values), [place]])
+        assert label.offset == begin
+
+
+WORDS = ReadOptions(words=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "true,false\n0,1\n",
+        "TRUE;False\n0;1\n",
+        "True false\n0 1\n",
+        '"true","false"\n0,1\n',
+        "a,b\ntrue,false\n0,1\n",
+        "# kept?\ntrue\tfalse\n\n0\t1\n",
+    ],
+)
+def test_words_are_numbers_where_they_may_be(text, tmp_path):
+    path = tmp_path / "mask"
+    path.write_text(text)
+    (block,) = open_blocks(str(path), WORDS)
+    assert block.values.tolist() == [[1, 0], [0, 1]]
+    (longdouble,) = open_blocks(str(path), WORDS._replace(dtype="longdouble"))
+    assert longdouble.values.tolist() == [[1, 0], [0, 1]]
+
+
+def test_words_are_words_elsewhere(tmp_path):
+    path = tmp_path / "x"
+    path.write_text("true,false\n0,1\n")
+    (block,) = open_blocks(str(path))
+    assert (block.values.tolist(), block.columns) == ([[0, 1]], ("true", "false"))
+    path.write_text("1,0\ntrue,1\n")
+    with pytest.raises(ReadError, match="line 2, column 1: 'true' is no number"):
+        list(open_blocks(str(path)))
