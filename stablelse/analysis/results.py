@@ -154,7 +154,7 @@ def _evaluated(
 ) -> list[MethodResult]:
     """Return for each row what a formula made of it."""
     right = yardstick.compensated if yardstick.exact is None else yardstick.exact
-    wrong_class, vanished = _departures(evaluation.value, right, evaluation.format)
+    wrong_class, vanished = departures(evaluation.value, right, evaluation.format)
     ulps = yardstick.ulps(evaluation.value)
     measured = yardstick.relative_errors(evaluation.value)
     bounds = yardstick.bounds(evaluation)
@@ -219,7 +219,7 @@ def _measured(ulps: float | None) -> Verdict:
     return Verdict.OK if ulps is not None and ulps < DIGIT else Verdict.DIGITS_LOST
 
 
-def _departures(value: Array, reference: Array, format_: Format) -> tuple[Array, Array]:
+def departures(value: Array, reference: Array, format_: Format) -> tuple[Array, Array]:
     """Tell for each row whether any entry has the wrong class, or is zero where it is not."""
     with np.errstate(all="ignore"):
         both_finite = np.isfinite(value) & np.isfinite(reference)

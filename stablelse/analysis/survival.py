@@ -1,0 +1,105 @@
+"""What a sweep found: where each method is right as x moves, and where it changes, as facts."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, NamedTuple
+
+from stablelse.analysis.display import Displayed
+from stablelse.numerics.formats import Array
+from stablelse.numerics.formula import Method
+from stablelse.numerics.functions import Function
+
+
+class Motion(Enum):
+    """What becomes of x."""
+
+    OFFSET = "offset"
+    """x + t: moved."""
+    SCALE = "scale"
+    """t x, t > 0: stretched."""
+
+
+class State(Enum):
+    """What became of a method's result, held against the exact one; from good to bad."""
+
+    RIGHT = "right"
+    """Less than a decimal digit off (10 ulp)."""
+    DIGITS_LOST = "digits_lost"
+    """Finite as it should be, but a digit or more off."""
+    UNDERFLOW = "underflow"
+    """Ruined by what came out as zero: infinite, NaN or, of a softmax, zero where it is not."""
+    OVERFLOW = "overflow"
+    """Ruined by what passed the largest finite number."""
+    NAN = "nan"
+    """NaN by right of neither: made of the infinities or the NaN that x has."""
+    OUT_OF_RANGE = "out_of_range"
+    """The moved x itself is too large for the format: no method is given it."""
+
+
+class Segment(NamedTuple):
+    """A stretch of t on which a method in a format is in one state.
+
+    Attributes
+    ----------
+    format : str
+        Of x, t, the moved x, and every operation.
+    method : Method
+        How the result was computed.
+    shift : str or None
+        How the a of the identity was chosen; ``None`` for a formula that has none.
+    state : State
+        At both ends, and at every point of the grid in between; see `sweep`.
+    first, last : scalar
+        The first and the last t, in the format. The number next to `last` is the `first` of the
+        following segment: where the state changes, there is no number in between.
+    ulps : float or None
+        The largest error found there, in units in the last place of the exact result; ``None``
+        where the result is ruined.
+    """
+
+    format: str
+    method: Method
+    shift: str | None
+    state: State
+    first: Any
+    last: Any
+    ulps: float | None
+
+
+class _Sweep(NamedTuple):
+    function: Function
+    source: str | None
+    row: int | None
+    column: str | None
+    n: int
+    motion: Motion
+    start: float
+    end: float
+    segments: tuple[Segment, ...]
+    x: Array
+
+
+class Sweep(Displayed, _Sweep):
+    """The survival map of a vector: every method in every format, as x moves.
+
+    Attributes
+    ----------
+    function : Function
+        What was computed.
+    source, row, column
+        Where the vector came from; see `Comparison`.
+    n : int
+        The number of elements.
+    motion : Motion
+        Whether x was moved or stretched.
+    start, end : float
+        The range of t that was asked for.
+    segments : tuple of Segment
+        For each format, for each method, and upward in t. Of a format that has no number in
+        the range there are none.
+    x : ndarray
+        Shape (n,): the vector before it was moved, and rounded to any format.
+    """
+
+    __slots__ = ()
