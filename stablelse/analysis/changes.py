@@ -9,8 +9,8 @@ import numpy as np
 
 from stablelse.numerics.formats import Array
 
-#: Into how many parts a bracket is split at a time: evaluating many points at once costs little
-#: more than evaluating one.
+#: Into how many parts a bracket is split at a time, where there is room: evaluating many points
+#: at once costs little more than evaluating one.
 _PARTS = 64
 
 
@@ -34,7 +34,9 @@ class Change(NamedTuple):
 LabelsAt = Callable[[Array], Array]
 
 
-def find_changes(ordinals: Array, labels: Array, labels_at: LabelsAt) -> Sequence[Change]:
+def find_changes(
+    ordinals: Array, labels: Array, labels_at: LabelsAt, room: int
+) -> Sequence[Change]:
     """Find neighbouring numbers between which the labels change.
 
     Parameters
@@ -46,6 +48,8 @@ def find_changes(ordinals: Array, labels: Array, labels_at: LabelsAt) -> Sequenc
         Shape (r, m), what each of r tracks is labelled at them; larger is worse.
     labels_at : callable
         Gives the labels at other ordinals.
+    room : int
+        How many of them it takes at once without taking longer.
 
     Returns
     -------
@@ -70,21 +74,22 @@ def find_changes(ordinals: Array, labels: Array, labels_at: LabelsAt) -> Sequenc
     while work:
         found += [change for change in work if change.high - change.low == 1]
         work = [change for change in work if change.high - change.low > 1]
-        points = [_split(change.low, change.high) for change in work]
-        if points:
+        if work:
+            parts = min(max(2, room // len(work)), _PARTS)
+            points = [_split(change.low, change.high, parts) for change in work]
             every = labels_at(np.concatenate(points))
-            ends = np.cumsum([0, *map(len, points)])
+            begins = np.cumsum([0, *map(len, points)])[:-1].tolist()
             work = [
                 narrower
-                for change, inside, end in zip(work, points, ends[:-1].tolist(), strict=True)
-                for narrower in _narrowed(change, inside, every[change.track, end:])
+                for change, inside, begin in zip(work, points, begins, strict=True)
+                for narrower in _narrowed(change, inside, every[change.track, begin:])
             ]
     return found
 
 
-def _split(low: int, high: int) -> Array:
+def _split(low: int, high: int, parts: int) -> Array:
     """Return ordinals from one to the other, as even as can be, both included."""
-    step = -(-(high - low) // _PARTS)
+    step = -(-(high - low) // parts)
     return np.array([*range(low, high, step), high], dtype=np.asarray(low).dtype)
 
 

@@ -45,7 +45,7 @@ def kinds(evaluation: Evaluation) -> Iterator[tuple[FindingKind, Array]]:
     """Yield what went wrong, losses apart, with which of the vectors: a mask of shape (m,)."""
     for operation in evaluation.operations:
         for kind, where in _masks(evaluation, operation):
-            yield kind, where.any(axis=-1)
+            yield kind, np.logical_or.reduce(where, axis=-1)
 
 
 class _Applied(NamedTuple):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stablelse.analysis.changes import find_changes
-from stablelse.analysis.survival import Motion, Segment, State, Sweep
-from stablelse.analysis.trial import STATES, Trial
+from stablelse.analysis.grid import grid_of, zeros_of
+from stablelse.analysis.survival import STATES, Motion, Range, Segment, State, Sweep, SweepError
+from stablelse.analysis.trial import Outcomes, Trial, room_for
 from stablelse.numerics.formats import Array, Format, find_format, installed_formats
 from stablelse.numerics.formula import Method
 from stablelse.numerics.functions import Function
 from stablelse.numerics.methods import FORMULAS, USUAL, Candidate, candidates, find_method
-from stablelse.numerics.ordinals import numbers, ordinals
+from stablelse.numerics.ordinals import numbers
 from stablelse.numerics.shifted import find_shift
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
 #: How many t are tried in a format before it is bisected where they differ.
 POINTS = 400
 
+#: Results that are right between others that have lost digits count where they make up more than
+#: this part of the range: about a column of a chart.
+_FINE = 64
+
 #: The range that is swept unless another is asked for.
 OFFSETS = (-1000.0, 1000.0)
-
-
-class SweepError(ValueError):
-    """A range, or a number of points, that nothing can be swept over."""
 
 
 def sweep(
@@ -105,8 +106,7 @@ def sweep(
     return sweep_vector(
         x,
         Function(function),
-        motion,
-        scale or offset or OFFSETS,
+        Range.checked(motion, *(scale or offset or OFFSETS)),
         None if methods is None else [find_method(name) for name in methods],
         [str(shift) for shift in shifts],
         None if formats is None else [find_format(name) for name in formats],
@@ -117,8 +117,7 @@ def sweep(
 def sweep_vector(
     x: Array,
     function: Function,
-    motion: Motion,
-    ends: tuple[float, float],
+    range_: Range,
     methods: Sequence[Method] | None = None,
     shifts: Sequence[str] = ("max",),
     formats: Sequence[Format] | None = None,
@@ -126,39 +125,19 @@ def sweep_vector(
     place: Place | None = None,
 ) -> Sweep:
     """Sweep a vector that came from a place; see `sweep`."""
-    start, end = check_range(motion, *ends)
     if points < 2:
         raise SweepError(f"{points} points are too few: the ends alone are 2")
     tried = candidates(function, methods or _usual(function), [find_shift(s) for s in shifts])
     formats = formats or [f for f in installed_formats() if f.name != "longdouble"]
+    zeros = zeros_of(x, range_, function, points)
     segments: list[Segment] = []
     for format_ in formats:
-        trial = Trial(x, motion, function, tried, format_)
-        grid = _grid(trial, start, end, points)
+        trial = Trial(x, range_, function, tried, format_)
+        grid = grid_of(trial, points, zeros)
         if len(grid):
             segments += _segments(trial, grid)
     source, row, column = place or (None, None, None)
-    return Sweep(
-        function, source, row, column, len(x), motion, start, end, tuple(segments), x
-    )
-
-
-def check_range(motion: Motion, start: float, end: float) -> tuple[float, float]:
-    """Return the ends of a range as floats.
-
-    Raises
-    ------
-    SweepError
-        If it is none.
-    """
-    told = f"the range {start:g}:{end:g}"
-    if not (np.isfinite(start) and np.isfinite(end)):
-        raise SweepError(f"{told} must have finite ends")
-    if start >= end:
-        raise SweepError(f"{told} has nothing in it: the first end must be the smaller one")
-    if motion is Motion.SCALE and start <= 0:
-        raise SweepError(f"{told} must be positive: a scale multiplies x")
-    return float(start), float(end)
+    return Sweep(function, source, row, column, len(x), *range_, tuple(segments), x)
 
 
 def _usual(function: Function) -> Sequence[Method]:
@@ -167,96 +146,42 @@ def _usual(function: Function) -> Sequence[Method]:
     return [*USUAL, *having]
 
 
-def _grid(trial: Trial, start: float, end: float, points: int) -> Array:
-    """Return the ordinals of the t to begin with, increasing."""
-    format_ = trial.format
-    low, high = _within(format_, start, end)
-    if high - low < points:
-        return np.arange(low, high + 1)
-    even = np.linspace(0, 1, points, dtype=np.longdouble)
-    if trial.motion is Motion.SCALE:
-        t = np.longdouble(start) ** (1 - even) * np.longdouble(end) ** even
-    else:
-        t = start * (1 - even) + end * even
-    largest = np.longdouble(format_.largest)
-    t = np.concatenate([t, _seeds(trial)]).clip(-largest, largest)
-    found = ordinals(format_.round(t), format_)
-    every = np.unique(np.concatenate([[low, high, 0], found - 1, found, found + 1]))
-    return every[(every >= low) & (every <= high)]
-
-
-def _within(format_: Format, start: float, end: float) -> tuple[int, int]:
-    """Return the ordinals of the first and the last number of the format in a range."""
-    largest = np.longdouble(format_.largest)
-    bounds = np.array([start, end], np.longdouble)
-    nearest = format_.round(bounds.clip(-largest, largest))
-    low, high = ordinals(nearest, format_).tolist()
-    near_start, near_end = nearest.astype(np.longdouble)
-    return low + int(near_start < start), high - int(near_end > end)
-
-
-def _seeds(trial: Trial) -> Array:
-    """Return the t at which x, or its log-sum-exp, crosses a threshold of the format."""
-    format_ = trial.format
-    finite = trial.x[np.isfinite(trial.x)].astype(np.longdouble)
-    if not finite.size:
-        return finite
-    largest = np.longdouble(format_.largest)
-    crossed = [largest, -largest, 0, np.log(largest)]
-    crossed += [format_.overflow_threshold, format_.underflow_threshold]
-    crossed += [format_.subnormal_threshold]
-    thresholds = np.array(crossed, dtype=np.longdouble)[:, np.newaxis]
-    x_max, x_min = finite.max(), finite.min()
-    with np.errstate(all="ignore"):
-        if trial.motion is Motion.SCALE:
-            t = thresholds / np.array([x_max, x_min, x_min - x_max])
-        else:
-            lse = x_max + np.log(np.sum(np.exp(finite - x_max)))
-            t = thresholds - np.array([x_max, x_min, lse])
-    seeds: Array = t[np.isfinite(t)]
-    return seeds
-
-
-class _Tried(NamedTuple):
-    """Ordinals of t, increasing, and the states and errors of all methods at them."""
-
-    ordinals: Array
-    states: Array
-    ulps: Array
-
-
 def _segments(trial: Trial, grid: Array) -> Iterator[Segment]:
     """Yield the segments of every method in the trial's format."""
-    grid = _with_zero_crossings(trial, grid)
-    known = trial.at(numbers(grid, trial.format))
+    tried: list[tuple[Array, Outcomes]] = []
 
     def states_at(points: Array) -> Array:
-        return trial.at(numbers(points, trial.format)).states
+        outcomes = trial.at(numbers(points, trial.format))
+        tried.append((points, outcomes))
+        return outcomes.states
 
-    changes = find_changes(grid, known.states, states_at)
+    coarse = np.array([_joined(row, grid, trial) for row in states_at(grid)])
+    changes = find_changes(grid, coarse, states_at, room_for(trial.format, len(trial.x)))
+    points, first = np.unique(np.concatenate([p for p, _ in tried]), return_index=True)
+    states = np.concatenate([outcomes.states for _, outcomes in tried], axis=-1)[:, first]
+    ulps = np.concatenate([outcomes.ulps for _, outcomes in tried], axis=-1)[:, first]
     for index, candidate in enumerate(trial.candidates):
         ends = [end for change in changes if change.track == index for end in change[1:]]
-        more = np.setdiff1d(np.array(ends, grid.dtype), grid)
-        points, states, ulps = grid, known.states[index], known.ulps[index]
-        if len(more):
-            found = trial.at(numbers(more, trial.format))
-            points = np.concatenate([grid, more])
-            order = np.argsort(points)
-            points = points[order]
-            states = np.concatenate([states, found.states[index]])[order]
-            ulps = np.concatenate([ulps, found.ulps[index]])[order]
-        yield from _told(trial.format, candidate, points, states, ulps)
+        kept = np.isin(points, np.array([*grid, *ends], points.dtype))
+        row = _joined(states[index, kept], points[kept], trial)
+        yield from _told(trial.format, candidate, points[kept], row, ulps[index, kept])
 
 
-def _with_zero_crossings(trial: Trial, grid: Array) -> Array:
-    """Return the grid with the numbers between which the exact result changes its sign."""
+def _joined(states: Array, points: Array, trial: Trial) -> Array:
+    """Return the states of a method with what is right by chance taken for what is around it.
 
-    def signs_at(points: Array) -> Array:
-        return trial.at(numbers(points, trial.format)).signs[np.newaxis]
-
-    crossings = find_changes(grid, signs_at(grid), signs_at)
-    ends = [end for change in crossings for end in change[1:]]
-    return np.union1d(grid, np.array(ends, grid.dtype))
+    Where digits are lost to rounding errors, some results are right now and then.
+    """
+    begins = [0, *(np.flatnonzero(states[1:] != states[:-1]) + 1).tolist()]
+    ends = [*begins[1:], len(points)]
+    where = trial.range.along(numbers(points, trial.format))
+    joined = states.copy()
+    lost, right = STATES.index(State.DIGITS_LOST), STATES.index(State.RIGHT)
+    for begin, end in zip(begins[1:-1], ends[1:-1], strict=True):
+        is_between = states[begin] == right and states[begin - 1] == states[end] == lost
+        if is_between and where[end] - where[begin - 1] < 1 / _FINE:
+            joined[begin:end] = lost
+    return joined
 
 
 def _told(

@@ -10,7 +10,7 @@ import numpy as np
 from stablelse.analysis.detect import kinds
 from stablelse.analysis.findings import DIGIT, FindingKind
 from stablelse.analysis.results import departures
-from stablelse.analysis.survival import Motion, State
+from stablelse.analysis.survival import STATES, Motion, Range, State
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formula import Evaluation, Method
@@ -26,9 +26,27 @@ MOVES: dict[Motion, Callable[[Array, Array], Array]] = {
     Motion.SCALE: np.multiply,
 }
 
-#: The states by their places in the order from good to bad, which is how they are compared.
-STATES = tuple(State)
+#: How many elements take about as long as the call that computes them.
+_ROOM = 1 << 14
+
+#: How many times as long an exact result takes in decimal arithmetic, which all results take that
+#: are wider than float64.
+_DECIMAL, _LADDER_BITS = 1000, 53
+
 _PLACES = {state: place for place, state in enumerate(STATES)}
+
+
+def moved_by(t: Array, x: Array, motion: Motion, format_: Format) -> Array:
+    """Return x as each t makes it, shape (m, n), in the format of t; x is rounded to that first."""
+    with np.errstate(all="ignore"):
+        moved: Array = MOVES[motion](format_.round(x), t[:, np.newaxis])
+    return moved
+
+
+def room_for(format_: Format, n: int) -> int:
+    """Return how many t are tried on n numbers in about the time that a single one takes."""
+    in_decimal = format_.significand_bits > _LADDER_BITS
+    return max(1, _ROOM // n // (_DECIMAL if in_decimal else 1))
 
 
 class Outcomes(NamedTuple):
@@ -40,14 +58,10 @@ class Outcomes(NamedTuple):
         Shape (c, m): places in `STATES`.
     ulps : ndarray of float64
         Shape (c, m): the largest error of each result, infinite where it is ruined.
-    signs : ndarray of int
-        Shape (m,): the sign of the exact log-sum-exp, next to whose zero digits are lost; of the
-        other functions nothing but 0.
     """
 
     states: Array
     ulps: Array
-    signs: Array
 
 
 class Trial(NamedTuple):
@@ -57,8 +71,8 @@ class Trial(NamedTuple):
     ----------
     x : ndarray
         Shape (n,), before it is rounded to the format.
-    motion : Motion
-        What becomes of x.
+    range : Range
+        Where t goes, and what it does to x.
     function : Function
         What is computed.
     candidates : sequence of Candidate
@@ -68,7 +82,7 @@ class Trial(NamedTuple):
     """
 
     x: Array
-    motion: Motion
+    range: Range
     function: Function
     candidates: Sequence[Candidate]
     format: Format
@@ -80,9 +94,7 @@ class Trial(NamedTuple):
         return Outcomes(*(np.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True)))
 
     def _at(self, t: Array) -> Outcomes:
-        x = self.format.round(self.x)
-        with np.errstate(all="ignore"):
-            moved = MOVES[self.motion](x, t[:, np.newaxis])
+        moved = moved_by(t, self.x, self.range.motion, self.format)
         right = exact(self.function, moved, self.format)
         lost = (np.isfinite(self.x) & ~np.isfinite(moved)).any(axis=-1)
         states, ulps = [], []
@@ -92,10 +104,7 @@ class Trial(NamedTuple):
             state = self._states(value, right, error, evaluation)
             states.append(np.where(lost, _PLACES[State.OUT_OF_RANGE], state))
             ulps.append(error)
-        signs = np.zeros(len(t), np.int64)
-        if self.function is Function.LOGSUMEXP:
-            signs = np.sign(np.nan_to_num(right[:, 0].astype(np.float64))).astype(np.int64)
-        return Outcomes(np.array(states), np.array(ulps), signs)
+        return Outcomes(np.array(states), np.array(ulps))
 
     def _evaluate(
         self, candidate: Candidate, moved: Array, right: Array
