@@ -9,7 +9,7 @@ import numpy as np
 
 from stablelse.analysis.display import Displayed
 from stablelse.numerics.formats import Array
-from stablelse.numerics.formula import Method
+from stablelse.numerics.formula import Method, SweepError
 from stablelse.numerics.functions import Function
 
 
@@ -20,10 +20,6 @@ class Motion(Enum):
     """x + t: moved."""
     SCALE = "scale"
     """t x, t > 0: stretched."""
-
-
-class SweepError(ValueError):
-    """A range, or a number of points, that nothing can be swept over."""
 
 
 class Range(NamedTuple):
@@ -50,14 +46,31 @@ class Range(NamedTuple):
         SweepError
             If an end is not finite, nothing is between them, or a scale is not positive.
         """
-        told = f"the range {start:g}:{end:g}"
+        told = f"the {motion.value} {start:g}:{end:g}"
         if not (np.isfinite(start) and np.isfinite(end)):
-            raise SweepError(f"{told} must have finite ends")
+            raise SweepError(f"{told} must have two finite ends")
         if start >= end:
             raise SweepError(f"{told} is empty: the first end must be smaller than the second")
         if motion is Motion.SCALE and start <= 0:
-            raise SweepError(f"{told} must be positive, for x is multiplied by it")
+            raise SweepError(f"{told} must be positive: from 1e-3, say")
         return cls(motion, float(start), float(end))
+
+    @classmethod
+    def parsed(cls, motion: Motion, text: str) -> Range:
+        """Return the range that a text such as ``-1000:1000`` names.
+
+        Raises
+        ------
+        SweepError
+            If it names none; see `checked`.
+        """
+        try:  # underscores make no numbers, but the sign that is typeset for a minus does
+            start, end = (float(t.replace("_", "?").replace("−", "-")) for t in text.split(":"))
+        except ValueError:
+            raise SweepError(
+                f"the {motion.value} {text!r} is no range: give two numbers, as in 1:1000"
+            ) from None
+        return cls.checked(motion, start, end)
 
     def along(self, t: Array) -> Array:
         """Return where each t lies on an axis from 0, the start, to 1: logarithmic for a scale."""
@@ -86,8 +99,8 @@ class State(Enum):
     RIGHT = "right"
     """Less than a decimal digit off (10 ulp)."""
     DIGITS_LOST = "digits_lost"
-    """Finite as it should be, but a digit or more off: if not always, then often, that is with
-    no wider gap than a 64th of the range."""
+    """Finite as it should be, but a digit or more off: if not at every t, then with no
+    wider gap than a 200th of the range."""
     UNDERFLOW = "underflow"
     """Ruined by what came out as zero: infinite, NaN or, of a softmax, zero where it is not."""
     OVERFLOW = "overflow"

@@ -9,10 +9,10 @@ import numpy as np
 
 from stablelse.analysis.changes import find_changes
 from stablelse.analysis.grid import grid_of, zeros_of
-from stablelse.analysis.survival import STATES, Motion, Range, Segment, State, Sweep, SweepError
+from stablelse.analysis.survival import STATES, Motion, Range, Segment, State, Sweep
 from stablelse.analysis.trial import Outcomes, Trial, room_for
 from stablelse.numerics.formats import Array, Format, find_format, installed_formats
-from stablelse.numerics.formula import Method
+from stablelse.numerics.formula import Method, SweepError
 from stablelse.numerics.functions import Function
 from stablelse.numerics.methods import FORMULAS, USUAL, Candidate, candidates, find_method
 from stablelse.numerics.ordinals import numbers
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 #: How many t are tried in a format before it is bisected where they differ.
 POINTS = 400
 
-#: Results that are right between others that have lost digits count where they make up more than
-#: this part of the range: about a column of a chart.
-_FINE = 64
+#: What is right between results that have lost digits is told where it takes up more than this
+#: part of the range: as little as can be seen in a chart.
+_FINE = 200
 
 #: The range that is swept unless another is asked for.
 OFFSETS = (-1000.0, 1000.0)
@@ -179,7 +179,7 @@ def _joined(states: Array, points: Array, trial: Trial) -> Array:
     lost, right = STATES.index(State.DIGITS_LOST), STATES.index(State.RIGHT)
     for begin, end in zip(begins[1:-1], ends[1:-1], strict=True):
         is_between = states[begin] == right and states[begin - 1] == states[end] == lost
-        if is_between and where[end] - where[begin - 1] < 1 / _FINE:
+        if is_between and where[end - 1] - where[begin] < 1 / _FINE:
             joined[begin:end] = lost
     return joined
 

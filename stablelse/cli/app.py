@@ -17,6 +17,7 @@ COMMANDS = {
     "softmax": ("stablelse.cli.evaluate:softmax", "Softmax, naive and shifted side by side."),
     "log-softmax": ("stablelse.cli.evaluate:log_softmax", "The logarithm of the softmax."),
     "prove": ("stablelse.cli.prove:prove", "Why the shift changes nothing, line by line."),
+    "sweep": ("stablelse.cli.sweep:sweep", "Where each method stops being right as x moves."),
     "peers": ("stablelse.cli.peers:peers", "NumPy, SciPy, PyTorch and JAX on the same vectors."),
     "limits": ("stablelse.cli.limits:limits", "Where exp leaves each floating-point format."),
 }
@@ -80,6 +81,7 @@ Examples:
   stablelse softmax --file logits.csv     a vector per row
   seq 1 1000 | stablelse lse              from a pipe
   stablelse prove lse 1000 1001 1002      why the shift changes nothing, line by line
+  stablelse sweep 0 1 2 --dtype float16   where each method stops being right as x moves
   stablelse lse 1 2 --save lse.svg        the picture, to keep: also .html and .txt
   stablelse peers                         what NumPy, SciPy, PyTorch and JAX get wrong
   stablelse limits                        where exp leaves each format

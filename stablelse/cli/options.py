@@ -98,12 +98,16 @@ _File = Annotated[
 ]
 
 
-def _checked(paths: list[str] | None) -> list[str] | None:
+def _checked(paths: list[str] | None, figures: bool = False) -> list[str] | None:
     if paths:
         from stablelse.cli.show import check_suffixes
 
-        check_suffixes(paths)
+        check_suffixes(paths, figures)
     return paths
+
+
+def _checked_figures(paths: list[str] | None) -> list[str] | None:
+    return _checked(paths, figures=True)
 
 
 #: For any command that shows something; `stablelse.cli.show.show` does it.
@@ -145,6 +149,31 @@ class NotesOutput(NamedTuple):
     json: _Json = False
     output: _File = None
     save: Save = None
+    title: str = ""  # no option: the command as it was typed, where a picture is saved
+
+    @property
+    def kind(self) -> str:
+        """The format asked for, either way."""
+        return "json" if self.json else self.format
+
+
+class FigureOutput(NamedTuple):
+    """What is printed and saved, where the result is also drawn as a figure."""
+
+    format: Annotated[
+        Literal["table", "plain", "json", "jsonl", "csv"], typer.Option(help="What is printed.")
+    ] = "table"
+    json: _Json = False
+    output: _File = None
+    save: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE.png|svg|pdf|html|txt",
+            callback=_checked_figures,
+            help="Keep a figure for a paper or a slide (.png, .svg, .pdf), or the picture of the"
+            " screen (.html, .txt); repeatable; not with another --format.",
+        ),
+    ] = None
     title: str = ""  # no option: the command as it was typed, where a picture is saved
 
     @property
@@ -215,7 +244,7 @@ def bundled(command: Callable[..., None]) -> Callable[..., None]:
     parameters = [context]
     wants_context = False
     for parameter in inspect.signature(command).parameters.values():
-        if parameter.annotation in (Input, Methods, Output, NotesOutput, Cluster):
+        if parameter.annotation in _BUNDLES:
             bundles[parameter.name] = parameter.annotation
             parameters += _options(parameter.annotation)
         elif parameter.name == context.name:
@@ -241,6 +270,8 @@ def bundled(command: Callable[..., None]) -> Callable[..., None]:
     typer_command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return typer_command
 
+
+_BUNDLES = (Input, Methods, Output, NotesOutput, FigureOutput, Cluster)
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 

@@ -17,6 +17,7 @@ _PICTURES = {
     "PeerComparison": "stablelse.render.peers:PeerPicture",
     "Proof": "stablelse.render.derivation:ProofPicture",
     "StreamComparison": "stablelse.render.stream:StreamPicture",
+    "Sweep": "stablelse.render.chart:SweepPicture",
     "Limits": "stablelse.render.limits:LimitsPicture",
 }
 

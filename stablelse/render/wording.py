@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stablelse.analysis.peers.comparison import Worst
     from stablelse.analysis.proof import Proof
     from stablelse.analysis.steps import Step
+    from stablelse.analysis.survival import Segment, Sweep
 
 
 class Glyphs(NamedTuple):
@@ -73,13 +74,13 @@ _KIND_WORDS: dict[FindingKind, str] = {
 }
 
 
-def place_text(placed: Comparison | Worst | Proof) -> str:
+def place_text(placed: Comparison | Worst | Proof | Sweep) -> str:
     """Return where a vector came from: file, row or column."""
     parts = [text for text in (placed.source, vector_text(placed)) if text]
     return ", ".join(parts)
 
 
-def vector_text(placed: Comparison | Worst | Proof) -> str:
+def vector_text(placed: Comparison | Worst | Proof | Sweep) -> str:
     """Return which vector of its file it is, nothing if it is all of it."""
     if placed.row is not None:
         return f"row {placed.row}"
@@ -112,7 +113,7 @@ def symbol_text(result: MethodResult, symbol: str, glyphs: Glyphs) -> str:
     }[symbol]
 
 
-def method_name(result: MethodResult) -> str:
+def method_name(result: MethodResult | Segment) -> str:
     """Return the method's name, with its shift as it was chosen."""
     return ", ".join(filter(None, (result.method.value, result.shift)))
 
