@@ -46,14 +46,18 @@ class Range(NamedTuple):
         SweepError
             If an end is not finite, nothing is between them, or a scale is not positive.
         """
-        told = f"the {motion.value} {start:g}:{end:g}"
+        range_ = cls(motion, float(start), float(end))
+        told = f"the {range_}"
         if not (np.isfinite(start) and np.isfinite(end)):
             raise SweepError(f"{told} must have two finite ends")
         if start >= end:
             raise SweepError(f"{told} is empty: the first end must be smaller than the second")
         if motion is Motion.SCALE and start <= 0:
             raise SweepError(f"{told} must be positive: from 1e-3, say")
-        return cls(motion, float(start), float(end))
+        return range_
+
+    def __str__(self) -> str:
+        return f"{self.motion.value} {self.start:g}:{self.end:g}"
 
     @classmethod
     def parsed(cls, motion: Motion, text: str) -> Range:
@@ -174,8 +178,7 @@ class Sweep(Displayed, _Sweep):
     start, end : float
         The range of t that was asked for.
     segments : tuple of Segment
-        For each format, for each method, and upward in t. Of a format that has no number in
-        the range there are none.
+        For each format, for each method, and upward in t.
     x : ndarray
         Shape (n,): the vector before it was moved, and rounded to any format.
     """

@@ -65,8 +65,8 @@ def sweep(
     shifts : sequence of str or float
         As `compare` has them.
     formats : sequence of str, optional
-        The formats to compute in; by default all that are installed but longdouble, whose exact
-        results take their time.
+        The formats to compute in; by default all that are installed and have a number in the
+        range, but longdouble, whose exact results take their time.
     points : int
         How many t are tried in each format: evenly spaced, of a scale by their logarithms, and
         those besides at which x crosses a threshold of the format. If the format has no more
@@ -128,16 +128,23 @@ def sweep_vector(
     if points < 2:
         raise SweepError(f"{points} points are too few: the ends alone are 2")
     tried = candidates(function, methods or _usual(function), [find_shift(s) for s in shifts])
-    formats = formats or [f for f in installed_formats() if f.name != "longdouble"]
     zeros = zeros_of(x, range_, function, points)
     segments: list[Segment] = []
-    for format_ in formats:
+    for format_ in formats or _usual_formats():
         trial = Trial(x, range_, function, tried, format_)
         grid = grid_of(trial, points, zeros)
         if len(grid):
             segments += _segments(trial, grid)
+        elif formats:
+            raise SweepError(f"{format_.name} has no number in the {range_}")
+    if not segments:
+        raise SweepError(f"no format but longdouble has a number in the {range_}")
     source, row, column = place or (None, None, None)
     return Sweep(function, source, row, column, len(x), *range_, tuple(segments), x)
+
+
+def _usual_formats() -> Sequence[Format]:
+    return [format_ for format_ in installed_formats() if format_.name != "longdouble"]
 
 
 def _usual(function: Function) -> Sequence[Method]:

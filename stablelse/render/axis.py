@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from math import ceil, floor, log10
 from typing import NamedTuple
@@ -23,14 +23,12 @@ class Stretch(NamedTuple):
 
 
 def stretches(segments: Sequence[Segment], range_: Range) -> list[Stretch]:
-    """Return where the segments of one method lie, one after another without gaps.
+    """Return where the segments of one method lie, from one end of the axis to the other.
 
     What lies between two neighbouring numbers of the format belongs to the nearer one, for that
     is what it would be rounded to. Beyond the largest number, and below the smallest of a scale,
-    there is nothing.
+    no t is one of the format.
     """
-    if not segments:
-        return []
     format_ = FORMATS[segments[0].format]
     largest = float(format_.largest)
     least = float(format_.smallest_subnormal) if range_.motion is Motion.SCALE else -largest
@@ -39,8 +37,16 @@ def stretches(segments: Sequence[Segment], range_: Range) -> list[Stretch]:
     begin = 0.0 if range_.start >= least else firsts[0]
     end = 1.0 if range_.end <= largest else lasts[-1]
     middles = [(last + first) / 2 for last, first in zip(lasts, firsts[1:], strict=False)]
-    bounds = pairwise([begin, *middles, end])
-    return [Stretch(s.state, *bound) for s, bound in zip(segments, bounds, strict=True)]
+    states = [State.OUT_OF_RANGE, *(segment.state for segment in segments), State.OUT_OF_RANGE]
+    bounds = pairwise([0.0, begin, *middles, end, 1.0])
+    found = [Stretch(state, *bound) for state, bound in zip(states, bounds, strict=True)]
+    return [stretch for stretch in found if stretch.begin < stretch.end]
+
+
+def present(rows: Iterable[Sequence[Stretch]]) -> list[State]:
+    """Return the states that there are, from good to bad."""
+    found = {stretch.state for row in rows for stretch in row}
+    return [state for state in State if state in found]
 
 
 class Tick(NamedTuple):
@@ -73,7 +79,7 @@ def _round_numbers(range_: Range, most: int) -> list[tuple[float, str]]:
             step = max(1, ceil((last - first) / most))
             begin = ceil(first / step) * step
             exponents = range(begin, last + 1, step)
-            return [(float(f"1e{e}"), rough_text(float(f"1e{e}"))) for e in exponents]
+            return [(float(f"1e{e}"), rough_text(float(f"1e{e}"), 4)) for e in exponents]
     least = range_.end / most - range_.start / most
     power = floor(log10(least))
     step = next(k for k in (1, 2, 5, 10) if k * 10.0**power >= least * (1 - 1e-9))

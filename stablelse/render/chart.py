@@ -10,13 +10,12 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.survival import STATES, Segment, State, Sweep
-from stablelse.render.axis import Stretch, stretches, ticks
+from stablelse.render.axis import Stretch, present, stretches, ticks
 from stablelse.render.layout import glyphs_for
 from stablelse.render.sweep_wording import (
     STATE_NAMES,
     by_method,
     ends_text,
-    present,
     state_text,
     sweep_title,
     what_is_computed,
@@ -59,15 +58,18 @@ class SweepPicture:
         rows = by_method(self.sweep)
         source, function, of = sweep_title(self.sweep)
         yield hanging(f"{source}{function}{of}", width, indent=1, style="bold")
-        margin = 4 + max((len(method_name(row[0])) for row in rows), default=0)
+        margin = 4 + max(len(method_name(row[0])) for row in rows)
         cells = max(_LEAST_WIDTH, width - margin - 1)
-        for name, group in groupby(rows, key=lambda row: row[0].format):
-            yield Text(f" {name}", "bold")
-            for row in group:
-                bar = _bar(stretches(row, self.sweep.range), cells, glyphs)
-                yield _line(Text(f"   {method_name(row[0]):<{margin - 3}}"), bar)
+        bars = [stretches(row, self.sweep.range) for row in rows]
+        above = ""
+        for row, bar in zip(rows, bars, strict=True):
+            if row[0].format != above:
+                above = row[0].format
+                yield Text(f" {above}", "bold")
+            label = Text(f"   {method_name(row[0]):<{margin - 3}}")
+            yield _line(label, _bar(bar, cells, glyphs))
         yield from _axis(self.sweep, cells, margin, glyphs)
-        yield _legend(self.sweep.segments, width, glyphs)
+        yield _legend(present(bars), width, glyphs)
         yield from _listing(rows, width, glyphs)
         yield hanging(what_is_computed(self.sweep), width, indent=1, style="dim")
         yield Text()
@@ -84,7 +86,7 @@ def _mark(state: State, glyphs: Glyphs) -> tuple[str, str]:
 
 def _bar(row: Sequence[Stretch], cells: int, glyphs: Glyphs) -> Text:
     """Return a row of the chart: in each cell the worst of the states it covers."""
-    worst = [-1] * cells
+    worst = [0] * cells
     for stretch in row:
         first = min(int(stretch.begin * cells), cells - 1)
         last = max(ceil(stretch.end * cells), first + 1)
@@ -92,7 +94,6 @@ def _bar(row: Sequence[Stretch], cells: int, glyphs: Glyphs) -> Text:
             worst[cell] = max(worst[cell], STATES.index(stretch.state))
     bar = Text()
     for place, run in groupby(worst):
-        # where the format has no t, nothing can be held by it either
         mark, style = _mark(STATES[place], glyphs)
         bar.append(mark * len(list(run)), style)
     return bar
@@ -112,10 +113,10 @@ def _axis(sweep: Sweep, cells: int, margin: int, glyphs: Glyphs) -> Iterator[Tex
     yield Text(numbers.rstrip(), "dim", no_wrap=True, overflow="ignore")
 
 
-def _legend(segments: Sequence[Segment], width: int, glyphs: Glyphs) -> Text:
+def _legend(states: Sequence[State], width: int, glyphs: Glyphs) -> Text:
     """Return what the characters mean, as many on a line as there is room for."""
     legend, line = Text(), Text()
-    for state in present(segments):
+    for state in states:
         mark, style = _mark(state, glyphs)
         entry = Text.assemble("  " if line else " ", (mark * 2, style), f" {STATE_NAMES[state]}")
         if line and line.cell_len + entry.cell_len > width:

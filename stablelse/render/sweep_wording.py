@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import groupby
 
 from stablelse.analysis.findings import DIGIT
 from stablelse.analysis.survival import Motion, Segment, State, Sweep
-from stablelse.render.numbers import number_text, rough_text
+from stablelse.render.numbers import number_text
 from stablelse.render.wording import FUNCTION_NAMES, Glyphs, method_name, place_text, ulps_number
 
 STATE_NAMES: dict[State, str] = {
@@ -36,7 +36,7 @@ def sweep_title(sweep: Sweep) -> tuple[str, str, str]:
     place = place_text(sweep)
     plural = "number" if sweep.n == 1 else "numbers"
     word, _ = _MOTION_WORDS[sweep.motion]
-    start, end = (rough_text(t, 6) for t in (sweep.start, sweep.end))
+    start, end = (number_text(t) for t in (sweep.start, sweep.end))
     return (
         f"{place}: " if place else "",
         FUNCTION_NAMES[sweep.function],
@@ -81,9 +81,3 @@ def sweep_lines(sweep: Sweep) -> Iterator[str]:
 def ends_text(segment: Segment, glyphs: Glyphs) -> tuple[str, str]:
     """Return the first and the last t of a segment, to be read back."""
     return glyphs.number(segment.first), glyphs.number(segment.last)
-
-
-def present(segments: Sequence[Segment]) -> list[State]:
-    """Return the states that there are, from good to bad."""
-    found = {segment.state for segment in segments}
-    return [state for state in State if state in found]
