@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from stablelse.analysis.prove import prove
     from stablelse.analysis.stream import StreamComparison
     from stablelse.analysis.stream_state import StreamState
+    from stablelse.analysis.survival import Sweep
+    from stablelse.analysis.sweep import sweep
     from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
     from stablelse.numerics.one_pass import RunningNaive, RunningShifted
     from stablelse.numerics.running import RunningLogSumExp
@@ -30,6 +32,7 @@ __all__ = [
     "RunningShifted",
     "StreamComparison",
     "StreamState",
+    "Sweep",
     "__version__",
     "compare",
     "compare_peers",
@@ -38,6 +41,7 @@ __all__ = [
     "logsumexp",
     "prove",
     "softmax",
+    "sweep",
 ]
 
 _HOME = {
@@ -48,12 +52,14 @@ _HOME = {
     "RunningShifted": "stablelse.numerics.one_pass",
     "StreamComparison": "stablelse.analysis.stream",
     "StreamState": "stablelse.analysis.stream_state",
+    "Sweep": "stablelse.analysis.survival",
     "compare": "stablelse.analysis.compare",
     "compare_peers": "stablelse.analysis.peers.compare",
     "log_softmax": "stablelse.numerics.arrays",
     "logsumexp": "stablelse.numerics.arrays",
     "prove": "stablelse.analysis.prove",
     "softmax": "stablelse.numerics.arrays",
+    "sweep": "stablelse.analysis.sweep",
 }
 
 

@@ -164,12 +164,13 @@ def _segments(trial: Trial, grid: Array) -> Iterator[Segment]:
 
     coarse = np.array([_joined(row, grid, trial) for row in states_at(grid)])
     changes = find_changes(grid, coarse, states_at, room_for(trial.format, len(trial.x)))
-    points, first = np.unique(np.concatenate([p for p, _ in tried]), return_index=True)
-    states = np.concatenate([outcomes.states for _, outcomes in tried], axis=-1)[:, first]
-    ulps = np.concatenate([outcomes.ulps for _, outcomes in tried], axis=-1)[:, first]
+    points = np.concatenate([points for points, _ in tried])
+    states = np.concatenate([outcomes.states for _, outcomes in tried], axis=-1)
+    ulps = np.concatenate([outcomes.ulps for _, outcomes in tried], axis=-1)
+    where = dict(zip(points.tolist(), range(len(points)), strict=True))
     for index, candidate in enumerate(trial.candidates):
         ends = [end for change in changes if change.track == index for end in change[1:]]
-        kept = np.isin(points, np.array([*grid, *ends], points.dtype))
+        kept = [where[point] for point in sorted({*grid.tolist(), *ends})]
         row = _joined(states[index, kept], points[kept], trial)
         yield from _told(trial.format, candidate, points[kept], row, ulps[index, kept])
 

@@ -98,16 +98,20 @@ _File = Annotated[
 ]
 
 
-def _checked(paths: list[str] | None, figures: bool = False) -> list[str] | None:
+def _checked(paths: list[str] | None) -> list[str] | None:
     if paths:
         from stablelse.cli.show import check_suffixes
 
-        check_suffixes(paths, figures)
+        check_suffixes(paths)
     return paths
 
 
 def _checked_figures(paths: list[str] | None) -> list[str] | None:
-    return _checked(paths, figures=True)
+    if paths:
+        from stablelse.cli.show import check_suffixes
+
+        check_suffixes(paths, figures=True)
+    return paths
 
 
 #: For any command that shows something; `stablelse.cli.show.show` does it.

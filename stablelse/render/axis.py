@@ -37,10 +37,13 @@ def stretches(segments: Sequence[Segment], range_: Range) -> list[Stretch]:
     begin = 0.0 if range_.start >= least else firsts[0]
     end = 1.0 if range_.end <= largest else lasts[-1]
     middles = [(last + first) / 2 for last, first in zip(lasts, firsts[1:], strict=False)]
-    states = [State.OUT_OF_RANGE, *(segment.state for segment in segments), State.OUT_OF_RANGE]
-    bounds = pairwise([0.0, begin, *middles, end, 1.0])
-    found = [Stretch(state, *bound) for state, bound in zip(states, bounds, strict=True)]
-    return [stretch for stretch in found if stretch.begin < stretch.end]
+    bounds = pairwise([begin, *middles, end])
+    found = [Stretch(s.state, *bound) for s, bound in zip(segments, bounds, strict=True)]
+    if begin > 0:
+        found.insert(0, Stretch(State.OUT_OF_RANGE, 0.0, begin))
+    if end < 1:
+        found.append(Stretch(State.OUT_OF_RANGE, end, 1.0))
+    return found
 
 
 def present(rows: Iterable[Sequence[Stretch]]) -> list[State]:

@@ -25,7 +25,7 @@ from stablelse.render.wording import ASCII, Glyphs, method_name
 
 #: Each state: its character, that of a screen without Unicode, and its style.
 _MARKS: dict[State, tuple[str, str, str]] = {
-    State.RIGHT: ("▇", "=", "green"),
+    State.RIGHT: ("━", "=", "green"),
     State.DIGITS_LOST: ("▒", "~", "yellow"),
     State.UNDERFLOW: ("▼", "v", "red"),
     State.OVERFLOW: ("▲", "^", "red"),
@@ -58,7 +58,7 @@ class SweepPicture:
         rows = by_method(self.sweep)
         source, function, of = sweep_title(self.sweep)
         yield hanging(f"{source}{function}{of}", width, indent=1, style="bold")
-        margin = 4 + max(len(method_name(row[0])) for row in rows)
+        margin = 5 + max(len(method_name(row[0])) for row in rows)
         cells = max(_LEAST_WIDTH, width - margin - 1)
         bars = [stretches(row, self.sweep.range) for row in rows]
         above = ""
@@ -131,7 +131,7 @@ def _listing(rows: Sequence[Sequence[Segment]], width: int, glyphs: Glyphs) -> I
     for name, group in groupby(rows, key=lambda row: row[0].format):
         of_format = list(group)
         labels = [method_name(row[0]) for row in of_format]
-        margin = max(map(len, labels)) + 4
+        margin = max(map(len, labels)) + 5
         shown = [segment for row in of_format for segment in row[:_MOST_STRETCHES]]
         states = max(len(state_text(segment)) for segment in shown)
         firsts, lasts = zip(*(ends_text(segment, glyphs) for segment in shown), strict=True)
