@@ -44,14 +44,15 @@ def grid_of(trial: Trial, points: int, zeros: Array) -> Array:
         *(_nearest(_crossings(trial), format_) + step for step in (-1, 0, 1)),
         *(near_zeros + step for step in _AROUND[: format_.significand_bits]),
     ]
-    found = in_order(np.concatenate(every))
+    found = _in_order(np.concatenate(every))
     return found[(found >= low) & (found <= high)]
 
 
-def in_order(values: Array) -> Array:
+def _in_order(values: Array) -> Array:
     """Return values in order, each once: `np.unique` imports masked arrays for that, 10 ms."""
     found = np.sort(values)
-    return found[np.concatenate([[True], found[1:] != found[:-1]])]
+    once: Array = found[np.concatenate([[True], found[1:] != found[:-1]])]
+    return once
 
 
 def _ends(range_: Range, format_: Format) -> tuple[int, int]:
@@ -105,8 +106,8 @@ def zeros_of(x: Array, range_: Range, function: Function, points: int) -> Array:
     if function is not Function.LOGSUMEXP:
         return np.zeros(0)
     if range_.motion is Motion.OFFSET:
-        value = library(function, wide.round(x)[np.newaxis], wide)[0]
-        return -value[np.isfinite(value)]
+        offset: Array = -library(function, wide.round(x)[np.newaxis], wide)[0]
+        return offset[np.isfinite(offset)]
 
     def signs_at(points: Array) -> Array:
         moved = moved_by(numbers(points, wide), x, range_.motion, wide)
@@ -115,7 +116,7 @@ def zeros_of(x: Array, range_: Range, function: Function, points: int) -> Array:
         return signs
 
     spread = _nearest(range_.at(np.linspace(0, 1, points)), wide)
-    grid = in_order(np.array([*spread.tolist(), 0]))
+    grid = _in_order(np.array([*spread.tolist(), 0]))
     low, high = _ends(range_, wide)
     grid = grid[(grid >= low) & (grid <= high)]
     changes = find_changes(grid, signs_at(grid), signs_at, room_for(wide, len(x)))

@@ -90,7 +90,8 @@ class Trial(NamedTuple):
     def at(self, t: Array) -> Outcomes:
         """Try the methods where x is moved by each t, shape (m,), of the format."""
         rows = max(1, _BATCH // len(self.x))
-        parts = [self._at(t[begin : begin + rows]) for begin in range(0, len(t), rows)]
+        with np.errstate(all="ignore"):  # ml_dtypes even warns of a NaN in isfinite
+            parts = [self._at(t[begin : begin + rows]) for begin in range(0, len(t), rows)]
         return Outcomes(*(np.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True)))
 
     def _at(self, t: Array) -> Outcomes:
@@ -140,8 +141,7 @@ _RUIN: dict[FindingKind, State] = {
 
 def _causes(value: Array, evaluation: Evaluation | None) -> Array:
     """Return for each result what ruined it, if it is ruined: the worse, where there are two."""
-    with np.errstate(all="ignore"):
-        has_nan, too_large = np.isnan(value).any(axis=-1), (value == np.inf).any(axis=-1)
+    has_nan, too_large = np.isnan(value).any(axis=-1), (value == np.inf).any(axis=-1)
     cause: Array = np.where(has_nan, _PLACES[State.NAN], _PLACES[State.UNDERFLOW])
     cause = np.where(too_large & ~has_nan, _PLACES[State.OVERFLOW], cause)
     found: dict[State, Any] = {State.UNDERFLOW: False, State.OVERFLOW: False}

@@ -5,6 +5,8 @@ import pytest
 #: Others may not be installed, and SciPy's last digits hang on its version.
 _TWO_PEERS = ["--peer", "numpy", "--peer", "logaddexp", "--no-time"]
 
+_THREE_FORMATS = ["--dtype", "float16", "--dtype", "float32", "--dtype", "float64"]
+
 #: Name: the arguments, and the width, the encoding, standard input.
 RUNS = {
     "overflow": (["lse", "1000", "1001", "1002"], {}),
@@ -81,6 +83,21 @@ RUNS = {
         {"columns": 100},
     ),
     "prove-json": (["prove", "softmax", "1000", "1", "--json"], {}),
+    "sweep": (["sweep", "0", "1", "2"], {}),
+    "sweep-wide": (["sweep", "0", "1", "2", *_THREE_FORMATS], {"columns": 120}),
+    "sweep-ascii": (["sweep", "0", "1", "2", *_THREE_FORMATS], {"encoding": "ascii"}),
+    "sweep-narrow": (["sweep", "0", "--dtype", "float64", "--offset", "0:1e3"], {"columns": 42}),
+    "sweep-scale": (
+        [*["sweep", "1", "2", "--scale", "1e-3:1e6", "--function", "softmax"], *_THREE_FORMATS],
+        {"columns": 100},
+    ),
+    "sweep-rows": (
+        ["sweep", "--file", "-", "--row", "2", "--function", "log-softmax", *_THREE_FORMATS],
+        {"stdin": b"0,-40\n1000,3\n-500,-600\n"},
+    ),
+    "sweep-plain": (["sweep", "0", "1", "--format", "plain", *_THREE_FORMATS], {}),
+    "sweep-csv": (["sweep", "0", "1", "--format", "csv", "--dtype", "float16"], {}),
+    "sweep-json": (["sweep", "0", "--json", "--dtype", "float32", "--method", "naive"], {}),
     "limits": (["limits"], {"columns": 120}),
     "gallery": (["peers", "--peer", "numpy"], {}),
     "gallery-plain": (["peers", "--peer", "numpy", "--format", "plain"], {"encoding": "ascii"}),
@@ -98,7 +115,7 @@ RUNS = {
 }
 
 #: Tables with a row for whatever is installed.
-_NEED_ML = {"limits", "gallery", "gallery-plain"}
+_NEED_ML = {"limits", "gallery", "gallery-plain", "sweep"}
 
 
 @pytest.mark.parametrize("name", RUNS)
