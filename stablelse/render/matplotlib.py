@@ -31,10 +31,10 @@ class _Look(NamedTuple):
 #: kind of colour vision tell apart.
 _LOOKS: dict[State, _Look] = {
     State.RIGHT: _Look("#009E73", ""),
-    State.DIGITS_LOST: _Look("#F0E442", "////"),
-    State.UNDERFLOW: _Look("#56B4E9", "...."),
-    State.OVERFLOW: _Look("#D55E00", "xxxx"),
-    State.NAN: _Look("#CC79A7", "++++"),
+    State.DIGITS_LOST: _Look("#F0E442", "///"),
+    State.UNDERFLOW: _Look("#56B4E9", ".."),
+    State.OVERFLOW: _Look("#D55E00", "xx"),
+    State.NAN: _Look("#CC79A7", "++"),
     State.OUT_OF_RANGE: _Look("#EEEEEE", ""),
 }
 
@@ -141,13 +141,18 @@ def _style(state: State) -> dict[str, Any]:
 
 def _draw_axes(axes: Axes, sweep: Sweep) -> None:
     marks = ticks(sweep.range, _WIDTH_IN_CHARACTERS)
-    axes.set_xticks([mark.place for mark in marks], [mark.text.replace("-", "−") for mark in marks])
+    axes.set_xticks([mark.place for mark in marks], [_typeset(mark.text) for mark in marks])
     axes.set_xlim(0, 1)
     axes.set_xlabel(f"{sweep.motion.value} t")
-    axes.set_title(fill("".join(sweep_title(sweep)), 80), fontsize="medium")
+    source, function, of = sweep_title(sweep)
+    axes.set_title(fill(f"{source}{function}{_typeset(of)}", 80), fontsize="medium")
     axes.tick_params(axis="y", length=0)
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)
+
+
+def _typeset(numbers: str) -> str:
+    return numbers.replace("-", "−")
 
 
 #: How many digits are about as wide as the axis, 5 inches of them at 9 points.
