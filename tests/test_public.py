@@ -15,6 +15,7 @@ NAMES = [
     "RunningShifted",
     "StreamComparison",
     "StreamState",
+    "Sweep",
     "__version__",
     "compare",
     "compare_peers",
@@ -23,6 +24,7 @@ NAMES = [
     "logsumexp",
     "prove",
     "softmax",
+    "sweep",
 ]
 
 

@@ -51,7 +51,7 @@ def executed(block: str, environment) -> str:
 @pytest.mark.parametrize("number", range(len(blocks("console"))))
 def test_console_block(number, request, shell_environment):
     block = blocks("console")[number]
-    if "float8" in block:
+    if "float8" in block or "bfloat16" in block:
         pytest.importorskip("ml_dtypes")
     if "scipy" in block:
         pytest.importorskip("scipy")

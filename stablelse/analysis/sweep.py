@@ -89,10 +89,10 @@ def sweep(
     Examples
     --------
     >>> import stablelse
-    >>> found = stablelse.sweep([0], offset=(0, 1000), methods=["naive"], formats=["float64"])
+    >>> found = stablelse.sweep([0], offset=(1, 1000), methods=["naive"], formats=["float64"])
     >>> for segment in found.segments:
     ...     print(segment.state.value, segment.first, segment.last)
-    right 0.0 709.782712893384
+    right 1.0 709.782712893384
     overflow 709.7827128933841 1000.0
     """
     x = np.asarray(x)
