@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from math import ceil, floor, log10
+from sys import float_info
 from typing import NamedTuple
 
 import numpy as np
 
 from stablelse.analysis.survival import Motion, Range, Segment, State
 from stablelse.numerics.formats import FORMATS
-from stablelse.render.numbers import rough_text
+from stablelse.render.numbers import number_text, rough_text
 
 
 class Stretch(NamedTuple):
@@ -77,22 +78,36 @@ def _apart(one: Tick, other: Tick) -> float:
 def _round_numbers(range_: Range, most: int) -> list[tuple[float, str]]:
     """Return round numbers of the range with their texts: at most about so many."""
     if range_.motion is Motion.SCALE:
-        first, last = ceil(log10(range_.start)), floor(log10(range_.end))
-        if last - first >= _DECADES:
-            step = max(1, ceil((last - first) / most))
-            begin = ceil(first / step) * step
-            exponents = range(begin, last + 1, step)
-            return [(float(f"1e{e}"), rough_text(float(f"1e{e}"), 4)) for e in exponents]
+        found = _powers(range_, most)
+        if len(found) > 1:
+            return found
     least = range_.end / most - range_.start / most
+    if least < float_info.min:
+        return [(range_.end, number_text(range_.end))]
     power = floor(log10(least))
-    step = next(k for k in (1, 2, 5, 10) if k * 10.0**power >= least * (1 - 1e-9))
+    step = next(k for k in (*_SERIES, 10) if k * 10.0**power >= least * (1 - 1e-9))
     unit = step * 10.0**power
     counts = range(ceil(range_.start / unit - 1e-9), floor(range_.end / unit + 1e-9) + 1)
     return [(count * unit, _decimal(count * step, power)) for count in counts]
 
 
+def _powers(range_: Range, most: int) -> list[tuple[float, str]]:
+    """Return powers of ten, or what is next to evenly spaced between them, if there is room."""
+    first, last = ceil(log10(range_.start)), floor(log10(range_.end))
+    if last - first >= _DECADES:
+        step = max(1, ceil((last - first) / most))
+        powers = [float(f"1e{e}") for e in range(ceil(first / step) * step, last + 1, step)]
+        return [(power, rough_text(power, 4)) for power in powers]
+    series = [(k * 10.0**e, _decimal(k, e)) for e in range(first - 1, last + 1) for k in _SERIES]
+    within = [entry for entry in series if range_.start <= entry[0] <= range_.end]
+    return within if 2 < len(within) <= most else []
+
+
 #: A logarithmic axis of fewer powers of ten has ticks at other round numbers.
 _DECADES = 2
+
+#: What is about evenly spaced on it.
+_SERIES = (1, 2, 5)
 
 
 def _decimal(digits: int, power: int) -> str:
@@ -102,7 +117,7 @@ def _decimal(digits: int, power: int) -> str:
     number = Decimal(digits).scaleb(power).normalize()
     if not number:
         return "0"
-    return f"{number:f}" if -5 < number.adjusted() < 7 else rough_text(float(number), 16)
+    return f"{number:f}" if -5 < number.adjusted() < 7 else f"{number:g}".replace("e+", "e")
 
 
 def _ticks_at(range_: Range, numbers: Sequence[tuple[float, str]]) -> list[Tick]:

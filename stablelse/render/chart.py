@@ -108,7 +108,9 @@ def _axis(sweep: Sweep, cells: int, margin: int, glyphs: Glyphs) -> Iterator[Tex
         at = min(int(place * cells), cells - 1)
         marks[at] = tick
         begin = min(max(margin + at - len(text) // 2, 0), margin + cells + 1 - len(text))
-        numbers = f"{numbers[:begin]}{text}{numbers[begin + len(text) :]}"
+        end = begin + len(text)
+        if numbers[max(begin - 1, 0) : end].isspace():
+            numbers = f"{numbers[:begin]}{text}{numbers[end:]}"
     yield Text(f"{'t':>{margin - 1}} {''.join(marks)}", "dim", no_wrap=True, overflow="ignore")
     yield Text(numbers.rstrip(), "dim", no_wrap=True, overflow="ignore")
 
