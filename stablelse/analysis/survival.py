@@ -79,10 +79,13 @@ class Range(NamedTuple):
     def along(self, t: Array) -> Array:
         """Return where each t lies on an axis from 0, the start, to 1: logarithmic for a scale."""
         wide = np.asarray(t).astype(np.longdouble)
+        ends = np.array([self.start, self.end], np.longdouble)
         if self.motion is Motion.SCALE:
-            low, high, wide = np.log(np.longdouble(self.start)), np.log(self.end), np.log(wide)
-        else:  # halved, for the range may be wider than the largest number
-            low, high, wide = np.longdouble(self.start) / 2, self.end / 2, wide / 2
+            ends, wide = np.log(ends), np.log(wide)
+        else:  # to about 1, for the range may be wider than the largest number
+            _, exponent = np.frexp(np.abs(ends).max())
+            ends, wide = np.ldexp(ends, -exponent), np.ldexp(wide, -exponent)
+        low, high = ends
         place: Array = ((wide - low) / (high - low)).astype(np.float64)
         return place
 
