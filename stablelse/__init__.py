@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from stablelse.analysis.prove import prove
     from stablelse.analysis.stream import StreamComparison
     from stablelse.analysis.stream_state import StreamState
+    from stablelse.analysis.survival import Sweep
+    from stablelse.analysis.sweep import sweep
     from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
     from stablelse.numerics.loss import nll, nll_grad
     from stablelse.numerics.one_pass import RunningNaive, RunningShifted
@@ -31,6 +33,7 @@ __all__ = [
     "RunningShifted",
     "StreamComparison",
     "StreamState",
+    "Sweep",
     "__version__",
     "compare",
     "compare_peers",
@@ -41,6 +44,7 @@ __all__ = [
     "nll_grad",
     "prove",
     "softmax",
+    "sweep",
 ]
 
 _HOME = {
@@ -51,6 +55,7 @@ _HOME = {
     "RunningShifted": "stablelse.numerics.one_pass",
     "StreamComparison": "stablelse.analysis.stream",
     "StreamState": "stablelse.analysis.stream_state",
+    "Sweep": "stablelse.analysis.survival",
     "compare": "stablelse.analysis.compare",
     "compare_peers": "stablelse.analysis.peers.compare",
     "log_softmax": "stablelse.numerics.arrays",
@@ -59,6 +64,7 @@ _HOME = {
     "nll_grad": "stablelse.numerics.loss",
     "prove": "stablelse.analysis.prove",
     "softmax": "stablelse.numerics.arrays",
+    "sweep": "stablelse.analysis.sweep",
 }
 
 

@@ -35,6 +35,7 @@ EXCEPTIONS = {
     "cli/parquet.py": (set(), {"pyarrow"}),
     "readers/remote.py": (set(), {"fsspec", "aiohttp"}),
     "engines/dask.py": (set(), {"dask", "distributed"}),
+    "render/matplotlib.py": (set(), {"matplotlib"}),
     "analysis/peers/scipy.py": (set(), {"scipy"}),
     "analysis/peers/torch.py": (set(), {"torch"}),
     "analysis/peers/jax.py": (set(), {"jax"}),
@@ -121,6 +122,7 @@ def test_the_library_needs_numpy_alone(environment):
         ["limits", "-h"],
         ["peers", "-h"],
         ["prove", "-h"],
+        ["sweep", "-h"],
     ],
 )
 def test_help_and_version_need_no_numpy(args, environment):

@@ -15,6 +15,7 @@ NAMES = [
     "RunningShifted",
     "StreamComparison",
     "StreamState",
+    "Sweep",
     "__version__",
     "compare",
     "compare_peers",
@@ -25,6 +26,7 @@ NAMES = [
     "nll_grad",
     "prove",
     "softmax",
+    "sweep",
 ]
 
 

@@ -23,19 +23,36 @@ PICTURES = {
         ["nll", "--logits=logits.csv", "--labels=labels.csv", "--dtype=float16"]
         + [f"--row={row}" for row in range(153, 163)],
     ),
+    "survival.svg": (
+        88,
+        [
+            *["sweep", "0", "1", "2"],
+            *["--dtype", "float16", "--dtype", "bfloat16", "--dtype", "float32"],
+            *["--dtype", "float64"],
+        ],
+    ),
 }
+
+#: Those that are figures, and need matplotlib, whose versions draw not quite alike.
+FIGURES = {"survival.svg"}
 
 
 def main(folder: Path = HERE) -> None:
     """Write the pictures to a folder."""
-    for name, (columns, args) in PICTURES.items():
-        subprocess.run(
-            [sys.executable, "-m", "stablelse", *args, "--save", folder.resolve() / name],
-            cwd=HERE.parent / "digits",
-            env={**os.environ, "COLUMNS": str(columns)},
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
+    for name in PICTURES:
+        draw(name, folder)
+
+
+def draw(name: str, folder: Path) -> None:
+    """Write the picture of a name to a folder."""
+    columns, args = PICTURES[name]
+    subprocess.run(
+        [sys.executable, "-m", "stablelse", *args, "--save", folder.resolve() / name],
+        cwd=HERE.parent / "digits",
+        env={**os.environ, "COLUMNS": str(columns)},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
 
 
 if __name__ == "__main__":

@@ -41,6 +41,13 @@ def find(evaluation: Evaluation) -> list[list[Finding]]:
     return found
 
 
+def kinds(evaluation: Evaluation) -> Iterator[tuple[FindingKind, Array]]:
+    """Yield what went wrong, losses apart, with which of the vectors: a mask of shape (m,)."""
+    for operation in evaluation.operations:
+        for kind, where in _masks(evaluation, operation):
+            yield kind, np.logical_or.reduce(where, axis=-1)
+
+
 class _Applied(NamedTuple):
     """An operation with what went in and what came out, for m vectors at once."""
 

@@ -160,7 +160,7 @@ def _evaluated(
 ) -> list[MethodResult]:
     """Return for each row what a formula made of it."""
     right = yardstick.compensated if yardstick.exact is None else yardstick.exact
-    wrong_class, vanished = _departures(evaluation.value, right, evaluation.format)
+    wrong_class, vanished = departures(evaluation.value, right, evaluation.format)
     ulps = yardstick.ulps(evaluation.value)
     measured = yardstick.relative_errors(evaluation.value)
     bounds = yardstick.bounds(evaluation)
@@ -229,14 +229,14 @@ def verdicts_of(
     value: Array, right: Array, ulps: Sequence[float | None], format_: Format
 ) -> list[Verdict]:
     """Return for each row, shape (m, k), what became of it, by its error alone."""
-    wrong_class, vanished = _departures(value, right, format_)
+    wrong_class, vanished = departures(value, right, format_)
     return [
         Verdict.BROKEN if wrong else Verdict.OK if error is None and not gone else _measured(error)
         for error, wrong, gone in zip(ulps, wrong_class, vanished, strict=True)
     ]
 
 
-def _departures(value: Array, reference: Array, format_: Format) -> tuple[Array, Array]:
+def departures(value: Array, reference: Array, format_: Format) -> tuple[Array, Array]:
     """Tell for each row whether any entry has the wrong class, or is zero where it is not."""
     with np.errstate(all="ignore"):
         both_finite = np.isfinite(value) & np.isfinite(reference)

@@ -18,6 +18,7 @@ COMMANDS = {
     "log-softmax": ("stablelse.cli.evaluate:log_softmax", "The logarithm of the softmax."),
     "nll": ("stablelse.cli.nll:nll", "The loss of labels, and its gradient, the same way."),
     "prove": ("stablelse.cli.prove:prove", "Why the shift changes nothing, line by line."),
+    "sweep": ("stablelse.cli.sweep:sweep", "Where each method stops being right as x moves."),
     "peers": ("stablelse.cli.peers:peers", "NumPy, SciPy, PyTorch and JAX on the same vectors."),
     "limits": ("stablelse.cli.limits:limits", "Where exp leaves each floating-point format."),
 }
@@ -65,7 +66,7 @@ class LazyGroup(TyperGroup):
         home, _ = COMMANDS[cmd_name]
         module, _, name = home.partition(":")
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        from stablelse.cli.options import bundled
+        from stablelse.cli.bundles import bundled
 
         function = bundled(getattr(import_module(module), name))
         alone.command(cmd_name, cls=NumberCommand, context_settings=_CONTEXT)(function)
@@ -82,6 +83,7 @@ Examples:
   seq 1 1000 | stablelse lse              from a pipe
   stablelse nll 1000 1001 --label 0       the loss of a label
   stablelse prove lse 1000 1001 1002      why the shift changes nothing, line by line
+  stablelse sweep 0 1 2 --dtype float16   where each method stops being right as x moves
   stablelse lse 1 2 --save lse.svg        the picture, to keep: also .html and .txt
   stablelse peers                         what NumPy, SciPy, PyTorch and JAX get wrong
   stablelse limits                        where exp leaves each format

@@ -1,9 +1,6 @@
-"""The options that commands share, in bundles, and how a command takes a bundle."""
+"""The options that commands share, in bundles; `stablelse.cli.bundles` is how a command takes one."""
 
-import inspect
-from collections.abc import Callable
-from functools import cache
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import typer
 
@@ -143,6 +140,14 @@ def _checked(paths: list[str] | None) -> list[str] | None:
     return paths
 
 
+def _checked_figures(paths: list[str] | None) -> list[str] | None:
+    if paths:
+        from stablelse.cli.show import check_suffixes
+
+        check_suffixes(paths, figures=True)
+    return paths
+
+
 #: For any command that shows something; `stablelse.cli.show.show` does it.
 Save = Annotated[
     list[str] | None,
@@ -182,6 +187,31 @@ class NotesOutput(NamedTuple):
     json: _Json = False
     output: _File = None
     save: Save = None
+    title: str = ""  # no option: the command as it was typed, where a picture is saved
+
+    @property
+    def kind(self) -> str:
+        """The format asked for, either way."""
+        return "json" if self.json else self.format
+
+
+class FigureOutput(NamedTuple):
+    """What is printed and saved, where the result is also drawn as a figure."""
+
+    format: Annotated[
+        Literal["table", "plain", "json", "jsonl", "csv"], typer.Option(help="What is printed.")
+    ] = "table"
+    json: _Json = False
+    output: _File = None
+    save: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE.png|svg|pdf|html|txt",
+            callback=_checked_figures,
+            help="Keep a figure for a paper or a slide (.png, .svg, .pdf), or the picture of the"
+            " screen (.html, .txt); repeatable; not with another --format.",
+        ),
+    ] = None
     title: str = ""  # no option: the command as it was typed, where a picture is saved
 
     @property
@@ -235,68 +265,3 @@ Steps = Annotated[
     bool,
     typer.Option("--steps", help="The evaluation, operation by operation.", show_default=False),
 ]
-
-
-def bundled(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command whose parameters are bundles the options of the bundles.
-
-    Parameters
-    ----------
-    command : callable
-        Some of its parameters are annotated with the bundles of this module, no annotation
-        is a string.
-
-    Returns
-    -------
-    callable
-        Takes every option of the bundles as a keyword, as Typer wants it, and the context.
-    """
-    bundles: dict[str, Any] = {}
-    context = inspect.Parameter("context", _KEYWORD, annotation=typer.Context)
-    parameters = [context]
-    wants_context = False
-    for parameter in inspect.signature(command).parameters.values():
-        if parameter.annotation in _BUNDLES:
-            bundles[parameter.name] = parameter.annotation
-            parameters += _options(parameter.annotation)
-        elif parameter.name == context.name:
-            wants_context = True
-        else:
-            parameters.append(parameter.replace(kind=_KEYWORD))
-
-    def typer_command(context: typer.Context, **options: Any) -> None:
-        for name, bundle in bundles.items():
-            given = bundle(**{p.name: options.pop(p.name) for p in _options(bundle)})
-            if getattr(given, "save", None):
-                from stablelse.cli.show import titled
-
-                given = titled(given, context, quiet=options.get("quiet", False))
-            options[name] = given
-        if wants_context:
-            options["context"] = context
-        command(**options)
-
-    typer_command.__name__ = command.__name__
-    typer_command.__doc__ = command.__doc__
-    typer_command.__annotations__ = {p.name: p.annotation for p in parameters}
-    typer_command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return typer_command
-
-
-_BUNDLES = (Input, Labels, Methods, Output, NotesOutput, Cluster)
-_KEYWORD = inspect.Parameter.KEYWORD_ONLY
-
-
-@cache
-def _options(bundle: type[Any]) -> list[inspect.Parameter]:
-    """Return the fields that are options: those that say how they are told."""
-    return [
-        inspect.Parameter(
-            name,
-            _KEYWORD,
-            default=bundle._field_defaults[name],
-            annotation=annotation,
-        )
-        for name, annotation in bundle.__annotations__.items()
-        if hasattr(annotation, "__metadata__")
-    ]

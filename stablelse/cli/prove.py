@@ -71,23 +71,16 @@ prove.__doc__ = """Why the shift changes nothing: the derivation line by line, o
 def _on_numbers(function: str, source: Input, shift: str, dtypes: list[str]) -> "Proof":
     """Return the derivation on the one vector that the input must be."""
     from stablelse.analysis.prove import prove_vector
-    from stablelse.cli.source import place_of, read_vectors
+    from stablelse.cli.source import read_one
     from stablelse.numerics.formats import find_format
     from stablelse.numerics.functions import Function
     from stablelse.numerics.shifted import find_shift
 
     formats = [find_format(name) for name in dtypes]
     a = find_shift(shift.strip())
-    parsed_to = "longdouble" if any(f.name == "longdouble" for f in formats) else "float64"
-    stacks = read_vectors(source, parsed_to)
-    stack = next(stacks)
-    if len(stack.values) > 1 or next(stacks, None) is not None:
-        where = stack.source or "the input"
-        raise typer.BadParameter(
-            f"{where} has more than one vector: choose the one to show", param_hint="--row"
-        )
+    x, place = read_one(source, formats)
     what = Function(_FUNCTIONS[function])
-    return prove_vector(stack.values[0], what, a, formats, place_of(stack, 0))
+    return prove_vector(x, what, a, formats, place)
 
 
 def _write(stream: TextIO, proof: "Proof", output: NotesOutput) -> None:

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import typer
 
 from stablelse.cli.app import TYPED
-from stablelse.cli.sink import console_for, open_sink
+from stablelse.cli.sink import console_for, open_binary_sink, open_sink
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from stablelse.cli.options import NotesOutput, Output
+    from stablelse.cli.options import FigureOutput, NotesOutput, Output
+
+#: What draws a figure: it takes the suffix of its file, and gives what is in it.
+Figure = Callable[[str], bytes]
 
 
-def show(pictures: Sequence[RenderableType], stream: TextIO, output: Output | NotesOutput) -> None:
+def show(
+    pictures: Sequence[RenderableType],
+    stream: TextIO,
+    output: Output | NotesOutput | FigureOutput,
+    figure: Figure | None = None,
+) -> None:
     """Print pictures one below the other, and save them where --save says.
 
     What is saved is the whole of it, at the width of the screen, and it is saved first: where it
@@ -32,8 +41,10 @@ def show(pictures: Sequence[RenderableType], stream: TextIO, output: Output | No
         Results that show themselves, or any other that Rich can print.
     stream : text stream
         From `stablelse.cli.sink.open_sink`.
-    output : Output or NotesOutput
+    output : Output, NotesOutput or FigureOutput
         The command's.
+    figure : callable, optional
+        What draws the figure, where a file has the suffix of one; see `FIGURES`.
 
     Raises
     ------
@@ -42,32 +53,50 @@ def show(pictures: Sequence[RenderableType], stream: TextIO, output: Output | No
     """
     console = console_for(stream)
     if output.save:
-        save(pictures, output.save, output.title, _width(console))
+        save(pictures, output.save, output.title, _width(console), figure)
     for picture in pictures:
         console.print(picture, crop=False)
 
 
-def save(pictures: Sequence[RenderableType], paths: Sequence[str], title: str, width: int) -> None:
+def save(
+    pictures: Sequence[RenderableType],
+    paths: Sequence[str],
+    title: str,
+    width: int,
+    figure: Figure | None = None,
+) -> None:
     """Save pictures, one below the other, to files of the kinds that their suffixes tell."""
     from rich.console import Group
 
-    from stablelse.render.export import SAVED
+    from stablelse.render.export import FIGURES, SAVED
 
     picture = Group(*pictures)
     with ExitStack() as files:
         for path in paths:
-            text = SAVED[Path(path).suffix.lower()](picture, title, width)
-            files.enter_context(open_sink(path)).write(text)
+            suffix = Path(path).suffix.lower()
+            if figure is not None and suffix in FIGURES:
+                drawn = figure(suffix)
+                files.enter_context(open_binary_sink(path)).write(drawn)
+            else:
+                text = SAVED[suffix](picture, title, width)
+                files.enter_context(open_sink(path)).write(text)
 
 
-def check_suffixes(paths: Sequence[str]) -> None:
-    """Complain of a file of no kind that a picture can be saved as."""
-    from stablelse.render.export import SAVED
+def check_suffixes(paths: Sequence[str], figures: bool = False) -> None:
+    """Complain of a file of no kind that a picture, or a figure, can be saved as."""
+    from stablelse.render.export import FIGURES, SAVED
 
+    known = dict.fromkeys([*FIGURES, *SAVED] if figures else SAVED)
     for path in paths:
-        if Path(path).suffix.lower() not in SAVED:
+        suffix = Path(path).suffix.lower()
+        if suffix not in known:
             raise typer.BadParameter(
-                f"{path!r} ends in none of {', '.join(SAVED)}: the suffix says what is saved"
+                f"{path!r} ends in none of {', '.join(known)}: the suffix says what is saved"
+            )
+        if figures and suffix in FIGURES and find_spec("matplotlib") is None:
+            raise typer.BadParameter(
+                f"{path!r} is a figure, which needs matplotlib: pip install 'stablelse[plot]' "
+                "brings it"
             )
 
 

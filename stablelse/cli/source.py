@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -13,18 +13,25 @@ import typer
 
 from stablelse.cli.options import HERE, Cluster, Input
 from stablelse.numerics.formats import UnknownFormatError, find_format
-from stablelse.numerics.formula import DerivationError, MethodError
+from stablelse.numerics.formula import DerivationError, MethodError, SweepError
 from stablelse.numerics.shifted import UnknownShiftError
 from stablelse.readers import Block, By, ReadError, ReadOptions, Vectors, parse_numbers
 from stablelse.readers.vectors import Stream, vectors, vectors_or_stream
 
 if TYPE_CHECKING:
     from stablelse.analysis.compare import Place
-    from stablelse.numerics.formats import Format
+    from stablelse.numerics.formats import Array, Format
     from stablelse.readers.block import Gauge
 
 #: The errors whose message is the user's to read, and whose traceback is nobody's.
-INPUT_ERRORS = (ReadError, UnknownFormatError, UnknownShiftError, MethodError, DerivationError)
+INPUT_ERRORS = (
+    ReadError,
+    UnknownFormatError,
+    UnknownShiftError,
+    MethodError,
+    DerivationError,
+    SweepError,
+)
 
 
 def is_missing(options: Input) -> bool:
@@ -92,6 +99,27 @@ def read_bounded(
         return read_vectors(options, dtype)
     blocks, by = open_input(options, dtype, gauge)
     return vectors_or_stream(blocks, by, most)
+
+
+def read_one(options: Input, formats: Sequence[Format]) -> tuple[Array, Place]:
+    """Read the one vector that the options must name, for these formats, and where it is from.
+
+    Raises
+    ------
+    ReadError
+        If it cannot be read.
+    typer.BadParameter
+        If there are several.
+    """
+    wide = any(format_.name == "longdouble" for format_ in formats)
+    stacks = read_vectors(options, "longdouble" if wide else "float64")
+    stack = next(stacks)
+    if len(stack.values) > 1 or next(stacks, None) is not None:
+        where = stack.source or "the input"
+        raise typer.BadParameter(
+            f"{where} has more than one vector: choose the one to show", param_hint="--row"
+        )
+    return stack.values[0], place_of(stack, 0)
 
 
 def _argument(options: Input, dtype: str) -> Vectors:

@@ -34,6 +34,10 @@ class DerivationError(ValueError):
     """Numbers, or a shift, that a derivation cannot be shown on."""
 
 
+class SweepError(ValueError):
+    """A range, or a number of points, that nothing can be swept over."""
+
+
 class Kind(Enum):
     """The operations formulas are made of."""
 

@@ -18,6 +18,7 @@ _PICTURES = {
     "Proof": "stablelse.render.derivation:ProofPicture",
     "Likelihood": "stablelse.render.likelihood:LikelihoodPicture",
     "StreamComparison": "stablelse.render.stream:StreamPicture",
+    "Sweep": "stablelse.render.chart:SweepPicture",
     "Limits": "stablelse.render.limits:LimitsPicture",
 }
 

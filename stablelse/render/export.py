@@ -107,6 +107,9 @@ SAVED: dict[str, Callable[[RenderableType, str, int], str]] = {
     ".txt": lambda picture, title, width: to_text(picture, width),
 }
 
+#: What a figure can be saved as, where a result is drawn as one.
+FIGURES = (".png", ".svg", ".pdf")
+
 #: What a notebook is given: the MIME type, and what makes it of the picture.
 NOTEBOOK: dict[str, Callable[[RenderableType], str]] = {
     "text/plain": lambda picture: to_text(picture).rstrip("\n"),

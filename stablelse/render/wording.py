@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stablelse.analysis.peers.comparison import Worst
     from stablelse.analysis.proof import Proof
     from stablelse.analysis.steps import Step
+    from stablelse.analysis.survival import Segment, Sweep
 
 
 class Glyphs(NamedTuple):
@@ -76,13 +77,13 @@ _KIND_WORDS: dict[FindingKind, str] = {
 }
 
 
-def place_text(placed: Comparison | Loss | Place | Worst | Proof) -> str:
+def place_text(placed: Comparison | Loss | Place | Worst | Proof | Sweep) -> str:
     """Return where a vector came from: file, row or column."""
     parts = [text for text in (placed.source, vector_text(placed)) if text]
     return ", ".join(parts)
 
 
-def vector_text(placed: Comparison | Loss | Place | Worst | Proof) -> str:
+def vector_text(placed: Comparison | Loss | Place | Worst | Proof | Sweep) -> str:
     """Return which vector of its file it is, nothing if it is all of it."""
     if placed.row is not None:
         return f"row {placed.row}"
@@ -117,7 +118,7 @@ def symbol_text(result: MethodResult, symbol: str, glyphs: Glyphs) -> str:
     }[symbol]
 
 
-def method_name(result: MethodResult | LossResult | Entry) -> str:
+def method_name(result: MethodResult | LossResult | Entry | Segment) -> str:
     """Return the method's name, with its shift as it was chosen."""
     return ", ".join(filter(None, (result.method.value, result.shift)))
 

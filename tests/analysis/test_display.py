@@ -32,6 +32,7 @@ RESULTS = {
     "PeerComparison": lambda: stablelse.compare_peers([0, -40], peers=["numpy"]),
     "StreamComparison": lambda: stablelse.StreamState(["float64"]).update([1000, 1001]).result(),
     "Likelihood": likelihood,
+    "Sweep": lambda: stablelse.sweep([0, 1], formats=["float16", "float64"]),
     "Limits": lambda: limits([find_format("float64")]),
 }
 

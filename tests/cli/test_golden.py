@@ -8,6 +8,7 @@ _TWO_PEERS = ["--peer", "numpy", "--peer", "logaddexp", "--no-time"]
 #: Logits with a label beside them: one breaks the naive loss, one costs it digits, one is left out.
 _LABELLED = ["--label-column", "digit"]
 _LOGITS = b"zero,one,digit\n1,2,0\n1000,3,0\n40,0,0\n5,6,-100\n-800,-790,1\n"
+_THREE_FORMATS = ["--dtype", "float16", "--dtype", "float32", "--dtype", "float64"]
 
 #: Name: the arguments, and the width, the encoding, standard input.
 RUNS = {
@@ -114,6 +115,21 @@ RUNS = {
         ["nll", "40", "0", *["--label", "0", "--grad", "--format", "csv"], "--method", "naive"],
         {},
     ),
+    "sweep": (["sweep", "0", "1", "2"], {}),
+    "sweep-wide": (["sweep", "0", "1", "2", *_THREE_FORMATS], {"columns": 120}),
+    "sweep-ascii": (["sweep", "0", "1", "2", *_THREE_FORMATS], {"encoding": "ascii"}),
+    "sweep-narrow": (["sweep", "0", "--dtype", "float64", "--offset", "0:1e3"], {"columns": 42}),
+    "sweep-scale": (
+        [*["sweep", "1", "2", "--scale", "1e-3:1e6", "--function", "softmax"], *_THREE_FORMATS],
+        {"columns": 100},
+    ),
+    "sweep-rows": (
+        ["sweep", "--file", "-", "--row", "2", "--function", "log-softmax", *_THREE_FORMATS],
+        {"stdin": b"0,-40\n1000,3\n-500,-600\n"},
+    ),
+    "sweep-plain": (["sweep", "0", "1", "--format", "plain", *_THREE_FORMATS], {}),
+    "sweep-csv": (["sweep", "0", "1", "--format", "csv", "--dtype", "float16"], {}),
+    "sweep-json": (["sweep", "0", "--json", "--dtype", "float32", "--method", "naive"], {}),
     "limits": (["limits"], {"columns": 120}),
     "gallery": (["peers", "--peer", "numpy"], {}),
     "gallery-plain": (["peers", "--peer", "numpy", "--format", "plain"], {"encoding": "ascii"}),
@@ -131,7 +147,7 @@ RUNS = {
 }
 
 #: Tables with a row for whatever is installed.
-_NEED_ML = {"limits", "gallery", "gallery-plain"}
+_NEED_ML = {"limits", "gallery", "gallery-plain", "sweep"}
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -27,7 +27,11 @@ RUNS = {
     "peers": ["peers", "0", "-40", "--peer", "numpy", "--no-time"],
     "gallery": ["peers", "--peer", "numpy"],
     "limits": ["limits", "--dtype", "float16", "--dtype", "float64"],
+    "sweep": ["sweep", "0", "1", "2", "--dtype", "float16", "--dtype", "float64"],
 }
+
+#: Of these the .svg is a figure, which tests/render/test_matplotlib.py looks at.
+_FIGURES = {"sweep"}
 
 _ROWS = b"a,b\n1,2\n1000,3\n-500,-600\n"
 
@@ -58,7 +62,7 @@ def test_the_text_is_the_screen(name, columns, shown, tmp_path):
     assert path.read_text(encoding="utf-8") == screen
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", sorted(RUNS.keys() - _FIGURES))
 def test_svg(name, shown, tmp_path):
     path = tmp_path / "x.svg"
     screen = shown(name, "--save", path)
@@ -267,6 +271,16 @@ def test_a_long_command_is_shortened_in_the_bar(run, tmp_path):
             "cannot write none/x.svg: no such directory",
         ),
         (["lse", "1", "--save", "x.txt", "--save", "d.svg"], "cannot write d.svg: Is a directory"),
+        (
+            ["sweep", "no", "--save", "x.gif"],
+            "Invalid value for '--save': 'x.gif' ends in none of .png, .svg, .pdf, .html, .txt: "
+            "the suffix says what is saved (see stablelse sweep --help)",
+        ),
+        (
+            ["sweep", "no", "--json", "--save", "x.txt"],
+            "Invalid value: --save keeps the picture of the table: it does not go with "
+            "--format json (see stablelse sweep --help)",
+        ),
         (["lse", "1", "no", "--save", "x.svg"], "arguments, number 2: 'no' is no number"),
     ],
 )

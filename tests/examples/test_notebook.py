@@ -35,7 +35,7 @@ def test_valid_and_in_order():
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     outputs = [output for cell in code for output in cell.outputs]
     assert {output.output_type for output in outputs} == {"execute_result", "stream"}
-    assert sum("text/html" in output.get("data", {}) for output in outputs) == 6
+    assert sum("text/html" in output.get("data", {}) for output in outputs) == 7
 
 
 def test_a_cell_that_fails_is_an_error(environment, tmp_path):

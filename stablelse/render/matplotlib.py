@@ -1,0 +1,159 @@
+"""A survival map as a figure, for a lecture or a paper: the one place that needs matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from stablelse.analysis.survival import Segment, State, Sweep
+from stablelse.render.axis import Stretch, present, stretches, ticks
+from stablelse.render.sweep_wording import (
+    STATE_NAMES,
+    by_method,
+    sweep_title,
+)
+from stablelse.render.wording import method_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class _Look(NamedTuple):
+    """The ground of a bar, and the hatch on it: told apart without colour too."""
+
+    colour: str
+    hatch: str
+
+
+#: The colours are those of Okabe and Ito (2008, Color Universal Design), which people of every
+#: kind of colour vision tell apart.
+_LOOKS: dict[State, _Look] = {
+    State.RIGHT: _Look("#009E73", ""),
+    State.DIGITS_LOST: _Look("#F0E442", "///"),
+    State.UNDERFLOW: _Look("#56B4E9", ".."),
+    State.OVERFLOW: _Look("#D55E00", "xx"),
+    State.NAN: _Look("#CC79A7", "++"),
+    State.OUT_OF_RANGE: _Look("#EEEEEE", ""),
+}
+
+#: The same figure has the same bytes, whatever the user's own settings; letters are outlines in
+#: SVG, and in PDF the outlines of a font that is put in (TrueType, number 42).
+_SETTINGS: dict[Any, Any] = {
+    "svg.hashsalt": "stablelse",
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+    "hatch.linewidth": 0.5,
+    "font.size": 9,
+}
+
+#: What would tell when a file was made.
+_UNDATED: dict[str, dict[str, None]] = {
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None},
+    ".png": {},
+}
+
+#: In inches: as wide as the text of a page; a row, the room between formats, and the rest.
+_WIDTH, _ROW, _GAP, _REST = 6.5, 0.2, 0.5, 1.15
+
+#: What is narrower on the axis is drawn this wide, so that it is seen.
+_LEAST = 0.004
+
+
+def figure(sweep: Sweep, suffix: str) -> bytes:
+    """Return the figure of a survival map: a bar for each method, in each format.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        What is drawn.
+    suffix : str
+        Of the file: ``".png"``, ``".svg"`` or ``".pdf"``.
+
+    Returns
+    -------
+    bytes
+        What is in the file; the same for the same map, with the same version of matplotlib.
+    """
+    from matplotlib import rc_context, rcdefaults, rcParams
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    rows = by_method(sweep)
+    bars = [stretches(row, sweep.range) for row in rows]
+    formats = len({row[0].format for row in rows})
+    height = _ROW * (len(rows) + _GAP * formats) + _REST
+    drawn = BytesIO()
+    with rc_context():
+        rcdefaults()
+        rcParams.update(_SETTINGS)
+        canvas = Figure(figsize=(_WIDTH, height), layout="constrained")
+        axes = canvas.subplots()
+        _draw_rows(axes, rows, bars)
+        _draw_axes(axes, sweep)
+        keys = [Patch(label=STATE_NAMES[state], **_style(state)) for state in present(bars)]
+        canvas.legend(handles=keys, loc="outside lower center", ncols=3, frameon=False)
+        canvas.savefig(drawn, format=suffix[1:], dpi=200, metadata=_UNDATED[suffix])
+    return drawn.getvalue()
+
+
+def _draw_rows(
+    axes: Axes, rows: Sequence[Sequence[Segment]], bars: Sequence[Sequence[Stretch]]
+) -> None:
+    """Draw the bars from the top down, with the names of methods and formats to the left."""
+    places: list[float] = []
+    place, above = -2.0, ""
+    for row, bar in zip(rows, bars, strict=True):
+        place += 1
+        if row[0].format != above:
+            above = row[0].format
+            place += 1
+            axes.annotate(
+                above,
+                (0, place - 0.72),
+                xytext=(-4, 0),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                fontweight="bold",
+                annotation_clip=False,
+            )
+        places.append(place)
+        _draw_bar(axes, bar, place)
+    axes.set_yticks(places, [method_name(row[0]) for row in rows])
+    axes.set_ylim(place + 0.6, -1.1)
+
+
+def _draw_bar(axes: Axes, bar: Sequence[Stretch], place: float) -> None:
+    # What is narrow comes last, so that nothing covers it.
+    for stretch in sorted(bar, key=lambda stretch: stretch.begin - stretch.end):
+        width = max(stretch.end - stretch.begin, _LEAST)
+        middle = (stretch.begin + stretch.end) / 2
+        axes.barh(place, width, left=middle - width / 2, height=0.8, **_style(stretch.state))
+
+
+def _style(state: State) -> dict[str, Any]:
+    colour, hatch = _LOOKS[state]
+    return {"facecolor": colour, "hatch": hatch, "edgecolor": "#303030", "linewidth": 0.3}
+
+
+def _draw_axes(axes: Axes, sweep: Sweep) -> None:
+    marks = ticks(sweep.range, _WIDTH_IN_CHARACTERS)
+    axes.set_xticks([mark.place for mark in marks], [_typeset(mark.text) for mark in marks])
+    axes.set_xlim(0, 1)
+    axes.set_xlabel(f"{sweep.motion.value} t")
+    source, function, of = sweep_title(sweep)
+    axes.set_title(fill(f"{source}{function}{_typeset(of)}", 80), fontsize="medium")
+    axes.tick_params(axis="y", length=0)
+    for side in ("left", "right", "top"):
+        axes.spines[side].set_visible(False)
+
+
+def _typeset(numbers: str) -> str:
+    return numbers.replace("-", "−")
+
+
+#: How many digits are about as wide as the axis, 5 inches of them at 9 points.
+_WIDTH_IN_CHARACTERS = 60

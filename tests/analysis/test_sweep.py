@@ -1,0 +1,360 @@
+"""The survival map: the states, and the last numbers on either side of their changes."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import stablelse
+from stablelse.analysis.changes import find_changes
+from stablelse.analysis.comparison import Verdict
+from stablelse.analysis.survival import Motion, Range, State
+from stablelse.analysis.sweep import POINTS
+from stablelse.numerics.formats import find_format
+from stablelse.numerics.formula import SweepError
+from stablelse.numerics.ordinals import ordinals
+from stablelse.render.sweep_wording import by_method
+
+FORMATS = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16", "float32", "float64"]
+RUINED = {State.UNDERFLOW, State.OVERFLOW, State.NAN}
+
+
+def states(sweep) -> list[State]:
+    return [segment.state for segment in sweep.segments]
+
+
+def above(x, format_):
+    return np.nextafter(x, format_.largest)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_one_number_overflows_and_underflows_where_exp_does(name):
+    """Of a single zero the sum is exp(t) itself."""
+    format_ = find_format(name)
+    found = stablelse.sweep([0], methods=["naive"], formats=[name])
+    first, last = found.segments[0], found.segments[-1]
+    assert (first.state, last.state) == (State.UNDERFLOW, State.OVERFLOW)
+    assert above(first.last, format_) == found.segments[1].first == format_.underflow_threshold
+    assert found.segments[-2].last == format_.overflow_threshold
+    assert last.first == above(format_.overflow_threshold, format_)
+
+
+def test_the_known_doubles():
+    found = stablelse.sweep([0], offset=(700, 720), methods=["naive"], formats=["float64"])
+    right, overflow = found.segments
+    assert (right.last, overflow.first) == (709.782712893384, 709.7827128933841)
+    assert right.last == np.nextafter(overflow.first, 0)
+    found = stablelse.sweep([0], offset=(-750, -700), methods=["naive"], formats=["float64"])
+    underflow, lost, right = found.segments
+    assert (underflow.last, lost.first) == (-745.1332191019412, -745.1332191019411)
+    assert lost.state is State.DIGITS_LOST
+    assert lost.ulps > 1e12
+    assert right.state is State.RIGHT
+
+
+def test_the_sum_overflows_before_its_terms():
+    """Two terms, each of which fits."""
+    format_ = find_format("float16")
+    found = stablelse.sweep([0, 0], offset=(0, 20), methods=["naive"], formats=["float16"])
+    assert states(found)[-1] is State.OVERFLOW
+    last = found.segments[-2].last
+    assert last < format_.overflow_threshold
+    doubled = [2 * float(np.exp(t)) for t in (last, above(last, format_))]
+    assert doubled[0] < 65520 <= doubled[1]  # from there on it rounds to infinity
+
+
+def test_a_scale_reaches_the_threshold_by_its_multiple():
+    found = stablelse.sweep(
+        [1, 2, -4], scale=(1e-3, 1e6), methods=["naive"], formats=["float64"], function="softmax"
+    )
+    right, overflow = found.segments
+    assert (right.state, overflow.state) == (State.RIGHT, State.OVERFLOW)
+    assert 2 * right.last == 709.782712893384
+    assert overflow.first == np.nextafter(right.last, 1000)
+
+
+def test_what_the_format_cannot_hold_is_nobodys_fault():
+    found = stablelse.sweep([1, 2], scale=(1, 1e6), formats=["float16"])
+    for row in by_method(found):
+        assert row[-1].state is State.OUT_OF_RANGE
+        assert row[-1].first == 32768
+        assert row[-2].last == 32752
+        assert row[-1].last == 65504
+
+
+def test_underflow_of_a_softmax_is_zero_by_zero():
+    found = stablelse.sweep([0, 1], "softmax", methods=["naive"], formats=["float32"])
+    assert states(found)[0] is State.UNDERFLOW
+    assert states(found)[-1] is State.OVERFLOW
+
+
+def test_a_single_entry_of_a_softmax_that_vanishes():
+    """exp(t - 60) is zero where exp(t) is not: a probability that is one of the format is lost."""
+    found = stablelse.sweep(
+        [0, -60], "softmax", offset=(-60, 0), methods=["naive"], formats=["float32"]
+    )
+    first = found.segments[0]
+    assert first.state is State.UNDERFLOW
+    format_ = find_format("float32")
+    assert first.last - np.float32(60) < format_.underflow_threshold
+    assert found.segments[1].first - np.float32(60) >= format_.underflow_threshold
+
+
+def test_the_worst_shift():
+    found = stablelse.sweep(
+        [0, 1], methods=["shifted"], shifts=["max", 0], formats=["float64"], offset=(0, 1000)
+    )
+    by_max, by_zero = by_method(found)
+    assert [segment.state for segment in by_max] == [State.RIGHT]
+    assert [segment.state for segment in by_zero] == [State.RIGHT, State.OVERFLOW]
+    assert (by_max[0].shift, by_zero[0].shift) == ("max", "0")
+
+
+def test_infinities_make_nan():
+    found = stablelse.sweep([np.inf, 1], methods=["shifted", "naive"], formats=["float64"])
+    naive, shifted = by_method(found)
+    assert [segment.state for segment in naive] == [State.RIGHT]
+    assert [segment.state for segment in shifted] == [State.NAN]
+    assert shifted[0].ulps is None
+
+
+def test_digits_are_found_lost_next_to_zero():
+    """However narrow it is, and however wide the range."""
+    lse = stablelse.logsumexp([0.0, 1.0, 2.0])
+    for ends in ((-1e6, 1e6), (-3, -2)):
+        found = stablelse.sweep(
+            [0, 1, 2], offset=ends, methods=["shifted"], formats=["float64"], points=50
+        )
+        _, lost, _ = found.segments
+        assert lost.state is State.DIGITS_LOST
+        assert lost.first < -lse < lost.last
+        assert lost.ulps > 1e15
+
+
+def test_digits_are_found_lost_next_to_zero_of_a_scale():
+    found = stablelse.sweep(
+        [-1, -2, -3], scale=(1e-6, 1e6), methods=["shifted"], formats=["float64"], points=40
+    )
+    lost = [segment for segment in found.segments if segment.state is State.DIGITS_LOST]
+    assert any(segment.first < 0.6093778634360 < segment.last for segment in lost)
+    assert stablelse.logsumexp(0.6093778634360 * np.array([-1, -2, -3])) == pytest.approx(0, abs=1)
+
+
+def test_noise_is_one_stretch():
+    """Rounding errors of about 10 ulp are above it and below it by chance."""
+    x = np.random.default_rng(0).normal(0, 10, 200)
+    found = stablelse.sweep(x, "softmax", methods=["shifted"], formats=["float64", "bfloat16"])
+    for row in by_method(found):
+        for before, between, after in zip(row, row[1:], row[2:], strict=False):
+            around = (before.state, between.state, after.state)
+            if around == (State.DIGITS_LOST, State.RIGHT, State.DIGITS_LOST):
+                assert between.last - between.first > 2000 / 200
+
+
+@pytest.mark.parametrize("function", ["logsumexp", "softmax", "log_softmax"])
+def test_segments_follow_one_another(function):
+    found = stablelse.sweep([3, -2, 0.5], function)
+    assert {segment.format for segment in found.segments} == set(FORMATS)
+    for row in by_method(found):
+        format_ = find_format(row[0].format)
+        for one, other in pairwise(row):
+            assert one.state is not other.state
+            low, high = ordinals(np.array([one.last, other.first]), format_).tolist()
+            assert high - low == 1
+        assert float(row[0].first) >= -1000
+        assert float(row[-1].last) <= 1000
+
+
+def test_all_numbers_of_a_short_format_are_tried():
+    """Against every one of them, held against `compare`."""
+    x = np.array([0.5, -1, 2])
+    found = stablelse.sweep(x, methods=["naive", "shifted"], formats=["float8_e5m2"])
+    format_ = find_format("float8_e5m2")
+    for row in by_method(found):
+        for segment in row:
+            t = segment.first
+            while t <= segment.last:
+                assert_state(x, t, Motion.OFFSET, "logsumexp", segment, format_)
+                t = above(t, format_)
+
+
+def assert_state(x, t, motion, function, segment, format_):
+    """Hold a state against what `compare` says of x, moved by t."""
+    rounded = format_.round(x)
+    with np.errstate(all="ignore"):
+        moved = rounded + t if motion is Motion.OFFSET else rounded * t
+    if segment.state is State.OUT_OF_RANGE:
+        assert not np.isfinite(moved).all()
+        return
+    assert np.isfinite(moved).all()
+    shifts = [segment.shift] if segment.shift else ["max"]
+    comparison = stablelse.compare(
+        moved,
+        function,
+        methods=[segment.method.value],
+        shifts=shifts,
+        formats=[segment.format],
+        exact=True,
+    )
+    result = next(r for r in comparison.results if (r.method, r.shift) == _key(segment))
+    if segment.state is State.RIGHT:
+        assert result.verdict is Verdict.OK
+        assert result.ulps < 10
+    elif segment.state is State.DIGITS_LOST:
+        assert result.verdict is Verdict.DIGITS_LOST
+    else:
+        assert segment.state in RUINED
+        kinds = {finding.kind.value for finding in result.findings}
+        assert kinds & _CAUSES[segment.state]
+        zeros = function == "softmax" and (np.asarray(result.value) == 0).any()
+        assert result.verdict is Verdict.BROKEN or zeros
+
+
+def _key(segment):
+    return segment.method, segment.shift
+
+
+_CAUSES = {
+    State.UNDERFLOW: {"term_underflow", "quotient_underflow", "sum_underflow", "log_of_zero"},
+    State.OVERFLOW: {"overflow"},
+    State.NAN: {"invalid"},
+}
+
+_NUMBERS = st.lists(st.floats(-50, 50, width=16), min_size=1, max_size=5)
+
+
+@settings(max_examples=25)
+@given(
+    _NUMBERS,
+    st.sampled_from(["float16", "bfloat16", "float32", "float64"]),
+    st.sampled_from(["logsumexp", "softmax", "log_softmax"]),
+    st.sampled_from([{"offset": (-1000, 1000)}, {"offset": (-30, 20)}, {"scale": (1e-3, 1e6)}]),
+)
+@example([0.0], "float64", "logsumexp", {"offset": (-1000, 1000)})
+@example([-1.0, -2.0], "float32", "logsumexp", {"scale": (1e-3, 1e6)})
+@example([0.0, -60.0], "float32", "softmax", {"offset": (-1000, 1000)})
+def test_neighbours_are_in_the_two_states(x, name, function, where):
+    """At every change: the last number of the one state, the first of the other."""
+    format_ = find_format(name)
+    found = stablelse.sweep(x, function, formats=[name], points=40, **where)
+    for row in by_method(found):
+        for segment in row:
+            for t in (segment.first, segment.last):
+                assert_state(np.array(x), t, found.motion, function, segment, format_)
+        for one, other in pairwise(row):
+            assert above(one.last, format_) == other.first
+
+
+@pytest.mark.parametrize(
+    ("labels", "changes"),
+    [
+        ("0001111", [(2, 3)]),
+        ("1110000", [(2, 3)]),
+        ("0002111", [(2, 3), (3, 4)]),
+        ("0000000", []),
+        ("0120210", []),  # both ends are alike: nothing is looked for between them
+    ],
+)
+def test_changes_between_two_ends(labels, changes):
+    every = np.array([[int(label) for label in labels]])
+    ends = np.array([0, len(labels) - 1])
+    for room in (1, 1000):
+        found = find_changes(ends, every[:, ends], lambda at: every[:, at], room)
+        assert sorted((change.low, change.high) for change in found) == changes
+
+
+@pytest.mark.parametrize(("labels", "change"), [("0010101", (1, 2)), ("1010000", (2, 3))])
+def test_noise_counts_as_trouble(labels, change):
+    """Where it ceases to be good for the first time, and where it comes to be good for good."""
+    every = np.array([[int(label) for label in labels]])
+    ends = np.array([0, len(labels) - 1])
+    (found,) = find_changes(ends, every[:, ends], lambda at: every[:, at], 1000)
+    assert (found.low, found.high) == change
+
+
+def test_changes_of_far_ends():
+    """From one end of float64 to zero, and in more steps than one."""
+    border = 4_611_686_018_427_387_905
+
+    def labels_at(points):
+        return (points > border).astype(int)[np.newaxis]
+
+    ends = np.array([0, 2**63 - 2**52 - 1])
+    for room in (1, 10_000):
+        (change,) = find_changes(ends, labels_at(ends), labels_at, room)
+        assert change == (0, border, border + 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"offset": (1, 1)}, "the offset 1:1 is empty"),
+        ({"offset": (2, 1)}, "the offset 2:1 is empty"),
+        ({"offset": (np.nan, 1)}, "two finite ends"),
+        ({"offset": (0, np.inf)}, "two finite ends"),
+        ({"scale": (0, 1)}, "the scale 0:1 must be positive"),
+        ({"scale": (1, 2), "offset": (1, 2)}, "not both"),
+        ({"points": 1}, "1 points are too few"),
+        ({"formats": ["float16"], "offset": (1e5, 1e6)}, "float16 has no number in the offset"),
+    ],
+)
+def test_what_cannot_be_swept(arguments, complaint):
+    with pytest.raises(SweepError, match=complaint):
+        stablelse.sweep([0, 1], **arguments)
+
+
+@pytest.mark.parametrize("x", [[], [[1, 2]], ["1"], [1j], 5])
+def test_what_is_no_vector(x):
+    with pytest.raises(ValueError, match="sweep takes"):
+        stablelse.sweep(x)
+
+
+def test_formats_without_a_number_in_the_range_are_left_out():
+    found = stablelse.sweep([0], offset=(1e5, 1e6), methods=["shifted"])
+    assert {segment.format for segment in found.segments} == {"bfloat16", "float32", "float64"}
+
+
+def test_the_whole_of_float64():
+    largest = np.finfo(float).max
+    found = stablelse.sweep([0], offset=(-largest, largest), formats=["float64"])
+    naive, shifted, compensated = by_method(found)
+    assert [segment.state for segment in naive][-2:] == [State.RIGHT, State.OVERFLOW]
+    for row in (shifted, compensated):
+        assert (row[0].first, row[-1].last) == (-largest, largest)
+        assert row[0].state is State.RIGHT
+
+
+def test_longdouble():
+    found = stablelse.sweep([0], offset=(1, 2e4), methods=["naive"], formats=["longdouble"])
+    format_ = find_format("longdouble")
+    assert found.segments[-2].last == format_.overflow_threshold
+
+
+@pytest.mark.parametrize("text", ["5", "5:", ":5", "a:b", "1:2:3", "", "1_0:20", "0x1:2"])
+def test_texts_that_are_no_range(text):
+    with pytest.raises(SweepError, match="is no range: give two numbers"):
+        Range.parsed(Motion.OFFSET, text)
+
+
+def test_texts_that_are_ranges():
+    assert Range.parsed(Motion.OFFSET, "-1000:1e3") == (Motion.OFFSET, -1000, 1000)
+    assert Range.parsed(Motion.OFFSET, "−30: 20") == (Motion.OFFSET, -30, 20)
+
+
+@pytest.mark.parametrize(("motion", "start"), [(Motion.OFFSET, -3.0), (Motion.SCALE, 1e-3)])
+def test_places_on_the_axis(motion, start):
+    range_ = Range(motion, start, 1e6)
+    places = np.linspace(0, 1, 7)
+    t = range_.at(places)
+    assert float(t[0]) == start
+    assert float(t[-1]) == 1e6
+    assert np.abs(range_.along(t) - places).max() <= 2**-50
+
+
+def test_points_are_as_the_command_says():
+    from stablelse.cli import sweep
+
+    (option,) = sweep.sweep.__annotations__["points"].__metadata__
+    assert f"[default: {POINTS}]" in option.help
