@@ -1,4 +1,4 @@
-"""The options that commands share, in bundles; `stablelse.cli.bundles` is how a command takes one."""
+"""The options that commands share, in bundles; how they are taken says `stablelse.cli.bundles`."""
 
 from typing import Annotated, Literal, NamedTuple
 

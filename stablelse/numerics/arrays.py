@@ -25,14 +25,14 @@ import numpy as np
 
 from stablelse.numerics import compensated, complex_plane, few, quotients
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.front import Axis, check_out, elementwise, known_format, reduced
+from stablelse.numerics.front import Axis, delivered, elementwise, known_format, reduced
 from stablelse.numerics.threads import limited
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-# What is all of a vector.
-_ALL = (None, 0, -1)
+# The axes of a vector.
+_ALL = (None, 0, -1, (0,), (-1,))
 
 
 def logsumexp(
@@ -103,12 +103,12 @@ def logsumexp(
     in 2**18 of the results, or so, and those next to zero, whose absolute error is about 2**-72.
     So it has the same bits however the array is cut.
     """
-    bare = where is None and empty == "nan" and out is None
+    bare = where is None and empty == "nan" and threads is None
     if bare and axis in _ALL and b is None and not (keepdims or return_sign):
         value = few.logsumexp(a)
         if value is not None:
-            return value
-    if _is_lazy(a, bare):
+            return value if out is None else delivered(value, out)
+    if _is_lazy(a, bare and out is None):
         if b is not None or return_sign:
             raise TypeError("a Dask array takes no b and has no sign here; add log(b) to it")
         from stablelse.numerics import lazy
@@ -122,10 +122,7 @@ def logsumexp(
 
             sums = masks.reduced(_logsumexp, a, axis, b, keepdims, return_sign, None, where, empty)
     value = sums.value.real if return_sign else sums.value
-    if out is not None:
-        check_out(out, np.shape(value), value.dtype)
-        np.copyto(out, value, casting="same_kind")
-        value = out
+    value = value if out is None else delivered(value, out)
     return (value, sums.sign) if return_sign else value
 
 
@@ -177,12 +174,12 @@ def softmax(
     Of a Dask array the result is a Dask array, as accurate; the last bits may hang on whether a
     vector lies in one chunk.
     """
-    bare = where is None and empty == "nan" and out is None
+    bare = where is None and empty == "nan" and threads is None
     if bare and axis in _ALL:
         elements = few.softmax(x)
         if elements is not None:
-            return elements
-    if _is_lazy(x, bare):
+            return elements if out is None else delivered(elements, out)
+    if _is_lazy(x, bare and out is None):
         from stablelse.numerics import lazy
 
         return lazy.softmax(x, axis)
@@ -234,12 +231,12 @@ def log_softmax(
     Of a Dask array the result is a Dask array, as accurate where each vector lies in one chunk.
     Elsewhere the absolute error next to zero is about 2**-72.
     """
-    bare = where is None and empty == "nan" and out is None
+    bare = where is None and empty == "nan" and threads is None
     if bare and axis in _ALL:
         elements = few.log_softmax(x)
         if elements is not None:
-            return elements
-    if _is_lazy(x, bare):
+            return elements if out is None else delivered(elements, out)
+    if _is_lazy(x, bare and out is None):
         from stablelse.numerics import lazy
 
         return lazy.log_softmax(x, axis)
@@ -262,10 +259,6 @@ def _logsumexp(
         from stablelse.numerics import exact  # on use: it brings decimal
 
         return exact.logsumexp(rows, format_, weights)
-    if len(rows) == 1 and weights is None:
-        value = few.logsumexp(rows[0])
-        if value is not None:
-            return np.array([value]), np.ones(1), None
     return *compensated.logsumexp(rows, format_, weights), None
 
 
@@ -277,9 +270,6 @@ def _softmax(rows: Array, dtype: np.dtype[Any], place: Array | None) -> tuple[Ar
         from stablelse.numerics import exact  # on use: it brings decimal
 
         return exact.softmax(rows, format_)
-    elements = few.softmax(rows[0]) if len(rows) == 1 else None
-    if elements is not None:
-        return elements[np.newaxis], None
     return quotients.softmax(rows, format_, place), None
 
 
@@ -291,9 +281,6 @@ def _log_softmax(rows: Array, dtype: np.dtype[Any], place: Array | None) -> tupl
         from stablelse.numerics import exact  # on use: it brings decimal
 
         return exact.log_softmax(rows, format_)
-    elements = few.log_softmax(rows[0]) if len(rows) == 1 else None
-    if elements is not None:
-        return elements[np.newaxis], None
     return quotients.log_softmax(rows, format_, place), None
 
 
@@ -302,7 +289,7 @@ def _is_lazy(x: object, bare: bool) -> bool:
     is_lazy = type(x).__module__.startswith("dask.array.")
     if is_lazy and not bare:
         raise TypeError(
-            "a Dask array takes no where, no empty and no out here; mask it with "
+            "a Dask array takes no where, empty, out and threads here; mask it with "
             "dask.array.where(mask, x, -numpy.inf)"
         )
     return is_lazy

@@ -101,17 +101,30 @@ def _plainly(rows: Array, format_: Format) -> tuple[Array, Array]:
     for sum p_i (x_max - x_i) = H - log S, H the entropy of the softmax p, which log n bounds.
     """
     blocks = Blocks(rows.shape, format_, buffers=3, length=LENGTH)
-    large = plain.roundings(blocks, rows.shape[1]) / (2 * (_PROMISED - 1))
-    smallest = 2.0 ** ceil(log2(large)) + 2.0**-32
+    least = _least_settled(blocks, rows.shape[1])
 
     def of_band(x: Array) -> tuple[Array, Array]:
         shift, total, largest, _ = plain.sum_exp(blocks, x, SMALLEST_FOR_LOG, with_largest=True)
         value = shift + np.log(total)
-        settled = (abs(value) >= smallest) & ~(largest > _DOMINANT * total)
-        return value.ravel(), settled.ravel()
+        return value.ravel(), is_settled(value, largest, total, least).ravel()
 
     value, settled = zip(*blocks.over_bands(of_band, rows), strict=True)
     return np.concatenate(value), np.concatenate(settled)
+
+
+def is_settled(value: Any, largest: Any, total: Any, least: float) -> Any:
+    """Whether the logarithm of a plain sum is accurate, at most `largest` of it in one term."""
+    return (abs(value) >= least) & (largest <= _DOMINANT * total)
+
+
+def least_settled(n: int) -> float:
+    """Return how large the logarithm of a plain sum of n terms has to be to be accurate."""
+    return _least_settled(Blocks((1, n), FORMATS["float64"], buffers=3, length=LENGTH), n)
+
+
+def _least_settled(blocks: Blocks, n: int) -> float:
+    large = plain.roundings(blocks, n) / (2 * (_PROMISED - 1))
+    return 2.0 ** ceil(log2(large)) + 2.0**-32
 
 
 def _carefully(rows: Array, format_: Format, weights: Array | None) -> tuple[Array, Array]:

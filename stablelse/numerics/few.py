@@ -1,36 +1,30 @@
-"""A few numbers in Python's own floats, where NumPy's overhead would take most of the time.
+"""A few numbers without blocks and buffers, whose overhead would take most of the time.
 
-So the last bits of a short vector by itself may differ from those it has among others.
-
-The functions of C's library, which Python calls, are taken to be right to one unit in the last
-place, 2 u relatively, as NumPy's are. To first order, in units of u:
-
-- a term exp(x) is wrong by 2, the sum S of all (`math.fsum`) by 2 for them and 1 for itself;
-- softmax: a quotient of the two by 2 + 3 + 1 = 6, which is at most 6 ulp;
-- logsumexp: log S by 3, absolutely, and one ulp. In [1/2, 1) an ulp is u: 4 ulp; beyond 1, less;
-- log_softmax: the terms exp(d + e) with d + e = x_j - max x, without loss, so that the sum r of
-  all but the first largest is wrong by 3, and l = log1p(r) by 3 and 2 for itself: that is 5 u, and
-  4 ulp as measured, for C's functions are better than that. d - (l - e) rounds once.
+What is done is what `stablelse.numerics.compensated` and `stablelse.numerics.quotients` do with
+vectors in columns, operation by operation, so that the results have the same bits: exponentials
+and logarithms are NumPy's, and additions, in Python's own floats, are in the same order. What
+takes another way there is left alone.
 """
 
 from __future__ import annotations
 
-from math import exp, fsum, log, log1p
+from functools import cache
 from typing import Any
 
 import numpy as np
 
+from stablelse.numerics.compensated import is_settled, least_settled
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import Array
 
-#: Up to so many numbers.
+#: Up to so many numbers: they stand in columns there.
 MOST = 24
 
-# Within these, no term and no quotient underflows, not even of MOST numbers, and no sum overflows.
+# Within these, no term underflows, nor a quotient by the sum of MOST, and no sum overflows.
 _LOWEST, _HIGHEST = -350.0, 350.0
 
-# Closer to zero, a logarithm shows the rounding of the sum.
-_CANCELS = 0.5
+# Of a sum that is less, the terms are shifted.
+_SMALLEST = 0.5
 
 _FLOAT64 = np.dtype(np.float64)
 
@@ -40,18 +34,22 @@ def logsumexp(x: object) -> Any:
     numbers = _numbers(x)
     if numbers is None:
         return None
-    y = log(fsum(map(exp, numbers)))
-    return np.float64(y) if abs(y) >= _CANCELS else None
+    terms: list[float] = np.exp(x).tolist()  # type: ignore[call-overload]  # it is an array
+    total = _sum(terms)
+    value = np.log(total)
+    return value if is_settled(value, max(terms), total, _least(len(terms))) else None
 
 
 def softmax(x: object) -> Array | None:
     """Return the softmax of an array, or ``None``; see `logsumexp`."""
-    numbers = _numbers(x)
-    if numbers is None:
+    if _numbers(x) is None:
         return None
-    terms = list(map(exp, numbers))
-    total = fsum(terms)
-    return np.array([term / total for term in terms]) if total > 0 else None
+    terms: Array = np.exp(x)  # type: ignore[call-overload]  # it is an array
+    total = _sum(terms.tolist())
+    if not total >= _SMALLEST:
+        return None
+    terms /= total
+    return terms
 
 
 def log_softmax(x: object) -> Array | None:
@@ -59,13 +57,20 @@ def log_softmax(x: object) -> Array | None:
     numbers = _numbers(x)
     if numbers is None:
         return None
-    x_max = max(numbers)
-    differences = [two_sum(number, -x_max) for number in numbers]
-    terms = [exp(d) for d, _ in differences]
-    terms[numbers.index(x_max)] = 0.0
-    lower = (term * e for term, (_, e) in zip(terms, differences, strict=True))
-    y = log1p(fsum([*terms, *lower]))
-    return np.array([d - (y - e) for d, e in differences]) if y >= 0 else None
+    x_max, c = max(numbers), 4.0 * len(numbers)
+    difference: Array = np.subtract(x, x_max)  # type: ignore[call-overload]  # it is an array
+    upper, lower = 0.0, []
+    for number, term in zip(numbers, np.exp(difference).tolist(), strict=True):
+        _, delta = two_sum(number, -x_max)
+        term += delta * term
+        high = (term + c) - c
+        upper += high
+        lower.append(term - high)
+    rest = (upper - 1) + _sum(lower)
+    if not rest >= 0:
+        return None
+    difference -= np.log1p(rest)
+    return difference
 
 
 def _numbers(x: object) -> list[float] | None:
@@ -76,3 +81,17 @@ def _numbers(x: object) -> list[float] | None:
     numbers: list[float] = x.tolist()
     # A NaN can hide from min and max, but not from a sum; what computes one looks at it.
     return numbers if min(numbers) >= _LOWEST and max(numbers) <= _HIGHEST else None
+
+
+def _sum(terms: list[float]) -> float:
+    """Add up by halves, as `stablelse.numerics.summation.pairwise` does down columns."""
+    while len(terms) > 1:
+        half = len(terms) // 2
+        folded = [a + b for a, b in zip(terms[:half], terms[len(terms) - half :], strict=True)]
+        terms = folded + terms[half : len(terms) - half]
+    return terms[0]
+
+
+@cache
+def _least(n: int) -> float:
+    return least_settled(n)

@@ -117,8 +117,21 @@ def elementwise(
             place = None  # a copy
         result, more = kernel(stack.rows(array), target, place)
         if result is not place:
-            np.copyto(out, stack.restored(result).reshape(array.shape), casting="same_kind")
+            delivered(stack.restored(result).reshape(array.shape), out)
         return out, more
+
+
+def delivered(result: Any, out: Array) -> Array:
+    """Put a result into `out`, and return that.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `check_out`.
+    """
+    check_out(out, np.shape(result), result.dtype)
+    np.copyto(out, result, casting="same_kind")
+    return out
 
 
 def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

@@ -112,10 +112,7 @@ def elementwise(
     result, more = front.elementwise(kernel, ready.x, axis, target)
     if empty == "zero":
         result = np.where(ready.nothing, result.dtype.type(of_nothing), result)[()]
-    if out is not None:
-        np.copyto(out, result, casting="same_kind")
-        result = out
-    return result, more
+    return result if out is None else front.delivered(result, out), more
 
 
 def prepared(x: npt.ArrayLike, where: npt.ArrayLike | None, axis: Axis, empty: str) -> Prepared:

@@ -1,4 +1,4 @@
-"""A few numbers in Python's own floats: as accurate as promised, and left alone otherwise."""
+"""A few numbers without blocks: the same bits, or left alone."""
 
 import numpy as np
 import pytest
@@ -6,32 +6,32 @@ import pytest
 import stablelse
 from stablelse import exact
 from stablelse.numerics import few
-from stablelse.numerics.errors import ulp_error
-from stablelse.numerics.formats import FORMATS
 
-PROMISED = {"logsumexp": 4.0, "softmax": 6.0, "log_softmax": 4.0}
+FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
 
 
-def vectors(count=4000):
+def vectors(count=6000):
     rng = np.random.default_rng(11)
     for i in range(count):
         x = rng.normal(size=rng.integers(1, few.MOST + 1)) * rng.choice([1e-3, 1, 30, 110])
         if i % 3 == 0:
             x[rng.integers(len(x))] += rng.choice([5, 40, 200])
-        yield np.clip(x, -350, 350)
+        if i % 50 == 0:
+            x[rng.integers(len(x))] = rng.choice([np.nan, np.inf, -np.inf, -800])
+        yield x
 
 
-@pytest.mark.parametrize("function", PROMISED)
-def test_within_the_promised_ulps(function):
-    worst, computed = 0.0, 0
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_bits_are_those_of_a_row(function):
+    computed = 0
     for x in vectors():
         value = getattr(few, function)(x)
         if value is not None:
-            right = np.atleast_1d(getattr(exact, function)(x))
-            worst = max(worst, ulp_error(np.atleast_1d(value), right, FORMATS["float64"]).max())
+            row = getattr(stablelse, function)(x[np.newaxis], axis=1)[0]
+            assert np.array_equal(value, row), x.tolist()
+            assert type(value) is type(row)
             computed += 1
-    assert computed > 3000
-    assert 0.5 <= worst <= PROMISED[function]
+    assert computed > 1500
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_within_the_promised_ulps(function):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("function", PROMISED)
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_anything_else_is_left_to_others(function, x):
     assert getattr(few, function)(np.asarray(x)) is None
 
@@ -62,13 +62,13 @@ def test_what_nearly_cancels_is_left_to_others():
     assert stablelse.logsumexp(x) == exact.logsumexp(x)
 
 
-@pytest.mark.parametrize("function", PROMISED)
+@pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("options", [{}, {"axis": 0}, {"axis": -1}, {"axis": (0,)}], ids=str)
 def test_an_axis_changes_nothing(function, options):
     call, x = getattr(stablelse, function), np.array([1.0, 2.0, 3.0])
     assert np.array_equal(call(x, **options), call(x))
-    assert np.array_equal(call(x, **options), np.squeeze(call(x[np.newaxis], axis=1)))
     assert np.array_equal(call(x, **options), call(x.tolist(), **options))
+    assert np.array_equal(call(x, **options), call(x, out=np.zeros_like(call(x)), **options))
 
 
 def test_an_axis_that_is_none_is_an_error():
