@@ -61,11 +61,15 @@ def nll(
             "--grad gives the gradient of each vector's own loss, as of their sum; that of a mean "
             "is divided by the number of vectors: leave out --reduction"
         )
+    if steps and output.kind != "table":
+        raise typer.BadParameter(
+            f"--steps goes with the table: stablelse log-softmax has them in --format {output.kind}"
+        )
     quantity = Quantity.GRADIENT if grad else Quantity.LOSS
     formats = find_formats(source, methods.dtype)
     tried = parse_methods(quantity.function, methods, steps)._replace(empty=empty)
     parsed_to = "longdouble" if any(f.name == "longdouble" for f in formats) else "float64"
-    stacks = _settled(read_labelled(source, labels, parsed_to), empty)
+    stacks = _settled(read_labelled(source, labels, parsed_to), empty, labels.ignore_index)
     job = _Job(quantity, tried, formats, reduction or "mean", labels.ignore_index)
     with open_sink(output.output) as stream:
         if quiet:
@@ -119,13 +123,13 @@ class _Job(NamedTuple):
         )
 
 
-def _settled(stacks: "Iterator[Vectors]", empty: str) -> "Iterator[Vectors]":
+def _settled(stacks: "Iterator[Vectors]", empty: str, ignored: int) -> "Iterator[Vectors]":
     """Complain of vectors of which nothing is left, if they are ruled out."""
     if empty != "error":
         return stacks
     from stablelse.cli.masking import settled
 
-    return settled(stacks, empty)
+    return settled(stacks, empty, ignored)
 
 
 def _candidates(job: _Job, first: "Vectors") -> "list[Candidate]":
