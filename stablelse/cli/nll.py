@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 #: How many elements are computed at once: bounds the memory that intermediate results take.
 _BATCH = 1 << 18
 
-#: So many elements of a gradient are computed exactly in about 0.3 seconds, in longdouble in some;
-#: of losses in other formats, a million are.
+#: So many elements are computed exactly in about 0.3 seconds, those of gradients in float64; in
+#: that time a million of losses are, and of gradients in narrower formats.
 _QUICK = 5000
 
 
@@ -135,13 +135,15 @@ def _settled(stacks: "Iterator[Vectors]", empty: str, ignored: int) -> "Iterator
 def _candidates(job: _Job, first: "Vectors") -> "list[Candidate]":
     """Return what is computed; the exact values too, if that is quick."""
     from stablelse.analysis.compare import chosen_methods
+    from stablelse.numerics.formats import FORMATS
     from stablelse.numerics.loss_methods import Quantity
     from stablelse.numerics.methods import candidates
 
     exact = job.tried.exact
     if exact is None and job.tried.methods is None:
-        is_wide = any(format_.name == "longdouble" for format_ in job.formats)
-        is_slow = job.quantity is Quantity.GRADIENT or is_wide
+        widest = max(format_.significand_bits for format_ in job.formats)
+        float64 = FORMATS["float64"].significand_bits
+        is_slow = widest > float64 or (widest == float64 and job.quantity is Quantity.GRADIENT)
         exact = not is_slow or first.values.size <= _QUICK
     chosen = chosen_methods(job.tried.methods, exact)
     return candidates(job.quantity.function, chosen, job.tried.shifts)
