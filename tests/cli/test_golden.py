@@ -114,6 +114,11 @@ RUNS = {
         ["nll", "40", "0", *["--label", "0", "--grad", "--format", "csv"], "--method", "naive"],
         {},
     ),
+    "mask": (["softmax", "1000", "1", "9999", "--mask", "-"], {"stdin": b"1 1 0\n"}),
+    "mask-empty": (
+        ["log-softmax", "1", "2", *["--mask", "-", "--empty", "uniform", "--format", "plain"]],
+        {"stdin": b"false false\n"},
+    ),
     "limits": (["limits"], {"columns": 120}),
     "gallery": (["peers", "--peer", "numpy"], {}),
     "gallery-plain": (["peers", "--peer", "numpy", "--format", "plain"], {"encoding": "ascii"}),
