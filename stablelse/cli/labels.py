@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import typer
 
 from stablelse.cli.options import Input, Labels
 from stablelse.cli.source import chosen, masked_by, open_numbers, read_vectors
-from stablelse.numerics.targets import classes_text, first_misfit
+from stablelse.numerics.targets import classes_text
 from stablelse.readers import Block, By, ReadError, ReadOptions, Vectors
 from stablelse.readers.beside import Beside, one_column, split_column
 from stablelse.readers.parts import open_parts
@@ -19,6 +18,9 @@ from stablelse.readers.vectors import vectors
 
 if TYPE_CHECKING:
     from stablelse.numerics.formats import Array
+
+#: What complaints call a label that is given as such.
+_ALONE = "--label"
 
 
 def read_labelled(source: Input, where: Labels, dtype: str) -> Iterator[Vectors]:
@@ -31,7 +33,7 @@ def read_labelled(source: Input, where: Labels, dtype: str) -> Iterator[Vectors]
     typer.BadParameter
         If options are missing, or contradict each other.
     """
-    check_labels(source, where)
+    _check(source, where)
     if where.label is not None:
         yield _alone(read_vectors(source, dtype), where)
         return
@@ -39,7 +41,7 @@ def read_labelled(source: Input, where: Labels, dtype: str) -> Iterator[Vectors]
     yield from chosen(_beside(stacks, labels, where.ignore_index), source.row)
 
 
-def check_labels(source: Input, where: Labels) -> None:
+def _check(source: Input, where: Labels) -> None:
     """Complain of options for labels that are missing, or contradict each other."""
     in_file = where.labels is not None or where.label_column is not None
     if (where.label is not None) == in_file:
@@ -67,8 +69,8 @@ def _alone(stacks: Iterator[Vectors], where: Labels) -> Vectors:
             f"--label is for a single vector, and {stack.source} has more: choose one with --row, "
             "or give --labels"
         )
-    given = Block(np.array([[where.label]], np.float64), "--label", 0)
-    labels = checked(given, stack.values.shape[1], where.ignore_index)
+    given = Block(np.array([[where.label]], np.float64), _ALONE, 0)
+    labels = _checked(given, stack.values.shape[1], where.ignore_index)
     return stack._replace(labels=labels)
 
 
@@ -102,7 +104,7 @@ def _beside(stacks: Iterator[Vectors], labels: Beside, ignored: int) -> Iterator
                 f"{stack.source or 'the arguments'}: give one for each"
             )
         n = stack.values.shape[1]
-        yield stack._replace(labels=np.concatenate([checked(p, n, ignored) for p in pieces]))
+        yield stack._replace(labels=np.concatenate([_checked(p, n, ignored) for p in pieces]))
     if stack is not None and not labels.is_spent:
         raise ReadError(
             f"{label_source} has more labels than there are vectors in "
@@ -110,18 +112,18 @@ def _beside(stacks: Iterator[Vectors], labels: Beside, ignored: int) -> Iterator
         )
 
 
-def checked(block: Block, n: int, ignored: int) -> Array:
+def _checked(block: Block, n: int, ignored: int) -> Array:
     """Return labels as integers, or complain of the first that is no class of n."""
     given = block.values[:, 0].astype(np.float64)
     is_whole = given == np.floor(given)
-    labels = np.where(is_whole & (abs(given) < sys.maxsize), given, -1).astype(np.int64)
-    wrong = np.flatnonzero(~is_whole)
-    misfit = first_misfit(labels, n, ignored) if not wrong.size else int(wrong[0])
-    if misfit is not None:
-        place = block.source if block.source == "--label" else _place(block, misfit)
-        reason = "no integer" if wrong.size else "no class"
-        raise ReadError(f"{place}: {given[misfit]:.16g} is {reason}; {classes_text(n)}")
-    return labels
+    is_class = (given >= 0) & (given < n) | (given == ignored)
+    wrong = np.flatnonzero(~(is_whole & is_class))
+    if len(wrong):
+        first = int(wrong[0])
+        place = block.source if block.source == _ALONE else _place(block, first)
+        reason = "no class" if is_whole[first] else "no integer"
+        raise ReadError(f"{place}: {given[first]:.16g} is {reason}; {classes_text(n)}")
+    return given.astype(np.int64)
 
 
 def _place(block: Block, index: int) -> str:

@@ -85,8 +85,8 @@ def _kept(piece: Block, block: Block) -> Array:
         row, column = wrong[0].tolist()
         raise ReadError(
             f"{piece.source}, row {piece.offset + row + 1}, column {column + 1}: "
-            f"{piece.values[row, column]:g} is no mask; 1 or true keeps a number, 0 or false "
-            "masks it"
+            f"{float(piece.values[row, column]):g} is no mask; 1 or true keeps a number, 0 or "
+            "false masks it"
         )
     kept: Array = piece.values != 0
     return kept
@@ -96,11 +96,12 @@ def _masked(block: Block, kept: Array) -> Block:
     return block._replace(values=masks.masked(block.values, kept), masked=~kept)
 
 
-def settled(stacks: Iterator[Vectors], empty: str) -> Iterator[Vectors]:
+def settled(stacks: Iterator[Vectors], empty: str, ignored: int | None = None) -> Iterator[Vectors]:
     """Yield vectors as a policy has them that are masked throughout or hold -inf alone.
 
     Under "uniform" what is not masked of such a vector is 0, and everything, if all is masked:
-    so every method knows the policy. Under "zero" and "nan" they are left as they are.
+    so every method knows the policy. Under "zero" and "nan" they are left as they are, as are those
+    that have the label that is to be ignored.
 
     Raises
     ------
@@ -109,9 +110,11 @@ def settled(stacks: Iterator[Vectors], empty: str) -> Iterator[Vectors]:
     """
     for stack in stacks:
         nothing = np.all(stack.values == -np.inf, axis=1)
+        if stack.labels is not None:
+            nothing &= stack.labels != ignored
         if empty == "error" and nothing.any():
             raise ReadError(
-                f"{_vector(stack, int(np.argmax(nothing)))} is masked throughout or holds -inf "
+                f"{_name(stack, int(np.argmax(nothing)))} is masked throughout or holds -inf "
                 "alone; leave it out, or choose another --empty"
             )
         if empty == "uniform" and nothing.any():
@@ -123,10 +126,8 @@ def settled(stacks: Iterator[Vectors], empty: str) -> Iterator[Vectors]:
         yield stack
 
 
-def _vector(stack: Vectors, index: int) -> str:
-    place = place_of(stack, index)
-    if place.column is not None:
-        return f"{place.source}, column {place.column}"
-    if place.row is not None:
-        return f"{place.source}, row {place.row}"
-    return place.source or "the vector given"
+def _name(stack: Vectors, index: int) -> str:
+    """Return what a complaint calls a vector."""
+    from stablelse.render.wording import place_text
+
+    return place_text(place_of(stack, index)) or "the vector given"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 #: How many elements are computed at once: bounds the memory that intermediate results take.
 _BATCH = 1 << 18
 
-#: So many elements of a gradient are computed exactly in about 0.3 seconds, in longdouble in some;
-#: of losses in other formats, a million are.
+#: So many elements are computed exactly in about 0.3 seconds, those of gradients in float64; in
+#: that time a million of losses are, and of gradients in narrower formats.
 _QUICK = 5000
 
 
@@ -61,11 +61,15 @@ def nll(
             "--grad gives the gradient of each vector's own loss, as of their sum; that of a mean "
             "is divided by the number of vectors: leave out --reduction"
         )
+    if steps and output.kind != "table":
+        raise typer.BadParameter(
+            f"--steps goes with the table: stablelse log-softmax has them in --format {output.kind}"
+        )
     quantity = Quantity.GRADIENT if grad else Quantity.LOSS
     formats = find_formats(source, methods.dtype)
     tried = parse_methods(quantity.function, methods, steps)._replace(empty=empty)
     parsed_to = "longdouble" if any(f.name == "longdouble" for f in formats) else "float64"
-    stacks = _settled(read_labelled(source, labels, parsed_to), empty)
+    stacks = _settled(read_labelled(source, labels, parsed_to), empty, labels.ignore_index)
     job = _Job(quantity, tried, formats, reduction or "mean", labels.ignore_index)
     with open_sink(output.output) as stream:
         if quiet:
@@ -119,25 +123,27 @@ class _Job(NamedTuple):
         )
 
 
-def _settled(stacks: "Iterator[Vectors]", empty: str) -> "Iterator[Vectors]":
+def _settled(stacks: "Iterator[Vectors]", empty: str, ignored: int) -> "Iterator[Vectors]":
     """Complain of vectors of which nothing is left, if they are ruled out."""
     if empty != "error":
         return stacks
     from stablelse.cli.masking import settled
 
-    return settled(stacks, empty)
+    return settled(stacks, empty, ignored)
 
 
 def _candidates(job: _Job, first: "Vectors") -> "list[Candidate]":
     """Return what is computed; the exact values too, if that is quick."""
     from stablelse.analysis.compare import chosen_methods
+    from stablelse.numerics.formats import FORMATS
     from stablelse.numerics.loss_methods import Quantity
     from stablelse.numerics.methods import candidates
 
     exact = job.tried.exact
     if exact is None and job.tried.methods is None:
-        is_wide = any(format_.name == "longdouble" for format_ in job.formats)
-        is_slow = job.quantity is Quantity.GRADIENT or is_wide
+        widest = max(format_.significand_bits for format_ in job.formats)
+        float64 = FORMATS["float64"].significand_bits
+        is_slow = widest > float64 or (widest == float64 and job.quantity is Quantity.GRADIENT)
         exact = not is_slow or first.values.size <= _QUICK
     chosen = chosen_methods(job.tried.methods, exact)
     return candidates(job.quantity.function, chosen, job.tried.shifts)

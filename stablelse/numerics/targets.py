@@ -131,7 +131,7 @@ def targets_for(
         return Targets(None, flat, nothing, weights, label_smoothing)
     flat = _indices(given, shape[:axis] + shape[axis + 1 :], n)
     ignored = flat == ignore_index
-    wrong = first_misfit(flat, n, ignore_index)
+    wrong = _first_misfit(flat, n, ignore_index)
     if wrong is not None:
         place = np.unravel_index(wrong, given.shape)
         where = f" at [{', '.join(map(str, map(int, place)))}]" if given.ndim else ""
@@ -153,7 +153,7 @@ def _indices(labels: Array, shape: tuple[int, ...], n: int) -> Array:
     return labels.astype(np.int64).ravel()
 
 
-def first_misfit(labels: Array, n: int, ignore_index: int) -> int | None:
+def _first_misfit(labels: Array, n: int, ignore_index: int) -> int | None:
     """Return the place of the first label that is neither a class nor to be ignored, if any."""
     wrong = np.flatnonzero(((labels < 0) | (labels >= n)) & (labels != ignore_index))
     return int(wrong[0]) if wrong.size else None

@@ -130,6 +130,11 @@ RUNS = {
     "sweep-plain": (["sweep", "0", "1", "--format", "plain", *_THREE_FORMATS], {}),
     "sweep-csv": (["sweep", "0", "1", "--format", "csv", "--dtype", "float16"], {}),
     "sweep-json": (["sweep", "0", "--json", "--dtype", "float32", "--method", "naive"], {}),
+    "mask": (["softmax", "1000", "1", "9999", "--mask", "-"], {"stdin": b"1 1 0\n"}),
+    "mask-empty": (
+        ["log-softmax", "1", "2", *["--mask", "-", "--empty", "uniform", "--format", "plain"]],
+        {"stdin": b"false false\n"},
+    ),
     "limits": (["limits"], {"columns": 120}),
     "gallery": (["peers", "--peer", "numpy"], {}),
     "gallery-plain": (["peers", "--peer", "numpy", "--format", "plain"], {"encoding": "ascii"}),

@@ -169,20 +169,17 @@ def test_masked_throughout(empty, loss, slope, run, tmp_path):
     assert second == [slope] * 3
 
 
-def test_masked_throughout_is_an_error_where_it_is_said_to_be(run, tmp_path):
+@pytest.mark.parametrize("form", [[], ["--quiet"], ["--json"]])
+def test_masked_throughout_is_an_error_where_it_is_said_to_be(form, run, tmp_path):
     (tmp_path / "mask").write_text("1 0 1\n0 0 0\n")
-    done = run(
-        *["nll", "--labels", "y", "--mask", tmp_path / "mask", "--empty", "error"],
-        stdin=b"1,2,3\n4,5,6\n",
-    )
-    assert done.code == 2
+    args = ["nll", "--labels", tmp_path / "y", "--mask", tmp_path / "mask", "--empty", "error"]
     (tmp_path / "y").write_text("2\n1\n")
-    done = run(
-        *["nll", "--labels", tmp_path / "y", "--mask", tmp_path / "mask", "--empty", "error"],
-        stdin=b"1,2,3\n4,5,6\n",
-    )
-    assert done.code == 2
+    done = run(*args, *form, stdin=b"1,2,3\n4,5,6\n")
+    assert (done.code, done.out) == (2, "")
     assert done.err.startswith("stablelse: error: standard input, row 2 is masked throughout")
+    (tmp_path / "y").write_text("2\n-100\n")
+    done = run(*args, *form, stdin=b"1,2,3\n4,5,6\n")
+    assert (done.code, done.err) == (0, "")
 
 
 def test_a_masked_label_costs_infinitely_much_by_right(run, tmp_path):
@@ -220,6 +217,11 @@ BAD = {
     "nan": ({"x": "1,2\n3,4\n", "y": "nan\n1\n"}, _XY, "y, row 1: nan is no integer"),
     "infinite": ({"x": "1,2\n3,4\n", "y": "0\ninf\n"}, _XY, "y, row 2: inf is no"),
     "huge": ({"x": "1,2\n3,4\n", "y": "0\n1e30\n"}, _XY, "y, row 2: 1e+30 is no class"),
+    "huge, the smallest ignored": (
+        {"x": "1,2\n3,4\n", "y": "0\n1e30\n"},
+        [*_XY, "--ignore-index", "-1"],
+        "y, row 2: 1e+30 is no class",
+    ),
     "a word": ({"x": "1,2\n3,4\n", "y": "0\n1\ncat\n"}, _XY, "y, line 3, column 1: 'cat' is no"),
     "blank": ({"x": "1,2\n3,4\n", "y": "a,b\n0,1\n,1\n"}, [*_XY, "--label-column", "a"], "line 3"),
     "too few": ({"x": "1,2\n3,4\n5,6\n", "y": "0\n1\n"}, _XY, "y has fewer labels than there are"),
@@ -302,6 +304,12 @@ def test_one_clear_line(name, form, run, tmp_path, monkeypatch):
     assert complaint in done.err
     assert done.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_steps_are_for_the_table(run):
+    done = run("nll", "1", "2", "--label", "0", "--steps", "--format", "plain")
+    assert done.code == 2
+    assert "stablelse log-softmax has them in --format plain" in done.err
 
 
 def test_the_help_begins_with_examples(run):

@@ -12,11 +12,13 @@ from hypothesis.extra.numpy import arrays
 
 import stablelse
 from stablelse import exact
+from stablelse.numerics import exact_loss
 from stablelse.numerics.formats import FORMATS, find_format
 from stablelse.numerics.masks import EmptyVectorError
 from stablelse.numerics.targets import REDUCTIONS, LabelError
 
 RNG = np.random.default_rng(11)
+_BEGIN = RNG.bit_generator.state
 
 #: Vectors as networks give them, and those on which formulas lose digits.
 FAMILIES = {
@@ -43,7 +45,8 @@ def ulps(value, right, format_=FORMATS["float64"]):
 
 @pytest.fixture(autouse=True)
 def digits():
-    """All that is done with exact numbers here is done to so many bits."""
+    """Every test has the same numbers in any order, and exact ones have so many bits."""
+    RNG.bit_generator.state = _BEGIN
     with mpmath.workprec(400):
         yield
 
@@ -138,6 +141,25 @@ def test_gradients_of_formats(name):
         for entry, nearest, true in zip(gradient, rounded, true_gradient(row, label), strict=True):
             assert ulps(nearest, true, format_) <= 0.5
             assert ulps(entry, true, format_) <= (12 if format_.significand_bits >= 53 else 0.501)
+
+
+@pytest.mark.parametrize("name", ["float32", "float16", "bfloat16", "float8_e5m2"])
+def test_quick_and_slow_gradients_are_the_same(name, monkeypatch):
+    """What the rounding test settles is what decimal arithmetic gives; it settles nearly all."""
+    format_ = find_format(name)
+    x = format_.round(np.concatenate([RNG.normal(size=(300, 3)) * s for s in (1, 8, 40)]))
+    x[::50, 0] = -np.inf
+    x[1::50] = 3
+    labels = RNG.integers(0, 3, len(x))
+    quick = exact.nll_grad(x, labels)
+    slowly = []
+    complement = exact_loss._complement
+    monkeypatch.setattr(exact_loss, "_complement", lambda *a: slowly.append(a) or complement(*a))
+    assert np.array_equal(exact.nll_grad(x, labels), quick)
+    assert len(slowly) <= 3
+    monkeypatch.setattr(exact_loss, "_EXPM1_ERROR", np.inf)
+    assert np.array_equal(exact.nll_grad(x, labels), quick)
+    assert len(slowly) >= len(x)
 
 
 def test_exact_gradients_of_what_dominates():

@@ -192,11 +192,12 @@ def test_a_mask_copies_and_leaves_the_array_alone():
     assert x.tolist() == [1, 2]
 
 
-@given(case=masked_rows(st.floats(-600, 600)))
-def test_as_jax_has_it(case):
+def test_as_jax_has_it():
     jax = pytest.importorskip("jax")
-    x, where = case
+    rng = np.random.default_rng(12)
+    x, where = rng.uniform(-600, 600, (500, 5)), rng.random((500, 5)) < 0.5
     with jax.enable_x64(True):
-        theirs = np.asarray(jax.nn.softmax(x, axis=1, where=where))
+        theirs = np.asarray(jax.nn.softmax(x, axis=1, where=where))  # compiled for each shape
     ours = stablelse.softmax(x, axis=1, where=where, empty="zero")
+    assert (~where.any(axis=1)).any()
     assert (abs(ours - theirs) <= 1e-15 + 2e-13 * ours).all()
