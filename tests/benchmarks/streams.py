@@ -172,10 +172,10 @@ def main():
             runs.append((usual, ["lse", "-f", str(columns)]))
         for how, args in runs:
             mebibytes, seconds = peak(args, how)
-            told = "without pyarrow" if how is without else ""
+            lacking = "without pyarrow" if how is without else ""
             print(
                 f"  {' '.join(args[:2]):12} {Path(args[-1]).name:10} {mebibytes:6.0f} MiB"
-                f"  {seconds:6.1f} s  {told}".rstrip()
+                f"  {seconds:6.1f} s  {lacking}".rstrip()
             )
 
 
