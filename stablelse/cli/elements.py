@@ -12,7 +12,7 @@ import typer
 
 from stablelse.analysis.stream_state import StreamState
 from stablelse.cli.options import Input, Output
-from stablelse.cli.progress import Meter
+from stablelse.cli.progress import Meter, meter_of
 from stablelse.cli.source import open_input, read_bounded, read_vectors
 from stablelse.cli.stream import can_be_read_again
 from stablelse.cli.values import GATHERED, Tried, computations, policed
@@ -22,7 +22,7 @@ from stablelse.numerics.elements import elements
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formula import Method
 from stablelse.readers import By, Vectors
-from stablelse.readers.block import Block, Gauge, ReadError
+from stablelse.readers.block import Block, ReadError
 from stablelse.readers.vectors import Stream, vectors
 
 # What is read back of the spooled numbers at once, in bytes.
@@ -35,7 +35,8 @@ def write_stream(
     tried: Tried,
     format_: Format,
     writer: Writer,
-    gauge: Gauge,
+    meter: Meter,
+    on_screen: bool = False,
 ) -> None:
     """Write the elements of one long vector: the first pass sums up, the second one divides.
 
@@ -51,23 +52,27 @@ def write_stream(
         The format to compute in.
     writer : Writer
         Given one column, a block at a time; it is not closed.
-    gauge : Gauge
-        Told how many bytes are read.
+    meter : Meter
+        Told how far it is.
+    on_screen : bool
+        Whether the writer prints where the meter shows that.
     """
     exact = bool(tried.exact or (tried.methods and tried.methods[0] is Method.EXACT))
     rereadable = can_be_read_again(source)
-    meter = Meter(source.file or ["-"], gauge, passes=2 if rereadable else 1)
+    meter.passes = 2 if rereadable else 1
     state = StreamState([format_.name], exact=True, plain=False)
 
     def told(block: Block) -> None:
         meter.tell(state.count, block.source, {})
 
-    with meter.running(), _spool(not rereadable) as spool:
+    with _spool(not rereadable) as spool:
         fold(stream.blocks if spool is None else _spooled(stream.blocks, spool), [state], told)
         if spool is not None:
             numbers = _kept(spool)
         else:
-            numbers = map(_numbers, open_input(source, "float64", gauge)[0])
+            numbers = map(_numbers, open_input(source, "float64", meter.gauge)[0])
+        if on_screen:
+            meter.hide()
         log_sum, doubtful, count = state.log_sum(), 0, 0
         for x in numbers:
             values, doubts = elements(tried.function, format_.round(x), log_sum, format_, exact)
@@ -119,7 +124,7 @@ def _kept(spool: Any) -> Iterator[Array]:
 
 
 def write_lines(
-    stream: TextIO, found: Stream, source: Input, tried: Tried, format_: Format, gauge: Gauge
+    stream: TextIO, found: Stream, source: Input, tried: Tried, format_: Format, meter: Meter
 ) -> Iterator[Vectors] | None:
     """Write the elements of one long vector as lines or a line; return the columns, if many."""
     if found.axis is not By.ALL:
@@ -129,7 +134,7 @@ def write_lines(
     is_vertical = first.values.shape[1] == 1
     writer = TextWriter(stream, "") if is_vertical else LineWriter(stream, "\t")
     whole = Stream(chain([first], found.blocks), found.axis)
-    write_stream(whole, source, tried, format_, writer, gauge)
+    write_stream(whole, source, tried, format_, writer, meter, stream.isatty())
     writer.close()
     return None
 
@@ -156,19 +161,19 @@ def write_file(output: Output, source: Input, tried: Tried, formats: list[Format
             "or --format csv for a table of them all"
         )
     (format_,) = formats
-    gauge = Gauge()
-    with open_writer(path, format_, tried.function.value) as writer:
+    writing = open_writer(path, format_, tried.function.value)
+    with writing as writer, (meter := meter_of(source)).running():
         if tried.is_right and tried.empty == "nan" and format_.name != "longdouble":
-            found = read_bounded(source, "float64", GATHERED, gauge)
+            found = read_bounded(source, "float64", GATHERED, meter.gauge)
         else:
             parsed_to = "longdouble" if format_.name == "longdouble" else "float64"
-            found = read_vectors(source, parsed_to)
+            found = read_vectors(source, parsed_to, meter.gauge)
         if isinstance(found, Stream) and found.axis is By.ALL:
-            write_stream(found, source, tried, format_, writer, gauge)
+            write_stream(found, source, tried, format_, writer, meter)
             return True
         if isinstance(found, Stream):
             found = vectors(found.blocks, found.axis)
-        write_vectors(policed(found, tried), computed[0], writer)
+        write_vectors(meter.following(policed(found, tried)), computed[0], writer)
     return True
 
 

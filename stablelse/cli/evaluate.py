@@ -1,7 +1,7 @@
 """The main job: lse, softmax and log-softmax of vectors, by every method side by side."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import typer
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from stablelse.analysis.comparison import Comparison
+    from stablelse.cli.progress import Meter
     from stablelse.numerics.formats import Format
     from stablelse.readers import Vectors
 
@@ -33,6 +34,7 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
         steps: Steps = False,
         quiet: Quiet = False,
     ) -> None:
+        from stablelse.cli.progress import meter_of
         from stablelse.cli.sink import open_sink
         from stablelse.cli.source import find_formats, is_missing, read_vectors, refuse_cluster
         from stablelse.numerics.functions import Function
@@ -52,23 +54,22 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
                 return
         may_stream = _may_stream(tried, source, formats, steps or (errors and not quiet), quiet)
         refuse_cluster(cluster, source, may_stream)
-        with open_sink(output.output) as stream:
+        with open_sink(output.output) as stream, (meter := meter_of(source)).running():
+            stacks: Iterator[Vectors] | None
             if may_stream:
-                stacks = _write_stream(stream, source, tried, formats, output, quiet, cluster)
+                stacks = _write_stream(
+                    stream, source, tried, formats, output, quiet, cluster, meter
+                )
             else:
-                stacks = read_vectors(source, parsed_to)
+                stacks = read_vectors(source, parsed_to, meter.gauge)
             if stacks is None:
                 return
             stacks = policed(stacks, tried)
             if quiet:
-                write_values(stream, stacks, tried, formats)
-                return
-            measured = errors or output.kind not in ("table", "plain")
-            comparisons = _comparisons(stacks, tried, formats, measured)
-            if output.kind == "table":
-                _write_pictures(stream, comparisons, steps, errors, bool(source.row), output)
+                write_values(stream, _followed(stacks, stream, meter), tried, formats)
             else:
-                _write_records(stream, comparisons, steps, errors, output.kind)
+                found = _Found(stacks, tried, formats, steps, errors, bool(source.row))
+                _write_found(stream, found, output, meter)
 
     command.__doc__ = help_text
     return command
@@ -168,25 +169,25 @@ def _write_stream(
     output: Output,
     quiet: bool,
     cluster: Cluster,
+    meter: "Meter",
 ) -> "Iterator[Vectors] | None":
     """Write what is found of numbers too many to gather; return the vectors, if they are few."""
     from stablelse.cli.source import not_rows, read_bounded
-    from stablelse.readers.block import Gauge
     from stablelse.readers.vectors import Stream
 
-    gauge = Gauge()
-    found = read_bounded(source, "float64", GATHERED, gauge)
+    found = read_bounded(source, "float64", GATHERED, meter.gauge)
     if not isinstance(found, Stream):
         return found if cluster == HERE else not_rows(found)
     if tried.function.value != "logsumexp":
         from stablelse.cli.elements import write_lines
 
-        return write_lines(stream, found, source, tried, formats[0], gauge)
+        return write_lines(stream, found, source, tried, formats[0], meter)
     from stablelse.cli import stream as streams
 
     results = streams.fold_stream(
-        found, source, formats, tried.methods, tried.exact, quiet, gauge, cluster
+        found, source, formats, tried.methods, tried.exact, quiet, meter, cluster
     )
+    meter.hide()
     if quiet:
         streams.write_values(stream, results, tried.methods is not None)
     else:
@@ -194,13 +195,46 @@ def _write_stream(
     return None
 
 
-def _comparisons(
-    stacks: "Iterator[Vectors]", tried: Tried, formats: "list[Format]", errors: bool
-) -> "Iterator[Comparison]":
+class _Found(NamedTuple):
+    """Vectors, and what is to be shown of them."""
+
+    stacks: "Iterator[Vectors]"
+    tried: Tried
+    formats: "list[Format]"
+    steps: bool
+    errors: bool
+    in_full: bool
+
+
+def _followed(stacks: "Iterator[Vectors]", stream: TextIO, meter: "Meter") -> "Iterator[Vectors]":
+    """Have the meter follow vectors, of each of which something is printed as it comes."""
+    if stream.isatty():
+        meter.hide()
+    return meter.following(stacks)
+
+
+def _write_found(stream: TextIO, found: _Found, output: Output, meter: "Meter") -> None:
+    """Show the vectors, in the form asked for."""
+    if output.kind == "table":
+        from stablelse.cli.show import show
+
+        stacks = meter.following(found.stacks)
+        pictures = _pictures(_comparisons(found._replace(stacks=stacks), found.errors), found)
+        meter.hide()
+        show(pictures, stream, output)
+        return
+    stacks = _followed(found.stacks, stream, meter)
+    measured = found.errors or output.kind != "plain"
+    comparisons = _comparisons(found._replace(stacks=stacks), measured)
+    _write_records(stream, comparisons, found.steps, found.errors, output.kind)
+
+
+def _comparisons(found: _Found, measured: bool) -> "Iterator[Comparison]":
     from stablelse.analysis.compare import compare_rows
     from stablelse.cli.source import place_of
 
-    for stack in stacks:
+    tried = found.tried
+    for stack in found.stacks:
         count, n = stack.values.shape
         rows = max(1, _BATCH // n)
         for begin in range(0, count, rows):
@@ -209,28 +243,19 @@ def _comparisons(
                 stack.values[part.start : part.stop],
                 tried.function,
                 tried.shifts,
-                formats,
+                found.formats,
                 [place_of(stack, index) for index in part],
                 tried.exact,
                 tried.methods,
-                errors,
+                measured,
                 tried.empty,
             )
 
 
-def _write_pictures(
-    stream: TextIO,
-    comparisons: "Iterator[Comparison]",
-    steps: bool,
-    errors: bool,
-    in_full: bool,
-    output: Output,
-) -> None:
+def _pictures(comparisons: "Iterator[Comparison]", found: _Found) -> "list[RenderableType]":
     """Draw one vector, or those asked for, in full, and many as a row each."""
-    from stablelse.cli.show import show
-
     pictures: list[RenderableType]
-    if steps or in_full:
+    if found.steps or found.in_full:
         gathered = list(comparisons)
     else:
         from stablelse.analysis.tally import Tally
@@ -239,21 +264,21 @@ def _write_pictures(
         for comparison in comparisons:
             tally.add(comparison)
         gathered = tally.comparisons
-    if steps:
+    if found.steps:
         from stablelse.render.walk import Walk
 
         pictures = [Walk(comparison) for comparison in gathered]
-    elif in_full or len(gathered) == 1:
+    elif found.in_full or len(gathered) == 1:
         pictures = list(gathered)
     else:
         from stablelse.render.overview import Overview
 
         pictures = [Overview(tally)]
-    if errors:
+    if found.errors:
         from stablelse.render.accuracy import AccuracyPicture
 
         pictures.append(AccuracyPicture(gathered))
-    show(pictures, stream, output)
+    return pictures
 
 
 def _write_records(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from stablelse.readers.block import Gauge
+from stablelse.readers.block import Gauge, ReadError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
+
+    from stablelse.cli.options import Input
+    from stablelse.readers import Vectors
 
 #: What takes less is over before anyone has read how far it got.
 PATIENCE = 1.0  # seconds
+
+#: How often it is drawn anew, in seconds.
+_EVERY = 0.1
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
@@ -28,33 +36,48 @@ class Meter:
     Parameters
     ----------
     files : sequence of str
-        What is read.
+        What is read; nothing if there is nothing to wait for.
+
+    Attributes
+    ----------
     gauge : Gauge
-        Has been given to the readers.
+        To be given to the readers.
     passes : int
-        How often it is read.
+        How often the files are read.
     """
 
-    def __init__(self, files: list[str], gauge: Gauge, passes: int = 1) -> None:
-        self.gauge = gauge
+    def __init__(self, files: list[str]) -> None:
+        self.gauge = Gauge()
+        self.passes = 1
         self._files = files
-        self._passes = passes
         self._begin = time.monotonic()
         self._count = 0
         self._place = ""
-        self._shown: tuple[Progress, TaskID] | None = None
+        self._values: dict[str, Any] = {}
+        self._thread: threading.Thread | None = None
+        self._is_over = threading.Event()
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Clear the screen in the end; if interrupted, say in one line how far it got."""
+        """Show it while this lasts; if interrupted, say in one line how far it got."""
+        if self._files and sys.stderr is not None and sys.stderr.isatty():
+            self._thread = threading.Thread(target=self._draw, daemon=True)
+            self._thread.start()
         try:
             yield
         except KeyboardInterrupt:
-            self._clear()
+            self.hide()
             typer.echo(f"stablelse: interrupted after {self._so_far()}", err=True)
             raise
         finally:
-            self._clear()
+            self.hide()
+
+    def hide(self) -> None:
+        """Clear the screen, for what is printed from here on."""
+        self._is_over.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
 
     def tell(self, count: int, place: str, values: dict[str, Any]) -> None:
         """Take note of how far it is.
@@ -68,54 +91,75 @@ class Meter:
         values : dict of str to scalar
             The results so far, by what they are called.
         """
-        self._count, self._place = count, place
-        if self._shown is None:
-            if time.monotonic() - self._begin < PATIENCE or not _is_watched():
-                return
-            self._shown = self._show()
+        self._count, self._place, self._values = count, place, values
+
+    def following(self, stacks: Iterator[Vectors]) -> Iterator[Vectors]:
+        """Yield the vectors, and take note of those that are done."""
+        for stack in stacks:
+            yield stack
+            self.tell(self._count + stack.values.size, stack.source, {})
+
+    def _draw(self) -> None:
+        """Show it after a while, in a thread of its own: the first numbers may be long in coming.
+
+        An interrupt is not for this thread, but for the one that works, or holds it off.
+        """
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        if self._is_over.wait(PATIENCE):
+            return
         from stablelse.render.numbers import rough_text
 
-        progress, task = self._shown
-        told = "  ".join(f"{name} {rough_text(value, 8)}" for name, value in values.items())
-        progress.update(task, completed=self.gauge.count, told=told, speed_told=self._speed())
+        total = total_bytes(self._files)
+        with _progress(total is not None) as progress:
+            task = progress.add_task("", total=total, told="", speed_told="")
+            while not self._is_over.wait(_EVERY):
+                values = self._values.items()
+                told = "  ".join(f"{name} {rough_text(value, 8)}" for name, value in values)
+                progress.update(
+                    task,
+                    total=None if total is None else total * self.passes,
+                    completed=self.gauge.count,
+                    told=told,
+                    speed_told=self._speed(),
+                    refresh=True,
+                )
 
     def _so_far(self) -> str:
         text = f"{self._count:,} numbers"
         total = total_bytes(self._files)
         if total is not None:
-            text += f", {_bytes(self.gauge.count)} of {_bytes(total * self._passes)}"
+            text += f", {_bytes(self.gauge.count)} of {_bytes(total * self.passes)}"
         return text + (f", in {self._place}" if self._place else "")
 
     def _speed(self) -> str:
         speed = self._count / (time.monotonic() - self._begin)
         return f"{speed / 1e6:.1f} million/s" if speed >= 1e5 else f"{speed:,.0f}/s"
 
-    def _show(self) -> tuple[Progress, TaskID]:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-        from rich.progress import TimeRemainingColumn as Remaining
 
-        total = total_bytes(self._files)
-        columns: list[Any] = [BarColumn(12), DownloadColumn()] if total else [DownloadColumn()]
-        columns.append(TextColumn("{task.fields[speed_told]}"))
-        columns += [Remaining(compact=True)] if total else []
-        columns.append(TextColumn("{task.fields[told]}", markup=False))
-        progress = Progress(
-            *columns,
-            console=Console(stderr=True, highlight=False, markup=False),
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        every_pass = None if total is None else total * self._passes
-        task = progress.add_task("", total=every_pass, told="", speed_told="")
-        progress.start()
-        return progress, task
+def meter_of(source: Input) -> Meter:
+    """Return the meter of what is read; numbers that are arguments are there at once."""
+    return Meter([] if source.numbers else source.file or ["-"])
 
-    def _clear(self) -> None:
-        if self._shown is not None:
-            self._shown[0].stop()
-            self._shown = None
+
+def _progress(is_bounded: bool) -> Progress:
+    """Return the line that is drawn, with a bar if it is known how much there is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, FileSizeColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns: list[Any] = [BarColumn(12), DownloadColumn()] if is_bounded else [FileSizeColumn()]
+    columns.append(TextColumn("{task.fields[speed_told]}"))
+    columns += [Remaining(compact=True)] if is_bounded else []
+    columns.append(TextColumn("{task.fields[told]}", markup=False))
+    return Progress(
+        *columns,
+        console=Console(stderr=True, highlight=False, markup=False),
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
 
 
 def total_bytes(files: list[str]) -> int | None:
@@ -125,12 +169,11 @@ def total_bytes(files: list[str]) -> int | None:
 
     if any(path == "-" or is_url(path) for path in files):
         return None
-    parts = [part for path in files for part in find_parts(path)]
-    return sum(os.path.getsize(part) for part in parts) or None  # of a named pipe it is 0
-
-
-def _is_watched() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
+    try:
+        parts = [part for path in files for part in find_parts(path)]
+        return sum(os.path.getsize(part) for part in parts) or None  # of a named pipe it is 0
+    except (OSError, ReadError):  # the reader will complain of it
+        return None
 
 
 def _bytes(count: int) -> str:

@@ -40,7 +40,7 @@ def is_missing(options: Input) -> bool:
     return not given and sys.stdin is not None and sys.stdin.isatty()
 
 
-def read_vectors(options: Input, dtype: str) -> Iterator[Vectors]:
+def read_vectors(options: Input, dtype: str, gauge: Gauge | None = None) -> Iterator[Vectors]:
     """Read the vectors that the options name, in stacks of bounded size.
 
     Parameters
@@ -49,6 +49,8 @@ def read_vectors(options: Input, dtype: str) -> Iterator[Vectors]:
         Where the numbers are. Standard input is read only if no other place is named.
     dtype : str
         What text is parsed to: ``"float64"`` or ``"longdouble"``.
+    gauge : Gauge, optional
+        Told how many bytes are read.
 
     Yields
     ------
@@ -63,7 +65,7 @@ def read_vectors(options: Input, dtype: str) -> Iterator[Vectors]:
     if options.numbers:
         yield _argument(options, dtype)
         return
-    blocks, by = open_input(options, dtype)
+    blocks, by = open_input(options, dtype, gauge)
     yield from chosen(vectors(blocks, by), options.row)
 
 
@@ -83,12 +85,10 @@ def read_bounded(
 
     Parameters
     ----------
-    options, dtype
+    options, dtype, gauge
         As of :func:`read_vectors`.
     most : int
         How many numbers of a vector may be gathered in memory. With ``options.row``, all are.
-    gauge : Gauge, optional
-        Told how many bytes are read.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def read_bounded(
         If anything of what is read here cannot be; later, the rest may raise it.
     """
     if options.numbers or options.row:
-        return read_vectors(options, dtype)
+        return read_vectors(options, dtype, gauge)
     blocks, by = open_input(options, dtype, gauge)
     return vectors_or_stream(blocks, by, most)
 

@@ -17,7 +17,7 @@ from stablelse.cli.source import open_input
 from stablelse.engines.local import fold
 from stablelse.numerics.formula import Method
 from stablelse.readers import By
-from stablelse.readers.block import Block, Gauge
+from stablelse.readers.block import Block
 from stablelse.readers.parts import find_parts
 from stablelse.readers.source import is_url
 from stablelse.readers.vectors import Stream
@@ -37,7 +37,7 @@ def fold_stream(
     methods: Sequence[Method] | None,
     exact: bool | None,
     quiet: bool,
-    gauge: Gauge,
+    meter: Meter,
     cluster: Cluster,
 ) -> list[StreamComparison]:
     """Fold a stream into what every method makes of it.
@@ -60,8 +60,8 @@ def fold_stream(
         Whether the certified value is asked for.
     quiet : bool
         Whether nothing but the values is wanted.
-    gauge : Gauge
-        Told how many bytes are read.
+    meter : Meter
+        Told how far it is.
     cluster : Cluster
         Where the work is done.
 
@@ -79,17 +79,17 @@ def fold_stream(
     once = exact is None and not (cluster.engine == "local" and can_be_read_again(source))
     certified = Method.EXACT in chosen or once
     plain = not quiet or bool({Method.NAIVE, Method.SHIFTED}.intersection(methods or []))
-    meter = Meter(source.file or ["-"], gauge)
     engine: _Engine = _fold_here
     if cluster.engine == "dask":
         from stablelse.cli.cluster import fold_on_cluster
 
         engine = partial(fold_on_cluster, source=source, scheduler=cluster.scheduler)
-    with meter.running():
-        states, names = _folded(stream, formats, certified, plain, partial(engine, meter=meter))
-        if exact is None and not certified and not all(state.is_kept for state in states):
-            again = Stream(open_input(source, "float64", gauge)[0], stream.axis)
-            states, names = _folded(again, formats, True, plain, partial(engine, meter=meter))
+    engine = partial(engine, meter=meter)
+    states, names = _folded(stream, formats, certified, plain, engine)
+    if exact is None and not certified and not all(state.is_kept for state in states):
+        meter.passes = 2
+        again = Stream(open_input(source, "float64", meter.gauge)[0], stream.axis)
+        states, names = _folded(again, formats, True, plain, engine)
     found = [state.result(column=name) for state, name in zip(states, names, strict=True)]
     return found if methods is None else [_only(comparison, chosen) for comparison in found]
 

@@ -83,7 +83,26 @@ def told(title, least, base, bars):
             print(f"  {name:28} {seconds:6.2f} s  {seconds / least[base]:5.2f} times{bar}")
 
 
-def peak(args):
+#: The command as it is where pyarrow is not installed.
+WITHOUT = """
+import runpy, sys
+sys.modules["pyarrow"] = None
+runpy.run_module("stablelse", run_name="__main__")
+"""
+
+
+def parquet(path, count):
+    """Write a Parquet file of normal deviates, in row groups of as many as usual."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rng = np.random.default_rng(0)
+    with parquet.ParquetWriter(path, pa.schema([("x", pa.float64())])) as writer:
+        for _ in range(0, count, 2 * BUFFER):
+            writer.write_table(pa.table({"x": 5 * rng.standard_normal(2 * BUFFER)}))
+
+
+def peak(args, how=("-m", "stablelse")):
     """Return the peak memory of a run of the command, in MiB, and its seconds."""
     code = (
         "import resource, subprocess, sys\n"
@@ -91,7 +110,7 @@ def peak(args):
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
     begin = time.perf_counter()
-    command = [sys.executable, "-c", code, sys.executable, "-m", "stablelse", *args]
+    command = [sys.executable, "-c", code, sys.executable, *how, *args]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return int(done.stdout) / 1024, time.perf_counter() - begin
 
@@ -138,17 +157,25 @@ def main():
         array(large, int(size * 1e9) // 8)
         print(f"\npeak memory of the command (bar 120 MiB; 400 with pyarrow), {size:g} GB")
         out = str(Path(folder, "p.npy"))
-        for args in (
-            ["lse", "-q", "-f", str(large)],
-            ["lse", "-f", str(large)],
-            ["lse", "--exact", "-f", str(large)],
-            ["softmax", "-f", str(large), "-o", out],
-            ["lse", "-f", str(text)],
-        ):
-            mebibytes, seconds = peak(args)
+        usual, without = ("-m", "stablelse"), ("-c", WITHOUT)
+        runs = [
+            (usual, ["lse", "-q", "-f", str(large)]),
+            (usual, ["lse", "-f", str(large)]),
+            (usual, ["lse", "--exact", "-f", str(large)]),
+            (usual, ["softmax", "-f", str(large), "-o", out]),
+            (usual, ["lse", "-f", str(text)]),
+            (without, ["lse", "-f", str(text)]),
+        ]
+        if find_spec("pyarrow"):
+            columns = Path(folder, "x.parquet")
+            parquet(columns, int(size * 1e9) // 8)
+            runs.append((usual, ["lse", "-f", str(columns)]))
+        for how, args in runs:
+            mebibytes, seconds = peak(args, how)
+            lacking = "without pyarrow" if how is without else ""
             print(
-                f"  {' '.join(args[:2]):12} {Path(args[-1]).name:8} {mebibytes:6.0f} MiB"
-                f"  {seconds:6.1f} s"
+                f"  {' '.join(args[:2]):12} {Path(args[-1]).name:10} {mebibytes:6.0f} MiB"
+                f"  {seconds:6.1f} s  {lacking}".rstrip()
             )
 
 

@@ -1,6 +1,8 @@
 """Files larger than memory: one pass, constant memory, nothing left behind when interrupted."""
 
 import json
+import os
+import select
 import signal
 import subprocess
 import sys
@@ -156,3 +158,71 @@ def test_few_numbers_load_no_engine(environment):
     modules = done.stdout.splitlines()[-1].split()
     assert not [name for name in modules if "engines" in name or "stream" in name.split(".")[-1]]
     assert "rich.progress" not in modules
+
+
+IMPATIENT = """
+import sys
+from stablelse.cli import progress
+from stablelse.cli.main import main
+progress.PATIENCE = 0.05
+main(sys.argv[1:])
+"""
+
+
+def read_screen(screen):
+    assert select.select([screen], [], [], 20)[0], "nothing more is shown"
+    try:
+        return os.read(screen, 4096).decode()
+    except OSError:  # the process has ended
+        return ""
+
+
+def watched(args, environment, pieces, awaited):
+    """Return what a run prints, and what its standard error, a terminal, has shown meanwhile.
+
+    Pieces of the input are given one by one, each when what is awaited has been shown.
+    """
+    pty = pytest.importorskip("pty")
+    screen, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", IMPATIENT, *args],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        env={**environment, "TERM": "xterm", "COLUMNS": "80"},
+    ) as process:
+        os.close(terminal)
+        shown = ""
+        for piece, text in zip(pieces, awaited, strict=True):
+            process.stdin.write(piece)
+            process.stdin.flush()
+            while text not in shown:
+                more = read_screen(screen)
+                assert more, f"{text!r} is not in {shown!r}"
+                shown += more
+        process.stdin.close()
+        while more := read_screen(screen):
+            shown += more
+        out = process.stdout.read()
+    os.close(screen)
+    return process.returncode, out.decode(), shown
+
+
+def test_progress_is_shown_before_the_first_numbers_have_come(environment):
+    code, out, shown = watched(["lse"], environment, [b"", b"0 0\n"], ["0 bytes", ""])
+    assert code == 0
+    assert "log-sum-exp of 2 numbers" in out
+    assert "interrupted" not in shown
+
+
+def test_progress_of_rows(environment):
+    rows = b"1 2 3\n" * 20_000
+    code, out, shown = watched(["lse"], environment, [b"", rows], ["0/s", ""])
+    assert code == 0
+    assert "of 20,000 vectors" in out
+    assert "120.0 kB" in shown
+
+
+def test_no_progress_where_nobody_watches(run, monkeypatch):
+    monkeypatch.setattr("stablelse.cli.progress.PATIENCE", 0)
+    assert run("lse", "--quiet", stdin=b"0\n0\n").err == ""
