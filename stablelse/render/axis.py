@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import ceil, floor, log10
 from sys import float_info
 from typing import NamedTuple
@@ -38,13 +38,16 @@ def stretches(segments: Sequence[Segment], range_: Range) -> list[Stretch]:
     begin = 0.0 if range_.start >= least else firsts[0]
     end = 1.0 if range_.end <= largest else lasts[-1]
     middles = [(last + first) / 2 for last, first in zip(lasts, firsts[1:], strict=False)]
-    bounds = pairwise([begin, *middles, end])
-    found = [Stretch(s.state, *bound) for s, bound in zip(segments, bounds, strict=True)]
+    found = [
+        Stretch(segment.state, *bound)
+        for segment, bound in zip(segments, pairwise([begin, *middles, end]), strict=True)
+    ]
     if begin > 0:
         found.insert(0, Stretch(State.OUT_OF_RANGE, 0.0, begin))
     if end < 1:
         found.append(Stretch(State.OUT_OF_RANGE, end, 1.0))
-    return found
+    groups = (list(group) for _, group in groupby(found, key=lambda stretch: stretch.state))
+    return [Stretch(group[0].state, group[0].begin, group[-1].end) for group in groups]
 
 
 def present(rows: Iterable[Sequence[Stretch]]) -> list[State]:

@@ -112,6 +112,7 @@ def test_stretches_fill_the_axis():
         assert (bar[0].begin, bar[-1].end) == (0, 1)
         for one, other in pairwise(bar):
             assert one.end == other.begin
+            assert one.state is not other.state
 
 
 def test_the_narrowest_stretch_is_seen():
