@@ -17,6 +17,7 @@ COMMANDS = {
     "softmax": ("stablelse.cli.evaluate:softmax", "Softmax, naive and shifted side by side."),
     "log-softmax": ("stablelse.cli.evaluate:log_softmax", "The logarithm of the softmax."),
     "nll": ("stablelse.cli.nll:nll", "The loss of labels, and its gradient, the same way."),
+    "demo": ("stablelse.cli.demo:demo", "A guided tour of the ways in which numbers are lost."),
     "prove": ("stablelse.cli.prove:prove", "Why the shift changes nothing, line by line."),
     "sweep": ("stablelse.cli.sweep:sweep", "Where each method stops being right as x moves."),
     "peers": ("stablelse.cli.peers:peers", "NumPy, SciPy, PyTorch and JAX on the same vectors."),
@@ -85,6 +86,7 @@ Examples:
   stablelse prove lse 1000 1001 1002      why the shift changes nothing, line by line
   stablelse sweep 0 1 2 --dtype float16   where each method stops being right as x moves
   stablelse lse 1 2 --save lse.svg        the picture, to keep: also .html and .txt
+  stablelse demo                          a guided tour
   stablelse peers                         what NumPy, SciPy, PyTorch and JAX get wrong
   stablelse limits                        where exp leaves each format
 """

@@ -19,6 +19,7 @@ _PICTURES = {
     "Likelihood": "stablelse.render.likelihood:LikelihoodPicture",
     "StreamComparison": "stablelse.render.stream:StreamPicture",
     "Sweep": "stablelse.render.chart:SweepPicture",
+    "Scene": "stablelse.render.tour:ScenePicture",
     "Limits": "stablelse.render.limits:LimitsPicture",
 }
 

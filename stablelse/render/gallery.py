@@ -36,7 +36,7 @@ class GalleryPicture:
         yield Text(" vectors on which libraries go wrong, and what each of them gives", "bold")
         yield Text()
         for comparison in self.gallery.cases:
-            yield from _case(comparison, glyphs, width)
+            yield from case_picture(comparison, glyphs, width)
         for sentence in self.gallery.left_out:
             yield hanging(f"left out: {sentence}", width, indent=1, style="dim")
         yield from _summary(self.gallery.standings, len(self.gallery.cases), glyphs, width)
@@ -49,7 +49,7 @@ class GalleryPicture:
 _MARKS = {Outcome.RIGHT: "good", Outcome.BROKEN: "bad"}
 
 
-def _case(comparison: PeerComparison, glyphs: Glyphs, width: int) -> Iterator[Text]:
+def case_picture(comparison: PeerComparison, glyphs: Glyphs, width: int) -> Iterator[Text]:
     """Yield what the vector is, why it is hard, and a line per library."""
     yield Text.assemble(" ", (f"{comparison.case}: {TASK_NAMES[comparison.function]}", "bold"))
     yield hanging(comparison.note or "", width, indent=3, style="dim")

@@ -10,6 +10,7 @@ import stablelse
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.likelihood import Likelihoods
 from stablelse.analysis.limits import limits
+from stablelse.analysis.tour import tour
 from stablelse.numerics.formats import find_format
 from stablelse.numerics.formula import Method
 from stablelse.numerics.loss_methods import Quantity
@@ -33,6 +34,7 @@ RESULTS = {
     "StreamComparison": lambda: stablelse.StreamState(["float64"]).update([1000, 1001]).result(),
     "Likelihood": likelihood,
     "Sweep": lambda: stablelse.sweep([0, 1], formats=["float16", "float64"]),
+    "Scene": lambda: next(tour(["one-pass"])),
     "Limits": lambda: limits([find_format("float64")]),
 }
 

@@ -22,6 +22,7 @@ RUNS = {
     "log-softmax": ["log-softmax", "-1000", "3", "0"],
     "nll": ["nll", "1000", "1001", "--label", "0"],
     "nll-grad": ["nll", "1000", "1001", "--label", "0", "--grad"],
+    "demo": ["demo", "--scene", "overflow", "--scene", "one-pass"],
     "prove": ["prove", "lse", "1000", "1001", "1002"],
     "prove-symbols": ["prove", "softmax"],
     "peers": ["peers", "0", "-40", "--peer", "numpy", "--no-time"],
