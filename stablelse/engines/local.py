@@ -95,7 +95,7 @@ def _submitting(threads: int) -> Iterator[_Submit]:
         return
     from concurrent.futures import ThreadPoolExecutor  # on use: it takes milliseconds
 
-    with ThreadPoolExecutor(threads, "stablelse") as pool:
+    with ThreadPoolExecutor(threads, "fold") as pool:
         yield lambda block, state: pool.submit(_taken, block, state).result
 
 

@@ -64,7 +64,7 @@ def test_what_came_before_an_error_is_taken_in():
     with pytest.raises(ReadError, match="line 7"):
         fold(broken(), [state], threads=2)
     assert state.count == 3000
-    assert not [one for one in threading.enumerate() if one.name.startswith("stablelse")]
+    assert not [one for one in threading.enumerate() if one.name.startswith("fold")]
 
 
 def test_the_environment_names_the_number_of_threads(monkeypatch):
