@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from itertools import chain
 
@@ -96,6 +97,17 @@ def test_without_a_terminal_it_goes_straight_through(run, monkeypatch):
     assert whole.out.count("\n $ stablelse ") + whole.out.count(" | stablelse ") == len(OWN)
 
 
+def _wait_for_a_key(leader):
+    """Wait until the program reads single keys: what comes before that is thrown away."""
+    import termios
+
+    for _ in range(3000):
+        if not termios.tcgetattr(leader)[3] & termios.ICANON:
+            return
+        time.sleep(0.01)
+    raise AssertionError("it does not wait for a key")
+
+
 def on_terminal(keys, expected):
     """Run the tour on a terminal, typing each key when its scene is there; return what it shows."""
     import pty
@@ -118,6 +130,7 @@ def on_terminal(keys, expected):
             shown += os.read(leader, 4096).decode()
         if key is not None:
             shown = ""
+            _wait_for_a_key(leader)
             os.write(leader, key)
     with suppress(OSError):  # the terminal's end, once the program has left it
         while part := os.read(leader, 4096):
