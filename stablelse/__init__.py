@@ -40,6 +40,7 @@ __all__ = [
     "exact",
     "log_softmax",
     "logsumexp",
+    "naive",
     "nll",
     "nll_grad",
     "prove",
@@ -69,8 +70,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> object:
-    if name == "exact":
-        return import_module("stablelse.exact")
+    if name in ("exact", "naive"):
+        return import_module(f"stablelse.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

@@ -21,8 +21,9 @@ LAYERS = {
         {"numerics", "readers", "analysis", "engines", "render", "cli"},
         {"numpy", "typer", "rich"},
     ),
-    "__init__": ({"numerics", "analysis", "exact"}, set()),
+    "__init__": ({"numerics", "analysis", "exact", "naive"}, set()),
     "exact": ({"numerics"}, {"numpy"}),
+    "naive": ({"numerics"}, {"numpy"}),
     "__main__": ({"cli"}, set()),
 }
 #: The one place where a lower layer calls a higher one, and those where an extra is imported.

@@ -1,0 +1,123 @@
+"""Log-sum-exp and softmax as a textbook writes them: for comparison, not for use.
+
+Nothing is done against overflow and underflow, and nothing warns of them. Every operation is
+rounded to the format, and sums are pairwise, so the results are those that `stablelse.compare`
+shows of the naive method, on arrays of any size and along any axis.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stablelse.numerics import textbook
+from stablelse.numerics.formats import Array
+from stablelse.numerics.front import Axis, elementwise, known_format, reduced
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["log_softmax", "logsumexp", "softmax"]
+
+
+def logsumexp(
+    a: npt.ArrayLike,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    dtype: npt.DTypeLike | None = None,
+) -> Any:
+    """Compute log(sum(exp(a))) as it stands.
+
+    Parameters
+    ----------
+    a : array_like
+        Real numbers, any shape, any format of the table.
+    axis : int or tuple of int, optional
+        The axis or axes to sum over; all by default.
+    keepdims : bool
+        Keep the axes that were summed over, with length 1.
+    dtype : dtype_like, optional
+        The format that `a` and every operation are rounded to: by default that of `a`; integers
+        and bools give float64.
+
+    Returns
+    -------
+    scalar or ndarray
+        The logarithm: inf where an exponential or the sum overflows, -inf where all underflow.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `stablelse.logsumexp`, and a TypeError for complex numbers.
+
+    Examples
+    --------
+    >>> from stablelse import naive
+    >>> naive.logsumexp([1000.0, 1001.0])
+    np.float64(inf)
+    """
+    return reduced(_logsumexp, a, axis, None, keepdims, False, dtype).value
+
+
+def softmax(x: npt.ArrayLike, axis: Axis = None, *, dtype: npt.DTypeLike | None = None) -> Any:
+    """Compute exp(x) / sum(exp(x)) as it stands.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers, any shape, any format of the table.
+    axis : int or tuple of int, optional
+        The axis or axes along which the result sums to 1; all by default.
+    dtype : dtype_like, optional
+        As `logsumexp` has it.
+
+    Returns
+    -------
+    scalar or ndarray
+        The shape of `x`: NaN where infinity is divided by infinity, or 0 by 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `logsumexp`, and a ValueError for a softmax of no elements.
+    """
+    return elementwise(_softmax, x, axis, dtype)[0]
+
+
+def log_softmax(x: npt.ArrayLike, axis: Axis = None, *, dtype: npt.DTypeLike | None = None) -> Any:
+    """Compute log(exp(x) / sum(exp(x))) as it stands; see `softmax`.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers, any shape, any format of the table.
+    axis : int or tuple of int, optional
+        The axis or axes along which the exponentials sum to 1; all by default.
+    dtype : dtype_like, optional
+        As `logsumexp` has it.
+
+    Returns
+    -------
+    scalar or ndarray
+        The shape of `x`: -inf where the softmax underflows, NaN where it is NaN.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `softmax`.
+    """
+    return elementwise(_log_softmax, x, axis, dtype)[0]
+
+
+def _logsumexp(rows: Array, dtype: np.dtype[Any], weights: object) -> tuple[Array, Array, object]:
+    return textbook.logsumexp(rows, known_format(dtype)), np.ones(len(rows)), None
+
+
+def _softmax(rows: Array, dtype: np.dtype[Any], place: object) -> tuple[Array, object]:
+    return textbook.softmax(rows, known_format(dtype)), None
+
+
+def _log_softmax(rows: Array, dtype: np.dtype[Any], place: object) -> tuple[Array, object]:
+    return textbook.log_softmax(rows, known_format(dtype)), None
