@@ -62,14 +62,19 @@ class Histograms(NamedTuple):
     spreads: Distribution
 
 
-def thresholds(formats: Sequence[Format]) -> list[Threshold]:
-    """Return the thresholds of exp in formats, from below."""
+def marks(name: str, formats: Sequence[Format]) -> list[Threshold]:
+    """Return the thresholds of formats that concern a field of `Histograms`, from below.
+
+    A spread is the largest a - x of the shifted formula, whose exp(x - a) then underflows.
+    """
     found = [
         Threshold(f.name, kind, float(getattr(f, f"{kind}_threshold")))
         for f in formats
         for kind in ("overflow", "underflow")
     ]
-    return sorted(found, key=lambda threshold: threshold.value)
+    if name == "spreads":
+        found = [mark._replace(value=-mark.value) for mark in found if mark.kind == "underflow"]
+    return sorted(found, key=lambda mark: mark.value)
 
 
 class Histogram:
@@ -82,11 +87,9 @@ class Histogram:
         self.minimum, self.maximum = np.inf, -np.inf
 
     @classmethod
-    def empty(cls, formats: Sequence[Format]) -> Histogram:
-        """Return one between the numbers of a grid and the thresholds of formats."""
-        bounds = {threshold.value for threshold in thresholds(formats)}
-        # a spread is the shifted formula's largest |x - a|: exp(-spread) underflows there
-        bounds |= {-bound for bound in bounds if bound < 0}
+    def empty(cls, name: str, formats: Sequence[Format]) -> Histogram:
+        """Return that of a field of `Histograms`, its edges those of a grid and the thresholds."""
+        bounds = {threshold.value for threshold in marks(name, formats)}
         return cls(np.array(sorted({0.0, *_GRID, *(-edge for edge in _GRID), *bounds})))
 
     def take(self, numbers: Array) -> None:

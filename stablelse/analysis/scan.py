@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -81,11 +81,9 @@ class ScanState:
         self.rows = self.elements = 0
         self._formats = [find_format(name) for name in dict.fromkeys(formats)]
         self._tallies = [_Tally(format_, way) for format_ in self._formats for way in ways(format_)]
-        self._histograms = [Histogram.empty(self._formats) for _ in Histograms._fields]
+        self._histograms = [Histogram.empty(name, self._formats) for name in Histograms._fields]
 
-    def update(
-        self, x: npt.ArrayLike, place: Callable[[int], Place] | None = None
-    ) -> ScanState:
+    def update(self, x: npt.ArrayLike, place: Callable[[int], Place] | None = None) -> ScanState:
         """Take in more vectors.
 
         Parameters

@@ -189,8 +189,8 @@ class Failure(NamedTuple):
         Of which method and format.
     kind : str
         What occurred.
-    count : int
-        How often.
+    vectors : int
+        On how many vectors.
     first : Witness
         Where first.
     """
@@ -198,7 +198,7 @@ class Failure(NamedTuple):
     condition: Condition
     result: WayScan
     kind: str
-    count: int
+    vectors: int
     first: Witness
 
 

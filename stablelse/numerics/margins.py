@@ -140,7 +140,7 @@ def _logsumexp_bound(shifted: bool, extent: Extent, total: _Sum, format_: Format
     y = np.maximum(np.maximum(lowest, -(extent.maximum + log_n)), 0)
     if shifted:
         error += total.log * total.u * (log_n + error)
-        last = total.u + (0 if total.u == u else u)
+        last = total.u + (0.0 if total.u == u else u)
     else:
         last = total.log * total.u
     bound: Array = np.where(rho < 0.5, (error + last * (y + error)) / (u * y), np.inf)
@@ -152,7 +152,7 @@ def _softmax_bound(shifted: bool, extent: Extent, total: _Sum, format_: Format) 
     rho = _sum_error(shifted, extent, total)
     if shifted:
         t = np.minimum(extent.maximum - extent.minimum, total.vanishing)
-        lost = total.exp * total.eta
+        lost = np.full(len(rho), total.exp * total.eta)
     else:
         t = np.zeros(len(rho))
         lost = total.exp * total.eta * np.exp(-extent.maximum)
