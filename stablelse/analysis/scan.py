@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 # How many numbers are looked at together: they stay in the cache.
-_PIECE = 1 << 16
+_PIECE = 1 << 18
 
 
 class _Tally:

@@ -6,10 +6,11 @@ from enum import Enum
 
 import numpy as np
 
+from stablelse.numerics import exact as ladder
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.functions import Function, exact
-from stablelse.numerics.margins import Extent, surely_right
+from stablelse.numerics.functions import Function
+from stablelse.numerics.margins import Extent, surely_close, surely_right
 from stablelse.numerics.naive import NAIVE
 from stablelse.numerics.shifted import SHIFTED, SHIFTS
 
@@ -94,7 +95,7 @@ def judge(
     harm : ndarray of int
         Shape (m,): 0 if the row's result is right, else 1 and the place in `HARMS`.
     ulps : ndarray of float64
-        The largest error of each row; NaN where it has NaN or inf by no right.
+        The largest error of each row that loses more than `max_ulp`; NaN elsewhere, but for some.
     entry : ndarray of int
         The entry of the result that it is told by.
     """
@@ -107,10 +108,13 @@ def judge(
         known = is_nan.any(axis=1) | infinite.any(axis=1)
         ulps = np.full(value.shape, np.nan)
         vanished = np.zeros(value.shape, bool)
-        if not known.all():
-            right = exact(function, rounded[~known], format_)
-            ulps[~known] = ulp_error(value[~known], right, format_)
-            vanished[~known] = np.isneginf(value[~known]) & ~np.isneginf(right)
+        close = ~known
+        close[close] = surely_close(function, rounded[close], value[close], format_, max_ulp)
+        rest = ~(known | close)
+        if rest.any():
+            right = _right(function, rounded[rest], format_)
+            ulps[rest] = ulp_error(value[rest], right, format_)
+            vanished[rest] = np.isneginf(value[rest]) & ~np.isneginf(right)
         masks = {
             Harm.NAN: is_nan,
             Harm.OVERFLOW: infinite,
@@ -126,6 +130,14 @@ def judge(
         entry[rows] = at[rows].argmax(axis=1)
     worst[np.isin(harm, (1, 2, 3))] = np.nan
     return harm, worst, entry
+
+
+def _right(function: Function, x: Array, format_: Format) -> Array:
+    """Return the correctly rounded results, shape (m, 1) or (m, n); see `functions.exact`."""
+    if function is Function.LOGSUMEXP:
+        return ladder.logsumexp(x, format_)[0][:, np.newaxis]
+    compute = {Function.SOFTMAX: ladder.softmax, Function.LOG_SOFTMAX: ladder.log_softmax}
+    return compute[function](x, format_)[0]
 
 
 def doubtful(
