@@ -124,7 +124,8 @@ def mend_text(scan: Scan, failure: Failure) -> str:
     result = failure.result
     if failure.kind == Harm.ULP.value:
         return "mend: stablelse's own functions lose no ulps; or a wider format"
-    others = [r.method for r in scan.results if r.format == result.format and r.survives]
+    found = [r.method for r in scan.results if r.format == result.format and r.survives]
+    others = [method for method in found if method != "naive"]
     if others:
         return f"mend: compute it {' or '.join(others)}; in {result.format} that survives"
     return "mend: no method survives this format; choose one with a wider range, or clip the logits"
