@@ -14,7 +14,8 @@ from stablelse.render.wording import ASCII, FUNCTION_NAMES, Glyphs
 
 def harm_word(kind: str, max_ulp: float) -> str:
     """Return what a kind of harm is called."""
-    words = {"nan": "NaN", "underflow": "underflow to -inf", "ulp": f"more than {max_ulp:g} ulps"}
+    lost = f"more than {max_ulp:g} ulp{'' if max_ulp == 1 else 's'}"
+    words = {"nan": "NaN", "underflow": "underflow to -inf", "ulp": lost}
     return words.get(kind, kind)
 
 

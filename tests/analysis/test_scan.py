@@ -128,6 +128,10 @@ def test_histograms_count_every_vector_at_the_thresholds():
     assert maxima.counts[at - 1 : at + 1] == (1, 1)
     assert (maxima.nan, minima.nan, sum(maxima.counts)) == (1, 1, 3)
     assert (minima.counts[0], minima.minimum, spreads.maximum) == (1, -np.inf, np.inf)
+    lowest = float(find_format("float16").underflow_threshold)
+    below = stablelse.scan([[lowest], [np.nextafter(lowest, -20)]]).histograms.maxima
+    at = next(i for i, edge in enumerate(below.edges) if lowest - 1e-9 < edge < lowest)
+    assert below.counts[at - 1 : at + 1] == (1, 1)
     empty = stablelse.ScanState().result()
     assert (empty.rows, empty.histograms.maxima.maximum) == (0, None)
 

@@ -54,9 +54,8 @@ def test_prints_what_the_readme_says(script, request, tmp_path):
 
 
 def test_every_script_is_told_of():
-    assert {path.name for path in EXAMPLES.glob("*.*") if path.suffix in (".py", ".sh")} == set(
-        PRINTED
-    )
+    scripts = [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.sh")]
+    assert {path.name for path in scripts} == set(PRINTED)
     told = re.findall(r"\]\(([^)]+)\)", README.read_text("utf-8"))
     assert told
     assert all((EXAMPLES / target).exists() for target in told)
