@@ -218,6 +218,8 @@ def surely_close(function: Function, x: Array, value: Array, format_: Format, ul
         ulp = np.maximum(np.ldexp(1.0, exponent - format_.significand_bits), smallest)
         ulp[near == 0] = smallest
         distance = np.abs(value.astype(np.float64) - near) + _PLAIN * error
+        # what rounds to infinity is never close
+        distance[np.abs(near) > float(format_.largest)] = np.inf
         close: Array = (distance <= (ulps - 0.5) / _SLACK * ulp).all(axis=1)
     return close
 
