@@ -33,7 +33,7 @@ def main(args: list[str] | None = None) -> None:
         Code 0; 1 where a check that was asked for says no; 2 for wrong usage or bad input,
         with one line on stderr; 130 on Ctrl-C.
     """
-    gc.set_threshold(20_000)  # a short run is over before there is any garbage to collect
+    gc.set_threshold(50_000)  # a short run is over before there is any garbage to collect
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, _on_broken_pipe)
     for stream in (sys.stdout, sys.stderr):
