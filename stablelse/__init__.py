@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from stablelse.analysis.peers.compare import compare_peers
     from stablelse.analysis.proof import Proof
     from stablelse.analysis.prove import prove
+    from stablelse.analysis.scan import ScanState, scan
+    from stablelse.analysis.scans import Scan
     from stablelse.analysis.stream import StreamComparison
     from stablelse.analysis.stream_state import StreamState
     from stablelse.analysis.survival import Sweep
@@ -31,6 +33,8 @@ __all__ = [
     "RunningLogSumExp",
     "RunningNaive",
     "RunningShifted",
+    "Scan",
+    "ScanState",
     "StreamComparison",
     "StreamState",
     "Sweep",
@@ -44,6 +48,7 @@ __all__ = [
     "nll",
     "nll_grad",
     "prove",
+    "scan",
     "softmax",
     "sweep",
 ]
@@ -54,6 +59,8 @@ _HOME = {
     "RunningLogSumExp": "stablelse.numerics.running",
     "RunningNaive": "stablelse.numerics.one_pass",
     "RunningShifted": "stablelse.numerics.one_pass",
+    "Scan": "stablelse.analysis.scans",
+    "ScanState": "stablelse.analysis.scan",
     "StreamComparison": "stablelse.analysis.stream",
     "StreamState": "stablelse.analysis.stream_state",
     "Sweep": "stablelse.analysis.survival",
@@ -64,6 +71,7 @@ _HOME = {
     "nll": "stablelse.numerics.loss",
     "nll_grad": "stablelse.numerics.loss",
     "prove": "stablelse.analysis.prove",
+    "scan": "stablelse.analysis.scan",
     "softmax": "stablelse.numerics.arrays",
     "sweep": "stablelse.analysis.sweep",
 }

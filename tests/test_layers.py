@@ -25,6 +25,7 @@ LAYERS = {
     "exact": ({"numerics"}, {"numpy"}),
     "naive": ({"numerics"}, {"numpy"}),
     "__main__": ({"cli"}, set()),
+    "testing": ({"analysis", "numerics", "render"}, {"numpy", "pytest"}),
 }
 #: The one place where a lower layer calls a higher one, and those where an extra is imported.
 EXCEPTIONS = {
@@ -124,6 +125,7 @@ def test_the_library_needs_numpy_alone(environment):
         ["peers", "-h"],
         ["prove", "-h"],
         ["sweep", "-h"],
+        ["scan", "-h"],
     ],
 )
 def test_help_and_version_need_no_numpy(args, environment):

@@ -13,6 +13,8 @@ NAMES = [
     "RunningLogSumExp",
     "RunningNaive",
     "RunningShifted",
+    "Scan",
+    "ScanState",
     "StreamComparison",
     "StreamState",
     "Sweep",
@@ -26,6 +28,7 @@ NAMES = [
     "nll",
     "nll_grad",
     "prove",
+    "scan",
     "softmax",
     "sweep",
 ]

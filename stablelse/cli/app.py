@@ -21,6 +21,7 @@ COMMANDS = {
     "prove": ("stablelse.cli.prove:prove", "Why the shift changes nothing, line by line."),
     "sweep": ("stablelse.cli.sweep:sweep", "Where each method stops being right as x moves."),
     "peers": ("stablelse.cli.peers:peers", "NumPy, SciPy, PyTorch and JAX on the same vectors."),
+    "scan": ("stablelse.cli.scan:scan", "What breaks on thousands of vectors: a guard for CI."),
     "limits": ("stablelse.cli.limits:limits", "Where exp leaves each floating-point format."),
 }
 
@@ -88,6 +89,7 @@ Examples:
   stablelse lse 1 2 --save lse.svg        the picture, to keep: also .html and .txt
   stablelse demo                          a guided tour
   stablelse peers                         what NumPy, SciPy, PyTorch and JAX get wrong
+  stablelse scan logits.npy               what breaks on thousands of vectors
   stablelse limits                        where exp leaves each format
 """
 

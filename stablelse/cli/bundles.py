@@ -10,6 +10,7 @@ import typer
 from stablelse.cli.options import (
     Cluster,
     FigureOutput,
+    Files,
     Input,
     Labels,
     Methods,
@@ -64,7 +65,7 @@ def bundled(command: Callable[..., None]) -> Callable[..., None]:
     return typer_command
 
 
-_BUNDLES = (Input, Labels, Methods, Output, NotesOutput, FigureOutput, Cluster)
+_BUNDLES = (Input, Files, Labels, Methods, Output, NotesOutput, FigureOutput, Cluster)
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 

@@ -20,6 +20,7 @@ _PICTURES = {
     "StreamComparison": "stablelse.render.stream:StreamPicture",
     "Sweep": "stablelse.render.chart:SweepPicture",
     "Scene": "stablelse.render.tour:ScenePicture",
+    "Scan": "stablelse.render.scan:ScanPicture",
     "Limits": "stablelse.render.limits:LimitsPicture",
 }
 

@@ -35,6 +35,7 @@ RESULTS = {
     "Likelihood": likelihood,
     "Sweep": lambda: stablelse.sweep([0, 1], formats=["float16", "float64"]),
     "Scene": lambda: next(tour(["one-pass"])),
+    "Scan": lambda: stablelse.scan([[12, 3], [1, 2]]),
     "Limits": lambda: limits([find_format("float64")]),
 }
 

@@ -11,16 +11,24 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 TEXTS = sorted(EXAMPLES.glob("*.md"))
-BLOCK = re.compile(r"^```console\n\$ python examples/(\w+\.py)\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(
+    r"^```console\n\$ (?:python|bash) examples/(\w+\.(?:py|sh))\n(.*?)^```$", re.M | re.S
+)
 TOLD = {path: dict(BLOCK.findall(path.read_text("utf-8"))) for path in TEXTS}
 PRINTED = {script: printed for told in TOLD.values() for script, printed in told.items()}
 
 
-def run(script: str) -> str:
+def run(script: str, folder: Path) -> str:
+    """Run an example; `stablelse` is this very package under this very Python."""
+    command = folder / "stablelse"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m stablelse "$@"\n')
+    command.chmod(0o755)
+    program = ["bash"] if script.endswith(".sh") else [sys.executable, "-W", "error"]
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / script],
+        [*program, EXAMPLES / script],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": path},
         capture_output=True,
         encoding="utf-8",
         check=False,
@@ -30,13 +38,13 @@ def run(script: str) -> str:
 
 
 @pytest.mark.parametrize(("text", "script"), [(t, script) for t in TEXTS for script in TOLD[t]])
-def test_prints_what_the_text_says(text, script, request):
+def test_prints_what_the_text_says(text, script, request, tmp_path):
     pytest.importorskip("scipy")
     pytest.importorskip("sklearn")
-    printed = run(script)
+    printed = run(script, tmp_path)
     if request.config.getoption("--regenerate"):
         now = re.sub(
-            rf"(\$ python examples/{script}\n).*?(?=^```$)",
+            rf"(\$ \w+ examples/{script}\n).*?(?=^```$)",
             lambda found: found[1] + printed,
             text.read_text("utf-8"),
             flags=re.M | re.S,
@@ -47,7 +55,8 @@ def test_prints_what_the_text_says(text, script, request):
 
 
 def test_every_script_is_told_of():
-    assert {path.name for path in EXAMPLES.glob("*.py")} == set(PRINTED)
+    scripts = [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.sh")]
+    assert {path.name for path in scripts} == set(PRINTED)
     for text in TEXTS:
         targets = re.findall(r"\]\(([^)]+)\)", text.read_text("utf-8"))
         local = [target for target in targets if not target.startswith("http")]
