@@ -130,15 +130,12 @@ def _scanned(source: Input, function: str, formats: list[str], max_ulp: float) -
     from stablelse.analysis.scan import ScanState
     from stablelse.cli.progress import Meter
     from stablelse.cli.source import open_input, place_of
-    from stablelse.readers.block import Gauge
     from stablelse.readers.vectors import vectors
 
     state = ScanState(function, formats, max_ulp)
-    gauge = Gauge()
     parsed_to = "longdouble" if "longdouble" in formats else "float64"
-    meter = Meter(source.file or ["-"], gauge)
-    with meter.running():
-        for stack in vectors(*open_input(source, parsed_to, gauge)):
+    with (meter := Meter(source.file or ["-"])).running():
+        for stack in vectors(*open_input(source, parsed_to, meter.gauge)):
             state.update(stack.values, partial(place_of, stack))
             meter.tell(state.elements, stack.source, {})
     return state.result()
