@@ -14,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 #: examples/digits.
 PICTURES = {
     "scan.svg": (88, ["scan", "logits.npy", "--dtype", "float16", "--dtype", "float32"]),
+    "tour.svg": (88, ["demo", "--scene", "one-pass"]),
     "overflow.svg": (88, ["lse", "1000", "1001", "1002"]),
     "digits.svg": (
         132,
