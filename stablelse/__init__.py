@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from stablelse.analysis.peers.compare import compare_peers
     from stablelse.analysis.proof import Proof
     from stablelse.analysis.prove import prove
+    from stablelse.analysis.scan import ScanState, scan
+    from stablelse.analysis.scans import Scan
     from stablelse.analysis.stream import StreamComparison
     from stablelse.analysis.stream_state import StreamState
     from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
@@ -28,6 +30,8 @@ __all__ = [
     "RunningLogSumExp",
     "RunningNaive",
     "RunningShifted",
+    "Scan",
+    "ScanState",
     "StreamComparison",
     "StreamState",
     "__version__",
@@ -37,6 +41,7 @@ __all__ = [
     "log_softmax",
     "logsumexp",
     "prove",
+    "scan",
     "softmax",
 ]
 
@@ -46,6 +51,8 @@ _HOME = {
     "RunningLogSumExp": "stablelse.numerics.running",
     "RunningNaive": "stablelse.numerics.one_pass",
     "RunningShifted": "stablelse.numerics.one_pass",
+    "Scan": "stablelse.analysis.scans",
+    "ScanState": "stablelse.analysis.scan",
     "StreamComparison": "stablelse.analysis.stream",
     "StreamState": "stablelse.analysis.stream_state",
     "compare": "stablelse.analysis.compare",
@@ -53,6 +60,7 @@ _HOME = {
     "log_softmax": "stablelse.numerics.arrays",
     "logsumexp": "stablelse.numerics.arrays",
     "prove": "stablelse.analysis.prove",
+    "scan": "stablelse.analysis.scan",
     "softmax": "stablelse.numerics.arrays",
 }
 

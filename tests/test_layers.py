@@ -24,6 +24,7 @@ LAYERS = {
     "__init__": ({"numerics", "analysis", "exact"}, set()),
     "exact": ({"numerics"}, {"numpy"}),
     "__main__": ({"cli"}, set()),
+    "testing": ({"analysis", "numerics", "render"}, {"pytest"}),
 }
 #: The one place where a lower layer calls a higher one, and those where an extra is imported.
 EXCEPTIONS = {
@@ -121,6 +122,7 @@ def test_the_library_needs_numpy_alone(environment):
         ["limits", "-h"],
         ["peers", "-h"],
         ["prove", "-h"],
+        ["scan", "-h"],
     ],
 )
 def test_help_and_version_need_no_numpy(args, environment):

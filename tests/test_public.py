@@ -13,6 +13,8 @@ NAMES = [
     "RunningLogSumExp",
     "RunningNaive",
     "RunningShifted",
+    "Scan",
+    "ScanState",
     "StreamComparison",
     "StreamState",
     "__version__",
@@ -22,6 +24,7 @@ NAMES = [
     "log_softmax",
     "logsumexp",
     "prove",
+    "scan",
     "softmax",
 ]
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "log-softmax": ("stablelse.cli.evaluate:log_softmax", "The logarithm of the softmax."),
     "prove": ("stablelse.cli.prove:prove", "Why the shift changes nothing, line by line."),
     "peers": ("stablelse.cli.peers:peers", "NumPy, SciPy, PyTorch and JAX on the same vectors."),
+    "scan": ("stablelse.cli.scan:scan", "What breaks on thousands of vectors: a guard for CI."),
     "limits": ("stablelse.cli.limits:limits", "Where exp leaves each floating-point format."),
 }
 
@@ -82,6 +83,7 @@ Examples:
   stablelse prove lse 1000 1001 1002      why the shift changes nothing, line by line
   stablelse lse 1 2 --save lse.svg        the picture, to keep: also .html and .txt
   stablelse peers                         what NumPy, SciPy, PyTorch and JAX get wrong
+  stablelse scan logits.npy               what breaks on thousands of vectors
   stablelse limits                        where exp leaves each format
 """
 

@@ -7,6 +7,32 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
+_Key = Annotated[
+    str | None,
+    typer.Option("--key", "-k", metavar="NAME", help="Which array of a .npz or safetensors."),
+]
+_Column = Annotated[
+    list[str] | None,
+    typer.Option("--column", "-c", metavar="NAME|INDEX", help="Only this column, from 1."),
+]
+_By = Annotated[
+    Literal["rows", "columns", "all"] | None,
+    typer.Option(help="What one vector is; a row, if there are several rows and columns."),
+]
+_Header = Annotated[
+    bool | None,
+    typer.Option("--header/--no-header", help="Otherwise: if a cell of line 1 is no number."),
+]
+_SkipNa = Annotated[
+    bool, typer.Option("--skip-na", help="Leave out blank and NA cells.", show_default=False)
+]
+_Delimiter = Annotated[
+    str | None, typer.Option("--delimiter", "-d", metavar="CHAR", help="Otherwise: detected.")
+]
+_Decimal = Annotated[
+    Literal[".", ","], typer.Option(help="The decimal sign; a comma is never guessed.")
+]
+
 
 class Input(NamedTuple):
     """Where the numbers come from, and how a file is read."""
@@ -24,35 +50,35 @@ class Input(NamedTuple):
             help="A file, directory, glob or URL; repeatable; - is standard input.",
         ),
     ] = None
-    key: Annotated[
-        str | None,
-        typer.Option("--key", "-k", metavar="NAME", help="Which array of a .npz or safetensors."),
-    ] = None
-    column: Annotated[
-        list[str] | None,
-        typer.Option("--column", "-c", metavar="NAME|INDEX", help="Only this column, from 1."),
-    ] = None
-    by: Annotated[
-        Literal["rows", "columns", "all"] | None,
-        typer.Option(help="What one vector is; a row, if there are several rows and columns."),
-    ] = None
+    key: _Key = None
+    column: _Column = None
+    by: _By = None
     row: Annotated[
         list[int] | None,
         typer.Option(metavar="N", min=1, help="Only this vector, from 1, shown in full."),
     ] = None
-    header: Annotated[
-        bool | None,
-        typer.Option("--header/--no-header", help="Otherwise: if a cell of line 1 is no number."),
+    header: _Header = None
+    skip_na: _SkipNa = False
+    delimiter: _Delimiter = None
+    decimal: _Decimal = "."
+
+
+class Files(NamedTuple):
+    """Files that are named one after another, and how they are read."""
+
+    file: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE]...", help="Files, directories, globs or URLs; - is standard input."
+        ),
     ] = None
-    skip_na: Annotated[
-        bool, typer.Option("--skip-na", help="Leave out blank and NA cells.", show_default=False)
-    ] = False
-    delimiter: Annotated[
-        str | None, typer.Option("--delimiter", "-d", metavar="CHAR", help="Otherwise: detected.")
-    ] = None
-    decimal: Annotated[
-        Literal[".", ","], typer.Option(help="The decimal sign; a comma is never guessed.")
-    ] = "."
+    key: _Key = None
+    column: _Column = None
+    by: _By = None
+    header: _Header = None
+    skip_na: _SkipNa = False
+    delimiter: _Delimiter = None
+    decimal: _Decimal = "."
 
 
 class Methods(NamedTuple):
@@ -215,7 +241,7 @@ def bundled(command: Callable[..., None]) -> Callable[..., None]:
     parameters = [context]
     wants_context = False
     for parameter in inspect.signature(command).parameters.values():
-        if parameter.annotation in (Input, Methods, Output, NotesOutput, Cluster):
+        if parameter.annotation in _BUNDLES:
             bundles[parameter.name] = parameter.annotation
             parameters += _options(parameter.annotation)
         elif parameter.name == context.name:
@@ -243,6 +269,7 @@ def bundled(command: Callable[..., None]) -> Callable[..., None]:
 
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
+_BUNDLES = (Input, Files, Methods, Output, NotesOutput, Cluster)
 
 
 @cache

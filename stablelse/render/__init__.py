@@ -17,6 +17,7 @@ _PICTURES = {
     "PeerComparison": "stablelse.render.peers:PeerPicture",
     "Proof": "stablelse.render.derivation:ProofPicture",
     "StreamComparison": "stablelse.render.stream:StreamPicture",
+    "Scan": "stablelse.render.scan:ScanPicture",
     "Limits": "stablelse.render.limits:LimitsPicture",
 }
 

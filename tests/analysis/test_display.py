@@ -18,6 +18,7 @@ RESULTS = {
     "Proof": lambda: stablelse.prove([1000, 1001]),
     "PeerComparison": lambda: stablelse.compare_peers([0, -40], peers=["numpy"]),
     "StreamComparison": lambda: stablelse.StreamState(["float64"]).update([1000, 1001]).result(),
+    "Scan": lambda: stablelse.scan([[12, 3], [1, 2]]),
     "Limits": lambda: limits([find_format("float64")]),
 }
 

@@ -24,6 +24,7 @@ RUNS = {
     "prove-symbols": ["prove", "softmax"],
     "peers": ["peers", "0", "-40", "--peer", "numpy", "--no-time"],
     "gallery": ["peers", "--peer", "numpy"],
+    "scan-rows": ["scan", "--dtype", "float16"],
     "limits": ["limits", "--dtype", "float16", "--dtype", "float64"],
 }
 

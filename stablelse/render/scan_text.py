@@ -1,0 +1,130 @@
+"""What a scan found in sentences, lines and records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from stablelse.analysis.scans import Failure, Scan, WayScan, Witness
+from stablelse.analysis.verdicts import Harm
+from stablelse.render.numbers import number_text, rough_text
+from stablelse.render.records import cell, field_names, record
+from stablelse.render.wording import ASCII, FUNCTION_NAMES, Glyphs
+
+
+def harm_word(kind: str, max_ulp: float) -> str:
+    """Return what a kind of harm is called."""
+    words = {"nan": "NaN", "underflow": "underflow to -inf", "ulp": f"more than {max_ulp:g} ulps"}
+    return words.get(kind, kind)
+
+
+def place(witness: Witness) -> str:
+    """Return where a vector came from."""
+    number = f"column {witness.column}" if witness.row is None else f"row {witness.row:,}"
+    is_placed = witness.row is not None or witness.column is not None
+    return ", ".join(filter(None, (witness.source, number if is_placed else "")))
+
+
+def witness_text(witness: Witness, glyphs: Glyphs) -> str:
+    """Return a vector on which something goes wrong, in a few words."""
+    entry = f"entry {witness.element} " if witness.element else ""
+    text = f"maximum {glyphs.number(witness.maximum)} gives {entry}{glyphs.number(witness.value)}"
+    lost = f", {rough_text(witness.ulps)} ulps off" if witness.ulps is not None else ""
+    where = place(witness)
+    return (f"{where}: " if where else "") + text + lost
+
+
+def vectors_text(count: int) -> str:
+    """Return how many vectors."""
+    return f"{count:,} vector{'' if count == 1 else 's'}"
+
+
+def failure_text(failure: Failure, scan: Scan) -> str:
+    """Return in a line which condition is not kept, and where."""
+    result = failure.result
+    return (
+        f"{failure.condition.text}: {result.format} {result.method}, "
+        f"{harm_word(failure.kind, scan.max_ulp)} on {failure.vectors:,} of "
+        f"{vectors_text(scan.rows)}; first {witness_text(failure.first, ASCII)}"
+    )
+
+
+def counts(result: WayScan) -> dict[str, int]:
+    """Return how many vectors there are of each kind, the right ones first."""
+    return {name: getattr(result, name) for name in ("ok", *(harm.value for harm in _ORDER))}
+
+
+_ORDER = (Harm.OVERFLOW, Harm.UNDERFLOW, Harm.NAN, Harm.ULP)
+
+
+def title(scan: Scan) -> str:
+    """Return what was scanned."""
+    numbers = f"{scan.elements:,} number{'' if scan.elements == 1 else 's'}"
+    return f"{FUNCTION_NAMES[scan.function]} of {vectors_text(scan.rows)}, {numbers}"
+
+
+def scan_lines(scan: Scan) -> Iterator[str]:
+    """Yield a line per format and method, the first and the worst of each kind below."""
+    yield title(scan)
+    for result in scan.results:
+        told = ", ".join(
+            f"{harm_word(kind, scan.max_ulp)} {count}"
+            for kind, count in counts(result).items()
+            if count or kind == "ok"
+        )
+        yield f"{result.format} {result.method}: {told}"
+        for first, worst in zip(result.first, result.worst, strict=True):
+            yield f"    {first.kind}, first: {witness_text(first, ASCII)}"
+            yield f"    {first.kind}, worst: {witness_text(worst, ASCII)}"
+    for method, format_ in scan.survivors.items():
+        yield f"{method} survives in: {format_ or 'none of these formats'}"
+
+
+def scan_record(scan: Scan) -> dict[str, Any]:
+    """Return a scan as plain dicts, lists and numbers; of the histograms what is not empty."""
+    plain: dict[str, Any] = record(scan)
+    for distribution in plain["histograms"].values():
+        edges = distribution.pop("edges")
+        bins = zip(edges, edges[1:], distribution["counts"], strict=False)
+        distribution["counts"] = [
+            {"above": above, "to": to, "count": count} for above, to, count in bins if count
+        ]
+    return plain | {"survivors": scan.survivors}
+
+
+def scan_rows(scan: Scan) -> Iterator[dict[str, Any]]:
+    """Yield a row per format, method and kind that occurs, and one for what is right."""
+    shared = {name: cell(getattr(scan, name)) for name in ("function", "max_ulp", "rows")}
+    for result in scan.results:
+        row = shared | {"format": result.format, "method": result.method}
+        blank: dict[str, Any] = dict.fromkeys(
+            f"{which}_{name}"
+            for which in ("first", "worst")
+            for name in field_names(Witness)
+            if name != "kind"
+        )
+        yield row | {"kind": "ok", "count": result.ok} | blank
+        for first, worst in zip(result.first, result.worst, strict=True):
+            places = {
+                f"{which}_{name}": cell(getattr(witness, name))
+                for which, witness in (("first", first), ("worst", worst))
+                for name in field_names(Witness)
+                if name != "kind"
+            }
+            yield row | {"kind": first.kind, "count": getattr(result, first.kind)} | places
+
+
+def edge_text(value: float) -> str:
+    """Return an edge of a histogram; thresholds to two digits after the point."""
+    return number_text(round(value, 2))
+
+
+def mend_text(scan: Scan, failure: Failure) -> str:
+    """Return what helps against a failure, in a line."""
+    result = failure.result
+    if failure.kind == Harm.ULP.value:
+        return "mend: stablelse's own functions lose no ulps; or a wider format"
+    others = [r.method for r in scan.results if r.format == result.format and r.survives]
+    if others:
+        return f"mend: compute it {' or '.join(others)}; in {result.format} that survives"
+    return "mend: no method survives this format; choose one with a wider range, or clip the logits"

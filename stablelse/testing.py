@@ -1,0 +1,78 @@
+"""A pytest plugin: a test that fails where a model's logits break a formula.
+
+Where this package is installed pytest loads the plugin by itself: a test takes the fixture
+``assert_stable``, or imports the function of that name from here. Neither NumPy nor anything else
+of the package is imported before it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+
+def assert_stable(
+    logits: Any,
+    dtype: str = "float16",
+    method: str = "shifted",
+    function: str = "lse",
+    max_ulp: float | None = None,
+) -> None:
+    """Assert that no vector breaks a method: no overflow, no underflow to -inf, no NaN.
+
+    Parameters
+    ----------
+    logits : array_like
+        Shape (m, n), n >= 1, real: a vector in each row; or (n,), one vector.
+    dtype : str
+        The floating-point format to compute in; see ``stablelse limits``.
+    method : {"shifted", "naive", "shifted-float32"}
+        How: the last is shifted, with the exponentials and their sum in float32.
+    function : {"lse", "softmax", "log-softmax"}
+        What is computed of each vector.
+    max_ulp : float, optional
+        How many ulps a result may lose of the correctly rounded one; any number, if not given.
+
+    Raises
+    ------
+    AssertionError
+        If a vector breaks it. The message names the first one, what comes of it, and a mend.
+    ValueError
+        If a name is unknown, or the format has no such method.
+    """
+    __tracebackhide__ = True
+    from stablelse.analysis.findings import DIGIT
+    from stablelse.analysis.scan import ScanState
+    from stablelse.analysis.scans import failures, parse_conditions
+    from stablelse.analysis.verdicts import Way, ways
+    from stablelse.numerics.formats import find_format
+
+    known = [way.value for way in ways(find_format(dtype))]
+    if method not in known:
+        which = "has no" if method in [way.value for way in Way] else "knows no"
+        raise ValueError(f"{dtype} {which} method {method!r}: choose from {', '.join(known)}")
+    names = {"lse": "logsumexp", "log-softmax": "log_softmax"}
+    state = ScanState(names.get(function, function), [dtype], DIGIT if max_ulp is None else max_ulp)
+    found = state.update(logits).result()
+    kinds = ["broken"] if max_ulp is None else ["broken", "ulp"]
+    conditions = parse_conditions(",".join(f"{method}:{kind}" for kind in kinds))
+    failed = list(failures(found, conditions))
+    if failed:
+        from stablelse.render.scan_text import failure_text, mend_text
+
+        lines = [failure_text(failure, found).partition(": ")[2] for failure in failed]
+        row = (failed[0].first.row or 1) - 1
+        import numpy as np
+
+        first = np.atleast_2d(np.asarray(logits))[row]
+        values = np.array2string(first, threshold=12, edgeitems=4, max_line_width=10_000)
+        lines += [f"row {row + 1:,} is {values}", mend_text(found, failed[0])]
+        raise AssertionError("\n".join(lines))
+
+
+@pytest.fixture(name="assert_stable")
+def assert_stable_fixture() -> Callable[..., None]:
+    """Return `stablelse.testing.assert_stable`."""
+    return assert_stable
