@@ -15,6 +15,6 @@ for logits in small.csv large.csv; do
     echo "$logits: on to the next step"
   else
     echo "$logits: stopped"
-    cut -d: -f2- "$place/why" | fold -s -w 76 | sed 's/^ */    /'
+    cut -d: -f2- "$place/why" | fold -s -w 76 | sed 's/^ */    /; s/ *$//'
   fi
 done

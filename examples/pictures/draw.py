@@ -13,6 +13,7 @@ HERE = Path(__file__).resolve().parent
 #: Each picture: the width of its screen, and the arguments of the command; files are those of
 #: examples/digits.
 PICTURES = {
+    "scan.svg": (88, ["scan", "logits.npy", "--dtype", "float16", "--dtype", "float32"]),
     "overflow.svg": (88, ["lse", "1000", "1001", "1002"]),
     "digits.svg": (
         132,

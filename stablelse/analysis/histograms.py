@@ -23,7 +23,7 @@ class Threshold(NamedTuple):
     kind : str
         ``"overflow"`` above it, ``"underflow"`` below it.
     value : float
-        The largest or the smallest number for which exp is finite and positive.
+        The largest number for which exp is finite, or for which it is 0.
     """
 
     format: str
@@ -74,6 +74,13 @@ def marks(name: str, formats: Sequence[Format]) -> list[Threshold]:
     ]
     if name == "spreads":
         found = [mark._replace(value=-mark.value) for mark in found if mark.kind == "underflow"]
+    else:  # exp is positive at the threshold itself, and an edge belongs to what is below it
+        found = [
+            mark._replace(value=np.nextafter(mark.value, -np.inf).item())
+            if mark.kind == "underflow"
+            else mark
+            for mark in found
+        ]
     return sorted(found, key=lambda mark: mark.value)
 
 

@@ -74,7 +74,9 @@ class Files(NamedTuple):
     ] = None
     key: _Key = None
     column: _Column = None
-    by: _By = None
+    by: Annotated[Literal["rows", "columns", "all"], typer.Option(help="What one vector is.")] = (
+        "rows"
+    )
     header: _Header = None
     skip_na: _SkipNa = False
     delimiter: _Delimiter = None

@@ -64,6 +64,9 @@ def scan(
     if is_missing(source):
         typer.echo(context.get_help())
         return
+    if quiet and (output.kind != "table" or output.output):
+        other = "--output" if output.output else "--json" if output.json else "--format"
+        raise typer.BadParameter(f"--quiet prints nothing: it does not go with {other}")
     conditions, allowed = _conditions(fail_on, max_ulp)
     formats = dtype or _usual_formats()
     with open_sink(None if quiet else output.output) as stream:
@@ -108,6 +111,8 @@ def _conditions(
         conditions = parse_conditions(",".join(fail_on or [DEFAULT_CONDITIONS]))
     except ConditionError as error:
         raise typer.BadParameter(str(error), param_hint="--fail-on") from None
+    if max_ulp is not None and not max_ulp < float("inf"):
+        raise typer.BadParameter(f"{max_ulp} is no number of ulps", param_hint="--max-ulp")
     told = {condition.ulps for condition in conditions if condition.ulps is not None}
     told |= set() if max_ulp is None else {max_ulp}
     if len(told) > 1:

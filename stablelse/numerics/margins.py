@@ -216,6 +216,7 @@ def surely_close(function: Function, x: Array, value: Array, format_: Format, ul
         # what is rounded up to a power of 2 has a larger ulp, never a smaller one
         smallest = float(format_.smallest_subnormal)
         ulp = np.maximum(np.ldexp(1.0, exponent - format_.significand_bits), smallest)
+        ulp[near == 0] = smallest
         distance = np.abs(value.astype(np.float64) - near) + _PLAIN * error
         close: Array = (distance <= (ulps - 0.5) / _SLACK * ulp).all(axis=1)
     return close

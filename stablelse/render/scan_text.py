@@ -14,7 +14,8 @@ from stablelse.render.wording import ASCII, FUNCTION_NAMES, Glyphs
 
 def harm_word(kind: str, max_ulp: float) -> str:
     """Return what a kind of harm is called."""
-    words = {"nan": "NaN", "underflow": "underflow to -inf", "ulp": f"more than {max_ulp:g} ulps"}
+    lost = f"more than {max_ulp:g} ulp{'' if max_ulp == 1 else 's'}"
+    words = {"nan": "NaN", "underflow": "underflow to -inf", "ulp": lost}
     return words.get(kind, kind)
 
 
@@ -124,7 +125,8 @@ def mend_text(scan: Scan, failure: Failure) -> str:
     result = failure.result
     if failure.kind == Harm.ULP.value:
         return "mend: stablelse's own functions lose no ulps; or a wider format"
-    others = [r.method for r in scan.results if r.format == result.format and r.survives]
+    found = [r.method for r in scan.results if r.format == result.format and r.survives]
+    others = [method for method in found if method != "naive"]
     if others:
         return f"mend: compute it {' or '.join(others)}; in {result.format} that survives"
     return "mend: no method survives this format; choose one with a wider range, or clip the logits"

@@ -11,15 +11,23 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 README = EXAMPLES / "README.md"
-BLOCK = re.compile(r"^```console\n\$ python examples/(\w+\.py)\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(
+    r"^```console\n\$ (?:python|bash) examples/(\w+\.(?:py|sh))\n(.*?)^```$", re.M | re.S
+)
 PRINTED = dict(BLOCK.findall(README.read_text("utf-8")))
 
 
-def run(script: str) -> str:
+def run(script: str, folder: Path) -> str:
+    """Run an example; `stablelse` is this very package under this very Python."""
+    command = folder / "stablelse"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m stablelse "$@"\n')
+    command.chmod(0o755)
+    program = ["bash"] if script.endswith(".sh") else [sys.executable, "-W", "error"]
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / script],
+        [*program, EXAMPLES / script],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": path},
         capture_output=True,
         encoding="utf-8",
         check=False,
@@ -29,13 +37,13 @@ def run(script: str) -> str:
 
 
 @pytest.mark.parametrize("script", PRINTED)
-def test_prints_what_the_readme_says(script, request):
+def test_prints_what_the_readme_says(script, request, tmp_path):
     pytest.importorskip("scipy")
     pytest.importorskip("sklearn")
-    printed = run(script)
+    printed = run(script, tmp_path)
     if request.config.getoption("--regenerate"):
         now = re.sub(
-            rf"(\$ python examples/{script}\n).*?(?=^```$)",
+            rf"(\$ \w+ examples/{script}\n).*?(?=^```$)",
             lambda found: found[1] + printed,
             README.read_text("utf-8"),
             flags=re.M | re.S,
@@ -46,7 +54,8 @@ def test_prints_what_the_readme_says(script, request):
 
 
 def test_every_script_is_told_of():
-    assert {path.name for path in EXAMPLES.glob("*.py")} == set(PRINTED)
+    scripts = [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.sh")]
+    assert {path.name for path in scripts} == set(PRINTED)
     told = re.findall(r"\]\(([^)]+)\)", README.read_text("utf-8"))
     assert told
     assert all((EXAMPLES / target).exists() for target in told)

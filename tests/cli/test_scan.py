@@ -1,0 +1,247 @@
+"""The scan as a command: its screens, what it fails on, and the guards that are built of it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+_ROWS = b"a,b,c\n1,2,3\n12,3,-30\n-20,-19,-18.5\n15,0,0\n0,-0.7,-9\n"
+
+RUNS = {
+    "scan": (["scan", "--fail-on", "none"], {}),
+    "scan-wide": (["scan", "--fail-on", "none"], {"columns": 120}),
+    "scan-ascii": (["scan", "--fail-on", "none"], {"encoding": "ascii"}),
+    "scan-softmax": (["scan", "--function", "softmax", *["--dtype", "float16"]], {}),
+    "scan-log-softmax": (
+        ["scan", "--function", "log-softmax", *["--dtype", "float8_e4m3fn"], "--fail-on=none"],
+        {"columns": 120},
+    ),
+    "scan-plain": (["scan", "--dtype", "float16", *["--format", "plain", "--max-ulp", "1"]], {}),
+    "scan-json": (["scan", "--dtype", "float16", "--json"], {}),
+    "scan-csv": (["scan", "--dtype", "float16", "--format", "csv"], {}),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_output(name, run, golden):
+    if "--dtype" not in RUNS[name][0] or "float8_e4m3fn" in RUNS[name][0]:
+        pytest.importorskip("ml_dtypes")
+    args, options = RUNS[name]
+    done = run(*args, stdin=_ROWS, **options)
+    assert (done.code, done.err) == (0, "")
+    golden(f"{name}.txt", done.out)
+    width = options.get("columns", 80)
+    if name not in ("scan-json", "scan-csv", "scan-plain"):
+        assert max(map(len, done.out.splitlines())) <= width
+    if options.get("encoding") == "ascii":
+        assert done.out.isascii()
+
+
+def test_no_color(run):
+    plain = run("scan", "--dtype", "float16", stdin=_ROWS)
+    colourless = run("scan", "--dtype", "float16", stdin=_ROWS, NO_COLOR="1", FORCE_COLOR="1")
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colourless.out) == plain.out
+    assert not re.search(r"\x1b\[[0-9;]*3\dm", colourless.out)
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "words"),
+    [
+        ([], 0, []),
+        (["--fail-on", "overflow"], 1, ["overflow: float16 naive, overflow on 2 of 5", "row 2"]),
+        (["--fail-on", "naive:nan", "--fail-on", "shifted:broken"], 0, []),
+        (["--fail-on", "naive:underflow,nan"], 1, ["underflow to -inf on 1", "row 3", "-18.5"]),
+        (["--fail-on", "shifted:overflow"], 0, []),
+        (["--fail-on", "ulp>0.5", "--function", "softmax"], 1, ["more than 0.5 ulps", "row 1"]),
+        (["--fail-on", "ulp", "--max-ulp", "900"], 0, []),
+        (["--fail-on", "none"], 0, []),
+    ],
+)
+@pytest.mark.parametrize("quiet", [True, False])
+def test_what_it_fails_on(told, code, words, quiet, run):
+    done = run("scan", "--dtype", "float16", *told, *(["-q"] if quiet else []), stdin=_ROWS)
+    assert done.code == code
+    assert bool(done.out) is not quiet
+    assert all(word in done.err for word in words)
+    assert all(line.startswith("stablelse: failed: ") for line in done.err.splitlines())
+    assert bool(done.err) is bool(code)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--fail-on", "bad"], ["'bad'", "overflow", "ulp>N", "none"]),
+        (["--fail-on", "best:nan"], ["'best:nan'", "naive, shifted"]),
+        (["--fail-on", "ulp>4", "--max-ulp", "5"], ["one number of ulps", "4 and 5"]),
+        (["--fail-on", "ulp>4,naive:ulp>6"], ["4 and 6", "choose one"]),
+        (["--max-ulp", "0"], ["0.5"]),
+        (["--max-ulp", "nan"], ["--max-ulp", "nan"]),
+        (["--max-ulp", "inf"], ["--max-ulp", "inf"]),
+        (["--dtype", "half"], ["'half'", "float16"]),
+        (["--function", "exp"], ["'exp'", "softmax"]),
+        (["no/such.csv"], ["no/such.csv"]),
+        (["--quiet", "--save", "x.svg"], ["--quiet", "--save"]),
+        (["--quiet", "--json"], ["--quiet", "--json"]),
+    ],
+)
+def test_errors(args, words, run):
+    done = run("scan", *args, stdin=_ROWS)
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith("stablelse: error: ")
+    assert all(word in line for word in words)
+
+
+def test_bad_cells_are_placed_and_nothing_is_written(run, tmp_path):
+    out = tmp_path / "out.txt"
+    done = run("scan", "-", "--output", out, stdin=b"1,2\n3,x\n")
+    assert done.code == 2
+    assert "line 2, column 2" in done.err
+    assert not out.exists()
+
+
+def test_many_files_of_many_formats(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("part-1.npy", np.ones((4, 3), np.float32))
+    np.save("part-2.npy", np.full((2, 5), 12, np.float16))
+    Path("rows.csv").write_bytes(_ROWS)
+    done = run("scan", "part-*.npy", "rows.csv", "--dtype", "float16", "--json")
+    found = json.loads(done.out)
+    assert (found["rows"], found["elements"]) == (11, 37)
+    naive = found["results"][0]
+    assert (naive["overflow"], naive["first"][0]["source"]) == (4, "part-2.npy")
+    assert (naive["worst"][0]["source"], naive["worst"][0]["row"]) == ("rows.csv", 4)
+    assert found["survivors"]["naive"] is None
+    by_columns = json.loads(
+        run("scan", "rows.csv", "--by", "columns", "--dtype", "float16", "--json").out
+    )
+    assert (by_columns["rows"], by_columns["results"][0]["first"][0]["column"]) == (3, "a")
+
+
+def test_output_is_the_screen(run, tmp_path):
+    screen = run("scan", "--dtype", "float16", stdin=_ROWS).out
+    done = run("scan", "--dtype", "float16", "--output", tmp_path / "x", stdin=_ROWS)
+    assert (done.code, done.out, (tmp_path / "x").read_text("utf-8")) == (0, "", screen)
+
+
+def test_interrupted(environment, tmp_path):
+    """Ctrl-C while a pipe is read: one line of how far it got, and 130."""
+    command = [sys.executable, "-m", "stablelse", "scan", "--by", "rows", "--dtype", "float16"]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, env=environment, **pipes) as process:
+        process.stdin.write(b"1,2,3\n" * 2_000_000)
+        process.stdin.flush()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert (process.returncode, out) == (130, b"")
+    assert re.fullmatch(rb"stablelse: interrupted after [\d,]+ numbers.*\n", err)
+
+
+def test_memory_is_constant(environment, tmp_path):
+    from files import peak_of
+
+    small, large = tmp_path / "small.npy", tmp_path / "large.npy"
+    np.save(small, np.ones((20_000, 10), np.float32))
+    np.save(large, np.ones((2_000_000, 10), np.float32))
+    peaks = [peak_of(["scan", str(path), "-q"], environment) for path in (small, large)]
+    assert peaks[1] - peaks[0] < 40e6, peaks
+
+
+def test_pre_commit_hook(environment, tmp_path):
+    """The entry runs on the files it is for; the hooks file is the YAML that pre-commit reads."""
+    text = (ROOT / ".pre-commit-hooks.yaml").read_text("utf-8")
+    lines = [line.removeprefix("- ").strip() for line in text.splitlines()]
+    hook = dict(line.split(": ", 1) for line in lines)
+    assert text.startswith("- id: ")
+    assert set(hook) >= {"id", "name", "entry", "language", "files"}
+    try:
+        import yaml
+    except ImportError:
+        pass
+    else:
+        (parsed,) = yaml.safe_load(text)
+        assert {name: str(value) for name, value in parsed.items()} | {
+            "require_serial": "true",
+            "minimum_pre_commit_version": hook["minimum_pre_commit_version"],
+        } == hook
+    names = ["logits.npy", "runs/logits-2.csv", "logits.safetensors"]
+    assert all(re.search(hook["files"], name) for name in names)
+    assert not re.search(hook["files"], "logits.py")
+    program, *args = hook["entry"].split()
+    assert program == "stablelse"
+    np.save(tmp_path / "logits.npy", [[1, 2], [3, 4.0]])
+    (tmp_path / "logits.csv").write_text("1,2\n70000,3\n")
+    for files, code in ((["logits.npy"], 0), (["logits.npy", "logits.csv"], 1)):
+        command = [sys.executable, "-m", "stablelse", *args, *files]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (code, "")
+    assert "logits.csv, row 2: maximum 70000" in done.stderr
+
+
+_TESTS = """
+import sys
+import pytest
+
+def test_nothing_is_imported():
+    assert "numpy" not in sys.modules
+
+def test_good(assert_stable):
+    assert_stable([[1, 2], [12, 3]])
+    assert_stable([[1, 2]], dtype="float32", method="naive", function="log-softmax", max_ulp=10)
+
+def test_bad(assert_stable):
+    assert_stable([[1, 2], [12, 3]], method="naive", function="lse")
+"""
+
+
+def test_pytest_plugin(tmp_path):
+    (tmp_path / "test_logits.py").write_text(_TESTS)
+    arguments = ["-p", "stablelse.testing", "-p", "no:cacheprovider", "-p", "no:randomly", "-q"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments, "-c", os.devnull, "test_logits.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout
+    assert "1 failed, 2 passed" in done.stdout
+    told = "float16 naive, overflow on 1 of 2 vectors; first row 2: maximum 12"
+    assert told in done.stdout
+    assert "row 2 is [12  3]" in done.stdout
+    assert "mend: compute it shifted" in done.stdout
+
+
+def test_assert_stable():
+    from stablelse.testing import assert_stable
+
+    near_zero = [-0.775, -0.6175]
+    assert_stable(near_zero, "float64")
+    with pytest.raises(AssertionError, match="more than 4 ulps on 1 of 1 vector; first row 1"):
+        assert_stable(near_zero, "float64", max_ulp=4)
+    with pytest.raises(AssertionError, match="a wider range"):
+        assert_stable([[1, 2], [1e6, 3]], function="softmax")
+    with pytest.raises(ValueError, match="has no method 'shifted-float32'"):
+        assert_stable(near_zero, "float32", "shifted-float32")
+    with pytest.raises(ValueError, match="knows no method 'best'"):
+        assert_stable(near_zero, "float32", "best")
+
+
+def test_entry_point():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["entry-points"]["pytest11"] == {"stablelse": "stablelse.testing"}
