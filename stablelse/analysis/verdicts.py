@@ -10,6 +10,7 @@ import numpy as np
 from stablelse.numerics import exact as ladder
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.formula import Evaluation, Formula
 from stablelse.numerics.functions import Function
 from stablelse.numerics.margins import Extent, surely_right
 from stablelse.numerics.naive import NAIVE
@@ -69,13 +70,16 @@ def computed(way: Way, function: Function, x: Array, format_: Format) -> tuple[A
     value, total : ndarray
         The values, shape (m, 1) or (m, n), of the format; the sums, shape (m, 1).
     """
-    if way is Way.NAIVE:
-        evaluation = NAIVE[function].evaluate(x, format_)
-    else:
-        inner = _FLOAT32 if way is Way.FLOAT32 else format_
-        wide = x.astype(inner.dtype)
-        evaluation = SHIFTED[function].evaluate(wide, inner, SHIFTS["max"])
+    evaluation = _evaluated(way, _FORMULAS[way][function], x, format_)
     return format_.round(evaluation.value), evaluation.results["s"]
+
+
+_FORMULAS = {Way.NAIVE: NAIVE, Way.SHIFTED: SHIFTED, Way.FLOAT32: SHIFTED}
+
+
+def _evaluated(way: Way, formula: Formula, x: Array, format_: Format) -> Evaluation:
+    inner = _FLOAT32 if way is Way.FLOAT32 else format_
+    return formula.evaluate(x.astype(inner.dtype, copy=False), inner, SHIFTS["max"])
 
 
 class Rows(NamedTuple):
@@ -98,7 +102,7 @@ class Rows(NamedTuple):
     @classmethod
     def of(cls, function: Function, x: Array, format_: Format, max_ulp: float) -> Rows:
         """Return rows, short ones side by side in memory, where NumPy works them off faster."""
-        x = np.asfortranarray(x) if x.shape[1] <= SHORT else x
+        x = np.asarray(x, order="F" if x.shape[1] <= SHORT else "C")
         rounded = format_.round(x)
         return cls(x, rounded, Nearness.of(function, rounded, format_, max_ulp))
 
@@ -136,21 +140,36 @@ def judge(
     count = len(rows.x)
     harm, entry = np.zeros(count, np.int8), np.zeros(count, np.intp)
     ulps = np.full(count, np.nan)
-    value, total = computed(way, function, rows.rounded, format_)
-    settled = np.isfinite(total)[:, 0]
-    settled &= False if rows.nearness is None else rows.nearness.holds(value)
-    rest = np.flatnonzero(~settled)
+    rest = np.flatnonzero(~_settled(way, function, rows, format_))
     if rest.size:
         open_rows = Rows(rows.x[rest], rows.rounded[rest], None)
-        found = _told_apart(function, open_rows, value[rest], total[rest], format_, max_ulp)
+        found = _told_apart(way, function, open_rows, format_, max_ulp)
         harm[rest], ulps[rest], entry[rest] = found
     return harm, ulps, entry
 
 
+def _settled(way: Way, function: Function, rows: Rows, format_: Format) -> Array:
+    """Tell on which rows the way computes something finite and surely right, shape (m,)."""
+    if rows.nearness is None:
+        return np.zeros(len(rows.x), bool)
+    formula = _FORMULAS[way][function]
+    if function is Function.SOFTMAX:
+        undivided = formula._replace(operations=formula.operations[:-1])
+        results = _evaluated(way, undivided, rows.rounded, format_).results
+        total = results["s"]
+        right = rows.nearness.holds_quotient(results["e"], total, format_)
+    else:
+        value, total = computed(way, function, rows.rounded, format_)
+        right = rows.nearness.holds(value)
+    settled: Array = right & np.isfinite(total)[:, 0]
+    return settled
+
+
 def _told_apart(
-    function: Function, rows: Rows, value: Array, total: Array, format_: Format, max_ulp: float
+    way: Way, function: Function, rows: Rows, format_: Format, max_ulp: float
 ) -> tuple[Array, Array, Array]:
-    """Return what `judge` does, of rows whose results have to be looked at one by one."""
+    """Return what `judge` does, of rows whose results have to be held against the exact ones."""
+    value, total = computed(way, function, rows.rounded, format_)
     with np.errstate(all="ignore"):
         is_nan = np.isnan(value)
         infinite = (value == np.inf) | (np.isposinf(total) & ~is_nan)
