@@ -24,7 +24,7 @@ LAYERS = {
     "__init__": ({"numerics", "analysis", "exact"}, set()),
     "exact": ({"numerics"}, {"numpy"}),
     "__main__": ({"cli"}, set()),
-    "testing": ({"analysis", "numerics", "render"}, {"pytest"}),
+    "testing": ({"analysis", "numerics", "render"}, {"numpy", "pytest"}),
 }
 #: The one place where a lower layer calls a higher one, and those where an extra is imported.
 EXCEPTIONS = {

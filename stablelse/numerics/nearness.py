@@ -100,6 +100,8 @@ class Nearness(NamedTuple):
             np.maximum(allowed, smallest, out=allowed)
             allowed *= ulps - 0.5
             allowed -= error
+            # what may round to infinity is next to no number
+            allowed[np.abs(near) + error > float(format_.largest)] = -1
         return cls(near, allowed)
 
     def of_rows(self, rows: Array) -> Nearness:
