@@ -36,7 +36,7 @@ def test_nothing_that_is_held_is_farther_than_allowed(name, function):
         wide = right.astype(np.float64)
         _, exponent = np.frexp(np.where(np.isfinite(wide), wide, 1))
         ulp = np.maximum(np.ldexp(1.0, exponent - format_.significand_bits), smallest)
-        for ulps in (0.5, 1, 2, 4, 10):
+        for ulps in (0.5, 1, 1.5, 2.5, 4, 10):
             nearness = Nearness.of(function, x, format_, ulps)
             for _ in range(6):
                 moved = format_.round(wide + random.integers(-12, 13, (len(x), 1)) * ulp)
