@@ -143,7 +143,8 @@ class ScanState:
         every = np.unique(np.concatenate(open_rows))
         if not every.size:
             return
-        rows = Rows.of(self.function, x[every], format_, self.max_ulp)
+        part = x if every.size == len(x) else x[every]
+        rows = Rows.of(self.function, part, format_, self.max_ulp)
         for tally, numbers in zip(tallies, open_rows, strict=True):
             if numbers.size:
                 chosen = rows.some(np.searchsorted(every, numbers))
