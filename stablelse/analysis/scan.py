@@ -11,7 +11,7 @@ from stablelse.analysis.compare import Place
 from stablelse.analysis.findings import DIGIT
 from stablelse.analysis.histograms import Histogram, Histograms
 from stablelse.analysis.scans import Scan, WayScan, Witness
-from stablelse.analysis.verdicts import HARMS, Harm, Way, computed, doubtful, judge, ways
+from stablelse.analysis.verdicts import HARMS, Harm, Rows, Way, computed, doubtful, judge, ways
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.functions import Function
 from stablelse.numerics.margins import Extent, extremes
@@ -122,35 +122,55 @@ class ScanState:
             )
             for format_ in self._formats
         }
-        for tally in self._tallies:
-            extent = extents[tally.format.name]
-            rows = doubtful(tally.way, self.function, extent, tally.format, self.max_ulp)
-            if rows.size:
-                self._judge(tally, x[rows], rows + start, place)
+        for format_ in self._formats:
+            self._take_format(x, extents[format_.name], format_, start, place)
         self.rows += len(x)
         self.elements += x.size
 
-    def _judge(
-        self, tally: _Tally, x: Array, numbers: Array, place: Callable[[int], Place]
+    def _take_format(
+        self,
+        x: Array,
+        extent: Extent,
+        format_: Format,
+        start: int,
+        place: Callable[[int], Place],
     ) -> None:
-        harms, ulps, entries = judge(tally.way, self.function, x, tally.format, self.max_ulp)
+        """Count what becomes of rows in one format; what is near their results is shared."""
+        tallies = [tally for tally in self._tallies if tally.format is format_]
+        open_rows = [
+            doubtful(tally.way, self.function, extent, format_, self.max_ulp) for tally in tallies
+        ]
+        every = np.unique(np.concatenate(open_rows))
+        if not every.size:
+            return
+        part = x if every.size == len(x) else x[every]
+        rows = Rows.of(self.function, part, format_, self.max_ulp)
+        for tally, numbers in zip(tallies, open_rows, strict=True):
+            if numbers.size:
+                chosen = rows.some(np.searchsorted(every, numbers))
+                self._judge(tally, chosen, numbers + start, place)
+
+    def _judge(
+        self, tally: _Tally, rows: Rows, numbers: Array, place: Callable[[int], Place]
+    ) -> None:
+        format_ = tally.format
+        harms, ulps, entries = judge(tally.way, self.function, rows, format_, self.max_ulp)
         if not harms.any():
             return
+        x = rows.x
         for code, harm in enumerate(HARMS, start=1):
-            rows = np.flatnonzero(harms == code)
-            if not rows.size:
+            struck = np.flatnonzero(harms == code)
+            if not struck.size:
                 continue
-            severities = _severities(harm, x[rows], ulps[rows])
+            severities = _severities(harm, x[struck], ulps[struck])
             at = int(severities.argmax())
             witnesses = []
-            for row in (rows[0], rows[at]):
-                value, _ = computed(
-                    tally.way, self.function, tally.format.round(x[row : row + 1]), tally.format
-                )
+            for row in (struck[0], struck[at]):
+                value, _ = computed(tally.way, self.function, rows.rounded[row : row + 1], format_)
                 lost = float(ulps[row]) if harm is Harm.ULP else None
                 where = place(int(numbers[row]))
                 witnesses.append(_witness(harm, x[row], where, value[0], int(entries[row]), lost))
-            tally.take(harm, len(rows), witnesses[0], float(severities[at]), witnesses[1])
+            tally.take(harm, len(struck), witnesses[0], float(severities[at]), witnesses[1])
 
     def merge(self, other: ScanState) -> ScanState:
         """Take in the vectors of another state, which follow those of this one.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 
 from stablelse.numerics import exact as ladder
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.formula import Evaluation, Formula
 from stablelse.numerics.functions import Function
-from stablelse.numerics.margins import Extent, surely_close, surely_right
+from stablelse.numerics.margins import Extent, surely_right
 from stablelse.numerics.naive import NAIVE
+from stablelse.numerics.nearness import SHORT, Nearness
 from stablelse.numerics.shifted import SHIFTED, SHIFTS
 
 
@@ -67,17 +70,52 @@ def computed(way: Way, function: Function, x: Array, format_: Format) -> tuple[A
     value, total : ndarray
         The values, shape (m, 1) or (m, n), of the format; the sums, shape (m, 1).
     """
-    if way is Way.NAIVE:
-        evaluation = NAIVE[function].evaluate(x, format_)
-    else:
-        inner = _FLOAT32 if way is Way.FLOAT32 else format_
-        wide = x.astype(inner.dtype)
-        evaluation = SHIFTED[function].evaluate(wide, inner, SHIFTS["max"])
+    evaluation = _evaluated(way, _FORMULAS[way][function], x, format_)
     return format_.round(evaluation.value), evaluation.results["s"]
 
 
+_FORMULAS = {Way.NAIVE: NAIVE, Way.SHIFTED: SHIFTED, Way.FLOAT32: SHIFTED}
+
+
+def _evaluated(way: Way, formula: Formula, x: Array, format_: Format) -> Evaluation:
+    inner = _FLOAT32 if way is Way.FLOAT32 else format_
+    return formula.evaluate(x.astype(inner.dtype, copy=False), inner, SHIFTS["max"])
+
+
+class Rows(NamedTuple):
+    """Rows that are to be judged in a format, whatever way they are computed.
+
+    Attributes
+    ----------
+    x : ndarray
+        Shape (m, n), as it was before it was rounded to the format.
+    rounded : ndarray
+        The same, rounded.
+    nearness : Nearness or None
+        What their results are held against before the exact ones.
+    """
+
+    x: Array
+    rounded: Array
+    nearness: Nearness | None
+
+    @classmethod
+    def of(cls, function: Function, x: Array, format_: Format, max_ulp: float) -> Rows:
+        """Return rows, short ones side by side in memory, where NumPy works them off faster."""
+        x = np.asarray(x, order="F" if x.shape[1] <= SHORT else "C")
+        rounded = format_.round(x)
+        return cls(x, rounded, Nearness.of(function, rounded, format_, max_ulp))
+
+    def some(self, rows: Array) -> Rows:
+        """Return some of them, by their numbers."""
+        if len(rows) == len(self.x):
+            return self
+        nearness = None if self.nearness is None else self.nearness.of_rows(rows)
+        return Rows(self.x[rows], self.rounded[rows], nearness)
+
+
 def judge(
-    way: Way, function: Function, x: Array, format_: Format, max_ulp: float
+    way: Way, function: Function, rows: Rows, format_: Format, max_ulp: float
 ) -> tuple[Array, Array, Array]:
     """Tell what becomes of every row, by evaluating it.
 
@@ -85,8 +123,8 @@ def judge(
     ----------
     way, function, format_
         As of `computed`.
-    x : ndarray
-        Shape (m, n), as it was before it was rounded to the format.
+    rows : Rows
+        Of that function, format and number of ulps.
     max_ulp : float
         How many ulps of the correctly rounded result may be lost.
 
@@ -99,20 +137,48 @@ def judge(
     entry : ndarray of int
         The entry of the result that it is told by.
     """
+    count = len(rows.x)
+    harm, entry = np.zeros(count, np.int8), np.zeros(count, np.intp)
+    ulps = np.full(count, np.nan)
+    rest = np.flatnonzero(~_settled(way, function, rows, format_))
+    if rest.size:
+        open_rows = Rows(rows.x[rest], rows.rounded[rest], None)
+        found = _told_apart(way, function, open_rows, format_, max_ulp)
+        harm[rest], ulps[rest], entry[rest] = found
+    return harm, ulps, entry
+
+
+def _settled(way: Way, function: Function, rows: Rows, format_: Format) -> Array:
+    """Tell on which rows the way computes something finite and surely right, shape (m,)."""
+    if rows.nearness is None:
+        return np.zeros(len(rows.x), bool)
+    formula = _FORMULAS[way][function]
+    if function is Function.SOFTMAX:
+        undivided = formula._replace(operations=formula.operations[:-1])
+        results = _evaluated(way, undivided, rows.rounded, format_).results
+        total = results["s"]
+        right = rows.nearness.holds_quotient(results["e"], total, format_)
+    else:
+        value, total = computed(way, function, rows.rounded, format_)
+        right = rows.nearness.holds(value)
+    settled: Array = right & np.isfinite(total)[:, 0]
+    return settled
+
+
+def _told_apart(
+    way: Way, function: Function, rows: Rows, format_: Format, max_ulp: float
+) -> tuple[Array, Array, Array]:
+    """Return what `judge` does, of rows whose results have to be held against the exact ones."""
+    value, total = computed(way, function, rows.rounded, format_)
     with np.errstate(all="ignore"):
-        rounded = format_.round(x)
-        value, total = computed(way, function, rounded, format_)
         is_nan = np.isnan(value)
         infinite = (value == np.inf) | (np.isposinf(total) & ~is_nan)
-        infinite &= ~np.isposinf(x).any(axis=1, keepdims=True)
-        known = is_nan.any(axis=1) | infinite.any(axis=1)
+        infinite &= ~np.isposinf(rows.x).any(axis=1, keepdims=True)
+        rest = ~(is_nan.any(axis=1) | infinite.any(axis=1))
         ulps = np.full(value.shape, np.nan)
         vanished = np.zeros(value.shape, bool)
-        close = ~known
-        close[close] = surely_close(function, rounded[close], value[close], format_, max_ulp)
-        rest = ~(known | close)
         if rest.any():
-            right = _right(function, rounded[rest], format_)
+            right = _right(function, rows.rounded[rest], format_)
             ulps[rest] = ulp_error(value[rest], right, format_)
             vanished[rest] = np.isneginf(value[rest]) & ~np.isneginf(right)
         masks = {
@@ -122,12 +188,12 @@ def judge(
             Harm.ULP: ulps > max_ulp,
         }
         worst = ulps.max(axis=1)
-    harm, entry = np.zeros(len(x), np.int8), np.zeros(len(x), np.intp)
+    harm, entry = np.zeros(len(value), np.int8), np.zeros(len(value), np.intp)
     for place, kind in reversed(list(enumerate(HARMS, start=1))):
-        rows = masks[kind].any(axis=1)
-        harm[rows] = place
+        struck = masks[kind].any(axis=1)
+        harm[struck] = place
         at = ulps if kind is Harm.ULP else masks[kind]
-        entry[rows] = at[rows].argmax(axis=1)
+        entry[struck] = at[struck].argmax(axis=1)
     worst[np.isin(harm, (1, 2, 3))] = np.nan
     return harm, worst, entry
 

@@ -24,6 +24,7 @@ import numpy as np
 from stablelse.numerics.bounds import ElementaryErrors
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.functions import Function
+from stablelse.numerics.nearness import SHORT
 
 #: Bounds are computed in float64, in a few operations: this covers their own rounding errors,
 #: and that an ulp of a result is counted at its rounded value.
@@ -167,63 +168,6 @@ def _softmax_bound(shifted: bool, extent: Extent, total: _Sum, format_: Format) 
 _BOUNDS = {Function.LOGSUMEXP: _logsumexp_bound, Function.SOFTMAX: _softmax_bound}
 
 
-#: Of the functions computed plainly in float64: 32 units of its roundoff. exp and log are right
-#: to 3 of them and NumPy's sums add up no more than 16 + log2 n numbers one after another.
-_PLAIN = 2.0**-48
-
-
-def surely_close(function: Function, x: Array, value: Array, format_: Format, ulps: float) -> Array:
-    """Tell which results are surely right to so many ulps, by float64 instead of exactly.
-
-    Parameters
-    ----------
-    function : Function
-        What was computed.
-    x : ndarray
-        Shape (m, n), of the format.
-    value : ndarray
-        The results, shape (m, 1) or (m, n), of the format.
-    format_ : Format
-        No wider than float32; of any other nothing is sure.
-    ulps : float
-        The largest error allowed, of the correctly rounded results.
-
-    Returns
-    -------
-    ndarray of bool
-        Shape (m,). Elsewhere that may be so all the same.
-    """
-    if format_.significand_bits > 24:
-        return np.zeros(len(x), bool)
-    wide = x.astype(np.float64)
-    with np.errstate(all="ignore"):
-        a = wide.max(axis=1, keepdims=True)
-        wide -= a
-        size = np.abs(wide)
-        terms = np.exp(wide)
-        total = terms.sum(axis=1, keepdims=True)
-        if function is Function.SOFTMAX:
-            near = np.divide(terms, total, out=terms)
-            # a term that is 0 in float64 is so in any of these formats, and nothing is infinite
-            error = np.where(near > 0, (1 + size) * near, 0)
-        elif function is Function.LOGSUMEXP:
-            near = a + np.log(total)
-            error = 1 + np.abs(a) + log(x.shape[1])
-        else:
-            near = wide - np.log(total)
-            error = 1 + size + log(x.shape[1])
-        _, exponent = np.frexp(near)
-        # what is rounded up to a power of 2 has a larger ulp, never a smaller one
-        smallest = float(format_.smallest_subnormal)
-        ulp = np.maximum(np.ldexp(1.0, exponent - format_.significand_bits), smallest)
-        ulp[near == 0] = smallest
-        distance = np.abs(value.astype(np.float64) - near) + _PLAIN * error
-        # what rounds to infinity is never close
-        distance[np.abs(near) > float(format_.largest)] = np.inf
-        close: Array = (distance <= (ulps - 0.5) / _SLACK * ulp).all(axis=1)
-    return close
-
-
 def extremes(x: Array) -> tuple[Array, Array]:
     """Return the maximum and the minimum of every row, shape (m,), NaN where there is one.
 
@@ -235,13 +179,9 @@ def extremes(x: Array) -> tuple[Array, Array]:
 
 def _reduced(pick: np.ufunc, x: Array) -> Array:
     n = x.shape[1]
-    while 1 < n <= _SHORT:
+    while 1 < n <= SHORT:
         half = (n + 1) // 2
         x = pick(x[:, :half], x[:, n - half :])
         n = half
     found: Array = x[:, 0] if n == 1 else pick.reduce(x, axis=1)
     return found
-
-
-#: Up to so many numbers a row is short.
-_SHORT = 64

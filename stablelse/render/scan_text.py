@@ -7,9 +7,9 @@ from typing import Any
 
 from stablelse.analysis.scans import Failure, Scan, WayScan, Witness
 from stablelse.analysis.verdicts import Harm
-from stablelse.render.numbers import number_text, rough_text
+from stablelse.render.numbers import number_text
 from stablelse.render.records import cell, field_names, record
-from stablelse.render.wording import ASCII, FUNCTION_NAMES, Glyphs
+from stablelse.render.wording import ASCII, FUNCTION_NAMES, Glyphs, ulps_text
 
 
 def harm_word(kind: str, max_ulp: float) -> str:
@@ -30,7 +30,7 @@ def witness_text(witness: Witness, glyphs: Glyphs) -> str:
     """Return a vector on which something goes wrong, in a few words."""
     entry = f"entry {witness.element} " if witness.element else ""
     text = f"maximum {glyphs.number(witness.maximum)} gives {entry}{glyphs.number(witness.value)}"
-    lost = f", {rough_text(witness.ulps)} ulps off" if witness.ulps is not None else ""
+    lost = f", {ulps_text(witness.ulps)}" if witness.ulps is not None else ""
     where = place(witness)
     return (f"{where}: " if where else "") + text + lost
 

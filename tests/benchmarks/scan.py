@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 
 from stablelse.analysis.scan import ScanState
-from stablelse.analysis.verdicts import judge, ways
+from stablelse.analysis.verdicts import Rows, judge, ways
 from stablelse.numerics.formats import find_format
 from stablelse.numerics.functions import Function
 
@@ -24,7 +24,7 @@ def scanned(x, function: Function) -> None:
 def evaluated(x, function: Function) -> None:
     format_ = find_format("float16")
     for way in ways(format_):
-        judge(way, function, x, format_, 10)
+        judge(way, function, Rows.of(function, x, format_, 10), format_, 10)
 
 
 def main(numbers: int = 2_000_000) -> None:
