@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from stablelse.analysis.sweep import sweep
     from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
     from stablelse.numerics.loss import nll, nll_grad
-    from stablelse.numerics.one_pass import RunningNaive, RunningShifted
-    from stablelse.numerics.running import RunningLogSumExp
+    from stablelse.numerics.streams.one_pass import RunningNaive, RunningShifted
+    from stablelse.numerics.streams.running import RunningLogSumExp
 
 __all__ = [
     "Comparison",
@@ -56,9 +56,9 @@ __all__ = [
 _HOME = {
     "Comparison": "stablelse.analysis.comparison",
     "Proof": "stablelse.analysis.proof",
-    "RunningLogSumExp": "stablelse.numerics.running",
-    "RunningNaive": "stablelse.numerics.one_pass",
-    "RunningShifted": "stablelse.numerics.one_pass",
+    "RunningLogSumExp": "stablelse.numerics.streams.running",
+    "RunningNaive": "stablelse.numerics.streams.one_pass",
+    "RunningShifted": "stablelse.numerics.streams.one_pass",
     "Scan": "stablelse.analysis.scans",
     "ScanState": "stablelse.analysis.scan",
     "StreamComparison": "stablelse.analysis.stream",

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import exact, exact_loss, masks
-from stablelse.numerics.certificate import Certificate, Rung
+from stablelse.numerics import masks
 from stablelse.numerics.formats import Array
 from stablelse.numerics.front import Axis, known_format
 from stablelse.numerics.labelled import pose
+from stablelse.numerics.ladder import exact, exact_loss
+from stablelse.numerics.ladder.certificate import Certificate, Rung
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import textbook
 from stablelse.numerics.formats import Array
+from stablelse.numerics.formulas import textbook
 from stablelse.numerics.front import Axis, elementwise, known_format, reduced
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from stablelse.numerics import doubleword, quick, short
 from stablelse.numerics.formats import Array
-from stablelse.numerics.powers import FINE_INDEX_BITS, INDEX_BITS
+from stablelse.numerics.ladder import doubleword, quick, short
+from stablelse.numerics.ladder.powers import FINE_INDEX_BITS, INDEX_BITS
 
 
 class Kernel(NamedTuple):

@@ -31,130 +31,135 @@ _BOUNDS = ("numerics/test_exact.py::test_the_rungs_keep_their_bounds",)
 MUTANTS: dict[str, Mutant] = {
     # The rounding test, and what it is told.
     "the rounding test": Mutant(
-        "numerics/rounding.py",
+        "numerics/ladder/rounding.py",
         "~(abs(gap) * _ROUNDED > ulps)",
         "np.isnan(gap)",
         _slice("float64", "next to a tie of logsumexp"),
     ),
     "the error of a float64 sum": Mutant(
-        "numerics/narrow.py",
+        "numerics/ladder/narrow.py",
         "return y, blocks.unit_roundoff *",
         "return y, 2.0**-80 *",
         _slice("float32", "next to a tie of logsumexp"),
     ),
     "the error of a narrow quotient": Mutant(
-        "numerics/narrow.py",
+        "numerics/ladder/narrow.py",
         "_MARGIN = 2 * _ROUNDINGS",
         "_MARGIN = 1",
         _slice("float32", "next to a tie of softmax"),
     ),
     "the error of a wide quotient": Mutant(
-        "numerics/wide.py",
+        "numerics/ladder/wide.py",
         "_QUOTIENT_ERROR = 2.0**-66.5",
         "_QUOTIENT_ERROR = 2.0**-80",
         _slice("float64", "next to a tie of softmax"),
     ),
     "the error of the quick sum": Mutant(
-        "numerics/quick.py", "\nERROR = 2.0**-80", "\nERROR = 2.0**-95", _BOUNDS
+        "numerics/ladder/quick.py", "\nERROR = 2.0**-80", "\nERROR = 2.0**-95", _BOUNDS
     ),
     "the error of the double-word sum": Mutant(
-        "numerics/doubleword.py", "SUM_ERROR = 2.0**-84.8", "SUM_ERROR = 2.0**-110", _BOUNDS
+        "numerics/ladder/doubleword.py", "SUM_ERROR = 2.0**-84.8", "SUM_ERROR = 2.0**-110", _BOUNDS
     ),
     "the error of an element": Mutant(
-        "numerics/elementwise.py",
+        "numerics/ladder/elementwise.py",
         "error = 2.1 * (doubleword.EXP_ERROR + error +",
         "error = 2.0**-150 * (doubleword.EXP_ERROR + error +",
         _slice("float64", "next to a tie of softmax"),
     ),
     "the error of a term in integers": Mutant(
-        "numerics/fixedpoint.py", "TERM_ERROR = 40", "TERM_ERROR = 4", _INTEGERS
+        "numerics/ladder/fixedpoint.py", "TERM_ERROR = 40", "TERM_ERROR = 4", _INTEGERS
     ),
     "the last term of the series in integers": Mutant(
-        "numerics/fixedpoint.py", "(120, 24, 6", "(10**50, 24, 6", _INTEGERS
+        "numerics/ladder/fixedpoint.py", "(120, 24, 6", "(10**50, 24, 6", _INTEGERS
     ),
     "the lower word of the argument in integers": Mutant(
-        "numerics/fixedpoint.py", "for part in (d, d_low):", "for part in (d,):", _INTEGERS
+        "numerics/ladder/fixedpoint.py", "for part in (d, d_low):", "for part in (d,):", _INTEGERS
     ),
     "the lowest products of limbs": Mutant(
-        "numerics/fixedpoint.py",
+        "numerics/ladder/fixedpoint.py",
         "for place in range(_LIMBS + 1)",
         "for place in range(_LIMBS)",
         _INTEGERS,
     ),
     "the error of decimal arithmetic": Mutant(
-        "numerics/decimals.py",
+        "numerics/ladder/decimals.py",
         "scaleb(-getcontext().prec)",
         "scaleb(-3 * getcontext().prec)",
         _slice("float64", "next to a tie of logsumexp"),
     ),
     "the sign of terms that are too small": Mutant(
-        "numerics/decimals.py",
+        "numerics/ladder/decimals.py",
         "sign = direction * _sign_of_log(log, terms)",
         "sign = direction",
         _slice("float32", "narrowed, with weights"),
     ),
     # A second rounding on the way.
     "bfloat16 by way of float32": Mutant(
-        "numerics/narrow.py",
+        "numerics/ladder/narrow.py",
         "target[...] = format_.round(values)",
         "target[...] = values.astype(np.float32)",
         _slice("bfloat16", "sd 100", "next to a tie of log_softmax"),
     ),
     # Terms of the sums that the kernels are.
     "the lowest word of the table": Mutant(
-        "numerics/doubleword.py", "    d += q\n    d += c\n", "    d += q\n", _KERNELS
+        "numerics/ladder/doubleword.py", "    d += q\n    d += c\n", "    d += q\n", _KERNELS
     ),
-    "the lowest word of ln 2": Mutant("numerics/doubleword.py", "k *= ln2_3", "k *= 0", _KERNELS),
+    "the lowest word of ln 2": Mutant(
+        "numerics/ladder/doubleword.py", "k *= ln2_3", "k *= 0", _KERNELS
+    ),
     "the lower word of the argument": Mutant(
-        "numerics/doubleword.py", "d_low -= k\n    d += d_low", "d -= k", _KERNELS
+        "numerics/ladder/doubleword.py", "d_low -= k\n    d += d_low", "d -= k", _KERNELS
     ),
     "the last term of the series": Mutant(
-        "numerics/doubleword.py", "np.multiply(q, 1 / 720, out=t)", "t.fill(0)", _KERNELS
+        "numerics/ladder/doubleword.py", "np.multiply(q, 1 / 720, out=t)", "t.fill(0)", _KERNELS
     ),
     "what the first sum rounds away": Mutant(
-        "numerics/doubleword.py", "    k += a\n    np.add(t", "    np.add(t", _KERNELS
+        "numerics/ladder/doubleword.py", "    k += a\n    np.add(t", "    np.add(t", _KERNELS
     ),
     "the rounding errors of the quick table": Mutant(
-        "numerics/quick.py",
+        "numerics/ladder/quick.py",
         'np.take(constants.offset, index, out=rest, mode="clip")',
         "rest.fill(0)",
         _KERNELS,
     ),
     "the lowest word of ln 2 in the quick phase": Mutant(
-        "numerics/quick.py", "    rest += h\n    if", "    if", _KERNELS
+        "numerics/ladder/quick.py", "    rest += h\n    if", "    if", _KERNELS
     ),
     "the last term of the quick series": Mutant(
-        "numerics/quick.py", "np.multiply(r, 1 / 24, out=k)", "k.fill(0)", _KERNELS
+        "numerics/ladder/quick.py", "np.multiply(r, 1 / 24, out=k)", "k.fill(0)", _KERNELS
     ),
     "what a far difference rounds away": Mutant(
-        "numerics/wide.py",
+        "numerics/ladder/wide.py",
         "margin = 2.0**-51 * abs(delta)",
         "margin = 0",
         _slice("float64", "far below, on a tie"),
     ),
     "the lower word of the quick argument": Mutant(
-        "numerics/quick.py", "        rest -= d_low\n", "        pass\n", _KERNELS
+        "numerics/ladder/quick.py", "        rest -= d_low\n", "        pass\n", _KERNELS
     ),
     "the lower word of the quick sum": Mutant(
-        "numerics/quick.py", "rest + words[2]) + low * inverse", "rest + words[2])", _BOUNDS
+        "numerics/ladder/quick.py", "rest + words[2]) + low * inverse", "rest + words[2])", _BOUNDS
     ),
     "the lower word of ln 2 in a short vector": Mutant(
-        "numerics/short.py", "k * step_low + offset[j] - d_low", "offset[j] - d_low", _KERNELS
+        "numerics/ladder/short.py",
+        "k * step_low + offset[j] - d_low",
+        "offset[j] - d_low",
+        _KERNELS,
     ),
     "the error of a short quotient": Mutant(
-        "numerics/short.py",
+        "numerics/ladder/short.py",
         "QUOTIENT_ERROR = 2.0**-65.5",
         "QUOTIENT_ERROR = 2.0**-80",
         _slice("float64", "next to a tie of softmax"),
     ),
     "the error of a short difference": Mutant(
-        "numerics/short.py",
+        "numerics/ladder/short.py",
         "_MARGIN = ERROR + 2.0**-81",
         "_MARGIN = 2.0**-90",
         _slice("float64", "next to a tie of log_softmax"),
     ),
     "the second term of the decimal logarithm": Mutant(
-        "numerics/decimals.py",
+        "numerics/ladder/decimals.py",
         "Ball(z - z * z / 2,",
         "Ball(z,",
         ("numerics/test_decimals.py::test_told",),

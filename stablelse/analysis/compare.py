@@ -10,10 +10,10 @@ import numpy as np
 from stablelse.analysis.comparison import Comparison
 from stablelse.analysis.results import Yardstick, results_of
 from stablelse.numerics.formats import Array, Format, find_format
-from stablelse.numerics.formula import Method, MethodError
+from stablelse.numerics.formulas.formula import Method, MethodError
+from stablelse.numerics.formulas.methods import USUAL, candidates, find_method
+from stablelse.numerics.formulas.shifted import Shift, find_shift
 from stablelse.numerics.functions import Function
-from stablelse.numerics.methods import USUAL, candidates, find_method
-from stablelse.numerics.shifted import Shift, find_shift
 
 if TYPE_CHECKING:
     import numpy.typing as npt

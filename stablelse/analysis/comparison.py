@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.findings import Finding
 from stablelse.numerics.formats import Array
-from stablelse.numerics.formula import Evaluation, Method
+from stablelse.numerics.formulas.formula import Evaluation, Method
 from stablelse.numerics.functions import Function
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class MethodResult(NamedTuple):
         How many significant decimal digits that leaves; see `errors.correct_digits`.
     bound : float or None
         What the relative error can be at most, to first order, before anything is computed;
-        see `stablelse.numerics.bounds`. ``None`` for the compensated and the exact method, where
-        something overflowed or underflowed and did harm, and where x is not finite.
+        see `stablelse.numerics.formulas.bounds`. ``None`` for the compensated and the exact
+        method, where something overflowed or underflowed and did harm, and where x is not finite.
     theorem : str or None
         The theorem of Blanchard, Higham & Higham 2021 that gives the bound.
     verdict : Verdict

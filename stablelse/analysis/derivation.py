@@ -4,8 +4,9 @@
     exp(x_j) / sum exp(x_i) = exp(x_j - a) / sum exp(x_i - a)
 
 Both sides of every equation are operations like those of the formulas, so that one and the same
-line is written in symbols and with numbers, evaluated exactly (`stablelse.numerics.exactly`), and
-evaluated in a format with every operation rounded (`stablelse.numerics.formula`).
+line is written in symbols and with numbers, evaluated exactly
+(`stablelse.numerics.formulas.exactly`), and evaluated in a format with every operation rounded
+(`stablelse.numerics.formulas.formula`).
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from stablelse.numerics.exactly import Side
-from stablelse.numerics.formula import Kind, Operation
+from stablelse.numerics.formulas.exactly import Side
+from stablelse.numerics.formulas.formula import Kind, Operation
+from stablelse.numerics.formulas.naive import NAIVE
+from stablelse.numerics.formulas.shifted import SHIFTED
 from stablelse.numerics.functions import Function
-from stablelse.numerics.naive import NAIVE
-from stablelse.numerics.shifted import SHIFTED
 
 
 class Rule(Enum):

@@ -11,7 +11,7 @@ import numpy as np
 from stablelse.analysis.findings import Finding, FindingKind
 from stablelse.analysis.losses import loss_finding, losses
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formula import Evaluation, Kind, Operation
+from stablelse.numerics.formulas.formula import Evaluation, Kind, Operation
 
 
 def find(evaluation: Evaluation) -> list[list[Finding]]:

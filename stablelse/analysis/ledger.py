@@ -13,8 +13,8 @@ from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.results import verdicts_of
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.formula import Method
-from stablelse.numerics.methods import Candidate
+from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas.methods import Candidate
 
 if TYPE_CHECKING:
     from stablelse.analysis.likelihood import LossResult

@@ -15,9 +15,9 @@ from stablelse.analysis.results import verdicts_of
 from stablelse.analysis.tally import Tally
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formula import Method
-from stablelse.numerics.loss_methods import Labelled, Quantity
-from stablelse.numerics.methods import Candidate
+from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas.loss_methods import Labelled, Quantity
+from stablelse.numerics.formulas.methods import Candidate
 
 
 class LossResult(NamedTuple):

@@ -26,7 +26,7 @@ import numpy as np
 
 from stablelse.analysis.findings import DIGIT, Finding, FindingKind
 from stablelse.numerics.formats import Array
-from stablelse.numerics.formula import Evaluation, Kind, Operation
+from stablelse.numerics.formulas.formula import Evaluation, Kind, Operation
 
 #: An error that costs a digit, in units of u times the result: an ulp is 2 u of it at most, so
 #: that this many are DIGIT ulps at least.

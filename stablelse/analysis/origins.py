@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stablelse.numerics.formats import Array
-from stablelse.numerics.formula import Kind, Operation
+from stablelse.numerics.formulas.formula import Kind, Operation
 
 
 class Origin(NamedTuple):

@@ -14,11 +14,11 @@ from stablelse.analysis.findings import DIGIT
 from stablelse.analysis.origins import origins
 from stablelse.analysis.proof import FormatProof, Line, Proof, Quantity, Row
 from stablelse.numerics.errors import ulp_error
-from stablelse.numerics.exactly import LARGEST, Exact, Side, evaluate
 from stablelse.numerics.formats import Array, Format, find_format
-from stablelse.numerics.formula import DerivationError, apply
+from stablelse.numerics.formulas.exactly import LARGEST, Exact, Side, evaluate
+from stablelse.numerics.formulas.formula import DerivationError, apply
+from stablelse.numerics.formulas.shifted import Shift, find_shift
 from stablelse.numerics.functions import Function, library
-from stablelse.numerics.shifted import Shift, find_shift
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -11,10 +11,10 @@ from stablelse.analysis.comparison import MethodResult, Verdict
 from stablelse.analysis.detect import find
 from stablelse.analysis.findings import DIGIT, LOSSES, Finding
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.formula import Evaluation, Method, pairwise_sum
+from stablelse.numerics.formulas.formula import Evaluation, Method, pairwise_sum
+from stablelse.numerics.formulas.methods import Candidate
 from stablelse.numerics.functions import Function, library
 from stablelse.numerics.functions import exact as exactly
-from stablelse.numerics.methods import Candidate
 
 
 class Yardstick(NamedTuple):
@@ -106,7 +106,7 @@ class Yardstick(NamedTuple):
         """Return for each row what the relative error of the formula can be at most."""
         if not self.errors:
             return [None] * len(self.x)
-        from stablelse.numerics.bounds import ElementaryErrors, coefficients, logsumexp_of
+        from stablelse.numerics.formulas.bounds import ElementaryErrors, coefficients, logsumexp_of
 
         a = evaluation.results["a"][:, 0] if evaluation.formula.is_shifted else None
         y = logsumexp_of(self.function, self.x, self.right)
@@ -195,7 +195,7 @@ def _evaluated(
 
 
 def _theorem(evaluation: Evaluation) -> str:
-    from stablelse.numerics.bounds import bound_of
+    from stablelse.numerics.formulas.bounds import bound_of
 
     return bound_of(evaluation.formula).theorem
 

@@ -13,8 +13,8 @@ from stablelse.analysis.histograms import Histogram, Histograms
 from stablelse.analysis.scans import Scan, WayScan, Witness
 from stablelse.analysis.verdicts import HARMS, Harm, Rows, Way, computed, doubtful, judge, ways
 from stablelse.numerics.formats import Array, Format, find_format
+from stablelse.numerics.formulas.margins import Extent, extremes
 from stablelse.numerics.functions import Function
-from stablelse.numerics.margins import Extent, extremes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -266,8 +266,8 @@ def scan(
     Notes
     -----
     Vectors whose maximum and minimum lie well within a format are surely right
-    (`stablelse.numerics.margins`); all others are evaluated. The counts are those of evaluating
-    every one.
+    (`stablelse.numerics.formulas.margins`); all others are evaluated. The counts are those of
+    evaluating every one.
 
     Examples
     --------

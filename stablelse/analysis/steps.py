@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from stablelse.analysis.findings import Finding, FindingKind
 from stablelse.analysis.losses import absorbed
-from stablelse.numerics.formula import Evaluation, Kind, Operation
+from stablelse.numerics.formulas.formula import Evaluation, Kind, Operation
 
 
 class Step(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.findings import FindingKind
-from stablelse.numerics.formula import Method
+from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.functions import Function
 
 

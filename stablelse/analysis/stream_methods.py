@@ -10,13 +10,13 @@ from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.findings import DIGIT, FindingKind
 from stablelse.analysis.stream import StreamFinding, StreamResult
 from stablelse.analysis.stream_places import Fact, Where, moved, sum_overflow
-from stablelse.numerics.certificate import Certificate
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import Array, Format, find_format
-from stablelse.numerics.formula import Method
-from stablelse.numerics.lean import LeanLogSumExp, is_kept, is_tame
-from stablelse.numerics.one_pass import PIECE, RunningNaive, RunningShifted, piece_sum
-from stablelse.numerics.running import RunningLogSumExp
+from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.ladder.certificate import Certificate
+from stablelse.numerics.streams.lean import LeanLogSumExp, is_kept, is_tame
+from stablelse.numerics.streams.one_pass import PIECE, RunningNaive, RunningShifted, piece_sum
+from stablelse.numerics.streams.running import RunningLogSumExp
 
 #: What was found, by the method and the operation.
 _Key = tuple[Method, str, FindingKind]

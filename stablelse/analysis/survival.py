@@ -9,7 +9,7 @@ import numpy as np
 
 from stablelse.analysis.display import Displayed
 from stablelse.numerics.formats import Array
-from stablelse.numerics.formula import Method, SweepError
+from stablelse.numerics.formulas.formula import Method, SweepError
 from stablelse.numerics.functions import Function
 
 

@@ -12,11 +12,11 @@ from stablelse.analysis.grid import grid_of, zeros_of
 from stablelse.analysis.survival import STATES, Motion, Range, Segment, State, Sweep
 from stablelse.analysis.trial import Outcomes, Trial, room_for
 from stablelse.numerics.formats import Array, Format, find_format, installed_formats
-from stablelse.numerics.formula import Method, SweepError
+from stablelse.numerics.formulas.formula import Method, SweepError
+from stablelse.numerics.formulas.methods import FORMULAS, USUAL, Candidate, candidates, find_method
+from stablelse.numerics.formulas.shifted import find_shift
 from stablelse.numerics.functions import Function
-from stablelse.numerics.methods import FORMULAS, USUAL, Candidate, candidates, find_method
 from stablelse.numerics.ordinals import numbers
-from stablelse.numerics.shifted import find_shift
 
 if TYPE_CHECKING:
     import numpy.typing as npt

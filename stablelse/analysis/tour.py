@@ -11,7 +11,7 @@ from stablelse.analysis.compare import compare
 from stablelse.analysis.comparison import Comparison
 from stablelse.analysis.display import Displayed
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.formula import Method
+from stablelse.numerics.formulas.formula import Method
 
 
 class UnknownSceneError(ValueError):
@@ -196,7 +196,7 @@ def _division_free() -> Facts:
 
 
 def _one_pass() -> Facts:
-    from stablelse.numerics.one_pass import RunningShifted
+    from stablelse.numerics.streams.one_pass import RunningShifted
 
     state, passes = RunningShifted(), []
     for x in np.array([3.0, 1000.0, 998.0, 1001.0]):

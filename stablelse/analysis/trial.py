@@ -13,9 +13,9 @@ from stablelse.analysis.results import departures
 from stablelse.analysis.survival import STATES, Motion, Range, State
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formula import Evaluation, Method
+from stablelse.numerics.formulas.formula import Evaluation, Method
+from stablelse.numerics.formulas.methods import Candidate
 from stablelse.numerics.functions import Function, exact, library
-from stablelse.numerics.methods import Candidate
 
 #: How many elements are computed at once: bounds the memory that intermediate results take.
 _BATCH = 1 << 18

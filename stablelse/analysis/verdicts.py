@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stablelse.numerics import exact as ladder
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.formula import Evaluation, Formula
+from stablelse.numerics.formulas.formula import Evaluation, Formula
+from stablelse.numerics.formulas.margins import Extent, surely_right
+from stablelse.numerics.formulas.naive import NAIVE
+from stablelse.numerics.formulas.nearness import SHORT, Nearness
+from stablelse.numerics.formulas.shifted import SHIFTED, SHIFTS
 from stablelse.numerics.functions import Function
-from stablelse.numerics.margins import Extent, surely_right
-from stablelse.numerics.naive import NAIVE
-from stablelse.numerics.nearness import SHORT, Nearness
-from stablelse.numerics.shifted import SHIFTED, SHIFTS
+from stablelse.numerics.ladder import exact as ladder
 
 
 class Harm(Enum):

@@ -18,9 +18,9 @@ from stablelse.cli.stream import can_be_read_again
 from stablelse.cli.values import GATHERED, Tried, computations, policed
 from stablelse.cli.writers import LineWriter, TextWriter, Writer, kind_of, open_writer
 from stablelse.engines.local import fold
-from stablelse.numerics.elements import elements
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formula import Method
+from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.streams.elements import elements
 from stablelse.readers import By, Vectors
 from stablelse.readers.block import Block, ReadError
 from stablelse.readers.vectors import Stream, vectors

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from stablelse.analysis.comparison import Comparison
     from stablelse.analysis.likelihood import Likelihood, Likelihoods, Loss
     from stablelse.numerics.formats import Format
-    from stablelse.numerics.loss_methods import Quantity
-    from stablelse.numerics.methods import Candidate
+    from stablelse.numerics.formulas.loss_methods import Quantity
+    from stablelse.numerics.formulas.methods import Candidate
     from stablelse.readers import Vectors
 
 #: How many elements are computed at once: bounds the memory that intermediate results take.
@@ -50,7 +50,7 @@ def nll(
     from stablelse.cli.labels import read_labelled
     from stablelse.cli.sink import open_sink
     from stablelse.cli.source import find_formats, is_missing
-    from stablelse.numerics.loss_methods import Quantity
+    from stablelse.numerics.formulas.loss_methods import Quantity
 
     source = source._replace(file=[*(source.file or []), *(logits or [])] or None)
     if is_missing(source):
@@ -136,8 +136,8 @@ def _candidates(job: _Job, first: "Vectors") -> "list[Candidate]":
     """Return what is computed; the exact values too, if that is quick."""
     from stablelse.analysis.compare import chosen_methods
     from stablelse.numerics.formats import FORMATS
-    from stablelse.numerics.loss_methods import Quantity
-    from stablelse.numerics.methods import candidates
+    from stablelse.numerics.formulas.loss_methods import Quantity
+    from stablelse.numerics.formulas.methods import candidates
 
     exact = job.tried.exact
     if exact is None and job.tried.methods is None:
@@ -170,9 +170,9 @@ def _parts(stacks: "Iterator[Vectors]") -> "Iterator[Vectors]":
 
 def _write_values(stream: TextIO, stacks: "Iterator[Vectors]", job: _Job) -> None:
     """Write the library's values alone, or those asked for."""
-    from stablelse.numerics.formula import Method
-    from stablelse.numerics.loss_methods import Quantity
-    from stablelse.numerics.methods import candidates
+    from stablelse.numerics.formulas.formula import Method
+    from stablelse.numerics.formulas.loss_methods import Quantity
+    from stablelse.numerics.formulas.methods import candidates
     from stablelse.render.likelihood import values_text
     from stablelse.render.numbers import number_text
 

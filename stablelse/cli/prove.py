@@ -73,8 +73,8 @@ def _on_numbers(function: str, source: Input, shift: str, dtypes: list[str]) -> 
     from stablelse.analysis.prove import prove_vector
     from stablelse.cli.source import read_one
     from stablelse.numerics.formats import find_format
+    from stablelse.numerics.formulas.shifted import find_shift
     from stablelse.numerics.functions import Function
-    from stablelse.numerics.shifted import find_shift
 
     formats = [find_format(name) for name in dtypes]
     a = find_shift(shift.strip())

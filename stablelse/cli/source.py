@@ -13,8 +13,8 @@ import typer
 
 from stablelse.cli.options import HERE, Cluster, Input
 from stablelse.numerics.formats import UnknownFormatError, find_format
-from stablelse.numerics.formula import DerivationError, MethodError, SweepError
-from stablelse.numerics.shifted import UnknownShiftError
+from stablelse.numerics.formulas.formula import DerivationError, MethodError, SweepError
+from stablelse.numerics.formulas.shifted import UnknownShiftError
 from stablelse.readers import Block, By, ReadError, ReadOptions, Vectors, parse_numbers
 from stablelse.readers.vectors import Stream, vectors, vectors_or_stream
 

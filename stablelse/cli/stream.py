@@ -15,7 +15,7 @@ from stablelse.cli.options import Cluster, Input, Output
 from stablelse.cli.progress import Meter
 from stablelse.cli.source import open_input
 from stablelse.engines.local import fold
-from stablelse.numerics.formula import Method
+from stablelse.numerics.formulas.formula import Method
 from stablelse.readers import By
 from stablelse.readers.block import Block
 from stablelse.readers.parts import find_parts

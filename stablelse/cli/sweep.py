@@ -65,8 +65,8 @@ def sweep(
     from stablelse.cli.sink import open_sink
     from stablelse.cli.source import is_missing, read_one
     from stablelse.numerics.formats import find_format
+    from stablelse.numerics.formulas.methods import find_method
     from stablelse.numerics.functions import Function
-    from stablelse.numerics.methods import find_method
 
     if is_missing(source):
         typer.echo(context.get_help())

@@ -9,9 +9,9 @@ from stablelse.cli.options import Methods
 
 if TYPE_CHECKING:
     from stablelse.numerics.formats import Array, Format
-    from stablelse.numerics.formula import Method
+    from stablelse.numerics.formulas.formula import Method
+    from stablelse.numerics.formulas.shifted import Shift
     from stablelse.numerics.functions import Function
-    from stablelse.numerics.shifted import Shift
     from stablelse.readers import Vectors
 
 
@@ -51,13 +51,13 @@ class Tried(NamedTuple):
 
 def parse_methods(function: "Function", options: Methods, steps: bool) -> Tried:
     """Return what is asked for, or raise where there is no such thing."""
-    from stablelse.numerics.shifted import find_shift
+    from stablelse.numerics.formulas.shifted import find_shift
 
     shifts = [find_shift(shift.strip()) for shift in options.shift or ["max"]]
     if not options.method:
         return Tried(function, None, shifts, options.exact)
     from stablelse.analysis.compare import chosen_methods
-    from stablelse.numerics.methods import FORMULAS, candidates, find_method
+    from stablelse.numerics.formulas.methods import FORMULAS, candidates, find_method
 
     methods = [find_method(name) for name in options.method]
     candidates(function, chosen_methods(methods, options.exact), shifts)
@@ -106,8 +106,8 @@ def computations(tried: Tried, formats: "list[Format]") -> "list[Callable[[Array
 
         return [partial(compensated, format_=f) for f in formats]
     from stablelse.analysis.compare import chosen_methods
-    from stablelse.numerics.formula import Method
-    from stablelse.numerics.methods import candidates
+    from stablelse.numerics.formulas.formula import Method
+    from stablelse.numerics.formulas.methods import candidates
 
     chosen = chosen_methods(tried.methods or [Method.EXACT], tried.exact)
     computed = candidates(tried.function, chosen, tried.shifts)

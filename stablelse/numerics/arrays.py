@@ -111,7 +111,7 @@ def logsumexp(
     if _is_lazy(a, bare and out is None):
         if b is not None or return_sign:
             raise TypeError("a Dask array takes no b and has no sign here; add log(b) to it")
-        from stablelse.numerics import lazy
+        from stablelse.numerics.streams import lazy
 
         return lazy.logsumexp(a, axis, keepdims)
     with limited(threads):
@@ -180,7 +180,7 @@ def softmax(
         if elements is not None:
             return elements if out is None else delivered(elements, out)
     if _is_lazy(x, bare and out is None):
-        from stablelse.numerics import lazy
+        from stablelse.numerics.streams import lazy
 
         return lazy.softmax(x, axis)
     with limited(threads):
@@ -237,7 +237,7 @@ def log_softmax(
         if elements is not None:
             return elements if out is None else delivered(elements, out)
     if _is_lazy(x, bare and out is None):
-        from stablelse.numerics import lazy
+        from stablelse.numerics.streams import lazy
 
         return lazy.log_softmax(x, axis)
     with limited(threads):
@@ -256,7 +256,7 @@ def _logsumexp(
         return value.astype(dtype), phase, None
     format_ = known_format(dtype)
     if _is_narrow(format_):
-        from stablelse.numerics import exact  # on use: it brings decimal
+        from stablelse.numerics.ladder import exact  # on use: it brings decimal
 
         return exact.logsumexp(rows, format_, weights)
     return *compensated.logsumexp(rows, format_, weights), None
@@ -267,7 +267,7 @@ def _softmax(rows: Array, dtype: np.dtype[Any], place: Array | None) -> tuple[Ar
         return complex_plane.softmax(rows).astype(dtype), None
     format_ = known_format(dtype)
     if _is_narrow(format_):
-        from stablelse.numerics import exact  # on use: it brings decimal
+        from stablelse.numerics.ladder import exact  # on use: it brings decimal
 
         return exact.softmax(rows, format_)
     return quotients.softmax(rows, format_, place), None
@@ -278,7 +278,7 @@ def _log_softmax(rows: Array, dtype: np.dtype[Any], place: Array | None) -> tupl
         return complex_plane.log_softmax(rows).astype(dtype), None
     format_ = known_format(dtype)
     if _is_narrow(format_):
-        from stablelse.numerics import exact  # on use: it brings decimal
+        from stablelse.numerics.ladder import exact  # on use: it brings decimal
 
         return exact.log_softmax(rows, format_)
     return quotients.log_softmax(rows, format_, place), None

@@ -5,7 +5,7 @@ words says `stablelse.numerics.summation`. What is left to lose: a + log S may c
 error bound says that this loses digits, S is computed anew in double-word arithmetic; and exactly,
 where weights of both signs leave less of it than that has.
 
-Results of formats narrower than float64 are correctly rounded: `stablelse.numerics.exact`.
+Results of formats narrower than float64 are correctly rounded: `stablelse.numerics.ladder.exact`.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def _climb(
     rows: Array, weights: Array | None, climbing: Array, estimate: Array
 ) -> tuple[Array, Array]:
     """Compute value and sign of some of the rows in higher precision."""
-    from stablelse.numerics import decimals, doubleword  # only here, for few ever need them
+    from stablelse.numerics.ladder import decimals, doubleword  # only here, for few ever need them
 
     rows, weights = chosen(rows, climbing), chosen(weights, climbing)
     terms = rows if weights is None else weighted(rows, weights)

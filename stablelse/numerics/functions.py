@@ -83,7 +83,7 @@ def exact(function: Function, x: Array, format_: Format, empty: str = "nan") -> 
 def _exact(function: Function, x: Array, format_: Format) -> Array:
     if x.size <= _FEW:
         return np.stack([_in_decimal(function, row, format_) for row in x])
-    from stablelse.numerics import exact as ladder
+    from stablelse.numerics.ladder import exact as ladder
 
     with np.errstate(all="ignore"):
         if function is Function.LOGSUMEXP:
@@ -97,7 +97,7 @@ def _in_decimal(function: Function, row: Array, format_: Format) -> Array:
         if not np.isfinite(row).any() or np.any(np.isnan(row) | (row == np.inf)):
             conventional: Array = library(function, row[np.newaxis], format_)[0]
             return conventional
-    from stablelse.numerics import decimals
+    from stablelse.numerics.ladder import decimals
 
     if function is Function.LOGSUMEXP:
         return np.array([decimals.logsumexp(row, format_)[0]])

@@ -201,7 +201,7 @@ def _difference(x: Array, t: Array, work: Format) -> Array:
 def _log_softmax(x: Array, format_: Format) -> Array:
     if format_.significand_bits >= FORMATS["float64"].significand_bits:
         return quotients.log_softmax(x, format_)
-    from stablelse.numerics import exact  # on use: it brings decimal
+    from stablelse.numerics.ladder import exact  # on use: it brings decimal
 
     logarithms: Array = exact.log_softmax(x, format_)[0]
     return logarithms

@@ -10,8 +10,8 @@ from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.derivation import Equation, Rule
 from stablelse.analysis.origins import Origin
 from stablelse.analysis.proof import FormatProof, Line, Proof, Quantity, Row
+from stablelse.numerics.formulas.shifted import SHIFTS
 from stablelse.numerics.functions import Function
-from stablelse.numerics.shifted import SHIFTS
 from stablelse.render.notation import Notation, Numbers, applied_text, screen, side_text
 from stablelse.render.wording import (
     FUNCTION_NAMES,

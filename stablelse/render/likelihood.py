@@ -12,8 +12,8 @@ from rich.text import Text
 from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.ledger import Entry, Places
 from stablelse.analysis.likelihood import Likelihood, Loss, LossResult
-from stablelse.numerics.formula import Method
-from stablelse.numerics.loss_methods import Quantity
+from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas.loss_methods import Quantity
 from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.numbers import number_text

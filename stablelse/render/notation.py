@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from stablelse.numerics.exactly import Side
 from stablelse.numerics.formats import Array
-from stablelse.numerics.formula import Kind, Operation
+from stablelse.numerics.formulas.exactly import Side
+from stablelse.numerics.formulas.formula import Kind, Operation
 from stablelse.numerics.functions import Function
 from stablelse.render.numbers import number_text
 from stablelse.render.wording import Glyphs

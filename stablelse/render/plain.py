@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from stablelse.analysis.comparison import Comparison, MethodResult
 from stablelse.analysis.limits import Limits
 from stablelse.analysis.steps import steps
-from stablelse.numerics.formula import Method
+from stablelse.numerics.formulas.formula import Method
 from stablelse.render.numbers import exact_text, number_text
 from stablelse.render.sentences import finding_text
 from stablelse.render.walk import step_symbol

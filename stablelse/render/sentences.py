@@ -7,7 +7,7 @@ from math import floor, log10, trunc
 
 from stablelse.analysis.comparison import MethodResult
 from stablelse.analysis.findings import Finding, FindingKind
-from stablelse.numerics.formula import Kind
+from stablelse.numerics.formulas.formula import Kind
 from stablelse.render.wording import Glyphs, operation_text, symbol_text
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.findings import FindingKind
 from stablelse.analysis.stream import StreamComparison, StreamFinding, StreamResult
-from stablelse.numerics.formula import Kind, Method
+from stablelse.numerics.formulas.formula import Kind, Method
 from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.sentences import safe_bound

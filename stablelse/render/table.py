@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
-from stablelse.numerics.formula import Method
+from stablelse.numerics.formulas.formula import Method
 from stablelse.render.columns import VERDICT_STYLES, tables
 from stablelse.render.layout import glyphs_for
 from stablelse.render.sentences import finding_text

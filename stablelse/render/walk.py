@@ -10,7 +10,7 @@ from rich.text import Text
 from stablelse.analysis.comparison import Comparison, MethodResult
 from stablelse.analysis.steps import Step, steps
 from stablelse.analysis.views import Steps
-from stablelse.numerics.formula import Kind
+from stablelse.numerics.formulas.formula import Kind
 from stablelse.render.columns import shown_elements
 from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.wording import Glyphs, method_text, operation_text, shift_text, step_word

@@ -10,9 +10,9 @@ import numpy as np
 
 from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
 from stablelse.analysis.findings import Finding, FindingKind
-from stablelse.numerics.formula import Kind, Method
+from stablelse.numerics.formulas.formula import Kind, Method
+from stablelse.numerics.formulas.shifted import SHIFTS
 from stablelse.numerics.functions import Function
-from stablelse.numerics.shifted import SHIFTS
 from stablelse.render.numbers import number_text, rough_text
 
 if TYPE_CHECKING:

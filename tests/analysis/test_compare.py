@@ -11,9 +11,9 @@ from rich.console import Console
 import stablelse
 from stablelse.analysis.compare import Place, compare_rows
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.formula import Method
+from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas.shifted import find_shift
 from stablelse.numerics.functions import Function
-from stablelse.numerics.shifted import find_shift
 
 
 def test_results_in_order():

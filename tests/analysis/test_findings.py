@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stablelse.analysis.compare import compare
 from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.findings import FindingKind
-from stablelse.numerics.formula import Method
+from stablelse.numerics.formulas.formula import Method
 
 K = FindingKind
 INF, NAN, LOG_2 = np.inf, np.nan, float(np.log(2))

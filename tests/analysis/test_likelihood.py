@@ -14,11 +14,11 @@ from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.ledger import Ledger
 from stablelse.analysis.likelihood import Likelihoods
 from stablelse.numerics.formats import FORMATS, find_format
-from stablelse.numerics.formula import Method
+from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas.loss_methods import Quantity
+from stablelse.numerics.formulas.methods import Candidate, candidates
+from stablelse.numerics.formulas.shifted import find_shift
 from stablelse.numerics.functions import Function
-from stablelse.numerics.loss_methods import Quantity
-from stablelse.numerics.methods import Candidate, candidates
-from stablelse.numerics.shifted import find_shift
 
 ALL = (Method.NAIVE, Method.SHIFTED, Method.COMPENSATED, Method.EXACT)
 RNG = np.random.default_rng(9)

@@ -12,9 +12,9 @@ from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.findings import DIGIT, LOSSES, FindingKind
 from stablelse.analysis.steps import steps
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.formula import Method
+from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas.shifted import find_shift
 from stablelse.numerics.functions import Function
-from stablelse.numerics.shifted import find_shift
 
 K = FindingKind
 LOGITS = Path(__file__).parents[2] / "examples" / "digits" / "logits.npy"

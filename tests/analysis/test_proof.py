@@ -12,10 +12,10 @@ import stablelse
 from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.derivation import DERIVATIONS, Rule
 from stablelse.numerics.formats import FORMATS, find_format
-from stablelse.numerics.formula import DerivationError
+from stablelse.numerics.formulas.formula import DerivationError
+from stablelse.numerics.formulas.naive import NAIVE
+from stablelse.numerics.formulas.shifted import SHIFTED, find_shift
 from stablelse.numerics.functions import Function, exact
-from stablelse.numerics.naive import NAIVE
-from stablelse.numerics.shifted import SHIFTED, find_shift
 
 FUNCTIONS = [function.value for function in DERIVATIONS]
 

@@ -10,9 +10,9 @@ import stablelse
 from stablelse.analysis.scans import ConditionError, failures, parse_conditions
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import find_format
+from stablelse.numerics.formulas.naive import NAIVE
+from stablelse.numerics.formulas.shifted import SHIFTED, SHIFTS
 from stablelse.numerics.functions import Function, exact
-from stablelse.numerics.naive import NAIVE
-from stablelse.numerics.shifted import SHIFTED, SHIFTS
 
 FORMATS = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16", "float32", "float64"]
 FUNCTIONS = [function.value for function in Function]

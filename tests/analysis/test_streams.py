@@ -7,7 +7,7 @@ import pytest
 
 from stablelse import RunningNaive, RunningShifted, StreamState, exact, logsumexp
 from stablelse.analysis.comparison import Verdict
-from stablelse.numerics.formula import pairwise_sum
+from stablelse.numerics.formulas.formula import pairwise_sum
 
 FAMILIES = {
     "ordinary": lambda rng, n: rng.standard_normal(n),

@@ -13,7 +13,7 @@ from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.survival import Motion, Range, State
 from stablelse.analysis.sweep import POINTS
 from stablelse.numerics.formats import find_format
-from stablelse.numerics.formula import SweepError
+from stablelse.numerics.formulas.formula import SweepError
 from stablelse.numerics.ordinals import ordinals
 from stablelse.render.sweep_wording import by_method
 

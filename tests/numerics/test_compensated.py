@@ -9,8 +9,9 @@ import pytest
 from cases import CASES
 
 import stablelse
-from stablelse.numerics import doubleword, summation
+from stablelse.numerics import summation
 from stablelse.numerics.formats import FORMATS, installed_formats
+from stablelse.numerics.ladder import doubleword
 
 FUNCTIONS = {
     "logsumexp": stablelse.logsumexp,

@@ -1,0 +1,1 @@
+"""What a textbook writes: formulas as data, evaluated in every format, and their error bounds."""

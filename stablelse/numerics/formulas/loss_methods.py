@@ -1,0 +1,118 @@
+"""The negative log-likelihood of labels and its gradient, by every method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+import numpy as np
+
+from stablelse.numerics import loss
+from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas.methods import Candidate
+from stablelse.numerics.functions import Function
+from stablelse.numerics.labelled import pose
+from stablelse.numerics.ladder import exact_loss
+
+
+class Quantity(Enum):
+    """What is computed of a vector of logits and its label."""
+
+    LOSS = "nll"
+    GRADIENT = "nll_grad"
+
+    @property
+    def function(self) -> Function:
+        """What a formula of it computes first: the loss is -log p, the gradient p - onehot."""
+        return Function.LOG_SOFTMAX if self is Quantity.LOSS else Function.SOFTMAX
+
+
+class Labelled:
+    """Vectors with their labels, in one format.
+
+    Parameters
+    ----------
+    quantity : Quantity
+        What is computed of them.
+    x : ndarray
+        Shape (m, n), real; rounded to the format.
+    labels : ndarray of int
+        Shape (m,), from 0; none is ignored.
+    kept : ndarray of bool or None
+        Shape (m, n), False where a class is masked, and x is -inf.
+    format_ : Format
+        Of x and of the results.
+    empty : str
+        What becomes of vectors of which nothing is left, as `stablelse.nll` has it; the formulas
+        know no such thing.
+    """
+
+    def __init__(
+        self,
+        quantity: Quantity,
+        x: Array,
+        labels: Array,
+        kept: Array | None,
+        format_: Format,
+        empty: str,
+    ) -> None:
+        self.quantity, self.format = quantity, format_
+        self._input, self._x = x, format_.round(x)
+        self.labels, self._kept, self._empty = labels, kept, empty
+        self._known: dict[tuple[Method, str], Array] = {}
+
+    def values(self, candidate: Candidate) -> Array:
+        """Return the losses, shape (m,), or the gradients, shape (m, n), in the format."""
+        if candidate.formula is None:
+            return self._of_library(candidate.method, self.format)
+        found = candidate.values(self.quantity.function, self._input, self.format)
+        rows, one = np.arange(len(found)), self.format.dtype.type(1)
+        if self.quantity is Quantity.LOSS:
+            losses: Array = self.format.dtype.type(0) - found[rows, self.labels]
+            return losses
+        found = found.copy()
+        found[rows, self.labels] = found[rows, self.labels] - one
+        if self._kept is not None:
+            found[~self._kept] = self.format.dtype.type(0)
+        return found
+
+    def addends(self, candidate: Candidate) -> Array:
+        """Return the losses as they are added up: those of the library in float64 at least."""
+        wide = FORMATS["float64"]
+        is_narrow = self.format.significand_bits < wide.significand_bits
+        if candidate.formula is None and is_narrow:
+            return self._of_library(candidate.method, wide)
+        return self.values(candidate)
+
+    def _of_library(self, method: Method, format_: Format) -> Array:
+        key = (method, format_.name)
+        if key not in self._known:
+            x = self._x.astype(format_.dtype)
+            compute = _EXACTLY if method is Method.EXACT else _COMPENSATED
+            self._known[key] = compute[self.quantity](x, self.labels, self._kept, self._empty)
+        return self._known[key]
+
+
+_Values = Callable[[Array, Array, Array | None, str], Array]
+
+#: No label is ignored here: those that are were left out.
+_NONE = -1
+
+_EXACTLY: dict[Quantity, _Values] = {
+    Quantity.LOSS: lambda x, labels, kept, empty: exact_loss.losses(
+        pose(x, labels, -1, ignore_index=_NONE, where=kept, empty=empty)
+    )[0],
+    Quantity.GRADIENT: lambda x, labels, kept, empty: exact_loss.gradient(
+        pose(x, labels, -1, ignore_index=_NONE, where=kept, empty=empty)
+    ),
+}
+
+_COMPENSATED: dict[Quantity, _Values] = {
+    Quantity.LOSS: lambda x, labels, kept, empty: loss.nll(
+        x, labels, ignore_index=_NONE, reduction="none", where=kept, empty=empty
+    ),
+    Quantity.GRADIENT: lambda x, labels, kept, empty: loss.nll_grad(
+        x, labels, ignore_index=_NONE, reduction="none", where=kept, empty=empty
+    ),
+}

@@ -1,0 +1,1 @@
+"""Correctly rounded results: a ladder of precisions, and what certifies them."""

@@ -1,0 +1,74 @@
+"""What proves that results are correctly rounded: which rung of the ladder settled them."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+import numpy as np
+
+from stablelse.numerics.formats import Array
+
+
+class Rung(Enum):
+    """The precisions in which results are computed, one above the other.
+
+    A result climbs until all numbers within its error bound round to the same one.
+    """
+
+    CONVENTION = "convention"
+    """No rung: NaN, or the logarithm of nothing or of infinity; there is nothing to round."""
+    FLOAT64 = "float64"
+    """About 50 bits, for the results of narrower formats: `stablelse.numerics.compensated`."""
+    QUICK = "quick"
+    """About 80 bits: `stablelse.numerics.ladder.quick`."""
+    DOUBLE_WORD = "double-word"
+    """About 84 bits: `stablelse.numerics.ladder.doubleword`."""
+    FIXED_POINT = "fixed-point"
+    """About 130 bits, for whole rows at a time: `stablelse.numerics.ladder.fixedpoint`."""
+    DECIMAL = "decimal"
+    """As many digits as it takes: `stablelse.numerics.ladder.decimals`."""
+
+
+class Certificate(NamedTuple):
+    """What proves that results are correctly rounded.
+
+    Attributes
+    ----------
+    settled : dict of Rung to int
+        How many results each rung settled; rungs that settled none are left out.
+    climbs : int
+        How many results were not settled by the first rung they came to.
+    bound : float
+        The largest of the error bounds with which results passed the rounding test, in units
+        in the last place of the results; 0 where only the decimal rung settled any.
+    """
+
+    settled: dict[Rung, int]
+    climbs: int
+    bound: float
+
+    @property
+    def rung(self) -> Rung:
+        """The highest rung that was used."""
+        return [rung for rung in Rung if rung in self.settled][-1]
+
+
+class Ledger:
+    """Counts what each rung settles, and closes with a certificate."""
+
+    def __init__(self) -> None:
+        self._settled: dict[Rung, int] = {}
+        self._bound = 0.0
+
+    def enter(self, rung: Rung, count: int, ulps: Array) -> None:
+        """Count results that a rung settled, with bounds of their errors in ulps."""
+        self._settled[rung] = self._settled.get(rung, 0) + count
+        self._bound = max(self._bound, float(np.max(ulps, initial=0.0)))
+
+    def close(self) -> Certificate:
+        """Return the certificate; the first rung entered is where no result had climbed to."""
+        ladder = [rung for rung in self._settled if rung is not Rung.CONVENTION]
+        climbs = sum(self._settled[rung] for rung in ladder[1:])
+        settled = {rung: self._settled[rung] for rung in Rung if self._settled.get(rung)}
+        return Certificate(settled, climbs, self._bound)

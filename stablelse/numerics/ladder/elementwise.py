@@ -1,0 +1,272 @@
+"""Correctly rounded softmax and log_softmax: only the elements in doubt climb."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stablelse.numerics import compensated
+from stablelse.numerics.errorfree import two_sum
+from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.ladder import decimals, doubleword, fixedpoint, narrow, quick, short, wide
+from stablelse.numerics.ladder.certificate import Certificate, Ledger, Rung
+from stablelse.numerics.ladder.rounding import (
+    Elements,
+    as_real,
+    fits_float64,
+    found,
+    is_short,
+    settle,
+)
+
+_FLOAT64 = FORMATS["float64"]
+
+# doubleword.exp takes no less. In any format of at most float64's range, exp vanishes there.
+_LOWEST = -1500.0
+
+
+class _Doubtful(NamedTuple):
+    """k elements of rows: their places, and a view of them by row.
+
+    Attributes
+    ----------
+    rows : ndarray
+        Shape (m, n): all of the rows.
+    i, j : ndarray of int
+        Shape (k,): row and column of each element, i in ascending order.
+    is_nan : ndarray of bool
+        Shape (k,): whether the row is NaN throughout, by convention.
+    total : Sum or None
+        The sums of the rows, if they are known.
+    """
+
+    rows: Array
+    i: Array
+    j: Array
+    is_nan: Array
+    total: quick.Sum | None
+
+    @property
+    def x(self) -> Array:
+        """The elements."""
+        x: Array = self.rows[self.i, self.j]
+        return x
+
+    def by_row(self) -> tuple[Array, list[Array]]:
+        """Return the rows that have doubtful elements, and the columns of these in each."""
+        some, starts = np.unique(self.i, return_index=True)
+        return some, np.split(self.j, starts[1:])
+
+
+class _Function(NamedTuple):
+    """How each rung computes the elements of a function.
+
+    Attributes
+    ----------
+    short : callable
+        All elements of a short row, correctly rounded, and a bound of their errors in ulps;
+        or ``None``.
+    narrow, wide : callable
+        The first rung, for formats narrower than float64, and for float64.
+    of_log_sum : callable
+        The elements from x and log-sum-exp; see `_softmax_of`.
+    in_fixed_point, in_decimal : callable
+        The last two rungs: some elements of some rows, of one row.
+    of_nothing : float
+        The element for x = -inf.
+    """
+
+    short: Callable[[list[float]], tuple[list[float], float] | None]
+    narrow: Callable[[Array, Format], Elements]
+    wide: Callable[[Array, Format], Elements]
+    of_log_sum: Callable[..., tuple[Array, Array, Array]]
+    in_fixed_point: Callable[[Array, list[Array], Format], list[Any]]
+    in_decimal: Callable[[Array, Format, Array], Array]
+    of_nothing: float
+
+
+def softmax(rows: Array, format_: Format) -> tuple[Array, Certificate]:
+    """Compute the softmax of every row, correctly rounded.
+
+    Parameters
+    ----------
+    rows : ndarray
+        Shape (m, n), m, n >= 1, real, of any format of the table.
+    format_ : Format
+        The format of the results.
+
+    Returns
+    -------
+    result : ndarray
+        Shape (m, n), in the format. A row that has NaN or +inf, or nothing but -inf, is NaN.
+    certificate : Certificate
+        Which rung settled how many elements.
+    """
+    return _computed(_SOFTMAX, rows, format_)
+
+
+def log_softmax(rows: Array, format_: Format) -> tuple[Array, Certificate]:
+    """Compute log_softmax of every row, correctly rounded; see `softmax`."""
+    return _computed(_LOG_SOFTMAX, rows, format_)
+
+
+def _computed(function: _Function, rows: Array, format_: Format) -> tuple[Array, Certificate]:
+    rows, ledger = as_real(rows), Ledger()
+    if is_short(rows, format_):
+        settled = _shortly(function, rows)
+        if settled is not None:
+            return settled
+    fits, excess = fits_float64(rows), format_.significand_bits - _FLOAT64.significand_bits
+    if not fits or excess > 0:
+        result, total = np.empty(rows.shape, format_.dtype), None
+        doubtful = np.arange(rows.size)
+        is_nan = np.repeat(_are_nan(rows), rows.shape[1])
+        attempts = _LADDER if fits else _LADDER[:1] + _LADDER[-1:]
+    else:
+        is_narrow = excess < 0
+        compute = function.narrow if is_narrow else function.wide
+        result, doubtful, bound, total = compute(rows, format_)
+        is_nan = np.isnan(result.ravel()[doubtful])
+        first = Rung.FLOAT64 if is_narrow else Rung.QUICK
+        ledger.enter(first, rows.size - doubtful.size, np.array([bound]))
+        attempts = _LADDER
+    for rung, attempt in attempts:
+        if doubtful.size:
+            elements = _Doubtful(rows, *np.divmod(doubtful, rows.shape[1]), is_nan, total)
+            values, still, ulps = attempt(function, elements, format_)
+            result[elements.i, elements.j] = values
+            ledger.enter(rung, int(np.count_nonzero(~still)), ulps[~still])
+            doubtful, is_nan = doubtful[still], is_nan[still]
+    return result, ledger.close()
+
+
+def _shortly(function: _Function, rows: Array) -> tuple[Array, Certificate] | None:
+    """Return the result of few and short rows, if it is settled by the first rung."""
+    settled = []
+    for row in rows.astype(np.float64, copy=False).tolist():
+        elements = function.short(row)
+        if elements is None:
+            return None
+        settled.append(elements)
+    values, bounds = zip(*settled, strict=True)
+    return np.array(values), Certificate({Rung.QUICK: rows.size}, 0, max(bounds))
+
+
+def _are_nan(rows: Array) -> Array:
+    """Whether there is nothing to round in a row, but NaN by convention."""
+    of_nan: Array = (np.isnan(rows) | (rows == np.inf)).any(axis=1)
+    return of_nan | ~np.isfinite(rows).any(axis=1)
+
+
+def _conventional(
+    function: _Function, elements: _Doubtful, format_: Format
+) -> tuple[Array, Array, Array]:
+    """Settle the elements of rows that are NaN throughout, and those that are -inf."""
+    values = format_.round(np.where(elements.is_nan, np.nan, function.of_nothing))
+    return values, ~(elements.is_nan | (elements.x == -np.inf)), np.zeros(len(values))
+
+
+def _quickly(
+    function: _Function, elements: _Doubtful, format_: Format
+) -> tuple[Array, Array, Array]:
+    some, back = np.unique(elements.i, return_inverse=True)
+    if elements.total is None:
+        high, low = quick.logsumexp(compensated.chosen(elements.rows, some))
+    else:
+        high, low = quick.log(quick.Sum(*[part[some] for part in elements.total]))
+    error = quick.ERROR + doubleword.ADDITION_ERROR * abs(high)
+    return function.of_log_sum(elements.x, high[back], low[back], error[back], format_)
+
+
+def _in_doubleword(
+    function: _Function, elements: _Doubtful, format_: Format
+) -> tuple[Array, Array, Array]:
+    some, back = np.unique(elements.i, return_inverse=True)
+    rows = compensated.chosen(elements.rows, some)
+    estimate = compensated.approximate(rows, _FLOAT64).value
+    high, low, _, error = doubleword.logsumexp(rows, None, estimate)
+    return function.of_log_sum(elements.x, high[back], low[back], error[back], format_)
+
+
+def _in_fixed_point(
+    function: _Function, elements: _Doubtful, format_: Format
+) -> tuple[Array, Array, Array]:
+    some, columns = elements.by_row()
+    values = function.in_fixed_point(elements.rows[some], columns, format_)
+    return *found(values, format_), np.zeros(len(values))
+
+
+def _in_decimal(
+    function: _Function, elements: _Doubtful, format_: Format
+) -> tuple[Array, Array, Array]:
+    values = [
+        function.in_decimal(elements.rows[i], format_, j)
+        for i, j in zip(*elements.by_row(), strict=True)
+    ]
+    return np.concatenate(values), np.zeros(len(elements.i), bool), np.zeros(len(elements.i))
+
+
+def _softmax_of(
+    x: Array, y: Array, y_low: Array, error: Array, format_: Format
+) -> tuple[Array, Array, Array]:
+    """Round exp(x - y), the log-sum-exp being y + y_low, wrong by at most `error`.
+
+    An absolute error of the argument is a relative one of the result, which is below 2.1 times
+    a power of two.
+    """
+    d, d_low = _difference(x, y, y_low)
+    is_too_low = d < _LOWEST
+    d_low[is_too_low] = 0
+    d = np.maximum(d, _LOWEST)
+    error = 2.1 * (doubleword.EXP_ERROR + error + doubleword.ADDITION_ERROR * abs(y))
+    high, low, exponent = doubleword.exp(d, d_low, list(np.empty((8, len(d)))))
+    value, doubtful, ulps = settle(high, low, error, format_, exponent)
+    if format_.underflow_threshold < _LOWEST:
+        doubtful |= is_too_low
+    return value, doubtful, ulps
+
+
+def _log_softmax_of(
+    x: Array, y: Array, y_low: Array, error: Array, format_: Format
+) -> tuple[Array, Array, Array]:
+    """Round x - y, the log-sum-exp being y + y_low, wrong by at most `error`."""
+    error = error + doubleword.ADDITION_ERROR * (abs(x) + abs(y))
+    return settle(*_difference(x, y, y_low), error, format_)
+
+
+def _difference(x: Array, y: Array, y_low: Array) -> tuple[Array, Array]:
+    d, d_low = two_sum(x.astype(np.float64), -y)
+    difference: tuple[Array, Array] = two_sum(d, d_low - y_low)
+    return difference
+
+
+_Attempt = Callable[[_Function, _Doubtful, Format], tuple[Array, Array, Array]]
+
+_LADDER: tuple[tuple[Rung, _Attempt], ...] = (
+    (Rung.CONVENTION, _conventional),
+    (Rung.QUICK, _quickly),
+    (Rung.DOUBLE_WORD, _in_doubleword),
+    (Rung.FIXED_POINT, _in_fixed_point),
+    (Rung.DECIMAL, _in_decimal),
+)
+
+_SOFTMAX = _Function(
+    short.softmax,
+    narrow.softmax,
+    wide.softmax,
+    _softmax_of,
+    fixedpoint.softmax,
+    decimals.softmax,
+    of_nothing=0.0,
+)
+_LOG_SOFTMAX = _Function(
+    short.log_softmax,
+    narrow.log_softmax,
+    wide.log_softmax,
+    _log_softmax_of,
+    fixedpoint.log_softmax,
+    decimals.log_softmax,
+    of_nothing=-np.inf,
+)

@@ -1,0 +1,153 @@
+"""The first rung for formats narrower than float64: in float64, with digits to spare.
+
+Of softmax and log_softmax the elements are computed a little too large by design, so that the
+exact value is below the computed one, but not far. Of a float64, the bits below the last place
+of the narrow format then tell how far above the nearest midpoint it is: shifted to the top, a
+midpoint is the smallest of all integers, and one minimum over a block tells whether any element
+is in doubt.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stablelse.numerics.blocks import Blocks
+from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.ladder.rounding import Elements, flat_indices
+from stablelse.numerics.plain import sum_exp
+from stablelse.numerics.summation import exponentials
+
+# Elements of a piece, as in `stablelse.numerics.compensated`.
+_LENGTH = 2**17
+
+# In a sum that is at least this, what underflowed is less than 2**-222 of it, and zero in any
+# narrow format.
+_SMALLEST = 2.0**-800
+
+# Of u = 2**-53: a term is wrong by 3, a sum in pieces by twice 27, the reciprocal and the
+# product by one each, hence a quotient by less than 60. It is made larger by 64.
+_ROUNDINGS = 64
+
+# So the exact quotient is at most this many units in the last place smaller.
+_MARGIN = 2 * _ROUNDINGS
+
+
+def logsumexp(rows: Array, format_: Format) -> tuple[Array, Array, Array]:
+    """Compute the log-sum-exp of every row, shape (m, n), m, n >= 1, real.
+
+    Returns
+    -------
+    value : ndarray
+        Shape (m,), of the format.
+    doubtful : ndarray of bool
+        Where it may not be the correctly rounded value; where that is a convention, too.
+    ulps : ndarray
+        Bounds of the errors before the rounding, in units in the last place.
+    """
+    blocks = Blocks(rows.shape, format_, buffers=3, length=_LENGTH)
+
+    def of_band(x: Array) -> tuple[Array, Array, Array]:
+        value, error = (y.ravel() for y in _log(blocks, *sum_exp(blocks, x, _SMALLEST)[:2]))
+        rounded = format_.round(value - error)
+        doubtful = ~np.isfinite(value) | (rounded != format_.round(value + error))
+        return rounded, doubtful, error / abs(value) / format_.unit_roundoff
+
+    parts = zip(*blocks.over_bands(of_band, rows), strict=True)
+    rounded, doubtful, ulps = (np.concatenate(part) for part in parts)
+    return rounded, doubtful, ulps
+
+
+def _log(blocks: Blocks, shift: Array, total: Array) -> tuple[Array, Array]:
+    """Return y = shift + log(S), and a bound of its error, and of adding that to y.
+
+    Of u: the sum as above; NumPy's logarithm is right to one unit in the last place, two u; the
+    addition and the next one round y.
+    """
+    log = np.log(total)
+    y = shift + log
+    return y, blocks.unit_roundoff * (_ROUNDINGS + 2 * abs(log) + 3 * abs(y))
+
+
+def softmax(rows: Array, format_: Format) -> Elements:
+    """Compute the softmax of every row."""
+    blocks = Blocks(rows.shape, format_, buffers=3, length=_LENGTH)
+    result = np.empty(rows.shape, format_.dtype)
+    doubt = np.zeros(rows.shape, bool)
+
+    def of_band(x: Array, *outputs: Array) -> None:
+        shift, total, _, in_buffer = sum_exp(blocks, x, _SMALLEST)
+        factor = (1 + _ROUNDINGS * blocks.unit_roundoff) / total
+
+        def of_piece(piece: Array, target: Array, flag: Array) -> None:
+            term, *scratch = blocks.buffers(piece.shape)
+            if not in_buffer:
+                exponentials(blocks.load(piece), None, shift, term, *scratch)
+            term *= factor
+            if term.min() >= format_.smallest_normal:
+                _flag_midpoints(term, _MARGIN, format_, scratch[0], flag)
+            else:
+                np.multiply(term, 1 - 2.0**-52 * _ROUNDINGS, out=scratch[0])
+                flag[...] = format_.round(term) != format_.round(scratch[0])
+            _store(term, format_, target)
+
+        blocks.over_pieces(of_piece, x, *outputs)
+
+    blocks.over_bands(of_band, rows, result, doubt)
+    ulps = _MARGIN * blocks.unit_roundoff / format_.unit_roundoff
+    return Elements(result, flat_indices(doubt), ulps)
+
+
+def log_softmax(rows: Array, format_: Format) -> Elements:
+    """Compute log_softmax of every row."""
+    blocks = Blocks(rows.shape, format_, buffers=3, length=_LENGTH)
+    result = np.empty(rows.shape, format_.dtype)
+    doubt = np.zeros(rows.shape, bool)
+
+    def of_band(x: Array, *outputs: Array) -> float:
+        y, error = _log(blocks, *sum_exp(blocks, x, _SMALLEST)[:2])
+        y += error
+        most = error.max()
+
+        def of_piece(piece: Array, target: Array, flag: Array) -> float:
+            value, scratch, *_ = blocks.buffers(piece.shape)
+            np.subtract(blocks.load(piece), y, out=value)
+            smallest = -np.maximum.reduce(value, axis=None)
+            margin = 2 * most / np.spacing(smallest) + 1
+            is_small = smallest >= format_.smallest_normal and margin < _most(format_)
+            if is_small:
+                _flag_midpoints(value, int(margin) + 1, format_, scratch, flag)
+            else:
+                unit = np.spacing(abs(value))
+                lower = format_.round(value + (2 * error + unit))
+                flag[...] = format_.round(value - unit) != lower
+            _store(value, format_, target)
+            return float(margin) if is_small else 0.0
+
+        return max(blocks.over_pieces(of_piece, x, *outputs))
+
+    largest = max(blocks.over_bands(of_band, rows, result, doubt))
+    ulps = largest * blocks.unit_roundoff / format_.unit_roundoff
+    return Elements(result, flat_indices(doubt), ulps)
+
+
+def _most(format_: Format) -> float:
+    """Return the margin at which an eighth of all elements would be in doubt."""
+    return float(2.0 ** (53 - format_.significand_bits - 3))
+
+
+def _flag_midpoints(
+    values: Array, margin: int, format_: Format, scratch: Array, flag: Array
+) -> None:
+    """Flag values that are at a midpoint of the format, or above it by up to `margin` ulps."""
+    top = 11 + format_.significand_bits  # what is left are the bits that rounding takes away
+    low_bits = np.left_shift(values.view(np.int64), top, out=scratch.view(np.int64))
+    bound = np.iinfo(np.int64).min + (margin << top)
+    if np.minimum.reduce(low_bits, axis=None) <= bound:
+        np.less_equal(low_bits, bound, out=flag)
+
+
+def _store(values: Array, format_: Format, target: Array) -> None:
+    if format_.extra is None:
+        np.copyto(target, values, casting="same_kind")
+    else:
+        target[...] = format_.round(values)

@@ -1,0 +1,182 @@
+"""The quick phase for short vectors in Python's own floats, without NumPy's overhead.
+
+As in `stablelse.numerics.ladder.quick`, exp(d) = 2**e A exp(r), but in two words, 2**e A and
+2**e A z with z = exp(r) - 1: so few results need no more. Errors, in units of 2**-70:
+
+- r, below 2**-16.5, is rounded by 1, what is subtracted for it (below 2**-19) by 0.5, and the
+  lower part of ln 2 / 2**15 by 0.3. z = r (1 + r (1/2 + r / 6)) leaves out 0.7 and rounds twice
+  by 1.4, and again when multiplied by A. Of a term: 6.8.
+- A sum of words is exact (`math.fsum`); so S has the relative error of the terms.
+- log(S) = y + log(S exp(-y)), the second of which is small; exp(-y) is wrong by 6.8, its
+  product with S by 0.3 for the parts of the first word (34 bits times 19 is exact), 1.4 for the
+  second word, and 2.8 for two sums. With the error of S: 18.1.
+- S's reciprocal, 19 bits and a rest below 2**-18.9, is wrong by 1.5. A quotient is made of the
+  first word times these 19 bits, which is exact; the first word times the rest, 0.5; the second
+  word times the rounded reciprocal, 2.8; their sum, 1.7; and that with the margin, 1.7. With
+  the errors of the term and of S: 21.8.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import cache
+
+from stablelse.numerics.errorfree import two_sum
+from stablelse.numerics.ladder import quick
+from stablelse.numerics.ladder.powers import FINE_INDEX_BITS, fine_powers
+
+#: A bound of the relative error of a term.
+EXP_ERROR = 2.0**-67.2
+
+#: A bound of the error of a log-sum-exp, beside 2**-102 of its absolute value.
+ERROR = 2.0**-65.8
+
+#: A bound of the relative error of an element of softmax.
+QUOTIENT_ERROR = 2.0**-65.5
+
+# Splits a float64 so that the upper part has 19 bits.
+_SPLITTER = 2.0**34 + 1
+
+# Up to this size, the rounding of a difference in two words is below 2**-85.
+_LARGE = 2.0**20
+
+#: The first and the second words of some numbers.
+Words = tuple[list[float], list[float]]
+
+
+def logsumexp(x: list[float]) -> tuple[float, float] | None:
+    """Compute the log-sum-exp of finite numbers or -inf as a double-word.
+
+    Parameters
+    ----------
+    x : list of float
+        At least one.
+
+    Returns
+    -------
+    high, low : float
+        As `stablelse.numerics.ladder.quick.log` has them, but with an error of `ERROR`; or
+        ``None`` if the sum is no finite number.
+    """
+    shift = _shift(x)
+    return None if shift is None else _log(shift, _terms(x, shift))
+
+
+def softmax(x: list[float]) -> tuple[list[float], float] | None:
+    """Compute the softmax, correctly rounded.
+
+    Returns
+    -------
+    values : list of float
+        All elements.
+    ulps : float
+        A bound of their errors before they were rounded, in units in the last place; or
+        ``None`` for both if an element is in doubt.
+    """
+    shift = _shift(x)
+    # Here all words are normal numbers.
+    if shift is None or min(x) < max(shift, max(x) + 20) + quick.LOWEST:
+        return None
+    first, second = _terms(x, shift)
+    total, total_low = _fsum(first + second)
+    high, low = _split(total)
+    inverse, _ = _split(1 / total)
+    rest = (1 - inverse * high - inverse * low - inverse * total_low) / total
+    whole = inverse + rest
+    values = []
+    for a, b in zip(first, second, strict=True):
+        product, lower = a * inverse, a * rest + b * whole
+        margin = QUOTIENT_ERROR * product
+        value = product + (lower + margin)
+        if product + (lower - margin) != value:
+            return None
+        values.append(value)
+    return values, QUOTIENT_ERROR * 2.0**53
+
+
+def log_softmax(x: list[float]) -> tuple[list[float], float] | None:
+    """Compute log_softmax, correctly rounded; see `softmax`."""
+    shift = _shift(x)
+    if shift is None or min(x) < -_LARGE or abs(shift) > _LARGE:
+        return None
+    y, y_low = _log(shift, _terms(x, shift))
+    values = []
+    for entry in x:
+        d, delta = two_sum(entry, -y)
+        delta -= y_low
+        value = d + (delta + _MARGIN)
+        if d + (delta - _MARGIN) != value:
+            return None
+        values.append(value)
+    return values, _MARGIN / math.ulp(max(values))
+
+
+# That of the logarithm, 2**-102 of it, and the rounding of the difference.
+_MARGIN = ERROR + 2.0**-81
+
+
+def _shift(x: list[float]) -> float | None:
+    """Return what is to be subtracted from x, as `quick` does; ``None`` if x has inf or NaN."""
+    x_max = max(x)
+    if math.isnan(sum(x)) or math.isinf(x_max):
+        return None
+    return 0.0 if abs(x_max) <= quick.TAME else x_max
+
+
+def _terms(x: list[float], shift: float) -> Words:
+    if not shift:
+        return _exp((entry, 0.0) for entry in x)
+    return _exp(two_sum(entry, -shift) for entry in x)
+
+
+def _exp(arguments: Iterable[tuple[float, float]]) -> Words:
+    """Return exp(d + d_low) of some pairs in two words; see the module's text."""
+    inverse_step, step, step_low, high, offset = _table()
+    first, second = [], []
+    for d, d_low in arguments:
+        if d < quick.LOWEST:
+            d, d_low = quick.LOWEST, 0.0
+        k = round(d * inverse_step)
+        j = k & _INDICES
+        power = math.ldexp(high[j], k >> FINE_INDEX_BITS)
+        r = (d - k * step) - (k * step_low + offset[j] - d_low)
+        first.append(power)
+        second.append(power * (r * (1 + r * (0.5 + r * _SIXTH))))
+    return first, second
+
+
+def _log(shift: float, terms: Words) -> tuple[float, float]:
+    total, total_low = _fsum(terms[0] + terms[1])
+    y = math.log(total)
+    (a,), (b,) = _exp([(-y, 0.0)])
+    high, low = _split(total)
+    z = (high * a - 1) + (low * a + (total * b + total_low * a))
+    value, error = two_sum(shift, y)
+    return two_sum(value, error + (z - z * z / 2))
+
+
+def _fsum(words: list[float]) -> tuple[float, float]:
+    """Return a sum as a double-word."""
+    total = math.fsum(words)
+    words.append(-total)
+    return total, math.fsum(words)
+
+
+def _split(a: float) -> tuple[float, float]:
+    """Return a float64 as the exact sum of 19 and 34 bits (Veltkamp's split)."""
+    c = _SPLITTER * a
+    high = c - (c - a)
+    return high, a - high
+
+
+_INDICES = 2**FINE_INDEX_BITS - 1
+_SIXTH = 1 / 6
+
+
+@cache
+def _table() -> tuple[float, float, float, list[float], list[float]]:
+    constants = fine_powers()
+    step, middle, low = constants.step
+    tables = constants.high.tolist(), constants.offset.tolist()
+    return 1 / (step + middle), step, middle + low, *tables

@@ -1,0 +1,1 @@
+"""Numbers that come in blocks: running sums, and elements and arrays computed from them."""

@@ -1,0 +1,212 @@
+"""What a textbook would do with numbers that come in blocks, beside `running`, which is right.
+
+Each state is a few numbers of the format, merges with others of its kind, and gives what a loop
+over the blocks gives: every operation is rounded to the format, the sum of a piece is pairwise,
+and the sums of the pieces are added one after another. So, unlike the certified one, the last
+digits of the result hang on where the blocks are cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stablelse.numerics.formats import Array, Format, find_format
+from stablelse.numerics.formulas.formula import pairwise_sum
+from stablelse.numerics.front import real_numbers
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+#: Elements of a piece: a buffer of 1 MiB stays in a level-2 cache, and threads that compute on so
+#: many seldom wait for one another.
+PIECE = 2**17
+
+
+def pieces(x: Array, format_: Format) -> Iterator[Array]:
+    """Cut numbers into vectors of bounded length, each rounded to the format."""
+    flat = x.reshape(-1)
+    for begin in range(0, len(flat), PIECE):
+        piece = flat[begin : begin + PIECE]
+        yield piece if piece.dtype == format_.dtype else format_.round(piece)
+
+
+def piece_sum(format_: Format) -> Callable[[Array], Any]:
+    """Return what adds up a vector, every addition rounded to the format.
+
+    NumPy's own sum is pairwise, but adds float16 in float32, and ml_dtypes' formats one by one.
+    """
+    if format_.name in ("float32", "float64", "longdouble"):
+        return np.add.reduce
+    return lambda terms: pairwise_sum(terms)[0]
+
+
+class RunningNaive:
+    """The naive log-sum-exp of all numbers so far: the logarithm of a plain sum of exponentials.
+
+    Once the sum is infinite or NaN it stays so, and no exponential is computed any more.
+
+    Parameters
+    ----------
+    dtype : str
+        The format that every operation is rounded to.
+
+    Attributes
+    ----------
+    format : Format
+        That format.
+    count : int
+        The numbers so far.
+    total : scalar
+        The sum of their exponentials, in the format.
+
+    Examples
+    --------
+    >>> from stablelse import RunningNaive
+    >>> RunningNaive().update([700, 709]).update([710]).result()
+    np.float64(inf)
+    """
+
+    __slots__ = ("count", "format", "total")
+
+    def __init__(self, dtype: str = "float64") -> None:
+        self.format = find_format(dtype)
+        self.count = 0
+        self.total = self.format.dtype.type(0)
+
+    def __repr__(self) -> str:
+        return f"<RunningNaive of {self.count:,} numbers: {self.result()}>"
+
+    def update(self, x: npt.ArrayLike) -> RunningNaive:
+        """Take in real numbers, any shape; return itself.
+
+        Raises
+        ------
+        TypeError
+            If x does not hold real numbers.
+        """
+        numbers = real_numbers(x)
+        if self.is_settled:
+            if np.isnan(np.max(numbers, initial=-np.inf)):
+                self.total = self.format.round(np.nan)[()]
+        else:
+            add_up = piece_sum(self.format)
+            with np.errstate(all="ignore"):
+                for piece in pieces(numbers, self.format):
+                    self.add(add_up(np.exp(piece)))
+        self.count += numbers.size
+        return self
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the sum is infinite or NaN, so that what follows changes nothing that shows."""
+        return not np.isfinite(self.total)
+
+    def add(self, total: Any) -> None:
+        """Add a sum of exponentials, of the format."""
+        self.total = self.total + total
+
+    def merge(self, other: RunningNaive) -> RunningNaive:
+        """Take in all numbers that another one has seen; return itself."""
+        with np.errstate(all="ignore"):
+            self.add(other.total)
+        self.count += other.count
+        return self
+
+    def result(self) -> Any:
+        """Return the logarithm of the sum, a scalar of the format; -inf of no numbers."""
+        with np.errstate(all="ignore"):
+            return np.log(self.total)
+
+
+class RunningShifted:
+    """The shifted log-sum-exp of all numbers so far, the shift being the largest of them.
+
+    The sum of exp(x_i - m) is scaled by exp(m - m') wherever a larger m' comes (Milakov &
+    Gimelshein 2018, arXiv 1805.02867, algorithm 3). As in the formula, nothing guards infinite
+    numbers: inf - inf is NaN.
+
+    Parameters
+    ----------
+    dtype : str
+        The format that every operation is rounded to.
+
+    Attributes
+    ----------
+    format : Format
+        That format.
+    count : int
+        The numbers so far.
+    shift : scalar
+        The largest number so far, -inf of none; NaN if there was one.
+    total : scalar
+        The sum of exp(x_i - shift), in the format.
+    """
+
+    __slots__ = ("count", "format", "shift", "total")
+
+    def __init__(self, dtype: str = "float64") -> None:
+        self.format = find_format(dtype)
+        self.count = 0
+        self.shift = self.format.round(-np.inf)[()]
+        self.total = self.format.dtype.type(0)
+
+    def __repr__(self) -> str:
+        return f"<RunningShifted of {self.count:,} numbers: {self.result()}>"
+
+    def update(self, x: npt.ArrayLike) -> RunningShifted:
+        """Take in real numbers, any shape; return itself.
+
+        Raises
+        ------
+        TypeError
+            If x does not hold real numbers.
+        """
+        numbers = real_numbers(x)
+        with np.errstate(all="ignore"):
+            for piece in pieces(numbers, self.format):
+                self.take(piece, np.maximum.reduce(piece))
+        return self
+
+    def take(self, x: Array, x_max: Any, scratch: Array | None = None) -> None:
+        """Take in a piece whose largest number is known; `scratch` is as long, of the format."""
+        self.count += len(x)
+        if x_max == -np.inf:
+            return
+        self._raise_shift(x_max)
+        difference = np.subtract(x, self.shift, out=scratch)
+        terms = np.exp(difference, out=difference)
+        self.total = self.total + piece_sum(self.format)(terms)
+
+    def merge(self, other: RunningShifted) -> RunningShifted:
+        """Take in all numbers that another one has seen; return itself."""
+        self.count += other.count
+        if other.shift != -np.inf:
+            with np.errstate(all="ignore"):
+                self._raise_shift(other.shift)
+                self.total = self.total + _scaled(other.total, other.shift, self.shift)
+        return self
+
+    def _raise_shift(self, x_max: Any) -> None:
+        if not x_max <= self.shift:  # NaN, too
+            self.total = _scaled(self.total, self.shift, x_max)
+            self.shift = x_max
+
+    def result(self) -> Any:
+        """Return shift + log(total), a scalar of the format.
+
+        NaN if all numbers are -inf, for -inf - (-inf) is NaN; -inf of no numbers.
+        """
+        if self.count and self.shift == -np.inf:
+            return self.format.round(np.nan)[()]
+        with np.errstate(all="ignore"):
+            return self.shift + np.log(self.total)
+
+
+def _scaled(total: Any, shift: Any, other: Any) -> Any:
+    """Return a sum in terms of another shift; of nothing, it is nothing."""
+    if shift == other or shift == -np.inf:
+        return total
+    return total * np.exp(shift - other)

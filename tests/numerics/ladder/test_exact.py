@@ -1,0 +1,413 @@
+"""The correctly rounded functions: a slice of the large run, and what their arguments mean."""
+
+import itertools
+
+import numpy as np
+import oracle
+import pytest
+from cases import CASES
+from families import FAMILIES, Stack, all_pairs, rng_of
+
+import stablelse
+from stablelse import exact
+from stablelse.exact import Certificate, Rung
+from stablelse.numerics import compensated
+from stablelse.numerics.blocks import Blocks
+from stablelse.numerics.formats import FORMATS, find_format, installed_formats
+from stablelse.numerics.ladder import decimals, doubleword, narrow, quick, short
+
+FLOAT64 = FORMATS["float64"]
+NAMES = ("logsumexp", "softmax", "log_softmax")
+INSTALLED = [f.name for f in installed_formats()]
+
+#: How many vectors of each family there are in the slice, and the longest of them; where every
+#: element is computed in decimal arithmetic, there are few.
+SLICE = {"longdouble": (4, 10)}
+USUAL = (10, 60)
+
+CUBE = 3 * rng_of(17).normal(size=(3, 4, 5))
+WEIGHTS = rng_of(18).normal(size=(3, 4, 5))
+
+
+@pytest.fixture
+def tally():
+    """Return what judges by ball arithmetic and counts, or skip if that is not installed."""
+    pytest.importorskip("flint")
+    from judge import Tally
+
+    return Tally()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_slice_of_every_family(family, name, tally):
+    format_ = find_format(name)
+    if not FAMILIES[family].suits(format_):
+        return
+    count, longest = SLICE.get(name, USUAL)
+    rng = rng_of(7, family, name)
+    for stack in FAMILIES[family].stacks(format_, count, rng, longest, parts=count // 2):
+        tally.judge(stack, format_)
+    assert tally.vectors >= count
+    assert not tally.examples, "\n".join(map(str, tally.examples))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_longdouble_of_what_float64_holds(family, tally):
+    if not FAMILIES[family].suits(FLOAT64):
+        return
+    for stack in FAMILIES[family].stacks(FLOAT64, 6, rng_of(7, family), 30, parts=3):
+        tally.judge(stack, FORMATS["longdouble"])
+    assert not tally.examples, "\n".join(map(str, tally.examples))
+
+
+def test_longdouble_mostly_takes_no_decimals():
+    x = rng_of(3).normal(size=(50, 20))
+    for function in (exact.logsumexp, exact.softmax, exact.log_softmax):
+        _, certificate = function(x, 1, dtype=np.longdouble, return_certificate=True)
+        assert Rung.DECIMAL not in certificate.settled
+        assert certificate.settled[Rung.QUICK] > sum(certificate.settled.values()) / 2
+
+
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2"])
+def test_a_tenth_of_all_pairs_of_float8(name, tally):
+    pairs = all_pairs(find_format(name)).x
+    chosen = rng_of(1, name).choice(len(pairs), len(pairs) // 10, replace=False)
+    tally.judge(Stack(pairs[chosen]), FORMATS[name], alone=False)
+    assert not tally.examples, "\n".join(map(str, tally.examples))
+
+
+def _in_float64(rows, weights):
+    value, _, error, _ = compensated.approximate(rows, FLOAT64, weights)
+    return value, np.zeros_like(value), error + np.spacing(abs(value))
+
+
+def _in_float64_narrowly(rows, _):
+    blocks = Blocks(rows.shape, FORMATS["float32"], buffers=3)
+    ((x,),) = blocks.bands(rows)
+    shift, total, *_ = narrow.sum_exp(blocks, x, narrow._SMALLEST)
+    value, error = (part.ravel() for part in narrow._log(blocks, shift, total))
+    return value, np.zeros_like(value), error
+
+
+def _in_doubleword(rows, weights):
+    estimate = compensated.approximate(rows, FLOAT64, weights).estimate
+    high, low, _, error = doubleword.logsumexp(rows, weights, estimate)
+    return high, low, error
+
+
+def _quickly(rows, _):
+    high, low = quick.logsumexp(rows)
+    return high, low, quick.ERROR + doubleword.ADDITION_ERROR * abs(high)
+
+
+def _shortly(rows, _):
+    high, low = np.array([short.logsumexp(row) for row in rows.tolist()]).T
+    return high, low, short.ERROR + doubleword.ADDITION_ERROR * abs(high)
+
+
+#: From rows and weights to double-words, and the bounds of their errors.
+RUNGS = {
+    "float64": _in_float64,
+    "float64, narrowly": _in_float64_narrowly,
+    "double-word": _in_doubleword,
+    "quick": _quickly,
+    "short": _shortly,
+}
+
+
+def assert_within_bounds(rung, x, b):
+    """The values are nowhere farther from the true ones than the bounds they are tested with."""
+    from balls import Vector
+    from flint import arb, ctx
+
+    with np.errstate(all="ignore"):
+        results = RUNGS[rung](x, b)
+    for i, (high, low, error) in enumerate(zip(*(r.tolist() for r in results), strict=True)):
+        if np.isfinite(high) and np.isfinite(error):
+            vector = Vector(x[i], None if b is None else b[i])
+            # Enough for huge x, and to see the least of errors in long vectors of others.
+            with ctx.workprec(1500 if x.size < 1000 else 200):
+                assert abs(arb(high) + arb(low) - vector.log_sum()) <= arb(error)
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_rungs_keep_their_bounds(family, rung):
+    pytest.importorskip("flint")
+    if not FAMILIES[family].suits(FLOAT64):
+        return
+    for x, b in FAMILIES[family].stacks(FLOAT64, 12, rng_of(8, family), 60, parts=6):
+        if x.dtype == np.float64 and (b is None or rung in ("float64", "double-word")):
+            assert_within_bounds(rung, x, b)
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize(
+    "family", ["normal", "uniform", "duplicates", "all equal", "one dominates"]
+)
+@pytest.mark.parametrize("n", [2049, 40_000])
+def test_the_rungs_keep_their_bounds_on_long_vectors(n, family, rung):
+    pytest.importorskip("flint")
+    if rung != "short":
+        assert_within_bounds(rung, *FAMILIES[family].make(rng_of(9, family), 1, n, FLOAT64))
+
+
+def rounded(case):
+    """Return the x and the b of a case in its format."""
+    format_ = find_format(case.dtype)
+    x = format_.round(np.array(case.x, float))
+    return x, None if case.b is None else format_.round(np.array(case.b))
+
+
+def same(found, expected) -> bool:
+    wide = [np.asarray(part).astype(np.longdouble) for part in (found, expected)]
+    return np.array_equal(*wide, equal_nan=True)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_logsumexp_of_every_case(case):
+    format_ = find_format(case.dtype)
+    x, b = rounded(case)
+    value, sign, certificate = exact.logsumexp(x, b=b, return_sign=True, return_certificate=True)
+    assert type(value) is type(sign) is format_.dtype.type
+    counts = np.ones(len(x)) if b is None else b
+    if (x[counts != 0] < np.inf).all():
+        truth, expected_sign = oracle.logsumexp(x, b)
+        assert same(value, oracle.rounded_to(truth, format_))
+        assert sign == expected_sign
+    else:
+        assert same(value, float(case.lse))
+        assert certificate.rung is Rung.CONVENTION
+    assert sum(certificate.settled.values()) == (1 if len(x) else 0)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("case", [c for c in CASES if c.b is None], ids=lambda case: case.name)
+def test_elementwise_functions_of_every_case(case, name):
+    format_ = find_format(case.dtype)
+    x, _ = rounded(case)
+    if not len(x):
+        with pytest.raises(ValueError, match="of no elements"):
+            getattr(exact, name)(x)
+        return
+    result, certificate = getattr(exact, name)(x, return_certificate=True)
+    assert result.dtype == format_.dtype
+    assert result.shape == x.shape
+    assert sum(certificate.settled.values()) == x.size
+    if not (x < np.inf).all() or not np.isfinite(x).any():
+        assert np.isnan(result).all()
+        assert certificate.settled == {Rung.CONVENTION: x.size}
+    elif x.size <= 10:
+        truth = getattr(oracle, name)(x)
+        assert same(result, [oracle.rounded_to(value, format_) for value in truth])
+
+
+AXES = [None, 0, 1, -1, -3, (0, 1), (2, 0), (-1, -2), (0, 1, 2), (), np.int64(1)]
+
+
+def described(result):
+    """Return type, dtype and shape of what a function returned."""
+    if isinstance(result, tuple):
+        return tuple(described(part) for part in result)
+    return type(result), result.dtype, result.shape
+
+
+def rows_along(x, axis):
+    """Return the vectors along the axes, in rows."""
+    if axis is None:
+        return x.reshape(1, -1)
+    along = [i % x.ndim for i in np.atleast_1d(np.array(axis, int))]
+    kept = [i for i in range(x.ndim) if i not in along]
+    n = int(np.prod([x.shape[i] for i in along]))
+    return x.transpose(kept + along).reshape(-1, n)
+
+
+@pytest.mark.parametrize("axis", AXES, ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_axes(name, axis):
+    """Shapes are those of the library's functions; values, those of each vector alone."""
+    result = getattr(exact, name)(CUBE, axis=axis)
+    assert described(result) == described(getattr(stablelse, name)(CUBE, axis=axis))
+    alone = [getattr(exact, name)(row) for row in rows_along(CUBE, axis)]
+    found = np.ravel(result) if name == "logsumexp" else rows_along(result, axis)
+    assert np.array_equal(found, alone)
+
+
+@pytest.mark.parametrize("axis", AXES, ids=str)
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("b", [None, WEIGHTS, WEIGHTS[0], 2.0, WEIGHTS[:, :1, :1]], ids=np.shape)
+def test_weights_keepdims_and_signs(axis, keepdims, b):
+    arguments = {"axis": axis, "b": b, "keepdims": keepdims}
+    unsigned = exact.logsumexp(CUBE, **arguments)
+    assert described(unsigned) == described(stablelse.logsumexp(CUBE, **arguments))
+    value, sign = exact.logsumexp(CUBE, **arguments, return_sign=True)
+    _, expected_sign = stablelse.logsumexp(CUBE, **arguments, return_sign=True)
+    assert described((value, sign)) == described((unsigned, expected_sign))
+    assert np.array_equal(sign, expected_sign)
+    assert np.array_equal(unsigned, np.where(sign < 0, np.nan, value), equal_nan=True)
+    weights = np.broadcast_to(1.0 if b is None else b, CUBE.shape)
+    rows = zip(rows_along(CUBE, axis), rows_along(weights, axis), strict=True)
+    alone = [decimals.logsumexp(x, FORMATS["float64"], w)[0] for x, w in rows]
+    assert np.array_equal(np.ravel(value), alone)
+
+
+@pytest.mark.parametrize("source", INSTALLED)
+@pytest.mark.parametrize("target", INSTALLED)
+def test_from_every_format_to_every_other(source, target):
+    """A result is rounded once, from the exact value for the numbers given."""
+    x = FORMATS[source].round(CUBE[0] / 2)
+    format_ = FORMATS[target]
+    for given in (format_.dtype, format_.dtype.type):
+        for name in NAMES:
+            result = getattr(exact, name)(x, axis=1, dtype=given)
+            assert result.dtype == format_.dtype
+            rows = [getattr(decimals, name)(row, format_) for row in x]
+            expected = [row[0] for row in rows] if name == "logsumexp" else rows
+            assert same(result, expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_layouts_do_not_matter(name):
+    function = getattr(exact, name)
+    expected = function(CUBE, axis=1)
+    frozen = CUBE.copy()
+    frozen.flags.writeable = False
+    swapped = CUBE.astype(CUBE.dtype.newbyteorder())
+    wide = np.zeros((3, 8, 5))
+    wide[:, ::2] = CUBE
+    for x in (np.asfortranarray(CUBE), frozen, swapped, wide[:, ::2], CUBE.tolist()):
+        result = function(x, axis=1)
+        assert result.dtype == np.float64
+        assert result.dtype.isnative
+        assert np.array_equal(result, expected)
+    for turned in ((slice(None, None, -1),), (slice(None), slice(None), slice(None, None, -1))):
+        along = turned if name != "logsumexp" else tuple(s for i, s in enumerate(turned) if i != 1)
+        assert np.array_equal(function(CUBE[turned], axis=1), expected[along])
+    assert np.array_equal(CUBE, frozen)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", ["?", "b", "B", "h", "H", "i", "I", "q", "Q"])
+def test_integers_and_bools_compute_in_float64(name, dtype):
+    x = np.array([[1, 0, 1], [0, 0, 1]], dtype=dtype)
+    result = getattr(exact, name)(x, axis=1)
+    assert result.dtype == np.float64
+    assert np.array_equal(result, getattr(exact, name)(x.astype(float), axis=1))
+
+
+@pytest.mark.parametrize("x", [5.0, 5, True, np.float32(1.5), np.array(2.5), [1, 2], np.int8(3)])
+@pytest.mark.parametrize("name", NAMES)
+def test_scalars_and_lists(name, x):
+    result = getattr(exact, name)(x)
+    assert described(result) == described(getattr(stablelse, name)(x))
+    if np.ndim(x) == 0:
+        assert result == {"logsumexp": x, "softmax": 1, "log_softmax": 0}[name]
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 4)])
+def test_nothing(shape):
+    x = np.zeros(shape)
+    for axis in range(-len(shape), len(shape)):
+        expected = stablelse.logsumexp(x, axis=axis)
+        value, certificate = exact.logsumexp(x, axis=axis, return_certificate=True)
+        assert described(value) == described(expected)
+        assert np.array_equal(value, expected)
+        assert certificate == Certificate({}, 0, 0.0)
+    value, sign = exact.logsumexp(x, return_sign=True)
+    assert (value, sign) == (-np.inf, 0)
+    for name in ("softmax", "log_softmax"):
+        with pytest.raises(ValueError, match="of no elements"):
+            getattr(exact, name)(x)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"x": [1 + 2j]}, TypeError),
+        ({"x": ["a"]}, TypeError),
+        ({"x": np.ma.array([1.0], mask=[True])}, TypeError),
+        ({"x": [1.0], "dtype": "int64"}, TypeError),
+        ({"x": [1.0], "dtype": complex}, TypeError),
+        ({"x": [1.0], "axis": 1}, ValueError),
+        ({"x": [[1.0]], "axis": (0, 0)}, ValueError),
+    ],
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_errors(name, arguments, error):
+    x, *rest = arguments.values()
+    keywords = dict(zip(list(arguments)[1:], rest, strict=True))
+    with pytest.raises(error):
+        getattr(exact, name)(x, **keywords)
+
+
+SPECIAL = [np.inf, -np.inf, np.nan, 0.0, 1.5]
+
+
+@pytest.mark.parametrize("x", list(itertools.combinations_with_replacement(SPECIAL, 2)), ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_conventions_are_the_librarys(name, x):
+    for format_ in (FORMATS["float32"], FORMATS["float64"], FORMATS["longdouble"]):
+        given = np.array(x, format_.dtype)
+        result, expected = getattr(exact, name)(given), getattr(stablelse, name)(given)
+        finite = np.isfinite(expected)
+        assert np.array_equal(np.isfinite(result), finite)
+        assert np.array_equal(result[~finite], expected[~finite], equal_nan=True)
+
+
+def hard_rows():
+    """Rows of which the first rung settles all but two, and the third one cannot be rounded."""
+    x = rng_of(2).normal(size=(100, 5)) + 3
+    x[7] = [-np.log(2), -np.log(2), -np.inf, -np.inf, -np.inf]
+    x[50] = [-0.775, -0.6174903, -np.inf, -np.inf, -800]
+    x[99, 3] = np.nan
+    return x
+
+
+def test_a_certificate_counts_every_result_once():
+    x = hard_rows()
+    _, certificate = exact.logsumexp(x, axis=1, return_certificate=True)
+    settled = certificate.settled
+    assert settled[Rung.CONVENTION] == 1
+    assert settled[Rung.QUICK] == 97
+    assert sum(settled.values()) == 100
+    assert certificate.climbs == 2
+    assert certificate.rung is max(settled, key=list(Rung).index)
+    assert certificate.rung in (Rung.DOUBLE_WORD, Rung.DECIMAL)
+    assert 0 < certificate.bound < 0.5
+    for name in ("softmax", "log_softmax"):
+        result, certificate = getattr(exact, name)(x, axis=1, return_certificate=True)
+        assert sum(certificate.settled.values()) == x.size == result.size
+        assert certificate.settled[Rung.CONVENTION] >= np.isnan(result).sum() == 5
+        first = certificate.settled[Rung.QUICK]
+        assert certificate.climbs >= x.size - first - certificate.settled[Rung.CONVENTION]
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_certificates_add_up_in_every_format(name, weighted):
+    x = FORMATS[name].round(CUBE)
+    b = FORMATS[name].round(WEIGHTS) if weighted else None
+    for axis, count in ((None, 1), (0, 20), ((0, 2), 4)):
+        *_, certificate = exact.logsumexp(x, axis=axis, b=b, return_certificate=True)
+        assert sum(certificate.settled.values()) == count
+        assert isinstance(certificate, Certificate)
+        assert set(certificate.settled) <= set(Rung)
+        assert 0 <= certificate.climbs <= count
+        assert 0 <= certificate.bound < 0.5
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_long_vectors_are_settled_by_the_first_rung(name):
+    """A second one would have to add up all of the vector again."""
+    x = rng_of(19, name).normal(size=300_000)
+    _, certificate = getattr(exact, name)(x, return_certificate=True)
+    assert certificate.settled == {Rung.QUICK: x.size}
+
+
+def test_without_asking_there_is_no_certificate():
+    assert exact.logsumexp([1.0, 2.0]) == exact.logsumexp([1.0, 2.0], return_certificate=True)[0]
+    value, sign, certificate = exact.logsumexp(
+        [1.0, 2.0], return_sign=True, return_certificate=True
+    )
+    assert (value, sign, certificate.rung) == (2.313261687518223, 1, Rung.QUICK)

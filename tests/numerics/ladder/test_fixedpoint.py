@@ -1,0 +1,90 @@
+"""Exponentials in integers, against ball arithmetic."""
+
+import numpy as np
+import pytest
+
+from stablelse import exact
+from stablelse.exact import Rung
+from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.ladder import fixedpoint
+
+FLOAT64 = FORMATS["float64"]
+RNG = np.random.default_rng(23)
+
+#: Entries of the table that multiplies all others.
+STEP = np.log(2) / 2**22
+
+
+def arguments():
+    """Return d and d_low by what is special about d."""
+    k = -RNG.integers(0, 148 * 2**22, 300)
+    groups = {
+        "zero": np.array([0.0, -0.0, -5e-324, -1e-300, -(2.0**-150), -(2.0**-149)]),
+        "tiny": -(2.0 ** RNG.uniform(-160, -20, 300)),
+        "next to entries": k * STEP,
+        "half way between entries": (k + 0.5) * STEP,
+        "ordinary": -RNG.exponential(10, 300),
+        "anywhere": RNG.uniform(-103, 0, 600),
+        "vanishing": np.array([-103.0, np.nextafter(-103, -np.inf), -200.0, -1e300, -np.inf]),
+    }
+    for name, values in groups.items():
+        d = np.minimum(values, 0)
+        low = RNG.uniform(-0.5, 0.5, d.shape) * np.spacing(abs(np.maximum(d, -1e3)))
+        low[~(d >= -103)] = 0
+        yield pytest.param(d, np.where(d == 0, 0, low), id=name)
+
+
+@pytest.mark.parametrize(("d", "d_low"), list(arguments()))
+def test_exp_keeps_its_bound(d, d_low):
+    flint = pytest.importorskip("flint")
+    limbs = np.stack(fixedpoint.exp(d, d_low))
+    assert ((limbs[1:] >= 0) & (limbs[1:] < 2**30)).all()
+    with flint.ctx.workprec(400):
+        for x, y, entry in zip(d.tolist(), d_low.tolist(), limbs.T.tolist(), strict=True):
+            truth = (flint.arb(x) + flint.arb(y)).exp() * 2**150
+            assert abs(fixedpoint._integer(entry) - truth) <= fixedpoint.TERM_ERROR
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (40, 90), (2, 4096), (2, 9000)], ids=str)
+def test_sums_are_those_of_all_terms(shape):
+    """In columns, in rows, in several pieces: no term is left out or counted twice."""
+    x = np.minimum(RNG.normal(-3, 3, shape), 0)
+    sums = fixedpoint._sums(x, np.zeros((len(x), 1)))
+    for row, total in zip(x, sums, strict=True):
+        limbs = np.stack(fixedpoint.exp(row, np.zeros(row.shape)))
+        assert total == sum(map(fixedpoint._integer, limbs.T.tolist()))
+
+
+@pytest.mark.parametrize("gap", [40.0, 300.0, 700.0])
+def test_one_that_dominates_is_told_from_the_rest(gap):
+    """However small the rest is, it is known relatively."""
+    rows = RNG.normal(size=(5, 30))
+    rows[:, 3] = gap + 5
+    for function in (exact.log_softmax, exact.logsumexp):
+        result, certificate = function(rows - rows[:, 3:4], axis=1, return_certificate=True)
+        assert certificate.settled[Rung.FIXED_POINT] == 5
+        assert Rung.DECIMAL not in certificate.settled
+    largest = exact.log_softmax(rows, axis=1)[:, 3]
+    rest = exact.logsumexp(np.delete(rows, 3, axis=1), axis=1)
+    # log_softmax is -log(1 + t) = -t for so small a t.
+    ratio = largest / -np.exp(rest - rows[:, 3])
+    assert (abs(ratio - 1) <= 2.0**-40).all()
+    assert (result >= 0).all()
+
+
+def test_normalized_rows_need_no_decimal_arithmetic():
+    x = exact.log_softmax(RNG.normal(size=(20, 50)), axis=1)
+    _, certificate = exact.logsumexp(x, axis=1, return_certificate=True)
+    assert Rung.DECIMAL not in certificate.settled
+    assert certificate.settled[Rung.FIXED_POINT] >= 15
+
+
+def test_rows_of_equals_are_left_to_decimal_arithmetic():
+    rows = np.array([[1.5, 1.5, -np.inf], [0.0, -1.0, -2.0]])
+    columns = [np.array([0, 1]), np.array([2])]
+    with np.errstate(invalid="ignore"):
+        found = fixedpoint.logsumexp(rows, FLOAT64)
+        elements = fixedpoint.softmax(rows, columns, FLOAT64)
+    assert found[0] is None
+    assert found[1] == exact.logsumexp(rows[1])
+    assert elements == [None, None, exact.softmax(rows[1])[2]]

@@ -1,0 +1,131 @@
+"""Dask arrays: lazy, and the same results however they are cut into chunks."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+da = pytest.importorskip("dask.array")
+
+from stablelse import exact, log_softmax, logsumexp, softmax  # noqa: E402
+from stablelse.numerics.errors import ulp_error  # noqa: E402
+from stablelse.numerics.formats import FORMATS  # noqa: E402
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(0, 100, (6, 40, 5))
+CHUNKS = [(6, 40, 5), (1, 7, 5), (4, 40, 2), (2, 3, 1), ((1, 5), (40,), (2, 2, 1))]
+AXES = [None, 0, 1, 2, (0, 1), (0, 2), -1, (2, 0)]
+
+
+def ulps(found, expected):
+    return np.max(ulp_error(np.ravel(found), np.ravel(expected), FORMATS[found.dtype.name]))
+
+
+@pytest.mark.parametrize("chunks", CHUNKS, ids=str)
+@pytest.mark.parametrize("axis", AXES, ids=str)
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_logsumexp_has_the_certified_bits(chunks, axis, keepdims):
+    expected = exact.logsumexp(X, axis, keepdims=keepdims)
+    lazy = logsumexp(da.from_array(X, chunks), axis, keepdims=keepdims)
+    assert isinstance(lazy, da.Array)
+    assert (lazy.shape, lazy.dtype) == (np.shape(expected), np.float64)
+    found = lazy.compute(scheduler="synchronous")
+    assert found.shape == np.shape(expected)
+    assert found.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("chunks", CHUNKS, ids=str)
+@pytest.mark.parametrize("axis", AXES, ids=str)
+@pytest.mark.parametrize(("function", "most"), [(softmax, 6), (log_softmax, 4)])
+def test_elements_are_as_good_as_those_of_arrays(chunks, axis, function, most):
+    x = X / 30
+    expected = getattr(exact, function.__name__)(x, axis)
+    lazy = function(da.from_array(x, chunks), axis)
+    assert isinstance(lazy, da.Array)
+    assert (lazy.shape, lazy.dtype) == (X.shape, np.float64)
+    found = lazy.compute(scheduler="synchronous")
+    assert found.shape == X.shape
+    assert ulps(found, expected) <= most
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("chunk", [60, 7])
+def test_narrow_formats_are_correctly_rounded(dtype, chunk):
+    x = RNG.normal(0, 5, (3, 60)).astype(dtype)
+    cut = da.from_array(x, (2, chunk))
+    assert np.array_equal(logsumexp(cut, 1).compute(), exact.logsumexp(x, 1))
+    for function in (softmax, log_softmax):
+        found = function(cut, 1).compute()
+        assert found.dtype == x.dtype
+        assert ulps(found, getattr(exact, function.__name__)(x, 1)) == 0
+
+
+@pytest.mark.parametrize("chunk", [10, 3])
+def test_integers_give_float64(chunk):
+    x = np.arange(10)
+    cut = da.from_array(x, chunk)
+    assert logsumexp(cut).dtype == softmax(cut).dtype == np.float64
+    assert logsumexp(cut).compute() == exact.logsumexp(x)
+    assert ulps(softmax(cut).compute(), exact.softmax(x)) <= 6
+
+
+@pytest.mark.parametrize("chunk", [4, 1])
+@pytest.mark.parametrize("top", [np.inf, -np.inf, np.nan])
+def test_conventions(chunk, top):
+    x = np.array([-np.inf, top, -np.inf, -np.inf])
+    cut = da.from_array(x, chunk)
+    assert np.array_equal(logsumexp(cut).compute(), logsumexp(x), equal_nan=True)
+    for function in (softmax, log_softmax):
+        assert np.array_equal(function(cut).compute(), function(x), equal_nan=True)
+
+
+def test_no_numbers_and_one():
+    assert logsumexp(da.from_array(np.empty(0), 1)).compute() == -np.inf
+    one = da.from_array(np.array(3.5))
+    assert logsumexp(one).compute() == 3.5
+    assert softmax(one).compute() == 1.0
+    empty = logsumexp(da.from_array(np.empty((3, 0)), (2, 1)), 1).compute()
+    assert np.array_equal(empty, [-np.inf] * 3)
+
+
+def test_nothing_is_computed_until_it_is_asked_for():
+    def never(block):
+        raise AssertionError("computed")
+
+    x = da.from_array(X, (3, 10, 5)).map_blocks(never, dtype=float, meta=np.empty((0, 0, 0)))
+    for lazy in (logsumexp(x), logsumexp(x, 2), softmax(x, 1), log_softmax(x, 2)):
+        with pytest.raises(AssertionError, match="computed"):
+            lazy.compute(scheduler="synchronous")
+
+
+def test_it_goes_on_in_a_graph():
+    x = da.from_array(X, (2, 9, 5))
+    total = (log_softmax(x, 1) + logsumexp(x, 1, keepdims=True) - x).max()
+    assert abs(total.compute()) < 1e-12
+
+
+def test_what_is_not_for_dask_arrays():
+    x = da.from_array(X, (3, 10, 5))
+    for function in (logsumexp, softmax, log_softmax):
+        for options in ({"where": X > 0}, {"empty": "zero"}):
+            with pytest.raises(TypeError, match=r"dask\.array\.where\(mask, x, -numpy\.inf\)"):
+                function(x, 1, **options)
+    for options in ({"b": X}, {"return_sign": True}):
+        with pytest.raises(TypeError, match="a Dask array takes no b and has no sign here"):
+            logsumexp(x, **options)
+    for dtype in (complex, np.longdouble):
+        with pytest.raises(TypeError, match="is not computed lazily; compute it first"):
+            softmax(x.astype(dtype), 1)
+    with pytest.raises(np.exceptions.AxisError):
+        logsumexp(x, 3)
+
+
+def test_arrays_do_not_load_it(environment):
+    code = "import sys, stablelse; stablelse.logsumexp([1, 2]); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    modules = done.stdout.split()
+    assert "stablelse.numerics.arrays" in modules
+    assert not {"dask", "stablelse.numerics.streams.lazy"} & set(modules)
