@@ -19,8 +19,9 @@ class _Wide(NamedTuple):
     """A format that functions are computed in plainly.
 
     exp and log are right to 4 ulps at worst
-    (`stablelse.numerics.formulas.bounds.ElementaryErrors`), and so to 9 units of the roundoff. NumPy adds up a row in memory by no more than 16 + log2 n
-    numbers one after another, and rows of up to `SHORT` that lie side by side one by one.
+    (`stablelse.numerics.formulas.bounds.ElementaryErrors`), and so to 9 units of the roundoff.
+    NumPy adds up a row in memory by no more than 16 + log2 n numbers one after another, and rows
+    of up to `SHORT` that lie side by side one by one.
     """
 
     name: str
