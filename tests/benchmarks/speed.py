@@ -16,7 +16,17 @@ from time import perf_counter
 from rich.console import Console
 from rich.table import Table
 
-SHAPES = ["1x10", "1x100000", "1x10000000", "100000x10", "10000x100", "2000x1000", "100x50000"]
+SHAPES = [
+    "1x3",
+    "1x10",
+    "1x100000",
+    "1x1000000",
+    "1x10000000",
+    "100000x10",
+    "10000x100",
+    "2000x1000",
+    "100x50000",
+]
 FORMATS = ["float64", "float32"]
 FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
 OURS = ["exact", "compensated"]
