@@ -19,13 +19,13 @@ class Mutant(NamedTuple):
 
 
 def _slice(format_: str, *families: str) -> tuple[str, ...]:
-    test = "numerics/test_exact.py::test_a_slice_of_every_family"
+    test = "numerics/ladder/test_exact.py::test_a_slice_of_every_family"
     return tuple(f"{test}[{family}-{format_}]" for family in families)
 
 
-_KERNELS = ("numerics/test_doubleword.py::test_exp_keeps_its_bound",)
-_INTEGERS = ("numerics/test_fixedpoint.py::test_exp_keeps_its_bound",)
-_BOUNDS = ("numerics/test_exact.py::test_the_rungs_keep_their_bounds",)
+_KERNELS = ("numerics/ladder/test_doubleword.py::test_exp_keeps_its_bound",)
+_INTEGERS = ("numerics/ladder/test_fixedpoint.py::test_exp_keeps_its_bound",)
+_BOUNDS = ("numerics/ladder/test_exact.py::test_the_rungs_keep_their_bounds",)
 
 #: The mutants by what they leave out or let pass.
 MUTANTS: dict[str, Mutant] = {
@@ -162,6 +162,6 @@ MUTANTS: dict[str, Mutant] = {
         "numerics/ladder/decimals.py",
         "Ball(z - z * z / 2,",
         "Ball(z,",
-        ("numerics/test_decimals.py::test_told",),
+        ("numerics/ladder/test_decimals.py::test_told",),
     ),
 }
