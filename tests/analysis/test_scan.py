@@ -49,9 +49,9 @@ def brute_force(x, function, name, method, max_ulp):
 def stacks():
     """Yield rows of every size that matters to a format, and those at the edges."""
     random = np.random.default_rng(7)
-    for n in (1, 2, 3, 10, 70):
+    for n in (1, 2, 10, 70):
         for scale, offset in [(1, 0), (3, 6), (10, -9), (1, 10), (30, 60), (1, 88), (4e4, 0)]:
-            x = random.normal(offset, scale, (10, n))
+            x = random.normal(offset, scale, (7, n))
             x[:3, 0] = -np.inf
             yield x
     inf, nan = np.inf, np.nan

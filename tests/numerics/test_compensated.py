@@ -241,7 +241,7 @@ def test_only_the_rows_in_doubt_climb(monkeypatch):
 @pytest.mark.parametrize("n", [1, 3, 17, 39, 40, 200])
 def test_a_vector_has_the_same_bits_in_any_company(n, dtype):
     rng = np.random.default_rng(n)
-    rows = rng.normal(size=(500, n)) * rng.choice([1, 30, 500], (500, 1))
+    rows = rng.normal(size=(200, n)) * rng.choice([1, 30, 500], (200, 1))
     rows[::7] += 800
     rows[3::50] -= stablelse.logsumexp(rows[3::50], axis=1, keepdims=True)
     rows[5::50, 0] = -np.inf

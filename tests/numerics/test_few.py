@@ -10,7 +10,7 @@ from stablelse.numerics import few
 FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
 
 
-def vectors(count=6000):
+def vectors(count=3000):
     rng = np.random.default_rng(11)
     for i in range(count):
         x = rng.normal(size=rng.integers(1, few.MOST + 1)) * rng.choice([1e-3, 1, 30, 110])
@@ -31,7 +31,7 @@ def test_the_bits_are_those_of_a_row(function):
             assert np.array_equal(value, row), x.tolist()
             assert type(value) is type(row)
             computed += 1
-    assert computed > 1500
+    assert computed > 750
 
 
 @pytest.mark.parametrize(

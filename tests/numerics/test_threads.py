@@ -12,7 +12,7 @@ from stablelse.numerics import threads
 FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("shape", [(1, 2**20), (3, 400_000), (2**17, 10), (5000, 300)], ids=str)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_bit_hangs_on_the_number_of_threads(function, shape, dtype):
