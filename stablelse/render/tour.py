@@ -54,7 +54,9 @@ def _verdicts(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[RenderableTy
     """Draw what came of every method, and why; a vector that is right is a column elsewhere."""
     for comparison in scene.facts.comparisons:
         told = [r for r in comparison.results if r.evaluation is not None or not r.value.ndim]
+        yield Text()
         yield from verdicts(told, glyphs, width)
+        yield Text()
 
 
 def _passes(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
