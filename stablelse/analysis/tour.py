@@ -210,8 +210,8 @@ def _one_pass() -> Facts:
 def _libraries() -> Facts:
     from stablelse.analysis.gallery import CASES, gallery
 
-    shown = ("one dominates at zero", "the result is near zero")
-    cases = [case._replace(tasks=case.tasks[:1]) for case in CASES if case.name in shown]
+    shown = "one dominates at zero"
+    cases = [case._replace(tasks=case.tasks[:1]) for case in CASES if case.name == shown]
     return Facts(_figures(cases=len(CASES)), cases=gallery(cases=cases).cases)
 
 
@@ -230,7 +230,7 @@ SCENES: dict[str, Plan] = {
         "yes 0 | head -n 70000 | stablelse lse --dtype float16", _half_precision
     ),
     "division-free": Plan(
-        "stablelse softmax 700 701 702 --method division-free --errors",
+        "stablelse softmax 700 701 702 --method shifted --method division-free",
         _division_free,
     ),
     "one-pass": Plan("seq 1 1000000 | stablelse lse", _one_pass),

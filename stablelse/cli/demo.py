@@ -10,7 +10,7 @@ import typer
 from stablelse.cli.options import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from rich.console import Console
 
@@ -33,17 +33,19 @@ def demo(
     names: Annotated[bool, typer.Option("--list", help="The names of the scenes.")] = False,
 ) -> None:
     """Tour the ways in which numbers are lost."""
-    from stablelse.analysis.tour import SCENES, tour
+    from stablelse.analysis.tour import SCENES
     from stablelse.cli.sink import console_for, open_sink
     from stablelse.render.tour import WORDS
 
     for name in scene or []:
         check_scene(name)
+    if names and (output.kind != "table" or output.save):
+        raise typer.BadParameter("--list has names alone: leave out --format, --json and --save")
     with open_sink(output.output) as stream:
         if names:
             stream.writelines(f"{name:<15} {WORDS[name].title}\n" for name in scene or SCENES)
         elif scene or straight or output.kind != "table" or not _is_interactive(output):
-            _write(stream, tour(scene or ()), output)
+            _write(stream, computed(scene or list(SCENES)), output)
         else:
             _walk(console_for(stream), list(SCENES))
 
@@ -72,6 +74,16 @@ def check_scene(name: str) -> None:
         raise typer.BadParameter(unknown_scene(name), param_hint="--scene")
 
 
+def computed(names: Sequence[str]) -> "Iterator[Scene]":
+    """Yield scenes as they are computed; to ask the libraries takes seconds, and that is told."""
+    from stablelse.analysis.tour import tour
+
+    for name in names:
+        if name == "libraries" and sys.stderr is not None and sys.stderr.isatty():
+            typer.echo(" asking the installed libraries ...", err=True)
+        yield from tour([name])
+
+
 def _is_interactive(output: Output) -> bool:
     """Whether somebody sits at a terminal, with nothing to be kept."""
     if output.output or output.save or os.environ.get("TERM") == "dumb":
@@ -82,14 +94,10 @@ def _is_interactive(output: Output) -> bool:
 
 def _walk(console: "Console", names: Sequence[str]) -> None:
     """Show scene after scene, wait for a key after each, and leave the screen clear of prompts."""
-    from stablelse.analysis.tour import tour
-
     index = 0
     while index < len(names):
         console.clear()
-        if names[index] == "libraries":
-            console.print(" asking the installed libraries ...", style="dim", end="\r")
-        (scene,) = tour([names[index]])
+        (scene,) = computed([names[index]])
         console.clear()
         console.print(scene, crop=False)
         is_last = index == len(names) - 1

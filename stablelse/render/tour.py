@@ -15,6 +15,7 @@ from stablelse.render.gallery import case_picture
 from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.numbers import number_text, rough_text
 from stablelse.render.peer_plain import peer_lines
+from stablelse.render.peers import missing_note
 from stablelse.render.plain import comparison_lines
 from stablelse.render.table import hanging, verdicts
 from stablelse.render.wording import ASCII, Glyphs
@@ -80,20 +81,21 @@ def _passes(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[RenderableType
 def _cases(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
     for case in scene.facts.cases:
         yield from case_picture(case, glyphs, width)
+        yield from missing_note(case.missing, width)
 
 
 #: Scene by scene.
 WORDS: Mapping[str, Words] = {
     "overflow": Words(
         "e^x is soon too large",
-        "The largest float64 is {largest~}. e^x is larger than that from x = {threshold~} on, and "
+        "The largest float64 is {largest~}. Beyond x = {threshold}, e^x is larger than that, and "
         "becomes infinite.",
         "So the textbook's formula says {infinity}. The right answer is nothing special: {value}.",
         _columns,
     ),
     "underflow": Words(
         "and soon too small",
-        "The smallest positive float64 is {smallest}. Below x = {threshold~}, e^x is rounded to 0.",
+        "The smallest positive float64 is {smallest}. Below x = {threshold}, e^x is rounded to 0.",
         "Zeros add up to 0, and log 0 is -{infinity}. The right answer is {value}.",
         _columns,
     ),
@@ -101,7 +103,7 @@ WORDS: Mapping[str, Words] = {
         "take out the largest",
         "e^x = e^a e^(x - a), for any a. Take e^a out of the sum, and out of the logarithm: "
         "log {sum} e^x = a + log {sum} e^(x - a). Let a be the largest x.",
-        "The largest term is e^0 = 1. Nothing can overflow, the sum is at least 1, and a term that "
+        "The largest term is e^0 = 1. No term can overflow, the sum is at least 1, and a term that "
         "underflows is too small to count.",
         _columns,
     ),
@@ -110,7 +112,7 @@ WORDS: Mapping[str, Words] = {
         "The identity holds for every a. Floating-point numbers have a range, and e^(x - a) must "
         "stay in it:",
         "With a = 0 there is no shift at all; with an a that is far too large, everything "
-        "underflows. a = max x is safe whatever the numbers are.",
+        "underflows. a = max x keeps every term in range, whatever the numbers are.",
         _verdicts,
     ),
     "softmax": Words(
@@ -159,7 +161,7 @@ WORDS: Mapping[str, Words] = {
     ),
     "libraries": Words(
         "and the libraries?",
-        "All of them shift. Two vectors of {cases} on which that is not enough:",
+        "Most libraries shift. On this vector, one of {cases}, that is not enough for all of them:",
         "",
         _cases,
     ),
