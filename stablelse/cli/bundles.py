@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import typer
@@ -47,6 +48,9 @@ def bundled(command: Callable[..., None]) -> Callable[..., None]:
             parameters.append(parameter.replace(kind=_KEYWORD))
 
     def typer_command(context: typer.Context, **options: Any) -> None:
+        # Every command needs NumPy. From deeper down the stack its import takes a third longer:
+        # Python keeps frames in chunks, and calls across the border of two map memory each time.
+        import_module("numpy")
         for name, bundle in bundles.items():
             given = bundle(**{p.name: options.pop(p.name) for p in _options(bundle)})
             if getattr(given, "save", None):

@@ -20,6 +20,7 @@ PAIRS: tuple[tuple[list[str], str], ...] = (
     (["lse", "1000", "1001", "1002"], "import numpy, typer, rich.console, rich.table"),
     (["softmax", "1000", "1001", "1002"], "import numpy, typer, rich.console, rich.table"),
     (["prove", "lse", "1000", "1001", "1002"], "import numpy, typer, rich.console, rich.table"),
+    (["demo", "--scene", "overflow"], "import numpy, typer, rich.console, rich.table"),
     (["sweep", "0", "1", "2"], "import numpy, typer, rich.console, rich.table"),
     (["--version"], "import typer"),
     (["--help"], "import typer"),
