@@ -13,6 +13,9 @@ from hypothesis import settings
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("suite")
 
+# A shell's job in the background begins with interrupts ignored, and so would what it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
