@@ -82,17 +82,21 @@ def _quotients(blocks: Blocks, x: Array, p: Array) -> Array:
     """
     terms = p if blocks.is_workable(p) else None
     is_row = blocks.axis == 1
-    _, total, largest, _ = plain.sum_exp(blocks, x, _SMALLEST, terms, with_largest=is_row)
+    shift, total, largest, in_buffer = plain.sum_exp(
+        blocks, x, _SMALLEST, terms, with_largest=is_row
+    )
     # To divide takes three times as long as to multiply; but it makes of a single entry 1.
     operation, factor = (np.multiply, 1 / total) if is_row else (np.divide, total)
 
-    def of_piece(target: Array) -> None:
+    def of_piece(piece: Array, target: Array) -> None:
         term = target
-        if terms is None:  # then the band is one piece, and the first buffer has its terms
-            term, *_ = blocks.buffers(target.shape)
+        if terms is None:
+            term, *scratch = blocks.buffers(piece.shape)
+            if not in_buffer:  # a long vector whose place is not in a row: computed again
+                exponentials(blocks.load(piece), None, shift, term, *scratch)
         blocks.store(operation, term, factor, target)
 
-    blocks.over_pieces(of_piece, p)
+    blocks.over_pieces(of_piece, x, p)
     steep = ~(largest <= _STEEP * total) if is_row else np.zeros(total.shape, bool)
     return steep.ravel()
 

@@ -30,6 +30,23 @@ def test_elements_are_put_into_out(function, axis, dtype):
         assert np.array_equal(out.astype(dtype), right)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("scale", [1, 400])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("function", ELEMENTWISE)
+def test_long_vectors_are_put_into_any_layout(function, dtype, scale, count):
+    # Longer than a piece: no buffer holds all the terms until their sum is known.
+    x = (numbers((2, 300_000)) * scale).astype(dtype)
+    right = getattr(stablelse, function)(x, 1, threads=1)
+    for out in (
+        np.full(x.shape, 7, dtype, order="F"),
+        np.full((2, 600_000), 7, dtype)[:, ::2],
+        np.full(x.shape, 7, dtype)[:, ::-1],
+    ):
+        getattr(stablelse, function)(x, 1, out=out, threads=count)
+        assert np.array_equal(out, right)
+
+
 @pytest.mark.parametrize("function", ELEMENTWISE)
 def test_x_may_be_overwritten(function):
     x = numbers()
