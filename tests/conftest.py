@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=40)
+settings.register_profile("search", deadline=None, max_examples=400, print_blob=True)
 settings.load_profile("suite")
 
 # A shell's job in the background begins with interrupts ignored, and so would what it starts.

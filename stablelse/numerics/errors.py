@@ -26,7 +26,8 @@ def ulp_error(value: Array, exact: Array, format_: Format) -> Array:
     -------
     ndarray of float64
         0 where both are the same, NaN included; inf where only one of them is finite, or both
-        are infinite or NaN in different ways.
+        are infinite or NaN in different ways, or where it is beyond float64, as longdouble's
+        ulps of a result of 0 may be.
     """
     with np.errstate(all="ignore"):
         wide, right = value.astype(np.longdouble), exact.astype(np.longdouble)
@@ -38,7 +39,7 @@ def ulp_error(value: Array, exact: Array, format_: Format) -> Array:
         same = (wide == right) | (np.isnan(wide) & np.isnan(right))
         finite = np.isfinite(wide) & np.isfinite(right)
         error: Array = np.where(same, 0.0, np.where(finite, distance, np.inf))
-    return error.astype(np.float64)
+        return error.astype(np.float64)
 
 
 def relative_error(value: Array, reference: Array) -> Array:
@@ -63,7 +64,7 @@ def relative_error(value: Array, reference: Array) -> Array:
         finite = np.isfinite(wide) & np.isfinite(right)
         distance = np.where(same, 0, np.where(finite, np.abs(wide - right), np.inf)).max(axis=-1)
         error: Array = np.where(distance == 0, 0, distance / _norm(right))
-    return error.astype(np.float64)
+        return error.astype(np.float64)
 
 
 def correct_digits(relative: Array, format_: Format) -> Array:

@@ -125,3 +125,12 @@ def test_what_has_no_condition_number():
     assert numbers[4:].tolist() == [1, inf]
     softmax = condition_number(Function.SOFTMAX, x[4:5], np.array([[1.0, 0.0]]))
     assert softmax.tolist() == [0]
+
+
+def test_an_error_beyond_float64_is_infinite():
+    """Longdouble's numbers reach so far, and ulps of a result of 0 are so small."""
+    format_ = find_format("longdouble")
+    exact = np.zeros(1, format_.dtype)
+    value = np.full(1, np.finfo(format_.dtype).max)
+    assert ulp_error(value, exact, format_) == [np.inf]
+    assert relative_error(value, np.full(1, np.finfo(format_.dtype).tiny)) == [np.inf]
