@@ -129,7 +129,7 @@ def test_what_has_no_condition_number():
 
 def test_an_error_beyond_float64_is_infinite():
     """Longdouble's numbers reach so far, and ulps of a result of 0 are so small."""
-    format_ = find_format("longdouble")
+    format_ = FORMATS["longdouble"]
     exact = np.zeros(1, format_.dtype)
     value = np.full(1, np.finfo(format_.dtype).max)
     assert ulp_error(value, exact, format_) == [np.inf]
