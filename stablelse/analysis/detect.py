@@ -209,7 +209,7 @@ def _harmless(
     if last.kind is Kind.DIVIDE:
         # An error of half the smallest subnormal, divided by a sum of at least 1, is no more
         # than the rounding of a quotient of that size.
-        return bool(evaluation.results["s"][0] >= 1)
+        return bool(np.longdouble(evaluation.results["s"][0]) >= 1)  # NaN warns in bfloat16
     if any(op.kind is Kind.DIVIDE for op in evaluation.formula.operations):
         return False  # the logarithm of the quotient makes the small as visible as the large
     # Gradual underflow is wrong by at most half the smallest subnormal a term (Higham 2002,

@@ -7,9 +7,13 @@ result. To first order, with everything measured in units of u times the result:
 - a sum s that misses lost, relatively lost/s, makes log s wrong by lost/s;
 - a sum s that is right to half an ulp, relatively to u, makes log s wrong by u: next to s = 1 the
   logarithm is small, the 1 cancels, and that u is a large part of what is left;
-- a logarithm l that is right to half an ulp, to u |l|, makes y = a + l wrong by u |l|, which is
-  many ulps of y if a and l nearly cancel; so it is with x - a - l, and with x - y. The a of the
-  identity is any number of the format, and no error: x - a cancels exactly.
+- a logarithm l of such a sum that is right to half an ulp, to u |l|, makes y = a + l wrong by
+  u and u |l|, the larger of which is many ulps of y if a and l nearly cancel; so it is with
+  x - a - l, and with x - y. The a of the identity is any number of the format, and no error:
+  x - a cancels exactly.
+
+A result that is small enough for u to be a digit of it is the logarithm, and that is small, or
+less than half of it, and the rest cancels.
 
 The error of the result is relative for logsumexp and log_softmax, whose last operation passes an
 absolute one on; softmax makes a relative error of an absolute one in an exponent, and a sum's
@@ -31,6 +35,9 @@ from stablelse.numerics.formulas.formula import Evaluation, Kind, Operation
 #: An error that costs a digit, in units of u times the result: an ulp is 2 u of it at most, so
 #: that this many are DIGIT ulps at least.
 _HARM = 2 * DIGIT
+
+# What is less than this part of an operand is what a cancellation left of it.
+_CANCELLED = 0.5
 
 
 class Loss(NamedTuple):
@@ -172,7 +179,7 @@ def _cancellation_in_log(
     result = _wide(evaluation, operation.symbol)
     is_last = operation is evaluation.formula.operations[-1]
     factor = 1 / (_no_less_than_normal(evaluation, result) if is_last else scale)
-    is_near = _HARM * result <= 1
+    is_near = _HARM * _CANCELLED * result <= 1
     if operation.symbol in evaluation.per_element:
         # as in _is_exact: the quotient is 1 where the sum is e_j and nothing
         inexact = evaluation.results["e"] != evaluation.results["s"]
@@ -187,8 +194,8 @@ def _cancellation(
     first, second = (_wide(evaluation, symbol) for symbol in operation.operands)
     result = _no_less_than_normal(evaluation, _wide(evaluation, operation.symbol))
     is_last = operation is evaluation.formula.operations[-1]
-    factor = second / (result if is_last else scale)
-    cancels = np.maximum(first, second) >= _HARM * result
+    factor = np.maximum(second, 1) / (result if is_last else scale)
+    cancels = _CANCELLED * np.maximum(first, second) >= result
     where = cancels & (factor >= _HARM) & np.isfinite(first) & np.isfinite(second) & inexact
     return Loss(operation, FindingKind.CANCELLATION, where, np.broadcast_to(factor, where.shape))
 

@@ -11,6 +11,7 @@ from stablelse.analysis.compare import compare, compare_rows
 from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.findings import DIGIT, LOSSES, FindingKind
 from stablelse.analysis.steps import steps
+from stablelse.exact import logsumexp
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.formulas.shifted import find_shift
@@ -51,13 +52,18 @@ def test_an_absorption_is_told_with_its_first_place_and_how_often(exact):
 
 @EXACT
 @pytest.mark.parametrize(
-    ("method", "symbol", "ratio"),
-    [("naive", "y", 1), ("shifted", "y", 0.6175)],
+    ("method", "x", "value"),
+    [
+        ("naive", [-0.775, -0.6175], 5.237847950087536e-6),
+        ("shifted", [-0.775, -0.6175], 5.237847950087536e-6),
+        ("shifted", [-2.2239197662218846, -0.2239197662218846, -2.2239197662218846], 2.0**-6),
+    ],
 )
-def test_a_cancellation_is_told_with_its_bits(method, symbol, ratio, exact):
-    (found,) = losses([-0.775, -0.6175], method, exact=exact)
-    assert (found.kind, found.symbol, found.span) == (K.CANCELLATION, symbol, None)
-    assert found.bits_lost == round(np.log2(ratio / 5.237847950087536e-6), 1)
+def test_a_cancellation_is_told_with_its_bits(method, x, value, exact):
+    """The error of a sum next to 1, in units of u times the value."""
+    (found,) = losses(x, method, exact=exact)
+    assert (found.kind, found.symbol, found.span) == (K.CANCELLATION, "y", None)
+    assert found.bits_lost == round(np.log2(1 / value), 1)
 
 
 @EXACT
@@ -148,12 +154,20 @@ def test_who_lost_two_digits_is_told_why(x, function, method):
 
 @given(x=st.lists(st.floats(-60, 0), min_size=1, max_size=6).map(lambda x: [0.0, *x]))
 def test_an_absorption_costs_what_it_says(x):
-    """Terms that are lost wholly are missed by the result: nothing can make up for them."""
+    """The result misses the terms that are lost wholly, less what other roundings make up for.
+
+    Those are the other additions, by u s at most each; the terms but exp(0), by an ulp; and log.
+    """
     comparison = compare(x, methods=["shifted"])
     (result,) = comparison.results
+    truth = float(logsumexp(x))
+    u, total = 2.0**-53, np.exp(truth)
     for found in result.findings:
         if found.kind is K.ABSORPTION:
-            assert result.relative_error > 2.0 ** (found.bits_lost - 53) / 4
+            told = min(2.0 ** (found.bits_lost - 0.05), 2.0**52.9) * u * truth
+            additions = len(x) - 1 - found.occurrences
+            others = additions * u * total + 2 * u * (total - 1) + 2 * u * truth
+            assert result.relative_error * truth > told - others
 
 
 def test_steps_mark_the_sums_that_absorbed():
