@@ -18,6 +18,7 @@ from stablelse.numerics.front import Axis, known_format
 from stablelse.numerics.labelled import pose
 from stablelse.numerics.ladder import exact, exact_loss
 from stablelse.numerics.ladder.certificate import Certificate, Rung
+from stablelse.numerics.threads import limited
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,6 +37,7 @@ def logsumexp(
     return_certificate: bool = False,
     where: npt.ArrayLike | None = None,
     empty: str = "nan",
+    threads: int | None = None,
 ) -> Any:
     """Compute log(sum(b * exp(a))), correctly rounded.
 
@@ -61,6 +63,8 @@ def logsumexp(
         False where there is no term; broadcast to the shape of `a`.
     empty : {"nan", "zero", "uniform", "error"}
         As `stablelse.logsumexp` has it.
+    threads : int, optional
+        As `stablelse.logsumexp` has it.
 
     Returns
     -------
@@ -85,7 +89,8 @@ def logsumexp(
     >>> value, certificate.rung
     (np.float64(-6.686344263307613e-09), <Rung.DOUBLE_WORD: 'double-word'>)
     """
-    sums = masks.reduced(_logsumexp, a, axis, b, keepdims, return_sign, dtype, where, empty)
+    with limited(threads):
+        sums = masks.reduced(_logsumexp, a, axis, b, keepdims, return_sign, dtype, where, empty)
     results = [sums.value]
     results += [sums.sign] if return_sign else []
     results += [sums.more or Certificate({}, 0, 0.0)] if return_certificate else []
@@ -100,6 +105,7 @@ def softmax(
     return_certificate: bool = False,
     where: npt.ArrayLike | None = None,
     empty: str = "nan",
+    threads: int | None = None,
 ) -> Any:
     """Compute exp(x) / sum(exp(x)), every element correctly rounded.
 
@@ -117,6 +123,8 @@ def softmax(
         False where an element is masked; broadcast to the shape of `x`.
     empty : {"nan", "zero", "uniform", "error"}
         What becomes of a vector of which nothing is left; as `stablelse.softmax` has it.
+    threads : int, optional
+        As `stablelse.logsumexp` has it.
 
     Returns
     -------
@@ -130,7 +138,8 @@ def softmax(
     TypeError, ValueError
         As `logsumexp`, and a ValueError for a softmax of no elements.
     """
-    result, certificate = masks.elementwise(_softmax, x, axis, dtype, where, empty, 0.0)
+    with limited(threads):
+        result, certificate = masks.elementwise(_softmax, x, axis, dtype, where, empty, 0.0)
     return (result, certificate) if return_certificate else result
 
 
@@ -142,6 +151,7 @@ def log_softmax(
     return_certificate: bool = False,
     where: npt.ArrayLike | None = None,
     empty: str = "nan",
+    threads: int | None = None,
 ) -> Any:
     """Compute log(softmax(x)), every element correctly rounded; see `softmax`.
 
@@ -159,6 +169,8 @@ def log_softmax(
         False where an element is masked; broadcast to the shape of `x`.
     empty : {"nan", "zero", "uniform", "error"}
         What becomes of a vector of which nothing is left; as `stablelse.softmax` has it.
+    threads : int, optional
+        As `stablelse.logsumexp` has it.
 
     Returns
     -------
@@ -172,7 +184,8 @@ def log_softmax(
     TypeError, ValueError
         As `softmax`.
     """
-    result, certificate = masks.elementwise(_log_softmax, x, axis, dtype, where, empty, -np.inf)
+    with limited(threads):
+        result, certificate = masks.elementwise(_log_softmax, x, axis, dtype, where, empty, -np.inf)
     return (result, certificate) if return_certificate else result
 
 

@@ -15,9 +15,10 @@ FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("shape", [(1, 2**20), (3, 400_000), (2**17, 10), (5000, 300)], ids=str)
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_no_bit_hangs_on_the_number_of_threads(function, shape, dtype):
+@pytest.mark.parametrize("module", [stablelse, stablelse.exact], ids=["stablelse", "exact"])
+def test_no_bit_hangs_on_the_number_of_threads(module, function, shape, dtype):
     x = np.random.default_rng(3).normal(0, 3, shape).astype(dtype)
-    alone, *others = (getattr(stablelse, function)(x, axis=1, threads=count) for count in (1, 2, 5))
+    alone, *others = (getattr(module, function)(x, axis=1, threads=count) for count in (1, 2, 5))
     for other in others:
         assert np.array_equal(alone, other)
 

@@ -40,6 +40,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stablelse.numerics import threads
 from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.errorfree import difference, fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import FORMATS, Array
@@ -61,8 +62,9 @@ LOWEST, HIGHEST = -600.0, 600.0
 TAME = 500.0
 
 # Six or eight buffers of 256 KiB stay in a level-2 cache of 2 MiB; with smaller blocks, NumPy's
-# overhead per operation is a tenth of the time.
-_LENGTH = 2**15
+# overhead per operation is a tenth of the time. Threads are better off with twice the length,
+# though it does not fit: the longer an operation, the less they wait for the interpreter.
+_LENGTH, _LENGTH_IN_THREADS = 2**15, 2**16
 
 _SEGMENT = 2**10
 
@@ -139,10 +141,11 @@ def blocks_for(shape: tuple[int, ...]) -> Blocks:
 
     Long ones are cut into pieces of about equal length, whole segments but for the last one.
     """
-    length, n = _LENGTH, shape[1]
-    if n > _LENGTH:
+    m, n = shape
+    length = _LENGTH_IN_THREADS if m * n >= threads.LEAST else _LENGTH
+    if n > length:
         segments = -(-n // _SEGMENT)
-        length = _SEGMENT * -(-segments // round(n / _LENGTH))
+        length = _SEGMENT * -(-segments // round(n / length))
     return Blocks(shape, FORMATS["float64"], buffers=8, length=length)
 
 
@@ -189,20 +192,19 @@ def sum_exp(blocks: Blocks, x: Array, kept: tuple[Array, Array] | None = None) -
     if x.size <= blocks.length:
         x = blocks.load(x)  # once for all that follows
     first, second = (None, None) if kept is None else kept
-    pieces = list(blocks.pieces(x, first, second))
-    maxima = (np.maximum.reduce(p, axis=blocks.axis, keepdims=True) for p, *_ in pieces)
-    x_max = reduce(np.maximum, maxima).astype(np.float64, copy=False)
+    largest_of = partial(np.maximum.reduce, axis=blocks.axis, keepdims=True)
+    x_max = reduce(np.maximum, blocks.over_pieces(largest_of, x)).astype(np.float64, copy=False)
     shift = np.where(abs(x_max) <= TAME, 0, x_max)
     largest = np.exp(x_max - shift)
-    parts = (_sum_piece(blocks, piece, shift, largest, a, b) for piece, a, b in pieces)
-    return Sum(shift, *reduce(_add, parts))
+    sum_piece = partial(_sum_piece, blocks, shift, largest)
+    return Sum(shift, *reduce(_add, blocks.over_pieces(sum_piece, x, first, second)))
 
 
 def _sum_piece(
     blocks: Blocks,
-    x: Array,
     shift: Array,
     largest: Array,
+    x: Array,
     first: Array | None,
     second: Array | None,
 ) -> Words:
@@ -280,7 +282,7 @@ def _add(a: Words, b: Words) -> Words:
 def logsumexp(rows: Array) -> tuple[Array, Array]:
     """Compute the log-sum-exp of every row, shape (m, n), m, n >= 1; see `log`."""
     blocks = blocks_for(rows.shape)
-    sums = [sum_exp(blocks, x) for (x,) in blocks.bands(rows)]
+    sums = blocks.over_bands(partial(sum_exp, blocks), rows)
     total = Sum(*[np.concatenate(parts, 1 - blocks.axis) for parts in zip(*sums, strict=True)])
     high, low = log(total)
     return high.ravel(), low.ravel()

@@ -6,6 +6,8 @@ rounds to the same number.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from stablelse.numerics.blocks import Blocks
@@ -40,8 +42,7 @@ def softmax(rows: Array, format_: Format) -> Elements:
     blocks = quick.blocks_for(rows.shape)
     result, doubt = np.empty(rows.shape), np.zeros(rows.shape, bool)
     sums = np.empty((3, len(rows), 1))
-    for band in blocks.bands(rows, result, doubt, *sums):
-        _softmax_band(blocks, *band)
+    blocks.over_bands(partial(_softmax_band, blocks), rows, result, doubt, *sums)
     ulps = _QUOTIENT_ERROR * 2.0**53
     return Elements(result, flat_indices(doubt), ulps, quick.Sum(*sums[..., 0]))
 
@@ -57,10 +58,13 @@ def _softmax_band(blocks: Blocks, x: Array, p: Array, flags: Array, *sums: Array
     for stored, found in zip(sums, total, strict=True):
         stored[...] = found
     reciprocal = _reciprocal(total)
-    for piece, first, second, target, flag in blocks.pieces(x, *kept, p, flags):
+
+    def of_piece(piece: Array, first: Array, second: Array, target: Array, flag: Array) -> None:
         _quotients(first, second, reciprocal, blocks.buffers(piece.shape), target, flag)
         if not _are_large(first, reciprocal):
             _mark_small(piece, total, target, flag)
+
+    blocks.over_pieces(of_piece, x, *kept, p, flags)
 
 
 def _reciprocal(total: quick.Sum) -> tuple[Array, Array, Array]:
@@ -119,9 +123,9 @@ def log_softmax(rows: Array, format_: Format) -> Elements:
     error = quick.ERROR + 2.0**-102 * abs(y_high) + 2.0**-85
     blocks = Blocks(rows.shape, FORMATS["float64"], buffers=3)
     result, doubt = np.empty(rows.shape), np.zeros(rows.shape, bool)
-    bands = blocks.bands(rows, result, doubt, y_high, y_low + error, y_low - error)
-    for x, g, flags, y, *lower_words in bands:
-        for piece, target, flag in blocks.pieces(x, g, flags):
+
+    def of_band(x: Array, g: Array, flags: Array, y: Array, *lower_words: Array) -> None:
+        def of_piece(piece: Array, target: Array, flag: Array) -> None:
             d, delta, spare = blocks.buffers(piece.shape)
             difference(blocks.load(piece), y, d, delta, spare)
             if not np.minimum.reduce(delta, axis=None) < np.inf:
@@ -135,6 +139,10 @@ def log_softmax(rows: Array, format_: Format) -> Elements:
             delta += d
             np.not_equal(spare, delta, out=flag)
             np.copyto(target, spare)
+
+        blocks.over_pieces(of_piece, x, g, flags)
+
+    blocks.over_bands(of_band, rows, result, doubt, y_high, y_low + error, y_low - error)
     return Elements(result, flat_indices(doubt), float(error.max() / np.spacing(1.0)))
 
 
