@@ -83,8 +83,7 @@ class Ledger:
         self._infinite, self._nan = Places(0, ()), Places(0, ())
         self._worst: float | None = None
         self._count = 0
-        self._high: Any = 0.0
-        self._low = 0.0
+        self._words: list[Any] = []
 
     def add_results(self, results: Sequence[LossResult], places: Sequence[Place]) -> None:
         """Count verdicts, and note what is not finite."""
@@ -98,20 +97,22 @@ class Ledger:
         self._infinite = _more(self._infinite, ~is_nan & np.isinf(values).any(axis=1), places)
 
     def add_losses(self, losses: Array) -> None:
-        """Add up losses; the sum is kept in two words, which is more than is rounded."""
+        """Add up losses: without error, as words that each round what those before leave."""
         self._count += len(losses)
         narrow = losses.dtype.itemsize <= FORMATS["float64"].dtype.itemsize
         wide = losses.astype(np.float64) if narrow else losses
-        if wide.dtype != np.float64 or not np.isfinite([*wide, self._high]).all():
+        if wide.dtype != np.float64 or not np.isfinite([*wide, *self._words]).all():
             with np.errstate(all="ignore"):
-                self._high = self._high + wide.sum()
+                self._words = [sum(self._words) + wide.sum()]
             return
-        addends = [self._high, self._low, *wide.tolist()]
+        addends = [*self._words, *wide.tolist()]
+        self._words = []
         try:
-            self._high = fsum(addends)
-            self._low = fsum([*addends, -self._high])
+            while word := fsum(addends):
+                self._words.append(word)
+                addends.append(-word)
         except OverflowError:
-            self._high = inf
+            self._words = [inf]
 
     def entry(self, reduction: str) -> Entry:
         """Return what was found; the reduced value is not judged yet."""
@@ -119,7 +120,8 @@ class Ledger:
         if reduction != "none":
             with np.errstate(all="ignore"):
                 divisor = self._count if reduction == "mean" else 1
-                value = self._format.round(np.asarray(self._high) / np.float64(divisor))[()]
+                total = self._words[0] if self._words else 0.0
+                value = self._format.round(np.asarray(total) / np.float64(divisor))[()]
         return Entry(
             method=self._candidate.method,
             format=self._format.name,

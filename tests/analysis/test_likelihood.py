@@ -4,7 +4,7 @@ from math import fsum, inf, nan
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import stablelse
@@ -52,6 +52,7 @@ NUMBERS = st.floats(0, 1e300) | st.floats(0, 1e-300) | st.floats(0, 10)
 
 
 @given(parts=st.lists(st.lists(NUMBERS, min_size=1, max_size=9), max_size=9))
+@example(parts=[[1.0, 1.1065436200094284e299, 2.2419207774476573e299], [0.0]])  # next to a tie
 def test_sums_are_correctly_rounded_however_they_come(parts):
     assert reduced(parts) == fsum(x for part in parts for x in part)
 
