@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # How many numbers are looked at together: they stay in the cache.
 _PIECE = 1 << 18
 
+# Of more sources than one, only that they are several is told.
+_SEVERAL = 2
+
 
 class _Tally:
     """What one way of computing in one format has made of the vectors so far."""
@@ -79,6 +82,7 @@ class ScanState:
         self.function = Function(function)
         self.max_ulp = max_ulp
         self.rows = self.elements = 0
+        self._sources: set[str | None] = set()
         self._formats = [find_format(name) for name in dict.fromkeys(formats)]
         self._tallies = [_Tally(format_, way) for format_ in self._formats for way in ways(format_)]
         self._histograms = [Histogram.empty(name, self._formats) for name in Histograms._fields]
@@ -99,6 +103,8 @@ class ScanState:
             raise ValueError(f"x must be rows of at least one number, not of shape {values.shape}")
         begin = self.rows
         found = place or (lambda index: Place(row=begin + index + 1))
+        if len(values) and len(self._sources) < _SEVERAL:
+            self._sources.add(found(0).source)
         step = max(1, _PIECE // values.shape[1])
         for start in range(0, len(values), step):
             self._take(values[start : start + step], start, found)
@@ -189,11 +195,13 @@ class ScanState:
             histogram.merge(further)
         self.rows += other.rows
         self.elements += other.elements
+        self._sources |= other._sources
         return self
 
     def result(self) -> Scan:
         """Return what has been found so far."""
         return Scan(
+            source=next(iter(self._sources)) if len(self._sources) == 1 else None,
             function=self.function,
             max_ulp=self.max_ulp,
             rows=self.rows,

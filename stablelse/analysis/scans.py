@@ -80,6 +80,7 @@ class WayScan(NamedTuple):
 
 
 class _Scan(NamedTuple):
+    source: str | None
     function: Function
     max_ulp: float
     rows: int
@@ -93,6 +94,8 @@ class Scan(_Scan, Displayed):
 
     Attributes
     ----------
+    source : str or None
+        The file of all vectors, if it is one.
     function : Function
         What is computed of each.
     max_ulp : float

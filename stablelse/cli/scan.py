@@ -79,9 +79,9 @@ def scan(
 # What the help says: a docstring proper may not have the \b that keeps lines as they are.
 scan.__doc__ = """Which vectors break naive and shifted formulas, in which formats.
 
-    A vector per row, of any number of files; in constant memory. The methods are naive, shifted,
-    and shifted-float32: shifted, with the exponentials and their sum in float32. The exit code is
-    1 if what --fail-on names occurs.
+    A vector per row, of any number of files, in constant memory; --by columns and --by all gather
+    what they read. The methods are naive, shifted, and shifted-float32: shifted, with the
+    exponentials and their sum in float32. The exit code is 1 if what --fail-on names occurs.
 
     \\b
     Examples:

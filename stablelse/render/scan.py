@@ -43,8 +43,8 @@ class ScanPicture:
         """Yield the counts, the first and worst vectors, the charts, and what survives."""
         glyphs = glyphs_for(options)
         scan = self.scan
-        function, _, rest = title(scan).partition(" of ")
-        yield Text.assemble(" ", (function, "bold"), f" of {rest}")
+        source, function, extent = title(scan)
+        yield Text.assemble(" ", source, (function, "bold"), extent)
         yield from self._table(options)
         for result in scan.results:
             for line in _places(result, scan, glyphs):

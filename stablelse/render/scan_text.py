@@ -58,15 +58,16 @@ def counts(result: WayScan) -> dict[str, int]:
 _ORDER = (Harm.OVERFLOW, Harm.UNDERFLOW, Harm.NAN, Harm.ULP)
 
 
-def title(scan: Scan) -> str:
-    """Return what was scanned."""
+def title(scan: Scan) -> tuple[str, str, str]:
+    """Return what was scanned: the file, the function, and how much."""
     numbers = f"{scan.elements:,} number{'' if scan.elements == 1 else 's'}"
-    return f"{FUNCTION_NAMES[scan.function]} of {vectors_text(scan.rows)}, {numbers}"
+    source = f"{scan.source}: " if scan.source else ""
+    return source, FUNCTION_NAMES[scan.function], f" of {vectors_text(scan.rows)}, {numbers}"
 
 
 def scan_lines(scan: Scan) -> Iterator[str]:
     """Yield a line per format and method, the first and the worst of each kind below."""
-    yield title(scan)
+    yield "".join(title(scan))
     for result in scan.results:
         told = ", ".join(
             f"{harm_word(kind, scan.max_ulp)} {count}"
