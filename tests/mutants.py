@@ -54,6 +54,12 @@ MUTANTS: dict[str, Mutant] = {
         "_QUOTIENT_ERROR = 2.0**-80",
         _slice("float64", "next to a tie of softmax"),
     ),
+    "the side of a tie": Mutant(
+        "numerics/ladder/elementwise.py",
+        "low - unit / 4",
+        "low",
+        _slice("float64", "far below, on a tie"),
+    ),
     "the error of the quick sum": Mutant(
         "numerics/ladder/quick.py", "\nERROR = 2.0**-80", "\nERROR = 2.0**-95", _BOUNDS
     ),

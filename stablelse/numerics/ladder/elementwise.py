@@ -54,6 +54,13 @@ class _Doubtful(NamedTuple):
         x: Array = self.rows[self.i, self.j]
         return x
 
+    def largest(self) -> Array:
+        """Return the largest x of the row of each element, in float64."""
+        some, back = np.unique(self.i, return_inverse=True)
+        x_max = compensated.chosen(self.rows, some).max(axis=1).astype(np.float64)
+        largest: Array = x_max[back]
+        return largest
+
     def by_row(self) -> tuple[Array, list[Array]]:
         """Return the rows that have doubtful elements, and the columns of these in each."""
         some, starts = np.unique(self.i, return_index=True)
@@ -71,7 +78,7 @@ class _Function(NamedTuple):
     narrow, wide : callable
         The first rung, for formats narrower than float64, and for float64.
     of_log_sum : callable
-        The elements from x and log-sum-exp; see `_softmax_of`.
+        The elements in doubt, from their log-sum-exp; see `_softmax_of`.
     in_fixed_point, in_decimal : callable
         The last two rungs: some elements of some rows, of one row.
     of_nothing : float
@@ -177,7 +184,7 @@ def _quickly(
     else:
         high, low = quick.log(quick.Sum(*[part[some] for part in elements.total]))
     error = quick.ERROR + doubleword.ADDITION_ERROR * abs(high)
-    return function.of_log_sum(elements.x, high[back], low[back], error[back], format_)
+    return function.of_log_sum(elements, high[back], low[back], error[back], format_)
 
 
 def _in_doubleword(
@@ -187,7 +194,7 @@ def _in_doubleword(
     rows = compensated.chosen(elements.rows, some)
     estimate = compensated.approximate(rows, _FLOAT64).value
     high, low, _, error = doubleword.logsumexp(rows, None, estimate)
-    return function.of_log_sum(elements.x, high[back], low[back], error[back], format_)
+    return function.of_log_sum(elements, high[back], low[back], error[back], format_)
 
 
 def _in_fixed_point(
@@ -209,14 +216,14 @@ def _in_decimal(
 
 
 def _softmax_of(
-    x: Array, y: Array, y_low: Array, error: Array, format_: Format
+    elements: _Doubtful, y: Array, y_low: Array, error: Array, format_: Format
 ) -> tuple[Array, Array, Array]:
     """Round exp(x - y), the log-sum-exp being y + y_low, wrong by at most `error`.
 
     An absolute error of the argument is a relative one of the result, which is below 2.1 times
     a power of two.
     """
-    d, d_low = _difference(x, y, y_low)
+    d, d_low = _difference(elements.x, y, y_low)
     is_too_low = d < _LOWEST
     d_low[is_too_low] = 0
     d = np.maximum(d, _LOWEST)
@@ -229,11 +236,50 @@ def _softmax_of(
 
 
 def _log_softmax_of(
-    x: Array, y: Array, y_low: Array, error: Array, format_: Format
+    elements: _Doubtful, y: Array, y_low: Array, error: Array, format_: Format
 ) -> tuple[Array, Array, Array]:
     """Round x - y, the log-sum-exp being y + y_low, wrong by at most `error`."""
-    error = error + doubleword.ADDITION_ERROR * (abs(x) + abs(y))
-    return settle(*_difference(x, y, y_low), error, format_)
+    x = elements.x
+    rounding = doubleword.ADDITION_ERROR * (abs(x) + abs(y))
+    value, doubtful, ulps = settle(*_difference(x, y, y_low), error + rounding, format_)
+    if doubtful.any() and format_.significand_bits <= _FLOAT64.significand_bits:
+        largest = elements.largest()
+        # y - x_max is exact where they are close, and elsewhere of no use; that less the error
+        # is no more than what log-sum-exp exceeds x_max by, which is positive if x is smaller.
+        reach = ((y - largest) + y_low) + error * (1 + 2.0**-50)
+        reach *= 1 + 2.0**-52
+        below, settled, reach_ulps = _just_below(*two_sum(x, -largest), reach, format_)
+        settled &= doubtful & (x < largest)
+        value[settled], ulps[settled] = below[settled], reach_ulps[settled]
+        doubtful &= ~settled
+    return value, doubtful, ulps
+
+
+def _just_below(
+    high: Array, low: Array, reach: Array, format_: Format
+) -> tuple[Array, Array, Array]:
+    """Round numbers between high + low - reach and high + low, which they do not attain.
+
+    So is x - lse(x) where the largest x dominates, and then x - x_max is often a tie, which no
+    error bound is small enough for. But all that is below it, and not far, rounds to what
+    is a quarter of a unit below it.
+
+    Returns
+    -------
+    value : ndarray
+        Of the format, float64 or narrower.
+    settled : ndarray of bool
+        Whether all these numbers round to it.
+    ulps : ndarray
+        The reach in units in the last place.
+    """
+    value, doubtful, ulps = settle(high, low, reach, format_)
+    _, is_tie, _ = settle(high, low, 0.0, format_)
+    is_tie &= ulps < 0.25
+    unit = reach / ulps
+    below, *_ = settle(high, low - unit / 4, 0.0, format_)
+    value[is_tie] = below[is_tie]
+    return value, is_tie | ~doubtful, ulps
 
 
 def _difference(x: Array, y: Array, y_low: Array) -> tuple[Array, Array]:

@@ -405,6 +405,23 @@ def test_long_vectors_are_settled_by_the_first_rung(name):
     assert certificate.settled == {Rung.QUICK: x.size}
 
 
+@pytest.mark.parametrize("name", ["float64", "float32", "float16"])
+def test_where_one_entry_dominates_ties_are_settled_together(name):
+    """Log-sum-exp exceeds the largest x by less than any rung sees: x - x_max, but for ties."""
+    format_ = FORMATS[name]
+    x = format_.round(400 * rng_of(20).normal(size=(3, 300)))
+    x[:, 0] = 4096 + 8 * np.arange(3)
+    x[:, 1] = 4  # without x_max's last bits, or with half of a unit in the difference's last place
+    x[:, 2] = [-2048, -np.inf, x[2, 0]]  # the third row has the largest x twice
+    result, certificate = exact.log_softmax(x, axis=1, return_certificate=True)
+    differences = x.astype(np.longdouble) - x.max(axis=1, keepdims=True)
+    assert (format_.round(differences[:2]) != result[:2]).any()
+    for row, found in zip(x, result, strict=True):
+        assert np.array_equal(found, decimals.log_softmax(row, format_))
+    assert certificate.settled.get(Rung.FIXED_POINT, 0) <= 6
+    assert 0 < certificate.bound < 0.25
+
+
 def test_without_asking_there_is_no_certificate():
     assert exact.logsumexp([1.0, 2.0]) == exact.logsumexp([1.0, 2.0], return_certificate=True)[0]
     value, sign, certificate = exact.logsumexp(
