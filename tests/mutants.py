@@ -44,8 +44,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "the error of a narrow quotient": Mutant(
         "numerics/ladder/narrow.py",
-        "_MARGIN = 2 * _ROUNDINGS",
-        "_MARGIN = 1",
+        "margin = 2 * roundings",
+        "margin = 1",
         _slice("float32", "next to a tie of softmax"),
     ),
     "the error of a wide quotient": Mutant(

@@ -14,6 +14,7 @@ import numpy as np
 from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.ladder.rounding import Elements, flat_indices
+from stablelse.numerics.plain import roundings as roundings_of_sum
 from stablelse.numerics.plain import sum_exp
 from stablelse.numerics.summation import exponentials
 
@@ -24,12 +25,9 @@ _LENGTH = 2**17
 # narrow format.
 _SMALLEST = 2.0**-800
 
-# Of u = 2**-53: a term is wrong by 3, a sum in pieces by twice 27, the reciprocal and the
-# product by one each, hence a quotient by less than 60. It is made larger by 64.
-_ROUNDINGS = 64
-
-# So the exact quotient is at most this many units in the last place smaller.
-_MARGIN = 2 * _ROUNDINGS
+# Of u = 2**-53: a term is wrong by 3, which is one more than `stablelse.numerics.plain.roundings`
+# counts, the reciprocal and the product by one each; and one for all that is of second order.
+_OTHERS = 1 + 3 + 1 + 1 + 1
 
 
 def logsumexp(rows: Array, format_: Format) -> tuple[Array, Array, Array]:
@@ -45,9 +43,11 @@ def logsumexp(rows: Array, format_: Format) -> tuple[Array, Array, Array]:
         Bounds of the errors before the rounding, in units in the last place.
     """
     blocks = Blocks(rows.shape, format_, buffers=3, length=_LENGTH)
+    roundings = _roundings(blocks, rows.shape[1])
 
     def of_band(x: Array) -> tuple[Array, Array, Array]:
-        value, error = (y.ravel() for y in _log(blocks, *sum_exp(blocks, x, _SMALLEST)[:2]))
+        shift, total, *_ = sum_exp(blocks, x, _SMALLEST)
+        value, error = (y.ravel() for y in _log(blocks, shift, total, roundings))
         rounded = format_.round(value - error)
         doubtful = ~np.isfinite(value) | (rounded != format_.round(value + error))
         return rounded, doubtful, error / abs(value) / format_.unit_roundoff
@@ -57,7 +57,12 @@ def logsumexp(rows: Array, format_: Format) -> tuple[Array, Array, Array]:
     return rounded, doubtful, ulps
 
 
-def _log(blocks: Blocks, shift: Array, total: Array) -> tuple[Array, Array]:
+def _roundings(blocks: Blocks, n: int) -> int:
+    """Return how many units roundoff a quotient by a sum of n terms is wrong by."""
+    return roundings_of_sum(blocks, n) + _OTHERS
+
+
+def _log(blocks: Blocks, shift: Array, total: Array, roundings: int) -> tuple[Array, Array]:
     """Return y = shift + log(S), and a bound of its error, and of adding that to y.
 
     Of u: the sum as above; NumPy's logarithm is right to one unit in the last place, two u; the
@@ -65,7 +70,7 @@ def _log(blocks: Blocks, shift: Array, total: Array) -> tuple[Array, Array]:
     """
     log = np.log(total)
     y = shift + log
-    return y, blocks.unit_roundoff * (_ROUNDINGS + 2 * abs(log) + 3 * abs(y))
+    return y, blocks.unit_roundoff * (roundings + 2 * abs(log) + 3 * abs(y))
 
 
 def softmax(rows: Array, format_: Format) -> Elements:
@@ -73,10 +78,12 @@ def softmax(rows: Array, format_: Format) -> Elements:
     blocks = Blocks(rows.shape, format_, buffers=3, length=_LENGTH)
     result = np.empty(rows.shape, format_.dtype)
     doubt = np.zeros(rows.shape, bool)
+    roundings = _roundings(blocks, rows.shape[1])
+    margin = 2 * roundings  # units in the last place; the quotients are made larger by half of it
 
     def of_band(x: Array, *outputs: Array) -> None:
         shift, total, _, in_buffer = sum_exp(blocks, x, _SMALLEST)
-        factor = (1 + _ROUNDINGS * blocks.unit_roundoff) / total
+        factor = (1 + roundings * blocks.unit_roundoff) / total
 
         def of_piece(piece: Array, target: Array, flag: Array) -> None:
             term, *scratch = blocks.buffers(piece.shape)
@@ -84,16 +91,16 @@ def softmax(rows: Array, format_: Format) -> Elements:
                 exponentials(blocks.load(piece), None, shift, term, *scratch)
             term *= factor
             if term.min() >= format_.smallest_normal:
-                _flag_midpoints(term, _MARGIN, format_, scratch[0], flag)
+                _flag_midpoints(term, margin, format_, scratch[0], flag)
             else:
-                np.multiply(term, 1 - 2.0**-52 * _ROUNDINGS, out=scratch[0])
+                np.multiply(term, 1 - 2.0**-52 * roundings, out=scratch[0])
                 flag[...] = format_.round(term) != format_.round(scratch[0])
             _store(term, format_, target)
 
         blocks.over_pieces(of_piece, x, *outputs)
 
     blocks.over_bands(of_band, rows, result, doubt)
-    ulps = _MARGIN * blocks.unit_roundoff / format_.unit_roundoff
+    ulps = margin * blocks.unit_roundoff / format_.unit_roundoff
     return Elements(result, flat_indices(doubt), ulps)
 
 
@@ -102,9 +109,11 @@ def log_softmax(rows: Array, format_: Format) -> Elements:
     blocks = Blocks(rows.shape, format_, buffers=3, length=_LENGTH)
     result = np.empty(rows.shape, format_.dtype)
     doubt = np.zeros(rows.shape, bool)
+    roundings = _roundings(blocks, rows.shape[1])
 
     def of_band(x: Array, *outputs: Array) -> float:
-        y, error = _log(blocks, *sum_exp(blocks, x, _SMALLEST)[:2])
+        shift, total, *_ = sum_exp(blocks, x, _SMALLEST)
+        y, error = _log(blocks, shift, total, roundings)
         y += error
         most = error.max()
 

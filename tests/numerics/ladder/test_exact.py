@@ -84,9 +84,10 @@ def _in_float64(rows, weights):
 
 def _in_float64_narrowly(rows, _):
     blocks = Blocks(rows.shape, FORMATS["float32"], buffers=3)
+    roundings = narrow._roundings(blocks, rows.shape[1])
     ((x,),) = blocks.bands(rows)
     shift, total, *_ = narrow.sum_exp(blocks, x, narrow._SMALLEST)
-    value, error = (part.ravel() for part in narrow._log(blocks, shift, total))
+    value, error = (part.ravel() for part in narrow._log(blocks, shift, total, roundings))
     return value, np.zeros_like(value), error
 
 
