@@ -113,18 +113,19 @@ def sum_exp(
     """
     if x.size <= blocks.length:
         x = blocks.load(x)  # once for all that follows
-    pieces = list(blocks.pieces(x, b))
-    maxima = [_max(piece, b_piece, blocks.axis) for piece, b_piece in pieces]
+    maxima = blocks.over_pieces(partial(_max, blocks.axis), x, b)
     x_max = reduce(np.maximum, maxima).astype(blocks.dtype, copy=False)
     shift = np.where(np.isfinite(x_max), x_max, 0)
     if b is None and not shifted:
-        shift[_is_tame(pieces, x_max, blocks.axis)] = 0
+        shift[_is_tame(blocks, x, x_max)] = 0
     roundings = 3 if b is None else 7
-    parts = []
-    for piece, b_piece in pieces:
+
+    def of_piece(piece: Array, b_piece: Array | None) -> _Part:
         term, *scratch = blocks.buffers(piece.shape)
         exponentials(blocks.load(piece), b_piece, shift, term, *scratch)
-        parts.append(_add_up(term, scratch, blocks.axis, signed=b is not None))
+        return _add_up(term, scratch, blocks.axis, signed=b is not None)
+
+    parts = blocks.over_pieces(of_piece, x, b)
     upper, lower, largest, magnitude = reduce(_merge, parts)
     error = (roundings * blocks.unit_roundoff) * magnitude
     return Sum(x_max, shift, upper, lower, largest, error)
@@ -152,22 +153,22 @@ def exponentials(
     term += delta
 
 
-def _max(x: Array, b: Array | None, axis: int) -> Array:
+def _max(axis: int, x: Array, b: Array | None) -> Array:
     if b is not None:
         x = x + np.log(abs(b))
     x_max: Array = np.maximum.reduce(x, axis=axis, keepdims=True)
     return x_max
 
 
-def _is_tame(pieces: list[tuple[Array, ...]], x_max: Array, axis: int) -> Array:
+def _is_tame(blocks: Blocks, x: Array, x_max: Array) -> Array:
     """Whether exp(x) can be taken as it is: without overflow, or underflow that matters.
 
     Where x_max is not negative, a softmax is no larger than exp(x), and underflows with it.
     """
     tame = x_max <= _HIGHEST
     if x_max.min() < 0:
-        minima = [np.minimum.reduce(x, axis=axis, keepdims=True) for x, *_ in pieces]
-        tame &= (x_max >= 0) | (reduce(np.minimum, minima) >= _LOWEST)
+        least = partial(np.minimum.reduce, axis=blocks.axis, keepdims=True)
+        tame &= (x_max >= 0) | (reduce(np.minimum, blocks.over_pieces(least, x)) >= _LOWEST)
     return tame
 
 
@@ -182,7 +183,7 @@ def _add_up(terms: Array, scratch: list[Array], axis: int, *, signed: bool) -> _
     Adding and subtracting c rounds a term to a multiple of ulp(c) / 2, by less than ulp(c). With
     c four times the largest term times the number of terms, no sum of such multiples needs more
     than the 53 bits it has, and the upper parts add up exactly, in any order. What remains of a
-    term is below 2**-35 of the largest, and its rounding errors are of no account.
+    term is below 2**-33 of the largest, and its rounding errors are of no account.
     """
     upper, lower = scratch
     total = partial(np.add.reduce, axis=axis, keepdims=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from stablelse.numerics import summation
 from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.ladder.rounding import Elements, flat_indices
@@ -28,6 +29,12 @@ _SMALLEST = 2.0**-800
 # Of u = 2**-53: a term is wrong by 3, which is one more than `stablelse.numerics.plain.roundings`
 # counts, the reciprocal and the product by one each; and one for all that is of second order.
 _OTHERS = 1 + 3 + 1 + 1 + 1
+
+# Of so many terms, a softmax in float32 will have an element in doubt, and to settle that is to
+# add up all of them again. So they are cut and added up almost exactly, which takes half as long
+# again (measured): then the sum is wrong by 3 as its terms are, and by one for its own rounding.
+_LONG = 2**20
+_ROUNDINGS_OF_CUT = 3 + 1 + _OTHERS
 
 
 def logsumexp(rows: Array, format_: Format) -> tuple[Array, Array, Array]:
@@ -78,11 +85,17 @@ def softmax(rows: Array, format_: Format) -> Elements:
     blocks = Blocks(rows.shape, format_, buffers=3, length=_LENGTH)
     result = np.empty(rows.shape, format_.dtype)
     doubt = np.zeros(rows.shape, bool)
-    roundings = _roundings(blocks, rows.shape[1])
+    is_long = rows.shape[1] >= _LONG
+    roundings = _ROUNDINGS_OF_CUT if is_long else _roundings(blocks, rows.shape[1])
     margin = 2 * roundings  # units in the last place; the quotients are made larger by half of it
 
     def of_band(x: Array, *outputs: Array) -> None:
-        shift, total, _, in_buffer = sum_exp(blocks, x, _SMALLEST)
+        in_buffer = False
+        if is_long:
+            cut = summation.sum_exp(blocks, x)
+            shift, total = cut.shift, cut.value
+        else:
+            shift, total, _, in_buffer = sum_exp(blocks, x, _SMALLEST)
         factor = (1 + roundings * blocks.unit_roundoff) / total
 
         def of_piece(piece: Array, target: Array, flag: Array) -> None:
