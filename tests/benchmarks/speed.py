@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 from importlib.util import find_spec
-from time import perf_counter
+from time import perf_counter, sleep
 
 from rich.console import Console
 from rich.table import Table
@@ -31,6 +31,9 @@ FORMATS = ["float64", "float32"]
 FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
 OURS = ["exact", "compensated"]
 PEERS = ["SciPy", "PyTorch"]
+
+#: Seconds: PyTorch's threads wait for more work busily, and would take a core from what is next.
+PAUSE = 0.01
 
 
 def calls(function: str, format_: str, shape: str):
@@ -67,6 +70,7 @@ def measure(function: str, format_: str, shape: str, rounds: int) -> dict[str, f
     libraries = calls(function, format_, shape)
     for _ in range(rounds + 1):  # the first one warms up, and is the slowest
         for name, call in libraries.items():
+            sleep(PAUSE)
             start = perf_counter()
             for _ in range(repeats):
                 call()
