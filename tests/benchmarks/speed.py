@@ -35,6 +35,10 @@ PEERS = ["SciPy", "PyTorch"]
 #: Seconds: PyTorch's threads wait for more work busily, and would take a core from what is next.
 PAUSE = 0.01
 
+#: So many calls are timed together, at most, or so many elements: those after the first find the
+#: caches warm again.
+MOST, TOGETHER = 500, 10**6
+
 
 def calls(function: str, format_: str, shape: str):
     """Return a call of each library on the same numbers, by name."""
@@ -65,7 +69,7 @@ def calls(function: str, format_: str, shape: str):
 def measure(function: str, format_: str, shape: str, rounds: int) -> dict[str, float]:
     """Return the nanoseconds an element of the fastest call of each library."""
     m, n = map(int, shape.split("x"))
-    repeats = max(1, 2000 // (m * n))
+    repeats = max(1, min(MOST, TOGETHER // (m * n)))
     fastest: dict[str, float] = {}
     libraries = calls(function, format_, shape)
     for _ in range(rounds + 1):  # the first one warms up, and is the slowest
