@@ -8,15 +8,17 @@ many results. Only the conventions for infinities and NaN are no roundings.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import masks
+from stablelse.numerics import few, masks
 from stablelse.numerics.formats import Array
 from stablelse.numerics.front import Axis, known_format
 from stablelse.numerics.labelled import pose
-from stablelse.numerics.ladder import exact, exact_loss
+from stablelse.numerics.ladder import elementwise, exact, exact_loss
 from stablelse.numerics.ladder.certificate import Certificate, Rung
 from stablelse.numerics.threads import limited
 
@@ -89,6 +91,11 @@ def logsumexp(
     >>> value, certificate.rung
     (np.float64(-6.686344263307613e-09), <Rung.DOUBLE_WORD: 'double-word'>)
     """
+    bare = b is None and where is None and empty == "nan" and dtype is None
+    if bare and not (keepdims or return_sign or return_certificate):
+        value = _of_few("logsumexp", a, axis)
+        if value is not None:
+            return value
     with limited(threads):
         sums = masks.reduced(_logsumexp, a, axis, b, keepdims, return_sign, dtype, where, empty)
     results = [sums.value]
@@ -138,6 +145,10 @@ def softmax(
     TypeError, ValueError
         As `logsumexp`, and a ValueError for a softmax of no elements.
     """
+    if where is None and empty == "nan" and dtype is None and not return_certificate:
+        elements = _of_few("softmax", x, axis)
+        if elements is not None:
+            return elements
     with limited(threads):
         result, certificate = masks.elementwise(_softmax, x, axis, dtype, where, empty, 0.0)
     return (result, certificate) if return_certificate else result
@@ -157,20 +168,8 @@ def log_softmax(
 
     Parameters
     ----------
-    x : array_like
-        Real numbers, any shape, any format of the table.
-    axis : int or tuple of int, optional
-        The axis or axes along which the exponentials sum to 1; all by default.
-    dtype : dtype_like, optional
-        The format of the results, as `logsumexp` has it.
-    return_certificate : bool
-        Return a `Certificate` too, which counts elements.
-    where : array_like of bool, optional
-        False where an element is masked; broadcast to the shape of `x`.
-    empty : {"nan", "zero", "uniform", "error"}
-        What becomes of a vector of which nothing is left; as `stablelse.softmax` has it.
-    threads : int, optional
-        As `stablelse.logsumexp` has it.
+    x, axis, dtype, return_certificate, where, empty, threads
+        As of `softmax`.
 
     Returns
     -------
@@ -184,6 +183,10 @@ def log_softmax(
     TypeError, ValueError
         As `softmax`.
     """
+    if where is None and empty == "nan" and dtype is None and not return_certificate:
+        elements = _of_few("log_softmax", x, axis)
+        if elements is not None:
+            return elements
     with limited(threads):
         result, certificate = masks.elementwise(_log_softmax, x, axis, dtype, where, empty, -np.inf)
     return (result, certificate) if return_certificate else result
@@ -269,6 +272,29 @@ def nll_grad(
         logits, labels, axis, ignore_index=ignore_index, dtype=dtype, where=where, empty=empty
     )
     return exact_loss.gradient(problem)
+
+
+#: From one row of a few float64 numbers to the result and its certificate, or ``None``.
+_SHORTLY: dict[str, Callable[[Array], tuple[Any, ...] | None]] = {
+    "logsumexp": exact.shortly,
+    "softmax": partial(elementwise.shortly, elementwise.SOFTMAX),
+    "log_softmax": partial(elementwise.shortly, elementwise.LOG_SOFTMAX),
+}
+
+
+def _of_few(name: str, x: object, axis: Axis) -> Any:
+    """Return a function of a few numbers without what takes longer than they do, or ``None``."""
+    vector = few.as_vector(x, axis)
+    if vector is None:
+        return None
+    if vector.dtype != np.float64:
+        return getattr(few, name)(x, axis)
+    found = _SHORTLY[name](vector[np.newaxis])
+    if found is None:
+        return None
+    if name != "logsumexp":
+        return few.shaped(found[0], x)
+    return found[0][0] if axis is None or vector is x else found[0]
 
 
 def _logsumexp(

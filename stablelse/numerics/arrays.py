@@ -31,9 +31,6 @@ from stablelse.numerics.threads import limited
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-# The axes of a vector.
-_ALL = (None, 0, -1, (0,), (-1,))
-
 
 def logsumexp(
     a: npt.ArrayLike,
@@ -104,8 +101,8 @@ def logsumexp(
     So it has the same bits however the array is cut.
     """
     bare = where is None and empty == "nan" and threads is None
-    if bare and axis in _ALL and b is None and not (keepdims or return_sign):
-        value = few.logsumexp(a)
+    if bare and b is None and not (keepdims or return_sign):
+        value = few.logsumexp(a, axis)
         if value is not None:
             return value if out is None else delivered(value, out)
     if _is_lazy(a, bare and out is None):
@@ -175,8 +172,8 @@ def softmax(
     vector lies in one chunk.
     """
     bare = where is None and empty == "nan" and threads is None
-    if bare and axis in _ALL:
-        elements = few.softmax(x)
+    if bare:
+        elements = few.softmax(x, axis)
         if elements is not None:
             return elements if out is None else delivered(elements, out)
     if _is_lazy(x, bare and out is None):
@@ -232,8 +229,8 @@ def log_softmax(
     Elsewhere the absolute error next to zero is about 2**-72.
     """
     bare = where is None and empty == "nan" and threads is None
-    if bare and axis in _ALL:
-        elements = few.log_softmax(x)
+    if bare:
+        elements = few.log_softmax(x, axis)
         if elements is not None:
             return elements if out is None else delivered(elements, out)
     if _is_lazy(x, bare and out is None):

@@ -6,6 +6,8 @@ import pytest
 import stablelse
 from stablelse import exact
 from stablelse.numerics import few
+from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.ladder import decimals
 
 FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
 
@@ -44,16 +46,18 @@ def test_the_bits_are_those_of_a_row(function):
         [1000.0, 1001.0],
         [-1000.0, 0.0],
         [],
-        [[1.0, 2.0]],
+        1.0,
+        [[1.0, 2.0], [3.0, 4.0]],
         np.zeros(few.MOST + 1),
-        np.zeros(3, np.float32),
+        np.zeros(3, np.float16),
         np.zeros(3, ">f8"),
+        np.array([90, 0], np.float32),
     ],
     ids=str,
 )
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_anything_else_is_left_to_others(function, x):
-    assert getattr(few, function)(np.asarray(x)) is None
+    assert getattr(few, function)(np.asarray(x), -1) is None
 
 
 def test_what_nearly_cancels_is_left_to_others():
@@ -74,3 +78,43 @@ def test_an_axis_changes_nothing(function, options):
 def test_an_axis_that_is_none_is_an_error():
     with pytest.raises(np.exceptions.AxisError):
         stablelse.softmax(np.array([1.0, 2.0]), axis=1)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_narrow_results_are_those_of_the_ladder(function):
+    computed = 0
+    for x in vectors(1000):
+        x = x.astype(np.float32)
+        value = getattr(few, function)(x)
+        if value is not None:
+            right = decimal(function, x)
+            assert np.array_equal(value, right), x.tolist()
+            assert value.dtype == right.dtype
+            computed += 1
+    assert computed > 350
+
+
+def decimal(function, x):
+    """Compute in decimal arithmetic, whatever the size of the problem."""
+    found = getattr(decimals, function)(x, FORMATS["float32"])
+    return np.float32(found[0]) if function == "logsumexp" else found
+
+
+@pytest.mark.parametrize("module", [stablelse, exact], ids=["stablelse", "exact"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_shapes_and_types_are_those_of_more_numbers(module, dtype, function):
+    call = getattr(module, function)
+    for shape, axis in (((1, 3), 1), ((1, 3), -1), ((1, 3), None), ((3, 1), None), ((3,), (0,))):
+        x = np.array([0.5, -1, 2], dtype).reshape(shape)
+        found, more = call(x, axis), call(x, axis, threads=1, where=np.ones(shape, bool))
+        assert type(found) is type(more)
+        assert (found.shape, found.dtype) == (more.shape, more.dtype)
+        assert np.array_equal(found, more)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_exactly_as_by_the_ladder(function):
+    for x in vectors(500):
+        certified, _ = getattr(exact, function)(x, return_certificate=True)
+        assert np.array_equal(getattr(exact, function)(x), certified, equal_nan=True)

@@ -72,7 +72,7 @@ def logsumexp(
     """
     rows, weights = as_real(rows), None if weights is None else as_real(weights)
     if weights is None and is_short(rows, format_):
-        found = _shortly(rows)
+        found = shortly(rows)
         if found is not None:
             return found
     value, sign = np.empty(len(rows), format_.dtype), np.empty(len(rows))
@@ -87,7 +87,7 @@ def logsumexp(
     return value, sign, ledger.close()
 
 
-def _shortly(rows: Array) -> tuple[Array, Array, Certificate] | None:
+def shortly(rows: Array) -> tuple[Array, Array, Certificate] | None:
     """Return the result of few and short rows, if it is settled by the first rung."""
     values = []
     for row in rows.astype(np.float64).tolist():
