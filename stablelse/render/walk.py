@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.comparison import Comparison, MethodResult
-from stablelse.analysis.steps import Step, steps
+from stablelse.analysis.steps import Step, chosen_steps
 from stablelse.analysis.views import Steps
 from stablelse.numerics.formulas.formula import Kind
 from stablelse.render.columns import shown_elements
@@ -35,7 +35,8 @@ class Walk:
             if result.evaluation is None:
                 continue
             shown = shown_elements(self.comparison, [result])
-            chosen = list(chosen_steps(result, shown))
+            elements = sorted(index + 1 for index in shown if index is not None)
+            chosen = list(chosen_steps(result.evaluation, result.findings, elements))
             yield Text.assemble(
                 " ", (method_text(result, glyphs), "bold"), f" in {result.format}, step by step"
             )
@@ -47,28 +48,6 @@ class Walk:
 def steps_picture(view: Steps) -> Walk:
     """Return the picture of the steps of one comparison."""
     return Walk(view.comparison)
-
-
-def chosen_steps(result: MethodResult, shown: Sequence[int | None]) -> Iterator[tuple[int, Step]]:
-    """Yield the steps of the elements that are shown, each with its number from 1.
-
-    A partial sum is shown if it is the whole sum, adds only elements that are shown, or is
-    where a finding is.
-    """
-    assert result.evaluation is not None
-    elements = {index + 1 for index in shown if index is not None}
-    whole = (1, len(result.evaluation.results["x"]))
-    told = {whole, *(finding.span for finding in result.findings)}
-    for number, step in enumerate(steps(result.evaluation, result.findings), start=1):
-        if step.element is not None:
-            chosen = step.element in elements
-        elif step.span is not None:
-            first, last = step.span
-            chosen = step.span in told or elements.issuperset(range(first, last + 1))
-        else:
-            chosen = True
-        if chosen:
-            yield number, step
 
 
 def step_symbol(step: Step, n: int) -> str:
