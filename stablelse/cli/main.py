@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 _UsageError: Any = typer.BadParameter.__mro__[2]
 
 
+_OUT_OF_MEMORY = (
+    "out of memory; lse as it is, and softmax with --quiet or --output FILE.npy, take any number "
+    "of numbers"
+)
+
+
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit.
 
@@ -58,9 +64,11 @@ def _exit_code(args: list[str] | None) -> int:
         place = error.filename if error.filename is not None else "standard output"
         return _complain(f"cannot write {place}: {error.strerror or error}")
     except (ValueError, MemoryError) as error:
-        if not _is_input_error(error):
-            raise
-        return _complain(_one_line(str(error)))
+        if _is_input_error(error):
+            return _complain(_one_line(str(error)))
+        if isinstance(error, MemoryError):
+            return _complain(_OUT_OF_MEMORY)
+        raise
 
 
 def _is_input_error(error: Exception) -> bool:

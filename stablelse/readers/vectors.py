@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from enum import Enum
 from itertools import chain, islice, pairwise
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Missing = npt.NDArray[np.bool_] | None
+
+
+#: What is made of numbers, their errors and the exact values, takes so many times the room.
+_RESULTS = 20
 
 
 class By(Enum):
@@ -182,8 +188,18 @@ def _turned(rows: Array, by: By) -> Array:
 
 
 def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
-    """Yield everything in one block, if there is anything."""
-    gathered = list(blocks)
+    """Yield everything in one block, if there is anything, and if there is room for it."""
+    gathered: list[Block] = []
+    size, most = 0, _most()
+    for block in blocks:
+        gathered.append(block)
+        size += block.values.nbytes
+        if size > most:
+            raise ReadError(
+                f"{block.source}: {size // block.values.itemsize:,} numbers or more do not fit in "
+                "memory with all that is made of them; lse as it is, and softmax with --quiet or "
+                "--output FILE.npy, take any number"
+            )
     if len(gathered) < 2:
         yield from gathered
         return
@@ -192,6 +208,15 @@ def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
     masked = _joined([(block.masked, block.values.shape) for block in gathered])
     source = _together(list(dict.fromkeys(block.source for block in gathered)))
     yield gathered[0]._replace(values=values, source=source, missing=missing, masked=masked)
+
+
+def _most() -> int:
+    """Return how many bytes of numbers may be gathered, where the system tells its memory."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return sys.maxsize
+    return memory // _RESULTS if memory > 0 else sys.maxsize
 
 
 def _joined(parts: list[tuple[Missing, tuple[int, ...]]]) -> Missing:

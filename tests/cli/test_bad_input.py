@@ -234,3 +234,16 @@ def test_full_standard_output(environment):
     assert (
         done.stderr == "stablelse: error: cannot write standard output: No space left on device\n"
     )
+
+
+def test_out_of_memory_is_one_line(run, monkeypatch):
+    def gathered(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("stablelse.analysis.compare.compare_rows", gathered)
+    done = run("softmax", "1", "2")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        "stablelse: error: out of memory; lse as it is, and softmax with --quiet or --output "
+        "FILE.npy, take any number of numbers\n"
+    )

@@ -1,5 +1,7 @@
 """What one vector is: rows, columns or all, by default and by choice, with cells left out."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -147,3 +149,24 @@ def test_blocks_with_and_without_a_mask(masked_first):
     )
     (stack,) = vectors(iter([first, second]), By.ALL)
     assert stack.masked.tolist() == [[False, masked_first, False, not masked_first]]
+
+
+def test_what_does_not_fit_in_memory_is_refused_before_it_is_gathered(monkeypatch):
+    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 4}.__getitem__)
+    taken = []
+
+    def blocks():
+        for offset in range(0, 1000, 50):
+            taken.append(offset)
+            yield Block(np.zeros((50, 1)), "long.npy", offset)
+
+    with pytest.raises(ReadError, match=r"long.npy: 150 numbers or more do not fit in memory"):
+        list(vectors(blocks(), By.ALL))
+    assert len(taken) == 3
+    assert sum(len(stack.values) for stack in vectors(blocks(), By.ROWS)) == 1000
+
+
+def test_without_a_known_memory_anything_is_gathered(monkeypatch):
+    monkeypatch.delattr(os, "sysconf")
+    (stack,) = vectors(iter([Block(np.zeros((9, 1)), "x", 0)] * 2), By.ALL)
+    assert stack.values.shape == (1, 18)
