@@ -81,10 +81,10 @@ def logsumexp(rows: Array, format_: Format, weights: Array | None = None) -> tup
     if weights is not None:
         return _carefully(rows, format_, weights)
     value, settled = _plainly(rows, format_)
-    sign = np.ones(len(rows))
-    if not settled.all():
-        some = np.flatnonzero(~settled)
-        value[some], sign[some] = _carefully(chosen(rows, some), format_, None)
+    if settled.all():
+        return value, np.broadcast_to(1.0, value.shape)
+    some, sign = np.flatnonzero(~settled), np.ones(len(rows))
+    value[some], sign[some] = _carefully(chosen(rows, some), format_, None)
     return value, sign
 
 

@@ -31,8 +31,10 @@ class LogSums(NamedTuple):
 
     Attributes
     ----------
-    value, sign : scalar or ndarray
+    value : scalar or ndarray
         Shaped as a reduction of the array.
+    sign : scalar or ndarray or None
+        The same, if it is asked for.
     more : object
         What a kernel gives beside the two.
     """
@@ -80,8 +82,8 @@ def reduced(
             value, sign, more = kernel(stack.rows(x), target, b_rows)
         if b is not None and not signed and target.kind != "c":
             value[sign < 0] = np.nan
-        sign = sign.astype(target)
-    return LogSums(stack.reduced(value, keepdims), stack.reduced(sign, keepdims), more)
+        signs = stack.reduced(sign.astype(target), keepdims) if signed else None
+    return LogSums(stack.reduced(value, keepdims), signs, more)
 
 
 def elementwise(
