@@ -26,10 +26,6 @@ SMALLEST_FOR_LOG = 2.0**-900
 # A logsumexp of which one term makes up more than this is as close to the largest x as it can be.
 _DOMINANT = 0.75
 
-#: Elements of a piece: 1 MiB of float64 stay in a level-2 cache, and the threads that compute on
-#: so many seldom wait for one another.
-LENGTH = 2**17
-
 # The error of a float64 logsumexp, in units in its last place, that sends it up the ladder. The
 # addition of the shift can make it half a unit more, which is what is promised. Closer to zero
 # than this, it is the error that a value of this size may have.
@@ -100,7 +96,7 @@ def _plainly(rows: Array, format_: Format) -> tuple[Array, Array]:
     place is 2**-43, and what the shift rounds away is nothing beside that: no more than u log n,
     for sum p_i (x_max - x_i) = H - log S, H the entropy of the softmax p, which log n bounds.
     """
-    blocks = Blocks(rows.shape, format_, buffers=3, length=LENGTH)
+    blocks = plain.blocks_for(rows.shape, format_)
     least = _least_settled(blocks, rows.shape[1])
 
     def of_band(x: Array) -> tuple[Array, Array]:
@@ -119,7 +115,7 @@ def is_settled(value: Any, largest: Any, total: Any, least: float) -> Any:
 
 def least_settled(n: int) -> float:
     """Return how large the logarithm of a plain sum of n terms has to be to be accurate."""
-    return _least_settled(Blocks((1, n), FORMATS["float64"], buffers=3, length=LENGTH), n)
+    return _least_settled(plain.blocks_for((1, n), FORMATS["float64"]), n)
 
 
 def _least_settled(blocks: Blocks, n: int) -> float:

@@ -10,12 +10,25 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stablelse.numerics import threads
 from stablelse.numerics.blocks import Blocks
-from stablelse.numerics.formats import Array
+from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.summation import additions, exponentials, pairwise
 
 # A sum of terms that overflowed, or nearly, is larger.
 _LARGEST = 2.0**1000
+
+
+# Elements of a piece. Threads wait for the interpreter between operations, so that they are better
+# off with long ones, though 1 MiB of float64 is all that stays in a level-2 cache.
+_LENGTH, _LENGTH_IN_THREADS = 2**17, 2**18
+
+
+def blocks_for(shape: tuple[int, ...], format_: Format) -> Blocks:
+    """Return how to cut m vectors of n elements for `sum_exp`: where, depends on n alone."""
+    m, n = shape
+    is_long = n > _LENGTH or m * n >= threads.LEAST
+    return Blocks(shape, format_, buffers=3, length=_LENGTH_IN_THREADS if is_long else _LENGTH)
 
 
 class PlainSum(NamedTuple):
@@ -51,7 +64,7 @@ def sum_exp(
     Parameters
     ----------
     blocks : Blocks
-        With three buffers.
+        As `blocks_for` makes them.
     x : ndarray
         A band, real.
     smallest : float

@@ -17,7 +17,7 @@ import numpy as np
 
 from stablelse.numerics import plain
 from stablelse.numerics.blocks import Blocks
-from stablelse.numerics.compensated import LENGTH, SMALLEST_FOR_LOG, is_better_shifted
+from stablelse.numerics.compensated import SMALLEST_FOR_LOG, is_better_shifted
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.summation import exponentials, sum_exp
@@ -58,7 +58,7 @@ def _elementwise(
     carefully: Callable[[Blocks, Array, Array], None],
 ) -> Array:
     """Compute all rows quickly, and those carefully of which that tells that it will not do."""
-    blocks = Blocks(rows.shape, format_, buffers=3, length=LENGTH)
+    blocks = plain.blocks_for(rows.shape, format_)
     result = np.empty(rows.shape, format_.dtype) if place is None else place
 
     def of_band(x: Array, target: Array) -> None:

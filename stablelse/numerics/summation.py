@@ -183,7 +183,7 @@ def _add_up(terms: Array, scratch: list[Array], axis: int, *, signed: bool) -> _
     Adding and subtracting c rounds a term to a multiple of ulp(c) / 2, by less than ulp(c). With
     c four times the largest term times the number of terms, no sum of such multiples needs more
     than the 53 bits it has, and the upper parts add up exactly, in any order. What remains of a
-    term is below 2**-33 of the largest, and its rounding errors are of no account.
+    term is below 2**-32 of the largest, and its rounding errors are of no account.
     """
     upper, lower = scratch
     total = partial(np.add.reduce, axis=axis, keepdims=True)

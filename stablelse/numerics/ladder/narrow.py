@@ -15,12 +15,9 @@ from stablelse.numerics import summation
 from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.ladder.rounding import Elements, flat_indices
+from stablelse.numerics.plain import blocks_for, sum_exp
 from stablelse.numerics.plain import roundings as roundings_of_sum
-from stablelse.numerics.plain import sum_exp
 from stablelse.numerics.summation import exponentials
-
-# Elements of a piece, as in `stablelse.numerics.compensated`.
-_LENGTH = 2**17
 
 # In a sum that is at least this, what underflowed is less than 2**-222 of it, and zero in any
 # narrow format.
@@ -49,7 +46,7 @@ def logsumexp(rows: Array, format_: Format) -> tuple[Array, Array, Array]:
     ulps : ndarray
         Bounds of the errors before the rounding, in units in the last place.
     """
-    blocks = Blocks(rows.shape, format_, buffers=3, length=_LENGTH)
+    blocks = blocks_for(rows.shape, format_)
     roundings = _roundings(blocks, rows.shape[1])
 
     def of_band(x: Array) -> tuple[Array, Array, Array]:
@@ -82,7 +79,7 @@ def _log(blocks: Blocks, shift: Array, total: Array, roundings: int) -> tuple[Ar
 
 def softmax(rows: Array, format_: Format) -> Elements:
     """Compute the softmax of every row."""
-    blocks = Blocks(rows.shape, format_, buffers=3, length=_LENGTH)
+    blocks = blocks_for(rows.shape, format_)
     result = np.empty(rows.shape, format_.dtype)
     doubt = np.zeros(rows.shape, bool)
     is_long = rows.shape[1] >= _LONG
@@ -119,7 +116,7 @@ def softmax(rows: Array, format_: Format) -> Elements:
 
 def log_softmax(rows: Array, format_: Format) -> Elements:
     """Compute log_softmax of every row."""
-    blocks = Blocks(rows.shape, format_, buffers=3, length=_LENGTH)
+    blocks = blocks_for(rows.shape, format_)
     result = np.empty(rows.shape, format_.dtype)
     doubt = np.zeros(rows.shape, bool)
     roundings = _roundings(blocks, rows.shape[1])
