@@ -48,7 +48,7 @@ def logsumexp(x: object, axis: object = None) -> Any:
     terms: list[float] = np.exp(vector, dtype=_FLOAT64).tolist()
     total = _sum(terms)
     value = np.log(total)
-    if vector.dtype is _FLOAT64:
+    if vector.dtype == _FLOAT64:
         if not is_settled(value, max(terms), total, _least(len(terms))):
             return None
     else:
@@ -66,7 +66,7 @@ def softmax(x: object, axis: object = None) -> Array | None:
         return None
     terms: Array = np.exp(vector, dtype=_FLOAT64)
     total = _sum(terms.tolist())
-    if vector.dtype is _FLOAT32:
+    if vector.dtype == _FLOAT32:
         terms *= (1 + _QUOTIENT_ROUNDINGS * _UNIT) / total
         found = _rounded(terms, terms * (1 - 2 * (_QUOTIENT_ROUNDINGS + 1) * _UNIT))
         return None if found is None else shaped(found, x)
@@ -81,7 +81,7 @@ def log_softmax(x: object, axis: object = None) -> Array | None:
     vector = as_vector(x, axis)
     if vector is None or not _is_near(vector):
         return None
-    is_narrow = vector.dtype is _FLOAT32
+    is_narrow = vector.dtype == _FLOAT32
     result = _narrow_log_softmax(vector) if is_narrow else _wide_log_softmax(vector)
     return None if result is None else shaped(result, x)
 

@@ -118,3 +118,14 @@ def test_exactly_as_by_the_ladder(function):
     for x in vectors(500):
         certified, _ = getattr(exact, function)(x, return_certificate=True)
         assert np.array_equal(getattr(exact, function)(x), certified, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_dtype_may_be_another_object(function, dtype):
+    x = np.array([0.5, -1, 2], dtype)
+    told = x.astype(np.dtype(dtype, metadata={"unit": "nat"}))
+    assert told.dtype is not x.dtype
+    found = getattr(stablelse, function)(told)
+    assert found.dtype == x.dtype
+    assert np.array_equal(found, getattr(stablelse, function)(x))
