@@ -91,7 +91,7 @@ def logsumexp(
     >>> value, certificate.rung
     (np.float64(-6.686344263307613e-09), <Rung.DOUBLE_WORD: 'double-word'>)
     """
-    bare = b is None and where is None and empty == "nan" and dtype is None
+    bare = b is None and where is None and empty == "nan" and dtype is None and threads is None
     if bare and not (keepdims or return_sign or return_certificate):
         value = _of_few("logsumexp", a, axis)
         if value is not None:
@@ -145,7 +145,8 @@ def softmax(
     TypeError, ValueError
         As `logsumexp`, and a ValueError for a softmax of no elements.
     """
-    if where is None and empty == "nan" and dtype is None and not return_certificate:
+    bare = where is None and empty == "nan" and dtype is None and threads is None
+    if bare and not return_certificate:
         elements = _of_few("softmax", x, axis)
         if elements is not None:
             return elements
@@ -183,7 +184,8 @@ def log_softmax(
     TypeError, ValueError
         As `softmax`.
     """
-    if where is None and empty == "nan" and dtype is None and not return_certificate:
+    bare = where is None and empty == "nan" and dtype is None and threads is None
+    if bare and not return_certificate:
         elements = _of_few("log_softmax", x, axis)
         if elements is not None:
             return elements

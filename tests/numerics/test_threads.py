@@ -78,11 +78,12 @@ def test_a_senseless_environment_is_told(monkeypatch):
         threads.available()
 
 
+@pytest.mark.parametrize("module", [stablelse, stablelse.exact], ids=["stablelse", "exact"])
 @pytest.mark.parametrize(("count", "error"), [(0, ValueError), (1.5, TypeError), ("2", TypeError)])
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_senseless_numbers_of_threads_are_errors(function, count, error):
+def test_senseless_numbers_of_threads_are_errors(function, count, error, module):
     with pytest.raises(error, match="threads must be"):
-        getattr(stablelse, function)(np.zeros((2, 2)), threads=count)
+        getattr(module, function)(np.zeros(2), threads=count)
 
 
 def test_an_error_in_a_thread_is_raised_and_ends_the_work():
