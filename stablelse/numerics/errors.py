@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.functions import Function
 
 
@@ -29,11 +30,14 @@ def ulp_error(value: Array, exact: Array, format_: Format) -> Array:
         are infinite or NaN in different ways, or where it is beyond float64, as longdouble's
         ulps of a result of 0 may be.
     """
+    # float64 is wide enough for narrower formats, and several times as fast.
+    is_narrow = format_.significand_bits < FORMATS["float64"].significand_bits
+    number: Any = np.float64 if is_narrow else np.longdouble
     with np.errstate(all="ignore"):
-        wide, right = value.astype(np.longdouble), exact.astype(np.longdouble)
+        wide, right = value.astype(number), exact.astype(number)
         _, exponent = np.frexp(right)  # right = m 2**exponent, 1/2 <= m < 1
-        ulp = np.ldexp(np.longdouble(1), exponent - format_.significand_bits)
-        smallest = np.longdouble(format_.smallest_subnormal)
+        ulp = np.ldexp(number(1), exponent - format_.significand_bits)
+        smallest = number(format_.smallest_subnormal)
         ulp = np.where(right == 0, smallest, np.maximum(ulp, smallest))
         distance = np.abs(wide - right) / ulp
         same = (wide == right) | (np.isnan(wide) & np.isnan(right))
