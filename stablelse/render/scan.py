@@ -16,6 +16,7 @@ from stablelse.render.scan_text import (
     edge_text,
     harm_word,
     title,
+    unsourced,
     witness_text,
 )
 from stablelse.render.table import hanging
@@ -83,8 +84,8 @@ def _count(result: WayScan, kind: str) -> Text:
 
 def _places(result: WayScan, scan: Scan, glyphs: Glyphs) -> Iterator[str]:
     for first, worst in zip(result.first, result.worst, strict=True):
-        told = witness_text(first, glyphs)
-        again = witness_text(worst, glyphs)
+        told = witness_text(unsourced(first, scan), glyphs)
+        again = witness_text(unsourced(worst, scan), glyphs)
         more = "" if again == told else f"; worst {again}"
         word = harm_word(first.kind, scan.max_ulp)
         yield f"{result.format} {result.method}, {word}: first {told}{more}"

@@ -35,6 +35,11 @@ def witness_text(witness: Witness, glyphs: Glyphs) -> str:
     return (f"{where}: " if where else "") + text + lost
 
 
+def unsourced(witness: Witness, scan: Scan) -> Witness:
+    """Return a vector without its file, where the title names that for all of them."""
+    return witness._replace(source=None) if scan.source else witness
+
+
 def vectors_text(count: int) -> str:
     """Return how many vectors."""
     return f"{count:,} vector{'' if count == 1 else 's'}"
@@ -76,8 +81,8 @@ def scan_lines(scan: Scan) -> Iterator[str]:
         )
         yield f"{result.format} {result.method}: {told}"
         for first, worst in zip(result.first, result.worst, strict=True):
-            yield f"    {first.kind}, first: {witness_text(first, ASCII)}"
-            yield f"    {first.kind}, worst: {witness_text(worst, ASCII)}"
+            yield f"    {first.kind}, first: {witness_text(unsourced(first, scan), ASCII)}"
+            yield f"    {first.kind}, worst: {witness_text(unsourced(worst, scan), ASCII)}"
     for method, format_ in scan.survivors.items():
         yield f"{method} survives in: {format_ or 'none of these formats'}"
 
