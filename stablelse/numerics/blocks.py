@@ -79,9 +79,9 @@ class Blocks:
 
         A band that is one long vector is left to `over_pieces`, if its pieces outnumber the bands.
         """
-        bands = list(self.bands(*stacks))
         shapes = [x.shape for x in stacks if x is not None]
-        m, n = shapes[0][0], max(shape[1] for shape in shapes)
+        m, n = shapes[0][0], max([shape[1] for shape in shapes])
+        bands = list(self.bands(*stacks))
         if len(bands) * self.length < n:
             return [function(*band) for band in bands]
         return threads.mapped(function, bands, m * n)
@@ -102,13 +102,14 @@ class Blocks:
         """Return a piece as one can compute on it; if that takes a copy, until the next load."""
         if self.is_workable(x):
             return x
-        copy = self._buffer(0, x.shape)
+        copy = self._workspace()[0, : x.size].reshape(x.shape)
         np.copyto(copy, x, casting="unsafe")
         return copy
 
     def buffers(self, shape: tuple[int, ...]) -> list[Array]:
         """Return the buffers, of that shape. What `load` returned is not among them."""
-        return [self._buffer(i, shape) for i in range(1, self._count)]
+        size = shape[0] * shape[1]
+        return [buffer[:size].reshape(shape) for buffer in self._workspace()[1:]]
 
     def store(self, operation: np.ufunc, a: Array, b: Array, target: Array) -> None:
         """Put the result of an operation into its place, rounded to the format once.
@@ -124,12 +125,11 @@ class Blocks:
         else:
             target[...] = self._format.round(a)
 
-    def _buffer(self, i: int, shape: tuple[int, ...]) -> Array:
+    def _workspace(self) -> Array:
         thread = get_ident()
         if thread not in self._workspaces:
             self._workspaces[thread] = _aligned(self._count, self._extent, self.dtype)
-        _, buffers = self._workspaces[thread]
-        return buffers[i, : shape[0] * shape[1]].reshape(shape)
+        return self._workspaces[thread][1]
 
 
 #: Workspaces of blocks that are gone: to get new memory from the system for every call would

@@ -79,8 +79,8 @@ def sum_exp(
         x = blocks.load(x)
     shift = np.zeros((1, 1), blocks.dtype)
     total, largest = _add_up(blocks, x, shift, terms, with_largest)
-    if total.min() >= smallest and total.max() <= _LARGEST:
-        shift = np.broadcast_to(shift, total.shape)
+    if np.minimum.reduce(total, None) >= smallest and np.maximum.reduce(total, None) <= _LARGEST:
+        shift = np.zeros(total.shape, blocks.dtype)
     else:
         is_tame = (total >= smallest) & (total <= _LARGEST)
         shift = np.where(is_tame, shift, _maximum(blocks, x))

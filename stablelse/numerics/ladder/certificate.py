@@ -68,6 +68,8 @@ class Ledger:
 
     def close(self) -> Certificate:
         """Return the certificate; the first rung entered is where no result had climbed to."""
+        if len(self._settled) == 1:  # the usual case, and the least of work
+            return Certificate(dict(self._settled), 0, self._bound)
         ladder = [rung for rung in self._settled if rung is not Rung.CONVENTION]
         climbs = sum(self._settled[rung] for rung in ladder[1:])
         settled = {rung: self._settled[rung] for rung in Rung if self._settled.get(rung)}
