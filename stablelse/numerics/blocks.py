@@ -117,9 +117,9 @@ class Blocks:
         The operands may be overwritten.
         """
         if self.is_workable(target):
-            operation(a, b, out=target)
+            by_vector(operation, a, b, target)
             return
-        operation(a, b, out=a)
+        by_vector(operation, a, b, a)
         if self._format.extra is None:
             np.copyto(target, a, casting="same_kind")
         else:
@@ -130,6 +130,27 @@ class Blocks:
         if thread not in self._workspaces:
             self._workspaces[thread] = _aligned(self._count, self._extent, self.dtype)
         return self._workspaces[thread][1]
+
+
+def by_vector(operation: np.ufunc, x: Array, number: Array, out: Array) -> None:
+    """Apply an operation to the elements of each vector and a number of its own.
+
+    Nothing is converted. All the same, NumPy puts the number into a buffer, once for each element,
+    where a row is shorter than the buffer: that takes longer than the operation. So it gets the
+    smallest buffer, where that pays.
+    """
+    if x.size < _MANY or x.shape[1] >= np.getbufsize():
+        operation(x, number, out=out)
+        return
+    size = np.setbufsize(_SMALLEST_BUFFER)
+    try:
+        operation(x, number, out=out)
+    finally:
+        np.setbufsize(size)
+
+
+_SMALLEST_BUFFER = 16  # elements
+_MANY = 2**14  # elements; to set the size takes a microsecond or two
 
 
 #: Workspaces of blocks that are gone: to get new memory from the system for every call would

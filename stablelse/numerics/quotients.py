@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from stablelse.numerics import plain
-from stablelse.numerics.blocks import Blocks
+from stablelse.numerics.blocks import Blocks, by_vector
 from stablelse.numerics.compensated import SMALLEST_FOR_LOG, is_better_shifted
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import Array, Format
@@ -128,8 +128,8 @@ def _log_quotients(blocks: Blocks, x: Array, g: Array) -> Array:
 
     def of_piece(piece: Array, target: Array) -> None:
         difference, *_ = blocks.buffers(piece.shape)
-        np.subtract(blocks.load(piece), y, out=difference)
-        np.subtract(difference, rest, out=target)
+        by_vector(np.subtract, blocks.load(piece), y, difference)
+        blocks.store(np.subtract, difference, rest, target)
 
     blocks.over_pieces(of_piece, x, g)
     close: Array = ~(largest <= _CLOSE * total)
@@ -147,7 +147,7 @@ def _log_quotients_of_rest(blocks: Blocks, x: Array, g: Array) -> None:
 
     def of_piece(piece: Array, target: Array) -> None:
         difference, *_ = blocks.buffers(piece.shape)
-        np.subtract(blocks.load(piece), total.x_max, out=difference)
+        by_vector(np.subtract, blocks.load(piece), total.x_max, difference)
         blocks.store(np.subtract, difference, log, target)
 
     blocks.over_pieces(of_piece, x, g)

@@ -9,12 +9,18 @@ is in doubt.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 import numpy as np
 
 from stablelse.numerics import summation
-from stablelse.numerics.blocks import Blocks
+from stablelse.numerics.blocks import Blocks, by_vector
+from stablelse.numerics.compensated import chosen
+from stablelse.numerics.errorfree import fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.ladder.rounding import Elements, flat_indices
+from stablelse.numerics.ladder import quick
+from stablelse.numerics.ladder.rounding import Elements, flat_indices, settle
 from stablelse.numerics.plain import blocks_for, sum_exp
 from stablelse.numerics.plain import roundings as roundings_of_sum
 from stablelse.numerics.summation import exponentials
@@ -27,11 +33,21 @@ _SMALLEST = 2.0**-800
 # counts, the reciprocal and the product by one each; and one for all that is of second order.
 _OTHERS = 1 + 3 + 1 + 1 + 1
 
-# Of so many terms, a softmax in float32 will have an element in doubt, and to settle that is to
-# add up all of them again. So they are cut and added up almost exactly, which takes half as long
-# again (measured): then the sum is wrong by 3 as its terms are, and by one for its own rounding.
-_LONG = 2**20
+# Of so many terms, to add all of them up again on the ladder takes many times as long as to cut
+# them and add them up almost exactly, which leaves few elements in doubt.
+_LONG = 2**15
+
+# Of so many, a softmax in float32 will have elements in doubt: so they are cut at once, which takes
+# half as long again (measured). Then the sum is wrong by 3 as its terms are, and by one for its
+# own rounding.
+_VERY_LONG = 2**20
 _ROUNDINGS_OF_CUT = 3 + 1 + _OTHERS
+
+# Of terms that are not shifted, each wrong by 2 u, added up in two words. Pieces of n <= 2**18
+# leave lower parts that amount to less than 4 n**2 u < 2**-15 of their sum, and take part in less
+# than 2**6 additions, if there are no more than 2**40 terms: 2**-9 u. The rest is for quotients
+# and logarithms in two words.
+_ERROR_OF_CUT = (2 + 2.0**-8) * 2.0**-53
 
 
 def logsumexp(rows: Array, format_: Format) -> tuple[Array, Array, Array]:
@@ -82,15 +98,14 @@ def softmax(rows: Array, format_: Format) -> Elements:
     blocks = blocks_for(rows.shape, format_)
     result = np.empty(rows.shape, format_.dtype)
     doubt = np.zeros(rows.shape, bool)
-    is_long = rows.shape[1] >= _LONG
-    roundings = _ROUNDINGS_OF_CUT if is_long else _roundings(blocks, rows.shape[1])
+    is_cut = rows.shape[1] >= _VERY_LONG
+    roundings = _ROUNDINGS_OF_CUT if is_cut else _roundings(blocks, rows.shape[1])
     margin = 2 * roundings  # units in the last place; the quotients are made larger by half of it
 
-    def of_band(x: Array, *outputs: Array) -> None:
-        in_buffer = False
-        if is_long:
+    def of_band(x: Array, *outputs: Array) -> summation.Sum | None:
+        if is_cut:
             cut = summation.sum_exp(blocks, x)
-            shift, total = cut.shift, cut.value
+            shift, total, in_buffer = cut.shift, cut.value, False
         else:
             shift, total, _, in_buffer = sum_exp(blocks, x, _SMALLEST)
         factor = (1 + roundings * blocks.unit_roundoff) / total
@@ -99,7 +114,7 @@ def softmax(rows: Array, format_: Format) -> Elements:
             term, *scratch = blocks.buffers(piece.shape)
             if not in_buffer:
                 exponentials(blocks.load(piece), None, shift, term, *scratch)
-            term *= factor
+            by_vector(np.multiply, term, factor, term)
             if term.min() >= format_.smallest_normal:
                 _flag_midpoints(term, margin, format_, scratch[0], flag)
             else:
@@ -108,10 +123,12 @@ def softmax(rows: Array, format_: Format) -> Elements:
             _store(term, format_, target)
 
         blocks.over_pieces(of_piece, x, *outputs)
+        return cut if is_cut else None
 
-    blocks.over_bands(of_band, rows, result, doubt)
+    cuts = [cut for cut in blocks.over_bands(of_band, rows, result, doubt) if cut]
     ulps = margin * blocks.unit_roundoff / format_.unit_roundoff
-    return Elements(result, flat_indices(doubt), ulps)
+    elements = Elements(result, flat_indices(doubt), ulps)
+    return _settled(_quotient, blocks, rows, elements, format_, cuts)
 
 
 def log_softmax(rows: Array, format_: Format) -> Elements:
@@ -129,7 +146,7 @@ def log_softmax(rows: Array, format_: Format) -> Elements:
 
         def of_piece(piece: Array, target: Array, flag: Array) -> float:
             value, scratch, *_ = blocks.buffers(piece.shape)
-            np.subtract(blocks.load(piece), y, out=value)
+            by_vector(np.subtract, blocks.load(piece), y, value)
             smallest = -np.maximum.reduce(value, axis=None)
             margin = 2 * most / np.spacing(smallest) + 1
             is_small = smallest >= format_.smallest_normal and margin < _most(format_)
@@ -146,7 +163,56 @@ def log_softmax(rows: Array, format_: Format) -> Elements:
 
     largest = max(blocks.over_bands(of_band, rows, result, doubt))
     ulps = largest * blocks.unit_roundoff / format_.unit_roundoff
-    return Elements(result, flat_indices(doubt), ulps)
+    elements = Elements(result, flat_indices(doubt), ulps)
+    return _settled(_log_quotient, blocks, rows, elements, format_)
+
+
+def _settled(
+    function: Callable[[Array, quick.Sum], tuple[Array, Array, Array]],
+    blocks: Blocks,
+    rows: Array,
+    elements: Elements,
+    format_: Format,
+    cuts: Sequence[summation.Sum] = (),
+) -> Elements:
+    """Settle elements of long rows by words that are exact beside the error of a sum in two.
+
+    These are the sums of all rows, if they are given. What exp has to shift is left in doubt.
+    """
+    result, doubtful, ulps, _ = elements
+    if rows.shape[1] < _LONG or not doubtful.size:
+        return elements
+    i, j = np.divmod(doubtful, rows.shape[1])
+    place = i
+    if not cuts:
+        some, place = np.unique(i, return_inverse=True)
+        cuts = blocks.over_bands(partial(summation.sum_exp, blocks), chosen(rows, some))
+    cut = summation.Sum.concatenated(list(cuts), 0)
+    sums = (cut.shift, *fast_two_sum(cut.upper, cut.lower))
+    total = quick.Sum(*(part.ravel()[place] for part in sums))
+    x = rows[i, j].astype(np.float64)
+    is_tame = (total.shift == 0) & (abs(x) <= quick.TAME) & (abs(np.log(total.high)) <= quick.TAME)
+    high, low, scale = function(x[is_tame], quick.Sum(*(part[is_tame] for part in total)))
+    value, still, _ = settle(high, low, scale * _ERROR_OF_CUT, format_)
+    result[i[is_tame], j[is_tame]] = value
+    is_tame[is_tame] = ~still
+    return Elements(result, doubtful[~is_tame], ulps)
+
+
+def _quotient(x: Array, total: quick.Sum) -> tuple[Array, Array, Array]:
+    """Return exp(x) / S in two words, and what an error of S by its own size would make of it."""
+    high, *lower = quick.exp(x, None, list(np.empty((6, len(x)))))
+    upper, low = fast_two_sum(high, lower[0] + lower[1])
+    p = upper / total.high
+    product, rest = two_product(p, total.high)
+    return p, ((upper - product) - rest + low - p * total.low) / total.high, p
+
+
+def _log_quotient(x: Array, total: quick.Sum) -> tuple[Array, Array, Array]:
+    """Return x - log(S) in two words, and what an error of S by its own size would make of it."""
+    y, y_low = quick.log(total)
+    d, d_low = two_sum(x, -y)
+    return d, d_low - y_low, np.ones_like(d)
 
 
 def _most(format_: Format) -> float:
