@@ -98,11 +98,14 @@ class Blocks:
         in_rows = x.strides[1] == x.itemsize or x.shape[1] == 1
         return in_rows and x.dtype == self.dtype and x.dtype.isnative
 
-    def load(self, x: Array) -> Array:
-        """Return a piece as one can compute on it; if that takes a copy, until the next load."""
+    def load(self, x: Array, place: Array | None = None) -> Array:
+        """Return a piece as one can compute on it.
+
+        If that takes a copy, it is put into its place, or is there until the next load.
+        """
         if self.is_workable(x):
             return x
-        copy = self._workspace()[0, : x.size].reshape(x.shape)
+        copy = self._workspace()[0, : x.size].reshape(x.shape) if place is None else place
         np.copyto(copy, x, casting="unsafe")
         return copy
 

@@ -75,8 +75,6 @@ def sum_exp(
         Whether to look for the largest terms.
     """
     is_one_piece = x.size <= blocks.length
-    if is_one_piece:
-        x = blocks.load(x)
     shift = np.zeros((1, 1), blocks.dtype)
     total, largest = _add_up(blocks, x, shift, terms, with_largest)
     if np.minimum.reduce(total, None) >= smallest and np.maximum.reduce(total, None) <= _LARGEST:
@@ -95,7 +93,7 @@ def _add_up(
         term, *scratch = blocks.buffers(piece.shape)
         if target is not None:
             term = target
-        exponentials(blocks.load(piece), None, shift, term, *scratch)
+        put_terms(blocks, piece, shift, term, scratch)
         total = pairwise(term, blocks.axis, scratch[0])
         if not with_largest:
             return total, total
@@ -107,6 +105,12 @@ def _add_up(
     totals, largest = zip(*parts, strict=True)
     total = pairwise(np.concatenate(totals, blocks.axis), 1)
     return total, reduce(np.maximum, largest) if with_largest else total
+
+
+def put_terms(blocks: Blocks, x: Array, shift: Array, term: Array, scratch: list[Array]) -> None:
+    """Put exp(x - shift) into `term`, where x is copied to, too, if nothing is shifted."""
+    place = None if shift.any() else term
+    exponentials(blocks.load(x, place), None, shift, term, *scratch)
 
 
 def _maximum(blocks: Blocks, x: Array) -> Array:

@@ -20,7 +20,7 @@ from stablelse.numerics.blocks import Blocks, by_vector
 from stablelse.numerics.compensated import SMALLEST_FOR_LOG, is_better_shifted
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.summation import exponentials, sum_exp
+from stablelse.numerics.summation import sum_exp
 
 # r = (upper - largest) + lower is wrong by about 2**-88 of the largest term: one that is smaller
 # than this needs a largest term that has no lower part, exp(0) = 1.
@@ -60,16 +60,19 @@ def _elementwise(
     """Compute all rows quickly, and those carefully of which that tells that it will not do."""
     blocks = plain.blocks_for(rows.shape, format_)
     result = np.empty(rows.shape, format_.dtype) if place is None else place
+    across = 1 - blocks.axis
 
     def of_band(x: Array, target: Array) -> None:
-        again = quickly(blocks, x, target)
-        if again.all():
+        if x.size <= blocks.length:
+            x = blocks.load(x)  # once for all that follows
+        again = np.flatnonzero(quickly(blocks, x, target))
+        if again.size == x.shape[across]:
             carefully(blocks, x, target)
-        elif again.any():
-            index = (slice(None), again) if blocks.axis == 0 else again
-            some, part = x[index], target[index]
+        elif again.size:
+            some = np.take(x, again, axis=across)
+            part = np.empty(some.shape, target.dtype)
             carefully(blocks, some, part)
-            target[index] = part
+            target[(slice(None), again) if across else again] = part
 
     blocks.over_bands(of_band, rows, result)
     return result
@@ -93,7 +96,7 @@ def _quotients(blocks: Blocks, x: Array, p: Array) -> Array:
         if terms is None:
             term, *scratch = blocks.buffers(piece.shape)
             if not in_buffer:  # a long vector whose place is not in a row: computed again
-                exponentials(blocks.load(piece), None, shift, term, *scratch)
+                plain.put_terms(blocks, piece, shift, term, scratch)
         blocks.store(operation, term, factor, target)
 
     blocks.over_pieces(of_piece, x, p)
@@ -107,7 +110,7 @@ def _quotients_of_cut(blocks: Blocks, x: Array, p: Array) -> None:
 
     def of_piece(piece: Array, target: Array) -> None:
         term, *scratch = blocks.buffers(piece.shape)
-        exponentials(blocks.load(piece), None, total.shift, term, *scratch)
+        plain.put_terms(blocks, piece, total.shift, term, scratch)
         blocks.store(np.divide, term, total.value, target)
 
     blocks.over_pieces(of_piece, x, p)

@@ -18,12 +18,11 @@ from stablelse.numerics import summation
 from stablelse.numerics.blocks import Blocks, by_vector
 from stablelse.numerics.compensated import chosen
 from stablelse.numerics.errorfree import fast_two_sum, two_product, two_sum
-from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.ladder import quick
 from stablelse.numerics.ladder.rounding import Elements, flat_indices, settle
-from stablelse.numerics.plain import blocks_for, sum_exp
+from stablelse.numerics.plain import blocks_for, put_terms, sum_exp
 from stablelse.numerics.plain import roundings as roundings_of_sum
-from stablelse.numerics.summation import exponentials
 
 # In a sum that is at least this, what underflowed is less than 2**-222 of it, and zero in any
 # narrow format.
@@ -113,7 +112,7 @@ def softmax(rows: Array, format_: Format) -> Elements:
         def of_piece(piece: Array, target: Array, flag: Array) -> None:
             term, *scratch = blocks.buffers(piece.shape)
             if not in_buffer:
-                exponentials(blocks.load(piece), None, shift, term, *scratch)
+                put_terms(blocks, piece, shift, term, scratch)
             by_vector(np.multiply, term, factor, term)
             if term.min() >= format_.smallest_normal:
                 _flag_midpoints(term, margin, format_, scratch[0], flag)
@@ -224,9 +223,13 @@ def _flag_midpoints(
     values: Array, margin: int, format_: Format, scratch: Array, flag: Array
 ) -> None:
     """Flag values that are at a midpoint of the format, or above it by up to `margin` ulps."""
-    top = 11 + format_.significand_bits  # what is left are the bits that rounding takes away
-    low_bits = np.left_shift(values.view(np.int64), top, out=scratch.view(np.int64))
-    bound = np.iinfo(np.int64).min + (margin << top)
+    taken = FORMATS["float64"].significand_bits - format_.significand_bits  # bits, by rounding
+    word = np.dtype(np.int32 if taken <= 32 else np.int64)  # half the size takes half the time
+    low_bits = scratch.view(word).ravel()[: values.size].reshape(values.shape)
+    np.copyto(low_bits, values.view(np.int64), casting="unsafe")
+    shift = 8 * word.itemsize - taken
+    low_bits <<= shift
+    bound = -(2 ** (8 * word.itemsize - 1)) + (margin << shift)
     if np.minimum.reduce(low_bits, axis=None) <= bound:
         np.less_equal(low_bits, bound, out=flag)
 
