@@ -48,6 +48,12 @@ MUTANTS: dict[str, Mutant] = {
         "margin = 1",
         _slice("float32", "next to a tie of softmax"),
     ),
+    "the error of a cut sum": Mutant(
+        "numerics/ladder/narrow.py",
+        "(2 + 2.0**-8) * 2.0**-53",
+        "2.0**-80",
+        ("numerics/ladder/test_narrow.py::test_ties_of_long_rows",),
+    ),
     "the error of a wide quotient": Mutant(
         "numerics/ladder/wide.py",
         "_QUOTIENT_ERROR = 2.0**-66.5",
