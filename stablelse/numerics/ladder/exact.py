@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stablelse.numerics import compensated
+from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.ladder import (
     decimals,
@@ -23,6 +24,7 @@ from stablelse.numerics.ladder import (
     fixedpoint,
     narrow,
     quick,
+    rest,
     short,
 )
 from stablelse.numerics.ladder.certificate import Certificate, Ledger, Rung
@@ -110,13 +112,15 @@ def _ladder(
     conventional, last = (Rung.CONVENTION, _conventional), (Rung.DECIMAL, _in_decimal)
     if not (fits_float64(rows) and fits_float64(weights)):
         return [conventional, last]
+    beside, third = (Rung.REST, _beside_largest), (Rung.FIXED_POINT, _in_fixed_point)
     second = (Rung.DOUBLE_WORD, _in_doubleword)
-    third = (Rung.FIXED_POINT, _in_fixed_point)
     if format_.significand_bits < _FLOAT64.significand_bits:
         first = [(Rung.FLOAT64, _in_float64)]
     else:
         first = [] if weights is not None else [(Rung.QUICK, _quickly)]
-    return [*first, conventional, second, *([] if weights is not None else [third]), last]
+    if weights is not None:
+        return [*first, conventional, second, last]
+    return [*first, conventional, beside, second, third, last]
 
 
 def _in_float64(x: Array, b: Array | None, format_: Format) -> _Attempt:
@@ -148,6 +152,13 @@ def _quickly(x: Array, b: Array | None, format_: Format) -> _Attempt:
     high, low = quick.logsumexp(x)
     error = quick.ERROR + doubleword.ADDITION_ERROR * abs(high)
     return _tested(high, low, np.ones(len(x)), error, format_)
+
+
+def _beside_largest(x: Array, b: Array | None, format_: Format) -> _Attempt:
+    x_max, excess, excess_low = rest.excess(x)
+    high, low = two_sum(x_max, excess)
+    error = rest.ERROR * excess + doubleword.ADDITION_ERROR * abs(high)
+    return _tested(high, low + excess_low, np.ones(len(x)), error, format_)
 
 
 def _in_doubleword(x: Array, b: Array | None, format_: Format) -> _Attempt:

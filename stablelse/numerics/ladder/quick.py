@@ -279,12 +279,16 @@ def _add(a: Words, b: Words) -> Words:
     return result
 
 
+def sums(rows: Array) -> Sum:
+    """Sum the exponentials of every row, shape (m, n), m, n >= 1."""
+    blocks = blocks_for(rows.shape)
+    bands = blocks.over_bands(partial(sum_exp, blocks), rows)
+    return Sum(*[np.concatenate(parts, 1 - blocks.axis) for parts in zip(*bands, strict=True)])
+
+
 def logsumexp(rows: Array) -> tuple[Array, Array]:
     """Compute the log-sum-exp of every row, shape (m, n), m, n >= 1; see `log`."""
-    blocks = blocks_for(rows.shape)
-    sums = blocks.over_bands(partial(sum_exp, blocks), rows)
-    total = Sum(*[np.concatenate(parts, 1 - blocks.axis) for parts in zip(*sums, strict=True)])
-    high, low = log(total)
+    high, low = log(sums(rows))
     return high.ravel(), low.ravel()
 
 
