@@ -100,11 +100,9 @@ def softmax(rows: Array, format_: Format) -> Elements:
             if not in_buffer:
                 exponentials(blocks.load(piece), None, shift, term, *scratch)
             term *= factor
-            if term.min() >= format_.smallest_normal:
-                _flag_midpoints(term, margin, format_, scratch[0], flag)
-            else:
-                np.multiply(term, 1 - 2.0**-52 * roundings, out=scratch[0])
-                flag[...] = format_.round(term) != format_.round(scratch[0])
+            _flag_midpoints(term, margin, format_, scratch[0], flag)
+            if not term.min() >= format_.smallest_normal:
+                _round_subnormals(term, 1 - 2.0**-52 * roundings, format_, flag)
             _store(term, format_, target)
 
         blocks.over_pieces(of_piece, x, *outputs)
@@ -163,6 +161,22 @@ def _flag_midpoints(
     bound = np.iinfo(np.int64).min + (margin << top)
     if np.minimum.reduce(low_bits, axis=None) <= bound:
         np.less_equal(low_bits, bound, out=flag)
+
+
+def _round_subnormals(values: Array, lowest: float, format_: Format, flag: Array) -> None:
+    """Round what is below the normal range, and flag it where values times `lowest` differ.
+
+    There all numbers of a format are multiples of the smallest: adding and subtracting
+    1.5 * 2**52 times that rounds to such. Conversions that lose digits there take ten times as
+    long as others. A NaN is flagged too.
+    """
+    c = 1.5 * 2.0**52 * float(format_.smallest_subnormal)
+    is_small = values < format_.smallest_normal
+    some = values[is_small]
+    nearest = (some + c) - c
+    flag[is_small] = nearest != (some * lowest + c) - c
+    flag |= np.isnan(values)
+    values[is_small] = nearest
 
 
 def _store(values: Array, format_: Format, target: Array) -> None:
