@@ -19,9 +19,9 @@ from stablelse.numerics.plain import blocks_for, sum_exp
 from stablelse.numerics.plain import roundings as roundings_of_sum
 from stablelse.numerics.summation import exponentials
 
-# In a sum that is at least this, what underflowed is less than 2**-222 of it, and zero in any
-# narrow format.
-_SMALLEST = 2.0**-800
+# In a sum that is at least this, a term that counts as 2**-937 is 2**-237 of it at most, and zero
+# in any narrow format.
+_SMALLEST = 2.0**-700
 
 # Of u = 2**-53: a term is wrong by 3, which is one more than `stablelse.numerics.plain.roundings`
 # counts, the reciprocal and the product by one each; and one for all that is of second order.
@@ -98,11 +98,11 @@ def softmax(rows: Array, format_: Format) -> Elements:
         def of_piece(piece: Array, target: Array, flag: Array) -> None:
             term, *scratch = blocks.buffers(piece.shape)
             if not in_buffer:
-                exponentials(blocks.load(piece), None, shift, term, *scratch)
+                exponentials(blocks.load(piece), None, shift, term, *scratch, in_full=False)
             term *= factor
             _flag_midpoints(term, margin, format_, scratch[0], flag)
             if not term.min() >= format_.smallest_normal:
-                _round_subnormals(term, 1 - 2.0**-52 * roundings, format_, flag)
+                _round_subnormals(term, 1 - 2.0**-52 * roundings, format_, scratch, flag)
             _store(term, format_, target)
 
         blocks.over_pieces(of_piece, x, *outputs)
@@ -163,20 +163,27 @@ def _flag_midpoints(
         np.less_equal(low_bits, bound, out=flag)
 
 
-def _round_subnormals(values: Array, lowest: float, format_: Format, flag: Array) -> None:
+def _round_subnormals(
+    values: Array, lowest: float, format_: Format, scratch: list[Array], flag: Array
+) -> None:
     """Round what is below the normal range, and flag it where values times `lowest` differ.
 
     There all numbers of a format are multiples of the smallest: adding and subtracting
     1.5 * 2**52 times that rounds to such. Conversions that lose digits there take ten times as
     long as others. A NaN is flagged too.
     """
+    nearest, lower = scratch
     c = 1.5 * 2.0**52 * float(format_.smallest_subnormal)
+    np.add(values, c, out=nearest)
+    nearest -= c
+    np.multiply(values, lowest, out=lower)
+    lower += c
+    lower -= c
     is_small = values < format_.smallest_normal
-    some = values[is_small]
-    nearest = (some + c) - c
-    flag[is_small] = nearest != (some * lowest + c) - c
+    flag &= ~is_small
+    flag |= (nearest != lower) & is_small
     flag |= np.isnan(values)
-    values[is_small] = nearest
+    np.copyto(values, nearest, where=is_small)
 
 
 def _store(values: Array, format_: Format, target: Array) -> None:
