@@ -456,6 +456,16 @@ def test_the_largest_may_be_anything(distance):
         assert np.array_equal(found, decimals.log_softmax(row, FLOAT64))
 
 
+@pytest.mark.parametrize("n", [100, 70_000, 150_000])
+@pytest.mark.parametrize("largest", [-27.0, 0.0, 300.0])
+def test_far_below_a_small_sum_nothing_is_taken_for_granted(n, largest):
+    """Elements that the quick phase does not reach, of vectors in one piece and in several."""
+    x = rng_of(22).uniform(-660, -590, n)
+    x[n // 2] = largest
+    some = np.array([0, 1, 2, 3, n // 2, n - 2, n - 1])  # the others are nothing to the sum
+    assert np.array_equal(exact.softmax(x)[some], decimals.softmax(x[some], FLOAT64))
+
+
 def test_without_asking_there_is_no_certificate():
     assert exact.logsumexp([1.0, 2.0]) == exact.logsumexp([1.0, 2.0], return_certificate=True)[0]
     value, sign, certificate = exact.logsumexp(
