@@ -10,10 +10,10 @@ As in `stablelse.numerics.ladder.quick`, exp(d) = 2**e A exp(r), but in two word
 - log(S) = y + log(S exp(-y)), the second of which is small; exp(-y) is wrong by 6.8, its
   product with S by 0.3 for the parts of the first word (34 bits times 19 is exact), 1.4 for the
   second word, and 2.8 for two sums. With the error of S: 18.1.
-- S's reciprocal, 19 bits and a rest below 2**-18.9, is wrong by 1.5. A quotient is made of the
-  first word times these 19 bits, which is exact; the first word times the rest, 0.5; the second
-  word times the rounded reciprocal, 2.8; their sum, 1.7; and that with the margin, 1.7. With
-  the errors of the term and of S: 21.8.
+- S's reciprocal, 19 bits and a rest below 2**-18.9, is wrong by 1.5; with the margin, the rest
+  rounds by 0.3. A quotient is made of the first word times these 19 bits, which is exact; the
+  first word times the rest, 0.5; the second word times the rounded reciprocal, 2.8; and their
+  sum, 1.7. With the errors of the term and of S: 20.4.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import cache
+from itertools import repeat
 
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.ladder import quick
+from stablelse.numerics.ladder.doubleword import ADDITION_ERROR
 from stablelse.numerics.ladder.powers import FINE_INDEX_BITS, fine_powers
 
 #: A bound of the relative error of a term.
@@ -34,6 +36,13 @@ ERROR = 2.0**-65.8
 
 #: A bound of the relative error of an element of softmax.
 QUOTIENT_ERROR = 2.0**-65.5
+
+# A log-sum-exp that is closer to zero is not settled here.
+_SMALL = 2.0**-16
+
+# Of vectors whose Euclidean norm is within this, two numbers are at most 566 apart: nothing has
+# to be shifted, and all words of softmax are normal numbers.
+_NEAR = 400.0
 
 # Splits a float64 so that the upper part has 19 bits.
 _SPLITTER = 2.0**34 + 1
@@ -46,12 +55,33 @@ Words = tuple[list[float], list[float]]
 
 
 def logsumexp(x: list[float]) -> tuple[float, float] | None:
-    """Compute the log-sum-exp of finite numbers or -inf as a double-word.
+    """Compute the log-sum-exp of finite numbers or -inf, correctly rounded.
 
     Parameters
     ----------
     x : list of float
         At least one.
+
+    Returns
+    -------
+    value : float
+        The logarithm.
+    ulps : float
+        A bound of its error before it was rounded, in units in the last place; or ``None`` for
+        both if it is in doubt, or no finite number.
+    """
+    found = log_sum(x)
+    if found is None:
+        return None
+    high, low = found
+    error = ERROR + ADDITION_ERROR * abs(high)
+    if abs(high) < _SMALL or high + (low - error) != high or high + (low + error) != high:
+        return None
+    return high, ERROR / math.ulp(_SMALL)
+
+
+def log_sum(x: list[float]) -> tuple[float, float] | None:
+    """Compute the log-sum-exp as a double-word.
 
     Returns
     -------
@@ -75,21 +105,20 @@ def softmax(x: list[float]) -> tuple[list[float], float] | None:
         ``None`` for both if an element is in doubt.
     """
     shift = _shift(x)
-    # Here all words are normal numbers.
-    if shift is None or min(x) < max(shift, max(x) + 20) + quick.LOWEST:
+    if shift is None or not _is_normal(x, shift):
         return None
     first, second = _terms(x, shift)
     total, total_low = _fsum(first + second)
     high, low = _split(total)
     inverse, _ = _split(1 / total)
     rest = (1 - inverse * high - inverse * low - inverse * total_low) / total
-    whole = inverse + rest
+    whole, margin = inverse + rest, QUOTIENT_ERROR * inverse
+    most, least = rest + margin, rest - margin
     values = []
     for a, b in zip(first, second, strict=True):
-        product, lower = a * inverse, a * rest + b * whole
-        margin = QUOTIENT_ERROR * product
-        value = product + (lower + margin)
-        if product + (lower - margin) != value:
+        product, lower = a * inverse, b * whole
+        value = product + (a * most + lower)
+        if product + (a * least + lower) != value:
             return None
         values.append(value)
     return values, QUOTIENT_ERROR * 2.0**53
@@ -118,28 +147,36 @@ _MARGIN = ERROR + 2.0**-81
 
 def _shift(x: list[float]) -> float | None:
     """Return what is to be subtracted from x, as `quick` does; ``None`` if x has inf or NaN."""
+    if math.hypot(*x) <= _NEAR:  # the usual case, and the least of work
+        return 0.0
     x_max = max(x)
     if math.isnan(sum(x)) or math.isinf(x_max):
         return None
     return 0.0 if abs(x_max) <= quick.TAME else x_max
 
 
+def _is_normal(x: list[float], shift: float) -> bool:
+    """Whether all words of softmax are normal numbers."""
+    return math.hypot(*x) <= _NEAR or min(x) >= max(shift, max(x) + 20) + quick.LOWEST
+
+
 def _terms(x: list[float], shift: float) -> Words:
     if not shift:
-        return _exp((entry, 0.0) for entry in x)
+        return _exp(zip(x, repeat(0.0)))
     return _exp(two_sum(entry, -shift) for entry in x)
 
 
 def _exp(arguments: Iterable[tuple[float, float]]) -> Words:
     """Return exp(d + d_low) of some pairs in two words; see the module's text."""
-    inverse_step, step, step_low, high, offset = _table()
+    inverse_step, step, step_low, high, offset, two = _table()
     first, second = [], []
     for d, d_low in arguments:
         if d < quick.LOWEST:
             d, d_low = quick.LOWEST, 0.0
-        k = round(d * inverse_step)
-        j = k & _INDICES
-        power = math.ldexp(high[j], k >> FINE_INDEX_BITS)
+        k = (d * inverse_step + quick.TO_INTEGER) - quick.TO_INTEGER
+        index = int(k)
+        j = index & _INDICES
+        power = high[j] * two[index >> FINE_INDEX_BITS]
         r = (d - k * step) - (k * step_low + offset[j] - d_low)
         first.append(power)
         second.append(power * (r * (1 + r * (0.5 + r * _SIXTH))))
@@ -173,10 +210,15 @@ def _split(a: float) -> tuple[float, float]:
 _INDICES = 2**FINE_INDEX_BITS - 1
 _SIXTH = 1 / 6
 
+# The exponents of the terms are below this in size: 600 / ln 2 = 866.
+_EXPONENTS = 900
+
 
 @cache
-def _table() -> tuple[float, float, float, list[float], list[float]]:
+def _table() -> tuple[float, float, float, list[float], list[float], list[float]]:
+    """Return the fine powers, and powers of two, of which the negative ones count from the end."""
     constants = fine_powers()
     step, middle, low = constants.step
     tables = constants.high.tolist(), constants.offset.tolist()
-    return 1 / (step + middle), step, middle + low, *tables
+    two = [2.0**e for e in (*range(_EXPONENTS), *range(-_EXPONENTS, 0))]
+    return 1 / (step + middle), step, middle + low, *tables, two
