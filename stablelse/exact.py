@@ -294,7 +294,8 @@ def _of_few(name: str, x: object, axis: Axis) -> Any:
     if found is None:
         return None
     if name != "logsumexp":
-        return few.shaped(np.array(found[0]), x)
+        values = np.array(found[0])
+        return values if vector is x else few.shaped(values, x)
     value = np.float64(found[0])
     return value if axis is None or few.is_vector(x) else np.array([value])
 

@@ -74,7 +74,8 @@ def softmax(x: object, axis: object = None) -> Array | None:
         return None if found is None else shaped(found, x)
     if not total >= _SMALLEST:
         return None
-    return shaped(np.divide(terms, total, terms), x)
+    np.divide(terms, total, terms)
+    return terms if vector is x else shaped(terms, x)
 
 
 def log_softmax(x: object, axis: object = None) -> Array | None:
@@ -89,7 +90,7 @@ def log_softmax(x: object, axis: object = None) -> Array | None:
         result = _narrow_log_softmax(vector)
     else:
         result = _wide_log_softmax(vector, numbers)
-    return None if result is None else shaped(result, x)
+    return result if result is None or vector is x else shaped(result, x)
 
 
 def _narrow_log_softmax(x: Array) -> Array | None:
