@@ -23,11 +23,12 @@ from stablelse.numerics.formats import Array
 MOST = 24
 
 _FLOAT64, _FLOAT32 = np.dtype(np.float64), np.dtype(np.float32)
+_DTYPES = {_FLOAT64, _FLOAT32}
 
 # Of vectors whose Euclidean norm is within these, no term underflows, nor a quotient by the sum of
-# MOST (two numbers are at most 400 sqrt(2) apart), and no sum overflows. The norm costs less than
-# the least and the largest number do; NaN and infinity do not hide from it.
-_FAR = {_FLOAT64: 400.0, _FLOAT32: 40.0}
+# MOST (two numbers are at most 400 sqrt(2) apart), and no sum overflows. The norm takes less time
+# than the least and the largest number do; NaN and infinity do not hide from it.
+_FAR, _NARROW_FAR = 400.0, 40.0
 
 # Of a sum that is less, the terms are shifted.
 _SMALLEST = 0.5
@@ -45,37 +46,37 @@ _OF_VECTOR, _OF_ROW = (None, 0, -1, (0,), (-1,)), (1, -1, (1,), (-1,))
 def logsumexp(x: object, axis: object = None) -> Any:
     """Return the log-sum-exp of an array, or ``None`` if it is not for this module to compute."""
     vector = as_vector(x, axis)
-    if vector is None or not hypot(*vector.tolist()) <= _FAR[vector.dtype]:
+    if vector is None:
         return None
-    terms: list[float] = np.exp(vector, dtype=_FLOAT64).tolist()
-    total = _adder(len(terms))(*terms)
-    value = np.log(total)
-    if vector.dtype == _FLOAT64:
+    if vector.dtype == _FLOAT32:
+        value = _narrow_logsumexp(vector)
+    elif hypot(*vector.tolist()) <= _FAR:
+        terms: list[float] = np.exp(vector).tolist()
+        total = _adder(len(terms))(*terms)
+        value = np.log(total)
         if not is_settled(value, max(terms), total, _least(len(terms))):
             return None
     else:
-        error = _UNIT * (_SUM_ROUNDINGS + 3 * abs(value))
-        value = np.float32(value + error)
-        if value != np.float32(np.log(total) - error):
-            return None
-    return value if axis is None or is_vector(x) else np.array([value])
+        return None
+    return value if value is None or axis is None or is_vector(x) else np.array([value])
 
 
 def softmax(x: object, axis: object = None) -> Array | None:
     """Return the softmax of an array, or ``None``; see `logsumexp`."""
     vector = as_vector(x, axis)
-    if vector is None or not hypot(*vector.tolist()) <= _FAR[vector.dtype]:
+    if vector is None:
         return None
-    terms: Array = np.exp(vector, dtype=_FLOAT64)
-    total = _adder(terms.size)(*terms.tolist())
     if vector.dtype == _FLOAT32:
-        terms *= (1 + _QUOTIENT_ROUNDINGS * _UNIT) / total
-        found = _rounded(terms, terms * (1 - 2 * (_QUOTIENT_ROUNDINGS + 1) * _UNIT))
-        return None if found is None else shaped(found, x)
-    if not total >= _SMALLEST:
+        values = _narrow_softmax(vector)
+    elif hypot(*vector.tolist()) <= _FAR:
+        values = np.exp(vector)
+        total = _adder(len(values))(*values.tolist())
+        if not total >= _SMALLEST:
+            return None
+        np.divide(values, total, values)
+    else:
         return None
-    np.divide(terms, total, terms)
-    return terms if vector is x else shaped(terms, x)
+    return values if values is None or vector is x else shaped(values, x)
 
 
 def log_softmax(x: object, axis: object = None) -> Array | None:
@@ -83,24 +84,14 @@ def log_softmax(x: object, axis: object = None) -> Array | None:
     vector = as_vector(x, axis)
     if vector is None:
         return None
-    numbers: list[float] = vector.tolist()
-    if not hypot(*numbers) <= _FAR[vector.dtype]:
+    values = (_narrow_log_softmax if vector.dtype == _FLOAT32 else _wide_log_softmax)(vector)
+    return values if values is None or vector is x else shaped(values, x)
+
+
+def _wide_log_softmax(x: Array) -> Array | None:
+    numbers: list[float] = x.tolist()
+    if not hypot(*numbers) <= _FAR:
         return None
-    if vector.dtype == _FLOAT32:
-        result = _narrow_log_softmax(vector)
-    else:
-        result = _wide_log_softmax(vector, numbers)
-    return result if result is None or vector is x else shaped(result, x)
-
-
-def _narrow_log_softmax(x: Array) -> Array | None:
-    """Subtract the logarithm of the sum: it, and the difference, round by u times their sizes."""
-    y = np.log(_adder(x.size)(*np.exp(x, dtype=_FLOAT64).tolist()))
-    error = _UNIT * (_SUM_ROUNDINGS + 4 * abs(y) + 2 * _FAR[_FLOAT32])
-    return _rounded(x - (y - error), x - (y + error))
-
-
-def _wide_log_softmax(x: Array, numbers: list[float]) -> Array | None:
     x_max, c = max(numbers), 4.0 * len(numbers)
     difference = x - x_max
     upper, lower = -1.0, []  # the largest term is left out
@@ -112,18 +103,48 @@ def _wide_log_softmax(x: Array, numbers: list[float]) -> Array | None:
         upper += high
         lower.append(term - high)
     rest = upper + _adder(len(lower))(*lower)
-    if not rest >= 0:
+    return np.subtract(difference, np.log1p(rest), difference) if rest >= 0 else None
+
+
+def _narrow_logsumexp(x: Array) -> Any:
+    terms = _narrow_terms(x)
+    if terms is None:
         return None
-    return np.subtract(difference, np.log1p(rest), difference)
+    log = np.log(_adder(x.size)(*terms.tolist()))
+    error = _UNIT * (_SUM_ROUNDINGS + 3 * abs(log))
+    value = np.float32(log + error)
+    return value if value == np.float32(log - error) else None
+
+
+def _narrow_softmax(x: Array) -> Array | None:
+    terms = _narrow_terms(x)
+    if terms is None:
+        return None
+    terms *= (1 + _QUOTIENT_ROUNDINGS * _UNIT) / _adder(x.size)(*terms.tolist())
+    return _rounded(terms, terms * (1 - 2 * (_QUOTIENT_ROUNDINGS + 1) * _UNIT))
+
+
+def _narrow_log_softmax(x: Array) -> Array | None:
+    """Subtract the logarithm of the sum: it, and the difference, round by u times their sizes."""
+    terms = _narrow_terms(x)
+    if terms is None:
+        return None
+    y = np.log(_adder(x.size)(*terms.tolist()))
+    error = _UNIT * (_SUM_ROUNDINGS + 4 * abs(y) + 2 * _NARROW_FAR)
+    return _rounded(x - (y - error), x - (y + error))
+
+
+def _narrow_terms(x: Array) -> Array | None:
+    return np.exp(x, dtype=_FLOAT64) if hypot(*x.tolist()) <= _NARROW_FAR else None
 
 
 def as_vector(x: object, axis: object) -> Array | None:
-    """Return an array of a few numbers as a vector, if all of it is one along the axis."""
+    """Return a few numbers as a vector, if all of an array, or a list, is one along the axis."""
     if type(x) is not np.ndarray:
         if type(x) is not list or not 0 < len(x) <= MOST or type(x[0]) is not float:
             return None
         x = np.asarray(x)
-    if x.dtype not in _FAR or not 0 < x.size <= MOST:
+    if x.dtype not in _DTYPES or not 0 < x.size <= MOST:
         return None
     if x.ndim == 1:
         return x if axis in _OF_VECTOR else None
