@@ -77,18 +77,18 @@ def softmax(rows: Array, format_: Format) -> tuple[Array, Certificate]:
     certificate : Certificate
         Which rung settled how many elements.
     """
-    return _computed(SOFTMAX, rows, format_)
+    return _computed(_SOFTMAX, rows, format_)
 
 
 def log_softmax(rows: Array, format_: Format) -> tuple[Array, Certificate]:
     """Compute log_softmax of every row, correctly rounded; see `softmax`."""
-    return _computed(LOG_SOFTMAX, rows, format_)
+    return _computed(_LOG_SOFTMAX, rows, format_)
 
 
 def _computed(function: _Function, rows: Array, format_: Format) -> tuple[Array, Certificate]:
     rows, ledger = as_real(rows), Ledger()
     if is_short(rows, format_):
-        settled = shortly(function, rows)
+        settled = _shortly(function, rows)
         if settled is not None:
             return settled
     fits, excess = fits_float64(rows), format_.significand_bits - _FLOAT64.significand_bits
@@ -115,7 +115,7 @@ def _computed(function: _Function, rows: Array, format_: Format) -> tuple[Array,
     return result, ledger.close()
 
 
-def shortly(function: _Function, rows: Array) -> tuple[Array, Certificate] | None:
+def _shortly(function: _Function, rows: Array) -> tuple[Array, Certificate] | None:
     """Return the result of few and short rows, if it is settled by the first rung."""
     settled = []
     for row in rows.astype(np.float64, copy=False).tolist():
@@ -209,7 +209,7 @@ _LADDER: tuple[tuple[Rung, _Attempt], ...] = (
     (Rung.DECIMAL, _in_decimal),
 )
 
-SOFTMAX = _Function(
+_SOFTMAX = _Function(
     short.softmax,
     narrow.softmax,
     wide.softmax,
@@ -218,7 +218,7 @@ SOFTMAX = _Function(
     decimals.softmax,
     of_nothing=0.0,
 )
-LOG_SOFTMAX = _Function(
+_LOG_SOFTMAX = _Function(
     short.log_softmax,
     narrow.log_softmax,
     wide.log_softmax,

@@ -110,7 +110,7 @@ def _beside_largest(rows, _):
 
 
 def _shortly(rows, _):
-    high, low = np.array([short.logsumexp(row) for row in rows.tolist()]).T
+    high, low = np.array([short.log_sum(row) for row in rows.tolist()]).T
     return high, low, short.ERROR + doubleword.ADDITION_ERROR * abs(high)
 
 
