@@ -159,7 +159,7 @@ def _beside_largest(
     """Settle the log_softmax of the largest x where it is next to zero."""
     values, ulps = np.zeros(len(elements.i), format_.dtype), np.zeros(len(elements.i))
     doubtful = np.ones(len(elements.i), bool)
-    if function is SOFTMAX:
+    if function is _SOFTMAX:
         return values, doubtful, ulps
     some = np.flatnonzero(elements.x == elements.largest())
     if some.size:
