@@ -9,7 +9,6 @@ many results. Only the conventions for infinities and NaN are no roundings.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from stablelse.numerics import few, masks
 from stablelse.numerics.formats import Array
 from stablelse.numerics.front import Axis, known_format
 from stablelse.numerics.labelled import pose
-from stablelse.numerics.ladder import elementwise, exact, exact_loss
+from stablelse.numerics.ladder import exact, exact_loss, short
 from stablelse.numerics.ladder.certificate import Certificate, Rung
 from stablelse.numerics.threads import limited
 
@@ -276,11 +275,11 @@ def nll_grad(
     return exact_loss.gradient(problem)
 
 
-#: From one row of a few float64 numbers to the result and its certificate, or ``None``.
-_SHORTLY: dict[str, Callable[[Array], tuple[Any, ...] | None]] = {
-    "logsumexp": exact.shortly,
-    "softmax": partial(elementwise.shortly, elementwise.SOFTMAX),
-    "log_softmax": partial(elementwise.shortly, elementwise.LOG_SOFTMAX),
+#: From a few float64 numbers to the result and a bound of its error, or ``None``.
+_SHORTLY: dict[str, Callable[[list[float]], tuple[Any, float] | None]] = {
+    "logsumexp": short.logsumexp,
+    "softmax": short.softmax,
+    "log_softmax": short.log_softmax,
 }
 
 
@@ -291,12 +290,14 @@ def _of_few(name: str, x: object, axis: Axis) -> Any:
         return None
     if vector.dtype != np.float64:
         return getattr(few, name)(x, axis)
-    found = _SHORTLY[name](vector[np.newaxis])
+    found = _SHORTLY[name](vector.tolist())
     if found is None:
         return None
     if name != "logsumexp":
-        return few.shaped(found[0], x)
-    return found[0][0] if axis is None or vector is x else found[0]
+        values = np.array(found[0])
+        return values if vector is x else few.shaped(values, x)
+    value = np.float64(found[0])
+    return value if axis is None or few.is_vector(x) else np.array([value])
 
 
 def _logsumexp(

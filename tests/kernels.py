@@ -43,7 +43,7 @@ def _quick(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
 
 
 def _short(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
-    words = short._exp(zip(d.tolist(), d_low.tolist(), strict=True))
+    words = short._scaled(short._exp(d.tolist()), d_low.tolist())
     return tuple(map(np.array, words)), np.zeros(d.shape, int)
 
 

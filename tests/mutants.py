@@ -61,10 +61,16 @@ MUTANTS: dict[str, Mutant] = {
         _slice("float64", "next to a tie of softmax"),
     ),
     "the side of a tie": Mutant(
-        "numerics/ladder/elementwise.py",
+        "numerics/ladder/doubtful.py",
         "low - unit / 4",
         "low",
         _slice("float64", "far below, on a tie"),
+    ),
+    "the error of the rest": Mutant(
+        "numerics/ladder/rest.py", "ERROR = 2.0**-66.9", "ERROR = 2.0**-90", _BOUNDS
+    ),
+    "the cube of the rest": Mutant(
+        "numerics/ladder/rest.py", "(1 / 3 - r * (1 / 4 - r / 5))", "0", _BOUNDS
     ),
     "the error of the quick sum": Mutant(
         "numerics/ladder/quick.py", "\nERROR = 2.0**-80", "\nERROR = 2.0**-95", _BOUNDS
@@ -73,7 +79,7 @@ MUTANTS: dict[str, Mutant] = {
         "numerics/ladder/doubleword.py", "SUM_ERROR = 2.0**-84.8", "SUM_ERROR = 2.0**-110", _BOUNDS
     ),
     "the error of an element": Mutant(
-        "numerics/ladder/elementwise.py",
+        "numerics/ladder/doubtful.py",
         "error = 2.1 * (doubleword.EXP_ERROR + error +",
         "error = 2.0**-150 * (doubleword.EXP_ERROR + error +",
         _slice("float64", "next to a tie of softmax"),
@@ -154,13 +160,13 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "the lower word of ln 2 in a short vector": Mutant(
         "numerics/ladder/short.py",
-        "k * step_low + offset[j] - d_low",
-        "offset[j] - d_low",
+        "k * step_low + offset[j]",
+        "offset[j]",
         _KERNELS,
     ),
     "the error of a short quotient": Mutant(
         "numerics/ladder/short.py",
-        "QUOTIENT_ERROR = 2.0**-65.5",
+        "QUOTIENT_ERROR = 2.0**-65.4",
         "QUOTIENT_ERROR = 2.0**-80",
         _slice("float64", "next to a tie of softmax"),
     ),

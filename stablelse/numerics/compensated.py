@@ -20,8 +20,8 @@ from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.summation import Sum, sum_exp
 
-#: Of a sum that is at least this, a term that underflowed is less than u of it.
-SMALLEST_FOR_LOG = 2.0**-900
+#: Of a sum that is at least this, 2**80 terms that count as 2**-937 are less than u.
+SMALLEST_FOR_LOG = 2.0**-800
 
 # A logsumexp of which one term makes up more than this is as close to the largest x as it can be.
 _DOMINANT = 0.75

@@ -58,6 +58,7 @@ def sum_exp(
     terms: Array | None = None,
     *,
     with_largest: bool = False,
+    in_full: bool = False,
 ) -> PlainSum:
     """Sum exp(x - shift) along the vectors of a band.
 
@@ -73,27 +74,34 @@ def sum_exp(
         Where to put the terms, of the working format.
     with_largest : bool
         Whether to look for the largest terms.
+    in_full : bool
+        Whether terms below 2**-937 are what they are, and not that.
     """
     is_one_piece = x.size <= blocks.length
     shift = np.zeros((1, 1), blocks.dtype)
-    total, largest = _add_up(blocks, x, shift, terms, with_largest)
+    total, largest = _add_up(blocks, x, shift, terms, with_largest, in_full)
     if np.minimum.reduce(total, None) >= smallest and np.maximum.reduce(total, None) <= _LARGEST:
         shift = np.zeros(total.shape, blocks.dtype)
     else:
         is_tame = (total >= smallest) & (total <= _LARGEST)
         shift = np.where(is_tame, shift, _maximum(blocks, x))
-        total, largest = _add_up(blocks, x, shift, terms, with_largest)
+        total, largest = _add_up(blocks, x, shift, terms, with_largest, in_full)
     return PlainSum(shift, total, largest, is_one_piece and terms is None)
 
 
 def _add_up(
-    blocks: Blocks, x: Array, shift: Array, terms: Array | None, with_largest: bool
+    blocks: Blocks,
+    x: Array,
+    shift: Array,
+    terms: Array | None,
+    with_largest: bool,
+    in_full: bool,
 ) -> tuple[Array, Array]:
     def of_piece(piece: Array, target: Array | None) -> tuple[Array, Array]:
         term, *scratch = blocks.buffers(piece.shape)
         if target is not None:
             term = target
-        put_terms(blocks, piece, shift, term, scratch)
+        put_terms(blocks, piece, shift, term, scratch, in_full=in_full)
         total = pairwise(term, blocks.axis, scratch[0])
         if not with_largest:
             return total, total
@@ -107,10 +115,18 @@ def _add_up(
     return total, reduce(np.maximum, largest) if with_largest else total
 
 
-def put_terms(blocks: Blocks, x: Array, shift: Array, term: Array, scratch: list[Array]) -> None:
+def put_terms(
+    blocks: Blocks,
+    x: Array,
+    shift: Array,
+    term: Array,
+    scratch: list[Array],
+    *,
+    in_full: bool = True,
+) -> None:
     """Put exp(x - shift) into `term`, where x is copied to, too, if nothing is shifted."""
     place = None if shift.any() else term
-    exponentials(blocks.load(x, place), None, shift, term, *scratch)
+    exponentials(blocks.load(x, place), None, shift, term, *scratch, in_full=in_full)
 
 
 def _maximum(blocks: Blocks, x: Array) -> Array:

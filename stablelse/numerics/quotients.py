@@ -86,7 +86,7 @@ def _quotients(blocks: Blocks, x: Array, p: Array) -> Array:
     terms = p if blocks.is_workable(p) else None
     is_row = blocks.axis == 1
     shift, total, largest, in_buffer = plain.sum_exp(
-        blocks, x, _SMALLEST, terms, with_largest=is_row
+        blocks, x, _SMALLEST, terms, with_largest=is_row, in_full=True
     )
     # To divide takes three times as long as to multiply; but it makes of a single entry 1.
     operation, factor = (np.multiply, 1 / total) if is_row else (np.divide, total)

@@ -26,6 +26,9 @@ from stablelse.numerics.formats import Array
 # than exp(109) of them overflows (the largest is exp(709.8)).
 _LOWEST, _HIGHEST = -700.0, 600.0
 
+# exp of it is below 2**-937; divided by a sum of ordinary size, it is a normal number still.
+_NEGLIGIBLE = -650.0
+
 # A weighted term can exceed 1 by far only where the last place of the shift exceeds 1, and
 # there the size of a term does not reach the result. Bounded, such terms do no harm.
 _LARGEST_TERM = 2.0**900
@@ -132,14 +135,30 @@ def sum_exp(
 
 
 def exponentials(
-    x: Array, b: Array | None, shift: Array, term: Array, delta: Array, spare: Array
+    x: Array,
+    b: Array | None,
+    shift: Array,
+    term: Array,
+    delta: Array,
+    spare: Array,
+    *,
+    in_full: bool = True,
 ) -> None:
-    """Put b exp(x - shift) into `term`; the last two are scratch, all of one shape."""
+    """Put b exp(x - shift) into `term`; the last two are scratch, all of one shape.
+
+    Unless they are wanted in full, terms without a weight that are less than 2**-937 are that,
+    exp(-inf) too: to let them underflow takes NumPy's exp ten times as long, or more.
+    """
     if b is None and not shift.any():
+        if not in_full and not np.minimum.reduce(x, axis=None) >= _NEGLIGIBLE:
+            x = np.maximum(x, _NEGLIGIBLE, out=term)
         np.exp(x, out=term)
         return
     difference(x, shift, term, delta, spare)
     if b is None:
+        if not in_full:
+            is_negligible = term < _NEGLIGIBLE
+            term[is_negligible], delta[is_negligible] = _NEGLIGIBLE, 0
         np.exp(term, out=term)
     else:  # b exp(d / 2)**2, because exp(d) itself overflows where b is subnormal
         term *= 0.5

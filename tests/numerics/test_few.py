@@ -7,7 +7,7 @@ import stablelse
 from stablelse import exact
 from stablelse.numerics import few
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.ladder import decimals
+from stablelse.numerics.ladder import decimals, short
 
 FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
 
@@ -129,3 +129,61 @@ def test_a_dtype_may_be_another_object(function, dtype):
     found = getattr(stablelse, function)(told)
     assert found.dtype == x.dtype
     assert np.array_equal(found, getattr(stablelse, function)(x))
+
+
+@pytest.mark.parametrize("module", [stablelse, exact], ids=["stablelse", "exact"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_list_is_as_an_array(module, function):
+    call = getattr(module, function)
+    for x in ([0.5, -1.0, 2.0], [0.5, 1, True], [1, 0.5], [[0.5, -1.0]], [1000.0, 1001.0]):
+        for axis in (None, -1):
+            found, right = call(x, axis), call(np.array(x, float), axis)
+            assert type(found) is type(right)
+            assert np.array_equal(found, right)
+
+
+@pytest.mark.parametrize("x", [[0.5, [1.0]], [0.5, None], [0.5, "1"]], ids=str)
+def test_a_list_of_other_things_is_an_error_as_ever(x):
+    with pytest.raises((TypeError, ValueError)) as few_numbers:
+        stablelse.softmax(x)
+    with pytest.raises(few_numbers.type) as more:
+        stablelse.softmax(x, threads=1)
+    assert str(few_numbers.value) == str(more.value)
+
+
+@pytest.mark.parametrize("module", [stablelse, exact], ids=["stablelse", "exact"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize(
+    "x",
+    [
+        [1e200, 1.0],
+        [1e308, 1e308],
+        [-1e308, 0.0],
+        [-800.0, 0.0],
+        [5e-324, 0.0],
+        [399.0, -20.0],
+        [-399.0],
+        [np.nan, 0.0],
+        [np.inf, 0.0],
+        [-np.inf, 0.0],
+    ],
+    ids=str,
+)
+def test_no_numbers_make_noise(module, function, x):
+    with np.errstate(all="raise"):
+        found = getattr(module, function)(np.array(x))
+    right = getattr(module, function)(np.array(x), threads=1, where=np.ones(2, bool)[: len(x)])
+    assert np.array_equal(found, right, equal_nan=True)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_shifted_numbers_are_settled_in_two_words_and_right(function):
+    settled, rng = 0, np.random.default_rng(12)
+    for _ in range(300):
+        x = rng.choice([-3000.0, 600.0, 12345.678]) + rng.normal(size=rng.integers(1, 11))
+        found = getattr(short, function)(x.tolist())
+        if found is not None:
+            right = getattr(decimals, function)(x, FORMATS["float64"])
+            assert np.array_equal(found[0], right[0] if function == "logsumexp" else right)
+            settled += 1
+    assert settled > 250

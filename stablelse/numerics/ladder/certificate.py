@@ -22,6 +22,8 @@ class Rung(Enum):
     """About 50 bits, for the results of narrower formats: `stablelse.numerics.compensated`."""
     QUICK = "quick"
     """About 80 bits: `stablelse.numerics.ladder.quick`."""
+    REST = "rest"
+    """About 66 bits of what is next to zero: `stablelse.numerics.ladder.rest`."""
     DOUBLE_WORD = "double-word"
     """About 84 bits: `stablelse.numerics.ladder.doubleword`."""
     FIXED_POINT = "fixed-point"

@@ -8,10 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stablelse.numerics import compensated
-from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.ladder import decimals, doubleword, fixedpoint, narrow, quick, short, wide
+from stablelse.numerics.ladder import (
+    decimals,
+    doubleword,
+    fixedpoint,
+    narrow,
+    quick,
+    rest,
+    short,
+    wide,
+)
 from stablelse.numerics.ladder.certificate import Certificate, Ledger, Rung
+from stablelse.numerics.ladder.doubtful import Doubtful, log_softmax_of, softmax_of
 from stablelse.numerics.ladder.rounding import (
     Elements,
     as_real,
@@ -22,49 +31,6 @@ from stablelse.numerics.ladder.rounding import (
 )
 
 _FLOAT64 = FORMATS["float64"]
-
-# doubleword.exp takes no less. In any format of at most float64's range, exp vanishes there.
-_LOWEST = -1500.0
-
-
-class _Doubtful(NamedTuple):
-    """k elements of rows: their places, and a view of them by row.
-
-    Attributes
-    ----------
-    rows : ndarray
-        Shape (m, n): all of the rows.
-    i, j : ndarray of int
-        Shape (k,): row and column of each element, i in ascending order.
-    is_nan : ndarray of bool
-        Shape (k,): whether the row is NaN throughout, by convention.
-    total : Sum or None
-        The sums of the rows, if they are known.
-    """
-
-    rows: Array
-    i: Array
-    j: Array
-    is_nan: Array
-    total: quick.Sum | None
-
-    @property
-    def x(self) -> Array:
-        """The elements."""
-        x: Array = self.rows[self.i, self.j]
-        return x
-
-    def largest(self) -> Array:
-        """Return the largest x of the row of each element, in float64."""
-        some, back = np.unique(self.i, return_inverse=True)
-        x_max = compensated.chosen(self.rows, some).max(axis=1).astype(np.float64)
-        largest: Array = x_max[back]
-        return largest
-
-    def by_row(self) -> tuple[Array, list[Array]]:
-        """Return the rows that have doubtful elements, and the columns of these in each."""
-        some, starts = np.unique(self.i, return_index=True)
-        return some, np.split(self.j, starts[1:])
 
 
 class _Function(NamedTuple):
@@ -78,7 +44,7 @@ class _Function(NamedTuple):
     narrow, wide : callable
         The first rung, for formats narrower than float64, and for float64.
     of_log_sum : callable
-        The elements in doubt, from their log-sum-exp; see `_softmax_of`.
+        The elements in doubt, from their log-sum-exp; see `softmax_of`.
     in_fixed_point, in_decimal : callable
         The last two rungs: some elements of some rows, of one row.
     of_nothing : float
@@ -111,18 +77,18 @@ def softmax(rows: Array, format_: Format) -> tuple[Array, Certificate]:
     certificate : Certificate
         Which rung settled how many elements.
     """
-    return _computed(SOFTMAX, rows, format_)
+    return _computed(_SOFTMAX, rows, format_)
 
 
 def log_softmax(rows: Array, format_: Format) -> tuple[Array, Certificate]:
     """Compute log_softmax of every row, correctly rounded; see `softmax`."""
-    return _computed(LOG_SOFTMAX, rows, format_)
+    return _computed(_LOG_SOFTMAX, rows, format_)
 
 
 def _computed(function: _Function, rows: Array, format_: Format) -> tuple[Array, Certificate]:
     rows, ledger = as_real(rows), Ledger()
     if is_short(rows, format_):
-        settled = shortly(function, rows)
+        settled = _shortly(function, rows)
         if settled is not None:
             return settled
     fits, excess = fits_float64(rows), format_.significand_bits - _FLOAT64.significand_bits
@@ -141,7 +107,7 @@ def _computed(function: _Function, rows: Array, format_: Format) -> tuple[Array,
         attempts = _LADDER
     for rung, attempt in attempts:
         if doubtful.size:
-            elements = _Doubtful(rows, *np.divmod(doubtful, rows.shape[1]), is_nan, total)
+            elements = Doubtful(rows, *np.divmod(doubtful, rows.shape[1]), is_nan, total)
             values, still, ulps = attempt(function, elements, format_)
             result[elements.i, elements.j] = values
             ledger.enter(rung, int(np.count_nonzero(~still)), ulps[~still])
@@ -149,7 +115,7 @@ def _computed(function: _Function, rows: Array, format_: Format) -> tuple[Array,
     return result, ledger.close()
 
 
-def shortly(function: _Function, rows: Array) -> tuple[Array, Certificate] | None:
+def _shortly(function: _Function, rows: Array) -> tuple[Array, Certificate] | None:
     """Return the result of few and short rows, if it is settled by the first rung."""
     settled = []
     for row in rows.astype(np.float64, copy=False).tolist():
@@ -168,7 +134,7 @@ def _are_nan(rows: Array) -> Array:
 
 
 def _conventional(
-    function: _Function, elements: _Doubtful, format_: Format
+    function: _Function, elements: Doubtful, format_: Format
 ) -> tuple[Array, Array, Array]:
     """Settle the elements of rows that are NaN throughout, and those that are -inf."""
     values = format_.round(np.where(elements.is_nan, np.nan, function.of_nothing))
@@ -176,7 +142,7 @@ def _conventional(
 
 
 def _quickly(
-    function: _Function, elements: _Doubtful, format_: Format
+    function: _Function, elements: Doubtful, format_: Format
 ) -> tuple[Array, Array, Array]:
     some, back = np.unique(elements.i, return_inverse=True)
     if elements.total is None:
@@ -187,8 +153,25 @@ def _quickly(
     return function.of_log_sum(elements, high[back], low[back], error[back], format_)
 
 
+def _beside_largest(
+    function: _Function, elements: Doubtful, format_: Format
+) -> tuple[Array, Array, Array]:
+    """Settle the log_softmax of the largest x where it is next to zero."""
+    values, ulps = np.zeros(len(elements.i), format_.dtype), np.zeros(len(elements.i))
+    doubtful = np.ones(len(elements.i), bool)
+    if function is _SOFTMAX:
+        return values, doubtful, ulps
+    some = np.flatnonzero(elements.x == elements.largest())
+    if some.size:
+        wanted, back = np.unique(elements.i[some], return_inverse=True)
+        _, high, low = rest.excess(compensated.chosen(elements.rows, wanted))
+        high, low = high[back], low[back]
+        values[some], doubtful[some], ulps[some] = settle(-high, -low, rest.ERROR * high, format_)
+    return values, doubtful, ulps
+
+
 def _in_doubleword(
-    function: _Function, elements: _Doubtful, format_: Format
+    function: _Function, elements: Doubtful, format_: Format
 ) -> tuple[Array, Array, Array]:
     some, back = np.unique(elements.i, return_inverse=True)
     rows = compensated.chosen(elements.rows, some)
@@ -198,7 +181,7 @@ def _in_doubleword(
 
 
 def _in_fixed_point(
-    function: _Function, elements: _Doubtful, format_: Format
+    function: _Function, elements: Doubtful, format_: Format
 ) -> tuple[Array, Array, Array]:
     some, columns = elements.by_row()
     values = function.in_fixed_point(elements.rows[some], columns, format_)
@@ -206,7 +189,7 @@ def _in_fixed_point(
 
 
 def _in_decimal(
-    function: _Function, elements: _Doubtful, format_: Format
+    function: _Function, elements: Doubtful, format_: Format
 ) -> tuple[Array, Array, Array]:
     values = [
         function.in_decimal(elements.rows[i], format_, j)
@@ -215,103 +198,31 @@ def _in_decimal(
     return np.concatenate(values), np.zeros(len(elements.i), bool), np.zeros(len(elements.i))
 
 
-def _softmax_of(
-    elements: _Doubtful, y: Array, y_low: Array, error: Array, format_: Format
-) -> tuple[Array, Array, Array]:
-    """Round exp(x - y), the log-sum-exp being y + y_low, wrong by at most `error`.
-
-    An absolute error of the argument is a relative one of the result, which is below 2.1 times
-    a power of two.
-    """
-    d, d_low = _difference(elements.x, y, y_low)
-    is_too_low = d < _LOWEST
-    d_low[is_too_low] = 0
-    d = np.maximum(d, _LOWEST)
-    error = 2.1 * (doubleword.EXP_ERROR + error + doubleword.ADDITION_ERROR * abs(y))
-    high, low, exponent = doubleword.exp(d, d_low, list(np.empty((8, len(d)))))
-    value, doubtful, ulps = settle(high, low, error, format_, exponent)
-    if format_.underflow_threshold < _LOWEST:
-        doubtful |= is_too_low
-    return value, doubtful, ulps
-
-
-def _log_softmax_of(
-    elements: _Doubtful, y: Array, y_low: Array, error: Array, format_: Format
-) -> tuple[Array, Array, Array]:
-    """Round x - y, the log-sum-exp being y + y_low, wrong by at most `error`."""
-    x = elements.x
-    rounding = doubleword.ADDITION_ERROR * (abs(x) + abs(y))
-    value, doubtful, ulps = settle(*_difference(x, y, y_low), error + rounding, format_)
-    if doubtful.any() and format_.significand_bits <= _FLOAT64.significand_bits:
-        largest = elements.largest()
-        # y - x_max is exact where they are close, and elsewhere of no use; that less the error
-        # is no more than what log-sum-exp exceeds x_max by, which is positive if x is smaller.
-        reach = ((y - largest) + y_low) + error * (1 + 2.0**-50)
-        reach *= 1 + 2.0**-52
-        below, settled, reach_ulps = _just_below(*two_sum(x, -largest), reach, format_)
-        settled &= doubtful & (x < largest)
-        value[settled], ulps[settled] = below[settled], reach_ulps[settled]
-        doubtful &= ~settled
-    return value, doubtful, ulps
-
-
-def _just_below(
-    high: Array, low: Array, reach: Array, format_: Format
-) -> tuple[Array, Array, Array]:
-    """Round numbers between high + low - reach and high + low, which they do not attain.
-
-    So is x - lse(x) where the largest x dominates, and then x - x_max is often a tie, which no
-    error bound is small enough for. But all that is below it, and not far, rounds to what
-    is a quarter of a unit below it.
-
-    Returns
-    -------
-    value : ndarray
-        Of the format, float64 or narrower.
-    settled : ndarray of bool
-        Whether all these numbers round to it.
-    ulps : ndarray
-        The reach in units in the last place.
-    """
-    value, doubtful, ulps = settle(high, low, reach, format_)
-    _, is_tie, _ = settle(high, low, 0.0, format_)
-    is_tie &= ulps < 0.25
-    unit = reach / ulps
-    below, *_ = settle(high, low - unit / 4, 0.0, format_)
-    value[is_tie] = below[is_tie]
-    return value, is_tie | ~doubtful, ulps
-
-
-def _difference(x: Array, y: Array, y_low: Array) -> tuple[Array, Array]:
-    d, d_low = two_sum(x.astype(np.float64), -y)
-    difference: tuple[Array, Array] = two_sum(d, d_low - y_low)
-    return difference
-
-
-_Attempt = Callable[[_Function, _Doubtful, Format], tuple[Array, Array, Array]]
+_Attempt = Callable[[_Function, Doubtful, Format], tuple[Array, Array, Array]]
 
 _LADDER: tuple[tuple[Rung, _Attempt], ...] = (
     (Rung.CONVENTION, _conventional),
     (Rung.QUICK, _quickly),
+    (Rung.REST, _beside_largest),
     (Rung.DOUBLE_WORD, _in_doubleword),
     (Rung.FIXED_POINT, _in_fixed_point),
     (Rung.DECIMAL, _in_decimal),
 )
 
-SOFTMAX = _Function(
+_SOFTMAX = _Function(
     short.softmax,
     narrow.softmax,
     wide.softmax,
-    _softmax_of,
+    softmax_of,
     fixedpoint.softmax,
     decimals.softmax,
     of_nothing=0.0,
 )
-LOG_SOFTMAX = _Function(
+_LOG_SOFTMAX = _Function(
     short.log_softmax,
     narrow.log_softmax,
     wide.log_softmax,
-    _log_softmax_of,
+    log_softmax_of,
     fixedpoint.log_softmax,
     decimals.log_softmax,
     of_nothing=-np.inf,

@@ -8,13 +8,13 @@ arithmetic, has any number of digits, and its climb ends (`stablelse.numerics.la
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from stablelse.numerics import compensated
+from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.ladder import (
     decimals,
@@ -23,15 +23,13 @@ from stablelse.numerics.ladder import (
     fixedpoint,
     narrow,
     quick,
+    rest,
     short,
 )
 from stablelse.numerics.ladder.certificate import Certificate, Ledger, Rung
 from stablelse.numerics.ladder.rounding import as_real, fits_float64, found, is_short, settle
 
 _FLOAT64 = FORMATS["float64"]
-
-# A value that is closer to zero cannot be settled by the first rung.
-_SMALL = 2.0**-16
 
 softmax = elementwise.softmax
 log_softmax = elementwise.log_softmax
@@ -72,7 +70,7 @@ def logsumexp(
     """
     rows, weights = as_real(rows), None if weights is None else as_real(weights)
     if weights is None and is_short(rows, format_):
-        found = shortly(rows)
+        found = _shortly(rows)
         if found is not None:
             return found
     value, sign = np.empty(len(rows), format_.dtype), np.empty(len(rows))
@@ -87,19 +85,16 @@ def logsumexp(
     return value, sign, ledger.close()
 
 
-def shortly(rows: Array) -> tuple[Array, Array, Certificate] | None:
+def _shortly(rows: Array) -> tuple[Array, Array, Certificate] | None:
     """Return the result of few and short rows, if it is settled by the first rung."""
-    values = []
-    for row in rows.astype(np.float64).tolist():
+    settled = []
+    for row in rows.astype(np.float64, copy=False).tolist():
         found = short.logsumexp(row)
         if found is None:
             return None
-        high, low = found
-        error = short.ERROR + doubleword.ADDITION_ERROR * abs(high)
-        if abs(high) < _SMALL or high + (low - error) != high or high + (low + error) != high:
-            return None
-        values.append(high)
-    certificate = Certificate({Rung.QUICK: len(values)}, 0, short.ERROR / math.ulp(_SMALL))
+        settled.append(found)
+    values, bounds = zip(*settled, strict=True)
+    certificate = Certificate({Rung.QUICK: len(values)}, 0, max(bounds))
     return np.array(values), np.ones(len(values)), certificate
 
 
@@ -110,13 +105,15 @@ def _ladder(
     conventional, last = (Rung.CONVENTION, _conventional), (Rung.DECIMAL, _in_decimal)
     if not (fits_float64(rows) and fits_float64(weights)):
         return [conventional, last]
+    beside, third = (Rung.REST, _beside_largest), (Rung.FIXED_POINT, _in_fixed_point)
     second = (Rung.DOUBLE_WORD, _in_doubleword)
-    third = (Rung.FIXED_POINT, _in_fixed_point)
     if format_.significand_bits < _FLOAT64.significand_bits:
         first = [(Rung.FLOAT64, _in_float64)]
     else:
         first = [] if weights is not None else [(Rung.QUICK, _quickly)]
-    return [*first, conventional, second, *([] if weights is not None else [third]), last]
+    if weights is not None:
+        return [*first, conventional, second, last]
+    return [*first, conventional, beside, second, third, last]
 
 
 def _in_float64(x: Array, b: Array | None, format_: Format) -> _Attempt:
@@ -148,6 +145,13 @@ def _quickly(x: Array, b: Array | None, format_: Format) -> _Attempt:
     high, low = quick.logsumexp(x)
     error = quick.ERROR + doubleword.ADDITION_ERROR * abs(high)
     return _tested(high, low, np.ones(len(x)), error, format_)
+
+
+def _beside_largest(x: Array, b: Array | None, format_: Format) -> _Attempt:
+    x_max, excess, excess_low = rest.excess(x)
+    high, low = two_sum(x_max, excess)
+    error = rest.ERROR * excess + doubleword.ADDITION_ERROR * abs(high)
+    return _tested(high, low + excess_low, np.ones(len(x)), error, format_)
 
 
 def _in_doubleword(x: Array, b: Array | None, format_: Format) -> _Attempt:

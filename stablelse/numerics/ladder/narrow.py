@@ -24,9 +24,9 @@ from stablelse.numerics.ladder.rounding import Elements, flat_indices, settle
 from stablelse.numerics.plain import blocks_for, put_terms, sum_exp
 from stablelse.numerics.plain import roundings as roundings_of_sum
 
-# In a sum that is at least this, what underflowed is less than 2**-222 of it, and zero in any
-# narrow format.
-_SMALLEST = 2.0**-800
+# In a sum that is at least this, a term that counts as 2**-937 is 2**-237 of it at most, and zero
+# in any narrow format.
+_SMALLEST = 2.0**-700
 
 # Of u = 2**-53: a term is wrong by 3, which is one more than `stablelse.numerics.plain.roundings`
 # counts, the reciprocal and the product by one each; and one for all that is of second order.
@@ -112,13 +112,11 @@ def softmax(rows: Array, format_: Format) -> Elements:
         def of_piece(piece: Array, target: Array, flag: Array) -> None:
             term, *scratch = blocks.buffers(piece.shape)
             if not in_buffer:
-                put_terms(blocks, piece, shift, term, scratch)
+                put_terms(blocks, piece, shift, term, scratch, in_full=False)
             by_vector(np.multiply, term, factor, term)
-            if term.min() >= format_.smallest_normal:
-                _flag_midpoints(term, margin, format_, scratch[0], flag)
-            else:
-                np.multiply(term, 1 - 2.0**-52 * roundings, out=scratch[0])
-                flag[...] = format_.round(term) != format_.round(scratch[0])
+            _flag_midpoints(term, margin, format_, scratch[0], flag)
+            if not term.min() >= format_.smallest_normal:
+                _round_subnormals(term, 1 - 2.0**-52 * roundings, format_, scratch, flag)
             _store(term, format_, target)
 
         blocks.over_pieces(of_piece, x, *outputs)
@@ -232,6 +230,29 @@ def _flag_midpoints(
     bound = -(2 ** (8 * word.itemsize - 1)) + (margin << shift)
     if np.minimum.reduce(low_bits, axis=None) <= bound:
         np.less_equal(low_bits, bound, out=flag)
+
+
+def _round_subnormals(
+    values: Array, lowest: float, format_: Format, scratch: list[Array], flag: Array
+) -> None:
+    """Round what is below the normal range, and flag it where values times `lowest` differ.
+
+    There all numbers of a format are multiples of the smallest: adding and subtracting
+    1.5 * 2**52 times that rounds to such. Conversions that lose digits there take ten times as
+    long as others. A NaN is flagged too.
+    """
+    nearest, lower = scratch
+    c = 1.5 * 2.0**52 * float(format_.smallest_subnormal)
+    np.add(values, c, out=nearest)
+    nearest -= c
+    np.multiply(values, lowest, out=lower)
+    lower += c
+    lower -= c
+    is_small = values < format_.smallest_normal
+    flag &= ~is_small
+    flag |= (nearest != lower) & is_small
+    flag |= np.isnan(values)
+    np.copyto(values, nearest, where=is_small)
 
 
 def _store(values: Array, format_: Format, target: Array) -> None:

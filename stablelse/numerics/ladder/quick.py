@@ -68,8 +68,8 @@ _LENGTH, _LENGTH_IN_THREADS = 2**15, 2**16
 
 _SEGMENT = 2**10
 
-# Adding and subtracting 1.5 * 2**(52 - q) rounds to a multiple of 2**-q.
-_TO_INTEGER = 1.5 * 2.0**52
+#: Adding and subtracting 1.5 * 2**(52 - q) rounds to a multiple of 2**-q.
+TO_INTEGER = 1.5 * 2.0**52
 TO_35_BITS = 1.5 * 2.0**17
 
 #: The upper and the lower word of each of some numbers.
@@ -96,12 +96,12 @@ def exp(d: Array, d_low: Array | None, scratch: list[Array]) -> tuple[Array, Arr
     step_1, step_2, step_3 = constants.step
 
     np.multiply(d, 1 / (step_1 + step_2), out=k)
-    k += _TO_INTEGER
+    k += TO_INTEGER
     bits = k.view(np.int64)  # its lowest bits are those of k
     index, exponent = y.view(np.int64), h.view(np.int64)
     np.bitwise_and(bits, 2**FINE_INDEX_BITS - 1, out=index)
     np.left_shift(bits, SIGNIFICAND_BITS - FINE_INDEX_BITS, out=exponent)
-    k -= _TO_INTEGER
+    k -= TO_INTEGER
     # The indices never need clipping, but to be told so saves a copy.
     np.take(constants.encoded, index, out=high.view(np.int64), mode="clip")
     np.take(constants.offset, index, out=rest, mode="clip")
@@ -279,12 +279,16 @@ def _add(a: Words, b: Words) -> Words:
     return result
 
 
+def sums(rows: Array) -> Sum:
+    """Sum the exponentials of every row, shape (m, n), m, n >= 1."""
+    blocks = blocks_for(rows.shape)
+    bands = blocks.over_bands(partial(sum_exp, blocks), rows)
+    return Sum(*[np.concatenate(parts, 1 - blocks.axis) for parts in zip(*bands, strict=True)])
+
+
 def logsumexp(rows: Array) -> tuple[Array, Array]:
     """Compute the log-sum-exp of every row, shape (m, n), m, n >= 1; see `log`."""
-    blocks = blocks_for(rows.shape)
-    sums = blocks.over_bands(partial(sum_exp, blocks), rows)
-    total = Sum(*[np.concatenate(parts, 1 - blocks.axis) for parts in zip(*sums, strict=True)])
-    high, low = log(total)
+    high, low = log(sums(rows))
     return high.ravel(), low.ravel()
 
 

@@ -60,8 +60,9 @@ def _softmax_band(blocks: Blocks, x: Array, p: Array, flags: Array, *sums: Array
     reciprocal = _reciprocal(total)
 
     def of_piece(piece: Array, first: Array, second: Array, target: Array, flag: Array) -> None:
+        are_large = _are_large(first, reciprocal)  # the target may be where the first words are
         _quotients(first, second, reciprocal, blocks.buffers(piece.shape), target, flag)
-        if not _are_large(first, reciprocal):
+        if not are_large:
             _mark_small(piece, total, target, flag)
 
     blocks.over_pieces(of_piece, x, *kept, p, flags)

@@ -13,8 +13,9 @@ from stablelse import exact
 from stablelse.exact import Certificate, Rung
 from stablelse.numerics import compensated
 from stablelse.numerics.blocks import Blocks
+from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import FORMATS, find_format, installed_formats
-from stablelse.numerics.ladder import decimals, doubleword, narrow, quick, short
+from stablelse.numerics.ladder import decimals, doubleword, narrow, quick, rest, short
 
 FLOAT64 = FORMATS["float64"]
 NAMES = ("logsumexp", "softmax", "log_softmax")
@@ -102,8 +103,14 @@ def _quickly(rows, _):
     return high, low, quick.ERROR + doubleword.ADDITION_ERROR * abs(high)
 
 
+def _beside_largest(rows, _):
+    x_max, excess, excess_low = rest.excess(rows)
+    high, low = two_sum(x_max, excess)
+    return high, low + excess_low, rest.ERROR * excess + doubleword.ADDITION_ERROR * abs(high)
+
+
 def _shortly(rows, _):
-    high, low = np.array([short.logsumexp(row) for row in rows.tolist()]).T
+    high, low = np.array([short.log_sum(row) for row in rows.tolist()]).T
     return high, low, short.ERROR + doubleword.ADDITION_ERROR * abs(high)
 
 
@@ -113,6 +120,7 @@ RUNGS = {
     "float64, narrowly": _in_float64_narrowly,
     "double-word": _in_doubleword,
     "quick": _quickly,
+    "rest": _beside_largest,
     "short": _shortly,
 }
 
@@ -421,6 +429,41 @@ def test_where_one_entry_dominates_ties_are_settled_together(name):
         assert np.array_equal(found, decimals.log_softmax(row, format_))
     assert certificate.settled.get(Rung.FIXED_POINT, 0) <= 6
     assert 0 < certificate.bound < 0.25
+
+
+@pytest.mark.parametrize("name", ["float64", "float32", "float16"])
+def test_what_is_next_to_zero_takes_no_decimals(name):
+    """The log_softmax of a largest x that dominates, by exp(-12) to exp(-120), and such sums."""
+    format_ = FORMATS[name]
+    rng = rng_of(21)
+    x = format_.round(-rng.uniform(12, 120, (60, 1)) + rng.normal(size=(60, 9)))
+    x[:, 3] = 0
+    for function in (exact.logsumexp, exact.log_softmax):
+        result, certificate = function(x, axis=1, return_certificate=True)
+        assert not {Rung.FIXED_POINT, Rung.DECIMAL} & set(certificate.settled)
+        assert certificate.settled.get(Rung.REST, 0) > (30 if name == "float64" else -1)
+        expected = [getattr(decimals, function.__name__)(row, format_) for row in x]
+        if function is exact.logsumexp:
+            expected = [value for value, _ in expected]
+        assert np.array_equal(result, expected)
+
+
+@pytest.mark.parametrize("distance", [0.01, 7, 690, 760, 1400])
+def test_the_largest_may_be_anything(distance):
+    x = np.array([[-1, 0, 1], [600, 601, 2], [-700, -720, -701], [5000, 4000, 4990]], float)
+    x = np.concatenate([x.max(axis=1, keepdims=True) + distance, x], axis=1)
+    for row, found in zip(x, exact.log_softmax(x, axis=1), strict=True):
+        assert np.array_equal(found, decimals.log_softmax(row, FLOAT64))
+
+
+@pytest.mark.parametrize("n", [100, 70_000, 150_000])
+@pytest.mark.parametrize("largest", [-27.0, 0.0, 300.0])
+def test_far_below_a_small_sum_nothing_is_taken_for_granted(n, largest):
+    """Elements that the quick phase does not reach, of vectors in one piece and in several."""
+    x = rng_of(22).uniform(-660, -590, n)
+    x[n // 2] = largest
+    some = np.array([0, 1, 2, 3, n // 2, n - 2, n - 1])  # the others are nothing to the sum
+    assert np.array_equal(exact.softmax(x)[some], decimals.softmax(x[some], FLOAT64))
 
 
 def test_without_asking_there_is_no_certificate():

@@ -1,0 +1,131 @@
+"""Elements of softmax and log_softmax that are in doubt, and their values from a log-sum-exp."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from stablelse.numerics import compensated
+from stablelse.numerics.errorfree import two_sum
+from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.ladder import doubleword, quick
+from stablelse.numerics.ladder.rounding import settle
+
+_FLOAT64 = FORMATS["float64"]
+
+# doubleword.exp takes no less. In any format of at most float64's range, exp vanishes there.
+_LOWEST = -1500.0
+
+
+class Doubtful(NamedTuple):
+    """k elements of rows: their places, and a view of them by row.
+
+    Attributes
+    ----------
+    rows : ndarray
+        Shape (m, n): all of the rows.
+    i, j : ndarray of int
+        Shape (k,): row and column of each element, i in ascending order.
+    is_nan : ndarray of bool
+        Shape (k,): whether the row is NaN throughout, by convention.
+    total : Sum or None
+        The sums of the rows, if they are known.
+    """
+
+    rows: Array
+    i: Array
+    j: Array
+    is_nan: Array
+    total: quick.Sum | None
+
+    @property
+    def x(self) -> Array:
+        """The elements."""
+        x: Array = self.rows[self.i, self.j]
+        return x
+
+    def largest(self) -> Array:
+        """Return the largest x of the row of each element, in float64."""
+        some, back = np.unique(self.i, return_inverse=True)
+        x_max = compensated.chosen(self.rows, some).max(axis=1).astype(np.float64)
+        largest: Array = x_max[back]
+        return largest
+
+    def by_row(self) -> tuple[Array, list[Array]]:
+        """Return the rows that have doubtful elements, and the columns of these in each."""
+        some, starts = np.unique(self.i, return_index=True)
+        return some, np.split(self.j, starts[1:])
+
+
+def softmax_of(
+    elements: Doubtful, y: Array, y_low: Array, error: Array, format_: Format
+) -> tuple[Array, Array, Array]:
+    """Round exp(x - y), the log-sum-exp being y + y_low, wrong by at most `error`.
+
+    An absolute error of the argument is a relative one of the result, which is below 2.1 times
+    a power of two.
+    """
+    d, d_low = _difference(elements.x, y, y_low)
+    is_too_low = d < _LOWEST
+    d_low[is_too_low] = 0
+    d = np.maximum(d, _LOWEST)
+    error = 2.1 * (doubleword.EXP_ERROR + error + doubleword.ADDITION_ERROR * abs(y))
+    high, low, exponent = doubleword.exp(d, d_low, list(np.empty((8, len(d)))))
+    value, doubtful, ulps = settle(high, low, error, format_, exponent)
+    if format_.underflow_threshold < _LOWEST:
+        doubtful |= is_too_low
+    return value, doubtful, ulps
+
+
+def log_softmax_of(
+    elements: Doubtful, y: Array, y_low: Array, error: Array, format_: Format
+) -> tuple[Array, Array, Array]:
+    """Round x - y, the log-sum-exp being y + y_low, wrong by at most `error`."""
+    x = elements.x
+    rounding = doubleword.ADDITION_ERROR * (abs(x) + abs(y))
+    value, doubtful, ulps = settle(*_difference(x, y, y_low), error + rounding, format_)
+    if doubtful.any() and format_.significand_bits <= _FLOAT64.significand_bits:
+        largest = elements.largest()
+        # y - x_max is exact where they are close, and elsewhere of no use; that less the error
+        # is no more than what log-sum-exp exceeds x_max by, which is positive if x is smaller.
+        reach = ((y - largest) + y_low) + error * (1 + 2.0**-50)
+        reach *= 1 + 2.0**-52
+        below, settled, reach_ulps = _just_below(*two_sum(x, -largest), reach, format_)
+        settled &= doubtful & (x < largest)
+        value[settled], ulps[settled] = below[settled], reach_ulps[settled]
+        doubtful &= ~settled
+    return value, doubtful, ulps
+
+
+def _just_below(
+    high: Array, low: Array, reach: Array, format_: Format
+) -> tuple[Array, Array, Array]:
+    """Round numbers between high + low - reach and high + low, which they do not attain.
+
+    So is x - lse(x) where the largest x dominates, and then x - x_max is often a tie, which no
+    error bound is small enough for. But all that is below it, and not far, rounds to what
+    is a quarter of a unit below it.
+
+    Returns
+    -------
+    value : ndarray
+        Of the format, float64 or narrower.
+    settled : ndarray of bool
+        Whether all these numbers round to it.
+    ulps : ndarray
+        The reach in units in the last place.
+    """
+    value, doubtful, ulps = settle(high, low, reach, format_)
+    _, is_tie, _ = settle(high, low, 0.0, format_)
+    is_tie &= ulps < 0.25
+    unit = reach / ulps
+    below, *_ = settle(high, low - unit / 4, 0.0, format_)
+    value[is_tie] = below[is_tie]
+    return value, is_tie | ~doubtful, ulps
+
+
+def _difference(x: Array, y: Array, y_low: Array) -> tuple[Array, Array]:
+    d, d_low = two_sum(x.astype(np.float64), -y)
+    difference: tuple[Array, Array] = two_sum(d, d_low - y_low)
+    return difference
