@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 
 from stablelse.numerics.formats import Array
-from stablelse.numerics.ladder import doubleword, quick, short
+from stablelse.numerics.ladder import doubleword, exponential, short
 from stablelse.numerics.ladder.powers import FINE_INDEX_BITS, INDEX_BITS
 
 
@@ -38,7 +38,12 @@ def _doubleword(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
 
 
 def _quick(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
-    words = quick.exp(d, d_low, [np.empty_like(d) for _ in range(6)])
+    words = exponential.exp(d, d_low, [np.empty_like(d) for _ in range(6)])
+    return words, np.zeros(d.shape, int)
+
+
+def _brief(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
+    words = exponential.brief_exp(d, d_low, [np.empty_like(d) for _ in range(6)])
     return words, np.zeros(d.shape, int)
 
 
@@ -50,8 +55,9 @@ def _short(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
 #: The kernels by name.
 KERNELS: dict[str, Kernel] = {
     "double-word": Kernel(_doubleword, doubleword.EXP_ERROR, 1500.0, 2**INDEX_BITS),
-    "quick": Kernel(_quick, quick.EXP_ERROR, quick.HIGHEST, 2**FINE_INDEX_BITS),
-    "short": Kernel(_short, short.EXP_ERROR, quick.HIGHEST, 2**FINE_INDEX_BITS),
+    "quick": Kernel(_quick, exponential.EXP_ERROR, exponential.HIGHEST, 2**FINE_INDEX_BITS),
+    "brief": Kernel(_brief, exponential.BRIEF_EXP_ERROR, exponential.HIGHEST, 2**FINE_INDEX_BITS),
+    "short": Kernel(_short, short.EXP_ERROR, exponential.HIGHEST, 2**FINE_INDEX_BITS),
 }
 
 #: Units in the last place around what matters.

@@ -56,7 +56,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "the error of a wide quotient": Mutant(
         "numerics/ladder/wide.py",
-        "_QUOTIENT_ERROR = 2.0**-66.5",
+        "_QUOTIENT_ERROR = 2.0**-65.8",
         "_QUOTIENT_ERROR = 2.0**-80",
         _slice("float64", "next to a tie of softmax"),
     ),
@@ -135,16 +135,25 @@ MUTANTS: dict[str, Mutant] = {
         "numerics/ladder/doubleword.py", "    k += a\n    np.add(t", "    np.add(t", _KERNELS
     ),
     "the rounding errors of the quick table": Mutant(
-        "numerics/ladder/quick.py",
+        "numerics/ladder/exponential.py",
         'np.take(constants.offset, index, out=rest, mode="clip")',
         "rest.fill(0)",
         _KERNELS,
     ),
     "the lowest word of ln 2 in the quick phase": Mutant(
-        "numerics/ladder/quick.py", "    rest += h\n    if", "    if", _KERNELS
+        "numerics/ladder/exponential.py", "    rest += h\n    if", "    if", _KERNELS
     ),
     "the last term of the quick series": Mutant(
-        "numerics/ladder/quick.py", "np.multiply(r, 1 / 24, out=k)", "k.fill(0)", _KERNELS
+        "numerics/ladder/exponential.py", "np.multiply(r, 1 / 24, out=k)", "k.fill(0)", _KERNELS
+    ),
+    "the last term of the brief series": Mutant(
+        "numerics/ladder/exponential.py", "np.multiply(r, 1 / 6, out=p)", "p.fill(0)", _KERNELS
+    ),
+    "the lower word of ln 2 in the brief exponential": Mutant(
+        "numerics/ladder/exponential.py", "    rest += k\n", "", _KERNELS
+    ),
+    "the error of the brief sum": Mutant(
+        "numerics/ladder/quick.py", "2.0**-67.7)", "2.0**-75)", _BOUNDS
     ),
     "what a far difference rounds away": Mutant(
         "numerics/ladder/wide.py",
@@ -153,7 +162,10 @@ MUTANTS: dict[str, Mutant] = {
         _slice("float64", "far below, on a tie"),
     ),
     "the lower word of the quick argument": Mutant(
-        "numerics/ladder/quick.py", "        rest -= d_low\n", "        pass\n", _KERNELS
+        "numerics/ladder/exponential.py",
+        "        rest -= d_low\n    k *= step_2\n",
+        "        pass\n    k *= step_2\n",
+        _KERNELS,
     ),
     "the lower word of the quick sum": Mutant(
         "numerics/ladder/quick.py", "rest + words[2]) + low * inverse", "rest + words[2])", _BOUNDS

@@ -20,6 +20,8 @@ class Rung(Enum):
     """No rung: NaN, or the logarithm of nothing or of infinity; there is nothing to round."""
     FLOAT64 = "float64"
     """About 50 bits, for the results of narrower formats: `stablelse.numerics.compensated`."""
+    BRIEF = "brief"
+    """About 66 bits: `stablelse.numerics.ladder.quick` with terms of two words, and `short`."""
     QUICK = "quick"
     """About 80 bits: `stablelse.numerics.ladder.quick`."""
     REST = "rest"

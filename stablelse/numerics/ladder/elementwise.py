@@ -98,11 +98,9 @@ def _computed(function: _Function, rows: Array, format_: Format) -> tuple[Array,
         is_nan = np.repeat(_are_nan(rows), rows.shape[1])
         attempts = _LADDER if fits else _LADDER[:1] + _LADDER[-1:]
     else:
-        is_narrow = excess < 0
-        compute = function.narrow if is_narrow else function.wide
-        result, doubtful, bound, total = compute(rows, format_)
+        compute = function.narrow if excess < 0 else function.wide
+        first, result, doubtful, bound, total = compute(rows, format_)
         is_nan = np.isnan(result.ravel()[doubtful])
-        first = Rung.FLOAT64 if is_narrow else Rung.QUICK
         ledger.enter(first, rows.size - doubtful.size, np.array([bound]))
         attempts = _LADDER
     for rung, attempt in attempts:
@@ -124,7 +122,7 @@ def _shortly(function: _Function, rows: Array) -> tuple[Array, Certificate] | No
             return None
         settled.append(elements)
     values, bounds = zip(*settled, strict=True)
-    return np.array(values), Certificate({Rung.QUICK: rows.size}, 0, max(bounds))
+    return np.array(values), Certificate({Rung.BRIEF: rows.size}, 0, max(bounds))
 
 
 def _are_nan(rows: Array) -> Array:

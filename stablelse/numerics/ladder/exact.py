@@ -94,7 +94,7 @@ def _shortly(rows: Array) -> tuple[Array, Array, Certificate] | None:
             return None
         settled.append(found)
     values, bounds = zip(*settled, strict=True)
-    certificate = Certificate({Rung.QUICK: len(values)}, 0, max(bounds))
+    certificate = Certificate({Rung.BRIEF: len(values)}, 0, max(bounds))
     return np.array(values), np.ones(len(values)), certificate
 
 
@@ -110,10 +110,10 @@ def _ladder(
     if format_.significand_bits < _FLOAT64.significand_bits:
         first = [(Rung.FLOAT64, _in_float64)]
     else:
-        first = [] if weights is not None else [(Rung.QUICK, _quickly)]
+        first = [] if weights is not None else [(Rung.BRIEF, _briefly)]
     if weights is not None:
         return [*first, conventional, second, last]
-    return [*first, conventional, beside, second, third, last]
+    return [*first, conventional, (Rung.QUICK, _quickly), beside, second, third, last]
 
 
 def _in_float64(x: Array, b: Array | None, format_: Format) -> _Attempt:
@@ -141,9 +141,17 @@ def _conventional(x: Array, b: Array | None, format_: Format) -> _Attempt:
     return _Attempt(value, sign, ~here, np.zeros(len(x)))
 
 
+def _briefly(x: Array, b: Array | None, format_: Format) -> _Attempt:
+    return _to(quick.BRIEF, x, format_)
+
+
 def _quickly(x: Array, b: Array | None, format_: Format) -> _Attempt:
-    high, low = quick.logsumexp(x)
-    error = quick.ERROR + doubleword.ADDITION_ERROR * abs(high)
+    return _to(quick.FULL, x, format_)
+
+
+def _to(precision: quick.Precision, x: Array, format_: Format) -> _Attempt:
+    high, low = quick.logsumexp(x, precision)
+    error = precision.error + doubleword.ADDITION_ERROR * abs(high)
     return _tested(high, low, np.ones(len(x)), error, format_)
 
 

@@ -19,7 +19,8 @@ from stablelse.numerics.blocks import Blocks, by_vector
 from stablelse.numerics.compensated import chosen
 from stablelse.numerics.errorfree import fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.ladder import quick
+from stablelse.numerics.ladder import exponential, quick
+from stablelse.numerics.ladder.certificate import Rung
 from stablelse.numerics.ladder.rounding import Elements, flat_indices, settle
 from stablelse.numerics.plain import blocks_for, put_terms, sum_exp
 from stablelse.numerics.plain import roundings as roundings_of_sum
@@ -124,7 +125,7 @@ def softmax(rows: Array, format_: Format) -> Elements:
 
     cuts = [cut for cut in blocks.over_bands(of_band, rows, result, doubt) if cut]
     ulps = margin * blocks.unit_roundoff / format_.unit_roundoff
-    elements = Elements(result, flat_indices(doubt), ulps)
+    elements = Elements(Rung.FLOAT64, result, flat_indices(doubt), ulps)
     return _settled(_quotient, blocks, rows, elements, format_, cuts)
 
 
@@ -160,7 +161,7 @@ def log_softmax(rows: Array, format_: Format) -> Elements:
 
     largest = max(blocks.over_bands(of_band, rows, result, doubt))
     ulps = largest * blocks.unit_roundoff / format_.unit_roundoff
-    elements = Elements(result, flat_indices(doubt), ulps)
+    elements = Elements(Rung.FLOAT64, result, flat_indices(doubt), ulps)
     return _settled(_log_quotient, blocks, rows, elements, format_)
 
 
@@ -176,7 +177,7 @@ def _settled(
 
     These are the sums of all rows, if they are given. What exp has to shift is left in doubt.
     """
-    result, doubtful, ulps, _ = elements
+    _, result, doubtful, ulps, _ = elements
     if rows.shape[1] < _LONG or not doubtful.size:
         return elements
     i, j = np.divmod(doubtful, rows.shape[1])
@@ -193,12 +194,12 @@ def _settled(
     value, still, _ = settle(high, low, scale * _ERROR_OF_CUT, format_)
     result[i[is_tame], j[is_tame]] = value
     is_tame[is_tame] = ~still
-    return Elements(result, doubtful[~is_tame], ulps)
+    return Elements(Rung.FLOAT64, result, doubtful[~is_tame], ulps)
 
 
 def _quotient(x: Array, total: quick.Sum) -> tuple[Array, Array, Array]:
     """Return exp(x) / S in two words, and what an error of S by its own size would make of it."""
-    high, *lower = quick.exp(x, None, list(np.empty((6, len(x)))))
+    high, *lower = exponential.exp(x, None, list(np.empty((6, len(x)))))
     upper, low = fast_two_sum(high, lower[0] + lower[1])
     p = upper / total.high
     product, rest = two_product(p, total.high)

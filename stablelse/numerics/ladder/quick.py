@@ -1,40 +1,22 @@
-"""Log-sum-exp to 80 bits: the quick phase of the ladder, for results of float64.
+"""Log-sum-exp to 80 bits, or to 67: the first rungs of the ladder, for results of float64.
 
-exp(d) = 2**e A exp(r), with k, j and e as in `stablelse.numerics.ladder.powers`, A the entry of the
-finer table that has 34 bits, and r = d - k ln 2 / 2**15 - log(A / T), abs(r) < 2**-16.5. The
-rounding error of the table is thus a part of r, where it costs one subtraction. r = h + t, h
-being r rounded to a multiple of 2**-35 (19 bits), and the exponential is the sum of three words,
-
-    2**e A,   2**e A h,   2**e A g,   g = t + r**2 / 2 + r**3 / 6 + r**4 / 24
-
-of which the first two are exact. Errors, relative to 2**e A, in units of 2**-88:
-
-- ln 2 / 2**15 = M1 + M2 + M3; k has 25 bits, for abs(d) <= 600, so that k M1 and k M2 are exact;
-  and d - k M1, below 2**-16.3, is a multiple of 2**-69 (or d itself, if k = 0). Then d - k M1 - h
-  is exact, and so is that less k M2, a multiple of 2**-72 below 2**-33.
-- log(A / T) is wrong by 6; k M3 and the lower word of d, below 2**-43.9, are added to it: 2 for
-  each of the two sums. Less these, t is below 2**-35.9, and its own rounding of no account.
-- r is only needed for its powers; its two roundings, of 2**-70 each, cost 6 there.
-- The series as r**2 (1/2 + r (1/6 + r / 24)), below 2**-34: 6 for the outer three roundings, 0.1
-  for the others, and 0.4 for what it leaves out.
-- g, below 2**-33.7, rounds by 2, and its product with A by 2.5.
-
-Together 27: less than 2**-83.2.
+The terms are words of `stablelse.numerics.ladder.exponential`: three for 80 bits, and two, in
+two thirds of the time, where few results will be in doubt with 67.
 
 A sum of n terms, n <= 2**10; of more, segments of so many are added up exactly: with c being
 about n + 1 times the largest term, adding and subtracting c cuts the first two words of a term.
 The upper parts are multiples of ulp(c) that amount to c at most, and add up exactly. What is
 left of a term is at most 2**-53 (n + 2) of the largest, hence together 2**-33 of the sum; the
-third words are 2**-33.7. All that goes through at most 30 additions (two to put the parts of a
-term together, and pairwise ones): 30 * 2**-53 * 2**-32.3 = 2**-80.3. With the error of the
-terms, 2**-80.1; with that of the logarithm (another exponential, and three roundings of
-2**-87), 2**-80.
+third words, if any, are 2**-33.7. All that goes through at most 30 additions (two to put the
+parts of a term together, and pairwise ones): 30 * 2**-53 * 2**-32.3 = 2**-80.3. With the error of
+three words, 2**-80.1; with that of the logarithm (another exponential, and three roundings of
+2**-87), 2**-80. With the error of two words, 2**-67.79, and that of the logarithm, 2**-67.7.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from typing import NamedTuple
 
@@ -44,19 +26,33 @@ from stablelse.numerics import threads
 from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.errorfree import difference, fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import FORMATS, Array
-from stablelse.numerics.ladder.powers import FINE_INDEX_BITS, SIGNIFICAND_BITS, fine_powers
+from stablelse.numerics.ladder.exponential import LOWEST, brief_exp, exp
 from stablelse.numerics.summation import pairwise
 
-#: A bound of the relative error of `exp`.
-EXP_ERROR = 2.0**-83.2
 
-#: A bound of the relative error of a sum of exponentials, hence of the absolute error of its
-#: logarithm; that of the logarithm itself, another exponential, is in it.
+class Precision(NamedTuple):
+    """How much is computed of a sum.
+
+    Attributes
+    ----------
+    exp : callable
+        One of `stablelse.numerics.ladder.exponential`. Arguments below its `LOWEST` count as
+        that: less than the largest term by 2**-144, they are no part of a sum; as elements they
+        are to be looked at again.
+    error : float
+        A bound of the relative error of a sum, hence of the absolute error of its logarithm;
+        that of the logarithm itself, another exponential, is in it.
+    """
+
+    exp: Callable[[Array, Array | None, list[Array]], tuple[Array, ...]]
+    error: float
+
+
+#: A bound of the error of what is computed to 80 bits.
 ERROR = 2.0**-80
 
-#: Arguments lie between these. What is smaller counts as the lower one: below the largest term
-#: by 2**-144 or more, it is no part of a sum; as an element it is to be looked at again.
-LOWEST, HIGHEST = -600.0, 600.0
+#: Terms of three words, and of two.
+FULL, BRIEF = Precision(exp, ERROR), Precision(brief_exp, 2.0**-67.7)
 
 #: Up to here, exp can take x as it is.
 TAME = 500.0
@@ -68,72 +64,8 @@ _LENGTH, _LENGTH_IN_THREADS = 2**15, 2**16
 
 _SEGMENT = 2**10
 
-#: Adding and subtracting 1.5 * 2**(52 - q) rounds to a multiple of 2**-q.
-TO_INTEGER = 1.5 * 2.0**52
-TO_35_BITS = 1.5 * 2.0**17
-
 #: The upper and the lower word of each of some numbers.
 Words = tuple[Array, Array]
-
-
-def exp(d: Array, d_low: Array | None, scratch: list[Array]) -> tuple[Array, Array, Array]:
-    """Compute exp(d + d_low) as the sum of three words.
-
-    Parameters
-    ----------
-    d, d_low : ndarray
-        float64, -600 <= d <= 600 and abs(d_low) <= ulp(d) / 2.
-    scratch : list of ndarray
-        Six float64 arrays of the same shape, contiguous.
-
-    Returns
-    -------
-    high, middle, low : ndarray
-        Some of the arrays given: 2**e A, 2**e A h and 2**e A g, see the module's text.
-    """
-    k, y, h, high, rest, r = scratch
-    constants = fine_powers()
-    step_1, step_2, step_3 = constants.step
-
-    np.multiply(d, 1 / (step_1 + step_2), out=k)
-    k += TO_INTEGER
-    bits = k.view(np.int64)  # its lowest bits are those of k
-    index, exponent = y.view(np.int64), h.view(np.int64)
-    np.bitwise_and(bits, 2**FINE_INDEX_BITS - 1, out=index)
-    np.left_shift(bits, SIGNIFICAND_BITS - FINE_INDEX_BITS, out=exponent)
-    k -= TO_INTEGER
-    # The indices never need clipping, but to be told so saves a copy.
-    np.take(constants.encoded, index, out=high.view(np.int64), mode="clip")
-    np.take(constants.offset, index, out=rest, mode="clip")
-    encoded = high.view(np.int64)
-    encoded += exponent
-
-    # r = y - k - rest = h + t; y becomes t.
-    np.multiply(k, step_1, out=y)
-    np.subtract(d, y, out=y)
-    np.multiply(k, step_3, out=h)
-    rest += h
-    if d_low is not None:
-        rest -= d_low
-    k *= step_2
-    np.subtract(y, k, out=r)
-    r -= rest
-    np.add(r, TO_35_BITS, out=h)
-    h -= TO_35_BITS
-    y -= h
-    y -= k
-    y -= rest
-
-    # k becomes g.
-    np.multiply(r, 1 / 24, out=k)
-    for coefficient in (1 / 6, 1 / 2):
-        k += coefficient
-        k *= r
-    k *= r
-    k += y
-    h *= high
-    k *= high
-    return high, h, k
 
 
 def blocks_for(shape: tuple[int, ...]) -> Blocks:
@@ -170,7 +102,9 @@ class Sum(NamedTuple):
     low: Array
 
 
-def sum_exp(blocks: Blocks, x: Array, kept: tuple[Array, Array] | None = None) -> Sum:
+def sum_exp(
+    blocks: Blocks, x: Array, kept: Words | None = None, precision: Precision = FULL
+) -> Sum:
     """Sum exp(x - shift) along the vectors of a band.
 
     Parameters
@@ -181,8 +115,10 @@ def sum_exp(blocks: Blocks, x: Array, kept: tuple[Array, Array] | None = None) -
         A band, real.
     kept : pair of ndarray, optional
         float64, of the shape of the band; to put the terms into, in two words: the first word
-        of `exp` and, rounded, the sum of the other two. Of a band that is one piece, they may
+        of `exp` and, rounded, the sum of the others. Of a band that is one piece, they may
         be those of the `words`.
+    precision : Precision
+        How many words the terms have before they are added up.
 
     Returns
     -------
@@ -196,12 +132,13 @@ def sum_exp(blocks: Blocks, x: Array, kept: tuple[Array, Array] | None = None) -
     x_max = reduce(np.maximum, blocks.over_pieces(largest_of, x)).astype(np.float64, copy=False)
     shift = np.where(abs(x_max) <= TAME, 0, x_max)
     largest = np.exp(x_max - shift)
-    sum_piece = partial(_sum_piece, blocks, shift, largest)
+    sum_piece = partial(_sum_piece, blocks, precision, shift, largest)
     return Sum(shift, *reduce(_add, blocks.over_pieces(sum_piece, x, first, second)))
 
 
 def _sum_piece(
     blocks: Blocks,
+    precision: Precision,
     shift: Array,
     largest: Array,
     x: Array,
@@ -217,31 +154,32 @@ def _sum_piece(
         if low is not None:
             low[~(argument >= LOWEST)] = 0
         argument = np.maximum(argument, LOWEST, out=d)
-    if first is not None:
-        scratch[3] = first  # where exp puts the first word
-    high, middle, low = exp(argument, low, scratch)
+    if first is not None and second is not None:
+        scratch[2], scratch[3] = second, first  # where exp puts the second word and the first
+    terms = precision.exp(argument, low, scratch)
     _, rest, _, _, upper, _ = scratch
-    total = _add_up((high, middle, low), (upper, rest), largest, blocks.axis)
+    total = _add_up(terms, (upper, rest), largest, blocks.axis)
     if second is not None:
-        np.add(middle, low, out=second)
+        for word in terms[2:]:
+            second += word
     return total
 
 
 def _add_up(
     words: tuple[Array, ...], scratch: tuple[Array, ...], largest: Array, axis: int
 ) -> Words:
-    """Add up the three words of terms, in segments if they are many."""
+    """Add up the words of terms, in segments if they are many."""
     m, n = words[0].shape
     if axis == 0 or n <= _SEGMENT:
         return two_sum(*_add_segment(words, scratch, largest, axis))
     whole = n - n % _SEGMENT
-    arrays = words + scratch
+    arrays, count = words + scratch, len(words)
     parts = [[x[:, :whole].reshape(m, -1, _SEGMENT) for x in arrays]]
     parts += [[x[:, np.newaxis, whole:] for x in arrays]] if whole < n else []
     sums: list[Array] = []
     for part in parts:
         largest = np.maximum.reduce(part[0], axis=-1, keepdims=True)
-        sums += _add_segment(part[:3], part[3:], largest, -1)
+        sums += _add_segment(part[:count], part[count:], largest, -1)
     rows = np.concatenate([total.reshape(m, -1) for total in sums], axis=1).tolist()
     high, low = np.array([_fsum(row) for row in rows]).T[..., np.newaxis]
     return high, low
@@ -251,15 +189,15 @@ def _add_segment(
     words: Sequence[Array], scratch: Sequence[Array], largest: Array, axis: int
 ) -> Words:
     """Add up the terms' parts above the cut, which is exact, and all the rest of them."""
-    high, middle, low = words
+    high, middle, *_ = words
     upper, rest = scratch
     c = (high.shape[axis] + 1) * largest
     np.add(high, middle, out=upper)
     upper += c
     upper -= c
     np.subtract(high, upper, out=rest)
-    rest += middle
-    rest += low
+    for word in words[1:]:
+        rest += word
     total = partial(np.add.reduce, axis=axis, keepdims=True)
     return total(upper), pairwise(rest, axis) if axis == 0 else total(rest)
 
@@ -279,16 +217,16 @@ def _add(a: Words, b: Words) -> Words:
     return result
 
 
-def sums(rows: Array) -> Sum:
+def sums(rows: Array, precision: Precision = FULL) -> Sum:
     """Sum the exponentials of every row, shape (m, n), m, n >= 1."""
     blocks = blocks_for(rows.shape)
-    bands = blocks.over_bands(partial(sum_exp, blocks), rows)
+    bands = blocks.over_bands(partial(sum_exp, blocks, precision=precision), rows)
     return Sum(*[np.concatenate(parts, 1 - blocks.axis) for parts in zip(*bands, strict=True)])
 
 
-def logsumexp(rows: Array) -> tuple[Array, Array]:
+def logsumexp(rows: Array, precision: Precision = FULL) -> tuple[Array, Array]:
     """Compute the log-sum-exp of every row, shape (m, n), m, n >= 1; see `log`."""
-    high, low = log(sums(rows))
+    high, low = log(sums(rows, precision))
     return high.ravel(), low.ravel()
 
 
@@ -296,8 +234,9 @@ def log(total: Sum) -> tuple[Array, Array]:
     """Return shift + log(S) as a double-word, abs(low) <= ulp(high) / 2.
 
     With y near log(high), log(S) = y + log(S exp(-y)): the second term is as small as the error
-    of y, so that the first terms of its series are enough. The absolute error is at most
-    `ERROR` + 2**-104 abs(high). Where the largest x is not finite, the result is NaN.
+    of y, so that the first terms of its series are enough. The absolute error is at most the
+    error of the sum's `Precision` + 2**-104 abs(high). Where the largest x is not finite, the
+    result is NaN.
     """
     shift, high, low = total
     y = np.log(high)

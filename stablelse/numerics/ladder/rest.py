@@ -19,7 +19,7 @@ import numpy as np
 
 from stablelse.numerics.errorfree import fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import Array
-from stablelse.numerics.ladder import quick
+from stablelse.numerics.ladder import exponential, quick
 
 #: A bound of the relative error of log1p(r).
 ERROR = 2.0**-66.9
@@ -68,9 +68,9 @@ def _excess(rows: Array) -> tuple[Array, Array, Array]:
 
 def _scaled(high: Array, low: Array, d: Array, d_low: Array) -> tuple[Array, Array]:
     """Multiply double-words by exp(d + d_low); NaN where that is far."""
-    is_far = ~(abs(d) <= -quick.LOWEST)
+    is_far = ~(abs(d) <= -exponential.LOWEST)
     d[is_far], d_low[is_far] = 0, 0
-    first, second, third = quick.exp(d, d_low, list(np.empty((6, len(d)))))
+    first, second, third = exponential.exp(d, d_low, list(np.empty((6, len(d)))))
     power, rest = fast_two_sum(first, second)
     power, rest = fast_two_sum(power, rest + third)
     product, error = two_product(high, power)

@@ -12,6 +12,7 @@ import numpy as np
 
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.ladder.certificate import Rung
 
 # What is left of a distance that was rounded up.
 _ROUNDED = 1 - 2.0**-52
@@ -28,6 +29,8 @@ class Elements(NamedTuple):
 
     Attributes
     ----------
+    rung : Rung
+        That rung.
     result : ndarray
         Shape (m, n), in the format.
     doubtful : ndarray of int
@@ -39,6 +42,7 @@ class Elements(NamedTuple):
         float64.
     """
 
+    rung: Rung
     result: Array
     doubtful: Array
     ulps: float

@@ -1,6 +1,6 @@
 """The quick phase for short vectors in Python's own floats, without NumPy's overhead.
 
-As in `stablelse.numerics.ladder.quick`, exp(d) = 2**e A exp(r), but in two words, 2**e A and
+As in `stablelse.numerics.ladder.exponential`, exp(d) = 2**e A exp(r), but in two words, 2**e A and
 2**e A z with z = exp(r) - 1: so few results need no more. Errors, in units of 2**-70:
 
 - r, below 2**-16.5, is rounded by 1, what is subtracted for it (below 2**-19) by 0.5, and the
@@ -27,8 +27,8 @@ from functools import cache
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.ladder import quick
 from stablelse.numerics.ladder.doubleword import ADDITION_ERROR
+from stablelse.numerics.ladder.exponential import LOWEST, TO_INTEGER
 from stablelse.numerics.ladder.powers import FINE_INDEX_BITS, fine_powers
-from stablelse.numerics.ladder.quick import TO_INTEGER
 
 #: A bound of the relative error of a term.
 EXP_ERROR = 2.0**-66.9
@@ -166,9 +166,9 @@ def _terms(x: list[float]) -> tuple[float, Words, bool] | None:
         return None
     shift = 0.0 if abs(x_max) <= quick.TAME else x_max
     pairs = [two_sum(entry, -shift) for entry in x]
-    pairs = [pair if pair[0] >= quick.LOWEST else (quick.LOWEST, 0.0) for pair in pairs]
+    pairs = [pair if pair[0] >= LOWEST else (LOWEST, 0.0) for pair in pairs]
     d, d_low = zip(*pairs, strict=True)
-    return shift, _scaled(_exp(d), d_low), min(x) >= max(shift, x_max + 20) + quick.LOWEST
+    return shift, _scaled(_exp(d), d_low), min(x) >= max(shift, x_max + 20) + LOWEST
 
 
 def _exp(d: Sequence[float]) -> Words:

@@ -14,14 +14,22 @@ from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.errorfree import difference, two_product
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.ladder import quick
+from stablelse.numerics.ladder.certificate import Rung
+from stablelse.numerics.ladder.exponential import LOWEST
 from stablelse.numerics.ladder.rounding import Elements, flat_indices
 
-# The relative error of a quotient in two words, in units of 2**-70. The second word of a term,
-# below 2**-16.5 of it, is rounded by 1.4, its product with the (rounded) reciprocal by 2.8. The
-# first word is multiplied by the rest of the reciprocal, below 2**-19, which is wrong by 1, and
-# rounds by 0.5; the sum of the two by 1.7, and again where the error is subtracted. The terms
-# and their sum are wrong by 0.1. Together less than 2**-66.5.
-_QUOTIENT_ERROR = 2.0**-66.5
+# The relative error of a quotient in two words, in units of 2**-70. A term in two words is wrong
+# by at most 4.6 (`exponential.BRIEF_EXP_ERROR`; of three words, the last two are put together, and
+# round by 1.4), and the sum of such terms by 5. The product of the second word with the (rounded)
+# reciprocal rounds by 2.8. The first word is multiplied by the rest of the reciprocal, below
+# 2**-19, which is wrong by 1, and rounds by 0.5; the sum of the two by 1.7, and again where the
+# error is subtracted. Together 17.3, less than 2**-65.8.
+_QUOTIENT_ERROR = 2.0**-65.8
+
+# Of rows that are not longer, few have elements that are in doubt with two words a term, and
+# are summed up once more, to 80 bits. Of softmax one element in 5,000 is in doubt: to either side
+# of a midpoint, 2**-12.8 to 2**-13.8 ulps; of log_softmax, one in 2**16 where it is 4 to 8.
+_SOFTMAX_BRIEF, _LOG_SOFTMAX_BRIEF = 2**10, 2**13
 
 # Splits a float64 so that the upper part has 19 bits.
 _SPLITTER = 2.0**34 + 1
@@ -30,7 +38,7 @@ _SPLITTER = 2.0**34 + 1
 # that, below 2**-86, is in the error of all.
 _LARGE = 2.0**20
 
-# More than exp(quick.LOWEST).
+# More than exp(LOWEST).
 _SMALL = 2.0**-860
 
 # Below this, a softmax is zero in float64: half the smallest number is exp(-745.13).
@@ -40,21 +48,26 @@ _VANISHING = -746.0
 def softmax(rows: Array, format_: Format) -> Elements:
     """Compute the softmax of every row, shape (m, n), m, n >= 1, real; in float64."""
     blocks = quick.blocks_for(rows.shape)
+    is_brief = rows.shape[1] <= _SOFTMAX_BRIEF
     result, doubt = np.empty(rows.shape), np.zeros(rows.shape, bool)
     sums = np.empty((3, len(rows), 1))
-    blocks.over_bands(partial(_softmax_band, blocks), rows, result, doubt, *sums)
-    ulps = _QUOTIENT_ERROR * 2.0**53
-    return Elements(result, flat_indices(doubt), ulps, quick.Sum(*sums[..., 0]))
+    of_band = partial(_softmax_band, blocks, quick.BRIEF if is_brief else quick.FULL)
+    blocks.over_bands(of_band, rows, result, doubt, *sums)
+    ulps, total = _QUOTIENT_ERROR * 2.0**53, quick.Sum(*sums[..., 0])
+    rung = Rung.BRIEF if is_brief else Rung.QUICK
+    return Elements(rung, result, flat_indices(doubt), ulps, None if is_brief else total)
 
 
-def _softmax_band(blocks: Blocks, x: Array, p: Array, flags: Array, *sums: Array) -> None:
+def _softmax_band(
+    blocks: Blocks, precision: quick.Precision, x: Array, p: Array, flags: Array, *sums: Array
+) -> None:
     """Compute a band, p, flag what is in doubt, and store the sums."""
     if x.size <= blocks.length:
         x = blocks.load(x)
         kept = quick.words(blocks.buffers(x.shape))
     else:
         kept = p, np.empty(x.shape)
-    total = quick.sum_exp(blocks, x, kept)
+    total = quick.sum_exp(blocks, x, kept, precision)
     for stored, found in zip(sums, total, strict=True):
         stored[...] = found
     reciprocal = _reciprocal(total)
@@ -104,24 +117,26 @@ def _quotients(
 
 
 def _are_large(first: Array, reciprocal: tuple[Array, Array, Array]) -> bool:
-    """Whether neither terms nor quotients come near to exp of `quick.LOWEST`."""
+    """Whether neither terms nor quotients come near to exp of `exponential.LOWEST`."""
     smallest = np.minimum.reduce(first, axis=None)
     return bool(smallest * np.minimum(np.min(reciprocal[2]), 1) > _SMALL)
 
 
 def _mark_small(x: Array, total: quick.Sum, target: Array, flag: Array) -> None:
-    """See to the elements that `quick.exp` does not reach, or whose words would underflow."""
+    """See to the elements that `exponential.exp` does not reach, or whose words would underflow."""
     log_sum = total.shift + np.log(total.high)
     reference = np.maximum(log_sum, total.shift)
-    flag |= x - reference < quick.LOWEST
+    flag |= x - reference < LOWEST
     zero = x - log_sum < _VANISHING
     target[zero], flag[zero] = 0, False
 
 
 def log_softmax(rows: Array, format_: Format) -> Elements:
     """Compute log_softmax of every row; see `softmax`."""
-    y_high, y_low = (part[:, np.newaxis] for part in quick.logsumexp(rows))
-    error = quick.ERROR + 2.0**-102 * abs(y_high) + 2.0**-85
+    is_brief = rows.shape[1] <= _LOG_SOFTMAX_BRIEF
+    precision = quick.BRIEF if is_brief else quick.FULL
+    y_high, y_low = (part[:, np.newaxis] for part in quick.logsumexp(rows, precision))
+    error = precision.error + 2.0**-102 * abs(y_high) + 2.0**-85
     blocks = Blocks(rows.shape, FORMATS["float64"], buffers=3)
     result, doubt = np.empty(rows.shape), np.zeros(rows.shape, bool)
 
@@ -144,7 +159,8 @@ def log_softmax(rows: Array, format_: Format) -> Elements:
         blocks.over_pieces(of_piece, x, g, flags)
 
     blocks.over_bands(of_band, rows, result, doubt, y_high, y_low + error, y_low - error)
-    return Elements(result, flat_indices(doubt), float(error.max() / np.spacing(1.0)))
+    rung = Rung.BRIEF if is_brief else Rung.QUICK
+    return Elements(rung, result, flat_indices(doubt), float(error.max() / np.spacing(1.0)))
 
 
 def _subtract_far(delta: Array, y: Array, lower: Array) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.functions import Function
-from stablelse.numerics.ladder import quick
+from stablelse.numerics.ladder import exponential, quick
 from stablelse.numerics.ladder.rounding import settle
 from stablelse.numerics.streams.one_pass import PIECE
 
@@ -93,9 +93,9 @@ def _settled(
         return value, int(np.count_nonzero(doubtful & finite))
     inside = d >= _SMALLEST
     safe = np.maximum(d, _SMALLEST)
-    words = quick.exp(safe, np.where(inside, d_low, 0), list(np.empty((6, len(d)))))
+    words = exponential.exp(safe, np.where(inside, d_low, 0), list(np.empty((6, len(d)))))
     high, low = two_sum(words[0], words[1])
-    error = (quick.EXP_ERROR + _ADDITION + np.where(inside, absolute, 0)) * high
+    error = (exponential.EXP_ERROR + _ADDITION + np.where(inside, absolute, 0)) * high
     value, doubtful, _ = settle(high, low + words[2], error, format_)
     tiny = np.exp(d)
     value = np.where(inside, value, format_.round(tiny + tiny * d_low))

@@ -19,7 +19,7 @@ import numpy as np
 from stablelse.numerics.errorfree import fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.front import real_numbers
-from stablelse.numerics.ladder import doubleword, quick
+from stablelse.numerics.ladder import doubleword, exponential, quick
 from stablelse.numerics.ladder.certificate import Certificate, Rung
 from stablelse.numerics.ladder.rounding import settle
 
@@ -225,7 +225,7 @@ def _scaled(total: Sum, shift: float) -> Sum:
     The factor exp(a - b) is taken in halves: by itself it might underflow where S does not.
     """
     d, d_low = two_sum(total.shift, -shift)
-    words = quick.exp(np.array([d / 2]), np.array([d_low / 2]), list(np.empty((6, 1))))
+    words = exponential.exp(np.array([d / 2]), np.array([d_low / 2]), list(np.empty((6, 1))))
     factor, rest = fast_two_sum(float(words[0][0]), float(words[1][0]))
     rest += float(words[2][0])
     high, low = total.high, total.low
