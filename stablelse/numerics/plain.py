@@ -5,7 +5,7 @@ There is no shift where exp can take the x as they are, which is seen of the sum
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +59,7 @@ def sum_exp(
     *,
     with_largest: bool = False,
     in_full: bool = False,
+    bearable: int | None = None,
 ) -> PlainSum:
     """Sum exp(x - shift) along the vectors of a band.
 
@@ -76,33 +77,37 @@ def sum_exp(
         Whether to look for the largest terms.
     in_full : bool
         Whether terms below 2**-937 are what they are, and not that.
+    bearable : int, optional
+        As of `stablelse.numerics.summation.pairwise`.
     """
     is_one_piece = x.size <= blocks.length
     shift = np.zeros((1, 1), blocks.dtype)
-    total, largest = _add_up(blocks, x, shift, terms, with_largest, in_full)
+    add_up = partial(_add_up, blocks, x, terms, with_largest, in_full, bearable)
+    total, largest = add_up(shift)
     if np.minimum.reduce(total, None) >= smallest and np.maximum.reduce(total, None) <= _LARGEST:
         shift = np.zeros(total.shape, blocks.dtype)
     else:
         is_tame = (total >= smallest) & (total <= _LARGEST)
         shift = np.where(is_tame, shift, _maximum(blocks, x))
-        total, largest = _add_up(blocks, x, shift, terms, with_largest, in_full)
+        total, largest = add_up(shift)
     return PlainSum(shift, total, largest, is_one_piece and terms is None)
 
 
 def _add_up(
     blocks: Blocks,
     x: Array,
-    shift: Array,
     terms: Array | None,
     with_largest: bool,
     in_full: bool,
+    bearable: int | None,
+    shift: Array,
 ) -> tuple[Array, Array]:
     def of_piece(piece: Array, target: Array | None) -> tuple[Array, Array]:
         term, *scratch = blocks.buffers(piece.shape)
         if target is not None:
             term = target
         put_terms(blocks, piece, shift, term, scratch, in_full=in_full)
-        total = pairwise(term, blocks.axis, scratch[0])
+        total = pairwise(term, blocks.axis, scratch[0], bearable)
         if not with_largest:
             return total, total
         return total, np.maximum.reduce(term, axis=blocks.axis, keepdims=True)
@@ -111,7 +116,7 @@ def _add_up(
     if len(parts) == 1:
         return parts[0]
     totals, largest = zip(*parts, strict=True)
-    total = pairwise(np.concatenate(totals, blocks.axis), 1)
+    total = pairwise(np.concatenate(totals, blocks.axis), 1, bearable=bearable)
     return total, reduce(np.maximum, largest) if with_largest else total
 
 

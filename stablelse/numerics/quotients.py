@@ -30,6 +30,10 @@ _SMALL_REST = 2.0**-32
 # more than a unit in its last place.
 _SMALLEST = 0.5
 
+# A sum in which a term takes part in more additions, each of which may round by u, is too far off:
+# all may round to the same side where the terms are equal.
+_BEARABLE = 12
+
 # A row with an element larger than this is added up almost exactly.
 _STEEP = 0.25
 
@@ -86,7 +90,7 @@ def _quotients(blocks: Blocks, x: Array, p: Array) -> Array:
     terms = p if blocks.is_workable(p) else None
     is_row = blocks.axis == 1
     shift, total, largest, in_buffer = plain.sum_exp(
-        blocks, x, _SMALLEST, terms, with_largest=is_row, in_full=True
+        blocks, x, _SMALLEST, terms, with_largest=is_row, in_full=True, bearable=_BEARABLE
     )
     # To divide takes three times as long as to multiply; but it makes of a single entry 1.
     operation, factor = (np.multiply, 1 / total) if is_row else (np.divide, total)
@@ -124,7 +128,9 @@ def _log_quotients(blocks: Blocks, x: Array, g: Array) -> Array:
     """
     if blocks.axis == 0:
         return np.ones(g.shape[1], bool)
-    shift, total, largest, _ = plain.sum_exp(blocks, x, SMALLEST_FOR_LOG, with_largest=True)
+    shift, total, largest, _ = plain.sum_exp(
+        blocks, x, SMALLEST_FOR_LOG, with_largest=True, bearable=_BEARABLE
+    )
     log = np.log(total)
     y, rest = two_sum(shift, log)
     rest += (total - np.exp(log)) / total

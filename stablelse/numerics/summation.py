@@ -217,7 +217,9 @@ def _add_up(terms: Array, scratch: list[Array], axis: int, *, signed: bool) -> _
     return exact, pairwise(lower, axis), largest, exact if magnitude is None else magnitude
 
 
-def pairwise(x: Array, axis: int, scratch: Array | None = None) -> Array:
+def pairwise(
+    x: Array, axis: int, scratch: Array | None = None, bearable: int | None = None
+) -> Array:
     """Sum pairwise, as NumPy does along rows, but not down columns, nor well enough at any length.
 
     There, one half is added onto the other, again and again.
@@ -230,33 +232,38 @@ def pairwise(x: Array, axis: int, scratch: Array | None = None) -> Array:
         The axis to sum along; the sums are of the shape of x with this one reduced to 1.
     scratch : ndarray, optional
         Of the shape of x, to work in.
+    bearable : int, optional
+        In how many additions a number may take part, if that can be had by halving rows; by
+        default, as many as the logarithm of the sum mostly bears.
     """
     if axis == 0:
-        return _folded(x, scratch, _folds(len(x), 0)).copy()
-    folded = _folded(x.T, None if scratch is None else scratch.T, _folds(x.shape[1], 1)).T
+        return _folded(x, scratch, _folds(len(x), 0, bearable)).copy()
+    folds = _folds(x.shape[1], 1, bearable)
+    folded = _folded(x.T, None if scratch is None else scratch.T, folds).T
     total: Array = np.add.reduce(folded, axis=1, keepdims=True)
     return total
 
 
-def additions(n: int, axis: int) -> int:
+def additions(n: int, axis: int, bearable: int | None = None) -> int:
     """Return in how many additions of `pairwise` one of n numbers takes part at most."""
-    folds = _folds(n, axis)
+    folds = _folds(n, axis, bearable)
     return folds + _additions_in_a_row(-(-n >> folds))
 
 
-# Rows in which more additions would follow one another are folded until so many columns are left:
-# that takes longer, but their logarithms mostly are below 8, where a unit in the last place is 8 u,
-# and can bear no more. Those of longer rows are larger.
-_BEARABLE = 21
-_FOLDED = 64
-_LONG = 2048
+# The logarithms of sums of so many exponentials mostly are below 8, where a unit in the last
+# place is 8 u, and can bear no more additions. Those of more are larger.
+_BEARABLE, _FEW = 21, 2048
 
 
-def _folds(n: int, axis: int) -> int:
+@cache
+def _folds(n: int, axis: int, bearable: int | None) -> int:
     if axis == 0:
         return (n - 1).bit_length()
-    is_folded = n <= _LONG and _additions_in_a_row(n) > _BEARABLE
-    return ((n - 1) // _FOLDED).bit_length() if is_folded else 0
+    if bearable is None:
+        bearable = _BEARABLE if n <= _FEW else n
+    counts = [i + _additions_in_a_row(-(-n >> i)) for i in range((n - 1).bit_length() + 1)]
+    enough = [i for i, count in enumerate(counts) if count <= bearable]
+    return enough[0] if enough else counts.index(min(counts))
 
 
 def _folded(x: Array, scratch: Array | None, folds: int) -> Array:
