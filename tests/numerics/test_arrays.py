@@ -382,6 +382,16 @@ def test_a_shift_passes_through(x, a):
     assert (abs(stablelse.softmax(x + a) - p) <= np.maximum(12 * np.spacing(p), 2.0**-1070)).all()
 
 
+@pytest.mark.parametrize(
+    ("n", "value"), [(79, 0.574506432324543), (79, -0.08941708117911706), (87, 0.487336443158749)]
+)
+def test_the_roundings_of_equal_terms_do_not_add_up(n, value):
+    """Added one after another, each of these sums rounds to the same side: by 6 ulp and more."""
+    elements = stablelse.softmax(np.full((2, n), value), axis=1)
+    for p in set(elements.ravel().tolist()):
+        assert oracle.ulp_error(p, 1 / oracle.as_mpf(n), FLOAT64) <= 4
+
+
 @given(VECTORS)
 def test_softmax_sums_to_one(x):
     p = stablelse.softmax(x)
