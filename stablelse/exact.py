@@ -19,6 +19,7 @@ from stablelse.numerics.front import Axis, known_format
 from stablelse.numerics.labelled import pose
 from stablelse.numerics.ladder import exact, exact_loss, short
 from stablelse.numerics.ladder.certificate import Certificate, Rung
+from stablelse.numerics.ladder.rounding import SHORT
 from stablelse.numerics.threads import limited
 
 if TYPE_CHECKING:
@@ -285,7 +286,7 @@ _SHORTLY: dict[str, Callable[[list[float]], tuple[Any, float] | None]] = {
 
 def _of_few(name: str, x: object, axis: Axis) -> Any:
     """Return a function of a few numbers without what takes longer than they do, or ``None``."""
-    vector = few.as_vector(x, axis)
+    vector = few.as_vector(x, axis, SHORT)
     if vector is None:
         return None
     if vector.dtype != np.float64:

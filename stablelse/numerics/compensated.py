@@ -10,6 +10,7 @@ Results of formats narrower than float64 are correctly rounded: `stablelse.numer
 
 from __future__ import annotations
 
+from functools import cache
 from math import ceil, log2
 from typing import Any, NamedTuple
 
@@ -113,6 +114,7 @@ def is_settled(value: Any, largest: Any, total: Any, least: float) -> Any:
     return (abs(value) >= least) & (largest <= _DOMINANT * total)
 
 
+@cache
 def least_settled(n: int) -> float:
     """Return how large the logarithm of a plain sum of n terms has to be to be accurate."""
     return _least_settled(plain.blocks_for((1, n), FORMATS["float64"]), n)

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from stablelse.numerics import row
 from stablelse.numerics.compensated import is_settled, least_settled
 from stablelse.numerics.formats import Array
 
-#: Up to so many numbers: they stand in columns there.
-MOST = 24
+#: Up to so many numbers: they stand in columns there. More are a `stablelse.numerics.row`.
+MOST = row.LEAST - 1
 
 _FLOAT64, _FLOAT32 = np.dtype(np.float64), np.dtype(np.float32)
 _DTYPES = {_FLOAT64, _FLOAT32}
@@ -34,10 +35,10 @@ _FAR, _NARROW_FAR = 400.0, 40.0
 _SMALLEST = 0.5
 
 # In units of u = 2**-53: NumPy's exp and log are right to one unit in the last place, 2; MOST terms
-# go through 5 additions, and so does a sum of exponentials: 2 + 5. A quotient is wrong by that, by
-# its own exponential, by the reciprocal and its margin, and by the product: 7 + 2 + 2 + 1.
+# go through 6 additions, and so does a sum of exponentials: 2 + 6. A quotient is wrong by that, by
+# its own exponential, by the reciprocal and its margin, and by the product: 8 + 2 + 2 + 1.
 _UNIT = 2.0**-53
-_SUM_ROUNDINGS, _QUOTIENT_ROUNDINGS = 7, 12
+_SUM_ROUNDINGS, _QUOTIENT_ROUNDINGS = 8, 13
 
 #: The axes of a vector, and of the one row of a stack.
 _OF_VECTOR, _OF_ROW = (None, 0, -1, (0,), (-1,)), (1, -1, (1,), (-1,))
@@ -45,16 +46,18 @@ _OF_VECTOR, _OF_ROW = (None, 0, -1, (0,), (-1,)), (1, -1, (1,), (-1,))
 
 def logsumexp(x: object, axis: object = None) -> Any:
     """Return the log-sum-exp of an array, or ``None`` if it is not for this module to compute."""
-    vector = as_vector(x, axis)
+    vector = as_vector(x, axis, row.MOST)
     if vector is None:
         return None
-    if vector.dtype == _FLOAT32:
+    if vector.size > MOST:
+        value = row.logsumexp(vector)
+    elif vector.dtype == _FLOAT32:
         value = _narrow_logsumexp(vector)
     elif hypot(*vector.tolist()) <= _FAR:
         terms: list[float] = np.exp(vector).tolist()
         total = _adder(len(terms))(*terms)
         value = np.log(total)
-        if not is_settled(value, max(terms), total, _least(len(terms))):
+        if not is_settled(value, max(terms), total, least_settled(len(terms))):
             return None
     else:
         return None
@@ -63,10 +66,12 @@ def logsumexp(x: object, axis: object = None) -> Any:
 
 def softmax(x: object, axis: object = None) -> Array | None:
     """Return the softmax of an array, or ``None``; see `logsumexp`."""
-    vector = as_vector(x, axis)
+    vector = as_vector(x, axis, row.MOST)
     if vector is None:
         return None
-    if vector.dtype == _FLOAT32:
+    if vector.size > MOST:
+        values = row.softmax(vector)
+    elif vector.dtype == _FLOAT32:
         values = _narrow_softmax(vector)
     elif hypot(*vector.tolist()) <= _FAR:
         values = np.exp(vector)
@@ -81,10 +86,13 @@ def softmax(x: object, axis: object = None) -> Array | None:
 
 def log_softmax(x: object, axis: object = None) -> Array | None:
     """Return the log_softmax of an array, or ``None``; see `logsumexp`."""
-    vector = as_vector(x, axis)
+    vector = as_vector(x, axis, row.MOST)
     if vector is None:
         return None
-    values = (_narrow_log_softmax if vector.dtype == _FLOAT32 else _wide_log_softmax)(vector)
+    if vector.size > MOST:
+        values = row.log_softmax(vector)
+    else:
+        values = (_narrow_log_softmax if vector.dtype == _FLOAT32 else _wide_log_softmax)(vector)
     return values if values is None or vector is x else shaped(values, x)
 
 
@@ -138,13 +146,16 @@ def _narrow_terms(x: Array) -> Array | None:
     return np.exp(x, dtype=_FLOAT64) if hypot(*x.tolist()) <= _NARROW_FAR else None
 
 
-def as_vector(x: object, axis: object) -> Array | None:
-    """Return a few numbers as a vector, if all of an array, or a list, is one along the axis."""
+def as_vector(x: object, axis: object, most: int = MOST) -> Array | None:
+    """Return an array, or a list, as a vector, if all of it is one along the axis, and not long.
+
+    Of float32, it has at most `MOST` numbers too.
+    """
     if type(x) is not np.ndarray:
-        if type(x) is not list or not 0 < len(x) <= MOST or type(x[0]) is not float:
+        if type(x) is not list or not 0 < len(x) <= most or type(x[0]) is not float:
             return None
         x = np.asarray(x)
-    if x.dtype not in _DTYPES or not 0 < x.size <= MOST:
+    if x.dtype not in _DTYPES or not 0 < x.size <= (most if x.dtype == _FLOAT64 else MOST):
         return None
     if x.ndim == 1:
         return x if axis in _OF_VECTOR else None
@@ -181,8 +192,3 @@ def _adder(n: int) -> Callable[..., float]:
         terms = [f"({a} + {b})" for a, b in ends] + terms[half : len(terms) - half]
     adder: Callable[..., float] = eval(f"lambda {', '.join(names)}: {terms[0]}")
     return adder
-
-
-@cache
-def _least(n: int) -> float:
-    return least_settled(n)

@@ -26,19 +26,19 @@ from stablelse.numerics.summation import sum_exp
 # than this needs a largest term that has no lower part, exp(0) = 1.
 _SMALL_REST = 2.0**-32
 
-# Of a sum that is at least this, a term that underflowed is a quotient that does, and loses no
-# more than a unit in its last place.
-_SMALLEST = 0.5
+#: Of a sum that is at least this, a term that underflowed is a quotient that does, and loses no
+#: more than a unit in its last place.
+SMALLEST = 0.5
 
-# A sum in which a term takes part in more additions, each of which may round by u, is too far off:
-# all may round to the same side where the terms are equal.
-_BEARABLE = 12
+#: A sum in which a term takes part in more additions, each of which may round by u, is too far off:
+#: all may round to the same side where the terms are equal.
+BEARABLE = 12
 
-# A row with an element larger than this is added up almost exactly.
-_STEEP = 0.25
+#: A row with an element larger than this is added up almost exactly.
+STEEP = 0.25
 
-# The log_softmax of a smaller part of the sum is below -1.
-_CLOSE = 0.367
+#: The log_softmax of a smaller part of the sum is below -1.
+CLOSE = 0.367
 
 
 def softmax(rows: Array, format_: Format, place: Array | None = None) -> Array:
@@ -90,7 +90,7 @@ def _quotients(blocks: Blocks, x: Array, p: Array) -> Array:
     terms = p if blocks.is_workable(p) else None
     is_row = blocks.axis == 1
     shift, total, largest, in_buffer = plain.sum_exp(
-        blocks, x, _SMALLEST, terms, with_largest=is_row, in_full=True, bearable=_BEARABLE
+        blocks, x, SMALLEST, terms, with_largest=is_row, in_full=True, bearable=BEARABLE
     )
     # To divide takes three times as long as to multiply; but it makes of a single entry 1.
     operation, factor = (np.multiply, 1 / total) if is_row else (np.divide, total)
@@ -104,7 +104,7 @@ def _quotients(blocks: Blocks, x: Array, p: Array) -> Array:
         blocks.store(operation, term, factor, target)
 
     blocks.over_pieces(of_piece, x, p)
-    steep = ~(largest <= _STEEP * total) if is_row else np.zeros(total.shape, bool)
+    steep = ~(largest <= STEEP * total) if is_row else np.zeros(total.shape, bool)
     return steep.ravel()
 
 
@@ -129,7 +129,7 @@ def _log_quotients(blocks: Blocks, x: Array, g: Array) -> Array:
     if blocks.axis == 0:
         return np.ones(g.shape[1], bool)
     shift, total, largest, _ = plain.sum_exp(
-        blocks, x, SMALLEST_FOR_LOG, with_largest=True, bearable=_BEARABLE
+        blocks, x, SMALLEST_FOR_LOG, with_largest=True, bearable=BEARABLE
     )
     log = np.log(total)
     y, rest = two_sum(shift, log)
@@ -141,7 +141,7 @@ def _log_quotients(blocks: Blocks, x: Array, g: Array) -> Array:
         blocks.store(np.subtract, difference, rest, target)
 
     blocks.over_pieces(of_piece, x, g)
-    close: Array = ~(largest <= _CLOSE * total)
+    close: Array = ~(largest <= CLOSE * total)
     return close.ravel()
 
 

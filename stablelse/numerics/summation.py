@@ -14,7 +14,7 @@ What a textbook's evaluation of S = sum b_i exp(x_i - a) loses, and what is done
 from __future__ import annotations
 
 from functools import cache, partial, reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -242,6 +242,12 @@ def pairwise(
     folded = _folded(x.T, None if scratch is None else scratch.T, folds).T
     total: Array = np.add.reduce(folded, axis=1, keepdims=True)
     return total
+
+
+def sum_of_row(x: Array, bearable: int | None = None) -> Any:
+    """Return what `pairwise` does for a single row, of shape (n,)."""
+    folds, half = _folds(x.size, 1, bearable), x.size // 2
+    return np.add.reduce(_folded(x, np.empty(x.size - half), folds) if folds else x)
 
 
 def additions(n: int, axis: int, bearable: int | None = None) -> int:

@@ -79,7 +79,7 @@ def logsumexp(x: list[float]) -> tuple[float, float] | None:
     error = ERROR + ADDITION_ERROR * abs(high)
     if abs(high) < _SMALL or high + (low - error) != high or high + (low + error) != high:
         return None
-    return high, ERROR / math.ulp(_SMALL)
+    return high, error / math.ulp(high)
 
 
 def log_sum(x: list[float]) -> tuple[float, float] | None:
