@@ -12,6 +12,7 @@ from stablelse.analysis.stream_methods import Side
 from stablelse.analysis.stream_places import Where
 from stablelse.numerics.formats import Array
 from stablelse.numerics.functions import Function
+from stablelse.numerics.streams.running import LogSum
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -177,11 +178,16 @@ class StreamState:
         return self._sides[0].best()[0]
 
     @property
+    def maximum(self) -> Any:
+        """The largest number so far, in the first of the formats."""
+        return self._sides[0].maximum
+
+    @property
     def values(self) -> list[Any]:
         """The best value in each of the formats."""
         return [side.best()[0] for side in self._sides]
 
-    def log_sum(self) -> tuple[float, float]:
+    def log_sum(self) -> LogSum:
         """Return the log-sum-exp in the first of the formats as a double-word."""
         return self._sides[0].right.log_sum()
 

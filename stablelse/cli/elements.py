@@ -20,9 +20,9 @@ from stablelse.cli.writers import LineWriter, TextWriter, Writer, kind_of, open_
 from stablelse.engines.local import fold
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.streams.elements import elements
+from stablelse.numerics.streams.elements import Whole, elements
 from stablelse.readers import By, Vectors
-from stablelse.readers.block import Block, ReadError
+from stablelse.readers.block import Block, Gauge, ReadError
 from stablelse.readers.vectors import Stream, vectors
 
 # What is read back of the spooled numbers at once, in bytes.
@@ -39,6 +39,8 @@ def write_stream(
     on_screen: bool = False,
 ) -> None:
     """Write the elements of one long vector: the first pass sums up, the second one divides.
+
+    Two more passes add up more digits, if elements are in doubt that are to be correctly rounded.
 
     Parameters
     ----------
@@ -67,15 +69,19 @@ def write_stream(
 
     with _spool(not rereadable) as spool:
         fold(stream.blocks if spool is None else _spooled(stream.blocks, spool), [state], told)
-        if spool is not None:
-            numbers = _kept(spool)
-        else:
-            numbers = map(_numbers, open_input(source, "float64", meter.gauge)[0])
+
+        def again(gauge: Gauge | None = None) -> Iterator[Array]:
+            if spool is not None:
+                return map(format_.round, _kept(spool))
+            blocks, _ = open_input(source, "float64", gauge)
+            return map(format_.round, map(_numbers, blocks))
+
         if on_screen:
             meter.hide()
-        log_sum, doubtful, count = state.log_sum(), 0, 0
-        for x in numbers:
-            values, doubts = elements(tried.function, format_.round(x), log_sum, format_, exact)
+        whole = Whole(state.log_sum(), float(state.maximum), again)
+        doubtful = count = 0
+        for x in again(meter.gauge):
+            values, doubts = elements(tried.function, x, whole, format_, exact)
             writer.write(values[:, np.newaxis])
             doubtful, count = doubtful + doubts, count + len(x)
             meter.tell(state.count + count, "the second pass", {})
@@ -118,8 +124,13 @@ def _spooled(blocks: Iterator[Block], spool: Any) -> Iterator[Block]:
 
 
 def _kept(spool: Any) -> Iterator[Array]:
-    spool.seek(0)
-    while data := spool.read(_SPOOLED):
+    begin = 0
+    while True:
+        spool.seek(begin)  # others may have read it meanwhile
+        data = spool.read(_SPOOLED)
+        if not data:
+            return
+        begin += len(data)
         yield np.frombuffer(data, np.float64)
 
 

@@ -59,6 +59,20 @@ def test_exact(run, tmp_path, dtype, command):
     assert np.array_equal(values, truth)
 
 
+@pytest.mark.parametrize("command", FUNCTIONS)
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+def test_exact_to_the_smallest_number(run, tmp_path, command, kind):
+    """Elements that are subnormal, or in doubt for what is next to them, climb."""
+    x = np.random.default_rng(6).uniform(-700, 700, 20_000)
+    np.save(tmp_path / "x.npy", x)
+    target = tmp_path / "p.npy"
+    given = {"stdin": (tmp_path / "x.npy").read_bytes()} if kind == "pipe" else {}
+    named = [] if kind == "pipe" else ["--file", tmp_path / "x.npy"]
+    done = run(command, "--exact", *named, "--output", target, **given)
+    assert (done.code, done.err) == (0, "")
+    assert np.array_equal(np.load(target), FUNCTIONS[command](x))
+
+
 @pytest.mark.parametrize("by", ["all", "columns"])
 def test_lines(run, by):
     x = X.reshape(-1, 2)

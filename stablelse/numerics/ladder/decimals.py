@@ -69,7 +69,9 @@ def logsumexp(x: Array, format_: Format, weights: Array | None = None) -> tuple[
     raise AssertionError("the precisions have no end")
 
 
-def softmax(x: Array, format_: Format, elements: Array | None = None) -> Array:
+def softmax(
+    x: Array, format_: Format, elements: Array | None = None, counts: Array | None = None
+) -> Array:
     """Compute the softmax of one vector, correctly rounded.
 
     Parameters
@@ -80,18 +82,22 @@ def softmax(x: Array, format_: Format, elements: Array | None = None) -> Array:
         The format of the result.
     elements : ndarray of int, optional
         The indices of those k elements that are wanted; all n if left out.
+    counts : ndarray, optional
+        How many entries of the vector each x stands for; one if left out.
 
     Returns
     -------
     ndarray
         Shape (k,), in the format.
     """
-    return _elementwise(x, format_, elements, quotient, lambda count: Fraction(1, count))
+    return _elementwise(x, format_, elements, counts, quotient, lambda count: Fraction(1, count))
 
 
-def log_softmax(x: Array, format_: Format, elements: Array | None = None) -> Array:
+def log_softmax(
+    x: Array, format_: Format, elements: Array | None = None, counts: Array | None = None
+) -> Array:
     """Compute the logarithm of the softmax of one vector, correctly rounded; see `softmax`."""
-    return _elementwise(x, format_, elements, log_quotient, {1: Fraction(0)}.get)
+    return _elementwise(x, format_, elements, counts, log_quotient, {1: Fraction(0)}.get)
 
 
 class Ball(NamedTuple):
@@ -243,11 +249,12 @@ def _elementwise(
     x: Array,
     format_: Format,
     elements: Array | None,
+    counts: Array | None,
     evaluate: Evaluation,
     of_equals: Callable[[int], Fraction | None],
 ) -> Array:
     """Evaluate each different element, climbing with those only that are still undecided."""
-    terms = _terms(x)
+    terms = _terms(x, counts)
     wanted = x if elements is None else x[elements]
     results: dict[Decimal, Any] = {}
     undecided = list({as_decimal(entry) for entry in wanted if np.isfinite(entry)})

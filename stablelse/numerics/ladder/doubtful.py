@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,6 +16,17 @@ _FLOAT64 = FORMATS["float64"]
 
 # doubleword.exp takes no less. In any format of at most float64's range, exp vanishes there.
 _LOWEST = -1500.0
+
+
+class Entries(Protocol):
+    """Some elements of vectors."""
+
+    @property
+    def x(self) -> Array:
+        """The elements, shape (k,)."""
+
+    def largest(self) -> Array:
+        """Return the largest x of the vector of each, shape (k,), in float64."""
 
 
 class Doubtful(NamedTuple):
@@ -59,7 +70,7 @@ class Doubtful(NamedTuple):
 
 
 def softmax_of(
-    elements: Doubtful, y: Array, y_low: Array, error: Array, format_: Format
+    elements: Entries, y: Array, y_low: Array, error: Array, format_: Format
 ) -> tuple[Array, Array, Array]:
     """Round exp(x - y), the log-sum-exp being y + y_low, wrong by at most `error`.
 
@@ -79,7 +90,7 @@ def softmax_of(
 
 
 def log_softmax_of(
-    elements: Doubtful, y: Array, y_low: Array, error: Array, format_: Format
+    elements: Entries, y: Array, y_low: Array, error: Array, format_: Format
 ) -> tuple[Array, Array, Array]:
     """Round x - y, the log-sum-exp being y + y_low, wrong by at most `error`."""
     x = elements.x

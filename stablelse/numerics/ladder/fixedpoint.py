@@ -20,7 +20,7 @@ Together less than 40 for a term. A sum of terms has no errors of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import cache
@@ -53,7 +53,7 @@ _LENGTH = 2**12
 _Limbs = list[Array]
 
 
-class _Rest(NamedTuple):
+class Rest(NamedTuple):
     """The sum of all terms of a vector but the largest.
 
     Attributes
@@ -121,19 +121,40 @@ def _elementwise(
         if rest is None:
             values += [None] * len(columns)
             continue
-        with localcontext(next(decimals.contexts())):
-            terms, total = _in_decimal(rest)
-            x = map(decimals.as_decimal, row[columns])
-            values += [evaluate(entry, terms, total, format_) for entry in x]
+        values += elements_of(rest, row[columns], format_, evaluate)
     return values
 
 
-def _rounded(rest: _Rest, format_: Format) -> Any:
+def elements_of(rest: Rest, x: Array, format_: Format, evaluate: decimals.Evaluation) -> list[Any]:
+    """Compute elements of a vector from the sum of all of it.
+
+    Parameters
+    ----------
+    rest : Rest
+        Of the vector.
+    x : ndarray
+        Shape (k,), finite.
+    format_ : Format
+        The format of the results.
+    evaluate : callable
+        `decimals.quotient` for softmax, `decimals.log_quotient` for log_softmax.
+
+    Returns
+    -------
+    list of scalar
+        Correctly rounded, or ``None``.
+    """
+    with localcontext(next(decimals.contexts())):
+        terms, total = _in_decimal(rest)
+        return [evaluate(entry, terms, total, format_) for entry in map(decimals.as_decimal, x)]
+
+
+def _rounded(rest: Rest, format_: Format) -> Any:
     with localcontext(next(decimals.contexts())):
         return decimals.log_sum(*_in_decimal(rest), format_)
 
 
-def _in_decimal(rest: _Rest) -> tuple[list[decimals.Term], decimals.Total]:
+def _in_decimal(rest: Rest) -> tuple[list[decimals.Term], decimals.Total]:
     """Return the two largest terms, and the sum of all in units of the largest.
 
     The difference d of the two x is rounded, so exp(d) is wrong by eps abs(d), and by its own
@@ -149,7 +170,7 @@ def _in_decimal(rest: _Rest) -> tuple[list[decimals.Term], decimals.Total]:
     return [largest, following], decimals.Total(first, decimals.Ball(value, error))
 
 
-def _rests(rows: Array) -> list[_Rest | None]:
+def _rests(rows: Array) -> list[Rest | None]:
     """Sum the exponentials of every row but for its largest, if there are others."""
     rows = rows.astype(np.float64, copy=False)
     x_max = rows.max(axis=1, keepdims=True)
@@ -161,9 +182,41 @@ def _rests(rows: Array) -> list[_Rest | None]:
     ends = x_max.ravel().tolist(), x_next.ravel().tolist()
     error = TERM_ERROR * rows.shape[1]
     return [
-        _Rest(*found, error) if found[1] > -np.inf else None
+        Rest(*found, error) if found[1] > -np.inf else None
         for found in zip(*ends, multiplicities, totals, strict=True)
     ]
+
+
+def rest_of(parts: Callable[[], Iterable[Array]]) -> Rest | None:
+    """Sum the exponentials of a vector that comes in parts, but for its largest; in two passes.
+
+    Parameters
+    ----------
+    parts : callable
+        Returns the parts, shape (n,), of numbers that float64 holds, finite or -inf; each time
+        the same.
+
+    Returns
+    -------
+    Rest or None
+        Nothing, if all finite numbers are equal.
+    """
+    x_max = x_next = -np.inf
+    multiplicity = count = 0
+    for x in parts():
+        count += x.size
+        most = x.max(initial=-np.inf)
+        if most > x_max:
+            x_max, x_next, multiplicity = float(most), x_max, 0
+        multiplicity += int(np.count_nonzero(x == x_max))
+        x_next = max(x_next, float(x.max(initial=-np.inf, where=x < x_max)))
+    if x_next == -np.inf:
+        return None
+    total = 0
+    for x in parts():
+        others = x[(x < x_max) & (x > -np.inf)].astype(np.float64)[np.newaxis]
+        total += sum(_sums(others, np.array([[x_next]]))) if others.size else 0
+    return Rest(x_max, x_next, multiplicity, total, TERM_ERROR * count)
 
 
 def _sums(rows: Array, shift: Array) -> list[int]:

@@ -17,7 +17,7 @@ from stablelse.numerics import arrays
 from stablelse.numerics.formats import FORMATS, Array
 from stablelse.numerics.front import Axis, known_format, reduced
 from stablelse.numerics.functions import Function
-from stablelse.numerics.streams.elements import elements
+from stablelse.numerics.streams.elements import Whole, elements
 from stablelse.numerics.streams.running import RunningLogSumExp
 
 _LIBRARY = {Function.SOFTMAX: arrays.softmax, Function.LOG_SOFTMAX: arrays.log_softmax}
@@ -163,7 +163,8 @@ def _elements(
     rows = _rows(block.astype(dtype, copy=False), axes)
     values = np.empty(rows.shape, dtype)
     for row, state, out in zip(rows, states.ravel(), values, strict=True):
-        out[...] = elements(function, row, state.log_sum(), format_, exact=False)[0]
+        whole = Whole(state.log_sum())
+        out[...] = elements(function, row, whole, format_, exact=False)[0]
     kept = [a for a in range(block.ndim) if a not in axes]
     order = (*kept, *axes)
     restored = values.reshape([block.shape[a] for a in order])

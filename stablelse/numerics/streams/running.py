@@ -48,6 +48,14 @@ class Sum(NamedTuple):
         return self.shift + math.log(self.high) if self.high else -math.inf
 
 
+class LogSum(NamedTuple):
+    """A log-sum-exp as high + low, with a bound of its absolute error."""
+
+    high: float
+    low: float
+    error: float
+
+
 class RunningLogSumExp:
     """The log-sum-exp of all numbers so far.
 
@@ -170,18 +178,19 @@ class RunningLogSumExp:
                 value, certificate = self._rounded(format_)
         return (value, certificate) if return_certificate else value
 
-    def log_sum(self) -> tuple[float, float]:
-        """Return the result as a double-word, to 2**-72 and to 2**-104 of itself.
+    def log_sum(self) -> LogSum:
+        """Return the result as a double-word, with a bound of its error.
 
         Where it is infinite or NaN, the lower word is 0.
         """
         with np.errstate(all="ignore"):
             convention = self._convention()
             if convention is not None:
-                return convention, 0.0
-            shift, high, low, _ = (np.array([number]) for number in self._sum)
+                return LogSum(convention, 0.0, 0.0)
+            shift, high, low, error = (np.array([number]) for number in self._sum)
             y, y_low = quick.log(quick.Sum(shift, high, low))
-            return y.item(), y_low.item()
+            bound = error + quick.ERROR + doubleword.ADDITION_ERROR * abs(y)
+            return LogSum(y.item(), y_low.item(), bound.item())
 
     def _convention(self) -> float | None:
         if self._has_nan:
@@ -191,10 +200,8 @@ class RunningLogSumExp:
         return None if self._sum.high else -math.inf
 
     def _rounded(self, format_: Format) -> tuple[Any, Certificate]:
-        shift, high, low, error = (np.array([number]) for number in self._sum)
-        y, y_low = quick.log(quick.Sum(shift, high, low))
-        bound = error + quick.ERROR + doubleword.ADDITION_ERROR * abs(y)
-        value, doubtful, ulps = settle(y, y_low, bound, format_)
+        high, low, error = (np.array([number]) for number in self.log_sum())
+        value, doubtful, ulps = settle(high, low, error, format_)
         settled = {} if doubtful[0] else {Rung.QUICK: 1}
         return value[0], Certificate(settled, 0, float(ulps[0]))
 
