@@ -85,16 +85,16 @@ MUTANTS: dict[str, Mutant] = {
         _slice("float64", "next to a tie of softmax"),
     ),
     "the error of a term in integers": Mutant(
-        "numerics/ladder/fixedpoint.py", "TERM_ERROR = 40", "TERM_ERROR = 4", _INTEGERS
+        "numerics/ladder/limbs.py", "EXP_ERROR = 40", "EXP_ERROR = 4", _INTEGERS
     ),
     "the last term of the series in integers": Mutant(
-        "numerics/ladder/fixedpoint.py", "(120, 24, 6", "(10**50, 24, 6", _INTEGERS
+        "numerics/ladder/limbs.py", "(120, 24, 6", "(10**50, 24, 6", _INTEGERS
     ),
     "the lower word of the argument in integers": Mutant(
-        "numerics/ladder/fixedpoint.py", "for part in (d, d_low):", "for part in (d,):", _INTEGERS
+        "numerics/ladder/limbs.py", "for part in (d, d_low):", "for part in (d,):", _INTEGERS
     ),
     "the lowest products of limbs": Mutant(
-        "numerics/ladder/fixedpoint.py",
+        "numerics/ladder/limbs.py",
         "for place in range(_LIMBS + 1)",
         "for place in range(_LIMBS)",
         _INTEGERS,

@@ -30,9 +30,6 @@ import numpy as np
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.rationals import nearest, ratio
 
-#: The first precision; it doubles from there.
-_DIGITS = 40
-
 
 def logsumexp(x: Array, format_: Format, weights: Array | None = None) -> tuple[Any, int]:
     """Compute log abs(sum b_i exp(x_i)), correctly rounded, and the sign of the sum.
@@ -83,7 +80,7 @@ def softmax(
     elements : ndarray of int, optional
         The indices of those k elements that are wanted; all n if left out.
     counts : ndarray, optional
-        How many entries of the vector each x stands for; one if left out.
+        How many entries of the vector each x stands for.
 
     Returns
     -------
@@ -277,7 +274,7 @@ def _elementwise(
 
 def contexts() -> Iterator[Context]:
     """Yield contexts of 40, 80, 160, ... digits, with all the exponents there are."""
-    digits = _DIGITS
+    digits = 40
     while True:
         yield Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
         digits *= 2
