@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from stablelse.analysis.views import Errors, Steps
 
 
+#: How many elements of a long vector are shown from its beginning, and from its end.
+HEAD, TAIL = 6, 3
+
+
 class Verdict(Enum):
     """What became of a method's result, held against the right one in the same format.
 
@@ -100,6 +104,7 @@ class _Comparison(NamedTuple):
     value: Any
     results: tuple[MethodResult, ...]
     x: Array
+    positions: Array | None = None
 
 
 class Comparison(Displayed, _Comparison):
@@ -126,6 +131,9 @@ class Comparison(Displayed, _Comparison):
         asked for the naive, the shifted, the compensated and, if it was computed, the exact.
     x : ndarray
         Shape (n,): the vector before it was rounded to any format.
+    positions : ndarray of int or None
+        Of a vector too long for memory, which of its elements, from 0, all arrays hold here:
+        those that are shown. ``None`` where they hold them all.
     """
 
     __slots__ = ()

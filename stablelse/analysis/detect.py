@@ -41,6 +41,25 @@ def find(evaluation: Evaluation) -> list[list[Finding]]:
     return found
 
 
+def find_in_part(evaluation: Evaluation) -> Iterator[Finding]:
+    """Find what went wrong in some elements of a vector, sums and losses apart.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        As of `evaluate_part`.
+
+    Yields
+    ------
+    Finding
+        In the order of the operations; elements are numbered within the part.
+    """
+    for operation in evaluation.operations:
+        if operation.kind is not Kind.SUM:
+            for kind, where in _masks(evaluation, operation):
+                yield _finding(evaluation, operation, kind, where)
+
+
 def kinds(evaluation: Evaluation) -> Iterator[tuple[FindingKind, Array]]:
     """Yield what went wrong, losses apart, with which of the vectors: a mask of shape (m,)."""
     for operation in evaluation.operations:
@@ -214,8 +233,7 @@ def _harmless(
         return False  # the logarithm of the quotient makes the small as visible as the large
     # Gradual underflow is wrong by at most half the smallest subnormal a term (Higham 2002,
     # equation 2.8), n terms by n halves: harmless if that is no more than one rounding of s.
-    n = evaluation.results["x"].shape[-1]
-    lost = np.longdouble(evaluation.format.smallest_subnormal) * n / 2
+    lost = np.longdouble(evaluation.format.smallest_subnormal) * evaluation.n / 2
     total = np.longdouble(evaluation.results["s"][0])
     return bool(lost <= evaluation.format.unit_roundoff * total)
 

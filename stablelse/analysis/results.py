@@ -168,7 +168,9 @@ def _evaluated(
     results = []
     for index, findings in enumerate(find(evaluation)):
         row = evaluation.row(index)
-        verdict = _verdict(row, findings, ulps[index], wrong_class[index], vanished[index])
+        any_finite = bool(np.isfinite(row.value).any())
+        flags = wrong_class[index], vanished[index], any_finite
+        verdict = verdict_of(findings, ulps[index], *flags)
         if verdict is Verdict.OK:
             findings = [found for found in findings if found.kind not in LOSSES]
         relative, digits = measured[index]
@@ -205,17 +207,31 @@ def _theorem_holds(findings: Sequence[Finding]) -> bool:
     return all(found.harmless or found.kind in LOSSES for found in findings)
 
 
-def _verdict(
-    row: Evaluation,
+def verdict_of(
     findings: Sequence[Finding],
     ulps: float | None,
     wrong_class: bool,
     vanished: bool,
+    any_finite: bool,
 ) -> Verdict:
+    """Return what became of a formula on a vector.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+        What went wrong.
+    ulps : float or None
+        The largest error of its entries, where the exact values are known.
+    wrong_class, vanished : bool
+        Whether an entry is infinite or NaN where the right one is not, or the other way round;
+        and whether one is zero where the right one is not, nor nearly.
+    any_finite : bool
+        Whether there is a finite entry.
+    """
     if wrong_class:
         return Verdict.BROKEN
     if ulps is None and not vanished:
-        harmed = any(not found.harmless for found in findings) and np.isfinite(row.value).any()
+        harmed = any(not found.harmless for found in findings) and any_finite
         return Verdict.DIGITS_LOST if harmed else Verdict.OK
     return _measured(ulps)
 

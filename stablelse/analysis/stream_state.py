@@ -187,6 +187,11 @@ class StreamState:
         """The best value in each of the formats."""
         return [side.best()[0] for side in self._sides]
 
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """Every method, in each of the formats."""
+        return tuple(self._sides)
+
     def log_sum(self) -> LogSum:
         """Return the log-sum-exp in the first of the formats as a double-word."""
         return self._sides[0].right.log_sum()

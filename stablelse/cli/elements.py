@@ -60,27 +60,17 @@ def write_stream(
         Whether the writer prints where the meter shows that.
     """
     exact = bool(tried.exact or (tried.methods and tried.methods[0] is Method.EXACT))
-    rereadable = can_be_read_again(source)
-    meter.passes = 2 if rereadable else 1
     state = StreamState([format_.name], exact=True, plain=False)
+    with summed(stream, source, state, meter) as again:
 
-    def told(block: Block) -> None:
-        meter.tell(state.count, block.source, {})
-
-    with _spool(not rereadable) as spool:
-        fold(stream.blocks if spool is None else _spooled(stream.blocks, spool), [state], told)
-
-        def again(gauge: Gauge | None = None) -> Iterator[Array]:
-            if spool is not None:
-                return map(format_.round, _kept(spool))
-            blocks, _ = open_input(source, "float64", gauge)
-            return map(format_.round, map(_numbers, blocks))
+        def rounded(gauge: Gauge | None = None) -> Iterator[Array]:
+            return map(format_.round, again(gauge))
 
         if on_screen:
             meter.hide()
-        whole = Whole(state.log_sum(), float(state.maximum), again)
+        whole = Whole(state.log_sum(), float(state.maximum), rounded)
         doubtful = count = 0
-        for x in again(meter.gauge):
+        for x in rounded(meter.gauge):
             values, doubts = elements(tried.function, x, whole, format_, exact)
             writer.write(values[:, np.newaxis])
             doubtful, count = doubtful + doubts, count + len(x)
@@ -91,6 +81,41 @@ def write_stream(
             "correctly rounded; they are within 0.51 ulp",
             err=True,
         )
+
+
+@contextmanager
+def summed(
+    stream: Stream, source: Input, state: StreamState, meter: Meter
+) -> Iterator[Callable[[Gauge | None], Iterator[Array]]]:
+    """Take one long vector into a state, and yield what reads its numbers once more.
+
+    Parameters
+    ----------
+    stream : Stream
+        The vector.
+    source : Input
+        Where it comes from. What cannot be read again is kept in a temporary file.
+    state : StreamState
+        Given all numbers.
+    meter : Meter
+        Told how far it is; that there is a second pass, too.
+    """
+    rereadable = can_be_read_again(source)
+    meter.passes = 2 if rereadable else 1
+
+    def told(block: Block) -> None:
+        meter.tell(state.count, block.source, state.so_far)
+
+    def again(gauge: Gauge | None) -> Iterator[Array]:
+        return map(_numbers, open_input(source, "float64", gauge)[0])
+
+    with _spool(not rereadable) as spool:
+        if spool is None:
+            fold(stream.blocks, [state], told)
+            yield again
+        else:
+            fold(_spooled(stream.blocks, spool), [state], told)
+            yield lambda _: _kept(spool)
 
 
 def _numbers(block: Block) -> Array:

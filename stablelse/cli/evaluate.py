@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 import typer
 
 from stablelse.cli.options import HERE, Cluster, Empty, Errors, Input, Methods, Output, Quiet, Steps
-from stablelse.cli.values import GATHERED, Tried, parse_methods, policed, write_values
+from stablelse.cli.values import GATHERED, SHOWN, Tried, parse_methods, policed, write_values
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -52,7 +52,8 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
 
             if not (steps or errors) and write_file(output, source, tried, formats):
                 return
-        may_stream = _may_stream(tried, source, formats, steps or (errors and not quiet), quiet)
+        in_full = steps or (errors and not quiet)
+        may_stream = _may_stream(tried, source, formats, in_full, quiet, output)
         refuse_cluster(cluster, source, may_stream)
         with open_sink(output.output) as stream, (meter := meter_of(source)).running():
             stacks: Iterator[Vectors] | None
@@ -145,7 +146,12 @@ log_softmax = _alone(
 
 
 def _may_stream(
-    tried: Tried, source: Input, formats: "list[Format]", in_full: bool, quiet: bool
+    tried: Tried,
+    source: Input,
+    formats: "list[Format]",
+    in_full: bool,
+    quiet: bool,
+    output: Output,
 ) -> bool:
     """Whether what is asked for can be had without gathering the numbers."""
     if (
@@ -157,8 +163,10 @@ def _may_stream(
     ):
         return False
     if tried.function.value == "logsumexp":
-        return [shift.name for shift in tried.shifts] == ["max"]
-    return quiet and tried.is_right and len(formats) == 1
+        return tried.has_usual_shift
+    if not quiet:
+        return output.kind == "table" and tried.has_usual_shift and not tried.is_division_free
+    return tried.is_right and len(formats) == 1
 
 
 def _write_stream(
@@ -175,9 +183,15 @@ def _write_stream(
     from stablelse.cli.source import not_rows, read_bounded
     from stablelse.readers.vectors import Stream
 
-    found = read_bounded(source, "float64", GATHERED, meter.gauge)
+    is_table = tried.function.value != "logsumexp" and not quiet
+    most = SHOWN if is_table else GATHERED
+    found = read_bounded(source, "float64", most, meter.gauge)
     if not isinstance(found, Stream):
         return found if cluster == HERE else not_rows(found)
+    if is_table:
+        from stablelse.cli.long_vector import write_table
+
+        return write_table(stream, found, source, tried, formats, output, meter)
     if tried.function.value != "logsumexp":
         from stablelse.cli.elements import write_lines
 

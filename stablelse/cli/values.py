@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 #: How many numbers of one vector are gathered, to be shown element by element.
 GATHERED = 10_000
 
+#: How many are for a table of a softmax, which takes some 20 times as much memory: in parts, the
+#: numbers are read twice, and what is lost in a sum is not looked for.
+SHOWN = 1 << 18
+
 
 class Tried(NamedTuple):
     """What is computed, and how.
@@ -41,6 +45,16 @@ class Tried(NamedTuple):
     shifts: "list[Shift]"
     exact: bool | None
     empty: str = "nan"
+
+    @property
+    def has_usual_shift(self) -> bool:
+        """Whether the largest number is the only shift."""
+        return [shift.name for shift in self.shifts] == ["max"]
+
+    @property
+    def is_division_free(self) -> bool:
+        """Whether softmax without a division is asked for, among other methods."""
+        return "division-free" in [method.value for method in self.methods or []]
 
     @property
     def is_right(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import RenderableType
 from rich.text import Text
 
-from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
+from stablelse.analysis.comparison import HEAD, TAIL, Comparison, MethodResult, Verdict
 from stablelse.analysis.findings import Finding
 from stablelse.numerics.formats import FORMATS, Array
 from stablelse.numerics.functions import Function
@@ -18,7 +18,6 @@ from stablelse.render.wording import Glyphs, shift_text, struck_text, symbol_tex
 
 #: A vector of up to this many elements is shown whole.
 _WHOLE = 20
-_HEAD, _TAIL = 6, 3
 
 VERDICT_STYLES: dict[Verdict, str] = {
     Verdict.OK: "bold green",
@@ -43,7 +42,7 @@ def tables(
     evaluated = [result for results in by_format for result in results if result.evaluation]
     shown = shown_elements(comparison, evaluated)
     rows = _scalar_rows(comparison.function, evaluated)
-    labels = [_label(index, glyphs) for index in shown]
+    labels = [_label(comparison, index, glyphs) for index in shown]
     namesake = (evaluated or by_format[-1])[-1]
     labels += [Text(symbol_text(namesake, names[0], glyphs), "bold") for names in rows]
     groups: list[Group] = []
@@ -72,8 +71,11 @@ def _scalar_rows(
     return [names for names in _SCALAR_ROWS[function] if having.intersection(names)]
 
 
-def _label(index: int | None, glyphs: Glyphs) -> Text:
-    return Text(glyphs.ellipsis, "dim") if index is None else Text(f"{index + 1:,}")
+def _label(comparison: Comparison, index: int | None, glyphs: Glyphs) -> Text:
+    if index is None:
+        return Text(glyphs.ellipsis, "dim")
+    number = index if comparison.positions is None else int(comparison.positions[index])
+    return Text(f"{number + 1:,}")
 
 
 def _library_column(
@@ -93,12 +95,16 @@ def shown_elements(comparison: Comparison, results: Sequence[MethodResult]) -> l
     """Choose the elements to show, ``None`` where some are left out between them.
 
     All of a short vector; of a long one its head, its tail, its extremes, and of every kind
-    of finding the first element.
+    of finding the first element. What holds some elements alone shows those.
     """
+    if comparison.positions is not None:
+        jumps = np.flatnonzero(np.diff(comparison.positions) > 1) + 1
+        parts = np.split(np.arange(len(comparison.positions)), jumps)
+        return [*parts[0].tolist(), *(i for part in parts[1:] for i in (None, *part.tolist()))]
     n = comparison.n
     if n <= _WHOLE:
         return list(range(n))
-    chosen = {*range(_HEAD), *range(n - _TAIL, n)}
+    chosen = {*range(HEAD), *range(n - TAIL, n)}
     chosen |= {int(np.argmax(comparison.x)), int(np.argmin(comparison.x))}
     chosen |= {f.element - 1 for r in results for f in r.findings if f.element is not None}
     shown: list[int | None] = []

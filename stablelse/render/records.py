@@ -51,7 +51,7 @@ def field_names(result_type: type) -> list[str]:
 
 
 #: Fields that hold what a result was made from, too long to be told with it.
-_WORKING = frozenset({"x", "evaluation", "indices"})
+_WORKING = frozenset({"x", "positions", "evaluation", "indices"})
 
 
 def with_steps(comparison: Comparison) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def finding_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
         return sentence
     if finding.occurrences == 1:
         return f"{sentence} (x_{finding.element})"
-    n = len(result.evaluation.results["x"])
+    n = result.evaluation.n
     return f"{sentence} ({finding.occurrences:,} of {n:,} elements, first x_{finding.element})"
 
 

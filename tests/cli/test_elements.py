@@ -10,6 +10,9 @@ import pytest
 from files import peak_of
 
 from stablelse import exact
+from stablelse.analysis import long_vector
+from stablelse.analysis.long_vector import LongVector
+from stablelse.cli import evaluate
 
 X = np.random.default_rng(5).standard_normal(30_000) * 30
 TEXT = "".join(f"{x!r}\n" for x in X.tolist()).encode()
@@ -191,3 +194,48 @@ def test_memory_is_constant(environment, tmp_path):
     truth = 1 / (24 << 20)
     values = np.load(tmp_path / "p.npy", mmap_mode="r")
     assert max(abs(values[[0, -1]] - truth)) <= 2 * np.spacing(truth)
+
+
+#: exp of these is exact, and so are sums of them, in any order.
+SIMPLE = np.random.default_rng(8).choice([0.0, -np.inf, -800.0], 3000)
+
+
+@pytest.mark.parametrize("command", FUNCTIONS)
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+@pytest.mark.parametrize("options", [[], ["--exact", "--dtype", "float32", "--dtype", "float64"]])
+def test_the_table_of_a_long_vector_is_that_of_one_in_memory(
+    run, tmp_path, monkeypatch, command, kind, options
+):
+    np.save(tmp_path / "x.npy", np.append(SIMPLE, 800.0 if options else 0.0))
+    given = {"stdin": (tmp_path / "x.npy").read_bytes()} if kind == "pipe" else {}
+    named = [] if kind == "pipe" else ["--file", tmp_path / "x.npy"]
+    options = [*options, "--method", "naive", "--method", "shifted"]
+    whole = run(command, *named, *options, **given)
+    monkeypatch.setattr(evaluate, "SHOWN", 1000)
+    monkeypatch.setattr(long_vector.LongVector, "result", spied := Spy(LongVector.result))
+    parts = run(command, *named, *options, **given)
+    assert spied.calls == 1
+    assert (parts.code, parts.err) == (0, "")
+    assert parts.out == whole.out
+    assert "underflow" in parts.out
+
+
+class Spy:
+    """A method that counts its calls."""
+
+    def __init__(self, method):
+        self.method, self.calls = method, 0
+
+    def __get__(self, owner, kind):
+        def called(*args):
+            self.calls += 1
+            return self.method(owner, *args)
+
+        return called
+
+
+def test_a_table_takes_constant_memory(environment, tmp_path):
+    source = tmp_path / "x.npy"
+    x = np.lib.format.open_memmap(source, "w+", np.float64, (4 << 20,))  # 32 MiB of zeros
+    del x
+    assert peak_of(["softmax", "--file", str(source)], environment) < 110 << 20

@@ -17,7 +17,7 @@ def test_fields_are_the_results():
     assert list(comparison["results"][0]["findings"][0]) == field_names(Finding)
     left_out = {*Comparison._fields, *MethodResult._fields, *Finding._fields}
     left_out -= {*field_names(Comparison), *field_names(MethodResult), *field_names(Finding)}
-    assert left_out == {"x", "evaluation", "indices"}
+    assert left_out == {"x", "positions", "evaluation", "indices"}
 
 
 def test_json_has_no_infinity():

@@ -21,7 +21,7 @@ from stablelse.numerics.ladder import decimals, exponential, fixedpoint
 from stablelse.numerics.ladder.doubtful import log_softmax_of, softmax_of
 from stablelse.numerics.ladder.rounding import settle
 from stablelse.numerics.streams.one_pass import PIECE
-from stablelse.numerics.streams.running import LogSum
+from stablelse.numerics.streams.running import LogSum, RunningLogSumExp
 
 # The sum of two lower words, each below 2**-53 of at most 2 max(abs(x), abs(y)), rounds by this.
 _ROUNDING = 2.0**-104
@@ -30,6 +30,9 @@ _ROUNDING = 2.0**-104
 # leave, below 2**-53, rounds by less than 2**-78. Half of it is for what bounds to first order
 # leave out: exp(z) - 1 <= z + z**2.
 _ADDITION = 2.0**-77
+
+# The error of y is less than u of an element of log_softmax that is larger in size.
+_SMALL = 2.0**-20
 
 # Below, exp is no longer a normal number that double-words could follow.
 _SMALLEST = -600.0
@@ -66,6 +69,18 @@ class Whole:
         if self._rest is None:  # all x are equal
             return [in_decimal(x[:1], format_, counts=np.array([self._multiplicity]))[0]] * len(x)
         return fixedpoint.elements_of(self._rest, x, format_, evaluate)
+
+    @cached_property
+    def beside_largest(self) -> float | None:
+        """The log_softmax of an entry that dominates, -log1p of the sum of the others."""
+        if self._parts is None:
+            return None
+        others = RunningLogSumExp()
+        for part in self._parts():
+            others.update(part[part < self.x_max])
+        y, y_low, _ = others.log_sum()
+        d, d_low = two_sum(y, -self.x_max)
+        return float(-np.log1p(np.exp(d) * (1 + d_low + y_low))) if np.isfinite(d) else 0.0
 
     @cached_property
     def _rest(self) -> fixedpoint.Rest | None:
@@ -137,7 +152,11 @@ def elements(
                     values[begin + some], still = _climbed(function, piece[some], whole, format_)
                     doubtful += still
             elif function is Function.LOG_SOFTMAX:
-                values[part] = d + d_low
+                value = d + d_low
+                (some,) = np.nonzero(abs(value) < _SMALL)
+                if some.size and whole.beside_largest is not None:
+                    value[some] = whole.beside_largest
+                values[part] = value
             else:
                 terms = np.exp(d)
                 values[part] = terms + terms * d_low

@@ -190,7 +190,7 @@ class RunningShifted:
         return self
 
     def _raise_shift(self, x_max: Any) -> None:
-        if not x_max <= self.shift:  # NaN, too
+        if not (x_max <= self.shift or np.isnan(self.shift)):  # a NaN comes, and stays
             self.total = _scaled(self.total, self.shift, x_max)
             self.shift = x_max
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from stablelse import RunningLogSumExp, exact
+from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.functions import Function
 from stablelse.numerics.ladder import fixedpoint
@@ -98,3 +99,13 @@ def test_the_rest_of_a_vector_does_not_hang_on_its_parts(vector):
     rests = [fixedpoint.rest_of(lambda size=size: parts_of(x, size)) for size in (1, 7, len(x))]
     assert rests[0] == rests[1] == rests[2]
     assert (rests[0] is None) == (len(set(x[np.isfinite(x)])) == 1)
+
+
+@pytest.mark.parametrize("vector", VECTORS)
+def test_the_librarys_log_softmax_is_as_good_next_to_zero(vector):
+    x, parts = VECTORS[vector], parts_of(VECTORS[vector])
+    state = RunningLogSumExp().update(x)
+    whole = Whole(state.log_sum(), float(x.max()), lambda: parts)
+    found, _ = elements(Function.LOG_SOFTMAX, x, whole, FORMATS["float64"], exact=False)
+    right = exact.log_softmax(x)
+    assert ulp_error(found, right, FORMATS["float64"]).max() <= 4

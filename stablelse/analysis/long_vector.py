@@ -1,0 +1,285 @@
+"""Softmax and log_softmax of a vector too long for memory, by every method side by side.
+
+The first pass, a `StreamState`, gives each method its shift and its sum. In the second, the
+elements go through the formulas piece by piece: what went wrong in which of them is counted, and
+those that are to be shown are kept. The sums are those of a loop over the pieces, so that their
+last digits are not quite those of the summation tree of a vector in memory.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from stablelse.analysis.comparison import HEAD, TAIL, Comparison, MethodResult, Verdict
+from stablelse.analysis.detect import find_in_part
+from stablelse.analysis.findings import Finding, FindingKind
+from stablelse.analysis.results import departures, verdict_of
+from stablelse.analysis.stream_methods import Side
+from stablelse.numerics.errors import ulp_error
+from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formulas.formula import Evaluation, Method, evaluate_part
+from stablelse.numerics.formulas.methods import Candidate
+from stablelse.numerics.functions import Function
+from stablelse.numerics.streams.elements import Whole, elements
+from stablelse.numerics.streams.one_pass import PIECE, piece_sum
+
+
+class LongVector:
+    """The second pass over a vector, every method side by side.
+
+    Parameters
+    ----------
+    function : Function
+        Softmax or log_softmax.
+    candidates : sequence of Candidate
+        The methods, of which the first pass adds up the sums: not the division-free, and shifted
+        by the largest number alone.
+    sides : sequence of Side
+        What the first pass found, in each format.
+    wholes : sequence of Whole
+        The vector, rounded to each of the formats.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        candidates: Sequence[Candidate],
+        sides: Sequence[Side],
+        wholes: Sequence[Whole],
+    ) -> None:
+        self._function = function
+        self._columns = [
+            _Columns(function, candidates, side, whole)
+            for side, whole in zip(sides, wholes, strict=True)
+        ]
+        self.count = 0
+        self._kept: dict[int, Any] = {}
+        self._tail: deque[tuple[int, Any]] = deque(maxlen=TAIL)
+        self._extremes: dict[str, tuple[int, Any]] = {}
+
+    def update(self, x: Array) -> None:
+        """Take in the numbers that follow, shape (n,), as they were before any rounding."""
+        for begin in range(0, len(x), PIECE):
+            piece = x[begin : begin + PIECE]
+            self._keep(piece)
+            for columns in self._columns:
+                for index in columns.update(piece, self.count):
+                    self._kept[self.count + index] = piece[index]
+            self.count += len(piece)
+
+    def _keep(self, x: Array) -> None:
+        """Keep what is shown of any vector: the head, the tail and the extremes."""
+        for index in range(min(len(x), HEAD - self.count)):
+            self._kept[self.count + index] = x[index]
+        first = max(0, len(x) - TAIL)
+        self._tail.extend((self.count + i, x[i]) for i in range(first, len(x)))
+        for name, index in (("max", int(np.argmax(x))), ("min", int(np.argmin(x)))):
+            known = self._extremes.get(name)
+            further = np.greater if name == "max" else np.less
+            if known is None or further(x[index], known[1]):
+                self._extremes[name] = (self.count + index, x[index])
+
+    def result(self, source: str | None) -> Comparison:
+        """Return what became of every method; the arrays hold the elements that are shown."""
+        kept = self._kept | dict(self._tail) | dict(self._extremes.values())
+        places = np.array(sorted(kept))
+        x = np.array([kept[place] for place in places.tolist()])
+        results = [result for columns in self._columns for result in columns.results(x)]
+        return Comparison(
+            function=self._function,
+            source=source,
+            row=None,
+            column=None,
+            n=self.count,
+            condition_number=None,
+            value=results[-1].value,
+            results=tuple(results),
+            x=x,
+            positions=places,
+        )
+
+
+class _Columns:
+    """Every method in one format."""
+
+    def __init__(
+        self, function: Function, candidates: Sequence[Candidate], side: Side, whole: Whole
+    ) -> None:
+        self._function, self._format, self._whole = function, side.format, whole
+        self._exact = any(candidate.method is Method.EXACT for candidate in candidates)
+        self._formulas = [
+            _Formula(candidate, side) for candidate in candidates if candidate.formula is not None
+        ]
+        self._others = {
+            candidate.method: _Held(side.format)
+            for candidate in candidates
+            if candidate.formula is None
+        }
+
+    def update(self, x: Array, before: int) -> set[int]:
+        """Take in a piece, and return which of its elements are the first of their trouble."""
+        values = self._right(x)
+        right = values[Method.EXACT if self._exact else Method.COMPENSATED]
+        for method, held in self._others.items():
+            held.take(values[method], right)
+        return {index for f in self._formulas for index in f.update(x, right, before)}
+
+    def _right(self, x: Array) -> dict[Method, Array]:
+        """Return the library's values and, if they are asked for, the exact ones."""
+        methods = {Method.COMPENSATED, *self._others} if not self._exact else {*self._others}
+        rounded = self._format.round(x)
+        return {
+            method: elements(
+                self._function, rounded, self._whole, self._format, method is Method.EXACT
+            )[0]
+            for method in methods
+        }
+
+    def results(self, x: Array) -> list[MethodResult]:
+        """Return what became of the methods; x holds the elements that are shown."""
+        values = self._right(x)
+        return [
+            *(formula.result(x, self._function, self._exact) for formula in self._formulas),
+            *(
+                _result(Candidate(method), held, values[method], self._function, self._exact)
+                for method, held in self._others.items()
+            ),
+        ]
+
+
+class _Held:
+    """Elements held against the right ones."""
+
+    def __init__(self, format_: Format) -> None:
+        self.format = format_
+        self.ulps = 0.0
+        self.total = format_.dtype.type(0)
+        self.wrong_class = self.vanished = self.any_finite = False
+
+    def take(self, values: Array, right: Array) -> None:
+        """Take in the values of a piece."""
+        wrong, vanished = departures(values[np.newaxis], right[np.newaxis], self.format)
+        self.wrong_class |= bool(wrong[0])
+        self.vanished |= bool(vanished[0])
+        self.any_finite |= bool(np.isfinite(values).any())
+        self.ulps = max(self.ulps, float(ulp_error(values, right, self.format).max()))
+        with np.errstate(all="ignore"):
+            self.total = self.total + piece_sum(self.format)(values)
+
+
+class _Formula:
+    """A formula, of which the shift and the sum are known."""
+
+    def __init__(self, candidate: Candidate, side: Side) -> None:
+        self._candidate, self._n = candidate, side.right.count
+        self._held = _Held(side.format)
+        self._found: dict[tuple[str, FindingKind], Finding] = {}
+        self._terms_are_finite = True
+        running = side.naive if candidate.method is Method.NAIVE else side.shifted
+        total = running.total
+        self._reduced: dict[str, Array] = {}
+        if candidate.shift is not None:
+            shift = side.shifted.shift
+            self._reduced["a"] = np.array([shift])
+            if not np.isfinite(shift):  # x - a is NaN for the largest x, if it is infinite
+                total = side.format.round(np.nan)[()]
+        self._reduced["s"] = np.array([total])
+
+    def _evaluation(self, x: Array) -> Evaluation:
+        assert self._candidate.formula is not None
+        return evaluate_part(self._candidate.formula, x, self._held.format, self._reduced, self._n)
+
+    def update(self, x: Array, right: Array, before: int) -> set[int]:
+        """Take in a piece, and return which of its elements are the first of their trouble."""
+        evaluation = self._evaluation(x)
+        self._terms_are_finite &= bool(np.isfinite(evaluation.results["e"]).all())
+        firsts = set()
+        for finding in find_in_part(evaluation):
+            key = (finding.symbol, finding.kind)
+            known = self._found.get(key)
+            if known is None:
+                at = finding.element
+                self._found[key] = finding._replace(element=None if at is None else before + at)
+                firsts |= set() if at is None else {at - 1}
+            elif finding.element is not None:
+                self._found[key] = known._replace(
+                    occurrences=known.occurrences + finding.occurrences,
+                    harmless=known.harmless and finding.harmless,
+                )
+        self._held.take(evaluation.value, right)
+        return firsts
+
+    def result(self, x: Array, function: Function, exact: bool) -> MethodResult:
+        """Return what became of the formula; x holds the elements that are shown."""
+        evaluation = self._evaluation(x)
+        findings = self._findings(evaluation)
+        return _result(
+            self._candidate, self._held, evaluation.value, function, exact, findings, evaluation
+        )
+
+    def _findings(self, evaluation: Evaluation) -> list[Finding]:
+        """Return what was found, in the order of the operations, with its places in the part."""
+        here = {(f.symbol, f.kind): f.indices for f in find_in_part(evaluation)}
+        found = dict(self._found)
+        (total,) = self._reduced["s"].tolist()
+        if self._terms_are_finite and not np.isfinite(total):
+            overflow = _sum_overflow(self._reduced["s"][0], self._held.format)
+            found[overflow.symbol, overflow.kind] = overflow
+        order = [operation.symbol for operation in evaluation.operations]
+        nowhere = np.empty(0, np.intp)
+        return [
+            found[key]._replace(indices=here.get(key, nowhere))
+            for key in sorted(found, key=lambda key: order.index(key[0]))
+        ]
+
+
+def _sum_overflow(total: Any, format_: Format) -> Finding:
+    return Finding(
+        kind=FindingKind.OVERFLOW,
+        symbol="s",
+        element=None,
+        span=None,
+        occurrences=1,
+        operands=(),
+        result=total,
+        threshold=format_.largest,
+        harmless=False,
+        bits_lost=None,
+        indices=np.empty(0, np.intp),
+    )
+
+
+def _result(
+    candidate: Candidate,
+    held: _Held,
+    value: Array,
+    function: Function,
+    exact: bool,
+    findings: Sequence[Finding] = (),
+    evaluation: Evaluation | None = None,
+) -> MethodResult:
+    ulps = held.ulps if exact else None
+    verdict = Verdict.OK
+    if evaluation is not None or exact:
+        flags = held.wrong_class, held.vanished, held.any_finite
+        verdict = verdict_of(findings, ulps, *flags)
+    return MethodResult(
+        method=candidate.method,
+        format=held.format.name,
+        shift=candidate.shift.name if candidate.shift else None,
+        a=evaluation.results["a"][0] if evaluation and candidate.shift else None,
+        value=value,
+        total=held.total if function is Function.SOFTMAX else None,
+        ulps=ulps,
+        relative_error=None,
+        correct_digits=None,
+        bound=None,
+        theorem=None,
+        verdict=verdict,
+        findings=tuple(findings),
+        evaluation=evaluation,
+    )

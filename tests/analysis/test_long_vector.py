@@ -1,0 +1,132 @@
+"""The table of a vector too long for memory: what it says is what one in memory would say."""
+
+import numpy as np
+import pytest
+
+from stablelse.analysis import long_vector
+from stablelse.analysis.compare import chosen_methods, compare_rows
+from stablelse.analysis.findings import LOSSES
+from stablelse.analysis.long_vector import LongVector
+from stablelse.analysis.stream_state import StreamState
+from stablelse.numerics.errors import ulp_error
+from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.formulas.methods import candidates
+from stablelse.numerics.formulas.shifted import find_shift
+from stablelse.numerics.functions import Function
+from stablelse.numerics.streams.elements import Whole
+
+RNG = np.random.default_rng(41)
+SHIFTS = [find_shift("max")]
+
+
+def struck(n, **places):
+    x = RNG.normal(size=n)
+    for index, value in places.items():
+        x[int(index[1:])] = value
+    return x
+
+
+VECTORS = {
+    "normal": RNG.normal(size=300),
+    "some exponentials overflow": struck(300, _250=710.0, _260=800.0),
+    "the sum alone overflows": np.full(300, 709.0),
+    "beyond what exp can take": 1000 + RNG.normal(size=300),
+    "wide": RNG.uniform(-700, 700, 300),
+    "all exponentials underflow": RNG.uniform(-1000, -800, 300),
+    "beyond float16 and float32": struck(300, _7=1e39, _200=-7e4),
+    "with -inf": struck(300, _0=-np.inf, _299=-np.inf),
+    "with inf": struck(300, _150=np.inf),
+    "with NaN": struck(300, _150=np.nan),
+    "nothing but -inf": np.full(300, -np.inf),
+}
+NAMES = ["float64", "float32", "float16", "bfloat16"]
+
+
+def in_parts(x, function, formats, exact, size=37):
+    parts = [x[begin : begin + size] for begin in range(0, len(x), size)]
+    state = StreamState([f.name for f in formats], exact=True)
+    for part in parts:
+        state.update(part, "x.npy")
+    wholes = [
+        Whole(
+            side.right.log_sum(),
+            float(side.maximum),
+            lambda f=side.format: [f.round(part) for part in parts],
+        )
+        for side in state.sides
+    ]
+    computed = candidates(function, chosen_methods(None, exact), SHIFTS)
+    whole = LongVector(function, computed, state.sides, wholes)
+    with np.errstate(all="ignore"):
+        for part in parts:
+            whole.update(part)
+        return whole.result(state.source)
+
+
+def in_memory(x, function, formats, exact):
+    (found,) = compare_rows(x[np.newaxis], function, SHIFTS, formats, exact=exact, errors=False)
+    return found
+
+
+def told(finding):
+    return (
+        finding.symbol,
+        finding.kind,
+        finding.element,
+        finding.occurrences,
+        finding.harmless,
+        repr(finding.threshold),
+    )
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch):
+    monkeypatch.setattr(long_vector, "PIECE", 16)
+
+
+@pytest.mark.parametrize("vector", VECTORS)
+@pytest.mark.parametrize("function", [Function.SOFTMAX, Function.LOG_SOFTMAX])
+@pytest.mark.parametrize("exact", [True, False])
+def test_it_says_what_one_in_memory_says(vector, function, exact):
+    formats = [FORMATS[name] for name in NAMES]
+    x = VECTORS[vector]
+    parts, memory = in_parts(x, function, formats, exact), in_memory(x, function, formats, exact)
+    assert (parts.n, parts.source, parts.row, parts.column) == (300, "x.npy", None, None)
+    places = parts.positions
+    assert {0, 1, 2, 3, 4, 5, 297, 298, 299} <= set(places.tolist())
+    assert np.array_equal(parts.x, x[places], equal_nan=True)
+    for found, right in zip(parts.results, memory.results, strict=True):
+        assert (found.method, found.format, found.shift) == (
+            right.method,
+            right.format,
+            right.shift,
+        )
+        assert np.array_equal(found.a, right.a, equal_nan=True) if right.shift else found.a is None
+        kept = [finding for finding in right.findings if finding.kind not in LOSSES]
+        assert list(map(told, found.findings)) == list(map(told, kept))
+        if exact or len(kept) == len(right.findings):
+            assert found.verdict is right.verdict
+        assert (found.ulps is None) == (right.ulps is None)
+        format_ = FORMATS[found.format]
+        value, same = found.value.astype(np.longdouble), right.value[places]
+        with np.errstate(invalid="ignore"):  # the sums are added up in another order
+            near = abs(value - same.astype(np.longdouble)) <= 300 * format_.unit_roundoff
+        assert (near | (ulp_error(found.value, same, format_) <= 300)).all()
+        for finding in found.findings:
+            if finding.element is not None:
+                assert finding.element - 1 in places
+                indices = next(f.indices for f in kept if told(f) == told(finding))
+                assert np.array_equal(places[finding.indices], np.intersect1d(indices, places))
+
+
+@pytest.mark.parametrize("function", [Function.SOFTMAX, Function.LOG_SOFTMAX])
+def test_exact_elements_and_errors_are_those_in_memory(function):
+    formats = [FORMATS[name] for name in NAMES]
+    x = VECTORS["wide"]
+    parts, memory = in_parts(x, function, formats, True), in_memory(x, function, formats, True)
+    for found, right in zip(parts.results, memory.results, strict=True):
+        if right.evaluation is None:
+            assert found.ulps <= 4
+        if right.method.value == "exact":
+            assert np.array_equal(found.value, right.value[parts.positions])
+            assert found.ulps == 0
