@@ -19,6 +19,7 @@ import numpy as np
 from stablelse.numerics import row
 from stablelse.numerics.compensated import is_settled, least_settled
 from stablelse.numerics.formats import Array
+from stablelse.numerics.quotients import CLOSE, LEAST
 
 #: Up to so many numbers: they stand in columns there. More are a `stablelse.numerics.row`.
 MOST = row.LEAST - 1
@@ -100,6 +101,20 @@ def _wide_log_softmax(x: Array) -> Array | None:
     numbers: list[float] = x.tolist()
     if not hypot(*numbers) <= _FAR:
         return None
+    if len(numbers) < LEAST:
+        return _log_softmax_of_rest(x, numbers)
+    exponentials = np.exp(x)
+    terms: list[float] = exponentials.tolist()
+    total = _adder(len(terms))(*terms)
+    if not max(terms) <= CLOSE * total:
+        return _log_softmax_of_rest(x, numbers)
+    log = np.log(total)
+    difference: Array = np.subtract(x, log, exponentials)
+    difference -= (total - np.exp(log)) / total
+    return difference
+
+
+def _log_softmax_of_rest(x: Array, numbers: list[float]) -> Array | None:
     x_max, c = max(numbers), 4.0 * len(numbers)
     difference = x - x_max
     upper, lower = -1.0, []  # the largest term is left out

@@ -37,6 +37,9 @@ BEARABLE = 12
 #: A row with an element larger than this is added up almost exactly.
 STEEP = 0.25
 
+#: Of fewer numbers, one is nearly always a larger part of the sum.
+LEAST = 6
+
 #: The log_softmax of a smaller part of the sum is below -1.
 CLOSE = 0.367
 
@@ -124,10 +127,10 @@ def _log_quotients(blocks: Blocks, x: Array, g: Array) -> Array:
     """Compute x_j - log S of a band, log S in two words; tell where that is not accurate.
 
     S is right to a few u, and so is its logarithm, absolutely: that is no more than a few units
-    in the last place of results that are at least 1 in size. Of a few terms, many are not.
+    in the last place of results that are at least 1 in size.
     """
-    if blocks.axis == 0:
-        return np.ones(g.shape[1], bool)
+    if x.shape[blocks.axis] < LEAST:
+        return np.ones(x.shape[1 - blocks.axis], bool)
     shift, total, largest, _ = plain.sum_exp(
         blocks, x, SMALLEST_FOR_LOG, with_largest=True, bearable=BEARABLE
     )
