@@ -113,11 +113,13 @@ def logsumexp(
         return lazy.logsumexp(a, axis, keepdims)
     with limited(threads):
         if where is None and empty == "nan":
-            sums = reduced(_logsumexp, a, axis, b, keepdims, return_sign)
+            sums = reduced(_logsumexp, a, axis, b, keepdims, return_sign, out=out)
         else:
             from stablelse.numerics import masks
 
-            sums = masks.reduced(_logsumexp, a, axis, b, keepdims, return_sign, None, where, empty)
+            sums = masks.reduced(
+                _logsumexp, a, axis, b, keepdims, return_sign, None, where, empty, out
+            )
     value = sums.value.real if return_sign else sums.value
     value = value if out is None else delivered(value, out)
     return (value, sums.sign) if return_sign else value

@@ -60,10 +60,12 @@ def reduced(
     keepdims: bool,
     signed: bool,
     dtype: npt.DTypeLike | None = None,
+    out: Array | None = None,
 ) -> LogSums:
     """Apply a kernel that makes one number of a vector along axes of an array.
 
-    Where the value is asked for without the sign, the logarithm of a negative sum is NaN.
+    Where the value is asked for without the sign, the logarithm of a negative sum is NaN. Whether
+    `out` can take the values is seen to before they are computed.
 
     Raises
     ------
@@ -73,6 +75,9 @@ def reduced(
     x, weights, natural = promoted(a, b)
     target = natural if dtype is None else np.dtype(dtype)
     stack = _Stack(x.shape or (1,), axis)
+    if out is not None:
+        likewise = stack.reduced(np.empty(stack.m, target), keepdims)
+        check_out(out, np.shape(likewise), (likewise.real if signed else likewise).dtype)
     b_rows = None if weights is None else stack.rows(weights)
     with np.errstate(all="ignore"):
         np.setbufsize(BUFFER)

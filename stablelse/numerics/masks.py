@@ -62,6 +62,7 @@ def reduced(
     dtype: npt.DTypeLike | None,
     where: npt.ArrayLike | None,
     empty: str,
+    out: Array | None = None,
 ) -> LogSums:
     """Apply a kernel as `front.reduced` does, to what is not masked.
 
@@ -71,7 +72,7 @@ def reduced(
         As `stablelse.logsumexp`.
     """
     if where is None and empty == "nan":
-        return front.reduced(kernel, a, axis, b, keepdims, signed, dtype)
+        return front.reduced(kernel, a, axis, b, keepdims, signed, dtype, out)
     x, weights, promoted = front.promoted(a, b)
     if weights is not None:  # no term is no term, be it for its weight or for its mask
         kept = True if where is None else mask_for(x, where)
@@ -81,7 +82,7 @@ def reduced(
     policy = "nan" if empty in ("zero", "uniform") else empty
     ready = prepared(x, where, axis, policy)
     target = promoted if dtype is None else dtype
-    return front.reduced(kernel, ready.x, axis, weights, keepdims, signed, target)
+    return front.reduced(kernel, ready.x, axis, weights, keepdims, signed, target, out)
 
 
 def elementwise(

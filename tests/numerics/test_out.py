@@ -116,3 +116,12 @@ def test_what_does_not_fit_is_an_error(function, out, error, message):
 def test_a_sum_that_does_not_fit_is_an_error():
     with pytest.raises(ValueError, match=r"out has the shape \(5,\), the result \(6,\)"):
         stablelse.logsumexp(numbers(), 1, out=np.zeros(5))
+
+
+@pytest.mark.parametrize("function", [*ELEMENTWISE, "logsumexp"])
+@pytest.mark.parametrize("mask", [None, True])
+def test_what_does_not_fit_is_seen_before_anything_is_computed(function, mask):
+    """A virtual array of 8 TB: to begin with it would take all memory, or an hour."""
+    x = np.broadcast_to(0.0, (2**20, 2**20)) if mask is None else np.zeros((4, 5))
+    with pytest.raises(ValueError, match=r"out has the shape \(3,\), the result \("):
+        getattr(stablelse, function)(x, 1, where=mask, out=np.zeros(3))
