@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import copysign, isfinite
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,9 @@ def json_number(value: Any) -> float | int | str:
 
     A number of a format wider than float64 becomes its text too, so that no digit is cut.
     """
+    if isinstance(value, float) and isfinite(value):  # of many numbers; float64, too
+        is_short = value.is_integer() and abs(value) < 1e16 and (value or copysign(1, value) > 0)
+        return int(value) if is_short else float(value)
     text = number_text(value)
     wide = isinstance(value, np.longdouble) and float(value) != value
     if not np.isfinite(value) or wide:

@@ -38,7 +38,8 @@ def record(result: Any) -> Any:
     if isinstance(result, (tuple, list)):
         return [record(item) for item in result]
     if isinstance(result, np.ndarray):
-        return [json_number(item) for item in result]
+        items = result.tolist() if result.dtype == np.float64 else result
+        return [json_number(item) for item in items]
     if result is None or isinstance(result, (str, bool, np.bool_, int)):
         return result
     return json_number(result)
@@ -76,12 +77,13 @@ def json_document(
 ) -> Iterator[str]:
     """Yield a JSON document, an object with one list, a record at a time, and then the rest."""
     import json
-    from textwrap import indent
 
     yield f'{{"{name}": ['
+    encoder = json.JSONEncoder(indent=2, ensure_ascii=False, allow_nan=False)
     for number, value in enumerate(records):
-        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-        yield ("," if number else "") + "\n" + indent(text, "  ")
+        yield ("," if number else "") + "\n  "
+        for part in encoder.iterencode(value):  # no string has a newline of its own there
+            yield part.replace("\n", "\n  ")
     told = json.dumps(rest(), indent=2, ensure_ascii=False, allow_nan=False)
     yield "\n]}\n" if told == "{}" else f"\n],{told[1:]}\n"
 
