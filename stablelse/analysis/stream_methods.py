@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from stablelse.analysis.stream_places import Fact, Where, moved, sum_overflow
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.ladder.certificate import Certificate
+from stablelse.numerics.ladder.certificate import Certificate, Rung
+from stablelse.numerics.streams.elements import Whole
 from stablelse.numerics.streams.lean import LeanLogSumExp, is_kept, is_tame
 from stablelse.numerics.streams.one_pass import PIECE, RunningNaive, RunningShifted, piece_sum
 from stablelse.numerics.streams.running import RunningLogSumExp
@@ -57,6 +59,7 @@ class Side:
         self.right = RunningLogSumExp() if exact else LeanLogSumExp()
         self.minimum, self.maximum = self.format.round([np.inf, -np.inf])
         self.found: dict[_Key, StreamFinding] = {}
+        self._settled: Any = None
 
     def update(self, x: Array, where: Where) -> None:
         """Take in a vector of numbers that lie there."""
@@ -191,9 +194,18 @@ class Side:
 
     def best(self) -> tuple[Any, Certificate]:
         """Return the right value as far as it is known, and how far that is."""
+        if self._settled is not None:
+            return self._settled, Certificate({Rung.FIXED_POINT: 1}, 1, 0.0)
         value, certificate = self.right.result(self.format.name, return_certificate=True)
         assert isinstance(certificate, Certificate)
         return value, certificate
+
+    def settle(self, parts: Callable[[], Iterable[Array]]) -> None:
+        """Round the certified value, if it is in doubt, from more digits of the numbers."""
+        if self.exact and not self.is_kept:
+            log_sum = self.right.log_sum()
+            whole = Whole(log_sum, float(self.maximum), lambda: map(self.format.round, parts()))
+            self._settled = whole.rounded(self.format)
 
     @property
     def is_kept(self) -> bool:

@@ -8,6 +8,8 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, TextIO
 
+import typer
+
 from stablelse.analysis.compare import chosen_methods
 from stablelse.analysis.stream import StreamComparison
 from stablelse.analysis.stream_state import StreamState
@@ -24,7 +26,7 @@ from stablelse.readers.vectors import Stream
 from stablelse.render.numbers import number_text
 
 if TYPE_CHECKING:
-    from stablelse.numerics.formats import Format
+    from stablelse.numerics.formats import Array, Format
 
 #: Takes all blocks into states, and returns them.
 _Engine = Callable[..., list[StreamState]]
@@ -90,8 +92,20 @@ def fold_stream(
         meter.passes = 2
         again = Stream(open_input(source, "float64", meter.gauge)[0], stream.axis)
         states, names = _folded(again, formats, True, plain, engine)
+    if cluster.engine == "local" and can_be_read_again(source):
+        for index, state in enumerate(states):
+            column = None if stream.axis is By.ALL else index
+            state.settle(partial(_numbers, source, column))
     found = [state.result(column=name) for state, name in zip(states, names, strict=True)]
     return found if methods is None else [_only(comparison, chosen) for comparison in found]
+
+
+def _numbers(source: Input, column: int | None) -> Iterator[Array]:
+    """Read all numbers again, or those of a column."""
+    for block in open_input(source, "float64")[0]:
+        whole = slice(None) if column is None else slice(column, column + 1)
+        values = block.values[:, whole]
+        yield values.reshape(-1) if block.missing is None else values[~block.missing[:, whole]]
 
 
 def _only(comparison: StreamComparison, methods: Sequence[Method]) -> StreamComparison:
@@ -145,6 +159,13 @@ def write_values(stream: TextIO, found: Sequence[StreamComparison], every: bool)
         for result in comparison.results:
             if every or result.method in (Method.COMPENSATED, Method.EXACT):
                 stream.write(number_text(result.value) + "\n")
+            if result.method is Method.EXACT and result.error_bound and result.error_bound > 0.5:
+                typer.echo(
+                    "stablelse: note: the value could not be proved to be correctly rounded, for "
+                    "what it is of cannot be read again; it is within "
+                    f"{result.error_bound:.2g} ulp",
+                    err=True,
+                )
 
 
 def write_found(stream: TextIO, found: Sequence[StreamComparison], output: Output) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from files import peak_of
 
+import stablelse
 from stablelse import exact
 
 LONG = "".join(f"{x / 10}\n" for x in range(-9000, 9000)).encode()
@@ -226,3 +227,39 @@ def test_progress_of_rows(environment):
 def test_no_progress_where_nobody_watches(run, monkeypatch):
     monkeypatch.setattr("stablelse.cli.progress.PATIENCE", 0)
     assert run("lse", "--quiet", stdin=b"0\n0\n").err == ""
+
+
+def log_probabilities(n, seed):
+    """Return numbers whose exponentials add up to 1 but for rounding errors."""
+    return stablelse.log_softmax(np.random.default_rng(seed).normal(size=n))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_next_to_zero_the_exact_value_of_a_file_is_proved_by_reading_it_again(run, tmp_path, dtype):
+    x = log_probabilities(20_000, 3)
+    np.save(tmp_path / "x.npy", x)
+    done = run("lse", "--exact", "--quiet", "--dtype", dtype, "--file", tmp_path / "x.npy")
+    right = exact.logsumexp(x.astype(dtype))
+    assert (done.code, done.err) == (0, "")
+    assert np.dtype(dtype).type(done.out) == right
+    told = run("lse", "--exact", "--dtype", dtype, "--file", tmp_path / "x.npy").out
+    assert "exact                                 correctly rounded" in told or dtype != "float64"
+
+
+def test_each_column_is_proved(run, tmp_path):
+    columns = np.stack([log_probabilities(12_000, seed) for seed in (4, 5)])
+    np.save(tmp_path / "x.npy", columns.T)
+    done = run("lse", "--exact", "-q", "--by", "columns", "--file", tmp_path / "x.npy")
+    assert (done.code, done.err) == (0, "")
+    assert np.array_equal(np.array(done.out.split(), float), exact.logsumexp(columns, 1))
+
+
+def test_what_a_pipe_leaves_in_doubt_is_told(run, tmp_path):
+    x = log_probabilities(20_000, 3)
+    np.save(tmp_path / "x.npy", x)
+    done = run("lse", "--exact", "-q", stdin=(tmp_path / "x.npy").read_bytes())
+    assert done.code == 0
+    assert float(done.out) != exact.logsumexp(x)
+    assert abs(float(done.out) - exact.logsumexp(x)) < 2.0**-78
+    assert done.err.startswith("stablelse: note: the value could not be proved")
+    assert done.err.count("\n") == 1

@@ -58,7 +58,7 @@ def logsumexp(rows: Array, format_: Format) -> list[Any]:
         Correctly rounded, or ``None``: also where all finite entries of a row are equal.
     """
     rests = _rests(rows)
-    return [None if rest is None else _rounded(rest, format_) for rest in rests]
+    return [None if rest is None else log_sum_of(rest, format_) for rest in rests]
 
 
 def softmax(rows: Array, elements: list[Array], format_: Format) -> list[Any]:
@@ -118,7 +118,8 @@ def elements_of(rest: Rest, x: Array, format_: Format, evaluate: decimals.Evalua
         return [evaluate(entry, terms, total, format_) for entry in map(decimals.as_decimal, x)]
 
 
-def _rounded(rest: Rest, format_: Format) -> Any:
+def log_sum_of(rest: Rest, format_: Format) -> Any:
+    """Round the log-sum-exp of a vector from the sum of all of it, or return ``None``."""
     with localcontext(next(decimals.contexts())):
         return decimals.log_sum(*_in_decimal(rest), format_)
 

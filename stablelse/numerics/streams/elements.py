@@ -61,6 +61,13 @@ class Whole:
         self.x_max = x_max
         self._parts = parts
 
+    def rounded(self, format_: Format) -> Any:
+        """Return the log-sum-exp from the sum of 130 bits, or ``None`` if it is in doubt."""
+        if self._rest is None:
+            counts = np.array([self._multiplicity])
+            return decimals.logsumexp(np.array([self.x_max]), format_, counts)[0]
+        return fixedpoint.log_sum_of(self._rest, format_)
+
     def climbed(self, function: Function, x: Array, format_: Format) -> list[Any]:
         """Compute elements from the sum of 130 bits; ``None`` for those that it leaves in doubt."""
         if self._parts is None:
