@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import few, masks
+from stablelse.numerics import few, masks, row
 from stablelse.numerics.formats import Array
 from stablelse.numerics.front import Axis, known_format
 from stablelse.numerics.labelled import pose
@@ -286,11 +286,13 @@ _SHORTLY: dict[str, Callable[[list[float]], tuple[Any, float] | None]] = {
 
 def _of_few(name: str, x: object, axis: Axis) -> Any:
     """Return a function of a few numbers without what takes longer than they do, or ``None``."""
-    vector = few.as_vector(x, axis, SHORT)
+    vector = few.as_vector(x, axis, row.MOST)
     if vector is None:
         return None
     if vector.dtype != np.float64:
         return getattr(few, name)(x, axis)
+    if vector.size > SHORT:
+        return None
     found = _SHORTLY[name](vector.tolist())
     if found is None:
         return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from math import hypot
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from stablelse.numerics import row
 from stablelse.numerics.compensated import is_settled, least_settled
 from stablelse.numerics.formats import Array
 from stablelse.numerics.quotients import CLOSE, LEAST
+from stablelse.numerics.summation import additions, sum_of_row
 
 #: Up to so many numbers: they stand in columns there. More are a `stablelse.numerics.row`.
 MOST = row.LEAST - 1
@@ -29,17 +30,18 @@ _DTYPES = {_FLOAT64, _FLOAT32}
 
 # Of vectors whose Euclidean norm is within these, no term underflows, nor a quotient by the sum of
 # MOST (two numbers are at most 400 sqrt(2) apart), and no sum overflows. The norm takes less time
-# than the least and the largest number do; NaN and infinity do not hide from it.
-_FAR, _NARROW_FAR = 400.0, 40.0
+# than the least and the largest number do; NaN and infinity do not hide from it. Of many numbers,
+# each is within the last: a quotient is at least exp(-70) / row.MOST.
+_FAR, _NARROW_FAR, _NARROW_ROW_FAR = 400.0, 40.0, 35.0
 
 # Of a sum that is less, the terms are shifted.
 _SMALLEST = 0.5
 
 # In units of u = 2**-53: NumPy's exp and log are right to one unit in the last place, 2; MOST terms
-# go through 6 additions, and so does a sum of exponentials: 2 + 6. A quotient is wrong by that, by
-# its own exponential, by the reciprocal and its margin, and by the product: 8 + 2 + 2 + 1.
+# go through 6 additions. A quotient is wrong by as much as the sum is, by its own exponential, by
+# the reciprocal and its margin, and by the product: 2 + 2 + 1 more.
 _UNIT = 2.0**-53
-_SUM_ROUNDINGS, _QUOTIENT_ROUNDINGS = 8, 13
+_EXP_ROUNDINGS, _ADDITIONS, _QUOTIENT_ROUNDINGS = 2, 6, 5
 
 #: The axes of a vector, and of the one row of a stack.
 _OF_VECTOR, _OF_ROW = (None, 0, -1, (0,), (-1,)), (1, -1, (1,), (-1,))
@@ -50,10 +52,10 @@ def logsumexp(x: object, axis: object = None) -> Any:
     vector = as_vector(x, axis, row.MOST)
     if vector is None:
         return None
-    if vector.size > MOST:
-        value = row.logsumexp(vector)
-    elif vector.dtype == _FLOAT32:
+    if vector.dtype == _FLOAT32:
         value = _narrow_logsumexp(vector)
+    elif vector.size > MOST:
+        value = row.logsumexp(vector)
     elif hypot(*vector.tolist()) <= _FAR:
         terms: list[float] = np.exp(vector).tolist()
         total = _adder(len(terms))(*terms)
@@ -70,10 +72,10 @@ def softmax(x: object, axis: object = None) -> Array | None:
     vector = as_vector(x, axis, row.MOST)
     if vector is None:
         return None
-    if vector.size > MOST:
-        values = row.softmax(vector)
-    elif vector.dtype == _FLOAT32:
+    if vector.dtype == _FLOAT32:
         values = _narrow_softmax(vector)
+    elif vector.size > MOST:
+        values = row.softmax(vector)
     elif hypot(*vector.tolist()) <= _FAR:
         values = np.exp(vector)
         total = _adder(len(values))(*values.tolist())
@@ -90,10 +92,12 @@ def log_softmax(x: object, axis: object = None) -> Array | None:
     vector = as_vector(x, axis, row.MOST)
     if vector is None:
         return None
-    if vector.size > MOST:
+    if vector.dtype == _FLOAT32:
+        values = _narrow_log_softmax(vector)
+    elif vector.size > MOST:
         values = row.log_softmax(vector)
     else:
-        values = (_narrow_log_softmax if vector.dtype == _FLOAT32 else _wide_log_softmax)(vector)
+        values = _wide_log_softmax(vector)
     return values if values is None or vector is x else shaped(values, x)
 
 
@@ -129,48 +133,63 @@ def _log_softmax_of_rest(x: Array, numbers: list[float]) -> Array | None:
     return np.subtract(difference, np.log1p(rest), difference) if rest >= 0 else None
 
 
-def _narrow_logsumexp(x: Array) -> Any:
-    terms = _narrow_terms(x)
-    if terms is None:
+class _NarrowSum(NamedTuple):
+    """exp(x) in float64, its sum, and how many u that is wrong by."""
+
+    terms: Array
+    value: Any
+    roundings: int
+
+
+def _narrow_sum(x: Array) -> _NarrowSum | None:
+    if x.size > MOST:
+        if not row.is_within(x, _NARROW_ROW_FAR):
+            return None
+        terms = np.exp(x, dtype=_FLOAT64)
+        roundings = _EXP_ROUNDINGS + additions(x.size, 1)
+        return _NarrowSum(terms, sum_of_row(terms), roundings)
+    if not hypot(*x.tolist()) <= _NARROW_FAR:
         return None
-    log = np.log(_adder(x.size)(*terms.tolist()))
-    error = _UNIT * (_SUM_ROUNDINGS + 3 * abs(log))
+    terms = np.exp(x, dtype=_FLOAT64)
+    return _NarrowSum(terms, _adder(x.size)(*terms.tolist()), _EXP_ROUNDINGS + _ADDITIONS)
+
+
+def _narrow_logsumexp(x: Array) -> Any:
+    total = _narrow_sum(x)
+    if total is None:
+        return None
+    log = np.log(total.value)
+    error = _UNIT * (total.roundings + 3 * abs(log))
     value = np.float32(log + error)
     return value if value == np.float32(log - error) else None
 
 
 def _narrow_softmax(x: Array) -> Array | None:
-    terms = _narrow_terms(x)
-    if terms is None:
+    total = _narrow_sum(x)
+    if total is None:
         return None
-    terms *= (1 + _QUOTIENT_ROUNDINGS * _UNIT) / _adder(x.size)(*terms.tolist())
-    return _rounded(terms, terms * (1 - 2 * (_QUOTIENT_ROUNDINGS + 1) * _UNIT))
+    terms, roundings = total.terms, total.roundings + _QUOTIENT_ROUNDINGS
+    terms *= (1 + roundings * _UNIT) / total.value
+    return _rounded(terms, terms * (1 - 2 * (roundings + 1) * _UNIT))
 
 
 def _narrow_log_softmax(x: Array) -> Array | None:
     """Subtract the logarithm of the sum: it, and the difference, round by u times their sizes."""
-    terms = _narrow_terms(x)
-    if terms is None:
+    total = _narrow_sum(x)
+    if total is None:
         return None
-    y = np.log(_adder(x.size)(*terms.tolist()))
-    error = _UNIT * (_SUM_ROUNDINGS + 4 * abs(y) + 2 * _NARROW_FAR)
+    y = np.log(total.value)
+    error = _UNIT * (total.roundings + 4 * abs(y) + 2 * _NARROW_FAR)
     return _rounded(x - (y - error), x - (y + error))
 
 
-def _narrow_terms(x: Array) -> Array | None:
-    return np.exp(x, dtype=_FLOAT64) if hypot(*x.tolist()) <= _NARROW_FAR else None
-
-
 def as_vector(x: object, axis: object, most: int = MOST) -> Array | None:
-    """Return an array, or a list, as a vector, if all of it is one along the axis, and not long.
-
-    Of float32, it has at most `MOST` numbers too.
-    """
+    """Return an array, or a list, as a vector, if all of it is one along the axis, and not long."""
     if type(x) is not np.ndarray:
         if type(x) is not list or not 0 < len(x) <= most or type(x[0]) is not float:
             return None
         x = np.asarray(x)
-    if x.dtype not in _DTYPES or not 0 < x.size <= (most if x.dtype == _FLOAT64 else MOST):
+    if x.dtype not in _DTYPES or not 0 < x.size <= most:
         return None
     if x.ndim == 1:
         return x if axis in _OF_VECTOR else None
@@ -190,8 +209,10 @@ def shaped(values: Array, x: Any) -> Array:
 
 def _rounded(one: Array, other: Array) -> Array | None:
     """Return float64s in float32, if both ends of the intervals round to the same numbers."""
-    found = one.astype(_FLOAT32)
-    return found if found.tolist() == other.astype(_FLOAT32).tolist() else None
+    found, same = one.astype(_FLOAT32), other.astype(_FLOAT32)
+    if found.size > MOST:
+        return found if np.logical_and.reduce(found == same) else None
+    return found if found.tolist() == same.tolist() else None
 
 
 @cache

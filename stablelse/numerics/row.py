@@ -2,8 +2,8 @@
 
 What is done is what `stablelse.numerics.compensated` and `stablelse.numerics.quotients` do with
 rows, operation by operation, so that the results have the same bits; but the vector is seen to be
-of ordinary size by its norm, so that nothing has to be shifted, and nothing is copied or cut. What
-takes another way there is left alone.
+of ordinary size, so that nothing has to be shifted, and nothing is copied or cut. What takes
+another way there is left alone.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from stablelse.numerics.summation import sum_of_row
 #: Vectors of at least so many numbers are rows there, and of more the overhead is no matter.
 LEAST, MOST = 40, 2**14
 
-# Of vectors whose Euclidean norm is within this, no term underflows, nor a quotient, for two
-# numbers are at most 400 sqrt(2) apart; and no sum overflows. NaN and infinity do not hide from it.
-_FAR = 400.0
+# Of numbers within these, no term underflows, nor a quotient, and no sum overflows.
+_FAR = 300.0
 
 
 def logsumexp(x: Array) -> Any:
@@ -63,4 +62,13 @@ def log_softmax(x: Array) -> Array | None:
 
 
 def _terms(x: Array) -> Array | None:
-    return np.exp(x) if np.vdot(x, x) <= _FAR * _FAR else None
+    return np.exp(x) if is_within(x, _FAR) else None
+
+
+def is_within(x: Array, far: float) -> bool:
+    """Whether no number is larger in size (by more than a thousandth); infinite or NaN, it is.
+
+    The norm takes less time than the least and the largest number do, and mostly is enough.
+    """
+    norm = np.vdot(x, x)
+    return bool(norm <= far * far or (np.maximum.reduce(x) <= far and np.minimum.reduce(x) >= -far))

@@ -66,9 +66,11 @@ def test_the_bits_of_a_longer_vector_are_those_of_a_row_of_many(function):
         1.0,
         [[1.0, 2.0], [3.0, 4.0]],
         np.zeros(row.MOST + 1),
-        np.full(50, 60.0),
+        np.full(50, 310.0),
         np.full(50, np.nan),
-        np.zeros(few.MOST + 1, np.float32),
+        np.zeros(row.MOST + 1, np.float32),
+        np.full(50, 36, np.float32),
+        np.full(50, 1e30, np.float32),
         np.zeros(3, np.float16),
         np.zeros(3, ">f8"),
         np.array([90, 0], np.float32),
@@ -112,6 +114,20 @@ def test_narrow_results_are_those_of_the_ladder(function):
             assert value.dtype == right.dtype
             computed += 1
     assert computed > 300
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_longer_narrow_vectors_are_those_of_the_ladder(function):
+    computed = 0
+    for x in vectors(300, (row.LEAST, row.MOST)):
+        x = x.astype(np.float32)
+        value = getattr(few, function)(x)
+        if value is not None:
+            right, _ = getattr(exact, function)(x, return_certificate=True)
+            assert np.array_equal(value, right)
+            assert value.dtype == right.dtype
+            computed += 1
+    assert computed > 200
 
 
 def decimal(function, x):
