@@ -18,8 +18,8 @@ from stablelse.numerics.formats import Array
 from stablelse.numerics.front import Axis, known_format
 from stablelse.numerics.labelled import pose
 from stablelse.numerics.ladder import exact, exact_loss, short
+from stablelse.numerics.ladder import row as by_row
 from stablelse.numerics.ladder.certificate import Certificate, Rung
-from stablelse.numerics.ladder.rounding import SHORT
 from stablelse.numerics.threads import limited
 
 if TYPE_CHECKING:
@@ -291,13 +291,12 @@ def _of_few(name: str, x: object, axis: Axis) -> Any:
         return None
     if vector.dtype != np.float64:
         return getattr(few, name)(x, axis)
-    if vector.size > SHORT:
-        return None
-    found = _SHORTLY[name](vector.tolist())
+    is_short = vector.size < by_row.LEAST
+    found = _SHORTLY[name](vector.tolist()) if is_short else getattr(by_row, name)(vector)
     if found is None:
         return None
     if name != "logsumexp":
-        values = np.array(found[0])
+        values = np.asarray(found[0])
         return values if vector is x else few.shaped(values, x)
     value = np.float64(found[0])
     return value if axis is None or few.is_vector(x) else np.array([value])

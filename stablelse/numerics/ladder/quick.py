@@ -158,17 +158,34 @@ def _sum_piece(
         scratch[2], scratch[3] = second, first  # where exp puts the second word and the first
     terms = precision.exp(argument, low, scratch)
     _, rest, _, _, upper, _ = scratch
-    total = _add_up(terms, (upper, rest), largest, blocks.axis)
+    total = add_up(terms, (upper, rest), largest, blocks.axis)
     if second is not None:
         for word in terms[2:]:
             second += word
     return total
 
 
-def _add_up(
+def add_up(
     words: tuple[Array, ...], scratch: tuple[Array, ...], largest: Array, axis: int
 ) -> Words:
-    """Add up the words of terms, in segments if they are many."""
+    """Add up the words of terms, shape (m, n), in segments if they are many.
+
+    Parameters
+    ----------
+    words : tuple of ndarray
+        The words.
+    scratch : tuple of ndarray
+        Two arrays of the same shape.
+    largest : ndarray
+        A bound of the terms of each vector, but for a factor of 2.
+    axis : int
+        The axis along which the vectors lie.
+
+    Returns
+    -------
+    high, low : ndarray
+        The sums, of the shape of the terms with this axis reduced to 1.
+    """
     m, n = words[0].shape
     if axis == 0 or n <= _SEGMENT:
         return two_sum(*_add_segment(words, scratch, largest, axis))

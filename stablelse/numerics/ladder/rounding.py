@@ -17,9 +17,9 @@ from stablelse.numerics.ladder.certificate import Rung
 # What is left of a distance that was rounded up.
 _ROUNDED = 1 - 2.0**-52
 
-#: Up to so many numbers, Python's own floats are faster than NumPy, and a vector more takes as
-#: long as four numbers more (measured).
-SHORT, _OF_VECTOR = 200, 4
+# Up to so many numbers, Python's own floats are faster than NumPy, and a vector more takes as
+# long as four numbers more (measured).
+_SHORT, _OF_VECTOR = 200, 4
 
 # Up to here, float64 holds every integer.
 _LARGEST_INTEGER = 2**53
@@ -128,7 +128,7 @@ def _settle_wide(
 def is_short(rows: Array, format_: Format) -> bool:
     """Whether there is so little to compute that `stablelse.numerics.ladder.short` does it."""
     size = rows.size + _OF_VECTOR * (len(rows) - 1)
-    return size <= SHORT and format_.name == "float64" and fits_float64(rows)
+    return size <= _SHORT and format_.name == "float64" and fits_float64(rows)
 
 
 def found(values: list[Any], format_: Format) -> tuple[Array, Array]:

@@ -75,7 +75,11 @@ def logsumexp(x: list[float]) -> tuple[float, float] | None:
     found = log_sum(x)
     if found is None:
         return None
-    high, low = found
+    return rounded(*found)
+
+
+def rounded(high: float, low: float) -> tuple[float, float] | None:
+    """Round a log-sum-exp that is wrong by `ERROR` at most, as `logsumexp` does."""
     error = ERROR + ADDITION_ERROR * abs(high)
     if abs(high) < _SMALL or high + (low - error) != high or high + (low + error) != high:
         return None
@@ -136,15 +140,15 @@ def log_softmax(x: list[float]) -> tuple[list[float], float] | None:
     for entry in x:
         d, delta = two_sum(entry, -y)
         delta -= y_low
-        value = d + (delta + _MARGIN)
-        if d + (delta - _MARGIN) != value:
+        value = d + (delta + MARGIN)
+        if d + (delta - MARGIN) != value:
             return None
         values.append(value)
-    return values, _MARGIN / math.ulp(max(values))
+    return values, MARGIN / math.ulp(max(values))
 
 
-# That of the logarithm, 2**-102 of it, and the rounding of the difference.
-_MARGIN = ERROR + 2.0**-81
+#: That of the logarithm, 2**-102 of it, and the rounding of the difference.
+MARGIN = ERROR + 2.0**-81
 
 
 def _terms(x: list[float]) -> tuple[float, Words, bool] | None:
@@ -193,7 +197,11 @@ def _scaled(words: Words, d_low: Sequence[float]) -> Words:
 
 
 def _log(shift: float, terms: Words) -> tuple[float, float]:
-    total, total_low = _fsum(terms[0] + terms[1])
+    return log_of(shift, *_fsum(terms[0] + terms[1]))
+
+
+def log_of(shift: float, total: float, total_low: float) -> tuple[float, float]:
+    """Return shift + log(S) as a double-word, S being one; see `log_sum`."""
     y = math.log(total)
     (a,), (b,) = _exp([-y])
     high, low = _split(total)

@@ -18,18 +18,18 @@ from stablelse.numerics.ladder.certificate import Rung
 from stablelse.numerics.ladder.exponential import LOWEST
 from stablelse.numerics.ladder.rounding import Elements, flat_indices
 
-# The relative error of a quotient in two words, in units of 2**-70. A term in two words is wrong
-# by at most 4.6 (`exponential.BRIEF_EXP_ERROR`; of three words, the last two are put together, and
-# round by 1.4), and the sum of such terms by 5. The product of the second word with the (rounded)
-# reciprocal rounds by 2.8. The first word is multiplied by the rest of the reciprocal, below
-# 2**-19, which is wrong by 1, and rounds by 0.5; the sum of the two by 1.7, and again where the
-# error is subtracted. Together 17.3, less than 2**-65.8.
-_QUOTIENT_ERROR = 2.0**-65.8
+#: The relative error of a quotient in two words, in units of 2**-70. A term in two words is wrong
+#: by at most 4.6 (`exponential.BRIEF_EXP_ERROR`; of three words, the last two are put together, and
+#: round by 1.4), and the sum of such terms by 5. The product of the second word with the (rounded)
+#: reciprocal rounds by 2.8. The first word is multiplied by the rest of the reciprocal, below
+#: 2**-19, which is wrong by 1, and rounds by 0.5; the sum of the two by 1.7, and again where the
+#: error is subtracted. Together 17.3, less than 2**-65.8.
+QUOTIENT_ERROR = 2.0**-65.8
 
-# Of rows that are not longer, few have elements that are in doubt with two words a term, and
-# are summed up once more, to 80 bits. Of softmax one element in 5,000 is in doubt: to either side
-# of a midpoint, 2**-12.8 to 2**-13.8 ulps; of log_softmax, one in 2**16 where it is 4 to 8.
-_SOFTMAX_BRIEF, _LOG_SOFTMAX_BRIEF = 2**10, 2**13
+#: Of rows that are not longer, few have elements that are in doubt with two words a term, and
+#: are summed up once more, to 80 bits. Of softmax one element in 5,000 is in doubt: to either side
+#: of a midpoint, 2**-12.8 to 2**-13.8 ulps; of log_softmax, one in 2**16 where it is 4 to 8.
+BRIEF_TO, LOG_BRIEF_TO = 2**10, 2**13
 
 # Splits a float64 so that the upper part has 19 bits.
 _SPLITTER = 2.0**34 + 1
@@ -48,12 +48,12 @@ _VANISHING = -746.0
 def softmax(rows: Array, format_: Format) -> Elements:
     """Compute the softmax of every row, shape (m, n), m, n >= 1, real; in float64."""
     blocks = quick.blocks_for(rows.shape)
-    is_brief = rows.shape[1] <= _SOFTMAX_BRIEF
+    is_brief = rows.shape[1] <= BRIEF_TO
     result, doubt = np.empty(rows.shape), np.zeros(rows.shape, bool)
     sums = np.empty((3, len(rows), 1))
     of_band = partial(_softmax_band, blocks, quick.BRIEF if is_brief else quick.FULL)
     blocks.over_bands(of_band, rows, result, doubt, *sums)
-    ulps, total = _QUOTIENT_ERROR * 2.0**53, quick.Sum(*sums[..., 0])
+    ulps, total = QUOTIENT_ERROR * 2.0**53, quick.Sum(*sums[..., 0])
     rung = Rung.BRIEF if is_brief else Rung.QUICK
     return Elements(rung, result, flat_indices(doubt), ulps, None if is_brief else total)
 
@@ -70,28 +70,28 @@ def _softmax_band(
     total = quick.sum_exp(blocks, x, kept, precision)
     for stored, found in zip(sums, total, strict=True):
         stored[...] = found
-    reciprocal = _reciprocal(total)
+    reciprocal = reciprocal_of(total)
 
     def of_piece(piece: Array, first: Array, second: Array, target: Array, flag: Array) -> None:
         are_large = _are_large(first, reciprocal)  # the target may be where the first words are
-        _quotients(first, second, reciprocal, blocks.buffers(piece.shape), target, flag)
+        quotients(first, second, reciprocal, blocks.buffers(piece.shape), target, flag)
         if not are_large:
             _mark_small(piece, total, target, flag)
 
     blocks.over_pieces(of_piece, x, *kept, p, flags)
 
 
-def _reciprocal(total: quick.Sum) -> tuple[Array, Array, Array]:
+def reciprocal_of(total: quick.Sum) -> tuple[Array, Array, Array]:
     """Return 1 / S: its first 19 bits; the rest of it, and the error; all of it, rounded."""
     inverse = 1 / total.high
     high = inverse * _SPLITTER
     high -= high - inverse
     product, error = two_product(high, total.high)
     low = (((1 - product) - error) - high * total.low) / total.high
-    return high, low + _QUOTIENT_ERROR * high, high + low
+    return high, low + QUOTIENT_ERROR * high, high + low
 
 
-def _quotients(
+def quotients(
     first: Array,
     second: Array,
     reciprocal: tuple[Array, Array, Array],
@@ -109,7 +109,7 @@ def _quotients(
     np.multiply(first, low_and_error, out=rest)
     rest += second
     np.multiply(first, high, out=product)
-    np.multiply(product, -2 * _QUOTIENT_ERROR, out=lower)
+    np.multiply(product, -2 * QUOTIENT_ERROR, out=lower)
     lower += rest
     lower += product
     np.add(rest, product, out=target)
@@ -133,7 +133,7 @@ def _mark_small(x: Array, total: quick.Sum, target: Array, flag: Array) -> None:
 
 def log_softmax(rows: Array, format_: Format) -> Elements:
     """Compute log_softmax of every row; see `softmax`."""
-    is_brief = rows.shape[1] <= _LOG_SOFTMAX_BRIEF
+    is_brief = rows.shape[1] <= LOG_BRIEF_TO
     precision = quick.BRIEF if is_brief else quick.FULL
     y_high, y_low = (part[:, np.newaxis] for part in quick.logsumexp(rows, precision))
     error = precision.error + 2.0**-102 * abs(y_high) + 2.0**-85
