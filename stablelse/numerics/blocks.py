@@ -94,8 +94,12 @@ class Blocks:
         return threads.mapped(function, pieces, max(x.size for x in bands if x is not None))
 
     def is_workable(self, x: Array) -> bool:
-        """Whether x can be computed on where it lies: in the working format, in rows."""
-        in_rows = x.strides[1] == x.itemsize or x.shape[1] == 1
+        """Whether x can be computed on where it lies: in the working format, in rows.
+
+        NumPy's exponentials of numbers that are not side by side may have other digits.
+        """
+        along = 1 if x.shape[1] > 1 else 0
+        in_rows = x.strides[along] == x.itemsize or x.size == 1
         return in_rows and x.dtype == self.dtype and x.dtype.isnative
 
     def load(self, x: Array, place: Array | None = None) -> Array:

@@ -192,9 +192,12 @@ def as_vector(x: object, axis: object, most: int = MOST) -> Array | None:
     if x.dtype not in _DTYPES or not 0 < x.size <= most:
         return None
     if x.ndim == 1:
-        return x if axis in _OF_VECTOR else None
-    is_one = x.ndim and (axis is None or (x.ndim == 2 and len(x) == 1 and axis in _OF_ROW))
-    return x.reshape(-1) if is_one else None
+        is_one = axis in _OF_VECTOR
+    else:
+        is_one = x.ndim > 0 and (axis is None or (x.ndim == 2 and len(x) == 1 and axis in _OF_ROW))
+        x = x.reshape(-1) if is_one else x
+    # NumPy's exponentials of numbers that are not side by side may have other digits.
+    return (x if x.flags.c_contiguous else x.copy()) if is_one else None
 
 
 def is_vector(x: Any) -> bool:

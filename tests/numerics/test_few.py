@@ -214,6 +214,19 @@ def test_no_numbers_make_noise(module, function, x):
         assert np.array_equal(found, right, equal_nan=True)
 
 
+@pytest.mark.parametrize("module", [stablelse, exact], ids=["stablelse", "exact"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_views_have_the_bits_of_copies(module, dtype, function):
+    call, x = getattr(module, function), np.random.default_rng(13).normal(size=2000).astype(dtype)
+    for n in (3, 10, 39, 40, 300, 1000):
+        for view in (x[:n][::-1], x[: 2 * n : 2], x[: 2 * n].reshape(n, 2)[:, 1]):
+            found, right = call(view), call(view.copy())
+            assert np.array_equal(found, right)
+            assert np.array_equal(found, call(view, threads=1))
+            assert np.array_equal(call(view[np.newaxis], axis=1)[0], right)
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_shifted_numbers_are_settled_in_two_words_and_right(function):
     settled, rng = 0, np.random.default_rng(12)
