@@ -195,7 +195,8 @@ def _open(stack: ExitStack, address: str | None, workers: int | None) -> Client:
     except Exception as error:  # what is no scheduler may answer anything
         what = f"cannot reach a Dask scheduler at {address}" if address else "cannot start workers"
         mend = "check the address" if address else "use the local engine"
-        reason = in_one_line(error) if str(error) else f"no answer: {type(error).__name__}"
+        # Dask asserts, and says no more, that its own thread has started within 10 seconds.
+        reason = in_one_line(error) if str(error) else "no answer in time"
         raise ClusterError(f"{what} ({reason}); {mend}") from None
     stack.callback(client.close)
     return client

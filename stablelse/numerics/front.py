@@ -76,8 +76,7 @@ def reduced(
     target = natural if dtype is None else np.dtype(dtype)
     stack = _Stack(x.shape or (1,), axis)
     if out is not None:
-        likewise = stack.reduced(np.empty(stack.m, target), keepdims)
-        check_out(out, np.shape(likewise), (likewise.real if signed else likewise).dtype)
+        check_out_of_sums(out, x.shape, axis, keepdims, signed, target)
     b_rows = None if weights is None else stack.rows(weights)
     with np.errstate(all="ignore"):
         np.setbufsize(BUFFER)
@@ -159,6 +158,26 @@ def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         raise TypeError(f"cannot put a result of {dtype} into an out of {out.dtype}")
     if not out.flags.writeable:
         raise ValueError("out is read-only")
+
+
+def check_out_of_sums(
+    out: Array,
+    shape: tuple[int, ...],
+    axis: Axis,
+    keepdims: bool,
+    signed: bool,
+    dtype: np.dtype[Any],
+) -> None:
+    """Check as `check_out` that `out` can take the sums along axes of an array of a shape.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `check_out`.
+    """
+    stack = _Stack(shape or (1,), axis)
+    likewise = stack.reduced(np.broadcast_to(np.zeros((), dtype), stack.m), keepdims)
+    check_out(out, np.shape(likewise), (likewise.real if signed else likewise).dtype)
 
 
 def real_numbers(x: npt.ArrayLike) -> Array:

@@ -74,6 +74,9 @@ def reduced(
     if where is None and empty == "nan":
         return front.reduced(kernel, a, axis, b, keepdims, signed, dtype, out)
     x, weights, promoted = front.promoted(a, b)
+    target = promoted if dtype is None else np.dtype(dtype)
+    if out is not None:  # before anything is masked, which takes a copy
+        front.check_out_of_sums(out, x.shape, axis, keepdims, signed, target)
     if weights is not None:  # no term is no term, be it for its weight or for its mask
         kept = True if where is None else mask_for(x, where)
         weights = np.where(kept, weights, weights.dtype.type(0))
@@ -81,7 +84,6 @@ def reduced(
     # whatever softmax is of an empty vector, the logarithm of no terms is -inf
     policy = "nan" if empty in ("zero", "uniform") else empty
     ready = prepared(x, where, axis, policy)
-    target = promoted if dtype is None else dtype
     return front.reduced(kernel, ready.x, axis, weights, keepdims, signed, target, out)
 
 
@@ -106,10 +108,11 @@ def elementwise(
     """
     if where is None and empty == "nan":
         return front.elementwise(kernel, x, axis, dtype, out)
+    if out is not None:  # before anything is masked, which takes a copy
+        array, _, promoted = front.promoted(x)
+        front.check_out(out, array.shape, promoted if dtype is None else np.dtype(dtype))
     ready = prepared(x, where, axis, empty)
     target = ready.dtype if dtype is None else np.dtype(dtype)
-    if out is not None:
-        front.check_out(out, ready.x.shape, target)
     result, more = front.elementwise(kernel, ready.x, axis, target)
     if empty == "zero":
         result = np.where(ready.nothing, result.dtype.type(of_nothing), result)[()]

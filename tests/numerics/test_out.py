@@ -119,9 +119,27 @@ def test_a_sum_that_does_not_fit_is_an_error():
 
 
 @pytest.mark.parametrize("function", [*ELEMENTWISE, "logsumexp"])
-@pytest.mark.parametrize("mask", [None, True])
-def test_what_does_not_fit_is_seen_before_anything_is_computed(function, mask):
+@pytest.mark.parametrize("options", [{}, {"where": True}, {"empty": "zero"}])
+@pytest.mark.parametrize(
+    ("out", "error", "message"),
+    [
+        (np.zeros(3), ValueError, r"out has the shape \(3,\), the result \(1048576,"),
+        (0, TypeError, "cannot put a result of float64 into an out of int64"),
+        (0.0, ValueError, "out is read-only"),
+    ],
+)
+def test_what_does_not_fit_is_seen_before_anything_is_computed(
+    function, options, out, error, message
+):
     """A virtual array of 8 TB: to begin with it would take all memory, or an hour."""
-    x = np.broadcast_to(0.0, (2**20, 2**20)) if mask is None else np.zeros((4, 5))
-    with pytest.raises(ValueError, match=r"out has the shape \(3,\), the result \("):
-        getattr(stablelse, function)(x, 1, where=mask, out=np.zeros(3))
+    x = np.broadcast_to(0.0, (2**20, 2**20))
+    if not isinstance(out, np.ndarray):
+        out = np.broadcast_to(out, x.shape[:1] if function == "logsumexp" else x.shape)
+    with pytest.raises(error, match=message):
+        getattr(stablelse, function)(x, 1, out=out, **options)
+
+
+def test_weights_that_are_masked_come_after_out():
+    x = np.broadcast_to(0.0, (2**20, 2**20))
+    with pytest.raises(ValueError, match=r"out has the shape \(3,\), the result \(1048576,\)"):
+        stablelse.logsumexp(x, 1, b=1.0, where=True, out=np.zeros(3))
