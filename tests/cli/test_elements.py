@@ -236,6 +236,6 @@ class Spy:
 
 def test_a_table_takes_constant_memory(environment, tmp_path):
     source = tmp_path / "x.npy"
-    x = np.lib.format.open_memmap(source, "w+", np.float64, (4 << 20,))  # 32 MiB of zeros
+    x = np.lib.format.open_memmap(source, "w+", np.float64, (2 << 20,))  # 16 MiB of zeros
     del x
     assert peak_of(["softmax", "--file", str(source)], environment) < 110 << 20

@@ -41,7 +41,7 @@ def test_the_bits_are_those_of_a_row(function):
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_bits_of_a_longer_vector_are_those_of_a_row_of_many(function):
     computed = 0
-    for x in vectors(600, (row.LEAST, row.MOST)):
+    for x in vectors(300, (row.LEAST, row.MOST)):
         value = getattr(row, function)(x)
         if value is not None:
             rows = np.stack([x, x[::-1]])
@@ -50,7 +50,7 @@ def test_the_bits_of_a_longer_vector_are_those_of_a_row_of_many(function):
             assert np.array_equal(value, getattr(stablelse, function)(rows, axis=1)[0])
             assert type(value) is type(alone)
             computed += 1
-    assert computed > 300
+    assert computed > 150
 
 
 @pytest.mark.parametrize(
