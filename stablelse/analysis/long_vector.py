@@ -125,8 +125,8 @@ class _Columns:
         values = self._right(x)
         right = values[Method.EXACT if self._exact else Method.COMPENSATED]
         for method, held in self._others.items():
-            held.take(values[method], right)
-        return {index for f in self._formulas for index in f.update(x, right, before)}
+            held.take(values[method], right, self._exact)
+        return {index for f in self._formulas for index in f.update(x, right, before, self._exact)}
 
     def _right(self, x: Array) -> dict[Method, Array]:
         """Return the library's values and, if they are asked for, the exact ones."""
@@ -160,13 +160,16 @@ class _Held:
         self.total = format_.dtype.type(0)
         self.wrong_class = self.vanished = self.any_finite = False
 
-    def take(self, values: Array, right: Array) -> None:
-        """Take in the values of a piece."""
+    def take(self, values: Array, right: Array, measured: bool) -> None:
+        """Take in the values of a piece, and measure their errors if the right ones are exact."""
         wrong, vanished = departures(values[np.newaxis], right[np.newaxis], self.format)
         self.wrong_class |= bool(wrong[0])
         self.vanished |= bool(vanished[0])
         self.any_finite |= bool(np.isfinite(values).any())
-        self.ulps = max(self.ulps, float(ulp_error(values, right, self.format).max()))
+        if measured:
+            some = values != right  # most are not, and the errors take longer than the values
+            errors = ulp_error(values[some], right[some], self.format)
+            self.ulps = max(self.ulps, float(errors.max(initial=0)))
         with np.errstate(all="ignore"):
             self.total = self.total + piece_sum(self.format)(values)
 
@@ -193,7 +196,7 @@ class _Formula:
         assert self._candidate.formula is not None
         return evaluate_part(self._candidate.formula, x, self._held.format, self._reduced, self._n)
 
-    def update(self, x: Array, right: Array, before: int) -> set[int]:
+    def update(self, x: Array, right: Array, before: int, measured: bool) -> set[int]:
         """Take in a piece, and return which of its elements are the first of their trouble."""
         evaluation = self._evaluation(x)
         self._terms_are_finite &= bool(np.isfinite(evaluation.results["e"]).all())
@@ -210,7 +213,7 @@ class _Formula:
                     occurrences=known.occurrences + finding.occurrences,
                     harmless=known.harmless and finding.harmless,
                 )
-        self._held.take(evaluation.value, right)
+        self._held.take(evaluation.value, right, measured)
         return firsts
 
     def result(self, x: Array, function: Function, exact: bool) -> MethodResult:
