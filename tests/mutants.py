@@ -100,7 +100,7 @@ MUTANTS: dict[str, Mutant] = {
         _INTEGERS,
     ),
     "the error of decimal arithmetic": Mutant(
-        "numerics/ladder/decimals.py",
+        "numerics/ladder/terms.py",
         "scaleb(-getcontext().prec)",
         "scaleb(-3 * getcontext().prec)",
         _slice("float64", "next to a tie of logsumexp"),

@@ -135,7 +135,7 @@ class _Columns:
         return {
             method: elements(
                 self._function, rounded, self._whole, self._format, method is Method.EXACT
-            )[0]
+            )
             for method in methods
         }
 

@@ -59,7 +59,7 @@ class Side:
         self.right = RunningLogSumExp() if exact else LeanLogSumExp()
         self.minimum, self.maximum = self.format.round([np.inf, -np.inf])
         self.found: dict[_Key, StreamFinding] = {}
-        self._settled: Any = None
+        self._settled: tuple[Any, Rung] | None = None
 
     def update(self, x: Array, where: Where) -> None:
         """Take in a vector of numbers that lie there."""
@@ -195,7 +195,8 @@ class Side:
     def best(self) -> tuple[Any, Certificate]:
         """Return the right value as far as it is known, and how far that is."""
         if self._settled is not None:
-            return self._settled, Certificate({Rung.FIXED_POINT: 1}, 1, 0.0)
+            value, rung = self._settled
+            return value, Certificate({rung: 1}, 1, 0.0)
         value, certificate = self.right.result(self.format.name, return_certificate=True)
         assert isinstance(certificate, Certificate)
         return value, certificate

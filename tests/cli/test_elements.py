@@ -76,6 +76,19 @@ def test_exact_to_the_smallest_number(run, tmp_path, command, kind):
     assert np.array_equal(np.load(target), FUNCTIONS[command](x))
 
 
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+def test_exact_next_to_ties(run, tmp_path, kind):
+    """Elements that differ from the middle of two numbers by 2**-156 of them."""
+    x = np.random.default_rng(9).permuted(np.repeat([0.0, 2.0**-52], 2**13))
+    np.save(tmp_path / "x.npy", x)
+    target = tmp_path / "p.npy"
+    given = {"stdin": (tmp_path / "x.npy").read_bytes()} if kind == "pipe" else {}
+    named = [] if kind == "pipe" else ["--file", tmp_path / "x.npy"]
+    done = run("softmax", "--exact", *named, "--output", target, **given)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert np.array_equal(np.load(target), exact.softmax(x))
+
+
 @pytest.mark.parametrize("by", ["all", "columns"])
 def test_lines(run, by):
     x = X.reshape(-1, 2)

@@ -16,7 +16,7 @@ import numpy as np
 
 from stablelse.numerics.formats import Format
 from stablelse.numerics.formulas.formula import Kind
-from stablelse.numerics.ladder.decimals import as_decimal
+from stablelse.numerics.ladder.terms import as_decimal
 from stablelse.numerics.rationals import nearest
 
 _ZERO = Decimal(0)

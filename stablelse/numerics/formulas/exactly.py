@@ -20,7 +20,7 @@ from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas import enclosure
 from stablelse.numerics.formulas.enclosure import Enclosure, decimal_of, nearest_to
 from stablelse.numerics.formulas.formula import DerivationError, Kind, Operation
-from stablelse.numerics.ladder.decimals import as_decimal, contexts
+from stablelse.numerics.ladder.terms import as_decimal, contexts
 from stablelse.numerics.rationals import nearest
 
 #: The largest precision, which is reached only where a is far from max x and e^(x - max x) is

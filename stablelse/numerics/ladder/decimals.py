@@ -17,17 +17,25 @@ middle from the number that it is added to, its sign decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, getcontext, localcontext
+from collections.abc import Callable
+from decimal import Decimal, getcontext, localcontext
 from fractions import Fraction
 from functools import reduce
-from math import log
 from operator import add
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.ladder.terms import (
+    Ball,
+    Term,
+    Total,
+    Totals,
+    as_decimal,
+    eps,
+    terms_of,
+)
 from stablelse.numerics.rationals import nearest, ratio
 
 
@@ -50,20 +58,13 @@ def logsumexp(x: Array, format_: Format, weights: Array | None = None) -> tuple[
     sign : int
         1, 0 or -1.
     """
-    terms = _terms(x, weights)
+    terms = terms_of(x, weights)
     if not terms:
         return format_.round(-np.inf)[()], 0
     first = terms[0]
     if len(terms) == 1 and abs(first.b) == 1:
         return nearest(Fraction(first.x), format_), int(first.b)
-    for context in contexts():
-        with localcontext(context):
-            total = _sum(terms)
-            if total.sign:
-                value = log_sum(terms, total, format_)
-                if value is not None:
-                    return value, total.sign
-    raise AssertionError("the precisions have no end")
+    return rounded_log(Totals.of(terms), terms, format_)
 
 
 def softmax(
@@ -97,77 +98,43 @@ def log_softmax(
     return _elementwise(x, format_, elements, counts, log_quotient, {1: Fraction(0)}.get)
 
 
-class Ball(NamedTuple):
-    """All numbers within `error` of `value`."""
-
-    value: Decimal
-    error: Decimal
-
-
-class Term(NamedTuple):
-    """b exp(x), both exact."""
-
-    x: Decimal
-    b: Fraction
-
-
-class Total(NamedTuple):
-    """S = sum b_i exp(x_i - a), as the b of the term whose x is a, and the rest."""
-
-    first: Ball
-    rest: Ball
-
-    @property
-    def value(self) -> Decimal:
-        """S, rounded."""
-        return self.first.value + self.rest.value
-
-    @property
-    def error(self) -> Decimal:
-        """A bound of its error."""
-        return self.first.error + self.rest.error
-
-    @property
-    def sign(self) -> int:
-        """The sign of S; 0 unless S is known to be more than four times its error."""
-        value = self.value
-        return 0 if abs(value) <= 4 * self.error else 1 if value > 0 else -1
-
-
 #: Rounds one element, or returns ``None``: from x_j, the terms, and their sum.
 Evaluation = Callable[[Decimal, list[Term], Total, Format], Any]
 
 
-def _terms(x: Array, weights: Array | None = None) -> list[Term]:
-    """Return a term for each different finite x, without those of weight 0, the largest first."""
-    weight_of: dict[Decimal, Fraction] = {}
-    for entry, b in zip(x, np.ones(len(x)) if weights is None else weights, strict=True):
-        if np.isfinite(entry):
-            key = as_decimal(entry)
-            weight_of[key] = weight_of.get(key, Fraction(0)) + Fraction(*ratio(b))
-    terms = [Term(entry, b) for entry, b in weight_of.items() if b]
-    return sorted(terms, key=_rough_log, reverse=True)
+def rounded_log(totals: Totals, terms: list[Term], format_: Format) -> tuple[Any, int]:
+    """Round a + log abs(S) at the first precision that tells, and return the sign of S.
 
-
-def _sum(terms: list[Term]) -> Total:
-    """Sum b_i exp(x_i - a), a being the x of the first term.
-
-    x_i - a is rounded, so exp(x_i - a) is wrong by eps abs(x_i - a), and by its own eps; b_i
-    and the product are rounded too, and n additions by eps times the sum of the sizes.
+    Parameters
+    ----------
+    totals : Totals
+        S at every precision; not 0.
+    terms : list of Term
+        The first one, whose x is a, and others whose sum has the sign of all others.
+    format_ : Format
+        The format of the result.
     """
-    rest = sizes = stretched = Decimal(0)
-    for x, b in terms[1:]:
-        d = x - terms[0].x
-        term = _rounded(b) * d.exp()
-        rest += term
-        sizes += abs(term)
-        stretched += abs(term * d)
-    first = _rounded(terms[0].b)
-    is_exact = Fraction(first) == terms[0].b
-    return Total(
-        Ball(first, Decimal(0) if is_exact else eps() * abs(first)),
-        Ball(rest, eps() * (stretched + (len(terms) + 3) * sizes)),
-    )
+    for context, total in totals:
+        with localcontext(context):
+            sign = total.sign
+            value = log_sum(terms, total, format_) if sign else None
+        if value is not None:
+            return value, sign
+    raise AssertionError("the precisions have no end")
+
+
+def rounded_elements(
+    x: set[Decimal], totals: Totals, terms: list[Term], format_: Format, evaluate: Evaluation
+) -> dict[Decimal, Any]:
+    """Evaluate elements, climbing with those only that are still undecided; see `rounded_log`."""
+    results: dict[Decimal, Any] = {}
+    climb = iter(totals)
+    while undecided := x - results.keys():
+        context, total = next(climb)
+        with localcontext(context):
+            found = {entry: evaluate(entry, terms, total, format_) for entry in undecided}
+        results |= {entry: value for entry, value in found.items() if value is not None}
+    return results
 
 
 def _log(total: Total) -> Ball:
@@ -235,9 +202,9 @@ def _sign_of_log(log: Ball, terms: list[Term]) -> int:
 
 def _sign(terms: list[Term]) -> int:
     """Return the sign of a sum; 0 of no terms."""
-    for context in contexts() if terms else ():
+    for context, total in Totals.of(terms) if terms else ():
         with localcontext(context):
-            if sign := _sum(terms).sign:
+            if sign := total.sign:
                 return sign
     return 0
 
@@ -250,39 +217,19 @@ def _elementwise(
     evaluate: Evaluation,
     of_equals: Callable[[int], Fraction | None],
 ) -> Array:
-    """Evaluate each different element, climbing with those only that are still undecided."""
-    terms = _terms(x, counts)
+    """Evaluate each element, equal ones once."""
+    terms = terms_of(x, counts)
     wanted = x if elements is None else x[elements]
-    results: dict[Decimal, Any] = {}
-    undecided = list({as_decimal(entry) for entry in wanted if np.isfinite(entry)})
+    different = {as_decimal(entry) for entry in wanted if np.isfinite(entry)}
     told = of_equals(int(terms[0].b)) if len(terms) == 1 else None
     if told is not None:
-        results = {entry: nearest(told, format_) for entry in undecided}
-        undecided = []
-    climb = contexts()
-    while undecided:
-        with localcontext(next(climb)):
-            total = _sum(terms)
-            found = {entry: evaluate(entry, terms, total, format_) for entry in undecided}
-        results |= {entry: value for entry, value in found.items() if value is not None}
-        undecided = [entry for entry in undecided if entry not in results]
+        results = {entry: nearest(told, format_) for entry in different}
+    else:
+        results = rounded_elements(different, Totals.of(terms), terms, format_, evaluate)
     with np.errstate(over="ignore", divide="ignore"):
         nothing = format_.round(0.0 if evaluate is quotient else -np.inf)[()]
     values = [results[as_decimal(entry)] if np.isfinite(entry) else nothing for entry in wanted]
     return np.array(values, dtype=format_.dtype)
-
-
-def contexts() -> Iterator[Context]:
-    """Yield contexts of 40, 80, 160, ... digits, with all the exponents there are."""
-    digits = 40
-    while True:
-        yield Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
-        digits *= 2
-
-
-def eps() -> Decimal:
-    """Return 2 * 5 * 10**-P: every bound is doubled, for what is of second order in it."""
-    return Decimal(10).scaleb(-getcontext().prec)
 
 
 def _decided(ball: Ball, format_: Format) -> Any:
@@ -297,23 +244,3 @@ def _decided(ball: Ball, format_: Format) -> Any:
     low = nearest(Fraction(ball.value - margin), format_)
     high = nearest(Fraction(ball.value + margin), format_)
     return low if low == high or (np.isnan(low) and np.isnan(high)) else None
-
-
-def _rounded(b: Fraction) -> Decimal:
-    return Decimal(b.numerator) / Decimal(b.denominator)
-
-
-def _rough_log(term: Term) -> Decimal:
-    size = abs(term.b)
-    return term.x + Decimal(log(size.numerator) - log(size.denominator))
-
-
-def as_decimal(value: Any) -> Decimal:
-    """Return a finite scalar of any format as a Decimal, exactly."""
-    if not isinstance(value, np.longdouble):
-        return Decimal(float(value))
-    numerator, denominator = ratio(value)
-    # A fraction with denominator 2**k has at most k digits behind the point.
-    digits = numerator.bit_length() // 3 + denominator.bit_length() + 5
-    exact = Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
-    return exact.divide(Decimal(numerator), Decimal(denominator))

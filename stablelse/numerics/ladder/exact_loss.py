@@ -15,8 +15,8 @@ from stablelse.numerics.formulas.enclosure import Enclosure, nearest_to
 from stablelse.numerics.labelled import Problem
 from stablelse.numerics.ladder import exact
 from stablelse.numerics.ladder.certificate import Certificate
-from stablelse.numerics.ladder.decimals import as_decimal, contexts
 from stablelse.numerics.ladder.rounding import settle
+from stablelse.numerics.ladder.terms import as_decimal, contexts
 from stablelse.numerics.rationals import nearest
 
 _WIDE = FORMATS["float64"]

@@ -17,6 +17,7 @@ from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.errorfree import difference
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.ladder import decimals, limbs
+from stablelse.numerics.ladder.terms import Ball, Term, Total, as_decimal, contexts, eps
 
 # Elements at a time: all limbs of all factors stay in the cache.
 _LENGTH = 2**12
@@ -40,6 +41,12 @@ class Rest(NamedTuple):
     multiplicity: int
     total: int
     error: int
+
+    @property
+    def terms(self) -> list[Term]:
+        """The two largest terms, the first one as often as it is there."""
+        largest = Term(Decimal(self.x_max), Fraction(self.multiplicity))
+        return [largest, Term(Decimal(self.x_next), Fraction(1))]
 
 
 def logsumexp(rows: Array, format_: Format) -> list[Any]:
@@ -113,31 +120,30 @@ def elements_of(rest: Rest, x: Array, format_: Format, evaluate: decimals.Evalua
     list of scalar
         Correctly rounded, or ``None``.
     """
-    with localcontext(next(decimals.contexts())):
-        terms, total = _in_decimal(rest)
-        return [evaluate(entry, terms, total, format_) for entry in map(decimals.as_decimal, x)]
+    with localcontext(next(contexts())):
+        total = _in_decimal(rest)
+        return [evaluate(entry, rest.terms, total, format_) for entry in map(as_decimal, x)]
 
 
 def log_sum_of(rest: Rest, format_: Format) -> Any:
     """Round the log-sum-exp of a vector from the sum of all of it, or return ``None``."""
-    with localcontext(next(decimals.contexts())):
-        return decimals.log_sum(*_in_decimal(rest), format_)
+    with localcontext(next(contexts())):
+        return decimals.log_sum(rest.terms, _in_decimal(rest), format_)
 
 
-def _in_decimal(rest: Rest) -> tuple[list[decimals.Term], decimals.Total]:
-    """Return the two largest terms, and the sum of all in units of the largest.
+def _in_decimal(rest: Rest) -> Total:
+    """Return the sum of all terms in units of the largest.
 
     The difference d of the two x is rounded, so exp(d) is wrong by eps abs(d), and by its own
     eps; so are three operations.
     """
-    largest = decimals.Term(Decimal(rest.x_max), Fraction(rest.multiplicity))
-    following = decimals.Term(Decimal(rest.x_next), Fraction(1))
+    largest, following = rest.terms
     d = following.x - largest.x
     unit = d.exp() / 2**limbs.BITS
     value = unit * rest.total
-    error = unit * rest.error + decimals.eps() * (abs(d) + 4) * value
-    first = decimals.Ball(Decimal(rest.multiplicity), Decimal(0))
-    return [largest, following], decimals.Total(first, decimals.Ball(value, error))
+    error = unit * rest.error + eps() * (abs(d) + 4) * value
+    first = Ball(Decimal(rest.multiplicity), Decimal(0))
+    return Total(first, Ball(value, error))
 
 
 def _rests(rows: Array) -> list[Rest | None]:

@@ -3,23 +3,27 @@
 With y = log sum exp(x_i) known as a double-word, every element can be had for itself:
 log_softmax(x)_j = x_j - y, and softmax(x)_j = exp(x_j - y). What the error of y, mostly 2**-79,
 leaves in doubt climbs as it does in memory (`stablelse.numerics.ladder.elementwise`): to the
-double-word exponential, and to a sum of 130 bits, for which the vector is read again.
+double-word exponential, to a sum of 130 bits, for which the vector is read again, and in the end
+to decimal arithmetic, for which it is read once for every precision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.numerics.errorfree import two_sum
+from stablelse.numerics.errorfree import fast_two_sum, two_sum
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.functions import Function
 from stablelse.numerics.ladder import decimals, exponential, fixedpoint
+from stablelse.numerics.ladder.certificate import Rung
 from stablelse.numerics.ladder.doubtful import log_softmax_of, softmax_of
 from stablelse.numerics.ladder.rounding import settle
+from stablelse.numerics.ladder.terms import Term, Totals, as_decimal
 from stablelse.numerics.streams.one_pass import PIECE
 from stablelse.numerics.streams.running import LogSum, RunningLogSumExp
 
@@ -61,21 +65,41 @@ class Whole:
         self.x_max = x_max
         self._parts = parts
 
-    def rounded(self, format_: Format) -> Any:
-        """Return the log-sum-exp from the sum of 130 bits, or ``None`` if it is in doubt."""
-        if self._rest is None:
+    def rounded(self, format_: Format) -> tuple[Any, Rung]:
+        """Return the log-sum-exp, correctly rounded from the parts, and what rung settled it."""
+        rest = self._rest
+        if rest is None:  # all x are equal
             counts = np.array([self._multiplicity])
-            return decimals.logsumexp(np.array([self.x_max]), format_, counts)[0]
-        return fixedpoint.log_sum_of(self._rest, format_)
+            value, _ = decimals.logsumexp(np.array([self.x_max]), format_, counts)
+            return value, Rung.DECIMAL
+        value = fixedpoint.log_sum_of(rest, format_)
+        if value is not None:
+            return value, Rung.FIXED_POINT
+        value, _ = decimals.rounded_log(self._totals, rest.terms, format_)
+        return value, Rung.DECIMAL
 
-    def climbed(self, function: Function, x: Array, format_: Format) -> list[Any]:
-        """Compute elements from the sum of 130 bits; ``None`` for those that it leaves in doubt."""
-        if self._parts is None:
-            return [None] * len(x)
+    def climbed(self, function: Function, x: Array, format_: Format) -> Array:
+        """Return elements of finite x, correctly rounded from the parts."""
         in_decimal, evaluate = _RUNGS[function]
-        if self._rest is None:  # all x are equal
-            return [in_decimal(x[:1], format_, counts=np.array([self._multiplicity]))[0]] * len(x)
-        return fixedpoint.elements_of(self._rest, x, format_, evaluate)
+        rest = self._rest
+        if rest is None:  # all x are equal
+            counts = np.array([self._multiplicity])
+            return np.repeat(in_decimal(x[:1], format_, counts=counts), len(x))
+        different, back = np.unique(x, return_inverse=True)
+        values = fixedpoint.elements_of(rest, different, format_, evaluate)
+        doubtful = {i: as_decimal(different[i]) for i, v in enumerate(values) if v is None}
+        if doubtful:
+            wanted = set(doubtful.values())
+            found = decimals.rounded_elements(wanted, self._totals, rest.terms, format_, evaluate)
+            for i, entry in doubtful.items():
+                values[i] = found[entry]
+        settled: Array = np.array(values, format_.dtype)[back]
+        return settled
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the numbers can be had once more."""
+        return self._parts is not None
 
     @cached_property
     def beside_largest(self) -> float | None:
@@ -86,8 +110,8 @@ class Whole:
         for part in self._parts():
             others.update(part[part < self.x_max])
         y, y_low, _ = others.log_sum()
-        d, d_low = two_sum(y, -self.x_max)
-        return float(-np.log1p(np.exp(d) * (1 + d_low + y_low))) if np.isfinite(d) else 0.0
+        d, d_low = _differences(np.array(self.x_max), y, y_low)
+        return float(-np.log1p(np.exp(-d) * (1 - d_low))) if np.isfinite(d) else 0.0
 
     @cached_property
     def _rest(self) -> fixedpoint.Rest | None:
@@ -95,9 +119,25 @@ class Whole:
         return fixedpoint.rest_of(self._parts)
 
     @cached_property
+    def _totals(self) -> Totals:
+        """The sum of all terms at every precision, a pass each; of some that are not equal."""
+        assert self._rest is not None
+        assert self._parts is not None
+        parts, below = self._parts, partial(_terms_below, self._rest.x_max)
+        return Totals(self._rest.terms[0], lambda: map(below, parts()))
+
+    @cached_property
     def _multiplicity(self) -> int:
         assert self._parts is not None
         return sum(int(np.count_nonzero(part == self.x_max)) for part in self._parts())
+
+
+def _terms_below(x_max: float, x: Array) -> Iterator[Term]:
+    """Return a term for each different finite number of a part that is less than the largest."""
+    some = x[(x < x_max) & (x > -np.inf)].astype(np.float64)
+    entries, counts = np.unique(some, return_counts=True)
+    pairs = zip(entries, counts.tolist(), strict=True)
+    return (Term(as_decimal(entry), Fraction(count)) for entry, count in pairs)
 
 
 _RUNGS = {
@@ -116,9 +156,7 @@ class _Entries(NamedTuple):
         return np.full(len(self.x), self.x_max)
 
 
-def elements(
-    function: Function, x: Array, whole: Whole, format_: Format, exact: bool
-) -> tuple[Array, int]:
+def elements(function: Function, x: Array, whole: Whole, format_: Format, exact: bool) -> Array:
     """Compute the elements that belong to some numbers of a vector.
 
     Parameters
@@ -136,28 +174,27 @@ def elements(
 
     Returns
     -------
-    values : ndarray
-        Shape (n,), of the format. Where the log-sum-exp is infinite or NaN, all are NaN.
-    doubtful : int
-        How many did not pass the rounding test, of those that were put to it.
+    ndarray
+        Shape (n,), of the format. Where the log-sum-exp is infinite or NaN, all are NaN. Of a
+        vector that cannot be had once more, what should be correctly rounded is so where its
+        log-sum-exp is known well enough.
     """
-    values, doubtful = np.empty(len(x), format_.dtype), 0
+    values = np.empty(len(x), format_.dtype)
     log_sum = whole.log_sum
     if not np.isfinite(log_sum.high):
         values[...] = np.nan
-        return values, 0
+        return values
     rounded = exact or format_.name != "float64"
     with np.errstate(all="ignore"):
         for begin in range(0, len(x), PIECE):
             part = slice(begin, begin + PIECE)
             piece = np.asarray(x[part], np.float64)
-            d, d_low = _differences(piece, log_sum)
+            d, d_low = _differences(piece, log_sum.high, log_sum.low)
             if rounded:
                 values[part], doubts = _settled(function, d, d_low, log_sum, format_)
                 some = np.flatnonzero(doubts)
                 if some.size:
-                    values[begin + some], still = _climbed(function, piece[some], whole, format_)
-                    doubtful += still
+                    values[begin + some] = _climbed(function, piece[some], whole, format_)
             elif function is Function.LOG_SOFTMAX:
                 value = d + d_low
                 (some,) = np.nonzero(abs(value) < _SMALL)
@@ -167,27 +204,30 @@ def elements(
             else:
                 terms = np.exp(d)
                 values[part] = terms + terms * d_low
-    return values, doubtful
+    return values
 
 
-def _climbed(function: Function, x: Array, whole: Whole, format_: Format) -> tuple[Array, int]:
-    """Round elements that are in doubt, and count those that remain so."""
+def _climbed(function: Function, x: Array, whole: Whole, format_: Format) -> Array:
+    """Round elements that are in doubt."""
     of_log_sum = log_softmax_of if function is Function.LOG_SOFTMAX else softmax_of
     y, y_low, error = (np.full(len(x), number) for number in whole.log_sum)
     values, doubtful, _ = of_log_sum(_Entries(x, whole.x_max), y, y_low, error, format_)
-    some = np.flatnonzero(doubtful)
-    found = whole.climbed(function, x[some], format_) if some.size else []
-    for i, value in zip(some.tolist(), found, strict=True):
-        values[i] = values[i] if value is None else value
-    return values, found.count(None)
+    if doubtful.any() and whole.is_readable:
+        values[doubtful] = whole.climbed(function, x[doubtful], format_)
+    return values
 
 
-def _differences(x: Array, log_sum: LogSum) -> tuple[Array, Array]:
-    """Return x - y as double-words; of -inf, and the lower word 0."""
-    y, y_low, _ = log_sum
-    d, d_low = two_sum(x, -y)
-    d_low = np.where(np.isfinite(d), d_low - y_low, 0)
-    return d, d_low
+def _differences(x: Array, y: float, y_low: float) -> tuple[Array, Array]:
+    """Return x - y as double-words, abs(d_low) <= ulp(d) / 2; the lower word of -inf is 0.
+
+    The lower word of y is small beside y, but not beside x - y: beyond 2**53 it is above 1/2.
+    With the larger number first, nothing but d can overflow.
+    """
+    is_larger = abs(x) > abs(y)
+    d, d_low = fast_two_sum(np.where(is_larger, x, -y), np.where(is_larger, -y, x))
+    finite = np.isfinite(d)
+    d, d_low = two_sum(d, np.where(finite, d_low - y_low, 0))
+    return d, np.where(finite, d_low, 0)
 
 
 def _settled(
