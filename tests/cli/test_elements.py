@@ -13,6 +13,8 @@ from stablelse import exact
 from stablelse.analysis import long_vector
 from stablelse.analysis.long_vector import LongVector
 from stablelse.cli import evaluate
+from stablelse.numerics.errors import ulp_error
+from stablelse.numerics.formats import FORMATS
 
 X = np.random.default_rng(5).standard_normal(30_000) * 30
 TEXT = "".join(f"{x!r}\n" for x in X.tolist()).encode()
@@ -87,6 +89,19 @@ def test_exact_next_to_ties(run, tmp_path, kind):
     done = run("softmax", "--exact", *named, "--output", target, **given)
     assert (done.code, done.out, done.err) == (0, "", "")
     assert np.array_equal(np.load(target), exact.softmax(x))
+
+
+@pytest.mark.parametrize("options", [[], ["--exact"]])
+@pytest.mark.parametrize("command", FUNCTIONS)
+def test_huge_numbers(run, tmp_path, command, options):
+    """The logarithm of how many are the largest is below the last place of the log-sum-exp."""
+    x = np.repeat([3e38, 1e38], [9, 20_000])
+    np.save(tmp_path / "x.npy", x)
+    done = run(command, "-q", *options, "--file", tmp_path / "x.npy")
+    assert (done.code, done.err) == (0, "")
+    values, truth = np.array(done.out.split(), float), FUNCTIONS[command](x)
+    ulps = ulp_error(values, truth, FORMATS["float64"]).max()
+    assert ulps == 0 if options else ulps <= 2
 
 
 @pytest.mark.parametrize("by", ["all", "columns"])

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.numerics.errorfree import fast_two_sum, two_sum
+from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.functions import Function
 from stablelse.numerics.ladder import decimals, exponential, fixedpoint
@@ -37,6 +37,13 @@ _ADDITION = 2.0**-77
 
 # The error of y is less than u of an element of log_softmax that is larger in size.
 _SMALL = 2.0**-20
+
+# The lower word of y is small beside y, but perhaps not beside x - y, and exp wants it to be. Up to
+# here it is at most 2**-34, and that of x - y 2**-44 where exp is not 0: e = d_low is then close
+# enough to exp(e) - 1, their difference being below 2**-66.
+_TAME = 2.0**20
+
+_LARGEST = float(np.finfo(np.float64).max)
 
 # Below, exp is no longer a normal number that double-words could follow.
 _SMALLEST = -600.0
@@ -110,7 +117,7 @@ class Whole:
         for part in self._parts():
             others.update(part[part < self.x_max])
         y, y_low, _ = others.log_sum()
-        d, d_low = _differences(np.array(self.x_max), y, y_low)
+        d, d_low = _differences(np.array(self.x_max), y, y_low, normal=True)
         return float(-np.log1p(np.exp(-d) * (1 - d_low))) if np.isfinite(d) else 0.0
 
     @cached_property
@@ -185,11 +192,12 @@ def elements(function: Function, x: Array, whole: Whole, format_: Format, exact:
         values[...] = np.nan
         return values
     rounded = exact or format_.name != "float64"
+    normal = function is Function.SOFTMAX and (rounded or abs(log_sum.high) > _TAME)
     with np.errstate(all="ignore"):
         for begin in range(0, len(x), PIECE):
             part = slice(begin, begin + PIECE)
             piece = np.asarray(x[part], np.float64)
-            d, d_low = _differences(piece, log_sum.high, log_sum.low)
+            d, d_low = _differences(piece, log_sum.high, log_sum.low, normal)
             if rounded:
                 values[part], doubts = _settled(function, d, d_low, log_sum, format_)
                 some = np.flatnonzero(doubts)
@@ -217,17 +225,20 @@ def _climbed(function: Function, x: Array, whole: Whole, format_: Format) -> Arr
     return values
 
 
-def _differences(x: Array, y: float, y_low: float) -> tuple[Array, Array]:
-    """Return x - y as double-words, abs(d_low) <= ulp(d) / 2; the lower word of -inf is 0.
+def _differences(x: Array, y: float, y_low: float, normal: bool) -> tuple[Array, Array]:
+    """Return x - y as d + d_low; with abs(d_low) <= ulp(d) / 2, if it is to be normal.
 
-    The lower word of y is small beside y, but not beside x - y: beyond 2**53 it is above 1/2.
-    With the larger number first, nothing but d can overflow.
+    Where x - y does not overflow, TwoSum only does if its second number is as large as there are
+    any (Boldo, Graillat & Muller 2017, doi 10.1145/3054947). If y is, it goes first: should x be
+    so too, x - y is 0 or overflows. The lower word of an infinity is 0.
     """
-    is_larger = abs(x) > abs(y)
-    d, d_low = fast_two_sum(np.where(is_larger, x, -y), np.where(is_larger, -y, x))
+    d, d_low = two_sum(x, -y) if abs(y) < _LARGEST else two_sum(-y, x)
     finite = np.isfinite(d)
-    d, d_low = two_sum(d, np.where(finite, d_low - y_low, 0))
-    return d, np.where(finite, d_low, 0)
+    d_low = np.where(finite, d_low - y_low, 0)
+    if normal:
+        d, d_low = two_sum(d, d_low)
+        d_low = np.where(finite, d_low, 0)
+    return d, d_low
 
 
 def _settled(
