@@ -118,7 +118,7 @@ class Whole:
             others.update(part[part < self.x_max])
         y, y_low, _ = others.log_sum()
         d, d_low = _differences(np.array(self.x_max), y, y_low, normal=True)
-        return float(-np.log1p(np.exp(-d) * (1 - d_low))) if np.isfinite(d) else 0.0
+        return float(0 - np.log1p(np.exp(-d) * (1 - d_low))) if np.isfinite(d) else 0.0
 
     @cached_property
     def _rest(self) -> fixedpoint.Rest | None:
