@@ -14,6 +14,7 @@ What a textbook's evaluation of S = sum b_i exp(x_i - a) loses, and what is done
 from __future__ import annotations
 
 from functools import cache, partial, reduce
+from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -197,14 +198,14 @@ _Part = tuple[Array, Array, Array, Array]
 
 
 def _add_up(terms: Array, scratch: list[Array], axis: int, *, signed: bool) -> _Part:
-    """Add up a piece in two parts, of which the upper one is exact.
+    """Add up a piece, which is overwritten, in two parts, of which the upper one is exact.
 
     Adding and subtracting c rounds a term to a multiple of ulp(c) / 2, by less than ulp(c). With
     c four times the largest term times the number of terms, no sum of such multiples needs more
     than the 53 bits it has, and the upper parts add up exactly, in any order. What remains of a
     term is below 2**-32 of the largest, and its rounding errors are of no account.
     """
-    upper, lower = scratch
+    upper, _ = scratch
     total = partial(np.add.reduce, axis=axis, keepdims=True)
     sizes = np.abs(terms, out=upper) if signed else terms
     largest = np.maximum.reduce(sizes, axis=axis, keepdims=True)
@@ -212,9 +213,9 @@ def _add_up(terms: Array, scratch: list[Array], axis: int, *, signed: bool) -> _
     c = (4 * terms.shape[axis]) * largest
     np.add(terms, c, out=upper)
     upper -= c
-    np.subtract(terms, upper, out=lower)
+    terms -= upper
     exact = total(upper)
-    return exact, pairwise(lower, axis), largest, exact if magnitude is None else magnitude
+    return exact, pairwise(terms, axis), largest, exact if magnitude is None else magnitude
 
 
 def pairwise(
@@ -222,60 +223,103 @@ def pairwise(
 ) -> Array:
     """Sum pairwise, as NumPy does along rows, but not down columns, nor well enough at any length.
 
-    There, one half is added onto the other, again and again.
+    Down columns, one half is added onto the other, again and again; few numbers of a row are
+    added up in pieces, and the sums of those in the same way.
 
     Parameters
     ----------
     x : ndarray
-        Two-dimensional; overwritten, if there is no scratch.
+        Two-dimensional; overwritten, if there is no scratch, and it is to be summed down columns.
     axis : int
         The axis to sum along; the sums are of the shape of x with this one reduced to 1.
     scratch : ndarray, optional
         Of the shape of x, to work in.
     bearable : int, optional
-        In how many additions a number may take part, if that can be had by halving rows; by
+        In how many additions a number of a row may take part, if that can be had by pieces; by
         default, as many as the logarithm of the sum mostly bears.
     """
     if axis == 0:
-        return _folded(x, scratch, _folds(len(x), 0, bearable)).copy()
-    folds = _folds(x.shape[1], 1, bearable)
-    folded = _folded(x.T, None if scratch is None else scratch.T, folds).T
-    total: Array = np.add.reduce(folded, axis=1, keepdims=True)
-    return total
+        return _folded(x, scratch).copy()
+    n = x.shape[1]
+    length = _piece(n, bearable)
+    if not length:
+        total: Array = np.add.reduce(x, axis=1, keepdims=True)
+        return total
+    pieces = x[:, : n - n % length].reshape(len(x), -1, length)
+    parts = np.empty((len(x), -(-n // length)), x.dtype)
+    np.einsum("ijk->ij", pieces, out=parts[:, : pieces.shape[1]])
+    if n % length:
+        np.einsum("ij->i", x[:, -(n % length) :], out=parts[:, -1])
+    return pairwise(parts, 1, bearable=_FEWEST)
 
 
 def sum_of_row(x: Array, bearable: int | None = None) -> Any:
     """Return what `pairwise` does for a single row, of shape (n,)."""
-    folds, half = _folds(x.size, 1, bearable), x.size // 2
-    return np.add.reduce(_folded(x, np.empty(x.size - half), folds) if folds else x)
+    length = _piece(x.size, bearable)
+    if not length:
+        return np.add.reduce(x)
+    rest = x.size % length
+    parts = np.einsum("ij->i", x[: x.size - rest].reshape(-1, length)).tolist()
+    if rest:
+        parts.append(np.einsum("i->", x[-rest:]))
+    return reduce(add, parts) if len(parts) < 8 else sum_of_row(np.array(parts), _FEWEST)
 
 
 def additions(n: int, axis: int, bearable: int | None = None) -> int:
     """Return in how many additions of `pairwise` one of n numbers takes part at most."""
-    folds = _folds(n, axis, bearable)
-    return folds + _additions_in_a_row(-(-n >> folds))
+    if axis == 0:
+        return (n - 1).bit_length()
+    length = _piece(n, bearable)
+    return _additions_in_pieces(n, length) if length else _additions_in_a_row(n)
 
 
 # The logarithms of sums of so many exponentials mostly are below 8, where a unit in the last
 # place is 8 u, and can bear no more additions. Those of more are larger.
 _BEARABLE, _FEW = 21, 2048
 
+# No sum does with fewer additions than none.
+_FEWEST = 0
+
+# Lengths of pieces: of longer ones, too many numbers would be added up one after the other.
+_LENGTHS = range(128, 15, -8)
+
 
 @cache
-def _folds(n: int, axis: int, bearable: int | None) -> int:
-    if axis == 0:
-        return (n - 1).bit_length()
-    if bearable is None:
-        bearable = _BEARABLE if n <= _FEW else n
-    counts = [i + _additions_in_a_row(-(-n >> i)) for i in range((n - 1).bit_length() + 1)]
-    enough = [i for i, count in enumerate(counts) if count <= bearable]
-    return enough[0] if enough else counts.index(min(counts))
+def _piece(n: int, bearable: int | None) -> int:
+    """Return how long the pieces of n numbers of a row are; 0 if NumPy is to add up the row.
+
+    They are as long as can be borne, or nearly so; the last one is what is left.
+    """
+    if n < _LENGTHS[-1] or (bearable is None and n > _FEW):
+        return 0
+    bearable = _BEARABLE if bearable is None else bearable
+    if _additions_in_a_row(n) <= bearable:
+        return 0
+    counts = {length: _additions_in_pieces(n, length) for length in _LENGTHS if length <= n}
+    most = max(bearable, min(counts.values()) + 1)
+    return next(length for length, count in counts.items() if count <= most)
 
 
-def _folded(x: Array, scratch: Array | None, folds: int) -> Array:
-    """Fold so many times along the first axis."""
+@cache
+def _additions_in_pieces(n: int, length: int) -> int:
+    """Return in how many additions a number takes part at most, if pieces are that long.
+
+    NumPy's einsum adds up a piece in vectors of two: four of them, and their sum to that of the
+    others; what remains one by one (numpy/_core/src/multiarray/
+    einsum_sumprod.c.src, which is compiled for vectors of 128 bits).
+    """
+    in_piece = max(_additions_in_piece(length), _additions_in_piece(n % length))
+    return in_piece + additions(-(-n // length), 1, _FEWEST)
+
+
+def _additions_in_piece(n: int) -> int:
+    return n // 8 + 2 + (n % 8 + 1) // 2
+
+
+def _folded(x: Array, scratch: Array | None) -> Array:
+    """Fold along the first axis until one is left."""
     target = x if scratch is None else scratch
-    for _ in range(folds):
+    while len(x) > 1:
         n = len(x)
         half = n // 2
         np.add(x[:half], x[n - half :], out=target[:half])

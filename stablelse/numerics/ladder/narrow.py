@@ -33,6 +33,9 @@ _SMALLEST = 2.0**-700
 # counts, the reciprocal and the product by one each; and one for all that is of second order.
 _OTHERS = 1 + 3 + 1 + 1 + 1
 
+# Of numbers that are no less, no exponential underflows.
+_TAME = -600.0
+
 # Of so many terms, to add all of them up again on the ladder takes many times as long as to cut
 # them and add them up almost exactly, which leaves few elements in doubt.
 _LONG = 2**15
@@ -107,16 +110,19 @@ def softmax(rows: Array, format_: Format) -> Elements:
             cut = summation.sum_exp(blocks, x)
             shift, total, in_buffer = cut.shift, cut.value, False
         else:
-            shift, total, _, in_buffer = sum_exp(blocks, x, _SMALLEST)
+            is_large = x.size <= blocks.length and _are_at_least(_TAME, x)
+            shift, total, _, in_buffer = sum_exp(blocks, x, _SMALLEST, in_full=is_large)
         factor = (1 + roundings * blocks.unit_roundoff) / total
+        least = _least_normal(shift, factor, format_)
 
         def of_piece(piece: Array, target: Array, flag: Array) -> None:
             term, *scratch = blocks.buffers(piece.shape)
+            are_normal = _are_at_least(least, piece)
             if not in_buffer:
-                put_terms(blocks, piece, shift, term, scratch, in_full=False)
+                put_terms(blocks, piece, shift, term, scratch, in_full=are_normal)
             by_vector(np.multiply, term, factor, term)
             _flag_midpoints(term, margin, format_, scratch[0], flag)
-            if not term.min() >= format_.smallest_normal:
+            if not are_normal and not term.min() >= format_.smallest_normal:
                 _round_subnormals(term, 1 - 2.0**-52 * roundings, format_, scratch, flag)
             _store(term, format_, target)
 
@@ -127,6 +133,17 @@ def softmax(rows: Array, format_: Format) -> Elements:
     ulps = margin * blocks.unit_roundoff / format_.unit_roundoff
     elements = Elements(Rung.FLOAT64, result, flat_indices(doubt), ulps)
     return _settled(_quotient, blocks, rows, elements, format_, cuts)
+
+
+def _least_normal(shift: Array, factor: Array, format_: Format) -> float:
+    """Return an x that has no quotient below the normal range in any row."""
+    least = np.log(format_.smallest_normal / np.minimum.reduce(factor, axis=None))
+    return float(least + np.maximum.reduce(shift, axis=None) + 1)
+
+
+def _are_at_least(least: float, x: Array) -> bool:
+    """Whether all x are, if that is soon told: of the formats that NumPy is fast with."""
+    return x.dtype.char in "fd" and bool(np.minimum.reduce(x, axis=None) >= least)
 
 
 def log_softmax(rows: Array, format_: Format) -> Elements:
