@@ -19,8 +19,8 @@ import numpy as np
 from stablelse.numerics import row
 from stablelse.numerics.compensated import is_settled, least_settled
 from stablelse.numerics.formats import Array
+from stablelse.numerics.pairwise import additions, sum_of_row
 from stablelse.numerics.quotients import CLOSE, LEAST
-from stablelse.numerics.summation import additions, sum_of_row
 
 #: Up to so many numbers: they stand in columns there. More are a `stablelse.numerics.row`.
 MOST = row.LEAST - 1
@@ -220,7 +220,7 @@ def _rounded(one: Array, other: Array) -> Array | None:
 
 @cache
 def _adder(n: int) -> Callable[..., float]:
-    """Return a function that adds up n terms by halves, as `summation.pairwise` does columns.
+    """Return a function that adds up n terms by halves, as `pairwise.pairwise` does columns.
 
     Written out, the sum takes a tenth of the time that folding lists does.
     """

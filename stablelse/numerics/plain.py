@@ -13,7 +13,8 @@ import numpy as np
 from stablelse.numerics import threads
 from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.summation import additions, exponentials, pairwise
+from stablelse.numerics.pairwise import additions, pairwise
+from stablelse.numerics.summation import exponentials
 
 # A sum of terms that overflowed, or nearly, is larger.
 _LARGEST = 2.0**1000
@@ -78,7 +79,7 @@ def sum_exp(
     in_full : bool
         Whether terms below 2**-937 are what they are, and not that.
     bearable : int, optional
-        As of `stablelse.numerics.summation.pairwise`.
+        As of `stablelse.numerics.pairwise.pairwise`.
     """
     is_one_piece = x.size <= blocks.length
     shift = np.zeros((1, 1), blocks.dtype)

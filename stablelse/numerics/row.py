@@ -15,7 +15,7 @@ import numpy as np
 from stablelse.numerics import quotients
 from stablelse.numerics.compensated import is_settled, least_settled
 from stablelse.numerics.formats import Array
-from stablelse.numerics.summation import sum_of_row
+from stablelse.numerics.pairwise import sum_of_row
 
 #: Vectors of at least so many numbers are rows there, and of more the overhead is no matter.
 LEAST, MOST = 40, 2**14

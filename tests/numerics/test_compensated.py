@@ -266,7 +266,9 @@ def test_the_sum_of_upper_parts_is_exact():
         terms *= rng.choice([-1, 1], terms.shape) if signed else 1
         terms[0, 0] = 1.0
         scratch = [np.empty_like(terms), np.empty_like(terms)]
-        upper, lower, largest, magnitude = summation._add_up(terms.copy(), scratch, 1, signed=signed)
+        upper, lower, largest, magnitude = summation._add_up(
+            terms.copy(), scratch, 1, signed=signed
+        )
         exact = sum(map(Fraction, terms[0].tolist()))
         assert abs(Fraction(upper.item()) + Fraction(lower.item()) - exact) <= Fraction(2) ** -75
         assert largest == 1

@@ -42,7 +42,7 @@ from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.errorfree import difference, two_product, two_sum
 from stablelse.numerics.formats import FORMATS, Array
 from stablelse.numerics.ladder.powers import INDEX_BITS, powers
-from stablelse.numerics.summation import pairwise
+from stablelse.numerics.pairwise import pairwise
 
 _STEPS = 2**INDEX_BITS
 

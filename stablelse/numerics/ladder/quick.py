@@ -27,7 +27,7 @@ from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.errorfree import difference, fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import FORMATS, Array
 from stablelse.numerics.ladder.exponential import LOWEST, brief_exp, exp
-from stablelse.numerics.summation import pairwise
+from stablelse.numerics.pairwise import pairwise
 
 
 class Precision(NamedTuple):
