@@ -162,7 +162,7 @@ def write_values(stream: TextIO, found: Sequence[StreamComparison], every: bool)
             if result.method is Method.EXACT and result.error_bound and result.error_bound > 0.5:
                 typer.echo(
                     "stablelse: note: the value could not be proved to be correctly rounded, for "
-                    "what it is of cannot be read again; it is within "
+                    "pipes, URLs and what a cluster reads are read only once; it is within "
                     f"{result.error_bound:.2g} ulp",
                     err=True,
                 )

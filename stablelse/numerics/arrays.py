@@ -168,8 +168,8 @@ def softmax(
     Notes
     -----
     float16, bfloat16, float32 and float8 elements are correctly rounded, always. float64
-    elements are within 6 ulp of the exact values, however wide the vector: 5.5 is the most that
-    was found, in 59 million elements of vectors of ten kinds with up to 20,000 numbers. If all
+    elements are within 6 ulp of the exact values, however wide the vector: 5.4 is the most that
+    was found, in 260 million elements of vectors of ten kinds with up to 5,000 numbers. If all
     roundings were as large as can be and to one side, it would be 19, or log2 n + 16 where that
     is more.
 

@@ -32,7 +32,7 @@ SMALLEST = 0.5
 
 #: A sum in which a term takes part in more additions, each of which may round by u, is too far off:
 #: all may round to the same side where the terms are equal.
-BEARABLE = 13
+BEARABLE = 10
 
 #: A row with an element larger than this is added up almost exactly.
 STEEP = 0.25
