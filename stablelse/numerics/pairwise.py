@@ -18,20 +18,15 @@ from stablelse.numerics.formats import Array
 # place is 8 u, and can bear no more additions. Those of more are larger.
 _BEARABLE, _FEW = 21, 2048
 
-# No sum does with fewer additions than none.
-_FEWEST = 0
-
 # Lengths of pieces: of longer ones, too many numbers would be added up one after the other.
-_LENGTHS = range(128, 15, -8)
+_LENGTHS = (32, 24, 16)
 
 
-def pairwise(
-    x: Array, axis: int, scratch: Array | None = None, bearable: int | None = None
-) -> Array:
+def pairwise(x: Array, axis: int, scratch: Array | None = None, *, closely: bool = False) -> Array:
     """Sum pairwise, as NumPy does along rows, but not down columns, nor well enough at any length.
 
-    Down columns, one half is added onto the other, again and again; few numbers of a row are
-    added up in pieces, and the sums of those in the same way.
+    Down columns, one half is added onto the other, again and again; a row is added up closely in
+    short pieces, and their sums in two words.
 
     Parameters
     ----------
@@ -41,74 +36,101 @@ def pairwise(
         The axis to sum along; the sums are of the shape of x with this one reduced to 1.
     scratch : ndarray, optional
         Of the shape of x, to work in.
-    bearable : int, optional
-        In how many additions a number of a row may take part, if that can be had by pieces; by
-        default, as many as the logarithm of the sum mostly bears.
+    closely : bool
+        Whether rows are to be added up closely, of positive numbers, even where the logarithm of
+        the sum mostly bears what NumPy does.
     """
     if axis == 0:
         return _folded(x, scratch).copy()
     n = x.shape[1]
-    length = _piece(n, bearable)
-    if not length:
+    if not (closely or _is_far(n)):
         total: Array = np.add.reduce(x, axis=1, keepdims=True)
         return total
+    length = _piece(n)
+    if not length:
+        return _in_two_words(x)
     pieces = x[:, : n - n % length].reshape(len(x), -1, length)
     parts = np.empty((len(x), -(-n // length)), x.dtype)
     np.einsum("ijk->ij", pieces, out=parts[:, : pieces.shape[1]])
     if n % length:
         np.einsum("ij->i", x[:, -(n % length) :], out=parts[:, -1])
-    return pairwise(parts, 1, bearable=_FEWEST)
+    return _in_two_words(parts)
 
 
-def sum_of_row(x: Array, bearable: int | None = None) -> Any:
+def _in_two_words(x: Array) -> Array:
+    """Sum positive numbers along rows, with little more than one rounding.
+
+    Adding and subtracting c leaves upper parts that add up exactly, as in
+    `stablelse.numerics.summation`.
+    """
+    c = (4 * x.shape[1]) * np.maximum.reduce(x, axis=1, keepdims=True)
+    upper = (x + c) - c
+    lower = x - upper
+    total: Array = np.add.reduce(upper, axis=1, keepdims=True)
+    return total + np.add.reduce(lower, axis=1, keepdims=True)
+
+
+def sum_of_row(x: Array, *, closely: bool = False) -> Any:
     """Return what `pairwise` does for a single row, of shape (n,)."""
-    length = _piece(x.size, bearable)
-    if not length:
+    if not (closely or _is_far(x.size)):
         return np.add.reduce(x)
+    length = _piece(x.size)
+    if not length or x.size >= _SHORT * length:
+        return pairwise(x[np.newaxis], 1, closely=True)[0, 0]
     rest = x.size % length
     parts = np.einsum("ij->i", x[: x.size - rest].reshape(-1, length)).tolist()
     if rest:
-        parts.append(np.einsum("i->", x[-rest:]))
-    return reduce(add, parts) if len(parts) < 8 else sum_of_row(np.array(parts), _FEWEST)
+        parts.append(float(np.einsum("i->", x[-rest:])))
+    c = 4 * len(parts) * max(parts)
+    upper = [(part + c) - c for part in parts]
+    lower = [part - high for part, high in zip(parts, upper, strict=True)]
+    return np.float64(reduce(add, upper) + reduce(add, lower))
 
 
-def additions(n: int, axis: int, bearable: int | None = None) -> int:
-    """Return in how many additions of `pairwise` one of n numbers takes part at most."""
+# Up to so many parts, less one, Python's floats are faster, and added up in the order of NumPy's.
+_SHORT = 7
+
+
+def additions(n: int, axis: int, *, closely: bool = False) -> int:
+    """Return in how many additions of `pairwise` one of n numbers takes part at most.
+
+    Those in two words count as one.
+    """
     if axis == 0:
         return (n - 1).bit_length()
-    length = _piece(n, bearable)
-    return _additions_in_pieces(n, length) if length else _additions_in_a_row(n)
+    if not (closely or _is_far(n)):
+        return _additions_in_a_row(n)
+    length = _piece(n)
+    return (_additions_in_pieces(n, length) if length else 0) + 1
+
+
+def _is_far(n: int) -> bool:
+    """Whether a row of few is added up by NumPy in more additions than its logarithm bears."""
+    return n <= _FEW and _additions_in_a_row(n) > _BEARABLE
 
 
 @cache
-def _piece(n: int, bearable: int | None) -> int:
-    """Return how long the pieces of n numbers of a row are; 0 if NumPy is to add up the row.
+def _piece(n: int) -> int:
+    """Return how long the pieces of n numbers of a row are; the last one is what is left.
 
-    They are as long as can be borne, or nearly so; the last one is what is left.
+    They are as long as keeps additions fewest; 0 of so few that none are needed.
     """
-    if n < _LENGTHS[-1] or (bearable is None and n > _FEW):
-        return 0
-    bearable = _BEARABLE if bearable is None else bearable
-    if _additions_in_a_row(n) <= bearable:
-        return 0
     counts = {length: _additions_in_pieces(n, length) for length in _LENGTHS if length <= n}
-    most = max(bearable, min(counts.values()) + 1)
-    return next(length for length, count in counts.items() if count <= most)
+    return min(counts, key=counts.__getitem__) if counts else 0
 
 
-@cache
 def _additions_in_pieces(n: int, length: int) -> int:
-    """Return in how many additions a number takes part at most, if pieces are that long.
-
-    NumPy's einsum adds up a piece in vectors of two: four of them, and their sum to that of the
-    others; what remains one by one (numpy/_core/src/multiarray/
-    einsum_sumprod.c.src, which is compiled for vectors of 128 bits).
-    """
-    in_piece = max(_additions_in_piece(length), _additions_in_piece(n % length))
-    return in_piece + additions(-(-n // length), 1, _FEWEST)
+    """Return in how many additions of a piece a number takes part at most."""
+    return max(_additions_in_piece(length), _additions_in_piece(n % length))
 
 
 def _additions_in_piece(n: int) -> int:
+    """Return in how many additions a number takes part at most, where einsum sums n in a row.
+
+    It takes vectors of two: it adds up four of them, and their sum to that of the others, and what
+    remains one by one (numpy/_core/src/multiarray/einsum_sumprod.c.src, which is compiled for
+    vectors of 128 bits).
+    """
     return n // 8 + 2 + (n % 8 + 1) // 2
 
 

@@ -60,7 +60,7 @@ def sum_exp(
     *,
     with_largest: bool = False,
     in_full: bool = False,
-    bearable: int | None = None,
+    closely: bool = False,
 ) -> PlainSum:
     """Sum exp(x - shift) along the vectors of a band.
 
@@ -78,12 +78,12 @@ def sum_exp(
         Whether to look for the largest terms.
     in_full : bool
         Whether terms below 2**-937 are what they are, and not that.
-    bearable : int, optional
+    closely : bool
         As of `stablelse.numerics.pairwise.pairwise`.
     """
     is_one_piece = x.size <= blocks.length
     shift = np.zeros((1, 1), blocks.dtype)
-    add_up = partial(_add_up, blocks, x, terms, with_largest, in_full, bearable)
+    add_up = partial(_add_up, blocks, x, terms, with_largest, in_full, closely)
     total, largest = add_up(shift)
     if np.minimum.reduce(total, None) >= smallest and np.maximum.reduce(total, None) <= _LARGEST:
         shift = np.zeros(total.shape, blocks.dtype)
@@ -100,7 +100,7 @@ def _add_up(
     terms: Array | None,
     with_largest: bool,
     in_full: bool,
-    bearable: int | None,
+    closely: bool,
     shift: Array,
 ) -> tuple[Array, Array]:
     def of_piece(piece: Array, target: Array | None) -> tuple[Array, Array]:
@@ -108,7 +108,7 @@ def _add_up(
         if target is not None:
             term = target
         put_terms(blocks, piece, shift, term, scratch, in_full=in_full)
-        total = pairwise(term, blocks.axis, scratch[0], bearable)
+        total = pairwise(term, blocks.axis, scratch[0], closely=closely)
         if not with_largest:
             return total, total
         return total, np.maximum.reduce(term, axis=blocks.axis, keepdims=True)
@@ -117,7 +117,7 @@ def _add_up(
     if len(parts) == 1:
         return parts[0]
     totals, largest = zip(*parts, strict=True)
-    total = pairwise(np.concatenate(totals, blocks.axis), 1, bearable=bearable)
+    total = pairwise(np.concatenate(totals, blocks.axis), 1, closely=closely)
     return total, reduce(np.maximum, largest) if with_largest else total
 
 

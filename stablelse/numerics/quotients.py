@@ -30,10 +30,6 @@ _SMALL_REST = 2.0**-32
 #: more than a unit in its last place.
 SMALLEST = 0.5
 
-#: A sum in which a term takes part in more additions, each of which may round by u, is too far off:
-#: all may round to the same side where the terms are equal.
-BEARABLE = 10
-
 #: A row with an element larger than this is added up almost exactly.
 STEEP = 0.25
 
@@ -93,7 +89,7 @@ def _quotients(blocks: Blocks, x: Array, p: Array) -> Array:
     terms = p if blocks.is_workable(p) else None
     is_row = blocks.axis == 1
     shift, total, largest, in_buffer = plain.sum_exp(
-        blocks, x, SMALLEST, terms, with_largest=is_row, in_full=True, bearable=BEARABLE
+        blocks, x, SMALLEST, terms, with_largest=is_row, in_full=True, closely=True
     )
     # To divide takes three times as long as to multiply; but it makes of a single entry 1.
     operation, factor = (np.multiply, 1 / total) if is_row else (np.divide, total)
@@ -132,7 +128,7 @@ def _log_quotients(blocks: Blocks, x: Array, g: Array) -> Array:
     if x.shape[blocks.axis] < LEAST:
         return np.ones(x.shape[1 - blocks.axis], bool)
     shift, total, largest, _ = plain.sum_exp(
-        blocks, x, SMALLEST_FOR_LOG, with_largest=True, bearable=BEARABLE
+        blocks, x, SMALLEST_FOR_LOG, with_largest=True, closely=True
     )
     log = np.log(total)
     y, rest = two_sum(shift, log)

@@ -40,7 +40,7 @@ def softmax(x: Array) -> Array | None:
     terms = _terms(x)
     if terms is None:
         return None
-    total = sum_of_row(terms, quotients.BEARABLE)
+    total = sum_of_row(terms, closely=True)
     if not (total >= quotients.SMALLEST and np.maximum.reduce(terms) <= quotients.STEEP * total):
         return None
     terms *= 1 / total
@@ -52,7 +52,7 @@ def log_softmax(x: Array) -> Array | None:
     terms = _terms(x)
     if terms is None:
         return None
-    total = sum_of_row(terms, quotients.BEARABLE)
+    total = sum_of_row(terms, closely=True)
     if not np.maximum.reduce(terms) <= quotients.CLOSE * total:
         return None
     log = np.log(total)
