@@ -19,7 +19,8 @@ from stablelse.numerics.formats import Array
 _BEARABLE, _FEW = 21, 2048
 
 # Lengths of pieces: of longer ones, too many numbers would be added up one after the other.
-_LENGTHS = (32, 24, 16)
+_LENGTHS = (40, 32, 24, 16)
+_BEARABLE_IN_PIECES = 6
 
 
 def pairwise(x: Array, axis: int, scratch: Array | None = None, *, closely: bool = False) -> Array:
@@ -48,26 +49,30 @@ def pairwise(x: Array, axis: int, scratch: Array | None = None, *, closely: bool
         return total
     length = _piece(n)
     if not length:
-        return _in_two_words(x)
+        return _in_two_words(x.T)
     pieces = x[:, : n - n % length].reshape(len(x), -1, length)
-    parts = np.empty((len(x), -(-n // length)), x.dtype)
-    np.einsum("ijk->ij", pieces, out=parts[:, : pieces.shape[1]])
+    parts = np.empty((-(-n // length), len(x)), x.dtype)
+    np.einsum("ijk->ij", pieces, out=parts[: pieces.shape[1]].T)
     if n % length:
-        np.einsum("ij->i", x[:, -(n % length) :], out=parts[:, -1])
+        np.einsum("ij->i", x[:, -(n % length) :], out=parts[-1])
     return _in_two_words(parts)
 
 
 def _in_two_words(x: Array) -> Array:
-    """Sum positive numbers along rows, with little more than one rounding.
+    """Sum positive numbers down columns, with little more than one rounding; returns a column.
 
     Adding and subtracting c leaves upper parts that add up exactly, as in
-    `stablelse.numerics.summation`.
+    `stablelse.numerics.summation`; the lower ones are added up one by one.
     """
-    c = (4 * x.shape[1]) * np.maximum.reduce(x, axis=1, keepdims=True)
+    c = (4 * len(x)) * np.maximum.reduce(x, axis=0)
     upper = (x + c) - c
     lower = x - upper
-    total: Array = np.add.reduce(upper, axis=1, keepdims=True)
-    return total + np.add.reduce(lower, axis=1, keepdims=True)
+    if x.shape[1] > 1:
+        total = np.add.reduce(upper, axis=0) + np.add.reduce(lower, axis=0)
+    else:  # NumPy would add up a single column in pairs
+        total = np.add.accumulate(upper)[-1] + np.add.accumulate(lower)[-1]
+    column: Array = total[:, np.newaxis]
+    return column
 
 
 def sum_of_row(x: Array, *, closely: bool = False) -> Any:
@@ -75,7 +80,7 @@ def sum_of_row(x: Array, *, closely: bool = False) -> Any:
     if not (closely or _is_far(x.size)):
         return np.add.reduce(x)
     length = _piece(x.size)
-    if not length or x.size >= _SHORT * length:
+    if not length or x.size >= _MANY * length:
         return pairwise(x[np.newaxis], 1, closely=True)[0, 0]
     rest = x.size % length
     parts = np.einsum("ij->i", x[: x.size - rest].reshape(-1, length)).tolist()
@@ -87,8 +92,8 @@ def sum_of_row(x: Array, *, closely: bool = False) -> Any:
     return np.float64(reduce(add, upper) + reduce(add, lower))
 
 
-# Up to so many parts, less one, Python's floats are faster, and added up in the order of NumPy's.
-_SHORT = 7
+# Of fewer parts, Python's own floats are faster.
+_MANY = 30
 
 
 def additions(n: int, axis: int, *, closely: bool = False) -> int:
@@ -113,10 +118,11 @@ def _is_far(n: int) -> bool:
 def _piece(n: int) -> int:
     """Return how long the pieces of n numbers of a row are; the last one is what is left.
 
-    They are as long as keeps additions fewest; 0 of so few that none are needed.
+    They are as long as can be borne, or as keeps additions fewest; of few numbers, there are none.
     """
     counts = {length: _additions_in_pieces(n, length) for length in _LENGTHS if length <= n}
-    return min(counts, key=counts.__getitem__) if counts else 0
+    most = max(_BEARABLE_IN_PIECES, min(counts.values(), default=0))
+    return next((length for length, count in counts.items() if count <= most), 0)
 
 
 def _additions_in_pieces(n: int, length: int) -> int:
