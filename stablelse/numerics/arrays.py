@@ -168,10 +168,10 @@ def softmax(
     Notes
     -----
     float16, bfloat16, float32 and float8 elements are correctly rounded, always. float64
-    elements are within 6 ulp of the exact values, however wide the vector: 5.4 is the most that
-    was found, in 260 million elements of vectors of ten kinds with up to 5,000 numbers. If all
-    roundings were as large as can be and to one side, it would be 19, or log2 n + 16 where that
-    is more.
+    elements are within 6 ulp of the exact values, however wide the vector: 5.5 is the most that
+    was found, in 10**9 elements of vectors of ten kinds with up to 5,000 numbers, ramps above all.
+    If all roundings were as large as can be and to one side, it would be 14, or 22 of more than
+    2**17 numbers.
 
     Of a Dask array the result is a Dask array, as accurate; the last bits may hang on whether a
     vector lies in one chunk.
@@ -229,7 +229,8 @@ def log_softmax(
     -----
     float16, bfloat16, float32 and float8 elements are correctly rounded, always. float64
     elements are within 4 ulp of the exact values, next to zero too: 3.2 is the most that was
-    found, on the same vectors as for `softmax`, and 11, or log2 n / 2 + 9, what there could be.
+    found, on the same vectors as for `softmax`, and 8 what there could be, or 12 of more than
+    2**17 numbers.
 
     Of a Dask array the result is a Dask array, as accurate where each vector lies in one chunk.
     Elsewhere the absolute error next to zero is about 2**-72.
