@@ -22,6 +22,10 @@ _BEARABLE, _FEW = 21, 2048
 _LENGTHS = (40, 32, 24, 16)
 _BEARABLE_IN_PIECES = 6
 
+# Of float64, the wheels of NumPy have so many in a vector (128 bits), where they are compiled for
+# x86-64, ARM64 or POWER. The lengths are chosen for these; a proof counts on no vectors at all.
+_LANES = 2
+
 
 def pairwise(x: Array, axis: int, scratch: Array | None = None, *, closely: bool = False) -> Array:
     """Sum pairwise, as NumPy does along rows, but not down columns, nor well enough at any length.
@@ -99,14 +103,14 @@ _MANY = 30
 def additions(n: int, axis: int, *, closely: bool = False) -> int:
     """Return in how many additions of `pairwise` one of n numbers takes part at most.
 
-    Those in two words count as one.
+    Those in two words count as one. Of einsum nothing is assumed: it may be without vectors.
     """
     if axis == 0:
         return (n - 1).bit_length()
     if not (closely or _is_far(n)):
         return _additions_in_a_row(n)
     length = _piece(n)
-    return (_additions_in_pieces(n, length) if length else 0) + 1
+    return (_additions_in_pieces(n, length, lanes=1) if length else 0) + 1
 
 
 def _is_far(n: int) -> bool:
@@ -125,19 +129,23 @@ def _piece(n: int) -> int:
     return next((length for length, count in counts.items() if count <= most), 0)
 
 
-def _additions_in_pieces(n: int, length: int) -> int:
+def _additions_in_pieces(n: int, length: int, lanes: int = _LANES) -> int:
     """Return in how many additions of a piece a number takes part at most."""
-    return max(_additions_in_piece(length), _additions_in_piece(n % length))
+    return max(_additions_in_piece(length, lanes), _additions_in_piece(n % length, lanes))
 
 
-def _additions_in_piece(n: int) -> int:
+def _additions_in_piece(n: int, lanes: int = _LANES) -> int:
     """Return in how many additions a number takes part at most, where einsum sums n in a row.
 
-    It takes vectors of two: it adds up four of them, and their sum to that of the others, and what
-    remains one by one (numpy/_core/src/multiarray/einsum_sumprod.c.src, which is compiled for
-    vectors of 128 bits).
+    It adds up four vectors, and their sum to that of the others, then what remains, vector by
+    vector, and at last the lanes (numpy/_core/src/multiarray/einsum_sumprod.c.src). With one lane
+    it adds up four numbers one after the other, which takes more than with two, four or eight.
     """
-    return n // 8 + 2 + (n % 8 + 1) // 2
+    if lanes == 1:
+        return n // 4 + 2 + n % 4
+    fours, rest = divmod(n, 4 * lanes)
+    vectors = -(-rest // lanes)
+    return (fours + 1 + vectors if fours else vectors - 1) + (lanes - 1).bit_length()
 
 
 def _folded(x: Array, scratch: Array | None) -> Array:
