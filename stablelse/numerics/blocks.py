@@ -146,7 +146,7 @@ def by_vector(operation: np.ufunc, x: Array, number: Array, out: Array) -> None:
     where a row is shorter than the buffer: that takes longer than the operation. So it gets the
     smallest buffer, where that pays.
     """
-    if x.size < _MANY or x.shape[1] >= np.getbufsize():
+    if x.size < _MANY or x.shape[-1] >= np.getbufsize():
         operation(x, number, out=out)
         return
     size = np.setbufsize(_SMALLEST_BUFFER)

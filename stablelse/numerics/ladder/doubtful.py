@@ -42,6 +42,8 @@ class Doubtful(NamedTuple):
         Shape (k,): whether the row is NaN throughout, by convention.
     total : Sum or None
         The sums of the rows, if they are known.
+    error : float
+        A bound of their relative error.
     """
 
     rows: Array
@@ -49,6 +51,7 @@ class Doubtful(NamedTuple):
     j: Array
     is_nan: Array
     total: quick.Sum | None
+    error: float
 
     @property
     def x(self) -> Array:

@@ -93,19 +93,21 @@ def _computed(function: _Function, rows: Array, format_: Format) -> tuple[Array,
             return settled
     fits, excess = fits_float64(rows), format_.significand_bits - _FLOAT64.significand_bits
     if not fits or excess > 0:
-        result, total = np.empty(rows.shape, format_.dtype), None
+        result, total, error = np.empty(rows.shape, format_.dtype), None, np.inf
         doubtful = np.arange(rows.size)
         is_nan = np.repeat(_are_nan(rows), rows.shape[1])
         attempts = _LADDER if fits else _LADDER[:1] + _LADDER[-1:]
     else:
         compute = function.narrow if excess < 0 else function.wide
-        first, result, doubtful, bound, total = compute(rows, format_)
+        first, result, doubtful, bound, total, error = compute(rows, format_)
         is_nan = np.isnan(result.ravel()[doubtful])
         ledger.enter(first, rows.size - doubtful.size, np.array([bound]))
         attempts = _LADDER
+        if total is not None:
+            attempts = (_LADDER[0], (first, _by_known_sums), *_LADDER[1:])
     for rung, attempt in attempts:
         if doubtful.size:
-            elements = Doubtful(rows, *np.divmod(doubtful, rows.shape[1]), is_nan, total)
+            elements = Doubtful(rows, *np.divmod(doubtful, rows.shape[1]), is_nan, total, error)
             values, still, ulps = attempt(function, elements, format_)
             result[elements.i, elements.j] = values
             ledger.enter(rung, int(np.count_nonzero(~still)), ulps[~still])
@@ -139,24 +141,38 @@ def _conventional(
     return values, ~(elements.is_nan | (elements.x == -np.inf)), np.zeros(len(values))
 
 
+def _by_known_sums(
+    function: _Function, elements: Doubtful, format_: Format
+) -> tuple[Array, Array, Array]:
+    """Settle elements by the sums of the first rung, which are better than its quotients."""
+    assert elements.total is not None
+    some, back = np.unique(elements.i, return_inverse=True)
+    high, low = quick.log(quick.Sum(*[part[some] for part in elements.total]))
+    error = elements.error + doubleword.ADDITION_ERROR * abs(high)
+    return function.of_log_sum(elements, high[back], low[back], error[back], format_)
+
+
 def _quickly(
     function: _Function, elements: Doubtful, format_: Format
 ) -> tuple[Array, Array, Array]:
+    if elements.error <= quick.ERROR:  # the known sums were as precise
+        return _unsettled(elements, format_)
     some, back = np.unique(elements.i, return_inverse=True)
-    if elements.total is None:
-        high, low = quick.logsumexp(compensated.chosen(elements.rows, some))
-    else:
-        high, low = quick.log(quick.Sum(*[part[some] for part in elements.total]))
+    high, low = quick.logsumexp(compensated.chosen(elements.rows, some))
     error = quick.ERROR + doubleword.ADDITION_ERROR * abs(high)
     return function.of_log_sum(elements, high[back], low[back], error[back], format_)
+
+
+def _unsettled(elements: Doubtful, format_: Format) -> tuple[Array, Array, Array]:
+    k = len(elements.i)
+    return np.zeros(k, format_.dtype), np.ones(k, bool), np.zeros(k)
 
 
 def _beside_largest(
     function: _Function, elements: Doubtful, format_: Format
 ) -> tuple[Array, Array, Array]:
     """Settle the log_softmax of the largest x where it is next to zero."""
-    values, ulps = np.zeros(len(elements.i), format_.dtype), np.zeros(len(elements.i))
-    doubtful = np.ones(len(elements.i), bool)
+    values, doubtful, ulps = _unsettled(elements, format_)
     if function is _SOFTMAX:
         return values, doubtful, ulps
     some = np.flatnonzero(elements.x == elements.largest())

@@ -194,7 +194,7 @@ def _settled(
 
     These are the sums of all rows, if they are given. What exp has to shift is left in doubt.
     """
-    _, result, doubtful, ulps, _ = elements
+    _, result, doubtful, ulps, *_ = elements
     if rows.shape[1] < _LONG or not doubtful.size:
         return elements
     i, j = np.divmod(doubtful, rows.shape[1])

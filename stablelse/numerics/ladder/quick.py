@@ -22,8 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stablelse.numerics import threads
-from stablelse.numerics.blocks import Blocks
+from stablelse.numerics.blocks import Blocks, by_vector
 from stablelse.numerics.errorfree import difference, fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import FORMATS, Array
 from stablelse.numerics.ladder.exponential import LOWEST, brief_exp, exp
@@ -57,10 +56,10 @@ FULL, BRIEF = Precision(exp, ERROR), Precision(brief_exp, 2.0**-67.7)
 #: Up to here, exp can take x as it is.
 TAME = 500.0
 
-# Six or eight buffers of 256 KiB stay in a level-2 cache of 2 MiB; with smaller blocks, NumPy's
-# overhead per operation is a tenth of the time. Threads are better off with twice the length,
-# though it does not fit: the longer an operation, the less they wait for the interpreter.
-_LENGTH, _LENGTH_IN_THREADS = 2**15, 2**16
+# Eight buffers of 1 MiB do not fit into a level-2 cache. All the same, NumPy's operations are no
+# slower from the next one, which they read ahead, and there are fewer of them to start (measured).
+# Threads are better off, too: the longer an operation, the less they wait for the interpreter.
+_LENGTH = 2**17
 
 _SEGMENT = 2**10
 
@@ -73,8 +72,8 @@ def blocks_for(shape: tuple[int, ...]) -> Blocks:
 
     Long ones are cut into pieces of about equal length, whole segments but for the last one.
     """
-    m, n = shape
-    length = _LENGTH_IN_THREADS if m * n >= threads.LEAST else _LENGTH
+    _, n = shape
+    length = _LENGTH
     if n > length:
         segments = -(-n // _SEGMENT)
         length = _SEGMENT * -(-segments // round(n / length))
@@ -210,8 +209,8 @@ def _add_segment(
     upper, rest = scratch
     c = (high.shape[axis] + 1) * largest
     np.add(high, middle, out=upper)
-    upper += c
-    upper -= c
+    by_vector(np.add, upper, c, upper)
+    by_vector(np.subtract, upper, c, upper)
     np.subtract(high, upper, out=rest)
     for word in words[1:]:
         rest += word

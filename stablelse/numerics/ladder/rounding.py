@@ -41,6 +41,8 @@ class Elements(NamedTuple):
     total : tuple of ndarray or None
         The `stablelse.numerics.ladder.quick.Sum` of the rows, if they are known to more than
         float64.
+    error : float
+        A bound of the relative error of these sums.
     """
 
     rung: Rung
@@ -48,6 +50,7 @@ class Elements(NamedTuple):
     doubtful: Array
     ulps: float
     total: Any = None
+    error: float = np.inf
 
 
 def flat_indices(flags: Array) -> Array:

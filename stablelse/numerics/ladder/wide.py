@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from stablelse.numerics.blocks import Blocks
+from stablelse.numerics.blocks import Blocks, by_vector
 from stablelse.numerics.errorfree import difference, two_product
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.ladder import quick
@@ -49,13 +49,14 @@ def softmax(rows: Array, format_: Format) -> Elements:
     """Compute the softmax of every row, shape (m, n), m, n >= 1, real; in float64."""
     blocks = quick.blocks_for(rows.shape)
     is_brief = rows.shape[1] <= BRIEF_TO
+    precision = quick.BRIEF if is_brief else quick.FULL
     result, doubt = np.empty(rows.shape), np.zeros(rows.shape, bool)
     sums = np.empty((3, len(rows), 1))
-    of_band = partial(_softmax_band, blocks, quick.BRIEF if is_brief else quick.FULL)
+    of_band = partial(_softmax_band, blocks, precision)
     blocks.over_bands(of_band, rows, result, doubt, *sums)
     ulps, total = QUOTIENT_ERROR * 2.0**53, quick.Sum(*sums[..., 0])
     rung = Rung.BRIEF if is_brief else Rung.QUICK
-    return Elements(rung, result, flat_indices(doubt), ulps, None if is_brief else total)
+    return Elements(rung, result, flat_indices(doubt), ulps, total, precision.error)
 
 
 def _softmax_band(
@@ -105,10 +106,10 @@ def quotients(
     """
     high, low_and_error, both = reciprocal
     product, rest, lower = scratch[0], scratch[1], scratch[3]
-    second *= both
-    np.multiply(first, low_and_error, out=rest)
+    by_vector(np.multiply, second, both, second)
+    by_vector(np.multiply, first, low_and_error, rest)
     rest += second
-    np.multiply(first, high, out=product)
+    by_vector(np.multiply, first, high, product)
     np.multiply(product, -2 * QUOTIENT_ERROR, out=lower)
     lower += rest
     lower += product
