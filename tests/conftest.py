@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import alike
 import pytest
 from hypothesis import settings
 
@@ -26,6 +27,11 @@ def pytest_addoption(parser):
         action="store_true",
         help="write the golden files, README blocks and pictures anew instead of comparing",
     )
+
+
+def pytest_sessionstart(session):
+    if session.config.getoption("--regenerate"):
+        alike.keep_digest()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -50,7 +56,7 @@ def golden(request):
         path = GOLDEN / name
         if request.config.getoption("--regenerate"):
             path.write_text(text, encoding="utf-8")
-        assert text == path.read_text(encoding="utf-8")
+        assert text == alike.expected(path.read_text(encoding="utf-8"), text)
 
     return compare
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import alike
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +61,7 @@ def test_console_block(number, request, shell_environment):
     now = executed(block, shell_environment)
     if request.config.getoption("--regenerate"):
         README.write_text(README.read_text("utf-8").replace(block, now), encoding="utf-8")
-    assert now == blocks("console")[number]
+    assert now == alike.expected(blocks("console")[number], now)
 
 
 @pytest.mark.parametrize("number", range(len(blocks("python"))))
@@ -115,7 +116,7 @@ def test_pictures_are_drawn_by_the_program(name, request, monkeypatch, tmp_path)
     kept = path.read_text(encoding="utf-8")
     if name in draw.FIGURES and drawn_by(drawn) != drawn_by(kept):
         pytest.skip("another version of matplotlib drew the figure that is kept")
-    assert drawn == kept
+    assert drawn == alike.expected(kept, drawn)
 
 
 def drawn_by(figure: str) -> str:

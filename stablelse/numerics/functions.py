@@ -72,11 +72,16 @@ def exact(function: Function, x: Array, format_: Format, empty: str = "nan") -> 
     -------
     ndarray
         Shape (m, 1) for logsumexp, (m, n) for the others. Of a row that has a NaN or +inf, or
-        nothing but -inf, the result is the library's: it is a convention, not a rounding.
+        nothing but -inf, the result is the library's: it is a convention, not a rounding; unless
+        by convention all elements are the same, which makes them 1 / n.
     """
+    nothing = np.all(x == -np.inf, axis=-1, keepdims=True)
+    if empty == "uniform" and function is not Function.LOGSUMEXP:
+        return _exact(function, np.where(nothing, x.dtype.type(0), x), format_)
     result = _exact(function, x, format_)
-    if empty != "nan" and (nothing := np.all(x == -np.inf, axis=-1)).any():
-        result[nothing] = library(function, x[nothing], format_, empty)
+    if empty != "nan" and nothing.any():
+        empty_rows = nothing[:, 0]
+        result[empty_rows] = library(function, x[empty_rows], format_, empty)
     return result
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import alike
 import pytest
 
 nbformat = pytest.importorskip("nbformat")
@@ -24,7 +25,7 @@ def test_executed(request, environment, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     if request.config.getoption("--regenerate"):
         NOTEBOOK.write_text(done.stdout, encoding="utf-8", newline="\n")
-    assert done.stdout == NOTEBOOK.read_text(encoding="utf-8")
+    assert done.stdout == alike.expected(NOTEBOOK.read_text(encoding="utf-8"), done.stdout)
 
 
 def test_valid_and_in_order():

@@ -9,7 +9,7 @@ import numpy as np
 from stablelse.numerics import compensated
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.ladder import doubleword, quick
+from stablelse.numerics.ladder import doubleword
 from stablelse.numerics.ladder.rounding import settle
 
 _FLOAT64 = FORMATS["float64"]
@@ -40,18 +40,12 @@ class Doubtful(NamedTuple):
         Shape (k,): row and column of each element, i in ascending order.
     is_nan : ndarray of bool
         Shape (k,): whether the row is NaN throughout, by convention.
-    total : Sum or None
-        The sums of the rows, if they are known.
-    error : float
-        A bound of their relative error.
     """
 
     rows: Array
     i: Array
     j: Array
     is_nan: Array
-    total: quick.Sum | None
-    error: float
 
     @property
     def x(self) -> Array:

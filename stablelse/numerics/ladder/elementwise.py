@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,7 +94,7 @@ def _computed(function: _Function, rows: Array, format_: Format) -> tuple[Array,
             return settled
     fits, excess = fits_float64(rows), format_.significand_bits - _FLOAT64.significand_bits
     if not fits or excess > 0:
-        result, total, error = np.empty(rows.shape, format_.dtype), None, np.inf
+        result = np.empty(rows.shape, format_.dtype)
         doubtful = np.arange(rows.size)
         is_nan = np.repeat(_are_nan(rows), rows.shape[1])
         attempts = _LADDER if fits else _LADDER[:1] + _LADDER[-1:]
@@ -104,10 +105,12 @@ def _computed(function: _Function, rows: Array, format_: Format) -> tuple[Array,
         ledger.enter(first, rows.size - doubtful.size, np.array([bound]))
         attempts = _LADDER
         if total is not None:
-            attempts = (_LADDER[0], (first, _by_known_sums), *_LADDER[1:])
+            known = (first, partial(_by_known_sums, total, error))
+            higher = [step for step in _LADDER[1:] if step[0] is not first]
+            attempts = (_LADDER[0], known, *higher)
     for rung, attempt in attempts:
         if doubtful.size:
-            elements = Doubtful(rows, *np.divmod(doubtful, rows.shape[1]), is_nan, total, error)
+            elements = Doubtful(rows, *np.divmod(doubtful, rows.shape[1]), is_nan)
             values, still, ulps = attempt(function, elements, format_)
             result[elements.i, elements.j] = values
             ledger.enter(rung, int(np.count_nonzero(~still)), ulps[~still])
@@ -142,21 +145,18 @@ def _conventional(
 
 
 def _by_known_sums(
-    function: _Function, elements: Doubtful, format_: Format
+    total: quick.Sum, error: float, function: _Function, elements: Doubtful, format_: Format
 ) -> tuple[Array, Array, Array]:
     """Settle elements by the sums of the first rung, which are better than its quotients."""
-    assert elements.total is not None
     some, back = np.unique(elements.i, return_inverse=True)
-    high, low = quick.log(quick.Sum(*[part[some] for part in elements.total]))
-    error = elements.error + doubleword.ADDITION_ERROR * abs(high)
-    return function.of_log_sum(elements, high[back], low[back], error[back], format_)
+    high, low = quick.log(quick.Sum(*[part[some] for part in total]))
+    errors = error + doubleword.ADDITION_ERROR * abs(high)
+    return function.of_log_sum(elements, high[back], low[back], errors[back], format_)
 
 
 def _quickly(
     function: _Function, elements: Doubtful, format_: Format
 ) -> tuple[Array, Array, Array]:
-    if elements.error <= quick.ERROR:  # the known sums were as precise
-        return _unsettled(elements, format_)
     some, back = np.unique(elements.i, return_inverse=True)
     high, low = quick.logsumexp(compensated.chosen(elements.rows, some))
     error = quick.ERROR + doubleword.ADDITION_ERROR * abs(high)
