@@ -25,7 +25,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--regenerate",
         action="store_true",
-        help="write the golden files, README blocks and pictures anew instead of comparing",
+        help="write golden files, README blocks and pictures anew instead of comparing; with -n 0",
     )
 
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ PASSED, FAILED = 0, 1
 
 def outcome(mutant: Mutant, folder: Path) -> subprocess.CompletedProcess:
     """Run the tests of a mutant on a copy of package and tests, in which it is applied."""
-    ignored = shutil.ignore_patterns("__pycache__", "golden")
+    ignored = shutil.ignore_patterns("golden")
     for part in ("stablelse", "tests"):
         shutil.copytree(ROOT / part, folder / part, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", folder)
@@ -28,7 +27,7 @@ def outcome(mutant: Mutant, folder: Path) -> subprocess.CompletedProcess:
         f"{mutant.file} has no such text, or several: {mutant.old!r}"
     )
     source.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
-    options = ["-x", "-q", "-p", "no:cacheprovider", "--tb=line"]
+    options = ["-x", "-p", "no:cacheprovider", "--tb=line", "-o", "addopts=--import-mode=importlib"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, *mutant.tests],
         cwd=folder / "tests",
@@ -45,24 +44,9 @@ def outcome(mutant: Mutant, folder: Path) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.fixture(scope="module")
-def outcomes(request, tmp_path_factory):
-    """Start the runs of all mutants that were selected, two at a time."""
-    names = {
-        item.callspec.params["name"]
-        for item in request.session.items
-        if item.nodeid.startswith(request.node.nodeid) and hasattr(item, "callspec")
-    }
-    with ThreadPoolExecutor(2) as pool:
-        yield {
-            name: pool.submit(outcome, MUTANTS[name], tmp_path_factory.mktemp("mutant"))
-            for name in sorted(names)
-        }
-
-
 @pytest.mark.parametrize("name", MUTANTS)
-def test_mutant_is_killed(name, outcomes):
-    done = outcomes[name].result()
+def test_mutant_is_killed(name, tmp_path):
+    done = outcome(MUTANTS[name], tmp_path)
     if done.returncode == PASSED and " skipped" in done.stdout:
         pytest.skip("its tests need what is not installed")
     assert done.returncode == FAILED, f"{done.stdout}\n{done.stderr}"
