@@ -286,20 +286,21 @@ _SHORTLY: dict[str, Callable[[list[float]], tuple[Any, float] | None]] = {
 
 def _of_few(name: str, x: object, axis: Axis) -> Any:
     """Return a function of a few numbers without what takes longer than they do, or ``None``."""
-    vector = few.as_vector(x, axis, row.MOST)
-    if vector is None:
+    array = few.as_one(x, axis, row.MOST)
+    if array is None:
         return None
-    if vector.dtype != np.float64:
+    if array.dtype != np.float64:
         return getattr(few, name)(x, axis)
-    is_short = vector.size < by_row.LEAST
-    found = _SHORTLY[name](vector.tolist()) if is_short else getattr(by_row, name)(vector)
+    if array.size < by_row.LEAST:
+        found = _SHORTLY[name](array.ravel().tolist())
+    else:
+        found = getattr(by_row, name)(array.reshape(-1))
     if found is None:
         return None
     if name != "logsumexp":
-        values = np.asarray(found[0])
-        return values if vector is x else few.shaped(values, x)
+        return np.asarray(found[0]).reshape(array.shape)
     value = np.float64(found[0])
-    return value if axis is None or few.is_vector(x) else np.array([value])
+    return value if axis is None or array.ndim == 1 else np.array([value])
 
 
 def _logsumexp(
