@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from typing import Any, TextIO
 
@@ -22,7 +23,7 @@ from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.streams.elements import Whole, elements
 from stablelse.readers import By, Vectors
-from stablelse.readers.block import Block, Gauge, ReadError
+from stablelse.readers.block import Block, ReadError
 from stablelse.readers.vectors import Stream, vectors
 
 # What is read back of the spooled numbers at once, in bytes.
@@ -64,14 +65,14 @@ def write_stream(
     state = StreamState([format_.name], exact=True, plain=False)
     with summed(stream, source, state, meter) as again:
 
-        def rounded(gauge: Gauge | None = None) -> Iterator[Array]:
-            return map(format_.round, again(gauge))
+        def rounded() -> Iterator[Array]:
+            return map(format_.round, again())
 
         if on_screen:
             meter.hide()
         whole = Whole(state.log_sum(), float(state.maximum), rounded)
         count = 0
-        for x in rounded(meter.gauge):
+        for x in rounded():
             values = elements(tried.function, x, whole, format_, exact)
             writer.write(values[:, np.newaxis])
             count += len(x)
@@ -81,7 +82,7 @@ def write_stream(
 @contextmanager
 def summed(
     stream: Stream, source: Input, state: StreamState, meter: Meter
-) -> Iterator[Callable[[Gauge | None], Iterator[Array]]]:
+) -> Iterator[Callable[[], Iterator[Array]]]:
     """Take one long vector into a state, and yield what reads its numbers once more.
 
     Parameters
@@ -93,7 +94,7 @@ def summed(
     state : StreamState
         Given all numbers.
     meter : Meter
-        Told how far it is; that there is a second pass, too.
+        Told how far it is; that there is a second pass, too, and of every one after it.
     """
     rereadable = can_be_read_again(source)
     meter.passes = 2 if rereadable else 1
@@ -101,8 +102,8 @@ def summed(
     def told(block: Block) -> None:
         meter.tell(state.count, block.source, state.so_far)
 
-    def again(gauge: Gauge | None) -> Iterator[Array]:
-        return map(_numbers, open_input(source, "float64", gauge)[0])
+    def again() -> Iterator[Array]:
+        return map(_numbers, open_input(source, "float64", meter.again())[0])
 
     with _spool(not rereadable) as spool:
         if spool is None:
@@ -110,7 +111,7 @@ def summed(
             yield again
         else:
             fold(_spooled(stream.blocks, spool), [state], told)
-            yield lambda _: _kept(spool)
+            yield partial(_kept, spool)
 
 
 def _numbers(block: Block) -> Array:

@@ -21,7 +21,6 @@ from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas.methods import candidates
 from stablelse.numerics.streams.elements import Whole
 from stablelse.readers import By, Vectors
-from stablelse.readers.block import Gauge
 from stablelse.readers.vectors import Stream, vectors
 
 
@@ -60,12 +59,12 @@ def _compared(
         methods = chosen_methods(tried.methods, tried.exact)
         computed = candidates(tried.function, methods, tried.shifts)
         whole = LongVector(tried.function, computed, state.sides, wholes)
-        for x in again(meter.gauge):
+        for x in again():
             with np.errstate(all="ignore"):
                 whole.update(x)
             meter.tell(state.count + whole.count, "the second pass", {})
         return whole.result(state.source)
 
 
-def _rounded(format_: Format, again: Callable[[Gauge | None], Iterator[Array]]) -> Iterator[Array]:
-    return map(format_.round, again(None))
+def _rounded(format_: Format, again: Callable[[], Iterator[Array]]) -> Iterator[Array]:
+    return map(format_.round, again())

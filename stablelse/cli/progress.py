@@ -43,12 +43,12 @@ class Meter:
     gauge : Gauge
         To be given to the readers.
     passes : int
-        How often the files are read.
+        How often the files are read, as far as that is known.
     """
 
     def __init__(self, files: list[str]) -> None:
         self.gauge = Gauge()
-        self.passes = 1
+        self.passes = self._begun = 1
         self._files = files
         self._begin = time.monotonic()
         self._count = 0
@@ -78,6 +78,12 @@ class Meter:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+
+    def again(self) -> Gauge:
+        """Return the gauge for files that are read once more."""
+        self._begun += 1
+        self.passes = max(self.passes, self._begun)
+        return self.gauge
 
     def tell(self, count: int, place: str, values: dict[str, Any]) -> None:
         """Take note of how far it is.

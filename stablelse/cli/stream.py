@@ -89,20 +89,19 @@ def fold_stream(
     engine = partial(engine, meter=meter)
     states, names = _folded(stream, formats, certified, plain, engine)
     if exact is None and not certified and not all(state.is_kept for state in states):
-        meter.passes = 2
-        again = Stream(open_input(source, "float64", meter.gauge)[0], stream.axis)
+        again = Stream(open_input(source, "float64", meter.again())[0], stream.axis)
         states, names = _folded(again, formats, True, plain, engine)
     if cluster.engine == "local" and can_be_read_again(source):
         for index, state in enumerate(states):
             column = None if stream.axis is By.ALL else index
-            state.settle(partial(_numbers, source, column))
+            state.settle(partial(_numbers, source, column, meter))
     found = [state.result(column=name) for state, name in zip(states, names, strict=True)]
     return found if methods is None else [_only(comparison, chosen) for comparison in found]
 
 
-def _numbers(source: Input, column: int | None) -> Iterator[Array]:
+def _numbers(source: Input, column: int | None, meter: Meter) -> Iterator[Array]:
     """Read all numbers again, or those of a column."""
-    for block in open_input(source, "float64")[0]:
+    for block in open_input(source, "float64", meter.again())[0]:
         whole = slice(None) if column is None else slice(column, column + 1)
         values = block.values[:, whole]
         yield values.reshape(-1) if block.missing is None else values[~block.missing[:, whole]]

@@ -14,6 +14,8 @@ from files import peak_of
 
 import stablelse
 from stablelse import exact
+from stablelse.cli import progress
+from stablelse.cli.progress import Meter
 
 LONG = "".join(f"{x / 10}\n" for x in range(-9000, 9000)).encode()
 VALUES = np.array(LONG.split(), np.float64)
@@ -244,6 +246,19 @@ def test_next_to_zero_the_exact_value_of_a_file_is_proved_by_reading_it_again(ru
     assert np.dtype(dtype).type(done.out) == right
     told = run("lse", "--exact", "--dtype", dtype, "--file", tmp_path / "x.npy").out
     assert "exact                                 correctly rounded" in told or dtype != "float64"
+
+
+@pytest.mark.parametrize("command", ["lse", "softmax"])
+def test_every_pass_moves_the_meter(run, tmp_path, monkeypatch, command):
+    ties = np.random.default_rng(9).permuted(np.repeat([0.0, 2.0**-52], 2**13))
+    file = tmp_path / "x.npy"
+    np.save(file, log_probabilities(20_000, 3) if command == "lse" else ties)
+    meters = []
+    monkeypatch.setattr(progress, "Meter", lambda files: meters.append(Meter(files)) or meters[-1])
+    assert run(command, "--exact", "--quiet", "--file", file).code == 0
+    (meter,) = meters
+    assert meter.passes > (1 if command == "lse" else 2)
+    assert meter.gauge.count == meter.passes * file.stat().st_size
 
 
 def test_each_column_is_proved(run, tmp_path):
