@@ -66,6 +66,11 @@ class StreamResult(NamedTuple):
     ulps : float or None
         The distance from the exact value, in units in its last place; ``None`` where that was
         not computed.
+    relative_error, correct_digits : float or None
+        As of `stablelse.MethodResult`; ``None`` where there is no exact value, or none that is
+        known well enough to measure by.
+    bound, theorem : float, str or None
+        What the error analysis lets the relative error of a textbook's method be at most.
     error_bound : float or None
         How many ulps the value can be off at most: 0.5 says that it is correctly rounded, which
         is proved. ``None`` for the naive and the shifted one.
@@ -81,6 +86,10 @@ class StreamResult(NamedTuple):
     a: Any
     value: Any
     ulps: float | None
+    relative_error: float | None
+    correct_digits: float | None
+    bound: float | None
+    theorem: str | None
     error_bound: float | None
     verdict: Verdict
     findings: tuple[StreamFinding, ...]

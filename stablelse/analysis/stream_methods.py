@@ -10,7 +10,8 @@ import numpy as np
 from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.findings import DIGIT, FindingKind
 from stablelse.analysis.stream import StreamFinding, StreamResult
-from stablelse.analysis.stream_places import Fact, Where, moved, sum_overflow
+from stablelse.analysis.stream_accuracy import Accuracy, Range, bounded, measured
+from stablelse.analysis.stream_places import Fact, Where, moved, sum_overflow, sum_underflow
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas.formula import Method
@@ -46,6 +47,8 @@ class Side:
         What is right.
     minimum, maximum : scalar
         The smallest and the largest number so far, in the format.
+    least : float
+        The smallest finite one.
     found : dict
         What was found so far, by method, symbol and kind.
     """
@@ -58,6 +61,7 @@ class Side:
         self.shifted = RunningShifted(dtype)
         self.right = RunningLogSumExp() if exact else LeanLogSumExp()
         self.minimum, self.maximum = self.format.round([np.inf, -np.inf])
+        self.least = np.inf
         self.found: dict[_Key, StreamFinding] = {}
         self._settled: tuple[Any, Rung] | None = None
 
@@ -73,6 +77,9 @@ class Side:
         x_min, x_max = np.minimum.reduce(x), np.maximum.reduce(x)
         self.minimum = np.minimum(self.minimum, x_min)
         self.maximum = np.maximum(self.maximum, x_max)
+        finite = x[x > -np.inf] if x_min == -np.inf else x
+        least = x_min if finite is x else np.min(finite) if finite.size else np.inf
+        self.least = min(self.least, float(least))
         total = None
         if self.plain:
             if not np.isfinite(x_max - x_min):
@@ -183,6 +190,7 @@ class Side:
         self.right.merge(other.right)
         self.minimum = np.minimum(self.minimum, other.minimum)
         self.maximum = np.maximum(self.maximum, other.maximum)
+        self.least = min(self.least, other.least)
         count = end["element"] - other.right.count
         for key, found in other.found.items():
             if key in self.found:
@@ -221,9 +229,10 @@ class Side:
         value, certificate = self.best()
         bound = 0.5 if certificate.settled else float(certificate.bound) + 0.5
         method = Method.EXACT if self.exact else Method.COMPENSATED
+        naive, shifted = self.naive, self.shifted
         plain = [
-            self._held(Method.NAIVE, self.naive.result(), None, value),
-            self._held(Method.SHIFTED, self.shifted.result(), self.shifted.shift, value),
+            self._held(Method.NAIVE, naive.result(), naive.total, None, value),
+            self._held(Method.SHIFTED, shifted.result(), shifted.total, shifted.shift, value),
         ]
         return [
             *(plain if self.plain else []),
@@ -234,14 +243,21 @@ class Side:
                 a=None,
                 value=value,
                 ulps=0.0 if certificate.settled and self.exact else None,
+                **self._measured(value, value)._asdict(),
                 error_bound=bound,
                 verdict=Verdict.OK,
                 findings=(),
             ),
         ]
 
-    def _held(self, method: Method, value: Any, a: Any, right: Any) -> StreamResult:
-        """Hold a textbook's value against the right one."""
+    def _measured(self, value: Any, right: Any) -> Accuracy:
+        """Measure a value, if there is an exact one."""
+        if not self.exact:
+            return Accuracy()
+        return measured(value, right, self.right.log_sum(), self.format)
+
+    def _held(self, method: Method, value: Any, total: Any, a: Any, right: Any) -> StreamResult:
+        """Hold a textbook's value, and the sum it is made of, against the right one."""
         (ulps,) = ulp_error(np.array([value]), np.array([right]), self.format).tolist()
         same_class = np.isfinite(value) == np.isfinite(right) and ulps < np.inf
         verdict = Verdict.BROKEN
@@ -249,7 +265,12 @@ class Side:
             verdict = Verdict.OK if ulps < DIGIT else Verdict.DIGITS_LOST
         findings = [found for (whose, *_), found in self.found.items() if whose is method]
         if method is Method.NAIVE and self.naive.total == 0 and np.isfinite(right):
-            findings.append(self._sum_underflow(value))
+            findings.append(sum_underflow(self.naive.total, value))
+        accuracy = self._measured(value, right)
+        if not findings:
+            x = Range(self.right.count, self.least, float(self.maximum))
+            can_be = bounded(method, self.format, x, total, self.right.log_sum().high)
+            accuracy = accuracy._replace(bound=can_be.bound, theorem=can_be.theorem)
         order = list(FindingKind)
         return StreamResult(
             method=method,
@@ -258,23 +279,10 @@ class Side:
             a=a,
             value=value,
             ulps=ulps if self.exact else None,
+            **accuracy._asdict(),
             error_bound=None,
             verdict=verdict,
             findings=tuple(sorted(findings, key=lambda found: order.index(found.kind))),
-        )
-
-    def _sum_underflow(self, value: Any) -> StreamFinding:
-        return StreamFinding(
-            kind=FindingKind.SUM_UNDERFLOW,
-            symbol="y",
-            source=None,
-            row=None,
-            column=None,
-            element=None,
-            occurrences=1,
-            operands=(self.naive.total,),
-            result=value,
-            threshold=None,
         )
 
 

@@ -71,3 +71,19 @@ def moved(found: StreamFinding, rows: int, count: int) -> StreamFinding:
     assert found.row is not None
     assert found.element is not None
     return found._replace(row=found.row + rows, element=found.element + count)
+
+
+def sum_underflow(total: Any, value: Any) -> StreamFinding:
+    """Return that every term has vanished, and what the logarithm makes of that."""
+    return StreamFinding(
+        kind=FindingKind.SUM_UNDERFLOW,
+        symbol="y",
+        source=None,
+        row=None,
+        column=None,
+        element=None,
+        occurrences=1,
+        operands=(total,),
+        result=value,
+        threshold=None,
+    )

@@ -43,7 +43,8 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
             typer.echo(context.get_help())
             return
         formats = find_formats(source, methods.dtype)
-        if errors and not quiet and methods.exact is None:
+        errors = errors and not quiet
+        if errors and methods.exact is None:
             methods = methods._replace(exact=True)
         tried = parse_methods(Function(function), methods, steps)._replace(empty=empty)
         parsed_to = "longdouble" if any(f.name == "longdouble" for f in formats) else "float64"
@@ -52,14 +53,13 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
 
             if not (steps or errors) and write_file(output, source, tried, formats):
                 return
-        in_full = steps or (errors and not quiet)
-        may_stream = _may_stream(tried, source, formats, in_full, quiet, output)
+        may_stream = _may_stream(tried, source, formats, steps, errors, quiet, output)
         refuse_cluster(cluster, source, may_stream)
         with open_sink(output.output) as stream, (meter := meter_of(source)).running():
             stacks: Iterator[Vectors] | None
             if may_stream:
                 stacks = _write_stream(
-                    stream, source, tried, formats, output, quiet, cluster, meter
+                    stream, source, tried, formats, output, errors, quiet, cluster, meter
                 )
             else:
                 stacks = read_vectors(source, parsed_to, meter.gauge)
@@ -149,7 +149,8 @@ def _may_stream(
     tried: Tried,
     source: Input,
     formats: "list[Format]",
-    in_full: bool,
+    steps: bool,
+    errors: bool,
     quiet: bool,
     output: Output,
 ) -> bool:
@@ -158,12 +159,14 @@ def _may_stream(
         source.numbers
         or source.row
         or tried.empty != "nan"
-        or in_full
+        or steps
         or any(f.name == "longdouble" for f in formats)
     ):
         return False
     if tried.function.value == "logsumexp":
         return tried.has_usual_shift
+    if errors:
+        return False
     if not quiet:
         return output.kind == "table" and tried.has_usual_shift and not tried.is_division_free
     return tried.is_right and len(formats) == 1
@@ -175,6 +178,7 @@ def _write_stream(
     tried: Tried,
     formats: "list[Format]",
     output: Output,
+    errors: bool,
     quiet: bool,
     cluster: Cluster,
     meter: "Meter",
@@ -205,7 +209,7 @@ def _write_stream(
     if quiet:
         streams.write_values(stream, results, tried.methods is not None)
     else:
-        streams.write_found(stream, results, output)
+        streams.write_found(stream, results, output, errors)
     return None
 
 

@@ -26,6 +26,8 @@ from stablelse.readers.vectors import Stream
 from stablelse.render.numbers import number_text
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from stablelse.numerics.formats import Array, Format
 
 #: Takes all blocks into states, and returns them.
@@ -167,8 +169,10 @@ def write_values(stream: TextIO, found: Sequence[StreamComparison], every: bool)
                 )
 
 
-def write_found(stream: TextIO, found: Sequence[StreamComparison], output: Output) -> None:
-    """Write what was found, in the form asked for."""
+def write_found(
+    stream: TextIO, found: Sequence[StreamComparison], output: Output, errors: bool
+) -> None:
+    """Write what was found, in the form asked for, and how wrong every method is."""
     from stablelse.render import records
 
     kind = output.kind
@@ -176,11 +180,16 @@ def write_found(stream: TextIO, found: Sequence[StreamComparison], output: Outpu
         from stablelse.cli.show import show
         from stablelse.render.stream import StreamPicture
 
-        show([StreamPicture(comparison) for comparison in found], stream, output)
+        pictures: list[RenderableType] = [StreamPicture(comparison) for comparison in found]
+        if errors:
+            from stablelse.render.accuracy import AccuracyPicture
+
+            pictures.append(AccuracyPicture(found))
+        show(pictures, stream, output)
     elif kind == "plain":
         from stablelse.render.stream import stream_lines
 
-        stream.writelines(f"{line}\n" for c in found for line in stream_lines(c))
+        stream.writelines(f"{line}\n" for c in found for line in stream_lines(c, errors))
     elif kind == "csv":
         rows = (row for comparison in found for row in records.flat_rows(comparison))
         stream.writelines(records.csv_lines(rows))

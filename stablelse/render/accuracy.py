@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, repeat
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.comparison import Comparison, MethodResult
+from stablelse.analysis.stream import StreamComparison, StreamResult
 from stablelse.analysis.views import Errors
 from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.table import hanging
@@ -31,11 +33,11 @@ class AccuracyPicture:
 
     Parameters
     ----------
-    comparisons : sequence of Comparison
+    comparisons : sequence of Comparison or StreamComparison
         At least one, all of the same function.
     """
 
-    def __init__(self, comparisons: Sequence[Comparison]) -> None:
+    def __init__(self, comparisons: Sequence[Comparison] | Sequence[StreamComparison]) -> None:
         self.comparisons = comparisons
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -61,7 +63,7 @@ class AccuracyPicture:
         yield hanging(_NOTE, options.max_width, indent=1, style="dim")
         yield Text()
 
-    def _first(self, text: Callable[[Comparison], str]) -> Iterator[str]:
+    def _first(self, text: Callable[[Any], str]) -> Iterator[str]:
         """Yield what is told of each vector in the first of its rows."""
         for comparison in self.comparisons:
             yield text(comparison)
@@ -77,7 +79,7 @@ def _column(header: str, texts: Iterable[str]) -> Column:
     return Column(header, [Text(text) for text in texts])
 
 
-def _methods(results: Sequence[MethodResult]) -> Column:
+def _methods(results: Sequence[MethodResult | StreamResult]) -> Column:
     """Return what names the methods, with their formats if there are several."""
     several = len({result.format for result in results}) > 1
     return _column(

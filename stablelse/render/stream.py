@@ -21,6 +21,7 @@ from stablelse.render.wording import (
     FUNCTION_NAMES,
     VERDICT_WORDS,
     Glyphs,
+    accuracy_text,
     operation_text,
     ulps_number,
     ulps_text,
@@ -56,8 +57,8 @@ class StreamPicture:
         yield Text()
 
 
-def stream_lines(comparison: StreamComparison) -> Iterator[str]:
-    """Yield a line per method, what was found in it indented below."""
+def stream_lines(comparison: StreamComparison, errors: bool = False) -> Iterator[str]:
+    """Yield a line per method, what was found in it, and how wrong it is, indented below."""
     place = _place(comparison)
     name = FUNCTION_NAMES[comparison.function]
     for result in comparison.results:
@@ -65,6 +66,8 @@ def stream_lines(comparison: StreamComparison) -> Iterator[str]:
         yield f"{place}{name} of {comparison.n:,} numbers {told} ({_told(result)})"
         for found in result.findings:
             yield f"    {_sentence(found, result, comparison.n, ASCII)}"
+        if errors and (accuracy := accuracy_text(result, ASCII)):
+            yield f"    {accuracy}"
 
 
 def _title(comparison: StreamComparison, formats: str, glyphs: Glyphs) -> str:

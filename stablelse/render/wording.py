@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from stablelse.analysis.peers.comparison import Worst
     from stablelse.analysis.proof import Proof
     from stablelse.analysis.steps import Step
+    from stablelse.analysis.stream import StreamComparison, StreamResult
     from stablelse.analysis.survival import Segment, Sweep
+
+    _Placed = Comparison | StreamComparison | Loss | Place | Worst | Proof | Sweep
 
 
 class Glyphs(NamedTuple):
@@ -77,13 +80,13 @@ _KIND_WORDS: dict[FindingKind, str] = {
 }
 
 
-def place_text(placed: Comparison | Loss | Place | Worst | Proof | Sweep) -> str:
+def place_text(placed: _Placed) -> str:
     """Return where a vector came from: file, row or column."""
     parts = [text for text in (placed.source, vector_text(placed)) if text]
     return ", ".join(parts)
 
 
-def vector_text(placed: Comparison | Loss | Place | Worst | Proof | Sweep) -> str:
+def vector_text(placed: _Placed) -> str:
     """Return which vector of its file it is, nothing if it is all of it."""
     if placed.row is not None:
         return f"row {placed.row}"
@@ -91,8 +94,8 @@ def vector_text(placed: Comparison | Loss | Place | Worst | Proof | Sweep) -> st
 
 
 def naming(
-    comparisons: Sequence[Comparison] | Sequence[Loss | Place],
-) -> Callable[[Comparison | Loss | Place], str]:
+    comparisons: Sequence[Comparison] | Sequence[StreamComparison] | Sequence[Loss | Place],
+) -> Callable[[Comparison | StreamComparison | Loss | Place], str]:
     """Return what tells vectors apart: their places in the file, with its name if it is not one."""
     one_source = len({comparison.source for comparison in comparisons}) == 1
     return vector_text if one_source else place_text
@@ -118,7 +121,7 @@ def symbol_text(result: MethodResult, symbol: str, glyphs: Glyphs) -> str:
     }[symbol]
 
 
-def method_name(result: MethodResult | LossResult | Entry | Segment) -> str:
+def method_name(result: MethodResult | StreamResult | LossResult | Entry | Segment) -> str:
     """Return the method's name, with its shift as it was chosen."""
     return ", ".join(filter(None, (result.method.value, result.shift)))
 
@@ -221,17 +224,17 @@ def ulps_number(ulps: float) -> str:
     return f"{ulps:,.0f}" if ulps < 1e7 else f"{ulps:.1e}"
 
 
-def condition_text(comparison: Comparison, glyphs: Glyphs) -> str:
+def condition_text(comparison: Comparison | StreamComparison, glyphs: Glyphs) -> str:
     """Return the condition number in words."""
     return f"condition number {glyphs.rough(comparison.condition_number) or 'undefined'}"
 
 
-def digits_text(result: MethodResult) -> str:
+def digits_text(result: MethodResult | StreamResult) -> str:
     """Return how many significant decimal digits are right, to a tenth."""
     return "" if result.correct_digits is None else f"{result.correct_digits:.1f}"
 
 
-def accuracy_text(result: MethodResult, glyphs: Glyphs) -> str:
+def accuracy_text(result: MethodResult | StreamResult, glyphs: Glyphs) -> str:
     """Return the measured error beside its bound, nothing where neither is known."""
     told = []
     if result.relative_error is not None:

@@ -26,6 +26,8 @@ GOLDEN = {
     "stream-wide": (["--dtype", "float16", "--dtype", "float32"], {"columns": 120}),
     "stream-ascii": (["--dtype", "float16"], {"encoding": "ascii"}),
     "stream-plain": (["--format", "plain"], {}),
+    "stream-errors": (["--errors", "--dtype", "float64", "--dtype", "bfloat16"], {}),
+    "stream-errors-plain": (["--errors", "--format", "plain", "--dtype", "float16"], {}),
     "stream-json": (["--json"], {}),
     "stream-csv": (["--format", "csv"], {}),
 }
@@ -139,7 +141,7 @@ def test_many_rows_are_counted_and_some_of_them_shown(run, golden):
     assert run("lse", "--format", "csv", stdin=rows).out.count("\n") == 1 + 3 * 3000
 
 
-@pytest.mark.parametrize("options", [[], ["--exact"], ["-q"]])
+@pytest.mark.parametrize("options", [[], ["--exact"], ["--errors"], ["-q"]])
 def test_memory_is_constant(options, environment, tmp_path):
     path = tmp_path / "x.npy"
     x = np.lib.format.open_memmap(path, "w+", np.float64, (24 << 20,))  # 192 MiB of zeros

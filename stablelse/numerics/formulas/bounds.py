@@ -156,6 +156,15 @@ BOUNDS: dict[tuple[Function, Method, bool], Bound] = {
     ),
 }
 
+#: The shifted log-sum-exp in one pass, the largest number so far being the shift. A piece that is
+#: taken in is one more addition of what was there, which before that is multiplied by exp(m - m')
+#: if a larger m' comes: an error of exp, of the product, and of the difference, and all those
+#: differences are at most x_max - x_min together. There are no more pieces than numbers.
+RUNNING = Bound(
+    "after 4.2",
+    lambda q: (q.y + (q.exp + 2) * q.n + q.exp + 2 * q.x_a + q.log * q.y_a) / q.y,
+)
+
 
 def bound_of(formula: Formula) -> Bound:
     """Return the bound of a formula's error."""

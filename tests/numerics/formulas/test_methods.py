@@ -1,5 +1,7 @@
 """The methods by name, and softmax without a division."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -92,3 +94,10 @@ def test_the_exact_method_knows_the_policies(rows, empty, function):
     found = Candidate(Method.EXACT).values(function, x, FLOAT64, empty)
     public = getattr(stablelse.exact, function.value)(x, 1, empty=empty)
     assert np.array_equal(found, public.reshape(rows, -1), equal_nan=True)
+
+
+def test_of_nothing_made_uniform_the_exact_method_rounds_correctly():
+    for n in range(2, 60):
+        nothing = np.full((1, n), -np.inf)
+        found = Candidate(Method.EXACT).values(Function.LOG_SOFTMAX, nothing, FLOAT64, "uniform")
+        assert set(found.ravel().tolist()) == {float(-Decimal(n).ln())}
