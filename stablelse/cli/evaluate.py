@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 import typer
 
 from stablelse.cli.options import HERE, Cluster, Empty, Errors, Input, Methods, Output, Quiet, Steps
-from stablelse.cli.values import GATHERED, SHOWN, Tried, parse_methods, policed, write_values
+from stablelse.cli.values import Asked, parse_methods, policed, write_values
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from stablelse.analysis.comparison import Comparison
     from stablelse.cli.progress import Meter
-    from stablelse.numerics.formats import Format
     from stablelse.readers import Vectors
 
 #: How many elements are compared at once: bounds the memory that intermediate results take.
@@ -53,14 +52,15 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
 
             if not (steps or errors) and write_file(output, source, tried, formats):
                 return
-        may_stream = _may_stream(tried, source, formats, steps, errors, quiet, output)
+        asked = Asked(tried, formats, output, steps, errors, quiet)
+        may_stream = not source.numbers and _may_stream(asked, source)
         refuse_cluster(cluster, source, may_stream)
         with open_sink(output.output) as stream, (meter := meter_of(source)).running():
             stacks: Iterator[Vectors] | None
             if may_stream:
-                stacks = _write_stream(
-                    stream, source, tried, formats, output, errors, quiet, cluster, meter
-                )
+                from stablelse.cli.unbounded import write_stream
+
+                stacks = write_stream(stream, asked, source, cluster, meter)
             else:
                 stacks = read_vectors(source, parsed_to, meter.gauge)
             if stacks is None:
@@ -69,11 +69,17 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
             if quiet:
                 write_values(stream, _followed(stacks, stream, meter), tried, formats)
             else:
-                found = _Found(stacks, tried, formats, steps, errors, bool(source.row))
-                _write_found(stream, found, output, meter)
+                found = _Found(stacks, asked, bool(source.row))
+                _write_found(stream, found, meter)
 
     command.__doc__ = help_text
     return command
+
+
+def _may_stream(asked: Asked, source: Input) -> bool:
+    from stablelse.cli.unbounded import may_stream
+
+    return may_stream(asked, source)
 
 
 def _alone(function: str, help_text: str) -> Callable[..., None]:
@@ -145,82 +151,11 @@ log_softmax = _alone(
 )
 
 
-def _may_stream(
-    tried: Tried,
-    source: Input,
-    formats: "list[Format]",
-    steps: bool,
-    errors: bool,
-    quiet: bool,
-    output: Output,
-) -> bool:
-    """Whether what is asked for can be had without gathering the numbers."""
-    if (
-        source.numbers
-        or source.row
-        or tried.empty != "nan"
-        or steps
-        or any(f.name == "longdouble" for f in formats)
-    ):
-        return False
-    if tried.function.value == "logsumexp":
-        return tried.has_usual_shift
-    if errors:
-        return False
-    if not quiet:
-        return output.kind == "table" and tried.has_usual_shift and not tried.is_division_free
-    return tried.is_right and len(formats) == 1
-
-
-def _write_stream(
-    stream: TextIO,
-    source: Input,
-    tried: Tried,
-    formats: "list[Format]",
-    output: Output,
-    errors: bool,
-    quiet: bool,
-    cluster: Cluster,
-    meter: "Meter",
-) -> "Iterator[Vectors] | None":
-    """Write what is found of numbers too many to gather; return the vectors, if they are few."""
-    from stablelse.cli.source import not_rows, read_bounded
-    from stablelse.readers.vectors import Stream
-
-    is_table = tried.function.value != "logsumexp" and not quiet
-    most = SHOWN if is_table else GATHERED
-    found = read_bounded(source, "float64", most, meter.gauge)
-    if not isinstance(found, Stream):
-        return found if cluster == HERE else not_rows(found)
-    if is_table:
-        from stablelse.cli.long_vector import write_table
-
-        return write_table(stream, found, source, tried, formats, output, meter)
-    if tried.function.value != "logsumexp":
-        from stablelse.cli.elements import write_lines
-
-        return write_lines(stream, found, source, tried, formats[0], meter)
-    from stablelse.cli import stream as streams
-
-    results = streams.fold_stream(
-        found, source, formats, tried.methods, tried.exact, quiet, meter, cluster
-    )
-    meter.hide()
-    if quiet:
-        streams.write_values(stream, results, tried.methods is not None)
-    else:
-        streams.write_found(stream, results, output, errors)
-    return None
-
-
 class _Found(NamedTuple):
     """Vectors, and what is to be shown of them."""
 
     stacks: "Iterator[Vectors]"
-    tried: Tried
-    formats: "list[Format]"
-    steps: bool
-    errors: bool
+    asked: Asked
     in_full: bool
 
 
@@ -231,27 +166,28 @@ def _followed(stacks: "Iterator[Vectors]", stream: TextIO, meter: "Meter") -> "I
     return meter.following(stacks)
 
 
-def _write_found(stream: TextIO, found: _Found, output: Output, meter: "Meter") -> None:
+def _write_found(stream: TextIO, found: _Found, meter: "Meter") -> None:
     """Show the vectors, in the form asked for."""
+    _, _, output, steps, errors, _ = found.asked
     if output.kind == "table":
         from stablelse.cli.show import show
 
         stacks = meter.following(found.stacks)
-        pictures = _pictures(_comparisons(found._replace(stacks=stacks), found.errors), found)
+        pictures = _pictures(_comparisons(found._replace(stacks=stacks), errors), found)
         meter.hide()
         show(pictures, stream, output)
         return
     stacks = _followed(found.stacks, stream, meter)
-    measured = found.errors or output.kind != "plain"
+    measured = errors or output.kind != "plain"
     comparisons = _comparisons(found._replace(stacks=stacks), measured)
-    _write_records(stream, comparisons, found.steps, found.errors, output.kind)
+    _write_records(stream, comparisons, steps, errors, output.kind)
 
 
 def _comparisons(found: _Found, measured: bool) -> "Iterator[Comparison]":
     from stablelse.analysis.compare import compare_rows
     from stablelse.cli.source import place_of
 
-    tried = found.tried
+    tried, formats, *_ = found.asked
     for stack in found.stacks:
         count, n = stack.values.shape
         rows = max(1, _BATCH // n)
@@ -261,7 +197,7 @@ def _comparisons(found: _Found, measured: bool) -> "Iterator[Comparison]":
                 stack.values[part.start : part.stop],
                 tried.function,
                 tried.shifts,
-                found.formats,
+                formats,
                 [place_of(stack, index) for index in part],
                 tried.exact,
                 tried.methods,
@@ -273,7 +209,8 @@ def _comparisons(found: _Found, measured: bool) -> "Iterator[Comparison]":
 def _pictures(comparisons: "Iterator[Comparison]", found: _Found) -> "list[RenderableType]":
     """Draw one vector, or those asked for, in full, and many as a row each."""
     pictures: list[RenderableType]
-    if found.steps or found.in_full:
+    steps, errors = found.asked.steps, found.asked.errors
+    if steps or found.in_full:
         gathered = list(comparisons)
     else:
         from stablelse.analysis.tally import Tally
@@ -282,7 +219,7 @@ def _pictures(comparisons: "Iterator[Comparison]", found: _Found) -> "list[Rende
         for comparison in comparisons:
             tally.add(comparison)
         gathered = tally.comparisons
-    if found.steps:
+    if steps:
         from stablelse.render.walk import Walk
 
         pictures = [Walk(comparison) for comparison in gathered]
@@ -292,7 +229,7 @@ def _pictures(comparisons: "Iterator[Comparison]", found: _Found) -> "list[Rende
         from stablelse.render.overview import Overview
 
         pictures = [Overview(tally)]
-    if found.errors:
+    if errors:
         from stablelse.render.accuracy import AccuracyPicture
 
         pictures.append(AccuracyPicture(gathered))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import typer
 
-from stablelse.cli.options import Methods
+from stablelse.cli.options import Methods, Output
 
 if TYPE_CHECKING:
     from stablelse.numerics.formats import Array, Format
@@ -61,6 +61,17 @@ class Tried(NamedTuple):
         """Whether one value is asked for, and that the library's or the exact one."""
         names = [method.value for method in self.methods or []]
         return names in ([], ["compensated"], ["exact"]) and not (self.exact and len(names))
+
+
+class Asked(NamedTuple):
+    """What is asked for: what to compute, and how to show it."""
+
+    tried: Tried
+    formats: "list[Format]"
+    output: Output
+    steps: bool
+    errors: bool
+    quiet: bool
 
 
 def parse_methods(function: "Function", options: Methods, steps: bool) -> Tried:
