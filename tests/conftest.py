@@ -31,7 +31,7 @@ def pytest_addoption(parser):
 
 def pytest_sessionstart(session):
     if session.config.getoption("--regenerate"):
-        alike.keep_digest()
+        alike.keep_digests()
 
 
 @pytest.hookimpl(wrapper=True)
