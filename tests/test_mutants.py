@@ -17,7 +17,7 @@ PASSED, FAILED = 0, 1
 
 def outcome(mutant: Mutant, folder: Path) -> subprocess.CompletedProcess:
     """Run the tests of a mutant on a copy of package and tests, in which it is applied."""
-    ignored = shutil.ignore_patterns("golden")
+    ignored = shutil.ignore_patterns("__pycache__", "golden")
     for part in ("stablelse", "tests"):
         shutil.copytree(ROOT / part, folder / part, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", folder)
@@ -27,7 +27,11 @@ def outcome(mutant: Mutant, folder: Path) -> subprocess.CompletedProcess:
         f"{mutant.file} has no such text, or several: {mutant.old!r}"
     )
     source.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
-    options = ["-x", "-p", "no:cacheprovider", "--tb=line", "-o", "addopts=--import-mode=importlib"]
+    alone = [
+        "-o",
+        "addopts=--import-mode=importlib",
+    ]  # on one core, for other mutants are on the rest
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--tb=line", *alone]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, *mutant.tests],
         cwd=folder / "tests",

@@ -67,8 +67,8 @@ class StreamResult(NamedTuple):
         The distance from the exact value, in units in its last place; ``None`` where that was
         not computed.
     relative_error, correct_digits : float or None
-        As of `stablelse.MethodResult`; ``None`` where there is no exact value, or none that is
-        known well enough to measure by.
+        As of `stablelse.analysis.comparison.MethodResult`; ``None`` where there is no exact value,
+        or none that is known well enough to measure by.
     bound, theorem : float, str or None
         What the error analysis lets the relative error of a textbook's method be at most.
     error_bound : float or None

@@ -17,14 +17,10 @@ from stablelse.numerics.streams.running import LogSum
 # of a correctly rounded value is known if the log-sum-exp has ten bits more than float64.
 _DISTINCT, _KNOWN = 2.0**7, 2.0**-63
 
-
-class Accuracy(NamedTuple):
-    """How wrong a result is; see `stablelse.analysis.stream.StreamResult`."""
-
-    relative_error: float | None = None
-    correct_digits: float | None = None
-    bound: float | None = None
-    theorem: str | None = None
+_BOUNDS = {
+    Method.NAIVE: BOUNDS[Function.LOGSUMEXP, Method.NAIVE, False],
+    Method.SHIFTED: RUNNING,
+}
 
 
 class Range(NamedTuple):
@@ -35,8 +31,10 @@ class Range(NamedTuple):
     largest: float
 
 
-def measured(value: Any, right: Any, log_sum: LogSum, format_: Format) -> Accuracy:
-    """Measure a value of the format by the log-sum-exp in two words.
+def measured(
+    value: Any, right: Any, log_sum: LogSum, format_: Format
+) -> tuple[float | None, float | None]:
+    """Return the relative error of a value by the log-sum-exp in two words, and the correct digits.
 
     Where the right value is not finite in the format, it is what the other is measured by.
     """
@@ -46,14 +44,16 @@ def measured(value: Any, right: Any, log_sum: LogSum, format_: Format) -> Accura
         distance = abs(np.longdouble(value) - reference)
         known = log_sum.error <= _KNOWN * abs(reference)
         if not (known or distance >= _DISTINCT * log_sum.error):
-            return Accuracy()
+            return None, None
     errors = relative_error(np.array([[value]]), np.array([[reference]]))
     (digits,) = correct_digits(errors, format_).tolist()
-    return Accuracy(float(f"{errors[0]:.2g}"), round(digits, 2))
+    return float(f"{errors[0]:.2g}"), round(digits, 2)
 
 
-def bounded(method: Method, format_: Format, x: Range, total: Any, y: float) -> Accuracy:
-    """Bound the relative error of the naive or the shifted method, where nothing overflowed.
+def bounded(
+    method: Method, format_: Format, x: Range, total: Any, y: float
+) -> tuple[float | None, str | None]:
+    """Bound the relative error of a textbook's method where nothing overflowed; name the theorem.
 
     No more than a rounding of the sum may be lost to terms that underflow, when they are computed
     or when the sum is scaled: of each, twice the smallest number of the format.
@@ -63,13 +63,17 @@ def bounded(method: Method, format_: Format, x: Range, total: Any, y: float) -> 
     lost = 2 * x.n * float(format_.smallest_subnormal)
     is_normal = x.least - shift >= format_.subnormal_threshold
     if not np.isfinite(y) or not (is_normal or lost <= u * float(total)):
-        return Accuracy()
+        return None, None
     exp, log = ElementaryErrors.of(format_)
-    sizes = (abs(y), abs(x.largest - y), x.largest - x.least, abs(y - x.largest))
-    y_size, x_y, x_a, y_a = np.array(sizes)[:, np.newaxis]
-    quantities = Quantities(x.n, y_size, x_y, x_a, y_a, exp, log)
-    is_naive = method is Method.NAIVE
-    bound = BOUNDS[Function.LOGSUMEXP, Method.NAIVE, False] if is_naive else RUNNING
+    sizes = {
+        "y": abs(y),
+        "x_y": max(abs(x.least - y), abs(x.largest - y)),
+        "x_a": x.largest - x.least,
+        "y_a": abs(y - x.largest),
+    }
+    arrays = {name: np.array([size]) for name, size in sizes.items()}
+    quantities = Quantities(n=x.n, exp=exp, log=log, **arrays)
+    bound = _BOUNDS[method]
     with np.errstate(divide="ignore"):  # of an exact result that is zero, it is infinite
         (coefficient,) = bound.coefficient(quantities).tolist()
-    return Accuracy(bound=coefficient * u, theorem=bound.theorem)
+    return coefficient * u, bound.theorem

@@ -10,7 +10,7 @@ import numpy as np
 from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.findings import DIGIT, FindingKind
 from stablelse.analysis.stream import StreamFinding, StreamResult
-from stablelse.analysis.stream_accuracy import Accuracy, Range, bounded, measured
+from stablelse.analysis.stream_accuracy import Range, bounded, measured
 from stablelse.analysis.stream_places import Fact, Where, moved, sum_overflow, sum_underflow
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import Array, Format, find_format
@@ -229,6 +229,7 @@ class Side:
         value, certificate = self.best()
         bound = 0.5 if certificate.settled else float(certificate.bound) + 0.5
         method = Method.EXACT if self.exact else Method.COMPENSATED
+        relative, digits = self._measured(value, value)
         naive, shifted = self.naive, self.shifted
         plain = [
             self._held(Method.NAIVE, naive.result(), naive.total, None, value),
@@ -243,17 +244,20 @@ class Side:
                 a=None,
                 value=value,
                 ulps=0.0 if certificate.settled and self.exact else None,
-                **self._measured(value, value)._asdict(),
+                relative_error=relative,
+                correct_digits=digits,
+                bound=None,
+                theorem=None,
                 error_bound=bound,
                 verdict=Verdict.OK,
                 findings=(),
             ),
         ]
 
-    def _measured(self, value: Any, right: Any) -> Accuracy:
-        """Measure a value, if there is an exact one."""
+    def _measured(self, value: Any, right: Any) -> tuple[float | None, float | None]:
+        """Return the relative error of a value and its correct digits, if there is an exact one."""
         if not self.exact:
-            return Accuracy()
+            return None, None
         return measured(value, right, self.right.log_sum(), self.format)
 
     def _held(self, method: Method, value: Any, total: Any, a: Any, right: Any) -> StreamResult:
@@ -266,11 +270,11 @@ class Side:
         findings = [found for (whose, *_), found in self.found.items() if whose is method]
         if method is Method.NAIVE and self.naive.total == 0 and np.isfinite(right):
             findings.append(sum_underflow(self.naive.total, value))
-        accuracy = self._measured(value, right)
+        relative, digits = self._measured(value, right)
+        bound, theorem = None, None
         if not findings:
             x = Range(self.right.count, self.least, float(self.maximum))
-            can_be = bounded(method, self.format, x, total, self.right.log_sum().high)
-            accuracy = accuracy._replace(bound=can_be.bound, theorem=can_be.theorem)
+            bound, theorem = bounded(method, self.format, x, total, self.right.log_sum().high)
         order = list(FindingKind)
         return StreamResult(
             method=method,
@@ -279,7 +283,10 @@ class Side:
             a=a,
             value=value,
             ulps=ulps if self.exact else None,
-            **accuracy._asdict(),
+            relative_error=relative,
+            correct_digits=digits,
+            bound=bound,
+            theorem=theorem,
             error_bound=None,
             verdict=verdict,
             findings=tuple(sorted(findings, key=lambda found: order.index(found.kind))),
