@@ -1,0 +1,33 @@
+/* The kernel: logsumexp, softmax and log_softmax of rows, correctly rounded.
+
+   kernel.c is compiled once per instruction set; each copy exports one settle function, named after
+   it. settle writes every result and returns how many of them are in doubt: their bounds allow two
+   numbers of the format, and the reference has to settle them. All others are correctly rounded.
+
+   Conventions: a row may hold NaN and infinities. logsumexp is NaN with a NaN, else inf with an inf,
+   and -inf where all are -inf. softmax and log_softmax are NaN for all of a row with a NaN, an inf,
+   or nothing but -inf. In float8_e4m3fn, which has no infinity, NaN stands for it.
+
+   settle sets round-to-nearest with gradual underflow for itself and restores the caller's state. It
+   allocates nothing, keeps no state between calls, and may run in many threads at once. */
+#ifndef STABLELSE_KERNEL_H
+#define STABLELSE_KERNEL_H
+#include <stdint.h>
+
+enum { LOGSUMEXP, SOFTMAX, LOG_SOFTMAX };                                         /* function */
+enum { FLOAT64, FLOAT32, FLOAT16, BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2 };         /* format */
+
+typedef struct {
+    int function, format;
+    const char *x;              /* the first element of the first row */
+    int64_t rows, length;       /* length >= 1 */
+    int64_t row_stride, stride; /* in bytes, of any sign: from row to row, from element to element */
+    char *y;                    /* rows results, or rows x length of them, in C order, in the format */
+    int64_t *doubtful, room;    /* flat indices into y of the results in doubt; how many fit */
+} job;
+
+/* Returns the number of results in doubt. If it is more than room, count all results as in doubt. */
+int64_t settle_v3(const job *);   /* x86-64-v3: AVX2, FMA */
+int64_t settle_v4(const job *);   /* x86-64-v4: AVX-512 */
+int64_t settle_neon(const job *); /* aarch64 */
+#endif
