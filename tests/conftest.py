@@ -18,6 +18,9 @@ settings.load_profile("suite")
 # A shell's job in the background begins with interrupts ignored, and so would what it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+#: What the lines on stderr begin with that are not errors.
+NOTE = "stablelse: note: "
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -63,11 +66,12 @@ def golden(request):
 
 @dataclass(frozen=True)
 class Run:
-    """What a run of the command left behind."""
+    """What a run of the command left behind; notes are on stderr too, but are not errors."""
 
     code: int
     out: str
     err: str
+    notes: tuple[str, ...]
 
 
 @pytest.fixture
@@ -100,7 +104,15 @@ def run(monkeypatch):
             printed.append(streams[name].buffer.getvalue().decode(encoding))
         if stop.value.code == 2 and "pip install 'stablelse[" in printed[1]:
             pytest.skip(printed[1])
-        return Run(stop.value.code, *printed)
+        out, err = printed
+        lines = err.splitlines(keepends=True)
+        notes = [line for line in lines if line.startswith(NOTE)]
+        return Run(
+            stop.value.code,
+            out,
+            "".join(line for line in lines if line not in notes),
+            tuple(note.removeprefix(NOTE).removesuffix("\n") for note in notes),
+        )
 
     yield command
     signal.signal(signal.SIGPIPE, sigpipe)

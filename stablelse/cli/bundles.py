@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from stablelse.cli.notes import NOTES
 from stablelse.cli.options import (
     Cluster,
     FigureOutput,
@@ -51,6 +52,7 @@ def bundled(command: Callable[..., None]) -> Callable[..., None]:
         # Every command needs NumPy. From deeper down the stack its import takes a third longer:
         # Python keeps frames in chunks, and calls across the border of two map memory each time.
         import_module("numpy")
+        NOTES.begin(quiet=options.get("quiet", False))
         for name, bundle in bundles.items():
             given = bundle(**{p.name: options.pop(p.name) for p in _options(bundle)})
             if getattr(given, "save", None):

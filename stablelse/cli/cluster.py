@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from stablelse.analysis.stream_state import StreamState
+from stablelse.cli.notes import NOTES
 from stablelse.cli.options import Input
 from stablelse.cli.progress import Meter
 from stablelse.cli.source import read_options
 from stablelse.engines import dask
-from stablelse.engines.parts import fold_part, merge_states
+from stablelse.engines.parts import Folded, fold_part, merge_parts
 from stablelse.readers.block import Block
 from stablelse.readers.parts import find_parts
 from stablelse.readers.ranges import Part, split
@@ -41,18 +42,21 @@ def fold_on_cluster(
     first = next(blocks)
     meter.gauge.count = 0  # the workers read the beginning again
 
-    def told(parts: Sequence[Part], found: list[StreamState] | None) -> None:
+    def told(parts: Sequence[Part], found: Folded | None) -> None:
         meter.gauge.count += sum(part.size for part in parts)
-        known = found or states
+        known = found.states if found else states
         count = sum(state.count for state in known)
         meter.tell(count, parts[-1].name, known[0].so_far)
 
     header = first._replace(values=first.values[:0], missing=None)
-    return dask.fold(
+    found = dask.fold(
         [file for path in source.file or [] for file in find_parts(path)],
-        partial(split, options=read_options(source, "float64")),
+        partial(split, options=read_options(source, "float64")._replace(note=None)),
         partial(fold_part, states=states, first=header),
-        merge_states,
+        merge_parts,
         told,
         scheduler,
     )
+    for note in found.notes:
+        NOTES.note_of_numbers(note)
+    return found.states

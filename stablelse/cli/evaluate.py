@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import typer
 
+from stablelse.cli.notes import NOTES
 from stablelse.cli.options import HERE, Cluster, Empty, Errors, Input, Methods, Output, Quiet, Steps
 from stablelse.cli.values import Asked, parse_methods, policed, write_values
 
@@ -254,6 +255,6 @@ def _write_records(
     else:
         found = map(records.with_steps if steps else records.record, comparisons)
         if kind == "json":
-            stream.writelines(records.json_document("vectors", found))
+            stream.writelines(records.json_document("vectors", found, NOTES.fields))
         else:
             stream.writelines(map(records.json_line, found))

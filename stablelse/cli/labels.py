@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import typer
 
+from stablelse.cli.notes import NOTES
 from stablelse.cli.options import Input, Labels
 from stablelse.cli.source import chosen, masked_by, open_numbers, read_vectors
 from stablelse.numerics.targets import classes_text
@@ -78,7 +79,7 @@ def _opened(source: Input, where: Labels, dtype: str) -> tuple[Iterator[Vectors]
     """Open the logits and, beside them, the labels."""
     if where.labels is not None:
         columns = () if where.label_column is None else (where.label_column,)
-        reading = ReadOptions(key=where.label_key, columns=columns)
+        reading = ReadOptions(key=where.label_key, columns=columns, note=NOTES.note)
         return read_vectors(source._replace(row=None), dtype), Beside(
             one_column(open_parts([where.labels], reading))
         )

@@ -7,6 +7,7 @@ from itertools import chain
 
 import numpy as np
 
+from stablelse.cli.notes import NOTES
 from stablelse.cli.source import place_of
 from stablelse.numerics import masks
 from stablelse.numerics.formats import Array
@@ -69,7 +70,7 @@ def masked_vector(values: Array, path: str) -> Block:
 
 
 def _open(path: str) -> Iterator[Block]:
-    return open_parts([path], ReadOptions(words=True))
+    return open_parts([path], ReadOptions(words=True, note=NOTES.note))
 
 
 def _kept(piece: Block, block: Block) -> Array:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TextIO
 
 import typer
 
+from stablelse.cli.notes import NOTES
 from stablelse.cli.options import Empty, Input, Labels, Methods, Output, Quiet, Steps
 from stablelse.cli.values import Tried, parse_methods
 
@@ -248,8 +249,10 @@ def _write_records(stream: TextIO, stacks: "Iterator[Vectors]", job: _Job, kind:
         stream.writelines(records.csv_lines(rows))
     elif kind == "json":
         told = map(records.record, losses)
-        lines = records.json_document("losses", told, lambda: summary(found.result()))
+        lines = records.json_document(
+            "losses", told, lambda: summary(found.result()) | NOTES.fields()
+        )
         stream.writelines(lines)
     else:
         stream.writelines(records.json_line(records.record(loss)) for loss in losses)
-        stream.write(records.json_line(summary(found.result())))
+        stream.write(records.json_line(summary(found.result()) | NOTES.fields()))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 import typer
 
 from stablelse.analysis.peers import PEERS, UnknownPeerError, choose_peers
+from stablelse.cli.notes import NOTES
 from stablelse.cli.options import Input, Output
 
 if TYPE_CHECKING:
@@ -107,6 +108,6 @@ def _write(stream: TextIO, result: "Gallery | PeerComparison", output: Output) -
         case "csv":
             stream.writelines(csv_lines(row for c in comparisons for row in peer_rows(c)))
         case "json":
-            stream.write(json_object(record(result)))
+            stream.write(json_object(record(result) | NOTES.fields()))
         case "jsonl":
             stream.writelines(json_line(record(comparison)) for comparison in comparisons)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
+from stablelse.cli.notes import NOTES
 from stablelse.cli.options import Input, NotesOutput
 
 if TYPE_CHECKING:
@@ -94,9 +95,9 @@ def _write(stream: TextIO, proof: "Proof", output: NotesOutput) -> None:
 
     match output.kind:
         case "json":
-            stream.write(json_object(derivation_text.proof_record(proof)))
+            stream.write(json_object(derivation_text.proof_record(proof) | NOTES.fields()))
         case "jsonl":
-            stream.write(json_line(derivation_text.proof_record(proof)))
+            stream.write(json_line(derivation_text.proof_record(proof) | NOTES.fields()))
         case "csv":
             stream.writelines(csv_lines(derivation_text.proof_rows(proof)))
         case _:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
+from stablelse.cli.notes import NOTES
 from stablelse.cli.options import Files, Input, Output
 
 if TYPE_CHECKING:
@@ -154,9 +155,9 @@ def _write(stream: TextIO, found: "Scan", output: Output) -> None:
         case "csv":
             stream.writelines(csv_lines(scan_rows(found)))
         case "json":
-            stream.write(json_object(scan_record(found)))
+            stream.write(json_object(scan_record(found) | NOTES.fields()))
         case "jsonl":
-            stream.write(json_line(scan_record(found)))
+            stream.write(json_line(scan_record(found) | NOTES.fields()))
 
 
 def _hold(found: "Scan", conditions: "Sequence[Condition]") -> None:

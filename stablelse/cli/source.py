@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import typer
 
+from stablelse.cli.notes import NOTES
 from stablelse.cli.options import HERE, Cluster, Input
 from stablelse.numerics.formats import UnknownFormatError, find_format
 from stablelse.numerics.formulas.formula import DerivationError, MethodError, SweepError
@@ -175,6 +176,7 @@ def read_options(options: Input, dtype: str, gauge: Gauge | None = None) -> Read
         decimal=options.decimal,
         dtype=dtype,
         gauge=gauge,
+        note=NOTES.note_of_numbers,
     )
 
 

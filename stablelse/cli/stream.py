@@ -8,18 +8,17 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, TextIO
 
-import typer
-
 from stablelse.analysis.compare import chosen_methods
 from stablelse.analysis.stream import StreamComparison
 from stablelse.analysis.stream_state import StreamState
+from stablelse.cli.notes import NOTES
 from stablelse.cli.options import Cluster, Input, Output
 from stablelse.cli.progress import Meter
 from stablelse.cli.source import open_input
 from stablelse.engines.local import fold
 from stablelse.numerics.formulas.formula import Method
 from stablelse.readers import By
-from stablelse.readers.block import Block
+from stablelse.readers.block import Block, Note
 from stablelse.readers.parts import find_parts
 from stablelse.readers.source import is_url
 from stablelse.readers.vectors import Stream
@@ -161,12 +160,12 @@ def write_values(stream: TextIO, found: Sequence[StreamComparison], every: bool)
             if every or result.method in (Method.COMPENSATED, Method.EXACT):
                 stream.write(number_text(result.value) + "\n")
             if result.method is Method.EXACT and result.error_bound and result.error_bound > 0.5:
-                typer.echo(
-                    "stablelse: note: the value could not be proved to be correctly rounded, for "
-                    "pipes, URLs and what a cluster reads are read only once; it is within "
-                    f"{result.error_bound:.2g} ulp",
-                    err=True,
+                text = (
+                    "the value could not be proved to be correctly rounded, for pipes, URLs and "
+                    "what a cluster reads are read only once; it is within "
+                    f"{result.error_bound:.2g} ulp"
                 )
+                NOTES.note(Note(text))
 
 
 def write_found(
@@ -194,6 +193,8 @@ def write_found(
         rows = (row for comparison in found for row in records.flat_rows(comparison))
         stream.writelines(records.csv_lines(rows))
     elif kind == "json":
-        stream.writelines(records.json_document("vectors", map(records.record, found)))
+        stream.writelines(
+            records.json_document("vectors", map(records.record, found), NOTES.fields)
+        )
     else:
         stream.writelines(map(records.json_line, map(records.record, found)))

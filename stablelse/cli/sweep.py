@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
+from stablelse.cli.notes import NOTES
 from stablelse.cli.options import FigureOutput, Input
 
 if TYPE_CHECKING:
@@ -136,6 +137,6 @@ def _write(stream: TextIO, result: "Sweep", output: FigureOutput) -> None:
         case "csv":
             stream.writelines(csv_lines(flat_rows(result)))
         case "json":
-            stream.write(json_object(record(result)))
+            stream.write(json_object(record(result) | NOTES.fields()))
         case "jsonl":
-            stream.write(json_line(record(result)))
+            stream.write(json_line(record(result) | NOTES.fields()))

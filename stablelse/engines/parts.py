@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from stablelse.analysis.stream_state import StreamState
 from stablelse.engines.local import fold
-from stablelse.readers.block import Block
+from stablelse.readers.block import Block, Note
 from stablelse.readers.parts import check_columns
 from stablelse.readers.ranges import Part, read
 
 
-def fold_part(part: Part, states: Sequence[StreamState], first: Block) -> list[StreamState]:
+class Folded(NamedTuple):
+    """What parts add up to, and what the readers noted in them, each note once."""
+
+    states: list[StreamState]
+    notes: tuple[Note, ...]
+
+
+def fold_part(part: Part, states: Sequence[StreamState], first: Block) -> Folded:
     """Take the numbers of a part into states.
 
     Parameters
@@ -25,8 +33,8 @@ def fold_part(part: Part, states: Sequence[StreamState], first: Block) -> list[S
 
     Returns
     -------
-    list of StreamState
-        As many, of what the part has.
+    Folded
+        As many states, of what the part has.
 
     Raises
     ------
@@ -34,8 +42,9 @@ def fold_part(part: Part, states: Sequence[StreamState], first: Block) -> list[S
         Where the part cannot be read, or has other columns.
     """
     found = [state.fresh() for state in states]
-    fold(_alike(read(part), first), found, threads=1)  # a cluster has its own
-    return found
+    notes: list[Note] = []
+    fold(_alike(read(part, notes.append), first), found, threads=1)  # a cluster has its own
+    return Folded(found, tuple(notes))
 
 
 def _alike(blocks: Iterator[Block], first: Block) -> Iterator[Block]:
@@ -45,10 +54,13 @@ def _alike(blocks: Iterator[Block], first: Block) -> Iterator[Block]:
         yield block
 
 
-def merge_states(found: Sequence[Sequence[StreamState]]) -> list[StreamState]:
+def merge_parts(found: Sequence[Folded]) -> Folded:
     """Merge what was found in some parts, in the order of the parts."""
-    merged = [state.fresh() for state in found[0]]
-    for states in found:
+    merged = [state.fresh() for state in found[0].states]
+    notes: dict[str, Note] = {}
+    for states, noted in found:
         for mine, theirs in zip(merged, states, strict=True):
             mine.merge(theirs)
-    return merged
+        for note in noted:
+            notes.setdefault(note.text, note)
+    return Folded(merged, tuple(notes.values()))

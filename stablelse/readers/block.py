@@ -5,6 +5,7 @@ The types are named tuples: a data class takes five times as long to define, at 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -64,6 +65,24 @@ class Gauge:
         self.count = 0
 
 
+class Note(NamedTuple):
+    """What a reader tells the user that is not an error.
+
+    Attributes
+    ----------
+    text : str
+        One line.
+    source : str
+        What it is about: the path, or ``"standard input"``.
+    header : tuple of str or None
+        The names of the columns, if the note is that there is a header.
+    """
+
+    text: str
+    source: str = ""
+    header: tuple[str, ...] | None = None
+
+
 class ReadOptions(NamedTuple):
     """How input is to be read.
 
@@ -91,6 +110,8 @@ class ReadOptions(NamedTuple):
         Told how many bytes are read.
     words : bool
         Whether true and false, in any case, are the numbers 1 and 0, as a mask may have it.
+    note : callable or None
+        Called with each :class:`Note`; the same ones again where a file is read again.
 
     Notes
     -----
@@ -107,6 +128,13 @@ class ReadOptions(NamedTuple):
     dtype: npt.DTypeLike = "float64"
     gauge: Gauge | None = None
     words: bool = False
+    note: Callable[[Note], None] | None = None
+
+    def tell(self, notes: Iterable[Note]) -> None:
+        """Pass notes on to whoever wants them."""
+        if self.note is not None:
+            for note in notes:
+                self.note(note)
 
 
 #: Everything detected, nothing left out.

@@ -1,11 +1,15 @@
 """Which columns are wanted, by their names or their numbers."""
 
+import re
 from collections.abc import Sequence
 
 from stablelse.readers.block import ReadError, quoted
 
 #: How many names a complaint lists.
 _LISTED = 8
+
+#: Whether a name can stand in a list without quotes.
+_IS_PLAIN = re.compile(r"[\w.][\w .()/-]{0,38}").fullmatch
 
 
 def choose_columns(
@@ -42,6 +46,12 @@ def choose_columns(
 def list_names(names: Sequence[str]) -> str:
     """Return the first names of a header, in quotes, for a complaint."""
     listed = ", ".join(map(quoted, names[:_LISTED]))
+    return listed if len(names) <= _LISTED else f"{listed} and {len(names) - _LISTED} more"
+
+
+def show_names(names: Sequence[str]) -> str:
+    """Return the first names of a header as they are, for a note; quoted where that is unclear."""
+    listed = ", ".join(name if _IS_PLAIN(name) else quoted(name) for name in names[:_LISTED])
     return listed if len(names) <= _LISTED else f"{listed} and {len(names) - _LISTED} more"
 
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.readers.block import ReadError, ReadOptions, quoted
-from stablelse.readers.columns import choose_columns, list_names
+from stablelse.readers.block import Note, ReadError, ReadOptions, quoted
+from stablelse.readers.columns import choose_columns, list_names, show_names
 from stablelse.readers.literals import is_missing, looks_numeric, word_value
 
 #: What a delimiter may be without being told, in the order in which it is looked for. A comma
@@ -57,6 +57,8 @@ class Layout(NamedTuple):
         Whether the user has said if there is a header.
     words : bool
         Whether true and false are numbers.
+    notes : tuple of Note
+        What the user is told of it.
     """
 
     source: str
@@ -70,6 +72,7 @@ class Layout(NamedTuple):
     skip_na: bool
     has_header_choice: bool
     words: bool
+    notes: tuple[Note, ...]
 
     @property
     def positions(self) -> Sequence[int]:
@@ -115,6 +118,7 @@ def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> L
             cells = split(first, _NO_DELIMITER, source)
         names = tuple(cells)
     width = len(names or cells)
+    notes = () if names is None else (_header_note(first.number, names, source),)
     return Layout(
         source,
         delimiter,
@@ -127,7 +131,12 @@ def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> L
         options.skip_na,
         options.header is not None,
         options.words,
+        notes,
     )
+
+
+def _header_note(number: int, names: tuple[str, ...], source: str) -> Note:
+    return Note(f"line {number} is a header: {show_names(names)}", source, names)
 
 
 def split(line: Line, delimiter: str | None, source: str) -> list[str]:

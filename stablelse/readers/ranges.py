@@ -7,11 +7,11 @@ the delimiter) goes with each part. So a part is read without what lies before i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from stablelse.readers import Reader, find_reader, load, read_source
-from stablelse.readers.block import DEFAULTS, Block, ReadOptions
+from stablelse.readers.block import DEFAULTS, Block, Note, ReadOptions
 from stablelse.readers.source import is_url, open_source
 
 
@@ -65,7 +65,7 @@ def split(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26)
     ReadError
         If the file cannot be read, or is damaged.
     """
-    options = options._replace(gauge=None)
+    options = options._replace(gauge=None, note=None)
     with open_source(path) as source:
         reader = find_reader(source, options)
         size = source.size() or 0
@@ -78,8 +78,15 @@ def split(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26)
     return [Part(place, name, options, length, reader, extent) for extent, length in extents]
 
 
-def read(part: Part) -> Iterator[Block]:
+def read(part: Part, note: Callable[[Note], None] | None = None) -> Iterator[Block]:
     """Read the numbers of a part in blocks of bounded size.
+
+    Parameters
+    ----------
+    part : Part
+        What to read.
+    note : callable, optional
+        Called with what there is to say about the file, from the part that has its beginning.
 
     Yields
     ------
@@ -92,9 +99,10 @@ def read(part: Part) -> Iterator[Block]:
     ReadError
         At the first thing that cannot be read, by its place in the file.
     """
+    options = part.options._replace(note=note)
     with open_source(part.path) as source:
         source.name = part.name
         if part.reader is None:
-            yield from read_source(source, part.options)
+            yield from read_source(source, options)
         else:
-            yield from load(part.reader).range_blocks(source, part.options, part.extent)
+            yield from load(part.reader).range_blocks(source, options, part.extent)

@@ -51,6 +51,7 @@ def blocks(source: Source, options: ReadOptions, chunk_bytes: int = CHUNK_BYTES)
         With file, line and column, where something is no number or no text.
     """
     layout, pieces = _laid_out(cut_lines(source, chunk_bytes), source.name, options)
+    options.tell(layout.notes)
     is_long = (source.size() or 0) > _CHUNKS_OF_NUMPY * chunk_bytes
     yield from _rows(pieces, layout, 0 if is_long else _CHUNKS_OF_NUMPY)
 
@@ -94,6 +95,7 @@ def range_blocks(source: Source, options: ReadOptions, part: Lines) -> Iterator[
     begin, end = (line_start(source, place) for place in part[:2])
     lines = span(source, begin, end)
     if not begin:
+        options.tell(part.layout.notes)
         yield from _rows(_below_header(cut_lines(lines, CHUNK_BYTES), part.layout), part.layout)
         return
     try:

@@ -30,7 +30,7 @@ from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 from stablelse import StreamState
 from stablelse.engines import dask, local
-from stablelse.engines.parts import fold_part, merge_states
+from stablelse.engines.parts import fold_part, merge_parts
 from stablelse.readers import open_blocks
 from stablelse.readers.ranges import read, split
 
@@ -86,7 +86,7 @@ def processes(count):
 def on_cluster(path, first, states, address):
     work = partial(fold_part, states=states, first=first)
     cut = partial(split, part_bytes=PART)
-    (state,) = dask.fold([path], cut, work, merge_states, None, address)
+    ((state,), _) = dask.fold([path], cut, work, merge_parts, None, address)
     return state.value
 
 
@@ -173,7 +173,7 @@ def costs(path, first):
         "read_s": reading,
         "fold_s": whole - reading,
         "pass_s": least_time(lambda: pickle.loads(pickle.dumps(found)), 100),
-        "merge_s": least_time(lambda: merge_states([found, found]), 100),
+        "merge_s": least_time(lambda: merge_parts([found, found]), 100),
         "state_bytes": len(pickle.dumps(found)),
         "task_bytes": len(pickle.dumps(part)),
         "task_s": overhead(part),

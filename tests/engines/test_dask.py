@@ -19,7 +19,7 @@ from dask import config as settings  # noqa: E402
 
 from stablelse import StreamState, exact  # noqa: E402
 from stablelse.engines import dask  # noqa: E402
-from stablelse.engines.parts import fold_part, merge_states  # noqa: E402
+from stablelse.engines.parts import fold_part, merge_parts  # noqa: E402
 from stablelse.readers import ReadError, open_blocks  # noqa: E402
 from stablelse.readers.ranges import split  # noqa: E402
 
@@ -61,11 +61,11 @@ def there(run, cluster):
 
 def folded(path, cluster, part_bytes, told=None):
     first = next(open_blocks(str(path)))
-    (state,) = dask.fold(
+    ((state,), _) = dask.fold(
         [str(path)],
         partial(split, part_bytes=part_bytes),
         partial(fold_part, states=[StreamState(exact=True)], first=first),
-        merge_states,
+        merge_parts,
         told,
         cluster,
     )
@@ -92,7 +92,7 @@ def test_progress_is_told_part_by_part(cluster, tmp_path):
     folded(path, cluster, 30_000, lambda parts, found: told.append((parts, found)))
     assert sum(part.size for parts, _ in told for part in parts) == X.nbytes
     assert len(told) == 8
-    counts = [found[0].count for _, found in told if found]
+    counts = [found.states[0].count for _, found in told if found]
     assert counts == sorted(counts)
     assert counts[-1] == len(X)
 
@@ -103,6 +103,7 @@ def test_files_of_all_kinds_by_the_command(there, run, tmp_path):
     np.savez(tmp_path / "part-10.npz", X[20_000:])
     done = there(tmp_path, "--json", "--exact")
     assert (done.code, done.err) == (0, "")
+    assert done.notes == (f"{tmp_path / 'part-2.csv'}, line 1 is a header: x",)
     here = run("lse", "--json", "--exact", "--file", tmp_path)
     (found,), (expected,) = (json.loads(text)["vectors"] for text in (done.out, here.out))
     assert found["value"] == expected["value"] == float(TRUTH)
@@ -111,6 +112,18 @@ def test_files_of_all_kinds_by_the_command(there, run, tmp_path):
         assert found[name] == expected[name]
     (broken,), (the_same,) = (v["results"][0]["findings"] for v in (found, expected))
     assert broken == the_same
+
+
+def test_what_a_worker_notes_is_printed_here(there, tmp_path):
+    """The command opens the first file alone; what the others hold is noted by the workers."""
+    for name, header in (("1.csv", ""), ("2.csv", "a\n"), ("3.csv", "b\n")):
+        (tmp_path / name).write_text(header + "1\n2\n" * 10_000)
+    done = there(tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert done.notes == tuple(
+        f"{tmp_path / name}, line 1 is a header: {column}"
+        for name, column in (("2.csv", "a"), ("3.csv", "b"))
+    )
 
 
 def test_the_value_is_certified_unless_it_must_not_be(there, run, tmp_path):
