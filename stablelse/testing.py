@@ -39,6 +39,8 @@ def assert_stable(
     ------
     AssertionError
         If a vector breaks it. The message names the first one, what comes of it, and a mend.
+    TypeError
+        If the logits are not real numbers.
     ValueError
         If a name is unknown, or the format has no such method.
     """
@@ -48,6 +50,7 @@ def assert_stable(
     from stablelse.analysis.scans import failures, parse_conditions
     from stablelse.analysis.verdicts import Way, ways
     from stablelse.numerics.formats import find_format
+    from stablelse.numerics.inputs import real_numbers
 
     known = [way.value for way in ways(find_format(dtype))]
     if method not in known:
@@ -55,7 +58,8 @@ def assert_stable(
         raise ValueError(f"{dtype} {which} method {method!r}: choose from {', '.join(known)}")
     names = {"lse": "logsumexp", "log-softmax": "log_softmax"}
     state = ScanState(names.get(function, function), [dtype], DIGIT if max_ulp is None else max_ulp)
-    found = state.update(logits).result()
+    rows = real_numbers(logits)
+    found = state.update(rows).result()
     kinds = ["broken"] if max_ulp is None else ["broken", "ulp"]
     conditions = parse_conditions(",".join(f"{method}:{kind}" for kind in kinds))
     failed = list(failures(found, conditions))
@@ -66,7 +70,7 @@ def assert_stable(
         row = (failed[0].first.row or 1) - 1
         import numpy as np
 
-        first = np.atleast_2d(np.asarray(logits))[row]
+        first = np.atleast_2d(rows)[row]
         values = np.array2string(first, threshold=12, edgeitems=4, max_line_width=10_000)
         lines += [f"row {row + 1:,} is {values}", mend_text(found, failed[0])]
         raise AssertionError("\n".join(lines))

@@ -14,6 +14,7 @@ from stablelse.numerics.formulas.formula import Method, MethodError
 from stablelse.numerics.formulas.methods import USUAL, candidates, find_method
 from stablelse.numerics.formulas.shifted import Shift, find_shift
 from stablelse.numerics.functions import Function
+from stablelse.numerics.inputs import real_vector
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -55,9 +56,11 @@ def compare(
 
     Raises
     ------
+    TypeError
+        If x does not hold real numbers.
     ValueError
-        If x is not a vector of at least one real number, a name is unknown, or the function has
-        no such method.
+        If x is not a vector of at least one number, a name is unknown, or the function has no
+        such method.
 
     Examples
     --------
@@ -70,13 +73,8 @@ def compare(
     compensated 1002.4076059644444 ok 0.0
     exact 1002.4076059644444 ok 0.0
     """
-    x = np.asarray(x)
-    if x.ndim != 1 or x.size == 0:
-        raise ValueError(f"compare takes a vector of at least one number, not shape {x.shape}")
-    if not (x.dtype.kind in "iubf" or (x.dtype.kind == "V" and x.dtype.names is None)):
-        raise ValueError(f"compare takes real numbers, not {x.dtype}")
     (comparison,) = compare_rows(
-        x[np.newaxis],
+        real_vector(x, "compare")[np.newaxis],
         Function(function),
         [find_shift(str(shift)) for shift in shifts],
         [find_format(name) for name in formats],

@@ -19,6 +19,7 @@ from stablelse.numerics.formulas.exactly import LARGEST, Exact, Side, evaluate
 from stablelse.numerics.formulas.formula import DerivationError, apply
 from stablelse.numerics.formulas.shifted import Shift, find_shift
 from stablelse.numerics.functions import Function, library
+from stablelse.numerics.inputs import real_vector
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -57,8 +58,10 @@ def prove(
 
     Raises
     ------
+    TypeError
+        If x does not hold real numbers.
     ValueError
-        If x is not a vector of finite real numbers in each of the formats, a is not finite, or
+        If x is not a vector of finite numbers in each of the formats, a is not finite, or
         a name is unknown.
 
     Examples
@@ -75,16 +78,9 @@ def prove(
     take_logarithm True 0.4076059644443804 ok
     add True 1002.4076059644444 ok
     """
-    if x is not None:
-        x = np.asarray(x)
-        if x.ndim != 1 or x.size == 0:
-            raise DerivationError(
-                f"prove takes a vector of at least one number, not shape {x.shape}"
-            )
-        if not (x.dtype.kind in "iubf" or (x.dtype.kind == "V" and x.dtype.names is None)):
-            raise DerivationError(f"prove takes real numbers, not {x.dtype}")
+    vector = None if x is None else real_vector(x, "prove")
     chosen = [find_format(name) for name in formats]
-    return prove_vector(x, Function(function), find_shift(str(shift)), chosen)
+    return prove_vector(vector, Function(function), find_shift(str(shift)), chosen)
 
 
 def prove_vector(

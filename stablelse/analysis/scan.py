@@ -15,6 +15,7 @@ from stablelse.analysis.verdicts import HARMS, Harm, Rows, Way, computed, doubtf
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas.margins import Extent, extremes
 from stablelse.numerics.functions import Function
+from stablelse.numerics.inputs import real_numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -98,7 +99,7 @@ class ScanState:
             Gives where the vector of a row, from 0, came from. Otherwise: the number of the
             vector among all of this state, from 1.
         """
-        values = np.atleast_2d(np.asarray(x))
+        values = np.atleast_2d(real_numbers(x))
         if values.ndim != 2 or not values.shape[1]:
             raise ValueError(f"x must be rows of at least one number, not of shape {values.shape}")
         begin = self.rows
@@ -268,6 +269,8 @@ def scan(
 
     Raises
     ------
+    TypeError
+        If x does not hold real numbers.
     ValueError
         If x has another shape, or a name is unknown.
 

@@ -12,6 +12,7 @@ from stablelse.analysis.stream_methods import Side
 from stablelse.analysis.stream_places import Where
 from stablelse.numerics.formats import Array
 from stablelse.numerics.functions import Function
+from stablelse.numerics.inputs import real_numbers
 from stablelse.numerics.streams.running import LogSum
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class StreamState:
         StreamState
             Itself.
         """
-        block = np.asarray(x)
+        block = real_numbers(x)
         block = block.reshape(len(block), -1) if block.ndim else block.reshape(1, 1)
         numbers, kept = block.reshape(-1), None
         if missing is not None:

@@ -16,6 +16,7 @@ from stablelse.numerics.formulas.formula import Method, SweepError
 from stablelse.numerics.formulas.methods import FORMULAS, USUAL, Candidate, candidates, find_method
 from stablelse.numerics.formulas.shifted import find_shift
 from stablelse.numerics.functions import Function
+from stablelse.numerics.inputs import real_vector
 from stablelse.numerics.ordinals import numbers
 
 if TYPE_CHECKING:
@@ -96,16 +97,12 @@ def sweep(
     right 1.0 709.782712893384
     overflow 709.7827128933841 1000.0
     """
-    x = np.asarray(x)
-    if x.ndim != 1 or x.size == 0:
-        raise ValueError(f"sweep takes a vector of at least one number, not shape {x.shape}")
-    if not (x.dtype.kind in "iubf" or (x.dtype.kind == "V" and x.dtype.names is None)):
-        raise ValueError(f"sweep takes real numbers, not {x.dtype}")
+    vector = real_vector(x, "sweep")
     if offset is not None and scale is not None:
         raise SweepError("x is moved or stretched, not both: give an offset or a scale")
     motion = Motion.OFFSET if scale is None else Motion.SCALE
     return sweep_vector(
-        x,
+        vector,
         Function(function),
         Range.checked(motion, *(scale or offset or OFFSETS)),
         None if methods is None else [find_method(name) for name in methods],

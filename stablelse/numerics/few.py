@@ -19,6 +19,7 @@ import numpy as np
 from stablelse.numerics import row
 from stablelse.numerics.compensated import is_settled, least_settled
 from stablelse.numerics.formats import Array
+from stablelse.numerics.inputs import as_array
 from stablelse.numerics.pairwise import additions, sum_of_row
 from stablelse.numerics.quotients import CLOSE, LEAST
 
@@ -202,7 +203,7 @@ def as_one(x: object, axis: object, most: int) -> Array | None:
     if type(x) is not np.ndarray:
         if type(x) is not list or not 0 < len(x) <= most or type(x[0]) is not float:
             return None
-        x = np.asarray(x)
+        x = as_array(x)
     if x.dtype not in _DTYPES or not 0 < x.size <= most:
         return None
     if x.ndim == 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import cache
 from math import prod
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from stablelse.numerics.formats import Array, Format, format_of
+from stablelse.numerics.inputs import numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -180,20 +180,6 @@ def check_out_of_sums(
     check_out(out, np.shape(likewise), (likewise.real if signed else likewise).dtype)
 
 
-def real_numbers(x: npt.ArrayLike) -> Array:
-    """Return real numbers as an array.
-
-    Raises
-    ------
-    TypeError
-        If they are none.
-    """
-    array, _, dtype = promoted(x)
-    if dtype.kind == "c":
-        raise TypeError("expected real numbers, not complex ones")
-    return array
-
-
 def promoted(
     a: npt.ArrayLike, b: npt.ArrayLike | None = None
 ) -> tuple[Array, Array | None, np.dtype[Any]]:
@@ -201,23 +187,17 @@ def promoted(
 
     Raises
     ------
-    TypeError
-        If one of them does not hold numbers, or is a masked array.
+    TypeError, ValueError
+        As `inputs.numbers`.
     """
-    given = [a] if b is None else [a, b]
-    arrays = [np.asarray(x) for x in given]
-    for x, array in zip(given, arrays, strict=True):
-        # numpy.ma is imported only on use: without it there are no masked arrays.
-        if "numpy.ma" in sys.modules and isinstance(x, np.ma.MaskedArray):
-            raise TypeError("masked arrays are not supported; mask by where= instead")
-        if array.dtype.kind not in "biufc" and format_of(array.dtype) is None:
-            raise TypeError(f"expected numbers, not {array.dtype}")
+    x = numbers(a)
     if b is None:
-        return arrays[0], None, _floating(np.result_type(arrays[0].dtype))
+        return x, None, _floating(np.result_type(x.dtype))
+    weights = numbers(b)
     # A bare Python number does not widen a narrow format; NumPy knows it by its type.
     bare = (int, float, complex)
-    operands = [x if type(x) in bare else y for x, y in zip(given, arrays, strict=True)]
-    x, weights = np.broadcast_arrays(*arrays)
+    operands = [a if type(a) in bare else x, b if type(b) in bare else weights]
+    x, weights = np.broadcast_arrays(x, weights)
     return x, weights, _floating(np.result_type(*operands))
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from stablelse.numerics import front
 from stablelse.numerics.formats import Array, format_of
 from stablelse.numerics.front import Axis, Elementwise, LogSums, Reduction
+from stablelse.numerics.inputs import as_array
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -183,7 +184,7 @@ def mask_for(x: Array, where: npt.ArrayLike) -> Array:
     ValueError
         If it cannot be broadcast to that shape.
     """
-    mask = np.asarray(where)
+    mask = as_array(where)
     if mask.dtype != np.bool_:
         raise TypeError(f"where takes booleans, not {mask.dtype}: say where=mask != 0, if 0 masks")
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from stablelse.numerics.formats import Array, format_of
+from stablelse.numerics.inputs import real_numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -121,14 +122,16 @@ def targets_for(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing={label_smoothing} is not between 0 and 1")
     n = shape[axis]
-    weights = None if weight is None else np.asarray(weight, np.float64)
+    weights = None if weight is None else real_numbers(weight).astype(np.float64)
     if weights is not None and weights.shape != (n,):
         raise ValueError(f"weight of shape {weights.shape}: {n} classes need shape ({n},)")
-    given = np.asarray(labels)
+    given = real_numbers(labels)
     if given.shape == shape and (given.dtype.kind == "f" or format_of(given.dtype)):
         flat = np.moveaxis(given, axis, -1).reshape(-1, n).astype(np.float64)
         nothing = np.zeros(len(flat), bool)
         return Targets(None, flat, nothing, weights, label_smoothing)
+    if given.shape == shape and given.dtype.kind in "biu":
+        given = _of_one_hot(given, axis)
     flat = _indices(given, shape[:axis] + shape[axis + 1 :], n)
     ignored = flat == ignore_index
     wrong = _first_misfit(flat, n, ignore_index)
@@ -136,7 +139,19 @@ def targets_for(
         place = np.unravel_index(wrong, given.shape)
         where = f" at [{', '.join(map(str, map(int, place)))}]" if given.ndim else ""
         raise LabelError(f"label {flat[wrong]}{where} is no class: {classes_text(n)}")
-    return Targets(np.where(ignored, 0, flat), None, ignored, weights, label_smoothing)
+    indices = np.where(ignored, 0, flat).astype(np.int64)
+    return Targets(indices, None, ignored, weights, label_smoothing)
+
+
+def _of_one_hot(labels: Array, axis: int) -> Array:
+    """Return where the 1 of each vector is."""
+    if not (((labels == 0) | (labels == 1)).all() and (labels.sum(axis=axis) == 1).all()):
+        raise LabelError(
+            "labels in the shape of the logits are one-hot, with a single 1 in each vector, or "
+            "probabilities, which are floating-point numbers"
+        )
+    indices: Array = labels.argmax(axis=axis)
+    return indices
 
 
 def _indices(labels: Array, shape: tuple[int, ...], n: int) -> Array:
@@ -150,7 +165,7 @@ def _indices(labels: Array, shape: tuple[int, ...], n: int) -> Array:
             f"labels of shape {labels.shape} do not fit: one for each vector of {n} logits is "
             f"shape {shape}"
         )
-    return labels.astype(np.int64).ravel()
+    return labels.ravel()
 
 
 def _first_misfit(labels: Array, n: int, ignore_index: int) -> int | None:

@@ -305,7 +305,7 @@ def test_what_cannot_be_swept(arguments, complaint):
         stablelse.sweep([0, 1], **arguments)
 
 
-@pytest.mark.parametrize("x", [[], [[1, 2]], ["1"], [1j], 5])
+@pytest.mark.parametrize("x", [[], [[1, 2]], 5])
 def test_what_is_no_vector(x):
     with pytest.raises(ValueError, match="sweep takes"):
         stablelse.sweep(x)

@@ -195,8 +195,6 @@ ERRORS = [
     ((CUBE,), {"axis": 1.0}),
     ((CUBE,), {"axis": "0"}),
     ((5.0,), {"axis": 1}),
-    ((np.array([1, 2], object),), {}),
-    (([2**70, 1],), {}),
     (([[1, 2], [3]],), {}),
 ]
 
@@ -214,19 +212,6 @@ def test_errors_of_weights_are_scipys():
     for b in ([1, 2, 3], np.zeros((4, 4))):
         for function in (stablelse.logsumexp, SCIPYS["logsumexp"]):
             assert type(outcome(function, [1.0, 2.0], b=b)) is ValueError
-
-
-@pytest.mark.parametrize("x", [["a"], [None], np.array([1], "m8[s]"), None, "1"], ids=repr)
-@pytest.mark.parametrize("name", NAMES)
-def test_what_holds_no_numbers_is_a_type_error(name, x):
-    with pytest.raises(TypeError, match="expected numbers"):
-        OURS[name](x)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_mask_is_not_ignored(name):
-    with pytest.raises(TypeError, match="masked arrays"):
-        OURS[name](np.ma.array([1.0, 2.0], mask=[True, False]))
 
 
 WEIGHTS_OF_NOTE = [0.0, 1.0, -2.0, np.inf, -np.inf, np.nan]

@@ -13,6 +13,7 @@ from stablelse.analysis.peers.comparison import PeerComparison
 from stablelse.analysis.peers.measure import Question, ask, ask_whom
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.functions import Function, exact
+from stablelse.numerics.inputs import real_numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -50,9 +51,10 @@ def compare_peers(
 
     Raises
     ------
+    TypeError
+        If x does not hold real numbers.
     ValueError
-        If x has another shape or does not hold real numbers, or a name is unknown or not
-        installed.
+        If x has another shape, or a name is unknown or not installed.
 
     Examples
     --------
@@ -64,14 +66,12 @@ def compare_peers(
     stablelse 4.248354255291589e-18 right
     exact 4.248354255291589e-18 right
     """
-    x = np.asarray(x)
-    if x.ndim not in (1, 2) or x.size == 0:
-        raise ValueError(f"compare_peers takes a vector or rows of numbers, not shape {x.shape}")
-    if not (x.dtype.kind in "iubf" or (x.dtype.kind == "V" and x.dtype.names is None)):
-        raise ValueError(f"compare_peers takes real numbers, not {x.dtype}")
-    place = (lambda row: Place(row=row + 1)) if x.ndim == 2 else (lambda row: Place())
+    rows = real_numbers(x)
+    if rows.ndim not in (1, 2) or rows.size == 0:
+        raise ValueError(f"compare_peers takes a vector or rows of numbers, not shape {rows.shape}")
+    place = (lambda row: Place(row=row + 1)) if rows.ndim == 2 else (lambda row: Place())
     chosen = [find_format(name) for name in formats]
-    stack = Stack(np.atleast_2d(x), place)
+    stack = Stack(np.atleast_2d(rows), place)
     return compare_stacks([stack], Function(function), chosen, peers, time=time)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas.formula import pairwise_sum
-from stablelse.numerics.front import real_numbers
+from stablelse.numerics.inputs import real_numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -18,7 +18,7 @@ import numpy as np
 
 from stablelse.numerics.errorfree import fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import Array, Format, find_format
-from stablelse.numerics.front import real_numbers
+from stablelse.numerics.inputs import real_numbers
 from stablelse.numerics.ladder import doubleword, exponential, quick
 from stablelse.numerics.ladder.certificate import Certificate, Rung
 from stablelse.numerics.ladder.rounding import settle

@@ -1,0 +1,219 @@
+"""What a caller passes, as an array of numbers; or one line that says what to pass instead.
+
+Every public function reads its arguments here, so all of them take and refuse the same things.
+Nothing is rounded but Python's own numbers in arrays of objects, once and correctly, to float64.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from math import inf, isinf, nan
+from typing import Any
+
+import numpy as np
+
+from stablelse.numerics.formats import FORMATS, Array, format_of
+
+#: What is not a number, by the kind of NumPy's dtype, and what to pass instead.
+_INSTEAD = {
+    "U": ("strings", "numpy.asarray(x).astype(float)"),
+    "T": ("strings", "numpy.asarray(x).astype(float)"),
+    "S": ("byte strings", "numpy.asarray(x).astype(float)"),
+    "M": ("dates", "differences of dates as numbers"),
+    "m": ("durations", "x / numpy.timedelta64(1, 's')"),
+}
+
+
+def real_vector(x: object, caller: str) -> Array:
+    """Return real numbers as an array of shape (n,), n >= 1.
+
+    Raises
+    ------
+    TypeError
+        If they are not real numbers.
+    ValueError
+        If they have another shape; `caller` is what does not take it.
+    """
+    array = real_numbers(x)
+    if array.ndim != 1 or not array.size:
+        raise ValueError(f"{caller} takes a vector of at least one number, not shape {array.shape}")
+    return array
+
+
+def real_numbers(x: object) -> Array:
+    """Return real numbers as an array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `numbers`, and a TypeError for complex numbers.
+    """
+    array = numbers(x)
+    if array.dtype.kind == "c":
+        raise TypeError(f"expected real numbers, not complex ones ({array.dtype})")
+    return array
+
+
+def numbers(x: object) -> Array:
+    """Return numbers as an array, without a copy where that can be.
+
+    Parameters
+    ----------
+    x : array_like
+        Integers, bools, or real or complex floating-point numbers: NumPy's, or of a format of the
+        table. PyTorch's tensors too, bfloat16, float8 and those that require a gradient among
+        them. Fractions, Decimals and integers of any size are rounded to float64.
+
+    Raises
+    ------
+    TypeError
+        If it does not hold numbers, or not only numbers, or is a masked array.
+    ValueError
+        If rows have different lengths, or a number is too large for float64.
+    """
+    array = as_array(x)
+    dtype = array.dtype
+    if dtype.kind in "biufc" or format_of(dtype) is not None:
+        return array
+    if dtype.kind == "O":
+        return _of_objects(array)
+    if dtype.names:
+        fields = ", ".join(map(repr, dtype.names))
+        raise TypeError(f"expected numbers, not records: pass one field, x[{fields}]")
+    if dtype.type is np.void:
+        raise TypeError(
+            f"expected numbers, not bytes ({dtype}): view them in their format first, as in "
+            "x.view(ml_dtypes.bfloat16)"
+        )
+    name, instead = _INSTEAD.get(dtype.kind, (str(dtype), "x.astype(float)"))
+    raise TypeError(f"expected numbers, not {name}: pass {instead}")
+
+
+def as_array(x: object) -> Array:
+    """Return an array_like of anything as an array.
+
+    Raises
+    ------
+    TypeError
+        If it is a masked array.
+    ValueError
+        If rows have different lengths.
+    """
+    if type(x) is np.ndarray:
+        return x
+    _refuse_masks(x)
+    torch: Any = sys.modules.get("torch")  # never imported here: without it there are no tensors
+    if torch is not None:
+        if isinstance(x, torch.Tensor):
+            return _of_tensor(x, torch)
+        if isinstance(x, list | tuple) and x and isinstance(x[0], torch.Tensor):
+            x = [_of_tensor(part, torch) if isinstance(part, torch.Tensor) else part for part in x]
+    try:
+        return np.asarray(x)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+    raise ValueError(
+        "the rows of x have different lengths: pass one at a time, or pad them with -numpy.inf"
+    )
+
+
+def _refuse_masks(x: object) -> None:
+    """Raise if something is a masked array, or a list of them: NumPy would drop the mask."""
+    if "numpy.ma" not in sys.modules:  # without it there are no masked arrays
+        return
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(
+            "the mask of a masked array would be lost: mask with where=~numpy.ma.getmaskarray(x), "
+            "or pass x.filled(-numpy.inf) to what has no where="
+        )
+    if isinstance(x, list | tuple) and x and not isinstance(x[0], int | float):
+        for part in x:
+            _refuse_masks(part)
+
+
+def _of_tensor(x: Any, torch: Any) -> Array:
+    """Return a tensor as an array, which shares its memory on the CPU."""
+    name = str(x.dtype).removeprefix("torch.")
+    format_ = FORMATS.get(name)
+    if format_ is None and x.is_floating_point():
+        raise TypeError(f"{name} is not a format of the table: pass x.float()")
+    if format_ is None or format_.extra is None:
+        array: Array = x.numpy(force=True)
+        return array
+    # Torch gives NumPy none of ml_dtypes' formats; they have the same bits in both.
+    bits = torch.uint8 if format_.dtype.itemsize == 1 else torch.int16
+    array = x.detach().resolve_neg().view(bits).numpy(force=True)
+    return array.view(format_.dtype)
+
+
+def _of_objects(array: Array) -> Array:
+    """Return Python's numbers in float64, each rounded once, to nearest."""
+    rounded = np.empty(array.size)
+    for index, value in enumerate(array.ravel().tolist()):
+        try:
+            number = _as_float(value)
+        except OverflowError:
+            raise ValueError(f"{_place(index, array)} is too large for float64") from None
+        if number is None and array.ndim:
+            raise TypeError(
+                f"{_place(index, array)} is {_named(value)}, not a number{_instead_of_entry(value)}"
+            )
+        if number is None:
+            raise TypeError(f"expected numbers, not {_named(value)}{_instead_of(value)}")
+        rounded[index] = number
+    return rounded.reshape(array.shape)
+
+
+def _place(index: int, array: Array) -> str:
+    if not array.ndim:
+        return "the number"
+    return f"x[{', '.join(str(int(i)) for i in np.unravel_index(index, array.shape))}]"
+
+
+def _as_float(value: object) -> float | None:
+    """Return a real number as a float, or ``None`` of anything else."""
+    from decimal import Decimal  # on use, as few pass objects
+    from numbers import Real
+
+    if not isinstance(value, Real | Decimal | np.bool_):
+        return None
+    if isinstance(value, Decimal) and value.is_nan():  # of a signaling one there is no float
+        return nan
+    number = float(value)
+    if isinf(number):  # a comparison with a Decimal would set flags of the caller's context
+        given = value.is_infinite() if isinstance(value, Decimal) else value in (inf, -inf)
+        if not given:
+            raise OverflowError
+    return number
+
+
+def _named(value: object) -> str:
+    """Return what something is, in few words without control characters."""
+    if value is None or isinstance(value, str | bytes | complex):
+        text = repr(value)
+        return text if len(text) <= 30 else f"{text[:27]}..."
+    return f"a {type(value).__module__}.{type(value).__qualname__}".replace("a builtins.", "a ")
+
+
+def _instead_of(x: object) -> str:
+    """Return what to pass instead of something that is not an array."""
+    if hasattr(x, "toarray"):
+        return ": pass x.toarray()"
+    if isinstance(x, Mapping):
+        return ": pass list(x.values())"
+    return ": pass list(x)" if hasattr(x, "__iter__") else ""
+
+
+def _instead_of_entry(value: object) -> str:
+    """Return what to pass instead of an array with such an entry."""
+    if isinstance(value, str | bytes):
+        return ": pass numpy.asarray(x).astype(float)"
+    if isinstance(value, complex | np.complexfloating):
+        return ": pass numpy.asarray(x).astype(complex)"
+    if hasattr(value, "__len__"):
+        return ": pass numpy.stack(x), or one at a time if their lengths differ"
+    if hasattr(value, "__float__"):
+        return ": pass numpy.asarray(x).astype(float)"
+    return ": leave it out, or pass numpy.nan for what is missing"
