@@ -15,7 +15,7 @@ from stablelse.analysis.stream_state import StreamState
 from stablelse.cli.options import Input, Output
 from stablelse.cli.progress import Meter, meter_of
 from stablelse.cli.source import open_input, read_bounded, read_vectors
-from stablelse.cli.stream import can_be_read_again
+from stablelse.cli.stream import passes_over
 from stablelse.cli.values import GATHERED, Tried, computations, policed
 from stablelse.cli.writers import LineWriter, TextWriter, Writer, kind_of, open_writer
 from stablelse.engines.local import fold
@@ -96,22 +96,23 @@ def summed(
     meter : Meter
         Told how far it is; that there is a second pass, too, and of every one after it.
     """
-    rereadable = can_be_read_again(source)
-    meter.passes = 2 if rereadable else 1
+    passes = passes_over(source)
+    meter.passes = 1 if passes is None else 2
 
     def told(block: Block) -> None:
         meter.tell(state.count, block.source, state.so_far)
 
-    def again() -> Iterator[Array]:
-        return map(_numbers, open_input(source, "float64", meter.again())[0])
-
-    with _spool(not rereadable) as spool:
-        if spool is None:
-            fold(stream.blocks, [state], told)
-            yield again
-        else:
+    if passes is None:
+        with _spool() as spool:
             fold(_spooled(stream.blocks, spool), [state], told)
             yield partial(_kept, spool)
+        return
+
+    def again() -> Iterator[Array]:
+        return map(_numbers, passes.blocks(open_input(source, "float64", meter.again())[0]))
+
+    fold(passes.blocks(stream.blocks), [state], told)
+    yield again
 
 
 def _numbers(block: Block) -> Array:
@@ -120,11 +121,8 @@ def _numbers(block: Block) -> Array:
 
 
 @contextmanager
-def _spool(wanted: bool) -> Iterator[Any]:
+def _spool() -> Iterator[Any]:
     """Open a temporary file that is gone in the end, however that comes."""
-    if not wanted:
-        yield None
-        return
     from tempfile import TemporaryFile
 
     with TemporaryFile(prefix="stablelse-") as file:

@@ -18,6 +18,7 @@ from stablelse.cli.source import open_input
 from stablelse.engines.local import fold
 from stablelse.numerics.formulas.formula import Method
 from stablelse.readers import By
+from stablelse.readers.again import Passes
 from stablelse.readers.block import Block, Note
 from stablelse.readers.parts import find_parts
 from stablelse.readers.source import is_url
@@ -79,7 +80,8 @@ def fold_stream(
         If there is no such method for a log-sum-exp, or the exact one is ruled out.
     """
     chosen = chosen_methods(methods, exact)
-    once = exact is None and not (cluster.engine == "local" and can_be_read_again(source))
+    passes = passes_over(source) if cluster.engine == "local" else None
+    once = exact is None and passes is None
     certified = Method.EXACT in chosen or once
     plain = not quiet or bool({Method.NAIVE, Method.SHIFTED}.intersection(methods or []))
     engine: _Engine = _fold_here
@@ -90,19 +92,21 @@ def fold_stream(
     engine = partial(engine, meter=meter)
     states, names = _folded(stream, formats, certified, plain, engine)
     if exact is None and not certified and not all(state.is_kept for state in states):
+        assert passes is not None
+        passes.check()
         again = Stream(open_input(source, "float64", meter.again())[0], stream.axis)
         states, names = _folded(again, formats, True, plain, engine)
-    if cluster.engine == "local" and can_be_read_again(source):
+    if passes is not None:
         for index, state in enumerate(states):
             column = None if stream.axis is By.ALL else index
-            state.settle(partial(_numbers, source, column, meter))
+            state.settle(partial(_numbers, passes, source, column, meter))
     found = [state.result(column=name) for state, name in zip(states, names, strict=True)]
     return found if methods is None else [_only(comparison, chosen) for comparison in found]
 
 
-def _numbers(source: Input, column: int | None, meter: Meter) -> Iterator[Array]:
+def _numbers(passes: Passes, source: Input, column: int | None, meter: Meter) -> Iterator[Array]:
     """Read all numbers again, or those of a column."""
-    for block in open_input(source, "float64", meter.again())[0]:
+    for block in passes.blocks(open_input(source, "float64", meter.again())[0]):
         whole = slice(None) if column is None else slice(column, column + 1)
         values = block.values[:, whole]
         yield values.reshape(-1) if block.missing is None else values[~block.missing[:, whole]]
@@ -145,12 +149,13 @@ def _beginning(stream: Stream) -> tuple[Iterator[Block], int, list[str | None]]:
     return blocks, width, list(first.columns or numbers)
 
 
-def can_be_read_again(source: Input) -> bool:
-    """Whether every file named can be opened a second time, and none is a pipe."""
+def passes_over(source: Input) -> Passes | None:
+    """Return what sees to passes over the files named, if all can be opened a second time."""
     files = [*(source.file or ["-"]), *filter(None, [source.mask])]
     if any(path == "-" or is_url(path) for path in files):
-        return False
-    return all(os.path.isfile(part) for path in files for part in find_parts(path))
+        return None
+    parts = [part for path in files for part in find_parts(path)]
+    return Passes(parts) if all(map(os.path.isfile, parts)) else None
 
 
 def write_values(stream: TextIO, found: Sequence[StreamComparison], every: bool) -> None:
