@@ -89,7 +89,7 @@ def test_exceptions_are_imported_on_use(name):
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
 def test_modules_are_of_a_size_to_be_read(path):
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 320
+    assert len(lines) <= 400
     assert lines[0].startswith('"""')
 
 

@@ -43,14 +43,16 @@ def fold_part(part: Part, states: Sequence[StreamState], first: Block) -> Folded
     """
     found = [state.fresh() for state in states]
     notes: list[Note] = []
-    fold(_alike(read(part, notes.append), first), found, threads=1)  # a cluster has its own
+    blocks = read(part, notes.append)
+    if len(states) > 1 or first.by is None:
+        blocks = _alike(blocks, first)
+    fold(blocks, found, threads=1)  # a cluster has its own
     return Folded(found, tuple(notes))
 
 
 def _alike(blocks: Iterator[Block], first: Block) -> Iterator[Block]:
-    for number, block in enumerate(blocks):
-        if not number:
-            check_columns(block, first)
+    for block in blocks:
+        check_columns(block, first)
         yield block
 
 

@@ -6,6 +6,7 @@ The types are named tuples: a data class takes five times as long to define, at 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,14 @@ else:
 
 class ReadError(ValueError):
     """Input that cannot be read: ``str(error)`` is one line, with the place and the mend."""
+
+
+class By(Enum):
+    """What one vector is."""
+
+    ROWS = "rows"
+    COLUMNS = "columns"
+    ALL = "all"
 
 
 class Block(NamedTuple):
@@ -40,6 +49,9 @@ class Block(NamedTuple):
         The names of the columns, if there was a header.
     masked : ndarray of bool, shape (rows, columns), or None
         Where a mask says that there is no number; -inf stands there. ``None`` without a mask.
+    by : By or None
+        What a vector is, where the input says so: each row, if they are lists or may differ in
+        length from block to block.
     """
 
     values: Array
@@ -48,6 +60,7 @@ class Block(NamedTuple):
     missing: npt.NDArray[np.bool_] | None = None
     columns: tuple[str, ...] | None = None
     masked: npt.NDArray[np.bool_] | None = None
+    by: By | None = None
 
 
 class Gauge:

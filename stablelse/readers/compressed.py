@@ -5,10 +5,11 @@ A few bytes may unpack to any number of them. They are never held: what a bomb c
 
 import io
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from stablelse.readers import read_source
 from stablelse.readers.block import Block, ReadError, ReadOptions, in_one_line
+from stablelse.readers.signatures import find
 from stablelse.readers.source import Source, SourceFile
 
 #: What is unpacked, and what is asked of the input, at once.
@@ -21,31 +22,13 @@ _PACKED_BYTES = 1 << 16
 _MEMORY_BYTES = 1 << 27
 
 
-class Packing(NamedTuple):
-    """A kind of compressed data.
-
-    Attributes
-    ----------
-    magic : bytes
-        How it begins.
-    kind : str
-        What complaints call it.
-    unpack : callable
-        Takes the packed file, returns the unpacked one, of which only ``read`` is used.
-    """
-
-    magic: bytes
-    kind: str
-    unpack: Callable[[io.RawIOBase], Any]
-
-
 def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read what is compressed, whatever it is: text, an array.
 
     Parameters
     ----------
     source : Source
-        Compressed in one of the ways of :data:`PACKINGS`.
+        Compressed in one of the ways of :data:`_UNPACKERS`.
     options : ReadOptions
         How to read what is in it.
 
@@ -59,20 +42,21 @@ def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
     ReadError
         If it is truncated or damaged, compressed twice, or what is in it cannot be read.
     """
-    packing = next(p for p in PACKINGS if source.head.startswith(p.magic))
+    found = find(source.head)
+    assert found is not None, "it is packed"
     if source.packing:  # a file that unpacks to itself would never end
-        raise ReadError(f"{source.name} is {packing.kind} within {source.packing}; unpack it first")
-    file = io.BufferedReader(_Unpacked(source, packing), _UNPACKED_BYTES)
-    yield from read_source(Source(source.name, file, packing=packing.kind), options)
+        raise ReadError(f"{source.name} is {found.kind} within {source.packing}; unpack it first")
+    file = io.BufferedReader(_Unpacked(source, found.kind), _UNPACKED_BYTES)
+    yield from read_source(Source(source.name, file, packing=found.kind), options)
 
 
 class _Unpacked(io.RawIOBase):
     """The unpacked bytes of a source, or a line about what is wrong with them."""
 
-    def __init__(self, source: Source, packing: Packing) -> None:
+    def __init__(self, source: Source, kind: str) -> None:
         self._name = source.name
-        self._kind = packing.kind
-        self._file = packing.unpack(SourceFile(source, most=_MEMORY_BYTES))
+        self._kind = kind
+        self._file = _UNPACKERS[kind](SourceFile(source, most=_MEMORY_BYTES))
 
     def readable(self) -> bool:
         return True
@@ -163,10 +147,11 @@ def _zstandard(packed: io.RawIOBase) -> Any:
     return _Streams(packed, ZstdDecompressor)
 
 
-#: How each kind is told and unpacked; what is read by its first bytes alone is `READERS`'.
-PACKINGS = (
-    Packing(b"\x1f\x8b", "gzip data", _gzip),
-    Packing(b"BZh", "bzip2 data", _bzip2),
-    Packing(b"\xfd7zXZ\x00", "xz data", _xz),
-    Packing(b"\x28\xb5\x2f\xfd", "Zstandard data", _zstandard),
-)
+#: What unpacks each kind of `SIGNATURES`: takes the packed file, and returns the unpacked one, of
+#: which only ``read`` is used.
+_UNPACKERS = {
+    "gzip data": _gzip,
+    "bzip2 data": _bzip2,
+    "xz data": _xz,
+    "Zstandard data": _zstandard,
+}

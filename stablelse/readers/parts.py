@@ -30,7 +30,7 @@ def open_parts(
     options : ReadOptions
         How to read each file.
     alike : bool
-        Whether all must have the same columns. Rows that are vectors of their own need not.
+        Whether all must have the same columns. Rows that are vectors of their own never need to.
 
     Yields
     ------
@@ -49,7 +49,7 @@ def open_parts(
             for block in open_blocks(part, options):
                 if first is None:
                     first = block._replace(values=block.values[:0], missing=None)
-                if alike and block.offset == 0:
+                if alike and block.offset == 0 and block.by is None:
                     check_columns(block, first)
                 yield block
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from stablelse.readers import Reader, find_reader, load, read_source
+from stablelse.readers import find_reader, load, read_source
 from stablelse.readers.block import DEFAULTS, Block, Note, ReadOptions
 from stablelse.readers.source import is_url, open_source
 
@@ -28,8 +28,8 @@ class Part(NamedTuple):
         How it is read.
     size : int
         How many bytes it has, as they lie in the file; 0 if that is not known.
-    reader : Reader or None
-        What reads it, if it is not all of the file.
+    reader : str or None
+        The module that reads it, if it is not all of the file.
     extent : tuple or None
         Which of the numbers of the file it has, as the reader says it.
     """
@@ -38,7 +38,7 @@ class Part(NamedTuple):
     name: str
     options: ReadOptions
     size: int
-    reader: Reader | None = None
+    reader: str | None = None
     extent: Any = None
 
 
@@ -72,10 +72,10 @@ def split(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26)
         name, place = source.name, path if is_url(path) else os.path.abspath(path)
         extents: list[tuple[Any, int]] = []
         if reader.has_ranges and source.is_seekable and size > part_bytes:
-            extents = load(reader).ranges(source, options, part_bytes)
+            extents = load(reader.module).ranges(source, options, part_bytes)
     if len(extents) < 2:
         return [Part(place, name, options, size)]
-    return [Part(place, name, options, length, reader, extent) for extent, length in extents]
+    return [Part(place, name, options, length, reader.module, extent) for extent, length in extents]
 
 
 def read(part: Part, note: Callable[[Note], None] | None = None) -> Iterator[Block]:

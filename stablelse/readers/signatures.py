@@ -1,41 +1,84 @@
-"""What input that nothing reads is, told by its first bytes, and how to make it readable."""
+"""What kind of input something is, told by its first bytes, never by its name."""
 
+import re
 from typing import NamedTuple
 
 from stablelse.readers.block import ReadError
 
 
 class Signature(NamedTuple):
-    """The bytes that a kind of file has at a fixed place.
+    """How a kind of input begins, and what reads it.
 
     Attributes
     ----------
-    magic : bytes
-        What stands there.
+    magic : bytes or pattern
+        What stands at a fixed place.
     offset : int
         How many bytes lie before it.
     kind : str
-        What such a file is called, with its article.
+        What such input is called, with its article.
     mend : str
-        What to do with it.
+        What to do with it, if nothing reads it.
+    module : str
+        The module of `stablelse.readers` that reads it, if one does.
+    has_keys : bool
+        Whether it holds arrays that have names, of which ``ReadOptions.key`` chooses one.
+    has_ranges : bool
+        Whether parts of it can be read on their own: see :mod:`stablelse.readers.ranges`.
     """
 
-    magic: bytes
+    magic: bytes | re.Pattern[bytes]
     offset: int
     kind: str
-    mend: str
+    mend: str = ""
+    module: str = ""
+    has_keys: bool = False
+    has_ranges: bool = False
+
+    def fits(self, head: bytes) -> bool:
+        """Whether input begins as this kind does."""
+        if isinstance(self.magic, bytes):
+            return head.startswith(self.magic, self.offset)
+        return self.magic.match(head, self.offset) is not None
 
 
 _SAVE = "in what wrote it, save the one array that is wanted with numpy.save"
 _CONVERT = "convert it to CSV or Parquet"
 _UNPACK = "unpack it and pipe it in: {} | stablelse ..."
 _ICONV = "convert it: iconv -f {} -t UTF-8"
+#: A brace begins nothing else; a bracket does where something else than a value stands behind it.
+_JSON = re.compile(
+    rb"(?:\xef\xbb\xbf)?[ \t\r\n]*"
+    rb"(?:\{|\[[ \t\r\n]*(?:[\[{\"\]0-9-]|(?i:null|none|true|false|nan|inf|infinity)\b|\Z))"
+)
 _HDF5 = "in Python: numpy.save('x.npy', h5py.File('x.h5')['NAME'][:])"
 _MATLAB = "in Python: numpy.save('x.npy', scipy.io.loadmat('x.mat')['NAME'])"
 
 #: Each format's own specification names these bytes; Python documents that a pickle of
 #: protocol 2 and later begins with the opcode PROTO, 0x80, and the protocol's number.
 SIGNATURES = (
+    Signature(b"\x93NUMPY", 0, "a .npy file", module="npy", has_ranges=True),
+    *(
+        Signature(magic, 0, "a zip archive", module="npz", has_keys=True)
+        for magic in (b"PK\x03\x04", b"PK\x05\x06")  # the second of nothing
+    ),
+    Signature(b"PAR1", 0, "a Parquet file", module="arrow", has_ranges=True),
+    Signature(b"ARROW1\x00\x00", 0, "an Arrow file", module="arrow"),
+    # Of a stream: the mark before each message.
+    Signature(b"\xff\xff\xff\xff", 0, "an Arrow stream", module="arrow"),
+    # The length of the header, in eight bytes, is below 2**32; the header is an object in JSON.
+    Signature(b"\0\0\0\0{", 4, "a .safetensors file", module="safetensors", has_keys=True),
+    *(
+        Signature(magic, offset, kind, module="compressed", has_keys=True)
+        for magic, offset, kind in (
+            (b"\x1f\x8b", 0, "gzip data"),
+            (b"1AY&SY", 4, "bzip2 data"),
+            (b"\x17\x72\x45\x38\x50\x90", 4, "bzip2 data"),  # of nothing
+            (b"\xfd7zXZ\x00", 0, "xz data"),
+            (b"\x28\xb5\x2f\xfd", 0, "Zstandard data"),
+        )
+    ),
+    Signature(_JSON, 0, "JSON", module="json_text", has_keys=True),
     *(
         Signature(
             bytes([0x80, protocol]),
@@ -77,6 +120,15 @@ SIGNATURES = (
 )
 
 
+#: What everything else is, if nothing in it says otherwise: it begins with anything.
+TEXT = Signature(b"", 0, "text", module="text", has_ranges=True)
+
+
+def find(head: bytes) -> Signature | None:
+    """Return the first row of :data:`SIGNATURES` that fits the first bytes of something."""
+    return next((row for row in SIGNATURES if row.fits(head)), None)
+
+
 def no_text(head: bytes, source: str, what: str, mend: str) -> ReadError:
     """Return the complaint about bytes that are no UTF-8 text.
 
@@ -89,7 +141,7 @@ def no_text(head: bytes, source: str, what: str, mend: str) -> ReadError:
     what, mend : str
         What is wrong with the bytes and what to do, if their kind is not known.
     """
-    for magic, offset, kind, remedy in SIGNATURES:
-        if head.startswith(magic, offset):
-            return ReadError(f"cannot read {source}: it is {kind}; {remedy}")
+    found = find(head)
+    if found is not None and found.mend:
+        return ReadError(f"cannot read {source}: it is {found.kind}; {found.mend}")
     return ReadError(f"{source}, {what}; {mend}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from enum import Enum
 from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from stablelse.readers.block import Array, Block, ReadError
+from stablelse.readers.block import Array, Block, By, ReadError
+from stablelse.readers.columns import count
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 
 #: What is made of numbers, their errors and the exact values, takes so many times the room.
 _RESULTS = 20
-
-
-class By(Enum):
-    """What one vector is."""
-
-    ROWS = "rows"
-    COLUMNS = "columns"
-    ALL = "all"
 
 
 class Vectors(NamedTuple):
@@ -159,13 +151,27 @@ def vectors(blocks: Iterator[Block], by: By | None = None) -> Iterator[Vectors]:
 def _settle(blocks: Iterator[Block], by: By | None) -> tuple[Iterator[Block], By]:
     """Say what a vector is, where that is left to the shape of the input."""
     if by is not None:
-        return blocks, by
+        return _even(blocks) if by is By.COLUMNS else blocks, by
     head = list(islice(blocks, 1))
     if head and len(head[0].values) == 1:
         head += islice(blocks, 1)  # is it the only row?
     is_one_row = len(head) == 1 and len(head[0].values) == 1
-    is_one_column = bool(head) and head[0].values.shape[1] == 1
+    is_one_column = bool(head) and head[0].values.shape[1] == 1 and head[0].by is None
     return chain(head, blocks), By.ALL if is_one_row or is_one_column else By.ROWS
+
+
+def _even(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Yield blocks that have columns: lists may differ in length."""
+    expected = None
+    for block in blocks:
+        width = block.values.shape[1]
+        expected = expected or width
+        if width != expected:
+            raise ReadError(
+                f"{block.source}, row {block.offset + 1} has {count(width, 'number')}, where the "
+                f"rows before have {expected}: they have no columns; say --by rows"
+            )
+        yield block
 
 
 def _arranged(blocks: Iterator[Block], by: By) -> Iterator[tuple[Vectors, Missing]]:
@@ -203,11 +209,22 @@ def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
     if len(gathered) < 2:
         yield from gathered
         return
+    if len({block.values.shape[1] for block in gathered}) > 1:
+        gathered = [_vertical(block) for block in gathered]
     values = np.concatenate([block.values for block in gathered])
     missing = _joined([(block.missing, block.values.shape) for block in gathered])
     masked = _joined([(block.masked, block.values.shape) for block in gathered])
     source = _together(list(dict.fromkeys(block.source for block in gathered)))
     yield gathered[0]._replace(values=values, source=source, missing=missing, masked=masked)
+
+
+def _vertical(block: Block) -> Block:
+    """Return a block with all its numbers in one column."""
+    return block._replace(
+        values=block.values.reshape(-1, 1),
+        missing=None if block.missing is None else block.missing.reshape(-1, 1),
+        masked=None if block.masked is None else block.masked.reshape(-1, 1),
+    )
 
 
 def _most() -> int:

@@ -1,0 +1,400 @@
+"""JSON and JSON lines into blocks of numbers: each innermost array is a vector.
+
+Values are decoded one at a time: the lines of JSON lines, the elements of an array of arrays or
+of objects. A number stays as it is written until it is rounded, once, as in text.
+"""
+
+import json
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from stablelse.readers.block import Array, Block, By, ReadError, ReadOptions, quoted
+from stablelse.readers.columns import choose_columns, list_names
+from stablelse.readers.lines import CHUNK_BYTES, MAX_LINE_BYTES, cut_lines
+from stablelse.readers.literals import BadLiteralError, is_missing, number_reader
+from stablelse.readers.source import Source
+
+#: How many numbers a block has; a longer row has one to itself.
+_BLOCK_NUMBERS = 1 << 16
+
+#: Deeper than any arrays that hold logits, and far from where Python gives up.
+_MAX_DEPTH = 64
+
+_BLANKS = re.compile(r"[ \t\n]*")
+
+#: How an array begins whose elements are decoded one at a time, and how our own documents do.
+_NESTED = re.compile(r"\[[ \t\n]*(?=[\[{])")
+_OWN = re.compile(r'\{[ \t\n]*"(?:vectors|losses)"[ \t\n]*:[ \t\n]*\[')
+
+#: How Python and R write what JSON writes otherwise.
+_NOT_JSON = re.compile(r"[+-]?(?:inf|nan|none|na)\b", re.IGNORECASE)
+
+#: Longer than these beginnings are, unless there are many blanks in them.
+_AHEAD = 64
+
+#: What nll prints last, of all vectors together.
+_OWN_TOTALS = {"quantity", "totals"}
+
+#: Each of these sets of keys is in one of our own records, and in no other object.
+_OWN_KEYS = (
+    {"function", "source"},
+    {"quantity", "source"},
+    {"formats"},
+    {"scenes"},
+    {"functions"},
+)
+
+
+class Literal(str):
+    """A number as it is written, or one of the constants that Python adds: NaN, Infinity."""
+
+    __slots__ = ()
+
+
+class _DuplicateKeyError(Exception):
+    """An object has a key twice."""
+
+
+def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
+    """Read JSON in blocks of bounded size.
+
+    Parameters
+    ----------
+    source : Source
+        An array, or an array or an object per line; or what this program prints as JSON.
+    options : ReadOptions
+        ``key``: where an object has its numbers: a name, or a path such as ``choices[].logprob``,
+        where ``[]`` means every element. ``columns``: numbers only. ``skip_na``, ``words``, and
+        ``dtype`` as for text.
+
+    Yields
+    ------
+    Block
+        Some rows of the same length. Numbers that are in no array are one column.
+
+    Raises
+    ------
+    ReadError
+        With file and line, where something is not JSON or not a number.
+    """
+    rows = _Rows(source.name, options)
+    for line, value in _Values(source).each(options.key is None):
+        yield from rows.add(line, value)
+    yield from rows.rest()
+
+
+class _Values:
+    """The values of a text, decoded one after the other."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source.name
+        self._pieces = cut_lines(source, CHUNK_BYTES)
+        self._text = ""
+        self._at = 0
+        self._line = 1
+        self._before = 0  # how many characters of its line lie before the text
+
+    def each(self, has_own: bool) -> Iterator[tuple[int, Any]]:
+        """Yield values with their lines; of our own documents the records, if that is wanted."""
+        while self._peek():
+            if self._skip(_NESTED):
+                yield from self._elements()
+            elif has_own and self._skip(_OWN):
+                yield from self._elements()
+                if self._peek() == ",":
+                    self._text = f"{self._text[: self._at]}{{{self._text[self._at + 1 :]}"
+                    self._value()
+                else:
+                    self._expect("}")
+            else:
+                yield self._line, self._value()
+
+    def _elements(self) -> Iterator[tuple[int, Any]]:
+        is_open = self._peek() != "]" or not self._expect("]")
+        while is_open:
+            self._peek()
+            yield self._line, self._value()
+            is_open = self._expect(",]") == ","
+
+    def _value(self) -> Any:
+        """Decode the next value; more of the text is read until it is complete."""
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._text, self._at)
+            except json.JSONDecodeError as error:
+                end, problem = error.pos, error.msg
+            except RecursionError:
+                raise ReadError(f"{self._place()} is nested too deeply") from None
+            except _DuplicateKeyError as error:
+                raise ReadError(
+                    f"{self._place()} has the key {quoted(str(error))} twice in one object; "
+                    "remove one of them"
+                ) from None
+            else:
+                self._advance(end)
+                return value
+            size = len(self._text) - self._at
+            if size > MAX_LINE_BYTES:
+                raise ReadError(
+                    f"{self._place()}: the value that begins here is longer than "
+                    f"{MAX_LINE_BYTES >> 20} MiB; write each vector as an array on its own line"
+                )
+            # Lines are whole, so that what is cut off is cut off between two tokens.
+            is_cut = not self._text[end + 1 :].strip()
+            if not (is_cut and self._extend(size)):
+                raise self._not_json(end, problem)
+
+    def _peek(self) -> str:
+        """Return the next character that is not blank; nothing at the end."""
+        while True:
+            blanks = _BLANKS.match(self._text, self._at)
+            self._advance(blanks.end() if blanks else self._at)
+            if self._at < len(self._text) or not self._extend(1):
+                return self._text[self._at : self._at + 1]
+
+    def _skip(self, pattern: re.Pattern[str]) -> bool:
+        """Go behind what a pattern matches here, if it does."""
+        while (match := pattern.match(self._text, self._at)) is None:
+            if len(self._text) - self._at >= _AHEAD or not self._extend(_AHEAD):
+                return False
+        self._advance(match.end())
+        return True
+
+    def _expect(self, characters: str) -> str:
+        """Go behind the next character, which must be one of these."""
+        found = self._peek()
+        if not found or found not in characters:
+            wanted = " or ".join(map(repr, characters))
+            raise self._not_json(self._at, f"Expecting {wanted}")
+        self._advance(self._at + 1)
+        return found
+
+    def _extend(self, count: int) -> bool:
+        """Read so many characters more, and say whether there were any."""
+        parts = []
+        while count > 0 and (piece := next(self._pieces, None)):
+            parts.append(piece.data.decode())
+            count -= len(parts[-1])
+        if parts:
+            self._before = self._column(self._at) - 1
+            self._text, self._at = self._text[self._at :] + "".join(parts), 0
+        return bool(parts)
+
+    def _column(self, place: int) -> int:
+        line_end = self._text.rfind("\n", 0, place)
+        return place - line_end + (self._before if line_end < 0 else 0)
+
+    def _advance(self, end: int) -> None:
+        self._line += self._text.count("\n", self._at, end)
+        self._at = end
+
+    def _place(self) -> str:
+        return f"{self._source}, line {self._line}"
+
+    def _not_json(self, end: int, problem: str) -> ReadError:
+        begin = self._line
+        if not self._text[end:].strip():
+            return ReadError(
+                f"{self._source} is truncated: the value that begins on line {begin} does not end; "
+                "copy or save it again"
+            )
+        self._advance(end)
+        problem = f"{problem[0].lower()}{problem[1:]}".removesuffix(" at")
+        place = f"{self._place()}, character {self._column(end)} ({self._text[end]!r})"
+        is_word = _NOT_JSON.match(self._text, end)
+        mend = 'write "-inf", "nan" or null, as JSON has it' if is_word else "correct it"
+        return ReadError(f"{place} is not JSON: {problem}; {mend}")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object whose keys are all different."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _DuplicateKeyError(next(name for name in names if names.count(name) > 1))
+    return fields
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=Literal, parse_int=Literal, parse_constant=Literal, object_pairs_hook=_object
+)
+
+
+class _Rows:
+    """The vectors of values, made blocks of neighbours that have the same length."""
+
+    def __init__(self, source: str, options: ReadOptions) -> None:
+        self._source = source
+        self._options = options
+        self._path = _path(options.key or "")
+        self._read_number = number_reader(options.dtype, words=options.words)
+        self._is_float64 = np.dtype(options.dtype) == np.float64
+        self._line = 1
+        self._offset = 0
+        self._is_column: bool | None = None  # not known before the first number
+        self._rows: list[tuple[Array, Array]] = []
+
+    def add(self, line: int, value: Any) -> Iterator[Block]:
+        """Take the vectors of a value, and yield the blocks that are complete."""
+        self._line = line
+        if self._options.key is None and isinstance(value, dict) and value.keys() >= _OWN_TOTALS:
+            return
+        for cells in self._vectors(self._selected(value)):
+            row = self._numbers(cells)
+            width = len(row[0])
+            if self._rows and (
+                width != len(self._rows[0][0]) or width * len(self._rows) >= _BLOCK_NUMBERS
+            ):
+                yield self._block()
+            self._rows.append(row)
+
+    def rest(self) -> Iterator[Block]:
+        """Yield the last block.
+
+        Raises
+        ------
+        ReadError
+            If there was no vector at all.
+        """
+        if self._rows:
+            yield self._block()
+        elif not self._offset:
+            raise ReadError(f"{self._source} is empty: it has no numbers; give it arrays of them")
+
+    def _block(self) -> Block:
+        values, missing = (np.stack(cells) for cells in zip(*self._rows, strict=True))
+        chosen = choose_columns(self._options.columns, None, values.shape[1], self._source)
+        if chosen is not None:
+            values, missing = values[:, chosen], missing[:, chosen]
+        offset, self._offset, self._rows = self._offset, self._offset + len(values), []
+        by = None if self._is_column else By.ROWS
+        return Block(values, self._source, offset, missing if missing.any() else None, by=by)
+
+    def _selected(self, value: Any) -> Any:
+        """Return what of a value is wanted."""
+        key = self._options.key
+        if isinstance(value, dict) and key is None:
+            if any(keys <= value.keys() for keys in _OWN_KEYS):
+                if "x" not in value:
+                    raise self._bad("is what stablelse printed, without x; read the file it is of")
+                return value["x"]
+            self._path = self._path or [self._only_key(value)]
+        if isinstance(value, dict) and key in value:
+            return value[key]
+        return self._at_path(value, 0)
+
+    def _only_key(self, fields: dict[str, Any]) -> str:
+        """Return the key of the numbers of an object, if it has one alone."""
+        keys = [key for key, value in fields.items() if _has_numbers(value)]
+        if len(keys) == 1:
+            return keys[0]
+        what = "several fields of numbers" if keys else "no field of numbers"
+        names = list_names(keys or list(fields)) or "none"
+        raise self._bad(f"has {what}; choose one of its keys with --key: {names}")
+
+    def _at_path(self, value: Any, begin: int) -> Any:
+        """Return what is at the rest of the path, from this step on."""
+        for index, step in enumerate(self._path[begin:], begin):
+            here = ".".join(self._path[:index]).replace(".[]", "[]")
+            of = f", {quoted(here)} " if here else ""
+            if value is None:
+                return None
+            if step == "[]":
+                if not isinstance(value, list):
+                    raise self._bad(f"{of}is not an array; leave out []")
+                return [self._at_path(item, index + 1) for item in value]
+            if isinstance(value, list):
+                raise self._bad(f"{of}is an array; write {here}[] for each of its elements")
+            if not isinstance(value, dict):
+                raise self._bad(f"{of}is not an object, so that it has no key {quoted(step)}")
+            if step not in value:
+                has = list_names(list(value)) or "none"
+                raise self._bad(f"{of}has no key {quoted(step)}; it has {has}")
+            value = value[step]
+        return value
+
+    def _vectors(self, value: Any, depth: int = 0) -> Iterator[list[Any]]:
+        """Yield the innermost arrays of a value; a number that is in none as an array of one."""
+        if isinstance(value, list) and (kinds := set(map(type, value))) >= {list}:
+            if depth >= _MAX_DEPTH:
+                raise self._bad("is nested too deeply")
+            if not kinds <= {list, type(None)}:
+                raise self._bad("has an array beside numbers; give each vector an array of its own")
+            for item in value:
+                yield from self._vectors([] if item is None else item, depth + 1)
+            return
+        if value is not None:
+            is_column = not isinstance(value, list)
+            if self._is_column not in (None, is_column):
+                kinds_text = "a number, where an array" if is_column else "an array, where a number"
+                raise self._bad(f"has {kinds_text} came before; give either arrays or numbers")
+            self._is_column = is_column
+        is_vector = isinstance(value, list)
+        yield value if is_vector else [] if value is None and self._is_column is False else [value]
+
+    def _numbers(self, cells: list[Any]) -> tuple[Array, Array]:
+        """Return the numbers of a vector, and where one is missing, which is NaN."""
+        if not cells:
+            self._check_missing("has an empty vector")
+            cells = [None]
+        missing = np.zeros(len(cells), np.bool_)
+        if self._is_float64 and set(map(type, cells)) == {Literal}:
+            values = np.fromiter(map(float, cells), np.float64, len(cells))
+            if not np.isinf(values).any():  # else one of them may have overflowed
+                return values, missing
+        numbers = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            for index, cell in enumerate(cells):
+                if cell is None or (type(cell) is str and is_missing(cell)):
+                    self._check_missing("is null" if cell is None else f"is {cell!r}", index)
+                    missing[index] = True
+                    numbers.append(np.nan)
+                else:
+                    numbers.append(self._number(cell, index))
+        return np.array(numbers, self._options.dtype), missing
+
+    def _number(self, cell: Any, index: int) -> Any:
+        if isinstance(cell, (dict, list)):
+            keys = f" with the keys {list_names(list(cell))}" if cell else ""
+            raise self._bad(f"is an object{keys}; choose one of them with --key", index)
+        literal = cell if isinstance(cell, str) else str(cell).lower()
+        try:
+            return self._read_number(literal)
+        except BadLiteralError as bad:
+            mend = bad.mend or "choose what holds numbers with --key, or correct it"
+            raise self._bad(f": {bad}; {mend}", index) from None
+
+    def _check_missing(self, what: str, index: int | None = None) -> None:
+        if not self._options.skip_na:
+            mend = "fill it in, or leave out what is missing with --skip-na"
+            raise self._bad(f"{what}; {mend}", index)
+
+    def _bad(self, what: str, index: int | None = None) -> ReadError:
+        """Return the complaint about a value, or about one number of the next vector."""
+        place = f"{self._source}, line {self._line}"
+        if not self._is_column and index is not None:
+            place += f", row {self._offset + len(self._rows) + 1}, number {index + 1}"
+        return ReadError(place + what if what.startswith((":", ",")) else f"{place} {what}")
+
+
+def _path(key: str) -> list[str]:
+    """Return the steps of a path: names, and ``[]`` for every element."""
+    steps: list[str] = []
+    for part in key.split("."):
+        name = part.rstrip("[]") if part.endswith("[]") else part
+        steps += [name] if name else []
+        steps += ["[]"] * ((len(part) - len(name)) // 2)
+    return steps[1:] if steps[:1] == ["[]"] else steps
+
+
+def _has_numbers(value: Any) -> bool:
+    """Whether a field is a number or an array of numbers, to judge by the first of them."""
+    while isinstance(value, list) and value:
+        value = next((item for item in value if item is not None), None)
+    is_word = isinstance(value, str) and value.lower().lstrip("+-") in ("nan", "inf", "infinity")
+    return is_word or isinstance(value, Literal)
