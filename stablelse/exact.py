@@ -100,7 +100,7 @@ def logsumexp(
         sums = masks.reduced(_logsumexp, a, axis, b, keepdims, return_sign, dtype, where, empty)
     results = [sums.value]
     results += [sums.sign] if return_sign else []
-    results += [sums.more or Certificate({}, 0, 0.0)] if return_certificate else []
+    results += [sums.more or _OF_NOTHING] if return_certificate else []
     return results[0] if len(results) == 1 else tuple(results)
 
 
@@ -152,7 +152,7 @@ def softmax(
             return elements
     with limited(threads):
         result, certificate = masks.elementwise(_softmax, x, axis, dtype, where, empty, 0.0)
-    return (result, certificate) if return_certificate else result
+    return (result, certificate or _OF_NOTHING) if return_certificate else result
 
 
 def log_softmax(
@@ -191,7 +191,7 @@ def log_softmax(
             return elements
     with limited(threads):
         result, certificate = masks.elementwise(_log_softmax, x, axis, dtype, where, empty, -np.inf)
-    return (result, certificate) if return_certificate else result
+    return (result, certificate or _OF_NOTHING) if return_certificate else result
 
 
 def nll(
@@ -275,6 +275,9 @@ def nll_grad(
     )
     return exact_loss.gradient(problem)
 
+
+#: What there is to prove of an empty batch.
+_OF_NOTHING = Certificate({}, 0, 0.0)
 
 #: From a few float64 numbers to the result and a bound of its error, or ``None``.
 _SHORTLY: dict[str, Callable[[list[float]], tuple[Any, float] | None]] = {

@@ -109,7 +109,10 @@ def elementwise(
     array, _, natural = promoted(x)
     target = natural if dtype is None else np.dtype(dtype)
     stack = _Stack(array.shape or (1,), axis)
-    if stack.n == 0:
+    if not stack.m:
+        nothing = np.empty(array.shape, target)
+        return (nothing if out is None else delivered(nothing, out)), None
+    if not stack.n:
         raise ValueError("softmax of no elements")
     with np.errstate(all="ignore"):
         np.setbufsize(BUFFER)

@@ -53,9 +53,9 @@ class Certificate(NamedTuple):
     bound: float
 
     @property
-    def rung(self) -> Rung:
-        """The highest rung that was used."""
-        return [rung for rung in Rung if rung in self.settled][-1]
+    def rung(self) -> Rung | None:
+        """The highest rung that settled a result; ``None`` if none did, or there was no result."""
+        return next((rung for rung in reversed(Rung) if rung in self.settled), None)
 
 
 class Ledger:

@@ -77,6 +77,8 @@ def nll(rows: Array, labels: Array, format_: Format) -> tuple[Array, Certificate
     certificate : Certificate
         Which rung of the ladder settled how many elements of log softmax.
     """
+    if not len(rows):
+        return np.empty(0, format_.dtype), Certificate({}, 0, 0.0)
     logarithms, certificate = exact.log_softmax(rows, format_)
     # 0 - g, for -g of a single class is -0
     losses = 0 - logarithms[np.arange(len(rows)), labels]
@@ -85,6 +87,8 @@ def nll(rows: Array, labels: Array, format_: Format) -> tuple[Array, Certificate
 
 def nll_grad(rows: Array, labels: Array, format_: Format) -> Array:
     """Compute softmax(x) - onehot(label) of every row, correctly rounded; see `nll`."""
+    if not len(rows):
+        return np.empty(rows.shape, format_.dtype)
     gradient, _ = exact.softmax(rows, format_)
     places = np.arange(len(rows)), labels
     doubtful = ~np.isnan(gradient[places])

@@ -72,6 +72,7 @@ def logsumexp(rows: Array, format_: Format) -> tuple[Array, Array, Array]:
         shift, total, *_ = sum_exp(blocks, x, _SMALLEST)
         value, error = (y.ravel() for y in _log(blocks, shift, total, roundings))
         rounded = format_.round(value - error)
+        rounded[rounded == 0] = 0  # without a sign
         doubtful = ~np.isfinite(value) | (rounded != format_.round(value + error))
         return rounded, doubtful, error / abs(value) / format_.unit_roundoff
 
@@ -172,6 +173,8 @@ def log_softmax(rows: Array, format_: Format) -> Elements:
                 lower = format_.round(value + (2 * error + unit))
                 flag[...] = format_.round(value - unit) != lower
             _store(value, format_, target)
+            if not is_small:
+                target[target == 0] = 0  # without a sign
             return float(margin) if is_small else 0.0
 
         return max(blocks.over_pieces(of_piece, x, *outputs))

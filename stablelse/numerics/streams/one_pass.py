@@ -150,7 +150,7 @@ class RunningShifted:
     def __init__(self, dtype: str = "float64") -> None:
         self.format = find_format(dtype)
         self.count = 0
-        self.shift = self.format.round(-np.inf)[()]
+        self.shift: Any = -np.inf  # in any format, for not every one has an infinity
         self.total = self.format.dtype.type(0)
 
     def __repr__(self) -> str:
