@@ -58,6 +58,8 @@ class Loss(NamedTuple):
         From 0.
     results : tuple of LossResult
         For each format one per method, and per shift.
+    x : ndarray
+        Shape (n,): the vector before it was rounded to any format.
     """
 
     quantity: Quantity
@@ -67,6 +69,7 @@ class Loss(NamedTuple):
     n: int
     label: int
     results: tuple[LossResult, ...]
+    x: Array
 
 
 class _Likelihood(NamedTuple):
@@ -167,9 +170,9 @@ class Likelihoods:
             return []
         self.x = x[wanted[0]] if self.x is None else self.x
         losses = [
-            Loss(self._quantity, *place, x.shape[1], label, results)
-            for place, label, results in zip(
-                where, labels[wanted].tolist(), zip(*columns, strict=True), strict=True
+            Loss(self._quantity, *place, x.shape[1], label, results, x[index].copy())
+            for place, label, results, index in zip(
+                where, labels[wanted].tolist(), zip(*columns, strict=True), wanted, strict=True
             )
         ]
         for found in losses:

@@ -134,6 +134,7 @@ class _Proof(NamedTuple):
     n: int | None
     equations: tuple[Equation, ...]
     results: tuple[FormatProof, ...]
+    x: Array | None = None
 
 
 class Proof(Displayed, _Proof):
@@ -153,6 +154,8 @@ class Proof(Displayed, _Proof):
         The lines, each with the rule that leads to it.
     results : tuple of FormatProof
         The lines on the numbers, one per format; none where there are no numbers.
+    x : ndarray or None
+        Shape (n,): the vector before it was rounded to any format.
     """
 
     __slots__ = ()

@@ -103,6 +103,7 @@ def prove_vector(
         n=None if x is None else len(x),
         equations=DERIVATIONS[function],
         results=results,
+        x=x,
     )
 
 

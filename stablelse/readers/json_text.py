@@ -41,11 +41,9 @@ _OWN_TOTALS = {"quantity", "totals"}
 
 #: Each of these sets of keys is in one of our own records, and in no other object.
 _OWN_KEYS = (
-    {"function", "source"},
-    {"quantity", "source"},
-    {"formats"},
-    {"scenes"},
-    {"functions"},
+    *({key, "source"} for key in ("function", "quantity")),
+    *({key} for key in ("formats", "scenes", "cases", "unit_roundoff")),
+    {"of", "command", "facts"},
 )
 
 
@@ -82,7 +80,7 @@ def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
         With file and line, where something is not JSON or not a number.
     """
     rows = _Rows(source.name, options)
-    for line, value in _Values(source).each(options.key is None):
+    for line, value in _Values(source).each(options.key):
         yield from rows.add(line, value)
     yield from rows.rest()
 
@@ -98,8 +96,9 @@ class _Values:
         self._line = 1
         self._before = 0  # how many characters of its line lie before the text
 
-    def each(self, has_own: bool) -> Iterator[tuple[int, Any]]:
-        """Yield values with their lines; of our own documents the records, if that is wanted."""
+    def each(self, key: str | None) -> Iterator[tuple[int, Any]]:
+        """Yield values with their lines; of our own documents the records, unless by the key."""
+        has_own = not (key or "").startswith(("vectors", "losses"))
         while self._peek():
             if self._skip(_NESTED):
                 yield from self._elements()
@@ -241,7 +240,7 @@ class _Rows:
     def add(self, line: int, value: Any) -> Iterator[Block]:
         """Take the vectors of a value, and yield the blocks that are complete."""
         self._line = line
-        if self._options.key is None and isinstance(value, dict) and value.keys() >= _OWN_TOTALS:
+        if isinstance(value, dict) and value.keys() >= _OWN_TOTALS:
             return
         for cells in self._vectors(self._selected(value)):
             row = self._numbers(cells)
@@ -280,7 +279,9 @@ class _Rows:
         if isinstance(value, dict) and key is None:
             if any(keys <= value.keys() for keys in _OWN_KEYS):
                 if "x" not in value:
-                    raise self._bad("is what stablelse printed, without x; read the file it is of")
+                    raise self._bad(
+                        "is output of stablelse without an x; name the file it is about"
+                    )
                 return value["x"]
             self._path = self._path or [self._only_key(value)]
         if isinstance(value, dict) and key in value:

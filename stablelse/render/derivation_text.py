@@ -25,7 +25,7 @@ from stablelse.render.derivation_wording import (
 )
 from stablelse.render.notation import LATEX, Numbers, latex_number, latex_text, screen
 from stablelse.render.numbers import json_number, number_text
-from stablelse.render.records import record
+from stablelse.render.records import input_record, record
 from stablelse.render.wording import ASCII, UNICODE, VERDICT_WORDS
 
 
@@ -142,8 +142,9 @@ def _named_cells(row: Row) -> tuple[str, str, str]:
 
 def proof_record(proof: Proof) -> dict[str, Any]:
     """Return a derivation as a record: the equations as text, exact values beside the format's."""
-    names = [name for name in proof._fields if name not in ("equations", "results")]
+    names = [name for name in proof._fields if name not in ("equations", "results", "x")]
     return {name: record(getattr(proof, name)) for name in names} | {
+        **input_record(proof.x),
         "equations": [
             {
                 "number": equation.number,

@@ -23,7 +23,7 @@ def record(result: Any) -> Any:
     Parameters
     ----------
     result : result type, sequence, enum, NumPy array or scalar, or plain value
-        Of a result type the fields that `field_names` lists.
+        Of a result type the fields that `field_names` lists, and x, if it is there in full.
 
     Returns
     -------
@@ -32,7 +32,12 @@ def record(result: Any) -> Any:
         are text.
     """
     if hasattr(result, "_fields") or is_dataclass(result):
-        return {name: record(getattr(result, name)) for name in field_names(type(result))}
+        fields = {}
+        for name in field_names(type(result)):
+            fields[name] = record(getattr(result, name))
+            if name == "n" and getattr(result, "positions", None) is None:
+                fields |= input_record(getattr(result, "x", None))
+        return fields
     if isinstance(result, Enum):
         return result.value
     if isinstance(result, (tuple, list)):
@@ -43,6 +48,17 @@ def record(result: Any) -> Any:
     if result is None or isinstance(result, (str, bool, np.bool_, int)):
         return result
     return json_number(result)
+
+
+def input_record(x: Any) -> dict[str, Any]:
+    """Return the vector that a result is of, if it is known, as what a reader reads back.
+
+    A reader knows nothing narrower than float64: there, 0.1 of float16 is 0.0999755859375.
+    """
+    if x is None:
+        return {}
+    is_narrow = x.dtype.kind not in "iu" and x.dtype != np.longdouble
+    return {"x": record(x.astype(np.float64) if is_narrow else x)}
 
 
 def field_names(result_type: type) -> list[str]:

@@ -28,12 +28,12 @@ def test_thresholds_are_told_to_the_last_digit(run):
 
 def test_json_has_the_fields_of_csv(run):
     found = json.loads(run("sweep", "0", "--dtype", "float64", "-m", "naive", "--json").out)
-    segments, header = found.pop("segments"), found.pop("header")
-    for row, segment in zip(rows(run("sweep", "0", *_ONE)), segments, strict=True):
+    own = {name: found.pop(name) for name in ("segments", "header", "x")}
+    for row, segment in zip(rows(run("sweep", "0", *_ONE)), own["segments"], strict=True):
         assert row.keys() == found.keys() | segment.keys()
         assert float(row["first"]) == segment["first"]
     line = run("sweep", "0", "--dtype", "float64", "-m", "naive", "--format", "jsonl").out
-    assert json.loads(line) == found | {"segments": segments, "header": header}
+    assert json.loads(line) == found | own
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,7 @@ BAD = {
     ),
     "our own results": (
         '{"function": "logsumexp", "source": null, "value": 1}',
-        "x, line 1 is what stablelse printed, without x; read the file it is of",
+        "x, line 1 is output of stablelse without an x; name the file it is about",
     ),
 }
 

@@ -12,6 +12,7 @@ from stablelse.render.records import csv_lines, field_names, flat_rows, json_doc
 
 def test_fields_are_the_results():
     comparison = record(stablelse.compare([1000, 1]))
+    assert comparison.pop("x") == [1000, 1]
     assert list(comparison) == field_names(Comparison)
     assert list(comparison["results"][0]) == field_names(MethodResult)
     assert list(comparison["results"][0]["findings"][0]) == field_names(Finding)

@@ -1,0 +1,168 @@
+"""JSON as input: what every command prints of numbers is read back bit for bit, or refused."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+_SINGLE = ("--row", "2")
+
+#: Commands that print the vectors they were given, and whether of all of them.
+COMMANDS = {
+    "lse": (["lse"], True),
+    "lse, with steps": (["lse", "--steps"], True),
+    "lse, in several formats": (["lse", "--dtype", "float16", "--dtype", "float32"], True),
+    "softmax": (["softmax"], True),
+    "softmax of columns": (["softmax", "--by", "columns"], False),
+    "log-softmax": (["log-softmax", "--errors"], True),
+    "nll": (["nll", "--labels", "labels"], True),
+    "gradients": (["nll", "--grad", "--labels", "labels"], True),
+    "sweep": (["sweep", "--dtype", "float16", *_SINGLE], False),
+    "prove": (["prove", "lse", *_SINGLE], False),
+}
+X = np.array([[0.1, -1e300, 3.0], [2.0**53 + 2, 1e-320, -0.0], [5.0, -np.inf, 1e22]])
+
+
+def values_of(run, path, *options):
+    done = run("lse", "-q", "--exact", "--file", path, *options)
+    assert done.code == 0, done.err
+    return done.out
+
+
+def bits(done, *options):
+    """Return what some JSON holds as x, in hexadecimal."""
+    from stablelse.readers import ReadOptions, open_blocks
+
+    assert done.code == 0, done.err
+    with open("printed", "w") as file:
+        file.write(done.out)
+    rows = [row for b in open_blocks("printed", ReadOptions()) for row in b.values.tolist()]
+    return [list(map(float.hex, row)) for row in rows]
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_is_printed_is_read_back(name, kind, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    args, is_all = COMMANDS[name]
+    x = X if name != "prove" else X[:, [0, 2]]
+    np.save("x.npy", x)
+    (tmp_path / "labels").write_text("0\n1\n2\n")
+    done = run(*args, "--file", "x.npy", "--format", kind)
+    expected = x if is_all else x[1:2] if "--row" in args else x.T
+    assert bits(done) == [list(map(float.hex, row)) for row in expected.tolist()]
+    if is_all:
+        assert values_of(run, "printed") == values_of(run, "x.npy")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "longdouble"])
+def test_what_is_printed_of_other_formats_is_read_back(dtype, run, tmp_path, monkeypatch):
+    """Rounded to float64 the numbers of a file would be others: 0.1 of float16 is not 0.1."""
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.array([0.1, 1 / 3, 1e4], dtype) / np.array(3, dtype))
+    done = run("lse", "--file", "x.npy", "--json", "--dtype", dtype)
+    (tmp_path / "printed").write_text(done.out)
+    options = ("--dtype", dtype if dtype == "longdouble" else "float64")
+    assert values_of(run, "printed", *options) == values_of(run, "x.npy", *options)
+
+
+@given(rows=st.lists(st.lists(st.floats(), min_size=1, max_size=4), min_size=2, max_size=4))
+def test_any_vectors_are_read_back(rows, tmp_path_factory):
+    from typer.testing import CliRunner
+
+    from stablelse.cli.app import app
+    from stablelse.readers import open_blocks
+
+    path = tmp_path_factory.mktemp("x") / "x"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    printed = CliRunner().invoke(app, ["softmax", "--file", str(path), "--format", "jsonl"])
+    assert printed.exit_code == 0, printed.output
+    path.write_text(printed.stdout)
+    found = [row for block in open_blocks(str(path)) for row in block.values.tolist()]
+    assert [list(map(float.hex, row)) for row in found] == [
+        list(map(float.hex, row)) for row in rows
+    ]
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl"])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["scan", "x.csv", "--fail-on", "none"],
+        ["peers", "1", "2", "--peer", "numpy"],
+        ["demo"],
+        ["limits"],
+        ["prove", "lse"],
+        ["lse", "--by", "all", "--file", "long.npy"],
+    ],
+    ids=" ".join,
+)
+def test_results_without_numbers_are_refused(args, kind, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.csv").write_text("1,2\n")
+    np.save("long.npy", np.zeros(3_000_000, np.float32))
+    printed = run(*args, "--format", kind)
+    assert printed.code == 0, printed.err
+    done = run("softmax", "-q", stdin=printed.out.encode())
+    assert done.code == 2
+    assert done.out == ""
+    assert "is output of stablelse without an x; name the file it is about" in done.err
+
+
+def test_other_fields_of_what_is_printed(run):
+    printed = run("lse", "1000", "1001", "--json").out.encode()
+    assert run("lse", "-q", "--key", "value", stdin=printed).out == "1001.3132616875182\n"
+    assert run("lse", "-q", "--key", "vectors[].n", stdin=printed).out == "2\n"
+
+
+SHAPES = {
+    "one array is one vector": ("[1000, 1001]", [], "1001.3132616875182\n"),
+    "a row each": ("[[1000, 1001], [7]]", [], "1001.3132616875182\n7\n"),
+    "arrays of one number": ("[7]\n[8]\n", [], "7\n8\n"),
+    "numbers in objects": ('{"p": 1000}\n{"p": 1001}\n', ["--key", "p"], "1001.3132616875182\n"),
+    "everything": ("[[1000], [1001, 0]]", ["--by", "all"], "1001.3132616875182\n"),
+    "columns": ("[[1000, 1], [1001, -inf]]".replace("-inf", '"-inf"'), ["--by", "columns"],
+                "1001.3132616875182\n1\n"),
+    "null": ("[1000, null, 1001]", ["--skip-na"], "1001.3132616875182\n"),
+    "a vector of null": ("[[7], [null], [8]]", ["--skip-na"], "7\n8\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_what_a_vector_is(name, run):
+    data, options, out = SHAPES[name]
+    assert run("lse", "-q", *options, stdin=data.encode()).out == out
+
+
+def test_columns_of_other_lengths(run):
+    done = run("lse", "-q", "--by", "columns", stdin=b"[[1, 2], [3]]")
+    assert (done.code, done.out) == (2, "")
+    assert "standard input, row 2 has 1 number, where the rows before have 2" in done.err
+
+
+def test_a_scan_names_the_row(run):
+    done = run("scan", "-", "-q", "--dtype", "float16", stdin=b'[1]\n[1, 2]\n["inf", 3]\n')
+    assert done.code == 1
+    assert "row 3" in done.err
+
+
+def test_files_of_other_lengths(run, tmp_path):
+    for name, text in (("a", "[1, 2]"), ("b", "[3]")):
+        (tmp_path / name).write_text(text)
+    done = run("lse", "-q", "--file", tmp_path)
+    assert done.out == "2.3132616875182226\n3\n"
+
+
+def test_compressed(run):
+    import gzip
+
+    packed = gzip.compress(b"[1000, 1001]\n[7]\n")
+    assert run("lse", "-q", stdin=packed).out == "1001.3132616875182\n7\n"
+
+
+def test_a_mask(run, tmp_path):
+    (tmp_path / "mask").write_text("[[true, false], [1, 0]]")
+    done = run("lse", "-q", "--mask", tmp_path / "mask", stdin=b"[[1, 2], [3, 4]]")
+    assert done.out == "1\n3\n"
