@@ -12,6 +12,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from decimal import Decimal
+    from fractions import Fraction
 
     import numpy.typing as npt
 
@@ -111,8 +112,8 @@ class Format:
         exp(x) overflows from the largest number plus half a unit in its last place on
         (IEEE 754-2019, section 4.3.1), so x must lie below the logarithm of that sum.
         """
-        largest = _decimal(self.largest)
-        below = _decimal(np.nextafter(self.largest, self.dtype.type(0)))
+        largest = _fraction(self.largest)
+        below = _fraction(np.nextafter(self.largest, self.dtype.type(0)))
         return self._round_down(_log(largest + (largest - below) / 2))
 
     @cached_property
@@ -121,12 +122,12 @@ class Format:
 
         exp(x) rounds to zero at half the smallest subnormal number and below.
         """
-        return -self._round_down(-_log(_decimal(self.smallest_subnormal) / 2))
+        return -self._round_down(_log(2 / _fraction(self.smallest_subnormal)))
 
     @cached_property
     def subnormal_threshold(self) -> float:
         """The real x below which exp(x) leaves the normal range and loses digits."""
-        return float(_log(_decimal(self.smallest_normal)))
+        return float(_log(_fraction(self.smallest_normal)))
 
     def round(self, x: npt.ArrayLike) -> Array:
         """Round to the format, to nearest with ties to even.
@@ -157,7 +158,7 @@ class Format:
 
     def _round_down(self, bound: Decimal) -> Any:
         candidate = self.round(np.longdouble(str(bound)))[()]
-        if _decimal(candidate) > bound:
+        if _fraction(candidate) > _fraction(bound):
             candidate = np.nextafter(candidate, -self.largest)
         return candidate
 
@@ -173,28 +174,27 @@ def _float32_rounded_to_odd(x: Array) -> Array:
     return rounded
 
 
-def _decimal(value: Any) -> Decimal:
-    """Return a scalar of any format as a Decimal, right to 60 digits.
+def _fraction(value: Any) -> Fraction:
+    """Return a scalar of any format, or a Decimal, as a fraction."""
+    from fractions import Fraction  # on use: it brings decimal
+
+    # ml_dtypes' scalars, which do not know their ratio, are exact in float64.
+    number = value if hasattr(value, "as_integer_ratio") else float(value)
+    return Fraction(*map(int, number.as_integer_ratio()))
+
+
+def _log(value: Fraction) -> Decimal:
+    """Return the logarithm to 60 digits.
 
     The widest significand, binary128's, has 34; and no logarithm of a rational other than 1
     comes near a number of a format (Lindemann-Weierstrass), so 60 digits tell them apart.
     """
-    from decimal import Decimal, localcontext
+    from decimal import Decimal
 
-    # ml_dtypes' scalars are exact in float64; longdouble knows its own ratio.
-    number = value if isinstance(value, np.longdouble) else float(value)
-    numerator, denominator = number.as_integer_ratio()
-    with localcontext() as context:
-        context.prec = 60
-        return Decimal(numerator) / Decimal(denominator)
+    from stablelse.numerics.contexts import context
 
-
-def _log(value: Decimal) -> Decimal:
-    from decimal import localcontext
-
-    with localcontext() as context:
-        context.prec = 60
-        return value.ln()
+    precise = context(60)
+    return precise.ln(precise.divide(Decimal(value.numerator), Decimal(value.denominator)))
 
 
 #: Every format, from the narrowest to the widest; tables, choices and tests iterate this.

@@ -117,7 +117,10 @@ def _decimal(digits: int, power: int) -> str:
     """Return digits times a power of ten: in full, if that is not long."""
     from decimal import Decimal
 
-    number = Decimal(digits).scaleb(power).normalize()
+    from stablelse.numerics.contexts import context
+
+    exact = context(40)
+    number = exact.normalize(exact.scaleb(Decimal(digits), power))
     if not number:
         return "0"
     return f"{number:f}" if -5 < number.adjusted() < 7 else f"{number:g}".replace("e+", "e")

@@ -8,12 +8,13 @@ rounded up. An exact part is kept apart, so that log(1 + e^-1000000) needs no mi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from decimal import MAX_EMAX, MIN_EMIN, ROUND_DOWN, ROUND_UP, Context, Decimal, Inexact, getcontext
+from decimal import ROUND_DOWN, ROUND_UP, Decimal, Inexact, getcontext, localcontext
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from stablelse.numerics.contexts import context
 from stablelse.numerics.formats import Format
 from stablelse.numerics.formulas.formula import Kind
 from stablelse.numerics.ladder.terms import as_decimal
@@ -23,12 +24,11 @@ _ZERO = Decimal(0)
 _INFINITY = Decimal("Infinity")
 
 #: Errors are bounds: they are rounded up, and what they are divided by, down.
-_UP = Context(prec=9, rounding=ROUND_UP, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
-_DOWN = Context(prec=9, rounding=ROUND_DOWN, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
+_UP, _DOWN = context(9, ROUND_UP), context(9, ROUND_DOWN)
 
 #: Sums and differences of numbers of a format are exact in so many digits: longdouble's lie
 #: between 10**4933 and 10**-4951, with no bit below the last.
-_EXACT = Context(prec=20_000, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact])
+_EXACT = context(20_000, traps=(Inexact,))
 
 #: The numbers of a format, and those half-way between two, are multiples of a power of two that
 #: is larger than this; so what is smaller decides on which side of one a number lies, no more.
@@ -66,8 +66,9 @@ class Enclosure(NamedTuple):
 
     def overlaps(self, other: Enclosure) -> bool:
         """Whether the two have a number in common, so that they may enclose the same one."""
-        head, tail, error = add(self, negate(other))
-        return bool(abs(head + tail) <= _UP.add(error, _rounding(head + tail)))
+        with localcontext(context(40)):
+            head, tail, error = add(self, negate(other))
+            return bool(abs(head + tail) <= _UP.add(error, _rounding(head + tail)))
 
 
 def add(u: Enclosure, v: Enclosure) -> Enclosure:
@@ -186,9 +187,9 @@ def nearest_to(u: Enclosure, format_: Format) -> Any:
 def decimal_of(u: Enclosure, digits: int) -> Decimal | None:
     """Return the decimal number of so many digits that all of u rounds to, if there is one."""
     value, error = u.flat()
-    context = Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
+    short = context(digits)
     outward = _UP.add(error, _rounding(value)) if error else _ZERO
-    low, high = context.plus(value - outward), context.plus(value + outward)
+    low, high = short.plus(value - outward), short.plus(value + outward)
     return low if low == high else None
 
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, getcontext, localcontext
+from decimal import MAX_EMAX, Decimal, getcontext, localcontext
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeVar
 
+from stablelse.numerics.contexts import context
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas import enclosure
 from stablelse.numerics.formulas.enclosure import Enclosure, decimal_of, nearest_to
@@ -125,14 +126,14 @@ def evaluate(
     vector = _Vector(list(counts), list(counts.values()), as_decimal(a))
     told = [_rationals(side, vector) for side in sides]
     found: dict[int, dict[str, list[Exact]]] = {}
-    for context in contexts():
-        if context.prec > _MOST_DIGITS:
+    for precise in contexts():
+        if precise.prec > _MOST_DIGITS:
             raise DerivationError(
                 f"{_MOST_DIGITS:,} digits do not tell an exact value from a number of "
                 f"{format_.name} or one half-way between two: numbers so far apart need another "
                 "shift, max for one"
             )
-        with localcontext(context):
+        with localcontext(precise):
             known = _known(vector)
             for index in set(range(len(sides))) - found.keys():
                 results = _walk(sides[index], known, enclosure.OPERATIONS, vector.total)
@@ -283,8 +284,8 @@ def _exact(ball: Enclosure, rational: Fraction | None, format_: Format) -> Exact
     if rational is None:
         rounded = decimal_of(ball, digits)
     else:
-        context = Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
-        rounded = context.divide(Decimal(rational.numerator), Decimal(rational.denominator))
+        parts = Decimal(rational.numerator), Decimal(rational.denominator)
+        rounded = context(digits).divide(*parts)
     return None if rounded is None and not is_normal else Exact(number, rounded, ball, precision)
 
 

@@ -45,8 +45,8 @@ class Rest(NamedTuple):
     @property
     def terms(self) -> list[Term]:
         """The two largest terms, the first one as often as it is there."""
-        largest = Term(Decimal(self.x_max), Fraction(self.multiplicity))
-        return [largest, Term(Decimal(self.x_next), Fraction(1))]
+        largest = Term(as_decimal(self.x_max), Fraction(self.multiplicity))
+        return [largest, Term(as_decimal(self.x_next), Fraction(1))]
 
 
 def logsumexp(rows: Array, format_: Format) -> list[Any]:

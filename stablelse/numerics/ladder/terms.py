@@ -6,13 +6,14 @@ What bounds the errors is said in `stablelse.numerics.ladder.decimals`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, getcontext, localcontext
+from decimal import Context, Decimal, getcontext, localcontext
 from fractions import Fraction
 from math import log
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from stablelse.numerics.contexts import context
 from stablelse.numerics.formats import Array
 from stablelse.numerics.rationals import ratio
 
@@ -77,13 +78,13 @@ class Totals:
         return cls(terms[0], lambda: [terms[1:]])
 
     def __iter__(self) -> Iterator[tuple[Context, Total]]:
-        for index, context in enumerate(contexts()):
+        for index, precise in enumerate(contexts()):
             if index == len(self._known):
-                self._known.append(_sum(self._first, self._others(), context))
-            yield context, self._known[index]
+                self._known.append(_sum(self._first, self._others(), precise))
+            yield precise, self._known[index]
 
 
-def _sum(first: Term, others: Iterable[Iterable[Term]], context: Context) -> Total:
+def _sum(first: Term, others: Iterable[Iterable[Term]], precise: Context) -> Total:
     """Sum b_i exp(x_i - a), a being the x of the first term.
 
     x_i - a is rounded, so exp(x_i - a) is wrong by eps abs(x_i - a), and by its own eps; b_i
@@ -92,7 +93,7 @@ def _sum(first: Term, others: Iterable[Iterable[Term]], context: Context) -> Tot
     rest = sizes = stretched = Decimal(0)
     count = 1
     for part in others:
-        with localcontext(context):
+        with localcontext(precise):
             for x, b in part:
                 d = x - first.x
                 term = _rounded(b) * d.exp()
@@ -100,7 +101,7 @@ def _sum(first: Term, others: Iterable[Iterable[Term]], context: Context) -> Tot
                 sizes += abs(term)
                 stretched += abs(term * d)
                 count += 1
-    with localcontext(context):
+    with localcontext(precise):
         leading = _rounded(first.b)
         is_exact = Fraction(leading) == first.b
         return Total(
@@ -113,7 +114,7 @@ def contexts() -> Iterator[Context]:
     """Yield contexts of 40, 80, 160, ... digits, with all the exponents there are."""
     digits = 40
     while True:
-        yield Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
+        yield context(digits)
         digits *= 2
 
 
@@ -130,18 +131,18 @@ def terms_of(x: Array, weights: Array | None = None) -> list[Term]:
             key = as_decimal(entry)
             weight_of[key] = weight_of.get(key, Fraction(0)) + Fraction(*ratio(b))
     terms = [Term(entry, b) for entry, b in weight_of.items() if b]
-    return sorted(terms, key=_rough_log, reverse=True)
+    with localcontext(context(40)):
+        return sorted(terms, key=_rough_log, reverse=True)
 
 
 def as_decimal(value: Any) -> Decimal:
     """Return a finite scalar of any format as a Decimal, exactly."""
     if not isinstance(value, np.longdouble):
-        return Decimal(float(value))
+        return Decimal.from_float(float(value))  # the constructor may be trapped
     numerator, denominator = ratio(value)
     # A fraction with denominator 2**k has at most k digits behind the point.
     digits = numerator.bit_length() // 3 + denominator.bit_length() + 5
-    exact = Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
-    return exact.divide(Decimal(numerator), Decimal(denominator))
+    return context(digits).divide(Decimal(numerator), Decimal(denominator))
 
 
 def _rounded(b: Fraction) -> Decimal:
@@ -150,4 +151,4 @@ def _rounded(b: Fraction) -> Decimal:
 
 def _rough_log(term: Term) -> Decimal:
     size = abs(term.b)
-    return term.x + Decimal(log(size.numerator) - log(size.denominator))
+    return term.x + Decimal.from_float(log(size.numerator) - log(size.denominator))
