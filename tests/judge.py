@@ -14,6 +14,7 @@ from balls import Vector
 from families import Stack
 
 import stablelse
+from stablelse.numerics import reference
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.ladder import decimals
 
@@ -161,6 +162,15 @@ def _library(function: str, x: Array, b: Array | None, axis: int | None, _: Form
     return _joined(results if function == "logsumexp" else [results]), Counter()
 
 
+def _reference(
+    function: str, x: Array, b: Array | None, axis: int | None, format_: Format
+) -> Answer:
+    weights = () if b is None else (np.atleast_2d(b),)
+    *results, certificate = getattr(reference, function)(np.atleast_2d(x), format_, *weights)
+    results = [result if axis is not None else result[0] for result in results]
+    return _joined(results), Counter(certificate.settled)
+
+
 def _decimals(
     function: str, x: Array, b: Array | None, axis: int | None, format_: Format
 ) -> Answer:
@@ -180,8 +190,13 @@ def _joined(results: Sequence[Array]) -> Array:
 
 
 #: Who can be judged: the correctly rounded functions; the library's own, which are correctly
-#: rounded in the narrow formats; and the last rung of the ladder.
-SUBJECTS = {"exact": _exact, "library": _library, "decimals": _decimals}
+#: rounded in the narrow formats; the reference; and the last rung of the ladder.
+SUBJECTS = {
+    "exact": _exact,
+    "library": _library,
+    "reference": _reference,
+    "decimals": _decimals,
+}
 
 
 def _together(subject: Subject, function: str, stack: Stack, format_: Format) -> Answer:

@@ -1,0 +1,224 @@
+"""Double-word arithmetic: exponentials, sums and logarithms to about 89 bits, with their bounds.
+
+A double-word is a number held as the unevaluated sum of two float64, high + low, where low is
+small beside high. u = 2**-53 is the relative error of one rounding. Round-to-nearest and gradual
+underflow are assumed (`stablelse.numerics.reference` checks them); no fused multiply-add is.
+
+References
+----------
+Dekker 1971, A floating-point technique for extending the available precision,
+doi 10.1007/BF01397083; Tang 1989, Table-driven implementation of the exponential function in IEEE
+floating-point arithmetic, doi 10.1145/63522.214389.
+"""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal
+from fractions import Fraction
+from functools import cache
+from math import isqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from stablelse.numerics.errorfree import fast_two_sum, split, two_product, two_sum
+from stablelse.numerics.formats import Array
+
+#: A double-word.
+Pair = tuple[Array, Array]
+
+#: `exp` takes no d that is larger than this in size.
+FARTHEST = 2.0**14
+
+#: A bound of the relative error of `exp`.
+EXP_ERROR = 2.0**-90
+
+#: A bound of the error of a `total` of terms from `exp`, in units of the sum of their sizes.
+SUM_ERROR = 2.0**-89.9
+
+#: Bounds of the error of `log1p`: absolute, and relative to the result.
+LOG_ERROR, LOG_RELATIVE_ERROR = 2.0**-89.5, 2.0**-76.5
+
+#: A bound of the relative error of a product, a reciprocal, or a sum of double-words of one sign.
+ARITHMETIC_ERROR = 2.0**-102
+
+# The table has 2**11 powers of two, computed in integers with 200 bits behind the point.
+_INDEX_BITS = 11
+_STEPS = 2**_INDEX_BITS
+_ONE = 1 << 200
+
+
+class _Constants(NamedTuple):
+    """What `exp` needs.
+
+    Attributes
+    ----------
+    step : tuple of float
+        ln 2 / 2**11 = L1 + L2 + L3; L1 is a multiple of 2**-38 (27 bits), L2 one of 2**-66 (at
+        most 27 bits), and L3 < 2**-67 is rounded.
+    high, low : ndarray
+        2**(j / 2**11) for every j, as double-words.
+    """
+
+    step: tuple[float, float, float]
+    high: Array
+    low: Array
+
+
+@cache
+def constants() -> _Constants:
+    """Return the constants; they are computed on first use, in about 2 ms."""
+    step = Fraction(Context(prec=80, traps=[]).ln(Decimal(2))) / _STEPS
+    first = Fraction(round(step * 2**38), 2**38)
+    second = Fraction(round((step - first) * 2**66), 2**66)
+    root = 2 * _ONE
+    for _ in range(_INDEX_BITS):
+        root = isqrt(root * _ONE)
+    power, high, low = _ONE, [], []
+    for _ in range(_STEPS):  # each is wrong by less than 2**-188
+        word = power / _ONE  # Python rounds a quotient of integers correctly
+        high.append(word)
+        low.append((power - int(word * 2**60) * (_ONE >> 60)) / _ONE)
+        power = power * root // _ONE
+    words = float(first), float(second), float(step - first - second)
+    return _Constants(words, np.array(high), np.array(low))
+
+
+def multiple_of_ln2(q: Array) -> tuple[Array, Array, Array]:
+    """Return q ln 2 in three words for integers abs(q) < 2**15: two exact, one within 2**-93."""
+    k = _STEPS * q
+    return tuple(k * part for part in constants().step)
+
+
+def exp(d: Array, d_low: Array) -> tuple[Array, Array, Array]:
+    """Compute exp(d + d_low) as (high + low) 2**exponent.
+
+    Parameters
+    ----------
+    d, d_low : ndarray
+        float64, abs(d) <= 2**14 and abs(d_low) <= ulp(d) / 2.
+
+    Returns
+    -------
+    high, low : ndarray
+        float64; high lies in [0.99, 2.01], abs(low) < 2**-51, the relative error is at most
+        `EXP_ERROR`.
+    exponent : ndarray
+        int32.
+
+    Notes
+    -----
+    With k the integer nearest to d / L, L = ln 2 / 2**11, and r = d + d_low - k L,
+
+        exp(d + d_low) = 2**(k / 2**11) exp(r) = 2**e T (1 + E),   k = 2**11 e + j.
+
+    E = exp(r) - 1 has an error below 2**-90.04 (`_reduced`, `_expm1`). T + T E is the sum of T,
+    of the product of the higher words with its error (both exact), and of smaller products: six
+    roundings of what is below 2**-51.9, u each, that is less than 2**-102.
+    """
+    k, r, r_low = _reduced(d, d_low)
+    growth, growth_low = _expm1(r, r_low)
+    index = k.astype(np.int32)
+    j = index & (_STEPS - 1)
+    power, power_low = constants().high.take(j), constants().low.take(j)
+    product, error = two_product(power, growth)
+    high, low = fast_two_sum(power, product)
+    low += power_low + (error + (power * growth_low + power_low * growth))
+    return high, low, index >> _INDEX_BITS
+
+
+def _reduced(d: Array, d_low: Array) -> tuple[Array, Array, Array]:
+    """Return k and the double-word r = d + d_low - k L, abs(r) < 2**-12.52.
+
+    abs(k) < 2**25.6, so k L1 and k L2 are exact. So is d - k L1: d is a multiple of 2**-65 or k
+    is 0, the difference is below 2**-12 for abs(k) = 1, and below 2**-11 for a larger k, where
+    d is a multiple of 2**-64. What is rounded: e + d_low and its difference with k L3 (2**-93
+    each, d_low being below 2**-40), k L3 (2**-95), and L3 itself (2**-95.4). Together 2**-91.6.
+    Where k is 0, nothing is.
+    """
+    first, second, third = constants().step
+    k = np.rint(d * (1 / (first + second)))
+    r, error = two_sum(d - k * first, -k * second)
+    return k, *two_sum(r, (error + d_low) - k * third)
+
+
+def _expm1(r: Array, r_low: Array) -> Pair:
+    """Return exp(r + r_low) - 1 for abs(r) < 2**-12.52.
+
+    It is r + r**2 / 2 + c. The square is exact in two words; c, below 2**-40.1, is computed in
+    float64. Its cubic part, r**3 / 6 and more, has five roundings on its way (the square, the
+    product, the coefficient, the sum in brackets, the last product), 2**-90.8; adding the rest
+    makes another, 2**-94; and the series leaves out r**7 / 5040 < 2**-99.9. Together less than
+    2**-90.6, and less than 2**-77.8 relative to r.
+    """
+    upper, lower = split(r)
+    square = r * r
+    square_low = ((upper * upper - square) + 2 * upper * lower) + lower * lower  # exact
+    half = 0.5 * square
+    cubic = (r * square) * (1 / 6 + r * (1 / 24 + r * (1 / 120 + r * (1 / 720))))
+    c = cubic + (r_low + (r_low * (r + half) + 0.5 * square_low))
+    high, low = fast_two_sum(r, half)
+    high, error = fast_two_sum(high, c)
+    return high, low + error
+
+
+def total(high: Array, low: Array) -> Pair:
+    """Add double-words along the first axis.
+
+    Notes
+    -----
+    The higher words are added in pairs, and the pairs in pairs, without error: each addition
+    leaves what it rounds away to the lower word. A lower word is below (2 + t) u times the sum M
+    of the sizes of the terms after t rounds, so what its own two roundings lose in 60 rounds
+    (2**60 terms) amounts to less than 2 u**2 M sum (3 + t) < 2**-94 M.
+    """
+    while len(high) > 1:
+        pairs = len(high) // 2
+        rest = len(high) - pairs
+        sums, errors = two_sum(high[:pairs], high[rest:])
+        errors += low[:pairs] + low[rest:]
+        high = np.concatenate([sums, high[pairs:rest]])
+        low = np.concatenate([errors, low[pairs:rest]])
+    return fast_two_sum(high[0], low[0])
+
+
+def product(a: Pair, b: Pair) -> Pair:
+    """Multiply double-words, with a relative error of 2**-102."""
+    high, error = two_product(a[0], b[0])
+    return high, error + (a[0] * b[1] + a[1] * b[0])
+
+
+def reciprocal(a: Pair) -> Pair:
+    """Return 1 / a of double-words, with a relative error of 2**-102: one Newton step."""
+    high = 1 / a[0]
+    back, error = two_product(high, a[0])
+    return high, high * (((1 - back) - error) - high * a[1])
+
+
+def log1p(x: Pair) -> Pair:
+    """Return log(1 + x) for double-words -0.3 <= x <= 0.42.
+
+    Notes
+    -----
+    y = np.log1p(x) is an estimate, of which nothing is assumed but what is seen: with
+    z = (1 + x) exp(-y) - 1, the result is y + log1p(z) = y + z - z**2 / 2, wrong by less than
+    abs(z)**3; should z not be small, it is NaN. z = x + E + x E with E = exp(-y) - 1. Where k is
+    0 in the reduction of -y, E is what `_expm1` gives, with a relative error of 2**-77.8;
+    otherwise abs(y) >= L / 2 > 2**-12.54 and exp(-y) has one of 2**-90, which (1 + x) exp(-y),
+    close to 1, turns into 2**-90 of z: 2**-77.4 relative to y. The sums on the way cancel in
+    their higher words without error; the lower ones, below 8 u abs(y), lose 2**-99 abs(y).
+    """
+    y = np.log1p(x[0])
+    zero = np.zeros_like(y)
+    k, r, r_low = _reduced(-y, zero)
+    high, low, exponent = exp(-y, zero)
+    less, error = two_sum(np.ldexp(high, exponent), np.full_like(y, -1.0))
+    near, near_low = _expm1(r, r_low)
+    growth = np.where(k == 0, near, less)
+    growth_low = np.where(k == 0, near_low, error + np.ldexp(low, exponent))
+    mixed, mixed_low = product(x, (growth, growth_low))
+    first, first_low = two_sum(x[0], growth)
+    z, z_low = two_sum(first, mixed)
+    z += (z_low + first_low) + ((x[1] + growth_low) + mixed_low)
+    z[~(abs(z) <= 2.0**-34 * abs(y))] = np.nan  # so that z**3 < 2**-102 y
+    return fast_two_sum(y, z - 0.5 * z * z)
