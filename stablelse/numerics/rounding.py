@@ -80,7 +80,8 @@ def _settle_quickly(a: Approximation, format_: Format) -> tuple[Array, Array, Ar
     covers that too, so that the ends enclose the interval when they are rounded to the format.
     """
     high, low, lowest, error, exponent = a
-    reach = 1.001 * error + abs(lowest) + 2.0**-52 * abs(low)
+    low = low + lowest
+    reach = 1.001 * error + 2.0**-51 * abs(low)
     wide = np.dtype(np.float64)
     if format_.significand_bits > _FLOAT64.significand_bits:
         wide = format_.dtype
