@@ -141,7 +141,7 @@ def _keep_memory_at_hand() -> None:
 
     Otherwise it could return that to the system each time, which takes as long as all the rest.
     """
-    np.empty(2**22)
+    np.empty(2**21)
 
 
 def masked(x: Array, b: Array | None, columns: slice | Any = slice(None)) -> Array:
