@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
+from stablelse.numerics import doubleword as reference
 from stablelse.numerics.formats import Array
 from stablelse.numerics.ladder import doubleword, exponential, short
 from stablelse.numerics.ladder.powers import FINE_INDEX_BITS, INDEX_BITS
@@ -37,6 +38,11 @@ def _doubleword(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
     return tuple(words), exponent
 
 
+def _reference(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
+    *words, exponent = reference.exp(d, d_low)
+    return tuple(words), exponent
+
+
 def _quick(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
     words = exponential.exp(d, d_low, [np.empty_like(d) for _ in range(6)])
     return words, np.zeros(d.shape, int)
@@ -54,6 +60,7 @@ def _short(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
 
 #: The kernels by name.
 KERNELS: dict[str, Kernel] = {
+    "reference": Kernel(_reference, reference.EXP_ERROR, reference.FARTHEST, 2**11),
     "double-word": Kernel(_doubleword, doubleword.EXP_ERROR, 1500.0, 2**INDEX_BITS),
     "quick": Kernel(_quick, exponential.EXP_ERROR, exponential.HIGHEST, 2**FINE_INDEX_BITS),
     "brief": Kernel(_brief, exponential.BRIEF_EXP_ERROR, exponential.HIGHEST, 2**FINE_INDEX_BITS),

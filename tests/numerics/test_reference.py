@@ -1,0 +1,364 @@
+"""The reference: no misrounded result, and no error larger than the bound it is settled with."""
+
+import subprocess
+import sys
+import warnings
+from shutil import which
+
+import numpy as np
+import pytest
+from families import FAMILIES, Stack, all_pairs, rng_of
+
+from stablelse.numerics import doubleword, reference, rowsums
+from stablelse.numerics.formats import FORMATS, find_format
+from stablelse.numerics.ladder.certificate import Rung
+
+FLOAT64, LONGDOUBLE = FORMATS["float64"], FORMATS["longdouble"]
+ELEMENTWISE = (reference.softmax, reference.log_softmax)
+
+
+@pytest.fixture
+def tally():
+    """Return what judges by ball arithmetic and counts, or skip if that is not installed."""
+    pytest.importorskip("flint")
+    from judge import Tally
+
+    return Tally()
+
+
+def judge(tally, stack, format_):
+    tally.judge(stack, format_, "reference", alone=False)
+    assert not tally.examples, "\n".join(map(str, tally.examples))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_slice_of_every_family(family, name, tally):
+    format_ = find_format(name)
+    if FAMILIES[family].suits(format_):
+        for stack in FAMILIES[family].stacks(format_, 12, rng_of(21, family, name), 60, parts=5):
+            judge(tally, stack, format_)
+
+
+@pytest.mark.parametrize("block", [1, 4])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_slice_of_every_family_in_pieces(family, block, tally, monkeypatch):
+    """Rows that are longer than a block, with their terms kept or not."""
+    monkeypatch.setattr(rowsums, "BLOCK", block)
+    monkeypatch.setattr(rowsums, "KEPT", 6)
+    if FAMILIES[family].suits(FLOAT64):
+        for stack in FAMILIES[family].stacks(FLOAT64, 8, rng_of(22, family), 14, parts=4):
+            judge(tally, stack, FLOAT64)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_longdouble_of_what_float64_holds(family, tally):
+    if FAMILIES[family].suits(FLOAT64):
+        for stack in FAMILIES[family].stacks(FLOAT64, 6, rng_of(23, family), 30, parts=3):
+            judge(tally, stack, LONGDOUBLE)
+
+
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2"])
+def test_a_tenth_of_all_pairs_of_float8(name, tally):
+    pairs = all_pairs(find_format(name)).x
+    chosen = rng_of(24, name).choice(len(pairs), len(pairs) // 10, replace=False)
+    judge(tally, Stack(pairs[chosen]), FORMATS[name])
+
+
+@pytest.mark.parametrize("n", [2**15 - 1, 2**15, 2**15 + 1, 100_000])
+def test_long_rows(n, tally):
+    judge(tally, FAMILIES["normal"].make(rng_of(25), 1, n, FLOAT64), FLOAT64)
+
+
+def test_integers_of_64_bits(tally):
+    x = rng_of(26).integers(-(2**63), 2**63, (20, 3))
+    x[10:] = 2**62 + rng_of(27).integers(-5, 5, (10, 3))
+    exactly = x.astype(np.longdouble)
+    if LONGDOUBLE.significand_bits < 63:
+        pytest.skip("no format of this machine holds them")
+    judge(tally, Stack(exactly), FLOAT64)
+    for function in (reference.logsumexp, *ELEMENTWISE):
+        assert np.array_equal(function(x, FLOAT64)[0], function(exactly, FLOAT64)[0])
+
+
+# Error bounds.
+
+
+def largest_ratio(rows, weights=None):
+    """Return by how much of its bound a log-sum-exp or a quotient is wrong, at most.
+
+    Rows in which a term is below 2**-540 are left out, and those that two words do not hold.
+    """
+    from balls import Vector, balls
+    from flint import arb, ctx
+
+    def ratio(words, exponent, true, error):
+        scale = arb((1, int(exponent)))
+        return float((abs(sum(map(arb, words)) - true / scale) / arb(error)).upper())
+
+    ratios = []
+    with np.errstate(all="ignore"):
+        known, _ = rowsums.sums(rows, weights)
+        log_sums = reference._sum(known.x_max, known.x_max_low, known)
+        quotients = reference._quotient(rowsums.as_wide(rows).T, known, None)
+        far = np.where(np.isfinite(rows), rows - rows.max(axis=1, keepdims=True), 0).min(axis=1)
+    for i in np.flatnonzero(known.is_held & (far > -370)).tolist():
+        vector = Vector(rows[i], None if weights is None else weights[i])
+        if not vector._x:
+            continue
+        with ctx.workprec(2500):
+            true = vector.log_sum()
+            *words, error, exponent = (np.broadcast_to(p, len(rows))[i].item() for p in log_sums)
+            if true.is_finite() and 0 < error < np.inf:
+                ratios.append(ratio(words, exponent, true, error))
+            if weights is None:
+                x = iter(balls(rows[i][np.isfinite(rows[i])]))
+                for j in np.flatnonzero(np.isfinite(rows[i])).tolist():
+                    high, low, _, error, exponent = (
+                        np.broadcast_to(p, rows.T.shape)[j, i].item() for p in quotients
+                    )
+                    ratios.append(ratio((high, low), exponent, (next(x) - true).exp(), error))
+    return max(ratios, default=0.0)
+
+
+@pytest.mark.parametrize("name", ["float64", "longdouble"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_errors_are_within_their_bounds(family, name, capsys):
+    pytest.importorskip("flint")
+    format_ = FORMATS[name]
+    if not FAMILIES[family].suits(format_):
+        return
+    stacks = FAMILIES[family].stacks(format_, 10, rng_of(28, family, name), 40, parts=4)
+    ratio = max(largest_ratio(*stack) for stack in stacks)
+    with capsys.disabled():
+        print(f"\n{family}, {name}: {ratio:.3f} of the bound")
+    assert ratio <= 1
+
+
+def test_exponentials_are_within_their_bound(capsys):
+    """Around every entry of the table, half way between any two, and wherever else."""
+    pytest.importorskip("flint")
+    from kernels import KERNELS, arguments, errors
+
+    kernel = KERNELS["reference"]
+    groups = arguments(kernel, 20_000, np.random.default_rng(29))
+    ratio = max(errors(kernel, *pair).max() for pair in groups.values()) / kernel.bound
+    with capsys.disabled():
+        print(f"\nexp: {ratio:.3f} of the bound")
+    assert ratio <= 1
+
+
+def test_the_constants_are_right_to_the_last_bit_they_hold():
+    mpmath = pytest.importorskip("mpmath")
+    (first, second, third), high, low = doubleword.constants()
+    with mpmath.workprec(300):
+        step = mpmath.log(2) / 2048
+        assert abs(mpmath.fsum([first, second, third]) - step) <= 2.0**-120
+        for j in range(2048):
+            value = mpmath.mpf(float(high[j])) + mpmath.mpf(float(low[j]))
+            assert abs(value - mpmath.mpf(2) ** (mpmath.mpf(j) / 2048)) <= 2.0**-107
+    # The bits that the exact products rely on.
+    assert float(first * 2.0**38).is_integer()
+    assert first < 2.0**-11
+    assert float(second * 2.0**66).is_integer()
+    assert abs(second) < 2.0**-39
+
+
+@pytest.mark.parametrize("scale", [0.3, 1e-3, 1e-8, 1e-30, 1e-60])
+def test_logarithms_are_within_their_bounds(scale, capsys):
+    pytest.importorskip("flint")
+    from flint import arb, ctx
+
+    rng = rng_of(30, str(scale))
+    high = scale * rng.uniform(-1, 1, 3000)
+    low = rng.uniform(-0.5, 0.5, 3000) * np.spacing(high)
+    y, y_low = doubleword.log1p((high, low))
+    bound = np.minimum(doubleword.LOG_ERROR, doubleword.LOG_RELATIVE_ERROR * abs(y))
+    with ctx.workprec(300):
+        wrong = [
+            abs((arb(x) + arb(x_low)).log1p() - arb(v) - arb(v_low)) / arb(b)
+            for x, x_low, v, v_low, b in zip(
+                *map(np.ndarray.tolist, (high, low, y, y_low, bound)), strict=True
+            )
+        ]
+    ratio = max(float(ball.upper()) for ball in wrong)
+    with capsys.disabled():
+        print(f"\nlog1p of {scale}: {ratio:.3f} of the bound")
+    assert ratio <= 1
+
+
+def test_a_poor_estimate_of_the_logarithm_is_not_believed(monkeypatch):
+    """Nothing is assumed of NumPy's own logarithm."""
+    x = rng_of(31).normal(size=(50, 5))
+    right = reference.logsumexp(x, FLOAT64)[0]
+    log1p = np.log1p
+    for relative in (1e-15, 1e-9):
+        monkeypatch.setattr(np, "log1p", lambda v, r=relative: log1p(v) * (1 + r))
+        value, _, certificate = reference.logsumexp(x, FLOAT64)
+        assert np.array_equal(value, right)
+        assert (Rung.DECIMAL in certificate.settled) == (relative > 1e-10)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 1000, 4097])
+def test_sums_are_within_their_bound(n):
+    pytest.importorskip("flint")
+    from flint import arb, ctx
+
+    rng = rng_of(32, str(n))
+    high = rng.normal(size=(n, 4)) * 10.0 ** rng.uniform(-20, 20, (n, 4))
+    low = rng.uniform(-2, 2, (n, 4)) * np.spacing(high)
+    total, total_low = doubleword.total(high, low)
+    for j in range(4):
+        with ctx.workprec(400):
+            true = sum(map(arb, high[:, j].tolist())) + sum(map(arb, low[:, j].tolist()), arb(0))
+            wrong = abs(arb(float(total[j])) + arb(float(total_low[j])) - true)
+            assert wrong <= 2.0**-94 * abs(high[:, j]).sum()
+
+
+# What it is called with.
+
+
+@pytest.mark.parametrize("function", ELEMENTWISE)
+@pytest.mark.parametrize("block", [7, rowsums.BLOCK])
+def test_some_elements_are_what_they_are_among_all(function, block, monkeypatch):
+    monkeypatch.setattr(rowsums, "BLOCK", block)
+    monkeypatch.setattr(reference, "BLOCK", block)
+    x = 30 * rng_of(33).normal(size=(40, 6))
+    x[3] = -np.inf
+    x[5, 2], x[6, 1], x[7, :3] = np.nan, np.inf, -np.inf
+    x[8] = [0, 36, 2.0**53, -1e308, -1e300, 3]
+    all_of_them, _ = function(x, FLOAT64)
+    for count in (0, 1, 25, 240):
+        places = np.divmod(rng_of(34).permutation(x.size)[:count], 6)
+        some, certificate = function(x, FLOAT64, places)
+        assert np.array_equal(some, all_of_them[places], equal_nan=True)
+        assert sum(certificate.settled.values()) == count
+
+
+LOG_OF_NOTHING = [
+    ([-np.inf, -np.inf], None, -np.inf, 0),
+    ([np.inf, -np.inf], None, np.inf, 1),
+    ([np.nan, np.inf], None, np.nan, np.nan),
+    ([np.nan, 1.0], [0.0, 1.0], 1.0, 1),
+    ([np.inf, 1.0], [0.0, -1.0], 1.0, -1),
+    ([np.inf, 1.0], [-2.0, 1.0], np.inf, -1),
+    ([np.inf, np.inf], [-2.0, 1.0], np.nan, np.nan),
+    ([1.0, 2.0], [0.0, 0.0], -np.inf, 0),
+    ([1.0, 2.0], [-np.inf, 1.0], np.inf, -1),
+    ([-np.inf, 2.0], [np.inf, 1.0], np.nan, np.nan),
+    ([1.0, 2.0], [np.nan, 1.0], np.nan, np.nan),
+    ([1.0, 1.0], [1.0, -1.0], -np.inf, 0),
+]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(("x", "b", "value", "sign"), LOG_OF_NOTHING)
+def test_conventions_of_logsumexp(x, b, value, sign, name):
+    b = None if b is None else np.array([b])
+    found, found_sign, _ = reference.logsumexp(np.array([x]), find_format(name), b)
+    expected = find_format(name).round(value)
+    assert np.array_equal(found.astype(float), [float(expected)], equal_nan=True)
+    assert np.array_equal(found_sign, [sign], equal_nan=True)
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
+def test_conventions_of_elements(special):
+    for function, of_nothing in zip(ELEMENTWISE, (0.0, -np.inf), strict=True):
+        rows = np.array([[special, 1.0], [special, special], [1.0, 1.0]])
+        result, certificate = function(rows, FLOAT64)
+        assert np.isnan(result[1]).all()
+        if special == -np.inf:
+            assert result[0].tolist() == [of_nothing, 1.0 if of_nothing == 0 else 0.0]
+        else:
+            assert np.isnan(result[0]).all()
+        assert certificate.settled[Rung.CONVENTION] == (3 if special == -np.inf else 4)
+
+
+def test_zero_has_no_sign():
+    for name in FORMATS:
+        format_ = find_format(name)
+        for x in ([[0.0]], [[-0.0]], [[0.0, -30_000.0]], [[0.0, -1e300, -1e308]]):
+            value = reference.logsumexp(np.array(x), format_)[0]
+            logs = reference.log_softmax(np.array(x), format_)[0]
+            for zero in (value[0], logs[0, 0]):
+                assert zero == 0
+                assert not np.signbit(zero)
+
+
+def test_mostly_takes_no_decimals():
+    x = rng_of(35).normal(size=(50, 20))
+    for format_ in (FLOAT64, LONGDOUBLE):
+        for function in (reference.logsumexp, *ELEMENTWISE):
+            certificate = function(x, format_)[-1]
+            assert list(certificate.settled) == [Rung.DOUBLE_WORD]
+            assert 0 < certificate.bound < 1e-3
+            assert certificate.climbs == 0
+
+
+@pytest.mark.parametrize("scale", [40, 200, 800])
+def test_dominated_rows_take_no_decimals(scale):
+    """Differences lie on ties, which only a vanishing term breaks; the rest keeps its digits."""
+    rng = rng_of(36, str(scale))
+    x = np.round(rng.normal(size=(500, 4)), 3)
+    x[:, 0] += scale
+    for function in (reference.logsumexp, *ELEMENTWISE):
+        assert Rung.DECIMAL not in function(x, FLOAT64)[-1].settled
+
+
+def test_nothing_warns_or_raises_where_errors_are_asked_for():
+    x = np.array([[0.0, -745.0, -1e308], [np.inf, 1, 2], [np.nan, 0, 1], [1e308, -1e308, 5e-324]])
+    with np.errstate(all="raise"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for format_ in map(find_format, FORMATS):
+            reference.logsumexp(x, format_)
+            reference.logsumexp(x, format_, np.array([[1e308, 0, -1.0]] * 4))
+            for function in ELEMENTWISE:
+                function(x, format_)
+
+
+# Where the arithmetic is not what the bounds assume.
+
+DISTURBED = """
+import ctypes, sys
+import numpy as np
+from stablelse.numerics import reference
+from stablelse.numerics.formats import FORMATS
+{disturb}
+try:
+    reference.logsumexp(np.array([[1.0, 2.0]]), FORMATS["float64"])
+except FloatingPointError as error:
+    print(error)
+"""
+
+
+def disturbed(disturb):
+    code = DISTURBED.format(disturb=disturb)
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    return found.stdout
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the codes are those of x86")
+@pytest.mark.parametrize("mode", [0x400, 0x800, 0xC00])
+def test_other_rounding_modes_are_an_error(mode):
+    assert disturbed("") == ""
+    said = disturbed(f"assert ctypes.CDLL('libm.so.6').fesetround({mode}) == 0")
+    assert "does not round to nearest" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.skipif(which("gcc") is None, reason="needs a compiler")
+def test_flushing_to_zero_is_an_error(tmp_path):
+    (tmp_path / "fast.c").write_text("int fast(void) { return 0; }\n")
+    library = tmp_path / "fast.so"
+    command = ["gcc", "-shared", "-fPIC", "-ffast-math", "-mdaz-ftz", "fast.c", "-o", str(library)]
+    if subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode:
+        command.remove("-mdaz-ftz")
+        subprocess.run(command, cwd=tmp_path, check=True)
+    load = f"ctypes.CDLL({str(library)!r})"
+    if disturbed(f"{load}\nprint(np.array([2.0**-1022]) * 0.5 * 2.0**60 > 0)") == "[True]\n":
+        pytest.skip("this compiler leaves subnormal numbers alone")
+    said = disturbed(load)
+    assert "with subnormal numbers" in said
+    assert said.count("\n") == 1
