@@ -1,7 +1,9 @@
 """The negative log-likelihood of a softmax output, -x_label + lse(x), and its gradient.
 
-Arguments mean what they mean in ``torch.nn.functional.cross_entropy`` (2.x), but for `axis`, and
-`where` and `empty`, which PyTorch does not know. Results differ where PyTorch's are not right:
+Arguments mean what they mean in ``torch.nn.functional.cross_entropy`` (2.x), but for `where` and
+`empty`, which PyTorch does not know, and `axis`: PyTorch has the classes on axis 1 of logits with
+more than one axis, and here they are on the last unless `axis` says otherwise. Of two axes that is
+the same. Results differ where PyTorch's are not right:
 
 - where the label dominates, the loss is log1p of what is left, not the difference of two numbers
   that are almost equal;
@@ -40,7 +42,7 @@ def nll(
 ) -> Any:
     """Compute the negative log-likelihood of labels under the softmax of logits.
 
-    That is -x_label + lse(x) for a vector x of logits: the cross-entropy of PyTorch.
+    That is -x_label + lse(x) for a vector x of logits: a cross-entropy.
 
     Parameters
     ----------
@@ -50,7 +52,8 @@ def nll(
         Integers, the shape of `logits` without `axis`: the index of the class, from 0. Or, in
         the shape of `logits`, floating-point numbers: the probability of each class.
     axis : int
-        The axis of the classes.
+        The axis of the classes: the last one, if not given. PyTorch's logits of shape
+        (N, C, d1, d2) have them on axis 1.
     weight : array_like, optional
         Shape (n,): what a loss of each class counts; 1 if left out.
     label_smoothing : float
@@ -92,6 +95,9 @@ def nll(
     >>> import stablelse
     >>> stablelse.nll([[40.0, 0.0], [1.0, 2.0]], [0, 1], reduction="none")
     array([4.24835426e-18, 3.13261688e-01])
+    >>> import numpy as np
+    >>> stablelse.nll(np.zeros((2, 3, 4)), np.zeros((2, 4), int), axis=1)  # 3 classes
+    np.float64(1.0986122886681098)
     """
     _check_reduction(reduction)
     problem = pose(

@@ -132,7 +132,7 @@ def targets_for(
         return Targets(None, flat, nothing, weights, label_smoothing)
     if given.shape == shape and given.dtype.kind in "biu":
         given = _of_one_hot(given, axis)
-    flat = _indices(given, shape[:axis] + shape[axis + 1 :], n)
+    flat = _indices(given, shape, axis)
     ignored = flat == ignore_index
     wrong = _first_misfit(flat, n, ignore_index)
     if wrong is not None:
@@ -154,16 +154,19 @@ def _of_one_hot(labels: Array, axis: int) -> Array:
     return indices
 
 
-def _indices(labels: Array, shape: tuple[int, ...], n: int) -> Array:
+def _indices(labels: Array, shape: tuple[int, ...], axis: int) -> Array:
     """Return labels in a row, or raise where they are none."""
+    of_labels = [shape[:other] + shape[other + 1 :] for other in range(len(shape))]
     if labels.dtype.kind not in "iu" and labels.size:
         raise TypeError(
             f"labels are class indices, integers from 0, not {labels.dtype} of shape {labels.shape}"
         )
-    if labels.shape != shape:
+    if labels.shape != of_labels[axis]:
+        others = [other for other, fitting in enumerate(of_labels) if fitting == labels.shape]
         raise LabelError(
-            f"labels of shape {labels.shape} do not fit: one for each vector of {n} logits is "
-            f"shape {shape}"
+            f"labels of shape {labels.shape} do not fit: one for each vector of {shape[axis]} "
+            f"logits is shape {of_labels[axis]}"
+            + (f"; classes on axis {others[0]}? use axis={others[0]}" if others else "")
         )
     return labels.ravel()
 

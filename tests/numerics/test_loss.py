@@ -220,6 +220,27 @@ def test_dimensions_agree_with_pytorch():
     assert np.array_equal(ours, stablelse.nll(np.moveaxis(x, 1, -1), labels, reduction="none"))
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2, 3, -1, -3])
+def test_the_axis_of_the_classes(axis):
+    x = RNG.normal(size=(3, 4, 5, 6))
+    last = np.moveaxis(x, axis, -1)
+    labels = RNG.integers(0, last.shape[-1], last.shape[:-1])
+    weight = RNG.uniform(0.5, 2, last.shape[-1])
+    probabilities = RNG.dirichlet(np.ones(last.shape[-1]), last.shape[:-1])
+    where = RNG.random(last.shape) < 0.8
+    for module in (stablelse, exact):
+        assert np.array_equal(module.nll(x, labels, axis=axis), module.nll(last, labels))
+        gradient = module.nll_grad(x, labels, axis=axis)
+        assert np.array_equal(np.moveaxis(gradient, axis, -1), module.nll_grad(last, labels))
+    options = {"weight": weight, "label_smoothing": 0.1}
+    moved = {"axis": axis, "where": np.moveaxis(where, -1, axis)}
+    assert stablelse.nll(x, labels, **options, **moved) == stablelse.nll(
+        last, labels, where=where, **options
+    )
+    targets = np.moveaxis(probabilities, -1, axis)
+    assert stablelse.nll(x, targets, axis=axis) == stablelse.nll(last, probabilities)
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_gradients_are_finite_differences(smoothing):
     x, labels, h = RNG.normal(size=(4, 5)), np.array([0, 4, -100, 2]), 2.0**-17
@@ -363,6 +384,19 @@ COMPLAINTS = [
     (([1, 2], -1), {}, LabelError, "label -1 is no class"),
     (([[5]], [1]), {}, LabelError, "the only label is 0"),
     (([[1, 2]], [0, 1]), {}, LabelError, r"shape \(2,\) do not fit: one for each .* is shape \(1,"),
+    (
+        (np.zeros((2, 3, 4)), np.zeros((2, 4), int)),
+        {},
+        LabelError,
+        r"shape \(2, 4\) do not fit: .* is shape \(2, 3\); classes on axis 1\? use axis=1$",
+    ),
+    (
+        (np.zeros((2, 3, 4)), np.zeros((3, 4), int)),
+        {"axis": 1},
+        LabelError,
+        "classes on axis 0. use axis=0$",
+    ),
+    ((np.zeros((2, 3, 4)), np.zeros((2, 5), int)), {}, LabelError, r"is shape \(2, 3\)$"),
     (([[1, 2]], [0.5]), {}, TypeError, "class indices, integers from 0, not float64"),
     (([[1, 2]], [True]), {}, TypeError, "integers from 0, not bool"),
     ((3, 0), {}, ValueError, "not a number"),
