@@ -1,0 +1,99 @@
+/* The formats: elements become float64 (exactly), results become elements (rounded to nearest). */
+#ifndef STABLELSE_FORMATS_H
+#define STABLELSE_FORMATS_H
+#include <math.h>
+#include "kernel.h"
+#include "simd.h"
+
+/* size in bytes; bits of the fraction; the bias of exponents; the code of infinity, or what stands
+   for it; the code of a NaN; below exp(-vanishing) a result is less than half the smallest number */
+typedef struct { int size, fraction, bias; int64_t infinity, nan; double vanishing; } layout;
+static const layout LAYOUTS[] = {
+    [FLOAT64] = {8, 52, 1023, 0x7FF0000000000000, 0x7FF8000000000000, 746},
+    [FLOAT32] = {4, 23, 127, 0x7F800000, 0x7FC00000, 105},
+    [FLOAT16] = {2, 10, 15, 0x7C00, 0x7E00, 105},
+    [BFLOAT16] = {2, 7, 127, 0x7F80, 0x7FC0, 105},
+    [FLOAT8_E4M3FN] = {1, 3, 7, 0x7F, 0x7F, 105},
+    [FLOAT8_E5M2] = {1, 2, 15, 0x7C, 0x7E, 105},
+};
+INLINE double power(int e) { /* 2^e, -1022 <= e */
+    union { int64_t bits; double value; } u = {(int64_t)(e + 1023) << 52};
+    return u.value;
+}
+
+/* Codes of `valid` elements `stride` bytes apart. */
+INLINE whole codes_of(const char *p, int64_t stride, int size, int valid) {
+    whole c = {0};
+    if (size == 2 && stride == 2 && valid == LANES) {
+        typedef uint16_t some __attribute__((vector_size(2 * LANES)));
+        some a;
+        memcpy(&a, p, sizeof a);
+        return __builtin_convertvector(a, whole);
+    }
+    if (size == 1 && stride == 1 && valid == LANES) {
+        typedef uint8_t some __attribute__((vector_size(LANES)));
+        some a;
+        memcpy(&a, p, sizeof a);
+        return __builtin_convertvector(a, whole);
+    }
+    for (int j = 0; j < valid; j++) {
+        uint64_t code = 0;
+        memcpy(&code, p + j * stride, (size_t)size); /* little-endian */
+        c[j] = (int64_t)code;
+    }
+    return c;
+}
+/* Codes as numbers. Shifted to float64's place they are too small by 2^(1023 - bias), also where they
+   are subnormal: the product is exact. */
+INLINE real decode(whole code, const layout f) {
+    int64_t sign = (int64_t)1 << (8 * f.size - 1);
+    whole size = code & (sign - 1), special = (whole)(size >= f.infinity);
+    real a = (real)(size << (52 - f.fraction)) * power(1023 - f.bias);
+    a = select(special, select((whole)(size == f.infinity), all(f.infinity == f.nan ? NAN : INFINITY), all(NAN)), a);
+    return select((whole)((code & sign) != 0), -a, a);
+}
+/* Numbers to the nearest codes, ties to even: adding and subtracting 1.5 2^52 units rounds to a
+   multiple of the unit. What is too large becomes infinity's code, -0 becomes 0. */
+INLINE whole encode(real a, const layout f) {
+    real size = smaller(all(0x1p300), (real)((whole)a & INT64_MAX));
+    real unit = (real)((whole)size & ((int64_t)0x7FF << 52)) * power(-f.fraction);
+    real magic = larger(unit, all(power(1 - f.bias - f.fraction))) * 0x1.8p52;
+    whole code = (whole)(((size + magic) - magic) * power(f.bias - 1023)) >> (52 - f.fraction);
+    whole over = (whole)(code > f.infinity);
+    code = (over & f.infinity) | (~over & code);
+    return code | ((whole)(a < 0) & (whole)(code != 0) & ((int64_t)1 << (8 * f.size - 1)));
+}
+
+/* Do two bounds of the same result round to different numbers? One bit per lane. */
+INLINE unsigned undecided(int format, real low, real high) {
+    if (format == FLOAT64) return differ(low, high);
+    if (format == FLOAT32) return differ_narrowed(low, high);
+    return bits_of((whole)(encode(low, LAYOUTS[format]) != encode(high, LAYOUTS[format])));
+}
+/* Write `valid` results, rounded to the format. */
+INLINE void write_some(int format, char *p, const void *codes, int valid) {
+    memcpy(p, codes, (size_t)(valid * LAYOUTS[format].size));
+}
+INLINE void write(int format, char *p, real a, int valid) {
+    if (format == FLOAT64) {
+        if (valid == LANES) store((double *)p, a);
+        else write_some(format, p, &a, valid);
+    } else if (format == FLOAT32) {
+        float b[LANES];
+        if (valid == LANES) narrow((float *)p, a);
+        else { narrow(b, a); write_some(format, p, b, valid); }
+    } else if (LAYOUTS[format].size == 2) {
+        typedef uint16_t some __attribute__((vector_size(2 * LANES)));
+        some b = __builtin_convertvector(encode(a, LAYOUTS[format]), some);
+        write_some(format, p, &b, valid);
+    } else {
+        typedef uint8_t some __attribute__((vector_size(LANES)));
+        some b = __builtin_convertvector(encode(a, LAYOUTS[format]), some);
+        write_some(format, p, &b, valid);
+    }
+}
+/* Write n numbers with the same code. */
+static void fill(int format, char *p, int64_t code, int64_t n) {
+    for (int64_t j = 0, size = LAYOUTS[format].size; j < n; j++) memcpy(p + j * size, &code, (size_t)size);
+}
+#endif

@@ -1,0 +1,323 @@
+/* Rows one by one: the fast phase, with what it leaves in doubt handed on. */
+#ifndef STABLELSE_LONG_H
+#define STABLELSE_LONG_H
+#include "careful.h"
+
+#define LONG 32768 /* rows of this length are summed with ACCURATE at once: one element would need it */
+
+/* ---- logsumexp of one row that the fast phase left in doubt; y is its estimate */
+static near_sum near_total(const row *r) {
+    double room[BLOCK + LANES] ALIGNED;
+    near_sum S = {all(0), all(0), all(0), all(0), all(0)};
+    for (int64_t i = 0, m; i < r->n; i += m) {
+        m = r->n - i < BLOCK ? r->n - i : BLOCK;
+        const double *x = elements(r, i, m, room);
+        near_sum T = NEAR_START;
+        for (int64_t j = 0; j < m; j += LANES) {
+            int valid = m - j < LANES ? (int)(m - j) : LANES;
+            near_add(&T, get(x + j, valid, -INFINITY)); /* -inf counts as e^-100, which the bound has */
+        }
+        near_unstart(&T);
+        near_merge(&S, T);
+    }
+    for (int w = LANES / 2; w; w /= 2)
+        near_merge(&S, (near_sum){swapped(S.high, w), swapped(S.small, w), swapped(S.lower, w), swapped(S.lowest, w), swapped(S.rest, w)});
+    return S;
+}
+INLINE unsigned settle_near(int format, near_sum S, real y0, double n, real *y) {
+    real error;
+    words L = near_logarithm(S, y0, n, &error);
+    return settle(format, L.high, L.low - error, L.low + error, y);
+}
+COLD void logsumexp_again(const row *r, double estimate, char *y, int64_t at, doubts *d) {
+    real a;
+    unsigned bad = 1;
+    if (fabs(estimate) < NEAR) bad = settle_near(r->format, near_total(r), all(estimate), (double)(r->n + LANES), &a) & 1;
+    if (bad) {
+        careful c;
+        prepare(&c, r);
+        bad = careful_logsumexp(&c, &a) & 1;
+    }
+    write(r->format, y, a, 1);
+    doubt(d, at, 1, bad);
+}
+
+/* ---- softmax and log_softmax of one row. Vectors in doubt wait in a queue, so that the fast loops have
+   no call in them. */
+#define WAITING 64
+typedef struct {
+    int function, count, valid[WAITING];
+    int64_t at[WAITING], first; /* of the row's elements, and the row's first in y */
+    char *y;
+    doubts *d;
+    careful c;
+    /* softmax of float64: the terms' magic number, 1 / S and the error of a quotient; tier of both */
+    int tier;
+    real magic, lowest;
+    words inverse;
+    double error;
+} queue;
+INLINE unsigned careful_result(int function, const careful *c, real x, real *y) {
+    return function == SOFTMAX ? careful_softmax(c, x, y) : careful_log_softmax(c, x, y);
+}
+/* Settle a vector of the row in all ways there are. */
+static void settle_vector(queue *q, int64_t i, int valid) {
+    double room[2 * LANES] ALIGNED;
+    const double *x = elements(&q->c.r, i, valid, room);
+    real v = get(x, valid, x[0]), y;
+    unsigned bad = 1, mask = (1u << valid) - 1;
+    if (q->tier != NARROW) {
+        real w = larger(q->lowest, v);
+        int accurate = q->tier == ACCURATE;
+        words e = accurate ? words_of(exponential(w, q->magic, 1), 1) : words_of(exponential(w, q->magic, 0), 0);
+        words p = multiply(e, q->inverse);
+        real error = p.high * q->error;
+        bad = (settle(FLOAT64, p.high, p.low - error, p.low + error, &y) | less(v, q->lowest)) & mask;
+    }
+    if (bad) {
+        if (!q->c.ready) prepare(&q->c, &q->c.r);
+        bad = careful_result(q->function, &q->c, v, &y) & mask;
+    }
+    write(q->c.r.format, q->y + i * LAYOUTS[q->c.r.format].size, y, valid);
+    if (bad) doubt(q->d, q->first + i, 1, bad);
+}
+COLD void empty_queue(queue *q) {
+    for (int j = 0; j < q->count; j++) settle_vector(q, q->at[j], q->valid[j]);
+    q->count = 0;
+}
+INLINE void enqueue(queue *q, unsigned doubtful, int64_t i, int valid) {
+    q->at[q->count] = i;
+    q->valid[q->count] = valid;
+    q->count += doubtful != 0;
+    if (UNLIKELY(q->count == WAITING)) empty_queue(q);
+}
+
+/* exp(x) / S of float64, to 2^-62.3: a table of 16 powers, each times 1/S, with the error subtracted.
+   An entry is (T, T'), 2^(j/16) / S = T (1 + T' + LEAN); T' is off by 2^-105 and the error of S.
+   The reduction is that of narrow_exponential; |r| <= c = 2^-5.52, l = T' - k WIDE_STEP2 (roundings 2^-86).
+   exp(x) / S = T 2^e (1 + h + q), q = r^2 (Q0 + .. + Q5 r^5) + l.
+   Errors in units of 2^-65: the polynomial 0.8 (tables.py); r 2^-59 off, times r: 1.42; r^2: 0.5;
+   the polynomial's rounding: 0.97 + 0.01; q's: 0.5; e = T + T h is corrected by its residual, exactly
+   but for 2^-106; f = T q + that: 0.97. Together 5.2, 5.3 of exp(x)/S (up to 1.022 T), and LEAN is 6.5.
+   The upper bound is 2.05 LEAN higher: 6.3 with its own rounding, against 1.05 LEAN = 6.8. */
+#define LEAN 0x1.ap-63
+typedef struct { table16 T, low; } quotients;
+INLINE quotients prepare_quotients(words inverse_) {
+    double T[16] ALIGNED, low[16] ALIGNED;
+    for (int i = 0; i < 16; i += LANES) {
+        words p = multiply((words){load(POWERS16_HIGH + i), load(POWERS16_LOW + i)}, inverse_);
+        p = ordered_sum(p.high, p.low);
+        store(T + i, p.high);
+        store(low + i, p.low / p.high - LEAN);
+    }
+    return (quotients){table_of(T), table_of(low)};
+}
+typedef struct { real e, low, high; } bounds; /* e + low .. e + high */
+INLINE bounds lean_quotient(real x, real magic, const quotients *Q) {
+    real t = fma_(x, all(WIDE_STEPS), magic), k = t - magic;
+    real T = (real)((whole)look_up(Q->T, (whole)t) + (((whole)t >> 4) << 52));
+    real l = fma_(k, all(-WIDE_STEP2), look_up(Q->low, (whole)t)), h = fma_(-k, all(WIDE_STEP1), x);
+    real r = h + l;
+    real q = fma_(fma_(all(Q5), r, all(Q4)), r, all(Q3));
+    q = fma_(fma_(fma_(q, r, all(Q2)), r, all(Q1)), r, all(Q0));
+    q = fma_(q, r * r, l);
+    real e = fma_(T, h, T), f = fma_(T, q, fma_(T, h, T - e));
+    return (bounds){e, f, fma_(T, all(2.05 * LEAN), f)};
+}
+INLINE void softmax_row(const row *r, const total *s, queue *q, int wide) {
+    double room[BLOCK + LANES] ALIGNED;
+    real K = all(s->K), magic = wide_magic_of(K), lowest = all(s->largest - LAYOUTS[FLOAT64].vanishing);
+    q->tier = r->n < LONG ? QUICK : ACCURATE;
+    q->magic = magic_of(K);
+    q->lowest = all(s->largest - FAR);
+    q->inverse = inverse((words){all(s->high), all(s->low)});
+    q->error = 2 * s->error; /* of a term and of the sum */
+    quotients Q = prepare_quotients(q->inverse);
+    real far = q->lowest;
+    for (int64_t j = 0, m; j < r->n; j += m) {
+        m = is_plain(r) ? r->n : r->n - j < BLOCK ? r->n - j : BLOCK;
+        const double *x = elements(r, j, m, room);
+        double *y = (double *)q->y + j;
+        EACH(y, m, {
+            real v = get(x + i, valid, s->largest);
+            bounds b = lean_quotient(wide ? larger(far, v) : v, magic, &Q);
+            real z = b.e + b.low;
+            unsigned bad = differ(z, b.e + b.high);
+            if (wide) {
+                unsigned gone = less(v, lowest); /* below e^-746 */
+                bad = (bad | less(v, far)) & ~gone;
+                z = zero_below(z, v, lowest);
+            }
+            write(FLOAT64, (char *)(y + i), z, valid);
+            enqueue(q, bad, j + i, valid);
+        });
+    }
+    empty_queue(q);
+}
+/* x - L, L to `error`. t + e = x - L.high exactly; e - (L.low +- error) is rounded: 2^-106 |t| + 2^-106 |L|. */
+INLINE unsigned log_quotient(real x, words L, real error, int wide, real *y) {
+    words t = two_sum(x, -L.high);
+    real c = fma_(magnitude(t.high), all(0x1p-105), error);
+    real low = t.high + (t.low - (L.low + c)), high = t.high + (t.low - (L.low - c));
+    *y = low;
+    unsigned bad = differ(low, high);
+    if (!wide) return bad;
+    whole masked = (whole)(x == -INFINITY);
+    *y = select(masked, x, low);
+    return bad & ~bits_of(masked);
+}
+INLINE void log_softmax_row(const row *r, const total *s, queue *q, int wide) {
+    double room[BLOCK + LANES] ALIGNED;
+    real error;
+    words L = log_of_total(s, &error);
+    error += magnitude(L.high) * 0x1p-104;
+    for (int64_t j = 0, m; j < r->n; j += m) {
+        m = is_plain(r) ? r->n : r->n - j < BLOCK ? r->n - j : BLOCK;
+        const double *x = elements(r, j, m, room);
+        double *y = (double *)q->y + j;
+        EACH(y, m, {
+            real z;
+            unsigned bad = log_quotient(get(x + i, valid, s->largest), L, error, wide, &z);
+            write(FLOAT64, (char *)(y + i), z, valid);
+            enqueue(q, bad, j + i, valid);
+        });
+    }
+    empty_queue(q);
+}
+
+/* ---- The same for narrower formats. A logarithm: the sum's error, 2^-51 of the series, two roundings
+   of it. A quotient: the sum's error, NARROW_TERM, three roundings. */
+INLINE real narrow_log_error(real L, real sum_error) { return fma_(magnitude(L), all(0x1.1p-52), sum_error + 0x1p-50); }
+#define NARROW_QUOTIENT (NARROW_TERM + 0x1p-51)
+/* v - L, with two more roundings; where x is -inf so are both bounds */
+INLINE void narrow_log_quotient(real x, real L, real error, real *low, real *high) {
+    real t = x - L, c = fma_(smaller(all(0x1p1000), magnitude(t)), all(0x1.1p-52), error);
+    *low = t - c;
+    *high = t + c;
+}
+INLINE void narrow_row(const row *r, int function, int format, const total *s, queue *q) {
+    double room[BLOCK + LANES] ALIGNED;
+    int size = LAYOUTS[format].size;
+    table16 T = table_of(POWERS16_HIGH);
+    real K = all(s->K), magic = wide_magic_of(K), lowest = all(s->largest - FAR), R = 1 / all(s->high);
+    real L = narrow_logarithm(all(s->high), all(s->high) - 1, K);
+    real error = narrow_log_error(L, all(s->error));
+    real less_ = R * (1 - (s->error + NARROW_QUOTIENT)), more = R * (1 + (s->error + NARROW_QUOTIENT));
+    for (int64_t j = 0, m; j < r->n; j += m) {
+        m = r->n - j < BLOCK ? r->n - j : BLOCK;
+        const double *x = elements(r, j, m, room);
+        char *y = q->y + j * size;
+        for (int64_t i = 0; i < m; i += LANES) {
+            int valid = m - i < LANES ? (int)(m - i) : LANES;
+            real v = get(x + i, valid, s->largest), low, high;
+            if (function == SOFTMAX) {
+                real e = narrow_exponential(larger(lowest, v), magic, T);
+                low = e * less_;
+                high = e * more;
+            } else narrow_log_quotient(v, L, error, &low, &high);
+            unsigned bad = undecided(format, low, high);
+            write(format, y + i * size, low, valid);
+            enqueue(q, bad, j + i, valid);
+        }
+    }
+    empty_queue(q);
+}
+static void narrow_row_of(const row *r, int function, const total *s, queue *q) {
+#define OF(format) if (function == SOFTMAX) narrow_row(r, SOFTMAX, format, s, q); else narrow_row(r, LOG_SOFTMAX, format, s, q)
+    switch (r->format) {
+    case FLOAT32: OF(FLOAT32); break;
+    case FLOAT16: OF(FLOAT16); break;
+    case BFLOAT16: OF(BFLOAT16); break;
+    case FLOAT8_E4M3FN: OF(FLOAT8_E4M3FN); break;
+    default: OF(FLOAT8_E5M2);
+    }
+}
+
+/* ---- A row with NaN or infinities, or whose largest element is too large for the fast phases */
+COLD void odd_row(const job *j, const row *r, char *y, int64_t at, doubts *d) {
+    double room[BLOCK + LANES] ALIGNED;
+    const layout f = LAYOUTS[r->format];
+    int has_nan = 0, has_inf = 0, has_finite = 0;
+    for (int64_t i = 0, m; i < r->n; i += m) {
+        m = r->n - i < BLOCK ? r->n - i : BLOCK;
+        const double *x = elements(r, i, m, room);
+        for (int64_t k = 0; k < m; k++) {
+            has_nan |= x[k] != x[k];
+            has_inf |= x[k] == INFINITY;
+            has_finite |= fabs(x[k]) <= DBL_MAX;
+        }
+    }
+    if (has_nan || has_inf || !has_finite) {
+        int64_t minus = f.infinity == f.nan ? f.nan : f.infinity | (int64_t)((uint64_t)1 << (8 * f.size - 1));
+        if (j->function != LOGSUMEXP) fill(r->format, y, f.nan, r->n);
+        else fill(r->format, y, has_nan ? f.nan : has_inf ? f.infinity : minus, 1);
+        return;
+    }
+    if (j->function == LOGSUMEXP) { logsumexp_again(r, 1, y, at, d); return; }
+    queue q = {.function = j->function, .first = at, .y = y, .d = d, .c = {.r = *r}, .tier = NARROW};
+    for (int64_t i = 0; i < r->n; i += LANES) settle_vector(&q, i, r->n - i < LANES ? (int)(r->n - i) : LANES);
+}
+
+static row row_of(const job *j, int64_t i) { return (row){j->x + i * j->row_stride, j->length, j->stride, j->format}; }
+
+/* ---- Rows that are not short */
+static void spread_row(const job *j, int64_t i, doubts *d) {
+    row r = row_of(j, i);
+    total s;
+    int narrow_format = j->format != FLOAT64;
+    char *y = j->y + i * j->length * LAYOUTS[j->format].size;
+    int64_t at = i * j->length;
+    if (!sum_row(&r, narrow_format ? NARROW : j->function == SOFTMAX && r.n >= LONG ? ACCURATE : QUICK, &s)) {
+        odd_row(j, &r, y, at, d);
+        return;
+    }
+    int wide = !(s.least >= s.largest - FAR);
+    queue q;
+    q.function = j->function; q.count = 0; q.first = at; q.y = y; q.d = d; q.c.r = r; q.c.ready = 0; q.tier = NARROW;
+    if (narrow_format) narrow_row_of(&r, j->function, &s, &q);
+    else if (j->function == SOFTMAX) { if (wide) softmax_row(&r, &s, &q, 1); else softmax_row(&r, &s, &q, 0); }
+    else { if (wide) log_softmax_row(&r, &s, &q, 1); else log_softmax_row(&r, &s, &q, 0); }
+}
+/* LANES sums to logarithms at once */
+INLINE unsigned logsumexp_of_sums(int narrow_format, words S, real K, real sum_error, real *estimate, real *low, real *high) {
+    real error;
+    if (narrow_format) {
+        *estimate = narrow_logarithm(S.high, S.high - 1, K);
+        error = narrow_log_error(*estimate, sum_error);
+        *low = *estimate - error;
+        *high = *estimate + error;
+        return 0;
+    }
+    words L = logarithm(S, ordered_sum(S.high - 1, S.low), K, &error);
+    error += sum_error;
+    *estimate = L.high;
+    *low = L.high + (L.low - error);
+    *high = L.high + (L.low + error);
+    return 0;
+}
+static void logsumexp_rows(const job *j, doubts *d) {
+    int size = LAYOUTS[j->format].size, narrow_format = j->format != FLOAT64;
+    words S = {all(1), all(0)};
+    real K = all(0), error = all(0), estimate, low, high;
+    unsigned odd = 0;
+    for (int64_t i = 0; i < j->rows; i++) {
+        int lane = (int)(i % LANES), valid = lane + 1;
+        row r = row_of(j, i);
+        total s;
+        if (!sum_row(&r, narrow_format ? NARROW : QUICK, &s)) { s = (total){0, 1, 0, 0, 0, 0}; odd |= 1u << lane; }
+        S.high[lane] = s.high; S.low[lane] = s.low; K[lane] = s.K; error[lane] = s.error;
+        if (valid < LANES && i < j->rows - 1) continue;
+        logsumexp_of_sums(narrow_format, S, K, error, &estimate, &low, &high);
+        int64_t first = i - lane;
+        unsigned bad = (undecided(j->format, low, high) | odd) & ((1u << valid) - 1);
+        write(j->format, j->y + first * size, low, valid);
+        for (; bad; bad &= bad - 1) {
+            int k = __builtin_ctz(bad);
+            r = row_of(j, first + k);
+            if (odd >> k & 1) odd_row(j, &r, j->y + (first + k) * size, first + k, d);
+            else logsumexp_again(&r, estimate[k], j->y + (first + k) * size, first + k, d);
+        }
+        odd = 0;
+    }
+}
+#endif

@@ -1,0 +1,131 @@
+/* Vectors of LANES float64, and the few operations that C's operators lack.
+
+   This is the only file that knows instruction sets: it is compiled once for each of them. Everything
+   else is written in the vector extensions of GCC and Clang: + - * / < & work on each lane. */
+#ifndef STABLELSE_SIMD_H
+#define STABLELSE_SIMD_H
+#include <stdint.h>
+#include <string.h>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define LANES 8
+#define NAMED(name) name##_v4
+#elif defined(__AVX2__) && defined(__FMA__)
+#include <immintrin.h>
+#define LANES 4
+#define NAMED(name) name##_v3
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#define LANES 2
+#define NAMED(name) name##_neon
+#else
+#error "The kernel needs x86-64-v3, x86-64-v4 or aarch64."
+#endif
+#define INLINE static inline __attribute__((always_inline))
+#define COLD static __attribute__((noinline))
+#define ALIGNED __attribute__((aligned(64)))
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+typedef double real __attribute__((vector_size(8 * LANES)));
+typedef int64_t whole __attribute__((vector_size(8 * LANES)));
+typedef double real_anywhere __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+typedef struct { real high, low; } words; /* a number as the sum of two */
+
+INLINE real all(double a) { return a - (real){0}; }
+INLINE whole all_whole(int64_t a) { return a - (whole){0}; }
+INLINE real load(const double *p) { return *(const real_anywhere *)p; }
+INLINE void store(double *p, real a) { *(real_anywhere *)p = a; }
+INLINE real select(whole mask, real a, real b) { return (real)((mask & (whole)a) | (~mask & (whole)b)); }
+
+#if LANES == 8
+INLINE real fma_(real a, real b, real c) { return (real)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
+/* the larger, the smaller; b where either is NaN */
+INLINE real larger(real a, real b) { return (real)_mm512_max_pd((__m512d)a, (__m512d)b); }
+INLINE real smaller(real a, real b) { return (real)_mm512_min_pd((__m512d)a, (__m512d)b); }
+/* one bit per lane: where a < b (not with NaN), where they differ (also with NaN) */
+INLINE unsigned less(real a, real b) { return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_LT_OQ); }
+INLINE unsigned differ(real a, real b) { return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_NEQ_UQ); }
+INLINE unsigned bits_of(whole mask) { return _mm512_movepi64_mask((__m512i)mask); }
+/* a, or 0 where x < y */
+INLINE real zero_below(real a, real x, real y) {
+    return (real)_mm512_maskz_mov_pd(_mm512_cmp_pd_mask((__m512d)x, (__m512d)y, _CMP_NLT_UQ), (__m512d)a);
+}
+INLINE real widen(const float *p) { return (real)_mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+INLINE void narrow(float *p, real a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps((__m512d)a) + (__m256){0}); }
+INLINE unsigned differ_narrowed(real a, real b) {
+    return _mm256_cmp_ps_mask(_mm512_cvtpd_ps((__m512d)a), _mm512_cvtpd_ps((__m512d)b), _CMP_NEQ_UQ);
+}
+/* entries of a table of 16, by the lowest 4 bits of i */
+typedef struct { __m512d low, high; } table16;
+INLINE table16 table_of(const double *t) { return (table16){_mm512_load_pd(t), _mm512_load_pd(t + 8)}; }
+INLINE real look_up(table16 t, whole i) { return (real)_mm512_permutex2var_pd(t.low, (__m512i)i, t.high); }
+/* pairs of a table of 1024, by the lowest 10 bits of i. The indices pass through memory: eight
+   extractions would cost more, and the gather instruction twice as much. */
+INLINE words look_up_pairs(const double *t, whole i) {
+    int64_t j[8] ALIGNED;
+    *(whole *)j = i & 1023;
+    __asm__("" : "+m"(j));
+#define TWO(a, b) _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_load_pd(t + 2 * j[a])), _mm_load_pd(t + 2 * j[b]), 1)
+#define FOUR(a) _mm512_insertf64x4(_mm512_castpd256_pd512(TWO(a, a + 2)), TWO(a + 4, a + 6), 1)
+    __m512d a = FOUR(0), b = FOUR(1);
+    return (words){(real)_mm512_unpacklo_pd(a, b), (real)_mm512_unpackhi_pd(a, b)};
+}
+#elif LANES == 4
+INLINE real fma_(real a, real b, real c) { return (real)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
+INLINE real larger(real a, real b) { return (real)_mm256_max_pd((__m256d)a, (__m256d)b); }
+INLINE real smaller(real a, real b) { return (real)_mm256_min_pd((__m256d)a, (__m256d)b); }
+INLINE unsigned bits_of(whole mask) { return (unsigned)_mm256_movemask_pd((__m256d)mask); }
+INLINE unsigned less(real a, real b) { return bits_of((whole)(a < b)); }
+INLINE unsigned differ(real a, real b) { return bits_of((whole)(a != b)); }
+INLINE real zero_below(real a, real x, real y) { return (real)(~(whole)(x < y) & (whole)a); }
+INLINE real widen(const float *p) { return (real)_mm256_cvtps_pd(_mm_loadu_ps(p)); }
+INLINE void narrow(float *p, real a) { _mm_storeu_ps(p, _mm256_cvtpd_ps((__m256d)a) + (__m128){0}); }
+INLINE unsigned differ_narrowed(real a, real b) {
+    return (unsigned)_mm_movemask_ps(_mm_cmp_ps(_mm256_cvtpd_ps((__m256d)a), _mm256_cvtpd_ps((__m256d)b), _CMP_NEQ_UQ));
+}
+INLINE words look_up_pairs(const double *t, whole i) {
+#define TWO(a, b) _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_load_pd(t + 2 * (i[a] & 1023))), _mm_load_pd(t + 2 * (i[b] & 1023)), 1)
+    __m256d a = TWO(0, 2), b = TWO(1, 3);
+    return (words){(real)_mm256_unpacklo_pd(a, b), (real)_mm256_unpackhi_pd(a, b)};
+}
+#else
+INLINE real fma_(real a, real b, real c) { return (real)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b); }
+INLINE unsigned bits_of(whole mask) { return (unsigned)((mask[0] & 1) | (mask[1] & 2)); }
+INLINE unsigned less(real a, real b) { return bits_of((whole)(a < b)); }
+INLINE unsigned differ(real a, real b) { return bits_of((whole)(a != b)); }
+INLINE real larger(real a, real b) { return select((whole)(a > b), a, b); }
+INLINE real smaller(real a, real b) { return select((whole)(a < b), a, b); }
+INLINE real zero_below(real a, real x, real y) { return (real)(~(whole)(x < y) & (whole)a); }
+INLINE real widen(const float *p) { return (real)vcvt_f64_f32(vld1_f32(p)); }
+INLINE void narrow(float *p, real a) { vst1_f32(p, vadd_f32(vcvt_f32_f64((float64x2_t)a), vdup_n_f32(0))); }
+INLINE unsigned differ_narrowed(real a, real b) {
+    return (unsigned)(((float)a[0] != (float)b[0]) | ((float)a[1] != (float)b[1]) << 1);
+}
+INLINE words look_up_pairs(const double *t, whole i) {
+    const double *a = t + 2 * (i[0] & 1023), *b = t + 2 * (i[1] & 1023);
+    return (words){(real){a[0], b[0]}, (real){a[1], b[1]}};
+}
+#endif
+#if LANES < 8
+typedef struct { double at[16] ALIGNED; } table16;
+INLINE table16 table_of(const double *t) { table16 a; memcpy(a.at, t, sizeof a.at); return a; }
+INLINE real look_up(table16 t, whole i) {
+    real a;
+    for (int j = 0; j < LANES; j++) a[j] = t.at[i[j] & 15];
+    return a;
+}
+#endif
+
+/* The processor's rounding mode and its treatment of subnormal numbers; its flags stay as they are. */
+#if defined(__aarch64__)
+typedef uint64_t rounding;
+INLINE rounding get_rounding(void) { rounding r; __asm__ volatile("mrs %0, fpcr" : "=r"(r)); return r; }
+INLINE void set_rounding(rounding r) { __asm__ volatile("msr fpcr, %0" : : "r"(r) : "memory"); }
+#define TO_NEAREST 0
+#else
+typedef unsigned rounding;
+INLINE rounding get_rounding(void) { return _mm_getcsr(); }
+INLINE void set_rounding(rounding r) { _mm_setcsr(r); }
+#define TO_NEAREST 0x1F80 /* no trap, to nearest, no flush to zero */
+#endif
+#endif

@@ -1,0 +1,196 @@
+"""The errors of the kernel's phases, as parts of their bounds, by ball arithmetic.
+
+Each entry of `ratios` returns the largest |error| / bound among about `count` cases. The bounds are
+those of the comments in functions.h, near.h, careful.h and long.h.
+"""
+
+import ctypes
+from collections.abc import Callable
+
+import numpy as np
+from balls import balls
+from flint import arb, ctx
+from native import Phases
+from numpy.random import Generator
+
+#: Enough for the bounds, and for terms far apart.
+PRECISION = 700
+NARROW, QUICK, ACCURATE = range(3)
+
+ratios: dict[str, Callable[[Phases, Generator, int], float]] = {}
+
+
+def _ratio(name: str):
+    def enter(function):
+        def with_precision(phases: Phases, rng: Generator, count: int) -> float:
+            with ctx.workprec(PRECISION):
+                return function(phases, rng, count)
+
+        ratios[name] = with_precision
+        return function
+
+    return enter
+
+
+def _largest(errors: list[arb], bounds: list[arb | float]) -> float:
+    return max(float((abs(e) / b).mid()) for e, b in zip(errors, bounds, strict=True) if b != 0)
+
+
+def _ln2() -> arb:
+    return arb(2).log()
+
+
+def _arguments(rng: Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and K of terms, x - K ln 2 between -640 and 1; many next to the ends of r."""
+    count = -(-count // 8) * 8
+    shift = np.rint(rng.normal(size=count) * rng.choice([0, 1, 100, 1e6], count))
+    down = -rng.choice([1e-6, 1e-3, 1, 30, 600], count) * rng.random(count)
+    x = shift * np.log(2) + down
+    step = np.log(2) / 2048
+    ends = np.rint(x / step) // 2 * 2 * step + step * (1 - 1e-9 * rng.random(count))
+    return np.where(rng.random(count) < 0.3, ends, x), shift
+
+
+def _term_errors(x: np.ndarray, shift: np.ndarray, *words: np.ndarray) -> list[arb]:
+    columns = zip(*(balls(a) for a in (x, shift, *words)), strict=True)
+    return [sum(value, arb(0)) / (v - k * _ln2()).exp() - 1 for v, k, *value in columns]
+
+
+@_ratio("quick exponential: 2^-74.86")
+def _quick(phases, rng, count):
+    x, shift = _arguments(rng, count)
+    errors = _term_errors(x, shift, *phases.vectors("phase_exponential", x, shift, 0, results=2))
+    return _largest(errors, [2**-74.86] * x.size)
+
+
+@_ratio("accurate exponential: 2^-81.83")
+def _accurate(phases, rng, count):
+    x, shift = _arguments(rng, count)
+    errors = _term_errors(x, shift, *phases.vectors("phase_exponential", x, shift, 1, results=2))
+    return _largest(errors, [2**-81.83] * x.size)
+
+
+@_ratio("narrow exponential: NARROW_TERM")
+def _narrow(phases, rng, count):
+    x, shift = _arguments(rng, count)
+    errors = _term_errors(
+        x, shift, *phases.vectors("phase_narrow_exponential", x, shift, results=1)
+    )
+    return _largest(errors, [2**-46] * x.size)
+
+
+@_ratio("near exponential: NEAR_TERM")
+def _near_term(phases, rng, count):
+    count = -(-count // 8) * 8
+    x = rng.uniform(-1, 0.01, count) * rng.choice([1e-18, 1e-6, 1e-3, 1, 100], count)
+    x[: count // 4] = (np.rint(rng.uniform(-1000, 0, count // 4)) + 0.4999) * np.log(2) / 1024
+    t, *parts = phases.vectors("phase_near_exponential", x, results=4)
+    values = [balls(a) for a in (t, *parts, x)]
+    errors = [t * (1 + a + b + c) / v.exp() - 1 for t, a, b, c, v in zip(*values, strict=True)]
+    return _largest(errors, [arb(2) ** -127] * count)
+
+
+@_ratio("logarithm")
+def _logarithm(phases, rng, count):
+    count = -(-count // 8) * 8
+    b = rng.uniform(-0.5, 1, count) * 2.0 ** -rng.uniform(0, 60, count)
+    b = np.where(rng.random(count) < 0.4, 2.0 ** rng.uniform(0, 20, count), b)
+    b_low = b * rng.uniform(-1, 1, count) * 2.0**-54
+    total = 1 + b
+    total_low = (np.where(abs(b) < 1, b - (total - 1), 1 - (total - b))) + b_low
+    shift = np.where(rng.random(count) < 0.5, 0, np.rint(rng.normal(size=count) * 1e4))
+    high, low, bound = phases.vectors(
+        "phase_logarithm", total, total_low, b, b_low, shift, results=3
+    )
+    values = zip(*(balls(a) for a in (b, b_low, shift, high, low)), strict=True)
+    errors = [y + z - ((v + w).log1p() + k * _ln2()) for v, w, k, y, z in values]
+    return _largest(errors, balls(bound))
+
+
+@_ratio("narrow logarithm: 2^-51 + |L| 2^-52.9")
+def _narrow_logarithm(phases, rng, count):
+    count = -(-count // 8) * 8
+    total = 2.0 ** rng.uniform(-0.5, 20, count)
+    shift = np.rint(rng.normal(size=count) * rng.choice([0, 1, 1e5], count))
+    (y,) = phases.vectors("phase_narrow_logarithm", total, total - 1, shift, results=1)
+    values = [s.log() + k * _ln2() for s, k in zip(balls(total), balls(shift), strict=True)]
+    errors = [v - w for v, w in zip(balls(y), values, strict=True)]
+    return _largest(errors, [2**-51 + abs(v) * 2**-52.9 for v in values])
+
+
+def _rows(rng: Generator, count: int) -> list[np.ndarray]:
+    """Return rows of many lengths and scales; in some, terms that grow or fall all the way."""
+    rows = []
+    for _ in range(max(count // 20, 12)):
+        n = int(rng.choice([33, 257, 2040, 2041, 4096]))
+        x = rng.normal(size=n) * rng.choice([1e-3, 1, 5, 200]) + rng.choice([0, -1000, 5e5])
+        rows.append(np.sort(x)[:: rng.choice([-1, 1])].copy() if rng.random() < 0.5 else x)
+    return rows
+
+
+def _total(x: np.ndarray) -> arb:
+    return sum((v.exp() for v in balls(x)), arb(0))
+
+
+def _sum_ratio(phases, rng, count, tier):
+    worst = 0.0
+    for x in _rows(rng, count):
+        shift, high, low, bound, *_ = balls(phases.row("phase_sum", x, ctypes.c_int(tier)))
+        error = (high + low) / (_total(x) / (shift * _ln2()).exp()) - 1
+        worst = max(worst, _largest([error], [bound]))
+    return worst
+
+
+@_ratio("narrow sum")
+def _narrow_sum(phases, rng, count):
+    return _sum_ratio(phases, rng, count, NARROW)
+
+
+@_ratio("quick sum")
+def _quick_sum(phases, rng, count):
+    return _sum_ratio(phases, rng, count, QUICK)
+
+
+@_ratio("accurate sum")
+def _accurate_sum(phases, rng, count):
+    return _sum_ratio(phases, rng, count, ACCURATE)
+
+
+@_ratio("careful: lambda")
+def _careful(phases, rng, count):
+    worst = 0.0
+    for x in _rows(rng, count):
+        x[rng.integers(x.size)] = x.max() + rng.choice([0, 0.1, 3, 30, 300, 700, 1500])
+        high, low, bound, scale, *_ = balls(phases.row("phase_careful", x))
+        p, *others = balls(np.sort(x)[::-1])
+        rest = sum(((v - p).exp() for v in others), arb(0))
+        error = high + low - rest.log1p() / arb(2) ** scale
+        worst = max(worst, _largest([error], [bound]))
+    return worst
+
+
+@_ratio("near: logsumexp")
+def _near(phases, rng, count):
+    worst = 0.0
+    for x in _rows(rng, count):
+        x = x - x.max()
+        x = np.maximum(x, -90)
+        x -= float(_total(x).log().mid())
+        log_sum = _total(x).log()
+        estimate = float(log_sum.mid()) + rng.uniform(-1, 1) * 2.0**-74
+        high, low, bound, *_ = balls(phases.row("phase_near", x, ctypes.c_double(estimate)))
+        worst = max(worst, _largest([high + low - log_sum], [bound]))
+    return worst
+
+
+@_ratio("lean quotient: its bounds before they are rounded")
+def _lean(phases, rng, count):
+    worst = 0.0
+    for _ in range(-(-count // 64)):
+        total = np.full(64, (1 + rng.random()) * 2.0 ** rng.integers(0, 20))
+        x = -rng.choice([1e-3, 1, 30, 600], 64) * rng.random(64)
+        words = phases.vectors("phase_lean", x, total, results=3)
+        for v, s, e, low, high in zip(*(balls(a) for a in (x, total, *words)), strict=True):
+            error = v.exp() / s - (e + (low + high) / 2)
+            worst = max(worst, _largest([error], [(high - low) / 2]))
+    return worst

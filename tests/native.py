@@ -1,0 +1,118 @@
+"""The kernel as a plain library: built from its sources for a test, called through ctypes."""
+
+import ctypes
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+SOURCES = Path(__file__).parents[1] / "stablelse" / "numerics" / "kernel"
+PHASES = Path(__file__).parent / "numerics" / "kernel" / "phases.c"
+FUNCTIONS = ("logsumexp", "softmax", "log_softmax")
+FORMATS = ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
+FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared"]
+STRICT = ["-Wall", "-Wextra", "-Werror"]
+
+
+def instruction_sets() -> dict[str, str]:
+    """Return the kernels that run here, with what the compiler calls their processors."""
+    if platform.machine() in ("aarch64", "arm64"):
+        return {"neon": "armv8-a"}
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split("flags")[1].splitlines()[0].split())
+    except (OSError, IndexError):
+        return {}
+    has = {
+        "v3": {"avx2", "fma", "bmi2"} <= flags,
+        "v4": {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"} <= flags,
+    }
+    return {name: f"x86-64-{name}" for name, there in has.items() if there}
+
+
+def compiler() -> str | None:
+    """Return the C compiler, if there is one."""
+    return next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+
+
+def build(source: Path, processor: str, target: Path, *flags: str) -> ctypes.CDLL:
+    """Compile a source for a processor, and load it."""
+    command = [compiler(), *FLAGS, *STRICT, *flags, f"-march={processor}"]
+    command += [f"-I{SOURCES}", str(source), "-o", str(target), "-lm"]
+    subprocess.run(command, check=True)
+    return ctypes.CDLL(str(target))
+
+
+class Job(ctypes.Structure):
+    """kernel.h: job."""
+
+    _fields_ = [
+        ("function", ctypes.c_int),
+        ("format", ctypes.c_int),
+        ("x", ctypes.c_void_p),
+        ("rows", ctypes.c_int64),
+        ("length", ctypes.c_int64),
+        ("row_stride", ctypes.c_int64),
+        ("stride", ctypes.c_int64),
+        ("y", ctypes.c_void_p),
+        ("doubtful", ctypes.c_void_p),
+        ("room", ctypes.c_int64),
+    ]
+
+
+class Kernel:
+    """One instruction set's settle."""
+
+    def __init__(self, library: ctypes.CDLL, name: str) -> None:
+        self._settle = getattr(library, f"settle_{name}")
+        self._settle.restype = ctypes.c_int64
+
+    def __call__(self, function: str, x: np.ndarray, room: int | None = None):
+        """Return the results of rows (of any strides), and the flat indices of those in doubt."""
+        rows, length = x.shape
+        y = np.empty(rows if function == "logsumexp" else (rows, length), x.dtype)
+        doubtful = np.empty(y.size if room is None else room, np.int64)
+        job = Job(
+            FUNCTIONS.index(function),
+            FORMATS.index(x.dtype.name),
+            x.ctypes.data,
+            rows,
+            length,
+            *x.strides,
+            y.ctypes.data,
+            doubtful.ctypes.data,
+            doubtful.size,
+        )
+        count = self._settle(ctypes.byref(job))
+        return y, doubtful[:count] if count <= doubtful.size else np.arange(y.size)
+
+
+class Phases:
+    """The phases of phases.c: functions of arrays of one vector's length, or of a row."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._library = library
+        self.lanes: int = library.lanes()
+
+    def vectors(self, name: str, *arguments: np.ndarray | int, results: int) -> list[np.ndarray]:
+        """Call a phase; arrays of any length are cut into vectors."""
+        count = next(a.size for a in arguments if isinstance(a, np.ndarray))
+        outputs = [np.empty(count) for _ in range(results)]
+        for i in range(0, count, self.lanes):
+            part = slice(i, i + self.lanes)
+            given = [_pointer(a[part]) if isinstance(a, np.ndarray) else a for a in arguments]
+            getattr(self._library, name)(*given, *(_pointer(out[part]) for out in outputs))
+        return outputs
+
+    def row(self, name: str, x: np.ndarray, *arguments: int | ctypes.c_double) -> np.ndarray:
+        """Call a phase of a row."""
+        out = np.zeros(8)
+        getattr(self._library, name)(_pointer(x), ctypes.c_int64(x.size), *arguments, _pointer(out))
+        return out
+
+
+def _pointer(a: np.ndarray) -> ctypes.c_void_p:
+    assert a.flags.c_contiguous
+    assert a.dtype == np.float64
+    return a.ctypes.data_as(ctypes.c_void_p)

@@ -1,0 +1,57 @@
+/* The kernel's phases by themselves: values and bounds, for tests. All arrays have LANES entries. */
+#include "kernel.c"
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT int lanes(void) { return LANES; }
+/* exp(x) = (high + low) 2^K */
+EXPORT void phase_exponential(const double *x, const double *K, int accurate, double *high, double *low) {
+    real magic = magic_of(load(K));
+    words e = accurate ? words_of(exponential(load(x), magic, 1), 1) : words_of(exponential(load(x), magic, 0), 0);
+    store(high, e.high);
+    store(low, e.low);
+}
+EXPORT void phase_narrow_exponential(const double *x, const double *K, double *y) {
+    store(y, narrow_exponential(load(x), wide_magic_of(load(K)), table_of(POWERS16_HIGH)));
+}
+EXPORT void phase_near_exponential(const double *x, double *t, double *a, double *b, double *c) {
+    near_term e = near_exponential(load(x));
+    store(t, e.t); store(a, e.a); store(b, e.b); store(c, e.c);
+}
+/* log(high + low) + K ln 2, and a bound of the error; b: high + low - 1 */
+EXPORT void phase_logarithm(const double *S, const double *S_low, const double *b, const double *b_low, const double *K, double *high, double *low, double *error) {
+    real e;
+    words L = logarithm((words){load(S), load(S_low)}, (words){load(b), load(b_low)}, load(K), &e);
+    store(high, L.high); store(low, L.low); store(error, e);
+}
+EXPORT void phase_narrow_logarithm(const double *S, const double *b, const double *K, double *y) {
+    store(y, narrow_logarithm(load(S), load(b), load(K)));
+}
+/* exp(x) / S, S[0] being the sum of all: e + low .. e + high */
+EXPORT void phase_lean(const double *x, const double *S, double *e, double *low, double *high) {
+    quotients Q = prepare_quotients(inverse((words){all(S[0]), all(0)}));
+    bounds b = lean_quotient(load(x), all(MAGIC), &Q);
+    store(e, b.e); store(low, b.low); store(high, b.high);
+}
+/* a row's sum: K, high, low, the bound; 0 if there is none */
+EXPORT int phase_sum(const double *x, int64_t n, int tier, double *out) {
+    row r = {(const char *)x, n, 8, FLOAT64};
+    total s;
+    int ok = sum_row(&r, tier, &s);
+    out[0] = s.K; out[1] = s.high; out[2] = s.low; out[3] = s.error;
+    return ok;
+}
+/* lambda: high, low, error, scale, p; and 1/S in units of 2^-K */
+EXPORT void phase_careful(const double *x, int64_t n, double *out) {
+    row r = {(const char *)x, n, 8, FLOAT64};
+    careful c;
+    prepare(&c, &r);
+    out[0] = c.lambda.high[0]; out[1] = c.lambda.low[0]; out[2] = c.error[0]; out[3] = c.scale;
+    out[4] = c.inverse.high[0]; out[5] = c.inverse.low[0]; out[6] = c.K; out[7] = c.origin;
+}
+/* logsumexp next to zero: high, low, error */
+EXPORT void phase_near(const double *x, int64_t n, double estimate, double *out) {
+    row r = {(const char *)x, n, 8, FLOAT64};
+    real error;
+    words L = near_logarithm(near_total(&r), all(estimate), (double)(n + LANES), &error);
+    out[0] = L.high[0]; out[1] = L.low[0]; out[2] = error[0];
+}

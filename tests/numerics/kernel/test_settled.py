@@ -1,0 +1,105 @@
+"""What the kernel settles is correctly rounded; what it does not settle, it says."""
+
+import numpy as np
+import pytest
+from native import FORMATS, FUNCTIONS
+from settled import PLAIN, Tally, judge, near_tie, truth
+
+from stablelse.numerics.formats import FORMATS as TABLE
+
+#: Rows around every length at which the kernel changes its way: lanes, blocks of 255 vectors.
+LENGTHS = (1, 2, 7, 8, 9, 31, 32, 33, 63, 64, 65, 1019, 1020, 1021, 2039, 2040, 2041, 4081)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("name", PLAIN)
+def test_families(kernel, name, format_):
+    tally = judge(kernel, name, format_, 24, 20, 60)
+    assert not tally.wrong
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_next_to_a_tie(kernel, function, format_):
+    tally, rng = Tally(), np.random.default_rng(7)
+    for _ in range(60):
+        x, j = near_tie(function, format_, rng)
+        for rows in (1, 5):  # in lanes, and one by one
+            stack = np.repeat(x, rows, axis=0)
+            y, doubtful = kernel(function, stack)
+            want = np.repeat(truth(function, x), rows, axis=0)
+            tally.add(f"{x!r} at {j}", y, doubtful, want)
+    assert not tally.wrong
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_lengths_strides_and_alignments(kernel, function, format_):
+    """The bits are those of a plain copy, whatever way the kernel takes to the numbers."""
+    rng, dtype = np.random.default_rng(3), TABLE[format_].dtype
+    for n in LENGTHS:
+        values = TABLE[format_].round(rng.normal(size=(9, n)) * 3).astype(dtype)
+        want, doubtful = kernel(function, values)
+        assert not doubtful.size
+        offset = int(rng.integers(1, 16))
+        room = np.zeros(values.nbytes + 64, np.uint8)
+        moved = room[offset : offset + values.nbytes].view(dtype).reshape(values.shape)
+        moved[:] = values
+        spaced = np.zeros((18, 3 * n), dtype)[::2, ::3]
+        spaced[:] = values
+        transposed = np.asfortranarray(values)
+        for x in (moved, spaced, transposed, values[::-1, ::-1][::-1, ::-1]):
+            y, doubtful = kernel(function, x)
+            assert not doubtful.size
+            np.testing.assert_array_equal(y, want)
+        backwards, _ = kernel(function, values[::-1, ::-1])
+        back = backwards[::-1] if function == "logsumexp" else backwards[::-1, ::-1]
+        np.testing.assert_array_equal(back, want)
+        alone, _ = kernel(function, values[3:4])
+        np.testing.assert_array_equal(alone[0], want[3])
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("n", [1, 3, 40, 3000])
+@pytest.mark.parametrize("rows", [1, 9])
+def test_special_values(kernel, format_, n, rows):
+    """NaN, infinities and rows of nothing, next to rows that have none of them."""
+    of = TABLE[format_]
+    plain = np.linspace(-3, 2, n)
+    specials = [plain, plain.copy(), plain.copy(), plain.copy(), np.full(n, -np.inf), plain.copy()]
+    specials[1][n // 2] = np.nan
+    specials[2][n // 2] = np.inf
+    specials[3][[0, n - 1]] = np.inf, np.nan
+    specials[5][:-1] = -np.inf
+    for x in specials:
+        stack = np.repeat(plain[None], rows, axis=0)
+        stack[rows // 2] = x
+        stack = stack.astype(of.dtype)
+        wide = stack[rows // 2].astype(float)
+        nan = np.isnan(wide).any()
+        for function in FUNCTIONS:
+            y, doubtful = kernel(function, stack)
+            assert not doubtful.size
+            got = np.asarray(y[rows // 2]).astype(float)
+            if function != "logsumexp" and (nan or wide.max() in (np.inf, -np.inf)):
+                assert np.isnan(got).all()
+            elif nan:
+                assert np.isnan(got)
+            elif wide.max() == np.inf:
+                assert got == np.inf
+            else:
+                assert got.tolist() == truth(function, stack)[rows // 2].astype(float).tolist()
+            if rows > 1:
+                tally = Tally()
+                tally.add("next to it", y[:1], doubtful, truth(function, stack[:1]))
+                assert not tally.wrong
+
+
+def test_room_that_is_too_small(kernel):
+    """More results in doubt than there is room for are counted, and nothing is written beyond."""
+    x = np.concatenate(
+        [near_tie("softmax", "float64", np.random.default_rng(s))[0][:, :3] for s in range(200)]
+    )
+    everything = kernel("softmax", x)[1]
+    assert kernel("softmax", x, room=0)[1].size in (0, x.size)
+    assert (everything.size == 0) == (kernel("softmax", x, room=0)[1].size == 0)
