@@ -26,6 +26,7 @@ import numpy as np
 from stablelse.numerics import compensated, complex_plane, few, quotients
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.front import Axis, delivered, elementwise, known_format, reduced
+from stablelse.numerics.inputs import refuse_masks
 from stablelse.numerics.threads import limited
 
 if TYPE_CHECKING:
@@ -291,6 +292,8 @@ def _log_softmax(rows: Array, dtype: np.dtype[Any], place: Array | None) -> tupl
 def _is_lazy(x: object, bare: bool) -> bool:
     """Whether something is a Dask array, without importing Dask; one has no mask here."""
     is_lazy = type(x).__module__.startswith("dask.array.")
+    if is_lazy:
+        refuse_masks(x)
     if is_lazy and not bare:
         raise TypeError(
             "a Dask array takes no where, empty, out and threads here; mask it with "

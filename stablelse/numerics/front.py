@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from stablelse.numerics.formats import Array, Format, format_of
-from stablelse.numerics.inputs import numbers
+from stablelse.numerics.inputs import numbers, refuse_masks
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -153,6 +153,7 @@ def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     ValueError
         If it has another shape, or is read-only.
     """
+    refuse_masks(out)
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be an array, not {type(out).__name__}")
     if out.shape != shape:

@@ -102,7 +102,7 @@ def as_array(x: object) -> Array:
     """
     if type(x) is np.ndarray:
         return x
-    _refuse_masks(x)
+    refuse_masks(x)
     torch: Any = sys.modules.get("torch")  # never imported here: without it there are no tensors
     if torch is not None:
         if isinstance(x, torch.Tensor):
@@ -110,17 +110,19 @@ def as_array(x: object) -> Array:
         if isinstance(x, list | tuple) and x and isinstance(x[0], torch.Tensor):
             x = [_of_tensor(part, torch) if isinstance(part, torch.Tensor) else part for part in x]
     try:
-        return np.asarray(x)
+        array = np.asanyarray(x)
     except ValueError as error:
         if "inhomogeneous" not in str(error):
             raise
-    raise ValueError(
-        "the rows of x have different lengths: pass one at a time, or pad them with -numpy.inf"
-    )
+        raise ValueError(
+            "the rows of x have different lengths: pass one at a time, or pad them with -numpy.inf"
+        ) from None
+    refuse_masks(array)  # of what has become an array only now
+    return np.asarray(array)
 
 
-def _refuse_masks(x: object) -> None:
-    """Raise if something is a masked array, or a list of them: NumPy would drop the mask."""
+def refuse_masks(x: object) -> None:
+    """Raise if something is a masked array, or a list of them, whose masks NumPy would drop."""
     if "numpy.ma" not in sys.modules:  # without it there are no masked arrays
         return
     if isinstance(x, np.ma.MaskedArray):
@@ -128,9 +130,14 @@ def _refuse_masks(x: object) -> None:
             "the mask of a masked array would be lost: mask with where=~numpy.ma.getmaskarray(x), "
             "or pass x.filled(-numpy.inf) to what has no where="
         )
+    if isinstance(getattr(x, "_meta", None), np.ma.MaskedArray):
+        raise TypeError(
+            "the mask of a Dask array would be lost: pass dask.array.ma.filled(x, -numpy.inf), or "
+            "compute it and mask with where="
+        )
     if isinstance(x, list | tuple) and x and not isinstance(x[0], int | float):
         for part in x:
-            _refuse_masks(part)
+            refuse_masks(part)
 
 
 def _of_tensor(x: Any, torch: Any) -> Array:
@@ -194,7 +201,8 @@ def _named(value: object) -> str:
     if value is None or isinstance(value, str | bytes | complex):
         text = repr(value)
         return text if len(text) <= 30 else f"{text[:27]}..."
-    return f"a {type(value).__module__}.{type(value).__qualname__}".replace("a builtins.", "a ")
+    name = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _instead_of(x: object) -> str:
@@ -214,6 +222,6 @@ def _instead_of_entry(value: object) -> str:
         return ": pass numpy.asarray(x).astype(complex)"
     if hasattr(value, "__len__"):
         return ": pass numpy.stack(x), or one at a time if their lengths differ"
-    if hasattr(value, "__float__"):
+    if hasattr(value, "__float__") and not isinstance(value, np.datetime64 | np.timedelta64):
         return ": pass numpy.asarray(x).astype(float)"
     return ": leave it out, or pass numpy.nan for what is missing"

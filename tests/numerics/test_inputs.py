@@ -45,6 +45,17 @@ FUNCTIONS = {
     **{state.__name__: lambda x, state=state: state().update(x).result() for state in RUNNING},
 }
 
+
+class Array:
+    """What other libraries have: it becomes an array when NumPy asks for it."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+
 THIRD = Fraction(1, 3)
 
 #: What is read, and the array that it is read as.
@@ -61,6 +72,8 @@ READ = {
     "a subclass": (np.array([0.5, 1, 2]).view(np.recarray), [0.5, 1, 2]),
     "negative stride": (np.array([2, 1, 0.5])[::-1], [0.5, 1, 2]),
     "big-endian": (np.array([0.5, 1, 2], ">f8"), [0.5, 1, 2]),
+    "another array": (Array(np.float32([0.5, 1, 2])), np.float32([0.5, 1, 2])),
+    "longdoubles": (np.longdouble([0.5, 1, 2]) / 3, np.longdouble([0.5, 1, 2]) / 3),
     "bools": ([True, False, True], [1.0, 0.0, 1.0]),
     "0-d arrays": ([np.array(0.5), np.array(1), np.array(2)], [0.5, 1, 2]),
 }
@@ -105,7 +118,17 @@ REFUSED = {
     "too large a fraction": ([Fraction(10**400)], ValueError, r"x\[0\] is too large for float64"),
     "too large a decimal": ([Decimal("1e400")], ValueError, r"x\[0\] is too large for float64"),
     "a complex object": ([1, 1j, None], TypeError, r"x\[1\] is 1j, .*astype\(complex\)"),
-    "an object": (object(), TypeError, "expected numbers, not a object"),
+    "an object": (object(), TypeError, "expected numbers, not an object$"),
+    "a masked array in disguise": (
+        Array(np.ma.array([1.0, 2, 3], mask=[0, 1, 0])),
+        TypeError,
+        MASK_WITH,
+    ),
+    "dates among numbers": (
+        np.array([1, np.datetime64("2024-01-01")], object),
+        TypeError,
+        "datetime64, not a number",
+    ),
 }
 
 COMPLEX = {"stablelse.logsumexp", "stablelse.softmax", "stablelse.log_softmax", "b"}
@@ -169,6 +192,29 @@ def test_scipy_sparse():
     for matrix in (sparse.csr_array(np.eye(2)), sparse.dok_matrix(np.eye(2))):
         with pytest.raises(TypeError, match=r"pass x.toarray\(\)"):
             stablelse.logsumexp(matrix)
+
+
+def test_dask_arrays():
+    dask_array = pytest.importorskip("dask.array")
+    x = np.array([0.5, 1, 2])
+    lazy = dask_array.from_array(x)
+    eager = FUNCTIONS.keys() - {f"stablelse.{name}" for name in ("softmax", "log_softmax")}
+    for name in eager - {"stablelse.logsumexp", "probabilities"}:
+        assert same(FUNCTIONS[name](lazy), FUNCTIONS[name](x))
+    masked = dask_array.ma.masked_array(x, mask=[True, False, False])
+    for function in FUNCTIONS.values():
+        with pytest.raises(TypeError, match=MASK_WITH):
+            function(masked)
+    with pytest.raises(TypeError, match=r"Dask array of objects .* pass x.astype\(float\)"):
+        stablelse.softmax(dask_array.from_array(x.astype(object), chunks=3))
+
+
+def test_out_has_no_mask():
+    for function in (stablelse.logsumexp, stablelse.softmax, stablelse.log_softmax):
+        with pytest.raises(TypeError, match="mask of a masked array would be lost"):
+            function(
+                [[0.5, 1.0]], axis=0, out=np.ma.zeros((1, 2) if "soft" in function.__name__ else 2)
+            )
 
 
 def test_one_hot_labels():

@@ -77,6 +77,8 @@ def _elementwise(function: Function, x: Any, axis: Axis) -> Any:
 def _result_dtype(x: Any) -> np.dtype[Any]:
     """Return the dtype of the results: that of floating-point numbers, float64 of others."""
     dtype = FORMATS["float64"].dtype if x.dtype.kind in "biu" else x.dtype
+    if dtype.kind == "O":
+        raise TypeError("a Dask array of objects is not computed lazily: pass x.astype(float)")
     if dtype.kind == "c" or known_format(dtype).name == "longdouble":
         raise TypeError(f"a Dask array of {x.dtype} is not computed lazily; compute it first")
     return np.dtype(dtype)
