@@ -38,18 +38,18 @@ class Passes:
         for block in blocks:
             sums.append(_sum(block))
             if known is not None and sums[-1:] != known[len(sums) - 1 : len(sums)]:
-                raise _changed(block.source)
+                raise changed(block.source)
             self.check()
             yield block
         if known is not None and len(sums) != len(known):
-            raise _changed(next(iter(self._statuses)))
+            raise changed(next(iter(self._statuses)))
         self._sums = sums
 
     def check(self) -> None:
         """Raise a ReadError if a file has changed, as far as the system tells."""
         for path, status in self._statuses.items():
             if _status(path) != status:
-                raise _changed(path)
+                raise changed(path)
 
 
 def _status(path: str) -> tuple[int, ...] | None:
@@ -67,8 +67,8 @@ def _sum(block: Block) -> int:
     return int(np.add.reduce(bits, axis=None, dtype=np.uint64)) + values.size
 
 
-def _changed(path: str) -> ReadError:
+def changed(path: str) -> ReadError:
+    """Return the complaint of a file that is not what it was."""
     return ReadError(
-        f"{path} changed while it was read more than once: run the command again when nothing "
-        "writes to the file, or pipe it in"
+        f"{path} changed while it was being read: run the command again when nothing writes to it"
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from stablelse.readers import find_reader, load, read_source
+from stablelse.readers.again import changed
 from stablelse.readers.block import DEFAULTS, Block, Note, ReadOptions
 from stablelse.readers.source import is_url, open_source
 
@@ -32,6 +33,8 @@ class Part(NamedTuple):
         The module that reads it, if it is not all of the file.
     extent : tuple or None
         Which of the numbers of the file it has, as the reader says it.
+    whole : int
+        How many bytes the file had when it was split.
     """
 
     path: str
@@ -40,6 +43,7 @@ class Part(NamedTuple):
     size: int
     reader: str | None = None
     extent: Any = None
+    whole: int = 0
 
 
 def split(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26) -> list[Part]:
@@ -75,7 +79,10 @@ def split(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26)
             extents = load(reader.module).ranges(source, options, part_bytes)
     if len(extents) < 2:
         return [Part(place, name, options, size)]
-    return [Part(place, name, options, length, reader.module, extent) for extent, length in extents]
+    return [
+        Part(place, name, options, length, reader.module, extent, size)
+        for extent, length in extents
+    ]
 
 
 def read(part: Part, note: Callable[[Note], None] | None = None) -> Iterator[Block]:
@@ -104,5 +111,7 @@ def read(part: Part, note: Callable[[Note], None] | None = None) -> Iterator[Blo
         source.name = part.name
         if part.reader is None:
             yield from read_source(source, options)
-        else:
-            yield from load(part.reader).range_blocks(source, options, part.extent)
+            return
+        if source.size() != part.whole:
+            raise changed(part.name)
+        yield from load(part.reader).range_blocks(source, options, part.extent)

@@ -180,6 +180,24 @@ def test_what_is_behind_a_url(tmp_path):
     assert assert_same("memory://ranges/x.txt", 1000) == -(-len(data) // 1000)
 
 
+@pytest.mark.parametrize("name", ["x.npy", "x.txt"])
+def test_a_file_that_is_not_what_it_was_when_it_was_split(tmp_path, name):
+    def write(n):
+        if name == "x.npy":
+            np.save(tmp_path / name, np.arange(n, dtype=float))
+        else:
+            (tmp_path / name).write_text("".join(f"{number / 7!r}\n" for number in range(n)))
+
+    write(1000)
+    parts = split(str(tmp_path / name), ReadOptions(), 1000)
+    assert len(parts) > 1
+    for n in (999, 2000):
+        write(n)
+        for part in parts:
+            with pytest.raises(ReadError, match=f"{name} changed while it was being read: run"):
+                list(read(part))
+
+
 def test_a_part_is_small(tmp_path):
     path = tmp_path / "x.npy"
     np.save(path, np.zeros((1000, 8)))
