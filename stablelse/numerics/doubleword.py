@@ -116,8 +116,12 @@ def exp(d: Array, d_low: Array) -> tuple[Array, Array, Array]:
     of the product of the higher words with its error (both exact), and of smaller products: six
     roundings of what is below 2**-51.9, u each, that is less than 2**-102.
     """
-    k, r, r_low = _reduced(d, d_low)
-    growth, growth_low = _expm1(r, r_low)
+    k, *r = _reduced(d, d_low)
+    return _scaled(k, *_expm1(*r))
+
+
+def _scaled(k: Array, growth: Array, growth_low: Array) -> tuple[Array, Array, Array]:
+    """Return 2**(k / 2**11) (1 + E), E being the growth; see `exp`."""
     index = k.astype(np.int32)
     j = index & (_STEPS - 1)
     power, power_low = constants().high.take(j), constants().low.take(j)
@@ -209,13 +213,12 @@ def log1p(x: Pair) -> Pair:
     their higher words without error; the lower ones, below 8 u abs(y), lose 2**-99 abs(y).
     """
     y = np.log1p(x[0])
-    zero = np.zeros_like(y)
-    k, r, r_low = _reduced(-y, zero)
-    high, low, exponent = exp(-y, zero)
-    less, error = two_sum(np.ldexp(high, exponent), np.full_like(y, -1.0))
-    near, near_low = _expm1(r, r_low)
-    growth = np.where(k == 0, near, less)
-    growth_low = np.where(k == 0, near_low, error + np.ldexp(low, exponent))
+    k, *r = _reduced(-y, np.zeros_like(y))
+    growth, growth_low = _expm1(*r)
+    high, low, exponent = _scaled(k, growth, growth_low)
+    less, error = two_sum(np.ldexp(high, exponent), -1.0)
+    growth = np.where(k == 0, growth, less)
+    growth_low = np.where(k == 0, growth_low, error + np.ldexp(low, exponent))
     mixed, mixed_low = product(x, (growth, growth_low))
     first, first_low = two_sum(x[0], growth)
     z, z_low = two_sum(first, mixed)
