@@ -16,8 +16,7 @@ from __future__ import annotations
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import cache
-from math import isqrt
-from typing import NamedTuple
+from math import isqrt, ldexp
 
 import numpy as np
 
@@ -42,52 +41,56 @@ LOG_ERROR, LOG_RELATIVE_ERROR = 2.0**-89.5, 2.0**-76.5
 #: A bound of the relative error of a product, a reciprocal, or a sum of double-words of one sign.
 ARITHMETIC_ERROR = 2.0**-102
 
-# The table has 2**11 powers of two, computed in integers with 200 bits behind the point.
-_INDEX_BITS = 11
-_STEPS = 2**_INDEX_BITS
-_ONE = 1 << 200
-
-
-class _Constants(NamedTuple):
-    """What `exp` needs.
-
-    Attributes
-    ----------
-    step : tuple of float
-        ln 2 / 2**11 = L1 + L2 + L3; L1 is a multiple of 2**-38 (27 bits), L2 one of 2**-66 (at
-        most 27 bits), and L3 < 2**-67 is rounded.
-    high, low : ndarray
-        2**(j / 2**11) for every j, as double-words.
-    """
-
-    step: tuple[float, float, float]
-    high: Array
-    low: Array
+#: The table has 2**11 powers of two, computed in integers with 200 bits behind the point.
+INDEX_BITS = 11
+STEPS = 2**INDEX_BITS
+_BITS = 200
 
 
 @cache
-def constants() -> _Constants:
-    """Return the constants; they are computed on first use, in about 2 ms."""
-    step = Fraction(Context(prec=80, traps=[]).ln(Decimal(2))) / _STEPS
-    first = Fraction(round(step * 2**38), 2**38)
-    second = Fraction(round((step - first) * 2**66), 2**66)
-    root = 2 * _ONE
-    for _ in range(_INDEX_BITS):
-        root = isqrt(root * _ONE)
-    power, high, low = _ONE, [], []
-    for _ in range(_STEPS):  # each is wrong by less than 2**-188
-        word = power / _ONE  # Python rounds a quotient of integers correctly
-        high.append(word)
-        low.append((power - int(word * 2**60) * (_ONE >> 60)) / _ONE)
-        power = power * root // _ONE
-    words = float(first), float(second), float(step - first - second)
-    return _Constants(words, np.array(high), np.array(low))
+def powers() -> tuple[Array, Array, Array]:
+    """Return 2**(j / 2**11) for every j in three words; that is computed once, in some ms."""
+    root = 2 << _BITS
+    for _ in range(INDEX_BITS):
+        root = isqrt(root << _BITS)
+    power, words = 1 << _BITS, []
+    for _ in range(STEPS):  # each is wrong by less than 2**-188
+        words.append(in_words(power))
+        power = power * root >> _BITS
+    first, second, third = map(np.array, zip(*words, strict=True))
+    return first, second, third
+
+
+def in_words(value: int) -> tuple[float, float, float]:
+    """Return value / 2**200 in three words."""
+    words = []
+    for _ in range(3):
+        words.append(value / (1 << _BITS))  # Python rounds a quotient of integers correctly
+        value -= int(ldexp(words[-1], _BITS))
+    first, second, third = words
+    return first, second, third
+
+
+@cache
+def steps_of(*cuts: int) -> tuple[float, ...]:
+    """Return ln 2 / 2**11 as multiples of 2**-cut, for each of the cuts, and a rounded rest."""
+    rest = Fraction(Context(prec=80, traps=[]).ln(Decimal(2))) / STEPS
+    parts = []
+    for cut in cuts:
+        parts.append(Fraction(round(rest * 2**cut), 2**cut))
+        rest -= parts[-1]
+    return *map(float, parts), float(rest)
+
+
+# ln 2 / 2**11 = L1 + L2 + L3; L1 has 27 bits, L2 at most 27, and L3 < 2**-67.
+_CUTS = 38, 66
 
 
 def multiple_of_ln2(q: Array) -> tuple[Array, Array, Array]:
     """Return q ln 2 in three words for integers abs(q) < 2**15: two exact, one within 2**-93."""
-    k = _STEPS * q
-    return tuple(k * part for part in constants().step)
+    first, second, third = steps_of(*_CUTS)
+    k = STEPS * q
+    return k * first, k * second, k * third
 
 
 def exp(d: Array, d_low: Array) -> tuple[Array, Array, Array]:
@@ -123,12 +126,11 @@ def exp(d: Array, d_low: Array) -> tuple[Array, Array, Array]:
 def _scaled(k: Array, growth: Array, growth_low: Array) -> tuple[Array, Array, Array]:
     """Return 2**(k / 2**11) (1 + E), E being the growth; see `exp`."""
     index = k.astype(np.int32)
-    j = index & (_STEPS - 1)
-    power, power_low = constants().high.take(j), constants().low.take(j)
+    power, power_low = (word.take(index & (STEPS - 1)) for word in powers()[:2])
     product, error = two_product(power, growth)
     high, low = fast_two_sum(power, product)
     low += power_low + (error + (power * growth_low + power_low * growth))
-    return high, low, index >> _INDEX_BITS
+    return high, low, index >> INDEX_BITS
 
 
 def _reduced(d: Array, d_low: Array) -> tuple[Array, Array, Array]:
@@ -140,7 +142,7 @@ def _reduced(d: Array, d_low: Array) -> tuple[Array, Array, Array]:
     each, d_low being below 2**-40), k L3 (2**-95), and L3 itself (2**-95.4). Together 2**-91.6.
     Where k is 0, nothing is.
     """
-    first, second, third = constants().step
+    first, second, third = steps_of(*_CUTS)
     k = np.rint(d * (1 / (first + second)))
     r, error = two_sum(d - k * first, -k * second)
     return k, *two_sum(r, (error + d_low) - k * third)
@@ -186,7 +188,7 @@ def total(high: Array, low: Array) -> Pair:
     return fast_two_sum(high[0], low[0])
 
 
-def product(a: Pair, b: Pair) -> Pair:
+def product(a: Pair, b: Pair | tuple[float, float]) -> Pair:
     """Multiply double-words, with a relative error of 2**-102."""
     high, error = two_product(a[0], b[0])
     return high, error + (a[0] * b[1] + a[1] * b[0])

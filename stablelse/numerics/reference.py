@@ -1,13 +1,13 @@
-"""Correctly rounded log-sum-exp and softmax in plain NumPy: one double-word rung, then decimals.
+"""Correctly rounded log-sum-exp and softmax in plain NumPy: a double-word rung, then decimals.
 
 With a = max x_i, d_j = x_j - a and S = sum exp(d_i), in two words (`stablelse.numerics.rowsums`),
 
     log-sum-exp = a + log S,    log_softmax_j = d_j - log S,    softmax_j = exp(d_j) / S.
 
-`settle` accepts a result if all numbers within the bound of its error round to it. The others are
-computed in decimal arithmetic: results next to zero, which take more digits than two words have,
-results next to the middle of two numbers of the format, and what two words do not hold in the
-first place.
+`settle` accepts a result if all numbers within the bound of its error round to it. A log-sum-exp
+next to zero takes more digits than that, and gets a third word (`stablelse.numerics.nearzero`).
+Whatever is left is computed in decimal arithmetic: results next to the middle of two numbers of
+the format, weights that cancel, and what two words do not hold in the first place.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from stablelse.numerics import doubleword
+from stablelse.numerics import doubleword, nearzero
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.ladder import decimals
@@ -34,6 +34,7 @@ from stablelse.numerics.rowsums import (
     masked,
     pieces,
     sums,
+    takes_longdouble,
 )
 
 #: The row and the column of each of some elements, as `numpy.nonzero` returns them.
@@ -79,19 +80,28 @@ def logsumexp(
         for band in bands(*rows.shape):
             x, b = rows[band], None if weights is None else weights[band]
             known, _ = sums(x, b)
-            value, settled, ulps = settle(_sum(known.x_max, known.x_max_low, known), format_)
+            approximation = _sum(known.x_max, known.x_max_low, known)
+            value, settled, ulps = settle(approximation, format_)
             is_nothing, sign = known.is_nothing, known.sign
             settled &= known.is_held & ~is_nothing
+            _enter(ledger, is_nothing, settled, ulps)
             value[is_nothing] = format_.round(known.x_max[is_nothing])
             sign[is_nothing] = _sign_of_nothing(known.x_max[is_nothing])
+            if b is None and not takes_longdouble(x):
+                is_near = abs(approximation.high) < nearzero.FARTHEST
+                (near,) = np.nonzero(is_near & ~(settled | is_nothing))
+                if near.size:
+                    found = settle(nearzero.logsumexp(as_wide(x[near])), format_)
+                    value[near], settled[near], ulps = found
+                    ledger.enter(Rung.TRIPLE_WORD, int(found[1].sum()), ulps[found[1]])
             for i in np.flatnonzero(~settled).tolist():
                 x_i, b_i = as_wide(x[i]), None if b is None else as_wide(b[i])
                 if not is_nothing[i]:
                     value[i], sign[i] = decimals.logsumexp(x_i, format_, b_i)
+                    ledger.enter(Rung.DECIMAL, 1, np.zeros(1))
                 elif b_i is not None and known.x_max[i] == np.inf:
                     value[i], sign[i] = _infinite_sum(x_i, b_i)
             values[band], signs[band] = value, sign
-            _enter(ledger, is_nothing, settled, ulps)
     return values, signs, ledger.close()
 
 
@@ -229,6 +239,7 @@ def _elementwise(
             result[target], doubtful[target] = value.T, ~(settled | is_nothing).T
             _enter(ledger, is_nothing, settled, ulps)
         unsettled = np.nonzero(doubtful)
+        ledger.enter(Rung.DECIMAL, len(unsettled[0]), np.zeros(1))
         i, j = unsettled if places is None else (part[unsettled] for part in places)
         for row in np.unique(i).tolist():
             here = np.flatnonzero(i == row)
@@ -278,8 +289,7 @@ def _infinite_sum(x: Array, b: Array) -> tuple[float, float]:
 
 
 def _enter(ledger: Ledger, is_nothing: Array, settled: Array, ulps: Array) -> None:
-    """Count what a convention and the double-word rung settle, and what is left to decimals."""
+    """Count what conventions and the double-word rung settle."""
     conventional, proved = int(np.count_nonzero(is_nothing)), int(np.count_nonzero(settled))
     ledger.enter(Rung.CONVENTION, conventional, np.zeros(1))
     ledger.enter(Rung.DOUBLE_WORD, proved, ulps if proved == ulps.size else ulps[settled])
-    ledger.enter(Rung.DECIMAL, settled.size - proved - conventional, np.zeros(1))

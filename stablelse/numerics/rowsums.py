@@ -86,10 +86,15 @@ def pieces(n: int) -> Iterator[slice]:
     return (slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK))
 
 
+def takes_longdouble(x: Array) -> bool:
+    """Whether there are numbers of this dtype that float64 does not hold."""
+    return x.dtype == np.longdouble or (x.dtype.kind in "iu" and x.dtype.itemsize == 8)
+
+
 def as_wide(x: Array) -> Array:
     """Return real numbers in float64, or longdouble if it takes that to hold them."""
-    is_wide = x.dtype == np.longdouble or (x.dtype.kind in "iu" and x.dtype.itemsize == 8)
-    return x.astype(np.longdouble if is_wide else np.float64, order="C", copy=False)
+    dtype = np.longdouble if takes_longdouble(x) else np.float64
+    return x.astype(dtype, order="C", copy=False)
 
 
 def sums(x: Array, b: Array | None, *, keep: bool = False) -> tuple[Sums, list[Terms] | None]:
@@ -128,8 +133,7 @@ def sums(x: Array, b: Array | None, *, keep: bool = False) -> tuple[Sums, list[T
             terms[2][at] = 0
             kept.append(terms)
     rest = parts[0] if len(parts) == 1 else _total(*map(np.array, zip(*parts, strict=True)))
-    is_wide = x.dtype == np.longdouble and x.dtype != np.float64
-    spread = 2.0**-102 * (abs(x_max) + doubleword.FARTHEST) * is_wide
+    spread = 2.0**-102 * (abs(x_max) + doubleword.FARTHEST) * takes_longdouble(x)
     leading = np.ones(len(x)) if b is None else b[every, pivot].astype(np.float64)
     known = _with_logarithm(leading, *rest, doubleword.SUM_ERROR + spread)
     return Sums(~np.isfinite(largest), is_held, x_max, x_max_low, spread, *known), kept

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from families import FAMILIES, Stack, all_pairs, rng_of
 
-from stablelse.numerics import doubleword, reference, rowsums
+from stablelse.numerics import doubleword, nearzero, reference, rowsums
 from stablelse.numerics.formats import FORMATS, find_format
 from stablelse.numerics.ladder.certificate import Rung
 
@@ -150,18 +150,61 @@ def test_exponentials_are_within_their_bound(capsys):
 
 def test_the_constants_are_right_to_the_last_bit_they_hold():
     mpmath = pytest.importorskip("mpmath")
-    (first, second, third), high, low = doubleword.constants()
-    with mpmath.workprec(300):
-        step = mpmath.log(2) / 2048
-        assert abs(mpmath.fsum([first, second, third]) - step) <= 2.0**-120
+    first, second, third = doubleword.powers()
+    with mpmath.workprec(400):
         for j in range(2048):
-            value = mpmath.mpf(float(high[j])) + mpmath.mpf(float(low[j]))
-            assert abs(value - mpmath.mpf(2) ** (mpmath.mpf(j) / 2048)) <= 2.0**-107
-    # The bits that the exact products rely on.
-    assert float(first * 2.0**38).is_integer()
-    assert first < 2.0**-11
-    assert float(second * 2.0**66).is_integer()
-    assert abs(second) < 2.0**-39
+            value = mpmath.fsum(map(float, (first[j], second[j], third[j])))
+            assert abs(value - mpmath.mpf(2) ** (mpmath.mpf(j) / 2048)) <= 2.0**-160
+        assert (abs(second) <= 2.0**-53).all()
+        assert (abs(third) <= 2.0**-106).all()
+        # The bits that the exact products rely on: with those of k, 53.
+        for cuts, bits_of_k in ((doubleword._CUTS, 26), (nearzero._CUTS, 19)):
+            *exact, last = doubleword.steps_of(*cuts)
+            assert abs(mpmath.fsum([*exact, last]) - mpmath.log(2) / 2048) <= abs(last) * 2.0**-53
+            for cut, part in zip(cuts, exact, strict=True):
+                assert float(part * 2.0**cut).is_integer()
+                assert abs(part) * 2.0**cut * 2**bits_of_k <= 2.0**53
+
+
+def test_exponentials_in_three_words_are_within_their_bound(capsys):
+    pytest.importorskip("flint")
+    from flint import arb, ctx
+
+    rng, step = rng_of(37), np.log(2) / 2048
+    k = rng.integers(-60 * 2048, 1, 8000)
+    groups = [k * step, (k + 0.5) * step, -rng.uniform(0, 1, 4000), -rng.exponential(8, 4000)]
+    x = np.concatenate([*groups, -(2.0 ** rng.uniform(-1074, 0, 2000)), [0.0, 2.0**-21, 1.0]])
+    with ctx.workprec(400):
+        wrong = [
+            abs(sum(map(arb, words)) / arb(v).exp() - 1)
+            for v, *words in zip(x.tolist(), *map(np.ndarray.tolist, nearzero.exp(x)), strict=True)
+        ]
+    ratio = max(float(ball.upper()) for ball in wrong) * 2.0**119.6
+    with capsys.disabled():
+        print(f"\nexp in three words: {ratio:.3f} of the bound")
+    assert ratio <= 1
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e-12, 1e-17, 1e-25])
+def test_log_sum_exp_next_to_zero_is_within_its_bound(scale, capsys):
+    pytest.importorskip("flint")
+    from balls import Vector
+    from flint import arb, ctx
+
+    rng = rng_of(38, str(scale))
+    x = rng.normal(0, 5, (100, 30))
+    x -= reference.logsumexp(x, FLOAT64)[0][:, np.newaxis]
+    x[:, 0] += scale
+    ratios = []
+    high, low, lowest, error, _ = nearzero.logsumexp(x)
+    for row, *words, bound in zip(x, high, low, lowest, error, strict=True):
+        with ctx.workprec(400):
+            true = Vector(row).log_sum()
+            wrong = abs(sum(arb(float(word)) for word in words) - true)
+            ratios.append(float((wrong / arb(float(bound))).upper()))
+    with capsys.disabled():
+        print(f"\nlog-sum-exp around {scale}: {max(ratios):.3f} of the bound")
+    assert max(ratios) <= 1
 
 
 @pytest.mark.parametrize("scale", [0.3, 1e-3, 1e-8, 1e-30, 1e-60])
@@ -293,6 +336,14 @@ def test_mostly_takes_no_decimals():
             assert list(certificate.settled) == [Rung.DOUBLE_WORD]
             assert 0 < certificate.bound < 1e-3
             assert certificate.climbs == 0
+
+
+def test_log_probabilities_take_no_decimals():
+    x = rng_of(39).normal(0, 3, (500, 50))
+    x = reference.log_softmax(x, FLOAT64)[0]
+    settled = reference.logsumexp(x, FLOAT64)[-1].settled
+    assert settled[Rung.TRIPLE_WORD] > 480
+    assert settled.get(Rung.DECIMAL, 0) <= 2
 
 
 @pytest.mark.parametrize("scale", [40, 200, 800])

@@ -30,6 +30,8 @@ class Rung(Enum):
     """About 84 bits: `stablelse.numerics.ladder.doubleword`."""
     FIXED_POINT = "fixed-point"
     """About 130 bits, for whole rows at a time: `stablelse.numerics.ladder.fixedpoint`."""
+    TRIPLE_WORD = "triple-word"
+    """About 119 bits, for log-sum-exp next to zero: `stablelse.numerics.nearzero`."""
     DECIMAL = "decimal"
     """As many digits as it takes: `stablelse.numerics.ladder.decimals`."""
 
