@@ -51,7 +51,10 @@ class Block(NamedTuple):
         Where a mask says that there is no number; -inf stands there. ``None`` without a mask.
     by : By or None
         What a vector is, where the input says so: each row, if they are lists or may differ in
-        length from block to block.
+        length from block to block. Of an array that is read down its columns, each column.
+    outer : tuple of int
+        How long the axes are over which rows are counted, the last one fastest, if they are
+        several.
     """
 
     values: Array
@@ -61,6 +64,7 @@ class Block(NamedTuple):
     columns: tuple[str, ...] | None = None
     masked: npt.NDArray[np.bool_] | None = None
     by: By | None = None
+    outer: tuple[int, ...] = ()
 
 
 class Gauge:
@@ -103,6 +107,8 @@ class ReadOptions(NamedTuple):
     ----------
     key : str or None
         Which of several named arrays is wanted; ``None``: the only one.
+    axis : int or None
+        Which axis of an array has the vectors, from 0, or from -1 backward; ``None``: the last.
     columns : tuple of str
         The name of a column or its number, from 1, each, in the order in which they are
         wanted; a name in the header goes before a number. Empty: all columns.
@@ -133,6 +139,7 @@ class ReadOptions(NamedTuple):
     """
 
     key: str | None = None
+    axis: int | None = None
     columns: tuple[str, ...] = ()
     header: bool | None = None
     skip_na: bool = False

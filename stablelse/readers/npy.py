@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.readers.block import Array, Block, ReadError, ReadOptions
+from stablelse.readers.block import Array, Block, By, ReadError, ReadOptions
 from stablelse.readers.columns import choose_columns
 from stablelse.readers.source import Source, read_parts, spooled
 from stablelse.readers.spans import span
@@ -75,9 +75,10 @@ def blocks(source: Source, options: ReadOptions, block_bytes: int = BLOCK_BYTES)
     Parameters
     ----------
     source : Source
-        A .npy file or a pipe of one, with no, one or two axes. One axis is read as one column.
+        A .npy file or a pipe of one. One axis is read as one column.
     options : ReadOptions
-        ``columns``: numbers only. ``dtype``: what integers and bools are converted to;
+        ``axis``: that of the vectors; the others are counted as rows. ``columns``: numbers only.
+        ``dtype``: what integers and bools are converted to;
         floating-point numbers stay what they are.
     block_bytes : int
         How much to read at once; a longer row is read whole.
@@ -95,6 +96,53 @@ def blocks(source: Source, options: ReadOptions, block_bytes: int = BLOCK_BYTES)
     yield from array_blocks(source, _read_header(source), options, block_bytes=block_bytes)
 
 
+class Axes(NamedTuple):
+    """Which axis of an array has the vectors, and how its numbers lie in the file.
+
+    Attributes
+    ----------
+    outer : tuple of int
+        How long the other axes are: rows are counted over them, the last one fastest.
+    width : int
+        How long a vector is.
+    steps : tuple of int
+        How many numbers lie from one to its neighbour on each outer axis.
+    step : int
+        The same within a vector.
+    by : By or None
+        What a vector is, if that is settled.
+    """
+
+    outer: tuple[int, ...]
+    width: int
+    steps: tuple[int, ...]
+    step: int
+    by: By | None
+
+    @property
+    def rows(self) -> int:
+        """How many vectors there are."""
+        return math.prod(self.outer)
+
+    def long(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the lengths and the steps of the outer axes that have a length, one at least."""
+        pairs = [pair for pair in zip(self.outer, self.steps, strict=True) if pair[0] > 1]
+        lengths, steps = zip(*pairs or [(1, 1)], strict=True)
+        return lengths, steps
+
+    @property
+    def slab(self) -> int | None:
+        """How many numbers lie between the first and the last of neighbours that lie together.
+
+        These are the rows of the inner axes. ``None`` if rows do not lie in their order.
+        """
+        lengths, steps = self.long()
+        if list(steps) != sorted(steps, reverse=True):
+            return None
+        pairs = zip(lengths, steps, strict=True)
+        return self.width * math.prod(length for length, step in pairs if step < self.step)
+
+
 class Rows(NamedTuple):
     """Some rows of an array, from 0, the last one excluded."""
 
@@ -106,26 +154,26 @@ class Rows(NamedTuple):
 def ranges(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Rows, int]]:
     """Split an array into parts of whole rows, with their sizes in bytes.
 
-    Nothing is split of an array whose first axis varies fastest, for each of its rows is strewn
-    over all of the file.
+    Nothing is split of an array whose vectors do not lie one behind the other.
     """
     header = _read_header(source)
-    rows, width = _readable_shape(source, header)
-    if header.is_fortran and min(rows, width) > 1:
+    axes = _readable_axes(source, header, options)
+    if axes.slab != axes.width:
         return []
-    row_bytes = width * header.dtype.itemsize
+    row_bytes = axes.width * header.dtype.itemsize
     step = max(1, part_bytes // row_bytes)
-    parts = [Rows(header, begin, min(begin + step, rows)) for begin in range(0, rows, step)]
+    parts = [Rows(header, n, min(n + step, axes.rows)) for n in range(0, axes.rows, step)]
     return [(part, (part.end - part.begin) * row_bytes) for part in parts]
 
 
 def range_blocks(source: Source, options: ReadOptions, part: Rows) -> Iterator[Block]:
     """Read some rows of an array that `ranges` has found."""
     header, begin, end = part
-    row_bytes = math.prod(header.shape[1:]) * header.dtype.itemsize
+    width = _axes(header, options, source.name).width
+    row_bytes = width * header.dtype.itemsize
     own = span(source, header.size + begin * row_bytes, header.size + end * row_bytes)
-    alone = header._replace(shape=(end - begin, *header.shape[1:]), size=0)
-    for block in array_blocks(own, alone, options):
+    alone = header._replace(shape=(end - begin, width), is_fortran=False, size=0)
+    for block in array_blocks(own, alone, options._replace(axis=None)):
         yield block._replace(offset=begin + block.offset)
 
 
@@ -157,15 +205,17 @@ def array_blocks(
     Raises
     ------
     ReadError
-        If there are more than two axes, nothing at all, or less than the header says.
+        If there is no such axis, nothing at all, or less than the header says.
     """
-    rows, width = _readable_shape(source, header)
-    chosen = choose_columns(options.columns, None, width, source.name)
+    axes = _readable_axes(source, header, options)
+    chosen = choose_columns(options.columns, None, axes.width, source.name)
     kept = options.dtype if header.dtype.kind in "biu" else header.dtype.newbyteorder("=")
-    rows_at_once = max(1, block_bytes // (width * header.dtype.itemsize))
-    for offset, values in _read_values(source, header, (rows, width), rows_at_once, chosen):
+    outer = axes.outer if len(axes.outer) > 1 else ()
+    offset = 0
+    for values in _read_values(source, header, axes, block_bytes, chosen):
         numbers = values.astype(kept, copy=False) if decode is None else decode(values)
-        yield Block(numbers, source.name, offset)
+        yield Block(numbers, source.name, offset, by=axes.by, outer=outer)
+        offset += len(numbers)
 
 
 def _read_header(source: Source) -> Header:
@@ -193,68 +243,122 @@ def _read_header(source: Source) -> Header:
     return Header(shape, is_fortran, dtype, 8 + length_bytes + promised)
 
 
-def _readable_shape(source: Source, header: Header) -> tuple[int, int]:
-    """Return how many rows and columns there are, if that is true."""
-    rows, width = _two_axes(header, source.name)
+def _readable_axes(source: Source, header: Header, options: ReadOptions) -> Axes:
+    """Return what the axes are, if what the header says can be true."""
+    axes = _axes(header, options, source.name)
     size = source.size()
     # Before anything of that size is allocated: a header may claim anything.
-    if size is not None and size - header.size < rows * width * header.dtype.itemsize:
+    if size is not None and size - header.size < axes.rows * axes.width * header.dtype.itemsize:
         raise _truncated(source.name, header, size - header.size)
-    return rows, width
+    return axes
 
 
-def _two_axes(header: Header, source: str) -> tuple[int, int]:
-    """Return how many rows and columns there are, if it is an array that can be read."""
-    if any(length < 0 for length in header.shape):
-        raise _damaged(source, f"its header claims the shape {header.shape}")
-    if 0 in header.shape:
-        raise ReadError(f"{source} is empty: its array has the shape {header.shape}")
-    if len(header.shape) > 2:
+def _axes(header: Header, options: ReadOptions, source: str) -> Axes:
+    """Return what the axes are, if it is an array that can be read."""
+    shape, axis = header.shape, options.axis
+    if any(length < 0 for length in shape):
+        raise _damaged(source, f"its header claims the shape {shape}")
+    if 0 in shape:
+        raise ReadError(f"{source} is empty: its array has the shape {shape}")
+    if axis is not None and not -len(shape) <= axis < len(shape):
         raise ReadError(
-            f"{source} has {len(header.shape)} axes, its shape is {header.shape}; "
-            f"save x.reshape(-1, {header.shape[-1]}), a vector per row"
+            f"{source} has no axis {axis}: its shape is {shape}; choose from 0 to {len(shape) - 1}"
         )
-    rows, width = (*header.shape, 1, 1)[:2]
-    return rows, width
+    by = None if axis is None and len(shape) <= 2 else By.ROWS
+    if len(shape) < 2:  # a column
+        shape, axis, by = (*shape, 1, 1)[:2], 1, None
+    axis = (-1 if axis is None else axis) % len(shape)
+    if axis == 0 and len(shape) == 2:
+        by = By.COLUMNS
+    steps = [
+        math.prod(shape[:i] if header.is_fortran else shape[i + 1 :]) for i in range(len(shape))
+    ]
+    step = steps.pop(axis)
+    return Axes(shape[:axis] + shape[axis + 1 :], shape[axis], tuple(steps), step, by)
 
 
 def _read_values(
     source: Source,
     header: Header,
-    shape: tuple[int, int],
-    rows_at_once: int,
+    axes: Axes,
+    block_bytes: int,
     chosen: tuple[int, ...] | None,
-) -> Iterator[tuple[int, Array]]:
-    """Yield the rows in order, each time with the number of rows before."""
-    if not (header.is_fortran and min(shape) > 1):
-        yield from _read_rows(source, header, shape, rows_at_once, chosen)
-    elif source.is_seekable:
-        yield from _read_columns(source, header, shape, rows_at_once, chosen)
-    else:
-        # The first row of a pipe is complete only when nearly everything has come.
-        promised = math.prod(shape) * header.dtype.itemsize
-        with spooled(source, promised) as file:
-            if (file.size() or 0) < promised:
-                raise _truncated(source.name, header, file.size() or 0)
-            yield from _read_columns(file, header._replace(size=0), shape, rows_at_once, chosen)
+) -> Iterator[Array]:
+    """Yield the rows in order, some at a time."""
+    size = header.dtype.itemsize
+    slab = axes.slab
+    if slab is not None and (slab == axes.width or slab * size <= block_bytes):
+        yield from _read_slabs(source, header, axes, max(1, block_bytes // (slab * size)), chosen)
+        return
+    rows_at_once = max(1, block_bytes // (axes.width * size))
+    if source.is_seekable:
+        yield from _read_scattered(source, header, axes, rows_at_once, chosen)
+        return
+    # The first row of a pipe is complete only when nearly everything has come.
+    promised = axes.rows * axes.width * size
+    with spooled(source, promised) as file:
+        if (file.size() or 0) < promised:
+            raise _truncated(source.name, header, file.size() or 0)
+        here = header._replace(size=0)
+        yield from _read_scattered(file, here, axes, rows_at_once, chosen)
 
 
-def _read_rows(
-    source: Source,
-    header: Header,
-    shape: tuple[int, int],
-    rows_at_once: int,
-    chosen: tuple[int, ...] | None,
-) -> Iterator[tuple[int, Array]]:
-    rows, width = shape
-    row_bytes = width * header.dtype.itemsize
-    for begin in range(0, rows, rows_at_once):
-        count = min(rows_at_once, rows - begin)
-        data = _read_bytes(source, count * row_bytes)
-        if len(data) < count * row_bytes:
-            raise _truncated(source.name, header, begin * row_bytes + len(data))
-        values = np.frombuffer(data, header.dtype).reshape(count, width)
-        yield begin, values if chosen is None else values[:, chosen]
+def _read_slabs(
+    source: Source, header: Header, axes: Axes, at_once: int, chosen: tuple[int, ...] | None
+) -> Iterator[Array]:
+    """Yield rows that lie one behind the other, or interwoven with few others."""
+    slab = axes.slab or axes.width
+    inner = slab // axes.width
+    slabs, slab_bytes = axes.rows // inner, slab * header.dtype.itemsize
+    for begin in range(0, slabs, at_once):
+        count = min(at_once, slabs - begin)
+        data = _read_bytes(source, count * slab_bytes)
+        if len(data) < count * slab_bytes:
+            raise _truncated(source.name, header, begin * slab_bytes + len(data))
+        numbers = np.frombuffer(data, header.dtype).reshape(count, axes.width, inner)
+        values = numbers.swapaxes(1, 2).reshape(-1, axes.width)
+        yield values if chosen is None else values[:, chosen]
+
+
+def _read_scattered(
+    source: Source, header: Header, axes: Axes, at_once: int, chosen: tuple[int, ...] | None
+) -> Iterator[Array]:
+    """Yield rows whose numbers lie far from each other: neighbours on the last axis together."""
+    positions = range(axes.width) if chosen is None else chosen
+    (*lengths, last), (*steps, last_step) = axes.long()
+    for indices in np.ndindex(*lengths):
+        base = sum(index * step for index, step in zip(indices, steps, strict=True))
+        for begin in range(0, last, at_once):
+            count = min(at_once, last - begin)
+            place = base + begin * last_step
+            values = np.empty((count, len(positions)), header.dtype)
+            if axes.step < last_step:
+                for row in range(count):
+                    numbers = _read_every(
+                        source, header, place + row * last_step, axes.width, axes.step
+                    )
+                    values[row] = numbers if chosen is None else numbers[list(chosen)]
+            else:
+                for column, position in enumerate(positions):
+                    values[:, column] = _read_every(
+                        source, header, place + position * axes.step, count, last_step
+                    )
+            yield values
+
+
+def _read_every(source: Source, header: Header, place: int, count: int, step: int) -> Array:
+    """Read so many numbers from a place on, each so many from the one before."""
+    size = header.dtype.itemsize
+    values = np.empty(count, header.dtype)
+    at_once = max(1, BLOCK_BYTES // (step * size))
+    for begin in range(0, count, at_once):
+        part = values[begin : begin + at_once]
+        length = ((len(part) - 1) * step + 1) * size
+        data = source.read_at(header.size + (place + begin * step) * size, length)
+        if len(data) < length:  # cut short since its size was asked for
+            raise _truncated(source.name, header, (place + begin * step) * size + len(data))
+        part[:] = np.frombuffer(data, header.dtype)[::step]
+    return values
 
 
 def _read_bytes(source: Source, count: int) -> Any:
@@ -266,28 +370,6 @@ def _read_bytes(source: Source, count: int) -> Any:
     for part in read_parts(source, count):
         parts += part
     return parts
-
-
-def _read_columns(
-    source: Source,
-    header: Header,
-    shape: tuple[int, int],
-    rows_at_once: int,
-    chosen: tuple[int, ...] | None,
-) -> Iterator[tuple[int, Array]]:
-    rows, width = shape
-    positions = range(width) if chosen is None else chosen
-    itemsize = header.dtype.itemsize
-    for begin in range(0, rows, rows_at_once):
-        count = min(rows_at_once, rows - begin)
-        values = np.empty((count, len(positions)), header.dtype)
-        for column, position in enumerate(positions):
-            place = header.size + (position * rows + begin) * itemsize
-            data = source.read_at(place, count * itemsize)
-            if len(data) < count * itemsize:  # cut short since its size was asked for
-                raise _truncated(source.name, header, place - header.size + len(data))
-            values[:, column] = np.frombuffer(data, header.dtype)
-        yield begin, values
 
 
 def _truncated(source: str, header: Header, found: int) -> ReadError:

@@ -71,6 +71,58 @@ def test_columns(order, read):
     assert np.array_equal(gathered(blocks), array[:, [2, 0]])
 
 
+@given(st.data())
+def test_any_axis_of_any_array(data):
+    shape = data.draw(st.lists(st.sampled_from([1, 1, 2, 3, 7]), min_size=1, max_size=5))
+    order = data.draw(st.sampled_from("CF"))
+    axis = data.draw(st.one_of(st.none(), st.integers(-len(shape), len(shape) - 1)))
+    chosen = data.draw(st.sampled_from([(), ("1",)]))
+    array = np.asarray(np.random.default_rng(1).normal(size=shape), order=order)
+    size = data.draw(st.sampled_from([8, 64, 256, 1 << 20]))
+    written = saved(array)
+    is_file = data.draw(st.booleans())
+    source = Source("x.npy", io.BytesIO(written), len(written) if is_file else None, is_file)
+    blocks = list(npy.blocks(source, ReadOptions(axis=axis, columns=chosen), size))
+    turned = np.moveaxis(array, -1 if axis is None else axis, -1)
+    expected = array[:, np.newaxis] if array.ndim == 1 else turned.reshape(-1, turned.shape[-1])
+    assert np.array_equal(gathered(blocks), expected[:, :1] if chosen else expected)
+    offset = 0
+    for block in blocks:
+        assert block.offset == offset
+        assert block.outer == (turned.shape[:-1] if array.ndim > 2 else ())
+        offset += len(block.values)
+
+
+@pytest.mark.parametrize(("order", "axis"), [("C", 0), ("C", 1), ("F", 2)])
+def test_memory_does_not_grow_with_an_array_of_three_axes(order, axis, tmp_path, environment):
+    path = tmp_path / "x.npy"
+    np.save(path, np.ones((24, 1 << 10, 1 << 8), order=order))
+    code = (
+        "import sys, resource\n"
+        "from stablelse.readers import ReadOptions, open_blocks\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "blocks = open_blocks(sys.argv[1], ReadOptions(axis=int(sys.argv[2])))\n"
+        "count = next(blocks).values.size\n"
+        "before = peak()\n"
+        "count += sum(b.values.size for b in blocks)\n"
+        "print(count, peak() - before)"
+    )
+    command = [sys.executable, "-c", code, str(path), str(axis)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    count, grown = map(int, done.stdout.split())
+    assert count == 24 << 18
+    assert grown * (1 if sys.platform == "darwin" else 1 << 10) < 24 << 20
+
+
+@pytest.mark.parametrize(("axis", "last"), [(3, 2), (-4, 2)])
+def test_no_such_axis(axis, last, read):
+    with pytest.raises(ReadError) as error:
+        read(saved(np.ones((2, 3, 4))), ReadOptions(axis=axis))
+    assert str(error.value) == (
+        f"x.npy has no axis {axis}: its shape is (2, 3, 4); choose from 0 to {last}"
+    )
+
+
 def test_what_concerns_text_alone_does_not_matter(read):
     options = ReadOptions(header=True, skip_na=True, delimiter=";", decimal=",")
     (block,) = read(saved(np.array([1, np.nan])), options)
@@ -192,9 +244,14 @@ BAD = {
         saved(np.zeros(2, "M8[s]")),
         "x.npy holds dates (datetime64[s]), no real numbers; save them as numbers",
     ),
-    "three axes": (
-        saved(np.zeros((2, 3, 4))),
-        "x.npy has 3 axes, its shape is (2, 3, 4); save x.reshape(-1, 4), a vector per row",
+    "five axes, one of nothing": (
+        saved(np.zeros((2, 3, 0, 4, 5))),
+        "x.npy is empty: its array has the shape (2, 3, 0, 4, 5)",
+    ),
+    "three axes, truncated": (
+        saved(np.zeros((2, 3, 4)))[:-1],
+        "x.npy is truncated: its header promises 192 bytes for the shape (2, 3, 4) of float64, and "
+        "191 follow; copy or save it again",
     ),
     "empty": (saved(np.zeros((0, 4))), "x.npy is empty: its array has the shape (0, 4)"),
 }
@@ -253,7 +310,7 @@ def test_a_disk_too_full_for_a_pipe(monkeypatch):
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tempfile.TemporaryFile", Full)
-    data = saved(np.asfortranarray(np.ones((3, 4))))
+    data = saved(np.asfortranarray(np.ones((1 << 10, 1 << 10))))
     with pytest.raises(ReadError, match=r"cannot keep x\.npy in a temporary file: No space left"):
         list(npy.blocks(Source("x.npy", io.BytesIO(data)), ReadOptions()))
 
