@@ -64,15 +64,17 @@ def assert_stable(
     conditions = parse_conditions(",".join(f"{method}:{kind}" for kind in kinds))
     failed = list(failures(found, conditions))
     if failed:
+        from stablelse.render.numbers import row_text
         from stablelse.render.scan_text import failure_text, mend_text
 
         lines = [failure_text(failure, found).partition(": ")[2] for failure in failed]
-        row = (failed[0].first.row or 1) - 1
+        row = failed[0].first.row or 1
         import numpy as np
 
-        first = np.atleast_2d(rows)[row]
+        place = np.subtract(row, 1)
+        first = np.atleast_2d(rows)[tuple(place.reshape(-1).tolist())]
         values = np.array2string(first, threshold=12, edgeitems=4, max_line_width=10_000)
-        lines += [f"row {row + 1:,} is {values}", mend_text(found, failed[0])]
+        lines += [f"row {row_text(row)} is {values}", mend_text(found, failed[0])]
         raise AssertionError("\n".join(lines))
 
 

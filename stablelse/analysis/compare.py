@@ -88,7 +88,7 @@ class Place(NamedTuple):
     """Where a vector came from; see `Comparison`."""
 
     source: str | None = None
-    row: int | None = None
+    row: int | tuple[int, ...] | None = None
     column: str | None = None
 
 

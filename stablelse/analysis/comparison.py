@@ -97,7 +97,7 @@ class MethodResult(NamedTuple):
 class _Comparison(NamedTuple):
     function: Function
     source: str | None
-    row: int | None
+    row: int | tuple[int, ...] | None
     column: str | None
     n: int
     condition_number: float | None
@@ -116,8 +116,9 @@ class Comparison(Displayed, _Comparison):
         What was computed.
     source : str or None
         The file the vector came from.
-    row, column : int, str or None
-        Its place there: a row counted from 1, or a column's name or number.
+    row, column : int, tuple of int, str or None
+        Its place there: a row counted from 1, (i, j) in an array of three axes, or a column's
+        name or number.
     n : int
         The number of elements.
     condition_number : float or None

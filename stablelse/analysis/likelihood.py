@@ -64,7 +64,7 @@ class Loss(NamedTuple):
 
     quantity: Quantity
     source: str | None
-    row: int | None
+    row: int | tuple[int, ...] | None
     column: str | None
     n: int
     label: int

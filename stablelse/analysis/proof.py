@@ -129,7 +129,7 @@ class FormatProof(NamedTuple):
 class _Proof(NamedTuple):
     function: Function
     source: str | None
-    row: int | None
+    row: int | tuple[int, ...] | None
     column: str | None
     n: int | None
     equations: tuple[Equation, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,16 +95,20 @@ class ScanState:
         Parameters
         ----------
         x : array_like
-            Shape (m, n), n >= 1, real: a vector in each row; or (n,), one vector.
+            Shape (..., n), n >= 1, real: the last axis has the vectors.
         place : callable, optional
             Gives where the vector of a row, from 0, came from. Otherwise: the number of the
-            vector among all of this state, from 1.
+            vector among all of this state, from 1; (i, j) for an array of three axes.
         """
-        values = np.atleast_2d(real_numbers(x))
-        if values.ndim != 2 or not values.shape[1]:
-            raise ValueError(f"x must be rows of at least one number, not of shape {values.shape}")
+        given = np.atleast_2d(real_numbers(x))
+        *outer, n = given.shape
+        if not n:
+            raise ValueError(f"x must be rows of at least one number, not of shape {given.shape}")
+        values = given.reshape(-1, n)
         begin = self.rows
         found = place or (lambda index: Place(row=begin + index + 1))
+        if place is None and len(outer) > 1:
+            found = partial(_place, outer)
         if len(values) and len(self._sources) < _SEVERAL:
             self._sources.add(found(0).source)
         step = max(1, _PIECE // values.shape[1])
@@ -240,10 +245,15 @@ def _witness(
     )
 
 
+def _place(outer: Sequence[int], index: int) -> Place:
+    return Place(row=tuple(int(i) + 1 for i in np.unravel_index(index, outer)))
+
+
 def scan(
     x: Any,
     function: str = "logsumexp",
     *,
+    axis: int = -1,
     formats: Sequence[str] = ("float16",),
     max_ulp: float = DIGIT,
 ) -> Scan:
@@ -252,9 +262,12 @@ def scan(
     Parameters
     ----------
     x : array_like
-        Shape (m, n), n >= 1, real: a vector in each row; or (n,), one vector.
+        Of any shape, real: every other axis is counted as rows, or is not there: (n,) is one
+        vector.
     function : {"logsumexp", "softmax", "log_softmax"}
         What to compute.
+    axis : int
+        Which axis has the vectors.
     formats : sequence of str
         The formats to compute in; see ``stablelse limits``.
     max_ulp : float
@@ -287,4 +300,8 @@ def scan(
     >>> [(result.method, result.overflow) for result in found.results]
     [('naive', 1), ('shifted', 0), ('shifted-float32', 0)]
     """
-    return ScanState(function, formats, max_ulp).update(x).result()
+    values = np.atleast_1d(real_numbers(x))
+    if not -values.ndim <= axis < values.ndim:
+        raise ValueError(f"x has no axis {axis}: its shape is {values.shape}")
+    turned = np.moveaxis(values, axis, -1)
+    return ScanState(function, formats, max_ulp).update(turned).result()

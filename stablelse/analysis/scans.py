@@ -38,7 +38,7 @@ class Witness(NamedTuple):
 
     kind: str
     source: str | None
-    row: int | None
+    row: int | tuple[int, ...] | None
     column: str | None
     maximum: Any
     minimum: Any

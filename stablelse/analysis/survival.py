@@ -155,7 +155,7 @@ class Segment(NamedTuple):
 class _Sweep(NamedTuple):
     function: Function
     source: str | None
-    row: int | None
+    row: int | tuple[int, ...] | None
     column: str | None
     n: int
     motion: Motion

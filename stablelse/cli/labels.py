@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,19 +45,21 @@ def read_labelled(source: Input, where: Labels, dtype: str) -> Iterator[Vectors]
 
 def _check(source: Input, where: Labels) -> None:
     """Complain of options for labels that are missing, or contradict each other."""
-    in_file = where.labels is not None or where.label_column is not None
+    in_file = any((where.labels, where.label_column, where.label_key))
     if (where.label is not None) == in_file:
         raise typer.BadParameter(
-            "give the labels once: --labels FILE, --label-column for a column of the logits' "
-            "file, or --label K for a single vector"
+            "give the labels once: --labels FILE, --label-column or --label-key for a column, an "
+            "array or a field of the logits' file, or --label K for a single vector"
         )
-    if where.label_key is not None and where.labels is None:
-        raise typer.BadParameter("--label-key names an array of a file: give it with --labels")
     if source.skip_na:
         raise typer.BadParameter("--skip-na would number the classes anew: fill in what is missing")
     if source.numbers and where.labels is None and where.label is None:
         raise typer.BadParameter("--label-column is for files and pipes: say --label K")
     is_piped = not source.numbers and "-" in (source.file or ["-"])
+    if is_piped and where.labels is None and where.label_key is not None:
+        raise typer.BadParameter(
+            "--label-key reads the logits' file twice, which a pipe cannot be: save it to a file"
+        )
     others = [where.labels, source.mask].count("-")
     if others + is_piped > 1:
         raise typer.BadParameter("standard input can be read for one of logits, labels and mask")
@@ -77,12 +80,14 @@ def _alone(stacks: Iterator[Vectors], where: Labels) -> Vectors:
 
 def _opened(source: Input, where: Labels, dtype: str) -> tuple[Iterator[Vectors], Beside]:
     """Open the logits and, beside them, the labels."""
-    if where.labels is not None:
+    if where.labels is not None or where.label_key is not None:
         columns = () if where.label_column is None else (where.label_column,)
+        files = source.file or [] if where.labels is None else [where.labels]
         reading = ReadOptions(key=where.label_key, columns=columns, note=NOTES.note)
-        return read_vectors(source._replace(row=None), dtype), Beside(
-            one_column(open_parts([where.labels], reading))
-        )
+        stacks = read_vectors(source._replace(row=None), dtype)
+        first = next(stacks)
+        labels = one_column(open_parts(files, reading), first.outer)
+        return chain([first], stacks), Beside(labels)
     column = where.label_column
     assert column is not None, "there are labels in a file or in a column"
     with_labels = source._replace(column=[*source.column, column]) if source.column else source

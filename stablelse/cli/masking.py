@@ -17,7 +17,7 @@ from stablelse.readers.columns import count
 from stablelse.readers.parts import open_parts
 
 
-def masked_blocks(blocks: Iterator[Block], path: str) -> Iterator[Block]:
+def masked_blocks(blocks: Iterator[Block], path: str, axis: int | None = None) -> Iterator[Block]:
     """Yield blocks with -inf where a mask says so; a mask of one row is that of every row.
 
     Raises
@@ -25,7 +25,7 @@ def masked_blocks(blocks: Iterator[Block], path: str) -> Iterator[Block]:
     ReadError
         If the mask has other rows or columns than the numbers, or a cell that is neither 0 nor 1.
     """
-    rows = _open(path)
+    rows = _open(path, axis)
     first = next(rows)
     second = next(rows, None)
     is_one_row = second is None and len(first.values) == 1
@@ -69,8 +69,8 @@ def masked_vector(values: Array, path: str) -> Block:
     return _masked(block, _kept(row, block))
 
 
-def _open(path: str) -> Iterator[Block]:
-    return open_parts([path], ReadOptions(words=True, note=NOTES.note))
+def _open(path: str, axis: int | None = None) -> Iterator[Block]:
+    return open_parts([path], ReadOptions(axis=axis, words=True, note=NOTES.note))
 
 
 def _kept(piece: Block, block: Block) -> Array:

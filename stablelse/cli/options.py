@@ -6,7 +6,19 @@ import typer
 
 _Key = Annotated[
     str | None,
-    typer.Option("--key", "-k", metavar="NAME", help="Which array of a .npz or safetensors."),
+    typer.Option(
+        "--key",
+        "-k",
+        metavar="NAME",
+        help="Which array of a .npz or safetensors; which field of JSON, or a path: a.b[].c.",
+    ),
+]
+_Axis = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Which axis of an array has the vectors, from 0 or, backward, -1.  [default: -1]",
+    ),
 ]
 _Column = Annotated[
     list[str] | None,
@@ -48,11 +60,15 @@ class Input(NamedTuple):
         ),
     ] = None
     key: _Key = None
+    axis: _Axis = None
     column: _Column = None
     by: _By = None
     row: Annotated[
-        list[int] | None,
-        typer.Option(metavar="N", min=1, help="Only this vector, from 1, shown in full."),
+        list[str] | None,
+        typer.Option(
+            metavar="N|I,J",
+            help="Only this vector, from 1, shown in full; I,J in an array of three axes.",
+        ),
     ] = None
     header: _Header = None
     skip_na: _SkipNa = False
@@ -78,6 +94,7 @@ class Files(NamedTuple):
         ),
     ] = None
     key: _Key = None
+    axis: _Axis = None
     column: _Column = None
     by: Annotated[Literal["rows", "columns", "all"], typer.Option(help="What one vector is.")] = (
         "rows"
@@ -107,7 +124,10 @@ class Labels(NamedTuple):
     ] = None
     label_key: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Which array of --labels, if it has several."),
+        typer.Option(
+            metavar="NAME",
+            help="Which array or field of --labels; without it, of the logits' file.",
+        ),
     ] = None
     label: Annotated[
         int | None, typer.Option(metavar="K", help="The label of a single vector.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from stablelse.analysis.compare import Place
     from stablelse.numerics.formats import Array, Format
     from stablelse.readers.block import Gauge
+
+#: The number of a row, or its place in an array of several axes.
+_ROW = re.compile(r"[1-9][0-9]{0,17}(?:,[1-9][0-9]{0,17})*")
 
 #: The errors whose message is the user's to read, and whose traceback is nobody's.
 INPUT_ERRORS = (
@@ -70,13 +74,20 @@ def read_vectors(options: Input, dtype: str, gauge: Gauge | None = None) -> Iter
     yield from chosen(vectors(blocks, by), options.row)
 
 
-def chosen(stacks: Iterator[Vectors], rows: list[int] | None) -> Iterator[Vectors]:
+def chosen(stacks: Iterator[Vectors], rows: list[str] | None) -> Iterator[Vectors]:
     """Yield of each source the vectors of these numbers; all, if none are named."""
     if not rows:
         yield from stacks
         return
+    for row in rows:
+        if _ROW.fullmatch(row) is None:
+            raise typer.BadParameter(
+                f"{row!r} is not a row: give its number, from 1; in an array of three axes I,J",
+                param_hint="--row",
+            )
+    places = [tuple(map(int, row.split(","))) for row in rows]
     for _, of_one_source in groupby(stacks, key=attrgetter("source")):
-        yield from _chosen(of_one_source, rows)
+        yield from _chosen(of_one_source, places)
 
 
 def read_bounded(
@@ -151,6 +162,8 @@ def open_numbers(
 
     reading = read_options(options, dtype, gauge)
     by = By(options.by) if options.by else None
+    if options.axis is not None and by not in (None, By.ROWS):
+        raise typer.BadParameter(f"--axis says what a vector is: leave out --by {options.by}")
     return open_parts(options.file or ["-"], reading, alike=by is not By.ROWS), by
 
 
@@ -162,13 +175,14 @@ def masked_by(options: Input, blocks: Iterator[Block]) -> Iterator[Block]:
         raise typer.BadParameter("standard input cannot be both the mask and the numbers")
     from stablelse.cli.masking import masked_blocks
 
-    return masked_blocks(blocks, options.mask)
+    return masked_blocks(blocks, options.mask, options.axis)
 
 
 def read_options(options: Input, dtype: str, gauge: Gauge | None = None) -> ReadOptions:
     """Return how the files are to be read."""
     return ReadOptions(
         key=options.key,
+        axis=options.axis,
         columns=tuple(options.column or ()),
         header=options.header,
         skip_na=options.skip_na,
@@ -188,6 +202,9 @@ def place_of(stack: Vectors, index: int) -> Place:
     if stack.axis is By.COLUMNS:
         column = stack.names[index] if stack.names else str(number)
         return Place(stack.source or None, None, column)
+    if len(stack.outer) > 1:
+        at = np.unravel_index(number - 1, stack.outer)
+        return Place(stack.source or None, tuple(int(index) + 1 for index in at))
     return Place(stack.source or None, number if stack.axis is By.ROWS else None)
 
 
@@ -245,18 +262,28 @@ def not_rows(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
     return chain([first], stacks)
 
 
-def _chosen(stacks: Iterator[Vectors], rows: list[int]) -> Iterator[Vectors]:
-    """Yield the vectors of these numbers one by one, and complain of those there are not."""
-    missing = set(rows)
-    last, source = 0, ""
-    for stack in stacks:
-        count = len(stack.values)
-        last, source = stack.first + count - 1, stack.source
-        for index in range(count):
-            if stack.first + index in missing:
-                missing.remove(stack.first + index)
-                yield stack.one(index)
+def _chosen(stacks: Iterator[Vectors], rows: list[tuple[int, ...]]) -> Iterator[Vectors]:
+    """Yield the vectors at these places one by one, and complain of those there are not."""
+    first = next(stacks)
+    missing = {_number(row, first) for row in rows}
+    last = 0
+    for stack in chain([first], stacks):
+        last = stack.first + len(stack.values) - 1
+        for number in range(stack.first, last + 1):
+            if number in missing:
+                missing.remove(number)
+                yield stack.one(number - stack.first)
         if not missing:
             return
     plural = "vector" if last == 1 else "vectors"
-    raise ReadError(f"{source} has no row {min(missing)}: it has {last:,} {plural}")
+    raise ReadError(f"{first.source} has no row {min(missing)}: it has {last:,} {plural}")
+
+
+def _number(row: tuple[int, ...], stack: Vectors) -> int:
+    """Return the number of a vector of a source, from 1."""
+    if len(row) == 1:
+        return row[0]
+    if len(row) != len(stack.outer) or any(map(int.__gt__, row, stack.outer)):
+        has = f"they go up to {stack.outer}" if stack.outer else "they have one number"
+        raise ReadError(f"{stack.source} has no row {row}: its rows are counted from 1, and {has}")
+    return 1 + int(np.ravel_multi_index([index - 1 for index in row], stack.outer))

@@ -71,7 +71,7 @@ def find_reader(source: Source, options: ReadOptions) -> Signature:
     Raises
     ------
     ReadError
-        If the source is empty, or a key is asked for where there are none.
+        If the source is empty, or a key or an axis is asked for where there are none.
     """
     if not source.head:
         mend = _EMPTY_MENDS.get(source.name, "give it rows of numbers")
@@ -82,6 +82,10 @@ def find_reader(source: Source, options: ReadOptions) -> Signature:
         raise ReadError(
             f"{source.name} has no array of the name {quoted(options.key)}, for its numbers have "
             "no names but those of columns; leave out --key, or use --column"
+        )
+    if options.axis is not None and not reader.has_axes:
+        raise ReadError(
+            f"{source.name} has rows and columns, not axes; leave out --axis, or say --by columns"
         )
     return reader
 

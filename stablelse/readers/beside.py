@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
 
@@ -51,26 +51,35 @@ def part(block: Block, begin: int, end: int) -> Block:
     )
 
 
-def one_column(blocks: Iterator[Block]) -> Iterator[Block]:
+def one_column(blocks: Iterator[Block], outer: tuple[int, ...] = ()) -> Iterator[Block]:
     """Yield an input that is a single column, or a single row, as a column.
+
+    Parameters
+    ----------
+    blocks : iterator of Block
+        The rows, in order.
+    outer : tuple of int
+        How long the axes are that rows of vectors are counted over; where there are several,
+        their labels may be an array of as many.
 
     Raises
     ------
     ReadError
         If it has several of both.
     """
-    first = next(blocks)
-    width = first.values.shape[1]
-    second = next(blocks, None)
-    if second is None and len(first.values) == 1:
-        yield first._replace(values=first.values.T)
-        return
-    if width > 1:
-        raise ReadError(
-            f"{first.source} has {count(width, 'column')}; choose that of the labels with "
-            "--label-column"
-        )
-    yield from chain([first] if second is None else [first, second], blocks)
+    head = list(islice(blocks, 2))
+    is_one_row = len(head) == 1 and len(head[0].values) == 1
+    for block in chain(head, blocks):
+        width = block.values.shape[1]
+        is_alike = len(outer) > 1 and (block.outer or outer[:-1], width) == (outer[:-1], outer[-1])
+        if width > 1 and not (is_one_row or is_alike):
+            raise ReadError(
+                f"{block.source} has {count(width, 'column')}; choose that of the labels with "
+                "--label-column"
+            )
+        missing = None if block.missing is None else block.missing.reshape(-1, 1)
+        values = block.values.reshape(-1, 1)
+        yield block._replace(values=values, missing=missing, offset=block.offset * width)
 
 
 def split_column(

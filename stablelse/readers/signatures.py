@@ -21,6 +21,8 @@ class Signature(NamedTuple):
         What to do with it, if nothing reads it.
     module : str
         The module of `stablelse.readers` that reads it, if one does.
+    has_axes : bool
+        Whether it is an array, of which ``ReadOptions.axis`` chooses an axis.
     has_keys : bool
         Whether it holds arrays that have names, of which ``ReadOptions.key`` chooses one.
     has_ranges : bool
@@ -32,6 +34,7 @@ class Signature(NamedTuple):
     kind: str
     mend: str = ""
     module: str = ""
+    has_axes: bool = False
     has_keys: bool = False
     has_ranges: bool = False
 
@@ -57,27 +60,25 @@ _MATLAB = "in Python: numpy.save('x.npy', scipy.io.loadmat('x.mat')['NAME'])"
 #: Each format's own specification names these bytes; Python documents that a pickle of
 #: protocol 2 and later begins with the opcode PROTO, 0x80, and the protocol's number.
 SIGNATURES = (
-    Signature(b"\x93NUMPY", 0, "a .npy file", module="npy", has_ranges=True),
+    Signature(b"\x93NUMPY", 0, "a .npy file", module="npy", has_axes=True, has_ranges=True),
     *(
-        Signature(magic, 0, "a zip archive", module="npz", has_keys=True)
-        for magic in (b"PK\x03\x04", b"PK\x05\x06")  # the second of nothing
+        Signature(magic, offset, kind, module=module, has_axes=True, has_keys=True)
+        for magic, offset, kind, module in (
+            (b"PK\x03\x04", 0, "a zip archive", "npz"),
+            (b"PK\x05\x06", 0, "a zip archive", "npz"),  # of nothing
+            # The length of the header, in eight bytes, is below 2**32; the header is JSON.
+            (b"\0\0\0\0{", 4, "a .safetensors file", "safetensors"),
+            (b"\x1f\x8b", 0, "gzip data", "compressed"),
+            (b"1AY&SY", 4, "bzip2 data", "compressed"),
+            (b"\x17\x72\x45\x38\x50\x90", 4, "bzip2 data", "compressed"),  # of nothing
+            (b"\xfd7zXZ\x00", 0, "xz data", "compressed"),
+            (b"\x28\xb5\x2f\xfd", 0, "Zstandard data", "compressed"),
+        )
     ),
     Signature(b"PAR1", 0, "a Parquet file", module="arrow", has_ranges=True),
     Signature(b"ARROW1\x00\x00", 0, "an Arrow file", module="arrow"),
     # Of a stream: the mark before each message.
     Signature(b"\xff\xff\xff\xff", 0, "an Arrow stream", module="arrow"),
-    # The length of the header, in eight bytes, is below 2**32; the header is an object in JSON.
-    Signature(b"\0\0\0\0{", 4, "a .safetensors file", module="safetensors", has_keys=True),
-    *(
-        Signature(magic, offset, kind, module="compressed", has_keys=True)
-        for magic, offset, kind in (
-            (b"\x1f\x8b", 0, "gzip data"),
-            (b"1AY&SY", 4, "bzip2 data"),
-            (b"\x17\x72\x45\x38\x50\x90", 4, "bzip2 data"),  # of nothing
-            (b"\xfd7zXZ\x00", 0, "xz data"),
-            (b"\x28\xb5\x2f\xfd", 0, "Zstandard data"),
-        )
-    ),
     Signature(_JSON, 0, "JSON", module="json_text", has_keys=True),
     *(
         Signature(

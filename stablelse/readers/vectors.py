@@ -44,6 +44,8 @@ class Vectors(NamedTuple):
         Where a mask says that there is no number; -inf stands there.
     labels : ndarray of int, shape (m,), or None
         What the vectors are labelled with, if they are.
+    outer : tuple of int
+        As of `Block`.
     """
 
     values: Array
@@ -54,6 +56,7 @@ class Vectors(NamedTuple):
     names: tuple[str, ...] | None
     masked: Missing = None
     labels: Array | None = None
+    outer: tuple[int, ...] = ()
 
     def one(self, index: int) -> Vectors:
         """Return the vector at this position, from 0, alone."""
@@ -164,6 +167,11 @@ def _even(blocks: Iterator[Block]) -> Iterator[Block]:
     """Yield blocks that have columns: lists may differ in length."""
     expected = None
     for block in blocks:
+        if block.outer:
+            raise ReadError(
+                f"{block.source} has {len(block.outer) + 1} axes: choose one with --axis, not with "
+                "--by columns"
+            )
         width = block.values.shape[1]
         expected = expected or width
         if width != expected:
@@ -183,7 +191,9 @@ def _arranged(blocks: Iterator[Block], by: By) -> Iterator[tuple[Vectors, Missin
             None if where is None else _turned(where, by) for where in (block.missing, block.masked)
         )
         names = block.columns if by is By.COLUMNS else None
-        yield Vectors(values, block.source, block.offset + 1, by, vertical, names, masked), missing
+        axis = block.by if by is By.ROWS and block.by else by
+        found = Vectors(values, block.source, block.offset + 1, axis, vertical, names, masked)
+        yield found._replace(outer=block.outer if by is By.ROWS else ()), missing
 
 
 def _turned(rows: Array, by: By) -> Array:

@@ -82,3 +82,8 @@ def _shortest(value: Any) -> str:
 
 def _format_of(value: Any) -> Format:
     return FORMATS[value.dtype.name]
+
+
+def row_text(row: int | tuple[int, ...]) -> str:
+    """Return the number of a row, or its place in an array of several axes."""
+    return str(row) if isinstance(row, tuple) else f"{row:,}"

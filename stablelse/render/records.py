@@ -134,7 +134,7 @@ def flat_rows(result: Any) -> Iterator[dict[str, Any]]:
     element. Findings are told by their kinds.
     """
     names = field_names(type(result))
-    (many,) = (name for name in names if isinstance(getattr(result, name), tuple))
+    (many,) = (n for n in names if n != "row" and isinstance(getattr(result, n), tuple))
     own = [name for name in names if name not in (many, "value")]
     outer = {name: cell(getattr(result, name)) for name in own}
     for inner in getattr(result, many):

@@ -7,7 +7,7 @@ from typing import Any
 
 from stablelse.analysis.scans import Failure, Scan, WayScan, Witness
 from stablelse.analysis.verdicts import Harm
-from stablelse.render.numbers import number_text
+from stablelse.render.numbers import number_text, row_text
 from stablelse.render.records import cell, field_names, record
 from stablelse.render.wording import ASCII, FUNCTION_NAMES, Glyphs, ulps_text
 
@@ -21,7 +21,8 @@ def harm_word(kind: str, max_ulp: float) -> str:
 
 def place(witness: Witness) -> str:
     """Return where a vector came from."""
-    number = f"column {witness.column}" if witness.row is None else f"row {witness.row:,}"
+    row = witness.row
+    number = f"column {witness.column}" if row is None else f"row {row_text(row)}"
     is_placed = witness.row is not None or witness.column is not None
     return ", ".join(filter(None, (witness.source, number if is_placed else "")))
 

@@ -38,7 +38,7 @@ class Worst(NamedTuple):
     """
 
     source: str | None = None
-    row: int | None = None
+    row: int | tuple[int, ...] | None = None
     column: str | None = None
     element: int | None = None
     value: Any = None

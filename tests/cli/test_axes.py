@@ -1,0 +1,177 @@
+"""Arrays of more than two axes: the last one has the vectors, and rows are (i, j), from 1."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+
+import stablelse
+
+X = np.arange(24.0).reshape(2, 3, 4) ** 2 / 7
+Y = np.array([[0, 1, 2], [3, 0, 1]])
+
+
+def files(path, **arrays):
+    """Write arrays in every kind of file that has axes."""
+    import gzip
+
+    from safetensors.numpy import save_file
+
+    np.save(path / "c.npy", arrays["x"])
+    np.save(path / "f.npy", np.asfortranarray(arrays["x"]))
+    np.savez(path / "x.npz", **arrays)
+    save_file(arrays, path / "x.safetensors")
+    (path / "c.npy.gz").write_bytes(gzip.compress((path / "c.npy").read_bytes()))
+    return {"c.npy": [], "f.npy": [], "x.npz": ["--key", "x"], "x.safetensors": ["--key", "x"],
+            "c.npy.gz": []}  # fmt: skip
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, 2, -1, -2, -3])
+def test_values(axis, run, tmp_path):
+    pytest.importorskip("safetensors")
+    turned = np.moveaxis(X, -1 if axis is None else axis, -1)
+    expected = logsumexp(turned.reshape(-1, turned.shape[-1]), axis=1)
+    options = [] if axis is None else ["--axis", axis]
+    for name, more in files(tmp_path, x=X, y=Y).items():
+        done = run("lse", "-q", "--exact", "--file", tmp_path / name, *more, *options)
+        assert done.code == 0, done.err
+        assert np.allclose(np.array(done.out.split(), float), expected, rtol=1e-15)
+
+
+@pytest.fixture
+def saved(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", X)
+    np.save("y.npy", Y)
+    np.save("two.npy", X[0])
+
+
+def test_places(run, saved):
+    rows = [[i, j] for i in (1, 2) for j in (1, 2, 3)]
+    found = json.loads(run("lse", "--file", "x.npy", "--json").out)["vectors"]
+    assert [vector["row"] for vector in found] == rows
+    assert [vector["x"] for vector in found] == [X[i - 1, j - 1].tolist() for i, j in rows]
+    table = csv.DictReader(io.StringIO(run("lse", "--file", "x.npy", "--format", "csv").out))
+    assert [row["row"] for row in table if row["method"] == "naive"] == [
+        f"{i};{j}" for i, j in rows
+    ]
+    for args in (["lse"], ["lse", "--format", "plain"], ["softmax"], ["nll", "--labels", "y.npy"]):
+        out = run(*args, "--file", "x.npy").out
+        assert all(f"row ({i}, {j})" in out for i, j in rows)
+
+
+def test_a_scan_names_the_place(run, saved):
+    done = run("scan", "x.npy", "--dtype", "float16", "--fail-on", "naive:overflow")
+    assert done.code == 1
+    assert "x.npy, row (1, 3): maximum 17.2857" in done.err
+    found = json.loads(run("scan", "x.npy", "--dtype", "float16", "--json").out)
+    assert found["rows"] == 6
+    assert found["results"][0]["first"][0]["row"] == [1, 3]
+
+
+@pytest.mark.parametrize("args", [["lse"], ["softmax"], ["sweep", "--dtype", "float16"]])
+def test_rows_are_chosen_by_place_or_number(args, run, saved):
+    by_place = run(*args, "--file", "x.npy", "--row", "2,3")
+    assert by_place.code == 0, by_place.err
+    assert "row (2, 3)" in by_place.out
+    assert run(*args, "--file", "x.npy", "--row", "6").out == by_place.out
+
+
+def test_columns_of_two_axes(run, saved):
+    """That is what --by columns gives, also in memory that does not grow."""
+    by_axis = run("lse", "--file", "two.npy", "--axis", "0", "--json").out
+    assert by_axis == run("lse", "--file", "two.npy", "--by", "columns", "--json").out
+
+
+def test_one_axis_is_one_vector(run, saved):
+    np.save("one.npy", X[0, 0])
+    expected = f"{stablelse.exact.logsumexp(X[0, 0])}\n"
+    for axis in ([], ["--axis", "0"], ["--axis", "-1"]):
+        assert run("lse", "-q", "--exact", "--file", "one.npy", *axis).out == expected
+
+
+def test_everything(run, saved):
+    done = run("lse", "-q", "--exact", "--file", "x.npy", "--by", "all")
+    assert done.out == f"{stablelse.exact.logsumexp(X, axis=None)}\n"
+
+
+def test_a_mask_of_the_same_shape(run, saved):
+    np.save("mask.npy", X > 5)
+    kept = np.where(X > 5, X, -np.inf)
+    for axis in (0, 2):
+        turned = np.moveaxis(kept, axis, -1)
+        done = run("lse", "-q", "--file", "x.npy", "--mask", "mask.npy", "--axis", axis)
+        expected = logsumexp(turned.reshape(-1, turned.shape[-1]), axis=1)
+        assert np.allclose(np.array(done.out.split(), float), expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (6,), (6, 1), (1, 6)])
+def test_labels(shape, run, saved):
+    np.save("labels.npy", Y.reshape(shape))
+    options = ["--labels", "labels.npy", "--reduction", "none", "-q"]
+    done = run("nll", "--logits", "x.npy", *options)
+    expected = stablelse.nll(X.reshape(6, 4), Y.reshape(6), reduction="none")
+    assert np.allclose(np.array(done.out.split(), float), expected, rtol=1e-15)
+
+
+def test_labels_of_the_same_file(run, saved):
+    np.savez("both.npz", x=X, y=Y)
+    done = run("nll", "-q", "--logits", "both.npz", "--key", "x", "--label-key", "y")
+    assert done.out == run("nll", "-q", "--logits", "x.npy", "--labels", "y.npy").out
+    assert done.out
+
+
+BAD = {
+    "no such axis": (
+        ["lse", "--axis", "3"],
+        "x.npy has no axis 3: its shape is (2, 3, 4); choose from 0 to 2",
+    ),
+    "no such row": (
+        ["lse", "--row", "2,4"],
+        "x.npy has no row (2, 4): its rows are counted from 1, and they go up to (2, 3)",
+    ),
+    "no such number": (["lse", "--row", "7"], "x.npy has no row 7: it has 6 vectors"),
+    "a place of three": (["lse", "--row", "1,1,1"], "x.npy has no row (1, 1, 1)"),
+    "row 0": (["lse", "--row", "0,1"], "'0,1' is not a row: give its number, from 1"),
+    "a word": (["lse", "--row", "last"], "'last' is not a row: give its number, from 1"),
+    "columns": (["lse", "--by", "columns"], "x.npy has 3 axes: choose one with --axis"),
+    "both": (["lse", "--by", "all", "--axis", "1"], "leave out --by all"),
+    "labels of another shape": (
+        ["nll", "--labels", "two.npy"],
+        "two.npy has 4 columns; choose that of the labels with --label-column",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad(name, run, saved):
+    args, message = BAD[name]
+    done = run(*args, "--file", "x.npy")
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+
+
+@pytest.mark.parametrize("data", [b"1,2\n3,4\n", b"[[1,2],[3,4]]"])
+def test_what_has_no_axes(data, run):
+    done = run("lse", "--axis", "0", stdin=data)
+    assert done.code == 2
+    assert "standard input has rows and columns, not axes" in done.err
+
+
+def test_rows_of_two_axes_have_no_place(run, saved):
+    done = run("lse", "--file", "two.npy", "--row", "1,2")
+    assert "two.npy has no row (1, 2): its rows are counted from 1, and they have one number" in (
+        done.err
+    )
+
+
+def test_scan_of_an_array():
+    assert stablelse.scan(X).results[0].first[0].row == (1, 3)
+    turned = stablelse.scan(np.moveaxis(X, -1, 0), axis=0)
+    assert [r.first for r in turned.results] == [r.first for r in stablelse.scan(X).results]
+    assert stablelse.scan(X[0]).results[0].first[0].row == 3
+    with pytest.raises(ValueError, match=r"x has no axis 3: its shape is \(2, 3, 4\)"):
+        stablelse.scan(X, axis=3)
