@@ -252,13 +252,7 @@ class _Rows:
             self._rows.append(row)
 
     def rest(self) -> Iterator[Block]:
-        """Yield the last block.
-
-        Raises
-        ------
-        ReadError
-            If there was no vector at all.
-        """
+        """Yield the last block, and complain if there was no vector at all."""
         if self._rows:
             yield self._block()
         elif not self._offset:

@@ -171,7 +171,7 @@ def test_types_of_input():
     assert stablelse.scan(np.ones((3, 4), ml_dtypes.bfloat16)).results[0].ok == 3
 
 
-@pytest.mark.parametrize("x", [np.ones((2, 2, 2)), np.ones((3, 0)), []])
+@pytest.mark.parametrize("x", [np.ones((2, 2, 0)), np.ones((3, 0)), []])
 def test_other_shapes_are_refused(x):
     with pytest.raises(ValueError, match="rows of at least one number"):
         stablelse.scan(x)

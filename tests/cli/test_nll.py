@@ -263,7 +263,7 @@ BAD = {
     "a key without a file": (
         {"x": "1,2\n"},
         ["--logits", "x", "--label-column", "1", "--label-key", "k"],
-        "--label-key names an array of a file",
+        "x has no array of the name 'k'",
     ),
     "a column of arguments": ({}, ["1", "2", "--label-column", "1"], "say --label K"),
     "columns with a column": (
