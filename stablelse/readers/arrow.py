@@ -192,7 +192,7 @@ def parse_text(data: bytearray, layout: TextLayout) -> Array | None:
 def reads_text(layout: TextLayout) -> bool:
     """Whether pyarrow is there, and can read a text of this layout."""
     is_delimited = layout.delimiter is not None or layout.width == 1
-    return is_delimited and layout.dtype == np.float64 and is_installed()
+    return is_delimited and not layout.is_closed and layout.dtype == np.float64 and is_installed()
 
 
 def unpack_zstandard(packed: io.RawIOBase) -> Any:

@@ -82,6 +82,21 @@ def one_column(blocks: Iterator[Block], outer: tuple[int, ...] = ()) -> Iterator
         yield block._replace(values=values, missing=missing, offset=block.offset * width)
 
 
+def _place(column: str, block: Block) -> int:
+    """Return the position of a column in a block, by its name or its number in the file."""
+    width = block.values.shape[1] + len(block.left_out)
+    kept = [position for position in range(width) if position not in block.left_out]
+    known = dict(zip(kept, block.columns or (), strict=False))
+    names = [known.get(position, "") for position in range(width)] if known else None
+    (chosen,) = choose_columns([column], names, width, block.source) or (0,)
+    if chosen not in kept:
+        raise ReadError(
+            f"{block.source}, column {chosen + 1} is an index and left out; name the columns of "
+            "the logits with --column"
+        )
+    return kept.index(chosen)
+
+
 def split_column(
     blocks: Iterator[Block], column: str | None
 ) -> tuple[Iterator[Block], Iterator[Block]]:
@@ -104,10 +119,9 @@ def split_column(
     def others() -> Iterator[Block]:
         for block in blocks:
             width = block.values.shape[1]
-            wanted = [] if column is None else [column]
-            (place,) = choose_columns(wanted, block.columns, width, block.source) or (width - 1,)
             if width == 1:
                 raise ReadError(f"{block.source} has the column of the labels, and no logits")
+            place = width - 1 if column is None else _place(column, block)
             alone.append(block._replace(values=block.values[:, [place]], columns=None))
             kept = [position for position in range(width) if position != place]
             names = block.columns and tuple(block.columns[position] for position in kept)

@@ -55,6 +55,8 @@ class Block(NamedTuple):
     outer : tuple of int
         How long the axes are over which rows are counted, the last one fastest, if they are
         several.
+    left_out : tuple of int
+        The positions in the file, from 0, of index columns, which are not among these.
     """
 
     values: Array
@@ -65,6 +67,7 @@ class Block(NamedTuple):
     masked: npt.NDArray[np.bool_] | None = None
     by: By | None = None
     outer: tuple[int, ...] = ()
+    left_out: tuple[int, ...] = ()
 
 
 class Gauge:

@@ -3,13 +3,16 @@
 import re
 from collections.abc import Sequence
 
-from stablelse.readers.block import ReadError, quoted
+from stablelse.readers.block import Note, ReadError, quoted
 
 #: How many names a complaint lists.
 _LISTED = 8
 
 #: Whether a name can stand in a list without quotes.
 _IS_PLAIN = re.compile(r"[\w.][\w .()/-]{0,38}").fullmatch
+
+#: What pandas and R call the index of a table, or pandas one that it has read back as a column.
+_IS_INDEX = re.compile(r"|Unnamed: \d+(_level_\d+)?|__index_level_\d+__").fullmatch
 
 
 def choose_columns(
@@ -53,6 +56,27 @@ def show_names(names: Sequence[str]) -> str:
     """Return the first names of a header as they are, for a note; quoted where that is unclear."""
     listed = ", ".join(name if _IS_PLAIN(name) else quoted(name) for name in names[:_LISTED])
     return listed if len(names) <= _LISTED else f"{listed} and {len(names) - _LISTED} more"
+
+
+def count_index_names(names: Sequence[str]) -> int:
+    """Return how many columns at the beginning are an index that pandas or R wrote: not all."""
+    count = 0
+    while count < len(names) - 1 and _IS_INDEX(names[count]):
+        count += 1
+    return count
+
+
+def index_note(names: Sequence[str], left_out: Sequence[int], source: str) -> list[Note]:
+    """Return what the user is told of the index columns at these positions, from 0, if any."""
+    if not left_out:
+        return []
+    listed = ", ".join(
+        f"{place + 1} ({quoted(names[place])})" if names[place] else str(place + 1)
+        for place in left_out[:_LISTED]
+    )
+    which = f"column {listed} is" if len(left_out) == 1 else f"columns {listed} are"
+    text = f"{which} an index and left out; to read it, name all columns to read with --column"
+    return [Note(text, source)]
 
 
 def count(number: int, noun: str) -> str:

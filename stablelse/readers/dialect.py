@@ -1,26 +1,51 @@
-"""How a text file is laid out: its delimiter, its header, the cells of a line."""
+"""How a text file is laid out: its delimiter, header and index columns, the cells of a line."""
 
+import csv
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from unicodedata import category
 
 import numpy as np
 
 from stablelse.readers.block import Note, ReadError, ReadOptions, quoted
-from stablelse.readers.columns import choose_columns, list_names, show_names
-from stablelse.readers.literals import is_missing, looks_numeric, word_value
+from stablelse.readers.columns import (
+    choose_columns,
+    count_index_names,
+    index_note,
+    list_names,
+    show_names,
+)
+from stablelse.readers.literals import (
+    SPREADSHEET_ERRORS,
+    is_missing,
+    looks_numeric,
+    word_value,
+)
 
-#: What a delimiter may be without being told, in the order in which it is looked for. A comma
-#: comes last, for beside one of the others it is a decimal comma or part of a text.
-DELIMITERS = ("\t", ";", ",")
+#: The delimiters that are detected, in the order in which they are looked for. A comma comes
+#: last, for next to one of the others it is a decimal comma or part of a text.
+DELIMITERS = ("\t", ";", "|", ",")
+
+#: Never in a line, so that a line is one cell.
+_NO_DELIMITER = "\x1f"
 
 #: Spellings on a command line; None is any run of blanks and tabs.
 _SPELLINGS: dict[str, str | None] = {" ": None, "\\t": "\t"}
 
-#: Never in a line, so that a line is one cell.
-_NO_DELIMITER = "\n"
+#: What begins a comment, where a line begins or behind a blank: not an error of a spreadsheet that
+#: is a whole cell. What follows such a cell is a delimiter, a number or what stands for one.
+COMMENT = (
+    rf"#(?!(?i:{'|'.join(re.escape(error[1:]) for error in SPREADSHEET_ERRORS)})"
+    r"[ \t]*(?:$|[^a-zA-Z_ \t]|(?i:nan?|inf|n/a|null|none)\b))"
+)
+_QUOTED_OR_COMMENT = re.compile(rf'"[^"]*"?|(?:^|(?<=[ \t])){COMMENT}')
 
-#: Stands for a delimiter inside quotes; text has no NUL, `text` has made sure of that.
-_PROTECTED = "\0"
+#: Where no word begins, by the kind of a character in Unicode: numbers, signs, dashes, currencies,
+#: and what is invisible. A decimal sign and, before one of these, a bracket are of other kinds.
+_BEGINS_NUMBER = ("N", "Sm", "Sc", "Pd", "C", "Z")
+
+_USE_HEADER = "use --header if these are column names"
 
 
 class Line(NamedTuple):
@@ -31,12 +56,12 @@ class Line(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How every line of one text is to be read.
+    """How every line of one text is read.
 
     Attributes
     ----------
     source : str
-        What complaints call the text.
+        What errors call the text.
     delimiter : str or None
         One character, ``None`` for any run of blanks and tabs.
     decimal : str
@@ -46,19 +71,23 @@ class Layout(NamedTuple):
     names : tuple of str or None
         The header, if there is one.
     first_line : int
-        The number of the line that says how many cells a line has, header or not.
+        The number of the first line, header or not.
     width : int
-        How many cells that line has.
+        How many cells a line has; `is_closed` tells whether a blank one may follow.
     chosen : tuple of int or None
-        The positions, from 0, of the wanted columns; ``None`` for all.
+        The positions, from 0, of the columns to read; ``None`` for all.
+    left_out : tuple of int
+        The positions of the index columns.
+    is_closed : bool
+        Whether lines end in a delimiter.
     skip_na : bool
         Whether blank and NA cells are left out.
-    has_header_choice : bool
-        Whether the user has said if there is a header.
     words : bool
         Whether true and false are numbers.
+    hint : str
+        What errors add about the first line, if it may be a header.
     notes : tuple of Note
-        What the user is told of it.
+        What the user is told.
     """
 
     source: str
@@ -69,9 +98,11 @@ class Layout(NamedTuple):
     first_line: int
     width: int
     chosen: tuple[int, ...] | None
+    left_out: tuple[int, ...]
+    is_closed: bool
     skip_na: bool
-    has_header_choice: bool
     words: bool
+    hint: str
     notes: tuple[Note, ...]
 
     @property
@@ -93,32 +124,61 @@ def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> L
     lines : sequence of Line
         The first two lines that are neither blank nor comments, or the only one.
     source : str
-        What complaints call the text.
+        What errors call the text.
     options : ReadOptions
-        Settles what the user has said.
+        What the user has decided.
 
     Raises
     ------
     ReadError
-        If the options contradict each other or the text, or there is a header and nothing else.
+        If the options contradict each other or the text, the first line mixes names and numbers,
+        or there is a header and nothing else.
     """
-    first = lines[0]
-    # Headers are prose, with blanks and commas of their own: ask a row of numbers.
+    first, *below = lines
+    # A header may contain blanks and commas of its own: a row of numbers decides.
     sample = first if options.header is False else lines[-1]
     delimiter = _delimiter(first, sample, options, source)
-    cells = split(first, delimiter, source)
-    names = None
-    if options.header or (options.header is None and _has_name(cells, options.words)):
-        if len(lines) == 1:
-            raise ReadError(
-                f"{source} has a header ({list_names(cells)}) and no numbers below it; "
-                + ("leave out --header" if options.header else "add rows of numbers")
-            )
-        if options.delimiter is None and len(split(sample, delimiter, source)) == 1:
-            cells = split(first, _NO_DELIMITER, source)
-        names = tuple(cells)
-    width = len(names or cells)
-    notes = () if names is None else (_header_note(first.number, names, source),)
+    row = split(below[0], delimiter, source) if below else []
+    is_one_column = options.delimiter is None and len(row) == 1
+    titles = split(first, _NO_DELIMITER if is_one_column else delimiter, source)
+    has_header = options.header
+    if has_header is None:
+        has_header = _is_header(titles, row, first, options.words, source)
+    if has_header and not below:
+        raise ReadError(
+            f"{source} has a header ({list_names(titles)}) and no numbers below it; "
+            + ("leave out --header" if options.header else "add rows of numbers")
+        )
+    cells = titles if has_header else split(first, delimiter, source)
+    rows = [line for line in ([] if has_header else cells, row) if line]
+    is_closed = (
+        delimiter is not None
+        and not options.skip_na
+        and all(len(cells) > 1 and not cells[-1] for cells in rows)
+        and not (has_header and len(titles) == len(row) and titles[-1])
+    )
+    names, width = None, len(cells) - is_closed
+    if has_header:
+        is_index = f'"{row[0]}"' in below[0].text or not looks_numeric(row[0])
+        is_index |= delimiter is None and row[0] in ("0", "1")
+        names = _names(titles, row, is_closed, is_index)
+        width = len(names)
+    left_out = range(0 if options.columns or names is None else count_index_names(names))
+    if left_out and not row[0]:
+        raise ReadError(
+            f"{source}, line {below[0].number}, column 1 is blank, where the index of a row "
+            "belongs; if the line holds more names, delete it, or choose the columns with --column"
+        )
+    chosen = choose_columns(options.columns, names, width, source)
+    notes = []
+    if names is not None:
+        named = names[len(left_out) :]
+        notes.append(Note(f"line {first.number} is a header: {show_names(named)}", source, named))
+        notes += index_note(names, left_out, source)
+    elif options.header is None and _counts_columns(cells, row):
+        text = f"line {first.number} is 0 to {width - 1}; if these are column names, use --header"
+        notes.append(Note(text, source))
+    hints = {None: _USE_HEADER if below else "", False: "leave out --no-header if it holds names"}
     return Layout(
         source,
         delimiter,
@@ -127,16 +187,14 @@ def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> L
         names,
         first.number,
         width,
-        choose_columns(options.columns, names, width, source),
+        chosen or (tuple(range(len(left_out), width)) if left_out else None),
+        tuple(left_out),
+        is_closed,
         options.skip_na,
-        options.header is not None,
         options.words,
-        notes,
+        hints.get(options.header, ""),
+        tuple(notes),
     )
-
-
-def _header_note(number: int, names: tuple[str, ...], source: str) -> Note:
-    return Note(f"line {number} is a header: {show_names(names)}", source, names)
 
 
 def split(line: Line, delimiter: str | None, source: str) -> list[str]:
@@ -145,43 +203,57 @@ def split(line: Line, delimiter: str | None, source: str) -> list[str]:
     Raises
     ------
     ReadError
-        If a quote is opened and not closed.
+        If a quote is opened and not closed, or text follows it.
     """
-    if '"' not in line.text:
-        return [cell.strip() for cell in line.text.partition("#")[0].split(delimiter)]
-    pieces = line.text.split('"')  # by turns outside and inside quotes
-    for index, piece in enumerate(pieces):
-        if index % 2:
-            pieces[index] = _PROTECTED.join(piece.split(delimiter))
-        elif "#" in piece:
-            pieces[index:] = [piece.partition("#")[0]]
-            break
-    if len(pieces) % 2 == 0:
-        raise ReadError(
-            f"{source}, line {line.number}: a quote is opened and not closed; "
-            "close it on the same line"
+    text = _without_comment(line.text)
+    if '"' not in text:
+        if delimiter is None:
+            return [cell.strip() for cell in text.replace("\t", " ").split(" ") if cell]
+        return [cell.strip() for cell in text.split(delimiter)]
+    if delimiter is None:
+        text = text.replace("\t", " ").strip(" ")
+    else:
+        text = re.sub(rf'"[ \t]+(?={re.escape(delimiter)}|$)', '"', text)
+    try:
+        (cells,) = csv.reader(
+            [text], delimiter=delimiter or " ", skipinitialspace=True, strict=True
         )
-    cells = '"'.join(pieces).split(delimiter)
-    return [_unquote(cell.strip()).replace(_PROTECTED, delimiter or " ") for cell in cells]
+    except csv.Error:
+        raise ReadError(
+            f"{source}, line {line.number}: a quote is not closed, or text follows it; close it "
+            "on the same line, where the cell ends"
+        ) from None
+    return [cell.strip() for cell in cells]
+
+
+def _without_comment(text: str) -> str:
+    if "#" in text:
+        for match in _QUOTED_OR_COMMENT.finditer(text):
+            if match[0] == "#":
+                return text[: match.start()]
+    return text
 
 
 def _delimiter(first: Line, sample: Line, options: ReadOptions, source: str) -> str | None:
     if options.delimiter is not None:
-        return _said(options.delimiter, options.decimal)
-    of_first = _found(first.text, options.decimal)
-    cells_of_first = split(first, of_first, source)
-    delimiter = _found(sample.text, options.decimal)
-    if delimiter is not None or len(split(sample, None, source)) > 1:
-        return delimiter
+        return _said(options.delimiter, options.decimal, sample)
+    found = _found(sample, options.decimal)
+    if found is not None or len(split(sample, None, source)) > 1:
+        return found
     # One number below several cells is a short row, or all but one of its cells are blank;
     # below anything else it is the first number of a column, whatever its header has in it.
+    of_first = _found(first, options.decimal)
     is_blank_beside = of_first is not None and of_first in sample.text
-    return of_first if is_blank_beside or all(map(looks_numeric, cells_of_first)) else None
+    are_numbers = all(map(looks_numeric, split(first, of_first, source)))
+    return of_first if is_blank_beside or are_numbers else None
 
 
-def _said(delimiter: str, decimal: str) -> str | None:
-    if delimiter == decimal == ",":
-        raise ReadError("the comma cannot be both delimiter and decimal sign; choose one of them")
+def _said(delimiter: str, decimal: str, sample: Line) -> str | None:
+    if delimiter == decimal == "," and _found(sample, decimal) != ",":
+        raise ReadError(
+            "the comma cannot be both delimiter and decimal sign, unless the numbers are in "
+            "quotes; choose one of them"
+        )
     delimiter_or_blanks = _SPELLINGS.get(delimiter, delimiter)
     if delimiter_or_blanks is not None and (
         len(delimiter_or_blanks) != 1
@@ -195,21 +267,73 @@ def _said(delimiter: str, decimal: str) -> str | None:
     return delimiter_or_blanks
 
 
-def _found(line: str, decimal: str) -> str | None:
-    pieces = line.split('"')
-    outside = " ".join(pieces[::2]).partition("#")[0].strip()
-    return next((d for d in DELIMITERS if d in outside and d != decimal), None)
+def _found(line: Line, decimal: str) -> str | None:
+    """Return the first delimiter outside quotes; a decimal comma is one only next to a quote."""
+    outside = re.sub(r'"[^"]*"', '""', _without_comment(line.text)).strip()
+    found = [delimiter for delimiter in DELIMITERS if delimiter in outside]
+    if "," in found and decimal == "," and not re.search(r'" *,|, *"', outside):
+        found.remove(",")
+    return found[0] if found else None
 
 
-def _has_name(cells: Sequence[str], words: bool) -> bool:
-    """Whether a cell is no number, and does not stand for one or for none."""
-    return not all(
-        looks_numeric(cell) or is_missing(cell) or (words and word_value(cell) is not None)
-        for cell in cells
+def _is_header(
+    titles: Sequence[str], row: Sequence[str], line: Line, words: bool, source: str
+) -> bool:
+    """Whether the first line holds names; one that also holds numbers is refused."""
+    numbers = [cell for cell in titles if _is_like_number(cell, words)]
+    names = [
+        cell
+        for cell in titles
+        if not (is_missing(cell) or _is_like_number(cell, words))
+        and (cell[0].isalpha() or cell[0] == "_" or f'"{cell}' in line.text)
+    ]
+    if names and numbers:
+        raise ReadError(
+            f"{source}, line {line.number} mixes names and numbers, such as {quoted(names[0])} and "
+            f"{quoted(numbers[0])}; {_USE_HEADER}, and --no-header if not"
+        )
+    is_corner = len(titles) > 1 and not titles[0] and any(row[:1])
+    if names or not (is_corner and all(map(str.isdigit, titles[1:]))):
+        return bool(names)
+    # pandas writes a frame without names so: a blank above the index, then 0, 1, 2, ...
+    if not _counts(titles[1:]):
+        raise ReadError(
+            f"{source}, line {line.number} has a blank first cell and then whole numbers; "
+            f"{_USE_HEADER}, and --no-header if not"
+        )
+    return True
+
+
+def _is_like_number(cell: str, words: bool) -> bool:
+    """Whether a cell is a number, or begins like one: that is a typo, and not a name."""
+    if is_missing(cell):
+        return False
+    start = cell.lstrip("([{ ")[:1] or cell[0]
+    return (
+        looks_numeric(cell)
+        or start in ".,"
+        or category(start).startswith(_BEGINS_NUMBER)
+        or cell.casefold().startswith("nan(")
+        or (words and word_value(cell) is not None)
     )
 
 
-def _unquote(cell: str) -> str:
-    if len(cell) > 1 and cell[0] == cell[-1] == '"':
-        return cell[1:-1].replace('""', '"')
-    return cell
+def _names(
+    titles: Sequence[str], row: Sequence[str], is_closed: bool, is_index: bool
+) -> tuple[str, ...]:
+    """Return the names of the columns, for a header that ends or begins otherwise than its rows."""
+    if not titles[-1] and (is_closed or len(row) == len(titles) - 1):
+        titles = titles[:-1]
+    # R's write.table gives the row names no title, and neither can a table set in blanks.
+    if is_index and len(row) - is_closed == len(titles) + 1:
+        titles = ["", *titles]
+    return tuple(titles)
+
+
+def _counts(cells: Sequence[str]) -> bool:
+    return list(cells) == [str(number) for number in range(len(cells))]
+
+
+def _counts_columns(cells: Sequence[str], row: Sequence[str]) -> bool:
+    """Whether a line numbers the columns, and the one below it holds something else."""
+    return len(cells) > 1 and _counts(cells) and bool(row) and not all(map(str.isdigit, row))

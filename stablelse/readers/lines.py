@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from stablelse.readers.block import ReadError
-from stablelse.readers.dialect import Line
+from stablelse.readers.dialect import COMMENT, Line
 from stablelse.readers.signatures import no_text
 from stablelse.readers.source import Source
 
@@ -23,6 +23,7 @@ MAX_LINE_BYTES = 1 << 25
 #: What is read at once to find the end of a line: most are far shorter.
 _SOUGHT_BYTES = 1 << 12
 
+_COMMENT = re.compile(COMMENT)
 _LINE_END = re.compile(rb"[\r\n]")
 
 
@@ -45,9 +46,14 @@ class Piece:
         self.data = data
 
     @cached_property
+    def text(self) -> str:
+        """The lines as they are."""
+        return self.data.decode()
+
+    @cached_property
     def lines(self) -> list[str]:
         """The lines, without their ends; behind the last end is one more, empty."""
-        return self.data.decode().split("\n")
+        return self.text.split("\n")
 
     def ends(self) -> int:
         """Return how many lines end here."""
@@ -58,7 +64,7 @@ class Piece:
         """Yield the lines that are neither blank nor comments."""
         for number, text in enumerate(self.lines, self.first):
             stripped = text.lstrip()
-            if stripped and stripped[0] != "#":
+            if stripped and not _COMMENT.match(stripped):
                 yield Line(number, text)
 
     def below(self, number: int) -> "Piece":

@@ -1,13 +1,14 @@
-"""One literal into one number, or into a complaint that says what is wrong with it.
+"""One literal into one number, or into an error that says what is wrong with it.
 
-This is the definition of what a number is. NumPy's parser, which reads whole chunks of text,
-agrees with it wherever `text` lets it run.
+This is the definition of what a number is. The parsers of NumPy and pyarrow, which read whole
+chunks of text, are used only where they agree with it.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,24 +24,63 @@ if TYPE_CHECKING:
 #: written out exactly in 16,447 characters (its smallest is 2**-16445, with 16,445 decimals).
 MAX_LITERAL = 1 << 16
 
+#: The minus sign U+2212, the infinity sign U+221E, and the D of Fortran's exponents.
+SPELLINGS = str.maketrans({"\u2212": "-", "\u221e": "inf", "d": "e", "D": "e"})
+
+#: How Microsoft's C library wrote what is not finite, with zeros up to the digits asked for.
+_NOT_FINITE = re.compile(r"([+-]?)1\.#(?:(INF)|IND|[QS]NAN)0*", re.IGNORECASE)
+
 #: What a mask may say for 1 and 0, whatever the case of its letters.
 _WORDS = {"true": 1.0, "false": 0.0}
 
+#: What spreadsheets write where there is no number.
+SPREADSHEET_ERRORS = (
+    *("#N/A N/A", "#N/A", "#NA", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!"),
+    *("#SPILL!", "#CALC!", "#FIELD!", "#BLOCKED!", "#CONNECT!", "#BUSY!", "#UNKNOWN!"),
+    *("#GETTING_DATA", "#ERROR!", "#PYTHON!", "#EXTERNAL!", "#TIMEOUT!"),
+)
+
 #: What says that a number is missing, whatever the case of its letters. "nan" is a number.
-MISSING = frozenset({"", "na", "n/a", "<na>", "null", "none"})
+_MISSING = {
+    *("", "na", "n/a", "n.a.", "<na>", "null", "none", "nil", "\\n", "?", "*"),
+    *(".", "..", "-", "--", "---", "\u2013", "\u2014", "\u2212"),
+    *map(str.casefold, SPREADSHEET_ERRORS),
+    *(f"err:{code}" for code in range(501, 541)),  # LibreOffice's
+}
+
+#: What a literal looks like that is almost a number, and how to write it.
+_FIXES = (
+    (r"[^_]*\d_\d.*", "write it without underscores"),
+    (r".*[\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\u00ad].*",
+     "remove the invisible character"),
+    (r"\s*[\u2010-\u2015\ufe58\ufe63\uff0d].*", "write its minus sign as -"),
+    (r"[^,]*,\d{3}(,\d{3})+.*|\d+(['\u2019\u00a0\u2009\u202f ]\d{3})+.*",
+     "write it without thousands separators"),
+    (r".*%", "write it without the percent sign"),
+    (r"[-+]?[^\W\d]{0,3}\s*[$\u00a2-\u00a5\u20a0-\u20c0].*|.*[$\u00a2-\u00a5\u20a0-\u20c0]",
+     "write it without the currency sign"),
+    (r"[-+]?0[xX].*", "write it in decimal"),
+    (r"[-+]?\d+/\d+", "write the fraction as a decimal number"),
+    (r"[-+]?\d*\.\d*[-+]\d+",
+     "if it ends in an exponent, as Fortran writes it, put an e before that"),
+    (r"[\d.]+[-\u2212]", "write its minus sign in front"),
+    (r"[-+.\deE]+#.*", "if a comment begins there, put a blank before the #"),
+    (r"\([\d.]+\)", "if the brackets are a minus sign, write it as -"),
+)  # fmt: skip
 
 
 class BadLiteralError(ValueError):
-    """What is wrong with a literal, and the mend if the literal alone shows it."""
+    """What is wrong with a literal, and how to fix it if the literal alone shows it."""
 
-    def __init__(self, what: str, mend: str | None = None) -> None:
+    def __init__(self, what: str, fix: str | None = None, is_overflow: bool = False) -> None:
         super().__init__(what)
-        self.mend = mend
+        self.fix = fix
+        self.is_overflow = is_overflow
 
 
 def is_missing(literal: str) -> bool:
-    """Whether a cell is blank or one of the usual words for no value."""
-    return literal.strip().casefold() in MISSING
+    """Whether a cell is blank or one of the usual signs and words for no value."""
+    return literal.strip().casefold() in _MISSING
 
 
 def word_value(literal: str) -> float | None:
@@ -49,16 +89,13 @@ def word_value(literal: str) -> float | None:
 
 
 def looks_numeric(literal: str) -> bool:
-    """Whether something is a number, or is one but for its spelling: 2,5 or 1_000.
-
-    A first line of such cells is no header, lest its numbers be dropped without a word.
-    """
+    """Whether something is a number, or is one but for its spelling: 2,5 or 1_000."""
     if len(literal) > MAX_LITERAL:
         return True
     try:
-        float(literal.replace(",", "."))
+        float(literal.translate(SPELLINGS).replace(",", "."))
     except ValueError:
-        return False
+        return _NOT_FINITE.fullmatch(literal.strip()) is not None
     return True
 
 
@@ -79,8 +116,9 @@ def number_reader(
     Returns
     -------
     callable
-        Takes what Python's ``float`` takes, but for underscores and digits beyond ASCII;
-        raises BadLiteralError. A longdouble beyond its normal range makes NumPy warn.
+        Takes what Python's ``float`` takes, except underscores and digits beyond ASCII, and also
+        what `SPELLINGS` and Microsoft's names for infinity and NaN stand for. Raises
+        BadLiteralError. A longdouble beyond its normal range makes NumPy warn.
     """
     scalar_type: Callable[[str], Any] = np.dtype(dtype).type
     is_float64 = np.dtype(dtype) == np.float64
@@ -88,19 +126,24 @@ def number_reader(
     def read_number(literal: str) -> Any:
         if words and (value := word_value(literal)) is not None:
             return value
-        if len(literal) > MAX_LITERAL or "_" in literal or not literal.isascii():
-            raise _misspelled(literal)
+        if len(literal) > MAX_LITERAL:
+            raise _too_long(literal)
+        number = literal.strip().translate(SPELLINGS)
         if decimal == ",":
-            if "." in literal:
-                raise _no_number(literal, "with --decimal , a period is no decimal sign")
-            literal = literal.replace(",", ".")
+            if "." in number and not _NOT_FINITE.fullmatch(literal.strip()):
+                raise _not_a_number(literal, "with --decimal , a period is not a decimal sign")
+            number = number.replace(",", ".")
         try:
-            value = float(literal)
+            value = float(number)
         except ValueError:
-            raise _no_number(literal) from None
+            return _not_finite(literal, scalar_type)
+        if "_" in number or not number.isascii():
+            raise _not_a_number(
+                literal, None if "_" in number else "write it with the digits 0 to 9"
+            )
         if not is_float64:
-            value = scalar_type(literal.strip())
-        if abs(value) == math.inf and any(map(str.isdigit, literal)):
+            value = scalar_type(number)
+        if abs(value) == math.inf and any(map(str.isdigit, number)):
             raise _overflow(literal, value, dtype)
         return value
 
@@ -117,7 +160,7 @@ def parse_numbers(
     tokens : sequence of str
         The literals.
     source : str
-        What complaints call them.
+        What errors call them.
     dtype : dtype
         float64 or longdouble.
 
@@ -129,7 +172,7 @@ def parse_numbers(
     Raises
     ------
     ReadError
-        If one of them is no number, or overflows while it is read.
+        If one of them is not a number, or overflows while it is read.
     """
     read_number = number_reader(dtype)
     values = np.empty(len(tokens), dtype)
@@ -139,12 +182,12 @@ def parse_numbers(
             try:
                 values[index] = read_number(token)
             except BadLiteralError as bad:
-                mend = bad.mend or _mend_argument(token)
-                raise ReadError(f"{source}, number {index + 1}: {bad}; {mend}") from None
+                fix = bad.fix or _fix_argument(token)
+                raise ReadError(f"{source}, number {index + 1}: {bad}; {fix}") from None
     return values
 
 
-def _mend_argument(token: str) -> str:
+def _fix_argument(token: str) -> str:
     if os.path.exists(token):
         return f"--file {token} reads the file"
     if "," in token:
@@ -152,21 +195,26 @@ def _mend_argument(token: str) -> str:
     return "give numbers such as 1000, -0.5, 1e-3 or -inf"
 
 
-def _no_number(literal: str, mend: str | None = None) -> BadLiteralError:
-    return BadLiteralError(f"{quoted(literal)} is no number", mend)
+def _not_finite(literal: str, scalar_type: Callable[[str], Any]) -> Any:
+    """Return what Microsoft's spelling of infinity or NaN stands for; anything else is an error."""
+    match = _NOT_FINITE.fullmatch(literal.strip())
+    if match is None:
+        raise _not_a_number(literal)
+    return scalar_type(match[1] + ("inf" if match[2] else "nan"))
 
 
-def _misspelled(literal: str) -> BadLiteralError:
-    if len(literal) > MAX_LITERAL:
-        return BadLiteralError(
-            f"{quoted(literal[:12])}... has {len(literal):,} characters",
-            f"a number has at most {MAX_LITERAL:,}; is a delimiter missing?",
-        )
-    if "_" in literal and looks_numeric(literal):
-        return _no_number(literal, "write it without underscores")
-    if not literal.isascii() and any(map(str.isdigit, literal)):
-        return _no_number(literal, "write it with the digits and signs of ASCII")
-    return _no_number(literal)
+def _not_a_number(literal: str, fix: str | None = None) -> BadLiteralError:
+    if fix is None:
+        fixes = (fix for pattern, fix in _FIXES if re.fullmatch(pattern, literal.strip(" \t")))
+        fix = next(fixes, None)
+    return BadLiteralError(f"{quoted(literal)} is not a number", fix)
+
+
+def _too_long(literal: str) -> BadLiteralError:
+    return BadLiteralError(
+        f"{quoted(literal[:12])}... has {len(literal):,} characters",
+        f"a number has at most {MAX_LITERAL:,}; is a delimiter missing?",
+    )
 
 
 def _overflow(literal: str, value: Any, dtype: npt.DTypeLike) -> BadLiteralError:
@@ -177,4 +225,5 @@ def _overflow(literal: str, value: Any, dtype: npt.DTypeLike) -> BadLiteralError
     return BadLiteralError(
         f"{shown} overflowed to {infinity} while it was read, before any formula ran",
         f"write {infinity} if you mean it" + (", or use --dtype longdouble" if wider else ""),
+        is_overflow=True,
     )

@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from stablelse.readers.block import Array, Block, Gauge, ReadError, ReadOptions
-from stablelse.readers.careful import read_lines
 from stablelse.readers.dialect import Layout, detect_layout
-from stablelse.readers.fast import parse
 from stablelse.readers.lines import CHUNK_BYTES, Piece, cut_lines, line_start
+from stablelse.readers.rows import read_cells, read_text
 from stablelse.readers.source import Source
 from stablelse.readers.spans import span
 
@@ -142,7 +141,9 @@ def _rows(pieces: Iterator[Piece], layout: Layout, begin: int = 0) -> Iterator[B
     for piece, values in _parsed(pieces, layout, begin):
         values, missing = _read(piece, layout, values)
         if len(values):
-            yield Block(values, layout.source, offset, missing, layout.columns)
+            yield Block(
+                values, layout.source, offset, missing, layout.columns, left_out=layout.left_out
+            )
             offset += len(values)
 
 
@@ -186,12 +187,12 @@ def _read(
     if values is None:
         if not any(piece.content()):
             return np.empty((0, len(layout.positions))), None
-        values = parse(piece.lines, layout)
+        values = read_text(piece.text, layout)
     if values is None:
-        return read_lines(piece.content(), layout)
+        return read_cells(piece.content(), layout)
     infinite = np.flatnonzero(np.isinf(values).any(axis=1))
     if infinite.size:
         # Each inf was either written so or is a literal that overflowed: only its cell tells.
         lines = list(piece.content())
-        read_lines((lines[row] for row in infinite.tolist()), layout)
+        read_cells((lines[row] for row in infinite.tolist()), layout)
     return values, None

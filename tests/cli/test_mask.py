@@ -168,7 +168,7 @@ BAD = {
     "narrow": ("1,0\n1,1\n", "mask has 2 columns, where standard input has 3"),
     "short": ("1,0,1\n0,1,1\n", "mask has fewer rows than standard input"),
     "long": ("1,0,1\n" * 4, "mask has more rows than standard input"),
-    "a word": ("1,0,1\n1,yes,1\n1,1,1\n", "mask, line 2, column 2: 'yes' is no number"),
+    "a word": ("1,0,1\n1,yes,1\n1,1,1\n", "mask, line 2, column 2: 'yes' is not a number"),
     "empty": ("", "mask is empty"),
 }
 

@@ -283,7 +283,7 @@ def test_a_long_command_is_shortened_in_the_bar(run, tmp_path):
             "Invalid value: --save keeps the picture of the table: it does not go with "
             "--format json (see stablelse sweep --help)",
         ),
-        (["lse", "1", "no", "--save", "x.svg"], "arguments, number 2: 'no' is no number"),
+        (["lse", "1", "no", "--save", "x.svg"], "arguments, number 2: 'no' is not a number"),
     ],
 )
 def test_nothing_is_left_half_written(args, complaint, run, tmp_path, monkeypatch):

@@ -98,7 +98,7 @@ def test_many_stretches_are_cut_short_on_the_screen_alone(run):
         (["0", "--method", "none"], "unknown method 'none'"),
         (["0", "--method", "division-free"], "logsumexp has no division-free method"),
         (["0", "--shift", "most"], "unknown shift 'most'"),
-        (["0", "no"], "arguments, number 2: 'no' is no number"),
+        (["0", "no"], "arguments, number 2: 'no' is not a number"),
         (["0", "--row", "1"], "--row is for files and pipes"),
         (["0", "--function", "lsd"], "'--function'"),
         ([], "standard input has more than one vector: choose the one to show"),

@@ -99,5 +99,5 @@ def test_words_are_words_elsewhere(tmp_path):
     (block,) = open_blocks(str(path))
     assert (block.values.tolist(), block.columns) == ([[0, 1]], ("true", "false"))
     path.write_text("1,0\ntrue,1\n")
-    with pytest.raises(ReadError, match="line 2, column 1: 'true' is no number"):
+    with pytest.raises(ReadError, match="line 2, column 1: 'true' is not a number"):
         list(open_blocks(str(path)))

@@ -73,7 +73,7 @@ def test_a_pipe(kind, monkeypatch):
 
 def test_lines_are_counted_in_what_was_compressed(written):
     path = written(b"a\n" + b"1\n" * 10_000 + b"y\n")
-    assert complaint(path).startswith("x, line 10002, column 1 ('a'): 'y' is no number; ")
+    assert complaint(path).startswith("x, line 10002, column 1 ('a'): 'y' is not a number; ")
 
 
 def test_streams_one_behind_the_other(kind, written):

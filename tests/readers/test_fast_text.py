@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablelse.readers import ReadError, ReadOptions, ahead, arrow, open_blocks, text
-from stablelse.readers.careful import read_lines
 from stablelse.readers.dialect import Line, detect_layout
+from stablelse.readers.rows import read_cells
 
 pytest.importorskip("pyarrow")
 
@@ -81,7 +81,7 @@ def test_odd_cells(cell, delimiter, options):
     if values is None or np.isinf(values).any():
         return
     content = [Line(n, line) for n, line in enumerate(lines, 1) if line.strip()]
-    careful, missing = read_lines(content, layout)
+    careful, missing = read_cells(content, layout)
     assert missing is None
     assert same_bits(values, careful)
 
@@ -101,7 +101,7 @@ def test_any_cells(rows, options):
     if values is None or np.isinf(values).any():
         return
     content = [Line(n, line) for n, line in enumerate(lines, 1) if line.strip()]
-    careful, missing = read_lines(content, layout)
+    careful, missing = read_cells(content, layout)
     assert missing is None
     assert np.array_equal(values, careful, equal_nan=True)
 
@@ -162,7 +162,7 @@ def test_after_some_chunks_of_a_pipe(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("1,x\n", "line {}, column 2 ('b'): 'x' is no number; "),
+        ("1,x\n", "line {}, column 2 ('b'): 'x' is not a number; "),
         ("1,\n", "line {}, column 2 ('b') is blank; "),
         ("1\n", "line {} has 1 cell, where line 1 has 2; "),
         ("1,1e400\n", "line {}, column 2 ('b'): 1e400 overflowed to inf while it was read"),
@@ -183,7 +183,7 @@ def test_the_first_of_two_bad_lines_is_named(tmp_path, begun_at_once):
     half = len(TEXT) // 2
     path = tmp_path / "x.csv"
     path.write_text(TEXT[: TEXT.index("\n", half) + 1] + "1,x\n" + TEXT[4:] + "\x00")
-    assert "'x' is no number" in complaint(path)
+    assert "'x' is not a number" in complaint(path)
 
 
 def test_a_chunk_it_cannot_read_is_read_by_the_others(tmp_path, begun_at_once):

@@ -27,15 +27,15 @@ def test_round_trip(x):
 
 NUMBERS = "give numbers such as 1000, -0.5, 1e-3 or -inf"
 BAD = {
-    "abc": f"'abc' is no number; {NUMBERS}",
-    "": f"'' is no number; {NUMBERS}",
-    "NA": f"'NA' is no number; {NUMBERS}",
-    "0x10": f"'0x10' is no number; {NUMBERS}",
-    "1d5": f"'1d5' is no number; {NUMBERS}",
-    "1,2": "'1,2' is no number; put a blank between numbers, and a period before decimals",
-    "1_0": "'1_0' is no number; write it without underscores",
-    "−5": f"'−5' is no number; {'write it with the digits and signs of ASCII'}",
-    "a\nb": f"'a\\nb' is no number; {NUMBERS}",
+    "abc": f"'abc' is not a number; {NUMBERS}",
+    "": f"'' is not a number; {NUMBERS}",
+    "NA": f"'NA' is not a number; {NUMBERS}",
+    "0x10": f"'0x10' is not a number; {NUMBERS}",
+    "1d5": f"'1d5' is not a number; {NUMBERS}",
+    "1,2": "'1,2' is not a number; put a blank between numbers, and a period before decimals",
+    "1_0": "'1_0' is not a number; write it without underscores",
+    "−5": f"'−5' is not a number; {'write it with the digits and signs of ASCII'}",
+    "a\nb": f"'a\\nb' is not a number; {NUMBERS}",
     "9" * 10**5: "'999999999999'... has 100,000 characters; "
     "a number has at most 65,536; is a delimiter missing?",
     "1e400": "1e400 overflowed to inf while it was read, before any formula ran; "

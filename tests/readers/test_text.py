@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from stablelse.readers import ReadError, lines, text
 from stablelse.readers import ReadOptions as Options
-from stablelse.readers.careful import read_lines
 from stablelse.readers.dialect import Line, detect_layout, split
-from stablelse.readers.fast import parse
+from stablelse.readers.rows import read_cells, read_text
 from stablelse.readers.source import Source
 
 INF, NAN = np.inf, np.nan
@@ -132,37 +131,37 @@ BAD = {
     "text": (
         b"a,b\n1,2\n3,x\n",
         Options(),
-        f"x.csv, line 3, column 2 ('b'): 'x' is no number; {CHOOSE}",
+        f"x.csv, line 3, column 2 ('b'): 'x' is not a number; {CHOOSE}",
     ),
     "text after comments": (
         b"# one\n\n1\n# two\nx\n",
         Options(),
-        f"x.csv, line 5, column 1: 'x' is no number; {CORRECT}",
+        f"x.csv, line 5, column 1: 'x' is not a number; {CORRECT}",
     ),
     "names as numbers": (
         b"a,b\n1,2\n",
         Options(header=False),
-        "x.csv, line 1, column 1: 'a' is no number; leave out --no-header if the line holds names",
+        "x.csv, line 1, column 1: 'a' is not a number; leave out --no-header if the line holds names",
     ),
     "a chosen column of text": (
         b"a,b\n1,2\nx,4\n",
         Options(columns=("b", "a")),
-        f"x.csv, line 3, column 1 ('a'): 'x' is no number; {CHOOSE}",
+        f"x.csv, line 3, column 1 ('a'): 'x' is not a number; {CHOOSE}",
     ),
     "underscore": (
         b"1_000\n1\n",
         Options(),
-        "x.csv, line 1, column 1: '1_000' is no number; write it without underscores",
+        "x.csv, line 1, column 1: '1_000' is not a number; write it without underscores",
     ),
     "other digits": (
         "1\n１\n".encode(),
         Options(),
-        "x.csv, line 2, column 1: '１' is no number; write it with the digits and signs of ASCII",
+        "x.csv, line 2, column 1: '１' is not a number; write it with the digits and signs of ASCII",
     ),
     "hexadecimal": (
         b"1\n0x10\n",
         Options(dtype="longdouble"),
-        f"x.csv, line 2, column 1: '0x10' is no number; {CORRECT}",
+        f"x.csv, line 2, column 1: '0x10' is not a number; {CORRECT}",
     ),
     "blank cell of longdouble": (
         b"1, \n",
@@ -172,28 +171,28 @@ BAD = {
     "a NaN with a payload": (
         b"1\nnan(1)\n",
         Options(dtype="longdouble"),
-        f"x.csv, line 2, column 1: 'nan(1)' is no number; {CORRECT}",
+        f"x.csv, line 2, column 1: 'nan(1)' is not a number; {CORRECT}",
     ),
     "another delimiter": (
         b"1|2\n3|4\n",
         Options(header=False),
-        "x.csv, line 1, column 1: '1|2' is no number; if it is 2 numbers, use --delimiter '|'",
+        "x.csv, line 1, column 1: '1|2' is not a number; if it is 2 numbers, use --delimiter '|'",
     ),
     "a tab": (
         b"1\t2\n3\t4\n",
         Options(delimiter=",", header=False),
-        "x.csv, line 1, column 1: '1\\t2' is no number; if it is 2 numbers, use --delimiter '\\t'",
+        "x.csv, line 1, column 1: '1\\t2' is not a number; if it is 2 numbers, use --delimiter '\\t'",
     ),
     "decimal comma": (
         b"1;2,5\n3;4\n",
         Options(),
-        "x.csv, line 1, column 2: '2,5' is no number; "
+        "x.csv, line 1, column 2: '2,5' is not a number; "
         "if its comma is a decimal comma, use --decimal ,",
     ),
     "decimal point": (
         b"1,5;2\n1.500;4\n",
         Options(decimal=","),
-        "x.csv, line 2, column 1: '1.500' is no number; "
+        "x.csv, line 2, column 1: '1.500' is not a number; "
         "with --decimal , a period is no decimal sign",
     ),
     "blank cell": (b"1,2\n3,\n", Options(), f"x.csv, line 2, column 2 is blank; {SKIP}"),
@@ -235,12 +234,12 @@ BAD = {
     "text behind a quote": (
         b'1\n"1"5\n',
         Options(),
-        f"x.csv, line 2, column 1: '\"1\"5' is no number; {CORRECT}",
+        f"x.csv, line 2, column 1: '\"1\"5' is not a number; {CORRECT}",
     ),
     "a number behind blanks in quotes": (
         b'1,2\n"" 5,3\n',
         Options(),
-        f"x.csv, line 2, column 1: '\"\" 5' is no number; {CHOOSE}",
+        f"x.csv, line 2, column 1: '\"\" 5' is not a number; {CHOOSE}",
     ),
     "overflow": (
         b"1\n-1e400\n",
@@ -364,7 +363,7 @@ def test_skip_na(cell, delimiter):
 
 
 def test_a_missing_cell_does_not_hide_a_bad_one():
-    with pytest.raises(ReadError, match="line 2, column 2: 'x' is no number"):
+    with pytest.raises(ReadError, match="line 2, column 2: 'x' is not a number"):
         read(b"1,NA\nNA,x\n", Options(skip_na=True))
 
 
@@ -450,12 +449,12 @@ def test_fast_reads_what_careful_reads(rows, delimiter, columns, dtype, decimal)
         layout = detect_layout(lines[:2], "x", options)
     except (ReadError, IndexError):
         return
-    found = parse([line.text for line in lines], layout)
+    found = read_text("\n".join(line.text for line in lines), layout)
     if found is None:
         return
-    if np.isinf(found).any() and "overflowed" in complaint(lambda: read_lines(lines, layout)):
+    if np.isinf(found).any() and "overflowed" in complaint(lambda: read_cells(lines, layout)):
         return
-    expected, missing = read_lines(lines, layout)
+    expected, missing = read_cells(lines, layout)
     assert missing is None
     assert np.array_equal(found, expected, equal_nan=True)
     assert np.array_equal(np.signbit(found), np.signbit(expected))

@@ -1,0 +1,194 @@
+"""Whole lines of text into rows of numbers: by NumPy's parser where it agrees, or cell by cell.
+
+`read_cells` defines what a text means, and knows each cell's place. It is several times as slow as
+``numpy.loadtxt``, which reads wherever it would read the same, cell for cell. What differs is kept
+from it: with ``usecols`` it ignores rows with too few or too many cells; it cuts cells at a ``#``;
+it has other rules for quotes; it does not bound the length of a cell.
+"""
+
+import re
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stablelse.readers.block import Array, ReadError, quoted
+from stablelse.readers.columns import count
+from stablelse.readers.dialect import COMMENT, DELIMITERS, Layout, Line, split
+from stablelse.readers.literals import (
+    MAX_LITERAL,
+    SPELLINGS,
+    BadLiteralError,
+    is_missing,
+    looks_numeric,
+    number_reader,
+)
+
+#: Where these part a cell into numbers, an error proposes them as delimiters.
+_PROPOSED = (*DELIMITERS, " ", ":")
+
+#: What NumPy takes for a blank, and `split` does not.
+_OTHER_BLANK = re.compile(r"[^\S \t\n]")
+
+_COMMENTS = re.compile(rf"(?m)(?:^[ \t]*|[ \t]+){COMMENT}.*$")
+
+
+def read_text(text: str, layout: Layout) -> Array | None:
+    """Read the wanted columns of whole lines with NumPy's parser.
+
+    Parameters
+    ----------
+    text : str
+        At least one of its lines is neither blank nor a comment.
+    layout : Layout
+        How to read it.
+
+    Returns
+    -------
+    ndarray, shape (lines, columns), or None
+        ``None`` where NumPy's parser fails, or might not agree. A literal that overflows is
+        inf here.
+    """
+    text_or_none = _simplified(text, layout)
+    if text_or_none is None:
+        return None
+    lines = text_or_none.split("\n")
+    widths = {len(line.split(layout.delimiter)) for line in lines if line and layout.chosen}
+    if not widths <= {layout.width}:
+        return None
+    # Whatever the type, float64's spelling is what counts: NumPy's longdouble also takes 0x10,
+    # nan(1) and, as zero, a blank.
+    values = _load(lines, layout, np.dtype(np.float64))
+    if values is not None and layout.dtype != np.float64:
+        values = _load(lines, layout, layout.dtype)
+    return values
+
+
+def _simplified(text: str, layout: Layout) -> str | None:
+    """Return a text without comments, quotes and other spellings; None where that may fail."""
+    if _OTHER_BLANK.search(text) or ('"' in text and "#" in text):
+        return None
+    if "#" in text:
+        text = _COMMENTS.sub("", text)
+    delimiter = re.escape(layout.delimiter) if layout.delimiter else "[ \t]"
+    if '"' in text:
+        blanks, inside = ("[ \t]*", delimiter) if layout.delimiter else ("", " \t")
+        bare = rf'(?m)(^|{delimiter}){blanks}"([^"\n{inside}]+)"{blanks}(?={delimiter}|$)'
+        text = re.sub(bare, r"\1\2", text)
+    if layout.is_closed:
+        text = re.sub(rf"(?m){delimiter}[ \t]*$", "", text)
+    if layout.decimal == ",":
+        if "." in text or layout.delimiter == ",":
+            return None
+        text = text.replace(",", ".")
+    if not text.isascii() or "d" in text or "D" in text:
+        text = text.translate(SPELLINGS)
+    longest = len(text) if len(text) <= MAX_LITERAL else max(map(len, text.split(layout.delimiter)))
+    return None if '"' in text or "#" in text or longest > MAX_LITERAL else text
+
+
+def _load(lines: list[str], layout: Layout, dtype: np.dtype[Any]) -> Array | None:
+    try:
+        with warnings.catch_warnings():
+            # NumPy warns of a longdouble that leaves the normal range, and of no data.
+            warnings.simplefilter("ignore")
+            values = np.loadtxt(
+                lines,
+                dtype=dtype,
+                comments=None,
+                delimiter=layout.delimiter,
+                usecols=layout.chosen,
+                ndmin=2,
+            )
+    except ValueError:
+        return None
+    return values if values.shape[1] == len(layout.positions) else None
+
+
+def read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, npt.NDArray[np.bool_] | None]:
+    """Read the wanted cells of some lines, one by one.
+
+    Parameters
+    ----------
+    lines : iterable of Line
+        Neither blank ones nor comments.
+    layout : Layout
+        How to read them.
+
+    Returns
+    -------
+    values : ndarray, shape (lines, columns)
+        The numbers; NaN where a cell is missing.
+    missing : ndarray of bool, shape (lines, columns), or None
+        Where a blank or NA cell was left out, ``None`` where none was.
+
+    Raises
+    ------
+    ReadError
+        At the first line with too few or too many cells, the first blank or NA cell that is
+        not to be left out, and the first cell that is not a number.
+    """
+    read_number = number_reader(layout.dtype, layout.decimal, layout.words)
+    numbers: list[Any] = []
+    missing: list[int] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for line in lines:
+            cells = split(line, layout.delimiter, layout.source)
+            if layout.is_closed and len(cells) == layout.width + 1 and not cells[-1]:
+                cells.pop()
+            if len(cells) != layout.width:
+                raise _ragged(line, len(cells), layout)
+            for position in layout.positions:
+                try:
+                    numbers.append(read_number(cells[position]))
+                except BadLiteralError as bad:
+                    if not (layout.skip_na and is_missing(cells[position])):
+                        raise _bad_cell(line, position, cells[position], layout, bad) from None
+                    missing.append(len(numbers))
+                    numbers.append(np.nan)
+    values = np.array(numbers, dtype=layout.dtype).reshape(-1, len(layout.positions))
+    if not missing:
+        return values, None
+    mask = np.zeros(values.size, dtype=np.bool_)
+    mask[missing] = True
+    return values, mask.reshape(values.shape)
+
+
+def _ragged(line: Line, cells: int, layout: Layout) -> ReadError:
+    return ReadError(
+        f"{layout.source}, line {line.number} has {count(cells, 'cell')}, where line "
+        f"{layout.first_line} has {layout.width}; "
+        "give all rows as many cells, or say what is between them with --delimiter"
+    )
+
+
+def _bad_cell(
+    line: Line, position: int, cell: str, layout: Layout, bad: BadLiteralError
+) -> ReadError:
+    """Return the error about a cell that is not a number, with its place and how to fix it."""
+    name = f" ({quoted(layout.names[position])})" if layout.names else ""
+    place = f"{layout.source}, line {line.number}, column {position + 1}{name}"
+    hint = ""
+    if line.number == layout.first_line and layout.hint and not bad.is_overflow:
+        hint = f", or {layout.hint}"
+    if is_missing(cell):
+        what = f"is {quoted(cell)}, which is not a number" if cell else "is blank"
+        fix = "fill it in, or leave out such cells with --skip-na"
+        return ReadError(f"{place} {what}; {fix}{hint}")
+    return ReadError(f"{place}: {bad}; {bad.fix or _fix(cell, layout)}{hint}")
+
+
+def _fix(cell: str, layout: Layout) -> str:
+    if layout.decimal == "." and "," in cell and looks_numeric(cell):
+        return "if its comma is a decimal comma, use --decimal ,"
+    for delimiter in _PROPOSED:
+        pieces = cell.split(delimiter)
+        if len(pieces) > 1 and all(map(looks_numeric, pieces)):
+            shown = "\\t" if delimiter == "\t" else delimiter
+            return f"if it is {len(pieces)} numbers, use --delimiter '{shown}'"
+    if layout.width > 1:
+        return "correct it, or choose the columns of numbers with --column"
+    return "correct it, or write NA for it and use --skip-na"
