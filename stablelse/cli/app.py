@@ -27,9 +27,8 @@ COMMANDS = {
 
 _CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
-_NEGATIVE_NUMBER = re.compile(
-    r"-(inf|infinity|nan|(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)", re.ASCII | re.IGNORECASE
-)
+#: What a negative number begins with, or a typo in one: no option does.
+_NEGATIVE_NUMBER = re.compile(r"-(\.?\d.*|inf|infinity|nan|\u221e)", re.IGNORECASE)
 
 
 #: Where the context keeps the arguments as they were typed.
@@ -40,7 +39,7 @@ class NumberCommand(TyperCommand):
     """A command that takes negative numbers for numbers, and unknown options for errors."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Mark what looks like a negative number by a blank, which keeps its value.
+        """Mark what begins like a negative number by a blank, which keeps its value.
 
         The parser takes every other token that begins with a dash for an option.
         """

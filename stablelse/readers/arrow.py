@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from stablelse.readers.block import Array, Block, ReadError, ReadOptions, in_one_line
+from stablelse.readers.columns import index_note
 from stablelse.readers.source import Source, SourceFile, sought
 from stablelse.readers.tables import Layout, group_sizes, lay_out, make_block, numbers_a_row, ragged
 
@@ -127,6 +128,8 @@ def _table(
     with _complaining(source.name):
         schema, open_batches, _ = open_table(source)
         layout = lay_out(schema, options, source.name)  # decodes the names
+    if not first:
+        options.tell(index_note(layout.names, layout.left_out, source.name))
     width, offset = None, first
     for columns in _guarded(open_batches(layout, block_bytes), source.name):
         block = make_block(columns, layout, offset)

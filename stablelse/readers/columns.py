@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 
 from stablelse.readers.block import Note, ReadError, quoted
 
@@ -12,7 +13,7 @@ _LISTED = 8
 _IS_PLAIN = re.compile(r"[\w.][\w .()/-]{0,38}").fullmatch
 
 #: What pandas and R call the index of a table, or pandas one that it has read back as a column.
-_IS_INDEX = re.compile(r"|Unnamed: \d+(_level_\d+)?|__index_level_\d+__").fullmatch
+_INDEX = re.compile(r"Unnamed: \d+(_level_\d+)?|__index_level_\d+__")
 
 
 def choose_columns(
@@ -58,12 +59,15 @@ def show_names(names: Sequence[str]) -> str:
     return listed if len(names) <= _LISTED else f"{listed} and {len(names) - _LISTED} more"
 
 
+def is_index_name(name: str) -> bool:
+    """Whether a name other than a blank is what pandas calls an index that has none."""
+    return _INDEX.fullmatch(name) is not None
+
+
 def count_index_names(names: Sequence[str]) -> int:
     """Return how many columns at the beginning are an index that pandas or R wrote: not all."""
-    count = 0
-    while count < len(names) - 1 and _IS_INDEX(names[count]):
-        count += 1
-    return count
+    is_index = (not name or is_index_name(name) for name in names[:-1])
+    return sum(takewhile(bool, is_index))
 
 
 def index_note(names: Sequence[str], left_out: Sequence[int], source: str) -> list[Note]:

@@ -285,7 +285,7 @@ def _is_header(
         cell
         for cell in titles
         if not (is_missing(cell) or _is_like_number(cell, words))
-        and (cell[0].isalpha() or cell[0] == "_" or f'"{cell}' in line.text)
+        and any(map(str.isalpha, cell if f'"{cell}' in line.text else cell[0].replace("_", "a")))
     ]
     if names and numbers:
         raise ReadError(

@@ -361,7 +361,7 @@ class _Rows:
         try:
             return self._read_number(literal)
         except BadLiteralError as bad:
-            mend = bad.mend or "choose what holds numbers with --key, or correct it"
+            mend = bad.fix or "choose what holds numbers with --key, or correct it"
             raise self._bad(f": {bad}; {mend}", index) from None
 
     def _check_missing(self, what: str, index: int | None = None) -> None:

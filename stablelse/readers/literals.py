@@ -64,7 +64,7 @@ _FIXES = (
     (r"[-+]?\d*\.\d*[-+]\d+",
      "if it ends in an exponent, as Fortran writes it, put an e before that"),
     (r"[\d.]+[-\u2212]", "write its minus sign in front"),
-    (r"[-+.\deE]+#.*", "if a comment begins there, put a blank before the #"),
+    (r"[-+.\deE]*\d#.*", "if a comment begins there, put a blank before the #"),
     (r"\([\d.]+\)", "if the brackets are a minus sign, write it as -"),
 )  # fmt: skip
 
@@ -204,9 +204,9 @@ def _not_finite(literal: str, scalar_type: Callable[[str], Any]) -> Any:
 
 
 def _not_a_number(literal: str, fix: str | None = None) -> BadLiteralError:
+    literal = literal.strip()
     if fix is None:
-        fixes = (fix for pattern, fix in _FIXES if re.fullmatch(pattern, literal.strip(" \t")))
-        fix = next(fixes, None)
+        fix = next((fix for pattern, fix in _FIXES if re.fullmatch(pattern, literal)), None)
     return BadLiteralError(f"{quoted(literal)} is not a number", fix)
 
 

@@ -78,7 +78,7 @@ def _simplified(text: str, layout: Layout) -> str | None:
         bare = rf'(?m)(^|{delimiter}){blanks}"([^"\n{inside}]+)"{blanks}(?={delimiter}|$)'
         text = re.sub(bare, r"\1\2", text)
     if layout.is_closed:
-        text = re.sub(rf"(?m){delimiter}[ \t]*$", "", text)
+        text = re.sub(rf"(?m)(?<=\S){delimiter}[ \t]*$", "", text)  # no line may become blank
     if layout.decimal == ",":
         if "." in text or layout.delimiter == ",":
             return None
@@ -183,7 +183,7 @@ def _bad_cell(
 
 def _fix(cell: str, layout: Layout) -> str:
     if layout.decimal == "." and "," in cell and looks_numeric(cell):
-        return "if its comma is a decimal comma, use --decimal ,"
+        return "use --decimal , if its comma is a decimal comma"
     for delimiter in _PROPOSED:
         pieces = cell.split(delimiter)
         if len(pieces) > 1 and all(map(looks_numeric, pieces)):

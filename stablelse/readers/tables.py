@@ -4,6 +4,7 @@ Nothing here imports pyarrow; it is handed its schemas and arrays. Their buffers
 lie in memory, for ``to_numpy`` imports pandas and makes NaN of null.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stablelse.readers.block import Array, Block, ReadError, ReadOptions, quoted
-from stablelse.readers.columns import choose_columns, count
+from stablelse.readers.columns import choose_columns, count, is_index_name
 from stablelse.readers.literals import number_reader
 
 #: What one column is made of: its numbers, and where it is null, if it is anywhere.
@@ -44,6 +45,8 @@ class Layout(NamedTuple):
         Whether there is one that is read, and each of its cells is a whole row.
     options : ReadOptions
         What else was asked for.
+    left_out : tuple of int
+        The positions of the columns that are an index of pandas.
     """
 
     source: str
@@ -51,6 +54,7 @@ class Layout(NamedTuple):
     positions: tuple[int, ...]
     is_list: bool
     options: ReadOptions
+    left_out: tuple[int, ...]
 
     @property
     def columns(self) -> tuple[str, ...] | None:
@@ -74,8 +78,11 @@ def lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
     if not names:
         raise ReadError(f"{source} is empty: it has no columns")
     chosen = choose_columns(options.columns, names, len(names), source)
-    positions = tuple(range(len(names))) if chosen is None else chosen
-    layout = Layout(source, names, positions, False, options)
+    left_out = _index_columns(schema) if chosen is None else ()
+    positions = chosen or tuple(place for place in range(len(names)) if place not in left_out)
+    if not positions:
+        raise ReadError(f"{source} has index columns only; name those to read with --column")
+    layout = Layout(source, names, positions, False, options, left_out)
     kinds = [_stored(schema.field(place).type) for place in positions]
     lists = [str(kind).startswith(_LISTS) for kind in kinds]
     for place, kind, is_list in zip(positions, kinds, lists, strict=True):
@@ -90,6 +97,18 @@ def lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
                 "choose the columns of numbers with --column"
             )
     return layout._replace(is_list=any(lists))
+
+
+def _index_columns(schema: Any) -> tuple[int, ...]:
+    """Return the positions of the columns that pandas says, or whose names say, are its index."""
+    try:
+        known = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))["index_columns"]
+        index = {name for name in known if isinstance(name, str)}
+    except (ValueError, LookupError, TypeError, RecursionError):  # anything may stand there
+        index = set()
+    return tuple(
+        place for place, name in enumerate(schema.names) if name in index or is_index_name(name)
+    )
 
 
 def group_sizes(metadata: Any, layout: Layout) -> list[int]:
@@ -145,7 +164,7 @@ def _scalar_rows(columns: Sequence[Any], layout: Layout, offset: int) -> Block:
             missing[:, index] = nulls
     if missing is not None:
         _settle_missing(values, missing, layout, offset)
-    return Block(values, layout.source, offset, missing, layout.columns)
+    return Block(values, layout.source, offset, missing, layout.columns, left_out=layout.left_out)
 
 
 def _list_rows(columns: Sequence[Any], layout: Layout, offset: int) -> Block:
@@ -167,7 +186,7 @@ def _list_rows(columns: Sequence[Any], layout: Layout, offset: int) -> Block:
     missing = None if nulls is None else nulls.reshape(rows, width)
     if missing is not None:
         _settle_missing(values, missing, layout, offset)
-    return Block(values, layout.source, offset, missing, layout.columns)
+    return Block(values, layout.source, offset, missing, layout.columns, left_out=layout.left_out)
 
 
 def ragged(layout: Layout, row: int, length: int, first: int, width: int) -> ReadError:

@@ -69,5 +69,63 @@ def test_files_beside_the_numbers_are_reported_too(run, tmp_path):
 
 
 def test_no_control_character_reaches_the_terminal(run):
-    done = run("lse", stdin=b'a,"\x1b[31mred\x07"\n1,2\n')
-    assert done.notes == (SAID.replace(" b", " '\\x1b[31mred\\x07'"),)
+    done = run("lse", stdin=b'a,"red\x1b[31m\x07"\n1,2\n')
+    assert done.notes == (SAID.replace(" b", r" 'red\x1b[31m\x07'"),)
+
+
+def test_a_typo_is_not_a_header(run):
+    done = run("scan", "-", "--dtype", "float16", "-q", stdin=b"70000x,1\n1,2\n")
+    assert (done.code, done.out) == (2, "")
+    assert "line 1, column 1: '70000x' is not a number" in done.err
+    done = run("lse", "-q", stdin="−800\n-801\n".encode())
+    assert (done.code, done.out) == (0, "-799.6867383124818\n")
+
+
+@pytest.mark.parametrize("options", [[], ["-q"], ["-q", "--skip-na"], ["--json"]])
+def test_an_index_is_left_out_and_reported(options, run):
+    pandas = b",a,b\n0,0.5,1.5\n1,2.5,3.5\n"
+    r = b'"","a","b"\n"1",0.5,1.5\n"2",2.5,3.5\n'
+    rows = b"0.5,1.5\n2.5,3.5\n"
+    note = "standard input, column 1 is an index and left out; to read it, name all columns to "
+    for data in (pandas, r):
+        done = run("lse", *options, stdin=data)
+        assert (done.code, done.notes[-1]) == (0, note + "read with --column")
+        assert len(done.notes) == (1 if "-q" in options else 2)
+        expected = run("lse", *options, stdin=rows).out
+        assert done.out.replace('"header": [\n    "a",\n    "b"\n  ]', '"header": null') == expected
+
+
+def test_a_line_that_counts_columns_is_reported(run):
+    done = run("lse", "-q", stdin=b"0,1,2\n0.5,1.5,2.5\n")
+    text = "line 1 is 0 to 2; if these are column names, use --header"
+    assert done.notes == (f"standard input, {text}",)
+    assert len(done.out.splitlines()) == 2
+    assert run("lse", "-q", "--header", stdin=b"0,1,2\n0.5,1.5,2.5\n").notes == ()
+
+
+@pytest.mark.parametrize(
+    "command", [["softmax", "3", "1", "--mask"], ["nll", "3", "1", "--labels"]]
+)
+def test_files_beside_the_numbers_have_the_same_rules(command, run, tmp_path):
+    file = tmp_path / "y"
+    for data, words in (
+        ("1x\n0\n", "y, line 1, column 1: '1x' is not a number"),
+        ("?\n0\n", "y, line 1, column 1 is '?', which is not a number"),
+        ("a,1\n0,1\n", "y, line 1 mixes names and numbers"),
+    ):
+        file.write_text(data)
+        done = run(*command, file)
+        assert (done.code, done.out) == (2, "")
+        assert words in done.err
+
+
+@pytest.mark.parametrize(
+    ("literal", "value"), [("−800", "-800"), ("-1.5D+02", "-150"), ("-∞", "-inf")]
+)
+def test_arguments_follow_the_same_rules(literal, value, run):
+    assert run("lse", "-q", literal).out == f"{value}\n"
+    done = run("lse", "-5%", "-q")
+    assert (done.code, "'-5%' is not a number; write it without the percent" in done.err) == (
+        2,
+        True,
+    )

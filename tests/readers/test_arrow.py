@@ -2,6 +2,7 @@
 
 import decimal
 import io
+import json
 import os
 import subprocess
 import sys
@@ -372,6 +373,67 @@ def test_without_pyarrow(writer, written, monkeypatch):
     assert str(error.value).endswith(
         " is read by pyarrow, which is not installed: pip install 'stablelse[arrow]'"
     )
+
+
+def pandas_table(index_columns, names=("a", "when", "b")):
+    """Return a table as pandas describes it; the columns are 0, 1 and 2."""
+    metadata = {"pandas": json.dumps({"index_columns": index_columns, "columns": []})}
+    table = pa.table({name: [float(place)] * 3 for place, name in enumerate(names)})
+    return table.replace_schema_metadata(metadata)
+
+
+RANGE = {"kind": "range", "name": None, "start": 0, "stop": 3, "step": 1}
+
+
+@pytest.mark.parametrize(
+    ("table", "kept", "left_out"),
+    [
+        (pandas_table(["when"]), [0, 2], "column 2 ('when') is"),
+        (pandas_table(["a", "b"]), [1], "columns 1 ('a'), 3 ('b') are"),
+        (pandas_table([RANGE]), [0, 1, 2], None),
+        (pandas_table(None), [0, 1, 2], None),
+        (pandas_table([["a"], 7]), [0, 1, 2], None),
+        (
+            pandas_table([], ("a", "b", "__index_level_0__")),
+            [0, 1],
+            "column 3 ('__index_level_0__') is",
+        ),
+        (
+            pa.table({"a": [0.0], "b": [1.0]}).replace_schema_metadata({"pandas": b"[" * 9999}),
+            [0, 1],
+            None,
+        ),
+    ],
+)
+@pytest.mark.parametrize("skip_na", [False, True])
+def test_an_index_of_pandas_is_left_out(table, kept, left_out, skip_na, writer, written):
+    notes = []
+    options = ReadOptions(note=notes.append, skip_na=skip_na)
+    path = written(writer(table))
+    blocks = list(open_blocks(str(path), options))
+    assert {tuple(row) for block in blocks for row in block.values.tolist()} == {tuple(kept)}
+    assert blocks[0].columns == tuple(table.column_names[place] for place in kept)
+    text = f"{left_out} an index and left out; to read it, name all columns to read with --column"
+    assert [note.text for note in notes] == ([text] if left_out else [])
+    assert all(note.source == str(path) and note.header is None for note in notes)
+
+
+def test_an_index_of_pandas_is_read_if_it_is_chosen(writer, written):
+    path = written(writer(pandas_table(["when"])))
+    assert gathered(path, columns=("when", "b")).tolist() == [[1, 2]] * 3
+    path = written(writer(pandas_table(["a", "b", "when"])))
+    assert complaint(path) == "x has index columns only; name those to read with --column"
+
+
+def test_pandas_writes_what_is_expected_here(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [0.5, 1.5]}, index=[10, 20])
+    for table, name in ((frame, "__index_level_0__"), (frame.rename_axis("when"), "when")):
+        table.to_parquet(tmp_path / "x")
+        notes = []
+        (block,) = open_blocks(str(tmp_path / "x"), ReadOptions(note=notes.append))
+        assert block.values.tolist() == [[0.5], [1.5]]
+        assert f"column 2 ('{name}') is an index" in notes[0].text
 
 
 def test_pandas_is_not_imported(tmp_path, environment):

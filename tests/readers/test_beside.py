@@ -70,6 +70,28 @@ def test_a_column_is_parted_from_the_others(column, place):
         assert label.offset == begin
 
 
+@pytest.mark.parametrize("header", ["", "Unnamed: 0"])
+@pytest.mark.parametrize(
+    ("column", "expected"), [("label", 9), ("4", 9), ("2", 7), ("b", 8), (None, 9)]
+)
+def test_columns_are_counted_in_the_file(column, expected, header, tmp_path):
+    """An index that is left out does not move the others."""
+    path = tmp_path / "x"
+    path.write_text(f"{header},a,b,label\nx,7,8,9\n")
+    others, alone = split_column(open_blocks(str(path)), column)
+    (kept,) = others
+    assert next(alone).values.tolist() == [[expected]]
+    assert kept.values.tolist() == [[value for value in (7, 8, 9) if value != expected]]
+
+
+def test_an_index_is_not_a_column_of_labels(tmp_path):
+    path = tmp_path / "x"
+    path.write_text(",a,b\n0,7,8\n")
+    others, _ = split_column(open_blocks(str(path)), "1")
+    with pytest.raises(ReadError, match="column 1 is an index and left out; name the columns of"):
+        next(others)
+
+
 WORDS = ReadOptions(words=True)
 
 

@@ -225,13 +225,13 @@ BAD = {
     "another object": ('{"a": [1]}\n{"b": [1]}', "x, line 2 has no key 'a'; it has 'b'"),
     "a word": (
         '["a", "b"]',
-        "x, line 1, row 1, number 1: 'a' is no number; choose what holds numbers with --key, or "
+        "x, line 1, row 1, number 1: 'a' is not a number; choose what holds numbers with --key, or "
         "correct it",
     ),
     "true": (
         "[1, true]",
-        "x, line 1, row 1, number 2: 'true' is no number; choose what holds numbers with --key, or "
-        "correct it",
+        "x, line 1, row 1, number 2: 'true' is not a number; choose what holds numbers with --key, "
+        "or correct it",
     ),
     "an array beside numbers": (
         "[1, [2]]",

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from stablelse.readers import ReadError, lines, text
 from stablelse.readers import ReadOptions as Options
 from stablelse.readers.dialect import Line, detect_layout, split
+from stablelse.readers.lines import Piece
+from stablelse.readers.literals import is_missing
 from stablelse.readers.rows import read_cells, read_text
 from stablelse.readers.source import Source
 
@@ -37,7 +39,20 @@ GOOD = {
     "blanks": (b"  1   2 \n3 4\n", Options(), [[1, 2], [3, 4]], None),
     "blanks asked": (b"1 \t2\n3 4\n", Options(delimiter=" "), [[1, 2], [3, 4]], None),
     "commas and blanks": (b"1, 2\n 3 ,4\n", Options(), [[1, 2], [3, 4]], None),
-    "another delimiter": (b"1|2\n3|4\n", Options(delimiter="|"), [[1, 2], [3, 4]], None),
+    "another delimiter": (b"1:2\n3:4\n", Options(delimiter=":"), [[1, 2], [3, 4]], None),
+    "bars": (b"a | b\n1 | 2\n3|4\n", Options(), [[1, 2], [3, 4]], ("a", "b")),
+    "bars in a header": (b"P(a|b)\n1\n2\n", Options(), [[1], [2]], ("P(a|b)",)),
+    "a delimiter at the end": (b"1,2,\n3,4, \n", Options(), [[1, 2], [3, 4]], None),
+    "a delimiter at the end of all": (b"a;b;\n1;2;\n", Options(), [[1, 2]], ("a", "b")),
+    "a delimiter at the end of rows": (b"a;b\n1;2;\n", Options(), [[1, 2]], ("a", "b")),
+    "a delimiter at the end of the header": (b"a\tb\t\n1\t2\n", Options(), [[1, 2]], ("a", "b")),
+    "a delimiter at the end of a line": (b"1,2,\n", Options(), [[1, 2]], None),
+    "a delimiter at the end, a column": (
+        b"1,2,\n3,4,\n",
+        Options(columns=("2",)),
+        [[2], [4]],
+        None,
+    ),
     "tab in letters": (b"1\t2\n", Options(delimiter="\\t"), [[1, 2]], None),
     "CR LF": (b"1,2\r\n3,4\r\n", Options(), [[1, 2], [3, 4]], None),
     "CR": (b"1,2\r3,4\r", Options(), [[1, 2], [3, 4]], None),
@@ -62,9 +77,17 @@ GOOD = {
     "comments": (b"# a, b\n1,2 # two\n\n  # so\n3,4\n", Options(), [[1, 2], [3, 4]], None),
     "blank lines": (b"\n1,2\n\n   \n3,4\n\n", Options(), [[1, 2], [3, 4]], None),
     "header": (b"a,b\n1,2\n", Options(), [[1, 2]], ("a", "b")),
-    "header with a number": (b"a,2\n1,2\n", Options(), [[1, 2]], ("a", "2")),
+    "header with a number": (b"a,2\n1,2\n", Options(header=True), [[1, 2]], ("a", "2")),
     "header in quotes": (b'"a, or ""b""",c\n1,2\n', Options(), [[1, 2]], ('a, or "b"', "c")),
-    "header with a blank": (b",b\n1,2\n", Options(), [[1, 2]], ("", "b")),
+    "header with a blank": (b"a,,c\n1,2,3\n", Options(), [[1, 2, 3]], ("a", "", "c")),
+    "header of missing cells": (b"NA,a\n1,2\n", Options(), [[1, 2]], ("NA", "a")),
+    "header of words in quotes": (
+        b'"% so","(n)"\n1,2\n',
+        Options(),
+        [[1, 2]],
+        ("% so", "(n)"),
+    ),
+    "header of letters": ("µ,_x,é\n1,2,3\n".encode(), Options(), [[1, 2, 3]], ("µ", "_x", "é")),
     "header over one column": (b"log odds\n1\n2\n", Options(), [[1], [2]], ("log odds",)),
     "header with a comma": (b"x, in nats\n1\n2\n", Options(), [[1], [2]], ("x, in nats",)),
     "no header asked": (b"1,2\n3,4\n", Options(header=False), [[1, 2], [3, 4]], None),
@@ -72,8 +95,42 @@ GOOD = {
     "non-finite": (b"inf,-inf\nnan,Infinity\n", Options(), [[INF, -INF], [NAN, INF]], None),
     "infinite and finite": (b"1,inf\n\n#\n-inf,2\n", Options(), [[1, INF], [-INF, 2]], None),
     "spellings": (b"+3,.5\n5.,1E5\n", Options(), [[3, 0.5], [5, 1e5]], None),
+    "signs of Unicode": ("−800\n−1e−3\n∞\n".encode(), Options(), [[-800], [-1e-3], [INF]], None),
+    "Fortran": (b"1.0D+02 -2d-3\n3D0 4\n", Options(), [[100, -2e-3], [3, 4]], None),
+    "Microsoft": (
+        b"1.#INF,-1.#IND\n-1.#INF00,1.#QNAN\n",
+        Options(),
+        [[INF, NAN], [-INF, NAN]],
+        None,
+    ),
+    "a number sign in a name": (b"a#b,c\n1,2 #3\n", Options(), [[1, 2]], ("a#b", "c")),
+    "no-break spaces": ("\u00a01,2\u00a0\n3,4\n".encode(), Options(), [[1, 2], [3, 4]], None),
     "decimal comma": (b"1,5;2\n-3,25;4\n", Options(decimal=","), [[1.5, 2], [-3.25, 4]], None),
     "decimal comma, blanks": (b"1,5 2,5\n", Options(decimal=","), [[1.5, 2.5]], None),
+    "decimal commas in quotes": (
+        b'a,b\n"1,5","-2,5"\n3,"4,5"\n',
+        Options(decimal=","),
+        [[1.5, -2.5], [3, 4.5]],
+        ("a", "b"),
+    ),
+    "decimal commas in quotes, asked": (
+        b'"1,5","2,5"\n',
+        Options(decimal=",", delimiter=","),
+        [[1.5, 2.5]],
+        None,
+    ),
+    "decimal commas in quotes, semicolons": (
+        b'"1,5";"2,5"\n',
+        Options(decimal=","),
+        [[1.5, 2.5]],
+        None,
+    ),
+    "one decimal comma in quotes a line": (
+        b'"1,5"\n"2,5"\n',
+        Options(decimal=","),
+        [[1.5], [2.5]],
+        None,
+    ),
     "decimal comma, a point beside": (
         b"a;b\n1,5;v.1\n",
         Options(decimal=",", columns=("a",)),
@@ -88,6 +145,68 @@ GOOD = {
     "underflow": (b"1e-400\n1\n", Options(), [[0], [1]], None),
     "text that begins like Parquet": (b"PAR1,PAR2\n1,2\n", Options(), [[1, 2]], ("PAR1", "PAR2")),
 }
+
+
+#: A text with an index, the names of the others, and the columns that are its index.
+INDEXED = {
+    "pandas": (",a,b\n0,1,2\n1,3,4\n", ("a", "b"), "column 1 is"),
+    "pandas, other delimiters": ("\ta\tb\nx\t1\t2\ny\t3\t4\n", ("a", "b"), "column 1 is"),
+    "pandas, no names": (",0,1\n0,1,2\n1,3,4\n", ("0", "1"), "column 1 is"),
+    "pandas, two levels": (",,a,b\n0,x,1,2\n0,y,3,4\n", ("a", "b"), "columns 1, 2 are"),
+    "pandas, read back": (
+        ",Unnamed: 0,a,b\n0,0,1,2\n1,1,3,4\n",
+        ("a", "b"),
+        "columns 1, 2 ('Unnamed: 0') are",
+    ),
+    "pandas, printed": ("   a  b\n0  1  2\n1  3  4\n", ("a", "b"), "column 1 is"),
+    "R, write.csv": ('"","V1","V2"\n"1",1,2\n"2",3,4\n', ("V1", "V2"), "column 1 is"),
+    "R, write.table": ('"V1" "V2"\n"1" 1 2\n"2" 3 4\n', ("V1", "V2"), "column 1 is"),
+    "R, write.table, names": ('"a" "b"\n"A B" 1 2\n"C" 3 4\n', ("a", "b"), "column 1 is"),
+}
+
+
+@pytest.mark.parametrize("skip_na", [False, True])
+@pytest.mark.parametrize("chunk_bytes", [7, text.CHUNK_BYTES])
+@pytest.mark.parametrize("name", INDEXED)
+def test_an_index_is_left_out(name, chunk_bytes, skip_na):
+    data, names, which = INDEXED[name]
+    notes = []
+    blocks = read(data.encode(), Options(skip_na=skip_na, note=notes.append), chunk_bytes)
+    assert gathered(blocks).tolist() == [[1, 2], [3, 4]]
+    assert {block.columns for block in blocks} == {names}
+    header, index = notes
+    assert (header.header, header.text) == (names, f"line 1 is a header: {', '.join(names)}")
+    assert (index.header, index.source) == (None, "x.csv")
+    assert index.text.startswith(f"{which} an index and left out")
+    notes.clear()
+    last = gathered(read(data.encode(), Options(columns=(names[1],), note=notes.append)))
+    assert (last.tolist(), len(notes)) == ([[2], [4]], 1)
+    number = str(names.index(names[1]) + 2 + ("2" in which))
+    assert gathered(read(data.encode(), Options(columns=(number,)))).tolist() == [[2], [4]]
+
+
+@pytest.mark.parametrize(
+    ("data", "last"),
+    [("0,1\n0.5,1.5\n", 1), ("0 1 2\n1 2 -3\n", 2), ('"0";"1"\n1;1e0\n', 1)],
+)
+def test_a_line_that_counts_columns_is_a_row_with_a_note(data, last):
+    notes = []
+    first, _ = gathered(read(data.encode(), Options(note=notes.append))).tolist()
+    assert first == list(range(last + 1))
+    assert [note.text for note in notes] == [
+        f"line 1 is 0 to {last}; if these are column names, use --header"
+    ]
+    read(data.encode(), Options(header=False, note=notes.append))
+    assert len(notes) == 1
+
+
+@pytest.mark.parametrize(
+    "data", ["0,1\n2,3\n", "1,2\n0.5,1.5\n", "0\n0.5\n", "0,1\n", "0,1.0\n.5,1\n"]
+)
+def test_other_rows_have_no_note(data):
+    notes = []
+    rows = gathered(read(data.encode(), Options(note=notes.append)))
+    assert (len(rows), notes) == (data.count("\n"), [])
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 5, text.CHUNK_BYTES])
@@ -107,7 +226,8 @@ CORRECT = "correct it, or write NA for it and use --skip-na"
 CHOOSE = "correct it, or choose the columns of numbers with --column"
 SKIP = "fill it in, or leave out such cells with --skip-na"
 RAGGED = "give all rows as many cells, or say what is between them with --delimiter"
-CLOSE = "a quote is opened and not closed; close it on the same line"
+CLOSE = "a quote is not closed, or text follows it; close it on the same line, where the cell ends"
+HEADER = "use --header if these are column names"
 DELIMITER = "cannot be a delimiter; give one character such as , ; | or a blank, or \\t for a tab"
 OVERFLOWED = "overflowed to {0} while it was read, before any formula ran; write {0} if you mean it"
 LONGER = ", or use --dtype longdouble"
@@ -141,7 +261,8 @@ BAD = {
     "names as numbers": (
         b"a,b\n1,2\n",
         Options(header=False),
-        "x.csv, line 1, column 1: 'a' is not a number; leave out --no-header if the line holds names",
+        f"x.csv, line 1, column 1: 'a' is not a number; {CHOOSE}, or leave out --no-header if it "
+        "holds names",
     ),
     "a chosen column of text": (
         b"a,b\n1,2\nx,4\n",
@@ -151,22 +272,23 @@ BAD = {
     "underscore": (
         b"1_000\n1\n",
         Options(),
-        "x.csv, line 1, column 1: '1_000' is not a number; write it without underscores",
+        f"x.csv, line 1, column 1: '1_000' is not a number; write it without "
+        f"underscores, or {HEADER}",
     ),
     "other digits": (
         "1\n１\n".encode(),
         Options(),
-        "x.csv, line 2, column 1: '１' is not a number; write it with the digits and signs of ASCII",
+        "x.csv, line 2, column 1: '１' is not a number; write it with the digits 0 to 9",
     ),
     "hexadecimal": (
         b"1\n0x10\n",
         Options(dtype="longdouble"),
-        f"x.csv, line 2, column 1: '0x10' is not a number; {CORRECT}",
+        "x.csv, line 2, column 1: '0x10' is not a number; write it in decimal",
     ),
     "blank cell of longdouble": (
-        b"1, \n",
+        b", 1\n",
         Options(dtype="longdouble"),
-        f"x.csv, line 1, column 2 is blank; {SKIP}",
+        f"x.csv, line 1, column 1 is blank; {SKIP}",
     ),
     "a NaN with a payload": (
         b"1\nnan(1)\n",
@@ -174,30 +296,88 @@ BAD = {
         f"x.csv, line 2, column 1: 'nan(1)' is not a number; {CORRECT}",
     ),
     "another delimiter": (
-        b"1|2\n3|4\n",
-        Options(header=False),
-        "x.csv, line 1, column 1: '1|2' is not a number; if it is 2 numbers, use --delimiter '|'",
+        b"1:2\n3:4\n",
+        Options(),
+        "x.csv, line 1, column 1: '1:2' is not a number; if it is 2 numbers, use "
+        "--delimiter ':', or "
+        f"{HEADER}",
     ),
     "a tab": (
         b"1\t2\n3\t4\n",
-        Options(delimiter=",", header=False),
-        "x.csv, line 1, column 1: '1\\t2' is not a number; if it is 2 numbers, use --delimiter '\\t'",
+        Options(delimiter=","),
+        "x.csv, line 1, column 1: '1\\t2' is not a number; if it is 2 numbers, use "
+        "--delimiter '\\t', "
+        f"or {HEADER}",
     ),
     "decimal comma": (
         b"1;2,5\n3;4\n",
         Options(),
         "x.csv, line 1, column 2: '2,5' is not a number; "
-        "if its comma is a decimal comma, use --decimal ,",
+        f"use --decimal , if its comma is a decimal comma, or {HEADER}",
     ),
     "decimal point": (
         b"1,5;2\n1.500;4\n",
         Options(decimal=","),
         "x.csv, line 2, column 1: '1.500' is not a number; "
-        "with --decimal , a period is no decimal sign",
+        "with --decimal , a period is not a decimal sign",
     ),
     "blank cell": (b"1,2\n3,\n", Options(), f"x.csv, line 2, column 2 is blank; {SKIP}"),
-    "NA": (b"a\n1\nNA\n", Options(), f"x.csv, line 3, column 1 ('a') is 'NA', no number; {SKIP}"),
-    "NA first": (b"1,NA\n2,3\n", Options(), f"x.csv, line 1, column 2 is 'NA', no number; {SKIP}"),
+    "NA": (
+        b"a\n1\nNA\n",
+        Options(),
+        f"x.csv, line 3, column 1 ('a') is 'NA', which is not a number; {SKIP}",
+    ),
+    "NA first": (
+        b"1,NA\n2,3\n",
+        Options(),
+        f"x.csv, line 1, column 2 is 'NA', which is not a number; {SKIP}, or {HEADER}",
+    ),
+    "names and a number": (
+        b"a,2\n1,2\n",
+        Options(),
+        f"x.csv, line 1 mixes names and numbers, such as 'a' and '2'; {HEADER}, and "
+        f"--no-header if not",
+    ),
+    "a blank above an index, and years": (
+        b",2020,2021\n0,1,2\n",
+        Options(skip_na=True),
+        f"x.csv, line 1 has a blank first cell and then whole numbers; {HEADER}, and "
+        f"--no-header if not",
+    ),
+    "a second line of names": (
+        b",a,a\n,0,1\nx,1,2\n",
+        Options(),
+        "x.csv, line 2, column 1 is blank, where the index of a row belongs; if the "
+        "line holds more "
+        "names, delete it, or choose the columns with --column",
+    ),
+    "something behind the last delimiter": (
+        b"1,\n2,\n3,4\n",
+        Options(),
+        f"x.csv, line 3 has 2 cells, where line 1 has 1; {RAGGED}",
+    ),
+    "a blank column with a name": (
+        b"a,b\n1,\n2,\n",
+        Options(),
+        f"x.csv, line 2, column 2 ('b') is blank; {SKIP}",
+    ),
+    "a comment without a blank": (
+        b"1,2\n3,4#5\n",
+        Options(),
+        "x.csv, line 2, column 2: '4#5' is not a number; if a comment begins there, put a blank "
+        "before the #",
+    ),
+    "an error of a spreadsheet": (
+        b"1,2\n#N/A,4\n",
+        Options(),
+        f"x.csv, line 2, column 1 is '#N/A', which is not a number; {SKIP}",
+    ),
+    "a thousand": (
+        "1\n5\u00a0000\n".encode(),
+        Options(),
+        "x.csv, line 2, column 1: '5\\xa0000' is not a number; write it without "
+        "thousands separators",
+    ),
     "too long a row": (
         b"1,2\n3,4,5\n",
         Options(),
@@ -234,12 +414,12 @@ BAD = {
     "text behind a quote": (
         b'1\n"1"5\n',
         Options(),
-        f"x.csv, line 2, column 1: '\"1\"5' is not a number; {CORRECT}",
+        f"x.csv, line 2: {CLOSE}",
     ),
     "a number behind blanks in quotes": (
         b'1,2\n"" 5,3\n',
         Options(),
-        f"x.csv, line 2, column 1: '\"\" 5' is not a number; {CHOOSE}",
+        f"x.csv, line 2: {CLOSE}",
     ),
     "overflow": (
         b"1\n-1e400\n",
@@ -333,7 +513,8 @@ BAD = {
     "comma twice": (
         b"1\n",
         Options(delimiter=",", decimal=","),
-        "the comma cannot be both delimiter and decimal sign; choose one of them",
+        "the comma cannot be both delimiter and decimal sign, unless the numbers are in quotes; "
+        "choose one of them",
     ),
 } | {
     f"delimiter {sign!r}": (b"1\n", Options(delimiter=sign), f"{sign!r} {DELIMITER}")
@@ -424,32 +605,38 @@ def test_round_trip(rows, delimiter, end, quote, header, decimal, chunk_bytes):
 CELLS = st.one_of(
     st.floats(width=64).map(repr),
     st.sampled_from(["1", " 2", "1_0", "0x1", "inf", "-Infinity", "NA", "", '"3"', '" 4"', '"5']),
-    st.text('1.e+-#" \u00a0xX(,;\t', max_size=4),
+    st.sampled_from(
+        ["−1", "∞", "−∞", "1D2", "-1d-2", "1.#INF", "-1.#IND", "#N/A", " #DIV/0!", "1 #2"]
+    ),
+    st.sampled_from(
+        ['"1,5"', '"1;5"', '"#N/A"', "?", "1\u00a0000", "1\x0c2", "１", "#NA 1", "2#", "2 # x"]
+    ),
+    st.text('1.e+-#" \u00a0xXdD−∞(,;\t', max_size=4),
 )
 
 
 @given(
     rows=st.lists(st.lists(CELLS, min_size=1, max_size=3), min_size=1, max_size=6),
-    delimiter=st.sampled_from([",", ";", None]),
+    delimiter=st.sampled_from([",", ";", "|", None]),
+    end=st.sampled_from(["", "", "{}", "{} ", " # so"]),
     columns=st.sampled_from([(), ("1",), ("2", "1")]),
     dtype=st.sampled_from(["float64", "longdouble"]),
     decimal=st.sampled_from([".", ","]),
 )
-def test_fast_reads_what_careful_reads(rows, delimiter, columns, dtype, decimal):
+def test_fast_reads_what_careful_reads(rows, delimiter, end, columns, dtype, decimal):
     """NumPy's parser may refuse what the definition takes, but never take or read it otherwise."""
-    if delimiter == decimal:
-        decimal = "."
-    lines = [
-        Line(number, text)
-        for number, text in enumerate(((delimiter or " ").join(row) for row in rows), 1)
-        if text.strip() and not text.lstrip().startswith("#")
-    ]
-    options = Options(columns, False, False, delimiter or " ", decimal, dtype)
+    between = delimiter or " "
+    data = "\n".join(between.join(row) + end.format(between) for row in rows)
+    piece = Piece(1, bytearray(data.encode()))
+    lines = list(piece.content())
+    options = Options(
+        columns=columns, header=False, delimiter=between, decimal=decimal, dtype=dtype
+    )
     try:
         layout = detect_layout(lines[:2], "x", options)
-    except (ReadError, IndexError):
+    except (ReadError, ValueError):  # also of no lines
         return
-    found = read_text("\n".join(line.text for line in lines), layout)
+    found = read_text(piece.text, layout)
     if found is None:
         return
     if np.isinf(found).any() and "overflowed" in complaint(lambda: read_cells(lines, layout)):
@@ -458,6 +645,121 @@ def test_fast_reads_what_careful_reads(rows, delimiter, columns, dtype, decimal)
     assert missing is None
     assert np.array_equal(found, expected, equal_nan=True)
     assert np.array_equal(np.signbit(found), np.signbit(expected))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "−1,∞\n1D2,2\n",
+        '"1","2"\n 3 , "4"\n',
+        "1,2 # so\n# no\n3,4\n",
+        "1,2,\n3,4,\n",
+        "1 2 # so\n\t3  4\n",
+        '"1" 2\n3 "4"\n',
+        "é,1\nü,2\n",
+    ],
+)
+def test_what_is_common_is_read_fast(data):
+    piece = Piece(1, bytearray(data.encode()))
+    columns = ("2",) if "é" in data else ()
+    lines = list(piece.content())
+    layout = detect_layout(lines, "x", Options(columns=columns, header=False))
+    assert np.array_equal(read_text(piece.text, layout), read_cells(lines, layout)[0])
+
+
+#: What a first line must not be dropped for: a typo in a number, or no number.
+TYPOS = [
+    *("5.6-304", "10%", "?", ".", "1.2.3", "1/3", "5-", "1_000", "1e", "70000x", "$5", "€5", "£5"),
+    *("(5)", "[5", "{-5", "0x10", "\u200b5", "\u00ad5", "5\u200b", "–5", "—5", "‐5", "－5", "±5"),
+    *(
+        "+",
+        "--",
+        "---",
+        "-",
+        "\\N",
+        "NA",
+        "N/A",
+        "<NA>",
+        "null",
+        "None",
+        "nan(1)",
+        "1.#J",
+        "１",
+        "٣",
+    ),
+    *(
+        "½",
+        "²",
+        "Ⅷ",
+        "1,5",
+        "'5'",
+        "=1+2",
+        "<5",
+        "~5",
+        "≈5",
+        "2020-01-01",
+        "12:30",
+        "1h",
+        "%5",
+        "@1",
+    ),
+    *(
+        "#N/A",
+        "#DIV/0!",
+        "#VALUE!",
+        "#REF!",
+        "#NAME?",
+        "#NUM!",
+        "#NULL!",
+        "Err:502",
+        "-x",
+        ".x",
+        "*",
+    ),
+]
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize(
+    "rows", ["{}\n-801\n", "{};1\n1;2\n", "1;{}\n1;2\n", "# so\n\n{};;\n1;2;3\n"]
+)
+@pytest.mark.parametrize("cell", TYPOS)
+def test_a_typo_in_the_first_line_is_no_header(cell, rows, quote):
+    if cell == "1,5" and not quote:
+        rows = rows.replace(";;", ";4").replace("{}\n-801", "{};1\n1;2")
+    said = complaint(lambda: read(rows.format(quote + cell + quote).encode()))
+    line, column = (3 if rows[0] == "#" else 1), (2 if rows[0] == "1" else 1)
+    assert said.startswith(f"x.csv, line {line}, column {column}")
+    assert said.endswith(f", or {HEADER}")
+
+
+@pytest.mark.parametrize("cell", TYPOS)
+def test_a_name_beside_a_typo_is_no_header(cell):
+    said = complaint(lambda: read(f"a;{cell}\n1;2\n".encode()))
+    if said:
+        assert said.startswith("x.csv, line 1 mixes names and numbers, such as 'a' and ")
+    else:
+        assert is_missing(cell) or cell[0] in "%@'"
+
+
+@given(
+    first=st.lists(CELLS | st.sampled_from(["a", "_b", '"c d"', "é"]), min_size=1, max_size=3),
+    delimiter=st.sampled_from([",", ";", "\t", "|", " "]),
+    skip_na=st.booleans(),
+)
+def test_no_line_is_lost_silently(first, delimiter, skip_na):
+    """Every line of content is a row, or the user is told; whatever the first one holds."""
+    data = (delimiter.join(first) + "\n" + delimiter.join(["0.5"] * len(first)) + "\n") * 2
+    notes = []
+    try:
+        blocks = read(data.encode(), Options(skip_na=skip_na, note=notes.append))
+    except ReadError:
+        return
+    lines = len(list(Piece(1, bytearray(data.encode())).content()))
+    (header,) = [note.header for note in notes if note.header is not None] or [None]
+    assert sum(len(block.values) for block in blocks) == lines - (header is not None)
+    if header is not None:
+        assert any(name[0].isalpha() or name[0] in '_"%(@*=' for name in header if name)
 
 
 def complaint(action):
