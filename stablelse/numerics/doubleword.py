@@ -13,13 +13,14 @@ floating-point arithmetic, doi 10.1145/63522.214389.
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from math import isqrt, ldexp
 
 import numpy as np
 
+from stablelse.numerics.contexts import context
 from stablelse.numerics.errorfree import fast_two_sum, split, two_product, two_sum
 from stablelse.numerics.formats import Array
 
@@ -74,7 +75,7 @@ def in_words(value: int) -> tuple[float, float, float]:
 @cache
 def steps_of(*cuts: int) -> tuple[float, ...]:
     """Return ln 2 / 2**11 as multiples of 2**-cut, for each of the cuts, and a rounded rest."""
-    rest = Fraction(Context(prec=80, traps=[]).ln(Decimal(2))) / STEPS
+    rest = Fraction(context(80).ln(Decimal(2))) / STEPS
     parts = []
     for cut in cuts:
         parts.append(Fraction(round(rest * 2**cut), 2**cut))

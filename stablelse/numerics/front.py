@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from stablelse.numerics.formats import Array, Format, format_of
+from stablelse.numerics.formats import FORMATS, Array, Format, format_of
 from stablelse.numerics.inputs import numbers, refuse_masks
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def reduced(
         As `stablelse.logsumexp`.
     """
     x, weights, natural = promoted(a, b)
-    target = natural if dtype is None else np.dtype(dtype)
+    target = result_dtype(natural, dtype)
     stack = _Stack(x.shape or (1,), axis)
     if out is not None:
         check_out_of_sums(out, x.shape, axis, keepdims, signed, target)
@@ -107,7 +107,7 @@ def elementwise(
         As `stablelse.softmax`.
     """
     array, _, natural = promoted(x)
-    target = natural if dtype is None else np.dtype(dtype)
+    target = result_dtype(natural, dtype)
     stack = _Stack(array.shape or (1,), axis)
     if not stack.m:
         nothing = np.empty(array.shape, target)
@@ -207,6 +207,15 @@ def promoted(
 
 def _floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float64) if dtype.kind in "biu" else dtype
+
+
+def result_dtype(natural: np.dtype[Any], dtype: npt.DTypeLike | None) -> np.dtype[Any]:
+    """Return the dtype that is asked for, be it by a format's name; the natural one by default."""
+    if dtype is None:
+        return natural
+    if isinstance(dtype, str) and dtype in FORMATS:
+        return FORMATS[dtype].dtype
+    return np.dtype(dtype)
 
 
 @cache

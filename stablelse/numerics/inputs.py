@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from math import inf, isinf, nan
 from typing import Any
 
@@ -156,9 +157,14 @@ def _of_tensor(x: Any, torch: Any) -> Array:
 
 
 def _of_objects(array: Array) -> Array:
-    """Return Python's numbers in float64, each rounded once, to nearest."""
+    """Return Python's numbers in float64, each rounded once, to nearest; integers as they are."""
+    values = array.ravel().tolist()
+    if all(isinstance(value, int | np.integer) for value in values):
+        for dtype in (np.int64, np.uint64):
+            with suppress(OverflowError):  # NumPy's own integers would wrap around instead
+                return np.array(list(map(int, values)), dtype).reshape(array.shape)
     rounded = np.empty(array.size)
-    for index, value in enumerate(array.ravel().tolist()):
+    for index, value in enumerate(values):
         try:
             number = _as_float(value)
         except OverflowError:

@@ -10,7 +10,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from stablelse.numerics import masks
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.front import known_format, promoted
+from stablelse.numerics.front import known_format, promoted, result_dtype
 from stablelse.numerics.targets import Targets, targets_for
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def pose(
         As `stablelse.nll`.
     """
     array, _, natural = promoted(logits)
-    format_ = known_format(natural if dtype is None else np.dtype(dtype))
+    format_ = known_format(result_dtype(natural, dtype))
     if not array.ndim:
         raise ValueError("logits are vectors, with one number for each class, not a number")
     axis = normalize_axis_index(axis, array.ndim)

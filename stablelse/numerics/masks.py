@@ -75,7 +75,7 @@ def reduced(
     if where is None and empty == "nan":
         return front.reduced(kernel, a, axis, b, keepdims, signed, dtype, out)
     x, weights, promoted = front.promoted(a, b)
-    target = promoted if dtype is None else np.dtype(dtype)
+    target = front.result_dtype(promoted, dtype)
     if out is not None:  # before anything is masked, which takes a copy
         front.check_out_of_sums(out, x.shape, axis, keepdims, signed, target)
     if weights is not None:  # no term is no term, be it for its weight or for its mask
@@ -111,9 +111,9 @@ def elementwise(
         return front.elementwise(kernel, x, axis, dtype, out)
     if out is not None:  # before anything is masked, which takes a copy
         array, _, promoted = front.promoted(x)
-        front.check_out(out, array.shape, promoted if dtype is None else np.dtype(dtype))
+        front.check_out(out, array.shape, front.result_dtype(promoted, dtype))
     ready = prepared(x, where, axis, empty)
-    target = ready.dtype if dtype is None else np.dtype(dtype)
+    target = front.result_dtype(ready.dtype, dtype)
     result, more = front.elementwise(kernel, ready.x, axis, target)
     if empty == "zero":
         result = np.where(ready.nothing, result.dtype.type(of_nothing), result)[()]

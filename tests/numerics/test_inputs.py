@@ -63,6 +63,8 @@ READ = {
     "objects": (np.array([1, 2.5, np.float32(0.1)], object), [1, 2.5, float(np.float32(0.1))]),
     "fractions": ([THIRD, THIRD * 2, Fraction(2**53 + 1)], [1 / 3, 2 / 3, 2.0**53]),
     "decimals": ([Decimal("0.1"), Decimal(3), Decimal("1e-400")], [0.1, 3.0, 0.0]),
+    "integer objects": (np.array([2**53 + 1, 2**63, 3], object), np.uint64([2**53 + 1, 2**63, 3])),
+    "signed and unsigned": (np.array([np.int64(-1), np.uint64(2**63)], object), [-1.0, 2.0**63]),
     "huge integers": ([2**64, 2**64 + 1, 2**70 + 1], [2.0**64, 2.0**64, 2.0**70]),
     "range": (range(3), [0, 1, 2]),
     "tuple": ((0.5, 1, 2), [0.5, 1, 2]),
@@ -145,7 +147,7 @@ def same(one, other):
 def test_what_is_read(name, kind):
     given, meant = READ[kind]
     with np.errstate(all="raise"):
-        if name == "probabilities" and kind in ("range", "bools"):  # these are labels
+        if name == "probabilities" and np.asarray(given).dtype.kind in "biuO":  # perhaps labels
             return
         try:
             right = FUNCTIONS[name](np.asarray(meant))
@@ -229,6 +231,21 @@ def test_one_hot_labels():
             for wrong in ([[1, 1], [0, 1]], [[0, 0], [0, 1]], [[2, -1], [0, 1]]):
                 with pytest.raises(ValueError, match="one-hot, with a single 1 in each vector"):
                     function(logits, wrong)
+
+
+def test_labels_among_objects():
+    for module in (stablelse, exact):
+        right = module.nll([[40.0, 0.0], [1.0, 2.0]], [1, 0])
+        labels = np.array([1, np.int64(0)], object)
+        assert same(module.nll([[40.0, 0.0], [1.0, 2.0]], labels), right)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_dtype_has_the_name_of_a_format(name):
+    for module in (exact, naive):
+        assert module.logsumexp([0.5, 1.0], dtype=name).dtype == FORMATS[name].dtype
+        assert module.softmax([0.5, 1.0], dtype=name).dtype == FORMATS[name].dtype
+    assert exact.nll([0.5, 1.0], 0, dtype=name).dtype == FORMATS[name].dtype
 
 
 def test_labels_do_not_wrap_around():
