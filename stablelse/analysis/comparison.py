@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.findings import Finding
+from stablelse.analysis.verdicts import Verdict
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas.formula import Evaluation, Method
 from stablelse.numerics.functions import Function
@@ -17,21 +17,6 @@ if TYPE_CHECKING:
 
 #: How many elements of a long vector are shown from its beginning, and from its end.
 HEAD, TAIL = 6, 3
-
-
-class Verdict(Enum):
-    """What became of a method's result, held against the right one in the same format.
-
-    That is the exact one where it was computed, and the library's own where it was not.
-    """
-
-    OK = "ok"
-    """Nothing that reaches the result went wrong; rounding errors apart, the value is right."""
-    DIGITS_LOST = "digits_lost"
-    """Finite, but at least one decimal digit short (10 ulp); where the exact value was not
-    computed, something was found that costs that much as a rule."""
-    BROKEN = "broken"
-    """Infinite or NaN where the right value is not, or the other way round."""
 
 
 class MethodResult(NamedTuple):

@@ -16,6 +16,11 @@ from stablelse.numerics.ordinals import numbers, ordinals
 _AROUND = (0, *(sign << exponent for exponent in range(0, 64, 2) for sign in (1, -1)))
 
 
+#: A format of 16 bits has no more numbers: all of them are tried, if they and x make no more
+#: numbers than that, which take some seconds.
+_ALL, _MOST_NUMBERS = 1 << 16, 1 << 26
+
+
 def grid_of(trial: Trial, points: int, zeros: Array) -> Array:
     """Return the t to begin with.
 
@@ -24,7 +29,8 @@ def grid_of(trial: Trial, points: int, zeros: Array) -> Array:
     trial : Trial
         What is to be tried.
     points : int
-        How many t are spread over the range; if it has no more, all of the format.
+        How many t are spread over the range. A format of up to 16 bits gives all it has, unless
+        x is very long, and so does a range that has no more.
     zeros : ndarray
         What `zeros_of` gives.
 
@@ -35,16 +41,17 @@ def grid_of(trial: Trial, points: int, zeros: Array) -> Array:
     """
     format_ = trial.format
     low, high = _ends(trial.range, format_)
-    if high - low < points:
+    every = high - low + 1
+    if every <= points or (every <= _ALL and every * len(trial.x) <= _MOST_NUMBERS):
         return np.arange(low, high + 1)
-    near_zeros = _nearest(zeros, format_)
-    every = [
+    near_zeros = nearest(zeros, format_)
+    begun = [
         np.array([low, high, 0]),
-        _nearest(trial.range.at(np.linspace(0, 1, points)), format_),
-        *(_nearest(_crossings(trial), format_) + step for step in (-1, 0, 1)),
+        nearest(trial.range.at(np.linspace(0, 1, points)), format_),
+        *(nearest(_crossings(trial), format_) + step for step in (-1, 0, 1)),
         *(near_zeros + step for step in _AROUND[: format_.significand_bits]),
     ]
-    found = _in_order(np.concatenate(every))
+    found = _in_order(np.concatenate(begun))
     return found[(found >= low) & (found <= high)]
 
 
@@ -57,13 +64,13 @@ def _in_order(values: Array) -> Array:
 
 def _ends(range_: Range, format_: Format) -> tuple[int, int]:
     """Return the ordinals of the first and the last number of the format in a range."""
-    nearest = _nearest(np.array(range_[1:]), format_)
-    low, high = nearest.tolist()
-    start, end = numbers(nearest, format_).astype(np.longdouble)
+    both = nearest(np.array(range_[1:]), format_)
+    low, high = both.tolist()
+    start, end = numbers(both, format_).astype(np.longdouble)
     return low + int(start < range_.start), high - int(end > range_.end)
 
 
-def _nearest(t: Array, format_: Format) -> Array:
+def nearest(t: Array, format_: Format) -> Array:
     """Return the ordinals of the numbers of the format next to these."""
     largest = np.longdouble(format_.largest)
     return ordinals(format_.round(t.astype(np.longdouble).clip(-largest, largest)), format_)
@@ -115,7 +122,7 @@ def zeros_of(x: Array, range_: Range, function: Function, points: int) -> Array:
         signs: Array = np.sign(np.nan_to_num(value)).astype(np.int64)[np.newaxis]
         return signs
 
-    spread = _nearest(range_.at(np.linspace(0, 1, points)), wide)
+    spread = nearest(range_.at(np.linspace(0, 1, points)), wide)
     grid = _in_order(np.array([*spread.tolist(), 0]))
     low, high = _ends(range_, wide)
     grid = grid[(grid >= low) & (grid <= high)]

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from stablelse.analysis.compare import Place
-from stablelse.analysis.comparison import Verdict
-from stablelse.analysis.results import verdicts_of
-from stablelse.numerics.errors import ulp_error
+from stablelse.analysis.verdicts import BROKEN, VERDICTS, Verdict, judge
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.formulas.methods import Candidate
@@ -44,8 +42,8 @@ class Entry(NamedTuple):
         Its distance from that of the exact losses; ``None`` without them.
     verdict : Verdict or None
         What became of it.
-    ok, digits_lost, broken : int
-        How many vectors of each verdict.
+    right, digits_lost, broken : int
+        How many vectors of each verdict, those that are broken together.
     infinite, nan : Places
         The vectors of which the loss, or anything of the gradient, is infinite or NaN.
     worst : float or None
@@ -58,7 +56,7 @@ class Entry(NamedTuple):
     value: Any
     ulps: float | None
     verdict: Verdict | None
-    ok: int
+    right: int
     digits_lost: int
     broken: int
     infinite: Places
@@ -115,7 +113,7 @@ class Ledger:
             self._words = [inf]
 
     def entry(self, reduction: str) -> Entry:
-        """Return what was found; the reduced value is not judged yet."""
+        """Return what was found; the reduced value is not judged yet: see `judged`."""
         value = None
         if reduction != "none":
             with np.errstate(all="ignore"):
@@ -128,10 +126,12 @@ class Ledger:
             shift=self._candidate.shift.name if self._candidate.shift else None,
             value=value,
             ulps=None,
-            verdict=None,
-            ok=self._verdicts[Verdict.OK],
+            verdict=max(
+                (v for v in Verdict if self._verdicts[v]), key=VERDICTS.index, default=None
+            ),
+            right=self._verdicts[Verdict.RIGHT],
             digits_lost=self._verdicts[Verdict.DIGITS_LOST],
-            broken=self._verdicts[Verdict.BROKEN],
+            broken=sum(self._verdicts[verdict] for verdict in BROKEN),
             infinite=self._infinite,
             nan=self._nan,
             worst=self._worst,
@@ -143,15 +143,16 @@ def judged(entries: Sequence[Entry]) -> Iterable[Entry]:
     for entry in entries:
         right = _right(entries, entry.format)
         if entry.value is None or right is None:
-            yield entry
+            yield entry._replace(verdict=None)
             continue
         format_ = FORMATS[entry.format]
         value, best = np.array([[entry.value]]), np.array([[right.value]])
-        ulps: list[float | None] = [None]
-        if right.method is Method.EXACT:
-            ulps = ulp_error(value, best, format_)[0].tolist()
-        (verdict,) = verdicts_of(value, best, ulps, format_)
-        yield entry._replace(ulps=ulps[0], verdict=verdict)
+        (place,), (ulps,) = judge(value, best, format_, None, np.zeros(1, bool))
+        known = float(ulps) if right.method is Method.EXACT else None
+        verdict, worst = VERDICTS[place], entry.verdict
+        if worst is Verdict.DOES_NOT_FIT or (worst and worst.is_broken and verdict.is_broken):
+            verdict = worst  # what ruined a loss ruins what it is reduced to
+        yield entry._replace(ulps=known, verdict=verdict)
 
 
 def _right(entries: Sequence[Entry], format_: str) -> Entry | None:

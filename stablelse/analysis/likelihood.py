@@ -8,16 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stablelse.analysis.compare import Place
-from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.ledger import Entry, Ledger, judged
-from stablelse.analysis.results import verdicts_of
 from stablelse.analysis.tally import Tally
-from stablelse.numerics.errors import ulp_error
+from stablelse.analysis.verdicts import VERDICTS, Verdict, judge
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.formulas.loss_methods import Labelled, Quantity
 from stablelse.numerics.formulas.methods import Candidate
+from stablelse.numerics.functions import Function
 
 
 class LossResult(NamedTuple):
@@ -206,14 +205,14 @@ class Likelihoods:
         value = rows.values(candidate)
         right = rows.values(_EXACT if self._has_exact else _COMPENSATED)
         flat, flat_right = value.reshape(m, -1), right.reshape(m, -1)
-        ulps: Sequence[float | None] = [None] * m
-        if self._has_exact:
-            ulps = ulp_error(flat, flat_right, rows.format).max(axis=1).tolist()
-        verdicts = verdicts_of(flat, flat_right, ulps, rows.format)
+        function = Function.LOG_SOFTMAX if self._quantity is Quantity.LOSS else None
+        evaluated = rows.evaluated(candidate)
+        places, errors = judge(flat, flat_right, rows.format, function, rows.unfit, evaluated)
+        ulps: Sequence[float | None] = errors.tolist() if self._has_exact else [None] * m
         shift = candidate.shift.name if candidate.shift else None
         return [
-            LossResult(candidate.method, rows.format.name, shift, *found)
-            for found in zip(value, ulps, verdicts, strict=True)
+            LossResult(candidate.method, rows.format.name, shift, loss, error, VERDICTS[place])
+            for loss, error, place in zip(value, ulps, places, strict=True)
         ]
 
     def result(self) -> Likelihood:

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from stablelse.analysis.comparison import HEAD, TAIL, Comparison, MethodResult, Verdict
+from stablelse.analysis.comparison import HEAD, TAIL, Comparison, MethodResult
 from stablelse.analysis.detect import find_in_part
 from stablelse.analysis.findings import Finding, FindingKind
-from stablelse.analysis.results import departures, verdict_of
 from stablelse.analysis.stream_methods import Side
-from stablelse.numerics.errors import ulp_error
+from stablelse.analysis.verdicts import VERDICTS, Causes, Departure, Verdict, verdicts
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas.formula import Evaluation, Method, evaluate_part
 from stablelse.numerics.formulas.methods import Candidate
@@ -115,9 +114,7 @@ class _Columns:
             _Formula(candidate, side) for candidate in candidates if candidate.formula is not None
         ]
         self._others = {
-            candidate.method: _Held(side.format)
-            for candidate in candidates
-            if candidate.formula is None
+            candidate.method: _Held(side) for candidate in candidates if candidate.formula is None
         }
 
     def update(self, x: Array, before: int) -> set[int]:
@@ -125,8 +122,8 @@ class _Columns:
         values = self._right(x)
         right = values[Method.EXACT if self._exact else Method.COMPENSATED]
         for method, held in self._others.items():
-            held.take(values[method], right, self._exact)
-        return {index for f in self._formulas for index in f.update(x, right, before, self._exact)}
+            held.take(values[method], right)
+        return {index for f in self._formulas for index in f.update(x, right, before)}
 
     def _right(self, x: Array) -> dict[Method, Array]:
         """Return the library's values and, if they are asked for, the exact ones."""
@@ -154,24 +151,31 @@ class _Columns:
 class _Held:
     """Elements held against the right ones."""
 
-    def __init__(self, format_: Format) -> None:
-        self.format = format_
-        self.ulps = 0.0
-        self.total = format_.dtype.type(0)
-        self.wrong_class = self.vanished = self.any_finite = False
+    def __init__(self, side: Side) -> None:
+        self.format: Format = side.format
+        self._side = side
+        self.total = side.format.dtype.type(0)
+        nothing = np.empty((1, 0), side.format.dtype)
+        self._departure = Departure.of(nothing, nothing, side.format)
 
-    def take(self, values: Array, right: Array, measured: bool) -> None:
-        """Take in the values of a piece, and measure their errors if the right ones are exact."""
-        wrong, vanished = departures(values[np.newaxis], right[np.newaxis], self.format)
-        self.wrong_class |= bool(wrong[0])
-        self.vanished |= bool(vanished[0])
-        self.any_finite |= bool(np.isfinite(values).any())
-        if measured:
-            some = values != right  # most are not, and the errors take longer than the values
-            errors = ulp_error(values[some], right[some], self.format)
-            self.ulps = max(self.ulps, float(errors.max(initial=0)))
+    def take(self, values: Array, right: Array) -> None:
+        """Take in the values of a piece."""
+        piece = Departure.of(values[np.newaxis], right[np.newaxis], self.format)
+        self._departure = self._departure.merged(piece)
         with np.errstate(all="ignore"):
             self.total = self.total + piece_sum(self.format)(values)
+
+    @property
+    def ulps(self) -> float:
+        """The largest error so far."""
+        return float(self._departure.ulps[0])
+
+    def verdict(self, function: Function, findings: Sequence[Finding]) -> Verdict:
+        """Return what became of a method of which this was found."""
+        causes = Causes.found(finding.kind for finding in findings)
+        unfit = np.array([self._side.has_unfit])
+        (place,) = verdicts(self._departure, self.format, function, causes, unfit)
+        return VERDICTS[int(place)]
 
 
 class _Formula:
@@ -179,7 +183,7 @@ class _Formula:
 
     def __init__(self, candidate: Candidate, side: Side) -> None:
         self._candidate, self._n = candidate, side.right.count
-        self._held = _Held(side.format)
+        self._held = _Held(side)
         self._found: dict[tuple[str, FindingKind], Finding] = {}
         self._terms_are_finite = True
         running = side.naive if candidate.method is Method.NAIVE else side.shifted
@@ -196,7 +200,7 @@ class _Formula:
         assert self._candidate.formula is not None
         return evaluate_part(self._candidate.formula, x, self._held.format, self._reduced, self._n)
 
-    def update(self, x: Array, right: Array, before: int, measured: bool) -> set[int]:
+    def update(self, x: Array, right: Array, before: int) -> set[int]:
         """Take in a piece, and return which of its elements are the first of their trouble."""
         evaluation = self._evaluation(x)
         self._terms_are_finite &= bool(np.isfinite(evaluation.results["e"]).all())
@@ -213,7 +217,7 @@ class _Formula:
                     occurrences=known.occurrences + finding.occurrences,
                     harmless=known.harmless and finding.harmless,
                 )
-        self._held.take(evaluation.value, right, measured)
+        self._held.take(evaluation.value, right)
         return firsts
 
     def result(self, x: Array, function: Function, exact: bool) -> MethodResult:
@@ -265,11 +269,6 @@ def _result(
     findings: Sequence[Finding] = (),
     evaluation: Evaluation | None = None,
 ) -> MethodResult:
-    ulps = held.ulps if exact else None
-    verdict = Verdict.OK
-    if evaluation is not None or exact:
-        flags = held.wrong_class, held.vanished, held.any_finite
-        verdict = verdict_of(findings, ulps, *flags)
     return MethodResult(
         method=candidate.method,
         format=held.format.name,
@@ -277,12 +276,12 @@ def _result(
         a=evaluation.results["a"][0] if evaluation and candidate.shift else None,
         value=value,
         total=held.total if function is Function.SOFTMAX else None,
-        ulps=ulps,
+        ulps=held.ulps if exact else None,
         relative_error=None,
         correct_digits=None,
         bound=None,
         theorem=None,
-        verdict=verdict,
+        verdict=held.verdict(function, findings),
         findings=tuple(findings),
         evaluation=evaluation,
     )

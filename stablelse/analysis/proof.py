@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.derivation import Equation
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.origins import Origin
+from stablelse.analysis.verdicts import Verdict
 from stablelse.numerics.formats import Array
 from stablelse.numerics.functions import Function
 
@@ -30,7 +30,7 @@ class Quantity(NamedTuple):
         where it is broken.
     verdict : Verdict
         Broken where the value is infinite, NaN or 0, and the exact value is not; but a result
-        that is the number nearest to the exact value is ok if it is 0, no number being nearer.
+        that is the number nearest to the exact value is right if it is 0, no number being nearer.
     """
 
     nearest: Any
@@ -106,11 +106,11 @@ class FormatProof(NamedTuple):
     lines : tuple of Line
         One per equation.
     departs : int or None
-        The first line whose right side is not ok in the format.
+        The first line whose right side is not right in the format.
     compute : int
         The line to compute: the last one.
     with_max : Quantity or None
-        What that comes to for a = max, where it is not ok and a is another.
+        What that comes to for a = max, where it is not right and a is another.
     library : Quantity
         What this package's own function returns; of softmax the element that is worst.
     """

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.derivation import DERIVATIONS, Equation
 from stablelse.analysis.findings import DIGIT
 from stablelse.analysis.origins import origins
 from stablelse.analysis.proof import FormatProof, Line, Proof, Quantity, Row
+from stablelse.analysis.verdicts import Verdict
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas.exactly import LARGEST, Exact, Side, evaluate
@@ -71,12 +71,12 @@ def prove(
     >>> for equation, line in zip(proof.equations, proof.results[0].lines):
     ...     (row,) = line.rows
     ...     print(equation.rule.value, row.holds, row.right.value, line.verdict.value)
-    definition True inf broken
-    exponentiate True inf broken
-    multiply True nan broken
-    take_into_sum True 1.5032147244080551 ok
-    take_logarithm True 0.4076059644443804 ok
-    add True 1002.4076059644444 ok
+    definition True inf overflow
+    exponentiate True inf overflow
+    multiply True nan nan
+    take_into_sum True 1.5032147244080551 right
+    take_logarithm True 0.4076059644443804 right
+    add True 1002.4076059644444 right
     """
     vector = None if x is None else real_vector(x, "prove")
     chosen = [find_format(name) for name in formats]
@@ -126,10 +126,10 @@ def _prove(given: Array, function: Function, shift: Shift, format_: Format) -> F
         _line(equation, exact[2 * index], exact[2 * index + 1], at, format_)
         for index, equation in enumerate(equations)
     )
-    departs = next((line.number for line in lines if line.verdict is not Verdict.OK), None)
+    departs = next((line.number for line in lines if line.verdict is not Verdict.RIGHT), None)
     last = equations[-1].right
     with_max = None
-    if lines[-1].verdict is not Verdict.OK and a[0] != x.max():
+    if lines[-1].verdict is not Verdict.RIGHT and a[0] != x.max():
         other = {**at, "a": x.max(keepdims=True)}
         with_max = _worst(_results(last, other, format_)[last.value], exact[0][unknown], format_)
     own = library(function, x[np.newaxis], format_)[0]
@@ -193,7 +193,7 @@ def _line(
                 ),
                 holds=_same(exact, other),
                 origins=origins(equation.right.operations, rights, index)
-                if told.verdict is not Verdict.OK
+                if told.verdict is not Verdict.RIGHT
                 else (),
             )
         )
@@ -214,10 +214,17 @@ def _quantity(exact: Exact, value: Any, format_: Format, is_result: bool) -> Qua
     ulps = float(ulp_error(value, np.asarray(exact.nearest), format_))
     is_zero = value == 0 and (exact.nearest != 0 or exact.decimal is not None)
     if not np.isfinite(value) or (is_zero and not (is_result and exact.nearest == 0)):
-        verdict, ulps = Verdict.BROKEN, inf
+        verdict, ulps = _ruin(value), inf
     else:
-        verdict = Verdict.OK if ulps < DIGIT else Verdict.DIGITS_LOST
+        verdict = Verdict.RIGHT if ulps <= DIGIT else Verdict.DIGITS_LOST
     return Quantity(exact.nearest, exact.decimal, value, ulps, verdict)
+
+
+def _ruin(value: Any) -> Verdict:
+    """Return the verdict on an infinity, a NaN, or a zero that came of underflow."""
+    if np.isnan(value):
+        return Verdict.NAN
+    return Verdict.OVERFLOW if value == np.inf else Verdict.UNDERFLOW
 
 
 def _worst(values: Array, exact: Sequence[Exact], format_: Format) -> Quantity:

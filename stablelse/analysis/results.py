@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.comparison import MethodResult, Verdict
+from stablelse.analysis.comparison import MethodResult
 from stablelse.analysis.detect import find
-from stablelse.analysis.findings import DIGIT, LOSSES, Finding
+from stablelse.analysis.findings import LOSSES, Finding
+from stablelse.analysis.verdicts import VERDICTS, Verdict, does_not_fit, judge
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas.formula import Evaluation, Method, pairwise_sum
 from stablelse.numerics.formulas.methods import Candidate
@@ -37,6 +38,8 @@ class Yardstick(NamedTuple):
         of the format are.
     errors : bool
         Whether bounds and condition numbers are asked for.
+    unfit : ndarray of bool
+        Shape (m,): which rows have a finite number that the format does not hold.
     """
 
     function: Function
@@ -46,6 +49,7 @@ class Yardstick(NamedTuple):
     exact: Array | None
     reference: Array | None
     errors: bool
+    unfit: Array
 
     @classmethod
     def of(
@@ -53,22 +57,25 @@ class Yardstick(NamedTuple):
         x: Array,
         function: Function,
         format_: Format,
+        *,
         exact: bool,
+        reference: bool,
         errors: bool,
         empty: str = "nan",
     ) -> Yardstick:
         """Return the yardstick for rows x of any format; see `compare_rows`."""
         rounded = format_.round(x)
-        truth = reference = None
+        truth = wider = None
         if exact:
             truth = exactly(function, rounded, format_, empty)
-            if errors:
+            if reference:
                 wide = _wider(format_)
-                reference = exactly(function, rounded.astype(wide.dtype), wide, empty)
+                wider = exactly(function, rounded.astype(wide.dtype), wide, empty)
                 # what the format cannot hold is infinite in it by right
-                reference = np.where(np.isfinite(truth), reference, truth.astype(wide.dtype))
+                wider = np.where(np.isfinite(truth), wider, truth.astype(wide.dtype))
         compensated = library(function, rounded, format_, empty)
-        return cls(function, format_, rounded, compensated, truth, reference, errors)
+        unfit = does_not_fit(x, rounded)
+        return cls(function, format_, rounded, compensated, truth, wider, errors, unfit)
 
     @property
     def right(self) -> Array:
@@ -76,14 +83,16 @@ class Yardstick(NamedTuple):
         best = (self.reference, self.exact, self.compensated)
         return next(values for values in best if values is not None)
 
-    def ulps(self, value: Array) -> Sequence[float | None]:
-        """Return for each row its largest error in ulps."""
+    def judged(
+        self, value: Array, evaluated: Callable[[Array], Evaluation] | None = None
+    ) -> tuple[Sequence[Verdict], Sequence[float | None]]:
+        """Return for each row the verdict, and its largest error in ulps of the exact value."""
+        right = self.compensated if self.exact is None else self.exact
+        places, ulps = judge(value, right, self.format, self.function, self.unfit, evaluated)
+        errors: Sequence[float | None] = ulps.tolist()
         if self.exact is None:
-            return [None] * len(value)
-        from stablelse.numerics.errors import ulp_error
-
-        errors: list[float] = ulp_error(value, self.exact, self.format).max(axis=-1).tolist()
-        return errors
+            errors = [None] * len(value)
+        return [VERDICTS[place] for place in places], errors
 
     def relative_errors(self, value: Array) -> Sequence[tuple[float | None, float | None]]:
         """Return for each row its relative error, and how many digits that leaves.
@@ -159,19 +168,15 @@ def _evaluated(
     candidate: Candidate, evaluation: Evaluation, yardstick: Yardstick
 ) -> list[MethodResult]:
     """Return for each row what a formula made of it."""
-    right = yardstick.compensated if yardstick.exact is None else yardstick.exact
-    wrong_class, vanished = departures(evaluation.value, right, evaluation.format)
-    ulps = yardstick.ulps(evaluation.value)
+    verdicts, ulps = yardstick.judged(evaluation.value, evaluation.row)
     measured = yardstick.relative_errors(evaluation.value)
     bounds = yardstick.bounds(evaluation)
     theorem = _theorem(evaluation) if yardstick.errors else None
     results = []
     for index, findings in enumerate(find(evaluation)):
         row = evaluation.row(index)
-        any_finite = bool(np.isfinite(row.value).any())
-        flags = wrong_class[index], vanished[index], any_finite
-        verdict = verdict_of(findings, ulps[index], *flags)
-        if verdict is Verdict.OK:
+        verdict = verdicts[index]
+        if verdict is Verdict.RIGHT:
             findings = [found for found in findings if found.kind not in LOSSES]
         relative, digits = measured[index]
         bound = bounds[index] if _theorem_holds(findings) else None
@@ -207,64 +212,10 @@ def _theorem_holds(findings: Sequence[Finding]) -> bool:
     return all(found.harmless or found.kind in LOSSES for found in findings)
 
 
-def verdict_of(
-    findings: Sequence[Finding],
-    ulps: float | None,
-    wrong_class: bool,
-    vanished: bool,
-    any_finite: bool,
-) -> Verdict:
-    """Return what became of a formula on a vector.
-
-    Parameters
-    ----------
-    findings : sequence of Finding
-        What went wrong.
-    ulps : float or None
-        The largest error of its entries, where the exact values are known.
-    wrong_class, vanished : bool
-        Whether an entry is infinite or NaN where the right one is not, or the other way round;
-        and whether one is zero where the right one is not, nor nearly.
-    any_finite : bool
-        Whether there is a finite entry.
-    """
-    if wrong_class:
-        return Verdict.BROKEN
-    if ulps is None and not vanished:
-        harmed = any(not found.harmless for found in findings) and any_finite
-        return Verdict.DIGITS_LOST if harmed else Verdict.OK
-    return _measured(ulps)
-
-
-def _measured(ulps: float | None) -> Verdict:
-    """Return the verdict on a finite result: of no known error, all of its digits are lost."""
-    return Verdict.OK if ulps is not None and ulps < DIGIT else Verdict.DIGITS_LOST
-
-
-def verdicts_of(
-    value: Array, right: Array, ulps: Sequence[float | None], format_: Format
-) -> list[Verdict]:
-    """Return for each row, shape (m, k), what became of it, by its error alone."""
-    wrong_class, vanished = departures(value, right, format_)
-    return [
-        Verdict.BROKEN if wrong else Verdict.OK if error is None and not gone else _measured(error)
-        for error, wrong, gone in zip(ulps, wrong_class, vanished, strict=True)
-    ]
-
-
-def departures(value: Array, reference: Array, format_: Format) -> tuple[Array, Array]:
-    """Tell for each row whether any entry has the wrong class, or is zero where it is not."""
-    with np.errstate(all="ignore"):
-        both_finite = np.isfinite(value) & np.isfinite(reference)
-        both_nan = np.isnan(value) & np.isnan(reference)
-        same_class = both_finite | both_nan | (value == reference)
-        vanished = (value == 0) & (np.abs(reference) >= format_.smallest_normal)
-    return ~same_class.all(axis=-1), vanished.any(axis=-1)
-
-
 def _told(method: Method, values: Array, yardstick: Yardstick) -> list[MethodResult]:
     """Return for each row the result of a method that shows no operations."""
-    ulps, measured = yardstick.ulps(values), yardstick.relative_errors(values)
+    verdicts, ulps = yardstick.judged(values)
+    measured = yardstick.relative_errors(values)
     return [
         MethodResult(
             method=method,
@@ -278,9 +229,11 @@ def _told(method: Method, values: Array, yardstick: Yardstick) -> list[MethodRes
             correct_digits=digits,
             bound=None,
             theorem=None,
-            verdict=Verdict.OK if error is None else _measured(error),
+            verdict=verdict,
         )
-        for value, error, (relative, digits) in zip(values, ulps, measured, strict=True)
+        for value, verdict, error, (relative, digits) in zip(
+            values, verdicts, ulps, measured, strict=True
+        )
     ]
 
 

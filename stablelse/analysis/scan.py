@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from stablelse.analysis.compare import Place
 from stablelse.analysis.findings import DIGIT
 from stablelse.analysis.histograms import Histogram, Histograms
-from stablelse.analysis.scans import Scan, WayScan, Witness
-from stablelse.analysis.verdicts import HARMS, Harm, Rows, Way, computed, doubtful, judge, ways
-from stablelse.numerics.formats import Array, Format, find_format
-from stablelse.numerics.formulas.margins import Extent, extremes
-from stablelse.numerics.functions import Function
+from stablelse.analysis.scans import Scan, Way, WayScan, Witness, ways
+from stablelse.analysis.verdicts import VERDICTS, Verdict, does_not_fit, judge
+from stablelse.numerics.errors import ulp_error
+from stablelse.numerics.formats import FORMATS, Array, Format, find_format
+from stablelse.numerics.formulas.formula import Evaluation
+from stablelse.numerics.formulas.naive import NAIVE
+from stablelse.numerics.formulas.shifted import SHIFTED, SHIFTS
+from stablelse.numerics.functions import Function, exact
 from stablelse.numerics.inputs import real_numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-# How many numbers are looked at together: they stay in the cache.
-_PIECE = 1 << 18
+# How many numbers are evaluated together: bounds the memory that intermediate results take.
+_PIECE = 1 << 16
+
+# NumPy works off the rows of up to so many numbers faster if they lie side by side.
+_SHORT = 64
 
 # Of more sources than one, only that they are several is told.
 _SEVERAL = 2
@@ -34,32 +40,38 @@ class _Tally:
     def __init__(self, format_: Format, way: Way) -> None:
         self.format = format_
         self.way = way
-        self.counts = dict.fromkeys(Harm, 0)
-        self.first: dict[Harm, Witness] = {}
-        self.worst: dict[Harm, tuple[float, Witness]] = {}
+        self.counts = dict.fromkeys(_NOTED, 0)
+        self.first: dict[Verdict, Witness] = {}
+        self.worst: dict[Verdict, tuple[float, Witness]] = {}
 
-    def take(self, harm: Harm, count: int, first: Witness, severity: float, worst: Witness) -> None:
+    def take(
+        self, verdict: Verdict, count: int, first: Witness, severity: float, worst: Witness
+    ) -> None:
         """Count vectors that follow those so far; of equally bad ones the first is the worst."""
-        self.counts[harm] += count
-        self.first.setdefault(harm, first)
-        if harm not in self.worst or severity > self.worst[harm][0]:
-            self.worst[harm] = severity, worst
+        self.counts[verdict] += count
+        self.first.setdefault(verdict, first)
+        if verdict not in self.worst or severity > self.worst[verdict][0]:
+            self.worst[verdict] = severity, worst
 
     def merge(self, other: _Tally) -> None:
         """Count the vectors of another one, which follow."""
-        for harm, (severity, worst) in other.worst.items():
-            self.take(harm, other.counts[harm], other.first[harm], severity, worst)
+        for verdict, (severity, worst) in other.worst.items():
+            self.take(verdict, other.counts[verdict], other.first[verdict], severity, worst)
 
     def result(self, rows: int) -> WayScan:
         """Return the counts, the first and the worst of each kind."""
         return WayScan(
             format=self.format.name,
             method=self.way.value,
-            ok=rows - sum(self.counts.values()),
-            **{harm.value: count for harm, count in self.counts.items()},
-            first=tuple(self.first[harm] for harm in Harm if harm in self.first),
-            worst=tuple(self.worst[harm][1] for harm in Harm if harm in self.worst),
+            right=rows - sum(self.counts.values()),
+            **{verdict.value: count for verdict, count in self.counts.items()},
+            first=tuple(self.first[verdict] for verdict in _NOTED if verdict in self.first),
+            worst=tuple(self.worst[verdict][1] for verdict in _NOTED if verdict in self.worst),
         )
+
+
+#: The vectors of these verdicts are counted and witnessed; all others are right.
+_NOTED = VERDICTS[1:]
 
 
 class ScanState:
@@ -117,72 +129,29 @@ class ScanState:
         return self
 
     def _take(self, x: Array, start: int, place: Callable[[int], Place]) -> None:
-        # NumPy compares half precision in software, and ml_dtypes' in a loop
-        rough = x.astype(np.float32) if x.dtype.itemsize < 4 or x.dtype.kind in "biu" else x
         if x.dtype.kind in "biu":
-            rough = x = x.astype(np.float64)
-        maxima, minima = extremes(rough)
+            x = x.astype(np.float64)
+        # NumPy compares half precision in software, and ml_dtypes' in a loop
+        rough = x.astype(np.float32) if x.dtype.itemsize < _FLOAT32.dtype.itemsize else x
+        maxima, minima = rough.max(axis=1), rough.min(axis=1)
         with np.errstate(invalid="ignore"):
             spreads = maxima - minima
         for histogram, numbers in zip(self._histograms, (maxima, minima, spreads), strict=True):
             histogram.take(numbers)
-        extents = {
-            format_.name: Extent(
-                x.shape[1],
-                format_.round(maxima).astype(np.float64),
-                format_.round(minima).astype(np.float64),
-            )
-            for format_ in self._formats
-        }
+        x = np.asarray(x, order="F" if x.shape[1] <= _SHORT else "C")
         for format_ in self._formats:
-            self._take_format(x, extents[format_.name], format_, start, place)
+            rounded = format_.round(x)
+            right, unfit = exact(self.function, rounded, format_), does_not_fit(x, rounded)
+            for tally in self._tallies:
+                if tally.format is format_:
+                    evaluation = evaluated(tally.way, self.function, rounded, format_)
+                    value = format_.round(evaluation.value)
+                    found = judge(
+                        value, right, format_, self.function, unfit, evaluation.row, self.max_ulp
+                    )
+                    _note(tally, _Rows(x, value, right, *found), lambda row: place(start + row))
         self.rows += len(x)
         self.elements += x.size
-
-    def _take_format(
-        self,
-        x: Array,
-        extent: Extent,
-        format_: Format,
-        start: int,
-        place: Callable[[int], Place],
-    ) -> None:
-        """Count what becomes of rows in one format; what is near their results is shared."""
-        tallies = [tally for tally in self._tallies if tally.format is format_]
-        open_rows = [
-            doubtful(tally.way, self.function, extent, format_, self.max_ulp) for tally in tallies
-        ]
-        every = np.unique(np.concatenate(open_rows))
-        if not every.size:
-            return
-        part = x if every.size == len(x) else x[every]
-        rows = Rows.of(self.function, part, format_, self.max_ulp)
-        for tally, numbers in zip(tallies, open_rows, strict=True):
-            if numbers.size:
-                chosen = rows.some(np.searchsorted(every, numbers))
-                self._judge(tally, chosen, numbers + start, place)
-
-    def _judge(
-        self, tally: _Tally, rows: Rows, numbers: Array, place: Callable[[int], Place]
-    ) -> None:
-        format_ = tally.format
-        harms, ulps, entries = judge(tally.way, self.function, rows, format_, self.max_ulp)
-        if not harms.any():
-            return
-        x = rows.x
-        for code, harm in enumerate(HARMS, start=1):
-            struck = np.flatnonzero(harms == code)
-            if not struck.size:
-                continue
-            severities = _severities(harm, x[struck], ulps[struck])
-            at = int(severities.argmax())
-            witnesses = []
-            for row in (struck[0], struck[at]):
-                value, _ = computed(tally.way, self.function, rows.rounded[row : row + 1], format_)
-                lost = float(ulps[row]) if harm is Harm.ULP else None
-                where = place(int(numbers[row]))
-                witnesses.append(_witness(harm, x[row], where, value[0], int(entries[row]), lost))
-            tally.take(harm, len(struck), witnesses[0], float(severities[at]), witnesses[1])
 
     def merge(self, other: ScanState) -> ScanState:
         """Take in the vectors of another state, which follow those of this one.
@@ -217,31 +186,74 @@ class ScanState:
         )
 
 
-def _severities(harm: Harm, x: Array, ulps: Array) -> Array:
+_FLOAT32 = FORMATS["float32"]
+
+
+def evaluated(way: Way, function: Function, x: Array, format_: Format) -> Evaluation:
+    """Evaluate a function of rows that are rounded to a format, every operation rounded."""
+    formula = (NAIVE if way is Way.NAIVE else SHIFTED)[function]
+    inner = _FLOAT32 if way is Way.FLOAT32 else format_
+    return formula.evaluate(x.astype(inner.dtype, copy=False), inner, SHIFTS["max"])
+
+
+class _Rows(NamedTuple):
+    """Rows, shape (m, n), what was computed of them and what is right, (m, k), and how it went."""
+
+    x: Array
+    value: Array
+    right: Array
+    verdicts: Array
+    ulps: Array
+
+
+def _note(tally: _Tally, rows: _Rows, place: Callable[[int], Place]) -> None:
+    """Count the rows of each verdict, and note the first and the worst."""
+    if not rows.verdicts.any():
+        return
+    for code, verdict in enumerate(VERDICTS):
+        struck = np.flatnonzero(rows.verdicts == code)
+        if verdict not in _NOTED or not struck.size:
+            continue
+        severities = _severities(verdict, rows.x[struck], rows.ulps[struck])
+        at = int(severities.argmax())
+        first, worst = (
+            _witness(verdict, rows, int(row), tally.format, place(int(row)))
+            for row in (struck[0], struck[at])
+        )
+        tally.take(verdict, len(struck), first, float(severities[at]), worst)
+
+
+def _severities(verdict: Verdict, x: Array, ulps: Array) -> Array:
     """Return how bad each is: by its ulps, or by how far its maximum is from where it could be."""
-    if harm is Harm.ULP:
+    if verdict in (Verdict.DIGITS_LOST, Verdict.NO_DIGITS):
         return ulps
     with np.errstate(invalid="ignore"):
-        if harm is Harm.NAN:
-            size: Array = np.abs(x.astype(np.float64)).max(axis=1)
+        wide = x.astype(np.float64)
+        if verdict in (Verdict.NAN, Verdict.DOES_NOT_FIT):
+            size: Array = np.abs(wide).max(axis=1)
             return np.where(np.isnan(size), np.inf, size)
-        largest: Array = x.max(axis=1).astype(np.float64)
-    return -largest if harm is Harm.UNDERFLOW else largest
+        largest: Array = wide.max(axis=1)
+    return -largest if verdict is Verdict.UNDERFLOW else largest
 
 
-def _witness(
-    harm: Harm, x: Array, place: Place, value: Array, entry: int, ulps: float | None
-) -> Witness:
+def _witness(verdict: Verdict, rows: _Rows, row: int, format_: Format, place: Place) -> Witness:
+    x, value, right = rows.x[row], rows.value[row], rows.right[row]
+    is_nan = np.isnan(value)
+    entry = int((is_nan if is_nan.any() else ulp_error(value, right, format_)).argmax())
+    unfit = None
+    if verdict is Verdict.DOES_NOT_FIT:
+        unfit = x[np.flatnonzero(np.isfinite(x) & ~np.isfinite(format_.round(x)))[0]]
     return Witness(
-        kind=harm.value,
+        verdict=verdict,
         source=place.source,
         row=place.row,
         column=place.column,
         maximum=x.max(),
         minimum=x.min(),
+        unfit=unfit,
         element=entry + 1 if len(value) > 1 or len(x) == 1 else None,
-        value=value[min(entry, len(value) - 1)],
-        ulps=ulps,
+        value=value[entry],
+        ulps=float(rows.ulps[row]) if np.isfinite(rows.ulps[row]) and not is_nan.any() else None,
     )
 
 
@@ -277,8 +289,8 @@ def scan(
     Returns
     -------
     Scan
-        For each format and method how many overflow, underflow to -inf, give NaN or lose more,
-        each with the first and the worst; and which format survives. It displays itself.
+        For each format and method how many vectors there are of each verdict, with the first and
+        the worst; and which format survives. It displays itself.
 
     Raises
     ------
@@ -289,9 +301,7 @@ def scan(
 
     Notes
     -----
-    Vectors whose maximum and minimum lie well within a format are surely right
-    (`stablelse.numerics.formulas.margins`); all others are evaluated. The counts are those of
-    evaluating every one.
+    Every vector is evaluated in every format, and judged as `compare` judges it.
 
     Examples
     --------

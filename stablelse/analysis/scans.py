@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from typing import Any, NamedTuple
 
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.histograms import Histograms
-from stablelse.analysis.verdicts import BROKEN, Harm, Way
-from stablelse.numerics.formats import FORMATS
+from stablelse.analysis.verdicts import BROKEN, VERDICTS, Verdict
+from stablelse.numerics.formats import FORMATS, Format
 from stablelse.numerics.functions import Function
+
+
+class Way(Enum):
+    """The ways of computing that are scanned."""
+
+    NAIVE = "naive"
+    SHIFTED = "shifted"
+    FLOAT32 = "shifted-float32"  # shifted, in float32 from x - a on, the result rounded
+
+
+def ways(format_: Format) -> tuple[Way, ...]:
+    """Return the ways there are in a format: float32 is for those narrower than that."""
+    narrow = format_.significand_bits < FORMATS["float32"].significand_bits
+    return tuple(way for way in Way if narrow or way is not Way.FLOAT32)
 
 
 class Witness(NamedTuple):
@@ -18,8 +33,8 @@ class Witness(NamedTuple):
 
     Attributes
     ----------
-    kind : str
-        How: one of `stablelse.analysis.verdicts.Harm`.
+    verdict : Verdict
+        How.
     source : str or None
         Where it came from.
     row : int or None
@@ -28,6 +43,8 @@ class Witness(NamedTuple):
         Which column, where vectors are columns.
     maximum, minimum : scalar
         Of the vector.
+    unfit : scalar or None
+        The first number that does not fit the format, if that is the verdict.
     element : int or None
         Which entry of the result shows it, from 1, if there are several.
     value : scalar
@@ -36,12 +53,13 @@ class Witness(NamedTuple):
         What a finite result lost.
     """
 
-    kind: str
+    verdict: Verdict
     source: str | None
     row: int | tuple[int, ...] | None
     column: str | None
     maximum: Any
     minimum: Any
+    unfit: Any
     element: int | None
     value: Any
     ulps: float | None
@@ -56,27 +74,29 @@ class WayScan(NamedTuple):
         The format.
     method : str
         ``"naive"``, ``"shifted"``, or ``"shifted-float32"``.
-    ok, overflow, underflow, nan, ulp : int
-        How many vectors are right, overflow, underflow to -inf, give NaN, or lose more ulps
-        than allowed. They add up to all.
+    right, digits_lost, no_digits, underflow, overflow, nan, does_not_fit : int
+        How many vectors there are of each verdict; see `stablelse.analysis.verdicts.Verdict`. They
+        add up to all.
     first, worst : tuple of Witness
-        Of each kind that there is.
+        Of each verdict that there is but ``right``.
     """
 
     format: str
     method: str
-    ok: int
-    overflow: int
+    right: int
+    digits_lost: int
+    no_digits: int
     underflow: int
+    overflow: int
     nan: int
-    ulp: int
+    does_not_fit: int
     first: tuple[Witness, ...]
     worst: tuple[Witness, ...]
 
     @property
     def survives(self) -> bool:
-        """Whether every result is finite where the exact one is."""
-        return not any(getattr(self, harm.value) for harm in BROKEN)
+        """Whether no result is broken."""
+        return not any(getattr(self, verdict.value) for verdict in BROKEN)
 
 
 class _Scan(NamedTuple):
@@ -134,7 +154,7 @@ class Condition(NamedTuple):
         As it was told: ``"naive:overflow"``, ``"ulp>4"``.
     method : str or None
         Of which method; ``None`` for any.
-    kinds : tuple of str
+    verdicts : tuple of Verdict
         Any of these.
     ulps : float or None
         More than so many, if that was said.
@@ -142,19 +162,22 @@ class Condition(NamedTuple):
 
     text: str
     method: str | None
-    kinds: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
     ulps: float | None
 
 
 #: What a guard is to find unless it is told: a shifted formula that is of no use.
 DEFAULT_CONDITIONS = "shifted:broken"
 
-_KINDS = {
-    "broken": tuple(harm.value for harm in BROKEN),
-    **{harm.value: (harm.value,) for harm in (*BROKEN, Harm.ULP)},
+#: What a condition may name, and the verdicts that it stands for: more ulps off than allowed is
+#: whatever is not right.
+_NAMED = {
+    "broken": BROKEN,
+    **{verdict.value: (verdict,) for verdict in VERDICTS[1:]},
+    "ulp": VERDICTS[1:],
 }
 
-_CONDITION = re.compile(r"(?:([^:]*):)?([a-z]+)(?:>(\d+(?:\.\d*)?))?")
+_CONDITION = re.compile(r"(?:([^:]*):)?([a-z_]+)(?:>(\d+(?:\.\d*)?))?")
 
 
 def parse_conditions(text: str) -> list[Condition]:
@@ -163,7 +186,7 @@ def parse_conditions(text: str) -> list[Condition]:
     Raises
     ------
     ConditionError
-        If there is no such method or kind.
+        If there is no such method or verdict.
     """
     told = [part.strip() for part in text.split(",")]
     return [_condition(part) for part in told if part not in ("", "none")]
@@ -171,14 +194,14 @@ def parse_conditions(text: str) -> list[Condition]:
 
 def _condition(text: str) -> Condition:
     found = _CONDITION.fullmatch(text)
-    method, kind, ulps = found.groups() if found else (None, "", None)
-    if kind not in _KINDS or (ulps is not None and kind != Harm.ULP.value):
-        kinds = ", ".join(_KINDS)
-        raise ConditionError(f"unknown condition {text!r}: choose from {kinds}, ulp>N, or none")
+    method, name, ulps = found.groups() if found else (None, "", None)
+    if name not in _NAMED or (ulps is not None and name != "ulp"):
+        names = ", ".join(_NAMED)
+        raise ConditionError(f"unknown condition {text!r}: choose from {names}, ulp>N, or none")
     methods = [way.value for way in Way]
     if method is not None and method not in methods:
         raise ConditionError(f"unknown method in {text!r}: choose from {', '.join(methods)}")
-    return Condition(text, method, _KINDS[kind], None if ulps is None else float(ulps))
+    return Condition(text, method, _NAMED[name], None if ulps is None else float(ulps))
 
 
 class Failure(NamedTuple):
@@ -190,7 +213,7 @@ class Failure(NamedTuple):
         Which.
     result : WayScan
         Of which method and format.
-    kind : str
+    verdict : Verdict
         What occurred.
     vectors : int
         On how many vectors.
@@ -200,7 +223,7 @@ class Failure(NamedTuple):
 
     condition: Condition
     result: WayScan
-    kind: str
+    verdict: Verdict
     vectors: int
     first: Witness
 
@@ -212,6 +235,6 @@ def failures(scan: Scan, conditions: Sequence[Condition]) -> Iterator[Failure]:
             if condition.method not in (None, result.method):
                 continue
             for first in result.first:
-                if first.kind in condition.kinds:
-                    count = getattr(result, first.kind)
-                    yield Failure(condition, result, first.kind, count, first)
+                if first.verdict in condition.verdicts:
+                    count = getattr(result, first.verdict.value)
+                    yield Failure(condition, result, first.verdict, count, first)

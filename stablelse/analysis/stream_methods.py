@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from stablelse.analysis.comparison import Verdict
-from stablelse.analysis.findings import DIGIT, FindingKind
+from stablelse.analysis.findings import FindingKind
 from stablelse.analysis.stream import StreamFinding, StreamResult
 from stablelse.analysis.stream_accuracy import Range, bounded, measured
 from stablelse.analysis.stream_places import Fact, Where, moved, sum_overflow, sum_underflow
-from stablelse.numerics.errors import ulp_error
+from stablelse.analysis.verdicts import VERDICTS, Causes, Departure, Verdict, verdicts
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.functions import Function
 from stablelse.numerics.ladder.certificate import Certificate, Rung
 from stablelse.numerics.streams.elements import Whole
 from stablelse.numerics.streams.lean import LeanLogSumExp, is_kept, is_tame
@@ -49,6 +49,8 @@ class Side:
         The smallest and the largest number so far, in the format.
     least : float
         The smallest finite one.
+    has_unfit : bool
+        Whether a finite number is too large for the format.
     found : dict
         What was found so far, by method, symbol and kind.
     """
@@ -62,6 +64,7 @@ class Side:
         self.right = RunningLogSumExp() if exact else LeanLogSumExp()
         self.minimum, self.maximum = self.format.round([np.inf, -np.inf])
         self.least = np.inf
+        self.has_unfit = False
         self.found: dict[_Key, StreamFinding] = {}
         self._settled: tuple[Any, Rung] | None = None
 
@@ -81,9 +84,9 @@ class Side:
         least = x_min if finite is x else np.min(finite) if finite.size else np.inf
         self.least = min(self.least, float(least))
         total = None
+        if not np.isfinite(x_max - x_min):
+            self._look_at_infinite(raw, x, where, begin)
         if self.plain:
-            if not np.isfinite(x_max - x_min):
-                self._look_at_infinite(raw, x, where, begin)
             if not x_max <= self.format.overflow_threshold:
                 self._look_at_terms(x, where, begin)
             total = self._take_naive(x, scratch, where, begin)
@@ -141,6 +144,7 @@ class Side:
         """Find the numbers that are too large for the format, and those without a difference."""
         broken = np.isfinite(raw) & ~np.isfinite(x)
         if broken.any():
+            self.has_unfit = True
             index = int(np.argmax(broken))
             count = int(np.count_nonzero(broken))
             fact = Fact(
@@ -191,6 +195,7 @@ class Side:
         self.minimum = np.minimum(self.minimum, other.minimum)
         self.maximum = np.maximum(self.maximum, other.maximum)
         self.least = min(self.least, other.least)
+        self.has_unfit |= other.has_unfit
         count = end["element"] - other.right.count
         for key, found in other.found.items():
             if key in self.found:
@@ -230,6 +235,7 @@ class Side:
         bound = 0.5 if certificate.settled else float(certificate.bound) + 0.5
         method = Method.EXACT if self.exact else Method.COMPENSATED
         relative, digits = self._measured(value, value)
+        best = np.array([[value]])
         naive, shifted = self.naive, self.shifted
         plain = [
             self._held(Method.NAIVE, naive.result(), naive.total, None, value),
@@ -249,10 +255,17 @@ class Side:
                 bound=None,
                 theorem=None,
                 error_bound=bound,
-                verdict=Verdict.OK,
+                verdict=self._verdict(Departure.of(best, best, self.format), []),
                 findings=(),
             ),
         ]
+
+    def _verdict(self, departure: Departure, found: Sequence[FindingKind]) -> Verdict:
+        """Return what became of a result of which this was found."""
+        unfit = np.array([self.has_unfit])
+        causes = Causes.found(found)
+        (place,) = verdicts(departure, self.format, Function.LOGSUMEXP, causes, unfit)
+        return VERDICTS[int(place)]
 
     def _measured(self, value: Any, right: Any) -> tuple[float | None, float | None]:
         """Return the relative error of a value and its correct digits, if there is an exact one."""
@@ -262,14 +275,11 @@ class Side:
 
     def _held(self, method: Method, value: Any, total: Any, a: Any, right: Any) -> StreamResult:
         """Hold a textbook's value, and the sum it is made of, against the right one."""
-        (ulps,) = ulp_error(np.array([value]), np.array([right]), self.format).tolist()
-        same_class = np.isfinite(value) == np.isfinite(right) and ulps < np.inf
-        verdict = Verdict.BROKEN
-        if same_class:
-            verdict = Verdict.OK if ulps < DIGIT else Verdict.DIGITS_LOST
         findings = [found for (whose, *_), found in self.found.items() if whose is method]
         if method is Method.NAIVE and self.naive.total == 0 and np.isfinite(right):
             findings.append(sum_underflow(self.naive.total, value))
+        departure = Departure.of(np.array([[value]]), np.array([[right]]), self.format)
+        verdict = self._verdict(departure, [found.kind for found in findings])
         relative, digits = self._measured(value, right)
         bound, theorem = None, None
         if not findings:
@@ -282,7 +292,7 @@ class Side:
             shift=None if method is Method.NAIVE else "max",
             a=a,
             value=value,
-            ulps=ulps if self.exact else None,
+            ulps=float(departure.ulps[0]) if self.exact else None,
             relative_error=relative,
             correct_digits=digits,
             bound=bound,

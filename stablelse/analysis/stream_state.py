@@ -55,9 +55,9 @@ class StreamState:
     >>> stream = first.update([700, 701], "a.csv").merge(second.update([720], "b.csv")).result()
     >>> for result in stream.results:
     ...     print(result.method.value, result.value, result.verdict.value)
-    naive inf broken
-    shifted 720.000000007664 ok
-    exact 720.000000007664 ok
+    naive inf overflow
+    shifted 720.000000007664 right
+    exact 720.000000007664 right
     >>> [(found.source, found.row) for found in stream.results[0].findings]
     [('b.csv', 1)]
     """

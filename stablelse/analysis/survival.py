@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stablelse.analysis.display import Displayed
+from stablelse.analysis.verdicts import Verdict
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas.formula import Method, SweepError
 from stablelse.numerics.functions import Function
@@ -100,30 +101,8 @@ class Range(NamedTuple):
         return t
 
 
-class State(Enum):
-    """What became of a method's result, held against the exact one; from good to bad."""
-
-    RIGHT = "right"
-    """Less than a decimal digit off (10 ulp)."""
-    DIGITS_LOST = "digits_lost"
-    """Finite as it should be, but a digit or more off: if not at every t, then with no
-    wider gap than a 200th of the range."""
-    UNDERFLOW = "underflow"
-    """Ruined by what came out as zero: infinite, NaN or, of a softmax, zero where it is not."""
-    OVERFLOW = "overflow"
-    """Ruined by what passed the largest finite number."""
-    NAN = "nan"
-    """NaN by right of neither: made of the infinities or the NaN that x has."""
-    OUT_OF_RANGE = "out_of_range"
-    """The moved x itself is too large for the format: no method is given it."""
-
-
-#: From good to bad; states are compared by their places here.
-STATES = tuple(State)
-
-
 class Segment(NamedTuple):
-    """A stretch of t on which a method in a format is in one state.
+    """A stretch of t on which a method in a format has one verdict.
 
     Attributes
     ----------
@@ -133,23 +112,31 @@ class Segment(NamedTuple):
         How the result was computed.
     shift : str or None
         How the a of the identity was chosen; ``None`` for a formula that has none.
-    state : State
-        At both ends, and at every point of the grid in between; see `sweep`.
+    verdict : Verdict
+        At both ends, and at every t that was tried in between; see `sweep`. Where digits are
+        lost, or all are wrong, some results may be better by chance, with no wider gap than a
+        200th of the range.
     first, last : scalar
         The first and the last t, in the format. The number next to `last` is the `first` of the
-        following segment: where the state changes, there is no number in between.
+        following segment: where the verdict changes, there is no number in between.
     ulps : float or None
         The largest error found there, in units in the last place of the exact result; ``None``
         where the result is ruined.
+    tried : int
+        How many t were tried there.
+    every : bool
+        Whether the format has no other t there: then the verdict is proved.
     """
 
     format: str
     method: Method
     shift: str | None
-    state: State
+    verdict: Verdict
     first: Any
     last: Any
     ulps: float | None
+    tried: int
+    every: bool
 
 
 class _Sweep(NamedTuple):

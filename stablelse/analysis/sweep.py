@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stablelse.analysis.changes import find_changes
-from stablelse.analysis.grid import grid_of, zeros_of
-from stablelse.analysis.survival import STATES, Motion, Range, Segment, State, Sweep
+from stablelse.analysis.grid import grid_of, nearest, zeros_of
+from stablelse.analysis.survival import Motion, Range, Segment, Sweep
 from stablelse.analysis.trial import Outcomes, Trial, room_for
+from stablelse.analysis.verdicts import VERDICTS, Verdict
 from stablelse.numerics.formats import Array, Format, find_format, installed_formats
 from stablelse.numerics.formulas.formula import Method, SweepError
 from stablelse.numerics.formulas.methods import FORMULAS, USUAL, Candidate, candidates, find_method
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
 
     from stablelse.analysis.compare import Place
 
-#: How many t are tried in a format before it is bisected where they differ.
+#: How many t are tried in a format of more than 16 bits before it is bisected where they differ.
 POINTS = 400
 
-#: What is right between results that have lost digits is told where it takes up more than this
-#: part of the range: as little as can be seen in a chart.
+#: What is better than the results around it, all of them finite, is told where it takes up more
+#: than this part of the range: as little as can be seen in a chart.
 _FINE = 200
+
+#: How often it is looked beyond the edges of where digits are lost, and at how many t each time at
+#: least and at most.
+_ROUNDS, _LEAST, _MOST = 8, 64, 4096
 
 #: The range that is swept unless another is asked for.
 OFFSETS = (-1000.0, 1000.0)
@@ -69,12 +74,13 @@ def sweep(
         The formats to compute in; by default all that are installed and have a number in the
         range, but longdouble, whose exact results take their time.
     points : int
-        How many t are tried in each format: evenly spaced, of a scale by their logarithms, and
-        those besides at which x crosses a threshold of the format. If the format has no more
-        numbers in the range, all of them. Where two neighbours differ, the change is sought
-        among the numbers between them; a change and its contrary between two that do not differ
-        may be missed. Where digits are lost to rounding errors, some results are right by chance:
-        they are told apart where they take up more than a 200th of the range.
+        How many t are tried in a format of more than 16 bits: evenly spaced, of a scale by their
+        logarithms, and those besides at which x crosses a threshold of the format, or next to
+        which its log-sum-exp is zero. Where two neighbours differ, the change is sought among the
+        numbers between them, and more are tried around the places where digits are lost. What is
+        found between the points is not proved: `Segment.tried` says how many there were. In
+        bfloat16, float16 and float8 every t of the range is tried, unless x is so long that
+        it would take minutes.
 
     Returns
     -------
@@ -93,7 +99,7 @@ def sweep(
     >>> import stablelse
     >>> found = stablelse.sweep([0], offset=(1, 1000), methods=["naive"], formats=["float64"])
     >>> for segment in found.segments:
-    ...     print(segment.state.value, segment.first, segment.last)
+    ...     print(segment.verdict.value, segment.first, segment.last)
     right 1.0 709.782712893384
     overflow 709.7827128933841 1000.0
     """
@@ -151,60 +157,120 @@ def _usual(function: Function) -> Sequence[Method]:
     return [*USUAL, *having]
 
 
+class _Tried:
+    """The t tried so far in a trial's format, in order, with what became of every method."""
+
+    def __init__(self, trial: Trial, grid: Array) -> None:
+        self.trial = trial
+        self.points, self.outcomes = grid, trial.at(numbers(grid, trial.format))
+
+    def verdicts_at(self, points: Array) -> Array:
+        """Try more t, and return the verdicts."""
+        outcomes = self.trial.at(numbers(points, self.trial.format))
+        every = np.concatenate([self.points, points])
+        order = np.argsort(every, kind="stable")
+        once = order[np.concatenate([[True], every[order][1:] != every[order][:-1]])]
+        both = zip(self.outcomes, outcomes, strict=True)
+        self.points = every[once]
+        self.outcomes = Outcomes(*(np.concatenate(arrays, axis=1)[:, once] for arrays in both))
+        return outcomes.verdicts
+
+    def joined(self) -> Array:
+        """Return the verdicts of every method, what is better by chance taken for the rest."""
+        where = self.trial.range.along(numbers(self.points, self.trial.format))
+        return np.array([_joined(row, where) for row in self.outcomes.verdicts])
+
+    def explore(self) -> None:
+        """Try more t until verdicts change between neighbours alone, and nowhere close by."""
+        room = room_for(self.trial.format, len(self.trial.x))
+        rounds = 0
+        while True:
+            count, joined = len(self.points), self.joined()
+            find_changes(self.points, joined, self.verdicts_at, room)
+            if len(self.points) > count:
+                continue
+            beyond = [_beyond(self.points, row, self.trial) for row in joined]
+            further = np.concatenate(beyond)
+            at = np.minimum(np.searchsorted(self.points, further), count - 1)
+            further = further[self.points[at] != further]
+            if not further.size or rounds == _ROUNDS:
+                return
+            self.verdicts_at(further)
+            rounds += 1
+
+
 def _segments(trial: Trial, grid: Array) -> Iterator[Segment]:
     """Yield the segments of every method in the trial's format."""
-    tried: list[tuple[Array, Outcomes]] = []
-
-    def states_at(points: Array) -> Array:
-        outcomes = trial.at(numbers(points, trial.format))
-        tried.append((points, outcomes))
-        return outcomes.states
-
-    coarse = np.array([_joined(row, grid, trial) for row in states_at(grid)])
-    changes = find_changes(grid, coarse, states_at, room_for(trial.format, len(trial.x)))
-    points = np.concatenate([points for points, _ in tried])
-    states = np.concatenate([outcomes.states for _, outcomes in tried], axis=-1)
-    ulps = np.concatenate([outcomes.ulps for _, outcomes in tried], axis=-1)
-    where = dict(zip(points.tolist(), range(len(points)), strict=True))
-    for index, candidate in enumerate(trial.candidates):
-        ends = [end for change in changes if change.track == index for end in change[1:]]
-        kept = [where[point] for point in sorted({*grid.tolist(), *ends})]
-        row = _joined(states[index, kept], points[kept], trial)
-        yield from _told(trial.format, candidate, points[kept], row, ulps[index, kept])
+    tried = _Tried(trial, grid)
+    tried.explore()
+    rows = zip(trial.candidates, tried.joined(), tried.outcomes.ulps, strict=True)
+    for candidate, verdicts, ulps in rows:
+        yield from _told(trial.format, candidate, tried.points, verdicts, ulps)
 
 
-def _joined(states: Array, points: Array, trial: Trial) -> Array:
-    """Return the states of a method with what is right by chance taken for what is around it.
+_RIGHT, _LOST, _NO_DIGITS = (
+    VERDICTS.index(v) for v in (Verdict.RIGHT, Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
+)
 
-    Where digits are lost to rounding errors, some results are right now and then.
+
+def _runs(verdicts: Array) -> list[tuple[int, int]]:
+    """Return where each run of one verdict begins, and where it ends, exclusive."""
+    begins = [0, *(np.flatnonzero(verdicts[1:] != verdicts[:-1]) + 1).tolist()]
+    return list(zip(begins, [*begins[1:], len(verdicts)], strict=True))
+
+
+def _joined(verdicts: Array, where: Array) -> Array:
+    """Return the verdicts of a method with what is better by chance taken for what is around it.
+
+    Where digits are lost to rounding errors, some results are right now and then; where none is
+    right, a few may be. `where` says how far along the range each of them lies, from 0 to 1.
     """
-    begins = [0, *(np.flatnonzero(states[1:] != states[:-1]) + 1).tolist()]
-    ends = [*begins[1:], len(points)]
-    where = trial.range.along(numbers(points, trial.format))
-    joined = states.copy()
-    lost, right = STATES.index(State.DIGITS_LOST), STATES.index(State.RIGHT)
-    for begin, end in zip(begins[1:-1], ends[1:-1], strict=True):
-        is_between = states[begin] == right and states[begin - 1] == states[end] == lost
-        if is_between and where[end - 1] - where[begin] < 1 / _FINE:
-            joined[begin:end] = lost
+    joined = verdicts.copy()
+    for better in (_RIGHT, _LOST):
+        for begin, end in _runs(joined)[1:-1]:
+            around = min(joined[begin - 1], joined[end])
+            worst = max(joined[begin - 1], joined[end])
+            is_between = joined[begin] == better and better < around and worst <= _NO_DIGITS
+            if is_between and where[end - 1] - where[begin] < 1 / _FINE:
+                joined[begin:end] = around
     return joined
 
 
+def _beyond(points: Array, verdicts: Array, trial: Trial) -> Array:
+    """Return t on both sides of where digits are lost, twice as far as that reaches."""
+    found = [points[:0]]
+    runs = _runs(verdicts)
+    for (begin, end), before, after in zip(
+        runs, [(0, 0), *runs[:-1]], [*runs[1:], (0, 0)], strict=True
+    ):
+        if verdicts[begin] not in (_LOST, _NO_DIGITS):
+            continue
+        low, high = trial.range.along(numbers(points[[begin, end - 1]], trial.format))
+        room = room_for(trial.format, len(trial.x))
+        steps = np.linspace(0, 2 * (high - low), min(max(room, _LEAST), _MOST))
+        for (first, last), start in ((before, low - steps), (after, high + steps)):
+            if last > first and verdicts[first] == _RIGHT:
+                t = nearest(trial.range.at(start.clip(0, 1)), trial.format)
+                found.append(t[(t >= points[first]) & (t < points[last - 1])])
+    return np.concatenate(found)
+
+
 def _told(
-    format_: Format, candidate: Candidate, points: Array, states: Array, ulps: Array
+    format_: Format, candidate: Candidate, points: Array, verdicts: Array, ulps: Array
 ) -> Iterator[Segment]:
     """Yield the segments of one method."""
-    begins = [0, *(np.flatnonzero(states[1:] != states[:-1]) + 1).tolist()]
-    for begin, end in zip(begins, [*begins[1:], len(points)], strict=True):
+    for begin, end in _runs(verdicts):
         first, last = numbers(points[[begin, end - 1]], format_)
-        state = STATES[states[begin]]
-        known = state in (State.RIGHT, State.DIGITS_LOST)
+        verdict = VERDICTS[verdicts[begin]]
+        is_finite = verdict in (Verdict.RIGHT, Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
         yield Segment(
             format=format_.name,
             method=candidate.method,
             shift=candidate.shift.name if candidate.shift else None,
-            state=state,
+            verdict=verdict,
             first=first,
             last=last,
-            ulps=float(ulps[begin:end].max()) if known else None,
+            ulps=float(ulps[begin:end].max()) if is_finite else None,
+            tried=end - begin,
+            every=int(points[end - 1]) - int(points[begin]) == end - 1 - begin,
         )

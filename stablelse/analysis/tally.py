@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from stablelse.analysis.comparison import Verdict
+from stablelse.analysis.verdicts import Verdict
 
 
 class Judged(Protocol):
@@ -80,4 +80,4 @@ class Tally(Generic[Found]):
 
 
 def _is_broken(comparison: Judged) -> bool:
-    return any(result.verdict is Verdict.BROKEN for result in comparison.results)
+    return any(result.verdict.is_broken for result in comparison.results)

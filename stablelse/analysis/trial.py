@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.detect import kinds
-from stablelse.analysis.findings import DIGIT, FindingKind
-from stablelse.analysis.results import departures
-from stablelse.analysis.survival import STATES, Motion, Range, State
-from stablelse.numerics.errors import ulp_error
+from stablelse.analysis.survival import Motion, Range
+from stablelse.analysis.verdicts import does_not_fit, judge
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formulas.formula import Evaluation, Method
+from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.formulas.methods import Candidate
 from stablelse.numerics.functions import Function, exact, library
 
@@ -32,8 +29,6 @@ _ROOM = 1 << 14
 #: How many times as long an exact result takes in decimal arithmetic, which all results take that
 #: are wider than float64.
 _DECIMAL, _LADDER_BITS = 1000, 53
-
-_PLACES = {state: place for place, state in enumerate(STATES)}
 
 
 def moved_by(t: Array, x: Array, motion: Motion, format_: Format) -> Array:
@@ -54,13 +49,13 @@ class Outcomes(NamedTuple):
 
     Attributes
     ----------
-    states : ndarray of int
-        Shape (c, m): places in `STATES`.
+    verdicts : ndarray of int
+        Shape (c, m): places in `VERDICTS`.
     ulps : ndarray of float64
         Shape (c, m): the largest error of each result, infinite where it is ruined.
     """
 
-    states: Array
+    verdicts: Array
     ulps: Array
 
 
@@ -97,57 +92,20 @@ class Trial(NamedTuple):
     def _at(self, t: Array) -> Outcomes:
         moved = moved_by(t, self.x, self.range.motion, self.format)
         right = exact(self.function, moved, self.format)
-        lost = (np.isfinite(self.x) & ~np.isfinite(moved)).any(axis=-1)
-        states, ulps = [], []
-        for candidate in self.candidates:
-            value, evaluation = self._evaluate(candidate, moved, right)
-            error = ulp_error(value, right, self.format).max(axis=-1)
-            state = self._states(value, right, error, evaluation)
-            states.append(np.where(lost, _PLACES[State.OUT_OF_RANGE], state))
-            ulps.append(error)
-        return Outcomes(np.array(states), np.array(ulps))
+        unfit = does_not_fit(self.x, moved)
+        found = [self._judged(candidate, moved, right, unfit) for candidate in self.candidates]
+        return Outcomes(*map(np.array, zip(*found, strict=True)))
 
-    def _evaluate(
-        self, candidate: Candidate, moved: Array, right: Array
-    ) -> tuple[Array, Evaluation | None]:
+    def _judged(
+        self, candidate: Candidate, moved: Array, right: Array, unfit: Array
+    ) -> tuple[Array, Array]:
+        """Return the verdicts on a method, and its errors, where x is moved to the rows given."""
         if candidate.formula is not None:
             rule = candidate.shift.rule if candidate.shift else None
             evaluation = candidate.formula.evaluate(moved, self.format, rule)
-            return evaluation.value, evaluation
-        if candidate.method is Method.EXACT:
-            return right, None
-        return library(self.function, moved, self.format), None
-
-    def _states(
-        self, value: Array, right: Array, error: Array, evaluation: Evaluation | None
-    ) -> Array:
-        """Return the places of the states of results, shape (m, k), whose errors are known."""
-        ruined, vanished = departures(value, right, self.format)
-        if self.function is Function.SOFTMAX:
-            ruined |= vanished  # a logarithm may be zero for want of digits alone
-        state = np.where(error < DIGIT, _PLACES[State.RIGHT], _PLACES[State.DIGITS_LOST])
-        if not ruined.any():
-            return state
-        return np.where(ruined, _causes(value, evaluation), state)
-
-
-#: What ruins a result, by what was found in its evaluation.
-_RUIN: dict[FindingKind, State] = {
-    FindingKind.OVERFLOW: State.OVERFLOW,
-    FindingKind.TERM_UNDERFLOW: State.UNDERFLOW,
-    FindingKind.QUOTIENT_UNDERFLOW: State.UNDERFLOW,
-}
-
-
-def _causes(value: Array, evaluation: Evaluation | None) -> Array:
-    """Return for each result what ruined it, if it is ruined: the worse, where there are two."""
-    has_nan, too_large = np.isnan(value).any(axis=-1), (value == np.inf).any(axis=-1)
-    cause: Array = np.where(has_nan, _PLACES[State.NAN], _PLACES[State.UNDERFLOW])
-    cause = np.where(too_large & ~has_nan, _PLACES[State.OVERFLOW], cause)
-    found: dict[State, Any] = {State.UNDERFLOW: False, State.OVERFLOW: False}
-    for kind, where in kinds(evaluation) if evaluation is not None else ():
-        if kind in _RUIN:
-            found[_RUIN[kind]] |= where
-    for state, where in found.items():
-        cause = np.where(where, _PLACES[state], cause)
-    return cause
+            value, evaluated = evaluation.value, evaluation.row
+            return judge(value, right, self.format, self.function, unfit, evaluated)
+        value = right
+        if candidate.method is not Method.EXACT:
+            value = library(self.function, moved, self.format)
+        return judge(value, right, self.format, self.function, unfit)

@@ -1,226 +1,258 @@
-"""What one method makes of every row of a stack: right, or broken, and in which way."""
+"""What became of a result: one scale of verdicts, and the one place that gives them.
+
+`compare`, `scan`, `sweep`, streams and losses all judge by these functions, so that they agree on
+every vector.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
 
+from stablelse.analysis.detect import kinds
+from stablelse.analysis.findings import DIGIT, FindingKind
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.formulas.formula import Evaluation, Formula
-from stablelse.numerics.formulas.margins import Extent, surely_right
-from stablelse.numerics.formulas.naive import NAIVE
-from stablelse.numerics.formulas.nearness import SHORT, Nearness
-from stablelse.numerics.formulas.shifted import SHIFTED, SHIFTS
+from stablelse.numerics.formulas.formula import Evaluation
 from stablelse.numerics.functions import Function
-from stablelse.numerics.ladder import exact as ladder
 
 
-class Harm(Enum):
-    """What can become of a vector, by its result; the first that applies."""
+class Verdict(Enum):
+    """What became of a result, held against the right one in the same format; from good to bad."""
 
-    NAN = "nan"  # it has a NaN
-    OVERFLOW = "overflow"  # it has inf, or the sum was, although no entry is
-    UNDERFLOW = "underflow"  # it has -inf, although the exact result has not
-    ULP = "ulp"  # it is finite, and loses more ulps than allowed
+    RIGHT = "right"
+    """No entry is more than 10 ulp off, a decimal digit, or as many as were allowed."""
+    DIGITS_LOST = "digits_lost"
+    """Finite, but some digits are wrong."""
+    NO_DIGITS = "no_digits"
+    """Finite, but no digit is right: the error is as large as the right result."""
+    UNDERFLOW = "underflow"
+    """Ruined by what came out as zero: infinite, NaN, or a probability that is zero instead."""
+    OVERFLOW = "overflow"
+    """Ruined by what passed the largest finite number."""
+    NAN = "nan"
+    """NaN, made of the infinities or the NaN that x has."""
+    DOES_NOT_FIT = "does_not_fit"
+    """A finite number of the input is too large for the format, whatever is computed of it."""
 
-
-#: A result is a place in this; 0 stands for a result that is right.
-HARMS = tuple(Harm)
-
-#: Those after which nothing is left of a result.
-BROKEN = (Harm.OVERFLOW, Harm.UNDERFLOW, Harm.NAN)
-
-
-class Way(Enum):
-    """The ways of computing that are scanned."""
-
-    NAIVE = "naive"
-    SHIFTED = "shifted"
-    FLOAT32 = "shifted-float32"  # shifted, in float32 from x - a on, the result rounded
-
-
-_FLOAT32 = FORMATS["float32"]
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing of the result can be used."""
+        return self not in (Verdict.RIGHT, Verdict.DIGITS_LOST)
 
 
-def ways(format_: Format) -> tuple[Way, ...]:
-    """Return the ways there are in a format: float32 is for those narrower than that."""
-    narrow = format_.significand_bits < _FLOAT32.significand_bits
-    return tuple(way for way in Way if narrow or way is not Way.FLOAT32)
+#: A verdict on a row of an array is a place in this.
+VERDICTS = tuple(Verdict)
+
+#: Those after which nothing of a result can be used.
+BROKEN = tuple(verdict for verdict in Verdict if verdict.is_broken)
+
+_PLACES = {verdict: place for place, verdict in enumerate(VERDICTS)}
+_LOST = _PLACES[Verdict.DIGITS_LOST]
+
+_UNDERFLOWS = frozenset(
+    {
+        FindingKind.TERM_UNDERFLOW,
+        FindingKind.QUOTIENT_UNDERFLOW,
+        FindingKind.SUM_UNDERFLOW,
+        FindingKind.LOG_OF_ZERO,
+    }
+)
 
 
-def computed(way: Way, function: Function, x: Array, format_: Format) -> tuple[Array, Array]:
-    """Compute a function of the rows, every operation rounded.
-
-    Parameters
-    ----------
-    way : Way
-        How.
-    function : Function
-        What.
-    x : ndarray
-        Shape (m, n), rounded to the format.
-    format_ : Format
-        The format.
-
-    Returns
-    -------
-    value, total : ndarray
-        The values, shape (m, 1) or (m, n), of the format; the sums, shape (m, 1).
-    """
-    evaluation = _evaluated(way, _FORMULAS[way][function], x, format_)
-    return format_.round(evaluation.value), evaluation.results["s"]
-
-
-_FORMULAS = {Way.NAIVE: NAIVE, Way.SHIFTED: SHIFTED, Way.FLOAT32: SHIFTED}
-
-
-def _evaluated(way: Way, formula: Formula, x: Array, format_: Format) -> Evaluation:
-    inner = _FLOAT32 if way is Way.FLOAT32 else format_
-    return formula.evaluate(x.astype(inner.dtype, copy=False), inner, SHIFTS["max"])
-
-
-class Rows(NamedTuple):
-    """Rows that are to be judged in a format, whatever way they are computed.
+class Departure(NamedTuple):
+    """How far results are from the right ones: of m vectors, each array of shape (m,).
 
     Attributes
     ----------
-    x : ndarray
-        Shape (m, n), as it was before it was rounded to the format.
-    rounded : ndarray
-        The same, rounded.
-    nearness : Nearness or None
-        What their results are held against before the exact ones.
+    ulps : ndarray of float64
+        The largest error of an entry, in ulps of the right one; inf where one alone is finite.
+    error, size : ndarray
+        The largest absolute error, and the largest right entry, over the finite ones.
+    wrong_class : ndarray of bool
+        Whether an entry is infinite or NaN and the right one is not, or the other way round.
+    has_nan, has_infinity, right_has_nan : ndarray of bool
+        Whether an entry is NaN, or wrongly infinite; whether a right one is NaN.
+    has_vanished : ndarray of bool
+        Whether an entry is zero, and the right one is a normal number.
     """
 
-    x: Array
-    rounded: Array
-    nearness: Nearness | None
+    ulps: Array
+    error: Array
+    size: Array
+    wrong_class: Array
+    has_nan: Array
+    has_infinity: Array
+    right_has_nan: Array
+    has_vanished: Array
 
     @classmethod
-    def of(cls, function: Function, x: Array, format_: Format, max_ulp: float) -> Rows:
-        """Return rows, short ones side by side in memory, where NumPy works them off faster."""
-        x = np.asarray(x, order="F" if x.shape[1] <= SHORT else "C")
-        rounded = format_.round(x)
-        return cls(x, rounded, Nearness.of(function, rounded, format_, max_ulp))
+    def of(cls, value: Array, right: Array, format_: Format) -> Departure:
+        """Measure results, shape (m, k), against the right ones."""
+        with np.errstate(all="ignore"):
+            # NumPy compares half precision in software, and ml_dtypes' in a loop
+            is_narrow = value.dtype.itemsize < FORMATS["float32"].dtype.itemsize
+            number = FORMATS["float32"].dtype if is_narrow else value.dtype
+            wide, best = value.astype(number, copy=False), right.astype(number, copy=False)
+            differs = wide != best  # NaN differs from NaN
+            ulps = np.zeros(value.shape)
+            ulps[differs] = ulp_error(value[differs], right[differs], format_)
+            is_nan, right_is_nan = np.isnan(wide), np.isnan(best)
+            gaps, sizes = np.abs(wide - best), np.abs(best)
+            finite = np.isfinite(wide) & np.isfinite(best)
+            wrong = differs & ~finite & ~(is_nan & right_is_nan)
+            gaps[~finite] = 0
+            sizes[~np.isfinite(sizes)] = 0
+            vanished = (wide == 0) & (sizes >= number.type(format_.smallest_normal))
+        return cls(
+            ulps=ulps.max(axis=-1, initial=0),
+            error=gaps.max(axis=-1, initial=0),
+            size=sizes.max(axis=-1, initial=0),
+            wrong_class=wrong.any(axis=-1),
+            has_nan=np.logical_or.reduce(is_nan, axis=-1),
+            has_infinity=(wrong & (wide == np.inf)).any(axis=-1),
+            has_vanished=vanished.any(axis=-1),
+            right_has_nan=np.logical_or.reduce(right_is_nan, axis=-1),
+        )
 
-    def some(self, rows: Array) -> Rows:
-        """Return some of them, by their numbers."""
-        if len(rows) == len(self.x):
-            return self
-        nearness = None if self.nearness is None else self.nearness.of_rows(rows)
-        return Rows(self.x[rows], self.rounded[rows], nearness)
+    def merged(self, other: Departure) -> Departure:
+        """Return that of vectors of which this is one part and the other another."""
+        return Departure(*(np.maximum(mine, more) for mine, more in zip(self, other, strict=True)))
 
 
-def judge(
-    way: Way, function: Function, rows: Rows, format_: Format, max_ulp: float
-) -> tuple[Array, Array, Array]:
-    """Tell what becomes of every row, by evaluating it.
+class Causes(NamedTuple):
+    """What happened while m vectors were evaluated, each array of shape (m,)."""
+
+    overflowed: Array
+    underflowed: Array
+
+    @classmethod
+    def none(cls, count: int) -> Causes:
+        """Return that nothing is known."""
+        return cls(np.zeros(count, bool), np.zeros(count, bool))
+
+    @classmethod
+    def found(cls, found: Iterable[FindingKind]) -> Causes:
+        """Return those of one vector, of which this was found."""
+        known = set(found)
+        return cls(np.array([FindingKind.OVERFLOW in known]), np.array([bool(_UNDERFLOWS & known)]))
+
+    def find(self, rows: Array, evaluation: Evaluation) -> None:
+        """Put in those of the marked rows, which were evaluated."""
+        for kind, where in kinds(evaluation):
+            if kind is FindingKind.OVERFLOW:
+                self.overflowed[rows] |= where
+            elif kind in _UNDERFLOWS:
+                self.underflowed[rows] |= where
+
+
+def is_ruined(departure: Departure, format_: Format, function: Function | None) -> Array:
+    """Tell which results have a NaN, a wrong infinity, or no right digit, shape (m,).
+
+    No digit is right where the error is as large as the right result, of several entries the
+    largest of each. Below the normal range there are few digits to lose: there it takes more than
+    10 ulp besides. A probability has underflowed if it is zero and should be a normal number; a
+    logarithm is zero for want of digits alone.
+    """
+    is_large = (departure.size >= float(format_.smallest_normal)) | (departure.ulps > DIGIT)
+    digitless = (departure.error > 0) & (departure.error >= departure.size) & is_large
+    ruined: Array = departure.wrong_class | departure.has_nan | digitless
+    return ruined | departure.has_vanished if function is Function.SOFTMAX else ruined
+
+
+def verdicts(
+    departure: Departure,
+    format_: Format,
+    function: Function | None,
+    causes: Causes,
+    unfit: Array,
+    max_ulp: float = DIGIT,
+) -> Array:
+    """Return the verdicts on m vectors.
 
     Parameters
     ----------
-    way, function, format_
-        As of `computed`.
-    rows : Rows
-        Of that function, format and number of ulps.
+    departure : Departure
+        Of their results.
+    format_ : Format
+        Of the results.
+    function : Function or None
+        What was computed, if it is one of them.
+    causes : Causes
+        Of the ruined ones.
+    unfit : ndarray of bool
+        Shape (m,), see `does_not_fit`.
     max_ulp : float
-        How many ulps of the correctly rounded result may be lost.
+        How many ulps a right result may be off.
 
     Returns
     -------
-    harm : ndarray of int
-        Shape (m,): 0 if the row's result is right, else 1 and the place in `HARMS`.
-    ulps : ndarray of float64
-        The largest error of each row that loses more than `max_ulp`; NaN elsewhere, but for some.
-    entry : ndarray of int
-        The entry of the result that it is told by.
+    ndarray of int
+        Places in `VERDICTS`, shape (m,).
     """
-    count = len(rows.x)
-    harm, entry = np.zeros(count, np.int8), np.zeros(count, np.intp)
-    ulps = np.full(count, np.nan)
-    rest = np.flatnonzero(~_settled(way, function, rows, format_))
-    if rest.size:
-        open_rows = Rows(rows.x[rest], rows.rounded[rest], None)
-        found = _told_apart(way, function, open_rows, format_, max_ulp)
-        harm[rest], ulps[rest], entry[rest] = found
-    return harm, ulps, entry
+    found: Array = np.where(departure.ulps > max_ulp, _LOST, _PLACES[Verdict.RIGHT])
+    no_number = departure.wrong_class | departure.has_nan
+    may_vanish = no_number | (function is Function.SOFTMAX)
+    # of what ruined a result, the last that holds is the reason
+    reasons = (
+        (True, Verdict.NO_DIGITS),
+        (no_number | departure.has_vanished & may_vanish, Verdict.UNDERFLOW),
+        (departure.has_infinity, Verdict.OVERFLOW),
+        (departure.has_nan, Verdict.NAN),
+        (causes.underflowed & may_vanish, Verdict.UNDERFLOW),
+        (causes.overflowed, Verdict.OVERFLOW),
+        (departure.right_has_nan, Verdict.NAN),
+    )
+    ruined = is_ruined(departure, format_, function)
+    for holds, verdict in reasons:
+        found[ruined & holds] = _PLACES[verdict]
+    found[unfit] = _PLACES[Verdict.DOES_NOT_FIT]
+    return found
 
 
-def _settled(way: Way, function: Function, rows: Rows, format_: Format) -> Array:
-    """Tell on which rows the way computes something finite and surely right, shape (m,)."""
-    if rows.nearness is None:
-        return np.zeros(len(rows.x), bool)
-    formula = _FORMULAS[way][function]
-    if function is Function.SOFTMAX:
-        undivided = formula._replace(operations=formula.operations[:-1])
-        results = _evaluated(way, undivided, rows.rounded, format_).results
-        total = results["s"]
-        right = rows.nearness.holds_quotient(results["e"], total, format_)
-    else:
-        value, total = computed(way, function, rows.rounded, format_)
-        right = rows.nearness.holds(value)
-    settled: Array = right & np.isfinite(total)[:, 0]
-    return settled
+def does_not_fit(x: Array, rounded: Array) -> Array:
+    """Tell in which rows a finite number is not finite in the format, shape (m,)."""
+    with np.errstate(all="ignore"):  # ml_dtypes even warns of a NaN in isfinite
+        if x.dtype == rounded.dtype:
+            return np.zeros(len(rounded), bool)
+        lost = np.isfinite(x) & ~np.isfinite(rounded)
+        unfit: Array = np.logical_or.reduce(lost, axis=-1)
+    return unfit
 
 
-def _told_apart(
-    way: Way, function: Function, rows: Rows, format_: Format, max_ulp: float
-) -> tuple[Array, Array, Array]:
-    """Return what `judge` does, of rows whose results have to be held against the exact ones."""
-    value, total = computed(way, function, rows.rounded, format_)
-    with np.errstate(all="ignore"):
-        is_nan = np.isnan(value)
-        infinite = (value == np.inf) | (np.isposinf(total) & ~is_nan)
-        infinite &= ~np.isposinf(rows.x).any(axis=1, keepdims=True)
-        rest = ~(is_nan.any(axis=1) | infinite.any(axis=1))
-        ulps = np.full(value.shape, np.nan)
-        vanished = np.zeros(value.shape, bool)
-        if rest.any():
-            right = _right(function, rows.rounded[rest], format_)
-            ulps[rest] = ulp_error(value[rest], right, format_)
-            vanished[rest] = np.isneginf(value[rest]) & ~np.isneginf(right)
-        masks = {
-            Harm.NAN: is_nan,
-            Harm.OVERFLOW: infinite,
-            Harm.UNDERFLOW: vanished,
-            Harm.ULP: ulps > max_ulp,
-        }
-        worst = ulps.max(axis=1)
-    harm, entry = np.zeros(len(value), np.int8), np.zeros(len(value), np.intp)
-    for place, kind in reversed(list(enumerate(HARMS, start=1))):
-        struck = masks[kind].any(axis=1)
-        harm[struck] = place
-        at = ulps if kind is Harm.ULP else masks[kind]
-        entry[struck] = at[struck].argmax(axis=1)
-    worst[np.isin(harm, (1, 2, 3))] = np.nan
-    return harm, worst, entry
-
-
-def _right(function: Function, x: Array, format_: Format) -> Array:
-    """Return the correctly rounded results, shape (m, 1) or (m, n); see `functions.exact`."""
-    if function is Function.LOGSUMEXP:
-        return ladder.logsumexp(x, format_)[0][:, np.newaxis]
-    compute = {Function.SOFTMAX: ladder.softmax, Function.LOG_SOFTMAX: ladder.log_softmax}
-    return compute[function](x, format_)[0]
-
-
-def doubtful(
-    way: Way, function: Function, extent: Extent, format_: Format, max_ulp: float
-) -> Array:
-    """Return the numbers of the rows, from 0, that have to be evaluated to be sure.
+def judge(
+    value: Array,
+    right: Array,
+    format_: Format,
+    function: Function | None,
+    unfit: Array,
+    evaluated: Callable[[Array], Evaluation] | None = None,
+    max_ulp: float = DIGIT,
+) -> tuple[Array, Array]:
+    """Return the verdicts on results, and their errors in ulps.
 
     Parameters
     ----------
-    way, function, format_, max_ulp
-        As of `judge`.
-    extent : Extent
-        Of the rows, rounded to the format.
+    value, right : ndarray
+        Shape (m, k), of the format.
+    format_, function, unfit, max_ulp
+        As of `verdicts`.
+    evaluated : callable, optional
+        Gives the evaluation of the rows that are marked: the ruined ones, to tell why.
+
+    Returns
+    -------
+    verdicts : ndarray of int
+        Places in `VERDICTS`, shape (m,).
+    ulps : ndarray of float64
+        The largest error of each vector, infinite where one of both alone is finite.
     """
-    # float64 tells the bounds of a wider format less well than that computes
-    if format_.name == "longdouble":
-        return np.arange(len(extent.maximum))
-    inner = _FLOAT32 if way is Way.FLOAT32 else format_
-    safe = surely_right(function, way is not Way.NAIVE, extent, format_, inner, max_ulp)
-    return np.flatnonzero(~safe)
+    departure = Departure.of(value, right, format_)
+    ruined = is_ruined(departure, format_, function)
+    causes = Causes.none(len(value))
+    if evaluated is not None and ruined.any():
+        causes.find(ruined, evaluated(ruined))
+    return verdicts(departure, format_, function, causes, unfit, max_ulp), departure.ulps

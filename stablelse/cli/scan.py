@@ -41,10 +41,10 @@ def scan(
     fail_on: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="[METHOD:]KIND",
+            metavar="[METHOD:]VERDICT",
             help="Exit with 1 if that occurs, of that method or any: overflow, underflow, nan,"
-            " broken (any of these), ulp, ulp>N; repeatable, or a list with commas; none."
-            "  [default: shifted:broken]",
+            " does_not_fit, no_digits, broken (any of these), digits_lost, ulp>N (any result more"
+            " than N ulp off); repeatable, or a list with commas; none.  [default: shifted:broken]",
         ),
     ] = None,
     quiet: Annotated[
@@ -113,7 +113,7 @@ def _conditions(
     except ConditionError as error:
         raise typer.BadParameter(str(error), param_hint="--fail-on") from None
     if max_ulp is not None and not max_ulp < float("inf"):
-        raise typer.BadParameter(f"{max_ulp} is no number of ulps", param_hint="--max-ulp")
+        raise typer.BadParameter(f"{max_ulp} is not a number of ulps", param_hint="--max-ulp")
     told = {condition.ulps for condition in conditions if condition.ulps is not None}
     told |= set() if max_ulp is None else {max_ulp}
     if len(told) > 1:

@@ -30,16 +30,16 @@ def ulp_error(value: Array, exact: Array, format_: Format) -> Array:
         are infinite or NaN in different ways, or where it is beyond float64, as longdouble's
         ulps of a result of 0 may be.
     """
-    # float64 is wide enough for narrower formats, and several times as fast.
-    is_narrow = format_.significand_bits < FORMATS["float64"].significand_bits
-    number: Any = np.float64 if is_narrow else np.longdouble
+    # float64 is wide enough for all formats but longdouble, and several times as fast.
+    is_wide = format_.significand_bits > FORMATS["float64"].significand_bits
+    number: Any = np.longdouble if is_wide else np.float64
     with np.errstate(all="ignore"):
         wide, right = value.astype(number), exact.astype(number)
         _, exponent = np.frexp(right)  # right = m 2**exponent, 1/2 <= m < 1
         ulp = np.ldexp(number(1), exponent - format_.significand_bits)
         smallest = number(format_.smallest_subnormal)
         ulp = np.where(right == 0, smallest, np.maximum(ulp, smallest))
-        distance = np.abs(wide - right) / ulp
+        distance = np.abs(wide / ulp - right / ulp)  # both quotients are exact
         same = (wide == right) | (np.isnan(wide) & np.isnan(right))
         finite = np.isfinite(wide) & np.isfinite(right)
         error: Array = np.where(same, 0.0, np.where(finite, distance, np.inf))

@@ -10,15 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.survival import Motion, Range, Segment, State
+from stablelse.analysis.survival import Motion, Range, Segment
+from stablelse.analysis.verdicts import Verdict
 from stablelse.numerics.formats import FORMATS
 from stablelse.render.numbers import number_text, rough_text
 
 
 class Stretch(NamedTuple):
-    """Where a segment lies on the axis, from 0 to 1, and its state."""
+    """Where a segment lies on the axis, from 0 to 1, and its verdict."""
 
-    state: State
+    verdict: Verdict
     begin: float
     end: float
 
@@ -39,21 +40,21 @@ def stretches(segments: Sequence[Segment], range_: Range) -> list[Stretch]:
     end = 1.0 if range_.end <= largest else lasts[-1]
     middles = [(last + first) / 2 for last, first in zip(lasts, firsts[1:], strict=False)]
     found = [
-        Stretch(segment.state, *bound)
+        Stretch(segment.verdict, *bound)
         for segment, bound in zip(segments, pairwise([begin, *middles, end]), strict=True)
     ]
     if begin > 0:
-        found.insert(0, Stretch(State.OUT_OF_RANGE, 0.0, begin))
+        found.insert(0, Stretch(Verdict.DOES_NOT_FIT, 0.0, begin))
     if end < 1:
-        found.append(Stretch(State.OUT_OF_RANGE, end, 1.0))
-    groups = (list(group) for _, group in groupby(found, key=lambda stretch: stretch.state))
-    return [Stretch(group[0].state, group[0].begin, group[-1].end) for group in groups]
+        found.append(Stretch(Verdict.DOES_NOT_FIT, end, 1.0))
+    groups = (list(group) for _, group in groupby(found, key=lambda stretch: stretch.verdict))
+    return [Stretch(group[0].verdict, group[0].begin, group[-1].end) for group in groups]
 
 
-def present(rows: Iterable[Sequence[Stretch]]) -> list[State]:
-    """Return the states that there are, from good to bad."""
-    found = {stretch.state for row in rows for stretch in row}
-    return [state for state in State if state in found]
+def present(rows: Iterable[Sequence[Stretch]]) -> list[Verdict]:
+    """Return the verdicts that there are, from good to bad."""
+    found = {stretch.verdict for row in rows for stretch in row}
+    return [verdict for verdict in Verdict if verdict in found]
 
 
 class Tick(NamedTuple):

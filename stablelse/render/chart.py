@@ -9,28 +9,31 @@ from math import ceil
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.survival import STATES, Segment, State, Sweep
+from stablelse.analysis.survival import Segment, Sweep
+from stablelse.analysis.verdicts import VERDICTS, Verdict
 from stablelse.render.axis import Stretch, present, stretches, ticks
 from stablelse.render.layout import glyphs_for
 from stablelse.render.sweep_wording import (
-    STATE_NAMES,
+    LEGEND,
     by_method,
     ends_text,
-    state_text,
+    extent_text,
     sweep_title,
+    verdict_text,
     what_is_computed,
 )
 from stablelse.render.table import hanging
 from stablelse.render.wording import ASCII, Glyphs, method_name
 
-#: Each state: its character, that of a screen without Unicode, and its style.
-_MARKS: dict[State, tuple[str, str, str]] = {
-    State.RIGHT: ("━", "=", "green"),
-    State.DIGITS_LOST: ("▒", "~", "yellow"),
-    State.UNDERFLOW: ("▼", "v", "red"),
-    State.OVERFLOW: ("▲", "^", "red"),
-    State.NAN: ("✗", "!", "red"),
-    State.OUT_OF_RANGE: ("·", ".", "dim"),
+#: Of each verdict: its character, that of a screen without Unicode, and its style.
+_MARKS: dict[Verdict, tuple[str, str, str]] = {
+    Verdict.RIGHT: ("━", "=", "green"),
+    Verdict.DIGITS_LOST: ("▒", "~", "yellow"),
+    Verdict.NO_DIGITS: ("░", "o", "red"),
+    Verdict.UNDERFLOW: ("▼", "v", "red"),
+    Verdict.OVERFLOW: ("▲", "^", "red"),
+    Verdict.NAN: ("✗", "!", "red"),
+    Verdict.DOES_NOT_FIT: ("·", ".", "dim"),
 }
 
 #: The axis: its line, and a tick on it.
@@ -41,7 +44,7 @@ _LEAST_WIDTH, _MOST_STRETCHES = 10, 12
 
 
 class SweepPicture:
-    """A chart of the states over t, for a console of any width and encoding.
+    """A chart of the verdicts over t, for a console of any width and encoding.
 
     Parameters
     ----------
@@ -79,22 +82,22 @@ def _line(*parts: Text) -> Text:
     return Text(no_wrap=True, overflow="ignore").append_text(Text().join(parts))
 
 
-def _mark(state: State, glyphs: Glyphs) -> tuple[str, str]:
-    unicode, ascii_only, style = _MARKS[state]
+def _mark(verdict: Verdict, glyphs: Glyphs) -> tuple[str, str]:
+    unicode, ascii_only, style = _MARKS[verdict]
     return (ascii_only if glyphs is ASCII else unicode), style
 
 
 def _bar(row: Sequence[Stretch], cells: int, glyphs: Glyphs) -> Text:
-    """Return a row of the chart: in each cell the worst of the states it covers."""
+    """Return a row of the chart: in each cell the worst of the verdicts it covers."""
     worst = [0] * cells
     for stretch in row:
         first = min(int(stretch.begin * cells), cells - 1)
         last = max(ceil(stretch.end * cells), first + 1)
         for cell in range(first, min(last, cells)):
-            worst[cell] = max(worst[cell], STATES.index(stretch.state))
+            worst[cell] = max(worst[cell], VERDICTS.index(stretch.verdict))
     bar = Text()
     for place, run in groupby(worst):
-        mark, style = _mark(STATES[place], glyphs)
+        mark, style = _mark(VERDICTS[place], glyphs)
         bar.append(mark * len(list(run)), style)
     return bar
 
@@ -115,12 +118,12 @@ def _axis(sweep: Sweep, cells: int, margin: int, glyphs: Glyphs) -> Iterator[Tex
     yield Text(numbers.rstrip(), "dim", no_wrap=True, overflow="ignore")
 
 
-def _legend(states: Sequence[State], width: int, glyphs: Glyphs) -> Text:
+def _legend(verdicts: Sequence[Verdict], width: int, glyphs: Glyphs) -> Text:
     """Return what the characters mean, as many on a line as there is room for."""
     legend, line = Text(), Text()
-    for state in states:
-        mark, style = _mark(state, glyphs)
-        entry = Text.assemble("  " if line else " ", (mark * 2, style), f" {STATE_NAMES[state]}")
+    for verdict in verdicts:
+        mark, style = _mark(verdict, glyphs)
+        entry = Text.assemble("  " if line else " ", (mark * 2, style), f" {LEGEND[verdict]}")
         if line and line.cell_len + entry.cell_len > width:
             legend.append_text(line).append("\n")
             line, entry = Text(), Text.assemble(" ", entry[2:])
@@ -135,11 +138,12 @@ def _listing(rows: Sequence[Sequence[Segment]], width: int, glyphs: Glyphs) -> I
         labels = [method_name(row[0]) for row in of_format]
         margin = max(map(len, labels)) + 5
         shown = [segment for row in of_format for segment in row[:_MOST_STRETCHES]]
-        states = max(len(state_text(segment)) for segment in shown)
+        words = max(len(verdict_text(segment)) for segment in shown)
         firsts, lasts = zip(*(ends_text(segment, glyphs) for segment in shown), strict=True)
         first, last = max(map(len, firsts)), max(map(len, lasts))
-        beside = margin + states + first + last + len("xx   to ") <= width
-        yield Text(f" {name}", "bold")
+        beside = margin + words + first + last + len("xx   to ") <= width
+        tried = extent_text([segment for row in of_format for segment in row])
+        yield Text.assemble((f" {name}", "bold"), (f"  {tried}", "dim"))
         for label, row in zip(labels, of_format, strict=True):
             head = f"   {label}"
             if not beside:
@@ -147,8 +151,8 @@ def _listing(rows: Sequence[Sequence[Segment]], width: int, glyphs: Glyphs) -> I
                 head = ""
             for segment in row[:_MOST_STRETCHES]:
                 begin, end = ends_text(segment, glyphs)
-                mark, style = _mark(segment.state, glyphs)
-                told = f" {state_text(segment):<{states}}"
+                mark, style = _mark(segment.verdict, glyphs)
+                told = f" {verdict_text(segment):<{words}}"
                 yield _line(
                     Text(f"{head:<{margin if beside else 5}}"),
                     Text(mark + told, style),

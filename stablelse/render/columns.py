@@ -9,8 +9,9 @@ import numpy as np
 from rich.console import RenderableType
 from rich.text import Text
 
-from stablelse.analysis.comparison import HEAD, TAIL, Comparison, MethodResult, Verdict
+from stablelse.analysis.comparison import HEAD, TAIL, Comparison, MethodResult
 from stablelse.analysis.findings import Finding
+from stablelse.analysis.verdicts import BROKEN, Verdict
 from stablelse.numerics.formats import FORMATS, Array
 from stablelse.numerics.functions import Function
 from stablelse.render.layout import Column, Group, stack
@@ -20,9 +21,9 @@ from stablelse.render.wording import Glyphs, shift_text, struck_text, symbol_tex
 _WHOLE = 20
 
 VERDICT_STYLES: dict[Verdict, str] = {
-    Verdict.OK: "bold green",
+    Verdict.RIGHT: "bold green",
     Verdict.DIGITS_LOST: "bold yellow",
-    Verdict.BROKEN: "bold red",
+    **dict.fromkeys(BROKEN, "bold red"),
 }
 _HARMFUL, _HARMLESS = "bold red", "yellow"
 
@@ -202,7 +203,7 @@ def _scalar_cell(result: MethodResult, column: str, names: tuple[str, ...], glyp
     if column != "e" or symbol is None:
         return Text()
     if symbol == result.evaluation.operations[-1].symbol and names == ("y",):
-        mark = glyphs.good if result.verdict is Verdict.OK else glyphs.bad
+        mark = glyphs.mark(result.verdict)
         return Text(f"{glyphs.number(results[symbol][0])} {mark}", VERDICT_STYLES[result.verdict])
     finding = next((f for f in result.findings if f.symbol == symbol), None)
     return _result_cell(result, symbol, 0, finding, glyphs)

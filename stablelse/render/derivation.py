@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.derivation import Equation
 from stablelse.analysis.proof import FormatProof, Line, Proof
 from stablelse.render.columns import VERDICT_STYLES
@@ -84,7 +83,7 @@ class ProofPicture:
             yield hanging(MEANING[self.proof.function], width, 1, "dim")
             return
         for verdict, sentence in conclusions(self.proof, result, glyphs):
-            mark = glyphs.good if verdict is Verdict.OK else glyphs.bad
+            mark = glyphs.mark(verdict)
             yield hanging(f"{mark} {sentence}", width, 1, VERDICT_STYLES[verdict])
         yield hanging(rounding_note(self.proof, result, glyphs), width, 1, "dim")
 
@@ -99,7 +98,7 @@ def _values(line: Line, result: FormatProof, glyphs: Glyphs, width: int) -> Iter
         yield _fitting(f"{label:<{margin}} {row.name:<{names}}", row.exact, width, "")
     for number, row in enumerate(rows):
         label = result.format if number == 0 else ""
-        mark = glyphs.good if row.verdict is Verdict.OK else glyphs.bad
+        mark = glyphs.mark(row.verdict)
         told = f"{row.rounded}  {mark} {row.word}"
         style = VERDICT_STYLES[row.verdict]
         yield _fitting(f"{label:<{margin}} {row.name:<{names}}", told, width, style)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.derivation import Equation
 from stablelse.analysis.proof import FormatProof, Line, Proof, Quantity, Row
 from stablelse.render.derivation_wording import (
@@ -45,7 +44,7 @@ def plain_lines(proof: Proof) -> Iterator[str]:
             for row in told_rows(line, ASCII):
                 name = f"{row.name}, " if row.name else ""
                 yield f"    {name}exactly: {row.exact}"
-                word = row.word if row.verdict is not Verdict.BROKEN else f"broken: {row.word}"
+                word = f"broken: {row.word}" if row.verdict.is_broken else row.word
                 yield f"    {name}{result.format}: {row.rounded} ({word})"
         if result is not None:
             yield from (sentence for _, sentence in conclusions(proof, result, ASCII))
@@ -81,7 +80,7 @@ def markdown_lines(proof: Proof) -> Iterator[str]:
                 yield f"| {head} | {' | '.join(values)} |".replace("  ", " ")
         yield ""
         for verdict, sentence in conclusions(proof, result, UNICODE):
-            mark = UNICODE.good if verdict is Verdict.OK else UNICODE.bad
+            mark = UNICODE.mark(verdict)
             yield f"- {mark} {sentence}"
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from math import inf
 from typing import NamedTuple
 
-from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.derivation import Equation, Rule
 from stablelse.analysis.origins import Origin
 from stablelse.analysis.proof import FormatProof, Line, Proof, Quantity, Row
+from stablelse.analysis.verdicts import Verdict
 from stablelse.numerics.formulas.shifted import SHIFTS
 from stablelse.numerics.functions import Function
 from stablelse.render.notation import Notation, Numbers, applied_text, screen, side_text
@@ -201,13 +201,13 @@ def conclusions(proof: Proof, result: FormatProof, glyphs: Glyphs) -> Iterator[t
     digits = max(line.digits for line in result.lines)
     if all(row.holds for line in result.lines for row in line.rows):
         yield (
-            Verdict.OK,
+            Verdict.RIGHT,
             "exactly, both sides of every line are the same number, to the last bit: the "
             f"identity holds for this a, as for any (evaluated to {digits} digits)",
         )
     if result.departs is None:
         most = max(line.ulps for line in result.lines)
-        yield Verdict.OK, f"{result.format} keeps to every line, {ulps_text(most)} at most"
+        yield Verdict.RIGHT, f"{result.format} keeps to every line, {ulps_text(most)} at most"
     else:
         line = result.lines[result.departs - 1]
         row = next(row for row in line.rows if row.right.verdict is line.verdict)
@@ -224,15 +224,15 @@ def _computed(proof: Proof, result: FormatProof, glyphs: Glyphs) -> Iterator[tup
     worst = max(line.rows, key=lambda row: row.right.ulps)
     of_what = f"p_{worst.element} " if worst.element is not None and len(line.rows) > 1 else ""
     number = glyphs.number(worst.right.value)
-    if line.verdict is Verdict.OK:
+    if line.verdict is Verdict.RIGHT:
         most = " at most" if of_what else ""
         value = "" if of_what else f"{number}, "
         yield (
-            Verdict.OK,
+            Verdict.RIGHT,
             f"line {line.number} is the one to compute: {value}{ulps_word(worst.right)}{most}",
         )
         return
-    word = "" if line.verdict is Verdict.BROKEN else f", {ulps_word(worst.right)}"
+    word = "" if line.verdict.is_broken else f", {ulps_word(worst.right)}"
     yield (
         line.verdict,
         f"line {line.number} is the one to compute, but not so: here it gives "
@@ -244,7 +244,7 @@ def _computed(proof: Proof, result: FormatProof, glyphs: Glyphs) -> Iterator[tup
             other.verdict,
             f"with a = max it gives {glyphs.number(other.value)}, {ulps_word(other)}",
         )
-    if result.with_max is None or result.with_max.verdict is not Verdict.OK:
+    if result.with_max is None or result.with_max.verdict is not Verdict.RIGHT:
         own = result.library
         yield (
             own.verdict,

@@ -9,9 +9,9 @@ import numpy as np
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.ledger import Entry, Places
 from stablelse.analysis.likelihood import Likelihood, Loss, LossResult
+from stablelse.analysis.verdicts import BROKEN, Verdict
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.formulas.loss_methods import Quantity
 from stablelse.render.columns import VERDICT_STYLES
@@ -81,12 +81,12 @@ def ignored_text(count: int) -> str:
 def entry_text(entry: Entry, glyphs: Glyphs) -> str:
     """Return in words what became of all vectors by one method."""
     counts = [
-        (Verdict.OK, entry.ok),
-        (Verdict.DIGITS_LOST, entry.digits_lost),
-        (Verdict.BROKEN, entry.broken),
+        (VERDICT_WORDS[Verdict.RIGHT], entry.right),
+        (VERDICT_WORDS[Verdict.DIGITS_LOST], entry.digits_lost),
+        ("broken", entry.broken),
     ]
-    told = ", ".join(f"{VERDICT_WORDS[verdict]} {count:,}" for verdict, count in counts if count)
-    if entry.method is Method.EXACT:
+    told = ", ".join(f"{word} {count:,}" for word, count in counts if count)
+    if entry.method is Method.EXACT and not entry.broken:
         told = "correctly rounded"
     elif entry.worst is not None:
         told += f"; at most {ulps_text(entry.worst)}" + (" where finite" if entry.broken else "")
@@ -204,10 +204,11 @@ def _entries(found: Likelihood, glyphs: Glyphs, width: int) -> Iterator[Text]:
     several = len({entry.format for entry in found.totals}) > 1
     for entry in found.totals:
         name = f"{entry.format} {method_name(entry)}" if several else method_name(entry)
-        worst = Verdict.BROKEN if entry.broken else Verdict.DIGITS_LOST
-        verdict = worst if entry.broken or entry.digits_lost else Verdict.OK
-        is_formula = _is_formula(entry.method)
-        mark = glyphs.good if verdict is Verdict.OK else glyphs.bad
+        verdict = Verdict.DIGITS_LOST if entry.digits_lost else Verdict.RIGHT
+        if entry.broken:
+            verdict = BROKEN[0]
+        is_formula = _is_formula(entry.method) or verdict.is_broken
+        mark = glyphs.mark(verdict)
         lead = f"{mark} " if is_formula else " " * (len(mark) + 1)
         text = hanging(f"{name}: {entry_text(entry, glyphs)}", width - len(lead), indent=0)
         style = VERDICT_STYLES[verdict] if is_formula else ""
@@ -226,10 +227,10 @@ def _cell(result: LossResult, loss: Loss, glyphs: Glyphs) -> Text:
 
 
 def _marked(value: Any, verdict: Verdict | None, method: Method, glyphs: Glyphs) -> Text:
-    if verdict is None or not _is_formula(method):
+    if verdict is None or not (_is_formula(method) or verdict.is_broken):
         return _number(value, glyphs)
-    mark = glyphs.good if verdict is Verdict.OK else glyphs.bad
-    style = "" if verdict is Verdict.OK else VERDICT_STYLES[verdict]
+    mark = glyphs.mark(verdict)
+    style = "" if verdict is Verdict.RIGHT else VERDICT_STYLES[verdict]
     return Text(f"{glyphs.number(value)} {mark}", style)
 
 

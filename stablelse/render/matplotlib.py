@@ -7,10 +7,11 @@ from io import BytesIO
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stablelse.analysis.survival import Segment, State, Sweep
+from stablelse.analysis.survival import Segment, Sweep
+from stablelse.analysis.verdicts import Verdict
 from stablelse.render.axis import Stretch, present, stretches, ticks
 from stablelse.render.sweep_wording import (
-    STATE_NAMES,
+    LEGEND,
     by_method,
     sweep_title,
 )
@@ -29,13 +30,14 @@ class _Look(NamedTuple):
 
 #: The colours are those of Okabe and Ito (2008, Color Universal Design), which people of every
 #: kind of colour vision tell apart.
-_LOOKS: dict[State, _Look] = {
-    State.RIGHT: _Look("#009E73", ""),
-    State.DIGITS_LOST: _Look("#F0E442", "///"),
-    State.UNDERFLOW: _Look("#56B4E9", ".."),
-    State.OVERFLOW: _Look("#D55E00", "xx"),
-    State.NAN: _Look("#CC79A7", "++"),
-    State.OUT_OF_RANGE: _Look("#EEEEEE", ""),
+_LOOKS: dict[Verdict, _Look] = {
+    Verdict.RIGHT: _Look("#009E73", ""),
+    Verdict.DIGITS_LOST: _Look("#F0E442", "///"),
+    Verdict.NO_DIGITS: _Look("#E69F00", "\\\\"),
+    Verdict.UNDERFLOW: _Look("#56B4E9", ".."),
+    Verdict.OVERFLOW: _Look("#D55E00", "xx"),
+    Verdict.NAN: _Look("#CC79A7", "++"),
+    Verdict.DOES_NOT_FIT: _Look("#EEEEEE", ""),
 }
 
 #: The same figure has the same bytes, whatever the user's own settings; letters are outlines in
@@ -93,7 +95,7 @@ def figure(sweep: Sweep, suffix: str) -> bytes:
         axes = canvas.subplots()
         _draw_rows(axes, rows, bars)
         _draw_axes(axes, sweep)
-        keys = [Patch(label=STATE_NAMES[state], **_style(state)) for state in present(bars)]
+        keys = [Patch(label=LEGEND[v], **_style(v)) for v in present(bars)]
         canvas.legend(handles=keys, loc="outside lower center", ncols=3, frameon=False)
         canvas.savefig(drawn, format=suffix[1:], dpi=200, metadata=_UNDATED[suffix])
     return drawn.getvalue()
@@ -131,11 +133,11 @@ def _draw_bar(axes: Axes, bar: Sequence[Stretch], place: float) -> None:
     for stretch in sorted(bar, key=lambda stretch: stretch.begin - stretch.end):
         width = max(stretch.end - stretch.begin, _LEAST)
         middle = (stretch.begin + stretch.end) / 2
-        axes.barh(place, width, left=middle - width / 2, height=0.8, **_style(stretch.state))
+        axes.barh(place, width, left=middle - width / 2, height=0.8, **_style(stretch.verdict))
 
 
-def _style(state: State) -> dict[str, Any]:
-    colour, hatch = _LOOKS[state]
+def _style(verdict: Verdict) -> dict[str, Any]:
+    colour, hatch = _LOOKS[verdict]
     return {"facecolor": colour, "hatch": hatch, "edgecolor": "#303030", "linewidth": 0.3}
 
 

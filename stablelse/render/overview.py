@@ -8,8 +8,9 @@ import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
+from stablelse.analysis.comparison import Comparison, MethodResult
 from stablelse.analysis.tally import Tally
+from stablelse.analysis.verdicts import Verdict
 from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.table import hanging
@@ -66,10 +67,10 @@ def _column(results: Sequence[MethodResult], glyphs: Glyphs) -> Column:
 
 
 def _cell(result: MethodResult, glyphs: Glyphs) -> Text:
-    if result.evaluation is None:
+    if result.evaluation is None and not result.verdict.is_broken:
         return Text(_largest_text(result, glyphs))
-    mark = glyphs.good if result.verdict is Verdict.OK else glyphs.bad
-    style = "" if result.verdict is Verdict.OK else VERDICT_STYLES[result.verdict]
+    mark = glyphs.mark(result.verdict)
+    style = "" if result.verdict is Verdict.RIGHT else VERDICT_STYLES[result.verdict]
     return Text(f"{result_text(result, glyphs)} {mark}", style)
 
 
@@ -89,7 +90,7 @@ def left_out_text(count: int) -> str:
 
 
 def _count(first: MethodResult, verdicts: Mapping[Verdict, int]) -> Text:
-    """Return one line: on how many of the vectors the method is ok, and on how many not."""
+    """Return one line: on how many of the vectors the method has which verdict."""
     text = Text(f"   {first.format} {method_name(first)}: ")
     told = [
         (f"{VERDICT_WORDS[verdict]} {verdicts[verdict]:,}", VERDICT_STYLES[verdict])

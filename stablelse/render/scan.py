@@ -9,23 +9,23 @@ from rich.text import Text
 
 from stablelse.analysis.histograms import Distribution, Threshold, marks
 from stablelse.analysis.scans import Scan, WayScan
+from stablelse.analysis.verdicts import VERDICTS, Verdict
 from stablelse.numerics.formats import find_format
+from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.scan_text import (
     counts,
     edge_text,
-    harm_word,
     title,
+    told_verdict,
     unsourced,
     witness_text,
 )
 from stablelse.render.table import hanging
-from stablelse.render.wording import Glyphs
+from stablelse.render.wording import VERDICT_WORDS, Glyphs
 
 #: The longest bar of a chart; what is beside it on a line takes less than the rest of 80 columns.
 _BAR = 40
-
-_HEADERS = {"ok": "ok", "overflow": "overflow", "underflow": "-inf", "nan": "NaN"}
 
 
 class ScanPicture:
@@ -68,26 +68,23 @@ class ScanPicture:
         ]
         labels = Column("format", [Text(name, "bold") for name in formats])
         columns = [Column("method", [Text(result.method) for result in results])]
-        for kind in counts(results[0]):
-            header = _HEADERS.get(kind, f">{self.scan.max_ulp:g} ulps")
-            columns.append(Column(header, [_count(result, kind) for result in results]))
+        for verdict in VERDICTS:
+            counted = [counts(result)[verdict] for result in results]
+            if verdict is Verdict.RIGHT or any(counted):
+                style = "" if verdict is Verdict.RIGHT else VERDICT_STYLES[verdict]
+                cells = [Text(f"{count:,}", style if count else "") for count in counted]
+                columns.append(Column(VERDICT_WORDS[verdict], cells))
         ends = frozenset(i - 1 for i, name in enumerate(formats) if name and i)
         groups = [Group([column]) for column in columns]
         yield from stack(labels, groups, ends, options.max_width)  # type: ignore[misc]  # tables
 
 
-def _count(result: WayScan, kind: str) -> Text:
-    count = counts(result)[kind]
-    is_bad = count and kind != "ok"
-    return Text(f"{count:,}", ("yellow" if kind == "ulp" else "red") if is_bad else "")
-
-
 def _places(result: WayScan, scan: Scan, glyphs: Glyphs) -> Iterator[str]:
     for first, worst in zip(result.first, result.worst, strict=True):
-        told = witness_text(unsourced(first, scan), glyphs)
-        again = witness_text(unsourced(worst, scan), glyphs)
+        told = witness_text(unsourced(first, scan), result.format, glyphs)
+        again = witness_text(unsourced(worst, scan), result.format, glyphs)
         more = "" if again == told else f"; worst {again}"
-        word = harm_word(first.kind, scan.max_ulp)
+        word = told_verdict(first.verdict, scan.max_ulp)
         yield f"{result.format} {result.method}, {word}: first {told}{more}"
 
 

@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from stablelse.analysis.scans import Failure, Scan, WayScan, Witness
-from stablelse.analysis.verdicts import Harm
+from stablelse.analysis.verdicts import VERDICTS, Verdict
 from stablelse.render.numbers import number_text, row_text
 from stablelse.render.records import cell, field_names, record
-from stablelse.render.wording import ASCII, FUNCTION_NAMES, Glyphs, ulps_text
+from stablelse.render.wording import ASCII, FUNCTION_NAMES, VERDICT_WORDS, Glyphs, ulps_text
 
 
-def harm_word(kind: str, max_ulp: float) -> str:
-    """Return what a kind of harm is called."""
-    lost = f"more than {max_ulp:g} ulp{'' if max_ulp == 1 else 's'}"
-    words = {"nan": "NaN", "underflow": "underflow to -inf", "ulp": lost}
-    return words.get(kind, kind)
+def told_verdict(verdict: Verdict, max_ulp: float) -> str:
+    """Return what a verdict is called, with the number of ulps that it is given for."""
+    lost = f" (more than {max_ulp:g} ulp off)" if verdict is Verdict.DIGITS_LOST else ""
+    return VERDICT_WORDS[verdict] + lost
 
 
 def place(witness: Witness) -> str:
@@ -27,12 +26,15 @@ def place(witness: Witness) -> str:
     return ", ".join(filter(None, (witness.source, number if is_placed else "")))
 
 
-def witness_text(witness: Witness, glyphs: Glyphs) -> str:
+def witness_text(witness: Witness, format_: str, glyphs: Glyphs) -> str:
     """Return a vector on which something goes wrong, in a few words."""
+    where = place(witness)
+    if witness.unfit is not None:
+        text = f"{glyphs.number(witness.unfit)} does not fit {format_}"
+        return (f"{where}: " if where else "") + text
     entry = f"entry {witness.element} " if witness.element else ""
     text = f"maximum {glyphs.number(witness.maximum)} gives {entry}{glyphs.number(witness.value)}"
     lost = f", {ulps_text(witness.ulps)}" if witness.ulps is not None else ""
-    where = place(witness)
     return (f"{where}: " if where else "") + text + lost
 
 
@@ -51,17 +53,14 @@ def failure_text(failure: Failure, scan: Scan) -> str:
     result = failure.result
     return (
         f"{failure.condition.text}: {result.format} {result.method}, "
-        f"{harm_word(failure.kind, scan.max_ulp)} on {failure.vectors:,} of "
-        f"{vectors_text(scan.rows)}; first {witness_text(failure.first, ASCII)}"
+        f"{told_verdict(failure.verdict, scan.max_ulp)} on {failure.vectors:,} of "
+        f"{vectors_text(scan.rows)}; first {witness_text(failure.first, result.format, ASCII)}"
     )
 
 
-def counts(result: WayScan) -> dict[str, int]:
-    """Return how many vectors there are of each kind, the right ones first."""
-    return {name: getattr(result, name) for name in ("ok", *(harm.value for harm in _ORDER))}
-
-
-_ORDER = (Harm.OVERFLOW, Harm.UNDERFLOW, Harm.NAN, Harm.ULP)
+def counts(result: WayScan) -> dict[Verdict, int]:
+    """Return how many vectors there are of each verdict, the right ones first."""
+    return {verdict: getattr(result, verdict.value) for verdict in VERDICTS}
 
 
 def title(scan: Scan) -> tuple[str, str, str]:
@@ -75,15 +74,16 @@ def scan_lines(scan: Scan) -> Iterator[str]:
     """Yield a line per format and method, the first and the worst of each kind below."""
     yield "".join(title(scan))
     for result in scan.results:
-        told = ", ".join(
-            f"{harm_word(kind, scan.max_ulp)} {count}"
-            for kind, count in counts(result).items()
-            if count or kind == "ok"
+        counted = ", ".join(
+            f"{told_verdict(verdict, scan.max_ulp)} {count}"
+            for verdict, count in counts(result).items()
+            if count or verdict is Verdict.RIGHT
         )
-        yield f"{result.format} {result.method}: {told}"
+        yield f"{result.format} {result.method}: {counted}"
         for first, worst in zip(result.first, result.worst, strict=True):
-            yield f"    {first.kind}, first: {witness_text(unsourced(first, scan), ASCII)}"
-            yield f"    {first.kind}, worst: {witness_text(unsourced(worst, scan), ASCII)}"
+            for which, witness in (("first", first), ("worst", worst)):
+                told = witness_text(unsourced(witness, scan), result.format, ASCII)
+                yield f"    {VERDICT_WORDS[witness.verdict]}, {which}: {told}"
     for method, format_ in scan.survivors.items():
         yield f"{method} survives in: {format_ or 'none of these formats'}"
 
@@ -101,7 +101,7 @@ def scan_record(scan: Scan) -> dict[str, Any]:
 
 
 def scan_rows(scan: Scan) -> Iterator[dict[str, Any]]:
-    """Yield a row per format, method and kind that occurs, and one for what is right."""
+    """Yield a row per format, method and verdict that occurs, and one for what is right."""
     shared = {name: cell(getattr(scan, name)) for name in ("function", "max_ulp", "rows")}
     for result in scan.results:
         row = shared | {"format": result.format, "method": result.method}
@@ -109,17 +109,18 @@ def scan_rows(scan: Scan) -> Iterator[dict[str, Any]]:
             f"{which}_{name}"
             for which in ("first", "worst")
             for name in field_names(Witness)
-            if name != "kind"
+            if name != "verdict"
         )
-        yield row | {"kind": "ok", "count": result.ok} | blank
+        yield row | {"verdict": Verdict.RIGHT.value, "count": result.right} | blank
         for first, worst in zip(result.first, result.worst, strict=True):
             places = {
                 f"{which}_{name}": cell(getattr(witness, name))
                 for which, witness in (("first", first), ("worst", worst))
                 for name in field_names(Witness)
-                if name != "kind"
+                if name != "verdict"
             }
-            yield row | {"kind": first.kind, "count": getattr(result, first.kind)} | places
+            count = getattr(result, first.verdict.value)
+            yield row | {"verdict": first.verdict.value, "count": count} | places
 
 
 def edge_text(value: float) -> str:
@@ -130,7 +131,7 @@ def edge_text(value: float) -> str:
 def mend_text(scan: Scan, failure: Failure) -> str:
     """Return what helps against a failure, in a line."""
     result = failure.result
-    if failure.kind == Harm.ULP.value:
+    if not failure.verdict.is_broken:
         return "mend: stablelse's own functions lose no ulps; or a wider format"
     found = [r.method for r in scan.results if r.format == result.format and r.survives]
     others = [method for method in found if method != "naive"]

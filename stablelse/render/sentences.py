@@ -60,9 +60,9 @@ def _overflow_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> st
 
 def _input_overflow_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
     return (
-        f"{glyphs.number(finding.operands[0])} > largest {result.format}, "
-        f"{glyphs.number(finding.threshold)}: it is {glyphs.number(finding.result)} "
-        "before any formula runs"
+        f"{glyphs.number(finding.operands[0])} does not fit {result.format}, largest "
+        f"{glyphs.number(finding.threshold)}: it is {glyphs.number(finding.result)} before any "
+        "formula runs"
     )
 
 

@@ -8,9 +8,9 @@ from itertools import groupby
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.findings import FindingKind
 from stablelse.analysis.stream import StreamComparison, StreamFinding, StreamResult
+from stablelse.analysis.verdicts import Verdict
 from stablelse.numerics.formulas.formula import Kind, Method
 from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack
@@ -101,8 +101,8 @@ def _tables(
 
 def _column(result: StreamResult, rows: int, glyphs: Glyphs) -> Column:
     ulps = "" if result.ulps is None else _ulps(result.ulps, glyphs)
-    style = "" if result.verdict is Verdict.OK else VERDICT_STYLES[result.verdict]
-    mark = glyphs.good if result.verdict is Verdict.OK else glyphs.bad
+    style = "" if result.verdict is Verdict.RIGHT else VERDICT_STYLES[result.verdict]
+    mark = glyphs.mark(result.verdict)
     value = Text(f"{glyphs.number(result.value)} {mark}", style)
     shift = Text("" if result.a is None else f"{result.shift} = {glyphs.number(result.a)}")
     return Column(result.method.value, [value, shift, Text(ulps)][:rows])
@@ -118,7 +118,7 @@ def _verdicts(
     names = [_name(result, glyphs) for result in results]
     width = max(map(len, names)) + 1
     for result, name in zip(results, names, strict=True):
-        mark = glyphs.good if result.verdict is Verdict.OK else glyphs.bad
+        mark = glyphs.mark(result.verdict)
         line = Text(f" {mark} {name:<{width}}", VERDICT_STYLES[result.verdict])
         line.append(_told(result))
         yield line
@@ -134,15 +134,16 @@ def _name(result: StreamResult, glyphs: Glyphs) -> str:
 
 def _told(result: StreamResult) -> str:
     """Return what became of a method, and how far off it is or can be."""
-    if result.error_bound is not None:
-        if result.value != result.value:
-            return "NaN by convention"
+    words = VERDICT_WORDS[result.verdict]
+    if result.error_bound is not None and result.verdict is Verdict.NAN:
+        return "NaN by convention"
+    if result.error_bound is not None and not result.verdict.is_broken:
         owner = "the library's own, " if result.method is Method.COMPENSATED else ""
         if result.error_bound <= 0.5:
             return f"{owner}correctly rounded"
         return f"{owner}within {result.error_bound:.2g} ulp"
-    words = VERDICT_WORDS[result.verdict]
-    if result.ulps is not None and result.ulps < float("inf"):
+    is_finite = result.verdict in (Verdict.RIGHT, Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
+    if is_finite and result.ulps is not None:
         words += f", {ulps_text(result.ulps)}"
     return words
 
@@ -171,8 +172,9 @@ def _overflow(found: StreamFinding, result: StreamResult, glyphs: Glyphs) -> str
 def _input_overflow(found: StreamFinding, result: StreamResult, glyphs: Glyphs) -> str:
     (x,) = found.operands
     return (
-        f"{glyphs.number(x)} > largest {result.format}, {glyphs.number(found.threshold)}: "
-        f"it is {glyphs.number(found.result)} before any formula runs"
+        f"{glyphs.number(x)} does not fit {result.format}, largest "
+        f"{glyphs.number(found.threshold)}: it is {glyphs.number(found.result)} before any "
+        "formula runs"
     )
 
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from stablelse.analysis.findings import DIGIT
-from stablelse.analysis.survival import Motion, Segment, State, Sweep
+from stablelse.analysis.survival import Motion, Segment, Sweep
+from stablelse.analysis.verdicts import Verdict
 from stablelse.render.numbers import number_text
-from stablelse.render.wording import FUNCTION_NAMES, Glyphs, method_name, place_text, ulps_number
+from stablelse.render.wording import (
+    FUNCTION_NAMES,
+    VERDICT_WORDS,
+    Glyphs,
+    method_name,
+    place_text,
+    ulps_number,
+)
 
-STATE_NAMES: dict[State, str] = {
-    State.RIGHT: f"right (less than {DIGIT} ulp off)",
-    State.DIGITS_LOST: "digits lost",
-    State.UNDERFLOW: "underflow",
-    State.OVERFLOW: "overflow",
-    State.NAN: "NaN",
-    State.OUT_OF_RANGE: "beyond the format",
-}
+#: What the marks of a map mean.
+LEGEND = VERDICT_WORDS | {Verdict.RIGHT: f"right (at most {DIGIT} ulp off)"}
 
 _MOTION_WORDS: dict[Motion, tuple[str, str]] = {
     Motion.OFFSET: ("moved", "x + t"),
@@ -49,21 +51,33 @@ def moved_text(sweep: Sweep) -> str:
     return _MOTION_WORDS[sweep.motion][1]
 
 
-def state_text(segment: Segment) -> str:
-    """Return the state in a word or two, with the error where digits are lost."""
-    if segment.state is State.DIGITS_LOST:
+def verdict_text(segment: Segment) -> str:
+    """Return the verdict in a word or two, with the error where digits are lost."""
+    if segment.verdict is Verdict.DIGITS_LOST:
         assert segment.ulps is not None, "the error of a finite result is known"
         return f"up to {ulps_number(segment.ulps)} ulp off"
-    return STATE_NAMES[segment.state].partition(" (")[0]
+    return VERDICT_WORDS[segment.verdict]
+
+
+def extent_text(segments: Sequence[Segment]) -> str:
+    """Return how many t were tried in segments of one format: all, or so many."""
+    if all(segment.every for segment in segments):
+        return "every t tried"
+    of_method: dict[str, int] = {}
+    for segment in segments:
+        name = method_name(segment)
+        of_method[name] = of_method.get(name, 0) + segment.tried
+    return f"{max(of_method.values()):,} points tried"
 
 
 def what_is_computed(sweep: Sweep) -> str:
     """Return what is computed of x and t, and held against what."""
     moved = moved_text(sweep)
     return (
-        f"x and t are rounded to the format, then {moved} is; right is what is less than {DIGIT} "
-        "ulp off the exact result for that. Between the end of a stretch and the beginning of the "
-        "next one the format has no number."
+        f"x and t are rounded to the format, then {moved} is; right is what is at most {DIGIT} ulp "
+        "off the exact result for that. Between the end of a stretch and the beginning of the "
+        "next one the format has no number. Where not every t was tried, a worse result may lie "
+        "between the points."
     )
 
 
@@ -72,10 +86,11 @@ def sweep_lines(sweep: Sweep) -> Iterator[str]:
     source, function, of = sweep_title(sweep)
     yield f"{source}{function}{of}"
     for segment in sweep.segments:
-        lost = segment.state is State.DIGITS_LOST
-        state = f"digits lost ({state_text(segment)})" if lost else state_text(segment)
+        lost = segment.verdict is Verdict.DIGITS_LOST
+        told = f"digits lost ({verdict_text(segment)})" if lost else verdict_text(segment)
         name = f"{method_name(segment)}, {segment.format}"
-        yield f"{name}: {state} from {number_text(segment.first)} to {number_text(segment.last)}"
+        ends = f"from {number_text(segment.first)} to {number_text(segment.last)}"
+        yield f"{name}: {told} {ends}, {extent_text([segment])}"
 
 
 def ends_text(segment: Segment, glyphs: Glyphs) -> tuple[str, str]:

@@ -10,13 +10,14 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
+from stablelse.analysis.comparison import Comparison, MethodResult
 from stablelse.numerics.formulas.formula import Method
 from stablelse.render.columns import VERDICT_STYLES, tables
 from stablelse.render.layout import glyphs_for
 from stablelse.render.sentences import finding_text
 from stablelse.render.wording import (
     FUNCTION_NAMES,
+    VERDICT_WORDS,
     Glyphs,
     exactness_text,
     method_text,
@@ -74,11 +75,13 @@ def verdicts(results: Sequence[MethodResult], glyphs: Glyphs, screen: int) -> It
     for result, name in zip(results, names, strict=True):
         if result.evaluation is None:
             value = "column above" if result.value.ndim else glyphs.number(result.value)
-            margin = " " * (len(glyphs.good) + 2)
+            is_broken = result.verdict.is_broken
+            mark = glyphs.bad if is_broken else " " * len(glyphs.good)
+            style = VERDICT_STYLES[result.verdict] if is_broken else ""
             told = f"{value}, {_TOLD[result.method](result)}"
-            yield _beside(f"{margin}{name:<{width}}", told, screen)
+            yield _beside(f" {mark} {name:<{width}}", told, screen, style)
             continue
-        mark = glyphs.good if result.verdict is Verdict.OK else glyphs.bad
+        mark = glyphs.mark(result.verdict)
         head = f" {mark} {name:<{width}}"
         yield _beside(head, verdict_text(result), screen, VERDICT_STYLES[result.verdict])
         for finding in result.findings:
@@ -89,7 +92,11 @@ def verdicts(results: Sequence[MethodResult], glyphs: Glyphs, screen: int) -> It
 #: What is said of the methods whose operations are not shown.
 _TOLD: dict[Method, Callable[[MethodResult], str]] = {
     Method.COMPENSATED: lambda result: (
-        "the library's own" if result.ulps is None else ulps_text(result.ulps)
+        VERDICT_WORDS[result.verdict]
+        if result.verdict.is_broken
+        else "the library's own"
+        if result.ulps is None
+        else ulps_text(result.ulps)
     ),
     Method.EXACT: exactness_text,
 }

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from stablelse.analysis.comparison import Comparison, MethodResult, Verdict
+from stablelse.analysis.comparison import Comparison, MethodResult
 from stablelse.analysis.findings import Finding, FindingKind
+from stablelse.analysis.verdicts import Verdict
 from stablelse.numerics.formulas.formula import Kind, Method
 from stablelse.numerics.formulas.shifted import SHIFTS
 from stablelse.numerics.functions import Function
@@ -36,6 +35,7 @@ class Glyphs(NamedTuple):
     sum: str
     ellipsis: str
     good: str
+    fair: str
     bad: str
     dash: str
 
@@ -44,6 +44,12 @@ class Glyphs(NamedTuple):
         text = number_text(value)
         return {"inf": self.infinity, "-inf": f"-{self.infinity}", "nan": "NaN"}.get(text, text)
 
+    def mark(self, verdict: Verdict) -> str:
+        """Return the mark of a verdict: right, some digits lost, or of no use."""
+        if verdict.is_broken:
+            return self.bad
+        return self.good if verdict is Verdict.RIGHT else self.fair
+
     def rough(self, value: float | None) -> str:
         """Return a number to three digits, nothing for none."""
         if value is None:
@@ -51,8 +57,8 @@ class Glyphs(NamedTuple):
         return self.infinity if value == inf else rough_text(value)
 
 
-UNICODE = Glyphs("∞", "−", "Σ", "…", "✓", "✗", "—")
-ASCII = Glyphs("inf", "-", "sum", "...", "ok", "!!", "-")
+UNICODE = Glyphs("∞", "−", "Σ", "…", "✓", "≈", "✗", "—")
+ASCII = Glyphs("inf", "-", "sum", "...", "ok", "~~", "!!", "-")
 
 FUNCTION_NAMES: dict[Function, str] = {
     Function.LOGSUMEXP: "log-sum-exp",
@@ -61,13 +67,17 @@ FUNCTION_NAMES: dict[Function, str] = {
 }
 
 VERDICT_WORDS: dict[Verdict, str] = {
-    Verdict.OK: "ok",
+    Verdict.RIGHT: "right",
     Verdict.DIGITS_LOST: "digits lost",
-    Verdict.BROKEN: "broken",
+    Verdict.NO_DIGITS: "no digit right",
+    Verdict.UNDERFLOW: "underflow",
+    Verdict.OVERFLOW: "overflow",
+    Verdict.NAN: "NaN",
+    Verdict.DOES_NOT_FIT: "does not fit",
 }
 
 _KIND_WORDS: dict[FindingKind, str] = {
-    FindingKind.INPUT_OVERFLOW: "overflow",
+    FindingKind.INPUT_OVERFLOW: "does not fit",
     FindingKind.OVERFLOW: "overflow",
     FindingKind.TERM_UNDERFLOW: "underflow",
     FindingKind.SUBNORMAL: "subnormal",
@@ -183,12 +193,11 @@ _TOLD_BY_OPERATION = frozenset(
 
 def result_text(result: MethodResult, glyphs: Glyphs) -> str:
     """Return the value of a method in a word or two: what it is, and what became of it."""
-    first = next((found for found in result.findings if not found.harmless), None)
-    why = finding_word(first) if first else VERDICT_WORDS[result.verdict]
+    why = VERDICT_WORDS[result.verdict]
     if result.value.ndim:
         return why
     number = glyphs.number(result.value)
-    return number if result.verdict is Verdict.OK else f"{number} {why}"
+    return number if result.verdict is Verdict.RIGHT else f"{number} {why}"
 
 
 def step_word(step: Step) -> str:
@@ -199,17 +208,19 @@ def step_word(step: Step) -> str:
 def verdict_text(result: MethodResult) -> str:
     """Return the verdict in words, with the error where it is known and finite."""
     words = VERDICT_WORDS[result.verdict]
-    if result.ulps is not None and result.ulps < inf:
+    is_finite = result.verdict in (Verdict.RIGHT, Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
+    if is_finite and result.ulps is not None:
         words += f", {ulps_text(result.ulps)}"
-    if result.verdict is Verdict.OK and result.findings:
+    if result.verdict is Verdict.RIGHT and result.findings:
         words += "; what follows is harmless"
     return words
 
 
 def exactness_text(result: MethodResult) -> str:
-    """Return what makes an exact result one: a proof, or the convention that it be NaN."""
-    has_nan = bool(np.isnan(result.value).any())
-    return "NaN by convention" if has_nan else "correctly rounded"
+    """Return what makes an exact result one, or why there is none."""
+    if result.verdict is Verdict.NAN:
+        return "NaN by convention"
+    return VERDICT_WORDS[result.verdict] if result.verdict.is_broken else "correctly rounded"
 
 
 def ulps_text(ulps: float) -> str:

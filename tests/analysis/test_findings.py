@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablelse.analysis.compare import compare
-from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.findings import FindingKind
+from stablelse.analysis.verdicts import Verdict
 from stablelse.numerics.formulas.formula import Method
 
 K = FindingKind
@@ -157,18 +157,30 @@ def test_a_finding_tells_operand_result_and_threshold():
 
 
 VERDICTS = [
-    ([1000, 1], "logsumexp", "float64", "broken", "ok"),
-    ([-1000, -1], "logsumexp", "float64", "ok", "ok"),
-    ([-740, -741], "logsumexp", "float64", "digits_lost", "ok"),
-    ([0, -40], "logsumexp", "float64", "digits_lost", "digits_lost"),
-    ([INF, 1], "logsumexp", "float64", "ok", "broken"),
-    ([-INF, -INF], "logsumexp", "float64", "ok", "broken"),
-    ([NAN, 1], "softmax", "float64", "ok", "ok"),
-    ([-750, -740], "softmax", "float64", "digits_lost", "ok"),
-    ([-1000, 1], "log_softmax", "float64", "broken", "ok"),
-    ([0.0] * 70_000, "logsumexp", "float16", "broken", "broken"),
-    ([12, 3], "softmax", "float16", "broken", "ok"),
-    ([12, 3], "softmax", "bfloat16", "ok", "ok"),
+    ([1000, 1], "logsumexp", "float64", "overflow", "right"),
+    ([1000, 1], "softmax", "float64", "overflow", "right"),
+    ([-1000, -1001], "logsumexp", "float64", "underflow", "right"),
+    ([-1000, -1001], "softmax", "float64", "underflow", "right"),
+    ([-1000, -1], "logsumexp", "float64", "right", "right"),
+    ([-740, -741], "logsumexp", "float64", "digits_lost", "right"),
+    ([0, -40], "logsumexp", "float64", "no_digits", "no_digits"),
+    ([0, -40], "log_softmax", "float64", "digits_lost", "digits_lost"),
+    ([INF, 1], "logsumexp", "float64", "right", "nan"),
+    ([-INF, -INF], "logsumexp", "float64", "right", "nan"),
+    ([NAN, 1], "softmax", "float64", "nan", "nan"),
+    ([NAN, 1000], "logsumexp", "float64", "nan", "nan"),
+    ([-750, -740], "softmax", "float64", "underflow", "right"),
+    ([-1000, 1], "log_softmax", "float64", "underflow", "right"),
+    ([0.0] * 70_000, "logsumexp", "float16", "overflow", "overflow"),
+    ([0.0] * 70_000, "softmax", "float16", "overflow", "overflow"),
+    ([0.0] * 5_000, "softmax", "bfloat16", "right", "right"),
+    ([7, 1], "logsumexp", "float8_e4m3fn", "overflow", "right"),
+    ([12, 3], "softmax", "float16", "overflow", "right"),
+    ([12, 3], "softmax", "bfloat16", "right", "right"),
+    ([70_000, 1], "logsumexp", "float16", "does_not_fit", "does_not_fit"),
+    ([70_000, 1], "softmax", "float16", "does_not_fit", "does_not_fit"),
+    ([-70_000, 1], "log_softmax", "float16", "does_not_fit", "does_not_fit"),
+    ([500, NAN], "log_softmax", "float8_e4m3fn", "does_not_fit", "does_not_fit"),
 ]
 
 
@@ -179,6 +191,11 @@ def test_verdicts(x, function, format_, naive, shifted, exact):
     verdicts = {r.method: r.verdict for r in comparison.results}
     assert verdicts[Method.NAIVE] is Verdict(naive)
     assert verdicts[Method.SHIFTED] is Verdict(shifted)
+    of_input = {Verdict.NAN, Verdict.DOES_NOT_FIT}
+    if verdicts[Method.NAIVE] in of_input:
+        assert set(verdicts.values()) == {verdicts[Method.NAIVE]}
+    else:
+        assert verdicts[Method.COMPENSATED] is Verdict.RIGHT
 
 
 @given(
@@ -188,7 +205,7 @@ def test_verdicts(x, function, format_, naive, shifted, exact):
 def test_harmless_means_harmless(x, format_):
     """Where every finding is harmless the naive result is within its own rounding errors."""
     naive, _, compensated = compare(x, formats=[format_], exact=False).results
-    if naive.verdict is not Verdict.OK or not np.isfinite(compensated.value):
+    if naive.verdict is not Verdict.RIGHT or not np.isfinite(compensated.value):
         return
     u = float(np.finfo(format_).eps) / 2
     y, n = abs(float(compensated.value)), len(x)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 import stablelse
 from stablelse import exact
 from stablelse.analysis.compare import Place
-from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.ledger import Ledger
 from stablelse.analysis.likelihood import Likelihoods
+from stablelse.analysis.verdicts import Verdict
 from stablelse.numerics.formats import FORMATS, find_format
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.formulas.loss_methods import Quantity
@@ -93,22 +93,22 @@ def test_errors_and_verdicts_of_totals():
     x, labels = [[40, 0], [1000, 0], [1, 2]], [0, 0, 1]
     naive, shifted, compensated, right = found(x, labels).totals
     assert np.isnan(naive.value)
-    assert (naive.ulps, naive.verdict) == (inf, Verdict.BROKEN)
-    assert (naive.ok, naive.digits_lost, naive.broken) == (1, 1, 1)
+    assert (naive.ulps, naive.verdict) == (inf, Verdict.OVERFLOW)
+    assert (naive.right, naive.digits_lost, naive.broken) == (1, 0, 2)
     assert (naive.nan, naive.infinite.occurrences) == ((1, (Place(),)), 0)
-    assert (shifted.ok, shifted.digits_lost, shifted.broken) == (2, 1, 0)
-    assert (shifted.ulps, shifted.verdict) == (1, Verdict.OK)
+    assert (shifted.right, shifted.digits_lost, shifted.broken) == (2, 0, 1)
+    assert (shifted.ulps, shifted.verdict) == (1, Verdict.RIGHT)
     assert (right.ulps, right.worst) == (0, 0)
     assert compensated.worst <= 4
     (alone,) = found(x, labels, methods=[Method.NAIVE]).totals
-    assert (alone.ulps, alone.verdict, alone.broken) == (None, None, 1)
+    assert (alone.ulps, alone.verdict, alone.broken) == (None, None, 2)
     _, held = found(x, labels, methods=[Method.NAIVE, Method.COMPENSATED]).totals
-    assert (held.ulps, held.verdict) == (None, Verdict.OK)
+    assert (held.ulps, held.verdict) == (None, Verdict.RIGHT)
 
 
 def test_an_infinite_loss_that_is_right_is_ok():
     result = found([[0.0, -inf], [1.0, 2.0]], [1, 0])
-    assert {r.verdict for r in result.losses[0].results} == {Verdict.OK}
+    assert {r.verdict for r in result.losses[0].results} == {Verdict.RIGHT}
     assert {entry.value for entry in result.totals} == {inf}
     assert {entry.infinite.occurrences for entry in result.totals} == {1}
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import stablelse
-from stablelse.analysis.comparison import Verdict
 from stablelse.analysis.derivation import DERIVATIONS, Rule
+from stablelse.analysis.verdicts import BROKEN, Verdict
 from stablelse.numerics.formats import FORMATS, find_format
 from stablelse.numerics.formulas.formula import DerivationError
 from stablelse.numerics.formulas.naive import NAIVE
@@ -105,7 +105,7 @@ CASES = {
     ("softmax", (1000, 1001), "0"): ("xxxxx", ["e^1000.0=inf"]),
     ("softmax", (1, 2, 3), "mean"): ("ooooo", []),
 }
-_MARKS = {Verdict.OK: "o", Verdict.DIGITS_LOST: "-", Verdict.BROKEN: "x"}
+_MARKS = {Verdict.RIGHT: "o", Verdict.DIGITS_LOST: "-", **dict.fromkeys(BROKEN, "x")}
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -152,11 +152,11 @@ def test_only_numbers_in_the_right_places_are_rational():
 
 def test_the_last_line_that_is_not_good_is_told_with_what_is():
     (result,) = stablelse.prove([1000, 1001], shift=0).results
-    assert result.with_max.verdict is Verdict.OK
+    assert result.with_max.verdict is Verdict.RIGHT
     assert result.with_max.value == stablelse.logsumexp([1000, 1001])
     (result,) = stablelse.prove([-0.775, -0.6175]).results
     assert result.with_max is None
-    assert result.library.verdict is Verdict.OK
+    assert result.library.verdict is Verdict.RIGHT
     assert result.library.value == -5.237847950087536e-06
 
 

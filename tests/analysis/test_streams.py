@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stablelse import RunningNaive, RunningShifted, StreamState, exact, logsumexp
-from stablelse.analysis.comparison import Verdict
+from stablelse.analysis.verdicts import Verdict
 from stablelse.numerics.formulas.formula import pairwise_sum
 
 FAMILIES = {
@@ -87,7 +87,7 @@ def test_the_first_overflow_has_a_place_however_the_rows_are_cut(cuts, grouping)
     (found,) = naive.findings
     assert (found.kind.value, found.source, found.row, found.column) == ("overflow", "x.csv", 4, 2)
     assert (found.element, found.occurrences, found.operands) == (8, 3, (720.0,))
-    assert naive.verdict is Verdict.BROKEN
+    assert naive.verdict is Verdict.OVERFLOW
 
 
 @pytest.mark.parametrize("split", [1, 2, 3])
@@ -125,10 +125,10 @@ def test_where_the_sum_overflows_though_no_term_does():
 def test_the_shifted_sum_overflows_in_a_narrow_format():
     stream = StreamState(["float16", "float64"], exact=True).update(np.zeros(70_000)).result()
     narrow, wide = stream.results[:3], stream.results[3:]
-    assert [r.verdict for r in narrow] == [Verdict.BROKEN, Verdict.BROKEN, Verdict.OK]
+    assert [r.verdict for r in narrow] == [Verdict.OVERFLOW, Verdict.OVERFLOW, Verdict.RIGHT]
     assert [f.symbol for f in narrow[1].findings] == ["s"]
     assert narrow[2].value == np.float16(np.log(70_000))
-    assert [r.verdict for r in wide] == [Verdict.OK] * 3
+    assert [r.verdict for r in wide] == [Verdict.RIGHT] * 3
 
 
 def test_what_is_too_large_for_the_format_before_any_formula():
@@ -140,9 +140,9 @@ def test_what_is_too_large_for_the_format_before_any_formula():
 
 def test_every_term_underflows():
     naive, shifted, _ = StreamState().update([-1000.0, -1001.0]).result().results
-    assert (naive.value, naive.verdict) == (-np.inf, Verdict.BROKEN)
+    assert (naive.value, naive.verdict) == (-np.inf, Verdict.UNDERFLOW)
     assert [found.kind.value for found in naive.findings] == ["sum_underflow"]
-    assert (shifted.verdict, shifted.findings) == (Verdict.OK, ())
+    assert (shifted.verdict, shifted.findings) == (Verdict.RIGHT, ())
 
 
 @pytest.mark.parametrize(

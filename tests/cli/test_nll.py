@@ -109,12 +109,13 @@ def test_every_method_is_told(dtype, files, run):
         broken = [index + 1 for index in np.flatnonzero(np.isnan(losses)).tolist()]
         assert [place["row"] for place in total["nan"]["first"]] == broken[:5]
         verdicts = [result["verdict"] for result in told]
-        for verdict in ("ok", "digits_lost", "broken"):
+        for verdict in ("right", "digits_lost"):
             assert total[verdict] == verdicts.count(verdict)
+        assert sum(total[name] for name in ("right", "digits_lost", "broken")) == len(told)
     exact_total = found["totals"][-1]
     mean = stablelse.nll(rounded.astype(float), LABELS)
     assert format_.round(float(exact_total["value"])) == format_.round(mean)
-    assert (exact_total["ulps"], exact_total["verdict"]) == (0, "ok")
+    assert (exact_total["ulps"], exact_total["verdict"]) == (0, "right")
 
 
 def test_rows_of_a_table(files, run):
@@ -190,7 +191,7 @@ def test_a_masked_label_costs_infinitely_much_by_right(run, tmp_path):
     (tmp_path / "mask").write_text("0 1\n")
     done = run("nll", "1", "2", "--label", "0", "--mask", tmp_path / "mask", "--json")
     results = json.loads(done.out)["losses"][0]["results"]
-    assert {(result["value"], result["verdict"]) for result in results} == {("inf", "ok")}
+    assert {(result["value"], result["verdict"]) for result in results} == {("inf", "right")}
     done = run("nll", "1", "2", "--label", "0", "--mask", tmp_path / "mask", "--grad", "-q")
     assert done.out == "0\t1\n" or done.out == "0\t0\n"
 
@@ -205,7 +206,7 @@ def test_longdouble(run):
     done = run("nll", "11000", "0", "--label", "1", "--dtype", "longdouble", "--quiet")
     assert done.out == "11000\n"
     done = run("nll", "11000", "0", "--label", "1", "--dtype", "longdouble", "--json")
-    assert json.loads(done.out)["losses"][0]["results"][0]["verdict"] in ("ok", "digits_lost")
+    assert json.loads(done.out)["losses"][0]["results"][0]["verdict"] in ("right", "digits_lost")
 
 
 #: What is written to which file, the arguments, and what is complained of.

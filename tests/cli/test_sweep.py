@@ -15,7 +15,7 @@ def rows(done):
 
 def test_thresholds_are_told_to_the_last_digit(run):
     underflow, lost, *_, right, overflow = rows(run("sweep", "0", *_ONE))
-    assert [row["state"] for row in (underflow, lost, right, overflow)] == [
+    assert [row["verdict"] for row in (underflow, lost, right, overflow)] == [
         "underflow",
         "digits_lost",
         "right",

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 import stablelse
-from stablelse.analysis.survival import Motion, Range, State
+from stablelse.analysis.survival import Motion, Range
+from stablelse.analysis.verdicts import Verdict
 from stablelse.render.axis import stretches, ticks
 from stablelse.render.export import FIGURES
 from stablelse.render.matplotlib import _LOOKS, figure
@@ -38,8 +39,8 @@ def test_svg_stands_alone():
     ids = [element.get("id") for element in root.iter() if element.get("id")]
     assert len(ids) == len(set(ids))
     assert not re.search(r"<text|<image|<script|@import|dc:date", svg)  # letters are outlines
-    for state in _LOOKS.keys() - {State.NAN}:
-        assert _LOOKS[state].colour.lower() in svg
+    for verdict in _LOOKS.keys() - {Verdict.NAN, Verdict.NO_DIGITS}:
+        assert _LOOKS[verdict].colour.lower() in svg
 
 
 def test_no_window_is_opened():
@@ -49,7 +50,8 @@ def test_no_window_is_opened():
 
 
 def test_looks_are_told_apart_without_colour():
-    hatches = [look.hatch for state, look in _LOOKS.items() if state is not State.OUT_OF_RANGE]
+    looks = [look for verdict, look in _LOOKS.items() if verdict is not Verdict.DOES_NOT_FIT]
+    hatches = [look.hatch for look in looks]
     assert len(set(hatches)) == len(hatches)
     assert len({look.colour for look in _LOOKS.values()}) == len(_LOOKS)
 
@@ -112,11 +114,11 @@ def test_stretches_fill_the_axis():
         assert (bar[0].begin, bar[-1].end) == (0, 1)
         for one, other in pairwise(bar):
             assert one.end == other.begin
-            assert one.state is not other.state
+            assert one.verdict is not other.verdict
 
 
 def test_the_narrowest_stretch_is_seen():
     """A few numbers of float64 among 10**18."""
     found = stablelse.sweep([0, 1, 2], methods=["compensated"], formats=["float64"])
-    assert [segment.state for segment in found.segments].count(State.DIGITS_LOST) == 1
+    assert [segment.verdict for segment in found.segments].count(Verdict.DIGITS_LOST) == 1
     assert "▒" in str(found).splitlines()[2]

@@ -258,8 +258,8 @@ class Evaluation(NamedTuple):
         arrays = (self.results[symbol] for symbol in operation.operands)
         return tuple(array[min(index, array.shape[-1] - 1)] for array in arrays)
 
-    def row(self, index: int) -> Evaluation:
-        """Return the evaluation of one vector of a stack of shape (m, n)."""
+    def row(self, index: int | Array) -> Evaluation:
+        """Return the evaluation of one vector of a stack of shape (m, n), or of those marked."""
         results = {symbol: array[index] for symbol, array in self.results.items()}
         sums = tuple(level[index] for level in self.partial_sums)
         return Evaluation(self.formula, self.format, results, sums)

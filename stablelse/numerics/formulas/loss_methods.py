@@ -9,7 +9,7 @@ import numpy as np
 
 from stablelse.numerics import loss
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas.formula import Evaluation, Method
 from stablelse.numerics.formulas.methods import Candidate
 from stablelse.numerics.functions import Function
 from stablelse.numerics.labelled import pose
@@ -76,6 +76,21 @@ class Labelled:
         if self._kept is not None:
             found[~self._kept] = self.format.dtype.type(0)
         return found
+
+    @property
+    def unfit(self) -> Array:
+        """Which rows have a finite number that the format does not hold, shape (m,)."""
+        lost = np.isfinite(self._input) & ~np.isfinite(self._x)
+        unfit: Array = np.logical_or.reduce(lost, axis=-1)
+        return unfit
+
+    def evaluated(self, candidate: Candidate) -> Callable[[Array], Evaluation] | None:
+        """Return what evaluates the formula of a method on marked rows, if it has one."""
+        formula, shift = candidate.formula, candidate.shift
+        if formula is None:
+            return None
+        rule = shift.rule if shift else None
+        return lambda rows: formula.evaluate(self._input[rows], self.format, rule)
 
     def addends(self, candidate: Candidate) -> Array:
         """Return the losses as they are added up: those of the library in float64 at least."""
