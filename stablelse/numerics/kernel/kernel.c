@@ -9,18 +9,43 @@
    the last one leaves is in doubt. Short rows are done LANES at a time: a lane is a row. */
 #include "short.h"
 
-COLD int64_t settle_rows(const job *j) { /* not inlined: nothing may move across set_rounding */
+/* Not inlined: no operation may move across set_rounding. */
+COLD int64_t settle_rows(const job *j) {
     doubts d = {j->doubtful, j->room, 0};
     if (j->length < SHORT && j->rows >= LANES / 2) short_rows(j, &d);
     else if (j->function == LOGSUMEXP) logsumexp_rows(j, &d);
-    else for (int64_t i = 0; i < j->rows; i++) spread_row(j, i, &d);
+    else spread_rows(j, &d);
     return d.count;
 }
+COLD int64_t settle_piece_of(const job *j, int64_t from, int64_t to, const total *s) {
+    doubts d = {j->doubtful, j->room, 0};
+    settle_range(j, from, to, s, &d);
+    return d.count;
+}
+COLD void sum_piece_of(const job *j, int64_t from, int64_t to, total *out) {
+    row r = {j->x + from * j->stride, to - from, j->stride, j->format};
+    sum_row(&r, tier_of(j), NULL, out);
+}
+COLD void merge_pieces_of(total *s, const total *t) { merge(s, t); }
 
-__attribute__((visibility("default"))) int64_t NAMED(settle)(const job *j) {
-    rounding before = get_rounding();
-    set_rounding(TO_NEAREST);
-    int64_t count = settle_rows(j);
-    set_rounding(before);
+#define EXPORT __attribute__((visibility("default")))
+#define ROUNDING_TO_NEAREST(...) do { \
+    rounding before = get_rounding(); \
+    set_rounding(TO_NEAREST); \
+    __VA_ARGS__; \
+    set_rounding(before); \
+} while (0)
+EXPORT int64_t NAMED(settle)(const job *j) {
+    int64_t count;
+    ROUNDING_TO_NEAREST(count = settle_rows(j));
+    return count;
+}
+EXPORT void NAMED(sum_piece)(const job *j, int64_t from, int64_t to, total *out) {
+    ROUNDING_TO_NEAREST(sum_piece_of(j, from, to, out));
+}
+EXPORT void NAMED(merge_pieces)(total *s, const total *t) { ROUNDING_TO_NEAREST(merge_pieces_of(s, t)); }
+EXPORT int64_t NAMED(settle_piece)(const job *j, int64_t from, int64_t to, const total *s) {
+    int64_t count;
+    ROUNDING_TO_NEAREST(count = settle_piece_of(j, from, to, s));
     return count;
 }

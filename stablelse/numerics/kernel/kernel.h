@@ -26,8 +26,24 @@ typedef struct {
     int64_t *doubtful, room;    /* flat indices into y of the results in doubt; how many fit */
 } job;
 
-/* Returns the number of results in doubt. If it is more than room, count all results as in doubt. */
-int64_t settle_v3(const job *);   /* x86-64-v3: AVX2, FMA */
-int64_t settle_v4(const job *);   /* x86-64-v4: AVX-512 */
-int64_t settle_neon(const job *); /* aarch64 */
+/* The sum of a piece of a row, or of several: the sum is (high + low) 2^shift; least, largest: of the
+   elements. high is NaN if there is a NaN, an inf, or an element too large to be summed like this. */
+typedef struct { double shift, high, low, least, largest, error; } total;
+
+/* For each instruction set: v3 (x86-64-v3: AVX2, FMA), v4 (x86-64-v4: AVX-512), neon (aarch64).
+
+   settle: all rows of a job. Returns the number of results in doubt. If it is more than room, count all
+   results as in doubt.
+
+   For a long row in pieces, each in its own thread: sum_piece sums elements from .. to of the job's
+   first row; merge_pieces adds up two sums, in any order; settle_piece writes results from .. to
+   (LOGSUMEXP: the one result) with the sum of the whole row, and counts like settle. */
+#define STABLELSE_KERNEL(name) \
+    int64_t settle_##name(const job *); \
+    void sum_piece_##name(const job *, int64_t from, int64_t to, total *); \
+    void merge_pieces_##name(total *, const total *); \
+    int64_t settle_piece_##name(const job *, int64_t from, int64_t to, const total *)
+STABLELSE_KERNEL(v3);
+STABLELSE_KERNEL(v4);
+STABLELSE_KERNEL(neon);
 #endif

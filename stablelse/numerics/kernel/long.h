@@ -124,9 +124,9 @@ INLINE bounds lean_quotient(real x, real magic, const quotients *Q) {
     real e = fma_(T, h, T), f = fma_(T, q, fma_(T, h, T - e));
     return (bounds){e, f, fma_(T, all(2.05 * LEAN), f)};
 }
-INLINE void softmax_row(const row *r, const total *s, queue *q, int wide) {
+INLINE void softmax_row(const row *r, int64_t from, int64_t to, const total *s, queue *q, int wide) {
     double room[BLOCK + LANES] ALIGNED;
-    real K = all(s->K), magic = wide_magic_of(K), lowest = all(s->largest - LAYOUTS[FLOAT64].vanishing);
+    real K = all(s->shift), magic = wide_magic_of(K), lowest = all(s->largest - LAYOUTS[FLOAT64].vanishing);
     q->tier = r->n < LONG ? QUICK : ACCURATE;
     q->magic = magic_of(K);
     q->lowest = all(s->largest - FAR);
@@ -134,8 +134,8 @@ INLINE void softmax_row(const row *r, const total *s, queue *q, int wide) {
     q->error = 2 * s->error; /* of a term and of the sum */
     quotients Q = prepare_quotients(q->inverse);
     real far = q->lowest;
-    for (int64_t j = 0, m; j < r->n; j += m) {
-        m = is_plain(r) ? r->n : r->n - j < BLOCK ? r->n - j : BLOCK;
+    for (int64_t j = from, m; j < to; j += m) {
+        m = is_plain(r) || to - j < BLOCK ? to - j : BLOCK;
         const double *x = elements(r, j, m, room);
         double *y = (double *)q->y + j;
         EACH(y, m, {
@@ -166,13 +166,13 @@ INLINE unsigned log_quotient(real x, words L, real error, int wide, real *y) {
     *y = select(masked, x, low);
     return bad & ~bits_of(masked);
 }
-INLINE void log_softmax_row(const row *r, const total *s, queue *q, int wide) {
+INLINE void log_softmax_row(const row *r, int64_t from, int64_t to, const total *s, queue *q, int wide) {
     double room[BLOCK + LANES] ALIGNED;
     real error;
     words L = log_of_total(s, &error);
     error += magnitude(L.high) * 0x1p-104;
-    for (int64_t j = 0, m; j < r->n; j += m) {
-        m = is_plain(r) ? r->n : r->n - j < BLOCK ? r->n - j : BLOCK;
+    for (int64_t j = from, m; j < to; j += m) {
+        m = is_plain(r) || to - j < BLOCK ? to - j : BLOCK;
         const double *x = elements(r, j, m, room);
         double *y = (double *)q->y + j;
         EACH(y, m, {
@@ -195,25 +195,26 @@ INLINE void narrow_log_quotient(real x, real L, real error, real *low, real *hig
     *low = t - c;
     *high = t + c;
 }
-INLINE void narrow_row(const row *r, int function, int format, const total *s, queue *q) {
+/* terms: those of the row, from..to, if they were kept, else NULL */
+INLINE void narrow_row(const row *r, int64_t from, int64_t to, int function, int format, const total *s, const double *terms, queue *q) {
     double room[BLOCK + LANES] ALIGNED;
     int size = LAYOUTS[format].size;
     table16 T = table_of(POWERS16_HIGH);
-    real K = all(s->K), magic = wide_magic_of(K), lowest = all(s->largest - FAR), R = 1 / all(s->high);
+    real K = all(s->shift), magic = wide_magic_of(K), lowest = all(s->largest - FAR), R = 1 / all(s->high);
     real L = narrow_logarithm(all(s->high), all(s->high) - 1, K);
     real error = narrow_log_error(L, all(s->error));
     real less_ = R * (1 - (s->error + NARROW_QUOTIENT)), more = R * (1 + (s->error + NARROW_QUOTIENT));
-    for (int64_t j = 0, m; j < r->n; j += m) {
-        m = r->n - j < BLOCK ? r->n - j : BLOCK;
-        const double *x = elements(r, j, m, room);
+    for (int64_t j = from, m; j < to; j += m) {
+        m = to - j < BLOCK ? to - j : BLOCK;
+        const double *x = terms ? terms : elements(r, j, m, room);
         char *y = q->y + j * size;
         for (int64_t i = 0; i < m; i += LANES) {
             int valid = m - i < LANES ? (int)(m - i) : LANES;
-            real v = get(x + i, valid, s->largest), low, high;
+            real v = load(x + i), low, high;
             if (function == SOFTMAX) {
-                real e = narrow_exponential(larger(lowest, v), magic, T);
-                low = e * less_;
-                high = e * more;
+                if (!terms) v = narrow_exponential(larger(lowest, v), magic, T);
+                low = v * less_;
+                high = v * more;
             } else narrow_log_quotient(v, L, error, &low, &high);
             unsigned bad = undecided(format, low, high);
             write(format, y + i * size, low, valid);
@@ -222,8 +223,10 @@ INLINE void narrow_row(const row *r, int function, int format, const total *s, q
     }
     empty_queue(q);
 }
-static void narrow_row_of(const row *r, int function, const total *s, queue *q) {
-#define OF(format) if (function == SOFTMAX) narrow_row(r, SOFTMAX, format, s, q); else narrow_row(r, LOG_SOFTMAX, format, s, q)
+static void narrow_row_of(const row *r, int64_t from, int64_t to, int function, const total *s, const double *terms, queue *q) {
+#define OF(format) if (function == LOG_SOFTMAX) narrow_row(r, from, to, LOG_SOFTMAX, format, s, NULL, q); \
+    else if (terms) narrow_row(r, from, to, SOFTMAX, format, s, terms, q); \
+    else narrow_row(r, from, to, SOFTMAX, format, s, NULL, q)
     switch (r->format) {
     case FLOAT32: OF(FLOAT32); break;
     case FLOAT16: OF(FLOAT16); break;
@@ -233,8 +236,9 @@ static void narrow_row_of(const row *r, int function, const total *s, queue *q) 
     }
 }
 
-/* ---- A row with NaN or infinities, or whose largest element is too large for the fast phases */
-COLD void odd_row(const job *j, const row *r, char *y, int64_t at, doubts *d) {
+/* ---- A row with NaN or infinities, or whose largest element is too large for the fast phases: results
+   from..to */
+COLD void odd_row(int function, const row *r, int64_t from, int64_t to, char *y, int64_t at, doubts *d) {
     double room[BLOCK + LANES] ALIGNED;
     const layout f = LAYOUTS[r->format];
     int has_nan = 0, has_inf = 0, has_finite = 0;
@@ -249,34 +253,42 @@ COLD void odd_row(const job *j, const row *r, char *y, int64_t at, doubts *d) {
     }
     if (has_nan || has_inf || !has_finite) {
         int64_t minus = f.infinity == f.nan ? f.nan : f.infinity | (int64_t)((uint64_t)1 << (8 * f.size - 1));
-        if (j->function != LOGSUMEXP) fill(r->format, y, f.nan, r->n);
+        if (function != LOGSUMEXP) fill(r->format, y + from * f.size, f.nan, to - from);
         else fill(r->format, y, has_nan ? f.nan : has_inf ? f.infinity : minus, 1);
         return;
     }
-    if (j->function == LOGSUMEXP) { logsumexp_again(r, 1, y, at, d); return; }
-    queue q = {.function = j->function, .first = at, .y = y, .d = d, .c = {.r = *r}, .tier = NARROW};
-    for (int64_t i = 0; i < r->n; i += LANES) settle_vector(&q, i, r->n - i < LANES ? (int)(r->n - i) : LANES);
+    if (function == LOGSUMEXP) { logsumexp_again(r, 1, y, at, d); return; }
+    queue q = {.function = function, .first = at, .y = y, .d = d, .c = {.r = *r}, .tier = NARROW};
+    for (int64_t i = from; i < to; i += LANES) settle_vector(&q, i, to - i < LANES ? (int)(to - i) : LANES);
 }
 
 static row row_of(const job *j, int64_t i) { return (row){j->x + i * j->row_stride, j->length, j->stride, j->format}; }
+static int tier_of(const job *j) {
+    return j->format != FLOAT64 ? NARROW : j->function == SOFTMAX && j->length >= LONG ? ACCURATE : QUICK;
+}
 
-/* ---- Rows that are not short */
-static void spread_row(const job *j, int64_t i, doubts *d) {
+/* Results from..to of row i, with its total. */
+static void spread(const job *j, int64_t i, int64_t from, int64_t to, const total *s, const double *terms, doubts *d) {
     row r = row_of(j, i);
-    total s;
-    int narrow_format = j->format != FLOAT64;
-    char *y = j->y + i * j->length * LAYOUTS[j->format].size;
     int64_t at = i * j->length;
-    if (!sum_row(&r, narrow_format ? NARROW : j->function == SOFTMAX && r.n >= LONG ? ACCURATE : QUICK, &s)) {
-        odd_row(j, &r, y, at, d);
-        return;
-    }
-    int wide = !(s.least >= s.largest - FAR);
+    char *y = j->y + at * LAYOUTS[j->format].size;
+    if (!(s->high > 0)) { odd_row(j->function, &r, from, to, y, at, d); return; }
+    int wide = !(s->least >= s->largest - FAR);
     queue q;
     q.function = j->function; q.count = 0; q.first = at; q.y = y; q.d = d; q.c.r = r; q.c.ready = 0; q.tier = NARROW;
-    if (narrow_format) narrow_row_of(&r, j->function, &s, &q);
-    else if (j->function == SOFTMAX) { if (wide) softmax_row(&r, &s, &q, 1); else softmax_row(&r, &s, &q, 0); }
-    else { if (wide) log_softmax_row(&r, &s, &q, 1); else log_softmax_row(&r, &s, &q, 0); }
+    if (j->format != FLOAT64) narrow_row_of(&r, from, to, j->function, s, terms, &q);
+    else if (j->function == SOFTMAX) { if (wide) softmax_row(&r, from, to, s, &q, 1); else softmax_row(&r, from, to, s, &q, 0); }
+    else { if (wide) log_softmax_row(&r, from, to, s, &q, 1); else log_softmax_row(&r, from, to, s, &q, 0); }
+}
+static void spread_rows(const job *j, doubts *d) {
+    double terms[BLOCK + LANES] ALIGNED;
+    int keep = j->function == SOFTMAX && j->format != FLOAT64 && j->length <= BLOCK;
+    for (int64_t i = 0; i < j->rows; i++) {
+        row r = row_of(j, i);
+        total s;
+        sum_row(&r, tier_of(j), keep ? terms : NULL, &s);
+        spread(j, i, 0, j->length, &s, keep ? terms : NULL, d);
+    }
 }
 /* LANES sums to logarithms at once */
 INLINE unsigned logsumexp_of_sums(int narrow_format, words S, real K, real sum_error, real *estimate, real *low, real *high) {
@@ -304,8 +316,8 @@ static void logsumexp_rows(const job *j, doubts *d) {
         int lane = (int)(i % LANES), valid = lane + 1;
         row r = row_of(j, i);
         total s;
-        if (!sum_row(&r, narrow_format ? NARROW : QUICK, &s)) { s = (total){0, 1, 0, 0, 0, 0}; odd |= 1u << lane; }
-        S.high[lane] = s.high; S.low[lane] = s.low; K[lane] = s.K; error[lane] = s.error;
+        if (!sum_row(&r, tier_of(j), NULL, &s)) { s = (total){0, 1, 0, 0, 0, 0}; odd |= 1u << lane; }
+        S.high[lane] = s.high; S.low[lane] = s.low; K[lane] = s.shift; error[lane] = s.error;
         if (valid < LANES && i < j->rows - 1) continue;
         logsumexp_of_sums(narrow_format, S, K, error, &estimate, &low, &high);
         int64_t first = i - lane;
@@ -314,10 +326,20 @@ static void logsumexp_rows(const job *j, doubts *d) {
         for (; bad; bad &= bad - 1) {
             int k = __builtin_ctz(bad);
             r = row_of(j, first + k);
-            if (odd >> k & 1) odd_row(j, &r, j->y + (first + k) * size, first + k, d);
+            if (odd >> k & 1) odd_row(LOGSUMEXP, &r, 0, 1, j->y + (first + k) * size, first + k, d);
             else logsumexp_again(&r, estimate[k], j->y + (first + k) * size, first + k, d);
         }
         odd = 0;
     }
+}
+/* ---- One row in pieces */
+static void settle_range(const job *j, int64_t from, int64_t to, const total *s, doubts *d) {
+    if (j->function != LOGSUMEXP) { spread(j, 0, from, to, s, NULL, d); return; }
+    row r = row_of(j, 0);
+    if (!(s->high > 0)) { odd_row(LOGSUMEXP, &r, 0, 1, j->y, 0, d); return; }
+    real estimate, low, high;
+    logsumexp_of_sums(j->format != FLOAT64, (words){all(s->high), all(s->low)}, all(s->shift), all(s->error), &estimate, &low, &high);
+    write(j->format, j->y, low, 1);
+    if (undecided(j->format, low, high)) logsumexp_again(&r, estimate[0], j->y, 0, d);
 }
 #endif

@@ -199,7 +199,7 @@ COLD void settle_left(const job *j, int64_t first, int valid, const verdict *v, 
         row r = row_of(j, first + k);
         int64_t at = j->function == LOGSUMEXP ? first + k : (first + k) * j->length;
         char *y = j->y + at * size;
-        if (v->odd >> k & 1) { odd_row(j, &r, y, at, d); continue; }
+        if (v->odd >> k & 1) { odd_row(j->function, &r, 0, r.n, y, at, d); continue; }
         if (j->function == LOGSUMEXP) { logsumexp_again(&r, 1, y, at, d); continue; }
         careful c;
         prepare(&c, &r);

@@ -1,6 +1,5 @@
 /* The kernel's phases by themselves: values and bounds, for tests. All arrays have LANES entries. */
 #include "kernel.c"
-#define EXPORT __attribute__((visibility("default")))
 
 EXPORT int lanes(void) { return LANES; }
 /* exp(x) = (high + low) 2^K */
@@ -36,8 +35,8 @@ EXPORT void phase_lean(const double *x, const double *S, double *e, double *low,
 EXPORT int phase_sum(const double *x, int64_t n, int tier, double *out) {
     row r = {(const char *)x, n, 8, FLOAT64};
     total s;
-    int ok = sum_row(&r, tier, &s);
-    out[0] = s.K; out[1] = s.high; out[2] = s.low; out[3] = s.error;
+    int ok = sum_row(&r, tier, NULL, &s);
+    out[0] = s.shift; out[1] = s.high; out[2] = s.low; out[3] = s.error;
     return ok;
 }
 /* lambda: high, low, error, scale, p; and 1/S in units of 2^-K */
