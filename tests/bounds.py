@@ -76,7 +76,7 @@ def _narrow(phases, rng, count):
     errors = _term_errors(
         x, shift, *phases.vectors("phase_narrow_exponential", x, shift, results=1)
     )
-    return _largest(errors, [2**-46] * x.size)
+    return _largest(errors, [2**-52] * x.size)
 
 
 @_ratio("near exponential: NEAR_TERM")
@@ -135,6 +135,7 @@ def _total(x: np.ndarray) -> arb:
 def _sum_ratio(phases, rng, count, tier):
     worst = 0.0
     for x in _rows(rng, count):
+        x = x.astype(np.float32).astype(np.float64) if tier == NARROW else x
         shift, high, low, bound, *_ = balls(phases.row("phase_sum", x, ctypes.c_int(tier)))
         error = (high + low) / (_total(x) / (shift * _ln2()).exp()) - 1
         worst = max(worst, _largest([error], [bound]))

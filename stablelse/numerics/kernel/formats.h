@@ -64,34 +64,40 @@ INLINE whole encode(real a, const layout f) {
     return code | ((whole)(a < 0) & (whole)(code != 0) & ((int64_t)1 << (8 * f.size - 1)));
 }
 
-/* Do two bounds of the same result round to different numbers? One bit per lane. */
-INLINE unsigned undecided(int format, real low, real high) {
-    if (format == FLOAT64) return differ(low, high);
-    if (format == FLOAT32) return differ_narrowed(low, high);
-    return bits_of((whole)(encode(low, LAYOUTS[format]) != encode(high, LAYOUTS[format])));
-}
-/* Write `valid` results, rounded to the format. */
-INLINE void write_some(int format, char *p, const void *codes, int valid) {
-    memcpy(p, codes, (size_t)(valid * LAYOUTS[format].size));
-}
-INLINE void write(int format, char *p, real a, int valid) {
+/* Write `valid` results with the bounds low and high, rounded to the format. One bit per lane: do the
+   bounds round to different numbers? */
+INLINE unsigned settle_to(int format, char *p, real low, real high, int valid) {
+    const layout f = LAYOUTS[format];
+    unsigned mask = (1u << valid) - 1;
     if (format == FLOAT64) {
-        if (valid == LANES) store((double *)p, a);
-        else write_some(format, p, &a, valid);
-    } else if (format == FLOAT32) {
-        float b[LANES];
-        if (valid == LANES) narrow((float *)p, a);
-        else { narrow(b, a); write_some(format, p, b, valid); }
-    } else if (LAYOUTS[format].size == 2) {
+        if (valid == LANES) store((double *)p, low);
+        else memcpy(p, &low, (size_t)valid * 8);
+        return differ(low, high) & mask;
+    }
+    if (format == FLOAT32) {
+        float a[LANES];
+        unsigned bad = narrow(valid == LANES ? (float *)p : a, low, high);
+        if (valid < LANES) memcpy(p, a, (size_t)valid * 4);
+        return bad & mask;
+    }
+    whole a = encode(low, f), b = encode(high, f);
+    if (f.size == 2) {
         typedef uint16_t some __attribute__((vector_size(2 * LANES)));
-        some b = __builtin_convertvector(encode(a, LAYOUTS[format]), some);
-        write_some(format, p, &b, valid);
+        some c = __builtin_convertvector(a, some);
+        memcpy(p, &c, (size_t)valid * 2);
     } else {
         typedef uint8_t some __attribute__((vector_size(LANES)));
-        some b = __builtin_convertvector(encode(a, LAYOUTS[format]), some);
-        write_some(format, p, &b, valid);
+        some c = __builtin_convertvector(a, some);
+        memcpy(p, &c, (size_t)valid);
     }
+    return bits_of((whole)(a != b)) & mask;
 }
+/* The same without writing. */
+INLINE unsigned undecided(int format, real low, real high) {
+    char nowhere[8 * LANES] ALIGNED;
+    return settle_to(format, nowhere, low, high, LANES);
+}
+INLINE void write(int format, char *p, real a, int valid) { settle_to(format, p, a, a, valid); }
 /* Write n numbers with the same code. */
 static void fill(int format, char *p, int64_t code, int64_t n) {
     for (int64_t j = 0, size = LAYOUTS[format].size; j < n; j++) memcpy(p + j * size, &code, (size_t)size);

@@ -146,16 +146,16 @@ INLINE void sum_words(words *S, words e) {
     S->high = s;
 }
 
-/* ---- exp(x) 2^-K to 2^-45.4, for the formats narrower than float64. As above with 16 entries:
-   |r| <= c = 2^-5.52, e^r = 1 + r N(r) to 2^-46.66; x - k WIDE_STEP1 is exact, and what is left of
-   k ln2/16 is below 2^-58 with an error of u times that. Rounded: r (2^-59), N (2^-53, times c),
-   t r (2^-58.5), the result (2^-53), the entry (2^-54): 2^-51.9 in all, and 2^-46.66. */
-#define NARROW_TERM 0x1p-46
+/* ---- exp(x) 2^-K to 2^-52, for the formats narrower than float64. As above with 16 entries: |r| <= c =
+   2^-5.52, e^r = 1 + r N(r) to 2^-56 (tables.py); x - k WIDE_STEP1 is exact, and what is left of
+   k ln2/16 is below 2^-58 with an error of u times that. Rounded: the entry (2^-54), the result (2^-53),
+   r (2^-59), t r (u c = 2^-58.5), N (u c, and u c^2): 2^-52.3 in all, with the polynomial 2^-52.1. */
+#define NARROW_TERM 0x1p-52
 INLINE real narrow_exponential(real x, real magic, table16 T) {
     real t = fma_(x, all(WIDE_STEPS), magic), k = t - magic;
     real r = fma_(-k, all(WIDE_STEP2), fma_(-k, all(WIDE_STEP1), x));
     real power = (real)((whole)look_up(T, (whole)t) + (((whole)t >> 4) << 52));
-    real q = fma_(fma_(all(N4), r, all(N3)), r, all(N2));
+    real q = fma_(fma_(fma_(all(N5), r, all(N4)), r, all(N3)), r, all(N2));
     q = fma_(fma_(q, r, all(N1)), r, all(N0));
     return fma_(power * r, q, power);
 }
@@ -166,8 +166,8 @@ INLINE real narrow_exponential(real x, real magic, table16 T) {
    2 f^3/3 + ..; |f| <= 0.1716. The series stops after f^17: what is left is 2^-50.0 of it, and
    roundings, b's low word among them, are less than 2^-51: y = log M (1 + a), |a| < 2^-49.
 
-   narrow_logarithm stops here: with S to 2^-41.5 or so its own 2^-50, and |N| 2^-52.9 for
-   N ln 2 (two roundings), hardly matter.
+   narrow_logarithm stops here: an error of 2^-51 (|log M| < 0.35), and of 2^-52.9 |L| for N ln 2 and the sum
+   (two roundings).
 
    logarithm goes on with z = M e^-y - 1, so log M = y + z - z^2/2 ..: z^2/2 < 2^-102 |y| is left out.
    Let E = e^-y = (1 + m + l) t. z = b E + (E - 1), where E - 1 is m + l if t is 1. Products are exact

@@ -133,14 +133,14 @@ INLINE void softmax_row(const row *r, int64_t from, int64_t to, const total *s, 
     q->inverse = inverse((words){all(s->high), all(s->low)});
     q->error = 2 * s->error; /* of a term and of the sum */
     quotients Q = prepare_quotients(q->inverse);
-    real far = q->lowest;
+    real far = q->lowest, top = all(s->largest); /* far ones are not exponentiated: subnormals are slow */
     for (int64_t j = from, m; j < to; j += m) {
         m = is_plain(r) || to - j < BLOCK ? to - j : BLOCK;
         const double *x = elements(r, j, m, room);
         double *y = (double *)q->y + j;
         EACH(y, m, {
             real v = get(x + i, valid, s->largest);
-            bounds b = lean_quotient(wide ? larger(far, v) : v, magic, &Q);
+            bounds b = lean_quotient(wide ? replace_below(v, top, v, far) : v, magic, &Q);
             real z = b.e + b.low;
             unsigned bad = differ(z, b.e + b.high);
             if (wide) {
@@ -179,60 +179,63 @@ INLINE void log_softmax_row(const row *r, int64_t from, int64_t to, const total 
             real z;
             unsigned bad = log_quotient(get(x + i, valid, s->largest), L, error, wide, &z);
             write(FLOAT64, (char *)(y + i), z, valid);
-            enqueue(q, bad, j + i, valid);
+            if (UNLIKELY(bad)) enqueue(q, bad, j + i, valid);
         });
     }
     empty_queue(q);
 }
 
 /* ---- The same for narrower formats. A logarithm: the sum's error, 2^-51 of the series, two roundings
-   of it. A quotient: the sum's error, NARROW_TERM, three roundings. */
+   of it. A quotient: the sum's error, NARROW_TERM, five roundings at most. */
 INLINE real narrow_log_error(real L, real sum_error) { return fma_(magnitude(L), all(0x1.1p-52), sum_error + 0x1p-50); }
-#define NARROW_QUOTIENT (NARROW_TERM + 0x1p-51)
+#define NARROW_QUOTIENT (NARROW_TERM + 5 * 0x1p-53)
 /* v - L, with two more roundings; where x is -inf so are both bounds */
 INLINE void narrow_log_quotient(real x, real L, real error, real *low, real *high) {
     real t = x - L, c = fma_(smaller(all(0x1p1000), magnitude(t)), all(0x1.1p-52), error);
     *low = t - c;
     *high = t + c;
 }
+INLINE table16 scaled_table(real factor) {
+    double t[16] ALIGNED;
+    for (int i = 0; i < 16; i += LANES) store(t + i, load(POWERS16_HIGH + i) * factor);
+    return table_of(t);
+}
 /* terms: those of the row, from..to, if they were kept, else NULL */
-INLINE void narrow_row(const row *r, int64_t from, int64_t to, int function, int format, const total *s, const double *terms, queue *q) {
+INLINE void narrow_row(const row *r, int64_t from, int64_t to, int function, int format, int direct, const total *s, const double *terms, queue *q) {
     double room[BLOCK + LANES] ALIGNED;
     int size = LAYOUTS[format].size;
-    table16 T = table_of(POWERS16_HIGH);
     real K = all(s->shift), magic = wide_magic_of(K), lowest = all(s->largest - FAR), R = 1 / all(s->high);
     real L = narrow_logarithm(all(s->high), all(s->high) - 1, K);
     real error = narrow_log_error(L, all(s->error));
-    real less_ = R * (1 - (s->error + NARROW_QUOTIENT)), more = R * (1 + (s->error + NARROW_QUOTIENT));
+    real less_ = R * (1 - (s->error + NARROW_QUOTIENT)), more = all(1 + 2.1 * (s->error + NARROW_QUOTIENT));
+    table16 T = scaled_table(terms ? all(1) : less_);
     for (int64_t j = from, m; j < to; j += m) {
         m = to - j < BLOCK ? to - j : BLOCK;
-        const double *x = terms ? terms : elements(r, j, m, room);
+        source x = terms ? (source){NULL, terms, m} : direct ? (source){(const float *)r->x + j, NULL, m} : (source){NULL, elements(r, j, m, room), m};
         char *y = q->y + j * size;
         for (int64_t i = 0; i < m; i += LANES) {
             int valid = m - i < LANES ? (int)(m - i) : LANES;
-            real v = load(x + i), low, high;
+            real v = next_vector(x, i), low, high;
             if (function == SOFTMAX) {
-                if (!terms) v = narrow_exponential(larger(lowest, v), magic, T);
-                low = v * less_;
-                high = v * more;
+                low = terms ? v * less_ : narrow_exponential(larger(lowest, v), magic, T);
+                high = low * more;
             } else narrow_log_quotient(v, L, error, &low, &high);
-            unsigned bad = undecided(format, low, high);
-            write(format, y + i * size, low, valid);
-            enqueue(q, bad, j + i, valid);
+            unsigned bad = settle_to(format, y + i * size, low, high, valid);
+            if (UNLIKELY(bad)) enqueue(q, bad, j + i, valid);
         }
     }
     empty_queue(q);
 }
 static void narrow_row_of(const row *r, int64_t from, int64_t to, int function, const total *s, const double *terms, queue *q) {
-#define OF(format) if (function == LOG_SOFTMAX) narrow_row(r, from, to, LOG_SOFTMAX, format, s, NULL, q); \
-    else if (terms) narrow_row(r, from, to, SOFTMAX, format, s, terms, q); \
-    else narrow_row(r, from, to, SOFTMAX, format, s, NULL, q)
+#define OF(format, direct) if (function == LOG_SOFTMAX) narrow_row(r, from, to, LOG_SOFTMAX, format, direct, s, NULL, q); \
+    else if (terms) narrow_row(r, from, to, SOFTMAX, format, direct, s, terms, q); \
+    else narrow_row(r, from, to, SOFTMAX, format, direct, s, NULL, q)
     switch (r->format) {
-    case FLOAT32: OF(FLOAT32); break;
-    case FLOAT16: OF(FLOAT16); break;
-    case BFLOAT16: OF(BFLOAT16); break;
-    case FLOAT8_E4M3FN: OF(FLOAT8_E4M3FN); break;
-    default: OF(FLOAT8_E5M2);
+    case FLOAT32: if (is_float32(r)) { OF(FLOAT32, 1); } else { OF(FLOAT32, 0); } break;
+    case FLOAT16: OF(FLOAT16, 0); break;
+    case BFLOAT16: OF(BFLOAT16, 0); break;
+    case FLOAT8_E4M3FN: OF(FLOAT8_E4M3FN, 0); break;
+    default: OF(FLOAT8_E5M2, 0);
     }
 }
 

@@ -27,11 +27,21 @@ INLINE real get(const double *p, int valid, double other) {
 static int is_plain(const row *r) { /* float64, side by side, aligned */
     return r->format == FLOAT64 && r->stride == 8 && !((uintptr_t)r->x & 7);
 }
+static int is_float32(const row *r) {
+    return r->format == FLOAT32 && r->stride == 4 && !((uintptr_t)r->x & 3);
+}
 INLINE void decode_all(const char *x, int64_t stride, int64_t m, const layout f, double *out) {
     for (int64_t i = 0; i < m; i += LANES) {
         int valid = m - i < LANES ? (int)(m - i) : LANES;
         store(out + i, decode(codes_of(x + i * stride, stride, f.size, valid), f));
     }
+}
+/* Vector i of n float32 side by side, padded with -inf */
+INLINE real get_float32(const float *x, int64_t i, int64_t n) {
+    if (i + LANES <= n) return widen(x + i);
+    float a[LANES];
+    for (int j = 0; j < LANES; j++) a[j] = i + j < n ? x[i + j] : -INFINITY;
+    return widen(a);
 }
 /* Elements i .. i + m as float64: where they are (is_plain), or in `room`, padded with -inf. */
 static const double *elements(const row *r, int64_t i, int64_t m, double *room) {
@@ -41,19 +51,17 @@ static const double *elements(const row *r, int64_t i, int64_t m, double *room) 
     case FLOAT64:
         for (int64_t j = 0; j < m; j++) memcpy(room + j, x + j * r->stride, 8);
         break;
-    case FLOAT32: {
-        float a[LANES] = {0};
-        int near = r->stride == 4 && !((uintptr_t)x & 3);
-        for (int64_t j = 0; j < m; j += LANES) {
-            const float *from = (const float *)(x + 4 * j);
-            if (!near || j + LANES > m) {
-                for (int64_t k = j; k < m && k < j + LANES; k++) memcpy(a + k - j, x + k * r->stride, 4);
-                from = a;
-            }
-            store(room + j, widen(from));
+    case FLOAT32:
+        if (is_float32(r)) {
+            for (int64_t j = 0; j < m; j += LANES) store(room + j, get_float32((const float *)x, j, m));
+            break;
+        }
+        for (int64_t j = 0; j < m; j++) {
+            float a;
+            memcpy(&a, x + j * r->stride, 4);
+            room[j] = a;
         }
         break;
-    }
     case FLOAT16: decode_all(x, r->stride, m, LAYOUTS[FLOAT16], room); break;
     case BFLOAT16: decode_all(x, r->stride, m, LAYOUTS[BFLOAT16], room); break;
     case FLOAT8_E4M3FN: decode_all(x, r->stride, m, LAYOUTS[FLOAT8_E4M3FN], room); break;
@@ -81,15 +89,40 @@ INLINE double max_of(const double *x, int64_t n, double *least) {
     *least = smallest_lane(smaller(smaller(b[0], b[1]), smaller(b[2], b[3])));
     return largest_lane(larger(larger(a[0], a[1]), larger(a[2], a[3])));
 }
-INLINE double max_of_padded(const double *x, int64_t n) {
-    real a = load(x), b = a;
-    int64_t i = LANES;
-    for (; i + LANES < n; i += 2 * LANES) {
-        a = larger(a, load(x + i));
-        b = larger(b, load(x + i + LANES));
+/* Elements of a narrow format: vector i of n, where they are if they are float32, or in `room`. */
+typedef struct { const float *direct; const double *room; int64_t n; } source;
+INLINE real next_vector(source s, int64_t i) { return s.direct ? get_float32(s.direct, i, s.n) : load(s.room + i); }
+INLINE source source_of(const row *r, int64_t i, int64_t m, double *room) {
+    if (is_float32(r)) return (source){(const float *)r->x + i, NULL, m};
+    return (source){NULL, elements(r, i, m, room), m};
+}
+INLINE double max_of_source(source s, double *least) {
+    real a = all(-INFINITY), b = all(INFINITY);
+    int64_t i = 0;
+    if (s.direct && s.n >= 4 * LANES) {
+        floats c[2], d[2];
+        for (int j = 0; j < 2; j++) memcpy(&c[j], s.direct + 2 * j * LANES, sizeof c[j]);
+        d[0] = c[0]; d[1] = c[1];
+        for (i = 4 * LANES; i + 4 * LANES <= s.n; i += 4 * LANES)
+            for (int j = 0; j < 2; j++) {
+                floats v;
+                memcpy(&v, s.direct + i + 2 * j * LANES, sizeof v);
+                c[j] = larger_floats(c[j], v);
+                d[j] = smaller_floats(d[j], v);
+            }
+        floats found[2] = {larger_floats(c[0], c[1]), smaller_floats(d[0], d[1])};
+        float out[4 * LANES];
+        memcpy(out, found, sizeof out);
+        a = larger(widen(out), widen(out + LANES));
+        b = smaller(widen(out + 2 * LANES), widen(out + 3 * LANES));
     }
-    if (i < n) a = larger(a, load(x + i));
-    return largest_lane(larger(a, b));
+    for (; i < s.n; i += LANES) {
+        real v = next_vector(s, i);
+        a = larger(a, v);
+        b = smaller(b, v); /* with the padding, a last vector makes the row wide */
+    }
+    *least = smallest_lane(b);
+    return largest_lane(a);
 }
 
 /* ---- A row's total (kernel.h). `error` bounds it relative to itself. A NaN may hide from least and
@@ -110,23 +143,59 @@ INLINE words sum_block_as(const double *x, int64_t n, int wide, int accurate, do
     S.high -= START; /* exact: it is a multiple of its last bit */
     return sum_of_lanes(S);
 }
-/* The same for narrow formats: x is padded with -inf to full vectors. The terms go to `terms`, if
-   it is not NULL. */
-INLINE words sum_narrow_block(const double *x, int64_t n, double largest, real K, double *terms) {
+/* The same for narrow formats. Every 16 terms are added up plainly, and their sums as words. The terms go
+   to `terms`, if it is not NULL. */
+INLINE words sum_source(source x, int wide, double largest, real K, double *terms) {
     real lowest = all(largest - FAR), magic = wide_magic_of(K);
     table16 T = table_of(POWERS16_HIGH);
     words S = {all(0), all(0)};
-    for (int64_t i = 0; i < n; i += LANES) {
-        real e = narrow_exponential(larger(lowest, load(x + i)), magic, T);
-        S.high += e;
-        if (terms) store(terms + i, e);
+    for (int64_t i = 0; i < x.n;) {
+        real part = all(0);
+        for (int64_t end = x.n - i < 16 * LANES ? x.n : i + 16 * LANES; i < end; i += LANES) {
+            real v = next_vector(x, i), e = narrow_exponential(wide ? larger(lowest, v) : v, magic, T);
+            part += e;
+            if (terms) store(terms + i, e);
+        }
+        S = add(S, (words){part, all(0)});
     }
     return sum_of_lanes(S);
 }
-static words sum_block(const double *x, int64_t n, int tier, double largest, double least, real K) {
-    int wide = !(least >= largest - FAR);
-    if (tier == QUICK) return wide ? sum_block_as(x, n, 1, 0, largest, K) : sum_block_as(x, n, 0, 0, largest, K);
-    return wide ? sum_block_as(x, n, 1, 1, largest, K) : sum_block_as(x, n, 0, 1, largest, K);
+/* NARROW: 15 additions are rounded, 15 u; NARROW_TERM is 2 u: 17 u; lanes and blocks as above. */
+#define NARROW_SUM 0x1.1p-49
+/* The total of one block; m may be made smaller. Where all elements are -inf its sum is 0. */
+static int64_t sum_block(const row *r, int64_t i, int64_t m, int accurate, total *t) {
+    double room[BLOCK + LANES] ALIGNED;
+    const double *x = elements(r, i, m, room);
+    /* the next block begins at a boundary of vectors */
+    if (is_plain(r) && m == BLOCK) m -= (int64_t)((uintptr_t)(x + m) & (8 * LANES - 1)) / 8;
+    t->error = accurate ? ACCURATE_SUM : QUICK_SUM;
+    double p = t->largest = max_of(x, m, &t->least);
+    if (p == -INFINITY) { for (int64_t j = 0; j < m; j++) t->high += x[j] != x[j] ? NAN : 0; return m; }
+    if (!(fabs(p) <= LARGEST)) { t->high = NAN; return m; }
+    real K = shift_of(all(p));
+    int wide = !(t->least >= p - FAR);
+    words S = wide ? accurate ? sum_block_as(x, m, 1, 1, p, K) : sum_block_as(x, m, 1, 0, p, K)
+                   : accurate ? sum_block_as(x, m, 0, 1, p, K) : sum_block_as(x, m, 0, 0, p, K);
+    t->shift = K[0]; t->high = S.high[0]; t->low = S.low[0];
+    return m;
+}
+INLINE void sum_source_to(source x, double *terms, total *t) {
+    t->error = NARROW_SUM;
+    t->largest = max_of_source(x, &t->least);
+    if (t->largest == -INFINITY) {
+        for (int64_t j = 0; j < x.n; j += LANES) { real v = next_vector(x, j); t->high += differ(v, v) ? NAN : 0; }
+        return;
+    }
+    if (!(fabs(t->largest) <= LARGEST)) { t->high = NAN; return; }
+    real K = shift_of(all(t->largest));
+    words S = t->least >= t->largest - FAR ? sum_source(x, 0, t->largest, K, terms) : sum_source(x, 1, t->largest, K, terms);
+    t->shift = K[0]; t->high = S.high[0]; t->low = S.low[0];
+}
+static void sum_narrow_block(const row *r, int64_t i, int64_t m, double *terms, total *t) {
+    double room[BLOCK + LANES] ALIGNED;
+    source x = source_of(r, i, m, room);
+    if (x.direct) sum_source_to((source){x.direct, NULL, m}, terms, t);
+    else sum_source_to((source){NULL, room, m}, terms, t);
 }
 /* Adds t to s, whose units may differ: scaled by powers of 2, and 2^-104 of error. */
 INLINE void merge(total *s, const total *t) {
@@ -137,32 +206,16 @@ INLINE void merge(total *s, const total *t) {
                  s->largest > t->largest ? s->largest : t->largest,
                  (s->error > t->error ? s->error : t->error) + 0x1p-104};
 }
-/* NARROW: a lane adds 256 terms, and each addition is rounded: 256 u = 2^-45; NARROW_TERM; lanes and
-   blocks as above. Returns 0 if the row has NaN, inf, only -inf, or |max| > LARGEST: high is NaN then,
-   or 0 if all are -inf. terms: where NARROW keeps the terms of a row of one block, or NULL. */
-#define NARROW_SUM 0x1.81p-45
+/* The total of a row. Returns 0 if it has NaN, inf or |max| > LARGEST (high is NaN then), or only -inf (0).
+   terms: where the terms of a narrow row of one block are kept, or NULL. */
 static int sum_row(const row *r, int tier, double *terms, total *out) {
-    static const double errors[] = {[NARROW] = NARROW_SUM, [QUICK] = QUICK_SUM, [ACCURATE] = ACCURATE_SUM};
-    double room[BLOCK + LANES] ALIGNED;
-    *out = (total){-0x1p40, 0, 0, INFINITY, -INFINITY, 0};
     for (int64_t i = 0, m; i < r->n; i += m) {
+        total t = {-0x1p40, 0, 0, INFINITY, -INFINITY, 0};
         m = r->n - i < BLOCK ? r->n - i : BLOCK;
-        const double *x = elements(r, i, m, room);
-        /* the second block begins at a boundary of vectors */
-        if (is_plain(r) && m == BLOCK) m -= (int64_t)((uintptr_t)(x + m) & (8 * LANES - 1)) / 8;
-        total t = {.error = errors[tier]};
-        if (tier == NARROW) t.largest = max_of_padded(x, m);
-        else t.largest = max_of(x, m, &t.least);
-        if (t.largest == -INFINITY) {
-            for (int64_t j = 0; j < m; j++) if (x[j] != x[j]) out->high = NAN;
-            out->least = -INFINITY;
-            continue;
-        }
-        if (!(fabs(t.largest) <= LARGEST)) { out->high = NAN; return 0; }
-        real K = shift_of(all(t.largest));
-        words S = tier == NARROW ? sum_narrow_block(x, m, t.largest, K, terms) : sum_block(x, m, tier, t.largest, t.least, K);
-        t.shift = K[0]; t.high = S.high[0]; t.low = S.low[0];
-        if (i == 0) *out = t; else merge(out, &t);
+        if (tier == NARROW) sum_narrow_block(r, i, m, terms, &t);
+        else m = sum_block(r, i, m, tier == ACCURATE, &t);
+        if (i == 0) *out = t;
+        else merge(out, &t);
     }
     return out->high > 0;
 }

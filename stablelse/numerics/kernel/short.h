@@ -3,7 +3,7 @@
 #define STABLELSE_SHORT_H
 #include "long.h"
 
-#define SHORT 32 /* rows shorter than this are short */
+#define SHORT 128 /* rows shorter than this are short */
 typedef struct { double at[SHORT * LANES] ALIGNED; } block; /* element j of row r is at[j * LANES + r] */
 
 /* The elements of `valid` rows; the others are 0. */
@@ -60,6 +60,7 @@ INLINE words sum_lanes(const block *t, int64_t n, int format, int below, real la
     real K = shift_of(first), lowest = first - FAR, magic = magic_of(K), wide_magic = wide_magic_of(K);
     table16 T = table_of(POWERS16_HIGH);
     words S = {all(format == FLOAT64 ? START : 0), all(0)};
+    real part = all(0);
     *copies = all(0);
     for (int64_t i = 0; i < n; i++) {
         real v = load(t->at + i * LANES), w = larger(lowest, v);
@@ -68,7 +69,8 @@ INLINE words sum_lanes(const block *t, int64_t n, int format, int below, real la
         if (format != FLOAT64) {
             real e = narrow_exponential(w, wide_magic, T);
             if (below) e = select(top, all(0), e);
-            S.high += e;
+            part += e; /* 16 terms are added up plainly, as in sum_narrow_block */
+            if (i % 16 == 15 || i == n - 1) { S = add(S, (words){part, all(0)}); part = all(0); }
             if (kept) store(kept->at + i * LANES, e);
             continue;
         }
@@ -142,10 +144,23 @@ INLINE void short_softmax(int format, block *t, int64_t n, real largest, verdict
         store(t->at + i * LANES, y);
     }
 }
+/* Differences x - p of short numbers are often ties, which lambda breaks however small it is: as in
+   careful_log_softmax, in the lanes of `bad`. Returns what is still in doubt. */
+INLINE unsigned short_tie(int format, real x, real p, real lambda, real error, unsigned bad, real *y) {
+    words d = two_sum(x, -p);
+    real low = to_odd(d.high, to_odd(d.low, -lambda - error)), high = to_odd(d.high, to_odd(d.low, error - lambda));
+    unsigned left = undecided(format, low, high) & bad;
+    for (unsigned settled = bad & ~left; settled; settled &= settled - 1) {
+        int k = __builtin_ctz(settled);
+        (*y)[k] = low[k];
+    }
+    return left;
+}
 /* lambda = log(1 + rho) as in careful.h, but with the fast phase's terms: so the largest element, which
    often dominates a short row, keeps the digits of a small rho. All other terms are in units of the
    largest of them, for the bound of sum() is relative to START. If they are all below max - FAR, or
-   next to it, rho is below 2^-900: then the largest element is in doubt.
+   next to it, rho is below 2^-900, and that is all that is known of it: in float64 the largest element
+   is in doubt then; in other formats its result is 0, and lambda breaks ties.
    rho errs by QUICK_SUM, and the term of the largest by 2^-74.86: 2^-73.8 = 2 QUICK_SUM. */
 INLINE void short_log_softmax(int format, block *t, int64_t n, real largest, real K, verdict *v) {
     real copies, error, next = format == FLOAT64 ? next_of_lanes(t, n, largest) : largest;
@@ -158,17 +173,25 @@ INLINE void short_log_softmax(int format, block *t, int64_t n, real largest, rea
         /* rho: two terms' errors and a sum's; relative to lambda, with rho / (1 + rho) <= lambda */
         error = narrow_log_error(L, all(2 * NARROW_SUM));
         real own = lambda * (2 * NARROW_SUM + 0x1p-48);
-        unsigned vanishing = less(rho, all(0x1p-900));
+        real y[SHORT];
         for (int64_t i = 0; i < n; i++) {
             real x = load(t->at + i * LANES), low, high;
             whole top = (whole)(x == largest);
             narrow_log_quotient(x, L, error, &low, &high);
             low = select(top, -lambda - own, low);
             high = select(top, own - lambda, high);
-            v->columns[i] = undecided(format, low, high) | (vanishing & bits_of(top));
+            v->columns[i] = undecided(format, low, high);
             v->bad |= v->columns[i];
-            store(t->at + i * LANES, low);
+            y[i] = low;
         }
+        if (UNLIKELY(v->bad & ~v->odd)) {
+            v->bad = 0;
+            for (int64_t i = 0; i < n; i++) {
+                if (v->columns[i]) v->columns[i] = short_tie(format, load(t->at + i * LANES), largest, lambda, own, v->columns[i], &y[i]);
+                v->bad |= v->columns[i];
+            }
+        }
+        for (int64_t i = 0; i < n; i++) store(t->at + i * LANES, y[i]);
         return;
     }
     words one = words_of(exponential(largest, magic_of(K), 0), 0);

@@ -29,6 +29,7 @@
 typedef double real __attribute__((vector_size(8 * LANES)));
 typedef int64_t whole __attribute__((vector_size(8 * LANES)));
 typedef double real_anywhere __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+typedef float floats __attribute__((vector_size(8 * LANES))); /* twice as many float32 */
 typedef struct { real high, low; } words; /* a number as the sum of two */
 
 INLINE real all(double a) { return a - (real){0}; }
@@ -50,10 +51,18 @@ INLINE unsigned bits_of(whole mask) { return _mm512_movepi64_mask((__m512i)mask)
 INLINE real zero_below(real a, real x, real y) {
     return (real)_mm512_maskz_mov_pd(_mm512_cmp_pd_mask((__m512d)x, (__m512d)y, _CMP_NLT_UQ), (__m512d)a);
 }
+/* a, or b where x < y */
+INLINE real replace_below(real a, real b, real x, real y) {
+    return (real)_mm512_mask_mov_pd((__m512d)a, _mm512_cmp_pd_mask((__m512d)x, (__m512d)y, _CMP_LT_OQ), (__m512d)b);
+}
 INLINE real widen(const float *p) { return (real)_mm512_cvtps_pd(_mm256_loadu_ps(p)); }
-INLINE void narrow(float *p, real a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps((__m512d)a) + (__m256){0}); }
-INLINE unsigned differ_narrowed(real a, real b) {
-    return _mm256_cmp_ps_mask(_mm512_cvtpd_ps((__m512d)a), _mm512_cvtpd_ps((__m512d)b), _CMP_NEQ_UQ);
+INLINE floats larger_floats(floats a, floats b) { return (floats)_mm512_max_ps((__m512)a, (__m512)b); }
+INLINE floats smaller_floats(floats a, floats b) { return (floats)_mm512_min_ps((__m512)a, (__m512)b); }
+/* a as float32 to p, 0 instead of -0; where does it differ from b as float32? */
+INLINE unsigned narrow(float *p, real a, real b) {
+    __m256 low = _mm512_cvtpd_ps((__m512d)a), high = _mm512_cvtpd_ps((__m512d)b);
+    _mm256_storeu_ps(p, low + (__m256){0});
+    return _mm256_cmp_ps_mask(low, high, _CMP_NEQ_UQ);
 }
 /* entries of a table of 16, by the lowest 4 bits of i */
 typedef struct { __m512d low, high; } table16;
@@ -78,10 +87,14 @@ INLINE unsigned bits_of(whole mask) { return (unsigned)_mm256_movemask_pd((__m25
 INLINE unsigned less(real a, real b) { return bits_of((whole)(a < b)); }
 INLINE unsigned differ(real a, real b) { return bits_of((whole)(a != b)); }
 INLINE real zero_below(real a, real x, real y) { return (real)(~(whole)(x < y) & (whole)a); }
+INLINE real replace_below(real a, real b, real x, real y) { return select((whole)(x < y), b, a); }
 INLINE real widen(const float *p) { return (real)_mm256_cvtps_pd(_mm_loadu_ps(p)); }
-INLINE void narrow(float *p, real a) { _mm_storeu_ps(p, _mm256_cvtpd_ps((__m256d)a) + (__m128){0}); }
-INLINE unsigned differ_narrowed(real a, real b) {
-    return (unsigned)_mm_movemask_ps(_mm_cmp_ps(_mm256_cvtpd_ps((__m256d)a), _mm256_cvtpd_ps((__m256d)b), _CMP_NEQ_UQ));
+INLINE floats larger_floats(floats a, floats b) { return (floats)_mm256_max_ps((__m256)a, (__m256)b); }
+INLINE floats smaller_floats(floats a, floats b) { return (floats)_mm256_min_ps((__m256)a, (__m256)b); }
+INLINE unsigned narrow(float *p, real a, real b) {
+    __m128 low = _mm256_cvtpd_ps((__m256d)a), high = _mm256_cvtpd_ps((__m256d)b);
+    _mm_storeu_ps(p, low + (__m128){0});
+    return (unsigned)_mm_movemask_ps(_mm_cmp_ps(low, high, _CMP_NEQ_UQ));
 }
 INLINE words look_up_pairs(const double *t, whole i) {
 #define TWO(a, b) _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_load_pd(t + 2 * (i[a] & 1023))), _mm_load_pd(t + 2 * (i[b] & 1023)), 1)
@@ -96,10 +109,21 @@ INLINE unsigned differ(real a, real b) { return bits_of((whole)(a != b)); }
 INLINE real larger(real a, real b) { return select((whole)(a > b), a, b); }
 INLINE real smaller(real a, real b) { return select((whole)(a < b), a, b); }
 INLINE real zero_below(real a, real x, real y) { return (real)(~(whole)(x < y) & (whole)a); }
+INLINE real replace_below(real a, real b, real x, real y) { return select((whole)(x < y), b, a); }
 INLINE real widen(const float *p) { return (real)vcvt_f64_f32(vld1_f32(p)); }
-INLINE void narrow(float *p, real a) { vst1_f32(p, vadd_f32(vcvt_f32_f64((float64x2_t)a), vdup_n_f32(0))); }
-INLINE unsigned differ_narrowed(real a, real b) {
-    return (unsigned)(((float)a[0] != (float)b[0]) | ((float)a[1] != (float)b[1]) << 1);
+INLINE floats larger_floats(floats a, floats b) {
+    uint32x4_t m = vcgtq_f32((float32x4_t)a, (float32x4_t)b);
+    return (floats)vbslq_f32(m, (float32x4_t)a, (float32x4_t)b);
+}
+INLINE floats smaller_floats(floats a, floats b) {
+    uint32x4_t m = vcltq_f32((float32x4_t)a, (float32x4_t)b);
+    return (floats)vbslq_f32(m, (float32x4_t)a, (float32x4_t)b);
+}
+INLINE unsigned narrow(float *p, real a, real b) {
+    float32x2_t low = vcvt_f32_f64((float64x2_t)a), high = vcvt_f32_f64((float64x2_t)b);
+    vst1_f32(p, vadd_f32(low, vdup_n_f32(0)));
+    uint32x2_t same = vceq_f32(low, high);
+    return (unsigned)((vget_lane_u32(same, 0) == 0) | (vget_lane_u32(same, 1) == 0) << 1);
 }
 INLINE words look_up_pairs(const double *t, whole i) {
     const double *a = t + 2 * (i[0] & 1023), *b = t + 2 * (i[1] & 1023);

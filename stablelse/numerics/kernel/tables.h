@@ -798,11 +798,12 @@ static const double POWERS16_LOW[16] ALIGNED = {
 #define Q3 0x1.11111110acad9p-7
 #define Q4 0x1.6c1849baa54e9p-10
 #define Q5 0x1.a01b5e5797a27p-13
-#define N0 0x1.0000000000009p+0
-#define N1 0x1.fffffffe5b9aep-2
-#define N2 0x1.5555555441f8bp-3
-#define N3 0x1.55570abe5482fp-5
-#define N4 0x1.11124ba0d1303p-7
+#define N0 0x1.0000000000003p+0
+#define N1 0x1.0000000000001p-1
+#define N2 0x1.555555547d216p-3
+#define N3 0x1.55555554e93b7p-5
+#define N4 0x1.11123d01366d4p-7
+#define N5 0x1.6c17ed5c1f49ep-10
 #define F3 0x1.5555555555555p-3
 #define F3_LOW 0x1.5555555555555p-57
 #define F4 0x1.5555555555555p-5

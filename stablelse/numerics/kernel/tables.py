@@ -102,8 +102,8 @@ def tables() -> tuple[str, dict[str, float]]:
     q = through(lambda r: (expm1(r) - r) / r**2, nodes)
     define(**{f"Q{j}": c for j, c in enumerate(q)})
     errors["Q"] = worst(lambda r: 1 + r + r**2 * polynomial(q, r), half)
-    # e^r = 1 + r (N0 + N1 r + .. + N4 r^4)
-    nodes = [half * cos(pi * (2 * i + 1) / 10) if i != 2 else half / 1000 for i in range(5)]
+    # e^r = 1 + r (N0 + N1 r + .. + N5 r^5)
+    nodes = [half * cos(pi * (2 * i + 1) / 12) for i in range(6)]
     c = through(lambda r: expm1(r) / r, nodes)
     define(**{f"N{j}": v for j, v in enumerate(c)})
     errors["N"] = worst(lambda r: 1 + r * polynomial(c, r), half)

@@ -31,9 +31,11 @@ EXPORT void phase_lean(const double *x, const double *S, double *e, double *low,
     bounds b = lean_quotient(load(x), all(MAGIC), &Q);
     store(e, b.e); store(low, b.low); store(high, b.high);
 }
-/* a row's sum: K, high, low, the bound; 0 if there is none */
+/* a row's sum: K, high, low, the bound; 0 if there is none. NARROW takes float32. */
 EXPORT int phase_sum(const double *x, int64_t n, int tier, double *out) {
-    row r = {(const char *)x, n, 8, FLOAT64};
+    float narrow_x[8192];
+    for (int64_t i = 0; tier == NARROW && i < n; i++) narrow_x[i] = (float)x[i];
+    row r = tier == NARROW ? (row){(const char *)narrow_x, n, 4, FLOAT32} : (row){(const char *)x, n, 8, FLOAT64};
     total s;
     int ok = sum_row(&r, tier, NULL, &s);
     out[0] = s.shift; out[1] = s.high; out[2] = s.low; out[3] = s.error;
