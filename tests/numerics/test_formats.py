@@ -100,7 +100,8 @@ def test_rounds_once(name, x):
         assert np.isinf(x) or abs(Decimal(x)) >= boundary
         return
     error = abs(exact(rounded) - Decimal(x))
-    for neighbour in (np.nextafter(rounded, s * format_.largest) for s in (1, -1)):
+    for end in (format_.largest, -format_.largest):
+        neighbour = np.nextafter(rounded, end)
         other = abs(exact(neighbour) - Decimal(x))
         assert error < other or (error == other and is_even(rounded)) or neighbour == rounded
 

@@ -28,9 +28,9 @@ def test_neighbours_are_neighbours(name):
     format_ = find_format(name)
     x = landmarks(format_)
     x = x[np.abs(x) < format_.largest]
-    for step in (-1, 1):
+    for step, end in ((-1, -format_.largest), (1, format_.largest)):
         beside = numbers(ordinals(x, format_) + step, format_)
-        assert (beside == np.nextafter(x, step * format_.largest)).all()
+        assert (beside == np.nextafter(x, end)).all()
 
 
 @pytest.mark.parametrize("name", FORMATS)
