@@ -91,6 +91,7 @@ def _settle_quickly(a: Approximation, format_: Format) -> tuple[Array, Array, Ar
     first = np.ldexp(high + (low - reach), exponent)
     last = np.ldexp(high + (low + reach), exponent)
     value = format_.round(first)
+    value[value == 0] = 0  # without a sign
     normal = (abs(first) >= np.finfo(wide).smallest_normal) & (abs(first) <= np.finfo(wide).max)
     ulps = reach * (2.0**format_.significand_bits / abs(a.high))
     return value, normal & (value == format_.round(last)), ulps

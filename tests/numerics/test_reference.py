@@ -320,7 +320,9 @@ def test_conventions_of_elements(special):
 def test_zero_has_no_sign():
     for name in FORMATS:
         format_ = find_format(name)
-        for x in ([[0.0]], [[-0.0]], [[0.0, -30_000.0]], [[0.0, -1e300, -1e308]]):
+        for x in ([[0.0]], [[-0.0]], [[0.0, -300.0]], [[0.0, -30_000.0]], [[0.0, -1e300, -1e308]]):
+            if name in ("float64", "longdouble") and x == [[0.0, -300.0]]:
+                continue
             value = reference.logsumexp(np.array(x), format_)[0]
             logs = reference.log_softmax(np.array(x), format_)[0]
             for zero in (value[0], logs[0, 0]):
