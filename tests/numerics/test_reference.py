@@ -185,7 +185,7 @@ def test_exponentials_in_three_words_are_within_their_bound(capsys):
     assert ratio <= 1
 
 
-@pytest.mark.parametrize("scale", [1e-8, 1e-12, 1e-17, 1e-25])
+@pytest.mark.parametrize("scale", [9e-7, 1e-8, 1e-12, 1e-17, 1e-25])
 def test_log_sum_exp_next_to_zero_is_within_its_bound(scale, capsys):
     pytest.importorskip("flint")
     from balls import Vector
@@ -194,7 +194,7 @@ def test_log_sum_exp_next_to_zero_is_within_its_bound(scale, capsys):
     rng = rng_of(38, str(scale))
     x = rng.normal(0, 5, (100, 30))
     x -= reference.logsumexp(x, FLOAT64)[0][:, np.newaxis]
-    x[:, 0] += scale
+    x += scale
     ratios = []
     high, low, lowest, error, _ = nearzero.logsumexp(x)
     for row, *words, bound in zip(x, high, low, lowest, error, strict=True):
@@ -367,6 +367,53 @@ def test_nothing_warns_or_raises_where_errors_are_asked_for():
             reference.logsumexp(x, format_, np.array([[1e308, 0, -1.0]] * 4))
             for function in ELEMENTWISE:
                 function(x, format_)
+
+
+TIE = 2.0**24 + 1  # between two numbers of float32, of which 2**24 is even
+
+
+@pytest.mark.parametrize(
+    ("x", "b", "expected"),
+    [
+        # Far terms: those next to a tie decide it, whatever their weights.
+        ([TIE, -1e5, -2e5], [1.0, -1.0, 1.0], TIE - 1),
+        ([TIE, -1e5, -2e5], [1.0, 1.0, -1.0], TIE + 1),
+        ([TIE, -1e300, -1e5], [-1.0, -1.0, 1.0], TIE - 1),
+        ([TIE, -1e5, -1e5], [1.0, 1.0, -1.0], TIE - 1),
+    ],
+)
+def test_far_terms_break_ties(x, b, expected):
+    value, sign, _ = reference.logsumexp(np.array([x]), FORMATS["float32"], np.array([b]))
+    assert value[0] == expected
+    assert sign[0] == b[0]
+
+
+@pytest.mark.parametrize(("largest", "expected"), [(5e-324, -TIE - 1), (-5e-324, 1 - TIE)])
+def test_the_smallest_number_breaks_a_tie_before_a_vanishing_term(largest, expected):
+    result, _ = reference.log_softmax(np.array([[largest, -TIE]]), FORMATS["float32"])
+    assert result.tolist() == [[0.0, expected]]
+
+
+def test_the_sign_of_what_cancels_beside_a_tie():
+    """Terms far below cancel to less than their errors, and their sign breaks the tie."""
+    mpmath = pytest.importorskip("mpmath")
+    rng = rng_of(40)
+    signs = set()
+    with mpmath.workprec(3000):
+        for _ in range(30):
+            x, b = [-2000.0], [1.0]
+            for _ in range(3):
+                x.append(float(x[-1] - rng.uniform(0.1, 3)))
+                terms = [w * mpmath.exp(v) for v, w in zip(x, b, strict=False)]
+                b.append(-float(mpmath.fsum(terms) / mpmath.exp(x[-1])))
+            rest = mpmath.fsum(w * mpmath.exp(v) for v, w in zip(x, b, strict=True))
+            expected = TIE + (1 if rest > 0 else -1)
+            value, *_ = reference.logsumexp(
+                np.array([[TIE, *x]]), FORMATS["float32"], np.array([[1.0, *b]])
+            )
+            assert value[0] == expected
+            signs.add(expected)
+    assert len(signs) == 2
 
 
 # Where the arithmetic is not what the bounds assume.

@@ -12,6 +12,7 @@ from stablelse.numerics.rationals import nearest
 from stablelse.numerics.rounding import Approximation, settle
 
 NAMES = list(FORMATS)
+FLOAT64 = FORMATS["float64"]
 
 
 def settled(high, low, error, format_, exponent=0, lowest=0.0):
@@ -102,6 +103,14 @@ def test_an_exact_tie_is_rounded_to_even():
 )
 def test_in_doubt(high, low, error):
     assert not settled(high, low, error, FORMATS["float32"])[1]
+
+
+@pytest.mark.parametrize("scale", [1.0, -1.0])
+def test_just_below_a_power_of_two_the_numbers_are_closer(scale):
+    for low, expected in ((2.0**-54 + 2.0**-90, 1 - 2.0**-53), (2.0**-54 - 2.0**-90, 1.0)):
+        found = settled(scale, -scale * low, 2.0**-95, FLOAT64)
+        assert found == (scale * expected, True)
+    assert not settled(scale, -scale * 2.0**-54, 2.0**-95, FLOAT64)[1]
 
 
 def test_overflow_is_settled():
