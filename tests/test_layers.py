@@ -33,6 +33,7 @@ LAYERS = {
 EXCEPTIONS = {
     "analysis/display.py": ({"render"}, {"rich"}),
     "numerics/formats.py": (set(), {"ml_dtypes"}),
+    "numerics/kernel/build.py": (set(), {"hatchling", "packaging"}),
     "numerics/streams/lazy.py": (set(), {"dask"}),
     "readers/arrow.py": (set(), {"pyarrow"}),
     "readers/compressed.py": (set(), {"compression"}),  # the standard library's, since 3.14

@@ -1,0 +1,242 @@
+"""Compile the kernel into the source tree: as hatchling's build hook, or by hand.
+
+By hand: ``python -m stablelse.numerics.kernel.build``.
+
+The system's compiler is used if it works. Otherwise the hook asks for ``ziglang``, which brings
+clang from the package index. Where neither works, or the kernel does not know the processor, the
+wheel is pure Python: it installs, and computes on the reference.
+
+The compiled file lies beside the sources, ignored by git, so an editable install finds it too. It
+uses nothing but CPython's stable ABI of 3.11 (and NumPy 2's C API, at run time), so the wheel's
+tag is cp311-abi3.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import hashlib
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from functools import cache
+from pathlib import Path
+from subprocess import DEVNULL, PIPE
+from typing import Any
+
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ImportError:  # by hand, hatchling is not needed
+    BuildHookInterface = object
+
+HERE = Path(__file__).parent
+COMPILED = HERE / "compiled.abi3.so"
+
+#: By machine: what is compiled, and the compiler's name of the least processor that can run it.
+_PROCESSORS = {
+    "x86_64": {"module": "", "v4": "x86-64-v4", "v3": "x86-64-v3"},
+    "aarch64": {"module": "", "neon": ""},
+    "arm64": {"module": "", "neon": ""},
+}
+
+# Bits must not depend on the compiler: no contraction to FMA where none is written, and nothing of
+# -ffast-math. Vectors of 512 bits are what the kernel for v4 is written for.
+_FLAGS = [
+    *("-std=gnu11", "-O3", "-g0", "-fPIC", "-fvisibility=hidden"),
+    *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
+]
+_WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-psabi"]
+
+
+class BuildError(Exception):
+    """Why the kernel cannot be compiled here."""
+
+
+def sources() -> str:
+    """Return a hash of all that the compiled file is made of."""
+    files = [path for path in HERE.iterdir() if path.suffix in (".c", ".h")]
+    digest = hashlib.sha256()
+    for path in sorted([*files, Path(__file__)]):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def processors() -> dict[str, str]:
+    """Return what is to be compiled for this interpreter, and for which processors.
+
+    Raises
+    ------
+    BuildError
+        If there are none.
+    """
+    machine = platform.machine()
+    if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
+        raise BuildError("the kernel is for CPython with its global lock")
+    if sys.platform not in ("linux", "darwin"):
+        raise BuildError(f"the kernel is for Linux and macOS, not for {sys.platform}")
+    if machine not in _PROCESSORS or sys.maxsize < 2**32:
+        raise BuildError(f"the kernel does not know the processor {machine}, or not in 32 bits")
+    return _PROCESSORS[machine]
+
+
+def system_compiler() -> list[str] | None:
+    """Return the command of a compiler of this system that makes what the kernel needs, if any."""
+    for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
+        command = (name or "").split()
+        if command and shutil.which(command[0]) and _works(command):
+            return command
+    return None
+
+
+def compiler() -> list[str]:
+    """Return the command of the compiler to use.
+
+    Raises
+    ------
+    BuildError
+        If there is none.
+    """
+    command = system_compiler()
+    if command is None and importlib.util.find_spec("ziglang"):
+        # Zig traps on what C leaves undefined unless it is told not to.
+        zig = [sys.executable, "-m", "ziglang", "cc", "-fno-sanitize=undefined"]
+        command = zig if _works(zig) else None
+    if command is None:
+        raise BuildError("no C compiler works here, and neither does the package ziglang")
+    return command
+
+
+def _works(command: list[str]) -> bool:
+    """Whether a compiler knows the processors and finds the headers of the C library."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "a.c")
+        source.write_text("#include <stdlib.h>\n#include <math.h>\nint one(void) { return 1; }\n")
+        for processor in processors().values():
+            target = ["-c", str(source), "-o", f"{folder}/a.o"]
+            try:
+                _run([*command, *_FLAGS, *_for(command, processor), *target])
+            except BuildError:
+                return False
+    return True
+
+
+def _for(command: list[str], processor: str) -> list[str]:
+    """Return the options for a processor; without a name, the least one of its kind."""
+    wide = ["-mprefer-vector-width=512"] if processor.endswith("v4") else []
+    if "ziglang" in command:  # its default is the processor of this machine
+        zigs = processor.replace("-64", "_64").replace("-v", "_v")
+        return [f"-mcpu={zigs or 'baseline'}", *wide]
+    return [f"-march={processor}", *wide] if processor else []
+
+
+def compile_kernel(strict: bool = False) -> Path:
+    """Compile the kernel unless it is up to date, and return the file.
+
+    Parameters
+    ----------
+    strict : bool
+        Compile at any rate, with all warnings, each of them an error.
+
+    Raises
+    ------
+    BuildError
+        If that cannot be done. Then there is no compiled file.
+    """
+    if not strict and is_current():
+        return COMPILED
+    # What is removed first is not taken for the result if all else fails. Nor is a file written
+    # over that another process may have loaded.
+    COMPILED.unlink(missing_ok=True)
+    units, command = processors(), compiler()
+    flags = [*command, *_FLAGS, *(_WARNINGS if strict else ["-w"])]
+    with tempfile.TemporaryDirectory() as folder:
+        objects = [f"{folder}/{unit}.o" for unit in units]
+        steps = []
+        for target, (unit, processor) in zip(objects, units.items(), strict=True):
+            own = [str(HERE / "module.c"), f'-DSOURCES="{sources()}"']
+            step = ["-c", *(own if unit == "module" else [str(HERE / "kernel.c")]), "-o", target]
+            steps.append([*flags, *_for(command, processor), *step])
+        _run(*steps)
+        made = f"{folder}/{COMPILED.name}"
+        undefined = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-s"]
+        _run([*command, "-shared", *undefined, "-o", made, *objects, "-lm"])
+        # Beside its place first, then there at once.
+        beside = COMPILED.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(made, beside)
+        beside.replace(COMPILED)
+    return COMPILED
+
+
+def is_current() -> bool:
+    """Whether the compiled file is made of these sources."""
+    try:
+        return sources().encode() in COMPILED.read_bytes()
+    except OSError:
+        return False
+
+
+@cache
+def _environment() -> dict[str, str]:
+    """Return the environment of a compiler: Zig's caches go when this process does."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    caches = ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")
+    return os.environ | dict.fromkeys(caches, folder.name)
+
+
+def _run(*commands: list[str]) -> None:
+    """Run commands side by side."""
+    try:
+        running = [
+            subprocess.Popen(command, stdin=DEVNULL, stderr=PIPE, text=True, env=_environment())
+            for command in commands
+        ]
+    except OSError as error:
+        raise BuildError(f"cannot run {commands[0][0]}: {error.strerror}") from error
+    complaints = [process.communicate()[1] for process in running]
+    for command, process, complaint in zip(commands, running, complaints, strict=True):
+        if process.returncode:
+            raise BuildError(f"{' '.join(command)}\n{complaint}")
+
+
+class KernelHook(BuildHookInterface):  # type: ignore[misc]
+    """Compiles the kernel before a wheel is built."""
+
+    def dependencies(self) -> list[str]:
+        """Ask for a compiler from the package index if the system has none."""
+        with contextlib.suppress(BuildError):
+            processors()
+            return [] if system_compiler() else ["ziglang>=0.13"]
+        return []
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile, and tag the wheel; without a kernel it is pure Python."""
+        from packaging.tags import sys_tags
+
+        try:
+            compile_kernel()
+        except BuildError as error:
+            self.app.display_warning(f"stablelse is built without its kernel: {error}")
+            return
+        build_data["pure_python"] = False
+        platforms = (tag.platform for tag in sys_tags())
+        platform = next(p for p in platforms if not p.startswith(("manylinux", "musllinux")))
+        build_data["tag"] = f"cp311-abi3-{platform}"
+
+
+def main() -> None:
+    """Compile by hand; ``--strict`` makes every warning an error."""
+    try:
+        made = compile_kernel(strict="--strict" in sys.argv[1:])
+    except BuildError as error:
+        sys.exit(f"stablelse: error: {error}")
+    sys.stdout.write(f"{made}\n")
+
+
+if __name__ == "__main__":
+    main()

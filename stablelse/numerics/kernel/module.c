@@ -1,0 +1,256 @@
+/* The extension module: NumPy arrays in, jobs for the kernel, NumPy arrays out.
+
+   Neither Python.h nor NumPy's headers are needed to compile it. It declares by hand what it uses of
+   two binary interfaces that do not change: CPython's stable ABI (of 3.11, so one file serves every
+   later version), and NumPy's C API, whose table and structures are the same in all of NumPy 2. */
+#include "kernel.h"
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- CPython's stable ABI. Only a build with the GIL lays objects out so. ---- */
+typedef ptrdiff_t Py_ssize_t;
+typedef struct object { Py_ssize_t references; struct object *type; } PyObject;
+typedef PyObject *(*fastcall)(PyObject *, PyObject *const *, Py_ssize_t);
+typedef struct { const char *name; fastcall function; int flags; const char *doc; } PyMethodDef;
+typedef struct {
+    PyObject head; void *init; Py_ssize_t index; PyObject *copy; /* PyModuleDef_Base */
+    const char *name, *doc;
+    Py_ssize_t size;
+    PyMethodDef *methods;
+    void *slots, *traverse, *clear, *free;
+} PyModuleDef;
+enum { METH_FASTCALL = 0x80, ABI_VERSION = 3 };
+
+extern PyObject _Py_NoneStruct, PyLong_Type, *PyExc_TypeError, *PyExc_ValueError, *PyExc_ImportError;
+extern void Py_IncRef(PyObject *), Py_DecRef(PyObject *);
+extern void PyErr_SetString(PyObject *, const char *);
+extern PyObject *PyErr_NoMemory(void), *PyErr_Occurred(void);
+extern long PyLong_AsLong(PyObject *);
+extern PyObject *PyUnicode_FromString(const char *), *PyTuple_New(Py_ssize_t);
+extern int PyUnicode_CompareWithASCIIString(PyObject *, const char *);
+extern int PyTuple_SetItem(PyObject *, Py_ssize_t, PyObject *);
+extern PyObject *PyModule_Create2(PyModuleDef *, int);
+extern int PyModule_AddStringConstant(PyObject *, const char *, const char *);
+extern int PyObject_SetAttrString(PyObject *, const char *, PyObject *);
+extern void *PyCapsule_GetPointer(PyObject *, const char *);
+extern void *PyEval_SaveThread(void);
+extern void PyEval_RestoreThread(void *);
+
+/* ---- NumPy 2. A dtype begins like this; an array is this. ---- */
+typedef struct { PyObject head; PyObject *scalar; char kind, letter, order, unused; int number; } Dtype;
+typedef struct {
+    PyObject head;
+    char *data;
+    int nd;
+    Py_ssize_t *shape, *strides;
+    PyObject *base;
+    Dtype *dtype;
+    int flags;
+} Array;
+enum { C_CONTIGUOUS = 1, ALIGNED = 0x100, WRITEABLE = 0x400 };
+enum { INT64 = sizeof(long) == 8 ? 7 : 9, FLOAT32_NUMBER = 11, FLOAT64_NUMBER = 12 };
+
+static PyObject *array_type;
+static Dtype *(*dtype_of_number)(int);
+static PyObject *(*new_array)(PyObject *, Dtype *, int, const Py_ssize_t *, const Py_ssize_t *, void *, int, PyObject *);
+static PyObject *(*as_scalar)(PyObject *); /* an array with axes stays what it is */
+
+/* ---- The kernels, best first. ---- */
+typedef int64_t (*kernel)(const job *);
+#if defined(__x86_64__)
+#include <cpuid.h>
+/* __builtin_cpu_supports would do, but for the clang of ziglang, where it finds nothing. The registers are the
+   system's to save: it says in XCR0 which it does. */
+static int has(unsigned more_of_7, unsigned registers) {
+    unsigned a, b, c, d, low, high;
+    const unsigned fma_movbe_osxsave_f16c = 1u << 12 | 1u << 22 | 1u << 27 | 1u << 29, bmi_avx2_bmi2 = 1u << 3 | 1u << 5 | 1u << 8;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || ~c & fma_movbe_osxsave_f16c) return 0;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    if (~low & registers || !__get_cpuid(0x80000001, &a, &b, &c, &d) || ~c & 1u << 5 /* lzcnt */) return 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && !(~b & (bmi_avx2_bmi2 | more_of_7));
+}
+static int has_v3(void) { return has(0, 0x6); }
+static int has_v4(void) { return has(1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31 /* f dq cd bw vl */, 0xe6); }
+static const struct { const char *name; kernel settle; int (*is_here)(void); } kernels[] = {
+    {"v4", settle_v4, has_v4}, {"v3", settle_v3, has_v3}};
+#elif defined(__aarch64__)
+static int has_neon(void) { return 1; }
+static const struct { const char *name; kernel settle; int (*is_here)(void); } kernels[] = {
+    {"neon", settle_neon, has_neon}};
+#else
+#error "no kernel for this processor"
+#endif
+enum { KERNELS = sizeof kernels / sizeof *kernels };
+
+static kernel settle;
+
+static PyObject *none(void) { return Py_IncRef(&_Py_NoneStruct), &_Py_NoneStruct; }
+
+/* use(name): compute with that kernel from now on. */
+static PyObject *use(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    for (int i = 0; count == 1 && i < KERNELS; i++)
+        if (kernels[i].is_here() && !PyUnicode_CompareWithASCIIString(args[0], kernels[i].name))
+            return settle = kernels[i].settle, none();
+    return PyErr_SetString(PyExc_ValueError, "use takes one of the available kernels"), NULL;
+}
+
+/* attach(capsule): find NumPy's functions in its _ARRAY_API. */
+static PyObject *attach(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    void **api = count == 1 ? PyCapsule_GetPointer(args[0], NULL) : NULL;
+    if (!api) return PyErr_Occurred() ? NULL : (PyErr_SetString(PyExc_TypeError, "attach takes a capsule"), NULL);
+    if (((unsigned (*)(void))api[0])() >> 24 != 2)
+        return PyErr_SetString(PyExc_ImportError, "this NumPy has another binary interface than NumPy 2"), NULL;
+    array_type = api[2];
+    dtype_of_number = (Dtype * (*)(int)) api[45];
+    as_scalar = (PyObject * (*)(PyObject *)) api[76];
+    new_array = (PyObject * (*)(PyObject *, Dtype *, int, const Py_ssize_t *, const Py_ssize_t *, void *, int,
+                                PyObject *)) api[94];
+    return none();
+}
+
+/* ---- Jobs. ---- */
+enum { ROOM = 64, LARGE = 4096 }; /* places on the stack for what is in doubt; numbers worth letting go of the GIL */
+
+/* An array, if it is one, of a format of the kernel, and its numbers lie as the processor has them. */
+static Array *readable(PyObject *object, int *format) {
+    if (object->type != array_type || !array_type || !settle) return NULL;
+    Array *x = (Array *)object;
+    if (!(x->flags & ALIGNED) || x->dtype->order != '=') return NULL;
+    if (x->dtype->number == FLOAT64_NUMBER) *format = FLOAT64;
+    else if (x->dtype->number == FLOAT32_NUMBER) *format = FLOAT32;
+    else return NULL;
+    return x;
+}
+
+/* Run a job whose results are `results` many: ones in doubt, an array of their flat indices, or NULL;
+   with an error, if `failed`. */
+static PyObject *run(job *work, int64_t results, int *failed) {
+    int64_t few[ROOM], room = results / 8 + 8, *at = few;
+    *failed = 1;
+    if (room > ROOM && !(at = malloc(room * sizeof *at))) return PyErr_NoMemory();
+    work->doubtful = at, work->room = room < ROOM ? ROOM : room;
+    void *thread = work->rows * work->length < LARGE ? NULL : PyEval_SaveThread();
+    int64_t count = settle(work);
+    if (thread) PyEval_RestoreThread(thread);
+    PyObject *doubtful = NULL;
+    int is_all = count > work->room;
+    Py_ssize_t size = is_all ? results : count;
+    if (size && (doubtful = new_array(array_type, dtype_of_number(INT64), 1, &size, NULL, NULL, 0, NULL))) {
+        int64_t *to = (int64_t *)((Array *)doubtful)->data;
+        if (!is_all) memcpy(to, at, size * sizeof *at);
+        else for (Py_ssize_t i = 0; i < size; i++) to[i] = i;
+    }
+    if (at != few) free(at);
+    *failed = size && !doubtful;
+    return doubtful;
+}
+
+/* rows(function, x, y): put a function of every row of x, shape (m, n), into y, shape (m,) or (m, n), in C order.
+   Returns the flat indices of results in doubt, or None if there are none. */
+static PyObject *rows(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    int format, format_y, failed;
+    long function = count == 3 ? PyLong_AsLong(args[0]) : -1;
+    if (function == -1 && PyErr_Occurred()) return NULL;
+    Array *x = function < 0 || function > LOG_SOFTMAX ? NULL : readable(args[1], &format);
+    Array *y = x ? readable(args[2], &format_y) : NULL;
+    if (!y || x->nd != 2 || format != format_y || y->nd != (function == LOGSUMEXP ? 1 : 2) || x->shape[1] < 1
+        || y->shape[0] != x->shape[0] || (y->nd == 2 && y->shape[1] != x->shape[1])
+        || (y->flags & (C_CONTIGUOUS | WRITEABLE)) != (C_CONTIGUOUS | WRITEABLE))
+        return PyErr_SetString(PyExc_TypeError, "rows takes a function, rows, and where to put the results"), NULL;
+    job work = {.function = (int)function, .format = format, .x = x->data, .y = y->data,
+                .rows = x->shape[0], .length = x->shape[1], .row_stride = x->strides[0], .stride = x->strides[1]};
+    PyObject *doubtful = run(&work, work.rows * (y->nd == 2 ? work.length : 1), &failed);
+    return doubtful || failed ? doubtful : none();
+}
+
+/* Describe an array as rows along an axis, if no copy is needed. Returns its place among the axes, -1 for all of
+   them, or -2 if it cannot be. */
+static int describe(const Array *x, PyObject *axis, job *work) {
+    int nd = x->nd, at = -1;
+    if (axis == &_Py_NoneStruct) {
+        if (nd == 1) at = 0;
+        else if (nd < 1 || !(x->flags & C_CONTIGUOUS)) return -2;
+    } else {
+        if (axis->type != &PyLong_Type) return -2;
+        long given = PyLong_AsLong(axis);
+        if (given == -1 && PyErr_Occurred()) return -2;
+        if (given < -nd || given >= nd) return -2;
+        at = (int)(given < 0 ? given + nd : given);
+    }
+    Py_ssize_t size = 1, row_stride = 0;
+    for (int i = nd - 1; i >= 0; i--) {
+        if (i == at) continue;
+        if (x->shape[i] != 1) {
+            if (size == 1) row_stride = x->strides[i];
+            else if (x->strides[i] != row_stride * size) return -2;
+        }
+        size *= x->shape[i];
+    }
+    work->x = x->data;
+    if (at < 0) work->rows = 1, work->length = size, work->row_stride = 0, work->stride = row_stride;
+    else work->rows = size, work->length = x->shape[at], work->row_stride = row_stride, work->stride = x->strides[at];
+    return work->rows < 1 || work->length < 1 ? -2 : at;
+}
+
+/* function(x, axis, most): the result, if x is an array of at most so many numbers that can be taken as it is; with
+   results in doubt, a pair of it and their flat indices in C order. Otherwise None, and the caller looks closer. */
+static PyObject *call(int function, PyObject *const *args, Py_ssize_t count) {
+    int format, failed;
+    if (count != 3) return PyErr_SetString(PyExc_TypeError, "takes x, axis, and a number of numbers"), NULL;
+    job work = {.function = function};
+    Array *x = readable(args[0], &format);
+    if (!x) return none();
+    int at = describe(x, args[1], &work), reduces = function == LOGSUMEXP;
+    long most = PyLong_AsLong(args[2]);
+    if (PyErr_Occurred()) return NULL;
+    if (at == -2 || work.rows > most / work.length || (!reduces && at >= 0 && at < x->nd - 1)) return none();
+    Py_ssize_t shape[64];
+    int nd = 0;
+    for (int i = 0; i < x->nd; i++)
+        if (!reduces || (at >= 0 && i != at)) shape[nd++] = x->shape[i];
+    Py_IncRef(&x->dtype->head);
+    PyObject *y = new_array(array_type, x->dtype, nd, shape, NULL, NULL, 0, NULL);
+    if (!y) return NULL;
+    work.format = format, work.y = ((Array *)y)->data;
+    PyObject *doubtful = run(&work, work.rows * (reduces ? 1 : work.length), &failed);
+    if (failed) return Py_DecRef(y), NULL;
+    if (!doubtful) return reduces ? as_scalar(y) : y;
+    PyObject *pair = PyTuple_New(2);
+    if (!pair) return Py_DecRef(y), Py_DecRef(doubtful), NULL;
+    PyTuple_SetItem(pair, 0, y), PyTuple_SetItem(pair, 1, doubtful);
+    return pair;
+}
+
+static PyObject *logsumexp(PyObject *m, PyObject *const *a, Py_ssize_t n) { return (void)m, call(LOGSUMEXP, a, n); }
+static PyObject *softmax(PyObject *m, PyObject *const *a, Py_ssize_t n) { return (void)m, call(SOFTMAX, a, n); }
+static PyObject *log_softmax(PyObject *m, PyObject *const *a, Py_ssize_t n) { return (void)m, call(LOG_SOFTMAX, a, n); }
+
+static PyMethodDef methods[] = {
+    {"use", use, METH_FASTCALL, "Compute with a kernel from now on."},
+    {"attach", attach, METH_FASTCALL, "Find NumPy's functions in its _ARRAY_API."},
+    {"rows", rows, METH_FASTCALL, "Compute a function of rows into an array."},
+    {"logsumexp", logsumexp, METH_FASTCALL, "Compute log(sum(exp(x)))."},
+    {"softmax", softmax, METH_FASTCALL, "Compute exp(x) / sum(exp(x))."},
+    {"log_softmax", log_softmax, METH_FASTCALL, "Compute log(softmax(x))."},
+    {NULL, NULL, 0, NULL}};
+
+static PyModuleDef definition = {
+    .head = {1, NULL}, .name = "compiled", .doc = "The compiled kernel.", .size = -1, .methods = methods};
+
+__attribute__((visibility("default"))) PyObject *PyInit_compiled(void) {
+    PyObject *module = PyModule_Create2(&definition, ABI_VERSION);
+    if (!module || PyModule_AddStringConstant(module, "sources", SOURCES) < 0) return module ? Py_DecRef(module), NULL : NULL;
+    Py_ssize_t count = 0;
+    for (int i = 0; i < KERNELS; i++) count += kernels[i].is_here();
+    PyObject *available = PyTuple_New(count);
+    if (!available) return Py_DecRef(module), NULL;
+    for (int i = KERNELS - 1; i >= 0; i--)
+        if (kernels[i].is_here()) PyTuple_SetItem(available, --count, PyUnicode_FromString(kernels[i].name));
+    int failed = PyObject_SetAttrString(module, "available", available) < 0;
+    Py_DecRef(available);
+    return failed ? Py_DecRef(module), NULL : module;
+}
