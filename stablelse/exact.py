@@ -8,17 +8,16 @@ many results. Only the conventions for infinities and NaN are no roundings.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import few, masks, row
+from stablelse.numerics import exact, masks
 from stablelse.numerics.formats import Array
 from stablelse.numerics.front import Axis, known_format
 from stablelse.numerics.labelled import pose
-from stablelse.numerics.ladder import exact, exact_loss, short
-from stablelse.numerics.ladder import row as by_row
+from stablelse.numerics.ladder import exact as ladder
+from stablelse.numerics.ladder import exact_loss
 from stablelse.numerics.ladder.certificate import Certificate, Rung
 from stablelse.numerics.threads import limited
 
@@ -93,11 +92,12 @@ def logsumexp(
     """
     bare = b is None and where is None and empty == "nan" and dtype is None and threads is None
     if bare and not (keepdims or return_sign or return_certificate):
-        value = _of_few("logsumexp", a, axis)
+        value = exact.directly["logsumexp"](a, axis)
         if value is not None:
             return value
+    of_rows = _certified_logsumexp if return_certificate else _logsumexp
     with limited(threads):
-        sums = masks.reduced(_logsumexp, a, axis, b, keepdims, return_sign, dtype, where, empty)
+        sums = masks.reduced(of_rows, a, axis, b, keepdims, return_sign, dtype, where, empty)
     results = [sums.value]
     results += [sums.sign] if return_sign else []
     results += [sums.more or _OF_NOTHING] if return_certificate else []
@@ -147,11 +147,12 @@ def softmax(
     """
     bare = where is None and empty == "nan" and dtype is None and threads is None
     if bare and not return_certificate:
-        elements = _of_few("softmax", x, axis)
+        elements = exact.directly["softmax"](x, axis)
         if elements is not None:
             return elements
+    of_rows = _certified_softmax if return_certificate else _softmax
     with limited(threads):
-        result, certificate = masks.elementwise(_softmax, x, axis, dtype, where, empty, 0.0)
+        result, certificate = masks.elementwise(of_rows, x, axis, dtype, where, empty, 0.0)
     return (result, certificate or _OF_NOTHING) if return_certificate else result
 
 
@@ -186,11 +187,12 @@ def log_softmax(
     """
     bare = where is None and empty == "nan" and dtype is None and threads is None
     if bare and not return_certificate:
-        elements = _of_few("log_softmax", x, axis)
+        elements = exact.directly["log_softmax"](x, axis)
         if elements is not None:
             return elements
+    of_rows = _certified_log_softmax if return_certificate else _log_softmax
     with limited(threads):
-        result, certificate = masks.elementwise(_log_softmax, x, axis, dtype, where, empty, -np.inf)
+        result, certificate = masks.elementwise(of_rows, x, axis, dtype, where, empty, -np.inf)
     return (result, certificate or _OF_NOTHING) if return_certificate else result
 
 
@@ -279,42 +281,37 @@ def nll_grad(
 #: What there is to prove of an empty batch.
 _OF_NOTHING = Certificate({}, 0, 0.0)
 
-#: From a few float64 numbers to the result and a bound of its error, or ``None``.
-_SHORTLY: dict[str, Callable[[list[float]], tuple[Any, float] | None]] = {
-    "logsumexp": short.logsumexp,
-    "softmax": short.softmax,
-    "log_softmax": short.log_softmax,
-}
-
-
-def _of_few(name: str, x: object, axis: Axis) -> Any:
-    """Return a function of a few numbers without what takes longer than they do, or ``None``."""
-    array = few.as_one(x, axis, row.MOST)
-    if array is None:
-        return None
-    if array.dtype != np.float64:
-        return getattr(few, name)(x, axis)
-    if array.size < by_row.LEAST:
-        found = _SHORTLY[name](array.ravel().tolist())
-    else:
-        found = getattr(by_row, name)(array.reshape(-1))
-    if found is None:
-        return None
-    if name != "logsumexp":
-        return np.asarray(found[0]).reshape(array.shape)
-    value = np.float64(found[0])
-    return value if axis is None or array.ndim == 1 else np.array([value])
-
 
 def _logsumexp(
     rows: Array, dtype: np.dtype[Any], weights: Array | None
+) -> tuple[Array, Array, None]:
+    return *exact.logsumexp(rows, known_format(dtype), weights), None
+
+
+def _softmax(rows: Array, dtype: np.dtype[Any], place: Array | None) -> tuple[Array, None]:
+    return exact.softmax(rows, known_format(dtype), place), None
+
+
+def _log_softmax(rows: Array, dtype: np.dtype[Any], place: Array | None) -> tuple[Array, None]:
+    return exact.log_softmax(rows, known_format(dtype), place), None
+
+
+# The kernel gives no certificate. The reference returns the same results with one.
+
+
+def _certified_logsumexp(
+    rows: Array, dtype: np.dtype[Any], weights: Array | None
 ) -> tuple[Array, Array, Certificate]:
-    return exact.logsumexp(rows, known_format(dtype), weights)
+    return ladder.logsumexp(rows, known_format(dtype), weights)
 
 
-def _softmax(rows: Array, dtype: np.dtype[Any], place: object) -> tuple[Array, Certificate]:
-    return exact.softmax(rows, known_format(dtype))
+def _certified_softmax(
+    rows: Array, dtype: np.dtype[Any], place: object
+) -> tuple[Array, Certificate]:
+    return ladder.softmax(rows, known_format(dtype))
 
 
-def _log_softmax(rows: Array, dtype: np.dtype[Any], place: object) -> tuple[Array, Certificate]:
-    return exact.log_softmax(rows, known_format(dtype))
+def _certified_log_softmax(
+    rows: Array, dtype: np.dtype[Any], place: object
+) -> tuple[Array, Certificate]:
+    return ladder.log_softmax(rows, known_format(dtype))

@@ -23,14 +23,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import compensated, complex_plane, few, quotients
-from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics import compensated, complex_plane, exact, quotients
+from stablelse.numerics.formats import Array
 from stablelse.numerics.front import Axis, delivered, elementwise, known_format, reduced
 from stablelse.numerics.inputs import refuse_masks
 from stablelse.numerics.threads import limited
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+_logsumexp_directly = exact.directly["logsumexp"]
+_softmax_directly = exact.directly["softmax"]
+_log_softmax_directly = exact.directly["log_softmax"]
 
 
 def logsumexp(
@@ -101,12 +105,12 @@ def logsumexp(
     in 2**18 of the results, or so, and those next to zero, whose absolute error is about 2**-72.
     So it has the same bits however the array is cut.
     """
-    bare = where is None and empty == "nan" and threads is None
+    bare = where is None and empty == "nan" and threads is None and out is None
     if bare and b is None and not (keepdims or return_sign):
-        value = few.logsumexp(a, axis)
+        value = _logsumexp_directly(a, axis)
         if value is not None:
-            return value if out is None else delivered(value, out)
-    if _is_lazy(a, bare and out is None):
+            return value
+    if _is_lazy(a, bare):
         if b is not None or return_sign:
             raise TypeError("a Dask array takes no b and has no sign here; add log(b) to it")
         from stablelse.numerics.streams import lazy
@@ -177,12 +181,12 @@ def softmax(
     Of a Dask array the result is a Dask array, as accurate; the last bits may hang on whether a
     vector lies in one chunk.
     """
-    bare = where is None and empty == "nan" and threads is None
+    bare = where is None and empty == "nan" and threads is None and out is None
     if bare:
-        elements = few.softmax(x, axis)
+        elements = _softmax_directly(x, axis)
         if elements is not None:
-            return elements if out is None else delivered(elements, out)
-    if _is_lazy(x, bare and out is None):
+            return elements
+    if _is_lazy(x, bare):
         from stablelse.numerics.streams import lazy
 
         return lazy.softmax(x, axis)
@@ -236,12 +240,12 @@ def log_softmax(
     Of a Dask array the result is a Dask array, as accurate where each vector lies in one chunk.
     Elsewhere the absolute error next to zero is about 2**-72.
     """
-    bare = where is None and empty == "nan" and threads is None
+    bare = where is None and empty == "nan" and threads is None and out is None
     if bare:
-        elements = few.log_softmax(x, axis)
+        elements = _log_softmax_directly(x, axis)
         if elements is not None:
-            return elements if out is None else delivered(elements, out)
-    if _is_lazy(x, bare and out is None):
+            return elements
+    if _is_lazy(x, bare):
         from stablelse.numerics.streams import lazy
 
         return lazy.log_softmax(x, axis)
@@ -260,33 +264,24 @@ def _logsumexp(
         value, phase = complex_plane.logsumexp(rows, weights)
         return value.astype(dtype), phase, None
     format_ = known_format(dtype)
-    if _is_narrow(format_):
-        from stablelse.numerics.ladder import exact  # on use: it brings decimal
-
-        return exact.logsumexp(rows, format_, weights)
-    return *compensated.logsumexp(rows, format_, weights), None
+    of_rows = compensated if format_.name == "longdouble" else exact
+    return *of_rows.logsumexp(rows, format_, weights), None
 
 
 def _softmax(rows: Array, dtype: np.dtype[Any], place: Array | None) -> tuple[Array, object]:
     if dtype.kind == "c":
         return complex_plane.softmax(rows).astype(dtype), None
     format_ = known_format(dtype)
-    if _is_narrow(format_):
-        from stablelse.numerics.ladder import exact  # on use: it brings decimal
-
-        return exact.softmax(rows, format_)
-    return quotients.softmax(rows, format_, place), None
+    of_rows = quotients if format_.name == "longdouble" else exact
+    return of_rows.softmax(rows, format_, place), None
 
 
 def _log_softmax(rows: Array, dtype: np.dtype[Any], place: Array | None) -> tuple[Array, object]:
     if dtype.kind == "c":
         return complex_plane.log_softmax(rows).astype(dtype), None
     format_ = known_format(dtype)
-    if _is_narrow(format_):
-        from stablelse.numerics.ladder import exact  # on use: it brings decimal
-
-        return exact.log_softmax(rows, format_)
-    return quotients.log_softmax(rows, format_, place), None
+    of_rows = quotients if format_.name == "longdouble" else exact
+    return of_rows.log_softmax(rows, format_, place), None
 
 
 def _is_lazy(x: object, bare: bool) -> bool:
@@ -300,8 +295,3 @@ def _is_lazy(x: object, bare: bool) -> bool:
             "dask.array.where(mask, x, -numpy.inf)"
         )
     return is_lazy
-
-
-def _is_narrow(format_: Format) -> bool:
-    """Whether results are correctly rounded, for float64 has digits to spare."""
-    return format_.significand_bits < FORMATS["float64"].significand_bits

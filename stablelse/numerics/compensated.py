@@ -10,7 +10,6 @@ Results of formats narrower than float64 are correctly rounded: `stablelse.numer
 
 from __future__ import annotations
 
-from functools import cache
 from math import ceil, log2
 from typing import Any, NamedTuple
 
@@ -103,21 +102,11 @@ def _plainly(rows: Array, format_: Format) -> tuple[Array, Array]:
     def of_band(x: Array) -> tuple[Array, Array]:
         shift, total, largest, _ = plain.sum_exp(blocks, x, SMALLEST_FOR_LOG, with_largest=True)
         value = shift + np.log(total)
-        return value.ravel(), is_settled(value, largest, total, least).ravel()
+        is_settled = (abs(value) >= least) & (largest <= _DOMINANT * total)
+        return value.ravel(), is_settled.ravel()
 
     value, settled = zip(*blocks.over_bands(of_band, rows), strict=True)
     return np.concatenate(value), np.concatenate(settled)
-
-
-def is_settled(value: Any, largest: Any, total: Any, least: float) -> Any:
-    """Whether the logarithm of a plain sum is accurate, at most `largest` of it in one term."""
-    return (abs(value) >= least) & (largest <= _DOMINANT * total)
-
-
-@cache
-def least_settled(n: int) -> float:
-    """Return how large the logarithm of a plain sum of n terms has to be to be accurate."""
-    return _least_settled(plain.blocks_for((1, n), FORMATS["float64"]), n)
 
 
 def _least_settled(blocks: Blocks, n: int) -> float:

@@ -227,6 +227,11 @@ def known_format(dtype: np.dtype[Any]) -> Format:
     return format_
 
 
+def stacked(x: Array, axis: Axis) -> Array:
+    """Return the vectors along axes of an array as rows, without a copy where that can be."""
+    return _Stack(x.shape, axis).rows(x)
+
+
 class _Stack:
     """An array seen as a stack of vectors, shape (m, n), along one or several of its axes."""
 

@@ -6,9 +6,7 @@ u as there are additions on the way of one of them (Higham 2002, section 4.2).
 
 from __future__ import annotations
 
-from functools import cache, reduce
-from operator import add
-from typing import Any
+from functools import cache
 
 import numpy as np
 
@@ -77,27 +75,6 @@ def _in_two_words(x: Array) -> Array:
         total = np.add.accumulate(upper)[-1] + np.add.accumulate(lower)[-1]
     column: Array = total[:, np.newaxis]
     return column
-
-
-def sum_of_row(x: Array, *, closely: bool = False) -> Any:
-    """Return what `pairwise` does for a single row, of shape (n,)."""
-    if not (closely or _is_far(x.size)):
-        return np.add.reduce(x)
-    length = _piece(x.size)
-    if not length or x.size >= _MANY * length:
-        return pairwise(x[np.newaxis], 1, closely=True)[0, 0]
-    rest = x.size % length
-    parts = np.einsum("ij->i", x[: x.size - rest].reshape(-1, length)).tolist()
-    if rest:
-        parts.append(float(np.einsum("i->", x[-rest:])))
-    c = 4 * len(parts) * max(parts)
-    upper = [(part + c) - c for part in parts]
-    lower = [part - high for part, high in zip(parts, upper, strict=True)]
-    return np.float64(reduce(add, upper) + reduce(add, lower))
-
-
-# Of fewer parts, Python's own floats are faster.
-_MANY = 30
 
 
 def additions(n: int, axis: int, *, closely: bool = False) -> int:

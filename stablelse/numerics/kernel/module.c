@@ -25,8 +25,10 @@ enum { METH_FASTCALL = 0x80, ABI_VERSION = 3 };
 extern PyObject _Py_NoneStruct, PyLong_Type, *PyExc_TypeError, *PyExc_ValueError, *PyExc_ImportError;
 extern void Py_IncRef(PyObject *), Py_DecRef(PyObject *);
 extern void PyErr_SetString(PyObject *, const char *);
+extern void PyErr_Clear(void);
 extern PyObject *PyErr_NoMemory(void), *PyErr_Occurred(void);
 extern long PyLong_AsLong(PyObject *);
+extern PyObject *PyLong_FromLong(long), *PyObject_CallFunctionObjArgs(PyObject *, ...);
 extern PyObject *PyUnicode_FromString(const char *), *PyTuple_New(Py_ssize_t);
 extern int PyUnicode_CompareWithASCIIString(PyObject *, const char *);
 extern int PyTuple_SetItem(PyObject *, Py_ssize_t, PyObject *);
@@ -52,6 +54,7 @@ enum { C_CONTIGUOUS = 1, ALIGNED = 0x100, WRITEABLE = 0x400 };
 enum { INT64 = sizeof(long) == 8 ? 7 : 9, FLOAT32_NUMBER = 11, FLOAT64_NUMBER = 12 };
 
 static PyObject *array_type;
+static PyObject *rest; /* what settles results in doubt */
 static Dtype *(*dtype_of_number)(int);
 static PyObject *(*new_array)(PyObject *, Dtype *, int, const Py_ssize_t *, const Py_ssize_t *, void *, int, PyObject *);
 static PyObject *(*as_scalar)(PyObject *); /* an array with axes stays what it is */
@@ -111,8 +114,22 @@ static PyObject *attach(PyObject *module, PyObject *const *args, Py_ssize_t coun
     return none();
 }
 
+/* on_doubt(rest): call rest(function, x, axis, y, indices) for results in doubt: it puts them into y. */
+static PyObject *on_doubt(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    if (count != 1) return PyErr_SetString(PyExc_TypeError, "on_doubt takes a function"), NULL;
+    Py_IncRef(args[0]);
+    if (rest) Py_DecRef(rest);
+    rest = args[0];
+    return none();
+}
+
 /* ---- Jobs. ---- */
-enum { ROOM = 64, LARGE = 4096 }; /* places on the stack for what is in doubt; numbers worth letting go of the GIL */
+enum {
+    ROOM = 64,     /* places on the stack for what is in doubt */
+    LARGE = 4096,  /* numbers for which it pays to let go of the GIL */
+    MOST = 1 << 18 /* numbers for which there is no thread but the caller's */
+};
 
 /* An array, if it is one, of a format of the kernel, and its numbers lie as the processor has them. */
 static Array *readable(PyObject *object, int *format) {
@@ -177,7 +194,7 @@ static int describe(const Array *x, PyObject *axis, job *work) {
     } else {
         if (axis->type != &PyLong_Type) return -2;
         long given = PyLong_AsLong(axis);
-        if (given == -1 && PyErr_Occurred()) return -2;
+        if (given == -1 && PyErr_Occurred()) return PyErr_Clear(), -2;
         if (given < -nd || given >= nd) return -2;
         at = (int)(given < 0 ? given + nd : given);
     }
@@ -196,18 +213,16 @@ static int describe(const Array *x, PyObject *axis, job *work) {
     return work->rows < 1 || work->length < 1 ? -2 : at;
 }
 
-/* function(x, axis, most): the result, if x is an array of at most so many numbers that can be taken as it is; with
-   results in doubt, a pair of it and their flat indices in C order. Otherwise None, and the caller looks closer. */
+/* function(x, axis): the result, if x is an array of a moderate size that can be taken as it is; otherwise None, and
+   the caller looks closer. */
 static PyObject *call(int function, PyObject *const *args, Py_ssize_t count) {
-    int format, failed;
-    if (count != 3) return PyErr_SetString(PyExc_TypeError, "takes x, axis, and a number of numbers"), NULL;
+    int format, failed, reduces = function == LOGSUMEXP;
+    if (count != 2) return PyErr_SetString(PyExc_TypeError, "takes x and axis"), NULL;
     job work = {.function = function};
     Array *x = readable(args[0], &format);
     if (!x) return none();
-    int at = describe(x, args[1], &work), reduces = function == LOGSUMEXP;
-    long most = PyLong_AsLong(args[2]);
-    if (PyErr_Occurred()) return NULL;
-    if (at == -2 || work.rows > most / work.length || (!reduces && at >= 0 && at < x->nd - 1)) return none();
+    int at = describe(x, args[1], &work);
+    if (at == -2 || work.rows > MOST / work.length || (!reduces && at >= 0 && at < x->nd - 1)) return none();
     Py_ssize_t shape[64];
     int nd = 0;
     for (int i = 0; i < x->nd; i++)
@@ -217,12 +232,17 @@ static PyObject *call(int function, PyObject *const *args, Py_ssize_t count) {
     if (!y) return NULL;
     work.format = format, work.y = ((Array *)y)->data;
     PyObject *doubtful = run(&work, work.rows * (reduces ? 1 : work.length), &failed);
+    if (doubtful && !rest) return Py_DecRef(y), Py_DecRef(doubtful), none();
+    if (doubtful) {
+        PyObject *number = PyLong_FromLong(function);
+        PyObject *done = number ? PyObject_CallFunctionObjArgs(rest, number, args[0], args[1], y, doubtful, NULL) : NULL;
+        failed = !done;
+        if (done) Py_DecRef(done);
+        if (number) Py_DecRef(number);
+        Py_DecRef(doubtful);
+    }
     if (failed) return Py_DecRef(y), NULL;
-    if (!doubtful) return reduces ? as_scalar(y) : y;
-    PyObject *pair = PyTuple_New(2);
-    if (!pair) return Py_DecRef(y), Py_DecRef(doubtful), NULL;
-    PyTuple_SetItem(pair, 0, y), PyTuple_SetItem(pair, 1, doubtful);
-    return pair;
+    return reduces ? as_scalar(y) : y;
 }
 
 static PyObject *logsumexp(PyObject *m, PyObject *const *a, Py_ssize_t n) { return (void)m, call(LOGSUMEXP, a, n); }
@@ -232,6 +252,7 @@ static PyObject *log_softmax(PyObject *m, PyObject *const *a, Py_ssize_t n) { re
 static PyMethodDef methods[] = {
     {"use", use, METH_FASTCALL, "Compute with a kernel from now on."},
     {"attach", attach, METH_FASTCALL, "Find NumPy's functions in its _ARRAY_API."},
+    {"on_doubt", on_doubt, METH_FASTCALL, "Set the function that settles what is in doubt."},
     {"rows", rows, METH_FASTCALL, "Compute a function of rows into an array."},
     {"logsumexp", logsumexp, METH_FASTCALL, "Compute log(sum(exp(x)))."},
     {"softmax", softmax, METH_FASTCALL, "Compute exp(x) / sum(exp(x))."},

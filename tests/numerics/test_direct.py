@@ -1,91 +1,24 @@
-"""A few numbers without blocks: the same bits, or left alone."""
+"""The kernel called directly, with an array as it is: the same results as by every other way."""
 
 import numpy as np
 import pytest
 
 import stablelse
 from stablelse import exact
-from stablelse.numerics import few, row
-from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.ladder import decimals, short
 
 FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
 
 
-def vectors(count=3000, sizes=(1, few.MOST)):
+def vectors(count):
     rng = np.random.default_rng(11)
-    least, most = np.log(sizes)
     for i in range(count):
-        n = round(np.exp(rng.uniform(least, most)))
-        x = rng.normal(size=n) * rng.choice([1e-3, 1, 30, 110] if n <= few.MOST else [1e-3, 1, 5])
+        n = round(np.exp(rng.uniform(0, np.log(300))))
+        x = rng.normal(size=n) * rng.choice([1e-3, 1, 30, 110])
         if i % 3 == 0:
             x[rng.integers(len(x))] += rng.choice([5, 40, 200])
         if i % 50 == 0:
             x[rng.integers(len(x))] = rng.choice([np.nan, np.inf, -np.inf, -800])
         yield x
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_the_bits_are_those_of_a_row(function):
-    computed = 0
-    for x in vectors():
-        value = getattr(few, function)(x)
-        if value is not None:
-            row = getattr(stablelse, function)(x[np.newaxis], axis=1)[0]
-            assert np.array_equal(value, row), x.tolist()
-            assert type(value) is type(row)
-            computed += 1
-    assert computed > 750
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_the_bits_of_a_longer_vector_are_those_of_a_row_of_many(function):
-    computed = 0
-    for x in vectors(300, (row.LEAST, row.MOST)):
-        value = getattr(row, function)(x)
-        if value is not None:
-            rows = np.stack([x, x[::-1]])
-            alone = getattr(stablelse, function)(x, threads=1)
-            assert np.array_equal(value, alone)
-            assert np.array_equal(value, getattr(stablelse, function)(rows, axis=1)[0])
-            assert type(value) is type(alone)
-            computed += 1
-    assert computed > 150
-
-
-@pytest.mark.parametrize(
-    "x",
-    [
-        [1.0, np.nan],
-        [np.nan, 1.0],
-        [np.inf, 1.0],
-        [-np.inf, 1.0],
-        [1000.0, 1001.0],
-        [-1000.0, 0.0],
-        [],
-        1.0,
-        [[1.0, 2.0], [3.0, 4.0]],
-        np.zeros(row.MOST + 1),
-        np.full(50, 310.0),
-        np.full(50, np.nan),
-        np.zeros(row.MOST + 1, np.float32),
-        np.full(50, 36, np.float32),
-        np.full(50, 1e30, np.float32),
-        np.zeros(3, np.float16),
-        np.zeros(3, ">f8"),
-        np.array([90, 0], np.float32),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_anything_else_is_left_to_others(function, x):
-    assert getattr(few, function)(np.asarray(x), -1) is None
-
-
-def test_what_nearly_cancels_is_left_to_others():
-    x = np.array([-0.775, -0.6175])
-    assert few.logsumexp(x) is None
-    assert stablelse.logsumexp(x) == exact.logsumexp(x)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -100,40 +33,6 @@ def test_an_axis_changes_nothing(function, options):
 def test_an_axis_that_is_none_is_an_error():
     with pytest.raises(np.exceptions.AxisError):
         stablelse.softmax(np.array([1.0, 2.0]), axis=1)
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_narrow_results_are_those_of_the_ladder(function):
-    computed = 0
-    for x in vectors(1000):
-        x = x.astype(np.float32)
-        value = getattr(few, function)(x)
-        if value is not None:
-            right = decimal(function, x)
-            assert np.array_equal(value, right), x.tolist()
-            assert value.dtype == right.dtype
-            computed += 1
-    assert computed > 300
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_longer_narrow_vectors_are_those_of_the_ladder(function):
-    computed = 0
-    for x in vectors(300, (row.LEAST, row.MOST)):
-        x = x.astype(np.float32)
-        value = getattr(few, function)(x)
-        if value is not None:
-            right, _ = getattr(exact, function)(x, return_certificate=True)
-            assert np.array_equal(value, right)
-            assert value.dtype == right.dtype
-            computed += 1
-    assert computed > 200
-
-
-def decimal(function, x):
-    """Compute in decimal arithmetic, whatever the size of the problem."""
-    found = getattr(decimals, function)(x, FORMATS["float32"])
-    return np.float32(found[0]) if function == "logsumexp" else found
 
 
 @pytest.mark.parametrize("module", [stablelse, exact], ids=["stablelse", "exact"])
@@ -225,16 +124,3 @@ def test_views_have_the_bits_of_copies(module, dtype, function):
             assert np.array_equal(found, right)
             assert np.array_equal(found, call(view, threads=1))
             assert np.array_equal(call(view[np.newaxis], axis=1)[0], right)
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_shifted_numbers_are_settled_in_two_words_and_right(function):
-    settled, rng = 0, np.random.default_rng(12)
-    for _ in range(300):
-        x = rng.choice([-3000.0, 600.0, 12345.678]) + rng.normal(size=rng.integers(1, 11))
-        found = getattr(short, function)(x.tolist())
-        if found is not None:
-            right = getattr(decimals, function)(x, FORMATS["float64"])
-            assert np.array_equal(found[0], right[0] if function == "logsumexp" else right)
-            settled += 1
-    assert settled > 250

@@ -1,0 +1,151 @@
+"""Correctly rounded results of rows: the kernel's, and the reference's where it is in doubt.
+
+The kernel is `stablelse.numerics.kernel`, the reference `stablelse.numerics.ladder`. It also does
+what the kernel is not made for: weights, narrow formats, and all of it where there is no kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from stablelse.numerics import kernel, threads
+from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.front import known_format, stacked
+from stablelse.numerics.ladder.rounding import as_real
+
+_LOGSUMEXP, _SOFTMAX, _LOG_SOFTMAX = range(3)
+_NAMES = ("logsumexp", "softmax", "log_softmax")
+
+#: Elements of a job for a thread.
+_JOB = 2**17
+
+_compiled = kernel.load()
+
+
+def logsumexp(rows: Array, format_: Format, weights: Array | None = None) -> tuple[Array, Array]:
+    """Compute log abs(sum b_i exp(x_i)) of every row, correctly rounded, and the sign of the sum.
+
+    Parameters
+    ----------
+    rows : ndarray
+        Shape (m, n), m, n >= 1, real, of any format of the table.
+    format_ : Format
+        The format of the values.
+    weights : ndarray, optional
+        The b_i, shape (m, n), real; all 1 if left out.
+
+    Returns
+    -------
+    value : ndarray
+        Shape (m,), in the format.
+    sign : ndarray
+        Shape (m,): 1, 0, -1 or NaN.
+    """
+    x = None if weights is not None else _for_kernel(rows, format_)
+    if x is None:
+        value, sign, _ = _ladder().logsumexp(rows, format_, weights)
+        return value, sign
+    value = np.empty(len(rows), format_.dtype)
+    _settle(_LOGSUMEXP, x, value)
+    return value, np.where(np.isnan(value), value, value > -np.inf)
+
+
+def softmax(rows: Array, format_: Format, place: Array | None = None) -> Array:
+    """Compute the softmax of every row, correctly rounded.
+
+    Parameters
+    ----------
+    rows : ndarray
+        Shape (m, n), m, n >= 1, real, of any format of the table.
+    format_ : Format
+        The format of the results.
+    place : ndarray, optional
+        Where they may be put, of their shape and format, apart from `rows`.
+
+    Returns
+    -------
+    ndarray
+        Shape (m, n), in the format. A row that has NaN or +inf, or nothing but -inf, is NaN.
+    """
+    return _elementwise(_SOFTMAX, rows, format_, place)
+
+
+def log_softmax(rows: Array, format_: Format, place: Array | None = None) -> Array:
+    """Compute log_softmax of every row, correctly rounded; see `softmax`."""
+    return _elementwise(_LOG_SOFTMAX, rows, format_, place)
+
+
+def _elementwise(function: int, rows: Array, format_: Format, place: Array | None) -> Array:
+    if not rows.size:
+        return np.empty(rows.shape, format_.dtype)
+    x = _for_kernel(rows, format_)
+    if x is None:
+        result: Array = getattr(_ladder(), _NAMES[function])(rows, format_)[0]
+        return result
+    if place is None or not place.flags.c_contiguous:
+        place = np.empty(rows.shape, format_.dtype)
+    _settle(function, x, place)
+    return place
+
+
+def _for_kernel(rows: Array, format_: Format) -> Array | None:
+    """Return rows in a format of the kernel, if there is a kernel and the format holds them."""
+    if _compiled is None or format_.name not in ("float64", "float32"):
+        return None
+    if rows.dtype.kind in "iu":  # of 64 bits, float64 may not hold them
+        rows = as_real(rows)
+    if not np.can_cast(rows.dtype, format_.dtype, "safe"):
+        return None
+    x = rows.astype(format_.dtype, copy=False)
+    return x if x.flags.aligned else x.copy()
+
+
+def _settle(function: int, x: Array, y: Array) -> None:
+    """Put a function of the rows of x into y, in threads where they pay."""
+    m, n = x.shape
+    step = max(1, _JOB // n)
+    jobs = [(x[i : i + step], y[i : i + step]) for i in range(0, m, step)]
+    threads.mapped(lambda *rows: _settle_job(function, *rows), jobs, x.size)
+
+
+def _settle_job(function: int, x: Array, y: Array) -> None:
+    assert _compiled is not None
+    doubtful = _compiled.rows(function, x, y)
+    if doubtful is not None:
+        _settle_rest(function, x, y, doubtful)
+
+
+def _settle_rest(function: int, x: Array, y: Array, doubtful: Array) -> None:
+    """Let the reference compute results in doubt, at flat indices into y."""
+    format_ = known_format(x.dtype)
+    with np.errstate(all="ignore"):
+        if function == _LOGSUMEXP:
+            y[doubtful] = _ladder().logsumexp(x[doubtful], format_)[0]
+        else:
+            _ladder().settle_elements(_NAMES[function], x, format_, y, doubtful)
+
+
+def _settle_direct(function: int, x: Array, axis: int | None, y: Array, doubtful: Array) -> None:
+    rows = stacked(x, axis)
+    _settle_rest(function, rows, y.reshape(rows.shape if function else len(rows)), doubtful)
+
+
+def _ladder() -> Any:
+    return import_module("stablelse.numerics.ladder.exact")  # on use: it brings decimal
+
+
+def _not_directly(x: object, axis: object) -> None:
+    """Stand for the direct functions where there is no kernel."""
+
+
+#: By name: from x and axis to the result, if x is an array that the kernel can take as it is, of a
+#: size that needs no threads; otherwise ``None``. It costs a fraction of a microsecond.
+directly: dict[str, Callable[[object, object], Any]] = dict.fromkeys(_NAMES, _not_directly)
+
+if _compiled is not None:
+    _compiled.on_doubt(_settle_direct)
+    directly = {name: getattr(_compiled, name) for name in _NAMES}
