@@ -97,7 +97,9 @@ app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, context_settings=_CONTEX
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"stablelse {__version__}")
+        from stablelse.numerics import kernel
+
+        typer.echo(f"stablelse {__version__} (kernel: {kernel.name()})")
         raise typer.Exit
 
 
@@ -105,7 +107,10 @@ def _print_version(wanted: bool) -> None:
 def stablelse(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="The version.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="The version, and which kernel computes."
+        ),
     ] = False,
 ) -> None:
     """Print the help where no command is called for."""

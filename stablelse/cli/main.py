@@ -73,6 +73,10 @@ def _exit_code(args: list[str] | None) -> int:
 
 def _is_input_error(error: Exception) -> bool:
     """Whether the error speaks of the input: any other is a bug, and shows its traceback."""
+    from stablelse.numerics.settings import SettingError
+
+    if isinstance(error, SettingError):  # of the environment: it may be what ended an import
+        return True
     from stablelse.cli.source import INPUT_ERRORS
 
     return isinstance(error, INPUT_ERRORS)

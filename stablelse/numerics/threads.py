@@ -14,6 +14,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from stablelse.numerics.settings import positive_integer, setting
+
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -108,17 +110,19 @@ def available() -> int:
 
     Raises
     ------
-    ValueError
-        If STABLELSE_NUM_THREADS is no positive integer.
+    SettingError
+        If that is not a positive integer.
     """
-    own, shared = (os.environ.get(name, "").strip() for name in _VARIABLES)
+    own, shared = map(setting, _VARIABLES)
     if own:
-        if not (own.isdecimal() and int(own) > 0):
-            raise ValueError(f"{_VARIABLES[0]} must be a positive integer, not {own!r}")
-        return min(int(own), _MOST)
+        return min(positive_integer(_VARIABLES[0], own), _MOST)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    first = shared.split(",")[0]  # OpenMP takes a list, one number for each level of nesting
-    return min(cores or 1, int(first)) if first.isdecimal() and int(first) else cores or 1
+    # OpenMP takes a list, one number for each level of nesting.
+    most = positive_integer(_VARIABLES[1], shared.split(",")[0].strip()) if shared else _MOST
+    return min(cores or 1, most)
+
+
+available()  # what the environment says wrongly is an error at once, however little there is to do
 
 
 _pool: ThreadPoolExecutor | None = None

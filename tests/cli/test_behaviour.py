@@ -354,4 +354,36 @@ def test_module_runs(environment):
         env=environment,
         check=True,
     )
-    assert done.stdout == f"stablelse {stablelse.__version__}\n"
+    assert done.stdout == f"stablelse {stablelse.__version__} (kernel: {kernel.name()})\n"
+
+
+@pytest.mark.parametrize("chosen", kernel.available())
+def test_the_environment_selects_a_kernel(chosen, environment):
+    command = [sys.executable, "-m", "stablelse"]
+    settings = environment | {"STABLELSE_KERNEL": chosen}
+    version, value = (
+        subprocess.run([*command, *args], capture_output=True, text=True, env=settings, check=True)
+        for args in (["--version"], ["lse", "1000", "1001", "1002", "-q"])
+    )
+    assert version.stdout.endswith(f"(kernel: {chosen})\n")
+    assert value.stdout == "1002.4076059644444\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("STABLELSE_KERNEL", "v9", f"must be {' or '.join(kernel.available())} here, not 'v9'"),
+        ("STABLELSE_NUM_THREADS", "many", "must be a positive integer, not 'many'"),
+        ("STABLELSE_NUM_THREADS", "0", "must be a positive integer, not '0'"),
+        ("OMP_NUM_THREADS", "-1", "must be a positive integer, not '-1'"),
+    ],
+)
+def test_an_environment_that_cannot_be_followed_is_one_line(name, value, message, environment):
+    done = subprocess.run(
+        [sys.executable, "-m", "stablelse", "lse", "1", "2", "-q"],
+        capture_output=True,
+        text=True,
+        env=environment | {name: value},
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"stablelse: error: {name} {message}\n"

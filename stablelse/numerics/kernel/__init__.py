@@ -7,10 +7,11 @@ from plain NumPy, more slowly.
 
 from __future__ import annotations
 
-import os
 import warnings
 from functools import cache
 from typing import TYPE_CHECKING
+
+from stablelse.numerics.settings import SettingError, setting
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -25,10 +26,6 @@ else:
 REFERENCE = "reference"
 
 
-class KernelError(ValueError):
-    """The kernel that is asked for cannot run here."""
-
-
 def available() -> tuple[str, ...]:
     """Return the kernels that can run here, best first. The last is the reference."""
     return (*(_compiled.available if _compiled else ()), REFERENCE)
@@ -39,13 +36,13 @@ def name() -> str:
 
     Raises
     ------
-    KernelError
+    SettingError
         If STABLELSE_KERNEL names none that can run here.
     """
     known = available()
-    wanted = os.environ.get("STABLELSE_KERNEL", "").strip() or known[0]
+    wanted = setting("STABLELSE_KERNEL") or known[0]
     if wanted not in known:
-        raise KernelError(f"STABLELSE_KERNEL must be {' or '.join(known)} here, not {wanted!r}")
+        raise SettingError(f"STABLELSE_KERNEL must be {' or '.join(known)} here, not {wanted!r}")
     return wanted
 
 
@@ -55,7 +52,7 @@ def load() -> ModuleType | None:
 
     Raises
     ------
-    KernelError
+    SettingError
         As `name`.
     """
     chosen = name()
