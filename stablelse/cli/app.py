@@ -109,7 +109,7 @@ def stablelse(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="The version, and which kernel computes."
+            "--version", callback=_print_version, is_eager=True, help="The version and its kernel."
         ),
     ] = False,
 ) -> None:

@@ -80,8 +80,6 @@ def log_softmax(rows: Array, format_: Format, place: Array | None = None) -> Arr
 
 
 def _elementwise(function: int, rows: Array, format_: Format, place: Array | None) -> Array:
-    if not rows.size:
-        return np.empty(rows.shape, format_.dtype)
     x = _for_kernel(rows, format_)
     if x is None:
         result: Array = getattr(_ladder(), _NAMES[function])(rows, format_)[0]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import stablelse
+from stablelse.numerics import kernel
 
 
 def columns_of(csv: str) -> list[dict[str, str]]:

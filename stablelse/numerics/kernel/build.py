@@ -47,7 +47,7 @@ _PROCESSORS = {
 # Bits must not depend on the compiler: no contraction to FMA where none is written, and nothing of
 # -ffast-math. Vectors of 512 bits are what the kernel for v4 is written for.
 _FLAGS = [
-    *("-std=gnu11", "-O3", "-g0", "-fPIC", "-fvisibility=hidden"),
+    *("-std=c11", "-O3", "-g0", "-fPIC", "-fvisibility=hidden"),
     *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
 ]
 _WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-psabi"]

@@ -1,0 +1,154 @@
+"""How the kernel is built: with the system's compiler, with ziglang, or not at all."""
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from types import SimpleNamespace
+
+import pytest
+
+from stablelse.numerics.kernel import build
+
+
+def test_the_kernel_is_there_and_current_where_a_compiler_is():
+    """Without it, the whole suite would pass on the reference and say nothing of the kernel."""
+    try:
+        build.compiler()
+    except build.BuildError as error:
+        pytest.skip(str(error))
+    hint = "run: python -m stablelse.numerics.kernel.build"
+    assert build.COMPILED.exists(), f"the kernel is not compiled; {hint}"
+    assert build.is_current(), f"the kernel is compiled from other sources; {hint}"
+    compiled = importlib.import_module("stablelse.numerics.kernel.compiled")
+    assert compiled.sources == build.sources()
+    assert compiled.available
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """The kernel's folder in another place, with something compiled from other sources."""
+    here = tmp_path / "kernel"
+    shutil.copytree(build.HERE, here, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    monkeypatch.setattr(build, "HERE", here)
+    monkeypatch.setattr(build, "COMPILED", here / build.COMPILED.name)
+    build.COMPILED.write_bytes(b"stale")
+    return here
+
+
+def without(monkeypatch, *, system=False, zig=False):
+    if system:
+        monkeypatch.setattr(build, "system_compiler", lambda: None)
+    if zig:
+        monkeypatch.setattr(build.importlib.util, "find_spec", lambda name: None)
+
+
+def hook():
+    """Return a hook, and what it warns of."""
+    warnings = []
+    made = type(
+        "Hook", (build.KernelHook,), {"app": SimpleNamespace(display_warning=warnings.append)}
+    )
+    return made.__new__(made), warnings
+
+
+UNKNOWN = {
+    "processor": (build.platform, "machine", lambda: "riscv64"),
+    "system": (build.sys, "platform", "win32"),
+    "free-threaded": (build.sysconfig, "get_config_var", lambda name: name == "Py_GIL_DISABLED"),
+    "implementation": (build.sys, "implementation", SimpleNamespace(name="pypy")),
+}
+
+
+@pytest.mark.parametrize("what", UNKNOWN)
+def test_what_the_kernel_does_not_know_gets_a_pure_python_wheel(what, copy, monkeypatch):
+    monkeypatch.setattr(*UNKNOWN[what])
+    kernel_hook, warnings = hook()
+    data = {"pure_python": True}
+    assert kernel_hook.dependencies() == []
+    kernel_hook.initialize("standard", data)
+    assert data == {"pure_python": True}
+    assert len(warnings) == 1
+    assert "without its kernel: the kernel" in warnings[0]
+    assert not build.COMPILED.exists(), "a stale file would be packed"
+
+
+def test_without_any_compiler_there_is_a_pure_python_wheel(copy, monkeypatch):
+    without(monkeypatch, system=True, zig=True)
+    kernel_hook, warnings = hook()
+    data = {}
+    kernel_hook.initialize("standard", data)
+    assert data == {}
+    assert warnings == [
+        "stablelse is built without its kernel: "
+        "no C compiler works here, and neither does the package ziglang"
+    ]
+    assert not build.COMPILED.exists()
+
+
+def test_without_a_system_compiler_the_hook_asks_for_one(copy, monkeypatch):
+    without(monkeypatch, system=True)
+    (requirement,) = hook()[0].dependencies()
+    assert requirement.startswith("ziglang>=")
+
+
+@pytest.mark.parametrize("broken", ["false", "nonsense --of sorts"])
+def test_a_compiler_that_does_not_work_is_passed_over(broken, monkeypatch):
+    monkeypatch.setenv("CC", broken)
+    monkeypatch.setenv("PATH", "")
+    assert build.system_compiler() is None
+    with pytest.raises(build.BuildError):
+        build._run([broken.split()[0]])
+
+
+def test_a_wheel_with_a_kernel_is_for_this_platform_and_every_later_python(copy):
+    try:
+        build.compiler()
+    except build.BuildError as error:
+        pytest.skip(str(error))
+    kernel_hook, warnings = hook()
+    data = {}
+    kernel_hook.initialize("standard", data)
+    assert warnings == []
+    assert data["pure_python"] is False
+    assert data["tag"].startswith("cp311-abi3-")
+    assert "manylinux" not in data["tag"]
+    platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    assert data["tag"].endswith(platform.rpartition("_")[2])
+    assert build.is_current()
+    made = build.COMPILED.stat().st_mtime_ns
+    assert build.compile_kernel() == build.COMPILED
+    assert build.COMPILED.stat().st_mtime_ns == made, "what is current is not compiled again"
+    (copy / "kernel.h").write_text((copy / "kernel.h").read_text() + "\n")
+    assert not build.is_current()
+    assert [path.name for path in copy.glob("compiled*")] == [build.COMPILED.name, "compiled.pyi"]
+
+
+def test_what_cannot_be_compiled_says_so_by_hand(copy, monkeypatch, capsys):
+    without(monkeypatch, system=True, zig=True)
+    monkeypatch.setattr(sys, "argv", ["build"])
+    with pytest.raises(SystemExit) as stop:
+        build.main()
+    assert stop.value.code.startswith("stablelse: error: no C compiler works here")
+
+
+def test_without_a_compiled_file_the_reference_computes(tmp_path, environment):
+    package = tmp_path / "stablelse"
+    shutil.copytree(
+        build.HERE.parents[1], package, ignore=shutil.ignore_patterns("*.so", "__pycache__")
+    )
+    code = (
+        "import stablelse; from stablelse.numerics import kernel;"
+        "print(kernel.name(), stablelse.logsumexp([1000, 1001, 1002]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": str(tmp_path) + os.pathsep},
+    )
+    assert done.stdout == "reference 1002.4076059644444\n"

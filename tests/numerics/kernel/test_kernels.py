@@ -1,0 +1,200 @@
+"""Every kernel against the reference: the same bits, on all families and in all shapes."""
+
+import itertools
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from families import FAMILIES, rng_of
+
+import stablelse
+from stablelse.numerics import exact, kernel
+from stablelse.numerics.formats import FORMATS
+
+FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
+DTYPES = ["float64", "float32"]
+COMPILED = [name for name in kernel.available() if name != kernel.REFERENCE]
+
+needs_kernel = pytest.mark.skipif(kernel.load() is None, reason="the reference is selected")
+
+
+@pytest.fixture
+def by(monkeypatch):
+    """Compute a function of rows by a kernel of that name."""
+
+    def compute(name, function, rows):
+        with monkeypatch.context() as patch:
+            if name == kernel.REFERENCE:
+                patch.setattr(exact, "_compiled", None)
+            else:
+                exact._compiled.use(name)
+            result = getattr(exact, function)(rows, FORMATS[str(rows.dtype)])
+        return result[0] if function == "logsumexp" else result
+
+    yield compute
+    if exact._compiled is not None:
+        exact._compiled.use(kernel.name())
+
+
+def assert_same_bits(found, right):
+    assert found.dtype == right.dtype
+    assert np.array_equal(np.isnan(found), np.isnan(right))
+    one, other = (np.where(np.isnan(x), 0, x) for x in (found, right))
+    assert np.array_equal(one, other)
+    assert np.array_equal(np.signbit(one), np.signbit(other))
+
+
+@needs_kernel
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_all_kernels_have_the_bits_of_the_reference(family, dtype, by):
+    format_ = FORMATS[dtype]
+    if family.startswith("next to"):
+        pytest.importorskip("flint")
+    if not FAMILIES[family].suits(format_):
+        pytest.skip("a family of other formats")
+    for x, b in FAMILIES[family].stacks(format_, 100, rng_of(7, family, dtype), 700, parts=12):
+        if b is not None or x.dtype != format_.dtype:
+            pytest.skip("for the reference alone")
+        for function in FUNCTIONS:
+            right = by(kernel.REFERENCE, function, x)
+            for name in COMPILED:
+                assert_same_bits(by(name, function, x), right)
+
+
+@needs_kernel
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", COMPILED)
+def test_rows_in_every_layout(name, dtype, by):
+    rng = np.random.default_rng(5)
+    for m, n in itertools.product((1, 2, 3, 9, 33), (1, 2, 7, 8, 9, 31, 32, 33, 100, 257)):
+        x = rng.normal(0, 5, (m, n)).astype(dtype)
+        x[rng.random(x.shape) < 0.1] = -np.inf
+        if m > 2:
+            x[1, n // 2] = rng.choice([np.nan, np.inf])
+            x[2] = -np.inf
+        wide = np.zeros((2 * m, 3 * n + 1), dtype)
+        wide[::2, 1::3] = x
+        unaligned = np.frombuffer(b"\0" + x.tobytes(), np.uint8)[1:].view(dtype).reshape(x.shape)
+        for function in FUNCTIONS:
+            right = by(kernel.REFERENCE, function, x)
+            views = [
+                x,
+                x[:, ::-1].copy()[:, ::-1],
+                np.asfortranarray(x),
+                wide[::2, 1::3],
+                unaligned,
+            ]
+            for view in views:
+                assert_same_bits(by(name, function, view), right)
+            assert_same_bits(by(name, function, x[::-1])[::-1], right)
+        every = np.broadcast_to(x[0], (4, n))
+        assert_same_bits(by(name, "softmax", every)[3], by(name, "softmax", x[:1])[0])
+
+
+@needs_kernel
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_arrays_along_every_axis(function, dtype):
+    call, x = getattr(stablelse, function), np.random.default_rng(2).normal(size=(3, 4, 1, 5))
+    x = x.astype(dtype)
+    for view in (x, x[::-1], x[:, ::2], x.T, x[0], x[0, :, 0], x[..., 0], np.asfortranarray(x)):
+        for axis in (*range(-view.ndim, view.ndim), None):
+            alone = np.ones(view.shape, bool)  # a mask takes the long way
+            found, right = call(view, axis=axis), call(view, axis=axis, where=alone)
+            assert type(found) is type(right)
+            assert (found.dtype, found.shape) == (right.dtype, right.shape)
+            assert np.array_equal(found, right)
+
+
+@needs_kernel
+def test_results_in_doubt_are_settled_in_their_places(monkeypatch):
+    """As if the kernel had left them, or all of them, in doubt."""
+    x = np.random.default_rng(4).normal(size=(6, 9))
+    right = stablelse.softmax(x, axis=1)
+    for indices in ([0], [13, 14, 53], range(54)):
+        y = np.where(np.isin(np.arange(54), indices).reshape(x.shape), np.nan, right)
+        exact._settle_direct(1, x, 1, y, np.array(indices))
+        assert np.array_equal(y, right)
+    sums = stablelse.logsumexp(x, axis=1)
+    y = np.where([True, False, False, False, False, True], np.nan, sums)
+    exact._settle_direct(0, x, -1, y, np.array([0, 5]))
+    assert np.array_equal(y, sums)
+
+
+@needs_kernel
+def test_anything_else_is_left_to_others():
+    class Special(np.ndarray):
+        pass
+
+    x = np.zeros((3, 4))
+    others = [
+        (x.tolist(), None), (1.0, None), (None, None), (np.zeros(()), None), (np.zeros(0), None),
+        (np.zeros((2, 0)), 1), (x.astype(">f8"), 1), (x.astype(int), 1), (x.astype(complex), 1),
+        (x.view(Special), 1), (x, 2), (x, -3), (x, (1,)), (x, True), (x, "1"), (x, 2**80),
+        (x[:, ::2], None), (np.zeros(2**18 + 1), None), (np.zeros(8, np.uint8).view(">f4"), 0),
+    ]  # fmt: skip
+    for function in FUNCTIONS:
+        for array, axis in others:
+            assert exact.directly[function](array, axis) is None, (array, axis)
+        for arguments in ([], [x], [x, 1, 2]):
+            with pytest.raises(TypeError):
+                exact.directly[function](*arguments)
+
+
+@needs_kernel
+def test_what_the_module_refuses():
+    module, x = exact._compiled, np.zeros((3, 4))
+    read_only = np.zeros((3, 4))
+    read_only.flags.writeable = False
+    for arguments in (
+        [], [1, x], [3, x, x.copy()], [-1, x, x.copy()], [0, x, x.copy()], [1, x, np.zeros(3)],
+        [1, x[0], np.zeros(4)], [1, x, np.zeros((4, 3)).T], [1, x, np.zeros((3, 4), np.float32)],
+        [1, x, read_only], [1, x.astype(int), x.copy()], ["1", x, x.copy()],
+        [1, np.zeros((3, 0)), np.zeros((3, 0))], [0, x, np.zeros(4)],
+    ):  # fmt: skip
+        with pytest.raises(TypeError):
+            module.rows(*arguments)
+    for bad in ("v9", "reference"):
+        with pytest.raises(ValueError, match="available"):
+            module.use(bad)
+    with pytest.raises(TypeError):
+        module.attach()
+    with pytest.raises((TypeError, ValueError)):
+        module.attach(x)
+
+
+@needs_kernel
+@pytest.mark.parametrize("n", kernel.SELF_TEST)
+def test_the_self_test_expects_what_is_right(n):
+    import oracle
+
+    x = np.array(kernel.self_test_vector(n))
+    lse, p, y = kernel.SELF_TEST[n]
+    assert oracle.rounded_to(oracle.logsumexp(x)[0], FORMATS["float64"]) == lse
+    for function, value in (("softmax", p), ("log_softmax", y)):
+        truth = getattr(oracle, function)(x)[-1]
+        assert oracle.rounded_to(truth, FORMATS["float64"]) == value
+        assert oracle.rounded_to(truth, FORMATS["float32"]) == np.float32(value)
+    assert (x.astype(np.float32) == x).all()
+
+
+@needs_kernel
+def test_a_kernel_that_computes_wrongly_is_not_used(environment):
+    code = (
+        "import warnings; from stablelse.numerics import kernel;"
+        "kernel.SELF_TEST[3] = (3.5, 0.25, -0.75);"
+        "import stablelse; caught = warnings.catch_warnings(record=True);"
+        "told = caught.__enter__(); warnings.simplefilter('always');"
+        "values = [stablelse.logsumexp([1000, 1001, 1002]) for _ in range(3)];"
+        "print(*values, *[w.message for w in told], sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    *values, told = done.stdout.splitlines()
+    assert values == ["1002.4076059644444"] * 3
+    assert told == (
+        "stablelse computes without its compiled kernel, more slowly: it fails its self-test"
+    )
