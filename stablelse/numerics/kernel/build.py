@@ -14,7 +14,6 @@ tag is cp311-abi3.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import hashlib
 import importlib.util
 import os
@@ -209,10 +208,11 @@ class KernelHook(BuildHookInterface):  # type: ignore[misc]
 
     def dependencies(self) -> list[str]:
         """Ask for a compiler from the package index if the system has none."""
-        with contextlib.suppress(BuildError):
-            processors()
-            return [] if system_compiler() else ["ziglang>=0.13"]
-        return []
+        try:
+            needs_none = processors() and (is_current() or system_compiler())
+        except BuildError:
+            return []
+        return [] if needs_none else ["ziglang>=0.13"]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and tag the wheel; without a kernel it is pure Python."""
@@ -224,6 +224,8 @@ class KernelHook(BuildHookInterface):  # type: ignore[misc]
             self.app.display_warning(f"stablelse is built without its kernel: {error}")
             return
         build_data["pure_python"] = False
+        # What git ignores is not packed unless it is listed here.
+        build_data.setdefault("artifacts", []).append(f"/{COMPILED.relative_to(self.root)}")
         platforms = (tag.platform for tag in sys_tags())
         platform = next(p for p in platforms if not p.startswith(("manylinux", "musllinux")))
         build_data["tag"] = f"cp311-abi3-{platform}"

@@ -48,9 +48,8 @@ def without(monkeypatch, *, system=False, zig=False):
 def hook():
     """Return a hook, and what it warns of."""
     warnings = []
-    made = type(
-        "Hook", (build.KernelHook,), {"app": SimpleNamespace(display_warning=warnings.append)}
-    )
+    app = SimpleNamespace(display_warning=warnings.append)
+    made = type("Hook", (build.KernelHook,), {"app": app, "root": str(build.HERE.parent)})
     return made.__new__(made), warnings
 
 
@@ -92,6 +91,8 @@ def test_without_a_system_compiler_the_hook_asks_for_one(copy, monkeypatch):
     without(monkeypatch, system=True)
     (requirement,) = hook()[0].dependencies()
     assert requirement.startswith("ziglang>=")
+    build.COMPILED.write_text(build.sources())
+    assert hook()[0].dependencies() == [], "nothing is left to compile"
 
 
 @pytest.mark.parametrize("broken", ["false", "nonsense --of sorts"])
@@ -113,6 +114,8 @@ def test_a_wheel_with_a_kernel_is_for_this_platform_and_every_later_python(copy)
     kernel_hook.initialize("standard", data)
     assert warnings == []
     assert data["pure_python"] is False
+    assert len(data["artifacts"]) == 1
+    assert data["artifacts"][0].endswith("/kernel/compiled.abi3.so")
     assert data["tag"].startswith("cp311-abi3-")
     assert "manylinux" not in data["tag"]
     platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
