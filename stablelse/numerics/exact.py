@@ -1,7 +1,7 @@
 """Correctly rounded results of rows: the kernel's, and the reference's where it is in doubt.
 
-The kernel is `stablelse.numerics.kernel`, the reference `stablelse.numerics.ladder`. It also does
-what the kernel is not made for: weights, narrow formats, and all of it where there is no kernel.
+The kernel is `stablelse.numerics.kernel`, the reference `stablelse.numerics.reference`. That also
+does what the kernel is not made for, and everything where there is no kernel.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def logsumexp(rows: Array, format_: Format, weights: Array | None = None) -> tup
     """
     x = None if weights is not None else _for_kernel(rows, format_)
     if x is None:
-        value, sign, _ = _ladder().logsumexp(rows, format_, weights)
+        value, sign, _ = _reference().logsumexp(rows, format_, weights)
         return value, sign
     value = np.empty(len(rows), format_.dtype)
     _settle(_LOGSUMEXP, x, value)
@@ -82,7 +82,7 @@ def log_softmax(rows: Array, format_: Format, place: Array | None = None) -> Arr
 def _elementwise(function: int, rows: Array, format_: Format, place: Array | None) -> Array:
     x = _for_kernel(rows, format_)
     if x is None:
-        result: Array = getattr(_ladder(), _NAMES[function])(rows, format_)[0]
+        result: Array = getattr(_reference(), _NAMES[function])(rows, format_)[0]
         return result
     if place is None or not place.flags.c_contiguous:
         place = np.empty(rows.shape, format_.dtype)
@@ -120,11 +120,11 @@ def _settle_job(function: int, x: Array, y: Array) -> None:
 def _settle_rest(function: int, x: Array, y: Array, doubtful: Array) -> None:
     """Let the reference compute results in doubt, at flat indices into y."""
     format_ = known_format(x.dtype)
-    with np.errstate(all="ignore"):
-        if function == _LOGSUMEXP:
-            y[doubtful] = _ladder().logsumexp(x[doubtful], format_)[0]
-        else:
-            _ladder().settle_elements(_NAMES[function], x, format_, y, doubtful)
+    if function == _LOGSUMEXP:
+        y[doubtful] = _reference().logsumexp(x[doubtful], format_)[0]
+    else:
+        places = np.divmod(doubtful, x.shape[1])
+        y[places] = getattr(_reference(), _NAMES[function])(x, format_, places)[0]
 
 
 def _settle_direct(function: int, x: Array, axis: int | None, y: Array, doubtful: Array) -> None:
@@ -132,8 +132,8 @@ def _settle_direct(function: int, x: Array, axis: int | None, y: Array, doubtful
     _settle_rest(function, rows, y.reshape(rows.shape if function else len(rows)), doubtful)
 
 
-def _ladder() -> Any:
-    return import_module("stablelse.numerics.ladder.exact")  # on use: it brings decimal
+def _reference() -> Any:
+    return import_module("stablelse.numerics.reference")  # on use: it brings decimal
 
 
 def _not_directly(x: object, axis: object) -> None:

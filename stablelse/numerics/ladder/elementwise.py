@@ -86,28 +86,6 @@ def log_softmax(rows: Array, format_: Format) -> tuple[Array, Certificate]:
     return _computed(_LOG_SOFTMAX, rows, format_)
 
 
-def settle_elements(
-    name: str, rows: Array, format_: Format, result: Array, doubtful: Array
-) -> None:
-    """Compute some elements of the result, correctly rounded, and put them there.
-
-    Parameters
-    ----------
-    name : str
-        ``"softmax"`` or ``"log_softmax"``.
-    rows, result : ndarray
-        Shape (m, n), m, n >= 1, of the format: float64 or narrower.
-    format_ : Format
-        That format.
-    doubtful : ndarray of int
-        Flat indices into the result.
-    """
-    some, back = np.unique(doubtful // rows.shape[1], return_inverse=True)
-    is_nan = _are_nan(rows[some])[back]
-    function = _SOFTMAX if name == "softmax" else _LOG_SOFTMAX
-    _climb(function, rows, format_, result, doubtful, is_nan, _LADDER, Ledger())
-
-
 def _computed(function: _Function, rows: Array, format_: Format) -> tuple[Array, Certificate]:
     rows, ledger = as_real(rows), Ledger()
     if is_short(rows, format_):
@@ -130,21 +108,6 @@ def _computed(function: _Function, rows: Array, format_: Format) -> tuple[Array,
             known = (first, partial(_by_known_sums, total, error))
             higher = [step for step in _LADDER[1:] if step[0] is not first]
             attempts = (_LADDER[0], known, *higher)
-    _climb(function, rows, format_, result, doubtful, is_nan, attempts, ledger)
-    return result, ledger.close()
-
-
-def _climb(
-    function: _Function,
-    rows: Array,
-    format_: Format,
-    result: Array,
-    doubtful: Array,
-    is_nan: Array,
-    attempts: tuple[tuple[Rung, _Attempt], ...],
-    ledger: Ledger,
-) -> None:
-    """Let the elements in doubt climb the rungs until each is settled."""
     for rung, attempt in attempts:
         if doubtful.size:
             elements = Doubtful(rows, *np.divmod(doubtful, rows.shape[1]), is_nan)
@@ -152,6 +115,7 @@ def _climb(
             result[elements.i, elements.j] = values
             ledger.enter(rung, int(np.count_nonzero(~still)), ulps[~still])
             doubtful, is_nan = doubtful[still], is_nan[still]
+    return result, ledger.close()
 
 
 def _shortly(function: _Function, rows: Array) -> tuple[Array, Certificate] | None:

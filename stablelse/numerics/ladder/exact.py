@@ -33,7 +33,6 @@ _FLOAT64 = FORMATS["float64"]
 
 softmax = elementwise.softmax
 log_softmax = elementwise.log_softmax
-settle_elements = elementwise.settle_elements
 
 
 class _Attempt(NamedTuple):
