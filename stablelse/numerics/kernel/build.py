@@ -47,7 +47,7 @@ _PROCESSORS = {
 # -ffast-math. Vectors of 512 bits are what the kernel for v4 is written for.
 _FLAGS = [
     *("-std=c11", "-O3", "-g0", "-fPIC", "-fvisibility=hidden"),
-    *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
+    *("-ffp-contract=off", "-fno-math-errno"),
 ]
 _WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-psabi"]
 

@@ -57,7 +57,11 @@ UNKNOWN = {
     "processor": (build.platform, "machine", lambda: "riscv64"),
     "system": (build.sys, "platform", "win32"),
     "free-threaded": (build.sysconfig, "get_config_var", lambda name: name == "Py_GIL_DISABLED"),
-    "implementation": (build.sys, "implementation", SimpleNamespace(**vars(sys.implementation) | {"name": "pypy"})),
+    "implementation": (
+        build.sys,
+        "implementation",
+        SimpleNamespace(**vars(sys.implementation) | {"name": "pypy"}),
+    ),
 }
 
 
