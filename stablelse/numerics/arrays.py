@@ -94,16 +94,14 @@ def logsumexp(
 
     Notes
     -----
-    float16, bfloat16, float32 and float8 results are correctly rounded, always: the rounding
-    test of `stablelse.exact` is made for each. float64 results are within 4 ulp of the exact
-    value, and within 10 where it nearly cancels, down to an absolute value of 1e-10; closer to
-    zero the absolute error is about 2**-85. Weights that cancel change nothing of that.
+    Results are correctly rounded, always: the number of the format nearest to the exact value.
+    The exceptions are longdouble and complex numbers, for which the error is a few ulps. So the
+    bits are the same on every machine, by every kernel, and for any number of threads.
 
     Of a Dask array the result is a Dask array, which is computed when that is asked for; it takes
     no `b` and no `return_sign`. In float64 it is correctly rounded too where each vector lies in
     one chunk, and where it does not, as `stablelse.RunningLogSumExp` certifies it: all but one
     in 2**18 of the results, or so, and those next to zero, whose absolute error is about 2**-72.
-    So it has the same bits however the array is cut.
     """
     bare = where is None and empty == "nan" and threads is None and out is None
     if bare and b is None and not (keepdims or return_sign):
@@ -172,14 +170,10 @@ def softmax(
 
     Notes
     -----
-    float16, bfloat16, float32 and float8 elements are correctly rounded, always. float64
-    elements are within 6 ulp of the exact values, however wide the vector: 5.5 is the most that
-    was found, in 10**9 elements of vectors of ten kinds with up to 5,000 numbers, ramps above all.
-    If all roundings were as large as can be and to one side, it would be 14, or 22 of more than
-    2**17 numbers (19 and 27 where NumPy was compiled for a processor without vectors).
+    Elements are correctly rounded, always, as the results of `logsumexp` are.
 
-    Of a Dask array the result is a Dask array, as accurate; the last bits may hang on whether a
-    vector lies in one chunk.
+    Of a Dask array the result is a Dask array. Where a vector does not lie in one chunk, its
+    float64 elements are within a few ulps.
     """
     bare = where is None and empty == "nan" and threads is None and out is None
     if bare:
@@ -232,13 +226,10 @@ def log_softmax(
 
     Notes
     -----
-    float16, bfloat16, float32 and float8 elements are correctly rounded, always. float64
-    elements are within 4 ulp of the exact values, next to zero too: 3.2 is the most that was
-    found, on the same vectors as for `softmax`, and 8 what there could be, or 12 of more than
-    2**17 numbers (11 and 15 without vectors).
+    Elements are correctly rounded, always, next to zero too, as the results of `logsumexp` are.
 
-    Of a Dask array the result is a Dask array, as accurate where each vector lies in one chunk.
-    Elsewhere the absolute error next to zero is about 2**-72.
+    Of a Dask array the result is a Dask array, correctly rounded where each vector lies in one
+    chunk. Elsewhere the absolute error next to zero is about 2**-72.
     """
     bare = where is None and empty == "nan" and threads is None and out is None
     if bare:

@@ -11,7 +11,6 @@ from cases import CASES
 import stablelse
 from stablelse.numerics import summation
 from stablelse.numerics.formats import FORMATS, installed_formats
-from stablelse.numerics.ladder import doubleword
 
 FUNCTIONS = {
     "logsumexp": stablelse.logsumexp,
@@ -19,14 +18,14 @@ FUNCTIONS = {
     "log_softmax": stablelse.log_softmax,
 }
 
-#: The largest error in units in the last place. A format narrower than float64 is rounded once:
-#: half a unit, and the little that float64 inside adds.
+#: The largest error in units in the last place: of longdouble, and of what is correctly rounded
+#: half a unit, and the little that the oracle is wrong by.
 LIMITS = {"logsumexp": 4.0, "softmax": 6.0, "log_softmax": 4.0}
-ROUNDED_ONCE = 0.5 + 2.0**-10
+ROUNDED_ONCE = 0.5 + 2.0**-9
 
 
 def limit(function: str, format_) -> float:
-    return LIMITS[function] if format_.significand_bits > 24 else ROUNDED_ONCE
+    return LIMITS[function] if format_.name == "longdouble" else ROUNDED_ONCE
 
 
 def rounded(case):
@@ -50,13 +49,7 @@ def test_logsumexp_of_every_case(case):
     value, sign = stablelse.logsumexp(x, b=b, return_sign=True)
     assert type(value) is type(sign) is format_.dtype.type
     truth = true_logsumexp(case, x, b)
-    error = oracle.ulp_error(value, truth, format_)
-    if 0 < abs(truth) < 1e-10 and format_.name == "float64" and error > 4:
-        # A double-word's last places, as far as they go.
-        error, largest = abs(oracle.as_mpf(value) - truth), 2.0**-86
-    else:
-        largest = limit("logsumexp", format_)
-    assert error <= largest
+    assert oracle.ulp_error(value, truth, format_) <= limit("logsumexp", format_)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.lse], ids=lambda case: case.name)
@@ -136,12 +129,10 @@ def test_a_slice_of_every_family(family, dtype):
     for n in (2, 2, 3, 5, 10, 41):
         x = format_.round(FAMILIES[family](rng, n))
         y, _ = oracle.logsumexp(x)
-        # Where the result nearly cancels float64 has 10 ulp, down to 1e-10; longdouble has no
-        # higher rung to climb to.
-        near_zero = family.startswith("near zero") and format_.significand_bits > 24
-        if not near_zero or (dtype == "float64" and abs(y) >= 1e-10):
+        # Where the result nearly cancels, longdouble has no higher rung to climb to.
+        if not (family.startswith("near zero") and dtype == "longdouble"):
             error = oracle.ulp_error(stablelse.logsumexp(x), y, format_)
-            assert error <= (10 if near_zero else limit("logsumexp", format_))
+            assert error <= limit("logsumexp", format_)
         for function in ("softmax", "log_softmax"):
             if n <= 10 or function == "softmax":
                 truth = getattr(oracle, function)(x)
@@ -190,7 +181,7 @@ def test_long_vectors_against_a_wider_format(n, kind):
         errors = abs(result - expected) / np.spacing(abs(expected).astype(float))
         if name == "logsumexp":  # next to zero the wider format is not wide enough
             errors = errors[abs(expected) > 0.1]
-        assert errors.size == 0 or errors.max() <= LIMITS[name]
+        assert errors.size == 0 or errors.max() <= 0.55  # the wider sums are wrong too
 
 
 @pytest.mark.parametrize("format_", installed_formats(), ids=lambda f: f.name)
@@ -221,20 +212,6 @@ def test_all_pairs_of_float8():
     wide = pairs.astype(np.longdouble)
     expected = np.logaddexp(wide[:, 0], wide[:, 1])
     assert (stablelse.logsumexp(pairs, axis=1) == format_.round(expected)).all()
-
-
-def test_only_the_rows_in_doubt_climb(monkeypatch):
-    climbed = []
-    climb = doubleword.logsumexp
-    monkeypatch.setattr(
-        doubleword, "logsumexp", lambda x, b, shift: climbed.append(x) or climb(x, b, shift)
-    )
-    rng = np.random.default_rng(2)
-    rows = rng.normal(size=(1000, 20)) + 3
-    rows[[7, 500]] -= stablelse.logsumexp(rows[[7, 500]], axis=1)[:, np.newaxis]
-    stablelse.logsumexp(rows, axis=1)
-    assert len(climbed) == 1
-    assert (climbed[0] == rows[[7, 500]]).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
