@@ -24,6 +24,7 @@ from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.streams.elements import Whole, elements
 from stablelse.readers import By, Vectors
 from stablelse.readers.block import Block, ReadError
+from stablelse.readers.columns import count
 from stablelse.readers.vectors import Stream, vectors
 
 # What is read back of the spooled numbers at once, in bytes.
@@ -207,6 +208,10 @@ def write_file(output: Output, source: Input, tried: Tried, formats: list[Format
     return True
 
 
+#: What one vector of a file is called.
+_NOUNS = {By.ROWS: "row", By.COLUMNS: "column", By.ALL: "row"}
+
+
 def write_vectors(
     stacks: Iterator[Vectors], compute: Callable[[Array], Array], writer: Writer
 ) -> None:
@@ -218,14 +223,22 @@ def write_vectors(
         If the rows are not equally long, which no table can be.
     """
     width = None
+    columns: list[Array] = []
     for stack in stacks:
         values = compute(stack.values)
-        if stack.axis is not By.ROWS:
+        if stack.axis is By.ALL:
             values = values.T
-        if width not in (None, values.shape[1]):
+        here = values.shape[1]
+        if width not in (None, here):
             raise ReadError(
-                f"{stack.source}, row {stack.first} has {values.shape[1]} numbers, where those "
-                f"before have {width}: a table needs rows of the same length; print them instead"
+                f"{stack.source}, {_NOUNS[stack.axis]} {stack.first} has {count(here, 'number')}, "
+                f"where those before have {width}: a table needs vectors of the same length; print "
+                "them instead"
             )
-        width = values.shape[1]
-        writer.write(values)
+        width = here
+        if stack.axis is By.COLUMNS:
+            columns.append(values)
+        else:
+            writer.write(values)
+    if columns:
+        writer.write(np.concatenate(columns).T)

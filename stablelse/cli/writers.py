@@ -174,5 +174,7 @@ def open_writer(path: str, format_: Format, title: str) -> Iterator[Writer]:
     kind = KINDS[Path(path).suffix.lower()]
     with open_sink(path) if kind.is_text else open_binary_sink(path) as stream:
         writer = kind.open(stream, format_, path, title)
-        yield writer
-        writer.close()
+        try:
+            yield writer
+        finally:  # a writer that is not closed would write to the closed file when it is deleted
+            writer.close()

@@ -14,7 +14,14 @@ import numpy as np
 from stablelse.readers.block import Array, Block, ReadError, ReadOptions, in_one_line
 from stablelse.readers.columns import index_note
 from stablelse.readers.source import Source, SourceFile, sought
-from stablelse.readers.tables import Layout, group_sizes, lay_out, make_block, numbers_a_row, ragged
+from stablelse.readers.tables import (
+    Layout,
+    group_sizes,
+    lay_out,
+    make_blocks,
+    most_numbers_a_row,
+    numbers_a_row,
+)
 
 if TYPE_CHECKING:
     import io
@@ -30,6 +37,9 @@ _AHEAD_BYTES_OF_COLUMN = 1 << 12
 
 #: The longest part that is held as it is read: one page of a column, one batch from a pipe.
 _PART_BYTES = 1 << 28
+
+#: As many rows of a batch say how long its lists are.
+_SAMPLED_ROWS = 1000
 
 #: With fewer rows in a chunk of text, a column costs more than its cells do.
 _FEWEST_ROWS = 100
@@ -130,14 +140,10 @@ def _table(
         layout = lay_out(schema, options, source.name)  # decodes the names
     if not first:
         options.tell(index_note(layout.names, layout.left_out, source.name))
-    width, offset = None, first
+    offset = first
     for columns in _guarded(open_batches(layout, block_bytes), source.name):
-        block = make_block(columns, layout, offset)
-        if width not in (None, block.values.shape[1]):
-            raise ragged(layout, offset, block.values.shape[1], first, width or 0)
-        width = block.values.shape[1]
-        offset += len(block.values)
-        yield block
+        yield from make_blocks(columns, layout, offset)
+        offset += len(columns[0])
     if offset == first:
         raise ReadError(f"{source.name} is empty: it has no rows")
 
@@ -227,6 +233,7 @@ def _open_parquet(source: Source, groups: Sequence[int] | None = None) -> tuple[
         if first is None:
             return
         rows = _rows_at_once([first.column(name) for name in names], layout, block_bytes)
+        rows = min(rows, max(1, block_bytes // (8 * most_numbers_a_row(metadata, layout))))
         for batch in table.iter_batches(rows, row_groups=groups, columns=names):
             yield from _valid_parts([batch.column(name) for name in names], rows)
 
@@ -257,9 +264,9 @@ def _open_stream(source: Source) -> tuple[Any, _Batches, Any]:
 
 
 def _rows_at_once(columns: list[Any], layout: Layout, block_bytes: int) -> int:
-    """Return how many rows a block has: as many as fit, if all are as long as the first."""
-    first = next(_valid_parts(columns, 1))
-    return max(1, block_bytes // (8 * max(1, numbers_a_row(first, layout))))
+    """Return how many rows a block has: as many as fit, if all are as long as the first ones."""
+    first = next(_valid_parts(columns, _SAMPLED_ROWS))
+    return max(1, block_bytes // (8 * numbers_a_row(first, layout)))
 
 
 def _valid_parts(columns: list[Any], rows: int) -> Iterator[list[Any]]:

@@ -5,14 +5,15 @@ lie in memory, for ``to_numpy`` imports pandas and makes NaN of null.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from stablelse.readers.block import Array, Block, ReadError, ReadOptions, quoted
-from stablelse.readers.columns import choose_columns, count, is_index_name
+from stablelse.readers.block import Array, Block, By, ReadError, ReadOptions, quoted
+from stablelse.readers.columns import choose_columns, is_index_name
 from stablelse.readers.literals import number_reader
 
 #: What one column is made of: its numbers, and where it is null, if it is anywhere.
@@ -41,8 +42,8 @@ class Layout(NamedTuple):
         The names of all columns.
     positions : tuple of int
         Those that are read, from 0, in their order.
-    is_list : bool
-        Whether there is one that is read, and each of its cells is a whole row.
+    list_at : int or None
+        Which of these holds lists, from 0: a row has the numbers of its list beside the others.
     options : ReadOptions
         What else was asked for.
     left_out : tuple of int
@@ -52,16 +53,22 @@ class Layout(NamedTuple):
     source: str
     names: tuple[str, ...]
     positions: tuple[int, ...]
-    is_list: bool
+    list_at: int | None
     options: ReadOptions
     left_out: tuple[int, ...]
 
     @property
     def columns(self) -> tuple[str, ...] | None:
         """The names of the columns of the rows; the numbers of a list have none."""
-        return None if self.is_list else tuple(self.names[place] for place in self.positions)
+        if self.list_at is not None:
+            return None
+        return tuple(self.names[place] for place in self.positions)
 
-    def place(self, position: int) -> str:
+    def place(self, row: int, position: int) -> str:
+        """Return how a complaint calls a cell of a row, from 0."""
+        return f"{self.source}, row {row + 1}, {self.column(position)}"
+
+    def column(self, position: int) -> str:
         """Return how a complaint calls a column."""
         return f"column {position + 1} ({quoted(self.names[position])})"
 
@@ -82,21 +89,21 @@ def lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
     positions = chosen or tuple(place for place in range(len(names)) if place not in left_out)
     if not positions:
         raise ReadError(f"{source} has index columns only; name those to read with --column")
-    layout = Layout(source, names, positions, False, options, left_out)
+    layout = Layout(source, names, positions, None, options, left_out)
     kinds = [_stored(schema.field(place).type) for place in positions]
-    lists = [str(kind).startswith(_LISTS) for kind in kinds]
-    for place, kind, is_list in zip(positions, kinds, lists, strict=True):
-        if is_list and len(kinds) > 1:
+    lists = [index for index, kind in enumerate(kinds) if str(kind).startswith(_LISTS)]
+    if lists and len(kinds) > 1 and (len(lists) > 1 or not options.columns):
+        raise ReadError(
+            f"{source}, {layout.column(positions[lists[0]])} holds lists, each a row of its own; "
+            "choose it with --column"
+        )
+    for index, (place, kind) in enumerate(zip(positions, kinds, strict=True)):
+        if not _is_number(_stored(kind.value_type) if index in lists else kind):
             raise ReadError(
-                f"{source}, {layout.place(place)} holds lists, each a row of its own; "
-                "choose it alone with --column"
-            )
-        if not _is_number(_stored(kind.value_type) if is_list else kind):
-            raise ReadError(
-                f"{source}, {layout.place(place)} holds {str(kind)[:40]}, no real numbers; "
+                f"{source}, {layout.column(place)} holds {str(kind)[:40]}, no real numbers; "
                 "choose the columns of numbers with --column"
             )
-    return layout._replace(is_list=any(lists))
+    return layout._replace(list_at=lists[0] if lists else None)
 
 
 def _index_columns(schema: Any) -> tuple[int, ...]:
@@ -113,104 +120,106 @@ def _index_columns(schema: Any) -> tuple[int, ...]:
 
 def group_sizes(metadata: Any, layout: Layout) -> list[int]:
     """Return how many bytes of each row group of a Parquet file are to be read."""
-    names = {layout.names[place] for place in layout.positions}
-    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
     return [
-        sum(
-            column.total_compressed_size
-            for column in map(group.column, range(group.num_columns))
-            if column.path_in_schema.partition(".")[0] in names
-        )
-        for group in groups
+        sum(chunk.total_compressed_size for chunk in _chunks(group, layout)) for group in groups
     ]
 
 
+def most_numbers_a_row(metadata: Any, layout: Layout) -> int:
+    """Return how many numbers a row of a Parquet file has, in the row group of the longest."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    most = 1
+    for group in groups:
+        numbers = sum(chunk.num_values for chunk in _chunks(group, layout))
+        most = max(most, -(numbers // -max(1, group.num_rows)))
+    return most
+
+
+def _chunks(group: Any, layout: Layout) -> list[Any]:
+    """Return the parts of a row group that are wanted."""
+    names = {layout.names[place] for place in layout.positions}
+    chunks = map(group.column, range(group.num_columns))
+    return [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in names]
+
+
 def numbers_a_row(columns: Sequence[Any], layout: Layout) -> int:
-    """Return how many numbers the first row has, of at least one."""
-    if not layout.is_list:
+    """Return how many numbers a row has on average, rounded up, of one row at least."""
+    if layout.list_at is None:
         return len(columns)
-    return len(_storage(columns[0].slice(0, 1)).flatten())
+    return len(columns) - len(_storage(columns[layout.list_at]).flatten()) // -len(columns[0])
 
 
-def make_block(columns: Sequence[Any], layout: Layout, offset: int) -> Block:
-    """Make a block of some columns.
+def make_blocks(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block]:
+    """Make blocks of some columns of a layout, equally long, below so many rows.
 
-    Parameters
-    ----------
-    columns : sequence of pyarrow.Array
-        Those of `layout`, in their order, equally long, valid.
-    layout : Layout
-        What they are.
-    offset : int
-        How many rows lie before them.
+    Rows whose lists are equally long make a block with their neighbours.
 
     Raises
     ------
     ReadError
-        Where a cell is null, unless such cells are left out, and where lists differ in length.
+        Where a number or a list is missing, unless what is missing is left out.
     """
-    return (_list_rows if layout.is_list else _scalar_rows)(columns, layout, offset)
+    flat = list(map(_storage, columns))
+    lengths = np.ones(len(columns[0]), np.int64)
+    if layout.list_at is not None:
+        lists = flat[layout.list_at]
+        lengths, flat[layout.list_at] = _lengths(lists, layout, offset), lists.flatten()
+    cells = [_cells(column, layout.options.dtype) for column in flat]
+    ends = np.cumsum(lengths)
+    edges = np.flatnonzero(np.diff(lengths)) + 1
+    for begin, end in pairwise((0, *edges.tolist(), len(lengths))):
+        width = int(lengths[begin])
+        parts = []
+        for index, (numbers, nulls) in enumerate(cells):
+            rows = slice(begin, end)
+            if index == layout.list_at:
+                rows = slice(int(ends[begin]) - width, int(ends[end - 1]))
+            parts.append(_part(numbers[rows], nulls if nulls is None else nulls[rows], end - begin))
+        values = np.concatenate([numbers for numbers, _ in parts], axis=1)
+        missing = np.concatenate([nulls for _, nulls in parts], axis=1)
+        by = None if layout.list_at is None else By.ROWS
+        block = Block(values, layout.source, offset + begin, None, layout.columns, by=by)
+        block = block._replace(left_out=layout.left_out)
+        yield _settled(block, missing, layout) if missing.any() else block
 
 
-def _scalar_rows(columns: Sequence[Any], layout: Layout, offset: int) -> Block:
-    cells = [_cells(column, layout.options.dtype) for column in columns]
-    shape = len(columns[0]), len(columns)
-    values = np.empty(shape, np.result_type(*(numbers for numbers, _ in cells)))
-    missing = None
-    for index, (numbers, nulls) in enumerate(cells):
-        values[:, index] = numbers
-        if nulls is not None:
-            missing = np.zeros(shape, np.bool_) if missing is None else missing
-            missing[:, index] = nulls
-    if missing is not None:
-        _settle_missing(values, missing, layout, offset)
-    return Block(values, layout.source, offset, missing, layout.columns, left_out=layout.left_out)
-
-
-def _list_rows(columns: Sequence[Any], layout: Layout, offset: int) -> Block:
-    column, rows = _storage(columns[0]), len(columns[0])
-    place = layout.place(layout.positions[0])
-    nulls = _nulls(column)
+def _lengths(lists: Any, layout: Layout, offset: int) -> Array:
+    """Return how long lists are; null is as long as nothing."""
+    lengths, nulls = _cells(lists.value_lengths(), np.int64)
+    lengths = lengths.astype(np.int64)
     if nulls is not None:
-        row = offset + 1 + int(np.argmax(nulls))
-        raise ReadError(
-            f"{layout.source}, row {row}, {place} is null, no list; leave out such rows"
-        )
-    lengths, _ = _cells(column.value_lengths(), np.int64)
-    width = int(lengths[0])
-    others = np.flatnonzero(lengths != width)
-    if others.size:
-        raise ragged(layout, offset + int(others[0]), int(lengths[others[0]]), offset, width)
-    numbers, nulls = _cells(column.flatten(), layout.options.dtype)
-    values = np.array(numbers).reshape(rows, width)
-    missing = None if nulls is None else nulls.reshape(rows, width)
-    if missing is not None:
-        _settle_missing(values, missing, layout, offset)
-    return Block(values, layout.source, offset, missing, layout.columns, left_out=layout.left_out)
+        lengths[nulls] = 0
+    if not layout.options.skip_na and not lengths.all():
+        row = int(np.argmin(lengths))
+        what = "is null" if nulls is not None and nulls[row] else "is empty"
+        place = layout.place(offset + row, layout.positions[layout.list_at or 0])
+        raise ReadError(f"{place} {what}; leave out such rows, here or with --skip-na")
+    return lengths
 
 
-def ragged(layout: Layout, row: int, length: int, first: int, width: int) -> ReadError:
-    """Return the complaint about two rows, from 0, whose lists differ in length."""
-    return ReadError(
-        f"{layout.source}, row {row + 1}, {layout.place(layout.positions[0])} has "
-        f"{count(length, 'number')}, where row {first + 1} has {width}; give all rows as many"
-    )
+def _part(numbers: Array, nulls: Array | None, rows: int) -> tuple[Array, Array]:
+    """Return numbers in so many rows, and where one is missing: of no number it is all there is."""
+    if not numbers.size:
+        return np.full((rows, 1), np.nan), np.ones((rows, 1), np.bool_)
+    missing = np.zeros(numbers.shape, np.bool_) if nulls is None else nulls
+    return numbers.reshape(rows, -1), missing.reshape(rows, -1)
 
 
-def _settle_missing(
-    values: Array, missing: npt.NDArray[np.bool_], layout: Layout, offset: int
-) -> None:
-    """Complain of the first cell that is null, or make NaN of all, as in text."""
+def _settled(block: Block, missing: Array, layout: Layout) -> Block:
+    """Complain of the first number that is missing, or make NaN of all, as in text."""
     if layout.options.skip_na:
-        values[missing] = np.nan
-        return
+        block.values[missing] = np.nan
+        return block._replace(missing=missing)
     row, index = divmod(int(np.argmax(missing)), missing.shape[1])
-    position = layout.positions[0 if layout.is_list else index]
-    inside = f", number {index + 1}" if layout.is_list else ""
-    raise ReadError(
-        f"{layout.source}, row {offset + row + 1}, {layout.place(position)}{inside} is null; "
-        "fill it in, or leave out such cells with --skip-na"
-    )
+    length = missing.shape[1] - len(layout.positions) + 1
+    at, inside = layout.list_at, ""
+    if at is not None and at <= index < at + length:
+        inside, index = f", number {index - at + 1}", at
+    elif at is not None and index > at:
+        index -= length - 1
+    place = layout.place(block.offset + row, layout.positions[index])
+    raise ReadError(f"{place}{inside} is null; fill it in, or leave out such cells with --skip-na")
 
 
 def _cells(array: Any, dtype: npt.DTypeLike) -> _Cells:

@@ -175,3 +175,31 @@ def test_scan_of_an_array():
     assert stablelse.scan(X[0]).results[0].first[0].row == 3
     with pytest.raises(ValueError, match=r"x has no axis 3: its shape is \(2, 3, 4\)"):
         stablelse.scan(X, axis=3)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "csv", "parquet"])
+def test_columns_are_written_as_columns(suffix, run, saved, monkeypatch):
+    """However many are read at once."""
+    from stablelse.readers import npy
+
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+    blocks = npy.blocks
+    monkeypatch.setattr(npy, "blocks", lambda *args: blocks(*args, block_bytes=48))
+    np.save("two.npy", np.random.default_rng(2).normal(size=(3, 8)))
+    for name, options in (("a", ["--axis", "0"]), ("b", ["--by", "columns"])):
+        done = run("softmax", "--file", "two.npy", *options, "--output", f"{name}.{suffix}")
+        assert done.code == 0, done.err
+    with open(f"a.{suffix}", "rb") as a, open(f"b.{suffix}", "rb") as b:
+        assert a.read() == b.read()
+
+
+@pytest.mark.parametrize("suffix", ["npy", "csv", "parquet"])
+def test_vectors_of_other_lengths_make_no_table(suffix, run, saved):
+    done = run("softmax", "--file", "-", "--output", f"a.{suffix}", stdin=b"[1, 2]\n[3]\n")
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "row 2 has 1 number, where those before have 2" in done.err
+    import os
+
+    assert not os.path.exists(f"a.{suffix}")

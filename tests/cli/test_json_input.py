@@ -166,3 +166,63 @@ def test_a_mask(run, tmp_path):
     (tmp_path / "mask").write_text("[[true, false], [1, 0]]")
     done = run("lse", "-q", "--mask", tmp_path / "mask", stdin=b"[[1, 2], [3, 4]]")
     assert done.out == "1\n3\n"
+
+
+LOSSES = "0.4076059644443803\n1.3132616875182228\n3.0658839037574293\n"
+ROWS = [([1.0, 2.0, 3.0], 2), ([1.0, 2.0], 0), ([1.0, 2.0, 5.0], 1)]
+NLL = ["nll", "-q", "--exact", "--reduction", "none"]
+
+
+@pytest.mark.parametrize("is_array", [True, False])
+def test_labels_beside_logits(is_array, run, tmp_path):
+    rows = [{"id": "a", "logits": x, "label": y} for x, y in ROWS]
+    text = json.dumps(rows, indent=1) if is_array else "".join(json.dumps(r) + "\n" for r in rows)
+    (tmp_path / "x").write_text(text)
+    args = [*NLL, "--logits", tmp_path / "x", "--key", "logits"]
+    assert run(*args, "--label-key", "label").out == LOSSES
+    assert run(*args, "--label-key", "label", "--row", "2").out == LOSSES.splitlines()[1] + "\n"
+    done = run(*args, "--label-key", "labels")
+    assert (done.code, done.out) == (2, "")
+    assert "line 1 has no key 'labels'; it has 'id', 'logits', 'label'" in done.err or is_array
+
+
+def test_what_nll_prints_is_read_back_with_its_labels(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").write_text("".join(json.dumps({"x": x, "y": y}) + "\n" for x, y in ROWS))
+    for kind in ("json", "jsonl"):
+        args = ["--key", "x", "--label-key", "y", "--format", kind]
+        (tmp_path / "again").write_text(run("nll", "--logits", "x", *args).out)
+        assert run(*NLL, "--logits", "again", "--label-key", "label").out == LOSSES
+
+
+def test_labels_of_a_pipe_are_not_read_twice(run):
+    done = run(*NLL, "--key", "x", "--label-key", "y", stdin=b'{"x": [1], "y": 0}')
+    assert done.code == 2
+    assert "--label-key reads the logits' file twice, which a pipe cannot be" in done.err
+
+
+@pytest.mark.parametrize("is_piped", [True, False])
+def test_a_list_column_beside_a_label_column(is_piped, run, tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    logits, labels = zip(*ROWS, strict=True)
+    table = pa.table({"name": ["a", "b", "c"], "label": labels, "logits": logits})
+    parquet.write_table(table, tmp_path / "x")
+    args = [*NLL, "--column", "logits", "--label-column", "label"]
+    if is_piped:
+        done = run(*args, stdin=(tmp_path / "x").read_bytes())
+    else:
+        done = run(*args, "--logits", tmp_path / "x")
+    assert done.out == LOSSES
+    done = run(*NLL, "--logits", tmp_path / "x", "--label-column", "label")
+    assert "column 3 ('logits') holds lists, each a row of its own; choose it with --column" in (
+        done.err
+    )
+
+
+def test_labels_that_are_not_single(run, tmp_path):
+    (tmp_path / "y").write_text("[0]\n[1, 0]\n[1]\n")
+    done = run(*NLL, "--labels", tmp_path / "y", stdin=b"[1, 2]\n[3, 4]\n[5, 6]\n")
+    assert (done.code, done.out) == (2, "")
+    assert "has 2 columns; choose that of the labels" in done.err

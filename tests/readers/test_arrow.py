@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from files import complaint, gathered
 
-from stablelse.readers import ReadError, ReadOptions, arrow, open_blocks
+from stablelse.readers import By, ReadError, ReadOptions, arrow, open_blocks
 from stablelse.readers.source import Source
 
 pa = pytest.importorskip("pyarrow")
@@ -195,18 +195,55 @@ def test_lists_with_holes(writer, written):
     assert complaint(path).startswith("x, row 2, column 1 ('a'), number 1 is null; ")
     (block,) = open_blocks(str(path), ReadOptions(skip_na=True))
     assert block.missing.tolist() == [[False, False], [True, False]]
-    path = written(writer(pa.table({"a": [[1.0, 2.0], None]})))
-    assert complaint(path, skip_na=True) == (
-        "x, row 2, column 1 ('a') is null, no list; leave out such rows"
+
+
+@pytest.mark.parametrize("kind", ["list", "large list"])
+@pytest.mark.parametrize("at", [1, 2, 30])
+def test_lists_of_other_lengths_are_vectors_of_their_own(at, kind, writer, written):
+    rows = [[1.0, 2.0]] * at + [[3.0], [4.0, 5.0, 6.0], [7.0]]
+    table = pa.table({"a": pa.array(rows, LISTS[kind])})
+    blocks = list(open_blocks(str(written(writer(table)))))
+    assert [row for block in blocks for row in block.values.tolist()] == rows
+    assert [block.offset for block in blocks] == np.cumsum(
+        [0, *(len(block.values) for block in blocks[:-1])]
+    ).tolist()
+    assert {block.by for block in blocks} == {By.ROWS}
+
+
+@pytest.mark.parametrize(("cell", "what"), [(None, "null"), ([], "empty")])
+def test_no_list(cell, what, writer, written):
+    path = written(writer(pa.table({"a": pa.array([[1.0, 2.0], cell, [3.0]])})))
+    assert complaint(path) == (
+        f"x, row 2, column 1 ('a') is {what}; leave out such rows, here or with --skip-na"
     )
+    blocks = list(open_blocks(str(path), ReadOptions(skip_na=True)))
+    assert [block.values[~missing].tolist() for block in blocks
+            for missing in [np.isnan(block.values)]] == [[1, 2], [], [3]]  # fmt: skip
 
 
-@pytest.mark.parametrize("at", [2, 30])
-def test_ragged_lists(at, writer, written):
-    cells = [[1.0, 2.0]] * at + [[1.0]]
-    message = complaint(written(writer(pa.table({"a": cells}))))
-    assert message.startswith(f"x, row {at + 1}, column 1 ('a') has 1 number, where row ")
-    assert message.endswith(" has 2; give all rows as many")
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_beside_numbers(name, writer, written):
+    rows = RNG.normal(size=(40, 3)).astype(np.float32)
+    table = pa.table(
+        {"before": range(40), "x": pa.array(rows.tolist(), LISTS[name]), "after": [0.5] * 40}
+    )
+    path = written(writer(table))
+    values = gathered(path, columns=("before", "x", "after"))
+    assert np.array_equal(values[:, 0], np.arange(40))
+    assert np.array_equal(values[:, 1:-1], rows)
+    assert np.array_equal(values[:, -1], np.full(40, 0.5))
+
+
+def test_holes_beside_a_list(writer, written):
+    table = pa.table({"a": [1.0, 2.0], "b": [[1.0, 2.0], [3.0]], "c": [1.0, None]})
+    options = {"columns": ("a", "b", "c")}
+    assert complaint(written(writer(table)), **options).startswith(
+        "x, row 2, column 3 ('c') is null; "
+    )
+    table = pa.table({"a": [1.0, 2.0], "b": [[1.0, 2.0], [3.0, None]], "c": [1.0, None]})
+    assert complaint(written(writer(table)), **options).startswith(
+        "x, row 2, column 2 ('b'), number 2 is null; "
+    )
 
 
 def test_an_extension_type(writer, written):
@@ -243,7 +280,7 @@ def test_what_is_no_number(kind, writer, written):
 def test_a_list_among_numbers(writer, written):
     table = pa.table({"a": [1.0], "b": [[1.0]]})
     assert complaint(written(writer(table))) == (
-        "x, column 2 ('b') holds lists, each a row of its own; choose it alone with --column"
+        "x, column 2 ('b') holds lists, each a row of its own; choose it with --column"
     )
 
 

@@ -162,14 +162,10 @@ def test_rows_of_lists_in_row_groups(tmp_path):
     rows[77].append(1.0)
     table = pa.table({"a": pa.array(rows)})
     parquet.write_table(table, path, row_group_size=10)
-    complaints = []
-    for part in split(str(path), ReadOptions(), 100):
-        try:
-            list(read(part))
-        except ReadError as error:
-            complaints.append(str(error))
-    assert complaints == [f"{path}, row 78, column 1 ('a') has 3 numbers, where row 71 has 2; give "
-                          "all rows as many"]  # fmt: skip
+    parts = split(str(path), ReadOptions(), 100)
+    assert len(parts) > 1
+    found = [row for part in parts for block in read(part) for row in block.values.tolist()]
+    assert found == rows
 
 
 def test_what_is_behind_a_url(tmp_path):
