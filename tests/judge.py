@@ -14,9 +14,8 @@ from balls import Vector
 from families import Stack
 
 import stablelse
-from stablelse.numerics import reference
+from stablelse.numerics import decimals, reference
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.ladder import decimals
 
 #: Results, one row for each vector, and how many each rung of the ladder settled.
 Answer = tuple[Array, Counter]

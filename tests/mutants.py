@@ -100,15 +100,15 @@ MUTANTS: dict[str, Mutant] = {
         _INTEGERS,
     ),
     "the error of decimal arithmetic": Mutant(
-        "numerics/ladder/terms.py",
-        "scaleb(-getcontext().prec)",
-        "scaleb(-3 * getcontext().prec)",
+        "numerics/decimals.py",
+        "Decimal(5).scaleb(-digits, _UP)",
+        "Decimal(5).scaleb(-3 * digits, _UP)",
         _slice("float64", "next to a tie of logsumexp"),
     ),
     "the sign of terms that are too small": Mutant(
-        "numerics/ladder/decimals.py",
-        "sign = direction * _sign_of_log(log, terms)",
-        "sign = direction",
+        "numerics/decimals.py",
+        "_ONE.copy_sign(tail)",
+        "_ONE",
         _slice("float32", "narrowed, with weights"),
     ),
     # A second rounding on the way.
@@ -189,9 +189,9 @@ MUTANTS: dict[str, Mutant] = {
         _slice("float64", "next to a tie of log_softmax"),
     ),
     "the second term of the decimal logarithm": Mutant(
-        "numerics/ladder/decimals.py",
-        "Ball(z - z * z / 2,",
-        "Ball(z,",
-        ("numerics/ladder/test_decimals.py::test_told",),
+        "numerics/decimals.py",
+        "_rounded(z - z * z / 2,",
+        "_rounded(z,",
+        ("numerics/test_decimals.py::test_told",),
     ),
 }

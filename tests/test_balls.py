@@ -8,8 +8,8 @@ import pytest
 from cases import CASES
 from families import FAMILIES, rng_of
 
+from stablelse.numerics import decimals
 from stablelse.numerics.formats import FORMATS, installed_formats
-from stablelse.numerics.ladder import decimals
 
 flint = pytest.importorskip("flint")
 balls = pytest.importorskip("balls")

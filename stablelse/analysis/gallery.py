@@ -12,9 +12,9 @@ from stablelse.analysis.display import Displayed
 from stablelse.analysis.peers import Task
 from stablelse.analysis.peers.comparison import Outcome, PeerComparison, PeerResult
 from stablelse.analysis.peers.measure import Question, ask, ask_whom
+from stablelse.numerics import decimals
 from stablelse.numerics.formats import FORMATS, Array, Format, UnknownFormatError
 from stablelse.numerics.functions import Function, exact
-from stablelse.numerics.ladder import decimals
 
 
 class Case(NamedTuple):

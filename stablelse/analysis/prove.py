@@ -13,6 +13,7 @@ from stablelse.analysis.findings import DIGIT
 from stablelse.analysis.origins import origins
 from stablelse.analysis.proof import FormatProof, Line, Proof, Quantity, Row
 from stablelse.analysis.verdicts import Verdict
+from stablelse.numerics.decimals import overlap
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas.exactly import LARGEST, Exact, Side, evaluate
@@ -240,7 +241,7 @@ def _same(one: Exact, other: Exact) -> bool:
     return (
         bool(one.nearest == other.nearest or (one.nearest != one.nearest))
         and (None in (one.decimal, other.decimal) or one.decimal == other.decimal)
-        and one.enclosure.overlaps(other.enclosure)
+        and overlap(one.ball, other.ball)
     )
 
 

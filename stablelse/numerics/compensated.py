@@ -201,7 +201,8 @@ def _climb(
     rows: Array, weights: Array | None, climbing: Array, estimate: Array
 ) -> tuple[Array, Array]:
     """Compute value and sign of some of the rows in higher precision."""
-    from stablelse.numerics.ladder import decimals, doubleword  # only here, for few ever need them
+    from stablelse.numerics import decimals  # only here, for few ever need them
+    from stablelse.numerics.ladder import doubleword
 
     rows, weights = chosen(rows, climbing), chosen(weights, climbing)
     terms = rows if weights is None else weighted(rows, weights)

@@ -102,7 +102,7 @@ def _in_decimal(function: Function, row: Array, format_: Format) -> Array:
         if not np.isfinite(row).any() or np.any(np.isnan(row) | (row == np.inf)):
             conventional: Array = library(function, row[np.newaxis], format_)[0]
             return conventional
-    from stablelse.numerics.ladder import decimals
+    from stablelse.numerics import decimals
 
     if function is Function.LOGSUMEXP:
         return np.array([decimals.logsumexp(row, format_)[0]])

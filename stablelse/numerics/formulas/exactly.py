@@ -1,27 +1,26 @@
-"""The formulas' operations evaluated exactly: every value a ball, as narrow as it must be.
+"""Both sides of every line of a derivation, exactly: every value a ball, as narrow as it must be.
 
-A value is decided when all of its ball rounds to one number of the format; the precision is
-doubled until every value is (Ziv's strategy, see `stablelse.numerics.ladder.decimals`). That ends,
-but for rationals, which are told in advance. With more than one different x, no value is rational
-that depends on a sum of exponentials (Lindemann-Weierstrass). All others are monomials m e^t with
-rational m and t, or the logarithms t + log m of such, and those are rational where t is 0, or m
-is 1; multiplying the one is adding the other, and exp and log lead from one to the other.
+Every value is decided at some precision (`stablelse.numerics.decimals`), but for rationals on a
+tie, which are told in advance. With more than one different x, no value is rational that depends
+on a sum of exponentials (Lindemann-Weierstrass). All others are monomials m e^t with rational m
+and t, or the logarithms t + log m of such, and those are rational where t is 0, or m is 1;
+multiplying the one is adding the other, and exp and log lead from one to the other.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import MAX_EMAX, Decimal, getcontext, localcontext
 from fractions import Fraction
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from stablelse.numerics import decimals
 from stablelse.numerics.contexts import context
+from stablelse.numerics.decimals import Ball
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formulas import enclosure
-from stablelse.numerics.formulas.enclosure import Enclosure, decimal_of, nearest_to
 from stablelse.numerics.formulas.formula import DerivationError, Kind, Operation
-from stablelse.numerics.ladder.terms import as_decimal, contexts
 from stablelse.numerics.rationals import nearest
 
 #: The largest precision, which is reached only where a is far from max x and e^(x - max x) is
@@ -83,7 +82,7 @@ class Exact(NamedTuple):
         the number of the format does not tell it: because that is no normal number, or the
         format holds fewer. ``None`` for 0, and in a narrow format for what lies so close to
         half-way between two decimal numbers that a few digits do not tell.
-    enclosure : Enclosure
+    ball : Ball
         What it was decided by.
     digits : int
         The precision that took.
@@ -91,7 +90,7 @@ class Exact(NamedTuple):
 
     nearest: Any
     decimal: Decimal | None
-    enclosure: Enclosure
+    ball: Ball
     digits: int
 
 
@@ -121,12 +120,12 @@ def evaluate(
     DerivationError
         If a value cannot be decided.
     """
-    entries = [as_decimal(entry) for entry in x]
+    entries = [decimals.as_decimal(entry) for entry in x]
     counts = Counter(entries)
-    vector = _Vector(list(counts), list(counts.values()), as_decimal(a))
-    told = [_rationals(side, vector) for side in sides]
+    shift = decimals.as_decimal(a)
+    rationals = [_rationals(side, counts, shift) for side in sides]
     found: dict[int, dict[str, list[Exact]]] = {}
-    for precise in contexts():
+    for precise in decimals.contexts():
         if precise.prec > _MOST_DIGITS:
             raise DerivationError(
                 f"{_MOST_DIGITS:,} digits do not tell an exact value from a number of "
@@ -134,28 +133,17 @@ def evaluate(
                 "shift, max for one"
             )
         with localcontext(precise):
-            known = _known(vector)
+            given = _balls(counts, shift)
             for index in set(range(len(sides))) - found.keys():
-                results = _walk(sides[index], known, enclosure.OPERATIONS, vector.total)
-                decided = _decided(results, sides[index], told[index], format_)
+                results = _walk(sides[index], given, _BALLS, counts.values())
+                decided = _decided(results, rationals[index], format_)
                 if decided is not None:
                     found[index] = decided
         if len(found) == len(sides):
             break
-    place = {entry: index for index, entry in enumerate(vector.x)}
+    place = {entry: index for index, entry in enumerate(counts)}
     places = [place[entry] for entry in entries]
     return [_spread(side, found[index], places) for index, side in enumerate(sides)]
-
-
-class _Vector(NamedTuple):
-    """The different numbers of x, how often each is there, and the shift."""
-
-    x: list[Decimal]
-    counts: list[int]
-    a: Decimal
-
-    def total(self, terms: list[Enclosure]) -> Enclosure:
-        return enclosure.total(terms, self.counts)
 
 
 class _Monomial(NamedTuple):
@@ -169,52 +157,59 @@ def _walk(
     side: Side,
     given: Mapping[str, list[_T]],
     functions: Mapping[Kind, Callable[..., _T]],
-    total: Callable[[list[_T]], _T],
+    counts: Iterable[int],
 ) -> dict[str, list[_T]]:
     """Apply the operations in any arithmetic; a list has one value, or one per different x."""
     results = dict(given)
-    for operation in side.operations:
-        operands = [results[symbol] for symbol in operation.operands]
-        if operation.kind is Kind.SUM:
-            results[operation.symbol] = [total(*operands)]
+    for symbol, kind, names in side.operations:
+        operands = [results[name] for name in names]
+        if kind is Kind.SUM:
+            results[symbol] = [functions[kind](*operands, counts)]
             continue
         n = max(map(len, operands))
         columns = [values if len(values) == n else values * n for values in operands]
-        results[operation.symbol] = [
-            functions[operation.kind](*row) for row in zip(*columns, strict=True)
-        ]
+        results[symbol] = [functions[kind](*row) for row in zip(*columns, strict=True)]
     return results
 
 
-def _known(vector: _Vector) -> dict[str, list[Enclosure]]:
+_BALLS: dict[Kind, Callable[..., Ball]] = {
+    Kind.ADD: decimals.add,
+    Kind.SUBTRACT: decimals.subtract,
+    Kind.NEGATE: decimals.negate,
+    Kind.MULTIPLY: decimals.multiply,
+    Kind.DIVIDE: decimals.divide,
+    Kind.EXP: decimals.exp,
+    Kind.LOG: decimals.log,
+    Kind.SUM: decimals.total,
+}
+
+
+def _balls(counts: Counter[Decimal], a: Decimal) -> dict[str, list[Ball]]:
     """Return x, a, and y and p in a form that keeps the digits of y - max x."""
-    x = [Enclosure(entry) for entry in vector.x]
-    largest = Enclosure(max(vector.x))
-    differences = [enclosure.add(entry, enclosure.negate(largest)) for entry in x]
-    terms = [enclosure.exp(difference) for difference in differences]
-    total = vector.total(terms)
-    y = enclosure.add(largest, enclosure.log(total))
-    p = [enclosure.divide(term, total) for term in terms]
-    return {"x": x, "a": [Enclosure(vector.a)], "y": [y], "p": p}
-
-
-def _rationals(side: Side, vector: _Vector) -> dict[str, list[Fraction | None]]:
-    """Return those of a side's values that are rational, ``None`` for the others."""
-    x = [Fraction(entry) for entry in vector.x]
-    one = Fraction(1)
-    n = sum(vector.counts)
-    alone = len(x) == 1
-    given: dict[str, list[_Monomial | None]] = {
-        "x": [_Monomial(one, entry) for entry in x],
-        "a": [_Monomial(one, Fraction(vector.a))],
-        "y": [_Monomial(Fraction(n), x[0]) if alone else None],
-        "p": [_Monomial(one / n, Fraction(0)) if alone else None] * len(x),
+    largest = max(counts)
+    terms = [decimals.exp_of_difference(entry, largest) for entry in counts]
+    total = decimals.total(terms, counts.values())
+    return {
+        "x": [Ball(entry) for entry in counts],
+        "a": [Ball(a)],
+        "y": [decimals.add(Ball(largest), decimals.log(total))],
+        "p": [decimals.divide(term, total) for term in terms],
     }
 
-    def total(terms: list[_Monomial | None]) -> _Monomial | None:
-        return terms[0]._replace(m=terms[0].m * n) if alone and terms[0] else None
 
-    results = _walk(side, given, _OF_MONOMIALS, total)
+def _rationals(
+    side: Side, counts: Counter[Decimal], a: Decimal
+) -> dict[str, list[Fraction | None]]:
+    """Return those of a side's values that are rational, ``None`` for the others."""
+    x = [Fraction(entry) for entry in counts]
+    n, is_alone = counts.total(), len(x) == 1
+    given: dict[str, list[_Monomial | None]] = {
+        "x": [_Monomial(Fraction(1), entry) for entry in x],
+        "a": [_Monomial(Fraction(1), Fraction(a))],
+        "y": [_Monomial(Fraction(n), x[0]) if is_alone else None],
+        "p": [_Monomial(Fraction(1, n), Fraction(0)) if is_alone else None] * len(x),
+    }
+    results = _walk(side, given, _MONOMIALS, counts.values())
     kinds = {operation.symbol: operation.kind for operation in side.operations}
     return {
         symbol: [_rational(value, kinds.get(symbol), symbol) for value in results[symbol]]
@@ -234,44 +229,46 @@ def _rational(value: _Monomial | None, kind: Kind | None, symbol: str) -> Fracti
 _EXPONENTIALS = frozenset({Kind.EXP, Kind.SUM, Kind.MULTIPLY, Kind.DIVIDE})
 
 
-def _times(u: _Monomial | None, v: _Monomial | None) -> _Monomial | None:
-    return _Monomial(u.m * v.m, u.t + v.t) if u and v else None
+def _combined(sign: int, u: _Monomial | None, v: _Monomial | None) -> _Monomial | None:
+    """Return u v or u / v, or the sum or difference of logarithms."""
+    return _Monomial(u.m * v.m**sign, u.t + sign * v.t) if u and v else None
 
 
-def _over(u: _Monomial | None, v: _Monomial | None) -> _Monomial | None:
-    return _Monomial(u.m / v.m, u.t - v.t) if u and v else None
+def _summed(terms: list[_Monomial | None], counts: Sequence[int]) -> _Monomial | None:
+    (term, *others), (n, *_) = terms, counts
+    return None if others or term is None else term._replace(m=term.m * n)
 
 
-_OF_MONOMIALS: dict[Kind, Callable[..., _Monomial | None]] = {
-    Kind.ADD: _times,
-    Kind.MULTIPLY: _times,
-    Kind.SUBTRACT: _over,
-    Kind.DIVIDE: _over,
-    Kind.NEGATE: lambda u: _over(_Monomial(Fraction(1), Fraction(0)), u),
+_MONOMIALS: dict[Kind, Callable[..., _Monomial | None]] = {
+    Kind.ADD: partial(_combined, 1),
+    Kind.MULTIPLY: partial(_combined, 1),
+    Kind.SUBTRACT: partial(_combined, -1),
+    Kind.DIVIDE: partial(_combined, -1),
+    Kind.NEGATE: partial(_combined, -1, _Monomial(Fraction(1), Fraction(0))),
     Kind.EXP: lambda u: u,
     Kind.LOG: lambda u: u,
+    Kind.SUM: _summed,
 }
 
 
 def _decided(
-    results: Mapping[str, list[Enclosure]],
-    side: Side,
-    told: Mapping[str, list[Fraction | None]],
+    results: Mapping[str, list[Ball]],
+    rationals: Mapping[str, list[Fraction | None]],
     format_: Format,
 ) -> dict[str, list[Exact]] | None:
     """Return the exact values that are wanted of a side; ``None`` if one is undecided."""
     values: dict[str, list[Exact]] = {}
-    for symbol in side.wanted:
-        pairs = zip(results[symbol], told[symbol], strict=True)
+    for symbol, told in rationals.items():
+        pairs = zip(results[symbol], told, strict=True)
         exact = [_exact(ball, rational, format_) for ball, rational in pairs]
-        if None in exact:
-            return None
         values[symbol] = [value for value in exact if value is not None]
+        if len(values[symbol]) < len(exact):
+            return None
     return values
 
 
-def _exact(ball: Enclosure, rational: Fraction | None, format_: Format) -> Exact | None:
-    number = nearest(rational, format_) if rational is not None else nearest_to(ball, format_)
+def _exact(ball: Ball, rational: Fraction | None, format_: Format) -> Exact | None:
+    number = decimals.nearest_to(ball, format_) if rational is None else nearest(rational, format_)
     if number is None:
         return None
     precision = getcontext().prec
@@ -282,10 +279,9 @@ def _exact(ball: Enclosure, rational: Fraction | None, format_: Format) -> Exact
         return Exact(number, None, ball, precision)
     digits = max(_FEWEST_DIGITS, held)
     if rational is None:
-        rounded = decimal_of(ball, digits)
+        rounded = decimals.decimal_of(ball, digits)
     else:
-        parts = Decimal(rational.numerator), Decimal(rational.denominator)
-        rounded = context(digits).divide(*parts)
+        rounded = context(digits).divide(Decimal(rational.numerator), Decimal(rational.denominator))
     return None if rounded is None and not is_normal else Exact(number, rounded, ball, precision)
 
 

@@ -33,7 +33,7 @@ class Rung(Enum):
     TRIPLE_WORD = "triple-word"
     """About 119 bits, for log-sum-exp next to zero: `stablelse.numerics.nearzero`."""
     DECIMAL = "decimal"
-    """As many digits as it takes: `stablelse.numerics.ladder.decimals`."""
+    """As many digits as it takes: `stablelse.numerics.decimals`."""
 
 
 class Certificate(NamedTuple):

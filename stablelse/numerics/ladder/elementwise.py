@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.numerics import compensated
+from stablelse.numerics import compensated, decimals
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.ladder import (
-    decimals,
     doubleword,
     fixedpoint,
     narrow,

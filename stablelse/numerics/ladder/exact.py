@@ -3,7 +3,7 @@
 Each rung computes what the one below left in doubt, with a bound of the error that is derived
 in its module. Where all numbers within the bound round to the same one, that is the result
 (`stablelse.numerics.ladder.rounding`); what is still in doubt climbs. The last rung, decimal
-arithmetic, has any number of digits, and its climb ends (`stablelse.numerics.ladder.decimals`).
+arithmetic, has any number of digits, and its climb ends (`stablelse.numerics.decimals`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stablelse.numerics import compensated
+from stablelse.numerics import compensated, decimals
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.ladder import (
-    decimals,
     doubleword,
     elementwise,
     fixedpoint,

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from decimal import localcontext
+from collections.abc import Sequence
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from stablelse.numerics import decimals
+from stablelse.numerics.decimals import Ball
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.formulas import enclosure
-from stablelse.numerics.formulas.enclosure import Enclosure, nearest_to
 from stablelse.numerics.labelled import Problem
 from stablelse.numerics.ladder import exact
 from stablelse.numerics.ladder.certificate import Certificate
 from stablelse.numerics.ladder.rounding import settle
-from stablelse.numerics.ladder.terms import as_decimal, contexts
 from stablelse.numerics.rationals import nearest
 
 _WIDE = FORMATS["float64"]
@@ -113,20 +113,18 @@ def _complement(x: Array, label: int, format_: Format) -> Any:
     finite = np.isfinite(x)
     if not finite[label]:
         return nearest(Fraction(1), format_)
-    counts = Counter(as_decimal(entry) for entry in x[finite])
+    counts = Counter(decimals.as_decimal(entry) for entry in x[finite])
     if len(counts) == 1:
         (n,) = counts.values()
         return nearest(Fraction(n - 1, n), format_)
-    others = counts - Counter([as_decimal(x[label])])
-    shift = enclosure.negate(Enclosure(max(counts)))
-    for context in contexts():
-        with localcontext(context):
-            terms = {
-                entry: enclosure.exp(enclosure.add(Enclosure(entry), shift)) for entry in counts
-            }
-            rest = enclosure.total([terms[entry] for entry in others], list(others.values()))
-            whole = enclosure.total(list(terms.values()), list(counts.values()))
-            value = nearest_to(enclosure.divide(rest, whole), format_)
-        if value is not None:
-            return value
-    raise AssertionError("the precisions have no end")
+    chosen, largest = decimals.as_decimal(x[label]), max(counts)
+    others = counts - Counter([chosen])
+
+    def complement(_: Sequence[Decimal], __: None) -> list[Ball]:
+        terms = {entry: decimals.exp_of_difference(entry, largest) for entry in counts}
+        rest = decimals.total([terms[entry] for entry in others], others.values())
+        whole = decimals.total(terms.values(), counts.values())
+        return [decimals.divide(rest, whole)]
+
+    states = ((context, None) for context in decimals.contexts())
+    return decimals.climb([chosen], complement, states, format_)[chosen]

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal, localcontext
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from stablelse.numerics import decimals
 from stablelse.numerics.blocks import Blocks
+from stablelse.numerics.decimals import Ball, Term, as_decimal
 from stablelse.numerics.errorfree import difference
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.ladder import decimals, limbs
-from stablelse.numerics.ladder.terms import Ball, Term, Total, as_decimal, contexts, eps
+from stablelse.numerics.ladder import limbs
 
 # Elements at a time: all limbs of all factors stay in the cache.
 _LENGTH = 2**12
@@ -43,10 +43,14 @@ class Rest(NamedTuple):
     error: int
 
     @property
-    def terms(self) -> list[Term]:
-        """The two largest terms, the first one as often as it is there."""
-        largest = Term(as_decimal(self.x_max), Fraction(self.multiplicity))
-        return [largest, Term(as_decimal(self.x_next), Fraction(1))]
+    def first(self) -> Term:
+        """The largest term, as often as it is there."""
+        return Term(as_decimal(self.x_max), Decimal(self.multiplicity))
+
+    @property
+    def second(self) -> Decimal:
+        """The x of the terms that come next."""
+        return as_decimal(self.x_next)
 
 
 def logsumexp(rows: Array, format_: Format) -> list[Any]:
@@ -81,16 +85,16 @@ def softmax(rows: Array, elements: list[Array], format_: Format) -> list[Any]:
     list of scalar
         Those of all rows, one after the other.
     """
-    return _elementwise(rows, elements, format_, decimals.quotient)
+    return _elementwise(rows, elements, format_, decimals.quotients)
 
 
 def log_softmax(rows: Array, elements: list[Array], format_: Format) -> list[Any]:
     """Compute elements of the log_softmax of every row; see `softmax`."""
-    return _elementwise(rows, elements, format_, decimals.log_quotient)
+    return _elementwise(rows, elements, format_, decimals.log_quotients)
 
 
 def _elementwise(
-    rows: Array, elements: list[Array], format_: Format, evaluate: decimals.Evaluation
+    rows: Array, elements: list[Array], format_: Format, evaluate: decimals.Elements
 ) -> list[Any]:
     values: list[Any] = []
     for row, columns, rest in zip(rows, elements, _rests(rows), strict=True):
@@ -101,7 +105,7 @@ def _elementwise(
     return values
 
 
-def elements_of(rest: Rest, x: Array, format_: Format, evaluate: decimals.Evaluation) -> list[Any]:
+def elements_of(rest: Rest, x: Array, format_: Format, evaluate: decimals.Elements) -> list[Any]:
     """Compute elements of a vector from the sum of all of it.
 
     Parameters
@@ -113,37 +117,29 @@ def elements_of(rest: Rest, x: Array, format_: Format, evaluate: decimals.Evalua
     format_ : Format
         The format of the results.
     evaluate : callable
-        `decimals.quotient` for softmax, `decimals.log_quotient` for log_softmax.
+        `decimals.quotients` for softmax, `decimals.log_quotients` for log_softmax.
 
     Returns
     -------
     list of scalar
         Correctly rounded, or ``None``.
     """
-    with localcontext(next(contexts())):
-        total = _in_decimal(rest)
-        return [evaluate(entry, rest.terms, total, format_) for entry in map(as_decimal, x)]
+    with localcontext(next(decimals.contexts())):
+        balls = evaluate([as_decimal(entry) for entry in x], (rest.first, _in_decimal(rest)))
+        return [decimals.nearest_to(ball, format_) for ball in balls]
 
 
 def log_sum_of(rest: Rest, format_: Format) -> Any:
     """Round the log-sum-exp of a vector from the sum of all of it, or return ``None``."""
-    with localcontext(next(contexts())):
-        return decimals.log_sum(rest.terms, _in_decimal(rest), format_)
+    with localcontext(next(decimals.contexts())):
+        return decimals.nearest_to(decimals.log_sum((rest.first, _in_decimal(rest))), format_)
 
 
-def _in_decimal(rest: Rest) -> Total:
-    """Return the sum of all terms in units of the largest.
-
-    The difference d of the two x is rounded, so exp(d) is wrong by eps abs(d), and by its own
-    eps; so are three operations.
-    """
-    largest, following = rest.terms
-    d = following.x - largest.x
-    unit = d.exp() / 2**limbs.BITS
-    value = unit * rest.total
-    error = unit * rest.error + eps() * (abs(d) + 4) * value
-    first = Ball(Decimal(rest.multiplicity), Decimal(0))
-    return Total(first, Ball(value, error))
+def _in_decimal(rest: Rest) -> Ball:
+    """Return the sum of all terms in units of the largest."""
+    units = Ball(Decimal(0), Decimal(rest.total), Decimal(rest.error))
+    others = decimals.divide(units, Ball(Decimal(2**limbs.BITS)))
+    return decimals.joined(rest.first, rest.second, others)
 
 
 def _rests(rows: Array) -> list[Rest | None]:

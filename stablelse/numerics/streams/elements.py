@@ -10,20 +10,21 @@ to decimal arithmetic, for which it is read once for every precision.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from fractions import Fraction
+from decimal import Decimal
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from stablelse.numerics import decimals
+from stablelse.numerics.decimals import Sum, Term, as_decimal
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.functions import Function
-from stablelse.numerics.ladder import decimals, exponential, fixedpoint
+from stablelse.numerics.ladder import exponential, fixedpoint
 from stablelse.numerics.ladder.certificate import Rung
 from stablelse.numerics.ladder.doubtful import log_softmax_of, softmax_of
 from stablelse.numerics.ladder.rounding import settle
-from stablelse.numerics.ladder.terms import Term, Totals, as_decimal
 from stablelse.numerics.streams.one_pass import PIECE
 from stablelse.numerics.streams.running import LogSum, RunningLogSumExp
 
@@ -74,30 +75,23 @@ class Whole:
 
     def rounded(self, format_: Format) -> tuple[Any, Rung]:
         """Return the log-sum-exp, correctly rounded from the parts, and what rung settled it."""
-        rest = self._rest
-        if rest is None:  # all x are equal
-            counts = np.array([self._multiplicity])
-            value, _ = decimals.logsumexp(np.array([self.x_max]), format_, counts)
-            return value, Rung.DECIMAL
-        value = fixedpoint.log_sum_of(rest, format_)
+        value = None if self._rest is None else fixedpoint.log_sum_of(self._rest, format_)
         if value is not None:
             return value, Rung.FIXED_POINT
-        value, _ = decimals.rounded_log(self._totals, rest.terms, format_)
+        value, _ = self._sum.logsumexp(format_)
         return value, Rung.DECIMAL
 
     def climbed(self, function: Function, x: Array, format_: Format) -> Array:
         """Return elements of finite x, correctly rounded from the parts."""
-        in_decimal, evaluate = _RUNGS[function]
-        rest = self._rest
-        if rest is None:  # all x are equal
-            counts = np.array([self._multiplicity])
-            return np.repeat(in_decimal(x[:1], format_, counts=counts), len(x))
+        evaluate = _ELEMENTS[function]
         different, back = np.unique(x, return_inverse=True)
-        values = fixedpoint.elements_of(rest, different, format_, evaluate)
+        values = [None] * len(different)
+        if self._rest is not None:
+            values = fixedpoint.elements_of(self._rest, different, format_, evaluate)
         doubtful = {i: as_decimal(different[i]) for i, v in enumerate(values) if v is None}
         if doubtful:
             wanted = set(doubtful.values())
-            found = decimals.rounded_elements(wanted, self._totals, rest.terms, format_, evaluate)
+            found = decimals.climb(wanted, evaluate, self._sum, format_)
             for i, entry in doubtful.items():
                 values[i] = found[entry]
         settled: Array = np.array(values, format_.dtype)[back]
@@ -126,12 +120,14 @@ class Whole:
         return fixedpoint.rest_of(self._parts)
 
     @cached_property
-    def _totals(self) -> Totals:
-        """The sum of all terms at every precision, a pass each; of some that are not equal."""
-        assert self._rest is not None
+    def _sum(self) -> Sum:
+        """The sum of all terms at every precision, a pass each."""
         assert self._parts is not None
+        if self._rest is None:  # all x are equal
+            first = Term(as_decimal(self.x_max), Decimal(self._multiplicity))
+            return Sum(first, first.x, list)
         parts, below = self._parts, partial(_terms_below, self._rest.x_max)
-        return Totals(self._rest.terms[0], lambda: map(below, parts()))
+        return Sum(self._rest.first, self._rest.second, lambda: map(below, parts()))
 
     @cached_property
     def _multiplicity(self) -> int:
@@ -144,12 +140,12 @@ def _terms_below(x_max: float, x: Array) -> Iterator[Term]:
     some = x[(x < x_max) & (x > -np.inf)].astype(np.float64)
     entries, counts = np.unique(some, return_counts=True)
     pairs = zip(entries, counts.tolist(), strict=True)
-    return (Term(as_decimal(entry), Fraction(count)) for entry, count in pairs)
+    return (Term(as_decimal(entry), Decimal(count)) for entry, count in pairs)
 
 
-_RUNGS = {
-    Function.SOFTMAX: (decimals.softmax, decimals.quotient),
-    Function.LOG_SOFTMAX: (decimals.log_softmax, decimals.log_quotient),
+_ELEMENTS: dict[Function, decimals.Elements] = {
+    Function.SOFTMAX: decimals.quotients,
+    Function.LOG_SOFTMAX: decimals.log_quotients,
 }
 
 

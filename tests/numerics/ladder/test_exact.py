@@ -11,11 +11,11 @@ from families import FAMILIES, Stack, all_pairs, rng_of
 import stablelse
 from stablelse import exact
 from stablelse.exact import Certificate, Rung
-from stablelse.numerics import compensated
+from stablelse.numerics import compensated, decimals
 from stablelse.numerics.blocks import Blocks
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import FORMATS, find_format, installed_formats
-from stablelse.numerics.ladder import decimals, doubleword, narrow, quick, rest, short
+from stablelse.numerics.ladder import doubleword, narrow, quick, rest, short
 
 FLOAT64 = FORMATS["float64"]
 NAMES = ("logsumexp", "softmax", "log_softmax")

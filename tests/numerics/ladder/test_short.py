@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from stablelse.numerics import decimals
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.ladder import decimals, short
+from stablelse.numerics.ladder import short
 
 FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
 
