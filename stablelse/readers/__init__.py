@@ -66,13 +66,7 @@ def read_source(source: Source, options: ReadOptions) -> Iterator[Block]:
 
 
 def find_reader(source: Source, options: ReadOptions) -> Signature:
-    """Return the first signature that fits a source.
-
-    Raises
-    ------
-    ReadError
-        If the source is empty, or a key or an axis is asked for where there are none.
-    """
+    """Return the first signature that fits a source, if the key and the axis go with it."""
     if not source.head:
         mend = _EMPTY_MENDS.get(source.name, "give it rows of numbers")
         raise ReadError(f"{source.name} is empty: {mend}")

@@ -20,17 +20,7 @@ def in_order(
 ) -> Iterator[tuple[Item, Result]]:
     """Yield each item and what work made of it, in order; a few are worked on ahead.
 
-    Parameters
-    ----------
-    work : callable
-        Releases the interpreter's lock, or threads are of no use to it.
-    items : iterator
-        Asked for from the caller's own thread.
-
-    Raises
-    ------
-    Exception
-        What an item raised, in its turn; a ReadError of `items`, after everything before it.
+    `work` has to release the interpreter's lock. An error of `items` comes after what was before it.
     """
     threads = min(_MOST_THREADS, os.cpu_count() or 1)
     waiting: deque[tuple[Item, Future[Result]]] = deque()

@@ -63,27 +63,10 @@ def is_installed() -> bool:
 
 
 def blocks(source: Source, options: ReadOptions, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
-    """Read a table in blocks of bounded size.
+    """Read a Parquet file, an Arrow file (Feather) or an Arrow stream.
 
-    Parameters
-    ----------
-    source : Source
-        A Parquet file, an Arrow file (Feather) or an Arrow stream.
-    options : ReadOptions
-        ``columns``, ``skip_na``, and ``dtype`` for what is no floating-point number. A column of
-        lists is read if it is the only one: each of its cells is a row.
-    block_bytes : int
-        What the numbers of a block take at most; a longer row is read whole.
-
-    Yields
-    ------
-    Block
-        Some rows. A batch of an Arrow file that is compressed or comes from a pipe is held whole.
-
-    Raises
-    ------
-    ReadError
-        If pyarrow is not installed, the file is damaged, or something in it is no number.
+    What is in floating point stays what it is, all else becomes ``options.dtype``. A batch of an
+    Arrow file that is compressed or comes from a pipe is held whole.
     """
     if source.head.startswith(b"PAR1"):
         with sought(source) as file:
@@ -101,10 +84,7 @@ class Groups(NamedTuple):
 
 
 def ranges(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Groups, int]]:
-    """Split a Parquet file into parts of whole row groups, with their sizes in bytes.
-
-    The size is that of the wanted columns, as they lie in the file.
-    """
+    """Split a Parquet file into whole row groups, with the sizes of the wanted columns in the file."""
     with _complaining(source.name):
         schema, _, metadata = _open_parquet(source)
         layout = lay_out(schema, options, source.name)
@@ -149,24 +129,12 @@ def _table(
 
 
 def parse_text(data: bytearray, layout: TextLayout) -> Array | None:
-    """Read the wanted columns of whole lines, as `fast.parse` does, and several times as fast.
+    """Read the wanted columns of whole lines several times as fast as NumPy, or return ``None``.
 
-    pyarrow's parser rounds correctly, and takes the same spellings of a number as `careful`, but
-    for ``nan(1)``, which is kept from it, as are quotes, comments and whatever is not ASCII. A row
-    with too few cells or too many is an error to it, and a blank cell is one where none is null.
-
-    Parameters
-    ----------
-    data : bytearray
-        Lines that end in LF, in UTF-8.
-    layout : Layout
-        How to read it.
-
-    Returns
-    -------
-    ndarray, shape (lines, columns), or None
-        ``None`` where pyarrow's parser fails, or might not agree. A literal that overflows is
-        inf here.
+    pyarrow's parser rounds correctly, and takes the same spellings of a number as `rows`, but for
+    ``nan(1)``, which is kept from it, as are quotes, comments and whatever is not ASCII. A row
+    with too few cells or too many is an error to it, and a blank cell is one where none is null. A
+    literal that overflows is inf here.
     """
     if not data.isascii() or any(mark in data for mark in b'"#('):
         return None

@@ -13,13 +13,7 @@ from stablelse.readers.columns import choose_columns, count
 
 
 class Beside:
-    """An input whose rows are taken as many at a time as another one has.
-
-    Parameters
-    ----------
-    blocks : iterator of Block
-        The rows, in order.
-    """
+    """An input whose rows are taken as many at a time as another one has."""
 
     def __init__(self, blocks: Iterator[Block]) -> None:
         self._blocks = blocks
@@ -54,18 +48,7 @@ def part(block: Block, begin: int, end: int) -> Block:
 def one_column(blocks: Iterator[Block], outer: tuple[int, ...] = ()) -> Iterator[Block]:
     """Yield an input that is a single column, or a single row, as a column.
 
-    Parameters
-    ----------
-    blocks : iterator of Block
-        The rows, in order.
-    outer : tuple of int
-        How long the axes are that rows of vectors are counted over; where there are several,
-        their labels may be an array of as many.
-
-    Raises
-    ------
-    ReadError
-        If it has several of both.
+    Where the rows of vectors are counted over several axes, `outer` long, so may their labels be.
     """
     head = list(islice(blocks, 2))
     is_one_row = len(head) == 1 and len(head[0].values) == 1
@@ -100,19 +83,9 @@ def _place(column: str, block: Block) -> int:
 def split_column(
     blocks: Iterator[Block], column: str | None
 ) -> tuple[Iterator[Block], Iterator[Block]]:
-    """Part one column from the others.
+    """Part one column, by default the last one, from the others.
 
-    Parameters
-    ----------
-    blocks : iterator of Block
-        The rows, in order.
-    column : str or None
-        Its name or its number, from 1; ``None`` for the last one.
-
-    Returns
-    -------
-    others, alone : iterator of Block
-        The second has what the first has gone through.
+    The second iterator has what the first one has gone through.
     """
     alone: deque[Block] = deque()
 

@@ -23,25 +23,7 @@ _MEMORY_BYTES = 1 << 27
 
 
 def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
-    """Read what is compressed, whatever it is: text, an array.
-
-    Parameters
-    ----------
-    source : Source
-        Compressed in one of the ways of :data:`_UNPACKERS`.
-    options : ReadOptions
-        How to read what is in it.
-
-    Yields
-    ------
-    Block
-        As they are read.
-
-    Raises
-    ------
-    ReadError
-        If it is truncated or damaged, compressed twice, or what is in it cannot be read.
-    """
+    """Read what is compressed, whatever it is: text, an array."""
     found = find(source.head)
     assert found is not None, "it is packed"
     if source.packing:  # a file that unpacks to itself would never end

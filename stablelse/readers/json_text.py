@@ -58,26 +58,11 @@ class _DuplicateKeyError(Exception):
 
 
 def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
-    """Read JSON in blocks of bounded size.
+    """Read an array, or an array or an object per line; or what this program prints as JSON.
 
-    Parameters
-    ----------
-    source : Source
-        An array, or an array or an object per line; or what this program prints as JSON.
-    options : ReadOptions
-        ``key``: where an object has its numbers: a name, or a path such as ``choices[].logprob``,
-        where ``[]`` means every element. ``columns``: numbers only. ``skip_na``, ``words``, and
-        ``dtype`` as for text.
-
-    Yields
-    ------
-    Block
-        Some rows of the same length. Numbers that are in no array are one column.
-
-    Raises
-    ------
-    ReadError
-        With file and line, where something is not JSON or not a number.
+    ``options.key`` is where an object has its numbers: a name, or a path such as
+    ``choices[].logprob``, where ``[]`` means every element. Rows of a block have the same length;
+    numbers that are in no array are one column.
     """
     rows = _Rows(source.name, options)
     for line, value in _Values(source).each(options.key):

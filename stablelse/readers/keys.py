@@ -7,22 +7,7 @@ from stablelse.readers.columns import list_names
 
 
 def choose_key(wanted: str | None, names: Sequence[str], source: str) -> str:
-    """Return the name of the wanted array.
-
-    Parameters
-    ----------
-    wanted : str or None
-        Its name; ``None``: the only one.
-    names : sequence of str
-        The names that there are.
-    source : str
-        What complaints call the file.
-
-    Raises
-    ------
-    ReadError
-        If there is no such array, or several where none is named.
-    """
+    """Return the name of the wanted array of those there are: by default the only one."""
     if not names:
         raise ReadError(f"{source} is empty: there is no array in it")
     if wanted is None:

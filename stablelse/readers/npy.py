@@ -49,19 +49,7 @@ _STRUCTURED = ("records", "save one field, x['name']")
 
 
 class Header(NamedTuple):
-    """What an array says about itself.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        The array's shape.
-    is_fortran : bool
-        Whether the first axis varies fastest.
-    dtype : dtype
-        The type of its numbers, or of the codes that hold them.
-    size : int
-        How many bytes lie before the numbers.
-    """
+    """What an array says about itself; `size` is how many bytes lie before its numbers."""
 
     shape: tuple[int, ...]
     is_fortran: bool
@@ -70,28 +58,10 @@ class Header(NamedTuple):
 
 
 def blocks(source: Source, options: ReadOptions, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
-    """Read an array in blocks of bounded size.
+    """Read an array, of which ``options.axis`` has the vectors and the others are counted as rows.
 
-    Parameters
-    ----------
-    source : Source
-        A .npy file or a pipe of one. One axis is read as one column.
-    options : ReadOptions
-        ``axis``: that of the vectors; the others are counted as rows. ``columns``: numbers only.
-        ``dtype``: what integers and bools are converted to;
-        floating-point numbers stay what they are.
-    block_bytes : int
-        How much to read at once; a longer row is read whole.
-
-    Yields
-    ------
-    Block
-        Some rows.
-
-    Raises
-    ------
-    ReadError
-        If the file is damaged or holds something else than real numbers.
+    Numbers in floating point stay what they are, integers and bools become ``options.dtype``. A row
+    longer than a block is read whole.
     """
     yield from array_blocks(source, _read_header(source), options, block_bytes=block_bytes)
 
@@ -99,18 +69,9 @@ def blocks(source: Source, options: ReadOptions, block_bytes: int = BLOCK_BYTES)
 class Axes(NamedTuple):
     """Which axis of an array has the vectors, and how its numbers lie in the file.
 
-    Attributes
-    ----------
-    outer : tuple of int
-        How long the other axes are: rows are counted over them, the last one fastest.
-    width : int
-        How long a vector is.
-    steps : tuple of int
-        How many numbers lie from one to its neighbour on each outer axis.
-    step : int
-        The same within a vector.
-    by : By or None
-        What a vector is, if that is settled.
+    Rows are counted over the axes of the lengths `outer`, the last one fastest; each has `width`
+    numbers. So many numbers lie from one to its neighbour: `steps` on the outer axes, `step` within
+    a vector. `by` is what a vector is, if that is settled.
     """
 
     outer: tuple[int, ...]
@@ -125,17 +86,14 @@ class Axes(NamedTuple):
         return math.prod(self.outer)
 
     def long(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Return the lengths and the steps of the outer axes that have a length, one at least."""
+        """Return the lengths and steps of the outer axes longer than 1; one axis at least."""
         pairs = [pair for pair in zip(self.outer, self.steps, strict=True) if pair[0] > 1]
         lengths, steps = zip(*pairs or [(1, 1)], strict=True)
         return lengths, steps
 
     @property
     def slab(self) -> int | None:
-        """How many numbers lie between the first and the last of neighbours that lie together.
-
-        These are the rows of the inner axes. ``None`` if rows do not lie in their order.
-        """
+        """How many numbers rows have that lie interwoven; ``None`` if rows are not in their order."""
         lengths, steps = self.long()
         if list(steps) != sorted(steps, reverse=True):
             return None
@@ -154,7 +112,7 @@ class Rows(NamedTuple):
 def ranges(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Rows, int]]:
     """Split an array into parts of whole rows, with their sizes in bytes.
 
-    Nothing is split of an array whose vectors do not lie one behind the other.
+    Nothing is split whose vectors do not lie one behind the other.
     """
     header = _read_header(source)
     axes = _readable_axes(source, header, options)
@@ -184,28 +142,9 @@ def array_blocks(
     decode: Callable[[Array], Array] | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Block]:
-    """Read an array whose header has been read.
+    """Read an array whose header has been read, whether or not that tells the truth.
 
-    Parameters
-    ----------
-    source : Source
-        Its next byte is the array's first; where it can be sought, `header` says where that is.
-    header : Header
-        Whether or not it tells the truth.
-    options, block_bytes
-        As of :func:`blocks`.
-    decode : callable or None
-        Makes floating-point numbers of codes; ``None``: they are numbers.
-
-    Yields
-    ------
-    Block
-        Some rows.
-
-    Raises
-    ------
-    ReadError
-        If there is no such axis, nothing at all, or less than the header says.
+    The next byte of the source is the array's first; `decode` makes numbers of codes.
     """
     axes = _readable_axes(source, header, options)
     chosen = choose_columns(options.columns, None, axes.width, source.name)

@@ -37,26 +37,7 @@ _OTHERS = {
 
 
 def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
-    """Read one array of an archive in blocks of bounded size.
-
-    Parameters
-    ----------
-    source : Source
-        A .npz file, or a pipe of one, which is copied to a temporary file first: the table of
-        contents of an archive is at its end.
-    options : ReadOptions
-        ``key``: which array; the others as for a .npy file.
-
-    Yields
-    ------
-    Block
-        Some rows.
-
-    Raises
-    ------
-    ReadError
-        If the archive is damaged, or the array cannot be read.
-    """
+    """Read one array of an archive; a pipe is copied to a file first, as the table is at its end."""
     with sought(source) as file:
         with _complaining(source.name):
             archive = zipfile.ZipFile(io.BufferedReader(SourceFile(file, _TABLE_BYTES)))

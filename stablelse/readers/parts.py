@@ -21,7 +21,7 @@ _DIGITS = re.compile(r"([0-9]+)")
 def open_parts(
     paths: Sequence[str], options: ReadOptions = DEFAULTS, alike: bool = True
 ) -> Iterator[Block]:
-    """Read the numbers of several files as one stack of rows.
+    """Read the numbers of several files as one stack of rows, in the order of `find_parts`.
 
     Parameters
     ----------
@@ -31,17 +31,6 @@ def open_parts(
         How to read each file.
     alike : bool
         Whether all must have the same columns. Rows that are vectors of their own never need to.
-
-    Yields
-    ------
-    Block
-        Those of each file, in the order of :func:`find_parts`; a block names its own file, and
-        counts rows within it.
-
-    Raises
-    ------
-    ReadError
-        Where a file cannot be read, or has other columns than the first.
     """
     first: Block | None = None
     for path in paths:
@@ -55,24 +44,10 @@ def open_parts(
 
 
 def find_parts(path: str) -> list[str]:
-    """Return the files that a path stands for.
+    """Return the files that a path stands for, at least one, ``part-9`` before ``part-10``.
 
-    Parameters
-    ----------
-    path : str
-        A file, ``-``, or a URL; a directory, which stands for the files in it, but for hidden
-        ones (``.name``, ``_name``); or a pattern, as a shell would expand it, with ``**`` for
-        directories at any depth.
-
-    Returns
-    -------
-    list of str
-        At least one; several in natural order: ``part-9`` before ``part-10``.
-
-    Raises
-    ------
-    ReadError
-        If there are none, or a directory has directories in it.
+    A directory stands for the files in it but for hidden ones (``.name``, ``_name``), a pattern for
+    what a shell would make of it, with ``**`` for directories at any depth.
     """
     if path == "-":
         return [path]

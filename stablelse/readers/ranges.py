@@ -19,22 +19,8 @@ from stablelse.readers.source import is_url, open_source
 class Part(NamedTuple):
     """A file, or some of it: a few hundred bytes, whatever it stands for.
 
-    Attributes
-    ----------
-    path : str
-        The file, from the root, or its URL.
-    name : str
-        What complaints call it.
-    options : ReadOptions
-        How it is read.
-    size : int
-        How many bytes it has, as they lie in the file; 0 if that is not known.
-    reader : str or None
-        The module that reads it, if it is not all of the file.
-    extent : tuple or None
-        Which of the numbers of the file it has, as the reader says it.
-    whole : int
-        How many bytes the file had when it was split.
+    `path` is from the root, or a URL; `size` is in bytes, as they lie in the file, 0 if not known.
+    `reader` is the module that reads it if it is not all of the file, and `extent` what that reads.
     """
 
     path: str
@@ -47,27 +33,10 @@ class Part(NamedTuple):
 
 
 def split(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26) -> list[Part]:
-    """Split a file into parts of about the same size, reading no more than its head.
+    """Split a file into parts of at most so many bytes, reading no more than its head.
 
-    Parameters
-    ----------
-    path : str
-        A file or a URL.
-    options : ReadOptions
-        How to read it.
-    part_bytes : int
-        How large a part may be. A row, or a row group of Parquet, is never split.
-
-    Returns
-    -------
-    list of Part
-        In the order of the file. One for all of it, if it is small, compressed, or of a kind that
-        cannot be read from the middle.
-
-    Raises
-    ------
-    ReadError
-        If the file cannot be read, or is damaged.
+    A row, or a row group of Parquet, is never split; nor is what is small, compressed, or of a kind
+    that cannot be read from the middle.
     """
     options = options._replace(gauge=None, note=None)
     with open_source(path) as source:
@@ -88,23 +57,8 @@ def split(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26)
 def read(part: Part, note: Callable[[Note], None] | None = None) -> Iterator[Block]:
     """Read the numbers of a part in blocks of bounded size.
 
-    Parameters
-    ----------
-    part : Part
-        What to read.
-    note : callable, optional
-        Called with what there is to say about the file, from the part that has its beginning.
-
-    Yields
-    ------
-    Block
-        As of :func:`stablelse.readers.open_blocks`; but the rows of a text, and those of a
-        block of it, are counted from the part's own first one.
-
-    Raises
-    ------
-    ReadError
-        At the first thing that cannot be read, by its place in the file.
+    As :func:`stablelse.readers.open_blocks`; but rows of a text are counted from the part's own first
+    one, and only the part with the file's beginning calls `note`.
     """
     options = part.options._replace(note=note)
     with open_source(part.path) as source:

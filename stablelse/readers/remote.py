@@ -25,20 +25,7 @@ _WEB = ("http", "https")
 
 @contextmanager
 def open_remote(url: str) -> Iterator[tuple[BinaryIO, int | None]]:
-    """Open a file behind a URL.
-
-    Yields
-    ------
-    file : binary file
-        Its errors are those of the system, OSError.
-    size : int or None
-        How many bytes it has, if it can be read from any place.
-
-    Raises
-    ------
-    ReadError
-        If fsspec or the package of the store is not installed, or there is no such file.
-    """
+    """Open a file behind a URL, with its size, if it can be read from any place."""
     with _complaining(url):
         system, path = _locate(url)
         file = system.open(path, "rb", block_size=_FETCHED_BYTES)
@@ -51,15 +38,7 @@ def open_remote(url: str) -> Iterator[tuple[BinaryIO, int | None]]:
 
 
 def list_remote(url: str, magic: str) -> list[str]:
-    """Return the URLs of the files that a directory has or a pattern matches; else the URL itself.
-
-    Parameters
-    ----------
-    url : str
-        The URL of a file or a directory, or a pattern.
-    magic : str
-        The characters that make a pattern, where there is no such file.
-    """
+    """Return the URLs of the files that a directory has or a pattern matches; else the URL itself."""
     if _is_web(url):
         return [url]
     with _complaining(url):

@@ -76,26 +76,7 @@ class _Tensor(NamedTuple):
 
 
 def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
-    """Read one tensor in blocks of bounded size.
-
-    Parameters
-    ----------
-    source : Source
-        A .safetensors file or a pipe of one; only the tensor that is wanted is read, but for a
-        pipe, of which all before it is read too.
-    options : ReadOptions
-        ``key``: which tensor; the others as for a .npy file.
-
-    Yields
-    ------
-    Block
-        Some rows.
-
-    Raises
-    ------
-    ReadError
-        If the file is damaged, or the tensor cannot be read.
-    """
+    """Read one tensor; of a pipe all that lies before it is read, too."""
     length = int.from_bytes(source.read(_LENGTH_BYTES), "little")
     header = _read_header(source, length)
     names = [name for name in header if name != _METADATA]

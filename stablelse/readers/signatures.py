@@ -9,24 +9,9 @@ from stablelse.readers.block import ReadError
 class Signature(NamedTuple):
     """How a kind of input begins, and what reads it.
 
-    Attributes
-    ----------
-    magic : bytes or pattern
-        What stands at a fixed place.
-    offset : int
-        How many bytes lie before it.
-    kind : str
-        What such input is called, with its article.
-    mend : str
-        What to do with it, if nothing reads it.
-    module : str
-        The module of `stablelse.readers` that reads it, if one does.
-    has_axes : bool
-        Whether it is an array, of which ``ReadOptions.axis`` chooses an axis.
-    has_keys : bool
-        Whether it holds arrays that have names, of which ``ReadOptions.key`` chooses one.
-    has_ranges : bool
-        Whether parts of it can be read on their own: see :mod:`stablelse.readers.ranges`.
+    `magic` stands behind `offset` bytes. `kind` is what complaints call it, `mend` what to do with it
+    if no module reads it. `has_axes`, `has_keys`: whether ``ReadOptions.axis`` and ``key`` choose
+    something there. `has_ranges`: whether parts can be read on their own (`stablelse.readers.ranges`).
     """
 
     magic: bytes | re.Pattern[bytes]
@@ -131,17 +116,7 @@ def find(head: bytes) -> Signature | None:
 
 
 def no_text(head: bytes, source: str, what: str, mend: str) -> ReadError:
-    """Return the complaint about bytes that are no UTF-8 text.
-
-    Parameters
-    ----------
-    head : bytes
-        The first bytes of the input.
-    source : str
-        What complaints call it.
-    what, mend : str
-        What is wrong with the bytes and what to do, if their kind is not known.
-    """
+    """Return the complaint about bytes that are not UTF-8, by their kind if that is known."""
     found = find(head)
     if found is not None and found.mend:
         return ReadError(f"cannot read {source}: it is {found.kind}; {found.mend}")

@@ -43,11 +43,6 @@ class Source:
         Whether such a file can be read from any place. A regular file always can.
     packing : str
         What the bytes were unpacked from: ``"gzip data"``; nothing if they are as they were.
-
-    Attributes
-    ----------
-    gauge : Gauge or None
-        Counts what is read.
     """
 
     def __init__(
@@ -72,8 +67,7 @@ class Source:
     def head(self) -> bytes:
         """The first few thousand bytes, or all if there are fewer; they are still to be read.
 
-        What is read from other places alone never asks for them: from afar, they take as long to
-        come as megabytes.
+        Reading from other places never asks for them: from afar, they take as long as megabytes.
         """
         with self._complaining():
             if self.is_seekable:
@@ -88,13 +82,7 @@ class Source:
         return data
 
     def read(self, count: int) -> bytes:
-        """Return the next `count` bytes; fewer only at the end.
-
-        Raises
-        ------
-        ReadError
-            If the system cannot read on.
-        """
+        """Return the next `count` bytes; fewer only at the end."""
         data = self._take_ahead(count)
         if len(data) < count:
             with self._complaining():
@@ -102,13 +90,7 @@ class Source:
         return self._counted(data)
 
     def fill(self, view: memoryview) -> int:
-        """Put the next bytes into a view, and return how many there were; fewer only at the end.
-
-        Raises
-        ------
-        ReadError
-            If the system cannot read on.
-        """
+        """Put the next bytes into a view, and return how many there were; fewer only at the end."""
         data = self._take_ahead(len(view))
         view[: len(data)] = data
         filled = len(data)
@@ -155,13 +137,9 @@ class Source:
 class SourceFile(io.RawIOBase):
     """A source as the file object that a library wants; closing it closes nothing.
 
-    Parameters
-    ----------
-    source : Source
-        Read from its first byte if it can be sought, else from where it is.
-    most : int
-        The most that may be wanted at once: a library that believes what a file says of its own
-        parts is stopped before it allocates.
+    It reads from the first byte if the source can be sought, else from where it is, and at most
+    `most` bytes at once: a library that believes what a file says of its own parts is stopped
+    before it allocates.
     """
 
     def __init__(self, source: Source, most: int) -> None:
@@ -220,13 +198,7 @@ class SourceFile(io.RawIOBase):
 
 @contextmanager
 def open_source(path: str) -> Iterator[Source]:
-    """Open a file, a URL, or standard input where the path is ``-``.
-
-    Raises
-    ------
-    ReadError
-        If there is no such file, it may not be read, or standard input is closed.
-    """
+    """Open a file, a URL, or standard input where the path is ``-``."""
     if path == "-":
         yield Source("standard input", _standard_input())
         return
@@ -256,10 +228,7 @@ def is_url(path: str) -> bool:
 def sought(source: Source) -> Iterator[Source]:
     """Make a source that can be read from any place: of a pipe, by a temporary file.
 
-    Raises
-    ------
-    ReadError
-        If the source is unpacked as it is read: a few bytes could fill the disk.
+    Not of what is unpacked as it is read: a few bytes could fill the disk.
     """
     if source.is_seekable:
         yield source

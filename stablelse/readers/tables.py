@@ -34,20 +34,9 @@ _LISTS = ("list<", "large_list<", "fixed_size_list<")
 class Layout(NamedTuple):
     """Which columns of a table are read, and how.
 
-    Attributes
-    ----------
-    source : str
-        What complaints call the table.
-    names : tuple of str
-        The names of all columns.
-    positions : tuple of int
-        Those that are read, from 0, in their order.
-    list_at : int or None
-        Which of these holds lists, from 0: a row has the numbers of its list beside the others.
-    options : ReadOptions
-        What else was asked for.
-    left_out : tuple of int
-        The positions of the columns that are an index of pandas.
+    `names` are all there are, `positions` those that are read, from 0, in their order. That at
+    `list_at` of these holds lists: a row has the numbers of its list beside the others. `left_out`
+    are the positions of columns that are an index of pandas.
     """
 
     source: str
@@ -74,13 +63,7 @@ class Layout(NamedTuple):
 
 
 def lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
-    """Tell from the schema of a table what is to be read of it.
-
-    Raises
-    ------
-    ReadError
-        If there is no such column, or one of them holds no numbers.
-    """
+    """Tell from the schema of a table what is to be read of it."""
     names = tuple(schema.names)
     if not names:
         raise ReadError(f"{source} is empty: it has no columns")
@@ -151,14 +134,9 @@ def numbers_a_row(columns: Sequence[Any], layout: Layout) -> int:
 
 
 def make_blocks(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block]:
-    """Make blocks of some columns of a layout, equally long, below so many rows.
+    """Make blocks of equally long, valid columns of a layout, before which so many rows lie.
 
     Rows whose lists are equally long make a block with their neighbours.
-
-    Raises
-    ------
-    ReadError
-        Where a number or a list is missing, unless what is missing is left out.
     """
     flat = list(map(_storage, columns))
     lengths = np.ones(len(columns[0]), np.int64)

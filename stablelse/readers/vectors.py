@@ -40,12 +40,10 @@ class Vectors(NamedTuple):
         Whether the numbers came one a line.
     names : tuple of str or None
         The vectors' names, if they are columns below a header.
-    masked : ndarray of bool, shape (m, n), or None
-        Where a mask says that there is no number; -inf stands there.
+    masked, outer
+        As of `Block`.
     labels : ndarray of int, shape (m,), or None
         What the vectors are labelled with, if they are.
-    outer : tuple of int
-        As of `Block`.
     """
 
     values: Array
@@ -74,15 +72,7 @@ class Vectors(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """More numbers than are to be gathered in memory, as they come.
-
-    Attributes
-    ----------
-    blocks : iterator of Block
-        The rows, in order.
-    axis : By
-        What one vector is: a column, or everything.
-    """
+    """More numbers than are to be gathered in memory, as they come: columns, or one vector."""
 
     blocks: Iterator[Block]
     axis: By
@@ -91,20 +81,7 @@ class Stream(NamedTuple):
 def vectors_or_stream(
     blocks: Iterator[Block], by: By | None, most: int
 ) -> Iterator[Vectors] | Stream:
-    """Arrange numbers in vectors, unless that would take too many of them in memory.
-
-    Parameters
-    ----------
-    blocks, by
-        As of :func:`vectors`.
-    most : int
-        How many numbers may be gathered.
-
-    Returns
-    -------
-    iterator of Vectors, or Stream
-        A stream where columns, or everything, are more numbers than that.
-    """
+    """Arrange numbers in vectors, or leave a stream of columns or of everything if these are more."""
     blocks, by = _settle(iter(blocks), by)
     if by is By.ROWS:
         return vectors(blocks, by)
@@ -120,25 +97,10 @@ def vectors_or_stream(
 def vectors(blocks: Iterator[Block], by: By | None = None) -> Iterator[Vectors]:
     """Arrange the numbers of one source, or of several in a row, in vectors.
 
-    Parameters
-    ----------
-    blocks : iterator of Block
-        The rows, in order.
-    by : By or None
-        What one vector is: a row, a column, or everything, row by row. ``None``: one row or one
-        column is one vector, otherwise each row is.
-
-    Yields
-    ------
-    Vectors
-        In order. Rows come block by block; columns, and everything, are gathered in memory. What
-        is missing is left out of its vector, and a vector of which nothing is left is itself
-        left out, though it counts where vectors are numbered.
-
-    Raises
-    ------
-    ReadError
-        If nothing is left at all.
+    Rows come block by block; columns, and everything, are gathered in memory. What is missing is
+    left out of its vector, and a vector of which nothing is left is itself left out, though it
+    counts where vectors are numbered. If `by` is ``None``, one row or one column is one vector,
+    otherwise each row is.
     """
     blocks, by = _settle(iter(blocks), by)
     source, found = None, False
