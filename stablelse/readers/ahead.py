@@ -20,7 +20,7 @@ def in_order(
 ) -> Iterator[tuple[Item, Result]]:
     """Yield each item and what work made of it, in order; a few are worked on ahead.
 
-    `work` has to release the interpreter's lock. An error of `items` comes after what was before it.
+    `work` has to release the interpreter's lock. An error of `items` comes after all before it.
     """
     threads = min(_MOST_THREADS, os.cpu_count() or 1)
     waiting: deque[tuple[Item, Future[Result]]] = deque()

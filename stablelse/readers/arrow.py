@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from stablelse.readers.block import Array, Block, ReadError, ReadOptions, in_one_line
+from stablelse.readers.block import Array, Block, ReadError, ReadOptions, complaining_of_damage
 from stablelse.readers.columns import index_note
 from stablelse.readers.source import Source, SourceFile, sought
 from stablelse.readers.tables import (
@@ -84,8 +83,8 @@ class Groups(NamedTuple):
 
 
 def ranges(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Groups, int]]:
-    """Split a Parquet file into whole row groups, with the sizes of the wanted columns in the file."""
-    with _complaining(source.name):
+    """Split a Parquet file into whole row groups, with the sizes of the wanted columns."""
+    with complaining_of_damage(source.name):
         schema, _, metadata = _open_parquet(source)
         layout = lay_out(schema, options, source.name)
         sizes = group_sizes(metadata, layout)
@@ -115,7 +114,7 @@ def _table(
     first: int = 0,
 ) -> Iterator[Block]:
     """Read a table, before whose rows so many others lie."""
-    with _complaining(source.name):
+    with complaining_of_damage(source.name):
         schema, open_batches, _ = open_table(source)
         layout = lay_out(schema, options, source.name)  # decodes the names
     if not first:
@@ -262,23 +261,11 @@ def _mapped(source: Source, pa: Any) -> tuple[Any, Callable[[], None]]:
 
 def _guarded(batches: Iterator[list[Any]], source: str) -> Iterator[list[Any]]:
     while True:
-        with _complaining(source):
+        with complaining_of_damage(source):
             columns = next(batches, None)
         if columns is None:
             return
         yield columns
-
-
-@contextmanager
-def _complaining(source: str) -> Iterator[None]:
-    try:
-        yield
-    except ReadError:
-        raise
-    except Exception as error:  # damage makes pyarrow raise errors of any kind
-        raise ReadError(
-            f"{source} is damaged ({in_one_line(error)}); copy or save it again"
-        ) from None
 
 
 def _pyarrow(what: str) -> Any:

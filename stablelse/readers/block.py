@@ -5,7 +5,8 @@ The types are named tuples: a data class takes five times as long to define, at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -183,3 +184,16 @@ def in_one_line(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     text = "".join(character if character.isprintable() else "?" for character in text)
     return text if len(text) <= _REPEATED else text[:_REPEATED] + "..."
+
+
+@contextmanager
+def complaining_of_damage(name: str) -> Iterator[None]:
+    """Say that a file is damaged where a library fails that reads it."""
+    try:
+        yield
+    except ReadError:
+        raise
+    except Exception as error:  # damage makes libraries raise errors of any kind
+        is_bare = isinstance(error, EOFError) and not str(error)
+        what = "it ends too early" if is_bare else in_one_line(error)
+        raise ReadError(f"{name} is damaged ({what}); copy or save it again") from None

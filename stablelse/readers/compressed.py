@@ -10,7 +10,7 @@ from typing import Any
 from stablelse.readers import read_source
 from stablelse.readers.block import Block, ReadError, ReadOptions, in_one_line
 from stablelse.readers.signatures import find
-from stablelse.readers.source import Source, SourceFile
+from stablelse.readers.source import Reading, Source, SourceFile
 
 #: What is unpacked, and what is asked of the input, at once.
 _UNPACKED_BYTES = 1 << 18
@@ -28,38 +28,32 @@ def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
     assert found is not None, "it is packed"
     if source.packing:  # a file that unpacks to itself would never end
         raise ReadError(f"{source.name} is {found.kind} within {source.packing}; unpack it first")
-    file = io.BufferedReader(_Unpacked(source, found.kind), _UNPACKED_BYTES)
+    file = io.BufferedReader(Reading(_unpacking(source, found.kind)), _UNPACKED_BYTES)
     yield from read_source(Source(source.name, file, packing=found.kind), options)
 
 
-class _Unpacked(io.RawIOBase):
-    """The unpacked bytes of a source, or a line about what is wrong with them."""
+def _unpacking(source: Source, kind: str) -> Callable[[int], bytes]:
+    """Return what reads the unpacked bytes, or complains of what is wrong with them."""
+    file = _UNPACKERS[kind](SourceFile(source, most=_MEMORY_BYTES))
 
-    def __init__(self, source: Source, kind: str) -> None:
-        self._name = source.name
-        self._kind = kind
-        self._file = _UNPACKERS[kind](SourceFile(source, most=_MEMORY_BYTES))
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
+    def read(count: int) -> bytes:
         try:
-            data = self._file.read(len(buffer))
+            data: bytes = file.read(count)
         except ReadError:
             raise
         except EOFError:
             raise ReadError(
-                f"{self._name} is truncated: its {self._kind} ends before its end mark; "
-                "copy or save it again"
+                f"{source.name} is truncated: its {kind} ends before its end mark; copy or save it "
+                "again"
             ) from None
         except Exception as error:  # each of the libraries has errors of its own
             raise ReadError(
-                f"{self._name} is {self._kind} that cannot be unpacked ({in_one_line(error)}); "
-                "copy or save it again"
+                f"{source.name} is {kind} that cannot be unpacked ({in_one_line(error)}); copy or "
+                "save it again"
             ) from None
-        buffer[: len(data)] = data
-        return len(data)
+        return data
+
+    return read
 
 
 class _Streams:

@@ -15,7 +15,6 @@ import numpy as np
 from stablelse.readers.block import Array, Block, By, ReadError, ReadOptions
 from stablelse.readers.columns import choose_columns
 from stablelse.readers.source import Source, read_parts, spooled
-from stablelse.readers.spans import span
 
 #: What is read at once; small beside the memory that NumPy itself takes, large beside the cost
 #: of a block.
@@ -93,7 +92,7 @@ class Axes(NamedTuple):
 
     @property
     def slab(self) -> int | None:
-        """How many numbers rows have that lie interwoven; ``None`` if rows are not in their order."""
+        """How many numbers interwoven rows have; ``None`` if rows do not lie in their order."""
         lengths, steps = self.long()
         if list(steps) != sorted(steps, reverse=True):
             return None
@@ -129,7 +128,7 @@ def range_blocks(source: Source, options: ReadOptions, part: Rows) -> Iterator[B
     header, begin, end = part
     width = _axes(header, options, source.name).width
     row_bytes = width * header.dtype.itemsize
-    own = span(source, header.size + begin * row_bytes, header.size + end * row_bytes)
+    own = source.span(header.size + begin * row_bytes, header.size + end * row_bytes)
     alone = header._replace(shape=(end - begin, width), is_fortran=False, size=0)
     for block in array_blocks(own, alone, options._replace(axis=None)):
         yield block._replace(offset=begin + block.offset)

@@ -8,13 +8,11 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO, Any
 
 from stablelse.readers import npy
-from stablelse.readers.block import Block, ReadError, ReadOptions, in_one_line
-from stablelse.readers.keys import choose_key, keyed
-from stablelse.readers.source import Source, SourceFile, sought
+from stablelse.readers.block import Block, ReadError, ReadOptions, complaining_of_damage
+from stablelse.readers.columns import choose_key, keyed
+from stablelse.readers.source import Reading, Source, SourceFile, sought
 
 #: What the table of contents may take: the names of some 60,000 arrays, 46 bytes and a name each
 #: (the zip format's specification, APPNOTE.TXT, section 4.3.12). Nothing else is read in one piece
@@ -37,9 +35,9 @@ _OTHERS = {
 
 
 def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
-    """Read one array of an archive; a pipe is copied to a file first, as the table is at its end."""
+    """Read one array of an archive; a pipe is copied first, for the table is at its end."""
     with sought(source) as file:
-        with _complaining(source.name):
+        with complaining_of_damage(source.name):
             archive = zipfile.ZipFile(io.BufferedReader(SourceFile(file, _TABLE_BYTES)))
         entries = {
             entry.filename.removesuffix(_SUFFIX): entry
@@ -56,41 +54,19 @@ def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
         yield from npy.blocks(array, options._replace(key=None))
 
 
-class _Entry(io.RawIOBase):
-    """An entry of an archive, unpacked, or a line about what is wrong with it."""
-
-    def __init__(self, name: str, file: IO[bytes]) -> None:
-        self._name = name
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        with _complaining(self._name):
-            data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
 def _open(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> io.BufferedReader:
     # Only these are unpacked in bounded memory, and NumPy writes no others.
     is_plain = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
     if not is_plain or entry.flag_bits & _ENCRYPTED:
         raise ReadError(f"{name} is compressed or encrypted as NumPy never does; save it again")
-    with _complaining(name):
-        return io.BufferedReader(_Entry(name, archive.open(entry)))
+    with complaining_of_damage(name):
+        file = archive.open(entry)
 
+    def read(count: int) -> bytes:
+        with complaining_of_damage(name):
+            return file.read(count)
 
-@contextmanager
-def _complaining(name: str) -> Iterator[None]:
-    try:
-        yield
-    except ReadError:
-        raise
-    except Exception as error:  # a damaged archive makes zipfile raise errors of any kind
-        what = "it ends too early" if isinstance(error, EOFError) else in_one_line(error)
-        raise ReadError(f"{name} is damaged ({what}); copy or save it again") from None
+    return io.BufferedReader(Reading(read))
 
 
 def _no_arrays(archive: zipfile.ZipFile, source: str) -> ReadError:

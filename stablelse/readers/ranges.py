@@ -57,8 +57,8 @@ def split(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26)
 def read(part: Part, note: Callable[[Note], None] | None = None) -> Iterator[Block]:
     """Read the numbers of a part in blocks of bounded size.
 
-    As :func:`stablelse.readers.open_blocks`; but rows of a text are counted from the part's own first
-    one, and only the part with the file's beginning calls `note`.
+    Rows of a text are counted from the part's own first one, and only the part with the file's
+    beginning calls `note`.
     """
     options = part.options._replace(note=note)
     with open_source(part.path) as source:

@@ -38,7 +38,7 @@ def open_remote(url: str) -> Iterator[tuple[BinaryIO, int | None]]:
 
 
 def list_remote(url: str, magic: str) -> list[str]:
-    """Return the URLs of the files that a directory has or a pattern matches; else the URL itself."""
+    """Return the URLs of the files that a directory has or a pattern matches; else itself."""
     if _is_web(url):
         return [url]
     with _complaining(url):

@@ -15,7 +15,7 @@ import numpy as np
 
 from stablelse.readers import npy
 from stablelse.readers.block import Array, Block, ReadError, ReadOptions, quoted
-from stablelse.readers.keys import choose_key, keyed
+from stablelse.readers.columns import choose_key, keyed
 from stablelse.readers.source import Source, SourceFile, read_parts
 
 #: The longest header, of more than 100,000 tensors. The format allows 100 MB, which as objects of

@@ -9,9 +9,9 @@ from stablelse.readers.block import ReadError
 class Signature(NamedTuple):
     """How a kind of input begins, and what reads it.
 
-    `magic` stands behind `offset` bytes. `kind` is what complaints call it, `mend` what to do with it
-    if no module reads it. `has_axes`, `has_keys`: whether ``ReadOptions.axis`` and ``key`` choose
-    something there. `has_ranges`: whether parts can be read on their own (`stablelse.readers.ranges`).
+    `magic` stands behind `offset` bytes. `kind` is what complaints call it, `mend` what to do with
+    it if no module reads it. `has_axes` and `has_keys` say whether ``ReadOptions.axis`` and ``key``
+    choose something there, `has_ranges` whether `stablelse.readers.ranges` can read parts of it.
     """
 
     magic: bytes | re.Pattern[bytes]

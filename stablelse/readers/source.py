@@ -5,7 +5,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, BinaryIO
@@ -112,6 +112,20 @@ class Source:
             self.gauge.count += len(data)
         return data
 
+    def span(self, begin: int, end: int) -> "Source":
+        """Return the bytes between two places as a source of their own; not on a pipe."""
+        place = begin
+
+        def read(count: int) -> bytes:
+            nonlocal place
+            data = self.read_at(place, min(count, end - place))
+            place += len(data)
+            return data
+
+        return Source(
+            self.name, io.BufferedReader(Reading(read)), end - begin, packing=self.packing
+        )
+
     def size(self) -> int | None:
         """Return how many bytes there are in all, ``None`` where that cannot be known."""
         return self._size
@@ -134,7 +148,25 @@ class Source:
             raise ReadError(_system_complaint(self.name, error)) from error
 
 
-class SourceFile(io.RawIOBase):
+class Reading(io.RawIOBase):
+    """What a function reads, as a file: it returns at most so many bytes, none at the end."""
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+
+    def readable(self) -> bool:
+        """Whether it can be read: always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with the next bytes, and return how many there were."""
+        view = memoryview(buffer).cast("B")
+        data = self._read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+
+class SourceFile(Reading):
     """A source as the file object that a library wants; closing it closes nothing.
 
     It reads from the first byte if the source can be sought, else from where it is, and at most
@@ -143,13 +175,10 @@ class SourceFile(io.RawIOBase):
     """
 
     def __init__(self, source: Source, most: int) -> None:
+        super().__init__(self.read)
         self._source = source
         self._most = most
         self._place = 0
-
-    def readable(self) -> bool:
-        """Whether it can be read: always."""
-        return True
 
     def seekable(self) -> bool:
         """Whether it can be read from any place."""
@@ -187,13 +216,6 @@ class SourceFile(io.RawIOBase):
             data = b"".join(read_parts(source, count))
         self._place += len(data)
         return data
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer with the next bytes, and return how many there were."""
-        view = memoryview(buffer).cast("B")
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
 
 
 @contextmanager

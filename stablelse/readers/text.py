@@ -17,7 +17,6 @@ from stablelse.readers.dialect import Layout, detect_layout
 from stablelse.readers.lines import CHUNK_BYTES, Piece, cut_lines, line_start
 from stablelse.readers.rows import read_cells, read_text
 from stablelse.readers.source import Source
-from stablelse.readers.spans import span
 
 #: Behind so many chunks pyarrow reads, if it can: importing it takes as long as NumPy's parser
 #: takes for these (0.1 to 0.2 s, measured). A file that is known to have more it reads all.
@@ -92,7 +91,7 @@ def range_blocks(source: Source, options: ReadOptions, part: Lines) -> Iterator[
     are counted and the part is read again, or the complaint says from where it counts.
     """
     begin, end = (line_start(source, place) for place in part[:2])
-    lines = span(source, begin, end)
+    lines = source.span(begin, end)
     if not begin:
         options.tell(part.layout.notes)
         yield from _rows(_below_header(cut_lines(lines, CHUNK_BYTES), part.layout), part.layout)
@@ -103,9 +102,9 @@ def range_blocks(source: Source, options: ReadOptions, part: Lines) -> Iterator[
     except ReadError:
         first, name = 1, f"{source.name} (lines counted from byte {begin + 1:,})"
         if begin <= _MOST_RECOUNTED:
-            before = cut_lines(span(source, 0, begin), CHUNK_BYTES)
+            before = cut_lines(source.span(0, begin), CHUNK_BYTES)
             first, name = 1 + sum(piece.ends() for piece in before), source.name
-        again = span(source, begin, end)
+        again = source.span(begin, end)
         again.name = name
         layout = part.layout._replace(source=name)
         for _ in _rows(cut_lines(again, CHUNK_BYTES, first), layout):

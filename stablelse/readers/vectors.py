@@ -81,7 +81,7 @@ class Stream(NamedTuple):
 def vectors_or_stream(
     blocks: Iterator[Block], by: By | None, most: int
 ) -> Iterator[Vectors] | Stream:
-    """Arrange numbers in vectors, or leave a stream of columns or of everything if these are more."""
+    """Arrange numbers in vectors, or leave a stream if a vector has more than `most`."""
     blocks, by = _settle(iter(blocks), by)
     if by is By.ROWS:
         return vectors(blocks, by)
