@@ -25,6 +25,9 @@ _INSTEAD = {
     "m": ("durations", "x / numpy.timedelta64(1, 's')"),
 }
 
+#: Where a sequence begins with such a number, it is a row, and its elements are not gone through.
+_PLAIN = (float, int, np.generic)
+
 
 def real_vector(x: object, caller: str) -> Array:
     """Return real numbers as an array of shape (n,), n >= 1.
@@ -108,7 +111,7 @@ def as_array(x: object) -> Array:
     if torch is not None:
         if isinstance(x, torch.Tensor):
             return _of_tensor(x, torch)
-        if isinstance(x, list | tuple) and x and isinstance(x[0], torch.Tensor):
+        if isinstance(x, (list, tuple)) and x and isinstance(x[0], torch.Tensor):
             x = [_of_tensor(part, torch) if isinstance(part, torch.Tensor) else part for part in x]
     try:
         array = np.asanyarray(x)
@@ -118,12 +121,17 @@ def as_array(x: object) -> Array:
         raise ValueError(
             "the rows of x have different lengths: pass one at a time, or pad them with -numpy.inf"
         ) from None
+    if type(array) is np.ndarray:
+        return array
     refuse_masks(array)  # of what has become an array only now
     return np.asarray(array)
 
 
 def refuse_masks(x: object) -> None:
     """Raise if something is a masked array, or a list of them, whose masks NumPy would drop."""
+    parts = x if isinstance(x, (list, tuple)) else ()
+    if parts and isinstance(parts[0], _PLAIN):
+        return
     if "numpy.ma" not in sys.modules:  # without it there are no masked arrays
         return
     if isinstance(x, np.ma.MaskedArray):
@@ -136,9 +144,8 @@ def refuse_masks(x: object) -> None:
             "the mask of a Dask array would be lost: pass dask.array.ma.filled(x, -numpy.inf), or "
             "compute it and mask with where="
         )
-    if isinstance(x, list | tuple) and x and not isinstance(x[0], int | float):
-        for part in x:
-            refuse_masks(part)
+    for part in parts:
+        refuse_masks(part)
 
 
 def _of_tensor(x: Any, torch: Any) -> Array:
