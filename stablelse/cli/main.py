@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
@@ -36,9 +36,11 @@ def main(args: list[str] | None = None) -> None:
     Raises
     ------
     SystemExit
-        Code 0; 1 where a check that was asked for says no; 2 for wrong usage or bad input,
-        with one line on stderr; 130 on Ctrl-C.
+        Code 0; 1 where a check that was asked for says no; 2 for wrong usage or bad input, and
+        for output that cannot be written; 70 for a bug of ours; 130 on Ctrl-C. What goes wrong
+        is told in one line on stderr.
     """
+    _open_closed_streams()
     gc.set_threshold(50_000)  # a short run is over before there is any garbage to collect
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, _on_broken_pipe)
@@ -51,8 +53,7 @@ def main(args: list[str] | None = None) -> None:
 def _exit_code(args: list[str] | None) -> int:
     try:
         code = typer.main.get_command(app).main(args, prog_name="stablelse", standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return int(code or 0)
     except KeyboardInterrupt:
         return 130
@@ -60,19 +61,55 @@ def _exit_code(args: list[str] | None) -> int:
         command = error.ctx.command_path if getattr(error, "ctx", None) else "stablelse"
         return _complain(f"{_one_line(error.format_message())} (see {command} --help)")
     except OSError as error:
-        _silence_stdout()
+        _silence(sys.stdout)
         place = error.filename if error.filename is not None else "standard output"
         return _complain(f"cannot write {place}: {error.strerror or error}")
     except (ValueError, MemoryError) as error:
         if _is_input_error(error):
             return _complain(_one_line(str(error)))
-        if isinstance(error, MemoryError):
-            return _complain(_OUT_OF_MEMORY)
-        raise
+        return _complain(_OUT_OF_MEMORY) if isinstance(error, MemoryError) else _confess(error)
+    except Exception as error:  # anything that is not foreseen, whatever it is
+        return _confess(error)
+
+
+def _open_closed_streams() -> None:
+    """Put something in the place of standard streams that are closed.
+
+    Otherwise the next file that is opened takes the number of one. What is written to standard
+    output fails then, as it must where it would be lost; a message has nowhere to go.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            flags = os.O_RDWR if name == "stderr" else os.O_RDONLY
+            os.dup2(os.open(os.devnull, flags), number)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+def _confess(error: Exception) -> int:
+    """Say in one line that it is a bug of ours, and how to report it."""
+    if os.environ.get("STABLELSE_TRACEBACK"):
+        import traceback
+
+        traceback.print_exception(error)
+        return _BUG
+    told = "".join(c if c.isprintable() else "?" for c in _one_line(str(error)))
+    what = f"{type(error).__name__}: {told}" if told else type(error).__name__
+    _complain(
+        f"a bug in stablelse, not in the input ({what}); to report it, run the command again with "
+        "STABLELSE_TRACEBACK=1 and send what that prints, with the input"
+    )
+    return _BUG
+
+
+#: EX_SOFTWARE of sysexits.h.
+_BUG = 70
 
 
 def _is_input_error(error: Exception) -> bool:
-    """Whether the error speaks of the input: any other is a bug, and shows its traceback."""
+    """Whether the error speaks of the input: any other is a bug."""
     from stablelse.numerics.settings import SettingError
 
     if isinstance(error, SettingError):  # of the environment: it may be what ended an import
@@ -83,8 +120,11 @@ def _is_input_error(error: Exception) -> bool:
 
 
 def _complain(message: str) -> int:
-    if sys.stderr is not None:
+    try:
         sys.stderr.write(f"stablelse: error: {message}\n")
+        sys.stderr.flush()
+    except OSError:  # the exit code alone is left to tell it
+        _silence(sys.stderr)
     return 2
 
 
@@ -106,9 +146,9 @@ def _on_broken_pipe(signum: int, _: FrameType | None) -> None:
         os.kill(os.getpid(), signum)
 
 
-def _silence_stdout() -> None:
+def _silence(stream: TextIO) -> None:
     """Keep the interpreter from flushing at exit what could not be written."""
     try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (OSError, ValueError, AttributeError):
         return
