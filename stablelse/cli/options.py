@@ -96,9 +96,7 @@ class Files(NamedTuple):
     key: _Key = None
     axis: _Axis = None
     column: _Column = None
-    by: Annotated[Literal["rows", "columns", "all"], typer.Option(help="What one vector is.")] = (
-        "rows"
-    )
+    by: _By = None
     header: _Header = None
     skip_na: _SkipNa = False
     delimiter: _Delimiter = None

@@ -80,9 +80,10 @@ def scan(
 # What the help says: a docstring proper may not have the \b that keeps lines as they are.
 scan.__doc__ = """Which vectors break naive and shifted formulas, in which formats.
 
-    A vector per row, of any number of files, in constant memory; --by columns and --by all gather
-    what they read. The methods are naive, shifted, and shifted-float32: shifted, with the
-    exponentials and their sum in float32. The exit code is 1 if what --fail-on names occurs.
+    A vector per row, of any number of files, in constant memory. A file of one row or one column is
+    one vector, as everywhere; that, --by columns and --by all gather what they read. The methods
+    are naive, shifted, and shifted-float32: shifted, with the exponentials and their sum in
+    float32. The exit code is 1 if what --fail-on names occurs.
 
     \\b
     Examples:
@@ -127,18 +128,22 @@ def _conditions(
 
 def _scanned(source: Input, function: str, formats: list[str], max_ulp: float) -> "Scan":
     from functools import partial
+    from itertools import groupby
 
     from stablelse.analysis.scan import ScanState
     from stablelse.cli.progress import Meter
-    from stablelse.cli.source import open_input, place_of
+    from stablelse.cli.source import open_numbers, place_of
     from stablelse.readers.vectors import vectors
 
     state = ScanState(function, formats, max_ulp)
     parsed_to = "longdouble" if "longdouble" in formats else "float64"
     with (meter := Meter(source.file or ["-"])).running():
-        for stack in vectors(*open_input(source, parsed_to, meter.gauge)):
-            state.update(stack.values, partial(place_of, stack))
-            meter.tell(state.elements, stack.source, {})
+        blocks, by = open_numbers(source, parsed_to, meter.gauge, alike=source.by is not None)
+        # unless it is said what a vector is, the shape of each file tells
+        for _, part in groupby(blocks, lambda block: None if by else block.source):
+            for stack in vectors(part, by):
+                state.update(stack.values, partial(place_of, stack))
+                meter.tell(state.elements, stack.source, {})
     return state.result()
 
 

@@ -155,16 +155,16 @@ def open_input(
 
 
 def open_numbers(
-    options: Input, dtype: str, gauge: Gauge | None = None
+    options: Input, dtype: str, gauge: Gauge | None = None, alike: bool = True
 ) -> tuple[Iterator[Block], By | None]:
-    """Return what `open_input` does, without the mask."""
+    """Return what `open_input` does, without the mask; files that are not alike may differ."""
     from stablelse.readers.parts import open_parts
 
     reading = read_options(options, dtype, gauge)
     by = By(options.by) if options.by else None
     if options.axis is not None and by not in (None, By.ROWS):
         raise typer.BadParameter(f"--axis says what a vector is: leave out --by {options.by}")
-    return open_parts(options.file or ["-"], reading, alike=by is not By.ROWS), by
+    return open_parts(options.file or ["-"], reading, alike and by is not By.ROWS), by
 
 
 def masked_by(options: Input, blocks: Iterator[Block]) -> Iterator[Block]:

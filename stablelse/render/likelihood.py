@@ -24,6 +24,8 @@ from stablelse.render.wording import (
     ASCII,
     VERDICT_WORDS,
     Glyphs,
+    exactness_text,
+    judged_text,
     method_name,
     naming,
     place_text,
@@ -246,7 +248,8 @@ def _ulps_cell(ulps: float | None, glyphs: Glyphs) -> Text:
 
 def _verdict_cell(result: LossResult) -> Text:
     if result.method is Method.EXACT:
-        return Text("correctly rounded")
+        style = VERDICT_STYLES[result.verdict] if result.verdict.is_broken else ""
+        return Text(exactness_text(result), style)
     return Text(VERDICT_WORDS[result.verdict], VERDICT_STYLES[result.verdict])
 
 
@@ -269,11 +272,8 @@ def loss_lines(loss: Loss) -> Iterator[str]:
     prefix = f"{place}: " if place else ""
     for result in loss.results:
         values = " ".join(map(number_text, np.atleast_1d(result.value)))
-        verdict = VERDICT_WORDS[result.verdict]
-        if result.method is Method.EXACT:
-            verdict = "correctly rounded"
-        elif result.ulps is not None and np.isfinite(result.ulps):
-            verdict += f", {ulps_text(result.ulps)}"
+        is_exact = result.method is Method.EXACT
+        verdict = exactness_text(result) if is_exact else judged_text(result.verdict, result.ulps)
         name = f"{NAMES[loss.quantity]} of label {loss.label}, {method_name(result)}"
         yield f"{prefix}{name}, {result.format}: {values} ({verdict})"
 

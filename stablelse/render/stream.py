@@ -19,12 +19,11 @@ from stablelse.render.table import hanging
 from stablelse.render.wording import (
     ASCII,
     FUNCTION_NAMES,
-    VERDICT_WORDS,
     Glyphs,
     accuracy_text,
+    judged_text,
     operation_text,
     ulps_number,
-    ulps_text,
 )
 
 
@@ -134,7 +133,6 @@ def _name(result: StreamResult, glyphs: Glyphs) -> str:
 
 def _told(result: StreamResult) -> str:
     """Return what became of a method, and how far off it is or can be."""
-    words = VERDICT_WORDS[result.verdict]
     if result.error_bound is not None and result.verdict is Verdict.NAN:
         return "NaN by convention"
     if result.error_bound is not None and not result.verdict.is_broken:
@@ -142,10 +140,7 @@ def _told(result: StreamResult) -> str:
         if result.error_bound <= 0.5:
             return f"{owner}correctly rounded"
         return f"{owner}within {result.error_bound:.2g} ulp"
-    is_finite = result.verdict in (Verdict.RIGHT, Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
-    if is_finite and result.ulps is not None:
-        words += f", {ulps_text(result.ulps)}"
-    return words
+    return judged_text(result.verdict, result.ulps)
 
 
 def _sentence(found: StreamFinding, result: StreamResult, n: int, glyphs: Glyphs) -> str:

@@ -207,16 +207,20 @@ def step_word(step: Step) -> str:
 
 def verdict_text(result: MethodResult) -> str:
     """Return the verdict in words, with the error where it is known and finite."""
-    words = VERDICT_WORDS[result.verdict]
-    is_finite = result.verdict in (Verdict.RIGHT, Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
-    if is_finite and result.ulps is not None:
-        words += f", {ulps_text(result.ulps)}"
+    words = judged_text(result.verdict, result.ulps)
     if result.verdict is Verdict.RIGHT and result.findings:
         words += "; what follows is harmless"
     return words
 
 
-def exactness_text(result: MethodResult) -> str:
+def judged_text(verdict: Verdict, ulps: float | None) -> str:
+    """Return a verdict, with the error where the result is finite."""
+    is_finite = verdict in (Verdict.RIGHT, Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
+    told = [VERDICT_WORDS[verdict]] + ([ulps_text(ulps)] if is_finite and ulps is not None else [])
+    return ", ".join(told)
+
+
+def exactness_text(result: MethodResult | LossResult) -> str:
     """Return what makes an exact result one, or why there is none."""
     if result.verdict is Verdict.NAN:
         return "NaN by convention"

@@ -1,0 +1,179 @@
+"""The guard does not lie: what it reads as vectors, what it cannot print, and what is our bug."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+_COMMANDS = [
+    "lse 1 2",
+    "lse 1 2 -q",
+    "lse 1 2 --json",
+    "softmax 1 2 --format csv",
+    "log-softmax 1 2 --format plain",
+    "nll 1 2 --label 0",
+    "scan logits.csv",
+    "scan logits.csv --json",
+    "sweep 0 --dtype float8_e5m2",
+    "peers 0 1",
+    "prove lse 1 2",
+    "limits",
+    "demo --list",
+    "--version",
+    "--help",
+    "scan --help",
+]
+
+
+@pytest.fixture
+def shell(environment, tmp_path):
+    """Run the command in a shell, with redirections as they are written, next to a file."""
+    (tmp_path / "logits.csv").write_text("1,2\n12,3\n")
+
+    def run(command, redirections):
+        return subprocess.run(
+            f"exec {sys.executable} -m stablelse {command} {redirections}",
+            shell=True,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_output_that_is_lost_is_an_error(command, shell):
+    for redirections in (">&-", ">/dev/full"):
+        done = shell(command, redirections)
+        assert done.returncode == 2, redirections
+        (line,) = [line for line in done.stderr.splitlines() if ": note: " not in line]
+        assert line.startswith("stablelse: error: cannot write standard output: ")
+
+
+@pytest.mark.parametrize(
+    ("command", "redirections", "code"),
+    [
+        ("scan logits.csv -q", ">&-", 0),  # which prints nothing
+        ("scan logits.csv -q --fail-on naive:overflow --dtype float16", ">&-", 1),
+        ("scan logits.csv --dtype float16 --output found.txt", ">&-", 0),
+        ("lse 1 2", "2>&-", 0),
+        ("lse 1 x", "2>&-", 2),
+        ("lse 1 x", "2>/dev/full", 2),
+        ("scan logits.csv --fail-on naive:overflow --dtype float16", "2>&-", 1),
+        ("lse 1 2", "<&- 2>&-", 0),
+        ("lse 1 x", "<&- >&- 2>&-", 2),
+    ],
+)
+def test_streams_that_are_not_needed_may_be_closed(command, redirections, code, shell):
+    done = shell(command, redirections)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+
+
+def test_a_closed_stream_is_not_the_next_file(shell, tmp_path):
+    """The number of standard output is free for what is opened next, unless it is taken."""
+    before = (tmp_path / "logits.csv").read_bytes()
+    assert shell("lse --file logits.csv --row 1", ">&-").returncode == 2
+    assert (tmp_path / "logits.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ZeroDivisionError("division\nby zero"), "(ZeroDivisionError: division by zero)"),
+        (KeyError("\x1b[2J"), "(KeyError: '\\x1b[2J')"),
+        (ValueError("\x1b[2J"), "(ValueError: ?[2J)"),
+        (AssertionError(), "(AssertionError)"),
+    ],
+)
+def test_a_bug_of_ours_is_no_verdict(error, told, run, monkeypatch):
+    from stablelse.analysis import scan
+
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr(scan, "judge", broken)
+    done = run("scan", "-q", stdin=b"1,2\n3,4\n")
+    assert (done.code, done.out) == (70, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith("stablelse: error: a bug in stablelse, not in the input")
+    assert told in line
+    assert "STABLELSE_TRACEBACK=1" in line
+    done = run("scan", "-q", stdin=b"1,2\n3,4\n", STABLELSE_TRACEBACK="1")
+    assert done.code == 70
+    assert done.err.startswith("Traceback")
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.csv"])
+def test_one_axis_is_one_vector_everywhere(name, run, tmp_path):
+    from stablelse import logsumexp
+
+    x = np.array([11.0, 11.0, 12.5, 3.0])
+    path = tmp_path / name
+    if name == "x.npy":
+        np.save(path, x)
+    elif name == "x.npz":
+        np.savez(path, x)
+    else:
+        path.write_text("".join(f"{value}\n" for value in x))
+    assert float(run("lse", "--file", path, "-q").out) == logsumexp(x)
+    done = run("scan", path, "--dtype", "float16", "--fail-on", "naive:overflow")
+    assert done.code == 1
+    assert "of 1 vector, 4 numbers" in done.out
+    assert "overflow on 1 of 1 vector; first" in done.err
+
+
+def test_every_file_has_a_shape_of_its_own(run, tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(5.0))
+    np.save(tmp_path / "b.npy", np.zeros((3, 4)))
+    np.save(tmp_path / "c.npy", np.zeros((1, 2)))
+    names = [tmp_path / f"{name}.npy" for name in "abc"]
+    assert "of 5 vectors, 19 numbers" in run("scan", *names).out
+    assert "of 9 vectors, 19 numbers" in run("scan", *names, "--by", "rows").out
+    assert run("scan", *names, "--by", "columns").code == 2  # they are not alike
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdict", "code"),
+    [
+        ("nan,1\n2,3\n", "NaN", 1),
+        ("inf,1\n2,3\n", "NaN", 1),
+        ("-inf,1\n2,3\n", "right", 0),
+        ("-inf,-inf\n2,3\n", "NaN", 1),
+        ("70000,1\n2,3\n", "does not fit", 1),
+        ("-1e9,1\n2,3\n", "does not fit", 1),
+        ("0,-12\n2,3\n", "no digit right", 1),
+    ],
+)
+def test_what_is_not_a_number_is_not_safe(rows, verdict, code, run):
+    """Of a row of nothing but -inf the shifted formula, as it is written, gives NaN."""
+    done = run("scan", "-", "--dtype", "float16", "--format", "plain", stdin=rows.encode())
+    assert done.code == code
+    (line,) = [line for line in done.out.splitlines() if line.startswith("float16 shifted:")]
+    assert line == f"float16 shifted: right {2 - code}" + (f", {verdict} 1" if code else "")
+
+
+def test_zeros_that_a_sum_cannot_hold_are_not_safe(run, tmp_path):
+    for n, max_ulp in ((70_000, "10"), (128_256, "1000")):
+        np.save(tmp_path / "g.npy", np.zeros((1, n)))
+        options = ["-q", "--dtype", "float16", "--max-ulp", max_ulp]
+        done = run("scan", tmp_path / "g.npy", *options)
+        assert done.code == 1
+        assert "float16 shifted, overflow on 1 of 1 vector" in done.err
+
+
+def test_what_does_not_fit_is_told_by_every_command(run):
+    for command in ("lse", "softmax", "log-softmax"):
+        out = run(command, "70000", "1", "--dtype", "float16").out
+        assert out.count("✗ ") >= 4  # naive, shifted, compensated and exact
+        assert "70000 does not fit float16" in out
+        assert "harmless" not in out
+        assert "✓" not in out
+    swept = run("sweep", "70000", "1", "--dtype", "float16", "--format", "csv").out
+    assert swept.count("does_not_fit") == len(swept.splitlines()) - 1
+    lost = run("nll", "70000", "1", "--label", "0", "--dtype", "float16", "--format", "plain").out
+    assert lost.count("does not fit") == len(lost.splitlines())
