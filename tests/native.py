@@ -4,6 +4,8 @@ import ctypes
 import platform
 import shutil
 import subprocess
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -61,31 +63,69 @@ class Job(ctypes.Structure):
     ]
 
 
+class Total(ctypes.Structure):
+    """kernel.h: total."""
+
+    _fields_ = [
+        (name, ctypes.c_double) for name in ("shift", "high", "low", "least", "largest", "error")
+    ]
+
+
 class Kernel:
-    """One instruction set's settle."""
+    """One instruction set's functions."""
 
     def __init__(self, library: ctypes.CDLL, name: str) -> None:
-        self._settle = getattr(library, f"settle_{name}")
-        self._settle.restype = ctypes.c_int64
+        names = ("settle", "sum_piece", "merge_pieces", "settle_piece")
+        functions = [getattr(library, f"{function}_{name}") for function in names]
+        self._settle, self._sum_piece, self._merge_pieces, self._settle_piece = functions
+        self._settle.restype = self._settle_piece.restype = ctypes.c_int64
 
     def __call__(self, function: str, x: np.ndarray, room: int | None = None):
         """Return the results of rows (of any strides), and the flat indices of those in doubt."""
-        rows, length = x.shape
-        y = np.empty(rows if function == "logsumexp" else (rows, length), x.dtype)
-        doubtful = np.empty(y.size if room is None else room, np.int64)
-        job = Job(
-            FUNCTIONS.index(function),
-            FORMATS.index(x.dtype.name),
-            x.ctypes.data,
-            rows,
-            length,
-            *x.strides,
-            y.ctypes.data,
-            doubtful.ctypes.data,
-            doubtful.size,
-        )
+        job, y, doubtful = _job(function, x, room)
         count = self._settle(ctypes.byref(job))
         return y, doubtful[:count] if count <= doubtful.size else np.arange(y.size)
+
+    def in_pieces(self, function: str, x: np.ndarray, edges: list[int], order: list[int]):
+        """Return the same for one row in pieces, whose sums are merged in an order."""
+        job, y, doubtful = _job(function, x, None)
+        whole = Total()
+        ends = list(pairwise(edges))
+        sums = [Total() for _ in ends]
+        for (start, stop), total in zip(ends, sums, strict=True):
+            self._sum_piece(ctypes.byref(job), _i64(start), _i64(stop), ctypes.byref(total))
+        whole = sums[order[0]]
+        for i in order[1:]:
+            self._merge_pieces(ctypes.byref(whole), ctypes.byref(sums[i]))
+        found = []
+        for start, stop in ends[:1] if function == "logsumexp" else ends:
+            count = self._settle_piece(
+                ctypes.byref(job), _i64(start), _i64(stop), ctypes.byref(whole)
+            )
+            found.append(doubtful[:count].copy())
+        return y, np.concatenate(found)
+
+
+def _i64(value: int) -> ctypes.c_int64:
+    return ctypes.c_int64(value)
+
+
+def _job(function: str, x: np.ndarray, room: int | None) -> tuple[Job, np.ndarray, np.ndarray]:
+    rows, length = x.shape
+    y = np.empty(rows if function == "logsumexp" else (rows, length), x.dtype)
+    doubtful = np.empty(y.size if room is None else room, np.int64)
+    job = Job(
+        FUNCTIONS.index(function),
+        FORMATS.index(x.dtype.name),
+        x.ctypes.data,
+        rows,
+        length,
+        *x.strides,
+        y.ctypes.data,
+        doubtful.ctypes.data,
+        doubtful.size,
+    )
+    return job, y, doubtful
 
 
 class Phases:
@@ -116,3 +156,38 @@ def _pointer(a: np.ndarray) -> ctypes.c_void_p:
     assert a.flags.c_contiguous
     assert a.dtype == np.float64
     return a.ctypes.data_as(ctypes.c_void_p)
+
+
+class Emulated:
+    """The kernel of aarch64, compiled by ziglang and run by qemu, as a filter of jobs."""
+
+    def __init__(self, folder: Path) -> None:
+        target = folder / "driver"
+        command = [
+            sys.executable,
+            "-m",
+            "ziglang",
+            "cc",
+            "-target",
+            "aarch64-linux-musl",
+            "-static",
+        ]
+        command += [*FLAGS[:-2], *STRICT, f"-I{SOURCES}", str(PHASES.with_name("driver.c"))]
+        subprocess.run([*command, "-o", str(target)], check=True)
+        self._process = subprocess.Popen(
+            ["qemu-aarch64-static", str(target)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def __call__(self, function: str, x: np.ndarray):
+        rows, length = x.shape
+        y = np.empty(rows if function == "logsumexp" else (rows, length), x.dtype)
+        kinds = FUNCTIONS.index(function), FORMATS.index(x.dtype.name)
+        head = np.array([*kinds, rows, length, x.nbytes, y.nbytes], np.int64)
+        self._process.stdin.write(head.tobytes() + np.ascontiguousarray(x).tobytes())
+        self._process.stdin.flush()
+        count = int(np.frombuffer(self._read(8), np.int64)[0])
+        y = np.frombuffer(self._read(y.nbytes), x.dtype).reshape(y.shape)
+        return y, np.frombuffer(self._read(8 * count), np.int64)
+
+    def _read(self, size: int) -> bytes:
+        return self._process.stdout.read(size)

@@ -137,15 +137,17 @@ INLINE unsigned careful_logsumexp(const careful *c, real *y) {
 }
 /* (x - p) - lambda. x - p = d + d', a + b = d - lambda, then b + d' + (lambda's low word and the error):
    all exact, but for one rounding that is added to the error, until it is rounded to odd. So it does
-   not matter how small lambda is: if x - p is a tie, lambda breaks it. */
+   not matter how small lambda is: if x - p is a tie, lambda breaks it. Numbers next to overflow are
+   scaled by 2^-60, so that only the result can overflow. */
 INLINE unsigned careful_log_softmax(const careful *c, real x, real *y) {
-    words d = two_sum(x, all(-c->p));
-    whole masked = (whole)(x == -INFINITY) | (whole)(d.high == -INFINITY), same = (whole)(x == c->p);
+    whole masked = (whole)(x == -INFINITY), same = (whole)(x == c->p);
+    real f = select((whole)(magnitude(x) > 0x1p1000) | (whole)(all(fabs(c->p)) > 0x1p1000), all(0x1p-60), all(1));
+    words d = two_sum(x * f, -c->p * f);
     unsigned bad;
     if (c->scale == 0) {
-        words s = two_sum(d.high, -c->lambda.high), t = two_sum(s.low, d.low);
-        real error = c->error + magnitude(t.low) * 0x1p-52;
-        bad = settle(c->r.format, s.high, to_odd(t.high, t.low - (c->lambda.low + error)), to_odd(t.high, t.low - (c->lambda.low - error)), y);
+        words s = two_sum(d.high, -c->lambda.high * f), t = two_sum(s.low, d.low);
+        real error = c->error * f + magnitude(t.low) * 0x1p-52, low = c->lambda.low * f;
+        bad = settle(c->r.format, s.high, to_odd(t.high, t.low - (low + error)), to_odd(t.high, t.low - (low - error)), y);
     } else {
         real z, low = to_odd(d.low, all(-0x1p-900));
         bad = settle(c->r.format, d.high, low, low, y) & ~bits_of(same);
@@ -154,7 +156,7 @@ INLINE unsigned careful_log_softmax(const careful *c, real x, real *y) {
         bad |= own & bits_of(same);
         *y = select(same, 0 - z, *y);
     }
-    *y = select(masked, all(-INFINITY), *y);
+    *y = select(masked, all(-INFINITY), *y / f + 0);
     return bad & ~bits_of(masked);
 }
 /* exp(x - p) / (1 + rho). Both terms to 2^-81.83, the sum to 2^-80.68, products and the inverse to

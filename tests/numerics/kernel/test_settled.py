@@ -103,3 +103,24 @@ def test_room_that_is_too_small(kernel):
     everything = kernel("softmax", x)[1]
     assert kernel("softmax", x, room=0)[1].size in (0, x.size)
     assert (everything.size == 0) == (kernel("softmax", x, room=0)[1].size == 0)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_pieces_in_any_order(kernel, function, format_):
+    """A row in pieces has the bits of the whole, in whatever order their sums are merged."""
+    rng, of = np.random.default_rng(5), TABLE[format_]
+    for n in (1, 40, 5000):
+        plain = of.round(np.sort(rng.normal(size=n)) * 3).astype(of.dtype)
+        rows = [plain, plain.copy(), plain.copy(), np.full(n, -np.inf, of.dtype)]
+        rows[1][: n // 2] = -np.inf
+        rows[2][n // 3] = np.nan
+        for x in rows:
+            want, _ = kernel(function, x[None])
+            for _ in range(4):
+                edges = [0, *sorted(rng.integers(0, n + 1, 3).tolist()), n]
+                edges = sorted(set(edges))
+                order = rng.permutation(len(edges) - 1).tolist()
+                y, doubtful = kernel.in_pieces(function, x[None], edges, order)
+                assert not doubtful.size
+                assert y.tobytes() == want.tobytes()
