@@ -72,10 +72,17 @@ _FIXES = (
 class BadLiteralError(ValueError):
     """What is wrong with a literal, and how to fix it if the literal alone shows it."""
 
-    def __init__(self, what: str, fix: str | None = None, is_overflow: bool = False) -> None:
+    def __init__(self, literal: str, what: str, fix: str = "", is_overflow: bool = False) -> None:
         super().__init__(what)
-        self.fix = fix
+        self._literal = literal
+        self._fix = fix
         self.is_overflow = is_overflow
+
+    @property
+    def fix(self) -> str:
+        """How to fix it; empty if only its place can tell."""
+        fixes = (fix for pattern, fix in _FIXES if re.fullmatch(pattern, self._literal))
+        return self._fix or next(fixes, "")
 
 
 def is_missing(literal: str) -> bool:
@@ -138,9 +145,7 @@ def number_reader(
         except ValueError:
             return _not_finite(literal, scalar_type)
         if "_" in number or not number.isascii():
-            raise _not_a_number(
-                literal, None if "_" in number else "write it with the digits 0 to 9"
-            )
+            raise _not_a_number(literal, "" if "_" in number else "write it with the digits 0 to 9")
         if not is_float64:
             value = scalar_type(number)
         if abs(value) == math.inf and any(map(str.isdigit, number)):
@@ -203,15 +208,14 @@ def _not_finite(literal: str, scalar_type: Callable[[str], Any]) -> Any:
     return scalar_type(match[1] + ("inf" if match[2] else "nan"))
 
 
-def _not_a_number(literal: str, fix: str | None = None) -> BadLiteralError:
+def _not_a_number(literal: str, fix: str = "") -> BadLiteralError:
     literal = literal.strip()
-    if fix is None:
-        fix = next((fix for pattern, fix in _FIXES if re.fullmatch(pattern, literal)), None)
-    return BadLiteralError(f"{quoted(literal)} is not a number", fix)
+    return BadLiteralError(literal, f"{quoted(literal)} is not a number", fix)
 
 
 def _too_long(literal: str) -> BadLiteralError:
     return BadLiteralError(
+        literal,
         f"{quoted(literal[:12])}... has {len(literal):,} characters",
         f"a number has at most {MAX_LITERAL:,}; is a delimiter missing?",
     )
@@ -223,6 +227,7 @@ def _overflow(literal: str, value: Any, dtype: npt.DTypeLike) -> BadLiteralError
     shown = literal if len(literal) <= 24 else literal[:24] + "..."
     infinity = "inf" if value > 0 else "-inf"
     return BadLiteralError(
+        literal,
         f"{shown} overflowed to {infinity} while it was read, before any formula ran",
         f"write {infinity} if you mean it" + (", or use --dtype longdouble" if wider else ""),
         is_overflow=True,

@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from stablelse.readers.block import Array, ReadError, quoted
 from stablelse.readers.columns import count
-from stablelse.readers.dialect import COMMENT, DELIMITERS, Layout, Line, split
+from stablelse.readers.dialect import DELIMITERS, Layout, Line, split
 from stablelse.readers.literals import (
     MAX_LITERAL,
     SPELLINGS,
+    SPREADSHEET_ERRORS,
     BadLiteralError,
     is_missing,
     looks_numeric,
@@ -30,20 +31,15 @@ from stablelse.readers.literals import (
 _PROPOSED = (*DELIMITERS, " ", ":")
 
 #: What NumPy takes for a blank, and `split` does not.
-_OTHER_BLANK = re.compile(r"[^\S \t\n]")
+_OTHER_BLANKS = tuple(
+    chr(code) for code in range(0x3001) if chr(code) not in " \t\n" and chr(code).isspace()
+)
 
-_COMMENTS = re.compile(rf"(?m)(?:^[ \t]*|[ \t]+){COMMENT}.*$")
+_SPREADSHEET_ERROR = re.compile("|".join(map(re.escape, SPREADSHEET_ERRORS)), re.IGNORECASE)
 
 
 def read_text(text: str, layout: Layout) -> Array | None:
     """Read the wanted columns of whole lines with NumPy's parser.
-
-    Parameters
-    ----------
-    text : str
-        At least one of its lines is neither blank nor a comment.
-    layout : Layout
-        How to read it.
 
     Returns
     -------
@@ -51,45 +47,59 @@ def read_text(text: str, layout: Layout) -> Array | None:
         ``None`` where NumPy's parser fails, or might not agree. A literal that overflows is
         inf here.
     """
-    text_or_none = _simplified(text, layout)
-    if text_or_none is None:
+    if not _is_simple(text, layout):
         return None
-    lines = text_or_none.split("\n")
-    widths = {len(line.split(layout.delimiter)) for line in lines if line and layout.chosen}
-    if not widths <= {layout.width}:
-        return None
-    # Whatever the type, float64's spelling is what counts: NumPy's longdouble also takes 0x10,
-    # nan(1) and, as zero, a blank.
-    values = _load(lines, layout, np.dtype(np.float64))
-    if values is not None and layout.dtype != np.float64:
-        values = _load(lines, layout, layout.dtype)
-    return values
-
-
-def _simplified(text: str, layout: Layout) -> str | None:
-    """Return a text without comments, quotes and other spellings; None where that may fail."""
-    if _OTHER_BLANK.search(text) or ('"' in text and "#" in text):
-        return None
-    if "#" in text:
-        text = _COMMENTS.sub("", text)
-    delimiter = re.escape(layout.delimiter) if layout.delimiter else "[ \t]"
-    if '"' in text:
-        blanks, inside = ("[ \t]*", delimiter) if layout.delimiter else ("", " \t")
-        bare = rf'(?m)(^|{delimiter}){blanks}"([^"\n{inside}]+)"{blanks}(?={delimiter}|$)'
-        text = re.sub(bare, r"\1\2", text)
+    text = text.replace('"', "")
     if layout.is_closed:
-        text = re.sub(rf"(?m)(?<=\S){delimiter}[ \t]*$", "", text)  # no line may become blank
+        text = re.sub(rf"(?m)(?<=\S){re.escape(layout.delimiter or ' ')}[ \t]*$", "", text)
     if layout.decimal == ",":
-        if "." in text or layout.delimiter == ",":
-            return None
         text = text.replace(",", ".")
     if not text.isascii() or "d" in text or "D" in text:
         text = text.translate(SPELLINGS)
-    longest = len(text) if len(text) <= MAX_LITERAL else max(map(len, text.split(layout.delimiter)))
-    return None if '"' in text or "#" in text or longest > MAX_LITERAL else text
+    lines = text.split("\n")
+    if max(map(len, lines)) > MAX_LITERAL < max(map(len, text.split(layout.delimiter))):
+        return None
+    if layout.chosen is not None:  # then NumPy does not count cells
+        widths = {len(line.split(layout.delimiter)) for line in lines if line}
+        if "#" in text or widths != {layout.width}:
+            return None
+    # Whatever the type, float64's spelling is what counts: NumPy's longdouble also takes 0x10,
+    # nan(1) and, as zero, a blank.
+    values = _load(lines, text, layout, np.dtype(np.float64))
+    if values is not None and layout.dtype != np.float64:
+        values = _load(lines, text, layout, layout.dtype)
+    return values
 
 
-def _load(lines: list[str], layout: Layout, dtype: np.dtype[Any]) -> Array | None:
+def _is_simple(text: str, layout: Layout) -> bool:
+    """Whether blanks, comments, quotes and decimal signs mean the same to NumPy's parser."""
+    if any(blank in text for blank in _OTHER_BLANKS):
+        return False
+    if layout.decimal == "," and ("." in text or layout.delimiter == ","):
+        return False
+    if "#" in text:
+        before = sum(map(text.count, (" #", "\t#", "\n#"))) + text.startswith("#")
+        if '"' in text or text.count("#") != before or _SPREADSHEET_ERROR.search(text):
+            return False
+    if '"' not in text:
+        return True
+    # Each quote has to be where a cell begins or ends; then it can be left out. A blank may be
+    # there too: it is no part of a number.
+    pieces = text.split('"')  # in turn outside and inside quotes
+    outside, inside = pieces[::2], pieces[1::2]
+    delimiters = layout.delimiter or " \t"
+    bounds = {piece[-1:] for piece in outside[:-1]} | {piece[:1] for piece in outside[1:]}
+    cells = "".join(inside)
+    return (
+        len(pieces) % 2 == 1
+        and not any(sign in cells for sign in ("\n", *delimiters))
+        and "" not in inside
+        and "" not in outside[1:-1]
+        and bounds <= {"", "\n", " ", "\t", *delimiters}
+    )
+
+
+def _load(lines: list[str], text: str, layout: Layout, dtype: np.dtype[Any]) -> Array | None:
     try:
         with warnings.catch_warnings():
             # NumPy warns of a longdouble that leaves the normal range, and of no data.
@@ -97,7 +107,7 @@ def _load(lines: list[str], layout: Layout, dtype: np.dtype[Any]) -> Array | Non
             values = np.loadtxt(
                 lines,
                 dtype=dtype,
-                comments=None,
+                comments="#" if "#" in text else None,
                 delimiter=layout.delimiter,
                 usecols=layout.chosen,
                 ndmin=2,
