@@ -30,10 +30,10 @@ _By = Annotated[
 ]
 _Header = Annotated[
     bool | None,
-    typer.Option("--header/--no-header", help="Otherwise: if a cell of line 1 is no number."),
+    typer.Option("--header/--no-header", help="Otherwise: if line 1 holds names, and no numbers."),
 ]
 _SkipNa = Annotated[
-    bool, typer.Option("--skip-na", help="Leave out blank and NA cells.", show_default=False)
+    bool, typer.Option("--skip-na", help="Leave out cells that are blank, NA or #N/A.", show_default=False)
 ]
 _Delimiter = Annotated[
     str | None, typer.Option("--delimiter", "-d", metavar="CHAR", help="Otherwise: detected.")
@@ -56,7 +56,8 @@ class Input(NamedTuple):
             "--file",
             "-f",
             metavar="PATH",
-            help="A file, directory, glob or URL; repeatable; - is standard input.",
+            help="A file, directory, glob or URL; repeatable; - is standard input. In text, # starts a"
+            " comment, at the beginning of a line or after a blank.",
         ),
     ] = None
     key: _Key = None
@@ -90,7 +91,7 @@ class Files(NamedTuple):
     file: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILE]...", help="Files, directories, globs or URLs; - is standard input."
+            metavar="[FILE]...", help="Files, directories, globs or URLs; - is standard input. In text, # starts a comment."
         ),
     ] = None
     key: _Key = None

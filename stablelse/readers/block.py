@@ -115,15 +115,17 @@ class ReadOptions(NamedTuple):
         Which axis of an array has the vectors, from 0, or from -1 backward; ``None``: the last.
     columns : tuple of str
         The name of a column or its number, from 1, each, in the order in which they are
-        wanted; a name in the header goes before a number. Empty: all columns.
+        wanted; a name in the header goes before a number. Empty: all columns, but for an index
+        that pandas or R has written.
     header : bool or None
-        Whether the first line holds names; ``None``: if one of its cells is no number.
-        A blank or NA cell is neither a name nor a number, so it decides nothing.
+        Whether the first line holds names; ``None``: if a cell begins with a letter or an
+        underscore, or is a word in quotes, and none is a number or begins like one. A blank or NA
+        cell decides nothing.
     skip_na : bool
         Whether a blank or NA cell is left out, instead of being an error.
     delimiter : str or None
         What lies between cells, one character; a blank stands for any run of blanks and tabs.
-        ``None``: a tab, a semicolon, a comma or blanks, whichever the first row of numbers has,
+        ``None``: a tab, a semicolon, a bar, a comma or blanks, whichever the first row of numbers has,
         looked for in this order.
     decimal : str
         The decimal sign, ``"."`` or ``","``. Never guessed.
