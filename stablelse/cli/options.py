@@ -33,7 +33,10 @@ _Header = Annotated[
     typer.Option("--header/--no-header", help="Otherwise: if line 1 holds names, and no numbers."),
 ]
 _SkipNa = Annotated[
-    bool, typer.Option("--skip-na", help="Leave out cells that are blank, NA or #N/A.", show_default=False)
+    bool,
+    typer.Option(
+        "--skip-na", help="Leave out cells that are blank, NA or #N/A.", show_default=False
+    ),
 ]
 _Delimiter = Annotated[
     str | None, typer.Option("--delimiter", "-d", metavar="CHAR", help="Otherwise: detected.")
@@ -56,8 +59,8 @@ class Input(NamedTuple):
             "--file",
             "-f",
             metavar="PATH",
-            help="A file, directory, glob or URL; repeatable; - is standard input. In text, # starts a"
-            " comment, at the beginning of a line or after a blank.",
+            help="A file, directory, glob or URL; repeatable; - is standard input. In text, # at"
+            " the beginning of a line or after a blank starts a comment.",
         ),
     ] = None
     key: _Key = None
@@ -91,7 +94,9 @@ class Files(NamedTuple):
     file: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILE]...", help="Files, directories, globs or URLs; - is standard input. In text, # starts a comment."
+            metavar="[FILE]...",
+            help="Files, directories, globs or URLs; - is standard input. In text, # starts a"
+            " comment.",
         ),
     ] = None
     key: _Key = None

@@ -153,7 +153,7 @@ def parse_text(data: bytearray, layout: TextLayout) -> Array | None:
                 column_types=dict.fromkeys(wanted, pa.float64()),
                 null_values=[],
                 include_columns=list(dict.fromkeys(wanted)),
-                decimal_point=layout.decimal,
+                decimal_point=layout.options.decimal,
             ),
         )
     except (pa.ArrowException, OSError, ValueError):

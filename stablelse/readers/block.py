@@ -125,8 +125,8 @@ class ReadOptions(NamedTuple):
         Whether a blank or NA cell is left out, instead of being an error.
     delimiter : str or None
         What lies between cells, one character; a blank stands for any run of blanks and tabs.
-        ``None``: a tab, a semicolon, a bar, a comma or blanks, whichever the first row of numbers has,
-        looked for in this order.
+        ``None``: a tab, a semicolon, a bar, a comma or blanks, whichever the first row of numbers
+        has, looked for in this order.
     decimal : str
         The decimal sign, ``"."`` or ``","``. Never guessed.
     dtype : str or dtype

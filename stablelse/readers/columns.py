@@ -1,7 +1,7 @@
 """Which columns are wanted, by their names or their numbers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 
 from stablelse.readers.block import Note, ReadError, quoted
@@ -10,7 +10,7 @@ from stablelse.readers.block import Note, ReadError, quoted
 _LISTED = 8
 
 #: Whether a name can stand in a list without quotes.
-_IS_PLAIN = re.compile(r"[\w.][\w .()/-]{0,38}").fullmatch
+_PLAIN = re.compile(r"[\w.][\w .()/-]{0,38}")
 
 #: What pandas and R call the index of a table, or pandas one that it has read back as a column.
 _INDEX = re.compile(r"Unnamed: \d+(_level_\d+)?|__index_level_\d+__")
@@ -19,43 +19,23 @@ _INDEX = re.compile(r"Unnamed: \d+(_level_\d+)?|__index_level_\d+__")
 def choose_columns(
     wanted: Sequence[str], names: Sequence[str] | None, width: int, source: str
 ) -> tuple[int, ...] | None:
-    """Return the positions, from 0, of the wanted columns in their order.
+    """Return the positions, from 0, of the wanted columns in their order; None for all.
 
-    Parameters
-    ----------
-    wanted : sequence of str
-        A name or a number from 1 each; a name goes before a number. Empty: all.
-    names : sequence of str or None
-        The header.
-    width : int
-        How many columns there are.
-    source : str
-        What complaints call the input.
-
-    Returns
-    -------
-    tuple of int or None
-        ``None`` for all columns.
-
-    Raises
-    ------
-    ReadError
-        If there is no such column, or more than one of that name.
+    Each is a name or a number from 1; a name goes before a number.
     """
     if not wanted:
         return None
     return tuple(_position(token, names, width, source) for token in wanted)
 
 
-def list_names(names: Sequence[str]) -> str:
-    """Return the first names of a header, in quotes, for a complaint."""
-    listed = ", ".join(map(quoted, names[:_LISTED]))
-    return listed if len(names) <= _LISTED else f"{listed} and {len(names) - _LISTED} more"
+def bare(name: str) -> str:
+    """Return a name as it is, for a note; in quotes where that is unclear."""
+    return name if _PLAIN.fullmatch(name) else quoted(name)
 
 
-def show_names(names: Sequence[str]) -> str:
-    """Return the first names of a header as they are, for a note; quoted where that is unclear."""
-    listed = ", ".join(name if _IS_PLAIN(name) else quoted(name) for name in names[:_LISTED])
+def list_names(names: Sequence[str], spelled: Callable[[str], str] = quoted) -> str:
+    """Return the first names of a header, in quotes for an error."""
+    listed = ", ".join(map(spelled, names[:_LISTED]))
     return listed if len(names) <= _LISTED else f"{listed} and {len(names) - _LISTED} more"
 
 
@@ -64,7 +44,7 @@ def is_index_name(name: str) -> bool:
     return _INDEX.fullmatch(name) is not None
 
 
-def count_index_names(names: Sequence[str]) -> int:
+def index_width(names: Sequence[str]) -> int:
     """Return how many columns at the beginning are an index that pandas or R wrote: not all."""
     is_index = (not name or is_index_name(name) for name in names[:-1])
     return sum(takewhile(bool, is_index))

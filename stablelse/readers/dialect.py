@@ -9,19 +9,8 @@ from unicodedata import category
 import numpy as np
 
 from stablelse.readers.block import Note, ReadError, ReadOptions, quoted
-from stablelse.readers.columns import (
-    choose_columns,
-    count_index_names,
-    index_note,
-    list_names,
-    show_names,
-)
-from stablelse.readers.literals import (
-    SPREADSHEET_ERRORS,
-    is_missing,
-    looks_numeric,
-    word_value,
-)
+from stablelse.readers.columns import bare, choose_columns, index_note, index_width, list_names
+from stablelse.readers.literals import SPREADSHEET_ERRORS, is_missing, looks_numeric, word_value
 
 #: The delimiters that are detected, in the order in which they are looked for. A comma comes
 #: last, for next to one of the others it is a decimal comma or part of a text.
@@ -45,7 +34,7 @@ _QUOTED_OR_COMMENT = re.compile(rf'"[^"]*"?|(?:^|(?<=[ \t])){COMMENT}')
 #: and what is invisible. A decimal sign and, before one of these, a bracket are of other kinds.
 _BEGINS_NUMBER = ("N", "Sm", "Sc", "Pd", "C", "Z")
 
-_USE_HEADER = "use --header if these are column names"
+USE_HEADER = "use --header if these are column names"
 
 
 class Line(NamedTuple):
@@ -56,54 +45,23 @@ class Line(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How every line of one text is read.
+    """How every line of one text is read."""
 
-    Attributes
-    ----------
-    source : str
-        What errors call the text.
-    delimiter : str or None
-        One character, ``None`` for any run of blanks and tabs.
-    decimal : str
-        The decimal sign.
-    dtype : dtype
-        What numbers are parsed to.
-    names : tuple of str or None
-        The header, if there is one.
-    first_line : int
-        The number of the first line, header or not.
-    width : int
-        How many cells a line has; `is_closed` tells whether a blank one may follow.
-    chosen : tuple of int or None
-        The positions, from 0, of the columns to read; ``None`` for all.
-    left_out : tuple of int
-        The positions of the index columns.
-    is_closed : bool
-        Whether lines end in a delimiter.
-    skip_na : bool
-        Whether blank and NA cells are left out.
-    words : bool
-        Whether true and false are numbers.
-    hint : str
-        What errors add about the first line, if it may be a header.
-    notes : tuple of Note
-        What the user is told.
-    """
+    source: str  # what errors call the text
+    options: ReadOptions  # what the user has decided
+    delimiter: str | None  # None is any run of blanks and tabs
+    names: tuple[str, ...] | None  # the header
+    first_line: int  # the number of the first line, header or not
+    width: int  # how many cells a line has
+    is_closed: bool  # whether a blank cell follows them, as lines end in a delimiter
+    left_out: tuple[int, ...]  # the positions, from 0, of index columns
+    chosen: tuple[int, ...] | None  # those of the columns to read; None is all
+    notes: tuple[Note, ...]  # what the user is told
 
-    source: str
-    delimiter: str | None
-    decimal: str
-    dtype: np.dtype[Any]
-    names: tuple[str, ...] | None
-    first_line: int
-    width: int
-    chosen: tuple[int, ...] | None
-    left_out: tuple[int, ...]
-    is_closed: bool
-    skip_na: bool
-    words: bool
-    hint: str
-    notes: tuple[Note, ...]
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What numbers are parsed to."""
+        return np.dtype(self.options.dtype)
 
     @property
     def positions(self) -> Sequence[int]:
@@ -117,23 +75,7 @@ class Layout(NamedTuple):
 
 
 def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> Layout:
-    """Tell from the first two lines how a text is laid out.
-
-    Parameters
-    ----------
-    lines : sequence of Line
-        The first two lines that are neither blank nor comments, or the only one.
-    source : str
-        What errors call the text.
-    options : ReadOptions
-        What the user has decided.
-
-    Raises
-    ------
-    ReadError
-        If the options contradict each other or the text, the first line mixes names and numbers,
-        or there is a header and nothing else.
-    """
+    """Tell from the first two lines of content, or the only one, how a text is laid out."""
     first, *below = lines
     # A header may contain blanks and commas of its own: a row of numbers decides.
     sample = first if options.header is False else lines[-1]
@@ -163,7 +105,7 @@ def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> L
         is_index |= delimiter is None and row[0] in ("0", "1")
         names = _names(titles, row, is_closed, is_index)
         width = len(names)
-    left_out = range(0 if options.columns or names is None else count_index_names(names))
+    left_out = range(0 if options.columns or names is None else index_width(names))
     if left_out and not row[0]:
         raise ReadError(
             f"{source}, line {below[0].number}, column 1 is blank, where the index of a row "
@@ -173,38 +115,28 @@ def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> L
     notes = []
     if names is not None:
         named = names[len(left_out) :]
-        notes.append(Note(f"line {first.number} is a header: {show_names(named)}", source, named))
+        text = f"line {first.number} is a header: {list_names(named, bare)}"
+        notes.append(Note(text, source, named))
         notes += index_note(names, left_out, source)
     elif options.header is None and _counts_columns(cells, row):
         text = f"line {first.number} is 0 to {width - 1}; if these are column names, use --header"
         notes.append(Note(text, source))
-    hints = {None: _USE_HEADER if below else "", False: "leave out --no-header if it holds names"}
     return Layout(
         source,
+        options._replace(gauge=None, note=None),
         delimiter,
-        options.decimal,
-        np.dtype(options.dtype),
         names,
         first.number,
         width,
-        chosen or (tuple(range(len(left_out), width)) if left_out else None),
-        tuple(left_out),
         is_closed,
-        options.skip_na,
-        options.words,
-        hints.get(options.header, ""),
+        tuple(left_out),
+        chosen or (tuple(range(len(left_out), width)) if left_out else None),
         tuple(notes),
     )
 
 
 def split(line: Line, delimiter: str | None, source: str) -> list[str]:
-    """Return the cells of a line, without comment, quotes and the blanks around them.
-
-    Raises
-    ------
-    ReadError
-        If a quote is opened and not closed, or text follows it.
-    """
+    """Return the cells of a line, without comment, quotes and the blanks around them."""
     text = _without_comment(line.text)
     if '"' not in text:
         if delimiter is None:
@@ -254,17 +186,13 @@ def _said(delimiter: str, decimal: str, sample: Line) -> str | None:
             "the comma cannot be both delimiter and decimal sign, unless the numbers are in "
             "quotes; choose one of them"
         )
-    delimiter_or_blanks = _SPELLINGS.get(delimiter, delimiter)
-    if delimiter_or_blanks is not None and (
-        len(delimiter_or_blanks) != 1
-        or delimiter_or_blanks.isalnum()
-        or delimiter_or_blanks in '+-.#"\r\n\0'
-    ):
+    sign = _SPELLINGS.get(delimiter, delimiter)
+    if sign is not None and (len(sign) != 1 or sign.isalnum() or sign in '+-.#"\r\n\0'):
         raise ReadError(
             f"{quoted(delimiter)} cannot be a delimiter; "
             "give one character such as , ; | or a blank, or \\t for a tab"
         )
-    return delimiter_or_blanks
+    return sign
 
 
 def _found(line: Line, decimal: str) -> str | None:
@@ -290,7 +218,7 @@ def _is_header(
     if names and numbers:
         raise ReadError(
             f"{source}, line {line.number} mixes names and numbers, such as {quoted(names[0])} and "
-            f"{quoted(numbers[0])}; {_USE_HEADER}, and --no-header if not"
+            f"{quoted(numbers[0])}; {USE_HEADER}, and --no-header if not"
         )
     is_corner = len(titles) > 1 and not titles[0] and any(row[:1])
     if names or not (is_corner and all(map(str.isdigit, titles[1:]))):
@@ -299,7 +227,7 @@ def _is_header(
     if not _counts(titles[1:]):
         raise ReadError(
             f"{source}, line {line.number} has a blank first cell and then whole numbers; "
-            f"{_USE_HEADER}, and --no-header if not"
+            f"{USE_HEADER}, and --no-header if not"
         )
     return True
 

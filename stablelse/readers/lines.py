@@ -28,17 +28,9 @@ _LINE_END = re.compile(rb"[\r\n]")
 
 
 class Piece:
-    """Some whole lines, the first of which has this number.
+    """Some whole lines in UTF-8 that end in LF, and the number of the first one.
 
-    Text and lines are made of the bytes only where something wants them: that takes as long as to
-    parse them.
-
-    Parameters
-    ----------
-    first : int
-        The line's number.
-    data : bytearray
-        UTF-8, whose lines end in LF, but for the last one.
+    Text is made of the bytes only where it is wanted: that takes as long as to parse them.
     """
 
     def __init__(self, first: int, data: bytearray) -> None:
@@ -77,12 +69,13 @@ def cut_lines(source: Source, chunk_bytes: int, first: int = 1) -> Iterator[Piec
     """Cut the bytes after line ends, and make text of them; the first line has this number."""
     buffer = bytearray()
     while data := source.read(chunk_bytes):
-        searched = max(0, len(buffer) - 1)
+        sought = max(0, len(buffer) - 1)
         buffer += data
         if b"\0" in data:
             raise _nul(source, buffer, first)
-        cut = _after_last_line_end(buffer, searched)
-        if cut:
+        # A CR at the very end is no line end yet: an LF that belongs to it may follow.
+        ends = buffer.rfind(b"\n", sought), buffer.rfind(b"\r", sought, len(buffer) - 1)
+        if cut := 1 + max(ends):
             piece = Piece(first, _checked(source, buffer[:cut], first))
             yield piece
             first += piece.ends()
@@ -109,11 +102,6 @@ def line_start(source: Source, place: int) -> int:
             is_pair = window[end.start() : end.start() + 2] == b"\r\n"
             return begin + end.start() + 1 + is_pair
     return size
-
-
-def _after_last_line_end(buffer: bytearray, searched: int) -> int:
-    # A CR at the very end is no line end yet: an LF that belongs to it may follow.
-    return 1 + max(buffer.rfind(b"\n", searched), buffer.rfind(b"\r", searched, len(buffer) - 1))
 
 
 def _one_line_end(data: bytearray) -> bytearray:

@@ -109,23 +109,11 @@ def looks_numeric(literal: str) -> bool:
 def number_reader(
     dtype: npt.DTypeLike, decimal: str = ".", words: bool = False
 ) -> Callable[[str], Any]:
-    """Return the function that reads one literal.
+    """Return the function that reads one literal, as float64 or longdouble.
 
-    Parameters
-    ----------
-    dtype : dtype
-        float64 or longdouble.
-    decimal : str
-        The decimal sign.
-    words : bool
-        Whether true and false are numbers.
-
-    Returns
-    -------
-    callable
-        Takes what Python's ``float`` takes, except underscores and digits beyond ASCII, and also
-        what `SPELLINGS` and Microsoft's names for infinity and NaN stand for. Raises
-        BadLiteralError. A longdouble beyond its normal range makes NumPy warn.
+    It takes what Python's ``float`` takes, except underscores and digits beyond ASCII, and also
+    what `SPELLINGS` and Microsoft's names for infinity and NaN stand for; with `words`, true and
+    false too. It raises BadLiteralError. A longdouble beyond its normal range makes NumPy warn.
     """
     scalar_type: Callable[[str], Any] = np.dtype(dtype).type
     is_float64 = np.dtype(dtype) == np.float64
@@ -134,7 +122,9 @@ def number_reader(
         if words and (value := word_value(literal)) is not None:
             return value
         if len(literal) > MAX_LITERAL:
-            raise _too_long(literal)
+            what = f"{quoted(literal[:12])}... has {len(literal):,} characters"
+            fix = f"a number has at most {MAX_LITERAL:,}; is a delimiter missing?"
+            raise BadLiteralError("", what, fix)
         number = literal.strip().translate(SPELLINGS)
         if decimal == ",":
             if "." in number and not _NOT_FINITE.fullmatch(literal.strip()):
@@ -158,27 +148,7 @@ def number_reader(
 def parse_numbers(
     tokens: Sequence[str], source: str = "arguments", dtype: npt.DTypeLike = "float64"
 ) -> Array:
-    """Read numbers that were given one by one, as on a command line.
-
-    Parameters
-    ----------
-    tokens : sequence of str
-        The literals.
-    source : str
-        What errors call them.
-    dtype : dtype
-        float64 or longdouble.
-
-    Returns
-    -------
-    ndarray, shape (len(tokens),)
-        The numbers.
-
-    Raises
-    ------
-    ReadError
-        If one of them is not a number, or overflows while it is read.
-    """
+    """Read numbers that were given one by one, as on a command line; errors name their source."""
     read_number = number_reader(dtype)
     values = np.empty(len(tokens), dtype)
     with warnings.catch_warnings():
@@ -211,14 +181,6 @@ def _not_finite(literal: str, scalar_type: Callable[[str], Any]) -> Any:
 def _not_a_number(literal: str, fix: str = "") -> BadLiteralError:
     literal = literal.strip()
     return BadLiteralError(literal, f"{quoted(literal)} is not a number", fix)
-
-
-def _too_long(literal: str) -> BadLiteralError:
-    return BadLiteralError(
-        literal,
-        f"{quoted(literal[:12])}... has {len(literal):,} characters",
-        f"a number has at most {MAX_LITERAL:,}; is a delimiter missing?",
-    )
 
 
 def _overflow(literal: str, value: Any, dtype: npt.DTypeLike) -> BadLiteralError:

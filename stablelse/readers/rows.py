@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from stablelse.readers.block import Array, ReadError, quoted
 from stablelse.readers.columns import count
-from stablelse.readers.dialect import DELIMITERS, Layout, Line, split
+from stablelse.readers.dialect import DELIMITERS, USE_HEADER, Layout, Line, split
 from stablelse.readers.literals import (
     MAX_LITERAL,
     SPELLINGS,
@@ -31,8 +31,9 @@ from stablelse.readers.literals import (
 _PROPOSED = (*DELIMITERS, " ", ":")
 
 #: What NumPy takes for a blank, and `split` does not.
-_OTHER_BLANKS = tuple(
-    chr(code) for code in range(0x3001) if chr(code) not in " \t\n" and chr(code).isspace()
+_OTHER_BLANKS = (
+    *"\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000",
+    *map(chr, range(0x2000, 0x200B)),
 )
 
 _SPREADSHEET_ERROR = re.compile("|".join(map(re.escape, SPREADSHEET_ERRORS)), re.IGNORECASE)
@@ -41,18 +42,14 @@ _SPREADSHEET_ERROR = re.compile("|".join(map(re.escape, SPREADSHEET_ERRORS)), re
 def read_text(text: str, layout: Layout) -> Array | None:
     """Read the wanted columns of whole lines with NumPy's parser.
 
-    Returns
-    -------
-    ndarray, shape (lines, columns), or None
-        ``None`` where NumPy's parser fails, or might not agree. A literal that overflows is
-        inf here.
+    Returns None where it fails, or might not agree. A literal that overflows is inf here.
     """
     if not _is_simple(text, layout):
         return None
     text = text.replace('"', "")
     if layout.is_closed:
         text = re.sub(rf"(?m)(?<=\S){re.escape(layout.delimiter or ' ')}[ \t]*$", "", text)
-    if layout.decimal == ",":
+    if layout.options.decimal == ",":
         text = text.replace(",", ".")
     if not text.isascii() or "d" in text or "D" in text:
         text = text.translate(SPELLINGS)
@@ -66,16 +63,16 @@ def read_text(text: str, layout: Layout) -> Array | None:
     # Whatever the type, float64's spelling is what counts: NumPy's longdouble also takes 0x10,
     # nan(1) and, as zero, a blank.
     values = _load(lines, text, layout, np.dtype(np.float64))
-    if values is not None and layout.dtype != np.float64:
-        values = _load(lines, text, layout, layout.dtype)
-    return values
+    if values is None or layout.dtype == np.float64:
+        return values
+    return _load(lines, text, layout, layout.dtype)
 
 
 def _is_simple(text: str, layout: Layout) -> bool:
     """Whether blanks, comments, quotes and decimal signs mean the same to NumPy's parser."""
     if any(blank in text for blank in _OTHER_BLANKS):
         return False
-    if layout.decimal == "," and ("." in text or layout.delimiter == ","):
+    if layout.options.decimal == "," and ("." in text or layout.delimiter == ","):
         return False
     if "#" in text:
         before = sum(map(text.count, (" #", "\t#", "\n#"))) + text.startswith("#")
@@ -118,29 +115,12 @@ def _load(lines: list[str], text: str, layout: Layout, dtype: np.dtype[Any]) -> 
 
 
 def read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, npt.NDArray[np.bool_] | None]:
-    """Read the wanted cells of some lines, one by one.
+    """Read the wanted cells of lines of content, one by one.
 
-    Parameters
-    ----------
-    lines : iterable of Line
-        Neither blank ones nor comments.
-    layout : Layout
-        How to read them.
-
-    Returns
-    -------
-    values : ndarray, shape (lines, columns)
-        The numbers; NaN where a cell is missing.
-    missing : ndarray of bool, shape (lines, columns), or None
-        Where a blank or NA cell was left out, ``None`` where none was.
-
-    Raises
-    ------
-    ReadError
-        At the first line with too few or too many cells, the first blank or NA cell that is
-        not to be left out, and the first cell that is not a number.
+    Returns the numbers, NaN where a cell is missing, and where that is, if it is anywhere.
     """
-    read_number = number_reader(layout.dtype, layout.decimal, layout.words)
+    options = layout.options
+    read_number = number_reader(layout.dtype, options.decimal, options.words)
     numbers: list[Any] = []
     missing: list[int] = []
     with warnings.catch_warnings():
@@ -155,7 +135,7 @@ def read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, npt.NDArra
                 try:
                     numbers.append(read_number(cells[position]))
                 except BadLiteralError as bad:
-                    if not (layout.skip_na and is_missing(cells[position])):
+                    if not (options.skip_na and is_missing(cells[position])):
                         raise _bad_cell(line, position, cells[position], layout, bad) from None
                     missing.append(len(numbers))
                     numbers.append(np.nan)
@@ -182,8 +162,9 @@ def _bad_cell(
     name = f" ({quoted(layout.names[position])})" if layout.names else ""
     place = f"{layout.source}, line {line.number}, column {position + 1}{name}"
     hint = ""
-    if line.number == layout.first_line and layout.hint and not bad.is_overflow:
-        hint = f", or {layout.hint}"
+    if line.number == layout.first_line and not (layout.options.header or bad.is_overflow):
+        no_header = "leave out --no-header if it holds names"
+        hint = f", or {USE_HEADER if layout.options.header is None else no_header}"
     if is_missing(cell):
         what = f"is {quoted(cell)}, which is not a number" if cell else "is blank"
         fix = "fill it in, or leave out such cells with --skip-na"
@@ -192,7 +173,7 @@ def _bad_cell(
 
 
 def _fix(cell: str, layout: Layout) -> str:
-    if layout.decimal == "." and "," in cell and looks_numeric(cell):
+    if layout.options.decimal == "." and "," in cell and looks_numeric(cell):
         return "use --decimal , if its comma is a decimal comma"
     for delimiter in _PROPOSED:
         pieces = cell.split(delimiter)

@@ -1,8 +1,8 @@
-"""Comma-, tab-, semicolon- and blank-separated text into blocks of numbers.
+"""Comma-, tab-, semicolon-, bar- and blank-separated text into blocks of numbers.
 
 Text is cut into chunks of whole lines. NumPy's parser reads each, or pyarrow's where it is
-installed and there is much to read; where neither can, or would read something else than `careful`
-defines, that one reads the chunk or names the bad cell.
+installed and there is much to read. Where neither can, or would read something else than
+`read_cells` defines, that one reads the chunk or names the bad cell.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stablelse.readers.block import Array, Block, Gauge, ReadError, ReadOptions
-from stablelse.readers.dialect import Layout, detect_layout
+from stablelse.readers.dialect import Layout, Line, detect_layout
 from stablelse.readers.lines import CHUNK_BYTES, Piece, cut_lines, line_start
 from stablelse.readers.rows import read_cells, read_text
 from stablelse.readers.source import Source
@@ -27,26 +27,10 @@ _MOST_RECOUNTED = 1 << 30
 
 
 def blocks(source: Source, options: ReadOptions, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Block]:
-    """Read text in blocks of bounded size.
+    """Read text in blocks of bounded size: UTF-8, whose lines end in LF, CR LF or CR.
 
-    Parameters
-    ----------
-    source : Source
-        UTF-8, with or without byte order mark; lines end in LF, CR LF or CR.
-    options : ReadOptions
-        How to read it.
-    chunk_bytes : int
-        How much to read at once; a longer line is read whole.
-
-    Yields
-    ------
-    Block
-        The rows of one chunk.
-
-    Raises
-    ------
-    ReadError
-        With file, line and column, where something is no number or no text.
+    Each chunk of so many bytes, or longer line, makes a block. ReadError names file, line and
+    column of what is not a number.
     """
     layout, pieces = _laid_out(cut_lines(source, chunk_bytes), source.name, options)
     options.tell(layout.notes)
@@ -55,15 +39,7 @@ def blocks(source: Source, options: ReadOptions, chunk_bytes: int = CHUNK_BYTES)
 
 
 class Lines(NamedTuple):
-    """The lines that begin between two places of a text, and how they are read.
-
-    Attributes
-    ----------
-    begin, end : int
-        The places: bytes from the begin of the text.
-    layout : Layout
-        What its first lines say.
-    """
+    """The lines that begin between two bytes of a text, and how they are read."""
 
     begin: int
     end: int
@@ -73,13 +49,13 @@ class Lines(NamedTuple):
 def ranges(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Lines, int]]:
     """Split a text into parts of whole lines, with their sizes in bytes, about.
 
-    The places are nobody's line ends; a line is of the part that it begins in.
+    The places need not be the ends of lines: a line belongs to the part that it begins in.
     """
     source.gauge = Gauge()
     chunk_bytes = min(CHUNK_BYTES, part_bytes)
     layout, _ = _laid_out(cut_lines(source, chunk_bytes), source.name, options)
     size = source.size() or 0
-    # The header, and all that lies before it, is of the first part.
+    # The header, and all that lies before it, belongs to the first part.
     places = [0, *range(max(part_bytes, source.gauge.count), size, part_bytes), size]
     return [(Lines(begin, end, layout), end - begin) for begin, end in pairwise(places)]
 
@@ -87,8 +63,8 @@ def ranges(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[
 def range_blocks(source: Source, options: ReadOptions, part: Lines) -> Iterator[Block]:
     """Read some lines of a text that `ranges` has found.
 
-    How many lines lie before them is not known. Only a complaint needs the number: then they
-    are counted and the part is read again, or the complaint says from where it counts.
+    How many lines lie before them is not known. Only an error needs the number: then they are
+    counted and the part is read again, or the error says from where it counts.
     """
     begin, end = (line_start(source, place) for place in part[:2])
     lines = source.span(begin, end)
@@ -116,13 +92,19 @@ def _laid_out(
     pieces: Iterator[Piece], source: str, options: ReadOptions
 ) -> tuple[Layout, Iterator[Piece]]:
     """Return how a text is laid out, and the pieces below its header."""
-    head = _head(pieces)
-    lines = list(islice(chain.from_iterable(piece.content() for piece in head), 2))
+    head: list[Piece] = []
+    lines: list[Line] = []
+    for piece in pieces:
+        if found := list(islice(piece.content(), 2)):
+            head.append(piece)  # what has comments alone may be as long as it likes
+            lines += found
+        if len(lines) > 1:
+            break
     if not lines:
         raise ReadError(
             f"{source} is empty but for blank lines and comments; give it rows of numbers"
         )
-    layout = detect_layout(lines, source, options)
+    layout = detect_layout(lines[:2], source, options)
     return layout, _below_header(chain(head, pieces), layout)
 
 
@@ -163,20 +145,6 @@ def _parsed(
         yield from in_order(lambda piece: parse_text(piece.data, layout), pieces)
     else:
         yield from ((piece, None) for piece in pieces)
-
-
-def _head(pieces: Iterator[Piece]) -> list[Piece]:
-    """Take the pieces with the first two lines of content: not more than two pieces."""
-    head: list[Piece] = []
-    lines = 0
-    for piece in pieces:
-        found = len(list(islice(piece.content(), 2)))
-        if found:
-            head.append(piece)
-            lines += found
-        if lines >= 2:
-            break
-    return head
 
 
 def _read(

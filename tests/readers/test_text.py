@@ -288,7 +288,7 @@ BAD = {
     "blank cell of longdouble": (
         b", 1\n",
         Options(dtype="longdouble"),
-        f"x.csv, line 1, column 1 is blank; {SKIP}",
+        f"x.csv, line 1, column 1 is blank; {SKIP}, or {HEADER}",
     ),
     "a NaN with a payload": (
         b"1\nnan(1)\n",
