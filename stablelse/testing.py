@@ -38,15 +38,15 @@ def assert_stable(
     Raises
     ------
     AssertionError
-        If a vector breaks it. The message names the first one, what comes of it, and a mend.
+        If a vector breaks it. The message names the first one, what comes of it, and what to do.
     TypeError
         If the logits are not real numbers.
     ValueError
-        If a name is unknown, or the format has no such method.
+        If there are no logits, a name is unknown, or the format has no such method.
     """
     __tracebackhide__ = True
     from stablelse.analysis.findings import DIGIT
-    from stablelse.analysis.scan import ScanState
+    from stablelse.analysis.scan import scan
     from stablelse.analysis.scans import Way, failures, parse_conditions, ways
     from stablelse.numerics.formats import find_format
     from stablelse.numerics.inputs import real_numbers
@@ -56,14 +56,14 @@ def assert_stable(
         which = "has no" if method in [way.value for way in Way] else "knows no"
         raise ValueError(f"{dtype} {which} method {method!r}: choose from {', '.join(known)}")
     names = {"lse": "logsumexp", "log-softmax": "log_softmax"}
-    state = ScanState(names.get(function, function), [dtype], DIGIT if max_ulp is None else max_ulp)
     rows = real_numbers(logits)
-    found = state.update(rows).result()
+    ulps = DIGIT if max_ulp is None else max_ulp
+    found = scan(rows, names.get(function, function), formats=[dtype], max_ulp=ulps)
     conditions = parse_conditions(f"{method}:{'broken' if max_ulp is None else 'ulp'}")
     failed = list(failures(found, conditions))
     if failed:
         from stablelse.render.numbers import row_text
-        from stablelse.render.scan_text import failure_text, mend_text
+        from stablelse.render.scan_text import advice_text, failure_text
 
         lines = [failure_text(failure, found).partition(": ")[2] for failure in failed]
         row = failed[0].first.row or 1
@@ -72,7 +72,7 @@ def assert_stable(
         place = np.subtract(row, 1)
         first = np.atleast_2d(rows)[tuple(place.reshape(-1).tolist())]
         values = np.array2string(first, threshold=12, edgeitems=4, max_line_width=10_000)
-        lines += [f"row {row_text(row)} is {values}", mend_text(found, failed[0])]
+        lines += [f"row {row_text(row)} is {values}", advice_text(found, failed[0])]
         raise AssertionError("\n".join(lines))
 
 

@@ -94,6 +94,8 @@ class ScanState:
         max_ulp: float = DIGIT,
     ) -> None:
         self.function = Function(function)
+        if not max_ulp >= 0:
+            raise ValueError(f"max_ulp must be 0 or more, not {max_ulp}")
         self.max_ulp = max_ulp
         self.rows = self.elements = 0
         self._sources: set[str | None] = set()
@@ -112,10 +114,11 @@ class ScanState:
             Gives where the vector of a row, from 0, came from. Otherwise: the number of the
             vector among all of this state, from 1; (i, j) for an array of three axes.
         """
-        given = np.atleast_2d(real_numbers(x))
+        array = real_numbers(x)
+        if not array.ndim or not array.shape[-1]:
+            raise ValueError(f"x must be rows of at least one number, not of shape {array.shape}")
+        given = np.atleast_2d(array)
         *outer, n = given.shape
-        if not n:
-            raise ValueError(f"x must be rows of at least one number, not of shape {given.shape}")
         values = given.reshape(-1, n)
         begin = self.rows
         found = place or (lambda index: Place(row=begin + index + 1))
@@ -297,7 +300,7 @@ def scan(
     TypeError
         If x does not hold real numbers.
     ValueError
-        If x has another shape, or a name is unknown.
+        If x has no vectors or no numbers, or a name is unknown.
 
     Notes
     -----
@@ -310,8 +313,11 @@ def scan(
     >>> [(result.method, result.overflow) for result in found.results]
     [('naive', 1), ('shifted', 0), ('shifted-float32', 0)]
     """
-    values = np.atleast_1d(real_numbers(x))
-    if not -values.ndim <= axis < values.ndim:
+    values = real_numbers(x)
+    if values.ndim and not -values.ndim <= axis < values.ndim:
         raise ValueError(f"x has no axis {axis}: its shape is {values.shape}")
-    turned = np.moveaxis(values, axis, -1)
-    return ScanState(function, formats, max_ulp).update(turned).result()
+    turned = np.moveaxis(values, axis, -1) if values.ndim else values
+    found = ScanState(function, formats, max_ulp).update(turned).result()
+    if not found.rows:
+        raise ValueError(f"x has no vectors to scan: its shape is {values.shape}")
+    return found

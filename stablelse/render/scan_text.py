@@ -128,13 +128,15 @@ def edge_text(value: float) -> str:
     return number_text(round(value, 2))
 
 
-def mend_text(scan: Scan, failure: Failure) -> str:
+def advice_text(scan: Scan, failure: Failure) -> str:
     """Return what helps against a failure, in a line."""
-    result = failure.result
-    if not failure.verdict.is_broken:
-        return "mend: stablelse's own functions lose no ulps; or a wider format"
+    result, verdict = failure.result, failure.verdict
+    if verdict is Verdict.NAN:
+        return "to do: the logits have NaN or infinities; find out where they come from"
+    if verdict is Verdict.DOES_NOT_FIT:
+        return "to do: choose a format with a wider range, or clip the logits"
     found = [r.method for r in scan.results if r.format == result.format and r.survives]
-    others = [method for method in found if method != "naive"]
-    if others:
-        return f"mend: compute it {' or '.join(others)}; in {result.format} that survives"
-    return "mend: no method survives this format; choose one with a wider range, or clip the logits"
+    others = [method for method in found if method not in ("naive", result.method)]
+    if verdict in (Verdict.DIGITS_LOST, Verdict.NO_DIGITS) or not others:
+        return "to do: use stablelse's own functions, which lose no digits, or a wider format"
+    return f"to do: compute it {' or '.join(others)}; in {result.format} that survives"

@@ -177,3 +177,101 @@ def test_what_does_not_fit_is_told_by_every_command(run):
     assert swept.count("does_not_fit") == len(swept.splitlines()) - 1
     lost = run("nll", "70000", "1", "--label", "0", "--dtype", "float16", "--format", "plain").out
     assert lost.count("does not fit") == len(lost.splitlines())
+
+
+class _Tensor:
+    """What NumPy makes an array of, as of a tensor."""
+
+    def __init__(self, values):
+        self._values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self._values)
+
+
+@pytest.mark.parametrize(
+    "logits",
+    [
+        [1 + 2j, 3],
+        np.zeros((2, 3), complex),
+        ["1", "2"],
+        "12",
+        None,
+        [1, None],
+        np.ma.masked_array([1.0, 2], [0, 1]),
+        (x for x in (1.0, 2.0)),
+        [[1, 2], [3]],
+        [],
+        [[]],
+        np.zeros((0, 5)),
+        np.zeros((5, 0)),
+        3.0,
+        np.array(3.0),
+        {"a": 1},
+        np.array(["2020-01-01"], "M8[D]"),
+        _Tensor(["a", "b"]),
+    ],
+    ids=lambda logits: repr(logits)[:30],
+)
+def test_what_is_not_a_vector_is_refused(logits):
+    from stablelse import ScanState, scan
+    from stablelse.testing import assert_stable
+
+    for refuse in (assert_stable, scan):
+        with pytest.raises((TypeError, ValueError)) as raised:
+            refuse(logits)
+        assert "\n" not in str(raised.value)
+        assert str(raised.value)
+    if getattr(logits, "shape", None) != (0, 5):  # a part of what is scanned may have no rows
+        with pytest.raises((TypeError, ValueError)):
+            ScanState().update(logits)
+
+
+@pytest.mark.parametrize("max_ulp", [-1, float("nan")])
+def test_no_number_of_ulps_lets_everything_pass(max_ulp):
+    from stablelse.testing import assert_stable
+
+    with pytest.raises(ValueError, match="max_ulp must be 0 or more"):
+        assert_stable([1, 2], max_ulp=max_ulp)
+
+
+@pytest.mark.parametrize(
+    ("logits", "options", "words"),
+    [
+        (
+            [[1, 2], [70_000, 1]],
+            {},
+            ["row 2: 70000 does not fit float16", "to do: choose a format"],
+        ),
+        (_Tensor([[1, 2], [70_000, 1]]), {}, ["row 2: 70000 does not fit float16"]),
+        ([[1, 2], [float("nan"), 1]], {}, ["NaN on 1 of 2", "to do: the logits have NaN"]),
+        (np.zeros(70_000), {}, ["overflow on 1 of 1", "to do: compute it shifted-float32"]),
+        (
+            [12, 3],
+            {"method": "naive"},
+            ["overflow", "to do: compute it shifted or shifted-float32"],
+        ),
+        ([0, -12], {}, ["no digit right", "lose no digits"]),
+        ([12, 3], {"method": "naive", "max_ulp": 1e9}, ["overflow"]),
+        (np.full((2, 3, 4), [0, 0, 0, 1e5]), {}, ["row (1, 1): 100000 does not fit"]),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_what_is_unsafe_is_told_with_what_to_do(logits, options, words):
+    from stablelse.testing import assert_stable
+
+    with pytest.raises(AssertionError) as raised:
+        assert_stable(logits, **options)
+    assert all(word in str(raised.value) for word in words), str(raised.value)
+
+
+def test_frames_are_read():
+    pandas = pytest.importorskip("pandas")
+    from stablelse.testing import assert_stable
+
+    frame = pandas.DataFrame({"a": [1.0, 2], "b": [3, 70_000]})
+    assert_stable(frame[:1])
+    with pytest.raises(AssertionError, match="70000 does not fit float16"):
+        assert_stable(frame)
+    with pytest.raises((TypeError, AssertionError), match=r"not a number|NaN"):
+        assert_stable(pandas.DataFrame({"a": pandas.array([1, None], "Int64")}))
