@@ -96,6 +96,8 @@ def test_strides_do_not_matter(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_floating_dtype_stays_what_it_is(name, dtype):
     x = CUBE[0].astype(dtype)
+    if x.dtype.kind == "c" and name != "logsumexp":
+        return
     assert_same(OURS[name](x, axis=1), SCIPYS[name](x, axis=1))
     assert_same(OURS[name](x), SCIPYS[name](x))
 
@@ -142,7 +144,7 @@ def test_scalars_and_lists(kind, axis):
         arguments = {"axis": axis, "keepdims": keepdims}
         assert_same(stablelse.logsumexp(x, **arguments), SCIPYS["logsumexp"](x, **arguments))
     for name in ("softmax", "log_softmax"):
-        if kind != "bool":  # which SciPy cannot subtract
+        if kind not in ("bool", "complex"):  # which SciPy cannot subtract, and which we refuse
             assert_same(OURS[name](x, axis=axis), SCIPYS[name](x, axis=axis))
 
 
@@ -280,10 +282,6 @@ def test_complex_arguments(x):
     if np.isfinite(x).all():
         assert_same(phase, scipys_phase)
     assert -np.pi < stablelse.logsumexp([complex(0, np.pi), -50.0]).imag <= np.pi
-    if np.isfinite(x).all():
-        assert_same(stablelse.softmax(x), SCIPYS["softmax"](x))
-        ours, theirs = stablelse.log_softmax(x), SCIPYS["log_softmax"](x)
-        assert_same(np.exp(ours), np.exp(theirs), ulps=4096)
 
 
 def test_complex_weights():
