@@ -27,6 +27,8 @@ _KERNELS = ("numerics/ladder/test_doubleword.py::test_exp_keeps_its_bound",)
 _INTEGERS = ("numerics/ladder/test_fixedpoint.py::test_exp_keeps_its_bound",)
 _BOUNDS = ("numerics/ladder/test_exact.py::test_the_rungs_keep_their_bounds",)
 
+_COMPLEX = ("numerics/test_complex.py::test_the_error_of_pairs_is_within_its_bound",)
+
 #: The mutants by what they leave out or let pass.
 MUTANTS: dict[str, Mutant] = {
     # The rounding test, and what it is told.
@@ -187,6 +189,21 @@ MUTANTS: dict[str, Mutant] = {
         "MARGIN = ERROR + 2.0**-81",
         "MARGIN = 2.0**-90",
         _slice("float64", "next to a tie of log_softmax"),
+    ),
+    "the lowest word of ln 2 in complex sums": Mutant(
+        "numerics/complex_doubles.py", "(d_low - k * third)", "d_low", _COMPLEX
+    ),
+    "the lower word of a square in complex sums": Mutant(
+        "numerics/complex_doubles.py",
+        "error - (square_low / 2 + high * low)",
+        "error - high * low",
+        _COMPLEX,
+    ),
+    "the side of the branch cut": Mutant(
+        "numerics/complex_plane.py",
+        "side = _side(terms()) if is_left else -1 if y < 0 else 1",
+        "side = -1 if y < 0 else 1",
+        ("numerics/test_complex.py::test_told",),
     ),
     "the second term of the decimal logarithm": Mutant(
         "numerics/decimals.py",
