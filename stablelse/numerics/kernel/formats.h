@@ -23,19 +23,9 @@ INLINE double power(int e) { /* 2^e, -1022 <= e */
 
 /* Codes of `valid` elements `stride` bytes apart. */
 INLINE whole codes_of(const char *p, int64_t stride, int size, int valid) {
+    if (size == 2 && stride == 2 && valid == LANES) return load_16(p);
+    if (size == 1 && stride == 1 && valid == LANES) return load_8(p);
     whole c = {0};
-    if (size == 2 && stride == 2 && valid == LANES) {
-        typedef uint16_t some __attribute__((vector_size(2 * LANES)));
-        some a;
-        memcpy(&a, p, sizeof a);
-        return __builtin_convertvector(a, whole);
-    }
-    if (size == 1 && stride == 1 && valid == LANES) {
-        typedef uint8_t some __attribute__((vector_size(LANES)));
-        some a;
-        memcpy(&a, p, sizeof a);
-        return __builtin_convertvector(a, whole);
-    }
     for (int j = 0; j < valid; j++) {
         uint64_t code = 0;
         memcpy(&code, p + j * stride, (size_t)size); /* little-endian */
@@ -64,6 +54,20 @@ INLINE whole encode(real a, const layout f) {
     return code | ((whole)(a < 0) & (whole)(code != 0) & ((int64_t)1 << (8 * f.size - 1)));
 }
 
+/* Both 16-bit formats by way of float32, most of the time: with the bounds moved apart by 2^-23, float32s
+   next to them are bounds, too, and rounding these is monotone. One bit per lane where they differ. */
+INLINE unsigned settle_16(int format, char *p, real low, real high) {
+    real wider = all(0x1p-23);
+    ints a = float32_bits(fma_((real)((whole)low | INT64_MIN), wider, low));
+    ints b = float32_bits(fma_(smaller(all(0x1p1000), (real)((whole)high & INT64_MAX)), wider, high)); /* -inf stays */
+    if (format == FLOAT16) { a = float16_codes(a); b = float16_codes(b); }
+    else {
+        a = (a + 0x7FFF + ((a >> 16) & 1)) >> 16 & 0xFFFF;
+        b = (b + 0x7FFF + ((b >> 16) & 1)) >> 16 & 0xFFFF;
+    }
+    store_16(p, a & (a != 0x8000)); /* not -0 */
+    return differ_ints(a, b);
+}
 /* Write `valid` results with the bounds low and high, rounded to the format. One bit per lane: do the
    bounds round to different numbers? */
 INLINE unsigned settle_to(int format, char *p, real low, real high, int valid) {
@@ -80,16 +84,10 @@ INLINE unsigned settle_to(int format, char *p, real low, real high, int valid) {
         if (valid < LANES) memcpy(p, a, (size_t)valid * 4);
         return bad & mask;
     }
+    if (f.size == 2 && valid == LANES && !settle_16(format, p, low, high)) return 0;
     whole a = encode(low, f), b = encode(high, f);
-    if (f.size == 2) {
-        typedef uint16_t some __attribute__((vector_size(2 * LANES)));
-        some c = __builtin_convertvector(a, some);
-        memcpy(p, &c, (size_t)valid * 2);
-    } else {
-        typedef uint8_t some __attribute__((vector_size(LANES)));
-        some c = __builtin_convertvector(a, some);
-        memcpy(p, &c, (size_t)valid);
-    }
+    if (f.size == 1 && valid == LANES) store_8(p, a);
+    else for (int j = 0; j < valid; j++) { int64_t code = a[j]; memcpy(p + j * f.size, &code, (size_t)f.size); }
     return bits_of((whole)(a != b)) & mask;
 }
 /* The same without writing. */

@@ -30,9 +30,14 @@ INLINE unsigned settle_near(int format, near_sum S, real y0, double n, real *y) 
     return settle(format, L.high, L.low - error, L.low + error, y);
 }
 COLD void logsumexp_again(const row *r, double estimate, char *y, int64_t at, doubts *d) {
-    real a;
+    real a, error;
     unsigned bad = 1;
-    if (fabs(estimate) < NEAR) bad = settle_near(r->format, near_total(r), all(estimate), (double)(r->n + LANES), &a) & 1;
+    total s;
+    if (r->format != FLOAT64 && sum_row(r, QUICK, NULL, &s)) {
+        words L = log_of_total(&s, &error);
+        bad = settle(r->format, L.high, L.low - error, L.low + error, &a) & 1;
+    }
+    if (bad && fabs(estimate) < NEAR) bad = settle_near(r->format, near_total(r), all(estimate), (double)(r->n + LANES), &a) & 1;
     if (bad) {
         careful c;
         prepare(&c, r);

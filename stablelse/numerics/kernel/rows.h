@@ -32,8 +32,10 @@ static int is_float32(const row *r) {
 }
 INLINE void decode_all(const char *x, int64_t stride, int64_t m, const layout f, double *out) {
     for (int64_t i = 0; i < m; i += LANES) {
-        int valid = m - i < LANES ? (int)(m - i) : LANES;
-        store(out + i, decode(codes_of(x + i * stride, stride, f.size, valid), f));
+        int valid = m - i < LANES ? (int)(m - i) : LANES, whole_vector = stride == f.size && valid == LANES;
+        const char *p = x + i * stride;
+        if (whole_vector && f.size == 2) store(out + i, f.fraction == 10 ? widen_float16(p) : widen_bfloat16(p));
+        else store(out + i, decode(codes_of(p, stride, f.size, valid), f));
     }
 }
 /* Vector i of n float32 side by side, padded with -inf */

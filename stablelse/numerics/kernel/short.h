@@ -90,6 +90,14 @@ INLINE words sum_lanes(const block *t, int64_t n, int format, int below, real la
 /* Rows in doubt, one by one. bad: the rows; elements: those of them in doubt, or NULL. */
 typedef struct { unsigned odd, bad, columns[SHORT]; } verdict;
 
+/* Of the lanes in doubt, take those from y that are not `left`; returns what is left. */
+INLINE unsigned take_settled(real *to, real y, unsigned doubtful, unsigned left) {
+    for (unsigned settled = doubtful & ~left; settled; settled &= settled - 1) {
+        int k = __builtin_ctz(settled);
+        (*to)[k] = y[k];
+    }
+    return doubtful & left;
+}
 INLINE void short_logsumexp(const job *j, int format, int64_t first, int valid, const block *t, real largest, real K, verdict *v) {
     real copies, estimate, low, high, y;
     int size = LAYOUTS[format].size;
@@ -97,17 +105,20 @@ INLINE void short_logsumexp(const job *j, int format, int64_t first, int valid, 
     logsumexp_of_sums(format != FLOAT64, S, K, all(format == FLOAT64 ? QUICK_SUM : NARROW_SUM), &estimate, &low, &high);
     v->odd |= ~less(all(0), S.high);
     unsigned bad = undecided(format, low, high) & ~v->odd & ((1u << valid) - 1);
-    unsigned close = less(magnitude(estimate), all(NEAR)) & bad;
-    if (UNLIKELY(close)) {
+    if (UNLIKELY(bad) && format != FLOAT64) {
+        real error;
+        S = sum_lanes(t, j->length, FLOAT64, 0, largest, largest, &copies, NULL, NULL);
+        words L = logarithm(S, ordered_sum(S.high - 1, S.low), K, &error);
+        error += QUICK_SUM;
+        unsigned left = settle(format, L.high, L.low - error, L.low + error, &y);
+        bad = take_settled(&low, y, bad, left);
+    }
+    if (UNLIKELY(less(magnitude(estimate), all(NEAR)) & bad)) {
         near_sum N = NEAR_START;
         for (int64_t i = 0; i < j->length; i++) near_add(&N, load(t->at + i * LANES));
         near_unstart(&N);
         unsigned left = settle_near(format, N, estimate, (double)j->length, &y);
-        for (unsigned settled = close & ~left; settled; settled &= settled - 1) {
-            int k = __builtin_ctz(settled);
-            low[k] = y[k];
-        }
-        bad &= left | ~close;
+        bad = take_settled(&low, y, bad, left | ~less(magnitude(estimate), all(NEAR)));
     }
     write(format, j->y + first * size, low, valid);
     v->bad = bad;
@@ -149,12 +160,7 @@ INLINE void short_softmax(int format, block *t, int64_t n, real largest, verdict
 INLINE unsigned short_tie(int format, real x, real p, real lambda, real error, unsigned bad, real *y) {
     words d = two_sum(x, -p);
     real low = to_odd(d.high, to_odd(d.low, -lambda - error)), high = to_odd(d.high, to_odd(d.low, error - lambda));
-    unsigned left = undecided(format, low, high) & bad;
-    for (unsigned settled = bad & ~left; settled; settled &= settled - 1) {
-        int k = __builtin_ctz(settled);
-        (*y)[k] = low[k];
-    }
-    return left;
+    return take_settled(y, low, bad, undecided(format, low, high));
 }
 /* lambda = log(1 + rho) as in careful.h, but with the fast phase's terms: so the largest element, which
    often dominates a short row, keeps the digits of a small rho. All other terms are in units of the

@@ -29,6 +29,7 @@
 typedef double real __attribute__((vector_size(8 * LANES)));
 typedef int64_t whole __attribute__((vector_size(8 * LANES)));
 typedef double real_anywhere __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+typedef int32_t ints __attribute__((vector_size(4 * LANES)));
 typedef float floats __attribute__((vector_size(8 * LANES))); /* twice as many float32 */
 typedef struct { real high, low; } words; /* a number as the sum of two */
 
@@ -64,6 +65,19 @@ INLINE unsigned narrow(float *p, real a, real b) {
     _mm256_storeu_ps(p, low + (__m256){0});
     return _mm256_cmp_ps_mask(low, high, _CMP_NEQ_UQ);
 }
+/* LANES elements of 16 bits as float64, and float32 bits as elements of 16 bits */
+INLINE real widen_float16(const char *p) { return (real)_mm512_cvtps_pd(_mm256_cvtph_ps(_mm_loadu_si128((const __m128i_u *)p))); }
+INLINE real widen_bfloat16(const char *p) {
+    return (real)_mm512_cvtps_pd((__m256)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i_u *)p)), 16));
+}
+INLINE ints float32_bits(real a) { return (ints)_mm512_cvtpd_ps((__m512d)a); }
+INLINE ints float16_codes(ints a) { return (ints)_mm256_cvtepu16_epi32(_mm256_cvtps_ph((__m256)a, 0)); }
+INLINE void store_16(char *p, ints a) { _mm_storeu_si128((__m128i_u *)p, _mm256_cvtepi32_epi16((__m256i)a)); }
+INLINE unsigned differ_ints(ints a, ints b) { return _mm256_cmpneq_epi32_mask((__m256i)a, (__m256i)b); }
+/* LANES elements of 8 or 16 bits as integers */
+INLINE whole load_16(const char *p) { return (whole)_mm512_cvtepu16_epi64(_mm_loadu_si128((const __m128i_u *)p)); }
+INLINE whole load_8(const char *p) { return (whole)_mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i_u *)p)); }
+INLINE void store_8(char *p, whole a) { _mm_storel_epi64((__m128i_u *)p, _mm512_cvtepi64_epi8((__m512i)a)); }
 /* entries of a table of 16, by the lowest 4 bits of i */
 typedef struct { __m512d low, high; } table16;
 INLINE table16 table_of(const double *t) { return (table16){_mm512_load_pd(t), _mm512_load_pd(t + 8)}; }
@@ -96,6 +110,15 @@ INLINE unsigned narrow(float *p, real a, real b) {
     _mm_storeu_ps(p, low + (__m128){0});
     return (unsigned)_mm_movemask_ps(_mm_cmp_ps(low, high, _CMP_NEQ_UQ));
 }
+INLINE real widen_float16(const char *p) { return (real)_mm256_cvtps_pd(_mm_cvtph_ps(_mm_loadl_epi64((const __m128i_u *)p))); }
+INLINE real widen_bfloat16(const char *p) {
+    return (real)_mm256_cvtps_pd((__m128)_mm_slli_epi32(_mm_cvtepu16_epi32(_mm_loadl_epi64((const __m128i_u *)p)), 16));
+}
+INLINE ints float32_bits(real a) { return (ints)_mm256_cvtpd_ps((__m256d)a); }
+INLINE ints float16_codes(ints a) { return (ints)_mm_cvtepu16_epi32(_mm_cvtps_ph((__m128)a, 0)); }
+INLINE void store_16(char *p, ints a) { _mm_storel_epi64((__m128i_u *)p, _mm_packus_epi32((__m128i)a, (__m128i)a)); }
+INLINE unsigned differ_ints(ints a, ints b) { return (unsigned)_mm_movemask_ps((__m128)(a != b)); }
+INLINE whole load_16(const char *p) { return (whole)_mm256_cvtepu16_epi64(_mm_loadl_epi64((const __m128i_u *)p)); }
 INLINE words look_up_pairs(const double *t, whole i) {
 #define TWO(a, b) _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_load_pd(t + 2 * (i[a] & 1023))), _mm_load_pd(t + 2 * (i[b] & 1023)), 1)
     __m256d a = TWO(0, 2), b = TWO(1, 3);
@@ -125,6 +148,28 @@ INLINE unsigned narrow(float *p, real a, real b) {
     uint32x2_t same = vceq_f32(low, high);
     return (unsigned)((vget_lane_u32(same, 0) == 0) | (vget_lane_u32(same, 1) == 0) << 1);
 }
+INLINE real widen_float16(const char *p) {
+    float16_t a[4] = {0};
+    memcpy(a, p, 4);
+    return (real)vcvt_f64_f32(vget_low_f32(vcvt_f32_f16(vld1_f16(a))));
+}
+INLINE real widen_bfloat16(const char *p) {
+    uint16_t a[2];
+    memcpy(a, p, 4);
+    ints b = {(int32_t)((uint32_t)a[0] << 16), (int32_t)((uint32_t)a[1] << 16)};
+    return (real)vcvt_f64_f32((float32x2_t)b);
+}
+INLINE ints float32_bits(real a) { return (ints)vcvt_f32_f64((float64x2_t)a); }
+INLINE ints float16_codes(ints a) {
+    float32x2_t b = (float32x2_t)a;
+    uint16x4_t c = vreinterpret_u16_f16(vcvt_f16_f32(vcombine_f32(b, b)));
+    return (ints){vget_lane_u16(c, 0), vget_lane_u16(c, 1)};
+}
+INLINE void store_16(char *p, ints a) {
+    uint16_t b[2] = {(uint16_t)a[0], (uint16_t)a[1]};
+    memcpy(p, b, 4);
+}
+INLINE unsigned differ_ints(ints a, ints b) { return (unsigned)((a[0] != b[0]) | (a[1] != b[1]) << 1); }
 INLINE words look_up_pairs(const double *t, whole i) {
     const double *a = t + 2 * (i[0] & 1023), *b = t + 2 * (i[1] & 1023);
     return (words){(real){a[0], b[0]}, (real){a[1], b[1]}};
@@ -137,6 +182,24 @@ INLINE real look_up(table16 t, whole i) {
     real a;
     for (int j = 0; j < LANES; j++) a[j] = t.at[i[j] & 15];
     return a;
+}
+#endif
+
+#if LANES < 8
+INLINE whole load_8(const char *p) {
+    whole a;
+    for (int j = 0; j < LANES; j++) a[j] = (unsigned char)p[j];
+    return a;
+}
+INLINE void store_8(char *p, whole a) {
+    for (int j = 0; j < LANES; j++) p[j] = (char)a[j];
+}
+#endif
+#if LANES == 2
+INLINE whole load_16(const char *p) {
+    uint16_t a[2];
+    memcpy(a, p, 4);
+    return (whole){a[0], a[1]};
 }
 #endif
 
