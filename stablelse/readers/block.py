@@ -33,52 +33,31 @@ class By(Enum):
 
 
 class Block(NamedTuple):
-    """Some rows of numbers.
+    """Some rows of numbers, shape (rows, columns)."""
 
-    Attributes
-    ----------
-    values : ndarray, shape (rows, columns)
-        The numbers: in the type that text is parsed to, or in the floating-point type that a
-        file of numbers has. NaN where a cell is missing.
-    source : str
-        Where they are from: the path, or ``"standard input"``.
-    offset : int
-        How many rows of numbers lie before them in this source.
-    missing : ndarray of bool, shape (rows, columns), or None
-        Where a cell was blank or NA; ``None`` where none was.
-    columns : tuple of str or None
-        The names of the columns, if there was a header.
-    masked : ndarray of bool, shape (rows, columns), or None
-        Where a mask says that there is no number; -inf stands there. ``None`` without a mask.
-    by : By or None
-        What a vector is, where the input says so: each row, if they are lists or may differ in
-        length from block to block. Of an array that is read down its columns, each column.
-    outer : tuple of int
-        How long the axes are over which rows are counted, the last one fastest, if they are
-        several.
-    left_out : tuple of int
-        The positions in the file, from 0, of index columns, which are not among these.
-    """
-
+    #: In the type that text is parsed to, or that a file has; NaN where a cell is missing.
     values: Array
+    #: Where they are from: the path, or ``"standard input"``.
     source: str
+    #: How many rows of numbers lie before them in this source.
     offset: int
+    #: Where a cell was blank or NA; ``None`` where none was.
     missing: npt.NDArray[np.bool_] | None = None
+    #: The names of the columns, if there was a header.
     columns: tuple[str, ...] | None = None
+    #: Where a mask says that there is no number, and -inf stands; ``None`` without a mask.
     masked: npt.NDArray[np.bool_] | None = None
+    #: What a vector is, where the input says so: each row, if they are lists, whose length may
+    #: differ from block to block. Of an array that is read down its columns, each column.
     by: By | None = None
+    #: How long the axes are over which rows are counted, if they are several.
     outer: tuple[int, ...] = ()
+    #: The positions in the file, from 0, of index columns, which are not among these.
     left_out: tuple[int, ...] = ()
 
 
 class Gauge:
-    """Counts the bytes that are read, of all sources it is given to.
-
-    Attributes
-    ----------
-    count : int
-        The bytes so far, as they lie in the files: packed, if they are.
-    """
+    """Counts the bytes read of all sources it is given to, as they lie there: packed or not."""
 
     __slots__ = ("count",)
 
@@ -87,73 +66,42 @@ class Gauge:
 
 
 class Note(NamedTuple):
-    """What a reader tells the user that is not an error.
-
-    Attributes
-    ----------
-    text : str
-        One line.
-    source : str
-        What it is about: the path, or ``"standard input"``.
-    header : tuple of str or None
-        The names of the columns, if the note is that there is a header.
-    """
+    """One line that a reader tells the user and that is not an error."""
 
     text: str
+    #: What it is about: the path, or ``"standard input"``.
     source: str = ""
+    #: The names of the columns, if the note is that there is a header.
     header: tuple[str, ...] | None = None
 
 
 class ReadOptions(NamedTuple):
-    """How input is to be read.
+    """How input is to be read. What concerns only text does not matter to a file of numbers."""
 
-    Attributes
-    ----------
-    key : str or None
-        Which of several named arrays is wanted; ``None``: the only one.
-    axis : int or None
-        Which axis of an array has the vectors, from 0, or from -1 backward; ``None``: the last.
-    columns : tuple of str
-        The name of a column or its number, from 1, each, in the order in which they are
-        wanted; a name in the header goes before a number. Empty: all columns, but for an index
-        that pandas or R has written.
-    header : bool or None
-        Whether the first line holds names; ``None``: if a cell begins with a letter or an
-        underscore, or is a word in quotes, and none is a number or begins like one. A blank or NA
-        cell decides nothing.
-    skip_na : bool
-        Whether a blank or NA cell is left out, instead of being an error.
-    delimiter : str or None
-        What lies between cells, one character; a blank stands for any run of blanks and tabs.
-        ``None``: a tab, a semicolon, a bar, a comma or blanks, whichever the first row of numbers
-        has, looked for in this order.
-    decimal : str
-        The decimal sign, ``"."`` or ``","``. Never guessed.
-    dtype : str or dtype
-        What text and integers are converted to: ``"float64"`` or ``"longdouble"``.
-    gauge : Gauge or None
-        Told how many bytes are read.
-    words : bool
-        Whether true and false, in any case, are the numbers 1 and 0, as a mask may have it.
-    note : callable or None
-        Called with each :class:`Note`; the same ones again where a file is read again.
-
-    Notes
-    -----
-    Files of numbers (.npy, Parquet) have no delimiter, no decimal sign and no first line that
-    might be a header, so these options do not concern them.
-    """
-
+    #: Which of several named arrays is wanted; ``None``: the only one.
     key: str | None = None
+    #: Which axis of an array has the vectors, from 0, or from -1 backward; ``None``: the last.
     axis: int | None = None
+    #: The name of a column or its number, from 1, each, in the order in which they are wanted; a
+    #: name in the header goes before a number. Empty: all, but for an index of pandas or R.
     columns: tuple[str, ...] = ()
+    #: Whether the first line holds names; ``None``: if a cell begins with a letter or an
+    #: underscore, or is a word in quotes, and none is a number or begins like one.
     header: bool | None = None
+    #: Whether a blank or NA cell is left out, instead of being an error.
     skip_na: bool = False
+    #: One character; a blank stands for any run of blanks and tabs. ``None``: a tab, a semicolon,
+    #: a bar, a comma or blanks, the first of these that the first row of numbers has.
     delimiter: str | None = None
+    #: ``"."`` or ``","``. Never guessed.
     decimal: str = "."
+    #: What text and integers are converted to: ``"float64"`` or ``"longdouble"``.
     dtype: npt.DTypeLike = "float64"
+    #: Told how many bytes are read.
     gauge: Gauge | None = None
+    #: Whether true and false, in any case, are the numbers 1 and 0, as a mask may have it.
     words: bool = False
+    #: Called with each note; with the same ones again where a file is read again.
     note: Callable[[Note], None] | None = None
 
     def tell(self, notes: Iterable[Note]) -> None:

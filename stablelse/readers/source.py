@@ -31,18 +31,9 @@ _MENDS: dict[type[OSError], str] = {
 class Source:
     """Bytes that are read once, in order; where they can be sought, also from any place.
 
-    Parameters
-    ----------
-    name : str
-        What complaints call it.
-    file : binary file
-        Stays open when the source is done with.
-    size : int or None
-        How many bytes there are in all, where the file is not one of the system, but it is known.
-    is_seekable : bool
-        Whether such a file can be read from any place. A regular file always can.
-    packing : str
-        What the bytes were unpacked from: ``"gzip data"``; nothing if they are as they were.
+    `name` is what complaints call it; `file` stays open when the source is done with. `size` and
+    `is_seekable` are those of a file that is not one of the system, if they are known. `packing` is
+    what the bytes were unpacked from, ``"gzip data"``, or nothing. A `gauge` counts what is read.
     """
 
     def __init__(

@@ -24,36 +24,24 @@ _RESULTS = 20
 
 
 class Vectors(NamedTuple):
-    """Vectors of the same length.
-
-    Attributes
-    ----------
-    values : ndarray, shape (m, n)
-        A vector of n numbers in each row.
-    source : str
-        Where they are from.
-    first : int
-        The number of the first vector within its source, from 1: the row or the column.
-    axis : By
-        What a vector is in the source.
-    vertical : bool
-        Whether the numbers came one a line.
-    names : tuple of str or None
-        The vectors' names, if they are columns below a header.
-    masked, outer
-        As of `Block`.
-    labels : ndarray of int, shape (m,), or None
-        What the vectors are labelled with, if they are.
-    """
+    """Vectors of the same length n, one in each row of shape (m, n)."""
 
     values: Array
+    #: Where they are from.
     source: str
+    #: The number of the first vector within its source, from 1: the row or the column.
     first: int
+    #: What a vector is in the source.
     axis: By
+    #: Whether the numbers came one a line.
     vertical: bool
+    #: The vectors' names, if they are columns below a header.
     names: tuple[str, ...] | None
+    #: As of `Block`, shape (m, n).
     masked: Missing = None
+    #: What the vectors are labelled with, shape (m,), if they are.
     labels: Array | None = None
+    #: As of `Block`.
     outer: tuple[int, ...] = ()
 
     def one(self, index: int) -> Vectors:
