@@ -102,7 +102,7 @@ def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> L
     names, width = None, len(cells) - is_closed
     if has_header:
         is_index = f'"{row[0]}"' in below[0].text or not looks_numeric(row[0])
-        is_index |= delimiter is None and row[0] in ("0", "1")
+        is_index |= delimiter is None and first.text[0].isspace()  # above an index
         names = _names(titles, row, is_closed, is_index)
         width = len(names)
     left_out = range(0 if options.columns or names is None else index_width(names))
@@ -208,21 +208,21 @@ def _is_header(
     titles: Sequence[str], row: Sequence[str], line: Line, words: bool, source: str
 ) -> bool:
     """Whether the first line holds names; one that also holds numbers is refused."""
-    numbers = [cell for cell in titles if _is_like_number(cell, words)]
-    names = [
-        cell
-        for cell in titles
-        if not (is_missing(cell) or _is_like_number(cell, words))
-        and any(map(str.isalpha, cell if f'"{cell}' in line.text else cell[0].replace("_", "a")))
-    ]
-    if names and numbers:
+    in_quotes = {cell.strip() for cell in re.findall(r'"([^"]*)"', line.text)}
+    number = name = None
+    for cell in titles:
+        if _is_like_number(cell, words):
+            number = number or cell
+        elif any(map(str.isalpha, cell if cell in in_quotes else cell[:1].replace("_", "a"))):
+            name = name or (None if is_missing(cell) else cell)
+    if name is not None and number is not None:
         raise ReadError(
-            f"{source}, line {line.number} mixes names and numbers, such as {quoted(names[0])} and "
-            f"{quoted(numbers[0])}; {USE_HEADER}, and --no-header if not"
+            f"{source}, line {line.number} mixes names and numbers, such as {quoted(name)} and "
+            f"{quoted(number)}; {USE_HEADER}, and --no-header if not"
         )
     is_corner = len(titles) > 1 and not titles[0] and any(row[:1])
-    if names or not (is_corner and all(map(str.isdigit, titles[1:]))):
-        return bool(names)
+    if name is not None or not (is_corner and all(map(str.isdigit, titles[1:]))):
+        return name is not None
     # pandas writes a frame without names so: a blank above the index, then 0, 1, 2, ...
     if not _counts(titles[1:]):
         raise ReadError(
@@ -234,16 +234,11 @@ def _is_header(
 
 def _is_like_number(cell: str, words: bool) -> bool:
     """Whether a cell is a number, or begins like one: that is a typo, and not a name."""
-    if is_missing(cell):
-        return False
-    start = cell.lstrip("([{ ")[:1] or cell[0]
-    return (
-        looks_numeric(cell)
-        or start in ".,"
-        or category(start).startswith(_BEGINS_NUMBER)
-        or cell.casefold().startswith("nan(")
-        or (words and word_value(cell) is not None)
-    )
+    if looks_numeric(cell) or (words and word_value(cell) is not None):
+        return True
+    start = cell.lstrip("([{ ")[:1] or cell[:1]
+    is_start = start in ".," or category(start).startswith(_BEGINS_NUMBER)
+    return (is_start or cell.casefold().startswith("nan(")) and not is_missing(cell)
 
 
 def _names(
@@ -252,14 +247,14 @@ def _names(
     """Return the names of the columns, for a header that ends or begins otherwise than its rows."""
     if not titles[-1] and (is_closed or len(row) == len(titles) - 1):
         titles = titles[:-1]
-    # R's write.table gives the row names no title, and neither can a table set in blanks.
+    # R's write.table gives the row names no title, and neither does pandas when it prints.
     if is_index and len(row) - is_closed == len(titles) + 1:
         titles = ["", *titles]
     return tuple(titles)
 
 
 def _counts(cells: Sequence[str]) -> bool:
-    return list(cells) == [str(number) for number in range(len(cells))]
+    return all(cell == str(number) for number, cell in enumerate(cells))
 
 
 def _counts_columns(cells: Sequence[str], row: Sequence[str]) -> bool:

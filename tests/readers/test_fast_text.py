@@ -89,7 +89,7 @@ def test_odd_cells(cell, delimiter, options):
 
 @given(
     st.lists(
-        st.lists(st.text("0123456789.eE+-naif \t,;", max_size=6), min_size=2, max_size=3),
+        st.lists(st.text("0123456789.eE+-naif \t,;dD#−∞", max_size=6), min_size=2, max_size=3),
         min_size=1,
         max_size=4,
     ),

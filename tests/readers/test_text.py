@@ -388,6 +388,11 @@ BAD = {
         Options(),
         f"x.csv, line 2 has 1 cell, where line 1 has 2; {RAGGED}",
     ),
+    "too short a header above blanks": (
+        b"a,b\n1 2\n",
+        Options(),
+        f"x.csv, line 2 has 2 cells, where line 1 has 1; {RAGGED}",
+    ),
     "too short a header": (
         b"a,b\n1,2,3\n",
         Options(),
