@@ -50,7 +50,7 @@ _UP, _DOWN = context(9, ROUND_UP), context(9, ROUND_DOWN)
 # between 10**4933 and 10**-4951, with no bit below 2**-16445.
 _EXACT = context(100_000, traps=(Inexact,))
 
-_ZERO, _ONE = Decimal(0), Decimal(1)
+_ZERO, _ONE, _SMALL = Decimal(0), Decimal(1), Decimal("0.1")
 
 # All numbers of a format, and all distances from a tie, are within ten to this power, up or down.
 _BEYOND = 6000
@@ -146,10 +146,10 @@ def log(u: Ball) -> Ball:
     """Return log u: with a wrong by e, log a is by e / (a - e).
 
     Of 1 + z with a small z the series z - z**2 / 2 keeps the digits of z. It leaves out less than
-    abs(z)**3, its derivative is below 2, and two more roundings are of less than z / 2.
+    abs(z)**3, the derivative is below 2, and two more roundings are of less than z / 2.
     """
     z = u.tail
-    if u.head == 1 and (not z or z.adjusted() < -getcontext().prec // 3):
+    if u.head == 1 and u.error < _SMALL and (not z or z.adjusted() < -getcontext().prec // 3):
         cut = _UP.multiply(_UP.multiply(z, z), _UP.abs(z))
         return _rounded(z - z * z / 2, _UP.multiply(u.error, 2), cut, _rounding(z))
     a, e = u.flat()
