@@ -13,8 +13,7 @@ from stablelse.cli.source import read_options
 from stablelse.engines import dask
 from stablelse.engines.parts import Folded, fold_part, merge_parts
 from stablelse.readers.block import Block
-from stablelse.readers.parts import find_parts
-from stablelse.readers.ranges import Part, split
+from stablelse.readers.parts import Part, find_parts, split
 
 
 def fold_on_cluster(

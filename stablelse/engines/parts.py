@@ -8,8 +8,7 @@ from typing import NamedTuple
 from stablelse.analysis.stream_state import StreamState
 from stablelse.engines.local import fold
 from stablelse.readers.block import Block, Note
-from stablelse.readers.parts import check_columns
-from stablelse.readers.ranges import Part, read
+from stablelse.readers.parts import Part, check_columns, read
 
 
 class Folded(NamedTuple):

@@ -74,7 +74,7 @@ class _Values:
     """The values of a text, decoded one after the other."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source.name
+        self._name = source.name
         self._pieces = cut_lines(source, CHUNK_BYTES)
         self._text = ""
         self._at = 0
@@ -112,10 +112,10 @@ class _Values:
             except json.JSONDecodeError as error:
                 end, problem = error.pos, error.msg
             except RecursionError:
-                raise ReadError(f"{self._place()} is nested too deeply") from None
+                raise ReadError(f"{self._here} is nested too deeply") from None
             except _DuplicateKeyError as error:
                 raise ReadError(
-                    f"{self._place()} has the key {quoted(str(error))} twice in one object; "
+                    f"{self._here} has the key {quoted(str(error))} twice in one object; "
                     "remove one of them"
                 ) from None
             else:
@@ -124,7 +124,7 @@ class _Values:
             size = len(self._text) - self._at
             if size > MAX_LINE_BYTES:
                 raise ReadError(
-                    f"{self._place()}: the value that begins here is longer than "
+                    f"{self._here}: the value that begins here is longer than "
                     f"{MAX_LINE_BYTES >> 20} MiB; write each vector as an array on its own line"
                 )
             # Lines are whole, so that what is cut off is cut off between two tokens.
@@ -172,23 +172,23 @@ class _Values:
         line_end = self._text.rfind("\n", 0, place)
         return place - line_end + (self._before if line_end < 0 else 0)
 
+    @property
+    def _here(self) -> str:
+        return f"{self._name}, line {self._line}"
+
     def _advance(self, end: int) -> None:
         self._line += self._text.count("\n", self._at, end)
         self._at = end
 
-    def _place(self) -> str:
-        return f"{self._source}, line {self._line}"
-
     def _not_json(self, end: int, problem: str) -> ReadError:
-        begin = self._line
         if not self._text[end:].strip():
             return ReadError(
-                f"{self._source} is truncated: the value that begins on line {begin} does not end; "
-                "copy or save it again"
+                f"{self._name} is truncated: the value that begins on line {self._line} does not "
+                "end; copy or save it again"
             )
         self._advance(end)
         problem = f"{problem[0].lower()}{problem[1:]}".removesuffix(" at")
-        place = f"{self._place()}, character {self._column(end)} ({self._text[end]!r})"
+        place = f"{self._here}, character {self._column(end)} ({self._text[end]!r})"
         is_word = _NOT_JSON.match(self._text, end)
         mend = 'write "-inf", "nan" or null, as JSON has it' if is_word else "correct it"
         return ReadError(f"{place} is not JSON: {problem}; {mend}")
@@ -257,11 +257,9 @@ class _Rows:
         key = self._options.key
         if isinstance(value, dict) and key is None:
             if any(keys <= value.keys() for keys in _OWN_KEYS):
-                if "x" not in value:
-                    raise self._bad(
-                        "is output of stablelse without an x; name the file it is about"
-                    )
-                return value["x"]
+                if "x" in value:
+                    return value["x"]
+                raise self._bad("is output of stablelse without an x; name the file it is about")
             self._path = self._path or [self._only_key(value)]
         if isinstance(value, dict) and key in value:
             return value[key]
@@ -339,9 +337,9 @@ class _Rows:
         return np.array(numbers, self._options.dtype), missing
 
     def _number(self, cell: Any, index: int) -> Any:
-        if isinstance(cell, (dict, list)):
-            keys = f" with the keys {list_names(list(cell))}" if cell else ""
-            raise self._bad(f"is an object{keys}; choose one of them with --key", index)
+        if isinstance(cell, dict):
+            keys = list_names(list(cell)) or "none"
+            raise self._bad(f"is an object with the keys {keys}; choose one with --key", index)
         literal = cell if isinstance(cell, str) else str(cell).lower()
         try:
             return self._read_number(literal)

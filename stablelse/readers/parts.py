@@ -1,13 +1,22 @@
-"""Several files, directories of files and patterns of names, read as one input."""
+"""Several files, directories of files and patterns of names, read as one input; and in parts.
+
+A part is some rows of an array, some row groups, some bytes of a text. A file is opened once to
+say what its parts are; what stands in its head (the shape, the header, the delimiter) goes with
+each part. So a part is read without what lies before it.
+"""
+
+from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
-from stablelse.readers import open_blocks
-from stablelse.readers.block import DEFAULTS, Block, ReadError, ReadOptions, shown
+from stablelse.readers import find_reader, load, open_blocks, read_source
+from stablelse.readers.again import changed
+from stablelse.readers.block import DEFAULTS, Block, Note, ReadError, ReadOptions, shown
 from stablelse.readers.columns import count, list_names
-from stablelse.readers.source import is_url
+from stablelse.readers.source import is_url, open_source
 
 #: What makes a pattern of a path that is no file's name, as in a shell.
 _MAGIC = "*?["
@@ -109,3 +118,58 @@ def check_columns(block: Block, first: Block) -> None:
             f"{block.source} has the columns {list_names(block.columns)}, where {first.source} has "
             f"{list_names(first.columns)}; choose them by name with --column"
         )
+
+
+class Part(NamedTuple):
+    """A file, or some of it: a few hundred bytes, whatever it stands for.
+
+    `path` is from the root, or a URL; `size` is in bytes, as they lie in the file, 0 if not known.
+    `reader` is the module that reads it if it is not all of the file, and `extent` what that reads.
+    """
+
+    path: str
+    name: str
+    options: ReadOptions
+    size: int
+    reader: str | None = None
+    extent: Any = None
+    whole: int = 0
+
+
+def split(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26) -> list[Part]:
+    """Split a file into parts of at most so many bytes, reading no more than its head.
+
+    A row, or a row group of Parquet, is never split; nor is what is small, compressed, or of a kind
+    that cannot be read from the middle.
+    """
+    options = options._replace(gauge=None, note=None)
+    with open_source(path) as source:
+        reader = find_reader(source, options)
+        size = source.size() or 0
+        name, place = source.name, path if is_url(path) else os.path.abspath(path)
+        extents: list[tuple[Any, int]] = []
+        if reader.has_ranges and source.is_seekable and size > part_bytes:
+            extents = load(reader.module).ranges(source, options, part_bytes)
+    if len(extents) < 2:
+        return [Part(place, name, options, size)]
+    return [
+        Part(place, name, options, length, reader.module, extent, size)
+        for extent, length in extents
+    ]
+
+
+def read(part: Part, note: Callable[[Note], None] | None = None) -> Iterator[Block]:
+    """Read the numbers of a part in blocks of bounded size.
+
+    Rows of a text are counted from the part's own first one, and only the part with the file's
+    beginning calls `note`.
+    """
+    options = part.options._replace(note=note)
+    with open_source(part.path) as source:
+        source.name = part.name
+        if part.reader is None:
+            yield from read_source(source, options)
+            return
+        if source.size() != part.whole:
+            raise changed(part.name)
+        yield from load(part.reader).range_blocks(source, options, part.extent)

@@ -11,7 +11,7 @@ class Signature(NamedTuple):
 
     `magic` stands behind `offset` bytes. `kind` is what complaints call it, `mend` what to do with
     it if no module reads it. `has_axes` and `has_keys` say whether ``ReadOptions.axis`` and ``key``
-    choose something there, `has_ranges` whether `stablelse.readers.ranges` can read parts of it.
+    choose something there, `has_ranges` whether `stablelse.readers.parts` can read parts of it.
     """
 
     magic: bytes | re.Pattern[bytes]

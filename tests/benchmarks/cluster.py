@@ -32,7 +32,7 @@ from stablelse import StreamState
 from stablelse.engines import dask, local
 from stablelse.engines.parts import fold_part, merge_parts
 from stablelse.readers import open_blocks
-from stablelse.readers.ranges import read, split
+from stablelse.readers.parts import read, split
 
 RUNS = 5
 MIB = 1 << 20

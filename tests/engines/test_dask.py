@@ -21,7 +21,7 @@ from stablelse import StreamState, exact  # noqa: E402
 from stablelse.engines import dask  # noqa: E402
 from stablelse.engines.parts import fold_part, merge_parts  # noqa: E402
 from stablelse.readers import ReadError, open_blocks  # noqa: E402
-from stablelse.readers.ranges import split  # noqa: E402
+from stablelse.readers.parts import split  # noqa: E402
 
 X = np.random.default_rng(7).normal(0, 300, 30_000)
 TRUTH = exact.logsumexp(X)

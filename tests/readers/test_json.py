@@ -243,7 +243,7 @@ BAD = {
     ),
     "an object beside numbers": (
         '[1, {"a": 2}]',
-        "x, line 1, row 1, number 2 is an object with the keys 'a'; choose one of them with --key",
+        "x, line 1, row 1, number 2 is an object with the keys 'a'; choose one with --key",
     ),
     "UTF-16": (
         "[1]".encode("utf-16"),
@@ -277,8 +277,8 @@ BAD_KEYS = {
     "a[].b": "x, line 1, 'a[]' has no key 'b'; it has 'c'",
     "a[].c[]": "x, line 1, 'a[].c' is not an array; leave out []",
     "a[].c.d": "x, line 1, 'a[].c' is not an object, so that it has no key 'd'",
-    "n": "x, line 1 is an object with the keys 'o'; choose one of them with --key",
-    "a": "x, line 1, row 1, number 1 is an object with the keys 'c'; choose one of them with --key",
+    "n": "x, line 1 is an object with the keys 'o'; choose one with --key",
+    "a": "x, line 1, row 1, number 1 is an object with the keys 'c'; choose one with --key",
 }
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablelse.readers import ReadError, ReadOptions, open_blocks, text
-from stablelse.readers.ranges import read, split
+from stablelse.readers.parts import read, split
 
 
 def in_parts(path, part_bytes, **options):
