@@ -221,6 +221,8 @@ def result_dtype(natural: np.dtype[Any], dtype: npt.DTypeLike | None) -> np.dtyp
 @cache
 def known_format(dtype: np.dtype[Any]) -> Format:
     """Return the format whose numbers a dtype holds, which must be a real floating dtype."""
+    if dtype.kind == "c":
+        raise TypeError(f"expected real numbers, not complex ones ({dtype})")
     format_ = format_of(dtype)
     if format_ is None:
         raise TypeError(f"expected a floating-point format of the table, not {dtype}")
