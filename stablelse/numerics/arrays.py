@@ -26,7 +26,7 @@ import numpy as np
 from stablelse.numerics import compensated, exact, quotients
 from stablelse.numerics.formats import Array
 from stablelse.numerics.front import Axis, delivered, elementwise, known_format, reduced
-from stablelse.numerics.inputs import refuse_masks
+from stablelse.numerics.inputs import as_array, refuse_masks
 from stablelse.numerics.threads import limited
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ def logsumexp(
     bare = where is None and empty == "nan" and threads is None and out is None
     if bare and b is None and not (keepdims or return_sign):
         value = _logsumexp_directly(a, axis)
+        if value is None and isinstance(a, list):
+            value = _logsumexp_directly(as_array(a), axis)
         if value is not None:
             return value
     if _is_lazy(a, bare):
@@ -183,6 +185,8 @@ def softmax(
     bare = where is None and empty == "nan" and threads is None and out is None
     if bare:
         elements = _softmax_directly(x, axis)
+        if elements is None and isinstance(x, list):
+            elements = _softmax_directly(as_array(x), axis)
         if elements is not None:
             return elements
     if _is_lazy(x, bare):
@@ -239,6 +243,8 @@ def log_softmax(
     bare = where is None and empty == "nan" and threads is None and out is None
     if bare:
         elements = _log_softmax_directly(x, axis)
+        if elements is None and isinstance(x, list):
+            elements = _log_softmax_directly(as_array(x), axis)
         if elements is not None:
             return elements
     if _is_lazy(x, bare):
