@@ -28,7 +28,7 @@ MAX_LITERAL = 1 << 16
 SPELLINGS = str.maketrans({"\u2212": "-", "\u221e": "inf", "d": "e", "D": "e"})
 
 #: How Microsoft's C library wrote what is not finite, with zeros up to the digits asked for.
-_NOT_FINITE = re.compile(r"([+-]?)1\.#(?:(INF)|IND|[QS]NAN)0*", re.IGNORECASE)
+_NOT_FINITE = re.compile(r"([+-]?)1[.,]#(?:(INF)|IND|[QS]NAN)0*", re.IGNORECASE)
 
 #: What a mask may say for 1 and 0, whatever the case of its letters.
 _WORDS = {"true": 1.0, "false": 0.0}

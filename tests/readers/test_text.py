@@ -104,6 +104,7 @@ GOOD = {
         None,
     ),
     "a number sign in a name": (b"a#b,c\n1,2 #3\n", Options(), [[1, 2]], ("a#b", "c")),
+    "Microsoft, decimal commas": (b"1,#INF;-1,5\n", Options(decimal=","), [[INF, -1.5]], None),
     "no-break spaces": ("\u00a01,2\u00a0\n3,4\n".encode(), Options(), [[1, 2], [3, 4]], None),
     "decimal comma": (b"1,5;2\n-3,25;4\n", Options(decimal=","), [[1.5, 2], [-3.25, 4]], None),
     "decimal comma, blanks": (b"1,5 2,5\n", Options(decimal=","), [[1.5, 2.5]], None),
