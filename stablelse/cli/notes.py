@@ -38,7 +38,9 @@ class Notes:
         self._printed.add(note.text)
         if sys.stderr is not None:
             source = f"{note.source}, " if note.source else ""
-            clear = _CLEAR if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else ""
+            clear = (
+                _CLEAR if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else ""
+            )
             sys.stderr.write(f"{clear}stablelse: note: {_printable(source + note.text)}\n")
 
     def note_of_numbers(self, note: Note) -> None:

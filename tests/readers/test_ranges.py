@@ -58,6 +58,22 @@ def test_every_place_of_a_text(tmp_path, ends):
     assert counts[-1] == 1
 
 
+@pytest.mark.parametrize("part_bytes", [1, 5, 16, 1000])
+def test_an_index_and_a_delimiter_at_the_end_in_every_part(tmp_path, part_bytes):
+    """What the first lines say is true of every part; the user is told once, by the first one."""
+    path = tmp_path / "x.csv"
+    path.write_text("# so\n,a,b,\n" + "".join(f"r{x},{x},−{x},\n" for x in range(20)))
+    noted = []
+    parts = split(str(path), ReadOptions(note=noted.append), part_bytes)
+    assert noted == []
+    blocks = [block for part in parts for block in read(part, noted.append)]
+    values = np.concatenate([block.values for block in blocks])
+    assert values.tolist() == [[x, -x] for x in range(20)]
+    header, index = noted
+    assert (header.header, header.text) == (("a", "b"), "line 2 is a header: a, b")
+    assert index.text.startswith("column 1 is an index and left out")
+
+
 def test_lines_longer_than_what_is_sought_at_once(tmp_path):
     path = tmp_path / "x.txt"
     np.savetxt(path, np.arange(3000.0).reshape(3, 1000))
