@@ -7,6 +7,7 @@ does what the kernel is not made for, and everything where there is no kernel.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -20,8 +21,8 @@ from stablelse.numerics.ladder.rounding import as_real
 _LOGSUMEXP, _SOFTMAX, _LOG_SOFTMAX = range(3)
 _NAMES = ("logsumexp", "softmax", "log_softmax")
 
-#: Elements of a job for a thread.
-_JOB = 2**17
+#: Elements of a job for a thread, and what pieces of a row are a multiple of.
+_JOB, _ALIGNED = 2**17, 64
 
 _compiled = kernel.load()
 
@@ -92,7 +93,7 @@ def _elementwise(function: int, rows: Array, format_: Format, place: Array | Non
 
 def _for_kernel(rows: Array, format_: Format) -> Array | None:
     """Return rows in a format of the kernel, if there is a kernel and the format holds them."""
-    if _compiled is None or format_.name not in ("float64", "float32"):
+    if not _is_known(format_):
         return None
     if rows.dtype.kind in "iu":  # of 64 bits, float64 may not hold them
         rows = as_real(rows)
@@ -102,23 +103,51 @@ def _for_kernel(rows: Array, format_: Format) -> Array | None:
     return x if x.flags.aligned else x.copy()
 
 
+@cache
+def _is_known(format_: Format) -> bool:
+    """Whether the kernel computes in a format. It learns those of ml_dtypes when they are used."""
+    if _compiled is None or format_.name not in kernel.FORMATS:
+        return False
+    _compiled.know(kernel.FORMATS.index(format_.name), np.empty(0, format_.dtype))
+    return True
+
+
 def _settle(function: int, x: Array, y: Array) -> None:
     """Put a function of the rows of x into y, in threads where they pay."""
     m, n = x.shape
+    count = threads.workers(n)
+    if count > 1 and m < 2 * count:
+        for i in range(m):
+            _settle_long(function, x[i : i + 1], y[i : i + 1], count)
+        return
     step = max(1, _JOB // n)
-    jobs = [(x[i : i + step], y[i : i + step]) for i in range(0, m, step)]
-    threads.mapped(lambda *rows: _settle_job(function, *rows), jobs, x.size)
+    jobs = [(function, x[i : i + step], y[i : i + step]) for i in range(0, m, step)]
+    threads.mapped(_settle_job, jobs, x.size)
 
 
 def _settle_job(function: int, x: Array, y: Array) -> None:
     assert _compiled is not None
-    doubtful = _compiled.rows(function, x, y)
-    if doubtful is not None:
+    _settle_rest(function, x, y, _compiled.rows(function, x, y))
+
+
+def _settle_long(function: int, x: Array, y: Array, count: int) -> None:
+    """Put a function of one long row into y, in pieces: first their sums, then the results."""
+    assert _compiled is not None
+    n = x.shape[1]
+    ends = [n * i // count // _ALIGNED * _ALIGNED for i in range(count)] + [n]
+    pieces = [(function, x, y, *ends[i : i + 2]) for i in range(count)]
+    sums = threads.mapped(_compiled.sum_piece, pieces, n)
+    if function == _LOGSUMEXP:
+        pieces = [(function, x, y, 0, n)]
+    results = threads.mapped(lambda *piece: _compiled.settle_piece(*piece, *sums), pieces, n)
+    for doubtful in results:
         _settle_rest(function, x, y, doubtful)
 
 
-def _settle_rest(function: int, x: Array, y: Array, doubtful: Array) -> None:
+def _settle_rest(function: int, x: Array, y: Array, doubtful: Array | None) -> None:
     """Let the reference compute results in doubt, at flat indices into y."""
+    if doubtful is None:
+        return
     format_ = known_format(x.dtype)
     if function == _LOGSUMEXP:
         y[doubtful] = _reference().logsumexp(x[doubtful], format_)[0]

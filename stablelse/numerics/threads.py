@@ -78,9 +78,7 @@ def mapped(
     size : int
         The number of elements of all jobs together: of few, no thread is made.
     """
-    count = min(len(jobs), size // _SHARE)
-    if count > 1:
-        count = min(count, _limit.get() or available())
+    count = min(len(jobs), workers(size))
     if count <= 1:
         return [function(*job) for job in jobs]
     results: list[Any] = [None] * len(jobs)
@@ -103,6 +101,12 @@ def mapped(
         for helper in helpers:
             helper.result()
     return results
+
+
+def workers(size: int) -> int:
+    """Return how many threads `mapped` uses for so many elements, if there are as many jobs."""
+    count = size // _SHARE
+    return min(count, _limit.get() or available()) if count > 1 else 1
 
 
 def available() -> int:

@@ -25,6 +25,9 @@ else:
 
 REFERENCE = "reference"
 
+#: The formats that kernels compute in, in the order of kernel.h.
+FORMATS = ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
+
 
 def available() -> tuple[str, ...]:
     """Return the kernels that can run here, best first. The last is the reference."""

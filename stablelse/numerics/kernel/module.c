@@ -29,6 +29,8 @@ extern void PyErr_Clear(void);
 extern PyObject *PyErr_NoMemory(void), *PyErr_Occurred(void);
 extern long PyLong_AsLong(PyObject *);
 extern PyObject *PyLong_FromLong(long), *PyObject_CallFunctionObjArgs(PyObject *, ...);
+extern PyObject *PyBytes_FromStringAndSize(const char *, Py_ssize_t);
+extern int PyBytes_AsStringAndSize(PyObject *, char **, Py_ssize_t *);
 extern PyObject *PyUnicode_FromString(const char *), *PyTuple_New(Py_ssize_t);
 extern int PyUnicode_CompareWithASCIIString(PyObject *, const char *);
 extern int PyTuple_SetItem(PyObject *, Py_ssize_t, PyObject *);
@@ -51,7 +53,10 @@ typedef struct {
     int flags;
 } Array;
 enum { C_CONTIGUOUS = 1, ALIGNED = 0x100, WRITEABLE = 0x400 };
-enum { INT64 = sizeof(long) == 8 ? 7 : 9, FLOAT32_NUMBER = 11, FLOAT64_NUMBER = 12 };
+enum { INT64 = sizeof(long) == 8 ? 7 : 9 };
+/* NumPy's numbers of the formats, in the order of kernel.h. ml_dtypes gets its own when it is imported. */
+static int numbers[] = {12, 11, 23, -1, -1, -1};
+enum { FORMATS = sizeof numbers / sizeof *numbers };
 
 static PyObject *array_type;
 static PyObject *rest; /* what settles results in doubt */
@@ -60,7 +65,16 @@ static PyObject *(*new_array)(PyObject *, Dtype *, int, const Py_ssize_t *, cons
 static PyObject *(*as_scalar)(PyObject *); /* an array with axes stays what it is */
 
 /* ---- The kernels, best first. ---- */
-typedef int64_t (*kernel)(const job *);
+typedef struct {
+    const char *name;
+    int (*is_here)(void);
+    int64_t (*settle)(const job *);
+    void (*sum_piece)(const job *, int64_t, int64_t, total *);
+    void (*merge_pieces)(total *, const total *);
+    int64_t (*settle_piece)(const job *, int64_t, int64_t, const total *);
+} kernel;
+#define KERNEL(name) {#name, has_##name, settle_##name, sum_piece_##name, merge_pieces_##name, settle_piece_##name}
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 /* __builtin_cpu_supports would do, but for the clang of ziglang, where it finds nothing. The registers are the
@@ -75,18 +89,16 @@ static int has(unsigned more_of_7, unsigned registers) {
 }
 static int has_v3(void) { return has(0, 0x6); }
 static int has_v4(void) { return has(1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31 /* f dq cd bw vl */, 0xe6); }
-static const struct { const char *name; kernel settle; int (*is_here)(void); } kernels[] = {
-    {"v4", settle_v4, has_v4}, {"v3", settle_v3, has_v3}};
+static const kernel kernels[] = {KERNEL(v4), KERNEL(v3)};
 #elif defined(__aarch64__)
 static int has_neon(void) { return 1; }
-static const struct { const char *name; kernel settle; int (*is_here)(void); } kernels[] = {
-    {"neon", settle_neon, has_neon}};
+static const kernel kernels[] = {KERNEL(neon)};
 #else
 #error "no kernel for this processor"
 #endif
 enum { KERNELS = sizeof kernels / sizeof *kernels };
 
-static kernel settle;
+static const kernel *used;
 
 static PyObject *none(void) { return Py_IncRef(&_Py_NoneStruct), &_Py_NoneStruct; }
 
@@ -95,7 +107,7 @@ static PyObject *use(PyObject *module, PyObject *const *args, Py_ssize_t count) 
     (void)module;
     for (int i = 0; count == 1 && i < KERNELS; i++)
         if (kernels[i].is_here() && !PyUnicode_CompareWithASCIIString(args[0], kernels[i].name))
-            return settle = kernels[i].settle, none();
+            return used = &kernels[i], none();
     return PyErr_SetString(PyExc_ValueError, "use takes one of the available kernels"), NULL;
 }
 
@@ -133,54 +145,121 @@ enum {
 
 /* An array, if it is one, of a format of the kernel, and its numbers lie as the processor has them. */
 static Array *readable(PyObject *object, int *format) {
-    if (object->type != array_type || !array_type || !settle) return NULL;
+    if (object->type != array_type || !array_type || !used) return NULL;
     Array *x = (Array *)object;
-    if (!(x->flags & ALIGNED) || x->dtype->order != '=') return NULL;
-    if (x->dtype->number == FLOAT64_NUMBER) *format = FLOAT64;
-    else if (x->dtype->number == FLOAT32_NUMBER) *format = FLOAT32;
-    else return NULL;
-    return x;
+    if (!(x->flags & ALIGNED) || (x->dtype->order != '=' && x->dtype->order != '|')) return NULL;
+    for (*format = 0; *format < FORMATS; ++*format)
+        if (x->dtype->number == numbers[*format]) return x;
+    return NULL;
 }
 
-/* Run a job whose results are `results` many: ones in doubt, an array of their flat indices, or NULL;
-   with an error, if `failed`. */
-static PyObject *run(job *work, int64_t results, int *failed) {
+/* know(format, x): the dtype of x is that format. */
+static PyObject *know(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    long format = count == 2 ? PyLong_AsLong(args[0]) : -1;
+    if (PyErr_Occurred()) return NULL;
+    if (format < 0 || format >= FORMATS || args[1]->type != array_type)
+        return PyErr_SetString(PyExc_TypeError, "know takes the number of a format, and an array"), NULL;
+    return numbers[format] = ((Array *)args[1])->dtype->number, none();
+}
+
+/* The elements from .. to of the first row of a job, with the sum of the row; or, without a sum, all rows. */
+typedef struct { int64_t from, to; const total *sum; } piece;
+
+/* Run a job whose results are `results` many: those in doubt, an array of their flat indices, or NULL; with an
+   error, if `failed`. */
+static PyObject *run(job *work, piece part, int64_t results, int *failed) {
     int64_t few[ROOM], room = results / 8 + 8, *at = few;
     *failed = 1;
     if (room > ROOM && !(at = malloc(room * sizeof *at))) return PyErr_NoMemory();
     work->doubtful = at, work->room = room < ROOM ? ROOM : room;
-    void *thread = work->rows * work->length < LARGE ? NULL : PyEval_SaveThread();
-    int64_t count = settle(work);
+    int64_t size = part.sum ? part.to - part.from : work->rows * work->length;
+    void *thread = size < LARGE ? NULL : PyEval_SaveThread();
+    int64_t count = part.sum ? used->settle_piece(work, part.from, part.to, part.sum) : used->settle(work);
     if (thread) PyEval_RestoreThread(thread);
     PyObject *doubtful = NULL;
     int is_all = count > work->room;
-    Py_ssize_t size = is_all ? results : count;
-    if (size && (doubtful = new_array(array_type, dtype_of_number(INT64), 1, &size, NULL, NULL, 0, NULL))) {
+    Py_ssize_t length = is_all ? results : count;
+    if (length && (doubtful = new_array(array_type, dtype_of_number(INT64), 1, &length, NULL, NULL, 0, NULL))) {
         int64_t *to = (int64_t *)((Array *)doubtful)->data;
-        if (!is_all) memcpy(to, at, size * sizeof *at);
-        else for (Py_ssize_t i = 0; i < size; i++) to[i] = i;
+        if (!is_all) memcpy(to, at, length * sizeof *at);
+        else for (Py_ssize_t i = 0; i < length; i++) to[i] = part.from + i;
     }
     if (at != few) free(at);
-    *failed = size && !doubtful;
+    *failed = length && !doubtful;
     return doubtful;
 }
 
-/* rows(function, x, y): put a function of every row of x, shape (m, n), into y, shape (m,) or (m, n), in C order.
-   Returns the flat indices of results in doubt, or None if there are none. */
-static PyObject *rows(PyObject *module, PyObject *const *args, Py_ssize_t count) {
-    (void)module;
-    int format, format_y, failed;
-    long function = count == 3 ? PyLong_AsLong(args[0]) : -1;
-    if (function == -1 && PyErr_Occurred()) return NULL;
+/* Read (function, x, y): rows, shape (m, n), and where to put the results, shape (m,) or (m, n), in C order. */
+static int as_job(PyObject *const *args, job *work) {
+    int format, format_y;
+    long function = PyLong_AsLong(args[0]);
+    if (PyErr_Occurred()) return 0;
     Array *x = function < 0 || function > LOG_SOFTMAX ? NULL : readable(args[1], &format);
     Array *y = x ? readable(args[2], &format_y) : NULL;
     if (!y || x->nd != 2 || format != format_y || y->nd != (function == LOGSUMEXP ? 1 : 2) || x->shape[1] < 1
         || y->shape[0] != x->shape[0] || (y->nd == 2 && y->shape[1] != x->shape[1])
         || (y->flags & (C_CONTIGUOUS | WRITEABLE)) != (C_CONTIGUOUS | WRITEABLE))
-        return PyErr_SetString(PyExc_TypeError, "rows takes a function, rows, and where to put the results"), NULL;
-    job work = {.function = (int)function, .format = format, .x = x->data, .y = y->data,
-                .rows = x->shape[0], .length = x->shape[1], .row_stride = x->strides[0], .stride = x->strides[1]};
-    PyObject *doubtful = run(&work, work.rows * (y->nd == 2 ? work.length : 1), &failed);
+        return PyErr_SetString(PyExc_TypeError, "takes a function, rows, and where to put the results"), 0;
+    *work = (job){.function = (int)function, .format = format, .x = x->data, .y = y->data,
+                  .rows = x->shape[0], .length = x->shape[1], .row_stride = x->strides[0], .stride = x->strides[1]};
+    return 1;
+}
+
+/* rows(function, x, y): a function of every row. Returns the flat indices of results in doubt, None without any. */
+static PyObject *rows(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    job work;
+    int failed;
+    if (count != 3) return PyErr_SetString(PyExc_TypeError, "rows takes a function, rows, and a place"), NULL;
+    if (!as_job(args, &work)) return NULL;
+    PyObject *doubtful = run(&work, (piece){0}, work.rows * (work.function == LOGSUMEXP ? 1 : work.length), &failed);
+    return doubtful || failed ? doubtful : none();
+}
+
+/* Read (function, x, y, from, to): a piece of the first row of a job. */
+static int as_piece(PyObject *const *args, Py_ssize_t count, job *work, piece *part) {
+    if (count < 5) return PyErr_SetString(PyExc_TypeError, "takes a function, rows, a place, from, and to"), 0;
+    if (!as_job(args, work)) return 0;
+    part->from = PyLong_AsLong(args[3]), part->to = PyLong_AsLong(args[4]);
+    if (PyErr_Occurred()) return 0;
+    if (work->rows < 1 || part->from < 0 || part->to <= part->from || part->to > work->length)
+        return PyErr_SetString(PyExc_ValueError, "there is no such piece"), 0;
+    return 1;
+}
+
+/* sum_piece(function, x, y, from, to): the sum of a piece of the first row, as bytes. */
+static PyObject *sum_piece(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    job work;
+    piece part;
+    total sum;
+    if (!as_piece(args, count, &work, &part)) return NULL;
+    void *thread = PyEval_SaveThread();
+    used->sum_piece(&work, part.from, part.to, &sum);
+    PyEval_RestoreThread(thread);
+    return PyBytes_FromStringAndSize((const char *)&sum, sizeof sum);
+}
+
+/* settle_piece(function, x, y, from, to, *sums): results of a piece, from the sums of all pieces; returns as rows. */
+static PyObject *settle_piece(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    job work;
+    piece part;
+    total sum, other;
+    int failed;
+    if (!as_piece(args, count, &work, &part)) return NULL;
+    if (count < 6) return PyErr_SetString(PyExc_TypeError, "settle_piece takes the sums of all pieces"), NULL;
+    for (Py_ssize_t i = 5; i < count; i++) {
+        char *bytes;
+        Py_ssize_t size;
+        if (PyBytes_AsStringAndSize(args[i], &bytes, &size) < 0) return NULL;
+        if (size != sizeof sum) return PyErr_SetString(PyExc_ValueError, "this is not the sum of a piece"), NULL;
+        memcpy(i == 5 ? &sum : &other, bytes, sizeof sum);
+        if (i > 5) used->merge_pieces(&sum, &other);
+    }
+    part.sum = &sum;
+    PyObject *doubtful = run(&work, part, work.function == LOGSUMEXP ? 1 : part.to - part.from, &failed);
     return doubtful || failed ? doubtful : none();
 }
 
@@ -231,7 +310,7 @@ static PyObject *call(int function, PyObject *const *args, Py_ssize_t count) {
     PyObject *y = new_array(array_type, x->dtype, nd, shape, NULL, NULL, 0, NULL);
     if (!y) return NULL;
     work.format = format, work.y = ((Array *)y)->data;
-    PyObject *doubtful = run(&work, work.rows * (reduces ? 1 : work.length), &failed);
+    PyObject *doubtful = run(&work, (piece){0}, work.rows * (reduces ? 1 : work.length), &failed);
     if (doubtful && !rest) return Py_DecRef(y), Py_DecRef(doubtful), none();
     if (doubtful) {
         PyObject *number = PyLong_FromLong(function);
@@ -253,7 +332,10 @@ static PyMethodDef methods[] = {
     {"use", use, METH_FASTCALL, "Compute with a kernel from now on."},
     {"attach", attach, METH_FASTCALL, "Find NumPy's functions in its _ARRAY_API."},
     {"on_doubt", on_doubt, METH_FASTCALL, "Set the function that settles what is in doubt."},
+    {"know", know, METH_FASTCALL, "Say which dtype a format is."},
     {"rows", rows, METH_FASTCALL, "Compute a function of rows into an array."},
+    {"sum_piece", sum_piece, METH_FASTCALL, "Sum a piece of a row."},
+    {"settle_piece", settle_piece, METH_FASTCALL, "Compute a function of a piece of a row into an array."},
     {"logsumexp", logsumexp, METH_FASTCALL, "Compute log(sum(exp(x)))."},
     {"softmax", softmax, METH_FASTCALL, "Compute exp(x) / sum(exp(x))."},
     {"log_softmax", log_softmax, METH_FASTCALL, "Compute log(softmax(x))."},

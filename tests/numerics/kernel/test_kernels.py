@@ -9,11 +9,11 @@ import pytest
 from families import FAMILIES, rng_of
 
 import stablelse
-from stablelse.numerics import exact, kernel
-from stablelse.numerics.formats import FORMATS
+from stablelse.numerics import exact, kernel, threads
+from stablelse.numerics.formats import FORMATS, installed_formats
 
 FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
-DTYPES = ["float64", "float32"]
+DTYPES = [format_.name for format_ in installed_formats() if format_.name in kernel.FORMATS]
 COMPILED = [name for name in kernel.available() if name != kernel.REFERENCE]
 
 needs_kernel = pytest.mark.skipif(kernel.load() is None, reason="the reference is selected")
@@ -26,7 +26,7 @@ def by(monkeypatch):
     def compute(name, function, rows):
         with monkeypatch.context() as patch, np.errstate(all="ignore"):  # as the front does
             if name == kernel.REFERENCE:
-                patch.setattr(exact, "_compiled", None)
+                patch.setattr(exact, "_for_kernel", lambda rows, format_: None)
             else:
                 exact._compiled.use(name)
             result = getattr(exact, function)(rows, FORMATS[str(rows.dtype)])
@@ -67,16 +67,17 @@ def test_all_kernels_have_the_bits_of_the_reference(family, dtype, by):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", COMPILED)
 def test_rows_in_every_layout(name, dtype, by):
-    rng = np.random.default_rng(5)
+    rng, format_ = np.random.default_rng(5), FORMATS[dtype]
     for m, n in itertools.product((1, 2, 3, 9, 33), (1, 2, 7, 8, 9, 31, 32, 33, 100, 257)):
-        x = rng.normal(0, 5, (m, n)).astype(dtype)
-        x[rng.random(x.shape) < 0.1] = -np.inf
+        x = format_.round(rng.normal(0, 5, (m, n)))
+        if format_.has_infinity:
+            x[rng.random(x.shape) < 0.1] = -np.inf
         if m > 2:
             x[1, n // 2] = rng.choice([np.nan, np.inf])
             x[2] = -np.inf
-        wide = np.zeros((2 * m, 3 * n + 1), dtype)
+        wide = np.zeros((2 * m, 3 * n + 1), x.dtype)
         wide[::2, 1::3] = x
-        unaligned = np.frombuffer(b"\0" + x.tobytes(), np.uint8)[1:].view(dtype).reshape(x.shape)
+        unaligned = np.frombuffer(b"\0" + x.tobytes(), np.uint8)[1:].view(x.dtype).reshape(x.shape)
         for function in FUNCTIONS:
             right = by(kernel.REFERENCE, function, x)
             views = [
@@ -98,7 +99,7 @@ def test_rows_in_every_layout(name, dtype, by):
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_arrays_along_every_axis(function, dtype):
     call, x = getattr(stablelse, function), np.random.default_rng(2).normal(size=(3, 4, 1, 5))
-    x = x.astype(dtype)
+    x = FORMATS[dtype].round(x)
     for view in (x, x[::-1], x[:, ::2], x.T, x[0], x[0, :, 0], x[..., 0], np.asfortranarray(x)):
         for axis in (*range(-view.ndim, view.ndim), None):
             alone = np.ones(view.shape, bool)  # a mask takes the long way
@@ -106,6 +107,29 @@ def test_arrays_along_every_axis(function, dtype):
             assert type(found) is type(right)
             assert (found.dtype, found.shape) == (right.dtype, right.shape)
             assert np.array_equal(found, right)
+
+
+@needs_kernel
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_long_row_in_pieces(function, by, monkeypatch):
+    monkeypatch.setattr(threads, "_SHARE", 16)
+    rng, format_ = np.random.default_rng(6), FORMATS["float64"]
+    for n in (448, 450, 1000, 5001):
+        rows = rng.normal(0, 3, (6, n))
+        rows[1, -1] += 400
+        rows[2] -= stablelse.logsumexp(rows[2])
+        rows[3, : n // 2] = -np.inf
+        rows[4, 0] = np.nan
+        rows[5] = 1e300 * rows[5]
+        for x in rows[:, np.newaxis]:
+            right = by(kernel.REFERENCE, function, x)
+            for count in (2, 3, 7):
+                y = np.full(right.shape, 5.0)
+                exact._settle_long(FUNCTIONS.index(function), x, y, count)
+                assert_same_bits(y, right)
+                with threads.limited(count):
+                    found = getattr(exact, function)(x, format_)
+                assert_same_bits(found[0] if function == "logsumexp" else found, right)
 
 
 @needs_kernel
@@ -156,6 +180,23 @@ def test_what_the_module_refuses():
     ):  # fmt: skip
         with pytest.raises(TypeError):
             module.rows(*arguments)
+    sums = module.sum_piece(1, x, x.copy(), 0, 4)
+    for arguments in (
+        [],
+        [1, x, x.copy(), 0],
+        [1, x, x.copy(), 0, 4],
+        [1, x, x.copy(), "0", 4, sums],
+    ):
+        with pytest.raises(TypeError):
+            module.settle_piece(*arguments)
+    for start, stop in ((0, 5), (-1, 2), (2, 2), (3, 1)):
+        with pytest.raises(ValueError, match="no such piece"):
+            module.sum_piece(1, x, x.copy(), start, stop)
+    with pytest.raises(ValueError, match="not the sum"):
+        module.settle_piece(1, x, x.copy(), 0, 4, b"sum")
+    for arguments in ([], [9, x], [-1, x], [0, 1.0], ["0", x]):
+        with pytest.raises(TypeError):
+            module.know(*arguments)
     for bad in ("v9", "reference"):
         with pytest.raises(ValueError, match="available"):
             module.use(bad)
