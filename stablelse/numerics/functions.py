@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from stablelse.numerics import arrays
+from stablelse.numerics import arrays, masks
+from stablelse.numerics import exact as rounded
 from stablelse.numerics.formats import Array, Format
 
 
@@ -49,11 +50,6 @@ def library(function: Function, x: Array, format_: Format, empty: str = "nan") -
     return np.asarray(_LIBRARY[function](x, empty), dtype=format_.dtype)
 
 
-# The table of powers that the ladder needs, and its modules, take as long to make and to load
-# as so many elements take in decimal arithmetic.
-_FEW = 200
-
-
 def exact(function: Function, x: Array, format_: Format, empty: str = "nan") -> Array:
     """Compute a function of every row, correctly rounded.
 
@@ -71,40 +67,21 @@ def exact(function: Function, x: Array, format_: Format, empty: str = "nan") -> 
     Returns
     -------
     ndarray
-        Shape (m, 1) for logsumexp, (m, n) for the others. Of a row that has a NaN or +inf, or
-        nothing but -inf, the result is the library's: it is a convention, not a rounding; unless
-        by convention all elements are the same, which makes them 1 / n.
+        Shape (m, 1) for logsumexp, (m, n) for the others.
     """
-    nothing = np.all(x == -np.inf, axis=-1, keepdims=True)
-    if empty == "uniform" and function is not Function.LOGSUMEXP:
-        return _exact(function, np.where(nothing, x.dtype.type(0), x), format_)
-    result = _exact(function, x, format_)
-    if empty != "nan" and nothing.any():
-        empty_rows = nothing[:, 0]
-        result[empty_rows] = library(function, x[empty_rows], format_, empty)
+    if function is Function.LOGSUMEXP:
+        return rounded.logsumexp(x, format_)[0][:, np.newaxis]
+    compute, of_nothing = _ELEMENTWISE[function]
+
+    def of_rows(rows: Array, dtype: object, place: object) -> tuple[Array, None]:
+        return compute(rows, format_), None
+
+    result: Array = masks.elementwise(of_rows, x, -1, None, None, empty, of_nothing)[0]
     return result
 
 
-def _exact(function: Function, x: Array, format_: Format) -> Array:
-    if x.size <= _FEW:
-        return np.stack([_in_decimal(function, row, format_) for row in x])
-    from stablelse.numerics.ladder import exact as ladder
-
-    with np.errstate(all="ignore"):
-        if function is Function.LOGSUMEXP:
-            return ladder.logsumexp(x, format_)[0][:, np.newaxis]
-        compute = {Function.SOFTMAX: ladder.softmax, Function.LOG_SOFTMAX: ladder.log_softmax}
-        return compute[function](x, format_)[0]
-
-
-def _in_decimal(function: Function, row: Array, format_: Format) -> Array:
-    with np.errstate(invalid="ignore"):
-        if not np.isfinite(row).any() or np.any(np.isnan(row) | (row == np.inf)):
-            conventional: Array = library(function, row[np.newaxis], format_)[0]
-            return conventional
-    from stablelse.numerics import decimals
-
-    if function is Function.LOGSUMEXP:
-        return np.array([decimals.logsumexp(row, format_)[0]])
-    compute = {Function.SOFTMAX: decimals.softmax, Function.LOG_SOFTMAX: decimals.log_softmax}
-    return compute[function](row, format_)
+#: What computes the elements of rows, and what becomes of x = -inf.
+_ELEMENTWISE: dict[Function, tuple[Callable[[Array, Format], Array], float]] = {
+    Function.SOFTMAX: (rounded.softmax, 0.0),
+    Function.LOG_SOFTMAX: (rounded.log_softmax, -np.inf),
+}

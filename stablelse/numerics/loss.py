@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import quotients
+from stablelse.numerics import exact, quotients
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.labelled import pose
 from stablelse.numerics.targets import REDUCTIONS, Targets
@@ -207,10 +207,7 @@ def _difference(x: Array, t: Array, work: Format) -> Array:
 def _log_softmax(x: Array, format_: Format) -> Array:
     if format_.significand_bits >= FORMATS["float64"].significand_bits:
         return quotients.log_softmax(x, format_)
-    from stablelse.numerics.ladder import exact  # on use: it brings decimal
-
-    logarithms: Array = exact.log_softmax(x, format_)[0]
-    return logarithms
+    return exact.log_softmax(x, format_)
 
 
 def _at_least_float64(format_: Format) -> Format:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from stablelse.numerics import arrays
+from stablelse.numerics import arrays, exact
 from stablelse.numerics.formats import FORMATS, Array
 from stablelse.numerics.front import Axis, known_format, reduced
 from stablelse.numerics.functions import Function
@@ -86,10 +86,9 @@ def _result_dtype(x: Any) -> np.dtype[Any]:
 
 def _exactly(block: Array, axes: tuple[int, ...], keepdims: bool, dtype: np.dtype[Any]) -> Any:
     """Return the log-sum-exp of whole vectors, correctly rounded."""
-    from stablelse.numerics.ladder import exact
 
     def kernel(rows: Array, target: np.dtype[Any], weights: Array | None) -> Any:
-        return exact.logsumexp(rows, known_format(target), weights)
+        return *exact.logsumexp(rows, known_format(target), weights), None
 
     return reduced(kernel, block, axes or None, None, keepdims, False, dtype).value
 
