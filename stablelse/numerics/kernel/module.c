@@ -56,6 +56,7 @@ enum { C_CONTIGUOUS = 1, ALIGNED = 0x100, WRITEABLE = 0x400 };
 enum { INT64 = sizeof(long) == 8 ? 7 : 9 };
 /* NumPy's numbers of the formats, in the order of kernel.h. ml_dtypes gets its own when it is imported. */
 static int numbers[] = {12, 11, 23, -1, -1, -1};
+static const int sizes[] = {8, 4, 2, 2, 1, 1};
 enum { FORMATS = sizeof numbers / sizeof *numbers };
 
 static PyObject *array_type;
@@ -292,6 +293,21 @@ static int describe(const Array *x, PyObject *axis, job *work) {
     return work->rows < 1 || work->length < 1 ? -2 : at;
 }
 
+/* A new array of x's shape, in C order, with the results of rows along axis `at` where their elements are in x. */
+static PyObject *scattered(const Array *x, int at, const char *from, int64_t size) {
+    Py_IncRef(&x->dtype->head);
+    PyObject *result = new_array(array_type, x->dtype, x->nd, x->shape, NULL, NULL, 0, NULL);
+    if (!result) return NULL;
+    int64_t outer = 1, inner = 1, length = x->shape[at];
+    for (int i = 0; i < at; i++) outer *= x->shape[i];
+    for (int i = at + 1; i < x->nd; i++) inner *= x->shape[i];
+    char *to = ((Array *)result)->data;
+    for (int64_t o = 0; o < outer; o++, to += length * inner * size)
+        for (int64_t i = 0; i < inner; i++)
+            for (int64_t j = 0; j < length; j++, from += size) memcpy(to + (j * inner + i) * size, from, size);
+    return result;
+}
+
 /* function(x, axis): the result, if x is an array of a moderate size that can be taken as it is; otherwise None, and
    the caller looks closer. */
 static PyObject *call(int function, PyObject *const *args, Py_ssize_t count) {
@@ -301,7 +317,7 @@ static PyObject *call(int function, PyObject *const *args, Py_ssize_t count) {
     Array *x = readable(args[0], &format);
     if (!x) return none();
     int at = describe(x, args[1], &work);
-    if (at == -2 || work.rows > MOST / work.length || (!reduces && at >= 0 && at < x->nd - 1)) return none();
+    if (at == -2 || work.rows > MOST / work.length) return none();
     Py_ssize_t shape[64];
     int nd = 0;
     for (int i = 0; i < x->nd; i++)
@@ -321,7 +337,10 @@ static PyObject *call(int function, PyObject *const *args, Py_ssize_t count) {
         Py_DecRef(doubtful);
     }
     if (failed) return Py_DecRef(y), NULL;
-    return reduces ? as_scalar(y) : y;
+    if (reduces) return as_scalar(y);
+    if (at < 0 || at == x->nd - 1) return y;
+    PyObject *result = scattered(x, at, work.y, sizes[format]);
+    return Py_DecRef(y), result;
 }
 
 static PyObject *logsumexp(PyObject *m, PyObject *const *a, Py_ssize_t n) { return (void)m, call(LOGSUMEXP, a, n); }
