@@ -119,6 +119,6 @@ def test_stretches_fill_the_axis():
 
 def test_the_narrowest_stretch_is_seen():
     """A few numbers of float64 among 10**18."""
-    found = stablelse.sweep([0, 1, 2], methods=["compensated"], formats=["float64"])
+    found = stablelse.sweep([0, 1, 2], methods=["shifted"], formats=["float64"])
     assert [segment.verdict for segment in found.segments].count(Verdict.DIGITS_LOST) == 1
     assert "▒" in str(found).splitlines()[2]

@@ -208,6 +208,7 @@ def elements(function: Function, x: Array, whole: Whole, format_: Format, exact:
             else:
                 terms = np.exp(d)
                 values[part] = terms + terms * d_low
+    values[values == 0] = 0  # without a sign
     return values
 
 
