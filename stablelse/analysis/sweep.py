@@ -32,9 +32,9 @@ POINTS = 400
 #: than this part of the range: as little as can be seen in a chart.
 _FINE = 200
 
-#: How often it is looked beyond the edges of where digits are lost, and at how many t each time at
-#: least and at most.
-_ROUNDS, _LEAST, _MOST = 8, 64, 4096
+#: How often it is looked beyond the edges of where digits are lost, at how many t each time at
+#: least and at most, and at how many of a long vector in all.
+_ROUNDS, _LEAST, _MOST, _MOST_LONG = 8, 64, 4096, 256
 
 #: The range that is swept unless another is asked for.
 OFFSETS = (-1000.0, 1000.0)
@@ -193,6 +193,7 @@ class _Tried:
             further = np.concatenate(beyond)
             at = np.minimum(np.searchsorted(self.points, further), count - 1)
             further = further[self.points[at] != further]
+            further = further[:: 1 + len(further) // max(room, _MOST_LONG)]
             if not further.size or rounds == _ROUNDS:
                 return
             self.verdicts_at(further)
