@@ -137,7 +137,7 @@ class ScanState:
         # NumPy compares half precision in software, and ml_dtypes' in a loop
         rough = x.astype(np.float32) if x.dtype.itemsize < _FLOAT32.dtype.itemsize else x
         maxima, minima = rough.max(axis=1), rough.min(axis=1)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(all="ignore"):
             spreads = maxima - minima
         for histogram, numbers in zip(self._histograms, (maxima, minima, spreads), strict=True):
             histogram.take(numbers)
@@ -219,10 +219,11 @@ def _note(tally: _Tally, rows: _Rows, place: Callable[[int], Place]) -> None:
             continue
         severities = _severities(verdict, rows.x[struck], rows.ulps[struck])
         at = int(severities.argmax())
-        first, worst = (
-            _witness(verdict, rows, int(row), tally.format, place(int(row)))
-            for row in (struck[0], struck[at])
-        )
+        with np.errstate(all="ignore"):  # ml_dtypes even warns of a NaN in isfinite
+            first, worst = (
+                _witness(verdict, rows, int(row), tally.format, place(int(row)))
+                for row in (struck[0], struck[at])
+            )
         tally.take(verdict, len(struck), first, float(severities[at]), worst)
 
 
@@ -246,6 +247,7 @@ def _witness(verdict: Verdict, rows: _Rows, row: int, format_: Format, place: Pl
     unfit = None
     if verdict is Verdict.DOES_NOT_FIT:
         unfit = x[np.flatnonzero(np.isfinite(x) & ~np.isfinite(format_.round(x)))[0]]
+    is_measured = unfit is None and not is_nan.any() and np.isfinite(rows.ulps[row])
     return Witness(
         verdict=verdict,
         source=place.source,
@@ -256,7 +258,7 @@ def _witness(verdict: Verdict, rows: _Rows, row: int, format_: Format, place: Pl
         unfit=unfit,
         element=entry + 1 if len(value) > 1 or len(x) == 1 else None,
         value=value[entry],
-        ulps=float(rows.ulps[row]) if np.isfinite(rows.ulps[row]) and not is_nan.any() else None,
+        ulps=float(rows.ulps[row]) if is_measured else None,
     )
 
 

@@ -73,7 +73,7 @@ class Range(NamedTuple):
             start, end = (float(t.replace("_", "?").replace("−", "-")) for t in text.split(":"))
         except ValueError:
             raise SweepError(
-                f"the {motion.value} {text!r} is no range: give two numbers, as in 1:1000"
+                f"the {motion.value} {text!r} is not a range: give two numbers, as in 1:1000"
             ) from None
         return cls.checked(motion, start, end)
 

@@ -57,7 +57,8 @@ def sweep(
         int | None,
         typer.Option(
             metavar="N",
-            help="How many t are tried in each format before it is bisected.  [default: 400]",
+            help="How many t are tried first in float32 and wider formats; in narrower ones, every"
+            " t is.  [default: 400]",
         ),
     ] = None,
 ) -> None:

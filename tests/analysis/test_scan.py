@@ -1,6 +1,7 @@
 """A scan says of every vector what `compare` says of it, in any blocks and order of merging."""
 
 import os
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -324,3 +325,13 @@ def test_vectors_of_blanchard_higham_and_higham():
     assert counts.pop(("float16", "naive")) == (2025, 475)
     assert set(counts.values()) == {(2500, 0)}
     assert found.survivors["naive"] == "bfloat16"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float8_e4m3fn"])
+def test_no_setting_of_numpy_gets_in_the_way(dtype):
+    edges = [[np.nan, 1], [np.inf, 2], [-np.inf, -np.inf], [1e300, 1], [-1e308, 1e308], [1, 2]]
+    x = find_format(dtype).round(np.array(edges))
+    plain = [str(stablelse.scan(x, function, formats=FORMATS)) for function in FUNCTIONS]
+    with warnings.catch_warnings(), np.errstate(all="raise"):
+        warnings.simplefilter("error")
+        assert plain == [str(stablelse.scan(x, f, formats=FORMATS)) for f in FUNCTIONS]

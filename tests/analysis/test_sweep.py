@@ -393,8 +393,8 @@ def test_longdouble():
 
 
 @pytest.mark.parametrize("text", ["5", "5:", ":5", "a:b", "1:2:3", "", "1_0:20", "0x1:2"])
-def test_texts_that_are_no_range(text):
-    with pytest.raises(SweepError, match="is no range: give two numbers"):
+def test_texts_that_are_not_ranges(text):
+    with pytest.raises(SweepError, match="is not a range: give two numbers"):
         Range.parsed(Motion.OFFSET, text)
 
 

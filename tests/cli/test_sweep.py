@@ -81,9 +81,9 @@ def test_many_stretches_are_cut_short_on_the_screen_alone(run):
 @pytest.mark.parametrize(
     ("args", "complaint"),
     [
-        (["0", "--offset", "5:"], "the offset '5:' is no range: give two numbers, as in 1:1000"),
-        (["0", "--offset", "a:b"], "the offset 'a:b' is no range"),
-        (["0", "--scale", "1"], "the scale '1' is no range"),
+        (["0", "--offset", "5:"], "the offset '5:' is not a range: give two numbers, as in 1:1000"),
+        (["0", "--offset", "a:b"], "the offset 'a:b' is not a range"),
+        (["0", "--scale", "1"], "the scale '1' is not a range"),
         (["0", "--offset", "2:1"], "the offset 2:1 is empty: the first end must be smaller"),
         (["0", "--offset", "1:1"], "the offset 1:1 is empty"),
         (["0", "--offset", "nan:1"], "the offset nan:1 must have two finite ends"),
