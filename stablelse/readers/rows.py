@@ -54,7 +54,8 @@ def read_text(text: str, layout: Layout) -> Array | None:
     if not text.isascii() or "d" in text or "D" in text:
         text = text.translate(SPELLINGS)
     lines = text.split("\n")
-    if max(map(len, lines)) > MAX_LITERAL < max(map(len, text.split(layout.delimiter))):
+    cells = text.split(layout.delimiter) if max(map(len, lines)) > MAX_LITERAL else lines
+    if max(map(len, cells)) > MAX_LITERAL:
         return None
     if layout.chosen is not None:  # then NumPy does not count cells
         widths = {len(line.split(layout.delimiter)) for line in lines if line}

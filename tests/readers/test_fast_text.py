@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from stablelse.readers import ReadError, ReadOptions, ahead, arrow, open_blocks, text
 from stablelse.readers.dialect import Line, detect_layout
 from stablelse.readers.rows import read_cells
+from stablelse.readers.source import Source
 
 pytest.importorskip("pyarrow")
 
@@ -105,6 +106,54 @@ def test_any_cells(rows, options):
     careful, missing = read_cells(content, layout)
     assert missing is None
     assert np.array_equal(values, careful, equal_nan=True)
+
+
+READ = st.sampled_from(["1", "-2.5", "3e5", "inf", "nan", "−1", "∞", "1D2", '"3"', "1.#INF", "0"])
+ODD_ONES = st.sampled_from(
+    ["a", '"c"', "", "NA", "#N/A", "# so", "4 # so", "1e400", '"1,5"', "\u00a06", "10%"]
+)
+CELLS = st.one_of(*[READ] * 12, ODD_ONES)
+
+
+@given(
+    rows=st.lists(st.lists(CELLS, min_size=1, max_size=3), min_size=1, max_size=8),
+    delimiter=st.sampled_from([",", ";", "|", "\t", " "]),
+    end=st.sampled_from(["\n", "\r\n", "{}\n"]),
+    header=st.booleans(),
+    options=st.sampled_from([{}, {"skip_na": True}, {"columns": ("2",)}, {"decimal": ","}]),
+)
+def test_the_same_is_read_by_whatever_reads_it(rows, delimiter, end, header, options):
+    """A file is read cell by cell, by NumPy, by pyarrow, in chunks of any size: it is the same."""
+    width = len(rows[0])
+    rows = [["a", "b", "c"], *rows] if header else rows
+    lines = [delimiter.join((row * 3)[:width]) + end.format(delimiter) for row in rows]
+    data = "".join(lines).encode()
+
+    def found(chunk_bytes, pyarrow_from, careful=False):
+        notes = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(text, "_CHUNKS_OF_NUMPY", pyarrow_from)
+            if careful:
+                patch.setattr(text, "read_text", lambda *_: None)
+            source = Source("x", io.BytesIO(data))
+            try:
+                blocks = list(
+                    text.blocks(source, ReadOptions(note=notes.append, **options), chunk_bytes)
+                )
+            except ReadError as error:
+                return str(error), notes
+        values = [block.values for block in blocks]
+        missing = [
+            np.zeros(block.values.shape, bool) if block.missing is None else block.missing
+            for block in blocks
+        ]
+        return np.concatenate(values).tolist(), np.concatenate(missing).tolist(), notes
+
+    expected = repr(found(1 << 20, 9, careful=True))
+    assert repr(found(1 << 20, 9)) == expected
+    assert repr(found(1 << 20, 0)) == expected
+    assert repr(found(5, 9)) == expected
+    assert repr(found(5, 0)) == expected
 
 
 @pytest.mark.parametrize(
