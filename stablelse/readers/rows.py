@@ -149,10 +149,12 @@ def read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, npt.NDArra
 
 
 def _ragged(line: Line, cells: int, layout: Layout) -> ReadError:
+    fix = "give all rows as many cells, or say what is between them with --delimiter"
+    if "#" in line.text and cells < layout.width:
+        fix = "a # behind a blank starts a comment: put a cell that holds one in quotes"
     return ReadError(
         f"{layout.source}, line {line.number} has {count(cells, 'cell')}, where line "
-        f"{layout.first_line} has {layout.width}; "
-        "give all rows as many cells, or say what is between them with --delimiter"
+        f"{layout.first_line} has {layout.width}; {fix}"
     )
 
 

@@ -412,7 +412,8 @@ BAD = {
     "uneven beside the column, comments": (
         b"1,2,3\n4 # ,5,6\n",
         Options(columns=("1",)),
-        f"x.csv, line 2 has 1 cell, where line 1 has 3; {RAGGED}",
+        "x.csv, line 2 has 1 cell, where line 1 has 3; "
+        "a # behind a blank starts a comment: put a cell that holds one in quotes",
     ),
     "a number over two lines": (b'"1\n5"\n6\n', Options(), f"x.csv, line 1: {CLOSE}"),
     "an open quote at the end": (b'1\n"2\n', Options(), f"x.csv, line 2: {CLOSE}"),
