@@ -60,6 +60,9 @@ class Job(ctypes.Structure):
         ("y", ctypes.c_void_p),
         ("doubtful", ctypes.c_void_p),
         ("room", ctypes.c_int64),
+        ("mask", ctypes.c_void_p),
+        ("mask_row_stride", ctypes.c_int64),
+        ("mask_stride", ctypes.c_int64),
     ]
 
 
@@ -80,9 +83,12 @@ class Kernel:
         self._settle, self._sum_piece, self._merge_pieces, self._settle_piece = functions
         self._settle.restype = self._settle_piece.restype = ctypes.c_int64
 
-    def __call__(self, function: str, x: np.ndarray, room: int | None = None):
+    def __call__(self, function: str, x: np.ndarray, room: int | None = None, mask=None):
         """Return the results of rows (of any strides), and the flat indices of those in doubt."""
         job, y, doubtful = _job(function, x, room)
+        if mask is not None:
+            job.mask = mask.ctypes.data
+            job.mask_row_stride, job.mask_stride = mask.strides
         count = self._settle(ctypes.byref(job))
         return y, doubtful[:count] if count <= doubtful.size else np.arange(y.size)
 

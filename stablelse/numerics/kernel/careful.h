@@ -64,8 +64,10 @@ static words sum_below(const row *r, double p, double origin, double next, real 
     }
     return total;
 }
-/* rho: its sum errs by ACCURATE_SUM, exp(p) by 2^-81.83, the quotient by 2^-101: 2^-80.1. */
-#define RHO 0x1p-80
+/* rho: its sum errs by ACCURATE_SUM, exp(p) by 2^-81.83, products and the inverse by 2^-88: 2^-80.1. A
+   quotient: two terms (2^-81.83) and a sum, at most ACCURATE_SUM and 2^-81.83, too. Both 2^-104 more for each
+   block, of 2^8 elements or more. */
+#define CAREFUL(n) (0x1p-80 + (double)(n) * 0x1p-112)
 static void prepare(careful *c, const row *r) {
     double next;
     c->r = *r;
@@ -88,12 +90,12 @@ static void prepare(careful *c, const row *r) {
     if (p - below > FAR && extra == 0 && !c->alone) { /* lambda is rho, to 2^-900 of it */
         c->scale = scale;
         c->lambda = multiply(rest, inverse(one));
-        c->error = c->lambda.high * RHO;
+        c->error = c->lambda.high * CAREFUL(r->n);
         return;
     }
     words rho = add(multiply(part, inverse(one)), (words){all(extra), all(0)});
     c->lambda = logarithm(add(rho, (words){all(1), all(0)}), rho, all(0), &c->error);
-    if (!c->alone) c->error += smaller(all(1), rho.high) * RHO; /* d log(1 + rho) = d rho / (1 + rho) */
+    if (!c->alone) c->error += smaller(all(1), rho.high) * CAREFUL(r->n); /* d log(1 + rho) = d rho / (1 + rho) */
 }
 
 /* a + b rounded to odd: if it is not exact, the last bit of the result is 1. A sum of this and of
@@ -159,9 +161,7 @@ INLINE unsigned careful_log_softmax(const careful *c, real x, real *y) {
     *y = select(masked, all(-INFINITY), *y / f + 0);
     return bad & ~bits_of(masked);
 }
-/* exp(x - p) / (1 + rho). Both terms to 2^-81.83, the sum to 2^-80.68, products and the inverse to
-   2^-101: 2^-80.1. */
-#define QUOTIENT 0x1p-80
+/* exp(x - p) / (1 + rho) */
 INLINE unsigned careful_softmax(const careful *c, real x, real *y) {
     int wide = c->r.format == FLOAT64;
     double p = c->p - c->origin;
@@ -174,7 +174,7 @@ INLINE unsigned careful_softmax(const careful *c, real x, real *y) {
     whole far = (whole)(v < p - FAR); /* these in units of 2^-512 */
     term e = exponential(larger(v, lowest - 1), magic_of(c->K - select(far, all(512), all(0))), 1);
     words q = multiply(words_of(e, 1), c->inverse);
-    real error = q.high * QUOTIENT, z;
+    real error = q.high * CAREFUL(c->r.n), z;
     unsigned bad = settle(c->r.format, q.high, q.low - error, q.low + error, y);
     if (wide && bits_of(far)) {
         unsigned bad_far = settle_scaled(q, error, &z), mask = bits_of(far);

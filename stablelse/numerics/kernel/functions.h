@@ -65,11 +65,11 @@ INLINE double smallest_lane(real a) {
 }
 /* 2^e; 0 where that is too small to matter */
 static double power_of_two(double e) {
-    union { int64_t bits; double value; } u = {((int64_t)e + 1023) << 52};
-    return e < -1000 ? 0 : u.value;
+    if (e < -1000) return 0;
+    union { uint64_t bits; double value; } u = {(uint64_t)(e + 1023) << 52};
+    return u.value;
 }
-
-INLINE real powers_of_two(real e) { return (real)((whole)(e + (MAGIC + 1023)) << 52); } /* -1022 <= e */
+INLINE real powers_of_two(real e) { return (real)((natural)(e + (MAGIC + 1023)) << 52); } /* -1022 <= e */
 
 /* ---- The shift. All terms of a sum are in units of 2^K, K the integer next to max / ln 2: so the
    largest is between 2^-0.51 and 2^0.51, x - max need not be formed (nor rounded), and sums with
@@ -105,7 +105,7 @@ INLINE term exponential(real x, real magic, int accurate) {
     real t = fma_(x, all(STEPS), magic), k = t - magic;
     words T = look_up_pairs(POWERS, (whole)t);
     real h = fma_(-k, all(STEP1), x), l = fma_(k, all(-STEP2), T.low);
-    t = (real)((whole)T.high + (((whole)t >> 10) << 52));
+    t = times_power(T.high, t, 10);
     real r = h + l, s = r * r;
     real q = fma_(fma_(all(A5), r, all(A4)), r, all(A3));
     if (!accurate) return (term){t, h, fma_(fma_(q, r, all(.5)), s, l)};
@@ -154,7 +154,7 @@ INLINE void sum_words(words *S, words e) {
 INLINE real narrow_exponential(real x, real magic, table16 T) {
     real t = fma_(x, all(WIDE_STEPS), magic), k = t - magic;
     real r = fma_(-k, all(WIDE_STEP2), fma_(-k, all(WIDE_STEP1), x));
-    real power = (real)((whole)look_up(T, (whole)t) + (((whole)t >> 4) << 52));
+    real power = times_power(look_up(T, (whole)t), t, 4);
     real q = fma_(fma_(fma_(all(N5), r, all(N4)), r, all(N3)), r, all(N2));
     q = fma_(fma_(q, r, all(N1)), r, all(N0));
     return fma_(power * r, q, power);
@@ -183,7 +183,7 @@ INLINE real narrow_exponential(real x, real magic, table16 T) {
 typedef struct { real y, N; words M, b; } log_start;
 INLINE log_start start_of_logarithm(words S, words b, real K) {
     whole e = ((whole)S.high - 0x3FE6A09E667F3BCD) >> 52, within = e == 0;
-    real down = (real)(0x3FF0000000000000 - (e << 52)), M = S.high * down, low = S.low * down;
+    real down = (real)((natural)(1023 - e) << 52), M = S.high * down, low = S.low * down;
     b = (words){select(within, b.high, M - 1), select(within, b.low, low)};
     real f = b.high / (2 + b.high), g = f * f;
     real q = fma_(all(2. / 17), g, all(2. / 15));

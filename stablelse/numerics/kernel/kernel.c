@@ -23,7 +23,10 @@ COLD int64_t settle_piece_of(const job *j, int64_t from, int64_t to, const total
     return d.count;
 }
 COLD void sum_piece_of(const job *j, int64_t from, int64_t to, total *out) {
-    row r = {j->x + from * j->stride, to - from, j->stride, j->format};
+    row r = row_of(j, 0);
+    r.x += from * r.stride;
+    r.n = to - from;
+    if (r.mask) r.mask += from * r.mask_stride;
     sum_row(&r, tier_of(j), NULL, out);
 }
 COLD void merge_pieces_of(total *s, const total *t) { merge(s, t); }

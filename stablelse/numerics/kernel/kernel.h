@@ -24,6 +24,8 @@ typedef struct {
     int64_t row_stride, stride; /* in bytes, of any sign: from row to row, from element to element */
     char *y;                    /* rows results, or rows x length of them, in C order, in the format */
     int64_t *doubtful, room;    /* flat indices into y of the results in doubt; how many fit */
+    const char *mask;           /* of bytes, or NULL: an element counts as -inf where it is 0 */
+    int64_t mask_row_stride, mask_stride;
 } job;
 
 /* The sum of a piece of a row, or of several: the sum is (high + low) 2^shift; least, largest: of the

@@ -120,7 +120,7 @@ INLINE quotients prepare_quotients(words inverse_) {
 typedef struct { real e, low, high; } bounds; /* e + low .. e + high */
 INLINE bounds lean_quotient(real x, real magic, const quotients *Q) {
     real t = fma_(x, all(WIDE_STEPS), magic), k = t - magic;
-    real T = (real)((whole)look_up(Q->T, (whole)t) + (((whole)t >> 4) << 52));
+    real T = times_power(look_up(Q->T, (whole)t), t, 4);
     real l = fma_(k, all(-WIDE_STEP2), look_up(Q->low, (whole)t)), h = fma_(-k, all(WIDE_STEP1), x);
     real r = h + l;
     real q = fma_(fma_(all(Q5), r, all(Q4)), r, all(Q3));
@@ -270,7 +270,10 @@ COLD void odd_row(int function, const row *r, int64_t from, int64_t to, char *y,
     for (int64_t i = from; i < to; i += LANES) settle_vector(&q, i, to - i < LANES ? (int)(to - i) : LANES);
 }
 
-static row row_of(const job *j, int64_t i) { return (row){j->x + i * j->row_stride, j->length, j->stride, j->format}; }
+static row row_of(const job *j, int64_t i) {
+    const char *mask = j->mask ? j->mask + i * j->mask_row_stride : NULL;
+    return (row){j->x + i * j->row_stride, j->length, j->stride, j->format, mask, j->mask_stride};
+}
 static int tier_of(const job *j) {
     return j->format != FLOAT64 ? NARROW : j->function == SOFTMAX && j->length >= LONG ? ACCURATE : QUICK;
 }

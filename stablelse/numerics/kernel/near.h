@@ -36,7 +36,7 @@ INLINE near_term near_exponential(real x) {
     words r = two_sum(fma_(-k, all(STEP1), x), middle.high);
     words r_low = two_sum(r.low, middle.low + fma_(k, all(-NEAR3), lowest));
     real r0 = r.high, r1 = r_low.high;
-    t = (real)((whole)T.high + (((whole)t >> 10) << 52));
+    t = times_power(T.high, t, 10);
 
     real s = r0 * r0, s_low = fma_(2 * r0, r1, fma_(r0, r0, -s));
     real a = fma_(fma_(all(1. / 362880), r0, all(1. / 40320)), r0, all(1. / 5040));

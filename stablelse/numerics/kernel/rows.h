@@ -6,7 +6,7 @@
 
 #define AHEAD 32768 /* bytes: what is read next is fetched this early */
 
-typedef struct { const char *x; int64_t n, stride; int format; } row;
+typedef struct { const char *x; int64_t n, stride; int format; const char *mask; int64_t mask_stride; } row;
 
 /* Do STEP for every vector of n elements at p, with i its first element and `valid` how many there
    are. The first vector is cut so that all others are aligned, if p is. */
@@ -24,11 +24,11 @@ INLINE real get(const double *p, int valid, double other) {
     for (int i = 0; i < valid; i++) a[i] = p[i];
     return a;
 }
-static int is_plain(const row *r) { /* float64, side by side, aligned */
-    return r->format == FLOAT64 && r->stride == 8 && !((uintptr_t)r->x & 7);
+static int is_plain(const row *r) { /* float64, side by side, aligned, not masked */
+    return r->format == FLOAT64 && !r->mask && r->stride == 8 && !((uintptr_t)r->x & 7);
 }
 static int is_float32(const row *r) {
-    return r->format == FLOAT32 && r->stride == 4 && !((uintptr_t)r->x & 3);
+    return r->format == FLOAT32 && !r->mask && r->stride == 4 && !((uintptr_t)r->x & 3);
 }
 INLINE void decode_all(const char *x, int64_t stride, int64_t m, const layout f, double *out) {
     for (int64_t i = 0; i < m; i += LANES) {
@@ -54,7 +54,7 @@ static const double *elements(const row *r, int64_t i, int64_t m, double *room) 
         for (int64_t j = 0; j < m; j++) memcpy(room + j, x + j * r->stride, 8);
         break;
     case FLOAT32:
-        if (is_float32(r)) {
+        if (r->stride == 4 && !((uintptr_t)x & 3)) {
             for (int64_t j = 0; j < m; j += LANES) store(room + j, get_float32((const float *)x, j, m));
             break;
         }
@@ -69,6 +69,7 @@ static const double *elements(const row *r, int64_t i, int64_t m, double *room) 
     case FLOAT8_E4M3FN: decode_all(x, r->stride, m, LAYOUTS[FLOAT8_E4M3FN], room); break;
     default: decode_all(x, r->stride, m, LAYOUTS[FLOAT8_E5M2], room);
     }
+    for (int64_t j = 0; r->mask && j < m; j++) if (!r->mask[(i + j) * r->mask_stride]) room[j] = -INFINITY;
     for (int64_t j = m; j % LANES; j++) room[j] = -INFINITY;
     return room;
 }

@@ -11,7 +11,7 @@ INLINE void read_lanes(const job *j, int64_t first, int valid, block *t) {
     double room[(SHORT + 1) * LANES] ALIGNED;
     int64_t n = j->length;
     row r = row_of(j, first);
-    if (j->row_stride == n * j->stride && valid == LANES) { /* one row of all elements */
+    if (j->row_stride == n * j->stride && valid == LANES && (!j->mask || j->mask_row_stride == n * j->mask_stride)) { /* one row of all */
         const double *x = elements(&r, 0, n * LANES, room);
         for (int64_t i = 0; i < n; i++) {
             real v;

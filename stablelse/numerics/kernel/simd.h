@@ -29,6 +29,7 @@
 typedef double real __attribute__((vector_size(8 * LANES)));
 typedef int64_t whole __attribute__((vector_size(8 * LANES)));
 typedef double real_anywhere __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+typedef uint64_t natural __attribute__((vector_size(8 * LANES)));
 typedef int32_t ints __attribute__((vector_size(4 * LANES)));
 typedef float floats __attribute__((vector_size(8 * LANES))); /* twice as many float32 */
 typedef struct { real high, low; } words; /* a number as the sum of two */
@@ -37,6 +38,8 @@ INLINE real all(double a) { return a - (real){0}; }
 INLINE whole all_whole(int64_t a) { return a - (whole){0}; }
 INLINE real load(const double *p) { return *(const real_anywhere *)p; }
 INLINE void store(double *p, real a) { *(real_anywhere *)p = a; }
+/* a 2^e, e in the bits of t from bit `from` on; modulo 2^12 */
+INLINE real times_power(real a, real t, int from) { return (real)((natural)a + ((natural)t >> from << 52)); }
 INLINE real select(whole mask, real a, real b) { return (real)((mask & (whole)a) | (~mask & (whole)b)); }
 
 #if LANES == 8

@@ -11,7 +11,7 @@ int main(void) {
         char *x = malloc((size_t)head[4]), *y = malloc((size_t)head[5]);
         int64_t *doubtful = malloc((size_t)count * 8);
         if (!x || !y || !doubtful || fread(x, 1, (size_t)head[4], stdin) != (size_t)head[4]) return 1;
-        job j = {(int)head[0], (int)head[1], x, head[2], head[3], head[3] * size, size, y, doubtful, count};
+        job j = {.function = (int)head[0], .format = (int)head[1], .x = x, .rows = head[2], .length = head[3], .row_stride = head[3] * size, .stride = size, .y = y, .doubtful = doubtful, .room = count};
         int64_t found = NAMED(settle)(&j);
         fwrite(&found, 8, 1, stdout);
         fwrite(y, 1, (size_t)head[5], stdout);

@@ -35,7 +35,7 @@ EXPORT void phase_lean(const double *x, const double *S, double *e, double *low,
 EXPORT int phase_sum(const double *x, int64_t n, int tier, double *out) {
     float narrow_x[8192];
     for (int64_t i = 0; tier == NARROW && i < n; i++) narrow_x[i] = (float)x[i];
-    row r = tier == NARROW ? (row){(const char *)narrow_x, n, 4, FLOAT32} : (row){(const char *)x, n, 8, FLOAT64};
+    row r = tier == NARROW ? (row){.x = (const char *)narrow_x, .n = n, .stride = 4, .format = FLOAT32} : (row){.x = (const char *)x, .n = n, .stride = 8, .format = FLOAT64};
     total s;
     int ok = sum_row(&r, tier, NULL, &s);
     out[0] = s.shift; out[1] = s.high; out[2] = s.low; out[3] = s.error;
@@ -43,7 +43,7 @@ EXPORT int phase_sum(const double *x, int64_t n, int tier, double *out) {
 }
 /* lambda: high, low, error, scale, p; and 1/S in units of 2^-K */
 EXPORT void phase_careful(const double *x, int64_t n, double *out) {
-    row r = {(const char *)x, n, 8, FLOAT64};
+    row r = {.x = (const char *)x, .n = n, .stride = 8, .format = FLOAT64};
     careful c;
     prepare(&c, &r);
     out[0] = c.lambda.high[0]; out[1] = c.lambda.low[0]; out[2] = c.error[0]; out[3] = c.scale;
@@ -51,7 +51,7 @@ EXPORT void phase_careful(const double *x, int64_t n, double *out) {
 }
 /* logsumexp next to zero: high, low, error */
 EXPORT void phase_near(const double *x, int64_t n, double estimate, double *out) {
-    row r = {(const char *)x, n, 8, FLOAT64};
+    row r = {.x = (const char *)x, .n = n, .stride = 8, .format = FLOAT64};
     real error;
     words L = near_logarithm(near_total(&r), all(estimate), (double)(n + LANES), &error);
     out[0] = L.high[0]; out[1] = L.low[0]; out[2] = error[0];

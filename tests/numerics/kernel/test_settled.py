@@ -124,3 +124,25 @@ def test_pieces_in_any_order(kernel, function, format_):
                 y, doubtful = kernel.in_pieces(function, x[None], edges, order)
                 assert not doubtful.size
                 assert y.tobytes() == want.tobytes()
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_masks(kernel, function, format_):
+    """A masked element counts as -inf, whatever it is; a mask has strides of its own."""
+    rng, of = np.random.default_rng(6), TABLE[format_]
+    for n in (1, 9, 127, 128, 700, 3000):
+        x = of.round(rng.normal(size=(9, n)) * 3).astype(of.dtype)
+        mask = rng.random((9, n)) < 0.7
+        x[~mask] = np.nan
+        want = np.where(mask, x.astype(float), -np.inf)
+        if of.has_infinity:
+            plain, _ = kernel(function, want.astype(of.dtype))
+        else:
+            wide, _ = kernel(function, want)
+            plain = of.round(wide).astype(of.dtype)
+            plain[np.isneginf(wide)] = np.nan
+        for given in (mask, np.asfortranarray(mask), np.repeat(mask, 2, axis=1)[:, ::2]):
+            y, doubtful = kernel(function, x, mask=given)
+            assert not doubtful.size
+            np.testing.assert_array_equal(y.astype(float), plain.astype(float))
