@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 # A sum this much smaller than another, by its logarithm, is less than 2**-288 of it.
 _NEGLIGIBLE = -200.0
 
+# A sum that has grown by this much, by its logarithm, is far from overflow.
+_FAR = 300.0
+
 # Relative errors of a merge: of the factor exp(a - b) and the product with it, and of the sum.
 _SCALING_ERROR = 2.0**-73
 _MERGING_ERROR = 2.0**-100
@@ -219,6 +222,8 @@ def merged(a: Sum, b: Sum) -> Sum:
         a, b = b, a
     if not b.high or b.log - a.log < _NEGLIGIBLE:
         return a
+    if b.shift - a.shift > _FAR:  # numbers rose so slowly that the sum was always the larger one
+        a = _scaled(a, b.shift)
     if a.shift != b.shift:
         b = _scaled(b, a.shift)
     high, error = two_sum(a.high, b.high)

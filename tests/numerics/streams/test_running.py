@@ -112,3 +112,15 @@ def test_bad_input():
         RunningLogSumExp().update([1.0]).result("float17")
     with pytest.raises(ValueError, match="too few digits for longdouble"):
         RunningLogSumExp().update([1.0]).result("longdouble")
+
+
+def test_numbers_that_rise_slowly():
+    """Each is smaller than the sum of those before it, whose shift must follow all the same."""
+    x = np.arange(20_000) / 7
+    for order in (x, x[::-1]):
+        total = RunningLogSumExp()
+        for number in order:
+            total.merge(RunningLogSumExp().update([number]))
+        value, certificate = total.result(return_certificate=True)
+        assert value == exact.logsumexp(x)
+        assert sum(certificate.settled.values()) == 1
