@@ -115,6 +115,7 @@ lse = _command(
       stablelse lse -1000 -1001 -inf --shift max --shift 0
       stablelse lse -0.775 -0.6175 --errors
       stablelse lse --file x.csv --column loglik
+      stablelse lse --file x.jsonl --key logprobs
       stablelse lse --file logits.npy --dtype float16 --dtype float32
       stablelse lse --file 'parts/*.csv.gz' --quiet
       stablelse lse --file large.npy --engine dask

@@ -94,6 +94,7 @@ nll.__doc__ = """The negative log-likelihood of labels, naive and shifted side b
       stablelse nll 1000 1001 1002 --label 0
       stablelse nll --logits logits.npy --labels labels.npy --dtype float16
       stablelse nll --logits logits.csv --label-column digit
+      stablelse nll --logits logits.jsonl --key logits --label-key label
       stablelse nll --logits logits.csv --labels labels.csv --quiet --reduction none
       stablelse nll --logits logits.csv --labels labels.csv --row 7 --steps
       stablelse nll --logits logits.npy --labels labels.npy --grad --dtype float16

@@ -88,6 +88,7 @@ scan.__doc__ = """Which vectors break naive and shifted formulas, in which forma
     \\b
     Examples:
       stablelse scan logits.npy
+      stablelse scan logits.npy --axis 1
       stablelse scan 'logits-*.npy' --function softmax --dtype bfloat16
       stablelse scan logits.csv --fail-on naive:overflow,shifted:broken -q
       stablelse scan logits.csv --fail-on 'shifted:ulp>4' --json
