@@ -64,8 +64,7 @@ def is_installed() -> bool:
 def blocks(source: Source, options: ReadOptions, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
     """Read a Parquet file, an Arrow file (Feather) or an Arrow stream.
 
-    What is in floating point stays what it is, all else becomes ``options.dtype``. A batch of an
-    Arrow file that is compressed or comes from a pipe is held whole.
+    A batch of an Arrow file that is compressed or comes from a pipe is held whole.
     """
     if source.head.startswith(b"PAR1"):
         with sought(source) as file:

@@ -46,10 +46,7 @@ def part(block: Block, begin: int, end: int) -> Block:
 
 
 def one_column(blocks: Iterator[Block], outer: tuple[int, ...] = ()) -> Iterator[Block]:
-    """Yield an input that is a single column, or a single row, as a column.
-
-    Where the rows of vectors are counted over several axes, `outer` long, so may their labels be.
-    """
+    """Yield a single column, a single row, or labels of an array of vectors, as a column."""
     head = list(islice(blocks, 2))
     is_one_row = len(head) == 1 and len(head[0].values) == 1
     for block in chain(head, blocks):

@@ -57,11 +57,7 @@ class Header(NamedTuple):
 
 
 def blocks(source: Source, options: ReadOptions, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
-    """Read an array, of which ``options.axis`` has the vectors and the others are counted as rows.
-
-    Numbers in floating point stay what they are, integers and bools become ``options.dtype``. A row
-    longer than a block is read whole.
-    """
+    """Read an array: ``options.axis`` has the vectors, the others are counted as rows."""
     yield from array_blocks(source, _read_header(source), options, block_bytes=block_bytes)
 
 

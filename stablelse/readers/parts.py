@@ -30,16 +30,10 @@ _DIGITS = re.compile(r"([0-9]+)")
 def open_parts(
     paths: Sequence[str], options: ReadOptions = DEFAULTS, alike: bool = True
 ) -> Iterator[Block]:
-    """Read the numbers of several files as one stack of rows, in the order of `find_parts`.
+    """Read the numbers of several files, as of `find_parts`, as one stack of rows.
 
-    Parameters
-    ----------
-    paths : sequence of str
-        Each is what :func:`open_blocks` takes, or a directory, or a pattern such as ``x/*.csv``.
-    options : ReadOptions
-        How to read each file.
-    alike : bool
-        Whether all must have the same columns. Rows that are vectors of their own never need to.
+    All must have the same columns if they are to be `alike`; rows that are vectors of their own
+    never need to.
     """
     first: Block | None = None
     for path in paths:
@@ -139,8 +133,7 @@ class Part(NamedTuple):
 def split(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26) -> list[Part]:
     """Split a file into parts of at most so many bytes, reading no more than its head.
 
-    A row, or a row group of Parquet, is never split; nor is what is small, compressed, or of a kind
-    that cannot be read from the middle.
+    A row or a row group is never split; nor is what is compressed, small, or of a kind that cannot be read from the middle.
     """
     options = options._replace(gauge=None, note=None)
     with open_source(path) as source:

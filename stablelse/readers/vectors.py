@@ -85,10 +85,9 @@ def vectors_or_stream(
 def vectors(blocks: Iterator[Block], by: By | None = None) -> Iterator[Vectors]:
     """Arrange the numbers of one source, or of several in a row, in vectors.
 
-    Rows come block by block; columns, and everything, are gathered in memory. What is missing is
-    left out of its vector, and a vector of which nothing is left is itself left out, though it
-    counts where vectors are numbered. If `by` is ``None``, one row or one column is one vector,
-    otherwise each row is.
+    Rows come block by block; columns, and everything, are gathered in memory. A vector of which
+    nothing is left without what is missing is left out, but counts where vectors are numbered. By
+    default one row or one column is one vector, otherwise each row is.
     """
     blocks, by = _settle(iter(blocks), by)
     source, found = None, False

@@ -11,7 +11,7 @@ from files import complaint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.readers import By, ReadError, ReadOptions, lines, open_blocks
+from stablelse.readers import By, ReadError, ReadOptions, json_text, lines, open_blocks
 
 
 @pytest.fixture(params=["file", "pipe"])
@@ -314,11 +314,10 @@ def test_what_python_writes_is_read_bit_for_bit(rows, data):
         with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
             file.write(text)
             file.flush()
-            found = [
-                row
-                for block in open_blocks(file.name, ReadOptions(key=key))
-                for row in block.values.tolist()
-            ]
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(json_text, "CHUNK_BYTES", data.draw(st.sampled_from([1, 7, 1 << 20])))
+                blocks = list(open_blocks(file.name, ReadOptions(key=key)))
+            found = [row for block in blocks for row in block.values.tolist()]
         expected = [[float(x) for x in row] for row in rows]
         assert [list(map(float.hex, row)) for row in found] == [
             list(map(float.hex, row)) for row in expected
