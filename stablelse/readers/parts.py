@@ -133,7 +133,8 @@ class Part(NamedTuple):
 def split(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26) -> list[Part]:
     """Split a file into parts of at most so many bytes, reading no more than its head.
 
-    A row or a row group is never split; nor is what is compressed, small, or of a kind that cannot be read from the middle.
+    A row or a row group is never split; nor is what is small, compressed, or of a kind that cannot
+    be read from the middle.
     """
     options = options._replace(gauge=None, note=None)
     with open_source(path) as source:
