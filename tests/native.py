@@ -63,6 +63,10 @@ class Job(ctypes.Structure):
         ("mask", ctypes.c_void_p),
         ("mask_row_stride", ctypes.c_int64),
         ("mask_stride", ctypes.c_int64),
+        ("b", ctypes.c_void_p),
+        ("b_row_stride", ctypes.c_int64),
+        ("b_stride", ctypes.c_int64),
+        ("signs", ctypes.c_void_p),
     ]
 
 
@@ -91,6 +95,15 @@ class Kernel:
             job.mask_row_stride, job.mask_stride = mask.strides
         count = self._settle(ctypes.byref(job))
         return y, doubtful[:count] if count <= doubtful.size else np.arange(y.size)
+
+    def weighted(self, x: np.ndarray, b: np.ndarray):
+        """Return log abs(sum b exp(x)) of rows, the signs, and the rows in doubt."""
+        job, y, doubtful = _job("logsumexp", x, None)
+        signs = np.empty(len(x), np.int8)
+        job.b, job.signs = b.ctypes.data, signs.ctypes.data
+        job.b_row_stride, job.b_stride = b.strides
+        count = self._settle(ctypes.byref(job))
+        return y, signs, doubtful[:count]
 
     def in_pieces(self, function: str, x: np.ndarray, edges: list[int], order: list[int]):
         """Return the same for one row in pieces, whose sums are merged in an order."""

@@ -12,6 +12,7 @@ from stablelse.numerics.formats import FORMATS
 
 #: Families whose rows the kernel takes: no weights, and x in the format of the results.
 PLAIN = [name for name in FAMILIES if "weights" not in name and name not in ("narrowed", "widened")]
+WEIGHTED = [name for name in FAMILIES if "weights" in name and "narrowed" not in name]
 
 
 class Tally:
@@ -60,6 +61,26 @@ def judge(kernel: Kernel, name: str, format_: str, count: int, seed: int, longes
             y, doubtful = kernel(function, x)
             label = f"{name} {format_} {function} {x.shape}"
             tally.add(label, y, doubtful, truth(function, x))
+    return tally
+
+
+def judge_weighted(
+    kernel: Kernel, name: str, format_: str, count: int, seed: int, longest: int
+) -> Tally:
+    """Judge logsumexp of a family with weights, and the signs of the sums."""
+    tally, of = Tally(), FORMATS[format_]
+    if not FAMILIES[name].suits(of):
+        return tally
+    rng = rng_of(seed, name, format_)
+    for stack in FAMILIES[name].stacks(of, count, rng, longest, parts=min(count, 12)):
+        x, b = np.asarray(stack.x), np.asarray(stack.b)
+        y, signs, doubtful = kernel.weighted(x, b)
+        rows = [Vector(v, w).logsumexp(of) for v, w in zip(x, b, strict=True)]
+        label = f"{name} {format_} {x.shape}"
+        tally.add(label, y, doubtful, np.array([value for value, _ in rows], x.dtype))
+        settled = np.setdiff1d(np.arange(len(x)), doubtful)
+        wrong = [i for i in settled if signs[i] != rows[i][1]]
+        tally.wrong += [f"{label} [{i}]: sign {signs[i]}" for i in wrong]
     return tally
 
 

@@ -8,11 +8,13 @@
    number of the format, that is the correctly rounded result. If not, the next phase tries; what
    the last one leaves is in doubt. Short rows are done LANES at a time: a lane is a row. */
 #include "short.h"
+#include "weights.h"
 
 /* Not inlined: no operation may move across set_rounding. */
 COLD int64_t settle_rows(const job *j) {
     doubts d = {j->doubtful, j->room, 0};
-    if (j->length < SHORT && j->rows >= LANES / 2) short_rows(j, &d);
+    if (j->b) weighted_rows(j, &d);
+    else if (j->length < SHORT && j->rows >= LANES / 2) short_rows(j, &d);
     else if (j->function == LOGSUMEXP) logsumexp_rows(j, &d);
     else spread_rows(j, &d);
     return d.count;

@@ -26,6 +26,9 @@ typedef struct {
     int64_t *doubtful, room;    /* flat indices into y of the results in doubt; how many fit */
     const char *mask;           /* of bytes, or NULL: an element counts as -inf where it is 0 */
     int64_t mask_row_stride, mask_stride;
+    const char *b;              /* LOGSUMEXP: weights in the format of x, or NULL; y is log |sum b exp(x)| */
+    int64_t b_row_stride, b_stride;
+    signed char *signs;         /* rows signs of the sums, -1 or 1, or NULL; of no meaning in doubt */
 } job;
 
 /* The sum of a piece of a row, or of several: the sum is (high + low) 2^shift; least, largest: of the

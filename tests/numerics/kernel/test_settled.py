@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from native import FORMATS, FUNCTIONS
-from settled import PLAIN, Tally, judge, near_tie, truth
+from settled import PLAIN, WEIGHTED, Tally, judge, judge_weighted, near_tie, truth
 
 from stablelse.numerics.formats import FORMATS as TABLE
 
@@ -146,3 +146,19 @@ def test_masks(kernel, function, format_):
             y, doubtful = kernel(function, x, mask=given)
             assert not doubtful.size
             np.testing.assert_array_equal(y.astype(float), plain.astype(float))
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_weights(kernel, name, format_):
+    tally = judge_weighted(kernel, name, format_, 40, 21, 300)
+    assert not tally.wrong
+    if name == "signed weights":
+        assert tally.in_doubt <= 0.05 * tally.results
+
+
+def test_odd_weights_are_left_in_doubt(kernel):
+    x = np.array([[0, 1.0], [0, np.nan], [np.inf, 0], [0, 0], [0, 0], [-np.inf, -np.inf]])
+    b = np.array([[1, np.nan], [1, 1], [1, 1], [1, np.inf], [0, 0], [1, 1]])
+    *_, doubtful = kernel.weighted(x, b)
+    assert doubtful.tolist() == list(range(6))

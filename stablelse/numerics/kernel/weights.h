@@ -1,0 +1,90 @@
+/* log |sum of b exp(x)| and the sign of the sum, row by row. Terms of either sign are summed apart. */
+#ifndef STABLELSE_WEIGHTS_H
+#define STABLELSE_WEIGHTS_H
+#include "long.h"
+
+#define FAR_BITS 900 /* terms below the largest by 2^-900 are left out: they are 2^-860 of it in all */
+
+/* Weights are factor 2^exponent, 1 <= |factor| < 2, or 0. `level` is log2 of the term, to 2^-20 or so, and
+   -inf where there is none: b is 0, x is -inf or below -LARGEST. */
+typedef struct { real x, factor, exponent, level; } weighted;
+INLINE weighted weigh(real x, real b) {
+    whole tiny = (whole)(magnitude(b) < 0x1p-1000);
+    b *= select(tiny, all(0x1p100), all(1));
+    real exponent = (real)((((whole)b >> 52) & 0x7FF) + (whole)all(MAGIC)) - (MAGIC + 1023);
+    whole none = (whole)(b == 0) | (whole)(x < -LARGEST);
+    exponent -= select(tiny, all(100), all(0));
+    real factor = (real)(((whole)b & ~((int64_t)0x7FF << 52)) | (whole)all(1));
+    real level = fma_(x, all(STEPS / 1024), exponent);
+    return (weighted){x, select(none, all(0), factor), exponent, select(none, all(-INFINITY), level)};
+}
+/* A vector of the row and its weights; lanes that are not valid have the weight 0. */
+INLINE weighted weighted_at(const double *x, const double *b, int64_t i, int64_t m) {
+    int valid = m - i < LANES ? (int)(m - i) : LANES;
+    return weigh(get(x + i, valid, 0), get(b + i, valid, 0));
+}
+/* A term has 2^-81.83 and two roundings of its low word, 2^-90 each. So, as in sum(), P and N are off by
+   2^-81.80 + 2^-82 of themselves and 2^-84.4 each of the largest term, which is in one of them:
+   2^-80.6 of P + N, and less than CAREFUL with the lanes, the blocks and the difference's low words (2^-89). */
+INLINE void sum_weighted(const double *x, const double *b, int64_t m, real K, words *P, words *N) {
+    words p = {all(START), all(0)}, n = p;
+    for (int64_t i = 0; i < m; i += LANES) {
+        weighted w = weighted_at(x, b, i, m);
+        real shift = K - w.exponent, lowest = K - FAR_BITS, f = magnitude(w.factor);
+        real v = replace_below(w.x, shift * 0x1.62e42fefa39efp-1, w.level, lowest); /* not exponentiated */
+        words t = words_of(exponential(v, magic_of(shift), 1), 1);
+        real high = t.high * f, low = fma_(t.low, f, fma_(t.high, f, -high));
+        whole far = (whole)(w.level < lowest), negative = (whole)(w.factor < 0);
+        high = select(far, all(0), high);
+        low = select(far, all(0), low);
+        sum_words(&p, (words){select(negative, all(0), high), select(negative, all(0), low)});
+        sum_words(&n, (words){select(negative, high, all(0)), select(negative, low, all(0))});
+    }
+    p.high -= START;
+    n.high -= START;
+    *P = add(*P, sum_of_lanes(p));
+    *N = add(*N, sum_of_lanes(n));
+}
+/* One row; 1 if it is in doubt, as it is with a NaN, an infinity, x > LARGEST, or no term at all. */
+static unsigned weighted_row(const row *x, const row *b, real *y, signed char *sign) {
+    double room[BLOCK + LANES] ALIGNED, weights[BLOCK + LANES] ALIGNED;
+    real top = all(-INFINITY);
+    *y = all(NAN);
+    *sign = 0;
+    for (int64_t i = 0, m; i < x->n; i += m) {
+        m = x->n - i < BLOCK ? x->n - i : BLOCK;
+        const double *v = elements(x, i, m, room), *f = elements(b, i, m, weights);
+        for (int64_t j = 0; j < m; j++) if (!(v[j] <= LARGEST) || !(fabs(f[j]) <= DBL_MAX)) return 1;
+        for (int64_t j = 0; j < m; j += LANES) top = larger(top, weighted_at(v, f, j, m).level);
+    }
+    double level = largest_lane(top);
+    if (!(level >= -LARGEST)) return 1;
+    real K = all(level) + MAGIC - MAGIC;
+    words P = {all(0), all(0)}, N = P;
+    for (int64_t i = 0, m; i < x->n; i += m) {
+        m = x->n - i < BLOCK ? x->n - i : BLOCK;
+        sum_weighted(elements(x, i, m, room), elements(b, i, m, weights), m, K, &P, &N);
+    }
+    words d = two_sum(P.high, -N.high);
+    words S = two_sum(d.high, d.low + (P.low - N.low));
+    real relative = (P.high + N.high) * CAREFUL(x->n) / magnitude(S.high), error;
+    if (!(relative[0] < 0x1p-20)) return 1;
+    *sign = S.high[0] < 0 ? -1 : 1;
+    S = scaled(S, all(*sign));
+    words below = two_sum(S.high, all(-1));
+    words L = logarithm(S, ordered_sum(below.high, below.low + S.low), K, &error);
+    error = fma_(relative, all(1.0001), error);
+    return settle(x->format, L.high, L.low - error, L.low + error, y) & 1;
+}
+static void weighted_rows(const job *j, doubts *d) {
+    for (int64_t i = 0; i < j->rows; i++) {
+        row x = row_of(j, i), b = {.x = j->b + i * j->b_row_stride, .n = x.n, .stride = j->b_stride, .format = x.format};
+        signed char sign;
+        real y;
+        unsigned bad = weighted_row(&x, &b, &y, &sign);
+        write(x.format, j->y + i * LAYOUTS[x.format].size, y, 1);
+        if (j->signs) j->signs[i] = sign;
+        doubt(d, i, 1, bad);
+    }
+}
+#endif
