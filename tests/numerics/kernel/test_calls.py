@@ -1,0 +1,89 @@
+"""Many callers at once, forks, and settings of NumPy: no bit of a result depends on them."""
+
+import multiprocessing
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+
+import stablelse
+from stablelse.numerics import kernel
+
+FUNCTIONS = [stablelse.logsumexp, stablelse.softmax, stablelse.log_softmax]
+
+
+def calls(count, seed=9):
+    """Make calls of all kinds: a function, an array, and an axis."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        shape = (int(rng.integers(1, 9)), int(np.exp(rng.uniform(0, 7))))
+        x = rng.normal(rng.choice([0, -1000, 300]), rng.choice([0.1, 3, 40]), shape)
+        x[rng.random(shape) < rng.choice([0, 0.3])] = -np.inf
+        yield FUNCTIONS[rng.integers(3)], x.astype(rng.choice(["f8", "f4", "f2"])), rng.integers(2)
+
+
+MANY = list(calls(1250 if kernel.load() else 200))
+
+
+def results(count):
+    return [function(x, axis=int(axis)) for function, x, axis in MANY[:count]]
+
+
+def same(found, right):
+    return all(
+        np.array_equal(one, other, equal_nan=True) for one, other in zip(found, right, strict=True)
+    )
+
+
+def test_eight_callers_at_once():
+    right, found = results(len(MANY)), [None] * 8
+    barrier = threading.Barrier(8)
+
+    def call(index):
+        barrier.wait()
+        found[index] = results(len(MANY))
+
+    callers = [threading.Thread(target=call, args=(index,)) for index in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert all(same(own, right) for own in found)
+
+
+def test_a_forked_process_computes_as_its_parent():
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("there is no fork here")
+    x = np.random.default_rng(3).normal(size=(4, 400_000))
+    right = stablelse.softmax(x, axis=1, threads=2)  # in threads, which a fork does not take along
+    context = multiprocessing.get_context("fork")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks among threads
+        with context.Pool(1) as pool:
+            found = pool.apply(stablelse.softmax, (x,), {"axis": 1, "threads": 2})
+    assert np.array_equal(found, right)
+
+
+def test_what_numpy_is_told_to_raise_is_not_raised():
+    right = results(200)
+    with np.errstate(all="raise"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = results(200)
+    assert same(found, right)
+    with np.errstate(all="raise"):
+        stablelse.softmax(np.array([[1e308, -1e308], [5e-324, 0], [-800, 0]]), axis=1)
+
+
+@pytest.mark.skipif(kernel.load() is None, reason="C counts references by hand")
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_caller_keeps_its_references(function):
+    x, axis = np.random.default_rng(1).normal(size=(30, 40)), -1
+    counts = [sys.getrefcount(thing) for thing in (x, x.dtype, axis, None)]
+    for _ in range(5000):
+        function(x, axis)
+        function(x, axis=0)
+        function(x[0])
+    found = [sys.getrefcount(thing) for thing in (x, x.dtype, axis, None)]
+    assert all(abs(one - other) < 100 for one, other in zip(found, counts, strict=True))
