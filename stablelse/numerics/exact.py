@@ -7,7 +7,7 @@ does what the kernel is not made for, and everything where there is no kernel.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
@@ -46,11 +46,15 @@ def logsumexp(rows: Array, format_: Format, weights: Array | None = None) -> tup
     sign : ndarray
         Shape (m,): 1, 0, -1 or NaN.
     """
-    x = None if weights is not None else _for_kernel(rows, format_)
-    if x is None:
+    x = _for_kernel(rows, format_)
+    b = None if weights is None else _for_kernel(weights, format_)
+    if x is None or (b is None and weights is not None):
         value, sign, _ = _reference().logsumexp(rows, format_, weights)
         return value, sign
-    value = np.empty(len(rows), format_.dtype)
+    value, sign = np.empty(len(rows), format_.dtype), np.empty(len(rows))
+    if b is not None:
+        threads.mapped(_settle_weighted, _bands(x, b, value, sign), x.size)
+        return value, sign
     _settle(_LOGSUMEXP, x, value)
     return value, np.where(np.isnan(value), value, value > -np.inf)
 
@@ -120,12 +124,28 @@ def _settle(function: int, x: Array, y: Array) -> None:
         for i in range(m):
             _settle_long(function, x[i : i + 1], y[i : i + 1], count)
         return
+    threads.mapped(partial(_settle_band, function), _bands(x, y), x.size)
+
+
+def _bands(*arrays: Array) -> list[tuple[Array, ...]]:
+    """Cut arrays into bands of rows, so many as make a job for a thread."""
+    m, n = arrays[0].shape
     step = max(1, _JOB // n)
-    jobs = [(function, x[i : i + step], y[i : i + step]) for i in range(0, m, step)]
-    threads.mapped(_settle_job, jobs, x.size)
+    return [tuple([array[i : i + step] for array in arrays]) for i in range(0, m, step)]
 
 
-def _settle_job(function: int, x: Array, y: Array) -> None:
+def _settle_weighted(x: Array, b: Array, y: Array, sign: Array) -> None:
+    """Put the logarithms and the signs of weighted sums into y and sign."""
+    assert _compiled is not None
+    signs = np.empty(len(x), np.int8)
+    doubtful = _compiled.rows(_LOGSUMEXP, x, y, b, signs)
+    sign[...] = signs
+    if doubtful is not None:
+        some = x[doubtful], known_format(x.dtype), b[doubtful]
+        y[doubtful], sign[doubtful], _ = _reference().logsumexp(*some)
+
+
+def _settle_band(function: int, x: Array, y: Array) -> None:
     assert _compiled is not None
     _settle_rest(function, x, y, _compiled.rows(function, x, y))
 

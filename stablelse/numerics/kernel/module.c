@@ -53,7 +53,7 @@ typedef struct {
     int flags;
 } Array;
 enum { C_CONTIGUOUS = 1, ALIGNED = 0x100, WRITEABLE = 0x400 };
-enum { INT64 = sizeof(long) == 8 ? 7 : 9 };
+enum { INT8 = 1, INT64 = sizeof(long) == 8 ? 7 : 9 };
 /* NumPy's numbers of the formats, in the order of kernel.h. ml_dtypes gets its own when it is imported. */
 static int numbers[] = {12, 11, 23, -1, -1, -1};
 static const int sizes[] = {8, 4, 2, 2, 1, 1};
@@ -207,13 +207,28 @@ static int as_job(PyObject *const *args, job *work) {
     return 1;
 }
 
-/* rows(function, x, y): a function of every row. Returns the flat indices of results in doubt, None without any. */
+/* Read (b, signs): weights of logsumexp, and where to put the signs of the sums, int8. */
+static int as_weights(PyObject *const *args, job *work) {
+    int format;
+    Array *b = readable(args[0], &format), *signs = (Array *)args[1];
+    if (!b || work->function != LOGSUMEXP || format != work->format || b->nd != 2 || b->shape[0] != work->rows
+        || b->shape[1] != work->length || signs->head.type != array_type || signs->dtype->number != INT8
+        || signs->nd != 1 || signs->shape[0] != work->rows
+        || (signs->flags & (C_CONTIGUOUS | WRITEABLE)) != (C_CONTIGUOUS | WRITEABLE))
+        return PyErr_SetString(PyExc_TypeError, "takes weights as the numbers are, and a place for the signs"), 0;
+    work->b = b->data, work->b_row_stride = b->strides[0], work->b_stride = b->strides[1];
+    work->signs = (signed char *)signs->data;
+    return 1;
+}
+
+/* rows(function, x, y) or rows(function, x, y, b, signs): a function of every row. Returns the flat indices of results
+   in doubt, None without any. */
 static PyObject *rows(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     (void)module;
     job work;
     int failed;
-    if (count != 3) return PyErr_SetString(PyExc_TypeError, "rows takes a function, rows, and a place"), NULL;
-    if (!as_job(args, &work)) return NULL;
+    if (count != 3 && count != 5) return PyErr_SetString(PyExc_TypeError, "rows takes 3 or 5 arguments"), NULL;
+    if (!as_job(args, &work) || (count == 5 && !as_weights(args + 3, &work))) return NULL;
     PyObject *doubtful = run(&work, (piece){0}, work.rows * (work.function == LOGSUMEXP ? 1 : work.length), &failed);
     return doubtful || failed ? doubtful : none();
 }

@@ -23,13 +23,15 @@ needs_kernel = pytest.mark.skipif(kernel.load() is None, reason="the reference i
 def by(monkeypatch):
     """Compute a function of rows by a kernel of that name."""
 
-    def compute(name, function, rows):
+    def compute(name, function, rows, *weights):
         with monkeypatch.context() as patch, np.errstate(all="ignore"):  # as the front does
             if name == kernel.REFERENCE:
                 patch.setattr(exact, "_for_kernel", lambda rows, format_: None)
             else:
                 exact._compiled.use(name)
-            result = getattr(exact, function)(rows, FORMATS[str(rows.dtype)])
+            result = getattr(exact, function)(rows, FORMATS[str(rows.dtype)], *weights)
+        if weights:
+            return np.stack(result)
         return result[0] if function == "logsumexp" else result
 
     yield compute
@@ -55,8 +57,13 @@ def test_all_kernels_have_the_bits_of_the_reference(family, dtype, by):
     if not FAMILIES[family].suits(format_):
         pytest.skip("a family of other formats")
     for x, b in FAMILIES[family].stacks(format_, 100, rng_of(7, family, dtype), 700, parts=12):
-        if b is not None or x.dtype != format_.dtype:
+        if x.dtype != format_.dtype:
             pytest.skip("for the reference alone")
+        if b is not None:
+            right = by(kernel.REFERENCE, "logsumexp", x, b)
+            for name in COMPILED:
+                assert_same_bits(by(name, "logsumexp", x, b), right)
+            continue
         for function in FUNCTIONS:
             right = by(kernel.REFERENCE, function, x)
             for name in COMPILED:
@@ -107,6 +114,22 @@ def test_arrays_along_every_axis(function, dtype):
             assert type(found) is type(right)
             assert (found.dtype, found.shape) == (right.dtype, right.shape)
             assert np.array_equal(found, right)
+
+
+@needs_kernel
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", COMPILED)
+def test_weights_of_all_kinds(name, dtype, by):
+    rng, format_ = np.random.default_rng(8), FORMATS[dtype]
+    special = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, format_.largest, -format_.largest]
+    for m, n in itertools.product((1, 3, 20), (1, 2, 9, 40, 100)):
+        x, b = (format_.round(rng.normal(0, 2, (m, n))) for _ in range(2))
+        for part in (x, b):
+            here = rng.random(part.shape) < 0.1
+            part[here] = format_.round(rng.choice(special, here.sum()).astype(float))
+        right = by(kernel.REFERENCE, "logsumexp", x, b)
+        for one, other in ((x, b), (np.asfortranarray(x), b), (x[:, ::-1], b[:, ::-1])):
+            assert_same_bits(by(name, "logsumexp", one, other), right)
 
 
 @needs_kernel
@@ -177,6 +200,9 @@ def test_what_the_module_refuses():
         [1, x[0], np.zeros(4)], [1, x, np.zeros((4, 3)).T], [1, x, np.zeros((3, 4), np.float32)],
         [1, x, read_only], [1, x.astype(int), x.copy()], ["1", x, x.copy()],
         [1, np.zeros((3, 0)), np.zeros((3, 0))], [0, x, np.zeros(4)],
+        [1, x, x.copy(), x, np.zeros(3, np.int8)], [0, x, np.zeros(3), x, np.zeros(3)],
+        [0, x, np.zeros(3), x[:2], np.zeros(3, np.int8)], [0, x, np.zeros(3), x, None],
+        [0, x, np.zeros(3), x.astype("f4"), np.zeros(3, np.int8)], [0, x, np.zeros(3), x],
     ):  # fmt: skip
         with pytest.raises(TypeError):
             module.rows(*arguments)
