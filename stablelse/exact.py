@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import exact, masks
+from stablelse.numerics import exact, exact_loss, masks
+from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.formats import Array
 from stablelse.numerics.front import Axis, known_format
 from stablelse.numerics.labelled import pose
-from stablelse.numerics.ladder import exact as ladder
-from stablelse.numerics.ladder import exact_loss
-from stablelse.numerics.ladder.certificate import Certificate, Rung
 from stablelse.numerics.threads import limited
 
 if TYPE_CHECKING:
@@ -302,16 +300,16 @@ def _log_softmax(rows: Array, dtype: np.dtype[Any], place: Array | None) -> tupl
 def _certified_logsumexp(
     rows: Array, dtype: np.dtype[Any], weights: Array | None
 ) -> tuple[Array, Array, Certificate]:
-    return ladder.logsumexp(rows, known_format(dtype), weights)
+    return reference.logsumexp(rows, known_format(dtype), weights)
 
 
 def _certified_softmax(
     rows: Array, dtype: np.dtype[Any], place: object
 ) -> tuple[Array, Certificate]:
-    return ladder.softmax(rows, known_format(dtype))
+    return reference.softmax(rows, known_format(dtype))
 
 
 def _certified_log_softmax(
     rows: Array, dtype: np.dtype[Any], place: object
 ) -> tuple[Array, Certificate]:
-    return ladder.log_softmax(rows, known_format(dtype))
+    return reference.log_softmax(rows, known_format(dtype))

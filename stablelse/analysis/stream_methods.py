@@ -12,10 +12,10 @@ from stablelse.analysis.stream import StreamFinding, StreamResult
 from stablelse.analysis.stream_accuracy import Range, bounded, measured
 from stablelse.analysis.stream_places import Fact, Where, moved, sum_overflow, sum_underflow
 from stablelse.analysis.verdicts import VERDICTS, Causes, Departure, Verdict, verdicts
+from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.functions import Function
-from stablelse.numerics.ladder.certificate import Certificate, Rung
 from stablelse.numerics.streams.elements import Whole
 from stablelse.numerics.streams.lean import LeanLogSumExp, is_kept, is_tame
 from stablelse.numerics.streams.one_pass import PIECE, RunningNaive, RunningShifted, piece_sum

@@ -5,7 +5,7 @@ words says `stablelse.numerics.summation`. What is left to lose: a + log S may c
 error bound says that this loses digits, S is computed anew in double-word arithmetic; and exactly,
 where weights of both signs leave less of it than that has.
 
-Results of formats narrower than float64 are correctly rounded: `stablelse.numerics.ladder.exact`.
+Results of formats narrower than float64 are correctly rounded: `stablelse.numerics.exact`.
 """
 
 from __future__ import annotations
@@ -116,11 +116,11 @@ def _least_settled(blocks: Blocks, n: int) -> float:
 
 def _carefully(rows: Array, format_: Format, weights: Array | None) -> tuple[Array, Array]:
     """Compute value and sign from sums in two words, and in higher precision if they cancel."""
-    value, sign, error, estimate = approximate(rows, format_, weights)
+    value, sign, error, _ = approximate(rows, format_, weights)
     if format_.name == "float64":  # there is no higher rung for longdouble
         climbing = np.flatnonzero((error > 0) & ~(error <= _TOLERANCE * np.spacing(abs(value))))
         if climbing.size:
-            value[climbing], sign[climbing] = _climb(rows, weights, climbing, estimate[climbing])
+            value[climbing], sign[climbing] = _climb(rows, weights, climbing)
     return value, sign
 
 
@@ -197,20 +197,12 @@ def _sign_of(x: Array, b: Array) -> Array:
     return sign
 
 
-def _climb(
-    rows: Array, weights: Array | None, climbing: Array, estimate: Array
-) -> tuple[Array, Array]:
-    """Compute value and sign of some of the rows in higher precision."""
-    from stablelse.numerics import decimals  # only here, for few ever need them
-    from stablelse.numerics.ladder import doubleword
+def _climb(rows: Array, weights: Array | None, climbing: Array) -> tuple[Array, Array]:
+    """Compute value and sign of some of the rows correctly rounded."""
+    from stablelse.numerics import reference  # on use: few ever need it
 
     rows, weights = chosen(rows, climbing), chosen(weights, climbing)
-    terms = rows if weights is None else weighted(rows, weights)
-    value, _, sign, error = doubleword.logsumexp(terms, weights, estimate)
-    size = np.maximum(abs(value), _NEAR_ZERO)
-    for i in np.flatnonzero(~(error <= _TOLERANCE * np.spacing(size))):
-        b = None if weights is None else weights[i]
-        value[i], sign[i] = decimals.logsumexp(terms[i], FORMATS["float64"], b)
+    value, sign, _ = reference.logsumexp(rows, FORMATS["float64"], weights)
     return value, sign
 
 

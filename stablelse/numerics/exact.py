@@ -16,7 +16,6 @@ import numpy as np
 from stablelse.numerics import kernel, threads
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.front import known_format, stacked
-from stablelse.numerics.ladder.rounding import as_real
 
 _LOGSUMEXP, _SOFTMAX, _LOG_SOFTMAX = range(3)
 _NAMES = ("logsumexp", "softmax", "log_softmax")
@@ -100,7 +99,7 @@ def _for_kernel(rows: Array, format_: Format) -> Array | None:
     if not _is_known(format_):
         return None
     if rows.dtype.kind in "iu":  # of 64 bits, float64 may not hold them
-        rows = as_real(rows)
+        rows = _as_real(rows)
     if not np.can_cast(rows.dtype, format_.dtype, "safe"):
         return None
     x = rows.astype(format_.dtype, copy=False)
@@ -114,6 +113,13 @@ def _is_known(format_: Format) -> bool:
         return False
     _compiled.know(kernel.FORMATS.index(format_.name), np.empty(0, format_.dtype))
     return True
+
+
+def _as_real(x: Array) -> Array:
+    """Return integers in a format that holds them: of 64 bits, float64 may not."""
+    if x.dtype.itemsize == 8 and np.any(abs(x) > 2**53):
+        return x.astype(np.longdouble)
+    return x
 
 
 def _settle(function: int, x: Array, y: Array) -> None:

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from stablelse.numerics import decimals, doubleword, nearzero
+from stablelse.numerics.certificate import Certificate, Ledger, Rung
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.ladder.certificate import Certificate, Ledger, Rung
 from stablelse.numerics.rounding import Approximation, settle
 from stablelse.numerics.rowsums import (
     BLOCK,

@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 
 import stablelse
 from stablelse import exact
+from stablelse.numerics import exact_loss
 from stablelse.numerics.formats import FORMATS, find_format
-from stablelse.numerics.ladder import exact_loss
 from stablelse.numerics.masks import EmptyVectorError
 from stablelse.numerics.targets import REDUCTIONS, LabelError
 

@@ -10,8 +10,8 @@ import pytest
 from families import FAMILIES, Stack, all_pairs, rng_of
 
 from stablelse.numerics import doubleword, nearzero, reference, rowsums
+from stablelse.numerics.certificate import Rung
 from stablelse.numerics.formats import FORMATS, find_format
-from stablelse.numerics.ladder.certificate import Rung
 
 FLOAT64, LONGDOUBLE = FORMATS["float64"], FORMATS["longdouble"]
 ELEMENTWISE = (reference.softmax, reference.log_softmax)

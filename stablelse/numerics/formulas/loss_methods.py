@@ -7,13 +7,12 @@ from enum import Enum
 
 import numpy as np
 
-from stablelse.numerics import loss
+from stablelse.numerics import exact_loss, loss
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas.formula import Evaluation, Method
 from stablelse.numerics.formulas.methods import Candidate
 from stablelse.numerics.functions import Function
 from stablelse.numerics.labelled import pose
-from stablelse.numerics.ladder import exact_loss
 
 
 class Quantity(Enum):

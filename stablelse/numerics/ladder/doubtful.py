@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from stablelse.numerics import compensated
+from stablelse.numerics import doubleword
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.ladder import doubleword
-from stablelse.numerics.ladder.rounding import settle
+from stablelse.numerics.rounding import Approximation, settle
 
 _FLOAT64 = FORMATS["float64"]
 
@@ -29,43 +28,6 @@ class Entries(Protocol):
         """Return the largest x of the vector of each, shape (k,), in float64."""
 
 
-class Doubtful(NamedTuple):
-    """k elements of rows: their places, and a view of them by row.
-
-    Attributes
-    ----------
-    rows : ndarray
-        Shape (m, n): all of the rows.
-    i, j : ndarray of int
-        Shape (k,): row and column of each element, i in ascending order.
-    is_nan : ndarray of bool
-        Shape (k,): whether the row is NaN throughout, by convention.
-    """
-
-    rows: Array
-    i: Array
-    j: Array
-    is_nan: Array
-
-    @property
-    def x(self) -> Array:
-        """The elements."""
-        x: Array = self.rows[self.i, self.j]
-        return x
-
-    def largest(self) -> Array:
-        """Return the largest x of the row of each element, in float64."""
-        some, back = np.unique(self.i, return_inverse=True)
-        x_max = compensated.chosen(self.rows, some).max(axis=1).astype(np.float64)
-        largest: Array = x_max[back]
-        return largest
-
-    def by_row(self) -> tuple[Array, list[Array]]:
-        """Return the rows that have doubtful elements, and the columns of these in each."""
-        some, starts = np.unique(self.i, return_index=True)
-        return some, np.split(self.j, starts[1:])
-
-
 def softmax_of(
     elements: Entries, y: Array, y_low: Array, error: Array, format_: Format
 ) -> tuple[Array, Array, Array]:
@@ -78,9 +40,9 @@ def softmax_of(
     is_too_low = d < _LOWEST
     d_low[is_too_low] = 0
     d = np.maximum(d, _LOWEST)
-    error = 2.1 * (doubleword.EXP_ERROR + error + doubleword.ADDITION_ERROR * abs(y))
-    high, low, exponent = doubleword.exp(d, d_low, list(np.empty((8, len(d)))))
-    value, doubtful, ulps = settle(high, low, error, format_, exponent)
+    error = 2.1 * (doubleword.EXP_ERROR + error + doubleword.ARITHMETIC_ERROR * abs(y))
+    high, low, exponent = doubleword.exp(d, d_low)
+    value, doubtful, ulps = _settle(high, low, error, format_, exponent)
     if format_.underflow_threshold < _LOWEST:
         doubtful |= is_too_low
     return value, doubtful, ulps
@@ -91,8 +53,8 @@ def log_softmax_of(
 ) -> tuple[Array, Array, Array]:
     """Round x - y, the log-sum-exp being y + y_low, wrong by at most `error`."""
     x = elements.x
-    rounding = doubleword.ADDITION_ERROR * (abs(x) + abs(y))
-    value, doubtful, ulps = settle(*_difference(x, y, y_low), error + rounding, format_)
+    rounding = doubleword.ARITHMETIC_ERROR * (abs(x) + abs(y))
+    value, doubtful, ulps = _settle(*_difference(x, y, y_low), error + rounding, format_)
     if doubtful.any() and format_.significand_bits <= _FLOAT64.significand_bits:
         largest = elements.largest()
         # y - x_max is exact where they are close, and elsewhere of no use; that less the error
@@ -124,11 +86,11 @@ def _just_below(
     ulps : ndarray
         The reach in units in the last place.
     """
-    value, doubtful, ulps = settle(high, low, reach, format_)
-    _, is_tie, _ = settle(high, low, 0.0, format_)
+    value, doubtful, ulps = _settle(high, low, reach, format_)
+    is_tie = _settle(high, low, 2.0**-300 * reach, format_)[1]
     is_tie &= ulps < 0.25
     unit = reach / ulps
-    below, *_ = settle(high, low - unit / 4, 0.0, format_)
+    below, *_ = _settle(high, low - unit / 4, 0.0, format_)
     value[is_tie] = below[is_tie]
     return value, is_tie | ~doubtful, ulps
 
@@ -137,3 +99,13 @@ def _difference(x: Array, y: Array, y_low: Array) -> tuple[Array, Array]:
     d, d_low = two_sum(x.astype(np.float64), -y)
     difference: tuple[Array, Array] = two_sum(d, d_low - y_low)
     return difference
+
+
+def _settle(
+    high: Array, low: Array, error: Any, format_: Format, exponent: Any = 0
+) -> tuple[Array, Array, Array]:
+    """Return what `settle` does of two words, and what is in doubt instead of settled."""
+    value, settled, ulps = settle(
+        Approximation(high, low, np.zeros_like(low), error, exponent), format_
+    )
+    return value, ~settled, ulps

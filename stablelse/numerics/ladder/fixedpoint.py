@@ -53,58 +53,6 @@ class Rest(NamedTuple):
         return as_decimal(self.x_next)
 
 
-def logsumexp(rows: Array, format_: Format) -> list[Any]:
-    """Compute the log-sum-exp of every row, as far as it can be rounded.
-
-    Parameters
-    ----------
-    rows : ndarray
-        Shape (m, n), of numbers that float64 holds, finite or -inf; of each row some are finite.
-    format_ : Format
-        The format of the results.
-
-    Returns
-    -------
-    list of scalar
-        Correctly rounded, or ``None``: also where all finite entries of a row are equal.
-    """
-    rests = _rests(rows)
-    return [None if rest is None else log_sum_of(rest, format_) for rest in rests]
-
-
-def softmax(rows: Array, elements: list[Array], format_: Format) -> list[Any]:
-    """Compute elements of the softmax of every row; see `logsumexp`.
-
-    Parameters
-    ----------
-    elements : list of ndarray of int
-        The columns of the elements that are wanted of each row.
-
-    Returns
-    -------
-    list of scalar
-        Those of all rows, one after the other.
-    """
-    return _elementwise(rows, elements, format_, decimals.quotients)
-
-
-def log_softmax(rows: Array, elements: list[Array], format_: Format) -> list[Any]:
-    """Compute elements of the log_softmax of every row; see `softmax`."""
-    return _elementwise(rows, elements, format_, decimals.log_quotients)
-
-
-def _elementwise(
-    rows: Array, elements: list[Array], format_: Format, evaluate: decimals.Elements
-) -> list[Any]:
-    values: list[Any] = []
-    for row, columns, rest in zip(rows, elements, _rests(rows), strict=True):
-        if rest is None:
-            values += [None] * len(columns)
-            continue
-        values += elements_of(rest, row[columns], format_, evaluate)
-    return values
-
-
 def elements_of(rest: Rest, x: Array, format_: Format, evaluate: decimals.Elements) -> list[Any]:
     """Compute elements of a vector from the sum of all of it.
 
@@ -140,23 +88,6 @@ def _in_decimal(rest: Rest) -> Ball:
     units = Ball(Decimal(0), Decimal(rest.total), Decimal(rest.error))
     others = decimals.divide(units, Ball(Decimal(2**limbs.BITS)))
     return decimals.joined(rest.first, rest.second, others)
-
-
-def _rests(rows: Array) -> list[Rest | None]:
-    """Sum the exponentials of every row but for its largest, if there are others."""
-    rows = rows.astype(np.float64, copy=False)
-    x_max = rows.max(axis=1, keepdims=True)
-    is_largest = rows == x_max
-    others = np.where(is_largest, -np.inf, rows)
-    x_next = others.max(axis=1, keepdims=True)
-    totals = _sums(others, np.where(x_next > -np.inf, x_next, 0))
-    multiplicities = np.count_nonzero(is_largest, axis=1).tolist()
-    ends = x_max.ravel().tolist(), x_next.ravel().tolist()
-    error = limbs.EXP_ERROR * rows.shape[1]
-    return [
-        Rest(*found, error) if found[1] > -np.inf else None
-        for found in zip(*ends, multiplicities, totals, strict=True)
-    ]
 
 
 def rest_of(parts: Callable[[], Iterable[Array]]) -> Rest | None:

@@ -2,7 +2,7 @@
 
 With y = log sum exp(x_i) known as a double-word, every element can be had for itself:
 log_softmax(x)_j = x_j - y, and softmax(x)_j = exp(x_j - y). What the error of y, mostly 2**-79,
-leaves in doubt climbs as it does in memory (`stablelse.numerics.ladder.elementwise`): to the
+leaves in doubt climbs as it does in memory (`stablelse.numerics.reference`): to the
 double-word exponential, to a sum of 130 bits, for which the vector is read again, and in the end
 to decimal arithmetic, for which it is read once for every precision.
 """
@@ -17,14 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stablelse.numerics import decimals
+from stablelse.numerics.certificate import Rung
 from stablelse.numerics.decimals import Sum, Term, as_decimal
 from stablelse.numerics.errorfree import two_sum
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.functions import Function
 from stablelse.numerics.ladder import exponential, fixedpoint
-from stablelse.numerics.ladder.certificate import Rung
 from stablelse.numerics.ladder.doubtful import log_softmax_of, softmax_of
-from stablelse.numerics.ladder.rounding import settle
+from stablelse.numerics.rounding import Approximation, settle
 from stablelse.numerics.streams.one_pass import PIECE
 from stablelse.numerics.streams.running import LogSum, RunningLogSumExp
 
@@ -245,15 +245,17 @@ def _settled(
     absolute = log_sum.error + _ROUNDING * (abs(d) + 2 * abs(log_sum.high))
     if function is Function.LOG_SOFTMAX:
         finite = np.isfinite(d)
-        value, doubtful, _ = settle(np.where(finite, d, 0), d_low, absolute, format_)
-        return np.where(finite, value, format_.round(-np.inf)), doubtful & finite
+        words = np.where(finite, d, 0), d_low, np.zeros_like(d)
+        value, settled, _ = settle(Approximation(*words, absolute), format_)
+        return np.where(finite, value, format_.round(-np.inf)), finite & ~settled
     inside = d >= _SMALLEST
     safe = np.maximum(d, _SMALLEST)
     words = exponential.exp(safe, np.where(inside, d_low, 0), list(np.empty((6, len(d)))))
     high, low = two_sum(words[0], words[1])
     error = (exponential.EXP_ERROR + _ADDITION + np.where(inside, absolute, 0)) * high
-    value, doubtful, _ = settle(high, low + words[2], error, format_)
+    approximation = Approximation(high, low + words[2], np.zeros_like(high), error)
+    value, settled, _ = settle(approximation, format_)
     # By far below the smallest number of the format, an element is 0 beyond doubt.
     is_zero = d < float(format_.underflow_threshold) - 1
     value = np.where(is_zero, format_.round(0.0), value)
-    return value, np.where(inside, doubtful, True) & ~is_zero
+    return value, np.where(inside, ~settled, True) & ~is_zero

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from stablelse.numerics.certificate import Certificate
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.ladder.certificate import Certificate
 from stablelse.numerics.streams.one_pass import PIECE
 from stablelse.numerics.streams.running import RunningLogSumExp, Sum, merged
 from stablelse.numerics.summation import exponentials

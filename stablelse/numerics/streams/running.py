@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from stablelse.numerics import doubleword
+from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.errorfree import fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.inputs import real_numbers
-from stablelse.numerics.ladder import doubleword, exponential, quick
-from stablelse.numerics.ladder.certificate import Certificate, Rung
-from stablelse.numerics.ladder.rounding import settle
+from stablelse.numerics.ladder import exponential, quick
+from stablelse.numerics.rounding import Approximation, settle
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -192,7 +193,7 @@ class RunningLogSumExp:
                 return LogSum(convention, 0.0, 0.0)
             shift, high, low, error = (np.array([number]) for number in self._sum)
             y, y_low = quick.log(quick.Sum(shift, high, low))
-            bound = error + quick.ERROR + doubleword.ADDITION_ERROR * abs(y)
+            bound = error + quick.ERROR + doubleword.ARITHMETIC_ERROR * abs(y)
             return LogSum(y.item(), y_low.item(), bound.item())
 
     def _convention(self) -> float | None:
@@ -204,9 +205,9 @@ class RunningLogSumExp:
 
     def _rounded(self, format_: Format) -> tuple[Any, Certificate]:
         high, low, error = (np.array([number]) for number in self.log_sum())
-        value, doubtful, ulps = settle(high, low, error, format_)
-        settled = {} if doubtful[0] else {Rung.QUICK: 1}
-        return value[0], Certificate(settled, 0, float(ulps[0]))
+        approximation = Approximation(high, low, np.zeros(1), error)
+        value, settled, ulps = settle(approximation, format_)
+        return value[0], Certificate({Rung.QUICK: 1} if settled[0] else {}, 0, float(ulps[0]))
 
     def __getstate__(self) -> tuple[Any, ...]:
         return (self.count, tuple(self._sum), self._has_nan, self._has_infinity)

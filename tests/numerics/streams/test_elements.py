@@ -6,11 +6,11 @@ from families import FAMILIES, rng_of
 
 from stablelse import RunningLogSumExp, exact
 from stablelse.numerics import decimals
+from stablelse.numerics.certificate import Rung
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.functions import Function
 from stablelse.numerics.ladder import fixedpoint
-from stablelse.numerics.ladder.certificate import Rung
 from stablelse.numerics.streams.elements import Whole, elements
 from stablelse.numerics.streams.running import LogSum
 

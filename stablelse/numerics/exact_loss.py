@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from stablelse.numerics import decimals
+from stablelse.numerics import decimals, exact, reference
+from stablelse.numerics.certificate import Certificate
 from stablelse.numerics.decimals import Ball
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.labelled import Problem
-from stablelse.numerics.ladder import exact
-from stablelse.numerics.ladder.certificate import Certificate
-from stablelse.numerics.ladder.rounding import settle
 from stablelse.numerics.rationals import nearest
+from stablelse.numerics.rounding import Approximation, settle
 
 _WIDE = FORMATS["float64"]
 
@@ -75,11 +74,11 @@ def nll(rows: Array, labels: Array, format_: Format) -> tuple[Array, Certificate
     losses : ndarray
         Shape (m,). NaN of a row that has NaN or +inf, or nothing but -inf.
     certificate : Certificate
-        Which rung of the ladder settled how many elements of log softmax.
+        How many each rung settled of the elements of log softmax.
     """
     if not len(rows):
         return np.empty(0, format_.dtype), Certificate({}, 0, 0.0)
-    logarithms, certificate = exact.log_softmax(rows, format_)
+    logarithms, certificate = reference.log_softmax(rows, format_)
     # 0 - g, for -g of a single class is -0
     losses = 0 - logarithms[np.arange(len(rows)), labels]
     return losses.astype(format_.dtype, copy=False), certificate
@@ -89,16 +88,17 @@ def nll_grad(rows: Array, labels: Array, format_: Format) -> Array:
     """Compute softmax(x) - onehot(label) of every row, correctly rounded; see `nll`."""
     if not len(rows):
         return np.empty(rows.shape, format_.dtype)
-    gradient, _ = exact.softmax(rows, format_)
+    gradient = exact.softmax(rows, format_)
     places = np.arange(len(rows)), labels
     doubtful = ~np.isnan(gradient[places])
     if format_.significand_bits < _WIDE.significand_bits:
-        logarithms = exact.log_softmax(rows, _WIDE)[0][places]
+        logarithms = exact.log_softmax(rows, _WIDE)[places]
         less = np.expm1(logarithms)  # p - 1; NaN where p is, and in doubt where that is NaN
-        error = _EXPM1_ERROR * abs(less)
-        value, unsettled, _ = settle(less, np.zeros_like(less), error, format_)
+        nothing = np.zeros_like(less)
+        approximation = Approximation(less, nothing, nothing, _EXPM1_ERROR * abs(less))
+        value, settled, _ = settle(approximation, format_)
         gradient[places] = value + format_.dtype.type(0)  # what underflows has no sign
-        doubtful &= unsettled
+        doubtful &= ~settled
     for i in np.flatnonzero(doubtful).tolist():
         gradient[i, labels[i]] = 0 - _complement(rows[i], int(labels[i]), format_)
     return gradient
