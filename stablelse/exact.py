@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import exact, exact_loss, masks
+from stablelse.numerics import exact, exact_loss, masks, reference
 from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.formats import Array
 from stablelse.numerics.front import Axis, known_format
