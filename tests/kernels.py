@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from stablelse.numerics import doubleword as reference
+from stablelse.numerics import doubleword
 from stablelse.numerics.formats import Array
-from stablelse.numerics.ladder import doubleword, exponential, short
-from stablelse.numerics.ladder.powers import FINE_INDEX_BITS, INDEX_BITS
+from stablelse.numerics.ladder import exponential
+from stablelse.numerics.ladder.powers import FINE_INDEX_BITS
 
 
 class Kernel(NamedTuple):
@@ -33,13 +33,8 @@ class Kernel(NamedTuple):
     entries: int
 
 
-def _doubleword(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
-    *words, exponent = doubleword.exp(d.copy(), d_low.copy(), [np.empty_like(d) for _ in range(8)])
-    return tuple(words), exponent
-
-
 def _reference(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
-    *words, exponent = reference.exp(d, d_low)
+    *words, exponent = doubleword.exp(d, d_low)
     return tuple(words), exponent
 
 
@@ -48,23 +43,10 @@ def _quick(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
     return words, np.zeros(d.shape, int)
 
 
-def _brief(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
-    words = exponential.brief_exp(d, d_low, [np.empty_like(d) for _ in range(6)])
-    return words, np.zeros(d.shape, int)
-
-
-def _short(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
-    words = short._scaled(short._exp(d.tolist()), d_low.tolist())
-    return tuple(map(np.array, words)), np.zeros(d.shape, int)
-
-
 #: The kernels by name.
 KERNELS: dict[str, Kernel] = {
-    "reference": Kernel(_reference, reference.EXP_ERROR, reference.FARTHEST, 2**11),
-    "double-word": Kernel(_doubleword, doubleword.EXP_ERROR, 1500.0, 2**INDEX_BITS),
+    "reference": Kernel(_reference, doubleword.EXP_ERROR, doubleword.FARTHEST, doubleword.STEPS),
     "quick": Kernel(_quick, exponential.EXP_ERROR, exponential.HIGHEST, 2**FINE_INDEX_BITS),
-    "brief": Kernel(_brief, exponential.BRIEF_EXP_ERROR, exponential.HIGHEST, 2**FINE_INDEX_BITS),
-    "short": Kernel(_short, short.EXP_ERROR, exponential.HIGHEST, 2**FINE_INDEX_BITS),
 }
 
 #: Units in the last place around what matters.

@@ -1,4 +1,4 @@
-"""Exponentials in words, from the finer table of powers of two: three words, or two.
+"""Exponentials in words, from the finer table of powers of two: three words.
 
 exp(d) = 2**e A exp(r), with k, j and e as in `stablelse.numerics.ladder.powers`, A the entry of the
 finer table that has 34 bits, and r = d - k ln 2 / 2**15 - log(A / T), abs(r) < 2**-16.5. The
@@ -6,7 +6,7 @@ rounding error of the table is thus a part of r, where it costs one subtraction.
 ln 2 / 2**15 = M1 + M2 + M3; k has 25 bits, for abs(d) <= 600, so that k M1 and k M2 are exact;
 and so is d - k M1: below 2**-16.3, it is a multiple of 2**-69 (or d itself, if k = 0).
 
-In three words (`exp`), r = h + t, h being r rounded to a multiple of 2**-35 (19 bits):
+r = h + t, h being r rounded to a multiple of 2**-35 (19 bits):
 
     2**e A,   2**e A h,   2**e A g,   g = t + r**2 / 2 + r**3 / 6 + r**4 / 24
 
@@ -21,17 +21,6 @@ of which the first two are exact. Errors, relative to 2**e A, in units of 2**-88
 - g, below 2**-33.7, rounds by 2, and its product with A by 2.5.
 
 Together 27: less than 2**-83.2.
-
-In two words (`brief_exp`), the second is 2**e A p, p = r + r**2 (C + r / 6). Errors, relative to
-2**e A, in units of 2**-70:
-
-- k (M2 + M3), below 2**-19, is wrong by 1/8 for the constant and by 1/8 for the product; the sums
-  with log(A / T) and with the lower word of d, below 2**-18, by 1/4 each; r by 1 in the end.
-- C = 1/2 + 0.83 * 2**-33 / 24 stands for 1/2 + r**2 / 24: their difference, times r**2, is at most
-  0.173 * 2**-66 / 24, which is 0.12 (at abs(r) = 2**-16.5 and at 0.64 of that).
-- p, below 2**-16.4, rounds by 1, and its product with A by 1.5.
-
-Together 4.3, less than 2**-67.8, for p < 2**-16 changes nothing of that.
 """
 
 from __future__ import annotations
@@ -41,8 +30,8 @@ import numpy as np
 from stablelse.numerics.formats import Array
 from stablelse.numerics.ladder.powers import FINE_INDEX_BITS, SIGNIFICAND_BITS, fine_powers
 
-#: Bounds of the relative errors of `exp` and of `brief_exp`.
-EXP_ERROR, BRIEF_EXP_ERROR = 2.0**-83.2, 2.0**-67.8
+#: A bound of the relative error of `exp`.
+EXP_ERROR = 2.0**-83.2
 
 #: Arguments lie between these.
 LOWEST, HIGHEST = -600.0, 600.0
@@ -50,9 +39,6 @@ LOWEST, HIGHEST = -600.0, 600.0
 #: Adding and subtracting 1.5 * 2**(52 - q) rounds to a multiple of 2**-q.
 TO_INTEGER = 1.5 * 2.0**52
 TO_35_BITS = 1.5 * 2.0**17
-
-# What the second coefficient makes up for the fourth with, at most 2**-16.5 from zero.
-_SECOND = 1 / 2 + 0.83 * 2.0**-33 / 24
 
 
 def exp(d: Array, d_low: Array | None, scratch: list[Array]) -> tuple[Array, Array, Array]:
@@ -98,25 +84,6 @@ def exp(d: Array, d_low: Array | None, scratch: list[Array]) -> tuple[Array, Arr
     h *= high
     k *= high
     return high, h, k
-
-
-def brief_exp(d: Array, d_low: Array | None, scratch: list[Array]) -> tuple[Array, Array]:
-    """Compute exp(d + d_low) as the sum of two words: 2**e A and 2**e A p; see `exp`."""
-    k, r, p, high, rest, _ = scratch
-    _, step_2, step_3 = fine_powers().step
-    _look_up(d, scratch)
-    k *= step_2 + step_3
-    rest += k
-    if d_low is not None:
-        rest -= d_low
-    r -= rest
-    np.multiply(r, 1 / 6, out=p)
-    p += _SECOND
-    p *= r
-    p *= r
-    p += r
-    p *= high
-    return high, p
 
 
 def _look_up(d: Array, scratch: list[Array]) -> None:

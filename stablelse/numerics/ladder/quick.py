@@ -1,7 +1,6 @@
-"""Log-sum-exp to 80 bits, or to 67: the first rungs of the ladder, for results of float64.
+"""Log-sum-exp to 80 bits, for numbers that come in blocks.
 
-The terms are words of `stablelse.numerics.ladder.exponential`: three for 80 bits, and two, in
-two thirds of the time, where few results will be in doubt with 67.
+The terms are the three words of `stablelse.numerics.ladder.exponential`.
 
 A sum of n terms, n <= 2**10; of more, segments of so many are added up exactly: with c being
 about n + 1 times the largest term, adding and subtracting c cuts the first two words of a term.
@@ -10,13 +9,13 @@ left of a term is at most 2**-53 (n + 2) of the largest, hence together 2**-33 o
 third words, if any, are 2**-33.7. All that goes through at most 30 additions (two to put the
 parts of a term together, and pairwise ones): 30 * 2**-53 * 2**-32.3 = 2**-80.3. With the error of
 three words, 2**-80.1; with that of the logarithm (another exponential, and three roundings of
-2**-87), 2**-80. With the error of two words, 2**-67.79, and that of the logarithm, 2**-67.7.
+2**-87), 2**-80.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial, reduce
 from typing import NamedTuple
 
@@ -25,33 +24,11 @@ import numpy as np
 from stablelse.numerics.blocks import Blocks, by_vector
 from stablelse.numerics.errorfree import difference, fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import FORMATS, Array
-from stablelse.numerics.ladder.exponential import LOWEST, brief_exp, exp
+from stablelse.numerics.ladder.exponential import LOWEST, exp
 from stablelse.numerics.pairwise import pairwise
-
-
-class Precision(NamedTuple):
-    """How much is computed of a sum.
-
-    Attributes
-    ----------
-    exp : callable
-        One of `stablelse.numerics.ladder.exponential`. Arguments below its `LOWEST` count as
-        that: less than the largest term by 2**-144, they are no part of a sum; as elements they
-        are to be looked at again.
-    error : float
-        A bound of the relative error of a sum, hence of the absolute error of its logarithm;
-        that of the logarithm itself, another exponential, is in it.
-    """
-
-    exp: Callable[[Array, Array | None, list[Array]], tuple[Array, ...]]
-    error: float
-
 
 #: A bound of the error of what is computed to 80 bits.
 ERROR = 2.0**-80
-
-#: Terms of three words, and of two.
-FULL, BRIEF = Precision(exp, ERROR), Precision(brief_exp, 2.0**-67.7)
 
 #: Up to here, exp can take x as it is.
 TAME = 500.0
@@ -80,11 +57,6 @@ def blocks_for(shape: tuple[int, ...]) -> Blocks:
     return Blocks(shape, FORMATS["float64"], buffers=8, length=length)
 
 
-def words(buffers: list[Array]) -> tuple[Array, Array]:
-    """Return those of the blocks' buffers in which `sum_exp` has the first two words of terms."""
-    return buffers[5], buffers[4]
-
-
 class Sum(NamedTuple):
     """S, the sum of exp(x_i - shift), one for each vector.
 
@@ -101,9 +73,7 @@ class Sum(NamedTuple):
     low: Array
 
 
-def sum_exp(
-    blocks: Blocks, x: Array, kept: Words | None = None, precision: Precision = FULL
-) -> Sum:
+def sum_exp(blocks: Blocks, x: Array) -> Sum:
     """Sum exp(x - shift) along the vectors of a band.
 
     Parameters
@@ -112,12 +82,6 @@ def sum_exp(
         As `blocks_for` makes them.
     x : ndarray
         A band, real.
-    kept : pair of ndarray, optional
-        float64, of the shape of the band; to put the terms into, in two words: the first word
-        of `exp` and, rounded, the sum of the others. Of a band that is one piece, they may
-        be those of the `words`.
-    precision : Precision
-        How many words the terms have before they are added up.
 
     Returns
     -------
@@ -126,24 +90,15 @@ def sum_exp(
     """
     if x.size <= blocks.length:
         x = blocks.load(x)  # once for all that follows
-    first, second = (None, None) if kept is None else kept
     largest_of = partial(np.maximum.reduce, axis=blocks.axis, keepdims=True)
     x_max = reduce(np.maximum, blocks.over_pieces(largest_of, x)).astype(np.float64, copy=False)
     shift = np.where(abs(x_max) <= TAME, 0, x_max)
     largest = np.exp(x_max - shift)
-    sum_piece = partial(_sum_piece, blocks, precision, shift, largest)
-    return Sum(shift, *reduce(_add, blocks.over_pieces(sum_piece, x, first, second)))
+    sum_piece = partial(_sum_piece, blocks, shift, largest)
+    return Sum(shift, *reduce(_add, blocks.over_pieces(sum_piece, x)))
 
 
-def _sum_piece(
-    blocks: Blocks,
-    precision: Precision,
-    shift: Array,
-    largest: Array,
-    x: Array,
-    first: Array | None,
-    second: Array | None,
-) -> Words:
+def _sum_piece(blocks: Blocks, shift: Array, largest: Array, x: Array) -> Words:
     d, d_low, *scratch = blocks.buffers(x.shape)
     argument, low = blocks.load(x), None
     if shift.any():
@@ -153,15 +108,9 @@ def _sum_piece(
         if low is not None:
             low[~(argument >= LOWEST)] = 0
         argument = np.maximum(argument, LOWEST, out=d)
-    if first is not None and second is not None:
-        scratch[2], scratch[3] = second, first  # where exp puts the second word and the first
-    terms = precision.exp(argument, low, scratch)
+    terms = exp(argument, low, scratch)
     _, rest, _, _, upper, _ = scratch
-    total = add_up(terms, (upper, rest), largest, blocks.axis)
-    if second is not None:
-        for word in terms[2:]:
-            second += word
-    return total
+    return add_up(terms, (upper, rest), largest, blocks.axis)
 
 
 def add_up(
@@ -233,25 +182,12 @@ def _add(a: Words, b: Words) -> Words:
     return result
 
 
-def sums(rows: Array, precision: Precision = FULL) -> Sum:
-    """Sum the exponentials of every row, shape (m, n), m, n >= 1."""
-    blocks = blocks_for(rows.shape)
-    bands = blocks.over_bands(partial(sum_exp, blocks, precision=precision), rows)
-    return Sum(*[np.concatenate(parts, 1 - blocks.axis) for parts in zip(*bands, strict=True)])
-
-
-def logsumexp(rows: Array, precision: Precision = FULL) -> tuple[Array, Array]:
-    """Compute the log-sum-exp of every row, shape (m, n), m, n >= 1; see `log`."""
-    high, low = log(sums(rows, precision))
-    return high.ravel(), low.ravel()
-
-
 def log(total: Sum) -> tuple[Array, Array]:
     """Return shift + log(S) as a double-word, abs(low) <= ulp(high) / 2.
 
     With y near log(high), log(S) = y + log(S exp(-y)): the second term is as small as the error
     of y, so that the first terms of its series are enough. The absolute error is at most the
-    error of the sum's `Precision` + 2**-104 abs(high). Where the largest x is not finite, the
+    `ERROR` + 2**-104 abs(high). Where the largest x is not finite, the
     result is NaN.
     """
     shift, high, low = total

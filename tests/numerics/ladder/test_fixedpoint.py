@@ -3,12 +3,8 @@
 import numpy as np
 import pytest
 
-from stablelse import exact
-from stablelse.exact import Rung
-from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.ladder import fixedpoint, limbs
 
-FLOAT64 = FORMATS["float64"]
 RNG = np.random.default_rng(23)
 
 #: Entries of the table that multiplies all others.
@@ -53,40 +49,3 @@ def test_sums_are_those_of_all_terms(shape):
     for row, total in zip(x, sums, strict=True):
         found = np.stack(limbs.exp(row, np.zeros(row.shape)))
         assert total == sum(map(limbs.integer, found.T.tolist()))
-
-
-@pytest.mark.parametrize(
-    ("gap", "rung"), [(40.0, Rung.REST), (300.0, Rung.REST), (700.0, Rung.FIXED_POINT)]
-)
-def test_one_that_dominates_is_told_from_the_rest(gap, rung):
-    """However small the rest is, it is known relatively."""
-    rows = RNG.normal(size=(5, 30))
-    rows[:, 3] = gap + 5
-    for function in (exact.log_softmax, exact.logsumexp):
-        result, certificate = function(rows - rows[:, 3:4], axis=1, return_certificate=True)
-        assert certificate.settled[rung] == 5
-        assert Rung.DECIMAL not in certificate.settled
-    largest = exact.log_softmax(rows, axis=1)[:, 3]
-    rest = exact.logsumexp(np.delete(rows, 3, axis=1), axis=1)
-    # log_softmax is -log(1 + t) = -t for so small a t.
-    ratio = largest / -np.exp(rest - rows[:, 3])
-    assert (abs(ratio - 1) <= 2.0**-40).all()
-    assert (result >= 0).all()
-
-
-def test_normalized_rows_need_no_decimal_arithmetic():
-    x = exact.log_softmax(RNG.normal(size=(20, 50)), axis=1)
-    _, certificate = exact.logsumexp(x, axis=1, return_certificate=True)
-    assert Rung.DECIMAL not in certificate.settled
-    assert certificate.settled[Rung.FIXED_POINT] >= 15
-
-
-def test_rows_of_equals_are_left_to_decimal_arithmetic():
-    rows = np.array([[1.5, 1.5, -np.inf], [0.0, -1.0, -2.0]])
-    columns = [np.array([0, 1]), np.array([2])]
-    with np.errstate(invalid="ignore"):
-        found = fixedpoint.logsumexp(rows, FLOAT64)
-        elements = fixedpoint.softmax(rows, columns, FLOAT64)
-    assert found[0] is None
-    assert found[1] == exact.logsumexp(rows[1])
-    assert elements == [None, None, exact.softmax(rows[1])[2]]

@@ -11,11 +11,8 @@ from families import FAMILIES, Stack, all_pairs, rng_of
 import stablelse
 from stablelse import exact
 from stablelse.exact import Certificate, Rung
-from stablelse.numerics import compensated, decimals
-from stablelse.numerics.blocks import Blocks
-from stablelse.numerics.errorfree import two_sum
+from stablelse.numerics import decimals
 from stablelse.numerics.formats import FORMATS, find_format, installed_formats
-from stablelse.numerics.ladder import doubleword, narrow, quick, rest, short
 
 FLOAT64 = FORMATS["float64"]
 NAMES = ("logsumexp", "softmax", "log_softmax")
@@ -62,109 +59,12 @@ def test_longdouble_of_what_float64_holds(family, tally):
     assert not tally.examples, "\n".join(map(str, tally.examples))
 
 
-def test_longdouble_mostly_takes_no_decimals():
-    x = rng_of(3).normal(size=(50, 20))
-    for function in (exact.logsumexp, exact.softmax, exact.log_softmax):
-        _, certificate = function(x, 1, dtype=np.longdouble, return_certificate=True)
-        assert Rung.DECIMAL not in certificate.settled
-        quick = sum(certificate.settled.get(rung, 0) for rung in (Rung.BRIEF, Rung.QUICK))
-        assert quick > sum(certificate.settled.values()) / 2
-
-
 @pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2"])
 def test_a_tenth_of_all_pairs_of_float8(name, tally):
     pairs = all_pairs(find_format(name)).x
     chosen = rng_of(1, name).choice(len(pairs), len(pairs) // 10, replace=False)
     tally.judge(Stack(pairs[chosen]), FORMATS[name], alone=False)
     assert not tally.examples, "\n".join(map(str, tally.examples))
-
-
-def _in_float64(rows, weights):
-    value, _, error, _ = compensated.approximate(rows, FLOAT64, weights)
-    return value, np.zeros_like(value), error + np.spacing(abs(value))
-
-
-def _in_float64_narrowly(rows, _):
-    blocks = Blocks(rows.shape, FORMATS["float32"], buffers=3)
-    roundings = narrow._roundings(blocks, rows.shape[1])
-    ((x,),) = blocks.bands(rows)
-    shift, total, *_ = narrow.sum_exp(blocks, x, narrow._SMALLEST)
-    value, error = (part.ravel() for part in narrow._log(blocks, shift, total, roundings))
-    return value, np.zeros_like(value), error
-
-
-def _in_doubleword(rows, weights):
-    estimate = compensated.approximate(rows, FLOAT64, weights).estimate
-    high, low, _, error = doubleword.logsumexp(rows, weights, estimate)
-    return high, low, error
-
-
-def _quickly(precision):
-    def log_sum(rows, _):
-        high, low = quick.logsumexp(rows, precision)
-        return high, low, precision.error + doubleword.ADDITION_ERROR * abs(high)
-
-    return log_sum
-
-
-def _beside_largest(rows, _):
-    x_max, excess, excess_low = rest.excess(rows)
-    high, low = two_sum(x_max, excess)
-    return high, low + excess_low, rest.ERROR * excess + doubleword.ADDITION_ERROR * abs(high)
-
-
-def _shortly(rows, _):
-    high, low = np.array([short.log_sum(row) for row in rows.tolist()]).T
-    return high, low, short.ERROR + doubleword.ADDITION_ERROR * abs(high)
-
-
-#: From rows and weights to double-words, and the bounds of their errors.
-RUNGS = {
-    "float64": _in_float64,
-    "float64, narrowly": _in_float64_narrowly,
-    "double-word": _in_doubleword,
-    "quick": _quickly(quick.FULL),
-    "brief": _quickly(quick.BRIEF),
-    "rest": _beside_largest,
-    "short": _shortly,
-}
-
-
-def assert_within_bounds(rung, x, b):
-    """The values are nowhere farther from the true ones than the bounds they are tested with."""
-    from balls import Vector
-    from flint import arb, ctx
-
-    with np.errstate(all="ignore"):
-        results = RUNGS[rung](x, b)
-    for i, (high, low, error) in enumerate(zip(*(r.tolist() for r in results), strict=True)):
-        if np.isfinite(high) and np.isfinite(error):
-            vector = Vector(x[i], None if b is None else b[i])
-            # Enough for huge x, and to see the least of errors in long vectors of others.
-            with ctx.workprec(1500 if x.size < 1000 else 200):
-                assert abs(arb(high) + arb(low) - vector.log_sum()) <= arb(error)
-
-
-@pytest.mark.parametrize("rung", RUNGS)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_rungs_keep_their_bounds(family, rung):
-    pytest.importorskip("flint")
-    if not FAMILIES[family].suits(FLOAT64):
-        return
-    for x, b in FAMILIES[family].stacks(FLOAT64, 12, rng_of(8, family), 60, parts=6):
-        if x.dtype == np.float64 and (b is None or rung in ("float64", "double-word")):
-            assert_within_bounds(rung, x, b)
-
-
-@pytest.mark.parametrize("rung", RUNGS)
-@pytest.mark.parametrize(
-    "family", ["normal", "uniform", "duplicates", "all equal", "one dominates"]
-)
-@pytest.mark.parametrize("n", [2049, 40_000])
-def test_the_rungs_keep_their_bounds_on_long_vectors(n, family, rung):
-    pytest.importorskip("flint")
-    if rung != "short":
-        assert_within_bounds(rung, *FAMILIES[family].make(rng_of(9, family), 1, n, FLOAT64))
 
 
 def rounded(case):
@@ -370,7 +270,7 @@ def test_conventions_are_the_librarys(name, x):
 
 
 def hard_rows():
-    """Rows of which the first rung settles all but two, and the third one cannot be rounded."""
+    """Rows of which the first rung settles all but one, and the last one cannot be rounded."""
     x = rng_of(2).normal(size=(100, 5)) + 3
     x[7] = [-np.log(2), -np.log(2), -np.inf, -np.inf, -np.inf]
     x[50] = [-0.775, -0.6174903, -np.inf, -np.inf, -800]
@@ -383,17 +283,17 @@ def test_a_certificate_counts_every_result_once():
     _, certificate = exact.logsumexp(x, axis=1, return_certificate=True)
     settled = certificate.settled
     assert settled[Rung.CONVENTION] == 1
-    assert settled[Rung.BRIEF] == 97
+    assert settled[Rung.DOUBLE_WORD] == 98
     assert sum(settled.values()) == 100
-    assert certificate.climbs == 2
+    assert certificate.climbs == 1
     assert certificate.rung is max(settled, key=list(Rung).index)
-    assert certificate.rung in (Rung.DOUBLE_WORD, Rung.DECIMAL)
+    assert certificate.rung is Rung.TRIPLE_WORD
     assert 0 < certificate.bound < 0.5
     for name in ("softmax", "log_softmax"):
         result, certificate = getattr(exact, name)(x, axis=1, return_certificate=True)
         assert sum(certificate.settled.values()) == x.size == result.size
         assert certificate.settled[Rung.CONVENTION] >= np.isnan(result).sum() == 5
-        first = certificate.settled[Rung.BRIEF]
+        first = certificate.settled[Rung.DOUBLE_WORD]
         assert certificate.climbs >= x.size - first - certificate.settled[Rung.CONVENTION]
 
 
@@ -416,7 +316,7 @@ def test_long_vectors_are_settled_by_the_first_rung(name):
     """A second one would have to add up all of the vector again."""
     x = rng_of(19, name).normal(size=300_000)
     _, certificate = getattr(exact, name)(x, return_certificate=True)
-    assert certificate.settled == {Rung.QUICK: x.size}
+    assert certificate.settled == {Rung.DOUBLE_WORD: x.size}
 
 
 @pytest.mark.parametrize("name", ["float64", "float32", "float16"])
@@ -432,7 +332,7 @@ def test_where_one_entry_dominates_ties_are_settled_together(name):
     assert (format_.round(differences[:2]) != result[:2]).any()
     for row, found in zip(x, result, strict=True):
         assert np.array_equal(found, decimals.log_softmax(row, format_))
-    assert certificate.settled.get(Rung.FIXED_POINT, 0) <= 6
+    assert Rung.DECIMAL not in certificate.settled
     assert 0 < certificate.bound < 0.25
 
 
@@ -445,8 +345,7 @@ def test_what_is_next_to_zero_takes_no_decimals(name):
     x[:, 3] = 0
     for function in (exact.logsumexp, exact.log_softmax):
         result, certificate = function(x, axis=1, return_certificate=True)
-        assert not {Rung.FIXED_POINT, Rung.DECIMAL} & set(certificate.settled)
-        assert certificate.settled.get(Rung.REST, 0) > (30 if name == "float64" else -1)
+        assert Rung.DECIMAL not in certificate.settled
         expected = [getattr(decimals, function.__name__)(row, format_) for row in x]
         if function is exact.logsumexp:
             expected = [value for value, _ in expected]
@@ -464,7 +363,7 @@ def test_the_largest_may_be_anything(distance):
 @pytest.mark.parametrize("n", [100, 70_000, 150_000])
 @pytest.mark.parametrize("largest", [-27.0, 0.0, 300.0])
 def test_far_below_a_small_sum_nothing_is_taken_for_granted(n, largest):
-    """Elements that the quick phase does not reach, of vectors in one piece and in several."""
+    """Elements far below the rest, of vectors in one piece and in several."""
     x = rng_of(22).uniform(-660, -590, n)
     x[n // 2] = largest
     some = np.array([0, 1, 2, 3, n // 2, n - 2, n - 1])  # the others are nothing to the sum
@@ -476,4 +375,4 @@ def test_without_asking_there_is_no_certificate():
     value, sign, certificate = exact.logsumexp(
         [1.0, 2.0], return_sign=True, return_certificate=True
     )
-    assert (value, sign, certificate.rung) == (2.313261687518223, 1, Rung.BRIEF)
+    assert (value, sign, certificate.rung) == (2.313261687518223, 1, Rung.DOUBLE_WORD)
