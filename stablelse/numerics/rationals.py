@@ -31,7 +31,8 @@ def nearest(value: Fraction, format_: Format) -> Any:
     """
     if format_.name == "float64":
         try:
-            return np.float64(value.numerator / value.denominator)  # Python rounds it to nearest
+            # Python rounds to nearest; adding 0 takes the sign of a zero.
+            return np.float64(value.numerator / value.denominator + 0.0)
         except OverflowError:
             return np.float64(np.inf if value > 0 else -np.inf)
     if not value:

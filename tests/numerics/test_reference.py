@@ -10,7 +10,7 @@ import pytest
 from families import FAMILIES, Stack, all_pairs, rng_of
 from kernels import KERNELS, arguments, errors
 
-from stablelse.numerics import doubleword, nearzero, reference, rowsums
+from stablelse.numerics import decimals, doubleword, nearzero, reference, rowsums
 from stablelse.numerics.certificate import Rung
 from stablelse.numerics.formats import FORMATS, find_format
 
@@ -325,7 +325,8 @@ def test_zero_has_no_sign():
                 continue
             value = reference.logsumexp(np.array(x), format_)[0]
             logs = reference.log_softmax(np.array(x), format_)[0]
-            for zero in (value[0], logs[0, 0]):
+            in_decimal = decimals.log_softmax(np.array(x[0]), format_)
+            for zero in (value[0], logs[0, 0], in_decimal[0]):
                 assert zero == 0
                 assert not np.signbit(zero)
 
