@@ -19,6 +19,42 @@ COLD int64_t settle_rows(const job *j) {
     else spread_rows(j, &d);
     return d.count;
 }
+/* Rows that lie across memory: a few of them are copied side by side, so that each line of the cache is read
+   once and not once for each row. */
+#define TILE 2048
+INLINE void copy_across(const job *j, int64_t first, int rows, int size, char *to) {
+    for (int64_t i = 0; i < j->length; i++)
+        for (int k = 0; k < rows; k++)
+            memcpy(to + (k * j->length + i) * size, j->x + (first + k) * j->row_stride + i * j->stride, (size_t)size);
+}
+COLD int64_t settle_across(const job *j) {
+    char tile[8 * LANES * TILE] ALIGNED;
+    int64_t size = LAYOUTS[j->format].size, count = 0, per_row = j->function == LOGSUMEXP ? 1 : j->length;
+    for (int64_t first = 0; first < j->rows; first += LANES) {
+        int rows = j->rows - first < LANES ? (int)(j->rows - first) : LANES;
+        job part = *j;
+        if (size == 8) copy_across(j, first, rows, 8, tile);
+        else if (size == 4) copy_across(j, first, rows, 4, tile);
+        else if (size == 2) copy_across(j, first, rows, 2, tile);
+        else copy_across(j, first, rows, 1, tile);
+        part.x = tile;
+        part.rows = rows;
+        part.row_stride = j->length * size;
+        part.stride = size;
+        part.y += first * per_row * size;
+        int64_t noted = count < j->room ? count : j->room;
+        part.doubtful += noted;
+        part.room -= noted;
+        int64_t found = settle_rows(&part);
+        for (int64_t i = 0; i < found && i < part.room; i++) part.doubtful[i] += first * per_row;
+        count += found;
+    }
+    return count;
+}
+static int lies_across(const job *j) {
+    int64_t size = LAYOUTS[j->format].size;
+    return j->row_stride == size && j->stride != size && j->rows > 1 && j->length >= SHORT && j->length <= TILE && !j->mask && !j->b;
+}
 COLD int64_t settle_piece_of(const job *j, int64_t from, int64_t to, const total *s) {
     doubts d = {j->doubtful, j->room, 0};
     settle_range(j, from, to, s, &d);
@@ -42,7 +78,7 @@ COLD void merge_pieces_of(total *s, const total *t) { merge(s, t); }
 } while (0)
 EXPORT int64_t NAMED(settle)(const job *j) {
     int64_t count;
-    ROUNDING_TO_NEAREST(count = settle_rows(j));
+    ROUNDING_TO_NEAREST(count = lies_across(j) ? settle_across(j) : settle_rows(j));
     return count;
 }
 EXPORT void NAMED(sum_piece)(const job *j, int64_t from, int64_t to, total *out) {

@@ -162,3 +162,19 @@ def test_odd_weights_are_left_in_doubt(kernel):
     b = np.array([[1, np.nan], [1, 1], [1, 1], [1, np.inf], [0, 0], [1, 1]])
     *_, doubtful = kernel.weighted(x, b)
     assert doubtful.tolist() == list(range(6))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_doubt_has_the_same_indices_across_memory(kernel, function):
+    """Rows that lie across memory are copied in groups: what is in doubt keeps its place."""
+    rng = np.random.default_rng(8)
+    rows = [row for _ in range(400) if (row := near_tie(function, "float64", rng)[0]).size == 130]
+    x = np.concatenate(rows)
+    y, doubtful = kernel(function, x)
+    across, doubtful_across = kernel(function, np.asfortranarray(x))
+    assert doubtful.size
+    assert sorted(doubtful_across.tolist()) == sorted(doubtful.tolist())
+    settled = np.setdiff1d(np.arange(y.size), doubtful)
+    assert y.reshape(-1)[settled].tobytes() == across.reshape(-1)[settled].tobytes()
+    few, in_doubt = kernel(function, np.asfortranarray(x), room=doubtful.size - 1)
+    assert in_doubt.size == few.size
