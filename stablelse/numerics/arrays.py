@@ -109,7 +109,7 @@ def logsumexp(
     """
     bare = where is None and empty == "nan" and threads is None and out is None
     if bare and b is None and not (keepdims or return_sign):
-        value = _logsumexp_directly(a, axis)
+        value = _logsumexp_directly(exact.listed(a) if isinstance(a, list) else a, axis)
         if value is None and isinstance(a, list):
             value = _logsumexp_directly(as_array(a), axis)
         if value is not None:
@@ -184,7 +184,7 @@ def softmax(
     """
     bare = where is None and empty == "nan" and threads is None and out is None
     if bare:
-        elements = _softmax_directly(x, axis)
+        elements = _softmax_directly(exact.listed(x) if isinstance(x, list) else x, axis)
         if elements is None and isinstance(x, list):
             elements = _softmax_directly(as_array(x), axis)
         if elements is not None:
@@ -242,7 +242,7 @@ def log_softmax(
     """
     bare = where is None and empty == "nan" and threads is None and out is None
     if bare:
-        elements = _log_softmax_directly(x, axis)
+        elements = _log_softmax_directly(exact.listed(x) if isinstance(x, list) else x, axis)
         if elements is None and isinstance(x, list):
             elements = _log_softmax_directly(as_array(x), axis)
         if elements is not None:

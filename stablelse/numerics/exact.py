@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from stablelse.numerics import kernel, threads
-from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.front import known_format, stacked
+from stablelse.numerics.inputs import numbers
 
 _LOGSUMEXP, _SOFTMAX, _LOG_SOFTMAX = range(3)
 _NAMES = ("logsumexp", "softmax", "log_softmax")
@@ -189,6 +190,18 @@ def _settle_direct(function: int, x: Array, axis: int | None, y: Array, doubtful
 
 def _reference() -> Any:
     return import_module("stablelse.numerics.reference")  # on use: it brings decimal
+
+
+def listed(x: list[Any]) -> Array | None:
+    """Return a list as an array for `directly`, if the kernel has a format that holds its numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `inputs.numbers`.
+    """
+    array = numbers(x)
+    return _for_kernel(array, FORMATS["float64"]) if array.dtype.kind in "biu" else array
 
 
 def _not_directly(x: object, axis: object) -> None:
