@@ -118,8 +118,12 @@ def _table(
         layout = lay_out(schema, options, source.name)  # decodes the names
     if not first:
         options.tell(index_note(layout.names, layout.left_out, source.name))
-    offset = first
-    for columns in _guarded(open_batches(layout, block_bytes), source.name):
+    offset, batches = first, open_batches(layout, block_bytes)
+    while True:
+        with complaining_of_damage(source.name):
+            columns = next(batches, None)
+        if columns is None:
+            break
         yield from make_blocks(columns, layout, offset)
         offset += len(columns[0])
     if offset == first:
@@ -256,15 +260,6 @@ def _mapped(source: Source, pa: Any) -> tuple[Any, Callable[[], None]]:
     forget = getattr(pages, "madvise", lambda advice: None)
     advice = getattr(mmap, "MADV_DONTNEED", 0)
     return pa.BufferReader(pa.py_buffer(pages)), lambda: forget(advice)
-
-
-def _guarded(batches: Iterator[list[Any]], source: str) -> Iterator[list[Any]]:
-    while True:
-        with complaining_of_damage(source):
-            columns = next(batches, None)
-        if columns is None:
-            return
-        yield columns
 
 
 def _pyarrow(what: str) -> Any:

@@ -39,10 +39,7 @@ class Beside:
 
 def part(block: Block, begin: int, end: int) -> Block:
     """Return the rows of a block at these positions, from 0, the last one excluded."""
-    missing = None if block.missing is None else block.missing[begin:end]
-    return block._replace(
-        values=block.values[begin:end], offset=block.offset + begin, missing=missing
-    )
+    return block.mapped(lambda rows: rows[begin:end])._replace(offset=block.offset + begin)
 
 
 def one_column(blocks: Iterator[Block], outer: tuple[int, ...] = ()) -> Iterator[Block]:
@@ -57,9 +54,8 @@ def one_column(blocks: Iterator[Block], outer: tuple[int, ...] = ()) -> Iterator
                 f"{block.source} has {count(width, 'column')}; choose that of the labels with "
                 "--label-column"
             )
-        missing = None if block.missing is None else block.missing.reshape(-1, 1)
-        values = block.values.reshape(-1, 1)
-        yield block._replace(values=values, missing=missing, offset=block.offset * width)
+        column = block.mapped(lambda rows: rows.reshape(-1, 1))
+        yield column._replace(offset=block.offset * width)
 
 
 def _place(column: str, block: Block) -> int:

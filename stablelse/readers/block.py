@@ -55,6 +55,13 @@ class Block(NamedTuple):
     #: The positions in the file, from 0, of index columns, which are not among these.
     left_out: tuple[int, ...] = ()
 
+    def mapped(self, change: Callable[[Array], Array]) -> Block:
+        """Return the same block with a change made to its numbers and to what is told of them."""
+        missing, masked = (
+            None if cells is None else change(cells) for cells in (self.missing, self.masked)
+        )
+        return self._replace(values=change(self.values), missing=missing, masked=masked)
+
 
 class Gauge:
     """Counts the bytes read of all sources it is given to, as they lie there: packed or not."""
@@ -147,3 +154,8 @@ def complaining_of_damage(name: str) -> Iterator[None]:
         is_bare = isinstance(error, EOFError) and not str(error)
         what = "it ends too early" if is_bare else in_one_line(error)
         raise ReadError(f"{name} is damaged ({what}); copy or save it again") from None
+
+
+def damaged(source: str, kind: str, what: str) -> ReadError:
+    """Return the complaint of a file that is not as its kind has to be."""
+    return ReadError(f"{source} is a damaged {kind} file: {what}; copy or save it again")

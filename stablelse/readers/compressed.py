@@ -3,8 +3,11 @@
 A few bytes may unpack to any number of them. They are never held: what a bomb costs is time.
 """
 
+import gzip
 import io
 from collections.abc import Callable, Iterator
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 from stablelse.readers import read_source
@@ -34,11 +37,11 @@ def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
 
 def _unpacking(source: Source, kind: str) -> Callable[[int], bytes]:
     """Return what reads the unpacked bytes, or complains of what is wrong with them."""
-    file = _UNPACKERS[kind](SourceFile(source, most=_MEMORY_BYTES))
+    file = _unpacked(SourceFile(source, most=_MEMORY_BYTES), kind)
 
     def read(count: int) -> bytes:
         try:
-            data: bytes = file.read(count)
+            return bytes(file.read(count))
         except ReadError:
             raise
         except EOFError:
@@ -51,7 +54,6 @@ def _unpacking(source: Source, kind: str) -> Callable[[int], bytes]:
                 f"{source.name} is {kind} that cannot be unpacked ({in_one_line(error)}); copy or "
                 "save it again"
             ) from None
-        return data
 
     return read
 
@@ -73,61 +75,37 @@ class _Streams:
         while not data:
             ahead = b""
             if self._current.eof:
-                ahead = self._behind_stream()
-                if not ahead:
-                    return b""
+                ahead = self._current.unused_data.lstrip(b"\0")  # zeros are padding
+                while not ahead:
+                    if not (padding := self._packed.read(_PACKED_BYTES)):
+                        return b""
+                    ahead = padding.lstrip(b"\0")
                 self._current = self._new()
-            elif self._current.needs_input:
-                ahead = self._packed.read(_PACKED_BYTES)
-                if not ahead:
-                    raise EOFError
+            elif self._current.needs_input and not (ahead := self._packed.read(_PACKED_BYTES)):
+                raise EOFError
             data = self._current.decompress(ahead, count)
         return data
 
-    def _behind_stream(self) -> bytes:
-        """Return the begin of the next stream; zeros between streams are padding."""
-        ahead: bytes = self._current.unused_data.lstrip(b"\0")
-        while not ahead:
-            padding = self._packed.read(_PACKED_BYTES)
-            if not padding:
-                break
-            ahead = padding.lstrip(b"\0")
-        return ahead
 
-
-def _gzip(packed: io.RawIOBase) -> Any:
-    import gzip
-
-    return gzip.GzipFile(fileobj=packed)
-
-
-def _bzip2(packed: io.RawIOBase) -> Any:
-    import bz2
-
-    return _Streams(packed, bz2.BZ2Decompressor)
-
-
-def _xz(packed: io.RawIOBase) -> Any:
-    import lzma
-
-    return _Streams(packed, lambda: lzma.LZMADecompressor(memlimit=_MEMORY_BYTES))
-
-
-def _zstandard(packed: io.RawIOBase) -> Any:
+def _unpacked(packed: io.RawIOBase, kind: str) -> Any:
+    """Return the unpacked file of a packed one; only its ``read`` is used."""
+    if kind == "gzip data":
+        return gzip.GzipFile(fileobj=packed)
+    module, name, options = _DECOMPRESSORS[kind]
     try:
-        from compression.zstd import ZstdDecompressor  # since Python 3.14
+        decompressor = getattr(import_module(module), name)
     except ImportError:
+        if kind != "Zstandard data":
+            raise ReadError(f"{kind} needs the module {module}, which this Python lacks") from None
         from stablelse.readers.arrow import unpack_zstandard
 
         return unpack_zstandard(packed)
-    return _Streams(packed, ZstdDecompressor)
+    return _Streams(packed, partial(decompressor, **options))
 
 
-#: What unpacks each kind of `SIGNATURES`: takes the packed file, and returns the unpacked one, of
-#: which only ``read`` is used.
-_UNPACKERS = {
-    "gzip data": _gzip,
-    "bzip2 data": _bzip2,
-    "xz data": _xz,
-    "Zstandard data": _zstandard,
+#: What unpacks one stream of each other kind: a module, a class of it, and its options.
+_DECOMPRESSORS: dict[str, tuple[str, str, dict[str, int]]] = {
+    "bzip2 data": ("bz2", "BZ2Decompressor", {}),
+    "xz data": ("lzma", "LZMADecompressor", {"memlimit": _MEMORY_BYTES}),
+    "Zstandard data": ("compression.zstd", "ZstdDecompressor", {}),  # since Python 3.14
 }

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.readers.block import Array, Block, By, ReadError, ReadOptions
+from stablelse.readers.block import Array, Block, By, ReadError, ReadOptions, damaged
 from stablelse.readers.columns import choose_columns
-from stablelse.readers.source import Source, read_parts, spooled
+from stablelse.readers.source import Source, read_header, read_parts, spooled
 
 #: What is read at once; small beside the memory that NumPy itself takes, large beside the cost
 #: of a block.
@@ -22,6 +22,8 @@ BLOCK_BYTES = 1 << 22
 
 #: NumPy's own bound on a header, which is parsed as Python literals (NEP 1).
 _MAX_HEADER_BYTES = 10_000
+
+_KIND = ".npy"
 
 #: How many bytes hold the header's length, and what parses it, per version of the format. Versions
 #: 2 and 3 differ only in the encoding of field names, which no array of plain numbers has.
@@ -45,6 +47,9 @@ _REFUSED = {
     ),
 }
 _STRUCTURED = ("records", "save one field, x['name']")
+
+#: What chooses columns of rows: all, or those at these positions.
+_Wanted = slice | list[int]
 
 
 class Header(NamedTuple):
@@ -146,7 +151,8 @@ def array_blocks(
     kept = options.dtype if header.dtype.kind in "biu" else header.dtype.newbyteorder("=")
     outer = axes.outer if len(axes.outer) > 1 else ()
     offset = 0
-    for values in _read_values(source, header, axes, block_bytes, chosen):
+    wanted = slice(None) if chosen is None else list(chosen)
+    for values in _read_values(source, header, axes, block_bytes, wanted):
         numbers = values.astype(kept, copy=False) if decode is None else decode(values)
         yield Block(numbers, source.name, offset, by=axes.by, outer=outer)
         offset += len(numbers)
@@ -155,26 +161,21 @@ def array_blocks(
 def _read_header(source: Source) -> Header:
     magic_and_version = source.read(8)
     if magic_and_version[6:] not in _VERSIONS:
-        raise _damaged(source.name, "its version is none that NumPy writes")
+        raise damaged(source.name, _KIND, "its version is none that NumPy writes")
     length_bytes, parse = _VERSIONS[magic_and_version[6:]]
-    length = source.read(length_bytes)
-    promised = int.from_bytes(length, "little")
-    if promised > _MAX_HEADER_BYTES:
-        raise _damaged(source.name, f"its header claims {promised:,} bytes")
-    text = source.read(promised)
-    if len(length) < length_bytes or len(text) < promised:
-        raise ReadError(f"{source.name} is truncated within its header; copy or save it again")
+    length = read_header(source, length_bytes, length_bytes, _KIND)
+    text = read_header(source, int.from_bytes(length, "little"), _MAX_HEADER_BYTES, _KIND)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of headers that Python 2 wrote
             shape, is_fortran, dtype = parse(BytesIO(length + text))
     except Exception:  # bytes of any kind are evaluated as literals: no list of errors is complete
-        raise _damaged(source.name, "its header is not one that NumPy writes") from None
+        raise damaged(source.name, _KIND, "its header is not one that NumPy writes") from None
     if dtype.kind not in "biuf":
         is_structured = dtype.fields or dtype.subdtype
         what, mend = _STRUCTURED if is_structured else _REFUSED[dtype.kind]
         raise ReadError(f"{source.name} holds {what} ({dtype}), no real numbers; {mend}")
-    return Header(shape, is_fortran, dtype, 8 + length_bytes + promised)
+    return Header(shape, is_fortran, dtype, 8 + len(length + text))
 
 
 def _readable_axes(source: Source, header: Header, options: ReadOptions) -> Axes:
@@ -191,7 +192,7 @@ def _axes(header: Header, options: ReadOptions, source: str) -> Axes:
     """Return what the axes are, if it is an array that can be read."""
     shape, axis = header.shape, options.axis
     if any(length < 0 for length in shape):
-        raise _damaged(source, f"its header claims the shape {shape}")
+        raise damaged(source, _KIND, f"its header claims the shape {shape}")
     if 0 in shape:
         raise ReadError(f"{source} is empty: its array has the shape {shape}")
     if axis is not None and not -len(shape) <= axis < len(shape):
@@ -212,21 +213,17 @@ def _axes(header: Header, options: ReadOptions, source: str) -> Axes:
 
 
 def _read_values(
-    source: Source,
-    header: Header,
-    axes: Axes,
-    block_bytes: int,
-    chosen: tuple[int, ...] | None,
+    source: Source, header: Header, axes: Axes, block_bytes: int, wanted: _Wanted
 ) -> Iterator[Array]:
     """Yield the rows in order, some at a time."""
     size = header.dtype.itemsize
     slab = axes.slab
     if slab is not None and (slab == axes.width or slab * size <= block_bytes):
-        yield from _read_slabs(source, header, axes, max(1, block_bytes // (slab * size)), chosen)
+        yield from _read_slabs(source, header, axes, max(1, block_bytes // (slab * size)), wanted)
         return
     rows_at_once = max(1, block_bytes // (axes.width * size))
     if source.is_seekable:
-        yield from _read_scattered(source, header, axes, rows_at_once, chosen)
+        yield from _read_scattered(source, header, axes, rows_at_once, wanted)
         return
     # The first row of a pipe is complete only when nearly everything has come.
     promised = axes.rows * axes.width * size
@@ -234,11 +231,11 @@ def _read_values(
         if (file.size() or 0) < promised:
             raise _truncated(source.name, header, file.size() or 0)
         here = header._replace(size=0)
-        yield from _read_scattered(file, here, axes, rows_at_once, chosen)
+        yield from _read_scattered(file, here, axes, rows_at_once, wanted)
 
 
 def _read_slabs(
-    source: Source, header: Header, axes: Axes, at_once: int, chosen: tuple[int, ...] | None
+    source: Source, header: Header, axes: Axes, at_once: int, wanted: _Wanted
 ) -> Iterator[Array]:
     """Yield rows that lie one behind the other, or interwoven with few others."""
     slab = axes.slab or axes.width
@@ -251,14 +248,14 @@ def _read_slabs(
             raise _truncated(source.name, header, begin * slab_bytes + len(data))
         numbers = np.frombuffer(data, header.dtype).reshape(count, axes.width, inner)
         values = numbers.swapaxes(1, 2).reshape(-1, axes.width)
-        yield values if chosen is None else values[:, chosen]
+        yield values[:, wanted]
 
 
 def _read_scattered(
-    source: Source, header: Header, axes: Axes, at_once: int, chosen: tuple[int, ...] | None
+    source: Source, header: Header, axes: Axes, at_once: int, wanted: _Wanted
 ) -> Iterator[Array]:
     """Yield rows whose numbers lie far from each other: neighbours on the last axis together."""
-    positions = range(axes.width) if chosen is None else chosen
+    positions = np.arange(axes.width)[wanted].tolist()
     (*lengths, last), (*steps, last_step) = axes.long()
     for indices in np.ndindex(*lengths):
         base = sum(index * step for index, step in zip(indices, steps, strict=True))
@@ -268,10 +265,8 @@ def _read_scattered(
             values = np.empty((count, len(positions)), header.dtype)
             if axes.step < last_step:
                 for row in range(count):
-                    numbers = _read_every(
-                        source, header, place + row * last_step, axes.width, axes.step
-                    )
-                    values[row] = numbers if chosen is None else numbers[list(chosen)]
+                    at = place + row * last_step
+                    values[row] = _read_every(source, header, at, axes.width, axes.step)[wanted]
             else:
                 for column, position in enumerate(positions):
                     values[:, column] = _read_every(
@@ -295,11 +290,10 @@ def _read_every(source: Source, header: Header, place: int, count: int, step: in
     return values
 
 
-def _read_bytes(source: Source, count: int) -> Any:
+def _read_bytes(source: Source, count: int) -> bytes | bytearray:
     """Return the next bytes, fewer at the end; where there are many, allocate none ahead."""
     if count <= BLOCK_BYTES:
-        data = np.empty(count, np.uint8)
-        return data[: source.fill(data.data)]
+        return source.read(count)
     parts = bytearray()
     for part in read_parts(source, count):
         parts += part
@@ -312,7 +306,3 @@ def _truncated(source: str, header: Header, found: int) -> ReadError:
         f"{source} is truncated: its header promises {promised:,} bytes for the shape "
         f"{header.shape} of {header.dtype}, and {found:,} follow; copy or save it again"
     )
-
-
-def _damaged(source: str, what: str) -> ReadError:
-    return ReadError(f"{source} is a damaged .npy file: {what}; copy or save it again")

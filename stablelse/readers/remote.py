@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from stablelse.readers.block import ReadError, in_one_line, shown
+from stablelse.readers.source import Reading
 
 #: What is fetched at once: a request takes as long as some megabytes do.
 _FETCHED_BYTES = 1 << 22
@@ -52,15 +53,13 @@ def list_remote(url: str, magic: str) -> list[str]:
         return [str(system.unstrip_protocol(name)) for name in found]
 
 
-class _Remote(io.RawIOBase):
+class _Remote(Reading):
     """A remote file, all of whose errors are OSError."""
 
     def __init__(self, file: Any, is_seekable: bool) -> None:
+        super().__init__(self._some)
         self._file = file
         self._is_seekable = is_seekable
-
-    def readable(self) -> bool:
-        return True
 
     def seekable(self) -> bool:
         return self._is_seekable
@@ -71,13 +70,11 @@ class _Remote(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return int(self._file.seek(offset, whence))
 
-    def readinto(self, buffer: Any) -> int:
+    def _some(self, count: int) -> bytes:
         try:
-            data = self._file.read(len(buffer))
+            return bytes(self._file.read(count))
         except Exception as error:  # each store has errors of its own
             raise OSError(_reason(error)) from None
-        buffer[: len(data)] = data
-        return len(data)
 
 
 def _is_web(url: str) -> bool:

@@ -8,15 +8,15 @@ bfloat16 and float8 come as wider formats of NumPy that hold them exactly.
 import io
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from stablelse.readers import npy
-from stablelse.readers.block import Array, Block, ReadError, ReadOptions, quoted
+from stablelse.readers.block import Array, Block, ReadError, ReadOptions, damaged, quoted
 from stablelse.readers.columns import choose_key, keyed
-from stablelse.readers.source import Source, SourceFile, read_parts
+from stablelse.readers.source import Source, SourceFile, read_header, read_parts
 
 #: The longest header, of more than 100,000 tensors. The format allows 100 MB, which as objects of
 #: Python would take a gigabyte.
@@ -25,6 +25,7 @@ _MAX_HEADER_BYTES = 1 << 24
 #: How many bytes hold the header's length.
 _LENGTH_BYTES = 8
 
+_KIND = ".safetensors"
 _METADATA = "__metadata__"
 
 
@@ -46,24 +47,13 @@ def _float8_e4m3fn(codes: Array) -> Array:
     return values
 
 
-class _Kind(NamedTuple):
-    """How numbers are stored, and what makes numbers of what is stored."""
-
-    dtype: np.dtype[Any]
-    decode: Callable[[Array], Array] | None = None
-
-
-_KINDS = {
-    "F64": _Kind(np.dtype("<f8")),
-    "F32": _Kind(np.dtype("<f4")),
-    "F16": _Kind(np.dtype("<f2")),
-    "BF16": _Kind(np.dtype("<u2"), _bfloat16),
-    "F8_E5M2": _Kind(np.dtype("u1"), _float8_e5m2),
-    "F8_E4M3": _Kind(np.dtype("u1"), _float8_e4m3fn),
-    "BOOL": _Kind(np.dtype("?")),
-    **{f"{kind}{8 * size}": _Kind(np.dtype(f"<{kind.lower()}{size}"))
-       for kind in "IU" for size in (1, 2, 4, 8)},
-}  # fmt: skip
+#: How numbers are stored, and what makes numbers of codes.
+_DTYPES = {
+    **{f"F{8 * size}": f"<f{size}" for size in (2, 4, 8)},
+    **{f"{sign}{8 * size}": f"<{sign.lower()}{size}" for sign in "IU" for size in (1, 2, 4, 8)},
+    **{"BF16": "<u2", "F8_E5M2": "u1", "F8_E4M3": "u1", "BOOL": "?"},
+}
+_DECODED = {"BF16": _bfloat16, "F8_E5M2": _float8_e5m2, "F8_E4M3": _float8_e4m3fn}
 
 
 class _Tensor(NamedTuple):
@@ -82,32 +72,28 @@ def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
     names = [name for name in header if name != _METADATA]
     key = choose_key(options.key, names, source.name)
     tensor = _tensor(header[key], source.name, key)
-    if tensor.dtype not in _KINDS:
+    if tensor.dtype not in _DTYPES:
         raise ReadError(
             f"{keyed(source.name, key)} is of the type {quoted(tensor.dtype)}, which cannot be "
             "read; convert it to F32"
         )
-    kind = _KINDS[tensor.dtype]
-    if tensor.end - tensor.begin != math.prod(tensor.shape) * kind.dtype.itemsize:
-        raise _damaged(source.name, f"the length of {quoted(key)} is not that of its shape")
+    dtype = np.dtype(_DTYPES[tensor.dtype])
+    if tensor.end - tensor.begin != math.prod(tensor.shape) * dtype.itemsize:
+        raise damaged(source.name, _KIND, f"the length of {quoted(key)} is not that of its shape")
     place = _LENGTH_BYTES + length + tensor.begin
-    array = npy.Header(tensor.shape, False, kind.dtype, 0)
+    array = npy.Header(tensor.shape, False, dtype, 0)
     part = _part(source, keyed(source.name, key), place, tensor)
-    yield from npy.array_blocks(part, array, options._replace(key=None), kind.decode)
+    yield from npy.array_blocks(part, array, options._replace(key=None), _DECODED.get(tensor.dtype))
 
 
 def _read_header(source: Source, length: int) -> dict[str, Any]:
-    if length > _MAX_HEADER_BYTES:
-        raise _damaged(source.name, f"its header claims {length:,} bytes")
-    text = source.read(length)
-    if len(text) < length:
-        raise ReadError(f"{source.name} is truncated within its header; copy or save it again")
+    text = read_header(source, length, _MAX_HEADER_BYTES, _KIND)
     try:
         header = json.loads(text)
     except (ValueError, RecursionError):
-        raise _damaged(source.name, "its header is no JSON") from None
+        raise damaged(source.name, _KIND, "its header is no JSON") from None
     if not isinstance(header, dict):
-        raise _damaged(source.name, "its header is no object")
+        raise damaged(source.name, _KIND, "its header is no object")
     return header
 
 
@@ -116,10 +102,10 @@ def _tensor(entry: Any, source: str, key: str) -> _Tensor:
         begin, end = entry["data_offsets"]
         tensor = _Tensor(entry["dtype"], tuple(entry["shape"]), begin, end)
     except (TypeError, KeyError, ValueError):
-        raise _damaged(source, f"its header does not describe {quoted(key)}") from None
+        raise damaged(source, _KIND, f"its header does not describe {quoted(key)}") from None
     numbers = (*tensor.shape, tensor.begin, tensor.end)
     if not isinstance(tensor.dtype, str) or any(type(n) is not int or n < 0 for n in numbers):
-        raise _damaged(source, f"its header does not describe {quoted(key)}")
+        raise damaged(source, _KIND, f"its header does not describe {quoted(key)}")
     return tensor
 
 
@@ -134,7 +120,3 @@ def _part(source: Source, name: str, place: int, tensor: _Tensor) -> Source:
     place = min(place, size)
     file.seek(place)
     return Source(name, file, min(tensor.end - tensor.begin, size - place))
-
-
-def _damaged(source: str, what: str) -> ReadError:
-    return ReadError(f"{source} is a damaged .safetensors file: {what}; copy or save it again")

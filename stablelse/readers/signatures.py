@@ -49,13 +49,11 @@ SIGNATURES = (
     *(
         Signature(magic, offset, kind, module=module, has_axes=True, has_keys=True)
         for magic, offset, kind, module in (
-            (b"PK\x03\x04", 0, "a zip archive", "npz"),
-            (b"PK\x05\x06", 0, "a zip archive", "npz"),  # of nothing
+            (re.compile(rb"PK(\x03\x04|\x05\x06)"), 0, "a zip archive", "npz"),  # or of nothing
             # The length of the header, in eight bytes, is below 2**32; the header is JSON.
             (b"\0\0\0\0{", 4, "a .safetensors file", "safetensors"),
             (b"\x1f\x8b", 0, "gzip data", "compressed"),
-            (b"1AY&SY", 4, "bzip2 data", "compressed"),
-            (b"\x17\x72\x45\x38\x50\x90", 4, "bzip2 data", "compressed"),  # of nothing
+            (re.compile(rb"1AY&SY|\x17rE8P\x90"), 4, "bzip2 data", "compressed"),  # or of nothing
             (b"\xfd7zXZ\x00", 0, "xz data", "compressed"),
             (b"\x28\xb5\x2f\xfd", 0, "Zstandard data", "compressed"),
         )
@@ -65,20 +63,14 @@ SIGNATURES = (
     # Of a stream: the mark before each message.
     Signature(b"\xff\xff\xff\xff", 0, "an Arrow stream", module="arrow"),
     Signature(_JSON, 0, "JSON", module="json_text", has_keys=True),
-    *(
-        Signature(
-            bytes([0x80, protocol]),
-            0,
-            "a pickle (.pkl, .joblib, old .pt), which could run any code",
-            "where it is trusted, load it in Python, and save the array with numpy.save",
-        )
-        for protocol in range(2, 6)
+    Signature(
+        re.compile(rb"\x80[\x02-\x05]"),
+        0,
+        "a pickle (.pkl, .joblib, old .pt), which could run any code",
+        "where it is trusted, load it in Python, and save the array with numpy.save",
     ),
     Signature(b"\x89HDF\r\n\x1a\n", 0, "an HDF5 file", _HDF5),
-    *(
-        Signature(b"CDF" + version, 0, "a NetCDF file", _SAVE)
-        for version in (b"\x01", b"\x02", b"\x05")
-    ),
+    Signature(re.compile(rb"CDF[\x01\x02\x05]"), 0, "a NetCDF file", _SAVE),
     Signature(b"MATLAB 5.0 MAT-file", 0, "a MATLAB file", _MATLAB),
     Signature(b"GGUF", 0, "a GGUF file of quantized weights", "save the tensors as .safetensors"),
     Signature(b'{"', 8, "a damaged .safetensors file", "copy or save it again"),
@@ -95,14 +87,9 @@ SIGNATURES = (
     Signature(b"\x5d\x00\x00", 0, "data in the old LZMA format", _UNPACK.format("xz -dc")),
     Signature(b"7z\xbc\xaf\x27\x1c", 0, "a 7z archive", "unpack it"),
     Signature(b"ustar", 257, "a tar archive", "unpack it, and name the directory with --file"),
-    *(
-        Signature(magic, 0, "zlib data, as .joblib files are", _SAVE)
-        for magic in (b"x\x9c", b"x\xda")
-    ),
-    Signature(b"\xff\xfe\x00\x00", 0, "UTF-32 text", _ICONV.format("UTF-32")),
-    Signature(b"\x00\x00\xfe\xff", 0, "UTF-32 text", _ICONV.format("UTF-32")),
-    Signature(b"\xff\xfe", 0, "UTF-16 text", _ICONV.format("UTF-16")),
-    Signature(b"\xfe\xff", 0, "UTF-16 text", _ICONV.format("UTF-16")),
+    Signature(re.compile(rb"x[\x9c\xda]"), 0, "zlib data, as .joblib files are", _SAVE),
+    Signature(re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff"), 0, "UTF-32 text", _ICONV.format("UTF-32")),
+    Signature(re.compile(rb"\xff\xfe|\xfe\xff"), 0, "UTF-16 text", _ICONV.format("UTF-16")),
 )
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, BinaryIO
 
-from stablelse.readers.block import Gauge, ReadError, shown
+from stablelse.readers.block import Gauge, ReadError, damaged, shown
 
 #: What is read at once to tell what kind of input it is; more than any signature needs.
 _HEAD_BYTES = 1 << 12
@@ -66,31 +66,14 @@ class Source:
             self._ahead = self._file.read(_HEAD_BYTES)
         return self._ahead
 
-    def _take_ahead(self, count: int) -> bytes:
-        """Return as many of the next bytes as have been read for the head."""
-        _ = self.head
-        data, self._ahead = self._ahead[:count], self._ahead[count:]
-        return data
-
     def read(self, count: int) -> bytes:
         """Return the next `count` bytes; fewer only at the end."""
-        data = self._take_ahead(count)
+        _ = self.head
+        data, self._ahead = self._ahead[:count], self._ahead[count:]
         if len(data) < count:
             with self._complaining():
                 data += self._file.read(count - len(data))
         return self._counted(data)
-
-    def fill(self, view: memoryview) -> int:
-        """Put the next bytes into a view, and return how many there were; fewer only at the end."""
-        data = self._take_ahead(len(view))
-        view[: len(data)] = data
-        filled = len(data)
-        with self._complaining():
-            while filled < len(view) and (count := self._file.readinto(view[filled:])):  # type: ignore[attr-defined]  # all but the abstract ones have it
-                filled += count
-        if self.gauge is not None:
-            self.gauge.count += filled
-        return filled
 
     def read_at(self, position: int, count: int) -> bytes:
         """Return `count` bytes from a place, counted from the first byte; not on a pipe."""
@@ -278,6 +261,16 @@ def read_parts(source: Source, count: int) -> Iterator[bytes]:
     while count > 0 and (part := source.read(min(count, _PART_BYTES))):
         yield part
         count -= len(part)
+
+
+def read_header(source: Source, length: int, most: int, kind: str) -> bytes:
+    """Read a header that says how long it is, if that is not more than there can be."""
+    if length > most:
+        raise damaged(source.name, kind, f"its header claims {length:,} bytes")
+    text = source.read(length)
+    if len(text) < length:
+        raise ReadError(f"{source.name} is truncated within its header; copy or save it again")
+    return text
 
 
 def _regular_size(file: BinaryIO) -> int | None:

@@ -135,21 +135,16 @@ def _arranged(blocks: Iterator[Block], by: By) -> Iterator[tuple[Vectors, Missin
     """Yield the vectors with what is missing of them still in its place."""
     for block in blocks if by is By.ROWS else _whole(blocks):
         vertical = block.values.shape[1] == 1
-        values = _turned(block.values, by)
-        missing, masked = (
-            None if where is None else _turned(where, by) for where in (block.missing, block.masked)
-        )
-        names = block.columns if by is By.COLUMNS else None
-        axis = block.by if by is By.ROWS and block.by else by
-        found = Vectors(values, block.source, block.offset + 1, axis, vertical, names, masked)
-        yield found._replace(outer=block.outer if by is By.ROWS else ()), missing
-
-
-def _turned(rows: Array, by: By) -> Array:
-    """Return rows as vectors."""
-    if by is By.ALL:
-        return rows.reshape(1, -1)
-    return np.ascontiguousarray(rows.T) if by is By.COLUMNS else rows
+        names, axis, outer = None, by, block.outer if by is By.ROWS else ()
+        if by is By.ALL:
+            block = block.mapped(lambda rows: rows.reshape(1, -1))
+        elif by is By.COLUMNS:
+            names, block = block.columns, block.mapped(lambda rows: np.ascontiguousarray(rows.T))
+        else:
+            axis = block.by or by
+        first, values, masked = block.offset + 1, block.values, block.masked
+        found = Vectors(values, block.source, first, axis, vertical, names, masked, outer=outer)
+        yield found, block.missing
 
 
 def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
@@ -169,21 +164,13 @@ def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
         yield from gathered
         return
     if len({block.values.shape[1] for block in gathered}) > 1:
-        gathered = [_vertical(block) for block in gathered]
+        gathered = [block.mapped(lambda rows: rows.reshape(-1, 1)) for block in gathered]
     values = np.concatenate([block.values for block in gathered])
     missing = _joined([(block.missing, block.values.shape) for block in gathered])
     masked = _joined([(block.masked, block.values.shape) for block in gathered])
-    source = _together(list(dict.fromkeys(block.source for block in gathered)))
+    source, *more = dict.fromkeys(block.source for block in gathered)
+    source += f" and {len(more)} more" if more else ""
     yield gathered[0]._replace(values=values, source=source, missing=missing, masked=masked)
-
-
-def _vertical(block: Block) -> Block:
-    """Return a block with all its numbers in one column."""
-    return block._replace(
-        values=block.values.reshape(-1, 1),
-        missing=None if block.missing is None else block.missing.reshape(-1, 1),
-        masked=None if block.masked is None else block.masked.reshape(-1, 1),
-    )
 
 
 def _most() -> int:
@@ -202,11 +189,6 @@ def _joined(parts: list[tuple[Missing, tuple[int, ...]]]) -> Missing:
     return np.concatenate(
         [np.zeros(shape, np.bool_) if where is None else where for where, shape in parts]
     )
-
-
-def _together(sources: list[str]) -> str:
-    """Return what several sources are called that make one vector."""
-    return sources[0] if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1} more"
 
 
 def _without_missing(stack: Vectors, missing: Missing) -> Iterator[Vectors]:
