@@ -232,7 +232,7 @@ def _elementwise(
         for x, known, terms, target in _elements(rows, places, keep=evaluate is _quotient):
             is_nan = np.broadcast_to(known.is_nothing, x.shape)
             is_nothing = (x == -np.inf) | is_nan
-            value, settled, ulps = settle(evaluate(x, known, terms), format_)
+            value, settled, ulps = settle(evaluate(x, known, terms), format_, is_nothing)
             settled &= known.is_held & ~is_nothing
             value[is_nothing] = format_.round(np.where(is_nan[is_nothing], np.nan, of_nothing))
             result[target], doubtful[target] = value.T, ~(settled | is_nothing).T
