@@ -27,7 +27,7 @@ def compare(
     methods: Sequence[str] | None = None,
     shifts: Sequence[str | float] = ("max",),
     formats: Sequence[str] = ("float64",),
-    exact: bool | None = None,
+    errors: bool | None = None,
 ) -> Comparison:
     """Compute log-sum-exp or softmax of a vector by every method, and find what broke.
 
@@ -39,16 +39,16 @@ def compare(
         What to compute.
     methods : sequence of str, optional
         Any of ``"naive"``, ``"shifted"``, ``"division-free"`` (of softmax alone, with y as it is
-        and shifted), ``"compensated"`` and ``"exact"``; by default all but the division-free,
-        the exact one if that takes no noticeable time.
+        and shifted) and ``"exact"``, which is correctly rounded; by default all but the
+        division-free.
     shifts : sequence of str or float
         The shifts a to try: ``"max"``, ``"min"``, ``"mean"`` or any number.
     formats : sequence of str
         The formats to compute in; x is rounded to each first.
-    exact : bool, optional
-        Whether to show the correctly rounded value too, and every method's relative error; by
-        default if that takes no noticeable time, or if it is among the methods. Verdicts and
-        ulps are held against it unless it is ruled out.
+    errors : bool, optional
+        Whether to give every method's relative error, its bound and the condition number; by
+        default the relative errors only if that takes no noticeable time. Verdicts and ulps are
+        there in any case.
 
     Returns
     -------
@@ -71,7 +71,6 @@ def compare(
     ...     print(result.method.value, result.value, result.verdict.value, result.ulps)
     naive inf overflow inf
     shifted 1002.4076059644444 right 0.0
-    compensated 1002.4076059644444 right 0.0
     exact 1002.4076059644444 right 0.0
     """
     (comparison,) = compare_rows(
@@ -79,7 +78,7 @@ def compare(
         Function(function),
         [find_shift(str(shift)) for shift in shifts],
         [find_format(name) for name in formats],
-        exact=exact,
+        errors=errors,
         methods=None if methods is None else [find_method(name) for name in methods],
     )
     return comparison
@@ -99,9 +98,8 @@ def compare_rows(
     shifts: Sequence[Shift],
     formats: Sequence[Format],
     places: Iterable[Place] | None = None,
-    exact: bool | None = None,
     methods: Sequence[Method] | None = None,
-    errors: bool = True,
+    errors: bool | None = None,
     empty: str = "nan",
 ) -> list[Comparison]:
     """Compare the methods on each row of an array of shape (m, n); see `compare`.
@@ -116,13 +114,10 @@ def compare_rows(
         See `compare`.
     places : iterable of Place, optional
         Where each row came from.
-    exact : bool, optional
-        See `compare`.
     methods : sequence of Method, optional
         See `compare`.
-    errors : bool
-        Whether to give relative errors, their bounds and condition numbers. The first of these
-        take a second exact computation, in a wider format.
+    errors : bool, optional
+        See `compare`. Relative errors take a second exact computation, in a wider format.
     empty : str
         What softmax and log_softmax are of nothing but -inf, as `stablelse.softmax` has it; the
         formulas know no such thing.
@@ -137,21 +132,15 @@ def compare_rows(
     MethodError
         If the function has no such method, or the exact one is asked for and ruled out.
     """
-    chosen = chosen_methods(methods, exact)
-    if Method.EXACT in chosen:
-        exact = True
-    is_quick = x.size <= _QUICK[function]
-    if exact is None and is_quick and methods is None:
-        chosen = (*chosen, Method.EXACT)
-    tried = candidates(function, chosen, shifts)
+    tried = candidates(function, chosen_methods(methods), shifts)
+    is_measured = x.size <= _QUICK[function] if errors is None else errors
     yardsticks = [
         Yardstick.of(
             x,
             function,
             format_,
-            exact=exact or (exact is None and (is_quick or format_.name != "longdouble")),
-            reference=errors and (exact or (exact is None and is_quick)),
-            errors=errors,
+            reference=is_measured,
+            errors=errors is not False,
             empty=empty,
         )
         for format_ in formats
@@ -163,7 +152,7 @@ def compare_rows(
     ]
     first = yardsticks[0]
     scalar = function is Function.LOGSUMEXP
-    values = first.compensated[:, 0] if scalar else first.compensated
+    values = first.exact[:, 0] if scalar else first.exact
     return [
         Comparison(
             function=function,
@@ -187,24 +176,21 @@ def compare_rows(
     ]
 
 
-def chosen_methods(methods: Sequence[Method] | None, exact: bool | None) -> Sequence[Method]:
-    """Return the methods to show, as far as that does not hang on the length of the vectors.
+def chosen_methods(methods: Sequence[Method] | None) -> Sequence[Method]:
+    """Return the methods to show: those asked for, or the usual ones.
 
     Raises
     ------
     MethodError
-        If there is none, or the exact one is asked for and ruled out.
+        If none is asked for.
     """
     if methods is not None and not methods:
         raise MethodError(f"no method: choose from {', '.join(m.value for m in Method)}")
-    if methods is not None and Method.EXACT in methods and exact is False:
-        raise MethodError("the exact method is asked for and ruled out: leave out one of the two")
-    chosen = USUAL if methods is None else tuple(methods)
-    return (*chosen, Method.EXACT) if exact else chosen
+    return USUAL if methods is None else methods
 
 
-#: So many elements take about a hundredth of a second in decimal arithmetic, which gives the exact
-#: values of longdouble, and those that the errors of float64 are measured by.
+#: So many elements take about a hundredth of a second in decimal arithmetic, which gives the
+#: values that the errors of float64 are measured by.
 _QUICK: dict[Function, int] = {
     Function.LOGSUMEXP: 500,
     Function.SOFTMAX: 120,

@@ -25,8 +25,7 @@ class MethodResult(NamedTuple):
     Attributes
     ----------
     method : Method
-        Naive, shifted, division-free, compensated (what the library's own functions return),
-        or exact (correctly rounded).
+        Naive, shifted, division-free or exact (correctly rounded).
     format : str
         The format every operation was rounded to.
     shift : str or None
@@ -37,20 +36,20 @@ class MethodResult(NamedTuple):
         In the format; an array of shape (n,) for softmax and log_softmax.
     total : scalar or None
         The sum of a softmax, added up pairwise in the format.
-    ulps : float or None
+    ulps : float
         The largest distance of the value from the exact one, in units in the last place of
-        the latter; ``None`` where the exact value was not computed.
+        the latter.
     relative_error : float or None
         The distance from the exact value, taken to more digits than the format has where a
         wider one is there (float64, or longdouble for float64), over the exact value's size;
         of softmax and log_softmax the largest entries of either (the infinity norm). To two
-        digits; ``None`` where the exact value or the errors were not asked for. Below the
+        digits; ``None`` where the errors were not asked for. Below the
         normal range even a correctly rounded result has few digits, and 0 has none.
     correct_digits : float or None
         How many significant decimal digits that leaves; see `errors.correct_digits`.
     bound : float or None
         What the relative error can be at most, to first order, before anything is computed;
-        see `stablelse.numerics.formulas.bounds`. ``None`` for the compensated and the exact
+        see `stablelse.numerics.formulas.bounds`. ``None`` for the exact
         method, where something overflowed or underflowed and did harm, and where x is not finite.
     theorem : str or None
         The theorem of Blanchard, Higham & Higham 2021 that gives the bound.
@@ -60,7 +59,7 @@ class MethodResult(NamedTuple):
         What went wrong, in the order of the operations. Absorption and cancellation are told
         where they cost a decimal digit, and not where the exact value shows that they did not.
     evaluation : Evaluation or None
-        Every operation with its result; ``None`` for the compensated and the exact method.
+        Every operation with its result; ``None`` for the exact method.
     """
 
     method: Method
@@ -69,7 +68,7 @@ class MethodResult(NamedTuple):
     a: Any
     value: Any
     total: Any
-    ulps: float | None
+    ulps: float
     relative_error: float | None
     correct_digits: float | None
     bound: float | None
@@ -111,7 +110,7 @@ class Comparison(Displayed, _Comparison):
         norm, for x in the first of the formats; see `errors.condition_number`. ``None`` where
         it is not defined, or the errors were not asked for.
     value : scalar or ndarray
-        The library's own value in the first of the formats.
+        The exact value, correctly rounded to the first of the formats.
     results : tuple of MethodResult
         For each format one per method, and per shift if the method has one: unless others were
         asked for the naive, the shifted, the compensated and, if it was computed, the exact.

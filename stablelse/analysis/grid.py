@@ -8,7 +8,7 @@ from stablelse.analysis.changes import find_changes
 from stablelse.analysis.survival import Motion, Range
 from stablelse.analysis.trial import Trial, moved_by, room_for
 from stablelse.numerics.formats import Array, Format, find_format
-from stablelse.numerics.functions import Function, library
+from stablelse.numerics.functions import Function, exact
 from stablelse.numerics.ordinals import numbers, ordinals
 
 #: How many numbers of the format next to a zero of the log-sum-exp are tried: digits are lost
@@ -113,12 +113,12 @@ def zeros_of(x: Array, range_: Range, function: Function, points: int) -> Array:
     if function is not Function.LOGSUMEXP:
         return np.zeros(0)
     if range_.motion is Motion.OFFSET:
-        offset: Array = -library(function, wide.round(x)[np.newaxis], wide)[0]
+        offset: Array = -exact(function, wide.round(x)[np.newaxis], wide)[0]
         return offset[np.isfinite(offset)]
 
     def signs_at(points: Array) -> Array:
         moved = moved_by(numbers(points, wide), x, range_.motion, wide)
-        value = library(function, moved, wide)[:, 0]
+        value = exact(function, moved, wide)[:, 0]
         signs: Array = np.sign(np.nan_to_num(value)).astype(np.int64)[np.newaxis]
         return signs
 

@@ -148,17 +148,16 @@ def judged(entries: Sequence[Entry]) -> Iterable[Entry]:
         format_ = FORMATS[entry.format]
         value, best = np.array([[entry.value]]), np.array([[right.value]])
         (place,), (ulps,) = judge(value, best, format_, None, np.zeros(1, bool))
-        known = float(ulps) if right.method is Method.EXACT else None
         verdict, worst = VERDICTS[place], entry.verdict
         if worst is Verdict.DOES_NOT_FIT or (worst and worst.is_broken and verdict.is_broken):
             verdict = worst  # what ruined a loss ruins what it is reduced to
-        yield entry._replace(ulps=known, verdict=verdict)
+        yield entry._replace(ulps=float(ulps), verdict=verdict)
 
 
 def _right(entries: Sequence[Entry], format_: str) -> Entry | None:
-    """Return the entry that others are held against: the exact one, or the library's."""
+    """Return the entry that others are held against: the exact one."""
     of_format = {entry.method: entry for entry in entries if entry.format == format_}
-    return of_format.get(Method.EXACT, of_format.get(Method.COMPENSATED))
+    return of_format.get(Method.EXACT)
 
 
 def _more(known: Places, where: Array, places: Sequence[Place]) -> Places:

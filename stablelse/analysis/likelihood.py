@@ -28,8 +28,8 @@ class LossResult(NamedTuple):
         As of `MethodResult`.
     value : scalar or ndarray
         The loss, or the gradient, shape (n,).
-    ulps : float or None
-        The distance from the exact value, the largest of a gradient's; ``None`` without one.
+    ulps : float
+        The distance from the exact value, the largest of a gradient's.
     verdict : Verdict
         What became of it.
     """
@@ -38,7 +38,7 @@ class LossResult(NamedTuple):
     format: str
     shift: str | None
     value: Any
-    ulps: float | None
+    ulps: float
     verdict: Verdict
 
 
@@ -138,7 +138,6 @@ class Likelihoods:
     ) -> None:
         self._quantity = quantity
         self._candidates, self._formats = candidates, formats
-        self._has_exact = any(candidate.method is Method.EXACT for candidate in candidates)
         self._ledgers = [Ledger(candidate, f) for f in formats for candidate in candidates]
         self._reduction = reduction
         self._ignore_index = ignore_index
@@ -203,16 +202,15 @@ class Likelihoods:
     def _results(self, rows: Labelled, candidate: Candidate) -> list[LossResult]:
         m = len(rows.labels)
         value = rows.values(candidate)
-        right = rows.values(_EXACT if self._has_exact else _COMPENSATED)
+        right = rows.values(_EXACT)
         flat, flat_right = value.reshape(m, -1), right.reshape(m, -1)
         function = Function.LOG_SOFTMAX if self._quantity is Quantity.LOSS else None
         evaluated = rows.evaluated(candidate)
         places, errors = judge(flat, flat_right, rows.format, function, rows.unfit, evaluated)
-        ulps: Sequence[float | None] = errors.tolist() if self._has_exact else [None] * m
         shift = candidate.shift.name if candidate.shift else None
         return [
             LossResult(candidate.method, rows.format.name, shift, loss, error, VERDICTS[place])
-            for loss, error, place in zip(value, ulps, places, strict=True)
+            for loss, error, place in zip(value, errors.tolist(), places, strict=True)
         ]
 
     def result(self) -> Likelihood:
@@ -231,4 +229,4 @@ class Likelihoods:
         )
 
 
-_EXACT, _COMPENSATED = Candidate(Method.EXACT), Candidate(Method.COMPENSATED)
+_EXACT = Candidate(Method.EXACT)

@@ -109,43 +109,30 @@ class _Columns:
         self, function: Function, candidates: Sequence[Candidate], side: Side, whole: Whole
     ) -> None:
         self._function, self._format, self._whole = function, side.format, whole
-        self._exact = any(candidate.method is Method.EXACT for candidate in candidates)
         self._formulas = [
             _Formula(candidate, side) for candidate in candidates if candidate.formula is not None
         ]
-        self._others = {
-            candidate.method: _Held(side) for candidate in candidates if candidate.formula is None
-        }
+        is_shown = any(candidate.formula is None for candidate in candidates)
+        self._exact = _Held(side) if is_shown else None
 
     def update(self, x: Array, before: int) -> set[int]:
         """Take in a piece, and return which of its elements are the first of their trouble."""
-        values = self._right(x)
-        right = values[Method.EXACT if self._exact else Method.COMPENSATED]
-        for method, held in self._others.items():
-            held.take(values[method], right)
+        right = self._right(x)
+        if self._exact:
+            self._exact.take(right, right)
         return {index for f in self._formulas for index in f.update(x, right, before)}
 
-    def _right(self, x: Array) -> dict[Method, Array]:
-        """Return the library's values and, if they are asked for, the exact ones."""
-        methods = {Method.COMPENSATED, *self._others} if not self._exact else {*self._others}
-        rounded = self._format.round(x)
-        return {
-            method: elements(
-                self._function, rounded, self._whole, self._format, method is Method.EXACT
-            )
-            for method in methods
-        }
+    def _right(self, x: Array) -> Array:
+        """Return the exact values."""
+        return elements(self._function, self._format.round(x), self._whole, self._format)
 
     def results(self, x: Array) -> list[MethodResult]:
         """Return what became of the methods; x holds the elements that are shown."""
-        values = self._right(x)
-        return [
-            *(formula.result(x, self._function, self._exact) for formula in self._formulas),
-            *(
-                _result(Candidate(method), held, values[method], self._function, self._exact)
-                for method, held in self._others.items()
-            ),
-        ]
+        found = [formula.result(x, self._function) for formula in self._formulas]
+        if self._exact:
+            exact = Candidate(Method.EXACT)
+            found.append(_result(exact, self._exact, self._right(x), self._function))
+        return found
 
 
 class _Held:
@@ -220,12 +207,12 @@ class _Formula:
         self._held.take(evaluation.value, right)
         return firsts
 
-    def result(self, x: Array, function: Function, exact: bool) -> MethodResult:
+    def result(self, x: Array, function: Function) -> MethodResult:
         """Return what became of the formula; x holds the elements that are shown."""
         evaluation = self._evaluation(x)
         findings = self._findings(evaluation)
         return _result(
-            self._candidate, self._held, evaluation.value, function, exact, findings, evaluation
+            self._candidate, self._held, evaluation.value, function, findings, evaluation
         )
 
     def _findings(self, evaluation: Evaluation) -> list[Finding]:
@@ -265,7 +252,6 @@ def _result(
     held: _Held,
     value: Array,
     function: Function,
-    exact: bool,
     findings: Sequence[Finding] = (),
     evaluation: Evaluation | None = None,
 ) -> MethodResult:
@@ -276,7 +262,7 @@ def _result(
         a=evaluation.results["a"][0] if evaluation and candidate.shift else None,
         value=value,
         total=held.total if function is Function.SOFTMAX else None,
-        ulps=held.ulps if exact else None,
+        ulps=held.ulps,
         relative_error=None,
         correct_digits=None,
         bound=None,

@@ -19,7 +19,8 @@ from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas.exactly import LARGEST, Exact, Side, evaluate
 from stablelse.numerics.formulas.formula import DerivationError, apply
 from stablelse.numerics.formulas.shifted import Shift, find_shift
-from stablelse.numerics.functions import Function, library
+from stablelse.numerics.functions import Function
+from stablelse.numerics.functions import exact as correctly_rounded
 from stablelse.numerics.inputs import real_vector
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _prove(given: Array, function: Function, shift: Shift, format_: Format) -> F
     if lines[-1].verdict is not Verdict.RIGHT and a[0] != x.max():
         other = {**at, "a": x.max(keepdims=True)}
         with_max = _worst(_results(last, other, format_)[last.value], exact[0][unknown], format_)
-    own = library(function, x[np.newaxis], format_)[0]
+    own = correctly_rounded(function, x[np.newaxis], format_)[0]
     return FormatProof(
         format=format_.name,
         shift=shift.name,

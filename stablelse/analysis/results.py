@@ -14,7 +14,7 @@ from stablelse.analysis.verdicts import VERDICTS, Verdict, does_not_fit, judge
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas.formula import Evaluation, Method, pairwise_sum
 from stablelse.numerics.formulas.methods import Candidate
-from stablelse.numerics.functions import Function, library
+from stablelse.numerics.functions import Function
 from stablelse.numerics.functions import exact as exactly
 
 
@@ -29,10 +29,8 @@ class Yardstick(NamedTuple):
         Of all arrays but the last.
     x : ndarray
         Shape (m, n), rounded to the format.
-    compensated : ndarray
-        The library's own values, shape (m, 1) or (m, n).
-    exact : ndarray or None
-        The correctly rounded ones.
+    exact : ndarray
+        The correctly rounded values, shape (m, 1) or (m, n).
     reference : ndarray or None
         The exact ones in a wider format, to measure relative errors by; infinite where those
         of the format are.
@@ -45,8 +43,7 @@ class Yardstick(NamedTuple):
     function: Function
     format: Format
     x: Array
-    compensated: Array
-    exact: Array | None
+    exact: Array
     reference: Array | None
     errors: bool
     unfit: Array
@@ -58,41 +55,33 @@ class Yardstick(NamedTuple):
         function: Function,
         format_: Format,
         *,
-        exact: bool,
         reference: bool,
         errors: bool,
         empty: str = "nan",
     ) -> Yardstick:
         """Return the yardstick for rows x of any format; see `compare_rows`."""
         rounded = format_.round(x)
-        truth = wider = None
-        if exact:
-            truth = exactly(function, rounded, format_, empty)
-            if reference:
-                wide = _wider(format_)
-                wider = exactly(function, rounded.astype(wide.dtype), wide, empty)
-                # what the format cannot hold is infinite in it by right
-                wider = np.where(np.isfinite(truth), wider, truth.astype(wide.dtype))
-        compensated = library(function, rounded, format_, empty)
+        truth = exactly(function, rounded, format_, empty)
+        wider = None
+        if reference:
+            wide = _wider(format_)
+            wider = exactly(function, rounded.astype(wide.dtype), wide, empty)
+            # what the format cannot hold is infinite in it by right
+            wider = np.where(np.isfinite(truth), wider, truth.astype(wide.dtype))
         unfit = does_not_fit(x, rounded)
-        return cls(function, format_, rounded, compensated, truth, wider, errors, unfit)
+        return cls(function, format_, rounded, truth, wider, errors, unfit)
 
     @property
     def right(self) -> Array:
         """The best values there are."""
-        best = (self.reference, self.exact, self.compensated)
-        return next(values for values in best if values is not None)
+        return self.exact if self.reference is None else self.reference
 
     def judged(
         self, value: Array, evaluated: Callable[[Array], Evaluation] | None = None
-    ) -> tuple[Sequence[Verdict], Sequence[float | None]]:
+    ) -> tuple[Sequence[Verdict], Sequence[float]]:
         """Return for each row the verdict, and its largest error in ulps of the exact value."""
-        right = self.compensated if self.exact is None else self.exact
-        places, ulps = judge(value, right, self.format, self.function, self.unfit, evaluated)
-        errors: Sequence[float | None] = ulps.tolist()
-        if self.exact is None:
-            errors = [None] * len(value)
-        return [VERDICTS[place] for place in places], errors
+        places, ulps = judge(value, self.exact, self.format, self.function, self.unfit, evaluated)
+        return [VERDICTS[place] for place in places], ulps.tolist()
 
     def relative_errors(self, value: Array) -> Sequence[tuple[float | None, float | None]]:
         """Return for each row its relative error, and how many digits that leaves.
@@ -157,9 +146,7 @@ def results_of(
         What the results are held against.
     """
     if candidate.formula is None:
-        values = yardstick.exact if candidate.method is Method.EXACT else yardstick.compensated
-        assert values is not None, "the exact values are computed where they are asked for"
-        return _told(candidate.method, values, yardstick)
+        return _told(candidate.method, yardstick.exact, yardstick)
     rule = candidate.shift.rule if candidate.shift else None
     return _evaluated(candidate, candidate.formula.evaluate(x, format_, rule), yardstick)
 

@@ -54,7 +54,7 @@ class StreamResult(NamedTuple):
     Attributes
     ----------
     method : Method
-        Naive, shifted, compensated or exact.
+        Naive, shifted or exact.
     format : str
         The format every operation was rounded to.
     shift : str or None
@@ -67,15 +67,15 @@ class StreamResult(NamedTuple):
         The distance from the exact value, in units in its last place; ``None`` where that was
         not computed.
     relative_error, correct_digits : float or None
-        As of `stablelse.analysis.comparison.MethodResult`; ``None`` where there is no exact value,
-        or none that is known well enough to measure by.
+        As of `stablelse.analysis.comparison.MethodResult`; ``None`` where there is none
+        that is known well enough to measure by.
     bound, theorem : float, str or None
         What the error analysis lets the relative error of a textbook's method be at most.
     error_bound : float or None
         How many ulps the value can be off at most: 0.5 says that it is correctly rounded, which
         is proved. ``None`` for the naive and the shifted one.
     verdict : Verdict
-        What became of it. Where there is no exact value, it is held against the compensated.
+        What became of it.
     findings : tuple of StreamFinding
         What went wrong, in the order of the operations.
     """
@@ -126,9 +126,9 @@ class StreamComparison(Displayed, _StreamComparison):
     condition_number : float or None
         See `stablelse.Comparison`; ``None`` where it is not defined.
     value : scalar
-        The best value in the first of the formats: exact, or the library's own.
+        The exact value in the first of the formats.
     results : tuple of StreamResult
-        For each format the naive, the shifted and the compensated or the exact one.
+        For each format the naive, the shifted and the exact one.
     """
 
     __slots__ = ()

@@ -17,7 +17,6 @@ from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.functions import Function
 from stablelse.numerics.streams.elements import Whole
-from stablelse.numerics.streams.lean import LeanLogSumExp, is_kept, is_tame
 from stablelse.numerics.streams.one_pass import PIECE, RunningNaive, RunningShifted, piece_sum
 from stablelse.numerics.streams.running import RunningLogSumExp
 
@@ -32,8 +31,6 @@ class Side:
     ----------
     dtype : str
         The format.
-    exact : bool
-        Whether the certified value is computed, or the compensated one.
     plain : bool
         Whether a textbook's values are computed beside it.
 
@@ -55,13 +52,12 @@ class Side:
         What was found so far, by method, symbol and kind.
     """
 
-    def __init__(self, dtype: str, exact: bool, plain: bool) -> None:
+    def __init__(self, dtype: str, plain: bool) -> None:
         self.format: Format = find_format(dtype)
-        self.exact = exact
         self.plain = plain
         self.naive = RunningNaive(dtype)
         self.shifted = RunningShifted(dtype)
-        self.right = RunningLogSumExp() if exact else LeanLogSumExp()
+        self.right = RunningLogSumExp()
         self.minimum, self.maximum = self.format.round([np.inf, -np.inf])
         self.least = np.inf
         self.has_unfit = False
@@ -83,22 +79,14 @@ class Side:
         finite = x[x > -np.inf] if x_min == -np.inf else x
         least = x_min if finite is x else np.min(finite) if finite.size else np.inf
         self.least = min(self.least, float(least))
-        total = None
         if not np.isfinite(x_max - x_min):
             self._look_at_infinite(raw, x, where, begin)
         if self.plain:
             if not x_max <= self.format.overflow_threshold:
                 self._look_at_terms(x, where, begin)
-            total = self._take_naive(x, scratch, where, begin)
+            self._take_naive(x, scratch, where, begin)
             self._take_shifted(x, x_max, scratch, where, begin)
-        if self.exact or not is_tame(float(x_min), float(x_max)):
-            self.right.update(x)
-            return
-        assert isinstance(self.right, LeanLogSumExp)
-        if total is None or self.format.name != "float64":
-            wide = np.empty(len(x))
-            total = np.add.reduce(np.exp(x, out=wide, dtype=np.float64))
-        self.right.add(float(total), len(x))
+        self.right.update(x)
 
     def _take_shifted(self, x: Array, x_max: Any, scratch: Array, where: Where, begin: int) -> None:
         before = self.shifted.total
@@ -108,14 +96,13 @@ class Side:
                 Method.SHIFTED, "s", sum_overflow(self.format), where.place(begin + _last(x))
             )
 
-    def _take_naive(self, x: Array, scratch: Array, where: Where, begin: int) -> Any:
-        """Return the sum of the exponentials, if they are computed."""
+    def _take_naive(self, x: Array, scratch: Array, where: Where, begin: int) -> None:
         self.naive.count += len(x)
         before = self.naive.total
         if self.naive.is_settled:
             if np.isnan(self.maximum):
                 self.naive.total = self.maximum
-            return None
+            return
         terms = np.exp(x, out=scratch)
         total = piece_sum(self.format)(terms)
         self.naive.add(total)
@@ -124,7 +111,6 @@ class Side:
             sums = np.cumsum(terms) + before
             index = int(np.argmax(np.isinf(sums))) if np.isinf(sums[-1]) else _last(x)
             self._find(Method.NAIVE, "s", sum_overflow(self.format), where.place(begin + index))
-        return total
 
     def _look_at_terms(self, x: Array, where: Where, begin: int) -> None:
         """Find the numbers whose exponentials overflow."""
@@ -216,24 +202,20 @@ class Side:
 
     def settle(self, parts: Callable[[], Iterable[Array]]) -> None:
         """Round the certified value, if it is in doubt, from more digits of the numbers."""
-        if self.exact and not self.is_kept:
+        if not self.is_kept:
             log_sum = self.right.log_sum()
             whole = Whole(log_sum, float(self.maximum), lambda: map(self.format.round, parts()))
             self._settled = whole.rounded(self.format)
 
     @property
     def is_kept(self) -> bool:
-        """Whether the right value is as good as was promised."""
-        value, certificate = self.best()
-        if self.exact:
-            return bool(certificate.settled)
-        return is_kept(value, certificate, self.format)
+        """Whether the right value is certified."""
+        return bool(self.best()[1].settled)
 
     def results(self) -> list[StreamResult]:
         """Return what became of every method."""
         value, certificate = self.best()
         bound = 0.5 if certificate.settled else float(certificate.bound) + 0.5
-        method = Method.EXACT if self.exact else Method.COMPENSATED
         relative, digits = self._measured(value, value)
         best = np.array([[value]])
         naive, shifted = self.naive, self.shifted
@@ -244,12 +226,12 @@ class Side:
         return [
             *(plain if self.plain else []),
             StreamResult(
-                method=method,
+                method=Method.EXACT,
                 format=self.format.name,
                 shift=None,
                 a=None,
                 value=value,
-                ulps=0.0 if certificate.settled and self.exact else None,
+                ulps=0.0 if certificate.settled else None,
                 relative_error=relative,
                 correct_digits=digits,
                 bound=None,
@@ -268,9 +250,7 @@ class Side:
         return VERDICTS[int(place)]
 
     def _measured(self, value: Any, right: Any) -> tuple[float | None, float | None]:
-        """Return the relative error of a value and its correct digits, if there is an exact one."""
-        if not self.exact:
-            return None, None
+        """Return the relative error of a value and its correct digits."""
         return measured(value, right, self.right.log_sum(), self.format)
 
     def _held(self, method: Method, value: Any, total: Any, a: Any, right: Any) -> StreamResult:
@@ -292,7 +272,7 @@ class Side:
             shift=None if method is Method.NAIVE else "max",
             a=a,
             value=value,
-            ulps=float(departure.ulps[0]) if self.exact else None,
+            ulps=float(departure.ulps[0]),
             relative_error=relative,
             correct_digits=digits,
             bound=bound,

@@ -37,9 +37,6 @@ class StreamState:
     ----------
     formats : sequence of str
         The formats to compute in.
-    exact : bool
-        Whether to compute the certified value instead of the compensated one, and the errors of
-        the others in ulps. It takes several times as long.
     plain : bool
         Whether to compute what a textbook would, the naive and the shifted one.
 
@@ -51,7 +48,7 @@ class StreamState:
     Examples
     --------
     >>> from stablelse import StreamState
-    >>> first, second = StreamState(exact=True), StreamState(exact=True)
+    >>> first, second = StreamState(), StreamState()
     >>> stream = first.update([700, 701], "a.csv").merge(second.update([720], "b.csv")).result()
     >>> for result in stream.results:
     ...     print(result.method.value, result.value, result.verdict.value)
@@ -62,17 +59,14 @@ class StreamState:
     [('b.csv', 1)]
     """
 
-    __slots__ = ("_first", "_last", "_runs", "_sides", "count", "exact", "plain")
+    __slots__ = ("_first", "_last", "_runs", "_sides", "count", "plain")
 
-    def __init__(
-        self, formats: Sequence[str] = ("float64",), exact: bool = False, plain: bool = True
-    ) -> None:
+    def __init__(self, formats: Sequence[str] = ("float64",), plain: bool = True) -> None:
         self.count = 0
-        self.exact = exact
         self.plain = plain
         self._first = self._last = _Run("", 0)
         self._runs = 0
-        self._sides = [Side(name, exact, plain) for name in formats]
+        self._sides = [Side(name, plain) for name in formats]
 
     def __repr__(self) -> str:
         return f"<StreamState of {self.count:,} numbers>"
@@ -82,7 +76,7 @@ class StreamState:
 
         It knows which naive sums are infinite already, so that none of it is computed again.
         """
-        state = StreamState([side.format.name for side in self._sides], self.exact, self.plain)
+        state = StreamState([side.format.name for side in self._sides], self.plain)
         for mine, theirs in zip(self._sides, state._sides, strict=True):
             if mine.naive.is_settled:
                 theirs.naive.total = mine.naive.total
@@ -199,7 +193,7 @@ class StreamState:
 
     @property
     def is_kept(self) -> bool:
-        """Whether every value is as good as the library's own, or if asked for, certified."""
+        """Whether every value is certified."""
         return all(side.is_kept for side in self._sides)
 
     def settle(self, parts: Callable[[], Iterable[Array]]) -> None:
@@ -247,8 +241,8 @@ class StreamState:
 
     def __getstate__(self) -> tuple[Any, ...]:
         first, last = tuple(self._first), tuple(self._last)
-        return (self.count, self.exact, self.plain, first, last, self._runs, self._sides)
+        return (self.count, self.plain, first, last, self._runs, self._sides)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.count, self.exact, self.plain, first, last, self._runs, self._sides = state
+        self.count, self.plain, first, last, self._runs, self._sides = state
         self._first, self._last = _Run(*first), _Run(*last)

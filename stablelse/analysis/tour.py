@@ -164,7 +164,7 @@ def _log_softmax() -> Facts:
 
 
 def _near_zero() -> Facts:
-    comparison = compare([-0.775, -0.6175], exact=True)
+    comparison = compare([-0.775, -0.6175])
     naive, shifted, *_ = comparison.results
     return Facts(
         _figures(
@@ -179,7 +179,7 @@ def _near_zero() -> Facts:
 
 def _half_precision() -> Facts:
     n = 70_000
-    comparison = compare(np.zeros(n), formats=["float16"], exact=True)
+    comparison = compare(np.zeros(n), formats=["float16"], errors=True)
     figures = _figures(n=n, largest=_FLOAT16.largest, value=_value(comparison, Method.EXACT))
     return Facts(figures, (comparison,))
 

@@ -20,7 +20,6 @@ from stablelse.cli.values import GATHERED, Tried, computations, policed
 from stablelse.cli.writers import LineWriter, TextWriter, Writer, kind_of, open_writer
 from stablelse.engines.local import fold
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.streams.elements import Whole, elements
 from stablelse.readers import By, Vectors
 from stablelse.readers.block import Block, ReadError
@@ -52,7 +51,7 @@ def write_stream(
     source : Input
         Where it comes from. What cannot be read again is kept in a temporary file.
     tried : Tried
-        Softmax or log_softmax, the library's or the exact one.
+        Softmax or log_softmax.
     format_ : Format
         The format to compute in.
     writer : Writer
@@ -62,8 +61,7 @@ def write_stream(
     on_screen : bool
         Whether the writer prints where the meter shows that.
     """
-    exact = bool(tried.exact or (tried.methods and tried.methods[0] is Method.EXACT))
-    state = StreamState([format_.name], exact=True, plain=False)
+    state = StreamState([format_.name], plain=False)
     with summed(stream, source, state, meter) as again:
 
         def rounded() -> Iterator[Array]:
@@ -74,7 +72,7 @@ def write_stream(
         whole = Whole(state.log_sum(), float(state.maximum), rounded)
         count = 0
         for x in rounded():
-            values = elements(tried.function, x, whole, format_, exact)
+            values = elements(tried.function, x, whole, format_)
             writer.write(values[:, np.newaxis])
             count += len(x)
             meter.tell(state.count + count, "the second pass", {})

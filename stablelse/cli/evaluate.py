@@ -44,8 +44,6 @@ def _command(function: str, help_text: str) -> Callable[..., None]:
             return
         formats = find_formats(source, methods.dtype)
         errors = errors and not quiet
-        if errors and methods.exact is None:
-            methods = methods._replace(exact=True)
         tried = parse_methods(Function(function), methods, steps)._replace(empty=empty)
         parsed_to = "longdouble" if any(f.name == "longdouble" for f in formats) else "float64"
         if function != "logsumexp" and output.kind == "table" and output.output and not quiet:
@@ -180,12 +178,12 @@ def _write_found(stream: TextIO, found: _Found, meter: "Meter") -> None:
         show(pictures, stream, output)
         return
     stacks = _followed(found.stacks, stream, meter)
-    measured = errors or output.kind != "plain"
+    measured = errors or (None if output.kind != "plain" else False)  # None: where it is quick
     comparisons = _comparisons(found._replace(stacks=stacks), measured)
     _write_records(stream, comparisons, steps, errors, output.kind)
 
 
-def _comparisons(found: _Found, measured: bool) -> "Iterator[Comparison]":
+def _comparisons(found: _Found, measured: bool | None) -> "Iterator[Comparison]":
     from stablelse.analysis.compare import compare_rows
     from stablelse.cli.source import place_of
 
@@ -201,7 +199,6 @@ def _comparisons(found: _Found, measured: bool) -> "Iterator[Comparison]":
                 tried.shifts,
                 formats,
                 [place_of(stack, index) for index in part],
-                tried.exact,
                 tried.methods,
                 measured,
                 tried.empty,

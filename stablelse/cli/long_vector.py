@@ -46,7 +46,7 @@ def _compared(
     found: Stream, source: Input, tried: Tried, formats: Sequence[Format], meter: Meter
 ) -> Comparison:
     """Compare the methods in two passes."""
-    state = StreamState([format_.name for format_ in formats], exact=True)
+    state = StreamState([format_.name for format_ in formats])
     with summed(found, source, state, meter) as again:
         wholes = [
             Whole(
@@ -56,7 +56,7 @@ def _compared(
             )
             for side in state.sides
         ]
-        methods = chosen_methods(tried.methods, tried.exact)
+        methods = chosen_methods(tried.methods)
         computed = candidates(tried.function, methods, tried.shifts)
         whole = LongVector(tried.function, computed, state.sides, wholes)
         for x in again():

@@ -59,7 +59,8 @@ def _exit_code(args: list[str] | None) -> int:
         return 130
     except _UsageError as error:
         command = error.ctx.command_path if getattr(error, "ctx", None) else "stablelse"
-        return _complain(f"{_one_line(error.format_message())} (see {command} --help)")
+        message = _GONE.get(getattr(error, "option_name", "")) or error.format_message()
+        return _complain(f"{_one_line(message)} (see {command} --help)")
     except OSError as error:
         _silence(sys.stdout)
         place = error.filename if error.filename is not None else "standard output"
@@ -70,6 +71,13 @@ def _exit_code(args: list[str] | None) -> int:
         return _complain(_OUT_OF_MEMORY) if isinstance(error, MemoryError) else _confess(error)
     except Exception as error:  # anything that is not foreseen, whatever it is
         return _confess(error)
+
+
+#: What to do instead of options that there were once.
+_GONE = {
+    "--exact": "results are always exact: leave out --exact",
+    "--no-exact": "results are always exact: leave out --no-exact, or choose with --method",
+}
 
 
 def _open_closed_streams() -> None:

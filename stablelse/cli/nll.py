@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 #: How many elements are computed at once: bounds the memory that intermediate results take.
 _BATCH = 1 << 18
 
-#: So many elements are computed exactly in about 0.3 seconds, those of gradients in float64; in
-#: that time a million of losses are, and of gradients in narrower formats.
-_QUICK = 5000
-
 
 def nll(
     context: typer.Context,
@@ -134,20 +130,12 @@ def _settled(stacks: "Iterator[Vectors]", empty: str, ignored: int) -> "Iterator
     return settled(stacks, empty, ignored)
 
 
-def _candidates(job: _Job, first: "Vectors") -> "list[Candidate]":
-    """Return what is computed; the exact values too, if that is quick."""
+def _candidates(job: _Job) -> "list[Candidate]":
+    """Return what is computed."""
     from stablelse.analysis.compare import chosen_methods
-    from stablelse.numerics.formats import FORMATS
-    from stablelse.numerics.formulas.loss_methods import Quantity
     from stablelse.numerics.formulas.methods import candidates
 
-    exact = job.tried.exact
-    if exact is None and job.tried.methods is None:
-        widest = max(format_.significand_bits for format_ in job.formats)
-        float64 = FORMATS["float64"].significand_bits
-        is_slow = widest > float64 or (widest == float64 and job.quantity is Quantity.GRADIENT)
-        exact = not is_slow or first.values.size <= _QUICK
-    chosen = chosen_methods(job.tried.methods, exact)
+    chosen = chosen_methods(job.tried.methods)
     return candidates(job.quantity.function, chosen, job.tried.shifts)
 
 
@@ -171,15 +159,14 @@ def _parts(stacks: "Iterator[Vectors]") -> "Iterator[Vectors]":
 
 
 def _write_values(stream: TextIO, stacks: "Iterator[Vectors]", job: _Job) -> None:
-    """Write the library's values alone, or those asked for."""
+    """Write the exact values alone, or those asked for."""
     from stablelse.numerics.formulas.formula import Method
     from stablelse.numerics.formulas.loss_methods import Quantity
     from stablelse.numerics.formulas.methods import candidates
     from stablelse.render.likelihood import values_text
     from stablelse.render.numbers import number_text
 
-    usual = [Method.EXACT if job.tried.exact else Method.COMPENSATED]
-    chosen = job.tried.methods or usual
+    chosen = job.tried.methods or [Method.EXACT]
     found = job.begin(candidates(job.quantity.function, chosen, job.tried.shifts))
     if job.reduction == "none" or job.quantity is Quantity.GRADIENT:
         for loss in _losses(stacks, found):
@@ -199,9 +186,8 @@ def _write_pictures(
     from stablelse.cli.show import show
     from stablelse.render.walk import Walk
 
-    first = next(stacks)
-    found = job.begin(_candidates(job, first))
-    for _ in _losses(chain([first], stacks), found):
+    found = job.begin(_candidates(job))
+    for _ in _losses(stacks, found):
         pass
     result = found.result()
     if result.vectors == 1:
@@ -225,7 +211,6 @@ def _inner(job: _Job, found: "Likelihoods", result: "Likelihood") -> "Comparison
         job.tried.shifts,
         job.formats,
         [Place(loss.source, loss.row, loss.column)],
-        job.tried.exact,
         job.tried.methods,
         errors=False,
         empty=job.tried.empty,
@@ -238,8 +223,8 @@ def _write_records(stream: TextIO, stacks: "Iterator[Vectors]", job: _Job, kind:
     from stablelse.render import records
     from stablelse.render.likelihood import loss_lines, summary, total_lines
 
-    first = next(stacks)
-    found = job.begin(_candidates(job, first))
+    first = next(stacks)  # what is wrong with it is told before anything is written
+    found = job.begin(_candidates(job))
     losses = _losses(chain([first], stacks), found)
     if kind == "plain":
         for loss in losses:

@@ -149,7 +149,7 @@ class Methods(NamedTuple):
         typer.Option(
             "--method",
             "-m",
-            metavar="naive|shifted|division-free|compensated|exact",
+            metavar="naive|shifted|division-free|exact",
             help="Only this method; repeatable.  [default: all but division-free]",
         ),
     ] = None
@@ -165,14 +165,6 @@ class Methods(NamedTuple):
             metavar="FORMAT",
             help="The floating-point format, as `stablelse limits` lists them; repeatable."
             "  [default: float64]",
-        ),
-    ] = None
-    exact: Annotated[
-        bool | None,
-        typer.Option(
-            "--exact/--no-exact",
-            help="The correctly rounded value, and all errors in ulps; otherwise: if quick, or if"
-            " errors are asked for.",
         ),
     ] = None
 
@@ -297,7 +289,7 @@ Quiet = Annotated[
     typer.Option(
         "--quiet",
         "-q",
-        help="The value alone, for scripts: the library's, or that of --method.",
+        help="The value alone, for scripts: correctly rounded, or that of --method.",
         show_default=False,
     ),
 ]

@@ -39,16 +39,13 @@ def fold_stream(
     source: Input,
     formats: Sequence[Format],
     methods: Sequence[Method] | None,
-    exact: bool | None,
     quiet: bool,
     meter: Meter,
     cluster: Cluster,
 ) -> list[StreamComparison]:
     """Fold a stream into what every method makes of it.
 
-    What cannot be read again is summed up with certified digits at once, and so is what a cluster
-    reads: its bits do not hang on the parts then. Anything else is first summed up with as many as
-    the library promises, and again if they turn out to be too few.
+    What can be read again is, if the certified value is still in doubt after one pass.
 
     Parameters
     ----------
@@ -60,8 +57,6 @@ def fold_stream(
         The formats to compute in.
     methods : sequence of Method or None
         Those asked for; ``None`` for all.
-    exact : bool or None
-        Whether the certified value is asked for.
     quiet : bool
         Whether nothing but the values is wanted.
     meter : Meter
@@ -77,12 +72,10 @@ def fold_stream(
     Raises
     ------
     MethodError
-        If there is no such method for a log-sum-exp, or the exact one is ruled out.
+        If there is no such method for a log-sum-exp.
     """
-    chosen = chosen_methods(methods, exact)
+    chosen = chosen_methods(methods)
     passes = passes_over(source) if cluster.engine == "local" else None
-    once = exact is None and passes is None
-    certified = Method.EXACT in chosen or once
     plain = not quiet or bool({Method.NAIVE, Method.SHIFTED}.intersection(methods or []))
     engine: _Engine = _fold_here
     if cluster.engine == "dask":
@@ -90,12 +83,7 @@ def fold_stream(
 
         engine = partial(fold_on_cluster, source=source, scheduler=cluster.scheduler)
     engine = partial(engine, meter=meter)
-    states, names = _folded(stream, formats, certified, plain, engine)
-    if exact is None and not certified and not all(state.is_kept for state in states):
-        assert passes is not None
-        passes.check()
-        again = Stream(open_input(source, "float64", meter.again())[0], stream.axis)
-        states, names = _folded(again, formats, True, plain, engine)
+    states, names = _folded(stream, formats, plain, engine)
     if passes is not None:
         for index, state in enumerate(states):
             column = None if stream.axis is By.ALL else index
@@ -113,17 +101,16 @@ def _numbers(passes: Passes, source: Input, column: int | None, meter: Meter) ->
 
 
 def _only(comparison: StreamComparison, methods: Sequence[Method]) -> StreamComparison:
-    """Leave out the methods that are not asked for; the certified value is compensated, too."""
-    wanted = {*methods, Method.EXACT} if Method.COMPENSATED in methods else {*methods}
-    results = tuple(result for result in comparison.results if result.method in wanted)
+    """Leave out the methods that are not asked for."""
+    results = tuple(result for result in comparison.results if result.method in methods)
     return comparison._replace(results=results)
 
 
 def _folded(
-    stream: Stream, formats: Sequence[Format], exact: bool, plain: bool, engine: _Engine
+    stream: Stream, formats: Sequence[Format], plain: bool, engine: _Engine
 ) -> tuple[list[StreamState], list[str | None]]:
     blocks, width, names = _beginning(stream)
-    states = [StreamState([f.name for f in formats], exact, plain) for _ in range(width)]
+    states = [StreamState([f.name for f in formats], plain) for _ in range(width)]
     return engine(blocks, states), names
 
 
@@ -162,7 +149,7 @@ def write_values(stream: TextIO, found: Sequence[StreamComparison], every: bool)
     """Write the values alone: of every method that there is, or the best ones."""
     for comparison in found:
         for result in comparison.results:
-            if every or result.method in (Method.COMPENSATED, Method.EXACT):
+            if every or result.method is Method.EXACT:
                 stream.write(number_text(result.value) + "\n")
             if result.method is Method.EXACT and result.error_bound and result.error_bound > 0.5:
                 text = (

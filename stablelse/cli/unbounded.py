@@ -49,9 +49,7 @@ def write_stream(
         return write_lines(stream, found, source, tried, formats[0], meter)
     from stablelse.cli import stream as streams
 
-    results = streams.fold_stream(
-        found, source, formats, tried.methods, tried.exact, quiet, meter, cluster
-    )
+    results = streams.fold_stream(found, source, formats, tried.methods, quiet, meter, cluster)
     meter.hide()
     if quiet:
         streams.write_values(stream, results, tried.methods is not None)

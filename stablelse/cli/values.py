@@ -34,8 +34,6 @@ class Tried(NamedTuple):
         Those asked for; ``None`` for the usual ones.
     shifts : list of Shift
         The a's of the identity.
-    exact : bool or None
-        Whether the exact value is asked for; ``None`` for: if that is quick.
     empty : str
         What is made of vectors that are masked throughout or hold -inf alone.
     """
@@ -43,7 +41,6 @@ class Tried(NamedTuple):
     function: "Function"
     methods: "list[Method] | None"
     shifts: "list[Shift]"
-    exact: bool | None
     empty: str = "nan"
 
     @property
@@ -58,9 +55,8 @@ class Tried(NamedTuple):
 
     @property
     def is_right(self) -> bool:
-        """Whether one value is asked for, and that the library's or the exact one."""
-        names = [method.value for method in self.methods or []]
-        return names in ([], ["compensated"], ["exact"]) and not (self.exact and len(names))
+        """Whether the exact value is asked for, and no other."""
+        return [method.value for method in self.methods or []] in ([], ["exact"])
 
 
 class Asked(NamedTuple):
@@ -80,16 +76,15 @@ def parse_methods(function: "Function", options: Methods, steps: bool) -> Tried:
 
     shifts = [find_shift(shift.strip()) for shift in options.shift or ["max"]]
     if not options.method:
-        return Tried(function, None, shifts, options.exact)
-    from stablelse.analysis.compare import chosen_methods
+        return Tried(function, None, shifts)
     from stablelse.numerics.formulas.methods import FORMULAS, candidates, find_method
 
     methods = [find_method(name) for name in options.method]
-    candidates(function, chosen_methods(methods, options.exact), shifts)
+    candidates(function, methods, shifts)
     if steps and not FORMULAS.keys() & set(methods):
         formulas = ", ".join(method.value for method in FORMULAS)
         raise typer.BadParameter(f"--steps needs a method that has steps: {formulas}")
-    return Tried(function, methods, shifts, options.exact)
+    return Tried(function, methods, shifts)
 
 
 def policed(stacks: "Iterator[Vectors]", tried: Tried) -> "Iterator[Vectors]":
@@ -107,7 +102,7 @@ def policed(stacks: "Iterator[Vectors]", tried: Tried) -> "Iterator[Vectors]":
 def write_values(
     stream: TextIO, stacks: "Iterator[Vectors]", tried: Tried, formats: "list[Format]"
 ) -> None:
-    """Write the values alone, the library's or those asked for: a vector a line, as it came."""
+    """Write the values alone, the exact ones or those asked for: a vector a line, as it came."""
     from stablelse.render.numbers import number_text
 
     every = computations(tried, formats)
@@ -123,19 +118,10 @@ def computations(tried: Tried, formats: "list[Format]") -> "list[Callable[[Array
     """Return what gives the values of a stack of vectors, one for every line of a vector."""
     from functools import partial
 
-    if tried.methods is None and not tried.exact:
-        from stablelse.numerics.functions import library
-
-        def compensated(x: "Array", format_: "Format") -> "Array":
-            return library(tried.function, format_.round(x), format_, tried.empty)
-
-        return [partial(compensated, format_=f) for f in formats]
-    from stablelse.analysis.compare import chosen_methods
     from stablelse.numerics.formulas.formula import Method
     from stablelse.numerics.formulas.methods import candidates
 
-    chosen = chosen_methods(tried.methods or [Method.EXACT], tried.exact)
-    computed = candidates(tried.function, chosen, tried.shifts)
+    computed = candidates(tried.function, tried.methods or [Method.EXACT], tried.shifts)
     return [
         partial(candidate.values, tried.function, format_=format_, empty=tried.empty)
         for format_ in formats

@@ -1,15 +1,14 @@
-"""What is computed of a vector: the functions by name, each with the library's own way."""
+"""What is computed of a vector: the functions by name, each correctly rounded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any
 
 import numpy as np
 
-from stablelse.numerics import arrays, masks
 from stablelse.numerics import exact as rounded
+from stablelse.numerics import masks
 from stablelse.numerics.formats import Array, Format
 
 
@@ -19,35 +18,6 @@ class Function(Enum):
     LOGSUMEXP = "logsumexp"
     SOFTMAX = "softmax"
     LOG_SOFTMAX = "log_softmax"
-
-
-_LIBRARY: dict[Function, Callable[[Array, str], Any]] = {
-    Function.LOGSUMEXP: lambda x, _: arrays.logsumexp(x, axis=-1, keepdims=True),
-    Function.SOFTMAX: lambda x, empty: arrays.softmax(x, axis=-1, empty=empty),
-    Function.LOG_SOFTMAX: lambda x, empty: arrays.log_softmax(x, axis=-1, empty=empty),
-}
-
-
-def library(function: Function, x: Array, format_: Format, empty: str = "nan") -> Array:
-    """Compute a function of every row by the library's own: the compensated method.
-
-    Parameters
-    ----------
-    function : Function
-        What to compute.
-    x : ndarray
-        Shape (m, n), n >= 1, of the format.
-    format_ : Format
-        The format of x and of the result.
-    empty : str
-        What softmax and log_softmax are of nothing but -inf, as `stablelse.softmax` has it.
-
-    Returns
-    -------
-    ndarray
-        Shape (m, 1) for logsumexp, (m, n) for the others.
-    """
-    return np.asarray(_LIBRARY[function](x, empty), dtype=format_.dtype)
 
 
 def exact(function: Function, x: Array, format_: Format, empty: str = "nan") -> Array:
@@ -62,7 +32,7 @@ def exact(function: Function, x: Array, format_: Format, empty: str = "nan") -> 
     format_ : Format
         The format of x and of the result.
     empty : str
-        As of `library`.
+        What softmax and log_softmax are of nothing but -inf, as `stablelse.softmax` has it.
 
     Returns
     -------

@@ -220,7 +220,7 @@ def _entries(found: Likelihood, glyphs: Glyphs, width: int) -> Iterator[Text]:
 
 def _is_formula(method: Method) -> bool:
     """Whether it is a textbook's line, whose errors are shown vector by vector."""
-    return method not in (Method.COMPENSATED, Method.EXACT)
+    return method is not Method.EXACT
 
 
 def _cell(result: LossResult, loss: Loss, glyphs: Glyphs) -> Text:

@@ -11,7 +11,7 @@ from rich.text import Text
 from stablelse.analysis.findings import FindingKind
 from stablelse.analysis.stream import StreamComparison, StreamFinding, StreamResult
 from stablelse.analysis.verdicts import Verdict
-from stablelse.numerics.formulas.formula import Kind, Method
+from stablelse.numerics.formulas.formula import Kind
 from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.sentences import safe_bound
@@ -136,10 +136,9 @@ def _told(result: StreamResult) -> str:
     if result.error_bound is not None and result.verdict is Verdict.NAN:
         return "NaN by convention"
     if result.error_bound is not None and not result.verdict.is_broken:
-        owner = "the library's own, " if result.method is Method.COMPENSATED else ""
         if result.error_bound <= 0.5:
-            return f"{owner}correctly rounded"
-        return f"{owner}within {result.error_bound:.2g} ulp"
+            return "correctly rounded"
+        return f"within {result.error_bound:.2g} ulp"
     return judged_text(result.verdict, result.ulps)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from textwrap import fill
 
@@ -11,18 +11,15 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.comparison import Comparison, MethodResult
-from stablelse.numerics.formulas.formula import Method
 from stablelse.render.columns import VERDICT_STYLES, tables
 from stablelse.render.layout import glyphs_for
 from stablelse.render.sentences import finding_text
 from stablelse.render.wording import (
     FUNCTION_NAMES,
-    VERDICT_WORDS,
     Glyphs,
     exactness_text,
     method_text,
     place_text,
-    ulps_text,
     verdict_text,
 )
 
@@ -78,7 +75,7 @@ def verdicts(results: Sequence[MethodResult], glyphs: Glyphs, screen: int) -> It
             is_broken = result.verdict.is_broken
             mark = glyphs.bad if is_broken else " " * len(glyphs.good)
             style = VERDICT_STYLES[result.verdict] if is_broken else ""
-            told = f"{value}, {_TOLD[result.method](result)}"
+            told = f"{value}, {exactness_text(result)}"
             yield _beside(f" {mark} {name:<{width}}", told, screen, style)
             continue
         mark = glyphs.mark(result.verdict)
@@ -87,19 +84,6 @@ def verdicts(results: Sequence[MethodResult], glyphs: Glyphs, screen: int) -> It
         for finding in result.findings:
             sentence = finding_text(finding, result, glyphs)
             yield hanging(sentence, screen, indent=5, style="" if not finding.harmless else "dim")
-
-
-#: What is said of the methods whose operations are not shown.
-_TOLD: dict[Method, Callable[[MethodResult], str]] = {
-    Method.COMPENSATED: lambda result: (
-        VERDICT_WORDS[result.verdict]
-        if result.verdict.is_broken
-        else "the library's own"
-        if result.ulps is None
-        else ulps_text(result.ulps)
-    ),
-    Method.EXACT: exactness_text,
-}
 
 
 def _beside(head: str, told: str, screen: int, style: str = "") -> Text:

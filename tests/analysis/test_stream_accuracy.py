@@ -42,7 +42,7 @@ def half_a_digit(error):
 
 
 def folded(x, dtype, parts, merged):
-    states = [stablelse.StreamState([dtype], exact=True) for _ in range(2)]
+    states = [stablelse.StreamState([dtype]) for _ in range(2)]
     for index, part in enumerate(np.array_split(x, min(parts, len(x)))):
         states[merged and index % 2].update(part)
     return states[0].merge(states[1]).result()

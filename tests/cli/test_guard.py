@@ -169,7 +169,7 @@ def test_zeros_that_a_sum_cannot_hold_are_not_safe(run, tmp_path):
 def test_what_does_not_fit_is_told_by_every_command(run):
     for command in ("lse", "softmax", "log-softmax"):
         out = run(command, "70000", "1", "--dtype", "float16").out
-        assert out.count("✗ ") >= 4  # naive, shifted, compensated and exact
+        assert out.count("✗ ") >= 3  # naive, shifted and exact
         assert "70000 does not fit float16" in out
         assert "harmless" not in out
         assert "✓" not in out

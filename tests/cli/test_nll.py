@@ -48,16 +48,17 @@ PLACES = {
 @pytest.mark.parametrize("place", PLACES)
 def test_labels_from_anywhere(place, files, run, monkeypatch):
     monkeypatch.chdir(files)
-    losses = stablelse.nll(LOGITS, LABELS, reduction="none")
+    losses = exact.nll(LOGITS, LABELS)
     done = run("nll", *PLACES[place], "--quiet", "--reduction", "none")
     assert (done.code, done.err) == (0, "")
     assert [float(line) for line in done.out.split()] == losses.tolist()
     for reduction in ("mean", "sum"):
         done = run("nll", *PLACES[place], "--quiet", "--reduction", reduction)
-        assert float(done.out) == stablelse.nll(LOGITS, LABELS, reduction=reduction)
+        total = math.fsum(losses)
+        assert float(done.out) == (total / len(losses) if reduction == "mean" else total)
     done = run("nll", *PLACES[place], "--quiet", "--grad")
     gradient = np.loadtxt(io.StringIO(done.out))
-    assert np.array_equal(gradient, stablelse.nll_grad(LOGITS, LABELS, reduction="none"))
+    assert np.array_equal(gradient, exact.nll_grad(LOGITS, LABELS))
 
 
 def test_a_pipe_and_columns(run):
@@ -95,7 +96,6 @@ def test_every_method_is_told(dtype, files, run):
         "shifted": SHIFTED[function].evaluate(LOGITS, format_, find_shift("max").rule).value,
     }
     right = {name: -value[rows, LABELS].astype(float) for name, value in formulas.items()}
-    right["compensated"] = stablelse.nll(rounded, LABELS, reduction="none").astype(float)
     right["exact"] = exact.nll(rounded, LABELS).astype(float)
     for place, (name, losses) in enumerate(right.items()):
         told = [loss["results"][place] for loss in found["losses"]]
@@ -122,11 +122,11 @@ def test_rows_of_a_table(files, run):
     common = ["--logits", files / "x.npy", "--labels", files / "y.npy"]
     done = run("nll", *common, "--format", "csv", "--row", "7", "--row", "9")
     rows = list(csv.DictReader(io.StringIO(done.out)))
-    assert [(row["row"], row["label"]) for row in rows[::4]] == [
+    assert [(row["row"], row["label"]) for row in rows[::3]] == [
         ("7", str(LABELS[6])),
         ("9", str(LABELS[8])),
     ]
-    assert float(rows[3]["value"]) == exact.nll(LOGITS[6], LABELS[6])
+    assert float(rows[2]["value"]) == exact.nll(LOGITS[6], LABELS[6])
 
 
 def test_long_inputs_are_summed_up_part_by_part(files, run, monkeypatch):
@@ -196,7 +196,7 @@ def test_a_masked_label_costs_infinitely_much_by_right(run, tmp_path):
     assert done.out == "0\t1\n" or done.out == "0\t0\n"
 
 
-@pytest.mark.parametrize("options", [["--exact"], ["--method", "exact"]])
+@pytest.mark.parametrize("options", [[], ["--method", "exact"]])
 def test_the_exact_loss_alone(options, run):
     done = run("nll", "40", "0", "--label", "0", "--quiet", *options)
     assert done.out == "4.248354255291589e-18\n"

@@ -64,7 +64,7 @@ def folded(path, cluster, part_bytes, told=None):
     ((state,), _) = dask.fold(
         [str(path)],
         partial(split, part_bytes=part_bytes),
-        partial(fold_part, states=[StreamState(exact=True)], first=first),
+        partial(fold_part, states=[StreamState()], first=first),
         merge_parts,
         told,
         cluster,
@@ -77,7 +77,7 @@ def test_the_bits_are_those_of_one_machine(cluster, tmp_path, monkeypatch, most)
     monkeypatch.setattr(dask, "_MOST_RESULTS", most)
     path = tmp_path / "x.npy"
     np.save(path, X)
-    here = StreamState(exact=True).update(X, str(path)).result()
+    here = StreamState().update(X, str(path)).result()
     for part_bytes in (1 << 14, 50_000):
         stream = folded(path, cluster, part_bytes)
         assert stream.value.tobytes() == TRUTH.tobytes() == here.value.tobytes()
@@ -101,10 +101,10 @@ def test_files_of_all_kinds_by_the_command(there, run, tmp_path):
     np.save(tmp_path / "part-1.npy", X[:12_000])
     np.savetxt(tmp_path / "part-2.csv", X[12_000:20_000], "%.17g", header="x", comments="")
     np.savez(tmp_path / "part-10.npz", X[20_000:])
-    done = there(tmp_path, "--json", "--exact")
+    done = there(tmp_path, "--json")
     assert (done.code, done.err) == (0, "")
     assert done.notes == (f"{tmp_path / 'part-2.csv'}, line 1 is a header: x",)
-    here = run("lse", "--json", "--exact", "--file", tmp_path)
+    here = run("lse", "--json", "--file", tmp_path)
     (found,), (expected,) = (json.loads(text)["vectors"] for text in (done.out, here.out))
     assert found["value"] == expected["value"] == float(TRUTH)
     assert found["source"] == expected["source"] == f"{tmp_path / 'part-1.npy'} and 2 more"
@@ -126,14 +126,14 @@ def test_what_a_worker_notes_is_printed_here(there, tmp_path):
     )
 
 
-def test_the_value_is_certified_unless_it_must_not_be(there, run, tmp_path):
+def test_the_value_is_certified(there, run, tmp_path):
     x = np.full(20_000, 1e-3 - np.log(20_000))
     np.save(tmp_path / "x.npy", x)
     done = there(tmp_path / "x.npy", "--quiet")
     assert (done.code, done.err, np.float64(done.out)) == (0, "", exact.logsumexp(x))
-    done = there(tmp_path / "x.npy", "--no-exact", "--json")
+    done = there(tmp_path / "x.npy", "--json")
     (stream,) = json.loads(done.out)["vectors"]
-    assert [result["method"] for result in stream["results"]] == ["naive", "shifted", "compensated"]
+    assert [result["method"] for result in stream["results"]] == ["naive", "shifted", "exact"]
 
 
 def test_a_column_each(there, tmp_path):

@@ -43,7 +43,7 @@ def results():
         yield stablelse.StreamState(["float64", "float16"]).update(row).result()
     formats = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16", "float32", "float64"]
     for function in ("logsumexp", "softmax", "log_softmax"):
-        yield stablelse.compare(WIDE, function, formats=[*formats, "longdouble"], exact=True)
+        yield stablelse.compare(WIDE, function, formats=[*formats, "longdouble"])
         options = {"scale": (0.1, 1e3), "formats": ["float32"], "points": 5}
         yield stablelse.sweep([0, 1.5, -2], function, **options)
         yield stablelse.scan([WIDE, WIDE], function, formats=formats)

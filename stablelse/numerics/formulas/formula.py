@@ -22,7 +22,6 @@ class Method(Enum):
     NAIVE = "naive"
     SHIFTED = "shifted"
     DIVISION_FREE = "division-free"
-    COMPENSATED = "compensated"
     EXACT = "exact"
 
 

@@ -7,9 +7,9 @@ from enum import Enum
 
 import numpy as np
 
-from stablelse.numerics import exact_loss, loss
+from stablelse.numerics import exact_loss
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.formulas.formula import Evaluation, Method
+from stablelse.numerics.formulas.formula import Evaluation
 from stablelse.numerics.formulas.methods import Candidate
 from stablelse.numerics.functions import Function
 from stablelse.numerics.labelled import pose
@@ -59,12 +59,12 @@ class Labelled:
         self.quantity, self.format = quantity, format_
         self._input, self._x = x, format_.round(x)
         self.labels, self._kept, self._empty = labels, kept, empty
-        self._known: dict[tuple[Method, str], Array] = {}
+        self._known: dict[str, Array] = {}
 
     def values(self, candidate: Candidate) -> Array:
         """Return the losses, shape (m,), or the gradients, shape (m, n), in the format."""
         if candidate.formula is None:
-            return self._of_library(candidate.method, self.format)
+            return self._exactly(self.format)
         found = candidate.values(self.quantity.function, self._input, self.format)
         rows, one = np.arange(len(found)), self.format.dtype.type(1)
         if self.quantity is Quantity.LOSS:
@@ -96,16 +96,16 @@ class Labelled:
         wide = FORMATS["float64"]
         is_narrow = self.format.significand_bits < wide.significand_bits
         if candidate.formula is None and is_narrow:
-            return self._of_library(candidate.method, wide)
+            return self._exactly(wide)
         return self.values(candidate)
 
-    def _of_library(self, method: Method, format_: Format) -> Array:
-        key = (method, format_.name)
-        if key not in self._known:
+    def _exactly(self, format_: Format) -> Array:
+        if format_.name not in self._known:
             x = self._x.astype(format_.dtype)
-            compute = _EXACTLY if method is Method.EXACT else _COMPENSATED
-            self._known[key] = compute[self.quantity](x, self.labels, self._kept, self._empty)
-        return self._known[key]
+            self._known[format_.name] = _EXACTLY[self.quantity](
+                x, self.labels, self._kept, self._empty
+            )
+        return self._known[format_.name]
 
 
 _Values = Callable[[Array, Array, Array | None, str], Array]
@@ -119,14 +119,5 @@ _EXACTLY: dict[Quantity, _Values] = {
     )[0],
     Quantity.GRADIENT: lambda x, labels, kept, empty: exact_loss.gradient(
         pose(x, labels, -1, ignore_index=_NONE, where=kept, empty=empty)
-    ),
-}
-
-_COMPENSATED: dict[Quantity, _Values] = {
-    Quantity.LOSS: lambda x, labels, kept, empty: loss.nll(
-        x, labels, ignore_index=_NONE, reduction="none", where=kept, empty=empty
-    ),
-    Quantity.GRADIENT: lambda x, labels, kept, empty: loss.nll_grad(
-        x, labels, ignore_index=_NONE, reduction="none", where=kept, empty=empty
     ),
 }

@@ -10,17 +10,17 @@ from stablelse.numerics.formulas.division_free import DIVISION_FREE, DIVISION_FR
 from stablelse.numerics.formulas.formula import Formula, Method, MethodError
 from stablelse.numerics.formulas.naive import NAIVE
 from stablelse.numerics.formulas.shifted import SHIFTED, Shift
-from stablelse.numerics.functions import Function, exact, library
+from stablelse.numerics.functions import Function, exact
 
-#: The methods that are formulas, each a table by function; the others are the library's.
+#: The methods that are formulas, each a table by function; the exact one is the library's.
 FORMULAS: dict[Method, tuple[dict[Function, Formula], ...]] = {
     Method.NAIVE: (NAIVE,),
     Method.SHIFTED: (SHIFTED,),
     Method.DIVISION_FREE: (DIVISION_FREE, DIVISION_FREE_SHIFTED),
 }
 
-#: What is compared unless other methods are asked for; the exact one besides, if it is quick.
-USUAL = (Method.NAIVE, Method.SHIFTED, Method.COMPENSATED)
+#: What is compared unless other methods are asked for.
+USUAL = (Method.NAIVE, Method.SHIFTED, Method.EXACT)
 
 
 class Candidate(NamedTuple):
@@ -31,7 +31,7 @@ class Candidate(NamedTuple):
     method : Method
         How it is computed.
     formula : Formula or None
-        What is evaluated; ``None`` for the compensated and the exact method.
+        What is evaluated; ``None`` for the exact method.
     shift : Shift or None
         The shift of a formula that has one.
     """
@@ -52,7 +52,7 @@ class Candidate(NamedTuple):
         format_ : Format
             The format of the result.
         empty : str
-            As of `functions.library`; the formulas know no such thing.
+            As of `functions.exact`; the formulas know no such thing.
 
         Returns
         -------
@@ -61,8 +61,7 @@ class Candidate(NamedTuple):
         """
         if self.formula is not None:
             return self.formula.evaluate(x, format_, self.shift.rule if self.shift else None).value
-        compute = exact if self.method is Method.EXACT else library
-        return compute(function, format_.round(x), format_, empty)
+        return exact(function, format_.round(x), format_, empty)
 
 
 def find_method(name: str) -> Method:
@@ -73,6 +72,10 @@ def find_method(name: str) -> Method:
     MethodError
         If there is none.
     """
+    if name == "compensated":
+        raise MethodError(
+            "there is no compensated method: results are correctly rounded; use --method exact"
+        )
     known = {method.value: method for method in Method}
     if name not in known:
         raise MethodError(f"unknown method {name!r}: choose from {', '.join(known)}")

@@ -26,7 +26,7 @@ from stablelse.numerics.ladder import exponential, fixedpoint
 from stablelse.numerics.ladder.doubtful import log_softmax_of, softmax_of
 from stablelse.numerics.rounding import Approximation, settle
 from stablelse.numerics.streams.one_pass import PIECE
-from stablelse.numerics.streams.running import LogSum, RunningLogSumExp
+from stablelse.numerics.streams.running import LogSum
 
 # The sum of two lower words, each below 2**-53 of at most 2 max(abs(x), abs(y)), rounds by this.
 _ROUNDING = 2.0**-104
@@ -35,14 +35,6 @@ _ROUNDING = 2.0**-104
 # leave, below 2**-53, rounds by less than 2**-78. Half of it is for what bounds to first order
 # leave out: exp(z) - 1 <= z + z**2.
 _ADDITION = 2.0**-77
-
-# The error of y is less than u of an element of log_softmax that is larger in size.
-_SMALL = 2.0**-20
-
-# The lower word of y is small beside y, but perhaps not beside x - y, and exp wants it to be. Up to
-# here it is at most 2**-34, and that of x - y 2**-44 where exp is not 0: e = d_low is then close
-# enough to exp(e) - 1, their difference being below 2**-66.
-_TAME = 2.0**20
 
 _LARGEST = float(np.finfo(np.float64).max)
 
@@ -103,18 +95,6 @@ class Whole:
         return self._parts is not None
 
     @cached_property
-    def beside_largest(self) -> float | None:
-        """The log_softmax of an entry that dominates, -log1p of the sum of the others."""
-        if self._parts is None:
-            return None
-        others = RunningLogSumExp()
-        for part in self._parts():
-            others.update(part[part < self.x_max])
-        y, y_low, _ = others.log_sum()
-        d, d_low = _differences(np.array(self.x_max), y, y_low, normal=True)
-        return float(0 - np.log1p(np.exp(-d) * (1 - d_low))) if np.isfinite(d) else 0.0
-
-    @cached_property
     def _rest(self) -> fixedpoint.Rest | None:
         assert self._parts is not None
         return fixedpoint.rest_of(self._parts)
@@ -159,7 +139,7 @@ class _Entries(NamedTuple):
         return np.full(len(self.x), self.x_max)
 
 
-def elements(function: Function, x: Array, whole: Whole, format_: Format, exact: bool) -> Array:
+def elements(function: Function, x: Array, whole: Whole, format_: Format) -> Array:
     """Compute the elements that belong to some numbers of a vector.
 
     Parameters
@@ -172,42 +152,29 @@ def elements(function: Function, x: Array, whole: Whole, format_: Format, exact:
         The vector that they are of.
     format_ : Format
         Of the results.
-    exact : bool
-        Whether float64 is to be correctly rounded; narrower formats always are.
 
     Returns
     -------
     ndarray
         Shape (n,), of the format. Where the log-sum-exp is infinite or NaN, all are NaN. Of a
-        vector that cannot be had once more, what should be correctly rounded is so where its
-        log-sum-exp is known well enough.
+        vector that cannot be had once more, elements are correctly rounded where its log-sum-exp
+        is known well enough.
     """
     values = np.empty(len(x), format_.dtype)
     log_sum = whole.log_sum
     if not np.isfinite(log_sum.high):
         values[...] = np.nan
         return values
-    rounded = exact or format_.name != "float64"
-    normal = function is Function.SOFTMAX and (rounded or abs(log_sum.high) > _TAME)
+    normal = function is Function.SOFTMAX
     with np.errstate(all="ignore"):
         for begin in range(0, len(x), PIECE):
             part = slice(begin, begin + PIECE)
             piece = np.asarray(x[part], np.float64)
             d, d_low = _differences(piece, log_sum.high, log_sum.low, normal)
-            if rounded:
-                values[part], doubts = _settled(function, d, d_low, log_sum, format_)
-                some = np.flatnonzero(doubts)
-                if some.size:
-                    values[begin + some] = _climbed(function, piece[some], whole, format_)
-            elif function is Function.LOG_SOFTMAX:
-                value = d + d_low
-                (some,) = np.nonzero(abs(value) < _SMALL)
-                if some.size and whole.beside_largest is not None:
-                    value[some] = whole.beside_largest
-                values[part] = value
-            else:
-                terms = np.exp(d)
-                values[part] = terms + terms * d_low
+            values[part], doubts = _settled(function, d, d_low, log_sum, format_)
+            some = np.flatnonzero(doubts)
+            if some.size:
+                values[begin + some] = _climbed(function, piece[some], whole, format_)
     values[values == 0] = 0  # without a sign
     return values
 

@@ -165,7 +165,7 @@ def _elements(
     values = np.empty(rows.shape, dtype)
     for row, state, out in zip(rows, states.ravel(), values, strict=True):
         whole = Whole(state.log_sum())
-        out[...] = elements(function, row, whole, format_, exact=False)
+        out[...] = elements(function, row, whole, format_)
     kept = [a for a in range(block.ndim) if a not in axes]
     order = (*kept, *axes)
     restored = values.reshape([block.shape[a] for a in order])
