@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import typer
 
-from stablelse.cli.notes import NOTES
+from stablelse.cli.beside import open_beside
 from stablelse.cli.options import Input, Labels
 from stablelse.cli.source import chosen, masked_by, open_numbers, read_vectors
 from stablelse.numerics.targets import classes_text
 from stablelse.readers import Block, By, ReadError, ReadOptions, Vectors
+from stablelse.readers.again import Passes
 from stablelse.readers.beside import Beside, one_column, split_column
-from stablelse.readers.parts import open_parts
+from stablelse.readers.parts import find_parts
 from stablelse.readers.vectors import vectors
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 #: What complaints call a label that is given as such.
 _ALONE = "--label"
+
+#: What a file of labels has of the options for the numbers' file.
+_OPTIONS = {"--file": "--labels", "--column": "--label-column", "--key": "--label-key"}
 
 
 def read_labelled(source: Input, where: Labels, dtype: str) -> Iterator[Vectors]:
@@ -83,10 +87,12 @@ def _opened(source: Input, where: Labels, dtype: str) -> tuple[Iterator[Vectors]
     if where.labels is not None or where.label_key is not None:
         columns = () if where.label_column is None else (where.label_column,)
         files = source.file or [] if where.labels is None else [where.labels]
-        reading = ReadOptions(key=where.label_key, columns=columns, note=NOTES.note)
-        stacks = read_vectors(source._replace(row=None), dtype)
+        reading = ReadOptions(key=where.label_key, columns=columns)
+        twice = files if where.labels is None else []
+        passes = Passes(part for path in twice for part in find_parts(path))
+        stacks = _seen(read_vectors(source._replace(row=None), dtype), passes)
         first = next(stacks)
-        labels = one_column(open_parts(files, reading), first.outer)
+        labels = one_column(passes.blocks(open_beside(files, reading, _OPTIONS)), first.outer)
         return chain([first], stacks), Beside(labels)
     column = where.label_column
     assert column is not None, "there are labels in a file or in a column"
@@ -96,6 +102,13 @@ def _opened(source: Input, where: Labels, dtype: str) -> tuple[Iterator[Vectors]
         raise typer.BadParameter(f"--label-column labels rows: it does not go with --by {by.value}")
     logits, labels = split_column(blocks, None if source.column else column)
     return vectors(masked_by(source, logits), By.ROWS), Beside(labels)
+
+
+def _seen(stacks: Iterator[Vectors], passes: Passes) -> Iterator[Vectors]:
+    """Yield vectors, each stack when it has been seen that no file has changed."""
+    for stack in stacks:
+        passes.check()
+        yield stack
 
 
 def _beside(stacks: Iterator[Vectors], labels: Beside, ignored: int) -> Iterator[Vectors]:

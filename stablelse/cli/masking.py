@@ -7,14 +7,16 @@ from itertools import chain
 
 import numpy as np
 
-from stablelse.cli.notes import NOTES
+from stablelse.cli.beside import open_beside
 from stablelse.cli.source import place_of
 from stablelse.numerics import masks
 from stablelse.numerics.formats import Array
 from stablelse.readers import Block, ReadError, ReadOptions, Vectors
 from stablelse.readers.beside import Beside
 from stablelse.readers.columns import count
-from stablelse.readers.parts import open_parts
+
+#: What a mask's file has of the options for the numbers' file.
+_OPTIONS = {"--file": "--mask", "--axis": "--axis"}
 
 
 def masked_blocks(blocks: Iterator[Block], path: str, axis: int | None = None) -> Iterator[Block]:
@@ -70,7 +72,7 @@ def masked_vector(values: Array, path: str) -> Block:
 
 
 def _open(path: str, axis: int | None = None) -> Iterator[Block]:
-    return open_parts([path], ReadOptions(axis=axis, words=True, note=NOTES.note))
+    return open_beside([path], ReadOptions(axis=axis, words=True), _OPTIONS)
 
 
 def _kept(piece: Block, block: Block) -> Array:

@@ -89,7 +89,7 @@ def test_blocks_of_other_sizes(size, mask_size, monkeypatch):
     rng = np.random.default_rng(5)
     x, kept = rng.normal(size=(23, 4)), rng.random((23, 4)) < 0.7
     blocks = cut(kept.astype(float), repeat(mask_size), "mask")
-    monkeypatch.setattr(masking, "open_parts", lambda *_: blocks)
+    monkeypatch.setattr(masking, "open_beside", lambda *_: blocks)
     found = list(masking.masked_blocks(cut(x, repeat(size)), "mask"))
     assert [len(block.values) for block in found] == [len(b.values) for b in cut(x, repeat(size))]
     assert np.array_equal(np.concatenate([b.values for b in found]), np.where(kept, x, -np.inf))

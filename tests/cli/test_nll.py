@@ -321,3 +321,28 @@ def test_the_help_begins_with_examples(run):
     done = run("nll", "--help", columns=120)
     assert done.code == 0
     assert done.out.index("Examples:") < done.out.index("--labels PATH")
+
+
+@pytest.mark.parametrize("moment", range(3))
+def test_a_file_of_logits_and_labels_that_changes(moment, run, tmp_path, monkeypatch):
+    """Labels of one file and logits of another that took its place would be a silent mixture."""
+    from stablelse.readers import parts
+
+    path, count, honest = tmp_path / "x.npz", 0, parts.open_blocks
+    np.savez(path, x=LOGITS, y=LABELS)
+
+    def changing(*args):
+        nonlocal count
+        for block in honest(*args):
+            if count == moment:
+                np.savez(path, x=LOGITS[:7], y=LABELS[:7])
+            count += 1
+            yield block
+
+    monkeypatch.setattr(parts, "open_blocks", changing)
+    done = run("nll", "--file", path, "--key", "x", "--label-key", "y", "--quiet")
+    if moment < 2:
+        assert (done.code, done.out) == (2, "")
+        assert "x.npz changed while it was being read" in done.err
+    else:  # there are two blocks
+        assert (done.code, done.err) == (0, "")

@@ -1,0 +1,55 @@
+"""Files beside the numbers, labels and masks: errors and notes name only the options they have."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from stablelse.cli.notes import NOTES
+from stablelse.readers import Block, ReadError, ReadOptions
+from stablelse.readers.block import Note
+from stablelse.readers.parts import open_parts
+
+_HINT = re.compile(r"(.*)([;:] .*--[a-z].*)", re.DOTALL)
+_OPTION = re.compile(r"--[a-z][a-z-]*")
+
+
+def open_beside(
+    paths: Sequence[str], reading: ReadOptions, names: Mapping[str, str]
+) -> Iterator[Block]:
+    """Read files as `open_parts` does.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The files.
+    reading : ReadOptions
+        How to read them.
+    names : mapping of str to str
+        The options of the numbers' file that these have too, and what they are called here.
+
+    Raises
+    ------
+    ReadError
+        As `open_parts`; what it proposes are options that these files have.
+    """
+
+    def note(found: Note) -> None:
+        NOTES.note(found._replace(text=_renamed(found.text, names)))
+
+    try:
+        yield from open_parts(paths, reading._replace(note=note))
+    except ReadError as error:
+        raise ReadError(_renamed(str(error), names)) from error
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    """Rename the options that a hint proposes, and leave out what needs one that is not there."""
+    match = _HINT.fullmatch(text)
+    if match is None:
+        return text
+    what, hint = match.groups()
+    kept = [
+        _OPTION.sub(lambda option: names[option[0]], clause)
+        for clause in re.split(r", (?=(?:or|and|here)\b)", hint[2:])
+        if names.keys() >= set(_OPTION.findall(clause))
+    ]
+    return what + hint[:2] + re.sub(r"^(or|and) ", "", ", ".join(kept) or "correct the file")
