@@ -58,7 +58,7 @@ typedef struct {
     careful c;
     /* softmax of float64: the terms' magic number, 1 / S and the error of a quotient; tier of both */
     int tier;
-    real magic, lowest;
+    real magic, lowest, gone; /* below max - FAR; below half the smallest number */
     words inverse;
     double error;
 } queue;
@@ -77,7 +77,8 @@ static void settle_vector(queue *q, int64_t i, int valid) {
         words e = accurate ? words_of(exponential(w, q->magic, 1), 1) : words_of(exponential(w, q->magic, 0), 0);
         words p = multiply(e, q->inverse);
         real error = p.high * q->error;
-        bad = (settle(FLOAT64, p.high, p.low - error, p.low + error, &y) | less(v, q->lowest)) & mask;
+        bad = (settle(FLOAT64, p.high, p.low - error, p.low + error, &y) | less(v, q->lowest)) & ~less(v, q->gone) & mask;
+        y = zero_below(y, v, q->gone);
     }
     if (bad) {
         if (!q->c.ready) prepare(&q->c, &q->c.r);
@@ -129,16 +130,40 @@ INLINE bounds lean_quotient(real x, real magic, const quotients *Q) {
     real e = fma_(T, h, T), f = fma_(T, q, fma_(T, h, T - e));
     return (bounds){e, f, fma_(T, all(2.05 * LEAN), f)};
 }
-INLINE void softmax_row(const row *r, int64_t from, int64_t to, const total *s, queue *q, int wide) {
-    double room[BLOCK + LANES] ALIGNED;
-    real K = all(s->shift), magic = wide_magic_of(K), lowest = all(s->largest - LAYOUTS[FLOAT64].vanishing);
+/* What softmax needs of the sum. */
+INLINE void prepare_softmax(const row *r, const total *s, queue *q) {
     q->tier = r->n < LONG ? QUICK : ACCURATE;
-    q->magic = magic_of(K);
+    q->magic = magic_of(all(s->shift));
     q->lowest = all(s->largest - FAR);
+    q->gone = all(s->largest - LAYOUTS[FLOAT64].vanishing);
     q->inverse = inverse((words){all(s->high), all(s->low)});
     q->error = 2 * s->error; /* of a term and of the sum */
+}
+/* The same with terms that sum_row kept: a quotient is right to twice QUICK_SUM. */
+INLINE void softmax_kept(const row *r, const total *s, const double *terms, queue *q, int wide) {
+    double room[BLOCK + LANES] ALIGNED;
+    const double *x = elements(r, 0, r->n, room);
+    real far = q->lowest;
+    EACH(x, r->n, {
+        words p = multiply((words){load(terms), load(terms + KEPT)}, q->inverse);
+        real error = p.high * q->error, z = p.high + (p.low - error);
+        unsigned bad = differ(z, p.high + (p.low + error)) & ((1u << valid) - 1);
+        if (wide) {
+            real v = get(x + i, valid, s->largest);
+            bad = (bad | less(v, far)) & ~less(v, q->gone);
+            z = zero_below(z, v, q->gone);
+        }
+        write(FLOAT64, q->y + 8 * i, z, valid);
+        if (UNLIKELY(bad)) enqueue(q, bad, i, valid);
+        terms += LANES;
+    });
+    empty_queue(q);
+}
+INLINE void softmax_row(const row *r, int64_t from, int64_t to, const total *s, queue *q, int wide) {
+    double room[BLOCK + LANES] ALIGNED;
+    real magic = wide_magic_of(all(s->shift));
     quotients Q = prepare_quotients(q->inverse);
-    real far = q->lowest, top = all(s->largest); /* far ones are not exponentiated: subnormals are slow */
+    real far = q->lowest, gone = q->gone, top = all(s->largest); /* far ones are not exponentiated: subnormals are slow */
     for (int64_t j = from, m; j < to; j += m) {
         m = is_plain(r) || to - j < BLOCK ? to - j : BLOCK;
         const double *x = elements(r, j, m, room);
@@ -149,9 +174,8 @@ INLINE void softmax_row(const row *r, int64_t from, int64_t to, const total *s, 
             real z = b.e + b.low;
             unsigned bad = differ(z, b.e + b.high);
             if (wide) {
-                unsigned gone = less(v, lowest); /* below e^-746 */
-                bad = (bad | less(v, far)) & ~gone;
-                z = zero_below(z, v, lowest);
+                bad = (bad | less(v, far)) & ~less(v, gone);
+                z = zero_below(z, v, gone);
             }
             write(FLOAT64, (char *)(y + i), z, valid);
             enqueue(q, bad, j + i, valid);
@@ -288,12 +312,16 @@ static void spread(const job *j, int64_t i, int64_t from, int64_t to, const tota
     queue q;
     q.function = j->function; q.count = 0; q.first = at; q.y = y; q.d = d; q.c.r = r; q.c.ready = 0; q.tier = NARROW;
     if (j->format != FLOAT64) narrow_row_of(&r, from, to, j->function, s, terms, &q);
-    else if (j->function == SOFTMAX) { if (wide) softmax_row(&r, from, to, s, &q, 1); else softmax_row(&r, from, to, s, &q, 0); }
+    else if (j->function == SOFTMAX) {
+        prepare_softmax(&r, s, &q);
+        if (terms) { if (wide) softmax_kept(&r, s, terms, &q, 1); else softmax_kept(&r, s, terms, &q, 0); }
+        else { if (wide) softmax_row(&r, from, to, s, &q, 1); else softmax_row(&r, from, to, s, &q, 0); }
+    }
     else { if (wide) log_softmax_row(&r, from, to, s, &q, 1); else log_softmax_row(&r, from, to, s, &q, 0); }
 }
 static void spread_rows(const job *j, doubts *d) {
-    double terms[BLOCK + LANES] ALIGNED;
-    int keep = j->function == SOFTMAX && j->format != FLOAT64 && j->length <= BLOCK;
+    double terms[2 * KEPT] ALIGNED;
+    int keep = j->function == SOFTMAX && j->length < BLOCK;
     for (int64_t i = 0; i < j->rows; i++) {
         row r = row_of(j, i);
         total s;

@@ -133,15 +133,24 @@ INLINE double max_of_source(source s, double *least) {
 enum { NARROW, QUICK, ACCURATE }; /* tier */
 
 /* One block, at most BLOCK elements. wide: some may be -inf, or below max - FAR; they count as that:
-   less than 2^-900 for all of them. */
-INLINE words sum_block_as(const double *x, int64_t n, int wide, int accurate, double largest, real K) {
+   less than 2^-900 for all of them. kept: where the terms are kept, high words and KEPT further low words,
+   vector by vector of EACH(x, n), or NULL. */
+#define KEPT (BLOCK + 2 * LANES)
+INLINE words sum_block_as(const double *x, int64_t n, int wide, int accurate, double largest, real K, double *kept) {
     real lowest = all(largest - FAR), magic = magic_of(K);
     words S = {all(START), all(0)};
     EACH(x, n, {
         real v = get(x + i, valid, -INFINITY);
         if (wide || valid < LANES) v = larger(lowest, v);
         __builtin_prefetch((const void *)((uintptr_t)(x + i) + AHEAD), 0, 3);
-        sum(&S, exponential(v, magic, accurate), accurate);
+        term e = exponential(v, magic, accurate);
+        if (kept) {
+            words w = words_of(e, accurate);
+            sum_words(&S, w);
+            store(kept, w.high);
+            store(kept + KEPT, w.low);
+            kept += LANES;
+        } else sum(&S, e, accurate);
     });
     S.high -= START; /* exact: it is a multiple of its last bit */
     return sum_of_lanes(S);
@@ -166,7 +175,7 @@ INLINE words sum_source(source x, int wide, double largest, real K, double *term
 /* NARROW: 15 additions are rounded, 15 u; NARROW_TERM is 2 u: 17 u; lanes and blocks as above. */
 #define NARROW_SUM 0x1.1p-49
 /* The total of one block; m may be made smaller. Where all elements are -inf its sum is 0. */
-static int64_t sum_block(const row *r, int64_t i, int64_t m, int accurate, total *t) {
+static int64_t sum_block(const row *r, int64_t i, int64_t m, int accurate, double *kept, total *t) {
     double room[BLOCK + LANES] ALIGNED;
     const double *x = elements(r, i, m, room);
     /* the next block begins at a boundary of vectors */
@@ -177,8 +186,9 @@ static int64_t sum_block(const row *r, int64_t i, int64_t m, int accurate, total
     if (!(fabs(p) <= LARGEST)) { t->high = NAN; return m; }
     real K = shift_of(all(p));
     int wide = !(t->least >= p - FAR);
-    words S = wide ? accurate ? sum_block_as(x, m, 1, 1, p, K) : sum_block_as(x, m, 1, 0, p, K)
-                   : accurate ? sum_block_as(x, m, 0, 1, p, K) : sum_block_as(x, m, 0, 0, p, K);
+    words S = kept ? wide ? sum_block_as(x, m, 1, 0, p, K, kept) : sum_block_as(x, m, 0, 0, p, K, kept)
+        : accurate ? wide ? sum_block_as(x, m, 1, 1, p, K, NULL) : sum_block_as(x, m, 0, 1, p, K, NULL)
+        : wide ? sum_block_as(x, m, 1, 0, p, K, NULL) : sum_block_as(x, m, 0, 0, p, K, NULL);
     t->shift = K[0]; t->high = S.high[0]; t->low = S.low[0];
     return m;
 }
@@ -210,13 +220,13 @@ INLINE void merge(total *s, const total *t) {
                  (s->error > t->error ? s->error : t->error) + 0x1p-104};
 }
 /* The total of a row. Returns 0 if it has NaN, inf or |max| > LARGEST (high is NaN then), or only -inf (0).
-   terms: where the terms of a narrow row of one block are kept, or NULL. */
+   terms: where the terms of a row shorter than BLOCK are kept, if its tier is NARROW or QUICK, or NULL. */
 static int sum_row(const row *r, int tier, double *terms, total *out) {
     for (int64_t i = 0, m; i < r->n; i += m) {
         total t = {-0x1p40, 0, 0, INFINITY, -INFINITY, 0};
         m = r->n - i < BLOCK ? r->n - i : BLOCK;
         if (tier == NARROW) sum_narrow_block(r, i, m, terms, &t);
-        else m = sum_block(r, i, m, tier == ACCURATE, &t);
+        else m = sum_block(r, i, m, tier == ACCURATE, terms, &t);
         if (i == 0) *out = t;
         else merge(out, &t);
     }
