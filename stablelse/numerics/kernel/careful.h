@@ -116,7 +116,8 @@ INLINE unsigned settle(int format, real a, real low, real high, real *y) {
 /* The float64 next to (high + low +- error) 2^-512, which may be subnormal: then adding 2^-510, whose
    last bit is 2^(512 - 1074), rounds to a multiple of the smallest number. */
 INLINE unsigned settle_scaled(words v, real error, real *y) {
-    real unit = select((whole)(magnitude(v.high) < 0x1p-510), select((whole)(v.high < 0), all(-0x1p-510), all(0x1p-510)), all(0));
+    real unit = select((whole)(v.high < 0), all(-0x1p-510), all(0x1p-510));
+    unit = select((whole)(magnitude(v.high) < 0x1p-510), unit, all(0));
     words s = two_sum(unit, v.high);
     error += magnitude(s.low) * 0x1p-52; /* the roundings of the next two sums */
     real low = s.high + (s.low + (v.low - error)), high = s.high + (s.low + (v.low + error));
@@ -130,12 +131,14 @@ INLINE unsigned careful_logsumexp(const careful *c, real *y) {
     real p = all(c->p);
     if (c->scale == 0) {
         words s = two_sum(p, c->lambda.high);
-        return settle(c->r.format, s.high, to_odd(s.low, c->lambda.low - c->error), to_odd(s.low, c->lambda.low + c->error), y);
+        real low = to_odd(s.low, c->lambda.low - c->error), high = to_odd(s.low, c->lambda.low + c->error);
+        return settle(c->r.format, s.high, low, high, y);
     }
     *y = p + 0;
     if (c->r.format != FLOAT64 || fabs(c->p) >= 0x1p-500) return 0; /* lambda < 2^-850 */
     words lambda = lambda_scaled(c), s = two_sum(p * 0x1p512, lambda.high);
-    return settle_scaled((words){s.high, s.low + lambda.low}, c->error * power_of_two(c->scale + 512) + magnitude(s.low) * 0x1p-52, y);
+    return settle_scaled((words){s.high, s.low + lambda.low},
+        c->error * power_of_two(c->scale + 512) + magnitude(s.low) * 0x1p-52, y);
 }
 /* (x - p) - lambda. x - p = d + d', a + b = d - lambda, then b + d' + (lambda's low word and the error):
    all exact, but for one rounding that is added to the error, until it is rounded to odd. So it does
@@ -148,8 +151,9 @@ INLINE unsigned careful_log_softmax(const careful *c, real x, real *y) {
     unsigned bad;
     if (c->scale == 0) {
         words s = two_sum(d.high, -c->lambda.high * f), t = two_sum(s.low, d.low);
-        real error = c->error * f + magnitude(t.low) * 0x1p-52, low = c->lambda.low * f;
-        bad = settle(c->r.format, s.high, to_odd(t.high, t.low - (low + error)), to_odd(t.high, t.low - (low - error)), y);
+        real error = c->error * f + magnitude(t.low) * 0x1p-52, l = c->lambda.low * f;
+        real low = to_odd(t.high, t.low - (l + error)), high = to_odd(t.high, t.low - (l - error));
+        bad = settle(c->r.format, s.high, low, high, y);
     } else {
         real z, low = to_odd(d.low, all(-0x1p-900));
         bad = settle(c->r.format, d.high, low, low, y) & ~bits_of(same);

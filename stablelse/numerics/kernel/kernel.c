@@ -25,7 +25,8 @@ COLD int64_t settle_rows(const job *j) {
 INLINE void copy_across(const job *j, int64_t first, int rows, int size, char *to) {
     for (int64_t i = 0; i < j->length; i++)
         for (int k = 0; k < rows; k++)
-            memcpy(to + (k * j->length + i) * size, j->x + (first + k) * j->row_stride + i * j->stride, (size_t)size);
+            memcpy(to + (k * j->length + i) * size, j->x + (first + k) * j->row_stride + i * j->stride,
+                (size_t)size);
 }
 COLD int64_t settle_across(const job *j) {
     char tile[8 * LANES * TILE] ALIGNED;
@@ -53,7 +54,8 @@ COLD int64_t settle_across(const job *j) {
 }
 static int lies_across(const job *j) {
     int64_t size = LAYOUTS[j->format].size;
-    return j->row_stride == size && j->stride != size && j->rows > 1 && j->length >= SHORT && j->length <= TILE && !j->mask && !j->b;
+    return j->row_stride == size && j->stride != size && j->rows > 1 && j->length >= SHORT
+        && j->length <= TILE && !j->mask && !j->b;
 }
 COLD int64_t settle_piece_of(const job *j, int64_t from, int64_t to, const total *s) {
     doubts d = {j->doubtful, j->room, 0};

@@ -21,7 +21,8 @@ static near_sum near_total(const row *r) {
         near_merge(&S, T);
     }
     for (int w = LANES / 2; w; w /= 2)
-        near_merge(&S, (near_sum){swapped(S.high, w), swapped(S.small, w), swapped(S.lower, w), swapped(S.lowest, w), swapped(S.rest, w)});
+        near_merge(&S, (near_sum){swapped(S.high, w), swapped(S.small, w), swapped(S.lower, w),
+            swapped(S.lowest, w), swapped(S.rest, w)});
     return S;
 }
 INLINE unsigned settle_near(int format, near_sum S, real y0, double n, real *y) {
@@ -37,7 +38,8 @@ COLD void logsumexp_again(const row *r, double estimate, char *y, int64_t at, do
         words L = log_of_total(&s, &error);
         bad = settle(r->format, L.high, L.low - error, L.low + error, &a) & 1;
     }
-    if (bad && fabs(estimate) < NEAR) bad = settle_near(r->format, near_total(r), all(estimate), (double)(r->n + LANES), &a) & 1;
+    if (bad && fabs(estimate) < NEAR)
+        bad = settle_near(r->format, near_total(r), all(estimate), (double)(r->n + LANES), &a) & 1;
     if (bad) {
         careful c;
         prepare(&c, r);
@@ -77,7 +79,8 @@ static void settle_vector(queue *q, int64_t i, int valid) {
         words e = accurate ? words_of(exponential(w, q->magic, 1), 1) : words_of(exponential(w, q->magic, 0), 0);
         words p = multiply(e, q->inverse);
         real error = p.high * q->error;
-        bad = (settle(FLOAT64, p.high, p.low - error, p.low + error, &y) | less(v, q->lowest)) & ~less(v, q->gone) & mask;
+        bad = settle(FLOAT64, p.high, p.low - error, p.low + error, &y);
+        bad = (bad | less(v, q->lowest)) & ~less(v, q->gone) & mask;
         y = zero_below(y, v, q->gone);
     }
     if (bad) {
@@ -163,7 +166,8 @@ INLINE void softmax_row(const row *r, int64_t from, int64_t to, const total *s, 
     double room[BLOCK + LANES] ALIGNED;
     real magic = wide_magic_of(all(s->shift));
     quotients Q = prepare_quotients(q->inverse);
-    real far = q->lowest, gone = q->gone, top = all(s->largest); /* far ones are not exponentiated: subnormals are slow */
+    /* far ones are not exponentiated, for subnormals are slow */
+    real far = q->lowest, gone = q->gone, top = all(s->largest);
     for (int64_t j = from, m; j < to; j += m) {
         m = is_plain(r) || to - j < BLOCK ? to - j : BLOCK;
         const double *x = elements(r, j, m, room);
@@ -216,7 +220,9 @@ INLINE void log_softmax_row(const row *r, int64_t from, int64_t to, const total 
 
 /* ---- The same for narrower formats. A logarithm: the sum's error, 2^-51 of the series, two roundings
    of it. A quotient: the sum's error, NARROW_TERM, five roundings at most. */
-INLINE real narrow_log_error(real L, real sum_error) { return fma_(magnitude(L), all(0x1.1p-52), sum_error + 0x1p-50); }
+INLINE real narrow_log_error(real L, real sum_error) {
+    return fma_(magnitude(L), all(0x1.1p-52), sum_error + 0x1p-50);
+}
 #define NARROW_QUOTIENT (NARROW_TERM + 5 * 0x1p-53)
 /* v - L, with two more roundings; where x is -inf so are both bounds */
 INLINE void narrow_log_quotient(real x, real L, real error, real *low, real *high) {
@@ -230,7 +236,8 @@ INLINE table16 scaled_table(real factor) {
     return table_of(t);
 }
 /* terms: those of the row, from..to, if they were kept, else NULL */
-INLINE void narrow_row(const row *r, int64_t from, int64_t to, int function, int format, int direct, const total *s, const double *terms, queue *q) {
+INLINE void narrow_row(const row *r, int64_t from, int64_t to, int function, int format, int direct,
+    const total *s, const double *terms, queue *q) {
     double room[BLOCK + LANES] ALIGNED;
     int size = LAYOUTS[format].size;
     real K = all(s->shift), magic = wide_magic_of(K), lowest = all(s->largest - FAR), R = 1 / all(s->high);
@@ -240,7 +247,8 @@ INLINE void narrow_row(const row *r, int64_t from, int64_t to, int function, int
     table16 T = scaled_table(terms ? all(1) : less_);
     for (int64_t j = from, m; j < to; j += m) {
         m = to - j < BLOCK ? to - j : BLOCK;
-        source x = terms ? (source){NULL, terms, m} : direct ? (source){(const float *)r->x + j, NULL, m} : (source){NULL, elements(r, j, m, room), m};
+        source x = terms ? (source){NULL, terms, m} : direct ? (source){(const float *)r->x + j, NULL, m}
+            : (source){NULL, elements(r, j, m, room), m};
         char *y = q->y + j * size;
         for (int64_t i = 0; i < m; i += LANES) {
             int valid = m - i < LANES ? (int)(m - i) : LANES;
@@ -255,7 +263,8 @@ INLINE void narrow_row(const row *r, int64_t from, int64_t to, int function, int
     }
     empty_queue(q);
 }
-static void narrow_row_of(const row *r, int64_t from, int64_t to, int function, const total *s, const double *terms, queue *q) {
+static void narrow_row_of(const row *r, int64_t from, int64_t to, int function, const total *s,
+    const double *terms, queue *q) {
 #define OF(format, direct) if (function == LOG_SOFTMAX) narrow_row(r, from, to, LOG_SOFTMAX, format, direct, s, NULL, q); \
     else if (terms) narrow_row(r, from, to, SOFTMAX, format, direct, s, terms, q); \
     else narrow_row(r, from, to, SOFTMAX, format, direct, s, NULL, q)
@@ -303,14 +312,16 @@ static int tier_of(const job *j) {
 }
 
 /* Results from..to of row i, with its total. */
-static void spread(const job *j, int64_t i, int64_t from, int64_t to, const total *s, const double *terms, doubts *d) {
+static void spread(const job *j, int64_t i, int64_t from, int64_t to, const total *s, const double *terms,
+    doubts *d) {
     row r = row_of(j, i);
     int64_t at = i * j->length;
     char *y = j->y + at * LAYOUTS[j->format].size;
     if (!(s->high > 0)) { odd_row(j->function, &r, from, to, y, at, d); return; }
     int wide = !(s->least >= s->largest - FAR);
     queue q;
-    q.function = j->function; q.count = 0; q.first = at; q.y = y; q.d = d; q.c.r = r; q.c.ready = 0; q.tier = NARROW;
+    q.function = j->function; q.count = 0; q.first = at; q.y = y; q.d = d; q.tier = NARROW;
+    q.c.r = r; q.c.ready = 0;
     if (j->format != FLOAT64) narrow_row_of(&r, from, to, j->function, s, terms, &q);
     else if (j->function == SOFTMAX) {
         prepare_softmax(&r, s, &q);
@@ -330,7 +341,8 @@ static void spread_rows(const job *j, doubts *d) {
     }
 }
 /* LANES sums to logarithms at once */
-INLINE unsigned logsumexp_of_sums(int narrow_format, words S, real K, real sum_error, real *estimate, real *low, real *high) {
+INLINE unsigned logsumexp_of_sums(int narrow_format, words S, real K, real sum_error, real *estimate,
+    real *low, real *high) {
     real error;
     if (narrow_format) {
         *estimate = narrow_logarithm(S.high, S.high - 1, K);
@@ -377,7 +389,8 @@ static void settle_range(const job *j, int64_t from, int64_t to, const total *s,
     row r = row_of(j, 0);
     if (!(s->high > 0)) { odd_row(LOGSUMEXP, &r, 0, 1, j->y, 0, d); return; }
     real estimate, low, high;
-    logsumexp_of_sums(j->format != FLOAT64, (words){all(s->high), all(s->low)}, all(s->shift), all(s->error), &estimate, &low, &high);
+    logsumexp_of_sums(j->format != FLOAT64, (words){all(s->high), all(s->low)}, all(s->shift), all(s->error),
+        &estimate, &low, &high);
     write(j->format, j->y, low, 1);
     if (undecided(j->format, low, high)) logsumexp_again(&r, estimate[0], j->y, 0, d);
 }

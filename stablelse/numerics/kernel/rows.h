@@ -136,7 +136,8 @@ enum { NARROW, QUICK, ACCURATE }; /* tier */
    less than 2^-900 for all of them. kept: where the terms are kept, high words and KEPT further low words,
    vector by vector of EACH(x, n), or NULL. */
 #define KEPT (BLOCK + 2 * LANES)
-INLINE words sum_block_as(const double *x, int64_t n, int wide, int accurate, double largest, real K, double *kept) {
+INLINE words sum_block_as(const double *x, int64_t n, int wide, int accurate, double largest, real K,
+    double *kept) {
     real lowest = all(largest - FAR), magic = magic_of(K);
     words S = {all(START), all(0)};
     EACH(x, n, {
@@ -201,7 +202,8 @@ INLINE void sum_source_to(source x, double *terms, total *t) {
     }
     if (!(fabs(t->largest) <= LARGEST)) { t->high = NAN; return; }
     real K = shift_of(all(t->largest));
-    words S = t->least >= t->largest - FAR ? sum_source(x, 0, t->largest, K, terms) : sum_source(x, 1, t->largest, K, terms);
+    words S = t->least >= t->largest - FAR ? sum_source(x, 0, t->largest, K, terms)
+                                           : sum_source(x, 1, t->largest, K, terms);
     t->shift = K[0]; t->high = S.high[0]; t->low = S.low[0];
 }
 static void sum_narrow_block(const row *r, int64_t i, int64_t m, double *terms, total *t) {

@@ -11,7 +11,8 @@ INLINE void read_lanes(const job *j, int64_t first, int valid, block *t) {
     double room[(SHORT + 1) * LANES] ALIGNED;
     int64_t n = j->length;
     row r = row_of(j, first);
-    if (j->row_stride == n * j->stride && valid == LANES && (!j->mask || j->mask_row_stride == n * j->mask_stride)) { /* one row of all */
+    if (j->row_stride == n * j->stride && valid == LANES
+        && (!j->mask || j->mask_row_stride == n * j->mask_stride)) { /* one row of all */
         const double *x = elements(&r, 0, n * LANES, room);
         for (int64_t i = 0; i < n; i++) {
             real v;
@@ -56,7 +57,8 @@ INLINE real next_of_lanes(const block *t, int64_t n, real largest) {
 /* Sums of exp(x) of all elements (below: of those below the largest, with the number of the others), in
    units of 2^K, K the shift of the first of them. Elements below it by more than FAR count as that.
    kept: where the terms are kept, or NULL. */
-INLINE words sum_lanes(const block *t, int64_t n, int format, int below, real largest, real first, real *copies, block *kept, block *kept_low) {
+INLINE words sum_lanes(const block *t, int64_t n, int format, int below, real largest, real first,
+    real *copies, block *kept, block *kept_low) {
     real K = shift_of(first), lowest = first - FAR, magic = magic_of(K), wide_magic = wide_magic_of(K);
     table16 T = table_of(POWERS16_HIGH);
     words S = {all(format == FLOAT64 ? START : 0), all(0)};
@@ -98,11 +100,13 @@ INLINE unsigned take_settled(real *to, real y, unsigned doubtful, unsigned left)
     }
     return doubtful & left;
 }
-INLINE void short_logsumexp(const job *j, int format, int64_t first, int valid, const block *t, real largest, real K, verdict *v) {
+INLINE void short_logsumexp(const job *j, int format, int64_t first, int valid, const block *t, real largest,
+    real K, verdict *v) {
     real copies, estimate, low, high, y;
     int size = LAYOUTS[format].size;
     words S = sum_lanes(t, j->length, format, 0, largest, largest, &copies, NULL, NULL);
-    logsumexp_of_sums(format != FLOAT64, S, K, all(format == FLOAT64 ? QUICK_SUM : NARROW_SUM), &estimate, &low, &high);
+    logsumexp_of_sums(format != FLOAT64, S, K, all(format == FLOAT64 ? QUICK_SUM : NARROW_SUM), &estimate,
+        &low, &high);
     v->odd |= ~less(all(0), S.high);
     unsigned bad = undecided(format, low, high) & ~v->odd & ((1u << valid) - 1);
     if (UNLIKELY(bad) && format != FLOAT64) {
@@ -129,7 +133,8 @@ INLINE void short_softmax(int format, block *t, int64_t n, real largest, verdict
     words S = sum_lanes(t, n, format, 0, largest, largest, &copies, &kept, format == FLOAT64 ? &kept_low : NULL);
     v->odd |= ~less(all(0), S.high);
     if (format != FLOAT64) {
-        real R = 1 / S.high, less_ = R * (1 - (NARROW_SUM + NARROW_QUOTIENT)), more = R * (1 + (NARROW_SUM + NARROW_QUOTIENT));
+        real R = 1 / S.high, less_ = R * (1 - (NARROW_SUM + NARROW_QUOTIENT)),
+            more = R * (1 + (NARROW_SUM + NARROW_QUOTIENT));
         for (int64_t i = 0; i < n; i++) {
             real e = load(kept.at + i * LANES), low = e * less_;
             v->columns[i] = undecided(format, low, e * more);
@@ -193,7 +198,8 @@ INLINE void short_log_softmax(int format, block *t, int64_t n, real largest, rea
         if (UNLIKELY(v->bad & ~v->odd)) {
             v->bad = 0;
             for (int64_t i = 0; i < n; i++) {
-                if (v->columns[i]) v->columns[i] = short_tie(format, load(t->at + i * LANES), largest, lambda, own, v->columns[i], &y[i]);
+                real x = load(t->at + i * LANES);
+                if (v->columns[i]) v->columns[i] = short_tie(format, x, largest, lambda, own, v->columns[i], &y[i]);
                 v->bad |= v->columns[i];
             }
         }

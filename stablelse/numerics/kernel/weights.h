@@ -78,7 +78,8 @@ static unsigned weighted_row(const row *x, const row *b, real *y, signed char *s
 }
 static void weighted_rows(const job *j, doubts *d) {
     for (int64_t i = 0; i < j->rows; i++) {
-        row x = row_of(j, i), b = {.x = j->b + i * j->b_row_stride, .n = x.n, .stride = j->b_stride, .format = x.format};
+        row x = row_of(j, i), b = {.x = j->b + i * j->b_row_stride, .n = x.n, .stride = j->b_stride,
+            .format = x.format};
         signed char sign;
         real y;
         unsigned bad = weighted_row(&x, &b, &y, &sign);
