@@ -19,11 +19,12 @@ except where SciPy's answer is not the true one:
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import compensated, exact, quotients
+from stablelse.numerics import exact
 from stablelse.numerics.formats import Array
 from stablelse.numerics.front import Axis, delivered, elementwise, known_format, reduced
 from stablelse.numerics.inputs import as_array, refuse_masks
@@ -44,6 +45,8 @@ def logsumexp(
     keepdims: bool = False,
     return_sign: bool = False,
     *,
+    dtype: npt.DTypeLike | None = None,
+    return_certificate: bool = False,
     where: npt.ArrayLike | None = None,
     empty: str = "nan",
     out: Array | None = None,
@@ -64,6 +67,12 @@ def logsumexp(
         Keep the axes that were summed over, with length 1.
     return_sign : bool
         Return the sign of the sum too. Without it, the log of a negative sum is NaN.
+    dtype : dtype_like, optional
+        The format of the results, a floating-point one, whatever that of `a` is; they are rounded
+        to it once.
+    return_certificate : bool
+        Return a `Certificate` too: what proves the results. The reference computes them then,
+        which has the same bits and takes longer.
     where : array_like of bool, optional
         False where there is no term, as in NumPy and JAX; broadcast to the shape of `a`.
     empty : {"nan", "zero", "uniform", "error"}
@@ -79,10 +88,12 @@ def logsumexp(
     -------
     result : scalar or ndarray
         The logarithm; of the absolute value, with `return_sign`. Of nothing it is -inf.
-        The dtype is that of `a` and `b`; integers and bools give float64. The imaginary part
-        of a complex logarithm lies in (-pi, pi].
+        The dtype is that of `a` and `b` unless `dtype` is given; integers and bools give float64.
+        The imaginary part of a complex logarithm lies in (-pi, pi].
     sign : scalar or ndarray
         With `return_sign` only: 1, 0, -1 or NaN, or the phase of a complex sum.
+    certificate : Certificate
+        With `return_certificate` only.
 
     Raises
     ------
@@ -96,7 +107,7 @@ def logsumexp(
     -----
     Results are correctly rounded, always: the number of the format nearest to the exact value.
     So the bits are the same on every machine, by every kernel, and for any number of threads. The
-    exceptions are longdouble, for which the error is a few ulps, and complex numbers. Of these the
+    exception are complex numbers, whose
     error is at most 1.04 units of 2**-53 (2**-24 in complex64) of the absolute value of the
     logarithm, next to zero and next to its branch cut too, however much cancels. Where the sum is
     exactly 0, the logarithm is -inf; where it is exactly real, the imaginary part is 0 or pi. A
@@ -107,7 +118,8 @@ def logsumexp(
     one chunk, and where it does not, as `stablelse.RunningLogSumExp` certifies it: all but one
     in 2**18 of the results, or so, and those next to zero, whose absolute error is about 2**-72.
     """
-    bare = where is None and empty == "nan" and threads is None and out is None
+    is_plain = dtype is None and not return_certificate
+    bare = is_plain and where is None and empty == "nan" and threads is None and out is None
     if bare and b is None and not (keepdims or return_sign):
         value = _logsumexp_directly(exact.listed(a) if isinstance(a, list) else a, axis)
         if value is None and isinstance(a, list):
@@ -120,24 +132,29 @@ def logsumexp(
         from stablelse.numerics.streams import lazy
 
         return lazy.logsumexp(a, axis, keepdims)
+    of_rows = _certified_logsumexp if return_certificate else _logsumexp
     with limited(threads):
         if where is None and empty == "nan":
-            sums = reduced(_logsumexp, a, axis, b, keepdims, return_sign, out=out)
+            sums = reduced(of_rows, a, axis, b, keepdims, return_sign, dtype, out)
         else:
             from stablelse.numerics import masks
 
             sums = masks.reduced(
-                _logsumexp, a, axis, b, keepdims, return_sign, None, where, empty, out
+                of_rows, a, axis, b, keepdims, return_sign, dtype, where, empty, out
             )
     value = sums.value.real if return_sign else sums.value
-    value = value if out is None else delivered(value, out)
-    return (value, sums.sign) if return_sign else value
+    results = [value if out is None else delivered(value, out)]
+    results += [sums.sign] if return_sign else []
+    results += [_certificate(sums.more)] if return_certificate else []
+    return results[0] if len(results) == 1 else tuple(results)
 
 
 def softmax(
     x: npt.ArrayLike,
     axis: Axis = None,
     *,
+    dtype: npt.DTypeLike | None = None,
+    return_certificate: bool = False,
     where: npt.ArrayLike | None = None,
     empty: str = "nan",
     out: Array | None = None,
@@ -151,6 +168,8 @@ def softmax(
         Real numbers, any shape.
     axis : int or tuple of int, optional
         The axis or axes along which the result sums to 1; all by default.
+    dtype, return_certificate
+        As of `logsumexp`; a certificate counts elements.
     where : array_like of bool, optional
         False where an element is masked: it counts as -inf, and its softmax is 0. As in NumPy
         and JAX; broadcast to the shape of `x`.
@@ -166,8 +185,10 @@ def softmax(
 
     Returns
     -------
-    scalar or ndarray
-        The shape and dtype of `x`; integers and bools give float64.
+    result : scalar or ndarray
+        The shape of `x`, and its dtype unless `dtype` is given; integers and bools give float64.
+    certificate : Certificate
+        With `return_certificate` only.
 
     Raises
     ------
@@ -182,7 +203,8 @@ def softmax(
     Of a Dask array the result is a Dask array. Where a vector does not lie in one chunk, its
     float64 elements are within a few ulps.
     """
-    bare = where is None and empty == "nan" and threads is None and out is None
+    is_plain = dtype is None and not return_certificate
+    bare = is_plain and where is None and empty == "nan" and threads is None and out is None
     if bare:
         elements = _softmax_directly(exact.listed(x) if isinstance(x, list) else x, axis)
         if elements is None and isinstance(x, list):
@@ -193,18 +215,23 @@ def softmax(
         from stablelse.numerics.streams import lazy
 
         return lazy.softmax(x, axis)
+    of_rows = _certified_elements("softmax") if return_certificate else _softmax
     with limited(threads):
         if where is None and empty == "nan":
-            return elementwise(_softmax, x, axis, out=out)[0]
-        from stablelse.numerics import masks
+            result, more = elementwise(of_rows, x, axis, dtype, out)
+        else:
+            from stablelse.numerics import masks
 
-        return masks.elementwise(_softmax, x, axis, None, where, empty, 0.0, out)[0]
+            result, more = masks.elementwise(of_rows, x, axis, dtype, where, empty, 0.0, out)
+    return (result, _certificate(more)) if return_certificate else result
 
 
 def log_softmax(
     x: npt.ArrayLike,
     axis: Axis = None,
     *,
+    dtype: npt.DTypeLike | None = None,
+    return_certificate: bool = False,
     where: npt.ArrayLike | None = None,
     empty: str = "nan",
     out: Array | None = None,
@@ -218,6 +245,8 @@ def log_softmax(
         Real numbers, any shape.
     axis : int or tuple of int, optional
         The axis or axes along which the exponentials of the result sum to 1; all by default.
+    dtype, return_certificate
+        As of `softmax`.
     where, empty
         As of `softmax`, of which this is the logarithm: -inf for what is masked.
     out, threads
@@ -225,8 +254,10 @@ def log_softmax(
 
     Returns
     -------
-    scalar or ndarray
-        The shape and dtype of `x`; integers and bools give float64.
+    result : scalar or ndarray
+        The shape of `x`, and its dtype unless `dtype` is given; integers and bools give float64.
+    certificate : Certificate
+        With `return_certificate` only.
 
     Raises
     ------
@@ -240,7 +271,8 @@ def log_softmax(
     Of a Dask array the result is a Dask array, correctly rounded where each vector lies in one
     chunk. Elsewhere the absolute error next to zero is about 2**-72.
     """
-    bare = where is None and empty == "nan" and threads is None and out is None
+    is_plain = dtype is None and not return_certificate
+    bare = is_plain and where is None and empty == "nan" and threads is None and out is None
     if bare:
         elements = _log_softmax_directly(exact.listed(x) if isinstance(x, list) else x, axis)
         if elements is None and isinstance(x, list):
@@ -251,12 +283,15 @@ def log_softmax(
         from stablelse.numerics.streams import lazy
 
         return lazy.log_softmax(x, axis)
+    of_rows = _certified_elements("log_softmax") if return_certificate else _log_softmax
     with limited(threads):
         if where is None and empty == "nan":
-            return elementwise(_log_softmax, x, axis, out=out)[0]
-        from stablelse.numerics import masks
+            result, more = elementwise(of_rows, x, axis, dtype, out)
+        else:
+            from stablelse.numerics import masks
 
-        return masks.elementwise(_log_softmax, x, axis, None, where, empty, -np.inf, out)[0]
+            result, more = masks.elementwise(of_rows, x, axis, dtype, where, empty, -np.inf, out)
+    return (result, _certificate(more)) if return_certificate else result
 
 
 def _logsumexp(
@@ -266,21 +301,45 @@ def _logsumexp(
         from stablelse.numerics import complex_plane  # on use: few need it, and it brings fractions
 
         return *complex_plane.logsumexp(rows, dtype, weights), None
-    format_ = known_format(dtype)
-    of_rows = compensated if format_.name == "longdouble" else exact
-    return *of_rows.logsumexp(rows, format_, weights), None
+    return *exact.logsumexp(rows, known_format(dtype), weights), None
 
 
 def _softmax(rows: Array, dtype: np.dtype[Any], place: Array | None) -> tuple[Array, object]:
-    format_ = known_format(_real(dtype, "softmax"))
-    of_rows = quotients if format_.name == "longdouble" else exact
-    return of_rows.softmax(rows, format_, place), None
+    return exact.softmax(rows, known_format(_real(dtype, "softmax")), place), None
 
 
 def _log_softmax(rows: Array, dtype: np.dtype[Any], place: Array | None) -> tuple[Array, object]:
-    format_ = known_format(_real(dtype, "log_softmax"))
-    of_rows = quotients if format_.name == "longdouble" else exact
-    return of_rows.log_softmax(rows, format_, place), None
+    return exact.log_softmax(rows, known_format(_real(dtype, "log_softmax")), place), None
+
+
+# The kernel gives no certificate. The reference returns the same results with one.
+
+
+def _certified_logsumexp(
+    rows: Array, dtype: np.dtype[Any], weights: Array | None
+) -> tuple[Array, Array, object]:
+    if dtype.kind == "c":
+        raise TypeError("there is no certificate for complex numbers: leave out return_certificate")
+    result: tuple[Array, Array, object] = _reference().logsumexp(rows, known_format(dtype), weights)
+    return result
+
+
+def _certified_elements(name: str) -> Any:
+    def of_rows(rows: Array, dtype: np.dtype[Any], place: object) -> Any:
+        return getattr(_reference(), name)(rows, known_format(_real(dtype, name)))
+
+    return of_rows
+
+
+def _reference() -> Any:
+    return import_module("stablelse.numerics.reference")  # on use: it brings decimal
+
+
+def _certificate(proof: Any) -> Any:
+    """Return what proves results, of which there may be none."""
+    from stablelse.numerics.certificate import Certificate
+
+    return Certificate({}, 0, 0.0) if proof is None else proof
 
 
 def _real(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
@@ -300,7 +359,8 @@ def _is_lazy(x: object, bare: bool) -> bool:
         refuse_masks(x)
     if is_lazy and not bare:
         raise TypeError(
-            "a Dask array takes no where, empty, out and threads here; mask it with "
+            "a Dask array takes no dtype, return_certificate, where, empty, out and threads here; "
+            "mask it with "
             "dask.array.where(mask, x, -numpy.inf)"
         )
     return is_lazy

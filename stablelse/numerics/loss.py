@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import exact, quotients
+from stablelse.numerics import exact, exact_loss
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.labelled import pose
 from stablelse.numerics.targets import REDUCTIONS, Targets
@@ -37,6 +37,8 @@ def nll(
     label_smoothing: float = 0.0,
     ignore_index: int = -100,
     reduction: str = "mean",
+    dtype: npt.DTypeLike | None = None,
+    return_certificate: bool = False,
     where: npt.ArrayLike | None = None,
     empty: str = "nan",
 ) -> Any:
@@ -63,6 +65,11 @@ def nll(
     reduction : {"none", "mean", "sum"}
         The losses one by one, their sum, or that divided by the sum of the labels' weights (by
         the number of vectors, without weights or with probabilities); NaN if that is 0.
+    dtype : dtype_like, optional
+        The format of the results, as of `stablelse.logsumexp`.
+    return_certificate : bool
+        Return a `Certificate` too, which counts all elements of the log_softmax; of single losses
+        alone, with the reduction "none".
     where : array_like of bool, optional
         False where there is no such class: its logit counts as -inf. Broadcast to the shape of
         `logits`. The loss of a label that is masked is infinite.
@@ -85,8 +92,7 @@ def nll(
 
     Notes
     -----
-    Without weights and smoothing, the single losses in float16, bfloat16, float32 and float8
-    are correctly rounded, and those in float64 within 4 ulp of the exact values, however small.
+    Without weights and smoothing, the single losses are correctly rounded, however small.
     Means and sums, and with weights or smoothing all losses, are within 12 ulp in float64, as
     long as no weight is negative; narrower formats are computed in float64 and rounded once.
 
@@ -101,16 +107,32 @@ def nll(
     """
     _check_reduction(reduction)
     problem = pose(
-        logits, labels, axis, weight, label_smoothing, ignore_index, where=where, empty=empty
+        logits,
+        labels,
+        axis,
+        weight,
+        label_smoothing,
+        ignore_index,
+        dtype=dtype,
+        where=where,
+        empty=empty,
     )
     targets, work = problem.targets, problem.format
+    if return_certificate:
+        if reduction != "none" or not targets.is_plain:
+            raise ValueError(
+                "only single losses of labels are certified: with return_certificate, say "
+                'reduction="none", and leave out weight and label_smoothing'
+            )
+        single, certificate = exact_loss.losses(problem)
+        return single[()], certificate
     if reduction != "none" or not targets.is_plain:
         work = _at_least_float64(work)
     losses = np.zeros(len(problem.x), work.dtype)
     with np.errstate(all="ignore"):
         for band, x, mask in problem.bands():
             t = targets.of(band, mask, problem.n)
-            logarithms = _log_softmax(x, work)
+            logarithms = exact.log_softmax(x, work)
             terms = np.multiply(t, -logarithms, where=t != 0, out=np.zeros(t.shape, work.dtype))
             losses[band] = terms.sum(axis=1, dtype=work.dtype)
         problem.settle_losses(losses)
@@ -129,6 +151,7 @@ def nll_grad(
     label_smoothing: float = 0.0,
     ignore_index: int = -100,
     reduction: str = "mean",
+    dtype: npt.DTypeLike | None = None,
     where: npt.ArrayLike | None = None,
     empty: str = "nan",
 ) -> Any:
@@ -139,7 +162,7 @@ def nll_grad(
 
     Parameters
     ----------
-    logits, labels, axis, weight, label_smoothing, ignore_index, reduction, where, empty
+    logits, labels, axis, weight, label_smoothing, ignore_index, reduction, dtype, where, empty
         As of `nll`.
 
     Returns
@@ -169,7 +192,15 @@ def nll_grad(
     """
     _check_reduction(reduction)
     problem = pose(
-        logits, labels, axis, weight, label_smoothing, ignore_index, where=where, empty=empty
+        logits,
+        labels,
+        axis,
+        weight,
+        label_smoothing,
+        ignore_index,
+        dtype=dtype,
+        where=where,
+        empty=empty,
     )
     targets, work = problem.targets, _at_least_float64(problem.format)
     gradient = np.zeros(problem.x.shape, problem.format.dtype)
@@ -195,19 +226,13 @@ def _difference(x: Array, t: Array, work: Format) -> Array:
     second the sum of all other t, 0 for a label.
     """
     total = t.sum(axis=1, dtype=work.dtype, keepdims=True)
-    d: Array = quotients.softmax(x, work) * total - t
+    d: Array = exact.softmax(x, work) * total - t
     rows, label = np.arange(len(t)), t.argmax(axis=1)
-    logarithms = _log_softmax(x, work)[rows, label]
+    logarithms = exact.log_softmax(x, work)[rows, label]
     t[rows, label] = 0
     others = t.sum(axis=1, dtype=work.dtype)
     d[rows, label] = total[:, 0] * np.expm1(logarithms) + others
     return d
-
-
-def _log_softmax(x: Array, format_: Format) -> Array:
-    if format_.significand_bits >= FORMATS["float64"].significand_bits:
-        return quotients.log_softmax(x, format_)
-    return exact.log_softmax(x, format_)
 
 
 def _at_least_float64(format_: Format) -> Format:
