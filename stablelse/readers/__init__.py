@@ -30,28 +30,10 @@ __all__ = [
 ]
 
 
-_EMPTY_MENDS = {"standard input": "give numbers as arguments, --file, or pipe some in"}
-
-
 def open_blocks(path: str, options: ReadOptions = DEFAULTS) -> Iterator[Block]:
-    """Read the numbers of a file in blocks of bounded size.
+    """Read the numbers of a file, a URL, or standard input (``-``) in blocks of bounded size.
 
-    Parameters
-    ----------
-    path : str
-        A file of any kind that a signature names, or the URL of one; ``-`` is standard input.
-    options : ReadOptions
-        How to read it.
-
-    Yields
-    ------
-    Block
-        Some rows each, in order, at least one in all.
-
-    Raises
-    ------
-    ReadError
-        At the first thing that cannot be read; blocks before it may have been yielded.
+    There is one at least. A ReadError comes where the first thing cannot be read, maybe late.
     """
     with open_source(path) as source:
         source.gauge = options.gauge
@@ -68,7 +50,9 @@ def read_source(source: Source, options: ReadOptions) -> Iterator[Block]:
 def find_reader(source: Source, options: ReadOptions) -> Signature:
     """Return the first signature that fits a source, if the key and the axis go with it."""
     if not source.head:
-        mend = _EMPTY_MENDS.get(source.name, "give it rows of numbers")
+        mend = "give it rows of numbers"
+        if source.name == "standard input":
+            mend = "give numbers as arguments, --file, or pipe some in"
         raise ReadError(f"{source.name} is empty: {mend}")
     found = find(source.head)
     reader = found if found is not None and found.module else TEXT

@@ -14,11 +14,6 @@ class Passes:
     Between two blocks, it is seen to that no file is another one than before, shorter, longer or
     written since. Clocks of file systems tick in milliseconds, and times can be set: so all passes
     but the first must also find in each block the sum that the pass before it found there.
-
-    Parameters
-    ----------
-    paths : iterable of str
-        The files.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -26,13 +21,7 @@ class Passes:
         self._sums: list[int] | None = None
 
     def blocks(self, blocks: Iterable[Block]) -> Iterator[Block]:
-        """Yield the blocks of a pass, each one when it has been seen to be the same as before.
-
-        Raises
-        ------
-        ReadError
-            If a file has changed.
-        """
+        """Yield the blocks of a pass, each one when it has been seen to be the same as before."""
         known, sums = self._sums, list[int]()
         self.check()
         for block in blocks:

@@ -19,10 +19,7 @@ _INDEX = re.compile(r"Unnamed: \d+(_level_\d+)?|__index_level_\d+__")
 def choose_columns(
     wanted: Sequence[str], names: Sequence[str] | None, width: int, source: str
 ) -> tuple[int, ...] | None:
-    """Return the positions, from 0, of the wanted columns in their order; None for all.
-
-    Each is a name or a number from 1; a name goes before a number.
-    """
+    """Return the positions, from 0, of columns as of `ReadOptions`, in order; None for all."""
     if not wanted:
         return None
     return tuple(_position(token, names, width, source) for token in wanted)

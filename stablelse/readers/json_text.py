@@ -6,7 +6,6 @@ of objects. A number stays as it is written until it is rounded, once, as in tex
 
 import json
 import re
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,10 +50,6 @@ class Literal(str):
     """A number as it is written, or one of the constants that Python adds: NaN, Infinity."""
 
     __slots__ = ()
-
-
-class _DuplicateKeyError(Exception):
-    """An object has a key twice."""
 
 
 def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
@@ -113,9 +108,10 @@ class _Values:
                 end, problem = error.pos, error.msg
             except RecursionError:
                 raise ReadError(f"{self._here} is nested too deeply") from None
-            except _DuplicateKeyError as error:
+            except KeyError as twice:
+                (key,) = twice.args
                 raise ReadError(
-                    f"{self._here} has the key {quoted(str(error))} twice in one object; "
+                    f"{self._here} has the key {quoted(key)} twice in one object; "
                     "remove one of them"
                 ) from None
             else:
@@ -133,20 +129,17 @@ class _Values:
                 raise self._not_json(end, problem)
 
     def _peek(self) -> str:
-        """Return the next character that is not blank; nothing at the end."""
+        """Return the next character that is not blank, with more read behind it, or nothing."""
         while True:
-            blanks = _BLANKS.match(self._text, self._at)
-            self._advance(blanks.end() if blanks else self._at)
-            if self._at < len(self._text) or not self._extend(1):
+            self._skip(_BLANKS)
+            if len(self._text) - self._at >= _AHEAD or not self._extend(_AHEAD):
                 return self._text[self._at : self._at + 1]
 
     def _skip(self, pattern: re.Pattern[str]) -> bool:
         """Go behind what a pattern matches here, if it does."""
-        while (match := pattern.match(self._text, self._at)) is None:
-            if len(self._text) - self._at >= _AHEAD or not self._extend(_AHEAD):
-                return False
-        self._advance(match.end())
-        return True
+        match = pattern.match(self._text, self._at)
+        self._advance(match.end() if match else self._at)
+        return match is not None
 
     def _expect(self, characters: str) -> str:
         """Go behind the next character, which must be one of these."""
@@ -195,11 +188,11 @@ class _Values:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object whose keys are all different."""
+    """Return an object, or raise the KeyError of a key that it has twice."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
-        raise _DuplicateKeyError(next(name for name in names if names.count(name) > 1))
+        raise KeyError(next(name for name in names if names.count(name) > 1))
     return fields
 
 
@@ -325,15 +318,11 @@ class _Rows:
             if not np.isinf(values).any():  # else one of them may have overflowed
                 return values, missing
         numbers = []
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            for index, cell in enumerate(cells):
-                if cell is None or (type(cell) is str and is_missing(cell)):
-                    self._check_missing("is null" if cell is None else f"is {cell!r}", index)
-                    missing[index] = True
-                    numbers.append(np.nan)
-                else:
-                    numbers.append(self._number(cell, index))
+        for index, cell in enumerate(cells):
+            missing[index] = cell is None or (type(cell) is str and is_missing(cell))
+            if missing[index]:
+                self._check_missing("is null" if cell is None else f"is {cell!r}", index)
+            numbers.append(np.nan if missing[index] else self._number(cell, index))
         return np.array(numbers, self._options.dtype), missing
 
     def _number(self, cell: Any, index: int) -> Any:

@@ -28,10 +28,7 @@ _LINE_END = re.compile(rb"[\r\n]")
 
 
 class Piece:
-    """Some whole lines in UTF-8 that end in LF, and the number of the first one.
-
-    Text is made of the bytes only where it is wanted: that takes as long as to parse them.
-    """
+    """Some whole lines in UTF-8 that end in LF, made text only on use; `first` is a number."""
 
     def __init__(self, first: int, data: bytearray) -> None:
         self.first = first

@@ -113,7 +113,7 @@ def number_reader(
 
     It takes what Python's ``float`` takes, except underscores and digits beyond ASCII, and also
     what `SPELLINGS` and Microsoft's names for infinity and NaN stand for; with `words`, true and
-    false too. It raises BadLiteralError. A longdouble beyond its normal range makes NumPy warn.
+    false too. It raises BadLiteralError.
     """
     scalar_type: Callable[[str], Any] = np.dtype(dtype).type
     is_float64 = np.dtype(dtype) == np.float64
@@ -137,7 +137,9 @@ def number_reader(
         if "_" in number or not number.isascii():
             raise _not_a_number(literal, "" if "_" in number else "write it with the digits 0 to 9")
         if not is_float64:
-            value = scalar_type(number)
+            with warnings.catch_warnings():  # NumPy warns of what leaves the normal range
+                warnings.simplefilter("ignore", RuntimeWarning)
+                value = scalar_type(number)
         if abs(value) == math.inf and any(map(str.isdigit, number)):
             raise _overflow(literal, value, dtype)
         return value
@@ -151,14 +153,12 @@ def parse_numbers(
     """Read numbers that were given one by one, as on a command line; errors name their source."""
     read_number = number_reader(dtype)
     values = np.empty(len(tokens), dtype)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        for index, token in enumerate(tokens):
-            try:
-                values[index] = read_number(token)
-            except BadLiteralError as bad:
-                fix = bad.fix or _fix_argument(token)
-                raise ReadError(f"{source}, number {index + 1}: {bad}; {fix}") from None
+    for index, token in enumerate(tokens):
+        try:
+            values[index] = read_number(token)
+        except BadLiteralError as bad:
+            fix = bad.fix or _fix_argument(token)
+            raise ReadError(f"{source}, number {index + 1}: {bad}; {fix}") from None
     return values
 
 

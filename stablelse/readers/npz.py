@@ -70,11 +70,9 @@ def _open(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> io.Buf
 
 
 def _no_arrays(archive: zipfile.ZipFile, source: str) -> ReadError:
-    for entry in archive.infolist():
-        other = _OTHERS.get(entry.filename.rpartition("/")[2])
-        if other is not None:
-            what, mend = other
-            return ReadError(f"{source} is {what}; {mend}")
-    if archive.infolist():
+    names = [entry.filename.rpartition("/")[2] for entry in archive.infolist()]
+    for what, mend in (_OTHERS[name] for name in names if name in _OTHERS):
+        return ReadError(f"{source} is {what}; {mend}")
+    if names:
         return ReadError(f"{source} is a zip archive without arrays; unpack it, or save a .npz")
     return ReadError(f"{source} is empty: there is no array in it")

@@ -52,15 +52,14 @@ def find_parts(path: str) -> list[str]:
     A directory stands for the files in it but for hidden ones (``.name``, ``_name``), a pattern for
     what a shell would make of it, with ``**`` for directories at any depth.
     """
-    if path == "-":
-        return [path]
+    is_pattern = any(character in path for character in _MAGIC)
     if is_url(path):
         from stablelse.readers.remote import list_remote
 
-        found = list_remote(path, _MAGIC)
-    elif os.path.isdir(path):
+        found = list_remote(path, is_pattern)
+    elif os.path.isdir(path) and path != "-":
         found = _files_of(path)
-    elif any(character in path for character in _MAGIC) and not os.path.lexists(path):
+    elif is_pattern and not os.path.lexists(path):
         from glob import glob
 
         found = [name for name in glob(path, recursive=True) if not os.path.isdir(name)]
@@ -70,7 +69,6 @@ def find_parts(path: str) -> list[str]:
         return found
     parts = [name for name in found if not os.path.basename(name).startswith(_HIDDEN)]
     if not parts:
-        is_pattern = any(character in path for character in _MAGIC)
         what = "no file matches {}" if is_pattern else "the directory {} has no files in it"
         raise ReadError(f"{what.format(shown(path))}; check the path")
     return sorted(parts, key=_natural)

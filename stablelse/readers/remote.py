@@ -38,7 +38,7 @@ def open_remote(url: str) -> Iterator[tuple[BinaryIO, int | None]]:
         yield io.BufferedReader(_Remote(file, size is not None)), size
 
 
-def list_remote(url: str, magic: str) -> list[str]:
+def list_remote(url: str, is_pattern: bool) -> list[str]:
     """Return the URLs of the files that a directory has or a pattern matches; else itself."""
     if _is_web(url):
         return [url]
@@ -46,7 +46,7 @@ def list_remote(url: str, magic: str) -> list[str]:
         system, path = _locate(url)
         if system.isdir(path):
             found = [entry["name"] for entry in system.ls(path, detail=True)]
-        elif any(character in path for character in magic) and not system.exists(path):
+        elif is_pattern and not system.exists(path):
             found = system.glob(path)
         else:
             return [url]

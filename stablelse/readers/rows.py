@@ -124,22 +124,20 @@ def read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, npt.NDArra
     read_number = number_reader(layout.dtype, options.decimal, options.words)
     numbers: list[Any] = []
     missing: list[int] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        for line in lines:
-            cells = split(line, layout.delimiter, layout.source)
-            if layout.is_closed and len(cells) == layout.width + 1 and not cells[-1]:
-                cells.pop()
-            if len(cells) != layout.width:
-                raise _ragged(line, len(cells), layout)
-            for position in layout.positions:
-                try:
-                    numbers.append(read_number(cells[position]))
-                except BadLiteralError as bad:
-                    if not (options.skip_na and is_missing(cells[position])):
-                        raise _bad_cell(line, position, cells[position], layout, bad) from None
-                    missing.append(len(numbers))
-                    numbers.append(np.nan)
+    for line in lines:
+        cells = split(line, layout.delimiter, layout.source)
+        if layout.is_closed and len(cells) == layout.width + 1 and not cells[-1]:
+            cells.pop()
+        if len(cells) != layout.width:
+            raise _ragged(line, len(cells), layout)
+        for position in layout.positions:
+            try:
+                numbers.append(read_number(cells[position]))
+            except BadLiteralError as bad:
+                if not (options.skip_na and is_missing(cells[position])):
+                    raise _bad_cell(line, position, cells[position], layout, bad) from None
+                missing.append(len(numbers))
+                numbers.append(np.nan)
     values = np.array(numbers, dtype=layout.dtype).reshape(-1, len(layout.positions))
     if not missing:
         return values, None

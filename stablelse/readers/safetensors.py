@@ -101,11 +101,11 @@ def _tensor(entry: Any, source: str, key: str) -> _Tensor:
     try:
         begin, end = entry["data_offsets"]
         tensor = _Tensor(entry["dtype"], tuple(entry["shape"]), begin, end)
+        numbers = (*tensor.shape, begin, end)
+        if not isinstance(tensor.dtype, str) or any(type(n) is not int or n < 0 for n in numbers):
+            raise ValueError
     except (TypeError, KeyError, ValueError):
         raise damaged(source, _KIND, f"its header does not describe {quoted(key)}") from None
-    numbers = (*tensor.shape, tensor.begin, tensor.end)
-    if not isinstance(tensor.dtype, str) or any(type(n) is not int or n < 0 for n in numbers):
-        raise damaged(source, _KIND, f"its header does not describe {quoted(key)}")
     return tensor
 
 
