@@ -1,4 +1,4 @@
-"""Work on the next items in threads, while the last results are being used."""
+"""Work that releases the interpreter's lock on the next items, while the last ones are used."""
 
 import os
 from collections import deque
@@ -18,10 +18,7 @@ _MOST_THREADS = 4
 def in_order(
     work: Callable[[Item], Result], items: Iterator[Item]
 ) -> Iterator[tuple[Item, Result]]:
-    """Yield each item and what work made of it, in order; a few are worked on ahead.
-
-    `work` has to release the interpreter's lock. An error of `items` comes after all before it.
-    """
+    """Yield each item and what work made of it, in order; a ReadError of `items` in its place."""
     threads = min(_MOST_THREADS, os.cpu_count() or 1)
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     failure = None

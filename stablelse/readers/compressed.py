@@ -59,10 +59,7 @@ def _unpacking(source: Source, kind: str) -> Callable[[int], bytes]:
 
 
 class _Streams:
-    """One compressed stream after the other, by any of Python's incremental decompressors.
-
-    What Python has for whole files (``lzma.LZMAFile``) knows no bound of its memory.
-    """
+    """One stream after the other in bounded memory, which ``lzma.LZMAFile`` knows no bound of."""
 
     def __init__(self, packed: io.RawIOBase, decompressor: Callable[[], Any]) -> None:
         self._packed = packed

@@ -28,7 +28,7 @@ _LINE_END = re.compile(rb"[\r\n]")
 
 
 class Piece:
-    """Some whole lines in UTF-8 that end in LF, made text only on use; `first` is a number."""
+    """Whole lines in UTF-8 that end in LF, made text only on use; `first` is the number of one."""
 
     def __init__(self, first: int, data: bytearray) -> None:
         self.first = first

@@ -126,14 +126,15 @@ def number_reader(
             fix = f"a number has at most {MAX_LITERAL:,}; is a delimiter missing?"
             raise BadLiteralError("", what, fix)
         number = literal.strip().translate(SPELLINGS)
-        if decimal == ",":
-            if "." in number and not _NOT_FINITE.fullmatch(literal.strip()):
-                raise _not_a_number(literal, "with --decimal , a period is not a decimal sign")
-            number = number.replace(",", ".")
+        if decimal == "," and "." in number and not _NOT_FINITE.fullmatch(literal.strip()):
+            raise _not_a_number(literal, "with --decimal , a period is not a decimal sign")
+        number = number.replace(decimal, ".")
         try:
             value = float(number)
         except ValueError:
-            return _not_finite(literal, scalar_type)
+            if (match := _NOT_FINITE.fullmatch(literal.strip())) is None:
+                raise _not_a_number(literal) from None
+            return scalar_type(match[1] + ("inf" if match[2] else "nan"))
         if "_" in number or not number.isascii():
             raise _not_a_number(literal, "" if "_" in number else "write it with the digits 0 to 9")
         if not is_float64:
@@ -168,14 +169,6 @@ def _fix_argument(token: str) -> str:
     if "," in token:
         return "put a blank between numbers, and a period before decimals"
     return "give numbers such as 1000, -0.5, 1e-3 or -inf"
-
-
-def _not_finite(literal: str, scalar_type: Callable[[str], Any]) -> Any:
-    """Return what Microsoft's spelling of infinity or NaN stands for; anything else is an error."""
-    match = _NOT_FINITE.fullmatch(literal.strip())
-    if match is None:
-        raise _not_a_number(literal)
-    return scalar_type(match[1] + ("inf" if match[2] else "nan"))
 
 
 def _not_a_number(literal: str, fix: str = "") -> BadLiteralError:

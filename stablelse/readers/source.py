@@ -48,7 +48,7 @@ class Source:
         self.packing = packing
         self.gauge: Gauge | None = None
         self._file = file
-        self._origin = self._position()
+        self._origin = file.tell() if file.seekable() else 0
         self._regular = _regular_size(file)
         self._size = size if self._regular is None else self._regular - self._origin
         self.is_seekable = is_seekable or self._regular is not None
@@ -107,12 +107,6 @@ class Source:
     def descriptor(self) -> int | None:
         """Return the number of the regular file that this is from its first byte, if it is one."""
         return None if self._regular is None or self._origin else self._file.fileno()
-
-    def _position(self) -> int:
-        try:
-            return self._file.tell()
-        except OSError:  # a pipe has no positions
-            return 0
 
     @contextmanager
     def _complaining(self) -> Iterator[None]:

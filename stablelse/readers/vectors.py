@@ -204,7 +204,5 @@ def _without_missing(stack: Vectors, missing: Missing) -> Iterator[Vectors]:
         if length:
             part = stack.part(begin, end)
             here, shape = present[begin:end], (end - begin, length)
-            left = part._replace(values=part.values[here].reshape(shape))
-            if part.masked is not None:
-                left = left._replace(masked=part.masked[here].reshape(shape))
-            yield left
+            masked = None if part.masked is None else part.masked[here].reshape(shape)
+            yield part._replace(values=part.values[here].reshape(shape), masked=masked)
