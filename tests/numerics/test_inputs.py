@@ -22,7 +22,7 @@ RUNNING = (stablelse.RunningLogSumExp, stablelse.RunningNaive, stablelse.Running
 FUNCTIONS = {
     **{
         f"{module.__name__}.{name}": getattr(module, name)
-        for module in (stablelse, exact, naive)
+        for module in (stablelse, naive)
         for name in ("logsumexp", "softmax", "log_softmax")
     },
     **{
@@ -31,7 +31,6 @@ FUNCTIONS = {
         for name in ("nll", "nll_grad")
     },
     "b": lambda x: stablelse.logsumexp(0.0, b=x),
-    "exact b": lambda x: exact.logsumexp(0.0, b=x),
     "weight": lambda x: stablelse.nll([[0.0, 1.0, 2.0]], [1], weight=x),
     "probabilities": lambda x: stablelse.nll([0.0, 1.0, 2.0], x),
     "compare": lambda x: str(stablelse.compare(x)),
@@ -162,7 +161,7 @@ def test_what_is_read(name, kind):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_what_is_refused(name, kind):
     given, error, words = REFUSED[kind]
-    if given is None and name in ("b", "exact b", "weight", "prove"):  # what they have by default
+    if given is None and name in ("b", "weight", "prove"):  # what they have by default
         return
     with pytest.raises(error, match=words) as caught:
         FUNCTIONS[name](given)
