@@ -113,7 +113,7 @@ class Comparison(Displayed, _Comparison):
         The exact value, correctly rounded to the first of the formats.
     results : tuple of MethodResult
         For each format one per method, and per shift if the method has one: unless others were
-        asked for the naive, the shifted, the compensated and, if it was computed, the exact.
+        asked for the naive, the shifted and the exact.
     x : ndarray
         Shape (n,): the vector before it was rounded to any format.
     positions : ndarray of int or None

@@ -1,4 +1,4 @@
-"""The functions of this package: the compensated method."""
+"""The functions of this package: correctly rounded."""
 
 from __future__ import annotations
 
