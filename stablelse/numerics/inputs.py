@@ -41,7 +41,10 @@ def real_vector(x: object, caller: str) -> Array:
     """
     array = real_numbers(x)
     if array.ndim != 1 or not array.size:
-        raise ValueError(f"{caller} takes a vector of at least one number, not shape {array.shape}")
+        one = f": pass one, x[{', '.join('0' * (array.ndim - 1))}]" if array.ndim > 1 else ""
+        raise ValueError(
+            f"{caller} takes a vector of at least one number, not shape {array.shape}{one}"
+        )
     return array
 
 

@@ -90,9 +90,3 @@ def test_there_is_none_where_something_is_found():
     naive, shifted, _ = folded(VECTORS["beyond exp's range"] + 30, "float64", 1, False).results
     assert (naive.relative_error, naive.correct_digits, naive.bound) == (np.inf, 0, None)
     assert shifted.bound > shifted.relative_error
-
-
-def test_without_an_exact_value_nothing_is_measured():
-    state = stablelse.StreamState().update(NORMAL)
-    assert {result.relative_error for result in state.result().results} == {None}
-    assert state.result().results[0].bound is not None
