@@ -1,7 +1,5 @@
 """The library's sums held against the exact answers, in units in the last place."""
 
-from fractions import Fraction
-
 import mpmath
 import numpy as np
 import oracle
@@ -9,7 +7,6 @@ import pytest
 from cases import CASES
 
 import stablelse
-from stablelse.numerics import summation
 from stablelse.numerics.formats import FORMATS, installed_formats
 
 FUNCTIONS = {
@@ -18,14 +15,8 @@ FUNCTIONS = {
     "log_softmax": stablelse.log_softmax,
 }
 
-#: The largest error in units in the last place: of longdouble, and of what is correctly rounded
-#: half a unit, and the little that the oracle is wrong by.
-LIMITS = {"logsumexp": 4.0, "softmax": 6.0, "log_softmax": 4.0}
+#: Half a unit in the last place, and the little that the oracle is wrong by.
 ROUNDED_ONCE = 0.5 + 2.0**-9
-
-
-def limit(function: str, format_) -> float:
-    return LIMITS[function] if format_.name == "longdouble" else ROUNDED_ONCE
 
 
 def rounded(case):
@@ -49,7 +40,7 @@ def test_logsumexp_of_every_case(case):
     value, sign = stablelse.logsumexp(x, b=b, return_sign=True)
     assert type(value) is type(sign) is format_.dtype.type
     truth = true_logsumexp(case, x, b)
-    assert oracle.ulp_error(value, truth, format_) <= limit("logsumexp", format_)
+    assert oracle.ulp_error(value, truth, format_) <= ROUNDED_ONCE
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.lse], ids=lambda case: case.name)
@@ -77,7 +68,7 @@ def test_softmax_of_every_case(case, function):
         return
     truth = getattr(oracle, function)(x)
     errors = [oracle.ulp_error(y, t, format_) for y, t in zip(result, truth, strict=True)]
-    assert max(errors) <= limit(function, format_)
+    assert max(errors) <= ROUNDED_ONCE
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if len(c.x) > 10], ids=lambda case: case.name)
@@ -132,7 +123,7 @@ def test_a_slice_of_every_family(family, dtype):
         # Where the result nearly cancels, longdouble has no higher rung to climb to.
         if not (family.startswith("near zero") and dtype == "longdouble"):
             error = oracle.ulp_error(stablelse.logsumexp(x), y, format_)
-            assert error <= limit("logsumexp", format_)
+            assert error <= ROUNDED_ONCE
         for function in ("softmax", "log_softmax"):
             if n <= 10 or function == "softmax":
                 truth = getattr(oracle, function)(x)
@@ -140,7 +131,7 @@ def test_a_slice_of_every_family(family, dtype):
                 errors = [
                     oracle.ulp_error(p, t, format_) for p, t in zip(result, truth, strict=True)
                 ]
-                assert max(errors) <= limit(function, format_)
+                assert max(errors) <= ROUNDED_ONCE
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -154,7 +145,7 @@ def test_signed_weights(dtype):
             y, sign = oracle.logsumexp(x, b)
             value, value_sign = stablelse.logsumexp(x, b=b, return_sign=True)
             assert value_sign == sign
-            assert oracle.ulp_error(value, y, format_) <= limit("logsumexp", format_)
+            assert oracle.ulp_error(value, y, format_) <= ROUNDED_ONCE
 
 
 @pytest.mark.parametrize("n", [2, 39, 40, 129, 1000, 40_000, 100_001])
@@ -234,19 +225,3 @@ def test_a_vector_has_the_same_bits_in_any_company(n, dtype):
             np.concatenate([function(rows[:20], axis=1), function(rows[20:], axis=1)]),
         ):
             assert np.array_equal(together, alone, equal_nan=True)
-
-
-def test_the_sum_of_upper_parts_is_exact():
-    rng = np.random.default_rng(4)
-    for signed in (False, True):
-        terms = np.exp(-rng.exponential(20, size=(1, 5000)))
-        terms *= rng.choice([-1, 1], terms.shape) if signed else 1
-        terms[0, 0] = 1.0
-        scratch = [np.empty_like(terms), np.empty_like(terms)]
-        upper, lower, largest, magnitude = summation._add_up(
-            terms.copy(), scratch, 1, signed=signed
-        )
-        exact = sum(map(Fraction, terms[0].tolist()))
-        assert abs(Fraction(upper.item()) + Fraction(lower.item()) - exact) <= Fraction(2) ** -75
-        assert largest == 1
-        assert abs(magnitude - abs(terms).sum()) <= 2.0**-24
