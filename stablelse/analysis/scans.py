@@ -181,23 +181,23 @@ _CONDITION = re.compile(r"(?:([^:]*):)?([a-z_]+)(?:>(\d+(?:\.\d*)?))?")
 
 
 def parse_conditions(text: str) -> list[Condition]:
-    """Return the conditions of a list with commas; ``"none"`` and nothing are none.
+    """Return the conditions of a list with commas; ``"none"`` alone is none.
 
     Raises
     ------
     ConditionError
-        If there is no such method or verdict.
+        If there is no such method or verdict, or nothing in the list.
     """
-    told = [part.strip() for part in text.split(",")]
-    return [_condition(part) for part in told if part not in ("", "none")]
+    parts = [part.strip() for part in text.split(",")]
+    return [] if parts == ["none"] else [_condition(part) for part in parts]
 
 
 def _condition(text: str) -> Condition:
     found = _CONDITION.fullmatch(text)
     method, name, ulps = found.groups() if found else (None, "", None)
     if name not in _NAMED or (ulps is not None and name != "ulp"):
-        names = ", ".join(_NAMED)
-        raise ConditionError(f"unknown condition {text!r}: choose from {names}, ulp>N, or none")
+        what = f"unknown condition {text!r}" if text else "a condition is missing"
+        raise ConditionError(f"{what}: choose from {', '.join(_NAMED)}, ulp>N, or none alone")
     methods = [way.value for way in Way]
     if method is not None and method not in methods:
         raise ConditionError(f"unknown method in {text!r}: choose from {', '.join(methods)}")

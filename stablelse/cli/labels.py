@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from stablelse.cli.beside import open_beside
+from stablelse.cli.notes import NOTES
 from stablelse.cli.options import Input, Labels
 from stablelse.cli.source import chosen, masked_by, open_numbers, read_vectors
 from stablelse.numerics.targets import classes_text
@@ -101,7 +102,7 @@ def _opened(source: Input, where: Labels, dtype: str) -> tuple[Iterator[Vectors]
     if by not in (None, By.ROWS):
         raise typer.BadParameter(f"--label-column labels rows: it does not go with --by {by.value}")
     logits, labels = split_column(blocks, None if source.column else column)
-    return vectors(masked_by(source, logits), By.ROWS), Beside(labels)
+    return vectors(masked_by(source, logits), By.ROWS, NOTES.note), Beside(labels)
 
 
 def _seen(stacks: Iterator[Vectors], passes: Passes) -> Iterator[Vectors]:

@@ -142,7 +142,7 @@ def _scanned(source: Input, function: str, formats: list[str], max_ulp: float) -
         blocks, by = open_numbers(source, parsed_to, meter.gauge, alike=source.by is not None)
         # unless it is said what a vector is, the shape of each file tells
         for _, part in groupby(blocks, lambda block: None if by else block.source):
-            for stack in vectors(part, by):
+            for stack in vectors(part, by, NOTES.note):
                 state.update(stack.values, partial(place_of, stack))
                 meter.tell(state.elements, stack.source, {})
     return state.result()

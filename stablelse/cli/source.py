@@ -71,7 +71,7 @@ def read_vectors(options: Input, dtype: str, gauge: Gauge | None = None) -> Iter
         yield _argument(options, dtype)
         return
     blocks, by = open_input(options, dtype, gauge)
-    yield from chosen(vectors(blocks, by), options.row)
+    yield from chosen(vectors(blocks, by, NOTES.note), options.row)
 
 
 def chosen(stacks: Iterator[Vectors], rows: list[str] | None) -> Iterator[Vectors]:
@@ -110,7 +110,7 @@ def read_bounded(
     if options.numbers or options.row:
         return read_vectors(options, dtype, gauge)
     blocks, by = open_input(options, dtype, gauge)
-    return vectors_or_stream(blocks, by, most)
+    return vectors_or_stream(blocks, by, most, NOTES.note)
 
 
 def read_one(options: Input, formats: Sequence[Format]) -> tuple[Array, Place]:

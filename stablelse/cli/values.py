@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import typer
 
+from stablelse.cli.notes import NOTES
 from stablelse.cli.options import Methods, Output
 
 if TYPE_CHECKING:
@@ -106,12 +107,30 @@ def write_values(
     from stablelse.render.numbers import number_text
 
     every = computations(tried, formats)
+    narrow = [format_ for format_ in formats if format_.significand_bits < 53]
     for stack in stacks:
+        for format_ in narrow:
+            _note_unfit(stack, format_)
         separator = "\n" if stack.vertical else "\t"
         columns = [compute(stack.values) for compute in every]
         for rows in zip(*columns, strict=True):
             for row in rows:
                 stream.write(separator.join(map(number_text, row)) + "\n")
+
+
+def _note_unfit(stack: "Vectors", format_: "Format") -> None:
+    """Say on stderr that a number does not fit the format: its value alone would not."""
+    from stablelse.analysis.verdicts import does_not_fit
+    from stablelse.readers.block import Note
+    from stablelse.render.numbers import number_text
+
+    unfit = does_not_fit(stack.values, format_.round(stack.values)).tolist()
+    if any(unfit):
+        row = stack.values[unfit.index(True)]
+        large = next(x for x in row if abs(x) < float("inf") and abs(x) > format_.largest)
+        largest = number_text(format_.largest)
+        text = f"{number_text(large)} does not fit {format_.name}, largest {largest}"
+        NOTES.note(Note(text, stack.source))
 
 
 def computations(tried: Tried, formats: "list[Format]") -> "list[Callable[[Array], Array]]":

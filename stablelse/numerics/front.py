@@ -198,11 +198,21 @@ def promoted(
     if b is None:
         return x, None, _floating(np.result_type(x.dtype))
     weights = numbers(b)
-    # A bare Python number does not widen a narrow format; NumPy knows it by its type.
-    bare = (int, float, complex)
-    operands = [a if type(a) in bare else x, b if type(b) in bare else weights]
     x, weights = np.broadcast_arrays(x, weights)
-    return x, weights, _floating(np.result_type(*operands))
+    return x, weights, _floating(_promoted(x.dtype, weights.dtype, a, b))
+
+
+def _promoted(x: np.dtype[Any], weights: np.dtype[Any], a: Any, b: Any) -> np.dtype[Any]:
+    """Return NumPy's promoted dtype; float64 where it has none, as of bfloat16 and integers."""
+    # A bare Python number does not widen a narrow format; NumPy knows it by its type, but knows
+    # no format of ml_dtypes.
+    if type(b) in (int, float) and format_of(x) is not None:
+        return x
+    bare = (int, float, complex)
+    try:
+        return np.result_type(a if type(a) in bare else x, b if type(b) in bare else weights)
+    except TypeError:
+        return np.dtype(np.float64)
 
 
 def _floating(dtype: np.dtype[Any]) -> np.dtype[Any]:

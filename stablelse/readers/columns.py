@@ -13,7 +13,7 @@ _LISTED = 8
 _PLAIN = re.compile(r"[\w.][\w .()/-]{0,38}")
 
 #: What pandas and R call the index of a table, or pandas one that it has read back as a column.
-_INDEX = re.compile(r"Unnamed: \d+(_level_\d+)?|__index_level_\d+__")
+_INDEX = re.compile(r"index|level_0|Unnamed: \d+(_level_\d+)?|__index_level_\d+__")
 
 
 def choose_columns(

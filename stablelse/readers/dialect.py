@@ -10,7 +10,7 @@ import numpy as np
 
 from stablelse.readers.block import Note, ReadError, ReadOptions, quoted
 from stablelse.readers.columns import bare, choose_columns, index_note, index_width, list_names
-from stablelse.readers.literals import SPREADSHEET_ERRORS, is_missing, looks_numeric, word_value
+from stablelse.readers.literals import SPREADSHEET_ERROR, is_missing, looks_numeric, word_value
 
 #: The delimiters that are detected, in the order in which they are looked for. A comma comes
 #: last, for next to one of the others it is a decimal comma or part of a text.
@@ -24,11 +24,8 @@ _SPELLINGS: dict[str, str | None] = {" ": None, "\\t": "\t"}
 
 #: What begins a comment, where a line begins or behind a blank: not an error of a spreadsheet that
 #: is a whole cell. What follows such a cell is a delimiter, a number or what stands for one.
-COMMENT = (
-    rf"#(?!(?i:{'|'.join(re.escape(error[1:]) for error in SPREADSHEET_ERRORS)})"
-    r"[ \t]*(?:$|[^a-zA-Z_ \t]|(?i:nan?|inf|n/a|null|none)\b))"
-)
-_QUOTED_OR_COMMENT = re.compile(rf'"[^"]*"?|(?:^|(?<=[ \t])){COMMENT}')
+COMMENT = rf"(?!{SPREADSHEET_ERROR}[ \t]*(?:$|[^a-zA-Z_ \t]|(?i:nan?|inf|n/a|null|none)\b))#"
+_QUOTED_OR_COMMENT = re.compile(rf'"[^"]*"?|(?:^|(?<= )){COMMENT}')
 
 #: Where no word begins, by the kind of a character in Unicode: numbers, signs, dashes, currencies,
 #: and what is invisible. A decimal sign and, before one of these, a bracket are of other kinds.
@@ -215,6 +212,8 @@ def _is_header(
             number = number or cell
         elif any(map(str.isalpha, cell if cell in in_quotes else cell[:1].replace("_", "a"))):
             name = name or (None if is_missing(cell) else cell)
+    if name is not None:
+        number = number or next((cell for cell in titles if cell and is_missing(cell)), None)
     if name is not None and number is not None:
         raise ReadError(
             f"{source}, line {line.number} mixes names and numbers, such as {quoted(name)} and "
@@ -238,7 +237,9 @@ def _is_like_number(cell: str, words: bool) -> bool:
         return True
     start = cell.lstrip("([{ ")[:1] or cell[:1]
     is_start = start in ".," or category(start).startswith(_BEGINS_NUMBER)
-    return (is_start or cell.casefold().startswith("nan(")) and not is_missing(cell)
+    return (is_start or cell.casefold().startswith(("nan(", "qnan", "snan"))) and not is_missing(
+        cell
+    )
 
 
 def _names(

@@ -31,20 +31,24 @@ SPELLINGS = str.maketrans({"\u2212": "-", "\u221e": "inf", "d": "e", "D": "e"})
 _NOT_FINITE = re.compile(r"([+-]?)1[.,]#(?:(INF)|IND|[QS]NAN)0*", re.IGNORECASE)
 
 #: What a mask may say for 1 and 0, whatever the case of its letters.
-_WORDS = {"true": 1.0, "false": 0.0}
+_WORDS = dict.fromkeys(("true", "t", "yes", "y", "on"), 1.0)
+_WORDS |= dict.fromkeys(("false", "f", "no", "n", "off"), 0.0)
 
 #: What spreadsheets write where there is no number.
 SPREADSHEET_ERRORS = (
     *("#N/A N/A", "#N/A", "#NA", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!"),
     *("#SPILL!", "#CALC!", "#FIELD!", "#BLOCKED!", "#CONNECT!", "#BUSY!", "#UNKNOWN!"),
-    *("#GETTING_DATA", "#ERROR!", "#PYTHON!", "#EXTERNAL!", "#TIMEOUT!"),
+    *("#GETTING_DATA", "#ERROR!", "#PYTHON!", "#EXTERNAL!", "#TIMEOUT!", "#NV", "#N/D"),
 )
+
+#: The same as a pattern, with what they write in other languages: #WERT!, #NOM?
+SPREADSHEET_ERROR = rf"(?i:{'|'.join(map(re.escape, SPREADSHEET_ERRORS))}|#[^\W\d_][\w/]*[!?])"
 
 #: What says that a number is missing, whatever the case of its letters. "nan" is a number.
 _MISSING = {
-    *("", "na", "n/a", "n.a.", "<na>", "null", "none", "nil", "\\n", "?", "*"),
+    *("", "na", "n/a", "n.a.", "<na>", "null", "none", "nil", "nat", "missing", "undefined"),
+    *("na_real_", "na_integer_", "\\n", "?", "*"),
     *(".", "..", "-", "--", "---", "\u2013", "\u2014", "\u2212"),
-    *map(str.casefold, SPREADSHEET_ERRORS),
     *(f"err:{code}" for code in range(501, 541)),  # LibreOffice's
 }
 
@@ -64,7 +68,7 @@ _FIXES = (
     (r"[-+]?\d*\.\d*[-+]\d+",
      "if it ends in an exponent, as Fortran writes it, put an e before that"),
     (r"[\d.]+[-\u2212]", "write its minus sign in front"),
-    (r"[-+.\deE]*\d#.*", "if a comment begins there, put a blank before the #"),
+    (r"[-+.\deE]*\d#.*|#[-+.\d].*", "if a comment begins there, put a blank before the #"),
     (r"\([\d.]+\)", "if the brackets are a minus sign, write it as -"),
 )  # fmt: skip
 
@@ -87,7 +91,8 @@ class BadLiteralError(ValueError):
 
 def is_missing(literal: str) -> bool:
     """Whether a cell is blank or one of the usual signs and words for no value."""
-    return literal.strip().casefold() in _MISSING
+    cell = literal.strip()
+    return cell.casefold() in _MISSING or re.fullmatch(SPREADSHEET_ERROR, cell) is not None
 
 
 def word_value(literal: str) -> float | None:

@@ -20,7 +20,7 @@ from stablelse.readers.dialect import DELIMITERS, USE_HEADER, Layout, Line, spli
 from stablelse.readers.literals import (
     MAX_LITERAL,
     SPELLINGS,
-    SPREADSHEET_ERRORS,
+    SPREADSHEET_ERROR,
     BadLiteralError,
     is_missing,
     looks_numeric,
@@ -36,7 +36,7 @@ _OTHER_BLANKS = (
     *map(chr, range(0x2000, 0x200B)),
 )
 
-_SPREADSHEET_ERROR = re.compile("|".join(map(re.escape, SPREADSHEET_ERRORS)), re.IGNORECASE)
+_SPREADSHEET_ERROR = re.compile(SPREADSHEET_ERROR)
 
 
 def read_text(text: str, layout: Layout) -> Array | None:
@@ -76,7 +76,7 @@ def _is_simple(text: str, layout: Layout) -> bool:
     if layout.options.decimal == "," and ("." in text or layout.delimiter == ","):
         return False
     if "#" in text:
-        before = sum(map(text.count, (" #", "\t#", "\n#"))) + text.startswith("#")
+        before = sum(map(text.count, (" #", "\n#"))) + text.startswith("#")
         if '"' in text or text.count("#") != before or _SPREADSHEET_ERROR.search(text):
             return False
     if '"' not in text:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from stablelse.readers.block import Array, Block, By, ReadError
+from stablelse.readers.block import Array, Block, By, Note, ReadError
 from stablelse.readers.columns import count
 
 if TYPE_CHECKING:
@@ -67,37 +67,47 @@ class Stream(NamedTuple):
 
 
 def vectors_or_stream(
-    blocks: Iterator[Block], by: By | None, most: int
+    blocks: Iterator[Block], by: By | None, most: int, note: Callable[[Note], None]
 ) -> Iterator[Vectors] | Stream:
     """Arrange numbers in vectors, or leave a stream if a vector has more than `most`."""
     blocks, by = _settle(iter(blocks), by)
     if by is By.ROWS:
-        return vectors(blocks, by)
+        return vectors(blocks, by, note)
     head: list[Block] = []
     while sum(block.values.size for block in head) <= most:
         block = next(blocks, None)
         if block is None:
-            return vectors(iter(head), by)
+            return vectors(iter(head), by, note)
         head.append(block)
     return Stream(chain(head, blocks), by)
 
 
-def vectors(blocks: Iterator[Block], by: By | None = None) -> Iterator[Vectors]:
+def vectors(
+    blocks: Iterator[Block], by: By | None = None, note: Callable[[Note], None] | None = None
+) -> Iterator[Vectors]:
     """Arrange the numbers of one source, or of several in a row, in vectors.
 
     Rows come block by block; columns, and everything, are gathered in memory. A vector of which
-    nothing is left without what is missing is left out, but counts where vectors are numbered. By
-    default one row or one column is one vector, otherwise each row is.
+    nothing is left without what is missing is left out, which a note says, but counts where vectors
+    are numbered. By default one row or one column is one vector, otherwise each row is.
     """
     blocks, by = _settle(iter(blocks), by)
     source, found = None, False
+    empty: list[int] = []
     for stack, missing in _arranged(blocks, by):
         source = stack.source
+        if missing is not None:
+            empty += (stack.first + np.flatnonzero(missing.all(axis=1))).tolist()
         for part in _without_missing(stack, missing):
             found = True
             yield part
     if source is not None and not found:
         raise ReadError(f"{source} has no numbers, only blank and NA cells; fill some in")
+    if empty and note is not None:
+        which = f"vector {empty[0]} has no numbers and is left out"
+        if len(empty) > 1:
+            which = f"{len(empty):,} vectors have no numbers and are left out, first {empty[0]}"
+        note(Note(which, source or ""))
 
 
 def _settle(blocks: Iterator[Block], by: By | None) -> tuple[Iterator[Block], By]:

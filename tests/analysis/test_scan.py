@@ -282,11 +282,16 @@ def test_other_shapes_are_refused(x):
         stablelse.scan(x)
 
 
+@pytest.mark.parametrize("text", ["", " ", ",", "broken,", "none,broken"])
+def test_conditions_that_are_none_by_mistake(text):
+    with pytest.raises(ConditionError, match="choose from broken"):
+        parse_conditions(text)
+
+
 def test_conditions():
     found = stablelse.scan([[12, 3], [1, 2], [70000, 1]])
     unfit = "does_not_fit"
     told = {
-        "": [],
         "none": [],
         "overflow": [("naive", "overflow", 1)],
         f"naive:overflow, shifted:{unfit}": [("naive", "overflow", 1), ("shifted", unfit, 1)],

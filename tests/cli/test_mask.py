@@ -65,7 +65,9 @@ def test_one_row_masks_every_row(run, tmp_path):
     assert [float(line) for line in done.out.split()] == right.tolist()
 
 
-@pytest.mark.parametrize("text", ["1 0 1\n", "1\n0\n1\n", "true\nfalse\ntrue\n"])
+@pytest.mark.parametrize(
+    "text", ["1 0 1\n", "1\n0\n1\n", "true\nfalse\ntrue\n", "T F T\n", "yes\nno\nyes\n"]
+)
 def test_numbers_on_the_command_line(text, run, tmp_path):
     (tmp_path / "mask").write_text(text)
     done = run("lse", "1", "1000", "2", "--mask", tmp_path / "mask", "--json")
@@ -168,7 +170,7 @@ BAD = {
     "narrow": ("1,0\n1,1\n", "mask has 2 columns, where standard input has 3"),
     "short": ("1,0,1\n0,1,1\n", "mask has fewer rows than standard input"),
     "long": ("1,0,1\n" * 4, "mask has more rows than standard input"),
-    "a word": ("1,0,1\n1,yes,1\n1,1,1\n", "mask, line 2, column 2: 'yes' is not a number"),
+    "a word": ("1,0,1\n1,perhaps,1\n1,1,1\n", "mask, line 2, column 2: 'perhaps' is not a number"),
     "empty": ("", "mask is empty"),
 }
 

@@ -129,3 +129,18 @@ def test_arguments_follow_the_same_rules(literal, value, run):
         2,
         True,
     )
+
+
+@pytest.mark.parametrize("command", [["lse", "-q"], ["softmax", "-q"], ["scan", "-", "-q"]])
+def test_rows_without_numbers_are_left_out_and_reported(command, run):
+    done = run(*command, "--skip-na", stdin=b"1,2\nNA,NA\n3,NA\n,\n")
+    assert (done.code, done.err) == (0, "")
+    (note,) = done.notes
+    assert note.endswith("2 vectors have no numbers and are left out, first 2")
+
+
+@pytest.mark.parametrize("command", ["lse", "softmax", "log-softmax"])
+def test_a_value_alone_says_what_does_not_fit(command, run):
+    done = run(command, "1", "-70000", "--dtype", "float16", "-q")
+    assert (done.code, done.notes) == (0, ("-70000 does not fit float16, largest 65504",))
+    assert run(command, "1", "-inf", "--dtype", "float16", "-q").notes == ()

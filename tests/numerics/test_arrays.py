@@ -423,3 +423,13 @@ def test_rows_do_not_know_of_each_other(x):
         for index in np.ndindex(rows.shape[:-1]):
             assert ulps(y[index], stablelse.logsumexp(rows[index])) <= 4
             assert (abs(p[index] - stablelse.softmax(rows[index])) <= 12 * 2.0**-53).all()
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float8_e4m3fn", "float32"])
+def test_weights_of_every_kind_have_a_result_type(name):
+    dtype = FORMATS[name].dtype
+    x = np.array([0, 1]).astype(dtype)
+    for b in (2, 2.0, dtype.type(2)):
+        for where in (None, True, [True, True]):
+            assert stablelse.logsumexp(x, b=b, where=where).dtype == dtype
+    assert stablelse.logsumexp(x, b=[1, 2]).dtype == np.float64

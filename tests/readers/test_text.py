@@ -80,7 +80,6 @@ GOOD = {
     "header with a number": (b"a,2\n1,2\n", Options(header=True), [[1, 2]], ("a", "2")),
     "header in quotes": (b'"a, or ""b""",c\n1,2\n', Options(), [[1, 2]], ('a, or "b"', "c")),
     "header with a blank": (b"a,,c\n1,2,3\n", Options(), [[1, 2, 3]], ("a", "", "c")),
-    "header of missing cells": (b"NA,a\n1,2\n", Options(), [[1, 2]], ("NA", "a")),
     "header of words in quotes": (
         b'"% so","(n)"\n1,2\n',
         Options(),
@@ -234,6 +233,24 @@ OVERFLOWED = "overflowed to {0} while it was read, before any formula ran; write
 LONGER = ", or use --dtype longdouble"
 
 BAD = {
+    "a missing cell beside a name": (
+        b"NA,a\n1,2\n",
+        Options(),
+        "x.csv, line 1 mixes names and numbers, such as 'a' and 'NA'; use --header if these are "
+        "column names, and --no-header if not",
+    ),
+    "an error in another language": (
+        b"1\t2\n3\t#WERT!\n",
+        Options(),
+        "x.csv, line 2, column 2 is '#WERT!', which is not a number; fill it in, or leave out such "
+        "cells with --skip-na",
+    ),
+    "a # behind a tab": (
+        b"1\t2\n3\t#4\n",
+        Options(),
+        "x.csv, line 2, column 2: '#4' is not a number; if a comment begins there, put a blank "
+        "before the #",
+    ),
     "blank lines": (
         b"\n \n# nothing\n",
         Options(),
