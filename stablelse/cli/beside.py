@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from stablelse.cli.notes import NOTES
 from stablelse.readers import Block, ReadError, ReadOptions
@@ -39,6 +40,17 @@ def open_beside(
         yield from open_parts(paths, reading._replace(note=note))
     except ReadError as error:
         raise ReadError(_renamed(str(error), names)) from error
+
+
+@contextmanager
+def proposing_no(option: str) -> Iterator[None]:
+    """Leave out of errors what proposes an option that the command refuses."""
+    try:
+        yield
+    except ReadError as error:
+        text = str(error)
+        names = {name: name for name in _OPTION.findall(text) if name != option}
+        raise ReadError(_renamed(text, names)) from error
 
 
 def _renamed(text: str, names: Mapping[str, str]) -> str:

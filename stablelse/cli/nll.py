@@ -44,6 +44,7 @@ def nll(
     quiet: Quiet = False,
 ) -> None:
     """Show the losses."""
+    from stablelse.cli.beside import proposing_no
     from stablelse.cli.labels import read_labelled
     from stablelse.cli.sink import open_sink
     from stablelse.cli.source import find_formats, is_missing
@@ -66,9 +67,9 @@ def nll(
     formats = find_formats(source, methods.dtype)
     tried = parse_methods(quantity.function, methods, steps)._replace(empty=empty)
     parsed_to = "longdouble" if any(f.name == "longdouble" for f in formats) else "float64"
-    stacks = _settled(read_labelled(source, labels, parsed_to), empty, labels.ignore_index)
     job = _Job(quantity, tried, formats, reduction or "mean", labels.ignore_index)
-    with open_sink(output.output) as stream:
+    with proposing_no("--skip-na"), open_sink(output.output) as stream:
+        stacks = _settled(read_labelled(source, labels, parsed_to), empty, labels.ignore_index)
         if quiet:
             _write_values(stream, stacks, job)
         elif output.kind == "table":

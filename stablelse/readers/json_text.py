@@ -59,6 +59,8 @@ def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
     ``choices[].logprob``, where ``[]`` means every element. Rows of a block have the same length;
     numbers that are in no array are one column.
     """
+    if options.header is not None or options.delimiter is not None or options.decimal != ".":
+        raise ReadError(f"{source.name} is JSON: leave out --header, --delimiter and --decimal")
     rows = _Rows(source.name, options)
     for line, value in _Values(source).each(options.key):
         yield from rows.add(line, value)

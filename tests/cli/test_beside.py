@@ -66,3 +66,11 @@ def test_a_note(numbers, run):
     assert (done.code, done.err) == (0, "")
     (note,) = done.notes
     assert note.endswith("name all columns to read with --label-column")
+
+
+def test_nll_proposes_no_option_that_it_refuses(run, tmp_path):
+    (tmp_path / "x.csv").write_text("1,2\n3,NA\n")
+    done = run("nll", "--file", tmp_path / "x.csv", "--label-column", "1", "-q")
+    assert done.code == 2
+    assert "line 2, column 2 is 'NA'" in done.err
+    assert "--skip-na" not in done.err

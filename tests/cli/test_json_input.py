@@ -226,3 +226,12 @@ def test_labels_that_are_not_single(run, tmp_path):
     done = run(*NLL, "--labels", tmp_path / "y", stdin=b"[1, 2]\n[3, 4]\n[5, 6]\n")
     assert (done.code, done.out) == (2, "")
     assert "has 2 columns; choose that of the labels" in done.err
+
+
+@pytest.mark.parametrize(
+    "option", [["--header"], ["--no-header"], ["--delimiter", ";"], ["--decimal", ","]]
+)
+def test_options_for_text_are_refused(option, run):
+    done = run("lse", *option, stdin=b"[1, 2]")
+    assert (done.code, done.out) == (2, "")
+    assert "standard input is JSON: leave out --header" in done.err
