@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from scipy.special import logsumexp
 
 import stablelse
+from stablelse import logsumexp
 
 X = np.arange(24.0).reshape(2, 3, 4) ** 2 / 7
 Y = np.array([[0, 1, 2], [3, 0, 1]])
@@ -38,7 +38,7 @@ def test_values(axis, run, tmp_path):
     for name, more in files(tmp_path, x=X, y=Y).items():
         done = run("lse", "-q", "--file", tmp_path / name, *more, *options)
         assert done.code == 0, done.err
-        assert np.allclose(np.array(done.out.split(), float), expected, rtol=1e-15)
+        assert np.array_equal(np.array(done.out.split(), float), expected)
 
 
 @pytest.fixture
@@ -88,14 +88,14 @@ def test_columns_of_two_axes(run, saved):
 
 def test_one_axis_is_one_vector(run, saved):
     np.save("one.npy", X[0, 0])
-    expected = f"{stablelse.exact.logsumexp(X[0, 0])}\n"
+    expected = f"{logsumexp(X[0, 0])}\n"
     for axis in ([], ["--axis", "0"], ["--axis", "-1"]):
         assert run("lse", "-q", "--file", "one.npy", *axis).out == expected
 
 
 def test_everything(run, saved):
     done = run("lse", "-q", "--file", "x.npy", "--by", "all")
-    assert done.out == f"{stablelse.exact.logsumexp(X, axis=None)}\n"
+    assert done.out == f"{logsumexp(X, axis=None)}\n"
 
 
 def test_a_mask_of_the_same_shape(run, saved):
@@ -105,7 +105,7 @@ def test_a_mask_of_the_same_shape(run, saved):
         turned = np.moveaxis(kept, axis, -1)
         done = run("lse", "-q", "--file", "x.npy", "--mask", "mask.npy", "--axis", axis)
         expected = logsumexp(turned.reshape(-1, turned.shape[-1]), axis=1)
-        assert np.allclose(np.array(done.out.split(), float), expected, rtol=1e-15)
+        assert np.array_equal(np.array(done.out.split(), float), expected)
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (6,), (6, 1), (1, 6)])
@@ -114,7 +114,7 @@ def test_labels(shape, run, saved):
     options = ["--labels", "labels.npy", "--reduction", "none", "-q"]
     done = run("nll", "--logits", "x.npy", *options)
     expected = stablelse.nll(X.reshape(6, 4), Y.reshape(6), reduction="none")
-    assert np.allclose(np.array(done.out.split(), float), expected, rtol=1e-15)
+    assert np.array_equal(np.array(done.out.split(), float), expected)
 
 
 def test_labels_of_the_same_file(run, saved):
