@@ -93,8 +93,9 @@ def nll(
     Notes
     -----
     Without weights and smoothing, the single losses are correctly rounded, however small.
-    Means and sums, and with weights or smoothing all losses, are within 12 ulp in float64, as
-    long as no weight is negative; narrower formats are computed in float64 and rounded once.
+    Means and sums, and with weights or smoothing all losses, have no proved bound: in the tests
+    they are within 12 ulp in float64, as long as no weight is negative. Narrower formats are
+    computed in float64 and rounded once.
 
     Examples
     --------
@@ -180,9 +181,9 @@ def nll_grad(
     Notes
     -----
     The element of the label is -(1 - p), computed without the difference. For labels without
-    smoothing elements are within 12 ulp of the exact values in float64; narrower formats are
-    computed in float64 and rounded once. With smoothing, or probabilities, p and the target
-    may cancel, and elements are within 12 ulp of the larger of the two.
+    smoothing elements are within 12 ulp of the exact values in the tests of float64, which is
+    not proved; narrower formats are computed in float64 and rounded once. With smoothing, or
+    probabilities, p and the target may cancel; then that is 12 ulp of the larger of the two.
 
     Examples
     --------
