@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from stablelse.numerics import kernel, threads
-from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.formats import FORMATS, Array, Format, format_of
 from stablelse.numerics.front import known_format, stacked
 from stablelse.numerics.inputs import numbers
 
@@ -82,6 +82,44 @@ def softmax(rows: Array, format_: Format, place: Array | None = None) -> Array:
 def log_softmax(rows: Array, format_: Format, place: Array | None = None) -> Array:
     """Compute log_softmax of every row, correctly rounded; see `softmax`."""
     return _elementwise(_LOG_SOFTMAX, rows, format_, place)
+
+
+class Extent(NamedTuple):
+    """What each of m rows holds; four arrays of shape (m,).
+
+    Attributes
+    ----------
+    largest, least : ndarray
+        Of the elements; NaN where there is one.
+    below, above : ndarray
+        How many finite elements are below and above the bounds.
+    """
+
+    largest: Array
+    least: Array
+    below: Array
+    above: Array
+
+
+def extent(rows: Array, low: float, high: float) -> Extent:
+    """Find the extremes of every row, shape (m, n), m, n >= 1, and count what is beyond bounds.
+
+    The naive formula meets no more than that: the term of a finite x overflows above
+    `Format.overflow_threshold` of the format that rows are of, and is zero below
+    `Format.underflow_threshold`.
+    """
+    format_ = format_of(rows.dtype) or FORMATS["float64"]
+    x = _for_kernel(rows, format_)
+    if x is None:
+        return Extent(*_reference().extent(rows, low, high))
+    found = np.empty((len(x), 4))
+    threads.mapped(_extent, [(*band, low, high) for band in _bands(x, found)], x.size)
+    return Extent(*found.T)
+
+
+def _extent(x: Array, found: Array, low: float, high: float) -> None:
+    assert _compiled is not None
+    _compiled.extent(x, found, low, high)
 
 
 def _elementwise(function: int, rows: Array, format_: Format, place: Array | None) -> Array:

@@ -104,6 +104,14 @@ def logsumexp(
     return values, signs, ledger.close()
 
 
+def extent(rows: Array, low: float, high: float) -> tuple[Array, Array, Array, Array]:
+    """Find the extremes of every row, and count the finite elements below and above bounds."""
+    x = as_wide(rows)
+    with np.errstate(all="ignore"):
+        below, above = (x < low) & (x > -np.inf), (x > high) & (x < np.inf)
+    return x.max(axis=1), x.min(axis=1), below.sum(axis=1), above.sum(axis=1)
+
+
 def softmax(
     rows: Array, format_: Format, places: Places | None = None
 ) -> tuple[Array, Certificate]:

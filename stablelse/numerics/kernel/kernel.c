@@ -10,10 +10,17 @@
 #include "short.h"
 #include "weights.h"
 
+static void extents(const job *j) {
+    for (int64_t i = 0; i < j->rows; i++) {
+        row r = row_of(j, i);
+        extent_of(&r, all(j->low), all(j->high), (double *)j->y + 4 * i);
+    }
+}
 /* Not inlined: no operation may move across set_rounding. */
 COLD int64_t settle_rows(const job *j) {
     doubts d = {j->doubtful, j->room, 0};
-    if (j->b) weighted_rows(j, &d);
+    if (j->function == EXTENT) extents(j);
+    else if (j->b) weighted_rows(j, &d);
     else if (j->length < SHORT && j->rows >= LANES / 2) short_rows(j, &d);
     else if (j->function == LOGSUMEXP) logsumexp_rows(j, &d);
     else spread_rows(j, &d);
@@ -55,7 +62,7 @@ COLD int64_t settle_across(const job *j) {
 static int lies_across(const job *j) {
     int64_t size = LAYOUTS[j->format].size;
     return j->row_stride == size && j->stride != size && j->rows > 1 && j->length >= SHORT
-        && j->length <= TILE && !j->mask && !j->b;
+        && j->length <= TILE && !j->mask && !j->b && j->function != EXTENT;
 }
 COLD int64_t settle_piece_of(const job *j, int64_t from, int64_t to, const total *s) {
     doubts d = {j->doubtful, j->room, 0};

@@ -14,7 +14,7 @@
 #define STABLELSE_KERNEL_H
 #include <stdint.h>
 
-enum { LOGSUMEXP, SOFTMAX, LOG_SOFTMAX };                                         /* function */
+enum { LOGSUMEXP, SOFTMAX, LOG_SOFTMAX, EXTENT };                                 /* function */
 enum { FLOAT64, FLOAT32, FLOAT16, BFLOAT16, FLOAT8_E4M3FN, FLOAT8_E5M2 };         /* format */
 
 typedef struct {
@@ -29,6 +29,8 @@ typedef struct {
     const char *b;              /* LOGSUMEXP: weights in the format of x, or NULL; y is log |sum b exp(x)| */
     int64_t b_row_stride, b_stride;
     signed char *signs;         /* rows signs of the sums, -1 or 1, or NULL; of no meaning in doubt */
+    double low, high;           /* EXTENT: y is rows x 4 float64: the largest and the least element, NaN with a
+                                   NaN, and how many finite elements are below low and above high */
 } job;
 
 /* The sum of a piece of a row, or of several: the sum is (high + low) 2^shift; least, largest: of the

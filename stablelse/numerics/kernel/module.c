@@ -28,6 +28,7 @@ extern void PyErr_SetString(PyObject *, const char *);
 extern void PyErr_Clear(void);
 extern PyObject *PyErr_NoMemory(void), *PyErr_Occurred(void);
 extern long PyLong_AsLong(PyObject *);
+extern double PyFloat_AsDouble(PyObject *);
 extern PyObject *PyLong_FromLong(long), *PyObject_CallFunctionObjArgs(PyObject *, ...);
 extern PyObject *PyBytes_FromStringAndSize(const char *, Py_ssize_t);
 extern int PyBytes_AsStringAndSize(PyObject *, char **, Py_ssize_t *);
@@ -233,6 +234,22 @@ static PyObject *rows(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return doubtful || failed ? doubtful : none();
 }
 
+/* extent(x, y, low, high): what every row of x holds (kernel.h), into y, float64 of shape (m, 4). */
+static PyObject *extent(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    int format, format_y, failed;
+    Array *x = count == 4 ? readable(args[0], &format) : NULL, *y = x ? readable(args[1], &format_y) : NULL;
+    if (!y || x->nd != 2 || x->shape[1] < 1 || format_y != FLOAT64 || y->nd != 2 || y->shape[0] != x->shape[0]
+        || y->shape[1] != 4 || (y->flags & (C_CONTIGUOUS | WRITEABLE)) != (C_CONTIGUOUS | WRITEABLE))
+        return PyErr_SetString(PyExc_TypeError, "extent takes rows, a place for four numbers each, and two bounds"), NULL;
+    job work = {.function = EXTENT, .format = format, .x = x->data, .y = y->data, .rows = x->shape[0],
+                .length = x->shape[1], .row_stride = x->strides[0], .stride = x->strides[1]};
+    work.low = PyFloat_AsDouble(args[2]), work.high = PyFloat_AsDouble(args[3]);
+    if (PyErr_Occurred()) return NULL;
+    run(&work, (piece){0}, 0, &failed);
+    return failed ? NULL : none();
+}
+
 /* Read (function, x, y, from, to): a piece of the first row of a job. */
 static int as_piece(PyObject *const *args, Py_ssize_t count, job *work, piece *part) {
     if (count < 5) return PyErr_SetString(PyExc_TypeError, "takes a function, rows, a place, from, and to"), 0;
@@ -368,6 +385,7 @@ static PyMethodDef methods[] = {
     {"on_doubt", on_doubt, METH_FASTCALL, "Set the function that settles what is in doubt."},
     {"know", know, METH_FASTCALL, "Say which dtype a format is."},
     {"rows", rows, METH_FASTCALL, "Compute a function of rows into an array."},
+    {"extent", extent, METH_FASTCALL, "Tell the extremes of rows, and how many elements are beyond two bounds."},
     {"sum_piece", sum_piece, METH_FASTCALL, "Sum a piece of a row."},
     {"settle_piece", settle_piece, METH_FASTCALL, "Compute a function of a piece of a row into an array."},
     {"logsumexp", logsumexp, METH_FASTCALL, "Compute log(sum(exp(x)))."},

@@ -128,6 +128,31 @@ INLINE double max_of_source(source s, double *least) {
     return largest_lane(a);
 }
 
+/* What a row holds: EXTENT of kernel.h. */
+COLD void extent_of(const row *r, real low, real high, double *out) {
+    double room[BLOCK + LANES] ALIGNED, below = 0, above = 0;
+    real a = all(-INFINITY), b = all(INFINITY), none = a, every = b;
+    unsigned nan = 0;
+    for (int64_t i = 0, m; i < r->n; i += m) {
+        m = r->n - i < BLOCK ? r->n - i : BLOCK;
+        const double *x = elements(r, i, m, room);
+        for (int64_t j = 0; j < m; j += LANES) {
+            int valid = m - j < LANES ? (int)(m - j) : LANES;
+            real v = get(x + j, valid, x[j]);
+            unsigned mask = (1u << valid) - 1;
+            a = larger(a, v);
+            b = smaller(b, v);
+            nan |= differ(v, v);
+            below += __builtin_popcount(less(v, low) & less(none, v) & mask);
+            above += __builtin_popcount(less(high, v) & less(v, every) & mask);
+        }
+    }
+    out[0] = nan ? NAN : largest_lane(a);
+    out[1] = nan ? NAN : smallest_lane(b);
+    out[2] = below;
+    out[3] = above;
+}
+
 /* ---- A row's total (kernel.h). `error` bounds it relative to itself. A NaN may hide from least and
    largest, but never from high. */
 enum { NARROW, QUICK, ACCURATE }; /* tier */
