@@ -67,6 +67,12 @@ class Job(ctypes.Structure):
         ("b_row_stride", ctypes.c_int64),
         ("b_stride", ctypes.c_int64),
         ("signs", ctypes.c_void_p),
+        ("low", ctypes.c_double),
+        ("high", ctypes.c_double),
+        ("labels", ctypes.c_void_p),
+        ("losses", ctypes.c_void_p),
+        ("factors", ctypes.c_void_p),
+        ("targets", ctypes.c_void_p),
     ]
 
 

@@ -183,7 +183,7 @@ def _settle_weighted(x: Array, b: Array, y: Array, sign: Array) -> None:
     """Put the logarithms and the signs of weighted sums into y and sign."""
     assert _compiled is not None
     signs = np.empty(len(x), np.int8)
-    doubtful = _compiled.rows(_LOGSUMEXP, x, y, b, signs)
+    doubtful = _compiled.rows(_LOGSUMEXP, x, y, None, b, signs)
     sign[...] = signs
     if doubtful is not None:
         some = x[doubtful], known_format(x.dtype), b[doubtful]
@@ -192,7 +192,7 @@ def _settle_weighted(x: Array, b: Array, y: Array, sign: Array) -> None:
 
 def _settle_band(function: int, x: Array, y: Array) -> None:
     assert _compiled is not None
-    _settle_rest(function, x, y, _compiled.rows(function, x, y))
+    _settle_rest(function, x, y, _compiled.rows(function, x, y, None))
 
 
 def _settle_long(function: int, x: Array, y: Array, count: int) -> None:
@@ -200,10 +200,10 @@ def _settle_long(function: int, x: Array, y: Array, count: int) -> None:
     assert _compiled is not None
     n = x.shape[1]
     ends = [n * i // count // _ALIGNED * _ALIGNED for i in range(count)] + [n]
-    pieces = [(function, x, y, *ends[i : i + 2]) for i in range(count)]
+    pieces = [(function, x, y, None, *ends[i : i + 2]) for i in range(count)]
     sums = threads.mapped(_compiled.sum_piece, pieces, n)
     if function == _LOGSUMEXP:
-        pieces = [(function, x, y, 0, n)]
+        pieces = [(function, x, y, None, 0, n)]
     results = threads.mapped(lambda *piece: _compiled.settle_piece(*piece, *sums), pieces, n)
     for doubtful in results:
         _settle_rest(function, x, y, doubtful)

@@ -8,7 +8,7 @@
    number of the format, that is the correctly rounded result. If not, the next phase tries; what
    the last one leaves is in doubt. Short rows are done LANES at a time: a lane is a row. */
 #include "short.h"
-#include "weights.h"
+#include "labels.h"
 
 static void extents(const job *j) {
     for (int64_t i = 0; i < j->rows; i++) {
@@ -20,6 +20,7 @@ static void extents(const job *j) {
 COLD int64_t settle_rows(const job *j) {
     doubts d = {j->doubtful, j->room, 0};
     if (j->function == EXTENT) extents(j);
+    else if (j->labels) labelled_rows(j, &d);
     else if (j->b) weighted_rows(j, &d);
     else if (j->length < SHORT && j->rows >= LANES / 2) short_rows(j, &d);
     else if (j->function == LOGSUMEXP) logsumexp_rows(j, &d);
@@ -62,7 +63,7 @@ COLD int64_t settle_across(const job *j) {
 static int lies_across(const job *j) {
     int64_t size = LAYOUTS[j->format].size;
     return j->row_stride == size && j->stride != size && j->rows > 1 && j->length >= SHORT
-        && j->length <= TILE && !j->mask && !j->b && j->function != EXTENT;
+        && j->length <= TILE && !j->mask && !j->b && !j->labels && j->function != EXTENT;
 }
 COLD int64_t settle_piece_of(const job *j, int64_t from, int64_t to, const total *s) {
     doubts d = {j->doubtful, j->room, 0};

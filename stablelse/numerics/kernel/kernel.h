@@ -31,6 +31,10 @@ typedef struct {
     signed char *signs;         /* rows signs of the sums, -1 or 1, or NULL; of no meaning in doubt */
     double low, high;           /* EXTENT: y is rows x 4 float64: the largest and the least element, NaN with a
                                    NaN, and how many finite elements are below low and above high */
+    const int64_t *labels;      /* labels.h: an element of each row, or NULL */
+    double *losses;             /* rows losses of the labels, as high, low, error; or NULL for gradients, */
+    const double *factors;      /* with rows s and o as high, low, high, low, */
+    const double *targets;      /* and rows x length t, then as many low words; or NULL: all 0 */
 } job;
 
 /* The sum of a piece of a row, or of several: the sum is (high + low) 2^shift; least, largest: of the

@@ -54,7 +54,7 @@ typedef struct {
     int flags;
 } Array;
 enum { C_CONTIGUOUS = 1, ALIGNED = 0x100, WRITEABLE = 0x400 };
-enum { INT8 = 1, INT64 = sizeof(long) == 8 ? 7 : 9 };
+enum { BOOL = 0, INT8 = 1, INT64 = sizeof(long) == 8 ? 7 : 9 };
 /* NumPy's numbers of the formats, in the order of kernel.h. ml_dtypes gets its own when it is imported. */
 static int numbers[] = {12, 11, 23, -1, -1, -1};
 static const int sizes[] = {8, 4, 2, 2, 1, 1};
@@ -192,7 +192,19 @@ static PyObject *run(job *work, piece part, int64_t results, int *failed) {
     return doubtful;
 }
 
-/* Read (function, x, y): rows, shape (m, n), and where to put the results, shape (m,) or (m, n), in C order. */
+/* Read a mask of rows, where False stands for an element of -inf; None for none. */
+static int as_mask(PyObject *object, job *work) {
+    if (object == &_Py_NoneStruct) return 1;
+    Array *mask = (Array *)object;
+    if (object->type != array_type || mask->dtype->number != BOOL || mask->nd != 2 || mask->shape[0] != work->rows
+        || mask->shape[1] != work->length)
+        return PyErr_SetString(PyExc_TypeError, "takes a mask of booleans in the shape of the rows, or None"), 0;
+    work->mask = mask->data, work->mask_row_stride = mask->strides[0], work->mask_stride = mask->strides[1];
+    return 1;
+}
+
+/* Read (function, x, y, mask): rows, shape (m, n), where to put the results, shape (m,) or (m, n), in C order, and a
+   mask of the rows or None. */
 static int as_job(PyObject *const *args, job *work) {
     int format, format_y;
     long function = PyLong_AsLong(args[0]);
@@ -205,7 +217,7 @@ static int as_job(PyObject *const *args, job *work) {
         return PyErr_SetString(PyExc_TypeError, "takes a function, rows, and where to put the results"), 0;
     *work = (job){.function = (int)function, .format = format, .x = x->data, .y = y->data,
                   .rows = x->shape[0], .length = x->shape[1], .row_stride = x->strides[0], .stride = x->strides[1]};
-    return 1;
+    return as_mask(args[3], work);
 }
 
 /* Read (b, signs): weights of logsumexp, and where to put the signs of the sums, int8. */
@@ -222,14 +234,14 @@ static int as_weights(PyObject *const *args, job *work) {
     return 1;
 }
 
-/* rows(function, x, y) or rows(function, x, y, b, signs): a function of every row. Returns the flat indices of results
-   in doubt, None without any. */
+/* rows(function, x, y, mask) or rows(function, x, y, mask, b, signs): a function of every row. Returns the flat indices
+   of results in doubt, None without any. */
 static PyObject *rows(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     (void)module;
     job work;
     int failed;
-    if (count != 3 && count != 5) return PyErr_SetString(PyExc_TypeError, "rows takes 3 or 5 arguments"), NULL;
-    if (!as_job(args, &work) || (count == 5 && !as_weights(args + 3, &work))) return NULL;
+    if (count != 4 && count != 6) return PyErr_SetString(PyExc_TypeError, "rows takes 4 or 6 arguments"), NULL;
+    if (!as_job(args, &work) || (count == 6 && !as_weights(args + 4, &work))) return NULL;
     PyObject *doubtful = run(&work, (piece){0}, work.rows * (work.function == LOGSUMEXP ? 1 : work.length), &failed);
     return doubtful || failed ? doubtful : none();
 }
@@ -250,18 +262,18 @@ static PyObject *extent(PyObject *module, PyObject *const *args, Py_ssize_t coun
     return failed ? NULL : none();
 }
 
-/* Read (function, x, y, from, to): a piece of the first row of a job. */
+/* Read (function, x, y, mask, from, to): a piece of the first row of a job. */
 static int as_piece(PyObject *const *args, Py_ssize_t count, job *work, piece *part) {
-    if (count < 5) return PyErr_SetString(PyExc_TypeError, "takes a function, rows, a place, from, and to"), 0;
+    if (count < 6) return PyErr_SetString(PyExc_TypeError, "takes a function, rows, a place, a mask, from, and to"), 0;
     if (!as_job(args, work)) return 0;
-    part->from = PyLong_AsLong(args[3]), part->to = PyLong_AsLong(args[4]);
+    part->from = PyLong_AsLong(args[4]), part->to = PyLong_AsLong(args[5]);
     if (PyErr_Occurred()) return 0;
     if (work->rows < 1 || part->from < 0 || part->to <= part->from || part->to > work->length)
         return PyErr_SetString(PyExc_ValueError, "there is no such piece"), 0;
     return 1;
 }
 
-/* sum_piece(function, x, y, from, to): the sum of a piece of the first row, as bytes. */
+/* sum_piece(function, x, y, mask, from, to): the sum of a piece of the first row, as bytes. */
 static PyObject *sum_piece(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     (void)module;
     job work;
@@ -274,7 +286,7 @@ static PyObject *sum_piece(PyObject *module, PyObject *const *args, Py_ssize_t c
     return PyBytes_FromStringAndSize((const char *)&sum, sizeof sum);
 }
 
-/* settle_piece(function, x, y, from, to, *sums): results of a piece, from the sums of all pieces; returns as rows. */
+/* settle_piece(function, x, y, mask, from, to, *sums): results of a piece, from the sums of all pieces; returns as rows. */
 static PyObject *settle_piece(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     (void)module;
     job work;
@@ -282,17 +294,71 @@ static PyObject *settle_piece(PyObject *module, PyObject *const *args, Py_ssize_
     total sum, other;
     int failed;
     if (!as_piece(args, count, &work, &part)) return NULL;
-    if (count < 6) return PyErr_SetString(PyExc_TypeError, "settle_piece takes the sums of all pieces"), NULL;
-    for (Py_ssize_t i = 5; i < count; i++) {
+    if (count < 7) return PyErr_SetString(PyExc_TypeError, "settle_piece takes the sums of all pieces"), NULL;
+    for (Py_ssize_t i = 6; i < count; i++) {
         char *bytes;
         Py_ssize_t size;
         if (PyBytes_AsStringAndSize(args[i], &bytes, &size) < 0) return NULL;
         if (size != sizeof sum) return PyErr_SetString(PyExc_ValueError, "this is not the sum of a piece"), NULL;
-        memcpy(i == 5 ? &sum : &other, bytes, sizeof sum);
-        if (i > 5) used->merge_pieces(&sum, &other);
+        memcpy(i == 6 ? &sum : &other, bytes, sizeof sum);
+        if (i > 6) used->merge_pieces(&sum, &other);
     }
     part.sum = &sum;
     PyObject *doubtful = run(&work, part, work.function == LOGSUMEXP ? 1 : part.to - part.from, &failed);
+    return doubtful || failed ? doubtful : none();
+}
+
+/* The numbers of an array in C order, of a dtype and a size; NULL with an error if it is anything else. */
+static void *numbers_of(PyObject *object, int number, int64_t size) {
+    Array *x = (Array *)object;
+    if (object->type == array_type && x->dtype->number == number && (x->flags & (C_CONTIGUOUS | ALIGNED | WRITEABLE)) == (C_CONTIGUOUS | ALIGNED | WRITEABLE)) {
+        int64_t found = 1;
+        for (int i = 0; i < x->nd; i++) found *= x->shape[i];
+        if (found == size) return x->data;
+    }
+    return PyErr_SetString(PyExc_TypeError, "takes labels, words and targets as new arrays that fit the rows"), NULL;
+}
+
+/* Read (x, labels): rows, and a class of each. */
+static int as_labelled(PyObject *const *args, job *work) {
+    int format;
+    Array *x = readable(args[0], &format);
+    if (!x || x->nd != 2 || x->shape[1] < 1) return PyErr_SetString(PyExc_TypeError, "takes rows"), 0;
+    *work = (job){.format = format, .x = x->data, .rows = x->shape[0], .length = x->shape[1],
+                  .row_stride = x->strides[0], .stride = x->strides[1]};
+    if (!(work->labels = numbers_of(args[1], INT64, work->rows))) return 0;
+    for (int64_t i = 0; i < work->rows; i++)
+        if (work->labels[i] < 0 || work->labels[i] >= work->length)
+            return PyErr_SetString(PyExc_ValueError, "there is no such class"), 0;
+    return as_mask(args[2], work);
+}
+
+/* losses(x, labels, mask, words): put the losses of labels into words, shape (m, 3): high, low, error. */
+static PyObject *losses(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    job work;
+    int failed;
+    if (count != 4) return PyErr_SetString(PyExc_TypeError, "losses takes 4 arguments"), NULL;
+    if (!as_labelled(args, &work) || !(work.losses = numbers_of(args[3], numbers[FLOAT64], 3 * work.rows))) return NULL;
+    run(&work, (piece){0}, work.rows, &failed); /* none are in doubt: each has its error */
+    return failed ? NULL : none();
+}
+
+/* gradients(x, labels, mask, y, factors, targets): put them into y, shape (m, n); see labels.h. factors: shape (m, 4);
+   targets: shape (2, m, n), or None. Returns as rows. */
+static PyObject *gradients(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    job work;
+    int failed, format;
+    if (count != 6) return PyErr_SetString(PyExc_TypeError, "gradients takes 6 arguments"), NULL;
+    if (!as_labelled(args, &work)) return NULL;
+    int64_t size = work.rows * work.length;
+    Array *y = readable(args[3], &format);
+    if (!y || format != work.format || !(work.y = numbers_of(args[3], numbers[format], size))
+        || !(work.factors = numbers_of(args[4], numbers[FLOAT64], 4 * work.rows))
+        || (args[5] != &_Py_NoneStruct && !(work.targets = numbers_of(args[5], numbers[FLOAT64], 2 * size))))
+        return PyErr_Occurred() ? NULL : (PyErr_SetString(PyExc_TypeError, "takes a place for the gradients"), NULL);
+    PyObject *doubtful = run(&work, (piece){0}, size, &failed);
     return doubtful || failed ? doubtful : none();
 }
 
@@ -386,6 +452,8 @@ static PyMethodDef methods[] = {
     {"know", know, METH_FASTCALL, "Say which dtype a format is."},
     {"rows", rows, METH_FASTCALL, "Compute a function of rows into an array."},
     {"extent", extent, METH_FASTCALL, "Tell the extremes of rows, and how many elements are beyond two bounds."},
+    {"losses", losses, METH_FASTCALL, "Compute the losses of labels in words."},
+    {"gradients", gradients, METH_FASTCALL, "Compute gradients of losses into an array."},
     {"sum_piece", sum_piece, METH_FASTCALL, "Sum a piece of a row."},
     {"settle_piece", settle_piece, METH_FASTCALL, "Compute a function of a piece of a row into an array."},
     {"logsumexp", logsumexp, METH_FASTCALL, "Compute log(sum(exp(x)))."},
