@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from stablelse.analysis.peers.compare import compare_peers
     from stablelse.analysis.proof import Proof
     from stablelse.analysis.prove import prove
-    from stablelse.analysis.scan import ScanState, scan
-    from stablelse.analysis.scans import Scan
+    from stablelse.analysis.scan import Scan, ScanState, scan
     from stablelse.analysis.stream import StreamComparison
     from stablelse.analysis.stream_state import StreamState
     from stablelse.analysis.survival import Sweep
@@ -59,7 +58,7 @@ _HOME = {
     "RunningLogSumExp": "stablelse.numerics.streams.running",
     "RunningNaive": "stablelse.numerics.streams.one_pass",
     "RunningShifted": "stablelse.numerics.streams.one_pass",
-    "Scan": "stablelse.analysis.scans",
+    "Scan": "stablelse.analysis.scan",
     "ScanState": "stablelse.analysis.scan",
     "StreamComparison": "stablelse.analysis.stream",
     "StreamState": "stablelse.analysis.stream_state",

@@ -46,8 +46,7 @@ def assert_stable(
     """
     __tracebackhide__ = True
     from stablelse.analysis.findings import DIGIT
-    from stablelse.analysis.scan import scan
-    from stablelse.analysis.scans import Way, failures, parse_conditions, ways
+    from stablelse.analysis.scan import Way, failures, parse_conditions, scan, ways
     from stablelse.numerics.formats import find_format
     from stablelse.numerics.inputs import real_numbers
 

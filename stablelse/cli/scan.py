@@ -10,7 +10,7 @@ from stablelse.cli.options import Files, Input, Output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stablelse.analysis.scans import Condition, Scan
+    from stablelse.analysis.scan import Condition, Scan
 
 #: The functions by the names of their commands.
 _FUNCTIONS = {"lse": "logsumexp", "softmax": "softmax", "log-softmax": "log_softmax"}
@@ -108,7 +108,7 @@ def _conditions(
 ) -> "tuple[list[Condition], float]":
     """Return what must not occur, and how many ulps may be lost."""
     from stablelse.analysis.findings import DIGIT
-    from stablelse.analysis.scans import DEFAULT_CONDITIONS, ConditionError, parse_conditions
+    from stablelse.analysis.scan import DEFAULT_CONDITIONS, ConditionError, parse_conditions
 
     try:
         conditions = parse_conditions(",".join(fail_on or [DEFAULT_CONDITIONS]))
@@ -168,7 +168,7 @@ def _write(stream: TextIO, found: "Scan", output: Output) -> None:
 
 def _hold(found: "Scan", conditions: "Sequence[Condition]") -> None:
     """Say what occurred that must not, and end with exit code 1."""
-    from stablelse.analysis.scans import failures
+    from stablelse.analysis.scan import failures
     from stablelse.render.scan_text import failure_text
 
     failed = list(failures(found, conditions))

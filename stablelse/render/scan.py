@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.histograms import Distribution, Threshold, marks
-from stablelse.analysis.scans import Scan, WayScan
+from stablelse.analysis.scan import Scan, WayScan
 from stablelse.analysis.verdicts import VERDICTS, Verdict
 from stablelse.numerics.formats import find_format
 from stablelse.render.columns import VERDICT_STYLES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from stablelse.analysis.scans import Failure, Scan, WayScan, Witness
+from stablelse.analysis.scan import Failure, Scan, WayScan, Witness
 from stablelse.analysis.verdicts import VERDICTS, Verdict
 from stablelse.render.numbers import number_text, row_text
 from stablelse.render.records import cell, field_names, record

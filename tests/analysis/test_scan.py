@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import stablelse
 from stablelse.analysis.compare import compare_rows
-from stablelse.analysis.scans import ConditionError, failures, parse_conditions
+from stablelse.analysis.scan import ConditionError, failures, parse_conditions
 from stablelse.analysis.verdicts import Verdict
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import find_format

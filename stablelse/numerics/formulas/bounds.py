@@ -41,6 +41,7 @@ Theorem 4.2.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil, expm1, inf, log, log1p, log2
 from typing import NamedTuple
 
 import numpy as np
@@ -247,3 +248,79 @@ def _farthest(x: Array, point: Array) -> Array:
     distance = np.abs(x - point[:, np.newaxis])
     farthest: Array = np.max(distance, axis=-1, initial=0, where=~np.isneginf(x))
     return farthest
+
+
+class Limits(NamedTuple):
+    """What the log-sum-exp y of a vector of n finite numbers tells of a formula of it.
+
+    Attributes
+    ----------
+    right : tuple of (float, float)
+        Between these, ends included, the computed log-sum-exp is surely as good as it must be.
+    finite : float
+        abs(y) up to this is surely finite in the format, when it is rounded to it.
+    overflow : float
+        From here on the naive sum is surely not finite.
+    """
+
+    right: tuple[tuple[float, float], ...]
+    finite: float
+    overflow: float
+
+
+def limits(n: int, format_: Format, inner: Format, max_ulp: float, is_shifted: bool) -> Limits:
+    """Return what y tells of the naive or the shifted formula, a = max; no first order here.
+
+    Every operation is rounded to `inner`: the format, or a wider one from which the result is
+    rounded. u is its unit roundoff, eta its smallest number, L = ceil(log2 n) the depth of the sum.
+
+    A term is right to c_e u, or to c_e eta / 2 where it underflows. A sum of positive terms adds L
+    roundings, and errs by g = exp((c_e + L) u) - 1 of itself at most. So the naive sum errs by
+
+        rho = g + n c_e eta (1 + g) / 2    for y >= 0,
+
+    and by 2 g down to the y where what underflows makes as much as the rest. Shifted, rounding the
+    difference -t changes a term by exp(u t) - 1, at most kappa u t where exp(-t) is not below
+    eta / 4, and the t weighted by the softmax add up to log n at most. What is below errs by
+    c_e eta. The sum is at least 1 and at most n, and
+
+        rho = g + kappa u log(n) (1 + g) + n c_e eta (1 + g).
+
+    The logarithm of the sum errs by -log(1 - rho), and by c_l u of itself. An ulp of y is at least
+    u abs(y): the last addition of the shifted formula, or rounding to a narrower format, errs by 1
+    of these at most, for the result may be beyond the end of y's binade, and what it is held
+    against, the correctly rounded y, by 1/2.
+
+    This holds where the exp and log of NumPy are as good as `ElementaryErrors`: tested, not proved.
+    """
+    c, u, eta = ElementaryErrors.of(inner), inner.unit_roundoff, float(inner.smallest_subnormal)
+    g = expm1((c.exp + ceil(log2(n))) * u)
+    lost = n * c.exp * eta * (1 + g)
+    # an error as large as the result is another kind of wrong than digits that are lost
+    allowed = 0.99 * min(max_ulp, 2.0 ** (format_.significand_bits - 2))
+    finite = float(format_.largest) * (1 - 4 * format_.unit_roundoff) - 1
+
+    def nearest(rho: float) -> float:
+        """Return the smallest abs(y) for which an error of rho in the sum is not too large."""
+        if rho >= 1:
+            return inf
+        error = -(1 + c.log * u) * log1p(-rho)
+        if is_shifted:
+            error = (error + c.log * u * log(n)) * (1 + u)
+            left = allowed - 1.5 - (0.0 if inner is format_ else u / format_.unit_roundoff)
+        else:
+            left = allowed - c.log - 0.5
+        return 1.01 * error / (format_.unit_roundoff * left) if left > 0 else inf
+
+    if is_shifted:
+        t = (log(4) - log(eta)) / (1 - u)
+        rho = g + expm1(u * t) / t * log(n) * (1 + g) + lost
+        least = nearest(rho) if n * (1 + rho) < 0.99 * float(inner.largest) else inf
+        return Limits(((least, finite), (-finite, -least)), finite, inf)
+    rho = g + lost / 2
+    if rho >= 1:
+        return Limits((), finite, inf)
+    largest = log(float(format_.largest))
+    above = nearest(rho), min(finite, largest - log1p(rho) - 0.01)
+    below = max(log(lost / 2) - log(g), -finite), -nearest(2 * g)
+    return Limits((above, below), finite, largest + u - log1p(-rho) + 0.01)

@@ -13,7 +13,7 @@
 static void extents(const job *j) {
     for (int64_t i = 0; i < j->rows; i++) {
         row r = row_of(j, i);
-        extent_of(&r, all(j->low), all(j->high), (double *)j->y + 4 * i);
+        extent_of(&r, j->low, j->high, (double *)j->y + 4 * i);
     }
 }
 /* Not inlined: no operation may move across set_rounding. */

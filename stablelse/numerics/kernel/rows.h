@@ -128,27 +128,37 @@ INLINE double max_of_source(source s, double *least) {
     return largest_lane(a);
 }
 
-/* What a row holds: EXTENT of kernel.h. */
-COLD void extent_of(const row *r, real low, real high, double *out) {
-    double room[BLOCK + LANES] ALIGNED, below = 0, above = 0;
-    real a = all(-INFINITY), b = all(INFINITY), none = a, every = b;
+/* What a row holds: EXTENT of kernel.h. Elements beyond the bounds are counted where there may be any. */
+typedef struct { real a, b; unsigned nan; } ends;
+INLINE void find_ends(ends *e, real v) {
+    e->a = larger(e->a, v);
+    e->b = smaller(e->b, v);
+    e->nan |= differ(v, v);
+}
+COLD void extent_of(const row *r, double low, double high, double *out) {
+    double room[BLOCK + LANES] ALIGNED, below = 0, above = 0, least = INFINITY, largest = -INFINITY;
+    real none = all(-INFINITY), every = all(INFINITY);
     unsigned nan = 0;
     for (int64_t i = 0, m; i < r->n; i += m) {
         m = r->n - i < BLOCK ? r->n - i : BLOCK;
         const double *x = elements(r, i, m, room);
-        for (int64_t j = 0; j < m; j += LANES) {
-            int valid = m - j < LANES ? (int)(m - j) : LANES;
-            real v = get(x + j, valid, x[j]);
-            unsigned mask = (1u << valid) - 1;
-            a = larger(a, v);
-            b = smaller(b, v);
-            nan |= differ(v, v);
-            below += __builtin_popcount(less(v, low) & less(none, v) & mask);
-            above += __builtin_popcount(less(high, v) & less(v, every) & mask);
+        ends e[4] = {{none, every, 0}, {none, every, 0}, {none, every, 0}, {none, every, 0}};
+        int64_t j = 0;
+        for (; j + 4 * LANES <= m; j += 4 * LANES)
+            for (int k = 0; k < 4; k++) find_ends(&e[k], load(x + j + k * LANES));
+        for (; j < m; j += LANES) find_ends(&e[0], get(x + j, m - j < LANES ? (int)(m - j) : LANES, x[j]));
+        double a = largest_lane(larger(larger(e[0].a, e[1].a), larger(e[2].a, e[3].a)));
+        double b = smallest_lane(smaller(smaller(e[0].b, e[1].b), smaller(e[2].b, e[3].b)));
+        nan |= e[0].nan | e[1].nan | e[2].nan | e[3].nan;
+        largest = a > largest ? a : largest;
+        least = b < least ? b : least;
+        for (j = 0; j < m && !(b >= low && a <= high && !nan); j++) {
+            below += x[j] < low && x[j] > -INFINITY;
+            above += x[j] > high && x[j] < INFINITY;
         }
     }
-    out[0] = nan ? NAN : largest_lane(a);
-    out[1] = nan ? NAN : smallest_lane(b);
+    out[0] = nan ? NAN : largest;
+    out[1] = nan ? NAN : least;
     out[2] = below;
     out[3] = above;
 }
