@@ -9,35 +9,44 @@ typedef struct { double at[SHORT * LANES] ALIGNED; } block; /* element j of row 
 /* The elements of `valid` rows; the others are 0. */
 INLINE void read_lanes(const job *j, int64_t first, int valid, block *t) {
     double room[(SHORT + 1) * LANES] ALIGNED;
-    int64_t n = j->length;
+    const double *x = room;
+    int64_t n = j->length, i = 0;
     row r = row_of(j, first);
     if (j->row_stride == n * j->stride && valid == LANES
-        && (!j->mask || j->mask_row_stride == n * j->mask_stride)) { /* one row of all */
-        const double *x = elements(&r, 0, n * LANES, room);
-        for (int64_t i = 0; i < n; i++) {
-            real v;
-            for (int k = 0; k < LANES; k++) v[k] = x[k * n + i];
-            store(t->at + i * LANES, v);
-        }
-        return;
-    }
-    if (valid < LANES) memset(t, 0, sizeof *t);
-    for (int k = 0; k < valid; k++) {
+        && (!j->mask || j->mask_row_stride == n * j->mask_stride)) x = elements(&r, 0, n * LANES, room); /* one row of all */
+    else for (int k = 0; k < LANES; k++) {
+        double *to = room + k * n;
         r = row_of(j, first + k);
-        const double *x = elements(&r, 0, n, room);
-        for (int64_t i = 0; i < n; i++) t->at[i * LANES + k] = x[i];
+        const double *from = k < valid ? elements(&r, 0, n, to) : NULL;
+        if (!from) memset(to, 0, (size_t)n * 8);
+        else if (from != to) memcpy(to, from, (size_t)n * 8);
+    }
+    for (; i + LANES <= n; i += LANES) {
+        real v[LANES];
+        for (int k = 0; k < LANES; k++) v[k] = load(x + k * n + i);
+        transpose(v);
+        for (int k = 0; k < LANES; k++) store(t->at + (i + k) * LANES, v[k]);
+    }
+    for (; i < n; i++) {
+        real v;
+        for (int k = 0; k < LANES; k++) v[k] = x[k * n + i];
+        store(t->at + i * LANES, v);
     }
 }
 /* The results of `valid` rows, side by side at y. */
 INLINE void write_lanes(int format, const block *t, int64_t n, int valid, char *y) {
     double flat[(SHORT + 1) * LANES] ALIGNED, *out = format == FLOAT64 && valid == LANES ? (double *)y : flat;
-    for (int64_t i = 0; i < n; i++) {
-        real v = load(t->at + i * LANES);
-        for (int k = 0; k < valid; k++) out[k * n + i] = v[k];
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        real v[LANES];
+        for (int k = 0; k < LANES; k++) v[k] = load(t->at + (i + k) * LANES);
+        transpose(v);
+        for (int k = 0; k < LANES; k++) store(out + k * n + i, v[k]);
     }
+    for (; i < n; i++) for (int k = 0; k < LANES; k++) out[k * n + i] = t->at[i * LANES + k];
     if (out != flat) return;
-    for (int64_t i = 0, m = n * valid; i < m; i += LANES)
-        write(format, y + i * LAYOUTS[format].size, load(flat + i), m - i < LANES ? (int)(m - i) : LANES);
+    for (int64_t m = n * valid, k = 0; k < m; k += LANES)
+        write(format, y + k * LAYOUTS[format].size, load(flat + k), m - k < LANES ? (int)(m - k) : LANES);
 }
 INLINE real largest_of_lanes(const block *t, int64_t n) {
     real a = load(t->at);

@@ -40,6 +40,27 @@ INLINE real load(const double *p) { return *(const real_anywhere *)p; }
 INLINE void store(double *p, real a) { *(real_anywhere *)p = a; }
 /* a 2^e, e in the bits of t from bit `from` on; modulo 2^12 */
 INLINE real times_power(real a, real t, int from) { return (real)((natural)a + ((natural)t >> from << 52)); }
+/* Lanes of a (0 ..) and b (LANES ..) */
+#if __has_builtin(__builtin_shufflevector)
+#define MIX(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define MIX(a, b, ...) __builtin_shuffle(a, b, (whole){__VA_ARGS__})
+#endif
+/* Swap lanes i + width of a with lanes i of b, for lanes i in every other group of `width`. */
+#define SWAP(a, b, first, second) do { real t_ = MIX(a, b, first); (b) = MIX(a, b, second); (a) = t_; } while (0)
+#define LANES_OF(...) __VA_ARGS__
+INLINE void transpose(real *a) { /* LANES vectors */
+#if LANES == 8
+    for (int i = 0; i < 8; i += 2) SWAP(a[i], a[i + 1], LANES_OF(0, 8, 2, 10, 4, 12, 6, 14), LANES_OF(1, 9, 3, 11, 5, 13, 7, 15));
+    for (int i = 0; i < 8; i += 4) for (int k = i; k < i + 2; k++) SWAP(a[k], a[k + 2], LANES_OF(0, 1, 8, 9, 4, 5, 12, 13), LANES_OF(2, 3, 10, 11, 6, 7, 14, 15));
+    for (int i = 0; i < 4; i++) SWAP(a[i], a[i + 4], LANES_OF(0, 1, 2, 3, 8, 9, 10, 11), LANES_OF(4, 5, 6, 7, 12, 13, 14, 15));
+#elif LANES == 4
+    for (int i = 0; i < 4; i += 2) SWAP(a[i], a[i + 1], LANES_OF(0, 4, 2, 6), LANES_OF(1, 5, 3, 7));
+    for (int i = 0; i < 2; i++) SWAP(a[i], a[i + 2], LANES_OF(0, 1, 4, 5), LANES_OF(2, 3, 6, 7));
+#else
+    SWAP(a[0], a[1], LANES_OF(0, 2), LANES_OF(1, 3));
+#endif
+}
 INLINE real select(whole mask, real a, real b) { return (real)((mask & (whole)a) | (~mask & (whole)b)); }
 
 #if LANES == 8
