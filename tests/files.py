@@ -1,12 +1,18 @@
 """What tests share: files made of bytes, what is read of them, and the memory a run takes."""
 
+import io
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from stablelse.readers import ReadError, ReadOptions, open_blocks
+from stablelse.readers import ReadError, ReadOptions, file_source, open_blocks, read_source
+
+
+def piped(data, name="x", **options):
+    """Return the blocks of bytes that come as a stream."""
+    return list(read_source(file_source(name, io.BytesIO(data)), ReadOptions(**options)))
 
 
 def gathered(path, **options):

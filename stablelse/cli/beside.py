@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from stablelse.cli.notes import NOTES
-from stablelse.readers import Block, ReadError, ReadOptions
-from stablelse.readers.block import Note
-from stablelse.readers.parts import open_parts
+from stablelse.readers import Block, Note, ReadError, ReadOptions, open_files
 
 _HINT = re.compile(r"(.*)([;:] .*--[a-z].*)", re.DOTALL)
 _OPTION = re.compile(r"--[a-z][a-z-]*")
@@ -16,7 +14,7 @@ _OPTION = re.compile(r"--[a-z][a-z-]*")
 def open_beside(
     paths: Sequence[str], reading: ReadOptions, names: Mapping[str, str]
 ) -> Iterator[Block]:
-    """Read files as `open_parts` does.
+    """Read files as `open_files` does.
 
     Parameters
     ----------
@@ -30,14 +28,14 @@ def open_beside(
     Raises
     ------
     ReadError
-        As `open_parts`; what it proposes are options that these files have.
+        As `open_files`; what it proposes are options that these files have.
     """
 
     def note(found: Note) -> None:
         NOTES.note(found._replace(text=_renamed(found.text, names)))
 
     try:
-        yield from open_parts(paths, reading._replace(note=note))
+        yield from open_files(paths, reading._replace(note=note))
     except ReadError as error:
         raise ReadError(_renamed(str(error), names)) from error
 

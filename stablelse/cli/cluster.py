@@ -12,8 +12,7 @@ from stablelse.cli.progress import Meter
 from stablelse.cli.source import read_options
 from stablelse.engines import dask
 from stablelse.engines.parts import Folded, fold_part, merge_parts
-from stablelse.readers.block import Block
-from stablelse.readers.parts import Part, find_parts, split
+from stablelse.readers import Block, Part, find_files, split_file
 
 
 def fold_on_cluster(
@@ -49,8 +48,8 @@ def fold_on_cluster(
 
     header = first._replace(values=first.values[:0], missing=None)
     found = dask.fold(
-        [file for path in source.file or [] for file in find_parts(path)],
-        partial(split, options=read_options(source, "float64")._replace(note=None)),
+        [file for path in source.file or [] for file in find_files(path)],
+        partial(split_file, options=read_options(source, "float64")._replace(note=None)),
         partial(fold_part, states=states, first=header),
         merge_parts,
         told,

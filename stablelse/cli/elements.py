@@ -21,10 +21,7 @@ from stablelse.cli.writers import LineWriter, TextWriter, Writer, kind_of, open_
 from stablelse.engines.local import fold
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.streams.elements import Whole, elements
-from stablelse.readers import By, Vectors
-from stablelse.readers.block import Block, ReadError
-from stablelse.readers.columns import count
-from stablelse.readers.vectors import Stream, vectors
+from stablelse.readers import Block, By, ReadError, Stream, Vectors, count, vectors
 
 # What is read back of the spooled numbers at once, in bytes.
 _SPOOLED = 1 << 22

@@ -14,11 +14,19 @@ from stablelse.cli.notes import NOTES
 from stablelse.cli.options import Input, Labels
 from stablelse.cli.source import chosen, masked_by, open_numbers, read_vectors
 from stablelse.numerics.targets import classes_text
-from stablelse.readers import Block, By, ReadError, ReadOptions, Vectors
-from stablelse.readers.again import Passes
-from stablelse.readers.beside import Beside, one_column, split_column
-from stablelse.readers.parts import find_parts
-from stablelse.readers.vectors import vectors
+from stablelse.readers import (
+    Beside,
+    Block,
+    By,
+    Passes,
+    ReadError,
+    ReadOptions,
+    Vectors,
+    find_files,
+    one_column,
+    split_column,
+    vectors,
+)
 
 if TYPE_CHECKING:
     from stablelse.numerics.formats import Array
@@ -90,7 +98,7 @@ def _opened(source: Input, where: Labels, dtype: str) -> tuple[Iterator[Vectors]
         files = source.file or [] if where.labels is None else [where.labels]
         reading = ReadOptions(key=where.label_key, columns=columns)
         twice = files if where.labels is None else []
-        passes = Passes(part for path in twice for part in find_parts(path))
+        passes = Passes(part for path in twice for part in find_files(path))
         stacks = _seen(read_vectors(source._replace(row=None), dtype), passes)
         first = next(stacks)
         labels = one_column(passes.blocks(open_beside(files, reading, _OPTIONS)), first.outer)

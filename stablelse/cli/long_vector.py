@@ -20,8 +20,7 @@ from stablelse.cli.values import Tried
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas.methods import candidates
 from stablelse.numerics.streams.elements import Whole
-from stablelse.readers import By, Vectors
-from stablelse.readers.vectors import Stream, vectors
+from stablelse.readers import By, Stream, Vectors, vectors
 
 
 def write_table(

@@ -11,9 +11,7 @@ from stablelse.cli.beside import open_beside
 from stablelse.cli.source import place_of
 from stablelse.numerics import masks
 from stablelse.numerics.formats import Array
-from stablelse.readers import Block, ReadError, ReadOptions, Vectors
-from stablelse.readers.beside import Beside
-from stablelse.readers.columns import count
+from stablelse.readers import Beside, Block, ReadError, ReadOptions, Vectors, count
 
 #: What a mask's file has of the options for the numbers' file.
 _OPTIONS = {"--file": "--mask", "--axis": "--axis"}

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stablelse.readers.block import Note
+    from stablelse.readers import Note
 
 #: Clears the line on which the progress may have been drawn.
 _CLEAR = "\r\x1b[2K"

@@ -8,7 +8,7 @@ import numpy as np
 
 from stablelse.cli.writers import titles
 from stablelse.numerics.formats import Array
-from stablelse.readers.block import ReadError
+from stablelse.readers import ReadError
 
 
 class ParquetWriter:

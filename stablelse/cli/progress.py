@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from stablelse.readers.block import Gauge, ReadError
+from stablelse.readers import Gauge, ReadError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -170,13 +170,12 @@ def _progress(is_bounded: bool) -> Progress:
 
 def total_bytes(files: list[str]) -> int | None:
     """Return how many bytes all files have, ``None`` where that cannot be known."""
-    from stablelse.readers.parts import find_parts
-    from stablelse.readers.source import is_url
+    from stablelse.readers import find_files, is_url
 
     if any(path == "-" or is_url(path) for path in files):
         return None
     try:
-        parts = [part for path in files for part in find_parts(path)]
+        parts = [part for path in files for part in find_files(path)]
         return sum(os.path.getsize(part) for part in parts) or None  # of a named pipe it is 0
     except (OSError, ReadError):  # the reader will complain of it
         return None

@@ -134,7 +134,7 @@ def _scanned(source: Input, function: str, formats: list[str], max_ulp: float) -
     from stablelse.analysis.scan import ScanState
     from stablelse.cli.progress import Meter
     from stablelse.cli.source import open_numbers, place_of
-    from stablelse.readers.vectors import vectors
+    from stablelse.readers import vectors
 
     state = ScanState(function, formats, max_ulp)
     parsed_to = "longdouble" if "longdouble" in formats else "float64"

@@ -17,13 +17,22 @@ from stablelse.cli.options import HERE, Cluster, Input
 from stablelse.numerics.formats import UnknownFormatError, find_format
 from stablelse.numerics.formulas.formula import DerivationError, MethodError, SweepError
 from stablelse.numerics.formulas.shifted import UnknownShiftError
-from stablelse.readers import Block, By, ReadError, ReadOptions, Vectors, parse_numbers
-from stablelse.readers.vectors import Stream, vectors, vectors_or_stream
+from stablelse.readers import (
+    Block,
+    By,
+    ReadError,
+    ReadOptions,
+    Stream,
+    Vectors,
+    parse_numbers,
+    vectors,
+    vectors_or_stream,
+)
 
 if TYPE_CHECKING:
     from stablelse.analysis.compare import Place
     from stablelse.numerics.formats import Array, Format
-    from stablelse.readers.block import Gauge
+    from stablelse.readers import Gauge
 
 #: The number of a row, or its place in an array of several axes.
 _ROW = re.compile(r"[1-9][0-9]{0,17}(?:,[1-9][0-9]{0,17})*")
@@ -158,13 +167,13 @@ def open_numbers(
     options: Input, dtype: str, gauge: Gauge | None = None, alike: bool = True
 ) -> tuple[Iterator[Block], By | None]:
     """Return what `open_input` does, without the mask; files that are not alike may differ."""
-    from stablelse.readers.parts import open_parts
+    from stablelse.readers import open_files
 
     reading = read_options(options, dtype, gauge)
     by = By(options.by) if options.by else None
     if options.axis is not None and by not in (None, By.ROWS):
         raise typer.BadParameter(f"--axis says what a vector is: leave out --by {options.by}")
-    return open_parts(options.file or ["-"], reading, alike and by is not By.ROWS), by
+    return open_files(options.file or ["-"], reading, alike and by is not By.ROWS), by
 
 
 def masked_by(options: Input, blocks: Iterator[Block]) -> Iterator[Block]:

@@ -17,12 +17,7 @@ from stablelse.cli.progress import Meter
 from stablelse.cli.source import open_input
 from stablelse.engines.local import fold
 from stablelse.numerics.formulas.formula import Method
-from stablelse.readers import By
-from stablelse.readers.again import Passes
-from stablelse.readers.block import Block, Note
-from stablelse.readers.parts import find_parts
-from stablelse.readers.source import is_url
-from stablelse.readers.vectors import Stream
+from stablelse.readers import Block, By, Note, Passes, Stream, find_files, is_url
 from stablelse.render.numbers import number_text
 
 if TYPE_CHECKING:
@@ -141,7 +136,7 @@ def passes_over(source: Input) -> Passes | None:
     files = [*(source.file or ["-"]), *filter(None, [source.mask])]
     if any(path == "-" or is_url(path) for path in files):
         return None
-    parts = [part for path in files for part in find_parts(path)]
+    parts = [part for path in files for part in find_files(path)]
     return Passes(parts) if all(map(os.path.isfile, parts)) else None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 from stablelse.cli.options import HERE, Cluster, Input
 from stablelse.cli.source import not_rows, read_bounded
 from stablelse.cli.values import GATHERED, SHOWN, Asked
-from stablelse.readers.vectors import Stream
+from stablelse.readers import Stream
 
 if TYPE_CHECKING:
     from stablelse.cli.progress import Meter

@@ -121,7 +121,7 @@ def write_values(
 def _note_unfit(stack: "Vectors", format_: "Format") -> None:
     """Say on stderr that a number does not fit the format: its value alone would not."""
     from stablelse.analysis.verdicts import does_not_fit
-    from stablelse.readers.block import Note
+    from stablelse.readers import Note
     from stablelse.render.numbers import number_text
 
     unfit = does_not_fit(stack.values, format_.round(stack.values)).tolist()

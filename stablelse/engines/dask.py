@@ -17,7 +17,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stablelse import __version__
-from stablelse.readers.block import ReadError, in_one_line
+from stablelse.readers import ReadError, in_one_line
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from stablelse.analysis.stream_state import StreamState
 from stablelse.numerics.threads import available, limited
-from stablelse.readers.block import Block
+from stablelse.readers import Block
 
 #: Blocks in memory at once. It bounds the threads, too: reading keeps up with no more.
 _AT_ONCE = 4

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from stablelse.analysis.stream_state import StreamState
 from stablelse.engines.local import fold
-from stablelse.readers.block import Block, Note
-from stablelse.readers.parts import Part, check_columns, read
+from stablelse.readers import Block, Note, Part, check_columns, read_part
 
 
 class Folded(NamedTuple):
@@ -42,7 +41,7 @@ def fold_part(part: Part, states: Sequence[StreamState], first: Block) -> Folded
     """
     found = [state.fresh() for state in states]
     notes: list[Note] = []
-    blocks = read(part, notes.append)
+    blocks = read_part(part, notes.append)
     if len(states) > 1 or first.by is None:
         blocks = _alike(blocks, first)
     fold(blocks, found, threads=1)  # a cluster has its own

@@ -1,33 +1,106 @@
-"""Bytes into blocks of numbers, with the place for every complaint.
+"""Bytes into blocks of numbers, with the place of every error.
 
-What a file is, its content says, never its name: `stablelse.readers.signatures` has the table. To
-read one more format is to add a row to it and a module that has::
+What a file is, its content says, never its name: `stablelse.readers.sources` has the table. To read
+one more format is to add a row to it and the function it names::
 
-    def blocks(source: Source, options: ReadOptions) -> Iterator[Block]: ...
+    def name(source: Source, options: ReadOptions) -> Iterator[Block]: ...
 
-The modules of the readers are imported on use, so that numbers on a command line need none.
+A reader that can begin in the middle also has ``name_parts`` and ``name_part``: a part is some rows
+of an array, some row groups, some bytes of a text. What stands in the head of a file (the shape,
+the header, the delimiter) goes with each part, so that it is read without what lies before it.
+
+Readers are imported on use, so that numbers on a command line need none.
 """
 
-from collections.abc import Callable, Iterator
-from importlib import import_module
-from typing import Any
+from __future__ import annotations
 
-from stablelse.readers.block import DEFAULTS, Block, By, ReadError, ReadOptions, quoted
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pkgutil import resolve_name
+from typing import Any, NamedTuple
+
+from stablelse.readers.blocks import (
+    DEFAULTS,
+    Block,
+    By,
+    Gauge,
+    Note,
+    ReadError,
+    ReadOptions,
+    changed,
+    count,
+    in_one_line,
+    list_names,
+    quoted,
+)
 from stablelse.readers.literals import parse_numbers
-from stablelse.readers.signatures import TEXT, Signature, find
-from stablelse.readers.source import Source, open_source
-from stablelse.readers.vectors import Vectors
+from stablelse.readers.sources import (
+    SIGNATURES,
+    Source,
+    file_source,
+    find_files,
+    is_url,
+    open_source,
+    unpacked,
+)
+from stablelse.readers.vectors import (
+    Beside,
+    Passes,
+    Stream,
+    Vectors,
+    one_column,
+    split_column,
+    vectors,
+    vectors_or_stream,
+)
 
 __all__ = [
+    "Beside",
     "Block",
     "By",
+    "Gauge",
+    "Note",
+    "Part",
+    "Passes",
     "ReadError",
     "ReadOptions",
+    "Stream",
     "Vectors",
+    "check_columns",
+    "count",
+    "file_source",
+    "find_files",
+    "in_one_line",
+    "is_url",
+    "one_column",
     "open_blocks",
+    "open_files",
     "parse_numbers",
+    "read_part",
     "read_source",
+    "split_column",
+    "split_file",
+    "vectors",
+    "vectors_or_stream",
 ]
+
+
+def open_files(
+    paths: Sequence[str], options: ReadOptions = DEFAULTS, alike: bool = True
+) -> Iterator[Block]:
+    """Read the numbers of several files, as of `find_files`, as one stack of rows.
+
+    All must have the same columns if they are to be `alike`; rows that are vectors of their own
+    never need to.
+    """
+    first: Block | None = None
+    for path in paths:
+        for file in find_files(path):
+            for block in open_blocks(file, options):
+                first = first or block._replace(values=block.values[:0], missing=None)
+                if alike and block.offset == 0 and block.by is None:
+                    check_columns(block, first)
+                yield block
 
 
 def open_blocks(path: str, options: ReadOptions = DEFAULTS) -> Iterator[Block]:
@@ -40,34 +113,95 @@ def open_blocks(path: str, options: ReadOptions = DEFAULTS) -> Iterator[Block]:
         yield from read_source(source, options)
 
 
-def read_source(source: Source, options: ReadOptions) -> Iterator[Block]:
-    """Read the numbers of an open source by the first signature that fits it."""
-    read: Callable[[Source, ReadOptions], Iterator[Block]]
-    read = load(find_reader(source, options).module).blocks
-    yield from read(source, options)
+def read_source(source: Source, options: ReadOptions = DEFAULTS) -> Iterator[Block]:
+    """Read the numbers of an open source, unpacked, by the first signature that fits it."""
+    source = unpacked(source)
+    _check(source, options)
+    # What has no reader is text, until something in it says otherwise.
+    yield from _load(source.signature.reader or SIGNATURES[-1].reader)(source, options)
 
 
-def find_reader(source: Source, options: ReadOptions) -> Signature:
-    """Return the first signature that fits a source, if the key and the axis go with it."""
+def check_columns(block: Block, first: Block) -> None:
+    """Refuse a file whose rows are not as those of the first file."""
+    width, expected = block.values.shape[1], first.values.shape[1]
+    if width != expected:
+        raise ReadError(
+            f"{block.source} has {count(width, 'column')}, where {first.source} has {expected}; "
+            "choose as many of each with --column, or say --by rows if each row is a vector"
+        )
+    if block.columns and first.columns and block.columns != first.columns:
+        raise ReadError(
+            f"{block.source} has the columns {list_names(block.columns)}, where {first.source} has "
+            f"{list_names(first.columns)}; choose them by name with --column"
+        )
+
+
+def _check(source: Source, options: ReadOptions) -> None:
+    """Refuse a source that is empty, or does not go with the key or the axis."""
     if not source.head:
-        mend = "give it rows of numbers"
+        hint = "give it rows of numbers"
         if source.name == "standard input":
-            mend = "give numbers as arguments, --file, or pipe some in"
-        raise ReadError(f"{source.name} is empty: {mend}")
-    found = find(source.head)
-    reader = found if found is not None and found.module else TEXT
-    if options.key is not None and not reader.has_keys:
+            hint = "give numbers as arguments, --file, or pipe some in"
+        raise ReadError(f"{source.name} is empty: {hint}")
+    features = source.signature.features
+    if options.key is not None and "key" not in features:
         raise ReadError(
             f"{source.name} has no array of the name {quoted(options.key)}, for its numbers have "
             "no names but those of columns; leave out --key, or use --column"
         )
-    if options.axis is not None and not reader.has_axes:
+    if options.axis is not None and "axis" not in features:
         raise ReadError(
             f"{source.name} has rows and columns, not axes; leave out --axis, or say --by columns"
         )
-    return reader
 
 
-def load(module: str) -> Any:
-    """Import a module that reads."""
-    return import_module(f"{__name__}.{module}")
+def _load(reader: str) -> Any:
+    return resolve_name(f"{__name__}.{reader}")
+
+
+class Part(NamedTuple):
+    """A file, or some of it: a few hundred bytes, whatever it stands for."""
+
+    path: str  # from the root, or a URL
+    name: str  # what errors call the file
+    options: ReadOptions
+    size: int  # in bytes, as they lie in the file, 0 if not known
+    reader: str = ""  # what reads it if it is not all of the file
+    extent: Any = None  # what of the file that reads
+    whole: int = 0  # the size of the file
+
+
+def split_file(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26) -> list[Part]:
+    """Split a file into parts of at most so many bytes, reading no more than its head.
+
+    A row or a row group is never split; nor is what is small, compressed, or of a kind that cannot
+    be read from the middle.
+    """
+    options = options._replace(gauge=None, note=None)
+    with open_source(path) as source:
+        name, size = source.name, source.size or 0
+        reader, extents = source.signature.reader, list[tuple[Any, int]]()
+        if source.seekable() and size > part_bytes and "parts" in source.signature.features:
+            _check(source, options)
+            extents = _load(f"{reader}_parts")(source, options, part_bytes)
+    path = path if is_url(path) else os.path.abspath(path)
+    if len(extents) < 2:
+        return [Part(path, name, options, size)]
+    return [Part(path, name, options, length, reader, extent, size) for extent, length in extents]
+
+
+def read_part(part: Part, note: Callable[[Note], None] | None = None) -> Iterator[Block]:
+    """Read the numbers of a part in blocks of bounded size.
+
+    Rows of a text are counted from the part's own first one, and only the part with the file's
+    beginning calls `note`.
+    """
+    options = part.options._replace(note=note)
+    with open_source(part.path) as source:
+        source.name = part.name
+        if not part.reader:
+            yield from read_source(source, options)
+        elif source.size != part.whole:
+            raise changed(part.name)
+        else:
+            yield from _load(f"{part.reader}_part")(source, options, part.extent)

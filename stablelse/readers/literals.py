@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.readers.block import Array, ReadError, quoted
+from stablelse.readers.blocks import Array, ReadError, quoted
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -1,17 +1,14 @@
-"""Files behind a URL, such as ``s3://bucket/x.npy``, by fsspec.
+"""Files behind a URL, such as ``s3://bucket/x.npy``: the only place that knows fsspec.
 
-fsspec knows the stores; each has a package of its own. What a store complains of becomes an error
-of the system, as :class:`Source` wants it.
+fsspec knows the stores; each has a package of its own. What a store complains of becomes an OSError
+while a file is read, and a ReadError before.
 """
 
-import io
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any
 
-from stablelse.readers.block import ReadError, in_one_line, shown
-from stablelse.readers.source import Reading
+from stablelse.readers.blocks import ReadError, in_one_line, shown
 
 #: What is fetched at once: a request takes as long as some megabytes do.
 _FETCHED_BYTES = 1 << 22
@@ -20,65 +17,48 @@ _FETCHED_BYTES = 1 << 22
 #: bound is on the whole download, however long it is.
 _PATIENCE = 60
 
-#: Schemes of which no directory can be listed, and where a question mark is no pattern.
-_WEB = ("http", "https")
+#: What reads a file, what goes to a place of it if that can be done, and how long it is.
+_File = tuple[Callable[[int], bytes], Callable[[int], object] | None, int | None]
 
 
 @contextmanager
-def open_remote(url: str) -> Iterator[tuple[BinaryIO, int | None]]:
-    """Open a file behind a URL, with its size, if it can be read from any place."""
-    with _complaining(url):
+def open_file(url: str) -> Iterator[_File]:
+    """Open a file behind a URL."""
+    with _reporting(url):
         system, path = _locate(url)
         file = system.open(path, "rb", block_size=_FETCHED_BYTES)
         if _is_web(url) and not _answers_ranges(file):
             file.close()
             file = system.open(path, "rb", block_size=0)
     size = getattr(file, "size", None)
-    with file:
-        yield io.BufferedReader(_Remote(file, size is not None)), size
 
-
-def list_remote(url: str, is_pattern: bool) -> list[str]:
-    """Return the URLs of the files that a directory has or a pattern matches; else itself."""
-    if _is_web(url):
-        return [url]
-    with _complaining(url):
-        system, path = _locate(url)
-        if system.isdir(path):
-            found = [entry["name"] for entry in system.ls(path, detail=True)]
-        elif is_pattern and not system.exists(path):
-            found = system.glob(path)
-        else:
-            return [url]
-        return [str(system.unstrip_protocol(name)) for name in found]
-
-
-class _Remote(Reading):
-    """A remote file, all of whose errors are OSError."""
-
-    def __init__(self, file: Any, is_seekable: bool) -> None:
-        super().__init__(self._some)
-        self._file = file
-        self._is_seekable = is_seekable
-
-    def seekable(self) -> bool:
-        return self._is_seekable
-
-    def tell(self) -> int:
-        return int(self._file.tell())
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return int(self._file.seek(offset, whence))
-
-    def _some(self, count: int) -> bytes:
+    def read(count: int) -> bytes:
         try:
-            return bytes(self._file.read(count))
+            return bytes(file.read(count))
         except Exception as error:  # each store has errors of its own
             raise OSError(_reason(error)) from None
 
+    with file:
+        yield read, None if size is None else file.seek, size
+
+
+def list_files(url: str, is_pattern: bool) -> list[str]:
+    """Return the URLs of the files that a directory has or a pattern matches; else itself."""
+    if _is_web(url):  # no directory can be listed there, and a question mark is not a pattern
+        return [url]
+    with _reporting(url):
+        system, path = _locate(url)
+        if system.isdir(path):
+            names = [entry["name"] for entry in system.ls(path, detail=True)]
+        elif is_pattern and not system.exists(path):
+            names = system.glob(path)
+        else:
+            return [url]
+        return [str(system.unstrip_protocol(name)) for name in names]
+
 
 def _is_web(url: str) -> bool:
-    return url.partition("://")[0].lower() in _WEB
+    return url.partition("://")[0].lower() in ("http", "https")
 
 
 def _locate(url: str) -> tuple[Any, str]:
@@ -117,7 +97,7 @@ def _answers_ranges(file: Any) -> bool:
 
 
 @contextmanager
-def _complaining(url: str) -> Iterator[None]:
+def _reporting(url: str) -> Iterator[None]:
     try:
         yield
     except ReadError:

@@ -1,32 +1,64 @@
-"""Columns of an Arrow table into rows of numbers: which types are numbers, and what null means.
+"""What pyarrow reads: Parquet and Arrow files, Zstandard streams, and text at its fastest.
 
-Nothing here imports pyarrow; it is handed its schemas and arrays. Their buffers are read as they
-lie in memory, for ``to_numpy`` imports pandas and makes NaN of null.
+The only place that knows pyarrow. Buffers are read as they lie in memory, for ``to_numpy`` imports
+pandas and makes NaN of null.
 """
 
+from __future__ import annotations
+
 import json
+import mmap
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from importlib.util import find_spec
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from stablelse.readers.block import Array, Block, By, ReadError, ReadOptions, quoted
-from stablelse.readers.columns import choose_columns, is_index_name
+from stablelse.readers.blocks import (
+    Array,
+    Block,
+    By,
+    Columns,
+    Mask,
+    ReadError,
+    ReadOptions,
+    choose_columns,
+    is_index_name,
+    reporting_damage,
+)
 from stablelse.readers.literals import number_reader
+from stablelse.readers.sources import Source, seekable
 
-#: What one column is made of: its numbers, and where it is null, if it is anywhere.
-_Cells = tuple[Array, npt.NDArray[np.bool_] | None]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+#: What the numbers of a block take, as float64.
+BLOCK_BYTES = 1 << 22
+
+#: What is read ahead of all columns together, and of one at least.
+_AHEAD_BYTES = 1 << 24
+_AHEAD_BYTES_OF_COLUMN = 1 << 12
+
+#: The longest part that is held as it is read: one page of a column, one batch from a pipe.
+_PART_BYTES = 1 << 28
+
+#: As many rows of a batch say how long its lists are.
+_SAMPLED_ROWS = 1000
+
+#: With fewer rows in a piece of text, a column costs more than its cells do.
+_FEWEST_ROWS = 100
+
+_FILE_MAGIC = b"ARROW1"
+#: The magic is padded to a multiple of eight bytes; then the file is a stream, and a footer
+#: (https://arrow.apache.org/docs/format/Columnar.html, "IPC File Format").
+_FILE_BEGIN = 8
 
 #: Arrow's names of the types that NumPy has under the same bits.
-_DTYPES = {
-    "double": "f8",
-    "float": "f4",
-    "halffloat": "f2",
-    **{f"{sign}int{8 * size}": f"{sign or 'i'}{size}"
-       for sign in ("", "u") for size in (1, 2, 4, 8)},
-}  # fmt: skip
+_DTYPES = {"double": "f8", "float": "f4", "halffloat": "f2"}
+_DTYPES |= {f"int{8 * size}": f"i{size}" for size in (1, 2, 4, 8)}
+_DTYPES |= {f"uint{8 * size}": f"u{size}" for size in (1, 2, 4, 8)}
 
 _LISTS = ("list<", "large_list<", "fixed_size_list<")
 
@@ -34,132 +66,315 @@ _LISTS = ("list<", "large_list<", "fixed_size_list<")
 class Layout(NamedTuple):
     """Which columns of a table are read, and how.
 
-    `names` are all there are, `positions` those that are read, from 0, in their order. That at
-    `list_at` of these holds lists: a row has the numbers of its list beside the others. `left_out`
-    are the positions of columns that are an index of pandas.
+    That at `list_at` of the positions to read holds lists: a row has the numbers of its list beside
+    the others.
     """
 
-    source: str
-    names: tuple[str, ...]
-    positions: tuple[int, ...]
+    columns: Columns
     list_at: int | None
     options: ReadOptions
-    left_out: tuple[int, ...]
-
-    @property
-    def columns(self) -> tuple[str, ...] | None:
-        """The names of the columns of the rows; the numbers of a list have none."""
-        if self.list_at is not None:
-            return None
-        return tuple(self.names[place] for place in self.positions)
 
     def place(self, row: int, position: int) -> str:
-        """Return how a complaint calls a cell of a row, from 0."""
-        return f"{self.source}, row {row + 1}, {self.column(position)}"
-
-    def column(self, position: int) -> str:
-        """Return how a complaint calls a column."""
-        return f"column {position + 1} ({quoted(self.names[position])})"
+        """Return what an error calls a cell of a row, from 0."""
+        return f"{self.columns.source}, row {row + 1}, {self.columns.label(position)}"
 
 
-def lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
-    """Tell from the schema of a table what is to be read of it."""
+#: Makes lists of columns of what was opened, of bounded size unless it is compressed.
+_Batches = Callable[[Layout], Iterator[list[Any]]]
+
+
+class Groups(NamedTuple):
+    """Some row groups of a Parquet file, and how many rows lie before them."""
+
+    begin: int
+    end: int
+    offset: int
+
+
+def parquet(source: Source, options: ReadOptions) -> Iterator[Block]:
+    """Read a Parquet file."""
+    with seekable(source) as file:
+        yield from _blocks(file, options, _open_parquet)
+
+
+def arrow(source: Source, options: ReadOptions) -> Iterator[Block]:
+    """Read an Arrow file (Feather) or stream.
+
+    A batch that is compressed or comes from a pipe is held whole.
+    """
+    yield from _blocks(source, options, _open_stream)
+
+
+def parquet_parts(
+    source: Source, options: ReadOptions, part_bytes: int
+) -> list[tuple[Groups, int]]:
+    """Split a Parquet file into whole row groups, with the sizes of the wanted columns."""
+    with reporting_damage(source.name):
+        schema, _, metadata = _open_parquet(source)
+        layout = _lay_out(schema, options, source.name)
+        sizes = [
+            (sum(chunk.total_compressed_size for chunk in chunks), rows)
+            for chunks, rows in _row_groups(metadata, layout)
+        ]
+    parts: list[tuple[Groups, int]] = []
+    begin = offset = rows_before = size = 0
+    for index, (group_size, rows) in enumerate(sizes):
+        if size and size + group_size > part_bytes:
+            parts.append((Groups(begin, index, offset), size))
+            begin, offset, size = index, rows_before, 0
+        size += group_size
+        rows_before += rows
+    return [*parts, (Groups(begin, len(sizes), offset), size)]
+
+
+def parquet_part(source: Source, options: ReadOptions, part: Groups) -> Iterator[Block]:
+    """Read some row groups."""
+    opened = partial(_open_parquet, groups=range(part.begin, part.end))
+    yield from _blocks(source, options, opened, part.offset)
+
+
+def _blocks(
+    source: Source,
+    options: ReadOptions,
+    open_table: Callable[[Source], tuple[Any, _Batches, Any]],
+    first: int = 0,
+) -> Iterator[Block]:
+    """Read a table, before whose rows so many others lie."""
+    with reporting_damage(source.name):
+        schema, open_batches, _ = open_table(source)
+        layout = _lay_out(schema, options, source.name)  # decodes the names
+    if not first:
+        options.notify(layout.columns.index_notes())
+    offset, batches = first, open_batches(layout)
+    while True:
+        with reporting_damage(source.name):
+            columns = next(batches, None)
+        if columns is None:
+            break
+        yield from _rows(columns, layout, offset)
+        offset += len(columns[0])
+    if offset == first:
+        raise ReadError(f"{source.name} is empty: it has no rows")
+
+
+def is_installed() -> bool:
+    """Whether pyarrow can be imported, without importing it."""
+    return find_spec("pyarrow") is not None
+
+
+def parse_text(
+    data: bytearray,
+    names: Sequence[str],
+    wanted: Sequence[str],
+    delimiter: str | None,
+    decimal: str,
+) -> Array | None:
+    """Read columns of whole lines several times as fast as NumPy, or return ``None``.
+
+    pyarrow's parser rounds correctly, and takes the same spellings of a number as `literals`, but
+    for ``nan(1)``, which is kept from it, as are quotes, comments and whatever is not ASCII. A row
+    with too few cells or too many is an error to it, and a blank cell is one where none is null. A
+    literal that overflows is inf here.
+    """
+    if not data.isascii() or any(mark in data for mark in b'"#('):
+        return None
+    if data.find(b"\n") * _FEWEST_ROWS > len(data):
+        return None
+    import pyarrow as pa
+    from pyarrow import csv
+
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(data),
+            csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=list(names)),
+            # A bar parts the cells of a text that has one a line: it is in no number.
+            csv.ParseOptions(delimiter=delimiter or "|", quote_char=False),
+            csv.ConvertOptions(
+                column_types=dict.fromkeys(wanted, pa.float64()),
+                null_values=[],
+                include_columns=list(dict.fromkeys(wanted)),
+                decimal_point=decimal,
+            ),
+        )
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    values = np.empty((table.num_rows, len(wanted)))
+    for index, name in enumerate(wanted):
+        values[:, index] = _buffer(table.column(name).chunk(0), "f8")
+    return values
+
+
+def open_zstandard(fileobj: Source) -> Any:
+    """Return the unpacked file of Zstandard streams in a row."""
+    pa = _pyarrow("Zstandard data")
+    return pa.CompressedInputStream(pa.PythonFile(fileobj, mode="r"), "zstd")
+
+
+def _pyarrow(what: str) -> Any:
+    try:
+        import pyarrow
+        import pyarrow.ipc
+    except ImportError:
+        raise ReadError(
+            f"{what} is read by pyarrow, which is not installed: pip install 'stablelse[arrow]'"
+        ) from None
+    return pyarrow
+
+
+def _open_parquet(source: Source, groups: Sequence[int] | None = None) -> tuple[Any, _Batches, Any]:
+    """Open a file with its schema at its end, for some of its row groups, or all of them."""
+    pa = _pyarrow("Parquet")
+    from pyarrow import parquet
+
+    source.most = _PART_BYTES
+    file = pa.PythonFile(source, mode="r")
+    metadata = parquet.read_metadata(file)
+
+    def batches(layout: Layout) -> Iterator[list[Any]]:
+        names = layout.columns.headings or ()
+        # With a buffer pyarrow reads pages; else it would hold whole columns of a row group.
+        table = parquet.ParquetFile(
+            file,
+            metadata=metadata,
+            buffer_size=max(_AHEAD_BYTES_OF_COLUMN, _AHEAD_BYTES // len(names)),
+            pre_buffer=False,
+            page_checksum_verification=True,
+        )
+        first = next(table.iter_batches(1, row_groups=groups, columns=names), None)
+        if first is None:
+            return
+        longest = max(
+            -(sum(chunk.num_values for chunk in chunks) // -max(1, rows))
+            for chunks, rows in _row_groups(metadata, layout)
+        )
+        rows = _rows_at_once([first.column(name) for name in names], layout)
+        rows = min(rows, max(1, BLOCK_BYTES // (8 * max(1, longest))))
+        for batch in table.iter_batches(rows, row_groups=groups, columns=names):
+            yield from _valid_parts([batch.column(name) for name in names], rows)
+
+    return metadata.schema.to_arrow_schema(), batches, metadata
+
+
+def _row_groups(metadata: Any, layout: Layout) -> Iterator[tuple[list[Any], int]]:
+    """Yield the wanted parts of each row group of a Parquet file, and how many rows it has."""
+    names = set(layout.columns.headings or ())
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        chunks = map(group.column, range(group.num_columns))
+        wanted = [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in names]
+        yield wanted, group.num_rows
+
+
+def _open_stream(source: Source) -> tuple[Any, _Batches, Any]:
+    """Open a file that is read from its begin: a stream of batches, with or without a footer."""
+    pa = _pyarrow("Arrow")
+    has_footer = source.head.startswith(_FILE_MAGIC)
+    file, forget = _mapped(source, pa)
+    file.read(_FILE_BEGIN if has_footer else 0)
+    reader = pa.ipc.open_stream(file)
+
+    def batches(layout: Layout) -> Iterator[list[Any]]:
+        for batch in filter(len, reader):
+            columns = [batch.column(position) for position in layout.columns.positions]
+            for part in _valid_parts(columns, _rows_at_once(columns, layout)):
+                yield part
+                forget()
+        last = b""
+        while has_footer and (part := file.read(_FILE_BEGIN)):
+            last = (last + part)[-len(_FILE_MAGIC) :]
+        if has_footer and last != _FILE_MAGIC:
+            raise EOFError("it ends before its footer")
+
+    return reader.schema, batches, None
+
+
+def _mapped(source: Source, pa: Any) -> tuple[Any, Callable[[], None]]:
+    """Return a file's bytes for pyarrow, and what makes the memory forget the pages read so far.
+
+    A batch may be as large as the file. One of a file in a map is not held, but for its pages.
+    """
+    if source.descriptor is None:
+        source.most = _PART_BYTES
+        return pa.PythonFile(source, mode="r"), lambda: None
+    pages = mmap.mmap(source.descriptor, 0, access=mmap.ACCESS_READ)
+    forget = getattr(pages, "madvise", lambda advice: None)
+    advice = getattr(mmap, "MADV_DONTNEED", 0)
+    return pa.BufferReader(pa.py_buffer(pages)), lambda: forget(advice)
+
+
+def _rows_at_once(columns: list[Any], layout: Layout) -> int:
+    """Return how many rows a block has: as many as fit, if all are as long as the first ones."""
+    first = next(_valid_parts(columns, _SAMPLED_ROWS))
+    numbers = len(columns)
+    if layout.list_at is not None:
+        numbers -= len(_storage(first[layout.list_at]).flatten()) // -len(first[0])
+    return max(1, BLOCK_BYTES // (8 * numbers))
+
+
+def _valid_parts(columns: list[Any], rows: int) -> Iterator[list[Any]]:
+    """Cut columns into parts of so many rows, of which nothing points out of its buffers."""
+    for begin in range(0, len(columns[0]), rows):
+        part = [column.slice(begin, rows) for column in columns]
+        for column in part:
+            column.validate(full=True)
+        yield part
+
+
+def _lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
+    """Return what is to be read of a table with this schema."""
     names = tuple(schema.names)
     if not names:
         raise ReadError(f"{source} is empty: it has no columns")
-    chosen = choose_columns(options.columns, names, len(names), source)
-    left_out = _index_columns(schema) if chosen is None else ()
-    positions = chosen or tuple(place for place in range(len(names)) if place not in left_out)
-    if not positions:
-        raise ReadError(f"{source} has index columns only; name those to read with --column")
-    layout = Layout(source, names, positions, None, options, left_out)
-    kinds = [_stored(schema.field(place).type) for place in positions]
-    lists = [index for index, kind in enumerate(kinds) if str(kind).startswith(_LISTS)]
-    if lists and len(kinds) > 1 and (len(lists) > 1 or not options.columns):
-        raise ReadError(
-            f"{source}, {layout.column(positions[lists[0]])} holds lists, each a row of its own; "
-            "choose it with --column"
-        )
-    for index, (place, kind) in enumerate(zip(positions, kinds, strict=True)):
-        if not _is_number(_stored(kind.value_type) if index in lists else kind):
-            raise ReadError(
-                f"{source}, {layout.column(place)} holds {str(kind)[:40]}, no real numbers; "
-                "choose the columns of numbers with --column"
-            )
-    return layout._replace(list_at=lists[0] if lists else None)
-
-
-def _index_columns(schema: Any) -> tuple[int, ...]:
-    """Return the positions of the columns that pandas says, or whose names say, are its index."""
     try:
-        known = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))["index_columns"]
-        index = {name for name in known if isinstance(name, str)}
+        entries = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))["index_columns"]
+        index = {name for name in entries if isinstance(name, str)}
     except (ValueError, LookupError, TypeError, RecursionError):  # anything may stand there
         index = set()
-    return tuple(
-        place for place, name in enumerate(schema.names) if name in index or is_index_name(name)
-    )
+    of_index = [place for place, name in enumerate(names) if name in index or is_index_name(name)]
+    columns = choose_columns(options.columns, names, len(names), source, of_index)
+    if not columns.positions:
+        raise ReadError(f"{source} has index columns only; name those to read with --column")
+    kinds = [_stored(schema.field(place).type) for place in columns.positions]
+    lists = [at for at, kind in enumerate(kinds) if str(kind).startswith(_LISTS)]
+    if lists and len(kinds) > 1 and (len(lists) > 1 or not options.columns):
+        raise ReadError(
+            f"{source}, {columns.label(columns.positions[lists[0]])} holds lists, each a row of "
+            "its own; choose it with --column"
+        )
+    for at, (place, kind) in enumerate(zip(columns.positions, kinds, strict=True)):
+        if not _is_number(_stored(kind.value_type) if at in lists else kind):
+            raise ReadError(
+                f"{source}, {columns.label(place)} holds {str(kind)[:40]}, no real numbers; "
+                "choose the columns of numbers with --column"
+            )
+    return Layout(columns, lists[0] if lists else None, options)
 
 
-def group_sizes(metadata: Any, layout: Layout) -> list[int]:
-    """Return how many bytes of each row group of a Parquet file are to be read."""
-    groups = map(metadata.row_group, range(metadata.num_row_groups))
-    return [
-        sum(chunk.total_compressed_size for chunk in _chunks(group, layout)) for group in groups
-    ]
-
-
-def most_numbers_a_row(metadata: Any, layout: Layout) -> int:
-    """Return how many numbers a row of a Parquet file has, in the row group of the longest."""
-    groups = map(metadata.row_group, range(metadata.num_row_groups))
-    most = 1
-    for group in groups:
-        numbers = sum(chunk.num_values for chunk in _chunks(group, layout))
-        most = max(most, -(numbers // -max(1, group.num_rows)))
-    return most
-
-
-def _chunks(group: Any, layout: Layout) -> list[Any]:
-    """Return the parts of a row group that are wanted."""
-    names = {layout.names[place] for place in layout.positions}
-    chunks = map(group.column, range(group.num_columns))
-    return [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in names]
-
-
-def numbers_a_row(columns: Sequence[Any], layout: Layout) -> int:
-    """Return how many numbers a row has on average, rounded up, of one row at least."""
-    if layout.list_at is None:
-        return len(columns)
-    return len(columns) - len(_storage(columns[layout.list_at]).flatten()) // -len(columns[0])
-
-
-def make_blocks(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block]:
-    """Make blocks of equally long, valid columns of a layout, before which so many rows lie.
+def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block]:
+    """Make blocks of equally long, valid columns, before which so many rows lie.
 
     Rows whose lists are equally long make a block with their neighbours.
     """
     flat = list(map(_storage, columns))
     lengths = np.ones(len(columns[0]), np.int64)
-    if layout.list_at is not None:
-        lists = flat[layout.list_at]
-        lengths, flat[layout.list_at] = _lengths(lists, layout, offset), lists.flatten()
+    at = layout.list_at
+    if at is not None:
+        lengths, flat[at] = _lengths(flat[at], layout, offset), flat[at].flatten()
     cells = [_cells(column, layout.options.dtype) for column in flat]
     ends = np.cumsum(lengths)
     edges = np.flatnonzero(np.diff(lengths)) + 1
+    headings = layout.columns.headings if at is None else None  # the numbers of a list have none
+    by = None if at is None else By.ROWS
     for begin, end in pairwise((0, *edges.tolist(), len(lengths))):
-        width = int(lengths[begin])
-        parts = []
+        width, parts = int(lengths[begin]), []
         for index, (numbers, nulls) in enumerate(cells):
             rows = slice(begin, end)
-            if index == layout.list_at:
+            if index == at:
                 rows = slice(int(ends[begin]) - width, int(ends[end - 1]))
-            parts.append(_part(numbers[rows], nulls if nulls is None else nulls[rows], end - begin))
-        values = np.concatenate([numbers for numbers, _ in parts], axis=1)
-        missing = np.concatenate([nulls for _, nulls in parts], axis=1)
-        by = None if layout.list_at is None else By.ROWS
-        block = Block(values, layout.source, offset + begin, None, layout.columns, by=by)
-        block = block._replace(left_out=layout.left_out)
-        yield _settled(block, missing, layout) if missing.any() else block
+            parts.append(_part(numbers[rows], None if nulls is None else nulls[rows], end - begin))
+        values, missing = (np.concatenate(cells, axis=1) for cells in zip(*parts, strict=True))
+        block = Block(values, layout.columns.source, offset + begin, None, headings, by=by)
+        block = block._replace(left_out=layout.columns.left_out)
+        yield _without_nulls(block, missing, layout) if missing.any() else block
 
 
 def _lengths(lists: Any, layout: Layout, offset: int) -> Array:
@@ -171,7 +386,7 @@ def _lengths(lists: Any, layout: Layout, offset: int) -> Array:
     if not layout.options.skip_na and not lengths.all():
         row = int(np.argmin(lengths))
         what = "is null" if nulls is not None and nulls[row] else "is empty"
-        place = layout.place(offset + row, layout.positions[layout.list_at or 0])
+        place = layout.place(offset + row, layout.columns.positions[layout.list_at or 0])
         raise ReadError(f"{place} {what}; leave out such rows, here or with --skip-na")
     return lengths
 
@@ -184,60 +399,45 @@ def _part(numbers: Array, nulls: Array | None, rows: int) -> tuple[Array, Array]
     return numbers.reshape(rows, -1), missing.reshape(rows, -1)
 
 
-def _settled(block: Block, missing: Array, layout: Layout) -> Block:
-    """Complain of the first number that is missing, or make NaN of all, as in text."""
+def _without_nulls(block: Block, missing: Array, layout: Layout) -> Block:
+    """Refuse the first number that is missing, or make NaN of all, as in text."""
     if layout.options.skip_na:
         block.values[missing] = np.nan
         return block._replace(missing=missing)
     row, index = divmod(int(np.argmax(missing)), missing.shape[1])
-    length = missing.shape[1] - len(layout.positions) + 1
-    at, inside = layout.list_at, ""
+    positions, at, inside = layout.columns.positions, layout.list_at, ""
+    length = missing.shape[1] - len(positions) + 1
     if at is not None and at <= index < at + length:
         inside, index = f", number {index - at + 1}", at
     elif at is not None and index > at:
         index -= length - 1
-    place = layout.place(block.offset + row, layout.positions[index])
+    place = layout.place(block.offset + row, positions[index])
     raise ReadError(f"{place}{inside} is null; fill it in, or leave out such cells with --skip-na")
 
 
-def _cells(array: Any, dtype: npt.DTypeLike) -> _Cells:
-    """Return the numbers of an array, floating-point ones as they are, others as `dtype`."""
+def _cells(array: Any, dtype: npt.DTypeLike) -> tuple[Array, Mask | None]:
+    """Return the numbers of an array, if not floating-point as `dtype`, and where it is null."""
     array = _storage(array)
     kind = str(array.type)
     if kind.startswith("dictionary<"):
         return _cells(array.dictionary_decode(), dtype)
-    nulls = _nulls(array)
+    nulls = _buffer(array.is_null().cast("uint8"), "?") if array.null_count else None
     if kind == "null":
         return np.full(len(array), np.nan), nulls
-    if kind.startswith("decimal"):
-        return _decimals(array, dtype), nulls
-    begin, end = array.offset, array.offset + len(array)
-    data = array.buffers()[1]
+    if kind.startswith("decimal"):  # read as text is: Arrow's own conversion rounds more than once
+        read_number: Callable[[str], Any] = number_reader(dtype)
+        texts = (np.nan if cell is None else read_number(str(cell)) for cell in array.to_pylist())
+        return np.fromiter(texts, dtype, len(array)), nulls
     if kind == "bool":
-        return _bits(data, begin, end).astype(dtype), nulls
-    numbers = np.frombuffer(data, _DTYPES[kind], count=end)[begin:]
+        array = array.cast("uint8")
+    numbers = _buffer(array, _DTYPES[str(array.type)])
     return numbers if numbers.dtype.kind == "f" else numbers.astype(dtype), nulls
 
 
-def _nulls(array: Any) -> npt.NDArray[np.bool_] | None:
-    if not array.null_count:
-        return None
-    validity = array.buffers()[0]
-    if validity is None:  # of a type whose every cell is null
-        return np.ones(len(array), np.bool_)
-    return ~_bits(validity, array.offset, array.offset + len(array)).astype(np.bool_)
-
-
-def _bits(data: Any, begin: int, end: int) -> Array:
-    bits = np.unpackbits(np.frombuffer(data, np.uint8), count=end, bitorder="little")
-    return bits[begin:]
-
-
-def _decimals(array: Any, dtype: npt.DTypeLike) -> Array:
-    """Read decimals as text is read: Arrow's own conversion rounds more than once."""
-    read_number: Callable[[str], Any] = number_reader(dtype)
-    cells = (np.nan if cell is None else read_number(str(cell)) for cell in array.to_pylist())
-    return np.fromiter(cells, dtype, len(array))
+def _buffer(array: Any, dtype: str) -> Array:
+    """Return the numbers of an array as they lie in memory."""
+    end = array.offset + len(array)
+    return np.frombuffer(array.buffers()[1], dtype, count=end)[array.offset :]
 
 
 def _is_number(kind: Any) -> bool:

@@ -1,41 +1,214 @@
 """Comma-, tab-, semicolon-, bar- and blank-separated text into blocks of numbers.
 
-Text is cut into chunks of whole lines. NumPy's parser reads each, or pyarrow's where it is
+Text is cut into pieces of whole lines. NumPy's parser reads each, or pyarrow's where it is
 installed and there is much to read. Where neither can, or would read something else than
-`read_cells` defines, that one reads the chunk or names the bad cell.
+`_read_cells` defines, that one reads the piece or names the bad cell.
 """
 
-from collections.abc import Iterator
+import csv
+import os
+import re
+import warnings
+from codecs import BOM_UTF8
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from itertools import chain, islice, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
+from unicodedata import category
 
 import numpy as np
-import numpy.typing as npt
 
-from stablelse.readers.block import Array, Block, Gauge, ReadError, ReadOptions
-from stablelse.readers.dialect import Layout, Line, detect_layout
-from stablelse.readers.lines import CHUNK_BYTES, Piece, cut_lines, line_start
-from stablelse.readers.rows import read_cells, read_text
-from stablelse.readers.source import Source
+from stablelse.readers import tables
+from stablelse.readers.blocks import (
+    Array,
+    Block,
+    Columns,
+    Gauge,
+    Mask,
+    Note,
+    ReadError,
+    ReadOptions,
+    bare,
+    choose_columns,
+    count,
+    index_width,
+    list_names,
+    quoted,
+)
+from stablelse.readers.literals import (
+    MAX_LITERAL,
+    SPELLINGS,
+    SPREADSHEET_ERROR,
+    BadLiteralError,
+    is_missing,
+    looks_numeric,
+    number_reader,
+    word_value,
+)
+from stablelse.readers.sources import Source, not_text
 
-#: Behind so many chunks pyarrow reads, if it can: importing it takes as long as NumPy's parser
+#: What is read at once. Large enough that the cost of a piece does not show beside that of its
+#: lines, small enough that the half a million lines it has at most fit in memory as objects.
+PIECE_BYTES = 1 << 20
+
+#: The longest line: a million numbers of 17 digits, sign, point, exponent and delimiter, 25
+#: characters each, fit in.
+MAX_LINE_BYTES = 1 << 25
+
+#: Behind so many pieces pyarrow reads, if it can: importing it takes as long as NumPy's parser
 #: takes for these (0.1 to 0.2 s, measured). A file that is known to have more it reads all.
-_CHUNKS_OF_NUMPY = 8
+_PIECES_OF_NUMPY = 8
+
+#: More threads than this parse faster than a disk and one consumer can keep up with.
+_MOST_THREADS = 4
 
 #: Up to here lines are counted where a part is wrong: for about a second, from a disk.
 _MOST_RECOUNTED = 1 << 30
 
+#: What is read at once to find the end of a line: most are far shorter.
+_LINE_END_BYTES = 1 << 12
 
-def blocks(source: Source, options: ReadOptions, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Block]:
+#: The delimiters that are detected, in the order in which they are looked for. A comma comes
+#: last, for next to one of the others it is a decimal comma or part of a text.
+_DELIMITERS = ("\t", ";", "|", ",")
+
+#: Never in a line, so that a line is one cell.
+_NO_DELIMITER = "\x1f"
+
+#: What begins a comment, where a line begins or behind a blank: not an error of a spreadsheet that
+#: is a whole cell. What follows such a cell is a delimiter, a number or what stands for one.
+_COMMENT = rf"(?!{SPREADSHEET_ERROR}[ \t]*(?:$|[^a-zA-Z_ \t]|(?i:nan?|inf|n/a|null|none)\b))#"
+_BEGINS_COMMENT = re.compile(_COMMENT)
+_QUOTED_OR_COMMENT = re.compile(rf'"[^"]*"?|(?:^|(?<= )){_COMMENT}')
+
+#: Where no word begins, by the kind of a character in Unicode: numbers, signs, dashes, currencies,
+#: and what is invisible. A decimal sign and, before one of these, a bracket are of other kinds.
+_BEGINS_NUMBER = ("N", "Sm", "Sc", "Pd", "C", "Z")
+
+#: What NumPy takes for a blank, and `_split` does not.
+_OTHER_BLANKS = [blank for blank in map(chr, range(0x3001)) if blank.isspace()]
+_OTHER_BLANKS = [blank for blank in _OTHER_BLANKS if blank not in " \t\r\n"]
+
+#: A line that begins JSON, and is not a number with a bracket too many.
+_LIKE_JSON = re.compile(r'\s*(\{\s*("|$)|\[\s*($|[\[{"\]0-9-].*[\]},]\s*$))')
+
+_USE_HEADER = "use --header if these are column names"
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Line(NamedTuple):
+    """One line that is neither blank nor a comment, with its number from 1."""
+
+    number: int
+    text: str
+
+
+class Piece:
+    """Whole lines in UTF-8 that end in LF, made text only on use; `first` is the number of one."""
+
+    def __init__(self, first: int, data: bytearray) -> None:
+        self.first = first
+        self.data = data
+
+    @cached_property
+    def text(self) -> str:
+        """The lines as they are."""
+        return self.data.decode()
+
+    def ends(self) -> int:
+        """Return how many lines end here."""
+        # With lines as short as numbers are, several times as fast as bytes.count.
+        return int(np.count_nonzero(np.frombuffer(self.data, np.uint8) == ord("\n")))
+
+    def content(self) -> Iterator[Line]:
+        """Yield the lines that are neither blank nor comments."""
+        for number, text in enumerate(self.text.split("\n"), self.first):
+            stripped = text.lstrip()
+            if stripped and not _BEGINS_COMMENT.match(stripped):
+                yield Line(number, text)
+
+    def below(self, number: int) -> "Piece":
+        """Return the lines below the one with this number."""
+        *_, rest = self.data.split(b"\n", number + 1 - self.first)
+        return Piece(number + 1, rest)
+
+
+def pieces_of(source: Source, first: int = 1, piece_bytes: int | None = None) -> Iterator[Piece]:
+    """Cut the bytes of a text after line ends; the first line has this number."""
+    buffer = bytearray()
+    while data := source.read(piece_bytes or PIECE_BYTES):
+        begin = max(0, len(buffer) - 1)
+        buffer += data
+        if b"\0" in data:
+            line = first + _one_line_end(buffer[: buffer.index(0)]).count(b"\n")
+            what = f"line {line} has a NUL byte, as no text has"
+            raise not_text(source, what, "give text (CSV), or an array in a .npy file")
+        # A CR at the very end is no line end yet: an LF that belongs to it may follow.
+        ends = buffer.rfind(b"\n", begin), buffer.rfind(b"\r", begin, len(buffer) - 1)
+        if cut := 1 + max(ends):
+            piece = Piece(first, _checked(source, buffer[:cut], first))
+            yield piece
+            first += piece.ends()
+            del buffer[:cut]
+        if len(buffer) > MAX_LINE_BYTES:
+            raise ReadError(
+                f"{source.name}, line {first} is longer than {MAX_LINE_BYTES >> 20} MiB; "
+                "put fewer numbers on a line, or save them with numpy.save"
+            )
+    if buffer:
+        yield Piece(first, _checked(source, buffer, first))
+
+
+def _one_line_end(data: bytearray) -> bytearray:
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
+
+
+def _checked(source: Source, data: bytearray, first: int) -> bytearray:
+    """Return text whose lines end in LF, without byte order mark, if it is text."""
+    data = _one_line_end(data)
+    try:
+        if not data.isascii():
+            data.decode()
+    except UnicodeDecodeError as error:
+        line = first + data.count(b"\n", 0, error.start)
+        byte = error.start - data.rfind(b"\n", 0, error.start)
+        what = f"line {line}, byte {byte}: 0x{data[error.start]:02x} is not UTF-8"
+        hint = "convert the file, for example: iconv -f LATIN1 -t UTF-8"
+        raise not_text(source, what, hint) from None
+    return data.removeprefix(BOM_UTF8) if first == 1 else data
+
+
+class Layout(NamedTuple):
+    """How every line of one text is read."""
+
+    source: str  # what errors call the text
+    options: ReadOptions  # what the user has decided
+    delimiter: str | None  # None is any run of blanks and tabs
+    columns: Columns  # those to read, of all
+    first_line: int  # the number of the first line, header or not
+    width: int  # how many cells a line has
+    is_closed: bool  # whether a blank cell follows them, as lines end in a delimiter
+    notes: tuple[Note, ...]  # what the user is told
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What numbers are parsed to."""
+        return np.dtype(self.options.dtype)
+
+
+def text(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read text in blocks of bounded size: UTF-8, whose lines end in LF, CR LF or CR.
 
-    Each chunk of so many bytes, or longer line, makes a block. ReadError names file, line and
-    column of what is not a number.
+    Each piece makes a block. A ReadError names file, line and column of what is not a number.
     """
-    layout, pieces = _laid_out(cut_lines(source, chunk_bytes), source.name, options)
-    options.tell(layout.notes)
-    is_long = (source.size() or 0) > _CHUNKS_OF_NUMPY * chunk_bytes
-    yield from _rows(pieces, layout, 0 if is_long else _CHUNKS_OF_NUMPY)
+    layout, pieces = _laid_out(pieces_of(source), source.name, options)
+    options.notify(layout.notes)
+    is_long = (source.size or 0) > _PIECES_OF_NUMPY * PIECE_BYTES
+    yield from _rows(pieces, layout, 0 if is_long else _PIECES_OF_NUMPY)
 
 
 class Lines(NamedTuple):
@@ -46,46 +219,60 @@ class Lines(NamedTuple):
     layout: Layout
 
 
-def ranges(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Lines, int]]:
+def text_parts(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Lines, int]]:
     """Split a text into parts of whole lines, with their sizes in bytes, about.
 
     The places need not be the ends of lines: a line belongs to the part that it begins in.
     """
     source.gauge = Gauge()
-    chunk_bytes = min(CHUNK_BYTES, part_bytes)
-    layout, _ = _laid_out(cut_lines(source, chunk_bytes), source.name, options)
-    size = source.size() or 0
+    pieces = pieces_of(source, 1, min(PIECE_BYTES, part_bytes))
+    layout, _ = _laid_out(pieces, source.name, options)
+    size = source.size or 0
     # The header, and all that lies before it, belongs to the first part.
     places = [0, *range(max(part_bytes, source.gauge.count), size, part_bytes), size]
     return [(Lines(begin, end, layout), end - begin) for begin, end in pairwise(places)]
 
 
-def range_blocks(source: Source, options: ReadOptions, part: Lines) -> Iterator[Block]:
-    """Read some lines of a text that `ranges` has found.
+def text_part(source: Source, options: ReadOptions, part: Lines) -> Iterator[Block]:
+    """Read some lines of a text.
 
     How many lines lie before them is not known. Only an error needs the number: then they are
     counted and the part is read again, or the error says from where it counts.
     """
-    begin, end = (line_start(source, place) for place in part[:2])
+    begin, end = (_line_start(source, place) for place in part[:2])
+    layout = part.layout
     lines = source.span(begin, end)
     if not begin:
-        options.tell(part.layout.notes)
-        yield from _rows(_below_header(cut_lines(lines, CHUNK_BYTES), part.layout), part.layout)
+        options.notify(layout.notes)
+        yield from _rows(_below_header(pieces_of(lines), layout), layout)
         return
     try:
         # Not from 1: what begins the first line of a text may be a byte order mark.
-        yield from _rows(cut_lines(lines, CHUNK_BYTES, 2), part.layout)
+        yield from _rows(pieces_of(lines, 2), layout)
     except ReadError:
         first, name = 1, f"{source.name} (lines counted from byte {begin + 1:,})"
         if begin <= _MOST_RECOUNTED:
-            before = cut_lines(source.span(0, begin), CHUNK_BYTES)
+            before = pieces_of(source.span(0, begin))
             first, name = 1 + sum(piece.ends() for piece in before), source.name
-        again = source.span(begin, end)
-        again.name = name
-        layout = part.layout._replace(source=name)
-        for _ in _rows(cut_lines(again, CHUNK_BYTES, first), layout):
+        for _ in _rows(
+            pieces_of(source.span(begin, end, name), first), layout._replace(source=name)
+        ):
             pass
         raise
+
+
+def _line_start(source: Source, place: int) -> int:
+    """Return where the first line begins that does not begin before this place."""
+    size = source.size or 0
+    if not 0 < place < size:
+        return place
+    # What ends a line may be of two bytes.
+    for begin in range(place - 1, min(size, place + MAX_LINE_BYTES), _LINE_END_BYTES):
+        window = source.read_at(begin, _LINE_END_BYTES + 1)
+        end = re.compile(rb"\r\n|[\r\n]").search(window)
+        if end is not None and end.start() < _LINE_END_BYTES:
+            return begin + end.end()
+    return size
 
 
 def _laid_out(
@@ -95,36 +282,38 @@ def _laid_out(
     head: list[Piece] = []
     lines: list[Line] = []
     for piece in pieces:
-        if found := list(islice(piece.content(), 2)):
+        if content := list(islice(piece.content(), 2)):
             head.append(piece)  # what has comments alone may be as long as it likes
-            lines += found
+            lines += content
         if len(lines) > 1:
             break
     if not lines:
         raise ReadError(
             f"{source} is empty but for blank lines and comments; give it rows of numbers"
         )
-    layout = detect_layout(lines[:2], source, options)
+    if _LIKE_JSON.match(lines[0].text):
+        raise ReadError(
+            f"{source}, line {lines[0].number} is JSON, which has no comments: remove the lines "
+            "above it"
+        )
+    layout = _detect_layout(lines[:2], source, options)
     return layout, _below_header(chain(head, pieces), layout)
 
 
 def _below_header(pieces: Iterator[Piece], layout: Layout) -> Iterator[Piece]:
-    if layout.names is None:
-        yield from pieces
-        return
     for piece in pieces:
-        yield piece.below(layout.first_line) if piece.first <= layout.first_line else piece
+        is_header = layout.columns.names is not None and piece.first <= layout.first_line
+        yield piece.below(layout.first_line) if is_header else piece
 
 
 def _rows(pieces: Iterator[Piece], layout: Layout, begin: int = 0) -> Iterator[Block]:
     """Read pieces; pyarrow those from this one on, if it can."""
-    offset = 0
-    for piece, values in _parsed(pieces, layout, begin):
-        values, missing = _read(piece, layout, values)
+    offset, columns = 0, layout.columns
+    for piece, parsed in _parsed(pieces, layout, begin):
+        values, missing = _read(piece, layout, parsed)
         if len(values):
-            yield Block(
-                values, layout.source, offset, missing, layout.columns, left_out=layout.left_out
-            )
+            headings, left_out = columns.headings, columns.left_out
+            yield Block(values, layout.source, offset, missing, headings, left_out=left_out)
             offset += len(values)
 
 
@@ -133,33 +322,368 @@ def _parsed(
 ) -> Iterator[tuple[Piece, Array | None]]:
     """Yield each piece, and from this one on what pyarrow read in it, if it could."""
     yield from ((piece, None) for piece in islice(pieces, begin))
-    piece = next(pieces, None)
-    if piece is None:
+    is_simple = layout.delimiter is not None or layout.width == 1
+    is_simple &= not layout.is_closed and layout.dtype == np.float64
+    following = next(pieces, None)
+    if following is None or not (is_simple and tables.is_installed()):
+        yield from ((piece, None) for piece in chain([following] if following else [], pieces))
         return
-    from stablelse.readers.arrow import parse_text, reads_text
+    names = [str(position) for position in range(layout.width)]
+    wanted = [names[position] for position in layout.columns.positions]
 
-    pieces = chain([piece], pieces)
-    if reads_text(layout):
-        from stablelse.readers.ahead import in_order
+    def parse(piece: Piece) -> Array | None:
+        return tables.parse_text(
+            piece.data, names, wanted, layout.delimiter, layout.options.decimal
+        )
 
-        yield from in_order(lambda piece: parse_text(piece.data, layout), pieces)
-    else:
-        yield from ((piece, None) for piece in pieces)
+    yield from in_order(parse, chain([following], pieces))
 
 
-def _read(
-    piece: Piece, layout: Layout, values: Array | None
-) -> tuple[Array, npt.NDArray[np.bool_] | None]:
+def in_order(
+    work: Callable[[Item], Result], items: Iterator[Item]
+) -> Iterator[tuple[Item, Result]]:
+    """Yield each item and what work made of it, in order; a ReadError of `items` in its place.
+
+    Work that releases the interpreter's lock is done on the next items while one is used.
+    """
+    threads = min(_MOST_THREADS, os.cpu_count() or 1)
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
+    failure = None
+    with ThreadPoolExecutor(threads, "stablelse-readers") as pool:
+        try:
+            for item in items:
+                waiting.append((item, pool.submit(work, item)))
+                if len(waiting) > threads:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+        except ReadError as error:
+            failure = error
+        for item, future in waiting:
+            yield item, future.result()
+    if failure is not None:
+        raise failure
+
+
+def _read(piece: Piece, layout: Layout, values: Array | None) -> tuple[Array, Mask | None]:
     """Read what pyarrow has not, and look at every inf."""
     if values is None:
-        if not any(piece.content()):
-            return np.empty((0, len(layout.positions))), None
-        values = read_text(piece.text, layout)
+        values = _read_fast(piece.text, layout)
     if values is None:
-        return read_cells(piece.content(), layout)
+        return _read_cells(piece.content(), layout)
     infinite = np.flatnonzero(np.isinf(values).any(axis=1))
     if infinite.size:
         # Each inf was either written so or is a literal that overflowed: only its cell tells.
         lines = list(piece.content())
-        read_cells((lines[row] for row in infinite.tolist()), layout)
+        _read_cells((lines[row] for row in infinite.tolist()), layout)
     return values, None
+
+
+def _read_fast(text: str, layout: Layout) -> Array | None:
+    """Read the wanted columns of whole lines with ``numpy.loadtxt``.
+
+    It is several times as fast as `_read_cells`. Returns None where it fails, or might not read the
+    same, cell for cell: with ``usecols`` it ignores rows with too few or too many cells; it cuts
+    cells at a ``#``; it has other rules for quotes; it does not bound the length of a cell. A
+    literal that overflows is inf here.
+    """
+    if not _is_simple(text, layout):
+        return None
+    delimiter, positions = layout.delimiter, layout.columns.positions
+    text = text.replace('"', "")
+    if layout.is_closed:
+        text = re.sub(rf"(?m)(?<=\S){re.escape(delimiter or ' ')}[ \t]*$", "", text)
+    if layout.options.decimal == ",":
+        text = text.replace(",", ".")
+    if not text.isascii() or "d" in text or "D" in text:
+        text = text.translate(SPELLINGS)
+    lines = text.split("\n")
+    cells = text.split(delimiter) if max(map(len, lines)) > MAX_LITERAL else lines
+    if max(map(len, cells)) > MAX_LITERAL:
+        return None
+    is_all = len(positions) == layout.width and list(positions) == list(range(layout.width))
+    if not is_all:  # then NumPy does not count cells
+        widths = {len(line.split(delimiter)) for line in lines if line}
+        if "#" in text or widths != {layout.width}:
+            return None
+    # Whatever the type, float64's spelling is what counts: NumPy's longdouble also takes 0x10,
+    # nan(1) and, as zero, a blank.
+    values = None
+    for dtype in dict.fromkeys((np.dtype(np.float64), layout.dtype)):
+        try:
+            with warnings.catch_warnings():
+                # NumPy warns of a longdouble that leaves the normal range, and of no data.
+                warnings.simplefilter("ignore")
+                values = np.loadtxt(
+                    lines,
+                    dtype=dtype,
+                    comments="#" if "#" in text else None,
+                    delimiter=delimiter,
+                    usecols=None if is_all else positions,
+                    ndmin=2,
+                )
+        except ValueError:
+            return None
+    return values if values is not None and values.shape[1] == len(positions) else None
+
+
+def _is_simple(text: str, layout: Layout) -> bool:
+    """Whether blanks, comments, quotes and decimal signs mean the same to NumPy's parser."""
+    if any(blank in text for blank in _OTHER_BLANKS):
+        return False
+    if layout.options.decimal == "," and ("." in text or layout.delimiter == ","):
+        return False
+    if "#" in text:
+        before = sum(map(text.count, (" #", "\n#"))) + text.startswith("#")
+        if '"' in text or text.count("#") != before or re.search(SPREADSHEET_ERROR, text):
+            return False
+    if '"' not in text:
+        return True
+    # Each quote has to be where a cell begins or ends; then it can be left out. A blank may be
+    # there too: it is no part of a number.
+    pieces = text.split('"')  # in turn outside and inside quotes
+    outside, inside = pieces[::2], pieces[1::2]
+    delimiters = layout.delimiter or " \t"
+    bounds = {piece[-1:] for piece in outside[:-1]} | {piece[:1] for piece in outside[1:]}
+    return (
+        len(pieces) % 2 == 1
+        and not any(sign in "".join(inside) for sign in ("\n", *delimiters))
+        and "" not in inside
+        and "" not in outside[1:-1]
+        and bounds <= {"", "\n", " ", "\t", *delimiters}
+    )
+
+
+def _read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, Mask | None]:
+    """Read the wanted cells of lines of content, one by one: this defines what a text means.
+
+    Returns the numbers, NaN where a cell is missing, and where that is, if it is anywhere.
+    """
+    options, positions = layout.options, layout.columns.positions
+    read_number = number_reader(layout.dtype, options.decimal, options.words)
+    numbers: list[Any] = []
+    missing: list[int] = []
+    for line in lines:
+        cells = _split(line, layout.delimiter, layout.source)
+        if layout.is_closed and len(cells) == layout.width + 1 and not cells[-1]:
+            cells.pop()
+        if len(cells) != layout.width:
+            hint = "give all rows as many cells, or say what is between them with --delimiter"
+            if "#" in line.text and len(cells) < layout.width:
+                hint = "a # behind a blank starts a comment: put a cell that holds one in quotes"
+            raise ReadError(
+                f"{layout.source}, line {line.number} has {count(len(cells), 'cell')}, where line "
+                f"{layout.first_line} has {layout.width}; {hint}"
+            )
+        for position in positions:
+            try:
+                numbers.append(read_number(cells[position]))
+            except BadLiteralError as bad:
+                if not (options.skip_na and is_missing(cells[position])):
+                    raise _bad_cell(line, position, cells[position], layout, bad) from None
+                missing.append(len(numbers))
+                numbers.append(np.nan)
+    values = np.array(numbers, dtype=layout.dtype).reshape(-1, len(positions))
+    mask = np.zeros(values.size, dtype=np.bool_)
+    mask[missing] = True
+    return values, mask.reshape(values.shape) if missing else None
+
+
+def _bad_cell(
+    line: Line, position: int, cell: str, layout: Layout, bad: BadLiteralError
+) -> ReadError:
+    """Return the error about a cell that is not a number, with its place and how to fix it."""
+    place = f"{layout.source}, line {line.number}, {layout.columns.label(position)}"
+    hint = ""
+    if line.number == layout.first_line and not (layout.options.header or bad.is_overflow):
+        no_header = "leave out --no-header if it holds names"
+        hint = f", or {_USE_HEADER if layout.options.header is None else no_header}"
+    if is_missing(cell):
+        what = f"is {quoted(cell)}, which is not a number" if cell else "is blank"
+        return ReadError(
+            f"{place} {what}; fill it in, or leave out such cells with --skip-na{hint}"
+        )
+    return ReadError(f"{place}: {bad}; {bad.fix or _fix(cell, layout)}{hint}")
+
+
+def _fix(cell: str, layout: Layout) -> str:
+    if layout.options.decimal == "." and "," in cell and looks_numeric(cell):
+        return "use --decimal , if its comma is a decimal comma"
+    for delimiter in (*_DELIMITERS, " ", ":"):
+        pieces = cell.split(delimiter)
+        if len(pieces) > 1 and all(map(looks_numeric, pieces)):
+            shown = "\\t" if delimiter == "\t" else delimiter
+            return f"if it is {len(pieces)} numbers, use --delimiter '{shown}'"
+    if layout.width > 1:
+        return "correct it, or choose the columns of numbers with --column"
+    return "correct it, or write NA for it and use --skip-na"
+
+
+def _detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> Layout:
+    """Tell from the first two lines of content, or the only one, how a text is laid out."""
+    first, *below = lines
+    # A header may contain blanks and commas of its own: a row of numbers decides.
+    sample = first if options.header is False else lines[-1]
+    delimiter = _find_delimiter(first, sample, options, source)
+    row = _split(below[0], delimiter, source) if below else []
+    is_one_column = options.delimiter is None and len(row) == 1
+    titles = _split(first, _NO_DELIMITER if is_one_column else delimiter, source)
+    has_header = options.header
+    if has_header is None:
+        has_header = _is_header(titles, row, first, options.words, source)
+    if has_header and not below:
+        raise ReadError(
+            f"{source} has a header ({list_names(titles)}) and no numbers below it; "
+            + ("leave out --header" if options.header else "add rows of numbers")
+        )
+    cells = titles if has_header else _split(first, delimiter, source)
+    rows = [line for line in ([] if has_header else cells, row) if line]
+    is_closed = (
+        delimiter is not None
+        and not options.skip_na
+        and all(len(cells) > 1 and not cells[-1] for cells in rows)
+        and not (has_header and len(titles) == len(row) and titles[-1])
+    )
+    names = None
+    if has_header:
+        # A header may end or begin otherwise than its rows.
+        is_index = f'"{row[0]}"' in below[0].text or not looks_numeric(row[0])
+        is_index |= delimiter is None and first.text[0].isspace()  # above an index
+        if not titles[-1] and (is_closed or len(row) == len(titles) - 1):
+            titles = titles[:-1]
+        # R's write.table gives the row names no title, and neither does pandas when it prints.
+        if is_index and len(row) - is_closed == len(titles) + 1:
+            titles = ["", *titles]
+        names = tuple(titles)
+    width = len(cells) - is_closed if names is None else len(names)
+    index = range(index_width(names or ()))
+    columns = choose_columns(options.columns, names, width, source, index)
+    if columns.left_out and not row[0]:
+        raise ReadError(
+            f"{source}, line {below[0].number}, column 1 is blank, where the index of a row "
+            "belongs; if the line holds more names, delete it, or choose the columns with --column"
+        )
+    notes = columns.index_notes()
+    if names is not None:
+        headings = names[len(columns.left_out) :]
+        text = f"line {first.number} is a header: {list_names(headings, bare)}"
+        notes.insert(0, Note(text, source, headings))
+    elif (
+        options.header is None
+        and len(cells) > 1
+        and _counts(cells)  # and the line below holds something else
+        and not all(map(str.isdigit, row))
+    ):
+        what = f"line {first.number} is 0 to {width - 1}"
+        notes.append(Note(f"{what}; if these are column names, use --header", source))
+    options = options._replace(gauge=None, note=None)
+    return Layout(source, options, delimiter, columns, first.number, width, is_closed, tuple(notes))
+
+
+def _split(line: Line, delimiter: str | None, source: str) -> list[str]:
+    """Return the cells of a line, without comment, quotes and the blanks around them."""
+    text = _without_comment(line.text)
+    if '"' not in text:
+        if delimiter is None:
+            return [cell.strip() for cell in text.replace("\t", " ").split(" ") if cell]
+        return [cell.strip() for cell in text.split(delimiter)]
+    if delimiter is None:
+        text = text.replace("\t", " ").strip(" ")
+    else:
+        text = re.sub(rf'"[ \t]+(?={re.escape(delimiter)}|$)', '"', text)
+    try:
+        (cells,) = csv.reader(
+            [text], delimiter=delimiter or " ", skipinitialspace=True, strict=True
+        )
+    except csv.Error:
+        raise ReadError(
+            f"{source}, line {line.number}: a quote is not closed, or text follows it; close it "
+            "on the same line, where the cell ends"
+        ) from None
+    return [cell.strip() for cell in cells]
+
+
+def _without_comment(text: str) -> str:
+    if "#" in text:
+        for match in _QUOTED_OR_COMMENT.finditer(text):
+            if match[0] == "#":
+                return text[: match.start()]
+    return text
+
+
+def _find_delimiter(first: Line, sample: Line, options: ReadOptions, source: str) -> str | None:
+    """Return what is between cells, as asked for or detected; None is blanks."""
+    detected = _detect_delimiter(sample, options.decimal)
+    if options.delimiter is not None:
+        if options.delimiter == options.decimal == "," and detected != ",":
+            raise ReadError(
+                "the comma cannot be both delimiter and decimal sign, unless the numbers are in "
+                "quotes; choose one of them"
+            )
+        sign = {" ": None, "\\t": "\t"}.get(options.delimiter, options.delimiter)
+        if sign is not None and (len(sign) != 1 or sign.isalnum() or sign in '+-.#"\r\n\0'):
+            raise ReadError(
+                f"{quoted(options.delimiter)} cannot be a delimiter; "
+                "give one character such as , ; | or a blank, or \\t for a tab"
+            )
+        return sign
+    if detected is not None or len(_split(sample, None, source)) > 1:
+        return detected
+    # One number below several cells is a short row, or all but one of its cells are blank;
+    # below anything else it is the first number of a column, whatever its header has in it.
+    of_first = _detect_delimiter(first, options.decimal)
+    is_blank_beside = of_first is not None and of_first in sample.text
+    are_numbers = all(map(looks_numeric, _split(first, of_first, source)))
+    return of_first if is_blank_beside or are_numbers else None
+
+
+def _detect_delimiter(line: Line, decimal: str) -> str | None:
+    """Return the first delimiter outside quotes; a decimal comma is one only next to a quote."""
+    outside = re.sub(r'"[^"]*"', '""', _without_comment(line.text)).strip()
+    signs = [delimiter for delimiter in _DELIMITERS if delimiter in outside]
+    if "," in signs and decimal == "," and not re.search(r'" *,|, *"', outside):
+        signs.remove(",")
+    return signs[0] if signs else None
+
+
+def _is_header(
+    titles: Sequence[str], row: Sequence[str], line: Line, words: bool, source: str
+) -> bool:
+    """Whether the first line holds names; one that also holds numbers is refused."""
+    in_quotes = {cell.strip() for cell in re.findall(r'"([^"]*)"', line.text)}
+    number = name = None
+    for cell in titles:
+        if _is_like_number(cell, words):
+            number = number or cell
+        elif any(map(str.isalpha, cell if cell in in_quotes else cell[:1].replace("_", "a"))):
+            name = name or (None if is_missing(cell) else cell)
+    if name is not None:
+        number = number or next((cell for cell in titles if cell and is_missing(cell)), None)
+    if name is not None and number is not None:
+        raise ReadError(
+            f"{source}, line {line.number} mixes names and numbers, such as {quoted(name)} and "
+            f"{quoted(number)}; {_USE_HEADER}, and --no-header if not"
+        )
+    is_corner = len(titles) > 1 and not titles[0] and any(row[:1])
+    if name is not None or not (is_corner and all(map(str.isdigit, titles[1:]))):
+        return name is not None
+    # pandas writes a frame without names so: a blank above the index, then 0, 1, 2, ...
+    if not _counts(titles[1:]):
+        raise ReadError(
+            f"{source}, line {line.number} has a blank first cell and then whole numbers; "
+            f"{_USE_HEADER}, and --no-header if not"
+        )
+    return True
+
+
+def _is_like_number(cell: str, words: bool) -> bool:
+    """Whether a cell is a number, or begins like one: that is a typo, and not a name."""
+    if looks_numeric(cell) or (words and word_value(cell) is not None):
+        return True
+    start = cell.lstrip("([{ ")[:1] or cell[:1]
+    is_start = start in ".," or category(start).startswith(_BEGINS_NUMBER)
+    is_start |= cell.casefold().startswith(("nan(", "qnan", "snan"))
+    return is_start and not is_missing(cell)
+
+
+def _counts(cells: Sequence[str]) -> bool:
+    return all(cell == str(number) for number, cell in enumerate(cells))

@@ -1,23 +1,27 @@
-"""Blocks of rows into vectors: which numbers belong together."""
+"""Blocks of rows into vectors: which numbers belong together, and what lies beside them."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice, pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from stablelse.readers.block import Array, Block, By, Note, ReadError
-from stablelse.readers.columns import count
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Missing = npt.NDArray[np.bool_] | None
-
+from stablelse.readers.blocks import (
+    Array,
+    Block,
+    By,
+    Mask,
+    Note,
+    ReadError,
+    changed,
+    choose_columns,
+    count,
+)
 
 #: What is made of numbers, their errors and the exact values, takes so many times the room.
 _RESULTS = 20
@@ -38,7 +42,7 @@ class Vectors(NamedTuple):
     #: The vectors' names, if they are columns below a header.
     names: tuple[str, ...] | None
     #: As of `Block`, shape (m, n).
-    masked: Missing = None
+    masked: Mask | None = None
     #: What the vectors are labelled with, shape (m,), if they are.
     labels: Array | None = None
     #: As of `Block`.
@@ -71,15 +75,16 @@ def vectors_or_stream(
 ) -> Iterator[Vectors] | Stream:
     """Arrange numbers in vectors, or leave a stream if a vector has more than `most`."""
     blocks, by = _settle(iter(blocks), by)
-    if by is By.ROWS:
-        return vectors(blocks, by, note)
     head: list[Block] = []
-    while sum(block.values.size for block in head) <= most:
+    size = 0
+    while by is not By.ROWS and size <= most:
         block = next(blocks, None)
         if block is None:
-            return vectors(iter(head), by, note)
+            break
         head.append(block)
-    return Stream(chain(head, blocks), by)
+        size += block.values.size
+    blocks = chain(head, blocks)
+    return Stream(blocks, by) if size > most else vectors(blocks, by, note)
 
 
 def vectors(
@@ -92,16 +97,16 @@ def vectors(
     are numbered. By default one row or one column is one vector, otherwise each row is.
     """
     blocks, by = _settle(iter(blocks), by)
-    source, found = None, False
+    source, is_empty = None, True
     empty: list[int] = []
     for stack, missing in _arranged(blocks, by):
         source = stack.source
         if missing is not None:
             empty += (stack.first + np.flatnonzero(missing.all(axis=1))).tolist()
         for part in _without_missing(stack, missing):
-            found = True
+            is_empty = False
             yield part
-    if source is not None and not found:
+    if source is not None and is_empty:
         raise ReadError(f"{source} has no numbers, only blank and NA cells; fill some in")
     if empty and note is not None:
         which = f"vector {empty[0]} has no numbers and is left out"
@@ -141,7 +146,7 @@ def _even(blocks: Iterator[Block]) -> Iterator[Block]:
         yield block
 
 
-def _arranged(blocks: Iterator[Block], by: By) -> Iterator[tuple[Vectors, Missing]]:
+def _arranged(blocks: Iterator[Block], by: By) -> Iterator[tuple[Vectors, Mask | None]]:
     """Yield the vectors with what is missing of them still in its place."""
     for block in blocks if by is By.ROWS else _whole(blocks):
         vertical = block.values.shape[1] == 1
@@ -153,8 +158,8 @@ def _arranged(blocks: Iterator[Block], by: By) -> Iterator[tuple[Vectors, Missin
         else:
             axis = block.by or by
         first, values, masked = block.offset + 1, block.values, block.masked
-        found = Vectors(values, block.source, first, axis, vertical, names, masked, outer=outer)
-        yield found, block.missing
+        stack = Vectors(values, block.source, first, axis, vertical, names, masked, outer=outer)
+        yield stack, block.missing
 
 
 def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
@@ -178,8 +183,8 @@ def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
     values = np.concatenate([block.values for block in gathered])
     missing = _joined([(block.missing, block.values.shape) for block in gathered])
     masked = _joined([(block.masked, block.values.shape) for block in gathered])
-    source, *more = dict.fromkeys(block.source for block in gathered)
-    source += f" and {len(more)} more" if more else ""
+    source, *others = dict.fromkeys(block.source for block in gathered)
+    source += f" and {len(others)} more" if others else ""
     yield gathered[0]._replace(values=values, source=source, missing=missing, masked=masked)
 
 
@@ -192,8 +197,8 @@ def _most() -> int:
     return memory // _RESULTS if memory > 0 else sys.maxsize
 
 
-def _joined(parts: list[tuple[Missing, tuple[int, ...]]]) -> Missing:
-    """Put together what is told of the cells of several blocks, if it is told of any."""
+def _joined(parts: list[tuple[Mask | None, tuple[int, ...]]]) -> Mask | None:
+    """Put together the masks of several blocks, if one has any."""
     if all(where is None for where, _ in parts):
         return None
     return np.concatenate(
@@ -201,7 +206,7 @@ def _joined(parts: list[tuple[Missing, tuple[int, ...]]]) -> Missing:
     )
 
 
-def _without_missing(stack: Vectors, missing: Missing) -> Iterator[Vectors]:
+def _without_missing(stack: Vectors, missing: Mask | None) -> Iterator[Vectors]:
     """Leave out what is missing; neighbours that stay equally long stay together."""
     if missing is None:
         yield stack
@@ -216,3 +221,138 @@ def _without_missing(stack: Vectors, missing: Missing) -> Iterator[Vectors]:
             here, shape = present[begin:end], (end - begin, length)
             masked = None if part.masked is None else part.masked[here].reshape(shape)
             yield part._replace(values=part.values[here].reshape(shape), masked=masked)
+
+
+class Passes:
+    """The passes over some files, from when the first one begins: the same numbers, or an error.
+
+    Between two blocks each file is checked not to be another one than before, shorter, longer or
+    written since. Clocks of file systems tick in milliseconds, and times can be set: so all passes
+    but the first must also find in each block the sum that the pass before it found there.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._statuses = {path: _status(path) for path in paths}
+        self._sums: list[int] | None = None
+
+    def blocks(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        """Yield the blocks of a pass, each one when it is seen to be the same as before."""
+        before, sums = self._sums, list[int]()
+        self.check()
+        for block in blocks:
+            sums.append(_sum(block))
+            if before is not None and sums[-1:] != before[len(sums) - 1 : len(sums)]:
+                raise changed(block.source)
+            self.check()
+            yield block
+        if before is not None and len(sums) != len(before):
+            raise changed(next(iter(self._statuses)))
+        self._sums = sums
+
+    def check(self) -> None:
+        """Raise a ReadError if a file has changed, as far as the system tells."""
+        for path, status in self._statuses.items():
+            if _status(path) != status:
+                raise changed(path)
+
+
+def _status(path: str) -> tuple[int, ...] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _sum(block: Block) -> int:
+    """Return the sum of the numbers' bits, modulo 2**64, and of how many there are."""
+    values = block.values if block.missing is None else block.values[~block.missing]
+    bits = np.ascontiguousarray(values).view(f"u{min(values.itemsize, 8)}")
+    return int(np.add.reduce(bits, axis=None, dtype=np.uint64)) + values.size
+
+
+class Beside:
+    """An input whose rows are taken as many at a time as another one has: labels, a mask."""
+
+    def __init__(self, blocks: Iterator[Block]) -> None:
+        self._blocks = blocks
+        self._rest: Block | None = None
+
+    def take(self, rows: int) -> list[Block]:
+        """Return the next rows, in pieces that know their places; fewer where it ends."""
+        pieces: list[Block] = []
+        while rows and (block := self._rest or next(self._blocks, None)):
+            piece, rest = block.rows(0, rows), block.rows(rows, len(block.values))
+            pieces.append(piece)
+            rows -= len(piece.values)
+            self._rest = rest if len(rest.values) else None
+        return pieces
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether no row is left."""
+        self._rest = self._rest or next(self._blocks, None)
+        return self._rest is None
+
+
+def one_column(blocks: Iterator[Block], outer: tuple[int, ...] = ()) -> Iterator[Block]:
+    """Yield a single column, a single row, or labels of an array of vectors, as a column."""
+    head = list(islice(blocks, 2))
+    is_one_row = len(head) == 1 and len(head[0].values) == 1
+    for block in chain(head, blocks):
+        width = block.values.shape[1]
+        is_alike = len(outer) > 1 and (block.outer or outer[:-1], width) == (outer[:-1], outer[-1])
+        if width > 1 and not (is_one_row or is_alike):
+            raise ReadError(
+                f"{block.source} has {count(width, 'column')}; choose that of the labels with "
+                "--label-column"
+            )
+        column = block.mapped(lambda rows: rows.reshape(-1, 1))
+        yield column._replace(offset=block.offset * width)
+
+
+def split_column(
+    blocks: Iterator[Block], column: str | None
+) -> tuple[Iterator[Block], Iterator[Block]]:
+    """Part one column, by default the last one, from the others.
+
+    The second iterator has what the first one has gone through.
+    """
+    alone: deque[Block] = deque()
+
+    def others() -> Iterator[Block]:
+        for block in blocks:
+            width = block.values.shape[1]
+            if width == 1:
+                raise ReadError(f"{block.source} has the column of the labels, and no logits")
+            place = width - 1 if column is None else _place(column, block)
+            alone.append(block._replace(values=block.values[:, [place]], columns=None))
+            kept = [position for position in range(width) if position != place]
+            names = block.columns and tuple(block.columns[position] for position in kept)
+            yield block._replace(values=np.ascontiguousarray(block.values[:, kept]), columns=names)
+
+    def passed() -> Iterator[Block]:
+        while alone:
+            yield alone.popleft()
+
+    return others(), passed()
+
+
+def _place(column: str, block: Block) -> int:
+    """Return the position of a column in a block, by its name or its number in the file."""
+    width = block.values.shape[1] + len(block.left_out)
+    kept = [position for position in range(width) if position not in block.left_out]
+    titles = dict(zip(kept, block.columns or (), strict=False))
+    names = [titles.get(position, "") for position in range(width)] if titles else None
+    if names is None and block.by is By.ROWS and not column.isdigit():
+        raise ReadError(
+            f"{block.source} has no column {column!r}, for its rows are arrays; name a field or an "
+            "array of labels with --label-key"
+        )
+    (chosen,) = choose_columns([column], names, width, block.source).positions
+    if chosen not in kept:
+        raise ReadError(
+            f"{block.source}, column {chosen + 1} is an index and left out; name the columns of "
+            "the logits with --column"
+        )
+    return kept.index(chosen)

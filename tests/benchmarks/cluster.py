@@ -31,8 +31,7 @@ from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from stablelse import StreamState
 from stablelse.engines import dask, local
 from stablelse.engines.parts import fold_part, merge_parts
-from stablelse.readers import open_blocks
-from stablelse.readers.parts import read, split
+from stablelse.readers import open_blocks, read_part, split_file
 
 RUNS = 5
 MIB = 1 << 20
@@ -85,7 +84,7 @@ def processes(count):
 
 def on_cluster(path, first, states, address):
     work = partial(fold_part, states=states, first=first)
-    cut = partial(split, part_bytes=PART)
+    cut = partial(split_file, part_bytes=PART)
     ((state,), _) = dask.fold([path], cut, work, merge_parts, None, address)
     return state.value
 
@@ -161,12 +160,12 @@ def overhead(part):
 
 def costs(path, first):
     """Return what one part costs, in s and bytes."""
-    part, states = split(path, part_bytes=PART)[0], KINDS["certified value alone"]
-    reading = least_time(lambda: [None for _ in read(part)])
+    part, states = split_file(path, part_bytes=PART)[0], KINDS["certified value alone"]
+    reading = least_time(lambda: [None for _ in read_part(part)])
     whole = least_time(lambda: fold_part(part, states, first))
     found = fold_part(part, states, first)
     Distant.requests = Distant.fetched = 0
-    for _ in read(part._replace(path=f"distant://{part.path}")):
+    for _ in read_part(part._replace(path=f"distant://{part.path}")):
         pass
     return {
         "part_bytes": PART,

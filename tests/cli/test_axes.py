@@ -180,12 +180,11 @@ def test_scan_of_an_array():
 @pytest.mark.parametrize("suffix", ["npy", "csv", "parquet"])
 def test_columns_are_written_as_columns(suffix, run, saved, monkeypatch):
     """However many are read at once."""
-    from stablelse.readers import npy
+    from stablelse.readers import arrays
 
     if suffix == "parquet":
         pytest.importorskip("pyarrow")
-    blocks = npy.blocks
-    monkeypatch.setattr(npy, "blocks", lambda *args: blocks(*args, block_bytes=48))
+    monkeypatch.setattr(arrays, "BLOCK_BYTES", 48)
     np.save("two.npy", np.random.default_rng(2).normal(size=(3, 8)))
     for name, options in (("a", ["--axis", "0"]), ("b", ["--by", "columns"])):
         done = run("softmax", "--file", "two.npy", *options, "--output", f"{name}.{suffix}")

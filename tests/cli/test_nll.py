@@ -326,9 +326,9 @@ def test_the_help_begins_with_examples(run):
 @pytest.mark.parametrize("moment", range(3))
 def test_a_file_of_logits_and_labels_that_changes(moment, run, tmp_path, monkeypatch):
     """Labels of one file and logits of another that took its place would be a silent mixture."""
-    from stablelse.readers import parts
+    from stablelse import readers
 
-    path, count, honest = tmp_path / "x.npz", 0, parts.open_blocks
+    path, count, honest = tmp_path / "x.npz", 0, readers.open_blocks
     np.savez(path, x=LOGITS, y=LABELS)
 
     def changing(*args):
@@ -339,7 +339,7 @@ def test_a_file_of_logits_and_labels_that_changes(moment, run, tmp_path, monkeyp
             count += 1
             yield block
 
-    monkeypatch.setattr(parts, "open_blocks", changing)
+    monkeypatch.setattr(readers, "open_blocks", changing)
     done = run("nll", "--file", path, "--key", "x", "--label-key", "y", "--quiet")
     if moment < 2:
         assert (done.code, done.out) == (2, "")

@@ -20,8 +20,7 @@ from dask import config as settings  # noqa: E402
 from stablelse import StreamState, exact  # noqa: E402
 from stablelse.engines import dask  # noqa: E402
 from stablelse.engines.parts import fold_part, merge_parts  # noqa: E402
-from stablelse.readers import ReadError, open_blocks  # noqa: E402
-from stablelse.readers.parts import split  # noqa: E402
+from stablelse.readers import ReadError, open_blocks, split_file  # noqa: E402
 
 X = np.random.default_rng(7).normal(0, 300, 30_000)
 TRUTH = exact.logsumexp(X)
@@ -63,7 +62,7 @@ def folded(path, cluster, part_bytes, told=None):
     first = next(open_blocks(str(path)))
     ((state,), _) = dask.fold(
         [str(path)],
-        partial(split, part_bytes=part_bytes),
+        partial(split_file, part_bytes=part_bytes),
         partial(fold_part, states=[StreamState()], first=first),
         merge_parts,
         told,

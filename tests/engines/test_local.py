@@ -7,7 +7,7 @@ import pytest
 
 from stablelse import StreamState
 from stablelse.engines.local import fold
-from stablelse.readers.block import Block, ReadError
+from stablelse.readers import Block, ReadError
 
 SOURCES = ("a.csv", "b.csv")
 

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from files import complaint, gathered
 
-from stablelse.readers import By, ReadError, ReadOptions, arrow, open_blocks
-from stablelse.readers.source import Source
+from stablelse.readers import By, ReadError, ReadOptions, open_blocks, tables
 
 pa = pytest.importorskip("pyarrow")
 from pyarrow import feather, ipc, parquet  # noqa: E402  only where there is pyarrow
@@ -306,21 +305,21 @@ def test_a_pipe(writer, monkeypatch):
 
 
 @pytest.mark.parametrize("width", [1, 3, 40])
-def test_blocks_are_bounded(width, writer, written):
+def test_blocks_are_bounded(width, writer, written, monkeypatch):
     table = pa.table({f"c{i}": np.arange(200.0) for i in range(width)})
     path = written(writer(table))
-    with open(path, "rb") as file:
-        blocks = list(arrow.blocks(Source("x", file), ReadOptions(), 800))
+    monkeypatch.setattr(tables, "BLOCK_BYTES", 800)
+    blocks = list(open_blocks(str(path)))
     assert max(len(block.values) for block in blocks) <= max(1, 800 // (8 * width))
     values = np.concatenate([block.values for block in blocks])
     assert np.array_equal(values, np.repeat(np.arange(200.0)[:, None], width, axis=1))
 
 
-def test_blocks_of_lists_are_bounded(writer, written):
+def test_blocks_of_lists_are_bounded(writer, written, monkeypatch):
     """A list's length is not in the schema; that of the first one tells."""
     path = written(writer(pa.table({"a": np.ones((1000, 50)).tolist()})))
-    with open(path, "rb") as file:
-        blocks = list(arrow.blocks(Source("x", file), ReadOptions(), 4000))
+    monkeypatch.setattr(tables, "BLOCK_BYTES", 4000)
+    blocks = list(open_blocks(str(path)))
     assert {block.values.shape[1] for block in blocks} == {50}
     assert max(len(block.values) for block in blocks) <= 10
 
@@ -482,7 +481,7 @@ def test_pandas_is_not_imported(tmp_path, environment):
     code = (
         "import sys\n"
         "from stablelse.readers import ReadOptions, open_blocks, text\n"
-        "text._CHUNKS_OF_NUMPY = 0\n"
+        "text._PIECES_OF_NUMPY = 0\n"
         "for path in sys.argv[1:]:\n"
         "    list(open_blocks(path, ReadOptions(skip_na=True)))\n"
         "assert 'pyarrow' in sys.modules"

@@ -5,8 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.readers import Block, ReadError, ReadOptions, open_blocks
-from stablelse.readers.beside import Beside, one_column, split_column
+from stablelse.readers import (
+    Beside,
+    Block,
+    ReadError,
+    ReadOptions,
+    one_column,
+    open_blocks,
+    split_column,
+)
 
 
 def cut(values, sizes, source="y"):

@@ -7,11 +7,11 @@ import sys
 
 import numpy as np
 import pytest
-from files import complaint
+from files import complaint, piped
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.readers import By, ReadError, ReadOptions, json_text, lines, open_blocks
+from stablelse.readers import By, ReadError, ReadOptions, open_blocks, text
 
 
 @pytest.fixture(params=["file", "pipe"])
@@ -201,7 +201,12 @@ BAD = {
     ),
     "something behind": (
         "[1] # one\n",
-        "x, line 1, character 5 ('#') is not JSON: expecting value; correct it",
+        "x, line 1, character 5 ('#') is not JSON: expecting value; "
+        "JSON has no comments: remove them",
+    ),
+    "a comment before": (
+        "# one\n\n[1, 2]\n",
+        "x, line 3 is JSON, which has no comments: remove the lines above it",
     ),
     "nesting": ("[" * 10**6, "x, line 1 is nested too deeply"),
     "closed nesting": ("[" * 500 + "1" + "]" * 500, "x, line 1 is nested too deeply"),
@@ -293,7 +298,7 @@ def test_what_begins_with_a_bracket_may_be_text(data, read):
 
 
 def test_long_lines(refused, monkeypatch):
-    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 1 << 20)
+    monkeypatch.setattr(text, "MAX_LINE_BYTES", 1 << 20)
     said = refused("[1]\n[" + "1," * (1 << 20) + "1]\n")
     assert said.startswith("x, line 2 is longer than 1 MiB")
 
@@ -310,12 +315,12 @@ def test_what_python_writes_is_read_bit_for_bit(rows, data):
     whole = json.dumps(rows, indent=indent)
     by_line = "\n".join(json.dumps(row, indent=indent) for row in rows)
     objects = json.dumps([{"other": None, "x": row} for row in rows], indent=indent)
-    for text, key in ((whole, None), (by_line, None), (objects, "x")):
+    for written, key in ((whole, None), (by_line, None), (objects, "x")):
         with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
-            file.write(text)
+            file.write(written)
             file.flush()
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(json_text, "CHUNK_BYTES", data.draw(st.sampled_from([1, 7, 1 << 20])))
+                patch.setattr(text, "PIECE_BYTES", data.draw(st.sampled_from([1, 7, 1 << 20])))
                 blocks = list(open_blocks(file.name, ReadOptions(key=key)))
             found = [row for block in blocks for row in block.values.tolist()]
         expected = [[float(x) for x in row] for row in rows]
@@ -326,16 +331,11 @@ def test_what_python_writes_is_read_bit_for_bit(rows, data):
 
 @given(st.integers(0, 400), st.binary(max_size=12))
 def test_any_damage_gives_numbers_or_one_line(place, noise):
-    import io
-
-    from stablelse.readers import read_source
-    from stablelse.readers.source import Source
-
     text = f'{CHAT}\n{CHAT}\n{{"a": [1, "inf", null]}}'.encode()
     for data in (text[:place], text[:place] + noise + text[place + len(noise) :]):
         said = "x"
         try:
-            list(read_source(Source("x", io.BytesIO(data)), ReadOptions(key=CHAT_KEY)))
+            piped(data, key=CHAT_KEY)
         except ReadError as error:
             said = str(error)
         assert "x" in said
@@ -351,7 +351,7 @@ def test_a_large_file_takes_little_memory(tmp_path, environment):
             file.write(f"{row}\n")
     code = (
         "import resource, sys\n"
-        "from stablelse.readers import ReadOptions, open_blocks, json_text\n"
+        "from stablelse.readers import ReadOptions, open_blocks, json\n"
         "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
         "resource.setrlimit(resource.RLIMIT_AS, (used + (100 << 20),) * 2)\n"
         "rows = sum(len(b.values) for b in open_blocks(sys.argv[1], ReadOptions(key='x')))\n"

@@ -6,11 +6,19 @@ import sys
 
 import numpy as np
 import pytest
+from files import piped
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.readers import ReadError, ReadOptions, npy
-from stablelse.readers.source import Source
+from stablelse.readers import (
+    ReadError,
+    ReadOptions,
+    arrays,
+    file_source,
+    open_blocks,
+    read_source,
+)
+from stablelse.readers.sources import Source
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 
@@ -29,17 +37,17 @@ def gathered(blocks):
 
 
 @pytest.fixture(params=["file", "pipe"])
-def read(request, tmp_path):
+def read(request, tmp_path, monkeypatch):
     """Read bytes as a file of known size, or as a stream of unknown size."""
 
-    def read_bytes(data, options=None, block_bytes=64):
-        options = options or ReadOptions()
+    monkeypatch.setattr(arrays, "BLOCK_BYTES", 64)
+    monkeypatch.chdir(tmp_path)
+
+    def read_bytes(data, options=ReadOptions()):  # noqa: B008  a tuple
         if request.param == "pipe":
-            return list(npy.blocks(Source("x.npy", io.BytesIO(data)), options, block_bytes))
-        path = tmp_path / "x.npy"
-        path.write_bytes(data)
-        with open(path, "rb") as file:
-            return list(npy.blocks(Source("x.npy", file), options, block_bytes))
+            return list(read_source(file_source("x.npy", io.BytesIO(data)), options))
+        (tmp_path / "x.npy").write_bytes(data)
+        return list(open_blocks("x.npy", options))
 
     return read_bytes
 
@@ -81,8 +89,15 @@ def test_any_axis_of_any_array(data):
     size = data.draw(st.sampled_from([8, 64, 256, 1 << 20]))
     written = saved(array)
     is_file = data.draw(st.booleans())
-    source = Source("x.npy", io.BytesIO(written), len(written) if is_file else None, is_file)
-    blocks = list(npy.blocks(source, ReadOptions(axis=axis, columns=chosen), size))
+    file = io.BytesIO(written)
+    source = (
+        Source("x.npy", file.read, file.seek, len(written))
+        if is_file
+        else file_source("x.npy", file)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrays, "BLOCK_BYTES", size)
+        blocks = list(read_source(source, ReadOptions(axis=axis, columns=chosen)))
     turned = np.moveaxis(array, -1 if axis is None else axis, -1)
     expected = array[:, np.newaxis] if array.ndim == 1 else turned.reshape(-1, turned.shape[-1])
     assert np.array_equal(gathered(blocks), expected[:, :1] if chosen else expected)
@@ -288,7 +303,7 @@ def test_any_damage_gives_numbers_or_one_line(noise, place):
     damaged = data[: 6 + place] + noise + data[6 + place + len(noise) :]
     said = ""
     try:
-        list(npy.blocks(Source("x.npy", io.BytesIO(damaged)), ReadOptions()))
+        piped(damaged, "x.npy")
     except ReadError as error:
         said = str(error)
     assert said == "" or (said.startswith("x.npy") and said.isprintable())
@@ -298,10 +313,8 @@ def test_a_truncated_file_gives_nothing(tmp_path):
     """Its size tells before anything is read."""
     path = tmp_path / "x.npy"
     path.write_bytes(saved(np.arange(1000.0))[:-1])
-    with open(path, "rb") as file:
-        blocks = npy.blocks(Source("x.npy", file), ReadOptions(), 64)
-        with pytest.raises(ReadError, match="truncated"):
-            next(blocks)
+    with pytest.raises(ReadError, match="truncated"):
+        next(open_blocks(str(path)))
 
 
 def test_a_disk_too_full_for_a_pipe(monkeypatch):
@@ -312,7 +325,7 @@ def test_a_disk_too_full_for_a_pipe(monkeypatch):
     monkeypatch.setattr("tempfile.TemporaryFile", Full)
     data = saved(np.asfortranarray(np.ones((1 << 10, 1 << 10))))
     with pytest.raises(ReadError, match=r"cannot keep x\.npy in a temporary file: No space left"):
-        list(npy.blocks(Source("x.npy", io.BytesIO(data)), ReadOptions()))
+        piped(data, "x.npy")
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

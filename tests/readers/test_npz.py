@@ -6,12 +6,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from files import complaint, gathered
+from files import complaint, gathered, piped
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.readers import ReadError, ReadOptions, open_blocks, read_source
-from stablelse.readers.source import Source
+from stablelse.readers import ReadError, open_blocks
 
 LOGITS = np.random.default_rng(2).normal(size=(5_000, 7)).astype(np.float16)
 
@@ -185,7 +184,7 @@ def test_any_damage_gives_numbers_or_one_line(noise, place):
     data = ONE[: 4 + place] + noise + ONE[4 + place + len(noise) :]
     said = ""
     try:
-        list(read_source(Source("x", io.BytesIO(data)), ReadOptions()))
+        piped(data)
     except ReadError as error:
         said = str(error)
     assert said == "" or (said.startswith("x") and said.isprintable() and len(said) < 400)

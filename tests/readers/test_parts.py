@@ -6,8 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from stablelse.readers import ReadError, ReadOptions
-from stablelse.readers.parts import find_parts, open_parts
+from stablelse.readers import ReadError, ReadOptions, find_files, open_files
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +25,7 @@ def written(tmp_path):
 
 
 def read(*paths, **options):
-    blocks = open_parts(paths, ReadOptions(**options))
+    blocks = open_files(paths, ReadOptions(**options))
     return [(block.source, block.offset, block.values.tolist()) for block in blocks]
 
 
@@ -43,11 +42,11 @@ def test_natural_order(written):
     expected = [
         f"parts/{name}.csv" for name in ("a", "part01", "part1b3", "part1b20", "part2", "part10")
     ]
-    assert find_parts("parts") == expected
-    assert find_parts("parts/") == expected
-    assert find_parts("parts/*.csv") == expected
-    assert find_parts("parts/part?.csv") == ["parts/part2.csv"]
-    assert find_parts("parts/part[0-9]*b*.csv") == expected[2:4]
+    assert find_files("parts") == expected
+    assert find_files("parts/") == expected
+    assert find_files("parts/*.csv") == expected
+    assert find_files("parts/part?.csv") == ["parts/part2.csv"]
+    assert find_files("parts/part[0-9]*b*.csv") == expected[2:4]
 
 
 @pytest.mark.parametrize("path", ["parts", "parts/*"])
@@ -121,7 +120,7 @@ def test_other_columns(written):
         "parts/b.csv has 1 column, where parts/a.csv has 2; "
         "choose as many of each with --column, or say --by rows if each row is a vector"
     )
-    blocks = list(open_parts(["parts"], alike=False))
+    blocks = list(open_files(["parts"], alike=False))
     assert [block.values.shape for block in blocks] == [(1, 2), (2, 1)]
 
 

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from files import complaint, gathered
 
-from stablelse.readers import ReadError, open_blocks, remote
-from stablelse.readers.parts import find_parts, open_parts
+from stablelse.readers import ReadError, find_files, open_blocks, open_files, remote
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -59,14 +58,14 @@ def test_directories_and_patterns(memory):
         memory.pipe(f"/parts/p{number}.csv", b"%d\n" % number)
     memory.pipe("/parts/_SUCCESS", b"")
     expected = ["memory:///parts/p9.csv", "memory:///parts/p10.csv"]
-    assert find_parts("memory://parts") == expected
-    assert find_parts("memory://parts/*.csv") == expected
-    values = [block.values.tolist() for block in open_parts(["memory://parts/p*.csv"])]
+    assert find_files("memory://parts") == expected
+    assert find_files("memory://parts/*.csv") == expected
+    values = [block.values.tolist() for block in open_files(["memory://parts/p*.csv"])]
     assert values == [[[9]], [[10]]]
     memory.pipe("/parts/p[1].csv", b"1\n")
-    assert find_parts("memory://parts/p[1].csv") == ["memory://parts/p[1].csv"]
+    assert find_files("memory://parts/p[1].csv") == ["memory://parts/p[1].csv"]
     with pytest.raises(ReadError, match=r"^no file matches memory://no/\*; check the path$"):
-        find_parts("memory://no/*")
+        find_files("memory://no/*")
 
 
 def test_no_file(memory):
@@ -129,7 +128,7 @@ def test_web(name, server):
 
 def test_a_query_is_no_pattern(server):
     assert np.array_equal(gathered(f"{server.url}/x.csv?version=1"), NUMBERS)
-    assert find_parts(f"{server.url}/x.csv?version=*") == [f"{server.url}/x.csv?version=*"]
+    assert find_files(f"{server.url}/x.csv?version=*") == [f"{server.url}/x.csv?version=*"]
 
 
 def test_no_file_on_a_server(server):

@@ -6,12 +6,11 @@ import sys
 
 import numpy as np
 import pytest
-from files import complaint, gathered
+from files import complaint, gathered, piped
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.readers import ReadError, ReadOptions, read_source
-from stablelse.readers.source import Source
+from stablelse.readers import ReadError
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 
@@ -110,7 +109,7 @@ def test_shapes(shape, place):
 
 
 def test_one_tensor_needs_no_key_and_blocks_name_it(written):
-    (block,) = read_source(Source("x", io.BytesIO(tensors(a=np.arange(2.0)))), ReadOptions())
+    (block,) = piped(tensors(a=np.arange(2.0)))
     assert block.source == "x['a']"
 
 
@@ -206,7 +205,7 @@ def test_any_damage_gives_numbers_or_one_line(noise, place):
     damaged = data[:place] + noise + data[place + len(noise) :]
     said = ""
     try:
-        list(read_source(Source("x", io.BytesIO(damaged)), ReadOptions()))
+        piped(damaged)
     except ReadError as error:
         said = str(error)
     assert said == "" or ("x" in said and said.isprintable() and len(said) < 400)

@@ -7,8 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from stablelse.readers import ReadError, ReadOptions, open_blocks
-from stablelse.readers.source import Source
+from stablelse.readers import ReadError, ReadOptions, file_source, open_blocks
 
 
 def message(path):
@@ -50,9 +49,9 @@ def test_a_slow_pipe(tmp_path):
         for byte in data:
             writer.write(bytes([byte]))
         writer.close()
-        source = Source("a pipe", pipe)
+        source = file_source("a pipe", pipe)
         assert source.head == data
-        assert source.size() is None
+        assert source.size is None
         assert source.read(6) + source.read(10**6) == data
         assert source.read(1) == b""
 
@@ -69,7 +68,7 @@ def test_a_file_behind_standard_input(tmp_path, monkeypatch):
     assert block.values.tolist() == [[0, 1, 2], [3, 4, 5]]
     with open(path, "rb") as file:
         file.seek(2)
-        assert Source("x", file).size() == len(data)
+        assert file_source("x", file).size == len(data)
 
 
 def test_no_file(tmp_path):

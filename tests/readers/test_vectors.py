@@ -5,8 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from stablelse.readers import Block, By, ReadError
-from stablelse.readers.vectors import vectors
+from stablelse.readers import Block, By, ReadError, vectors
 
 
 def blocks(*arrays, missing=None, columns=None):

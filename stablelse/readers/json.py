@@ -11,11 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from stablelse.readers.block import Array, Block, By, ReadError, ReadOptions, quoted
-from stablelse.readers.columns import choose_columns, list_names
-from stablelse.readers.lines import CHUNK_BYTES, MAX_LINE_BYTES, cut_lines
+from stablelse.readers.blocks import (
+    Array,
+    Block,
+    By,
+    ReadError,
+    ReadOptions,
+    choose_columns,
+    list_names,
+    quoted,
+)
 from stablelse.readers.literals import BadLiteralError, is_missing, number_reader
-from stablelse.readers.source import Source
+from stablelse.readers.sources import Source
+from stablelse.readers.text import MAX_LINE_BYTES, pieces_of
 
 #: How many numbers a block has; a longer row has one to itself.
 _BLOCK_NUMBERS = 1 << 16
@@ -23,9 +31,8 @@ _BLOCK_NUMBERS = 1 << 16
 #: Deeper than any arrays that hold logits, and far from where Python gives up.
 _MAX_DEPTH = 64
 
-_BLANKS = re.compile(r"[ \t\n]*")
-
 #: How an array begins whose elements are decoded one at a time, and how our own documents do.
+_BLANKS = re.compile(r"[ \t\n]*")
 _NESTED = re.compile(r"\[[ \t\n]*(?=[\[{])")
 _OWN = re.compile(r'\{[ \t\n]*"(?:vectors|losses)"[ \t\n]*:[ \t\n]*\[')
 
@@ -52,7 +59,21 @@ class Literal(str):
     __slots__ = ()
 
 
-def blocks(source: Source, options: ReadOptions) -> Iterator[Block]:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object, or raise the KeyError of a key that it has twice."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise KeyError(next(name for name in names if names.count(name) > 1))
+    return fields
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=Literal, parse_int=Literal, parse_constant=Literal, object_pairs_hook=_object
+)
+
+
+def json_lines(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read an array, or an array or an object per line; or what this program prints as JSON.
 
     ``options.key`` is where an object has its numbers: a name, or a path such as
@@ -72,7 +93,7 @@ class _Values:
 
     def __init__(self, source: Source) -> None:
         self._name = source.name
-        self._pieces = cut_lines(source, CHUNK_BYTES)
+        self._pieces = pieces_of(source)
         self._text = ""
         self._at = 0
         self._line = 1
@@ -104,26 +125,25 @@ class _Values:
     def _value(self) -> Any:
         """Decode the next value; more of the text is read until it is complete."""
         while True:
+            place = f"{self._name}, line {self._line}"
             try:
                 value, end = _DECODER.raw_decode(self._text, self._at)
+                self._advance(end)
+                return value
             except json.JSONDecodeError as error:
                 end, problem = error.pos, error.msg
             except RecursionError:
-                raise ReadError(f"{self._here} is nested too deeply") from None
+                raise ReadError(f"{place} is nested too deeply") from None
             except KeyError as twice:
-                (key,) = twice.args
                 raise ReadError(
-                    f"{self._here} has the key {quoted(key)} twice in one object; "
-                    "remove one of them"
+                    f"{place} has the key {quoted(twice.args[0])} twice in one object; remove one "
+                    "of them"
                 ) from None
-            else:
-                self._advance(end)
-                return value
             size = len(self._text) - self._at
             if size > MAX_LINE_BYTES:
                 raise ReadError(
-                    f"{self._here}: the value that begins here is longer than "
-                    f"{MAX_LINE_BYTES >> 20} MiB; write each vector as an array on its own line"
+                    f"{place}: the value that begins here is longer than {MAX_LINE_BYTES >> 20} "
+                    "MiB; write each vector as an array on its own line"
                 )
             # Lines are whole, so that what is cut off is cut off between two tokens.
             is_cut = not self._text[end + 1 :].strip()
@@ -145,19 +165,18 @@ class _Values:
 
     def _expect(self, characters: str) -> str:
         """Go behind the next character, which must be one of these."""
-        found = self._peek()
-        if not found or found not in characters:
-            wanted = " or ".join(map(repr, characters))
-            raise self._not_json(self._at, f"Expecting {wanted}")
+        character = self._peek()
+        if not character or character not in characters:
+            raise self._not_json(self._at, f"Expecting {' or '.join(map(repr, characters))}")
         self._advance(self._at + 1)
-        return found
+        return character
 
     def _extend(self, count: int) -> bool:
         """Read so many characters more, and say whether there were any."""
         parts = []
         while count > 0 and (piece := next(self._pieces, None)):
-            parts.append(piece.data.decode())
-            count -= len(parts[-1])
+            parts.append(piece.text)
+            count -= len(piece.text)
         if parts:
             self._before = self._column(self._at) - 1
             self._text, self._at = self._text[self._at :] + "".join(parts), 0
@@ -166,10 +185,6 @@ class _Values:
     def _column(self, place: int) -> int:
         line_end = self._text.rfind("\n", 0, place)
         return place - line_end + (self._before if line_end < 0 else 0)
-
-    @property
-    def _here(self) -> str:
-        return f"{self._name}, line {self._line}"
 
     def _advance(self, end: int) -> None:
         self._line += self._text.count("\n", self._at, end)
@@ -183,24 +198,12 @@ class _Values:
             )
         self._advance(end)
         problem = f"{problem[0].lower()}{problem[1:]}".removesuffix(" at")
-        place = f"{self._here}, character {self._column(end)} ({self._text[end]!r})"
+        place = f"line {self._line}, character {self._column(end)} ({self._text[end]!r})"
         is_word = _NOT_JSON.match(self._text, end)
-        mend = 'write "-inf", "nan" or null, as JSON has it' if is_word else "correct it"
-        return ReadError(f"{place} is not JSON: {problem}; {mend}")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object, or raise the KeyError of a key that it has twice."""
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise KeyError(next(name for name in names if names.count(name) > 1))
-    return fields
-
-
-_DECODER = json.JSONDecoder(
-    parse_float=Literal, parse_int=Literal, parse_constant=Literal, object_pairs_hook=_object
-)
+        hint = 'write "-inf", "nan" or null, as JSON has it' if is_word else "correct it"
+        if self._text[end] == "#":
+            hint = "JSON has no comments: remove them"
+        return ReadError(f"{self._name}, {place} is not JSON: {problem}; {hint}")
 
 
 class _Rows:
@@ -232,7 +235,7 @@ class _Rows:
             self._rows.append(row)
 
     def rest(self) -> Iterator[Block]:
-        """Yield the last block, and complain if there was no vector at all."""
+        """Yield the last block, or raise the error that there was no vector at all."""
         if self._rows:
             yield self._block()
         elif not self._offset:
@@ -240,8 +243,9 @@ class _Rows:
 
     def _block(self) -> Block:
         values, missing = (np.stack(cells) for cells in zip(*self._rows, strict=True))
-        chosen = choose_columns(self._options.columns, None, values.shape[1], self._source)
-        if chosen is not None:
+        if self._options.columns:
+            wanted, width = self._options.columns, values.shape[1]
+            chosen = list(choose_columns(wanted, None, width, self._source).positions)
             values, missing = values[:, chosen], missing[:, chosen]
         offset, self._offset, self._rows = self._offset, self._offset + len(values), []
         by = None if self._is_column else By.ROWS
@@ -255,19 +259,16 @@ class _Rows:
                 if "x" in value:
                     return value["x"]
                 raise self._bad("is output of stablelse without an x; name the file it is about")
-            self._path = self._path or [self._only_key(value)]
+            if not self._path:
+                keys = [key for key, field in value.items() if _has_numbers(field)]
+                if len(keys) != 1:
+                    what = "several fields of numbers" if keys else "no field of numbers"
+                    names = list_names(keys or list(value)) or "none"
+                    raise self._bad(f"has {what}; choose one of its keys with --key: {names}")
+                self._path = keys
         if isinstance(value, dict) and key in value:
             return value[key]
         return self._at_path(value, 0)
-
-    def _only_key(self, fields: dict[str, Any]) -> str:
-        """Return the key of the numbers of an object, if it has one alone."""
-        keys = [key for key, value in fields.items() if _has_numbers(value)]
-        if len(keys) == 1:
-            return keys[0]
-        what = "several fields of numbers" if keys else "no field of numbers"
-        names = list_names(keys or list(fields)) or "none"
-        raise self._bad(f"has {what}; choose one of its keys with --key: {names}")
 
     def _at_path(self, value: Any, begin: int) -> Any:
         """Return what is at the rest of the path, from this step on."""
@@ -292,7 +293,8 @@ class _Rows:
 
     def _vectors(self, value: Any, depth: int = 0) -> Iterator[list[Any]]:
         """Yield the innermost arrays of a value; a number that is in none as an array of one."""
-        if isinstance(value, list) and (kinds := set(map(type, value))) >= {list}:
+        is_vector = isinstance(value, list)
+        if is_vector and list in (kinds := set(map(type, value))):
             if depth >= _MAX_DEPTH:
                 raise self._bad("is nested too deeply")
             if not kinds <= {list, type(None)}:
@@ -301,12 +303,12 @@ class _Rows:
                 yield from self._vectors([] if item is None else item, depth + 1)
             return
         if value is not None:
-            is_column = not isinstance(value, list)
-            if self._is_column not in (None, is_column):
-                kinds_text = "a number, where an array" if is_column else "an array, where a number"
-                raise self._bad(f"has {kinds_text} came before; give either arrays or numbers")
-            self._is_column = is_column
-        is_vector = isinstance(value, list)
+            if self._is_column is is_vector:
+                both = ("an array, where a number", "a number, where an array")
+                raise self._bad(
+                    f"has {both[not is_vector]} came before; give either arrays or numbers"
+                )
+            self._is_column = not is_vector
         yield value if is_vector else [] if value is None and self._is_column is False else [value]
 
     def _numbers(self, cells: list[Any]) -> tuple[Array, Array]:
@@ -335,16 +337,16 @@ class _Rows:
         try:
             return self._read_number(literal)
         except BadLiteralError as bad:
-            mend = bad.fix or "choose what holds numbers with --key, or correct it"
-            raise self._bad(f": {bad}; {mend}", index) from None
+            hint = bad.fix or "choose what holds numbers with --key, or correct it"
+            raise self._bad(f": {bad}; {hint}", index) from None
 
     def _check_missing(self, what: str, index: int | None = None) -> None:
         if not self._options.skip_na:
-            mend = "fill it in, or leave out what is missing with --skip-na"
-            raise self._bad(f"{what}; {mend}", index)
+            hint = "fill it in, or leave out what is missing with --skip-na"
+            raise self._bad(f"{what}; {hint}", index)
 
     def _bad(self, what: str, index: int | None = None) -> ReadError:
-        """Return the complaint about a value, or about one number of the next vector."""
+        """Return the error about a value, or about one number of the next vector."""
         place = f"{self._source}, line {self._line}"
         if not self._is_column and index is not None:
             place += f", row {self._offset + len(self._rows) + 1}, number {index + 1}"

@@ -1,0 +1,429 @@
+"""Arrays as they lie on disk: NumPy's ``.npy`` and ``.npz``, and ``.safetensors``.
+
+They are read in pieces, not mapped into memory: the pages of a map count as this process's memory
+once touched, so that its use would grow with the file. What is packed is unpacked as it is read.
+"""
+
+import json
+import math
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stablelse.readers.blocks import (
+    Array,
+    Block,
+    By,
+    ReadError,
+    ReadOptions,
+    choose_columns,
+    choose_key,
+    damaged,
+    quoted,
+    reporting_damage,
+)
+from stablelse.readers.sources import Source, seekable, spooled
+
+#: What is read at once; small beside the memory that NumPy itself takes, large beside the cost
+#: of a block.
+BLOCK_BYTES = 1 << 22
+
+#: NumPy's own bound on a header, which is parsed as Python literals (NEP 1).
+_NPY_HEADER_BYTES = 10_000
+
+#: The longest header of .safetensors, of more than 100,000 tensors. The format allows 100 MB, which
+#: as objects of Python would take a gigabyte.
+_SAFETENSORS_HEADER_BYTES = 1 << 24
+
+#: What the table of contents of a .npz may take: the names of some 60,000 arrays, 46 bytes and a
+#: name each (the zip format's specification, APPNOTE.TXT, section 4.3.12).
+_TABLE_BYTES = 1 << 22
+
+#: The flag of a zip archive's entry that it is encrypted (APPNOTE.TXT, section 4.4.4).
+_ENCRYPTED = 1
+
+#: How many bytes hold the length of a .npy header, and what parses it, per version of the format.
+#: Versions 2 and 3 differ only in the encoding of field names, which no array of numbers has.
+_VERSIONS: dict[bytes, tuple[int, Callable[..., Any]]] = {
+    b"\x01\x00": (2, np.lib.format.read_array_header_1_0),
+    b"\x02\x00": (4, np.lib.format.read_array_header_2_0),
+    b"\x03\x00": (4, np.lib.format.read_array_header_2_0),
+}
+
+#: What cannot be read, by the kind of its dtype: what it holds, and how to save it instead.
+_REFUSED = {
+    "c": ("complex numbers", "save x.real, or abs(x)"),
+    "O": ("Python objects, which could run any code", "save x.astype(float)"),
+    "S": ("byte strings", "save x.astype(float)"),
+    "U": ("strings", "save x.astype(float)"),
+    "M": ("dates", "save them as numbers"),
+    "m": ("time spans", "save them as numbers"),
+    "V": (
+        "raw bytes, as which numpy.save writes ml_dtypes' bfloat16 and float8",
+        "save x.astype(numpy.float32)",
+    ),
+}
+_STRUCTURED = ("records", "save one field, x['name']")
+
+#: What else is a zip archive, by a file that it has in it, and what to do.
+_OTHER_ARCHIVES = {
+    "data.pkl": (
+        "a PyTorch file (.pt), a pickle, which could run any code",
+        "in Python, load it where it is trusted, and save with safetensors.torch.save_file",
+    ),
+    "workbook.xml": ("an Excel file", "save the sheet as CSV"),
+}
+
+
+class Rows(NamedTuple):
+    """Some rows of an array, from 0, the last one excluded, and where they lie in the file."""
+
+    begin: int
+    end: int
+    width: int
+    dtype: np.dtype[Any]
+    place: int
+
+
+def npy(source: Source, options: ReadOptions) -> Iterator[Block]:
+    """Read NumPy's file of one array."""
+    yield from _read_npy(source)[0].blocks(options)
+
+
+def npy_parts(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Rows, int]]:
+    """Split an array into parts of whole rows, with their sizes in bytes.
+
+    Nothing is split whose vectors do not lie one behind the other.
+    """
+    array, place = _read_npy(source)
+    axes = array.axes(options)
+    if axes.slab != axes.width:
+        return []
+    size = axes.width * array.dtype.itemsize
+    step = max(1, part_bytes // size)
+    ranges = ((begin, min(begin + step, axes.rows)) for begin in range(0, axes.rows, step))
+    return [
+        (Rows(begin, end, axes.width, array.dtype, place + begin * size), (end - begin) * size)
+        for begin, end in ranges
+    ]
+
+
+def npy_part(source: Source, options: ReadOptions, part: Rows) -> Iterator[Block]:
+    """Read some rows of an array."""
+    begin, end, width, dtype, place = part
+    size = (end - begin) * width * dtype.itemsize
+    array = StoredArray(source.span(place, place + size), (end - begin, width), dtype)
+    for block in array.blocks(options._replace(axis=None)):
+        yield block._replace(offset=begin + block.offset)
+
+
+def npz(source: Source, options: ReadOptions) -> Iterator[Block]:
+    """Read one array of NumPy's archive; a pipe is copied first, for the table is at its end."""
+    with seekable(source) as file:
+        file.most = _TABLE_BYTES
+        with reporting_damage(source.name):
+            archive = zipfile.ZipFile(file)
+        entries = {
+            entry.filename.removesuffix(".npy"): entry
+            for entry in archive.infolist()
+            if entry.filename.endswith(".npy")
+        }
+        names = [entry.filename.rpartition("/")[2] for entry in archive.infolist()]
+        if names and not entries:
+            for what, hint in (_OTHER_ARCHIVES[name] for name in names if name in _OTHER_ARCHIVES):
+                raise ReadError(f"{source.name} is {what}; {hint}")
+            raise ReadError(
+                f"{source.name} is a zip archive without arrays; unpack it, or save a .npz"
+            )
+        entry = entries[key := choose_key(options.key, list(entries), source.name)]
+        name = _keyed(source.name, key)
+        # Only these are unpacked in bounded memory, and NumPy writes no others.
+        is_plain = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        if not is_plain or entry.flag_bits & _ENCRYPTED:
+            raise ReadError(f"{name} is compressed or encrypted as NumPy never does; save it again")
+        with reporting_damage(name):
+            content = archive.open(entry)
+
+        def read(count: int) -> bytes:
+            with reporting_damage(name):
+                return content.read(count)
+
+        array = Source(name, read, size=entry.file_size)
+        if not array.head.startswith(b"\x93NUMPY"):
+            raise ReadError(f"{name} is no .npy file, though its name says so; save it again")
+        yield from npy(array, options)
+
+
+def safetensors(source: Source, options: ReadOptions) -> Iterator[Block]:
+    """Read one tensor; of a pipe all that lies before it is read, too.
+
+    The format is that of https://huggingface.co/docs/safetensors, read here without its package,
+    which maps files into memory, knows neither pipes nor URLs, and takes bfloat16 only beside
+    ``ml_dtypes``. bfloat16 and float8 come as wider formats of NumPy that hold them exactly.
+    """
+    kind, name = ".safetensors", source.name
+    length = int.from_bytes(source.read(8), "little")
+    text = source.header(length, _SAFETENSORS_HEADER_BYTES, kind)
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError):
+        raise damaged(name, kind, "its header is no JSON") from None
+    if not isinstance(header, dict):
+        raise damaged(name, kind, "its header is no object")
+    key = choose_key(options.key, [key for key in header if key != "__metadata__"], name)
+    try:
+        entry = header[key]
+        stored, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+        numbers = (*shape, begin, end)
+        if not isinstance(stored, str) or any(type(n) is not int or n < 0 for n in numbers):
+            raise ValueError
+    except (TypeError, KeyError, ValueError):
+        raise damaged(name, kind, f"its header does not describe {quoted(key)}") from None
+    if stored not in _TENSOR_DTYPES:
+        raise ReadError(
+            f"{_keyed(name, key)} is of the type {quoted(stored)}, which cannot be read; convert "
+            "it to F32"
+        )
+    dtype, decode = _TENSOR_DTYPES[stored]
+    if end - begin != math.prod(shape) * np.dtype(dtype).itemsize:
+        raise damaged(name, kind, f"the length of {quoted(key)} is not that of its shape")
+    content = _rest(source, 8 + length + begin, begin, end - begin)
+    content.name = _keyed(name, key)
+    array = StoredArray(content, shape, np.dtype(dtype), decode=decode)
+    yield from array.blocks(options)
+
+
+def _keyed(source: str, key: str) -> str:
+    """Return what errors call one array of a file: as one would write it in Python."""
+    return f"{source}[{quoted(key)}]"
+
+
+def _rest(source: Source, place: int, skipped: int, most: int | None = None) -> Source:
+    """Return what begins at a place, on a pipe behind so many bytes more, as its own source."""
+    if source.size is not None and source.seekable():
+        begin = min(place, source.size)
+        end = source.size if most is None else min(begin + most, source.size)
+        return source.span(begin, end)
+    for _ in source.parts(skipped):
+        pass
+    size = None if source.size is None else source.size - place
+    return Source(source.name, source.read, size=size, packing=source.packing)
+
+
+def _bfloat16(codes: Array) -> Array:
+    """Return bfloat16 as float32, of which it is the upper half."""
+    return (codes.astype(np.uint32) << 16).view(np.float32)
+
+
+def _float8_e5m2(codes: Array) -> Array:
+    """Return float8_e5m2 as float16, of which it is the upper half."""
+    return (codes.astype(np.uint16) << 8).view(np.float16)
+
+
+def _float8_e4m3fn(codes: Array) -> Array:
+    """Return float8_e4m3fn as float16, whose exponent has one bit more and 8 more of a bias."""
+    sign, rest = codes.astype(np.uint16) & 0x80, codes.astype(np.uint16) & 0x7F
+    values = (sign << 8 | rest << 7).view(np.float16) * np.float16(2**8)
+    values[rest == 0x7F] = np.nan  # there is no infinity
+    return values
+
+
+_Decode = Callable[[Array], Array]
+
+#: How the numbers of a tensor are stored, and what makes numbers of codes.
+_TENSOR_DTYPES: dict[str, tuple[str, _Decode | None]] = {
+    **{f"F{8 * size}": (f"<f{size}", None) for size in (2, 4, 8)},
+    **{f"I{8 * size}": (f"<i{size}", None) for size in (1, 2, 4, 8)},
+    **{f"U{8 * size}": (f"<u{size}", None) for size in (1, 2, 4, 8)},
+    "BOOL": ("?", None),
+    "BF16": ("<u2", _bfloat16),
+    "F8_E5M2": ("u1", _float8_e5m2),
+    "F8_E4M3": ("u1", _float8_e4m3fn),
+}
+
+
+def _read_npy(source: Source) -> tuple["StoredArray", int]:
+    """Return an array from what its header says, and at which byte its numbers begin."""
+    kind = ".npy"
+    magic_and_version = source.read(8)
+    if magic_and_version[6:] not in _VERSIONS:
+        raise damaged(source.name, kind, "its version is none that NumPy writes")
+    length_bytes, parse = _VERSIONS[magic_and_version[6:]]
+    length = source.header(length_bytes, length_bytes, kind)
+    text = source.header(int.from_bytes(length, "little"), _NPY_HEADER_BYTES, kind)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            shape, is_fortran, dtype = parse(BytesIO(length + text))
+    except Exception:  # bytes of any kind are evaluated as literals: no list of errors is complete
+        raise damaged(source.name, kind, "its header is not one that NumPy writes") from None
+    if dtype.kind not in "biuf":
+        is_structured = dtype.fields or dtype.subdtype
+        what, hint = _STRUCTURED if is_structured else _REFUSED[dtype.kind]
+        raise ReadError(f"{source.name} holds {what} ({dtype}), no real numbers; {hint}")
+    place = 8 + len(length + text)
+    return StoredArray(_rest(source, place, 0), shape, dtype, is_fortran), place
+
+
+class Axes(NamedTuple):
+    """Which axis of an array has the vectors, and how its numbers lie in the file.
+
+    Rows are counted over the axes of the lengths `outer`, the last one fastest; each has `width`
+    numbers. So many numbers lie from one to its neighbour: `steps` on the outer axes, `step` within
+    a vector. `by` is what a vector is, if that is settled.
+    """
+
+    outer: tuple[int, ...]
+    width: int
+    steps: tuple[int, ...]
+    step: int
+    by: By | None
+
+    @property
+    def rows(self) -> int:
+        """How many vectors there are."""
+        return math.prod(self.outer)
+
+    def long(self) -> list[tuple[int, int]]:
+        """Return the length and the step of the outer axes longer than 1; of one axis at least."""
+        pairs = zip(self.outer, self.steps, strict=True)
+        return [pair for pair in pairs if pair[0] > 1] or [(1, 1)]
+
+    @property
+    def slab(self) -> int | None:
+        """How many numbers interwoven rows have; ``None`` if rows do not lie in their order."""
+        steps = [step for _, step in self.long()]
+        if steps != sorted(steps, reverse=True):
+            return None
+        return self.width * math.prod(length for length, step in self.long() if step < self.step)
+
+
+class StoredArray:
+    """An array whose first byte is the first of its source, whether or not its header is true."""
+
+    def __init__(
+        self,
+        source: Source,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        is_fortran: bool = False,
+        decode: _Decode | None = None,
+    ) -> None:
+        self.source, self.shape, self.dtype = source, shape, dtype
+        self._is_fortran, self._decode = is_fortran, decode
+
+    def blocks(self, options: ReadOptions) -> Iterator[Block]:
+        """Read it: ``options.axis`` has the vectors, the others are counted as rows."""
+        axes, name = self.axes(options), self.source.name
+        positions = choose_columns(options.columns, None, axes.width, name).positions
+        wanted = list(positions) if options.columns else slice(None)
+        kept = options.dtype if self.dtype.kind in "biu" else self.dtype.newbyteorder("=")
+        outer = axes.outer if len(axes.outer) > 1 else ()
+        offset = 0
+        for values in self._values(axes, wanted):
+            numbers = self._decode(values) if self._decode else values.astype(kept, copy=False)
+            yield Block(numbers, name, offset, by=axes.by, outer=outer)
+            offset += len(numbers)
+
+    def axes(self, options: ReadOptions) -> Axes:
+        """Return what the axes are, if it is an array that can be read and may be there."""
+        name, shape, axis = self.source.name, self.shape, options.axis
+        if any(length < 0 for length in shape):
+            raise damaged(name, ".npy", f"its header claims the shape {shape}")
+        if 0 in shape:
+            raise ReadError(f"{name} is empty: its array has the shape {shape}")
+        if axis is not None and not -len(shape) <= axis < len(shape):
+            raise ReadError(
+                f"{name} has no axis {axis}: its shape is {shape}; choose from 0 to "
+                f"{len(shape) - 1}"
+            )
+        # Before anything of that size is allocated: a header may claim anything.
+        if self.source.size is not None and self.source.size < self._bytes:
+            raise self._truncated(self.source.size)
+        by = None if axis is None and len(shape) <= 2 else By.ROWS
+        if len(shape) < 2:  # a column
+            shape, axis, by = (*shape, 1, 1)[:2], 1, None
+        axis = (-1 if axis is None else axis) % len(shape)
+        if axis == 0 and len(shape) == 2:
+            by = By.COLUMNS
+        before = (math.prod(shape[:at]) for at in range(len(shape)))
+        behind = (math.prod(shape[at + 1 :]) for at in range(len(shape)))
+        steps = list(before if self._is_fortran else behind)
+        step = steps.pop(axis)
+        return Axes(shape[:axis] + shape[axis + 1 :], shape[axis], tuple(steps), step, by)
+
+    @cached_property
+    def _bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def _truncated(self, size: int) -> ReadError:
+        return ReadError(
+            f"{self.source.name} is truncated: its header promises {self._bytes:,} bytes for the "
+            f"shape {self.shape} of {self.dtype}, and {size:,} follow; copy or save it again"
+        )
+
+    def _values(self, axes: Axes, wanted: slice | list[int]) -> Iterator[Array]:
+        """Yield the rows in order, some at a time."""
+        slab, size = axes.slab, self.dtype.itemsize
+        if slab is not None and (slab == axes.width or slab * size <= BLOCK_BYTES):
+            yield from self._slabs(axes, slab, wanted)
+        elif self.source.seekable():
+            yield from self._scattered(self.source, axes, wanted)
+        else:  # the first row of a pipe is complete only when nearly everything has come
+            with spooled(self.source, self._bytes) as file:
+                if (file.size or 0) < self._bytes:
+                    raise self._truncated(file.size or 0)
+                yield from self._scattered(file, axes, wanted)
+
+    def _slabs(self, axes: Axes, slab: int, wanted: slice | list[int]) -> Iterator[Array]:
+        """Yield rows that lie one behind the other, or interwoven with few others."""
+        inner, slab_bytes = slab // axes.width, slab * self.dtype.itemsize
+        slabs, at_once = axes.rows // inner, max(1, BLOCK_BYTES // slab_bytes)
+        for begin in range(0, slabs, at_once):
+            count = min(at_once, slabs - begin)
+            data = self.source.read(min(count * slab_bytes, BLOCK_BYTES))
+            if rest := b"".join(self.source.parts(count * slab_bytes - len(data))):
+                data += rest  # nothing is allocated on a promise
+            if len(data) < count * slab_bytes:
+                raise self._truncated(begin * slab_bytes + len(data))
+            numbers = np.frombuffer(data, self.dtype).reshape(count, axes.width, inner)
+            yield numbers.swapaxes(1, 2).reshape(-1, axes.width)[:, wanted]
+
+    def _scattered(self, source: Source, axes: Axes, wanted: slice | list[int]) -> Iterator[Array]:
+        """Yield rows whose numbers lie far from each other: neighbours on the last axis at once."""
+        at_once = max(1, BLOCK_BYTES // (axes.width * self.dtype.itemsize))
+        positions = np.arange(axes.width)[wanted].tolist()
+        *outer, (last, last_step) = axes.long()
+        for indices in np.ndindex(*[length for length, _ in outer]):
+            base = sum(index * step for index, (_, step) in zip(indices, outer, strict=True))
+            for begin in range(0, last, at_once):
+                place = base + begin * last_step
+                values = np.empty((min(at_once, last - begin), len(positions)), self.dtype)
+                if axes.step < last_step:
+                    for row in range(len(values)):
+                        at = place + row * last_step
+                        values[row] = self._every(source, at, axes.width, axes.step)[wanted]
+                else:
+                    for column, position in enumerate(positions):
+                        at = place + position * axes.step
+                        values[:, column] = self._every(source, at, len(values), last_step)
+                yield values
+
+    def _every(self, source: Source, place: int, count: int, step: int) -> Array:
+        """Read so many numbers from a place on, each so many from the one before."""
+        size = self.dtype.itemsize
+        values = np.empty(count, self.dtype)
+        at_once = max(1, BLOCK_BYTES // (step * size))
+        for begin in range(0, count, at_once):
+            part = values[begin : begin + at_once]
+            at, length = (place + begin * step) * size, ((len(part) - 1) * step + 1) * size
+            data = source.read_at(at, length)
+            if len(data) < length:  # cut short since its size was asked for
+                raise self._truncated(at + len(data))
+            part[:] = np.frombuffer(data, self.dtype)[::step]
+        return values

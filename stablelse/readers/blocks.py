@@ -1,0 +1,289 @@
+"""What every reader yields, what it may be asked, which columns it reads, and how it refuses.
+
+The types are named tuples: a data class takes five times as long to define, at every start.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+    Mask = npt.NDArray[np.bool_]
+else:
+    Array = Mask = np.ndarray  # numpy.typing takes its time to import
+
+#: How many characters of the input and of a library's error, and how many names, an error repeats.
+_QUOTED, _REPEATED, _LISTED = 40, 160, 8
+
+#: Whether a name can stand in a list without quotes.
+_BARE = re.compile(r"[\w.][\w .()/-]{0,38}")
+
+#: What pandas and R call the index of a table, or pandas one that it has read back as a column.
+_INDEX = re.compile(r"index|level_0|Unnamed: \d+(_level_\d+)?|__index_level_\d+__")
+
+
+class ReadError(ValueError):
+    """Input that cannot be read: one line that says where the problem is and how to fix it."""
+
+
+class By(Enum):
+    """What one vector is."""
+
+    ROWS = "rows"
+    COLUMNS = "columns"
+    ALL = "all"
+
+
+class Block(NamedTuple):
+    """Some rows of numbers, shape (rows, columns)."""
+
+    #: In the type that text is parsed to, or that a file has; NaN where a cell is missing.
+    values: Array
+    #: Where they are from: the path, or ``"standard input"``.
+    source: str
+    #: How many rows of numbers lie before them in this source.
+    offset: int
+    #: Where a cell was blank or NA; ``None`` where none was.
+    missing: Mask | None = None
+    #: The names of the columns, if there was a header.
+    columns: tuple[str, ...] | None = None
+    #: Where a mask says that there is no number, and -inf stands; ``None`` without a mask.
+    masked: Mask | None = None
+    #: What a vector is, where the input says so: each row, if they are lists, whose length may
+    #: differ from block to block; each column of an array that is read down its columns.
+    by: By | None = None
+    #: How long the axes are over which rows are counted, if they are several.
+    outer: tuple[int, ...] = ()
+    #: The positions in the file, from 0, of index columns, which are not among these.
+    left_out: tuple[int, ...] = ()
+
+    def mapped(self, change: Callable[[Array], Array]) -> Block:
+        """Return the block with a change made to its numbers and to both masks."""
+        missing, masked = (
+            None if cells is None else change(cells) for cells in (self.missing, self.masked)
+        )
+        return self._replace(values=change(self.values), missing=missing, masked=masked)
+
+    def rows(self, begin: int, end: int) -> Block:
+        """Return the rows at these positions, from 0, the last one excluded."""
+        return self.mapped(lambda cells: cells[begin:end])._replace(offset=self.offset + begin)
+
+
+class Gauge:
+    """Counts the bytes that are read of all sources it is given to, packed as they lie there."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class Note(NamedTuple):
+    """One line that a reader says to the user and that is not an error."""
+
+    text: str
+    #: What it is about: the path, or ``"standard input"``.
+    source: str = ""
+    #: The names of the columns, if the note is that there is a header.
+    header: tuple[str, ...] | None = None
+
+
+class ReadOptions(NamedTuple):
+    """How input is to be read. What concerns only text does not matter to a file of numbers."""
+
+    #: Which of several named arrays is wanted; ``None``: the only one.
+    key: str | None = None
+    #: Which axis of an array has the vectors, from 0, or from -1 backward; ``None``: the last.
+    axis: int | None = None
+    #: The name of a column or its number, from 1, each, in the order in which they are wanted; a
+    #: name in the header goes before a number. Empty: all, but for an index of pandas or R.
+    columns: tuple[str, ...] = ()
+    #: Whether the first line holds names; ``None``: if a cell begins with a letter or an
+    #: underscore, or is a word in quotes, and none is a number or begins like one.
+    header: bool | None = None
+    #: Whether a blank or NA cell is left out, instead of being an error.
+    skip_na: bool = False
+    #: One character; a blank stands for any run of blanks and tabs. ``None``: a tab, a semicolon,
+    #: a bar, a comma or blanks, the first of these that the first row of numbers has.
+    delimiter: str | None = None
+    #: ``"."`` or ``","``. Never guessed.
+    decimal: str = "."
+    #: What text and integers are converted to: ``"float64"`` or ``"longdouble"``.
+    dtype: npt.DTypeLike = "float64"
+    #: Counts the bytes that are read.
+    gauge: Gauge | None = None
+    #: Whether true and false, in any case, are the numbers 1 and 0, as a mask may have it.
+    words: bool = False
+    #: Called with each note; with the same ones again where a file is read again.
+    note: Callable[[Note], None] | None = None
+
+    def notify(self, notes: Iterable[Note]) -> None:
+        """Pass notes on to whoever wants them."""
+        if self.note is not None:
+            for note in notes:
+                self.note(note)
+
+
+#: Everything detected, nothing left out.
+DEFAULTS = ReadOptions()
+
+
+class Columns(NamedTuple):
+    """Which columns of a table are read: all its names, and positions from 0."""
+
+    source: str
+    names: tuple[str, ...] | None
+    #: Those to read, in order.
+    positions: Sequence[int]
+    #: Those of an index that is left out.
+    left_out: tuple[int, ...]
+
+    @property
+    def headings(self) -> tuple[str, ...] | None:
+        """The names of the columns to read, if there are names."""
+        return self.names and tuple(self.names[position] for position in self.positions)
+
+    def label(self, position: int) -> str:
+        """Return what an error calls a column."""
+        name = f" ({quoted(self.names[position])})" if self.names else ""
+        return f"column {position + 1}{name}"
+
+    def index_notes(self) -> list[Note]:
+        """Return what the user is told of the index, if there is one."""
+        if not self.left_out:
+            return []
+        labels = [self.label(place).removeprefix("column ") for place in self.left_out[:_LISTED]]
+        listed = ", ".join(label.removesuffix(" ('')") for label in labels)
+        which = f"column {listed} is" if len(self.left_out) == 1 else f"columns {listed} are"
+        text = f"{which} an index and left out; to read it, name all columns to read with --column"
+        return [Note(text, self.source)]
+
+
+def choose_columns(
+    wanted: Sequence[str],
+    names: Sequence[str] | None,
+    width: int,
+    source: str,
+    index: Sequence[int] = (),
+) -> Columns:
+    """Return the columns as of `ReadOptions`: by default all but those of an index."""
+    left_out = () if wanted else tuple(index)
+    kept: Sequence[int] = range(width)
+    if wanted:
+        kept = tuple(_position(token, names, width, source) for token in wanted)
+    elif left_out:
+        kept = tuple(place for place in kept if place not in left_out)
+    return Columns(source, None if names is None else tuple(names), kept, left_out)
+
+
+def _position(token: str, names: Sequence[str] | None, width: int, source: str) -> int:
+    places = [place for place, name in enumerate(names or ()) if name == token]
+    if len(places) == 1:
+        return places[0]
+    if places:
+        numbers = " or ".join(str(place + 1) for place in places[:_LISTED])
+        raise ReadError(
+            f"{source} has {len(places)} columns named {quoted(token)}; "
+            f"choose one by its number: {numbers}"
+        )
+    is_number = token.isascii() and token.isdigit()
+    if is_number and len(token) <= 9 and 1 <= int(token) <= width:
+        return int(token) - 1
+    has = f"it has {count(width, 'column')}" + (f": {list_names(names)}" if names else "")
+    if is_number or names:
+        raise ReadError(f"{source} has no column {quoted(token)}; {has}")
+    raise ReadError(
+        f"{source} has no column {quoted(token)}, for it has no header; "
+        f"give the column's number, from 1 to {width}"
+    )
+
+
+def is_index_name(name: str) -> bool:
+    """Whether a name other than a blank is what pandas calls an index that has none."""
+    return _INDEX.fullmatch(name) is not None
+
+
+def index_width(names: Sequence[str]) -> int:
+    """Return how many columns at the beginning are an index that pandas or R wrote: not all."""
+    return sum(takewhile(bool, (not name or is_index_name(name) for name in names[:-1])))
+
+
+def choose_key(wanted: str | None, names: Sequence[str], source: str) -> str:
+    """Return the name of the wanted array of those there are: by default the only one."""
+    if not names:
+        raise ReadError(f"{source} is empty: there is no array in it")
+    if wanted is None and len(names) > 1:
+        raise ReadError(
+            f"{source} has {len(names):,} arrays: {list_names(names)}; choose one with --key"
+        )
+    if wanted is not None and wanted not in names:
+        raise ReadError(f"{source} has no array {quoted(wanted)}; it has {list_names(names)}")
+    return names[0] if wanted is None else wanted
+
+
+def bare(name: str) -> str:
+    """Return a name as it is, for a note; in quotes where that is unclear."""
+    return name if _BARE.fullmatch(name) else quoted(name)
+
+
+def list_names(names: Sequence[str], spelled: Callable[[str], str] | None = None) -> str:
+    """Return the first names of a header, in quotes for an error."""
+    listed = ", ".join(map(spelled or quoted, names[:_LISTED]))
+    return listed if len(names) <= _LISTED else f"{listed} and {len(names) - _LISTED} more"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number and what it counts: ``1 cell``, ``2 cells``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def quoted(text: str) -> str:
+    """Return a piece of the input in quotes, cut short, for an error of one line."""
+    return repr(text) if len(text) <= _QUOTED else repr(text[:_QUOTED]) + "..."
+
+
+def shown(path: str) -> str:
+    """Return a path as an error shows it: as it is, unless it is empty or not text."""
+    return path if path and path.isprintable() else repr(path)
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return what a library complains of, cut short, for an error of one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    text = "".join(character if character.isprintable() else "?" for character in text)
+    return text if len(text) <= _REPEATED else text[:_REPEATED] + "..."
+
+
+@contextmanager
+def reporting_damage(name: str) -> Iterator[None]:
+    """Say that a file is damaged where a library fails that reads it."""
+    try:
+        yield
+    except ReadError:
+        raise
+    except Exception as error:  # damage makes libraries raise errors of any kind
+        is_bare = isinstance(error, EOFError) and not str(error)
+        what = "it ends too early" if is_bare else in_one_line(error)
+        raise ReadError(f"{name} is damaged ({what}); copy or save it again") from None
+
+
+def damaged(source: str, kind: str, what: str) -> ReadError:
+    """Return the error of a file that is not as its kind has to be."""
+    return ReadError(f"{source} is a damaged {kind} file: {what}; copy or save it again")
+
+
+def changed(path: str) -> ReadError:
+    """Return the error of a file that is not what it was."""
+    return ReadError(
+        f"{path} changed while it was being read: run the command again when nothing writes to it"
+    )

@@ -1,0 +1,480 @@
+"""Where bytes come from: files, directories, patterns, URLs, standard input; packed or not.
+
+What a file is, its content says, never its name: `SIGNATURES` has the table.
+"""
+
+import os
+import re
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property, partial
+from glob import glob
+from importlib import import_module
+from typing import Any, BinaryIO, NamedTuple
+
+from stablelse.readers import remote
+from stablelse.readers.blocks import Gauge, ReadError, damaged, in_one_line, shown
+
+#: What is read at once to tell what kind of input it is; more than any signature needs.
+_HEAD_BYTES = 1 << 12
+
+#: What is read at once of bytes that are only passed on, and of packed ones.
+_PART_BYTES = 1 << 22
+_PACKED_BYTES = 1 << 16
+
+#: A stream says itself how much memory it takes to unpack it, up to 4 GiB. The largest that
+#: `xz -9` makes takes 65 MiB (its manual, table of presets), and Zstandard's own default for what
+#: a decoder accepts is 128 MiB (ZSTD_WINDOWLOG_LIMIT_DEFAULT).
+_UNPACKING_BYTES = 1 << 27
+
+#: RFC 3986, section 3.1, but for one letter alone, which is a drive.
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+#: What makes a pattern of a path that names no file, as in a shell.
+_PATTERN = re.compile(r"[*?\[]")
+
+#: Programs that write directories of files keep notes of their own there, such as `_SUCCESS`.
+_HIDDEN = (".", "_")
+
+_HINTS: dict[type[OSError], str] = {
+    FileNotFoundError: "check the path",
+    IsADirectoryError: "name a file in it",
+    PermissionError: "ask its owner for the right to read it",
+}
+
+
+class Signature(NamedTuple):
+    """How a kind of input begins, and what reads it or how to make it readable."""
+
+    kind: str
+    begin: re.Pattern[bytes]
+    #: The reader: ``module:function`` of this package, if there is one.
+    reader: str = ""
+    #: Which of ``ReadOptions.axis`` and ``key`` choose something there; whether parts can be read.
+    features: str = ""
+    hint: str = ""
+
+
+_SAVE = "in what wrote it, save the one array that is wanted with numpy.save"
+_CONVERT = "convert it to CSV or Parquet"
+_UNPACK = "unpack it and pipe it in: {} | stablelse ..."
+_ICONV = "convert it: iconv -f {} -t UTF-8"
+#: A brace begins nothing else; a bracket does where something else than a value stands behind it.
+_JSON = (
+    rb"(?:\xef\xbb\xbf)?[ \t\r\n]*"
+    rb"(?:\{|\[[ \t\r\n]*(?:[\[{\"\]0-9-]|(?i:null|none|true|false|nan|inf|infinity)\b|\Z))"
+)
+
+#: Each format's own specification names these bytes; Python documents that a pickle of
+#: protocol 2 and later begins with the opcode PROTO, 0x80, and the protocol's number.
+SIGNATURES = tuple(
+    Signature(kind, re.compile(begin, re.DOTALL), *rest)
+    for kind, begin, *rest in (
+        ("a .npy file", rb"\x93NUMPY", "arrays:npy", "axis parts"),
+        ("a zip archive", rb"PK(\x03\x04|\x05\x06)", "arrays:npz", "axis key"),  # or of nothing
+        # The length of the header, in eight bytes, is below 2**32; the header is JSON.
+        ("a .safetensors file", rb".{4}\0\0\0\0\{", "arrays:safetensors", "axis key"),
+        ("a Parquet file", b"PAR1", "tables:parquet", "parts"),
+        ("an Arrow file", rb"ARROW1\0\0", "tables:arrow"),
+        ("an Arrow stream", rb"\xff\xff\xff\xff", "tables:arrow"),  # the mark before each message
+        ("JSON", _JSON, "json:json_lines", "key"),
+        ("gzip data", rb"\x1f\x8b"),
+        ("bzip2 data", rb".{4}(1AY&SY|\x17rE8P\x90)"),  # or of nothing
+        ("xz data", rb"\xfd7zXZ\0"),
+        ("Zstandard data", rb"\x28\xb5\x2f\xfd"),
+        (
+            "a pickle (.pkl, .joblib, old .pt), which could run any code",
+            rb"\x80[\x02-\x05]", "", "",
+            "where it is trusted, load it in Python, and save the array with numpy.save",
+        ),
+        ("an HDF5 file", rb"\x89HDF\r\n\x1a\n", "", "",
+         "in Python: numpy.save('x.npy', h5py.File('x.h5')['NAME'][:])"),
+        ("a NetCDF file", rb"CDF[\x01\x02\x05]", "", "", _SAVE),
+        ("a MATLAB file", rb"MATLAB 5\.0 MAT-file", "", "",
+         "in Python: numpy.save('x.npy', scipy.io.loadmat('x.mat')['NAME'])"),
+        ("a GGUF file of quantized weights", b"GGUF", "", "", "save the tensors as .safetensors"),
+        ("a damaged .safetensors file", rb'.{8}\{"', "", "", "copy or save it again"),
+        ("an encrypted Parquet file", b"PARE", "", "", "write it without encryption"),
+        ("an Arrow file of the old Feather format", b"FEA1", "", "", _CONVERT),
+        ("an Avro file", rb"Obj\x01", "", "", _CONVERT),
+        ("an SQLite database", rb"SQLite format 3\0", "", "",
+         "write the table that is wanted as CSV"),
+        ("an old Office file", rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "", "",
+         "save the sheet as CSV"),
+        ("LZ4 data", rb"\x04\x22\x4d\x18", "", "", _UNPACK.format("lz4 -dc")),
+        ("data in the old LZMA format", rb"\x5d\0\0", "", "", _UNPACK.format("xz -dc")),
+        ("a 7z archive", rb"7z\xbc\xaf\x27\x1c", "", "", "unpack it"),
+        ("a tar archive", rb".{257}ustar", "", "", "unpack it, and name the directory with --file"),
+        ("zlib data, as .joblib files are", rb"x[\x9c\xda]", "", "", _SAVE),
+        ("UTF-32 text", rb"\xff\xfe\0\0|\0\0\xfe\xff", "", "", _ICONV.format("UTF-32")),
+        ("UTF-16 text", rb"\xff\xfe|\xfe\xff", "", "", _ICONV.format("UTF-16")),
+        ("text", b"", "text:text", "parts"),
+    )
+)  # fmt: skip
+
+#: What unpacks one stream of each kind: a module, a class of it, and its options.
+_DECOMPRESSORS: dict[str, tuple[str, str, dict[str, int]]] = {
+    "gzip data": ("gzip", "GzipFile", {}),
+    "bzip2 data": ("bz2", "BZ2Decompressor", {}),
+    "xz data": ("lzma", "LZMADecompressor", {"memlimit": _UNPACKING_BYTES}),
+    "Zstandard data": ("compression.zstd", "ZstdDecompressor", {}),  # since Python 3.14
+}
+
+
+class Source:
+    """Bytes that are read once, in order; where they can be sought, also from any place.
+
+    It is also the file object that a library reads, at most `most` bytes at once: a library that
+    believes what a file says of its own parts is stopped before it allocates.
+    """
+
+    closed = False
+
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[int], bytes],
+        seek: Callable[[int], object] | None = None,
+        size: int | None = None,
+        packing: str = "",
+    ) -> None:
+        self.name = name  # what errors call it
+        self.size = size  # in bytes, if it is known
+        self.packing = packing  # what the bytes were unpacked from, "gzip data", or nothing
+        self.gauge: Gauge | None = None
+        self.most = sys.maxsize
+        self.descriptor: int | None = None  # of a regular file that this is from its first byte
+        self._read, self._seek = read, seek
+        self._ahead = b""
+        self._place = 0
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first few thousand bytes, or all if there are fewer; they are still to be read."""
+        if self._seek is not None:
+            self._seek_to(0)
+        data = self._fetch(_HEAD_BYTES)
+        self._ahead = b"" if self._seek is not None else data
+        return data
+
+    @property
+    def signature(self) -> Signature:
+        """The first row of `SIGNATURES` that fits."""
+        return next(row for row in SIGNATURES if row.begin.match(self.head))
+
+    def read(self, count: int | None = -1) -> bytes:
+        """Return the next `count` bytes, all by default; fewer only at the end."""
+        if self.most < sys.maxsize:  # a library's own bound is what there is
+            count = self.most + 1 if count is None or count < 0 else count
+            left = count if self.size is None else max(0, self.size - self._place)
+            count = min(count, left)
+            if count > self.most:
+                raise ReadError(
+                    f"{self.name} has a part of more than {self.most >> 20} MiB, which must be "
+                    "read at once; if it is not damaged, save it in smaller parts"
+                )
+        assert count is not None, "only a library reads all"
+        if self._seek is not None:
+            data = self.read_at(self._place, count)
+        else:
+            _ = self.head
+            data, self._ahead = self._ahead[:count], self._ahead[count:]
+            data = self._counted(data + self._fetch(count - len(data)))
+        self._place += len(data)
+        return data
+
+    def read_at(self, place: int, count: int) -> bytes:
+        """Return `count` bytes from a place, counted from the first byte; not on a pipe."""
+        self._seek_to(place)
+        return self._counted(self._fetch(count))
+
+    def parts(self, count: int) -> Iterator[bytes]:
+        """Yield the next `count` bytes in parts, fewer at the end; nothing is allocated ahead."""
+        while count > 0 and (part := self.read(min(count, _PART_BYTES))):
+            yield part
+            count -= len(part)
+
+    def header(self, length: int, most: int, kind: str) -> bytes:
+        """Return the header of a file, whose length is told, if it is not more than can be."""
+        if length > most:
+            raise damaged(self.name, kind, f"its header claims {length:,} bytes")
+        text = self.read(length)
+        if len(text) < length:
+            raise ReadError(f"{self.name} is truncated within its header; copy or save it again")
+        return text
+
+    def span(self, begin: int, end: int, name: str = "") -> "Source":
+        """Return the bytes between two places as a source of their own; not on a pipe."""
+        place = begin
+
+        def seek(offset: int) -> None:
+            nonlocal place
+            place = begin + offset
+
+        def read(count: int) -> bytes:
+            nonlocal place
+            data = self.read_at(place, max(0, min(count, end - place)))
+            place += len(data)
+            return data
+
+        return Source(name or self.name, read, seek, end - begin, self.packing)
+
+    def seekable(self) -> bool:
+        """Whether it can be read from any place."""
+        return self._seek is not None
+
+    def tell(self) -> int:
+        """Return how many bytes lie before the next one."""
+        return self._place
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place, counted from the begin, from here or from the end."""
+        if self._seek is None:
+            raise OSError("a pipe has no places")
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self.size or 0}[whence]
+        if base + offset < 0:
+            raise OSError(f"there is no place {base + offset}")
+        self._place = base + offset
+        return self._place
+
+    def close(self) -> None:
+        """Close nothing: whoever opened the file does."""
+
+    def _seek_to(self, place: int) -> None:
+        assert self._seek is not None, "a pipe has no places"
+        try:
+            self._seek(place)
+        except OSError as error:
+            raise _unreadable(self.name, error) from error
+
+    def _fetch(self, count: int) -> bytes:
+        """Read so many bytes from where the file is; fewer only at the end."""
+        try:
+            data = self._read(count) if count else b""
+            while 0 < len(data) < count and (more := self._read(count - len(data))):
+                data += more
+        except OSError as error:
+            raise _unreadable(self.name, error) from error
+        return data
+
+    def _counted(self, data: bytes) -> bytes:
+        if self.gauge is not None:
+            self.gauge.count += len(data)
+        return data
+
+
+def file_source(name: str, file: BinaryIO) -> Source:
+    """Return the source of an open file from where it is, which stays open."""
+    try:
+        status = os.fstat(file.fileno())
+    except OSError:  # a stream in memory has no file number
+        return Source(name, file.read)
+    if not stat.S_ISREG(status.st_mode):
+        return Source(name, file.read)
+    origin = file.tell()
+    size = status.st_size - origin
+    source = Source(name, file.read, lambda place: file.seek(origin + place), size)
+    source.descriptor = None if origin else file.fileno()
+    return source
+
+
+@contextmanager
+def open_source(path: str) -> Iterator[Source]:
+    """Open a file, a URL, or standard input where the path is ``-``."""
+    name = shown(path)
+    if path == "-":
+        # Python has no sys.stdin at all if the process was started with it closed.
+        if sys.stdin is None or sys.stdin.closed:
+            raise ReadError("standard input is closed: give numbers as arguments, or --file")
+        yield file_source("standard input", sys.stdin.buffer)
+        return
+    if is_url(path):
+        with remote.open_file(path) as (read, seek, size):
+            yield Source(name, read, seek, size)
+        return
+    try:
+        file = open(path, "rb")  # noqa: SIM115  closed below; here only its own errors are meant
+    except OSError as error:
+        raise _unreadable(name, error) from error
+    except ValueError:  # a NUL in the path
+        raise ReadError(f"cannot read {name}: no file can have this name") from None
+    with file:
+        yield file_source(name, file)
+
+
+def is_url(path: str) -> bool:
+    """Whether a path begins with a scheme, as in ``s3://``."""
+    return _URL.match(path) is not None
+
+
+def find_files(path: str) -> list[str]:
+    """Return the files that a path stands for, at least one, ``part-9`` before ``part-10``.
+
+    A directory stands for the files in it but for hidden ones (``.name``, ``_name``), a pattern for
+    what a shell would make of it, with ``**`` for directories at any depth.
+    """
+    is_pattern = _PATTERN.search(path) is not None
+    if is_url(path):
+        paths = remote.list_files(path, is_pattern)
+    elif os.path.isdir(path) and path != "-":
+        paths = _files_in(path)
+    elif is_pattern and not os.path.lexists(path):
+        paths = [name for name in glob(path, recursive=True) if not os.path.isdir(name)]
+    else:
+        return [path]
+    if paths == [path]:
+        return paths
+    files = [name for name in paths if not os.path.basename(name).startswith(_HIDDEN)]
+    if not files:
+        what = "no file matches {}" if is_pattern else "the directory {} has no files in it"
+        raise ReadError(f"{what.format(shown(path))}; check the path")
+    return sorted(files, key=_natural)
+
+
+def _files_in(directory: str) -> list[str]:
+    try:
+        with os.scandir(directory) as entries:
+            are_directories = {entry.path: entry.is_dir() for entry in entries}
+    except OSError as error:
+        raise ReadError(f"cannot read {shown(directory)}: {error.strerror or error}") from error
+    for path, is_directory in are_directories.items():
+        name = os.path.basename(path)
+        if is_directory and not name.startswith(_HIDDEN):
+            raise ReadError(
+                f"the directory {shown(directory)} has another in it, {shown(name)}; say which "
+                f"files are wanted, for example --file {shown(directory + '/**/*.csv')!r}"
+            )
+    return [path for path, is_directory in are_directories.items() if not is_directory]
+
+
+def _natural(name: str) -> list[str | int]:
+    """Return a key that sorts runs of digits as numbers."""
+    pieces: list[str | int] = list(re.split("([0-9]+)", name))
+    pieces[1::2] = map(int, pieces[1::2])
+    return pieces
+
+
+@contextmanager
+def seekable(source: Source) -> Iterator[Source]:
+    """Make a source that can be read from any place: of a pipe, by a temporary file.
+
+    Not of what is unpacked as it is read: a few bytes could fill the disk.
+    """
+    if source.seekable():
+        yield source
+    elif source.packing:
+        raise ReadError(
+            f"{source.name} is {source.packing} of a file that must be read from its end; "
+            "unpack it first"
+        )
+    else:
+        with spooled(source, sys.maxsize) as copy:
+            yield copy
+
+
+@contextmanager
+def spooled(source: Source, count: int) -> Iterator[Source]:
+    """Copy at most the next `count` bytes to a temporary file, to be read from any place."""
+    with tempfile.TemporaryFile() as file:
+        for part in source.parts(count):
+            try:
+                file.write(part)
+            except OSError as error:
+                raise ReadError(
+                    f"cannot keep {source.name} in a temporary file: {error.strerror}; "
+                    "save it, and name the file with --file"
+                ) from error
+        file.seek(0)
+        yield file_source(source.name, file)
+
+
+def unpacked(source: Source) -> Source:
+    """Return what is in a compressed source, unpacked as it is read, or a source as it is.
+
+    A few bytes may unpack to any number of them. They are never held: what a bomb costs is time.
+    """
+    kind = source.signature.kind
+    if kind not in _DECOMPRESSORS:
+        return source
+    source.most = _UNPACKING_BYTES
+    unpack = _unpacker(source, kind)
+
+    def read(count: int) -> bytes:
+        try:
+            return bytes(unpack(count))
+        except ReadError:
+            raise
+        except EOFError:
+            raise ReadError(
+                f"{source.name} is truncated: its {kind} ends before its end mark; copy or save it "
+                "again"
+            ) from None
+        except Exception as error:  # each of the libraries has errors of its own
+            raise ReadError(
+                f"{source.name} is {kind} that cannot be unpacked ({in_one_line(error)}); copy or "
+                "save it again"
+            ) from None
+
+    content = Source(source.name, read, packing=kind)
+    if content.signature.kind in _DECOMPRESSORS:  # a file that unpacks to itself would never end
+        raise ReadError(f"{source.name} is {content.signature.kind} within {kind}; unpack it first")
+    return content
+
+
+def _unpacker(source: Source, kind: str) -> Callable[[int], bytes]:
+    """Return what reads the next unpacked bytes."""
+    module, name, options = _DECOMPRESSORS[kind]
+    try:
+        decompressor: Any = getattr(import_module(module), name)
+    except ImportError:
+        if kind != "Zstandard data":
+            raise ReadError(f"{kind} needs the module {module}, which this Python lacks") from None
+        decompressor, name = import_module("stablelse.readers.tables").open_zstandard, "GzipFile"
+    if name == "GzipFile":
+        reader: Callable[[int], bytes] = decompressor(fileobj=source).read
+        return reader
+    return _Streams(source, partial(decompressor, **options)).read
+
+
+class _Streams:
+    """One stream after the other in bounded memory, which ``lzma.LZMAFile`` knows no bound of."""
+
+    def __init__(self, packed: Source, decompressor: Callable[[], Any]) -> None:
+        self._packed = packed
+        self._new = decompressor
+        self._current = decompressor()
+
+    def read(self, count: int) -> bytes:
+        """Return some of the next bytes, at most `count`; none only at the end."""
+        data = b""
+        while not data:
+            packed = b""
+            if self._current.eof:
+                packed = self._current.unused_data.lstrip(b"\0")  # zeros are padding
+                while not packed:
+                    if not (padding := self._packed.read(_PACKED_BYTES)):
+                        return b""
+                    packed = padding.lstrip(b"\0")
+                self._current = self._new()
+            elif self._current.needs_input and not (packed := self._packed.read(_PACKED_BYTES)):
+                raise EOFError
+            data = self._current.decompress(packed, count)
+        return data
+
+
+def not_text(source: Source, what: str, hint: str) -> ReadError:
+    """Return the error about bytes that are not UTF-8, by their kind if that is known."""
+    signature = source.signature
+    if signature.hint:
+        return ReadError(f"cannot read {source.name}: it is {signature.kind}; {signature.hint}")
+    return ReadError(f"{source.name}, {what}; {hint}")
+
+
+def _unreadable(name: str, error: OSError) -> ReadError:
+    hint = _HINTS.get(type(error))
+    return ReadError(
+        f"cannot read {name}: {error.strerror or error}" + (f"; {hint}" if hint else "")
+    )
