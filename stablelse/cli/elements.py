@@ -17,7 +17,7 @@ from stablelse.cli.progress import Meter, meter_of
 from stablelse.cli.source import open_input, read_bounded, read_vectors
 from stablelse.cli.stream import passes_over
 from stablelse.cli.values import GATHERED, Tried, computations, policed
-from stablelse.cli.writers import LineWriter, TextWriter, Writer, kind_of, open_writer
+from stablelse.cli.writers import LineWriter, NpyWriter, TextWriter, Writer, kind_of, open_writer
 from stablelse.engines.local import fold
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.streams.elements import Whole, elements
@@ -199,7 +199,8 @@ def write_file(output: Output, source: Input, tried: Tried, formats: list[Format
             return True
         if isinstance(found, Stream):
             found = vectors(found.blocks, found.axis)
-        write_vectors(meter.following(policed(found, tried)), computed[0], writer)
+        stacks = meter.following(policed(found, tried))
+        write_vectors(stacks, computed[0], writer, source.axis)
     return True
 
 
@@ -208,7 +209,10 @@ _NOUNS = {By.ROWS: "row", By.COLUMNS: "column", By.ALL: "row"}
 
 
 def write_vectors(
-    stacks: Iterator[Vectors], compute: Callable[[Array], Array], writer: Writer
+    stacks: Iterator[Vectors],
+    compute: Callable[[Array], Array],
+    writer: Writer,
+    axis: int | None = None,
 ) -> None:
     """Write the values of vectors as they lie in the source: rows as rows, columns as columns.
 
@@ -231,6 +235,8 @@ def write_vectors(
                 "them instead"
             )
         width = here
+        if isinstance(writer, NpyWriter) and axis in (None, -1, len(stack.outer)):
+            writer.outer = stack.outer if len(stack.outer) > 1 else ()
         if stack.axis is By.COLUMNS:
             columns.append(values)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +74,8 @@ class NpyWriter:
         self._stream = stream
         self._dtype = dtype.newbyteorder("<")
         self._rows, self._width = 0, 1
+        #: How long the axes are over which rows are counted, if they are several.
+        self.outer: tuple[int, ...] = ()
         stream.write(bytes(_HEADER_BYTES))
 
     def write(self, values: Array) -> None:
@@ -83,7 +86,9 @@ class NpyWriter:
 
     def close(self) -> None:
         """Write the header; one column is an array of one axis."""
-        shape = (self._rows,) if self._width == 1 else (self._rows, self._width)
+        shape: tuple[int, ...] = (self._rows,) if self._width == 1 else (self._rows, self._width)
+        if self.outer and math.prod(self.outer) == self._rows:  # not where rows were chosen
+            shape = (*self.outer, self._width)
         fields = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(header, fields)

@@ -202,3 +202,17 @@ def test_vectors_of_other_lengths_make_no_table(suffix, run, saved):
     import os
 
     assert not os.path.exists(f"a.{suffix}")
+
+
+@pytest.mark.parametrize("options", [[], ["--axis", "-1"], ["--axis", "2"]])
+def test_an_array_of_three_axes_keeps_its_shape(options, run, saved):
+    x = np.random.default_rng(3).normal(size=(2, 3, 4))
+    np.save("three.npy", x)
+    done = run("softmax", "--file", "three.npy", *options, "--output", "out.npy")
+    assert done.code == 0, done.err
+    written = np.load("out.npy")
+    assert written.shape == x.shape
+    assert np.allclose(written.sum(axis=-1), 1)
+    done = run("softmax", "--file", "three.npy", *options, "--row", "1,2", "--output", "one.npy")
+    assert done.code == 0, done.err
+    assert np.array_equal(np.load("one.npy"), written[:1, 1])

@@ -235,3 +235,12 @@ def test_options_for_text_are_refused(option, run):
     done = run("lse", *option, stdin=b"[1, 2]")
     assert (done.code, done.out) == (2, "")
     assert "standard input is JSON: leave out --header" in done.err
+
+
+def test_a_field_of_labels_is_named_as_a_key(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").write_text('{"x": [1, 2], "y": 1}\n{"x": [3, 4], "y": 0}\n')
+    done = run("nll", "--file", "x", "--key", "x", "--label-column", "y")
+    assert (done.code, done.out) == (2, "")
+    assert "x has no column 'y'" in done.err
+    assert "--label-key" in done.err
