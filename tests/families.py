@@ -20,6 +20,9 @@ LONGEST, SHORTER = 100_000, 300
 #: each length there are m ~ n**-0.6 vectors: so 20,000 vectors have 3 million entries.
 PARTS, DECAY = 48, 0.6
 
+#: Half of the lengths are next to a power of two or, as blocks are of 255 vectors, 255 of them.
+BLOCKS = (1, 255)
+
 
 class Stack(NamedTuple):
     """Vectors of the same length, shape (m, n), and their weights, if any."""
@@ -45,9 +48,13 @@ class Family(NamedTuple):
         parts: int = PARTS,
     ) -> Iterator[Stack]:
         """Make at least `count` vectors, a stack of them for each of several lengths."""
-        ends = np.log(self.least), np.log(min(longest, self.longest))
-        edges = np.linspace(*ends, parts + 1)
+        longest = min(longest, self.longest)
+        edges = np.linspace(np.log(self.least), np.log(longest), parts + 1)
         lengths = np.exp(rng.uniform(edges[:-1], edges[1:])).round().astype(int)
+        unit = rng.choice(BLOCKS, parts)
+        next_to = unit * 2 ** np.rint(np.log2(lengths / unit)) + rng.integers(-1, 2, parts)
+        is_next = (rng.random(parts) < 0.5) & (next_to >= self.least) & (next_to <= longest)
+        lengths = np.sort(np.where(is_next, next_to, lengths).astype(int))
         shares = lengths**-DECAY
         for n, m in zip(lengths.tolist(), np.ceil(count * shares / shares.sum()), strict=True):
             yield self.make(rng, int(m), n, format_)
@@ -192,6 +199,28 @@ def _subnormal(rng, m, n, format_):
     x[:, 0] = 0
     x += np.where(rng.random((m, 1)) < 0.3, rng.normal(size=(m, 1)), 0)
     return Stack(rounded(rng.permuted(x, axis=1), format_, rng))
+
+
+@_family("equal residuals")
+def _equal_residuals(rng, m, n, format_):
+    """Next to multiples of a part of ln 2, on one side: what tables of powers leave is the same."""
+    step = np.log(2) / 2 ** rng.choice([0, 4, 5, 10, 11], (m, 1))
+    multiple = rng.integers(-40, 41, (m, n)) + rng.choice([0, 0.5], (m, 1))
+    beside = step * _sign(rng, m, 1) * 2.0 ** _row(rng, m, -45, -1)
+    return Stack(rounded(step * multiple + beside, format_, rng))
+
+
+@_family("one row is different", least=2)
+def _one_row(rng, m, n, format_):
+    """In a stack of plain rows, one that needs care: beside others in lanes, or in their place."""
+    x = rng.normal(size=(m, n))
+    kind = rng.integers(4)
+    row = x[rng.integers(m)]
+    row *= (1, 1e3, 1e-9, float(format_.overflow_threshold))[kind]
+    row += (float(format_.overflow_threshold), 0, 0, 0)[kind]
+    if kind == 3:
+        row[rng.integers(n)] -= 3 * float(format_.overflow_threshold)
+    return Stack(rounded(x, format_, rng))
 
 
 # Weights.

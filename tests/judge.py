@@ -1,228 +1,246 @@
-"""The judge: results held against those of ball arithmetic, and counted."""
+"""The judge: results of the library, the reference and the kernels against the right ones."""
 
-import signal
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import repeat
-from time import perf_counter
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
-from balls import Vector
-from families import Stack
+from balls import balls, nearest
+from enclosure import Rows
+from families import FAMILIES, LONGEST, PARTS, Stack, rng_of
+from flint import arb, ctx
+from native import FORMATS as OF_KERNELS
+from native import FUNCTIONS, Kernel
 
 import stablelse
 from stablelse.numerics import decimals, reference
-from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formats import FORMATS, Array, Format
 
-#: Results, one row for each vector, and how many each rung of the ladder settled.
-Answer = tuple[Array, Counter]
-Subject = Callable[[str, Array, Array | None, int | None, Format], Answer]
+#: Families whose rows a kernel takes: without weights and with; x is in the format of the results.
+PLAIN = [name for name in FAMILIES if "weights" not in name and name not in ("narrowed", "widened")]
+WEIGHTED = [name for name in FAMILIES if "weights" in name and "narrowed" not in name]
 
-#: So many misrounded results are kept as examples.
-EXAMPLES = 5
+#: So many of the rows of a stack are computed alone as well.
+ALONE = 3
 
-#: Seconds for a stack. A climb that finds no end is a failure as well.
-PATIENCE = 120
-
-
-class NoAnswerError(Exception):
-    """Nothing came in the time there is."""
+#: From a function's name, x, weights, the axis and the format of the results: those; of
+#: logsumexp, values and signs.
+Subject = Callable[[str, Array, Array | None, int | None, Format], Any]
 
 
-@contextmanager
-def _patience(what: str) -> Iterator[None]:
-    def stop(*_) -> None:
-        raise NoAnswerError(f"{what}: no answer in {PATIENCE} s")
-
-    previous = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(PATIENCE)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, previous)
-
-
-class Misrounded(NamedTuple):
-    """A result that is not the number of the format nearest to the true one."""
-
-    function: str
-    call: str
-    format: str
-    x: Array
-    b: Array | None
-    element: int
-    found: Any
-    expected: Any
-
-    def __str__(self) -> str:
-        weights = "" if self.b is None else f"\n  b = {_hex(self.b)}"
-        return (
-            f"{self.function}, {self.x.dtype} to {self.format}, {self.call}, n = {self.x.size}, "
-            f"result {self.element}: {self.found!r} instead of {self.expected!r}\n"
-            f"  x = {_hex(self.x)}{weights}"
-        )
-
-
-def _hex(x: Array) -> str:
-    """Return an array as one can type it in again, bit for bit."""
-    if x.dtype == np.longdouble:
-        return str([np.format_float_scientific(v, unique=True) for v in x])
-    return f"[{', '.join(v.hex() for v in x.astype(float).tolist())}]"
-
-
-@dataclass
 class Tally:
-    """What came of judging many vectors.
+    """Vectors, results, those that kernels left in doubt, and those that are wrong."""
 
-    Attributes
-    ----------
-    seconds : Counter
-        Spent on the "oracle", and on the functions "together" and "alone".
-    rungs : Counter
-        How many results of a (function, rung) there were.
-    unanswered : list of str
-        What took too long, and was given up.
-    wrong : Counter
-        How many results of a function were misrounded.
-    examples : list of Misrounded
-        The first of them.
-    """
+    def __init__(self) -> None:
+        self.vectors = self.results = self.of_kernels = self.in_doubt = 0
+        self.wrong: list[str] = []
 
-    vectors: int = 0
-    elements: int = 0
-    seconds: Counter = field(default_factory=Counter)
-    rungs: Counter = field(default_factory=Counter)
-    unanswered: list[str] = field(default_factory=list)
-    wrong: Counter = field(default_factory=Counter)
-    examples: list[Misrounded] = field(default_factory=list)
+    def add(self, name: str, y: Array, doubtful: Array, want: Array) -> None:
+        """Compare what a kernel settled with the correctly rounded results."""
+        self.of_kernels += y.size
+        self.in_doubt += doubtful.size
+        self.compare(name, y, want, doubtful)
 
-    def judge(
-        self, stack: Stack, format_: Format, subject: str = "exact", *, alone: bool = True
-    ) -> None:
-        """Judge a stack, its vectors computed together and, if wanted, each of them alone."""
-        self.vectors += len(stack.x)
-        self.elements += stack.x.size
-        begin = perf_counter()
-        truth = _truth(stack, format_)
-        self.seconds["oracle"] += perf_counter() - begin
-        for function, expected in truth.items():
-            for call, compute in _CALLS.items():
-                if call == "alone" and not alone:
-                    continue
-                begin = perf_counter()
-                with _patience(f"{function}, {call}, {stack.x.dtype}, to {format_.name}"):
-                    found, settled = compute(SUBJECTS[subject], function, stack, format_)
-                self.seconds[call] += perf_counter() - begin
-                for rung, count in settled.items():
-                    self.rungs[function, rung] += count
-                self._compare(function, call, stack, found, expected, format_)
-
-    def _compare(self, function, call, stack, found, expected, format_) -> None:
-        with np.errstate(invalid="ignore"):
-            wrong = ~((found == expected) | (np.isnan(found) & np.isnan(expected)))
-        places = np.argwhere(wrong)
-        self.wrong[function] += len(places)
-        for i, j in places[: EXAMPLES - len(self.examples)].tolist():
-            b = None if stack.b is None else stack.b[i]
-            case = function, call, format_.name, stack.x[i], b, j
-            self.examples.append(Misrounded(*case, found[i, j], expected[i, j]))
-
-    def add(self, other: "Tally") -> None:
-        """Add what another one has."""
-        self.vectors += other.vectors
-        self.elements += other.elements
-        self.seconds += other.seconds
-        self.rungs += other.rungs
-        self.unanswered += other.unanswered
-        self.wrong += other.wrong
-        self.examples += other.examples
+    def compare(self, name: str, y: Array, want: Array, but: Array | tuple[()] = ()) -> None:
+        """Compare all but some results with the correctly rounded ones; zero must be +0."""
+        y, want = np.asarray(y), np.asarray(want)
+        assert y.shape == want.shape
+        got, expected = (part.reshape(-1).astype(np.longdouble) for part in (y, want))
+        same = (got == expected) & ~((got == 0) & np.signbit(got))
+        same |= np.isnan(got) & np.isnan(expected)
+        same[np.asarray(but, int)] = True
+        self.results += got.size
+        for i in np.flatnonzero(~same).tolist():
+            self.wrong.append(f"{name}, result {i}: {got[i]!r}, not {expected[i]!r}")
 
 
-def _exact(function: str, x: Array, b: Array | None, axis: int | None, format_: Format) -> Answer:
-    from stablelse import exact
-
+def by_library(function: str, x: Array, b: Array | None, axis: int | None, format_: Format) -> Any:
+    """Compute by the public functions."""
     dtype = None if x.dtype == format_.dtype else format_.dtype
-    arguments: dict[str, Any] = {"axis": axis, "dtype": dtype, "return_certificate": True}
     if function == "logsumexp":
-        arguments |= {"b": b, "return_sign": True}
-    *results, certificate = getattr(exact, function)(x, **arguments)
-    return _joined(results), Counter(certificate.settled)
+        return stablelse.logsumexp(x, axis=axis, b=b, return_sign=True, dtype=dtype)
+    return getattr(stablelse, function)(x, axis=axis, dtype=dtype)
 
 
-def _library(function: str, x: Array, b: Array | None, axis: int | None, _: Format) -> Answer:
-    arguments: dict[str, Any] = {"axis": axis}
-    if function == "logsumexp":
-        arguments |= {"b": b, "return_sign": True}
-    results = getattr(stablelse, function)(x, **arguments)
-    return _joined(results if function == "logsumexp" else [results]), Counter()
-
-
-def _reference(
+def by_reference(
     function: str, x: Array, b: Array | None, axis: int | None, format_: Format
-) -> Answer:
+) -> Any:
+    """Compute by the reference."""
     weights = () if b is None else (np.atleast_2d(b),)
-    *results, certificate = getattr(reference, function)(np.atleast_2d(x), format_, *weights)
+    *results, _ = getattr(reference, function)(np.atleast_2d(x), format_, *weights)
     results = [result if axis is not None else result[0] for result in results]
-    return _joined(results), Counter(certificate.settled)
+    return results if function == "logsumexp" else results[0]
 
 
-def _decimals(
-    function: str, x: Array, b: Array | None, axis: int | None, format_: Format
-) -> Answer:
-    if axis is not None:
-        rows = zip(x, [None] * len(x) if b is None else b, strict=True)
-        return np.stack([_decimals(function, *row, None, format_)[0] for row in rows]), Counter()
-    if function == "logsumexp":
-        return _joined(decimals.logsumexp(x, format_, b)), Counter()
-    return getattr(decimals, function)(x, format_), Counter()
+def by_decimals(function: str, x: Array, b: Array | None, axis: int | None, format_: Format) -> Any:
+    """Compute by decimal arithmetic alone."""
+    weights = () if function != "logsumexp" else (b,)
+    if axis is None:
+        return getattr(decimals, function)(x, format_, *weights)
+    rows = zip(x, [None] * len(x) if b is None else b, strict=True)
+    results = [by_decimals(function, row, of_row, None, format_) for row, of_row in rows]
+    return zip(*results, strict=True) if function == "logsumexp" else np.stack(results)
 
 
-def _joined(results: Sequence[Array]) -> Array:
-    """Return one array; the value and the sign of a sum are two results of a row."""
-    if len(results) == 1:
-        return results[0]
-    return np.stack([np.asarray(r).astype(np.longdouble) for r in results], axis=-1)
-
-
-#: Who can be judged: the correctly rounded functions; the library's own, which are correctly
-#: rounded in the narrow formats; the reference; and the last rung of the ladder.
-SUBJECTS = {
-    "exact": _exact,
-    "library": _library,
-    "reference": _reference,
-    "decimals": _decimals,
+SUBJECTS: dict[str, Subject] = {
+    "library": by_library,
+    "reference": by_reference,
+    "decimals": by_decimals,
 }
 
 
-def _together(subject: Subject, function: str, stack: Stack, format_: Format) -> Answer:
-    return subject(function, *stack, 1, format_)
+def stacks(
+    name: str, format_: str, count: int, seed: int, longest: int = LONGEST, parts: int = PARTS
+) -> Iterator[Stack]:
+    """Make about `count` rows of a family; none if it does not suit the format."""
+    family, of = FAMILIES[name], FORMATS[format_]
+    if family.suits(of):
+        rng = rng_of(seed, name, format_)
+        yield from family.stacks(of, count, rng, longest, min(count, parts))
 
 
-def _alone(subject: Subject, function: str, stack: Stack, format_: Format) -> Answer:
-    rows, settled = [], Counter()
-    for row in zip(stack.x, _weights(stack), strict=True):
-        results, settled_of_row = subject(function, *row, None, format_)
-        rows.append(results)
-        settled.update(settled_of_row)
-    return np.stack(rows), settled
+def judge(
+    stacks: Iterator[Stack],
+    format_: str,
+    subject: Subject = by_library,
+    kernels: Sequence[Kernel] = (),
+    seed: int = 0,
+) -> Tally:
+    """Judge stacks: all rows together, some alone, and what the kernels settle of them."""
+    tally, of, rng = Tally(), FORMATS[format_], np.random.default_rng(seed)
+    for x, b in stacks:
+        rows = Rows(x, b)
+        tally.vectors += len(x)
+        some = rng.choice(len(x), min(len(x), ALONE), replace=False).tolist()
+        is_native = x.dtype == of.dtype and format_ in OF_KERNELS
+        for function in FUNCTIONS if b is None else FUNCTIONS[:1]:
+            label = f"{function} to {format_} of {x.dtype} {x.shape}"
+            y = subject(function, x, b, 1, of)
+            if function == "logsumexp":
+                y, signs = map(np.asarray, y)
+                tally.compare(f"sign of {label}", signs + 0.0, rows.signs() + 0.0)
+            want = rows.truth(function, y, of)
+            tally.compare(label, y, want)
+            for i in some:
+                alone = subject(function, x[i], None if b is None else b[i], None, of)
+                alone = np.asarray(alone[0] if function == "logsumexp" else alone)
+                tally.compare(f"{label}, row {i} alone", alone, want[i])
+            for kernel in kernels if is_native else ():
+                _judge_kernel(kernel, function, x, b, want, rows, tally, rng)
+        if kernels and is_native and b is None:
+            _judge_masked(kernels, x, of, tally, rng)
+    return tally
 
 
-_CALLS = {"together": _together, "alone": _alone}
+def _judge_kernel(kernel, function, x, b, want, rows, tally, rng) -> None:
+    """Judge what a kernel settles of rows that lie in memory in some way."""
+    label = f"{kernel.name} {function} {x.dtype} {x.shape}"
+    if b is not None:
+        y, signs, doubtful = kernel.weighted(laid_out(x, rng), laid_out(b, rng))
+        tally.compare(f"sign of {label}", signs + 0.0, rows.signs() + 0.0, doubtful)
+    else:
+        y, doubtful = kernel(function, laid_out(x, rng))
+    tally.add(label, y, doubtful, want)
 
 
-def _weights(stack: Stack) -> Iterable[Array | None]:
-    return repeat(None, len(stack.x)) if stack.b is None else stack.b
+def _judge_masked(kernels, x, of, tally, rng) -> None:
+    """Judge the library and kernels with a mask: a masked element counts as -inf."""
+    mask = rng.random(x.shape) < rng.choice([0.1, 0.5, 0.9])
+    mask[np.arange(len(x)), rng.integers(0, x.shape[1], len(x))] = True
+    mask &= np.isfinite(x.astype(float))
+    mask |= ~mask.any(axis=1, keepdims=True)
+    rows = Rows(np.where(mask, x.astype(float), -np.inf))
+    x = x.copy()
+    x[~mask] = rng.choice([np.nan, 0, 7])
+    for function in FUNCTIONS:
+        label = f"{function} {x.dtype} {x.shape} with a mask"
+        y = getattr(stablelse, function)(x, axis=1, where=mask)
+        want = rows.truth(function, y, of)
+        tally.compare(label, y, want)
+        for kernel in kernels:
+            y, doubtful = kernel(function, laid_out(x, rng), mask=laid_out(mask, rng))
+            tally.add(f"{kernel.name} {label}", y, doubtful, want)
 
 
-def _truth(stack: Stack, format_: Format) -> dict[str, Array]:
-    """Return the correctly rounded results; weights are for logsumexp alone."""
-    vectors = [Vector(x, b) for x, b in zip(stack.x, _weights(stack), strict=True)]
-    results = {"logsumexp": [np.array(v.logsumexp(format_), np.longdouble) for v in vectors]}
-    if stack.b is None:
-        results["softmax"] = [v.softmax(format_) for v in vectors]
-        results["log_softmax"] = [v.log_softmax(format_) for v in vectors]
-    return {function: np.stack(rows) for function, rows in results.items()}
+def laid_out(x: Array, rng: np.random.Generator) -> Array:
+    """Return an array's numbers with other strides, or at another address."""
+    kind = rng.choice(["plain", "moved", "spaced", "transposed", "backwards"])
+    if kind == "moved":
+        room, offset = np.zeros(x.nbytes + 64, np.uint8), int(rng.integers(1, 64))
+        y = room[offset : offset + x.nbytes].view(x.dtype).reshape(x.shape)
+        y[:] = x
+        return y
+    if kind == "spaced":
+        y = np.zeros((2 * len(x), 3 * x.shape[1]), x.dtype)[::2, ::3]
+        y[:] = x
+        return y
+    if kind == "transposed":
+        return np.asfortranarray(x)
+    return x[::-1, ::-1].copy()[::-1, ::-1] if kind == "backwards" else x
+
+
+def judge_near_ties(
+    kernels: Sequence[Kernel], function: str, format_: str, count: int, seed: int
+) -> Tally:
+    """Judge results next to the middle of two numbers: alone, and several rows in lanes."""
+    rng, tally, of = rng_of(seed, function, format_), Tally(), FORMATS[format_]
+    for _ in range(count):
+        x, _ = near_tie(function, format_, rng)
+        y = by_library(function, x, None, 1, of)
+        y = y[0] if function == "logsumexp" else y
+        want = Rows(x).truth(function, y, of)
+        tally.vectors += 1
+        tally.compare(repr(x.tolist()), y, want)
+        for kernel in kernels:
+            for copies in (1, 5):
+                y, doubtful = kernel(function, np.repeat(x, copies, axis=0))
+                label = f"{kernel.name} {x.tolist()}"
+                tally.add(label, y, doubtful, np.repeat(want, copies, axis=0))
+    return tally
+
+
+def near_tie(function: str, format_: str, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    """Return a row with a result as close to the middle of two numbers as one element can bring it.
+
+    The element is solved for at 400 bits; the smaller it is, the closer it comes. Also returns the
+    index of the result in its row.
+    """
+    of = FORMATS[format_]
+    n = int(rng.choice([3, 9, 31, 33, 40, 64, 130]))
+    scale, offset = ((1, 0), (5, 0), (0.1, 3), (2, -80), (1, 700), (30, 0))[rng.integers(6)]
+    if function == "softmax":
+        offset = min(offset, 10)
+    x = of.round(rng.normal(size=n) * scale + offset).astype(of.dtype)
+    kind = rng.choice(["plain", "far", "masked"])
+    if kind == "far":
+        x[-1] = of.round(float(x.max()) - rng.uniform(650, 760))
+    if kind == "masked" and of.has_infinity:
+        x[-1] = -np.inf
+    if not (np.isfinite(x.astype(float)) | np.isneginf(x.astype(float))).all():
+        return near_tie(function, format_, rng)
+    j = 1 + int(np.argmax(x[1:])) if rng.random() < 0.5 else 1 + int(rng.integers(n - 2))
+    with ctx.workprec(400):
+        terms = [v.exp() for v in balls(x[np.isfinite(x)])]
+        rest = sum(terms[1:], arb(0))
+        xj = balls(x[j : j + 1])[0]
+        total = rest * (1 + arb(2) ** arb(-rng.uniform(2, of.significand_bits - 18 + 20)))
+        results = {
+            "logsumexp": total.log(),
+            "softmax": xj.exp() / total,
+            "log_softmax": xj - total.log(),
+        }
+        value = results[function]
+        number = of.dtype.type(nearest(value.mid(), of))
+        beside = np.nextafter(number, of.dtype.type(rng.choice([-np.inf, np.inf])))
+        if not np.isfinite(beside.astype(float)):
+            return x[None], 0
+        low, high = balls(np.array([number, beside]))
+        middle = (low + high) / 2
+        sums = {
+            "logsumexp": lambda: middle.exp(),
+            "softmax": lambda: xj.exp() / middle,
+            "log_softmax": lambda: (xj - middle).exp(),
+        }
+        missing = sums[function]() - rest
+        if missing > 0:
+            x[0] = of.dtype.type(nearest(missing.log().mid(), of))
+    return x[None], 0 if function == "logsumexp" else j

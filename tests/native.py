@@ -88,6 +88,7 @@ class Kernel:
     """One instruction set's functions."""
 
     def __init__(self, library: ctypes.CDLL, name: str) -> None:
+        self.name = name
         names = ("settle", "sum_piece", "merge_pieces", "settle_piece")
         functions = [getattr(library, f"{function}_{name}") for function in names]
         self._settle, self._sum_piece, self._merge_pieces, self._settle_piece = functions

@@ -1,87 +1,130 @@
-"""Attack the kernel: families, rows around block lengths, near-ties, and the bounds of its phases.
+"""Attack the library and the kernels with many vectors; there must be no misrounded result.
 
-    python tests/benchmarks/kernel_attack.py [--seed N] [--rows N] [--isa v4] [--minutes M]
+    python tests/benchmarks/kernel_attack.py [--count 20000] [--longest 100000] [--seed N]
+        [--family NAME] [--format NAME] [--subject library|reference|decimals] [--isa v4 ...]
+        [--phases] [--emulated]
 
-Every result is compared with ball arithmetic. Prints, for each family and format: results, share in
-doubt, misrounded ones (there must be none), and for each phase the largest |error| / bound seen.
+For every family of tests/families.py in every format, `count` vectors of 1 to `longest` entries are
+computed by the library (or what else is the subject), together and some of them alone, and by all
+kernels of this processor, with strides and addresses of all kinds and with masks. Every result is
+held against the correctly rounded one (tests/enclosure.py). Then, all pairs of float8 numbers, and
+all float16 numbers beside some others. --phases prints the largest |error| / bound of each phase of
+the kernels instead, --emulated attacks the kernel of aarch64, in qemu.
+
+The exit code is 1 if any result is misrounded. Such results are printed.
 """
 
-import argparse
 import sys
-import tempfile
-import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter, time
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bounds import ratios
-from native import FORMATS, FUNCTIONS, PHASES, SOURCES, Kernel, Phases, build, instruction_sets
-from settled import PLAIN, Tally, judge, near_tie, truth
+from families import FAMILIES, LONGEST, all_pairs, with_partners
+from judge import SUBJECTS, Tally, judge, judge_near_ties, stacks
+from native import FUNCTIONS, PHASES, SOURCES, Emulated, Kernel, Phases, build, instruction_sets
+
+from stablelse.numerics.formats import FORMATS
+
+#: The formats that get a part of the vectors only, and the longest vectors they get: numbers of
+#: longdouble have ball arithmetic alone, and decimal arithmetic computes them.
+LIMITS = {"longdouble": (40, 300)}
 
 
-def families(kernel: Kernel, isa: str, rows: int, seed: int, longest: int) -> int:
-    """Judge all families; return the number of misrounded results."""
-    wrong = 0
-    for format_ in FORMATS:
-        for name in PLAIN:
-            tally = judge(kernel, name, format_, rows, seed, longest)
-            wrong += report(f"{isa} {format_:14} {name}", tally)
-    return wrong
+def tasks(options: Namespace, kernels: list[Kernel]) -> Iterator[tuple[str, str, Tally]]:
+    """Yield the family, the format and the tally of what is attacked."""
 
+    def wanted(family: str, format_: str) -> bool:
+        return family.startswith(options.family) and options.format in (None, format_)
 
-def near_ties(kernel: Kernel, isa: str, cases: int, seed: int) -> int:
-    """Judge results next to a middle of two numbers, in lanes and one by one."""
-    wrong = 0
-    for format_ in FORMATS:
+    subject = SUBJECTS[options.subject]
+    for name, format_ in FORMATS.items():
+        part, longest = LIMITS.get(name, (1, options.longest))
+        count = options.count // part
+        for family in FAMILIES:
+            if wanted(family, name) and FAMILIES[family].suits(format_):
+                made = stacks(family, name, count, options.seed, longest)
+                yield family, name, judge(made, name, subject, kernels, options.seed)
         for function in FUNCTIONS:
-            rng, tally = np.random.default_rng([seed, len(format_), len(function)]), Tally()
-            for _ in range(cases):
-                x, _ = near_tie(function, format_, rng)
-                want = truth(function, x)
-                for copies in (1, 5):
-                    y, doubtful = kernel(function, np.repeat(x, copies, axis=0))
-                    tally.add(repr(x.tolist()), y, doubtful, np.repeat(want, copies, axis=0))
-            wrong += report(f"{isa} {format_:14} next to a tie of {function}", tally)
+            family = f"one element next to a tie of {function}"
+            if wanted(family, name) and name != "longdouble":
+                yield family, name, judge_near_ties(kernels, function, name, count, options.seed)
+    for name in ("float8_e4m3fn", "float8_e5m2"):
+        if wanted("all pairs", name):
+            yield "all pairs", name, judge(iter([all_pairs(FORMATS[name])]), name, subject, kernels)
+    if wanted("all numbers beside some", "float16"):
+        tally = judge(with_partners(), "float16", subject, kernels)
+        yield "all numbers beside some", "float16", tally
+
+
+def attack(options: Namespace, kernels: list[Kernel]) -> int:
+    """Judge everything, print a table, and return the number of misrounded results."""
+    print(f"{'format':14} {'family':42} {'vectors':>9} {'results':>12} {'in doubt':>9} wrong  s")
+    wrong = vectors = results = 0
+    begin = before = perf_counter()
+    for family, name, tally in tasks(options, kernels):
+        share = f"{tally.in_doubt / tally.of_kernels:.1e}" if tally.of_kernels else ""
+        seconds, before = perf_counter() - before, perf_counter()
+        line = f"{name:14} {family:42} {tally.vectors:9,} {tally.results:12,} {share:>9}"
+        print(
+            f"{line} {len(tally.wrong):5} {seconds:.0f}",
+            *(line[:2000] for line in tally.wrong[:3]),
+            sep="\n",
+            flush=True,
+        )
+        wrong += len(tally.wrong)
+        vectors += tally.vectors
+        results += tally.results
+    print(f"{vectors:,} vectors, {results:,} results, {wrong:,} misrounded; {before - begin:.0f} s")
     return wrong
 
 
-def report(label: str, tally: Tally) -> int:
-    """Print a line, and what is misrounded."""
-    share = tally.in_doubt / max(tally.results, 1)
-    print(f"{label:60} {tally.results:9} results, {share:.1e} in doubt, {len(tally.wrong)} wrong")
-    for line in tally.wrong[:3]:
-        print("   ", line[:2000])
-    sys.stdout.flush()
-    return len(tally.wrong)
+def largest_ratios(isas: list[str], folder: Path, seed: int, count: int) -> int:
+    """Print the largest |error| / bound of each phase; return how many are above 1."""
+    broken = 0
+    for isa in isas:
+        phases = Phases(build(PHASES, instruction_sets()[isa], folder / f"phases_{isa}.so"))
+        for name, ratio in ratios.items():
+            largest = ratio(phases, np.random.default_rng(seed), count)
+            broken += largest > 1
+            print(f"{isa} {name:60} {largest:.3f} of the bound", flush=True)
+    return broken
 
 
 def main() -> int:
     """Run the attack."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--rows", type=int, default=1000, help="rows per family and format")
-    parser.add_argument("--longest", type=int, default=3000, help="the longest row")
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=20_000, help="vectors of a family and format")
+    parser.add_argument("--longest", type=int, default=LONGEST, help="the longest vector")
+    parser.add_argument("--seed", type=int, default=int(time()))
+    parser.add_argument("--family", default="", help="only those whose names begin so")
+    parser.add_argument("--format", choices=FORMATS, help="this one only")
+    parser.add_argument("--subject", choices=SUBJECTS, default="library")
     parser.add_argument("--isa", choices=list(instruction_sets()), action="append")
-    args = parser.parse_args()
-    print("seed", args.seed)
-    wrong = 0
-    with tempfile.TemporaryDirectory() as folder:
-        for isa in args.isa or instruction_sets():
-            processor = instruction_sets()[isa]
-            library = build(SOURCES / "kernel.c", processor, Path(folder) / f"{isa}.so")
-            phases = Phases(build(PHASES, processor, Path(folder) / f"phases_{isa}.so"))
-            kernel = Kernel(library, isa)
-            for name, ratio in ratios.items():
-                largest = ratio(phases, np.random.default_rng(args.seed), 10 * args.rows)
-                wrong += largest > 1
-                print(f"{isa} {name:60} {largest:.3f} of the bound", flush=True)
-            wrong += near_ties(kernel, isa, args.rows, args.seed)
-            wrong += families(kernel, isa, args.rows, args.seed, args.longest)
-    print("misrounded or out of bounds:", wrong)
-    return int(wrong > 0)
+    parser.add_argument("--phases", action="store_true", help="the bounds of the kernels' phases")
+    parser.add_argument("--emulated", action="store_true", help="the kernel of aarch64, in qemu")
+    options = parser.parse_args()
+    isas = options.isa or list(instruction_sets())
+    print("seed", options.seed)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        if options.phases:
+            return int(largest_ratios(isas, folder, options.seed, options.count) > 0)
+        if options.emulated:
+            kernels = [Emulated(folder)]
+        else:
+            sets = instruction_sets()
+            sources = SOURCES / "kernel.c"
+            libraries = {isa: build(sources, sets[isa], folder / f"{isa}.so") for isa in isas}
+            kernels = [Kernel(library, isa) for isa, library in libraries.items()]
+        return int(attack(options, kernels) > 0)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -18,8 +18,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bounds import ratios
+from families import FAMILIES
+from judge import Tally, by_library, judge, judge_near_ties, stacks
 from native import FUNCTIONS, PHASES, SOURCES, Kernel, Phases, build, instruction_sets
-from settled import PLAIN, WEIGHTED, Tally, judge, judge_weighted, near_tie, truth
 
 #: (file, a part of it, what replaces it)
 MUTANTS = [
@@ -67,19 +68,13 @@ def caught_by(phases: Phases, kernel: Kernel) -> str:
 
 
 def tallies(kernel: Kernel) -> Iterator[tuple[str, Tally]]:
-    """Judge near-ties, then families."""
+    """Judge near-ties, then families, as the suite does."""
     for function in FUNCTIONS:
-        rng, tally = np.random.default_rng(2), Tally()
-        for _ in range(300):
-            x, _ = near_tie(function, "float64", rng)
-            for copies in (1, 5):
-                y, doubtful = kernel(function, np.repeat(x, copies, axis=0))
-                tally.add("", y, doubtful, np.repeat(truth(function, x), copies, axis=0))
-        yield f"near-ties of {function}", tally
+        yield f"near-ties of {function}", judge_near_ties([kernel], function, "float64", 300, 7)
     for format_ in ("float64", "float16"):
-        for name in PLAIN + WEIGHTED:
-            judged = judge_weighted if name in WEIGHTED else judge
-            yield f"{name} {format_}", judged(kernel, name, format_, 200, 3, 300)
+        for name in FAMILIES:
+            made = stacks(name, format_, 200, 7, 300, 12)
+            yield f"{name} {format_}", judge(made, format_, by_library, [kernel])
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from shutil import which
 
 import numpy as np
 import pytest
-from families import FAMILIES, Stack, all_pairs, rng_of
+from families import FAMILIES, rng_of
 from kernels import KERNELS, arguments, errors
 
 from stablelse.numerics import decimals, doubleword, nearzero, reference, rowsums
@@ -16,70 +16,6 @@ from stablelse.numerics.formats import FORMATS, find_format
 
 FLOAT64, LONGDOUBLE = FORMATS["float64"], FORMATS["longdouble"]
 ELEMENTWISE = (reference.softmax, reference.log_softmax)
-
-
-@pytest.fixture
-def tally():
-    """Return what judges by ball arithmetic and counts, or skip if that is not installed."""
-    pytest.importorskip("flint")
-    from judge import Tally
-
-    return Tally()
-
-
-def judge(tally, stack, format_):
-    tally.judge(stack, format_, "reference", alone=False)
-    assert not tally.examples, "\n".join(map(str, tally.examples))
-
-
-@pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_slice_of_every_family(family, name, tally):
-    format_ = find_format(name)
-    if FAMILIES[family].suits(format_):
-        for stack in FAMILIES[family].stacks(format_, 12, rng_of(21, family, name), 60, parts=5):
-            judge(tally, stack, format_)
-
-
-@pytest.mark.parametrize("block", [1, 4])
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_slice_of_every_family_in_pieces(family, block, tally, monkeypatch):
-    """Rows that are longer than a block, with their terms kept or not."""
-    monkeypatch.setattr(rowsums, "BLOCK", block)
-    monkeypatch.setattr(rowsums, "KEPT", 6)
-    if FAMILIES[family].suits(FLOAT64):
-        for stack in FAMILIES[family].stacks(FLOAT64, 8, rng_of(22, family), 14, parts=4):
-            judge(tally, stack, FLOAT64)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_longdouble_of_what_float64_holds(family, tally):
-    if FAMILIES[family].suits(FLOAT64):
-        for stack in FAMILIES[family].stacks(FLOAT64, 6, rng_of(23, family), 30, parts=3):
-            judge(tally, stack, LONGDOUBLE)
-
-
-@pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2"])
-def test_a_tenth_of_all_pairs_of_float8(name, tally):
-    pairs = all_pairs(find_format(name)).x
-    chosen = rng_of(24, name).choice(len(pairs), len(pairs) // 10, replace=False)
-    judge(tally, Stack(pairs[chosen]), FORMATS[name])
-
-
-@pytest.mark.parametrize("n", [2**15 - 1, 2**15, 2**15 + 1, 100_000])
-def test_long_rows(n, tally):
-    judge(tally, FAMILIES["normal"].make(rng_of(25), 1, n, FLOAT64), FLOAT64)
-
-
-def test_integers_of_64_bits(tally):
-    x = rng_of(26).integers(-(2**63), 2**63, (20, 3))
-    x[10:] = 2**62 + rng_of(27).integers(-5, 5, (10, 3))
-    exactly = x.astype(np.longdouble)
-    if LONGDOUBLE.significand_bits < 63:
-        pytest.skip("no format of this machine holds them")
-    judge(tally, Stack(exactly), FLOAT64)
-    for function in (reference.logsumexp, *ELEMENTWISE):
-        assert np.array_equal(function(x, FLOAT64)[0], function(exactly, FLOAT64)[0])
 
 
 # Error bounds.

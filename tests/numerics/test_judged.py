@@ -1,0 +1,86 @@
+"""A slice of the attack: no misrounded result of the library, the reference, and the kernels."""
+
+import numpy as np
+import pytest
+from families import FAMILIES, Stack, all_pairs, rng_of
+
+from stablelse.numerics import rowsums
+from stablelse.numerics.formats import FORMATS, find_format
+
+flint = pytest.importorskip("flint")
+judge = pytest.importorskip("judge")
+
+FLOAT8 = ["float8_e4m3fn", "float8_e5m2"]
+
+
+def assert_right(stacks, format_, *others):
+    tally = judge.judge(iter(stacks), format_, *others)
+    assert not tally.wrong, "\n".join(tally.wrong[:5])
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_families(family, format_, kernels):
+    find_format(format_)
+    count, longest, parts = (4, 10, 2) if format_ == "longdouble" else (24, 60, 12)
+    stacks = judge.stacks(family, format_, count, 7, longest, parts)
+    assert_right(stacks, format_, judge.by_library, kernels)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_families_by_the_reference(family, format_):
+    find_format(format_)
+    count, longest, parts = (4, 10, 2) if format_ == "longdouble" else (12, 60, 5)
+    stacks = judge.stacks(family, format_, count, 21, longest, parts)
+    assert_right(stacks, format_, judge.by_reference)
+
+
+@pytest.mark.parametrize("block", [1, 4])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_families_by_the_reference_in_pieces(family, block, monkeypatch):
+    """Rows that are longer than a block, with their terms kept or not."""
+    monkeypatch.setattr(rowsums, "BLOCK", block)
+    monkeypatch.setattr(rowsums, "KEPT", 6)
+    assert_right(judge.stacks(family, "float64", 8, 22, 14, 4), "float64", judge.by_reference)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_longdouble_of_what_float64_holds(family):
+    assert_right(judge.stacks(family, "float64", 6, 23, 30, 3), "longdouble")
+
+
+@pytest.mark.parametrize("subject", [judge.by_library, judge.by_reference])
+@pytest.mark.parametrize("name", FLOAT8)
+def test_a_tenth_of_all_pairs_of_float8(name, subject):
+    pairs = all_pairs(find_format(name)).x
+    chosen = rng_of(24, name).choice(len(pairs), len(pairs) // 10, replace=False)
+    assert_right([Stack(pairs[chosen])], name, subject)
+
+
+@pytest.mark.parametrize("subject", [judge.by_library, judge.by_reference])
+@pytest.mark.parametrize("n", [2**15 - 1, 2**15, 2**15 + 1, 100_000])
+def test_long_rows(n, subject, kernels):
+    stack = FAMILIES["normal"].make(rng_of(25), 1, n, FORMATS["float64"])
+    assert_right([stack], "float64", subject, kernels)
+
+
+def test_integers_of_64_bits():
+    x = rng_of(26).integers(-(2**63), 2**63, (20, 3))
+    x[10:] = 2**62 + rng_of(27).integers(-5, 5, (10, 3))
+    exactly = x.astype(np.longdouble)
+    if FORMATS["longdouble"].significand_bits < 63:
+        pytest.skip("no format of this machine holds them")
+    for subject in (judge.by_library, judge.by_reference):
+        assert_right([Stack(exactly)], "float64", subject)
+        for function in ("logsumexp", "softmax", "log_softmax"):
+            found = [subject(function, part, None, 1, FORMATS["float64"]) for part in (x, exactly)]
+            assert np.array_equal(*found)
+
+
+@pytest.mark.parametrize("format_", judge.OF_KERNELS)
+@pytest.mark.parametrize("function", judge.FUNCTIONS)
+def test_next_to_a_tie(function, format_, kernels):
+    find_format(format_)
+    tally = judge.judge_near_ties(kernels, function, format_, 60, 7)
+    assert not tally.wrong, "\n".join(tally.wrong[:5])
