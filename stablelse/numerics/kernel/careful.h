@@ -14,9 +14,9 @@
 typedef struct {
     row r;
     int ready, alone;
-    double p, origin, copies, K, scale;
-    words lambda, inverse;
-    real error; /* of lambda, in its units */
+    double p, origin, copies, K, scale, quotient; /* quotient: the error of one, relative to it */
+    words rho, lambda, inverse;                   /* rho in units of 2^scale, too */
+    real error;                                   /* of lambda, in its units */
 } careful;
 
 /* the largest element, and the largest below it */
@@ -86,14 +86,15 @@ static void prepare(careful *c, const row *r) {
     c->K = K[0];
     c->inverse = inverse(add(many, part));
     c->scale = 0;
+    c->quotient = CAREFUL(r->n);
     c->error = all(0);
     if (p - below > FAR && extra == 0 && !c->alone) { /* lambda is rho, to 2^-900 of it */
         c->scale = scale;
-        c->lambda = multiply(rest, inverse(one));
+        c->rho = c->lambda = multiply(rest, inverse(one));
         c->error = c->lambda.high * CAREFUL(r->n);
         return;
     }
-    words rho = add(multiply(part, inverse(one)), (words){all(extra), all(0)});
+    words rho = c->rho = add(multiply(part, inverse(one)), (words){all(extra), all(0)});
     c->lambda = logarithm(add(rho, (words){all(1), all(0)}), rho, all(0), &c->error);
     if (!c->alone) c->error += smaller(all(1), rho.high) * CAREFUL(r->n); /* d log(1 + rho) = d rho / (1 + rho) */
 }
@@ -178,7 +179,7 @@ INLINE unsigned careful_softmax(const careful *c, real x, real *y) {
     whole far = (whole)(v < p - FAR); /* these in units of 2^-512 */
     term e = exponential(larger(v, lowest - 1), magic_of(c->K - select(far, all(512), all(0))), 1);
     words q = multiply(words_of(e, 1), c->inverse);
-    real error = q.high * CAREFUL(c->r.n), z;
+    real error = q.high * c->quotient, z;
     unsigned bad = settle(c->r.format, q.high, q.low - error, q.low + error, y);
     if (wide && bits_of(far)) {
         unsigned bad_far = settle_scaled(q, error, &z), mask = bits_of(far);

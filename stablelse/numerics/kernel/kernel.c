@@ -8,6 +8,7 @@
    number of the format, that is the correctly rounded result. If not, the next phase tries; what
    the last one leaves is in doubt. Short rows are done LANES at a time: a lane is a row. */
 #include "short.h"
+#include "state.h"
 #include "labels.h"
 
 static void extents(const job *j) {
@@ -79,6 +80,16 @@ COLD void sum_piece_of(const job *j, int64_t from, int64_t to, total *out) {
 }
 COLD void merge_pieces_of(total *s, const total *t) { merge(s, t); }
 
+COLD void add_rows_to(const job *j, int is_narrow, state *s) {
+    for (int64_t i = 0; i < j->rows; i++) { row r = row_of(j, i); add_row(&r, is_narrow && r.format != FLOAT64, &s[i]); }
+}
+COLD void merge_states_of(state *s, const state *t) { merge_states(s, t); }
+COLD int64_t settle_elements_of(const job *j, const state *s) {
+    doubts d = {j->doubtful, j->room, 0};
+    settle_elements(j, s, &d);
+    return d.count;
+}
+
 #define EXPORT __attribute__((visibility("default")))
 #define ROUNDING_TO_NEAREST(...) do { \
     rounding before = get_rounding(); \
@@ -98,5 +109,12 @@ EXPORT void NAMED(merge_pieces)(total *s, const total *t) { ROUNDING_TO_NEAREST(
 EXPORT int64_t NAMED(settle_piece)(const job *j, int64_t from, int64_t to, const total *s) {
     int64_t count;
     ROUNDING_TO_NEAREST(count = settle_piece_of(j, from, to, s));
+    return count;
+}
+EXPORT void NAMED(add_rows)(const job *j, int is_narrow, state *s) { ROUNDING_TO_NEAREST(add_rows_to(j, is_narrow, s)); }
+EXPORT void NAMED(merge_states)(state *s, const state *t) { ROUNDING_TO_NEAREST(merge_states_of(s, t)); }
+EXPORT int64_t NAMED(settle_elements)(const job *j, const state *s) {
+    int64_t count;
+    ROUNDING_TO_NEAREST(count = settle_elements_of(j, s));
     return count;
 }

@@ -41,6 +41,10 @@ typedef struct {
    elements. high is NaN if there is a NaN, an inf, or an element too large to be summed like this. */
 typedef struct { double shift, high, low, least, largest, error; } total;
 
+/* What a piece of a row, or several, adds to its results: see state.h. One is empty if top is -inf and all
+   else 0. */
+typedef struct { double top, high, low, error, scale, near_error, near[3]; } state;
+
 /* For each instruction set: v3 (x86-64-v3: AVX2, FMA), v4 (x86-64-v4: AVX-512), neon (aarch64).
 
    settle: all rows of a job. Returns the number of results in doubt. If it is more than room, count all
@@ -48,12 +52,20 @@ typedef struct { double shift, high, low, least, largest, error; } total;
 
    For a long row in pieces, each in its own thread: sum_piece sums elements from .. to of the job's
    first row; merge_pieces adds up two sums, in any order; settle_piece writes results from .. to
-   (LOGSUMEXP: the one result) with the sum of the whole row, and counts like settle. */
+   (LOGSUMEXP: the one result) with the sum of the whole row, and counts like settle.
+
+   For rows whose pieces are not in memory together: add_rows adds each row of a job to a state of its own (the
+   job's function and y do not matter; is_narrow: what follows is wanted in the format of x alone);
+   merge_states adds the second state to the first; settle_elements is settle for SOFTMAX and LOG_SOFTMAX, with
+   the states of the rows that those of the job are pieces of. */
 #define STABLELSE_KERNEL(name) \
     int64_t settle_##name(const job *); \
     void sum_piece_##name(const job *, int64_t from, int64_t to, total *); \
     void merge_pieces_##name(total *, const total *); \
-    int64_t settle_piece_##name(const job *, int64_t from, int64_t to, const total *)
+    int64_t settle_piece_##name(const job *, int64_t from, int64_t to, const total *); \
+    void add_rows_##name(const job *, int is_narrow, state *); \
+    void merge_states_##name(state *, const state *); \
+    int64_t settle_elements_##name(const job *, const state *)
 STABLELSE_KERNEL(v3);
 STABLELSE_KERNEL(v4);
 STABLELSE_KERNEL(neon);

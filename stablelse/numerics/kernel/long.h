@@ -311,9 +311,9 @@ static int tier_of(const job *j) {
     return j->format != FLOAT64 ? NARROW : j->function == SOFTMAX && j->length >= LONG ? ACCURATE : QUICK;
 }
 
-/* Results from..to of row i, with its total. */
+/* Results from..to of row i, with its total. known: what careful.h has to know of it, or NULL. */
 static void spread(const job *j, int64_t i, int64_t from, int64_t to, const total *s, const double *terms,
-    doubts *d) {
+    const careful *known, doubts *d) {
     row r = row_of(j, i);
     int64_t at = i * j->length;
     char *y = j->y + at * LAYOUTS[j->format].size;
@@ -321,10 +321,12 @@ static void spread(const job *j, int64_t i, int64_t from, int64_t to, const tota
     int wide = !(s->least >= s->largest - FAR);
     queue q;
     q.function = j->function; q.count = 0; q.first = at; q.y = y; q.d = d; q.tier = NARROW;
-    q.c.r = r; q.c.ready = 0;
+    if (known) q.c = *known;
+    q.c.r = r; q.c.ready = known != NULL;
     if (j->format != FLOAT64) narrow_row_of(&r, from, to, j->function, s, terms, &q);
     else if (j->function == SOFTMAX) {
         prepare_softmax(&r, s, &q);
+        if (known) { q.tier = ACCURATE; q.error = s->error + ACCURATE_SUM; }
         if (terms) { if (wide) softmax_kept(&r, s, terms, &q, 1); else softmax_kept(&r, s, terms, &q, 0); }
         else { if (wide) softmax_row(&r, from, to, s, &q, 1); else softmax_row(&r, from, to, s, &q, 0); }
     }
@@ -337,7 +339,7 @@ static void spread_rows(const job *j, doubts *d) {
         row r = row_of(j, i);
         total s;
         sum_row(&r, tier_of(j), keep ? terms : NULL, &s);
-        spread(j, i, 0, j->length, &s, keep ? terms : NULL, d);
+        spread(j, i, 0, j->length, &s, keep ? terms : NULL, NULL, d);
     }
 }
 /* LANES sums to logarithms at once */
@@ -385,7 +387,7 @@ static void logsumexp_rows(const job *j, doubts *d) {
 }
 /* ---- One row in pieces */
 static void settle_range(const job *j, int64_t from, int64_t to, const total *s, doubts *d) {
-    if (j->function != LOGSUMEXP) { spread(j, 0, from, to, s, NULL, d); return; }
+    if (j->function != LOGSUMEXP) { spread(j, 0, from, to, s, NULL, NULL, d); return; }
     row r = row_of(j, 0);
     if (!(s->high > 0)) { odd_row(LOGSUMEXP, &r, 0, 1, j->y, 0, d); return; }
     real estimate, low, high;

@@ -74,8 +74,12 @@ typedef struct {
     void (*sum_piece)(const job *, int64_t, int64_t, total *);
     void (*merge_pieces)(total *, const total *);
     int64_t (*settle_piece)(const job *, int64_t, int64_t, const total *);
+    void (*add_rows)(const job *, int, state *);
+    void (*merge_states)(state *, const state *);
+    int64_t (*settle_elements)(const job *, const state *);
 } kernel;
-#define KERNEL(name) {#name, has_##name, settle_##name, sum_piece_##name, merge_pieces_##name, settle_piece_##name}
+#define KERNEL(name) {#name, has_##name, settle_##name, sum_piece_##name, merge_pieces_##name, settle_piece_##name, \
+                      add_rows_##name, merge_states_##name, settle_elements_##name}
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -165,8 +169,9 @@ static PyObject *know(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return numbers[format] = ((Array *)args[1])->dtype->number, none();
 }
 
-/* The elements from .. to of the first row of a job, with the sum of the row; or, without a sum, all rows. */
-typedef struct { int64_t from, to; const total *sum; } piece;
+/* The elements from .. to of the first row of a job, with the sum of the row; or, without a sum, all rows; which are
+   pieces of longer ones if there are states. */
+typedef struct { int64_t from, to; const total *sum; const state *states; } piece;
 
 /* Run a job whose results are `results` many: those in doubt, an array of their flat indices, or NULL; with an
    error, if `failed`. */
@@ -177,7 +182,8 @@ static PyObject *run(job *work, piece part, int64_t results, int *failed) {
     work->doubtful = at, work->room = room < ROOM ? ROOM : room;
     int64_t size = part.sum ? part.to - part.from : work->rows * work->length;
     void *thread = size < LARGE ? NULL : PyEval_SaveThread();
-    int64_t count = part.sum ? used->settle_piece(work, part.from, part.to, part.sum) : used->settle(work);
+    int64_t count = part.sum ? used->settle_piece(work, part.from, part.to, part.sum)
+        : part.states ? used->settle_elements(work, part.states) : used->settle(work);
     if (thread) PyEval_RestoreThread(thread);
     PyObject *doubtful = NULL;
     int is_all = count > work->room;
@@ -362,6 +368,59 @@ static PyObject *gradients(PyObject *module, PyObject *const *args, Py_ssize_t c
     return doubtful || failed ? doubtful : none();
 }
 
+/* The states in an array, shape (m, 9), in C order; NULL if it is something else. */
+static state *states_in(PyObject *object, int64_t rows) {
+    int format;
+    Array *s = readable(object, &format);
+    if (s && format == FLOAT64 && s->nd == 2 && s->shape[0] == rows && s->shape[1] * sizeof(double) == sizeof(state)
+        && (s->flags & (C_CONTIGUOUS | WRITEABLE)) == (C_CONTIGUOUS | WRITEABLE)) return (state *)s->data;
+    return PyErr_SetString(PyExc_TypeError, "takes a state for each row"), NULL;
+}
+
+/* add_rows(x, narrow, states): add rows, shape (m, n), to states. */
+static PyObject *add_rows(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    int format;
+    Array *x = count == 3 ? readable(args[0], &format) : NULL;
+    long narrow = x ? PyLong_AsLong(args[1]) : 0;
+    if (PyErr_Occurred()) return NULL;
+    if (!x || x->nd != 2 || x->shape[1] < 1) return PyErr_SetString(PyExc_TypeError, "takes rows, 0 or 1, and states"), NULL;
+    state *states = states_in(args[2], x->shape[0]);
+    if (!states) return NULL;
+    job work = {.function = LOGSUMEXP, .format = format, .x = x->data, .rows = x->shape[0], .length = x->shape[1],
+                .row_stride = x->strides[0], .stride = x->strides[1]};
+    void *thread = PyEval_SaveThread();
+    used->add_rows(&work, narrow != 0, states);
+    PyEval_RestoreThread(thread);
+    return none();
+}
+
+/* merge_states(states, others): add the others to the states, one by one. */
+static PyObject *merge_states(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    int format;
+    Array *first = count == 2 ? readable(args[0], &format) : NULL;
+    if (!first || first->nd != 2) return PyErr_SetString(PyExc_TypeError, "takes states, and others"), NULL;
+    state *s = states_in(args[0], first->shape[0]), *t = s ? states_in(args[1], first->shape[0]) : NULL;
+    if (!t) return NULL;
+    for (int64_t i = 0; i < first->shape[0]; i++) used->merge_states(&s[i], &t[i]);
+    return none();
+}
+
+/* settle_elements(function, x, y, states): a function of the elements of pieces of rows; returns as rows. */
+static PyObject *settle_elements(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    job work;
+    int failed;
+    if (count != 4) return PyErr_SetString(PyExc_TypeError, "settle_elements takes 4 arguments"), NULL;
+    if (!as_job(args, &work)) return NULL;
+    if (work.function == LOGSUMEXP) return PyErr_SetString(PyExc_ValueError, "it has no elements"), NULL;
+    state *states = states_in(args[3], work.rows);
+    if (!states) return NULL;
+    PyObject *doubtful = run(&work, (piece){.states = states}, work.rows * work.length, &failed);
+    return doubtful || failed ? doubtful : none();
+}
+
 /* Describe an array as rows along an axis, if no copy is needed. Returns its place among the axes, -1 for all of
    them, or -2 if it cannot be. */
 static int describe(const Array *x, PyObject *axis, job *work) {
@@ -456,6 +515,9 @@ static PyMethodDef methods[] = {
     {"gradients", gradients, METH_FASTCALL, "Compute gradients of losses into an array."},
     {"sum_piece", sum_piece, METH_FASTCALL, "Sum a piece of a row."},
     {"settle_piece", settle_piece, METH_FASTCALL, "Compute a function of a piece of a row into an array."},
+    {"add_rows", add_rows, METH_FASTCALL, "Add rows to states."},
+    {"merge_states", merge_states, METH_FASTCALL, "Add states to states."},
+    {"settle_elements", settle_elements, METH_FASTCALL, "Compute a function of pieces of rows into an array."},
     {"logsumexp", logsumexp, METH_FASTCALL, "Compute log(sum(exp(x)))."},
     {"softmax", softmax, METH_FASTCALL, "Compute exp(x) / sum(exp(x))."},
     {"log_softmax", log_softmax, METH_FASTCALL, "Compute log(softmax(x))."},
