@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from stablelse.analysis.sweep import sweep
     from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
     from stablelse.numerics.loss import nll, nll_grad
-    from stablelse.numerics.streams.one_pass import RunningNaive, RunningShifted
-    from stablelse.numerics.streams.running import RunningLogSumExp
+    from stablelse.numerics.running import RunningLogSumExp, RunningNaive, RunningShifted
 
 __all__ = [
     "Comparison",
@@ -55,9 +54,9 @@ __all__ = [
 _HOME = {
     "Comparison": "stablelse.analysis.comparison",
     "Proof": "stablelse.analysis.proof",
-    "RunningLogSumExp": "stablelse.numerics.streams.running",
-    "RunningNaive": "stablelse.numerics.streams.one_pass",
-    "RunningShifted": "stablelse.numerics.streams.one_pass",
+    "RunningLogSumExp": "stablelse.numerics.running",
+    "RunningNaive": "stablelse.numerics.running",
+    "RunningShifted": "stablelse.numerics.running",
     "Scan": "stablelse.analysis.scan",
     "ScanState": "stablelse.analysis.scan",
     "StreamComparison": "stablelse.analysis.stream",

@@ -61,7 +61,7 @@ OPTIONAL = {
     "pyarrow": {"readers/tables.py", "cli/parquet.py"},
     "fsspec": {"readers/remote.py"},
     "aiohttp": {"readers/remote.py"},
-    "dask": {"engines/dask.py", "numerics/streams/lazy.py"},
+    "dask": {"engines/dask.py", "numerics/lazy.py"},
     "distributed": {"engines/dask.py"},
     "matplotlib": {"render/matplotlib.py"},
     "scipy": {"analysis/peers/scipy.py"},

@@ -23,8 +23,7 @@ from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas.formula import Evaluation, Method, evaluate_part
 from stablelse.numerics.formulas.methods import Candidate
 from stablelse.numerics.functions import Function
-from stablelse.numerics.streams.elements import Whole, elements
-from stablelse.numerics.streams.one_pass import PIECE, piece_sum
+from stablelse.numerics.running import PIECE, Whole, piece_sum
 
 
 class LongVector:
@@ -124,7 +123,7 @@ class _Columns:
 
     def _right(self, x: Array) -> Array:
         """Return the exact values."""
-        return elements(self._function, self._format.round(x), self._whole, self._format)
+        return self._whole.elements(self._function, self._format.round(x), self._format)
 
     def results(self, x: Array) -> list[MethodResult]:
         """Return what became of the methods; x holds the elements that are shown."""

@@ -11,7 +11,7 @@ from stablelse.numerics.formats import Format
 from stablelse.numerics.formulas.bounds import BOUNDS, RUNNING, ElementaryErrors, Quantities
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.functions import Function
-from stablelse.numerics.streams.running import LogSum
+from stablelse.numerics.running import LogSum
 
 # An error is told to two digits: it has to be so many times that of what it is measured by. That
 # of a correctly rounded value is known if the log-sum-exp has ten bits more than float64.

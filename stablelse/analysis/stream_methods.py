@@ -16,9 +16,14 @@ from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.functions import Function
-from stablelse.numerics.streams.elements import Whole
-from stablelse.numerics.streams.one_pass import PIECE, RunningNaive, RunningShifted, piece_sum
-from stablelse.numerics.streams.running import RunningLogSumExp
+from stablelse.numerics.running import (
+    PIECE,
+    RunningLogSumExp,
+    RunningNaive,
+    RunningShifted,
+    Whole,
+    piece_sum,
+)
 
 #: What was found, by the method and the operation.
 _Key = tuple[Method, str, FindingKind]
@@ -57,7 +62,7 @@ class Side:
         self.plain = plain
         self.naive = RunningNaive(dtype)
         self.shifted = RunningShifted(dtype)
-        self.right = RunningLogSumExp()
+        self.right = RunningLogSumExp(dtype)
         self.minimum, self.maximum = self.format.round([np.inf, -np.inf])
         self.least = np.inf
         self.has_unfit = False
@@ -196,15 +201,14 @@ class Side:
         if self._settled is not None:
             value, rung = self._settled
             return value, Certificate({rung: 1}, 1, 0.0)
-        value, certificate = self.right.result(self.format.name, return_certificate=True)
+        value, certificate = self.right.result(return_certificate=True)
         assert isinstance(certificate, Certificate)
         return value, certificate
 
     def settle(self, parts: Callable[[], Iterable[Array]]) -> None:
         """Round the certified value, if it is in doubt, from more digits of the numbers."""
         if not self.is_kept:
-            log_sum = self.right.log_sum()
-            whole = Whole(log_sum, float(self.maximum), lambda: map(self.format.round, parts()))
+            whole = Whole(self.right.state, lambda: map(self.format.round, parts()))
             self._settled = whole.rounded(self.format)
 
     @property

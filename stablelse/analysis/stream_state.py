@@ -13,7 +13,6 @@ from stablelse.analysis.stream_places import Where
 from stablelse.numerics.formats import Array
 from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import real_numbers
-from stablelse.numerics.streams.running import LogSum
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -187,9 +186,10 @@ class StreamState:
         """Every method, in each of the formats."""
         return tuple(self._sides)
 
-    def log_sum(self) -> LogSum:
-        """Return the log-sum-exp in the first of the formats as a double-word."""
-        return self._sides[0].right.log_sum()
+    @property
+    def log_state(self) -> Array:
+        """The numbers in the first of the formats, as `running.Whole` takes them."""
+        return self._sides[0].right.state
 
     @property
     def is_kept(self) -> bool:

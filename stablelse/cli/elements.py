@@ -20,7 +20,7 @@ from stablelse.cli.values import GATHERED, Tried, computations, policed
 from stablelse.cli.writers import LineWriter, NpyWriter, TextWriter, Writer, kind_of, open_writer
 from stablelse.engines.local import fold
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.streams.elements import Whole, elements
+from stablelse.numerics.running import Whole
 from stablelse.readers import Block, By, ReadError, Stream, Vectors, count, vectors
 
 # What is read back of the spooled numbers at once, in bytes.
@@ -66,10 +66,10 @@ def write_stream(
 
         if on_screen:
             meter.hide()
-        whole = Whole(state.log_sum(), float(state.maximum), rounded)
+        whole = Whole(state.log_state, rounded)
         count = 0
         for x in rounded():
-            values = elements(tried.function, x, whole, format_)
+            values = whole.elements(tried.function, x, format_)
             writer.write(values[:, np.newaxis])
             count += len(x)
             meter.tell(state.count + count, "the second pass", {})

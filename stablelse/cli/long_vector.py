@@ -19,7 +19,7 @@ from stablelse.cli.show import show
 from stablelse.cli.values import Tried
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas.methods import candidates
-from stablelse.numerics.streams.elements import Whole
+from stablelse.numerics.running import Whole
 from stablelse.readers import By, Stream, Vectors, vectors
 
 
@@ -48,12 +48,7 @@ def _compared(
     state = StreamState([format_.name for format_ in formats])
     with summed(found, source, state, meter) as again:
         wholes = [
-            Whole(
-                side.right.log_sum(),
-                float(side.maximum),
-                partial(_rounded, side.format, again),
-            )
-            for side in state.sides
+            Whole(side.right.state, partial(_rounded, side.format, again)) for side in state.sides
         ]
         methods = chosen_methods(tried.methods)
         computed = candidates(tried.function, methods, tried.shifts)

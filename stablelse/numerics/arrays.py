@@ -129,7 +129,7 @@ def logsumexp(
     if _is_lazy(a, bare):
         if b is not None or return_sign:
             raise TypeError("a Dask array takes no b and has no sign here; add log(b) to it")
-        from stablelse.numerics.streams import lazy
+        from stablelse.numerics import lazy
 
         return lazy.logsumexp(a, axis, keepdims)
     of_rows = _certified_logsumexp if return_certificate else _logsumexp
@@ -212,7 +212,7 @@ def softmax(
         if elements is not None:
             return elements
     if _is_lazy(x, bare):
-        from stablelse.numerics.streams import lazy
+        from stablelse.numerics import lazy
 
         return lazy.softmax(x, axis)
     of_rows = _certified_elements("softmax") if return_certificate else _softmax
@@ -280,7 +280,7 @@ def log_softmax(
         if elements is not None:
             return elements
     if _is_lazy(x, bare):
-        from stablelse.numerics.streams import lazy
+        from stablelse.numerics import lazy
 
         return lazy.log_softmax(x, axis)
     of_rows = _certified_elements("log_softmax") if return_certificate else _log_softmax

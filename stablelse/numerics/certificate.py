@@ -18,12 +18,8 @@ class Rung(Enum):
 
     CONVENTION = "convention"
     """No rung: NaN, or the logarithm of nothing or of infinity; there is nothing to round."""
-    QUICK = "quick"
-    """About 80 bits, of numbers that come in blocks: `stablelse.numerics.ladder.quick`."""
     DOUBLE_WORD = "double-word"
-    """About 88 bits: `stablelse.numerics.doubleword`."""
-    FIXED_POINT = "fixed-point"
-    """About 130 bits, for whole rows at a time: `stablelse.numerics.ladder.fixedpoint`."""
+    """About 80 bits or more: `stablelse.numerics.doubleword`, `stablelse.numerics.states`."""
     TRIPLE_WORD = "triple-word"
     """About 119 bits, for log-sum-exp next to zero: `stablelse.numerics.nearzero`."""
     DECIMAL = "decimal"

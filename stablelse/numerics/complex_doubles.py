@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stablelse.numerics.complex_integers import Sum, constants, exp, fixed
-from stablelse.numerics.errorfree import fast_two_sum, two_product, two_sum
+from stablelse.numerics.doubleword import fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import Array
 
 #: A bound of the error of a term, in units of its size.

@@ -17,11 +17,11 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from math import isqrt, ldexp
+from typing import Any
 
 import numpy as np
 
 from stablelse.numerics.contexts import context
-from stablelse.numerics.errorfree import fast_two_sum, split, two_product, two_sum
 from stablelse.numerics.formats import Array
 
 #: A double-word.
@@ -46,6 +46,45 @@ ARITHMETIC_ERROR = 2.0**-102
 INDEX_BITS = 11
 STEPS = 2**INDEX_BITS
 _BITS = 200
+
+
+#: 2**27 + 1 splits a float64 into two halves of at most 26 bits (Dekker 1971, section 5.7).
+_SPLITTER = float(2**27 + 1)
+
+
+def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
+    """Return s = fl(a + b) and the t for which s + t = a + b exactly.
+
+    Knuth's TwoSum (The Art of Computer Programming 2, section 4.2.2, theorem B).
+    """
+    s = a + b
+    b_virtual = s - a
+    a_virtual = s - b_virtual
+    return s, (a - a_virtual) + (b - b_virtual)
+
+
+def fast_two_sum(a: Any, b: Any) -> tuple[Any, Any]:
+    """Return what `two_sum` does, for abs(a) >= abs(b) or a = 0 (Dekker 1971, section 5.2)."""
+    s = a + b
+    return s, b - (s - a)
+
+
+def split(a: Any) -> tuple[Any, Any]:
+    """Return a float64 as the exact sum of two halves of at most 26 bits (Veltkamp's split).
+
+    Needs abs(a) < 2**996, or the product with the splitter overflows.
+    """
+    c = _SPLITTER * a
+    high = c - (c - a)
+    return high, a - high
+
+
+def two_product(a: Any, b: Any) -> tuple[Any, Any]:
+    """Return p = fl(a b) and the t for which p + t = a b exactly, float64 (Dekker 1971)."""
+    p = a * b
+    a_high, a_low = split(a)
+    b_high, b_low = split(b)
+    return p, a_low * b_low - (((p - a_high * b_high) - a_low * b_high) - a_high * b_low)
 
 
 @cache

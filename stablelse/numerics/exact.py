@@ -46,8 +46,8 @@ def logsumexp(rows: Array, format_: Format, weights: Array | None = None) -> tup
     sign : ndarray
         Shape (m,): 1, 0, -1 or NaN.
     """
-    x = _for_kernel(rows, format_)
-    b = None if weights is None else _for_kernel(weights, format_)
+    x = for_kernel(rows, format_)
+    b = None if weights is None else for_kernel(weights, format_)
     if x is None or (b is None and weights is not None):
         value, sign, _ = _reference().logsumexp(rows, format_, weights)
         return value, sign
@@ -109,7 +109,7 @@ def extent(rows: Array, low: float, high: float) -> Extent:
     `Format.underflow_threshold`.
     """
     format_ = format_of(rows.dtype) or FORMATS["float64"]
-    x = _for_kernel(rows, format_)
+    x = for_kernel(rows, format_)
     if x is None:
         return Extent(*_reference().extent(rows, low, high))
     found = np.empty((len(x), 4))
@@ -123,7 +123,7 @@ def _extent(x: Array, found: Array, low: float, high: float) -> None:
 
 
 def _elementwise(function: int, rows: Array, format_: Format, place: Array | None) -> Array:
-    x = _for_kernel(rows, format_)
+    x = for_kernel(rows, format_)
     if x is None:
         result: Array = getattr(_reference(), _NAMES[function])(rows, format_)[0]
         return result
@@ -133,7 +133,7 @@ def _elementwise(function: int, rows: Array, format_: Format, place: Array | Non
     return place
 
 
-def _for_kernel(rows: Array, format_: Format) -> Array | None:
+def for_kernel(rows: Array, format_: Format) -> Array | None:
     """Return rows in a format of the kernel, if there is a kernel and the format holds them."""
     if not _is_known(format_):
         return None
@@ -239,7 +239,7 @@ def listed(x: list[Any]) -> Array | None:
         As `inputs.numbers`.
     """
     array = numbers(x)
-    return _for_kernel(array, FORMATS["float64"]) if array.dtype.kind in "biu" else array
+    return for_kernel(array, FORMATS["float64"]) if array.dtype.kind in "biu" else array
 
 
 def _not_directly(x: object, axis: object) -> None:

@@ -16,8 +16,17 @@ from fractions import Fraction
 
 import numpy as np
 
-from stablelse.numerics.doubleword import INDEX_BITS, STEPS, in_words, powers, product, steps_of
-from stablelse.numerics.errorfree import fast_two_sum, two_product, two_sum
+from stablelse.numerics.doubleword import (
+    INDEX_BITS,
+    STEPS,
+    fast_two_sum,
+    in_words,
+    powers,
+    product,
+    steps_of,
+    two_product,
+    two_sum,
+)
 from stablelse.numerics.formats import Array
 from stablelse.numerics.rounding import Approximation
 from stablelse.numerics.rowsums import pieces
@@ -34,8 +43,8 @@ _LOWEST = -128.0
 # ln 2 / 2**11 = L1 + L2 + L3 + L4; the first three have at most 34 bits, and k has 19.
 _CUTS = 45, 79, 113
 
-# A bound of the error of a sum of terms that is next to 1: of the terms, and of adding them.
-_ERROR = 2.0**-119.5
+#: A bound of the error of a sum of terms that is next to 1: of the terms, and of adding them.
+ERROR = 2.0**-119.5
 
 _SIXTH, _TWENTY_FOURTH = (in_words(int(Fraction(1, n) * 2**200))[:2] for n in (6, 24))
 
@@ -61,7 +70,31 @@ def logsumexp(x: Array) -> Approximation:
     square, square_low = product((z, z_low), (z, z_low))
     low, lowest = two_sum(z_low, -0.5 * square)
     lowest += (z_lowest - 0.5 * square_low) + z * square * (1 / 3 - z * (1 / 4))
-    return Approximation(z, low, lowest, _ERROR + 2.0**-80 * abs(z))
+    return Approximation(z, low, lowest, ERROR + 2.0**-80 * abs(z))
+
+
+def logarithm(first: Array, second: Array, third: Array, error: Array, y: Array) -> Approximation:
+    """Compute the logarithm of sums S next to 1, from their words, and estimates of it.
+
+    Notes
+    -----
+    log S = y + log(1 + z), z = S exp(-y) - 1. With E = exp(-y) in three words, S0 E0 - 1, S0 E1
+    and S1 E0 are exact in two words each; other products are below 2**-92, rounded by 2**-53 of it.
+    z is below 2**-40, or the error is infinite, so z**3 / 3 < 2**-121 of 1 + z is left out.
+    """
+    e, e_low, e_lowest = exp(-y)
+    main, main_low = two_product(first, e)
+    cross, cross_low = two_product(first, e_low)
+    other, other_low = two_product(second, e)
+    z, low = two_sum(main - 1, main_low)
+    z, cross_error = two_sum(z, cross)
+    z, other_error = two_sum(z, other)
+    low += cross_error + other_error + cross_low + other_low
+    low += second * e_low + (first * e_lowest + third * e)
+    z += low
+    known = ERROR + 1.01 * error + 2.0**-52 * abs(z)
+    known = np.where(abs(z) < 2.0**-40, known, np.inf)
+    return Approximation(y, z - 0.5 * z * z, np.zeros_like(z), known)
 
 
 def exp(x: Array) -> Triple:

@@ -19,7 +19,7 @@ import numpy as np
 
 from stablelse.numerics import decimals, doubleword, nearzero
 from stablelse.numerics.certificate import Certificate, Ledger, Rung
-from stablelse.numerics.errorfree import two_sum
+from stablelse.numerics.doubleword import two_sum
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.rounding import Approximation, settle
 from stablelse.numerics.rowsums import (
@@ -79,7 +79,7 @@ def logsumexp(
         for band in bands(*rows.shape):
             x, b = rows[band], None if weights is None else weights[band]
             known, _ = sums(x, b)
-            approximation = _sum(known.x_max, known.x_max_low, known)
+            approximation = log_sum(known.x_max, known.x_max_low, known)
             value, settled, ulps = settle(approximation, format_)
             is_nothing, sign = known.is_nothing, known.sign
             settled &= known.is_held & ~is_nothing
@@ -140,14 +140,14 @@ def softmax(
     FloatingPointError
         As of `logsumexp`.
     """
-    return _elementwise(rows, format_, places, _quotient, decimals.softmax, 0.0)
+    return _elementwise(rows, format_, places, quotient, decimals.softmax, 0.0)
 
 
 def log_softmax(
     rows: Array, format_: Format, places: Places | None = None
 ) -> tuple[Array, Certificate]:
     """Compute log_softmax of every row, correctly rounded; see `softmax`."""
-    return _elementwise(rows, format_, places, _log_quotient, decimals.log_softmax, -np.inf)
+    return _elementwise(rows, format_, places, log_quotient, decimals.log_softmax, -np.inf)
 
 
 def check_arithmetic() -> None:
@@ -167,7 +167,7 @@ def check_arithmetic() -> None:
         )
 
 
-def _sum(
+def log_sum(
     head: Array, head_low: Array, known: Sums, sign: int = 1, head_error: Any = 0.0
 ) -> Approximation:
     """Return head + head_low + sign log S, the head being wrong by at most `head_error`."""
@@ -206,7 +206,7 @@ def _kept_in_sight(
 _Evaluation = Callable[[Array, Sums, Terms | None], Approximation]
 
 
-def _quotient(x: Array, known: Sums, terms: Terms | None) -> Approximation:
+def quotient(x: Array, known: Sums, terms: Terms | None) -> Approximation:
     """Return exp(d) / S."""
     if terms is None:
         terms = exp(*difference(x, known.x_max, known.x_max_low)[:2])
@@ -215,13 +215,13 @@ def _quotient(x: Array, known: Sums, terms: Terms | None) -> Approximation:
     return Approximation(high, low, np.zeros(1), 1.001 * error * high, terms[2])
 
 
-def _log_quotient(x: Array, known: Sums, terms: Terms | None) -> Approximation:
+def log_quotient(x: Array, known: Sums, terms: Terms | None) -> Approximation:
     """Return d - log S."""
     d, d_low, _ = difference(x, known.x_max, known.x_max_low)
     error: Any = 0.0
     if known.spread.any():
         error = np.where(d == 0, 0.0, 2.0**-102 * (abs(d) + abs(known.x_max)))
-    return _sum(d, d_low, known, -1, error)
+    return log_sum(d, d_low, known, -1, error)
 
 
 def _elementwise(
@@ -237,7 +237,7 @@ def _elementwise(
     result, doubtful, ledger = np.empty(shape, format_.dtype), np.zeros(shape, bool), Ledger()
     with np.errstate(all="ignore"):
         check_arithmetic()
-        for x, known, terms, target in _elements(rows, places, keep=evaluate is _quotient):
+        for x, known, terms, target in _elements(rows, places, keep=evaluate is quotient):
             is_nan = np.broadcast_to(known.is_nothing, x.shape)
             is_nothing = (x == -np.inf) | is_nan
             value, settled, ulps = settle(evaluate(x, known, terms), format_, is_nothing)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.numerics.errorfree import two_sum
+from stablelse.numerics.doubleword import two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
 
 # What is left of a distance that was rounded up a few times.

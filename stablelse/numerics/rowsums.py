@@ -18,8 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stablelse.numerics import doubleword
-from stablelse.numerics.doubleword import Pair
-from stablelse.numerics.errorfree import fast_two_sum, two_product, two_sum
+from stablelse.numerics.doubleword import Pair, fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import Array
 
 #: So many elements are computed at a time: an array of them has 256 kB.
@@ -97,6 +96,32 @@ def as_wide(x: Array) -> Array:
     return x.astype(dtype, order="C", copy=False)
 
 
+class Rest(NamedTuple):
+    """R of each row: within relative * size of (high + low) 2**exponent.
+
+    Attributes
+    ----------
+    largest : ndarray
+        The x of the pivot, in longdouble.
+    leading : ndarray
+        The weight of the pivot.
+    x_max, x_max_low, spread, is_held : ndarray
+        As of `Sums`.
+    """
+
+    largest: Array
+    leading: Array
+    x_max: Array
+    x_max_low: Array
+    spread: Array
+    is_held: Array
+    high: Array
+    low: Array
+    exponent: Array
+    size: Array
+    relative: Array
+
+
 def sums(x: Array, b: Array | None, *, keep: bool = False) -> tuple[Sums, list[Terms] | None]:
     """Compute what is to be known of rows.
 
@@ -109,6 +134,19 @@ def sums(x: Array, b: Array | None, *, keep: bool = False) -> tuple[Sums, list[T
     keep : bool
         Whether to return the exp(d_i) of all pieces of the rows, if there is room.
     """
+    rest, kept = rests(x, b, keep=keep)
+    return known_of(rest), kept
+
+
+def known_of(rest: Rest) -> Sums:
+    """Compute what follows from R."""
+    known = _with_logarithm(rest.leading, *rest[-5:])
+    is_nothing = ~np.isfinite(rest.largest)
+    return Sums(is_nothing, rest.is_held, rest.x_max, rest.x_max_low, rest.spread, *known)
+
+
+def rests(x: Array, b: Array | None, *, keep: bool = False) -> tuple[Rest, list[Terms] | None]:
+    """Compute R of every row; see `sums`."""
     _keep_memory_at_hand()
     largest, pivot = _largest(x, b)
     x_max, x_max_low, _ = _words(largest)
@@ -135,8 +173,8 @@ def sums(x: Array, b: Array | None, *, keep: bool = False) -> tuple[Sums, list[T
     rest = parts[0] if len(parts) == 1 else _total(*map(np.array, zip(*parts, strict=True)))
     spread = 2.0**-102 * (abs(x_max) + doubleword.FARTHEST) * takes_longdouble(x)
     leading = np.ones(len(x)) if b is None else b[every, pivot].astype(np.float64)
-    known = _with_logarithm(leading, *rest, doubleword.SUM_ERROR + spread)
-    return Sums(~np.isfinite(largest), is_held, x_max, x_max_low, spread, *known), kept
+    relative = doubleword.SUM_ERROR + spread
+    return Rest(largest, leading, x_max, x_max_low, spread, is_held, *rest, relative), kept
 
 
 @cache

@@ -407,15 +407,15 @@ static PyObject *merge_states(PyObject *module, PyObject *const *args, Py_ssize_
     return none();
 }
 
-/* settle_elements(function, x, y, states): a function of the elements of pieces of rows; returns as rows. */
+/* settle_elements(function, x, y, mask, states): a function of the elements of pieces of rows; returns as rows. */
 static PyObject *settle_elements(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     (void)module;
     job work;
     int failed;
-    if (count != 4) return PyErr_SetString(PyExc_TypeError, "settle_elements takes 4 arguments"), NULL;
+    if (count != 5) return PyErr_SetString(PyExc_TypeError, "settle_elements takes 5 arguments"), NULL;
     if (!as_job(args, &work)) return NULL;
     if (work.function == LOGSUMEXP) return PyErr_SetString(PyExc_ValueError, "it has no elements"), NULL;
-    state *states = states_in(args[3], work.rows);
+    state *states = states_in(args[4], work.rows);
     if (!states) return NULL;
     PyObject *doubtful = run(&work, (piece){.states = states}, work.rows * work.length, &failed);
     return doubtful || failed ? doubtful : none();

@@ -11,7 +11,8 @@
 #define STABLELSE_STATE_H
 #include "long.h"
 
-#define VANISHING 2000 /* e^-VANISHING < 2^-2880 */
+#define VANISHING 2000 /* below e^-VANISHING, 2^-2885, an R of any number of terms .. */
+#define SIGN_ONLY -2800 /* .. is below 2^SIGN_ONLY, and counts as that */
 #define NEAR_SUM (1 + 0x1p-8)
 
 INLINE real scaling(double e) { return all(power_of_two(e)); } /* e <= 0 */
@@ -44,7 +45,7 @@ static void merge_tops(state *s, const state *t) {
         real K = shift_of(larger(all(-VANISHING), d.high));
         if (d.high[0] < -VANISHING) {
             T = (words){all(1), all(0)};
-            K = all(-2900);
+            K = all(SIGN_ONLY);
             error = .5;
         } else {
             words E = words_of(exponential(d.high, magic_of(K), 1), 1);
@@ -96,6 +97,7 @@ COLD void careful_state(const row *r, state *s) {
     prepare(&c, r);
     *s = (state){.top = c.p, .high = c.rho.high[0], .low = c.rho.low[0], .scale = c.scale};
     s->error = c.alone ? 0 : s->high * c.quotient;
+    if (!c.alone && s->high == 0) *s = (state){.top = c.p, .high = 1, .error = .5, .scale = SIGN_ONLY};
 }
 COLD void odd_state(const row *r, state *s) {
     double room[BLOCK + LANES] ALIGNED, top = -INFINITY;
@@ -147,6 +149,7 @@ static void careful_of_state(const state *s, careful *c, total *t) {
     real p = all(c->p - c->origin), K = shift_of(p);
     words S = all_terms(s), sum = multiply(words_of(exponential(p, magic_of(K), 1), 1), S);
     double error = 1.01 * s->error * scaling(s->scale)[0] / S.high[0];
+    sum = ordered_sum(sum.high, sum.low);
     c->K = K[0];
     c->copies = S.high[0];
     c->inverse = inverse(sum);

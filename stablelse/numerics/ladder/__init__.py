@@ -1,1 +1,0 @@
-"""Correctly rounded results: a ladder of precisions, and what certifies them."""

@@ -1,0 +1,453 @@
+"""Mergeable one-pass states: the log-sum-exp of numbers that come in blocks, by every method.
+
+`RunningLogSumExp` is correctly rounded, and has the same bits whatever the order, the size of the
+blocks and the tree of merges. `Whole` reads the numbers again, for elements and for what stays in
+doubt. `RunningNaive` and `RunningShifted` are what a textbook would do: every operation is rounded
+to the format, the sum of a piece is pairwise, and the sums of the pieces are added one after
+another, so that their last digits depend on where the blocks are cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from stablelse.numerics import decimals, kernel, states
+from stablelse.numerics.certificate import Certificate, Rung
+from stablelse.numerics.decimals import Sum, Term, as_decimal
+from stablelse.numerics.formats import Array, Format, find_format
+from stablelse.numerics.formulas.formula import pairwise_sum
+from stablelse.numerics.functions import Function
+from stablelse.numerics.inputs import real_numbers
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+#: Elements of a piece: a buffer of 1 MiB stays in a level-2 cache, and threads that compute on so
+#: many seldom wait for one another.
+PIECE = 2**17
+
+
+class LogSum(NamedTuple):
+    """A log-sum-exp as high + low, with a bound of its absolute error."""
+
+    high: float
+    low: float
+    error: float
+
+
+class RunningLogSumExp:
+    """The log-sum-exp of all numbers so far.
+
+    It takes constant memory, pickles to a few numbers, and merges with others of its kind, in
+    any order: the result has the same bits.
+
+    Parameters
+    ----------
+    dtype : str
+        The format of the result. Numbers of a narrow format whose result is wanted in that alone
+        take less time.
+
+    Attributes
+    ----------
+    count : int
+        The numbers so far.
+
+    Examples
+    --------
+    >>> from stablelse import RunningLogSumExp
+    >>> first, second = RunningLogSumExp(), RunningLogSumExp()
+    >>> first.update([1000, 1001]).merge(second.update([1002])).result()
+    np.float64(1002.4076059644444)
+    """
+
+    __slots__ = ("_format", "count", "state")
+
+    def __init__(self, dtype: str = "float64") -> None:
+        self._format = find_format(dtype)
+        self.count = 0
+        self.state = states.empty(1)
+
+    def __repr__(self) -> str:
+        return f"<RunningLogSumExp of {self.count:,} numbers: {self.result()}>"
+
+    def update(self, x: npt.ArrayLike) -> RunningLogSumExp:
+        """Take in numbers.
+
+        Parameters
+        ----------
+        x : array_like
+            Real numbers, any shape; longdouble is rounded to float64.
+
+        Returns
+        -------
+        RunningLogSumExp
+            Itself.
+
+        Raises
+        ------
+        TypeError
+            If x does not hold real numbers.
+        """
+        row = real_numbers(x).reshape(1, -1)
+        self.count += row.size
+        states.add(self.state, row, self._format)
+        return self
+
+    def merge(self, other: RunningLogSumExp) -> RunningLogSumExp:
+        """Take in all numbers that another one has seen.
+
+        Parameters
+        ----------
+        other : RunningLogSumExp
+            Unchanged.
+
+        Returns
+        -------
+        RunningLogSumExp
+            Itself.
+        """
+        self.count += other.count
+        states.merge(self.state, other.state)
+        return self
+
+    def result(self, dtype: str | None = None, *, return_certificate: bool = False) -> Any:
+        """Return the log-sum-exp of the numbers so far; -inf of none.
+
+        Parameters
+        ----------
+        dtype : str, optional
+            The format of the result, if it is to be another one, but not longdouble.
+        return_certificate : bool
+            Return a `Certificate` too.
+
+        Returns
+        -------
+        result : scalar
+            Of the format. Correctly rounded, if the certificate says so; otherwise the number
+            it rounds to within the error bound.
+        certificate : Certificate
+            With `return_certificate` only. It has settled the one result, or none: the numbers
+            are gone, and there is no higher rung to climb to.
+
+        Raises
+        ------
+        ValueError
+            If the format is unknown, or longdouble.
+        """
+        format_ = self._format if dtype is None else find_format(dtype)
+        if format_.name == "longdouble":
+            raise ValueError("a running sum has too few digits for longdouble")
+        value, settled, ulps, is_near = states.rounded(self.state, format_)
+        rung = Rung.TRIPLE_WORD if is_near[0] else Rung.DOUBLE_WORD
+        if not np.isfinite(self.state["top"][0]):
+            rung = Rung.CONVENTION
+        certificate = Certificate({rung: 1} if settled[0] else {}, 0, float(ulps[0]))
+        return (value[0], certificate) if return_certificate else value[0]
+
+    def log_sum(self) -> LogSum:
+        """Return the result as a double-word, with a bound of its error.
+
+        Where it is infinite or NaN, the lower word is 0.
+        """
+        top = float(self.state["top"][0])
+        if not np.isfinite(top):
+            return LogSum(top, 0.0, 0.0)
+        (high, low, lowest, error, exponent), _ = states.logarithms(self.state)
+        words = (np.ldexp(word, exponent).item() for word in (high, low + lowest, error))
+        return LogSum(*words)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return (self._format.name, self.count, self.state.tolist()[0])
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        name, self.count, numbers = state
+        self._format, self.state = find_format(name), states.empty(1)
+        self.state[0] = numbers
+
+
+class Whole:
+    """A vector that is too long for memory, of which elements are wanted.
+
+    Parameters
+    ----------
+    state : ndarray
+        Its state, shape (1,); see `states`.
+    parts : callable, optional
+        Returns the numbers, rounded to the format, in parts of shape (n,): each time the same.
+        What is in doubt without them is rounded as it is known.
+    """
+
+    def __init__(self, state: Array, parts: Callable[[], Iterable[Array]] | None = None) -> None:
+        self._state, self._parts = state, parts
+
+    def rounded(self, format_: Format) -> tuple[Any, Rung]:
+        """Return the log-sum-exp, correctly rounded from the parts, and what rung settled it."""
+        value, settled, _, is_near = states.rounded(self._close_state, format_)
+        if settled[0]:
+            return value[0], Rung.TRIPLE_WORD if is_near[0] else Rung.DOUBLE_WORD
+        return self._sum.logsumexp(format_)[0], Rung.DECIMAL
+
+    def elements(self, function: Function, x: Array, format_: Format) -> Array:
+        """Compute the elements that belong to some numbers of the vector.
+
+        Parameters
+        ----------
+        function : Function
+            Softmax or log_softmax.
+        x : ndarray
+            Shape (n,), of the format.
+        format_ : Format
+            Of the results.
+
+        Returns
+        -------
+        ndarray
+            Shape (n,), of the format. Where the log-sum-exp is infinite or NaN, all are NaN.
+        """
+        rows = x[np.newaxis]
+        (values,), doubtful = states.elements(function, rows, self._state, format_)
+        if doubtful.size and self._parts is not None:
+            values[doubtful] = self._climbed(function, x[doubtful], format_)
+        return values
+
+    def _climbed(self, function: Function, x: Array, format_: Format) -> Array:
+        """Return elements of finite x, correctly rounded from the parts."""
+        different, back = np.unique(x.astype(np.float64), return_inverse=True)
+        rows = format_.round(different)[np.newaxis]
+        (values,), doubtful = states.elements_closely(function, rows, self._close_state, format_)
+        if doubtful.size:
+            wanted = [as_decimal(entry) for entry in different[doubtful]]
+            found = decimals.climb(set(wanted), _ELEMENTS[function], self._sum, format_)
+            values[doubtful] = [found[entry] for entry in wanted]
+        result: Array = values[back]
+        return result
+
+    @cached_property
+    def _close_state(self) -> Array:
+        """The state with more digits than the kernel's."""
+        if kernel.load() is None or self._parts is None:
+            return self._state
+        state = states.empty(1)
+        for part in self._parts():
+            states.add_closely(state, part[np.newaxis])
+        return state
+
+    @cached_property
+    def _sum(self) -> Sum:
+        """The sum of all terms at every precision, a pass each."""
+        assert self._parts is not None
+        parts, top, second, count = self._parts, float(self._state["top"][0]), -np.inf, 0
+        for part in parts():
+            count += int(np.count_nonzero(part == top))
+            below = part[part < top]
+            second = max(second, float(below.max(initial=-np.inf)))
+        first = Term(as_decimal(top), Decimal(count))
+        if second == -np.inf:
+            return Sum(first, first.x, list)
+        return Sum(first, as_decimal(second), lambda: (_terms_below(top, x) for x in parts()))
+
+
+def _terms_below(x_max: float, x: Array) -> Iterator[Term]:
+    """Return a term for each different finite number of a part that is less than the largest."""
+    some = x[(x < x_max) & (x > -np.inf)].astype(np.float64)
+    entries, counts = np.unique(some, return_counts=True)
+    pairs = zip(entries, counts.tolist(), strict=True)
+    return (Term(as_decimal(entry), Decimal(count)) for entry, count in pairs)
+
+
+_ELEMENTS: dict[Function, decimals.Elements] = {
+    Function.SOFTMAX: decimals.quotients,
+    Function.LOG_SOFTMAX: decimals.log_quotients,
+}
+
+
+def pieces(x: Array, format_: Format) -> Iterator[Array]:
+    """Cut numbers into vectors of bounded length, each rounded to the format."""
+    flat = x.reshape(-1)
+    for begin in range(0, len(flat), PIECE):
+        piece = flat[begin : begin + PIECE]
+        yield piece if piece.dtype == format_.dtype else format_.round(piece)
+
+
+def piece_sum(format_: Format) -> Callable[[Array], Any]:
+    """Return what adds up a vector, every addition rounded to the format.
+
+    NumPy's own sum is pairwise, but adds float16 in float32, and ml_dtypes' formats one by one.
+    """
+    if format_.name in ("float32", "float64", "longdouble"):
+        return np.add.reduce
+    return lambda terms: pairwise_sum(terms)[0]
+
+
+class RunningNaive:
+    """The naive log-sum-exp of all numbers so far: the logarithm of a plain sum of exponentials.
+
+    Once the sum is infinite or NaN it stays so, and no exponential is computed any more.
+
+    Parameters
+    ----------
+    dtype : str
+        The format that every operation is rounded to.
+
+    Attributes
+    ----------
+    format : Format
+        That format.
+    count : int
+        The numbers so far.
+    total : scalar
+        The sum of their exponentials, in the format.
+
+    Examples
+    --------
+    >>> from stablelse import RunningNaive
+    >>> RunningNaive().update([700, 709]).update([710]).result()
+    np.float64(inf)
+    """
+
+    __slots__ = ("count", "format", "total")
+
+    def __init__(self, dtype: str = "float64") -> None:
+        self.format = find_format(dtype)
+        self.count = 0
+        self.total = self.format.dtype.type(0)
+
+    def __repr__(self) -> str:
+        return f"<RunningNaive of {self.count:,} numbers: {self.result()}>"
+
+    def update(self, x: npt.ArrayLike) -> RunningNaive:
+        """Take in real numbers, any shape; return itself.
+
+        Raises
+        ------
+        TypeError
+            If x does not hold real numbers.
+        """
+        numbers = real_numbers(x)
+        if self.is_settled:
+            if np.isnan(np.max(numbers, initial=-np.inf)):
+                self.total = self.format.round(np.nan)[()]
+        else:
+            add_up = piece_sum(self.format)
+            with np.errstate(all="ignore"):
+                for piece in pieces(numbers, self.format):
+                    self.add(add_up(np.exp(piece)))
+        self.count += numbers.size
+        return self
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the sum is infinite or NaN, so that what follows changes nothing that shows."""
+        return not np.isfinite(self.total)
+
+    def add(self, total: Any) -> None:
+        """Add a sum of exponentials, of the format."""
+        self.total = self.total + total
+
+    def merge(self, other: RunningNaive) -> RunningNaive:
+        """Take in all numbers that another one has seen; return itself."""
+        with np.errstate(all="ignore"):
+            self.add(other.total)
+        self.count += other.count
+        return self
+
+    def result(self) -> Any:
+        """Return the logarithm of the sum, a scalar of the format; -inf of no numbers."""
+        with np.errstate(all="ignore"):
+            return np.log(self.total)
+
+
+class RunningShifted:
+    """The shifted log-sum-exp of all numbers so far, the shift being the largest of them.
+
+    The sum of exp(x_i - m) is scaled by exp(m - m') wherever a larger m' comes (Milakov &
+    Gimelshein 2018, arXiv 1805.02867, algorithm 3). As in the formula, nothing guards infinite
+    numbers: inf - inf is NaN.
+
+    Parameters
+    ----------
+    dtype : str
+        The format that every operation is rounded to.
+
+    Attributes
+    ----------
+    format : Format
+        That format.
+    count : int
+        The numbers so far.
+    shift : scalar
+        The largest number so far, -inf of none; NaN if there was one.
+    total : scalar
+        The sum of exp(x_i - shift), in the format.
+    """
+
+    __slots__ = ("count", "format", "shift", "total")
+
+    def __init__(self, dtype: str = "float64") -> None:
+        self.format = find_format(dtype)
+        self.count = 0
+        self.shift: Any = -np.inf  # in any format, for not every one has an infinity
+        self.total = self.format.dtype.type(0)
+
+    def __repr__(self) -> str:
+        return f"<RunningShifted of {self.count:,} numbers: {self.result()}>"
+
+    def update(self, x: npt.ArrayLike) -> RunningShifted:
+        """Take in real numbers, any shape; return itself.
+
+        Raises
+        ------
+        TypeError
+            If x does not hold real numbers.
+        """
+        numbers = real_numbers(x)
+        with np.errstate(all="ignore"):
+            for piece in pieces(numbers, self.format):
+                self.take(piece, np.maximum.reduce(piece))
+        return self
+
+    def take(self, x: Array, x_max: Any, scratch: Array | None = None) -> None:
+        """Take in a piece whose largest number is known; `scratch` is as long, of the format."""
+        self.count += len(x)
+        if x_max == -np.inf:
+            return
+        self._raise_shift(x_max)
+        difference = np.subtract(x, self.shift, out=scratch)
+        terms = np.exp(difference, out=difference)
+        self.total = self.total + piece_sum(self.format)(terms)
+
+    def merge(self, other: RunningShifted) -> RunningShifted:
+        """Take in all numbers that another one has seen; return itself."""
+        self.count += other.count
+        if other.shift != -np.inf:
+            with np.errstate(all="ignore"):
+                self._raise_shift(other.shift)
+                self.total = self.total + _scaled(other.total, other.shift, self.shift)
+        return self
+
+    def _raise_shift(self, x_max: Any) -> None:
+        if not (x_max <= self.shift or np.isnan(self.shift)):  # a NaN comes, and stays
+            self.total = _scaled(self.total, self.shift, x_max)
+            self.shift = x_max
+
+    def result(self) -> Any:
+        """Return shift + log(total), a scalar of the format.
+
+        NaN if all numbers are -inf, for -inf - (-inf) is NaN; -inf of no numbers.
+        """
+        if self.count and self.shift == -np.inf:
+            return self.format.round(np.nan)[()]
+        with np.errstate(all="ignore"):
+            return self.shift + np.log(self.total)
+
+
+def _scaled(total: Any, shift: Any, other: Any) -> Any:
+    """Return a sum in terms of another shift; of nothing, it is nothing."""
+    if shift == other or shift == -np.inf:
+        return total
+    return total * np.exp(shift - other)

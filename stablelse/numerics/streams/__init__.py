@@ -1,1 +1,0 @@
-"""Numbers that come in blocks: running sums, and elements and arrays computed from them."""
