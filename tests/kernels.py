@@ -8,8 +8,6 @@ from numpy.random import Generator
 
 from stablelse.numerics import doubleword
 from stablelse.numerics.formats import Array
-from stablelse.numerics.ladder import exponential
-from stablelse.numerics.ladder.powers import FINE_INDEX_BITS
 
 
 class Kernel(NamedTuple):
@@ -38,15 +36,9 @@ def _reference(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
     return tuple(words), exponent
 
 
-def _quick(d: Array, d_low: Array) -> tuple[tuple[Array, ...], Array]:
-    words = exponential.exp(d, d_low, [np.empty_like(d) for _ in range(6)])
-    return words, np.zeros(d.shape, int)
-
-
 #: The kernels by name.
 KERNELS: dict[str, Kernel] = {
     "reference": Kernel(_reference, doubleword.EXP_ERROR, doubleword.FARTHEST, doubleword.STEPS),
-    "quick": Kernel(_quick, exponential.EXP_ERROR, exponential.HIGHEST, 2**FINE_INDEX_BITS),
 }
 
 #: Units in the last place around what matters.

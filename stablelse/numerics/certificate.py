@@ -1,4 +1,4 @@
-"""What proves that results are correctly rounded: which rung of the ladder settled them."""
+"""What proves that results are correctly rounded: which rung settled them."""
 
 from __future__ import annotations
 

@@ -210,10 +210,11 @@ class Whole:
             Shape (n,), of the format. Where the log-sum-exp is infinite or NaN, all are NaN.
         """
         rows = x[np.newaxis]
-        (values,), doubtful = states.elements(function, rows, self._state, format_)
+        values, doubtful = states.elements(function, rows, self._state, format_)
         if doubtful.size and self._parts is not None:
-            values[doubtful] = self._climbed(function, x[doubtful], format_)
-        return values
+            values[0, doubtful] = self._climbed(function, x[doubtful], format_)
+        row: Array = values[0]
+        return row
 
     def _climbed(self, function: Function, x: Array, format_: Format) -> Array:
         """Return elements of finite x, correctly rounded from the parts."""

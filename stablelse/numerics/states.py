@@ -16,7 +16,8 @@ import numpy as np
 
 from stablelse.numerics import doubleword, exact, kernel, nearzero, reference, rowsums, threads
 from stablelse.numerics.doubleword import fast_two_sum, two_sum
-from stablelse.numerics.formats import FORMATS, Array, Format, format_of
+from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.front import known_format
 from stablelse.numerics.functions import Function
 from stablelse.numerics.rounding import Approximation, settle
 
@@ -63,7 +64,7 @@ def add(states: Array, rows: Array, format_: Format | None = None) -> None:
     if compiled is None or not rows.size:
         add_closely(states, rows)
         return
-    of = FORMATS["float64"] if rows.dtype.kind in "biu" else format_of(rows.dtype)
+    of = FORMATS["float64"] if rows.dtype.kind in "biu" else known_format(rows.dtype)
     x = exact.for_kernel(rows, of)
     x = exact.for_kernel(rows.astype(np.float64), FORMATS["float64"]) if x is None else x
     assert x is not None
@@ -218,12 +219,12 @@ def logarithms(states: Array) -> tuple[Approximation, Array]:
     with np.errstate(all="ignore"):
         known = known_of(states)
         y = reference.log_sum(known.x_max, known.x_max_low, known)
-        words = (states[name] for name in _NEAR)
+        first, second, third = (states[name] for name in _NEAR)
         estimate = y.high + (y.low + y.lowest)
-        near = nearzero.logarithm(*words, states["near_error"], estimate)
+        near = nearzero.logarithm(first, second, third, states["near_error"], estimate)
         is_near = (abs(estimate) < 2.0**-9) & (near.error < y.error) & (y.exponent == 0)
-        parts = (np.where(is_near, a, b) for a, b in zip(near[:4], y[:4], strict=True))
-        return Approximation(*parts, y.exponent), is_near
+        parts = [np.where(is_near, a, b) for a, b in zip(near[:4], y[:4], strict=True)]
+        return Approximation(*parts)._replace(exponent=y.exponent), is_near
 
 
 def rounded(states: Array, format_: Format) -> tuple[Array, Array, Array, Array]:

@@ -13,7 +13,7 @@ from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas.methods import candidates
 from stablelse.numerics.formulas.shifted import find_shift
 from stablelse.numerics.functions import Function
-from stablelse.numerics.streams.elements import Whole
+from stablelse.numerics.running import Whole
 
 RNG = np.random.default_rng(41)
 SHIFTS = [find_shift("max")]

@@ -328,7 +328,7 @@ def test_the_table_of_exp_is_not_loaded_before_it_is_needed():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "stablelse.numerics.exact" in done.stdout
-    assert "stablelse.numerics.ladder.doubleword" not in done.stdout
+    assert "stablelse.numerics.doubleword" not in done.stdout
     assert "analysis" not in done.stdout
 
 

@@ -1,5 +1,6 @@
 """Dask arrays: lazy, and the same results however they are cut into chunks."""
 
+import pickle
 import subprocess
 import sys
 
@@ -8,8 +9,8 @@ import pytest
 
 da = pytest.importorskip("dask.array")
 
-from stablelse import exact, log_softmax, logsumexp, softmax  # noqa: E402
-from stablelse.numerics.errors import ulp_error  # noqa: E402
+from stablelse import log_softmax, logsumexp, softmax  # noqa: E402
+from stablelse.numerics import states  # noqa: E402
 from stablelse.numerics.formats import FORMATS  # noqa: E402
 
 RNG = np.random.default_rng(3)
@@ -18,15 +19,11 @@ CHUNKS = [(4, 20, 5), (1, 7, 5), (3, 20, 2), (2, 3, 1), ((1, 3), (20,), (2, 2, 1
 AXES = [None, 0, 1, 2, (0, 1), (0, 2), -1, (2, 0)]
 
 
-def ulps(found, expected):
-    return np.max(ulp_error(np.ravel(found), np.ravel(expected), FORMATS[found.dtype.name]))
-
-
 @pytest.mark.parametrize("chunks", CHUNKS, ids=str)
 @pytest.mark.parametrize("axis", AXES, ids=str)
 @pytest.mark.parametrize("keepdims", [False, True])
 def test_logsumexp_has_the_certified_bits(chunks, axis, keepdims):
-    expected = exact.logsumexp(X, axis, keepdims=keepdims)
+    expected = logsumexp(X, axis, keepdims=keepdims)
     lazy = logsumexp(da.from_array(X, chunks), axis, keepdims=keepdims)
     assert isinstance(lazy, da.Array)
     assert (lazy.shape, lazy.dtype) == (np.shape(expected), np.float64)
@@ -37,37 +34,84 @@ def test_logsumexp_has_the_certified_bits(chunks, axis, keepdims):
 
 @pytest.mark.parametrize("chunks", CHUNKS, ids=str)
 @pytest.mark.parametrize("axis", AXES, ids=str)
-@pytest.mark.parametrize(("function", "most"), [(softmax, 6), (log_softmax, 4)])
-def test_elements_are_as_good_as_those_of_arrays(chunks, axis, function, most):
+@pytest.mark.parametrize("function", [softmax, log_softmax])
+def test_elements_have_the_bits_of_those_of_arrays(chunks, axis, function):
     x = X / 30
-    expected = getattr(exact, function.__name__)(x, axis)
+    expected = function(x, axis)
     lazy = function(da.from_array(x, chunks), axis)
     assert isinstance(lazy, da.Array)
     assert (lazy.shape, lazy.dtype) == (X.shape, np.float64)
     found = lazy.compute(scheduler="synchronous")
     assert found.shape == X.shape
-    assert ulps(found, expected) <= most
+    assert found.tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-@pytest.mark.parametrize("chunk", [60, 7])
-def test_narrow_formats_are_correctly_rounded(dtype, chunk):
-    x = RNG.normal(0, 5, (3, 60)).astype(dtype)
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "longdouble"])
+@pytest.mark.parametrize("chunk", [60, 7, 1])
+@pytest.mark.parametrize("scale", [0.1, 5, 60])
+def test_every_format_has_the_bits_of_arrays(name, chunk, scale):
+    x = FORMATS[name].round(RNG.normal(0, scale, (3, 60)))
     cut = da.from_array(x, (2, chunk))
-    assert np.array_equal(logsumexp(cut, 1).compute(), exact.logsumexp(x, 1))
-    for function in (softmax, log_softmax):
-        found = function(cut, 1).compute()
+    for function in (logsumexp, softmax, log_softmax):
+        found, expected = function(cut, 1).compute(), function(x, 1)
         assert found.dtype == x.dtype
-        assert ulps(found, getattr(exact, function.__name__)(x, 1)) == 0
+        assert found.tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("chunk", [10, 3])
 def test_integers_give_float64(chunk):
     x = np.arange(10)
     cut = da.from_array(x, chunk)
-    assert logsumexp(cut).dtype == softmax(cut).dtype == np.float64
-    assert logsumexp(cut).compute() == exact.logsumexp(x)
-    assert ulps(softmax(cut).compute(), exact.softmax(x)) <= 6
+    for function in (logsumexp, softmax, log_softmax):
+        assert function(cut).dtype == np.float64
+        assert function(cut).compute().tobytes() == function(x).tobytes()
+
+
+def test_integers_that_float64_does_not_hold_are_refused():
+    x = da.from_array(np.array([2**53 + 1, 0, 7]), 1)
+    with pytest.raises(ValueError, match=r"integers above 2\*\*53 .* compute it first"):
+        logsumexp(x).compute()
+
+
+def test_a_tie_is_broken_by_what_is_far_away():
+    """x - max is a tie of float16, and the other term says which way it goes."""
+    x = np.array([17.25, -518], np.float16)
+    assert log_softmax(da.from_array(x, 1)).compute().tolist() == [0, -535.5]
+
+
+def test_next_to_zero():
+    x = RNG.normal(size=500)
+    x -= np.log(np.exp(x).sum())
+    for chunk in (1, 33, 250):
+        assert logsumexp(da.from_array(x, chunk)).compute() == logsumexp(x)
+
+
+@pytest.mark.parametrize("scheduler", ["synchronous", "threads", "processes"])
+def test_what_is_in_doubt_is_computed_once_more(monkeypatch, scheduler):
+    """With an error of the states that leaves everything in doubt, also where tasks are pickled."""
+    x = RNG.normal(size=(2, 40))
+    cut = da.from_array(x, (1, 7))
+    lazy = logsumexp(cut, 1), softmax(cut, 1), log_softmax(cut, 1)
+    if scheduler != "processes":
+        merge = states.merge
+
+        def doubtful(s, t):
+            merge(s, t)
+            s["error"] += 2.0**-40
+            s["near_error"] = np.inf
+
+        monkeypatch.setattr(states, "merge", doubtful)
+    else:
+        lazy = pickle.loads(pickle.dumps(lazy))
+    for found, function in zip(lazy, (logsumexp, softmax, log_softmax), strict=True):
+        result = found.compute(scheduler="threads" if scheduler == "processes" else scheduler)
+        assert result.tobytes() == function(x, 1).tobytes()
+
+
+def test_empty_chunks():
+    x = da.concatenate([da.from_array(np.empty(0)), da.from_array(X[0, 0], 2)])
+    assert logsumexp(x).compute() == logsumexp(X[0, 0])
+    assert softmax(x).compute().tobytes() == softmax(X[0, 0]).tobytes()
 
 
 @pytest.mark.parametrize("chunk", [4, 1])
@@ -128,4 +172,4 @@ def test_arrays_do_not_load_it(environment):
     )
     modules = done.stdout.split()
     assert "stablelse.numerics.arrays" in modules
-    assert not {"dask", "stablelse.numerics.streams.lazy"} & set(modules)
+    assert not {"dask", "stablelse.numerics.lazy"} & set(modules)

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 from families import FAMILIES, rng_of
+from stablelse.numerics.ladder import fixedpoint
+from stablelse.numerics.streams.elements import Whole, elements
+from stablelse.numerics.streams.running import LogSum
 
 from stablelse import RunningLogSumExp, exact
 from stablelse.numerics import decimals
 from stablelse.numerics.certificate import Rung
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.functions import Function
-from stablelse.numerics.ladder import fixedpoint
-from stablelse.numerics.streams.elements import Whole, elements
-from stablelse.numerics.streams.running import LogSum
 
 FUNCTIONS = [Function.SOFTMAX, Function.LOG_SOFTMAX]
 RNG = np.random.default_rng(31)
