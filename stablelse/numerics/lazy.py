@@ -139,7 +139,7 @@ def _sources(x: Any, axes: tuple[int, ...], dtype: np.dtype[Any]) -> list[Any]:
 
     found = da.reduction(
         x,
-        partial(_update, dtype=dtype),
+        partial(_update, target=dtype),
         _merge,
         axis=axes,
         keepdims=True,
@@ -157,7 +157,7 @@ def _sources(x: Any, axes: tuple[int, ...], dtype: np.dtype[Any]) -> list[Any]:
     return [found, da.Array(slabs, name, found.chunks, meta=np.empty((0,) * x.ndim, object))]
 
 
-def _update(block: Array, axis: tuple[int, ...], keepdims: bool, dtype: np.dtype[Any]) -> Array:
+def _update(block: Array, axis: tuple[int, ...], keepdims: bool, target: np.dtype[Any]) -> Array:
     """Return the states of the vectors of a chunk."""
     if block.dtype.kind in "iu" and block.dtype.itemsize == 8 and np.any(abs(block) > 2**53):
         raise ValueError(
@@ -166,7 +166,7 @@ def _update(block: Array, axis: tuple[int, ...], keepdims: bool, dtype: np.dtype
         )
     rows = _rows(block, axis)
     found = states.empty(len(rows))
-    states.add(found, rows, known_format(dtype))
+    states.add(found, rows, known_format(target))
     return found.reshape([1 if a in axis else n for a, n in enumerate(block.shape)])
 
 
