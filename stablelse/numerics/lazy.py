@@ -147,13 +147,10 @@ def _sources(x: Any, axes: tuple[int, ...], dtype: np.dtype[Any]) -> list[Any]:
         meta=np.empty((0,) * x.ndim, states.STATE),
     )
     name = f"slabs-{tokenize(x.name, axes)}"
-    places = np.ndindex(*found.numblocks)
-    slabs = {
-        (name, *place): _Slab(
-            x, tuple(slice(None) if a in axes else i for a, i in enumerate(place))
-        )
-        for place in places
-    }
+    slabs = {}
+    for place in np.ndindex(*found.numblocks):
+        index = tuple(slice(None) if a in axes else i for a, i in enumerate(place))
+        slabs[name, *place] = np.full((1,) * x.ndim, _Slab(x, index), object)
     return [found, da.Array(slabs, name, found.chunks, meta=np.empty((0,) * x.ndim, object))]
 
 
@@ -188,14 +185,14 @@ def _rows(x: Array, axes: tuple[int, ...]) -> Array:
 
 
 def _values(
-    block: Array, slab: _Slab, axes: tuple[int, ...], keepdims: bool, dtype: np.dtype[Any]
+    block: Array, slabs: Array, axes: tuple[int, ...], keepdims: bool, dtype: np.dtype[Any]
 ) -> Any:
     """Return the results of a block of states."""
     flat = block.reshape(-1)
     format_ = known_format(dtype)
     values, settled, *_ = states.rounded(flat, format_)
     for row in np.flatnonzero(~settled).tolist():
-        whole = Whole(flat[row : row + 1], partial(slab.parts, axes, row, dtype))
+        whole = Whole(flat[row : row + 1], partial(slabs.flat[0].parts, axes, row, dtype))
         values[row], _ = whole.rounded(format_)
     result = values.reshape(block.shape)
     return result if keepdims else result.squeeze(axes)[()]
@@ -204,7 +201,7 @@ def _values(
 def _elements(
     block: Array,
     found: Array,
-    slab: _Slab,
+    slabs: Array,
     axes: tuple[int, ...],
     function: Function,
     dtype: np.dtype[Any],
@@ -214,7 +211,7 @@ def _elements(
     rows, flat = _rows(block.astype(dtype, copy=False), axes), found.reshape(-1)
     values, doubtful = states.elements(function, rows, flat, format_)
     for row in np.unique(doubtful // max(1, rows.shape[1])).tolist():
-        whole = Whole(flat[row : row + 1], partial(slab.parts, axes, row, dtype))
+        whole = Whole(flat[row : row + 1], partial(slabs.flat[0].parts, axes, row, dtype))
         values[row] = whole.elements(function, rows[row], format_)
     kept = [a for a in range(block.ndim) if a not in axes]
     order = (*kept, *axes)
