@@ -19,8 +19,8 @@ MODULES = {
 
 #: How large the house may be, and how much smaller it may become before the limit goes down too.
 LIMITS = {
-    "lines of the package": (29_400, 1_000),
-    "modules": (183, 10),
+    "lines of the package": (28_400, 1_000),
+    "modules": (171, 10),
     "imports inside functions": (240, 20),
     "modules in circles of imports": (12, 2),
     "lines of the longest file": (700, 700),

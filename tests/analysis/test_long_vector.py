@@ -48,11 +48,7 @@ def in_parts(x, function, formats, size=37):
     for part in parts:
         state.update(part, "x.npy")
     wholes = [
-        Whole(
-            side.right.log_sum(),
-            float(side.maximum),
-            lambda f=side.format: [f.round(part) for part in parts],
-        )
+        Whole(side.right.state, lambda f=side.format: [f.round(part) for part in parts])
         for side in state.sides
     ]
     computed = candidates(function, chosen_methods(None), SHIFTS)
