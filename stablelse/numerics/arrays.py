@@ -114,9 +114,7 @@ def logsumexp(
     part of the logarithm that is less than 2**-60 of the whole may be 0.
 
     Of a Dask array the result is a Dask array, which is computed when that is asked for; it takes
-    no `b` and no `return_sign`. In float64 it is correctly rounded too where each vector lies in
-    one chunk, and where it does not, as `stablelse.RunningLogSumExp` certifies it: all but one
-    in 2**18 of the results, or so, and those next to zero, whose absolute error is about 2**-72.
+    no `b` and no `return_sign`. It has the same bits, whatever the chunks.
     """
     is_plain = dtype is None and not return_certificate
     bare = is_plain and where is None and empty == "nan" and threads is None and out is None
@@ -200,8 +198,7 @@ def softmax(
     -----
     Elements are correctly rounded, always, as the results of `logsumexp` are.
 
-    Of a Dask array the result is a Dask array. Where a vector does not lie in one chunk, its
-    float64 elements are within a few ulps.
+    Of a Dask array the result is a Dask array of the same bits, whatever the chunks.
     """
     is_plain = dtype is None and not return_certificate
     bare = is_plain and where is None and empty == "nan" and threads is None and out is None
@@ -268,8 +265,7 @@ def log_softmax(
     -----
     Elements are correctly rounded, always, next to zero too, as the results of `logsumexp` are.
 
-    Of a Dask array the result is a Dask array, correctly rounded where each vector lies in one
-    chunk. Elsewhere the absolute error next to zero is about 2**-72.
+    Of a Dask array the result is a Dask array of the same bits, whatever the chunks.
     """
     is_plain = dtype is None and not return_certificate
     bare = is_plain and where is None and empty == "nan" and threads is None and out is None

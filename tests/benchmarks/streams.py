@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stablelse import RunningLogSumExp, StreamState, exact
+from stablelse import RunningLogSumExp, StreamState, logsumexp
 from stablelse.engines.local import fold
 from stablelse.readers import open_blocks
 
@@ -144,14 +144,14 @@ def main():
         np.save(small, x)
         least = times(
             {
-                "exact.logsumexp in memory": lambda: exact.logsumexp(x),
+                "logsumexp in memory": lambda: logsumexp(x),
                 "RunningLogSumExp": lambda: RunningLogSumExp().update(x),
                 "exact stream, value alone": lambda: folded(small, plain=False),
                 "exact stream, all methods": lambda: folded(small),
             }
         )
-        bars = {"exact stream, value alone": 2, "exact stream, all methods": 2}
-        told("exact, 2 * 10**7", least, "exact.logsumexp in memory", bars)
+        bars = {"exact stream, value alone": 1.3}
+        told("exact, 2 * 10**7", least, "logsumexp in memory", bars)
         x = None
         small.unlink()
         array(large, int(size * 1e9) // 8)
@@ -161,7 +161,6 @@ def main():
         runs = [
             (usual, ["lse", "-q", "-f", str(large)]),
             (usual, ["lse", "-f", str(large)]),
-            (usual, ["lse", "--exact", "-f", str(large)]),
             (usual, ["softmax", "-f", str(large), "-o", out]),
             (usual, ["lse", "-f", str(text)]),
             (without, ["lse", "-f", str(text)]),
