@@ -36,8 +36,8 @@ def largest_ratio(rows, weights=None):
     ratios = []
     with np.errstate(all="ignore"):
         known, _ = rowsums.sums(rows, weights)
-        log_sums = reference._sum(known.x_max, known.x_max_low, known)
-        quotients = reference._quotient(rowsums.as_wide(rows).T, known, None)
+        log_sums = reference.log_sum(known.x_max, known.x_max_low, known)
+        quotients = reference.quotient(rowsums.as_wide(rows).T, known, None)
         far = np.where(np.isfinite(rows), rows - rows.max(axis=1, keepdims=True), 0).min(axis=1)
     for i in np.flatnonzero(known.is_held & (far > -370)).tolist():
         vector = Vector(rows[i], None if weights is None else weights[i])

@@ -26,7 +26,7 @@ def by(monkeypatch):
     def compute(name, function, rows, *weights):
         with monkeypatch.context() as patch, np.errstate(all="ignore"):  # as the front does
             if name == kernel.REFERENCE:
-                patch.setattr(exact, "_for_kernel", lambda rows, format_: None)
+                patch.setattr(exact, "for_kernel", lambda rows, format_: None)
             else:
                 exact._compiled.use(name)
             result = getattr(exact, function)(rows, FORMATS[str(rows.dtype)], *weights)
