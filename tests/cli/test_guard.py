@@ -96,7 +96,7 @@ def test_a_bug_of_ours_is_no_verdict(error, told, run, monkeypatch):
     def broken(*_):
         raise error
 
-    monkeypatch.setattr(scan, "judge", broken)
+    monkeypatch.setattr(scan, "extent", broken)
     done = run("scan", "-q", stdin=b"1,2\n3,4\n")
     assert (done.code, done.out) == (70, "")
     (line,) = done.err.splitlines()
