@@ -54,19 +54,21 @@ INLINE whole encode(real a, const layout f) {
     return code | ((whole)(a < 0) & (whole)(code != 0) & ((int64_t)1 << (8 * f.size - 1)));
 }
 
-/* Both 16-bit formats by way of float32, most of the time: with the bounds moved apart by 2^-23, float32s
-   next to them are bounds, too, and rounding these is monotone. One bit per lane where they differ. */
+/* Both 16-bit formats by way of float32, most of the time: with the bounds moved apart by 2^-23, and by 2^-149
+   for float32's subnormal numbers, float32s next to them are bounds, too, and rounding these is monotone.
+   One bit per lane where they differ. */
 INLINE unsigned settle_16(int format, char *p, real low, real high) {
-    real wider = all(0x1p-23);
-    ints a = float32_bits(fma_((real)((whole)low | INT64_MIN), wider, low));
-    ints b = float32_bits(fma_(smaller(all(0x1p1000), (real)((whole)high & INT64_MAX)), wider, high)); /* -inf stays */
+    real wider = all(0x1p-23), least = all(0x1p-149);
+    ints a = float32_bits(fma_((real)((whole)low | INT64_MIN), wider, low - least));
+    ints b = float32_bits(fma_(smaller(all(0x1p1000), (real)((whole)high & INT64_MAX)), wider, high + least)); /* -inf stays */
     if (format == FLOAT16) { a = float16_codes(a); b = float16_codes(b); }
     else {
         a = (a + 0x7FFF + ((a >> 16) & 1)) >> 16 & 0xFFFF;
         b = (b + 0x7FFF + ((b >> 16) & 1)) >> 16 & 0xFFFF;
     }
-    store_16(p, a & (a != 0x8000)); /* not -0 */
-    return differ_ints(a, b);
+    a &= a != 0x8000; /* not -0 */
+    store_16(p, a);
+    return differ_ints(a, b & (b != 0x8000));
 }
 /* Write `valid` results with the bounds low and high, rounded to the format. One bit per lane: do the
    bounds round to different numbers? */

@@ -149,3 +149,22 @@ def test_doubt_has_the_same_indices_across_memory(kernel, function):
     assert y.reshape(-1)[settled].tobytes() == across.reshape(-1)[settled].tobytes()
     few, in_doubt = kernel(function, np.asfortranarray(x), room=doubtful.size - 1)
     assert in_doubt.size == few.size
+
+
+def test_bfloat16_next_to_half_its_smallest_number(kernel):
+    """2^-134 is a tie, and float32 has few bits there: rounding twice would give 0."""
+    of = TABLE["bfloat16"]
+    codes = np.array([-0.8, -12], of.dtype).view(np.uint16)
+    u = np.arange(*codes, dtype=np.uint16).view(of.dtype)
+    pairs = np.stack(np.meshgrid(u, u), axis=-1).reshape(-1, 2)
+    quotients = np.exp(-92.5) / (1 + np.exp(pairs.astype(float)).sum(axis=1)) * 2.0**134
+    pairs = pairs[abs(quotients - 1) < 2.0**-15]
+    x = np.full((len(pairs), 40), -92.5, of.dtype)
+    x[:, 0] = 0
+    x[:, 1:3] = pairs
+    long = np.concatenate([x, *[x[:, 3:]] * 4], axis=1)
+    for rows in (x[:, :4], x, long):
+        y, _ = kernel("softmax", rows)
+        want = Rows(rows).truth("softmax", y, of)
+        assert 0 < np.count_nonzero(want[:, 3:]) < want[:, 3:].size
+        np.testing.assert_array_equal(y, want)
