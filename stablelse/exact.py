@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stablelse.numerics import exact_loss
+from stablelse.numerics import loss
 from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
 from stablelse.numerics.certificate import Certificate, Rung
-from stablelse.numerics.labelled import pose
+from stablelse.numerics.inputs import real_numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,7 +35,7 @@ def nll(
     dtype : dtype_like, optional
         The format of the results, as `logsumexp` has it.
     return_certificate : bool
-        Return a `Certificate` too, which counts all elements of the log_softmax.
+        Return a `Certificate` too, which counts losses.
 
     Returns
     -------
@@ -55,11 +55,17 @@ def nll(
     >>> exact.nll([40.0, 0.0], 0)
     np.float64(4.248354255291589e-18)
     """
-    problem = pose(
-        logits, labels, axis, ignore_index=ignore_index, dtype=dtype, where=where, empty=empty
+    return loss.nll(
+        logits,
+        _indices(labels),
+        axis=axis,
+        ignore_index=ignore_index,
+        reduction="none",
+        dtype=dtype,
+        return_certificate=return_certificate,
+        where=where,
+        empty=empty,
     )
-    losses, certificate = exact_loss.losses(problem)
-    return (losses[()], certificate) if return_certificate else losses[()]
 
 
 def nll_grad(
@@ -91,7 +97,21 @@ def nll_grad(
     TypeError, ValueError
         As `stablelse.nll`.
     """
-    problem = pose(
-        logits, labels, axis, ignore_index=ignore_index, dtype=dtype, where=where, empty=empty
+    return loss.nll_grad(
+        logits,
+        _indices(labels),
+        axis=axis,
+        ignore_index=ignore_index,
+        reduction="none",
+        dtype=dtype,
+        where=where,
+        empty=empty,
     )
-    return exact_loss.gradient(problem)
+
+
+def _indices(labels: npt.ArrayLike) -> npt.ArrayLike:
+    if real_numbers(labels).dtype.kind == "f":
+        raise TypeError(
+            "labels are class indices, integers from 0; probabilities are for stablelse.nll"
+        )
+    return labels

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stablelse.numerics import kernel
 from stablelse.numerics.formats import Array
 
 
@@ -18,6 +19,8 @@ class Rung(Enum):
 
     CONVENTION = "convention"
     """No rung: NaN, or the logarithm of nothing or of infinity; there is nothing to round."""
+    KERNEL = "kernel"
+    """The compiled kernel, in up to three phases: `stablelse.numerics.kernel`."""
     DOUBLE_WORD = "double-word"
     """About 80 bits or more: `stablelse.numerics.doubleword`, `stablelse.numerics.states`."""
     TRIPLE_WORD = "triple-word"
@@ -37,17 +40,27 @@ class Certificate(NamedTuple):
         How many results were not settled by the first rung they came to.
     bound : float
         The largest of the error bounds with which results passed the rounding test, in units
-        in the last place of the results; 0 where only the decimal rung settled any.
+        in the last place of the results; 0 where only the kernel and the decimal rung settled any,
+        which keep no bound.
+    kernel : str
+        The kernel that was in use: "v4", "v3", "neon", or "reference" for none.
     """
 
     settled: dict[Rung, int]
     climbs: int
     bound: float
+    kernel: str = "reference"
 
     @property
     def rung(self) -> Rung | None:
         """The highest rung that settled a result; ``None`` if none did, or there was no result."""
         return next((rung for rung in reversed(Rung) if rung in self.settled), None)
+
+    @property
+    def reference(self) -> int:
+        """How many results the reference settled."""
+        others = (Rung.CONVENTION, Rung.KERNEL)
+        return sum(count for rung, count in self.settled.items() if rung not in others)
 
 
 class Ledger:
@@ -59,14 +72,15 @@ class Ledger:
 
     def enter(self, rung: Rung, count: int, ulps: Array) -> None:
         """Count results that a rung settled, with bounds of their errors in ulps."""
+        if not count:
+            return
         self._settled[rung] = self._settled.get(rung, 0) + count
         self._bound = max(self._bound, float(np.max(ulps, initial=0.0)))
 
-    def close(self) -> Certificate:
-        """Return the certificate; the first rung entered is where no result had climbed to."""
-        if len(self._settled) == 1:  # the usual case, and the least of work
-            return Certificate(dict(self._settled), 0, self._bound)
-        ladder = [rung for rung in self._settled if rung is not Rung.CONVENTION]
-        climbs = sum(self._settled[rung] for rung in ladder[1:])
-        settled = {rung: self._settled[rung] for rung in Rung if self._settled.get(rung)}
-        return Certificate(settled, climbs, self._bound)
+    def close(self, first: Rung = Rung.DOUBLE_WORD) -> Certificate:
+        """Return the certificate; `first` is the rung that every result came to."""
+        settled = {rung: self._settled[rung] for rung in Rung if rung in self._settled}
+        stay = (Rung.CONVENTION, first)
+        climbs = sum(count for rung, count in settled.items() if rung not in stay)
+        used = kernel.name() if first is Rung.KERNEL else kernel.REFERENCE
+        return Certificate(settled, climbs, self._bound, used)

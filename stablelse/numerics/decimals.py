@@ -252,6 +252,11 @@ class Sum:
         """Return the sum of terms in memory, of which there are some, the largest first."""
         return cls(terms[0], terms[min(1, len(terms) - 1)].x, lambda: [terms[1:]])
 
+    @property
+    def has_one_term(self) -> bool:
+        """Whether there is no term but the first."""
+        return not any(True for part in self._others() for _ in part)
+
     def __iter__(self) -> Iterator[tuple[Context, State]]:
         for index, precise in enumerate(contexts()):
             if index == len(self._known):
@@ -342,7 +347,7 @@ def logsumexp(x: Array, format_: Format, weights: Array | None = None) -> tuple[
 
     x and b, shape (n,), may be of any formats; x is finite or -inf, and b is finite.
     """
-    terms = _terms(x, weights)
+    terms = terms_of(x, weights)
     return Sum.of(terms).logsumexp(format_) if terms else (format_.round(-np.inf)[()], 0)
 
 
@@ -366,13 +371,13 @@ def _elementwise(
     wanted = x if elements is None else x[elements]
     finite = np.isfinite(wanted)
     entries = _decimals(wanted[finite])
-    found = climb(set(entries), of, Sum.of(_terms(x, None)), format_)
+    found = climb(set(entries), of, Sum.of(terms_of(x, None)), format_)
     result = np.full(wanted.shape, format_.round(of_nothing), format_.dtype)
     result[finite] = [found[entry] for entry in entries]
     return result
 
 
-def _terms(x: Array, weights: Array | None) -> list[Term]:
+def terms_of(x: Array, weights: Array | None) -> list[Term]:
     """Return a term for each different finite x, without those of weight 0, the largest first."""
     finite = np.isfinite(x)
     entries = _decimals(x[finite])

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stablelse.numerics import kernel, threads
+from stablelse.numerics.certificate import Rung
 from stablelse.numerics.formats import FORMATS, Array, Format, format_of
 from stablelse.numerics.front import known_format, stacked
 from stablelse.numerics.inputs import numbers
@@ -22,7 +23,7 @@ _LOGSUMEXP, _SOFTMAX, _LOG_SOFTMAX = range(3)
 _NAMES = ("logsumexp", "softmax", "log_softmax")
 
 #: Elements of a job for a thread, and what pieces of a row are a multiple of.
-_JOB, _ALIGNED = 2**17, 64
+JOB, _ALIGNED = 2**17, 64
 
 _compiled = kernel.load()
 
@@ -122,6 +123,40 @@ def _extent(x: Array, found: Array, low: float, high: float) -> None:
     _compiled.extent(x, found, low, high)
 
 
+def rungs() -> tuple[Rung, ...]:
+    """Return what computes in words, the fastest first."""
+    return (Rung.DOUBLE_WORD,) if _compiled is None else (Rung.KERNEL, Rung.DOUBLE_WORD)
+
+
+def label_losses(rows: Array, labels: Array, mask: Array | None) -> tuple[Array, Array, Array]:
+    """Return the loss of the label of every row in two words, and the error, from the kernel.
+
+    Of what is left to the reference the error is infinite.
+    """
+    words = np.full((len(rows), 3), [np.nan, 0.0, np.inf])
+    x = for_kernel(rows, format_of(rows.dtype) or FORMATS["float64"])
+    if x is not None and _compiled is not None:
+        _compiled.losses(x, np.ascontiguousarray(labels), mask, words)
+    return words[:, 0], words[:, 1], words[:, 2]
+
+
+def label_gradients(
+    rows: Array, labels: Array, mask: Array | None, y: Array, factors: Array, t: Any
+) -> Array:
+    """Put the gradients of rows into y; labels.h says what else there is.
+
+    Returns the flat indices of elements that are left to the reference.
+    """
+    x = for_kernel(rows, known_format(y.dtype))
+    if x is None or _compiled is None:
+        return np.arange(y.size)
+    t = None if t is None else np.array(t)
+    left: Array | None = _compiled.gradients(
+        x, np.ascontiguousarray(labels), mask, y, np.ascontiguousarray(factors), t
+    )
+    return np.zeros(0, np.int64) if left is None else left
+
+
 def _elementwise(function: int, rows: Array, format_: Format, place: Array | None) -> Array:
     x = for_kernel(rows, format_)
     if x is None:
@@ -175,7 +210,7 @@ def _settle(function: int, x: Array, y: Array) -> None:
 def _bands(*arrays: Array) -> list[tuple[Array, ...]]:
     """Cut arrays into bands of rows, so many as make a job for a thread."""
     m, n = arrays[0].shape
-    step = max(1, _JOB // n)
+    step = max(1, JOB // n)
     return [tuple([array[i : i + step] for array in arrays]) for i in range(0, m, step)]
 
 

@@ -160,6 +160,32 @@ def prepared(x: npt.ArrayLike, where: npt.ArrayLike | None, axis: Axis, empty: s
     return Prepared(flat.reshape(array.shape), dtype, nothing.reshape(shape))
 
 
+def check_policy(empty: str) -> None:
+    """Raise an error if there is no such policy for empty vectors."""
+    if empty not in POLICIES:
+        raise ValueError(f"unknown policy empty={empty!r}: choose from {', '.join(POLICIES)}")
+
+
+def without_terms(x: Array, mask: Array | None) -> Array:
+    """Return which rows are masked throughout or hold -inf alone, shape (m,)."""
+    is_nothing = x == -np.inf
+    if mask is not None:
+        is_nothing |= ~mask
+    nothing: Array = is_nothing.all(axis=1)
+    return nothing
+
+
+def made_uniform(x: Array, mask: Array | None, nothing: Array) -> tuple[Array, Array | None]:
+    """Return rows and their mask with equal numbers where rows are empty.
+
+    In a row that is masked throughout, nothing is masked any more.
+    """
+    x = np.where(nothing[:, np.newaxis], x.dtype.type(0), x)
+    if mask is not None:
+        mask = mask | (nothing & ~mask.any(axis=1))[:, np.newaxis]
+    return x, mask
+
+
 def masked(x: Array, where: npt.ArrayLike) -> Array:
     """Return a copy of x with -inf where the mask is False, in a dtype that has an infinity.
 

@@ -206,7 +206,7 @@ def _kept_in_sight(
 _Evaluation = Callable[[Array, Sums, Terms | None], Approximation]
 
 
-def quotient(x: Array, known: Sums, terms: Terms | None) -> Approximation:
+def quotient(x: Array, known: Sums, terms: Terms | None = None) -> Approximation:
     """Return exp(d) / S."""
     if terms is None:
         terms = exp(*difference(x, known.x_max, known.x_max_low)[:2])

@@ -140,7 +140,7 @@ def sums(x: Array, b: Array | None, *, keep: bool = False) -> tuple[Sums, list[T
 
 def known_of(rest: Rest) -> Sums:
     """Compute what follows from R."""
-    known = _with_logarithm(rest.leading, *rest[-5:])
+    known = with_logarithm(rest.leading, *rest[-5:])
     is_nothing = ~np.isfinite(rest.largest)
     return Sums(is_nothing, rest.is_held, rest.x_max, rest.x_max_low, rest.spread, *known)
 
@@ -149,7 +149,7 @@ def rests(x: Array, b: Array | None, *, keep: bool = False) -> tuple[Rest, list[
     """Compute R of every row; see `sums`."""
     _keep_memory_at_hand()
     largest, pivot = _largest(x, b)
-    x_max, x_max_low, _ = _words(largest)
+    x_max, x_max_low, _ = words_of(largest)
     every, is_held, parts = np.arange(len(x)), np.ones(len(x), bool), []
     kept: list[Terms] | None = [] if keep and x.shape[1] <= KEPT else None
     for columns in pieces(x.shape[1]):
@@ -208,7 +208,7 @@ def _largest(x: Array, b: Array | None) -> tuple[Array, Array]:
     return largest, pivot
 
 
-def _words(x: Array) -> tuple[Array, Array, Array]:
+def words_of(x: Array) -> tuple[Array, Array, Array]:
     """Return longdoubles in two words, and whether these hold them."""
     high = x.astype(np.float64)
     rest = np.where(np.isfinite(x), x - high, 0)
@@ -223,7 +223,7 @@ def difference(x: Array, x_max: Array, x_max_low: Array) -> tuple[Array, Array, 
     """
     if x.dtype == np.float64:
         return *two_sum(np.ascontiguousarray(x), -x_max), True
-    high, low, held = _words(np.ascontiguousarray(x))
+    high, low, held = words_of(np.ascontiguousarray(x))
     d, d_low = two_sum(high, -x_max)
     return *two_sum(d, d_low + (low - x_max_low)), held
 
@@ -258,7 +258,7 @@ def _total(
     return *total, top, np.ldexp(size, scale).sum(axis=0)
 
 
-def _with_logarithm(
+def with_logarithm(
     leading: Array, high: Array, low: Array, exponent: Array, size: Array, relative: Array
 ) -> tuple[Array, ...]:
     """Return S = leading + R and its logarithm, as the last attributes of `Sums`.

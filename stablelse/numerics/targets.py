@@ -1,17 +1,26 @@
-"""What a loss is to come close to: labels, or probabilities, as weights of the classes.
+"""What `nll` and `nll_grad` are given: logits as rows, and targets as weights of the classes.
 
 Whatever is asked for, the loss of a vector of logits x is sum_c t_c (-log softmax(x)_c), and its
-gradient T softmax(x) - t, where T = sum_c t_c. For a label the t is 1 there and 0 elsewhere;
-class weights, label smoothing and probabilities change t, and nothing else.
+gradient T softmax(x) - t, where T = sum_c t_c. For a label, t is 1 there and 0 elsewhere; class
+weights, label smoothing and probabilities change t, and nothing else:
+
+    t_c = weight_c ((1 - smoothing) q_c + smoothing / classes)
+
+q being the probabilities, or 1 at the label and 0 elsewhere.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
-from stablelse.numerics.formats import Array, format_of
+from stablelse.numerics import doubleword, masks
+from stablelse.numerics.doubleword import Pair, fast_two_sum, two_product, two_sum
+from stablelse.numerics.formats import Array, Format, format_of
+from stablelse.numerics.front import known_format, promoted, result_dtype
 from stablelse.numerics.inputs import real_numbers
 
 if TYPE_CHECKING:
@@ -22,7 +31,7 @@ REDUCTIONS = ("none", "mean", "sum")
 
 
 class LabelError(ValueError):
-    """A label that is no class, or labels that do not fit the logits."""
+    """A label that is not a class, or labels that do not fit the logits."""
 
 
 class Targets(NamedTuple):
@@ -33,11 +42,11 @@ class Targets(NamedTuple):
     labels : ndarray of int or None
         Shape (m,), from 0; 0 where it is to be ignored. ``None`` where there are probabilities.
     probabilities : ndarray or None
-        Shape (m, n).
+        Shape (m, n), float64.
     ignored : ndarray of bool
         Shape (m,).
     weight : ndarray or None
-        Shape (n,): the weights of the classes.
+        Shape (n,), float64: the weights of the classes.
     smoothing : float
         How much of each target is spread evenly over all classes.
     """
@@ -49,49 +58,170 @@ class Targets(NamedTuple):
     smoothing: float
 
     @property
-    def is_plain(self) -> bool:
-        """Whether every t is 1 at the label and 0 elsewhere."""
-        return self.probabilities is None and self.weight is None and not self.smoothing
-
-    def of(self, band: slice, mask: Array | None, n: int) -> Array:
-        """Return the t of some of the vectors, shape (k, n); 0 for those that are ignored.
-
-        Parameters
-        ----------
-        band : slice
-            Which ones.
-        mask : ndarray of bool or None
-            Shape (k, n), False where there is no class; nothing is spread there.
-        n : int
-            The number of classes.
-        """
-        if self.labels is None:
-            assert self.probabilities is not None, "targets are labels or probabilities"
-            t = (1 - self.smoothing) * self.probabilities[band]
-        else:
-            labels = self.labels[band]
-            t = np.zeros((len(labels), n))
-            t[np.arange(len(labels)), labels] = 1 - self.smoothing
-        if self.smoothing:
-            classes = n if mask is None else np.count_nonzero(mask, axis=1, keepdims=True)
-            spread = self.smoothing / np.maximum(classes, 1)
-            t += spread if mask is None else spread * mask
-        if self.weight is not None:
-            t *= self.weight
-        t[self.ignored[band]] = 0
-        return t
+    def is_sparse(self) -> bool:
+        """Whether every t is 0 but at the label."""
+        return self.probabilities is None and not self.smoothing
 
     @property
-    def denominator(self) -> float:
+    def is_signed(self) -> bool:
+        """Whether a t may be negative."""
+        parts = (self.weight, self.probabilities)
+        return any(part is not None and bool((part < 0).any()) for part in parts)
+
+    @property
+    def denominator(self) -> Fraction:
         """What a mean divides by: the weights of the labels, or how many vectors there are."""
-        from math import fsum
-
         if self.labels is None or self.weight is None:
-            return float(np.count_nonzero(~self.ignored))
-        return fsum(self.weight[self.labels[~self.ignored]].tolist())
+            return Fraction(int(np.count_nonzero(~self.ignored)))
+        counts = np.bincount(self.labels[~self.ignored], minlength=len(self.weight)).tolist()
+        pairs = zip(counts, self.weight.tolist(), strict=True)
+        return sum((count * Fraction(weight) for count, weight in pairs), Fraction(0))
+
+    def of_labels(self) -> Array:
+        """Return the t of the labels, shape (m,); 0 where they are ignored."""
+        assert self.labels is not None, "these targets are probabilities"
+        t = np.ones(len(self.labels)) if self.weight is None else self.weight[self.labels]
+        return np.where(self.ignored, 0.0, t)
+
+    def words(self, rows: Any, n: int, mask: Array | None) -> Pair:
+        """Return the t of some vectors in two words, shape (k, n), to 2**-100 of themselves.
+
+        mask, shape (k, n), is False where there is no class; nothing is spread there.
+        """
+        rest, rest_low = two_sum(1.0, -self.smoothing)
+        if self.labels is None:
+            assert self.probabilities is not None, "targets are labels or probabilities"
+            t, t_low = two_product(self.probabilities[rows], rest)
+            t_low += self.probabilities[rows] * rest_low
+        else:
+            labels = self.labels[rows]
+            t, t_low = np.zeros((2, len(labels), n))
+            places = np.arange(len(labels)), labels
+            t[places], t_low[places] = rest, rest_low
+        if self.smoothing:
+            classes: Any = np.float64(n)
+            if mask is not None:
+                classes = np.maximum(np.count_nonzero(mask, axis=1, keepdims=True), 1.0)
+            share = self.smoothing / classes
+            product, error = two_product(share, classes)
+            share_low = ((self.smoothing - product) - error) / classes
+            kept = 1.0 if mask is None else mask.astype(np.float64)
+            t, error = two_sum(t, share * kept)
+            t, t_low = fast_two_sum(t, error + (t_low + share_low * kept))
+        if self.weight is not None:
+            t, t_low = doubleword.product((t, t_low), (self.weight, np.zeros(n)))
+        ignored = self.ignored[rows, np.newaxis]
+        return np.where(ignored, 0.0, t), np.where(ignored, 0.0, t_low)
+
+    def fractions(self, row: int, n: int, mask: Array | None) -> list[Fraction]:
+        """Return the t of a vector exactly; its mask has the shape (n,)."""
+        if self.ignored[row]:
+            return [Fraction(0)] * n
+        if self.labels is None:
+            assert self.probabilities is not None, "targets are labels or probabilities"
+            q = [Fraction(part) for part in self.probabilities[row].tolist()]
+        else:
+            q = [Fraction(int(c == self.labels[row])) for c in range(n)]
+        kept = [True] * n if mask is None else mask.tolist()
+        spread = Fraction(self.smoothing)
+        share = spread / max(sum(kept), 1)
+        weight = [1.0] * n if self.weight is None else self.weight.tolist()
+        parts = zip(weight, q, kept, strict=True)
+        return [Fraction(w) * ((1 - spread) * part + share * keep) for w, part, keep in parts]
 
 
-def targets_for(
+class LossInputs(NamedTuple):
+    """Logits as rows, and all that belongs to them.
+
+    Attributes
+    ----------
+    x : ndarray
+        Shape (m, n), real.
+    mask : ndarray of bool or None
+        The same shape: False where there is no class.
+    nothing : ndarray of bool
+        Shape (m,): which rows are masked throughout or hold -inf alone.
+    empty : str
+        What becomes of those.
+    targets : Targets
+        Of the rows.
+    format : Format
+        Of the results.
+    axis : int
+        Where the classes were.
+    moved : tuple of int
+        The shape of the logits with the classes last.
+    """
+
+    x: Array
+    mask: Array | None
+    nothing: Array
+    empty: str
+    targets: Targets
+    format: Format
+    axis: int
+    moved: tuple[int, ...]
+
+    def finish_losses(self, losses: Array) -> Array:
+        """Put in the losses that do not come from logits, and return all in their shape."""
+        if self.empty == "zero":
+            losses[self.nothing] = 0
+        losses[self.targets.ignored] = 0
+        return losses.reshape(self.moved[:-1])
+
+    def finish_gradient(self, gradient: Array) -> Array:
+        """Put in the elements that depend on no logit, and return all in the logits' shape."""
+        if self.mask is not None:
+            np.copyto(gradient, gradient.dtype.type(0), where=~self.mask)
+        gradient[self.nothing] = np.nan if self.empty == "nan" else 0
+        gradient[self.targets.ignored] = 0
+        return np.moveaxis(gradient.reshape(self.moved), -1, self.axis)
+
+
+def loss_inputs(
+    logits: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    axis: int = -1,
+    weight: npt.ArrayLike | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int = -100,
+    dtype: npt.DTypeLike | None = None,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
+) -> LossInputs:
+    """Check the arguments of `stablelse.nll`, and bring them into rows.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `stablelse.nll`.
+    """
+    masks.check_policy(empty)
+    array, _, natural = promoted(logits)
+    format_ = known_format(result_dtype(natural, dtype))
+    if not array.ndim:
+        raise ValueError("logits are vectors, with one number for each class, not a number")
+    axis = normalize_axis_index(axis, array.ndim)
+    n = array.shape[axis]
+    if n == 0:
+        raise ValueError("softmax of no elements")
+    targets = _targets(array.shape, axis, labels, weight, label_smoothing, ignore_index)
+    last = np.moveaxis(array, axis, -1)
+    x, mask = last.reshape(-1, n), None
+    if where is not None:
+        mask = np.moveaxis(masks.mask_for(array, where), axis, -1).reshape(-1, n)
+    nothing = np.zeros(len(x), bool)
+    if mask is not None or empty != "nan":
+        nothing = masks.without_terms(x, mask)
+    if empty == "error" and (nothing & ~targets.ignored).any():
+        refused = (nothing & ~targets.ignored).reshape(last.shape[:-1])
+        raise masks.EmptyVectorError(masks.complaint(refused))
+    if empty == "uniform" and nothing.any():
+        x, mask = masks.made_uniform(x, mask, nothing)
+    return LossInputs(x, mask, nothing, empty, targets, format_, axis, last.shape)
+
+
+def _targets(
     shape: tuple[int, ...],
     axis: int,
     labels: npt.ArrayLike,
@@ -99,48 +229,38 @@ def targets_for(
     label_smoothing: float,
     ignore_index: int,
 ) -> Targets:
-    """Return what logits of a shape are to come close to.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Of the logits.
-    axis : int
-        Along which the classes lie, not negative.
-    labels, weight, label_smoothing, ignore_index
-        As `stablelse.nll` has them.
-
-    Raises
-    ------
-    TypeError
-        If the labels are neither integers nor, in the shape of the logits, real numbers.
-    LabelError
-        If there is not one for each vector, or one of them is no class.
-    ValueError
-        If the weights or the smoothing cannot be.
-    """
+    """Return the targets of logits of a shape, whose classes lie along an axis."""
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing={label_smoothing} is not between 0 and 1")
-    n = shape[axis]
+    n, smoothing = shape[axis], float(label_smoothing)
     weights = None if weight is None else real_numbers(weight).astype(np.float64)
     if weights is not None and weights.shape != (n,):
         raise ValueError(f"weight of shape {weights.shape}: {n} classes need shape ({n},)")
+    _check_finite(weights, "weight", "weights are finite")
     given = real_numbers(labels)
     if given.shape == shape and (given.dtype.kind == "f" or format_of(given.dtype)):
-        flat = np.moveaxis(given, axis, -1).reshape(-1, n).astype(np.float64)
-        nothing = np.zeros(len(flat), bool)
-        return Targets(None, flat, nothing, weights, label_smoothing)
+        given = given.astype(np.float64)
+        _check_finite(given, "labels", "probabilities are finite")
+        flat = np.moveaxis(given, axis, -1).reshape(-1, n)
+        return Targets(None, flat, np.zeros(len(flat), bool), weights, smoothing)
     if given.shape == shape and given.dtype.kind in "biu":
         given = _of_one_hot(given, axis)
     flat = _indices(given, shape, axis)
     ignored = flat == ignore_index
-    wrong = _first_misfit(flat, n, ignore_index)
-    if wrong is not None:
-        place = np.unravel_index(wrong, given.shape)
+    wrong = np.flatnonzero(((flat < 0) | (flat >= n)) & ~ignored)
+    if wrong.size:
+        place = np.unravel_index(wrong[0], given.shape)
         where = f" at [{', '.join(map(str, map(int, place)))}]" if given.ndim else ""
-        raise LabelError(f"label {flat[wrong]}{where} is no class: {classes_text(n)}")
+        raise LabelError(f"label {flat[wrong[0]]}{where} is no class: {classes_text(n)}")
     indices = np.where(ignored, 0, flat).astype(np.int64)
-    return Targets(indices, None, ignored, weights, label_smoothing)
+    return Targets(indices, None, ignored, weights, smoothing)
+
+
+def _check_finite(numbers: Array | None, name: str, rule: str) -> None:
+    """Raise an error that names the first number that is NaN or infinite."""
+    if numbers is not None and not np.isfinite(numbers).all():
+        place = tuple(map(int, np.argwhere(~np.isfinite(numbers))[0]))
+        raise ValueError(f"{name}[{', '.join(map(str, place))}] is {numbers[place]}: {rule}")
 
 
 def _of_one_hot(labels: Array, axis: int) -> Array:
@@ -155,7 +275,7 @@ def _of_one_hot(labels: Array, axis: int) -> Array:
 
 
 def _indices(labels: Array, shape: tuple[int, ...], axis: int) -> Array:
-    """Return labels in a row, or raise where they are none."""
+    """Return labels in a row, or raise an error where they do not fit."""
     of_labels = [shape[:other] + shape[other + 1 :] for other in range(len(shape))]
     if labels.dtype.kind not in "iu" and labels.size:
         raise TypeError(
@@ -169,12 +289,6 @@ def _indices(labels: Array, shape: tuple[int, ...], axis: int) -> Array:
             + (f"; classes on axis {others[0]}? use axis={others[0]}" if others else "")
         )
     return labels.ravel()
-
-
-def _first_misfit(labels: Array, n: int, ignore_index: int) -> int | None:
-    """Return the place of the first label that is neither a class nor to be ignored, if any."""
-    wrong = np.flatnonzero(((labels < 0) | (labels >= n)) & (labels != ignore_index))
-    return int(wrong[0]) if wrong.size else None
 
 
 def classes_text(n: int) -> str:

@@ -12,7 +12,6 @@ from hypothesis.extra.numpy import arrays
 
 import stablelse
 from stablelse import exact
-from stablelse.numerics import exact_loss
 from stablelse.numerics.formats import FORMATS, find_format
 from stablelse.numerics.masks import EmptyVectorError
 from stablelse.numerics.targets import REDUCTIONS, LabelError
@@ -65,12 +64,12 @@ def true_gradient(row, label):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_single_losses_are_within_4_ulp(name):
+def test_single_losses_are_correctly_rounded(name):
     x = FAMILIES[name](40, 7)
     for labels in (x.argmax(axis=1), RNG.integers(0, 7, 40)):
         found = stablelse.nll(x, labels, reduction="none")
         for loss, right in zip(found, true_losses(x, labels), strict=True):
-            assert ulps(loss, right) <= 4
+            assert ulps(loss, right) <= 0.5
 
 
 def test_where_pytorch_loses_everything():
@@ -81,7 +80,7 @@ def test_where_pytorch_loses_everything():
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_means_and_sums_are_within_12_ulp(reduction):
+def test_means_and_sums_are_correctly_rounded(reduction):
     for x, labels in cases():
         weight = RNG.uniform(0, 3, 7)
         losses = true_losses(x, labels)
@@ -91,10 +90,10 @@ def test_means_and_sums_are_within_12_ulp(reduction):
             if reduction == "mean":
                 right /= mpmath.fsum(factors)
             found = stablelse.nll(x, labels, weight=w, reduction=reduction)
-            assert ulps(found, right) <= 12
+            assert ulps(found, right) <= 0.5
 
 
-def test_smoothed_and_weighted_losses_are_within_12_ulp():
+def test_smoothed_and_weighted_losses_are_correctly_rounded():
     for x, labels in cases(20):
         weight = RNG.uniform(0, 3, 7)
         found = stablelse.nll(x, labels, weight=weight, label_smoothing=0.25, reduction="none")
@@ -102,18 +101,18 @@ def test_smoothed_and_weighted_losses_are_within_12_ulp():
             t = [oracle.as_mpf(w) * mpmath.mpf(0.25) / 7 for w in weight]
             t[label] += oracle.as_mpf(weight[label]) * mpmath.mpf(0.75)
             terms = zip(t, oracle.log_softmax(row), strict=True)
-            assert ulps(loss, -mpmath.fsum(a * b for a, b in terms)) <= 12
+            assert ulps(loss, -mpmath.fsum(a * b for a, b in terms)) <= 0.5
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_gradients_are_within_12_ulp(weighted):
+def test_gradients_are_correctly_rounded(weighted):
     for x, labels in cases(20):
         weight = RNG.uniform(0, 3, 7) if weighted else None
         found = stablelse.nll_grad(x, labels, weight=weight, reduction="sum")
         for row, label, gradient in zip(x, labels, found, strict=True):
             factor = 1 if weight is None else oracle.as_mpf(weight[label])
             for entry, right in zip(gradient, true_gradient(row, label), strict=True):
-                assert ulps(entry, factor * right) <= 12
+                assert ulps(entry, factor * right) <= 0.5
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -122,11 +121,10 @@ def test_single_losses_are_correctly_rounded_in_narrow_formats(name):
     x = format_.round(RNG.normal(size=(30, 5)) * 3)
     labels = RNG.integers(0, 5, 30)
     losses = {"library": stablelse.nll(x, labels, reduction="none"), "exact": exact.nll(x, labels)}
-    for which, found in losses.items():
+    for found in losses.values():
         assert found.dtype == format_.dtype
-        correct = which == "exact" or format_.significand_bits < 53
         for loss, right in zip(found, true_losses(x, labels), strict=True):
-            assert ulps(loss, right, format_) <= (0.5 if correct else 4)
+            assert ulps(loss, right, format_) <= 0.5
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -140,26 +138,7 @@ def test_gradients_of_formats(name):
     for row, label, gradient, rounded in zip(x, labels, found, right, strict=True):
         for entry, nearest, true in zip(gradient, rounded, true_gradient(row, label), strict=True):
             assert ulps(nearest, true, format_) <= 0.5
-            assert ulps(entry, true, format_) <= (12 if format_.significand_bits >= 53 else 0.501)
-
-
-@pytest.mark.parametrize("name", ["float32", "float16", "bfloat16", "float8_e5m2"])
-def test_quick_and_slow_gradients_are_the_same(name, monkeypatch):
-    """What the rounding test settles is what decimal arithmetic gives; it settles nearly all."""
-    format_ = find_format(name)
-    x = format_.round(np.concatenate([RNG.normal(size=(300, 3)) * s for s in (1, 8, 40)]))
-    x[::50, 0] = -np.inf
-    x[1::50] = 3
-    labels = RNG.integers(0, 3, len(x))
-    quick = exact.nll_grad(x, labels)
-    slowly = []
-    complement = exact_loss._complement
-    monkeypatch.setattr(exact_loss, "_complement", lambda *a: slowly.append(a) or complement(*a))
-    assert np.array_equal(exact.nll_grad(x, labels), quick)
-    assert len(slowly) <= 3
-    monkeypatch.setattr(exact_loss, "_EXPM1_ERROR", np.inf)
-    assert np.array_equal(exact.nll_grad(x, labels), quick)
-    assert len(slowly) >= len(x)
+            assert ulps(entry, true, format_) <= 0.5
 
 
 def test_exact_gradients_of_what_dominates():
@@ -356,12 +335,13 @@ def test_no_gradient_is_a_zero_with_a_sign():
 
 
 def test_many_rows_are_taken_in_bands(monkeypatch):
-    from stablelse.numerics import labelled
+    from stablelse.numerics import exact, rowsums
 
     x, labels = RNG.normal(size=(50, 4)), RNG.integers(0, 4, 50)
     where = RNG.random((50, 4)) < 0.7
     whole = stablelse.nll_grad(x, labels, where=where, empty="zero")
-    monkeypatch.setattr(labelled, "_BAND", 24)
+    monkeypatch.setattr(exact, "JOB", 24)
+    monkeypatch.setattr(rowsums, "BLOCK", 24)
     assert np.array_equal(stablelse.nll_grad(x, labels, where=where, empty="zero"), whole)
 
 
@@ -375,7 +355,7 @@ def test_integers_and_empty_batches():
 def test_certificates():
     loss, certificate = exact.nll([1.0, 2.0, 3.0], 0, return_certificate=True)
     assert loss == exact.nll([1.0, 2.0, 3.0], 0)
-    assert sum(certificate.settled.values()) == 3
+    assert sum(certificate.settled.values()) == 1
     assert exact.nll(np.float32([1, 2]), 0, dtype="float64").dtype == np.float64
 
 

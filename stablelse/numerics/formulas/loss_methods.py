@@ -7,12 +7,11 @@ from enum import Enum
 
 import numpy as np
 
-from stablelse.numerics import exact_loss
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas.formula import Evaluation
 from stablelse.numerics.formulas.methods import Candidate
 from stablelse.numerics.functions import Function
-from stablelse.numerics.labelled import pose
+from stablelse.numerics.loss import nll, nll_grad
 
 
 class Quantity(Enum):
@@ -103,21 +102,20 @@ class Labelled:
         if format_.name not in self._known:
             x = self._x.astype(format_.dtype)
             self._known[format_.name] = _EXACTLY[self.quantity](
-                x, self.labels, self._kept, self._empty
+                x,
+                self.labels,
+                ignore_index=_NONE,
+                reduction="none",
+                where=self._kept,
+                empty=self._empty,
             )
         return self._known[format_.name]
 
 
-_Values = Callable[[Array, Array, Array | None, str], Array]
-
 #: No label is ignored here: those that are were left out.
 _NONE = -1
 
-_EXACTLY: dict[Quantity, _Values] = {
-    Quantity.LOSS: lambda x, labels, kept, empty: exact_loss.losses(
-        pose(x, labels, -1, ignore_index=_NONE, where=kept, empty=empty)
-    )[0],
-    Quantity.GRADIENT: lambda x, labels, kept, empty: exact_loss.gradient(
-        pose(x, labels, -1, ignore_index=_NONE, where=kept, empty=empty)
-    ),
+_EXACTLY: dict[Quantity, Callable[..., Array]] = {
+    Quantity.LOSS: nll,
+    Quantity.GRADIENT: nll_grad,
 }
