@@ -110,7 +110,8 @@ def nll_grad(
 
 
 def _indices(labels: npt.ArrayLike) -> npt.ArrayLike:
-    if real_numbers(labels).dtype.kind == "f":
+    numbers = real_numbers(labels)
+    if numbers.size and numbers.dtype.kind == "f":
         raise TypeError(
             "labels are class indices, integers from 0; probabilities are for stablelse.nll"
         )

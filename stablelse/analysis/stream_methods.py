@@ -219,7 +219,8 @@ class Side:
     def results(self) -> list[StreamResult]:
         """Return what became of every method."""
         value, certificate = self.best()
-        bound = 0.5 if certificate.settled else float(certificate.bound) + 0.5
+        # What is not proved never reads as 0.5: the sum of a small bound and 0.5 can round to it.
+        bound = 0.5 if certificate.settled else max(0.51, float(certificate.bound) + 0.5)
         relative, digits = self._measured(value, value)
         best = np.array([[value]])
         naive, shifted = self.naive, self.shifted

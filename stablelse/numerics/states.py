@@ -88,7 +88,7 @@ def _jobs(m: int, n: int) -> list[tuple[slice, slice]]:
     if m == 1:
         ends = [n * i // count for i in range(count + 1)]
         return [(slice(0, 1), slice(*pair)) for pair in pairwise(ends)]
-    step = -(-m // count)
+    step = max(1, -(-m // count))
     return [(slice(i, i + step), slice(0, n)) for i in range(0, m, step)]
 
 
