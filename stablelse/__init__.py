@@ -12,10 +12,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from stablelse import exact
     from stablelse.analysis.compare import compare
-    from stablelse.analysis.comparison import Comparison
     from stablelse.analysis.peers.compare import compare_peers
     from stablelse.analysis.proof import Proof
     from stablelse.analysis.prove import prove
+    from stablelse.analysis.results import Comparison
     from stablelse.analysis.scan import Scan, ScanState, scan
     from stablelse.analysis.stream import StreamComparison
     from stablelse.analysis.stream_state import StreamState
@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "Comparison": "stablelse.analysis.comparison",
+    "Comparison": "stablelse.analysis.results",
     "Proof": "stablelse.analysis.proof",
     "RunningLogSumExp": "stablelse.numerics.running",
     "RunningNaive": "stablelse.numerics.running",

@@ -45,7 +45,7 @@ def assert_stable(
         If there are no logits, a name is unknown, or the format has no such method.
     """
     __tracebackhide__ = True
-    from stablelse.analysis.findings import DIGIT
+    from stablelse.analysis.results import DIGIT
     from stablelse.analysis.scan import Way, failures, parse_conditions, scan, ways
     from stablelse.numerics.formats import find_format
     from stablelse.numerics.inputs import real_numbers

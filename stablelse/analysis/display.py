@@ -1,11 +1,11 @@
-"""How every result displays itself, in a notebook, on a Rich console and when it is printed.
+"""How every result shows itself: on a Rich console, in a notebook, in JSON and in CSV.
 
 This is the one place of the analysis that knows of render, and only when something is shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +19,18 @@ class Displayed:
         from stablelse.render import renderable
 
         return renderable(self)
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Yield what JSON has of the result: its fields, as dicts, lists, strings and numbers."""
+        from stablelse.render import records_of
+
+        return records_of(self)
+
+    def flat_records(self) -> Iterator[dict[str, Any]]:
+        """Yield what CSV has of the result: the fields of each inner result, flat."""
+        from stablelse.render import flat_records_of
+
+        return flat_records_of(self)
 
     def __str__(self) -> str:
         from stablelse.render.export import to_text

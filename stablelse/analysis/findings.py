@@ -1,85 +1,460 @@
-"""What can go wrong in an evaluation, as facts; no wording."""
+"""What went wrong in an evaluation, where, and whether it reached the result.
+
+Overflow, underflow and NaN are seen at the operation that made them. Absorption and cancellation
+lose digits although everything is finite; both happen all the time and mostly do no harm: adding
+1 and 1e-20 gives 1, which is right to half an ulp. So they are reported only where they cost a
+decimal digit of the result. To first order, in units of u times the result:
+
+- a sum s that misses lost, relatively lost/s, makes log s wrong by lost/s;
+- a sum s that is right to half an ulp, relatively to u, makes log s wrong by u: next to s = 1 the
+  logarithm is small, the 1 cancels, and that u is a large part of what is left;
+- a logarithm l of such a sum that is right to half an ulp, to u |l|, makes y = a + l wrong by
+  u and u |l|, the larger of which is many ulps of y if a and l nearly cancel; so it is with
+  x - a - l, and with x - y. The a of the identity is any number of the format, and no error:
+  x - a cancels exactly.
+
+A result that is small enough for u to be a digit of it is the logarithm, and that is small, or
+less than half of it, and the rest cancels.
+
+The error of the result is relative for logsumexp and log_softmax, whose last operation passes an
+absolute one on; softmax makes a relative error of an absolute one in an exponent, and a sum's
+relative error stays one.
+"""
 
 from __future__ import annotations
 
-from enum import Enum
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import reduce
+from itertools import pairwise
 from typing import Any, NamedTuple
 
-from stablelse.numerics.formats import Array
+import numpy as np
 
-#: As many ulps as make a decimal digit.
-DIGIT = 10
-
-
-class FindingKind(Enum):
-    """The kinds of findings, in the order in which a formula meets them."""
-
-    INPUT_OVERFLOW = "input_overflow"
-    """A number of the input is too large for the format."""
-    OVERFLOW = "overflow"
-    """An operation on finite numbers passed the largest finite number."""
-    TERM_UNDERFLOW = "term_underflow"
-    """The exponential of a finite number came out as zero."""
-    SUBNORMAL = "subnormal"
-    """A result left the normal range and kept only some of its digits."""
-    QUOTIENT_UNDERFLOW = "quotient_underflow"
-    """A positive number divided by the sum came out as zero."""
-    SUM_UNDERFLOW = "sum_underflow"
-    """Every term is zero, so that the logarithm of the sum is that of zero."""
-    LOG_OF_ZERO = "log_of_zero"
-    """The logarithm of an element that had underflowed to zero."""
-    INVALID = "invalid"
-    """NaN made from numbers that were none: inf/inf, 0/0, inf - inf."""
-    ABSORPTION = "absorption"
-    """Terms that were not zero left sums as they were, and the result misses them."""
-    CANCELLATION = "cancellation"
-    """Two numbers nearly cancelled, or 1 cancelled in log 1.00..., and left rounding errors."""
+from stablelse.analysis.results import DIGIT, Finding, FindingKind
+from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formulas.formula import Evaluation, Kind, Operation
 
 
-#: The kinds that cost digits and nothing else. They are told only where they cost a decimal
-#: digit: as rounding errors too small to see they are in nearly every evaluation.
-LOSSES = frozenset({FindingKind.ABSORPTION, FindingKind.CANCELLATION})
+def find(evaluation: Evaluation) -> list[list[Finding]]:
+    """Find what went wrong in each vector of an evaluation.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Of m vectors of n elements: results of shape (m, n) and (m, 1).
+
+    Returns
+    -------
+    list of list of Finding
+        For each of the m vectors its findings, in the order of the operations.
+    """
+    n = evaluation.results["x"].shape[-1]
+    found: list[list[Finding]] = [[] for _ in range(len(evaluation.value))]
+    lost = list(losses(evaluation))
+    for operation in evaluation.operations:
+        for kind, where in _masks(evaluation, operation):
+            for vector in np.flatnonzero(where.any(axis=-1)).tolist():
+                row = evaluation.row(vector)
+                found[vector].append(_finding(row, operation, kind, where[vector], n))
+        for loss in lost:
+            if loss.operation is operation:
+                for vector in np.flatnonzero(loss.where.any(axis=-1)).tolist():
+                    found[vector].append(_loss_finding(evaluation.row(vector), loss.row(vector)))
+    return found
 
 
-class Finding(NamedTuple):
-    """One kind of trouble at one operation.
+def find_in_part(evaluation: Evaluation, n: int) -> Iterator[Finding]:
+    """Find what went wrong in some elements of a vector of n, sums and losses apart.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        As of `evaluate_part`.
+    n : int
+        How many elements the whole vector has.
+
+    Yields
+    ------
+    Finding
+        In the order of the operations; elements are numbered within the part.
+    """
+    for operation in evaluation.operations:
+        if operation.kind is not Kind.SUM:
+            for kind, where in _masks(evaluation, operation):
+                yield _finding(evaluation, operation, kind, where, n)
+
+
+def kinds(evaluation: Evaluation) -> Iterator[tuple[FindingKind, Array]]:
+    """Yield what went wrong, losses apart, with which of the vectors: a mask of shape (m,)."""
+    for operation in evaluation.operations:
+        for kind, where in _masks(evaluation, operation):
+            yield kind, np.logical_or.reduce(where, axis=-1)
+
+
+class _Applied(NamedTuple):
+    """An operation with what went in and what came out, for m vectors at once."""
+
+    format: Format
+    x: Array
+    operands: tuple[Array, ...]
+    result: Array
+
+    @property
+    def from_finite(self) -> Array:
+        return reduce(np.logical_and, map(np.isfinite, self.operands))
+
+    @property
+    def from_nan(self) -> Array:
+        return reduce(np.logical_or, map(np.isnan, self.operands))
+
+    @property
+    def from_zeros(self) -> Array:
+        return reduce(np.logical_and, [operand == 0 for operand in self.operands])
+
+
+def _overflow(applied: _Applied) -> Any:
+    return ~np.isfinite(applied.result) & applied.from_finite
+
+
+def _sum_overflow(applied: _Applied) -> Any:
+    terms_finite = np.all(applied.from_finite, axis=-1, keepdims=True)
+    return ~np.isfinite(applied.result) & terms_finite
+
+
+def _term_underflow(applied: _Applied) -> Any:
+    return (applied.result == 0) & applied.from_finite
+
+
+def _quotient_underflow(applied: _Applied) -> Any:
+    return (applied.result == 0) & (applied.operands[0] > 0) & applied.from_finite
+
+
+def _subnormal(applied: _Applied) -> Any:
+    return (applied.result > 0) & (applied.result < applied.format.smallest_normal)
+
+
+def _log_of_zero(applied: _Applied) -> Any:
+    # The zero must have come of an underflow: exp(-inf) is zero by right.
+    (operand,) = applied.operands
+    x_finite = np.isfinite(applied.x)
+    if operand.shape != x_finite.shape:
+        x_finite = np.any(x_finite, axis=-1, keepdims=True)
+    return (operand == 0) & x_finite
+
+
+def _invalid(applied: _Applied) -> Any:
+    # A NaN from finite operands that are not both zero is an overflow of a format without inf.
+    made_here = np.isnan(applied.result) & ~applied.from_nan
+    return made_here & (~applied.from_finite | applied.from_zeros)
+
+
+#: What can go wrong in each operation, and how it is seen.
+_DETECTORS: dict[Kind, tuple[tuple[FindingKind, Callable[[_Applied], Any]], ...]] = {
+    Kind.ROUND: ((FindingKind.INPUT_OVERFLOW, _overflow),),
+    Kind.SHIFT: (),
+    Kind.SUBTRACT: ((FindingKind.OVERFLOW, _overflow), (FindingKind.INVALID, _invalid)),
+    Kind.EXP: (
+        (FindingKind.OVERFLOW, _overflow),
+        (FindingKind.TERM_UNDERFLOW, _term_underflow),
+        (FindingKind.SUBNORMAL, _subnormal),
+    ),
+    Kind.SUM: ((FindingKind.OVERFLOW, _sum_overflow),),
+    Kind.DIVIDE: (
+        (FindingKind.QUOTIENT_UNDERFLOW, _quotient_underflow),
+        (FindingKind.SUBNORMAL, _subnormal),
+        (FindingKind.INVALID, _invalid),
+    ),
+    Kind.LOG: ((FindingKind.LOG_OF_ZERO, _log_of_zero),),
+    Kind.ADD: ((FindingKind.OVERFLOW, _overflow), (FindingKind.INVALID, _invalid)),
+}
+
+#: The bound that an operation crosses when it overflows or underflows: an attribute of the format.
+_THRESHOLDS: dict[tuple[Kind, FindingKind], str] = {
+    (Kind.ROUND, FindingKind.INPUT_OVERFLOW): "largest",
+    (Kind.EXP, FindingKind.OVERFLOW): "overflow_threshold",
+    (Kind.EXP, FindingKind.TERM_UNDERFLOW): "underflow_threshold",
+    (Kind.EXP, FindingKind.SUBNORMAL): "subnormal_threshold",
+    (Kind.SUBTRACT, FindingKind.OVERFLOW): "largest",
+    (Kind.SUM, FindingKind.OVERFLOW): "largest",
+    (Kind.ADD, FindingKind.OVERFLOW): "largest",
+    (Kind.DIVIDE, FindingKind.QUOTIENT_UNDERFLOW): "smallest_subnormal",
+    (Kind.DIVIDE, FindingKind.SUBNORMAL): "smallest_normal",
+}
+
+
+def _masks(evaluation: Evaluation, operation: Operation) -> Iterator[tuple[FindingKind, Array]]:
+    """Yield each kind of trouble there is at an operation, its mask of shape (m, n) or (m, 1)."""
+    applied = _Applied(
+        evaluation.format,
+        evaluation.results["x"],
+        tuple(evaluation.results[symbol] for symbol in operation.operands),
+        evaluation.results[operation.symbol],
+    )
+    is_last = operation is evaluation.operations[-1]
+    for kind, detect in _DETECTORS[operation.kind]:
+        if kind is FindingKind.SUBNORMAL and is_last:
+            continue  # the result is as small as that by right
+        with np.errstate(all="ignore"):
+            where = detect(applied)
+        if where.any():
+            yield kind, where
+
+
+def _finding(
+    evaluation: Evaluation, operation: Operation, kind: FindingKind, where: Array, n: int
+) -> Finding:
+    """Describe one kind of trouble in one vector, its mask of shape (n,) or (1,)."""
+    if kind is FindingKind.LOG_OF_ZERO and operation.symbol not in evaluation.per_element:
+        kind = FindingKind.SUM_UNDERFLOW
+    threshold = _THRESHOLDS.get((operation.kind, kind))
+    return replace(
+        _bare_finding(evaluation, operation, kind, where),
+        threshold=getattr(evaluation.format, threshold) if threshold else None,
+        harmless=_harmless(evaluation, operation, kind, np.flatnonzero(where), n),
+    )
+
+
+def _bare_finding(
+    evaluation: Evaluation, operation: Operation, kind: FindingKind, where: Array
+) -> Finding:
+    """Describe where something happened, and what was made of what."""
+    indices = np.flatnonzero(where)
+    first = int(indices[0])
+    per_element = operation.symbol in evaluation.per_element
+    return Finding(
+        kind=kind,
+        symbol=operation.symbol,
+        element=first + 1 if per_element else None,
+        place=None,
+        span=None,
+        occurrences=len(indices),
+        operands=evaluation.operands(operation, first),
+        result=evaluation.results[operation.symbol][first],
+        threshold=None,
+        harmless=False,
+        bits_lost=None,
+        indices=indices if per_element else indices[:0],
+    )
+
+
+def _harmless(
+    evaluation: Evaluation, operation: Operation, kind: FindingKind, indices: Array, n: int
+) -> bool:
+    """Whether what was lost is too small to be seen in the result."""
+    if operation.kind is Kind.SUBTRACT and kind is FindingKind.OVERFLOW:
+        # Where x - a < -largest, exp(x - a) is zero in the format, and so it is of -inf.
+        return bool(np.all(np.isneginf(evaluation.results[operation.symbol][indices])))
+    if kind not in _UNDERFLOWS:
+        return False
+    last = evaluation.formula.operations[-1]
+    if operation is last:
+        return True  # no number is nearer
+    if last.kind is Kind.DIVIDE:
+        # An error of half the smallest subnormal, divided by a sum of at least 1, is no more
+        # than the rounding of a quotient of that size.
+        return bool(np.longdouble(evaluation.results["s"][0]) >= 1)  # NaN warns in bfloat16
+    if any(op.kind is Kind.DIVIDE for op in evaluation.formula.operations):
+        return False  # the logarithm of the quotient makes the small as visible as the large
+    # Gradual underflow is wrong by at most half the smallest subnormal a term (Higham 2002,
+    # equation 2.8), n terms by n halves: harmless if that is no more than one rounding of s.
+    lost = np.longdouble(evaluation.format.smallest_subnormal) * n / 2
+    total = np.longdouble(evaluation.results["s"][0])
+    return bool(lost <= evaluation.format.unit_roundoff * total)
+
+
+_UNDERFLOWS = frozenset(
+    {FindingKind.TERM_UNDERFLOW, FindingKind.SUBNORMAL, FindingKind.QUOTIENT_UNDERFLOW}
+)
+
+#: An error that costs a digit, in units of u times the result: an ulp is 2 u of it at most, so
+#: that this many are DIGIT ulps at least.
+_HARM = 2 * DIGIT
+
+#: What is less than this part of an operand is what a cancellation left of it.
+_CANCELLED = 0.5
+
+
+class Loss(NamedTuple):
+    """Where one operation lost digits of the result.
 
     Attributes
     ----------
+    operation : Operation
+        The sum that absorbed, or the operation whose operands cancelled.
     kind : FindingKind
-        What happened.
-    symbol : str
-        The operation's symbol in the formula.
-    element : int or None
-        The first element it happened at, counted from 1; ``None`` where the operation
-        has one result for the whole vector.
-    span : tuple of int or None
-        The first and last element of the first partial sum that absorbed one of its operands.
-    occurrences : int
-        How many elements, or partial sums, it happened at.
-    operands : tuple of scalars
-        What the operation was given there, in the format; empty for a whole sum.
-    result : scalar
-        What it made of that, in the format.
-    threshold : scalar or None
-        The bound that was crossed: by the operand where the operation is exp or the rounding
-        of the input, by the result otherwise.
-    harmless : bool
-        Whether the result is as good as if it had not happened.
-    bits_lost : float or None
-        How many bits of the result a loss costs, of the p that the format has.
-    indices : ndarray of int
-        Positions, from 0, of all elements it happened at; empty where ``element`` is ``None``.
+        One of `results.LOSSES`.
+    where : ndarray of bool
+        Shape (m, n) or (m, 1).
+    factor : ndarray
+        The same shape: the error of the result in units of u times the result.
     """
 
+    operation: Operation
     kind: FindingKind
-    symbol: str
-    element: int | None
-    span: tuple[int, int] | None
-    occurrences: int
-    operands: tuple[Any, ...]
-    result: Any
-    threshold: Any
-    harmless: bool
-    bits_lost: float | None
-    indices: Array
+    where: Array
+    factor: Array
+
+    def row(self, index: int) -> Loss:
+        """Return the loss in one of the vectors."""
+        return self._replace(where=self.where[index], factor=self.factor[index])
+
+
+def absorbed(left: Any, right: Any, total: Any) -> Any:
+    """Tell whether a sum of two terms equals one of them although the other is not zero."""
+    return ((total == left) & (right != 0)) | ((total == right) & (left != 0))
+
+
+def losses(evaluation: Evaluation) -> Iterator[Loss]:
+    """Find where the vectors of an evaluation lost a decimal digit of the result or more.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Of m vectors of n elements: results of shape (m, n) and (m, 1).
+
+    Yields
+    ------
+    Loss
+        In the order of the operations.
+    """
+    with np.errstate(all="ignore"):
+        scale = _scale(evaluation)
+        inexact = ~_is_exact(evaluation)
+        for operation in evaluation.formula.operations:
+            if operation.kind is Kind.SUM:
+                loss = _absorption(evaluation, operation, scale)
+            elif operation.kind is Kind.LOG:
+                loss = _cancellation_in_log(evaluation, operation, scale, inexact)
+            elif operation.kind in (Kind.ADD, Kind.SUBTRACT) and operation.operands != ("x", "a"):
+                loss = _cancellation(evaluation, operation, scale, inexact)
+            else:
+                continue
+            if loss.where.any():
+                yield loss
+
+
+def _wide(evaluation: Evaluation, symbol: str) -> Array:
+    """Return the absolute values of a result, in double precision at least."""
+    result = evaluation.results[symbol]
+    wide: Array = np.abs(result.astype(np.result_type(result.dtype, np.float64)))
+    return wide
+
+
+def _scale(evaluation: Evaluation) -> Array:
+    """Return by what an absolute error of the logarithm is to be divided, shape (m, 1).
+
+    By the entry of the result that it is worst for; by 1 where it goes into an exponent.
+    """
+    last = evaluation.formula.operations[-1]
+    if last.kind in (Kind.EXP, Kind.DIVIDE):
+        return np.ones((len(evaluation.value), 1))
+    smallest = _wide(evaluation, last.symbol).min(axis=-1, keepdims=True)
+    return _no_less_than_normal(evaluation, smallest)
+
+
+def _no_less_than_normal(evaluation: Evaluation, value: Array) -> Array:
+    """Return by what to divide an error at results of a size: u times that is half an ulp.
+
+    Below the smallest normal number the ulps no longer shrink.
+    """
+    normal: Array = np.maximum(value, float(evaluation.format.smallest_normal))
+    return normal
+
+
+def _is_exact(evaluation: Evaluation) -> Array:
+    """Tell which sums are that of exp(0) = 1 and nothing, but for what was absorbed: (m, 1).
+
+    Nothing is rounded then, and what the result misses is known: an absorption, if anything.
+    """
+    (exponential,) = (op for op in evaluation.operations if op.symbol == "e")
+    exponents = evaluation.results[exponential.operands[0]]
+    exact: Array = (exponents == 0).any(axis=-1, keepdims=True) & (evaluation.results["s"] == 1)
+    return exact
+
+
+def _absorption(evaluation: Evaluation, operation: Operation, scale: Array) -> Loss:
+    """Find the sums that miss what they absorbed.
+
+    An addition absorbs half an ulp of its sum at most, u times it, and the sums of one level add
+    up to s: over all levels no more than depth u s is lost. Only where that could be seen the
+    tree is searched.
+    """
+    levels = evaluation.partial_sums
+    depth = len(levels) - 1
+    total = _wide(evaluation, operation.symbol)
+    factor = np.zeros_like(total)
+    suspected = np.flatnonzero((depth >= _HARM * scale) & np.isfinite(total))
+    if suspected.size:
+        lost = sum(_lost(below[suspected], above[suspected]) for below, above in pairwise(levels))
+        unit = evaluation.format.unit_roundoff * total[suspected] * scale[suspected]
+        factor[suspected] = lost / unit
+    return Loss(operation, FindingKind.ABSORPTION, factor >= _HARM, factor)
+
+
+def _lost(below: Array, above: Array) -> Array:
+    """Return the sum of what the additions of one level absorbed, shape (m, 1)."""
+    left, right, total = _additions(below, above)
+    lost = np.where(absorbed(left, right, total), np.minimum(left, right), 0)
+    wide = lost.astype(np.result_type(below.dtype, np.float64))
+    total_lost: Array = wide.sum(axis=-1, keepdims=True)
+    return total_lost
+
+
+def _additions(below: Array, above: Array) -> tuple[Array, Array, Array]:
+    """Return the operands and the results of the additions of one level of the tree."""
+    pairs = below.shape[-1] // 2
+    return below[..., 0 : 2 * pairs : 2], below[..., 1 : 2 * pairs : 2], above[..., :pairs]
+
+
+def _cancellation_in_log(
+    evaluation: Evaluation, operation: Operation, scale: Array, inexact: Array
+) -> Loss:
+    """Find the logarithms of numbers next to 1 that show the rounding of those numbers."""
+    result = _wide(evaluation, operation.symbol)
+    is_last = operation is evaluation.formula.operations[-1]
+    factor = 1 / (_no_less_than_normal(evaluation, result) if is_last else scale)
+    is_near = _HARM * _CANCELLED * result <= 1
+    if operation.symbol in evaluation.per_element:
+        # as in _is_exact: the quotient is 1 where the sum is e_j and nothing
+        inexact = evaluation.results["e"] != evaluation.results["s"]
+    where = is_near & (factor >= _HARM) & inexact
+    return Loss(operation, FindingKind.CANCELLATION, where, np.broadcast_to(factor, where.shape))
+
+
+def _cancellation(
+    evaluation: Evaluation, operation: Operation, scale: Array, inexact: Array
+) -> Loss:
+    """Find the sums and differences that show the rounding of their second operand."""
+    first, second = (_wide(evaluation, symbol) for symbol in operation.operands)
+    result = _no_less_than_normal(evaluation, _wide(evaluation, operation.symbol))
+    is_last = operation is evaluation.formula.operations[-1]
+    factor = np.maximum(second, 1) / (result if is_last else scale)
+    cancels = _CANCELLED * np.maximum(first, second) >= result
+    where = cancels & (factor >= _HARM) & np.isfinite(first) & np.isfinite(second) & inexact
+    return Loss(operation, FindingKind.CANCELLATION, where, np.broadcast_to(factor, where.shape))
+
+
+def _loss_finding(evaluation: Evaluation, loss: Loss) -> Finding:
+    """Describe a loss in one vector, its mask of shape (n,) or (1,)."""
+    finding = _bare_finding(evaluation, loss.operation, loss.kind, loss.where)
+    factor = loss.factor[int(np.argmax(loss.where))]
+    bits = min(float(np.log2(factor)), float(evaluation.format.significand_bits))
+    finding = replace(finding, bits_lost=round(bits, 1))
+    if loss.kind is FindingKind.CANCELLATION:
+        return finding
+    places = [
+        (depth, index, levels)
+        for depth, levels in enumerate(pairwise(evaluation.partial_sums), start=1)
+        for index in np.flatnonzero(absorbed(*_additions(*levels))).tolist()
+    ]
+    depth, index, levels = places[0]
+    left, right, total = _additions(*levels)
+    n = len(evaluation.partial_sums[0])
+    return replace(
+        finding,
+        span=(index * 2**depth + 1, min((index + 1) * 2**depth, n)),
+        occurrences=len(places),
+        operands=(left[index], right[index]),
+        result=total[index],
+    )

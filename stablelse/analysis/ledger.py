@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.compare import Place
-from stablelse.analysis.verdicts import BROKEN, VERDICTS, Verdict, judge
+from stablelse.analysis.results import BROKEN, VERDICTS, Place, Verdict
+from stablelse.analysis.verdicts import judge
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.formulas.methods import Candidate

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.compare import Place
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.ledger import Entry, Ledger, judged
+from stablelse.analysis.results import VERDICTS, Place, Verdict
 from stablelse.analysis.tally import Tally
-from stablelse.analysis.verdicts import VERDICTS, Verdict, judge
+from stablelse.analysis.verdicts import judge
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.formulas.loss_methods import Labelled, Quantity

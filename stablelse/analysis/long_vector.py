@@ -10,15 +10,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from stablelse.analysis.comparison import HEAD, TAIL, Comparison, MethodResult
-from stablelse.analysis.detect import find_in_part
-from stablelse.analysis.findings import Finding, FindingKind
+from stablelse.analysis.findings import find_in_part
+from stablelse.analysis.results import (
+    HEAD,
+    TAIL,
+    VERDICTS,
+    Comparison,
+    Finding,
+    FindingKind,
+    MethodResult,
+    Verdict,
+)
 from stablelse.analysis.stream_methods import Side
-from stablelse.analysis.verdicts import VERDICTS, Causes, Departure, Verdict, verdicts
+from stablelse.analysis.verdicts import Causes, Departure, verdicts
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas.formula import Evaluation, Method, evaluate_part
 from stablelse.numerics.formulas.methods import Candidate
@@ -93,11 +102,14 @@ class LongVector:
             row=None,
             column=None,
             n=self.count,
+            label=None,
+            minimum=self._columns[0].side.minimum,
+            maximum=self._columns[0].side.maximum,
             condition_number=None,
             value=results[-1].value,
             results=tuple(results),
             x=x,
-            positions=places,
+            elements=places.tolist(),
         )
 
 
@@ -108,6 +120,7 @@ class _Columns:
         self, function: Function, candidates: Sequence[Candidate], side: Side, whole: Whole
     ) -> None:
         self._function, self._format, self._whole = function, side.format, whole
+        self.side = side
         self._formulas = [
             _Formula(candidate, side) for candidate in candidates if candidate.formula is not None
         ]
@@ -184,22 +197,23 @@ class _Formula:
 
     def _evaluation(self, x: Array) -> Evaluation:
         assert self._candidate.formula is not None
-        return evaluate_part(self._candidate.formula, x, self._held.format, self._reduced, self._n)
+        return evaluate_part(self._candidate.formula, x, self._held.format, self._reduced)
 
     def update(self, x: Array, right: Array, before: int) -> set[int]:
         """Take in a piece, and return which of its elements are the first of their trouble."""
         evaluation = self._evaluation(x)
         self._terms_are_finite &= bool(np.isfinite(evaluation.results["e"]).all())
         firsts = set()
-        for finding in find_in_part(evaluation):
+        for finding in find_in_part(evaluation, self._n):
             key = (finding.symbol, finding.kind)
             known = self._found.get(key)
             if known is None:
                 at = finding.element
-                self._found[key] = finding._replace(element=None if at is None else before + at)
+                self._found[key] = replace(finding, element=None if at is None else before + at)
                 firsts |= set() if at is None else {at - 1}
             elif finding.element is not None:
-                self._found[key] = known._replace(
+                self._found[key] = replace(
+                    known,
                     occurrences=known.occurrences + finding.occurrences,
                     harmless=known.harmless and finding.harmless,
                 )
@@ -216,7 +230,7 @@ class _Formula:
 
     def _findings(self, evaluation: Evaluation) -> list[Finding]:
         """Return what was found, in the order of the operations, with its places in the part."""
-        here = {(f.symbol, f.kind): f.indices for f in find_in_part(evaluation)}
+        here = {(f.symbol, f.kind): f.indices for f in find_in_part(evaluation, self._n)}
         found = dict(self._found)
         (total,) = self._reduced["s"].tolist()
         if self._terms_are_finite and not np.isfinite(total):
@@ -225,7 +239,7 @@ class _Formula:
         order = [operation.symbol for operation in evaluation.operations]
         nowhere = np.empty(0, np.intp)
         return [
-            found[key]._replace(indices=here.get(key, nowhere))
+            replace(found[key], indices=here.get(key, nowhere))
             for key in sorted(found, key=lambda key: order.index(key[0]))
         ]
 
@@ -235,6 +249,7 @@ def _sum_overflow(total: Any, format_: Format) -> Finding:
         kind=FindingKind.OVERFLOW,
         symbol="s",
         element=None,
+        place=None,
         span=None,
         occurrences=1,
         operands=(),
@@ -262,6 +277,7 @@ def _result(
         value=value,
         total=held.total if function is Function.SOFTMAX else None,
         ulps=held.ulps,
+        error_bound=0.5 if candidate.formula is None else None,
         relative_error=None,
         correct_digits=None,
         bound=None,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from stablelse.analysis.derivation import Equation
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.origins import Origin
-from stablelse.analysis.verdicts import Verdict
+from stablelse.analysis.results import Verdict
 from stablelse.numerics.formats import Array
 from stablelse.numerics.functions import Function
 

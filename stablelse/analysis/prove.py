@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stablelse.analysis.derivation import DERIVATIONS, Equation
-from stablelse.analysis.findings import DIGIT
 from stablelse.analysis.origins import origins
 from stablelse.analysis.proof import FormatProof, Line, Proof, Quantity, Row
-from stablelse.analysis.verdicts import Verdict
+from stablelse.analysis.results import DIGIT, Verdict
 from stablelse.numerics.decimals import overlap
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import Array, Format, find_format
@@ -26,7 +25,7 @@ from stablelse.numerics.inputs import real_vector
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from stablelse.analysis.compare import Place
+    from stablelse.analysis.results import Place
 
 
 #: So many numbers take a few seconds.

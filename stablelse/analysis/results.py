@@ -1,235 +1,313 @@
-"""What one method made of the rows of an array, held against what is right."""
+"""What was found, as facts: one model of results for vectors, streams and losses.
+
+A `Comparison` holds what every method made of one vector, each a `MethodResult` with its verdict
+and its findings. It is the same whether the vector was in memory, too long for it, read as a
+stream, folded on a cluster, or had a label. Only `elements` differs: which of the vector's
+elements the arrays hold.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from stablelse.analysis.comparison import MethodResult
-from stablelse.analysis.detect import find
-from stablelse.analysis.findings import LOSSES, Finding
-from stablelse.analysis.verdicts import VERDICTS, Verdict, does_not_fit, judge
-from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.formulas.formula import Evaluation, Method, pairwise_sum
-from stablelse.numerics.formulas.methods import Candidate
+from stablelse.analysis.display import Displayed
+from stablelse.numerics.formats import Array
+from stablelse.numerics.formulas.formula import Evaluation, Method
 from stablelse.numerics.functions import Function
-from stablelse.numerics.functions import exact as exactly
+
+#: As many ulps as make a decimal digit.
+DIGIT = 10
 
 
-class Yardstick(NamedTuple):
-    """What the results on the rows of x are held against, in one format.
+class Verdict(Enum):
+    """What became of a result, held against the right one in the same format; from good to bad."""
+
+    RIGHT = "right"
+    """No entry is more than 10 ulp off, a decimal digit, or as many as were allowed."""
+    DIGITS_LOST = "digits_lost"
+    """Finite, but some digits are wrong."""
+    NO_DIGITS = "no_digits"
+    """Finite, but no digit is right: the error is as large as the right result."""
+    UNDERFLOW = "underflow"
+    """Ruined by what came out as zero: infinite, NaN, or a probability that is zero instead."""
+    OVERFLOW = "overflow"
+    """Ruined by what passed the largest finite number."""
+    NAN = "nan"
+    """NaN, made of the infinities or the NaN that x has."""
+    DOES_NOT_FIT = "does_not_fit"
+    """A finite number of the input is too large for the format, whatever is computed of it."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing of the result can be used."""
+        return self not in (Verdict.RIGHT, Verdict.DIGITS_LOST)
+
+
+#: A verdict on a row of an array is an index into this.
+VERDICTS = tuple(Verdict)
+
+#: Those after which nothing of a result can be used.
+BROKEN = tuple(verdict for verdict in Verdict if verdict.is_broken)
+
+
+class FindingKind(Enum):
+    """The kinds of findings, in the order in which a formula meets them."""
+
+    INPUT_OVERFLOW = "input_overflow"
+    """A number of the input is too large for the format."""
+    OVERFLOW = "overflow"
+    """An operation on finite numbers passed the largest finite number."""
+    TERM_UNDERFLOW = "term_underflow"
+    """The exponential of a finite number came out as zero."""
+    SUBNORMAL = "subnormal"
+    """A result left the normal range and kept only some of its digits."""
+    QUOTIENT_UNDERFLOW = "quotient_underflow"
+    """A positive number divided by the sum came out as zero."""
+    SUM_UNDERFLOW = "sum_underflow"
+    """Every term is zero, so that the logarithm of the sum is that of zero."""
+    LOG_OF_ZERO = "log_of_zero"
+    """The logarithm of an element that had underflowed to zero."""
+    INVALID = "invalid"
+    """NaN made from numbers that were not NaN: inf/inf, 0/0, inf - inf."""
+    ABSORPTION = "absorption"
+    """Terms that were not zero left sums as they were, and the result misses them."""
+    CANCELLATION = "cancellation"
+    """Two numbers nearly cancelled, or 1 cancelled in log 1.00..., and left rounding errors."""
+
+
+#: The kinds that cost digits and nothing else. They are reported only where they cost a decimal
+#: digit: as rounding errors too small to see they are in nearly every evaluation.
+LOSSES = frozenset({FindingKind.ABSORPTION, FindingKind.CANCELLATION})
+
+
+#: Of a vector that is too long to be shown, or to be kept, so many elements from its beginning
+#: and from its end are.
+HEAD, TAIL = 6, 3
+
+
+class Place(NamedTuple):
+    """Where a vector or a number came from.
+
+    Attributes
+    ----------
+    source : str or None
+        The file.
+    row : int, tuple of int or None
+        A row counted from 1, or (i, j) in an array of three axes.
+    column : str or None
+        A column's name, or its number from 1.
+    """
+
+    source: str | None = None
+    row: int | tuple[int, ...] | None = None
+    column: str | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of trouble at one operation.
+
+    Attributes
+    ----------
+    kind : FindingKind
+        What happened.
+    symbol : str
+        The operation's symbol in the formula.
+    element : int or None
+        The first element it happened at, counted from 1, or that made a stream's sum overflow;
+        ``None`` where the operation has one result for the whole vector.
+    place : Place or None
+        Where that element was read, if it came in a stream.
+    span : tuple of int or None
+        The first and last element of the first partial sum that absorbed one of its operands.
+    occurrences : int
+        How many elements, or partial sums, it happened at.
+    operands : tuple of scalars
+        What the operation was given there, in the format; empty for a whole sum.
+    result : scalar
+        What it made of that, in the format.
+    threshold : scalar or None
+        The bound that was crossed: by the operand where the operation is exp or the rounding
+        of the input, by the result otherwise.
+    harmless : bool
+        Whether the result is as good as if it had not happened.
+    bits_lost : float or None
+        How many bits of the result a loss costs, of the p that the format has.
+    indices : ndarray of int
+        Of the elements it happened at, the positions, from 0, in the arrays of the comparison.
+    """
+
+    kind: FindingKind
+    symbol: str
+    element: int | None
+    place: Place | None
+    span: tuple[int, int] | None
+    occurrences: int
+    operands: tuple[Any, ...]
+    result: Any
+    threshold: Any
+    harmless: bool
+    bits_lost: float | None
+    indices: Array = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """What one method computed of one vector in one format.
+
+    Attributes
+    ----------
+    method : Method
+        Naive, shifted, division-free or exact (correctly rounded).
+    format : str
+        The format every operation was rounded to.
+    shift : str or None
+        How the a of the identity was chosen; ``None`` for a formula that has none.
+    a : scalar or None
+        The shift, in the format.
+    value : scalar or ndarray
+        In the format; of softmax, log_softmax and gradients an array of those elements that the
+        comparison holds.
+    total : scalar or None
+        The sum of a softmax, added up in the format.
+    ulps : float or None
+        The largest distance of the value from the exact one, in units in the last place of
+        the latter; ``None`` where the exact one is not known.
+    error_bound : float or None
+        How many ulps an exact value can be off at most. 0.5 says that it is correctly rounded,
+        which is proved. ``None`` for a formula.
+    relative_error : float or None
+        The distance from the exact value, taken to more digits than the format has where a
+        wider one is there (float64, or longdouble for float64), over the exact value's size;
+        of several elements the largest of either (the infinity norm). To two digits; ``None``
+        where the errors were not asked for, or are not known so well. Below the normal range
+        even a correctly rounded result has few digits, and 0 has none.
+    correct_digits : float or None
+        How many significant decimal digits that leaves; see `errors.correct_digits`.
+    bound : float or None
+        What the relative error can be at most, to first order, before anything is computed;
+        see `stablelse.numerics.formulas.bounds`. ``None`` for the exact method and for losses,
+        where something overflowed or underflowed and did harm, and where x is not finite.
+    theorem : str or None
+        The theorem of Blanchard, Higham & Higham 2021 that gives the bound.
+    verdict : Verdict
+        What became of it.
+    findings : tuple of Finding
+        What went wrong, in the order of the operations. Absorption and cancellation are reported
+        where they cost a decimal digit, and not where the exact value shows that they did not.
+    evaluation : Evaluation or None
+        Every operation with its results for the elements that the comparison holds; ``None``
+        for the exact method.
+    """
+
+    method: Method
+    format: str
+    shift: str | None
+    a: Any
+    value: Any
+    total: Any
+    ulps: float | None
+    error_bound: float | None
+    relative_error: float | None
+    correct_digits: float | None
+    bound: float | None
+    theorem: str | None
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    evaluation: Evaluation | None = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Comparison(Displayed):
+    """Every method on one vector.
 
     Attributes
     ----------
     function : Function
-        What is computed.
-    format : Format
-        Of all arrays but the last.
+        What was computed.
+    source, row, column
+        Where the vector came from; see `Place`.
+    n : int
+        The number of elements.
     x : ndarray
-        Shape (m, n), rounded to the format.
-    exact : ndarray
-        The correctly rounded values, shape (m, 1) or (m, n).
-    reference : ndarray or None
-        The exact ones in a wider format, to measure relative errors by; infinite where those
-        of the format are.
-    errors : bool
-        Whether bounds and condition numbers are asked for.
-    unfit : ndarray of bool
-        Shape (m,): which rows have a finite number that the format does not hold.
+        The vector's elements before they were rounded to any format, as far as they are kept.
+    label : int or None
+        The class whose loss it is, from 0.
+    minimum, maximum : scalar
+        The smallest and the largest element, in the first of the formats.
+    condition_number : float or None
+        How much more, relatively, the result changes than x does, at worst and in the infinity
+        norm, for x in the first of the formats; see `errors.condition_number`. ``None`` where
+        it is not defined, or the errors were not asked for.
+    value : scalar or ndarray
+        The exact value, correctly rounded to the first of the formats.
+    results : tuple of MethodResult
+        For each format one per method, and per shift if the method has one: unless others were
+        asked for the naive, the shifted and the exact.
+    elements : sequence of int
+        Which elements, from 0, the arrays hold: all of a vector in memory, those that are shown
+        of one that is too long for it, and none of a stream.
     """
 
     function: Function
-    format: Format
+    source: str | None
+    row: int | tuple[int, ...] | None
+    column: str | None
+    n: int
     x: Array
-    exact: Array
-    reference: Array | None
-    errors: bool
-    unfit: Array
-
-    @classmethod
-    def of(
-        cls,
-        x: Array,
-        function: Function,
-        format_: Format,
-        *,
-        reference: bool,
-        errors: bool,
-        empty: str = "nan",
-    ) -> Yardstick:
-        """Return the yardstick for rows x of any format; see `compare_rows`."""
-        rounded = format_.round(x)
-        truth = exactly(function, rounded, format_, empty)
-        wider = None
-        if reference:
-            wide = _wider(format_)
-            wider = exactly(function, rounded.astype(wide.dtype), wide, empty)
-            # what the format cannot hold is infinite in it by right
-            wider = np.where(np.isfinite(truth), wider, truth.astype(wide.dtype))
-        unfit = does_not_fit(x, rounded)
-        return cls(function, format_, rounded, truth, wider, errors, unfit)
+    label: int | None
+    minimum: Any
+    maximum: Any
+    condition_number: float | None
+    value: Any
+    results: tuple[MethodResult, ...]
+    elements: Sequence[int] = field(repr=False, compare=False)
 
     @property
-    def right(self) -> Array:
-        """The best values there are."""
-        return self.exact if self.reference is None else self.reference
+    def exact(self) -> Any:
+        """The exact value in the first of the formats, ``None`` where there is no such result."""
+        return next((r.value for r in self.results if r.method is Method.EXACT), None)
 
-    def judged(
-        self, value: Array, evaluated: Callable[[Array], Evaluation] | None = None
-    ) -> tuple[Sequence[Verdict], Sequence[float]]:
-        """Return for each row the verdict, and its largest error in ulps of the exact value."""
-        places, ulps = judge(value, self.exact, self.format, self.function, self.unfit, evaluated)
-        return [VERDICTS[place] for place in places], ulps.tolist()
+    @property
+    def is_whole(self) -> bool:
+        """Whether the arrays hold all elements."""
+        return len(self.elements) == self.n
 
-    def relative_errors(self, value: Array) -> Sequence[tuple[float | None, float | None]]:
-        """Return for each row its relative error, and how many digits that leaves.
+    @property
+    def steps(self) -> Steps:
+        """The evaluations operation by operation, to be shown."""
+        return Steps(self)
 
-        To two digits and to a hundredth: the reference is rounded too, to 11 bits more than
-        float64 has, and blurs the rest of an error of half an ulp.
-        """
-        if self.reference is None:
-            return [(None, None)] * len(value)
-        from stablelse.numerics.errors import correct_digits, relative_error
-
-        errors = relative_error(value, self.reference)
-        digits = correct_digits(errors, self.format)
-        return [
-            (float(f"{error:.2g}"), round(digit, 2))
-            for error, digit in zip(errors.tolist(), digits.tolist(), strict=True)
-        ]
-
-    def bounds(self, evaluation: Evaluation) -> Sequence[float | None]:
-        """Return for each row what the relative error of the formula can be at most."""
-        if not self.errors:
-            return [None] * len(self.x)
-        from stablelse.numerics.formulas.bounds import ElementaryErrors, coefficients, logsumexp_of
-
-        a = evaluation.results["a"][:, 0] if evaluation.formula.is_shifted else None
-        y = logsumexp_of(self.function, self.x, self.right)
-        errors = ElementaryErrors.of(self.format)
-        bounds = coefficients(evaluation.formula, self.x, y, a, errors) * self.format.unit_roundoff
-        return [None if bound != bound else bound for bound in bounds.tolist()]
-
-    def condition_numbers(self) -> Sequence[float | None]:
-        """Return for each row the condition number of the problem."""
-        if not self.errors:
-            return [None] * len(self.x)
-        from stablelse.numerics.errors import condition_number
-
-        numbers = condition_number(self.function, self.x, self.right).tolist()
-        return [None if number != number else number for number in numbers]
+    @property
+    def errors(self) -> Errors:
+        """The relative errors beside their bounds, to be shown."""
+        return Errors(self)
 
 
-def _wider(format_: Format) -> Format:
-    """Return the format whose numbers tell the error of a result of this one."""
-    candidates = (FORMATS["float64"], FORMATS["longdouble"])
-    bits = format_.significand_bits
-    return next((wide for wide in candidates if wide.significand_bits > bits), format_)
+@dataclass(frozen=True)
+class Steps(Displayed):
+    """Every evaluation of a comparison, operation by operation, as ``--steps`` shows it.
 
-
-def results_of(
-    candidate: Candidate, x: Array, format_: Format, yardstick: Yardstick
-) -> list[MethodResult]:
-    """Return for each row what a method makes of it.
-
-    Parameters
+    Attributes
     ----------
-    candidate : Candidate
-        The method.
-    x : ndarray
-        Shape (m, n), as it was before it was rounded to the format.
-    format_ : Format
-        Every operation is rounded to it.
-    yardstick : Yardstick
-        What the results are held against.
+    comparison : Comparison
+        What is retraced.
     """
-    if candidate.formula is None:
-        return _told(candidate.method, yardstick.exact, yardstick)
-    rule = candidate.shift.rule if candidate.shift else None
-    return _evaluated(candidate, candidate.formula.evaluate(x, format_, rule), yardstick)
+
+    comparison: Comparison
 
 
-def _evaluated(
-    candidate: Candidate, evaluation: Evaluation, yardstick: Yardstick
-) -> list[MethodResult]:
-    """Return for each row what a formula made of it."""
-    verdicts, ulps = yardstick.judged(evaluation.value, evaluation.row)
-    measured = yardstick.relative_errors(evaluation.value)
-    bounds = yardstick.bounds(evaluation)
-    theorem = _theorem(evaluation) if yardstick.errors else None
-    results = []
-    for index, findings in enumerate(find(evaluation)):
-        row = evaluation.row(index)
-        verdict = verdicts[index]
-        if verdict is Verdict.RIGHT:
-            findings = [found for found in findings if found.kind not in LOSSES]
-        relative, digits = measured[index]
-        bound = bounds[index] if _theorem_holds(findings) else None
-        results.append(
-            MethodResult(
-                method=candidate.method,
-                format=evaluation.format.name,
-                shift=candidate.shift.name if candidate.shift else None,
-                a=row.results["a"][0] if candidate.shift else None,
-                value=_scalar_if_one(row.value, yardstick.function),
-                total=_total(row.value, yardstick.function),
-                ulps=ulps[index],
-                relative_error=relative,
-                correct_digits=digits,
-                bound=bound,
-                theorem=None if bound is None else theorem,
-                verdict=verdict,
-                findings=tuple(findings),
-                evaluation=row,
-            )
-        )
-    return results
+@dataclass(frozen=True)
+class Errors(Displayed):
+    """Every method's error beside its bound, and the condition number, as ``--errors`` does.
 
+    Attributes
+    ----------
+    comparison : Comparison
+        What was measured.
+    """
 
-def _theorem(evaluation: Evaluation) -> str:
-    from stablelse.numerics.formulas.bounds import bound_of
-
-    return bound_of(evaluation.formula).theorem
-
-
-def _theorem_holds(findings: Sequence[Finding]) -> bool:
-    """Whether nothing overflowed or underflowed, or did so in vain."""
-    return all(found.harmless or found.kind in LOSSES for found in findings)
-
-
-def _told(method: Method, values: Array, yardstick: Yardstick) -> list[MethodResult]:
-    """Return for each row the result of a method that shows no operations."""
-    verdicts, ulps = yardstick.judged(values)
-    measured = yardstick.relative_errors(values)
-    return [
-        MethodResult(
-            method=method,
-            format=yardstick.format.name,
-            shift=None,
-            a=None,
-            value=_scalar_if_one(value, yardstick.function),
-            total=_total(value, yardstick.function),
-            ulps=error,
-            relative_error=relative,
-            correct_digits=digits,
-            bound=None,
-            theorem=None,
-            verdict=verdict,
-        )
-        for value, verdict, error, (relative, digits) in zip(
-            values, verdicts, ulps, measured, strict=True
-        )
-    ]
-
-
-def _scalar_if_one(value: Array, function: Function) -> Any:
-    return value[0] if function is Function.LOGSUMEXP else value
-
-
-def _total(value: Array, function: Function) -> Any:
-    if function is not Function.SOFTMAX:
-        return None
-    with np.errstate(all="ignore"):
-        return pairwise_sum(value)[0]
+    comparison: Comparison

@@ -10,18 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.compare import Place
 from stablelse.analysis.display import Displayed
-from stablelse.analysis.findings import DIGIT
 from stablelse.analysis.histograms import Histogram, Histograms
-from stablelse.analysis.verdicts import (
-    BROKEN,
-    VERDICTS,
-    Verdict,
-    does_not_fit,
-    judge,
-    surely_right,
-)
+from stablelse.analysis.results import BROKEN, DIGIT, VERDICTS, Place, Verdict
+from stablelse.analysis.verdicts import does_not_fit, judge, surely_right
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.exact import Extent, extent
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format

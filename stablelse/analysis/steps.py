@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from stablelse.analysis.findings import Finding, FindingKind
-from stablelse.analysis.losses import absorbed
+from stablelse.analysis.findings import absorbed
+from stablelse.analysis.results import Finding, FindingKind
 from stablelse.numerics.formulas.formula import Evaluation, Kind, Operation
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from stablelse.analysis.display import Displayed
-from stablelse.analysis.findings import FindingKind
-from stablelse.analysis.verdicts import Verdict
+from stablelse.analysis.results import FindingKind, Verdict
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.functions import Function
 

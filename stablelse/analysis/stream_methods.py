@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from stablelse.analysis.findings import FindingKind
+from stablelse.analysis.results import VERDICTS, FindingKind, Verdict
 from stablelse.analysis.stream import StreamFinding, StreamResult
 from stablelse.analysis.stream_accuracy import Range, bounded, measured
 from stablelse.analysis.stream_places import Fact, Where, moved, sum_overflow, sum_underflow
-from stablelse.analysis.verdicts import VERDICTS, Causes, Departure, Verdict, verdicts
+from stablelse.analysis.verdicts import Causes, Departure, verdicts
 from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas.formula import Method

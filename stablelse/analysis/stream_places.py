@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.findings import FindingKind
+from stablelse.analysis.results import FindingKind
 from stablelse.analysis.stream import StreamFinding
 from stablelse.numerics.formats import Array, Format
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stablelse.analysis.display import Displayed
-from stablelse.analysis.verdicts import Verdict
+from stablelse.analysis.results import Verdict
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas.formula import Method, SweepError
 from stablelse.numerics.functions import Function

@@ -9,9 +9,9 @@ import numpy as np
 
 from stablelse.analysis.changes import find_changes
 from stablelse.analysis.grid import grid_of, nearest, zeros_of
+from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.survival import Motion, Range, Segment, Sweep
 from stablelse.analysis.trial import Outcomes, Trial, room_for
-from stablelse.analysis.verdicts import VERDICTS, Verdict
 from stablelse.numerics.formats import Array, Format, find_format, installed_formats
 from stablelse.numerics.formulas.formula import Method, SweepError
 from stablelse.numerics.formulas.methods import FORMULAS, USUAL, Candidate, candidates, find_method
@@ -23,7 +23,7 @@ from stablelse.numerics.ordinals import numbers
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from stablelse.analysis.compare import Place
+    from stablelse.analysis.results import Place
 
 #: How many t are tried in a format of more than 16 bits before it is bisected where they differ.
 POINTS = 400

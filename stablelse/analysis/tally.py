@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from stablelse.analysis.verdicts import Verdict
+from stablelse.analysis.results import Verdict
 
 
 class Judged(Protocol):

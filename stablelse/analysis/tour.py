@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stablelse.analysis.compare import compare
-from stablelse.analysis.comparison import Comparison
 from stablelse.analysis.display import Displayed
+from stablelse.analysis.results import Comparison
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas.formula import Method
 

@@ -1,4 +1,4 @@
-"""What became of a result: one scale of verdicts, and the one place that gives them.
+"""The one place that gives verdicts.
 
 `compare`, `scan`, `sweep`, streams and losses all judge by these functions, so that they agree on
 every vector.
@@ -7,48 +7,16 @@ every vector.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.detect import kinds
-from stablelse.analysis.findings import DIGIT, FindingKind
+from stablelse.analysis.findings import kinds
+from stablelse.analysis.results import DIGIT, VERDICTS, FindingKind, Verdict
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas.formula import Evaluation
 from stablelse.numerics.functions import Function
-
-
-class Verdict(Enum):
-    """What became of a result, held against the right one in the same format; from good to bad."""
-
-    RIGHT = "right"
-    """No entry is more than 10 ulp off, a decimal digit, or as many as were allowed."""
-    DIGITS_LOST = "digits_lost"
-    """Finite, but some digits are wrong."""
-    NO_DIGITS = "no_digits"
-    """Finite, but no digit is right: the error is as large as the right result."""
-    UNDERFLOW = "underflow"
-    """Ruined by what came out as zero: infinite, NaN, or a probability that is zero instead."""
-    OVERFLOW = "overflow"
-    """Ruined by what passed the largest finite number."""
-    NAN = "nan"
-    """NaN, made of the infinities or the NaN that x has."""
-    DOES_NOT_FIT = "does_not_fit"
-    """A finite number of the input is too large for the format, whatever is computed of it."""
-
-    @property
-    def is_broken(self) -> bool:
-        """Whether nothing of the result can be used."""
-        return self not in (Verdict.RIGHT, Verdict.DIGITS_LOST)
-
-
-#: A verdict on a row of an array is a place in this.
-VERDICTS = tuple(Verdict)
-
-#: Those after which nothing of a result can be used.
-BROKEN = tuple(verdict for verdict in Verdict if verdict.is_broken)
 
 _PLACES = {verdict: place for place, verdict in enumerate(VERDICTS)}
 _LOST = _PLACES[Verdict.DIGITS_LOST]

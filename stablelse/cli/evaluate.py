@@ -12,7 +12,7 @@ from stablelse.cli.values import Asked, parse_methods, policed, write_values
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from stablelse.analysis.comparison import Comparison
+    from stablelse.analysis.results import Comparison
     from stablelse.cli.progress import Meter
     from stablelse.readers import Vectors
 
@@ -240,6 +240,7 @@ def _write_records(
 ) -> None:
     from stablelse.render import plain, records
 
+    found = (c.steps if steps else c for c in comparisons)
     if kind == "plain":
         for comparison in comparisons:
             if steps:
@@ -248,11 +249,11 @@ def _write_records(
                 lines = plain.comparison_lines(comparison, errors)
                 stream.writelines(f"{line}\n" for line in lines)
     elif kind == "csv":
-        to_rows = records.step_rows if steps else records.flat_rows
-        stream.writelines(records.csv_lines(row for c in comparisons for row in to_rows(c)))
+        rows = (row for result in found for row in result.flat_records())
+        stream.writelines(records.csv_lines(rows))
     else:
-        found = map(records.with_steps if steps else records.record, comparisons)
+        told = (record for result in found for record in result.records())
         if kind == "json":
-            stream.writelines(records.json_document("vectors", found, NOTES.fields))
+            stream.writelines(records.json_document("vectors", told, NOTES.fields))
         else:
-            stream.writelines(map(records.json_line, found))
+            stream.writelines(map(records.json_line, told))

@@ -9,8 +9,8 @@ from typing import TextIO
 import numpy as np
 
 from stablelse.analysis.compare import chosen_methods
-from stablelse.analysis.comparison import Comparison
 from stablelse.analysis.long_vector import LongVector
+from stablelse.analysis.results import Comparison
 from stablelse.analysis.stream_state import StreamState
 from stablelse.cli.elements import summed
 from stablelse.cli.options import Input, Output

@@ -11,8 +11,8 @@ from stablelse.cli.options import Empty, Input, Labels, Methods, Output, Quiet, 
 from stablelse.cli.values import Tried, parse_methods
 
 if TYPE_CHECKING:
-    from stablelse.analysis.comparison import Comparison
     from stablelse.analysis.likelihood import Likelihood, Likelihoods, Loss
+    from stablelse.analysis.results import Comparison
     from stablelse.numerics.formats import Format
     from stablelse.numerics.formulas.loss_methods import Quantity
     from stablelse.numerics.formulas.methods import Candidate
@@ -202,7 +202,8 @@ def _write_pictures(
 
 def _inner(job: _Job, found: "Likelihoods", result: "Likelihood") -> "Comparison":
     """Return the methods on the softmax, or its logarithm, of the only vector."""
-    from stablelse.analysis.compare import Place, compare_rows
+    from stablelse.analysis.compare import compare_rows
+    from stablelse.analysis.results import Place
 
     assert found.x is not None, "there is a vector"
     (loss,) = result.losses

@@ -107,7 +107,7 @@ def _conditions(
     fail_on: "list[str] | None", max_ulp: float | None
 ) -> "tuple[list[Condition], float]":
     """Return what must not occur, and how many ulps may be lost."""
-    from stablelse.analysis.findings import DIGIT
+    from stablelse.analysis.results import DIGIT
     from stablelse.analysis.scan import DEFAULT_CONDITIONS, ConditionError, parse_conditions
 
     try:

@@ -30,7 +30,7 @@ from stablelse.readers import (
 )
 
 if TYPE_CHECKING:
-    from stablelse.analysis.compare import Place
+    from stablelse.analysis.results import Place
     from stablelse.numerics.formats import Array, Format
     from stablelse.readers import Gauge
 
@@ -205,7 +205,7 @@ def read_options(options: Input, dtype: str, gauge: Gauge | None = None) -> Read
 
 def place_of(stack: Vectors, index: int) -> Place:
     """Return where a vector of a stack came from, by its position, from 0."""
-    from stablelse.analysis.compare import Place
+    from stablelse.analysis.results import Place
 
     number = stack.first + index
     if stack.axis is By.COLUMNS:

@@ -177,7 +177,7 @@ def write_found(
 
         stream.writelines(f"{line}\n" for c in found for line in stream_lines(c, errors))
     elif kind == "csv":
-        rows = (row for comparison in found for row in records.flat_rows(comparison))
+        rows = (row for comparison in found for row in comparison.flat_records())
         stream.writelines(records.csv_lines(rows))
     elif kind == "json":
         stream.writelines(

@@ -34,7 +34,7 @@ _MAX_DEPTH = 64
 #: How an array begins whose elements are decoded one at a time, and how our own documents do.
 _BLANKS = re.compile(r"[ \t\n]*")
 _NESTED = re.compile(r"\[[ \t\n]*(?=[\[{])")
-_OWN = re.compile(r'\{[ \t\n]*"(?:vectors|losses)"[ \t\n]*:[ \t\n]*\[')
+_OWN = re.compile(r'\{\s*(?:"schema"\s*:\s*1\s*,\s*)?"(?:vectors|losses)"\s*:\s*\[')
 
 #: How Python and R write what JSON writes otherwise.
 _NOT_JSON = re.compile(r"[+-]?(?:inf|nan|none|na)\b", re.IGNORECASE)
@@ -256,7 +256,7 @@ class _Rows:
         key = self._options.key
         if isinstance(value, dict) and key is None:
             if any(keys <= value.keys() for keys in _OWN_KEYS):
-                if "x" in value:
+                if value.get("x") is not None:
                     return value["x"]
                 raise self._bad("is output of stablelse without an x; name the file it is about")
             if not self._path:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,6 +24,22 @@ _PICTURES = {
     "Scan": "stablelse.render.scan:ScanPicture",
     "Limits": "stablelse.render.limits:LimitsPicture",
 }
+
+
+#: Where the records of every result are made.
+_RECORDS = "stablelse.render.records"
+
+
+def records_of(result: object) -> Iterator[dict[str, Any]]:
+    """Return what JSON has of a result."""
+    found: Iterator[dict[str, Any]] = import_module(_RECORDS).records_of(result)
+    return found
+
+
+def flat_records_of(result: object) -> Iterator[dict[str, Any]]:
+    """Return what CSV has of a result."""
+    found: Iterator[dict[str, Any]] = import_module(_RECORDS).flat_records_of(result)
+    return found
 
 
 def renderable(result: object) -> RenderableType:

@@ -9,9 +9,8 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.comparison import Comparison, MethodResult
+from stablelse.analysis.results import Comparison, Errors, MethodResult
 from stablelse.analysis.stream import StreamComparison, StreamResult
-from stablelse.analysis.views import Errors
 from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.table import hanging
 from stablelse.render.wording import (

@@ -9,8 +9,8 @@ from math import ceil
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.survival import Segment, Sweep
-from stablelse.analysis.verdicts import VERDICTS, Verdict
 from stablelse.render.axis import Stretch, present, stretches, ticks
 from stablelse.render.layout import glyphs_for
 from stablelse.render.sweep_wording import (

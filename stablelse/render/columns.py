@@ -9,9 +9,15 @@ import numpy as np
 from rich.console import RenderableType
 from rich.text import Text
 
-from stablelse.analysis.comparison import HEAD, TAIL, Comparison, MethodResult
-from stablelse.analysis.findings import Finding
-from stablelse.analysis.verdicts import BROKEN, Verdict
+from stablelse.analysis.results import (
+    BROKEN,
+    HEAD,
+    TAIL,
+    Comparison,
+    Finding,
+    MethodResult,
+    Verdict,
+)
 from stablelse.numerics.formats import FORMATS, Array
 from stablelse.numerics.functions import Function
 from stablelse.render.layout import Column, Group, stack
@@ -75,8 +81,7 @@ def _scalar_rows(
 def _label(comparison: Comparison, index: int | None, glyphs: Glyphs) -> Text:
     if index is None:
         return Text(glyphs.ellipsis, "dim")
-    number = index if comparison.positions is None else int(comparison.positions[index])
-    return Text(f"{number + 1:,}")
+    return Text(f"{int(comparison.elements[index]) + 1:,}")
 
 
 def _library_column(
@@ -98,9 +103,9 @@ def shown_elements(comparison: Comparison, results: Sequence[MethodResult]) -> l
     All of a short vector; of a long one its head, its tail, its extremes, and of every kind
     of finding the first element. What holds some elements alone shows those.
     """
-    if comparison.positions is not None:
-        jumps = np.flatnonzero(np.diff(comparison.positions) > 1) + 1
-        parts = np.split(np.arange(len(comparison.positions)), jumps)
+    if not comparison.is_whole:
+        jumps = np.flatnonzero(np.diff(comparison.elements) > 1) + 1
+        parts = np.split(np.arange(len(comparison.elements)), jumps)
         return [*parts[0].tolist(), *(i for part in parts[1:] for i in (None, *part.tolist()))]
     n = comparison.n
     if n <= _WHOLE:

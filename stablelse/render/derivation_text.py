@@ -143,7 +143,7 @@ def proof_record(proof: Proof) -> dict[str, Any]:
     """Return a derivation as a record: the equations as text, exact values beside the format's."""
     names = [name for name in proof._fields if name not in ("equations", "results", "x")]
     return {name: record(getattr(proof, name)) for name in names} | {
-        **input_record(proof.x),
+        "x": input_record(proof.x),
         "equations": [
             {
                 "number": equation.number,

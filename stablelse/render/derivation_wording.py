@@ -9,7 +9,7 @@ from typing import NamedTuple
 from stablelse.analysis.derivation import Equation, Rule
 from stablelse.analysis.origins import Origin
 from stablelse.analysis.proof import FormatProof, Line, Proof, Quantity, Row
-from stablelse.analysis.verdicts import Verdict
+from stablelse.analysis.results import Verdict
 from stablelse.numerics.formulas.shifted import SHIFTS
 from stablelse.numerics.functions import Function
 from stablelse.render.notation import Notation, Numbers, applied_text, screen, side_text

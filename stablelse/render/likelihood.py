@@ -11,7 +11,7 @@ from rich.text import Text
 
 from stablelse.analysis.ledger import Entry, Places
 from stablelse.analysis.likelihood import Likelihood, Loss, LossResult
-from stablelse.analysis.verdicts import BROKEN, Verdict
+from stablelse.analysis.results import BROKEN, Verdict
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.formulas.loss_methods import Quantity
 from stablelse.render.columns import VERDICT_STYLES

@@ -8,9 +8,8 @@ import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.comparison import Comparison, MethodResult
+from stablelse.analysis.results import Comparison, MethodResult, Verdict
 from stablelse.analysis.tally import Tally
-from stablelse.analysis.verdicts import Verdict
 from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.table import hanging

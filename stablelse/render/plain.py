@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stablelse.analysis.comparison import Comparison, MethodResult
 from stablelse.analysis.limits import Limits
+from stablelse.analysis.results import Comparison, MethodResult
 from stablelse.analysis.steps import steps
 from stablelse.numerics.formulas.formula import Method
 from stablelse.render.numbers import exact_text, number_text
@@ -37,7 +37,7 @@ def comparison_lines(comparison: Comparison, errors: bool = False) -> Iterator[s
         verdict = exactness_text(result) if is_exact else verdict_text(result)
         yield f"{prefix}{name}, {result.format}: {_value(result)} ({verdict})"
         for finding in result.findings:
-            yield f"    {finding_text(finding, result, ASCII)}"
+            yield f"    {finding_text(finding, result, comparison.n, ASCII)}"
         if errors and (told := accuracy_text(result, ASCII)):
             yield f"    {told}"
 

@@ -9,12 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.analysis.comparison import Comparison
+from stablelse.analysis.results import Comparison, Steps
 from stablelse.analysis.steps import Step, steps
+from stablelse.numerics.formats import Array
 from stablelse.render.numbers import json_number, number_text
 
 if TYPE_CHECKING:
     from stablelse.analysis.peers.comparison import PeerComparison
+
+
+#: What the form of the records is called, in every JSON document and line.
+SCHEMA = {"schema": 1}
+
+
+def records_of(result: Any) -> Iterator[dict[str, Any]]:
+    """Yield what JSON has of a result."""
+    yield with_steps(result.comparison) if isinstance(result, Steps) else record(result)
+
+
+def flat_records_of(result: Any) -> Iterator[dict[str, Any]]:
+    """Yield what CSV has of a result."""
+    return step_rows(result.comparison) if isinstance(result, Steps) else flat_rows(result)
 
 
 def record(result: Any) -> Any:
@@ -23,7 +38,8 @@ def record(result: Any) -> Any:
     Parameters
     ----------
     result : result type, sequence, enum, NumPy array or scalar, or plain value
-        Of a result type the fields that `field_names` lists, and x, if it is there in full.
+        Of a result type the fields that `field_names` lists; of x nothing, if it is not there in
+        full.
 
     Returns
     -------
@@ -32,12 +48,10 @@ def record(result: Any) -> Any:
         are text.
     """
     if hasattr(result, "_fields") or is_dataclass(result):
-        fields = {}
-        for name in field_names(type(result)):
-            fields[name] = record(getattr(result, name))
-            if name == "n" and getattr(result, "positions", None) is None:
-                fields |= input_record(getattr(result, "x", None))
-        return fields
+        told = {name: record(getattr(result, name)) for name in field_names(type(result))}
+        if "x" in told:
+            told["x"] = input_record(result.x) if getattr(result, "is_whole", True) else None
+        return told
     if isinstance(result, Enum):
         return result.value
     if isinstance(result, (tuple, list)):
@@ -50,25 +64,24 @@ def record(result: Any) -> Any:
     return json_number(result)
 
 
-def input_record(x: Any) -> dict[str, Any]:
+def input_record(x: Array | None) -> list[Any] | None:
     """Return the vector that a result is of, if it is known, as what a reader reads back.
 
     A reader knows nothing narrower than float64: there, 0.1 of float16 is 0.0999755859375.
     """
     if x is None:
-        return {}
+        return None
     is_narrow = x.dtype.kind not in "iu" and x.dtype != np.longdouble
-    return {"x": record(x.astype(np.float64) if is_narrow else x)}
+    numbers: list[Any] = record(x.astype(np.float64) if is_narrow else x)
+    return numbers
 
 
 def field_names(result_type: type) -> list[str]:
     """Return the names of the fields that a result type's records have."""
-    names = getattr(result_type, "_fields", None) or [f.name for f in fields(result_type)]
-    return [name for name in names if name not in _WORKING]
-
-
-#: Fields that hold what a result was made from, too long to be told with it.
-_WORKING = frozenset({"x", "positions", "evaluation", "indices"})
+    if not is_dataclass(result_type):
+        names = list(result_type._fields)  # type: ignore[attr-defined]
+        return [name for name in names if name != "x" or "n" in names]
+    return [field.name for field in fields(result_type) if field.repr]
 
 
 def with_steps(comparison: Comparison) -> dict[str, Any]:
@@ -81,11 +94,11 @@ def with_steps(comparison: Comparison) -> dict[str, Any]:
     return plain
 
 
-def json_line(value: Any) -> str:
+def json_line(value: dict[str, Any]) -> str:
     """Return a record as a line of JSON."""
     import json
 
-    return json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(SCHEMA | value, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def json_document(
@@ -94,7 +107,7 @@ def json_document(
     """Yield a JSON document, an object with one list, a record at a time, and then the rest."""
     import json
 
-    yield f'{{"{name}": ['
+    yield f'{{"schema": {SCHEMA["schema"]}, "{name}": ['
     encoder = json.JSONEncoder(indent=2, ensure_ascii=False, allow_nan=False)
     for number, value in enumerate(records):
         yield ("," if number else "") + "\n  "
@@ -108,7 +121,7 @@ def json_object(value: dict[str, Any]) -> str:
     """Return a record as a JSON document of its own."""
     import json
 
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(SCHEMA | value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def csv_lines(rows: Iterable[dict[str, Any]], header: bool = True) -> Iterator[str]:
@@ -135,7 +148,7 @@ def flat_rows(result: Any) -> Iterator[dict[str, Any]]:
     """
     names = field_names(type(result))
     (many,) = (n for n in names if n != "row" and isinstance(getattr(result, n), tuple))
-    own = [name for name in names if name not in (many, "value")]
+    own = [name for name in names if name not in (many, "value", "x")]
     outer = {name: cell(getattr(result, name)) for name in own}
     for inner in getattr(result, many):
         row = outer | {name: cell(getattr(inner, name)) for name in field_names(type(inner))}

@@ -8,8 +8,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.histograms import Distribution, Threshold, marks
+from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.scan import Scan, WayScan
-from stablelse.analysis.verdicts import VERDICTS, Verdict
 from stablelse.numerics.formats import find_format
 from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.scan import Failure, Scan, WayScan, Witness
-from stablelse.analysis.verdicts import VERDICTS, Verdict
 from stablelse.render.numbers import number_text, row_text
 from stablelse.render.records import cell, field_names, record
 from stablelse.render.wording import ASCII, FUNCTION_NAMES, VERDICT_WORDS, Glyphs, ulps_text

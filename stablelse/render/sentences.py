@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import floor, log10, trunc
 
-from stablelse.analysis.comparison import MethodResult
-from stablelse.analysis.findings import Finding, FindingKind
+from stablelse.analysis.results import Finding, FindingKind, MethodResult
 from stablelse.numerics.formulas.formula import Kind
 from stablelse.render.wording import Glyphs, operation_text, symbol_text
 
 
-def finding_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
+def finding_text(finding: Finding, result: MethodResult, n: int, glyphs: Glyphs) -> str:
     """Return a finding as a sentence: what happened, the threshold crossed, how often."""
     sentence = _SENTENCES[finding.kind](finding, result, glyphs)
     if finding.harmless:
@@ -22,7 +21,6 @@ def finding_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:
         return sentence
     if finding.occurrences == 1:
         return f"{sentence} (x_{finding.element})"
-    n = result.evaluation.n
     return f"{sentence} ({finding.occurrences:,} of {n:,} elements, first x_{finding.element})"
 
 

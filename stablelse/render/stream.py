@@ -8,9 +8,8 @@ from itertools import groupby
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.findings import FindingKind
+from stablelse.analysis.results import FindingKind, Verdict
 from stablelse.analysis.stream import StreamComparison, StreamFinding, StreamResult
-from stablelse.analysis.verdicts import Verdict
 from stablelse.numerics.formulas.formula import Kind
 from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack

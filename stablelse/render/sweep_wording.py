@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from stablelse.analysis.findings import DIGIT
+from stablelse.analysis.results import DIGIT, Verdict
 from stablelse.analysis.survival import Motion, Segment, Sweep
-from stablelse.analysis.verdicts import Verdict
 from stablelse.render.numbers import number_text
 from stablelse.render.wording import (
     FUNCTION_NAMES,

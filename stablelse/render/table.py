@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.comparison import Comparison, MethodResult
+from stablelse.analysis.results import Comparison, MethodResult
 from stablelse.render.columns import VERDICT_STYLES, tables
 from stablelse.render.layout import glyphs_for
 from stablelse.render.sentences import finding_text
@@ -48,7 +48,7 @@ class ComparisonPicture:
         for results in by_format:
             if len(by_format) > 1:
                 yield Text(f" {results[0].format}", "bold")
-            yield from verdicts(results, glyphs, options.max_width)
+            yield from verdicts(results, self.comparison.n, glyphs, options.max_width)
         yield Text()
 
 
@@ -65,7 +65,9 @@ def title(comparison: Comparison, formats: Sequence[str]) -> Text:
     return text
 
 
-def verdicts(results: Sequence[MethodResult], glyphs: Glyphs, screen: int) -> Iterator[Text]:
+def verdicts(
+    results: Sequence[MethodResult], n: int, glyphs: Glyphs, screen: int
+) -> Iterator[Text]:
     """Yield a line per method with its verdict, and below it its findings."""
     names = [method_text(result, glyphs) for result in results]
     width = max(map(len, names)) + 1
@@ -82,7 +84,7 @@ def verdicts(results: Sequence[MethodResult], glyphs: Glyphs, screen: int) -> It
         head = f" {mark} {name:<{width}}"
         yield _beside(head, verdict_text(result), screen, VERDICT_STYLES[result.verdict])
         for finding in result.findings:
-            sentence = finding_text(finding, result, glyphs)
+            sentence = finding_text(finding, result, n, glyphs)
             yield hanging(sentence, screen, indent=5, style="" if not finding.harmless else "dim")
 
 

@@ -56,7 +56,7 @@ def _verdicts(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[RenderableTy
     for comparison in scene.facts.comparisons:
         told = [r for r in comparison.results if r.evaluation is not None or not r.value.ndim]
         yield Text()
-        yield from verdicts(told, glyphs, width)
+        yield from verdicts(told, comparison.n, glyphs, width)
         yield Text()
 
 

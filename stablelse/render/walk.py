@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.comparison import Comparison, MethodResult
+from stablelse.analysis.results import Comparison, MethodResult, Steps
 from stablelse.analysis.steps import Step, chosen_steps
-from stablelse.analysis.views import Steps
 from stablelse.numerics.formulas.formula import Kind
 from stablelse.render.columns import shown_elements
 from stablelse.render.layout import Column, Group, glyphs_for, stack

@@ -6,20 +6,18 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stablelse.analysis.comparison import Comparison, MethodResult
-from stablelse.analysis.findings import Finding, FindingKind
-from stablelse.analysis.verdicts import Verdict
+from stablelse.analysis.results import Comparison, Finding, FindingKind, MethodResult, Verdict
 from stablelse.numerics.formulas.formula import Kind, Method
 from stablelse.numerics.formulas.shifted import SHIFTS
 from stablelse.numerics.functions import Function
 from stablelse.render.numbers import number_text, rough_text
 
 if TYPE_CHECKING:
-    from stablelse.analysis.compare import Place
     from stablelse.analysis.ledger import Entry
     from stablelse.analysis.likelihood import Loss, LossResult
     from stablelse.analysis.peers.comparison import Worst
     from stablelse.analysis.proof import Proof
+    from stablelse.analysis.results import Place
     from stablelse.analysis.steps import Step
     from stablelse.analysis.stream import StreamComparison, StreamResult
     from stablelse.analysis.survival import Segment, Sweep

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 import stablelse
-from stablelse.analysis.compare import Place, compare_rows
+from stablelse.analysis.compare import compare_rows
+from stablelse.analysis.results import Place
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.formulas.shifted import find_shift

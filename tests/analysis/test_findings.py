@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablelse.analysis.compare import compare
-from stablelse.analysis.findings import FindingKind
-from stablelse.analysis.verdicts import Verdict
+from stablelse.analysis.results import FindingKind, Verdict
 from stablelse.numerics.formulas.formula import Method
 
 K = FindingKind

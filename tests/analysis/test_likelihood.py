@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 import stablelse
 from stablelse import exact
-from stablelse.analysis.compare import Place
 from stablelse.analysis.ledger import Ledger
 from stablelse.analysis.likelihood import Likelihoods
-from stablelse.analysis.verdicts import Verdict
+from stablelse.analysis.results import Place, Verdict
 from stablelse.numerics.formats import FORMATS, find_format
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.formulas.loss_methods import Quantity

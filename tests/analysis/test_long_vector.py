@@ -5,8 +5,8 @@ import pytest
 
 from stablelse.analysis import long_vector
 from stablelse.analysis.compare import chosen_methods, compare_rows
-from stablelse.analysis.findings import LOSSES
 from stablelse.analysis.long_vector import LongVector
+from stablelse.analysis.results import LOSSES
 from stablelse.analysis.stream_state import StreamState
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS
@@ -87,7 +87,7 @@ def test_it_says_what_one_in_memory_says(vector, function):
     x = VECTORS[vector]
     parts, memory = in_parts(x, function, formats), in_memory(x, function, formats)
     assert (parts.n, parts.source, parts.row, parts.column) == (300, "x.npy", None, None)
-    places = parts.positions
+    places = np.array(parts.elements)
     assert {0, 1, 2, 3, 4, 5, 297, 298, 299} <= set(places.tolist())
     assert np.array_equal(parts.x, x[places], equal_nan=True)
     for found, right in zip(parts.results, memory.results, strict=True):
@@ -123,5 +123,5 @@ def test_exact_elements_and_errors_are_those_in_memory(function):
         if right.evaluation is None:
             assert found.ulps <= 4
         if right.method.value == "exact":
-            assert np.array_equal(found.value, right.value[parts.positions])
+            assert np.array_equal(found.value, right.value[np.array(parts.elements)])
             assert found.ulps == 0

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablelse.analysis.compare import compare, compare_rows
-from stablelse.analysis.findings import DIGIT, LOSSES, FindingKind
+from stablelse.analysis.results import DIGIT, LOSSES, FindingKind, Verdict
 from stablelse.analysis.steps import steps
-from stablelse.analysis.verdicts import Verdict
 from stablelse.exact import logsumexp
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas.formula import Method

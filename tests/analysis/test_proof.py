@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import stablelse
 from stablelse.analysis.derivation import DERIVATIONS, Rule
-from stablelse.analysis.verdicts import BROKEN, Verdict
+from stablelse.analysis.results import BROKEN, Verdict
 from stablelse.numerics.formats import FORMATS, find_format
 from stablelse.numerics.formulas.formula import DerivationError
 from stablelse.numerics.formulas.naive import NAIVE

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import stablelse
 from stablelse.analysis.compare import compare_rows
+from stablelse.analysis.results import Verdict
 from stablelse.analysis.scan import ConditionError, failures, parse_conditions
-from stablelse.analysis.verdicts import Verdict
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import find_format
 from stablelse.numerics.formulas.formula import Method
@@ -219,7 +219,7 @@ def test_pieces_and_merging_change_nothing():
     for begin in range(0, 3000, 7):
         state.update(x[begin : begin + 7])
     assert repr(tuple(state.result())) == repr(tuple(whole))
-    from stablelse.analysis.compare import Place
+    from stablelse.analysis.results import Place
 
     def part(begin, end):
         other = stablelse.ScanState(formats=["float16", "float32"], max_ulp=2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stablelse import RunningNaive, RunningShifted, StreamState, exact
-from stablelse.analysis.verdicts import Verdict
+from stablelse.analysis.results import Verdict
 from stablelse.numerics.formulas.formula import pairwise_sum
 
 FAMILIES = {

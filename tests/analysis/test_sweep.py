@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 import stablelse
 from stablelse.analysis.changes import find_changes
+from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.survival import Motion, Range
 from stablelse.analysis.sweep import POINTS
 from stablelse.analysis.trial import Trial
-from stablelse.analysis.verdicts import VERDICTS, Verdict
 from stablelse.numerics.formats import find_format
 from stablelse.numerics.formulas.formula import Method, SweepError
 from stablelse.numerics.formulas.methods import candidates

@@ -137,7 +137,9 @@ def test_json_lines_are_the_documents_vectors(run, tmp_path):
     file.write_text("1,2\n3,nan\n")
     document = json.loads(run("softmax", "-f", file, "--json").out)
     lines = run("softmax", "-f", file, "--format", "jsonl").out.splitlines()
-    assert [json.loads(line) for line in lines] == document["vectors"]
+    assert [json.loads(line) for line in lines] == [
+        {"schema": 1} | vector for vector in document["vectors"]
+    ]
     assert [vector["row"] for vector in document["vectors"]] == [1, 2]
     assert document["vectors"][1]["value"] == ["nan", "nan"]
 

@@ -35,7 +35,7 @@ def test_the_gallery_reads_no_standard_input(run):
 @pytest.mark.usefixtures("short_gallery")
 def test_the_gallery_as_records(run):
     document = json.loads(run("peers", *ONLY, "--json").out)
-    assert set(document) == {"cases", "standings", "missing", "left_out", "header"}
+    assert set(document) == {"schema", "cases", "standings", "missing", "left_out", "header"}
     assert [row["peer"] for row in document["standings"]] == ["numpy", "stablelse"]
     lines = run("peers", *ONLY, "--format", "jsonl").out.splitlines()
     assert [json.loads(line) for line in lines] == document["cases"]
@@ -49,7 +49,7 @@ def test_the_gallery_as_records(run):
 
 def test_json(run):
     document = json.loads(run("peers", "0", "-40", *ONLY, "--json").out)
-    assert list(document) == [*PeerComparison._fields, "header"]
+    assert list(document) == ["schema", *PeerComparison._fields, "header"]
     naive, own, exact = document["results"]
     assert list(naive) == list(PeerResult._fields)
     assert (naive["value"], own["value"], exact["value"]) == (0, *[4.248354255291589e-18] * 2)

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 import stablelse
+from stablelse.analysis.results import Verdict
 from stablelse.analysis.survival import Motion, Range
-from stablelse.analysis.verdicts import Verdict
 from stablelse.render.axis import stretches, ticks
 from stablelse.render.export import FIGURES
 from stablelse.render.matplotlib import _LOOKS, figure

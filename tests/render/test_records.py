@@ -1,38 +1,51 @@
 """Records: their fields are the results' fields, none typed again."""
 
 import json
+from dataclasses import fields
 
 import numpy as np
 
 import stablelse
-from stablelse.analysis.comparison import Comparison, MethodResult
-from stablelse.analysis.findings import Finding
-from stablelse.render.records import csv_lines, field_names, flat_rows, json_document, record
+from stablelse.analysis.results import Comparison, Finding, MethodResult
+from stablelse.render.records import csv_lines, json_document, json_line
+
+
+def names(result_type):
+    return [field.name for field in fields(result_type)]
 
 
 def test_fields_are_the_results():
-    comparison = record(stablelse.compare([1000, 1]))
-    assert comparison.pop("x") == [1000, 1]
-    assert list(comparison) == field_names(Comparison)
-    assert list(comparison["results"][0]) == field_names(MethodResult)
-    assert list(comparison["results"][0]["findings"][0]) == field_names(Finding)
-    left_out = {*Comparison._fields, *MethodResult._fields, *Finding._fields}
-    left_out -= {*field_names(Comparison), *field_names(MethodResult), *field_names(Finding)}
-    assert left_out == {"x", "positions", "evaluation", "indices"}
+    (comparison,) = stablelse.compare([1000, 1]).records()
+    assert comparison["x"] == [1000, 1]
+    assert [*comparison, "elements"] == names(Comparison)
+    assert [*comparison["results"][0], "evaluation"] == names(MethodResult)
+    assert [*comparison["results"][0]["findings"][0], "indices"] == names(Finding)
 
 
-def test_json_has_no_infinity():
-    text = "".join(json_document("vectors", [record(stablelse.compare([np.inf, np.nan]))]))
-    document = json.loads(text, parse_constant=lambda name: 1 / 0)
+def test_steps_are_beside_what_they_led_to():
+    comparison = stablelse.compare([1000, 1])
+    (record,) = comparison.steps.records()
+    naive, _, exact = record["results"]
+    assert [step["symbol"] for step in naive["steps"]] == ["x", "x", "e", "e", "s", "y"]
+    assert "steps" not in exact
+    rows = list(comparison.steps.flat_records())
+    assert [row["symbol"] for row in rows if row["method"] == "naive"] == list("xxeesy")
+
+
+def test_json_has_no_infinity_and_a_schema():
+    records = stablelse.compare([np.inf, np.nan]).records()
+    document = json.loads("".join(json_document("vectors", records)), parse_constant=int)
     assert document["vectors"][0]["value"] == "nan"
+    assert document["schema"] == 1
+    assert json.loads(json_line({"a": "b"})) == {"schema": 1, "a": "b"}
 
 
 def test_an_empty_document_is_a_document():
-    assert json.loads("".join(json_document("vectors", []))) == {"vectors": []}
+    assert json.loads("".join(json_document("vectors", []))) == {"schema": 1, "vectors": []}
 
 
-def test_flat_rows_have_the_same_columns():
-    rows = list(flat_rows(stablelse.compare([1000, 1, 2], "softmax")))
+def test_flat_records_have_the_same_columns():
+    rows = list(stablelse.compare([1000, 1, 2], "softmax").flat_records())
     assert len(rows) == 3 * 3  # methods, elements
     assert len({tuple(row) for row in rows}) == 1
     assert [row["element"] for row in rows[:3]] == [1, 2, 3]

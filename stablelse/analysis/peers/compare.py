@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.compare import Place
 from stablelse.analysis.peers import Task
 from stablelse.analysis.peers.comparison import PeerComparison
 from stablelse.analysis.peers.measure import Question, ask, ask_whom
+from stablelse.analysis.results import Place
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.functions import Function, exact
 from stablelse.numerics.inputs import real_numbers

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.compare import Place
 from stablelse.analysis.peers import Library, Peer, Task, UnsupportedError, choose_peers
 from stablelse.analysis.peers.comparison import Outcome, PeerResult, Worst
+from stablelse.analysis.results import Place
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import Array, Format, format_of
 

@@ -118,7 +118,7 @@ class Formula(NamedTuple):
 
 
 def evaluate_part(
-    formula: Formula, x: Array, format_: Format, reduced: Mapping[str, Array], n: int
+    formula: Formula, x: Array, format_: Format, reduced: Mapping[str, Array]
 ) -> Evaluation:
     """Evaluate a formula on some elements of a vector, whose shift and sum are known.
 
@@ -132,8 +132,6 @@ def evaluate_part(
         The format every operation is rounded to.
     reduced : mapping of str to ndarray
         What shifts and sums give for the whole vector, by symbol: shape (1,), of the format.
-    n : int
-        How many elements the whole vector has.
 
     Returns
     -------
@@ -143,7 +141,7 @@ def evaluate_part(
     results: dict[str, Array] = {"input": np.asarray(x), **reduced}
     rest = [operation for operation in formula.operations if operation.kind not in _REDUCTIONS]
     apply((ROUND_INPUT, *rest), results, format_)
-    return Evaluation(formula, format_, results, (), n)
+    return Evaluation(formula, format_, results, ())
 
 
 def apply(
@@ -213,20 +211,12 @@ class Evaluation(NamedTuple):
         ``"input"`` holds the numbers before they were rounded to the format.
     partial_sums : tuple of ndarray
         The levels of the summation tree, from the terms to the sum; see `pairwise_sum`.
-    whole : int or None
-        How many elements the vector has, if the results are those of some of them.
     """
 
     formula: Formula
     format: Format
     results: Mapping[str, Array]
     partial_sums: tuple[Array, ...]
-    whole: int | None = None
-
-    @property
-    def n(self) -> int:
-        """How many elements the vector has."""
-        return self.results["x"].shape[-1] if self.whole is None else self.whole
 
     @property
     def operations(self) -> tuple[Operation, ...]:

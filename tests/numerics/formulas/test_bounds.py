@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracle import as_mpf
 
-from stablelse.analysis.detect import find
-from stablelse.analysis.findings import LOSSES
+from stablelse.analysis.findings import find
+from stablelse.analysis.results import LOSSES
 from stablelse.numerics.errors import relative_error
 from stablelse.numerics.formats import FORMATS, Format
 from stablelse.numerics.formulas.bounds import (

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stablelse.analysis.compare import compare_rows
-from stablelse.analysis.findings import FindingKind
+from stablelse.analysis.results import FindingKind
 from stablelse.numerics import exact, reference
 from stablelse.numerics.formats import find_format
 from stablelse.numerics.formulas.formula import Method
