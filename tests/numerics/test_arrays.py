@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import stablelse
+from stablelse.numerics import kernel
 from stablelse.numerics.formats import FORMATS
 
 FLOAT64 = FORMATS["float64"]
@@ -328,7 +329,8 @@ def test_the_table_of_exp_is_not_loaded_before_it_is_needed():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "stablelse.numerics.exact" in done.stdout
-    assert "stablelse.numerics.doubleword" not in done.stdout
+    if kernel.load():
+        assert "stablelse.numerics.doubleword" not in done.stdout
     assert "analysis" not in done.stdout
 
 
