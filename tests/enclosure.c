@@ -54,7 +54,8 @@ static term exponential(double x, double a, const u128 *tables) {
     if (!(d >= -1900)) return (term){0, 0};
     u128 ln2 = tables[768], m = ONE;
     int64_t k = (int64_t)(d * 1.4426950408889634);
-    i128 r = (i128)((u128)(fixed(split(x), -115) - fixed(split(a), -115)) << 11) - (i128)(ln2 * (u128)k);
+    u128 units = (u128)fixed(split(x), -115) - (u128)fixed(split(a), -115);
+    i128 r = (i128)((units << 11) - ln2 * (u128)k);
     if (r < 0) r += (i128)ln2, k--;
     if (r >= (i128)ln2) r -= (i128)ln2, k++;
     u128 q = ((u128)r & (((u128)1 << 102) - 1)) << 2;
@@ -87,7 +88,7 @@ void sum_rows(const double *x, const double *b, int64_t rows, int64_t n, const u
         rest[row] = 0;
         for (int64_t i = 0; i < n; i++) {
             int64_t right = 19 + largest - t[i].k;
-            if ((b ? b[i] == 0 : i == p) || right > 127) continue;
+            if (!t[i].m || (b ? b[i] == 0 : i == p) || right > 127) continue;
             i128 v = (i128)(t[i].m >> right);
             rest[row] += b && b[i] < 0 ? -v : v;
         }

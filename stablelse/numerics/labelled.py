@@ -44,7 +44,7 @@ from stablelse.numerics.doubleword import (
 )
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.rationals import nearest, ratio
-from stablelse.numerics.rounding import Approximation, settle
+from stablelse.numerics.rounding import Approximation, check_arithmetic, settle
 from stablelse.numerics.targets import LossInputs
 
 # Bounds of the error of a `doubleword.total` and of a few products, relative to the sizes.
@@ -315,6 +315,7 @@ def gradient(inputs: LossInputs, divisor: Fraction) -> tuple[Array, Certificate]
     flat, doubtful, rows = result.reshape(-1), np.zeros(0, np.int64), np.arange(len(x))
     count = result.size  # of the results in doubt: all, at first
     with np.errstate(all="ignore"):
+        check_arithmetic()
         for rung in exact.rungs():
             of_band = _kernel_gradient if rung is Rung.KERNEL else _gradient_in_words
             jobs = [(band,) for band in _bands(rows, len(x), x.shape[1], rung)]

@@ -45,6 +45,23 @@ class Approximation(NamedTuple):
         return Approximation(*(np.broadcast_to(part, some.shape)[some] for part in self))
 
 
+def check_arithmetic() -> None:
+    """Raise an error unless this thread rounds to nearest, with subnormal numbers.
+
+    Other libraries switch that: with fesetround, or because they are built with -ffast-math.
+    """
+    one, ulp, tiny = np.array([1.0, -1.0]), 2.0**-52, np.array([2.0**-1022, 2.0**-1074])
+    rounds = ((one + one * (0.75 * ulp)) - one == one * ulp) & (one + one * (0.25 * ulp) == one)
+    # Multiplied by 2**1000, for where subnormal numbers count as 0, they are equal to 0 as well.
+    keeps = (tiny * [0.5, 1.0]) * 2.0**1000 == [2.0**-23, 2.0**-74]
+    if not (rounds.all() and keeps.all()):
+        raise FloatingPointError(
+            "this thread does not round to nearest with subnormal numbers, so results could be "
+            "wrong: another library has switched that (fesetround, or a build with -ffast-math); "
+            "switch it back, or compute in a new process without that library"
+        )
+
+
 def settle(
     approximation: Approximation, format_: Format, ignored: Array | bool = False
 ) -> tuple[Array, Array, Array]:
@@ -67,7 +84,13 @@ def settle(
         Whether all that the exact value can be rounds to that; not where it is NaN.
     ulps : ndarray
         A bound of the error in units in the last place of the result.
+
+    Raises
+    ------
+    FloatingPointError
+        If this thread does not round to nearest, with subnormal numbers: see `check_arithmetic`.
     """
+    check_arithmetic()
     value, settled, ulps = _settle_quickly(approximation, format_)
     rest = ~(settled | ignored)
     if rest.any():

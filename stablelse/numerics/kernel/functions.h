@@ -182,7 +182,7 @@ INLINE real narrow_exponential(real x, real magic, table16 T) {
    The error of S itself is not included: it adds to that of log S in absolute terms. */
 typedef struct { real y, N; words M, b; } log_start;
 INLINE log_start start_of_logarithm(words S, words b, real K) {
-    whole e = ((whole)S.high - 0x3FE6A09E667F3BCD) >> 52, within = e == 0;
+    whole e = (whole)((natural)S.high - 0x3FE6A09E667F3BCD) >> 52, within = e == 0;
     real down = (real)((natural)(1023 - e) << 52), M = S.high * down, low = S.low * down;
     b = (words){select(within, b.high, M - 1), select(within, b.low, low)};
     real f = b.high / (2 + b.high), g = f * f;

@@ -1,15 +1,24 @@
-"""Many callers at once, forks, and settings of NumPy: no bit of a result depends on them."""
+"""Many callers at once, forks, interrupts, and settings of NumPy and of the processor.
 
+No bit of a result depends on them.
+"""
+
+import ctypes
 import multiprocessing
+import os
+import platform
+import signal
 import sys
 import threading
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 import stablelse
-from stablelse.numerics import kernel
+from stablelse.numerics import kernel, reference
+from stablelse.numerics.formats import FORMATS
 
 FUNCTIONS = [stablelse.logsumexp, stablelse.softmax, stablelse.log_softmax]
 
@@ -74,6 +83,76 @@ def test_what_numpy_is_told_to_raise_is_not_raised():
     assert same(found, right)
     with np.errstate(all="raise"):
         stablelse.softmax(np.array([[1e308, -1e308], [5e-324, 0], [-800, 0]]), axis=1)
+
+
+@pytest.mark.parametrize("delay", [0.002, 0.02, 0.1])
+def test_after_an_interrupt_all_is_as_before(delay):
+    right = results(100)
+    x = np.random.default_rng(5).normal(size=2_000_000)
+    interrupt = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
+    y = np.full(x.shape, np.nan)
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt):
+        any(stablelse.softmax(x, threads=2, out=y) is not y for _ in range(10**6))
+    interrupt.join()
+    assert same(results(100), right)
+    assert same([stablelse.softmax(x, threads=2)], [stablelse.softmax(x, threads=1)])
+
+
+#: Bits of MXCSR: what other libraries may switch.
+SWITCHES = {"flush to zero": 0x8040, "down": 0x2000, "up": 0x4000, "toward zero": 0x6000}
+
+needs_mxcsr = pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="the layout of x86's fenv_t"
+)
+
+
+@contextmanager
+def switched(bits):
+    """Switch this thread's arithmetic, as fesetround and others do."""
+    libm, before = ctypes.CDLL("libm.so.6"), (ctypes.c_uint32 * 8)()
+    libm.fegetenv(before)
+    changed = type(before)(*before)
+    changed[7] |= bits
+    libm.fesetenv(changed)
+    try:
+        yield
+        after = type(before)()
+        libm.fegetenv(after)
+        assert after[7] & bits == bits, "the caller's setting is lost"
+    finally:
+        libm.fesetenv(before)
+
+
+@needs_mxcsr
+@pytest.mark.skipif(kernel.load() is None, reason="the reference raises")
+@pytest.mark.parametrize("bits", SWITCHES.values(), ids=SWITCHES)
+def test_the_processors_settings_change_nothing(bits):
+    subnormal = np.linspace(-745, -700, 50)[np.newaxis] * np.arange(2)[:, np.newaxis]
+    calls = [(function, x) for function in FUNCTIONS for x in (subnormal, subnormal.T)]
+    right, also = results(len(MANY)), [function(x, axis=0) for function, x in calls]
+    with switched(bits):
+        found, others = results(len(MANY)), [function(x, axis=0) for function, x in calls]
+    assert same(found, right)
+    assert same(others, also)
+
+
+BY_NUMPY = {
+    "the reference": lambda x: reference.logsumexp(x, FORMATS["float64"]),
+    "elements of the reference": lambda x: reference.softmax(x, FORMATS["float64"]),
+    "losses": lambda x: stablelse.nll(x, [0, 1], axis=1),
+    "gradients": lambda x: stablelse.nll_grad(x, [0, 1], axis=1),
+    "states": lambda x: stablelse.RunningLogSumExp().update(x[0]).result(),
+}
+
+
+@needs_mxcsr
+@pytest.mark.parametrize("bits", SWITCHES.values(), ids=SWITCHES)
+@pytest.mark.parametrize("what", BY_NUMPY)
+def test_what_numpy_computes_is_refused_in_other_settings(what, bits):
+    x = np.array([[1.0, 2.0], [3.0, -1.0]])
+    with switched(bits), pytest.raises(FloatingPointError, match="switch it back"):
+        BY_NUMPY[what](x)
 
 
 @pytest.mark.skipif(kernel.load() is None, reason="C counts references by hand")
