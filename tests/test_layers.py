@@ -19,10 +19,10 @@ MODULES = {
 
 #: How large the house may be, and how much smaller it may become before the limit goes down too.
 LIMITS = {
-    "lines of the package": (28_400, 1_000),
-    "modules": (171, 10),
-    "imports inside functions": (240, 20),
-    "modules in circles of imports": (12, 2),
+    "lines of the package": (27_700, 1_000),
+    "modules": (158, 10),
+    "imports inside functions": (115, 20),
+    "modules in circles of imports": (10, 2),
     "lines of the longest file": (700, 700),
     "functions over 80 lines": (1, 1),
     "lines of tests": (22_800, 1_000),

@@ -22,15 +22,16 @@ class Displayed:
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield what JSON has of the result: its fields, as dicts, lists, strings and numbers."""
-        from stablelse.render import records_of
+        from stablelse.render.records import records
 
-        return records_of(self)
+        return records(self)
 
     def flat_records(self) -> Iterator[dict[str, Any]]:
         """Yield what CSV has of the result: the fields of each inner result, flat."""
-        from stablelse.render import flat_records_of
+        from stablelse.render import form
 
-        return flat_records_of(self)
+        rows: Iterator[dict[str, Any]] = form(self, "csv")(self)
+        return rows
 
     def __str__(self) -> str:
         from stablelse.render.export import to_text

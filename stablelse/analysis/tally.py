@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+from stablelse.analysis.display import Displayed
 from stablelse.analysis.results import Verdict
 
 
@@ -31,7 +32,7 @@ _FIRST = 20
 _MOST_NUMBERS = 2**20
 
 
-class Tally(Generic[Found]):
+class Tally(Displayed, Generic[Found]):
     """Counts what became of every method, and keeps some of the vectors.
 
     Attributes

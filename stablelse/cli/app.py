@@ -1,28 +1,241 @@
-"""The commands and how they are found: each is loaded only when it is called for."""
+"""The commands: what each is called, what its help says, and the module that runs it."""
 
 from __future__ import annotations
 
+import inspect
+import os
 import re
+import shlex
+import sys
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from stablelse import __version__
+from stablelse.cli import options
+from stablelse.cli.notes import NOTES
 
-#: Each command: the function that is it, and what the list of commands says of it.
+
+class Command(NamedTuple):
+    """A command; its module of `stablelse.cli` is imported when it runs.
+
+    Attributes
+    ----------
+    module : str
+        Its function `run` takes the request.
+    request : type
+        What can be asked for: a named tuple of options, and of bundles of them.
+    summary, help : str
+        What the list of commands says, and what its own help does.
+    fixed : mapping
+        Fields of the request that are no options of this command.
+    is_waiting : bool
+        Whether it has nothing to do without numbers: at a terminal it prints its help then.
+    """
+
+    module: str
+    request: Any
+    summary: str
+    help: str
+    fixed: Mapping[str, Any] = {}
+    is_waiting: bool = False
+
+
 COMMANDS = {
-    "lse": ("stablelse.cli.evaluate:lse", "Log-sum-exp, naive and shifted side by side."),
-    "softmax": ("stablelse.cli.evaluate:softmax", "Softmax, naive and shifted side by side."),
-    "log-softmax": ("stablelse.cli.evaluate:log_softmax", "The logarithm of the softmax."),
-    "nll": ("stablelse.cli.nll:nll", "The loss of labels, and its gradient, the same way."),
-    "demo": ("stablelse.cli.demo:demo", "A guided tour of the ways in which numbers are lost."),
-    "prove": ("stablelse.cli.prove:prove", "Why the shift changes nothing, line by line."),
-    "sweep": ("stablelse.cli.sweep:sweep", "Where each method stops being right as x moves."),
-    "peers": ("stablelse.cli.peers:peers", "NumPy, SciPy, PyTorch and JAX on the same vectors."),
-    "scan": ("stablelse.cli.scan:scan", "What breaks on thousands of vectors: a guard for CI."),
-    "limits": ("stablelse.cli.limits:limits", "Where exp leaves each floating-point format."),
+    "lse": Command(
+        "evaluate",
+        options.Evaluate,
+        "Log-sum-exp, naive and shifted side by side.",
+        """Log-sum-exp, naive and shifted side by side.
+
+    log(e^x_1 + ... + e^x_n) = a + log(e^(x_1 - a) + ... + e^(x_n - a)), for any a.
+
+    \b
+    Examples:
+      stablelse lse 1000 1001 1002
+      stablelse lse -1000 -1001 -inf --shift max --shift 0
+      stablelse lse -0.775 -0.6175 --errors
+      stablelse lse --file x.csv --column loglik
+      stablelse lse --file x.jsonl --key logprobs
+      stablelse lse --file logits.npy --dtype float16 --dtype float32
+      stablelse lse --file 'parts/*.csv.gz' --quiet
+      stablelse lse --file large.npy --engine dask
+      seq 1 1000 | stablelse lse --quiet
+    """,
+        {"function": "lse"},
+        True,
+    ),
+    "softmax": Command(
+        "evaluate",
+        options.Evaluate,
+        "Softmax, naive and shifted side by side.",
+        """Softmax, naive and shifted side by side.
+
+    e^x_j / (e^x_1 + ... + e^x_n), and the same with x - a for x, for any a.
+
+    \b
+    Examples:
+      stablelse softmax 1000 1001 1002
+      stablelse softmax --file logits.csv --row 7 --dtype float16
+      stablelse softmax 1000 1001 1002 --method shifted --method division-free
+      stablelse softmax --file logits.csv --quiet > probabilities.tsv
+      stablelse softmax --file model.safetensors --key logits --row 1
+    """,
+        {"function": "softmax", "cluster": options.HERE},
+        True,
+    ),
+    "log-softmax": Command(
+        "evaluate",
+        options.Evaluate,
+        "The logarithm of the softmax.",
+        """Log-softmax, naive and shifted side by side.
+
+    The logarithm of the softmax; shifted, x_j - a - log(e^(x_1 - a) + ... + e^(x_n - a)).
+
+    \b
+    Examples:
+      stablelse log-softmax 0 -1000
+      stablelse log-softmax --file logits.csv --by columns
+    """,
+        {"function": "log-softmax", "cluster": options.HERE},
+        True,
+    ),
+    "nll": Command(
+        "nll",
+        options.Nll,
+        "The loss of labels, and its gradient, the same way.",
+        """The negative log-likelihood of labels, naive and shifted side by side.
+
+    -log(softmax(x)_label) = lse(x) - x_label: the loss of classifiers, which libraries call
+    cross-entropy. Naive it is -log(e^x_label / sum e^x_i), which breaks where e^x does.
+
+    Labels are counted from 0. Rows are worked off one after the other, in bounded memory.
+
+    \b
+    Examples:
+      stablelse nll 1000 1001 1002 --label 0
+      stablelse nll --logits logits.npy --labels labels.npy --dtype float16
+      stablelse nll --logits logits.csv --label-column digit
+      stablelse nll --logits logits.jsonl --key logits --label-key label
+      stablelse nll --logits logits.csv --labels labels.csv --quiet --reduction none
+      stablelse nll --logits logits.csv --labels labels.csv --row 7 --steps
+      stablelse nll --logits logits.npy --labels labels.npy --grad --dtype float16
+      stablelse nll 3 1 2 --label 1 --mask kept.csv
+    """,
+        is_waiting=True,
+    ),
+    "demo": Command(
+        "demo",
+        options.Demo,
+        "A guided tour of the ways in which numbers are lost.",
+        """A guided tour of the ways in which numbers are lost, and of what keeps them.
+
+    One scene a screen: any key goes on, backspace goes back, q leaves. Everything is computed
+    as it is shown. Where the output or the input is no terminal, it goes straight through.
+
+    \b
+    Examples:
+      stablelse demo
+      stablelse demo --all
+      stablelse demo --list
+      stablelse demo --scene overflow --scene shift
+      stablelse demo --scene near-zero --save near-zero.svg
+    """,
+    ),
+    "prove": Command(
+        "prove",
+        options.Prove,
+        "Why the shift changes nothing, line by line.",
+        """Why the shift changes nothing: the derivation line by line, on your numbers.
+
+    log sum e^x_i = a + log sum e^(x_i - a), and e^x_j / sum e^x_i = e^(x_j - a) / sum e^(x_i - a),
+    for any a. Every line is evaluated exactly, to the last bit, and in the floating-point format,
+    so that it shows where that departs, and which line is the one to compute.
+
+    Without numbers and files the derivation is in symbols only. Standard input is read as
+    `--file -`. Of many vectors, --row chooses the one that is shown.
+
+    \b
+    Examples:
+      stablelse prove lse 1000 1001 1002
+      stablelse prove lse 1000 1001 1002 --shift 0 --dtype float16
+      stablelse prove softmax -1000 -1001 --format markdown
+      stablelse prove softmax --format latex > softmax.tex
+    """,
+    ),
+    "sweep": Command(
+        "sweep",
+        options.Sweep,
+        "Where each method stops being right as x moves.",
+        """Where each method stops being right: x moved or stretched, in every format.
+
+    The chart shows for every method where it is right, where it has lost digits, and where it
+    has overflowed or underflowed; below it stand the t between which that changes, to the last
+    number of the format. In every format x and t are rounded to it, then x + t (or t x) is, and
+    the methods are held against the exact result for that.
+
+    \b
+    Examples:
+      stablelse sweep 0 1 2
+      stablelse sweep 0 1 2 --scale 1e-3:1e6 --function softmax
+      stablelse sweep 0 1 2 --offset -30:20 --dtype float16 --method naive
+      stablelse sweep --file logits.csv --row 7 --save map.pdf
+      stablelse sweep 0 --dtype float64 --format csv
+    """,
+        is_waiting=True,
+    ),
+    "peers": Command(
+        "peers",
+        options.Peers,
+        "NumPy, SciPy, PyTorch and JAX on the same vectors.",
+        """NumPy, SciPy, PyTorch and JAX on the same vectors, held against the exact result.
+
+    Without numbers and files: a gallery of vectors on which they go wrong. Standard input is
+    read as `--file -`. Only what is installed is shown; `pip install scipy torch jax` brings
+    in more.
+
+    \b
+    Examples:
+      stablelse peers
+      stablelse peers -0.775 -0.6175
+      stablelse peers --file logits.csv --function softmax --dtype float16
+      seq 1 1000 | stablelse peers --file - --peer scipy --no-time
+    """,
+    ),
+    "scan": Command(
+        "scan",
+        options.Scan,
+        "What breaks on thousands of vectors: a guard for CI.",
+        """Which vectors break naive and shifted formulas, in which formats.
+
+    A vector per row, of any number of files, in constant memory. A file of one row or one column is
+    one vector, as everywhere; that, --by columns and --by all gather what they read. The methods
+    are naive, shifted, and shifted-float32: shifted, with the exponentials and their sum in
+    float32. The exit code is 1 if what --fail-on names occurs.
+
+    \b
+    Examples:
+      stablelse scan logits.npy
+      stablelse scan logits.npy --axis 1
+      stablelse scan 'logits-*.npy' --function softmax --dtype bfloat16
+      stablelse scan logits.csv --fail-on naive:overflow,shifted:broken -q
+      stablelse scan logits.csv --fail-on 'shifted:ulp>4' --json
+    """,
+        is_waiting=True,
+    ),
+    "limits": Command(
+        "limits",
+        options.Limits,
+        "Where exp leaves each floating-point format.",
+        """Where exp leaves each floating-point format.
+
+    Everything is computed from the formats. bfloat16 and float8 are shown where the extra
+    `ml` is installed.
+    """,
+    ),
 }
 
 _CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
@@ -30,9 +243,8 @@ _CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 #: What a negative number begins with, or a typo in one: no option does.
 _NEGATIVE_NUMBER = re.compile(r"-(\.?\d.*|inf|infinity|nan|\u221e)", re.IGNORECASE)
 
-
 #: Where the context keeps the arguments as they were typed.
-TYPED = "stablelse.typed"
+_TYPED = "stablelse.typed"
 
 
 class NumberCommand(TyperCommand):
@@ -43,13 +255,13 @@ class NumberCommand(TyperCommand):
 
         The parser takes every other token that begins with a dash for an option.
         """
-        ctx.meta[TYPED] = list(args)
+        ctx.meta[_TYPED] = list(args)
         marked = [f" {arg}" if _NEGATIVE_NUMBER.fullmatch(arg) else arg for arg in args]
         return super().parse_args(ctx, marked)
 
 
 class LazyGroup(TyperGroup):
-    """A group that imports the module of a command when the command is asked for."""
+    """A group that makes a command when the command is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands, in the order of the table."""
@@ -58,20 +270,99 @@ class LazyGroup(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list of commands from the table, without loading any."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+            formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of that name, ``None`` if there is none."""
         if cmd_name not in COMMANDS:
             return None
-        home, _ = COMMANDS[cmd_name]
-        module, _, name = home.partition(":")
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        from stablelse.cli.bundles import bundled
-
-        function = bundled(getattr(import_module(module), name))
+        function = _callback(cmd_name, COMMANDS[cmd_name])
         alone.command(cmd_name, cls=NumberCommand, context_settings=_CONTEXT)(function)
         return typer.main.get_command(alone)
+
+
+def _callback(name: str, command: Command) -> Callable[..., None]:
+    """Return what Typer calls: every option of the request and its bundles is a parameter."""
+    fields = {k: t for k, t in command.request.__annotations__.items() if k not in command.fixed}
+    defaults = command.request._field_defaults
+    parameters = [inspect.Parameter("context", _KEYWORD, annotation=typer.Context)]
+    for field, annotation in fields.items():
+        if hasattr(annotation, "_fields"):
+            parameters += _parameters(annotation)
+        else:
+            parameters.append(_parameter(field, annotation, defaults))
+
+    def callback(context: typer.Context, **given: Any) -> None:
+        if given.get("logits"):
+            given["file"] = [*(given["file"] or []), *given["logits"]]
+        if command.is_waiting and is_missing(given):
+            typer.echo(context.get_help())
+            return
+        options.refuse(name, given)
+        _check_output(given["output"])
+        # Every command needs NumPy. From deeper down the stack its import takes a third longer:
+        # Python keeps frames in chunks, and calls across the border of two map memory each time.
+        import_module("numpy")
+        NOTES.begin(quiet=given.get("quiet", False))
+        if given["json"]:
+            given["format"] = "json"
+        given["title"] = _title(context) if given["save"] else ""
+        values = {
+            field: kind(**{k: given[k] for k in kind._fields if k in given})
+            if hasattr(kind, "_fields")
+            else given[field]
+            for field, kind in fields.items()
+        }
+        import_module(f"stablelse.cli.{command.module}").run(
+            command.request(**values, **command.fixed)
+        )
+
+    callback.__doc__ = command.help
+    callback.__annotations__ = {p.name: p.annotation for p in parameters}
+    callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return callback
+
+
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
+
+
+def _parameters(bundle: Any) -> list[inspect.Parameter]:
+    """Return the fields that are options: those that say how they are given."""
+    return [
+        _parameter(name, annotation, bundle._field_defaults)
+        for name, annotation in bundle.__annotations__.items()
+        if hasattr(annotation, "__metadata__")
+    ]
+
+
+def _parameter(name: str, annotation: Any, defaults: Mapping[str, Any]) -> inspect.Parameter:
+    default = defaults.get(name, inspect.Parameter.empty)
+    return inspect.Parameter(name, _KEYWORD, default=default, annotation=annotation)
+
+
+def is_missing(given: Mapping[str, Any]) -> bool:
+    """Whether nothing was given and a person sits at the terminal, who may be told how."""
+    has_input = given.get("numbers") or given["file"]
+    return not has_input and sys.stdin is not None and sys.stdin.isatty()
+
+
+def _check_output(path: str | None) -> None:
+    """Complain of a file that cannot be written before anything is computed for it."""
+    if path is not None and not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+        raise FileNotFoundError(2, "no such directory", path)
+
+
+def _title(context: typer.Context) -> str:
+    """Return the command as it was typed, but for the files that the output goes to."""
+    kept = []
+    rest = iter(context.meta[_TYPED])
+    for arg in rest:
+        if arg in ("--save", "--output", "-o"):
+            next(rest, None)
+        elif not arg.startswith(("--save=", "--output=", "-o")):
+            kept.append(arg)
+    return f"{context.command_path} {shlex.join(kept)}".rstrip()
 
 
 _HELP = """Log-sum-exp and softmax, naive and shifted side by side: see where numbers are lost.
@@ -97,8 +388,7 @@ app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, context_settings=_CONTEX
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from stablelse.numerics import kernel
-
+        kernel = import_module("stablelse.numerics.kernel")
         typer.echo(f"stablelse {__version__} (kernel: {kernel.name()})")
         raise typer.Exit
 

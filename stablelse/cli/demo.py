@@ -2,82 +2,43 @@
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, TextIO
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
-from stablelse.cli.options import Output
+from stablelse.analysis.tour import SCENES, Scene, tour, unknown_scene
+from stablelse.cli.emit import console_for, emit, open_sink
+from stablelse.cli.options import Demo, Output
+from stablelse.render import Many
+from stablelse.render.tour import WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from rich.console import Console
-
-    from stablelse.analysis.tour import Scene
 
 #: Keys that lead back, and out: backspace and the left arrow; q, Escape, and the end of input.
 _BACK = ("\x7f", "\x08", "\x1b[D", "\x1bOD")
 _OUT = ("q", "Q", "\x1b", "\x04")
 
 
-def demo(
-    output: Output,
-    scene: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Only this scene; repeatable.  [default: all]"),
-    ] = None,
-    straight: Annotated[
-        bool, typer.Option("--all", help="Straight through, without waiting for keys.")
-    ] = False,
-    names: Annotated[bool, typer.Option("--list", help="The names of the scenes.")] = False,
-) -> None:
+def run(request: Demo) -> None:
     """Tour the ways in which numbers are lost."""
-    from stablelse.analysis.tour import SCENES
-    from stablelse.cli.sink import console_for, open_sink
-    from stablelse.render.tour import WORDS
-
-    for name in scene or []:
-        check_scene(name)
-    if names and (output.kind != "table" or output.save):
-        raise typer.BadParameter("--list has names alone: leave out --format, --json and --save")
-    with open_sink(output.output) as stream:
-        if names:
-            stream.writelines(f"{name:<15} {WORDS[name].title}\n" for name in scene or SCENES)
-        elif scene or straight or output.kind != "table" or not _is_interactive(output):
-            _write(stream, computed(scene or list(SCENES)), output)
-        else:
-            _walk(console_for(stream), list(SCENES))
+    for name in request.scene or []:
+        if name not in SCENES:
+            raise typer.BadParameter(unknown_scene(name), param_hint="--scene")
+    names = request.scene or list(SCENES)
+    output = request.output
+    if request.names:
+        with open_sink(output.output) as stream:
+            stream.writelines(f"{name:<15} {WORDS[name].title}\n" for name in names)
+    elif request.scene or request.straight or not _is_interactive(output):
+        emit(Many("scenes", _computed(names)), request)
+    else:
+        _walk(console_for(sys.stdout), names)
 
 
-# What the help says: a docstring proper may not have the \b that keeps lines as they are.
-demo.__doc__ = """A guided tour of the ways in which numbers are lost, and of what keeps them.
-
-    One scene a screen: any key goes on, backspace goes back, q leaves. Everything is computed
-    as it is shown. Where the output or the input is no terminal, it goes straight through.
-
-    \b
-    Examples:
-      stablelse demo
-      stablelse demo --all
-      stablelse demo --list
-      stablelse demo --scene overflow --scene shift
-      stablelse demo --scene near-zero --save near-zero.svg
-    """
-
-
-def check_scene(name: str) -> None:
-    """Complain of a scene that there is not."""
-    from stablelse.analysis.tour import SCENES, unknown_scene
-
-    if name not in SCENES:
-        raise typer.BadParameter(unknown_scene(name), param_hint="--scene")
-
-
-def computed(names: Sequence[str]) -> "Iterator[Scene]":
-    """Yield scenes as they are computed; to ask the libraries takes seconds, and that is told."""
-    from stablelse.analysis.tour import tour
-
+def _computed(names: Sequence[str]) -> Iterator[Scene]:
+    """Yield scenes as they are computed; to ask the libraries takes seconds, so that is said."""
     for name in names:
         if name == "libraries" and sys.stderr is not None and sys.stderr.isatty():
             typer.echo(" asking the installed libraries ...", err=True)
@@ -86,7 +47,8 @@ def computed(names: Sequence[str]) -> "Iterator[Scene]":
 
 def _is_interactive(output: Output) -> bool:
     """Whether somebody sits at a terminal, with nothing to be kept."""
-    if output.output or output.save or os.environ.get("TERM") == "dumb":
+    is_kept = output.output or output.save or output.format != "table"
+    if is_kept or os.environ.get("TERM") == "dumb":
         return False
     streams = (sys.stdin, sys.stdout)
     return all(stream is not None and stream.isatty() for stream in streams)
@@ -97,7 +59,7 @@ def _walk(console: "Console", names: Sequence[str]) -> None:
     index = 0
     while index < len(names):
         console.clear()
-        (scene,) = computed([names[index]])
+        (scene,) = _computed([names[index]])
         console.clear()
         console.print(scene, crop=False)
         is_last = index == len(names) - 1
@@ -117,22 +79,3 @@ def _key() -> str:
         return typer.getchar()
     except EOFError:
         return _OUT[0]
-
-
-def _write(stream: TextIO, scenes: "Iterable[Scene]", output: Output) -> None:
-    from stablelse.cli.show import show
-    from stablelse.render.records import csv_lines, json_document, json_line, record
-    from stablelse.render.tour import figure_rows, scene_lines
-
-    match output.kind:
-        case "table":
-            for together in [list(scenes)] if output.save else ([scene] for scene in scenes):
-                show(together, stream, output)
-        case "plain":
-            stream.writelines(f"{line}\n" for scene in scenes for line in [*scene_lines(scene), ""])
-        case "csv":
-            stream.writelines(csv_lines(row for scene in scenes for row in figure_rows(scene)))
-        case "json":
-            stream.writelines(json_document("scenes", map(record, scenes)))
-        case "jsonl":
-            stream.writelines(json_line(record(scene)) for scene in scenes)

@@ -1,259 +1,283 @@
-"""The main job: lse, softmax and log-softmax of vectors, by every method side by side."""
+"""lse, softmax and log-softmax: every method side by side, or the values alone."""
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 import typer
 
+from stablelse.cli.emit import NUMBERS, Values, emit, write_numbers
+from stablelse.cli.job import Job, batches
+from stablelse.cli.masking import policed
 from stablelse.cli.notes import NOTES
-from stablelse.cli.options import HERE, Cluster, Empty, Errors, Input, Methods, Output, Quiet, Steps
-from stablelse.cli.values import Asked, parse_methods, policed, write_values
+from stablelse.cli.options import FUNCTIONS, HERE, Evaluate
+from stablelse.cli.progress import Meter, meter_of
+from stablelse.cli.source import not_rows, place_of, read_bounded, read_vectors, refuse_cluster
+from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.functions import Function
+from stablelse.readers import By, Note, ReadError, Stream, Vectors, count, vectors
+from stablelse.render import Many
+from stablelse.render.numbers import number_text
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from stablelse.analysis.results import Comparison
-    from stablelse.cli.progress import Meter
-    from stablelse.readers import Vectors
+    from stablelse.numerics.formats import Array, Format
 
-#: How many elements are compared at once: bounds the memory that intermediate results take.
-_BATCH = 1 << 18
+#: How many numbers of one vector are gathered, to be shown element by element.
+GATHERED = 10_000
 
-
-def _command(function: str, help_text: str) -> Callable[..., None]:
-    """Return the command that computes one function."""
-
-    def command(
-        context: typer.Context,
-        source: Input,
-        methods: Methods,
-        output: Output,
-        cluster: Cluster,
-        empty: Empty = "nan",
-        errors: Errors = False,
-        steps: Steps = False,
-        quiet: Quiet = False,
-    ) -> None:
-        from stablelse.cli.progress import meter_of
-        from stablelse.cli.sink import open_sink
-        from stablelse.cli.source import find_formats, is_missing, read_vectors, refuse_cluster
-        from stablelse.numerics.functions import Function
-
-        if is_missing(source):
-            typer.echo(context.get_help())
-            return
-        formats = find_formats(source, methods.dtype)
-        errors = errors and not quiet
-        tried = parse_methods(Function(function), methods, steps)._replace(empty=empty)
-        parsed_to = "longdouble" if any(f.name == "longdouble" for f in formats) else "float64"
-        if function != "logsumexp" and output.kind == "table" and output.output and not quiet:
-            from stablelse.cli.elements import write_file
-
-            if not (steps or errors) and write_file(output, source, tried, formats):
-                return
-        asked = Asked(tried, formats, output, steps, errors, quiet)
-        may_stream = not source.numbers and _may_stream(asked, source)
-        refuse_cluster(cluster, source, may_stream)
-        with open_sink(output.output) as stream, (meter := meter_of(source)).running():
-            stacks: Iterator[Vectors] | None
-            if may_stream:
-                from stablelse.cli.unbounded import write_stream
-
-                stacks = write_stream(stream, asked, source, cluster, meter)
-            else:
-                stacks = read_vectors(source, parsed_to, meter.gauge)
-            if stacks is None:
-                return
-            stacks = policed(stacks, tried)
-            if quiet:
-                write_values(stream, _followed(stacks, stream, meter), tried, formats)
-            else:
-                found = _Found(stacks, asked, bool(source.row))
-                _write_found(stream, found, meter)
-
-    command.__doc__ = help_text
-    return command
+#: How many are for a table of a softmax, which takes some 20 times as much memory: in parts, the
+#: numbers are read twice, and what is lost in a sum is not looked for.
+SHOWN = 1 << 18
 
 
-def _may_stream(asked: Asked, source: Input) -> bool:
-    from stablelse.cli.unbounded import may_stream
-
-    return may_stream(asked, source)
-
-
-def _alone(function: str, help_text: str) -> Callable[..., None]:
-    """Return a command that no cluster helps: its results are as many as the numbers."""
-    command = _command(function, help_text)
-
-    def command_here(
-        context: typer.Context,
-        source: Input,
-        methods: Methods,
-        output: Output,
-        empty: Empty = "nan",
-        errors: Errors = False,
-        steps: Steps = False,
-        quiet: Quiet = False,
-    ) -> None:
-        command(context, source, methods, output, HERE, empty, errors, steps, quiet)
-
-    command_here.__doc__ = help_text
-    return command_here
+def run(request: Evaluate) -> None:
+    """Show what each method makes of the vectors, or write the values alone."""
+    function = Function(FUNCTIONS[request.function])
+    job = Job.of(function, request.source, request.methods, request.empty, request.steps)
+    refuse_cluster(request.cluster, request.source, _may_stream(request, job))
+    with (meter := meter_of(request.source)).running():
+        if _is_file_of_numbers(request):
+            _write_file(request, job, meter)
+        elif request.quiet:
+            emit(Many("values", _values(request, job, meter)), request, meter)
+        else:
+            found = _comparisons(request, job, meter)
+            views = _pictures if request.output.format == "table" else _records
+            emit(Many("vectors", views(found, request)), request, meter)
 
 
-lse = _command(
-    "logsumexp",
-    """Log-sum-exp, naive and shifted side by side.
-
-    log(e^x_1 + ... + e^x_n) = a + log(e^(x_1 - a) + ... + e^(x_n - a)), for any a.
-
-    \b
-    Examples:
-      stablelse lse 1000 1001 1002
-      stablelse lse -1000 -1001 -inf --shift max --shift 0
-      stablelse lse -0.775 -0.6175 --errors
-      stablelse lse --file x.csv --column loglik
-      stablelse lse --file x.jsonl --key logprobs
-      stablelse lse --file logits.npy --dtype float16 --dtype float32
-      stablelse lse --file 'parts/*.csv.gz' --quiet
-      stablelse lse --file large.npy --engine dask
-      seq 1 1000 | stablelse lse --quiet
-    """,
-)
-
-softmax = _alone(
-    "softmax",
-    """Softmax, naive and shifted side by side.
-
-    e^x_j / (e^x_1 + ... + e^x_n), and the same with x - a for x, for any a.
-
-    \b
-    Examples:
-      stablelse softmax 1000 1001 1002
-      stablelse softmax --file logits.csv --row 7 --dtype float16
-      stablelse softmax 1000 1001 1002 --method shifted --method division-free
-      stablelse softmax --file logits.csv --quiet > probabilities.tsv
-      stablelse softmax --file model.safetensors --key logits --row 1
-    """,
-)
-
-log_softmax = _alone(
-    "log_softmax",
-    """Log-softmax, naive and shifted side by side.
-
-    The logarithm of the softmax; shifted, x_j - a - log(e^(x_1 - a) + ... + e^(x_n - a)).
-
-    \b
-    Examples:
-      stablelse log-softmax 0 -1000
-      stablelse log-softmax --file logits.csv --by columns
-    """,
-)
+def _may_stream(request: Evaluate, job: Job) -> bool:
+    """Whether what is asked for can be had without gathering the numbers."""
+    if request.source.numbers or request.source.row or job.empty != "nan" or request.steps:
+        return False
+    if job.dtype == "longdouble":
+        return False
+    if job.function is Function.LOGSUMEXP:
+        return job.has_usual_shift
+    if request.quiet or _is_file_of_numbers(request):
+        return job.is_exact and len(job.formats) == 1
+    is_table = request.output.format == "table" and not request.errors
+    return is_table and job.has_usual_shift and Method.DIVISION_FREE not in (job.methods or [])
 
 
-class _Found(NamedTuple):
-    """Vectors, and what is to be shown of them."""
-
-    stacks: "Iterator[Vectors]"
-    asked: Asked
-    in_full: bool
-
-
-def _followed(stacks: "Iterator[Vectors]", stream: TextIO, meter: "Meter") -> "Iterator[Vectors]":
-    """Have the meter follow vectors, of each of which something is printed as it comes."""
-    if stream.isatty():
-        meter.hide()
-    return meter.following(stacks)
+def _read(request: Evaluate, job: Job, meter: Meter, most: int) -> Iterator[Vectors] | Stream:
+    """Read the vectors, or leave them a stream if one has more numbers than may be gathered."""
+    if not _may_stream(request, job):
+        return policed(read_vectors(request.source, job.dtype, meter.gauge), job)
+    found = read_bounded(request.source, job.dtype, most, meter.gauge)
+    if isinstance(found, Stream):
+        return found
+    return policed(found if request.cluster == HERE else not_rows(found), job)
 
 
-def _write_found(stream: TextIO, found: _Found, meter: "Meter") -> None:
-    """Show the vectors, in the form asked for."""
-    _, _, output, steps, errors, _ = found.asked
-    if output.kind == "table":
-        from stablelse.cli.show import show
-
-        stacks = meter.following(found.stacks)
-        pictures = _pictures(_comparisons(found._replace(stacks=stacks), errors), found)
-        meter.hide()
-        show(pictures, stream, output)
-        return
-    stacks = _followed(found.stacks, stream, meter)
-    measured = errors or (None if output.kind != "plain" else False)  # None: where it is quick
-    comparisons = _comparisons(found._replace(stacks=stacks), measured)
-    _write_records(stream, comparisons, steps, errors, output.kind)
-
-
-def _comparisons(found: _Found, measured: bool | None) -> "Iterator[Comparison]":
+def _comparisons(request: Evaluate, job: Job, meter: Meter) -> Iterator[Comparison]:
+    """Yield what the methods make of every vector."""
     from stablelse.analysis.compare import compare_rows
-    from stablelse.cli.source import place_of
 
-    tried, formats, *_ = found.asked
-    for stack in found.stacks:
-        count, n = stack.values.shape
-        rows = max(1, _BATCH // n)
-        for begin in range(0, count, rows):
-            part = range(begin, min(begin + rows, count))
-            yield from compare_rows(
-                stack.values[part.start : part.stop],
-                tried.function,
-                tried.shifts,
-                formats,
-                [place_of(stack, index) for index in part],
-                tried.methods,
-                measured,
-                tried.empty,
+    is_scalar = job.function is Function.LOGSUMEXP
+    found = _read(request, job, meter, GATHERED if is_scalar else SHOWN)
+    if isinstance(found, Stream) and not is_scalar and found.axis is not By.ALL:
+        found = vectors(found.blocks, found.axis)
+    if isinstance(found, Stream):
+        from stablelse.cli import passes
+
+        if is_scalar:
+            yield from passes.fold_stream(  # type: ignore[misc]
+                found, request.source, job, True, meter, request.cluster
             )
+        else:
+            yield passes.compare_long(found, request.source, job, meter)
+        return
+    # None: where it is quick
+    kind = request.output.format
+    measured = request.errors or (False if kind in ("table", "plain") else None)
+    for stack in batches(meter.following(found)):
+        places = [place_of(stack, index) for index in range(len(stack.values))]
+        yield from compare_rows(
+            stack.values,
+            job.function,
+            job.shifts,
+            job.formats,
+            places,
+            job.methods,
+            measured,
+            job.empty,
+        )
 
 
-def _pictures(comparisons: "Iterator[Comparison]", found: _Found) -> "list[RenderableType]":
-    """Draw one vector, or those asked for, in full, and many as a row each."""
-    pictures: list[RenderableType]
-    steps, errors = found.asked.steps, found.asked.errors
-    if steps or found.in_full:
-        gathered = list(comparisons)
+def _records(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[Any]:
+    """Yield what is printed of each vector where it is no table."""
+    from stablelse.analysis.results import Errors, Steps
+
+    for comparison in comparisons:
+        if request.steps:
+            yield Steps(comparison)
+        if request.output.format == "plain" and request.errors:
+            yield Errors(comparison)
+        elif not request.steps:
+            yield comparison
+
+
+def _pictures(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[Any]:
+    """Yield one vector, or those asked for, in full, and many as a row each."""
+    if request.steps or request.source.row:
+        shown = list(comparisons)
     else:
         from stablelse.analysis.tally import Tally
 
         tally: Tally[Comparison] = Tally()
         for comparison in comparisons:
             tally.add(comparison)
-        gathered = tally.comparisons
-    if steps:
-        from stablelse.render.walk import Walk
-
-        pictures = [Walk(comparison) for comparison in gathered]
-    elif found.in_full or len(gathered) == 1:
-        pictures = list(gathered)
+        shown = tally.comparisons
+    if request.steps:
+        yield from (comparison.steps for comparison in shown)
+    elif request.source.row or len(shown) == 1 or not hasattr(shown[0], "x"):
+        yield from shown
     else:
-        from stablelse.render.overview import Overview
-
-        pictures = [Overview(tally)]
-    if errors:
+        yield tally
+    if request.errors:
         from stablelse.render.accuracy import AccuracyPicture
 
-        pictures.append(AccuracyPicture(gathered))
-    return pictures
+        yield AccuracyPicture(shown)
 
 
-def _write_records(
-    stream: TextIO, comparisons: "Iterator[Comparison]", steps: bool, errors: bool, kind: str
-) -> None:
-    from stablelse.render import plain, records
+def _values(request: Evaluate, job: Job, meter: Meter) -> Iterator[Values]:
+    """Yield the values alone, the exact ones or those asked for, vector by vector as they come."""
+    found = _read(request, job, meter, GATHERED)
+    if isinstance(found, Stream) and job.function is Function.LOGSUMEXP:
+        from stablelse.cli import passes
 
-    found = (c.steps if steps else c for c in comparisons)
-    if kind == "plain":
-        for comparison in comparisons:
-            if steps:
-                stream.writelines(f"{line}\n" for line in plain.step_lines(comparison))
-            if errors or not steps:
-                lines = plain.comparison_lines(comparison, errors)
-                stream.writelines(f"{line}\n" for line in lines)
-    elif kind == "csv":
-        rows = (row for result in found for row in result.flat_records())
-        stream.writelines(records.csv_lines(rows))
-    else:
-        told = (record for result in found for record in result.records())
-        if kind == "json":
-            stream.writelines(records.json_document("vectors", told, NOTES.fields))
+        plain = bool({Method.NAIVE, Method.SHIFTED}.intersection(job.methods or []))
+        exact = job._replace(methods=job.methods or [Method.EXACT])
+        for comparison in passes.fold_stream(
+            found, request.source, exact, plain, meter, request.cluster
+        ):
+            for result in comparison.results:
+                yield Values(np.atleast_1d(result.value), True)
+                _note_doubt(result)
+        return
+    if isinstance(found, Stream):
+        if found.axis is By.ALL:
+            yield from _long_values(found, request, job, meter)
+            return
+        found = vectors(found.blocks, found.axis)
+    candidates = job.candidates([Method.EXACT])
+    narrow = [format_ for format_ in job.formats if format_.significand_bits < 53]
+    for stack in meter.following(found):
+        for format_ in narrow:
+            _note_unfit(stack, format_)
+        columns = [
+            candidate.values(job.function, stack.values, format_, job.empty)
+            for format_ in job.formats
+            for candidate in candidates
+        ]
+        for rows in zip(*columns, strict=True):
+            yield from (Values(row, stack.vertical) for row in rows)
+
+
+def _long_values(stream: Stream, request: Evaluate, job: Job, meter: Meter) -> Iterator[Values]:
+    """Yield the elements of one long vector, in lines or in a line as they came."""
+    from stablelse.cli import passes
+
+    first = next(stream.blocks)
+    is_vertical = first.values.shape[1] == 1
+    whole = stream._replace(blocks=chain([first], stream.blocks))
+    pieces = passes.long_elements(whole, request.source, job, meter)
+    last = next(pieces)
+    for piece in pieces:
+        yield Values(last, is_vertical, goes_on=True)
+        last = piece
+    yield Values(last, is_vertical)
+
+
+def _note_doubt(result: Any) -> None:
+    """Say on stderr that a value may not be the correctly rounded one."""
+    if result.error_bound and result.error_bound > 0.5:
+        text = (
+            "the value could not be proved to be correctly rounded, for pipes, URLs and what a "
+            f"cluster reads are read only once; it is within {result.error_bound:.2g} ulp"
+        )
+        NOTES.note(Note(text))
+
+
+def _note_unfit(stack: Vectors, format_: Format) -> None:
+    """Say on stderr that a number does not fit the format: its value alone would not."""
+    from stablelse.analysis.verdicts import does_not_fit
+
+    unfit = does_not_fit(stack.values, format_.round(stack.values)).tolist()
+    if any(unfit):
+        row = stack.values[unfit.index(True)]
+        large = next(x for x in row if abs(x) < float("inf") and abs(x) > format_.largest)
+        largest = number_text(format_.largest)
+        text = f"{number_text(large)} does not fit {format_.name}, largest {largest}"
+        NOTES.note(Note(text, stack.source))
+
+
+def _is_file_of_numbers(request: Evaluate) -> bool:
+    """Whether the elements are written to a file of numbers, as its suffix says."""
+    output = request.output
+    if request.function == "lse" or output.format != "table" or output.output is None:
+        return False
+    suffix = Path(output.output).suffix.lower()
+    return suffix in NUMBERS and not (request.quiet or request.steps or request.errors)
+
+
+def _write_file(request: Evaluate, job: Job, meter: Meter) -> None:
+    """Write the elements of the vectors to a file of numbers."""
+    path = request.output.output
+    assert path is not None, "there is a file"
+    if request.output.save:
+        raise typer.BadParameter(
+            f"--save keeps the picture of the table: it does not go with numbers in {path}"
+        )
+    if len(job.candidates([Method.EXACT])) * len(job.formats) > 1:
+        raise typer.BadParameter(
+            f"{path} is to hold the values of one method in one format: choose one each, "
+            "or --format csv for a table of them all"
+        )
+    blocks = _blocks(request, job, meter)
+    write_numbers(path, blocks, job.formats[0], job.function.value)
+
+
+#: What one vector of a file is called.
+_NOUNS = {By.ROWS: "row", By.COLUMNS: "column", By.ALL: "row"}
+
+
+def _blocks(request: Evaluate, job: Job, meter: Meter) -> Iterator[tuple[Array, tuple[int, ...]]]:
+    """Yield elements as they lie in the source, and the axes over which their rows are counted."""
+    found = _read(request, job, meter, GATHERED)
+    if isinstance(found, Stream) and found.axis is By.ALL:
+        from stablelse.cli import passes
+
+        for elements in passes.long_elements(found, request.source, job, meter):
+            yield elements[:, np.newaxis], ()
+        return
+    if isinstance(found, Stream):
+        found = vectors(found.blocks, found.axis)
+    (candidate,) = job.candidates([Method.EXACT])
+    width = None
+    columns: list[Array] = []
+    for stack in meter.following(found):
+        values = candidate.values(job.function, stack.values, job.formats[0], job.empty)
+        if stack.axis is By.ALL:
+            values = values.T
+        here = values.shape[1]
+        if width not in (None, here):
+            raise ReadError(
+                f"{stack.source}, {_NOUNS[stack.axis]} {stack.first} has {count(here, 'number')}, "
+                f"where those before have {width}: a table needs vectors of the same length; print "
+                "them instead"
+            )
+        width = here
+        if stack.axis is By.COLUMNS:
+            columns.append(values)
         else:
-            stream.writelines(map(records.json_line, told))
+            is_last = request.source.axis in (None, -1, len(stack.outer))
+            yield values, stack.outer if is_last else ()
+    if columns:
+        yield np.concatenate(columns).T, ()

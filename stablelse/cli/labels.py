@@ -46,36 +46,13 @@ def read_labelled(source: Input, where: Labels, dtype: str) -> Iterator[Vectors]
     ReadError
         If a label is no class of its vector, or there are more or fewer labels than vectors.
     typer.BadParameter
-        If options are missing, or contradict each other.
+        If there is one label for several vectors.
     """
-    _check(source, where)
     if where.label is not None:
         yield _alone(read_vectors(source, dtype), where)
         return
     stacks, labels = _opened(source, where, dtype)
     yield from chosen(_beside(stacks, labels, where.ignore_index), source.row)
-
-
-def _check(source: Input, where: Labels) -> None:
-    """Complain of options for labels that are missing, or contradict each other."""
-    in_file = any((where.labels, where.label_column, where.label_key))
-    if (where.label is not None) == in_file:
-        raise typer.BadParameter(
-            "give the labels once: --labels FILE, --label-column or --label-key for a column, an "
-            "array or a field of the logits' file, or --label K for a single vector"
-        )
-    if source.skip_na:
-        raise typer.BadParameter("--skip-na would number the classes anew: fill in what is missing")
-    if source.numbers and where.labels is None and where.label is None:
-        raise typer.BadParameter("--label-column is for files and pipes: say --label K")
-    is_piped = not source.numbers and "-" in (source.file or ["-"])
-    if is_piped and where.labels is None and where.label_key is not None:
-        raise typer.BadParameter(
-            "--label-key reads the logits' file twice, which a pipe cannot be: save it to a file"
-        )
-    others = [where.labels, source.mask].count("-")
-    if others + is_piped > 1:
-        raise typer.BadParameter("standard input can be read for one of logits, labels and mask")
 
 
 def _alone(stacks: Iterator[Vectors], where: Labels) -> Vectors:

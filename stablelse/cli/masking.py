@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stablelse.cli.beside import open_beside
-from stablelse.cli.source import place_of
 from stablelse.numerics import masks
 from stablelse.numerics.formats import Array
+from stablelse.numerics.functions import Function
 from stablelse.readers import Beside, Block, ReadError, ReadOptions, Vectors, count
+
+if TYPE_CHECKING:
+    from stablelse.cli.job import Job
 
 #: What a mask's file has of the options for the numbers' file.
 _OPTIONS = {"--file": "--mask", "--axis": "--axis"}
@@ -97,7 +101,20 @@ def _masked(block: Block, kept: Array) -> Block:
     return block._replace(values=masks.masked(block.values, kept), masked=~kept)
 
 
-def settled(stacks: Iterator[Vectors], empty: str, ignored: int | None = None) -> Iterator[Vectors]:
+def policed(stacks: Iterator[Vectors], job: Job, ignored: int | None = None) -> Iterator[Vectors]:
+    """Return vectors as the policy has those of which nothing is left.
+
+    Of labelled vectors the loss itself knows the policy, but for errors.
+    """
+    is_moot = job.function is Function.LOGSUMEXP or ignored is not None
+    if job.empty in ("nan", "zero") or (is_moot and job.empty != "error"):
+        return stacks  # the logarithm of nothing is -inf
+    return _settled(stacks, job.empty, ignored)
+
+
+def _settled(
+    stacks: Iterator[Vectors], empty: str, ignored: int | None = None
+) -> Iterator[Vectors]:
     """Yield vectors as a policy has them that are masked throughout or hold -inf alone.
 
     Under "uniform" what is not masked of such a vector is 0, and everything, if all is masked:
@@ -129,6 +146,7 @@ def settled(stacks: Iterator[Vectors], empty: str, ignored: int | None = None) -
 
 def _name(stack: Vectors, index: int) -> str:
     """Return what a complaint calls a vector."""
+    from stablelse.cli.source import place_of
     from stablelse.render.wording import place_text
 
     return place_text(place_of(stack, index)) or "the vector given"

@@ -1,8 +1,17 @@
-"""The options that commands share, in bundles; how they are taken says `stablelse.cli.bundles`."""
+"""What each command can be asked for: options, in bundles, and those that contradict each other."""
 
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
+
+#: What a picture can be saved as, and a figure, where a result is drawn as one.
+PICTURES, FIGURES = (".svg", ".html", ".txt"), (".png", ".svg", ".pdf")
+
+#: The functions by the names of their commands.
+FUNCTIONS = {"lse": "logsumexp", "softmax": "softmax", "log-softmax": "log_softmax"}
 
 _Key = Annotated[
     str | None,
@@ -169,35 +178,43 @@ class Methods(NamedTuple):
     ] = None
 
 
+def _check_suffixes(paths: Sequence[str] | None, known: Sequence[str]) -> Any:
+    """Complain of a file of no kind that a picture, or a figure, can be saved as."""
+    for path in paths or ():
+        suffix = Path(path).suffix.lower()
+        if suffix not in known:
+            raise typer.BadParameter(
+                f"{path!r} ends in none of {', '.join(known)}: the suffix says what is saved"
+            )
+        if suffix in FIGURES and known != PICTURES and find_spec("matplotlib") is None:
+            raise typer.BadParameter(
+                f"{path!r} is a figure, which needs matplotlib: pip install 'stablelse[plot]' "
+                "brings it"
+            )
+    return paths
+
+
+def _check_pictures(paths: list[str] | None) -> Any:
+    return _check_suffixes(paths, PICTURES)
+
+
+def _check_figures(paths: list[str] | None) -> Any:
+    return _check_suffixes(paths, tuple(dict.fromkeys((*FIGURES, *PICTURES))))
+
+
 _Json = Annotated[bool, typer.Option("--json", help="Short for --format json.", show_default=False)]
 _File = Annotated[
     str | None,
     typer.Option("--output", "-o", metavar="FILE", help="Write there, whole or not at all."),
 ]
-
-
-def _checked(paths: list[str] | None) -> list[str] | None:
-    if paths:
-        from stablelse.cli.show import check_suffixes
-
-        check_suffixes(paths)
-    return paths
-
-
-def _checked_figures(paths: list[str] | None) -> list[str] | None:
-    if paths:
-        from stablelse.cli.show import check_suffixes
-
-        check_suffixes(paths, figures=True)
-    return paths
-
-
-#: For any command that shows something; `stablelse.cli.show.show` does it.
-Save = Annotated[
+_Format = Annotated[
+    Literal["table", "plain", "json", "jsonl", "csv"], typer.Option(help="What is printed.")
+]
+_Save = Annotated[
     list[str] | None,
     typer.Option(
         metavar="FILE.svg|html|txt",
-        callback=_checked,
+        callback=_check_pictures,
         help="Keep the picture of the table as well, as wide as the screen; repeatable; not with"
         " --quiet or another --format.",
     ),
@@ -207,18 +224,11 @@ Save = Annotated[
 class Output(NamedTuple):
     """What is printed and saved, and where to."""
 
-    format: Annotated[
-        Literal["table", "plain", "json", "jsonl", "csv"], typer.Option(help="What is printed.")
-    ] = "table"
+    format: _Format = "table"
     json: _Json = False
     output: _File = None
-    save: Save = None
+    save: _Save = None
     title: str = ""  # no option: the command as it was typed, where a picture is saved
-
-    @property
-    def kind(self) -> str:
-        """The format asked for, either way."""
-        return "json" if self.json else self.format
 
 
 class NotesOutput(NamedTuple):
@@ -230,38 +240,26 @@ class NotesOutput(NamedTuple):
     ] = "table"
     json: _Json = False
     output: _File = None
-    save: Save = None
-    title: str = ""  # no option: the command as it was typed, where a picture is saved
-
-    @property
-    def kind(self) -> str:
-        """The format asked for, either way."""
-        return "json" if self.json else self.format
+    save: _Save = None
+    title: str = ""
 
 
 class FigureOutput(NamedTuple):
     """What is printed and saved, where the result is also drawn as a figure."""
 
-    format: Annotated[
-        Literal["table", "plain", "json", "jsonl", "csv"], typer.Option(help="What is printed.")
-    ] = "table"
+    format: _Format = "table"
     json: _Json = False
     output: _File = None
     save: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FILE.png|svg|pdf|html|txt",
-            callback=_checked_figures,
+            callback=_check_figures,
             help="Keep a figure for a paper or a slide (.png, .svg, .pdf), or the picture of the"
             " screen (.html, .txt); repeatable; not with another --format.",
         ),
     ] = None
-    title: str = ""  # no option: the command as it was typed, where a picture is saved
-
-    @property
-    def kind(self) -> str:
-        """The format asked for, either way."""
-        return "json" if self.json else self.format
+    title: str = ""
 
 
 class Cluster(NamedTuple):
@@ -284,7 +282,7 @@ class Cluster(NamedTuple):
 #: In this process.
 HERE = Cluster()
 
-Quiet = Annotated[
+_Quiet = Annotated[
     bool,
     typer.Option(
         "--quiet",
@@ -293,11 +291,11 @@ Quiet = Annotated[
         show_default=False,
     ),
 ]
-Empty = Annotated[
+_Empty = Annotated[
     Literal["nan", "zero", "uniform", "error"],
     typer.Option(help="What is made of a vector that is masked throughout or holds -inf alone."),
 ]
-Errors = Annotated[
+_Errors = Annotated[
     bool,
     typer.Option(
         "--errors",
@@ -305,7 +303,321 @@ Errors = Annotated[
         show_default=False,
     ),
 ]
-Steps = Annotated[
+_Steps = Annotated[
     bool,
     typer.Option("--steps", help="The evaluation, operation by operation.", show_default=False),
 ]
+_Dtype = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FORMAT", help="The floating-point format; repeatable.  [default: float64]"
+    ),
+]
+
+
+class Evaluate(NamedTuple):
+    """What lse, softmax and log-softmax are asked for."""
+
+    source: Input
+    methods: Methods
+    output: Output
+    cluster: Cluster = HERE
+    empty: _Empty = "nan"
+    errors: _Errors = False
+    steps: _Steps = False
+    quiet: _Quiet = False
+    function: str = "lse"  # no option: the command
+
+
+class Nll(NamedTuple):
+    """What nll is asked for."""
+
+    source: Input
+    labels: Labels
+    methods: Methods
+    output: Output
+    logits: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="The logits, a vector a row: the same as --file."),
+    ] = None
+    grad: Annotated[
+        bool, typer.Option("--grad", help="The gradient, softmax - onehot.", show_default=False)
+    ] = False
+    reduction: Annotated[
+        Literal["mean", "sum", "none"] | None,
+        typer.Option(help="How the losses become one.  [default: mean]"),
+    ] = None
+    empty: _Empty = "nan"
+    steps: _Steps = False
+    quiet: _Quiet = False
+
+
+class Demo(NamedTuple):
+    """What demo is asked for."""
+
+    output: Output
+    scene: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this scene; repeatable.  [default: all]"),
+    ] = None
+    straight: Annotated[
+        bool, typer.Option("--all", help="Straight through, without waiting for keys.")
+    ] = False
+    names: Annotated[bool, typer.Option("--list", help="The names of the scenes.")] = False
+
+
+class Prove(NamedTuple):
+    """What prove is asked for."""
+
+    function: Annotated[
+        Literal["lse", "softmax"],
+        typer.Argument(metavar="lse|softmax", help="Whose identity.", show_default=False),
+    ]
+    source: Input
+    output: NotesOutput
+    shift: Annotated[
+        str | None,
+        typer.Option(metavar="max|min|mean|A", help="The a of the identity.  [default: max]"),
+    ] = None
+    dtype: _Dtype = None
+
+
+class Sweep(NamedTuple):
+    """What sweep is asked for."""
+
+    source: Input
+    output: FigureOutput
+    offset: Annotated[
+        str | None,
+        typer.Option(metavar="A:B", help="Move x: x + t, t from A to B.  [default: -1000:1000]"),
+    ] = None
+    scale: Annotated[
+        str | None,
+        typer.Option(metavar="A:B", help="Stretch x instead: t x, t from A to B, both positive."),
+    ] = None
+    function: Annotated[
+        Literal["lse", "softmax", "log-softmax"], typer.Option(help="What to compute.")
+    ] = "lse"
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            "-m",
+            metavar="naive|shifted|division-free|exact",
+            help="Only this method; repeatable.  [default: all]",
+        ),
+    ] = None
+    shift: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="max|min|mean|A", help="The a of the identity; repeatable.  [default: max]"
+        ),
+    ] = None
+    dtype: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="The floating-point format, as `stablelse limits` lists them; repeatable."
+            "  [default: all but longdouble]",
+        ),
+    ] = None
+    points: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="How many t are tried first in float32 and wider formats; in narrower ones, every"
+            " t is.  [default: 400]",
+        ),
+    ] = None
+
+
+class Peers(NamedTuple):
+    """What peers is asked for."""
+
+    source: Input
+    output: Output
+    function: Annotated[
+        Literal["lse", "softmax", "log-softmax"] | None,
+        typer.Option(help="What to compute.  [default: lse]"),
+    ] = None
+    dtype: _Dtype = None
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Only this library beside our own; repeatable: numpy, logaddexp, scipy, torch,"
+            " jax.  [default: all installed]",
+        ),
+    ] = None
+    time: Annotated[
+        bool, typer.Option("--time/--no-time", help="How long each takes per element.")
+    ] = True
+
+
+class Scan(NamedTuple):
+    """What scan is asked for."""
+
+    source: Files
+    output: Output
+    function: Annotated[
+        Literal["lse", "softmax", "log-softmax"],
+        typer.Option(help="What to compute of each vector."),
+    ] = "lse"
+    dtype: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="The floating-point format; repeatable."
+            "  [default: float16, float32, and bfloat16 if installed]",
+        ),
+    ] = None
+    max_ulp: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N", min=0.5, help="How many ulps a finite result may lose.  [default: 10]"
+        ),
+    ] = None
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[METHOD:]VERDICT",
+            help="Exit with 1 if that occurs, of that method or any: overflow, underflow, nan,"
+            " does_not_fit, no_digits, broken (any of these), digits_lost, ulp>N (any result more"
+            " than N ulp off); repeatable, or a list with commas; none.  [default: shifted:broken]",
+        ),
+    ] = None
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet",
+            "-q",
+            help="Nothing but the exit code, and on stderr what failed.",
+            show_default=False,
+        ),
+    ] = False
+
+
+class Limits(NamedTuple):
+    """What limits is asked for."""
+
+    output: Output
+    dtype: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FORMAT", help="Only this format; repeatable.  [default: all]"),
+    ] = None
+
+
+class _Given(dict[str, Any]):
+    """The options of a command as attributes; `None` for those of other commands."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self.get(name)
+
+    @property
+    def is_without_numbers(self) -> bool:
+        return not self.numbers and not self.file
+
+    @property
+    def is_piped(self) -> bool:
+        return not self.numbers and "-" in (self.file or ["-"])
+
+    @property
+    def is_for_cluster(self) -> bool:
+        return bool(self.engine == "dask")
+
+    @property
+    def has_labels_in_a_file(self) -> bool:
+        return any((self.labels, self.label_column, self.label_key))
+
+
+class _Refusal(NamedTuple):
+    """Options that contradict each other."""
+
+    #: The command; any, if none is named.
+    command: str
+    clash: Callable[[_Given], Any]
+    #: With options in braces.
+    message: str
+
+
+_PICTURE = "--save keeps the picture of the table: it does not go with "
+_LIST = "--list has names alone: leave out --format, --json and --save"
+_LABELS = (
+    "give the labels once: --labels FILE, --label-column or --label-key for a column, an array or "
+    "a field of the logits' file, or --label K for a single vector"
+)
+
+#: Refused before anything is read, the first that holds.
+_REFUSALS = tuple(
+    _Refusal(*row)
+    for row in (
+        ("", lambda o: o.json and o.format not in ("table", "json"),
+         "--json is --format json: it does not go with --format {format}"),
+        ("", lambda o: o.save and o.quiet, _PICTURE + "--quiet"),
+        ("", lambda o: o.save and o.json, _PICTURE + "--format json"),
+        ("", lambda o: o.save and o.format != "table", _PICTURE + "--format {format}"),
+        ("scan", lambda o: o.quiet and o.output,
+         "--quiet prints nothing: it does not go with --output"),
+        ("scan", lambda o: o.quiet and o.json,
+         "--quiet prints nothing: it does not go with --json"),
+        ("scan", lambda o: o.quiet and o.format != "table",
+         "--quiet prints nothing: it does not go with --format"),
+        ("", lambda o: o.quiet and o.json,
+         "--quiet prints the value alone: it does not go with --json"),
+        ("", lambda o: o.quiet and o.format != "table",
+         "--quiet prints the value alone: it does not go with --format"),
+        ("demo", lambda o: o.names and (o.format != "table" or o.json or o.save), _LIST),
+        ("nll", lambda o: o.grad and o.reduction,
+         "--grad gives the gradient of each vector's own loss, as of their sum; that of a mean is "
+         "divided by the number of vectors: leave out --reduction"),
+        ("nll", lambda o: o.steps and o.json,
+         "--steps goes with the table: stablelse log-softmax has them in --format json"),
+        ("nll", lambda o: o.steps and o.format != "table",
+         "--steps goes with the table: stablelse log-softmax has them in --format {format}"),
+        ("nll", lambda o: (o.label is not None) == o.has_labels_in_a_file, _LABELS),
+        ("nll", lambda o: o.skip_na,
+         "--skip-na would number the classes anew: fill in what is missing"),
+        ("nll", lambda o: o.numbers and o.labels is None and o.label is None,
+         "--label-column is for files and pipes: say --label K"),
+        ("nll", lambda o: o.is_piped and o.labels is None and o.label_key is not None,
+         "--label-key reads the logits' file twice, which a pipe cannot be: save it to a file"),
+        ("nll", lambda o: [o.labels, o.mask].count("-") + o.is_piped > 1,
+         "standard input can be read for one of logits, labels and mask"),
+        ("", lambda o: o.mask == "-" and o.is_piped,
+         "standard input cannot be both the mask and the numbers"),
+        ("", lambda o: o.axis is not None and o.by not in (None, "rows"),
+         "--axis says what a vector is: leave out --by {by}"),
+        ("sweep", lambda o: o.offset is not None and o.scale is not None,
+         "x is moved or stretched: leave out --offset or --scale"),
+        ("peers", lambda o: o.is_without_numbers and o.function,
+         "--function goes with numbers or --file, not with the gallery"),
+        ("peers", lambda o: o.is_without_numbers and o.dtype,
+         "--dtype goes with numbers or --file, not with the gallery"),
+        ("prove", lambda o: o.is_without_numbers and o.shift is not None,
+         "--shift goes with numbers or --file, not without"),
+        ("prove", lambda o: o.is_without_numbers and o.dtype,
+         "--dtype goes with numbers or --file, not without"),
+        ("lse", lambda o: o.scheduler is not None and not o.is_for_cluster,
+         "--scheduler is for a cluster: say --engine dask"),
+        ("lse", lambda o: o.is_for_cluster and (o.numbers or o.is_piped),
+         "--engine dask is for files, which its workers open: name them"),
+    )
+)  # fmt: skip
+
+
+def refuse(command: str, given: Mapping[str, Any]) -> None:
+    """Complain of options that contradict each other, and of those for files where none is read."""
+    options = _Given(given)
+    where = "with numbers as arguments" if options.numbers else "without a file"
+    may_be_without = command in ("peers", "prove") and not options.file
+    if options.numbers or may_be_without:
+        for name in Input._fields:
+            is_given = options.get(name) not in (None, [], Input._field_defaults[name])
+            if is_given and name != "numbers" and not (options.numbers and name == "mask"):
+                option = name.replace("_", "-")
+                raise typer.BadParameter(
+                    f"--{option} is for files and pipes: it does not go {where}"
+                )
+    for refusal in _REFUSALS:
+        if refusal.command in ("", command) and refusal.clash(options):
+            raise typer.BadParameter(refusal.message.format_map(options))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
 from operator import attrgetter
@@ -46,12 +45,6 @@ INPUT_ERRORS = (
     DerivationError,
     SweepError,
 )
-
-
-def is_missing(options: Input) -> bool:
-    """Whether nothing was given and a person sits at the terminal, who may be told how."""
-    given = options.numbers or options.file
-    return not given and sys.stdin is not None and sys.stdin.isatty()
 
 
 def read_vectors(options: Input, dtype: str, gauge: Gauge | None = None) -> Iterator[Vectors]:
@@ -144,7 +137,6 @@ def read_one(options: Input, formats: Sequence[Format]) -> tuple[Array, Place]:
 
 
 def _argument(options: Input, dtype: str) -> Vectors:
-    refuse_file_options(options._replace(mask=None), "with numbers as arguments")
     values = parse_numbers(options.numbers or [], dtype=dtype)
     vector = Vectors(values[np.newaxis], "", 1, By.ALL, vertical=False, names=None)
     if options.mask is None:
@@ -180,8 +172,6 @@ def masked_by(options: Input, blocks: Iterator[Block]) -> Iterator[Block]:
     """Return blocks with -inf where the mask says so, if there is one."""
     if options.mask is None:
         return blocks
-    if options.mask == "-" and "-" in (options.file or ["-"]):
-        raise typer.BadParameter("standard input cannot be both the mask and the numbers")
     from stablelse.cli.masking import masked_blocks
 
     return masked_blocks(blocks, options.mask, options.axis)
@@ -237,23 +227,10 @@ def find_formats(options: Input, names: list[str] | None) -> list[Format]:
     return formats
 
 
-def refuse_file_options(options: Input, where: str) -> None:
-    """Complain of options that say how a file is read, where no file is."""
-    unasked = Input(numbers=options.numbers)
-    for name, given, default in zip(Input._fields, options, unasked, strict=True):
-        if given != default and given != []:
-            option = name.replace("_", "-")
-            raise typer.BadParameter(f"--{option} is for files and pipes: it does not go {where}")
-
-
 def refuse_cluster(cluster: Cluster, source: Input, may_stream: bool) -> None:
     """Complain of a cluster where there is nothing for it to do."""
     if cluster == HERE:
         return
-    if cluster.engine == "local":
-        raise typer.BadParameter("--scheduler is for a cluster: say --engine dask")
-    if source.numbers or not source.file or "-" in source.file:
-        raise typer.BadParameter("--engine dask is for files, which its workers open: name them")
     if source.mask or not may_stream:
         raise typer.BadParameter(
             "--engine dask sums up in one pass: it does not go with --mask, --row, --steps, "

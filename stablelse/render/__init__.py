@@ -2,48 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-#: The picture of each type of result: its name, and where the picture is drawn.
-_PICTURES = {
-    "Comparison": "stablelse.render.table:ComparisonPicture",
-    "Steps": "stablelse.render.walk:steps_picture",
-    "Errors": "stablelse.render.accuracy:errors_picture",
-    "Gallery": "stablelse.render.gallery:GalleryPicture",
-    "PeerComparison": "stablelse.render.peers:PeerPicture",
-    "Proof": "stablelse.render.derivation:ProofPicture",
-    "Likelihood": "stablelse.render.likelihood:LikelihoodPicture",
-    "StreamComparison": "stablelse.render.stream:StreamPicture",
-    "Sweep": "stablelse.render.chart:SweepPicture",
-    "Scene": "stablelse.render.tour:ScenePicture",
-    "Scan": "stablelse.render.scan:ScanPicture",
-    "Limits": "stablelse.render.limits:LimitsPicture",
+#: For each type of result what gives its picture, its plain lines and so on: module and name.
+FORMS: dict[str, dict[str, str]] = {
+    "Comparison": {"table": "table:ComparisonPicture", "plain": "plain:comparison_lines"},
+    "Steps": {
+        "table": "walk:steps_picture",
+        "plain": "plain:steps_lines",
+        "csv": "records:step_rows",
+        "json": "records:with_steps",
+    },
+    "Errors": {"table": "accuracy:errors_picture", "plain": "plain:errors_lines"},
+    "Tally": {"table": "overview:Overview"},
+    "StreamComparison": {"table": "stream:StreamPicture", "plain": "stream:stream_lines"},
+    "Likelihood": {"table": "likelihood:LikelihoodPicture", "plain": "likelihood:total_lines"},
+    "Loss": {"plain": "likelihood:loss_lines"},
+    "Gallery": {
+        "table": "gallery:GalleryPicture",
+        "plain": "peer_plain:gallery_lines",
+        "csv": "records:gallery_rows",
+    },
+    "PeerComparison": {
+        "table": "peers:PeerPicture",
+        "plain": "peer_plain:peer_lines",
+        "csv": "records:peer_rows",
+    },
+    "Proof": {
+        "table": "derivation:ProofPicture",
+        "plain": "derivation_text:plain_lines",
+        "markdown": "derivation_text:markdown_lines",
+        "latex": "derivation_text:latex_lines",
+        "csv": "derivation_text:proof_rows",
+        "json": "derivation_text:proof_record",
+    },
+    "Sweep": {
+        "table": "chart:SweepPicture",
+        "plain": "sweep_wording:sweep_lines",
+        "figure": "matplotlib:figure",
+    },
+    "Scene": {
+        "table": "tour:ScenePicture",
+        "plain": "tour:scene_lines",
+        "csv": "tour:figure_rows",
+    },
+    "Scan": {
+        "table": "scan:ScanPicture",
+        "plain": "scan_text:scan_lines",
+        "csv": "scan_text:scan_rows",
+        "json": "scan_text:scan_record",
+    },
+    "Limits": {"table": "limits:LimitsPicture", "plain": "plain:limits_lines"},
 }
 
-
-#: Where the records of every result are made.
-_RECORDS = "stablelse.render.records"
-
-
-def records_of(result: object) -> Iterator[dict[str, Any]]:
-    """Return what JSON has of a result."""
-    found: Iterator[dict[str, Any]] = import_module(_RECORDS).records_of(result)
-    return found
+#: Those of every other result.
+_USUAL = {"csv": "records:flat_rows", "json": "records:record"}
 
 
-def flat_records_of(result: object) -> Iterator[dict[str, Any]]:
-    """Return what CSV has of a result."""
-    found: Iterator[dict[str, Any]] = import_module(_RECORDS).flat_records_of(result)
-    return found
+class Many(NamedTuple):
+    """Results that come one after the other, in bounded memory.
+
+    Attributes
+    ----------
+    name : str
+        What JSON calls them.
+    results : iterable of result
+        Each has the forms of its type.
+    rest : callable
+        What JSON says of all of them, when they have come.
+    """
+
+    name: str
+    results: Iterable[Any]
+    rest: Callable[[], dict[str, Any]] = dict
+
+
+def form(result: object, kind: str) -> Callable[..., Any]:
+    """Return what gives a result in a form."""
+    name = FORMS.get(type(result).__name__, _USUAL).get(kind) or _USUAL[kind]
+    module, _, function = name.partition(":")
+    given: Callable[..., Any] = getattr(import_module(f"stablelse.render.{module}"), function)
+    return given
 
 
 def renderable(result: object) -> RenderableType:
     """Return the picture of a result, for a Rich console of any width and encoding."""
-    module, _, name = _PICTURES[type(result).__name__].partition(":")
-    picture: RenderableType = getattr(import_module(module), name)(result)
+    picture: RenderableType = form(result, "table")(result)
     return picture

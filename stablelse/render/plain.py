@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stablelse.analysis.limits import Limits
-from stablelse.analysis.results import Comparison, MethodResult
+from stablelse.analysis.results import Comparison, Errors, MethodResult, Steps
 from stablelse.analysis.steps import steps
 from stablelse.numerics.formulas.formula import Method
+from stablelse.render import form
 from stablelse.render.numbers import exact_text, number_text
 from stablelse.render.sentences import finding_text
 from stablelse.render.walk import step_symbol
@@ -42,9 +43,15 @@ def comparison_lines(comparison: Comparison, errors: bool = False) -> Iterator[s
             yield f"    {told}"
 
 
-def step_lines(comparison: Comparison) -> Iterator[str]:
+def errors_lines(view: Errors) -> Iterator[str]:
+    """Yield the lines of a comparison with the errors of its methods."""
+    lines: Iterator[str] = form(view.comparison, "plain")(view.comparison, errors=True)
+    return lines
+
+
+def steps_lines(view: Steps) -> Iterator[str]:
     """Yield a line per elementary operation of every method."""
-    for result in comparison.results:
+    for result in view.comparison.results:
         if result.evaluation is None:
             continue
         n = len(result.evaluation.results["x"])

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from io import StringIO
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.analysis.results import Comparison, Steps
+from stablelse.analysis.results import Errors, Steps
 from stablelse.analysis.steps import Step, steps
 from stablelse.numerics.formats import Array
+from stablelse.render import Many, form
 from stablelse.render.numbers import json_number, number_text
 
 if TYPE_CHECKING:
+    from stablelse.analysis.gallery import Gallery
     from stablelse.analysis.peers.comparison import PeerComparison
 
-
-#: What the form of the records is called, in every JSON document and line.
+#: The version of the fields of JSON. It changes if a field goes or means something else.
 SCHEMA = {"schema": 1}
 
-
-def records_of(result: Any) -> Iterator[dict[str, Any]]:
-    """Yield what JSON has of a result."""
-    yield with_steps(result.comparison) if isinstance(result, Steps) else record(result)
-
-
-def flat_records_of(result: Any) -> Iterator[dict[str, Any]]:
-    """Yield what CSV has of a result."""
-    return step_rows(result.comparison) if isinstance(result, Steps) else flat_rows(result)
+#: The field of a result whose items are lines of JSON Lines.
+_PARTS = {"Limits": "formats", "Gallery": "cases"}
 
 
 def record(result: Any) -> Any:
@@ -47,6 +45,8 @@ def record(result: Any) -> Any:
         What is not finite is ``"inf"``, ``"-inf"`` or ``"nan"``; numbers wider than float64
         are text.
     """
+    if isinstance(result, Errors):
+        result = result.comparison
     if hasattr(result, "_fields") or is_dataclass(result):
         told = {name: record(getattr(result, name)) for name in field_names(type(result))}
         if "x" in told:
@@ -84,55 +84,73 @@ def field_names(result_type: type) -> list[str]:
     return [field.name for field in fields(result_type) if field.repr]
 
 
-def with_steps(comparison: Comparison) -> dict[str, Any]:
+def with_steps(view: Steps) -> dict[str, Any]:
     """Return a comparison's record, every evaluated method with its steps."""
-    plain: dict[str, Any] = record(comparison)
-    for result, result_record in zip(comparison.results, plain["results"], strict=True):
+    plain: dict[str, Any] = record(view.comparison)
+    for result, result_record in zip(view.comparison.results, plain["results"], strict=True):
         if result.evaluation is not None:
             walked = steps(result.evaluation, result.findings)
             result_record["steps"] = [record(step) for step in walked]
     return plain
 
 
-def json_line(value: dict[str, Any]) -> str:
+def records(result: Any) -> Iterator[dict[str, Any]]:
+    """Yield what JSON has of a result: one object, or one for each part."""
+    name = _PARTS.get(type(result).__name__)
+    parts = [result] if name is None else getattr(result, name)
+    return (form(part, "json")(part) for part in parts)
+
+
+def json_lines(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iterator[str]:
+    """Yield JSON Lines, one for each result, and then one for all of them if that says more."""
+    if not isinstance(result, Many):
+        yield from (json_line(fields | more()) for fields in records(result))
+        return
+    for each in result.results:
+        yield from map(json_line, records(each))
+    if rest := result.rest():
+        yield json_line(rest | more())
+
+
+def json_line(fields: dict[str, Any]) -> str:
     """Return a record as a line of JSON."""
-    import json
-
-    return json.dumps(SCHEMA | value, ensure_ascii=False, allow_nan=False) + "\n"
+    return _LINE.encode(SCHEMA | fields) + "\n"
 
 
-def json_document(
-    name: str, records: Iterable[Any], rest: Callable[[], dict[str, Any]] = dict
-) -> Iterator[str]:
-    """Yield a JSON document, an object with one list, a record at a time, and then the rest."""
-    import json
-
-    yield f'{{"schema": {SCHEMA["schema"]}, "{name}": ['
-    encoder = json.JSONEncoder(indent=2, ensure_ascii=False, allow_nan=False)
-    for number, value in enumerate(records):
-        yield ("," if number else "") + "\n  "
-        for part in encoder.iterencode(value):  # no string has a newline of its own there
-            yield part.replace("\n", "\n  ")
-    told = json.dumps(rest(), indent=2, ensure_ascii=False, allow_nan=False)
-    yield "\n]}\n" if told == "{}" else f"\n],{told[1:]}\n"
-
-
-def json_object(value: dict[str, Any]) -> str:
-    """Return a record as a JSON document of its own."""
-    import json
-
-    return json.dumps(SCHEMA | value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def json_document(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iterator[str]:
+    """Yield a JSON document: the fields of a result, or many one at a time, and then the rest."""
+    if not isinstance(result, Many):
+        yield _DOCUMENT.encode(SCHEMA | form(result, "json")(result) | more()) + "\n"
+        return
+    results = iter(result.results)
+    first = list(islice(results, 1))  # what is wrong with it is said before anything is written
+    yield f'{json.dumps(SCHEMA)[:-1]}, "{result.name}": ['
+    comma = ""
+    for each in chain(first, results):
+        yield f"{comma}\n  "
+        for part in _DOCUMENT.iterencode(form(each, "json")(each)):
+            yield part.replace("\n", "\n  ")  # no string has a newline of its own there
+        comma = ","
+    rest = _DOCUMENT.encode(result.rest() | more())
+    yield "\n]}\n" if rest == "{}" else f"\n],{rest[1:]}\n"
 
 
-def csv_lines(rows: Iterable[dict[str, Any]], header: bool = True) -> Iterator[str]:
+_LINE = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_DOCUMENT = json.JSONEncoder(indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def csv_document(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iterator[str]:
+    """Yield results as lines of CSV, the header first."""
+    results = result.results if isinstance(result, Many) else [result]
+    return csv_lines(row for each in results for row in form(each, "csv")(each))
+
+
+def csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Yield rows of a table as lines of CSV, the header first; quoted where it must be."""
-    import csv
-    from io import StringIO
-
     buffer = StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     for number, row in enumerate(rows):
-        if number == 0 and header:
+        if number == 0:
             writer.writerow(row)
         writer.writerow(["" if cell is None else cell for cell in row.values()])
         yield buffer.getvalue()
@@ -146,6 +164,8 @@ def flat_rows(result: Any) -> Iterator[dict[str, Any]]:
     Columns are the fields of both; an inner result whose value is an array gives a row per
     element. Findings are told by their kinds.
     """
+    if isinstance(result, Errors):
+        result = result.comparison
     names = field_names(type(result))
     (many,) = (n for n in names if n != "row" and isinstance(getattr(result, n), tuple))
     own = [name for name in names if name not in (many, "value", "x")]
@@ -160,8 +180,9 @@ def flat_rows(result: Any) -> Iterator[dict[str, Any]]:
             yield row | {"element": element, "value": number_text(entry)}
 
 
-def step_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
+def step_rows(view: Steps) -> Iterator[dict[str, Any]]:
     """Yield a row per elementary operation of every method of a comparison."""
+    comparison = view.comparison
     place = {name: getattr(comparison, name) for name in ("source", "row", "column")}
     for result in comparison.results:
         if result.evaluation is None:
@@ -184,6 +205,11 @@ def peer_rows(comparison: PeerComparison) -> Iterator[dict[str, Any]]:
             else:
                 row[name] = cell(tuple(value) if isinstance(value, np.ndarray) else value)
         yield row
+
+
+def gallery_rows(gallery: Gallery) -> Iterator[dict[str, Any]]:
+    """Yield the rows of all comparisons."""
+    return (row for comparison in gallery.cases for row in peer_rows(comparison))
 
 
 def cell(value: Any) -> Any:

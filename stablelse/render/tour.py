@@ -198,7 +198,7 @@ class ScenePicture:
 
 
 def scene_lines(scene: Scene) -> Iterator[str]:
-    """Yield the words of a scene as plain lines, and what came of every method."""
+    """Yield the words of a scene, what came of every method, and a blank line."""
     words = WORDS[scene.name]
     yield f"{scene.number}/{scene.of} {scene.name}: {words.title}"
     yield _filled(words.before, scene, ASCII)
@@ -212,6 +212,7 @@ def scene_lines(scene: Scene) -> Iterator[str]:
     if words.after:
         yield _filled(words.after, scene, ASCII)
     yield f"$ {scene.command}"
+    yield ""
 
 
 def _prose(text: str, scene: Scene, glyphs: Glyphs, width: int) -> Text:

@@ -413,7 +413,7 @@ def test_places_on_the_axis(motion, start):
 
 
 def test_points_are_as_the_command_says():
-    from stablelse.cli import sweep
+    from stablelse.cli.options import Sweep
 
-    (option,) = sweep.sweep.__annotations__["points"].__metadata__
+    (option,) = Sweep.__annotations__["points"].__metadata__
     assert f"[default: {POINTS}]" in option.help

@@ -301,9 +301,9 @@ def test_interrupt(environment):
 
 
 def test_terminal_without_numbers_gets_help(run, monkeypatch):
-    from stablelse.cli import source
+    from stablelse.cli import app
 
-    monkeypatch.setattr(source, "is_missing", lambda options: True)
+    monkeypatch.setattr(app, "is_missing", lambda given: True)
     done = run("lse")
     assert done.code == 0
     assert done.out.startswith("Usage: stablelse lse")

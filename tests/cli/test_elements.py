@@ -12,7 +12,7 @@ from files import peak_of
 from stablelse import exact
 from stablelse.analysis import long_vector
 from stablelse.analysis.long_vector import LongVector
-from stablelse.cli import unbounded
+from stablelse.cli import evaluate
 
 X = np.random.default_rng(5).standard_normal(30_000) * 30
 TEXT = "".join(f"{x!r}\n" for x in X.tolist()).encode()
@@ -235,7 +235,7 @@ def test_the_table_of_a_long_vector_is_that_of_one_in_memory(
     named = [] if kind == "pipe" else ["--file", tmp_path / "x.npy"]
     options = [*options, "--method", "naive", "--method", "shifted"]
     whole = run(command, *named, *options, **given)
-    monkeypatch.setattr(unbounded, "SHOWN", 1000)
+    monkeypatch.setattr(evaluate, "SHOWN", 1000)
     monkeypatch.setattr(long_vector.LongVector, "result", spied := Spy(LongVector.result))
     parts = run(command, *named, *options, **given)
     assert spied.calls == 1

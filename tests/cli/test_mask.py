@@ -9,7 +9,7 @@ import pytest
 
 import stablelse
 from stablelse.cli import masking
-from stablelse.cli.options import Empty
+from stablelse.cli.options import Evaluate
 from stablelse.numerics.masks import POLICIES
 from stablelse.readers import Block
 
@@ -150,7 +150,7 @@ def test_values_in_a_file(run, tmp_path):
 
 
 def test_the_policies_are_those_of_the_library():
-    literal, *_ = typing.get_args(Empty)
+    literal, *_ = typing.get_args(Evaluate.__annotations__["empty"])
     assert typing.get_args(literal) == tuple(POLICIES)
 
 

@@ -130,11 +130,11 @@ def test_rows_of_a_table(files, run):
 
 
 def test_long_inputs_are_summed_up_part_by_part(files, run, monkeypatch):
-    from stablelse.cli import nll
+    from stablelse.cli import job
 
     common = ["nll", "--logits", files / "x.npy", "--labels", files / "y.npy", "--json"]
     whole = run(*common).out
-    monkeypatch.setattr(nll, "_BATCH", 15)
+    monkeypatch.setattr(job, "BATCH", 15)
     assert run(*common).out == whole
 
 

@@ -38,9 +38,8 @@ def test_the_gallery_as_records(run):
     assert set(document) == {"schema", "cases", "standings", "missing", "left_out", "header"}
     assert [row["peer"] for row in document["standings"]] == ["numpy", "stablelse"]
     lines = run("peers", *ONLY, "--format", "jsonl").out.splitlines()
-    assert [json.loads(line) for line in lines] == [
-        {"schema": 1} | case for case in document["cases"]
-    ]
+    own = {"schema": 1, "header": None}
+    assert [json.loads(line) for line in lines] == [case | own for case in document["cases"]]
     rows = rows_of(run("peers", *ONLY, "--format", "csv").out)
     assert [(row["function"], row["peer"], row["outcome"]) for row in rows] == [
         (function, peer, outcome)

@@ -68,9 +68,9 @@ def test_saved_by_the_command(suffix, run, tmp_path):
 
 def test_without_matplotlib(run, tmp_path, monkeypatch):
     """Before anything is read, and nothing is written; the picture of the screen needs none."""
-    from stablelse.cli import show
+    from stablelse.cli import options
 
-    monkeypatch.setattr(show, "find_spec", lambda name: None)
+    monkeypatch.setattr(options, "find_spec", lambda name: None)
     path = tmp_path / "map.pdf"
     with pytest.raises(pytest.skip.Exception, match="is a figure, which needs matplotlib"):
         run("sweep", "no", "--save", path)

@@ -7,6 +7,7 @@ import numpy as np
 
 import stablelse
 from stablelse.analysis.results import Comparison, Finding, MethodResult
+from stablelse.render import Many
 from stablelse.render.records import csv_lines, json_document, json_line
 
 
@@ -33,15 +34,15 @@ def test_steps_are_beside_what_they_led_to():
 
 
 def test_json_has_no_infinity_and_a_schema():
-    records = stablelse.compare([np.inf, np.nan]).records()
-    document = json.loads("".join(json_document("vectors", records)), parse_constant=int)
+    text = "".join(json_document(Many("vectors", [stablelse.compare([np.inf, np.nan])])))
+    document = json.loads(text, parse_constant=int)
     assert document["vectors"][0]["value"] == "nan"
     assert document["schema"] == 1
     assert json.loads(json_line({"a": "b"})) == {"schema": 1, "a": "b"}
 
 
 def test_an_empty_document_is_a_document():
-    assert json.loads("".join(json_document("vectors", []))) == {"schema": 1, "vectors": []}
+    assert json.loads("".join(json_document(Many("vectors", [])))) == {"schema": 1, "vectors": []}
 
 
 def test_flat_records_have_the_same_columns():

@@ -1,0 +1,300 @@
+"""The one way out: a result to the screen, to a program or to files, as the options say."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import typer
+
+from stablelse.cli.notes import NOTES
+from stablelse.cli.options import FIGURES
+from stablelse.numerics.formats import Array, Format
+from stablelse.render import FORMS, Many, form
+from stablelse.render.numbers import number_text
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from stablelse.cli.progress import Meter
+
+
+#: Rows of numbers, and how long the axes are over which they are counted.
+Rows = tuple[Array, tuple[int, ...]]
+
+
+class Values(NamedTuple):
+    """Numbers for --quiet: those of a vector, or of a part of a long one."""
+
+    values: Array
+    #: Whether they stand below each other, rather than in a line.
+    vertical: bool
+    #: Whether the vector goes on.
+    goes_on: bool = False
+
+
+def emit(result: Any, request: Any, meter: Meter | None = None) -> None:
+    """Print a result, and save it, in the form that a request asks for.
+
+    Parameters
+    ----------
+    result : result or Many
+        Any result that shows itself; see `stablelse.render.FORMS`. For --quiet, many `Values`.
+    request : named tuple
+        One of `stablelse.cli.options`.
+    meter : Meter, optional
+        Hidden before anything is printed.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written, with its name; then none is.
+    """
+    output = request.output
+    hide = meter.hide if meter is not None else lambda: None
+    results = result.results if isinstance(result, Many) else [result]
+    is_quiet = getattr(request, "quiet", False)
+    with open_sink(output.output) as stream:
+        if output.format == "table" and not is_quiet:
+            _show(results, stream, output, hide)
+            return
+        if stream.isatty():
+            hide()
+        if is_quiet:
+            stream.writelines(_value_texts(results))
+        elif output.format in _DOCUMENTS:
+            more = NOTES.fields if hasattr(request, "source") else dict
+            write = getattr(import_module("stablelse.render.records"), _DOCUMENTS[output.format])
+            stream.writelines(write(result, more))
+        else:
+            lines = (line for each in results for line in form(each, output.format)(each))
+            stream.writelines(f"{line}\n" for line in lines)
+
+
+#: What writes the forms for programs, of `stablelse.render.records`.
+_DOCUMENTS = {"json": "json_document", "jsonl": "json_lines", "csv": "csv_document"}
+
+
+def _value_texts(results: Iterable[Values]) -> Iterator[str]:
+    """Yield the values alone, as short as they read back."""
+    is_begun = False
+    for values, vertical, goes_on in results:
+        separator = "\n" if vertical else "\t"
+        if len(values):
+            yield (separator if is_begun else "") + separator.join(map(number_text, values))
+        is_begun = goes_on
+        if not goes_on:
+            yield "\n"
+
+
+def _show(
+    results: Iterable[RenderableType], stream: Any, output: Any, hide: Callable[[], None]
+) -> None:
+    """Print pictures one below the other, and save them first: if that fails, none is printed."""
+    console = console_for(stream)
+    if output.save:
+        results = list(results)
+        is_wide = console.is_terminal or os.environ.get("COLUMNS")
+        _save(results, output.save, output.title, console.width if is_wide else _WIDTH)
+    for picture in results:
+        hide()
+        console.print(picture, crop=False)
+
+
+#: The width of a picture where no screen and no COLUMNS says another.
+_WIDTH = 100
+
+
+def _save(results: Sequence[Any], paths: Sequence[str], title: str, width: int) -> None:
+    """Save pictures, one below the other, to files of the kinds that their suffixes name."""
+    from rich.console import Group
+
+    from stablelse.render.export import SAVED
+
+    is_drawn = "figure" in FORMS.get(type(results[0]).__name__, {})
+    with ExitStack() as files:
+        for path in paths:
+            suffix = Path(path).suffix.lower()
+            if is_drawn and suffix in FIGURES:
+                drawn = form(results[0], "figure")(results[0], suffix)
+                files.enter_context(open_sink(path, "wb")).write(drawn)
+            else:
+                text = SAVED[suffix](Group(*results), title, width)
+                files.enter_context(open_sink(path)).write(text)
+
+
+def console_for(stream: Any) -> Console:
+    """Return the Rich console of a stream: colour only on a terminal that has it."""
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def open_sink(path: str | None, mode: str = "w") -> Iterator[Any]:
+    """Open the stream that output is written to.
+
+    A file is replaced in one step when everything has been written, and left as it was if anything
+    goes wrong. A pipe or a device cannot be replaced, and has nothing to lose.
+
+    Parameters
+    ----------
+    path : str or None
+        ``None`` is standard output.
+    mode : {"w", "wb"}
+        Whether text or bytes are written.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, with the file's name.
+    """
+    if path is None:
+        yield sys.stdout
+        return
+    form: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    try:
+        if _is_regular(path):
+            with _replacement(Path(path), mode, form) as stream:
+                yield stream
+        else:
+            with open(path, mode, **form) as stream:
+                yield stream
+    except OSError as error:
+        if error.filename in (None, path):
+            raise OSError(error.errno, error.strerror, path) from error
+        raise
+
+
+def _is_regular(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return True
+
+
+@contextmanager
+def _replacement(path: Path, mode: str, form: dict[str, Any]) -> Iterator[Any]:
+    from tempfile import mkstemp
+
+    target = path.resolve()  # a symbolic link keeps pointing where it did
+    if not target.parent.is_dir():
+        raise FileNotFoundError(2, "no such directory", str(path))
+    descriptor, name = mkstemp(dir=target.parent, prefix=".stablelse-")
+    try:
+        with open(descriptor, mode, **form) as stream:
+            yield stream
+        os.chmod(name, _permissions(target))
+        os.replace(name, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def _permissions(target: Path) -> int:
+    """Return the permissions the file has, or a new one would get."""
+    try:
+        return stat.S_IMODE(target.stat().st_mode)
+    except FileNotFoundError:
+        umask = os.umask(0)
+        os.umask(umask)
+        return 0o666 & ~umask
+
+
+def write_numbers(path: str, blocks: Iterable[Rows], format_: Format, title: str) -> None:
+    """Write rows of numbers to a file of the kind that its suffix names, whole or not at all.
+
+    Parameters
+    ----------
+    path : str
+        Its suffix is one of `NUMBERS`.
+    blocks : iterable of tuple
+        Arrays of shape (m, width), width always the same; and the lengths of the axes over which
+        rows are counted, as far as they are known, for a .npy.
+    format_ : Format
+        Of the numbers.
+    title : str
+        What the columns are called.
+    """
+    NUMBERS[Path(path).suffix.lower()](path, blocks, format_, title)
+
+
+def _write_csv(path: str, blocks: Iterable[Rows], format_: Format, title: str) -> None:
+    """Write lines of CSV below a header."""
+    with open_sink(path) as stream:
+        for number, (block, _) in enumerate(blocks):
+            if number == 0:
+                stream.write(",".join(_titles(title, block.shape[1])) + "\n")
+            stream.writelines(",".join(map(number_text, row)) + "\n" for row in block)
+
+
+# NumPy pads its headers to a multiple of 64 bytes (NEP 1); this leaves room for any shape.
+_HEADER_BYTES = 128
+
+
+def _write_npy(path: str, blocks: Iterable[Rows], format_: Format, _: str) -> None:
+    """Write an array of NumPy's, whose header is written when its length is known."""
+    dtype = _stored(format_, ".npy").newbyteorder("<")
+    rows, width = 0, 1
+    axes: tuple[int, ...] = ()
+    with open_sink(path, "wb") as stream:
+        if not stream.seekable():
+            raise typer.BadParameter(f"{path} must be a file: the length comes first in a .npy")
+        stream.write(bytes(_HEADER_BYTES))
+        for block, axes in blocks:  # noqa: B007 (the last one counts)
+            rows, width = rows + len(block), block.shape[1]
+            stream.write(np.ascontiguousarray(block, dtype).data)
+        header = io.BytesIO()
+        # one column is an array of one axis
+        shape: tuple[int, ...] = (rows,) if width == 1 else (rows, width)
+        if len(axes) > 1 and math.prod(axes) == rows:  # not where rows were chosen
+            shape = (*axes, width)
+        fields = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(header, fields)
+        text = header.getvalue()
+        # magic, version and length take ten bytes; the header is padded with blanks to its end
+        padded = text[10:].rstrip(b"\n").ljust(_HEADER_BYTES - 11) + b"\n"
+        stream.seek(0)
+        stream.write(text[:8] + (_HEADER_BYTES - 10).to_bytes(2, "little") + padded)
+
+
+def _write_parquet(path: str, blocks: Iterable[Rows], format_: Format, title: str) -> None:
+    """Write a Parquet file, a group of rows for every block."""
+    from stablelse.cli.parquet import write_parquet
+
+    dtype = _stored(format_, ".parquet")
+    columns = ([np.ascontiguousarray(column, dtype) for column in block.T] for block, _ in blocks)
+    with open_sink(path, "wb") as stream:
+        write_parquet(stream, (dict(zip(_titles(title, len(c)), c, strict=True)) for c in columns))
+
+
+def _titles(title: str, width: int) -> list[str]:
+    """Return the names of columns: numbered from 1, if there are several."""
+    return [title] if width == 1 else [f"{title}_{number}" for number in range(1, width + 1)]
+
+
+def _stored(format_: Format, suffix: str) -> np.dtype[Any]:
+    if format_.extra is not None or format_.name == "longdouble":
+        raise typer.BadParameter(
+            f"a {suffix} file has no {format_.name}: write .csv, or choose float64, float32 or "
+            "float16 with --dtype"
+        )
+    return format_.dtype
+
+
+#: The kinds of files that numbers are written to, by the end of their names.
+NUMBERS: dict[str, Callable[[str, Iterable[Rows], Format, str], None]] = {
+    ".csv": _write_csv,
+    ".npy": _write_npy,
+    ".parquet": _write_parquet,
+}

@@ -1,0 +1,223 @@
+"""Vectors too long to gather in memory: read in passes over their files, or spooled from a pipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
+from tempfile import TemporaryFile
+from typing import Any
+
+import numpy as np
+
+from stablelse.analysis.long_vector import LongVector
+from stablelse.analysis.results import Comparison
+from stablelse.analysis.stream import StreamComparison
+from stablelse.analysis.stream_state import StreamState
+from stablelse.cli.job import Job
+from stablelse.cli.options import Cluster, Input
+from stablelse.cli.progress import Meter
+from stablelse.cli.source import open_input
+from stablelse.engines.local import fold
+from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas.methods import USUAL
+from stablelse.numerics.running import Whole
+from stablelse.readers import Block, By, Passes, ReadError, Stream, find_files, is_url
+
+# What is read back of the spooled numbers at once, in bytes.
+_SPOOLED = 1 << 22
+
+#: Takes all blocks into states, and returns them.
+_Engine = Callable[..., list[StreamState]]
+
+
+def fold_stream(
+    stream: Stream, source: Input, job: Job, plain: bool, meter: Meter, cluster: Cluster
+) -> list[StreamComparison]:
+    """Fold a stream into what every method makes of it: one result, or one a column.
+
+    What can be read again is, if the certified value is still in doubt after one pass.
+
+    Parameters
+    ----------
+    stream : Stream
+        The numbers.
+    source : Input
+        Where they come from.
+    job : Job
+        What is computed, a log-sum-exp.
+    plain : bool
+        Whether the formulas are evaluated.
+    meter : Meter
+        Told how far it is.
+    cluster : Cluster
+        Where the work is done.
+    """
+    passes = passes_over(source) if cluster.engine == "local" else None
+    engine: _Engine = partial(_fold_here, meter=meter)
+    if cluster.engine == "dask":
+        from stablelse.cli.cluster import fold_on_cluster
+
+        engine = partial(fold_on_cluster, source=source, scheduler=cluster.scheduler, meter=meter)
+    blocks, width, names = _beginning(stream)
+    states = [StreamState([f.name for f in job.formats], plain) for _ in range(width)]
+    states = engine(blocks, states)
+    if passes is not None:
+        for index, state in enumerate(states):
+            column = None if stream.axis is By.ALL else index
+            state.settle(partial(_again, passes, source, column, meter))
+    found = [state.result(column=name) for state, name in zip(states, names, strict=True)]
+    return [_only(comparison, job.methods or USUAL) for comparison in found]
+
+
+def _again(passes: Passes, source: Input, column: int | None, meter: Meter) -> Iterator[Array]:
+    """Read all numbers again, or those of a column."""
+    whole = slice(None) if column is None else slice(column, column + 1)
+    for block in passes.blocks(open_input(source, "float64", meter.again())[0]):
+        values = block.values[:, whole]
+        yield values.reshape(-1) if block.missing is None else values[~block.missing[:, whole]]
+
+
+def _only(comparison: StreamComparison, methods: Sequence[Method]) -> StreamComparison:
+    """Leave out the methods that are not asked for."""
+    results = tuple(result for result in comparison.results if result.method in methods)
+    return comparison._replace(results=results)
+
+
+def _fold_here(
+    blocks: Iterator[Block], states: list[StreamState], meter: Meter
+) -> list[StreamState]:
+    def told(block: Block) -> None:
+        count = sum(state.count for state in states)
+        meter.tell(count, block.source, states[0].so_far)
+
+    fold(blocks, states, told)
+    return states
+
+
+def _beginning(stream: Stream) -> tuple[Iterator[Block], int, list[str | None]]:
+    """Return all blocks, how many vectors there are, and what they are called."""
+    first = next(stream.blocks)
+    blocks = chain([first], stream.blocks)
+    if stream.axis is By.ALL:
+        return blocks, 1, [None]
+    width = first.values.shape[1]
+    numbers = [str(number) for number in range(1, width + 1)]
+    return blocks, width, list(first.columns or numbers)
+
+
+def passes_over(source: Input) -> Passes | None:
+    """Return what sees to passes over the files named, if all can be opened a second time."""
+    files = [*(source.file or ["-"]), *filter(None, [source.mask])]
+    if any(path == "-" or is_url(path) for path in files):
+        return None
+    parts = [part for path in files for part in find_files(path)]
+    return Passes(parts) if all(map(os.path.isfile, parts)) else None
+
+
+def compare_long(stream: Stream, source: Input, job: Job, meter: Meter) -> Comparison:
+    """Compare the methods on one long softmax or log-softmax, in two passes."""
+    state = StreamState([format_.name for format_ in job.formats])
+    with _summed(stream, source, state, meter) as again:
+        wholes = [
+            Whole(side.right.state, partial(_rounded, side.format, again)) for side in state.sides
+        ]
+        whole = LongVector(job.function, job.candidates(), state.sides, wholes)
+        for x in again():
+            with np.errstate(all="ignore"):
+                whole.update(x)
+            meter.tell(state.count + whole.count, "the second pass", {})
+        return whole.result(state.source)
+
+
+def long_elements(
+    stream: Stream, source: Input, job: Job, meter: Meter, begun: Callable[[], None] = lambda: None
+) -> Iterator[Array]:
+    """Yield the elements of one long vector: the first pass sums up, the second one divides.
+
+    Further passes add up more digits, if elements are in doubt: two of them, and for what is next
+    to a tie one for every precision.
+
+    Parameters
+    ----------
+    stream : Stream
+        The vector.
+    source : Input
+        Where it comes from. What cannot be read again is kept in a temporary file.
+    job : Job
+        What is computed, in one format.
+    meter : Meter
+        Told how far it is.
+    begun : callable
+        Called before the first elements come.
+    """
+    (format_,) = job.formats
+    state = StreamState([format_.name], plain=False)
+    with _summed(stream, source, state, meter) as again:
+        begun()
+        whole = Whole(state.log_state, partial(_rounded, format_, again))
+        count = 0
+        for x in _rounded(format_, again):
+            yield whole.elements(job.function, x, format_)
+            count += len(x)
+            meter.tell(state.count + count, "the second pass", {})
+
+
+def _rounded(format_: Format, again: Callable[[], Iterator[Array]]) -> Iterator[Array]:
+    return map(format_.round, again())
+
+
+@contextmanager
+def _summed(
+    stream: Stream, source: Input, state: StreamState, meter: Meter
+) -> Iterator[Callable[[], Iterator[Array]]]:
+    """Take one long vector into a state, and yield what reads its numbers once more."""
+    passes = passes_over(source)
+    meter.passes = 1 if passes is None else 2
+
+    def told(block: Block) -> None:
+        meter.tell(state.count, block.source, state.so_far)
+
+    if passes is None:
+        with TemporaryFile(prefix="stablelse-") as spool:
+            fold(_spooled(stream.blocks, spool), [state], told)
+            yield partial(_kept, spool)
+        return
+
+    def again() -> Iterator[Array]:
+        return map(_numbers, passes.blocks(open_input(source, "float64", meter.again())[0]))
+
+    fold(passes.blocks(stream.blocks), [state], told)
+    yield again
+
+
+def _numbers(block: Block) -> Array:
+    """Return the numbers of a block in a row, without those that are missing."""
+    return block.values.reshape(-1) if block.missing is None else block.values[~block.missing]
+
+
+def _spooled(blocks: Iterator[Block], spool: Any) -> Iterator[Block]:
+    """Yield the blocks, and keep their numbers."""
+    for block in blocks:
+        try:
+            spool.write(np.ascontiguousarray(_numbers(block), np.float64).data)
+        except OSError as error:
+            raise ReadError(
+                f"cannot keep {block.source} in a temporary file: {error.strerror}; "
+                "save it, and name the file with --file"
+            ) from error
+        yield block
+
+
+def _kept(spool: Any) -> Iterator[Array]:
+    begin = 0
+    while True:
+        spool.seek(begin)  # others may have read it meanwhile
+        data = spool.read(_SPOOLED)
+        if not data:
+            return
+        begin += len(data)
+        yield np.frombuffer(data, np.float64)
