@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from stablelse import engines
 from stablelse.analysis.stream_state import StreamState
 from stablelse.cli.notes import NOTES
 from stablelse.cli.options import Input
 from stablelse.cli.progress import Meter
 from stablelse.cli.source import read_options
-from stablelse.engines import dask
-from stablelse.engines.parts import Folded, fold_part, merge_parts
 from stablelse.readers import Block, Part, find_files, split_file
 
 
@@ -40,18 +39,18 @@ def fold_on_cluster(
     first = next(blocks)
     meter.gauge.count = 0  # the workers read the beginning again
 
-    def told(parts: Sequence[Part], found: Folded | None) -> None:
+    def told(parts: Sequence[Part], found: engines.Folded | None) -> None:
         meter.gauge.count += sum(part.size for part in parts)
         known = found.states if found else states
         count = sum(state.count for state in known)
         meter.tell(count, parts[-1].name, known[0].so_far)
 
     header = first._replace(values=first.values[:0], missing=None)
-    found = dask.fold(
+    found = engines.fold_on_cluster(
         [file for path in source.file or [] for file in find_files(path)],
         partial(split_file, options=read_options(source, "float64")._replace(note=None)),
-        partial(fold_part, states=states, first=header),
-        merge_parts,
+        partial(engines.fold_part, states=states, first=header),
+        engines.merge_parts,
         told,
         scheduler,
     )

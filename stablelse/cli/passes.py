@@ -20,7 +20,7 @@ from stablelse.cli.job import Job
 from stablelse.cli.options import Cluster, Input
 from stablelse.cli.progress import Meter
 from stablelse.cli.source import open_input
-from stablelse.engines.local import fold
+from stablelse.engines import fold
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.formulas.methods import USUAL

@@ -29,8 +29,7 @@ import numpy as np
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 from stablelse import StreamState
-from stablelse.engines import dask, local
-from stablelse.engines.parts import fold_part, merge_parts
+from stablelse.engines import fold, fold_on_cluster, fold_part, merge_parts
 from stablelse.readers import open_blocks, read_part, split_file
 
 RUNS = 5
@@ -85,13 +84,13 @@ def processes(count):
 def on_cluster(path, first, states, address):
     work = partial(fold_part, states=states, first=first)
     cut = partial(split_file, part_bytes=PART)
-    ((state,), _) = dask.fold([path], cut, work, merge_parts, None, address)
+    ((state,), _) = fold_on_cluster([path], cut, work, merge_parts, None, address)
     return state.value
 
 
 def here(path, states):
     own = [state.fresh() for state in states]
-    local.fold(open_blocks(path), own)
+    fold(open_blocks(path), own)
     return own[0].value
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from stablelse import RunningLogSumExp, StreamState, logsumexp
-from stablelse.engines.local import fold
+from stablelse.engines import fold
 from stablelse.readers import open_blocks
 
 RUNS = 3

@@ -17,9 +17,7 @@ distributed = pytest.importorskip("distributed")
 import workers  # noqa: E402
 from dask import config as settings  # noqa: E402
 
-from stablelse import StreamState, exact  # noqa: E402
-from stablelse.engines import dask  # noqa: E402
-from stablelse.engines.parts import fold_part, merge_parts  # noqa: E402
+from stablelse import StreamState, engines, exact  # noqa: E402
 from stablelse.readers import ReadError, open_blocks, split_file  # noqa: E402
 
 X = np.random.default_rng(7).normal(0, 300, 30_000)
@@ -60,11 +58,11 @@ def there(run, cluster):
 
 def folded(path, cluster, part_bytes, told=None):
     first = next(open_blocks(str(path)))
-    ((state,), _) = dask.fold(
+    ((state,), _) = engines.fold_on_cluster(
         [str(path)],
         partial(split_file, part_bytes=part_bytes),
-        partial(fold_part, states=[StreamState()], first=first),
-        merge_parts,
+        partial(engines.fold_part, states=[StreamState()], first=first),
+        engines.merge_parts,
         told,
         cluster,
     )
@@ -73,7 +71,7 @@ def folded(path, cluster, part_bytes, told=None):
 
 @pytest.mark.parametrize("most", [1000, 3])
 def test_the_bits_are_those_of_one_machine(cluster, tmp_path, monkeypatch, most):
-    monkeypatch.setattr(dask, "_MOST_RESULTS", most)
+    monkeypatch.setattr(engines, "_MOST_RESULTS", most)
     path = tmp_path / "x.npy"
     np.save(path, X)
     here = StreamState().update(X, str(path)).result()
@@ -135,6 +133,25 @@ def test_the_value_is_certified(there, run, tmp_path):
     assert [result["method"] for result in stream["results"]] == ["naive", "shifted", "exact"]
 
 
+@pytest.mark.parametrize("by", ["all", "columns"])
+@pytest.mark.parametrize("row", ["{}", "[{}]", "[{}, 3]", '{{"x": [{}, -{}]}}'])
+def test_json_has_the_value_of_one_machine(there, run, tmp_path, row, by):
+    path = tmp_path / "x.json"
+    path.write_text("".join(row.format(x, x).replace("--", "") + "\n" for x in X.tolist()))
+    asked = (path, "--by", by, "--quiet")
+    done = there(*asked)
+    assert (done.code, done.err) == (0, "")
+    assert done == run("lse", "--file", *asked)
+
+
+def test_bad_json_is_an_error_at_its_line(there, tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text("[1]\n[2]\n" * 10_000 + "3\n")
+    done = there(path, "--by", "all", "--quiet")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith(f"stablelse: error: {path}, line 20001 has a number, where an array")
+
+
 def test_a_column_each(there, tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("a,b\n" + "".join(f"{x},{-x}\n" for x in X.tolist()))
@@ -168,27 +185,29 @@ def test_few_numbers_are_shown_as_ever(there, run, tmp_path):
 
 def test_a_worker_that_dies_costs_a_retry(cluster, tmp_path):
     split, die, joined = workers.split, workers.die_once, workers.joined
-    assert dask.fold([str(tmp_path)], split, die, joined, None, cluster) == list(range(10))
+    assert engines.fold_on_cluster([str(tmp_path)], split, die, joined, None, cluster) == list(
+        range(10)
+    )
     assert (tmp_path / "killed").exists()
 
 
 def test_a_part_that_kills_every_worker_is_an_error(own, cluster, monkeypatch):
     monkeypatch.setattr(own.scheduler, "allowed_failures", 0)
-    with pytest.raises(dask.ClusterError, match=r"^1 workers of .* died at one and the same"):
-        dask.fold(["x"], workers.split, workers.die, workers.joined, None, cluster)
+    with pytest.raises(engines.ClusterError, match=r"^1 workers of .* died at one and the same"):
+        engines.fold_on_cluster(["x"], workers.split, workers.die, workers.joined, None, cluster)
 
 
 def test_a_bug_keeps_its_name(cluster):
     with pytest.raises(ZeroDivisionError, match="a bug at"):
-        dask.fold(["x"], workers.split, workers.fail, workers.joined, None, cluster)
+        engines.fold_on_cluster(["x"], workers.split, workers.fail, workers.joined, None, cluster)
 
 
 def test_a_scheduler_that_is_lost_is_an_error():
     with (
         started(1, processes=False) as lost,
-        pytest.raises(dask.ClusterError, match=r"the Dask cluster at tcp://.* is lost \("),
+        pytest.raises(engines.ClusterError, match=r"the Dask cluster at tcp://.* is lost \("),
     ):
-        dask.fold(
+        engines.fold_on_cluster(
             ["x"],
             workers.split,
             workers.sleep,
@@ -208,7 +227,7 @@ def test_a_scheduler_that_is_lost_is_an_error():
     ],
 )
 def test_no_scheduler_answers(run, tmp_path, monkeypatch, address, reason):
-    monkeypatch.setattr(dask, "_PATIENCE", 0.3)
+    monkeypatch.setattr(engines, "_PATIENCE", 0.3)
     np.save(tmp_path / "x.npy", X)
     asked = ("lse", "--engine", "dask", "--scheduler", address, "--file", tmp_path / "x.npy")
     done = run(*asked)
@@ -237,7 +256,7 @@ def test_no_bare_exception_is_told(run, tmp_path, monkeypatch, error):
 
 
 def test_a_cluster_of_nobody(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(dask, "_PATIENCE_FOR_WORKERS", 0.1)
+    monkeypatch.setattr(engines, "_PATIENCE_FOR_WORKERS", 0.1)
     np.save(tmp_path / "x.npy", X)
     with (
         started(0) as empty,
@@ -251,20 +270,24 @@ def test_a_cluster_of_nobody(run, tmp_path, monkeypatch):
 
 def test_workers_that_lack_the_package(there, tmp_path, monkeypatch, cluster):
     np.save(tmp_path / "x.npy", X)
-    monkeypatch.setattr(dask, "_VERSION", "no_such_package:version")
+    monkeypatch.setattr(engines, "_VERSION", "no_such_package:version")
     done = there(tmp_path / "x.npy")
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert f"of the Dask cluster at {cluster} cannot load stablelse: No module named" in done.err
     monkeypatch.undo()
-    monkeypatch.setattr(dask, "__version__", "0.0.7")
-    with pytest.raises(dask.ClusterError, match=r"has 0\.1\.0; install stablelse 0\.0\.7 there"):
-        dask.fold(["x"], workers.split, workers.numbers, workers.joined, None, cluster)
+    monkeypatch.setattr(engines, "__version__", "0.0.7")
+    with pytest.raises(engines.ClusterError, match=r"has 0\.1\.0; install stablelse 0\.0\.7 there"):
+        engines.fold_on_cluster(
+            ["x"], workers.split, workers.numbers, workers.joined, None, cluster
+        )
 
 
 def test_without_dask(monkeypatch):
-    monkeypatch.setattr(dask, "find_spec", lambda name: None)
-    with pytest.raises(dask.ClusterError, match=r"not installed: pip install 'stablelse\[dask\]'$"):
-        dask.fold(["x"], workers.split, workers.numbers, workers.joined)
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    with pytest.raises(
+        engines.ClusterError, match=r"not installed: pip install 'stablelse\[dask\]'$"
+    ):
+        engines.fold_on_cluster(["x"], workers.split, workers.numbers, workers.joined)
 
 
 @pytest.mark.parametrize(

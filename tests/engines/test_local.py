@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stablelse import StreamState
-from stablelse.engines.local import fold
+from stablelse.engines import fold
 from stablelse.readers import Block, ReadError
 
 SOURCES = ("a.csv", "b.csv")

@@ -1,0 +1,360 @@
+"""A fold of numbers into states: by threads of this machine, or by the workers of a cluster.
+
+The result is identical for any number of threads and workers, and for any parts. A task of Dask
+gets a part of a few hundred bytes and gives back states of a few thousand: only the worker that
+reads numbers ever holds them. This is the only place that knows ``dask.distributed``.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from stablelse import __version__
+from stablelse.analysis.stream_state import StreamState
+from stablelse.numerics.threads import available, limited
+from stablelse.readers import Block, Note, Part, ReadError, check_columns, in_one_line, read_part
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+
+#: How many blocks are in memory at once. It bounds the threads, too: reading keeps up with no more.
+_BLOCKS_AHEAD = 4
+
+#: How long a scheduler may take to answer, and workers to come, in seconds. A cluster that grows
+#: with its work starts machines first.
+_PATIENCE = 5
+_PATIENCE_FOR_WORKERS = 60
+
+#: How many results come back one by one. A merge takes 0.1 ms or so: all of them take less than the
+#: scheduler takes for as many tasks. Where there are more parts, workers merge neighbours first.
+_MOST_RESULTS = 1000
+
+#: What every worker must be able to load, with its version.
+_VERSION = "stablelse:__version__"
+
+
+def fold(
+    blocks: Iterable[Block],
+    states: Sequence[StreamState],
+    report: Callable[[Block], None] | None = None,
+    threads: int | None = None,
+) -> None:
+    """Add the numbers of all blocks to states, in order and in constant memory.
+
+    Parameters
+    ----------
+    blocks : iterable of Block
+        The numbers.
+    states : sequence of StreamState
+        One for all numbers, or one for each column.
+    report : callable, optional
+        Called with each block when its numbers have been added.
+    threads : int, optional
+        At most so many; as many as the process may use by default.
+
+    Raises
+    ------
+    ReadError
+        What the blocks raised; what came before it has been added.
+    """
+    report = report or (lambda block: None)
+    if len(states) > 1:  # within a block, columns are too short for threads
+        for block in blocks:
+            missing = [None] * len(states) if block.missing is None else list(block.missing.T)
+            for state, column, absent in zip(states, block.values.T, missing, strict=True):
+                state.update(column, block.source, absent)
+            report(block)
+        return
+    # Each block has a state of its own, made when `_BLOCKS_AHEAD` blocks before it were not merged
+    # yet, with any number of threads: so the findings are the same.
+    pending: deque[tuple[Block, Callable[[], StreamState]]] = deque()
+
+    def merge_first() -> None:
+        block, state_of = pending.popleft()
+        states[0].merge(state_of())
+        report(block)
+
+    with _submitting(min(threads or available(), _BLOCKS_AHEAD)) as submit:
+        try:
+            for block in blocks:
+                pending.append((block, submit(block, states[0].fresh())))
+                if len(pending) == _BLOCKS_AHEAD:
+                    merge_first()
+        finally:
+            while pending:
+                merge_first()
+
+
+@contextmanager
+def _submitting(
+    threads: int,
+) -> Iterator[Callable[[Block, StreamState], Callable[[], StreamState]]]:
+    """Yield what begins to add a block to a state; its result waits for the state."""
+    if threads == 1:
+
+        def add_now(block: Block, state: StreamState) -> Callable[[], StreamState]:
+            state = _added(block, state)
+            return lambda: state
+
+        yield add_now
+        return
+    from concurrent.futures import ThreadPoolExecutor  # on use: it takes milliseconds
+
+    with ThreadPoolExecutor(threads, "fold") as pool:
+        yield lambda block, state: pool.submit(_added, block, state).result
+
+
+def _added(block: Block, state: StreamState) -> StreamState:
+    with limited(1):
+        return state.update(block.values, block.source, block.missing)
+
+
+class Folded(NamedTuple):
+    """The states of some parts, and what the readers noted in them, each note once."""
+
+    states: list[StreamState]
+    notes: tuple[Note, ...]
+
+
+def fold_part(part: Part, states: Sequence[StreamState], first: Block) -> Folded:
+    """Add the numbers of a part to fresh copies of some states.
+
+    If vectors are not rows, the part must have the columns of the block `first`.
+    """
+    fresh = [state.fresh() for state in states]
+    notes: list[Note] = []
+
+    def checked() -> Iterator[Block]:
+        for block in read_part(part, notes.append):
+            if len(states) > 1 or first.by is None:
+                check_columns(block, first)
+            yield block
+
+    fold(checked(), fresh, threads=1)  # a cluster has workers enough
+    return Folded(fresh, tuple(notes))
+
+
+def merge_parts(parts: Sequence[Folded]) -> Folded:
+    """Merge the states of neighbouring parts, in order."""
+    merged = [state.fresh() for state in parts[0].states]
+    notes: dict[str, Note] = {}
+    for states, noted in parts:
+        for mine, theirs in zip(merged, states, strict=True):
+            mine.merge(theirs)
+        for note in noted:
+            notes.setdefault(note.text, note)
+    return Folded(merged, tuple(notes.values()))
+
+
+class ClusterError(ReadError):
+    """A cluster that cannot do the work: one line that says how to fix it."""
+
+
+def fold_on_cluster(
+    paths: Sequence[str],
+    split: Callable[[str], Sequence[Piece]],
+    work: Callable[[Piece], Result],
+    merge: Callable[[Sequence[Result]], Result],
+    report: Callable[[Sequence[Piece], Result | None], None] | None = None,
+    scheduler: str | None = None,
+    workers: int | None = None,
+) -> Result:
+    """Fold the parts of all files on a cluster, and merge the results in the order of the files.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The files.
+    split : callable
+        Makes parts of a file. Like `work` and `merge` it runs on the workers, which must be able to
+        import it.
+    work : callable
+        Folds one part.
+    merge : callable
+        Merges the results of neighbouring parts, in order.
+    report : callable, optional
+        Called here with some parts that are done, and with the result of the first parts as far as
+        they are done without a gap, if any are.
+    scheduler : str, optional
+        The address of a cluster, ``tcp://host:8786``; by default that of Dask's own settings, to
+        which the variable DASK_SCHEDULER_ADDRESS belongs, and without one, processes here.
+    workers : int, optional
+        How many processes to start here; by default one for each core.
+
+    Raises
+    ------
+    ReadError
+        What a worker could not read: of several such parts, the first that is reported.
+    ClusterError
+        If Dask is not installed, the scheduler cannot be reached or is lost, the workers lack this
+        package, or a part kills every worker that tries it. A single worker that dies costs no more
+        than doing its parts again.
+    """
+    with _connected(scheduler, workers) as (client, where), _reporting_loss(where):
+        _check(client, where)
+        of_files = client.gather(client.map(split, list(paths), pure=False))
+        parts = [part for of_file in of_files for part in of_file]
+        return _folded(client, parts, work, merge, report)
+
+
+def _folded(
+    client: Client,
+    parts: Sequence[Piece],
+    work: Callable[[Piece], Result],
+    merge: Callable[[Sequence[Result]], Result],
+    report: Callable[[Sequence[Piece], Result | None], None] | None,
+) -> Result:
+    from distributed import as_completed
+
+    futures = client.map(work, parts, pure=False)
+    size = -(-len(parts) // _MOST_RESULTS)
+    begins = range(0, len(parts), size)
+    if size > 1:  # ahead of the parts that wait: what is merged is forgotten
+        groups = [futures[begin : begin + size] for begin in begins]
+        futures = client.map(merge, groups, pure=False, priority=1)
+    begin_of = dict(zip(futures, begins, strict=True))
+    waiting: dict[int, Result] = {}
+    merged: list[Result] = []
+    done = 0
+    for future, result in as_completed(futures, loop=client.loop, with_results=True):
+        begin = begin_of.pop(future)
+        waiting[begin] = future.result() if future.cancelled() else result  # the former raises
+        while done in waiting:
+            merged = [merge([*merged, waiting.pop(done)])]
+            done += size
+        if report is not None:
+            report(parts[begin : begin + size], merged[0] if merged else None)
+    return merged[0]
+
+
+def _check(client: Client, where: str) -> None:
+    """Refuse a cluster without workers, or without this package in this version."""
+    # The standard library's function: a task that names a module which a worker lacks ends it.
+    asked = client.submit(resolve_name, _VERSION, pure=False)  # to a cluster that grows with work
+    try:
+        client.wait_for_workers(1, timeout=_PATIENCE_FOR_WORKERS)
+    except TimeoutError:
+        raise ClusterError(f"{where} has no workers: start some, with dask worker") from None
+    asked.cancel()
+    versions = client.run(resolve_name, _VERSION, on_error="return")
+    for worker, version in versions.items():
+        if isinstance(version, ImportError):
+            raise _unlike(f"the worker {worker} of {where}", f"cannot load stablelse: {version}")
+        if version != __version__:
+            raise _unlike(f"the worker {worker} of {where}", f"has {in_one_line(version)}")
+    try:
+        client.run_on_scheduler(resolve_name, _VERSION)
+    except ImportError as error:
+        raise _unlike(f"the scheduler of {where}", f"cannot load stablelse: {error}") from None
+
+
+def _unlike(who: str, what: str) -> ClusterError:
+    return ClusterError(f"{who} {what}; install stablelse {__version__} there, as it is here")
+
+
+@contextmanager
+def _connected(address: str | None, workers: int | None) -> Iterator[tuple[Client, str]]:
+    """Yield the client of a cluster, and what errors call the cluster."""
+    if find_spec("distributed") is None:
+        raise ClusterError(
+            "--engine dask needs dask.distributed, which is not installed: "
+            "pip install 'stablelse[dask]'"
+        )
+    from dask import config
+
+    address = address or config.get("scheduler-address", None)
+    with ExitStack() as stack, _silence():
+        with _interrupts_held():
+            client = _open(stack, address, workers)
+        try:
+            yield client, f"the Dask cluster at {address}" if address else "Dask's own cluster here"
+        finally:
+            with _interrupts_held():
+                stack.close()
+
+
+def _open(stack: ExitStack, address: str | None, workers: int | None) -> Client:
+    """Return the client of a cluster; both end with the stack."""
+    from dask.system import CPU_COUNT
+    from distributed import Client, LocalCluster
+
+    try:
+        cluster: Any = address
+        if address is None:
+            cluster = LocalCluster(
+                n_workers=workers or CPU_COUNT,
+                threads_per_worker=1,
+                dashboard_address=None,  # no pages for a browser
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # nor a port that has a name
+                silence_logs=logging.CRITICAL,
+            )
+            stack.callback(cluster.close)
+        client = Client(cluster, timeout=_PATIENCE, set_as_default=False)
+    except Exception as error:  # what is no scheduler may answer anything
+        what = f"cannot reach a Dask scheduler at {address}" if address else "cannot start workers"
+        fix = "check the address" if address else "use the local engine"
+        # Dask asserts, and says no more, that its own thread has started within 10 seconds.
+        reason = in_one_line(error) if str(error) else "no answer in time"
+        raise ClusterError(f"{what} ({reason}); {fix}") from None
+    stack.callback(client.close)
+    return client
+
+
+@contextmanager
+def _reporting_loss(where: str) -> Iterator[None]:
+    """Say in one line how the cluster failed."""
+    from concurrent.futures import CancelledError
+
+    from distributed import KilledWorker
+
+    try:
+        yield
+    except KilledWorker as error:
+        raise ClusterError(
+            f"{error.allowed_failures + 1} workers of {where} died at one and the same part, "
+            "perhaps because they lacked memory; give each worker more of it"
+        ) from None
+    except (OSError, CancelledError) as error:
+        raise ClusterError(f"{where} is lost ({in_one_line(error)}); try again") from None
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep Dask's own log from standard error."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Let Ctrl-C wait, in this thread; threads and processes that are started here never see it.
+
+    In the middle of starting or ending a cluster it would leave processes behind. The terminal
+    sends it to all processes of the command, and those that are the cluster's end with it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    # It lets interrupts through when it starts, which must not happen later, in the middle.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

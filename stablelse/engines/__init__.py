@@ -1,1 +1,0 @@
-"""An iterable of blocks folded into one state: here, or on a cluster."""
