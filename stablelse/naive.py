@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stablelse.numerics.formats import Array
-from stablelse.numerics.formulas import textbook
+from stablelse.numerics.formulas import naive_values
 from stablelse.numerics.front import Axis, elementwise, known_format, reduced
+from stablelse.numerics.functions import Function
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -112,12 +113,13 @@ def log_softmax(x: npt.ArrayLike, axis: Axis = None, *, dtype: npt.DTypeLike | N
 
 
 def _logsumexp(rows: Array, dtype: np.dtype[Any], weights: object) -> tuple[Array, Array, object]:
-    return textbook.logsumexp(rows, known_format(dtype)), np.ones(len(rows)), None
+    value = naive_values(Function.LOGSUMEXP, rows, known_format(dtype))
+    return value[:, 0], np.ones(len(rows)), None
 
 
 def _softmax(rows: Array, dtype: np.dtype[Any], place: object) -> tuple[Array, object]:
-    return textbook.softmax(rows, known_format(dtype)), None
+    return naive_values(Function.SOFTMAX, rows, known_format(dtype)), None
 
 
 def _log_softmax(rows: Array, dtype: np.dtype[Any], place: object) -> tuple[Array, object]:
-    return textbook.log_softmax(rows, known_format(dtype)), None
+    return naive_values(Function.LOG_SOFTMAX, rows, known_format(dtype)), None

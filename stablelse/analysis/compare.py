@@ -18,17 +18,16 @@ from stablelse.analysis.results import (
     Verdict,
 )
 from stablelse.analysis.verdicts import does_not_fit, judge
-from stablelse.numerics.errors import condition_number, correct_digits, relative_error
-from stablelse.numerics.formats import FORMATS, Array, Format, find_format
-from stablelse.numerics.formulas.bounds import (
+from stablelse.numerics.bounds import (
     ElementaryErrors,
     bound_of,
     coefficients,
     logsumexp_of,
 )
+from stablelse.numerics.errors import condition_number, correct_digits, relative_error
+from stablelse.numerics.formats import FORMATS, Array, Format, find_format
+from stablelse.numerics.formulas import USUAL, Candidate, Shift, candidates, find_method, find_shift
 from stablelse.numerics.formulas.formula import Evaluation, Method, MethodError, pairwise_sum
-from stablelse.numerics.formulas.methods import USUAL, Candidate, candidates, find_method
-from stablelse.numerics.formulas.shifted import Shift, find_shift
 from stablelse.numerics.functions import Function
 from stablelse.numerics.functions import exact as exactly
 from stablelse.numerics.inputs import real_vector

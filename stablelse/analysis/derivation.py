@@ -14,10 +14,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+from stablelse.numerics.formulas import NAIVE, SHIFTED
 from stablelse.numerics.formulas.exactly import Side
 from stablelse.numerics.formulas.formula import Kind, Operation
-from stablelse.numerics.formulas.naive import NAIVE
-from stablelse.numerics.formulas.shifted import SHIFTED
 from stablelse.numerics.functions import Function
 
 

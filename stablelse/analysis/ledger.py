@@ -11,8 +11,8 @@ import numpy as np
 from stablelse.analysis.results import BROKEN, VERDICTS, Place, Verdict
 from stablelse.analysis.verdicts import judge
 from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.formulas import Candidate
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.formulas.methods import Candidate
 
 if TYPE_CHECKING:
     from stablelse.analysis.likelihood import LossResult

@@ -13,9 +13,9 @@ from stablelse.analysis.results import VERDICTS, Place, Verdict
 from stablelse.analysis.tally import Tally
 from stablelse.analysis.verdicts import judge
 from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formulas import Candidate
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.formulas.loss_methods import Labelled, Quantity
-from stablelse.numerics.formulas.methods import Candidate
 from stablelse.numerics.functions import Function
 
 

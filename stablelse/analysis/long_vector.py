@@ -29,8 +29,8 @@ from stablelse.analysis.results import (
 from stablelse.analysis.stream_methods import Side
 from stablelse.analysis.verdicts import Causes, Departure, verdicts
 from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formulas import Candidate
 from stablelse.numerics.formulas.formula import Evaluation, Method, evaluate_part
-from stablelse.numerics.formulas.methods import Candidate
 from stablelse.numerics.functions import Function
 from stablelse.numerics.running import PIECE, Whole, piece_sum
 

@@ -15,9 +15,9 @@ from stablelse.analysis.results import DIGIT, Verdict
 from stablelse.numerics.decimals import overlap
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import Array, Format, find_format
+from stablelse.numerics.formulas import Shift, find_shift
 from stablelse.numerics.formulas.exactly import LARGEST, Exact, Side, evaluate
 from stablelse.numerics.formulas.formula import DerivationError, apply
-from stablelse.numerics.formulas.shifted import Shift, find_shift
 from stablelse.numerics.functions import Function
 from stablelse.numerics.functions import exact as correctly_rounded
 from stablelse.numerics.inputs import real_vector

@@ -189,7 +189,7 @@ class MethodResult:
         How many significant decimal digits that leaves; see `errors.correct_digits`.
     bound : float or None
         What the relative error can be at most, to first order, before anything is computed;
-        see `stablelse.numerics.formulas.bounds`. ``None`` for the exact method and for losses,
+        see `stablelse.numerics.bounds`. ``None`` for the exact method and for losses,
         where something overflowed or underflowed and did harm, and where x is not finite.
     theorem : str or None
         The theorem of Blanchard, Higham & Higham 2021 that gives the bound.

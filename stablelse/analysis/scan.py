@@ -14,13 +14,12 @@ from stablelse.analysis.display import Displayed
 from stablelse.analysis.histograms import Histogram, Histograms
 from stablelse.analysis.results import BROKEN, DIGIT, VERDICTS, Place, Verdict
 from stablelse.analysis.verdicts import does_not_fit, judge, surely_right
+from stablelse.numerics.bounds import limits
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.exact import Extent, extent
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format
-from stablelse.numerics.formulas.bounds import limits
+from stablelse.numerics.formulas import NAIVE, SHIFTED
 from stablelse.numerics.formulas.formula import Evaluation
-from stablelse.numerics.formulas.naive import NAIVE
-from stablelse.numerics.formulas.shifted import SHIFTED
 from stablelse.numerics.functions import Function, exact
 from stablelse.numerics.inputs import real_numbers
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stablelse.numerics.bounds import BOUNDS, RUNNING, ElementaryErrors, Quantities
 from stablelse.numerics.errors import correct_digits, relative_error
 from stablelse.numerics.formats import Format
-from stablelse.numerics.formulas.bounds import BOUNDS, RUNNING, ElementaryErrors, Quantities
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.functions import Function
 from stablelse.numerics.running import LogSum

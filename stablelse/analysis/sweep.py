@@ -13,9 +13,15 @@ from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.survival import Motion, Range, Segment, Sweep
 from stablelse.analysis.trial import Outcomes, Trial, room_for
 from stablelse.numerics.formats import Array, Format, find_format, installed_formats
+from stablelse.numerics.formulas import (
+    FORMULAS,
+    USUAL,
+    Candidate,
+    candidates,
+    find_method,
+    find_shift,
+)
 from stablelse.numerics.formulas.formula import Method, SweepError
-from stablelse.numerics.formulas.methods import FORMULAS, USUAL, Candidate, candidates, find_method
-from stablelse.numerics.formulas.shifted import find_shift
 from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import real_vector
 from stablelse.numerics.ordinals import numbers

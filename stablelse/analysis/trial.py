@@ -10,7 +10,7 @@ import numpy as np
 from stablelse.analysis.survival import Motion, Range
 from stablelse.analysis.verdicts import does_not_fit, judge
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formulas.methods import Candidate
+from stablelse.numerics.formulas import Candidate
 from stablelse.numerics.functions import Function, exact
 
 #: How many elements are computed at once: bounds the memory that intermediate results take.

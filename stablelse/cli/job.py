@@ -10,9 +10,16 @@ import typer
 from stablelse.cli.options import Input, Methods
 from stablelse.cli.source import find_formats
 from stablelse.numerics.formats import Format
+from stablelse.numerics.formulas import (
+    FORMULAS,
+    USUAL,
+    Candidate,
+    Shift,
+    candidates,
+    find_method,
+    find_shift,
+)
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.formulas.methods import FORMULAS, USUAL, Candidate, candidates, find_method
-from stablelse.numerics.formulas.shifted import Shift, find_shift
 from stablelse.numerics.functions import Function
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from stablelse.cli.labels import read_labelled
 from stablelse.cli.masking import policed
 from stablelse.cli.options import Nll
 from stablelse.cli.source import place_of
+from stablelse.numerics.formulas import USUAL
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.formulas.loss_methods import Quantity
-from stablelse.numerics.formulas.methods import USUAL
 from stablelse.readers import Vectors
 from stablelse.render import Many
 from stablelse.render.likelihood import summary

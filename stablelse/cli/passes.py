@@ -22,8 +22,8 @@ from stablelse.cli.progress import Meter
 from stablelse.cli.source import open_input
 from stablelse.engines import fold
 from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formulas import USUAL
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.formulas.methods import USUAL
 from stablelse.numerics.running import Whole
 from stablelse.readers import Block, By, Passes, ReadError, Stream, find_files, is_url
 

@@ -5,7 +5,7 @@ from stablelse.cli.emit import emit
 from stablelse.cli.options import FUNCTIONS, Prove
 from stablelse.cli.source import read_one
 from stablelse.numerics.formats import find_format
-from stablelse.numerics.formulas.shifted import find_shift
+from stablelse.numerics.formulas import find_shift
 from stablelse.numerics.functions import Function
 
 

@@ -14,8 +14,8 @@ import typer
 from stablelse.cli.notes import NOTES
 from stablelse.cli.options import HERE, Cluster, Input
 from stablelse.numerics.formats import UnknownFormatError, find_format
+from stablelse.numerics.formulas import UnknownShiftError
 from stablelse.numerics.formulas.formula import DerivationError, MethodError, SweepError
-from stablelse.numerics.formulas.shifted import UnknownShiftError
 from stablelse.readers import (
     Block,
     By,

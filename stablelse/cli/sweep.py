@@ -6,7 +6,7 @@ from stablelse.cli.emit import emit
 from stablelse.cli.options import FUNCTIONS, Sweep
 from stablelse.cli.source import read_one
 from stablelse.numerics.formats import find_format
-from stablelse.numerics.formulas.methods import find_method
+from stablelse.numerics.formulas import find_method
 from stablelse.numerics.functions import Function
 
 

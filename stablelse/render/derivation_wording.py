@@ -10,7 +10,7 @@ from stablelse.analysis.derivation import Equation, Rule
 from stablelse.analysis.origins import Origin
 from stablelse.analysis.proof import FormatProof, Line, Proof, Quantity, Row
 from stablelse.analysis.results import Verdict
-from stablelse.numerics.formulas.shifted import SHIFTS
+from stablelse.numerics.formulas import SHIFTS
 from stablelse.numerics.functions import Function
 from stablelse.render.notation import Notation, Numbers, applied_text, screen, side_text
 from stablelse.render.wording import (

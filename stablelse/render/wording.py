@@ -7,8 +7,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stablelse.analysis.results import Comparison, Finding, FindingKind, MethodResult, Verdict
+from stablelse.numerics.formulas import SHIFTS
 from stablelse.numerics.formulas.formula import Kind, Method
-from stablelse.numerics.formulas.shifted import SHIFTS
 from stablelse.numerics.functions import Function
 from stablelse.render.numbers import number_text, rough_text
 

@@ -12,8 +12,8 @@ import stablelse
 from stablelse.analysis.compare import compare_rows
 from stablelse.analysis.results import Place
 from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.formulas import find_shift
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.formulas.shifted import find_shift
 from stablelse.numerics.functions import Function
 
 

@@ -12,9 +12,9 @@ from stablelse.analysis.likelihood import Likelihoods
 from stablelse.analysis.limits import limits
 from stablelse.analysis.tour import tour
 from stablelse.numerics.formats import find_format
+from stablelse.numerics.formulas import candidates
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.formulas.loss_methods import Quantity
-from stablelse.numerics.formulas.methods import candidates
 from stablelse.render import FORMS
 
 

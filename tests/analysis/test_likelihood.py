@@ -13,10 +13,9 @@ from stablelse.analysis.ledger import Ledger
 from stablelse.analysis.likelihood import Likelihoods
 from stablelse.analysis.results import Place, Verdict
 from stablelse.numerics.formats import FORMATS, find_format
+from stablelse.numerics.formulas import Candidate, candidates, find_shift
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.formulas.loss_methods import Quantity
-from stablelse.numerics.formulas.methods import Candidate, candidates
-from stablelse.numerics.formulas.shifted import find_shift
 from stablelse.numerics.functions import Function
 
 ALL = (Method.NAIVE, Method.SHIFTED, Method.EXACT)

@@ -10,8 +10,7 @@ from stablelse.analysis.results import LOSSES
 from stablelse.analysis.stream_state import StreamState
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.formulas.methods import candidates
-from stablelse.numerics.formulas.shifted import find_shift
+from stablelse.numerics.formulas import candidates, find_shift
 from stablelse.numerics.functions import Function
 from stablelse.numerics.running import Whole
 

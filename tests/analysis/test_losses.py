@@ -12,8 +12,8 @@ from stablelse.analysis.results import DIGIT, LOSSES, FindingKind, Verdict
 from stablelse.analysis.steps import steps
 from stablelse.exact import logsumexp
 from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.formulas import find_shift
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.formulas.shifted import find_shift
 from stablelse.numerics.functions import Function
 
 K = FindingKind

@@ -12,9 +12,8 @@ import stablelse
 from stablelse.analysis.derivation import DERIVATIONS, Rule
 from stablelse.analysis.results import BROKEN, Verdict
 from stablelse.numerics.formats import FORMATS, find_format
+from stablelse.numerics.formulas import NAIVE, SHIFTED, find_shift
 from stablelse.numerics.formulas.formula import DerivationError
-from stablelse.numerics.formulas.naive import NAIVE
-from stablelse.numerics.formulas.shifted import SHIFTED, find_shift
 from stablelse.numerics.functions import Function, exact
 
 FUNCTIONS = [function.value for function in DERIVATIONS]

@@ -14,9 +14,8 @@ from stablelse.analysis.survival import Motion, Range
 from stablelse.analysis.sweep import POINTS
 from stablelse.analysis.trial import Trial
 from stablelse.numerics.formats import find_format
+from stablelse.numerics.formulas import candidates, find_shift
 from stablelse.numerics.formulas.formula import Method, SweepError
-from stablelse.numerics.formulas.methods import candidates
-from stablelse.numerics.formulas.shifted import find_shift
 from stablelse.numerics.functions import Function
 from stablelse.numerics.ordinals import numbers, ordinals
 from stablelse.render.sweep_wording import by_method

@@ -8,8 +8,8 @@ from enum import Enum
 import numpy as np
 
 from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.formulas import Candidate
 from stablelse.numerics.formulas.formula import Evaluation
-from stablelse.numerics.formulas.methods import Candidate
 from stablelse.numerics.functions import Function
 from stablelse.numerics.loss import nll, nll_grad
 

@@ -12,9 +12,7 @@ from oracle import as_mpf
 
 from stablelse.analysis.findings import find
 from stablelse.analysis.results import LOSSES
-from stablelse.numerics.errors import relative_error
-from stablelse.numerics.formats import FORMATS, Format
-from stablelse.numerics.formulas.bounds import (
+from stablelse.numerics.bounds import (
     ASSUMED,
     BOUNDS,
     ElementaryErrors,
@@ -22,9 +20,10 @@ from stablelse.numerics.formulas.bounds import (
     coefficients,
     logsumexp_of,
 )
+from stablelse.numerics.errors import relative_error
+from stablelse.numerics.formats import FORMATS, Format
+from stablelse.numerics.formulas import FORMULAS, candidates, find_shift
 from stablelse.numerics.formulas.formula import Formula, Method
-from stablelse.numerics.formulas.methods import FORMULAS, candidates
-from stablelse.numerics.formulas.shifted import find_shift
 from stablelse.numerics.functions import Function, exact
 
 NAMES = ["float16", "bfloat16", "float32", "float64"]

@@ -10,9 +10,15 @@ from hypothesis.extra.numpy import arrays
 
 import stablelse
 from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.formulas import (
+    FORMULAS,
+    USUAL,
+    Candidate,
+    candidates,
+    find_method,
+    find_shift,
+)
 from stablelse.numerics.formulas.formula import Method, MethodError, pairwise_sum
-from stablelse.numerics.formulas.methods import FORMULAS, USUAL, Candidate, candidates, find_method
-from stablelse.numerics.formulas.shifted import find_shift
 from stablelse.numerics.functions import Function, exact
 
 FLOAT64, MAX = FORMATS["float64"], find_shift("max")

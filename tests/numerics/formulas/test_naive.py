@@ -6,9 +6,9 @@ from scipy import special
 
 import stablelse
 from stablelse import naive
+from stablelse.numerics import formulas
 from stablelse.numerics.formats import FORMATS, find_format, installed_formats
-from stablelse.numerics.formulas import textbook
-from stablelse.numerics.formulas.naive import NAIVE
+from stablelse.numerics.formulas import NAIVE
 from stablelse.numerics.functions import Function
 
 FUNCTIONS = {function.value: NAIVE[function] for function in Function}
@@ -18,7 +18,7 @@ SHAPES = [(1, 1), (1, 2), (7, 3), (300, 41), (2, 1000), (1, 5000)]
 @pytest.mark.parametrize("name", [f.name for f in installed_formats()])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_bits_of_the_formula(function, name, monkeypatch):
-    monkeypatch.setattr(textbook, "_BLOCK", 1024)
+    monkeypatch.setattr(formulas, "_BLOCK", 1024)
     format_ = find_format(name)
     rng = np.random.default_rng(8)
     for shape in SHAPES:
