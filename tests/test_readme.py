@@ -1,4 +1,4 @@
-"""The README is executed: commands print what it says, Python runs, pictures are drawn."""
+"""The README and the guide are executed: commands print what they say, Python runs."""
 
 import doctest
 import os
@@ -11,12 +11,22 @@ import alike
 import pytest
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path
+    for path in (ROOT / "README.md", *sorted((ROOT / "examples" / "guide").glob("*.md")))
+}
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def blocks(language: str) -> list[str]:
-    return [text for found, text in BLOCK.findall(README.read_text("utf-8")) if found == language]
+def blocks(page: str, language: str) -> list[str]:
+    """Return the blocks of a page that are in one language."""
+    text = PAGES[page].read_text("utf-8")
+    return [block for found, block in BLOCK.findall(text) if found == language]
+
+
+def every(language: str) -> list[tuple[str, int]]:
+    """Return page and number of all blocks in one language."""
+    return [(page, number) for page in PAGES for number in range(len(blocks(page, language)))]
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +59,9 @@ def executed(block: str, environment) -> str:
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
-@pytest.mark.parametrize("number", range(len(blocks("console"))))
-def test_console_block(number, request, shell_environment):
-    block = blocks("console")[number]
+@pytest.mark.parametrize(("page", "number"), every("console"))
+def test_console_block(page, number, request, shell_environment):
+    block = blocks(page, "console")[number]
     if "float8" in block or "bfloat16" in block:
         pytest.importorskip("ml_dtypes")
     if "scipy" in block:
@@ -60,42 +70,50 @@ def test_console_block(number, request, shell_environment):
         pytest.importorskip("distributed")
     now = executed(block, shell_environment)
     if request.config.getoption("--regenerate"):
-        README.write_text(README.read_text("utf-8").replace(block, now), encoding="utf-8")
-    assert now == alike.expected(blocks("console")[number], now)
+        text = PAGES[page].read_text("utf-8")
+        fenced = "```console\n{}```\n".format
+        PAGES[page].write_text(text.replace(fenced(block), fenced(now)), encoding="utf-8")
+    assert now == alike.expected(blocks(page, "console")[number], now)
 
 
-@pytest.mark.parametrize("number", range(len(blocks("python"))))
-def test_python_block(number):
-    if "dask" in blocks("python")[number]:
+@pytest.mark.parametrize(("page", "number"), every("python"))
+def test_python_block(page, number):
+    block = blocks(page, "python")[number]
+    if "dask" in block:
         pytest.importorskip("dask.array")
-    parser = doctest.DocTestParser()
-    test = parser.get_doctest(
-        blocks("python")[number],
-        {"stablelse": __import__("stablelse")},
-        f"README block {number}",
-        str(README),
-        0,
-    )
+    names = {"stablelse": __import__("stablelse")}
+    test = doctest.DocTestParser().get_doctest(block, names, f"{page} {number}", page, 0)
     report: list[str] = []
     result = doctest.DocTestRunner().run(test, out=report.append)
     assert result.attempted > 0
     assert result.failed == 0, "".join(report)
 
 
-def test_every_block_is_executed():
-    """No language but those: the two commands of the `sh` block are what CI begins with."""
-    languages = [language for language, _ in BLOCK.findall(README.read_text("utf-8"))]
-    assert set(languages) == {"sh", "console", "python"}
-    (setup,) = blocks("sh")
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_is_executed(page):
+    """CI begins with the two commands of the README's `sh` block; the rest is executed here."""
+    languages = {language for language, _ in BLOCK.findall(PAGES[page].read_text("utf-8"))}
+    assert languages <= {"console", "python"} | ({"sh"} if page == "README.md" else set())
+
+
+def test_the_readme_is_short_and_sets_up_in_two_commands():
+    assert PAGES["README.md"].stat().st_size <= 10_000
+    (setup,) = blocks("README.md", "sh")
     assert len(setup.splitlines()) == 2
     assert "awk '/^```sh$/" in (ROOT / ".ci" / "run").read_text("utf-8")
 
 
-def test_links_lead_somewhere():
-    targets = re.findall(r"\]\(([^)]+)\)", README.read_text("utf-8"))
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)]+)\)", PAGES[page].read_text("utf-8"))
     local = [target for target in targets if not target.startswith("http")]
-    assert local
-    assert all((ROOT / target).exists() for target in local)
+    assert all((PAGES[page].parent / target).exists() for target in local)
+
+
+def test_the_guide_lists_its_pages():
+    listed = PAGES["examples/guide/README.md"].read_text("utf-8")
+    pages = {path.name for path in PAGES.values()} - {"README.md"}
+    assert {name for name in pages if f"({name})" not in listed} == set()
 
 
 sys.path.append(str(ROOT / "examples" / "pictures"))
