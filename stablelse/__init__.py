@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from stablelse import exact
     from stablelse.analysis.compare import compare
     from stablelse.analysis.peers.compare import compare_peers
     from stablelse.analysis.proof import Proof
@@ -22,12 +21,15 @@ if TYPE_CHECKING:
     from stablelse.analysis.survival import Sweep
     from stablelse.analysis.sweep import sweep
     from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
+    from stablelse.numerics.certificate import Certificate, Rung
     from stablelse.numerics.loss import nll, nll_grad
     from stablelse.numerics.running import RunningLogSumExp, RunningNaive, RunningShifted
 
 __all__ = [
+    "Certificate",
     "Comparison",
     "Proof",
+    "Rung",
     "RunningLogSumExp",
     "RunningNaive",
     "RunningShifted",
@@ -39,7 +41,6 @@ __all__ = [
     "__version__",
     "compare",
     "compare_peers",
-    "exact",
     "log_softmax",
     "logsumexp",
     "naive",
@@ -52,11 +53,13 @@ __all__ = [
 ]
 
 _HOME = {
+    "Certificate": "stablelse.numerics.certificate",
     "Comparison": "stablelse.analysis.results",
     "Proof": "stablelse.analysis.proof",
     "RunningLogSumExp": "stablelse.numerics.running",
     "RunningNaive": "stablelse.numerics.running",
     "RunningShifted": "stablelse.numerics.running",
+    "Rung": "stablelse.numerics.certificate",
     "Scan": "stablelse.analysis.scan",
     "ScanState": "stablelse.analysis.scan",
     "StreamComparison": "stablelse.analysis.stream",

@@ -8,8 +8,10 @@ import pytest
 import stablelse
 
 NAMES = [
+    "Certificate",
     "Comparison",
     "Proof",
+    "Rung",
     "RunningLogSumExp",
     "RunningNaive",
     "RunningShifted",
@@ -21,7 +23,6 @@ NAMES = [
     "__version__",
     "compare",
     "compare_peers",
-    "exact",
     "log_softmax",
     "logsumexp",
     "naive",
@@ -39,7 +40,7 @@ def test_names():
     assert dir(stablelse) == sorted(NAMES)
 
 
-@pytest.mark.parametrize("name", sorted({*NAMES} - {"__version__", "exact", "naive"}))
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"__version__", "naive"}))
 def test_every_public_name_is_documented(name):
     documented = inspect.getdoc(getattr(stablelse, name))
     assert documented
@@ -68,3 +69,22 @@ def test_version_is_the_packages():
         assert version("stablelse") == stablelse.__version__
     except PackageNotFoundError:
         pytest.skip("run from a checkout that is not installed")
+
+
+def test_the_names_of_exact_say_what_to_use():
+    from stablelse import exact
+
+    for name in ("logsumexp", "softmax", "log_softmax"):
+        with pytest.raises(ImportError, match=rf"stablelse\.{name} is correctly rounded now"):
+            getattr(exact, name)
+    for name in ("nll", "nll_grad"):
+        with pytest.raises(
+            ImportError, match=rf"use stablelse\.{name}\(\.\.\., reduction='none'\)"
+        ):
+            getattr(stablelse.exact, name)
+    with pytest.raises(
+        ImportError, match=r"exact\.Certificate is gone: use stablelse\.Certificate"
+    ):
+        from stablelse.exact import Certificate  # noqa: F401
+    with pytest.raises(AttributeError, match="has no attribute 'lse'"):
+        _ = exact.lse

@@ -15,18 +15,26 @@ class Rung(Enum):
     """The precisions in which results are computed, one above the other.
 
     A result climbs until all numbers within its error bound round to the same one.
+
+    Attributes
+    ----------
+    CONVENTION
+        NaN, or the logarithm of nothing or of infinity: there is nothing to round.
+    KERNEL
+        The compiled kernel, in up to three phases.
+    DOUBLE_WORD
+        About 80 bits or more.
+    TRIPLE_WORD
+        About 119 bits, for log-sum-exp next to zero.
+    DECIMAL
+        As many digits as it takes.
     """
 
     CONVENTION = "convention"
-    """No rung: NaN, or the logarithm of nothing or of infinity; there is nothing to round."""
     KERNEL = "kernel"
-    """The compiled kernel, in up to three phases: `stablelse.numerics.kernel`."""
     DOUBLE_WORD = "double-word"
-    """About 80 bits or more: `stablelse.numerics.doubleword`, `stablelse.numerics.states`."""
     TRIPLE_WORD = "triple-word"
-    """About 119 bits, for log-sum-exp next to zero: `stablelse.numerics.nearzero`."""
     DECIMAL = "decimal"
-    """As many digits as it takes: `stablelse.numerics.decimals`."""
 
 
 class Certificate(NamedTuple):

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stablelse import logsumexp
 from stablelse.analysis.compare import compare, compare_rows
 from stablelse.analysis.results import DIGIT, LOSSES, FindingKind, Verdict
 from stablelse.analysis.steps import steps
-from stablelse.exact import logsumexp
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas import find_shift
 from stablelse.numerics.formulas.formula import Method

@@ -109,7 +109,7 @@ def test_streams_are_masked_too(command, run, tmp_path):
     assert done == run(command, "-q", "--file", tmp_path / "masked.npy")
     found = np.array(done.out.split(), float)
     if command == "lse":
-        assert found == stablelse.exact.logsumexp(x[kept])
+        assert found == stablelse.logsumexp(x[kept])
     else:
         assert np.array_equal(found > 0, kept)
 
@@ -128,12 +128,10 @@ def test_policies(function, empty, run, tmp_path):
         assert "x.npy, row 2 is masked throughout or holds -inf alone" in done.err
         return
     right = FUNCTIONS[function](stablelse, x, where=kept, empty=empty)
-    rounded = FUNCTIONS[function](stablelse.exact, x, where=kept, empty=empty)
-    runs = (([], right), (["--method", "exact"], rounded))
-    for more, values in runs:
+    for more in ([], ["--method", "exact"]):
         done = run(function, *common, "--quiet", *more)
         found = np.array([line.split("\t") for line in done.out.splitlines()], float)
-        assert np.array_equal(found, values, equal_nan=True)
+        assert np.array_equal(found, right, equal_nan=True)
     done = run(function, *common, "--format", "jsonl")
     for line, values in zip(done.out.splitlines(), right, strict=True):
         value = json.loads(line)["value"]

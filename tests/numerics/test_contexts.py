@@ -15,7 +15,7 @@ from decimal import Decimal
 from fractions import Fraction
 import numpy as np
 import stablelse
-from stablelse import exact, naive
+from stablelse import naive
 from stablelse.testing import assert_stable
 
 WIDE = np.array([745.13, -0.25, 3, 0.1, 0.1, -700.5])
@@ -27,16 +27,14 @@ OBJECTS = [Fraction(1, 3), Decimal("0.1"), 2**70]
 
 def results():
     for x in (WIDE, NEAR, FAR, TIE, LONG, OBJECTS, np.stack([WIDE, WIDE[::-1]])):
-        for module in (stablelse, exact, naive):
+        for module in (stablelse, naive):
             for name in ("logsumexp", "softmax", "log_softmax"):
                 yield getattr(module, name)(x, axis=-1)
-        for module in (stablelse, exact):
-            label = 1 if np.ndim(x) == 1 else [1, 0]
-            yield module.nll(x, label)
-            yield module.nll_grad(x, label)
+        label = 1 if np.ndim(x) == 1 else [1, 0]
+        yield stablelse.nll(x, label)
+        yield stablelse.nll_grad(x, label)
         row = np.atleast_2d(x)[0]
         yield stablelse.logsumexp(row, b=[1, -1] * (len(row) // 2) + [2] * (len(row) % 2))
-        yield exact.logsumexp(row, b=[1, -1] * (len(row) // 2) + [2] * (len(row) % 2))
         yield stablelse.RunningLogSumExp().update(row).result()
         yield stablelse.RunningShifted().update(row).result()
         yield stablelse.RunningNaive().update(row).result()

@@ -9,8 +9,7 @@ from cases import CASES
 from families import rng_of
 
 import stablelse
-from stablelse import exact
-from stablelse.exact import Certificate, Rung
+from stablelse import Certificate, Rung
 from stablelse.numerics import decimals
 from stablelse.numerics.formats import FORMATS, find_format, installed_formats
 
@@ -38,7 +37,9 @@ def same(found, expected) -> bool:
 def test_logsumexp_of_every_case(case):
     format_ = find_format(case.dtype)
     x, b = rounded(case)
-    value, sign, certificate = exact.logsumexp(x, b=b, return_sign=True, return_certificate=True)
+    value, sign, certificate = stablelse.logsumexp(
+        x, b=b, return_sign=True, return_certificate=True
+    )
     assert type(value) is type(sign) is format_.dtype.type
     counts = np.ones(len(x)) if b is None else b
     if (x[counts != 0] < np.inf).all():
@@ -58,9 +59,9 @@ def test_elementwise_functions_of_every_case(case, name):
     x, _ = rounded(case)
     if not len(x):
         with pytest.raises(ValueError, match="of no elements"):
-            getattr(exact, name)(x)
+            getattr(stablelse, name)(x)
         return
-    result, certificate = getattr(exact, name)(x, return_certificate=True)
+    result, certificate = getattr(stablelse, name)(x, return_certificate=True)
     assert result.dtype == format_.dtype
     assert result.shape == x.shape
     assert sum(certificate.settled.values()) == x.size
@@ -96,9 +97,9 @@ def rows_along(x, axis):
 @pytest.mark.parametrize("name", NAMES)
 def test_axes(name, axis):
     """Shapes are those of the library's functions; values, those of each vector alone."""
-    result = getattr(exact, name)(CUBE, axis=axis)
+    result = getattr(stablelse, name)(CUBE, axis=axis)
     assert described(result) == described(getattr(stablelse, name)(CUBE, axis=axis))
-    alone = [getattr(exact, name)(row) for row in rows_along(CUBE, axis)]
+    alone = [getattr(stablelse, name)(row) for row in rows_along(CUBE, axis)]
     found = np.ravel(result) if name == "logsumexp" else rows_along(result, axis)
     assert np.array_equal(found, alone)
 
@@ -108,9 +109,9 @@ def test_axes(name, axis):
 @pytest.mark.parametrize("b", [None, WEIGHTS, WEIGHTS[0], 2.0, WEIGHTS[:, :1, :1]], ids=np.shape)
 def test_weights_keepdims_and_signs(axis, keepdims, b):
     arguments = {"axis": axis, "b": b, "keepdims": keepdims}
-    unsigned = exact.logsumexp(CUBE, **arguments)
+    unsigned = stablelse.logsumexp(CUBE, **arguments)
     assert described(unsigned) == described(stablelse.logsumexp(CUBE, **arguments))
-    value, sign = exact.logsumexp(CUBE, **arguments, return_sign=True)
+    value, sign = stablelse.logsumexp(CUBE, **arguments, return_sign=True)
     _, expected_sign = stablelse.logsumexp(CUBE, **arguments, return_sign=True)
     assert described((value, sign)) == described((unsigned, expected_sign))
     assert np.array_equal(sign, expected_sign)
@@ -129,7 +130,7 @@ def test_from_every_format_to_every_other(source, target):
     format_ = FORMATS[target]
     for given in (format_.dtype, format_.dtype.type):
         for name in NAMES:
-            result = getattr(exact, name)(x, axis=1, dtype=given)
+            result = getattr(stablelse, name)(x, axis=1, dtype=given)
             assert result.dtype == format_.dtype
             rows = [getattr(decimals, name)(row, format_) for row in x]
             expected = [row[0] for row in rows] if name == "logsumexp" else rows
@@ -138,7 +139,7 @@ def test_from_every_format_to_every_other(source, target):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_layouts_do_not_matter(name):
-    function = getattr(exact, name)
+    function = getattr(stablelse, name)
     expected = function(CUBE, axis=1)
     frozen = CUBE.copy()
     frozen.flags.writeable = False
@@ -160,15 +161,15 @@ def test_layouts_do_not_matter(name):
 @pytest.mark.parametrize("dtype", ["?", "b", "B", "h", "H", "i", "I", "q", "Q"])
 def test_integers_and_bools_compute_in_float64(name, dtype):
     x = np.array([[1, 0, 1], [0, 0, 1]], dtype=dtype)
-    result = getattr(exact, name)(x, axis=1)
+    result = getattr(stablelse, name)(x, axis=1)
     assert result.dtype == np.float64
-    assert np.array_equal(result, getattr(exact, name)(x.astype(float), axis=1))
+    assert np.array_equal(result, getattr(stablelse, name)(x.astype(float), axis=1))
 
 
 @pytest.mark.parametrize("x", [5.0, 5, True, np.float32(1.5), np.array(2.5), [1, 2], np.int8(3)])
 @pytest.mark.parametrize("name", NAMES)
 def test_scalars_and_lists(name, x):
-    result = getattr(exact, name)(x)
+    result = getattr(stablelse, name)(x)
     assert described(result) == described(getattr(stablelse, name)(x))
     if np.ndim(x) == 0:
         assert result == {"logsumexp": x, "softmax": 1, "log_softmax": 0}[name]
@@ -179,15 +180,15 @@ def test_nothing(shape):
     x = np.zeros(shape)
     for axis in range(-len(shape), len(shape)):
         expected = stablelse.logsumexp(x, axis=axis)
-        value, certificate = exact.logsumexp(x, axis=axis, return_certificate=True)
+        value, certificate = stablelse.logsumexp(x, axis=axis, return_certificate=True)
         assert described(value) == described(expected)
         assert np.array_equal(value, expected)
         assert certificate == Certificate({}, 0, 0.0)
-    value, sign = exact.logsumexp(x, return_sign=True)
+    value, sign = stablelse.logsumexp(x, return_sign=True)
     assert (value, sign) == (-np.inf, 0)
     for name in ("softmax", "log_softmax"):
         with pytest.raises(ValueError, match="of no elements"):
-            getattr(exact, name)(x)
+            getattr(stablelse, name)(x)
 
 
 @pytest.mark.parametrize(
@@ -205,14 +206,14 @@ def test_errors(name, arguments, error):
     x, *rest = arguments.values()
     keywords = dict(zip(list(arguments)[1:], rest, strict=True))
     with pytest.raises(error):
-        getattr(exact, name)(x, **keywords)
+        getattr(stablelse, name)(x, **keywords)
 
 
 @pytest.mark.parametrize("arguments", [{"x": [1 + 2j]}, {"x": [1.0], "dtype": complex}])
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 def test_nothing_is_proved_of_complex_elements(name, arguments):
     with pytest.raises(TypeError, match="complex"):
-        getattr(exact, name)(**arguments)
+        getattr(stablelse, name)(**arguments)
 
 
 SPECIAL = [np.inf, -np.inf, np.nan, 0.0, 1.5]
@@ -220,13 +221,11 @@ SPECIAL = [np.inf, -np.inf, np.nan, 0.0, 1.5]
 
 @pytest.mark.parametrize("x", list(itertools.combinations_with_replacement(SPECIAL, 2)), ids=str)
 @pytest.mark.parametrize("name", NAMES)
-def test_conventions_are_the_librarys(name, x):
-    for format_ in (FORMATS["float32"], FORMATS["float64"], FORMATS["longdouble"]):
-        given = np.array(x, format_.dtype)
-        result, expected = getattr(exact, name)(given), getattr(stablelse, name)(given)
-        finite = np.isfinite(expected)
-        assert np.array_equal(np.isfinite(result), finite)
-        assert np.array_equal(result[~finite], expected[~finite], equal_nan=True)
+def test_conventions_are_those_of_every_format(name, x):
+    function = getattr(stablelse, name)
+    for dtype in ("float32", "longdouble"):
+        found, right = function(np.array(x, dtype)), function(np.array(x))
+        assert np.array_equal(np.float32(found), np.float32(right), equal_nan=True)
 
 
 def hard_rows():
@@ -240,7 +239,7 @@ def hard_rows():
 
 def test_a_certificate_counts_every_result_once():
     x = hard_rows()
-    _, certificate = exact.logsumexp(x, axis=1, return_certificate=True)
+    _, certificate = stablelse.logsumexp(x, axis=1, return_certificate=True)
     settled = certificate.settled
     assert settled[Rung.CONVENTION] == 1
     assert settled[Rung.DOUBLE_WORD] == 98
@@ -250,7 +249,7 @@ def test_a_certificate_counts_every_result_once():
     assert certificate.rung is Rung.TRIPLE_WORD
     assert 0 < certificate.bound < 0.5
     for name in ("softmax", "log_softmax"):
-        result, certificate = getattr(exact, name)(x, axis=1, return_certificate=True)
+        result, certificate = getattr(stablelse, name)(x, axis=1, return_certificate=True)
         assert sum(certificate.settled.values()) == x.size == result.size
         assert certificate.settled[Rung.CONVENTION] >= np.isnan(result).sum() == 5
         first = certificate.settled[Rung.DOUBLE_WORD]
@@ -263,7 +262,7 @@ def test_certificates_add_up_in_every_format(name, weighted):
     x = FORMATS[name].round(CUBE)
     b = FORMATS[name].round(WEIGHTS) if weighted else None
     for axis, count in ((None, 1), (0, 20), ((0, 2), 4)):
-        *_, certificate = exact.logsumexp(x, axis=axis, b=b, return_certificate=True)
+        *_, certificate = stablelse.logsumexp(x, axis=axis, b=b, return_certificate=True)
         assert sum(certificate.settled.values()) == count
         assert isinstance(certificate, Certificate)
         assert set(certificate.settled) <= set(Rung)
@@ -275,7 +274,7 @@ def test_certificates_add_up_in_every_format(name, weighted):
 def test_long_vectors_are_settled_by_the_first_rung(name):
     """A second one would have to add up all of the vector again."""
     x = rng_of(19, name).normal(size=300_000)
-    _, certificate = getattr(exact, name)(x, return_certificate=True)
+    _, certificate = getattr(stablelse, name)(x, return_certificate=True)
     assert certificate.settled == {Rung.DOUBLE_WORD: x.size}
 
 
@@ -287,7 +286,7 @@ def test_where_one_entry_dominates_ties_are_settled_together(name):
     x[:, 0] = 4096 + 8 * np.arange(3)
     x[:, 1] = 4  # without x_max's last bits, or with half of a unit in the difference's last place
     x[:, 2] = [-2048, -np.inf, x[2, 0]]  # the third row has the largest x twice
-    result, certificate = exact.log_softmax(x, axis=1, return_certificate=True)
+    result, certificate = stablelse.log_softmax(x, axis=1, return_certificate=True)
     differences = x.astype(np.longdouble) - x.max(axis=1, keepdims=True)
     assert (format_.round(differences[:2]) != result[:2]).any()
     for row, found in zip(x, result, strict=True):
@@ -303,11 +302,11 @@ def test_what_is_next_to_zero_takes_no_decimals(name):
     rng = rng_of(21)
     x = format_.round(-rng.uniform(12, 120, (60, 1)) + rng.normal(size=(60, 9)))
     x[:, 3] = 0
-    for function in (exact.logsumexp, exact.log_softmax):
+    for function in (stablelse.logsumexp, stablelse.log_softmax):
         result, certificate = function(x, axis=1, return_certificate=True)
         assert Rung.DECIMAL not in certificate.settled
         expected = [getattr(decimals, function.__name__)(row, format_) for row in x]
-        if function is exact.logsumexp:
+        if function is stablelse.logsumexp:
             expected = [value for value, _ in expected]
         assert np.array_equal(result, expected)
 
@@ -316,7 +315,7 @@ def test_what_is_next_to_zero_takes_no_decimals(name):
 def test_the_largest_may_be_anything(distance):
     x = np.array([[-1, 0, 1], [600, 601, 2], [-700, -720, -701], [5000, 4000, 4990]], float)
     x = np.concatenate([x.max(axis=1, keepdims=True) + distance, x], axis=1)
-    for row, found in zip(x, exact.log_softmax(x, axis=1), strict=True):
+    for row, found in zip(x, stablelse.log_softmax(x, axis=1), strict=True):
         assert np.array_equal(found, decimals.log_softmax(row, FLOAT64))
 
 
@@ -327,12 +326,15 @@ def test_far_below_a_small_sum_nothing_is_taken_for_granted(n, largest):
     x = rng_of(22).uniform(-660, -590, n)
     x[n // 2] = largest
     some = np.array([0, 1, 2, 3, n // 2, n - 2, n - 1])  # the others are nothing to the sum
-    assert np.array_equal(exact.softmax(x)[some], decimals.softmax(x[some], FLOAT64))
+    assert np.array_equal(stablelse.softmax(x)[some], decimals.softmax(x[some], FLOAT64))
 
 
 def test_without_asking_there_is_no_certificate():
-    assert exact.logsumexp([1.0, 2.0]) == exact.logsumexp([1.0, 2.0], return_certificate=True)[0]
-    value, sign, certificate = exact.logsumexp(
+    assert (
+        stablelse.logsumexp([1.0, 2.0])
+        == stablelse.logsumexp([1.0, 2.0], return_certificate=True)[0]
+    )
+    value, sign, certificate = stablelse.logsumexp(
         [1.0, 2.0], return_sign=True, return_certificate=True
     )
     assert (value, sign, certificate.rung) == (2.313261687518223, 1, Rung.DOUBLE_WORD)
