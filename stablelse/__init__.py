@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from stablelse.analysis.scan import Scan, ScanState, scan
     from stablelse.analysis.stream import StreamComparison
     from stablelse.analysis.stream_state import StreamState
-    from stablelse.analysis.survival import Sweep
-    from stablelse.analysis.sweep import sweep
+    from stablelse.analysis.sweep import Sweep, sweep
     from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
     from stablelse.numerics.certificate import Certificate, Rung
     from stablelse.numerics.loss import nll, nll_grad
@@ -64,7 +63,7 @@ _HOME = {
     "ScanState": "stablelse.analysis.scan",
     "StreamComparison": "stablelse.analysis.stream",
     "StreamState": "stablelse.analysis.stream_state",
-    "Sweep": "stablelse.analysis.survival",
+    "Sweep": "stablelse.analysis.sweep",
     "compare": "stablelse.analysis.compare",
     "compare_peers": "stablelse.analysis.peers.compare",
     "log_softmax": "stablelse.numerics.arrays",

@@ -1,18 +1,21 @@
-"""The survival map: where each method is right as x is moved or stretched, and where it changes."""
+"""The survival map: where each method is right as a vector moves, and where that changes.
+
+Between neighbouring points with different verdicts the change is found by bisection among the
+numbers of the format, which are counted in order: ordinals.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.changes import find_changes
-from stablelse.analysis.grid import grid_of, nearest, zeros_of
+from stablelse.analysis.display import Displayed
 from stablelse.analysis.results import VERDICTS, Verdict
-from stablelse.analysis.survival import Motion, Range, Segment, Sweep
-from stablelse.analysis.trial import Outcomes, Trial, room_for
-from stablelse.numerics.formats import Array, Format, find_format, installed_formats
+from stablelse.analysis.verdicts import does_not_fit, judge
+from stablelse.numerics.formats import FORMATS, Array, Format, find_format, installed_formats
 from stablelse.numerics.formulas import (
     FORMULAS,
     USUAL,
@@ -22,28 +25,187 @@ from stablelse.numerics.formulas import (
     find_shift,
 )
 from stablelse.numerics.formulas.formula import Method, SweepError
-from stablelse.numerics.functions import Function
+from stablelse.numerics.functions import Function, exact
 from stablelse.numerics.inputs import real_vector
-from stablelse.numerics.ordinals import numbers
+from stablelse.numerics.ordinals import numbers, ordinals
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from stablelse.analysis.results import Place
 
-#: How many t are tried in a format of more than 16 bits before it is bisected where they differ.
+#: How many t are tried first in a format of more than 16 bits, the range, and the formats that are
+#: swept by default.
 POINTS = 400
+OFFSETS = (-1000.0, 1000.0)
+USUAL_FORMATS = ("float16", "float32", "float64")
 
-#: What is better than the results around it, all of them finite, is told where it takes up more
-#: than this part of the range: as little as can be seen in a chart.
+#: Better results among worse finite ones are a segment of their own only if they take up more than
+#: this part of the range: as little as a chart can show.
 _FINE = 200
 
-#: How often it is looked beyond the edges of where digits are lost, at how many t each time at
-#: least and at most, and at how many of a long vector in all.
+#: How often the search goes beyond the edges of where digits are lost, and with how many t each
+#: time: at least, at most, and at most of a long vector.
 _ROUNDS, _LEAST, _MOST, _MOST_LONG = 8, 64, 4096, 256
 
-#: The range that is swept unless another is asked for.
-OFFSETS = (-1000.0, 1000.0)
+#: How many elements are computed at once, and how many take about as long as the call.
+_BATCH, _ROOM = 1 << 18, 1 << 14
+
+#: How many times as long exact results of a format wider than float64 take, in decimal arithmetic.
+_DECIMAL = 1000
+
+#: A format of 16 bits has no more numbers: all of them are tried if with x they make no more
+#: elements than that, which take some seconds.
+_ALL, _MOST_ELEMENTS = 1 << 16, 1 << 26
+
+#: Which numbers next to a zero of the log-sum-exp are tried: digits are lost there, how far from it
+#: depends on the method.
+_AROUND = (0, *(sign << exponent for exponent in range(0, 64, 2) for sign in (1, -1)))
+
+
+class Motion(Enum):
+    """What becomes of x."""
+
+    OFFSET = "offset"
+    """x + t: moved."""
+    SCALE = "scale"
+    """t x, t > 0: stretched."""
+
+
+class Range(NamedTuple):
+    """What t does to x, and from where to where it goes; see `Range.checked`."""
+
+    motion: Motion
+    start: float
+    end: float
+
+    @classmethod
+    def checked(cls, motion: Motion, start: float, end: float) -> Range:
+        """Return a range; raise SweepError if its ends are not finite, in order, or positive."""
+        range_ = cls(motion, float(start), float(end))
+        if not (np.isfinite(start) and np.isfinite(end)):
+            raise SweepError(f"the {range_} must have two finite ends")
+        if start >= end:
+            raise SweepError(f"the {range_} is empty: the first end must be smaller")
+        if motion is Motion.SCALE and start <= 0:
+            raise SweepError(f"the {range_} must be positive: start at 1e-3, for example")
+        return range_
+
+    def __str__(self) -> str:
+        return f"{self.motion.value} {self.start:g}:{self.end:g}"
+
+    @classmethod
+    def parsed(cls, motion: Motion, text: str) -> Range:
+        """Return the range that a text such as ``-1000:1000`` names, or raise SweepError."""
+        try:  # refuses underscores, which float() takes, and takes the typeset minus
+            start, end = (float(t.replace("_", "?").replace("−", "-")) for t in text.split(":"))
+        except ValueError:
+            raise SweepError(
+                f"the {motion.value} {text!r} is not a range: give two numbers, as in 1:1000"
+            ) from None
+        return cls.checked(motion, start, end)
+
+    def along(self, t: Array) -> Array:
+        """Return where each t lies on an axis from 0, the start, to 1: logarithmic for a scale."""
+        wide = np.asarray(t).astype(np.longdouble)
+        ends = np.array([self.start, self.end], np.longdouble)
+        if self.motion is Motion.SCALE:
+            ends, wide = np.log(ends), np.log(wide)
+        else:  # to about 1, for the range may be wider than the largest number
+            _, exponent = np.frexp(np.abs(ends).max())
+            ends, wide = np.ldexp(ends, -exponent), np.ldexp(wide, -exponent)
+        low, high = ends
+        place: Array = ((wide - low) / (high - low)).astype(np.float64)
+        return place
+
+    def at(self, place: Array) -> Array:
+        """Return the t at a place on the axis: the inverse of `along`, in longdouble."""
+        fraction = np.asarray(place).astype(np.longdouble)
+        t: Array
+        if self.motion is Motion.SCALE:
+            t = np.longdouble(self.start) ** (1 - fraction) * np.longdouble(self.end) ** fraction
+        else:
+            t = self.start * (1 - fraction) + self.end * fraction
+        return t
+
+
+class Segment(NamedTuple):
+    """A stretch of t on which a method in a format has one verdict.
+
+    Attributes
+    ----------
+    format : str
+        Of x, t, the moved x, and every operation.
+    method : Method
+        How the result was computed.
+    shift : str or None
+        How the a of the identity was chosen; ``None`` for a formula that has none.
+    verdict : Verdict
+        At both ends, and at every t that was tried in between; see `sweep`. Where digits are
+        lost, some results may be better by chance, with no wider gap than a 200th of the range.
+    first, last : scalar
+        The first and the last t, in the format. The number next to `last` is the `first` of the
+        following segment: where the verdict changes, there is no number in between.
+    ulps : float or None
+        The largest error found there, in units in the last place of the exact result; ``None``
+        where the result is ruined.
+    tried : int
+        How many t were tried there.
+    every : bool
+        Whether the format has no other t there: then the verdict is proved.
+    """
+
+    format: str
+    method: Method
+    shift: str | None
+    verdict: Verdict
+    first: Any
+    last: Any
+    ulps: float | None
+    tried: int
+    every: bool
+
+
+class _Sweep(NamedTuple):
+    function: Function
+    source: str | None
+    row: int | tuple[int, ...] | None
+    column: str | None
+    n: int
+    motion: Motion
+    start: float
+    end: float
+    segments: tuple[Segment, ...]
+    x: Array
+
+
+class Sweep(Displayed, _Sweep):
+    """The survival map of a vector: every method in every format, as x moves.
+
+    Attributes
+    ----------
+    function : Function
+        What was computed.
+    source, row, column
+        Where the vector came from; see `Comparison`.
+    n : int
+        The number of elements.
+    motion : Motion
+        Whether x was moved or stretched.
+    start, end : float
+        The range of t that was asked for.
+    segments : tuple of Segment
+        For each format, for each method, and upward in t.
+    x : ndarray
+        Shape (n,): the vector before it was moved, and rounded to any format.
+    """
+
+    __slots__ = ()
+
+    @property
+    def range(self) -> Range:
+        """Where t went."""
+        return Range(self.motion, self.start, self.end)
 
 
 def sweep(
@@ -57,10 +219,10 @@ def sweep(
     formats: Sequence[str] | None = None,
     points: int = POINTS,
 ) -> Sweep:
-    """Move or stretch a vector, and find where each method in each format ceases to be right.
+    """Move or stretch a vector, and find where each method stops being right.
 
-    In every format t is one of its numbers, x is rounded to it, and x + t or t x once more; the
-    methods are held against the exact result for that.
+    In every format t is one of its numbers, and x is rounded to it, then x + t or t x; the methods
+    are compared with the exact result for that.
 
     Parameters
     ----------
@@ -77,16 +239,15 @@ def sweep(
     shifts : sequence of str or float
         As `compare` has them.
     formats : sequence of str, optional
-        The formats to compute in; by default all that are installed and have a number in the
-        range, but longdouble, whose exact results take their time.
+        The formats to compute in: float16, float32 and float64 by default, or those of them that
+        have a number in the range.
     points : int
         How many t are tried in a format of more than 16 bits: evenly spaced, of a scale by their
-        logarithms, and those besides at which x crosses a threshold of the format, or next to
-        which its log-sum-exp is zero. Where two neighbours differ, the change is sought among the
-        numbers between them, and more are tried around the places where digits are lost. What is
-        found between the points is not proved: `Segment.tried` says how many there were. In
-        bfloat16, float16 and float8 every t of the range is tried, unless x is so long that
-        it would take minutes.
+        logarithms, and also where x crosses a threshold of the format, or next to which its
+        log-sum-exp is zero. Where two neighbours differ, the change is located among the numbers
+        between them, and more t are tried around the places where digits are lost. What lies
+        between the points is not proved: `Segment.tried` says how many there were. In formats of
+        16 and 8 bits every t of the range is tried, unless x is so long that it would take minutes.
 
     Returns
     -------
@@ -97,8 +258,7 @@ def sweep(
     ------
     SweepError
         If there is nothing between the ends of the range, they are not finite, a scale is not
-        positive, both ranges are given, or the points are fewer than 2. A `ValueError`, as the
-        errors of `compare` are.
+        positive, both ranges are given, or there are fewer than 2 points. It is a `ValueError`.
 
     Examples
     --------
@@ -137,84 +297,249 @@ def sweep_vector(
     """Sweep a vector that came from a place; see `sweep`."""
     if points < 2:
         raise SweepError(f"{points} points are too few: the ends alone are 2")
-    tried = candidates(function, methods or _usual(function), [find_shift(s) for s in shifts])
-    zeros = zeros_of(x, range_, function, points)
+    having = [m for m, tables in FORMULAS.items() if any(function in table for table in tables)]
+    tried = candidates(function, methods or [*USUAL, *having], [find_shift(s) for s in shifts])
+    zeros = _zeros(x, range_, function, points)
     segments: list[Segment] = []
-    for format_ in formats or _usual_formats():
+    for format_ in formats or [f for f in installed_formats() if f.name in USUAL_FORMATS]:
         trial = Trial(x, range_, function, tried, format_)
-        grid = grid_of(trial, points, zeros)
+        grid = trial.grid(points, zeros)
         if len(grid):
-            segments += _segments(trial, grid)
+            trial.verdicts_at(grid)
+            trial.explore()
+            segments += trial.segments()
         elif formats:
             raise SweepError(f"{format_.name} has no number in the {range_}")
     if not segments:
-        raise SweepError(f"no format but longdouble has a number in the {range_}")
+        raise SweepError(f"no format has a number in the {range_}")
     source, row, column = place or (None, None, None)
     return Sweep(function, source, row, column, len(x), *range_, tuple(segments), x)
 
 
-def _usual_formats() -> Sequence[Format]:
-    return [format_ for format_ in installed_formats() if format_.name != "longdouble"]
+def _moved(t: Array, x: Array, motion: Motion, format_: Format) -> Array:
+    """Return x as each t makes it, shape (m, n), in the format of t; x is rounded to that first."""
+    with np.errstate(all="ignore"):
+        operation = np.add if motion is Motion.OFFSET else np.multiply
+        moved: Array = operation(format_.round(x), t[:, np.newaxis])
+    return moved
 
 
-def _usual(function: Function) -> Sequence[Method]:
-    """Return the usual methods, and those that this function has besides."""
-    having = [m for m, tables in FORMULAS.items() if any(function in table for table in tables)]
-    return [*USUAL, *having]
+def _room(format_: Format, n: int) -> int:
+    """Return how many t are tried on n numbers in about the time that a single one takes."""
+    is_wide = format_.significand_bits > FORMATS["float64"].significand_bits
+    return max(1, _ROOM // n // (_DECIMAL if is_wide else 1))
 
 
-class _Tried:
-    """The t tried so far in a trial's format, in order, with what became of every method."""
+def _nearest(t: Array, format_: Format) -> Array:
+    """Return the ordinals of the numbers of the format next to these."""
+    largest = np.longdouble(format_.largest)
+    return ordinals(format_.round(t.astype(np.longdouble).clip(-largest, largest)), format_)
 
-    def __init__(self, trial: Trial, grid: Array) -> None:
-        self.trial = trial
-        self.points, self.outcomes = grid, trial.at(numbers(grid, trial.format))
+
+def _in_order(values: Array) -> Array:
+    """Return where each value is first, in order: `np.unique` imports masked arrays, 10 ms."""
+    order = np.argsort(values, kind="stable")
+    once: Array = order[np.append(True, values[order][1:] != values[order][:-1])]
+    return once
+
+
+def _ends(range_: Range, format_: Format) -> tuple[int, int]:
+    """Return the ordinals of the first and the last number of the format in a range."""
+    both = _nearest(np.array(range_[1:]), format_)
+    low, high = both.tolist()
+    start, end = numbers(both, format_).astype(np.longdouble)
+    return low + int(start < range_.start), high - int(end > range_.end)
+
+
+def _zeros(x: Array, range_: Range, function: Function, points: int) -> Array:
+    """Return the t next to which the log-sum-exp of the moved x is zero, in float64."""
+    wide = FORMATS["float64"]
+    if function is not Function.LOGSUMEXP:
+        return np.zeros(0)
+    if range_.motion is Motion.OFFSET:
+        offset: Array = -exact(function, wide.round(x)[np.newaxis], wide)[0]
+        return offset[np.isfinite(offset)]
+
+    def signs_at(points: Array) -> Array:
+        moved = _moved(numbers(points, wide), x, range_.motion, wide)
+        value = exact(function, moved, wide)[:, 0]
+        signs: Array = np.sign(np.nan_to_num(value)).astype(np.int64)[np.newaxis]
+        return signs
+
+    low, high = _ends(range_, wide)
+    grid = np.append(_nearest(range_.at(np.linspace(0, 1, points)), wide), 0)
+    grid = grid[_in_order(grid)]
+    grid = grid[(grid >= low) & (grid <= high)]
+    changes = find_changes(grid, signs_at(grid), signs_at, _room(wide, len(x)))
+    return numbers(np.array([change.low for change in changes], np.int64), wide)
+
+
+class Trial:
+    """Methods tried on a vector in one format, and what became of them at every t so far.
+
+    Attributes
+    ----------
+    points : ndarray
+        Shape (m,): the ordinals of the t that were tried, increasing.
+    verdicts, ulps : ndarray
+        Shape (c, m), for c methods: places in `VERDICTS`, and the largest error of each result,
+        infinite where it is ruined.
+    """
+
+    def __init__(
+        self,
+        x: Array,
+        range_: Range,
+        function: Function,
+        methods: Sequence[Candidate],
+        format_: Format,
+    ) -> None:
+        self.x, self.range, self.function = x, range_, function
+        self.candidates, self.format = methods, format_
+        self.room = _room(format_, len(x))
+        self.points = np.zeros(0, np.int64)
+        self.verdicts = np.zeros((len(methods), 0), np.int64)
+        self.ulps = np.zeros((len(methods), 0))
+
+    def grid(self, points: int, zeros: Array) -> Array:
+        """Return the ordinals of the t to begin with; none if the format has none in the range."""
+        low, high = _ends(self.range, self.format)
+        every = high - low + 1
+        if every <= points or (every <= _ALL and every * len(self.x) <= _MOST_ELEMENTS):
+            return np.arange(low, high + 1)
+        near_zeros = _nearest(zeros, self.format)
+        grid = np.concatenate(
+            [
+                np.array([low, high, 0]),
+                _nearest(self.range.at(np.linspace(0, 1, points)), self.format),
+                *(_nearest(self._crossings(), self.format) + step for step in (-1, 0, 1)),
+                *(near_zeros + step for step in _AROUND[: self.format.significand_bits]),
+            ]
+        )
+        grid = grid[_in_order(grid)]
+        return grid[(grid >= low) & (grid <= high)]
+
+    def _crossings(self) -> Array:
+        """Return the t at which an extreme of x, or its log-sum-exp, crosses a threshold."""
+        f, x = self.format, self.format.round(self.x).astype(np.longdouble)
+        finite = x[np.isfinite(x)]
+        if not finite.size:
+            return finite
+        largest = np.longdouble(f.largest)
+        thresholds = [largest, -largest, 0, np.log(largest), f.overflow_threshold]
+        thresholds += [f.underflow_threshold, f.subnormal_threshold]
+        crossed = np.array(thresholds, dtype=np.longdouble)[:, np.newaxis]
+        x_max, x_min = finite.max(), finite.min()
+        with np.errstate(all="ignore"):
+            if self.range.motion is Motion.SCALE:
+                t = crossed / np.array([x_max, x_min, x_min - x_max])
+            else:
+                lse = x_max + np.log(np.sum(np.exp(finite - x_max)))
+                t = crossed - np.array([x_max, x_min, lse])
+        result: Array = t[np.isfinite(t)]
+        return result
+
+    def at(self, t: Array) -> tuple[Array, Array]:
+        """Return the verdicts and the ulps where x is moved by each t, of the format."""
+        rows = max(1, _BATCH // len(self.x))
+        with np.errstate(all="ignore"):  # ml_dtypes even warns of a NaN in isfinite
+            parts = [self._at(t[begin : begin + rows]) for begin in range(0, len(t), rows)]
+        verdicts, ulps = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+        return verdicts, ulps
+
+    def _at(self, t: Array) -> tuple[Array, ...]:
+        moved = _moved(t, self.x, self.range.motion, self.format)
+        right = exact(self.function, moved, self.format)
+        unfit = does_not_fit(self.x, moved)
+        judged = []
+        for _, formula, shift in self.candidates:
+            value, evaluated = right, None
+            if formula is not None:
+                evaluation = formula.evaluate(moved, self.format, shift.rule if shift else None)
+                value, evaluated = evaluation.value, evaluation.row
+            judged.append(judge(value, right, self.format, self.function, unfit, evaluated))
+        return tuple(map(np.array, zip(*judged, strict=True)))
 
     def verdicts_at(self, points: Array) -> Array:
-        """Try more t, and return the verdicts."""
-        outcomes = self.trial.at(numbers(points, self.trial.format))
+        """Try more t, given by their ordinals, and return the verdicts."""
+        verdicts, ulps = self.at(numbers(points, self.format))
         every = np.concatenate([self.points, points])
-        order = np.argsort(every, kind="stable")
-        once = order[np.concatenate([[True], every[order][1:] != every[order][:-1]])]
-        both = zip(self.outcomes, outcomes, strict=True)
-        self.points = every[once]
-        self.outcomes = Outcomes(*(np.concatenate(arrays, axis=1)[:, once] for arrays in both))
-        return outcomes.verdicts
+        order = _in_order(every)
+        self.points = every[order]
+        self.verdicts = np.concatenate([self.verdicts, verdicts], axis=1)[:, order]
+        self.ulps = np.concatenate([self.ulps, ulps], axis=1)[:, order]
+        return verdicts
 
     def joined(self) -> Array:
-        """Return the verdicts of every method, what is better by chance taken for the rest."""
-        where = self.trial.range.along(numbers(self.points, self.trial.format))
-        return np.array([_joined(row, where) for row in self.outcomes.verdicts])
+        """Return the verdicts of every method; what is better by chance counts as the rest does.
+
+        Where digits are lost to rounding errors, some results are right now and then; where no
+        digit is right, a few may be.
+        """
+        where = self.range.along(numbers(self.points, self.format))
+        joined = self.verdicts.copy()
+        for row in joined:
+            for better in (_RIGHT, _LOST):
+                for begin, end in _runs(row)[1:-1]:
+                    around, worst = sorted((row[begin - 1], row[end]))
+                    is_between = row[begin] == better and better < around and worst <= _NO_DIGITS
+                    if is_between and where[end - 1] - where[begin] < 1 / _FINE:
+                        row[begin:end] = around
+        return joined
 
     def explore(self) -> None:
         """Try more t until verdicts change between neighbours alone, and nowhere close by."""
-        room = room_for(self.trial.format, len(self.trial.x))
         rounds = 0
         while True:
             count, joined = len(self.points), self.joined()
-            find_changes(self.points, joined, self.verdicts_at, room)
+            find_changes(self.points, joined, self.verdicts_at, self.room)
             if len(self.points) > count:
                 continue
-            beyond = [_beyond(self.points, row, self.trial) for row in joined]
-            further = np.concatenate(beyond)
+            further = np.concatenate([self._beyond(row) for row in joined])
             at = np.minimum(np.searchsorted(self.points, further), count - 1)
             further = further[self.points[at] != further]
-            further = further[:: 1 + len(further) // max(room, _MOST_LONG)]
+            further = further[:: 1 + len(further) // max(self.room, _MOST_LONG)]
             if not further.size or rounds == _ROUNDS:
                 return
             self.verdicts_at(further)
             rounds += 1
 
+    def _beyond(self, verdicts: Array) -> Array:
+        """Return t on both sides of where digits are lost, twice as far as that reaches."""
+        beyond = [self.points[:0]]
+        runs = _runs(verdicts)
+        for index, (begin, end) in enumerate(runs):
+            if verdicts[begin] not in (_LOST, _NO_DIGITS):
+                continue
+            low, high = self.range.along(numbers(self.points[[begin, end - 1]], self.format))
+            steps = np.linspace(0, 2 * (high - low), min(max(self.room, _LEAST), _MOST))
+            for side, start in ((index - 1, low - steps), (index + 1, high + steps)):
+                if 0 <= side < len(runs) and verdicts[runs[side][0]] == _RIGHT:
+                    first, last = runs[side]
+                    t = _nearest(self.range.at(start.clip(0, 1)), self.format)
+                    beyond.append(t[(t >= self.points[first]) & (t < self.points[last - 1])])
+        return np.concatenate(beyond)
 
-def _segments(trial: Trial, grid: Array) -> Iterator[Segment]:
-    """Yield the segments of every method in the trial's format."""
-    tried = _Tried(trial, grid)
-    tried.explore()
-    rows = zip(trial.candidates, tried.joined(), tried.outcomes.ulps, strict=True)
-    for candidate, verdicts, ulps in rows:
-        yield from _told(trial.format, candidate, tried.points, verdicts, ulps)
+    def segments(self) -> Iterator[Segment]:
+        """Yield the segments of every method."""
+        rows = zip(self.candidates, self.joined(), self.ulps, strict=True)
+        for (method, _, shift), verdicts, ulps in rows:
+            for begin, end in _runs(verdicts):
+                first, last = numbers(self.points[[begin, end - 1]], self.format)
+                yield Segment(
+                    self.format.name,
+                    method,
+                    shift.name if shift else None,
+                    VERDICTS[verdicts[begin]],
+                    first,
+                    last,
+                    ulps=float(ulps[begin:end].max()) if verdicts[begin] <= _NO_DIGITS else None,
+                    tried=end - begin,
+                    every=int(self.points[end - 1]) - int(self.points[begin]) == end - 1 - begin,
+                )
 
 
+#: From good to bad, before all verdicts whose results are not finite or not of this vector.
 _RIGHT, _LOST, _NO_DIGITS = (
     VERDICTS.index(v) for v in (Verdict.RIGHT, Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
 )
@@ -226,58 +551,71 @@ def _runs(verdicts: Array) -> list[tuple[int, int]]:
     return list(zip(begins, [*begins[1:], len(verdicts)], strict=True))
 
 
-def _joined(verdicts: Array, where: Array) -> Array:
-    """Return the verdicts of a method with what is better by chance taken for what is around it.
+#: Into how many parts a bracket is split at a time, where there is room: evaluating many points
+#: at once costs little more than evaluating one.
+_PARTS = 64
 
-    Where digits are lost to rounding errors, some results are right now and then; where none is
-    right, a few may be. `where` says how far along the range each of them lies, from 0 to 1.
+
+class Change(NamedTuple):
+    """A bracket of ordinals, low < high, between which the label of a track changes."""
+
+    track: int
+    low: int
+    high: int
+
+
+def find_changes(
+    points: Array, labels: Array, labels_at: Callable[[Array], Array], room: int
+) -> Sequence[Change]:
+    """Find neighbouring numbers between which the labels change.
+
+    The points are m increasing ordinals, no two of different sign without 0 between them, so that
+    no difference overflows; `labels`, shape (r, m), has what r tracks are labelled there, larger
+    is worse; `labels_at` gives that at other ordinals, `room` of them as fast as one. In each
+    result `high` is the ordinal after `low`. Where a label comes and goes, as digits are lost by
+    chance, the change is at the edge of the trouble: bad reaches as far as it was seen.
     """
-    joined = verdicts.copy()
-    for better in (_RIGHT, _LOST):
-        for begin, end in _runs(joined)[1:-1]:
-            around = min(joined[begin - 1], joined[end])
-            worst = max(joined[begin - 1], joined[end])
-            is_between = joined[begin] == better and better < around and worst <= _NO_DIGITS
-            if is_between and where[end - 1] - where[begin] < 1 / _FINE:
-                joined[begin:end] = around
-    return joined
+    changes: list[Change] = []
+    work = [
+        Change(track, points[at], points[at + 1])
+        for track, row in enumerate(labels)
+        for at in np.flatnonzero(row[1:] != row[:-1]).tolist()
+    ]
+    # Invariant: along a track, every change of label among the points that were kept lies in
+    # a bracket of `work`, or in one of `changes`, which are as narrow as can be.
+    while work:
+        changes += [change for change in work if change.high - change.low == 1]
+        work = [change for change in work if change.high - change.low > 1]
+        if work:
+            parts = min(max(2, room // len(work)), _PARTS)
+            inside = [_split(change.low, change.high, parts) for change in work]
+            every = labels_at(np.concatenate(inside))
+            begins = np.cumsum([0, *map(len, inside)])[:-1].tolist()
+            work = [
+                narrower
+                for change, some, begin in zip(work, inside, begins, strict=True)
+                for narrower in _narrowed(change.track, some, every[change.track, begin:])
+            ]
+    return changes
 
 
-def _beyond(points: Array, verdicts: Array, trial: Trial) -> Array:
-    """Return t on both sides of where digits are lost, twice as far as that reaches."""
-    found = [points[:0]]
-    runs = _runs(verdicts)
-    for (begin, end), before, after in zip(
-        runs, [(0, 0), *runs[:-1]], [*runs[1:], (0, 0)], strict=True
-    ):
-        if verdicts[begin] not in (_LOST, _NO_DIGITS):
-            continue
-        low, high = trial.range.along(numbers(points[[begin, end - 1]], trial.format))
-        room = room_for(trial.format, len(trial.x))
-        steps = np.linspace(0, 2 * (high - low), min(max(room, _LEAST), _MOST))
-        for (first, last), start in ((before, low - steps), (after, high + steps)):
-            if last > first and verdicts[first] == _RIGHT:
-                t = nearest(trial.range.at(start.clip(0, 1)), trial.format)
-                found.append(t[(t >= points[first]) & (t < points[last - 1])])
-    return np.concatenate(found)
+def _split(low: int, high: int, parts: int) -> Array:
+    """Return ordinals from one to the other, as even as can be, both included."""
+    step = -(-(high - low) // parts)
+    return np.array([*range(low, high, step), high], dtype=np.asarray(low).dtype)
 
 
-def _told(
-    format_: Format, candidate: Candidate, points: Array, verdicts: Array, ulps: Array
-) -> Iterator[Segment]:
-    """Yield the segments of one method."""
-    for begin, end in _runs(verdicts):
-        first, last = numbers(points[[begin, end - 1]], format_)
-        verdict = VERDICTS[verdicts[begin]]
-        is_finite = verdict in (Verdict.RIGHT, Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
-        yield Segment(
-            format=format_.name,
-            method=candidate.method,
-            shift=candidate.shift.name if candidate.shift else None,
-            verdict=verdict,
-            first=first,
-            last=last,
-            ulps=float(ulps[begin:end].max()) if is_finite else None,
-            tried=end - begin,
-            every=int(points[end - 1]) - int(points[begin]) == end - 1 - begin,
-        )
+def _narrowed(track: int, inside: Array, labels: Array) -> Sequence[Change]:
+    """Return the part of a bracket where the label changes, and the rest if it changes there."""
+    labels = labels[: len(inside)]
+    first, last = labels[0], labels[-1]
+    if first < last:  # where it stops being as good as at the beginning
+        at = int(np.argmax(labels != first)) - 1
+    else:  # where it becomes as good as at the end
+        at = len(labels) - 1 - int(np.argmax(labels[::-1] != last))
+    pairs = ((0, at), (at, at + 1), (at + 1, len(labels) - 1))
+    return [
+        Change(track, inside[low], inside[high])
+        for low, high in pairs
+        if labels[low] != labels[high]
+    ]

@@ -1,7 +1,6 @@
 """The survival map: a vector moved or stretched, by every method in every format."""
 
-from stablelse.analysis.survival import Motion, Range
-from stablelse.analysis.sweep import OFFSETS, POINTS, sweep_vector
+from stablelse.analysis.sweep import OFFSETS, POINTS, Motion, Range, sweep_vector
 from stablelse.cli.emit import emit
 from stablelse.cli.options import FUNCTIONS, Sweep
 from stablelse.cli.source import read_one

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stablelse.analysis.results import Verdict
-from stablelse.analysis.survival import Motion, Range, Segment
+from stablelse.analysis.sweep import Motion, Range, Segment
 from stablelse.numerics.formats import FORMATS
 from stablelse.render.numbers import number_text, rough_text
 

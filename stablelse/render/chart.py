@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.results import VERDICTS, Verdict
-from stablelse.analysis.survival import Segment, Sweep
+from stablelse.analysis.sweep import Segment, Sweep
 from stablelse.render.axis import Stretch, present, stretches, ticks
 from stablelse.render.layout import glyphs_for
 from stablelse.render.sweep_wording import (

@@ -8,7 +8,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stablelse.analysis.results import Verdict
-from stablelse.analysis.survival import Segment, Sweep
+from stablelse.analysis.sweep import Segment, Sweep
 from stablelse.render.axis import Stretch, present, stretches, ticks
 from stablelse.render.sweep_wording import (
     LEGEND,

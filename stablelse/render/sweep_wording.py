@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from stablelse.analysis.results import DIGIT, Verdict
-from stablelse.analysis.survival import Motion, Segment, Sweep
+from stablelse.analysis.sweep import Motion, Segment, Sweep
 from stablelse.render.numbers import number_text
 from stablelse.render.wording import (
     FUNCTION_NAMES,

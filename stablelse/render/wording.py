@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stablelse.analysis.results import Place
     from stablelse.analysis.steps import Step
     from stablelse.analysis.stream import StreamComparison, StreamResult
-    from stablelse.analysis.survival import Segment, Sweep
+    from stablelse.analysis.sweep import Segment, Sweep
 
     _Placed = Comparison | StreamComparison | Loss | Place | Worst | Proof | Sweep
 

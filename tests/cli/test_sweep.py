@@ -89,7 +89,7 @@ def test_many_stretches_are_cut_short_on_the_screen_alone(run):
         (["0", "--offset", "nan:1"], "the offset nan:1 must have two finite ends"),
         (["0", "--offset", "0:inf"], "the offset 0:inf must have two finite ends"),
         (["0", "--offset", "0:1e999"], "the offset 0:inf must have two finite ends"),
-        (["0", "--scale", "0:1"], "the scale 0:1 must be positive: from 1e-3, say"),
+        (["0", "--scale", "0:1"], "the scale 0:1 must be positive: start at 1e-3, for example"),
         (["0", "--scale", "-2:1"], "the scale -2:1 must be positive"),
         (["0", "--scale", "1:2", "--offset", "1:2"], "x is moved or stretched: leave out"),
         (["0", "--points", "1"], "1 points are too few"),

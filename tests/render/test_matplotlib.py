@@ -9,7 +9,7 @@ import pytest
 
 import stablelse
 from stablelse.analysis.results import Verdict
-from stablelse.analysis.survival import Motion, Range
+from stablelse.analysis.sweep import Motion, Range
 from stablelse.render.axis import stretches, ticks
 from stablelse.render.export import FIGURES
 from stablelse.render.matplotlib import _LOOKS, figure
