@@ -63,7 +63,7 @@ LOSSES: dict[str, Loss] = {"naive": naive_loss, "shifted": shifted_loss}
 
 
 class Death(NamedTuple):
-    """The image of a batch, from 0, whose loss was the first that is no number."""
+    """The image of a batch, from 0, whose loss was the first that is not finite."""
 
     row: int
     label: int
@@ -96,7 +96,7 @@ def run(training_images: Images, test: Images, loss: str, format_: str) -> Run:
 
 
 def found_death(step: Step) -> Death:
-    """Return the first image of the batch whose loss is no number."""
+    """Return the first image of the batch whose loss is not finite."""
     row = int(np.flatnonzero(~np.isfinite(step.losses))[0])
     logits = network_logits(step.batch.x, step.network)[row]
     return Death(row, int(step.batch.labels[row]), logits)
@@ -110,7 +110,7 @@ def report(runs: Sequence[Run]) -> None:
         if one.death:
             end += (
                 f", dead: the loss of image {one.death.row + 1} of the batch of step "
-                f"{len(one.curve) + 1}, a {one.death.label}, is no number"
+                f"{len(one.curve) + 1}, a {one.death.label}, is not finite"
             )
         print(f"{one.loss:8} {one.format:8} {len(one.curve):5}  {end}")
 
