@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from stablelse.analysis.compare import compare
-    from stablelse.analysis.peers.compare import compare_peers
+    from stablelse.analysis.peers import compare_peers
     from stablelse.analysis.proof import Proof
     from stablelse.analysis.prove import prove
     from stablelse.analysis.results import Comparison
@@ -65,7 +65,7 @@ _HOME = {
     "StreamState": "stablelse.analysis.stream_state",
     "Sweep": "stablelse.analysis.sweep",
     "compare": "stablelse.analysis.compare",
-    "compare_peers": "stablelse.analysis.peers.compare",
+    "compare_peers": "stablelse.analysis.peers",
     "log_softmax": "stablelse.numerics.arrays",
     "logsumexp": "stablelse.numerics.arrays",
     "nll": "stablelse.numerics.loss",

@@ -64,9 +64,6 @@ OPTIONAL = {
     "dask": {"engines.py", "numerics/lazy.py"},
     "distributed": {"engines.py"},
     "matplotlib": {"render/matplotlib.py"},
-    "scipy": {"analysis/peers/scipy.py"},
-    "torch": {"analysis/peers/torch.py"},
-    "jax": {"analysis/peers/jax.py"},
 }
 
 

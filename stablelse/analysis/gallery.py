@@ -9,9 +9,15 @@ from typing import NamedTuple
 import numpy as np
 
 from stablelse.analysis.display import Displayed
-from stablelse.analysis.peers import Task
-from stablelse.analysis.peers.comparison import Outcome, PeerComparison, PeerResult
-from stablelse.analysis.peers.measure import Question, ask, ask_whom
+from stablelse.analysis.peers import (
+    Outcome,
+    PeerComparison,
+    PeerResult,
+    Question,
+    Task,
+    ask,
+    choose_peers,
+)
 from stablelse.numerics import decimals
 from stablelse.numerics.formats import FORMATS, Array, Format, UnknownFormatError
 from stablelse.numerics.functions import Function, exact
@@ -52,106 +58,56 @@ class Case(NamedTuple):
         return self.dtype if self.dtype in FORMATS else "float64"
 
 
-#: From the widest-known failure to the least known.
+_LSE, _SOFTMAX, _LOG_SOFTMAX = (Task.LOGSUMEXP,), (Task.SOFTMAX,), (Task.LOG_SOFTMAX,)
+
+#: From the best-known failure to the least known.
+# fmt: off
 CASES: tuple[Case, ...] = (
-    Case(
-        "70,000 zeros in float16",
-        (Task.LOGSUMEXP, Task.LOG_SOFTMAX),
-        "the largest float16 is 65504: the shifted sum overflows as well",
-        (0.0,),
-        copies=70_000,
-        dtype="float16",
-    ),
-    Case(
-        "5,000 zeros in bfloat16",
-        (Task.SOFTMAX,),
-        "a sum taken in the format stops growing at 256: then 256 + 1 = 256",
-        (0.0,),
-        copies=5_000,
-        dtype="bfloat16",
-    ),
-    Case(
-        "10,000,000 zeros in float32",
-        (Task.LOGSUMEXP,),
-        "added one by one, each loses digits",
-        (0.0,),
-        copies=10_000_000,
-        dtype="float32",
-    ),
-    Case(
-        "one dominates at zero",
-        (Task.LOGSUMEXP, Task.LOG_SOFTMAX),
-        "x = 0, -40: 1 + e^-40 rounds to 1, and log 1 is 0; log1p keeps what is left",
-        (0.0, -40.0),
-    ),
-    Case(
-        "the result is near zero",
-        (Task.LOGSUMEXP,),
-        "x = -0.775, -0.6175: the shift and the logarithm nearly cancel",
-        (-0.775, -0.6175),
-    ),
-    Case(
-        "the result is next to zero",
-        (Task.LOGSUMEXP,),
-        "x = -log 2, -log 2: they cancel but for the rounding of log 2",
-        (-log(2), -log(2)),
-    ),
-    Case(
-        "weights of unlike size",
-        (Task.WEIGHTED,),
-        "x = 0, -800, b = 1e-300, 1e308: the weights must enter the shift",
-        (0.0, -800.0),
-        b=(1e-300, 1e308),
-    ),
-    Case(
-        "the largest terms cancel",
-        (Task.WEIGHTED,),
-        "x = 1000, 1000, 999, b = 1, -1, 1: nothing is left at the shift",
-        (1000.0, 1000.0, 999.0),
-        b=(1.0, -1.0, 1.0),
-    ),
-    Case(
-        "large weights",
-        (Task.WEIGHTED,),
-        "x = 0, 0, b = 1e308, 1e308: the weights' sum overflows",
-        (0.0, 0.0),
-        b=(1e308, 1e308),
-    ),
-    Case(
-        "nearly everything cancels",
-        (Task.WEIGHTED,),
-        "x = 0, -1e-17, b = 1, -1: the exponential of -1e-17 rounds to 1",
-        (0.0, -1e-17),
-        b=(1.0, -1.0),
-    ),
-    Case(
-        "everything cancels",
-        (Task.SIGNED,),
-        "x = 1000, 1000, b = 1, -1: the sum is 0, its logarithm -inf, its sign 0",
-        (1000.0, 1000.0),
-        b=(1.0, -1.0),
-    ),
-    Case(
-        "integers",
-        (Task.SOFTMAX,),
-        "x = 1, 0, 1 in uint8: x - max wraps around, 0 - 1 = 255",
-        (1.0, 0.0, 1.0),
-        dtype="uint8",
-    ),
-    Case(
-        "masked out whole",
-        (Task.GRADIENT,),
-        "x = -inf, -inf: 0 / 0 has no value, and what is learned from it is NaN",
-        (-inf, -inf),
-    ),
+    Case("70,000 zeros in float16", _LSE + _LOG_SOFTMAX,
+         "the largest float16 is 65504: even the shifted sum overflows",
+         (0.0,), copies=70_000, dtype="float16"),
+    Case("5,000 zeros in bfloat16", _SOFTMAX,
+         "a sum in bfloat16 stops growing at 256, because 256 + 1 rounds to 256",
+         (0.0,), copies=5_000, dtype="bfloat16"),
+    Case("10,000,000 zeros in float32", _LSE,
+         "added one by one, the terms lose more and more digits",
+         (0.0,), copies=10_000_000, dtype="float32"),
+    Case("one dominates at zero", _LSE + _LOG_SOFTMAX,
+         "x = 0, -40: 1 + e^-40 rounds to 1, and log 1 is 0; log1p(e^-40) keeps the digits",
+         (0.0, -40.0)),
+    Case("the result is near zero", _LSE,
+         "x = -0.775, -0.6175: the shift and the logarithm nearly cancel",
+         (-0.775, -0.6175)),
+    Case("the result is next to zero", _LSE,
+         "x = -log 2, -log 2: only the rounding error of log 2 is left",
+         (-log(2), -log(2))),
+    Case("weights of unlike size", (Task.WEIGHTED,),
+         "x = 0, -800, b = 1e-300, 1e308: the shift must take the weights into account",
+         (0.0, -800.0), b=(1e-300, 1e308)),
+    Case("the largest terms cancel", (Task.WEIGHTED,),
+         "x = 1000, 1000, 999, b = 1, -1, 1: the two terms at the shift cancel",
+         (1000.0, 1000.0, 999.0), b=(1.0, -1.0, 1.0)),
+    Case("large weights", (Task.WEIGHTED,),
+         "x = 0, 0, b = 1e308, 1e308: the sum of the weights overflows",
+         (0.0, 0.0), b=(1e308, 1e308)),
+    Case("nearly everything cancels", (Task.WEIGHTED,),
+         "x = 0, -1e-17, b = 1, -1: e^-1e-17 rounds to 1",
+         (0.0, -1e-17), b=(1.0, -1.0)),
+    Case("everything cancels", (Task.SIGNED,),
+         "x = 1000, 1000, b = 1, -1: the sum is 0, its logarithm -inf, its sign 0",
+         (1000.0, 1000.0), b=(1.0, -1.0)),
+    Case("integers", _SOFTMAX,
+         "x = 1, 0, 1 in uint8: x - max wraps around, so 0 - 1 = 255",
+         (1.0, 0.0, 1.0), dtype="uint8"),
+    Case("everything masked out", (Task.GRADIENT,),
+         "x = -inf, -inf: 0 / 0 is undefined, and a model that learns from it learns NaN",
+         (-inf, -inf)),
     # Half an ulp of x - max, 2**-44 at most between 512 and 1024, is up to 512 ulp of e^(x - max).
-    Case(
-        "the shift costs digits",
-        (Task.SOFTMAX,),
-        "x = 700, 0.56: x - max is rounded; the textbook's formula need not do that",
-        (700.0, 0.56),
-    ),
+    Case("the shift costs digits", _SOFTMAX,
+         "x = 700, 0.56: x - max is rounded, and e^(x - max) magnifies the error",
+         (700.0, 0.56)),
 )
+# fmt: on
 
 
 class Standing(NamedTuple):
@@ -204,30 +160,27 @@ class Gallery(Displayed, _Gallery):
     __slots__ = ()
 
 
-def gallery(peers: Sequence[str] = (), cases: Sequence[Case] | None = None) -> Gallery:
-    """Put every case to every library.
+class GalleryCases(Gallery):
+    """The same, shown with every result."""
 
-    Parameters
-    ----------
-    peers : sequence of str
-        See `compare_peers`.
-    cases : sequence of Case, optional
-        Only these.
-    """
-    asked, missing = ask_whom(peers)
-    comparisons, left_out = [], []
+    __slots__ = ()
+
+
+def gallery(peers: Sequence[str] = (), cases: Sequence[Case] | None = None) -> Gallery:
+    """Put every case, or only these, to every library; see `compare_peers`."""
+    chosen, missing = choose_peers(peers)
+    comparisons: list[PeerComparison] = []
+    left_out = []
     for case in CASES if cases is None else cases:
         try:
-            format_ = FORMATS[case.format]
-            questions = list(_questions(case, format_))
+            questions = list(_questions(case, FORMATS[case.format]))
         except UnknownFormatError as error:
             left_out.append(f"{case.name}: {error}")
             continue
-        for question in questions:
-            answers = ask([question], asked, time=False)
-            comparisons.append(
-                PeerComparison(question.task, case.name, case.note, *answers, missing)
-            )
+        comparisons += [
+            ask(each.task, [each], chosen, missing, case=case.name, note=case.note)
+            for each in questions
+        ]
     columns = zip(*(c.results[:-1] for c in comparisons), strict=True)  # the last one is exact
     standings = tuple(_standing(comparisons, column) for column in columns)
     return Gallery(tuple(comparisons), standings, missing, tuple(left_out))

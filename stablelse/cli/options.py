@@ -445,10 +445,13 @@ class Peers(NamedTuple):
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Only this library beside our own; repeatable: numpy, logaddexp, scipy, torch,"
+            help="Only this library beside our own; repeatable: naive, logaddexp, scipy, torch,"
             " jax.  [default: all installed]",
         ),
     ] = None
+    whole: Annotated[
+        bool, typer.Option("--all", help="Every case of the gallery, with what each library gives.")
+    ] = False
     time: Annotated[
         bool, typer.Option("--time/--no-time", help="How long each takes per element.")
     ] = True
@@ -593,6 +596,8 @@ _REFUSALS = tuple(
          "--function goes with numbers or --file, not with the gallery"),
         ("peers", lambda o: o.is_without_numbers and o.dtype,
          "--dtype goes with numbers or --file, not with the gallery"),
+        ("peers", lambda o: o.whole and not o.is_without_numbers,
+         "--all is for the gallery, without numbers and --file"),
         ("prove", lambda o: o.is_without_numbers and o.shift is not None,
          "--shift goes with numbers or --file, not without"),
         ("prove", lambda o: o.is_without_numbers and o.dtype,

@@ -4,9 +4,8 @@ from functools import partial
 
 import typer
 
-from stablelse.analysis.gallery import gallery
-from stablelse.analysis.peers import UnknownPeerError, choose_peers
-from stablelse.analysis.peers.compare import Stack, compare_stacks
+from stablelse.analysis.gallery import GalleryCases, gallery
+from stablelse.analysis.peers import Stack, UnknownPeerError, choose_peers, compare_stacks
 from stablelse.cli.emit import emit
 from stablelse.cli.job import parsed_to
 from stablelse.cli.options import FUNCTIONS, Peers
@@ -23,7 +22,9 @@ def run(request: Peers) -> None:
     except UnknownPeerError as error:
         raise typer.BadParameter(str(error), param_hint="--peer") from None
     if not source.numbers and not source.file:
-        emit(gallery(names), request)
+        shown = gallery(names)
+        is_table = request.output.format == "table"
+        emit(GalleryCases(*shown) if request.whole and is_table else shown, request)
         return
     formats = [find_format(name) for name in request.dtype or ["float64"]]
     vectors = read_vectors(source, parsed_to(formats))

@@ -24,13 +24,14 @@ FORMS: dict[str, dict[str, str]] = {
     "Likelihood": {"table": "likelihood:LikelihoodPicture", "plain": "likelihood:total_lines"},
     "Loss": {"plain": "likelihood:loss_lines"},
     "Gallery": {
-        "table": "gallery:GalleryPicture",
-        "plain": "peer_plain:gallery_lines",
+        "table": "peers:GalleryPicture",
+        "plain": "peers:gallery_lines",
         "csv": "records:gallery_rows",
     },
+    "GalleryCases": {"table": "peers:CasesPicture"},
     "PeerComparison": {
         "table": "peers:PeerPicture",
-        "plain": "peer_plain:peer_lines",
+        "plain": "peers:peer_lines",
         "csv": "records:peer_rows",
     },
     "Proof": {

@@ -1,20 +1,47 @@
-"""The picture of the libraries on the same vectors: one line per library."""
+"""What the libraries gave: the picture of a comparison and of the gallery, and plain lines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from math import isinf
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.peers.comparison import Outcome, PeerComparison, PeerResult
-from stablelse.render.layout import Column, Group, glyphs_for, stack
-from stablelse.render.peer_wording import legend, missing_text, peers_title, time_text
+from stablelse.analysis.gallery import Gallery
+from stablelse.analysis.peers import Outcome, PeerComparison, PeerResult, Task
+from stablelse.render.grid import grid
+from stablelse.render.layout import glyphs_for
+from stablelse.render.numbers import number_text
 from stablelse.render.table import hanging
-from stablelse.render.wording import Glyphs, place_text, ulps_number, vector_text
+from stablelse.render.wording import (
+    ASCII,
+    Glyphs,
+    place_text,
+    ulps_number,
+    ulps_text,
+    vector_text,
+)
 
-OUTCOME_STYLES: dict[Outcome, str] = {
+TASK_NAMES: dict[Task, str] = {
+    Task.LOGSUMEXP: "log-sum-exp",
+    Task.SOFTMAX: "softmax",
+    Task.LOG_SOFTMAX: "log-softmax",
+    Task.WEIGHTED: "log-sum-exp with weights",
+    Task.SIGNED: "log-sum-exp with weights and sign",
+    Task.GRADIENT: "gradient of log-sum-exp",
+}
+
+#: The same in a column.
+_SHORT_NAMES = TASK_NAMES | {
+    Task.LOGSUMEXP: "lse",
+    Task.WEIGHTED: "lse, b",
+    Task.SIGNED: "lse, b, sign",
+    Task.GRADIENT: "gradient",
+}
+
+_STYLES: dict[Outcome, str] = {
     Outcome.RIGHT: "bold green",
     Outcome.MISROUNDED: "bold yellow",
     Outcome.BROKEN: "bold red",
@@ -23,42 +50,142 @@ OUTCOME_STYLES: dict[Outcome, str] = {
 
 
 class PeerPicture:
-    """A table per format with a row per library, for a console of any width and encoding.
-
-    Parameters
-    ----------
-    comparison : PeerComparison
-        What is shown.
-    """
+    """A row per library for each format, for a console of any width and encoding."""
 
     def __init__(self, comparison: PeerComparison) -> None:
         self.comparison = comparison
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield for each format a title, a table, and what was called."""
-        glyphs = glyphs_for(options)
-        comparison = self.comparison
-        function, numbers = peers_title(comparison)
+        glyphs, width, comparison = glyphs_for(options), options.max_width, self.comparison
+        of = "1 vector" if comparison.vectors == 1 else f"{comparison.vectors:,} vectors"
+        if comparison.n is not None:
+            numbers = f"{comparison.n:,} number{'s' * (comparison.n != 1)}"
+            of = numbers if comparison.vectors == 1 else f"{of} of {numbers}"
         source = f"{comparison.source}: " if comparison.source else ""
+        function = TASK_NAMES[comparison.function]
         for name, group in groupby(comparison.results, key=lambda result: result.format):
             results = list(group)
-            yield Text.assemble(f" {source}", (function, "bold"), f"{numbers} in ", (name, "bold"))
-            yield from _tables(comparison, results, glyphs, options.max_width)
-            yield from notes(results, options.max_width)
+            title = f" {source}", (function, "bold"), f" of {of} in ", (name, "bold")
+            yield Text.assemble(*title)
+            yield Text()
+            if comparison.vectors == 1:
+                yield from _rows_of_one(results, comparison.function, glyphs)
+            else:
+                yield from _rows_of_many(comparison, results, glyphs)
+            yield Text()
+            for result in results[: -1 if comparison.vectors == 1 else None]:
+                call = hanging(f"{result.title:<9}  {remark(result)}", width, indent=1, style="dim")
+                yield call
         if any(result.nanoseconds is not None for result in comparison.results):
-            yield Text(
-                " time: the fastest of several calls, each with all the vectors at once", "dim"
-            )
-        yield from missing_note(comparison.missing, options.max_width)
+            yield Text(" time: the fastest of several calls with all vectors at once", "dim")
+        yield from missing_note(comparison.missing, width)
         yield Text()
 
 
-def notes(results: Sequence[PeerResult], width: int) -> Iterator[Text]:
-    """Yield a line per library: what was called, or why it was not."""
-    lines = list(legend(results))
-    margin = max(len(title) for title, _ in lines)
-    for title, words in lines:
-        yield hanging(f"{title:<{margin}} {words}", width, indent=1, style="dim")
+def _rows_of_one(results: Sequence[PeerResult], task: Task, glyphs: Glyphs) -> Iterator[Text]:
+    """Yield the result of every library on the only vector."""
+    header = ["", "", "result", ""]
+    is_timed = any(result.nanoseconds is not None for result in results)
+    rows: list[list[str | Text]] = [[*header, "ns per element"]] if is_timed else []
+    for result, given, words in case_rows(results, task, glyphs):
+        style = "" if result.peer == "exact" else _STYLES[result.outcome]
+        cells = [_mark(result, glyphs), result.title, given, words]
+        rows.append([*(Text(cell, style) for cell in cells), time_text(result)])
+    return grid(rows, "llllr")
+
+
+def _rows_of_many(
+    comparison: PeerComparison, results: Sequence[PeerResult], glyphs: Glyphs
+) -> Iterator[Text]:
+    """Yield how many results of every library are wrong, and the worst of them."""
+    total = max(result.judged for result in results)
+    where = vector_text if comparison.source else place_text
+    is_timed = any(result.nanoseconds is not None for result in results)
+    counts: list[list[str | Text]] = [
+        ["", f"of {total:,}", "misrounded", "broken", "ulps off", "ns per element" * is_timed]
+    ]
+    worst: list[list[str | Text]] = [["", "worst", "at", "result", "exact"]]
+    for result in results:
+        head = [
+            Text(text, _STYLES[result.outcome]) for text in (_mark(result, glyphs), result.title)
+        ]
+        misrounded, broken, ulps = [glyphs.dash] * 3
+        if result.share is not None and result.ulps is not None:
+            misrounded, broken = f"{result.misrounded:,} ({result.share:.1%})", f"{result.broken:,}"
+            ulps = glyphs.infinity if isinf(result.ulps) else ulps_number(result.ulps)
+        counts.append([*head, misrounded, broken, ulps, time_text(result)])
+        if result.misrounded:
+            at = [result.worst.value, result.worst.exact]
+            place = _worst_place(result, where(result.worst))
+            worst.append([*head, place, *(glyphs.number(number) for number in at)])
+    yield from grid(counts, "llrrrr")
+    if len(worst) > 1:
+        yield Text()
+        yield from grid(worst, "lllrr")
+
+
+class GalleryPicture:
+    """A table of marks, a row per case and a column per library."""
+
+    def __init__(self, gallery: Gallery) -> None:
+        self.gallery = gallery
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the summary: a row per case, a column per library."""
+        glyphs, width = glyphs_for(options), options.max_width
+        gallery = self.gallery
+        yield Text(" hard cases, each result compared with the exact one", "bold")
+        yield from grid(list(_summary(gallery, glyphs)), "llcccccc", gap=1)
+        yield hanging(
+            f"{glyphs.good} right to the last bit; {glyphs.fair} misrounded; {glyphs.bad} broken: "
+            f"{glyphs.infinity}, NaN, or no digit is right",
+            width, indent=1, style="dim",
+        )  # fmt: skip
+        for sentence in gallery.left_out:
+            yield hanging(f"left out: {sentence}", width, indent=1, style="dim")
+        yield from missing_note(gallery.missing, width)
+        yield Text(" stablelse peers --all shows what each library gives", "dim")
+
+
+class CasesPicture(GalleryPicture):
+    """The summary, and what each library gives in every case."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the summary, and the cases with a line per library."""
+        *summary, _ = super().__rich_console__(console, options)
+        yield from summary
+        yield Text()
+        for comparison in self.gallery.cases:
+            yield from case_picture(comparison, glyphs_for(options), options.max_width)
+            yield Text()
+
+
+#: A title that is too wide for its column, in two lines.
+_TWO_LINES = {"logaddexp": ("log-", "addexp"), "PyTorch": ("Py-", "Torch")}
+_TWO_LINES["stablelse"] = ("stable-", "lse")
+
+
+def _summary(gallery: Gallery, glyphs: Glyphs) -> Iterator[list[str | Text]]:
+    """Yield a row of marks per case, and how many cases each library gets right."""
+    heads = [_TWO_LINES.get(standing.title, ("", standing.title)) for standing in gallery.standings]
+    yield ["", "", *(Text(above, "bold") for above, _ in heads)]
+    yield ["", "", *(Text(below, "bold") for _, below in heads)]
+    for case in gallery.cases:
+        marks = [
+            Text(_mark(result, glyphs) or glyphs.dash, _STYLES[result.outcome])
+            for result in case.results[:-1]
+        ]
+        yield [case.case or "", Text(_SHORT_NAMES[case.function], "dim"), *marks]
+    rights = (Text(str(standing.right), "bold") for standing in gallery.standings)
+    yield [Text(f"right, of {len(gallery.cases)}", "bold"), "", *rights]
+
+
+def case_picture(comparison: PeerComparison, glyphs: Glyphs, width: int) -> Iterator[Text]:
+    """Yield what the vector is, why it is hard, and a line per library."""
+    yield Text.assemble(" ", (f"{comparison.case}: {TASK_NAMES[comparison.function]}", "bold"))
+    yield hanging(comparison.note or "", width, indent=3, style="dim")
+    yield from _rows_of_one(comparison.results, comparison.function, glyphs)
 
 
 def missing_note(missing: Sequence[str], width: int) -> Iterator[Text]:
@@ -67,77 +194,117 @@ def missing_note(missing: Sequence[str], width: int) -> Iterator[Text]:
         yield hanging(missing_text(missing), width, indent=1, style="dim")
 
 
-def _tables(
-    comparison: PeerComparison, results: Sequence[PeerResult], glyphs: Glyphs, width: int
-) -> RenderResult:
-    single = all(result.judged <= 1 for result in results)
-    if not single:  # the exact results stand beside what is wrong
-        results = [result for result in results if result.peer != "exact"]
-    titles = Column("", [Text(result.title, "bold") for result in results])
-    columns = [] if single else _shares(results, glyphs)
-    columns.append(_column("ulps", "off", [_ulps(result, glyphs) for result in results], results))
-    if any(result.nanoseconds is not None for result in results):
-        columns.append(_column("ns per", "element", [time_text(result) for result in results]))
-    if single:
-        given = _column("", "result", [_value(r, r.worst.value, glyphs) for r in results], results)
-        groups = [Group([given]), Group(columns)]
-    else:
-        groups = [Group(columns), Group(_worst(comparison, results, glyphs))]
-    rules = {len(results) - 2} if results[-1].peer == "exact" else set()
-    yield from stack(titles, groups, frozenset(rules), width)
+def missing_text(missing: Sequence[str]) -> str:
+    """Return which packages are not installed, and how to get them."""
+    names = dict.fromkeys(missing)
+    return f"not installed: {', '.join(names)} (pip install {' '.join(names)})"
 
 
-def _shares(results: Sequence[PeerResult], glyphs: Glyphs) -> list[Column]:
-    """Return how many of all results are misrounded, and how many are broken."""
-    total = max(result.judged for result in results)
-    wrong = [
-        glyphs.dash if result.share is None else f"{result.misrounded:,} ({result.share:.1%})"
-        for result in results
-    ]
-    broken = [glyphs.dash if result.share is None else f"{result.broken:,}" for result in results]
-    return [
-        _column(f"of {total:,}", "misrounded", wrong),
-        _column("", "broken", broken),
-    ]
+def _mark(result: PeerResult, glyphs: Glyphs) -> str:
+    marks = {Outcome.RIGHT: glyphs.good, Outcome.MISROUNDED: glyphs.fair}
+    marks[Outcome.BROKEN] = glyphs.bad
+    return "" if result.peer == "exact" else marks.get(result.outcome, "")
 
 
-def _worst(
-    comparison: PeerComparison, results: Sequence[PeerResult], glyphs: Glyphs
-) -> list[Column]:
-    """Return where the largest error is, what was given there, and what is right."""
-    to_text = vector_text if comparison.source else place_text
-    columns: list[list[str]] = [[], [], []]
+def case_rows(
+    results: Sequence[PeerResult], task: Task, glyphs: Glyphs
+) -> Iterator[tuple[PeerResult, str, str]]:
+    """Yield for each result on a single vector what was given, and what became of it.
+
+    Of a vector of results the worst element is shown; where all are right, the one at which the
+    other libraries go wrong.
+    """
+    element = max(results, key=lambda r: -1 if r.ulps is None else r.ulps).worst.element
     for result in results:
-        worst = result.worst
-        element = "" if worst.element is None else f"x_{worst.element}"
-        wrong = bool(result.misrounded)
-        cells = (
-            ", ".join(filter(None, (to_text(worst), element))),
-            _value(result, worst.value, glyphs),
-            _value(result, worst.exact, glyphs),
-        )
-        for column, cell in zip(columns, cells, strict=True):
-            column.append(cell if wrong else "")
-    where, given, right = columns
-    return [
-        _column("worst", "at", where),
-        _column("", "result", given, results),
-        _column("", "exact", right),
-    ]
+        yield result, _given_text(result, task, element, glyphs), _outcome_text(result)
 
 
-def _column(
-    above: str, header: str, cells: Sequence[str], results: Sequence[PeerResult] = ()
-) -> Column:
-    styles = [OUTCOME_STYLES[result.outcome] for result in results] or [""] * len(cells)
-    return Column(header, [Text(*pair) for pair in zip(cells, styles, strict=True)], above)
-
-
-def _value(result: PeerResult, value: object, glyphs: Glyphs) -> str:
-    return glyphs.dash if result.outcome is Outcome.NO_ANSWER else glyphs.number(value)
-
-
-def _ulps(result: PeerResult, glyphs: Glyphs) -> str:
-    if result.ulps is None:
+def _given_text(result: PeerResult, task: Task, element: int | None, glyphs: Glyphs) -> str:
+    if result.outcome is Outcome.NO_ANSWER:
         return glyphs.dash
-    return glyphs.number(result.ulps) if result.ulps == float("inf") else ulps_number(result.ulps)
+    worst, value = result.worst, result.value
+    if task is Task.SIGNED:
+        return f"{glyphs.number(value[0])}, sign {glyphs.number(value[1])}"
+    if worst.element is None:
+        return glyphs.number(worst.value)
+    if result.outcome is Outcome.RIGHT and element is not None and value is not None:
+        return f"x_{element}: {glyphs.number(value[element - 1])}"
+    return f"x_{worst.element}: {glyphs.number(worst.value)}"
+
+
+def _outcome_text(result: PeerResult) -> str:
+    if result.outcome is Outcome.NO_ANSWER:
+        return result.reason or ""
+    if result.outcome is Outcome.RIGHT:
+        right = "" if result.peer == "exact" else "right"
+        return "NaN by convention" if result.worst.value != result.worst.value else right
+    broken = "broken" if result.ulps is None or isinf(result.ulps) else "no digit is right"
+    words = [broken if result.outcome is Outcome.BROKEN else ulps_text(result.ulps or 0)]
+    words += [f"in {result.returned}"] if result.returned != result.format else []
+    return ", ".join(words)
+
+
+def remark(result: PeerResult) -> str:
+    """Return what was called, and why there is no answer or another dtype."""
+    parts = [result.call, result.reason]
+    if result.returned not in (None, result.format):
+        parts.append(f"returns {result.returned}, rounded to {result.format}")
+    return "; ".join(filter(None, parts))
+
+
+def time_text(result: PeerResult) -> str:
+    """Return the nanoseconds per element, to a tenth where they are few; nothing if unknown."""
+    if result.nanoseconds is None:
+        return ""
+    return f"{result.nanoseconds:,.{0 if result.nanoseconds >= 100 else 1}f}"
+
+
+def _worst_place(result: PeerResult, vector: str) -> str:
+    element = "" if result.worst.element is None else f"x_{result.worst.element}"
+    return ", ".join(filter(None, (vector, element)))
+
+
+def peer_lines(comparison: PeerComparison) -> Iterator[str]:
+    """Yield a plain line per library, format by format, and one if packages are missing."""
+    name = comparison.case or comparison.source
+    head = ", ".join(filter(None, (name, TASK_NAMES[comparison.function])))
+    if comparison.vectors == 1:
+        rows = case_rows(comparison.results, comparison.function, ASCII)
+        lines = [(r, f"{given} ({words})" if words else given) for r, given, words in rows]
+    else:
+        lines = [(result, _many_text(result, bool(name))) for result in comparison.results]
+    for result, words in lines:
+        time = time_text(result)
+        words += f", {time} ns per element" if time else ""
+        yield f"{head}, {result.format}, {result.title}: {words}"
+    if comparison.missing and not comparison.case:
+        yield missing_text(comparison.missing)
+
+
+def _many_text(result: PeerResult, is_source_known: bool) -> str:
+    """Return what became of many results, and the worst of them."""
+    if result.outcome is Outcome.NO_ANSWER or result.ulps is None:
+        return result.reason or ""
+    text = f"{result.misrounded:,} of {result.judged:,} misrounded, {result.broken:,} broken"
+    if not result.misrounded:
+        return text
+    worst = result.worst
+    place = _worst_place(result, vector_text(worst) if is_source_known else place_text(worst))
+    error = "" if isinf(result.ulps) else f", {ulps_text(result.ulps)}"
+    numbers = f"{number_text(worst.value)}, exactly {number_text(worst.exact)}"
+    return f"{text}; worst at {place}: {numbers}{error}"
+
+
+def gallery_lines(gallery: Gallery) -> Iterator[str]:
+    """Yield a plain line per library, one per case and library, and what is missing."""
+    for row in gallery.standings:
+        worst = f"; worst: {row.worst_case}" if row.worst_case else ""
+        yield (
+            f"{row.title}: {row.right} right, {row.misrounded} misrounded, {row.broken} broken, "
+            f"{row.no_answer} without an answer{worst}"
+        )
+    for comparison in gallery.cases:
+        yield from peer_lines(comparison)
+    yield from (f"left out: {sentence}" for sentence in gallery.left_out)
+    if gallery.missing:
+        yield missing_text(gallery.missing)

@@ -21,7 +21,7 @@ from stablelse.render.numbers import json_number, number_text
 
 if TYPE_CHECKING:
     from stablelse.analysis.gallery import Gallery
-    from stablelse.analysis.peers.comparison import PeerComparison
+    from stablelse.analysis.peers import PeerComparison
 
 #: The version of the fields of JSON. It changes if a field goes or means something else.
 SCHEMA = {"schema": 1}

@@ -11,11 +11,9 @@ from rich.text import Text
 
 from stablelse.analysis.tour import Scene
 from stablelse.render.columns import tables
-from stablelse.render.gallery import case_picture
 from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.numbers import number_text, rough_text
-from stablelse.render.peer_plain import peer_lines
-from stablelse.render.peers import missing_note
+from stablelse.render.peers import case_picture, missing_note, peer_lines
 from stablelse.render.plain import comparison_lines
 from stablelse.render.table import hanging, verdicts
 from stablelse.render.wording import ASCII, Glyphs

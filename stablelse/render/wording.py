@@ -15,7 +15,7 @@ from stablelse.render.numbers import number_text, rough_text
 if TYPE_CHECKING:
     from stablelse.analysis.ledger import Entry
     from stablelse.analysis.likelihood import Loss, LossResult
-    from stablelse.analysis.peers.comparison import Worst
+    from stablelse.analysis.peers import Worst
     from stablelse.analysis.proof import Proof
     from stablelse.analysis.results import Place
     from stablelse.analysis.steps import Step

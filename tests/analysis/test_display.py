@@ -30,7 +30,7 @@ RESULTS = {
     "Steps": lambda: stablelse.compare([1000, 1]).steps,
     "Errors": lambda: stablelse.compare([-0.775, -0.6175]).errors,
     "Proof": lambda: stablelse.prove([1000, 1001]),
-    "PeerComparison": lambda: stablelse.compare_peers([0, -40], peers=["numpy"]),
+    "PeerComparison": lambda: stablelse.compare_peers([0, -40], peers=["naive"]),
     "StreamComparison": lambda: stablelse.StreamState(["float64"]).update([1000, 1001]).result(),
     "Likelihood": likelihood,
     "Sweep": lambda: stablelse.sweep([0, 1], formats=["float16", "float64"]),
@@ -42,7 +42,11 @@ RESULTS = {
 
 def test_every_type_that_has_a_picture_displays_itself():
     """A type that comes to have a picture is added above; the gallery takes its time."""
-    assert set(RESULTS) == {name for name in FORMS if "table" in FORMS[name]} - {"Gallery", "Tally"}
+    assert set(RESULTS) == {name for name in FORMS if "table" in FORMS[name]} - {
+        "Gallery",
+        "GalleryCases",
+        "Tally",
+    }
 
 
 @pytest.mark.parametrize("name", RESULTS)

@@ -9,8 +9,7 @@ import pytest
 from cases import CASES as EDGE_CASES
 
 from stablelse.analysis.gallery import CASES, Case, gallery
-from stablelse.analysis.peers import Task
-from stablelse.analysis.peers.comparison import Outcome
+from stablelse.analysis.peers import Outcome, Task
 from stablelse.numerics.formats import FORMATS, Format, find_format
 from stablelse.numerics.rationals import nearest
 
@@ -23,7 +22,7 @@ SAME = [case for case in CASES if case.name in LSE and case.copies <= 70_000]
 @pytest.fixture(scope="module")
 def shown():
     """The whole gallery, by the textbook's formula and by this package."""
-    return gallery(["numpy"])
+    return gallery(["naive"])
 
 
 def test_names_are_names():
@@ -78,7 +77,7 @@ def test_a_format_that_is_not_installed_is_left_out(monkeypatch):
     monkeypatch.setitem(FORMATS, "bfloat16", Format("bfloat16", extra="ml"))
     monkeypatch.setitem(sys.modules, "ml_dtypes", None)
     case = Case("zeros", (Task.SOFTMAX,), "", (0.0,), dtype="bfloat16")
-    shown = gallery(["numpy"], [case, CASES[3]])
+    shown = gallery(["naive"], [case, CASES[3]])
     assert [c.case for c in shown.cases] == [CASES[3].name] * 2
     (reason,) = shown.left_out
     assert reason.startswith("zeros: bfloat16 needs ml_dtypes: pip install")

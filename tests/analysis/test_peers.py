@@ -1,42 +1,29 @@
 """The libraries held against the exact value: counted right, whatever a library does."""
 
 import importlib.util
+import sys
 import warnings
-from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 import stablelse
 from stablelse.analysis import peers
-from stablelse.analysis.peers import PEERS, Library, Task, UnknownPeerError, UnsupportedError
-from stablelse.analysis.peers import measure as measure_module
-from stablelse.analysis.peers.comparison import Outcome, Worst
+from stablelse.analysis.peers import (
+    PEERS,
+    Outcome,
+    Peer,
+    Task,
+    UnknownPeerError,
+    UnsupportedError,
+    Worst,
+)
 from stablelse.numerics.formats import FORMATS, find_format
 from stablelse.numerics.functions import Function, exact
 
 X = np.array([[0.5, 1.0], [-3.0, 2.0], [1000.0, 999.0], [0.25, 0.25]])
-
-
-@dataclass(frozen=True)
-class FakePeer:
-    """A library that returns what the function makes of x, one call after the other."""
-
-    answer: object
-    version: str = "1.2"
-    name: str = "fake"
-    title: str = "Fake"
-    package: str = "fake"
-    is_installed: bool = True
-    calls: list = field(default_factory=list)
-
-    def library(self) -> Library:
-        def answer(x):
-            self.calls.append(x)
-            return self.answer(x)
-
-        names = {"answer": answer}
-        return Library(self.version, names, dict.fromkeys(list(Task)[:3], "answer(x)"))
 
 
 @pytest.fixture
@@ -44,7 +31,12 @@ def fake(monkeypatch):
     """Ask a fake library beside this package, and return what it gave and the other results."""
 
     def ask(answer, x=X, function="logsumexp", formats=("float64",), **options):
-        peer = answer if isinstance(answer, FakePeer) else FakePeer(answer)
+        module = ModuleType("fake")
+        module.__spec__ = ModuleSpec("fake", None)
+        module.__version__, module.answer = "1.2", answer
+        monkeypatch.setitem(sys.modules, "fake", module)
+        calls = dict.fromkeys(list(Task)[:3], "fake.answer(x)")
+        peer = Peer("fake", "Fake", options.pop("package", "fake"), "fake", calls)
         monkeypatch.setattr(peers, "PEERS", (peer, PEERS[-1]))
         options.setdefault("time", False)
         comparison = stablelse.compare_peers(x, function, formats=formats, **options)
@@ -135,12 +127,10 @@ def test_warnings_are_contained(fake):
     assert fake(answer)[0].outcome is Outcome.BROKEN
 
 
-def test_a_library_that_cannot_be_imported(fake):
-    class Broken(FakePeer):
-        def library(self):
-            raise ImportError("libfake.so: cannot open shared object file")
-
-    result, others, _ = fake(Broken(None))
+def test_a_library_that_cannot_be_imported(fake, tmp_path, monkeypatch):
+    (tmp_path / "libfake.py").write_text("raise ImportError('libfake.so: cannot open it')")
+    monkeypatch.syspath_prepend(tmp_path)
+    result, others, _ = fake(None, package="libfake")
     assert result.reason.startswith("cannot be imported: ImportError: libfake.so")
     assert others[-1].outcome is Outcome.RIGHT
 
@@ -167,21 +157,32 @@ def test_formats_are_counted_apart(fake):
     ]
 
 
+class Recorder:
+    """A function that keeps what it was called with."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, x):
+        self.calls.append(x)
+        return truth(x)[:, 0]
+
+
 def test_the_time_is_the_fastest_calls(fake, monkeypatch):
     """Two seconds, then one, then three: one second it is, for eight elements."""
     clock = iter([0.0, 2.0, 2.0, 3.0, 3.0, 6.0] * 2)
-    monkeypatch.setattr(measure_module, "perf_counter", lambda: next(clock))
-    peer = FakePeer(lambda x: truth(x)[:, 0])
-    result, (own,), _ = fake(peer, time=True)
-    assert len(peer.calls) == 4  # the first one warms up
-    assert all(call.shape == X.shape for call in peer.calls)
+    monkeypatch.setattr(peers, "perf_counter", lambda: next(clock))
+    answer = Recorder()
+    result, (own,), _ = fake(answer, time=True)
+    assert len(answer.calls) == 4  # the first one warms up
+    assert all(x.shape == X.shape for x in answer.calls)
     assert result.nanoseconds == own.nanoseconds == 1e9 / X.size
 
 
 def test_no_time_is_one_call(fake):
-    peer = FakePeer(lambda x: truth(x)[:, 0])
-    result, _, comparison = fake(peer)
-    assert len(peer.calls) == 1
+    answer = Recorder()
+    result, _, comparison = fake(answer)
+    assert len(answer.calls) == 1
     assert result.nanoseconds is None
     assert "time" not in str(comparison)
 
@@ -224,8 +225,7 @@ def test_every_installed_library_in_every_format(peer, function, format_):
 def test_tasks_with_weights_signs_and_gradients(peer):
     """Where all is finite and plain, every library is right but for a few ulps."""
     x, b = np.array([[0.5, 1.0]]), np.array([[2.0, -3.0]])
-    asked, _ = measure_module.ask_whom([peer.name])
-    for task in peer.library().calls:
+    for task in peer.calls:
         value, sign = stablelse.logsumexp(x[0], b=b[0], return_sign=True)
         right = {
             Task.LOGSUMEXP: truth(x),
@@ -236,9 +236,8 @@ def test_tasks_with_weights_signs_and_gradients(peer):
             Task.GRADIENT: truth(x, Function.SOFTMAX),
         }[task]
         weights = abs(b) if task is Task.WEIGHTED else b if task is Task.SIGNED else None
-        question = measure_module.Question(task, x, weights, FORMATS["float64"], right)
-        answers = measure_module.ask([question], asked, time=False)
-        result = next(result for result in answers.results if result.peer == peer.name)
+        question = peers.Question(task, x, weights, FORMATS["float64"], right)
+        result, _ = peers.ask(task, [question], [peer], (), time=False).results
         assert result.reason is None
         assert result.ulps <= 4
 
@@ -256,10 +255,15 @@ def test_what_is_missing_is_named(monkeypatch):
     monkeypatch.setattr(peers, "find_spec", lambda name: name if name in there else None)
     comparison = stablelse.compare_peers([0.0, 1.0], time=False)
     assert comparison.missing == ("scipy", "torch", "jax")
-    assert [r.peer for r in comparison.results] == ["numpy", "logaddexp", "stablelse", "exact"]
+    assert [r.peer for r in comparison.results] == ["naive", "logaddexp", "stablelse", "exact"]
     assert "pip install scipy torch jax" in str(comparison)
-    with pytest.raises(UnknownPeerError, match="pip install scipy brings it"):
+    with pytest.raises(UnknownPeerError, match="pip install scipy"):
         stablelse.compare_peers([0.0], peers=["scipy"])
+
+
+def test_the_name_of_a_package_works_too():
+    comparison = stablelse.compare_peers([0.0, 1.0], peers=["numpy"], time=False)
+    assert [r.peer for r in comparison.results[:-2]] == ["naive", "logaddexp"]
 
 
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
@@ -272,7 +276,7 @@ def test_being_installed_is_found_without_an_import(peer):
     [
         ([], {}, "not shape"),
         (np.zeros((2, 2, 2)), {}, "not shape"),
-        ([1.0], {"peers": ["tensorflow"]}, "unknown peer 'tensorflow': choose from numpy"),
+        ([1.0], {"peers": ["tensorflow"]}, "unknown peer 'tensorflow': choose from naive"),
         ([1.0], {"formats": ["half"]}, "unknown format 'half'"),
         ([1.0], {"function": "sum"}, "sum"),
     ],

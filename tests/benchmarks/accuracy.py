@@ -14,7 +14,7 @@ import pages
 from speed import families
 
 import stablelse
-from stablelse.analysis.peers.comparison import PeerResult
+from stablelse.analysis.peers import PeerResult
 
 FUNCTIONS = {"logsumexp": "lse", "softmax": "softmax", "log_softmax": "log-softmax"}
 FORMATS = ["float64", "float32"]

@@ -5,7 +5,7 @@ import pytest
 from stablelse.analysis import tour
 
 #: Others may not be installed, and SciPy's last digits hang on its version.
-_TWO_PEERS = ["--peer", "numpy", "--peer", "logaddexp", "--no-time"]
+_TWO_PEERS = ["--peer", "naive", "--peer", "logaddexp", "--no-time"]
 
 #: Logits with a label beside them: one breaks the naive loss, one costs it digits, one is left out.
 _LABELLED = ["--label-column", "digit"]
@@ -149,8 +149,8 @@ RUNS = {
     "demo-csv": (["demo", *_OWN_SCENES, "--format", "csv"], {}),
     "demo-list": (["demo", "--list"], {}),
     "limits": (["limits"], {"columns": 120}),
-    "gallery": (["peers", "--peer", "numpy"], {}),
-    "gallery-plain": (["peers", "--peer", "numpy", "--format", "plain"], {"encoding": "ascii"}),
+    "gallery": (["peers", "--peer", "naive"], {}),
+    "gallery-plain": (["peers", "--peer", "naive", "--format", "plain"], {"encoding": "ascii"}),
     "peers": (["peers", "0", "-40", *_TWO_PEERS], {}),
     "peers-ascii": (["peers", "1000", "-40", *_TWO_PEERS], {"encoding": "ascii"}),
     "peers-softmax": (["peers", "1000", "-40", "--function", "softmax", *_TWO_PEERS], {}),

@@ -91,7 +91,7 @@ def test_any_vectors_are_read_back(rows, tmp_path_factory):
     "args",
     [
         ["scan", "x.csv", "--fail-on", "none"],
-        ["peers", "1", "2", "--peer", "numpy"],
+        ["peers", "1", "2", "--peer", "naive"],
         ["demo"],
         ["limits"],
         ["prove", "lse"],

@@ -35,7 +35,7 @@ FUNCTIONS = {
     "compare": lambda x: str(stablelse.compare(x)),
     "prove": lambda x: str(stablelse.prove(x)),
     "sweep": lambda x: str(stablelse.sweep(x, formats=["float32"], points=5)),
-    "compare_peers": lambda x: str(stablelse.compare_peers(x, peers=["numpy"], time=False)),
+    "compare_peers": lambda x: str(stablelse.compare_peers(x, peers=["naive"], time=False)),
     "scan": lambda x: str(stablelse.scan(x)),
     "ScanState": lambda x: str(stablelse.ScanState().update(x).result()),
     "StreamState": lambda x: str(stablelse.StreamState(["float64"]).update(x).result()),

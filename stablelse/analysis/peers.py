@@ -1,0 +1,609 @@
+"""The installed libraries on the same vectors: what each gives, how wrong it is, how long it takes.
+
+To add a library is to add a row to `PEERS`. It is imported only when it is asked.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from enum import Enum
+from importlib import import_module
+from importlib.util import find_spec
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from stablelse.analysis.display import Displayed
+from stablelse.analysis.results import Place
+from stablelse.numerics.errors import ulp_error
+from stablelse.numerics.formats import FORMATS, Array, Format, find_format, format_of
+from stablelse.numerics.functions import Function, exact
+from stablelse.numerics.inputs import real_numbers
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+#: The results on one vector are kept if it is not longer than this.
+_LONGEST_KEPT = 1000
+
+#: A call is repeated for as long as this, in seconds, and at least so many times.
+_PATIENCE, _REPETITIONS = 0.1, 3
+
+
+class UnknownPeerError(ValueError):
+    """A name that is not in the table, or a library that is not installed."""
+
+
+class UnsupportedError(ValueError):
+    """A library that has no such function or format."""
+
+
+class Task(Enum):
+    """What a library is asked for. The first three are the functions of a vector x alone."""
+
+    LOGSUMEXP = "logsumexp"
+    SOFTMAX = "softmax"
+    LOG_SOFTMAX = "log_softmax"
+    WEIGHTED = "weighted logsumexp"
+    """Of terms with weights b."""
+    SIGNED = "signed logsumexp"
+    """Of terms with weights b; the logarithm of the absolute value, and the sign of the sum."""
+    GRADIENT = "gradient of logsumexp"
+    """By automatic differentiation; mathematically it is the softmax."""
+
+
+class Outcome(Enum):
+    """What became of a library's results."""
+
+    RIGHT = "right"
+    """Each is the number of the format nearest to the exact value."""
+    MISROUNDED = "misrounded"
+    """At least one is another number."""
+    BROKEN = "broken"
+    """At least one is infinite or NaN where the exact value is not, or has no bit right."""
+    NO_ANSWER = "no answer"
+    """The library has no such function or format, or raised an exception."""
+
+
+class Peer(NamedTuple):
+    """A row of the table of libraries.
+
+    Attributes
+    ----------
+    name : str
+        What the command line calls it; the name of its package works too.
+    title : str
+        What people call it.
+    module : str
+        What is imported.
+    alias : str
+        What the calls call its package.
+    calls : mapping of Task to str
+        How a user of the library would write it: an expression in x, of shape (m, n), and the
+        weights b of the same shape. The text that is shown is the text that is evaluated.
+    native : callable
+        Takes the package, an ndarray and its format to an array of the library's own.
+    to_numpy : callable
+        Takes what a call returned back to NumPy.
+    compiled : callable
+        Takes the package and a function to what a user would call, if there is a compiler.
+    context : callable
+        Takes the package to the context in which everything happens.
+    """
+
+    name: str
+    title: str
+    module: str
+    alias: str
+    calls: Mapping[Task, str]
+    native: Callable[[Any, Array, Format], Any] = lambda package, x, format_: x
+    to_numpy: Callable[[Any], Any] = np.asarray
+    compiled: Callable[[Any, Callable[..., Any]], Callable[..., Any]] = lambda package, f: f
+    context: Callable[[Any], AbstractContextManager[Any]] = lambda package: nullcontext()
+
+    @property
+    def package(self) -> str:
+        """What pip installs."""
+        return self.module.partition(".")[0]
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the package is there; this does not import it."""
+        return find_spec(self.package) is not None
+
+    def load(self) -> Any:
+        """Import the library and return its package."""
+        import_module(self.module)
+        return sys.modules[self.package]
+
+    def function(self, package: Any, task: Task) -> Callable[..., Any]:
+        """Return the call as a function of x and b."""
+        if task not in self.calls:
+            raise UnsupportedError(f"has no {task.value}")
+        # The text is a constant of this package: evaluated, it cannot differ from what is shown.
+        call = eval(f"lambda x, b: {self.calls[task]}", {self.alias: package})
+        return self.compiled(package, call)
+
+
+def _torch_tensor(torch: Any, x: Array, format_: Format) -> Any:
+    if not hasattr(torch, x.dtype.name):
+        raise UnsupportedError(f"has no {format_.name}")
+    if format_.extra is None:
+        return torch.from_numpy(x)
+    # Tensors do not know ml_dtypes; every number of its formats is one of float32.
+    return torch.from_numpy(x.astype(np.float32)).to(getattr(torch, x.dtype.name))
+
+
+def _torch_array(tensor: Any) -> Array:
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name in FORMATS and FORMATS[name].extra is not None:
+        return FORMATS[name].round(tensor.float().numpy())
+    return np.asarray(tensor)
+
+
+def _jax_array(jax: Any, x: Array, format_: Format) -> Any:
+    if not hasattr(jax.numpy, x.dtype.name):
+        raise UnsupportedError(f"has no {format_.name}")
+    return jax.device_put(x, jax.devices("cpu")[0])
+
+
+def _jax_compiled(jax: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    jitted = jax.jit(function)
+    # A call returns before it is done: a measurement of time has to wait.
+    return lambda x, b: jax.block_until_ready(jitted(x, b))
+
+
+def _jax_float64(jax: Any) -> AbstractContextManager[Any]:
+    """Return the context in which JAX has float64; its own setting stays as it is."""
+    # Up to version 0.7 the context is in `experimental`.
+    home = jax if hasattr(jax, "enable_x64") else import_module(f"{jax.__name__}.experimental")
+    context: AbstractContextManager[Any] = home.enable_x64(True)
+    return context
+
+
+_REDUCED = "np.logaddexp.reduce(x, axis=-1, keepdims=True)"
+
+#: Every library, in the order they are shown; the last one is this package.
+PEERS = (
+    Peer("naive", "naive", "numpy", "np", {
+        Task.LOGSUMEXP: "np.log(np.sum(np.exp(x), axis=-1))",
+        Task.SOFTMAX: "np.exp(x) / np.sum(np.exp(x), axis=-1, keepdims=True)",
+        Task.LOG_SOFTMAX: "np.log(np.exp(x) / np.sum(np.exp(x), axis=-1, keepdims=True))",
+        Task.WEIGHTED: "np.log(np.sum(b * np.exp(x), axis=-1))",
+        Task.SIGNED: "(np.log(np.abs(s := np.sum(b * np.exp(x), axis=-1))), np.sign(s))",
+    }),
+    Peer("logaddexp", "logaddexp", "numpy", "np", {
+        Task.LOGSUMEXP: "np.logaddexp.reduce(x, axis=-1)",
+        Task.SOFTMAX: f"np.exp(x - {_REDUCED})",
+        Task.LOG_SOFTMAX: f"x - {_REDUCED}",
+    }),
+    Peer("scipy", "SciPy", "scipy.special", "scipy", {
+        Task.LOGSUMEXP: "scipy.special.logsumexp(x, axis=-1)",
+        Task.SOFTMAX: "scipy.special.softmax(x, axis=-1)",
+        Task.LOG_SOFTMAX: "scipy.special.log_softmax(x, axis=-1)",
+        Task.WEIGHTED: "scipy.special.logsumexp(x, axis=-1, b=b)",
+        Task.SIGNED: "scipy.special.logsumexp(x, axis=-1, b=b, return_sign=True)",
+    }),
+    Peer("torch", "PyTorch", "torch", "torch", {
+        Task.LOGSUMEXP: "torch.logsumexp(x, dim=-1)",
+        Task.SOFTMAX: "torch.softmax(x, dim=-1)",
+        Task.LOG_SOFTMAX: "torch.log_softmax(x, dim=-1)",
+        Task.GRADIENT: "torch.func.grad(lambda x: torch.logsumexp(x, dim=-1).sum())(x)",
+    }, _torch_tensor, _torch_array),
+    Peer("jax", "JAX", "jax", "jax", {
+        Task.LOGSUMEXP: "jax.nn.logsumexp(x, axis=-1)",
+        Task.SOFTMAX: "jax.nn.softmax(x, axis=-1)",
+        Task.LOG_SOFTMAX: "jax.nn.log_softmax(x, axis=-1)",
+        Task.WEIGHTED: "jax.nn.logsumexp(x, axis=-1, b=b)",
+        Task.SIGNED: "jax.nn.logsumexp(x, axis=-1, b=b, return_sign=True)",
+        Task.GRADIENT: "jax.grad(lambda x: jax.nn.logsumexp(x, axis=-1).sum())(x)",
+    }, _jax_array, np.asarray, _jax_compiled, _jax_float64),
+    Peer("stablelse", "stablelse", "stablelse", "stablelse", {
+        Task.LOGSUMEXP: "stablelse.logsumexp(x, axis=-1)",
+        Task.SOFTMAX: "stablelse.softmax(x, axis=-1)",
+        Task.LOG_SOFTMAX: "stablelse.log_softmax(x, axis=-1)",
+        Task.WEIGHTED: "stablelse.logsumexp(x, axis=-1, b=b)",
+        Task.SIGNED: "stablelse.logsumexp(x, axis=-1, b=b, return_sign=True)",
+        Task.GRADIENT: "stablelse.softmax(x, axis=-1)",
+    }),
+)  # fmt: skip
+
+
+def choose_peers(names: Sequence[str] = ()) -> tuple[list[Peer], tuple[str, ...]]:
+    """Return the libraries of these names (all that are installed if none) and missing packages.
+
+    This package is always among them. `UnknownPeerError` says which name is unknown, or which
+    library is not installed.
+    """
+    for name in names:
+        named = [peer for peer in PEERS if name in (peer.name, peer.package)]
+        if not named:
+            choices = ", ".join(peer.name for peer in PEERS)
+            raise UnknownPeerError(f"unknown peer {name!r}: choose from {choices}")
+        if not named[0].is_installed:
+            raise UnknownPeerError(f"{name} is not installed: pip install {named[0].package}")
+    wanted = {*names, PEERS[-1].name}
+    chosen = [p for p in PEERS if not names or not wanted.isdisjoint((p.name, p.package))]
+    missing = tuple(peer.package for peer in chosen if not peer.is_installed)
+    return [peer for peer in chosen if peer.is_installed], missing
+
+
+class Worst(NamedTuple):
+    """The result with the largest error, the first of several; all ``None`` if there is none.
+
+    Attributes
+    ----------
+    source, row, column : str, int or None
+        Where the vector came from, as in `Place`.
+    element : int or None
+        Which element of the vector's result, from 1; ``None`` if the result is one number.
+    value, exact : scalar or None
+        What the library gave, and what is right, both in the format.
+    """
+
+    source: str | None = None
+    row: int | tuple[int, ...] | None = None
+    column: str | None = None
+    element: int | None = None
+    value: Any = None
+    exact: Any = None
+
+
+class PeerResult(NamedTuple):
+    """What one library gave in one format.
+
+    Attributes
+    ----------
+    peer, title : str
+        The library, by its name in the table, and as people call it; ``"exact"`` for the exact
+        result.
+    version, call : str or None
+        The library's version, and what was called.
+    format : str
+        The format of x.
+    returned : str or None
+        The format (or dtype) that came back, rounded to the format before it is judged.
+    outcome : Outcome
+        What became of all of it together.
+    judged : int
+        How many numbers came back: one a vector, or one an element.
+    misrounded : int
+        How many of them are not the number nearest to the exact value.
+    share : float or None
+        ``misrounded / judged``.
+    broken : int
+        How many of them are broken, see `Outcome`.
+    ulps : float or None
+        The largest error, in units in the last place of the exact value.
+    worst : Worst
+        Where that is.
+    nanoseconds : float or None
+        Per element of x: of several calls with all vectors at once, the fastest.
+    reason : str or None
+        Why there is no answer.
+    value : scalar, ndarray or None
+        What it gave for the only vector there is, if that has at most 1,000 elements.
+    """
+
+    peer: str
+    title: str
+    version: str | None
+    call: str | None
+    format: str
+    returned: str | None
+    outcome: Outcome
+    judged: int
+    misrounded: int
+    share: float | None
+    broken: int
+    ulps: float | None
+    worst: Worst
+    nanoseconds: float | None
+    reason: str | None
+    value: Any
+
+
+class _PeerComparison(NamedTuple):
+    function: Task
+    case: str | None
+    note: str | None
+    source: str | None
+    vectors: int
+    n: int | None
+    results: tuple[PeerResult, ...]
+    missing: tuple[str, ...]
+
+
+class PeerComparison(Displayed, _PeerComparison):
+    """The installed libraries on the same vectors.
+
+    Attributes
+    ----------
+    function : Task
+        What was computed.
+    case, note : str or None
+        The name of a case of the gallery, and why it is there.
+    source : str or None
+        The file that the vectors came from, if it was one.
+    vectors : int
+        How many there were.
+    n : int or None
+        The number of elements of each; ``None`` if they differ.
+    results : tuple of PeerResult
+        For each format a result per library, this package's last; where there is only one
+        vector, the exact result after that.
+    missing : tuple of str
+        The packages that are not installed.
+    """
+
+    __slots__ = ()
+
+
+class Question(NamedTuple):
+    """What every library is asked.
+
+    Attributes
+    ----------
+    task : Task
+        What to compute.
+    x, b : ndarray
+        Shape (m, n), n >= 1: a vector a row, of the format (or integers, which count as it);
+        ``None`` for b if there are no weights.
+    format : Format
+        What the results are rounded to, and judged in.
+    exact : ndarray
+        Shape (m, k): the correctly rounded results.
+    place : callable
+        Takes the index of a row to where the vector came from.
+    """
+
+    task: Task
+    x: Array
+    b: Array | None
+    format: Format
+    exact: Array
+    place: Callable[[int], Place] = lambda row: Place()
+
+
+class Stack(NamedTuple):
+    """Vectors of one length, a vector a row, and what takes a row's index to its place."""
+
+    x: Array
+    place: Callable[[int], Place]
+
+
+def compare_peers(
+    x: npt.ArrayLike,
+    function: str = "logsumexp",
+    *,
+    formats: Sequence[str] = ("float64",),
+    peers: Sequence[str] = (),
+    time: bool = True,
+) -> PeerComparison:
+    """Compute log-sum-exp or softmax by every installed library, and compare with the exact value.
+
+    Parameters
+    ----------
+    x : array_like
+        Shape (n,) or (m, n), n >= 1, real numbers: one vector, or one a row.
+    function : {"logsumexp", "softmax", "log_softmax"}
+        What to compute.
+    formats : sequence of str
+        The formats to compute in; x is rounded to each first.
+    peers : sequence of str
+        Ask only these of ``"naive"`` (the textbook's formula in NumPy), ``"logaddexp"`` (NumPy's
+        reduction), ``"scipy"``, ``"torch"`` and ``"jax"``; by default all that are installed.
+        This package is always among them.
+    time : bool
+        Whether to measure how long each takes.
+
+    Returns
+    -------
+    PeerComparison
+        Shows itself in a notebook, on a Rich console, and when printed.
+
+    Raises
+    ------
+    TypeError
+        If x does not hold real numbers.
+    ValueError
+        If x has another shape, or a name is unknown or not installed.
+
+    Examples
+    --------
+    >>> import stablelse
+    >>> comparison = stablelse.compare_peers([0, -40], peers=["naive"], time=False)
+    >>> for result in comparison.results:
+    ...     print(result.peer, result.value, result.outcome.value)
+    naive 0.0 broken
+    stablelse 4.248354255291589e-18 right
+    exact 4.248354255291589e-18 right
+    """
+    rows = real_numbers(x)
+    if rows.ndim not in (1, 2) or rows.size == 0:
+        raise ValueError(f"compare_peers takes a vector or rows of numbers, not shape {rows.shape}")
+    place = (lambda row: Place(row=row + 1)) if rows.ndim == 2 else (lambda row: Place())
+    stack = Stack(np.atleast_2d(rows), place)
+    return compare_stacks(
+        [stack], Function(function), [find_format(name) for name in formats], peers, time=time
+    )
+
+
+def compare_stacks(
+    stacks: Iterable[Stack],
+    function: Function,
+    formats: Sequence[Format],
+    peers: Sequence[str] = (),
+    *,
+    time: bool,
+) -> PeerComparison:
+    """Compare the libraries on vectors that come stack by stack; see `compare_peers`."""
+
+    def questions() -> Iterator[Question]:
+        for stack in stacks:
+            for format_ in formats:
+                x = format_.round(stack.x)
+                yield Question(task, x, None, format_, exact(function, x, format_), stack.place)
+
+    task = Task(function.value)
+    return ask(task, questions(), *choose_peers(peers), time=time)
+
+
+def ask(
+    task: Task,
+    questions: Iterable[Question],
+    peers: Sequence[Peer],
+    missing: tuple[str, ...],
+    *,
+    time: bool = False,
+    case: str | None = None,
+    note: str | None = None,
+) -> PeerComparison:
+    """Put questions of one task to all libraries, and add up the answers format by format."""
+    tallies: dict[str, list[_Tally]] = {}
+    sources: set[str | None] = set()
+    lengths: set[int] = set()
+    for question in questions:
+        name = question.format.name
+        if name not in tallies:
+            tallies[name] = [_Tally(name, task, peer) for peer in (*peers, None)]
+        for tally in tallies[name]:
+            tally.ask(question, time)
+        sources.add(question.place(0).source)
+        lengths.add(question.x.shape[-1])
+    results = [tally for of_format in tallies.values() for tally in of_format]
+    vectors = max(tally.vectors for tally in results)
+    return PeerComparison(
+        function=task,
+        case=case,
+        note=note,
+        source=sources.pop() if len(sources) == 1 else None,
+        vectors=vectors,
+        n=lengths.pop() if len(lengths) == 1 else None,
+        results=tuple(t.result() for t in results if t.peer or vectors == 1),
+        missing=missing,
+    )
+
+
+class _Tally:
+    """The results of one library in one format, added up; without a library, the exact ones."""
+
+    def __init__(self, format_name: str, task: Task, peer: Peer | None) -> None:
+        self.format_name, self.task, self.peer = format_name, task, peer
+        self.reason: str | None = None
+        self.package: Any = None
+        self.vectors = self.elements = self.judged = self.misrounded = self.broken = 0
+        self.ulps, self.worst, self.seconds = -1.0, Worst(), 0.0
+        self.is_timed = peer is not None
+        self.returned: str | None = None
+        self.value: Any = None
+        if peer is not None:
+            try:
+                with warnings.catch_warnings(action="ignore"):
+                    self.package = peer.load()
+            except Exception as error:  # whatever it is, the other libraries go on
+                self.reason = f"cannot be imported: {_one_line(error)}"
+
+    def ask(self, question: Question, time: bool) -> None:
+        """Ask the library, unless it has failed before, and judge its answer."""
+        self.vectors += len(question.x)
+        self.elements += question.x.size
+        if self.reason is not None:
+            return
+        values = question.exact
+        if self.peer is not None:
+            try:
+                values = self._answer(self.peer, question, time)
+            except UnsupportedError as error:
+                self.reason = str(error)
+            except Exception as error:  # a library may raise anything: it is shown
+                self.reason = _one_line(error)
+        if self.reason is None:
+            self._judge(values, question)
+
+    def _answer(self, peer: Peer, question: Question, time: bool) -> Array:
+        context = peer.context(self.package)
+        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"), context:
+            function = peer.function(self.package, question.task)
+            x, b = (
+                None if given is None else peer.native(self.package, given, question.format)
+                for given in (question.x, question.b)
+            )
+            result = function(x, b)
+            self.is_timed = time
+            self.seconds += _fastest(lambda: function(x, b)) if time else 0
+            parts = result if isinstance(result, tuple) else (result,)
+            arrays = [np.asarray(peer.to_numpy(part)) for part in parts]
+        returned = format_of(arrays[0].dtype)
+        self.returned = returned.name if returned else arrays[0].dtype.name
+        rows = [array.reshape(len(question.x), -1) for array in arrays]
+        return question.format.round(np.concatenate(rows, axis=-1))
+
+    def _judge(self, values: Array, question: Question) -> None:
+        errors = ulp_error(values, question.exact, question.format)
+        # As many ulps as the leading bit of the significand is worth: not even that is right.
+        nothing_right = 2.0 ** (question.format.significand_bits - 1)
+        is_scalar = question.task in (Task.LOGSUMEXP, Task.WEIGHTED)
+        self.judged += errors.size
+        self.misrounded += int(np.count_nonzero(errors))
+        self.broken += int(np.count_nonzero(errors >= nothing_right))
+        row, element = divmod(int(np.argmax(errors)), errors.shape[-1])
+        if errors[row, element] > self.ulps:
+            self.ulps = float(errors[row, element])
+            self.worst = Worst(
+                *question.place(row),
+                element=None if is_scalar else element + 1,
+                value=values[row, element],
+                exact=question.exact[row, element],
+            )
+        if values.size <= _LONGEST_KEPT:
+            self.value = values[0, 0] if is_scalar else values[0]
+
+    def result(self) -> PeerResult:
+        """Return what has been added up; nothing of it if the library has failed."""
+        peer, answered = self.peer, self.reason is None
+        outcome = Outcome.MISROUNDED if self.misrounded else Outcome.RIGHT
+        outcome = Outcome.BROKEN if self.broken else outcome
+        is_timed = answered and self.is_timed
+        return PeerResult(
+            peer=peer.name if peer else "exact",
+            title=peer.title if peer else "exact",
+            version=getattr(self.package, "__version__", None),
+            call=peer.calls.get(self.task) if peer and self.package else None,
+            format=self.format_name,
+            returned=self.returned if answered else None,
+            outcome=outcome if answered else Outcome.NO_ANSWER,
+            judged=self.judged if answered else 0,
+            misrounded=self.misrounded if answered else 0,
+            share=self.misrounded / self.judged if answered else None,
+            broken=self.broken if answered else 0,
+            ulps=self.ulps if answered else None,
+            worst=self.worst if answered else Worst(),
+            nanoseconds=round(1e9 * self.seconds / self.elements, 3) if is_timed else None,
+            reason=self.reason,
+            value=self.value if answered and self.vectors == 1 else None,
+        )
+
+
+def _fastest(call: Callable[[], Any]) -> float:
+    """Return the seconds of a call that has been warmed up: the fastest of several.
+
+    What else the machine does can only add to the time; the minimum has the least of it
+    (Chen & Revels 2016, Robust benchmarking in noisy environments, arXiv 1608.04295).
+    """
+    spent = 0.0
+    times: list[float] = []
+    while len(times) < _REPETITIONS or spent < _PATIENCE:
+        begin = perf_counter()
+        call()
+        times.append(perf_counter() - begin)
+        spent += times[-1]
+    return min(times)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
