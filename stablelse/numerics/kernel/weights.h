@@ -18,18 +18,18 @@ INLINE weighted weigh(real x, real b) {
     real level = fma_(x, all(STEPS / 1024), exponent);
     return (weighted){x, select(none, all(0), factor), exponent, select(none, all(-INFINITY), level)};
 }
-/* A vector of the row and its weights; lanes that are not valid have the weight 0. */
-INLINE weighted weighted_at(const double *x, const double *b, int64_t i, int64_t m) {
+/* A vector of the row, less the origin, and its weights; lanes that are not valid have the weight 0. */
+INLINE weighted weighted_at(const double *x, const double *b, int64_t i, int64_t m, double origin) {
     int valid = m - i < LANES ? (int)(m - i) : LANES;
-    return weigh(get(x + i, valid, 0), get(b + i, valid, 0));
+    return weigh(get(x + i, valid, 0) - origin, get(b + i, valid, 0));
 }
 /* A term has 2^-81.83 and two roundings of its low word, 2^-90 each. So, as in sum(), P and N are off by
    2^-81.80 + 2^-82 of themselves and 2^-84.4 each of the largest term, which is in one of them:
    2^-80.6 of P + N, and less than CAREFUL with the lanes, the blocks and the difference's low words (2^-89). */
-INLINE void sum_weighted(const double *x, const double *b, int64_t m, real K, words *P, words *N) {
+INLINE void sum_weighted(const double *x, const double *b, int64_t m, double origin, real K, words *P, words *N) {
     words p = {all(START), all(0)}, n = p;
     for (int64_t i = 0; i < m; i += LANES) {
-        weighted w = weighted_at(x, b, i, m);
+        weighted w = weighted_at(x, b, i, m, origin);
         real shift = K - w.exponent, lowest = K - FAR_BITS, f = magnitude(w.factor);
         real v = replace_below(w.x, shift * 0x1.62e42fefa39efp-1, w.level, lowest); /* not exponentiated */
         words t = words_of(exponential(v, magic_of(shift), 1), 1);
@@ -45,25 +45,40 @@ INLINE void sum_weighted(const double *x, const double *b, int64_t m, real K, wo
     *P = add(*P, sum_of_lanes(p));
     *N = add(*N, sum_of_lanes(n));
 }
-/* One row; 1 if it is in doubt, as it is with a NaN, an infinity, x > LARGEST, or no term at all. */
-static unsigned weighted_row(const row *x, const row *b, real *y, signed char *sign) {
+/* The level of the row's largest term. */
+static double weighted_level(const row *x, const row *b, double origin) {
     double room[BLOCK + LANES] ALIGNED, weights[BLOCK + LANES] ALIGNED;
     real top = all(-INFINITY);
+    for (int64_t i = 0, m; i < x->n; i += m) {
+        m = x->n - i < BLOCK ? x->n - i : BLOCK;
+        const double *v = elements(x, i, m, room), *f = elements(b, i, m, weights);
+        for (int64_t j = 0; j < m; j += LANES) top = larger(top, weighted_at(v, f, j, m, origin).level);
+    }
+    return largest_lane(top);
+}
+/* One row; 1 if it is in doubt, as it is with a weight or a weighed x that is NaN or infinite, but for -inf.
+
+   p is the largest x that has a weight. If |p| > LARGEST / 2, all terms are those of x - p. That is exact within
+   p/2 and 2 p; any other x is LARGEST / 4 below p or more, and weights make up for 2^2200 at most: it is far. */
+static unsigned weighted_row(const row *x, const row *b, real *y, signed char *sign) {
+    double room[BLOCK + LANES] ALIGNED, weights[BLOCK + LANES] ALIGNED, p = -INFINITY;
     *y = all(NAN);
     *sign = 0;
     for (int64_t i = 0, m; i < x->n; i += m) {
         m = x->n - i < BLOCK ? x->n - i : BLOCK;
         const double *v = elements(x, i, m, room), *f = elements(b, i, m, weights);
-        for (int64_t j = 0; j < m; j++) if (!(v[j] <= LARGEST) || !(fabs(f[j]) <= DBL_MAX)) return 1;
-        for (int64_t j = 0; j < m; j += LANES) top = larger(top, weighted_at(v, f, j, m).level);
+        for (int64_t j = 0; j < m; j++) {
+            if (!(fabs(f[j]) <= DBL_MAX) || (f[j] != 0 && !(v[j] <= DBL_MAX))) return 1;
+            p = f[j] != 0 && v[j] > p ? v[j] : p;
+        }
     }
-    double level = largest_lane(top);
-    if (!(level >= -LARGEST)) return 1;
+    if (p == -INFINITY) return *y = all(p), 0;
+    double origin = fabs(p) <= LARGEST / 2 ? 0 : p, level = weighted_level(x, b, origin);
     real K = all(level) + MAGIC - MAGIC;
     words P = {all(0), all(0)}, N = P;
     for (int64_t i = 0, m; i < x->n; i += m) {
         m = x->n - i < BLOCK ? x->n - i : BLOCK;
-        sum_weighted(elements(x, i, m, room), elements(b, i, m, weights), m, K, &P, &N);
+        sum_weighted(elements(x, i, m, room), elements(b, i, m, weights), m, origin, K, &P, &N);
     }
     words d = two_sum(P.high, -N.high);
     words S = two_sum(d.high, d.low + (P.low - N.low));
@@ -74,7 +89,9 @@ static unsigned weighted_row(const row *x, const row *b, real *y, signed char *s
     words below = two_sum(S.high, all(-1));
     words L = logarithm(S, ordered_sum(below.high, below.low + S.low), K, &error);
     error = fma_(relative, all(1.0001), error);
-    return settle(x->format, L.high, L.low - error, L.low + error, y) & 1;
+    if (origin == 0) return settle(x->format, L.high, L.low - error, L.low + error, y) & 1;
+    words s = two_sum(all(origin), L.high);
+    return settle(x->format, s.high, to_odd(s.low, L.low - error), to_odd(s.low, L.low + error), y) & 1;
 }
 static void weighted_rows(const job *j, doubts *d) {
     for (int64_t i = 0; i < j->rows; i++) {
