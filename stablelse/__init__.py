@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from stablelse.analysis.prove import prove
     from stablelse.analysis.results import Comparison
     from stablelse.analysis.scan import Scan, ScanState, scan
-    from stablelse.analysis.stream import StreamComparison
-    from stablelse.analysis.stream_state import StreamState
+    from stablelse.analysis.stream import StreamState
     from stablelse.analysis.sweep import Sweep, sweep
     from stablelse.numerics.arrays import log_softmax, logsumexp, softmax
     from stablelse.numerics.certificate import Certificate, Rung
@@ -34,7 +33,6 @@ __all__ = [
     "RunningShifted",
     "Scan",
     "ScanState",
-    "StreamComparison",
     "StreamState",
     "Sweep",
     "__version__",
@@ -61,8 +59,7 @@ _HOME = {
     "Rung": "stablelse.numerics.certificate",
     "Scan": "stablelse.analysis.scan",
     "ScanState": "stablelse.analysis.scan",
-    "StreamComparison": "stablelse.analysis.stream",
-    "StreamState": "stablelse.analysis.stream_state",
+    "StreamState": "stablelse.analysis.stream",
     "Sweep": "stablelse.analysis.sweep",
     "compare": "stablelse.analysis.compare",
     "compare_peers": "stablelse.analysis.peers",

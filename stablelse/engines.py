@@ -17,7 +17,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from stablelse import __version__
-from stablelse.analysis.stream_state import StreamState
+from stablelse.analysis.stream import StreamState
 from stablelse.numerics.threads import available, limited
 from stablelse.readers import Block, Note, Part, ReadError, check_columns, in_one_line, read_part
 

@@ -20,7 +20,7 @@ MODULES = {
 #: How large the house may be, and how much smaller it may become before the limit goes down too.
 LIMITS = {
     "lines of the package": (27_700, 1_000),
-    "modules": (142, 10),
+    "modules": (138, 10),
     "imports inside functions": (115, 20),
     "modules in circles of imports": (10, 2),
     "lines of the longest file": (700, 700),

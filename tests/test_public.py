@@ -17,7 +17,6 @@ NAMES = [
     "RunningShifted",
     "Scan",
     "ScanState",
-    "StreamComparison",
     "StreamState",
     "Sweep",
     "__version__",

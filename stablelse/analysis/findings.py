@@ -33,7 +33,7 @@ import numpy as np
 
 from stablelse.analysis.results import DIGIT, Finding, FindingKind
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formulas.formula import Evaluation, Kind, Operation
+from stablelse.numerics.formulas.formula import Evaluation, Formula, Kind, Operation, evaluate_part
 
 
 def find(evaluation: Evaluation) -> list[list[Finding]]:
@@ -83,6 +83,32 @@ def find_in_part(evaluation: Evaluation, n: int) -> Iterator[Finding]:
         if operation.kind is not Kind.SUM:
             for kind, where in _masks(evaluation, operation):
                 yield _finding(evaluation, operation, kind, where, n)
+
+
+def find_at(formula: Formula, number: Any, format_: Format) -> Iterator[Finding]:
+    """Find what goes wrong in one number of a stream, which is its own shift; sums apart."""
+    x = np.array([number])
+    shift = format_.round(x)
+    evaluation = evaluate_part(formula, x, format_, {"a": shift, "s": np.ones_like(shift)})
+    yield from find_in_part(evaluation, 1)
+
+
+def sum_overflow(total: Any, format_: Format) -> Finding:
+    """Return that a sum of finite terms, of which only the total is known, overflowed."""
+    return Finding(
+        kind=FindingKind.OVERFLOW,
+        symbol="s",
+        element=None,
+        place=None,
+        span=None,
+        occurrences=1,
+        operands=(),
+        result=total,
+        threshold=format_.largest,
+        harmless=False,
+        bits_lost=None,
+        indices=np.empty(0, np.intp),
+    )
 
 
 def kinds(evaluation: Evaluation) -> Iterator[tuple[FindingKind, Array]]:

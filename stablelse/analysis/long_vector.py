@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from stablelse.analysis.findings import find_in_part
+from stablelse.analysis.findings import find_in_part, sum_overflow
 from stablelse.analysis.results import (
     HEAD,
     TAIL,
@@ -26,7 +26,7 @@ from stablelse.analysis.results import (
     MethodResult,
     Verdict,
 )
-from stablelse.analysis.stream_methods import Side
+from stablelse.analysis.stream import FormatState
 from stablelse.analysis.verdicts import Causes, Departure, verdicts
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas import Candidate
@@ -45,7 +45,7 @@ class LongVector:
     candidates : sequence of Candidate
         The methods, of which the first pass adds up the sums: not the division-free, and shifted
         by the largest number alone.
-    sides : sequence of Side
+    sides : sequence of FormatState
         What the first pass found, in each format.
     wholes : sequence of Whole
         The vector, rounded to each of the formats.
@@ -55,7 +55,7 @@ class LongVector:
         self,
         function: Function,
         candidates: Sequence[Candidate],
-        sides: Sequence[Side],
+        sides: Sequence[FormatState],
         wholes: Sequence[Whole],
     ) -> None:
         self._function = function
@@ -117,7 +117,7 @@ class _Columns:
     """Every method in one format."""
 
     def __init__(
-        self, function: Function, candidates: Sequence[Candidate], side: Side, whole: Whole
+        self, function: Function, candidates: Sequence[Candidate], side: FormatState, whole: Whole
     ) -> None:
         self._function, self._format, self._whole = function, side.format, whole
         self.side = side
@@ -150,7 +150,7 @@ class _Columns:
 class _Held:
     """Elements held against the right ones."""
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: FormatState) -> None:
         self.format: Format = side.format
         self._side = side
         self.total = side.format.dtype.type(0)
@@ -180,20 +180,12 @@ class _Held:
 class _Formula:
     """A formula, of which the shift and the sum are known."""
 
-    def __init__(self, candidate: Candidate, side: Side) -> None:
+    def __init__(self, candidate: Candidate, side: FormatState) -> None:
         self._candidate, self._n = candidate, side.right.count
         self._held = _Held(side)
         self._found: dict[tuple[str, FindingKind], Finding] = {}
         self._terms_are_finite = True
-        running = side.naive if candidate.method is Method.NAIVE else side.shifted
-        total = running.total
-        self._reduced: dict[str, Array] = {}
-        if candidate.shift is not None:
-            shift = side.shifted.shift
-            self._reduced["a"] = np.array([shift])
-            if not np.isfinite(shift):  # x - a is NaN for the largest x, if it is infinite
-                total = side.format.round(np.nan)[()]
-        self._reduced["s"] = np.array([total])
+        self._reduced = side.reduced(candidate.method)
 
     def _evaluation(self, x: Array) -> Evaluation:
         assert self._candidate.formula is not None
@@ -234,7 +226,7 @@ class _Formula:
         found = dict(self._found)
         (total,) = self._reduced["s"].tolist()
         if self._terms_are_finite and not np.isfinite(total):
-            overflow = _sum_overflow(self._reduced["s"][0], self._held.format)
+            overflow = sum_overflow(self._reduced["s"][0], self._held.format)
             found[overflow.symbol, overflow.kind] = overflow
         order = [operation.symbol for operation in evaluation.operations]
         nowhere = np.empty(0, np.intp)
@@ -242,23 +234,6 @@ class _Formula:
             replace(found[key], indices=here.get(key, nowhere))
             for key in sorted(found, key=lambda key: order.index(key[0]))
         ]
-
-
-def _sum_overflow(total: Any, format_: Format) -> Finding:
-    return Finding(
-        kind=FindingKind.OVERFLOW,
-        symbol="s",
-        element=None,
-        place=None,
-        span=None,
-        occurrences=1,
-        operands=(),
-        result=total,
-        threshold=format_.largest,
-        harmless=False,
-        bits_lost=None,
-        indices=np.empty(0, np.intp),
-    )
 
 
 def _result(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from stablelse import engines
-from stablelse.analysis.stream_state import StreamState
+from stablelse.analysis.stream import StreamState
 from stablelse.cli.notes import NOTES
 from stablelse.cli.options import Input
 from stablelse.cli.progress import Meter

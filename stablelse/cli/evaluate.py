@@ -87,9 +87,7 @@ def _comparisons(request: Evaluate, job: Job, meter: Meter) -> Iterator[Comparis
         from stablelse.cli import passes
 
         if is_scalar:
-            yield from passes.fold_stream(  # type: ignore[misc]
-                found, request.source, job, True, meter, request.cluster
-            )
+            yield from passes.fold_stream(found, request.source, job, True, meter, request.cluster)
         else:
             yield passes.compare_long(found, request.source, job, meter)
         return
@@ -136,7 +134,7 @@ def _pictures(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[
         shown = tally.comparisons
     if request.steps:
         yield from (comparison.steps for comparison in shown)
-    elif request.source.row or len(shown) == 1 or not hasattr(shown[0], "x"):
+    elif request.source.row or len(shown) == 1 or not shown[0].is_whole:
         yield from shown
     else:
         yield tally

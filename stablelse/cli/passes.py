@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from tempfile import TemporaryFile
@@ -14,8 +15,7 @@ import numpy as np
 
 from stablelse.analysis.long_vector import LongVector
 from stablelse.analysis.results import Comparison
-from stablelse.analysis.stream import StreamComparison
-from stablelse.analysis.stream_state import StreamState
+from stablelse.analysis.stream import StreamState
 from stablelse.cli.job import Job
 from stablelse.cli.options import Cluster, Input
 from stablelse.cli.progress import Meter
@@ -36,7 +36,7 @@ _Engine = Callable[..., list[StreamState]]
 
 def fold_stream(
     stream: Stream, source: Input, job: Job, plain: bool, meter: Meter, cluster: Cluster
-) -> list[StreamComparison]:
+) -> list[Comparison]:
     """Fold a stream into what every method makes of it: one result, or one a column.
 
     What can be read again is, if the certified value is still in doubt after one pass.
@@ -81,10 +81,10 @@ def _again(passes: Passes, source: Input, column: int | None, meter: Meter) -> I
         yield values.reshape(-1) if block.missing is None else values[~block.missing[:, whole]]
 
 
-def _only(comparison: StreamComparison, methods: Sequence[Method]) -> StreamComparison:
+def _only(comparison: Comparison, methods: Sequence[Method]) -> Comparison:
     """Leave out the methods that are not asked for."""
     results = tuple(result for result in comparison.results if result.method in methods)
-    return comparison._replace(results=results)
+    return replace(comparison, results=results)
 
 
 def _fold_here(

@@ -20,7 +20,6 @@ FORMS: dict[str, dict[str, str]] = {
     },
     "Errors": {"table": "accuracy:errors_picture", "plain": "plain:errors_lines"},
     "Tally": {"table": "overview:Overview"},
-    "StreamComparison": {"table": "stream:StreamPicture", "plain": "stream:stream_lines"},
     "Likelihood": {"table": "likelihood:LikelihoodPicture", "plain": "likelihood:total_lines"},
     "Loss": {"plain": "likelihood:loss_lines"},
     "Gallery": {

@@ -10,7 +10,6 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.results import Comparison, Errors, MethodResult
-from stablelse.analysis.stream import StreamComparison, StreamResult
 from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.table import hanging
 from stablelse.render.wording import (
@@ -32,11 +31,11 @@ class AccuracyPicture:
 
     Parameters
     ----------
-    comparisons : sequence of Comparison or StreamComparison
+    comparisons : sequence of Comparison
         At least one, all of the same function.
     """
 
-    def __init__(self, comparisons: Sequence[Comparison] | Sequence[StreamComparison]) -> None:
+    def __init__(self, comparisons: Sequence[Comparison]) -> None:
         self.comparisons = comparisons
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -78,7 +77,7 @@ def _column(header: str, texts: Iterable[str]) -> Column:
     return Column(header, [Text(text) for text in texts])
 
 
-def _methods(results: Sequence[MethodResult | StreamResult]) -> Column:
+def _methods(results: Sequence[MethodResult]) -> Column:
     """Return what names the methods, with their formats if there are several."""
     several = len({result.format for result in results}) > 1
     return _column(

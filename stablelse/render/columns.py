@@ -55,17 +55,22 @@ def tables(
     groups: list[Group] = []
     for results in by_format:
         above = results[0].format if len(by_format) > 1 else ""
-        x = Column("x", _x_cells(comparison, results[0], shown, len(rows), glyphs), above)
+        x = None
+        if shown:
+            x = Column("x", _x_cells(comparison, results[0], shown, len(rows), glyphs), above)
         for result in results:
-            if result.evaluation:
+            if result.evaluation and not shown:  # of a stream, which keeps no elements
+                below = [_scalar_cell(result, "e", names, glyphs) for names in rows]
+                groups.append(Group([Column(result.method.value, below, above)]))
+            elif result.evaluation:
                 groups.append(Group(_method_columns(result, shown, rows, glyphs), x))
             elif comparison.function is not Function.LOGSUMEXP:
                 groups.append(Group([_library_column(result, shown, rows, glyphs)], x))
-    sections = {len(shown) - 1}
+    sections = {len(shown) - 1} if shown else set()
     if comparison.function is Function.LOGSUMEXP:
         sections.add(len(shown) + len(rows) - 2)
     if groups:
-        yield from stack(Column("i", labels), groups, frozenset(sections), width)
+        yield from stack(Column("i" if shown else "", labels), groups, frozenset(sections), width)
 
 
 def _scalar_rows(

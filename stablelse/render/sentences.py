@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import floor, log10, trunc
 
-from stablelse.analysis.results import Finding, FindingKind, MethodResult
+from stablelse.analysis.results import Finding, FindingKind, MethodResult, Place
 from stablelse.numerics.formulas.formula import Kind
 from stablelse.render.wording import Glyphs, operation_text, symbol_text
 
@@ -19,9 +19,21 @@ def finding_text(finding: Finding, result: MethodResult, n: int, glyphs: Glyphs)
         return f"{sentence} ({_sums(finding)})"
     if finding.element is None or result.evaluation is None:
         return sentence
+    if finding.place is not None:
+        return f"{sentence} ({_where(finding, finding.place, n)})"
     if finding.occurrences == 1:
         return f"{sentence} (x_{finding.element})"
     return f"{sentence} ({finding.occurrences:,} of {n:,} elements, first x_{finding.element})"
+
+
+def _where(finding: Finding, place: Place, n: int) -> str:
+    """Return where in a stream something happened first."""
+    row = f"row {place.row:,}" if isinstance(place.row, int) else f"row {place.row}"
+    column = f"column {place.column}" if place.column else None
+    told = ", ".join(filter(None, (place.source, row, column)))
+    if finding.symbol == "s":
+        return f"by {told}, after {finding.element:,} of {n:,} numbers"
+    return f"{finding.occurrences:,} of {n:,} numbers, first {told}"
 
 
 def _operation(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:

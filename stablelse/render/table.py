@@ -13,6 +13,7 @@ from rich.text import Text
 from stablelse.analysis.results import Comparison, MethodResult
 from stablelse.render.columns import VERDICT_STYLES, tables
 from stablelse.render.layout import glyphs_for
+from stablelse.render.numbers import number_text
 from stablelse.render.sentences import finding_text
 from stablelse.render.wording import (
     FUNCTION_NAMES,
@@ -62,6 +63,9 @@ def title(comparison: Comparison, formats: Sequence[str]) -> Text:
     plural = "number" if comparison.n == 1 else "numbers"
     text.append(f" of {comparison.n:,} {plural} in ")
     text.append(", ".join(formats), style="bold")
+    if not len(comparison.elements):
+        low, high = number_text(comparison.minimum), number_text(comparison.maximum)
+        text.append(f", from {low} to {high}")
     return text
 
 

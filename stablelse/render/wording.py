@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from stablelse.analysis.proof import Proof
     from stablelse.analysis.results import Place
     from stablelse.analysis.steps import Step
-    from stablelse.analysis.stream import StreamComparison, StreamResult
     from stablelse.analysis.sweep import Segment, Sweep
 
-    _Placed = Comparison | StreamComparison | Loss | Place | Worst | Proof | Sweep
+    _Placed = Comparison | Loss | Place | Worst | Proof | Sweep
 
 
 class Glyphs(NamedTuple):
@@ -102,8 +101,8 @@ def vector_text(placed: _Placed) -> str:
 
 
 def naming(
-    comparisons: Sequence[Comparison] | Sequence[StreamComparison] | Sequence[Loss | Place],
-) -> Callable[[Comparison | StreamComparison | Loss | Place], str]:
+    comparisons: Sequence[Comparison] | Sequence[Loss | Place],
+) -> Callable[[Comparison | Loss | Place], str]:
     """Return what tells vectors apart: their places in the file, with its name if it is not one."""
     one_source = len({comparison.source for comparison in comparisons}) == 1
     return vector_text if one_source else place_text
@@ -129,7 +128,7 @@ def symbol_text(result: MethodResult, symbol: str, glyphs: Glyphs) -> str:
     }[symbol]
 
 
-def method_name(result: MethodResult | StreamResult | LossResult | Entry | Segment) -> str:
+def method_name(result: MethodResult | LossResult | Entry | Segment) -> str:
     """Return the method's name, with its shift as it was chosen."""
     return ", ".join(filter(None, (result.method.value, result.shift)))
 
@@ -222,7 +221,10 @@ def exactness_text(result: MethodResult | LossResult) -> str:
     """Return what makes an exact result one, or why there is none."""
     if result.verdict is Verdict.NAN:
         return "NaN by convention"
-    return VERDICT_WORDS[result.verdict] if result.verdict.is_broken else "correctly rounded"
+    if result.verdict.is_broken:
+        return VERDICT_WORDS[result.verdict]
+    bound = getattr(result, "error_bound", None) or 0.5
+    return "correctly rounded" if bound <= 0.5 else f"within {bound:.2g} ulp"
 
 
 def ulps_text(ulps: float) -> str:
@@ -237,17 +239,17 @@ def ulps_number(ulps: float) -> str:
     return f"{ulps:,.0f}" if ulps < 1e7 else f"{ulps:.1e}"
 
 
-def condition_text(comparison: Comparison | StreamComparison, glyphs: Glyphs) -> str:
+def condition_text(comparison: Comparison, glyphs: Glyphs) -> str:
     """Return the condition number in words."""
     return f"condition number {glyphs.rough(comparison.condition_number) or 'undefined'}"
 
 
-def digits_text(result: MethodResult | StreamResult) -> str:
+def digits_text(result: MethodResult) -> str:
     """Return how many significant decimal digits are right, to a tenth."""
     return "" if result.correct_digits is None else f"{result.correct_digits:.1f}"
 
 
-def accuracy_text(result: MethodResult | StreamResult, glyphs: Glyphs) -> str:
+def accuracy_text(result: MethodResult, glyphs: Glyphs) -> str:
     """Return the measured error beside its bound, nothing where neither is known."""
     told = []
     if result.relative_error is not None:

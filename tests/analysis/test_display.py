@@ -31,7 +31,6 @@ RESULTS = {
     "Errors": lambda: stablelse.compare([-0.775, -0.6175]).errors,
     "Proof": lambda: stablelse.prove([1000, 1001]),
     "PeerComparison": lambda: stablelse.compare_peers([0, -40], peers=["naive"]),
-    "StreamComparison": lambda: stablelse.StreamState(["float64"]).update([1000, 1001]).result(),
     "Likelihood": likelihood,
     "Sweep": lambda: stablelse.sweep([0, 1], formats=["float16", "float64"]),
     "Scene": lambda: next(tour(["one-pass"])),

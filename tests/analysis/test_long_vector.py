@@ -7,7 +7,7 @@ from stablelse.analysis import long_vector
 from stablelse.analysis.compare import chosen_methods, compare_rows
 from stablelse.analysis.long_vector import LongVector
 from stablelse.analysis.results import LOSSES
-from stablelse.analysis.stream_state import StreamState
+from stablelse.analysis.stream import StreamState
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas import candidates, find_shift

@@ -20,10 +20,7 @@ FAMILIES = {
 
 
 def facts(stream):
-    return [
-        (r.method.value, str(r.value), r.verdict.value, [tuple(f) for f in r.findings])
-        for r in stream.results
-    ]
+    return [(r.method.value, str(r.value), r.verdict.value, r.findings) for r in stream.results]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -62,7 +59,7 @@ def test_the_first_overflow_has_a_place_however_the_rows_are_cut(cuts, grouping)
         state.merge(part)
     naive = state.result().results[0]
     (found,) = naive.findings
-    assert (found.kind.value, found.source, found.row, found.column) == ("overflow", "x.csv", 4, 2)
+    assert (found.kind.value, found.place) == ("overflow", ("x.csv", 4, "2"))
     assert (found.element, found.occurrences, found.operands) == (8, 3, (720.0,))
     assert naive.verdict is Verdict.OVERFLOW
 
@@ -75,7 +72,7 @@ def test_rows_are_counted_within_each_source(split):
         states[index >= split].update(x, source)
     stream = states[0].merge(states[1]).result()
     (found,) = stream.results[0].findings
-    assert (found.source, found.row, found.column, found.element) == ("b", 4, None, 7)
+    assert (found.place, found.element) == (("b", 4, None), 7)
     assert (stream.source, stream.n) == ("a and 1 more", 7)
     assert (stream.minimum, stream.maximum) == (1, 999)
 
@@ -85,7 +82,7 @@ def test_missing_cells_are_left_out_and_their_rows_counted():
     stream = StreamState().update(x, "x", np.isnan(x)).result()
     (found,) = stream.results[0].findings
     assert stream.n == 4
-    assert (found.row, found.column, found.element) == (2, 2, 2)
+    assert (found.place, found.element) == (("x", 2, "2"), 2)
 
 
 def test_where_the_sum_overflows_though_no_term_does():
@@ -93,10 +90,10 @@ def test_where_the_sum_overflows_though_no_term_does():
     stream = StreamState().update(x).result()
     (found,) = stream.results[0].findings
     row = int(np.floor(np.finfo(np.float64).max / np.exp(709.0))) + 1
-    assert (found.symbol, found.row, found.element) == ("s", row, row)
+    assert (found.symbol, found.place.row, found.element) == ("s", row, row)
     half = StreamState().update(x[:1]).merge(StreamState().update(x[:2]))
     (found,) = half.result().results[0].findings
-    assert (found.symbol, found.row, found.element) == ("s", 3, 3)
+    assert (found.symbol, found.place.row, found.element) == ("s", 3, 3)
 
 
 def test_the_shifted_sum_overflows_in_a_narrow_format():
@@ -112,7 +109,7 @@ def test_what_is_too_large_for_the_format_before_any_formula():
     stream = StreamState(["float16"]).update([1, 70_000.0, 5]).result()
     for result in stream.results[:2]:
         assert result.findings[0].kind.value == "input_overflow"
-        assert (result.findings[0].row, result.findings[0].operands) == (2, (70_000.0,))
+        assert (result.findings[0].place.row, result.findings[0].operands) == (2, (70_000.0,))
 
 
 def test_every_term_underflows():

@@ -27,7 +27,7 @@ def test_no_bit_hangs_on_the_number_of_threads():
         found.append(state.result())
     assert all(str(one) == str(found[0]) for one in found)
     assert found[0].n == 12_000
-    assert {finding.source for result in found[0].results for finding in result.findings}
+    assert {finding.place.source for result in found[0].results for finding in result.findings}
 
 
 def test_blocks_are_told_of_in_order_when_they_are_taken_in():
