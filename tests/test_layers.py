@@ -19,13 +19,13 @@ MODULES = {
 
 #: How large the house may be, and how much smaller it may become before the limit goes down too.
 LIMITS = {
-    "lines of the package": (27_700, 1_000),
-    "modules": (138, 10),
-    "imports inside functions": (115, 20),
-    "modules in circles of imports": (10, 2),
+    "lines of the package": (27_700, 11_000),
+    "modules": (138, 60),
+    "imports inside functions": (115, 110),
+    "modules in circles of imports": (10, 10),
     "lines of the longest file": (700, 700),
     "functions over 80 lines": (1, 1),
-    "lines of tests": (22_800, 1_000),
+    "lines of tests": (22_800, 7_000),
 }
 
 #: What each layer may import of the package, and of the world beside the standard library.
