@@ -57,7 +57,7 @@ FORMS: dict[str, dict[str, str]] = {
         "csv": "scan_text:scan_rows",
         "json": "scan_text:scan_record",
     },
-    "Limits": {"table": "limits:LimitsPicture", "plain": "plain:limits_lines"},
+    "Limits": {"table": "limits:LimitsPicture", "plain": "limits:limits_lines"},
 }
 
 #: Those of every other result.

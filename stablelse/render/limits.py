@@ -1,50 +1,59 @@
-"""The table of the formats' limits."""
+"""The limits of the formats, as a table and as plain lines."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.limits import FormatLimits, Limits
-from stablelse.render.layout import Column, Group, stack
-from stablelse.render.numbers import exact_text
+from stablelse.render.grid import grid
+from stablelse.render.numbers import bound_text
+from stablelse.render.table import hanging
 
-#: Each column: its header, in two lines at most, and the text of a format's cell.
-_COLUMNS: tuple[tuple[str, str, Callable[[FormatLimits], str]], ...] = (
-    ("", "u", lambda row: f"2^-{row.significand_bits}"),
-    ("largest", "finite", lambda row: exact_text(row.largest)),
-    ("largest x with", "e^x finite", lambda row: exact_text(row.overflow_threshold)),
-    ("smallest x with", "e^x > 0", lambda row: exact_text(row.underflow_threshold)),
-    ("e^x loses digits", "below", lambda row: f"{row.subnormal_threshold:.3f}"),
+_ABOUT = (
+    "u is the unit roundoff, the largest relative error of one rounding. Numbers are cut to a few "
+    "digits, thresholds on the safe side; --json has every digit."
 )
 
 
 class LimitsPicture:
-    """A row a format, for a console of any width and encoding.
-
-    Parameters
-    ----------
-    limits : Limits
-        What is shown.
-    """
+    """A row a format, for a console of any encoding."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield a title, the table, and a note on formats without infinity."""
+        """Yield a title, the table, and notes."""
         rows = self.limits.formats
-        yield Text.assemble(" where exp leaves the ", ("floating-point formats", "bold"))
-        names = Column("format", [Text(row.format, "bold") for row in rows])
-        columns = [
-            Group([Column(header, [Text(cell(row)) for row in rows], above=above)])
-            for above, header, cell in _COLUMNS
+        above = ["", "", "largest", "e^x fits", "loses digits", "e^x > 0"]
+        below = ["format", "u", "number", "up to", "below", "down to"]
+        heads: list[list[Text | str]] = [
+            [Text(text, "bold") for text in line] for line in (above, below)
         ]
-        yield from stack(names, columns, frozenset(), options.max_width)
+        yield Text.assemble(" where e^x leaves the ", ("floating-point formats", "bold"))
+        yield Text()
+        heads += [[Text(row.format, "bold"), *_cells(row)] for row in rows]
+        yield from grid(heads, "lrrrrr")
+        yield Text()
         for row in rows:
             if not row.has_infinity:
-                yield Text(f" {row.format} has no infinity: overflow gives NaN")
-        yield Text(" u is the unit roundoff, the largest relative error of one rounding")
+                yield Text(f" {row.format} has no infinity: what is too large becomes NaN")
+        yield hanging(_ABOUT, options.max_width, indent=1, style="dim")
         yield Text()
+
+
+def _cells(row: FormatLimits) -> tuple[str, ...]:
+    thresholds = (row.overflow_threshold, row.subnormal_threshold, row.underflow_threshold)
+    return (f"2^-{row.significand_bits}", bound_text(row.largest, 7), *map(bound_text, thresholds))
+
+
+def limits_lines(limits: Limits) -> Iterator[str]:
+    """Yield a plain line per format."""
+    for row in limits.formats:
+        u, largest, finite, subnormal, positive = _cells(row)
+        yield (
+            f"{row.format}: u {u}, largest number {largest}, e^x is finite up to {finite}, "
+            f"loses digits below {subnormal}, is positive down to {positive}"
+        )

@@ -59,6 +59,17 @@ def exact_text(value: Any, digits: int = 10) -> str:
     return in_full if exact else number_text(value)
 
 
+def bound_text(value: Any, digits: int = 5) -> str:
+    """Return a limit cut to a few digits: what stays within the text stays within the limit."""
+    is_wide = float(value) != value  # of longdouble the shortest text is near enough
+    text = np.format_float_scientific(value) if is_wide else f"{float(value):.24e}"
+    mantissa, _, exponent = text.partition("e")
+    cut = mantissa[: mantissa.index(".") + digits]
+    if abs(int(exponent)) < 300:
+        return number_text(float(f"{cut}e{exponent}"))
+    return f"{cut.rstrip('0').removesuffix('.')}e{int(exponent)}"
+
+
 def _tidy(text: str) -> str:
     """Take out what is not needed to read the number back: 1002.0, 1e+16."""
     mantissa, mark, exponent = text.partition("e")

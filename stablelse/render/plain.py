@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stablelse.analysis.limits import Limits
 from stablelse.analysis.results import Comparison, Errors, MethodResult, Steps
 from stablelse.analysis.steps import steps
 from stablelse.numerics.formulas.formula import Method
 from stablelse.render import form
-from stablelse.render.numbers import exact_text, number_text
+from stablelse.render.numbers import number_text
 from stablelse.render.sentences import finding_text
 from stablelse.render.walk import step_symbol
 from stablelse.render.wording import (
@@ -62,17 +61,6 @@ def steps_lines(view: Steps) -> Iterator[str]:
             word = step_word(step)
             line = f"    {step_symbol(step, n)} = {operation} = {number_text(step.value)}"
             yield f"{line} {word}".rstrip()
-
-
-def limits_lines(limits: Limits) -> Iterator[str]:
-    """Yield a line per format."""
-    for row in limits.formats:
-        yield (
-            f"{row.format}: u 2^-{row.significand_bits}, largest {exact_text(row.largest)}, "
-            f"exp finite up to {exact_text(row.overflow_threshold)}, "
-            f"positive from {exact_text(row.underflow_threshold)}, "
-            f"loses digits below {row.subnormal_threshold:.3f}"
-        )
 
 
 def _value(result: MethodResult) -> str:

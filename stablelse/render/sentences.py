@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import floor, log10, trunc
 
 from stablelse.analysis.results import Finding, FindingKind, MethodResult, Place
 from stablelse.numerics.formulas.formula import Kind
+from stablelse.render.numbers import bound_text
 from stablelse.render.wording import Glyphs, operation_text, symbol_text
 
 
@@ -50,9 +50,7 @@ def _bound(finding: Finding, result: MethodResult, glyphs: Glyphs, side: str) ->
 
 def safe_bound(threshold: float, argument: str, side: str, glyphs: Glyphs) -> str:
     """Return what keeps clear of a threshold, told to five digits on the safe side."""
-    digits = 4 - floor(log10(abs(threshold)))
-    safe = trunc(threshold * 10**digits) / 10**digits
-    return f"{argument} must stay {side} {glyphs.number(safe)}"
+    return f"{argument} must stay {side} {bound_text(threshold)}"
 
 
 def _overflow_text(finding: Finding, result: MethodResult, glyphs: Glyphs) -> str:

@@ -148,7 +148,7 @@ RUNS = {
     "demo-json": (["demo", "--scene", "one-pass", "--json"], {}),
     "demo-csv": (["demo", *_OWN_SCENES, "--format", "csv"], {}),
     "demo-list": (["demo", "--list"], {}),
-    "limits": (["limits"], {"columns": 120}),
+    "limits": (["limits"], {}),
     "gallery": (["peers", "--peer", "naive"], {}),
     "gallery-plain": (["peers", "--peer", "naive", "--format", "plain"], {"encoding": "ascii"}),
     "peers": (["peers", "0", "-40", *_TWO_PEERS], {}),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablelse.numerics.formats import FORMATS
-from stablelse.render.numbers import exact_text, json_number, number_text
+from stablelse.render.numbers import bound_text, exact_text, json_number, number_text
 
 SMALL = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16"]
 
@@ -84,3 +84,13 @@ def test_exact_text():
     assert exact_text(np.float16(11.0859375)) == "11.0859375"
     assert exact_text(np.float32(88.72283)) == "88.72283"
     assert exact_text(np.longdouble("1e4000")) == "1e4000"
+
+
+@pytest.mark.parametrize("format_", FORMATS.values(), ids=lambda format_: format_.name)
+def test_what_is_within_the_text_of_a_limit_is_within_the_limit(format_):
+    for limit in (format_.largest, format_.overflow_threshold, format_.underflow_threshold):
+        digits = bound_text(limit).lstrip("-").partition("e")[0].replace(".", "")
+        assert len(digits) <= 5
+        assert abs(np.longdouble(bound_text(limit))) <= abs(np.longdouble(limit))
+    assert bound_text(np.float16(11.0859375)) == "11.085"
+    assert bound_text(-708.396) == "-708.39"
