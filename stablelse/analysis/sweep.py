@@ -207,6 +207,17 @@ class Sweep(Displayed, _Sweep):
         """Where t went."""
         return Range(self.motion, self.start, self.end)
 
+    @property
+    def intervals(self) -> Intervals:
+        """The same map, shown as a list of its segments."""
+        return Intervals(*self)
+
+
+class Intervals(Sweep):
+    """A survival map that shows itself as a list; see `Sweep`."""
+
+    __slots__ = ()
+
 
 def sweep(
     x: npt.ArrayLike,

@@ -418,7 +418,7 @@ class Sweep(NamedTuple):
         typer.Option(
             metavar="FORMAT",
             help="The floating-point format, as `stablelse limits` lists them; repeatable."
-            "  [default: all but longdouble]",
+            "  [default: float16, float32, float64]",
         ),
     ] = None
     points: Annotated[
@@ -429,6 +429,9 @@ class Sweep(NamedTuple):
             " t is.  [default: 400]",
         ),
     ] = None
+    intervals: Annotated[
+        bool, typer.Option("--intervals", help="List the intervals of t instead of the chart.")
+    ] = False
 
 
 class Peers(NamedTuple):

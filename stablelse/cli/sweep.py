@@ -25,7 +25,7 @@ def run(request: Sweep) -> None:
         POINTS if request.points is None else request.points,
         place,
     )
-    emit(result, request)
+    emit(result.intervals if request.intervals else result, request)
 
 
 def _range(offset: str | None, scale: str | None) -> Range:

@@ -42,8 +42,13 @@ FORMS: dict[str, dict[str, str]] = {
         "json": "derivation_text:proof_record",
     },
     "Sweep": {
-        "table": "chart:SweepPicture",
-        "plain": "sweep_wording:sweep_lines",
+        "table": "sweep:SweepPicture",
+        "plain": "sweep:sweep_lines",
+        "figure": "matplotlib:figure",
+    },
+    "Intervals": {
+        "table": "sweep:IntervalsPicture",
+        "plain": "sweep:sweep_lines",
         "figure": "matplotlib:figure",
     },
     "Scene": {

@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stablelse.analysis.results import Verdict
 from stablelse.analysis.sweep import Segment, Sweep
 from stablelse.render.axis import Stretch, present, stretches, ticks
-from stablelse.render.sweep_wording import (
-    LEGEND,
-    by_method,
-    sweep_title,
-)
+from stablelse.render.sweep import LEGEND, by_method, sweep_title
 from stablelse.render.wording import method_name
 
 if TYPE_CHECKING:
@@ -146,8 +142,7 @@ def _draw_axes(axes: Axes, sweep: Sweep) -> None:
     axes.set_xticks([mark.place for mark in marks], [_typeset(mark.text) for mark in marks])
     axes.set_xlim(0, 1)
     axes.set_xlabel(f"{sweep.motion.value} t")
-    source, function, of = sweep_title(sweep)
-    axes.set_title(fill(f"{source}{function}{_typeset(of)}", 80), fontsize="medium")
+    axes.set_title(fill(sweep_title(sweep, "−"), 80), fontsize="medium")
     axes.tick_params(axis="y", length=0)
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)

@@ -123,6 +123,7 @@ RUNS = {
     ),
     "sweep": (["sweep", "0", "1", "2"], {}),
     "sweep-wide": (["sweep", "0", "1", "2", *_THREE_FORMATS], {"columns": 120}),
+    "sweep-intervals": (["sweep", "0", "1", "2", "--intervals"], {}),
     "sweep-ascii": (["sweep", "0", "1", "2", *_THREE_FORMATS], {"encoding": "ascii"}),
     "sweep-narrow": (["sweep", "0", "--dtype", "float64", "--offset", "0:1e3"], {"columns": 42}),
     "sweep-scale": (

@@ -70,12 +70,21 @@ def test_ascii_is_ascii(run):
     assert run("sweep", "0", "1", encoding="ascii").out.isascii()
 
 
-def test_many_stretches_are_cut_short_on_the_screen_alone(run):
+def test_intervals_lists_all_of_them(run):
     args = ["sweep", "-.7", "-.6", "3", "8", "--dtype", "bfloat16", "--function", "log-softmax"]
-    args += ["--offset", "-90:90", "--points", "2000", "-m", "shifted"]
-    found = rows(run(*args, "--format", "csv"))
-    if len(found) > 12:
-        assert f"and {len(found) - 12} more: --format csv has all of them" in run(*args).out
+    args += ["--offset", "-90:90", "-m", "shifted"]
+    listed = run(*args, "--intervals").out
+    for row in rows(run(*args, "--format", "csv")):
+        assert f"{row['first']} to {row['last']}\n" in listed
+    assert run(*args, "--intervals", "--json").out == run(*args, "--json").out
+
+
+@pytest.mark.parametrize("function", ["lse", "softmax", "log-softmax"])
+def test_the_chart_is_one_screen(function, run):
+    done = run("sweep", "1000", "1001", "1002", "--function", function, COLUMNS="80")
+    lines = (done.out + done.err).splitlines()
+    assert len(lines) <= 23
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from stablelse.analysis.sweep import Motion, Range
 from stablelse.render.axis import stretches, ticks
 from stablelse.render.export import FIGURES
 from stablelse.render.matplotlib import _LOOKS, figure
-from stablelse.render.sweep_wording import by_method
+from stablelse.render.sweep import by_method
 
 _BEGINNINGS = {".png": b"\x89PNG\r\n", ".svg": b"<?xml", ".pdf": b"%PDF-1."}
 

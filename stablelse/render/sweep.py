@@ -1,0 +1,245 @@
+"""A survival map on the screen: a chart with a row per method, or the list of all intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from math import ceil
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from stablelse.analysis.results import DIGIT, VERDICTS, Verdict
+from stablelse.analysis.sweep import Motion, Segment, Sweep
+from stablelse.render.axis import Stretch, present, stretches, ticks
+from stablelse.render.layout import glyphs_for
+from stablelse.render.numbers import number_text
+from stablelse.render.table import hanging
+from stablelse.render.wording import (
+    ASCII,
+    FUNCTION_NAMES,
+    VERDICT_WORDS,
+    Glyphs,
+    method_name,
+    place_text,
+    ulps_number,
+)
+
+#: What the marks of a map mean.
+LEGEND = VERDICT_WORDS | {Verdict.RIGHT: f"right (at most {DIGIT} ulp off)"}
+
+MOTIONS: dict[Motion, tuple[str, str]] = {
+    Motion.OFFSET: ("moved", "x + t"),
+    Motion.SCALE: ("stretched", "t x"),
+}
+
+_TITLE = "{function} of {n:,} {numbers}, {motion}: {moved} for t from {start} to {end}"
+_NOTES = (
+    "Results are compared with the exact ones for {moved} rounded to the format. Tried: {tried}."
+)
+_BETWEEN = " (results between may be worse)"
+_LIST = " --intervals lists the intervals."
+_ENDS = " The format has no number between the end of one interval and the start of the next."
+_LINE = "{method}, {format}: {verdict} from {first} to {last}, {tried}"
+
+#: Of each verdict: its character, that of a screen without Unicode, and its style.
+_MARKS: dict[Verdict, tuple[str, str, str]] = {
+    Verdict.RIGHT: ("━", "=", "green"),
+    Verdict.DIGITS_LOST: ("▒", "~", "yellow"),
+    Verdict.NO_DIGITS: ("░", "o", "red"),
+    Verdict.UNDERFLOW: ("▼", "v", "red"),
+    Verdict.OVERFLOW: ("▲", "^", "red"),
+    Verdict.NAN: ("✗", "!", "red"),
+    Verdict.DOES_NOT_FIT: ("·", ".", "dim"),
+}
+
+#: The axis: its line, and a tick on it.
+_AXIS, _AXIS_ASCII = ("─", "┬"), ("-", "+")
+
+_LEAST_WIDTH = 10
+
+
+def by_method(sweep: Sweep) -> list[list[Segment]]:
+    """Return the segments of each method in each format."""
+    groups = groupby(sweep.segments, key=lambda s: (s.format, s.method, s.shift))
+    return [list(segments) for _, segments in groups]
+
+
+def sweep_title(sweep: Sweep, minus: str = "-") -> str:
+    """Return where the numbers are from, what is computed, and of what."""
+    motion, moved = MOTIONS[sweep.motion]
+    title = _TITLE.format(
+        function=FUNCTION_NAMES[sweep.function],
+        n=sweep.n,
+        numbers="number" if sweep.n == 1 else "numbers",
+        motion=motion,
+        moved=moved,
+        start=number_text(sweep.start).replace("-", minus),
+        end=number_text(sweep.end).replace("-", minus),
+    )
+    return ": ".join(filter(None, (place_text(sweep), title)))
+
+
+def _verdict_text(segment: Segment) -> str:
+    if segment.verdict is not Verdict.DIGITS_LOST:
+        return VERDICT_WORDS[segment.verdict]
+    return f"up to {ulps_number(segment.ulps or 0)} ulp off"
+
+
+def _tried_text(segments: Sequence[Segment]) -> str:
+    """Return how many t were tried in segments of one method."""
+    if all(segment.every for segment in segments):
+        return "every t tried"
+    return f"{sum(segment.tried for segment in segments):,} points tried"
+
+
+def sweep_lines(sweep: Sweep) -> Iterator[str]:
+    """Yield a line per segment."""
+    yield sweep_title(sweep)
+    for segment in sweep.segments:
+        text = _verdict_text(segment)
+        yield _LINE.format(
+            method=method_name(segment),
+            format=segment.format,
+            verdict=f"digits lost ({text})" if segment.verdict is Verdict.DIGITS_LOST else text,
+            first=number_text(segment.first),
+            last=number_text(segment.last),
+            tried=_tried_text([segment]),
+        )
+
+
+class SweepPicture:
+    """A chart of the verdicts over t, for a console of any width and encoding."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield a title, the chart with its axis and legend, and what was tried."""
+        glyphs, width = glyphs_for(options), options.max_width
+        rows = by_method(self.sweep)
+        yield hanging(sweep_title(self.sweep), width, indent=1, style="bold")
+        yield Text()
+        names = max(len(row[0].format) for row in rows)
+        margin = names + max(len(method_name(row[0])) for row in rows) + 5
+        cells = max(_LEAST_WIDTH, width - margin - 1)
+        bars = [stretches(row, self.sweep.range) for row in rows]
+        above = ""
+        for row, bar in zip(rows, bars, strict=True):
+            name = "" if row[0].format == above else row[0].format
+            above = row[0].format
+            head = Text.assemble((f" {name:<{names}}", "bold"), f"  {method_name(row[0])}")
+            head.pad_right(margin - head.cell_len)
+            yield _line(head, _bar(bar, cells, glyphs))
+        yield from _axis(self.sweep, cells, margin, glyphs)
+        yield _legend(present(bars), width, glyphs)
+        yield hanging(_notes(self.sweep, rows) + _LIST, width, indent=1, style="dim")
+
+
+class IntervalsPicture:
+    """The intervals of a survival map, a line each."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield a title, a list per format, and what was tried."""
+        glyphs, width = glyphs_for(options), options.max_width
+        rows = by_method(self.sweep)
+        yield hanging(sweep_title(self.sweep), width, indent=1, style="bold")
+        for name, group in groupby(rows, key=lambda row: row[0].format):
+            of_format = list(group)
+            tried = max((_tried_text(row) for row in of_format), key=len)
+            yield Text.assemble((f" {name}", "bold"), (f"  {tried}", "dim"))
+            yield from _intervals(of_format, width, glyphs)
+        yield hanging(_notes(self.sweep, rows) + _ENDS, width, indent=1, style="dim")
+
+
+def _intervals(rows: Sequence[Sequence[Segment]], width: int, glyphs: Glyphs) -> Iterator[Text]:
+    """Yield the intervals of the methods in one format, beside or below their names."""
+    margin = max(len(method_name(row[0])) for row in rows) + 5
+    every = [segment for row in rows for segment in row]
+    words = max(len(_verdict_text(segment)) for segment in every)
+    first = max(len(glyphs.number(segment.first)) for segment in every)
+    last = max(len(glyphs.number(segment.last)) for segment in every)
+    is_beside = margin + words + first + last + len("xx   to ") <= width
+    for row in rows:
+        head = f"   {method_name(row[0])}"
+        if not is_beside:
+            yield Text(head)
+            head, margin = "", 5
+        for segment in row:
+            mark, style = _mark(segment.verdict, glyphs)
+            yield _line(
+                Text(f"{head:<{margin}}"),
+                Text(f"{mark} {_verdict_text(segment):<{words}}", style),
+                Text(f"  {glyphs.number(segment.first):>{first}} to {glyphs.number(segment.last)}"),
+            )
+            head = ""
+
+
+def _notes(sweep: Sweep, rows: Sequence[Sequence[Segment]]) -> str:
+    """Return what is compared with what, and how many t were tried in each format."""
+    every, some = [], []
+    for name, group in groupby(rows, key=lambda row: row[0].format):
+        segments = next(group)
+        if all(segment.every for segment in segments):
+            every.append(name)
+        else:
+            some.append(f"{sum(segment.tried for segment in segments):,} of {name}")
+    tried = [f"every t of {' and '.join(every)}"] if every else []
+    told = ", ".join([*tried, *some]) + (_BETWEEN if some else "")
+    return _NOTES.format(moved=MOTIONS[sweep.motion][1], tried=told)
+
+
+def _line(*parts: Text) -> Text:
+    return Text(no_wrap=True, overflow="ignore").append_text(Text().join(parts))
+
+
+def _mark(verdict: Verdict, glyphs: Glyphs) -> tuple[str, str]:
+    unicode, ascii_only, style = _MARKS[verdict]
+    return (ascii_only if glyphs is ASCII else unicode), style
+
+
+def _bar(row: Sequence[Stretch], cells: int, glyphs: Glyphs) -> Text:
+    """Return a row of the chart: in each cell the worst of the verdicts it covers."""
+    worst = [0] * cells
+    for stretch in row:
+        first = min(int(stretch.begin * cells), cells - 1)
+        last = max(ceil(stretch.end * cells), first + 1)
+        for cell in range(first, min(last, cells)):
+            worst[cell] = max(worst[cell], VERDICTS.index(stretch.verdict))
+    bar = Text()
+    for place, run in groupby(worst):
+        mark, style = _mark(VERDICTS[place], glyphs)
+        bar.append(mark * len(list(run)), style)
+    return bar
+
+
+def _axis(sweep: Sweep, cells: int, margin: int, glyphs: Glyphs) -> Iterator[Text]:
+    """Yield the axis, and below it the numbers at its ticks."""
+    line, tick = _AXIS_ASCII if glyphs is ASCII else _AXIS
+    marks = [line] * cells
+    numbers = " " * (margin + cells)
+    for place, text in ticks(sweep.range, cells):
+        at = min(int(place * cells), cells - 1)
+        marks[at] = tick
+        begin = min(max(margin + at - len(text) // 2, 0), margin + cells + 1 - len(text))
+        end = begin + len(text)
+        if numbers[max(begin - 1, 0) : end].isspace():
+            numbers = f"{numbers[:begin]}{text}{numbers[end:]}"
+    yield Text(f"{'t':>{margin - 1}} {''.join(marks)}", "dim", no_wrap=True, overflow="ignore")
+    yield Text(numbers.rstrip(), "dim", no_wrap=True, overflow="ignore")
+
+
+def _legend(verdicts: Sequence[Verdict], width: int, glyphs: Glyphs) -> Text:
+    """Return what the characters mean, as many on a line as there is room for."""
+    legend, line = Text(), Text()
+    for verdict in verdicts:
+        mark, style = _mark(verdict, glyphs)
+        entry = Text.assemble("  " if line else " ", (mark * 2, style), f" {LEGEND[verdict]}")
+        if line and line.cell_len + entry.cell_len > width:
+            legend.append_text(line).append("\n")
+            line, entry = Text(), Text.assemble(" ", entry[2:])
+        line.append_text(entry)
+    return legend.append_text(line)
