@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from typing import Any, NamedTuple
 
 #: For each type of result what gives its picture, its plain lines and so on: module and name.
 FORMS: dict[str, dict[str, str]] = {
@@ -66,7 +63,13 @@ FORMS: dict[str, dict[str, str]] = {
 }
 
 #: Those of every other result.
-_USUAL = {"csv": "records:flat_rows", "json": "records:record"}
+_USUAL = {
+    "csv": "records:flat_rows",
+    "json": "records:record",
+    "records": "records:records",
+    "text": "export:to_text",
+    "notebook": "export:bundle",
+}
 
 
 class Many(NamedTuple):
@@ -93,9 +96,3 @@ def form(result: object, kind: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
     given: Callable[..., Any] = getattr(import_module(f"stablelse.render.{module}"), function)
     return given
-
-
-def renderable(result: object) -> RenderableType:
-    """Return the picture of a result, for a Rich console of any width and encoding."""
-    picture: RenderableType = form(result, "table")(result)
-    return picture

@@ -7,7 +7,7 @@ the terminal and the environment: only the width is given.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING
@@ -110,11 +110,19 @@ SAVED: dict[str, Callable[[RenderableType, str, int], str]] = {
 #: What a figure can be saved as, where a result is drawn as one.
 FIGURES = (".png", ".svg", ".pdf")
 
-#: What a notebook is given: the MIME type, and what makes it of the picture.
-NOTEBOOK: dict[str, Callable[[RenderableType], str]] = {
+_NOTEBOOK: dict[str, Callable[[RenderableType], str]] = {
     "text/plain": lambda picture: to_text(picture).rstrip("\n"),
     "text/html": to_html,
 }
+
+
+def bundle(
+    picture: RenderableType, include: Iterable[str] | None, exclude: Iterable[str] | None
+) -> dict[str, str]:
+    """Return what a notebook is given of a picture, by MIME type: of both those wanted."""
+    wanted = (set(_NOTEBOOK) if include is None else set(include)) - set(exclude or ())
+    return {kind: draw(picture) for kind, draw in _NOTEBOOK.items() if kind in wanted}
+
 
 _PAGE = """\
 <!DOCTYPE html>
