@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from io import BytesIO
 from typing import Any, NamedTuple
+from weakref import finalize
 
 import numpy as np
 
@@ -23,11 +24,12 @@ from stablelse.readers.blocks import (
     ReadOptions,
     choose_columns,
     choose_key,
+    damage,
     damaged,
     quoted,
     reporting_damage,
 )
-from stablelse.readers.sources import Source, seekable, spooled
+from stablelse.readers.sources import Source, seekable
 
 #: What is read at once; small beside the memory that NumPy itself takes, large beside the cost
 #: of a block.
@@ -92,7 +94,7 @@ class Rows(NamedTuple):
 
 def npy(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read NumPy's file of one array."""
-    yield from _read_npy(source)[0].blocks(options)
+    yield from _read_npy(source).blocks(options)
 
 
 def npy_parts(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Rows, int]]:
@@ -100,7 +102,7 @@ def npy_parts(source: Source, options: ReadOptions, part_bytes: int) -> list[tup
 
     Nothing is split whose vectors do not lie one behind the other.
     """
-    array, place = _read_npy(source)
+    array = _read_npy(source)
     axes = array.axes(options)
     if axes.slab != axes.width:
         return []
@@ -108,18 +110,20 @@ def npy_parts(source: Source, options: ReadOptions, part_bytes: int) -> list[tup
     step = max(1, part_bytes // size)
     ranges = ((begin, min(begin + step, axes.rows)) for begin in range(0, axes.rows, step))
     return [
-        (Rows(begin, end, axes.width, array.dtype, place + begin * size), (end - begin) * size)
+        (
+            Rows(begin, end, axes.width, array.dtype, array.place + begin * size),
+            (end - begin) * size,
+        )
         for begin, end in ranges
     ]
 
 
 def npy_part(source: Source, options: ReadOptions, part: Rows) -> Iterator[Block]:
     """Read some rows of an array."""
-    begin, end, width, dtype, place = part
-    size = (end - begin) * width * dtype.itemsize
-    array = StoredArray(source.span(place, place + size), (end - begin, width), dtype)
+    source.seek(part.place)
+    array = StoredArray(source, (part.end - part.begin, part.width), part.dtype)
     for block in array.blocks(options._replace(axis=None)):
-        yield block._replace(offset=begin + block.offset)
+        yield block._replace(offset=part.begin + block.offset)
 
 
 def npz(source: Source, options: ReadOptions) -> Iterator[Block]:
@@ -148,12 +152,7 @@ def npz(source: Source, options: ReadOptions) -> Iterator[Block]:
             raise ReadError(f"{name} is compressed or encrypted as NumPy never does; save it again")
         with reporting_damage(name):
             content = archive.open(entry)
-
-        def read(count: int) -> bytes:
-            with reporting_damage(name):
-                return content.read(count)
-
-        array = Source(name, read, size=entry.file_size)
+        array = Source(name, content, size=entry.file_size, explain=damage)
         if not array.head.startswith(b"\x93NUMPY"):
             raise ReadError(f"{name} is no .npy file, though its name says so; save it again")
         yield from npy(array, options)
@@ -192,27 +191,14 @@ def safetensors(source: Source, options: ReadOptions) -> Iterator[Block]:
     dtype, decode = _TENSOR_DTYPES[stored]
     if end - begin != math.prod(shape) * np.dtype(dtype).itemsize:
         raise damaged(name, kind, f"the length of {quoted(key)} is not that of its shape")
-    content = _rest(source, 8 + length + begin, begin, end - begin)
-    content.name = _keyed(name, key)
-    array = StoredArray(content, shape, np.dtype(dtype), decode=decode)
-    yield from array.blocks(options)
+    source.skip_to(8 + length + begin)
+    source.name = _keyed(name, key)
+    yield from StoredArray(source, shape, np.dtype(dtype), decode=decode).blocks(options)
 
 
 def _keyed(source: str, key: str) -> str:
     """Return what errors call one array of a file: as one would write it in Python."""
     return f"{source}[{quoted(key)}]"
-
-
-def _rest(source: Source, place: int, skipped: int, most: int | None = None) -> Source:
-    """Return what begins at a place, on a pipe behind so many bytes more, as its own source."""
-    if source.size is not None and source.seekable():
-        begin = min(place, source.size)
-        end = source.size if most is None else min(begin + most, source.size)
-        return source.span(begin, end)
-    for _ in source.parts(skipped):
-        pass
-    size = None if source.size is None else source.size - place
-    return Source(source.name, source.read, size=size, packing=source.packing)
 
 
 def _bfloat16(codes: Array) -> Array:
@@ -247,8 +233,8 @@ _TENSOR_DTYPES: dict[str, tuple[str, _Decode | None]] = {
 }
 
 
-def _read_npy(source: Source) -> tuple["StoredArray", int]:
-    """Return an array from what its header says, and at which byte its numbers begin."""
+def _read_npy(source: Source) -> "StoredArray":
+    """Return an array from what its header says."""
     kind = ".npy"
     magic_and_version = source.read(8)
     if magic_and_version[6:] not in _VERSIONS:
@@ -266,8 +252,7 @@ def _read_npy(source: Source) -> tuple["StoredArray", int]:
         is_structured = dtype.fields or dtype.subdtype
         what, hint = _STRUCTURED if is_structured else _REFUSED[dtype.kind]
         raise ReadError(f"{source.name} holds {what} ({dtype}), no real numbers; {hint}")
-    place = 8 + len(length + text)
-    return StoredArray(_rest(source, place, 0), shape, dtype, is_fortran), place
+    return StoredArray(source, shape, dtype, is_fortran)
 
 
 class Axes(NamedTuple):
@@ -303,8 +288,23 @@ class Axes(NamedTuple):
         return self.width * math.prod(length for length, step in self.long() if step < self.step)
 
 
+class Memory:
+    """Memory that is used again when nothing views it: fresh pages cost as much as reading."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._free: list[bytearray] = []
+
+    def take(self, size: int) -> Array:
+        """Return so many bytes, which are free again when no array has them as its base."""
+        memory = self._free.pop() if self._free else bytearray(self._size)
+        view = np.frombuffer(memory, np.uint8, size)
+        finalize(view, self._free.append, memory)
+        return view
+
+
 class StoredArray:
-    """An array whose first byte is the first of its source, whether or not its header is true."""
+    """An array whose first byte is the next of its source, whether or not its header is true."""
 
     def __init__(
         self,
@@ -316,6 +316,7 @@ class StoredArray:
     ) -> None:
         self.source, self.shape, self.dtype = source, shape, dtype
         self._is_fortran, self._decode = is_fortran, decode
+        self.place = source.tell()
 
     def blocks(self, options: ReadOptions) -> Iterator[Block]:
         """Read it: ``options.axis`` has the vectors, the others are counted as rows."""
@@ -343,8 +344,8 @@ class StoredArray:
                 f"{len(shape) - 1}"
             )
         # Before anything of that size is allocated: a header may claim anything.
-        if self.source.size is not None and self.source.size < self._bytes:
-            raise self._truncated(self.source.size)
+        if self.source.size is not None and self.source.size - self.place < self._bytes:
+            raise self._truncated(max(0, self.source.size - self.place))
         by = None if axis is None and len(shape) <= 2 else By.ROWS
         if len(shape) < 2:  # a column
             shape, axis, by = (*shape, 1, 1)[:2], 1, None
@@ -372,29 +373,36 @@ class StoredArray:
         slab, size = axes.slab, self.dtype.itemsize
         if slab is not None and (slab == axes.width or slab * size <= BLOCK_BYTES):
             yield from self._slabs(axes, slab, wanted)
-        elif self.source.seekable():
-            yield from self._scattered(self.source, axes, wanted)
-        else:  # the first row of a pipe is complete only when nearly everything has come
-            with spooled(self.source, self._bytes) as file:
-                if (file.size or 0) < self._bytes:
-                    raise self._truncated(file.size or 0)
-                yield from self._scattered(file, axes, wanted)
+            return
+        # The first row of a pipe is complete only when nearly everything has come.
+        with seekable(self.source, self._bytes) as file:
+            place = self.place if file is self.source else 0
+            if file.size is not None and file.size - place < self._bytes:
+                raise self._truncated(file.size - place)
+            yield from self._scattered(file, place, axes, wanted)
 
     def _slabs(self, axes: Axes, slab: int, wanted: slice | list[int]) -> Iterator[Array]:
         """Yield rows that lie one behind the other, or interwoven with few others."""
         inner, slab_bytes = slab // axes.width, slab * self.dtype.itemsize
         slabs, at_once = axes.rows // inner, max(1, BLOCK_BYTES // slab_bytes)
+        memory = Memory(at_once * slab_bytes)
         for begin in range(0, slabs, at_once):
             count = min(at_once, slabs - begin)
-            data = self.source.read(min(count * slab_bytes, BLOCK_BYTES))
-            if rest := b"".join(self.source.parts(count * slab_bytes - len(data))):
-                data += rest  # nothing is allocated on a promise
-            if len(data) < count * slab_bytes:
-                raise self._truncated(begin * slab_bytes + len(data))
-            numbers = np.frombuffer(data, self.dtype).reshape(count, axes.width, inner)
+            wanted_bytes = count * slab_bytes
+            if wanted_bytes > BLOCK_BYTES and self.source.size is None:  # a promise of a pipe
+                data = np.frombuffer(b"".join(self.source.parts(wanted_bytes)), np.uint8)
+                size = len(data)
+            else:
+                data = memory.take(wanted_bytes)
+                size = self.source.fill(data.data)
+            if size < wanted_bytes:
+                raise self._truncated(begin * slab_bytes + size)
+            numbers = data.view(self.dtype).reshape(count, axes.width, inner)
             yield numbers.swapaxes(1, 2).reshape(-1, axes.width)[:, wanted]
 
-    def _scattered(self, source: Source, axes: Axes, wanted: slice | list[int]) -> Iterator[Array]:
+    def _scattered(
+        self, source: Source, first: int, axes: Axes, wanted: slice | list[int]
+    ) -> Iterator[Array]:
         """Yield rows whose numbers lie far from each other: neighbours on the last axis at once."""
         at_once = max(1, BLOCK_BYTES // (axes.width * self.dtype.itemsize))
         positions = np.arange(axes.width)[wanted].tolist()
@@ -407,14 +415,14 @@ class StoredArray:
                 if axes.step < last_step:
                     for row in range(len(values)):
                         at = place + row * last_step
-                        values[row] = self._every(source, at, axes.width, axes.step)[wanted]
+                        values[row] = self._every(source, first, at, axes.width, axes.step)[wanted]
                 else:
                     for column, position in enumerate(positions):
                         at = place + position * axes.step
-                        values[:, column] = self._every(source, at, len(values), last_step)
+                        values[:, column] = self._every(source, first, at, len(values), last_step)
                 yield values
 
-    def _every(self, source: Source, place: int, count: int, step: int) -> Array:
+    def _every(self, source: Source, first: int, place: int, count: int, step: int) -> Array:
         """Read so many numbers from a place on, each so many from the one before."""
         size = self.dtype.itemsize
         values = np.empty(count, self.dtype)
@@ -422,7 +430,7 @@ class StoredArray:
         for begin in range(0, count, at_once):
             part = values[begin : begin + at_once]
             at, length = (place + begin * step) * size, ((len(part) - 1) * step + 1) * size
-            data = source.read_at(at, length)
+            data = source.read_at(first + at, length)
             if len(data) < length:  # cut short since its size was asked for
                 raise self._truncated(at + len(data))
             part[:] = np.frombuffer(data, self.dtype)[::step]

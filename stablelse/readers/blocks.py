@@ -272,9 +272,14 @@ def reporting_damage(name: str) -> Iterator[None]:
     except ReadError:
         raise
     except Exception as error:  # damage makes libraries raise errors of any kind
-        is_bare = isinstance(error, EOFError) and not str(error)
-        what = "it ends too early" if is_bare else in_one_line(error)
-        raise ReadError(f"{name} is damaged ({what}); copy or save it again") from None
+        raise damage(name, error) from None
+
+
+def damage(name: str, error: Exception) -> ReadError:
+    """Return the error of a file at which a library fails."""
+    is_bare = isinstance(error, EOFError) and not str(error)
+    what = "it ends too early" if is_bare else in_one_line(error)
+    return ReadError(f"{name} is damaged ({what}); copy or save it again")
 
 
 def damaged(source: str, kind: str, what: str) -> ReadError:

@@ -1,10 +1,9 @@
 """Files behind a URL, such as ``s3://bucket/x.npy``: the only place that knows fsspec.
 
-fsspec knows the stores; each has a package of its own. What a store complains of becomes an OSError
-while a file is read, and a ReadError before.
+fsspec knows the stores; each has a package of its own.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,29 +16,18 @@ _FETCHED_BYTES = 1 << 22
 #: bound is on the whole download, however long it is.
 _PATIENCE = 60
 
-#: What reads a file, what goes to a place of it if that can be done, and how long it is.
-_File = tuple[Callable[[int], bytes], Callable[[int], object] | None, int | None]
-
 
 @contextmanager
-def open_file(url: str) -> Iterator[_File]:
-    """Open a file behind a URL."""
+def open_file(url: str) -> Iterator[tuple[Any, int | None]]:
+    """Open a file behind a URL; its size is known if it can be sought."""
     with _reporting(url):
         system, path = _locate(url)
         file = system.open(path, "rb", block_size=_FETCHED_BYTES)
         if _is_web(url) and not _answers_ranges(file):
             file.close()
             file = system.open(path, "rb", block_size=0)
-    size = getattr(file, "size", None)
-
-    def read(count: int) -> bytes:
-        try:
-            return bytes(file.read(count))
-        except Exception as error:  # each store has errors of its own
-            raise OSError(_reason(error)) from None
-
     with file:
-        yield read, None if size is None else file.seek, size
+        yield file, getattr(file, "size", None)
 
 
 def list_files(url: str, is_pattern: bool) -> list[str]:
@@ -103,14 +91,15 @@ def _reporting(url: str) -> Iterator[None]:
     except ReadError:
         raise
     except Exception as error:  # each store has errors of its own
-        raise ReadError(f"cannot read {shown(url)}: {_reason(error)}") from None
+        raise unreadable(shown(url), error) from None
 
 
-def _reason(error: BaseException) -> str:
-    """Return what went wrong, for fsspec finds no file where it finds no server."""
+def unreadable(name: str, error: BaseException) -> ReadError:
+    """Return the error of a store, for fsspec finds no file where it finds no server."""
     while isinstance(error, FileNotFoundError) and error.__cause__ is not None:
         error = error.__cause__
-    if isinstance(error, FileNotFoundError):
-        return "no such file; check the URL"
     status = getattr(error, "status", None)  # of a web server's answer
-    return in_one_line(error) if status is None else f"the server answers {status}; check the URL"
+    what = in_one_line(error) if status is None else f"the server answers {status}; check the URL"
+    if isinstance(error, FileNotFoundError):
+        what = "no such file; check the URL"
+    return ReadError(f"cannot read {name}: {what}")

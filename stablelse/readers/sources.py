@@ -3,8 +3,10 @@
 What a file is, its content says, never its name: `SIGNATURES` has the table.
 """
 
+import io
 import os
 import re
+import select
 import stat
 import sys
 import tempfile
@@ -124,6 +126,16 @@ _DECOMPRESSORS: dict[str, tuple[str, str, dict[str, int]]] = {
 }
 
 
+def _unreadable(name: str, error: Exception) -> ReadError:
+    """Return the error about a file that the system does not read; others are our own."""
+    if not isinstance(error, OSError):
+        raise error
+    hint = _HINTS.get(type(error))
+    return ReadError(
+        f"cannot read {name}: {error.strerror or error}" + (f"; {hint}" if hint else "")
+    )
+
+
 class Source:
     """Bytes that are read once, in order; where they can be sought, also from any place.
 
@@ -136,10 +148,11 @@ class Source:
     def __init__(
         self,
         name: str,
-        read: Callable[[int], bytes],
-        seek: Callable[[int], object] | None = None,
+        file: Any,
         size: int | None = None,
+        origin: int | None = None,
         packing: str = "",
+        explain: Callable[[str, Exception], ReadError] = _unreadable,
     ) -> None:
         self.name = name  # what errors call it
         self.size = size  # in bytes, if it is known
@@ -147,17 +160,17 @@ class Source:
         self.gauge: Gauge | None = None
         self.most = sys.maxsize
         self.descriptor: int | None = None  # of a regular file that this is from its first byte
-        self._read, self._seek = read, seek
+        self._file, self._explain = file, explain
+        self._origin = origin  # where in the file the first byte is; None if it cannot be sought
         self._ahead = b""
         self._place = 0
 
     @cached_property
     def head(self) -> bytes:
         """The first few thousand bytes, or all if there are fewer; they are still to be read."""
-        if self._seek is not None:
-            self._seek_to(0)
+        self._go_to(0)
         data = self._fetch(_HEAD_BYTES)
-        self._ahead = b"" if self._seek is not None else data
+        self._ahead = b"" if self.seekable() else data
         return data
 
     @property
@@ -177,25 +190,47 @@ class Source:
                     "read at once; if it is not damaged, save it in smaller parts"
                 )
         assert count is not None, "only a library reads all"
-        if self._seek is not None:
-            data = self.read_at(self._place, count)
-        else:
+        if not self.seekable():
             _ = self.head
-            data, self._ahead = self._ahead[:count], self._ahead[count:]
-            data = self._counted(data + self._fetch(count - len(data)))
-        self._place += len(data)
+        self._go_to(self._place)
+        data, self._ahead = self._ahead[:count], self._ahead[count:]
+        if len(data) < count:
+            data += self._fetch(count - len(data))
+        self._count(len(data))
         return data
+
+    def fill(self, memory: memoryview) -> int:
+        """Read the next bytes into memory, and return how many: fewer only at the end."""
+        done = 0
+        if isinstance(self._file, io.FileIO) and self.seekable():  # no other reads without a copy
+            self._go_to(self._place)
+            while more := self._tried(self._file.readinto, memory[done:]):
+                done += more
+            self._count(done)
+            return done
+        for part in self.parts(len(memory)):
+            memory[done : done + len(part)] = part
+            done += len(part)
+        return done
 
     def read_at(self, place: int, count: int) -> bytes:
         """Return `count` bytes from a place, counted from the first byte; not on a pipe."""
-        self._seek_to(place)
-        return self._counted(self._fetch(count))
+        self.seek(place)
+        return self.read(count)
 
     def parts(self, count: int) -> Iterator[bytes]:
         """Yield the next `count` bytes in parts, fewer at the end; nothing is allocated ahead."""
         while count > 0 and (part := self.read(min(count, _PART_BYTES))):
             yield part
             count -= len(part)
+
+    def skip_to(self, place: int) -> None:
+        """Go to a place that has not been passed."""
+        if self.seekable():
+            self.seek(place)
+        else:
+            for _ in self.parts(place - self._place):
+                pass
 
     def header(self, length: int, most: int, kind: str) -> bytes:
         """Return the header of a file, whose length is told, if it is not more than can be."""
@@ -206,25 +241,9 @@ class Source:
             raise ReadError(f"{self.name} is truncated within its header; copy or save it again")
         return text
 
-    def span(self, begin: int, end: int, name: str = "") -> "Source":
-        """Return the bytes between two places as a source of their own; not on a pipe."""
-        place = begin
-
-        def seek(offset: int) -> None:
-            nonlocal place
-            place = begin + offset
-
-        def read(count: int) -> bytes:
-            nonlocal place
-            data = self.read_at(place, max(0, min(count, end - place)))
-            place += len(data)
-            return data
-
-        return Source(name or self.name, read, seek, end - begin, self.packing)
-
     def seekable(self) -> bool:
         """Whether it can be read from any place."""
-        return self._seek is not None
+        return self._origin is not None
 
     def tell(self) -> int:
         """Return how many bytes lie before the next one."""
@@ -232,7 +251,7 @@ class Source:
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place, counted from the begin, from here or from the end."""
-        if self._seek is None:
+        if not self.seekable():
             raise OSError("a pipe has no places")
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self.size or 0}[whence]
         if base + offset < 0:
@@ -243,27 +262,33 @@ class Source:
     def close(self) -> None:
         """Close nothing: whoever opened the file does."""
 
-    def _seek_to(self, place: int) -> None:
-        assert self._seek is not None, "a pipe has no places"
-        try:
-            self._seek(place)
-        except OSError as error:
-            raise _unreadable(self.name, error) from error
+    def _go_to(self, place: int) -> None:
+        if self._origin is not None:
+            self._tried(self._file.seek, self._origin + place)
 
     def _fetch(self, count: int) -> bytes:
         """Read so many bytes from where the file is; fewer only at the end."""
-        try:
-            data = self._read(count) if count else b""
-            while 0 < len(data) < count and (more := self._read(count - len(data))):
-                data += more
-        except OSError as error:
-            raise _unreadable(self.name, error) from error
-        return data
+        parts: list[bytes] = []
+        while count > 0 and (part := self._tried(self._file.read, count)):
+            parts.append(part)
+            count -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _counted(self, data: bytes) -> bytes:
+    def _tried(self, act: Callable[[Any], Any], argument: Any) -> Any:
+        """Let the file do something; wait where it has nothing yet."""
+        try:
+            while (result := act(argument)) is None:
+                select.select([self._file], [], [])  # whoever opened the pipe does not wait
+            return result
+        except ReadError:
+            raise
+        except Exception as error:  # each of the libraries has errors of its own
+            raise self._explain(self.name, error) from None
+
+    def _count(self, count: int) -> None:
+        self._place += count
         if self.gauge is not None:
-            self.gauge.count += len(data)
-        return data
+            self.gauge.count += count
 
 
 def file_source(name: str, file: BinaryIO) -> Source:
@@ -271,12 +296,12 @@ def file_source(name: str, file: BinaryIO) -> Source:
     try:
         status = os.fstat(file.fileno())
     except OSError:  # a stream in memory has no file number
-        return Source(name, file.read)
+        return Source(name, file)
     if not stat.S_ISREG(status.st_mode):
-        return Source(name, file.read)
+        return Source(name, file)
     origin = file.tell()
-    size = status.st_size - origin
-    source = Source(name, file.read, lambda place: file.seek(origin + place), size)
+    # A buffer would be filled anew wherever it is sought.
+    source = Source(name, getattr(file, "raw", file), status.st_size - origin, origin)
     source.descriptor = None if origin else file.fileno()
     return source
 
@@ -292,11 +317,12 @@ def open_source(path: str) -> Iterator[Source]:
         yield file_source("standard input", sys.stdin.buffer)
         return
     if is_url(path):
-        with remote.open_file(path) as (read, seek, size):
-            yield Source(name, read, seek, size)
+        with remote.open_file(path) as (remote_file, size):
+            origin = None if size is None else 0
+            yield Source(name, remote_file, size, origin, explain=remote.unreadable)
         return
     try:
-        file = open(path, "rb")  # noqa: SIM115  closed below; here only its own errors are meant
+        file = open(path, "rb", buffering=0)  # noqa: SIM115  here only its own errors are meant
     except OSError as error:
         raise _unreadable(name, error) from error
     except ValueError:  # a NUL in the path
@@ -358,26 +384,20 @@ def _natural(name: str) -> list[str | int]:
 
 
 @contextmanager
-def seekable(source: Source) -> Iterator[Source]:
+def seekable(source: Source, count: int = sys.maxsize) -> Iterator[Source]:
     """Make a source that can be read from any place: of a pipe, by a temporary file.
 
-    Not of what is unpacked as it is read: a few bytes could fill the disk.
+    Of a pipe at most `count` bytes are kept, and none of what is unpacked as it is read if the
+    count is not known: a few bytes could fill the disk.
     """
     if source.seekable():
         yield source
-    elif source.packing:
+        return
+    if source.packing and count == sys.maxsize:
         raise ReadError(
             f"{source.name} is {source.packing} of a file that must be read from its end; "
             "unpack it first"
         )
-    else:
-        with spooled(source, sys.maxsize) as copy:
-            yield copy
-
-
-@contextmanager
-def spooled(source: Source, count: int) -> Iterator[Source]:
-    """Copy at most the next `count` bytes to a temporary file, to be read from any place."""
     with tempfile.TemporaryFile() as file:
         for part in source.parts(count):
             try:
@@ -400,43 +420,31 @@ def unpacked(source: Source) -> Source:
     if kind not in _DECOMPRESSORS:
         return source
     source.most = _UNPACKING_BYTES
-    unpack = _unpacker(source, kind)
 
-    def read(count: int) -> bytes:
-        try:
-            return bytes(unpack(count))
-        except ReadError:
-            raise
-        except EOFError:
-            raise ReadError(
-                f"{source.name} is truncated: its {kind} ends before its end mark; copy or save it "
-                "again"
-            ) from None
-        except Exception as error:  # each of the libraries has errors of its own
-            raise ReadError(
-                f"{source.name} is {kind} that cannot be unpacked ({in_one_line(error)}); copy or "
-                "save it again"
-            ) from None
+    def explain(name: str, error: Exception) -> ReadError:
+        what = f"is {kind} that cannot be unpacked ({in_one_line(error)})"
+        if isinstance(error, EOFError):
+            what = f"is truncated: its {kind} ends before its end mark"
+        return ReadError(f"{name} {what}; copy or save it again")
 
-    content = Source(source.name, read, packing=kind)
+    content = Source(source.name, _unpacker(source, kind), packing=kind, explain=explain)
     if content.signature.kind in _DECOMPRESSORS:  # a file that unpacks to itself would never end
         raise ReadError(f"{source.name} is {content.signature.kind} within {kind}; unpack it first")
     return content
 
 
-def _unpacker(source: Source, kind: str) -> Callable[[int], bytes]:
-    """Return what reads the next unpacked bytes."""
+def _unpacker(source: Source, kind: str) -> Any:
+    """Return the file of the unpacked bytes."""
     module, name, options = _DECOMPRESSORS[kind]
     try:
         decompressor: Any = getattr(import_module(module), name)
     except ImportError:
         if kind != "Zstandard data":
             raise ReadError(f"{kind} needs the module {module}, which this Python lacks") from None
-        decompressor, name = import_module("stablelse.readers.tables").open_zstandard, "GzipFile"
+        return import_module("stablelse.readers.tables").open_zstandard(source)
     if name == "GzipFile":
-        reader: Callable[[int], bytes] = decompressor(fileobj=source).read
-        return reader
-    return _Streams(source, partial(decompressor, **options)).read
+        return decompressor(fileobj=source)
+    return _Streams(source, partial(decompressor, **options))
 
 
 class _Streams:
@@ -471,10 +479,3 @@ def not_text(source: Source, what: str, hint: str) -> ReadError:
     if signature.hint:
         return ReadError(f"cannot read {source.name}: it is {signature.kind}; {signature.hint}")
     return ReadError(f"{source.name}, {what}; {hint}")
-
-
-def _unreadable(name: str, error: OSError) -> ReadError:
-    hint = _HINTS.get(type(error))
-    return ReadError(
-        f"cannot read {name}: {error.strerror or error}" + (f"; {hint}" if hint else "")
-    )

@@ -204,10 +204,10 @@ def parse_text(
     return values
 
 
-def open_zstandard(fileobj: Source) -> Any:
+def open_zstandard(source: Source) -> Any:
     """Return the unpacked file of Zstandard streams in a row."""
     pa = _pyarrow("Zstandard data")
-    return pa.CompressedInputStream(pa.PythonFile(fileobj, mode="r"), "zstd")
+    return pa.CompressedInputStream(pa.PythonFile(source, mode="r"), "zstd")
 
 
 def _pyarrow(what: str) -> Any:

@@ -8,6 +8,7 @@ installed and there is much to read. Where neither can, or would read something 
 import csv
 import os
 import re
+import sys
 import warnings
 from codecs import BOM_UTF8
 from collections import deque
@@ -137,10 +138,12 @@ class Piece:
         return Piece(number + 1, rest)
 
 
-def pieces_of(source: Source, first: int = 1, piece_bytes: int | None = None) -> Iterator[Piece]:
-    """Cut the bytes of a text after line ends; the first line has this number."""
+def pieces_of(
+    source: Source, first: int = 1, piece_bytes: int | None = None, end: int = sys.maxsize
+) -> Iterator[Piece]:
+    """Cut the bytes of a text, up to a place, after line ends; the first line has this number."""
     buffer = bytearray()
-    while data := source.read(piece_bytes or PIECE_BYTES):
+    while data := source.read(min(piece_bytes or PIECE_BYTES, end - source.tell())):
         begin = max(0, len(buffer) - 1)
         buffer += data
         if b"\0" in data:
@@ -241,23 +244,23 @@ def text_part(source: Source, options: ReadOptions, part: Lines) -> Iterator[Blo
     """
     begin, end = (_line_start(source, place) for place in part[:2])
     layout = part.layout
-    lines = source.span(begin, end)
+    source.seek(begin)
     if not begin:
         options.notify(layout.notes)
-        yield from _rows(_below_header(pieces_of(lines), layout), layout)
+        yield from _rows(_below_header(pieces_of(source, end=end), layout), layout)
         return
     try:
         # Not from 1: what begins the first line of a text may be a byte order mark.
-        yield from _rows(pieces_of(lines, 2), layout)
+        yield from _rows(pieces_of(source, 2, end=end), layout)
     except ReadError:
         first, name = 1, f"{source.name} (lines counted from byte {begin + 1:,})"
         if begin <= _MOST_RECOUNTED:
-            before = pieces_of(source.span(0, begin))
-            first, name = 1 + sum(piece.ends() for piece in before), source.name
-        for _ in _rows(
-            pieces_of(source.span(begin, end, name), first), layout._replace(source=name)
-        ):
-            pass
+            source.seek(0)
+            first = 1 + sum(piece.ends() for piece in pieces_of(source, end=begin))
+            name = source.name
+        source.seek(begin)
+        source.name = name
+        deque(_rows(pieces_of(source, first, end=end), layout._replace(source=name)), 0)
         raise
 
 

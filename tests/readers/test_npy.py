@@ -91,9 +91,7 @@ def test_any_axis_of_any_array(data):
     is_file = data.draw(st.booleans())
     file = io.BytesIO(written)
     source = (
-        Source("x.npy", file.read, file.seek, len(written))
-        if is_file
-        else file_source("x.npy", file)
+        Source("x.npy", file, len(written), origin=0) if is_file else file_source("x.npy", file)
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arrays, "BLOCK_BYTES", size)

@@ -87,7 +87,7 @@ def test_a_directory(tmp_path):
 
 
 def test_no_permission(monkeypatch):
-    def refuse(path, mode):
+    def refuse(path, mode, buffering):
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr("builtins.open", refuse)
