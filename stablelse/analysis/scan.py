@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from stablelse.analysis.display import Displayed
-from stablelse.analysis.histograms import Histogram, Histograms
 from stablelse.analysis.results import BROKEN, DIGIT, VERDICTS, Place, Verdict
 from stablelse.analysis.verdicts import does_not_fit, judge, surely_right
 from stablelse.numerics.bounds import limits
@@ -33,6 +32,9 @@ _PIECE, _PART = 1 << 18, 1 << 16
 #: NumPy works off the rows of up to so many numbers faster if they lie side by side.
 _SHORT = 64
 
+#: The edges of histograms: 1, 2 and 5 times powers of ten, as fine as a chart on a screen can be.
+_GRID = [digit * 10.0**power for power in range(6) for digit in (1, 2, 5)]
+
 
 class Way(Enum):
     """The ways of computing that are scanned."""
@@ -48,26 +50,88 @@ def ways(format_: Format) -> tuple[Way, ...]:
     return tuple(way for way in Way if narrow or way is not Way.FLOAT32)
 
 
+class Threshold(NamedTuple):
+    """Where exp leaves a format: the largest x for which it is finite, or for which it is 0.
+
+    The kind is ``"overflow"``, which is above it, or ``"underflow"``, below it.
+    """
+
+    format: str
+    kind: str
+    value: float
+
+
+def thresholds(name: str, formats: Sequence[Format]) -> list[Threshold]:
+    """Return the thresholds of formats that concern a field of `Histograms`, from below.
+
+    A spread is the largest a - x of the shifted formula, whose exp(x - a) then underflows.
+    """
+    result = []
+    for f in formats:
+        overflow, underflow = float(f.overflow_threshold), float(f.underflow_threshold)
+        if name == "spreads":
+            result.append(Threshold(f.name, "underflow", -underflow))
+            continue
+        # exp is positive at the threshold itself, and an edge belongs to what is below it
+        below = float(np.nextafter(underflow, -np.inf))
+        result += [Threshold(f.name, "overflow", overflow), Threshold(f.name, "underflow", below)]
+    return sorted(result, key=lambda threshold: threshold.value)
+
+
+class Distribution(NamedTuple):
+    """How many numbers there are between edges, which go from -inf to inf.
+
+    ``counts[i]`` of the numbers have edges[i] < number <= edges[i + 1]; -inf is counted in the
+    first bin, `nan` are NaN, and `minimum` and `maximum` are of all others.
+    """
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    nan: int
+    minimum: float | None
+    maximum: float | None
+
+    @classmethod
+    def of(cls, numbers: Array, edges: Array) -> Distribution:
+        """Count numbers, shape (m,), between edges in order, the infinite ones left out."""
+        some = numbers[~np.isnan(numbers)]
+        bins = np.searchsorted(edges, some, side="left")
+        return cls(
+            (-np.inf, *edges.tolist(), np.inf),
+            tuple(np.bincount(bins, minlength=len(edges) + 1).tolist()),
+            len(numbers) - len(some),
+            float(some.min()) if some.size else None,
+            float(some.max()) if some.size else None,
+        )
+
+    def merged(self, other: Distribution) -> Distribution:
+        """Return that of the numbers of both, which have the same edges."""
+        ends = [end for end in (*self[3:], *other[3:]) if end is not None]
+        return Distribution(
+            self.edges,
+            tuple(map(int.__add__, self.counts, other.counts)),
+            self.nan + other.nan,
+            min(ends, default=None),
+            max(ends, default=None),
+        )
+
+
+class Histograms(NamedTuple):
+    """The distributions of the maxima, the minima and the spreads of vectors."""
+
+    maxima: Distribution
+    minima: Distribution
+    spreads: Distribution
+
+
 class Witness(NamedTuple):
     """A vector on which a method goes wrong.
 
-    Attributes
-    ----------
-    verdict : Verdict
-        How.
-    source, row, column
-        Where it came from; see `Comparison`. The row may be (i, j).
-    maximum, minimum : scalar
-        Of the vector.
-    unfit : scalar or None
-        The first number that does not fit the format, if that is the verdict.
-    element : int or None
-        Which entry of the result shows it, from 1, if there are several.
-    value : scalar
-        That entry, of the format.
-    ulps : float or None
-        What a finite result lost; ``None`` where there is nothing to measure, as where x does not
-        fit.
+    `source`, `row` (i, or (i, j) of an array of three axes) and `column` say where it came from;
+    `maximum` and `minimum` are its own, and `unfit` is its first number that does not fit the
+    format, if that is the verdict. `element` is the entry of the result that shows it, from 1, if
+    there are several, `value` is that entry, and `ulps` what it lost, if there is anything to
+    measure.
     """
 
     verdict: Verdict
@@ -85,14 +149,9 @@ class Witness(NamedTuple):
 class WayScan(NamedTuple):
     """What a method in a format made of all vectors.
 
-    Attributes
-    ----------
-    format, method : str
-        The format, and ``"naive"``, ``"shifted"`` or ``"shifted-float32"``.
-    right, digits_lost, no_digits, underflow, overflow, nan, does_not_fit : int
-        How many vectors there are of each `Verdict`. They add up to all.
-    first, worst : tuple of Witness
-        Of each verdict that there is but ``right``.
+    The method is ``"naive"``, ``"shifted"`` or ``"shifted-float32"``. There is the number of
+    vectors of each `Verdict`; they add up to all. `first` and `worst` have one `Witness` for each
+    verdict that occurred but ``right``.
     """
 
     format: str
@@ -147,11 +206,11 @@ class Scan(_Scan, Displayed):
     @property
     def survivors(self) -> dict[str, str | None]:
         """For each method the smallest format scanned in which it survives, if there is one."""
-        found: dict[str, str | None] = {}
-        for method in dict.fromkeys(result.method for result in self.results):
-            names = {r.format for r in self.results if r.method == method and r.survives}
-            found[method] = next((name for name in FORMATS if name in names), None)
-        return found
+        names = {
+            way: {r.format for r in self.results if r.method == way and r.survives}
+            for way in dict.fromkeys(result.method for result in self.results)
+        }
+        return {way: next((name for name in FORMATS if name in names[way]), None) for way in names}
 
 
 class _Tally:
@@ -164,16 +223,16 @@ class _Tally:
         self.worst: dict[Verdict, tuple[float, Witness]] = {}
 
     def take(
-        self, found: _Outcomes, whole: Extent, witness: Callable[[Verdict, int], Witness]
+        self, codes: Array, ulps: Array, facts: Extent, witness: Callable[[Verdict, int], Witness]
     ) -> None:
         """Count vectors that follow those so far; of equally bad ones the first is the worst."""
-        counts = np.bincount(found.codes, minlength=len(VERDICTS)).tolist()
+        counts = np.bincount(codes, minlength=len(VERDICTS)).tolist()
         for code, (verdict, count) in enumerate(zip(VERDICTS, counts, strict=True)):
             self.counts[verdict] += count
             if not count or verdict is Verdict.RIGHT:
                 continue
-            struck = np.flatnonzero(found.codes == code)
-            severities = _severities(verdict, whole, found.ulps)[struck]
+            struck = np.flatnonzero(codes == code)
+            severities = _severities(verdict, facts, ulps)[struck]
             at = int(severities.argmax())
             if verdict not in self.first:
                 self.first[verdict] = witness(verdict, int(struck[0]))
@@ -200,14 +259,14 @@ class _Tally:
         )
 
 
-def _severities(verdict: Verdict, whole: Extent, ulps: Array) -> Array:
+def _severities(verdict: Verdict, facts: Extent, ulps: Array) -> Array:
     """Return how bad each is: by its ulps, or by how far its maximum is from where it could be."""
     if verdict in (Verdict.DIGITS_LOST, Verdict.NO_DIGITS):
         return ulps
     if verdict in (Verdict.NAN, Verdict.DOES_NOT_FIT):
-        size: Array = np.maximum(np.abs(whole.largest), np.abs(whole.least))
+        size: Array = np.maximum(np.abs(facts.largest), np.abs(facts.least))
         return np.where(np.isnan(size), np.inf, size)
-    return -whole.largest if verdict is Verdict.UNDERFLOW else whole.largest
+    return -facts.largest if verdict is Verdict.UNDERFLOW else facts.largest
 
 
 class ScanState:
@@ -237,18 +296,20 @@ class ScanState:
         self._sources: set[str | None] = set()
         self._formats = [find_format(name) for name in dict.fromkeys(formats)]
         self._tallies = [_Tally(format_, way) for format_ in self._formats for way in ways(format_)]
-        self._histograms = [Histogram.empty(name, self._formats) for name in Histograms._fields]
+        self._edges = [
+            np.array(sorted({0.0, *_GRID, *(-edge for edge in _GRID), *(t.value for t in marked)}))
+            for marked in (thresholds(name, self._formats) for name in Histograms._fields)
+        ]
+        self._histograms = self._distributions(*[np.zeros(0)] * 3)
+
+    def _distributions(self, *numbers: Array) -> Histograms:
+        return Histograms(*map(Distribution.of, numbers, self._edges))
 
     def update(self, x: npt.ArrayLike, place: Callable[[int], Place] | None = None) -> ScanState:
-        """Take in more vectors.
+        """Take in more vectors: real numbers of shape (..., n), n >= 1, one along the last axis.
 
-        Parameters
-        ----------
-        x : array_like
-            Shape (..., n), n >= 1, real: the last axis has the vectors.
-        place : callable, optional
-            Gives where the vector of a row, from 0, came from. Otherwise: the number of the
-            vector among all of this state, from 1; (i, j) for an array of three axes.
+        `place` gives where the vector of a row, from 0, came from. By default that is its number
+        among all of this state, from 1, or (i, j) in an array of three axes.
         """
         array = real_numbers(x)
         if not array.ndim or not array.shape[-1]:
@@ -257,50 +318,47 @@ class ScanState:
         *outer, n = given.shape
         values = given.reshape(-1, n)
         begin = self.rows
-        found = place or (lambda index: Place(row=begin + index + 1))
+        where = place or (lambda index: Place(row=begin + index + 1))
         if place is None and len(outer) > 1:
-            found = partial(_place, outer)
-        if len(values) and len(self._sources) < 2:  # of more, only that they are several is told
-            self._sources.add(found(0).source)
+            where = partial(_place, outer)
+        if len(values) and len(self._sources) < 2:  # several are as good as two
+            self._sources.add(where(0).source)
         step = max(1, _PIECE // n)
         for start in range(0, len(values), step):
             piece = values[start : start + step]
             if piece.dtype.kind in "biu":
                 piece = piece.astype(np.float64)
-            self._take(piece, lambda row, start=start: found(start + row))  # type: ignore[misc]
+            self._take(piece, lambda row, start=start: where(start + row))  # type: ignore[misc]
         return self
 
     def _take(self, x: Array, place: Callable[[int], Place]) -> None:
         # the most that every format holds: the rounding of -inf tells nothing of what is above it
         held = min(float(format_.largest) for format_ in self._formats)
-        whole = extent(x, -held, np.inf)
+        facts = extent(x, -held, np.inf)
         with np.errstate(all="ignore"):
-            spreads = whole.largest - whole.least
-        for histogram, numbers in zip(self._histograms, (*whole[:2], spreads), strict=True):
-            histogram.take(numbers)
+            spreads = facts.largest - facts.least
+        self._add(self._distributions(facts.largest, facts.least, spreads))
         for format_ in self._formats:
-            tallies = [tally for tally in self._tallies if tally.format is format_]
-            block = _Block(x, whole, self.function, format_, self.max_ulp)
-            for tally, found in zip(tallies, block.outcomes(), strict=True):
-                tally.take(found, whole, partial(block.witness, tally.way, place))
+            piece = _Piece(x, facts, self.function, format_, self.max_ulp)
+            outcomes = iter(piece.outcomes())
+            for tally in self._tallies:
+                if tally.format is format_:
+                    tally.take(*next(outcomes), facts, partial(piece.witness, tally.way, place))
         self.rows += len(x)
         self.elements += x.size
 
-    def merge(self, other: ScanState) -> ScanState:
-        """Take in the vectors of another state, which follow those of this one.
+    def _add(self, histograms: Histograms) -> None:
+        pairs = zip(self._histograms, histograms, strict=True)
+        self._histograms = Histograms(*(mine.merged(other) for mine, other in pairs))
 
-        Raises
-        ------
-        ValueError
-            If it scans for anything else.
-        """
+    def merge(self, other: ScanState) -> ScanState:
+        """Take in the vectors of another state for the same, which follow those of this one."""
         mine = (self.function, self.max_ulp, [f.name for f in self._formats])
         if mine != (other.function, other.max_ulp, [f.name for f in other._formats]):
             raise ValueError("only scans for the same can be merged: function, formats, max_ulp")
-        for tally, more in zip(self._tallies, other._tallies, strict=True):
-            tally.merge(more)
-        for histogram, further in zip(self._histograms, other._histograms, strict=True):
-            histogram.merge(further)
+        for tally, following in zip(self._tallies, other._tallies, strict=True):
+            tally.merge(following)
+        self._add(other._histograms)
         self.rows += other.rows
         self.elements += other.elements
         self._sources |= other._sources
@@ -315,15 +373,8 @@ class ScanState:
             rows=self.rows,
             elements=self.elements,
             results=tuple(tally.result() for tally in self._tallies),
-            histograms=Histograms(*(histogram.result() for histogram in self._histograms)),
+            histograms=self._histograms,
         )
-
-
-class _Outcomes(NamedTuple):
-    """Places in `VERDICTS`, or _OPEN, and what finite results lost in ulps; of m rows, (m,)."""
-
-    codes: Array
-    ulps: Array
 
 
 _OPEN = -1
@@ -332,78 +383,78 @@ _RIGHT, _OVERFLOW, _UNDERFLOW = (
 )
 
 
-class _Block:
-    """Rows, shape (m, n), in one format."""
+class _Piece:
+    """Rows, shape (m, n), in one format. Codes are places in `VERDICTS`, or _OPEN."""
 
     def __init__(
-        self, x: Array, whole: Extent, function: Function, format_: Format, max_ulp: float
+        self, x: Array, facts: Extent, function: Function, format_: Format, max_ulp: float
     ) -> None:
         self.x, self.function, self.format, self.max_ulp = x, function, format_, max_ulp
         with np.errstate(all="ignore"):
-            ends = [format_.round(end) for end in whole[:2]]
+            ends = [format_.round(end) for end in facts[:2]]
             self.largest = ends[0]
             high, low = (end.astype(np.float64) for end in ends)
-            is_masked = (low == -np.inf) & (whole.least == -np.inf) & (whole.below == 0)
-            is_known = np.isfinite(high) & (np.isfinite(low) | is_masked)
+            is_masked = (low == -np.inf) & (facts.least == -np.inf) & (facts.below == 0)
+            is_plain = np.isfinite(high) & (np.isfinite(low) | is_masked)
             if not format_.has_infinity:
-                is_known &= high - low <= float(format_.largest)
-        # of all finite numbers of the format, maybe -inf; NaN of the rows that may hold others
-        self.known = np.where(is_known, high, np.nan)
+                is_plain &= high - low <= float(format_.largest)
+        # of rows of finite numbers of the format, maybe -inf; NaN of the rows that may hold others
+        self.maximum = np.where(is_plain, high, np.nan)
 
-    def outcomes(self) -> list[_Outcomes]:
-        """Return what becomes of the rows, each way."""
-        above = self.known + np.log(self.x.shape[1])
-        found = [
-            _Outcomes(self._foreseen(way, self.known, above), np.zeros(len(self.x)))
+    def outcomes(self) -> list[tuple[Array, Array]]:
+        """Return the codes of the rows, and what finite results lost in ulps, each way."""
+        above = self.maximum + np.log(self.x.shape[1])
+        outcomes = [
+            (self._codes(way, self.maximum, above), np.zeros(len(self.x)))
             for way in ways(self.format)
         ]
-        rows = np.flatnonzero(np.logical_or.reduce([o.codes == _OPEN for o in found]))
+        rows = np.flatnonzero(np.logical_or.reduce([codes == _OPEN for codes, _ in outcomes]))
         step = max(1, _PART // self.x.shape[1])
         for begin in range(0, len(rows), step):
-            self._evaluate(found, rows[begin : begin + step])
-        return found
+            self._evaluate(outcomes, rows[begin : begin + step])
+        return outcomes
 
-    def _foreseen(
+    def _codes(
         self, way: Way, y_low: Array, y_high: Array, rows: Array | slice = slice(None)
     ) -> Array:
-        """Return what is known of rows whose log-sum-exps lie between these."""
+        """Return what is certain of rows whose log-sum-exps lie between these."""
         codes = np.full(len(y_low), _OPEN)
         if self.format.significand_bits > FORMATS["float64"].significand_bits:
             return codes
         inner = FORMATS["float32"] if way is Way.FLOAT32 else self.format
-        told = limits(self.x.shape[1], self.format, inner, self.max_ulp, way is not Way.NAIVE)
+        sure = limits(self.x.shape[1], self.format, inner, self.max_ulp, way is not Way.NAIVE)
         if self.function is Function.LOGSUMEXP:
-            for low, high in told.right:
+            for low, high in sure.right:
                 codes[(y_low >= low) & (y_high <= high)] = _RIGHT
         if way is Way.NAIVE:  # whatever becomes of an infinite sum, or a zero one, is ruined
-            is_finite = (y_low >= -told.finite) & (y_high <= told.finite)
-            codes[is_finite & (y_low >= told.overflow)] = _OVERFLOW
-            vanishes = self.known[rows] < float(self.format.underflow_threshold)
+            is_finite = (y_low >= -sure.finite) & (y_high <= sure.finite)
+            codes[is_finite & (y_low >= sure.overflow)] = _OVERFLOW
+            vanishes = self.maximum[rows] < float(self.format.underflow_threshold)
             codes[is_finite & vanishes] = _UNDERFLOW
         return codes
 
-    def _evaluate(self, found: list[_Outcomes], rows: Array) -> None:
-        """Put in the outcomes of some rows: those that no fact tells are computed."""
+    def _evaluate(self, outcomes: list[tuple[Array, Array]], rows: Array) -> None:
+        """Put in the outcomes of some rows: those that are not certain are computed."""
         x = self.x[rows]
         rounded = self.format.round(x)
         right, unfit = exact(self.function, rounded, self.format), does_not_fit(x, rounded)
         if x.shape[1] <= _SHORT:
             rounded, right = np.asfortranarray(rounded), np.asfortranarray(right)
-        for way, outcomes in zip(ways(self.format), found, strict=True):
-            codes, ulps = outcomes.codes[rows], outcomes.ulps[rows]
+        for way, (all_codes, all_ulps) in zip(ways(self.format), outcomes, strict=True):
+            codes = all_codes[rows]
             if self.function is Function.LOGSUMEXP:
-                y = np.where(np.isnan(self.known[rows]), np.nan, right[:, 0].astype(np.float64))
-                reach = self.format.unit_roundoff * np.abs(y)
-                codes = np.where(
-                    codes == _OPEN, self._foreseen(way, y - reach, y + reach, rows), codes
+                with np.errstate(all="ignore"):
+                    y = np.where(np.isnan(self.maximum[rows]), np.nan, right[:, 0].astype(float))
+                    reach = self.format.unit_roundoff * np.abs(y)
+                    sure = self._codes(way, y - reach, y + reach, rows)
+                codes = np.where(codes == _OPEN, sure, codes)
+            some = np.flatnonzero(codes == _OPEN)
+            if some.size:
+                evaluation = self._evaluation(way, rounded[some], self.largest[rows][some])
+                codes[some], all_ulps[rows[some]] = self._judged(
+                    evaluation, right[some], unfit[some]
                 )
-            left = codes == _OPEN
-            some = slice(None) if left.all() else left
-            if left.any():
-                largest = self.largest[rows][some]
-                evaluation = _evaluated(way, self.function, rounded[some], self.format, largest)
-                codes[some], ulps[some] = self._judged(evaluation, right[some], unfit[some])
-            outcomes.codes[rows], outcomes.ulps[rows] = codes, ulps
+            all_codes[rows] = codes
 
     def _judged(self, evaluation: Evaluation, right: Array, unfit: Array) -> tuple[Array, Array]:
         value = self.format.round(evaluation.value)
@@ -421,14 +472,20 @@ class _Block:
             )
         return codes, ulps
 
+    def _evaluation(self, way: Way, rounded: Array, largest: Array) -> Evaluation:
+        """Evaluate rows of the format, every operation rounded; a = max x."""
+        formula = (NAIVE if way is Way.NAIVE else SHIFTED)[self.function]
+        inner = FORMATS["float32"] if way is Way.FLOAT32 else self.format
+        x = rounded.astype(inner.dtype, copy=False)
+        return formula.evaluate(x, inner, lambda _: largest[:, None])
+
     def witness(
         self, way: Way, place: Callable[[int], Place], verdict: Verdict, row: int
     ) -> Witness:
         """Return what a way of computing makes of a row, where that shows."""
         x = self.x[row]
         rounded = self.format.round(x[np.newaxis])
-        largest = self.largest[row : row + 1]
-        evaluation = _evaluated(way, self.function, rounded, self.format, largest)
+        evaluation = self._evaluation(way, rounded, self.largest[row : row + 1])
         value = self.format.round(evaluation.value)[0]
         right = exact(self.function, rounded, self.format)[0]
         with np.errstate(all="ignore"):  # ml_dtypes even warns of a NaN in isfinite
@@ -449,15 +506,6 @@ class _Block:
             value=value[entry],
             ulps=float(ulps[entry]) if is_measured else None,
         )
-
-
-def _evaluated(
-    way: Way, function: Function, x: Array, format_: Format, largest: Array
-) -> Evaluation:
-    """Evaluate a function of rows of a format, every operation rounded; a = max x."""
-    formula = (NAIVE if way is Way.NAIVE else SHIFTED)[function]
-    inner = FORMATS["float32"] if way is Way.FLOAT32 else format_
-    return formula.evaluate(x.astype(inner.dtype, copy=False), inner, lambda _: largest[:, None])
 
 
 def _place(outer: Sequence[int], index: int) -> Place:
@@ -524,22 +572,13 @@ def scan(
 
 
 class ConditionError(ValueError):
-    """A condition that no scan can be held against."""
+    """A condition that cannot be checked."""
 
 
 class Condition(NamedTuple):
-    """What must not occur.
+    """What must not occur, as in ``naive:overflow``: any of the verdicts, of one method or of any.
 
-    Attributes
-    ----------
-    text : str
-        As it was told: ``"naive:overflow"``, ``"ulp>4"``.
-    method : str or None
-        Of which method; ``None`` for any.
-    verdicts : tuple of Verdict
-        Any of these.
-    ulps : float or None
-        More than so many, if that was said.
+    `ulps` is how many may be lost, of ``ulp>4``.
     """
 
     text: str
@@ -548,11 +587,10 @@ class Condition(NamedTuple):
     ulps: float | None
 
 
-#: What a guard is to find unless it is told: a shifted formula that is of no use.
+#: What must not occur by default: a shifted formula that is of no use.
 DEFAULT_CONDITIONS = "shifted:broken"
 
-#: What a condition may name, and the verdicts that it stands for: more ulps off than allowed is
-#: whatever is not right.
+#: What a condition may name, and its verdicts: more ulps off than allowed is all that is not right.
 _NAMED = {
     "broken": BROKEN,
     **{verdict.value: (verdict,) for verdict in VERDICTS[1:]},
@@ -563,20 +601,14 @@ _CONDITION = re.compile(r"(?:([^:]*):)?([a-z_]+)(?:>(\d+(?:\.\d*)?))?")
 
 
 def parse_conditions(text: str) -> list[Condition]:
-    """Return the conditions of a list with commas; ``"none"`` alone is none.
-
-    Raises
-    ------
-    ConditionError
-        If there is no such method or verdict, or nothing in the list.
-    """
+    """Return the conditions of a list with commas, ``"none"`` alone is none; or ConditionError."""
     parts = [part.strip() for part in text.split(",")]
     return [] if parts == ["none"] else [_condition(part) for part in parts]
 
 
 def _condition(text: str) -> Condition:
-    found = _CONDITION.fullmatch(text)
-    method, name, ulps = found.groups() if found else (None, "", None)
+    match = _CONDITION.fullmatch(text)
+    method, name, ulps = match.groups() if match else (None, "", None)
     if name not in _NAMED or (ulps is not None and name != "ulp"):
         what = f"unknown condition {text!r}" if text else "a condition is missing"
         raise ConditionError(f"{what}: choose from {', '.join(_NAMED)}, ulp>N, or none alone")
@@ -587,21 +619,7 @@ def _condition(text: str) -> Condition:
 
 
 class Failure(NamedTuple):
-    """A condition that is not kept.
-
-    Attributes
-    ----------
-    condition : Condition
-        Which.
-    result : WayScan
-        Of which method and format.
-    verdict : Verdict
-        What occurred.
-    vectors : int
-        On how many vectors.
-    first : Witness
-        Where first.
-    """
+    """A condition that is not met: which method and format, how often, and where first."""
 
     condition: Condition
     result: WayScan
@@ -611,7 +629,7 @@ class Failure(NamedTuple):
 
 
 def failures(scan: Scan, conditions: Sequence[Condition]) -> Iterator[Failure]:
-    """Yield what a scan found of what must not occur."""
+    """Yield what occurred in a scan and must not."""
     for condition in conditions:
         for result in scan.results:
             if condition.method not in (None, result.method):

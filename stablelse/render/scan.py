@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.histograms import Distribution, Threshold, marks
 from stablelse.analysis.results import VERDICTS, Verdict
-from stablelse.analysis.scan import Scan, WayScan
+from stablelse.analysis.scan import Distribution, Scan, Threshold, WayScan, thresholds
 from stablelse.numerics.formats import find_format
 from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack
@@ -53,7 +52,7 @@ class ScanPicture:
         yield Text()
         formats = [find_format(name) for name in dict.fromkeys(r.format for r in scan.results)]
         for name, distribution in scan.histograms._asdict().items():
-            yield from _chart(name, distribution, marks(name, formats))
+            yield from _chart(name, distribution, thresholds(name, formats))
         for method, format_ in scan.survivors.items():
             line = f" {method} survives in "
             survives = (format_, "green") if format_ else ("none of these formats", "red")
