@@ -7,14 +7,13 @@ shows of the naive method, on arrays of any size and along any axis.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import naive_values
-from stablelse.numerics.front import Axis, elementwise, known_format, reduced
 from stablelse.numerics.functions import Function
+from stablelse.numerics.inputs import known_format
+from stablelse.numerics.rows import Axis, Results, Rows, apply
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -59,7 +58,8 @@ def logsumexp(
     >>> naive.logsumexp([1000.0, 1001.0])
     np.float64(inf)
     """
-    return reduced(_logsumexp, a, axis, None, keepdims, False, dtype).value
+    compute = partial(_naive, Function.LOGSUMEXP)
+    return apply("logsumexp", compute, a, axis, keepdims=keepdims, dtype=dtype).value
 
 
 def softmax(x: npt.ArrayLike, axis: Axis = None, *, dtype: npt.DTypeLike | None = None) -> Any:
@@ -84,7 +84,7 @@ def softmax(x: npt.ArrayLike, axis: Axis = None, *, dtype: npt.DTypeLike | None 
     TypeError, ValueError
         As `logsumexp`, and a ValueError for a softmax of no elements.
     """
-    return elementwise(_softmax, x, axis, dtype)[0]
+    return apply("softmax", partial(_naive, Function.SOFTMAX), x, axis, dtype=dtype).value
 
 
 def log_softmax(x: npt.ArrayLike, axis: Axis = None, *, dtype: npt.DTypeLike | None = None) -> Any:
@@ -109,17 +109,10 @@ def log_softmax(x: npt.ArrayLike, axis: Axis = None, *, dtype: npt.DTypeLike | N
     TypeError, ValueError
         As `softmax`.
     """
-    return elementwise(_log_softmax, x, axis, dtype)[0]
+    compute = partial(_naive, Function.LOG_SOFTMAX)
+    return apply("log_softmax", compute, x, axis, dtype=dtype).value
 
 
-def _logsumexp(rows: Array, dtype: np.dtype[Any], weights: object) -> tuple[Array, Array, object]:
-    value = naive_values(Function.LOGSUMEXP, rows, known_format(dtype))
-    return value[:, 0], np.ones(len(rows)), None
-
-
-def _softmax(rows: Array, dtype: np.dtype[Any], place: object) -> tuple[Array, object]:
-    return naive_values(Function.SOFTMAX, rows, known_format(dtype)), None
-
-
-def _log_softmax(rows: Array, dtype: np.dtype[Any], place: object) -> tuple[Array, object]:
-    return naive_values(Function.LOG_SOFTMAX, rows, known_format(dtype)), None
+def _naive(function: Function, rows: Rows) -> Results:
+    values = naive_values(function, rows.x, known_format(rows.dtype))
+    return Results(values[:, 0] if function is Function.LOGSUMEXP else values)

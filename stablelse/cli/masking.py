@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stablelse.cli.beside import open_beside
-from stablelse.numerics import masks
 from stablelse.numerics.formats import Array
 from stablelse.numerics.functions import Function
+from stablelse.numerics.rows import masked
 from stablelse.readers import Beside, Block, ReadError, ReadOptions, Vectors, count
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _kept(piece: Block, block: Block) -> Array:
 
 
 def _masked(block: Block, kept: Array) -> Block:
-    return block._replace(values=masks.masked(block.values, kept), masked=~kept)
+    return block._replace(values=masked(block.values, kept), masked=~kept)
 
 
 def policed(stacks: Iterator[Vectors], job: Job, ignored: int | None = None) -> Iterator[Vectors]:

@@ -19,15 +19,15 @@ except where SciPy's answer is not the true one:
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from stablelse.numerics import exact
+from stablelse.numerics.certificate import Certificate
 from stablelse.numerics.formats import Array
-from stablelse.numerics.front import Axis, delivered, elementwise, known_format, reduced
 from stablelse.numerics.inputs import as_array, refuse_masks
+from stablelse.numerics.rows import Axis, Results, Rows, apply
 from stablelse.numerics.threads import limited
 
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ def logsumexp(
         The format of the results, a floating-point one, whatever that of `a` is; they are rounded
         to it once.
     return_certificate : bool
-        Return a `Certificate` too: what proves the results. The reference computes them then,
-        which has the same bits and takes longer.
+        Return a `Certificate` too: what proves the results, and which kernel computed them.
     where : array_like of bool, optional
         False where there is no term, as in NumPy and JAX; broadcast to the shape of `a`.
     empty : {"nan", "zero", "uniform", "error"}
@@ -127,23 +126,16 @@ def logsumexp(
     if _is_lazy(a, bare):
         if b is not None or return_sign:
             raise TypeError("a Dask array takes no b and has no sign here; add log(b) to it")
-        from stablelse.numerics import lazy
-
-        return lazy.logsumexp(a, axis, keepdims)
-    of_rows = _certified_logsumexp if return_certificate else _logsumexp
+        return import_module("stablelse.numerics.lazy").logsumexp(a, axis, keepdims)
+    options: dict[str, Any] = {"dtype": dtype, "where": where, "empty": empty, "out": out}
+    compute = partial(_compute, "logsumexp", return_certificate)
     with limited(threads):
-        if where is None and empty == "nan":
-            sums = reduced(of_rows, a, axis, b, keepdims, return_sign, dtype, out)
-        else:
-            from stablelse.numerics import masks
-
-            sums = masks.reduced(
-                of_rows, a, axis, b, keepdims, return_sign, dtype, where, empty, out
-            )
-    value = sums.value.real if return_sign else sums.value
-    results = [value if out is None else delivered(value, out)]
-    results += [sums.sign] if return_sign else []
-    results += [_certificate(sums.more)] if return_certificate else []
+        value, sign, certificate = apply(
+            "logsumexp", compute, a, axis, b=b, keepdims=keepdims, signed=return_sign, **options
+        )
+    results = [value]
+    results += [sign] if return_sign else []
+    results += [certificate or Certificate({}, 0, 0.0)] if return_certificate else []
     return results[0] if len(results) == 1 else tuple(results)
 
 
@@ -208,19 +200,8 @@ def softmax(
             elements = _softmax_directly(as_array(x), axis)
         if elements is not None:
             return elements
-    if _is_lazy(x, bare):
-        from stablelse.numerics import lazy
-
-        return lazy.softmax(x, axis)
-    of_rows = _certified_elements("softmax") if return_certificate else _softmax
-    with limited(threads):
-        if where is None and empty == "nan":
-            result, more = elementwise(of_rows, x, axis, dtype, out)
-        else:
-            from stablelse.numerics import masks
-
-            result, more = masks.elementwise(of_rows, x, axis, dtype, where, empty, 0.0, out)
-    return (result, _certificate(more)) if return_certificate else result
+    options: dict[str, Any] = {"dtype": dtype, "where": where, "empty": empty, "out": out}
+    return _elements("softmax", x, axis, bare, return_certificate, threads, options)
 
 
 def log_softmax(
@@ -275,77 +256,40 @@ def log_softmax(
             elements = _log_softmax_directly(as_array(x), axis)
         if elements is not None:
             return elements
+    options: dict[str, Any] = {"dtype": dtype, "where": where, "empty": empty, "out": out}
+    return _elements("log_softmax", x, axis, bare, return_certificate, threads, options)
+
+
+def _elements(
+    name: str,
+    x: npt.ArrayLike,
+    axis: Axis,
+    bare: bool,
+    certified: bool,
+    threads: int | None,
+    options: dict[str, Any],
+) -> Any:
+    """Compute softmax or log_softmax of what the kernel cannot take as it is."""
     if _is_lazy(x, bare):
-        from stablelse.numerics import lazy
-
-        return lazy.log_softmax(x, axis)
-    of_rows = _certified_elements("log_softmax") if return_certificate else _log_softmax
+        return getattr(import_module("stablelse.numerics.lazy"), name)(x, axis)
     with limited(threads):
-        if where is None and empty == "nan":
-            result, more = elementwise(of_rows, x, axis, dtype, out)
-        else:
-            from stablelse.numerics import masks
-
-            result, more = masks.elementwise(of_rows, x, axis, dtype, where, empty, -np.inf, out)
-    return (result, _certificate(more)) if return_certificate else result
+        results = apply(name, partial(_compute, name, certified), x, axis, **options)
+    value, _, certificate = results
+    return (value, certificate or Certificate({}, 0, 0.0)) if certified else value
 
 
-def _logsumexp(
-    rows: Array, dtype: np.dtype[Any], weights: Array | None
-) -> tuple[Array, Array, object]:
-    if dtype.kind == "c":
-        from stablelse.numerics import complex_plane  # on use: few need it, and it brings fractions
-
-        return *complex_plane.logsumexp(rows, dtype, weights), None
-    return *exact.logsumexp(rows, known_format(dtype), weights), None
-
-
-def _softmax(rows: Array, dtype: np.dtype[Any], place: Array | None) -> tuple[Array, object]:
-    return exact.softmax(rows, known_format(_real(dtype, "softmax")), place), None
-
-
-def _log_softmax(rows: Array, dtype: np.dtype[Any], place: Array | None) -> tuple[Array, object]:
-    return exact.log_softmax(rows, known_format(_real(dtype, "log_softmax")), place), None
-
-
-# The kernel gives no certificate. The reference returns the same results with one.
-
-
-def _certified_logsumexp(
-    rows: Array, dtype: np.dtype[Any], weights: Array | None
-) -> tuple[Array, Array, object]:
-    if dtype.kind == "c":
-        raise TypeError("there is no certificate for complex numbers: leave out return_certificate")
-    result: tuple[Array, Array, object] = _reference().logsumexp(rows, known_format(dtype), weights)
-    return result
-
-
-def _certified_elements(name: str) -> Any:
-    def of_rows(rows: Array, dtype: np.dtype[Any], place: object) -> Any:
-        return getattr(_reference(), name)(rows, known_format(_real(dtype, name)))
-
-    return of_rows
-
-
-def _reference() -> Any:
-    return import_module("stablelse.numerics.reference")  # on use: it brings decimal
-
-
-def _certificate(proof: Any) -> Any:
-    """Return what proves results, of which there may be none."""
-    from stablelse.numerics.certificate import Certificate
-
-    return Certificate({}, 0, 0.0) if proof is None else proof
-
-
-def _real(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
-    """Return a dtype that is not complex."""
-    if dtype.kind == "c":
+def _compute(name: str, certified: bool, rows: Rows) -> Results:
+    if rows.dtype.kind != "c":
+        return exact.evaluate(name, rows, certified)
+    if name != "logsumexp":
         raise TypeError(
-            f"{name} takes real numbers, not {dtype}: nothing is proved here of the error of "
+            f"{name} takes real numbers, not {rows.dtype}: nothing is proved here of the error of "
             f"complex ones; scipy.special.{name} takes them"
         )
-    return dtype
+    if certified:
+        raise TypeError("there is no certificate for complex numbers: leave out return_certificate")
+    complex_plane = import_module("stablelse.numerics.complex_plane")  # on use: few need it
+    return Results(*complex_plane.logsumexp(rows.filled(), rows.dtype, rows.weights))
 
 
 def _is_lazy(x: object, bare: bool) -> bool:

@@ -85,6 +85,15 @@ class Ledger:
         self._settled[rung] = self._settled.get(rung, 0) + count
         self._bound = max(self._bound, float(np.max(ulps, initial=0.0)))
 
+    def add(self, certificate: Certificate) -> None:
+        """Count what another certificate says."""
+        for rung, count in certificate.settled.items():
+            self.enter(rung, count, np.array([certificate.bound]))
+
+    def count(self, *rungs: Rung) -> int:
+        """Return how many results some rungs settled; all, if none is named."""
+        return sum(self._settled.get(rung, 0) for rung in rungs or Rung)
+
     def close(self, first: Rung = Rung.DOUBLE_WORD) -> Certificate:
         """Return the certificate; `first` is the rung that every result came to."""
         settled = {rung: self._settled[rung] for rung in Rung if rung in self._settled}

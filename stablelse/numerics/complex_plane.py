@@ -36,7 +36,7 @@ import numpy as np
 from stablelse.numerics import complex_doubles, complex_integers
 from stablelse.numerics.complex_integers import Sum, constants, fixed
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.front import known_format
+from stablelse.numerics.inputs import known_format
 from stablelse.numerics.rationals import nearest, ratio
 
 _FIRST_BITS = 128

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from stablelse.numerics import kernel, threads
-from stablelse.numerics.certificate import Rung
+from stablelse.numerics.certificate import Certificate, Ledger, Rung
 from stablelse.numerics.formats import FORMATS, Array, Format, format_of
-from stablelse.numerics.front import known_format, stacked
-from stablelse.numerics.inputs import numbers
+from stablelse.numerics.inputs import known_format, numbers
+from stablelse.numerics.rows import Results, Rows, stacked, without_terms
 
 _LOGSUMEXP, _SOFTMAX, _LOG_SOFTMAX = range(3)
 _NAMES = ("logsumexp", "softmax", "log_softmax")
@@ -28,61 +29,51 @@ JOB, _ALIGNED = 2**17, 64
 _compiled = kernel.load()
 
 
-def logsumexp(rows: Array, format_: Format, weights: Array | None = None) -> tuple[Array, Array]:
-    """Compute log abs(sum b_i exp(x_i)) of every row, correctly rounded, and the sign of the sum.
+def evaluate(name: str, rows: Rows, certified: bool = False) -> Results:
+    """Compute logsumexp, softmax or log_softmax of rows, correctly rounded.
 
-    Parameters
-    ----------
-    rows : ndarray
-        Shape (m, n), m, n >= 1, real, of any format of the table.
-    format_ : Format
-        The format of the values.
-    weights : ndarray, optional
-        The b_i, shape (m, n), real; all 1 if left out.
-
-    Returns
-    -------
-    value : ndarray
-        Shape (m,), in the format.
-    sign : ndarray
-        Shape (m,): 1, 0, -1 or NaN.
+    Values are as the public functions have them; there are signs only with weights, and a
+    certificate only if it is asked for. `rows.place` is used if it can be.
     """
-    x = for_kernel(rows, format_)
-    b = None if weights is None else for_kernel(weights, format_)
-    if x is None or (b is None and weights is not None):
-        value, sign, _ = _reference().logsumexp(rows, format_, weights)
-        return value, sign
-    value, sign = np.empty(len(rows), format_.dtype), np.empty(len(rows))
-    if b is not None:
-        threads.mapped(_settle_weighted, _bands(x, b, value, sign), x.size)
-        return value, sign
-    _settle(_LOGSUMEXP, x, value)
-    return value, np.where(np.isnan(value), value, value > -np.inf)
+    format_, function = known_format(rows.dtype), _NAMES.index(name)
+    x = for_kernel(rows.x, format_)
+    b = None if rows.weights is None else for_kernel(rows.weights, format_)
+    if x is None or (b is None and rows.weights is not None):
+        return _by_reference(name, rows)
+    y, signs = rows.place, None if b is None else np.empty(len(x))
+    if y is None:
+        y = np.empty(x.shape if function else len(x), format_.dtype)
+    rows = Rows(x, format_.dtype, rows.mask, b)
+    proofs = _settle(function, rows, y, signs)
+    return Results(y, signs, _certificate(function, rows, y, proofs) if certified else None)
 
 
-def softmax(rows: Array, format_: Format, place: Array | None = None) -> Array:
-    """Compute the softmax of every row, correctly rounded.
-
-    Parameters
-    ----------
-    rows : ndarray
-        Shape (m, n), m, n >= 1, real, of any format of the table.
-    format_ : Format
-        The format of the results.
-    place : ndarray, optional
-        Where they may be put, of their shape and format, apart from `rows`.
-
-    Returns
-    -------
-    ndarray
-        Shape (m, n), in the format. A row that has NaN or +inf, or nothing but -inf, is NaN.
-    """
-    return _elementwise(_SOFTMAX, rows, format_, place)
+def _by_reference(name: str, rows: Rows, places: Any = None) -> Results:
+    """Compute rows, or the elements at some places of them, without the kernel."""
+    reference, x = _reference(), rows.filled()
+    if name == "logsumexp":
+        return Results(*reference.logsumexp(x, known_format(rows.dtype), rows.weights))
+    value, certificate = getattr(reference, name)(x, known_format(rows.dtype), places)
+    return Results(value, None, certificate)
 
 
-def log_softmax(rows: Array, format_: Format, place: Array | None = None) -> Array:
-    """Compute log_softmax of every row, correctly rounded; see `softmax`."""
-    return _elementwise(_LOG_SOFTMAX, rows, format_, place)
+def _certificate(function: int, rows: Rows, y: Array, proofs: list[Certificate | None]) -> Any:
+    """Return what proves results, of which the reference has settled some."""
+    ledger = Ledger()
+    for proof in proofs:
+        if proof is not None:
+            ledger.add(proof)
+    is_nothing = np.isnan(y)
+    if function != _LOGSUMEXP:
+        is_nothing |= rows.filled() == -np.inf
+    else:  # an infinite result may also be a finite one that overflows, or of weights that cancel
+        infinite = np.flatnonzero(np.isinf(y.astype(np.float64)))
+        top = np.where(without_terms(rows.of(infinite)), np.inf, rows.of(infinite).filled().max(1))
+        is_nothing[infinite] = ~np.isfinite(top)
+    conventional = int(np.count_nonzero(is_nothing)) - ledger.count(Rung.CONVENTION)
+    ledger.enter(Rung.CONVENTION, max(conventional, 0), np.zeros(1))
+    ledger.enter(Rung.KERNEL, y.size - ledger.count(), np.zeros(1))
+    return ledger.close(Rung.KERNEL)
 
 
 class Extent(NamedTuple):
@@ -111,16 +102,12 @@ def extent(rows: Array, low: float, high: float) -> Extent:
     """
     format_ = format_of(rows.dtype) or FORMATS["float64"]
     x = for_kernel(rows, format_)
-    if x is None:
+    if x is None or _compiled is None:
         return Extent(*_reference().extent(rows, low, high))
     found = np.empty((len(x), 4))
-    threads.mapped(_extent, [(*band, low, high) for band in _bands(x, found)], x.size)
+    jobs = [(x[band], found[band], low, high) for band in _bands(*x.shape)]
+    threads.mapped(_compiled.extent, jobs, x.size)
     return Extent(*found.T)
-
-
-def _extent(x: Array, found: Array, low: float, high: float) -> None:
-    assert _compiled is not None
-    _compiled.extent(x, found, low, high)
 
 
 def rungs() -> tuple[Rung, ...]:
@@ -157,17 +144,6 @@ def label_gradients(
     return np.zeros(0, np.int64) if left is None else left
 
 
-def _elementwise(function: int, rows: Array, format_: Format, place: Array | None) -> Array:
-    x = for_kernel(rows, format_)
-    if x is None:
-        result: Array = getattr(_reference(), _NAMES[function])(rows, format_)[0]
-        return result
-    if place is None or not place.flags.c_contiguous:
-        place = np.empty(rows.shape, format_.dtype)
-    _settle(function, x, place)
-    return place
-
-
 def for_kernel(rows: Array, format_: Format) -> Array | None:
     """Return rows in a format of the kernel, if there is a kernel and the format holds them."""
     if not _is_known(format_):
@@ -196,69 +172,69 @@ def _as_real(x: Array) -> Array:
     return x
 
 
-def _settle(function: int, x: Array, y: Array) -> None:
-    """Put a function of the rows of x into y, in threads where they pay."""
-    m, n = x.shape
+def _settle(function: int, rows: Rows, y: Array, signs: Array | None) -> list[Certificate | None]:
+    """Put a function of rows into y, in threads where they pay; return what the reference did."""
+    m, n = rows.x.shape
     count = threads.workers(n)
-    if count > 1 and m < 2 * count:
-        for i in range(m):
-            _settle_long(function, x[i : i + 1], y[i : i + 1], count)
-        return
-    threads.mapped(partial(_settle_band, function), _bands(x, y), x.size)
+    if signs is None and count > 1 and m < 2 * count:
+        bands = [slice(i, i + 1) for i in range(m)]
+        each = (_settle_long(function, rows.of(band), y[band], count) for band in bands)
+        return list(chain.from_iterable(each))
+    jobs = [
+        (rows.of(band), y[band], None if signs is None else signs[band]) for band in _bands(m, n)
+    ]
+    return threads.mapped(partial(_settle_band, function), jobs, rows.x.size)
 
 
-def _bands(*arrays: Array) -> list[tuple[Array, ...]]:
-    """Cut arrays into bands of rows, so many as make a job for a thread."""
-    m, n = arrays[0].shape
+def _bands(m: int, n: int) -> list[slice]:
+    """Cut rows into bands, so many as make a job for a thread."""
     step = max(1, JOB // n)
-    return [tuple([array[i : i + step] for array in arrays]) for i in range(0, m, step)]
+    return [slice(i, i + step) for i in range(0, m, step)]
 
 
-def _settle_weighted(x: Array, b: Array, y: Array, sign: Array) -> None:
-    """Put the logarithms and the signs of weighted sums into y and sign."""
+def _settle_band(function: int, rows: Rows, y: Array, signs: Array | None) -> Certificate | None:
     assert _compiled is not None
-    signs = np.empty(len(x), np.int8)
-    doubtful = _compiled.rows(_LOGSUMEXP, x, y, None, b, signs)
-    sign[...] = signs
-    if doubtful is not None:
-        some = x[doubtful], known_format(x.dtype), b[doubtful]
-        y[doubtful], sign[doubtful], _ = _reference().logsumexp(*some)
+    if signs is None:
+        return _settle_rest(function, rows, y, _compiled.rows(function, rows.x, y, rows.mask))
+    found = np.empty(len(y), np.int8)
+    doubtful = _compiled.rows(function, rows.x, y, rows.mask, rows.weights, found)
+    signs[...] = found
+    return _settle_rest(function, rows, y, doubtful, signs)
 
 
-def _settle_band(function: int, x: Array, y: Array) -> None:
-    assert _compiled is not None
-    _settle_rest(function, x, y, _compiled.rows(function, x, y, None))
-
-
-def _settle_long(function: int, x: Array, y: Array, count: int) -> None:
+def _settle_long(function: int, rows: Rows, y: Array, count: int) -> list[Certificate | None]:
     """Put a function of one long row into y, in pieces: first their sums, then the results."""
     assert _compiled is not None
-    n = x.shape[1]
+    n = rows.x.shape[1]
     ends = [n * i // count // _ALIGNED * _ALIGNED for i in range(count)] + [n]
-    pieces = [(function, x, y, None, *ends[i : i + 2]) for i in range(count)]
+    pieces = [(function, rows.x, y, rows.mask, *ends[i : i + 2]) for i in range(count)]
     sums = threads.mapped(_compiled.sum_piece, pieces, n)
     if function == _LOGSUMEXP:
-        pieces = [(function, x, y, None, 0, n)]
+        pieces = [(function, rows.x, y, rows.mask, 0, n)]
     results = threads.mapped(lambda *piece: _compiled.settle_piece(*piece, *sums), pieces, n)
-    for doubtful in results:
-        _settle_rest(function, x, y, doubtful)
+    return [_settle_rest(function, rows, y, doubtful) for doubtful in results]
 
 
-def _settle_rest(function: int, x: Array, y: Array, doubtful: Array | None) -> None:
+def _settle_rest(
+    function: int, rows: Rows, y: Array, doubtful: Array | None, signs: Array | None = None
+) -> Certificate | None:
     """Let the reference compute results in doubt, at flat indices into y."""
     if doubtful is None:
-        return
-    format_ = known_format(x.dtype)
+        return None
     if function == _LOGSUMEXP:
-        y[doubtful] = _reference().logsumexp(x[doubtful], format_)[0]
-    else:
-        places = np.divmod(doubtful, x.shape[1])
-        y[places] = getattr(_reference(), _NAMES[function])(x, format_, places)[0]
+        y[doubtful], sign, certificate = _by_reference(_NAMES[function], rows.of(doubtful))
+        if signs is not None:
+            signs[doubtful] = sign
+        return certificate
+    i, j = np.divmod(doubtful, rows.x.shape[1])
+    some, k = np.unique(i, return_inverse=True)
+    y[i, j], _, certificate = _by_reference(_NAMES[function], rows.of(some), (k, j))
+    return certificate
 
 
 def _settle_direct(function: int, x: Array, axis: int | None, y: Array, doubtful: Array) -> None:
-    rows = stacked(x, axis)
-    _settle_rest(function, rows, y.reshape(rows.shape if function else len(rows)), doubtful)
+    rows = Rows(stacked(x, axis), x.dtype)
+    _settle_rest(function, rows, y.reshape(rows.x.shape if function else len(rows.x)), doubtful)
 
 
 def _reference() -> Any:

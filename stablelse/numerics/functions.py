@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum
+from functools import partial
+from typing import Any
 
-import numpy as np
-
-from stablelse.numerics import exact as rounded
-from stablelse.numerics import masks
+from stablelse.numerics.exact import evaluate
 from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.rows import apply
 
 
 class Function(Enum):
@@ -39,19 +38,7 @@ def exact(function: Function, x: Array, format_: Format, empty: str = "nan") -> 
     ndarray
         Shape (m, 1) for logsumexp, (m, n) for the others.
     """
-    if function is Function.LOGSUMEXP:
-        return rounded.logsumexp(x, format_)[0][:, np.newaxis]
-    compute, of_nothing = _ELEMENTWISE[function]
-
-    def of_rows(rows: Array, dtype: object, place: object) -> tuple[Array, None]:
-        return compute(rows, format_), None
-
-    result: Array = masks.elementwise(of_rows, x, -1, None, None, empty, of_nothing)[0]
-    return result
-
-
-#: What computes the elements of rows, and what becomes of x = -inf.
-_ELEMENTWISE: dict[Function, tuple[Callable[[Array, Format], Array], float]] = {
-    Function.SOFTMAX: (rounded.softmax, 0.0),
-    Function.LOG_SOFTMAX: (rounded.log_softmax, -np.inf),
-}
+    name = function.value
+    options: dict[str, Any] = {"keepdims": True, "dtype": format_.dtype, "empty": empty}
+    value: Array = apply(name, partial(evaluate, name), x, 1, **options).value
+    return value

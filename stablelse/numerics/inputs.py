@@ -9,12 +9,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from math import inf, isinf, nan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics.formats import FORMATS, Array, format_of
+from stablelse.numerics.formats import FORMATS, Array, Format, format_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 #: What is not a number, by the kind of NumPy's dtype, and what to pass instead.
 _INSTEAD = {
@@ -241,3 +245,58 @@ def _instead_of_entry(value: object) -> str:
     if hasattr(value, "__float__") and not isinstance(value, np.datetime64 | np.timedelta64):
         return ": pass numpy.asarray(x).astype(float)"
     return ": leave it out, or pass numpy.nan for what is missing"
+
+
+def promoted(
+    a: npt.ArrayLike, b: npt.ArrayLike | None = None
+) -> tuple[Array, Array | None, np.dtype[Any]]:
+    """Return both as arrays of one shape, and the dtype of the result by NumPy's promotion.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `inputs.numbers`.
+    """
+    x = numbers(a)
+    if b is None:
+        return x, None, _floating(np.result_type(x.dtype))
+    weights = numbers(b)
+    x, weights = np.broadcast_arrays(x, weights)
+    return x, weights, _floating(_promoted(x.dtype, weights.dtype, a, b))
+
+
+def _promoted(x: np.dtype[Any], weights: np.dtype[Any], a: Any, b: Any) -> np.dtype[Any]:
+    """Return NumPy's promoted dtype; float64 where it has none, as of bfloat16 and integers."""
+    # A bare Python number does not widen a narrow format; NumPy knows it by its type, but knows
+    # no format of ml_dtypes.
+    if type(b) in (int, float) and format_of(x) is not None:
+        return x
+    bare = (int, float, complex)
+    try:
+        return np.result_type(a if type(a) in bare else x, b if type(b) in bare else weights)
+    except TypeError:
+        return np.dtype(np.float64)
+
+
+def _floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.dtype(np.float64) if dtype.kind in "biu" else dtype
+
+
+def result_dtype(natural: np.dtype[Any], dtype: npt.DTypeLike | None) -> np.dtype[Any]:
+    """Return the dtype that is asked for, be it by a format's name; the natural one by default."""
+    if dtype is None:
+        return natural
+    if isinstance(dtype, str) and dtype in FORMATS:
+        return FORMATS[dtype].dtype
+    return np.dtype(dtype)
+
+
+@cache
+def known_format(dtype: np.dtype[Any]) -> Format:
+    """Return the format whose numbers a dtype holds, which must be a real floating dtype."""
+    if dtype.kind == "c":
+        raise TypeError(f"expected real numbers, not complex ones ({dtype})")
+    format_ = format_of(dtype)
+    if format_ is None:
+        raise TypeError(f"expected a floating-point format of the table, not {dtype}")
+    return format_

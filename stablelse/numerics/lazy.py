@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from stablelse.numerics import exact, states
+from stablelse.numerics import states
+from stablelse.numerics.exact import evaluate
 from stablelse.numerics.formats import FORMATS, Array
-from stablelse.numerics.front import Axis, elementwise, known_format, reduced
 from stablelse.numerics.functions import Function
+from stablelse.numerics.inputs import known_format
+from stablelse.numerics.rows import Axis, apply
 from stablelse.numerics.running import Whole
 
 
@@ -36,7 +38,7 @@ def logsumexp(x: Any, axis: Axis, keepdims: bool) -> Any:
     options: dict[str, Any] = {"axes": axes, "keepdims": keepdims, "dtype": dtype}
     sources, of_block = _sources(x, axes, dtype), partial(_values, **options)
     if all(x.numblocks[a] == 1 for a in axes):
-        sources, of_block = [x], partial(_exactly, **options)
+        sources, of_block = [x], partial(_exactly, name="logsumexp", **options)
     chunks = [(1,) if a in axes else sizes for a, sizes in enumerate(x.chunks)]
     return da.map_blocks(
         of_block,
@@ -66,7 +68,7 @@ def _elementwise(function: Function, x: Any, axis: Axis) -> Any:
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
     options: dict[str, Any] = {"dtype": dtype, "meta": np.empty((0,) * x.ndim, dtype)}
     if all(x.numblocks[a] == 1 for a in axes):
-        whole = partial(_elements_exactly, function=function, axes=axes)
+        whole = partial(_exactly, name=function.value, axes=axes)
         return da.map_blocks(whole, x, token=function.value, **options)
     parts = partial(_elements, axes=axes, function=function, dtype=dtype)
     return da.map_blocks(parts, x, *_sources(x, axes, dtype), token=function.value, **options)
@@ -82,22 +84,9 @@ def _result_dtype(x: Any) -> np.dtype[Any]:
     return np.dtype(dtype)
 
 
-def _exactly(block: Array, axes: tuple[int, ...], keepdims: bool, dtype: np.dtype[Any]) -> Any:
-    """Return the log-sum-exp of whole vectors, correctly rounded."""
-
-    def kernel(rows: Array, target: np.dtype[Any], weights: Array | None) -> Any:
-        return *exact.logsumexp(rows, known_format(target), weights), None
-
-    return reduced(kernel, block, axes or None, None, keepdims, False, dtype).value
-
-
-def _elements_exactly(block: Array, function: Function, axes: tuple[int, ...]) -> Any:
-    """Return the elements of whole vectors."""
-
-    def kernel(rows: Array, target: np.dtype[Any], place: Array | None) -> Any:
-        return getattr(exact, function.value)(rows, known_format(target), place), None
-
-    return elementwise(kernel, block, axes or None)[0]
+def _exactly(block: Array, name: str, axes: tuple[int, ...], **options: Any) -> Any:
+    """Return a function of whole vectors."""
+    return apply(name, partial(evaluate, name), block, axes or None, **options).value
 
 
 class _Slab:

@@ -17,8 +17,8 @@ import numpy as np
 from stablelse.numerics import doubleword, exact, kernel, nearzero, reference, rowsums, threads
 from stablelse.numerics.doubleword import fast_two_sum, two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.front import known_format
 from stablelse.numerics.functions import Function
+from stablelse.numerics.inputs import known_format
 from stablelse.numerics.rounding import Approximation, check_arithmetic, settle
 
 _NEAR = ("near", "near_low", "near_lowest")

@@ -17,11 +17,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from stablelse.numerics import doubleword, masks
+from stablelse.numerics import doubleword
 from stablelse.numerics.doubleword import Pair, fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import Array, Format, format_of
-from stablelse.numerics.front import known_format, promoted, result_dtype
-from stablelse.numerics.inputs import real_numbers
+from stablelse.numerics.inputs import known_format, promoted, real_numbers, result_dtype
+from stablelse.numerics.rows import (
+    EmptyVectorError,
+    Rows,
+    check_policy,
+    complaint,
+    made_uniform,
+    mask_for,
+    without_terms,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -196,7 +204,7 @@ def loss_inputs(
     TypeError, ValueError
         As `stablelse.nll`.
     """
-    masks.check_policy(empty)
+    check_policy(empty)
     array, _, natural = promoted(logits)
     format_ = known_format(result_dtype(natural, dtype))
     if not array.ndim:
@@ -209,15 +217,15 @@ def loss_inputs(
     last = np.moveaxis(array, axis, -1)
     x, mask = last.reshape(-1, n), None
     if where is not None:
-        mask = np.moveaxis(masks.mask_for(array, where), axis, -1).reshape(-1, n)
+        mask = np.moveaxis(mask_for(array, where), axis, -1).reshape(-1, n)
     nothing = np.zeros(len(x), bool)
     if mask is not None or empty != "nan":
-        nothing = masks.without_terms(x, mask)
+        nothing = without_terms(Rows(x, x.dtype, mask))
     if empty == "error" and (nothing & ~targets.ignored).any():
         refused = (nothing & ~targets.ignored).reshape(last.shape[:-1])
-        raise masks.EmptyVectorError(masks.complaint(refused))
+        raise EmptyVectorError(complaint(refused))
     if empty == "uniform" and nothing.any():
-        x, mask = masks.made_uniform(x, mask, nothing)
+        x, mask = made_uniform(x, mask, nothing)
     return LossInputs(x, mask, nothing, empty, targets, format_, axis, last.shape)
 
 

@@ -10,7 +10,7 @@ import pytest
 import stablelse
 from stablelse.cli import masking
 from stablelse.cli.options import Evaluate
-from stablelse.numerics.masks import POLICIES
+from stablelse.numerics.rows import POLICIES
 from stablelse.readers import Block
 
 X = np.array([[1.0, 1000.0, 2.0], [5.0, -3.0, 4.0]])

@@ -10,7 +10,7 @@ from families import rng_of
 
 import stablelse
 from stablelse import Certificate, Rung
-from stablelse.numerics import decimals
+from stablelse.numerics import decimals, exact, kernel, reference
 from stablelse.numerics.formats import FORMATS, find_format, installed_formats
 
 FLOAT64 = FORMATS["float64"]
@@ -237,9 +237,9 @@ def hard_rows():
     return x
 
 
-def test_a_certificate_counts_every_result_once():
+def test_the_references_certificate_counts_every_result_once():
     x = hard_rows()
-    _, certificate = stablelse.logsumexp(x, axis=1, return_certificate=True)
+    *_, certificate = reference.logsumexp(x, FLOAT64)
     settled = certificate.settled
     assert settled[Rung.CONVENTION] == 1
     assert settled[Rung.DOUBLE_WORD] == 98
@@ -249,7 +249,7 @@ def test_a_certificate_counts_every_result_once():
     assert certificate.rung is Rung.TRIPLE_WORD
     assert 0 < certificate.bound < 0.5
     for name in ("softmax", "log_softmax"):
-        result, certificate = getattr(stablelse, name)(x, axis=1, return_certificate=True)
+        result, certificate = getattr(reference, name)(x, FLOAT64)
         assert sum(certificate.settled.values()) == x.size == result.size
         assert certificate.settled[Rung.CONVENTION] >= np.isnan(result).sum() == 5
         first = certificate.settled[Rung.DOUBLE_WORD]
@@ -274,7 +274,7 @@ def test_certificates_add_up_in_every_format(name, weighted):
 def test_long_vectors_are_settled_by_the_first_rung(name):
     """A second one would have to add up all of the vector again."""
     x = rng_of(19, name).normal(size=300_000)
-    _, certificate = getattr(stablelse, name)(x, return_certificate=True)
+    _, certificate = getattr(reference, name)(x[np.newaxis], FLOAT64)
     assert certificate.settled == {Rung.DOUBLE_WORD: x.size}
 
 
@@ -286,7 +286,7 @@ def test_where_one_entry_dominates_ties_are_settled_together(name):
     x[:, 0] = 4096 + 8 * np.arange(3)
     x[:, 1] = 4  # without x_max's last bits, or with half of a unit in the difference's last place
     x[:, 2] = [-2048, -np.inf, x[2, 0]]  # the third row has the largest x twice
-    result, certificate = stablelse.log_softmax(x, axis=1, return_certificate=True)
+    result, certificate = reference.log_softmax(x, format_)
     differences = x.astype(np.longdouble) - x.max(axis=1, keepdims=True)
     assert (format_.round(differences[:2]) != result[:2]).any()
     for row, found in zip(x, result, strict=True):
@@ -337,4 +337,27 @@ def test_without_asking_there_is_no_certificate():
     value, sign, certificate = stablelse.logsumexp(
         [1.0, 2.0], return_sign=True, return_certificate=True
     )
-    assert (value, sign, certificate.rung) == (2.313261687518223, 1, Rung.DOUBLE_WORD)
+    assert (value, sign) == (2.313261687518223, 1)
+    assert certificate.kernel == kernel.name()
+    assert certificate.rung is (
+        Rung.KERNEL if exact.rungs()[0] is Rung.KERNEL else Rung.DOUBLE_WORD
+    )
+
+
+@pytest.mark.skipif(kernel.load() is None, reason="the reference is selected")
+def test_a_certificate_names_the_kernel_and_counts_what_the_reference_settles():
+    x = np.array([[1000.0, 1000, -np.inf], [1, 2, 3], [np.inf, 0, 0], [-np.inf] * 3])
+    b = np.array([[1.0, -1, 1], [1, 1, 1], [1, 1, 1], [1, 1, 1]])
+    for dtype in ("float64", "float32"):  # in the first row all terms cancel
+        *_, certificate = stablelse.logsumexp(
+            x.astype(dtype), 1, b.astype(dtype), return_certificate=True
+        )
+        expected = {Rung.CONVENTION: 2, Rung.KERNEL: 1, Rung.DECIMAL: 1}
+        assert certificate.settled == expected
+        assert (certificate.climbs, certificate.reference) == (1, 1)
+        assert certificate.kernel == kernel.available()[0]
+    _, certificate = stablelse.softmax(x, 1, where=x < 1000, return_certificate=True)
+    assert certificate.settled == {Rung.CONVENTION: 7, Rung.KERNEL: 5}
+    assert (certificate.climbs, certificate.reference) == (0, 0)
+    _, certificate = stablelse.softmax(x.astype(np.longdouble), 1, return_certificate=True)
+    assert (certificate.kernel, certificate.reference) == ("reference", 6)

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 import stablelse
 from stablelse.numerics.formats import FORMATS, find_format
-from stablelse.numerics.masks import EmptyVectorError
+from stablelse.numerics.rows import EmptyVectorError
 from stablelse.numerics.targets import REDUCTIONS, LabelError
 
 RNG = np.random.default_rng(11)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import stablelse
-from stablelse.numerics.masks import POLICIES, EmptyVectorError, masked
+from stablelse.numerics.rows import POLICIES, EmptyVectorError, masked
 
 NAMES = ("logsumexp", "softmax", "log_softmax")
 
@@ -174,7 +174,7 @@ def test_every_policy_is_told():
 
 def test_a_mask_copies_and_leaves_the_array_alone():
     x = np.array([1.0, 2.0])
-    assert masked(x, [True, False]).tolist() == [1, -np.inf]
+    assert masked(x, np.array([True, False])).tolist() == [1, -np.inf]
     assert x.tolist() == [1, 2]
 
 

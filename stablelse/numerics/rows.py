@@ -1,0 +1,312 @@
+"""From array_likes, axes, masks and dtypes to rows, and from results of rows to those of arrays.
+
+A masked element counts as -inf: exp of it is 0, and that of no number is. So every result is that
+of the vector without the element. A vector that is masked throughout or holds -inf alone has the
+logarithm -inf. Its softmax is 0/0, which has no right value; the `POLICIES` are those that users
+of other libraries know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from stablelse.numerics.certificate import Certificate
+from stablelse.numerics.formats import Array, format_of
+from stablelse.numerics.inputs import as_array, promoted, refuse_masks, result_dtype
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Axis = int | tuple[int, ...] | None
+
+#: What softmax is of a vector that is masked throughout, or holds -inf alone.
+POLICIES = {
+    "nan": "NaN, as 0/0 is and as SciPy has it",
+    "zero": "0 throughout, as where nothing is attended to",
+    "uniform": "the same for all that is not masked; for all, if everything is",
+    "error": "an error that names the vector",
+}
+
+#: What becomes of each element of x = -inf, by function; logsumexp has no elements.
+OF_NOTHING = {"softmax": 0.0, "log_softmax": -np.inf}
+
+
+class EmptyVectorError(ValueError):
+    """A vector that is masked throughout, or holds -inf alone, where that is ruled out."""
+
+
+class Rows(NamedTuple):
+    """What is to be computed of: rows, shape (m, n), m, n >= 1, and what belongs to them.
+
+    Attributes
+    ----------
+    x : ndarray
+        Numbers of any format.
+    dtype : dtype
+        Of the results.
+    mask : ndarray of bool or None
+        Shape (m, n): False where an element counts as -inf.
+    weights : ndarray or None
+        Shape (m, n): of the terms of logsumexp; 0 where they are masked.
+    place : ndarray or None
+        Where elements may be put, shape (m, n), of the dtype, in C order.
+    """
+
+    x: Array
+    dtype: np.dtype[Any]
+    mask: Array | None = None
+    weights: Array | None = None
+    place: Array | None = None
+
+    def of(self, some: slice | Array) -> Rows:
+        """Return some of the rows."""
+        mask, weights = (part if part is None else part[some] for part in self[2:4])
+        return Rows(self.x[some], self.dtype, mask, weights)
+
+    def filled(self) -> Array:
+        """Return x, a copy with -inf where it is masked."""
+        return self.x if self.mask is None else masked(self.x, self.mask)
+
+
+class Results(NamedTuple):
+    """What is computed of rows or arrays.
+
+    Attributes
+    ----------
+    value : ndarray
+        Shape (m,) or, of softmax and log_softmax, (m, n).
+    sign : ndarray or None
+        Shape (m,): of the sums, if there are weights.
+    certificate : Certificate or None
+        What proves the values, if it is asked for.
+    """
+
+    value: Any
+    sign: Any = None
+    certificate: Certificate | None = None
+
+
+def apply(
+    name: str,
+    compute: Callable[[Rows], Results],
+    x: npt.ArrayLike,
+    axis: Axis,
+    *,
+    b: npt.ArrayLike | None = None,
+    keepdims: bool = False,
+    signed: bool = False,
+    dtype: npt.DTypeLike | None = None,
+    where: npt.ArrayLike | None = None,
+    empty: str = "nan",
+    out: Array | None = None,
+) -> Results:
+    """Compute logsumexp, softmax or log_softmax along axes of an array, whoever computes it.
+
+    `out` is checked before anything is computed; where it lies in memory as the rows do, apart
+    from x, results are put there at once. Without its sign, the logarithm of a negative sum is NaN.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `stablelse.logsumexp` and `stablelse.softmax`.
+    """
+    check_policy(empty)
+    array, weights, natural = promoted(x, b)
+    target, reduces = result_dtype(natural, dtype), name == "logsumexp"
+    stack = _Stack(array.shape or (1,), axis)
+    shape = stack.reduced_shape(keepdims) if reduces else array.shape
+    if out is not None:
+        check_out(out, shape, np.empty(0, target).real.dtype if signed else target)
+    if stack.m and not stack.n and not reduces:
+        raise ValueError(f"{name} of no elements")
+    mask = None if where is None else mask_for(array, where)
+    if mask is not None and weights is not None:
+        weights = np.where(mask, weights, weights.dtype.type(0))
+    with np.errstate(all="ignore"):
+        if array.size:
+            parts = [part if part is None else stack.rows(part) for part in (mask, weights)]
+            place = None if reduces or out is None else stack.place(out, array, target)
+            rows = Rows(stack.rows(array), target, parts[0], parts[1], place)
+            results = _policed(name, compute, rows, empty, stack)
+        else:
+            nothing = np.full(stack.m if reduces else (stack.m, 0), -np.inf, target)
+            results = Results(nothing, np.zeros(stack.m))
+        value, sign, certificate = results
+        if not reduces:
+            value = stack.restored(value).reshape(shape)[()]
+            is_there = out is not None and np.may_share_memory(value, out)
+            return Results(out if is_there else _delivered(value, out), None, certificate)
+        if sign is None and signed:
+            sign = np.where(np.isnan(value), np.nan, value > -np.inf)
+        if b is not None and not signed and target.kind != "c":
+            value[sign < 0] = np.nan
+        value = value.reshape(shape)[()]
+        if signed:
+            value, sign = value.real, sign.astype(target).reshape(shape)[()]
+        return Results(_delivered(value, out), sign, certificate)
+
+
+def _policed(
+    name: str, compute: Callable[[Rows], Results], rows: Rows, empty: str, stack: _Stack
+) -> Results:
+    """Compute rows, and what a policy has of those that are empty."""
+    if empty == "nan" or (name == "logsumexp" and empty != "error"):
+        return compute(rows)
+    nothing = without_terms(rows)
+    if empty == "error" and nothing.any():
+        raise EmptyVectorError(complaint(nothing.reshape(stack.reduced_shape(keepdims=True))))
+    if empty == "uniform" and nothing.any():
+        x, mask = made_uniform(rows.x, rows.mask, nothing)
+        rows = rows._replace(x=x, mask=mask)
+    results = compute(rows)
+    if empty == "zero":
+        results.value[nothing] = OF_NOTHING[name]
+    return results
+
+
+def check_policy(empty: str) -> None:
+    """Raise an error if there is no such policy for empty vectors."""
+    if empty not in POLICIES:
+        raise ValueError(f"unknown policy empty={empty!r}: choose from {', '.join(POLICIES)}")
+
+
+def without_terms(rows: Rows) -> Array:
+    """Return which rows are masked throughout or hold -inf alone, shape (m,)."""
+    is_nothing = rows.x.real == -np.inf
+    if rows.mask is not None:
+        is_nothing |= ~rows.mask
+    if rows.weights is not None:
+        is_nothing |= rows.weights == 0
+    nothing: Array = is_nothing.all(axis=1)
+    return nothing
+
+
+def made_uniform(x: Array, mask: Array | None, nothing: Array) -> tuple[Array, Array | None]:
+    """Return rows and their mask with equal numbers where rows are empty.
+
+    In a row that is masked throughout, nothing is masked any more.
+    """
+    x = np.where(nothing[:, np.newaxis], x.dtype.type(0), x)
+    if mask is not None:
+        mask = mask | (nothing & ~mask.any(axis=1))[:, np.newaxis]
+    return x, mask
+
+
+def masked(x: Array, mask: Array) -> Array:
+    """Return a copy of x with -inf where the mask is False, in a dtype that has an infinity."""
+    dtype, format_ = x.dtype, format_of(x.dtype)
+    if dtype.kind in "iu" and dtype.itemsize == 8:  # of 64 bits, more than float64 has
+        dtype = np.dtype(np.longdouble)
+    elif dtype.kind in "biu":
+        dtype = np.dtype(np.float64)
+    elif format_ is not None and not format_.has_infinity:
+        dtype = np.dtype(np.float32)
+    copy = x.astype(dtype)
+    np.copyto(copy, dtype.type(-np.inf), where=~mask)
+    return copy
+
+
+def mask_for(x: Array, where: npt.ArrayLike) -> Array:
+    """Return a mask in the shape of x, without a copy.
+
+    Raises
+    ------
+    TypeError
+        If it does not hold booleans: 0 and -inf, which are added elsewhere, mean the contrary.
+    ValueError
+        If it cannot be broadcast to that shape.
+    """
+    mask = as_array(where)
+    if mask.dtype != np.bool_:
+        raise TypeError(f"where takes booleans, not {mask.dtype}: say where=mask != 0, if 0 masks")
+    try:
+        return np.broadcast_to(mask, x.shape)
+    except ValueError:
+        raise ValueError(
+            f"where of shape {mask.shape} does not fit an array of shape {x.shape}"
+        ) from None
+
+
+def complaint(nothing: Array) -> str:
+    """Return which vectors are empty: the place of the first, and how many there are more."""
+    where = ", ".join(str(int(index)) for index in np.argwhere(nothing)[0])
+    count = int(np.count_nonzero(nothing))
+    more = f", and {count - 1:,} more vectors are" if count > 1 else ""
+    return f"the vector at [{where}] is masked throughout or holds -inf alone{more}"
+
+
+def _delivered(result: Any, out: Array | None) -> Any:
+    """Return a result, in `out` if there is one, which has been checked."""
+    if out is None:
+        return result
+    np.copyto(out, result, casting="same_kind")
+    return out
+
+
+def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Check that results of a shape and dtype can be put into `out`, before they are computed.
+
+    Raises
+    ------
+    TypeError
+        If it is not an array, or its dtype is of another kind.
+    ValueError
+        If it has another shape, or is read-only.
+    """
+    refuse_masks(out)
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be an array, not {type(out).__name__}")
+    if out.shape != shape:
+        raise ValueError(f"out has the shape {out.shape}, the result {shape}")
+    if not np.can_cast(dtype, out.dtype, "same_kind"):
+        raise TypeError(f"cannot put a result of {dtype} into an out of {out.dtype}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
+
+
+def stacked(x: Array, axis: Axis) -> Array:
+    """Return the vectors along axes of an array as rows, without a copy where that can be."""
+    return _Stack(x.shape, axis).rows(x)
+
+
+class _Stack:
+    """An array seen as a stack of vectors, shape (m, n), along one or several of its axes."""
+
+    def __init__(self, shape: tuple[int, ...], axis: Axis) -> None:
+        axes = tuple(range(len(shape)))
+        along = axes if axis is None else normalize_axis_tuple(axis, len(shape))
+        kept = () if axis is None else tuple(i for i in axes if i not in along)
+        self._shape, self._order, self._in_order = shape, kept + along, kept + along == axes
+        self._kept = tuple([shape[i] for i in kept])
+        self._along = along
+        self.m, self.n = prod(self._kept), prod([shape[i] for i in along])
+
+    def rows(self, x: Array) -> Array:
+        """Return the vectors as rows, without a copy where that can be."""
+        x = x.reshape(self._shape)
+        return (x if self._in_order else x.transpose(self._order)).reshape(self.m, self.n)
+
+    def place(self, out: Array, x: Array, dtype: np.dtype[Any]) -> Array | None:
+        """Return `out` as rows, if it can take those of x as they are computed."""
+        if out.dtype != dtype or np.may_share_memory(out, x):
+            return None
+        rows = self.rows(out)
+        return rows if rows.flags.c_contiguous and np.may_share_memory(rows, out) else None
+
+    def reduced_shape(self, keepdims: bool) -> tuple[int, ...]:
+        """Return the shape of one number per vector, as NumPy's reductions shape them."""
+        if not keepdims:
+            return self._kept
+        return tuple(1 if i in self._along else n for i, n in enumerate(self._shape))
+
+    def restored(self, rows: Array) -> Array:
+        """Return rows of results to the places of the elements they belong to."""
+        if self._in_order:
+            return rows.reshape(self._shape)
+        result = rows.reshape([self._shape[i] for i in self._order])
+        return np.ascontiguousarray(result.transpose(np.argsort(self._order)))
