@@ -128,7 +128,10 @@ class FormatState:
             self._take(raw, piece, scratch[: len(piece)], block, begin)
 
     def _take(self, raw: Array, x: Array, scratch: Array, block: _Block, begin: int) -> None:
-        x_min, x_max = np.minimum.reduce(x), np.maximum.reduce(x)
+        self.right.update(x)
+        x_min = np.minimum.reduce(x)
+        # The kernel has found the largest number on its way; a formula needs that of the piece.
+        x_max = np.maximum.reduce(x) if self.plain else self.format.round(self.right.largest)[()]
         self.minimum = np.minimum(self.minimum, x_min)
         self.maximum = np.maximum(self.maximum, x_max)
         finite = x[x > -np.inf] if x_min == -np.inf else x
@@ -149,7 +152,6 @@ class FormatState:
             self.shifted.take(x, x_max, scratch)
             if np.isfinite(before) and np.isinf(self.shifted.total):
                 self._overflow(Method.SHIFTED, *block.place(begin + len(x) - 1))
-        self.right.update(x)
 
     def _take_naive(self, x: Array, scratch: Array, block: _Block, begin: int) -> None:
         self.naive.count += len(x)

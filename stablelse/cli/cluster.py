@@ -43,7 +43,7 @@ def fold_on_cluster(
         meter.gauge.count += sum(part.size for part in parts)
         known = found.states if found else states
         count = sum(state.count for state in known)
-        meter.tell(count, parts[-1].name, known[0].so_far)
+        meter.tell(count, parts[-1].name, lambda: known[0].so_far)
 
     header = first._replace(values=first.values[:0], missing=None)
     found = engines.fold_on_cluster(

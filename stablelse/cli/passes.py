@@ -92,7 +92,7 @@ def _fold_here(
 ) -> list[StreamState]:
     def told(block: Block) -> None:
         count = sum(state.count for state in states)
-        meter.tell(count, block.source, states[0].so_far)
+        meter.tell(count, block.source, lambda: states[0].so_far)
 
     fold(blocks, states, told)
     return states
@@ -129,7 +129,7 @@ def compare_long(stream: Stream, source: Input, job: Job, meter: Meter) -> Compa
         for x in again():
             with np.errstate(all="ignore"):
                 whole.update(x)
-            meter.tell(state.count + whole.count, "the second pass", {})
+            meter.tell(state.count + whole.count, "the second pass")
         return whole.result(state.source)
 
 
@@ -163,7 +163,7 @@ def long_elements(
         for x in _rounded(format_, again):
             yield whole.elements(job.function, x, format_)
             count += len(x)
-            meter.tell(state.count + count, "the second pass", {})
+            meter.tell(state.count + count, "the second pass")
 
 
 def _rounded(format_: Format, again: Callable[[], Iterator[Array]]) -> Iterator[Array]:
@@ -179,7 +179,7 @@ def _summed(
     meter.passes = 1 if passes is None else 2
 
     def told(block: Block) -> None:
-        meter.tell(state.count, block.source, state.so_far)
+        meter.tell(state.count, block.source, lambda: state.so_far)
 
     if passes is None:
         with TemporaryFile(prefix="stablelse-") as spool:

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,7 @@ class Meter:
         self._count = 0
         self._place = ""
         self._values: dict[str, Any] = {}
+        self._wants_values = False
         self._thread: threading.Thread | None = None
         self._is_over = threading.Event()
 
@@ -85,7 +86,7 @@ class Meter:
         self.passes = max(self.passes, self._begun)
         return self.gauge
 
-    def tell(self, count: int, place: str, values: dict[str, Any]) -> None:
+    def tell(self, count: int, place: str, values: Callable[[], dict[str, Any]] = dict) -> None:
         """Take note of how far it is.
 
         Parameters
@@ -94,16 +95,18 @@ class Meter:
             The numbers so far.
         place : str
             The file that the last ones are from.
-        values : dict of str to scalar
-            The results so far, by what they are called.
+        values : callable, optional
+            Returns the results so far, by what they are called; called only if they are shown.
         """
-        self._count, self._place, self._values = count, place, values
+        self._count, self._place = count, place
+        if self._wants_values:
+            self._values, self._wants_values = values(), False
 
     def following(self, stacks: Iterator[Vectors]) -> Iterator[Vectors]:
         """Yield the vectors, and take note of those that are done."""
         for stack in stacks:
             yield stack
-            self.tell(self._count + stack.values.size, stack.source, {})
+            self.tell(self._count + stack.values.size, stack.source)
 
     def _draw(self) -> None:
         """Show it after a while, in a thread of its own: the first numbers may be long in coming.
@@ -120,6 +123,7 @@ class Meter:
         with _progress(total is not None) as progress:
             task = progress.add_task("", total=total, told="", speed_told="")
             while not self._is_over.wait(_EVERY):
+                self._wants_values = True
                 values = self._values.items()
                 told = "  ".join(f"{name} {rough_text(value, 8)}" for name, value in values)
                 progress.update(

@@ -50,7 +50,7 @@ def _take_all(state: ScanState, source: Input, is_wide: bool) -> None:
         for _, part in groupby(blocks, lambda block: None if by else block.source):
             for stack in vectors(part, by, NOTES.note):
                 state.update(stack.values, partial(place_of, stack))
-                meter.tell(state.elements, stack.source, {})
+                meter.tell(state.elements, stack.source)
 
 
 def _conditions(fail_on: list[str] | None, max_ulp: float | None) -> tuple[list[Condition], float]:

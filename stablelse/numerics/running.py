@@ -149,14 +149,18 @@ class RunningLogSumExp:
         certificate = Certificate({rung: 1} if settled[0] else {}, 0, float(ulps[0]))
         return (value[0], certificate) if return_certificate else value[0]
 
+    @property
+    def largest(self) -> float:
+        """The largest number so far, -inf of none; NaN if there was one."""
+        return float(self.state["top"][0])
+
     def log_sum(self) -> LogSum:
         """Return the result as a double-word, with a bound of its error.
 
         Where it is infinite or NaN, the lower word is 0.
         """
-        top = float(self.state["top"][0])
-        if not np.isfinite(top):
-            return LogSum(top, 0.0, 0.0)
+        if not np.isfinite(self.largest):
+            return LogSum(self.largest, 0.0, 0.0)
         (high, low, lowest, error, exponent), _ = states.logarithms(self.state)
         words = (np.ldexp(word, exponent).item() for word in (high, low + lowest, error))
         return LogSum(*words)
