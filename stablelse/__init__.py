@@ -12,8 +12,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from stablelse.analysis.compare import compare
     from stablelse.analysis.peers import compare_peers
-    from stablelse.analysis.proof import Proof
-    from stablelse.analysis.prove import prove
+    from stablelse.analysis.prove import Proof, prove
     from stablelse.analysis.results import Comparison
     from stablelse.analysis.scan import Scan, ScanState, scan
     from stablelse.analysis.stream import StreamState
@@ -52,7 +51,7 @@ __all__ = [
 _HOME = {
     "Certificate": "stablelse.numerics.certificate",
     "Comparison": "stablelse.analysis.results",
-    "Proof": "stablelse.analysis.proof",
+    "Proof": "stablelse.analysis.prove",
     "RunningLogSumExp": "stablelse.numerics.running",
     "RunningNaive": "stablelse.numerics.running",
     "RunningShifted": "stablelse.numerics.running",

@@ -1,23 +1,31 @@
-"""The derivations on the user's numbers: every line exactly, and in the format."""
+"""The identities derived line by line: on the user's numbers, exactly and in each format.
+
+    log sum exp(x_i) = a + log sum exp(x_i - a)
+    exp(x_j) / sum exp(x_i) = exp(x_j - a) / sum exp(x_i - a)
+
+Both sides of a line are operations like those of the formulas: one and the same line is written
+in symbols and with numbers, evaluated exactly (`stablelse.numerics.formulas.exactly`), and
+evaluated in a format with every operation rounded (`stablelse.numerics.formulas.formula`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from enum import Enum
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.derivation import DERIVATIONS, Equation
-from stablelse.analysis.origins import origins
-from stablelse.analysis.proof import FormatProof, Line, Proof, Quantity, Row
+from stablelse.analysis.display import Displayed
 from stablelse.analysis.results import DIGIT, Verdict
 from stablelse.numerics.decimals import overlap
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas import Shift, find_shift
 from stablelse.numerics.formulas.exactly import LARGEST, Exact, Side, evaluate
-from stablelse.numerics.formulas.formula import DerivationError, apply
+from stablelse.numerics.formulas.formula import DerivationError, Kind, Operation, apply
 from stablelse.numerics.functions import Function
 from stablelse.numerics.functions import exact as correctly_rounded
 from stablelse.numerics.inputs import real_vector
@@ -27,9 +35,250 @@ if TYPE_CHECKING:
 
     from stablelse.analysis.results import Place
 
-
 #: So many numbers take a few seconds.
 MOST = 2000
+
+
+class Rule(Enum):
+    """What leads to an equation from the one before it."""
+
+    DEFINITION = "definition"
+    EXPONENTIATE = "exponentiate"
+    MULTIPLY = "multiply"
+    TAKE_INTO_SUM = "take_into_sum"
+    TAKE_LOGARITHM = "take_logarithm"
+    ADD = "add"
+    EXPAND = "expand"
+    DISTRIBUTE = "distribute"
+    TAKE_INTO_EXPONENT = "take_into_exponent"
+    CHOOSE = "choose"
+
+
+class Equation(NamedTuple):
+    """A line of a derivation: its number from 1, the rule that leads to it, and its two sides."""
+
+    number: int
+    rule: Rule
+    left: Side
+    right: Side
+
+
+#: k = -a and c = e^k: the factor of both proofs, which multiplies sums or what is summed.
+_FACTOR = "k negate a, c exp k, "
+_SUM = "e exp x, s sum e"
+_SHIFTED_SUM = "d subtract x a, e exp d, s sum e"
+
+#: The derivations, line by line: the rule, and both sides. The first line is the naive formula, the
+#: last one the shifted formula.
+DERIVATIONS: dict[Function, tuple[Equation, ...]] = {
+    function: tuple(
+        Equation(number, rule, Side.read(left), Side.read(right))
+        for number, (rule, left, right) in enumerate(lines, start=1)
+    )
+    for function, lines in {
+        Function.LOGSUMEXP: (
+            (Rule.DEFINITION, "y", f"{_SUM}, y log s"),
+            (Rule.EXPONENTIATE, "t exp y", _SUM),
+            (
+                Rule.MULTIPLY,
+                f"{_FACTOR}t exp y, u multiply c t",
+                f"{_FACTOR}{_SUM}, q multiply c s",
+            ),
+            (Rule.TAKE_INTO_SUM, "z subtract y a, t exp z", _SHIFTED_SUM),
+            (Rule.TAKE_LOGARITHM, "z subtract y a", f"{_SHIFTED_SUM}, l log s"),
+            (Rule.ADD, "y", f"{_SHIFTED_SUM}, l log s, y add a l"),
+        ),
+        Function.SOFTMAX: (
+            (Rule.DEFINITION, "p", f"{_SUM}, p divide e s"),
+            (
+                Rule.EXPAND,
+                "p",
+                f"{_FACTOR}{_SUM}, m multiply c e, q multiply c s, p divide m q",
+            ),
+            (Rule.DISTRIBUTE, "p", f"{_FACTOR}e exp x, m multiply c e, s sum m, p divide m s"),
+            (
+                Rule.TAKE_INTO_EXPONENT,
+                "p",
+                "k negate a, d add x k, e exp d, s sum e, p divide e s",
+            ),
+            (Rule.CHOOSE, "p", f"{_SHIFTED_SUM}, p divide e s"),
+        ),
+    }.items()
+}
+
+
+class Origin(NamedTuple):
+    """An operation that made infinity, 0 or NaN of sound numbers.
+
+    Attributes
+    ----------
+    kind : Kind
+        The operation.
+    element : int or None
+        At which element, from 1; ``None`` where there is one for the whole vector.
+    operands : tuple of scalars
+        What it was given; empty for a sum.
+    value : scalar
+        What it made of that.
+    """
+
+    kind: Kind
+    element: int | None
+    operands: tuple[Any, ...]
+    value: Any
+
+
+class Quantity(NamedTuple):
+    """What one expression comes to.
+
+    Attributes
+    ----------
+    nearest : scalar
+        The exact value, correctly rounded to the format: infinite or 0 beyond its range.
+    decimal : Decimal or None
+        The exact value as a decimal number, correctly rounded, where it is outside the normal
+        range of the format, or the format holds fewer than ten digits.
+    value : scalar
+        What the format makes of it, every operation rounded.
+    ulps : float
+        The distance of the two numbers of the format, in units in the last place; infinite
+        where it is broken.
+    verdict : Verdict
+        Broken where the value is infinite, NaN or 0, and the exact value is not; but a result
+        of 0 is right if no number of the format is nearer to the exact value.
+    """
+
+    nearest: Any
+    decimal: Decimal | None
+    value: Any
+    ulps: float
+    verdict: Verdict
+
+
+class Row(NamedTuple):
+    """An equation for one element, or for the vector.
+
+    Attributes
+    ----------
+    element : int or None
+        Counted from 1; ``None`` where there is one value for the whole vector.
+    left, right : Quantity
+        Both sides. On the left y, or p_j, is the exact value, rounded to the format.
+    parts : tuple of Quantity
+        Numerator and denominator, where the right side is a fraction.
+    holds : bool
+        Whether both sides were computed to be the same number, exactly: rounded to the same
+        number, and enclosed by intervals that meet.
+    origins : tuple of Origin
+        Where the right side broke.
+    """
+
+    element: int | None
+    left: Quantity
+    right: Quantity
+    parts: tuple[Quantity, ...]
+    holds: bool
+    origins: tuple[Origin, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worse of both sides'."""
+        return max((self.left.verdict, self.right.verdict), key=list(Verdict).index)
+
+
+class Line(NamedTuple):
+    """One line of the derivation on the user's numbers.
+
+    Attributes
+    ----------
+    number : int
+        That of the equation.
+    digits : int
+        The decimal digits it took to evaluate both sides to the last bit.
+    verdict : Verdict
+        The worst of both sides'.
+    ulps : float
+        The largest error of both sides.
+    rows : tuple of Row
+        One, or one per element.
+    """
+
+    number: int
+    digits: int
+    verdict: Verdict
+    ulps: float
+    rows: tuple[Row, ...]
+
+
+class FormatProof(NamedTuple):
+    """The derivation in one format.
+
+    Attributes
+    ----------
+    format : str
+        What x is rounded to, and every operation.
+    shift : str
+        How the a of the identity was chosen.
+    a : scalar
+        The shift, in the format.
+    x : ndarray
+        Shape (n,), in the format.
+    lines : tuple of Line
+        One per equation.
+    departs : int or None
+        The first line of which a side is not right in the format.
+    compute : int
+        The line to compute: the last one.
+    with_max : Quantity or None
+        What that comes to for a = max, where it is not right and a is another.
+    library : Quantity
+        What this package's own function returns; of softmax the worst element.
+    """
+
+    format: str
+    shift: str
+    a: Any
+    x: Array
+    lines: tuple[Line, ...]
+    departs: int | None
+    compute: int
+    with_max: Quantity | None
+    library: Quantity
+
+
+class _Proof(NamedTuple):
+    function: Function
+    source: str | None
+    row: int | tuple[int, ...] | None
+    column: str | None
+    n: int | None
+    equations: tuple[Equation, ...]
+    results: tuple[FormatProof, ...]
+    x: Array | None = None
+
+
+class Proof(Displayed, _Proof):
+    """The derivation of the identity for any a.
+
+    Attributes
+    ----------
+    function : Function
+        Log-sum-exp or softmax.
+    source : str or None
+        The file the vector came from.
+    row, column : int, str or None
+        Its place there.
+    n : int or None
+        The number of elements; ``None`` for a derivation in symbols only.
+    equations : tuple of Equation
+        The lines, each with the rule that leads to it.
+    results : tuple of FormatProof
+        The lines on the numbers, one per format; none where there are no numbers.
+    x : ndarray or None
+        Shape (n,): the vector before it was rounded to any format.
+    """
+
+    __slots__ = ()
 
 
 def prove(
@@ -71,7 +320,7 @@ def prove(
     >>> proof = stablelse.prove([1000, 1001, 1002])
     >>> for equation, line in zip(proof.equations, proof.results[0].lines):
     ...     (row,) = line.rows
-    ...     print(equation.rule.value, row.holds, row.right.value, line.verdict.value)
+    ...     print(equation.rule.value, row.holds, row.right.value, row.right.verdict.value)
     definition True inf overflow
     exponentiate True inf overflow
     multiply True nan nan
@@ -93,8 +342,8 @@ def prove_vector(
 ) -> Proof:
     """Derive the identity on a vector that came from somewhere; see `prove`."""
     if function not in DERIVATIONS:
-        known = ", ".join(known.value for known in DERIVATIONS)
-        raise DerivationError(f"there is no derivation of {function.value}: choose from {known}")
+        choices = ", ".join(other.value for other in DERIVATIONS)
+        raise DerivationError(f"there is no derivation of {function.value}: choose from {choices}")
     results = () if x is None else tuple(_prove(x, function, shift, f) for f in formats)
     return Proof(
         function=function,
@@ -108,11 +357,11 @@ def prove_vector(
     )
 
 
-def _prove(given: Array, function: Function, shift: Shift, format_: Format) -> FormatProof:
-    x, a = _rounded(given, shift, format_)
+def _prove(numbers: Array, function: Function, shift: Shift, format_: Format) -> FormatProof:
+    x, a = _rounded(numbers, shift, format_)
     # Equal numbers are evaluated once, but of softmax every element is a row.
-    told = x if function is Function.SOFTMAX else np.unique(x.astype(np.longdouble))
-    if len(told) > MOST:
+    entries = x if function is Function.SOFTMAX else np.unique(x.astype(np.longdouble))
+    if len(entries) > MOST:
         raise DerivationError(
             f"a derivation of more than {MOST:,} numbers is too long: choose fewer of them"
         )
@@ -120,19 +369,20 @@ def _prove(given: Array, function: Function, shift: Shift, format_: Format) -> F
     sides = [side for equation in equations for side in (equation.left, equation.right)]
     exact = evaluate(sides, x, a[0], format_)
     # The first line's left side is y, or the p_j, and nothing else.
-    unknown = equations[0].left.value
-    known = np.array([value.nearest for value in exact[0][unknown]], dtype=format_.dtype)
-    at = {"x": x, "a": a, unknown: known}
+    symbol = equations[0].left.value
+    truth = exact[0][symbol]
+    nearest = np.array([value.nearest for value in truth], dtype=format_.dtype)
+    given = {"x": x, "a": a, symbol: nearest}
     lines = tuple(
-        _line(equation, exact[2 * index], exact[2 * index + 1], at, format_)
+        _line(equation, exact[2 * index], exact[2 * index + 1], given, format_)
         for index, equation in enumerate(equations)
     )
     departs = next((line.number for line in lines if line.verdict is not Verdict.RIGHT), None)
     last = equations[-1].right
     with_max = None
     if lines[-1].verdict is not Verdict.RIGHT and a[0] != x.max():
-        other = {**at, "a": x.max(keepdims=True)}
-        with_max = _worst(_results(last, other, format_)[last.value], exact[0][unknown], format_)
+        other = {**given, "a": x.max(keepdims=True)}
+        with_max = _worst(_results(last, other, format_)[last.value], truth, format_)
     own = correctly_rounded(function, x[np.newaxis], format_)[0]
     return FormatProof(
         format=format_.name,
@@ -143,7 +393,7 @@ def _prove(given: Array, function: Function, shift: Shift, format_: Format) -> F
         departs=departs,
         compute=equations[-1].number,
         with_max=with_max,
-        library=_worst(own, exact[0][unknown], format_),
+        library=_worst(own, truth, format_),
     )
 
 
@@ -151,18 +401,18 @@ def _rounded(given: Array, shift: Shift, format_: Format) -> tuple[Array, Array]
     """Return x, shape (n,), and the shift, shape (1,), in the format; both must be finite."""
     x = format_.round(given)
     a = format_.round(shift.rule(x))
-    mend = "the identity is one of real numbers: give others, or another format"
+    fix = "the identity holds for real numbers: give others, or another format"
     strange = np.flatnonzero(~np.isfinite(x))
     if strange.size:
         index = int(strange[0])
-        comes_to = "" if given[index] == x[index] else f", which {format_.name} makes {x[index]}"
-        raise DerivationError(f"x_{index + 1} is {given[index]}{comes_to}; {mend}")
+        comes_to = "" if given[index] == x[index] else f", which is {x[index]} in {format_.name}"
+        raise DerivationError(f"x_{index + 1} is {given[index]}{comes_to}; {fix}")
     if not np.isfinite(a[0]):
-        comes_to = "" if str(a[0]) == shift.name else f", which {format_.name} makes {a[0]}"
-        raise DerivationError(f"the shift a is {shift.name}{comes_to}; {mend}")
+        comes_to = "" if str(a[0]) == shift.name else f", which is {a[0]} in {format_.name}"
+        raise DerivationError(f"the shift a is {shift.name}{comes_to}; {fix}")
     if np.abs(np.append(x, a).astype(np.longdouble)).max() > LARGEST:
         raise DerivationError(
-            f"the exact value of e^x is too long to be told where x or a is beyond {LARGEST:.0e}"
+            f"the exact value of e^x is too long to show where x or a is beyond {LARGEST:.0e}"
         )
     return x, a
 
@@ -171,42 +421,44 @@ def _line(
     equation: Equation,
     left: dict[str, list[Exact]],
     right: dict[str, list[Exact]],
-    at: dict[str, Array],
+    given: dict[str, Array],
     format_: Format,
 ) -> Line:
-    lefts = _results(equation.left, at, format_)
-    rights = _results(equation.right, at, format_)
-    is_result = not equation.left.operations
+    def quantity(symbol: str, index: int, is_value: bool = True) -> Quantity:
+        return _quantity(
+            _at(right[symbol], index), _at(rights[symbol], index), format_, is_result and is_value
+        )
+
+    lefts, rights = (_results(side, given, format_) for side in (equation.left, equation.right))
+    left_symbol, is_result = equation.left.value, not equation.left.operations
     per_element = equation.right.value in equation.right.per_element
-    *parts, value = equation.right.wanted
+    *parts, symbol = equation.right.wanted
     rows = []
-    for index, exact in enumerate(right[value]):
-        other = left[equation.left.value][index]
-        told = _quantity(exact, rights[value][index], format_, is_result)
+    for index, exact in enumerate(right[symbol]):
+        value, other = quantity(symbol, index), left[left_symbol][index]
+        is_right = value.verdict is Verdict.RIGHT
         rows.append(
             Row(
                 element=index + 1 if per_element else None,
-                left=_quantity(other, lefts[equation.left.value][index], format_, is_result),
-                right=told,
-                parts=tuple(
-                    _quantity(_at(right[name], index), _at(rights[name], index), format_, False)
-                    for name in parts
-                ),
+                left=_quantity(other, lefts[left_symbol][index], format_, is_result),
+                right=value,
+                parts=tuple(quantity(part, index, False) for part in parts),
                 holds=_same(exact, other),
-                origins=origins(equation.right.operations, rights, index)
-                if told.verdict is not Verdict.RIGHT
-                else (),
+                origins=() if is_right else _origins(equation.right.operations, rights, index),
             )
         )
-    verdict = max((row.right.verdict for row in rows), key=list(Verdict).index)
-    digits = max(value.digits for side in (left, right) for many in side.values() for value in many)
-    ulps = max(row.right.ulps for row in rows)
-    return Line(equation.number, digits, verdict, ulps, tuple(rows))
+    return Line(
+        number=equation.number,
+        digits=max(e.digits for side in (left, right) for many in side.values() for e in many),
+        verdict=max((row.verdict for row in rows), key=list(Verdict).index),
+        ulps=max(side.ulps for row in rows for side in (row.left, row.right)),
+        rows=tuple(rows),
+    )
 
 
-def _results(side: Side, at: dict[str, Array], format_: Format) -> dict[str, Array]:
+def _results(side: Side, given: dict[str, Array], format_: Format) -> dict[str, Array]:
     """Evaluate one side in the format, every operation rounded."""
-    results = dict(at)
+    results = dict(given)
     apply(side.operations, results, format_)
     return results
 
@@ -237,7 +489,7 @@ def _worst(values: Array, exact: Sequence[Exact], format_: Format) -> Quantity:
 
 
 def _same(one: Exact, other: Exact) -> bool:
-    """Whether two exact values were found to be one: told by the program, not taken for granted."""
+    """Whether two exact values are one number: computed, not taken for granted."""
     return (
         bool(one.nearest == other.nearest or (one.nearest != one.nearest))
         and (None in (one.decimal, other.decimal) or one.decimal == other.decimal)
@@ -247,3 +499,42 @@ def _same(one: Exact, other: Exact) -> bool:
 
 def _at(values: Any, index: int) -> Any:
     return values[min(index, len(values) - 1)]
+
+
+#: What is positive in exact arithmetic: 0 comes of underflow.
+_POSITIVE = frozenset({Kind.EXP, Kind.SUM, Kind.MULTIPLY, Kind.DIVIDE})
+
+
+def _origins(
+    operations: Sequence[Operation], results: Mapping[str, Array], index: int
+) -> tuple[Origin, ...]:
+    """Trace a result that is infinite, NaN or wrongly 0 to the operations that began it."""
+    by_symbol = {operation.symbol: operation for operation in operations}
+
+    def trace(operation: Operation, index: int) -> Iterator[Origin]:
+        """Yield those broken operations whose own operands are sound."""
+        value = _at(results[operation.symbol], index)
+        if np.isfinite(value) and not (operation.kind in _POSITIVE and value == 0):
+            return
+        is_sum = operation.kind is Kind.SUM
+        deeper: list[Origin] = []
+        for symbol in operation.operands:
+            if symbol in by_symbol:
+                terms = results[symbol]
+                culprits = terms == 0 if value == 0 else ~np.isfinite(terms)
+                where = int(np.argmax(culprits)) if is_sum else index
+                deeper += trace(by_symbol[symbol], where)
+        if not deeper:
+            element = index + 1 if len(results[operation.symbol]) > 1 else None
+            operands = () if is_sum else operation.operands
+            deeper = [
+                Origin(
+                    operation.kind,
+                    element,
+                    tuple(_at(results[name], index) for name in operands),
+                    value,
+                )
+            ]
+        yield from deeper
+
+    return tuple(dict.fromkeys(trace(operations[-1], index))) if operations else ()

@@ -31,12 +31,12 @@ FORMS: dict[str, dict[str, str]] = {
         "csv": "records:peer_rows",
     },
     "Proof": {
-        "table": "derivation:ProofPicture",
-        "plain": "derivation_text:plain_lines",
-        "markdown": "derivation_text:markdown_lines",
-        "latex": "derivation_text:latex_lines",
-        "csv": "derivation_text:proof_rows",
-        "json": "derivation_text:proof_record",
+        "table": "prove:ProofPicture",
+        "plain": "prove:plain_lines",
+        "markdown": "prove:markdown_lines",
+        "latex": "prove:latex_lines",
+        "csv": "prove:proof_rows",
+        "json": "prove:proof_record",
     },
     "Sweep": {
         "table": "sweep:SweepPicture",

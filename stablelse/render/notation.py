@@ -35,9 +35,9 @@ class Expression(NamedTuple):
 
 
 class Notation(NamedTuple):
-    """How a formula's pieces are put together."""
+    """How a medium writes the pieces of a formula."""
 
-    number: Callable[[Any], Expression]
+    literal: Callable[[str], str]
     subscript: Callable[[str, str], str]
     bracket: Callable[[str], str]
     power: Callable[[Expression], str]
@@ -47,6 +47,12 @@ class Notation(NamedTuple):
     minus: str
     ellipsis: str
     product: str
+
+    def number(self, value: Any) -> Expression:
+        """Return a number, or the text of one."""
+        text = self.literal(value if isinstance(value, str) else number_text(value))
+        is_bare = not ("e" in text or " " in text or text.startswith("-"))
+        return Expression(text, Strength.ATOM if is_bare else Strength.PREFIX)
 
 
 def _bracket(text: str) -> str:
@@ -59,11 +65,7 @@ def _within(inner: Expression, least: Strength, bracket: Callable[[str], str]) -
 
 def screen(glyphs: Glyphs) -> Notation:
     """Return the notation for a screen that has these symbols."""
-
-    def number(value: Any) -> Expression:
-        text = glyphs.number(value)
-        is_bare = not set("-e").intersection(text)
-        return Expression(text, Strength.ATOM if is_bare else Strength.PREFIX)
+    infinite = {"inf": glyphs.infinity, "-inf": f"-{glyphs.infinity}", "nan": "NaN"}
 
     def fraction(above: Expression, below: Expression) -> Expression:
         upper = _within(above, Strength.PRODUCT, _bracket)
@@ -71,7 +73,7 @@ def screen(glyphs: Glyphs) -> Notation:
         return Expression(f"{upper} / {lower}", Strength.PRODUCT)
 
     return Notation(
-        number=number,
+        literal=lambda text: infinite.get(text, text),
         subscript=lambda name, index: f"{name}_{index}",
         bracket=_bracket,
         power=lambda exponent: f"e^{_within(exponent, Strength.SIGNED, _bracket)}",
@@ -84,13 +86,7 @@ def screen(glyphs: Glyphs) -> Notation:
     )
 
 
-def latex_number(value: Any) -> str:
-    """Return a number in LaTeX's mathematics."""
-    return latex_text(number_text(value))
-
-
-def latex_text(text: str) -> str:
-    """Return the text of a number in LaTeX's mathematics."""
+def _latex_literal(text: str) -> str:
     named = {"inf": r"\infty", "-inf": r"-\infty", "nan": r"\mathrm{NaN}"}
     mantissa, mark, exponent = named.get(text, text).partition("e")
     return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if mark else mantissa
@@ -100,13 +96,8 @@ def _latex() -> Notation:
     def bracket(text: str) -> str:
         return rf"\left({text}\right)"
 
-    def number(value: Any) -> Expression:
-        text = latex_number(value)
-        is_bare = not text.startswith("-") and " " not in text
-        return Expression(text, Strength.ATOM if is_bare else Strength.PREFIX)
-
     return Notation(
-        number=number,
+        literal=_latex_literal,
         subscript=lambda name, index: f"{name}_{{{index}}}",
         bracket=bracket,
         power=lambda exponent: f"e^{{{exponent.text}}}",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stablelse.analysis.ledger import Entry
     from stablelse.analysis.likelihood import Loss, LossResult
     from stablelse.analysis.peers import Worst
-    from stablelse.analysis.proof import Proof
+    from stablelse.analysis.prove import Proof
     from stablelse.analysis.results import Place
     from stablelse.analysis.steps import Step
     from stablelse.analysis.sweep import Segment, Sweep

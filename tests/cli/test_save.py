@@ -182,7 +182,8 @@ def test_no_digit_is_cut_where_the_screen_is_narrow(suffix, shown, tmp_path):
     path = tmp_path / f"x{suffix}"
     shown("prove", "--save", path, columns=20)
     text = re.sub("<[^>]*>", "", path.read_text(encoding="utf-8")).replace("&#160;", " ")
-    assert "float64 1.5032147244081275 ≠ 1.5032147244080551  ✓ 1 ulp off" in text
+    assert "1.5032147244081275 ≈" in text
+    assert "1.5032147244080551 ✓" in text
     if suffix == ".svg":
         root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
         (clip,) = root.iter(f"{_SVG}clipPath")

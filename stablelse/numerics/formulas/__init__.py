@@ -14,26 +14,17 @@ import numpy as np
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas.formula import (
     Formula,
-    Kind,
     Method,
     MethodError,
-    Operation,
     pairwise_sum,
+    read_operations,
 )
 from stablelse.numerics.functions import Function, exact
 
 
 def _table(method: Method, **formulas: str) -> dict[Function, Formula]:
-    """Read formulas, whose operations are written ``result kind operands``."""
     return {
-        Function(name): Formula(
-            Function(name),
-            method,
-            tuple(
-                Operation(symbol, Kind(kind), tuple(operands))
-                for symbol, kind, *operands in map(str.split, text.split(", "))
-            ),
-        )
+        Function(name): Formula(Function(name), method, read_operations(text))
         for name, text in formulas.items()
     }
 

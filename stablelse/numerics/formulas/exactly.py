@@ -20,7 +20,7 @@ from stablelse.numerics import decimals
 from stablelse.numerics.contexts import context
 from stablelse.numerics.decimals import Ball
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formulas.formula import DerivationError, Kind, Operation
+from stablelse.numerics.formulas.formula import DerivationError, Kind, Operation, read_operations
 from stablelse.numerics.rationals import nearest
 
 #: The largest precision, which is reached only where a is far from max x and e^(x - max x) is
@@ -50,6 +50,14 @@ class Side(NamedTuple):
 
     value: str
     operations: tuple[Operation, ...] = ()
+
+    @classmethod
+    def read(cls, text: str) -> Side:
+        """Read a side: a symbol that is given, or operations as `read_operations` reads them."""
+        if " " not in text:
+            return cls(text)
+        operations = read_operations(text)
+        return cls(operations[-1].symbol, operations)
 
     @property
     def wanted(self) -> tuple[str, ...]:

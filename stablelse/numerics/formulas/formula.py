@@ -70,6 +70,14 @@ class Operation(NamedTuple):
     operands: tuple[str, ...]
 
 
+def read_operations(text: str) -> tuple[Operation, ...]:
+    """Read operations written ``symbol kind operands``, with commas in between."""
+    return tuple(
+        Operation(symbol, Kind(kind), tuple(operands))
+        for symbol, kind, *operands in map(str.split, text.split(", "))
+    )
+
+
 class Formula(NamedTuple):
     """A method of computing a function.
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stablelse.analysis.derivation import DERIVATIONS
+from stablelse.analysis.prove import DERIVATIONS
 from stablelse.numerics.formats import find_format
 from stablelse.numerics.formulas import exactly
 from stablelse.numerics.formulas.exactly import Side, evaluate
