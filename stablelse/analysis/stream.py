@@ -121,17 +121,28 @@ class FormatState:
 
     def update(self, x: Array, block: _Block) -> None:
         """Take in a vector of numbers that lie there."""
+        if not self.plain:
+            self._take_alone(x)
+            return
         scratch = np.empty(min(PIECE, len(x)), self.format.dtype)
         for begin in range(0, len(x), PIECE):
             raw = x[begin : begin + PIECE]
             piece = raw if raw.dtype == self.format.dtype else self.format.round(raw)
             self._take(raw, piece, scratch[: len(piece)], block, begin)
 
-    def _take(self, raw: Array, x: Array, scratch: Array, block: _Block, begin: int) -> None:
+    def _take_alone(self, raw: Array) -> None:
+        """Take in numbers of which the exact value alone is wanted, in as few passes as can be."""
+        fits = raw.dtype.kind == "f" and np.can_cast(raw.dtype, self.format.dtype)
+        x = raw if fits else self.format.round(raw)
         self.right.update(x)
         x_min = np.minimum.reduce(x)
-        # The kernel has found the largest number on its way; a formula needs that of the piece.
-        x_max = np.maximum.reduce(x) if self.plain else self.format.round(self.right.largest)[()]
+        self.minimum = np.minimum(self.minimum, x_min)
+        self.maximum = self.format.round(self.right.largest)[()]
+        if not (fits or np.isfinite(self.maximum - x_min)):
+            self.has_unfit |= bool((np.isfinite(raw) & ~np.isfinite(x)).any())
+
+    def _take(self, raw: Array, x: Array, scratch: Array, block: _Block, begin: int) -> None:
+        x_min, x_max = np.minimum.reduce(x), np.maximum.reduce(x)
         self.minimum = np.minimum(self.minimum, x_min)
         self.maximum = np.maximum(self.maximum, x_max)
         finite = x[x > -np.inf] if x_min == -np.inf else x
@@ -143,15 +154,15 @@ class FormatState:
             self._look(Method.NAIVE, "x", raw, unfit, block, begin)
             self._look(Method.SHIFTED, "x", raw, unfit, block, begin)
             self._look(Method.SHIFTED, "d", x, x == np.inf, block, begin)
-        if self.plain:
-            if not x_max <= self.format.overflow_threshold:
-                large = (x > self.format.overflow_threshold) & np.isfinite(x)
-                self._look(Method.NAIVE, "e", x, large, block, begin)
-            self._take_naive(x, scratch, block, begin)
-            before = self.shifted.total
-            self.shifted.take(x, x_max, scratch)
-            if np.isfinite(before) and np.isinf(self.shifted.total):
-                self._overflow(Method.SHIFTED, *block.place(begin + len(x) - 1))
+        if not x_max <= self.format.overflow_threshold:
+            large = (x > self.format.overflow_threshold) & np.isfinite(x)
+            self._look(Method.NAIVE, "e", x, large, block, begin)
+        self._take_naive(x, scratch, block, begin)
+        before = self.shifted.total
+        self.shifted.take(x, x_max, scratch)
+        if np.isfinite(before) and np.isinf(self.shifted.total):
+            self._overflow(Method.SHIFTED, *block.place(begin + len(x) - 1))
+        self.right.update(x)
 
     def _take_naive(self, x: Array, scratch: Array, block: _Block, begin: int) -> None:
         self.naive.count += len(x)
