@@ -62,7 +62,7 @@ def assert_stable(
     failed = list(failures(found, conditions))
     if failed:
         from stablelse.render.numbers import row_text
-        from stablelse.render.scan_text import advice_text, failure_text
+        from stablelse.render.scan import advice_text, failure_text
 
         lines = [failure_text(failure, found).partition(": ")[2] for failure in failed]
         row = failed[0].first.row or 1

@@ -212,6 +212,17 @@ class Scan(_Scan, Displayed):
         }
         return {way: next((name for name in FORMATS if name in names[way]), None) for way in names}
 
+    @property
+    def whole(self) -> WholeScan:
+        """The same scan, shown with every trouble and every chart."""
+        return WholeScan(*self)
+
+
+class WholeScan(Scan):
+    """A scan that shows itself with every trouble and every chart; see `Scan`."""
+
+    __slots__ = ()
+
 
 class _Tally:
     """What one way of computing in one format has made of the vectors so far."""

@@ -492,6 +492,9 @@ class Scan(NamedTuple):
             " than N ulp off); repeatable, or a list with commas; none.  [default: shifted:broken]",
         ),
     ] = None
+    whole: Annotated[
+        bool, typer.Option("--all", help="Every kind of trouble, and the charts of all bins.")
+    ] = False
     quiet: Annotated[
         bool,
         typer.Option(

@@ -21,7 +21,7 @@ from stablelse.cli.progress import meter_of
 from stablelse.cli.source import open_numbers, place_of
 from stablelse.numerics.formats import installed_formats
 from stablelse.readers import vectors
-from stablelse.render.scan_text import failure_text
+from stablelse.render.scan import failure_text
 
 
 def run(request: Scan) -> None:
@@ -34,7 +34,7 @@ def run(request: Scan) -> None:
     _take_all(state, Input(**request.source._asdict()), "longdouble" in formats)
     found = state.result()
     if not request.quiet:
-        emit(found, request)
+        emit(found.whole if request.whole else found, request)
     failed = list(failures(found, conditions))
     for failure in failed:
         typer.echo(f"stablelse: failed: {failure_text(failure, found)}", err=True)

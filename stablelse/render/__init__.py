@@ -55,9 +55,15 @@ FORMS: dict[str, dict[str, str]] = {
     },
     "Scan": {
         "table": "scan:ScanPicture",
-        "plain": "scan_text:scan_lines",
-        "csv": "scan_text:scan_rows",
-        "json": "scan_text:scan_record",
+        "plain": "scan:scan_lines",
+        "csv": "scan:scan_rows",
+        "json": "scan:scan_record",
+    },
+    "WholeScan": {
+        "table": "scan:WholeScanPicture",
+        "plain": "scan:scan_lines",
+        "csv": "scan:scan_rows",
+        "json": "scan:scan_record",
     },
     "Limits": {"table": "limits:LimitsPicture", "plain": "limits:limits_lines"},
 }

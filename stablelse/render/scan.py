@@ -1,126 +1,305 @@
-"""What breaks on many vectors: counts, places, and charts of where they lie."""
+"""What a scan found: a table, the first and worst vectors and a chart; lines; and records."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.results import VERDICTS, Verdict
-from stablelse.analysis.scan import Distribution, Scan, Threshold, WayScan, thresholds
+from stablelse.analysis.scan import Distribution, Failure, Scan, Threshold, WayScan, Witness
+from stablelse.analysis.scan import thresholds as thresholds_of
 from stablelse.numerics.formats import find_format
 from stablelse.render.columns import VERDICT_STYLES
-from stablelse.render.layout import Column, Group, glyphs_for, stack
-from stablelse.render.scan_text import (
-    counts,
-    edge_text,
-    title,
-    told_verdict,
-    unsourced,
-    witness_text,
-)
+from stablelse.render.layout import glyphs_for
+from stablelse.render.numbers import number_text, row_text
+from stablelse.render.records import cell, field_names, record
+from stablelse.render.sweep import MARKS
 from stablelse.render.table import hanging
-from stablelse.render.wording import VERDICT_WORDS, Glyphs
+from stablelse.render.wording import ASCII, FUNCTION_NAMES, VERDICT_WORDS, Glyphs, ulps_text
 
-#: The longest bar of a chart; what is beside it on a line takes less than the rest of 80 columns.
-_BAR = 40
+#: The longest bar of a chart; how many lines the table, the troubles and the bars take together on
+#: one screen, and how many bars there are at least.
+_BAR, _LINES, _FEWEST = 30, 15, 4
+
+#: What the charts show, by field of `Histograms`, and what happens beyond a threshold.
+_CHARTS = {
+    "maxima": "the largest element of each vector",
+    "minima": "the smallest element of each vector",
+    "spreads": "the largest less the smallest",
+}
+_BEYOND = {"overflow": "e^x is {infinity} in", "underflow": "e^x is 0 in"}
+_VANISHES = "e^(x {minus} max) can be 0 in"
+
+_SURVIVES = "Smallest safe format: "
+_REST = "Minima from {0} to {1}, spreads from {2} to {3}; --all shows their charts."
+_ADVICE = {
+    Verdict.NAN: "the logits have NaN or infinities; find out where they come from",
+    Verdict.DOES_NOT_FIT: "choose a format with a wider range, or clip the logits",
+}
+_WIDER = "use stablelse's own functions, which lose no digits, or a wider format"
 
 
 class ScanPicture:
-    """Tables and charts, for a console of any width and encoding.
+    """A table, the worst vectors and a chart on one screen, for a console of any width."""
 
-    Parameters
-    ----------
-    scan : Scan
-        What is shown.
-    """
+    is_whole = False
 
     def __init__(self, scan: Scan) -> None:
         self.scan = scan
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the counts, the first and worst vectors, the charts, and what survives."""
-        glyphs = glyphs_for(options)
-        scan = self.scan
-        source, function, extent = title(scan)
-        yield Text.assemble(" ", source, (function, "bold"), extent)
-        yield from self._table(options)
-        for result in scan.results:
-            for line in _places(result, scan, glyphs):
-                yield hanging(line, options.max_width, indent=1)
+        """Yield the counts, the first and worst vectors, charts, and what survives."""
+        glyphs, width, scan = glyphs_for(options), options.max_width, self.scan
+        yield Text.assemble(" ", (_title(scan), "bold"))
+        yield Text()
+        yield from _table(scan, glyphs)
+        room = 10_000 if self.is_whole else _LINES - len(scan.results)
+        told = sorted(_troubles(scan, glyphs), key=lambda trouble: -trouble[0])
+        troubles = [hanging(line, width, indent=1) for _, line in told]
+        for index, line in enumerate(troubles):
+            is_last = index == len(troubles) - 1
+            room -= line.plain.count("\n") + 1
+            if index and room < _FEWEST + (not is_last):
+                yield Text(f" and {len(troubles) - index} more: --all shows them", "dim")
+                break
+            yield line
         yield Text()
         formats = [find_format(name) for name in dict.fromkeys(r.format for r in scan.results)]
-        for name, distribution in scan.histograms._asdict().items():
-            yield from _chart(name, distribution, thresholds(name, formats))
-        for method, format_ in scan.survivors.items():
-            line = f" {method} survives in "
-            survives = (format_, "green") if format_ else ("none of these formats", "red")
-            yield Text.assemble(line, survives)
-        yield Text()
-
-    def _table(self, options: ConsoleOptions) -> Iterator[Text]:
-        results = self.scan.results
-        formats = [
-            "" if index and results[index - 1].format == r.format else r.format
-            for index, r in enumerate(results)
-        ]
-        labels = Column("format", [Text(name, "bold") for name in formats])
-        columns = [Column("method", [Text(result.method) for result in results])]
-        for verdict in VERDICTS:
-            counted = [counts(result)[verdict] for result in results]
-            if verdict is Verdict.RIGHT or any(counted):
-                style = "" if verdict is Verdict.RIGHT else VERDICT_STYLES[verdict]
-                cells = [Text(f"{count:,}", style if count else "") for count in counted]
-                columns.append(Column(VERDICT_WORDS[verdict], cells))
-        ends = frozenset(i - 1 for i, name in enumerate(formats) if name and i)
-        groups = [Group([column]) for column in columns]
-        yield from stack(labels, groups, ends, options.max_width)  # type: ignore[misc]  # tables
+        for name in _CHARTS if self.is_whole else ["maxima"]:
+            yield Text.assemble((f" {name}", "bold"), f"  {_CHARTS[name]}")
+            found = getattr(scan.histograms, name)
+            limits = thresholds_of(name, formats)
+            yield from _chart(name, found, limits, max(_FEWEST, room), glyphs)
+        ends = [end for found in scan.histograms[1:] for end in found[3:] if end is not None]
+        if len(ends) == 4 and not self.is_whole:
+            yield hanging(_REST.format(*map(_edge_text, ends)), width, indent=1, style="dim")
+        survivors = [f"{way} {name or 'none'}" for way, name in scan.survivors.items()]
+        yield hanging(_SURVIVES + ", ".join(survivors) + ".", width, indent=1)
 
 
-def _places(result: WayScan, scan: Scan, glyphs: Glyphs) -> Iterator[str]:
-    for first, worst in zip(result.first, result.worst, strict=True):
-        told = witness_text(unsourced(first, scan), result.format, glyphs)
-        again = witness_text(unsourced(worst, scan), result.format, glyphs)
-        more = "" if again == told else f"; worst {again}"
-        word = told_verdict(first.verdict, scan.max_ulp)
-        yield f"{result.format} {result.method}, {word}: first {told}{more}"
+class WholeScanPicture(ScanPicture):
+    """The same with every trouble, and every bar of all charts."""
+
+    is_whole = True
 
 
-def _chart(name: str, found: Distribution, lines: Sequence[Threshold]) -> Iterator[Text]:
-    """Yield a bar for every bin from the first to the last that has numbers, and thresholds."""
+def _table(scan: Scan, glyphs: Glyphs) -> Iterator[Text]:
+    """Yield a line per method and format with its counts, below a line of heads."""
+    shown = [v for v in VERDICTS if v is Verdict.RIGHT or any(_counts(r)[v] for r in scan.results)]
+    names = max(len(result.format) for result in scan.results)
+    methods = max(len(result.method) for result in scan.results)
+    widths = [
+        max(len(VERDICT_WORDS[v]), *(len(f"{_counts(r)[v]:,}") for r in scan.results)) + 2
+        for v in shown
+    ]
+    heads = [f"{VERDICT_WORDS[v]:>{w}}" for v, w in zip(shown, widths, strict=True)]
+    yield Text(" " * (names + methods + 4 + len(glyphs.good)) + "".join(heads), "bold")
+    above = ""
+    for result in scan.results:
+        mark, style = (glyphs.good, "green") if result.survives else (glyphs.bad, "red")
+        if result.survives and result.digits_lost:
+            mark, style = glyphs.fair, "yellow"
+        name = "" if result.format == above else result.format
+        above = result.format
+        line = Text.assemble((f" {name:<{names}}", "bold"), "  ", (mark, style))
+        line.append(f" {result.method:<{methods}}")
+        for verdict, width in zip(shown, widths, strict=True):
+            count = _counts(result)[verdict]
+            style = "" if verdict is Verdict.RIGHT else VERDICT_STYLES[verdict]
+            line.append(f"{count:>{width},}", style if count else "dim")
+        yield line
+
+
+def _troubles(scan: Scan, glyphs: Glyphs) -> Iterator[tuple[int, str]]:
+    """Yield how many vectors are struck, and what the first and the worst of them give."""
+    for result in scan.results:
+        for first, worst in zip(result.first, result.worst, strict=True):
+            text = _witness_text(first, result.format, glyphs, scan)
+            again = _witness_text(worst, result.format, glyphs, scan)
+            rest = "" if again == text else f"; worst {again}"
+            word = _verdict_text(first.verdict, scan.max_ulp)
+            count = _counts(result)[first.verdict]
+            yield count, f"{result.format} {result.method}, {word}: first {text}{rest}"
+
+
+class _Bin(NamedTuple):
+    low: float
+    high: float
+    total: int
+
+
+def _bins(found: Distribution, limits: Sequence[float], most: int) -> list[_Bin]:
+    """Return bins from the first number to the last, at most so many or as few as there can be.
+
+    They end at the thresholds, at all edges or at those that are powers of ten.
+    """
     filled = [index for index, count in enumerate(found.counts) if count]
-    nan = f", NaN {found.nan:,}" if found.nan else ""
-    yield Text.assemble(" ", (name, "bold"), f" of the vectors{nan}")
-    if not filled:
+    bins: list[_Bin] = []
+    for first_digits in ("125", "1", ""):
+        bins = []
+        for index in range(filled[0], filled[-1] + 1):
+            low, high = found.edges[index : index + 2]
+            if bins and low and low not in limits and f"{abs(low):e}"[0] not in first_digits:
+                low, _, total = bins.pop()
+                bins.append(_Bin(low, high, total + found.counts[index]))
+            else:
+                bins.append(_Bin(low, high, found.counts[index]))
+        if len(bins) <= most:
+            break
+    return bins
+
+
+def _chart(
+    name: str, found: Distribution, limits: Sequence[Threshold], most: int, glyphs: Glyphs
+) -> Iterator[Text]:
+    """Yield a bar per bin, those beyond a threshold marked with what happens there."""
+    if found.nan:
+        yield Text(f"   NaN {found.nan:,}")
+    if found.minimum is None:
         return
-    most = max(found.counts)
-    bins = range(filled[0], filled[-1] + 1)
-    labels = {i: _range_text(found, i) for i in bins}
-    width = max(map(len, labels.values()))
-    for index in bins:
-        for mark in lines:
-            if mark.value == found.edges[index] and index > filled[0]:
-                yield Text(f"   {'':{width}} -- {_mark_text(name, mark)}")
-        count = found.counts[index]
-        bar = "#" * -(-count * _BAR // most)
-        yield Text(f"   {labels[index]:>{width}} {bar}{' ' if bar else ''}{count:,}")
-    yield Text()
+    bins = _bins(found, [limit.value for limit in limits], most)
+    labels = [_range_text(one) for one in bins]
+    width, largest = max(map(len, labels)), max(one.total for one in bins)
+    for one, label in zip(bins, labels, strict=True):
+        beyond = {
+            limit.format: limit.kind
+            for limit in limits
+            if ((limit.kind == "overflow" or name == "spreads") and one.low >= limit.value)
+            or (limit.kind == "underflow" and name != "spreads" and one.high <= limit.value)
+        }
+        kind = next(iter(beyond.values()), "right")
+        verdict = Verdict.RIGHT if name == "spreads" else Verdict(kind)
+        unicode, ascii_only, style = MARKS[verdict]
+        mark = ascii_only if glyphs is ASCII else unicode
+        line = Text(f"   {label:>{width}} {'|' if glyphs is ASCII else '│'}")
+        line.append(mark * -(-one.total * _BAR // largest), style)
+        line.append(f" {one.total:,}")
+        if beyond:
+            told = _VANISHES if name == "spreads" else _BEYOND[kind]
+            note = told.format(infinity=glyphs.infinity, minus=glyphs.minus)
+            line.append(f"   {note} {', '.join(beyond)}", "dim" if name == "spreads" else style)
+        yield line
 
 
-def _range_text(found: Distribution, index: int) -> str:
-    low, high = found.edges[index], found.edges[index + 1]
-    if high == float("inf"):
-        return f"above {edge_text(low)}"
-    if low == float("-inf"):
-        return f"to {edge_text(high)}"
-    return f"{edge_text(low)} to {edge_text(high)}"
+def _range_text(one: _Bin) -> str:
+    if one.high == float("inf"):
+        return f"above {_edge_text(one.low)}"
+    if one.low == float("-inf"):
+        return f"to {_edge_text(one.high)}"
+    return f"{_edge_text(one.low)} to {_edge_text(one.high)}"
 
 
-def _mark_text(name: str, mark: Threshold) -> str:
-    """Return what happens beyond a threshold."""
-    if name == "spreads":
-        return f"{edge_text(mark.value)}: the smallest terms vanish in {mark.format} from here on"
-    beyond = "above" if mark.kind == "overflow" else "below"
-    zero = "overflows" if mark.kind == "overflow" else "is 0"
-    return f"{edge_text(mark.value)}: e^x {zero} in {mark.format} {beyond}"
+def _edge_text(value: float) -> str:
+    return number_text(round(value, 2))
+
+
+def _counts(result: WayScan) -> dict[Verdict, int]:
+    return {verdict: getattr(result, verdict.value) for verdict in VERDICTS}
+
+
+def _vectors_text(count: int) -> str:
+    return f"{count:,} vector{'' if count == 1 else 's'}"
+
+
+def _title(scan: Scan) -> str:
+    numbers = f"{scan.elements:,} number{'' if scan.elements == 1 else 's'}"
+    text = f"{FUNCTION_NAMES[scan.function]} of {_vectors_text(scan.rows)}, {numbers}"
+    return f"{scan.source}: {text}" if scan.source else text
+
+
+def _verdict_text(verdict: Verdict, max_ulp: float) -> str:
+    lost = f" (more than {max_ulp:g} ulp off)" if verdict is Verdict.DIGITS_LOST else ""
+    return VERDICT_WORDS[verdict] + lost
+
+
+def _witness_text(witness: Witness, format_: str, glyphs: Glyphs, scan: Scan | None = None) -> str:
+    """Return a vector on which something goes wrong; without its file if the title names that."""
+    source = None if scan is not None and scan.source else witness.source
+    where = f"row {row_text(witness.row)}" if witness.row is not None else ""
+    if witness.row is None and witness.column is not None:
+        where = f"column {witness.column}"
+    where = ", ".join(filter(None, (source, where)))
+    if witness.unfit is not None:
+        text = f"{glyphs.number(witness.unfit)} does not fit {format_}"
+    else:
+        entry = f"entry {witness.element} " if witness.element else ""
+        text = f"maximum {glyphs.number(witness.maximum)} gives {entry}"
+        text += glyphs.number(witness.value)
+        text += f", {ulps_text(witness.ulps)}" if witness.ulps is not None else ""
+    return f"{where}: {text}" if where else text
+
+
+def failure_text(failure: Failure, scan: Scan) -> str:
+    """Return in a line which condition is not met, and where."""
+    result = failure.result
+    return (
+        f"{failure.condition.text}: {result.format} {result.method}, "
+        f"{_verdict_text(failure.verdict, scan.max_ulp)} on {failure.vectors:,} of "
+        f"{_vectors_text(scan.rows)}; first {_witness_text(failure.first, result.format, ASCII)}"
+    )
+
+
+def advice_text(scan: Scan, failure: Failure) -> str:
+    """Return what helps against a failure, in a line."""
+    result, verdict = failure.result, failure.verdict
+    same = [r.method for r in scan.results if r.format == result.format and r.survives]
+    others = [method for method in same if method not in ("naive", result.method)]
+    if verdict in (Verdict.DIGITS_LOST, Verdict.NO_DIGITS) or not others:
+        advice = _WIDER
+    else:
+        advice = f"compute it {' or '.join(others)}; in {result.format} that survives"
+    return f"to do: {_ADVICE.get(verdict, advice)}"
+
+
+def scan_lines(scan: Scan) -> Iterator[str]:
+    """Yield a line per format and method, the first and the worst of each kind below."""
+    yield _title(scan)
+    for result in scan.results:
+        counted = ", ".join(
+            f"{_verdict_text(verdict, scan.max_ulp)} {count}"
+            for verdict, count in _counts(result).items()
+            if count or verdict is Verdict.RIGHT
+        )
+        yield f"{result.format} {result.method}: {counted}"
+        for first, worst in zip(result.first, result.worst, strict=True):
+            for which, witness in (("first", first), ("worst", worst)):
+                told = _witness_text(witness, result.format, ASCII, scan)
+                yield f"    {VERDICT_WORDS[witness.verdict]}, {which}: {told}"
+    for method, format_ in scan.survivors.items():
+        yield f"{method} survives in: {format_ or 'none of these formats'}"
+
+
+def scan_record(scan: Scan) -> dict[str, Any]:
+    """Return a scan as plain dicts, lists and numbers; of the histograms what is not empty."""
+    plain: dict[str, Any] = record(scan)
+    for distribution in plain["histograms"].values():
+        edges = distribution.pop("edges")
+        bins = zip(edges, edges[1:], distribution["counts"], strict=False)
+        distribution["counts"] = [
+            {"above": above, "to": to, "count": count} for above, to, count in bins if count
+        ]
+    return plain | {"survivors": scan.survivors}
+
+
+def scan_rows(scan: Scan) -> Iterator[dict[str, Any]]:
+    """Yield a row per format, method and verdict that occurs, and one for what is right."""
+    shared = {name: cell(getattr(scan, name)) for name in ("function", "max_ulp", "rows")}
+    names = [name for name in field_names(Witness) if name != "verdict"]
+    for result in scan.results:
+        struck = [*zip(result.first, result.worst, strict=True)]
+        for pair in ((None, None), *struck):
+            verdict = pair[0].verdict if pair[0] else Verdict.RIGHT
+            yield {
+                **shared,
+                "format": result.format,
+                "method": result.method,
+                "verdict": verdict.value,
+                "count": _counts(result)[verdict],
+            } | {
+                f"{which}_{name}": cell(getattr(witness, name)) if witness else None
+                for which, witness in zip(("first", "worst"), pair, strict=True)
+                for name in names
+            }

@@ -43,7 +43,7 @@ _ENDS = " The format has no number between the end of one interval and the start
 _LINE = "{method}, {format}: {verdict} from {first} to {last}, {tried}"
 
 #: Of each verdict: its character, that of a screen without Unicode, and its style.
-_MARKS: dict[Verdict, tuple[str, str, str]] = {
+MARKS: dict[Verdict, tuple[str, str, str]] = {
     Verdict.RIGHT: ("━", "=", "green"),
     Verdict.DIGITS_LOST: ("▒", "~", "yellow"),
     Verdict.NO_DIGITS: ("░", "o", "red"),
@@ -197,7 +197,7 @@ def _line(*parts: Text) -> Text:
 
 
 def _mark(verdict: Verdict, glyphs: Glyphs) -> tuple[str, str]:
-    unicode, ascii_only, style = _MARKS[verdict]
+    unicode, ascii_only, style = MARKS[verdict]
     return (ascii_only if glyphs is ASCII else unicode), style
 
 

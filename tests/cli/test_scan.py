@@ -20,6 +20,7 @@ RUNS = {
     "scan": (["scan", "--fail-on", "none"], {}),
     "scan-wide": (["scan", "--fail-on", "none"], {"columns": 120}),
     "scan-ascii": (["scan", "--fail-on", "none"], {"encoding": "ascii"}),
+    "scan-all": (["scan", "--fail-on", "none", "--all"], {}),
     "scan-softmax": (["scan", "--function", "softmax", *["--dtype", "float16"]], {}),
     "scan-log-softmax": (
         ["scan", "--function", "log-softmax", *["--dtype", "float8_e4m3fn"], "--fail-on=none"],
@@ -44,6 +45,15 @@ def test_output(name, run, golden):
         assert max(map(len, done.out.splitlines())) <= width
     if options.get("encoding") == "ascii":
         assert done.out.isascii()
+
+
+def test_one_screen_by_default(run):
+    """Unless every format breaks in its own way, the screen holds the table, the worst and bars."""
+    for function in ("lse", "softmax", "log-softmax"):
+        done = run("scan", "--function", function, "--fail-on=none", stdin=_ROWS)
+        assert len((done.out + done.err).splitlines()) <= 23
+        whole = run("scan", "--function", function, "--fail-on=none", "--all", stdin=_ROWS).out
+        assert all(name in whole for name in ("maxima", "minima", "spreads"))
 
 
 def test_no_color(run):
