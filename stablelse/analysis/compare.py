@@ -30,7 +30,7 @@ from stablelse.numerics.formulas import USUAL, Candidate, Shift, candidates, fin
 from stablelse.numerics.formulas.formula import Evaluation, Method, MethodError, pairwise_sum
 from stablelse.numerics.functions import Function
 from stablelse.numerics.functions import exact as exactly
-from stablelse.numerics.inputs import real_vector
+from stablelse.numerics.inputs import real_vector, several
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -40,9 +40,9 @@ def compare(
     x: npt.ArrayLike,
     function: str = "logsumexp",
     *,
-    methods: Sequence[str] | None = None,
-    shifts: Sequence[str | float] = ("max",),
-    formats: Sequence[str] = ("float64",),
+    methods: str | Sequence[str] | None = None,
+    shifts: str | float | Sequence[str | float] = ("max",),
+    formats: str | Sequence[str] = ("float64",),
     errors: bool | None = None,
 ) -> Comparison:
     """Compute log-sum-exp or softmax of a vector by every method, and find what broke.
@@ -92,10 +92,10 @@ def compare(
     (comparison,) = compare_rows(
         real_vector(x, "compare")[np.newaxis],
         Function(function),
-        [find_shift(str(shift)) for shift in shifts],
-        [find_format(name) for name in formats],
+        [find_shift(str(shift)) for shift in several(shifts)],
+        [find_format(name) for name in several(formats)],
         errors=errors,
-        methods=None if methods is None else [find_method(name) for name in methods],
+        methods=None if methods is None else [find_method(name) for name in several(methods)],
     )
     return comparison
 

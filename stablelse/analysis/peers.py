@@ -22,7 +22,7 @@ from stablelse.analysis.results import Place
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format, format_of
 from stablelse.numerics.functions import Function, exact
-from stablelse.numerics.inputs import real_numbers
+from stablelse.numerics.inputs import real_numbers, several
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -380,8 +380,8 @@ def compare_peers(
     x: npt.ArrayLike,
     function: str = "logsumexp",
     *,
-    formats: Sequence[str] = ("float64",),
-    peers: Sequence[str] = (),
+    formats: str | Sequence[str] = ("float64",),
+    peers: str | Sequence[str] = (),
     time: bool = True,
 ) -> PeerComparison:
     """Compute log-sum-exp or softmax by every installed library, and compare with the exact value.
@@ -428,9 +428,8 @@ def compare_peers(
         raise ValueError(f"compare_peers takes a vector or rows of numbers, not shape {rows.shape}")
     place = (lambda row: Place(row=row + 1)) if rows.ndim == 2 else (lambda row: Place())
     stack = Stack(np.atleast_2d(rows), place)
-    return compare_stacks(
-        [stack], Function(function), [find_format(name) for name in formats], peers, time=time
-    )
+    chosen = [find_format(name) for name in several(formats)]
+    return compare_stacks([stack], Function(function), chosen, several(peers), time=time)
 
 
 def compare_stacks(

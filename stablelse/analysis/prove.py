@@ -28,7 +28,7 @@ from stablelse.numerics.formulas.exactly import LARGEST, Exact, Side, evaluate
 from stablelse.numerics.formulas.formula import DerivationError, Kind, Operation, apply
 from stablelse.numerics.functions import Function
 from stablelse.numerics.functions import exact as correctly_rounded
-from stablelse.numerics.inputs import real_vector
+from stablelse.numerics.inputs import real_vector, several
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -286,7 +286,7 @@ def prove(
     function: str = "logsumexp",
     *,
     shift: str | float = "max",
-    formats: Sequence[str] = ("float64",),
+    formats: str | Sequence[str] = ("float64",),
 ) -> Proof:
     """Derive the identity with the shift, line by line, on a vector.
 
@@ -329,7 +329,7 @@ def prove(
     add True 1002.4076059644444 right
     """
     vector = None if x is None else real_vector(x, "prove")
-    chosen = [find_format(name) for name in formats]
+    chosen = [find_format(name) for name in several(formats)]
     return prove_vector(vector, Function(function), find_shift(str(shift)), chosen)
 
 

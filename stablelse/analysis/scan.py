@@ -20,7 +20,7 @@ from stablelse.numerics.formats import FORMATS, Array, Format, find_format
 from stablelse.numerics.formulas import NAIVE, SHIFTED
 from stablelse.numerics.formulas.formula import Evaluation
 from stablelse.numerics.functions import Function, exact
-from stablelse.numerics.inputs import real_numbers
+from stablelse.numerics.inputs import real_numbers, several
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -296,7 +296,7 @@ class ScanState:
     def __init__(
         self,
         function: str = "logsumexp",
-        formats: Sequence[str] = ("float16",),
+        formats: str | Sequence[str] = ("float16",),
         max_ulp: float = DIGIT,
     ) -> None:
         self.function = Function(function)
@@ -305,7 +305,7 @@ class ScanState:
         self.max_ulp = max_ulp
         self.rows = self.elements = 0
         self._sources: set[str | None] = set()
-        self._formats = [find_format(name) for name in dict.fromkeys(formats)]
+        self._formats = [find_format(name) for name in dict.fromkeys(several(formats))]
         self._tallies = [_Tally(format_, way) for format_ in self._formats for way in ways(format_)]
         self._edges = [
             np.array(sorted({0.0, *_GRID, *(-edge for edge in _GRID), *(t.value for t in marked)}))
@@ -528,7 +528,7 @@ def scan(
     function: str = "logsumexp",
     *,
     axis: int = -1,
-    formats: Sequence[str] = ("float16",),
+    formats: str | Sequence[str] = ("float16",),
     max_ulp: float = DIGIT,
 ) -> Scan:
     """Compute log-sum-exp or softmax of many vectors, naive and shifted, and count what breaks.

@@ -29,7 +29,7 @@ from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas import NAIVE, SHIFTED
 from stablelse.numerics.formulas.formula import Evaluation, Method, evaluate_part
 from stablelse.numerics.functions import Function
-from stablelse.numerics.inputs import real_numbers
+from stablelse.numerics.inputs import real_numbers, several
 from stablelse.numerics.running import (
     PIECE,
     RunningLogSumExp,
@@ -416,12 +416,12 @@ class StreamState:
 
     __slots__ = ("_first", "_last", "_runs", "_states", "count", "plain")
 
-    def __init__(self, formats: Sequence[str] = ("float64",), plain: bool = True) -> None:
+    def __init__(self, formats: str | Sequence[str] = ("float64",), plain: bool = True) -> None:
         self.count = 0
         self.plain = plain
         self._first = self._last = _Run("", 0)
         self._runs = 0
-        self._states = [FormatState(name, plain) for name in formats]
+        self._states = [FormatState(name, plain) for name in several(formats)]
 
     def __repr__(self) -> str:
         return f"<StreamState of {self.count:,} numbers>"

@@ -26,7 +26,7 @@ from stablelse.numerics.formulas import (
 )
 from stablelse.numerics.formulas.formula import Method, SweepError
 from stablelse.numerics.functions import Function, exact
-from stablelse.numerics.inputs import real_vector
+from stablelse.numerics.inputs import real_vector, several
 from stablelse.numerics.ordinals import numbers, ordinals
 
 if TYPE_CHECKING:
@@ -225,9 +225,9 @@ def sweep(
     *,
     offset: tuple[float, float] | None = None,
     scale: tuple[float, float] | None = None,
-    methods: Sequence[str] | None = None,
-    shifts: Sequence[str | float] = ("max",),
-    formats: Sequence[str] | None = None,
+    methods: str | Sequence[str] | None = None,
+    shifts: str | float | Sequence[str | float] = ("max",),
+    formats: str | Sequence[str] | None = None,
     points: int = POINTS,
 ) -> Sweep:
     """Move or stretch a vector, and find where each method stops being right.
@@ -288,9 +288,9 @@ def sweep(
         vector,
         Function(function),
         Range.checked(motion, *(scale or offset or OFFSETS)),
-        None if methods is None else [find_method(name) for name in methods],
-        [str(shift) for shift in shifts],
-        None if formats is None else [find_format(name) for name in formats],
+        None if methods is None else [find_method(name) for name in several(methods)],
+        [str(shift) for shift in several(shifts)],
+        None if formats is None else [find_format(name) for name in several(formats)],
         points,
     )
 

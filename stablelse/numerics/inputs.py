@@ -33,6 +33,11 @@ _INSTEAD = {
 _PLAIN = (float, int, np.generic)
 
 
+def several(names: Any) -> list[Any]:
+    """Return the names or numbers of a sequence; a single one is a sequence of one."""
+    return [names] if isinstance(names, str | int | float) else list(names)
+
+
 def real_vector(x: object, caller: str) -> Array:
     """Return real numbers as an array of shape (n,), n >= 1.
 
@@ -128,19 +133,31 @@ def as_array(x: object) -> Array:
         raise ValueError(
             "the rows of x have different lengths: pass one at a time, or pad them with -numpy.inf"
         ) from None
-    if type(array) is np.ndarray:
-        return array
-    refuse_masks(array)  # of what has become an array only now
-    return np.asarray(array)
+    if type(array) is not np.ndarray:
+        refuse_masks(array)  # of what has become an array only now
+        array = np.asarray(array)
+    # NumPy makes NaN of a masked number in a list, and 0 of one among complex numbers.
+    kind = array.dtype.kind
+    if "numpy.ma" in sys.modules and (kind == "c" or (kind == "f" and np.isnan(array).any())):
+        refuse_masks(x, every=True)
+    return array
 
 
-def refuse_masks(x: object) -> None:
-    """Raise if something is a masked array, or a list of them, whose masks NumPy would drop."""
+def refuse_masks(x: object, every: bool = False) -> None:
+    """Raise if something is masked, or a list of what is: NumPy would drop the mask.
+
+    A list that begins with a number is not gone through, unless every element counts.
+    """
     parts = x if isinstance(x, (list, tuple)) else ()
-    if parts and isinstance(parts[0], _PLAIN):
+    if parts and not every and isinstance(parts[0], _PLAIN):
         return
     if "numpy.ma" not in sys.modules:  # without it there are no masked arrays
         return
+    if x is np.ma.masked:
+        raise TypeError(
+            "the mask of a number would be lost (numpy.ma.masked): put -numpy.inf in its place, "
+            "or any number and mask with where="
+        )
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(
             "the mask of a masked array would be lost: mask with where=~numpy.ma.getmaskarray(x), "
@@ -152,7 +169,7 @@ def refuse_masks(x: object) -> None:
             "compute it and mask with where="
         )
     for part in parts:
-        refuse_masks(part)
+        refuse_masks(part, every)
 
 
 def _of_tensor(x: Any, torch: Any) -> Array:

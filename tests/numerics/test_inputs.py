@@ -209,6 +209,41 @@ def test_dask_arrays():
         stablelse.softmax(dask_array.from_array(x.astype(object), chunks=3))
 
 
+@pytest.mark.filterwarnings("ignore:.*converting a masked element")
+def test_no_number_of_a_list_is_masked():
+    masked = np.ma.masked
+    lists = ([1.0, masked], (masked, 1), [[1.0, 2.0], [3.0, masked]], [1j, masked])
+    for x in lists:
+        with pytest.raises(TypeError, match=r"mask of a number would be lost .*-numpy.inf"):
+            stablelse.logsumexp(x)
+    assert np.isnan(stablelse.logsumexp([1.0, np.nan]))
+    assert np.isnan(stablelse.softmax([[1.0, np.nan]])).all()
+
+
+def test_one_name_is_a_sequence_of_one():
+    x = [0.5, 1.0]
+    for one, several in (
+        (stablelse.compare(x, formats="float16"), stablelse.compare(x, formats=["float16"])),
+        (stablelse.compare(x, methods="naive"), stablelse.compare(x, methods=["naive"])),
+        (stablelse.compare(x, shifts=1.5), stablelse.compare(x, shifts=["1.5"])),
+        (stablelse.prove(x, formats="float16"), stablelse.prove(x, formats=["float16"])),
+        (stablelse.scan([x], formats="float16"), stablelse.scan([x], formats=["float16"])),
+        (
+            stablelse.sweep(x, methods="naive", formats="float32", shifts="max", points=5),
+            stablelse.sweep(x, methods=["naive"], formats=["float32"], points=5),
+        ),
+        (
+            stablelse.compare_peers(x, formats="float32", peers="naive", time=False),
+            stablelse.compare_peers(x, formats=["float32"], peers=["naive"], time=False),
+        ),
+        (
+            stablelse.StreamState("float16").update(x).result(),
+            stablelse.StreamState(["float16"]).update(x).result(),
+        ),
+    ):
+        assert str(one) == str(several)
+
+
 def test_out_has_no_mask():
     for function in (stablelse.logsumexp, stablelse.softmax, stablelse.log_softmax):
         with pytest.raises(TypeError, match="mask of a masked array would be lost"):
