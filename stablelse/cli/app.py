@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from stablelse import __version__
 from stablelse.cli import options
-from stablelse.cli.notes import NOTES
+from stablelse.cli.progress import NOTES
 
 
 class Command(NamedTuple):

@@ -7,10 +7,9 @@ from functools import partial
 
 from stablelse import engines
 from stablelse.analysis.stream import StreamState
-from stablelse.cli.notes import NOTES
+from stablelse.cli.input import read_options
 from stablelse.cli.options import Input
-from stablelse.cli.progress import Meter
-from stablelse.cli.source import read_options
+from stablelse.cli.progress import NOTES, Meter
 from stablelse.readers import Block, Part, find_files, split_file
 
 

@@ -3,18 +3,16 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import typer
+from rich.console import Console
 
 from stablelse.analysis.tour import SCENES, Scene, tour, unknown_scene
-from stablelse.cli.emit import console_for, emit, open_sink
+from stablelse.cli.emit import emit, open_sink
 from stablelse.cli.options import Demo, Output
+from stablelse.cli.screen import console_for
 from stablelse.render import Many
 from stablelse.render.tour import WORDS
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 #: Keys that lead back, and out: backspace and the left arrow; q, Escape, and the end of input.
 _BACK = ("\x7f", "\x08", "\x1b[D", "\x1bOD")
@@ -54,7 +52,7 @@ def _is_interactive(output: Output) -> bool:
     return all(stream is not None and stream.isatty() for stream in streams)
 
 
-def _walk(console: "Console", names: Sequence[str]) -> None:
+def _walk(console: Console, names: Sequence[str]) -> None:
     """Show scene after scene, wait for a key after each, and leave the screen clear of prompts."""
     index = 0
     while index < len(names):

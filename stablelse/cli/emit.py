@@ -7,26 +7,20 @@ import math
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from importlib import import_module
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pkgutil import resolve_name
+from tempfile import mkstemp
+from typing import Any, NamedTuple
 
 import numpy as np
 import typer
 
-from stablelse.cli.notes import NOTES
-from stablelse.cli.options import FIGURES
+from stablelse.cli.progress import NOTES, Meter
 from stablelse.numerics.formats import Array, Format
-from stablelse.render import FORMS, Many, form
+from stablelse.render import Many, form
 from stablelse.render.numbers import number_text
-
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-
-    from stablelse.cli.progress import Meter
-
 
 #: Rows of numbers, and how long the axes are over which they are counted.
 Rows = tuple[Array, tuple[int, ...]]
@@ -65,7 +59,7 @@ def emit(result: Any, request: Any, meter: Meter | None = None) -> None:
     is_quiet = getattr(request, "quiet", False)
     with open_sink(output.output) as stream:
         if output.format == "table" and not is_quiet:
-            _show(results, stream, output, hide)
+            resolve_name(_PICTURES)(results, stream, output, hide)
             return
         if stream.isatty():
             hide()
@@ -73,12 +67,15 @@ def emit(result: Any, request: Any, meter: Meter | None = None) -> None:
             stream.writelines(_value_texts(results))
         elif output.format in _DOCUMENTS:
             more = NOTES.fields if hasattr(request, "source") else dict
-            write = getattr(import_module("stablelse.render.records"), _DOCUMENTS[output.format])
+            write = resolve_name(f"stablelse.render.records:{_DOCUMENTS[output.format]}")
             stream.writelines(write(result, more))
         else:
             lines = (line for each in results for line in form(each, output.format)(each))
             stream.writelines(f"{line}\n" for line in lines)
 
+
+#: What prints pictures, which loads Rich.
+_PICTURES = "stablelse.cli.screen:show"
 
 #: What writes the forms for programs, of `stablelse.render.records`.
 _DOCUMENTS = {"json": "json_document", "jsonl": "json_lines", "csv": "csv_document"}
@@ -94,49 +91,6 @@ def _value_texts(results: Iterable[Values]) -> Iterator[str]:
         is_begun = goes_on
         if not goes_on:
             yield "\n"
-
-
-def _show(
-    results: Iterable[RenderableType], stream: Any, output: Any, hide: Callable[[], None]
-) -> None:
-    """Print pictures one below the other, and save them first: if that fails, none is printed."""
-    console = console_for(stream)
-    if output.save:
-        results = list(results)
-        is_wide = console.is_terminal or os.environ.get("COLUMNS")
-        _save(results, output.save, output.title, console.width if is_wide else _WIDTH)
-    for picture in results:
-        hide()
-        console.print(picture, crop=False)
-
-
-#: The width of a picture where no screen and no COLUMNS says another.
-_WIDTH = 100
-
-
-def _save(results: Sequence[Any], paths: Sequence[str], title: str, width: int) -> None:
-    """Save pictures, one below the other, to files of the kinds that their suffixes name."""
-    from rich.console import Group
-
-    from stablelse.render.export import SAVED
-
-    is_drawn = "figure" in FORMS.get(type(results[0]).__name__, {})
-    with ExitStack() as files:
-        for path in paths:
-            suffix = Path(path).suffix.lower()
-            if is_drawn and suffix in FIGURES:
-                drawn = form(results[0], "figure")(results[0], suffix)
-                files.enter_context(open_sink(path, "wb")).write(drawn)
-            else:
-                text = SAVED[suffix](Group(*results), title, width)
-                files.enter_context(open_sink(path)).write(text)
-
-
-def console_for(stream: Any) -> Console:
-    """Return the Rich console of a stream: colour only on a terminal that has it."""
-    from rich.console import Console
-
-    return Console(file=stream, highlight=False, markup=False, emoji=False)
 
 
 @contextmanager
@@ -184,8 +138,6 @@ def _is_regular(path: str) -> bool:
 
 @contextmanager
 def _replacement(path: Path, mode: str, form: dict[str, Any]) -> Iterator[Any]:
-    from tempfile import mkstemp
-
     target = path.resolve()  # a symbolic link keeps pointing where it did
     if not target.parent.is_dir():
         raise FileNotFoundError(2, "no such directory", str(path))
@@ -268,14 +220,18 @@ def _write_npy(path: str, blocks: Iterable[Rows], format_: Format, _: str) -> No
         stream.write(text[:8] + (_HEADER_BYTES - 10).to_bytes(2, "little") + padded)
 
 
+#: What writes Parquet, which loads pyarrow.
+_PARQUET = "stablelse.readers.tables:write_parquet"
+
+
 def _write_parquet(path: str, blocks: Iterable[Rows], format_: Format, title: str) -> None:
     """Write a Parquet file, a group of rows for every block."""
-    from stablelse.cli.parquet import write_parquet
-
     dtype = _stored(format_, ".parquet")
     columns = ([np.ascontiguousarray(column, dtype) for column in block.T] for block, _ in blocks)
     with open_sink(path, "wb") as stream:
-        write_parquet(stream, (dict(zip(_titles(title, len(c)), c, strict=True)) for c in columns))
+        resolve_name(_PARQUET)(
+            stream, (dict(zip(_titles(title, len(c)), c, strict=True)) for c in columns)
+        )
 
 
 def _titles(title: str, width: int) -> list[str]:

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import typer
 
+from stablelse.analysis.compare import compare_rows
+from stablelse.analysis.results import Comparison, Errors, Steps
+from stablelse.analysis.tally import Tally
+from stablelse.analysis.verdicts import does_not_fit
 from stablelse.cli.emit import NUMBERS, Values, emit, write_numbers
-from stablelse.cli.job import Job, batches
-from stablelse.cli.masking import policed
-from stablelse.cli.notes import NOTES
+from stablelse.cli.input import Job, batches, place_of, policed, read_bounded, read_vectors
 from stablelse.cli.options import FUNCTIONS, HERE, Evaluate
-from stablelse.cli.progress import Meter, meter_of
-from stablelse.cli.source import not_rows, place_of, read_bounded, read_vectors, refuse_cluster
+from stablelse.cli.progress import NOTES, Meter, meter_of
+from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.functions import Function
 from stablelse.readers import By, Note, ReadError, Stream, Vectors, count, vectors
 from stablelse.render import Many
 from stablelse.render.numbers import number_text
-
-if TYPE_CHECKING:
-    from stablelse.analysis.results import Comparison
-    from stablelse.numerics.formats import Array, Format
 
 #: How many numbers of one vector are gathered, to be shown element by element.
 GATHERED = 10_000
@@ -39,7 +38,11 @@ def run(request: Evaluate) -> None:
     """Show what each method makes of the vectors, or write the values alone."""
     function = Function(FUNCTIONS[request.function])
     job = Job.of(function, request.source, request.methods, request.empty, request.steps)
-    refuse_cluster(request.cluster, request.source, _may_stream(request, job))
+    if request.cluster != HERE and (request.source.mask or not _may_stream(request, job)):
+        raise typer.BadParameter(
+            "--engine dask sums up in one pass: it does not go with --mask, --row, --steps, "
+            "--errors, another --shift than max, or longdouble"
+        )
     with (meter := meter_of(request.source)).running():
         if _is_file_of_numbers(request):
             _write_file(request, job, meter)
@@ -49,6 +52,11 @@ def run(request: Evaluate) -> None:
             found = _comparisons(request, job, meter)
             views = _pictures if request.output.format == "table" else _records
             emit(Many("vectors", views(found, request)), request, meter)
+
+
+def _passes() -> Any:
+    """Return what reads in passes, which most runs can do without."""
+    return import_module("stablelse.cli.passes")
 
 
 def _may_stream(request: Evaluate, job: Job) -> bool:
@@ -75,21 +83,29 @@ def _read(request: Evaluate, job: Job, meter: Meter, most: int) -> Iterator[Vect
     return policed(found if request.cluster == HERE else not_rows(found), job)
 
 
+def not_rows(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
+    """Return vectors too short for a cluster, and complain of rows, which it does not sum up."""
+    first = next(stacks)
+    if first.axis is By.ROWS:
+        raise typer.BadParameter(
+            "--engine dask sums up one vector, or one a column: say --by all or --by columns"
+        )
+    return chain([first], stacks)
+
+
 def _comparisons(request: Evaluate, job: Job, meter: Meter) -> Iterator[Comparison]:
     """Yield what the methods make of every vector."""
-    from stablelse.analysis.compare import compare_rows
-
     is_scalar = job.function is Function.LOGSUMEXP
     found = _read(request, job, meter, GATHERED if is_scalar else SHOWN)
     if isinstance(found, Stream) and not is_scalar and found.axis is not By.ALL:
         found = vectors(found.blocks, found.axis)
     if isinstance(found, Stream):
-        from stablelse.cli import passes
-
         if is_scalar:
-            yield from passes.fold_stream(found, request.source, job, True, meter, request.cluster)
+            yield from _passes().fold_stream(
+                found, request.source, job, True, meter, request.cluster
+            )
         else:
-            yield passes.compare_long(found, request.source, job, meter)
+            yield _passes().compare_long(found, request.source, job, meter)
         return
     # None: where it is quick
     kind = request.output.format
@@ -110,8 +126,6 @@ def _comparisons(request: Evaluate, job: Job, meter: Meter) -> Iterator[Comparis
 
 def _records(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[Any]:
     """Yield what is printed of each vector where it is no table."""
-    from stablelse.analysis.results import Errors, Steps
-
     for comparison in comparisons:
         if request.steps:
             yield Steps(comparison)
@@ -126,8 +140,6 @@ def _pictures(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[
     if request.steps or request.source.row:
         shown = list(comparisons)
     else:
-        from stablelse.analysis.tally import Tally
-
         tally: Tally[Comparison] = Tally()
         for comparison in comparisons:
             tally.add(comparison)
@@ -148,11 +160,9 @@ def _values(request: Evaluate, job: Job, meter: Meter) -> Iterator[Values]:
     """Yield the values alone, the exact ones or those asked for, vector by vector as they come."""
     found = _read(request, job, meter, GATHERED)
     if isinstance(found, Stream) and job.function is Function.LOGSUMEXP:
-        from stablelse.cli import passes
-
         plain = bool({Method.NAIVE, Method.SHIFTED}.intersection(job.methods or []))
         exact = job._replace(methods=job.methods or [Method.EXACT])
-        for comparison in passes.fold_stream(
+        for comparison in _passes().fold_stream(
             found, request.source, exact, plain, meter, request.cluster
         ):
             for result in comparison.results:
@@ -180,12 +190,10 @@ def _values(request: Evaluate, job: Job, meter: Meter) -> Iterator[Values]:
 
 def _long_values(stream: Stream, request: Evaluate, job: Job, meter: Meter) -> Iterator[Values]:
     """Yield the elements of one long vector, in lines or in a line as they came."""
-    from stablelse.cli import passes
-
     first = next(stream.blocks)
     is_vertical = first.values.shape[1] == 1
     whole = stream._replace(blocks=chain([first], stream.blocks))
-    pieces = passes.long_elements(whole, request.source, job, meter)
+    pieces = _passes().long_elements(whole, request.source, job, meter)
     last = next(pieces)
     for piece in pieces:
         yield Values(last, is_vertical, goes_on=True)
@@ -205,8 +213,6 @@ def _note_doubt(result: Any) -> None:
 
 def _note_unfit(stack: Vectors, format_: Format) -> None:
     """Say on stderr that a number does not fit the format: its value alone would not."""
-    from stablelse.analysis.verdicts import does_not_fit
-
     unfit = does_not_fit(stack.values, format_.round(stack.values)).tolist()
     if any(unfit):
         row = stack.values[unfit.index(True)]
@@ -250,9 +256,7 @@ def _blocks(request: Evaluate, job: Job, meter: Meter) -> Iterator[tuple[Array, 
     """Yield elements as they lie in the source, and the axes over which their rows are counted."""
     found = _read(request, job, meter, GATHERED)
     if isinstance(found, Stream) and found.axis is By.ALL:
-        from stablelse.cli import passes
-
-        for elements in passes.long_elements(found, request.source, job, meter):
+        for elements in _passes().long_elements(found, request.source, job, meter):
             yield elements[:, np.newaxis], ()
         return
     if isinstance(found, Stream):

@@ -2,11 +2,11 @@
 
 from stablelse.analysis.limits import limits
 from stablelse.cli.emit import emit
+from stablelse.cli.input import find_formats
 from stablelse.cli.options import Limits
-from stablelse.numerics.formats import find_format, installed_formats
+from stablelse.numerics.formats import installed_formats
 
 
 def run(request: Limits) -> None:
     """Show where exp leaves each format."""
-    names = request.dtype
-    emit(limits([find_format(n) for n in names] if names else installed_formats()), request)
+    emit(limits(find_formats(request.dtype, ()) or installed_formats()), request)

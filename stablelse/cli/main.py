@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import signal
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
 from stablelse.cli.app import app
+from stablelse.numerics.settings import SettingError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -99,8 +102,6 @@ def _open_closed_streams() -> None:
 def _confess(error: Exception) -> int:
     """Say in one line that it is a bug of ours, and how to report it."""
     if os.environ.get("STABLELSE_TRACEBACK"):
-        import traceback
-
         traceback.print_exception(error)
         return _BUG
     told = "".join(c if c.isprintable() else "?" for c in _one_line(str(error)))
@@ -118,13 +119,8 @@ _BUG = 70
 
 def _is_input_error(error: Exception) -> bool:
     """Whether the error speaks of the input: any other is a bug."""
-    from stablelse.numerics.settings import SettingError
-
-    if isinstance(error, SettingError):  # of the environment: it may be what ended an import
-        return True
-    from stablelse.cli.source import INPUT_ERRORS
-
-    return isinstance(error, INPUT_ERRORS)
+    loaded = sys.modules.get("stablelse.cli.input")  # reading needs it; without, nothing is read
+    return isinstance(error, (SettingError, *getattr(loaded, "INPUT_ERRORS", ())))
 
 
 def _complain(message: str) -> int:
@@ -145,8 +141,6 @@ def _on_broken_pipe(signum: int, _: FrameType | None) -> None:
 
     Anything else that breaks, such as the connection to a server, is an error with a name.
     """
-    import select
-
     poll = select.poll()
     poll.register(1, 0)  # no event is asked for: errors are told unasked
     if any(event & select.POLLERR for _, event in poll.poll(0)):

@@ -16,10 +16,10 @@ import numpy as np
 from stablelse.analysis.long_vector import LongVector
 from stablelse.analysis.results import Comparison
 from stablelse.analysis.stream import StreamState
-from stablelse.cli.job import Job
+from stablelse.cli.cluster import fold_on_cluster
+from stablelse.cli.input import Job, open_input
 from stablelse.cli.options import Cluster, Input
 from stablelse.cli.progress import Meter
-from stablelse.cli.source import open_input
 from stablelse.engines import fold
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas import USUAL
@@ -59,8 +59,6 @@ def fold_stream(
     passes = passes_over(source) if cluster.engine == "local" else None
     engine: _Engine = partial(_fold_here, meter=meter)
     if cluster.engine == "dask":
-        from stablelse.cli.cluster import fold_on_cluster
-
         engine = partial(fold_on_cluster, source=source, scheduler=cluster.scheduler, meter=meter)
     blocks, width, names = _beginning(stream)
     states = [StreamState([f.name for f in job.formats], plain) for _ in range(width)]

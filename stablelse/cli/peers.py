@@ -7,10 +7,8 @@ import typer
 from stablelse.analysis.gallery import GalleryCases, gallery
 from stablelse.analysis.peers import Stack, UnknownPeerError, choose_peers, compare_stacks
 from stablelse.cli.emit import emit
-from stablelse.cli.job import parsed_to
+from stablelse.cli.input import find_formats, parsed_to, place_of, read_vectors
 from stablelse.cli.options import FUNCTIONS, Peers
-from stablelse.cli.source import place_of, read_vectors
-from stablelse.numerics.formats import find_format
 from stablelse.numerics.functions import Function
 
 
@@ -26,7 +24,7 @@ def run(request: Peers) -> None:
         is_table = request.output.format == "table"
         emit(GalleryCases(*shown) if request.whole and is_table else shown, request)
         return
-    formats = [find_format(name) for name in request.dtype or ["float64"]]
+    formats = find_formats(request.dtype)
     vectors = read_vectors(source, parsed_to(formats))
     stacks = (Stack(stack.values, partial(place_of, stack)) for stack in vectors)
     function = Function(FUNCTIONS[request.function or "lse"])

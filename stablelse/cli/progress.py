@@ -1,4 +1,4 @@
-"""How far a long run has got: on a terminal after a second, and where it is interrupted."""
+"""What is said on stderr beside errors: notes, and how far a long run has got."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from stablelse.readers import Gauge, ReadError
+from stablelse.readers import Gauge, Note, ReadError, Vectors, find_files, is_url
+from stablelse.render.numbers import rough_text
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from stablelse.cli.options import Input
-    from stablelse.readers import Vectors
 
 #: What takes less is over before anyone has read how far it got.
 PATIENCE = 1.0  # seconds
@@ -27,7 +26,63 @@ PATIENCE = 1.0  # seconds
 #: How often it is drawn anew, in seconds.
 _EVERY = 0.1
 
+#: What draws it, which loads Rich.
+_BAR = "stablelse.cli.bar:bar"
+
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
+
+
+#: Clears the line on which the progress may have been drawn.
+_CLEAR = "\r\x1b[2K"
+
+
+class Notes:
+    """The notes of one command; the same one is printed once, however many files it is true of.
+
+    Attributes
+    ----------
+    header : tuple of str or None
+        What the columns of the numbers are called, if a header was found.
+    """
+
+    def __init__(self) -> None:
+        self.begin(quiet=False)
+
+    def begin(self, quiet: bool) -> None:
+        """Forget all notes; a quiet command does not print those about headers."""
+        self.header: tuple[str, ...] | None = None
+        self._quiet = quiet
+        self._printed: set[str] = set()
+
+    def note(self, note: Note) -> None:
+        """Print a note."""
+        if note.text in self._printed or (self._quiet and note.header is not None):
+            return
+        self._printed.add(note.text)
+        if sys.stderr is not None:
+            source = f"{note.source}, " if note.source else ""
+            clear = (
+                _CLEAR if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else ""
+            )
+            sys.stderr.write(f"{clear}stablelse: note: {_printable(source + note.text)}\n")
+
+    def note_of_numbers(self, note: Note) -> None:
+        """Print a note about the numbers themselves, not about a file beside them."""
+        self.header = self.header or note.header
+        self.note(note)
+
+    def fields(self) -> dict[str, Any]:
+        """Return what JSON says about the input."""
+        return {"header": self.header and list(self.header)}
+
+
+#: Those of the command that runs.
+NOTES = Notes()
+
+
+def _printable(text: str) -> str:
+    """Escape what would move the cursor or change the terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class Meter:
@@ -117,10 +172,8 @@ class Meter:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         if self._is_over.wait(PATIENCE):
             return
-        from stablelse.render.numbers import rough_text
-
         total = total_bytes(self._files)
-        with _progress(total is not None) as progress:
+        with resolve_name(_BAR)(total is not None) as progress:
             task = progress.add_task("", total=total, told="", speed_told="")
             while not self._is_over.wait(_EVERY):
                 self._wants_values = True
@@ -152,30 +205,8 @@ def meter_of(source: Input) -> Meter:
     return Meter([] if source.numbers else source.file or ["-"])
 
 
-def _progress(is_bounded: bool) -> Progress:
-    """Return the line that is drawn, with a bar if it is known how much there is."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, FileSizeColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
-
-    columns: list[Any] = [BarColumn(12), DownloadColumn()] if is_bounded else [FileSizeColumn()]
-    columns.append(TextColumn("{task.fields[speed_told]}"))
-    columns += [Remaining(compact=True)] if is_bounded else []
-    columns.append(TextColumn("{task.fields[told]}", markup=False))
-    return Progress(
-        *columns,
-        console=Console(stderr=True, highlight=False, markup=False),
-        auto_refresh=False,
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
-
-
 def total_bytes(files: list[str]) -> int | None:
     """Return how many bytes all files have, ``None`` where that cannot be known."""
-    from stablelse.readers import find_files, is_url
-
     if any(path == "-" or is_url(path) for path in files):
         return None
     try:

@@ -2,9 +2,8 @@
 
 from stablelse.analysis.prove import prove, prove_vector
 from stablelse.cli.emit import emit
+from stablelse.cli.input import find_formats, read_one
 from stablelse.cli.options import FUNCTIONS, Prove
-from stablelse.cli.source import read_one
-from stablelse.numerics.formats import find_format
 from stablelse.numerics.formulas import find_shift
 from stablelse.numerics.functions import Function
 
@@ -15,7 +14,7 @@ def run(request: Prove) -> None:
     if not request.source.numbers and not request.source.file:
         emit(prove(None, function.value), request)
         return
-    formats = [find_format(name) for name in request.dtype or ["float64"]]
+    formats = find_formats(request.dtype)
     shift = find_shift((request.shift or "max").strip())
     x, place = read_one(request.source, formats)
     emit(prove_vector(x, function, shift, formats, place), request)

@@ -15,10 +15,9 @@ from stablelse.analysis.scan import (
     parse_conditions,
 )
 from stablelse.cli.emit import emit
-from stablelse.cli.notes import NOTES
+from stablelse.cli.input import open_numbers, place_of
 from stablelse.cli.options import FUNCTIONS, Input, Scan
-from stablelse.cli.progress import meter_of
-from stablelse.cli.source import open_numbers, place_of
+from stablelse.cli.progress import NOTES, meter_of
 from stablelse.numerics.formats import installed_formats
 from stablelse.readers import vectors
 from stablelse.render.scan import failure_text

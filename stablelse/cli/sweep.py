@@ -2,9 +2,8 @@
 
 from stablelse.analysis.sweep import OFFSETS, POINTS, Motion, Range, sweep_vector
 from stablelse.cli.emit import emit
+from stablelse.cli.input import find_formats, read_one
 from stablelse.cli.options import FUNCTIONS, Sweep
-from stablelse.cli.source import read_one
-from stablelse.numerics.formats import find_format
 from stablelse.numerics.formulas import find_method
 from stablelse.numerics.functions import Function
 
@@ -12,7 +11,7 @@ from stablelse.numerics.functions import Function
 def run(request: Sweep) -> None:
     """Draw the survival map."""
     range_ = _range(request.offset, request.scale)
-    formats = [find_format(name) for name in request.dtype or []]
+    formats = find_formats(request.dtype, ())
     methods = [find_method(name) for name in request.method or []]
     x, place = read_one(request.source, formats)
     result = sweep_vector(

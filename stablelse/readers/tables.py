@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
@@ -454,3 +454,19 @@ def _stored(kind: Any) -> Any:
 
 def _storage(array: Any) -> Any:
     return getattr(array, "storage", array)
+
+
+def write_parquet(stream: Any, groups: Iterable[dict[str, Array]]) -> None:
+    """Write groups of rows, columns by their names."""
+    pa = _pyarrow("a .parquet file")
+    from pyarrow import parquet
+
+    writer = None
+    try:
+        for group in groups:
+            table = pa.table({name: pa.array(column) for name, column in group.items()})
+            writer = writer or parquet.ParquetWriter(stream, table.schema)
+            writer.write_table(table)
+    finally:  # a writer that is not closed would write to the closed file when it is deleted
+        if writer is not None:
+            writer.close()

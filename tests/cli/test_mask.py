@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import stablelse
-from stablelse.cli import masking
+from stablelse.cli import beside
 from stablelse.cli.options import Evaluate
 from stablelse.numerics.rows import POLICIES
 from stablelse.readers import Block
@@ -91,8 +91,8 @@ def test_blocks_of_other_sizes(size, mask_size, monkeypatch):
     rng = np.random.default_rng(5)
     x, kept = rng.normal(size=(23, 4)), rng.random((23, 4)) < 0.7
     blocks = cut(kept.astype(float), repeat(mask_size), "mask")
-    monkeypatch.setattr(masking, "open_beside", lambda *_: blocks)
-    found = list(masking.masked_blocks(cut(x, repeat(size)), "mask"))
+    monkeypatch.setattr(beside, "open_beside", lambda *_: blocks)
+    found = list(beside.masked_blocks(cut(x, repeat(size)), "mask"))
     assert [len(block.values) for block in found] == [len(b.values) for b in cut(x, repeat(size))]
     assert np.array_equal(np.concatenate([b.values for b in found]), np.where(kept, x, -np.inf))
     assert np.array_equal(np.concatenate([b.masked for b in found]), ~kept)

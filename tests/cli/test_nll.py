@@ -128,11 +128,11 @@ def test_rows_of_a_table(files, run):
 
 
 def test_long_inputs_are_summed_up_part_by_part(files, run, monkeypatch):
-    from stablelse.cli import job
+    from stablelse.cli import input as cli_input
 
     common = ["nll", "--logits", files / "x.npy", "--labels", files / "y.npy", "--json"]
     whole = run(*common).out
-    monkeypatch.setattr(job, "BATCH", 15)
+    monkeypatch.setattr(cli_input, "BATCH", 15)
     assert run(*common).out == whole
 
 

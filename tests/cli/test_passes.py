@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from stablelse.cli import source as cli_source
+from stablelse.cli import input as cli_source
 
 FILES, LENGTH = 4, 5_000
 

@@ -1,0 +1,23 @@
+"""The bar of a long run, which needs Rich."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, FileSizeColumn, Progress, TextColumn
+from rich.progress import TimeRemainingColumn as Remaining
+
+
+def bar(is_bounded: bool) -> Progress:
+    """Return the line that tells how far a run is, with a bar if it is known how much there is."""
+    columns: list[Any] = [BarColumn(12), DownloadColumn()] if is_bounded else [FileSizeColumn()]
+    columns.append(TextColumn("{task.fields[speed_told]}"))
+    columns += [Remaining(compact=True)] if is_bounded else []
+    columns.append(TextColumn("{task.fields[told]}", markup=False))
+    return Progress(
+        *columns,
+        console=Console(stderr=True, highlight=False, markup=False),
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )

@@ -1,0 +1,47 @@
+"""What needs Rich: pictures on a terminal and in files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+
+from stablelse.cli.emit import open_sink
+from stablelse.cli.options import FIGURES
+from stablelse.render import FORMS, form
+from stablelse.render.export import SAVED, WIDTH
+
+
+def console_for(stream: Any) -> Console:
+    """Return the Rich console of a stream: colour only on a terminal that has it."""
+    return Console(file=stream, highlight=False, markup=False, emoji=False)
+
+
+def show(results: Iterable[Any], stream: Any, output: Any, hide: Callable[[], None]) -> None:
+    """Print pictures one below the other, and save them first: if that fails, none is printed."""
+    console = console_for(stream)
+    if output.save:
+        results = list(results)
+        is_wide = console.is_terminal or os.environ.get("COLUMNS")
+        _save(results, output, console.width if is_wide else WIDTH)
+    for picture in results:
+        hide()
+        console.print(picture, crop=False)
+
+
+def _save(results: list[Any], output: Any, width: int) -> None:
+    """Save pictures to files of the kinds that their suffixes name."""
+    is_drawn = "figure" in FORMS.get(type(results[0]).__name__, {})
+    with ExitStack() as files:
+        for path in output.save:
+            suffix = Path(path).suffix.lower()
+            if is_drawn and suffix in FIGURES:
+                drawn = form(results[0], "figure")(results[0], suffix)
+                files.enter_context(open_sink(path, "wb")).write(drawn)
+            else:
+                text = SAVED[suffix](Group(*results), output.title, width)
+                files.enter_context(open_sink(path)).write(text)
