@@ -16,7 +16,6 @@ from typer.core import TyperCommand, TyperGroup
 
 from stablelse import __version__
 from stablelse.cli import options
-from stablelse.cli.progress import NOTES
 
 
 class Command(NamedTuple):
@@ -303,8 +302,9 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
         _check_output(given["output"])
         # Every command needs NumPy. From deeper down the stack its import takes a third longer:
         # Python keeps frames in chunks, and calls across the border of two map memory each time.
-        import_module("numpy")
-        NOTES.begin(quiet=given.get("quiet", False))
+        for module in ("numpy", "stablelse.cli.progress", f"stablelse.cli.{command.module}"):
+            import_module(module)
+        sys.modules["stablelse.cli.progress"].NOTES.begin(quiet=given.get("quiet", False))
         if given["json"]:
             given["format"] = "json"
         given["title"] = _title(context) if given["save"] else ""
@@ -314,7 +314,7 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
             else given[field]
             for field, kind in fields.items()
         }
-        import_module(f"stablelse.cli.{command.module}").run(
+        sys.modules[f"stablelse.cli.{command.module}"].run(
             command.request(**values, **command.fixed)
         )
 
