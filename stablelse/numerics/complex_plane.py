@@ -1,8 +1,8 @@
 """Complex log-sum-exp: the logarithm of a sum of complex exponentials, within a derived bound.
 
 Let S = sum b_i exp(x_i) and w = log S, its imaginary part in (-pi, pi]. S is summed in units of
-2**-P of about its largest term: first in pairs of float64 (`complex_doubles`), and where these do
-not tell, in integers, of twice as many bits each time. Every function says by how many units it is
+2**-P of about its largest term: first in pairs of float64, and where these do not tell, in
+integers, of twice as many bits each time. Every function says by how many units it is
 wrong at most. It ends when both parts of w are known to 2**-7 u min(abs(w), 1), u = 2**-p, p being
 the bits of a significand of the format. Then each is rounded to nearest, which makes w wrong by
 u abs(w); or it is 0, if it is smaller than what is known of it. Together, for normal numbers,
@@ -25,27 +25,43 @@ much cancels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
-from functools import partial
-from math import atan2, isqrt, log
+from functools import cache, lru_cache, partial
+from math import atan2, fsum, isqrt, log
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.numerics import complex_doubles, complex_integers
-from stablelse.numerics.complex_integers import Sum, constants, fixed
+from stablelse.numerics.doubleword import Pair, product, two_product, two_sum
+from stablelse.numerics.doubleword import exp as exp_of_words
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.inputs import known_format
 from stablelse.numerics.rationals import nearest, ratio
 
 _FIRST_BITS = 128
 
-# Of so many numbers, sums in pairs of float64 are tried first.
-_MANY = 32
+# Of so many numbers, sums in pairs of float64 are tried first; so many are computed together, for
+# all that is held of them to stay in the cache.
+_MANY, _TOGETHER = 32, 2**13
 
-# A sum is wrong by less than so many units per term; see `_sum`.
-_TERM_ERROR = 16
+# A sum in integers is wrong by less than so many units per term; see `_sum`. A term in pairs, by
+# 2**-_PAIR_BITS of its size; see `_terms`.
+_TERM_ERROR, _PAIR_BITS = 16, 74
+
+# Terms so far below the largest underflow, whatever their weights are; and beyond, angles are
+# reduced in integers, for fewer bits of their multiples are exact.
+_FAR = 2.0**14
+
+
+class Sum(NamedTuple):
+    """exp(shift) (x + i y) 2**(power - bits); x and y are wrong by less than `error`."""
+
+    x: int
+    y: int
+    error: int
+    power: int
+    shift: Any = 0
 
 
 def logsumexp(
@@ -78,7 +94,7 @@ def logsumexp(
     quick: Iterable[Sum | None] = [None] * len(places)
     fits_float64 = dtype.itemsize <= 16 and {rows.dtype.kind, b.dtype.kind} <= {"f", "c"}
     if rows.size >= _MANY and fits_float64:
-        quick = complex_doubles.sums(rows[places], kept[places], b[places], _FIRST_BITS)
+        quick = sums_in_pairs(rows[places], kept[places], b[places])
     for i, found in zip(places, quick, strict=True):
         result[:, i] = _rounded(rows[i, kept[i]], b[i, kept[i]], format_, found)
     return result[0], result[1]
@@ -215,7 +231,7 @@ def _sum(terms: list[_Term], bits: int) -> Sum:
     for k, top, r, q, (a, b), (c, d) in reduced:
         if top + bits + 2 < power:
             continue
-        cosine, sine = complex_integers.exp(r, q, bits)
+        cosine, sine = exp(r, q, bits)
         x += (a * cosine + b * sine) >> power - k
         y += (c * cosine + d * sine) >> power - k
     return Sum(x, y, _TERM_ERROR * len(terms), power)
@@ -236,7 +252,7 @@ def _log(x: int, y: int, side: int, power: int, bits: int) -> tuple[int, int, in
         int(-log(size / (1 << length)) * 2**50),
         int(side * atan2(abs(turned[1]), turned[0]) * 2**50),
     )
-    a, b = complex_integers.exp(guess[0] << bits - 50, -guess[1] << bits - 50, bits)
+    a, b = exp(guess[0] << bits - 50, -guess[1] << bits - 50, bits)
     real, imag = ((z[0] * a - z[1] * b) >> bits) - (1 << bits), (z[0] * b + z[1] * a) >> bits
     count = bits // (bits - 1 - max(abs(real), abs(imag)).bit_length()) + 2
     total_real = total_imag = 0
@@ -261,3 +277,196 @@ def _log(x: int, y: int, side: int, power: int, bits: int) -> tuple[int, int, in
 def _exponent(value: Any) -> int:
     """Return an e, at least 0, with abs(value) < 2**e."""
     return int(abs(value)).bit_length()
+
+
+# ---- Sums in pairs of float64, many at a time
+
+
+class _Circle(NamedTuple):
+    """2 pi / 1024 in three parts, and the cosines and sines of its multiples as pairs."""
+
+    step: tuple[float, float, float]
+    cosines: Array
+    sines: Array
+
+
+@cache
+def _circle() -> _Circle:
+    bits = 200  # a thousand products lose ten of them
+    angle = constants(bits)[1] >> 9
+    real, imag = exp(0, angle, bits)
+    a, b, found = 1 << bits, 0, []
+    for _ in range(1024):
+        found.append((*_pair(a, bits), *_pair(b, bits)))
+        a, b = (a * real - b * imag) >> bits, (a * imag + b * real) >> bits
+    table = np.array(found).T
+    parts = []
+    for grid in (36, 66):  # of less than 30 bits each
+        part = angle >> bits - grid
+        parts.append(part / (1 << grid))
+        angle -= part << bits - grid
+    return _Circle((parts[0], parts[1], angle / (1 << bits)), table[:2], table[2:])
+
+
+def _pair(number: int, bits: int) -> tuple[float, float]:
+    high = number / (1 << bits)
+    return high, (number - fixed(high, bits)) / (1 << bits)
+
+
+def sums_in_pairs(rows: Array, kept: Array, b: Array, bits: int = _FIRST_BITS) -> Iterator[Sum]:
+    """Sum the terms b exp(x) of every row that are kept, as far as pairs of float64 can tell."""
+    count = max(1, _TOGETHER // rows.shape[1])
+    for start in range(0, len(rows), count):
+        band = slice(start, start + count)
+        yield from _band(rows[band], kept[band], b[band], bits)
+
+
+def _band(rows: Array, kept: Array, b: Array, bits: int) -> Iterator[Sum]:
+    s = np.where(kept, rows.real, -np.inf).astype(np.float64, copy=False)
+    t = np.where(kept, rows.imag, 0).astype(np.float64, copy=False)
+    weights = np.where(kept, b, 0).astype(np.complex128)
+    _, e = np.frexp(np.maximum(abs(weights.real), abs(weights.imag)))
+    m, n = rows.shape
+    with np.errstate(all="ignore"):
+        places = np.arange(m), np.argmax(s + e * np.log(2), axis=1)
+        shift, top = s[places], e[places]
+        shift[~np.isfinite(shift)] = 0
+        totals, sizes = [[0, 0] for _ in range(m)], [0.0] * m
+        for start in range(0, n, _TOGETHER):
+            part = np.s_[:, start : start + _TOGETHER]
+            d = two_sum(s[part], -shift[:, np.newaxis])
+            words, size = _terms(d, t[part], weights[part], e[part], top[:, np.newaxis])
+            for i in range(m):
+                for k, (high, low) in enumerate(words):
+                    totals[i][k] += _total(high[i].tolist(), low[i].tolist(), bits)
+                sizes[i] += fsum(size[i].tolist())
+    for i, (x, y) in enumerate(totals):
+        error = (fixed(sizes[i], bits) >> _PAIR_BITS) + n + 8
+        yield Sum(x, y, error, int(top[i]), float(shift[i]))
+
+
+def _total(high: list[float], low: list[float], bits: int) -> int:
+    """Return the sum in units: of the upper words to twice the digits, then that of the lower."""
+    upper = fsum(high)
+    high.append(-upper)
+    return fixed(upper, bits) + fixed(fsum(high) + fsum(low), bits)
+
+
+def _terms(d: Pair, t: Array, b: Array, e: Array, top: Array) -> tuple[tuple[Pair, Pair], Array]:
+    """Return b exp(d + i t), the real and the imaginary part, and the sizes, in units of 2**top.
+
+    With t = g 2 pi / 1024 + q, abs(q) < 2**-8.3, exp(i t) is (cos q + i sin q) times an entry of
+    the table. q is wrong by less than 2**-85: the multiples of two parts of the step are exact, and
+    what else is rounded is below 2**-37. The terms of the series from the third on are computed in
+    float64; they are below 2**-27.6, and less than eight roundings make them wrong by 2**-77.6.
+    What is left out of them is below 2**-83. exp(d) is wrong by 2**-90, products and sums of pairs
+    by 2**-100, the table by 2**-105. So cos t and sin t are wrong by less than 2**-77, and each
+    part of a term by 2**-75 of the size of its b exp(d). The sum of upper words is exact to twice
+    the digits, that of lower ones to one rounding: together 2**-104 of the sum of the sizes. What
+    underflows is below 2**-1000.
+    """
+    is_far = ~(d[0] >= -_FAR)
+    d[0][is_far], d[1][is_far] = -_FAR, 0
+    high, low, exponent = exp_of_words(*d)
+    step, cosines, sines = _circle()
+    g, q = _angle(t, step)
+    turn = g & 1023
+    z = _times(_cosine_and_sine(q), ((*cosines[:, turn],), (*sines[:, turn],)))
+    zero, weights = np.zeros(b.shape), (np.ldexp(b.real, -e), np.ldexp(b.imag, -e))
+    z = _times(z, ((weights[0], zero), (weights[1], zero)))
+    scale = exponent + e - top
+    scaled = [[np.ldexp(word, scale) for word in product(part, (high, low))] for part in z]
+    size = high * (abs(weights[0]) + abs(weights[1]))
+    return (tuple(scaled[0]), tuple(scaled[1])), np.ldexp(size, scale)
+
+
+def _angle(t: Array, step: tuple[float, float, float]) -> tuple[Array, Pair]:
+    """Return g and q with t = g 2 pi / 1024 + q, less full turns where t is large."""
+    t, t_low = t.copy(), np.zeros_like(t)
+    is_far = abs(t) > _FAR
+    if is_far.any():
+        bits = 160 + int(np.frexp(t[is_far])[1].max())
+        turn = 2 * constants(bits)[1]
+        pairs = [_pair(fixed(value, bits) % turn, bits) for value in t[is_far].tolist()]
+        t[is_far], t_low[is_far] = np.array(pairs).T
+    first, second, third = step
+    g = np.rint(t / (first + second))
+    q, error = two_sum(t, -g * first)
+    q, other = two_sum(q, -g * second)
+    return g.astype(np.int64), two_sum(q, error + other + (t_low - g * third))
+
+
+def _cosine_and_sine(q: Pair) -> tuple[Pair, Pair]:
+    high, low = q
+    square, square_low = two_product(high, high)
+    quartic = square * square * (1 / 24 - square * (1 / 720 - square / 40320))
+    cosine, error = two_sum(np.ones_like(high), -square / 2)
+    cubic = high * square * (1 / 6 - square * (1 / 120 - square / 5040))
+    cosine_low = error - (square_low / 2 + high * low) + quartic
+    return two_sum(cosine, cosine_low), two_sum(high, low - cubic)
+
+
+def _times(u: tuple[Pair, Pair], v: tuple[Pair, Pair]) -> tuple[Pair, Pair]:
+    """Multiply complex numbers whose parts are pairs."""
+    (a, b), (c, d) = u, v
+    minus = -d[0], -d[1]
+    return _plus(product(a, c), product(b, minus)), _plus(product(a, d), product(b, c))
+
+
+def _plus(u: Pair, v: Pair) -> Pair:
+    total, error = two_sum(u[0], v[0])
+    return two_sum(total, error + (u[1] + v[1]))
+
+
+# ---- The exponential in integers, and the constants that reduce its argument
+
+
+def exp(r: int, q: int, bits: int) -> tuple[int, int]:
+    """Return the parts of exp(r + i q), abs(r) < 1 and abs(q) < 4; wrong by less than a unit.
+
+    The series is that of the argument divided by 2**h, with more bits. Its n terms, less than
+    `bits`, lose three finer units each, and squaring h times doubles that: together less than
+    2**(h + 1) (3 n + 6).
+    """
+    halvings = isqrt(bits)
+    fine = bits + halvings + bits.bit_length() + 4
+    a, b = r << fine - bits >> halvings, q << fine - bits >> halvings
+    real, imag = 1 << fine, 0
+    term_real, term_imag = real, imag
+    n = 1
+    while term_real not in (0, -1) or term_imag not in (0, -1):
+        term_real, term_imag = (
+            (term_real * a - term_imag * b >> fine) // n,
+            (term_real * b + term_imag * a >> fine) // n,
+        )
+        real, imag = real + term_real, imag + term_imag
+        n += 1
+    for _ in range(halvings):
+        real, imag = (real - imag) * (real + imag) >> fine, 2 * real * imag >> fine
+    return real >> fine - bits, imag >> fine - bits
+
+
+@lru_cache(maxsize=8)
+def constants(bits: int) -> tuple[int, int]:
+    """Return ln 2 and pi, wrong by less than a unit."""
+    more = bits.bit_length() + 8
+    ln2 = 2 * _inverse(3, 1, bits + more)
+    pi = 16 * _inverse(5, -1, bits + more) - 4 * _inverse(239, -1, bits + more)  # Machin
+    return ln2 >> more, pi >> more
+
+
+def _inverse(x: int, sign: int, bits: int) -> int:
+    """Return artanh (sign 1) or arctan (sign -1) of 1 / x; its terms lose up to two units each."""
+    power = total = (1 << bits) // x
+    n = 1
+    while power not in (0, -1):
+        power = sign * power // (x * x)
+        n += 2
+        total += power // n
+    return total
+
+
+def fixed(value: Any, bits: int) -> int:
+    """Return a number of any format in units, rounded down."""
+    numerator, denominator = value.as_integer_ratio()
+    return int(numerator) << bits >> int(denominator).bit_length() - 1
