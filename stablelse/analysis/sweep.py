@@ -15,7 +15,15 @@ import numpy as np
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.verdicts import does_not_fit, judge
-from stablelse.numerics.formats import FORMATS, Array, Format, find_format, installed_formats
+from stablelse.numerics.formats import (
+    FORMATS,
+    Array,
+    Format,
+    find_format,
+    installed_formats,
+    numbers,
+    ordinals,
+)
 from stablelse.numerics.formulas import (
     FORMULAS,
     USUAL,
@@ -27,7 +35,6 @@ from stablelse.numerics.formulas import (
 from stablelse.numerics.formulas.formula import Method, SweepError
 from stablelse.numerics.functions import Function, exact
 from stablelse.numerics.inputs import real_vector, several
-from stablelse.numerics.ordinals import numbers, ordinals
 
 if TYPE_CHECKING:
     import numpy.typing as npt

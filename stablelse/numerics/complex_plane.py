@@ -35,9 +35,8 @@ import numpy as np
 
 from stablelse.numerics.doubleword import Pair, product, two_product, two_sum
 from stablelse.numerics.doubleword import exp as exp_of_words
-from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formats import Array, Format, nearest, ratio
 from stablelse.numerics.inputs import known_format
-from stablelse.numerics.rationals import nearest, ratio
 
 _FIRST_BITS = 128
 

@@ -31,8 +31,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from stablelse.numerics.contexts import context
-from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.rationals import nearest, ratio
+from stablelse.numerics.formats import Array, Format, nearest, ratio
 
 
 def contexts() -> Iterator[Context]:

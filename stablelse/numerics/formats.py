@@ -1,16 +1,18 @@
-"""The one table of floating-point formats: significand, range, and where exp leaves it.
+"""The one table of floating-point formats: rounding, range, where exp leaves it, and the order.
 
 Everything here is computed from the formats themselves; no threshold is typed in.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
+from math import ldexp
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from decimal import Decimal
     from fractions import Fraction
 
@@ -174,13 +176,18 @@ def _float32_rounded_to_odd(x: Array) -> Array:
     return rounded
 
 
-def _fraction(value: Any) -> Fraction:
-    """Return a scalar of any format, or a Decimal, as a fraction."""
-    from fractions import Fraction  # on use: it brings decimal
-
+def ratio(value: Any) -> tuple[int, int]:
+    """Return a scalar of any format, or a Decimal, as a ratio of integers, exactly."""
     # ml_dtypes' scalars, which do not know their ratio, are exact in float64.
     number = value if hasattr(value, "as_integer_ratio") else float(value)
-    return Fraction(*map(int, number.as_integer_ratio()))
+    numerator, denominator = number.as_integer_ratio()
+    return int(numerator), int(denominator)
+
+
+def _fraction(value: Any) -> Fraction:
+    from fractions import Fraction  # on use: it brings decimal
+
+    return Fraction(*ratio(value))
 
 
 def _log(value: Fraction) -> Decimal:
@@ -240,3 +247,88 @@ def format_of(dtype: npt.DTypeLike) -> Format | None:
     # NumPy names its longdouble by its size (float128, float96), the table by its C type.
     name = "longdouble" if dtype == np.longdouble and dtype != np.float64 else dtype.name
     return FORMATS.get(name)
+
+
+def nearest(value: Fraction, format_: Format) -> Any:
+    """Round a rational number to a scalar of the format, to nearest with ties to even.
+
+    What is too large is infinite, or NaN where there is no infinity.
+    """
+    if format_.name == "float64":
+        try:
+            # Python rounds to nearest; adding 0 takes the sign of a zero.
+            return np.float64(value.numerator / value.denominator + 0.0)
+        except OverflowError:
+            return np.float64(np.inf if value > 0 else -np.inf)
+    if not value:
+        return format_.dtype.type(0)
+    smallest, largest = _limits(format_)
+    above, below = abs(value.numerator), value.denominator
+    exponent = above.bit_length() - below.bit_length()
+    if above << max(-exponent, 0) < below << max(exponent, 0):
+        exponent -= 1
+    # Now 2**exponent <= abs(value) < 2**(exponent + 1): the unit in the last place of the result is
+    power = max(exponent - format_.significand_bits + 1, smallest)
+    below <<= max(power, 0)
+    multiple, rest = divmod(above << max(-power, 0), below)
+    multiple += 2 * rest > below or (2 * rest == below and multiple % 2)
+    signed = multiple if value > 0 else -multiple
+    if power > 0 and multiple << power > largest:
+        return format_.round(np.inf if value > 0 else -np.inf)[()]
+    if format_.significand_bits > FORMATS["float64"].significand_bits:
+        return np.ldexp(np.longdouble(signed), power)
+    return format_.dtype.type(ldexp(signed, power))
+
+
+@cache
+def _limits(format_: Format) -> tuple[int, int]:
+    """Return the exponent of the smallest number, and the largest, which is an integer."""
+    return 1 - ratio(format_.smallest_subnormal)[1].bit_length(), ratio(format_.largest)[0]
+
+
+def ordinals(x: Array, format_: Format) -> Array:
+    """Count finite numbers of the format from zero upward, so that neighbours are one apart.
+
+    0 and -0 are both the zeroth, the smallest subnormal number is the first. The result has int64,
+    or Python's integers (dtype object) for a longdouble of more than 64 bits.
+    """
+    size = format_.dtype.itemsize
+    if size > 8:
+        p, least = format_.significand_bits, _least_exponent(format_)
+
+        def ordinal(value: Any) -> int:
+            steps = max(int(np.frexp(value)[1]) - least, 0) if value else 0
+            return int(np.ldexp(value, p - steps - least)) + int(np.sign(value)) * (steps << p - 1)
+
+        return _each(ordinal, x, object)
+    code = x.view(f"i{size}").astype(np.int64)  # the sign, and below it the magnitude in order
+    return np.where(code < 0, (-1 << 8 * size - 1) - code, code)
+
+
+def numbers(ordinal: Array, format_: Format) -> Array:
+    """Return the numbers of the format that have these ordinals: the inverse of `ordinals`."""
+    size = format_.dtype.itemsize
+    if size > 8:
+        p, least = format_.significand_bits, _least_exponent(format_)
+
+        def number(value: int) -> Any:
+            steps = max((abs(value) >> p - 1) - 1, 0)
+            magnitude = np.longdouble(abs(value) - (steps << p - 1))
+            return np.ldexp(np.copysign(magnitude, value), steps + least - p)
+
+        return _each(number, ordinal, format_.dtype)
+    code = np.where(ordinal < 0, (-1 << 8 * size - 1) - ordinal, ordinal)
+    return code.astype(f"i{size}").view(format_.dtype)
+
+
+def _least_exponent(format_: Format) -> int:
+    """Return the e of the smallest normal number, 2**(e - 1)."""
+    return int(np.frexp(format_.smallest_normal)[1])
+
+
+def _each(function: Callable[[Any], Any], values: Array, dtype: Any) -> Array:
+    """Apply a function to each scalar: longdouble's own, which tolist() would keep too."""
+    result = np.empty(values.shape, dtype)
+    for index, value in np.ndenumerate(values):
+        result[index] = function(value)
+    return result

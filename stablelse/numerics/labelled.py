@@ -42,8 +42,7 @@ from stablelse.numerics.doubleword import (
     two_product,
     two_sum,
 )
-from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.rationals import nearest, ratio
+from stablelse.numerics.formats import Array, Format, nearest, ratio
 from stablelse.numerics.rounding import Approximation, check_arithmetic, settle
 from stablelse.numerics.targets import LossInputs
 

@@ -10,8 +10,7 @@ from cases import CASES as EDGE_CASES
 
 from stablelse.analysis.gallery import CASES, Case, gallery
 from stablelse.analysis.peers import Outcome, Task
-from stablelse.numerics.formats import FORMATS, Format, find_format
-from stablelse.numerics.rationals import nearest
+from stablelse.numerics.formats import FORMATS, Format, find_format, nearest
 
 LSE = {case.name: case.lse for case in EDGE_CASES}
 LSE_TASKS = {Task.LOGSUMEXP, Task.WEIGHTED, Task.SIGNED}

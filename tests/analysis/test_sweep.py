@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 import stablelse
 from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.sweep import POINTS, Motion, Range, Trial, find_changes
-from stablelse.numerics.formats import find_format
+from stablelse.numerics.formats import find_format, numbers, ordinals
 from stablelse.numerics.formulas import candidates, find_shift
 from stablelse.numerics.formulas.formula import Method, SweepError
 from stablelse.numerics.functions import Function
-from stablelse.numerics.ordinals import numbers, ordinals
 from stablelse.render.sweep import by_method
 
 FORMATS = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16", "float32", "float64"]

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.rationals import nearest
+from stablelse.numerics.formats import FORMATS, nearest
 from stablelse.numerics.rounding import Approximation, settle
 
 NAMES = list(FORMATS)

@@ -19,9 +19,8 @@ from typing import Any, NamedTuple, TypeVar
 from stablelse.numerics import decimals
 from stablelse.numerics.contexts import context
 from stablelse.numerics.decimals import Ball
-from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formats import Array, Format, nearest
 from stablelse.numerics.formulas.formula import DerivationError, Kind, Operation, read_operations
-from stablelse.numerics.rationals import nearest
 
 #: The largest precision, which is reached only where a is far from max x and e^(x - max x) is
 #: below 10**-2500 for the second largest x. It takes a second or two.

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from stablelse.numerics.formats import FORMATS, find_format
-from stablelse.numerics.ordinals import numbers, ordinals
+from stablelse.numerics.formats import FORMATS, find_format, numbers, ordinals
 
 
 def landmarks(format_):
