@@ -95,6 +95,25 @@ class Vector:
 
         return self._spread(evaluate, -inf, format_)
 
+    def gradient(self, label: int, s: float, o: float, t: Array, format_: Format) -> Array:
+        """Return s softmax(x) - t in the format, and o - s (1 - softmax(x)) for the label."""
+        (places,) = np.nonzero(self._finite)
+
+        def evaluate(indices: list[int]) -> list[arb]:
+            _, terms, rest = self._sum()
+            found = []
+            for i in indices:
+                if places[i] == label:
+                    others = rest if i == self._pivot else 1 + rest - terms[i]
+                    found.append(o - s * others / (1 + rest))
+                else:
+                    found.append(s * terms[i] / (1 + rest) - arb(t[places[i]]))
+            return found
+
+        result = _cast(0 - np.where(np.arange(len(t)) == label, s - o, t), format_)
+        result[self._finite] = _settled(len(self._x), evaluate, format_)
+        return result
+
     def _sum(self) -> tuple[list[arb], list[arb], arb]:
         """Return the d, the b exp(d), and the rest, at the precision of the context."""
         if ctx.prec not in self._sums:

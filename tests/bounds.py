@@ -1,16 +1,16 @@
 """The errors of the kernel's phases, as parts of their bounds, by ball arithmetic.
 
 Each entry of `ratios` returns the largest |error| / bound among about `count` cases. The bounds are
-those of the comments in functions.h, near.h, careful.h and long.h.
+those of the comments in functions.h, near.h, careful.h, long.h, weights.h, state.h and labels.h.
 """
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from balls import balls
 from flint import arb, ctx
-from native import Phases
+from native import Phases, pointer
 from numpy.random import Generator
 
 #: Enough for the bounds, and for terms far apart.
@@ -194,4 +194,80 @@ def _lean(phases, rng, count):
         for v, s, e, low, high in zip(*(balls(a) for a in (x, total, *words)), strict=True):
             error = v.exp() / s - (e + (low + high) / 2)
             worst = max(worst, _largest([error], [(high - low) / 2]))
+    return worst
+
+
+def _cases(rng: Generator, count: int) -> Iterator[np.ndarray]:
+    """Yield rows, with one entry at the top, or far below it, or next to it, in most of them."""
+    for x in _rows(rng, count):
+        kind = rng.integers(4)
+        if kind:
+            beside = rng.choice([0, 0.1, 3, 30, 300])
+            x[rng.integers(x.size)] = x.max() + beside if kind > 1 else x.min() - beside
+        yield x
+
+
+def _careful_error(n: int) -> arb:
+    """careful.h: CAREFUL."""
+    return arb(2) ** -80 + n * arb(2) ** -112
+
+
+@_ratio("state: the rest of a sum")
+def _state(phases, rng, count):
+    worst = 0.0
+    for x in _cases(rng, count):
+        cut = int(rng.integers(x.size + 1))
+        top, high, low, bound, scale, *_ = balls(phases.row("phase_state", x, ctypes.c_int64(cut)))
+        rest = sum(((v - top).exp() for v in balls(np.sort(x)[:-1])), arb(0))
+        worst = max(worst, _largest([high + low - rest / arb(2) ** scale], [bound]))
+    return worst
+
+
+@_ratio("state: a sum next to 1")
+def _near_state(phases, rng, count):
+    worst = 0.0
+    for x in _rows(rng, count):
+        x = np.maximum(x - x.max(), -90)
+        x -= float(_total(x).log().mid()) + rng.choice([0, 1e-3, 1])
+        cut = int(rng.integers(x.size + 1))
+        *_, bound, first, second, third = balls(phases.row("phase_state", x, ctypes.c_int64(cut)))
+        worst = max(worst, _largest([first + second + third - _total(x)], [bound]))
+    return worst
+
+
+@_ratio("label: its loss, 1 - p and the inverse")
+def _label(phases, rng, count):
+    worst = 0.0
+    for x in _cases(rng, count):
+        label = int(rng.choice([0, x.size - 1, x.argmax(), x.argmin(), rng.integers(x.size)]))
+        loss, loss_low, bound, less, less_low, inverse, low, scale, _ = balls(
+            phases.row("phase_label", x, ctypes.c_int64(label))
+        )
+        if bound == 0:
+            continue
+        own, others = balls(x[label : label + 1])[0].exp(), _total(np.delete(x, label))
+        total = own + others
+        errors = [
+            loss + loss_low - (others / own).log1p(),
+            (less + less_low) / (others / total) - 1,
+            (inverse + low) * (total / (scale * _ln2()).exp()) - 1,
+        ]
+        worst = max(worst, _largest(errors, [bound, *[_careful_error(x.size)] * 2]))
+    return worst
+
+
+@_ratio("weights: the sums of either sign")
+def _weighted(phases, rng, count):
+    worst = 0.0
+    for x in _rows(rng, count):
+        x = x[:257] - x[:257].max()
+        b = rng.normal(size=x.size) * 2.0 ** rng.normal(0, rng.choice([0, 3, 30]), x.size)
+        b[rng.random(x.size) < 0.1] = 0
+        top = np.rint((x / np.log(2) + np.log2(abs(b), where=b != 0, out=b * 0 - 1e3)).max())
+        places = pointer(b), ctypes.c_double(top)
+        found = balls(phases.row("phase_weighted", x, *places))
+        terms = [w * v.exp() / arb(2) ** arb(top) for v, w in zip(balls(x), balls(b), strict=True)]
+        sums = [sum((abs(t) for t in terms if t * s > 0), arb(0)) for s in (1, -1)]
+        errors = [found[0] + found[1] - sums[0], found[2] + found[3] - sums[1]]
+        worst = max(worst, _largest([sum(map(abs, errors))], [sum(sums) * _careful_error(x.size)]))
     return worst

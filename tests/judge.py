@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from balls import balls, nearest
+from balls import Vector, balls, nearest
 from enclosure import Rows
 from families import FAMILIES, LONGEST, PARTS, Stack, rng_of
 from flint import arb, ctx
@@ -12,7 +12,7 @@ from native import FORMATS as OF_KERNELS
 from native import FUNCTIONS, Kernel
 
 import stablelse
-from stablelse.numerics import decimals, reference
+from stablelse.numerics import decimals, reference, states
 from stablelse.numerics.formats import FORMATS, Array, Format
 
 #: Families whose rows a kernel takes: without weights and with; x is in the format of the results.
@@ -34,11 +34,13 @@ class Tally:
         self.vectors = self.results = self.of_kernels = self.in_doubt = 0
         self.wrong: list[str] = []
 
-    def add(self, name: str, y: Array, doubtful: Array, want: Array) -> None:
-        """Compare what a kernel settled with the correctly rounded results."""
+    def add(
+        self, name: str, y: Array, doubtful: Array, want: Array, unknown: Array | tuple[()] = ()
+    ) -> None:
+        """Compare what a kernel settled with the right results, but those that are not known."""
         self.of_kernels += y.size
         self.in_doubt += doubtful.size
-        self.compare(name, y, want, doubtful)
+        self.compare(name, y, want, np.union1d(doubtful, unknown))
 
     def compare(self, name: str, y: Array, want: Array, but: Array | tuple[()] = ()) -> None:
         """Compare all but some results with the correctly rounded ones; zero must be +0."""
@@ -108,7 +110,7 @@ def judge(
     """Judge stacks: all rows together, some alone, and what the kernels settle of them."""
     tally, of, rng = Tally(), FORMATS[format_], np.random.default_rng(seed)
     for x, b in stacks:
-        rows = Rows(x, b)
+        rows, wants = Rows(x, b), {}
         tally.vectors += len(x)
         some = rng.choice(len(x), min(len(x), ALONE), replace=False).tolist()
         is_native = x.dtype == of.dtype and format_ in OF_KERNELS
@@ -118,7 +120,7 @@ def judge(
             if function == "logsumexp":
                 y, signs = map(np.asarray, y)
                 tally.compare(f"sign of {label}", signs + 0.0, rows.signs() + 0.0)
-            want = rows.truth(function, y, of)
+            want = wants[function] = rows.truth(function, y, of)
             tally.compare(label, y, want)
             for i in some:
                 alone = subject(function, x[i], None if b is None else b[i], None, of)
@@ -127,7 +129,9 @@ def judge(
             for kernel in kernels if is_native else ():
                 _judge_kernel(kernel, function, x, b, want, rows, tally, rng)
         if kernels and is_native and b is None:
-            _judge_masked(kernels, x, of, tally, rng)
+            _judge_states(kernels, x, of, wants, tally, rng)
+            _judge_labels(kernels, x, None, of, wants, some, tally, rng)
+            _judge_masked(kernels, x, of, some, tally, rng)
     return tally
 
 
@@ -142,23 +146,86 @@ def _judge_kernel(kernel, function, x, b, want, rows, tally, rng) -> None:
     tally.add(label, y, doubtful, want)
 
 
-def _judge_masked(kernels, x, of, tally, rng) -> None:
+def _judge_states(kernels, x, of, wants, tally, rng) -> None:
+    """Judge what follows from states of pieces of rows, which are merged in any order."""
+    n = x.shape[1]
+    edges = sorted({0, n, *rng.integers(0, n + 1, 3).tolist()})
+    order = rng.permutation(len(edges) - 1).tolist()
+    is_narrow = of.name != "float64" and bool(rng.integers(2))
+    for kernel in kernels:
+        label = f"{kernel.name} {x.dtype} {x.shape} in pieces {edges}, {order}"
+        found = kernel.states(laid_out(x, rng), edges, order, narrow=is_narrow)
+        y, settled, *_ = states.rounded(found.view(states.STATE)[:, 0], of)
+        tally.add(f"logsumexp, {label}", y, np.flatnonzero(~settled), wants["logsumexp"])
+        for function in FUNCTIONS[1:]:
+            y, doubtful = kernel.of_states(function, laid_out(x, rng), found)
+            tally.add(f"{function}, {label}", y, doubtful, wants[function])
+
+
+def _judge_labels(kernels, x, mask, of, wants, some, tally, rng) -> None:
+    """Judge losses of labels and gradients, in some rows also that of the label's own entry."""
+    wide = x.astype(float)
+    wide = wide if mask is None else np.where(mask, wide, -np.inf)
+    m, n = x.shape
+    at_random = (rng.random((m, n)) * (1 if mask is None else mask)).argmax(axis=1)
+    labels = np.where(rng.random(m) < 0.5, wide.argmax(axis=1), at_random)
+    places = np.arange(m), labels
+    label = f"{x.dtype} {x.shape}{'' if mask is None else ' with a mask'}"
+    losses = stablelse.nll(x, labels, axis=1, where=mask, reduction="none")
+    tally.compare(f"nll, {label}", losses, 0 - wants["log_softmax"][places])
+    want = wants["softmax"].copy()
+    own = [Vector(wide[i]).gradient(labels[i], 1, 0, np.zeros(n), of) for i in some]
+    want[some] = own
+    others = np.setdiff1d(np.arange(m), some)
+    unknown = np.ravel_multi_index((others, labels[others]), x.shape)
+    y = stablelse.nll_grad(x, labels, axis=1, where=mask, reduction="none")
+    tally.compare(f"nll_grad, {label}", y, want, unknown)
+    plain = np.tile([1.0, 0, 0, 0], (m, 1))
+    for kernel in kernels:
+        given = laid_out(x, rng), labels, plain, None, mask
+        y, doubtful = kernel.gradients(*given)
+        tally.add(f"{kernel.name} nll_grad, {label}", y, doubtful, want, unknown)
+    of_some = None if mask is None else mask[some]
+    _judge_targets(kernels, x[some], wide[some], of_some, labels[some], of, tally, rng)
+
+
+def _judge_targets(kernels, x, wide, mask, labels, of, tally, rng) -> None:
+    """Judge gradients with targets: next to the probabilities, so that these cancel."""
+    factors = np.zeros((len(x), 4))
+    factors[:, 0] = rng.choice([1, 0.3, -1.5, 2.0**-40], len(x))
+    factors[:, 2] = rng.choice([0, 0.25, 1e-9], len(x))
+    targets = np.zeros((2, *x.shape))
+    p = np.exp(wide - wide.max(axis=1, keepdims=True))
+    p *= factors[:, :1] / p.sum(axis=1, keepdims=True)
+    near = p * (1 + rng.choice([-1, 1], p.shape) * 2.0 ** -rng.uniform(1, 52, p.shape))
+    is_held = (abs(near) > 2.0**-100) & (abs(near) != abs(factors[:, :1]))
+    targets[0] = np.where(is_held & (rng.random(p.shape) < 0.8), near, 0)
+    rows = zip(wide, labels, factors, targets[0], strict=True)
+    want = [Vector(v).gradient(label, s, o, t, of) for v, label, (s, _, o, _), t in rows]
+    for kernel in kernels:
+        y, doubtful = kernel.gradients(x, labels, factors, targets, mask)
+        name = f"{kernel.name} with targets {x.dtype} {x.shape}"
+        tally.compare(name, y, np.stack(want).astype(of.dtype), doubtful)
+
+
+def _judge_masked(kernels, x, of, some, tally, rng) -> None:
     """Judge the library and kernels with a mask: a masked element counts as -inf."""
     mask = rng.random(x.shape) < rng.choice([0.1, 0.5, 0.9])
     mask[np.arange(len(x)), rng.integers(0, x.shape[1], len(x))] = True
     mask &= np.isfinite(x.astype(float))
     mask |= ~mask.any(axis=1, keepdims=True)
-    rows = Rows(np.where(mask, x.astype(float), -np.inf))
+    rows, wants = Rows(np.where(mask, x.astype(float), -np.inf)), {}
     x = x.copy()
     x[~mask] = rng.choice([np.nan, 0, 7])
     for function in FUNCTIONS:
         label = f"{function} {x.dtype} {x.shape} with a mask"
         y = getattr(stablelse, function)(x, axis=1, where=mask)
-        want = rows.truth(function, y, of)
+        want = wants[function] = rows.truth(function, y, of)
         tally.compare(label, y, want)
         for kernel in kernels:
             y, doubtful = kernel(function, laid_out(x, rng), mask=laid_out(mask, rng))
             tally.add(f"{kernel.name} {label}", y, doubtful, want)
+    _judge_labels(kernels, x, mask, of, wants, some, tally, rng)
 
 
 def laid_out(x: Array, rng: np.random.Generator) -> Array:

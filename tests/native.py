@@ -84,74 +84,110 @@ class Total(ctypes.Structure):
     ]
 
 
+#: What driver.c can call, and what a job may point to beside x, y and the results in doubt.
+CALLS = ("settle", "add_rows", "merge_states", "settle_elements")
+OPTIONAL = ("mask", "b", "labels", "factors", "targets", "signs")
+
+#: kernel.h: state. One is empty if top is -inf and all else 0.
+STATE = 9
+
+
+def _address(argument: object) -> object:
+    if isinstance(argument, ctypes.Structure):
+        return ctypes.byref(argument)
+    return ctypes.c_void_p(argument.ctypes.data) if isinstance(argument, np.ndarray) else argument
+
+
+def _make_job(
+    function: str, x: np.ndarray, room: int | None = None, **more: np.ndarray | None
+) -> tuple[Job, np.ndarray, np.ndarray]:
+    rows, length = x.shape
+    y = np.empty(rows if function == "logsumexp" else (rows, length), x.dtype)
+    doubtful = np.empty(y.size if room is None else room, np.int64)
+    kinds = FUNCTIONS.index(function), FORMATS.index(x.dtype.name)
+    places = x.ctypes.data, rows, length, *x.strides, y.ctypes.data
+    job = Job(*kinds, *places, doubtful.ctypes.data, doubtful.size)
+    for name, array in more.items():
+        if array is not None:
+            setattr(job, name, array.ctypes.data)
+            if name in ("mask", "b"):
+                setattr(job, f"{name}_row_stride", array.strides[0])
+                setattr(job, f"{name}_stride", array.strides[1])
+    return job, y, doubtful
+
+
 class Kernel:
     """One instruction set's functions."""
 
     def __init__(self, library: ctypes.CDLL, name: str) -> None:
-        self.name = name
-        names = ("settle", "sum_piece", "merge_pieces", "settle_piece")
-        functions = [getattr(library, f"{function}_{name}") for function in names]
-        self._settle, self._sum_piece, self._merge_pieces, self._settle_piece = functions
-        self._settle.restype = self._settle_piece.restype = ctypes.c_int64
+        self.name, self._library = name, library
+
+    _job = staticmethod(_make_job)
+
+    def _call(self, name: str, *arguments: object) -> int:
+        function = getattr(self._library, f"{name}_{self.name}")
+        function.restype = ctypes.c_int64
+        return function(*map(_address, arguments))
 
     def __call__(self, function: str, x: np.ndarray, room: int | None = None, mask=None):
         """Return the results of rows (of any strides), and the flat indices of those in doubt."""
-        job, y, doubtful = _job(function, x, room)
-        if mask is not None:
-            job.mask = mask.ctypes.data
-            job.mask_row_stride, job.mask_stride = mask.strides
-        count = self._settle(ctypes.byref(job))
-        return y, doubtful[:count] if count <= doubtful.size else np.arange(y.size)
+        return self._settled(function, x, room, mask=mask)
 
     def weighted(self, x: np.ndarray, b: np.ndarray):
         """Return log abs(sum b exp(x)) of rows, the signs, and the rows in doubt."""
-        job, y, doubtful = _job("logsumexp", x, None)
         signs = np.empty(len(x), np.int8)
-        job.b, job.signs = b.ctypes.data, signs.ctypes.data
-        job.b_row_stride, job.b_stride = b.strides
-        count = self._settle(ctypes.byref(job))
-        return y, signs, doubtful[:count]
+        y, doubtful = self._settled("logsumexp", x, b=b, signs=signs)
+        return y, signs, doubtful
 
-    def in_pieces(self, function: str, x: np.ndarray, edges: list[int], order: list[int]):
+    def gradients(self, x: np.ndarray, labels: np.ndarray, factors, targets=None, mask=None):
+        """Return gradients of losses, as labels.h says, and what is in doubt."""
+        more = {"labels": labels, "factors": factors, "targets": targets}
+        return self._settled("softmax", x, mask=mask, **more)
+
+    def _settled(self, function: str, x: np.ndarray, room: int | None = None, **more):
+        job, y, doubtful = self._job(function, x, room, **more)
+        count = self._call("settle", job)
+        doubtful = doubtful[:count] if count <= doubtful.size else np.arange(y.size)
+        return y, doubtful
+
+    def in_pieces(
+        self, function: str, x: np.ndarray, edges: list[int], order: list[int], mask=None
+    ):
         """Return the same for one row in pieces, whose sums are merged in an order."""
-        job, y, doubtful = _job(function, x, None)
-        whole = Total()
-        ends = list(pairwise(edges))
+        job, y, doubtful = self._job(function, x, mask=mask)
+        ends = [tuple(map(ctypes.c_int64, pair)) for pair in pairwise(edges)]
         sums = [Total() for _ in ends]
-        for (start, stop), total in zip(ends, sums, strict=True):
-            self._sum_piece(ctypes.byref(job), _i64(start), _i64(stop), ctypes.byref(total))
+        for pair, total in zip(ends, sums, strict=True):
+            self._call("sum_piece", job, *pair, total)
         whole = sums[order[0]]
         for i in order[1:]:
-            self._merge_pieces(ctypes.byref(whole), ctypes.byref(sums[i]))
+            self._call("merge_pieces", whole, sums[i])
         found = []
-        for start, stop in ends[:1] if function == "logsumexp" else ends:
-            count = self._settle_piece(
-                ctypes.byref(job), _i64(start), _i64(stop), ctypes.byref(whole)
-            )
+        for pair in ends[:1] if function == "logsumexp" else ends:
+            count = self._call("settle_piece", job, *pair, whole)
             found.append(doubtful[:count].copy())
         return y, np.concatenate(found)
 
+    def states(self, x: np.ndarray, edges: list[int], order: list[int], *, narrow: bool = False):
+        """Return the states of rows in pieces, merged in an order, shape (m, STATE)."""
+        found = []
+        for start, stop in pairwise(edges):
+            states = np.zeros((len(x), STATE))
+            states[:, 0] = -np.inf
+            job, *_ = self._job("softmax", x[:, start:stop])
+            self._call("add_rows", job, int(narrow), states)
+            found.append(states)
+        whole = found[order[0]]
+        for i in order[1:]:
+            for state, other in zip(whole, found[i], strict=True):
+                self._call("merge_states", state, other)
+        return whole
 
-def _i64(value: int) -> ctypes.c_int64:
-    return ctypes.c_int64(value)
-
-
-def _job(function: str, x: np.ndarray, room: int | None) -> tuple[Job, np.ndarray, np.ndarray]:
-    rows, length = x.shape
-    y = np.empty(rows if function == "logsumexp" else (rows, length), x.dtype)
-    doubtful = np.empty(y.size if room is None else room, np.int64)
-    job = Job(
-        FUNCTIONS.index(function),
-        FORMATS.index(x.dtype.name),
-        x.ctypes.data,
-        rows,
-        length,
-        *x.strides,
-        y.ctypes.data,
-        doubtful.ctypes.data,
-        doubtful.size,
-    )
-    return job, y, doubtful
+    def of_states(self, function: str, x: np.ndarray, states: np.ndarray):
+        """Return elements of rows whose states are known, and what is in doubt."""
+        job, y, doubtful = self._job(function, x)
+        count = self._call("settle_elements", job, states)
+        return y, doubtful[:count]
 
 
 class Phases:
@@ -167,53 +203,61 @@ class Phases:
         outputs = [np.empty(count) for _ in range(results)]
         for i in range(0, count, self.lanes):
             part = slice(i, i + self.lanes)
-            given = [_pointer(a[part]) if isinstance(a, np.ndarray) else a for a in arguments]
-            getattr(self._library, name)(*given, *(_pointer(out[part]) for out in outputs))
+            given = [pointer(a[part]) if isinstance(a, np.ndarray) else a for a in arguments]
+            getattr(self._library, name)(*given, *(pointer(out[part]) for out in outputs))
         return outputs
 
     def row(self, name: str, x: np.ndarray, *arguments: int | ctypes.c_double) -> np.ndarray:
         """Call a phase of a row."""
-        out = np.zeros(8)
-        getattr(self._library, name)(_pointer(x), ctypes.c_int64(x.size), *arguments, _pointer(out))
+        out = np.zeros(9)
+        getattr(self._library, name)(pointer(x), ctypes.c_int64(x.size), *arguments, pointer(out))
         return out
 
 
-def _pointer(a: np.ndarray) -> ctypes.c_void_p:
+def pointer(a: np.ndarray) -> ctypes.c_void_p:
+    """Return the address of float64s that lie side by side."""
     assert a.flags.c_contiguous
     assert a.dtype == np.float64
     return a.ctypes.data_as(ctypes.c_void_p)
 
 
-class Emulated:
+class Emulated(Kernel):
     """The kernel of aarch64, compiled by ziglang and run by qemu, as a filter of jobs."""
 
     def __init__(self, folder: Path) -> None:
-        target = folder / "driver"
-        command = [
-            sys.executable,
-            "-m",
-            "ziglang",
-            "cc",
-            "-target",
-            "aarch64-linux-musl",
-            "-static",
-        ]
-        command += [*FLAGS[:-2], *STRICT, f"-I{SOURCES}", str(PHASES.with_name("driver.c"))]
-        subprocess.run([*command, "-o", str(target)], check=True)
+        self.name, target = "neon", folder / "driver"
+        command = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl"]
+        command += ["-static", *FLAGS[:-2], *STRICT, f"-I{SOURCES}"]
+        subprocess.run([*command, str(PHASES.with_name("driver.c")), "-o", str(target)], check=True)
         self._process = subprocess.Popen(
             ["qemu-aarch64-static", str(target)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
 
-    def __call__(self, function: str, x: np.ndarray):
-        rows, length = x.shape
-        y = np.empty(rows if function == "logsumexp" else (rows, length), x.dtype)
-        kinds = FUNCTIONS.index(function), FORMATS.index(x.dtype.name)
-        head = np.array([*kinds, rows, length, x.nbytes, y.nbytes], np.int64)
-        self._process.stdin.write(head.tobytes() + np.ascontiguousarray(x).tobytes())
-        self._process.stdin.flush()
-        count = int(np.frombuffer(self._read(8), np.int64)[0])
-        y = np.frombuffer(self._read(y.nbytes), x.dtype).reshape(y.shape)
-        return y, np.frombuffer(self._read(8 * count), np.int64)
+    def _job(self, function, x, room=None, **more):
+        """Return a job whose arrays are side by side, and keep these: the driver needs copies."""
+        x, *given = (a if a is None else np.ascontiguousarray(a) for a in (x, *more.values()))
+        more = dict(zip(more, given, strict=True))
+        job, y, doubtful = _make_job(function, x, room, **more)
+        job.arrays = [x, y, doubtful, *map(more.get, OPTIONAL)]
+        return job, y, doubtful
 
-    def _read(self, size: int) -> bytes:
-        return self._process.stdout.read(size)
+    def _call(self, name: str, *arguments: object) -> int:
+        """Send a job with all that it points to, and take back what the kernel may have changed."""
+        job = next((a for a in arguments if isinstance(a, Job)), Job())
+        arrays = getattr(job, "arrays", [None] * (3 + len(OPTIONAL)))
+        states = [a for a in arguments if isinstance(a, np.ndarray)]
+        together = np.concatenate([np.zeros(0), *(a.reshape(-1) for a in states)])
+        narrow = next((a for a in arguments if isinstance(a, int)), 0)
+        self._process.stdin.write(np.array([CALLS.index(name), narrow]).tobytes() + bytes(job))
+        for array in (*arrays, together):
+            data = b"" if array is None else array.tobytes()
+            self._process.stdin.write(np.int64(len(data)).tobytes() + data)
+        self._process.stdin.flush()
+        count = int(np.frombuffer(self._process.stdout.read(8), np.int64)[0])
+        changed = [*arrays[1:3], arrays[-1], together]
+        for array in (a for a in changed if a is not None):
+            got = self._process.stdout.read(array.nbytes)
+            array.reshape(-1)[:] = np.frombuffer(got, array.dtype)
+        if states:
+            states[0].reshape(-1)[:] = together[: states[0].size]
+        return count

@@ -56,3 +56,28 @@ EXPORT void phase_near(const double *x, int64_t n, double estimate, double *out)
     words L = near_logarithm(near_total(&r), all(estimate), (double)(n + LANES), &error);
     out[0] = L.high[0]; out[1] = L.low[0]; out[2] = error[0];
 }
+/* a row in two pieces, as a state: top, high, low, error, scale, near_error, near */
+EXPORT void phase_state(const double *x, int64_t n, int64_t cut, double *out) {
+    state s = {.top = -INFINITY}, t = s;
+    row r = {.x = (const char *)x, .n = cut, .stride = 8, .format = FLOAT64};
+    if (cut) add_row(&r, 0, &s);
+    r.x += 8 * cut;
+    r.n = n - cut;
+    if (n > cut) add_row(&r, 0, &t);
+    merge_states(&s, &t);
+    memcpy(out, &s, sizeof s);
+}
+/* a label's loss: high, low, error; 1 - p and the inverse: high, low; K; nothing if it is left to the reference */
+EXPORT void phase_label(const double *x, int64_t n, int64_t label, double *out) {
+    row r = {.x = (const char *)x, .n = n, .stride = 8, .format = FLOAT64};
+    labelled a;
+    if (!label_row(&r, label, &a)) return;
+    out[0] = a.loss.high[0]; out[1] = a.loss.low[0]; out[2] = a.error[0]; out[3] = a.less.high[0]; out[4] = a.less.low[0];
+    out[5] = a.inverse.high[0]; out[6] = a.inverse.low[0]; out[7] = a.K;
+}
+/* the positive and the negative part of sum b exp(x), in units of 2^K; a row of one block */
+EXPORT void phase_weighted(const double *x, int64_t n, const double *b, double K, double *out) {
+    words P = {all(0), all(0)}, N = P;
+    sum_weighted(x, b, n, all(K), &P, &N);
+    out[0] = P.high[0]; out[1] = P.low[0]; out[2] = N.high[0]; out[3] = N.low[0];
+}
