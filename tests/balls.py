@@ -22,6 +22,9 @@ from stablelse.numerics.formats import Array, Format
 #: The first precision; it doubles from there.
 BITS = 128
 
+#: The last precision for gradients.
+MOST_BITS = 1024
+
 #: Enough for sums of weights to be exact: longdouble's exponents, and its significand.
 EXACTLY = 33_000
 
@@ -96,7 +99,10 @@ class Vector:
         return self._spread(evaluate, -inf, format_)
 
     def gradient(self, label: int, s: float, o: float, t: Array, format_: Format) -> Array:
-        """Return s softmax(x) - t in the format, and o - s (1 - softmax(x)) for the label."""
+        """Return s softmax(x) - t in the format, and o - s (1 - softmax(x)) for the label.
+
+        What is too close to a tie is NaN: there, terms far below decide.
+        """
         (places,) = np.nonzero(self._finite)
 
         def evaluate(indices: list[int]) -> list[arb]:
@@ -111,7 +117,7 @@ class Vector:
             return found
 
         result = _cast(0 - np.where(np.arange(len(t)) == label, s - o, t), format_)
-        result[self._finite] = _settled(len(self._x), evaluate, format_)
+        result[self._finite] = _settled(len(self._x), evaluate, format_, MOST_BITS)
         return result
 
     def _sum(self) -> tuple[list[arb], list[arb], arb]:
@@ -228,16 +234,20 @@ def _beside(head: arb, tail: arb, sign_of_tail: int) -> arb:
     return head + tail
 
 
-def _settled(count: int, evaluate: Evaluation, format_: Format) -> Array:
-    """Round results to the format, at a precision that doubles for those still open."""
-    result = np.empty(count, np.longdouble if format_.name == "longdouble" else np.float64)
+def _settled(count: int, evaluate: Evaluation, format_: Format, most: float = inf) -> Array:
+    """Round results to the format, at a precision that doubles for those still open.
+
+    What takes more than the most bits is NaN.
+    """
+    result = np.full(count, np.nan, np.longdouble if format_.name == "longdouble" else np.float64)
     indices = np.arange(count)
     bits = BITS
-    while indices.size:
+    while indices.size and bits <= most:
         with ctx.workprec(bits):
             low, high = _rounded_ends(evaluate(indices.tolist()), format_)
         result[indices] = low
         indices = indices[low != high]
+        result[indices] = np.nan
         bits *= 2
     return _cast(result, format_)
 

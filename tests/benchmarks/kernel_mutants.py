@@ -22,6 +22,8 @@ from families import FAMILIES
 from judge import Tally, by_library, judge, judge_near_ties, stacks
 from native import FUNCTIONS, PHASES, SOURCES, Kernel, Phases, build, instruction_sets
 
+ZERO = "(words){all(0), all(0)}"
+
 #: (file, a part of it, what replaces it)
 MUTANTS = [
     ("functions.h", "    l = (h - r) + l;\n", "    l = all(0);\n"),
@@ -52,7 +54,54 @@ MUTANTS = [
     ("long.h", "#define LEAN 0x1.ap-63", "#define LEAN 0x1.ap-65"),
     ("long.h", "real c = fma_(magnitude(t.high), all(0x1p-105), error);", "real c = error;"),
     ("short.h", "format == FLOAT64 ? next_of_lanes(t, n, largest) : largest", "largest"),
+    # weights
     ("weights.h", "fma_(t.low, f, fma_(t.high, f, -high))", "t.low * f"),
+    ("weights.h", "(words){select(negative, high, all(0)), select(negative, low, all(0))}", ZERO),
+    ("weights.h", "d.low + (P.low - N.low)", "P.low - N.low"),
+    ("weights.h", "(P.high + N.high) * CAREFUL(x->n)", "magnitude(S.high) * CAREFUL(x->n)"),
+    ("weights.h", "exponent -= select(tiny, all(100), all(0));", ""),
+    # masks
+    ("rows.h", "!r->mask[(i + j) * r->mask_stride]", "!r->mask[j * r->mask_stride]"),
+    ("rows.h", "return r->format == FLOAT32 && !r->mask", "return r->format == FLOAT32"),
+    ("short.h", "&& (!j->mask || j->mask_row_stride == n * j->mask_stride)", ""),
+    ("kernel.c", "if (r.mask) r.mask += from * r.mask_stride;", ""),
+    ("kernel.c", "&& j->length <= TILE && !j->mask", "&& j->length <= TILE"),
+    ("labels.h", "if (r->mask) piece.mask += (l + 1) * r->mask_stride;", ""),
+    # lanes
+    ("short.h", "add(rho, (words){copies - 1, all(0)})", "rho"),
+    ("short.h", "multiply(scaled(S, powers_of_two(shift_of(next) - K))", "multiply(S"),
+    ("short.h", "error = fma_(smaller(all(1), rho.high), all(2 * QUICK_SUM), error);", ""),
+    ("short.h", "real error = p.high * (2 * QUICK_SUM);", "real error = all(0);"),
+    ("short.h", "all(format == FLOAT64 ? QUICK_SUM : NARROW_SUM), &estimate", "all(0), &estimate"),
+    ("short.h", "R * (1 - (NARROW_SUM + NARROW_QUOTIENT))", "R"),
+    ("short.h", "low = select(top, -lambda - own, low);", ""),
+    ("short.h", "high = to_odd(d.high, to_odd(d.low, error - lambda))", "high = low"),
+    ("short.h", "bad = (bad | below) & ~less(x, gone);", "bad &= ~less(x, gone);"),
+    ("short.h", "L.low += lambda.low;", ""),
+    # labels
+    ("labels.h", "s.low + (p.low - t.low)", "p.low - t.low"),
+    ("labels.h", "s.low + (p.low - t.low)", "s.low + p.low"),
+    ("labels.h", "ordered_sum(s.high, s.low + L.low)", "ordered_sum(s.high, L.low)"),
+    ("labels.h", "b = ordered_sum(below.high, below.low + S.low);", ";"),
+    ("labels.h", "fma_(a->less.high, all(rel), magnitude(a->loss.high) * 0x1p-104)", "all(0)"),
+    ("labels.h", "all(CAREFUL(r->n)), magnitude(t.high) * 0x1p-92", "all(0), all(0)"),
+    ("labels.h", "words factor = multiply(a.inverse, f->s)", "words factor = a.inverse"),
+    ("labels.h", " | bits_of(lost)", ""),
+    ("labels.h", "bad |= less(size, all(0x1p-800))", "bad |= less(size, all(0))"),
+    # states
+    ("state.h", "multiply(multiply(E, (words){all(1), d.low}), T)", "multiply(E, T)"),
+    ("state.h", "error = 1.01 * E.high[0] * error + T.high[0] * MERGE_TERM;", "error = 0;"),
+    ("state.h", "+ error * scaling(K[0] - scale)[0] + R.high[0] * 0x1p-103", ""),
+    ("state.h", "error == 0 ? 0 : error + R.high[0] * 0x1p-103", "0"),
+    ("state.h", "real left = b.low + c.low,", "real left = b.low,"),
+    ("state.h", "s->near_error += t->near_error + size[0] * 0x1p-51;", ""),
+    ("state.h", "t.near_error += NEAR_TERM * 1.01 * t.near[0] + 0x1p-134;", ""),
+    ("state.h", "s->error = Q.high[0] * (t->error + 0x1.3p-82);", "s->error = 0x1p-99;"),
+    ("state.h", "R = two_sum(below.high, below.low + Q.low)", "R = below"),
+    ("state.h", "K = all(SIGN_ONLY);\n            error = .5;", "K = all(SIGN_ONLY);"),
+    ("state.h", "c->quotient = error + 0x1p-80;", "c->quotient = 0;"),
+    ("state.h", "c->error += error;", ""),
+    ("state.h", "if (is_narrow && plain < 2)", "if (0)"),
 ]
 
 
