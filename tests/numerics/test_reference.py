@@ -5,9 +5,8 @@ import warnings
 import numpy as np
 import pytest
 from families import FAMILIES, rng_of
-from kernels import KERNELS, arguments, errors
 
-from stablelse.numerics import decimals, doubleword, nearzero, reference, rowsums
+from stablelse.numerics import doubleword, nearzero, reference, rowsums
 from stablelse.numerics.certificate import Rung
 from stablelse.numerics.formats import FORMATS, find_format
 
@@ -57,28 +56,40 @@ def largest_ratio(rows, weights=None):
 
 @pytest.mark.parametrize("name", ["float64", "longdouble"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_errors_are_within_their_bounds(family, name, capsys):
+def test_errors_are_within_their_bounds(family, name):
     pytest.importorskip("flint")
     format_ = FORMATS[name]
     if not FAMILIES[family].suits(format_):
         return
     stacks = FAMILIES[family].stacks(format_, 10, rng_of(28, family, name), 40, parts=4)
     ratio = max(largest_ratio(*stack) for stack in stacks)
-    with capsys.disabled():
-        print(f"\n{family}, {name}: {ratio:.3f} of the bound")
     assert ratio <= 1
 
 
-@pytest.mark.parametrize("name", KERNELS)
-def test_exponentials_are_within_their_bound(name, capsys):
+def test_exponentials_are_within_their_bound():
     """Around every entry of the table, half way between any two, and wherever else."""
     pytest.importorskip("flint")
-    kernel = KERNELS[name]
-    groups = arguments(kernel, 20_000, np.random.default_rng(29))
-    ratio = max(errors(kernel, *pair).max() for pair in groups.values()) / kernel.bound
-    with capsys.disabled():
-        print(f"\nexp, {name}: {ratio:.3f} of the bound")
-    assert ratio <= 1
+    from flint import arb, ctx
+
+    rng, entries, widest = rng_of(29), doubleword.STEPS, doubleword.FARTHEST
+    powers, step = int(widest / np.log(2)) - 1, np.log(2) / entries
+    k = np.arange(entries) + entries * rng.integers(-powers, powers, entries)
+    beside = np.concatenate([k * step, (k + 0.5) * step, np.arange(-600, 600) / 2 * step])
+    beside += rng.integers(-3, 4, beside.size) * np.spacing(beside)
+    tiny = rng.choice([-1.0, 1.0], 900) * 2.0 ** rng.uniform(-1074, -12, 900)
+    anywhere = np.concatenate([rng.uniform(-widest, widest, 1800), -rng.exponential(10, 900)])
+    ends = widest * np.array([1, -1, 1 - 2.0**-53, 2.0**-53 - 1, 0, *-rng.uniform(0.99, 1, 900)])
+    x = np.concatenate([beside, tiny, anywhere, ends])
+    part = np.where(rng.random(x.size) < 0.5, rng.uniform(-0.5, 0.5, x.size), rng.integers(3) - 1)
+    low = np.clip(part, -0.5, 0.5) * np.spacing(abs(x))
+    *words, exponent = doubleword.exp(x, low)
+    columns = zip(*(a.tolist() for a in (x, low, exponent, *words)), strict=True)
+    with ctx.workprec(160):
+        wrong = [
+            abs(sum(map(arb, w)) * arb((1, e)) / (arb(v) + arb(v_low)).exp() - 1)
+            for v, v_low, e, *w in columns
+        ]
+    assert max(float(ball.upper()) for ball in wrong) <= doubleword.EXP_ERROR
 
 
 def test_the_constants_are_right_to_the_last_bit_they_hold():
@@ -99,7 +110,7 @@ def test_the_constants_are_right_to_the_last_bit_they_hold():
                 assert abs(part) * 2.0**cut * 2**bits_of_k <= 2.0**53
 
 
-def test_exponentials_in_three_words_are_within_their_bound(capsys):
+def test_exponentials_in_three_words_are_within_their_bound():
     pytest.importorskip("flint")
     from flint import arb, ctx
 
@@ -113,13 +124,11 @@ def test_exponentials_in_three_words_are_within_their_bound(capsys):
             for v, *words in zip(x.tolist(), *map(np.ndarray.tolist, nearzero.exp(x)), strict=True)
         ]
     ratio = max(float(ball.upper()) for ball in wrong) * 2.0**119.6
-    with capsys.disabled():
-        print(f"\nexp in three words: {ratio:.3f} of the bound")
     assert ratio <= 1
 
 
 @pytest.mark.parametrize("scale", [9e-7, 1e-8, 1e-12, 1e-17, 1e-25])
-def test_log_sum_exp_next_to_zero_is_within_its_bound(scale, capsys):
+def test_log_sum_exp_next_to_zero_is_within_its_bound(scale):
     pytest.importorskip("flint")
     from balls import Vector
     from flint import arb, ctx
@@ -135,13 +144,11 @@ def test_log_sum_exp_next_to_zero_is_within_its_bound(scale, capsys):
             true = Vector(row).log_sum()
             wrong = abs(sum(arb(float(word)) for word in words) - true)
             ratios.append(float((wrong / arb(float(bound))).upper()))
-    with capsys.disabled():
-        print(f"\nlog-sum-exp around {scale}: {max(ratios):.3f} of the bound")
     assert max(ratios) <= 1
 
 
 @pytest.mark.parametrize("scale", [0.3, 1e-3, 1e-8, 1e-30, 1e-60])
-def test_logarithms_are_within_their_bounds(scale, capsys):
+def test_logarithms_are_within_their_bounds(scale):
     pytest.importorskip("flint")
     from flint import arb, ctx
 
@@ -158,8 +165,6 @@ def test_logarithms_are_within_their_bounds(scale, capsys):
             )
         ]
     ratio = max(float(ball.upper()) for ball in wrong)
-    with capsys.disabled():
-        print(f"\nlog1p of {scale}: {ratio:.3f} of the bound")
     assert ratio <= 1
 
 
@@ -209,59 +214,6 @@ def test_some_elements_are_what_they_are_among_all(function, block, monkeypatch)
         some, certificate = function(x, FLOAT64, places)
         assert np.array_equal(some, all_of_them[places], equal_nan=True)
         assert sum(certificate.settled.values()) == count
-
-
-LOG_OF_NOTHING = [
-    ([-np.inf, -np.inf], None, -np.inf, 0),
-    ([np.inf, -np.inf], None, np.inf, 1),
-    ([np.nan, np.inf], None, np.nan, np.nan),
-    ([np.nan, 1.0], [0.0, 1.0], 1.0, 1),
-    ([np.inf, 1.0], [0.0, -1.0], 1.0, -1),
-    ([np.inf, 1.0], [-2.0, 1.0], np.inf, -1),
-    ([np.inf, np.inf], [-2.0, 1.0], np.nan, np.nan),
-    ([1.0, 2.0], [0.0, 0.0], -np.inf, 0),
-    ([1.0, 2.0], [-np.inf, 1.0], np.inf, -1),
-    ([-np.inf, 2.0], [np.inf, 1.0], np.nan, np.nan),
-    ([1.0, 2.0], [np.nan, 1.0], np.nan, np.nan),
-    ([1.0, 1.0], [1.0, -1.0], -np.inf, 0),
-]
-
-
-@pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize(("x", "b", "value", "sign"), LOG_OF_NOTHING)
-def test_conventions_of_logsumexp(x, b, value, sign, name):
-    b = None if b is None else np.array([b])
-    found, found_sign, _ = reference.logsumexp(np.array([x]), find_format(name), b)
-    expected = find_format(name).round(value)
-    assert np.array_equal(found.astype(float), [float(expected)], equal_nan=True)
-    assert np.array_equal(found_sign, [sign], equal_nan=True)
-
-
-@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
-def test_conventions_of_elements(special):
-    for function, of_nothing in zip(ELEMENTWISE, (0.0, -np.inf), strict=True):
-        rows = np.array([[special, 1.0], [special, special], [1.0, 1.0]])
-        result, certificate = function(rows, FLOAT64)
-        assert np.isnan(result[1]).all()
-        if special == -np.inf:
-            assert result[0].tolist() == [of_nothing, 1.0 if of_nothing == 0 else 0.0]
-        else:
-            assert np.isnan(result[0]).all()
-        assert certificate.settled[Rung.CONVENTION] == (3 if special == -np.inf else 4)
-
-
-def test_zero_has_no_sign():
-    for name in FORMATS:
-        format_ = find_format(name)
-        for x in ([[0.0]], [[-0.0]], [[0.0, -300.0]], [[0.0, -30_000.0]], [[0.0, -1e300, -1e308]]):
-            if name in ("float64", "longdouble") and x == [[0.0, -300.0]]:
-                continue
-            value = reference.logsumexp(np.array(x), format_)[0]
-            logs = reference.log_softmax(np.array(x), format_)[0]
-            in_decimal = decimals.log_softmax(np.array(x[0]), format_)
-            for zero in (value[0], logs[0, 0], in_decimal[0]):
-                assert zero == 0
-                assert not np.signbit(zero)
 
 
 def test_mostly_takes_no_decimals():

@@ -78,6 +78,6 @@ EXPORT void phase_label(const double *x, int64_t n, int64_t label, double *out) 
 /* the positive and the negative part of sum b exp(x), in units of 2^K; a row of one block */
 EXPORT void phase_weighted(const double *x, int64_t n, const double *b, double K, double *out) {
     words P = {all(0), all(0)}, N = P;
-    sum_weighted(x, b, n, all(K), &P, &N);
+    sum_weighted(x, b, n, 0, all(K), &P, &N);
     out[0] = P.high[0]; out[1] = P.low[0]; out[2] = N.high[0]; out[3] = N.low[0];
 }

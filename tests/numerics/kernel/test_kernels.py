@@ -74,7 +74,7 @@ def test_all_kernels_have_the_bits_of_the_reference(family, dtype, by):
 @pytest.mark.parametrize("name", COMPILED)
 def test_rows_in_every_layout(name, dtype, by):
     rng, format_ = np.random.default_rng(5), FORMATS[dtype]
-    for m, n in itertools.product((1, 2, 3, 9, 33), (1, 2, 7, 8, 9, 31, 32, 33, 100, 257)):
+    for m, n in itertools.product((1, 3, 9, 33), (1, 2, 7, 8, 9, 31, 33, 127, 129, 1020, 2041)):
         x = format_.round(rng.normal(0, 5, (m, n)))
         if format_.has_infinity:
             x[rng.random(x.shape) < 0.1] = -np.inf
