@@ -6,36 +6,28 @@ error, of softmax in the infinity norm, by a coefficient times the unit roundoff
 in u and where nothing overflows or underflows. What is evaluated here differs in four ways:
 
 exp and log
-    The theorems take each to be right to u. NumPy's are not; see `ElementaryErrors`. Their
-    proofs are followed with an error of epsilon_e u for exp and of epsilon_l u for log, so that
-    what is 1 there is epsilon here; with both 1 the coefficients are theirs.
+    The theorems take each to be right to u. NumPy's are not; see `ElementaryErrors`. With errors of
+    epsilon_e u and epsilon_l u, what is 1 in their proofs is epsilon here.
 The order of summation
-    Theirs add one term after the other, n - 1 roundings (they count n where the first
-    term is added to 0), ours two by two, ceil(log2 n) of them. So their n is enough here; from
-    four numbers on there is room for what a harmless underflow (`stablelse.analysis.findings`)
-    adds, which is one rounding of the sum at most.
+    Theirs add one term after the other, n - 1 roundings (they count n), ours two by two,
+    ceil(log2 n) of them. So their n is enough, and from four numbers on it has room for the one
+    rounding at most that a harmless underflow adds (`stablelse.analysis.findings`).
 log, not log1p
-    Theorem 4.2 is for a + log1p(rest), ours is a + log(sum). The theorem bounds the error of
-    the rest relative to the rest, (n + x_max - x_min) u, and then lets that same number bound
-    the absolute error of the logarithm. Relative to the sum, ours is no larger: its
-    largest term is exactly 1, the others have the same errors, and there are
-    ceil(log2 n) <= n - 1 additions. A relative error of the sum is an absolute one of its
-    logarithm, so both proofs go on alike. (Where the rest is small log1p is much better; the
-    theorem does not show it.)
+    Theorem 4.2 is for a + log1p(rest), ours is a + log(sum). It lets the relative error of the
+    rest, (n + x_max - x_min) u, bound the absolute error of the logarithm. Relative to the sum ours
+    is no larger: its largest term is exactly 1, and the others have the same errors.
 Any shift
     The proofs use of x_max only that it is a number of the format: with any a, x_max - x_min
     becomes max |x_i - a|, and y - x_max becomes |y - a|.
 
-One rounding more has to be counted: that of the last addition of a + log(sum), up to u |y|. The
-authors drop it before Theorem 4.2 as innocuous, so that (1000, 1000), whose exact result is no
-number of any format, has a bound of 0.003 u. In a relative error of y it is the 1 that stands
-in front here. In Theorem 4.4 it is not innocuous: exp makes of that u |y| a relative error, and
-softmax of (1000, 1001, 1002) by exp(x_j - y) is wrong by 434 u where the theorem, as printed,
-allows 9.
+One more rounding counts: that of the last addition of a + log(sum), up to u |y|. The authors drop
+it before Theorem 4.2 as innocuous, so that (1000, 1000), whose result is no number of any format,
+has a bound of 0.003 u. In a relative error of y it is the 1 in front here. In Theorem 4.4 exp makes
+of that u |y| a relative error: softmax of (1000, 1001, 1002) by exp(x_j - y) is wrong by 434 u
+where the theorem, as printed, allows 9.
 
-log_softmax has no theorem there. Naive, it is the logarithm of the quotient of Theorem 3.3,
-and of a relative error it makes an absolute one; shifted, its x_j - a and log(sum) are those of
-Theorem 4.2.
+log_softmax has no theorem there. Naive, it is the logarithm of the quotient of Theorem 3.3, and a
+relative error becomes an absolute one; shifted, its x_j - a and log(sum) are those of Theorem 4.2.
 """
 
 from __future__ import annotations
@@ -78,22 +70,11 @@ ASSUMED = ElementaryErrors(1, 1)
 
 
 class Quantities(NamedTuple):
-    """What the coefficients are made of, of m vectors; each array has the shape (m,).
+    """What the coefficients are made of, of m vectors of n entries; the arrays are of shape (m,).
 
-    Attributes
-    ----------
-    n : int
-        The number of entries of a vector.
-    y : ndarray
-        abs(y), y being the log-sum-exp.
-    x_y : ndarray
-        max abs(x_j - y), which is also the norm of the log-softmax.
-    x_a : ndarray
-        max abs(x_j - a): with a = x_max, x_max - x_min. 0 for a formula that has no a.
-    y_a : ndarray
-        abs(y - a), the logarithm of the sum; 0 for a formula that has no a.
-    exp, log : float
-        See `ElementaryErrors`.
+    With y the log-sum-exp: y is abs(y); x_y is max abs(x_j - y), also the norm of the log-softmax;
+    x_a is max abs(x_j - a), and y_a is abs(y - a), the logarithm of the sum, both 0 for a formula
+    without an a. exp and log are as of `ElementaryErrors`.
     """
 
     n: int
@@ -121,14 +102,9 @@ class Quantities(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """A bound of the relative error, to first order in u.
+    """The coefficient of u in a bound of the relative error, and its theorem.
 
-    Attributes
-    ----------
-    theorem : str
-        The number of the theorem; "after" one that had to be carried on.
-    coefficient : callable
-        Gives the coefficient of u, shape (m,), from `Quantities`.
+    "after" a theorem is one that had to be carried on.
     """
 
     theorem: str
@@ -173,24 +149,10 @@ def bound_of(formula: Formula) -> Bound:
 
 
 def logsumexp_of(function: Function, x: Array, value: Array) -> Array:
-    """Return the log-sum-exp of each row from whichever function of it is known.
+    """Return the log-sum-exp of each row of x, shape (m, n), from the value of a function of it.
 
     The largest entry is the one whose softmax and log-softmax hold the most of it:
     y = x_max - log p_max.
-
-    Parameters
-    ----------
-    function : Function
-        What is known.
-    x : ndarray
-        Shape (m, n), real.
-    value : ndarray
-        The function of x, shape (m, 1) or (m, n).
-
-    Returns
-    -------
-    ndarray
-        Shape (m,).
     """
     if function is Function.LOGSUMEXP:
         return value[:, 0]
@@ -204,26 +166,10 @@ def logsumexp_of(function: Function, x: Array, value: Array) -> Array:
 def coefficients(
     formula: Formula, x: Array, y: Array, a: Array | None, errors: ElementaryErrors
 ) -> Array:
-    """Return the coefficients of u in the bound of a formula's relative error.
+    """Return the coefficients of u in the bound of a formula's relative error, shape (m,).
 
-    Parameters
-    ----------
-    formula : Formula
-        What is evaluated.
-    x : ndarray
-        Shape (m, n), real.
-    y : ndarray
-        Shape (m,): the log-sum-exp of x.
-    a : ndarray or None
-        Shape (m,): the shift, of a formula that has one.
-    errors : ElementaryErrors
-        Those of exp and log.
-
-    Returns
-    -------
-    ndarray of float64
-        Shape (m,). inf where the exact result is zero; NaN where x has NaN or +inf, or
-        nothing finite.
+    x has the shape (m, n), its log-sum-exp y and the shift a (m,). The result is inf where the
+    exact one is zero; NaN where x has NaN or +inf, or nothing finite.
     """
     with np.errstate(all="ignore"):
         wide, y = x.astype(np.longdouble), y.astype(np.longdouble)
@@ -251,16 +197,11 @@ def _farthest(x: Array, point: Array) -> Array:
 
 
 class Limits(NamedTuple):
-    """What the log-sum-exp y of a vector of n finite numbers tells of a formula of it.
+    """What the log-sum-exp y of a vector of n finite numbers says of a formula of it.
 
-    Attributes
-    ----------
-    right : tuple of (float, float)
-        Between these, ends included, the computed log-sum-exp is surely as good as it must be.
-    finite : float
-        abs(y) up to this is surely finite in the format, when it is rounded to it.
-    overflow : float
-        From here on the naive sum is surely not finite.
+    `right`: between these, ends included, the computed log-sum-exp is surely as good as it must be.
+    `finite`: abs(y) up to this is surely finite in the format, when it is rounded to it.
+    `overflow`: from here on the naive sum is surely not finite.
     """
 
     right: tuple[tuple[float, float], ...]

@@ -14,21 +14,11 @@ from stablelse.numerics.functions import Function
 def ulp_error(value: Array, exact: Array, format_: Format) -> Array:
     """Return the distance of results from the correctly rounded ones, in ulps of the latter.
 
-    Parameters
-    ----------
-    value, exact : ndarray
-        The same shape, of the format.
-    format_ : Format
-        Whose ulps are counted: 2**(e - p + 1) for a number in [2**e, 2**(e + 1)), and the
-        smallest subnormal number for those below the normal range
-        (Muller et al. 2018, Handbook of Floating-Point Arithmetic, section 2.3.2).
-
-    Returns
-    -------
-    ndarray of float64
-        0 where both are the same, NaN included; inf where only one of them is finite, or both
-        are infinite or NaN in different ways, or where it is beyond float64, as longdouble's
-        ulps of a result of 0 may be.
+    The ulp of a number in [2**e, 2**(e + 1)) is 2**(e - p + 1), and the smallest subnormal number
+    below the normal range (Muller et al. 2018, Handbook of Floating-Point Arithmetic, 2.3.2).
+    Both arrays are of the format and of one shape; so is the result, in float64: 0 where both are
+    the same, NaN included; inf where only one is finite, both are infinite or NaN in different
+    ways, or the distance is beyond float64.
     """
     # float64 is wide enough for all formats but longdouble, and several times as fast.
     is_wide = format_.significand_bits > FORMATS["float64"].significand_bits
@@ -49,18 +39,8 @@ def ulp_error(value: Array, exact: Array, format_: Format) -> Array:
 def relative_error(value: Array, reference: Array) -> Array:
     """Return the relative error of each row, normwise: max abs(error) / max abs(reference).
 
-    Parameters
-    ----------
-    value : ndarray
-        Shape (m, k), of any format.
-    reference : ndarray
-        The same shape, right to as many digits as there are to be had: of a wider format.
-
-    Returns
-    -------
-    ndarray of float64
-        Shape (m,). In the infinity norm, over the entries that are finite; where an entry is
-        infinite or NaN and not rightly so, the error is inf.
+    Both are of shape (m, k), the reference of a wider format. The norms are over finite entries;
+    where an entry is infinite or NaN and the reference is not so, the error is inf.
     """
     with np.errstate(all="ignore"):
         wide, right = value.astype(np.longdouble), reference.astype(np.longdouble)
@@ -74,17 +54,7 @@ def relative_error(value: Array, reference: Array) -> Array:
 def correct_digits(relative: Array, format_: Format) -> Array:
     """Return how many significant decimal digits are right: -log10 of the relative error.
 
-    Parameters
-    ----------
-    relative : ndarray
-        Relative errors.
-    format_ : Format
-        No result has more digits than -log10(u), 15.95 in float64.
-
-    Returns
-    -------
-    ndarray of float64
-        The same shape, between 0 and -log10(u).
+    That is between 0 and -log10(u), 15.95 in float64.
     """
     most = -np.log10(format_.unit_roundoff)
     with np.errstate(divide="ignore"):
@@ -103,23 +73,12 @@ def condition_number(function: Function, x: Array, value: Array) -> Array:
       values of row i add up to 2 p_i (1 - p_i) (their equation 2.5);
     - log_softmax, which they leave out, has 1 - p_i and -p_j: 2 (1 - p_i).
 
-    No formula changes it: it belongs to the problem. An ill-conditioned result is still a
-    definite number for the x that is given, and can be had to the last digit.
+    It belongs to the problem, and no formula changes it: an ill-conditioned result is still a
+    definite number for the given x, and can be computed to the last digit.
 
-    Parameters
-    ----------
-    function : Function
-        Which one.
-    x : ndarray
-        Shape (m, n), real.
-    value : ndarray
-        The function of x, shape (m, 1) or (m, n).
-
-    Returns
-    -------
-    ndarray of float64
-        Shape (m,). Entries that are -inf count for nothing. NaN where it is not defined: where
-        x has NaN or +inf, or nothing finite, and where 0/0 would be left.
+    x has the shape (m, n), its function `value` (m, 1) or (m, n). Entries that are -inf count for
+    nothing. The result is NaN where it is not defined: where x has NaN or +inf, or nothing finite,
+    and where 0/0 would be left.
     """
     with np.errstate(all="ignore"):
         wide, right = x.astype(np.longdouble), value.astype(np.longdouble)

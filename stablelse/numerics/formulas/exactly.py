@@ -10,7 +10,7 @@ multiplying the one is adding the other, and exp and log lead from one to the ot
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from decimal import MAX_EMAX, Decimal, getcontext, localcontext
 from fractions import Fraction
 from functools import partial
@@ -37,15 +37,7 @@ _T = TypeVar("_T")
 
 
 class Side(NamedTuple):
-    """One side of an equation.
-
-    Attributes
-    ----------
-    value : str
-        The symbol it comes to: what is given, or the last operation's.
-    operations : tuple of Operation
-        Applied in this order to what is given: x, a, and y or p.
-    """
+    """One side of an equation: a symbol, and the operations on x, a, and y or p that give it."""
 
     value: str
     operations: tuple[Operation, ...] = ()
@@ -85,10 +77,9 @@ class Exact(NamedTuple):
     nearest : scalar
         Correctly rounded to the format: infinite, or 0, where it is beyond its range.
     decimal : Decimal or None
-        The value correctly rounded to as many digits as the format holds, ten at least, where
-        the number of the format does not tell it: because that is no normal number, or the
-        format holds fewer. ``None`` for 0, and in a narrow format for what lies so close to
-        half-way between two decimal numbers that a few digits do not tell.
+        Correctly rounded to as many digits as the format holds, ten at least, where the number of
+        the format does not say it: it is no normal number, or the format holds fewer. ``None`` for
+        0, and next to the middle of two decimal numbers of a narrow format.
     ball : Ball
         What it was decided by.
     digits : int
@@ -104,34 +95,15 @@ class Exact(NamedTuple):
 def evaluate(
     sides: Sequence[Side], x: Array, a: Any, format_: Format
 ) -> list[dict[str, list[Exact]]]:
-    """Evaluate sides of equations exactly.
+    """Evaluate sides of equations exactly, or raise DerivationError if a value stays undecided.
 
-    Parameters
-    ----------
-    sides : sequence of Side
-        Of x, a, and y = log sum exp(x_i), or p_j = exp(x_j - y).
-    x : ndarray
-        Shape (n,), n >= 1, of the format; finite, at most `LARGEST`.
-    a : scalar
-        Of the format; finite, at most `LARGEST`.
-    format_ : Format
-        What values are rounded to.
-
-    Returns
-    -------
-    list of dict
-        For each side the values of ``Side.wanted``: a list of n, or of one.
-
-    Raises
-    ------
-    DerivationError
-        If a value cannot be decided.
+    They are of x, shape (n,), a, and y = log sum exp(x_i) or p_j = exp(x_j - y); x and a are of the
+    format, finite and at most `LARGEST`. The result has the values of ``Side.wanted`` for each
+    side: a list of n, or of one.
     """
     entries = [decimals.as_decimal(entry) for entry in x]
     counts = Counter(entries)
-    shift = decimals.as_decimal(a)
-    rationals = [_rationals(side, counts, shift) for side in sides]
-    found: dict[int, dict[str, list[Exact]]] = {}
+    decided: dict[int, dict[str, list[Exact]]] = {}
     for precise in decimals.contexts():
         if precise.prec > _MOST_DIGITS:
             raise DerivationError(
@@ -140,17 +112,23 @@ def evaluate(
                 "shift, max for one"
             )
         with localcontext(precise):
-            given = _balls(counts, shift)
-            for index in set(range(len(sides))) - found.keys():
-                results = _walk(sides[index], given, _BALLS, counts.values())
-                decided = _decided(results, rationals[index], format_)
-                if decided is not None:
-                    found[index] = decided
-        if len(found) == len(sides):
+            given = _given(counts, decimals.as_decimal(a))
+            for index in set(range(len(sides))) - decided.keys():
+                values = _decided(sides[index], given, counts, format_)
+                if values is not None:
+                    decided[index] = values
+        if len(decided) == len(sides):
             break
     place = {entry: index for index, entry in enumerate(counts)}
-    places = [place[entry] for entry in entries]
-    return [_spread(side, found[index], places) for index, side in enumerate(sides)]
+
+    def of_elements(side: Side, symbol: str, values: list[Exact]) -> list[Exact]:
+        is_shared = symbol not in side.per_element
+        return values if is_shared else [values[place[entry]] for entry in entries]
+
+    return [
+        {symbol: of_elements(side, symbol, values) for symbol, values in decided[index].items()}
+        for index, side in enumerate(sides)
+    ]
 
 
 class _Monomial(NamedTuple):
@@ -160,77 +138,66 @@ class _Monomial(NamedTuple):
     t: Fraction
 
 
-def _walk(
-    side: Side,
-    given: Mapping[str, list[_T]],
-    functions: Mapping[Kind, Callable[..., _T]],
-    counts: Iterable[int],
-) -> dict[str, list[_T]]:
-    """Apply the operations in any arithmetic; a list has one value, or one per different x."""
+class _Value(NamedTuple):
+    ball: Ball
+    monomial: _Monomial | None
+
+
+def _given(counts: Counter[Decimal], a: Decimal) -> dict[str, list[_Value]]:
+    """Return x, a, y and p, one per different x; the digits of y - max x are kept."""
+    largest, n, is_alone = max(counts), counts.total(), len(counts) == 1
+    terms = [decimals.exp_of_difference(entry, largest) for entry in counts]
+    total = decimals.total(terms, counts.values())
+    y = decimals.add(Ball(largest), decimals.log(total))
+    p = [decimals.divide(term, total) for term in terms]
+    one, of_p = Fraction(1), _Monomial(Fraction(1, n), Fraction(0))
+    return {
+        "x": [_Value(Ball(entry), _Monomial(one, Fraction(entry))) for entry in counts],
+        "a": [_Value(Ball(a), _Monomial(one, Fraction(a)))],
+        "y": [_Value(y, _Monomial(Fraction(n), Fraction(largest)) if is_alone else None)],
+        "p": [_Value(ball, of_p if is_alone else None) for ball in p],
+    }
+
+
+def _decided(
+    side: Side, given: dict[str, list[_Value]], counts: Counter[Decimal], format_: Format
+) -> dict[str, list[Exact]] | None:
+    """Return the exact values that are wanted of a side; ``None`` if one is undecided."""
     results = dict(given)
     for symbol, kind, names in side.operations:
+        of_balls, of_monomials = _FUNCTIONS[kind]
         operands = [results[name] for name in names]
         if kind is Kind.SUM:
-            results[symbol] = [functions[kind](*operands, counts)]
+            balls, monomials = zip(*operands[0], strict=True)
+            summed = of_balls(balls, counts.values()), of_monomials(monomials, counts.total())
+            results[symbol] = [_Value(*summed)]
             continue
         n = max(map(len, operands))
         columns = [values if len(values) == n else values * n for values in operands]
-        results[symbol] = [functions[kind](*row) for row in zip(*columns, strict=True)]
-    return results
+        results[symbol] = [
+            _Value(of_balls(*(v.ball for v in row)), of_monomials(*(v.monomial for v in row)))
+            for row in zip(*columns, strict=True)
+        ]
+    kinds = {"p": Kind.DIVIDE} | {symbol: kind for symbol, kind, _ in side.operations}
+    decided: dict[str, list[Exact]] = {}
+    for symbol in side.wanted:
+        is_exponential = kinds.get(symbol) in _EXPONENTIALS or (
+            symbol == "p" and symbol not in kinds
+        )
+        for value in results[symbol]:
+            exact = _exact(value.ball, _rational(value.monomial, is_exponential), format_)
+            if exact is None:
+                return None
+            decided.setdefault(symbol, []).append(exact)
+    return decided
 
 
-_BALLS: dict[Kind, Callable[..., Ball]] = {
-    Kind.ADD: decimals.add,
-    Kind.SUBTRACT: decimals.subtract,
-    Kind.NEGATE: decimals.negate,
-    Kind.MULTIPLY: decimals.multiply,
-    Kind.DIVIDE: decimals.divide,
-    Kind.EXP: decimals.exp,
-    Kind.LOG: decimals.log,
-    Kind.SUM: decimals.total,
-}
-
-
-def _balls(counts: Counter[Decimal], a: Decimal) -> dict[str, list[Ball]]:
-    """Return x, a, and y and p in a form that keeps the digits of y - max x."""
-    largest = max(counts)
-    terms = [decimals.exp_of_difference(entry, largest) for entry in counts]
-    total = decimals.total(terms, counts.values())
-    return {
-        "x": [Ball(entry) for entry in counts],
-        "a": [Ball(a)],
-        "y": [decimals.add(Ball(largest), decimals.log(total))],
-        "p": [decimals.divide(term, total) for term in terms],
-    }
-
-
-def _rationals(
-    side: Side, counts: Counter[Decimal], a: Decimal
-) -> dict[str, list[Fraction | None]]:
-    """Return those of a side's values that are rational, ``None`` for the others."""
-    x = [Fraction(entry) for entry in counts]
-    n, is_alone = counts.total(), len(x) == 1
-    given: dict[str, list[_Monomial | None]] = {
-        "x": [_Monomial(Fraction(1), entry) for entry in x],
-        "a": [_Monomial(Fraction(1), Fraction(a))],
-        "y": [_Monomial(Fraction(n), x[0]) if is_alone else None],
-        "p": [_Monomial(Fraction(1, n), Fraction(0)) if is_alone else None] * len(x),
-    }
-    results = _walk(side, given, _MONOMIALS, counts.values())
-    kinds = {operation.symbol: operation.kind for operation in side.operations}
-    return {
-        symbol: [_rational(value, kinds.get(symbol), symbol) for value in results[symbol]]
-        for symbol in side.wanted
-    }
-
-
-def _rational(value: _Monomial | None, kind: Kind | None, symbol: str) -> Fraction | None:
+def _rational(value: _Monomial | None, is_exponential: bool) -> Fraction | None:
     if value is None:
         return None
-    is_logarithm = symbol in ("x", "a", "y") if kind is None else kind not in _EXPONENTIALS
-    if is_logarithm:
-        return value.t if value.m == 1 else None
-    return value.m if value.t == 0 else None
+    if is_exponential:
+        return value.m if value.t == 0 else None
+    return value.t if value.m == 1 else None
 
 
 _EXPONENTIALS = frozenset({Kind.EXP, Kind.SUM, Kind.MULTIPLY, Kind.DIVIDE})
@@ -241,37 +208,22 @@ def _combined(sign: int, u: _Monomial | None, v: _Monomial | None) -> _Monomial 
     return _Monomial(u.m * v.m**sign, u.t + sign * v.t) if u and v else None
 
 
-def _summed(terms: list[_Monomial | None], counts: Sequence[int]) -> _Monomial | None:
-    (term, *others), (n, *_) = terms, counts
+def _summed(terms: Sequence[_Monomial | None], n: int) -> _Monomial | None:
+    term, *others = terms
     return None if others or term is None else term._replace(m=term.m * n)
 
 
-_MONOMIALS: dict[Kind, Callable[..., _Monomial | None]] = {
-    Kind.ADD: partial(_combined, 1),
-    Kind.MULTIPLY: partial(_combined, 1),
-    Kind.SUBTRACT: partial(_combined, -1),
-    Kind.DIVIDE: partial(_combined, -1),
-    Kind.NEGATE: partial(_combined, -1, _Monomial(Fraction(1), Fraction(0))),
-    Kind.EXP: lambda u: u,
-    Kind.LOG: lambda u: u,
-    Kind.SUM: _summed,
+#: What each operation does to balls, and to monomials.
+_FUNCTIONS: dict[Kind, tuple[Callable[..., Ball], Callable[..., _Monomial | None]]] = {
+    Kind.ADD: (decimals.add, partial(_combined, 1)),
+    Kind.SUBTRACT: (decimals.subtract, partial(_combined, -1)),
+    Kind.NEGATE: (decimals.negate, partial(_combined, -1, _Monomial(Fraction(1), Fraction(0)))),
+    Kind.MULTIPLY: (decimals.multiply, partial(_combined, 1)),
+    Kind.DIVIDE: (decimals.divide, partial(_combined, -1)),
+    Kind.EXP: (decimals.exp, lambda u: u),
+    Kind.LOG: (decimals.log, lambda u: u),
+    Kind.SUM: (decimals.total, _summed),
 }
-
-
-def _decided(
-    results: Mapping[str, list[Ball]],
-    rationals: Mapping[str, list[Fraction | None]],
-    format_: Format,
-) -> dict[str, list[Exact]] | None:
-    """Return the exact values that are wanted of a side; ``None`` if one is undecided."""
-    values: dict[str, list[Exact]] = {}
-    for symbol, told in rationals.items():
-        pairs = zip(results[symbol], told, strict=True)
-        exact = [_exact(ball, rational, format_) for ball, rational in pairs]
-        values[symbol] = [value for value in exact if value is not None]
-        if len(values[symbol]) < len(exact):
-            return None
-    return values
 
 
 def _exact(ball: Ball, rational: Fraction | None, format_: Format) -> Exact | None:
@@ -290,13 +242,3 @@ def _exact(ball: Ball, rational: Fraction | None, format_: Format) -> Exact | No
     else:
         rounded = context(digits).divide(Decimal(rational.numerator), Decimal(rational.denominator))
     return None if rounded is None and not is_normal else Exact(number, rounded, ball, precision)
-
-
-def _spread(
-    side: Side, values: dict[str, list[Exact]], places: list[int]
-) -> dict[str, list[Exact]]:
-    """Return the values of different x in the places that these have in the vector."""
-    return {
-        symbol: [of_symbol[place] for place in places] if symbol in side.per_element else of_symbol
-        for symbol, of_symbol in values.items()
-    }
