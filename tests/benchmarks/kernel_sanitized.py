@@ -22,7 +22,7 @@ TESTS = [
     "tests/numerics/kernel/test_settled.py",
     *(
         f"tests/numerics/test_{name}.py"
-        for name in ("arrays", "direct", "judged", "loss", "masks", "running", "threads", "whole")
+        for name in ("arrays", "judged", "loss", "masks", "running", "threads", "whole")
     ),
     "tests/engines/test_dask.py",
 ]

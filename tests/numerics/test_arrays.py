@@ -11,7 +11,7 @@ import pytest
 import scipy.special
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
+from hypothesis.extra.numpy import arrays
 
 import stablelse
 from stablelse.numerics import kernel
@@ -112,17 +112,6 @@ def test_integers_and_bools_compute_in_float64(name, dtype):
     assert result.dtype == np.float64
     assert np.array_equal(result, expected)
     assert OURS[name](x[0]).dtype == np.float64
-
-
-@pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "bfloat16"])
-@pytest.mark.parametrize("function", NAMES)
-def test_ml_dtypes_stay_what_they_are(name, function):
-    format_ = FORMATS[name]
-    x = format_.round([[0.5, 1.25, -3], [2, 2, 2]])
-    result = OURS[function](x, axis=1)
-    assert result.dtype == format_.dtype
-    wide = OURS[function](x.astype(float), axis=1)
-    assert np.array_equal(result, format_.round(wide))
 
 
 SCALARS = {
@@ -262,41 +251,12 @@ def test_infinite_rows_leave_the_others_alone():
         assert np.array_equal(result[1], function(rows[1]))
 
 
-COMPLEX = [
-    [1 + 3j, 2 - 3j],
-    [1000 + 3j, 999 - 3j, 1000.5],
-    [-1000 + 1j, -1000 - 1j],
-    [complex(0, np.pi), 0.5],
-    [complex(np.inf, 1), 0],
-    [complex(-np.inf, 1)],
-    [complex(np.nan, 1), 0],
-    [complex(1, 40)],
-]
-
-
-@pytest.mark.parametrize("x", COMPLEX, ids=str)
-def test_complex_arguments(x):
-    assert_same(stablelse.logsumexp(x), SCIPYS["logsumexp"](x))
-    value, phase = stablelse.logsumexp(x, return_sign=True)
-    scipys_value, scipys_phase = SCIPYS["logsumexp"](x, return_sign=True)
-    assert_same(value, scipys_value)
-    if np.isfinite(x).all():
-        assert_same(phase, scipys_phase)
-    assert -np.pi < stablelse.logsumexp([complex(0, np.pi), -50.0]).imag <= np.pi
-
-
 def test_complex_weights():
     a, b = np.array([1.0, 2.0, 3.0]), np.array([1j, -2, 0.5 - 1j])
     assert_same(stablelse.logsumexp(a, b=b), SCIPYS["logsumexp"](a, b=b))
     assert stablelse.logsumexp([complex(0, np.nan), 1j], b=[0, 1]) == 1j
     # The imaginary part of a negative number's logarithm is pi, never -pi.
     assert stablelse.logsumexp([complex(2, -0.0)], b=[-1]).imag == np.pi
-
-
-def test_integers_do_not_wrap():
-    expected = stablelse.softmax([1.0, 0.0, 1.0])
-    assert np.array_equal(stablelse.softmax(np.array([1, 0, 1], np.uint8)), expected)
-    assert np.array_equal(stablelse.softmax([True, False, True]), expected)
 
 
 def test_no_warning_for_any_number():
@@ -336,12 +296,6 @@ def test_the_table_of_exp_is_not_loaded_before_it_is_needed():
 
 MODERATE = st.floats(-500, 500)
 VECTORS = arrays(np.float64, st.integers(1, 60), elements=MODERATE)
-STACKS = arrays(np.float64, array_shapes(min_dims=2, max_dims=3, max_side=9), elements=MODERATE)
-
-
-def ulps(a, b):
-    """Return the distances in units in the last place of b, or of 1 where b is smaller."""
-    return abs(a - b) / np.spacing(np.maximum(abs(b), 1))
 
 
 @given(VECTORS)
@@ -354,27 +308,7 @@ def test_between_the_maximum_and_its_bound(x):
 def test_order_does_not_matter(x, random):
     shuffled = x.copy()
     random.shuffle(shuffled)
-    assert ulps(stablelse.logsumexp(shuffled), stablelse.logsumexp(x)) <= 4
-
-
-@given(VECTORS, st.integers(-400, 400))
-def test_a_shift_passes_through(x, a):
-    # Shifts that are exact: x on a grid of 2**-20.
-    x = np.rint(x * 2**20) / 2**20
-    y = stablelse.logsumexp(x)
-    assert ulps(stablelse.logsumexp(x + a), y + a) <= 4 + 4 * ulps(y + a + np.spacing(y), y + a)
-    p = stablelse.softmax(x)
-    assert (abs(stablelse.softmax(x + a) - p) <= np.maximum(12 * np.spacing(p), 2.0**-1070)).all()
-
-
-@pytest.mark.parametrize(
-    ("n", "value"), [(79, 0.574506432324543), (79, -0.08941708117911706), (87, 0.487336443158749)]
-)
-def test_the_roundings_of_equal_terms_do_not_add_up(n, value):
-    """Added one after another, each of these sums rounds to the same side: by 6 ulp and more."""
-    elements = stablelse.softmax(np.full((2, n), value), axis=1)
-    for p in set(elements.ravel().tolist()):
-        assert oracle.ulp_error(p, 1 / oracle.as_mpf(n), FLOAT64) <= 4
+    assert stablelse.logsumexp(shuffled) == stablelse.logsumexp(x)
 
 
 @given(VECTORS)
@@ -384,33 +318,11 @@ def test_softmax_sums_to_one(x):
     assert abs(p.sum() - 1) <= (x.size + 6) * 2.0**-53
 
 
-@given(VECTORS)
-def test_log_softmax_is_x_minus_logsumexp(x):
-    y = stablelse.logsumexp(x)
-    unit = np.spacing(np.maximum(abs(x), abs(y)))
-    assert (abs(stablelse.log_softmax(x) - (x - y)) <= 8 * unit).all()
-
-
 @given(st.lists(st.tuples(MODERATE, st.integers(0, 4)), min_size=1, max_size=12))
 def test_weights_are_repeated_entries(pairs):
     x, counts = map(np.array, zip(*pairs, strict=True))
     repeated = np.repeat(x, counts)
-    expected = stablelse.logsumexp(repeated)
-    if repeated.size == 0:
-        assert stablelse.logsumexp(x, b=counts) == -np.inf
-    else:
-        assert ulps(stablelse.logsumexp(x, b=counts), expected) <= 8
-
-
-@given(STACKS)
-def test_rows_do_not_know_of_each_other(x):
-    for axis in range(x.ndim):
-        rows = np.moveaxis(x, axis, -1)
-        y = stablelse.logsumexp(x, axis=axis)
-        p = np.moveaxis(stablelse.softmax(x, axis=axis), axis, -1)
-        for index in np.ndindex(rows.shape[:-1]):
-            assert ulps(y[index], stablelse.logsumexp(rows[index])) <= 4
-            assert (abs(p[index] - stablelse.softmax(rows[index])) <= 12 * 2.0**-53).all()
+    assert stablelse.logsumexp(x, b=counts) == stablelse.logsumexp(repeated)
 
 
 @pytest.mark.parametrize("name", ["float16", "bfloat16", "float8_e4m3fn", "float32"])
@@ -421,3 +333,34 @@ def test_weights_of_every_kind_have_a_result_type(name):
         for where in (None, True, [True, True]):
             assert stablelse.logsumexp(x, b=b, where=where).dtype == dtype
     assert stablelse.logsumexp(x, b=[1, 2]).dtype == np.float64
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_call_with_a_certificate_has_the_same_bits(name):
+    """As few numbers go to the kernel directly, and with a certificate they do not."""
+    rng = np.random.default_rng(11)
+    for i in range(500):
+        x = rng.normal(size=round(np.exp(rng.uniform(0, np.log(300))))) * rng.choice([1e-3, 1, 110])
+        x[rng.integers(x.size)] += rng.choice([0, 5, 40, 200])
+        if i % 50 == 0:
+            x[rng.integers(x.size)] = rng.choice([np.nan, np.inf, -np.inf, -800])
+        certified, _ = OURS[name](x, return_certificate=True)
+        assert np.array_equal(OURS[name](x), certified, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dtype_may_be_another_object(name, dtype):
+    x = np.array([0.5, -1, 2], dtype)
+    told = x.astype(np.dtype(dtype, metadata={"unit": "nat"}))
+    assert told.dtype is not x.dtype
+    found = OURS[name](told)
+    assert found.dtype == x.dtype
+    assert np.array_equal(found, OURS[name](x))
+
+
+@pytest.mark.parametrize("x", [[0.5, [1.0]], [0.5, None], [0.5, "1"]], ids=str)
+def test_a_list_of_other_things_is_the_same_error_in_every_way(x):
+    few_numbers, more = outcome(stablelse.softmax, x), outcome(stablelse.softmax, x, threads=1)
+    assert isinstance(few_numbers, (TypeError, ValueError))
+    assert (type(few_numbers), str(few_numbers)) == (type(more), str(more))

@@ -31,11 +31,6 @@ def test_a_certificate_comes_last():
     assert len(certified) == 3
 
 
-def test_nothing_has_a_certificate_of_nothing():
-    _, certificate = stablelse.softmax(np.zeros((0, 3)), 1, return_certificate=True)
-    assert (certificate.settled, certificate.climbs) == ({}, 0)
-
-
 @pytest.mark.parametrize("dtype", [None, "float32", "float16"])
 def test_losses(dtype):
     given = {"reduction": "none", "dtype": dtype}
@@ -66,10 +61,3 @@ def test_what_has_no_certificate_says_so():
     for more in ({"dtype": "float32"}, {"return_certificate": True}):
         with pytest.raises(TypeError, match=r"Dask array takes no dtype, return_certificate"):
             stablelse.softmax(array, **more)
-
-
-def test_longdoubles_are_correctly_rounded():
-    x = np.array([1.0, 1.5, -2.0], np.longdouble)
-    for name in ("logsumexp", "softmax", "log_softmax"):
-        function = getattr(stablelse, name)
-        assert np.array_equal(function(x), function(x, return_certificate=True)[0])
