@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import stablelse
-from stablelse.numerics.formats import FORMATS, find_format
+from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.rows import EmptyVectorError
 from stablelse.numerics.targets import REDUCTIONS, LabelError
 
@@ -62,15 +62,6 @@ def true_gradient(row, label):
         return [-others / total if j == label else t / total for j, t in enumerate(terms)]
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_single_losses_are_correctly_rounded(name):
-    x = FAMILIES[name](40, 7)
-    for labels in (x.argmax(axis=1), RNG.integers(0, 7, 40)):
-        found = stablelse.nll(x, labels, reduction="none")
-        for loss, right in zip(found, true_losses(x, labels), strict=True):
-            assert ulps(loss, right) <= 0.5
-
-
 def test_where_pytorch_loses_everything():
     torch = pytest.importorskip("torch")
     x, right = [40.0, 0.0], -oracle.log_softmax([40.0, 0.0])[0]
@@ -114,43 +105,29 @@ def test_gradients_are_correctly_rounded(weighted):
                 assert ulps(entry, factor * right) <= 0.5
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_single_losses_are_correctly_rounded_in_narrow_formats(name):
-    format_ = find_format(name)
-    x = format_.round(RNG.normal(size=(30, 5)) * 3)
-    labels = RNG.integers(0, 5, 30)
-    found = stablelse.nll(x, labels, reduction="none")
-    assert found.dtype == format_.dtype
-    for loss, right in zip(found, true_losses(x, labels), strict=True):
+def test_longdoubles_are_correctly_rounded():
+    """Those of the other formats are judged with the families."""
+    format_ = FORMATS["longdouble"]
+    x, labels = format_.round(RNG.normal(size=(30, 5)) * 3), RNG.integers(0, 5, 30)
+    losses = stablelse.nll(x, labels, reduction="none")
+    gradients = stablelse.nll_grad(x, labels, reduction="none")
+    assert losses.dtype == gradients.dtype == format_.dtype
+    for loss, right in zip(losses, true_losses(x, labels), strict=True):
         assert ulps(loss, right, format_) <= 0.5
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_gradients_of_formats(name):
-    format_ = find_format(name)
-    x = format_.round(RNG.normal(size=(20, 5)) * 3)
-    labels = RNG.integers(0, 5, 20)
-    found = stablelse.nll_grad(x, labels, reduction="none")
-    assert found.dtype == format_.dtype
-    for row, label, gradient in zip(x, labels, found, strict=True):
+    for row, label, gradient in zip(x, labels, gradients, strict=True):
         for entry, true in zip(gradient, true_gradient(row, label), strict=True):
             assert ulps(entry, true, format_) <= 0.5
 
 
-def test_exact_gradients_of_what_dominates():
-    for x, labels in cases(20):
-        found = stablelse.nll_grad(x, labels, reduction="none")
-        for row, label, gradient in zip(x, labels, found, strict=True):
-            for entry, right in zip(gradient, true_gradient(row, label), strict=True):
-                assert ulps(entry, right) <= 0.5
-    assert stablelse.nll_grad([2.0, 2.0, 2.0], 1, reduction="none").tolist() == [
-        1 / 3,
-        -2 / 3,
-        1 / 3,
-    ]
-    assert stablelse.nll_grad([-np.inf, 2.0], 0, reduction="none").tolist() == [-1, 1]
-    assert stablelse.nll_grad([5.0], 0, reduction="none").tolist() == [0]
-    assert np.isnan(stablelse.nll_grad([np.inf, 2.0], 0, reduction="none")).all()
+def test_gradients_told():
+    def gradient(x, label):
+        return stablelse.nll_grad(x, label, reduction="none").tolist()
+
+    assert gradient([2.0, 2.0, 2.0], 1) == [1 / 3, -2 / 3, 1 / 3]
+    assert gradient([-np.inf, 2.0], 0) == [-1, 1]
+    assert gradient([5.0], 0) == [0]
+    assert np.isnan(gradient([np.inf, 2.0], 0)).all()
+    assert stablelse.nll(np.array([200, 1], np.uint8), 0).dtype == np.float64
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
@@ -339,22 +316,6 @@ def test_many_rows_are_taken_in_bands(monkeypatch):
     monkeypatch.setattr(exact, "JOB", 24)
     monkeypatch.setattr(rowsums, "BLOCK", 24)
     assert np.array_equal(stablelse.nll_grad(x, labels, where=where, empty="zero"), whole)
-
-
-def test_integers_and_empty_batches():
-    assert stablelse.nll(np.array([200, 1], np.uint8), 0).dtype == np.float64
-    assert stablelse.nll(np.zeros((0, 3)), [], reduction="none").shape == (0,)
-    assert np.isnan(stablelse.nll(np.zeros((0, 3)), []))
-    assert stablelse.nll_grad(np.zeros((0, 3), np.float32), []).dtype == np.float32
-
-
-def test_certificates():
-    loss, certificate = stablelse.nll([1.0, 2.0, 3.0], 0, return_certificate=True, reduction="none")
-    assert loss == stablelse.nll([1.0, 2.0, 3.0], 0, reduction="none")
-    assert sum(certificate.settled.values()) == 1
-    assert (
-        stablelse.nll(np.float32([1, 2]), 0, dtype="float64", reduction="none").dtype == np.float64
-    )
 
 
 COMPLAINTS = [
