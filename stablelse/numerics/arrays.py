@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from stablelse.numerics import exact
 from stablelse.numerics.certificate import Certificate
 from stablelse.numerics.formats import Array
-from stablelse.numerics.inputs import as_array, refuse_masks
+from stablelse.numerics.inputs import refuse_masks
 from stablelse.numerics.rows import Axis, Results, Rows, apply
 from stablelse.numerics.threads import limited
 
@@ -68,8 +68,8 @@ def logsumexp(
     return_sign : bool
         Return the sign of the sum too. Without it, the log of a negative sum is NaN.
     dtype : dtype_like, optional
-        The format of the results, a floating-point one, whatever that of `a` is; they are rounded
-        to it once.
+        The floating-point format of the results, by default that of `a` and `b`; float64 for
+        integers and bools. They are rounded to it once.
     return_certificate : bool
         Return a `Certificate` too: what proves the results, and which kernel computed them.
     where : array_like of bool, optional
@@ -79,15 +79,13 @@ def logsumexp(
     out : ndarray, optional
         Where to put the result, of its shape and of a dtype it can be cast to.
     threads : int, optional
-        At most so many threads, 1 for none but the caller's. By default as many as there are
-        cores, or as STABLELSE_NUM_THREADS or OMP_NUM_THREADS say; few numbers get none. They
-        change no bit of the result.
+        At most so many threads; by default as many as there are cores, or as STABLELSE_NUM_THREADS
+        or OMP_NUM_THREADS say. Few numbers get none but the caller's.
 
     Returns
     -------
     result : scalar or ndarray
         The logarithm; of the absolute value, with `return_sign`. Of nothing it is -inf.
-        The dtype is that of `a` and `b` unless `dtype` is given; integers and bools give float64.
         The imaginary part of a complex logarithm lies in (-pi, pi].
     sign : scalar or ndarray
         With `return_sign` only: 1, 0, -1 or NaN, or the phase of a complex sum.
@@ -99,44 +97,26 @@ def logsumexp(
     TypeError
         If an argument does not hold numbers, or is a masked array, or `where` no booleans.
     ValueError
-        If `a`, `b` and `where` cannot be broadcast, an axis is repeated, or (numpy's AxisError,
-        an IndexError too) out of bounds; or if a vector is empty and that is an error.
+        If shapes do not fit, an axis is repeated or (numpy's AxisError) out of bounds, or a vector
+        is empty and that is an error.
 
     Notes
     -----
-    Results are correctly rounded, always: the number of the format nearest to the exact value.
-    So the bits are the same on every machine, by every kernel, and for any number of threads. The
-    exception are complex numbers, whose
-    error is at most 1.04 units of 2**-53 (2**-24 in complex64) of the absolute value of the
-    logarithm, next to zero and next to its branch cut too, however much cancels. Where the sum is
-    exactly 0, the logarithm is -inf; where it is exactly real, the imaginary part is 0 or pi. A
-    part of the logarithm that is less than 2**-60 of the whole may be 0.
-
-    Of a Dask array the result is a Dask array, which is computed when that is asked for; it takes
-    no `b` and no `return_sign`. It has the same bits, whatever the chunks.
+    Results are correctly rounded, so their bits are the same on every machine and for any number
+    of threads. Complex ones are the exception: their error is at most 1.04 units of 2**-53 (2**-24
+    in complex64) of the absolute value of the logarithm, however much cancels. A part that is less
+    than 2**-60 of the whole may be 0. A Dask array, without `b` and `return_sign`, gives a Dask
+    array, with the same bits for any chunks.
     """
     is_plain = dtype is None and not return_certificate
     bare = is_plain and where is None and empty == "nan" and threads is None and out is None
     if bare and b is None and not (keepdims or return_sign):
         value = _logsumexp_directly(exact.listed(a) if isinstance(a, list) else a, axis)
-        if value is None and isinstance(a, list):
-            value = _logsumexp_directly(as_array(a), axis)
         if value is not None:
             return value
-    if _is_lazy(a, bare):
-        if b is not None or return_sign:
-            raise TypeError("a Dask array takes no b and has no sign here; add log(b) to it")
-        return import_module("stablelse.numerics.lazy").logsumexp(a, axis, keepdims)
     options: dict[str, Any] = {"dtype": dtype, "where": where, "empty": empty, "out": out}
-    compute = partial(_compute, "logsumexp", return_certificate)
-    with limited(threads):
-        value, sign, certificate = apply(
-            "logsumexp", compute, a, axis, b=b, keepdims=keepdims, signed=return_sign, **options
-        )
-    results = [value]
-    results += [sign] if return_sign else []
-    results += [certificate or Certificate({}, 0, 0.0)] if return_certificate else []
-    return results[0] if len(results) == 1 else tuple(results)
+    options |= {"b": b, "keepdims": keepdims, "signed": return_sign}
+    return _answer("logsumexp", a, axis, bare, return_certificate, threads, options)
 
 
 def softmax(
@@ -196,12 +176,10 @@ def softmax(
     bare = is_plain and where is None and empty == "nan" and threads is None and out is None
     if bare:
         elements = _softmax_directly(exact.listed(x) if isinstance(x, list) else x, axis)
-        if elements is None and isinstance(x, list):
-            elements = _softmax_directly(as_array(x), axis)
         if elements is not None:
             return elements
     options: dict[str, Any] = {"dtype": dtype, "where": where, "empty": empty, "out": out}
-    return _elements("softmax", x, axis, bare, return_certificate, threads, options)
+    return _answer("softmax", x, axis, bare, return_certificate, threads, options)
 
 
 def log_softmax(
@@ -252,30 +230,37 @@ def log_softmax(
     bare = is_plain and where is None and empty == "nan" and threads is None and out is None
     if bare:
         elements = _log_softmax_directly(exact.listed(x) if isinstance(x, list) else x, axis)
-        if elements is None and isinstance(x, list):
-            elements = _log_softmax_directly(as_array(x), axis)
         if elements is not None:
             return elements
     options: dict[str, Any] = {"dtype": dtype, "where": where, "empty": empty, "out": out}
-    return _elements("log_softmax", x, axis, bare, return_certificate, threads, options)
+    return _answer("log_softmax", x, axis, bare, return_certificate, threads, options)
 
 
-def _elements(
+def _answer(
     name: str,
-    x: npt.ArrayLike,
+    x: Any,
     axis: Axis,
     bare: bool,
     certified: bool,
     threads: int | None,
     options: dict[str, Any],
 ) -> Any:
-    """Compute softmax or log_softmax of what the kernel cannot take as it is."""
+    """Compute a function of what the kernel cannot take as it is."""
     if _is_lazy(x, bare):
-        return getattr(import_module("stablelse.numerics.lazy"), name)(x, axis)
+        lazy = import_module("stablelse.numerics.lazy")
+        if name != "logsumexp":
+            return getattr(lazy, name)(x, axis)
+        if options["b"] is not None or options["signed"]:
+            raise TypeError("a Dask array takes no b and has no sign here; add log(b) to it")
+        return lazy.logsumexp(x, axis, options["keepdims"])
     with limited(threads):
         results = apply(name, partial(_compute, name, certified), x, axis, **options)
-    value, _, certificate = results
-    return (value, certificate or Certificate({}, 0, 0.0)) if certified else value
+    answer = [results.value]
+    if options.get("signed"):
+        answer.append(results.sign)
+    if certified:
+        answer.append(results.certificate or Certificate({}, 0, 0.0))
+    return answer[0] if len(answer) == 1 else tuple(answer)
 
 
 def _compute(name: str, certified: bool, rows: Rows) -> Results:
