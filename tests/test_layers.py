@@ -24,7 +24,7 @@ LIMITS = {
     "imports inside functions": (60, 60),
     "modules in circles of imports": (4, 4),
     "lines of the longest file": (700, 700),
-    "functions over 80 lines": (1, 1),
+    "functions over 80 lines": (0, 0),
     "lines of tests": (22_800, 7_000),
 }
 
