@@ -26,8 +26,9 @@ from stablelse.numerics.bounds import (
 )
 from stablelse.numerics.errors import condition_number, correct_digits, relative_error
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format
-from stablelse.numerics.formulas import USUAL, Candidate, Shift, candidates, find_method, find_shift
+from stablelse.numerics.formulas import USUAL, Candidate, candidates, find_method, find_shift
 from stablelse.numerics.formulas.formula import Evaluation, Method, MethodError, pairwise_sum
+from stablelse.numerics.formulas.loss_methods import LossFunction, exact_loss, textbook_loss
 from stablelse.numerics.functions import Function
 from stablelse.numerics.functions import exact as exactly
 from stablelse.numerics.inputs import real_vector, several
@@ -92,23 +93,27 @@ def compare(
     (comparison,) = compare_rows(
         real_vector(x, "compare")[np.newaxis],
         Function(function),
-        [find_shift(str(shift)) for shift in several(shifts)],
+        candidates(
+            Function(function),
+            USUAL if methods is None else [find_method(name) for name in several(methods)],
+            [find_shift(str(shift)) for shift in several(shifts)],
+        ),
         [find_format(name) for name in several(formats)],
         errors=errors,
-        methods=None if methods is None else [find_method(name) for name in several(methods)],
     )
     return comparison
 
 
 def compare_rows(
     x: Array,
-    function: Function,
-    shifts: Sequence[Shift],
+    function: Function | LossFunction,
+    tried: Sequence[Candidate],
     formats: Sequence[Format],
     places: Iterable[Place] | None = None,
-    methods: Sequence[Method] | None = None,
     errors: bool | None = None,
     empty: str = "nan",
+    labels: Array | None = None,
+    masked: Array | None = None,
 ) -> list[Comparison]:
     """Compare the methods on each row of an array of shape (m, n); see `compare`.
 
@@ -116,36 +121,35 @@ def compare_rows(
     ----------
     x : ndarray
         Shape (m, n), n >= 1, real.
-    function : Function
+    function : Function or LossFunction
         What to compute.
-    shifts, formats : sequences
-        See `compare`.
+    tried : sequence of Candidate
+        By what methods.
+    formats : sequence of Format
+        In what formats.
     places : iterable of Place, optional
         Where each row came from.
-    methods : sequence of Method, optional
-        See `compare`.
     errors : bool, optional
         See `compare`. Relative errors take a second exact computation, in a wider format.
     empty : str
         What softmax and log_softmax are of nothing but -inf, as `stablelse.softmax` has it; the
         formulas know no such thing.
+    labels : ndarray of int, optional
+        Shape (m,), from 0, of a loss; none is ignored.
+    masked : ndarray of bool, optional
+        Shape (m, n): the classes that a loss leaves out, whose x is -inf.
 
     Returns
     -------
     list of Comparison
         One a row.
-
-    Raises
-    ------
-    MethodError
-        If the function has no such method, or the exact one is asked for and ruled out.
     """
-    tried = candidates(function, chosen_methods(methods), shifts)
-    is_measured = x.size <= _QUICK[function] if errors is None else errors
-    yardsticks = [
-        _Yardstick(x, function, format_, is_measured, errors is not False, empty)
-        for format_ in formats
-    ]
+    if not tried:
+        raise MethodError(f"no method: choose from {', '.join(m.value for m in Method)}")
+    problem = Problem(function, labels, None if masked is None else ~masked, empty)
+    is_measured = x.size <= _QUICK.get(function, 0) if errors is None else errors
+    is_bounded = errors is not False and labels is None
+    yardsticks = [_Yardstick(problem, x, f, is_measured, is_bounded) for f in formats]
     columns = [yardstick.results(candidate) for yardstick in yardsticks for candidate in tried]
     first = yardsticks[0]
     with np.errstate(invalid="ignore"):
@@ -158,7 +162,7 @@ def compare_rows(
             column=place.column,
             n=x.shape[-1],
             x=row,
-            label=None,
+            label=label,
             minimum=minimum,
             maximum=maximum,
             condition_number=condition,
@@ -166,9 +170,10 @@ def compare_rows(
             results=results,
             elements=range(x.shape[-1]),
         )
-        for place, row, (minimum, maximum), condition, value, results in zip(
+        for place, row, label, (minimum, maximum), condition, value, results in zip(
             places or [Place()] * len(x),
             x,
+            [None] * len(x) if labels is None else labels.tolist(),
             ends,
             first.condition_numbers(),
             first.exact,
@@ -178,22 +183,9 @@ def compare_rows(
     ]
 
 
-def chosen_methods(methods: Sequence[Method] | None) -> Sequence[Method]:
-    """Return the methods to show: those asked for, or the usual ones.
-
-    Raises
-    ------
-    MethodError
-        If none is asked for.
-    """
-    if methods is not None and not methods:
-        raise MethodError(f"no method: choose from {', '.join(m.value for m in Method)}")
-    return USUAL if methods is None else methods
-
-
 #: So many elements take about a hundredth of a second in decimal arithmetic, which gives the
 #: values that the errors of float64 are measured by.
-_QUICK: dict[Function, int] = {
+_QUICK: dict[Function | LossFunction, int] = {
     Function.LOGSUMEXP: 500,
     Function.SOFTMAX: 120,
     Function.LOG_SOFTMAX: 120,
@@ -209,6 +201,53 @@ class _Judged(NamedTuple):
     correct_digits: float | None
 
 
+class Problem(NamedTuple):
+    """What is computed of some rows.
+
+    Attributes
+    ----------
+    function : Function or LossFunction
+        What is computed.
+    labels : ndarray of int or None
+        The label of each row, if it is a loss.
+    kept : ndarray of bool or None
+        Which of its classes are not masked.
+    empty : str
+        As of `compare_rows`.
+    """
+
+    function: Function | LossFunction
+    labels: Array | None
+    kept: Array | None
+    empty: str
+
+    def exactly(self, x: Array, format_: Format) -> Array:
+        """Return the correctly rounded value of each row, shape (m, 1) or (m, n)."""
+        if isinstance(self.function, Function):
+            return exactly(self.function, x, format_, self.empty)
+        assert self.labels is not None, "a loss has labels"
+        return exact_loss(self.function, x, self.labels, self.kept, format_, self.empty)
+
+    def of_formula(self, value: Array) -> Array:
+        """Return what a formula's value makes the result."""
+        if isinstance(self.function, Function):
+            return value
+        assert self.labels is not None, "a loss has labels"
+        return textbook_loss(self.function, value, self.labels, self.kept)
+
+    @property
+    def judged_as(self) -> Function | None:
+        """What a verdict takes the result for: a loss is the logarithm of a probability."""
+        if isinstance(self.function, Function):
+            return self.function
+        return Function.LOG_SOFTMAX if self.function is LossFunction.LOSS else None
+
+    @property
+    def seen(self) -> Array | None:
+        """Which element of the formula's value a loss is made of, the label of each row."""
+        return self.labels if self.function is LossFunction.LOSS else None
+
+
 class _Yardstick:
     """What the results on the rows of x are held against, in one format.
 
@@ -221,21 +260,15 @@ class _Yardstick:
     """
 
     def __init__(
-        self,
-        x: Array,
-        function: Function,
-        format_: Format,
-        is_measured: bool,
-        is_bounded: bool,
-        empty: str,
+        self, problem: Problem, x: Array, format_: Format, is_measured: bool, is_bounded: bool
     ) -> None:
-        self._function, self._format, self._is_bounded = function, format_, is_bounded
+        self._problem, self._format, self._is_bounded = problem, format_, is_bounded
         self._input, self.x = x, format_.round(x)
-        self.exact = exactly(function, self.x, format_, empty)
+        self.exact = problem.exactly(self.x, format_)
         self._reference: Array | None = None
         if is_measured:
             wide = _wider(format_)
-            wider = exactly(function, self.x.astype(wide.dtype), wide, empty)
+            wider = problem.exactly(self.x.astype(wide.dtype), wide)
             # what the format cannot hold is infinite in it by right
             truth = self.exact.astype(wide.dtype)
             self._reference = np.where(np.isfinite(self.exact), wider, truth)
@@ -249,12 +282,15 @@ class _Yardstick:
             return [self._result(candidate, value, row) for value, row in pairs]
         rule = candidate.shift.rule if candidate.shift else None
         evaluation = candidate.formula.evaluate(self._input, self._format, rule)
-        judged = self._judged(evaluation.value, evaluation.row)
+        values = self._problem.of_formula(evaluation.value)
+        judged = self._judged(values, evaluation.row)
+        is_wrong = np.array([row.verdict is not Verdict.RIGHT for row in judged])
+        findings = find(evaluation, self._problem.seen, is_wrong)
         bounds = self._bounds(evaluation)
         return [
-            self._result(candidate, evaluation.value[index], row, found, evaluation.row(index), b)
-            for index, (row, found, b) in enumerate(
-                zip(judged, find(evaluation), bounds, strict=True)
+            self._result(candidate, value, row, found, evaluation.row(index), bound)
+            for index, (value, row, found, bound) in enumerate(
+                zip(values, judged, findings, bounds, strict=True)
             )
         ]
 
@@ -267,8 +303,6 @@ class _Yardstick:
         evaluation: Evaluation | None = None,
         bound: float | None = None,
     ) -> MethodResult:
-        if judged.verdict is Verdict.RIGHT:
-            findings = [found for found in findings if found.kind not in LOSSES]
         if evaluation is None or not _theorem_holds(findings):
             bound = None
         theorem = bound_of(evaluation.formula).theorem if evaluation and bound is not None else None
@@ -277,8 +311,8 @@ class _Yardstick:
             format=self._format.name,
             shift=candidate.shift.name if candidate.shift else None,
             a=evaluation.results["a"][0] if evaluation and candidate.shift else None,
-            value=_scalar_if_one(value, self._function),
-            total=_total(value, self._function),
+            value=_scalar_if_one(value, self._problem.function),
+            total=_total(value, self._problem.function),
             ulps=judged.ulps,
             error_bound=0.5 if evaluation is None else None,
             relative_error=judged.relative_error,
@@ -299,7 +333,7 @@ class _Yardstick:
         rounded too, to 11 bits more than float64 has, and blurs the rest of half an ulp.
         """
         places, ulps = judge(
-            value, self.exact, self._format, self._function, self._unfit, evaluated
+            value, self.exact, self._format, self._problem.judged_as, self._unfit, evaluated
         )
         pairs: Iterable[tuple[float | None, float | None]] = [(None, None)] * len(value)
         if self._reference is not None:
@@ -324,7 +358,8 @@ class _Yardstick:
         if not self._is_bounded:
             return [None] * len(self.x)
         a = evaluation.results["a"][:, 0] if evaluation.formula.is_shifted else None
-        y = logsumexp_of(self._function, self.x, self._right)
+        assert isinstance(self._problem.function, Function), "no bound of a loss is known"
+        y = logsumexp_of(self._problem.function, self.x, self._right)
         errors = ElementaryErrors.of(self._format)
         bounds = coefficients(evaluation.formula, self.x, y, a, errors)
         return _known(bounds * self._format.unit_roundoff)
@@ -333,7 +368,8 @@ class _Yardstick:
         """Return for each row the condition number of the problem."""
         if not self._is_bounded:
             return [None] * len(self.x)
-        return _known(condition_number(self._function, self.x, self._right))
+        assert isinstance(self._problem.function, Function), "nor its condition number"
+        return _known(condition_number(self._problem.function, self.x, self._right))
 
 
 def _known(numbers: Array) -> list[float | None]:
@@ -353,11 +389,11 @@ def _theorem_holds(findings: Sequence[Finding]) -> bool:
     return all(found.harmless or found.kind in LOSSES for found in findings)
 
 
-def _scalar_if_one(value: Array, function: Function) -> Any:
-    return value[0] if function is Function.LOGSUMEXP else value
+def _scalar_if_one(value: Array, function: Function | LossFunction) -> Any:
+    return value[0] if function in (Function.LOGSUMEXP, LossFunction.LOSS) else value
 
 
-def _total(value: Array, function: Function) -> Any:
+def _total(value: Array, function: Function | LossFunction) -> Any:
     if function is not Function.SOFTMAX:
         return None
     with np.errstate(all="ignore"):

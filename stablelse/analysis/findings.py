@@ -36,13 +36,19 @@ from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas.formula import Evaluation, Formula, Kind, Operation, evaluate_part
 
 
-def find(evaluation: Evaluation) -> list[list[Finding]]:
+def find(
+    evaluation: Evaluation, labels: Array | None = None, is_wrong: Array | None = None
+) -> list[list[Finding]]:
     """Find what went wrong in each vector of an evaluation.
 
     Parameters
     ----------
     evaluation : Evaluation
         Of m vectors of n elements: results of shape (m, n) and (m, 1).
+    labels : ndarray of int, optional
+        Shape (m,): the one element of each value, from 0, that is used.
+    is_wrong : ndarray of bool, optional
+        Shape (m,): which vectors may have lost digits; all by default.
 
     Returns
     -------
@@ -51,16 +57,23 @@ def find(evaluation: Evaluation) -> list[list[Finding]]:
     """
     n = evaluation.results["x"].shape[-1]
     found: list[list[Finding]] = [[] for _ in range(len(evaluation.value))]
-    lost = list(losses(evaluation))
+    lost = list(losses(evaluation, labels))
+    is_seen = np.ones(1, bool)
     for operation in evaluation.operations:
+        if operation.kind is Kind.SUM and labels is not None:
+            is_seen = labels[:, np.newaxis] == np.arange(n)
         for kind, where in _masks(evaluation, operation):
+            where = where & is_seen if where.shape[-1] == n else where
             for vector in np.flatnonzero(where.any(axis=-1)).tolist():
-                row = evaluation.row(vector)
-                found[vector].append(_finding(row, operation, kind, where[vector], n))
+                row, label = evaluation.row(vector), None if labels is None else labels[vector]
+                found[vector].append(_finding(row, operation, kind, where[vector], n, label))
         for loss in lost:
             if loss.operation is operation:
-                for vector in np.flatnonzero(loss.where.any(axis=-1)).tolist():
-                    found[vector].append(_loss_finding(evaluation.row(vector), loss.row(vector)))
+                where = loss.where & is_seen if loss.where.shape[-1] == n else loss.where
+                has_lost = where.any(axis=-1) & (True if is_wrong is None else is_wrong)
+                for vector in np.flatnonzero(has_lost).tolist():
+                    lost_here = loss._replace(where=where[vector], factor=loss.factor[vector])
+                    found[vector].append(_loss_finding(evaluation.row(vector), lost_here))
     return found
 
 
@@ -228,7 +241,12 @@ def _masks(evaluation: Evaluation, operation: Operation) -> Iterator[tuple[Findi
 
 
 def _finding(
-    evaluation: Evaluation, operation: Operation, kind: FindingKind, where: Array, n: int
+    evaluation: Evaluation,
+    operation: Operation,
+    kind: FindingKind,
+    where: Array,
+    n: int,
+    label: int | None = None,
 ) -> Finding:
     """Describe one kind of trouble in one vector, its mask of shape (n,) or (1,)."""
     if kind is FindingKind.LOG_OF_ZERO and operation.symbol not in evaluation.per_element:
@@ -237,7 +255,7 @@ def _finding(
     return replace(
         _bare_finding(evaluation, operation, kind, where),
         threshold=getattr(evaluation.format, threshold) if threshold else None,
-        harmless=_harmless(evaluation, operation, kind, np.flatnonzero(where), n),
+        harmless=_harmless(evaluation, operation, kind, np.flatnonzero(where), n, label),
     )
 
 
@@ -265,7 +283,12 @@ def _bare_finding(
 
 
 def _harmless(
-    evaluation: Evaluation, operation: Operation, kind: FindingKind, indices: Array, n: int
+    evaluation: Evaluation,
+    operation: Operation,
+    kind: FindingKind,
+    indices: Array,
+    n: int,
+    label: int | None,
 ) -> bool:
     """Whether what was lost is too small to be seen in the result."""
     if operation.kind is Kind.SUBTRACT and kind is FindingKind.OVERFLOW:
@@ -280,7 +303,8 @@ def _harmless(
         # An error of half the smallest subnormal, divided by a sum of at least 1, is no more
         # than the rounding of a quotient of that size.
         return bool(np.longdouble(evaluation.results["s"][0]) >= 1)  # NaN warns in bfloat16
-    if any(op.kind is Kind.DIVIDE for op in evaluation.formula.operations):
+    is_divided = any(op.kind is Kind.DIVIDE for op in evaluation.formula.operations)
+    if is_divided and (label is None or label in indices):
         return False  # the logarithm of the quotient makes the small as visible as the large
     # Gradual underflow is wrong by at most half the smallest subnormal a term (Higham 2002,
     # equation 2.8), n terms by n halves: harmless if that is no more than one rounding of s.
@@ -321,23 +345,21 @@ class Loss(NamedTuple):
     where: Array
     factor: Array
 
-    def row(self, index: int) -> Loss:
-        """Return the loss in one of the vectors."""
-        return self._replace(where=self.where[index], factor=self.factor[index])
-
 
 def absorbed(left: Any, right: Any, total: Any) -> Any:
     """Tell whether a sum of two terms equals one of them although the other is not zero."""
     return ((total == left) & (right != 0)) | ((total == right) & (left != 0))
 
 
-def losses(evaluation: Evaluation) -> Iterator[Loss]:
+def losses(evaluation: Evaluation, labels: Array | None = None) -> Iterator[Loss]:
     """Find where the vectors of an evaluation lost a decimal digit of the result or more.
 
     Parameters
     ----------
     evaluation : Evaluation
         Of m vectors of n elements: results of shape (m, n) and (m, 1).
+    labels : ndarray of int, optional
+        As of `find`.
 
     Yields
     ------
@@ -345,7 +367,7 @@ def losses(evaluation: Evaluation) -> Iterator[Loss]:
         In the order of the operations.
     """
     with np.errstate(all="ignore"):
-        scale = _scale(evaluation)
+        scale = _scale(evaluation, labels)
         inexact = ~_is_exact(evaluation)
         for operation in evaluation.formula.operations:
             if operation.kind is Kind.SUM:
@@ -367,7 +389,7 @@ def _wide(evaluation: Evaluation, symbol: str) -> Array:
     return wide
 
 
-def _scale(evaluation: Evaluation) -> Array:
+def _scale(evaluation: Evaluation, labels: Array | None) -> Array:
     """Return by what an absolute error of the logarithm is to be divided, shape (m, 1).
 
     By the entry of the result that it is worst for; by 1 where it goes into an exponent.
@@ -375,7 +397,10 @@ def _scale(evaluation: Evaluation) -> Array:
     last = evaluation.formula.operations[-1]
     if last.kind in (Kind.EXP, Kind.DIVIDE):
         return np.ones((len(evaluation.value), 1))
-    smallest = _wide(evaluation, last.symbol).min(axis=-1, keepdims=True)
+    sizes = _wide(evaluation, last.symbol)
+    if labels is not None:
+        sizes = np.take_along_axis(sizes, labels[:, np.newaxis], axis=-1)
+    smallest = sizes.min(axis=-1, keepdims=True)
     return _no_less_than_normal(evaluation, smallest)
 
 

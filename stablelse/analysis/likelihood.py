@@ -1,232 +1,202 @@
-"""The negative log-likelihood of labels, or its gradient, by every method on many vectors."""
+"""Many labelled vectors by every method: a comparison each, and what their losses add up to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from math import fsum, inf
+from typing import Any
 
 import numpy as np
 
+from stablelse.analysis.compare import compare_rows
 from stablelse.analysis.display import Displayed
-from stablelse.analysis.ledger import Entry, Ledger, judged
-from stablelse.analysis.results import VERDICTS, Place, Verdict
+from stablelse.analysis.results import VERDICTS, Comparison, Place, Total, Verdict
 from stablelse.analysis.tally import Tally
 from stablelse.analysis.verdicts import judge
-from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas import Candidate
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.formulas.loss_methods import Labelled, Quantity
-from stablelse.numerics.functions import Function
+from stablelse.numerics.formulas.loss_methods import LossFunction, exact_loss, textbook_loss
 
 
-class LossResult(NamedTuple):
-    """What one method computed of one vector in one format.
-
-    Attributes
-    ----------
-    method, format, shift
-        As of `MethodResult`.
-    value : scalar or ndarray
-        The loss, or the gradient, shape (n,).
-    ulps : float
-        The distance from the exact value, the largest of a gradient's.
-    verdict : Verdict
-        What became of it.
-    """
-
-    method: Method
-    format: str
-    shift: str | None
-    value: Any
-    ulps: float
-    verdict: Verdict
-
-
-class Loss(NamedTuple):
-    """Every method on one vector.
+@dataclass(frozen=True)
+class Summary(Displayed):
+    """Every method on many labelled vectors.
 
     Attributes
     ----------
-    quantity : Quantity
-        What was computed.
-    source, row, column
-        Where the vector came from, as of `Comparison`.
-    n : int
-        The number of classes.
-    label : int
-        From 0.
-    results : tuple of LossResult
-        For each format one per method, and per shift.
-    x : ndarray
-        Shape (n,): the vector before it was rounded to any format.
-    """
-
-    quantity: Quantity
-    source: str | None
-    row: int | tuple[int, ...] | None
-    column: str | None
-    n: int
-    label: int
-    results: tuple[LossResult, ...]
-    x: Array
-
-
-class _Likelihood(NamedTuple):
-    quantity: Quantity
-    reduction: str
-    vectors: int
-    ignored: int
-    totals: tuple[Entry, ...]
-    losses: tuple[Loss, ...]
-    left_out: int
-
-
-class Likelihood(Displayed, _Likelihood):
-    """Every method on many vectors.
-
-    Attributes
-    ----------
-    quantity : Quantity
+    function : LossFunction
         What was computed.
     reduction : str
         How the losses were made one: ``"mean"``, ``"sum"`` or ``"none"``.
     vectors, ignored : int
         How many vectors were computed, and how many left out for their label.
-    totals : tuple of Entry
+    totals : tuple of Total
         What became of all of them, for each result that a vector has.
-    losses : tuple of Loss
+    comparisons : tuple of Comparison
         All vectors; of many the first ones, and the first ones that broke.
     left_out : int
         How many more there are.
     """
 
-    __slots__ = ()
+    function: LossFunction
+    reduction: str
+    vectors: int
+    ignored: int
+    totals: tuple[Total, ...]
+    comparisons: tuple[Comparison, ...] = field(repr=False)
+    left_out: int = field(repr=False)
 
 
-class Likelihoods:
+class LabelledTally(Tally):
     """Takes stacks of labelled vectors, in bounded memory.
 
     Parameters
     ----------
-    quantity : Quantity
+    function : LossFunction
         What is computed.
     candidates : sequence of Candidate
         By what methods.
     formats : sequence of Format
         In what formats.
     reduction : str
-        As of `Likelihood`.
+        As of `Summary`.
     ignore_index : int
         The label of vectors to leave out.
     empty : str
         What becomes of vectors of which nothing is left; the formulas know no such thing.
-
-    Attributes
-    ----------
-    x : ndarray or None
-        The first vector that is not ignored.
     """
 
     def __init__(
         self,
-        quantity: Quantity,
+        function: LossFunction,
         candidates: Sequence[Candidate],
         formats: Sequence[Format],
         reduction: str = "mean",
         ignore_index: int = -100,
         empty: str = "nan",
     ) -> None:
-        self._quantity = quantity
-        self._candidates, self._formats = candidates, formats
-        self._ledgers = [Ledger(candidate, f) for f in formats for candidate in candidates]
-        self._reduction = reduction
-        self._ignore_index = ignore_index
-        self._empty = empty
+        super().__init__()
+        self._function, self._candidates, self._formats = function, candidates, formats
+        self._reduction = reduction if function is LossFunction.LOSS else "none"
+        self._ignore_index, self._empty = ignore_index, empty
         self._ignored = 0
-        self._tally: Tally[Loss] = Tally()
-        self.x: Array | None = None
+        self._sums = [(c, f, ExactSum()) for f in formats for c in candidates]
 
-    def add(
+    def compare(
         self,
         x: Array,
         labels: Array,
         masked: Array | None = None,
         places: Sequence[Place] | None = None,
-    ) -> list[Loss]:
+    ) -> list[Comparison]:
         """Take vectors, shape (m, n), with their labels, shape (m,); return those not ignored."""
-        wanted = np.flatnonzero(labels != self._ignore_index).tolist()
+        wanted = np.flatnonzero(labels != self._ignore_index)
         every = places or [Place()] * len(labels)
-        where = [every[index] for index in wanted]
-        columns = []
-        with np.errstate(all="ignore"):
-            for rows, candidate, ledger in self._work(x, labels, masked):
-                columns.append(self._results(rows, candidate))
-                ledger.add_results(columns[-1], where)
-                if self._quantity is Quantity.LOSS:
-                    ledger.add_losses(rows.addends(candidate))
-        if not wanted:
+        self.add_up(x, labels, masked)
+        if not wanted.size:
             return []
-        self.x = x[wanted[0]] if self.x is None else self.x
-        losses = [
-            Loss(self._quantity, *place, x.shape[1], label, results, x[index].copy())
-            for place, label, results, index in zip(
-                where, labels[wanted].tolist(), zip(*columns, strict=True), wanted, strict=True
-            )
-        ]
-        for found in losses:
-            self._tally.add(found)
-        return losses
+        comparisons = compare_rows(
+            x[wanted],
+            self._function,
+            self._candidates,
+            self._formats,
+            [every[index] for index in wanted.tolist()],
+            errors=False,
+            empty=self._empty,
+            labels=labels[wanted],
+            masked=None if masked is None else masked[wanted],
+        )
+        for comparison in comparisons:
+            self.add(comparison)
+        return comparisons
 
     def add_up(self, x: Array, labels: Array, masked: Array | None = None) -> None:
-        """Take vectors as `add` does, for what their losses are reduced to and nothing else."""
-        with np.errstate(all="ignore"):
-            for rows, candidate, ledger in self._work(x, labels, masked):
-                ledger.add_losses(rows.addends(candidate))
-
-    def _work(
-        self, x: Array, labels: Array, masked: Array | None
-    ) -> Iterator[tuple[Labelled, Candidate, Ledger]]:
-        """Yield the vectors that are not ignored in every format, with every method."""
+        """Take vectors for what their losses are reduced to, and nothing else."""
         wanted = labels != self._ignore_index
         self._ignored += int(np.count_nonzero(~wanted))
-        if not wanted.any():
+        if self._reduction == "none" or not wanted.any():
             return
-        x, labels = x[wanted], labels[wanted]
-        kept = None if masked is None else ~masked[wanted]
-        ledgers = iter(self._ledgers)
-        for format_ in self._formats:
-            rows = Labelled(self._quantity, x, labels, kept, format_, self._empty)
-            for candidate in self._candidates:
-                yield rows, candidate, next(ledgers)
+        x, labels, kept = x[wanted], labels[wanted], None if masked is None else ~masked[wanted]
+        for candidate, format_, losses in self._sums:
+            losses.add(self._losses(candidate, format_, x, labels, kept))
 
-    def _results(self, rows: Labelled, candidate: Candidate) -> list[LossResult]:
-        m = len(rows.labels)
-        value = rows.values(candidate)
-        right = rows.values(_EXACT)
-        flat, flat_right = value.reshape(m, -1), right.reshape(m, -1)
-        function = Function.LOG_SOFTMAX if self._quantity is Quantity.LOSS else None
-        evaluated = rows.evaluated(candidate)
-        places, errors = judge(flat, flat_right, rows.format, function, rows.unfit, evaluated)
-        shift = candidate.shift.name if candidate.shift else None
-        return [
-            LossResult(candidate.method, rows.format.name, shift, loss, error, VERDICTS[place])
-            for loss, error, place in zip(value, errors.tolist(), places, strict=True)
-        ]
+    def _losses(
+        self, candidate: Candidate, format_: Format, x: Array, labels: Array, kept: Array | None
+    ) -> Array:
+        """Return the losses as they are added up: the exact ones in float64 at least."""
+        if candidate.formula is not None:
+            value = candidate.values(self._function.function, x, format_)
+            return textbook_loss(self._function, value, labels, kept)[:, 0]
+        wide = FORMATS["float64"]
+        wide = wide if format_.significand_bits < wide.significand_bits else format_
+        args = self._function, format_.round(x), labels, kept, wide, self._empty
+        return exact_loss(*args)[:, 0]
 
-    def result(self) -> Likelihood:
+    def result(self) -> Summary:
         """Return what was found so far."""
-        reduction = "none" if self._quantity is Quantity.GRADIENT else self._reduction
-        entries = [ledger.entry(reduction) for ledger in self._ledgers]
-        kept = tuple(self._tally.comparisons)
-        return Likelihood(
-            quantity=self._quantity,
-            reduction=reduction,
-            vectors=self._tally.count,
+        totals = self.totals or [
+            Total(c.method, f.name, c.shift.name if c.shift else None) for c, f, _ in self._sums
+        ]
+        if self._reduction != "none":
+            values = [losses.reduced(self._reduction, f) for _, f, losses in self._sums]
+            pairs = zip(totals, values, strict=True)
+            totals = list(self._judged([replace(total, value=value) for total, value in pairs]))
+        return Summary(
+            function=self._function,
+            reduction=self._reduction,
+            vectors=self.count,
             ignored=self._ignored,
-            totals=tuple(judged(entries)),
-            losses=kept,
-            left_out=self._tally.left_out,
+            totals=tuple(totals),
+            comparisons=tuple(self.comparisons),
+            left_out=self.left_out,
         )
 
+    def _judged(self, totals: Sequence[Total]) -> Iterator[Total]:
+        """Yield totals with the error and the verdict of what the losses were reduced to."""
+        right = {total.format: total.value for total in totals if total.method is Method.EXACT}
+        for total, verdicts in zip_longest(totals, self.verdicts):
+            if total.format not in right:
+                yield total
+                continue
+            value, best = np.array([[total.value]]), np.array([[right[total.format]]])
+            (place,), (ulps,) = judge(value, best, FORMATS[total.format], None, np.zeros(1, bool))
+            verdict, worst = VERDICTS[place], max(verdicts or (), key=VERDICTS.index, default=None)
+            if worst is Verdict.DOES_NOT_FIT or (worst and worst.is_broken and verdict.is_broken):
+                verdict = worst  # what ruined a loss ruins what it is reduced to
+            yield replace(total, ulps=float(ulps), verdict=verdict)
 
-_EXACT = Candidate(Method.EXACT)
+
+class ExactSum:
+    """A sum without error in float64, as words that each round what those before leave."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._words: list[Any] = []
+
+    def add(self, losses: Array) -> None:
+        """Add losses, shape (m,), of one format."""
+        self._count += len(losses)
+        narrow = losses.dtype.itemsize <= FORMATS["float64"].dtype.itemsize
+        wide = losses.astype(np.float64) if narrow else losses
+        if wide.dtype != np.float64 or not np.isfinite([*wide, *self._words]).all():
+            with np.errstate(all="ignore"):
+                self._words = [sum(self._words) + wide.sum()]
+            return
+        addends = [*self._words, *wide.tolist()]
+        self._words = []
+        try:
+            while word := fsum(addends):
+                self._words.append(word)
+                addends.append(-word)
+        except OverflowError:
+            self._words = [inf]
+
+    def reduced(self, reduction: str, format_: Format) -> Any:
+        """Return the mean or the sum, rounded to a format."""
+        with np.errstate(all="ignore"):
+            divisor = self._count if reduction == "mean" else 1
+            total = self._words[0] if self._words else 0.0
+            return format_.round(np.asarray(total) / np.float64(divisor))[()]

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from stablelse.analysis.display import Displayed
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas.formula import Evaluation, Method
+from stablelse.numerics.formulas.loss_methods import LossFunction
 from stablelse.numerics.functions import Function
 
 #: As many ulps as make a decimal digit.
@@ -226,7 +227,7 @@ class Comparison(Displayed):
 
     Attributes
     ----------
-    function : Function
+    function : Function or LossFunction
         What was computed.
     source, row, column
         Where the vector came from; see `Place`.
@@ -252,7 +253,7 @@ class Comparison(Displayed):
         of one that is too long for it, and none of a stream.
     """
 
-    function: Function
+    function: Function | LossFunction
     source: str | None
     row: int | tuple[int, ...] | None
     column: str | None
@@ -285,6 +286,53 @@ class Comparison(Displayed):
     def errors(self) -> Errors:
         """The relative errors beside their bounds, to be shown."""
         return Errors(self)
+
+
+class Places(NamedTuple):
+    """Where something was found: how often, and the first places."""
+
+    occurrences: int
+    first: tuple[Place, ...]
+
+
+NOWHERE = Places(0, ())
+
+
+@dataclass(frozen=True)
+class Total:
+    """What became of many vectors by one method in one format.
+
+    Attributes
+    ----------
+    method, format, shift
+        As of `MethodResult`.
+    value : scalar or None
+        The mean or the sum of losses, added up without error in float64 and rounded once;
+        ``None`` where nothing is reduced.
+    ulps : float or None
+        Its distance from that of the exact losses; ``None`` without them.
+    verdict : Verdict or None
+        What became of it.
+    right, digits_lost, broken : int
+        How many vectors of each verdict, those that are broken together.
+    infinite, nan : Places
+        The vectors of which the value, or any element of it, is infinite or NaN.
+    worst : float or None
+        The largest error of one vector in ulps, where it is finite.
+    """
+
+    method: Method
+    format: str
+    shift: str | None
+    value: Any = None
+    ulps: float | None = None
+    verdict: Verdict | None = None
+    right: int = 0
+    digits_lost: int = 0
+    broken: int = 0
+    infinite: Places = NOWHERE
+    nan: Places = NOWHERE
+    worst: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,22 @@
-"""Many comparisons in bounded memory: those worth showing, and the verdicts on all."""
+"""Many comparisons in bounded memory: those worth showing, and what became of all."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
 
 from stablelse.analysis.display import Displayed
-from stablelse.analysis.results import Verdict
-
-
-class Judged(Protocol):
-    """What was found of one vector, by several methods."""
-
-    @property
-    def n(self) -> int:
-        """The number of elements."""
-
-    @property
-    def results(self) -> Sequence[Any]:
-        """A result a method, each with its verdict."""
-
-
-Found = TypeVar("Found", bound=Judged)
+from stablelse.analysis.results import (
+    BROKEN,
+    NOWHERE,
+    Comparison,
+    MethodResult,
+    Place,
+    Places,
+    Total,
+    Verdict,
+)
 
 #: So many vectors are kept, all of them: nobody reads more.
 _MOST = 1000
@@ -31,34 +25,34 @@ _MOST = 1000
 _FIRST = 20
 _MOST_NUMBERS = 2**20
 
+#: So many places are kept of each kind of trouble.
+_PLACES = 5
 
-class Tally(Displayed, Generic[Found]):
+
+class Tally(Displayed):
     """Counts what became of every method, and keeps some of the vectors.
 
     Attributes
     ----------
     count : int
         The vectors so far.
-    verdicts : list of Counter
-        For each result of a comparison how often there was which verdict.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self.verdicts: list[Counter[Verdict]] = []
-        self._kept: list[Found] = []
-        self._broken: list[Found] = []
+        self._counts: list[_Count] = []
+        self._kept: list[Comparison] = []
+        self._broken: list[Comparison] = []
         self._numbers = 0
         self._is_full = False
 
-    def add(self, comparison: Found) -> None:
+    def add(self, comparison: Comparison) -> None:
         """Count one more, of the same function, methods and formats."""
         self.count += 1
         self._numbers += comparison.n
-        if not self.verdicts:
-            self.verdicts = [Counter() for _ in comparison.results]
-        for counter, result in zip(self.verdicts, comparison.results, strict=True):
-            counter[result.verdict] += 1
+        self._counts = self._counts or [_Count(result) for result in comparison.results]
+        for count, result in zip(self._counts, comparison.results, strict=True):
+            count.add(result, comparison)
         if not self._is_full:
             self._kept.append(comparison)
             too_many = self.count > _MOST or self._numbers > _MOST_NUMBERS
@@ -70,7 +64,7 @@ class Tally(Displayed, Generic[Found]):
             self._broken.append(comparison)
 
     @property
-    def comparisons(self) -> list[Found]:
+    def comparisons(self) -> list[Comparison]:
         """Those kept, in order: all, or the first ones and the first ones that broke."""
         return self._kept + self._broken
 
@@ -79,6 +73,55 @@ class Tally(Displayed, Generic[Found]):
         """How many are not kept."""
         return self.count - len(self.comparisons)
 
+    @property
+    def verdicts(self) -> list[Counter[Verdict]]:
+        """For each result of a comparison how often there was which verdict."""
+        return [count.verdicts for count in self._counts]
 
-def _is_broken(comparison: Judged) -> bool:
+    @property
+    def totals(self) -> list[Total]:
+        """For each result of a comparison what became of all vectors."""
+        return [count.total() for count in self._counts]
+
+
+class _Count:
+    """Counts what became of one method in one format."""
+
+    def __init__(self, first: MethodResult) -> None:
+        self._name = first.method, first.format, first.shift
+        self.verdicts: Counter[Verdict] = Counter()
+        self._infinite, self._nan = NOWHERE, NOWHERE
+        self._worst: float | None = None
+
+    def add(self, result: MethodResult, comparison: Comparison) -> None:
+        """Count one more."""
+        self.verdicts[result.verdict] += 1
+        if result.ulps is not None and result.ulps < np.inf:
+            self._worst = max(self._worst or 0.0, result.ulps)
+        if not np.isfinite(result.value).all():
+            place = Place(comparison.source, comparison.row, comparison.column)
+            if np.isnan(result.value).any():
+                self._nan = _one_more(self._nan, place)
+            else:
+                self._infinite = _one_more(self._infinite, place)
+
+    def total(self) -> Total:
+        """Return what became of all vectors so far."""
+        return Total(
+            *self._name,
+            right=self.verdicts[Verdict.RIGHT],
+            digits_lost=self.verdicts[Verdict.DIGITS_LOST],
+            broken=sum(self.verdicts[verdict] for verdict in BROKEN),
+            infinite=self._infinite,
+            nan=self._nan,
+            worst=self._worst,
+        )
+
+
+def _one_more(places: Places, place: Place) -> Places:
+    room = len(places.first) < _PLACES
+    return Places(places.occurrences + 1, (*places.first, place) if room else places.first)
+
+
+def _is_broken(comparison: Comparison) -> bool:
     return any(result.verdict.is_broken for result in comparison.results)

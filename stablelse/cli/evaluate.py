@@ -115,10 +115,9 @@ def _comparisons(request: Evaluate, job: Job, meter: Meter) -> Iterator[Comparis
         yield from compare_rows(
             stack.values,
             job.function,
-            job.shifts,
+            job.candidates(),
             job.formats,
             places,
-            job.methods,
             measured,
             job.empty,
         )
@@ -140,7 +139,7 @@ def _pictures(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[
     if request.steps or request.source.row:
         shown = list(comparisons)
     else:
-        tally: Tally[Comparison] = Tally()
+        tally = Tally()
         for comparison in comparisons:
             tally.add(comparison)
         shown = tally.comparisons

@@ -10,8 +10,8 @@ import numpy as np
 import typer
 
 from stablelse.analysis.compare import compare_rows
-from stablelse.analysis.likelihood import Likelihoods, Loss
-from stablelse.analysis.results import Place
+from stablelse.analysis.likelihood import LabelledTally
+from stablelse.analysis.results import Comparison, Place
 from stablelse.cli.beside import open_beside, proposing_no
 from stablelse.cli.emit import Values, emit
 from stablelse.cli.input import (
@@ -29,7 +29,7 @@ from stablelse.cli.progress import NOTES
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import USUAL
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.formulas.loss_methods import Quantity
+from stablelse.numerics.formulas.loss_methods import LossFunction
 from stablelse.numerics.targets import classes_text
 from stablelse.readers import (
     Beside,
@@ -45,7 +45,7 @@ from stablelse.readers import (
     vectors,
 )
 from stablelse.render import Many
-from stablelse.render.likelihood import summary
+from stablelse.render.records import record
 
 #: What complaints call a label that is given as such.
 _ALONE = "--label"
@@ -153,11 +153,11 @@ def _place(block: Block, index: int) -> str:
 
 def run(request: Nll) -> None:
     """Show the losses."""
-    quantity = Quantity.GRADIENT if request.grad else Quantity.LOSS
-    job = Job.of(quantity.function, request.source, request.methods, request.empty, request.steps)
+    function = LossFunction.GRADIENT if request.grad else LossFunction.LOSS
+    job = Job.of(function.function, request.source, request.methods, request.empty, request.steps)
     usual = [Method.EXACT] if request.quiet else USUAL
-    found = Likelihoods(
-        quantity,
+    found = LabelledTally(
+        function,
         job.candidates(usual),
         job.formats,
         request.reduction or "mean",
@@ -174,25 +174,25 @@ def run(request: Nll) -> None:
             emit(Many("losses", _pictures(stacks, found, job, request)), request)
         else:
             losses = _with_totals(_losses(stacks, found), found, kind)
-            emit(Many("losses", losses, lambda: summary(found.result())), request)
+            emit(Many("losses", losses, lambda: record(found.result())), request)
 
 
-def _losses(stacks: Iterator[Vectors], found: Likelihoods) -> Iterator[Loss]:
+def _losses(stacks: Iterator[Vectors], found: LabelledTally) -> Iterator[Comparison]:
     """Yield what is found of each vector."""
     for stack in stacks:
         assert stack.labels is not None, "these vectors are labelled"
         places = [place_of(stack, index) for index in range(len(stack.values))]
-        yield from found.add(stack.values, stack.labels, stack.masked, places)
+        yield from found.compare(stack.values, stack.labels, stack.masked, places)
 
 
-def _with_totals(losses: Iterator[Loss], found: Likelihoods, kind: str) -> Iterator[Any]:
+def _with_totals(losses: Iterator[Comparison], found: LabelledTally, kind: str) -> Iterator[Any]:
     """Yield the losses, and for plain lines what became of all of them."""
     yield from losses
     if kind == "plain":
         yield found.result()
 
 
-def _values(stacks: Iterator[Vectors], found: Likelihoods, request: Nll) -> Iterator[Values]:
+def _values(stacks: Iterator[Vectors], found: LabelledTally, request: Nll) -> Iterator[Values]:
     """Yield the values alone: of every vector, or what they are reduced to."""
     if request.reduction == "none" or request.grad:
         for loss in _losses(stacks, found):
@@ -205,7 +205,7 @@ def _values(stacks: Iterator[Vectors], found: Likelihoods, request: Nll) -> Iter
 
 
 def _pictures(
-    stacks: Iterator[Vectors], found: Likelihoods, job: Job, request: Nll
+    stacks: Iterator[Vectors], found: LabelledTally, job: Job, request: Nll
 ) -> Iterator[Any]:
     """Yield the methods on one vector, below the softmax or its logarithm; or a row a vector."""
     for _ in _losses(stacks, found):
@@ -214,15 +214,13 @@ def _pictures(
     if request.steps and result.vectors != 1:
         raise typer.BadParameter("--steps shows one vector: choose it with --row")
     if result.vectors == 1:
-        assert found.x is not None, "there is a vector"
-        (loss,) = result.losses
+        (loss,) = result.comparisons
         (comparison,) = compare_rows(
-            found.x[None],
+            loss.x[None],
             job.function,
-            job.shifts,
+            job.candidates(),
             job.formats,
             [Place(loss.source, loss.row, loss.column)],
-            job.methods,
             errors=False,
             empty=job.empty,
         )

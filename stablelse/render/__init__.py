@@ -17,8 +17,7 @@ FORMS: dict[str, dict[str, str]] = {
     },
     "Errors": {"table": "accuracy:errors_picture", "plain": "plain:errors_lines"},
     "Tally": {"table": "overview:Overview"},
-    "Likelihood": {"table": "likelihood:LikelihoodPicture", "plain": "likelihood:total_lines"},
-    "Loss": {"plain": "likelihood:loss_lines"},
+    "Summary": {"table": "likelihood:LikelihoodPicture", "plain": "likelihood:total_lines"},
     "Gallery": {
         "table": "peers:GalleryPicture",
         "plain": "peers:gallery_lines",

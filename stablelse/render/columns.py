@@ -19,6 +19,7 @@ from stablelse.analysis.results import (
     Verdict,
 )
 from stablelse.numerics.formats import FORMATS, Array
+from stablelse.numerics.formulas.loss_methods import LossFunction
 from stablelse.numerics.functions import Function
 from stablelse.render.layout import Column, Group, stack
 from stablelse.render.wording import Glyphs, shift_text, struck_text, symbol_text
@@ -35,7 +36,7 @@ _HARMFUL, _HARMLESS = "bold red", "yellow"
 
 #: The results that the vector has one of, row by row below the elements: a method shows
 #: the first of the symbols that its formula has.
-_SCALAR_ROWS: dict[Function, tuple[tuple[str, ...], ...]] = {
+_SCALAR_ROWS: dict[Function | LossFunction, tuple[tuple[str, ...], ...]] = {
     Function.LOGSUMEXP: (("s",), ("l", "y"), ("a",), ("y",)),
     Function.SOFTMAX: (("s",), ("l",), ("y",)),
     Function.LOG_SOFTMAX: (("s",), ("l",)),
@@ -74,7 +75,7 @@ def tables(
 
 
 def _scalar_rows(
-    function: Function, evaluated: Sequence[MethodResult]
+    function: Function | LossFunction, evaluated: Sequence[MethodResult]
 ) -> Sequence[tuple[str, ...]]:
     """Return the rows below the elements in which anything stands."""
     having = {op.symbol for r in evaluated if r.evaluation for op in r.evaluation.operations}

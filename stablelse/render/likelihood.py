@@ -9,35 +9,27 @@ import numpy as np
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.ledger import Entry, Places
-from stablelse.analysis.likelihood import Likelihood, Loss, LossResult
-from stablelse.analysis.results import BROKEN, Verdict
+from stablelse.analysis.likelihood import Summary
+from stablelse.analysis.results import BROKEN, Comparison, MethodResult, Places, Total, Verdict
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.formulas.loss_methods import Quantity
+from stablelse.numerics.formulas.loss_methods import LossFunction
 from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.numbers import number_text
 from stablelse.render.overview import left_out_text
-from stablelse.render.records import field_names, record
 from stablelse.render.table import hanging
 from stablelse.render.wording import (
     ASCII,
+    FUNCTION_NAMES,
     VERDICT_WORDS,
     Glyphs,
     exactness_text,
-    judged_text,
     method_name,
     naming,
     place_text,
     ulps_number,
     ulps_text,
 )
-
-#: What is computed, in words.
-NAMES: dict[Quantity, str] = {
-    Quantity.LOSS: "negative log-likelihood",
-    Quantity.GRADIENT: "gradient of the negative log-likelihood",
-}
 
 #: Of a gradient of more elements, so many of the first are shown, and the label's.
 _WHOLE, _HEAD = 20, 10
@@ -48,11 +40,11 @@ class LikelihoodPicture:
 
     Parameters
     ----------
-    likelihood : Likelihood
+    likelihood : Summary
         What is shown.
     """
 
-    def __init__(self, likelihood: Likelihood) -> None:
+    def __init__(self, likelihood: Summary) -> None:
         self.likelihood = likelihood
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -60,11 +52,11 @@ class LikelihoodPicture:
         glyphs, width = glyphs_for(options), options.max_width
         found = self.likelihood
         yield _title(found, glyphs)
-        if found.vectors == 1 and found.quantity is Quantity.GRADIENT:
-            yield from _elements(found.losses[0], glyphs, width)
+        if found.vectors == 1 and found.function is LossFunction.GRADIENT:
+            yield from _elements(found.comparisons[0], glyphs, width)
         if found.vectors == 1:
-            yield from _methods(found.losses[0], glyphs, width)
-        elif found.losses:
+            yield from _methods(found.comparisons[0], glyphs, width)
+        elif found.comparisons:
             yield from _rows(found, glyphs, width)
             if found.left_out:
                 yield hanging(left_out_text(found.left_out), width, indent=1, style="dim")
@@ -80,7 +72,7 @@ def ignored_text(count: int) -> str:
     return f"{count:,} {plural} left out, for the label says so"
 
 
-def entry_text(entry: Entry, glyphs: Glyphs) -> str:
+def entry_text(entry: Total, glyphs: Glyphs) -> str:
     """Return in words what became of all vectors by one method."""
     counts = [
         (VERDICT_WORDS[Verdict.RIGHT], entry.right),
@@ -110,20 +102,21 @@ def _places_text(places: Places, glyphs: Glyphs) -> str:
     return f"in {', '.join(names)}" + (f" and {more:,} more" if more else "")
 
 
-def _title(found: Likelihood, glyphs: Glyphs) -> Text:
+def _title(found: Summary, glyphs: Glyphs) -> Text:
     text = Text(" ")
-    sources = {loss.source for loss in found.losses}
+    sources = {loss.source for loss in found.comparisons}
     if found.vectors == 1:
-        place = place_text(found.losses[0])
+        place = place_text(found.comparisons[0])
     else:
         place = next(iter(sources)) or "" if len(sources) == 1 else ""
     if place:
         text.append(f"{place}: ")
-    text.append(NAMES[found.quantity], style="bold")
+    text.append(FUNCTION_NAMES[found.function], style="bold")
     if found.vectors == 1:
-        (loss,) = found.losses
-        is_loss = found.quantity is Quantity.LOSS
-        symbol = f", {glyphs.minus}log p_{loss.label + 1}," if is_loss else ""
+        (loss,) = found.comparisons
+        symbol = ""
+        if found.function is LossFunction.LOSS and loss.label is not None:
+            symbol = f", {glyphs.minus}log p_{loss.label + 1},"
         text.append(f" of label {loss.label}{symbol} in ")
     else:
         text.append(f" of {found.vectors:,} labels in ")
@@ -132,7 +125,7 @@ def _title(found: Likelihood, glyphs: Glyphs) -> Text:
     return text
 
 
-def _methods(loss: Loss, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+def _methods(loss: Comparison, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
     """Yield a row a method: its loss, its error, its verdict."""
     several = len({result.format for result in loss.results}) > 1
     names = [
@@ -143,12 +136,12 @@ def _methods(loss: Loss, glyphs: Glyphs, width: int) -> Iterator[RenderableType]
         Column("ulps off", [_ulps_cell(result.ulps, glyphs) for result in loss.results]),
         Column("", [_verdict_cell(result) for result in loss.results]),
     ]
-    if loss.quantity is Quantity.LOSS:
+    if loss.function is LossFunction.LOSS:
         columns.insert(0, Column("loss", [_cell(result, loss, glyphs) for result in loss.results]))
     yield from stack(Column("", names), [Group(columns)], frozenset(), width)
 
 
-def _elements(loss: Loss, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+def _elements(loss: Comparison, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
     """Yield the elements of a gradient, a column a method."""
     head = loss.n if loss.n <= _WHOLE else _HEAD
     shown = sorted({*range(head), loss.label})
@@ -173,12 +166,12 @@ def _elements(loss: Loss, glyphs: Glyphs, width: int) -> Iterator[RenderableType
         yield Text(f" {loss.n - len(labels):,} elements more: --format csv gives all", "dim")
 
 
-def _rows(found: Likelihood, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+def _rows(found: Summary, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
     """Yield a row a vector, and the reduced losses below."""
-    named = naming(found.losses)
+    named = naming(found.comparisons)
     reduced = found.reduction != "none"
-    rows = [Text(named(loss)) for loss in found.losses]
-    labels = [Text(str(loss.label)) for loss in found.losses]
+    rows = [Text(named(loss)) for loss in found.comparisons]
+    labels = [Text(str(loss.label)) for loss in found.comparisons]
     if reduced:
         rows.append(Text(found.reduction, "bold"))
         labels.append(Text())
@@ -186,23 +179,23 @@ def _rows(found: Likelihood, glyphs: Glyphs, width: int) -> Iterator[RenderableT
     groups = []
     beside = Column("label", labels)
     for place, entry in enumerate(found.totals):
-        results = [(loss.results[place], loss) for loss in found.losses]
+        results = [(loss.results[place], loss) for loss in found.comparisons]
         cells = [_cell(result, loss, glyphs) for result, loss in results]
         ulps = [_ulps_cell(result.ulps, glyphs) for result, _ in results]
         if reduced:
             cells.append(_marked(entry.value, entry.verdict, entry.method, glyphs))
             ulps.append(_ulps_cell(entry.ulps, glyphs))
         name = method_name(entry)
-        what = "loss" if found.quantity is Quantity.LOSS else "at the label"
+        what = "loss" if found.function is LossFunction.LOSS else "at the label"
         columns = [Column(what, cells, f"{entry.format} {name}" if several else name)]
         if _is_formula(entry.method) and any(cell.plain for cell in ulps):
             columns.append(Column("ulps off", ulps))
         groups.append(Group(columns, beside))
-    sections = frozenset({len(found.losses) - 1}) if reduced else frozenset()
+    sections = frozenset({len(found.comparisons) - 1}) if reduced else frozenset()
     yield from stack(Column("", rows), groups, sections, width)
 
 
-def _entries(found: Likelihood, glyphs: Glyphs, width: int) -> Iterator[Text]:
+def _entries(found: Summary, glyphs: Glyphs, width: int) -> Iterator[Text]:
     several = len({entry.format for entry in found.totals}) > 1
     for entry in found.totals:
         name = f"{entry.format} {method_name(entry)}" if several else method_name(entry)
@@ -223,7 +216,7 @@ def _is_formula(method: Method) -> bool:
     return method is not Method.EXACT
 
 
-def _cell(result: LossResult, loss: Loss, glyphs: Glyphs) -> Text:
+def _cell(result: MethodResult, loss: Comparison, glyphs: Glyphs) -> Text:
     value = result.value[loss.label] if np.ndim(result.value) else result.value
     return _marked(value, result.verdict, result.method, glyphs)
 
@@ -246,39 +239,14 @@ def _ulps_cell(ulps: float | None, glyphs: Glyphs) -> Text:
     return Text(glyphs.infinity if np.isinf(ulps) else ulps_number(ulps))
 
 
-def _verdict_cell(result: LossResult) -> Text:
+def _verdict_cell(result: MethodResult) -> Text:
     if result.method is Method.EXACT:
         style = VERDICT_STYLES[result.verdict] if result.verdict.is_broken else ""
         return Text(exactness_text(result), style)
     return Text(VERDICT_WORDS[result.verdict], VERDICT_STYLES[result.verdict])
 
 
-def values_text(result: LossResult) -> str:
-    """Return a loss, or the elements of a gradient with tabs between."""
-    return "\t".join(map(number_text, np.atleast_1d(result.value)))
-
-
-def summary(found: Likelihood) -> dict[str, Any]:
-    """Return the record of what was found, but for the vectors."""
-    told = {name: getattr(found, name) for name in field_names(Likelihood)}
-    return {
-        name: record(value) for name, value in told.items() if name not in ("losses", "left_out")
-    }
-
-
-def loss_lines(loss: Loss) -> Iterator[str]:
-    """Yield a line per method on one vector."""
-    place = place_text(loss)
-    prefix = f"{place}: " if place else ""
-    for result in loss.results:
-        values = " ".join(map(number_text, np.atleast_1d(result.value)))
-        is_exact = result.method is Method.EXACT
-        verdict = exactness_text(result) if is_exact else judged_text(result.verdict, result.ulps)
-        name = f"{NAMES[loss.quantity]} of label {loss.label}, {method_name(result)}"
-        yield f"{prefix}{name}, {result.format}: {values} ({verdict})"
-
-
-def total_lines(found: Likelihood) -> Iterator[str]:
+def total_lines(found: Summary) -> Iterator[str]:
     """Yield a line per method on all vectors together, if there are several."""
     for entry in found.totals if found.vectors > 1 else ():
         value = "" if entry.value is None else f"{found.reduction} {number_text(entry.value)}, "

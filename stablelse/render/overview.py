@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.results import Comparison, MethodResult, Verdict
+from stablelse.analysis.results import MethodResult, Verdict
 from stablelse.analysis.tally import Tally
 from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack
@@ -32,7 +32,7 @@ class Overview:
         Of at least one comparison.
     """
 
-    def __init__(self, tally: Tally[Comparison]) -> None:
+    def __init__(self, tally: Tally) -> None:
         self.tally = tally
         self.comparisons = tally.comparisons
 

@@ -31,9 +31,13 @@ def comparison_lines(comparison: Comparison, errors: bool = False) -> Iterator[s
     prefix = f"{place}: " if place else ""
     if errors:
         yield f"{prefix}{FUNCTION_NAMES[comparison.function]}, {condition_text(comparison, ASCII)}"
-    size = "" if comparison.is_whole else f"of {comparison.n:,} numbers "
+    what = FUNCTION_NAMES[comparison.function]
+    if comparison.label is not None:
+        what += f" of label {comparison.label},"
+    elif not comparison.is_whole:
+        what += f" of {comparison.n:,} numbers"
     for result in comparison.results:
-        name = f"{FUNCTION_NAMES[comparison.function]} {size}{method_text(result, ASCII)}"
+        name = f"{what} {method_text(result, ASCII)}"
         is_exact = result.method is Method.EXACT
         verdict = exactness_text(result) if is_exact else verdict_text(result)
         yield f"{prefix}{name}, {result.format}: {_value(result)} ({verdict})"

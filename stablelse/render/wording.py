@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stablelse.analysis.results import Comparison, Finding, FindingKind, MethodResult, Verdict
 from stablelse.numerics.formulas import SHIFTS
 from stablelse.numerics.formulas.formula import Kind, Method
+from stablelse.numerics.formulas.loss_methods import LossFunction
 from stablelse.numerics.functions import Function
 from stablelse.render.numbers import number_text, rough_text
 
 if TYPE_CHECKING:
-    from stablelse.analysis.ledger import Entry
-    from stablelse.analysis.likelihood import Loss, LossResult
     from stablelse.analysis.peers import Worst
     from stablelse.analysis.prove import Proof
-    from stablelse.analysis.results import Place
+    from stablelse.analysis.results import Place, Total
     from stablelse.analysis.steps import Step
     from stablelse.analysis.sweep import Segment, Sweep
 
-    _Placed = Comparison | Loss | Place | Worst | Proof | Sweep
+    _Placed = Comparison | Place | Worst | Proof | Sweep
 
 
 class Glyphs(NamedTuple):
@@ -57,10 +56,12 @@ class Glyphs(NamedTuple):
 UNICODE = Glyphs("∞", "−", "Σ", "…", "✓", "≈", "✗", "—")
 ASCII = Glyphs("inf", "-", "sum", "...", "ok", "~~", "!!", "-")
 
-FUNCTION_NAMES: dict[Function, str] = {
+FUNCTION_NAMES: dict[Function | LossFunction, str] = {
     Function.LOGSUMEXP: "log-sum-exp",
     Function.SOFTMAX: "softmax",
     Function.LOG_SOFTMAX: "log-softmax",
+    LossFunction.LOSS: "negative log-likelihood",
+    LossFunction.GRADIENT: "gradient of the negative log-likelihood",
 }
 
 VERDICT_WORDS: dict[Verdict, str] = {
@@ -101,8 +102,8 @@ def vector_text(placed: _Placed) -> str:
 
 
 def naming(
-    comparisons: Sequence[Comparison] | Sequence[Loss | Place],
-) -> Callable[[Comparison | Loss | Place], str]:
+    comparisons: Sequence[Comparison] | Sequence[Place],
+) -> Callable[[Comparison | Place], str]:
     """Return what tells vectors apart: their places in the file, with its name if it is not one."""
     one_source = len({comparison.source for comparison in comparisons}) == 1
     return vector_text if one_source else place_text
@@ -128,7 +129,7 @@ def symbol_text(result: MethodResult, symbol: str, glyphs: Glyphs) -> str:
     }[symbol]
 
 
-def method_name(result: MethodResult | LossResult | Entry | Segment) -> str:
+def method_name(result: MethodResult | Total | Segment) -> str:
     """Return the method's name, with its shift as it was chosen."""
     return ", ".join(filter(None, (result.method.value, result.shift)))
 
@@ -217,7 +218,7 @@ def judged_text(verdict: Verdict, ulps: float | None) -> str:
     return ", ".join(told)
 
 
-def exactness_text(result: MethodResult | LossResult) -> str:
+def exactness_text(result: MethodResult) -> str:
     """Return what makes an exact result one, or why there is none."""
     if result.verdict is Verdict.NAN:
         return "NaN by convention"

@@ -8,20 +8,20 @@ import pytest
 
 import stablelse
 from stablelse.analysis.display import Displayed
-from stablelse.analysis.likelihood import Likelihoods
+from stablelse.analysis.likelihood import LabelledTally
 from stablelse.analysis.limits import limits
 from stablelse.analysis.tour import tour
 from stablelse.numerics.formats import find_format
 from stablelse.numerics.formulas import candidates
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.formulas.loss_methods import Quantity
+from stablelse.numerics.formulas.loss_methods import LossFunction
 from stablelse.render import FORMS
 
 
 def likelihood():
-    methods = candidates(Quantity.LOSS.function, [Method.NAIVE, Method.EXACT], [])
-    found = Likelihoods(Quantity.LOSS, methods, [find_format("float64")])
-    found.add(np.array([[1000.0, 1.0], [1.0, 2.0]]), np.array([0, 1]))
+    methods = candidates(LossFunction.LOSS.function, [Method.NAIVE, Method.EXACT], [])
+    found = LabelledTally(LossFunction.LOSS, methods, [find_format("float64")])
+    found.compare(np.array([[1000.0, 1.0], [1.0, 2.0]]), np.array([0, 1]))
     return found.result()
 
 
@@ -31,7 +31,7 @@ RESULTS = {
     "Errors": lambda: stablelse.compare([-0.775, -0.6175]).errors,
     "Proof": lambda: stablelse.prove([1000, 1001]),
     "PeerComparison": lambda: stablelse.compare_peers([0, -40], peers=["naive"]),
-    "Likelihood": likelihood,
+    "Summary": likelihood,
     "Sweep": lambda: stablelse.sweep([0, 1], formats=["float16", "float64"]),
     "Scene": lambda: next(tour(["one-pass"])),
     "Scan": lambda: stablelse.scan([[12, 3], [1, 2]]),

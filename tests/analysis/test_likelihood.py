@@ -8,13 +8,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import stablelse
-from stablelse.analysis.ledger import Ledger
-from stablelse.analysis.likelihood import Likelihoods
+from stablelse.analysis.likelihood import ExactSum, LabelledTally
 from stablelse.analysis.results import Place, Verdict
 from stablelse.numerics.formats import FORMATS, find_format
-from stablelse.numerics.formulas import Candidate, candidates, find_shift
+from stablelse.numerics.formulas import candidates, find_shift
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.formulas.loss_methods import Quantity
+from stablelse.numerics.formulas.loss_methods import LossFunction
 from stablelse.numerics.functions import Function
 
 ALL = (Method.NAIVE, Method.SHIFTED, Method.EXACT)
@@ -28,21 +27,21 @@ def same_numbers():
     RNG.bit_generator.state = _BEGIN
 
 
-def found(x, labels, quantity=Quantity.LOSS, methods=ALL, formats=("float64",), **options):
+def found(x, labels, function=LossFunction.LOSS, methods=ALL, formats=("float64",), **options):
     """Take vectors all at once."""
-    tried = candidates(quantity.function, methods, [find_shift("max")])
-    likelihoods = Likelihoods(quantity, tried, [find_format(f) for f in formats], **options)
-    likelihoods.add(np.asarray(x, float), np.asarray(labels))
-    return likelihoods.result()
+    tried = candidates(function.function, methods, [find_shift("max")])
+    tally = LabelledTally(function, tried, [find_format(f) for f in formats], **options)
+    tally.compare(np.asarray(x, float), np.asarray(labels))
+    return tally.result()
 
 
 def reduced(parts, reduction="sum", name="float64"):
     """Return what some parts of losses add up to."""
     format_ = FORMATS[name]
-    ledger = Ledger(Candidate(Method.EXACT), format_)
+    losses = ExactSum()
     for part in parts:
-        ledger.add_losses(np.array(part, format_.dtype))
-    return ledger.entry(reduction).value
+        losses.add(np.array(part, format_.dtype))
+    return losses.reduced(reduction, format_)
 
 
 NUMBERS = st.floats(0, 1e300) | st.floats(0, 1e-300) | st.floats(0, 10)
@@ -104,7 +103,7 @@ def test_errors_and_verdicts_of_totals():
 
 def test_an_infinite_loss_that_is_right_is_ok():
     result = found([[0.0, -inf], [1.0, 2.0]], [1, 0])
-    assert {r.verdict for r in result.losses[0].results} == {Verdict.RIGHT}
+    assert {r.verdict for r in result.comparisons[0].results} == {Verdict.RIGHT}
     assert {entry.value for entry in result.totals} == {inf}
     assert {entry.infinite.occurrences for entry in result.totals} == {1}
 
@@ -113,16 +112,16 @@ def test_an_infinite_loss_that_is_right_is_ok():
 def test_gradients_of_formulas(name):
     format_ = find_format(name)
     x, labels = format_.round(RNG.normal(size=(20, 5))), RNG.integers(0, 5, 20)
-    result = found(x, labels, Quantity.GRADIENT, formats=[name])
+    result = found(x, labels, LossFunction.GRADIENT, formats=[name])
     assert {entry.value for entry in result.totals} == {None}
     tried = candidates(Function.SOFTMAX, ALL[:2], [find_shift("max")])
     for place, candidate in enumerate(tried):
         onehot = format_.round(np.arange(5) == labels[:, np.newaxis])
         gradient = candidate.values(Function.SOFTMAX, x, format_) - onehot
-        told = [loss.results[place].value for loss in result.losses]
+        told = [loss.results[place].value for loss in result.comparisons]
         assert np.array_equal(told, gradient, equal_nan=True)
     right = stablelse.nll_grad(x, labels, reduction="none")
-    for loss, gradient in zip(result.losses, right, strict=True):
+    for loss, gradient in zip(result.comparisons, right, strict=True):
         assert np.array_equal(loss.results[-1].value, gradient)
         assert loss.results[-1].ulps == 0
 
@@ -131,7 +130,7 @@ def test_of_many_the_first_and_those_that_broke():
     x = np.zeros((3000, 2))
     x[[700, 2500]] = 1000, 0
     result = found(x, np.zeros(3000, int), reduction="sum")
-    places = [loss.label for loss in result.losses]
+    places = [loss.label for loss in result.comparisons]
     assert len(places) == 22
     assert (result.vectors, result.left_out) == (3000, 2978)
     assert result.totals[0].broken == result.totals[0].nan.occurrences == 2
@@ -141,15 +140,15 @@ def test_of_many_the_first_and_those_that_broke():
 def test_places_and_parts():
     x, labels = RNG.normal(size=(60, 4)) * 900, RNG.integers(0, 4, 60)
     labels[::7] = -100
-    tried = candidates(Quantity.LOSS.function, ALL, [find_shift("max")])
+    tried = candidates(LossFunction.LOSS.function, ALL, [find_shift("max")])
     places = [Place("f", row) for row in range(1, 61)]
-    whole = Likelihoods(Quantity.LOSS, tried, [FORMATS["float64"]])
-    told = whole.add(x, labels, None, places)
-    parts = Likelihoods(Quantity.LOSS, tried, [FORMATS["float64"]])
+    whole = LabelledTally(LossFunction.LOSS, tried, [FORMATS["float64"]])
+    told = whole.compare(x, labels, None, places)
+    parts = LabelledTally(LossFunction.LOSS, tried, [FORMATS["float64"]])
     again = []
     for begin in range(0, 60, 9):
         part = slice(begin, begin + 9)
-        again += parts.add(x[part], labels[part], None, places[part])
+        again += parts.compare(x[part], labels[part], None, places[part])
     assert [(loss.row, loss.label) for loss in told] == [
         (row + 1, label) for row, label in enumerate(labels.tolist()) if label != -100
     ]
@@ -172,5 +171,24 @@ def test_nothing_but_what_is_ignored():
 @pytest.mark.parametrize(("empty", "loss"), [("nan", nan), ("zero", 0), ("uniform", np.log(2))])
 def test_policies(empty, loss):
     result = found([[-inf, -inf], [1, 2]], [0, 1], empty=empty)
-    values = [float(r.value) for r in result.losses[0].results]
+    values = [float(r.value) for r in result.comparisons[0].results]
     assert np.array_equal(values, [nan, nan, loss], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("x", "label", "kinds"),
+    [
+        ([1000.0, 0.0], 0, {"overflow", "invalid"}),
+        ([0.0, -800.0], 0, set()),  # log 0 of the other class is not seen
+        ([0.0, -800.0], 1, {"term_underflow", "log_of_zero"}),
+        ([40.0, 0.0], 0, {"absorption"}),
+    ],
+)
+def test_findings_are_those_that_the_loss_of_the_label_shows(x, label, kinds):
+    (comparison,) = found([x], [label]).comparisons
+    naive = comparison.results[0]
+    told = {f.kind.value for f in naive.findings if not f.harmless}
+    assert told == kinds
+    assert (naive.verdict is Verdict.RIGHT) == (not kinds)
+    assert comparison.label == label
+    assert next(comparison.records())["function"] == "nll"

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from stablelse.analysis import long_vector
-from stablelse.analysis.compare import chosen_methods, compare_rows
+from stablelse.analysis.compare import compare_rows
 from stablelse.analysis.long_vector import LongVector
 from stablelse.analysis.results import LOSSES
 from stablelse.analysis.stream import StreamState
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.formulas import candidates, find_shift
+from stablelse.numerics.formulas import USUAL, candidates, find_shift
 from stablelse.numerics.functions import Function
 from stablelse.numerics.running import Whole
 
@@ -50,7 +50,7 @@ def in_parts(x, function, formats, size=37):
         Whole(side.right.state, lambda f=side.format: [f.round(part) for part in parts])
         for side in state.sides
     ]
-    computed = candidates(function, chosen_methods(None), SHIFTS)
+    computed = candidates(function, USUAL, SHIFTS)
     whole = LongVector(function, computed, state.sides, wholes)
     with np.errstate(all="ignore"):
         for part in parts:
@@ -59,7 +59,9 @@ def in_parts(x, function, formats, size=37):
 
 
 def in_memory(x, function, formats):
-    (found,) = compare_rows(x[np.newaxis], function, SHIFTS, formats, errors=False)
+    (found,) = compare_rows(
+        x[np.newaxis], function, candidates(function, USUAL, SHIFTS), formats, errors=False
+    )
     return found
 
 
