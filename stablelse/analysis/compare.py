@@ -28,8 +28,7 @@ from stablelse.numerics.errors import condition_number, correct_digits, relative
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format
 from stablelse.numerics.formulas import USUAL, Candidate, candidates, find_method, find_shift
 from stablelse.numerics.formulas.formula import Evaluation, Method, MethodError, pairwise_sum
-from stablelse.numerics.formulas.loss_methods import LossFunction, exact_loss, textbook_loss
-from stablelse.numerics.functions import Function
+from stablelse.numerics.functions import Function, LossFunction
 from stablelse.numerics.functions import exact as exactly
 from stablelse.numerics.inputs import real_vector, several
 
@@ -92,7 +91,7 @@ def compare(
     """
     (comparison,) = compare_rows(
         real_vector(x, "compare")[np.newaxis],
-        Function(function),
+        Problem(Function(function)),
         candidates(
             Function(function),
             USUAL if methods is None else [find_method(name) for name in several(methods)],
@@ -106,14 +105,11 @@ def compare(
 
 def compare_rows(
     x: Array,
-    function: Function | LossFunction,
+    problem: Problem,
     tried: Sequence[Candidate],
     formats: Sequence[Format],
     places: Iterable[Place] | None = None,
     errors: bool | None = None,
-    empty: str = "nan",
-    labels: Array | None = None,
-    masked: Array | None = None,
 ) -> list[Comparison]:
     """Compare the methods on each row of an array of shape (m, n); see `compare`.
 
@@ -121,7 +117,7 @@ def compare_rows(
     ----------
     x : ndarray
         Shape (m, n), n >= 1, real.
-    function : Function or LossFunction
+    problem : Problem
         What to compute.
     tried : sequence of Candidate
         By what methods.
@@ -131,13 +127,6 @@ def compare_rows(
         Where each row came from.
     errors : bool, optional
         See `compare`. Relative errors take a second exact computation, in a wider format.
-    empty : str
-        What softmax and log_softmax are of nothing but -inf, as `stablelse.softmax` has it; the
-        formulas know no such thing.
-    labels : ndarray of int, optional
-        Shape (m,), from 0, of a loss; none is ignored.
-    masked : ndarray of bool, optional
-        Shape (m, n): the classes that a loss leaves out, whose x is -inf.
 
     Returns
     -------
@@ -146,7 +135,7 @@ def compare_rows(
     """
     if not tried:
         raise MethodError(f"no method: choose from {', '.join(m.value for m in Method)}")
-    problem = Problem(function, labels, None if masked is None else ~masked, empty)
+    function, labels = problem.function, problem.labels
     is_measured = x.size <= _QUICK.get(function, 0) if errors is None else errors
     is_bounded = errors is not False and labels is None
     yardsticks = [_Yardstick(problem, x, f, is_measured, is_bounded) for f in formats]
@@ -201,51 +190,43 @@ class _Judged(NamedTuple):
     correct_digits: float | None
 
 
-class Problem(NamedTuple):
-    """What is computed of some rows.
+class Problem:
+    """What is computed of some rows: here a function of x alone.
 
-    Attributes
+    Parameters
     ----------
     function : Function or LossFunction
         What is computed.
+    empty : str
+        What softmax and log_softmax are of nothing but -inf, as `stablelse.softmax` has it; the
+        formulas know no such thing.
+
+    Attributes
+    ----------
     labels : ndarray of int or None
         The label of each row, if it is a loss.
-    kept : ndarray of bool or None
-        Which of its classes are not masked.
-    empty : str
-        As of `compare_rows`.
+    seen : ndarray of int or None
+        Which element of the value of a formula the result is made of, if it is one of them.
+    judged_as : Function or None
+        What a verdict takes the result for.
     """
 
-    function: Function | LossFunction
-    labels: Array | None
-    kept: Array | None
-    empty: str
+    labels: Array | None = None
+    seen: Array | None = None
+
+    def __init__(self, function: Function, empty: str = "nan") -> None:
+        self.function: Function | LossFunction = function
+        self.judged_as: Function | None = function
+        self.empty = empty
 
     def exactly(self, x: Array, format_: Format) -> Array:
         """Return the correctly rounded value of each row, shape (m, 1) or (m, n)."""
-        if isinstance(self.function, Function):
-            return exactly(self.function, x, format_, self.empty)
-        assert self.labels is not None, "a loss has labels"
-        return exact_loss(self.function, x, self.labels, self.kept, format_, self.empty)
+        assert self.judged_as is not None, "it is a function of x"
+        return exactly(self.judged_as, x, format_, self.empty)
 
     def of_formula(self, value: Array) -> Array:
-        """Return what a formula's value makes the result."""
-        if isinstance(self.function, Function):
-            return value
-        assert self.labels is not None, "a loss has labels"
-        return textbook_loss(self.function, value, self.labels, self.kept)
-
-    @property
-    def judged_as(self) -> Function | None:
-        """What a verdict takes the result for: a loss is the logarithm of a probability."""
-        if isinstance(self.function, Function):
-            return self.function
-        return Function.LOG_SOFTMAX if self.function is LossFunction.LOSS else None
-
-    @property
-    def seen(self) -> Array | None:
-        """Which element of the formula's value a loss is made of, the label of each row."""
-        return self.labels if self.function is LossFunction.LOSS else None
+        """Return what the value of a formula makes the result."""
+        return value
 
 
 class _Yardstick:

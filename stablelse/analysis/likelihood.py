@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stablelse.analysis.compare import compare_rows
+from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.results import VERDICTS, Comparison, Place, Total, Verdict
 from stablelse.analysis.tally import Tally
@@ -18,7 +18,8 @@ from stablelse.analysis.verdicts import judge
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas import Candidate
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.formulas.loss_methods import LossFunction, exact_loss, textbook_loss
+from stablelse.numerics.functions import Function, LossFunction
+from stablelse.numerics.loss import nll, nll_grad
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,65 @@ class Summary(Displayed):
     totals: tuple[Total, ...]
     comparisons: tuple[Comparison, ...] = field(repr=False)
     left_out: int = field(repr=False)
+
+
+class Labelled(Problem):
+    """Losses, or their gradients, of rows.
+
+    Parameters
+    ----------
+    function : LossFunction
+        Which of both.
+    labels : ndarray of int
+        Shape (m,), from 0; none is ignored.
+    kept : ndarray of bool or None
+        Shape (m, n), False where a class is masked, whose x is -inf.
+    empty : str
+        What becomes of vectors of which nothing is left, as `stablelse.nll` has it.
+    """
+
+    def __init__(
+        self, function: LossFunction, labels: Array, kept: Array | None, empty: str
+    ) -> None:
+        super().__init__(function.function, empty)
+        self.function, self._compute = function, nll_grad
+        self._labels, self._kept, self.judged_as = labels, kept, None
+        self.labels = labels
+        if function is LossFunction.LOSS:  # it is the logarithm of a probability
+            self._compute, self.seen, self.judged_as = nll, labels, Function.LOG_SOFTMAX
+
+    def exactly(self, x: Array, format_: Format) -> Array:
+        """Return the correctly rounded value of each row, shape (m, 1) or (m, n)."""
+        values: Array = self._compute(
+            x.astype(format_.dtype, copy=False),
+            self._labels,
+            ignore_index=-1,
+            reduction="none",
+            where=self._kept,
+            empty=self.empty,
+        )
+        return values.reshape(len(x), -1)
+
+    def of_formula(self, value: Array) -> Array:
+        """Return the losses of log_softmax, shape (m, 1), or the gradients of softmax."""
+        rows, number = np.arange(len(value)), value.dtype.type
+        with np.errstate(all="ignore"):
+            if self.seen is not None:
+                losses: Array = number(0) - value[rows, self._labels][:, np.newaxis]
+                return losses
+            gradients: Array = value.copy()
+            gradients[rows, self._labels] -= number(1)
+        if self._kept is not None:
+            gradients[~self._kept] = number(0)
+        return gradients
+
+    def addends(self, candidate: Candidate, x: Array, format_: Format) -> Array:
+        """Return losses, shape (m,), as they are added up: the exact ones in float64 at least."""
+        if candidate.formula is not None:
+            return self.of_formula(candidate.values(Function.LOG_SOFTMAX, x, format_))[:, 0]
+        wide = FORMATS["float64"]
+        wide = wide if format_.significand_bits < wide.significand_bits else format_
+        return self.exactly(format_.round(x), wide)[:, 0]
 
 
 class LabelledTally(Tally):
@@ -100,14 +160,11 @@ class LabelledTally(Tally):
             return []
         comparisons = compare_rows(
             x[wanted],
-            self._function,
+            self._problem(labels, masked, wanted),
             self._candidates,
             self._formats,
             [every[index] for index in wanted.tolist()],
             errors=False,
-            empty=self._empty,
-            labels=labels[wanted],
-            masked=None if masked is None else masked[wanted],
         )
         for comparison in comparisons:
             self.add(comparison)
@@ -119,21 +176,13 @@ class LabelledTally(Tally):
         self._ignored += int(np.count_nonzero(~wanted))
         if self._reduction == "none" or not wanted.any():
             return
-        x, labels, kept = x[wanted], labels[wanted], None if masked is None else ~masked[wanted]
+        problem = self._problem(labels, masked, wanted)
         for candidate, format_, losses in self._sums:
-            losses.add(self._losses(candidate, format_, x, labels, kept))
+            losses.add(problem.addends(candidate, x[wanted], format_))
 
-    def _losses(
-        self, candidate: Candidate, format_: Format, x: Array, labels: Array, kept: Array | None
-    ) -> Array:
-        """Return the losses as they are added up: the exact ones in float64 at least."""
-        if candidate.formula is not None:
-            value = candidate.values(self._function.function, x, format_)
-            return textbook_loss(self._function, value, labels, kept)[:, 0]
-        wide = FORMATS["float64"]
-        wide = wide if format_.significand_bits < wide.significand_bits else format_
-        args = self._function, format_.round(x), labels, kept, wide, self._empty
-        return exact_loss(*args)[:, 0]
+    def _problem(self, labels: Array, masked: Array | None, wanted: Array) -> Labelled:
+        kept = None if masked is None else ~masked[wanted]
+        return Labelled(self._function, labels[wanted], kept, self._empty)
 
     def result(self) -> Summary:
         """Return what was found so far."""

@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 from stablelse.analysis.display import Displayed
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas.formula import Evaluation, Method
-from stablelse.numerics.formulas.loss_methods import LossFunction
-from stablelse.numerics.functions import Function
+from stablelse.numerics.functions import Function, LossFunction
 
 #: As many ulps as make a decimal digit.
 DIGIT = 10

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import typer
 
-from stablelse.analysis.compare import compare_rows
+from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.results import Comparison, Errors, Steps
 from stablelse.analysis.tally import Tally
 from stablelse.analysis.verdicts import does_not_fit
@@ -114,12 +114,11 @@ def _comparisons(request: Evaluate, job: Job, meter: Meter) -> Iterator[Comparis
         places = [place_of(stack, index) for index in range(len(stack.values))]
         yield from compare_rows(
             stack.values,
-            job.function,
+            Problem(job.function, job.empty),
             job.candidates(),
             job.formats,
             places,
             measured,
-            job.empty,
         )
 
 

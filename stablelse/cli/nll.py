@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import typer
 
-from stablelse.analysis.compare import compare_rows
+from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.likelihood import LabelledTally
 from stablelse.analysis.results import Comparison, Place
 from stablelse.cli.beside import open_beside, proposing_no
@@ -29,7 +29,7 @@ from stablelse.cli.progress import NOTES
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import USUAL
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.formulas.loss_methods import LossFunction
+from stablelse.numerics.functions import LossFunction
 from stablelse.numerics.targets import classes_text
 from stablelse.readers import (
     Beside,
@@ -217,12 +217,11 @@ def _pictures(
         (loss,) = result.comparisons
         (comparison,) = compare_rows(
             loss.x[None],
-            job.function,
+            Problem(job.function, job.empty),
             job.candidates(),
             job.formats,
             [Place(loss.source, loss.row, loss.column)],
             errors=False,
-            empty=job.empty,
         )
         yield comparison.steps if request.steps else comparison
     yield result

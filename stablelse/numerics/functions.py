@@ -19,6 +19,18 @@ class Function(Enum):
     LOG_SOFTMAX = "log_softmax"
 
 
+class LossFunction(Enum):
+    """What is computed of a vector of logits and its label."""
+
+    LOSS = "nll"
+    GRADIENT = "nll_grad"
+
+    @property
+    def function(self) -> Function:
+        """What a formula of it computes first: the loss is -log p, the gradient p - onehot."""
+        return Function.LOG_SOFTMAX if self is LossFunction.LOSS else Function.SOFTMAX
+
+
 def exact(function: Function, x: Array, format_: Format, empty: str = "nan") -> Array:
     """Compute a function of every row, correctly rounded.
 

@@ -19,8 +19,7 @@ from stablelse.analysis.results import (
     Verdict,
 )
 from stablelse.numerics.formats import FORMATS, Array
-from stablelse.numerics.formulas.loss_methods import LossFunction
-from stablelse.numerics.functions import Function
+from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render.layout import Column, Group, stack
 from stablelse.render.wording import Glyphs, shift_text, struck_text, symbol_text
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from stablelse.analysis.likelihood import Summary
 from stablelse.analysis.results import BROKEN, Comparison, MethodResult, Places, Total, Verdict
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.formulas.loss_methods import LossFunction
+from stablelse.numerics.functions import LossFunction
 from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.layout import Column, Group, glyphs_for, stack
 from stablelse.render.numbers import number_text

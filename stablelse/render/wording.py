@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stablelse.analysis.results import Comparison, Finding, FindingKind, MethodResult, Verdict
 from stablelse.numerics.formulas import SHIFTS
 from stablelse.numerics.formulas.formula import Kind, Method
-from stablelse.numerics.formulas.loss_methods import LossFunction
-from stablelse.numerics.functions import Function
+from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render.numbers import number_text, rough_text
 
 if TYPE_CHECKING:

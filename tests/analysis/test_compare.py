@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 import stablelse
-from stablelse.analysis.compare import compare_rows
+from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.results import Place
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas import USUAL, candidates, find_shift
@@ -51,7 +51,8 @@ def test_rows_are_compared_as_if_alone():
     places = [Place("x.csv", row) for row in range(1, 5)]
     for function in Function:
         shifts, formats = [find_shift("max"), find_shift("0")], [FORMATS["float64"]]
-        stack = compare_rows(x, function, candidates(function, USUAL, shifts), formats, places)
+        tried = candidates(function, USUAL, shifts)
+        stack = compare_rows(x, Problem(function), tried, formats, places)
         for row, comparison in zip(x, stack, strict=True):
             alone = stablelse.compare(row, function.value, shifts=["max", "0"])
             assert [str(r) for r in alone.results] == [str(r) for r in comparison.results]
@@ -208,7 +209,7 @@ def test_what_is_not_finite_has_no_bound_and_no_condition():
 def test_rows_can_do_without_errors():
     x = np.array([[1.0, 2], [3, 4]])
     tried = candidates(Function.SOFTMAX, USUAL, [find_shift("max")])
-    rows = compare_rows(x, Function.SOFTMAX, tried, [FORMATS["float64"]], errors=False)
+    rows = compare_rows(x, Problem(Function.SOFTMAX), tried, [FORMATS["float64"]], errors=False)
     for comparison in rows:
         assert comparison.condition_number is None
         for result in comparison.results:

@@ -14,7 +14,7 @@ from stablelse.analysis.tour import tour
 from stablelse.numerics.formats import find_format
 from stablelse.numerics.formulas import candidates
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.formulas.loss_methods import LossFunction
+from stablelse.numerics.functions import LossFunction
 from stablelse.render import FORMS
 
 

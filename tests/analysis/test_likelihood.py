@@ -13,8 +13,7 @@ from stablelse.analysis.results import Place, Verdict
 from stablelse.numerics.formats import FORMATS, find_format
 from stablelse.numerics.formulas import candidates, find_shift
 from stablelse.numerics.formulas.formula import Method
-from stablelse.numerics.formulas.loss_methods import LossFunction
-from stablelse.numerics.functions import Function
+from stablelse.numerics.functions import Function, LossFunction
 
 ALL = (Method.NAIVE, Method.SHIFTED, Method.EXACT)
 RNG = np.random.default_rng(9)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stablelse.analysis import long_vector
-from stablelse.analysis.compare import compare_rows
+from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.long_vector import LongVector
 from stablelse.analysis.results import LOSSES
 from stablelse.analysis.stream import StreamState
@@ -59,9 +59,8 @@ def in_parts(x, function, formats, size=37):
 
 
 def in_memory(x, function, formats):
-    (found,) = compare_rows(
-        x[np.newaxis], function, candidates(function, USUAL, SHIFTS), formats, errors=False
-    )
+    tried = candidates(function, USUAL, SHIFTS)
+    (found,) = compare_rows(x[np.newaxis], Problem(function), tried, formats, errors=False)
     return found
 
 

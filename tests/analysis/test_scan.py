@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import stablelse
-from stablelse.analysis.compare import compare_rows
+from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.results import Verdict
 from stablelse.analysis.scan import ConditionError, failures, parse_conditions
 from stablelse.numerics.errors import ulp_error
@@ -30,7 +30,7 @@ def assert_agree(x, function, name, every_ulp=ULPS):
     """Hold the counts of a scan, and the first of each verdict, against `compare` row by row."""
     comparisons = compare_rows(
         x,
-        Function(function),
+        Problem(Function(function)),
         candidates(Function(function), METHODS, [find_shift("max")]),
         [find_format(name)],
         errors=False,
