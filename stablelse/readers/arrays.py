@@ -26,8 +26,10 @@ from stablelse.readers.blocks import (
     choose_key,
     damage,
     damaged,
+    more_behind,
     quoted,
     reporting_damage,
+    unique_keys,
 )
 from stablelse.readers.sources import Source, seekable
 
@@ -94,7 +96,9 @@ class Rows(NamedTuple):
 
 def npy(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read NumPy's file of one array."""
-    yield from _read_npy(source).blocks(options)
+    array = _read_npy(source)
+    yield from array.blocks(options)
+    array.check_end()
 
 
 def npy_parts(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Rows, int]]:
@@ -104,6 +108,7 @@ def npy_parts(source: Source, options: ReadOptions, part_bytes: int) -> list[tup
     """
     array = _read_npy(source)
     axes = array.axes(options)
+    array.check_end()
     if axes.slab != axes.width:
         return []
     size = axes.width * array.dtype.itemsize
@@ -137,6 +142,8 @@ def npz(source: Source, options: ReadOptions) -> Iterator[Block]:
             for entry in archive.infolist()
             if entry.filename.endswith(".npy")
         }
+        if len(entries) < sum(entry.filename.endswith(".npy") for entry in archive.infolist()):
+            raise ReadError(f"{source.name} has two arrays of the same name; save it again")
         names = [entry.filename.rpartition("/")[2] for entry in archive.infolist()]
         if names and not entries:
             for what, hint in (_OTHER_ARCHIVES[name] for name in names if name in _OTHER_ARCHIVES):
@@ -169,7 +176,9 @@ def safetensors(source: Source, options: ReadOptions) -> Iterator[Block]:
     length = int.from_bytes(source.read(8), "little")
     text = source.header(length, _SAFETENSORS_HEADER_BYTES, kind)
     try:
-        header = json.loads(text)
+        header = json.loads(text, object_pairs_hook=unique_keys)
+    except KeyError as twice:
+        raise damaged(name, kind, f"its header has {quoted(twice.args[0])} twice") from None
     except (ValueError, RecursionError):
         raise damaged(name, kind, "its header is no JSON") from None
     if not isinstance(header, dict):
@@ -344,7 +353,7 @@ class StoredArray:
                 f"{len(shape) - 1}"
             )
         # Before anything of that size is allocated: a header may claim anything.
-        if self.source.size is not None and self.source.size - self.place < self._bytes:
+        if self.source.size is not None and self.source.size - self.place < self.size:
             raise self._truncated(max(0, self.source.size - self.place))
         by = None if axis is None and len(shape) <= 2 else By.ROWS
         if len(shape) < 2:  # a column
@@ -359,12 +368,19 @@ class StoredArray:
         return Axes(shape[:axis] + shape[axis + 1 :], shape[axis], tuple(steps), step, by)
 
     @cached_property
-    def _bytes(self) -> int:
+    def size(self) -> int:
+        """How many bytes its numbers take."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+    def check_end(self) -> None:
+        """Refuse a file that goes on behind its only array."""
+        self.source.skip_to(self.place + self.size)
+        if self.source.read(1):
+            raise more_behind(self.source.name, "its array")
 
     def _truncated(self, size: int) -> ReadError:
         return ReadError(
-            f"{self.source.name} is truncated: its header promises {self._bytes:,} bytes for the "
+            f"{self.source.name} is truncated: its header promises {self.size:,} bytes for the "
             f"shape {self.shape} of {self.dtype}, and {size:,} follow; copy or save it again"
         )
 
@@ -375,9 +391,9 @@ class StoredArray:
             yield from self._slabs(axes, slab, wanted)
             return
         # The first row of a pipe is complete only when nearly everything has come.
-        with seekable(self.source, self._bytes) as file:
+        with seekable(self.source, self.size) as file:
             place = self.place if file is self.source else 0
-            if file.size is not None and file.size - place < self._bytes:
+            if file.size is not None and file.size - place < self.size:
                 raise self._truncated(file.size - place)
             yield from self._scattered(file, place, axes, wanted)
 

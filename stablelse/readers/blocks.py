@@ -287,6 +287,23 @@ def damaged(source: str, kind: str, what: str) -> ReadError:
     return ReadError(f"{source} is a damaged {kind} file: {what}; copy or save it again")
 
 
+def more_behind(source: str, what: str) -> ReadError:
+    """Return the error of a file that does not end where what it holds ends."""
+    return ReadError(
+        f"{source} does not end behind {what}: what follows would not be read; save each in a file "
+        "of its own"
+    )
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, or raise the KeyError of a key that it has twice."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise KeyError(next(name for name in names if names.count(name) > 1))
+    return fields
+
+
 def changed(path: str) -> ReadError:
     """Return the error of a file that is not what it was."""
     return ReadError(

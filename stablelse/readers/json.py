@@ -20,6 +20,7 @@ from stablelse.readers.blocks import (
     choose_columns,
     list_names,
     quoted,
+    unique_keys,
 )
 from stablelse.readers.literals import BadLiteralError, is_missing, number_reader
 from stablelse.readers.sources import Source
@@ -43,7 +44,7 @@ _NOT_JSON = re.compile(r"[+-]?(?:inf|nan|none|na)\b", re.IGNORECASE)
 _AHEAD = 64
 
 #: What nll prints last, of all vectors together.
-_OWN_TOTALS = {"quantity", "totals"}
+_OWN_TOTALS = {"quantity", "reduction", "totals"}
 
 #: Each of these sets of keys is in one of our own records, and in no other object.
 _OWN_KEYS = (
@@ -59,17 +60,8 @@ class Literal(str):
     __slots__ = ()
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object, or raise the KeyError of a key that it has twice."""
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise KeyError(next(name for name in names if names.count(name) > 1))
-    return fields
-
-
 _DECODER = json.JSONDecoder(
-    parse_float=Literal, parse_int=Literal, parse_constant=Literal, object_pairs_hook=_object
+    parse_float=Literal, parse_int=Literal, parse_constant=Literal, object_pairs_hook=unique_keys
 )
 
 
@@ -109,7 +101,12 @@ class _Values:
                 yield from self._elements()
                 if self._peek() == ",":
                     self._text = f"{self._text[: self._at]}{{{self._text[self._at + 1 :]}"
-                    self._value()
+                    place, rest = f"{self._name}, line {self._line}", self._value()
+                    if not key and any(type(v) is list and _has_numbers(v) for v in rest.values()):
+                        raise ReadError(
+                            f"{place} has more fields of numbers, {list_names(list(rest))}; choose "
+                            "one of its keys with --key"
+                        )
                 else:
                     self._expect("}")
             else:
@@ -259,13 +256,12 @@ class _Rows:
                 if value.get("x") is not None:
                     return value["x"]
                 raise self._bad("is output of stablelse without an x; name the file it is about")
-            if not self._path:
-                keys = [key for key, field in value.items() if _has_numbers(field)]
-                if len(keys) != 1:
-                    what = "several fields of numbers" if keys else "no field of numbers"
-                    names = list_names(keys or list(value)) or "none"
-                    raise self._bad(f"has {what}; choose one of its keys with --key: {names}")
-                self._path = keys
+            keys = [key for key, field in value.items() if _has_numbers(field)]
+            if len(keys) > 1 or not (keys or self._path):
+                what = "several fields of numbers" if keys else "no field of numbers"
+                names = list_names(keys or list(value)) or "none"
+                raise self._bad(f"has {what}; choose one of its keys with --key: {names}")
+            self._path = self._path or keys
         if isinstance(value, dict) and key in value:
             return value[key]
         return self._at_path(value, 0)

@@ -38,8 +38,8 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 #: What makes a pattern of a path that names no file, as in a shell.
 _PATTERN = re.compile(r"[*?\[]")
 
-#: Programs that write directories of files keep notes of their own there, such as `_SUCCESS`.
-_HIDDEN = (".", "_")
+#: Notes that Spark, Hadoop and Delta keep in directories that they write, and hidden files.
+_HIDDEN = re.compile(r"\.|_(SUCCESS|(common_)?metadata|started_|committed_|delta_log|temporary)")
 
 _HINTS: dict[type[OSError], str] = {
     FileNotFoundError: "check the path",
@@ -339,8 +339,8 @@ def is_url(path: str) -> bool:
 def find_files(path: str) -> list[str]:
     """Return the files that a path stands for, at least one, ``part-9`` before ``part-10``.
 
-    A directory stands for the files in it but for hidden ones (``.name``, ``_name``), a pattern for
-    what a shell would make of it, with ``**`` for directories at any depth.
+    A directory stands for the files in it but for hidden ones and notes such as ``_SUCCESS``, a
+    pattern for what a shell would make of it, with ``**`` for directories at any depth.
     """
     is_pattern = _PATTERN.search(path) is not None
     if is_url(path):
@@ -353,7 +353,7 @@ def find_files(path: str) -> list[str]:
         return [path]
     if paths == [path]:
         return paths
-    files = [name for name in paths if not os.path.basename(name).startswith(_HIDDEN)]
+    files = [name for name in paths if not _HIDDEN.match(os.path.basename(name))]
     if not files:
         what = "no file matches {}" if is_pattern else "the directory {} has no files in it"
         raise ReadError(f"{what.format(shown(path))}; check the path")
@@ -368,7 +368,7 @@ def _files_in(directory: str) -> list[str]:
         raise ReadError(f"cannot read {shown(directory)}: {error.strerror or error}") from error
     for path, is_directory in are_directories.items():
         name = os.path.basename(path)
-        if is_directory and not name.startswith(_HIDDEN):
+        if is_directory and not _HIDDEN.match(name):
             raise ReadError(
                 f"the directory {shown(directory)} has another in it, {shown(name)}; say which "
                 f"files are wanted, for example --file {shown(directory + '/**/*.csv')!r}"

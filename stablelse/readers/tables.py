@@ -26,6 +26,7 @@ from stablelse.readers.blocks import (
     ReadOptions,
     choose_columns,
     is_index_name,
+    more_behind,
     reporting_damage,
 )
 from stablelse.readers.literals import number_reader
@@ -50,7 +51,7 @@ _SAMPLED_ROWS = 1000
 #: With fewer rows in a piece of text, a column costs more than its cells do.
 _FEWEST_ROWS = 100
 
-_FILE_MAGIC = b"ARROW1"
+_PARQUET_MAGIC, _FILE_MAGIC = b"PAR1", b"ARROW1"
 #: The magic is padded to a multiple of eight bytes; then the file is a stream, and a footer
 #: (https://arrow.apache.org/docs/format/Columnar.html, "IPC File Format").
 _FILE_BEGIN = 8
@@ -59,6 +60,9 @@ _FILE_BEGIN = 8
 _DTYPES = {"double": "f8", "float": "f4", "halffloat": "f2"}
 _DTYPES |= {f"int{8 * size}": f"i{size}" for size in (1, 2, 4, 8)}
 _DTYPES |= {f"uint{8 * size}": f"u{size}" for size in (1, 2, 4, 8)}
+
+#: More than a footer takes: some 40 bytes for each batch, and the names of the columns.
+_FOOTER_BYTES = 1 << 26
 
 _LISTS = ("list<", "large_list<", "fixed_size_list<")
 
@@ -229,6 +233,7 @@ def _open_parquet(source: Source, groups: Sequence[int] | None = None) -> tuple[
     source.most = _PART_BYTES
     file = pa.PythonFile(source, mode="r")
     metadata = parquet.read_metadata(file)
+    _check_end(source, metadata)
 
     def batches(layout: Layout) -> Iterator[list[Any]]:
         names = layout.columns.headings or ()
@@ -255,6 +260,20 @@ def _open_parquet(source: Source, groups: Sequence[int] | None = None) -> tuple[
     return metadata.schema.to_arrow_schema(), batches, metadata
 
 
+def _check_end(source: Source, metadata: Any) -> None:
+    """Refuse files in a row: the footer, which is that of the last one, would be taken for all."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    size = sum(
+        group.column(at).total_compressed_size
+        for group in groups
+        for at in range(group.num_columns)
+    )
+    end = (source.size or 0) - 2 * len(_PARQUET_MAGIC) - metadata.serialized_size
+    source.seek(begin := len(_PARQUET_MAGIC) + size)
+    if any(2 * _PARQUET_MAGIC in part for part in source.parts(end - begin)):
+        raise more_behind(source.name, "the first table")
+
+
 def _row_groups(metadata: Any, layout: Layout) -> Iterator[tuple[list[Any], int]]:
     """Yield the wanted parts of each row group of a Parquet file, and how many rows it has."""
     names = set(layout.columns.headings or ())
@@ -278,11 +297,16 @@ def _open_stream(source: Source) -> tuple[Any, _Batches, Any]:
             for part in _valid_parts(columns, _rows_at_once(columns, layout)):
                 yield part
                 forget()
-        last = b""
-        while has_footer and (part := file.read(_FILE_BEGIN)):
-            last = (last + part)[-len(_FILE_MAGIC) :]
-        if has_footer and last != _FILE_MAGIC:
+        rest = b""
+        while part := file.read(_FOOTER_BYTES):
+            rest += part
+            if not has_footer or len(rest) > _FOOTER_BYTES:
+                raise more_behind(source.name, "its table")
+        if has_footer and not rest.endswith(_FILE_MAGIC):
             raise EOFError("it ends before its footer")
+        # The footer, its length in four bytes, and the magic.
+        if has_footer and int.from_bytes(rest[-10:-6], "little") + 10 != len(rest):
+            raise more_behind(source.name, "its table")
 
     return reader.schema, batches, None
 

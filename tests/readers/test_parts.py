@@ -51,8 +51,8 @@ def test_natural_order(written):
 
 @pytest.mark.parametrize("path", ["parts", "parts/*"])
 def test_notes_of_programs_are_no_parts(path, written):
-    written(_SUCCESS="", __hidden="x", x1__csv="1,2\n", x2__csv="3,4\n")
-    assert read(path) == [("parts/x1.csv", 0, [[1, 2]]), ("parts/x2.csv", 0, [[3, 4]])]
+    written(_SUCCESS="", _metadata="x", __hidden="x", x1__csv="1,2\n", _x2__csv="3,4\n")
+    assert read(path) == [("parts/_x2.csv", 0, [[3, 4]]), ("parts/x1.csv", 0, [[1, 2]])]
 
 
 def test_each_path_in_its_turn(written, monkeypatch):
