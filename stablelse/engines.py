@@ -11,6 +11,7 @@ import logging
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pkgutil import resolve_name
@@ -51,21 +52,8 @@ def fold(
 ) -> None:
     """Add the numbers of all blocks to states, in order and in constant memory.
 
-    Parameters
-    ----------
-    blocks : iterable of Block
-        The numbers.
-    states : sequence of StreamState
-        One for all numbers, or one for each column.
-    report : callable, optional
-        Called with each block when its numbers have been added.
-    threads : int, optional
-        At most so many; as many as the process may use by default.
-
-    Raises
-    ------
-    ReadError
-        What the blocks raised; what came before it has been added.
+    One state takes all numbers, several take a column each. Each block is reported when its numbers
+    have been added. Where the blocks raise a ReadError, what came before it has been added.
     """
     report = report or (lambda block: None)
     if len(states) > 1:  # within a block, columns are too short for threads
@@ -76,42 +64,23 @@ def fold(
             report(block)
         return
     # Each block has a state of its own, made when `_BLOCKS_AHEAD` blocks before it were not merged
-    # yet, with any number of threads: so the findings are the same.
-    pending: deque[tuple[Block, Callable[[], StreamState]]] = deque()
+    # yet, with any number of threads: so the findings are the same. This thread reads meanwhile.
+    pending: deque[tuple[Block, Future[StreamState]]] = deque()
 
     def merge_first() -> None:
-        block, state_of = pending.popleft()
-        states[0].merge(state_of())
+        block, future = pending.popleft()
+        states[0].merge(future.result())
         report(block)
 
-    with _submitting(min(threads or available(), _BLOCKS_AHEAD)) as submit:
+    with ThreadPoolExecutor(min(threads or available(), _BLOCKS_AHEAD), "fold") as pool:
         try:
             for block in blocks:
-                pending.append((block, submit(block, states[0].fresh())))
+                pending.append((block, pool.submit(_added, block, states[0].fresh())))
                 if len(pending) == _BLOCKS_AHEAD:
                     merge_first()
         finally:
             while pending:
                 merge_first()
-
-
-@contextmanager
-def _submitting(
-    threads: int,
-) -> Iterator[Callable[[Block, StreamState], Callable[[], StreamState]]]:
-    """Yield what begins to add a block to a state; its result waits for the state."""
-    if threads == 1:
-
-        def add_now(block: Block, state: StreamState) -> Callable[[], StreamState]:
-            state = _added(block, state)
-            return lambda: state
-
-        yield add_now
-        return
-    from concurrent.futures import ThreadPoolExecutor  # on use: it takes milliseconds
-
-    with ThreadPoolExecutor(threads, "fold") as pool:
-        yield lambda block, state: pool.submit(_added, block, state).result
 
 
 def _added(block: Block, state: StreamState) -> StreamState:
@@ -171,34 +140,19 @@ def fold_on_cluster(
 ) -> Result:
     """Fold the parts of all files on a cluster, and merge the results in the order of the files.
 
-    Parameters
-    ----------
-    paths : sequence of str
-        The files.
-    split : callable
-        Makes parts of a file. Like `work` and `merge` it runs on the workers, which must be able to
-        import it.
-    work : callable
-        Folds one part.
-    merge : callable
-        Merges the results of neighbouring parts, in order.
-    report : callable, optional
-        Called here with some parts that are done, and with the result of the first parts as far as
-        they are done without a gap, if any are.
-    scheduler : str, optional
-        The address of a cluster, ``tcp://host:8786``; by default that of Dask's own settings, to
-        which the variable DASK_SCHEDULER_ADDRESS belongs, and without one, processes here.
-    workers : int, optional
-        How many processes to start here; by default one for each core.
+    `split` makes parts of a file, `work` folds one of them, and `merge` merges the results of
+    neighbours, in order: all three run on the workers, which must be able to import them. `report`
+    is called here with some parts that are done, and with the result of the first parts as far as
+    they are done without a gap. The cluster is that at the address `scheduler`,
+    ``tcp://host:8786``, or of Dask's own settings, or `workers` processes here, one for each core.
 
     Raises
     ------
     ReadError
         What a worker could not read: of several such parts, the first that is reported.
     ClusterError
-        If Dask is not installed, the scheduler cannot be reached or is lost, the workers lack this
-        package, or a part kills every worker that tries it. A single worker that dies costs no more
-        than doing its parts again.
+        If the cluster cannot do the work. A worker that dies costs no more than doing its parts
+        again, unless one part kills every worker that tries it.
     """
     with _connected(scheduler, workers) as (client, where), _reporting_loss(where):
         _check(client, where)
@@ -313,8 +267,6 @@ def _open(stack: ExitStack, address: str | None, workers: int | None) -> Client:
 @contextmanager
 def _reporting_loss(where: str) -> Iterator[None]:
     """Say in one line how the cluster failed."""
-    from concurrent.futures import CancelledError
-
     from distributed import KilledWorker
 
     try:
