@@ -111,16 +111,8 @@ def sum_overflow(total: Any, format_: Format) -> Finding:
     return Finding(
         kind=FindingKind.OVERFLOW,
         symbol="s",
-        element=None,
-        place=None,
-        span=None,
-        occurrences=1,
-        operands=(),
         result=total,
         threshold=format_.largest,
-        harmless=False,
-        bits_lost=None,
-        indices=np.empty(0, np.intp),
     )
 
 
@@ -270,14 +262,9 @@ def _bare_finding(
         kind=kind,
         symbol=operation.symbol,
         element=first + 1 if per_element else None,
-        place=None,
-        span=None,
         occurrences=len(indices),
         operands=evaluation.operands(operation, first),
         result=evaluation.results[operation.symbol][first],
-        threshold=None,
-        harmless=False,
-        bits_lost=None,
         indices=indices if per_element else indices[:0],
     )
 

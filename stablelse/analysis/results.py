@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from stablelse.analysis.display import Displayed
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas.formula import Evaluation, Method
@@ -106,7 +108,7 @@ class Place(NamedTuple):
     column: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """One kind of trouble at one operation.
 
@@ -142,19 +144,19 @@ class Finding:
 
     kind: FindingKind
     symbol: str
-    element: int | None
-    place: Place | None
-    span: tuple[int, int] | None
-    occurrences: int
-    operands: tuple[Any, ...]
+    element: int | None = None
+    place: Place | None = None
+    span: tuple[int, int] | None = None
+    occurrences: int = 1
+    operands: tuple[Any, ...] = ()
     result: Any
-    threshold: Any
-    harmless: bool
-    bits_lost: float | None
-    indices: Array = field(repr=False, compare=False)
+    threshold: Any = None
+    harmless: bool = False
+    bits_lost: float | None = None
+    indices: Array = field(default_factory=lambda: np.empty(0, np.intp), repr=False, compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MethodResult:
     """What one method computed of one vector in one format.
 
@@ -205,22 +207,22 @@ class MethodResult:
 
     method: Method
     format: str
-    shift: str | None
-    a: Any
+    shift: str | None = None
+    a: Any = None
     value: Any
-    total: Any
+    total: Any = None
     ulps: float | None
-    error_bound: float | None
-    relative_error: float | None
-    correct_digits: float | None
-    bound: float | None
-    theorem: str | None
+    error_bound: float | None = None
+    relative_error: float | None = None
+    correct_digits: float | None = None
+    bound: float | None = None
+    theorem: str | None = None
     verdict: Verdict
-    findings: tuple[Finding, ...]
-    evaluation: Evaluation | None = field(repr=False, compare=False)
+    findings: tuple[Finding, ...] = ()
+    evaluation: Evaluation | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison(Displayed):
     """Every method on one vector.
 
@@ -253,15 +255,15 @@ class Comparison(Displayed):
     """
 
     function: Function | LossFunction
-    source: str | None
-    row: int | tuple[int, ...] | None
-    column: str | None
+    source: str | None = None
+    row: int | tuple[int, ...] | None = None
+    column: str | None = None
     n: int
     x: Array
-    label: int | None
+    label: int | None = None
     minimum: Any
     maximum: Any
-    condition_number: float | None
+    condition_number: float | None = None
     value: Any
     results: tuple[MethodResult, ...]
     elements: Sequence[int] = field(repr=False, compare=False)
