@@ -129,7 +129,7 @@ def _settle(blocks: Iterator[Block], by: By | None) -> tuple[Iterator[Block], By
 
 def _even(blocks: Iterator[Block]) -> Iterator[Block]:
     """Yield blocks that have columns: lists may differ in length."""
-    expected = None
+    expected = 0
     for block in blocks:
         if block.outer:
             raise ReadError(
@@ -150,13 +150,12 @@ def _arranged(blocks: Iterator[Block], by: By) -> Iterator[tuple[Vectors, Mask |
     """Yield the vectors with what is missing of them still in its place."""
     for block in blocks if by is By.ROWS else _whole(blocks):
         vertical = block.values.shape[1] == 1
-        names, axis, outer = None, by, block.outer if by is By.ROWS else ()
+        names = block.columns if by is By.COLUMNS else None
+        axis, outer = (block.by or by, block.outer) if by is By.ROWS else (by, ())
         if by is By.ALL:
             block = block.mapped(lambda rows: rows.reshape(1, -1))
         elif by is By.COLUMNS:
-            names, block = block.columns, block.mapped(lambda rows: np.ascontiguousarray(rows.T))
-        else:
-            axis = block.by or by
+            block = block.mapped(lambda rows: np.ascontiguousarray(rows.T))
         first, values, masked = block.offset + 1, block.values, block.masked
         stack = Vectors(values, block.source, first, axis, vertical, names, masked, outer=outer)
         yield stack, block.missing
@@ -181,8 +180,7 @@ def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
     if len({block.values.shape[1] for block in gathered}) > 1:
         gathered = [block.mapped(lambda rows: rows.reshape(-1, 1)) for block in gathered]
     values = np.concatenate([block.values for block in gathered])
-    missing = _joined([(block.missing, block.values.shape) for block in gathered])
-    masked = _joined([(block.masked, block.values.shape) for block in gathered])
+    missing, masked = (_joined(gathered, name) for name in ("missing", "masked"))
     source, *others = dict.fromkeys(block.source for block in gathered)
     source += f" and {len(others)} more" if others else ""
     yield gathered[0]._replace(values=values, source=source, missing=missing, masked=masked)
@@ -197,13 +195,13 @@ def _most() -> int:
     return memory // _RESULTS if memory > 0 else sys.maxsize
 
 
-def _joined(parts: list[tuple[Mask | None, tuple[int, ...]]]) -> Mask | None:
+def _joined(blocks: list[Block], name: str) -> Mask | None:
     """Put together the masks of several blocks, if one has any."""
-    if all(where is None for where, _ in parts):
+    masks = [getattr(block, name) for block in blocks]
+    if all(mask is None for mask in masks):
         return None
-    return np.concatenate(
-        [np.zeros(shape, np.bool_) if where is None else where for where, shape in parts]
-    )
+    pairs = zip(masks, blocks, strict=True)
+    return np.concatenate([np.zeros(b.values.shape, "?") if m is None else m for m, b in pairs])
 
 
 def _without_missing(stack: Vectors, missing: Mask | None) -> Iterator[Vectors]:

@@ -259,10 +259,7 @@ def test_no_bare_exception_is_told(run, tmp_path, monkeypatch, error):
 def test_a_cluster_of_nobody(run, tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "_PATIENCE_FOR_WORKERS", 0.1)
     np.save(tmp_path / "x.npy", X)
-    with (
-        started(0) as empty,
-        settings.set({"scheduler-address": empty.scheduler_address}),
-    ):
+    with started(0) as empty, settings.set({"scheduler-address": empty.scheduler_address}):
         done = run("lse", "--engine", "dask", "--file", tmp_path / "x.npy")
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"stablelse: error: the Dask cluster at {empty.scheduler_address} ")

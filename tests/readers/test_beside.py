@@ -46,11 +46,7 @@ def test_as_many_as_are_asked_for(sizes, asked):
 
 @pytest.mark.parametrize(
     ("values", "sizes", "column"),
-    [
-        ([[1], [2], [3]], [2, 1], [1, 2, 3]),
-        ([[1, 2, 3]], [1], [1, 2, 3]),
-        ([[1]], [1], [1]),
-    ],
+    [([[1], [2], [3]], [2, 1], [1, 2, 3]), ([[1, 2, 3]], [1], [1, 2, 3]), ([[1]], [1], [1])],
 )
 def test_one_column(values, sizes, column):
     blocks = one_column(cut(np.array(values, float), sizes))

@@ -10,14 +10,7 @@ from files import piped
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.readers import (
-    ReadError,
-    ReadOptions,
-    arrays,
-    file_source,
-    open_blocks,
-    read_source,
-)
+from stablelse.readers import ReadError, ReadOptions, arrays, file_source, open_blocks, read_source
 from stablelse.readers.sources import Source
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
@@ -208,10 +201,7 @@ BAD = {
         f"x.npy is truncated within its header{AGAIN}",
     ),
     "truncated magic": (b"\x93NUMPY", f"{DAMAGED}its version is none that NumPy writes{AGAIN}"),
-    "truncated length": (
-        b"\x93NUMPY\x01\x00\x05",
-        f"x.npy is truncated within its header{AGAIN}",
-    ),
+    "truncated length": (b"\x93NUMPY\x01\x00\x05", f"x.npy is truncated within its header{AGAIN}"),
     "another version": (
         b"\x93NUMPY\x09\x00" + bytes(100),
         f"{DAMAGED}its version is none that NumPy writes{AGAIN}",
@@ -350,3 +340,17 @@ def test_memory_does_not_grow_with_the_file(order, tmp_path, environment):
     )
     kibibytes = 1 if sys.platform == "linux" else 1 << 10  # macOS counts in bytes
     assert int(done.stdout) < (32 << 10) * kibibytes
+
+
+def test_memory_is_used_again_only_when_nothing_views_it(tmp_path):
+    """A block may be kept, or a view of it: what it holds never changes."""
+    path = tmp_path / "x.npy"
+    array = np.arange(float(1 << 22)).reshape(-1, 4)
+    np.save(path, array)
+    kept, places = [], set()
+    for index, block in enumerate(open_blocks(str(path))):
+        places.add(block.values.__array_interface__["data"][0])
+        if index % 3 == 0:
+            kept.append((block.offset, block.values[::7, 1]))
+    assert all(np.array_equal(view, array[at : at + (1 << 17) : 7, 1]) for at, view in kept)
+    assert len(kept) == 3 < len(places) < 7

@@ -98,10 +98,7 @@ ONE = npz(x=np.arange(1000.0))
 DAMAGED = "x is damaged ("
 AGAIN = "); copy or save it again"
 BAD = {
-    "several": (
-        npz(a=LOGITS, b=LOGITS),
-        "x has 2 arrays: 'a', 'b'; choose one with --key",
-    ),
+    "several": (npz(a=LOGITS, b=LOGITS), "x has 2 arrays: 'a', 'b'; choose one with --key"),
     "many": (
         npz(**{f"layer{i}": LOGITS[:1] for i in range(20)}),
         "x has 20 arrays: 'layer0', 'layer1', 'layer2', 'layer3', 'layer4', 'layer5', 'layer6', "

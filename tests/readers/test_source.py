@@ -3,6 +3,8 @@
 import io
 import os
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -54,6 +56,28 @@ def test_a_slow_pipe(tmp_path):
         assert source.size is None
         assert source.read(6) + source.read(10**6) == data
         assert source.read(1) == b""
+
+
+@pytest.mark.skipif(not hasattr(os, "set_blocking"), reason="pipes always wait")
+@pytest.mark.parametrize("buffering", [0, -1])
+def test_a_pipe_that_does_not_wait(buffering):
+    """Whoever opened it may have said so for all who read it: nothing is lost where it is slow."""
+    begin, end = os.pipe()
+    os.set_blocking(begin, False)
+    data = b"".join(b"%d\n" % number for number in range(20_000))
+
+    def write():
+        with os.fdopen(end, "wb", buffering=0) as writer:
+            for place in range(0, len(data), 10_000):
+                time.sleep(0.005)
+                writer.write(data[place : place + 10_000])
+
+    with os.fdopen(begin, "rb", buffering=buffering) as pipe:
+        writer = threading.Thread(target=write)
+        writer.start()
+        source = file_source("a pipe", pipe)
+        assert source.read(7) + source.read(10**6) == data
+        writer.join()
 
 
 def test_a_file_behind_standard_input(tmp_path, monkeypatch):

@@ -78,12 +78,7 @@ GOOD = {
     "header with a number": (b"a,2\n1,2\n", Options(header=True), [[1, 2]], ("a", "2")),
     "header in quotes": (b'"a, or ""b""",c\n1,2\n', Options(), [[1, 2]], ('a, or "b"', "c")),
     "header with a blank": (b"a,,c\n1,2,3\n", Options(), [[1, 2, 3]], ("a", "", "c")),
-    "header of words in quotes": (
-        b'"% so","(n)"\n1,2\n',
-        Options(),
-        [[1, 2]],
-        ("% so", "(n)"),
-    ),
+    "header of words in quotes": (b'"% so","(n)"\n1,2\n', Options(), [[1, 2]], ("% so", "(n)")),
     "header of letters": ("µ,_x,é\n1,2,3\n".encode(), Options(), [[1, 2, 3]], ("µ", "_x", "é")),
     "header over one column": (b"log odds\n1\n2\n", Options(), [[1], [2]], ("log odds",)),
     "header with a comma": (b"x, in nats\n1\n2\n", Options(), [[1], [2]], ("x, in nats",)),
@@ -184,8 +179,7 @@ def test_an_index_is_left_out(name, piece_bytes, skip_na):
 
 
 @pytest.mark.parametrize(
-    ("data", "last"),
-    [("0,1\n0.5,1.5\n", 1), ("0 1 2\n1 2 -3\n", 2), ('"0";"1"\n1;1e0\n', 1)],
+    ("data", "last"), [("0,1\n0.5,1.5\n", 1), ("0 1 2\n1 2 -3\n", 2), ('"0";"1"\n1;1e0\n', 1)]
 )
 def test_a_line_that_counts_columns_is_a_row_with_a_note(data, last):
     notes = []
@@ -433,16 +427,8 @@ BAD = {
     "a number over two lines": (b'"1\n5"\n6\n', Options(), f"x.csv, line 1: {CLOSE}"),
     "an open quote at the end": (b'1\n"2\n', Options(), f"x.csv, line 2: {CLOSE}"),
     "an open quote in the header": (b'"a\n1\n', Options(), f"x.csv, line 1: {CLOSE}"),
-    "text behind a quote": (
-        b'1\n"1"5\n',
-        Options(),
-        f"x.csv, line 2: {CLOSE}",
-    ),
-    "a number behind blanks in quotes": (
-        b'1,2\n"" 5,3\n',
-        Options(),
-        f"x.csv, line 2: {CLOSE}",
-    ),
+    "text behind a quote": (b'1\n"1"5\n', Options(), f"x.csv, line 2: {CLOSE}"),
+    "a number behind blanks in quotes": (b'1,2\n"" 5,3\n', Options(), f"x.csv, line 2: {CLOSE}"),
     "overflow": (
         b"1\n-1e400\n",
         Options(),
