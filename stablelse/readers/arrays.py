@@ -183,14 +183,16 @@ def safetensors(source: Source, options: ReadOptions) -> Iterator[Block]:
         raise damaged(name, kind, "its header is no JSON") from None
     if not isinstance(header, dict):
         raise damaged(name, kind, "its header is no object")
-    key = choose_key(options.key, [key for key in header if key != "__metadata__"], name)
+    keys = [key for key in header if key != "__metadata__"]
+    key = choose_key(options.key, keys, name)
     try:
         entry = header[key]
         stored, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-        numbers = (*shape, begin, end)
+        ends = [header[key]["data_offsets"][1] for key in keys]
+        numbers = (*shape, begin, *ends)
         if not isinstance(stored, str) or any(type(n) is not int or n < 0 for n in numbers):
             raise ValueError
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, LookupError, ValueError):
         raise damaged(name, kind, f"its header does not describe {quoted(key)}") from None
     if stored not in _TENSOR_DTYPES:
         raise ReadError(
@@ -203,6 +205,9 @@ def safetensors(source: Source, options: ReadOptions) -> Iterator[Block]:
     source.skip_to(8 + length + begin)
     source.name = _keyed(name, key)
     yield from StoredArray(source, shape, np.dtype(dtype), decode=decode).blocks(options)
+    source.skip_to(8 + length + max(ends))
+    if source.read(1):
+        raise more_behind(name, "its tensors")
 
 
 def _keyed(source: str, key: str) -> str:

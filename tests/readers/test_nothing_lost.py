@@ -72,6 +72,7 @@ CASES = {
         lambda: safetensors("a", "a"),
         "x is a damaged .safetensors file: its header has 'a' twice; copy or save it again",
     ),
+    "two .safetensors files": (lambda: 2 * safetensors("a"), BEHIND.format("its tensors")),
     "two Parquet files": (lambda: 2 * parquet(), BEHIND.format("the first table")),
     "two Arrow files": (lambda: 2 * arrow("new_file"), BEHIND.format("its table")),
     "two Arrow streams": (lambda: 2 * arrow("new_stream"), BEHIND.format("its table")),
