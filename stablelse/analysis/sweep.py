@@ -253,7 +253,7 @@ def sweep(
     scale : tuple of two floats, optional
         The range of t in t x instead, both ends positive.
     methods : sequence of str, optional
-        As `compare` has them; by default all that the function has but the exact one.
+        As `compare` has them; all that the function has by default.
     shifts : sequence of str or float
         As `compare` has them.
     formats : sequence of str, optional
