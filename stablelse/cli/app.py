@@ -129,11 +129,12 @@ COMMANDS = {
     "demo": Command(
         "demo",
         options.Demo,
-        "A guided tour of the ways in which numbers are lost.",
-        """A guided tour of the ways in which numbers are lost, and of what keeps them.
+        "A guided tour: how numbers are lost, and how to keep them.",
+        """A guided tour: how numbers are lost, and how to keep them.
 
-    One scene a screen: any key goes on, backspace goes back, q leaves. Everything is computed
-    as it is shown. Where the output or the input is no terminal, it goes straight through.
+    One scene per screen: space shows the next one, the left arrow the one before, and q quits.
+    Every number is computed when it is shown. If the output is not a terminal, all scenes are
+    printed one after the other.
 
     \b
     Examples:

@@ -7,20 +7,22 @@ from collections.abc import Iterator, Sequence
 import typer
 from rich.console import Console
 
-from stablelse.analysis.tour import SCENES, Scene, tour, unknown_scene
+from stablelse.analysis.demo import SCENES, Scene, demo, unknown_scene
 from stablelse.cli.emit import emit, open_sink
 from stablelse.cli.options import Demo, Output
 from stablelse.cli.screen import console_for
 from stablelse.render import Many
-from stablelse.render.tour import WORDS
+from stablelse.render.demo import title_text
 
-#: Keys that lead back, and out: backspace and the left arrow; q, Escape, and the end of input.
+#: Keys: next is space, Enter or the right arrow; back is the left arrow or backspace; q, Escape and
+#: the end of input quit. Others do nothing.
+_NEXT = (" ", "\r", "\n", "\x1b[C", "\x1bOC")
 _BACK = ("\x7f", "\x08", "\x1b[D", "\x1bOD")
-_OUT = ("q", "Q", "\x1b", "\x04")
+_QUIT = ("q", "Q", "\x1b", "\x04")
 
 
 def run(request: Demo) -> None:
-    """Tour the ways in which numbers are lost."""
+    """Show the tour: with keys on a terminal, else straight through."""
     for name in request.scene or []:
         if name not in SCENES:
             raise typer.BadParameter(unknown_scene(name), param_hint="--scene")
@@ -28,7 +30,7 @@ def run(request: Demo) -> None:
     output = request.output
     if request.names:
         with open_sink(output.output) as stream:
-            stream.writelines(f"{name:<15} {WORDS[name].title}\n" for name in names)
+            stream.writelines(f"{name:<15} {title_text(name)}\n" for name in names)
     elif request.scene or request.straight or not _is_interactive(output):
         emit(Many("scenes", _computed(names)), request)
     else:
@@ -36,11 +38,11 @@ def run(request: Demo) -> None:
 
 
 def _computed(names: Sequence[str]) -> Iterator[Scene]:
-    """Yield scenes as they are computed; to ask the libraries takes seconds, so that is said."""
+    """Yield scenes as they are computed; asking the libraries takes seconds, so a line says it."""
     for name in names:
-        if name == "libraries" and sys.stderr is not None and sys.stderr.isatty():
+        if name in ("libraries", "write") and sys.stderr is not None and sys.stderr.isatty():
             typer.echo(" asking the installed libraries ...", err=True)
-        yield from tour([name])
+        yield from demo([name])
 
 
 def _is_interactive(output: Output) -> bool:
@@ -60,20 +62,23 @@ def _walk(console: Console, names: Sequence[str]) -> None:
         (scene,) = _computed([names[index]])
         console.clear()
         console.print(scene, crop=False)
-        is_last = index == len(names) - 1
-        on = "any key ends the tour" if is_last else "any key goes on"
-        console.print(f" {on}, backspace goes back, q leaves", style="dim", end="")
+        left = "<-" if console.options.ascii_only else "←"
+        on = "next" if index < len(names) - 1 else "end"
+        console.print(f" space {on}   {left} back   q quit", style="dim", end="")
         try:
             key = _key()
         finally:
             console.print()
-        if key in _OUT:
+        if key in _QUIT:
             return
         index = max(index - 1, 0) if key in _BACK else index + 1
 
 
 def _key() -> str:
+    """Wait for a key that does something."""
     try:
-        return typer.getchar()
+        while (key := typer.getchar()) not in (*_NEXT, *_BACK, *_QUIT):
+            pass
     except EOFError:
-        return _OUT[0]
+        return _QUIT[0]
+    return key

@@ -48,9 +48,9 @@ FORMS: dict[str, dict[str, str]] = {
         "figure": "matplotlib:figure",
     },
     "Scene": {
-        "table": "tour:ScenePicture",
-        "plain": "tour:scene_lines",
-        "csv": "tour:figure_rows",
+        "table": "demo:ScenePicture",
+        "plain": "demo:scene_lines",
+        "csv": "demo:figure_rows",
     },
     "Scan": {
         "table": "scan:ScanPicture",

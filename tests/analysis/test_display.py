@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import stablelse
+from stablelse.analysis.demo import demo
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.likelihood import LabelledTally
 from stablelse.analysis.limits import limits
-from stablelse.analysis.tour import tour
 from stablelse.numerics.formats import find_format
 from stablelse.numerics.formulas import candidates
 from stablelse.numerics.formulas.formula import Method
@@ -33,7 +33,7 @@ RESULTS = {
     "PeerComparison": lambda: stablelse.compare_peers([0, -40], peers=["naive"]),
     "Summary": likelihood,
     "Sweep": lambda: stablelse.sweep([0, 1], formats=["float16", "float64"]),
-    "Scene": lambda: next(tour(["one-pass"])),
+    "Scene": lambda: next(demo(["one-pass"])),
     "Scan": lambda: stablelse.scan([[12, 3], [1, 2]]),
     "Limits": lambda: limits([find_format("float64")]),
 }

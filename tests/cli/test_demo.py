@@ -10,12 +10,14 @@ import time
 from contextlib import suppress
 from itertools import chain
 
+import numpy as np
 import pytest
 
-from stablelse.analysis.tour import SCENES, UnknownSceneError, tour
-from stablelse.render.tour import WORDS
+from stablelse.analysis.demo import SCENES, UnknownSceneError, demo
+from stablelse.analysis.peers import Task
+from stablelse.render.demo import PAGES
 
-OWN = [name for name in SCENES if name != "libraries"]
+OWN = [name for name in SCENES if name not in ("libraries", "write")]
 
 #: What stands before a pipe, as bytes.
 PIPED = {
@@ -25,7 +27,7 @@ PIPED = {
 
 
 def test_every_scene_has_words():
-    assert list(WORDS) == list(SCENES)
+    assert list(PAGES) == list(SCENES)
 
 
 @pytest.mark.parametrize("columns", [80, 120])
@@ -41,9 +43,9 @@ def test_a_scene_fits_a_screen(name, columns, run):
 @pytest.mark.parametrize("name", SCENES)
 def test_numbers_are_computed_not_written(name):
     """The words have no figures but those of formulas and of names."""
-    words = WORDS[name]
+    words = PAGES[name]
     text = f"{words.title} {words.before} {words.after}"
-    for known in ("float64", "float16", "e^0 = 1", "a = 0", "log 0"):
+    for known in ("float64", "float16", "e^0 = 1", "a = 0", "log 0", "1000, 1001"):
         text = text.replace(known, "")
     figures = set(re.findall(r"\d+", re.sub(r"\{[^}]*\}", "", text)))
     assert figures <= {"0", "1"}
@@ -59,7 +61,7 @@ def test_the_command_of_a_scene_works(name, run):
 
 
 def test_the_scene_of_the_libraries(run):
-    (scene,) = tour(["libraries"])
+    (scene,) = demo(["libraries"])
     (case,) = scene.facts.cases
     assert case.case == "one dominates at zero"
     assert case.results[-1].peer == "exact"
@@ -69,12 +71,39 @@ def test_the_scene_of_the_libraries(run):
     assert len(done.out.splitlines()) < 24
 
 
+def test_the_tour_ends_with_what_to_write(run):
+    """Every line is evaluated where its library is there, and shown where it is not."""
+    done = run("demo", "--scene", "write")
+    assert done.code == 0
+    assert len(done.out.splitlines()) < 24
+    for name in ("NumPy", "SciPy", "PyTorch", "JAX"):
+        assert done.out.count(f" {name} ") == 2
+    (scene,) = demo(["write"])
+    for case, value in zip(
+        scene.facts.cases, (1001.3132616875182, 0.2689414213699951), strict=True
+    ):
+        assert case.function in (Task.LOGSUMEXP, Task.SOFTMAX)
+        for result in case.results:
+            assert abs(np.ravel(result.value)[0] - value) < 1e-15 * value
+
+
+def test_the_tour_claims_of_libraries_what_it_has_measured(run):
+    (scene,) = demo(["libraries"])
+    figures = {figure.name: figure.value for figure in scene.facts.figures}
+    outcomes = [result.outcome.value for result in scene.facts.cases[0].results[:-2]]
+    assert figures["right"] == outcomes.count("right")
+    assert figures["broken"] == outcomes.count("broken")
+    assert f"Right to the last bit: {figures['right']} of {figures['asked']}." in (
+        run("demo", "--scene", "libraries").out
+    )
+
+
 def test_what_is_told_is_what_the_library_says():
-    (scene,) = tour(["near-zero"])
+    (scene,) = demo(["near-zero"])
     told = {figure.name: figure.value for figure in scene.facts.figures}
     assert told["value"] == -5.237847950087536e-06
     assert (told["naive_ulps"], told["shifted_ulps"]) == (26_829, 62_271)
-    (scene,) = tour(["one-pass"])
+    (scene,) = demo(["one-pass"])
     assert scene.facts.passes[-1].value == 1001.3490122167682
 
 
@@ -84,11 +113,12 @@ def test_a_scene_that_is_not_there(run):
     assert "there is no scene 'overflw': did you mean overflow? choose from overflow," in done.err
     assert done.err.count("\n") == 1
     with pytest.raises(UnknownSceneError, match="choose from"):
-        next(tour(["nowhere"]))
+        next(demo(["nowhere"]))
 
 
 def test_without_a_terminal_it_goes_straight_through(run, monkeypatch):
     monkeypatch.delitem(SCENES, "libraries")
+    monkeypatch.delitem(SCENES, "write")
     whole = run("demo")
     assert whole == run("demo", "--all")
     assert whole.out.count("\n $ stablelse ") + whole.out.count(" | stablelse ") == len(OWN)
@@ -123,7 +153,7 @@ def on_terminal(keys, expected):
     os.close(follower)
     shown = ""
     for key, title in zip(chain(keys, [None]), expected, strict=True):
-        while title is not None and not re.search(f"{re.escape(title)}.*q leaves", shown, re.S):
+        while title is not None and not re.search(f"{re.escape(title)}.*q quit", shown, re.S):
             shown += os.read(leader, 4096).decode()
         if key is not None:
             shown = ""
@@ -138,15 +168,16 @@ def on_terminal(keys, expected):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there are no such terminals")
 def test_keys_lead_through_it():
-    keys = [b" ", b"\x1b[C", b"\x7f", b"q"]
-    titles = ["1/11 overflow", "2/11 underflow", "3/11 shift", "2/11 underflow"]
+    """Space and Enter go on, the left arrow and backspace back; other keys do nothing."""
+    keys = [b" ", b"x\x1b[C", b"\x1b[D", b"\x7f", b"q"]
+    titles = ["1/15 why", "2/15 scores", "3/15 overflow", "2/15 scores", "1/15 why"]
     code, _ = on_terminal(keys, [*titles, None])
     assert code == 0
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there are no such terminals")
 def test_an_interrupt_ends_it():
-    code, shown = on_terminal([b"x", b"\x03"], ["1/11 overflow", "2/11 underflow", None])
+    code, shown = on_terminal([b" ", b"\x03"], ["1/15 why", "2/15 scores", None])
     assert code == 130
     assert "Traceback" not in shown
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stablelse.analysis import tour
+from stablelse.analysis import demo
 
 #: Others may not be installed, and SciPy's last digits hang on its version.
 _TWO_PEERS = ["--peer", "naive", "--peer", "logaddexp", "--no-time"]
@@ -12,9 +12,9 @@ _LABELLED = ["--label-column", "digit"]
 _LOGITS = b"zero,one,digit\n1,2,0\n1000,3,0\n40,0,0\n5,6,-100\n-800,-790,1\n"
 _THREE_FORMATS = ["--dtype", "float16", "--dtype", "float32", "--dtype", "float64"]
 
-#: The scenes but for the last one, which shows the libraries that are installed.
-SCENES = list(tour.SCENES)
-_OWN_SCENES = [option for name in SCENES[:-1] for option in ("--scene", name)]
+#: The scenes but for the last two, which show the libraries that are installed.
+SCENES = list(demo.SCENES)
+_OWN_SCENES = [option for name in SCENES[:-2] for option in ("--scene", name)]
 
 #: Name: the arguments, and the width, the encoding, standard input.
 RUNS = {
@@ -142,8 +142,8 @@ RUNS = {
         ["log-softmax", "1", "2", *["--mask", "-", "--empty", "uniform", "--format", "plain"]],
         {"stdin": b"false false\n"},
     ),
-    **{f"demo-{name}": (["demo", "--scene", name], {}) for name in SCENES[:-1]},
-    **{f"demo-{name}-wide": (["demo", "--scene", name], {"columns": 120}) for name in SCENES[:-1]},
+    **{f"demo-{name}": (["demo", "--scene", name], {}) for name in SCENES[:-2]},
+    **{f"demo-{name}-wide": (["demo", "--scene", name], {"columns": 120}) for name in SCENES[:-2]},
     "demo-ascii": (["demo", "--scene", "shift", "--scene", "one-pass"], {"encoding": "ascii"}),
     "demo-plain": (["demo", *_OWN_SCENES, "--format", "plain"], {}),
     "demo-json": (["demo", "--scene", "one-pass", "--json"], {}),
