@@ -14,14 +14,13 @@ import numpy as np
 
 from stablelse.analysis.findings import find_at, find_in_part, sum_overflow
 from stablelse.analysis.results import (
-    VERDICTS,
     Comparison,
     Finding,
     FindingKind,
     MethodResult,
     Place,
 )
-from stablelse.analysis.verdicts import Causes, Departure, verdicts
+from stablelse.analysis.verdicts import Departure, verdict_on
 from stablelse.numerics.bounds import BOUNDS, RUNNING, ElementaryErrors, Quantities
 from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.errors import correct_digits, relative_error
@@ -283,9 +282,7 @@ class FormatState:
             if not findings:
                 bound, theorem = self._bound(method, evaluation.results["s"][0])
         departure = Departure.of(np.array([[value]]), np.array([[right]]), self.format)
-        causes = Causes.found(finding.kind for finding in findings)
-        unfit = np.array([self.has_unfit])
-        (verdict,) = verdicts(departure, self.format, Function.LOGSUMEXP, causes, unfit)
+        kinds = {finding.kind for finding in findings}
         relative, digits = self._measured(value, right)
         order = list(FindingKind)
         return MethodResult(
@@ -299,7 +296,7 @@ class FormatState:
             correct_digits=digits,
             bound=bound,
             theorem=theorem,
-            verdict=VERDICTS[int(verdict)],
+            verdict=verdict_on(departure, self.format, Function.LOGSUMEXP, kinds, self.has_unfit),
             findings=tuple(sorted(findings, key=lambda found: order.index(found.kind))),
             evaluation=evaluation,
         )

@@ -102,12 +102,6 @@ class Causes(NamedTuple):
         """Return that nothing is known."""
         return cls(np.zeros(count, bool), np.zeros(count, bool))
 
-    @classmethod
-    def found(cls, found: Iterable[FindingKind]) -> Causes:
-        """Return those of one vector, of which this was found."""
-        known = set(found)
-        return cls(np.array([FindingKind.OVERFLOW in known]), np.array([bool(_UNDERFLOWS & known)]))
-
     def find(self, rows: Array, evaluation: Evaluation) -> None:
         """Put in those of the marked rows, which were evaluated."""
         for kind, where in kinds(evaluation):
@@ -179,6 +173,22 @@ def verdicts(
         found[ruined & holds] = _PLACES[verdict]
     found[unfit] = _PLACES[Verdict.DOES_NOT_FIT]
     return found
+
+
+def verdict_on(
+    departure: Departure,
+    format_: Format,
+    function: Function,
+    kinds: Iterable[FindingKind],
+    has_unfit: bool,
+) -> Verdict:
+    """Return the verdict on one vector, of whose evaluation this was found."""
+    found = set(kinds)
+    causes = Causes(
+        np.array([FindingKind.OVERFLOW in found]), np.array([bool(_UNDERFLOWS & found)])
+    )
+    (place,) = verdicts(departure, format_, function, causes, np.array([has_unfit]))
+    return VERDICTS[int(place)]
 
 
 def does_not_fit(x: Array, rounded: Array) -> Array:
