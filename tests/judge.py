@@ -9,7 +9,7 @@ from enclosure import Rows
 from families import FAMILIES, LONGEST, PARTS, Stack, rng_of
 from flint import arb, ctx
 from native import FORMATS as OF_KERNELS
-from native import FUNCTIONS, Kernel
+from native import FUNCTIONS, Emulated, Kernel
 
 import stablelse
 from stablelse.numerics import decimals, reference, states
@@ -148,9 +148,7 @@ def _judge_kernel(kernel, function, x, b, want, rows, tally, rng) -> None:
 
 def _judge_states(kernels, x, of, wants, tally, rng) -> None:
     """Judge what follows from states of pieces of rows, which are merged in any order."""
-    n = x.shape[1]
-    edges = sorted({0, n, *rng.integers(0, n + 1, 3).tolist()})
-    order = rng.permutation(len(edges) - 1).tolist()
+    edges, order = pieces_of(x.shape[1], rng)
     is_narrow = of.name != "float64" and bool(rng.integers(2))
     for kernel in kernels:
         label = f"{kernel.name} {x.dtype} {x.shape} in pieces {edges}, {order}"
@@ -228,7 +226,18 @@ def _judge_masked(kernels, x, of, some, tally, rng) -> None:
         for kernel in kernels:
             y, doubtful = kernel(function, laid_out(x, rng), mask=laid_out(mask, rng))
             tally.add(f"{kernel.name} {label}", y, doubtful, want)
+            if not isinstance(kernel, Emulated):
+                row = slice(some[0], some[0] + 1)
+                pieces = pieces_of(x.shape[1], rng)
+                y, doubtful = kernel.in_pieces(function, x[row], *pieces, mask[row])
+                tally.add(f"{kernel.name} {label}, in pieces", y, doubtful, want[row])
     _judge_labels(kernels, x, mask, of, wants, some, tally, rng)
+
+
+def pieces_of(n: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
+    """Return the edges of some pieces of a row, and an order of them."""
+    edges = sorted({0, n, *rng.integers(0, n + 1, 3).tolist()})
+    return edges, rng.permutation(len(edges) - 1).tolist()
 
 
 def laid_out(x: Array, rng: np.random.Generator) -> Array:

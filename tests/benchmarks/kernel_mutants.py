@@ -120,7 +120,7 @@ def tallies(kernel: Kernel) -> Iterator[tuple[str, Tally]]:
     """Judge near-ties, then families, as the suite does."""
     for function in FUNCTIONS:
         yield f"near-ties of {function}", judge_near_ties([kernel], function, "float64", 300, 7)
-    for format_ in ("float64", "float16"):
+    for format_ in ("float64", "float32", "float16"):
         for name in FAMILIES:
             made = stacks(name, format_, 200, 7, 300, 12)
             yield f"{name} {format_}", judge(made, format_, by_library, [kernel])

@@ -23,21 +23,42 @@ from stablelse.numerics.formats import FORMATS
 FUNCTIONS = [stablelse.logsumexp, stablelse.softmax, stablelse.log_softmax]
 
 
-def calls(count, seed=9):
-    """Make calls of all kinds: a function, an array, and an axis."""
+MIXED = [
+    *FUNCTIONS,
+    lambda x, axis: stablelse.softmax(x, axis=axis, where=x > 0),
+    lambda x, axis: stablelse.logsumexp(x, axis=axis, b=np.sign(x)),
+    lambda x, axis: stablelse.nll(x, np.zeros(x.shape[1 - axis], int), axis=axis),
+    lambda x, axis: stablelse.nll_grad(x, np.zeros(x.shape[1 - axis], int), axis=axis),
+    lambda x, axis: (
+        stablelse.RunningLogSumExp()
+        .update(x)
+        .merge(stablelse.RunningLogSumExp().update(x[0]))
+        .result()
+    ),
+]
+
+
+def calls(count, functions, seed=9):
+    """Make calls of all kinds: a function, an array, and an axis.
+
+    Of some arrays the kernel lets go of the GIL: those of 4096 numbers and more.
+    """
     rng = np.random.default_rng(seed)
-    for _ in range(count):
-        shape = (int(rng.integers(1, 9)), int(np.exp(rng.uniform(0, 7))))
+    for i in range(count):
+        n = int(np.exp(rng.uniform(0, 7)))
+        shape = (int(rng.integers(1, 9)) * (1 if i % 4 else 1 + 2000 // n), n)
         x = rng.normal(rng.choice([0, -1000, 300]), rng.choice([0.1, 3, 40]), shape)
         x[rng.random(shape) < rng.choice([0, 0.3])] = -np.inf
-        yield FUNCTIONS[rng.integers(3)], x.astype(rng.choice(["f8", "f4", "f2"])), rng.integers(2)
+        x = x.astype(rng.choice(["f8", "f4", "f2"]))
+        yield functions[rng.integers(len(functions))], x, int(rng.integers(2))
 
 
-MANY = list(calls(1250 if kernel.load() else 200))
+COUNT = 1250 if kernel.load() else 200
+MANY = list(calls(COUNT, FUNCTIONS))
 
 
-def results(count):
-    return [function(x, axis=int(axis)) for function, x, axis in MANY[:count]]
+def results(count=COUNT, calls=MANY):
+    return [function(x, axis=axis) for function, x, axis in calls[:count]]
 
 
 def same(found, right):
@@ -47,12 +68,13 @@ def same(found, right):
 
 
 def test_eight_callers_at_once():
-    right, found = results(len(MANY)), [None] * 8
+    mixed = list(calls(COUNT, MIXED))
+    right, found = results(calls=mixed), [None] * 8
     barrier = threading.Barrier(8)
 
     def call(index):
         barrier.wait()
-        found[index] = results(len(MANY))
+        found[index] = results(calls=mixed)
 
     callers = [threading.Thread(target=call, args=(index,)) for index in range(8)]
     for caller in callers:
@@ -130,9 +152,9 @@ def switched(bits):
 def test_the_processors_settings_change_nothing(bits):
     subnormal = np.linspace(-745, -700, 50)[np.newaxis] * np.arange(2)[:, np.newaxis]
     calls = [(function, x) for function in FUNCTIONS for x in (subnormal, subnormal.T)]
-    right, also = results(len(MANY)), [function(x, axis=0) for function, x in calls]
+    right, also = results(), [function(x, axis=0) for function, x in calls]
     with switched(bits):
-        found, others = results(len(MANY)), [function(x, axis=0) for function, x in calls]
+        found, others = results(), [function(x, axis=0) for function, x in calls]
     assert same(found, right)
     assert same(others, also)
 
