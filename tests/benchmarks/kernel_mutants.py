@@ -18,10 +18,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bounds import ratios
-from families import FAMILIES
+from families import FAMILIES, rng_of
 from judge import Tally, by_library, judge, judge_near_ties, stacks
 from native import FUNCTIONS, PHASES, SOURCES, Kernel, Phases, build, instruction_sets
 
+from stablelse.numerics.formats import find_format
+
+FORMATS = ("float64", "float32", "float16")
 ZERO = "(words){all(0), all(0)}"
 
 #: (file, a part of it, what replaces it)
@@ -117,10 +120,14 @@ def caught_by(phases: Phases, kernel: Kernel) -> str:
 
 
 def tallies(kernel: Kernel) -> Iterator[tuple[str, Tally]]:
-    """Judge near-ties, then families, as the suite does."""
+    """Judge rows in lanes and across memory, near-ties, then families."""
+    for format_ in FORMATS:
+        rng = rng_of(7, format_)
+        made = (FAMILIES["normal"].make(rng, 20, n, find_format(format_)) for n in (20, 150) * 5)
+        yield f"normal rows {format_}", judge(made, format_, by_library, [kernel])
     for function in FUNCTIONS:
         yield f"near-ties of {function}", judge_near_ties([kernel], function, "float64", 300, 7)
-    for format_ in ("float64", "float32", "float16"):
+    for format_ in FORMATS:
         for name in FAMILIES:
             made = stacks(name, format_, 200, 7, 300, 12)
             yield f"{name} {format_}", judge(made, format_, by_library, [kernel])
