@@ -111,27 +111,9 @@ def compare_rows(
     places: Iterable[Place] | None = None,
     errors: bool | None = None,
 ) -> list[Comparison]:
-    """Compare the methods on each row of an array of shape (m, n); see `compare`.
+    """Compare the methods on each row of an array, shape (m, n), n >= 1, real; see `compare`.
 
-    Parameters
-    ----------
-    x : ndarray
-        Shape (m, n), n >= 1, real.
-    problem : Problem
-        What to compute.
-    tried : sequence of Candidate
-        By what methods.
-    formats : sequence of Format
-        In what formats.
-    places : iterable of Place, optional
-        Where each row came from.
-    errors : bool, optional
-        See `compare`. Relative errors take a second exact computation, in a wider format.
-
-    Returns
-    -------
-    list of Comparison
-        One a row.
+    Relative errors take a second exact computation, in a wider format; None is where it is quick.
     """
     if not tried:
         raise MethodError(f"no method: choose from {', '.join(m.value for m in Method)}")
@@ -193,22 +175,10 @@ class _Judged(NamedTuple):
 class Problem:
     """What is computed of some rows: here a function of x alone.
 
-    Parameters
-    ----------
-    function : Function or LossFunction
-        What is computed.
-    empty : str
-        What softmax and log_softmax are of nothing but -inf, as `stablelse.softmax` has it; the
-        formulas know no such thing.
-
-    Attributes
-    ----------
-    labels : ndarray of int or None
-        The label of each row, if it is a loss.
-    seen : ndarray of int or None
-        Which element of the value of a formula the result is made of, if it is one of them.
-    judged_as : Function or None
-        What a verdict takes the result for.
+    A loss has the labels of the rows, and `seen` if it is made of that element of a formula's value
+    alone. `judged_as` is what a verdict takes the result for. `empty` is what softmax and
+    log_softmax are of nothing but -inf, as `stablelse.softmax` has it; the formulas know no such
+    thing.
     """
 
     labels: Array | None = None
@@ -230,15 +200,7 @@ class Problem:
 
 
 class _Yardstick:
-    """What the results on the rows of x are held against, in one format.
-
-    Attributes
-    ----------
-    x : ndarray
-        Shape (m, n), rounded to the format.
-    exact : ndarray
-        The correctly rounded values, shape (m, 1) or (m, n).
-    """
+    """What the results on the rows of x are held against, in one format."""
 
     def __init__(
         self, problem: Problem, x: Array, format_: Format, is_measured: bool, is_bounded: bool

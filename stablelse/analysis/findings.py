@@ -39,21 +39,11 @@ from stablelse.numerics.formulas.formula import Evaluation, Formula, Kind, Opera
 def find(
     evaluation: Evaluation, labels: Array | None = None, is_wrong: Array | None = None
 ) -> list[list[Finding]]:
-    """Find what went wrong in each vector of an evaluation.
+    """Find what went wrong in each vector of an evaluation, in the order of the operations.
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-        Of m vectors of n elements: results of shape (m, n) and (m, 1).
-    labels : ndarray of int, optional
-        Shape (m,): the one element of each value, from 0, that is used.
-    is_wrong : ndarray of bool, optional
-        Shape (m,): which vectors may have lost digits; all by default.
-
-    Returns
-    -------
-    list of list of Finding
-        For each of the m vectors its findings, in the order of the operations.
+    The evaluation is of m vectors of n elements: results of shape (m, n) and (m, 1). Labels, shape
+    (m,), name the one element of each value, from 0, that is used. Digits that were lost are looked
+    for where `is_wrong`, shape (m,), says so.
     """
     n = evaluation.results["x"].shape[-1]
     found: list[list[Finding]] = [[] for _ in range(len(evaluation.value))]
@@ -80,17 +70,7 @@ def find(
 def find_in_part(evaluation: Evaluation, n: int) -> Iterator[Finding]:
     """Find what went wrong in some elements of a vector of n, sums and losses apart.
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-        As of `evaluate_part`.
-    n : int
-        How many elements the whole vector has.
-
-    Yields
-    ------
-    Finding
-        In the order of the operations; elements are numbered within the part.
+    The evaluation is of `evaluate_part`; elements are numbered within the part.
     """
     for operation in evaluation.operations:
         if operation.kind is not Kind.SUM:
@@ -313,18 +293,10 @@ _CANCELLED = 0.5
 
 
 class Loss(NamedTuple):
-    """Where one operation lost digits of the result.
+    """Where one operation, a sum that absorbed or one whose operands cancelled, lost digits.
 
-    Attributes
-    ----------
-    operation : Operation
-        The sum that absorbed, or the operation whose operands cancelled.
-    kind : FindingKind
-        One of `results.LOSSES`.
-    where : ndarray of bool
-        Shape (m, n) or (m, 1).
-    factor : ndarray
-        The same shape: the error of the result in units of u times the result.
+    The mask has shape (m, n) or (m, 1), and so has `factor`: the error of the result in units of
+    u times the result.
     """
 
     operation: Operation
@@ -339,20 +311,7 @@ def absorbed(left: Any, right: Any, total: Any) -> Any:
 
 
 def losses(evaluation: Evaluation, labels: Array | None = None) -> Iterator[Loss]:
-    """Find where the vectors of an evaluation lost a decimal digit of the result or more.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-        Of m vectors of n elements: results of shape (m, n) and (m, 1).
-    labels : ndarray of int, optional
-        As of `find`.
-
-    Yields
-    ------
-    Loss
-        In the order of the operations.
-    """
+    """Find where an evaluation, as of `find`, lost a decimal digit of the result or more."""
     with np.errstate(all="ignore"):
         scale = _scale(evaluation, labels)
         inexact = ~_is_exact(evaluation)

@@ -52,18 +52,10 @@ class Summary(Displayed):
 
 
 class Labelled(Problem):
-    """Losses, or their gradients, of rows.
+    """Losses, or their gradients, of rows with labels from 0, shape (m,); none is ignored.
 
-    Parameters
-    ----------
-    function : LossFunction
-        Which of both.
-    labels : ndarray of int
-        Shape (m,), from 0; none is ignored.
-    kept : ndarray of bool or None
-        Shape (m, n), False where a class is masked, whose x is -inf.
-    empty : str
-        What becomes of vectors of which nothing is left, as `stablelse.nll` has it.
+    `kept`, shape (m, n), is False where a class is masked, whose x is -inf. `empty` is what becomes
+    of vectors of which nothing is left, as `stablelse.nll` has it.
     """
 
     def __init__(
@@ -111,22 +103,9 @@ class Labelled(Problem):
 
 
 class LabelledTally(Tally):
-    """Takes stacks of labelled vectors, in bounded memory.
+    """Takes stacks of labelled vectors, in bounded memory, by several methods in several formats.
 
-    Parameters
-    ----------
-    function : LossFunction
-        What is computed.
-    candidates : sequence of Candidate
-        By what methods.
-    formats : sequence of Format
-        In what formats.
-    reduction : str
-        As of `Summary`.
-    ignore_index : int
-        The label of vectors to leave out.
-    empty : str
-        What becomes of vectors of which nothing is left; the formulas know no such thing.
+    The rest is as of `Summary` and `Labelled`; vectors of the label `ignore_index` are left out.
     """
 
     def __init__(

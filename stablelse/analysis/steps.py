@@ -44,18 +44,8 @@ class Step(NamedTuple):
 def steps(evaluation: Evaluation, findings: tuple[Finding, ...] = ()) -> Iterator[Step]:
     """List the elementary operations of the evaluation of one vector, in order.
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-        Of one vector: results of shape (n,) and (1,).
-    findings : tuple of Finding
-        What was found in it, to be told at the step where it happened.
-
-    Yields
-    ------
-    Step
-        The value of the last one (the last n, one per element, where the function has a
-        result per element) is the value of the evaluation, bit for bit.
+    What was found in it is told at the step where it happened. The value of the last step (the last
+    n, where the function has a result per element) is that of the evaluation, bit for bit.
     """
     n = len(evaluation.results["x"])
     return (step for _, step in chosen_steps(evaluation, findings, range(1, n + 1)))
@@ -64,20 +54,10 @@ def steps(evaluation: Evaluation, findings: tuple[Finding, ...] = ()) -> Iterato
 def chosen_steps(
     evaluation: Evaluation, findings: tuple[Finding, ...], elements: Iterable[int]
 ) -> Iterator[tuple[int, Step]]:
-    """List the steps of some elements, each with its number among all; see `steps`.
+    """List the steps of some elements, from 1 and ascending, each with its number among all.
 
-    Parameters
-    ----------
-    evaluation, findings
-        As of `steps`.
-    elements : iterable of int
-        Their numbers, from 1, in ascending order.
-
-    Yields
-    ------
-    tuple of int and Step
-        A partial sum is listed if it is the whole sum, adds only elements that are chosen, or is
-        where a finding is.
+    A partial sum is listed if it is the whole sum, adds only elements that are chosen, or is
+    where a finding is. The rest is as of `steps`.
     """
     indices = [element - 1 for element in elements]
     before = 1

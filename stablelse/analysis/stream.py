@@ -79,31 +79,10 @@ class _Block(NamedTuple):
 
 
 class FormatState:
-    """Every method in one format.
+    """Every method in one format: the running values, and what was found so far.
 
-    Parameters
-    ----------
-    dtype : str
-        The format.
-    plain : bool
-        Whether a textbook's values are computed beside the exact one.
-
-    Attributes
-    ----------
-    format : Format
-        The format.
-    naive, shifted : RunningNaive, RunningShifted
-        What a textbook makes of the numbers.
-    right : RunningLogSumExp
-        What is right.
-    minimum, maximum : scalar
-        The smallest and the largest number so far, in the format.
-    least : float
-        The smallest finite one.
-    has_unfit : bool
-        Whether a finite number is too large for the format.
-    findings : dict
-        What was found so far, by method, symbol and kind.
+    `least` is the smallest finite number; `has_unfit` tells of a finite number that is too large
+    for the format. The textbook's values are computed if `plain`.
     """
 
     def __init__(self, dtype: str, plain: bool) -> None:

@@ -133,27 +133,10 @@ def verdicts(
     unfit: Array,
     max_ulp: float = DIGIT,
 ) -> Array:
-    """Return the verdicts on m vectors.
+    """Return the verdicts on m vectors: places in `VERDICTS`, shape (m,).
 
-    Parameters
-    ----------
-    departure : Departure
-        Of their results.
-    format_ : Format
-        Of the results.
-    function : Function or None
-        What was computed, if it is one of them.
-    causes : Causes
-        Of the ruined ones.
-    unfit : ndarray of bool
-        Shape (m,), see `does_not_fit`.
-    max_ulp : float
-        How many ulps a right result may be off.
-
-    Returns
-    -------
-    ndarray of int
-        Places in `VERDICTS`, shape (m,).
+    `causes` are those of the ruined ones, and `unfit` is as of `does_not_fit`. A right result may
+    be `max_ulp` ulps off.
     """
     found: Array = np.where(departure.ulps > max_ulp, _LOST, _PLACES[Verdict.RIGHT])
     no_number = departure.wrong_class | departure.has_nan
@@ -210,23 +193,11 @@ def judge(
     evaluated: Callable[[Array], Evaluation] | None = None,
     max_ulp: float = DIGIT,
 ) -> tuple[Array, Array]:
-    """Return the verdicts on results, and their errors in ulps.
+    """Return the verdicts on results, places in `VERDICTS`, and their errors in ulps, shape (m,).
 
-    Parameters
-    ----------
-    value, right : ndarray
-        Shape (m, k), of the format.
-    format_, function, unfit, max_ulp
-        As of `verdicts`.
-    evaluated : callable, optional
-        Gives the evaluation of the rows that are marked: the ruined ones, to tell why.
-
-    Returns
-    -------
-    verdicts : ndarray of int
-        Places in `VERDICTS`, shape (m,).
-    ulps : ndarray of float64
-        The largest error of each vector, infinite where one of both alone is finite.
+    The values and the right ones have shape (m, k) and the format; `evaluated` gives the evaluation
+    of the rows that are marked: the ruined ones, to tell why. An error is infinite where one of
+    both alone is finite. The rest is as of `verdicts`.
     """
     departure = Departure.of(value, right, format_)
     ruined = is_ruined(departure, format_, function)
