@@ -576,10 +576,10 @@ def scan(
     if values.ndim and not -values.ndim <= axis < values.ndim:
         raise ValueError(f"x has no axis {axis}: its shape is {values.shape}")
     turned = np.moveaxis(values, axis, -1) if values.ndim else values
-    found = ScanState(function, formats, max_ulp).update(turned).result()
-    if not found.rows:
+    result = ScanState(function, formats, max_ulp).update(turned).result()
+    if not result.rows:
         raise ValueError(f"x has no vectors to scan: its shape is {values.shape}")
-    return found
+    return result
 
 
 class ConditionError(ValueError):

@@ -316,11 +316,11 @@ def sweep_vector(
     if points < 2:
         raise SweepError(f"{points} points are too few: the ends alone are 2")
     having = [m for m, tables in FORMULAS.items() if any(function in table for table in tables)]
-    tried = candidates(function, methods or [*USUAL, *having], [find_shift(s) for s in shifts])
+    every = candidates(function, methods or [*USUAL, *having], [find_shift(s) for s in shifts])
     zeros = _zeros(x, range_, function, points)
     segments: list[Segment] = []
     for format_ in formats or [f for f in installed_formats() if f.name in USUAL_FORMATS]:
-        trial = Trial(x, range_, function, tried, format_)
+        trial = Trial(x, range_, function, every, format_)
         grid = trial.grid(points, zeros)
         if len(grid):
             trial.verdicts_at(grid)

@@ -39,22 +39,22 @@ def stretches(segments: Sequence[Segment], range_: Range) -> list[Stretch]:
     begin = 0.0 if range_.start >= least else firsts[0]
     end = 1.0 if range_.end <= largest else lasts[-1]
     middles = [(last + first) / 2 for last, first in zip(lasts, firsts[1:], strict=False)]
-    found = [
+    bar = [
         Stretch(segment.verdict, *bound)
         for segment, bound in zip(segments, pairwise([begin, *middles, end]), strict=True)
     ]
     if begin > 0:
-        found.insert(0, Stretch(Verdict.DOES_NOT_FIT, 0.0, begin))
+        bar.insert(0, Stretch(Verdict.DOES_NOT_FIT, 0.0, begin))
     if end < 1:
-        found.append(Stretch(Verdict.DOES_NOT_FIT, end, 1.0))
-    groups = (list(group) for _, group in groupby(found, key=lambda stretch: stretch.verdict))
+        bar.append(Stretch(Verdict.DOES_NOT_FIT, end, 1.0))
+    groups = (list(group) for _, group in groupby(bar, key=lambda stretch: stretch.verdict))
     return [Stretch(group[0].verdict, group[0].begin, group[-1].end) for group in groups]
 
 
 def present(rows: Iterable[Sequence[Stretch]]) -> list[Verdict]:
     """Return the verdicts that there are, from good to bad."""
-    found = {stretch.verdict for row in rows for stretch in row}
-    return [verdict for verdict in Verdict if verdict in found]
+    verdicts = {stretch.verdict for row in rows for stretch in row}
+    return [verdict for verdict in Verdict if verdict in verdicts]
 
 
 class Tick(NamedTuple):
@@ -66,12 +66,12 @@ class Tick(NamedTuple):
 
 def ticks(range_: Range, width: int) -> list[Tick]:
     """Return as many ticks as an axis has room for whose width is that of so many characters."""
-    found: list[Tick] = []
+    marks: list[Tick] = []
     for most in range(max(2, width // 6), 1, -1):
-        found = _ticks_at(range_, _round_numbers(range_, most))
-        if all(_apart(one, other) <= width for one, other in pairwise(found)):
-            return found
-    return found[:1]
+        marks = _ticks_at(range_, _round_numbers(range_, most))
+        if all(_apart(one, other) <= width for one, other in pairwise(marks)):
+            return marks
+    return marks[:1]
 
 
 def _apart(one: Tick, other: Tick) -> float:
@@ -82,9 +82,9 @@ def _apart(one: Tick, other: Tick) -> float:
 def _round_numbers(range_: Range, most: int) -> list[tuple[float, str]]:
     """Return round numbers of the range with their texts: at most about so many."""
     if range_.motion is Motion.SCALE:
-        found = _powers(range_, most)
-        if len(found) > 1:
-            return found
+        marks = _powers(range_, most)
+        if len(marks) > 1:
+            return marks
     least = range_.end / most - range_.start / most
     if least < float_info.min:
         return [(range_.end, number_text(range_.end))]

@@ -57,8 +57,8 @@ class ScanPicture:
         yield Text()
         yield from _table(scan, glyphs)
         room = 10_000 if self.is_whole else _LINES - len(scan.results)
-        told = sorted(_troubles(scan, glyphs), key=lambda trouble: -trouble[0])
-        troubles = [hanging(line, width, indent=1) for _, line in told]
+        ordered = sorted(_troubles(scan, glyphs), key=lambda trouble: -trouble[0])
+        troubles = [hanging(line, width, indent=1) for _, line in ordered]
         for index, line in enumerate(troubles):
             is_last = index == len(troubles) - 1
             room -= line.plain.count("\n") + 1
@@ -70,10 +70,10 @@ class ScanPicture:
         formats = [find_format(name) for name in dict.fromkeys(r.format for r in scan.results)]
         for name in _CHARTS if self.is_whole else ["maxima"]:
             yield Text.assemble((f" {name}", "bold"), f"  {_CHARTS[name]}")
-            found = getattr(scan.histograms, name)
+            distribution = getattr(scan.histograms, name)
             limits = thresholds_of(name, formats)
-            yield from _chart(name, found, limits, max(_FEWEST, room), glyphs)
-        ends = [end for found in scan.histograms[1:] for end in found[3:] if end is not None]
+            yield from _chart(name, distribution, limits, max(_FEWEST, room), glyphs)
+        ends = [end for others in scan.histograms[1:] for end in others[3:] if end is not None]
         if len(ends) == 4 and not self.is_whole:
             yield hanging(_REST.format(*map(_edge_text, ends)), width, indent=1, style="dim")
         survivors = [f"{way} {name or 'none'}" for way, name in scan.survivors.items()]
@@ -131,36 +131,36 @@ class _Bin(NamedTuple):
     total: int
 
 
-def _bins(found: Distribution, limits: Sequence[float], most: int) -> list[_Bin]:
+def _bins(distribution: Distribution, limits: Sequence[float], most: int) -> list[_Bin]:
     """Return bins from the first number to the last, at most so many or as few as there can be.
 
     They end at the thresholds, at all edges or at those that are powers of ten.
     """
-    filled = [index for index, count in enumerate(found.counts) if count]
+    filled = [index for index, count in enumerate(distribution.counts) if count]
     bins: list[_Bin] = []
     for first_digits in ("125", "1", ""):
         bins = []
         for index in range(filled[0], filled[-1] + 1):
-            low, high = found.edges[index : index + 2]
+            low, high = distribution.edges[index : index + 2]
             if bins and low and low not in limits and f"{abs(low):e}"[0] not in first_digits:
                 low, _, total = bins.pop()
-                bins.append(_Bin(low, high, total + found.counts[index]))
+                bins.append(_Bin(low, high, total + distribution.counts[index]))
             else:
-                bins.append(_Bin(low, high, found.counts[index]))
+                bins.append(_Bin(low, high, distribution.counts[index]))
         if len(bins) <= most:
             break
     return bins
 
 
 def _chart(
-    name: str, found: Distribution, limits: Sequence[Threshold], most: int, glyphs: Glyphs
+    name: str, distribution: Distribution, limits: Sequence[Threshold], most: int, glyphs: Glyphs
 ) -> Iterator[Text]:
     """Yield a bar per bin, those beyond a threshold marked with what happens there."""
-    if found.nan:
-        yield Text(f"   NaN {found.nan:,}")
-    if found.minimum is None:
+    if distribution.nan:
+        yield Text(f"   NaN {distribution.nan:,}")
+    if distribution.minimum is None:
         return
-    bins = _bins(found, [limit.value for limit in limits], most)
+    bins = _bins(distribution, [limit.value for limit in limits], most)
     labels = [_range_text(one) for one in bins]
     width, largest = max(map(len, labels)), max(one.total for one in bins)
     for one, label in zip(bins, labels, strict=True):
@@ -178,8 +178,8 @@ def _chart(
         line.append(mark * -(-one.total * _BAR // largest), style)
         line.append(f" {one.total:,}")
         if beyond:
-            told = _VANISHES if name == "spreads" else _BEYOND[kind]
-            note = told.format(infinity=glyphs.infinity, minus=glyphs.minus)
+            note = _VANISHES if name == "spreads" else _BEYOND[kind]
+            note = note.format(infinity=glyphs.infinity, minus=glyphs.minus)
             line.append(f"   {note} {', '.join(beyond)}", "dim" if name == "spreads" else style)
         yield line
 
@@ -266,8 +266,8 @@ def scan_lines(scan: Scan) -> Iterator[str]:
         yield f"{result.format} {result.method}: {counted}"
         for first, worst in zip(result.first, result.worst, strict=True):
             for which, witness in (("first", first), ("worst", worst)):
-                told = _witness_text(witness, result.format, ASCII, scan)
-                yield f"    {VERDICT_WORDS[witness.verdict]}, {which}: {told}"
+                text = _witness_text(witness, result.format, ASCII, scan)
+                yield f"    {VERDICT_WORDS[witness.verdict]}, {which}: {text}"
     for method, format_ in scan.survivors.items():
         yield f"{method} survives in: {format_ or 'none of these formats'}"
 

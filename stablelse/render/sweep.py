@@ -188,8 +188,8 @@ def _notes(sweep: Sweep, rows: Sequence[Sequence[Segment]]) -> str:
         else:
             some.append(f"{sum(segment.tried for segment in segments):,} of {name}")
     tried = [f"every t of {' and '.join(every)}"] if every else []
-    told = ", ".join([*tried, *some]) + (_BETWEEN if some else "")
-    return _NOTES.format(moved=MOTIONS[sweep.motion][1], tried=told)
+    text = ", ".join([*tried, *some]) + (_BETWEEN if some else "")
+    return _NOTES.format(moved=MOTIONS[sweep.motion][1], tried=text)
 
 
 def _line(*parts: Text) -> Text:

@@ -1,7 +1,7 @@
 """Both sides of every line of a derivation, exactly: every value a ball, as narrow as it must be.
 
 Every value is decided at some precision (`stablelse.numerics.decimals`), but for rationals on a
-tie, which are told in advance. With more than one different x, no value is rational that depends
+tie, which are known in advance. With more than one different x, no value is rational that depends
 on a sum of exponentials (Lindemann-Weierstrass). All others are monomials m e^t with rational m
 and t, or the logarithms t + log m of such, and those are rational where t is 0, or m is 1;
 multiplying the one is adding the other, and exp and log lead from one to the other.
