@@ -36,8 +36,6 @@ from stablelse.numerics.certificate import Certificate, Ledger, Rung
 from stablelse.numerics.decimals import Ball, State, Sum
 from stablelse.numerics.doubleword import (
     ARITHMETIC_ERROR,
-    EXP_ERROR,
-    FARTHEST,
     Pair,
     two_product,
     two_sum,
@@ -245,57 +243,50 @@ def _words(value: Fraction) -> tuple[float, float]:
 
 def _label_losses(x: Array, labels: Array, mask: Array | None, rung: Rung) -> Approximation:
     if rung is not Rung.KERNEL:
-        return _label_words(_wide(x, mask), labels)[0]
+        return _in_words(_wide(x, mask), labels)[1]
     high, low, error = exact.label_losses(x, labels, mask)
     return Approximation(high, low, np.zeros(len(x)), error, np.zeros(len(x), np.int64))
 
 
-def _label_words(wide: Array, labels: Array) -> tuple[Approximation, Approximation]:
-    """Return log(1 + q) and q / (1 + q) of rows, shape (m,).
+def _in_words(wide: Array, labels: Array) -> tuple[rowsums.Sums, Approximation, Approximation]:
+    """Return what is known of rows, the losses of labels, and 1 - p of them, shape (m,).
 
-    As the kernel does it (labels.h), in NumPy. Where x is too far from the largest, or two words do
-    not hold it, the error is infinite; where there is nothing to round, it is 0.
+    As the kernel does it (labels.h), in NumPy: the loss is log S - d, without cancellation, and
+    1 - p is R / S of the largest element; of others p is at most 1/2. Where two words do not hold
+    x, the error is infinite; where there is nothing to round, it is 0.
     """
-    places = np.arange(len(wide)), labels
-    own, others = wide[places].astype(np.longdouble), wide.copy()
-    others[places] = -np.inf
-    known, _ = rowsums.sums(others, None)
-    x, x_low, is_held = rowsums.words_of(own)
-    d, rest = two_sum(known.x_max, -x)
-    d, d_low = two_sum(d, rest + (known.x_max_low - x_low))
-    is_held = is_held & known.is_held & (abs(d) <= FARTHEST)
-    power = doubleword.exp(np.where(is_held, d, 0.0), np.where(is_held, d_low, 0.0))
-    sums = doubleword.reciprocal((known.inverse, known.inverse_low))
-    q, exponent = doubleword.product(sums, power[:2]), power[2]
-    relative = EXP_ERROR + known.error + 2 * known.spread + 4 * ARITHMETIC_ERROR
-    one = np.ones(len(wide))
-    _, *inverse, of_sum, high, low, error, scale = rowsums.with_logarithm(
-        one, *q, exponent, q[0], relative
-    )
-    less, less_low = doubleword.product(q, (inverse[0], inverse[1]))
-    less_error = 1.001 * (relative + of_sum + 4 * ARITHMETIC_ERROR) * less
-    is_far = exponent > 900  # 1 - p is 1, but for less than 2**-890
-    less, less_low = np.where(is_far, 1.0, less), np.where(is_far, 0.0, less_low)
-    less_error, exponent = np.where(is_far, 2.0**-890, less_error), np.where(is_far, 0, exponent)
+    rest, _ = rowsums.rests(wide, None)
+    known, own = rowsums.known_of(rest), wide[np.arange(len(wide)), labels]
+    high, low, lowest, error, exponent = reference.log_quotient(own, known, None)
+    loss = -high, -(low + lowest), error + ARITHMETIC_ERROR * abs(high), exponent
 
-    top = wide.max(axis=1)
-    is_nan, is_alone = ~(top < np.inf) | (top == -np.inf), known.x_max == -np.inf
-    is_absent = own == -np.inf
-    is_nothing = is_nan | is_alone | is_absent
-    special = np.where(is_nan, np.nan, np.where(is_alone, 0.0, np.inf))
-    special_less = np.where(is_nan, np.nan, np.where(is_alone, 0.0, 1.0))
+    p = reference.quotient(own, known)
+    flat, flat_low, flat_error = (np.ldexp(part, p.exponent) for part in (*p[:2], p.error))
+    less, less_low = two_sum(1.0, -flat)
+    other = less, less_low - flat_low, flat_error + ARITHMETIC_ERROR, 0
+    inverse = known.inverse, known.inverse_low
+    share, share_low = doubleword.product((rest.high, rest.low), inverse)
+    of_rest = rest.relative * rest.size * known.inverse
+    top = share, share_low, of_rest + (known.error + 2 * ARITHMETIC_ERROR) * share, rest.exponent
+    is_top = own == rest.largest
+    less_words = [np.where(is_top, one, two) for one, two in zip(top, other, strict=True)]
 
-    def approximation(high: Array, low: Array, error: Array, scale: Array, other: Array) -> Any:
+    is_absent, zero = own == -np.inf, np.zeros(len(wide))
+    is_nothing = known.is_nothing | is_absent
+
+    def approximation(words: Any, of_absent: float) -> Approximation:
+        high, low, error, exponent = words
+        special = np.where(known.is_nothing, np.nan, of_absent)
+        error = np.where(known.is_held, 1.001 * error, np.inf)
         return Approximation(
-            np.where(is_nothing, other, high),
+            np.where(is_nothing, special, high),
             np.where(is_nothing, 0.0, low),
-            np.zeros(len(wide)),
-            np.where(is_nothing, 0.0, np.where(is_held, error, np.inf)),
-            np.where(is_nothing, 0, scale),
+            zero,
+            np.where(is_nothing, 0.0, error),
+            np.where(is_nothing, 0, exponent),
         )
 
-    loss = approximation(high, low, error, scale, special)
-    return loss, approximation(less, less_low, less_error, exponent, special_less)
+    return known, approximation(loss, np.inf), approximation(less_words, 1.0)
 
 
 # ---- Gradients
@@ -385,7 +376,7 @@ def _gradient_in_words(
     x, mask = _of(inputs, rows)
     wide, (labels, s, o, t) = _wide(x, mask), _factors(inputs, scale, rows)
     label = labels, np.arange(len(x))
-    known, _ = rowsums.sums(wide, None)
+    known, _, less = _in_words(wide, labels)
     p = Approximation(
         *(
             np.array(np.broadcast_to(part, wide.T.shape))
@@ -395,7 +386,6 @@ def _gradient_in_words(
     for part in p:
         part[-np.inf == wide.T] = 0
     t_high, t_low = np.zeros((2, *wide.T.shape)) if t is None else np.array([part.T for part in t])
-    less = _label_words(wide, labels)[1]
     for part, own in zip(p, less, strict=True):
         part[label] = own
     for part in (p.high, p.low):

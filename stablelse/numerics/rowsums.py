@@ -76,7 +76,7 @@ class Sums(NamedTuple):
 
 def bands(m: int, n: int) -> Iterator[slice]:
     """Yield slices of as many rows as make a block, at least one."""
-    step = max(1, BLOCK // n)
+    step = max(1, BLOCK // max(n, 1))
     return (slice(start, min(start + step, m)) for start in range(0, m, step))
 
 
