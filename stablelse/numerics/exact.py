@@ -26,7 +26,7 @@ _NAMES = ("logsumexp", "softmax", "log_softmax")
 #: Elements of a job for a thread, and what pieces of a row are a multiple of.
 JOB, _ALIGNED = 2**17, 64
 
-_compiled = kernel.load()
+compiled = kernel.load()
 
 
 def evaluate(name: str, rows: Rows, certified: bool = False) -> Results:
@@ -102,46 +102,17 @@ def extent(rows: Array, low: float, high: float) -> Extent:
     """
     format_ = format_of(rows.dtype) or FORMATS["float64"]
     x = for_kernel(rows, format_)
-    if x is None or _compiled is None:
+    if x is None or compiled is None:
         return Extent(*_reference().extent(rows, low, high))
     found = np.empty((len(x), 4))
     jobs = [(x[band], found[band], low, high) for band in _bands(*x.shape)]
-    threads.mapped(_compiled.extent, jobs, x.size)
+    threads.mapped(compiled.extent, jobs, x.size)
     return Extent(*found.T)
 
 
 def rungs() -> tuple[Rung, ...]:
     """Return what computes in words, the fastest first."""
-    return (Rung.DOUBLE_WORD,) if _compiled is None else (Rung.KERNEL, Rung.DOUBLE_WORD)
-
-
-def label_losses(rows: Array, labels: Array, mask: Array | None) -> tuple[Array, Array, Array]:
-    """Return the loss of the label of every row in two words, and the error, from the kernel.
-
-    Of what is left to the reference the error is infinite.
-    """
-    words = np.full((len(rows), 3), [np.nan, 0.0, np.inf])
-    x = for_kernel(rows, format_of(rows.dtype) or FORMATS["float64"])
-    if x is not None and _compiled is not None:
-        _compiled.losses(x, np.ascontiguousarray(labels), mask, words)
-    return words[:, 0], words[:, 1], words[:, 2]
-
-
-def label_gradients(
-    rows: Array, labels: Array, mask: Array | None, y: Array, factors: Array, t: Any
-) -> Array:
-    """Put the gradients of rows into y; labels.h says what else there is.
-
-    Returns the flat indices of elements that are left to the reference.
-    """
-    x = for_kernel(rows, known_format(y.dtype))
-    if x is None or _compiled is None:
-        return np.arange(y.size)
-    t = None if t is None else np.array(t)
-    left: Array | None = _compiled.gradients(
-        x, np.ascontiguousarray(labels), mask, y, np.ascontiguousarray(factors), t
-    )
-    return np.zeros(0, np.int64) if left is None else left
+    return (Rung.DOUBLE_WORD,) if compiled is None else (Rung.KERNEL, Rung.DOUBLE_WORD)
 
 
 def for_kernel(rows: Array, format_: Format) -> Array | None:
@@ -159,9 +130,9 @@ def for_kernel(rows: Array, format_: Format) -> Array | None:
 @cache
 def _is_known(format_: Format) -> bool:
     """Whether the kernel computes in a format. It learns those of ml_dtypes when they are used."""
-    if _compiled is None or format_.name not in kernel.FORMATS:
+    if compiled is None or format_.name not in kernel.FORMATS:
         return False
-    _compiled.know(kernel.FORMATS.index(format_.name), np.empty(0, format_.dtype))
+    compiled.know(kernel.FORMATS.index(format_.name), np.empty(0, format_.dtype))
     return True
 
 
@@ -193,25 +164,25 @@ def _bands(m: int, n: int) -> list[slice]:
 
 
 def _settle_band(function: int, rows: Rows, y: Array, signs: Array | None) -> Certificate | None:
-    assert _compiled is not None
+    assert compiled is not None
     if signs is None:
-        return _settle_rest(function, rows, y, _compiled.rows(function, rows.x, y, rows.mask))
+        return _settle_rest(function, rows, y, compiled.rows(function, rows.x, y, rows.mask))
     found = np.empty(len(y), np.int8)
-    doubtful = _compiled.rows(function, rows.x, y, rows.mask, rows.weights, found)
+    doubtful = compiled.rows(function, rows.x, y, rows.mask, rows.weights, found)
     signs[...] = found
     return _settle_rest(function, rows, y, doubtful, signs)
 
 
 def _settle_long(function: int, rows: Rows, y: Array, count: int) -> list[Certificate | None]:
     """Put a function of one long row into y, in pieces: first their sums, then the results."""
-    assert _compiled is not None
+    assert compiled is not None
     n = rows.x.shape[1]
     ends = [n * i // count // _ALIGNED * _ALIGNED for i in range(count)] + [n]
     pieces = [(function, rows.x, y, rows.mask, *ends[i : i + 2]) for i in range(count)]
-    sums = threads.mapped(_compiled.sum_piece, pieces, n)
+    sums = threads.mapped(compiled.sum_piece, pieces, n)
     if function == _LOGSUMEXP:
         pieces = [(function, rows.x, y, rows.mask, 0, n)]
-    results = threads.mapped(lambda *piece: _compiled.settle_piece(*piece, *sums), pieces, n)
+    results = threads.mapped(lambda *piece: compiled.settle_piece(*piece, *sums), pieces, n)
     return [_settle_rest(function, rows, y, doubtful) for doubtful in results]
 
 
@@ -261,6 +232,6 @@ def _not_directly(x: object, axis: object) -> None:
 #: size that needs no threads; otherwise ``None``. It costs a fraction of a microsecond.
 directly: dict[str, Callable[[object, object], Any]] = dict.fromkeys(_NAMES, _not_directly)
 
-if _compiled is not None:
-    _compiled.on_doubt(_settle_direct)
-    directly = {name: getattr(_compiled, name) for name in _NAMES}
+if compiled is not None:
+    compiled.on_doubt(_settle_direct)
+    directly = {name: getattr(compiled, name) for name in _NAMES}

@@ -40,7 +40,7 @@ from stablelse.numerics.doubleword import (
     two_product,
     two_sum,
 )
-from stablelse.numerics.formats import Array, Format, nearest, ratio
+from stablelse.numerics.formats import FORMATS, Array, Format, format_of, nearest, ratio
 from stablelse.numerics.rounding import Approximation, check_arithmetic, settle
 from stablelse.numerics.targets import LossInputs
 
@@ -244,7 +244,11 @@ def _words(value: Fraction) -> tuple[float, float]:
 def _label_losses(x: Array, labels: Array, mask: Array | None, rung: Rung) -> Approximation:
     if rung is not Rung.KERNEL:
         return _in_words(_wide(x, mask), labels)[1]
-    high, low, error = exact.label_losses(x, labels, mask)
+    words = np.full((len(x), 3), [np.nan, 0.0, np.inf])
+    rows = exact.for_kernel(x, format_of(x.dtype) or FORMATS["float64"])
+    if rows is not None and exact.compiled is not None:
+        exact.compiled.losses(rows, np.ascontiguousarray(labels), mask, words)
+    high, low, error = words.T
     return Approximation(high, low, np.zeros(len(x)), error, np.zeros(len(x), np.int64))
 
 
@@ -361,12 +365,18 @@ def _kernel_gradient(
     in_range = ((sizes > 1 / _EXTREME) & (sizes < _EXTREME)).all()
     is_signed = t is not None and inputs.targets.is_signed
     start = (rows.start if isinstance(rows, slice) else int(rows[0])) * x.shape[1]
-    if in_range and not is_signed:
-        left: Array = exact.label_gradients(
-            x, labels, mask, result[rows], np.stack([*s, *o], axis=1), t
-        )
-        return left + np.int64(start)
-    return np.arange(start, start + x.size)
+    x_here = exact.for_kernel(x, inputs.format)
+    if x_here is None or exact.compiled is None or is_signed or not in_range:
+        return np.arange(start, start + x.size)
+    left: Array | None = exact.compiled.gradients(
+        x_here,
+        np.ascontiguousarray(labels),
+        mask,
+        result[rows],
+        np.stack([*s, *o], axis=1),
+        None if t is None else np.array(t),
+    )
+    return np.zeros(0, np.int64) if left is None else left + np.int64(start)
 
 
 def _gradient_in_words(

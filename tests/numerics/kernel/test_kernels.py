@@ -29,13 +29,13 @@ def by(monkeypatch):
             if name == kernel.REFERENCE:
                 patch.setattr(exact, "for_kernel", lambda rows, format_: None)
             else:
-                exact._compiled.use(name)
+                exact.compiled.use(name)
             value, sign, _ = exact.evaluate(function, Rows(rows, rows.dtype, None, *weights))
         return np.stack([value, sign]) if weights else value
 
     yield compute
-    if exact._compiled is not None:
-        exact._compiled.use(kernel.name())
+    if exact.compiled is not None:
+        exact.compiled.use(kernel.name())
 
 
 def assert_same_bits(found, right):
@@ -191,7 +191,7 @@ def test_anything_else_is_left_to_others():
 
 @needs_kernel
 def test_what_the_module_refuses():
-    module, x = exact._compiled, np.zeros((3, 4))
+    module, x = exact.compiled, np.zeros((3, 4))
     read_only, mask = np.zeros((3, 4)), np.ones((3, 4), bool)
     read_only.flags.writeable = False
     for arguments in (
@@ -240,7 +240,7 @@ def test_what_the_module_refuses():
 
 @needs_kernel
 def test_what_the_losses_of_the_module_refuse():
-    module, x, labels = exact._compiled, np.zeros((3, 4)), np.zeros(3, np.int64)
+    module, x, labels = exact.compiled, np.zeros((3, 4)), np.zeros(3, np.int64)
     words, factors, targets = np.zeros((3, 3)), np.zeros((3, 4)), np.zeros((2, 3, 4))
     for arguments in (
         [], [x, labels, None], [1, labels, None, words], [x[0], labels, None, words],
