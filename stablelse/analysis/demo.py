@@ -24,27 +24,13 @@ class UnknownSceneError(ValueError):
 
 
 class Pass(NamedTuple):
-    """One step of a single pass over the numbers.
+    """One step of a single pass over the numbers."""
 
-    Attributes
-    ----------
-    x : float64
-        The number that comes.
-    maximum : float64
-        The largest so far.
-    factor : float64
-        What the sum is multiplied by: exp of the old maximum less the new one.
-    total : float64
-        The sum of exp(x - maximum) so far.
-    value : float64
-        The log-sum-exp so far.
-    """
-
-    x: Any
-    maximum: Any
-    factor: Any
-    total: Any
-    value: Any
+    x: Any  # The number that comes
+    maximum: Any  # The largest so far
+    factor: Any  # What the sum is multiplied by: exp of the old maximum less the new one
+    total: Any  # The sum of exp(x - maximum) so far
+    value: Any  # The log-sum-exp so far
 
 
 class Figure(NamedTuple):
@@ -55,24 +41,12 @@ class Figure(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is computed for a scene.
+    """What is computed for a scene."""
 
-    Attributes
-    ----------
-    figures : tuple of Figure
-        The numbers in its words.
-    comparisons : tuple of Comparison
-        Methods side by side.
-    passes : tuple of Pass
-        The steps of a single pass.
-    cases : tuple of PeerComparison
-        Libraries side by side.
-    """
-
-    figures: tuple[Figure, ...] = ()
-    comparisons: tuple[Comparison, ...] = ()
-    passes: tuple[Pass, ...] = ()
-    cases: tuple[PeerComparison, ...] = ()
+    figures: tuple[Figure, ...] = ()  # The numbers in its words
+    comparisons: tuple[Comparison, ...] = ()  # Methods side by side
+    passes: tuple[Pass, ...] = ()  # The steps of a single pass
+    cases: tuple[PeerComparison, ...] = ()  # Libraries side by side
 
 
 class _Scene(NamedTuple):

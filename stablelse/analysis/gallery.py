@@ -24,32 +24,15 @@ from stablelse.numerics.functions import Function, exact
 
 
 class Case(NamedTuple):
-    """A vector of the gallery.
+    """A vector of the gallery."""
 
-    Attributes
-    ----------
-    name : str
-        What the vector is.
-    tasks : tuple of Task
-        What goes wrong on it.
-    note : str
-        Why it goes wrong.
-    x : tuple of float
-        The numbers; those of a format are to be rounded to it.
-    copies : int
-        How many times over they are taken.
-    b : tuple of float or None
-        Their weights.
-    dtype : str
-        Of x: a format, or one of NumPy's integers, whose results are float64's.
-    """
-
-    name: str
-    tasks: tuple[Task, ...]
-    note: str
-    x: tuple[float, ...]
-    copies: int = 1
-    b: tuple[float, ...] | None = None
+    name: str  # What the vector is
+    tasks: tuple[Task, ...]  # What goes wrong on it
+    note: str  # Why it goes wrong
+    x: tuple[float, ...]  # The numbers; those of a format are to be rounded to it
+    copies: int = 1  # How many times over they are taken
+    b: tuple[float, ...] | None = None  # Their weights
+    # Of x: a format, or one of NumPy's integers, whose results are float64's
     dtype: str = "float64"
 
     @property
@@ -111,28 +94,16 @@ CASES: tuple[Case, ...] = (
 
 
 class Standing(NamedTuple):
-    """How one library came through the gallery.
+    """How one library came through the gallery."""
 
-    Attributes
-    ----------
-    peer, title : str
-        The library, by its name in the table of peers, and as people call it.
-    right, misrounded, broken, no_answer : int
-        The number of cases of each `Outcome`.
-    worst_case : str or None
-        The first case with the largest error, ``None`` if there is no error.
-    ulps : float or None
-        That error; ``None`` if there is no answer at all.
-    """
-
-    peer: str
+    peer: str  # The library, by its name in the table of peers, and as people call it
     title: str
-    right: int
+    right: int  # The number of cases of each `Outcome`
     misrounded: int
     broken: int
     no_answer: int
-    worst_case: str | None
-    ulps: float | None
+    worst_case: str | None  # The first case with the largest error, ``None`` if there is no error
+    ulps: float | None  # That error; ``None`` if there is no answer at all
 
 
 class _Gallery(NamedTuple):

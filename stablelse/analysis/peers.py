@@ -70,39 +70,21 @@ class Outcome(Enum):
 
 
 class Peer(NamedTuple):
-    """A row of the table of libraries.
+    """A row of the table of libraries."""
 
-    Attributes
-    ----------
-    name : str
-        What the command line calls it; the name of its package works too.
-    title : str
-        What people call it.
-    module : str
-        What is imported.
-    alias : str
-        What the calls call its package.
-    calls : mapping of Task to str
-        How a user of the library would write it: an expression in x, of shape (m, n), and the
-        weights b of the same shape. The text that is shown is the text that is evaluated.
-    native : callable
-        Takes the package, an ndarray and its format to an array of the library's own.
-    to_numpy : callable
-        Takes what a call returned back to NumPy.
-    compiled : callable
-        Takes the package and a function to what a user would call, if there is a compiler.
-    context : callable
-        Takes the package to the context in which everything happens.
-    """
-
-    name: str
-    title: str
-    module: str
-    alias: str
+    name: str  # What the command line calls it; the name of its package works too
+    title: str  # What people call it
+    module: str  # What is imported
+    alias: str  # What the calls call its package
+    # How a user of the library would write it: an expression in x, of shape (m, n), and the
+    # weights b of the same shape. The text that is shown is the text that is evaluated.
     calls: Mapping[Task, str]
+    # Takes the package, an ndarray and its format to an array of the library's own
     native: Callable[[Any, Array, Format], Any] = lambda package, x, format_: x
-    to_numpy: Callable[[Any], Any] = np.asarray
+    to_numpy: Callable[[Any], Any] = np.asarray  # Takes what a call returned back to NumPy
+    # Takes the package and a function to what a user would call, if there is a compiler
     compiled: Callable[[Any, Callable[..., Any]], Callable[..., Any]] = lambda package, f: f
+    # Takes the package to the context in which everything happens
     context: Callable[[Any], AbstractContextManager[Any]] = lambda package: nullcontext()
 
     @property
@@ -233,23 +215,14 @@ def choose_peers(names: Sequence[str] = ()) -> tuple[list[Peer], tuple[str, ...]
 
 
 class Worst(NamedTuple):
-    """The result with the largest error, the first of several; all ``None`` if there is none.
+    """The result with the largest error, the first of several; all ``None`` if there is none."""
 
-    Attributes
-    ----------
-    source, row, column : str, int or None
-        Where the vector came from, as in `Place`.
-    element : int or None
-        Which element of the vector's result, from 1; ``None`` if the result is one number.
-    value, exact : scalar or None
-        What the library gave, and what is right, both in the format.
-    """
-
-    source: str | None = None
+    source: str | None = None  # Where the vector came from, as in `Place`
     row: int | tuple[int, ...] | None = None
     column: str | None = None
+    # Which element of the vector's result, from 1; ``None`` if the result is one number
     element: int | None = None
-    value: Any = None
+    value: Any = None  # What the library gave, and what is right, both in the format
     exact: Any = None
 
 
@@ -344,28 +317,16 @@ class PeerComparison(Displayed, _PeerComparison):
 
 
 class Question(NamedTuple):
-    """What every library is asked.
+    """What every library is asked."""
 
-    Attributes
-    ----------
-    task : Task
-        What to compute.
-    x, b : ndarray
-        Shape (m, n), n >= 1: a vector a row, of the format (or integers, which count as it);
-        ``None`` for b if there are no weights.
-    format : Format
-        What the results are rounded to, and judged in.
-    exact : ndarray
-        Shape (m, k): the correctly rounded results.
-    place : callable
-        Takes the index of a row to where the vector came from.
-    """
-
-    task: Task
+    task: Task  # What to compute
+    # Shape (m, n), n >= 1: a vector a row, of the format (or integers, which count as it);
+    # ``None`` for b if there are no weights
     x: Array
     b: Array | None
-    format: Format
-    exact: Array
+    format: Format  # What the results are rounded to, and judged in
+    exact: Array  # Shape (m, k): the correctly rounded results
+    # Takes the index of a row to where the vector came from
     place: Callable[[int], Place] = lambda row: Place()
 
 

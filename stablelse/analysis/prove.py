@@ -108,77 +108,42 @@ DERIVATIONS: dict[Function, tuple[Equation, ...]] = {
 
 
 class Origin(NamedTuple):
-    """An operation that made infinity, 0 or NaN of sound numbers.
+    """An operation that made infinity, 0 or NaN of sound numbers."""
 
-    Attributes
-    ----------
-    kind : Kind
-        The operation.
-    element : int or None
-        At which element, from 1; ``None`` where there is one for the whole vector.
-    operands : tuple of scalars
-        What it was given; empty for a sum.
-    value : scalar
-        What it made of that.
-    """
-
-    kind: Kind
+    kind: Kind  # The operation
+    # At which element, from 1; ``None`` where there is one for the whole vector
     element: int | None
-    operands: tuple[Any, ...]
-    value: Any
+    operands: tuple[Any, ...]  # What it was given; empty for a sum
+    value: Any  # What it made of that
 
 
 class Quantity(NamedTuple):
-    """What one expression comes to.
+    """What one expression comes to."""
 
-    Attributes
-    ----------
-    nearest : scalar
-        The exact value, correctly rounded to the format: infinite or 0 beyond its range.
-    decimal : Decimal or None
-        The exact value as a decimal number, correctly rounded, where it is outside the normal
-        range of the format, or the format holds fewer than ten digits.
-    value : scalar
-        What the format makes of it, every operation rounded.
-    ulps : float
-        The distance of the two numbers of the format, in units in the last place; infinite
-        where it is broken.
-    verdict : Verdict
-        Broken where the value is infinite, NaN or 0, and the exact value is not; but a result
-        of 0 is right if no number of the format is nearer to the exact value.
-    """
-
-    nearest: Any
+    nearest: Any  # The exact value, correctly rounded to the format: infinite or 0 beyond its range
+    # The exact value as a decimal number, correctly rounded, where it is outside the normal
+    # range of the format, or the format holds fewer than ten digits
     decimal: Decimal | None
-    value: Any
+    value: Any  # What the format makes of it, every operation rounded
+    # The distance of the two numbers of the format, in units in the last place; infinite
+    # where it is broken
     ulps: float
+    # Broken where the value is infinite, NaN or 0, and the exact value is not; but a result
+    # of 0 is right if no number of the format is nearer to the exact value
     verdict: Verdict
 
 
 class Row(NamedTuple):
-    """An equation for one element, or for the vector.
+    """An equation for one element, or for the vector."""
 
-    Attributes
-    ----------
-    element : int or None
-        Counted from 1; ``None`` where there is one value for the whole vector.
-    left, right : Quantity
-        Both sides. On the left y, or p_j, is the exact value, rounded to the format.
-    parts : tuple of Quantity
-        Numerator and denominator, where the right side is a fraction.
-    holds : bool
-        Whether both sides were computed to be the same number, exactly: rounded to the same
-        number, and enclosed by intervals that meet.
-    origins : tuple of Origin
-        Where the right side broke.
-    """
-
-    element: int | None
-    left: Quantity
+    element: int | None  # Counted from 1; ``None`` where there is one value for the whole vector
+    left: Quantity  # Both sides. On the left y, or p_j, is the exact value, rounded to the format.
     right: Quantity
-    parts: tuple[Quantity, ...]
+    parts: tuple[Quantity, ...]  # Numerator and denominator, where the right side is a fraction
+    # Whether both sides were computed to be the same number, exactly: rounded to the same
+    # number, and enclosed by intervals that meet
     holds: bool
-    origins: tuple[Origin, ...]
+    origins: tuple[Origin, ...]  # Where the right side broke
 
     @property
     def verdict(self) -> Verdict:
@@ -187,63 +152,28 @@ class Row(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One line of the derivation on the user's numbers.
+    """One line of the derivation on the user's numbers."""
 
-    Attributes
-    ----------
-    number : int
-        That of the equation.
-    digits : int
-        The decimal digits it took to evaluate both sides to the last bit.
-    verdict : Verdict
-        The worst of both sides'.
-    ulps : float
-        The largest error of both sides.
-    rows : tuple of Row
-        One, or one per element.
-    """
-
-    number: int
-    digits: int
-    verdict: Verdict
-    ulps: float
-    rows: tuple[Row, ...]
+    number: int  # That of the equation
+    digits: int  # The decimal digits it took to evaluate both sides to the last bit
+    verdict: Verdict  # The worst of both sides'
+    ulps: float  # The largest error of both sides
+    rows: tuple[Row, ...]  # One, or one per element
 
 
 class FormatProof(NamedTuple):
-    """The derivation in one format.
+    """The derivation in one format."""
 
-    Attributes
-    ----------
-    format : str
-        What x is rounded to, and every operation.
-    shift : str
-        How the a of the identity was chosen.
-    a : scalar
-        The shift, in the format.
-    x : ndarray
-        Shape (n,), in the format.
-    lines : tuple of Line
-        One per equation.
-    departs : int or None
-        The first line of which a side is not right in the format.
-    compute : int
-        The line to compute: the last one.
-    with_max : Quantity or None
-        What that comes to for a = max, where it is not right and a is another.
-    library : Quantity
-        What this package's own function returns; of softmax the worst element.
-    """
-
-    format: str
-    shift: str
-    a: Any
-    x: Array
-    lines: tuple[Line, ...]
-    departs: int | None
-    compute: int
+    format: str  # What x is rounded to, and every operation
+    shift: str  # How the a of the identity was chosen
+    a: Any  # The shift, in the format
+    x: Array  # Shape (n,), in the format
+    lines: tuple[Line, ...]  # One per equation
+    departs: int | None  # The first line of which a side is not right in the format
+    compute: int  # The line to compute: the last one
+    # What that comes to for a = max, where it is not right and a is another
     with_max: Quantity | None
-    library: Quantity
+    library: Quantity  # What this package's own function returns; of softmax the worst element
 
 
 class _Proof(NamedTuple):

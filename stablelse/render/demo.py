@@ -38,23 +38,14 @@ _Row = list[Text | str]
 
 
 class Page(NamedTuple):
-    """What a scene says.
+    """What a scene says."""
 
-    Attributes
-    ----------
-    title : str
-        The one idea of it.
-    before, after : str
-        What stands above and below the picture. In braces are numbers by their names, cut to a
-        few digits where ``~`` follows, and the symbols that a screen may not have.
-    picture : callable
-        Draws what was computed.
-    """
-
-    title: str
+    title: str  # The one idea of it
+    # What stands above and below the picture. In braces are numbers by their names, cut to a
+    # few digits where ``~`` follows, and the symbols that a screen may not have.
     before: str
     after: str
-    picture: Callable[[Scene, Glyphs, int], Iterator[Text]]
+    picture: Callable[[Scene, Glyphs, int], Iterator[Text]]  # Draws what was computed
 
 
 def _working(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
