@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from stablelse.analysis.compare import Problem, compare_rows
-from stablelse.analysis.results import Comparison, Errors, Steps
+from stablelse.analysis.results import Comparison, Steps
 from stablelse.analysis.tally import Tally
 from stablelse.analysis.verdicts import does_not_fit
 from stablelse.cli.emit import NUMBERS, Values, emit, write_numbers
@@ -50,7 +50,8 @@ def run(request: Evaluate) -> None:
             emit(Many("values", _values(request, job, meter)), request, meter)
         else:
             found = _comparisons(request, job, meter)
-            views = _pictures if request.output.format == "table" else _records
+            is_seen = request.output.format in ("table", "plain")
+            views = _pictures if is_seen else _records
             emit(Many("vectors", views(found, request)), request, meter)
 
 
@@ -127,9 +128,7 @@ def _records(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[A
     for comparison in comparisons:
         if request.steps:
             yield Steps(comparison)
-        if request.output.format == "plain" and request.errors:
-            yield Errors(comparison)
-        elif not request.steps:
+        else:
             yield comparison
 
 
@@ -144,8 +143,10 @@ def _pictures(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[
         shown = tally.comparisons
     if request.steps:
         yield from (comparison.steps for comparison in shown)
-    elif request.source.row or len(shown) == 1 or not shown[0].is_whole:
-        yield from shown
+    elif request.source.row or len(shown) == 1:
+        from stablelse.render.screen import Screen
+
+        yield from (Screen(c, request.digits, request.every) for c in shown)
     else:
         yield tally
     if request.errors:

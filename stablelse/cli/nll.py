@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import typer
 
-from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.likelihood import LabelledTally
-from stablelse.analysis.results import Comparison, Place
+from stablelse.analysis.results import Comparison
 from stablelse.cli.beside import open_beside, proposing_no
 from stablelse.cli.emit import Values, emit
 from stablelse.cli.input import (
@@ -46,6 +45,7 @@ from stablelse.readers import (
 )
 from stablelse.render import Many
 from stablelse.render.records import record
+from stablelse.render.screen import Screen
 
 #: What complaints call a label that is given as such.
 _ALONE = "--label"
@@ -171,7 +171,7 @@ def run(request: Nll) -> None:
         if request.quiet:
             emit(Many("values", _values(stacks, found, request)), request)
         elif kind == "table":
-            emit(Many("losses", _pictures(stacks, found, job, request)), request)
+            emit(Many("losses", _pictures(stacks, found, request)), request)
         else:
             losses = _with_totals(_losses(stacks, found), found, kind)
             emit(Many("losses", losses, lambda: record(found.result())), request)
@@ -204,9 +204,7 @@ def _values(stacks: Iterator[Vectors], found: LabelledTally, request: Nll) -> It
     yield from (Values(np.atleast_1d(entry.value), False) for entry in found.result().totals)
 
 
-def _pictures(
-    stacks: Iterator[Vectors], found: LabelledTally, job: Job, request: Nll
-) -> Iterator[Any]:
+def _pictures(stacks: Iterator[Vectors], found: LabelledTally, request: Nll) -> Iterator[Any]:
     """Yield the methods on one vector, below the softmax or its logarithm; or a row a vector."""
     for _ in _losses(stacks, found):
         pass
@@ -215,13 +213,7 @@ def _pictures(
         raise typer.BadParameter("--steps shows one vector: choose it with --row")
     if result.vectors == 1:
         (loss,) = result.comparisons
-        (comparison,) = compare_rows(
-            loss.x[None],
-            Problem(job.function, job.empty),
-            job.candidates(),
-            job.formats,
-            [Place(loss.source, loss.row, loss.column)],
-            errors=False,
-        )
-        yield comparison.steps if request.steps else comparison
+        yield loss.steps if request.steps else Screen(loss, request.digits, request.every)
+        if not result.ignored:
+            return
     yield result

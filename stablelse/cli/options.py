@@ -315,6 +315,28 @@ _Dtype = Annotated[
 ]
 
 
+def _digits(text: str) -> int:
+    """Read how many digits numbers are to have."""
+    number = 40 if text == "full" else int(text) if text.isascii() and text.isdigit() else 0
+    if not 1 <= number <= 40:
+        raise typer.BadParameter(f"{text!r} is not a number of digits: give 1 to 40, or full")
+    return number
+
+
+_Digits = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N|full",
+        parser=_digits,
+        help="How many digits numbers have in the table.  [default: 7, and all in results]",
+    ),
+]
+_All = Annotated[
+    bool,
+    typer.Option("--all", help="Every element and every row, however many.", show_default=False),
+]
+
+
 class Evaluate(NamedTuple):
     """What lse, softmax and log-softmax are asked for."""
 
@@ -325,6 +347,8 @@ class Evaluate(NamedTuple):
     empty: _Empty = "nan"
     errors: _Errors = False
     steps: _Steps = False
+    digits: _Digits = None
+    every: _All = False
     quiet: _Quiet = False
     function: str = "lse"  # no option: the command
 
@@ -349,6 +373,8 @@ class Nll(NamedTuple):
     ] = None
     empty: _Empty = "nan"
     steps: _Steps = False
+    digits: _Digits = None
+    every: _All = False
     quiet: _Quiet = False
 
 
@@ -527,6 +553,10 @@ class _Given(dict[str, Any]):
         return not self.numbers and not self.file
 
     @property
+    def is_for_eyes(self) -> bool:
+        return not self.quiet and not self.json and self.format in ("table", "plain")
+
+    @property
     def is_piped(self) -> bool:
         return not self.numbers and "-" in (self.file or ["-"])
 
@@ -550,6 +580,7 @@ class _Refusal(NamedTuple):
 
 
 _PICTURE = "--save keeps the picture of the table: it does not go with "
+_NUMBERS = "what programs read has every number, with all its digits"
 _LIST = "--list has names alone: leave out --format, --json and --save"
 _LABELS = (
     "give the labels once: --labels FILE, --label-column or --label-key for a column, an array or "
@@ -565,6 +596,8 @@ _REFUSALS = tuple(
         ("", lambda o: o.save and o.quiet, _PICTURE + "--quiet"),
         ("", lambda o: o.save and o.json, _PICTURE + "--format json"),
         ("", lambda o: o.save and o.format != "table", _PICTURE + "--format {format}"),
+        ("", lambda o: o.digits and not o.is_for_eyes, "--digits is for the table: " + _NUMBERS),
+        ("", lambda o: o.every and not o.is_for_eyes, "--all is for the table: " + _NUMBERS),
         ("scan", lambda o: o.quiet and o.output,
          "--quiet prints nothing: it does not go with --output"),
         ("scan", lambda o: o.quiet and o.json,

@@ -8,15 +8,17 @@ from typing import Any, NamedTuple
 
 #: For each type of result what gives its picture, its plain lines and so on: module and name.
 FORMS: dict[str, dict[str, str]] = {
-    "Comparison": {"table": "table:ComparisonPicture", "plain": "plain:comparison_lines"},
+    "Comparison": {"table": "screen:Screen", "plain": "screen:lines"},
+    "AccuracyPicture": {"plain": "layout:plain_lines"},
+    "Screen": {"plain": "layout:plain_lines"},
     "Steps": {
         "table": "walk:steps_picture",
-        "plain": "plain:steps_lines",
+        "plain": "walk:steps_lines",
         "csv": "records:step_rows",
         "json": "records:with_steps",
     },
-    "Errors": {"table": "accuracy:errors_picture", "plain": "plain:errors_lines"},
-    "Tally": {"table": "overview:Overview"},
+    "Errors": {"table": "accuracy:errors_picture", "plain": "screen:lines"},
+    "Tally": {"table": "overview:Overview", "plain": "screen:lines"},
     "Summary": {"table": "likelihood:LikelihoodPicture", "plain": "likelihood:total_lines"},
     "Gallery": {
         "table": "peers:GalleryPicture",

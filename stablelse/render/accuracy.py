@@ -10,8 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.results import Comparison, Errors, MethodResult
-from stablelse.render.layout import Column, Group, glyphs_for, stack
-from stablelse.render.table import hanging
+from stablelse.render.layout import Column, Group, glyphs_for, hanging, stack
 from stablelse.render.wording import (
     condition_text,
     digits_text,

@@ -15,13 +15,11 @@ from stablelse.analysis.peers import Outcome
 from stablelse.analysis.results import Comparison, MethodResult
 from stablelse.numerics.formulas.formula import Kind, Method
 from stablelse.numerics.functions import Function
-from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.grid import grid
-from stablelse.render.layout import glyphs_for
+from stablelse.render.layout import VERDICT_STYLES, glyphs_for, hanging
 from stablelse.render.numbers import bound_text, number_text, rough_text
 from stablelse.render.peers import case_picture, missing_note, peer_lines
-from stablelse.render.plain import comparison_lines
-from stablelse.render.table import hanging
+from stablelse.render.screen import lines
 from stablelse.render.wording import (
     ASCII,
     VERDICT_WORDS,
@@ -336,7 +334,7 @@ def scene_lines(scene: Scene) -> Iterator[str]:
     yield f"{scene.number}/{scene.of} {scene.name}: {_filled(page.title, scene, ASCII)}"
     yield _filled(page.before, scene, ASCII)
     for comparison in scene.facts.comparisons:
-        yield from comparison_lines(comparison)
+        yield from lines(comparison)
     for step in scene.facts.passes:
         named = zip(step._fields, map(number_text, step), strict=True)
         yield ", ".join(f"{name} {value}" for name, value in named)

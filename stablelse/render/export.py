@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from html import escape
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from zlib import crc32
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _SVG_LINE = 20 * 1.22
 
 def to_text(picture: RenderableType, width: int = WIDTH) -> str:
     """Return the picture as text without colour."""
-    return _printable(_taken(picture, width).export_text())
+    return _printable(_taken(picture, width, None).export_text())
 
 
 def to_svg(picture: RenderableType, title: str, width: int = WIDTH) -> str:
@@ -230,7 +230,9 @@ def _theme() -> TerminalTheme:
     )
 
 
-def _taken(picture: RenderableType, width: int) -> Console:
+def _taken(
+    picture: RenderableType, width: int, colours: Literal["truecolor"] | None = "truecolor"
+) -> Console:
     """Return a console that has recorded the picture, as wide as its widest line."""
     from rich.console import Console
 
@@ -241,7 +243,7 @@ def _taken(picture: RenderableType, width: int) -> Console:
         record=True,
         force_terminal=True,
         force_jupyter=False,
-        color_system="truecolor",
+        color_system=colours,
         no_color=False,
         highlight=False,
         markup=False,

@@ -3,18 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from io import StringIO
 from itertools import pairwise
+from textwrap import fill
 from typing import NamedTuple
 
 from rich import box
-from rich.console import ConsoleOptions
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from stablelse.analysis.results import BROKEN, Verdict
 from stablelse.render.wording import ASCII, UNICODE, Glyphs
+
+VERDICT_STYLES: dict[Verdict, str] = {
+    Verdict.RIGHT: "bold green",
+    Verdict.DIGITS_LOST: "bold yellow",
+    **dict.fromkeys(BROKEN, "bold red"),
+}
 
 #: What a column of a table takes beside its text: a blank on either side and a rule.
 _FRAME = 3
+
+
+class Frame(box.Box):
+    """A box with another one for screens of ASCII, and none in plain text."""
+
+    def __init__(self, unicode: str, ascii_: str) -> None:
+        super().__init__(unicode)
+        self.ascii_ = box.Box(ascii_, ascii=True)
+
+    def substitute(self, options: ConsoleOptions, safe: bool = True) -> box.Box:
+        """Return the box that a console can show."""
+        if is_plain(options):
+            return _NO_FRAME
+        return self.ascii_ if options.ascii_only else super().substitute(options, safe)
+
+
+_NO_FRAME = box.Box("    \n" * 8, ascii=True)
+_ROUNDED = Frame(str(box.ROUNDED), str(box.ASCII))
+
+#: Lines below the headers and between sections alone.
+_RULES = "    \n    \n {0}{0} \n    \n {0}{0} \n {0}{0} \n    \n    \n"
+RULES = Frame(_RULES.format("─"), _RULES.format("-"))
 
 
 class Column(NamedTuple):
@@ -112,7 +143,7 @@ def _total(columns: Sequence[Column]) -> int:
 
 
 def _table(columns: Sequence[Column], sections: frozenset[int]) -> Table:
-    table = Table(box=box.ROUNDED, width=_total(columns), border_style="dim", header_style="bold")
+    table = Table(box=_ROUNDED, width=_total(columns), border_style="dim", header_style="bold")
     two_lines = any(column.above for column in columns)
     for column in columns:
         # A width of its own for every column: Rich would rather cut digits than run over.
@@ -129,3 +160,51 @@ def _table(columns: Sequence[Column], sections: frozenset[int]) -> Table:
         lines = (Text("\n").join(column.cells[begin:end]) for column in columns)
         table.add_row(*lines, end_section=True)
     return table
+
+
+def hanging(
+    sentence: str, width: int, indent: int, style: str = "", head: Text | None = None
+) -> Text:
+    """Return a sentence wrapped at blanks only, every line indented; the first has a head."""
+    margin = " " * indent
+    wrapped = fill(
+        sentence,
+        max(width, indent + 20),
+        initial_indent=margin,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    head = head or Text()
+    return Text.assemble(head, (wrapped[head.cell_len :], style), no_wrap=True, overflow="ignore")
+
+
+class _PlainFile(StringIO):
+    """What a plain console writes to: ASCII without frames."""
+
+    encoding = "plain"
+
+
+#: So wide is plain text that its lines are never broken.
+_ENDLESS = 10_000
+
+
+def is_plain(options: ConsoleOptions) -> bool:
+    """Whether text is wanted without frames and rulers, for a screen reader, a log, or grep."""
+    return options.encoding == _PlainFile.encoding
+
+
+def plain_lines(picture: RenderableType) -> list[str]:
+    """Return the lines of a picture as text without colours, frames and rulers."""
+    file = _PlainFile()
+    console = Console(
+        file=file,
+        width=_ENDLESS,
+        color_system=None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    console.print(picture, crop=False)
+    return [line.rstrip() for line in file.getvalue().rstrip("\n").split("\n")]

@@ -13,11 +13,9 @@ from stablelse.analysis.likelihood import Summary
 from stablelse.analysis.results import BROKEN, Comparison, MethodResult, Places, Total, Verdict
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.functions import LossFunction
-from stablelse.render.columns import VERDICT_STYLES
-from stablelse.render.layout import Column, Group, glyphs_for, stack
+from stablelse.render.layout import VERDICT_STYLES, Column, Group, glyphs_for, hanging, stack
 from stablelse.render.numbers import number_text
 from stablelse.render.overview import left_out_text
-from stablelse.render.table import hanging
 from stablelse.render.wording import (
     ASCII,
     FUNCTION_NAMES,

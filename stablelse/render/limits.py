@@ -9,8 +9,8 @@ from rich.text import Text
 
 from stablelse.analysis.limits import FormatLimits, Limits
 from stablelse.render.grid import grid
+from stablelse.render.layout import hanging
 from stablelse.render.numbers import bound_text
-from stablelse.render.table import hanging
 
 _ABOUT = (
     "u is the unit roundoff, the largest relative error of one rounding. Numbers are cut to a few "

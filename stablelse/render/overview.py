@@ -10,9 +10,7 @@ from rich.text import Text
 
 from stablelse.analysis.results import MethodResult, Verdict
 from stablelse.analysis.tally import Tally
-from stablelse.render.columns import VERDICT_STYLES
-from stablelse.render.layout import Column, Group, glyphs_for, stack
-from stablelse.render.table import hanging
+from stablelse.render.layout import VERDICT_STYLES, Column, Group, glyphs_for, hanging, stack
 from stablelse.render.wording import (
     FUNCTION_NAMES,
     VERDICT_WORDS,

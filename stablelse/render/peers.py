@@ -12,9 +12,8 @@ from rich.text import Text
 from stablelse.analysis.gallery import Gallery
 from stablelse.analysis.peers import Outcome, PeerComparison, PeerResult, Task
 from stablelse.render.grid import grid
-from stablelse.render.layout import glyphs_for
+from stablelse.render.layout import glyphs_for, hanging
 from stablelse.render.numbers import number_text
-from stablelse.render.table import hanging
 from stablelse.render.wording import (
     ASCII,
     Glyphs,

@@ -22,13 +22,11 @@ from stablelse.analysis.prove import (
 from stablelse.analysis.results import Verdict
 from stablelse.numerics.formulas import SHIFTS
 from stablelse.numerics.functions import Function
-from stablelse.render.columns import VERDICT_STYLES
 from stablelse.render.grid import grid
-from stablelse.render.layout import glyphs_for
+from stablelse.render.layout import VERDICT_STYLES, glyphs_for, hanging
 from stablelse.render.notation import LATEX, Notation, Numbers, applied_text, screen, side_text
 from stablelse.render.numbers import json_number, number_text
 from stablelse.render.records import input_record, record
-from stablelse.render.table import hanging
 from stablelse.render.wording import (
     ASCII,
     FUNCTION_NAMES,

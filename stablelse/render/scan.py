@@ -12,12 +12,10 @@ from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.scan import Distribution, Failure, Scan, Threshold, WayScan, Witness
 from stablelse.analysis.scan import thresholds as thresholds_of
 from stablelse.numerics.formats import find_format
-from stablelse.render.columns import VERDICT_STYLES
-from stablelse.render.layout import glyphs_for
+from stablelse.render.layout import VERDICT_STYLES, glyphs_for, hanging
 from stablelse.render.numbers import number_text, row_text
 from stablelse.render.records import cell, field_names, record
 from stablelse.render.sweep import MARKS
-from stablelse.render.table import hanging
 from stablelse.render.wording import ASCII, FUNCTION_NAMES, VERDICT_WORDS, Glyphs, ulps_text
 
 #: The longest bar of a chart; how many lines the table, the troubles and the bars take together on

@@ -12,9 +12,8 @@ from rich.text import Text
 from stablelse.analysis.results import DIGIT, VERDICTS, Verdict
 from stablelse.analysis.sweep import Motion, Segment, Sweep
 from stablelse.render.axis import Stretch, present, stretches, ticks
-from stablelse.render.layout import glyphs_for
+from stablelse.render.layout import glyphs_for, hanging
 from stablelse.render.numbers import number_text
-from stablelse.render.table import hanging
 from stablelse.render.wording import (
     ASCII,
     FUNCTION_NAMES,

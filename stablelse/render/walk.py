@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.results import Comparison, MethodResult, Steps
-from stablelse.analysis.steps import Step, chosen_steps
+from stablelse.analysis.steps import Step, chosen_steps, steps
 from stablelse.numerics.formulas.formula import Kind
-from stablelse.render.columns import shown_elements
 from stablelse.render.layout import Column, Group, glyphs_for, stack
-from stablelse.render.wording import Glyphs, method_text, operation_text, shift_text, step_word
+from stablelse.render.numbers import number_text
+from stablelse.render.screen import chosen_elements
+from stablelse.render.wording import (
+    ASCII,
+    Glyphs,
+    method_text,
+    operation_text,
+    shift_text,
+    step_word,
+)
+
+#: Of so many elements the steps are shown.
+_ELEMENTS = 20
 
 
 class Walk:
@@ -33,7 +44,7 @@ class Walk:
         for result in self.comparison.results:
             if result.evaluation is None:
                 continue
-            shown = shown_elements(self.comparison, [result])
+            shown = chosen_elements(self.comparison, [result], _ELEMENTS)
             elements = sorted(index + 1 for index in shown if index is not None)
             chosen = list(chosen_steps(result.evaluation, result.findings, elements))
             yield Text.assemble(
@@ -80,3 +91,17 @@ def _operation(step: Step, result: MethodResult, glyphs: Glyphs) -> str:
     if step.kind is Kind.SHIFT:
         return shift_text(result, glyphs).partition(" = ")[0]
     return operation_text(step.kind, step.operands, glyphs)
+
+
+def steps_lines(view: Steps) -> Iterator[str]:
+    """Yield a line per elementary operation of every method."""
+    for result in view.comparison.results:
+        if result.evaluation is None:
+            continue
+        n = len(result.evaluation.results["x"])
+        yield f"{method_text(result, ASCII)}, {result.format}:"
+        for step in steps(result.evaluation, result.findings):
+            operation = operation_text(step.kind, step.operands, ASCII)
+            word = step_word(step)
+            line = f"    {step_symbol(step, n)} = {operation} = {number_text(step.value)}"
+            yield f"{line} {word}".rstrip()

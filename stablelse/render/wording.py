@@ -124,6 +124,7 @@ def symbol_text(result: MethodResult, symbol: str, glyphs: Glyphs) -> str:
         "p": f"e^({rest})" if result.method is Method.DIVISION_FREE else f"{term}/{glyphs.sum}",
         "g": f"{argument} {glyphs.minus} log {glyphs.sum}" if is_shifted else "log p",
         "y": "lse",
+        "loss": "loss",
         "z": rest,
     }[symbol]
 
@@ -146,9 +147,14 @@ def shift_text(result: MethodResult, glyphs: Glyphs) -> str:
     return f"{result.shift} = {number}" if result.shift in SHIFTS else number
 
 
-def operation_text(step_kind: Kind, operands: tuple[Any, ...], glyphs: Glyphs) -> str:
+def operation_text(
+    step_kind: Kind,
+    operands: tuple[Any, ...],
+    glyphs: Glyphs,
+    number: Callable[[Any], str] | None = None,
+) -> str:
     """Return one elementary operation with its numbers put in."""
-    numbers = [glyphs.number(operand) for operand in operands]
+    numbers = [(number or glyphs.number)(operand) for operand in operands]
     bracketed = [f"({number})" if number.startswith("-") else number for number in numbers]
     return _OPERATIONS[step_kind](numbers, bracketed, glyphs)
 

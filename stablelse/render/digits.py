@@ -1,0 +1,55 @@
+"""Digits: how many of a number are shown, and which of them are wrong."""
+
+from __future__ import annotations
+
+from math import isfinite, log10
+from typing import Any
+
+import numpy as np
+
+from stablelse.numerics.contexts import context
+from stablelse.numerics.formats import Array, Format
+from stablelse.render.numbers import number_text
+
+
+def short_text(value: Any, digits: int) -> str:
+    """Return a number to so many digits, or in full where that is no longer."""
+    full = number_text(value)
+    if not isfinite(number := context(digits).create_decimal(full)):
+        return full
+    short = min(f"{number:g}", f"{number:e}", key=len).replace("e+", "e")
+    return full if len(full) <= len(short) else short
+
+
+def all_digits(format_: Format) -> int:
+    """Return how many decimal digits a format has: 16 for float64."""
+    return max(1, round(format_.significand_bits * log10(2)))
+
+
+def right_digits(value: Array, exact: Array, format_: Format) -> Array:
+    """Return for each result how many of its leading digits are right, at most all there are.
+
+    So many are right if the error is at most half a unit of the last of them.
+    """
+    most = all_digits(format_)
+    with np.errstate(all="ignore"):
+        wide, right = value.astype(np.longdouble), exact.astype(np.longdouble)
+        error = np.abs(wide - right)
+        size = np.floor(np.log10(np.abs(right)))
+        digits = np.nan_to_num(size + 1 - np.ceil(np.log10(2 * error)), nan=0, neginf=0)
+        same = (wide == right) | (np.isnan(wide) & np.isnan(right))
+        same |= error <= float(format_.smallest_subnormal)
+        found: Array = np.where(same, most, digits.clip(0, most)).astype(int)
+    return found
+
+
+def split_digits(text: str, right: int) -> tuple[str, str, str]:
+    """Split a number's text into what is right of it, its wrong digits, and its exponent."""
+    mantissa, mark, exponent = text.partition("e")
+    missing = right + 1 - len(mantissa.replace(".", "").lstrip("-0"))
+    if missing > 0 and right:  # digits that are not written are 0
+        mantissa += ("" if "." in mantissa else ".") + "0" * missing
+    ends = [i + 1 for i, sign in enumerate(mantissa) if sign.isdigit()]
+    leading = next((k for k, i in enumerate(ends) if mantissa[i - 1] != "0"), 0)
+    cut = ends[leading + right - 1] if right else 0
+    return mantissa[:cut], mantissa[cut:], mark + exponent

@@ -1,0 +1,513 @@
+"""The screen of a comparison: verdict, ruler, the methods side by side, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from stablelse.analysis.results import LOSSES, Comparison, Finding, MethodResult, Verdict
+from stablelse.numerics.formats import FORMATS, Array
+from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.functions import Function, LossFunction
+from stablelse.render import form
+from stablelse.render.digits import all_digits, right_digits, short_text, split_digits
+from stablelse.render.layout import (
+    RULES,
+    VERDICT_STYLES,
+    glyphs_for,
+    hanging,
+    is_plain,
+    plain_lines,
+)
+from stablelse.render.ruler import Line, exponents, ruler
+from stablelse.render.wording import (
+    method_name,
+    operation_text,
+    shift_text,
+    symbol_text,
+)
+from stablelse.render.words import CELL_WORDS, DIGITS, RESULT_WORDS, Told, title_text, unproved, why
+
+_HARMFUL, _HARMLESS = "bold red", "yellow"
+
+#: So many lines has a screen, but for that of the prompt.
+_SCREEN = 23
+
+#: So many lines the elements of a vector take, unless all are wanted.
+_LINES = 6
+
+#: An exact value that is proved to be correctly rounded is at most so many ulps off.
+_PROVED = 0.5
+
+#: The points of vectors up to this long are drawn beside each other where they coincide.
+_SHORT = 12
+
+#: The results of the whole vector, row by row below the elements: a method shows the first of
+#: the symbols that its formula has.
+_SCALARS: dict[Function | LossFunction, tuple[tuple[str, ...], ...]] = {
+    Function.LOGSUMEXP: (("s",), ("l", "y"), ("a",), ("y",)),
+    Function.SOFTMAX: (("s",), ("l",), ("y",)),
+    Function.LOG_SOFTMAX: (("s",), ("l",)),
+    LossFunction.LOSS: (("s",), ("l",), ("loss",)),
+    LossFunction.GRADIENT: (("s",), ("l",)),
+}
+
+#: How many digits cells and results have: the first that fits beside each other is taken.
+_FULL = 40
+_TRIES = (
+    *((cells, _FULL) for cells in (DIGITS, 6, 5, 4)),
+    *((DIGITS, DIGITS), (5, DIGITS), (5, 5), (4, 4), (3, 3)),
+)
+
+
+class Screen:
+    """The screen of a comparison, for a console of any width and encoding.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What is shown.
+    digits : int, optional
+        How many digits numbers have; by default 7 in cells, and all in results.
+    every : bool
+        Whether every element has a row, however many there are.
+    parts : sequence of str
+        What is shown.
+    """
+
+    def __init__(
+        self,
+        comparison: Comparison,
+        digits: int | None = None,
+        every: bool = False,
+        parts: Sequence[str] = ("verdict", "ruler", "table", "why"),
+    ) -> None:
+        self.comparison, self.digits, self.every = comparison, digits, every
+        self.parts = parts
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield for each format the verdict, the ruler, the table and the sentences."""
+        by_format = groupby(self.comparison.results, key=lambda result: result.format)
+        for _, results in by_format:
+            yield from _Part(self, list(results), console, options).lines(self.parts)
+
+
+def fitted(table: Table, console: Console) -> Text:
+    """Return a table as text, as wide as it wants to be, without blanks at the ends of lines."""
+    options = console.options.update(max_width=10_000)
+    lines = console.render_lines(table, options, pad=False)
+    texts = [Text.assemble(*((s.text, s.style or "") for s in line)) for line in lines]
+    for text in texts:
+        text.rstrip()
+    return Text("\n", no_wrap=True, overflow="ignore").join(texts)
+
+
+class _Part:
+    """The methods in one format."""
+
+    def __init__(
+        self,
+        screen: Screen,
+        results: Sequence[MethodResult],
+        console: Console,
+        options: ConsoleOptions,
+    ) -> None:
+        self.comparison, self.every = screen.comparison, screen.every
+        self.tries = ((screen.digits, screen.digits),) if screen.digits else _TRIES
+        self.glyphs = glyphs_for(options)
+        self.width = options.max_width
+        self.marked = console.color_system is None or console.no_color
+        self.console, self.options = console, options
+        self.format = FORMATS[results[0].format]
+        self.formulas = [r for r in results if r.method is not Method.EXACT]
+        self.shown = self.formulas or list(results)
+        best = next((r for r in results if r.method is Method.EXACT), None)
+        self.bound = (None if best is None else best.error_bound) or _PROVED
+        exact = None if best is None else best.value
+        if exact is None and self.format.name == self.comparison.results[0].format:
+            exact = self.comparison.value
+        self.exact = None if exact is None else np.atleast_1d(exact)
+        self.right = [self._right(result) for result in self.shown]
+
+    def lines(self, parts: Sequence[str]) -> Iterator[RenderableType]:
+        """Yield what is on the screen from top to bottom, with blank lines if there is room."""
+        draw = {
+            "verdict": self._verdict,
+            "ruler": self._ruler,
+            "table": lambda: self._table(range(len(self.shown))),
+            "why": self._why,
+        }
+        sections = [section for part in parts if (section := list(draw[part]()))]
+        height = sum(1 + str(line).count("\n") for section in sections for line in section)
+        for section in sections:
+            yield from section
+            if height + len(sections) <= _SCREEN or section is sections[-1]:
+                yield Text()
+
+    def _right(self, result: MethodResult) -> Array:
+        """Return how many digits of each entry are right."""
+        value = np.atleast_1d(result.value)
+        if self.exact is not None and self.exact.shape == value.shape:
+            return right_digits(value, self.exact, self.format)
+        return np.full(value.shape, self._least_right(result))
+
+    def _least_right(self, result: MethodResult) -> int:
+        """Return how many digits are right at least, by the largest error in ulps."""
+        with np.errstate(divide="ignore"):
+            lost = np.ceil(np.log10(2 * np.float64(result.ulps or 0)))
+        return int(max(0, all_digits(self.format) - max(lost, 0)))
+
+    def name(self, result: MethodResult) -> str:
+        """Return what a method is called among those that are shown."""
+        namesakes = [other for other in self.formulas if other.method is result.method]
+        return method_name(result) if len(namesakes) > 1 else result.method.value
+
+    def number(self, value: Any, digits: int = DIGITS) -> str:
+        """Return a number of a cell."""
+        return self.glyphs.number(value) if not np.isfinite(value) else short_text(value, digits)
+
+    def _verdict(self) -> Iterator[Text]:
+        """Yield the first line: what was computed, the results and their marks."""
+        title = Text(f" {title_text(self.comparison, self.glyphs)} in ")
+        title.append(self.format.name, "bold")
+        for digits in (_FULL, DIGITS, 5):
+            told = [self._told(result, digits) for result in self.formulas]
+            line = Text("   ").join([title, *told])
+            if line.cell_len <= self.width:
+                break
+        else:
+            line = Text("\n   ").join([title, Text("   ").join(told)])
+        yield line
+
+    def _told(self, result: MethodResult, digits: int) -> Text:
+        values = np.atleast_1d(result.value)
+        odd = values[~np.isfinite(values)]
+        text = ""
+        if not np.ndim(result.value):
+            text = self.number(result.value, digits)
+        elif result.verdict.is_broken and odd.size:
+            text = self.number(odd[np.argmax(np.isnan(odd))])
+        mark = self.glyphs.mark(result.verdict)
+        told = " ".join(filter(None, (text, mark)))
+        return Text.assemble(f"{self.name(result)} ", (told, VERDICT_STYLES[result.verdict]))
+
+    def _ruler(self) -> Iterator[Text]:
+        if not self.formulas or is_plain(self.options):
+            return iter(())
+        shifted = {r.shift: r for r in self.formulas if r.shift is not None}
+        lines = {"x": next((r for r in self.formulas if r.shift is None), None)}
+        for shift, result in shifted.items():
+            name = "a" if len(shifted) == 1 else shift
+            lines[f"x {self.glyphs.minus} {name}"] = result
+        first = lines["x"] or self.formulas[0]
+        ends = [self.comparison.minimum, self.comparison.maximum]
+        held = self.comparison.x if len(self.comparison.x) else np.array(ends, float)
+        x = self.format.round(held)
+        points = [
+            Line(
+                label,
+                [float(v) for v in x] if label == "x" else exponents(result or first, x),
+                _zero_is_harmless(result),
+            )
+            for label, result in lines.items()
+        ]
+        is_short = self.comparison.n <= _SHORT
+        return ruler(points, self.format, self.glyphs, self.width, is_short)
+
+    def _table(self, shown: Sequence[int], is_first: bool = True) -> Iterator[Text]:
+        """Yield methods side by side, or where there is no room one below the other."""
+        most = self.comparison.n if self.every else _LINES
+        elements = chosen_elements(self.comparison, self.shown, most)
+        for cells, results in self.tries if len(shown) < 3 else self.tries[:2]:
+            grid = Table.grid(padding=(0, 2, 0, 1))
+            grid.add_row(*self._tables(elements, shown, cells, results))
+            text = fitted(grid, self.console)
+            if max(map(cell_len, text.plain.split("\n"))) <= self.width:
+                break
+        else:
+            if len(shown) > 1:
+                half = (len(shown) + 1) // 2
+                yield from self._table(shown[:half], is_first)
+                yield from self._table(shown[half:], False)
+                return
+        yield from [] if is_first else [Text()]
+        yield text
+
+    def _tables(
+        self, elements: Sequence[int | None], shown: Sequence[int], cells: int, results: int
+    ) -> list[Table]:
+        """Return a table a method; the labels and x are in the first."""
+        evaluations = [e for e in (self.shown[place].evaluation for place in shown) if e]
+        having = {symbol for evaluation in evaluations for symbol in evaluation.results}
+        having |= {"loss"}
+        rows = [names for names in _SCALARS[self.comparison.function] if having & set(names)]
+        if not evaluations and self.comparison.function is Function.LOGSUMEXP:
+            rows = [("y",)]
+        tables = []
+        for place in shown:
+            columns = _Columns(self, place, cells, results)
+            result, heading = self.shown[place], columns.heading()
+            table = Table(
+                title=Text(heading, VERDICT_STYLES[result.verdict]),
+                box=RULES,
+                show_edge=False,
+                pad_edge=False,
+                border_style="dim",
+                min_width=cell_len(heading),
+                padding=(0, 0, 0, 1),
+            )
+            within = columns.all(elements, rows)
+            if place == shown[0]:
+                within = [*self._labels(elements, rows, result, cells), *within]
+            for header, _ in within:
+                table.add_column(Text(header, "bold"), justify="right", no_wrap=True)
+            lines = list(zip(*(texts for _, texts in within), strict=True))
+            for number, line in enumerate(lines, 1):
+                table.add_row(*line, end_section=number == len(elements) < len(lines))
+            tables.append(table)
+        return tables
+
+    def _labels(
+        self,
+        elements: Sequence[int | None],
+        rows: Sequence[tuple[str, ...]],
+        result: MethodResult,
+        digits: int,
+    ) -> list[tuple[str, list[Text]]]:
+        """Return the columns that name the rows: i, or the symbol, and x."""
+        comparison, glyphs = self.comparison, self.glyphs
+        x = self.format.round(comparison.x)
+        names, cells, before = [], [], 0
+        for place, index in enumerate(elements):
+            if index is None:
+                after = [i for i in elements[place:] if i is not None][:1]
+                end = comparison.elements[after[0]] if after else comparison.n
+                names.append(Text(f"{end - before:,}", "dim"))
+                cells.append(Text("more", "dim"))
+                continue
+            before = comparison.elements[index] + 1
+            unfit = bool(np.isfinite(comparison.x[index]) and not np.isfinite(x[index]))
+            word = " does not fit" if unfit else ""
+            is_label = before - 1 == comparison.label
+            names.append(Text("label " * is_label + f"{before:,}", "bold" * is_label))
+            cells.append(Text(self.number(x[index], digits) + word, _HARMFUL if unfit else ""))
+        names += [Text(symbol_text(result, symbols[0], glyphs), "bold") for symbols in rows]
+        names += [Text("exact", "bold")] * self.has_exact_row
+        cells += [Text()] * (len(names) - len(cells))
+        return [("i", names), ("x", cells)] if elements else [("", names)]
+
+    @property
+    def has_exact_row(self) -> bool:
+        """Whether the exact value stands below: where digits were lost, or no method is right."""
+        verdicts = {result.verdict for result in self.formulas}
+        lost = verdicts & {Verdict.DIGITS_LOST, Verdict.NO_DIGITS}
+        if self.exact is None or np.ndim(self.shown[0].value):
+            return False
+        lost_all = bool(verdicts) and Verdict.RIGHT not in verdicts
+        return bool(np.isfinite(self.exact).all()) and (bool(lost) or lost_all)
+
+    def _why(self) -> Iterator[Text]:
+        """Yield a sentence or two a method."""
+        names = [self.name(result) for result in self.formulas]
+        width = max(map(len, names), default=0) + 2
+        for result, name, right in zip(self.formulas, names, self.right, strict=False):
+            at = int(right.argmin()) if right.size else 0
+            exact = None if self.exact is None or not right.size else self.exact[at]
+            digits = int(right[at]) if right.size else self._least_right(result)
+            if not self.comparison.is_whole and result.value.ndim:
+                digits = min(digits, self._least_right(result))
+            told = Told(self.comparison, result, digits, at, exact, self.glyphs)
+            mark = self.glyphs.mark(result.verdict)
+            head = Text(f" {mark} {name:<{width}}", VERDICT_STYLES[result.verdict])
+            yield hanging(why(told), self.width, head.cell_len, head=head)
+        if self.bound > _PROVED:
+            yield hanging(unproved(self.bound), self.width, 3)
+
+
+class _Columns(NamedTuple):
+    """The columns of one method, with so many digits in cells and in results."""
+
+    part: _Part
+    place: int
+    cells: int
+    results: int
+
+    @property
+    def result(self) -> MethodResult:
+        """What the method computed."""
+        return self.part.shown[self.place]
+
+    def heading(self) -> str:
+        """Return the method's name, with its shift as it came out."""
+        result, glyphs = self.result, self.part.glyphs
+        if result.shift is None:
+            return result.method.value
+        number = self.part.number(result.a)
+        shift = number if shift_text(result, glyphs) == number else f"{result.shift} = {number}"
+        return f"{result.method.value}, a = {shift}"
+
+    def all(
+        self, elements: Sequence[int | None], rows: Sequence[tuple[str, ...]]
+    ) -> list[tuple[str, list[Text]]]:
+        """Return a heading and cells for each result that the formula has per element."""
+        result, evaluation = self.result, self.result.evaluation
+        has_exact = self.part.has_exact_row
+        is_vector = bool(np.ndim(result.value))
+        values = [self.value(i) if is_vector and i is not None else Text() for i in elements]
+        columns = []
+        for operation in evaluation.operations if evaluation else ():
+            symbol = operation.symbol
+            if evaluation is None or symbol not in evaluation.per_element or symbol == "x":
+                continue
+            cells = [Text() if index is None else self.cell(symbol, index) for index in elements]
+            below = [self.scalar(symbol, names) for names in rows]
+            below += [self.exact() if symbol == self.total_symbol else Text()] * has_exact
+            columns.append((symbol_text(result, symbol, self.part.glyphs), cells + below))
+        if evaluation is None or self.part.comparison.function is LossFunction.GRADIENT:
+            last = [self.value(0) if names in (("y",), ("loss",)) else Text() for names in rows]
+            last += [self.exact()] * has_exact
+            columns.append((RESULT_WORDS[self.part.comparison.function], values + last))
+        return columns
+
+    @property
+    def total_symbol(self) -> str:
+        """The column in which the result stands, if it is one number."""
+        return "g" if self.part.comparison.function is LossFunction.LOSS else "e"
+
+    def cell(self, symbol: str, index: int) -> Text:
+        """Return one result, with what happened to it."""
+        result, evaluation = self.result, self.result.evaluation
+        assert evaluation is not None
+        value = evaluation.results[symbol][index]
+        finding = next((f for f in result.findings if f.symbol == symbol and _at(f, index)), None)
+        if finding is not None:
+            return self._struck(finding, index)
+        is_result = symbol == evaluation.operations[-1].symbol and symbol in evaluation.per_element
+        if is_result and isinstance(self.part.comparison.function, Function):
+            return self.value(index)
+        return Text(self.part.number(value, self.cells), self.style(value, index))
+
+    def style(self, value: Any, index: int) -> str:
+        """Return the style of a number: red if it is not finite and should be."""
+        x = self.part.comparison.x
+        by_right = (
+            self.result.verdict is Verdict.RIGHT or not np.isfinite(x[index : index + 1]).all()
+        )
+        return "" if np.isfinite(value) or by_right else "red"
+
+    def _struck(self, finding: Finding, index: int) -> Text:
+        evaluation, glyphs = self.result.evaluation, self.part.glyphs
+        assert evaluation is not None
+        operation = next(op for op in evaluation.operations if op.symbol == finding.symbol)
+        number = self.part.number(evaluation.results[finding.symbol][index], self.cells)
+        operands = evaluation.operands(operation, index)
+        is_mild = finding.harmless or finding.kind in LOSSES
+        if is_mild and (self.cells, self.results) != _TRIES[0]:
+            told = number
+        elif finding.kind in CELL_WORDS:
+            told = f"{number} {CELL_WORDS[finding.kind]}"
+        else:
+            made_of = operation_text(operation.kind, operands, glyphs).replace(" / ", "/")
+            told = f"{number} = {made_of}"
+        return Text(told, _HARMLESS if is_mild else _HARMFUL)
+
+    def value(self, index: int) -> Text:
+        """Return an entry of the result, its wrong digits coloured or in brackets."""
+        result, part = self.result, self.part
+        value, right = np.atleast_1d(result.value)[index], int(part.right[self.place][index])
+        text = part.number(value, self.results)
+        lossy = result.verdict in (Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
+        if not np.isfinite(value):
+            return Text(text, self.style(value, index))
+        if not lossy or right >= min(all_digits(part.format), self.results):
+            return Text(text)
+        good, wrong, exponent = split_digits(text, right)
+        if not wrong.strip(".0") and good:
+            return Text(text)
+        if part.marked:
+            return Text(f"{good}[{wrong}]{exponent}")
+        return Text.assemble(good, (wrong, VERDICT_STYLES[result.verdict]), exponent)
+
+    def scalar(self, column: str, names: tuple[str, ...]) -> Text:
+        """Return what stands below a column: in that of the terms the results of the vector."""
+        result, evaluation = self.result, self.result.evaluation
+        assert evaluation is not None
+        if column == "p" and names == ("s",) and result.total is not None:
+            return Text(self.part.number(result.total, self.cells))
+        is_total = names == ("loss",) or names == (evaluation.operations[-1].symbol,)
+        symbol = next((name for name in names if name in evaluation.results), "")
+        if column != (self.total_symbol if is_total else "e") or not (is_total or symbol):
+            return Text()
+        if is_total:
+            mark = self.part.glyphs.mark(result.verdict)
+            style = VERDICT_STYLES[result.verdict]
+            return Text.assemble(self.value(0), (f" {mark}", style))
+        finding = next((f for f in result.findings if f.symbol == symbol), None)
+        if finding is None or finding.kind not in CELL_WORDS:
+            return self.cell(symbol, 0)
+        return self._struck(finding, 0)
+
+    def exact(self) -> Text:
+        """Return the exact value, below a result that lost digits."""
+        if self.result.verdict is Verdict.RIGHT or self.part.exact is None:
+            return Text()
+        room = " " * (1 + len(self.part.glyphs.good))
+        return Text(f"{self.part.number(self.part.exact[0], self.results)}{room}", "bold")
+
+
+def lines(result: Any) -> list[str]:
+    """Return the lines of a result without colours, frames and rulers."""
+    return plain_lines(form(result, "table")(result))
+
+
+def chosen_elements(
+    comparison: Comparison, results: Sequence[MethodResult], most: int
+) -> list[int | None]:
+    """Choose elements to show, in so many lines; ``None`` where some are left out between them.
+
+    The first and the last, the largest, and where something went wrong first.
+    """
+    held = len(comparison.elements)
+    findings = sorted((f for r in results for f in r.findings), key=lambda f: f.harmless)
+    wanted = [0] if comparison.label is None else [0, comparison.label]
+    wanted += [i for f in findings if not f.harmless for i in f.indices[:1].tolist()]
+    wanted += [int(np.argmax(comparison.x)) if held else 0, held - 1]
+    wanted += [i for f in findings for i in f.indices[:1].tolist()]
+    chosen: set[int] = set()
+    for index in [*wanted, *range(min(held, most))]:
+        if 0 <= index < held and len(_with_gaps(comparison, {*chosen, index})) <= most:
+            chosen.add(index)
+    return _with_gaps(comparison, chosen)
+
+
+def _zero_is_harmless(result: MethodResult | None) -> bool:
+    return result is not None and all(f.harmless for f in result.findings if f.symbol == "e")
+
+
+def _at(finding: Finding, index: int) -> bool:
+    place = int(np.searchsorted(finding.indices, index))
+    return place < len(finding.indices) and int(finding.indices[place]) == index
+
+
+def _with_gaps(comparison: Comparison, chosen: set[int]) -> list[int | None]:
+    """Return elements in order, ``None`` between those that are not neighbours."""
+    order = sorted(chosen)
+    numbers = comparison.elements
+    shown: list[int | None] = []
+    for before, index in pairwise([-1, *order]):
+        missing = numbers[index] - (numbers[before] if before >= 0 else -1) - 1
+        if missing == 1 and index - before == 2:
+            shown.append(index - 1)
+        elif missing:
+            shown.append(None)
+        shown.append(index)
+    if order and numbers[order[-1]] < comparison.n - 1:
+        shown.append(None)
+    return shown

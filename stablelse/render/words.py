@@ -1,0 +1,302 @@
+"""What lse, softmax and log-softmax say: a sentence or two for what became of a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import floor, log
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stablelse.analysis.results import (
+    LOSSES,
+    Comparison,
+    Finding,
+    FindingKind,
+    MethodResult,
+    Verdict,
+)
+from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.formulas.formula import Kind
+from stablelse.numerics.functions import Function, LossFunction
+from stablelse.render.digits import all_digits, short_text
+from stablelse.render.numbers import exact_text, number_text, rough_text
+from stablelse.render.ruler import threshold_text
+from stablelse.render.wording import FUNCTION_NAMES, Glyphs, operation_text, place_text, symbol_text
+
+#: So many digits have the numbers in sentences and, unless others are asked for, in cells.
+DIGITS = 7
+
+#: What happened, beside a number in a cell.
+CELL_WORDS: dict[FindingKind, str] = {
+    FindingKind.INPUT_OVERFLOW: "does not fit",
+    FindingKind.OVERFLOW: "overflow",
+    FindingKind.TERM_UNDERFLOW: "underflow",
+    FindingKind.SUBNORMAL: "subnormal",
+    FindingKind.QUOTIENT_UNDERFLOW: "underflow",
+    FindingKind.ABSORPTION: "absorption",
+    FindingKind.CANCELLATION: "cancellation",
+}
+
+
+#: What an entry of a result is called.
+RESULT_WORDS: dict[Function | LossFunction, str] = {
+    Function.LOGSUMEXP: "",
+    Function.SOFTMAX: "p",
+    Function.LOG_SOFTMAX: "log p",
+    LossFunction.LOSS: "loss",
+    LossFunction.GRADIENT: "gradient",
+}
+
+
+def title_text(comparison: Comparison, glyphs: Glyphs) -> str:
+    """Return what was computed, of what."""
+    place, n, label = place_text(comparison), comparison.n, comparison.label
+    name = FUNCTION_NAMES[comparison.function]
+    what = f"{name} of {n:,} {'number' if n == 1 else 'numbers'}"
+    if label is not None:
+        is_loss = comparison.function is LossFunction.LOSS
+        name = f"loss {glyphs.minus}log p_{label + 1:,}" if is_loss else "gradient of the loss"
+        what = f"{name} of label {label:,}"
+    return f"{place}: {what}" if place else what
+
+
+class Told(NamedTuple):
+    """What sentences are made of.
+
+    Attributes
+    ----------
+    comparison, result
+        What a method made of a vector.
+    right : int
+        How many digits are right of the worst entry of the result.
+    worst : int
+        That entry, from 0.
+    exact : scalar or None
+        What it should be.
+    glyphs : Glyphs
+        What the screen can show.
+    """
+
+    comparison: Comparison
+    result: MethodResult
+    right: int
+    worst: int
+    exact: Any
+    glyphs: Glyphs
+
+    def number(self, value: Any) -> str:
+        """Return a number of a sentence."""
+        text = short_text(value, DIGITS)
+        return self.glyphs.number(value) if text in ("inf", "-inf", "nan") else text
+
+    def operation(self, finding: Finding, kind: Kind | None = None) -> str:
+        """Return an operation with its numbers put in."""
+        if kind is None:
+            assert self.result.evaluation is not None
+            operations = self.result.evaluation.operations
+            kind = next(op.kind for op in operations if op.symbol == finding.symbol)
+        operands = tuple(finding.operands)
+        return operation_text(kind, operands, self.glyphs, self.number).replace(" / ", "/")
+
+    @property
+    def limits(self) -> tuple[str, str]:
+        """The largest and the smallest number of the format, cut to three digits."""
+        format_ = FORMATS[self.result.format]
+        return _cut(format_.largest), _cut(format_.smallest_subnormal)
+
+
+def why(told: Told) -> str:
+    """Return what became of a method, and why."""
+    result = told.result
+    harmful = [finding for finding in result.findings if not finding.harmless]
+    culprit = _culprit(harmful)
+    if result.verdict is Verdict.RIGHT:
+        return f"{_digits(told)}. {_comfort(told)}".rstrip()
+    if culprit is None:
+        return f"{_digits(told)}."
+    cause = _CAUSES[culprit.kind](culprit, told)
+    if culprit.kind in LOSSES:
+        return f"{_digits(told)}. {cause}."
+    consequence = _consequence(culprit, harmful, told)
+    too = " The exact result is NaN too." if result.verdict is Verdict.NAN else ""
+    return f"{cause}{consequence}.{too}" + _bound(culprit, told)
+
+
+def unproved(bound: float) -> str:
+    """Return what is said of an exact value that is not proved to be correctly rounded."""
+    return (
+        f"The exact value is known to within {bound:.2g} ulp: pipes, URLs and what a cluster reads "
+        "are read only once."
+    )
+
+
+def _digits(told: Told) -> str:
+    """Return in words how many digits are right."""
+    result, right = told.result, told.right
+    most = all_digits(FORMATS[result.format])
+    if result.verdict is Verdict.NAN:
+        return "x has a NaN, and so has the result"
+    if result.verdict is Verdict.RIGHT:
+        if not np.isfinite(result.value).any():
+            return f"right: {told.number(np.ravel(result.value)[0])}"
+        return (
+            f"right to all {most} digits" if right >= most else f"right to {right} of {most} digits"
+        )
+    digits = f"the first {right} digits are right" if right > 1 else _FEW_DIGITS[right]
+    value = np.ravel(result.value)[told.worst]
+    if right == 0 and told.exact is not None and 0 < abs(value - told.exact) < abs(told.exact):
+        digits = "only its size is about right"
+    if not np.ndim(result.value) or told.exact is None:
+        return digits
+    name = RESULT_WORDS[told.comparison.function]
+    place = told.comparison.elements[told.worst] + 1
+    return (
+        f"{name}_{place:,} is {number_text(value)}, and exactly {number_text(told.exact)}: {digits}"
+    )
+
+
+_FEW_DIGITS = ("no digit is right", "the first digit is right")
+
+
+def _culprit(harmful: list[Finding]) -> Finding | None:
+    """Return what ruined a result: the first that happened, or the costliest loss."""
+    ruins = [finding for finding in harmful if finding.kind not in LOSSES]
+    if ruins:
+        return ruins[0]
+    return max(harmful, key=lambda finding: finding.bits_lost or 0, default=None)
+
+
+def _comfort(told: Told) -> str:
+    """Return why nothing went wrong."""
+    result = told.result
+    if not (told.comparison.x < np.inf).all():
+        return ""
+    zero = next((f for f in result.findings if f.kind is FindingKind.TERM_UNDERFLOW), None)
+    if zero is not None and zero.harmless:
+        return f"{told.operation(zero)} is 0 in {result.format}, and too small to count."
+    if result.shift == "max":
+        return "The largest exponent is now 0, so nothing can overflow."
+    if result.evaluation is not None and not result.findings:
+        return f"Every {symbol_text(result, 'e', told.glyphs)} fits {result.format}."
+    return ""
+
+
+def _overflow(finding: Finding, told: Told) -> str:
+    largest = f"{told.result.format} (largest {told.limits[0]})"
+    becomes = f"it becomes {told.number(finding.result)}"
+    if finding.symbol == "e":
+        size = _power_text(float(finding.operands[0]))
+        return f"{told.operation(finding)} is {size}too big for {largest}: {becomes}"
+    what = symbol_text(told.result, finding.symbol, told.glyphs)
+    if finding.symbol == "s":
+        return f"every term fits, but their sum is too big for {largest}: {becomes}"
+    return f"{what} is too big for {largest}: {becomes}"
+
+
+def _input_overflow(finding: Finding, told: Told) -> str:
+    return (
+        f"{told.number(finding.operands[0])} does not fit {told.result.format} (largest "
+        f"{told.limits[0]}): it is {told.number(finding.result)} before any formula runs"
+    )
+
+
+def _underflow(finding: Finding, told: Told) -> str:
+    smallest = f"{told.result.format} (smallest {told.limits[1]})"
+    size = _power_text(float(finding.operands[0])) if finding.symbol == "e" else ""
+    return f"{told.operation(finding)} is {size}too small for {smallest}: it becomes 0"
+
+
+def _subnormal(finding: Finding, told: Told) -> str:
+    what = f"{told.operation(finding)} = {told.number(finding.result)}"
+    return f"{what} is so small that {told.result.format} keeps few of its digits"
+
+
+def _log_of_zero(finding: Finding, told: Told) -> str:
+    return f"log 0 is {told.number(finding.result)}"
+
+
+def _invalid(finding: Finding, told: Told) -> str:
+    what = symbol_text(told.result, finding.symbol, told.glyphs)
+    return f"{what} = {told.operation(finding)} is NaN"
+
+
+def _absorption(finding: Finding, told: Told) -> str:
+    small = told.number(min(finding.operands))
+    total = f"{told.operation(finding, Kind.ADD)} = {told.number(finding.result)}"
+    return f"{total}: {small} is lost in the sum"
+
+
+def _cancellation(finding: Finding, told: Told) -> str:
+    assert told.result.evaluation is not None
+    cause = next(op for op in told.result.evaluation.operations if op.symbol == finding.symbol)
+    rounded = symbol_text(told.result, cause.operands[-1], told.glyphs)
+    if cause.kind is Kind.LOG:
+        number = told.number(finding.operands[0])
+        shown = f"log({rounded})" if "/" in rounded else f"log {rounded}"
+        return f"{rounded} = {number} is near 1, where its rounding error shows in {shown}"
+    what = f"{told.operation(finding)} = {told.number(finding.result)}"
+    return f"{what} cancels, and the rounding error of {rounded} is left"
+
+
+_CAUSES: dict[FindingKind, Callable[[Finding, Told], str]] = {
+    FindingKind.INPUT_OVERFLOW: _input_overflow,
+    FindingKind.OVERFLOW: _overflow,
+    FindingKind.TERM_UNDERFLOW: _underflow,
+    FindingKind.SUBNORMAL: _subnormal,
+    FindingKind.QUOTIENT_UNDERFLOW: _underflow,
+    FindingKind.SUM_UNDERFLOW: _log_of_zero,
+    FindingKind.LOG_OF_ZERO: _log_of_zero,
+    FindingKind.INVALID: _invalid,
+    FindingKind.ABSORPTION: _absorption,
+    FindingKind.CANCELLATION: _cancellation,
+}
+
+_CONSEQUENCES = (FindingKind.INVALID, FindingKind.SUM_UNDERFLOW, FindingKind.LOG_OF_ZERO)
+
+
+def _consequence(culprit: Finding, harmful: Iterable[Finding], told: Told) -> str:
+    """Return what the first trouble led to, where it made a NaN or an infinity."""
+    later = (f for f in harmful if f.kind in _CONSEQUENCES and f is not culprit)
+    found = next(later, None)
+    if found is None:
+        return ""
+    if found.kind is FindingKind.INVALID:
+        return f", and {told.operation(found)} is NaN"
+    return f", and {_log_of_zero(found, told)}"
+
+
+def _bound(finding: Finding, told: Told) -> str:
+    """Return what keeps clear of an exponential's threshold, and how many elements do not."""
+    if finding.symbol != "e" or finding.threshold is None:
+        return ""
+    above = finding.kind is FindingKind.OVERFLOW
+    argument = "x" if told.result.shift is None else f"x {told.glyphs.minus} a"
+    sides = ("below", "above") if above else ("above", "below")
+    bound = threshold_text(float(finding.threshold))
+    n, count = told.comparison.n, finding.occurrences
+    first = place_text(finding.place) if finding.place else f"x_{finding.element:,}"
+    elements = f"{first} is {sides[1]}"
+    if count > 1:
+        those = f"{count:,} of {n:,}" if count < n else "both" if n == 2 else f"all {n:,}"
+        elements = f"{those} elements are {sides[1]}" + (f", first {first}" if count < n else "")
+    return f" {argument} must stay {sides[0]} {bound}; {elements}."
+
+
+def _power_text(x: float) -> str:
+    """Return about how large e^x is, which may be beyond every format, or nothing."""
+    tens = x / log(10)
+    if abs(tens) < 5:
+        return f"about {rough_text(10**tens)}, "
+    power = floor(tens)
+    if abs(tens) > 1e9:
+        return ""
+    leading = round(10 ** (tens - power))
+    return f"about {leading}e{power}, " if leading < 10 else f"about 1e{power + 1}, "
+
+
+def _cut(value: Any) -> str:
+    """Return a positive number to three digits, never more than it is."""
+    text = exact_text(value, 5)
+    mantissa, mark, exponent = number_text(value).partition("e")
+    return text if len(text) <= 7 else f"{mantissa[:4]}{mark}{exponent}"
