@@ -152,11 +152,11 @@ COMMANDS = {
         """Why the shift changes nothing: the derivation line by line, on your numbers.
 
     log sum e^x_i = a + log sum e^(x_i - a), and e^x_j / sum e^x_i = e^(x_j - a) / sum e^(x_i - a),
-    for any a. Every line is evaluated exactly, to the last bit, and in the floating-point format,
-    so that it shows where that departs, and which line is the one to compute.
+    for any a. Every line is evaluated twice: exactly, and in the floating-point format. You see
+    which lines the format breaks, and which line to compute.
 
-    Without numbers and files the derivation is in symbols only. Standard input is read as
-    `--file -`. Of many vectors, --row chooses the one that is shown.
+    Without numbers or files, the derivation is in symbols only. Standard input is read if you say
+    `--file -`. If there are many vectors, choose one with --row.
 
     \b
     Examples:
@@ -191,11 +191,11 @@ COMMANDS = {
         "peers",
         options.Peers,
         "NumPy, SciPy, PyTorch and JAX on the same vectors.",
-        """NumPy, SciPy, PyTorch and JAX on the same vectors, held against the exact result.
+        """NumPy, SciPy, PyTorch and JAX on the same vectors, compared with the exact result.
 
-    Without numbers and files: a gallery of vectors on which they go wrong. Standard input is
-    read as `--file -`. Only what is installed is shown; `pip install scipy torch jax` brings
-    in more.
+    Without numbers or files, it shows which library is right on which hard case. Standard input
+    is read if you say `--file -`. Only installed libraries are shown: `pip install scipy torch
+    jax` adds more.
 
     \b
     Examples:

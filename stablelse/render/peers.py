@@ -65,6 +65,8 @@ class PeerPicture:
         function = TASK_NAMES[comparison.function]
         for name, group in groupby(comparison.results, key=lambda result: result.format):
             results = list(group)
+            if name != comparison.results[0].format:
+                yield Text()
             title = f" {source}", (function, "bold"), f" of {of} in ", (name, "bold")
             yield Text.assemble(*title)
             yield Text()

@@ -172,7 +172,9 @@ def conclusions(proof: Proof, result: FormatProof, glyphs: Glyphs) -> Iterator[t
         yield Verdict.RIGHT, exactly
     if result.departs is None:
         most = max(line.ulps for line in result.lines)
-        yield Verdict.RIGHT, f"In {result.format} every line holds: {ulps_text(most)} at most."
+        most_text = f"every line holds: {ulps_text(most)} at most"
+        held = most_text if most else "both sides of every line are correctly rounded"
+        yield Verdict.RIGHT, f"In {result.format} {held}."
     else:
         line = result.lines[result.departs - 1]
         row = next(row for row in line.rows if row.verdict is line.verdict)
