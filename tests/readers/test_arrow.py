@@ -161,17 +161,6 @@ def test_nothing_but_null(writer, written):
     assert block.missing.all()
 
 
-def test_null_by_dictionary(writer, written):
-    column = pa.array([1.5, None, 1.5]).dictionary_encode()
-    path = written(writer(pa.table({"a": column})))
-    assert complaint(path).startswith("x, row 2, column 1 ('a') is null; ")
-
-
-def test_null_far_down(writer, written):
-    cells = [1.0] * 5000 + [None]
-    assert complaint(written(writer(pa.table({"a": cells})))).startswith("x, row 5001, ")
-
-
 LISTS = {
     "list": pa.list_(pa.float32()),
     "large list": pa.large_list(pa.float32()),
@@ -189,9 +178,7 @@ def test_a_list_is_a_row(name, writer, written):
 
 
 def test_lists_with_holes(writer, written):
-    cells = [[1.0, 2.0], [None, 4.0]]
-    path = written(writer(pa.table({"a": cells})))
-    assert complaint(path).startswith("x, row 2, column 1 ('a'), number 1 is null; ")
+    path = written(writer(pa.table({"a": [[1.0, 2.0], [None, 4.0]]})))
     (block,) = open_blocks(str(path), ReadOptions(skip_na=True))
     assert block.missing.tolist() == [[False, False], [True, False]]
 
@@ -233,18 +220,6 @@ def test_a_list_beside_numbers(name, writer, written):
     assert np.array_equal(values[:, -1], np.full(40, 0.5))
 
 
-def test_holes_beside_a_list(writer, written):
-    table = pa.table({"a": [1.0, 2.0], "b": [[1.0, 2.0], [3.0]], "c": [1.0, None]})
-    options = {"columns": ("a", "b", "c")}
-    assert complaint(written(writer(table)), **options).startswith(
-        "x, row 2, column 3 ('c') is null; "
-    )
-    table = pa.table({"a": [1.0, 2.0], "b": [[1.0, 2.0], [3.0, None]], "c": [1.0, None]})
-    assert complaint(written(writer(table)), **options).startswith(
-        "x, row 2, column 2 ('b'), number 2 is null; "
-    )
-
-
 def test_an_extension_type(writer, written):
     """What it is stored as is read: here a tensor a row."""
     kind = pa.fixed_shape_tensor(pa.float32(), [2, 2])
@@ -255,47 +230,71 @@ def test_an_extension_type(writer, written):
     assert np.array_equal(gathered(written(writer(pa.table({"a": column})))), rows)
 
 
-NO_NUMBERS = {
-    "string": ["x"],
-    "timestamp[ms]": pa.array([0], pa.timestamp("ms")),
-    "binary": [b"x"],
-    "struct<a: int64>": [{"a": 1}],
-    "list<element: string>": [["x"]],
-    "list<element: list<element: double>>": [[[1.0]]],
-    "dictionary<values=string, indices=int32,": pa.array(["x"]).dictionary_encode(),
+def no_numbers(kind):
+    what = f"x, column 2 ('b') holds {kind[:40]}, no real numbers; choose the columns of numbers"
+    return {"columns": ("b",)}, what
+
+
+BESIDE = {"columns": ("a", "b", "c")}
+NOT_TEXT = (
+    "x has no array of the name 'a', for its numbers have no names but those of columns; leave"
+)
+
+#: Columns, how they are read, and how the error begins.
+BAD = {
+    "null in a dictionary": (
+        {"a": pa.array([1.5, None, 1.5]).dictionary_encode()},
+        {},
+        "x, row 2, column 1 ('a') is null; ",
+    ),
+    "null far down": ({"a": [1.0] * 5000 + [None]}, {}, "x, row 5001, column 1 ('a') is null; "),
+    "null in a list": (
+        {"a": [[1.0, 2.0], [None, 4.0]]},
+        {},
+        "x, row 2, column 1 ('a'), number 1 is null; ",
+    ),
+    "null behind lists": (
+        {"a": [1.0, 2.0], "b": [[1.0, 2.0], [3.0]], "c": [1.0, None]},
+        BESIDE,
+        "x, row 2, column 3 ('c') is null; ",
+    ),
+    "null in a list beside numbers": (
+        {"a": [1.0, 2.0], "b": [[1.0, 2.0], [3.0, None]], "c": [1.0, None]},
+        BESIDE,
+        "x, row 2, column 2 ('b'), number 2 is null; ",
+    ),
+    "a list among numbers": (
+        {"a": [1.0], "b": [[1.0]]},
+        {},
+        "x, column 2 ('b') holds lists, each a row of its own; choose it with --column",
+    ),
+    "no such column": (
+        {"a": [1.0], "b": [2.0]},
+        {"columns": ("d",)},
+        "x has no column 'd'; it has 2 columns: 'a', 'b'",
+    ),
+    "a key": ({"a": [1.0]}, {"key": "a"}, NOT_TEXT),
+    "no rows": ({"a": pa.array([], pa.float64())}, {}, "x is empty: it has no rows"),
+    "no columns": ({}, {}, "x is empty: it has no "),
+} | {
+    kind: ({"a": [1.0], "b": cells}, *no_numbers(kind))
+    for kind, cells in {
+        "string": ["x"],
+        "timestamp[ms]": pa.array([0], pa.timestamp("ms")),
+        "binary": [b"x"],
+        "struct<a: int64>": [{"a": 1}],
+        "list<element: string>": [["x"]],
+        "list<element: list<element: double>>": [[[1.0]]],
+        "dictionary<values=string, indices=int32,": pa.array(["x"]).dictionary_encode(),
+    }.items()
 }
 
 
-@pytest.mark.parametrize("kind", NO_NUMBERS)
-def test_what_is_no_number(kind, writer, written):
-    table = pa.table({"a": [1.0], "b": NO_NUMBERS[kind]})
-    message = complaint(written(writer(table)), columns=("b",)).replace("item:", "element:")
-    assert message == (
-        f"x, column 2 ('b') holds {kind[:40]}, no real numbers; "
-        "choose the columns of numbers with --column"
-    )
-
-
-def test_a_list_among_numbers(writer, written):
-    table = pa.table({"a": [1.0], "b": [[1.0]]})
-    assert complaint(written(writer(table))) == (
-        "x, column 2 ('b') holds lists, each a row of its own; choose it with --column"
-    )
-
-
-def test_no_such_column(writer, written):
-    path = written(writer(HOLES))
-    assert complaint(path, columns=("d",)) == "x has no column 'd'; it has 3 columns: 'a', 'b', 'c'"
-    assert complaint(path, key="a") == (
-        "x has no array of the name 'a', for its numbers have no names but those of columns; "
-        "leave out --key, or use --column"
-    )
-
-
-def test_empty(writer, written):
-    path = written(writer(pa.table({"a": pa.array([], pa.float64())})))
-    assert complaint(path) == "x is empty: it has no rows"
-    assert complaint(written(writer(pa.table({})))).startswith("x is empty: it has no ")
+@pytest.mark.parametrize("name", BAD)
+def test_bad(name, writer, written):
+    columns, options, message = BAD[name]
+    said = complaint(written(writer(pa.table(columns))), **options)
+    assert said.replace("item:", "element:").startswith(message)
 
 
 def test_a_pipe(writer, monkeypatch):
