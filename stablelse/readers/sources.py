@@ -52,7 +52,7 @@ class Signature(NamedTuple):
     """How a kind of input begins, and what reads it or how to make it readable."""
 
     kind: str
-    begin: re.Pattern[bytes]
+    begin: bytes  # a pattern
     #: The reader: ``module:function`` of this package, if there is one.
     reader: str = ""
     #: Which of ``ReadOptions.axis`` and ``key`` choose something there; whether parts can be read.
@@ -73,8 +73,8 @@ _JSON = (
 #: Each format's own specification names these bytes; Python documents that a pickle of
 #: protocol 2 and later begins with the opcode PROTO, 0x80, and the protocol's number.
 SIGNATURES = tuple(
-    Signature(kind, re.compile(begin, re.DOTALL), *rest)
-    for kind, begin, *rest in (
+    Signature(*row)
+    for row in (
         ("a .npy file", rb"\x93NUMPY", "arrays:npy", "axis parts"),
         ("a zip archive", rb"PK(\x03\x04|\x05\x06)", "arrays:npz", "axis key"),  # or of nothing
         # The length of the header, in eight bytes, is below 2**32; the header is JSON.
@@ -176,7 +176,7 @@ class Source:
     @property
     def signature(self) -> Signature:
         """The first row of `SIGNATURES` that fits."""
-        return next(row for row in SIGNATURES if row.begin.match(self.head))
+        return next(row for row in SIGNATURES if re.match(row.begin, self.head, re.DOTALL))
 
     def read(self, count: int | None = -1) -> bytes:
         """Return the next `count` bytes, all by default; fewer only at the end."""
