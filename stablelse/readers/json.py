@@ -44,11 +44,11 @@ _NOT_JSON = re.compile(r"[+-]?(?:inf|nan|none|na)\b", re.IGNORECASE)
 _AHEAD = 64
 
 #: What nll prints last, of all vectors together.
-_OWN_TOTALS = {"quantity", "reduction", "totals"}
+_OWN_TOTALS = {"function", "reduction", "totals"}
 
 #: Each of these sets of keys is in one of our own records, and in no other object.
 _OWN_KEYS = (
-    *({key, "source"} for key in ("function", "quantity")),
+    {"function", "source"},
     *({key} for key in ("formats", "scenes", "cases", "unit_roundoff")),
     {"of", "command", "facts"},
 )

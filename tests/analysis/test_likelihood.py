@@ -191,3 +191,20 @@ def test_findings_are_those_that_the_loss_of_the_label_shows(x, label, kinds):
     assert (naive.verdict is Verdict.RIGHT) == (not kinds)
     assert comparison.label == label
     assert next(comparison.records())["function"] == "nll"
+
+
+def test_records_of_a_vector_a_stream_and_a_loss_have_the_same_fields():
+    def fields(record):
+        """Return the keys of a record and of all that is in it, but for what a finding is of."""
+        first, *_ = record["results"]
+        found, *_ = first["findings"]
+        return list(record), list(first), list(found)
+
+    x = [1000.0, 1.0]
+    vector = stablelse.compare(x)
+    stream = stablelse.StreamState().update(x).result()
+    (loss,) = found([x], [0]).comparisons
+    (of_vector,), (of_stream,), (of_loss,) = (list(c.records()) for c in (vector, stream, loss))
+    assert fields(of_vector) == fields(of_stream) == fields(of_loss)
+    rows = [next(comparison.flat_records()) for comparison in (vector, stream, loss)]
+    assert list(rows[0]) == list(rows[1]) == list(rows[2])
