@@ -285,3 +285,23 @@ def test_what_has_no_certificate_says_so():
     for more in ({"dtype": "float32"}, {"return_certificate": True}):
         with pytest.raises(TypeError, match=r"Dask array takes no dtype, return_certificate"):
             stablelse.softmax(array, **more)
+
+
+@pytest.mark.skipif(kernel.load() is None, reason="the reference is selected")
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.parametrize("shape", [(2000, 50), (1, 100_000)], ids=str)
+def test_the_kernel_settles_all_but_one_result_in_ten_thousand(shape, dtype):
+    """On what users have, of which the benchmarks measure the time."""
+    pytest.importorskip("scipy")
+    from benchmarks.speed import families
+
+    for name, x in families(*shape).items():
+        given = x.astype(dtype)
+        calls = {f: [given, 1] for f in ("logsumexp", "softmax", "log_softmax")}
+        weights = np.where(np.arange(given.size) % 3, 1, -0.5).reshape(shape).astype(dtype)
+        for function, arguments in [*calls.items(), ("logsumexp", [given, 1, weights])]:
+            value, *_, certificate = getattr(stablelse, function)(
+                *arguments, return_certificate=True
+            )
+            assert certificate.kernel == kernel.name()
+            assert certificate.reference <= np.size(value) / 10_000, (name, function)
