@@ -66,21 +66,9 @@ class Sum(NamedTuple):
 def logsumexp(
     rows: Array, dtype: np.dtype[Any], weights: Array | None = None
 ) -> tuple[Array, Array]:
-    """Compute log(sum b_i exp(x_i)), and the phase of the sum, for every row.
+    """Compute log(sum b_i exp(x_i)) of every row, and the sum divided by its absolute value.
 
-    Parameters
-    ----------
-    rows : ndarray
-        Shape (m, n), n >= 1, complex or real.
-    dtype : dtype
-        Of the results, complex.
-    weights : ndarray, optional
-        The b_i, shape (m, n), complex or real; all 1 if left out.
-
-    Returns
-    -------
-    value, phase : ndarray
-        Shape (m,). The phase is the sum divided by its absolute value; it is 0 where that is 0.
+    Shapes are (m, n) and (m,); the phase is 0 where the sum is.
     """
     format_ = known_format(np.empty(0, dtype).real.dtype)
     b = np.ones((1, 1)) if weights is None else weights

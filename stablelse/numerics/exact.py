@@ -77,19 +77,11 @@ def _certificate(function: int, rows: Rows, y: Array, proofs: list[Certificate |
 
 
 class Extent(NamedTuple):
-    """What each of m rows holds; four arrays of shape (m,).
+    """What each of m rows holds; four arrays of shape (m,)."""
 
-    Attributes
-    ----------
-    largest, least : ndarray
-        Of the elements; NaN where there is one.
-    below, above : ndarray
-        How many finite elements are below and above the bounds.
-    """
-
-    largest: Array
+    largest: Array  # NaN where there is one
     least: Array
-    below: Array
+    below: Array  # how many finite elements are below and above the bounds
     above: Array
 
 
@@ -213,13 +205,7 @@ def _reference() -> Any:
 
 
 def listed(x: list[Any]) -> Array | None:
-    """Return a list as an array for `directly`, if the kernel has a format that holds its numbers.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `inputs.numbers`.
-    """
+    """Return a list as an array for `directly`, if a format of the kernel holds its numbers."""
     array = numbers(x)
     return for_kernel(array, FORMATS["float64"]) if array.dtype.kind in "biu" else array
 

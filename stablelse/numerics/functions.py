@@ -32,23 +32,10 @@ class LossFunction(Enum):
 
 
 def exact(function: Function, x: Array, format_: Format, empty: str = "nan") -> Array:
-    """Compute a function of every row, correctly rounded.
+    """Compute a function of rows of the format, shape (m, n), correctly rounded.
 
-    Parameters
-    ----------
-    function : Function
-        What to compute.
-    x : ndarray
-        Shape (m, n), n >= 1, of the format.
-    format_ : Format
-        The format of x and of the result.
-    empty : str
-        What softmax and log_softmax are of nothing but -inf, as `stablelse.softmax` has it.
-
-    Returns
-    -------
-    ndarray
-        Shape (m, 1) for logsumexp, (m, n) for the others.
+    The result has the shape (m, 1) for logsumexp, (m, n) for the others; `empty` is as
+    `stablelse.softmax` has it.
     """
     name = function.value
     options: dict[str, Any] = {"keepdims": True, "dtype": format_.dtype, "empty": empty}

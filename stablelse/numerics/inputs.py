@@ -39,15 +39,7 @@ def several(names: Any) -> list[Any]:
 
 
 def real_vector(x: object, caller: str) -> Array:
-    """Return real numbers as an array of shape (n,), n >= 1.
-
-    Raises
-    ------
-    TypeError
-        If they are not real numbers.
-    ValueError
-        If they have another shape; `caller` is what does not take it.
-    """
+    """Return real numbers as an array of shape (n,), n >= 1."""
     array = real_numbers(x)
     if array.ndim != 1 or not array.size:
         one = f": pass one, x[{', '.join('0' * (array.ndim - 1))}]" if array.ndim > 1 else ""
@@ -58,13 +50,7 @@ def real_vector(x: object, caller: str) -> Array:
 
 
 def real_numbers(x: object) -> Array:
-    """Return real numbers as an array.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `numbers`, and a TypeError for complex numbers.
-    """
+    """Return real numbers as an array."""
     array = numbers(x)
     if array.dtype.kind == "c":
         raise TypeError(f"expected real numbers, not complex ones ({array.dtype})")
@@ -74,19 +60,9 @@ def real_numbers(x: object) -> Array:
 def numbers(x: object) -> Array:
     """Return numbers as an array, without a copy where that can be.
 
-    Parameters
-    ----------
-    x : array_like
-        Integers, bools, or real or complex floating-point numbers: NumPy's, or of a format of the
-        table. PyTorch's tensors too, bfloat16, float8 and those that require a gradient among
-        them. Fractions, Decimals and integers of any size are rounded to float64.
-
-    Raises
-    ------
-    TypeError
-        If it does not hold numbers, or not only numbers, or is a masked array.
-    ValueError
-        If rows have different lengths, or a number is too large for float64.
+    They are integers, bools, or real or complex floating-point numbers: NumPy's, or of a format of
+    the table. PyTorch's tensors too, bfloat16, float8 and those that require a gradient among
+    them. Fractions, Decimals and integers of any size are rounded to float64.
     """
     array = as_array(x)
     dtype = array.dtype
@@ -107,15 +83,7 @@ def numbers(x: object) -> Array:
 
 
 def as_array(x: object) -> Array:
-    """Return an array_like of anything as an array.
-
-    Raises
-    ------
-    TypeError
-        If it is a masked array.
-    ValueError
-        If rows have different lengths.
-    """
+    """Return an array_like of anything as an array."""
     if type(x) is np.ndarray:
         return x
     refuse_masks(x)
@@ -267,13 +235,7 @@ def _instead_of_entry(value: object) -> str:
 def promoted(
     a: npt.ArrayLike, b: npt.ArrayLike | None = None
 ) -> tuple[Array, Array | None, np.dtype[Any]]:
-    """Return both as arrays of one shape, and the dtype of the result by NumPy's promotion.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `inputs.numbers`.
-    """
+    """Return both as arrays of one shape, and the dtype of the result by NumPy's promotion."""
     x = numbers(a)
     if b is None:
         return x, None, _floating(np.result_type(x.dtype))

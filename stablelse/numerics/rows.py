@@ -41,27 +41,13 @@ class EmptyVectorError(ValueError):
 
 
 class Rows(NamedTuple):
-    """What is to be computed of: rows, shape (m, n), m, n >= 1, and what belongs to them.
+    """What is to be computed of: rows, shape (m, n), m, n >= 1, and what belongs to them."""
 
-    Attributes
-    ----------
-    x : ndarray
-        Numbers of any format.
-    dtype : dtype
-        Of the results.
-    mask : ndarray of bool or None
-        Shape (m, n): False where an element counts as -inf.
-    weights : ndarray or None
-        Shape (m, n): of the terms of logsumexp; 0 where they are masked.
-    place : ndarray or None
-        Where elements may be put, shape (m, n), of the dtype, in C order.
-    """
-
-    x: Array
-    dtype: np.dtype[Any]
-    mask: Array | None = None
-    weights: Array | None = None
-    place: Array | None = None
+    x: Array  # of any format
+    dtype: np.dtype[Any]  # of the results
+    mask: Array | None = None  # shape (m, n): False where an element counts as -inf
+    weights: Array | None = None  # shape (m, n): of the terms of logsumexp; 0 where masked
+    place: Array | None = None  # where elements may be put, shape (m, n), in C order
 
     def of(self, some: slice | Array) -> Rows:
         """Return some of the rows."""
@@ -74,21 +60,11 @@ class Rows(NamedTuple):
 
 
 class Results(NamedTuple):
-    """What is computed of rows or arrays.
+    """What is computed of rows or arrays."""
 
-    Attributes
-    ----------
-    value : ndarray
-        Shape (m,) or, of softmax and log_softmax, (m, n).
-    sign : ndarray or None
-        Shape (m,): of the sums, if there are weights.
-    certificate : Certificate or None
-        What proves the values, if it is asked for.
-    """
-
-    value: Any
-    sign: Any = None
-    certificate: Certificate | None = None
+    value: Any  # shape (m,) or, of softmax and log_softmax, (m, n)
+    sign: Any = None  # shape (m,): of the sums, if there are weights
+    certificate: Certificate | None = None  # what proves the values, if it is asked for
 
 
 def apply(
@@ -109,11 +85,6 @@ def apply(
 
     `out` is checked before anything is computed; where it lies in memory as the rows do, apart
     from x, results are put there at once. Without its sign, the logarithm of a negative sum is NaN.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `stablelse.logsumexp` and `stablelse.softmax`.
     """
     check_policy(empty)
     array, weights, natural = promoted(x, b)
@@ -212,17 +183,9 @@ def masked(x: Array, mask: Array) -> Array:
 
 
 def mask_for(x: Array, where: npt.ArrayLike) -> Array:
-    """Return a mask in the shape of x, without a copy.
-
-    Raises
-    ------
-    TypeError
-        If it does not hold booleans: 0 and -inf, which are added elsewhere, mean the contrary.
-    ValueError
-        If it cannot be broadcast to that shape.
-    """
+    """Return a mask in the shape of x, without a copy."""
     mask = as_array(where)
-    if mask.dtype != np.bool_:
+    if mask.dtype != np.bool_:  # masks of 0 and -inf, to be added, mean the contrary
         raise TypeError(f"where takes booleans, not {mask.dtype}: say where=mask != 0, if 0 masks")
     try:
         return np.broadcast_to(mask, x.shape)
@@ -249,15 +212,7 @@ def _delivered(result: Any, out: Array | None) -> Any:
 
 
 def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Check that results of a shape and dtype can be put into `out`, before they are computed.
-
-    Raises
-    ------
-    TypeError
-        If it is not an array, or its dtype is of another kind.
-    ValueError
-        If it has another shape, or is read-only.
-    """
+    """Check that results of a shape and dtype can be put into `out`, before they are computed."""
     refuse_masks(out)
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be an array, not {type(out).__name__}")

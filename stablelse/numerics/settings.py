@@ -15,13 +15,7 @@ def setting(name: str) -> str:
 
 
 def positive_integer(name: str, text: str) -> int:
-    """Return the number that the value of an environment variable is.
-
-    Raises
-    ------
-    SettingError
-        If it is not a positive integer.
-    """
+    """Return the number that the value of an environment variable is."""
     if not (text.isdecimal() and int(text) > 0):
         raise SettingError(f"{name} must be a positive integer, not {text!r}")
     return int(text)

@@ -43,27 +43,13 @@ class LabelError(ValueError):
 
 
 class Targets(NamedTuple):
-    """The targets of m vectors over n classes.
+    """The targets of m vectors over n classes: labels or probabilities."""
 
-    Attributes
-    ----------
-    labels : ndarray of int or None
-        Shape (m,), from 0; 0 where it is to be ignored. ``None`` where there are probabilities.
-    probabilities : ndarray or None
-        Shape (m, n), float64.
-    ignored : ndarray of bool
-        Shape (m,).
-    weight : ndarray or None
-        Shape (n,), float64: the weights of the classes.
-    smoothing : float
-        How much of each target is spread evenly over all classes.
-    """
-
-    labels: Array | None
-    probabilities: Array | None
-    ignored: Array
-    weight: Array | None
-    smoothing: float
+    labels: Array | None  # shape (m,), integers from 0; 0 where ignored
+    probabilities: Array | None  # shape (m, n), float64
+    ignored: Array  # shape (m,), bool
+    weight: Array | None  # shape (n,), float64: of the classes
+    smoothing: float  # how much of each target is spread evenly over all classes
 
     @property
     def is_sparse(self) -> bool:
@@ -139,36 +125,16 @@ class Targets(NamedTuple):
 
 
 class LossInputs(NamedTuple):
-    """Logits as rows, and all that belongs to them.
+    """Logits as rows, and all that belongs to them."""
 
-    Attributes
-    ----------
-    x : ndarray
-        Shape (m, n), real.
-    mask : ndarray of bool or None
-        The same shape: False where there is no class.
-    nothing : ndarray of bool
-        Shape (m,): which rows are masked throughout or hold -inf alone.
-    empty : str
-        What becomes of those.
-    targets : Targets
-        Of the rows.
-    format : Format
-        Of the results.
-    axis : int
-        Where the classes were.
-    moved : tuple of int
-        The shape of the logits with the classes last.
-    """
-
-    x: Array
-    mask: Array | None
-    nothing: Array
-    empty: str
+    x: Array  # shape (m, n), real
+    mask: Array | None  # the same shape: False where there is no class
+    nothing: Array  # shape (m,): which rows are masked throughout or hold -inf alone
+    empty: str  # what becomes of those
     targets: Targets
-    format: Format
-    axis: int
-    moved: tuple[int, ...]
+    format: Format  # of the results
+    axis: int  # where the classes were
+    moved: tuple[int, ...]  # the shape of the logits with the classes last
 
     def finish_losses(self, losses: Array) -> Array:
         """Put in the losses that do not come from logits, and return all in their shape."""
@@ -197,13 +163,7 @@ def loss_inputs(
     where: npt.ArrayLike | None = None,
     empty: str = "nan",
 ) -> LossInputs:
-    """Check the arguments of `stablelse.nll`, and bring them into rows.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `stablelse.nll`.
-    """
+    """Check the arguments of `stablelse.nll`, and bring them into rows."""
     check_policy(empty)
     array, _, natural = promoted(logits)
     format_ = known_format(result_dtype(natural, dtype))
