@@ -12,6 +12,7 @@ from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.scan import Distribution, Failure, Scan, Threshold, WayScan, Witness
 from stablelse.analysis.scan import thresholds as thresholds_of
 from stablelse.numerics.formats import find_format
+from stablelse.render.grid import grid
 from stablelse.render.layout import VERDICT_STYLES, glyphs_for, hanging
 from stablelse.render.numbers import number_text, row_text
 from stablelse.render.records import cell, field_names, record
@@ -87,28 +88,21 @@ class WholeScanPicture(ScanPicture):
 def _table(scan: Scan, glyphs: Glyphs) -> Iterator[Text]:
     """Yield a line per method and format with its counts, below a line of heads."""
     shown = [v for v in VERDICTS if v is Verdict.RIGHT or any(_counts(r)[v] for r in scan.results)]
-    names = max(len(result.format) for result in scan.results)
-    methods = max(len(result.method) for result in scan.results)
-    widths = [
-        max(len(VERDICT_WORDS[v]), *(len(f"{_counts(r)[v]:,}") for r in scan.results)) + 2
-        for v in shown
-    ]
-    heads = [f"{VERDICT_WORDS[v]:>{w}}" for v, w in zip(shown, widths, strict=True)]
-    yield Text(" " * (names + methods + 4 + len(glyphs.good)) + "".join(heads), "bold")
+    rows = [[Text(), Text(), *(Text(VERDICT_WORDS[v], "bold") for v in shown)]]
     above = ""
     for result in scan.results:
-        mark, style = (glyphs.good, "green") if result.survives else (glyphs.bad, "red")
+        mark = (glyphs.good, "green") if result.survives else (glyphs.bad, "red")
         if result.survives and result.digits_lost:
-            mark, style = glyphs.fair, "yellow"
+            mark = (glyphs.fair, "yellow")
         name = "" if result.format == above else result.format
         above = result.format
-        line = Text.assemble((f" {name:<{names}}", "bold"), "  ", (mark, style))
-        line.append(f" {result.method:<{methods}}")
-        for verdict, width in zip(shown, widths, strict=True):
+        row = [Text(name, "bold"), Text.assemble(mark, f" {result.method}")]
+        for verdict in shown:
             count = _counts(result)[verdict]
             style = "" if verdict is Verdict.RIGHT else VERDICT_STYLES[verdict]
-            line.append(f"{count:>{width},}", style if count else "dim")
-        yield line
+            row.append(Text(f"{count:,}", style if count else "dim"))
+        rows.append(row)
+    yield from grid(rows, "ll" + "r" * len(shown))
 
 
 def _troubles(scan: Scan, glyphs: Glyphs) -> Iterator[tuple[int, str]]:
@@ -159,9 +153,9 @@ def _chart(
     if distribution.minimum is None:
         return
     bins = _bins(distribution, [limit.value for limit in limits], most)
-    labels = [_range_text(one) for one in bins]
-    width, largest = max(map(len, labels)), max(one.total for one in bins)
-    for one, label in zip(bins, labels, strict=True):
+    largest = max(one.total for one in bins)
+    rows: list[list[Text | str]] = []
+    for one in bins:
         beyond = {
             limit.format: limit.kind
             for limit in limits
@@ -172,14 +166,15 @@ def _chart(
         verdict = Verdict.RIGHT if name == "spreads" else Verdict(kind)
         unicode, ascii_only, style = MARKS[verdict]
         mark = ascii_only if glyphs is ASCII else unicode
-        line = Text(f"   {label:>{width}} {'|' if glyphs is ASCII else '│'}")
+        line = Text("|" if glyphs is ASCII else "│")
         line.append(mark * -(-one.total * _BAR // largest), style)
         line.append(f" {one.total:,}")
         if beyond:
             note = _VANISHES if name == "spreads" else _BEYOND[kind]
             note = note.format(infinity=glyphs.infinity, minus=glyphs.minus)
             line.append(f"   {note} {', '.join(beyond)}", "dim" if name == "spreads" else style)
-        yield line
+        rows.append(["", _range_text(one), line])
+    yield from grid(rows, "lrl", 1)
 
 
 def _range_text(one: _Bin) -> str:

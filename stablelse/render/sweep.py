@@ -12,6 +12,7 @@ from rich.text import Text
 from stablelse.analysis.results import DIGIT, VERDICTS, Verdict
 from stablelse.analysis.sweep import Motion, Segment, Sweep
 from stablelse.render.axis import Stretch, present, stretches, ticks
+from stablelse.render.grid import grid
 from stablelse.render.layout import glyphs_for, hanging
 from stablelse.render.numbers import number_text
 from stablelse.render.wording import (
@@ -156,25 +157,20 @@ class IntervalsPicture:
 
 def _intervals(rows: Sequence[Sequence[Segment]], width: int, glyphs: Glyphs) -> Iterator[Text]:
     """Yield the intervals of the methods in one format, beside or below their names."""
-    margin = max(len(method_name(row[0])) for row in rows) + 5
-    every = [segment for row in rows for segment in row]
-    words = max(len(_verdict_text(segment)) for segment in every)
-    first = max(len(glyphs.number(segment.first)) for segment in every)
-    last = max(len(glyphs.number(segment.last)) for segment in every)
-    is_beside = margin + words + first + last + len("xx   to ") <= width
-    for row in rows:
-        head = f"   {method_name(row[0])}"
-        if not is_beside:
-            yield Text(head)
-            head, margin = "", 5
-        for segment in row:
-            mark, style = _mark(segment.verdict, glyphs)
-            yield _line(
-                Text(f"{head:<{margin}}"),
-                Text(f"{mark} {_verdict_text(segment):<{words}}", style),
-                Text(f"  {glyphs.number(segment.first):>{first}} to {glyphs.number(segment.last)}"),
-            )
-            head = ""
+    names = [f"  {method_name(s)} " if s is row[0] else "" for row in rows for s in row]
+    cells: list[list[Text | str]] = []
+    for segment in (segment for row in rows for segment in row):
+        mark, style = _mark(segment.verdict, glyphs)
+        first, last = glyphs.number(segment.first), glyphs.number(segment.last)
+        verdict = Text(f"{mark} {_verdict_text(segment)}", style)
+        cells.append([verdict, f" {first}", f"to {last}"])
+    beside = [*grid([[name, *row] for name, row in zip(names, cells, strict=True)], "llrl", 1)]
+    if max(line.cell_len for line in beside) <= width:
+        yield from beside
+        return
+    for name, line in zip(names, grid([["   ", *row] for row in cells], "llrl", 1), strict=True):
+        yield from [Text(f" {name.rstrip()}")] if name else []
+        yield line
 
 
 def _notes(sweep: Sweep, rows: Sequence[Sequence[Segment]]) -> str:
