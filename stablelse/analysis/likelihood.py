@@ -93,13 +93,12 @@ class Labelled(Problem):
             gradients[~self._kept] = number(0)
         return gradients
 
-    def addends(self, candidate: Candidate, x: Array, format_: Format) -> Array:
-        """Return losses, shape (m,), as they are added up: the exact ones in float64 at least."""
-        if candidate.formula is not None:
-            return self.of_formula(candidate.values(Function.LOG_SOFTMAX, x, format_))[:, 0]
-        wide = FORMATS["float64"]
-        wide = wide if format_.significand_bits < wide.significand_bits else format_
-        return self.exactly(format_.round(x), wide)[:, 0]
+    def values(self, candidate: Candidate, x: Array, format_: Format, wide: Format) -> Array:
+        """Return the values of a method, shape (m, 1) or (m, n): the exact ones in `wide`."""
+        if candidate.formula is None:
+            return self.exactly(format_.round(x), wide)
+        function = Function.SOFTMAX if self.seen is None else Function.LOG_SOFTMAX
+        return self.of_formula(candidate.values(function, x, format_))
 
 
 class LabelledTally(Tally):
@@ -156,8 +155,20 @@ class LabelledTally(Tally):
         if self._reduction == "none" or not wanted.any():
             return
         problem = self._problem(labels, masked, wanted)
+        double = FORMATS["float64"]
         for candidate, format_, losses in self._sums:
-            losses.add(problem.addends(candidate, x[wanted], format_))
+            # the exact losses are added up in float64 at least
+            wide = max(double, format_, key=lambda each: each.significand_bits)
+            losses.add(problem.values(candidate, x[wanted], format_, wide)[:, 0])
+
+    def values(self, x: Array, labels: Array, masked: Array | None = None) -> Iterator[Array]:
+        """Yield the values alone of every vector that is not ignored, method by method."""
+        wanted = labels != self._ignore_index
+        if wanted.any():
+            problem = self._problem(labels, masked, wanted)
+            columns = [problem.values(c, x[wanted], f, f) for c, f, _ in self._sums]
+            for rows in zip(*columns, strict=True):
+                yield from rows
 
     def _problem(self, labels: Array, masked: Array | None, wanted: Array) -> Labelled:
         kept = None if masked is None else ~masked[wanted]

@@ -194,14 +194,16 @@ def _with_totals(losses: Iterator[Comparison], found: LabelledTally, kind: str) 
 
 def _values(stacks: Iterator[Vectors], found: LabelledTally, request: Nll) -> Iterator[Values]:
     """Yield the values alone: of every vector, or what they are reduced to."""
-    if request.reduction == "none" or request.grad:
-        for loss in _losses(stacks, found):
-            yield from (Values(np.atleast_1d(result.value), False) for result in loss.results)
-        return
+    is_reduced = request.reduction != "none" and not request.grad
     for stack in stacks:
         assert stack.labels is not None, "these vectors are labelled"
-        found.add_up(stack.values, stack.labels, stack.masked)
-    yield from (Values(np.atleast_1d(entry.value), False) for entry in found.result().totals)
+        if is_reduced:
+            found.add_up(stack.values, stack.labels, stack.masked)
+            continue
+        values = found.values(stack.values, stack.labels, stack.masked)
+        yield from (Values(value, False) for value in values)
+    if is_reduced:
+        yield from (Values(np.atleast_1d(entry.value), False) for entry in found.result().totals)
 
 
 def _pictures(stacks: Iterator[Vectors], found: LabelledTally, request: Nll) -> Iterator[Any]:
