@@ -12,8 +12,8 @@ FORMS: dict[str, dict[str, str]] = {
     "AccuracyPicture": {"plain": "layout:plain_lines"},
     "Screen": {"plain": "layout:plain_lines"},
     "Steps": {
-        "table": "walk:steps_picture",
-        "plain": "walk:steps_lines",
+        "table": "steps:StepsPicture",
+        "plain": "steps:steps_lines",
         "csv": "records:step_rows",
         "json": "records:with_steps",
     },

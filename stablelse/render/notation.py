@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 from stablelse.numerics.formats import Array
@@ -141,8 +142,18 @@ def side_text(
 
 
 def applied_text(kind: Kind, operands: Sequence[Any], notation: Notation) -> str:
-    """Return one operation with its numbers put in."""
+    """Return one operation with its numbers, or the texts of them, put in."""
     return _WRITERS[kind](notation, *map(notation.number, operands)).text
+
+
+def operation_text(
+    kind: Kind,
+    operands: Sequence[Any],
+    glyphs: Glyphs,
+    number: Callable[[Any], str] = number_text,
+) -> str:
+    """Return one operation on a screen, its numbers written as ``number`` writes them."""
+    return applied_text(kind, [number(operand) for operand in operands], screen(glyphs))
 
 
 class _Writer(NamedTuple):
@@ -224,6 +235,9 @@ def _logarithm(notation: Notation, inner: Expression) -> Expression:
 
 
 _WRITERS: dict[Kind, Callable[..., Expression]] = {
+    Kind.ROUND: lambda notation, x: Expression(f"round {x.text}", Strength.PREFIX),
+    Kind.SHIFT: lambda notation, *_: Expression("shift"),
+    Kind.SUM: lambda notation, *terms: reduce(partial(_sign, notation, "+"), terms),
     Kind.ADD: lambda notation, left, right: _sign(notation, "+", left, right),
     Kind.SUBTRACT: lambda notation, left, right: _sign(notation, notation.minus, left, right),
     Kind.NEGATE: _negative,

@@ -52,13 +52,6 @@ def rough_text(value: float, digits: int = 3) -> str:
     return _tidy(f"{value:.{digits}g}")
 
 
-def exact_text(value: Any, digits: int = 10) -> str:
-    """Return the number in full if it has few digits, else its shortest text."""
-    in_full = format(float(value), f".{digits}g")
-    exact = float(in_full) == float(value) and float(value) == value and "e" not in in_full
-    return in_full if exact else number_text(value)
-
-
 def bound_text(value: Any, digits: int = 5) -> str:
     """Return a limit cut to a few digits: what stays within the text stays within the limit."""
     is_wide = float(value) != value  # of longdouble the shortest text is near enough

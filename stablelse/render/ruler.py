@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import floor, inf, isnan, log10, trunc
+from math import inf, isnan
 from typing import NamedTuple
 
 from rich.text import Text
 
 from stablelse.analysis.results import MethodResult
 from stablelse.numerics.formats import Array, Format
-from stablelse.render.numbers import number_text
+from stablelse.render.numbers import bound_text
 from stablelse.render.wording import Glyphs
 
 #: What stands for points, for the line in the window and outside, and for the window's ends.
@@ -73,15 +73,9 @@ def ruler(
         yield label + _drawn(axis, line, _SIGNS[glyphs.infinity.isascii()], spread)
 
 
-def threshold_text(threshold: float) -> str:
-    """Return a threshold of e^x to five digits, cut so that it is on the safe side."""
-    digits = 4 - floor(log10(abs(threshold)))
-    return number_text(trunc(threshold * 10**digits) / 10**digits)
-
-
 def _heading(axis: _Axis, format_: Format, glyphs: Glyphs) -> Text:
     beyond = glyphs.infinity if format_.has_infinity else "NaN"
-    low, high = threshold_text(axis.low), threshold_text(axis.high)
+    low, high = bound_text(axis.low), bound_text(axis.high)
     window = axis.width - 2 * axis.side
     middle = _fitting(window - len(low) - len(high), f"e^x fits {format_.name}", "e^x fits", "")
     return Text.assemble(

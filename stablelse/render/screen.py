@@ -26,10 +26,10 @@ from stablelse.render.layout import (
     is_plain,
     plain_lines,
 )
+from stablelse.render.notation import operation_text
 from stablelse.render.ruler import Line, exponents, ruler
 from stablelse.render.wording import (
     method_name,
-    operation_text,
     shift_text,
     symbol_text,
 )

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stablelse.analysis.results import Comparison, Finding, FindingKind, MethodResult, Verdict
+from stablelse.analysis.results import Comparison, FindingKind, MethodResult, Verdict
 from stablelse.numerics.formulas import SHIFTS
-from stablelse.numerics.formulas.formula import Kind, Method
+from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render.numbers import number_text, rough_text
 
@@ -145,53 +145,6 @@ def shift_text(result: MethodResult, glyphs: Glyphs) -> str:
     """Return the shift as chosen and as it came out: ``max = 1002``, or the number alone."""
     number = glyphs.number(result.a)
     return f"{result.shift} = {number}" if result.shift in SHIFTS else number
-
-
-def operation_text(
-    step_kind: Kind,
-    operands: tuple[Any, ...],
-    glyphs: Glyphs,
-    number: Callable[[Any], str] | None = None,
-) -> str:
-    """Return one elementary operation with its numbers put in."""
-    numbers = [(number or glyphs.number)(operand) for operand in operands]
-    bracketed = [f"({number})" if number.startswith("-") else number for number in numbers]
-    return _OPERATIONS[step_kind](numbers, bracketed, glyphs)
-
-
-_OPERATIONS: dict[Kind, Callable[[list[str], list[str], Glyphs], str]] = {
-    Kind.ROUND: lambda numbers, _, glyphs: f"round {numbers[0]}",
-    Kind.SHIFT: lambda *_: "shift",
-    Kind.SUBTRACT: lambda numbers, bracketed, glyphs: f"{numbers[0]} {glyphs.minus} {bracketed[1]}",
-    Kind.EXP: lambda numbers, bracketed, _: f"e^{bracketed[0]}",
-    Kind.SUM: lambda numbers, bracketed, _: " + ".join([*numbers[:1], *bracketed[1:]]),
-    Kind.DIVIDE: lambda numbers, bracketed, _: f"{numbers[0]} / {bracketed[1]}",
-    Kind.LOG: lambda numbers, bracketed, _: f"log {bracketed[0]}",
-    Kind.ADD: lambda numbers, bracketed, _: f"{numbers[0]} + {bracketed[1]}",
-    Kind.NEGATE: lambda numbers, bracketed, glyphs: f"{glyphs.minus}{bracketed[0]}",
-    Kind.MULTIPLY: lambda numbers, bracketed, _: f"{numbers[0]} * {bracketed[1]}",
-}
-
-
-def finding_word(finding: Finding) -> str:
-    """Return the one word for what happened: ``overflow``, ``underflow, harmless``."""
-    word = _KIND_WORDS[finding.kind]
-    return f"{word}, harmless" if finding.harmless else word
-
-
-def struck_text(
-    finding: Finding, kind: Kind, operands: tuple[Any, ...], value: Any, glyphs: Glyphs
-) -> str:
-    """Return a value with what happened to it: ``0 underflow``, or ``NaN = ∞ / ∞``."""
-    if finding.kind in _TOLD_BY_OPERATION:
-        return f"{glyphs.number(value)} = {operation_text(kind, operands, glyphs)}"
-    return f"{glyphs.number(value)} {finding_word(finding)}"
-
-
-#: Kinds that the operation with its numbers explains better than a word.
-_TOLD_BY_OPERATION = frozenset(
-    {FindingKind.INVALID, FindingKind.SUM_UNDERFLOW, FindingKind.LOG_OF_ZERO}
-)
 
 
 def result_text(result: MethodResult, glyphs: Glyphs) -> str:

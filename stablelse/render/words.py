@@ -20,9 +20,9 @@ from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas.formula import Kind
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render.digits import all_digits, short_text
-from stablelse.render.numbers import exact_text, number_text, rough_text
-from stablelse.render.ruler import threshold_text
-from stablelse.render.wording import FUNCTION_NAMES, Glyphs, operation_text, place_text, symbol_text
+from stablelse.render.notation import operation_text
+from stablelse.render.numbers import bound_text, number_text, rough_text
+from stablelse.render.wording import FUNCTION_NAMES, Glyphs, place_text, symbol_text
 
 #: So many digits have the numbers in sentences and, unless others are asked for, in cells.
 DIGITS = 7
@@ -273,7 +273,7 @@ def _bound(finding: Finding, told: Told) -> str:
     above = finding.kind is FindingKind.OVERFLOW
     argument = "x" if told.result.shift is None else f"x {told.glyphs.minus} a"
     sides = ("below", "above") if above else ("above", "below")
-    bound = threshold_text(float(finding.threshold))
+    bound = bound_text(finding.threshold)
     n, count = told.comparison.n, finding.occurrences
     first = place_text(finding.place) if finding.place else f"x_{finding.element:,}"
     elements = f"{first} is {sides[1]}"
@@ -297,6 +297,4 @@ def _power_text(x: float) -> str:
 
 def _cut(value: Any) -> str:
     """Return a positive number to three digits, never more than it is."""
-    text = exact_text(value, 5)
-    mantissa, mark, exponent = number_text(value).partition("e")
-    return text if len(text) <= 7 else f"{mantissa[:4]}{mark}{exponent}"
+    return bound_text(value, 5 if 1 <= float(value) < 1e5 else 3)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablelse.numerics.formats import FORMATS
-from stablelse.render.numbers import bound_text, exact_text, json_number, number_text
+from stablelse.render.numbers import bound_text, json_number, number_text
 
 SMALL = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16"]
 
@@ -78,12 +78,6 @@ def test_json(value, expected):
     number = json_number(value)
     assert number == expected
     assert type(number) is type(expected)
-
-
-def test_exact_text():
-    assert exact_text(np.float16(11.0859375)) == "11.0859375"
-    assert exact_text(np.float32(88.72283)) == "88.72283"
-    assert exact_text(np.longdouble("1e4000")) == "1e4000"
 
 
 @pytest.mark.parametrize("format_", FORMATS.values(), ids=lambda format_: format_.name)

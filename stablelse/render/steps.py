@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.results import Comparison, MethodResult, Steps
+from stablelse.analysis.results import MethodResult, Steps
 from stablelse.analysis.steps import Step, chosen_steps, steps
 from stablelse.numerics.formulas.formula import Kind
-from stablelse.render.layout import Column, Group, glyphs_for, stack
+from stablelse.render.grid import grid
+from stablelse.render.layout import glyphs_for
+from stablelse.render.notation import operation_text
 from stablelse.render.numbers import number_text
 from stablelse.render.screen import chosen_elements
 from stablelse.render.wording import (
     ASCII,
     Glyphs,
     method_text,
-    operation_text,
     shift_text,
     step_word,
 )
@@ -26,38 +27,34 @@ from stablelse.render.wording import (
 _ELEMENTS = 20
 
 
-class Walk:
-    """Every method's steps, for a console of any width and encoding.
+class StepsPicture:
+    """Every method's steps, for a console of any width and encoding."""
 
-    Parameters
-    ----------
-    comparison : Comparison
-        What is retraced.
-    """
-
-    def __init__(self, comparison: Comparison) -> None:
-        self.comparison = comparison
+    def __init__(self, view: Steps) -> None:
+        self.comparison = view.comparison
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield for each evaluated method a title and a table of its steps."""
+        """Yield for each evaluated method a title and a row per step."""
         glyphs = glyphs_for(options)
         for result in self.comparison.results:
             if result.evaluation is None:
                 continue
             shown = chosen_elements(self.comparison, [result], _ELEMENTS)
             elements = sorted(index + 1 for index in shown if index is not None)
-            chosen = list(chosen_steps(result.evaluation, result.findings, elements))
+            n = len(result.evaluation.results["x"])
             yield Text.assemble(
                 " ", (method_text(result, glyphs), "bold"), f" in {result.format}, step by step"
             )
-            symbols, steps_taken = _columns(result, chosen, glyphs)
-            yield from stack(symbols, [steps_taken], frozenset(), options.max_width)
+            rows: list[list[Text | str]] = [["step", "", "operation", "value"]]
+            for number, step in chosen_steps(result.evaluation, result.findings, elements):
+                word = step_word(step)
+                value = Text(
+                    f"{glyphs.number(step.value)} {word}".rstrip(), "bold red" * bool(word)
+                )
+                symbol = Text(step_symbol(step, n), "bold")
+                rows.append([f"{number:,}", symbol, _operation(step, result, glyphs), value])
+            yield from grid(rows, "rl")
             yield Text()
-
-
-def steps_picture(view: Steps) -> Walk:
-    """Return the picture of the steps of one comparison."""
-    return Walk(view.comparison)
 
 
 def step_symbol(step: Step, n: int) -> str:
@@ -67,24 +64,6 @@ def step_symbol(step: Step, n: int) -> str:
     if step.span is not None and step.span != (1, n):
         return f"{step.symbol}[{step.span[0]}..{step.span[1]}]"
     return step.symbol
-
-
-def _columns(
-    result: MethodResult, chosen: Sequence[tuple[int, Step]], glyphs: Glyphs
-) -> tuple[Column, Group]:
-    """Return what names the steps, and what they did."""
-    assert result.evaluation is not None
-    n = len(result.evaluation.results["x"])
-    numbers, symbols, operations, values = [], [], [], []
-    for number, step in chosen:
-        word = step_word(step)
-        value = f"{glyphs.number(step.value)} {word}".rstrip()
-        numbers.append(Text(f"{number:,}"))
-        symbols.append(Text(step_symbol(step, n), "bold"))
-        operations.append(Text(_operation(step, result, glyphs)))
-        values.append(Text(value, "bold red" if word else ""))
-    columns = [Column("operation", operations), Column("value", values)]
-    return Column("", symbols), Group(columns, label=Column("step", numbers))
 
 
 def _operation(step: Step, result: MethodResult, glyphs: Glyphs) -> str:
