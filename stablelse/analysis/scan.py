@@ -94,7 +94,8 @@ class Distribution(NamedTuple):
     @classmethod
     def of(cls, numbers: Array, edges: Array) -> Distribution:
         """Count numbers, shape (m,), between edges in order, the infinite ones left out."""
-        some = numbers[~np.isnan(numbers)]
+        is_nan = np.isnan(numbers)
+        some = numbers[~is_nan] if is_nan.any() else numbers
         bins = np.searchsorted(edges, some, side="left")
         return cls(
             (-np.inf, *edges.tolist(), np.inf),
