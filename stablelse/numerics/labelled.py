@@ -42,6 +42,7 @@ from stablelse.numerics.doubleword import (
 )
 from stablelse.numerics.formats import FORMATS, Array, Format, format_of, nearest, ratio
 from stablelse.numerics.rounding import Approximation, check_arithmetic, settle
+from stablelse.numerics.rows import Rows
 from stablelse.numerics.targets import LossInputs
 
 # Bounds of the error of a `doubleword.total` and of a few products, relative to the sizes.
@@ -80,10 +81,34 @@ def losses(inputs: LossInputs) -> tuple[Array, Certificate]:
             ledger.enter(rung, int(proved.sum()), ulps[proved])
             ledger.enter(Rung.CONVENTION, int(is_nothing.sum()), np.zeros(1))
             result[rows], settled[rows] = value, proved | is_nothing
+            if rung is Rung.KERNEL and inputs.targets.is_sparse:
+                near = rows[~settled[rows] & (words.error < np.inf)]
+                near = near[inputs.targets.of_labels()[near] == 1]
+                result[near], by_reference = _as_log_softmax(inputs, near)
+                settled[near] = True
+                ledger.enter(Rung.KERNEL, near.size - by_reference, np.zeros(1))
+                ledger.enter(Rung.DOUBLE_WORD, by_reference, np.zeros(1))
     for i in np.flatnonzero(~settled).tolist():
         result[i] = _loss_in_decimals(inputs, [i], Fraction(1))
         ledger.enter(Rung.DECIMAL, 1, np.zeros(1))
     return result, ledger.close(exact.rungs()[0])
+
+
+def _as_log_softmax(inputs: LossInputs, rows: Array) -> tuple[Array, int]:
+    """Return losses, and how many at most the reference settled.
+
+    Of labels far below the largest x they are often ties, but for a term that two words lose.
+    """
+    labels = inputs.targets.labels
+    assert labels is not None
+    if not rows.size:
+        return np.empty(0, inputs.format.dtype), 0
+    x, mask = _of(inputs, rows)
+    some = Rows(x, inputs.format.dtype, mask)
+    found = exact.evaluate("log_softmax", some, certified=True)
+    assert found.certificate is not None
+    value = 0 - found.value[np.arange(rows.size), labels[rows]]
+    return value, min(rows.size, found.certificate.reference)
 
 
 def reduced_loss(inputs: LossInputs, divisor: Fraction) -> tuple[Any, Certificate]:

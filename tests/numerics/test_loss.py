@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import stablelse
+from stablelse.numerics import kernel
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.rows import EmptyVectorError
 from stablelse.numerics.targets import REDUCTIONS, LabelError
@@ -117,6 +118,15 @@ def test_longdoubles_are_correctly_rounded():
     for row, label, gradient in zip(x, labels, gradients, strict=True):
         for entry, true in zip(gradient, true_gradient(row, label), strict=True):
             assert ulps(entry, true, format_) <= 0.5
+
+
+def test_ties_of_losses_are_settled_by_the_kernel():
+    """Far below the largest x a loss is x_max - x but for a term that two words do not hold."""
+    x, labels = 30 * RNG.normal(size=(30_000, 3)), np.zeros(30_000, int)
+    losses, certificate = stablelse.nll(x, labels, reduction="none", return_certificate=True)
+    assert np.array_equal(losses, -stablelse.log_softmax(x, axis=1)[:, 0])
+    if kernel.load():
+        assert certificate.reference <= len(x) / 10_000
 
 
 def test_gradients_told():
