@@ -20,7 +20,6 @@ from stablelse.analysis.prove import (
     Rule,
 )
 from stablelse.analysis.results import Verdict
-from stablelse.numerics.formulas import SHIFTS
 from stablelse.numerics.functions import Function
 from stablelse.render.grid import grid
 from stablelse.render.layout import VERDICT_STYLES, glyphs_for, hanging
@@ -34,6 +33,7 @@ from stablelse.render.wording import (
     VERDICT_WORDS,
     Glyphs,
     place_text,
+    shift_text,
     ulps_text,
 )
 
@@ -151,10 +151,8 @@ def _heading(proof: Proof) -> str:
 
 def _setting(proof: Proof, result: FormatProof, glyphs: Glyphs) -> str:
     """Return on what numbers, with what shift, and in what format."""
-    number = glyphs.number(result.a)
-    shift = f"{result.shift} = {number}" if result.shift in SHIFTS else number
     plural = "number" if proof.n == 1 else "numbers"
-    return f"{proof.n:,} {plural}, a = {shift}, in {result.format}"
+    return f"{proof.n:,} {plural}, a = {shift_text(result, glyphs)}, in {result.format}"
 
 
 def title_text(proof: Proof, result: FormatProof | None, glyphs: Glyphs) -> str:

@@ -14,7 +14,7 @@ from stablelse.render.numbers import number_text, rough_text
 
 if TYPE_CHECKING:
     from stablelse.analysis.peers import Worst
-    from stablelse.analysis.prove import Proof
+    from stablelse.analysis.prove import FormatProof, Proof
     from stablelse.analysis.results import Place, Total
     from stablelse.analysis.steps import Step
     from stablelse.analysis.sweep import Segment, Sweep
@@ -141,7 +141,7 @@ def method_text(result: MethodResult, glyphs: Glyphs) -> str:
     return f"{result.method.value}, a = {shift_text(result, glyphs)}"
 
 
-def shift_text(result: MethodResult, glyphs: Glyphs) -> str:
+def shift_text(result: MethodResult | FormatProof, glyphs: Glyphs) -> str:
     """Return the shift as chosen and as it came out: ``max = 1002``, or the number alone."""
     number = glyphs.number(result.a)
     return f"{result.shift} = {number}" if result.shift in SHIFTS else number
@@ -159,21 +159,6 @@ def result_text(result: MethodResult, glyphs: Glyphs) -> str:
 def step_word(step: Step) -> str:
     """Return the words for what happened at a step, none where all went well."""
     return ", ".join(dict.fromkeys(_KIND_WORDS[kind] for kind in step.findings))
-
-
-def verdict_text(result: MethodResult) -> str:
-    """Return the verdict in words, with the error where it is known and finite."""
-    words = judged_text(result.verdict, result.ulps)
-    if result.verdict is Verdict.RIGHT and result.findings:
-        words += "; what follows is harmless"
-    return words
-
-
-def judged_text(verdict: Verdict, ulps: float | None) -> str:
-    """Return a verdict, with the error where the result is finite."""
-    is_finite = verdict in (Verdict.RIGHT, Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
-    told = [VERDICT_WORDS[verdict]] + ([ulps_text(ulps)] if is_finite and ulps is not None else [])
-    return ", ".join(told)
 
 
 def exactness_text(result: MethodResult) -> str:
@@ -206,14 +191,3 @@ def condition_text(comparison: Comparison, glyphs: Glyphs) -> str:
 def digits_text(result: MethodResult) -> str:
     """Return how many significant decimal digits are right, to a tenth."""
     return "" if result.correct_digits is None else f"{result.correct_digits:.1f}"
-
-
-def accuracy_text(result: MethodResult, glyphs: Glyphs) -> str:
-    """Return the measured error beside its bound, nothing where neither is known."""
-    told = []
-    if result.relative_error is not None:
-        error = glyphs.rough(result.relative_error)
-        told.append(f"relative error {error}, {digits_text(result)} digits right")
-    if result.bound is not None:
-        told.append(f"at most {glyphs.rough(result.bound)} by theorem {result.theorem}")
-    return "; ".join(told)

@@ -15,6 +15,7 @@ import pytest
 
 from stablelse.analysis.demo import SCENES, UnknownSceneError, demo
 from stablelse.analysis.peers import Task
+from stablelse.cli import demo as demo_command
 from stablelse.render.demo import PAGES
 
 OWN = [name for name in SCENES if name not in ("libraries", "write")]
@@ -110,7 +111,7 @@ def test_what_is_told_is_what_the_library_says():
 def test_a_scene_that_is_not_there(run):
     done = run("demo", "--scene", "overflw")
     assert (done.code, done.out) == (2, "")
-    assert "there is no scene 'overflw': did you mean overflow? choose from overflow," in done.err
+    assert "there is no scene 'overflw': did you mean overflow? choose from why," in done.err
     assert done.err.count("\n") == 1
     with pytest.raises(UnknownSceneError, match="choose from"):
         next(demo(["nowhere"]))
@@ -168,11 +169,17 @@ def on_terminal(keys, expected):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there are no such terminals")
 def test_keys_lead_through_it():
-    """Space and Enter go on, the left arrow and backspace back; other keys do nothing."""
-    keys = [b" ", b"x\x1b[C", b"\x1b[D", b"\x7f", b"q"]
+    """Space and the right arrow go on, the left arrow and backspace go back."""
+    keys = [b" ", b"\x1b[C", b"\x1b[D", b"\x7f", b"q"]
     titles = ["1/15 why", "2/15 scores", "3/15 overflow", "2/15 scores", "1/15 why"]
     code, _ = on_terminal(keys, [*titles, None])
     assert code == 0
+
+
+def test_keys_that_mean_nothing_do_nothing(monkeypatch):
+    typed = iter(["x", "\x1b[A", "\t", "  ", "q"])
+    monkeypatch.setattr(demo_command.typer, "getchar", lambda: next(typed))
+    assert [demo_command._key(), demo_command._key()] == [" ", "q"]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there are no such terminals")
