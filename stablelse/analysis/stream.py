@@ -388,14 +388,14 @@ class StreamState:
     [('b.csv', 1)]
     """
 
-    __slots__ = ("_first", "_last", "_runs", "_states", "count", "plain")
+    __slots__ = ("_first", "_last", "_runs", "count", "plain", "sides")
 
     def __init__(self, formats: str | Sequence[str] = ("float64",), plain: bool = True) -> None:
         self.count = 0
         self.plain = plain
         self._first = self._last = _Run("", 0)
         self._runs = 0
-        self._states = [FormatState(name, plain) for name in several(formats)]
+        self.sides = tuple(FormatState(name, plain) for name in several(formats))
 
     def __repr__(self) -> str:
         return f"<StreamState of {self.count:,} numbers>"
@@ -405,8 +405,8 @@ class StreamState:
 
         It knows which naive sums are infinite already, so that none of it is computed again.
         """
-        state = StreamState([side.format.name for side in self._states], self.plain)
-        for mine, theirs in zip(self._states, state._states, strict=True):
+        state = StreamState([side.format.name for side in self.sides], self.plain)
+        for mine, theirs in zip(self.sides, state.sides, strict=True):
             if mine.naive.is_settled:
                 theirs.naive.total = mine.naive.total
         return state
@@ -448,7 +448,7 @@ class StreamState:
 
     def _take(self, x: Array, where: _Block) -> None:
         with np.errstate(all="ignore"):
-            for side in self._states:
+            for side in self.sides:
                 side.update(x, where)
         self.count += x.size
 
@@ -469,7 +469,7 @@ class StreamState:
         before = rows if other._runs == 1 else 0
         last = Place(other._last.source or None, before + other._last.rows)
         end = (self.count + other.count, last)
-        for mine, theirs in zip(self._states, other._states, strict=True):
+        for mine, theirs in zip(self.sides, other.sides, strict=True):
             mine.merge(theirs, other._first.source, rows, end)
         self.count += other.count
         if other._runs:
@@ -492,7 +492,7 @@ class StreamState:
     @property
     def so_far(self) -> dict[str, Any]:
         """The values of the naive and the shifted method, in the first of the formats."""
-        side = self._states[0]
+        side = self.sides[0]
         if not self.plain:
             return {"": self.value}
         return {"naive": side.naive.result(), "shifted": side.shifted.result()}
@@ -500,32 +500,12 @@ class StreamState:
     @property
     def value(self) -> Any:
         """The best value in the first of the formats."""
-        return self._states[0].best()[0]
-
-    @property
-    def maximum(self) -> Any:
-        """The largest number so far, in the first of the formats."""
-        return self._states[0].maximum
-
-    @property
-    def values(self) -> list[Any]:
-        """The best value in each of the formats."""
-        return [side.best()[0] for side in self._states]
-
-    @property
-    def sides(self) -> tuple[FormatState, ...]:
-        """Every method, in each of the formats."""
-        return tuple(self._states)
-
-    @property
-    def log_state(self) -> Array:
-        """The numbers in the first of the formats, as `running.Whole` takes them."""
-        return self._states[0].right.state
+        return self.sides[0].best()[0]
 
     @property
     def is_kept(self) -> bool:
         """Whether every value is certified."""
-        return all(side.is_kept for side in self._states)
+        return all(side.is_kept for side in self.sides)
 
     def settle(self, parts: Callable[[], Iterable[Array]]) -> None:
         """Prove certified values that are still in doubt, by reading the numbers twice more.
@@ -536,7 +516,7 @@ class StreamState:
             Returns all numbers, in parts of shape (n,): each time the same.
         """
         with np.errstate(all="ignore"):
-            for side in self._states:
+            for side in self.sides:
                 side.settle(parts)
 
     @property
@@ -553,7 +533,7 @@ class StreamState:
         row, column : int, str or None
             Which vector of its source this is, if it is not all of it.
         """
-        side = self._states[0]
+        side = self.sides[0]
         with np.errstate(all="ignore"):
             size = np.float64(np.maximum(abs(side.minimum), abs(side.maximum)))
             condition = float(size / abs(np.float64(self.value)))
@@ -568,14 +548,6 @@ class StreamState:
             maximum=side.maximum,
             condition_number=condition if np.isfinite(condition) else None,
             value=self.value,
-            results=tuple(result for side in self._states for result in side.results()),
+            results=tuple(result for side in self.sides for result in side.results()),
             elements=range(0),
         )
-
-    def __getstate__(self) -> tuple[Any, ...]:
-        first, last = tuple(self._first), tuple(self._last)
-        return (self.count, self.plain, first, last, self._runs, self._states)
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.count, self.plain, first, last, self._runs, self._states = state
-        self._first, self._last = _Run(*first), _Run(*last)

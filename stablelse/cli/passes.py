@@ -156,7 +156,7 @@ def long_elements(
     state = StreamState([format_.name], plain=False)
     with _summed(stream, source, state, meter) as again:
         begun()
-        whole = Whole(state.log_state, partial(_rounded, format_, again))
+        whole = Whole(state.sides[0].right.state, partial(_rounded, format_, again))
         count = 0
         for x in _rounded(format_, again):
             yield whole.elements(job.function, x, format_)
