@@ -222,7 +222,7 @@ def _connected(address: str | None, workers: int | None) -> Iterator[tuple[Clien
     if find_spec("distributed") is None:
         raise ClusterError(
             "--engine dask needs dask.distributed, which is not installed: "
-            "pip install 'stablelse[dask]'"
+            "pip install distributed fsspec"
         )
     from dask import config
 

@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from stablelse import __version__
 from stablelse.cli import options
+from stablelse.cli.help import is_number, page, without_numbers, wrong_command
 
 
 class Command(NamedTuple):
@@ -50,8 +51,6 @@ COMMANDS = {
         "Log-sum-exp, naive and shifted side by side.",
         """Log-sum-exp, naive and shifted side by side.
 
-    log(e^x_1 + ... + e^x_n) = a + log(e^(x_1 - a) + ... + e^(x_n - a)), for any a.
-
     \b
     Examples:
       stablelse lse 1000 1001 1002
@@ -63,6 +62,8 @@ COMMANDS = {
       stablelse lse --file 'parts/*.csv.gz' --quiet
       stablelse lse --file large.npy --engine dask
       seq 1 1000 | stablelse lse --quiet
+
+    log(e^x_1 + ... + e^x_n) = a + log(e^(x_1 - a) + ... + e^(x_n - a)), for any a.
     """,
         {"function": "lse"},
         True,
@@ -73,8 +74,6 @@ COMMANDS = {
         "Softmax, naive and shifted side by side.",
         """Softmax, naive and shifted side by side.
 
-    e^x_j / (e^x_1 + ... + e^x_n), and the same with x - a for x, for any a.
-
     \b
     Examples:
       stablelse softmax 1000 1001 1002
@@ -82,6 +81,8 @@ COMMANDS = {
       stablelse softmax 1000 1001 1002 --method shifted --method division-free
       stablelse softmax --file logits.csv --quiet > probabilities.tsv
       stablelse softmax --file model.safetensors --key logits --row 1
+
+    e^x_j / (e^x_1 + ... + e^x_n), and the same with x - a for x, for any a.
     """,
         {"function": "softmax", "cluster": options.HERE},
         True,
@@ -92,12 +93,12 @@ COMMANDS = {
         "The logarithm of the softmax.",
         """Log-softmax, naive and shifted side by side.
 
-    The logarithm of the softmax; shifted, x_j - a - log(e^(x_1 - a) + ... + e^(x_n - a)).
-
     \b
     Examples:
       stablelse log-softmax 0 -1000
       stablelse log-softmax --file logits.csv --by columns
+
+    The logarithm of the softmax; shifted, x_j - a - log(e^(x_1 - a) + ... + e^(x_n - a)).
     """,
         {"function": "log-softmax", "cluster": options.HERE},
         True,
@@ -107,11 +108,6 @@ COMMANDS = {
         options.Nll,
         "The loss of labels, and its gradient, the same way.",
         """The negative log-likelihood of labels, naive and shifted side by side.
-
-    -log(softmax(x)_label) = lse(x) - x_label: the loss of classifiers, which libraries call
-    cross-entropy. Naive it is -log(e^x_label / sum e^x_i), which breaks where e^x does.
-
-    Labels are counted from 0. Rows are worked off one after the other, in bounded memory.
 
     \b
     Examples:
@@ -123,6 +119,11 @@ COMMANDS = {
       stablelse nll --logits logits.csv --labels labels.csv --row 7 --steps
       stablelse nll --logits logits.npy --labels labels.npy --grad --dtype float16
       stablelse nll 3 1 2 --label 1 --mask kept.csv
+
+    -log(softmax(x)_label) = lse(x) - x_label: the loss of classifiers, which libraries call
+    cross-entropy. Naive it is -log(e^x_label / sum e^x_i), which breaks where e^x does.
+
+    Labels are counted from 0. Rows are worked off one after the other, in bounded memory.
     """,
         is_waiting=True,
     ),
@@ -132,10 +133,6 @@ COMMANDS = {
         "A guided tour: how numbers are lost, and how to keep them.",
         """A guided tour: how numbers are lost, and how to keep them.
 
-    One scene per screen: space shows the next one, the left arrow the one before, and q quits.
-    Every number is computed when it is shown. If the output is not a terminal, all scenes are
-    printed one after the other.
-
     \b
     Examples:
       stablelse demo
@@ -143,6 +140,10 @@ COMMANDS = {
       stablelse demo --list
       stablelse demo --scene overflow --scene shift
       stablelse demo --scene near-zero --save near-zero.svg
+
+    One scene per screen: space shows the next one, the left arrow the one before, and q quits.
+    Every number is computed when it is shown. If the output is not a terminal, all scenes are
+    printed one after the other.
     """,
     ),
     "prove": Command(
@@ -151,19 +152,19 @@ COMMANDS = {
         "Why the shift changes nothing, line by line.",
         """Why the shift changes nothing: the derivation line by line, on your numbers.
 
-    log sum e^x_i = a + log sum e^(x_i - a), and e^x_j / sum e^x_i = e^(x_j - a) / sum e^(x_i - a),
-    for any a. Every line is evaluated twice: exactly, and in the floating-point format. You see
-    which lines the format breaks, and which line to compute.
-
-    Without numbers or files, the derivation is in symbols only. Standard input is read if you say
-    `--file -`. If there are many vectors, choose one with --row.
-
     \b
     Examples:
       stablelse prove lse 1000 1001 1002
       stablelse prove lse 1000 1001 1002 --shift 0 --dtype float16
       stablelse prove softmax -1000 -1001 --format markdown
       stablelse prove softmax --format latex > softmax.tex
+
+    log sum e^x_i = a + log sum e^(x_i - a), and e^x_j / sum e^x_i = e^(x_j - a) / sum e^(x_i - a),
+    for any a. Every line is evaluated twice: exactly, and in the floating-point format. You see
+    which lines the format breaks, and which line to compute.
+
+    Without numbers or files, the derivation is in symbols only. Standard input is read if you say
+    `--file -`. If there are many vectors, choose one with --row.
     """,
     ),
     "sweep": Command(
@@ -172,11 +173,6 @@ COMMANDS = {
         "Where each method stops being right as x moves.",
         """Where each method stops being right: x moved or stretched, in every format.
 
-    The chart shows for every method where it is right, where it has lost digits, and where it
-    has overflowed or underflowed; below it stand the t between which that changes, to the last
-    number of the format. In every format x and t are rounded to it, then x + t (or t x) is, and
-    the methods are held against the exact result for that.
-
     \b
     Examples:
       stablelse sweep 0 1 2
@@ -184,6 +180,11 @@ COMMANDS = {
       stablelse sweep 0 1 2 --offset -30:20 --dtype float16 --method naive
       stablelse sweep --file logits.csv --row 7 --save map.pdf
       stablelse sweep 0 --dtype float64 --format csv
+
+    The chart shows for every method where it is right, where it has lost digits, and where it
+    has overflowed or underflowed; below it stand the t between which that changes, to the last
+    number of the format. In every format x and t are rounded to it, then x + t (or t x) is, and
+    the methods are held against the exact result for that.
     """,
         is_waiting=True,
     ),
@@ -193,16 +194,16 @@ COMMANDS = {
         "NumPy, SciPy, PyTorch and JAX on the same vectors.",
         """NumPy, SciPy, PyTorch and JAX on the same vectors, compared with the exact result.
 
-    Without numbers or files, it shows which library is right on which hard case. Standard input
-    is read if you say `--file -`. Only installed libraries are shown: `pip install scipy torch
-    jax` adds more.
-
     \b
     Examples:
       stablelse peers
       stablelse peers -0.775 -0.6175
       stablelse peers --file logits.csv --function softmax --dtype float16
       seq 1 1000 | stablelse peers --file - --peer scipy --no-time
+
+    Without numbers or files, it shows which library is right on which hard case. Standard input
+    is read if you say `--file -`. Only installed libraries are shown: `pip install scipy torch
+    jax` adds more.
     """,
     ),
     "scan": Command(
@@ -211,11 +212,6 @@ COMMANDS = {
         "What breaks on thousands of vectors: a guard for CI.",
         """Which vectors break naive and shifted formulas, in which formats.
 
-    A vector per row, of any number of files, in constant memory. A file of one row or one column is
-    one vector, as everywhere; that, --by columns and --by all gather what they read. The methods
-    are naive, shifted, and shifted-float32: shifted, with the exponentials and their sum in
-    float32. The exit code is 1 if what --fail-on names occurs.
-
     \b
     Examples:
       stablelse scan logits.npy
@@ -223,6 +219,11 @@ COMMANDS = {
       stablelse scan 'logits-*.npy' --function softmax --dtype bfloat16
       stablelse scan logits.csv --fail-on naive:overflow,shifted:broken -q
       stablelse scan logits.csv --fail-on 'shifted:ulp>4' --json
+
+    A vector per row, of any number of files, in constant memory. A file of one row or one column is
+    one vector, as everywhere; that, --by columns and --by all gather what they read. The methods
+    are naive, shifted, and shifted-float32: shifted, with the exponentials and their sum in
+    float32. The exit code is 1 if what --fail-on names occurs.
     """,
         is_waiting=True,
     ),
@@ -231,6 +232,11 @@ COMMANDS = {
         options.Limits,
         "Where exp leaves each floating-point format.",
         """Where exp leaves each floating-point format.
+
+    \b
+    Examples:
+      stablelse limits
+      stablelse limits --dtype float16 --dtype bfloat16
 
     Everything is computed from the formats. bfloat16 and float8 are shown where the extra
     `ml` is installed.
@@ -250,6 +256,10 @@ _TYPED = "stablelse.typed"
 class NumberCommand(TyperCommand):
     """A command that takes negative numbers for numbers, and unknown options for errors."""
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write usage, examples, and the options in groups."""
+        formatter.write(page(self, ctx, formatter.width))
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Mark what begins like a negative number by a blank, which keeps its value.
 
@@ -267,10 +277,17 @@ class LazyGroup(TyperGroup):
         """Return the names of all commands, in the order of the table."""
         return list(COMMANDS)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of commands from the table, without loading any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write usage, examples, options and the list of commands, without loading any."""
+        commands = [(name, command.summary) for name, command in COMMANDS.items()]
+        formatter.write(page(self, ctx, formatter.width, commands))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse a command that there is not, and numbers without one."""
+        is_wrong = bool(args) and args[0] not in COMMANDS and not ctx.resilient_parsing
+        if is_wrong and (not args[0].startswith("-") or is_number(args[0])):
+            ctx.fail(wrong_command(args, COMMANDS))
+        return super().parse_args(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of that name, ``None`` if there is none."""
@@ -296,9 +313,11 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
     def callback(context: typer.Context, **given: Any) -> None:
         if given.get("logits"):
             given["file"] = [*(given["file"] or []), *given["logits"]]
+        if given.get("numbers") == ["-"]:
+            given |= {"numbers": None, "file": [*(given["file"] or []), "-"]}
         if command.is_waiting and is_missing(given):
-            typer.echo(context.get_help())
-            return
+            typer.echo(without_numbers(name, command.help), err=True)
+            raise typer.Exit(2)
         options.refuse(name, given)
         _check_output(given["output"])
         # Every command needs NumPy. From deeper down the stack its import takes a third longer:
@@ -375,11 +394,11 @@ Examples:
   stablelse softmax --file logits.csv     a vector per row
   seq 1 1000 | stablelse lse              from a pipe
   stablelse nll 1000 1001 --label 0       the loss of a label
-  stablelse prove lse 1000 1001 1002      why the shift changes nothing, line by line
-  stablelse sweep 0 1 2 --dtype float16   where each method stops being right as x moves
-  stablelse lse 1 2 --save lse.svg        the picture, to keep: also .html and .txt
+  stablelse prove lse 1000 1001 1002      why the shift changes nothing
+  stablelse sweep 0 1 2 --dtype float16   where each method breaks as x moves
+  stablelse lse 1 2 --save lse.svg        the picture, to keep
   stablelse demo                          a guided tour
-  stablelse peers                         what NumPy, SciPy, PyTorch and JAX get wrong
+  stablelse peers                         what other libraries get wrong
   stablelse scan logits.npy               what breaks on thousands of vectors
   stablelse limits                        where exp leaves each format
 """
@@ -400,7 +419,11 @@ def stablelse(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="The version and its kernel."
+            "--version",
+            "-V",
+            callback=_print_version,
+            is_eager=True,
+            help="The version and its kernel.",
         ),
     ] = False,
 ) -> None:

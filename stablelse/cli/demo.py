@@ -34,7 +34,7 @@ def run(request: Demo) -> None:
     elif request.scene or request.straight or not _is_interactive(output):
         emit(Many("scenes", _computed(names)), request)
     else:
-        _walk(console_for(sys.stdout), names)
+        _walk(console_for(sys.stdout, output.color), names)
 
 
 def _computed(names: Sequence[str]) -> Iterator[Scene]:

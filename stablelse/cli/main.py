@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 
 from stablelse.cli.app import app
+from stablelse.cli.help import with_hint
 from stablelse.numerics.settings import SettingError
 
 if TYPE_CHECKING:
@@ -62,15 +63,18 @@ def _exit_code(args: list[str] | None) -> int:
         return 130
     except _UsageError as error:
         command = error.ctx.command_path if getattr(error, "ctx", None) else "stablelse"
-        message = _GONE.get(getattr(error, "option_name", "")) or error.format_message()
-        return _complain(f"{_one_line(message)} (see {command} --help)")
+        name, possible = getattr(error, "option_name", ""), getattr(error, "possibilities", None)
+        message = _GONE.get(name) or with_hint(_one_line(error.format_message()))
+        if possible and name not in _GONE:
+            message = f"{name} is not an option: did you mean {possible[0]}?"
+        return _complain(f"{message} (see {command} --help)")
     except OSError as error:
         _silence(sys.stdout)
         place = error.filename if error.filename is not None else "standard output"
         return _complain(f"cannot write {place}: {error.strerror or error}")
     except (ValueError, MemoryError) as error:
         if _is_input_error(error):
-            return _complain(_one_line(str(error)))
+            return _complain(with_hint(_one_line(str(error))))
         return _complain(_OUT_OF_MEMORY) if isinstance(error, MemoryError) else _confess(error)
     except Exception as error:  # anything that is not foreseen, whatever it is
         return _confess(error)

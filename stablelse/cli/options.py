@@ -10,6 +10,25 @@ import typer
 #: What a picture can be saved as, and a figure, where a result is drawn as one.
 PICTURES, FIGURES = (".svg", ".html", ".txt"), (".png", ".svg", ".pdf")
 
+#: The names of values that may also be something else: they complete.
+_METHODS = ("naive", "shifted", "division-free", "exact")
+_SHIFTS = ("max", "min", "mean")
+_PEERS = ("naive", "logaddexp", "scipy", "torch", "jax")
+FORMAT_NAMES = (
+    *("float16", "bfloat16", "float32", "float64"),
+    *("float8_e4m3fn", "float8_e5m2", "longdouble"),
+)
+
+
+def _completing(values: Sequence[str]) -> Callable[[str], list[str]]:
+    """Return what completes the beginning of a value."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [value for value in values if value.startswith(incomplete)]
+
+    return complete
+
+
 #: The functions by the names of their commands.
 FUNCTIONS = {"lse": "logsumexp", "softmax": "softmax", "log-softmax": "log_softmax"}
 
@@ -159,19 +178,23 @@ class Methods(NamedTuple):
             "--method",
             "-m",
             metavar="naive|shifted|division-free|exact",
+            autocompletion=_completing(_METHODS),
             help="Only this method; repeatable.  [default: all but division-free]",
         ),
     ] = None
     shift: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="max|min|mean|A", help="The a of the identity; repeatable.  [default: max]"
+            metavar="max|min|mean|A",
+            autocompletion=_completing(_SHIFTS),
+            help="The a of the identity; repeatable.  [default: max]",
         ),
     ] = None
     dtype: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FORMAT",
+            autocompletion=_completing(FORMAT_NAMES),
             help="The floating-point format, as `stablelse limits` lists them; repeatable."
             "  [default: float64]",
         ),
@@ -188,8 +211,7 @@ def _check_suffixes(paths: Sequence[str] | None, known: Sequence[str]) -> Any:
             )
         if suffix in FIGURES and known != PICTURES and find_spec("matplotlib") is None:
             raise typer.BadParameter(
-                f"{path!r} is a figure, which needs matplotlib: pip install 'stablelse[plot]' "
-                "brings it"
+                f"{path!r} is a figure, which needs matplotlib: pip install matplotlib brings it"
             )
     return paths
 
@@ -221,6 +243,12 @@ _Save = Annotated[
 ]
 
 
+_Color = Annotated[
+    Literal["auto", "always", "never"],
+    typer.Option(help="Whether pictures have colour; auto: on a terminal that has it."),
+]
+
+
 class Output(NamedTuple):
     """What is printed and saved, and where to."""
 
@@ -228,6 +256,7 @@ class Output(NamedTuple):
     json: _Json = False
     output: _File = None
     save: _Save = None
+    color: _Color = "auto"
     title: str = ""  # no option: the command as it was typed, where a picture is saved
 
 
@@ -241,6 +270,7 @@ class NotesOutput(NamedTuple):
     json: _Json = False
     output: _File = None
     save: _Save = None
+    color: _Color = "auto"
     title: str = ""
 
 
@@ -259,6 +289,7 @@ class FigureOutput(NamedTuple):
             " screen (.html, .txt); repeatable; not with another --format.",
         ),
     ] = None
+    color: _Color = "auto"
     title: str = ""
 
 
@@ -310,7 +341,9 @@ _Steps = Annotated[
 _Dtype = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="FORMAT", help="The floating-point format; repeatable.  [default: float64]"
+        metavar="FORMAT",
+        autocompletion=_completing(FORMAT_NAMES),
+        help="The floating-point format; repeatable.  [default: float64]",
     ),
 ]
 
@@ -403,7 +436,11 @@ class Prove(NamedTuple):
     output: NotesOutput
     shift: Annotated[
         str | None,
-        typer.Option(metavar="max|min|mean|A", help="The a of the identity.  [default: max]"),
+        typer.Option(
+            metavar="max|min|mean|A",
+            autocompletion=_completing(_SHIFTS),
+            help="The a of the identity.  [default: max]",
+        ),
     ] = None
     dtype: _Dtype = None
 
@@ -430,19 +467,23 @@ class Sweep(NamedTuple):
             "--method",
             "-m",
             metavar="naive|shifted|division-free|exact",
+            autocompletion=_completing(_METHODS),
             help="Only this method; repeatable.  [default: all]",
         ),
     ] = None
     shift: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="max|min|mean|A", help="The a of the identity; repeatable.  [default: max]"
+            metavar="max|min|mean|A",
+            autocompletion=_completing(_SHIFTS),
+            help="The a of the identity; repeatable.  [default: max]",
         ),
     ] = None
     dtype: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FORMAT",
+            autocompletion=_completing(FORMAT_NAMES),
             help="The floating-point format, as `stablelse limits` lists them; repeatable."
             "  [default: float16, float32, float64]",
         ),
@@ -474,6 +515,7 @@ class Peers(NamedTuple):
         list[str] | None,
         typer.Option(
             metavar="NAME",
+            autocompletion=_completing(_PEERS),
             help="Only this library beside our own; repeatable: naive, logaddexp, scipy, torch,"
             " jax.  [default: all installed]",
         ),
@@ -499,6 +541,7 @@ class Scan(NamedTuple):
         list[str] | None,
         typer.Option(
             metavar="FORMAT",
+            autocompletion=_completing(FORMAT_NAMES),
             help="The floating-point format; repeatable."
             "  [default: float16, float32, and bfloat16 if installed]",
         ),
@@ -538,7 +581,11 @@ class Limits(NamedTuple):
     output: Output
     dtype: Annotated[
         list[str] | None,
-        typer.Option(metavar="FORMAT", help="Only this format; repeatable.  [default: all]"),
+        typer.Option(
+            metavar="FORMAT",
+            autocompletion=_completing(FORMAT_NAMES),
+            help="Only this format; repeatable.  [default: all]",
+        ),
     ] = None
 
 
@@ -608,6 +655,10 @@ _REFUSALS = tuple(
          "--quiet prints the value alone: it does not go with --json"),
         ("", lambda o: o.quiet and o.format != "table",
          "--quiet prints the value alone: it does not go with --format"),
+        ("", lambda o: o.quiet and o.steps,
+         "--quiet prints the value alone: it does not go with --steps"),
+        ("", lambda o: o.quiet and o.errors,
+         "--quiet prints the value alone: it does not go with --errors"),
         ("demo", lambda o: o.names and (o.format != "table" or o.json or o.save), _LIST),
         ("nll", lambda o: o.grad and o.reduction,
          "--grad gives the gradient of each vector's own loss, as of their sum; that of a mean is "

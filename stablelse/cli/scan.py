@@ -15,7 +15,7 @@ from stablelse.analysis.scan import (
     parse_conditions,
 )
 from stablelse.cli.emit import emit
-from stablelse.cli.input import open_numbers, place_of
+from stablelse.cli.input import find_formats, open_numbers, place_of
 from stablelse.cli.options import FUNCTIONS, Input, Scan
 from stablelse.cli.progress import NOTES, meter_of
 from stablelse.numerics.formats import installed_formats
@@ -28,7 +28,7 @@ def run(request: Scan) -> None:
     conditions, max_ulp = _conditions(request.fail_on, request.max_ulp)
     installed = [format_.name for format_ in installed_formats()]
     trained_in = [name for name in ("float16", "bfloat16", "float32") if name in installed]
-    formats = request.dtype or trained_in
+    formats = [format_.name for format_ in find_formats(request.dtype, trained_in)]
     state = ScanState(FUNCTIONS[request.function], formats, max_ulp)
     _take_all(state, Input(**request.source._asdict()), "longdouble" in formats)
     found = state.result()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,20 @@ from stablelse.render import FORMS, form
 from stablelse.render.export import SAVED, WIDTH
 
 
-def console_for(stream: Any) -> Console:
-    """Return the Rich console of a stream: colour only on a terminal that has it."""
-    return Console(file=stream, highlight=False, markup=False, emoji=False)
+def console_for(stream: Any, color: str = "auto") -> Console:
+    """Return the Rich console of a stream; by itself, only a terminal that has colour gets it."""
+    console = partial(Console, file=stream, highlight=False, markup=False, emoji=False)
+    if color == "always":
+        return console(force_terminal=True, color_system="standard", no_color=False)
+    return console(no_color=True, color_system=None) if color == "never" else console()
 
 
 def show(results: Iterable[Any], stream: Any, output: Any, hide: Callable[[], None]) -> None:
     """Print pictures one below the other, and save them first: if that fails, none is printed."""
-    console = console_for(stream)
+    console = console_for(stream, output.color)
     if output.save:
         results = list(results)
-        is_wide = console.is_terminal or os.environ.get("COLUMNS")
+        is_wide = stream.isatty() or os.environ.get("COLUMNS")
         _save(results, output, console.width if is_wide else WIDTH)
     for picture in results:
         hide()

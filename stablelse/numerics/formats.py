@@ -63,7 +63,7 @@ class Format:
             import ml_dtypes
         except ImportError:
             raise UnknownFormatError(
-                f"{self.name} needs ml_dtypes: pip install 'stablelse[{self.extra}]' brings it"
+                f"{self.name} needs ml_dtypes: pip install ml_dtypes brings it"
             ) from None
         scalar_type: type[np.generic] = getattr(ml_dtypes, self.name)
         return np.dtype(scalar_type)
@@ -219,14 +219,27 @@ FORMATS: dict[str, Format] = {
 }
 
 
+#: What the formats are also called.
+ALIASES = {
+    "fp16": "float16",
+    "half": "float16",
+    "bf16": "bfloat16",
+    "fp32": "float32",
+    "single": "float32",
+    "fp64": "float64",
+    "double": "float64",
+}
+
+
 def find_format(name: str) -> Format:
-    """Return the format of that name.
+    """Return the format of that name, or of a usual short one, such as ``"fp16"``.
 
     Raises
     ------
     UnknownFormatError
         If the table has no such name, or the extra that brings it is not installed.
     """
+    name = ALIASES.get(name, name)
     if name not in FORMATS:
         raise UnknownFormatError(f"unknown format {name!r}: choose from {', '.join(FORMATS)}")
     format_ = FORMATS[name]

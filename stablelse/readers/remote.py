@@ -55,8 +55,7 @@ def _locate(url: str) -> tuple[Any, str]:
         from fsspec.core import url_to_fs
     except ImportError:
         raise ReadError(
-            f"{shown(url)} is read by fsspec, which is not installed: "
-            "pip install 'stablelse[remote]'"
+            f"{shown(url)} is read by fsspec, which is not installed: pip install 'fsspec[http]'"
         ) from None
     if "::" in url:  # fsspec's way of one store within another
         raise ReadError(f"{shown(url)} names one file within another; unpack it first")

@@ -220,7 +220,7 @@ def _pyarrow(what: str) -> Any:
         import pyarrow.ipc
     except ImportError:
         raise ReadError(
-            f"{what} is read by pyarrow, which is not installed: pip install 'stablelse[arrow]'"
+            f"{what} is read by pyarrow, which is not installed: pip install pyarrow"
         ) from None
     return pyarrow
 

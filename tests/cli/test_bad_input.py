@@ -66,7 +66,7 @@ BAD_ARGUMENTS = {
     "underscore": (["1_000"], ["'1_000'"]),
     "1e400": (["1", "1e400"], ["1e400", "inf", "--dtype longdouble"]),
     "a megabyte of a number": (["9" * 100_000], ["argument"]),
-    "unknown format": (["1", "--dtype", "half"], ["'half'", "float16"]),
+    "unknown format": (["1", "--dtype", "haf"], ["'haf'", "choose from float8", "float16"]),
     "unknown shift": (["1", "--shift", "median"], ["'median'", "mean"]),
     "unknown method": (["1", "--method", "best"], ["'best'", "naive, shifted, division-free"]),
     "a method that there is not": (

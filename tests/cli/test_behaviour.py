@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 
 import stablelse
+from stablelse.cli.app import COMMANDS
+from stablelse.cli.help import GROUPS
+from stablelse.cli.options import FORMAT_NAMES
 from stablelse.numerics import kernel
+from stablelse.numerics.formats import FORMATS
 
 
 def columns_of(csv: str) -> list[dict[str, str]]:
@@ -36,7 +40,10 @@ def columns_of(csv: str) -> list[dict[str, str]]:
         (["lse", "-0.775", "-0.6175"], "-5.237847950087536e-6\n"),
         (["log-softmax", "0", "-40"], "-4.248354255291589e-18\t-40\n"),
         (["softmax", "inf", "1"], "nan\tnan\n"),
-        (["log-softmax", "0", "1", "--errors"], "-1.3132616875182228\t-0.3132616875182228\n"),
+        (["log-softmax", "0", "1"], "-1.3132616875182228\t-0.3132616875182228\n"),
+        (["lse", "1", "2", "--dtype", "half", "--dtype", "float16"], "2.312\n"),
+        (["lse", "1", "2", "--dtype", "fp16", "--dtype", "bf16"], "2.312\n2.31\n"),
+        (["lse", "1", "2", "--dtype", "fp32"], "2.3132617\n"),
         (["lse", "0", "-40", "--method", "shifted"], "0\n"),
         (["lse", "0", "-40", "-m", "exact", "-m", "naive"], "0\n4.248354255291589e-18\n"),
         (["softmax", "0", "0", "-m", "division-free"], "0.5\t0.5\n" * 2),
@@ -301,32 +308,106 @@ def test_interrupt(environment):
     assert "Traceback" not in err
 
 
-def test_terminal_without_numbers_gets_help(run, monkeypatch):
-    from stablelse.cli import app
+@pytest.mark.parametrize("command", ["lse", "softmax", "log-softmax", "nll", "sweep", "scan"])
+def test_a_command_that_lacks_numbers_says_so_in_six_lines(command, run, monkeypatch):
+    monkeypatch.setattr("stablelse.cli.app.is_missing", lambda given: True)
+    done = run(command)
+    lines = done.err.splitlines()
+    assert (done.code, done.out, len(lines)) == (2, "", 6)
+    assert sum(line.startswith(f"  stablelse {command} ") for line in lines) == 2
+    assert lines[-1] == f"All options: stablelse {command} --help"
 
-    monkeypatch.setattr(app, "is_missing", lambda given: True)
-    done = run("lse")
-    assert done.code == 0
-    assert done.out.startswith("Usage: stablelse lse")
-    assert "Examples:" in done.out
 
-
-@pytest.mark.parametrize("args", [["--version"], ["-h"], ["--help"], [], ["lse", "-h"]])
+@pytest.mark.parametrize("args", [["--version"], ["-V"], ["-h"], ["--help"], [], ["lse", "-h"]])
 def test_help_and_version(args, run):
     done = run(*args)
     assert (done.code, done.err) == (0, "")
     assert stablelse.__version__ in done.out or done.out.startswith("Usage: stablelse")
 
 
-@pytest.mark.parametrize("command", ["lse", "softmax", "log-softmax"])
-def test_examples_in_help_come_first_and_are_in_the_manual(command, run):
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_begins_with_examples_and_has_its_options_in_groups(command, run):
     text = run(command, "--help").out
-    assert text.index("Examples:") < text.index("Options:")
+    assert re.findall(r"^(?!Usage)(\w[\w ]+):$", text, re.MULTILINE) == [
+        heading for heading in ("Examples", *GROUPS) if f"\n{heading}:\n" in text
+    ]
+    assert "\nExamples:\n" in text
 
 
-def test_completion(run):
-    done = run(_STABLELSE_COMPLETE="complete_bash", COMP_WORDS="stablelse so", COMP_CWORD="1")
-    assert "softmax" in done.out
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_wraps_between_words(command, run):
+    narrow, wide = (run(*filter(None, [command]), "-h", columns=n).out for n in (80, 500))
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert narrow.split() == wide.split()
+
+
+@pytest.mark.parametrize(
+    ("args", "hint"),
+    [
+        (["lze", "1"], "'lze' is not a command: did you mean lse?"),
+        (["log_softmax", "1"], "did you mean log-softmax?"),
+        (["logsumexp", "1"], "did you mean lse?"),
+        (["xyz"], "'xyz' is not a command: choose from lse, softmax,"),
+        (["1000", "1001"], "did you mean stablelse lse 1000 1001?"),
+        (["-1000", "-inf"], "did you mean stablelse lse -1000 -inf?"),
+        (["lse", "1", "--qiet"], "--qiet is not an option: did you mean --quiet?"),
+        (["lse", "1", "--dtype", "floot16"], "'floot16': did you mean float16? choose from"),
+        (["lse", "1", "--method", "naiv"], "'naiv': did you mean naive? choose from"),
+        (["lse", "1", "--shift", "maxx"], "'maxx': did you mean max? choose from"),
+        (["lse", "1", "--format", "jsn"], "'csv': did you mean json?"),
+        (["lse", "1", "--color", "allways"], "'never': did you mean always?"),
+        (["sweep", "1", "--function", "sofmax"], "did you mean softmax?"),
+        (["peers", "1", "--peer", "scip"], "'scip': did you mean scipy?"),
+        (["scan", "x", "--fail-on", "naiv:overflow"], "did you mean naive?"),
+        (["scan", "x", "--fail-on", "naive:overflo"], "did you mean overflow?"),
+        (["demo", "--scene", "overflw"], "did you mean overflow?"),
+        (["lse", "1", "-q", "--steps"], "it does not go with --steps"),
+        (["lse", "1", "-q", "--errors"], "it does not go with --errors"),
+        (["nll", "1", "--label", "0", "-q", "--steps"], "it does not go with --steps"),
+    ],
+)
+def test_what_may_have_been_meant(args, hint, run):
+    done = run(*args)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert hint in done.err
+
+
+@pytest.mark.parametrize("command", ["lse", "softmax"])
+def test_a_dash_is_standard_input(command, run):
+    piped = run(command, "-q", stdin=b"1\n2\n")
+    assert run(command, "-", "-q", stdin=b"1\n2\n") == piped
+    assert piped.code == 0
+
+
+@pytest.mark.parametrize("color", ["auto", "always", "never"])
+def test_color(color, run):
+    out = run("lse", "1000", "1001", "--color", color, TERM="xterm-256color").out
+    assert ("\x1b[" in out) == (color == "always")
+    assert run("lse", "1000", "1001", "--color", color, NO_COLOR="1").out.count("\x1b[3") == (
+        out.count("\x1b[3")
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("so", "softmax"),
+        ("lse 1 --dtype bf", "bfloat16"),
+        ("lse 1 --method sh", "shifted"),
+        ("lse 1 --shift me", "mean"),
+        ("lse 1 --color al", "always"),
+        ("peers --peer to", "torch"),
+    ],
+)
+def test_completion(words, completed, run):
+    count = str(len(words.split()))
+    words = f"stablelse {words}"
+    done = run(_STABLELSE_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=count)
+    assert done.out.split() == [completed]
+
+
+def test_every_format_completes():
+    assert sorted(FORMAT_NAMES) == sorted(FORMATS)
 
 
 @pytest.mark.parametrize("kind", ["table", "plain", "json", "jsonl", "csv"])

@@ -151,5 +151,5 @@ def test_an_extra_that_is_missing(package, monkeypatch, tmp_path):
         main(["lse", "-q", "-f", "x" if package == "pyarrow" else "s3://bucket/x"])
     assert stop.value.code == 2
     assert errors.getvalue().count("\n") == 1
-    extra = "arrow" if package == "pyarrow" else "remote"
-    assert f"pip install 'stablelse[{extra}]'" in errors.getvalue()
+    needed = "pyarrow" if package == "pyarrow" else "'fsspec[http]'"
+    assert f"pip install {needed}" in errors.getvalue()

@@ -143,7 +143,7 @@ def test_the_gallery_fits_the_screen(run):
     [
         (["1", "--peer", "tensorflow"], ["'tensorflow'", "scipy", "jax"]),
         (["--peer", "tensorflow"], ["'tensorflow'"]),
-        (["1", "--dtype", "half"], ["'half'", "float16"]),
+        (["1", "--dtype", "haf"], ["'haf'", "float16"]),
         (["1", "abc"], ["'abc'"]),
         (["1", "--function", "sum"], ["'sum'", "log-softmax"]),
         (["--dtype", "float16"], ["--dtype", "gallery"]),
@@ -178,4 +178,4 @@ def test_a_library_that_is_not_installed(run, monkeypatch):
 def test_help_names_every_library(run):
     out = " ".join(run("peers", "--help").out.split())
     assert ", ".join(row.name for row in peers_module.PEERS[:-1]) in out
-    assert out.index("Examples:") < out.index("Options:")
+    assert out.index("Examples:") < out.index("Numbers and files:")

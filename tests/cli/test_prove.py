@@ -168,7 +168,7 @@ def test_markdown_tables_have_as_many_cells_in_every_row(run):
         (["lse", "70000", "--dtype", "float16"], ["x_1 is 70000.0", "which is inf in float16"]),
         (["lse", "1", "--shift", "inf"], ["the shift a is inf"]),
         (["lse", "1", "--shift", "median"], ["'median'", "mean"]),
-        (["lse", "1", "--dtype", "half"], ["'half'", "float16"]),
+        (["lse", "1", "--dtype", "haf"], ["'haf'", "float16"]),
         (["lse", "1", "--format", "xml"], ["'xml'", "latex"]),
         (["lse", "--shift", "0"], ["--shift", "goes with numbers"]),
         (["lse", "--dtype", "float16"], ["--dtype", "goes with numbers"]),

@@ -102,7 +102,7 @@ def test_what_it_fails_on(told, code, words, quiet, run):
         (["--max-ulp", "0"], ["0.5"]),
         (["--max-ulp", "nan"], ["--max-ulp", "nan"]),
         (["--max-ulp", "inf"], ["--max-ulp", "inf"]),
-        (["--dtype", "half"], ["'half'", "float16"]),
+        (["--dtype", "haf"], ["'haf'", "float16"]),
         (["--function", "exp"], ["'exp'", "softmax"]),
         (["no/such.csv"], ["no/such.csv"]),
         (["--quiet", "--save", "x.svg"], ["--quiet", "--save"]),

@@ -406,7 +406,7 @@ def test_without_pyarrow(writer, written, monkeypatch):
     with pytest.raises(ReadError) as error:
         list(open_blocks(str(path)))
     assert str(error.value).endswith(
-        " is read by pyarrow, which is not installed: pip install 'stablelse[arrow]'"
+        " is read by pyarrow, which is not installed: pip install pyarrow"
     )
 
 

@@ -161,7 +161,7 @@ def test_zstandard_without_pyarrow(tmp_path, monkeypatch):
     with pytest.raises(ReadError) as error:
         list(open_blocks(str(path)))
     assert str(error.value) == (
-        "Zstandard data is read by pyarrow, which is not installed: pip install 'stablelse[arrow]'"
+        "Zstandard data is read by pyarrow, which is not installed: pip install pyarrow"
     )
 
 

@@ -171,7 +171,7 @@ def test_without_fsspec(monkeypatch):
     with pytest.raises(ReadError) as error:
         list(open_blocks("s3://bucket/x"))
     assert str(error.value) == (
-        "s3://bucket/x is read by fsspec, which is not installed: pip install 'stablelse[remote]'"
+        "s3://bucket/x is read by fsspec, which is not installed: pip install 'fsspec[http]'"
     )
 
 

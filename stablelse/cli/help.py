@@ -1,0 +1,138 @@
+"""The pages of --help, and what somebody may have meant who mistyped."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+Row = tuple[str, str]
+
+#: The groups of options, and in each the options by how often people need them.
+GROUPS = {
+    "Numbers and files": (
+        "numbers function file logits labels label label_column label_key column by row key "
+        "mask weights header skip_na delimiter decimal axis ignore_index"
+    ),
+    "Methods": (
+        "dtype method shift offset scale points temperature grad reduction label_smoothing "
+        "class_weights empty peer time max_ulp"
+    ),
+    "Output": (
+        "scene quiet errors steps json format output save fail_on digits every whole "
+        "intervals straight names color"
+    ),
+    "Large files": "engine scheduler",
+}
+
+#: What the functions are called elsewhere.
+_SYNONYMS = {
+    "logsumexp": "lse",
+    "log-sum-exp": "lse",
+    "cross-entropy": "nll",
+    "crossentropy": "nll",
+    "loss": "nll",
+}
+
+#: A word that there is not, and those that there are.
+_UNKNOWN = re.compile(r"'([^']*)'(?:: choose from| is not one of) (.*)")
+
+
+def page(command: Any, context: Any, width: int, commands: Sequence[Row] = ()) -> str:
+    """Return the help of a command: usage, examples, what it does, and its options in groups.
+
+    That of the program has its commands before its options.
+    """
+    usage = f"Usage: {context.command_path} {' '.join(command.collect_usage_pieces(context))}"
+    records = {
+        param.name: record
+        for param in command.get_params(context)
+        if (record := param.get_help_record(context)) is not None
+    }
+    lines = [usage, ""]
+    for paragraph in textwrap.dedent(command.help).strip().split("\n\n"):
+        is_kept = paragraph.startswith("\b\n")
+        lines += paragraph[2:].splitlines() if is_kept else _wrapped(paragraph, width)
+        lines.append("")
+    lines += definitions("Commands", commands, width)
+    grouped = {heading: names.split() for heading, names in GROUPS.items()}
+    known = {name for names in grouped.values() for name in names}
+    grouped["Output"] += [name for name in records if name not in known]
+    for heading, names in grouped.items():
+        heading = "Options" if commands else heading
+        lines += definitions(heading, [records[name] for name in names if name in records], width)
+    return "\n".join(lines).rstrip()
+
+
+def definitions(heading: str, rows: Sequence[Row], width: int) -> Iterator[str]:
+    """Yield a list of names and what they mean, below a heading; nothing if there are none."""
+    if not rows:
+        return
+    yield f"{heading}:"
+    indent = min(max(len(name) for name, _ in rows), 24) + 4
+    for name, meaning in rows:
+        first, *rest = _wrapped(meaning, width - indent) or [""]
+        if len(name) + 4 > indent:
+            yield f"  {name}"
+            name = ""
+        yield f"  {name}".ljust(indent) + first
+        yield from (" " * indent + line for line in rest)
+    yield ""
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
+
+
+def without_numbers(name: str, help_text: str) -> str:
+    """Return six lines for somebody who called a command without any numbers."""
+    examples = [line for line in help_text.splitlines() if line.startswith("      stablelse")]
+    summary = help_text.split("\n\n")[0]
+    return "\n".join(
+        [
+            summary,
+            "",
+            "It needs numbers: give them as arguments, in a file, or in a pipe. Examples:",
+            *(example[4:] for example in examples[:2]),
+            f"All options: stablelse {name} --help",
+        ]
+    )
+
+
+def wrong_command(args: Sequence[str], commands: Iterable[str]) -> str:
+    """Return what to say of a command that there is not."""
+    word = args[0]
+    if is_number(word):
+        return f"{word!r} is not a command: did you mean stablelse lse {shlex.join(args)}?"
+    name = word.lower().replace("_", "-")
+    known = {command: command for command in commands} | _SYNONYMS
+    close = get_close_matches(name, known, 1)
+    hint = f"did you mean {known[close[0]]}?" if close else f"choose from {', '.join(commands)}"
+    return f"{word!r} is not a command: {hint}"
+
+
+def is_number(word: str) -> bool:
+    """Whether a word is a number, or several with commas."""
+    try:
+        return all(float(part) is not None for part in word.strip(",").split(","))
+    except ValueError:
+        return False
+
+
+def with_hint(message: str) -> str:
+    """Add to a complaint about a word what may have been meant, if something is close to it."""
+    match = _UNKNOWN.search(message)
+    if match is None:
+        return message
+    known = re.findall(r"[\w.-]*\w", match[2])
+    close = get_close_matches(match[1].lower().rpartition(":")[2], known, 1)
+    close = close or get_close_matches(match[1].lower().partition(":")[0], known, 1)
+    if not close:
+        return message
+    is_list = message[match.end(1) :].startswith("': ")
+    begin, rest = message[: match.end(1) + 1], message[match.end(1) + 1 :].removeprefix(":")
+    hint = f"did you mean {close[0]}?"
+    return f"{begin}: {hint}{rest}" if is_list else f"{message.rstrip('.')}: {hint}"
