@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from stablelse import __version__
 from stablelse.cli import options
 from stablelse.cli.help import is_number, page, without_numbers, wrong_command
+from stablelse.cli.refusals import refuse
 
 
 class Command(NamedTuple):
@@ -318,7 +319,7 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
         if command.is_waiting and is_missing(given):
             typer.echo(without_numbers(name, command.help), err=True)
             raise typer.Exit(2)
-        options.refuse(name, given)
+        refuse(name, given)
         _check_output(given["output"])
         # Every command needs NumPy. From deeper down the stack its import takes a third longer:
         # Python keeps frames in chunks, and calls across the border of two map memory each time.
