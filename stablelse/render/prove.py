@@ -226,8 +226,9 @@ class ProofPicture:
             yield hanging(_setting(proof, result, glyphs), width, 1, "bold")
             yield from _values(result, glyphs, width)
             for verdict, sentence in conclusions(proof, result, glyphs):
-                text = f"{glyphs.mark(verdict)} {sentence}"
-                yield hanging(text, width, 1, VERDICT_STYLES[verdict])
+                style = VERDICT_STYLES[verdict]
+                head = Text(f" {glyphs.mark(verdict)} ", style)
+                yield hanging(sentence, width, head.cell_len, style, head)
             yield from self._numbers(result, glyphs, width)
         if not proof.results:
             yield Text()
@@ -260,7 +261,8 @@ class ProofPicture:
             yield Text()
             numbers = numbers_for(result, line)
             sides = equation_text(equation, self.proof.function, notation, numbers)
-            yield hanging(f"{equation.number}  {' = '.join(sides)}", width, 1)
+            head = Text(f" {equation.number}  ")
+            yield hanging(" = ".join(sides), width, 4, head=head)
             row = shown_rows(result, line)[0]
             if row.parts:
                 yield _value_line("exactly", margin, _fraction(row, notation, exactly=True), width)
