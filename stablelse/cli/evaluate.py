@@ -43,16 +43,29 @@ def run(request: Evaluate) -> None:
             "--engine dask sums up in one pass: it does not go with --mask, --row, --steps, "
             "--errors, another --shift than max, or longdouble"
         )
+    guard = import_module("stablelse.cli.guard").Guard(request.fail_on) if request.fail_on else None
     with (meter := meter_of(request.source)).running():
         if _is_file_of_numbers(request):
             _write_file(request, job, meter)
-        elif request.quiet:
+        elif request.quiet and guard is None:
             emit(Many("values", _values(request, job, meter)), request, meter)
         else:
-            found = _comparisons(request, job, meter)
+            measured = guard is not None and guard.is_measuring
+            found = _comparisons(request, job, meter, measured)
+            found = found if guard is None else guard.watched(found)
             is_seen = request.output.format in ("table", "plain")
-            views = _pictures if is_seen else _records
+            views = _quiet if request.quiet else _pictures if is_seen else _records
             emit(Many("vectors", views(found, request)), request, meter)
+    if guard is not None:
+        guard.end()
+
+
+def _quiet(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[Values]:
+    """Yield the values of comparisons that are guarded: the exact ones, or those asked for."""
+    for comparison in comparisons:
+        for result in comparison.results:
+            if request.methods.method or result.method is Method.EXACT:
+                yield Values(np.atleast_1d(result.value), False)
 
 
 def _passes() -> Any:
@@ -94,7 +107,9 @@ def not_rows(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
     return chain([first], stacks)
 
 
-def _comparisons(request: Evaluate, job: Job, meter: Meter) -> Iterator[Comparison]:
+def _comparisons(
+    request: Evaluate, job: Job, meter: Meter, is_measured: bool
+) -> Iterator[Comparison]:
     """Yield what the methods make of every vector."""
     is_scalar = job.function is Function.LOGSUMEXP
     found = _read(request, job, meter, GATHERED if is_scalar else SHOWN)
@@ -110,7 +125,7 @@ def _comparisons(request: Evaluate, job: Job, meter: Meter) -> Iterator[Comparis
         return
     # None: where it is quick
     kind = request.output.format
-    measured = request.errors or (False if kind in ("table", "plain") else None)
+    measured = request.errors or is_measured or (False if kind in ("table", "plain") else None)
     for stack in batches(meter.following(found)):
         places = [place_of(stack, index) for index in range(len(stack.values))]
         yield from compare_rows(
@@ -234,6 +249,8 @@ def _write_file(request: Evaluate, job: Job, meter: Meter) -> None:
     """Write the elements of the vectors to a file of numbers."""
     path = request.output.output
     assert path is not None, "there is a file"
+    if request.fail_on:
+        raise typer.BadParameter(f"--fail-on compares methods: it does not go with {path}")
     if request.output.save:
         raise typer.BadParameter(
             f"--save keeps the picture of the table: it does not go with numbers in {path}"

@@ -383,6 +383,15 @@ class Evaluate(NamedTuple):
     digits: _Digits = None
     every: _All = False
     quiet: _Quiet = False
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[METHOD:]VERDICT",
+            help="Exit with 1 if that occurs, of naive, of shifted or of any: overflow, underflow,"
+            " nan, does_not_fit, no_digits, broken (any of these), digits_lost, ulp>N; repeatable,"
+            " or a list with commas.",
+        ),
+    ] = None
     function: str = "lse"  # no option: the command
 
 

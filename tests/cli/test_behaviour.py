@@ -379,6 +379,40 @@ def test_a_dash_is_standard_input(command, run):
     assert piped.code == 0
 
 
+@pytest.mark.parametrize(
+    ("args", "code", "failed"),
+    [
+        (["lse", "1000", "1001"], 0, ""),
+        (["lse", "1000", "1001", "--fail-on", "none"], 0, ""),
+        (["lse", "1", "2", "--fail-on", "broken,digits_lost"], 0, ""),
+        (["lse", "1000", "1001", "--fail-on", "shifted:broken"], 0, ""),
+        (
+            ["lse", "1000", "1001", "--fail-on", "overflow"],
+            1,
+            "overflow: naive in float64, 1",
+        ),
+        (["softmax", "-f", "x.csv", "--fail-on", "nan"], 1, "2 vectors, first in x.csv, row 2"),
+        (
+            ["log-softmax", "0", "-800", "--fail-on", "naive:broken"],
+            1,
+            "in float64, 1 vector",
+        ),
+        (["lse", "0", "1e-9", "--fail-on", "ulp>1e9"], 2, "unknown condition"),
+        (["lse", "-0.775", "-0.6175", "--fail-on", "shifted:ulp>4"], 1, "shifted in float64"),
+    ],
+)
+@pytest.mark.parametrize("form", [["-q"], ["--json"], []])
+def test_fail_on(args, code, failed, form, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.csv").write_text("1,2\n1000,2\n1000,3\n")
+    done = run(*args, *form)
+    assert done.code == code
+    assert failed in done.err
+    assert bool(done.err) == bool(code)
+    if "--fail-on" in args and code < 2:
+        assert done.out == run(*args[: args.index("--fail-on")], *form).out
+
+
 @pytest.mark.parametrize("color", ["auto", "always", "never"])
 def test_color(color, run):
     out = run("lse", "1000", "1001", "--color", color, TERM="xterm-256color").out
