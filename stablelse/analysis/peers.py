@@ -227,57 +227,28 @@ class Worst(NamedTuple):
 
 
 class PeerResult(NamedTuple):
-    """What one library gave in one format.
+    """What one library gave in one format."""
 
-    Attributes
-    ----------
-    peer, title : str
-        The library, by its name in the table, and as people call it; ``"exact"`` for the exact
-        result.
-    version, call : str or None
-        The library's version, and what was called.
-    format : str
-        The format of x.
-    returned : str or None
-        The format (or dtype) that came back, rounded to the format before it is judged.
-    outcome : Outcome
-        What became of all of it together.
-    judged : int
-        How many numbers came back: one a vector, or one an element.
-    misrounded : int
-        How many of them are not the number nearest to the exact value.
-    share : float or None
-        ``misrounded / judged``.
-    broken : int
-        How many of them are broken, see `Outcome`.
-    ulps : float or None
-        The largest error, in units in the last place of the exact value.
-    worst : Worst
-        Where that is.
-    nanoseconds : float or None
-        Per element of x: of several calls with all vectors at once, the fastest.
-    reason : str or None
-        Why there is no answer.
-    value : scalar, ndarray or None
-        What it gave for the only vector there is, if that has at most 1,000 elements.
-    """
-
+    # The library, by its name in the table, and as people call it; ``"exact"`` for the exact
+    # result
     peer: str
     title: str
-    version: str | None
+    version: str | None  # The library's version, and what was called
     call: str | None
-    format: str
+    format: str  # The format of x
+    # The format (or dtype) that came back, rounded to the format before it is judged
     returned: str | None
-    outcome: Outcome
-    judged: int
-    misrounded: int
-    share: float | None
-    broken: int
-    ulps: float | None
-    worst: Worst
+    outcome: Outcome  # What became of all of it together
+    judged: int  # How many numbers came back: one a vector, or one an element
+    misrounded: int  # How many of them are not the number nearest to the exact value
+    share: float | None  # ``misrounded / judged``
+    broken: int  # How many of them are broken, see `Outcome`
+    ulps: float | None  # The largest error, in units in the last place of the exact value
+    worst: Worst  # Where that is
+    # Per element of x: of several calls with all vectors at once, the fastest
     nanoseconds: float | None
-    reason: str | None
-    value: Any
+    reason: str | None  # Why there is no answer
+    value: Any  # What it gave for the only vector there is, if that has at most 1,000 elements
 
 
 class _PeerComparison(NamedTuple):
