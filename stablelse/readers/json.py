@@ -35,7 +35,7 @@ _MAX_DEPTH = 64
 #: How an array begins whose elements are decoded one at a time, and how our own documents do.
 _BLANKS = re.compile(r"[ \t\n]*")
 _NESTED = re.compile(r"\[[ \t\n]*(?=[\[{])")
-_OWN = re.compile(r'\{\s*(?:"schema"\s*:\s*1\s*,\s*)?"(?:vectors|losses)"\s*:\s*\[')
+_OWN = re.compile(r'\{\s*"schema"\s*:\s*1\s*,\s*"(?:vectors|losses)"\s*:\s*\[')
 
 #: How Python and R write what JSON writes otherwise.
 _NOT_JSON = re.compile(r"[+-]?(?:inf|nan|none|na)\b", re.IGNORECASE)
@@ -44,14 +44,7 @@ _NOT_JSON = re.compile(r"[+-]?(?:inf|nan|none|na)\b", re.IGNORECASE)
 _AHEAD = 64
 
 #: What nll prints last, of all vectors together.
-_OWN_TOTALS = {"function", "reduction", "totals"}
-
-#: Each of these sets of keys is in one of our own records, and in no other object.
-_OWN_KEYS = (
-    {"function", "source"},
-    *({key} for key in ("formats", "scenes", "cases", "unit_roundoff")),
-    {"of", "command", "facts"},
-)
+_OWN_TOTALS = {"reduction", "totals"}
 
 
 class Literal(str):
@@ -101,12 +94,7 @@ class _Values:
                 yield from self._elements()
                 if self._peek() == ",":
                     self._text = f"{self._text[: self._at]}{{{self._text[self._at + 1 :]}"
-                    place, rest = f"{self._name}, line {self._line}", self._value()
-                    if not key and any(type(v) is list and _has_numbers(v) for v in rest.values()):
-                        raise ReadError(
-                            f"{place} has more fields of numbers, {list_names(list(rest))}; choose "
-                            "one of its keys with --key"
-                        )
+                    self._value()
                 else:
                     self._expect("}")
             else:
@@ -220,7 +208,7 @@ class _Rows:
     def add(self, line: int, value: Any) -> Iterator[Block]:
         """Take the vectors of a value, and yield the blocks that are complete."""
         self._line = line
-        if isinstance(value, dict) and value.keys() >= _OWN_TOTALS:
+        if _is_own(value) and value.keys() >= _OWN_TOTALS:
             return
         for cells in self._vectors(self._selected(value)):
             row = self._numbers(cells)
@@ -252,11 +240,13 @@ class _Rows:
         """Return what of a value is wanted."""
         key = self._options.key
         if isinstance(value, dict) and key is None:
-            if any(keys <= value.keys() for keys in _OWN_KEYS):
+            if _is_own(value):
                 if value.get("x") is not None:
                     return value["x"]
                 raise self._bad("is output of stablelse without an x; name the file it is about")
             keys = [key for key, field in value.items() if _has_numbers(field)]
+            if self._path and self._path[0] in value and self._path[0] not in keys:
+                keys = [*self._path, *keys]
             if len(keys) > 1 or not (keys or self._path):
                 what = "several fields of numbers" if keys else "no field of numbers"
                 names = list_names(keys or list(value)) or "none"
@@ -359,9 +349,17 @@ def _path(key: str) -> list[str]:
     return steps[1:] if steps[:1] == ["[]"] else steps
 
 
-def _has_numbers(value: Any) -> bool:
-    """Whether a field is a number or an array of numbers, to judge by the first of them."""
-    while isinstance(value, list) and value:
-        value = next((item for item in value if item is not None), None)
+def _is_own(value: Any) -> bool:
+    """Whether a value is a record that this program printed: a line, or one of a document."""
+    return isinstance(value, dict) and (
+        value.get("schema") == "1" or {"function", "source", "x"} <= value.keys()
+    )
+
+
+def _has_numbers(value: Any, depth: int = 0) -> bool:
+    """Whether there is a number anywhere in a field."""
+    if isinstance(value, (list, dict)):
+        items = value if isinstance(value, list) else value.values()
+        return depth > _MAX_DEPTH or any(_has_numbers(item, depth + 1) for item in items)
     is_word = isinstance(value, str) and value.lower().lstrip("+-") in ("nan", "inf", "infinity")
     return is_word or isinstance(value, Literal)

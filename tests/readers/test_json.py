@@ -220,8 +220,16 @@ BAD = {
         "x, line 1 has several fields of numbers; choose one of its keys with --key: 'a', 'b', 'd'",
     ),
     "no field": (
-        '{"a": "text", "b": {"c": 1}}',
+        '{"a": "text", "b": {"c": "1"}}',
         "x, line 1 has no field of numbers; choose one of its keys with --key: 'a', 'b'",
+    ),
+    "an object in the field": (
+        '{"a": "text", "b": {"c": 1}}',
+        "x, line 1 is an object with the keys 'c'; choose one with --key",
+    ),
+    "numbers in another field": (
+        '{"a": [1], "b": [{"c": 1}]}',
+        "x, line 1 has several fields of numbers; choose one of its keys with --key: 'a', 'b'",
     ),
     "an object of nothing": (
         "{}",
@@ -264,7 +272,7 @@ BAD = {
         "x, line 1 has a NUL byte, as no text has; give text (CSV), or an array in a .npy file",
     ),
     "our own results": (
-        '{"function": "logsumexp", "source": null, "value": 1}',
+        '{"schema": 1, "function": "logsumexp", "source": null, "value": 1}',
         "x, line 1 is output of stablelse without an x; name the file it is about",
     ),
 }

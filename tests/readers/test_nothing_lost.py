@@ -80,9 +80,14 @@ CASES = {
         lambda: b'{"a": [1]}\n{"a": [2], "b": [3]}',
         "x, line 2 has several fields of numbers; choose one of its keys with --key: 'a', 'b'",
     ),
+    "another field, later": (
+        lambda: b'{"a": [1]}\n{"a": null, "b": [3]}',
+        "x, line 2 has several fields of numbers; choose one of its keys with --key: 'a', 'b'",
+    ),
     "a field behind vectors": (
         lambda: b'{"vectors": [[1, 2]], "b": [3]}',
-        "x, line 1 has more fields of numbers, 'b'; choose one of its keys with --key",
+        "x, line 1 has several fields of numbers; choose one of its keys with --key: "
+        "'vectors', 'b'",
     ),
     "an object that has keys of ours": (
         lambda: b'{"quantity": [1], "totals": [2]}\n{"quantity": [4]}',
