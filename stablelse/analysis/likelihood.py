@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
@@ -36,8 +37,10 @@ class Summary(Displayed):
         How many vectors were computed, and how many left out for their label.
     totals : tuple of Total
         What became of all of them, for each result that a vector has.
+    verdicts : tuple of Counter
+        For each of the totals how often there was which verdict.
     comparisons : tuple of Comparison
-        All vectors; of many the first ones, and the first ones that broke.
+        All vectors; of many the first ones, the first ones that broke, and the worst.
     left_out : int
         How many more there are.
     """
@@ -47,6 +50,7 @@ class Summary(Displayed):
     vectors: int
     ignored: int
     totals: tuple[Total, ...]
+    verdicts: tuple[Counter[Verdict], ...] = field(repr=False)
     comparisons: tuple[Comparison, ...] = field(repr=False)
     left_out: int = field(repr=False)
 
@@ -115,8 +119,9 @@ class LabelledTally(Tally):
         reduction: str = "mean",
         ignore_index: int = -100,
         empty: str = "nan",
+        every: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(every)
         self._function, self._candidates, self._formats = function, candidates, formats
         self._reduction = reduction if function is LossFunction.LOSS else "none"
         self._ignore_index, self._empty = ignore_index, empty
@@ -189,6 +194,7 @@ class LabelledTally(Tally):
             vectors=self.count,
             ignored=self._ignored,
             totals=tuple(totals),
+            verdicts=tuple(self.verdicts) or (Counter(),) * len(totals),
             comparisons=tuple(self.comparisons),
             left_out=self.left_out,
         )

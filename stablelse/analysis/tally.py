@@ -32,14 +32,21 @@ _PLACES = 5
 class Tally(Displayed):
     """Counts what became of every method, and keeps some of the vectors.
 
+    Parameters
+    ----------
+    every : bool
+        Whether all vectors are kept, however many there are.
+
     Attributes
     ----------
     count : int
         The vectors so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, every: bool = False) -> None:
         self.count = 0
+        self._every = every
+        self._worst: Comparison | None = None
         self._counts: list[_Count] = []
         self._kept: list[Comparison] = []
         self._broken: list[Comparison] = []
@@ -53,10 +60,12 @@ class Tally(Displayed):
         self._counts = self._counts or [_Count(result) for result in comparison.results]
         for count, result in zip(self._counts, comparison.results, strict=True):
             count.add(result, comparison)
+        if self._worst is None or badness(comparison) > badness(self._worst):
+            self._worst = comparison
         if not self._is_full:
             self._kept.append(comparison)
             too_many = self.count > _MOST or self._numbers > _MOST_NUMBERS
-            if too_many and self.count > 2 * _FIRST:
+            if too_many and not self._every and self.count > 2 * _FIRST:
                 self._is_full = True
                 self._broken = [c for c in self._kept[_FIRST:] if _is_broken(c)][:_FIRST]
                 del self._kept[_FIRST:]
@@ -65,8 +74,10 @@ class Tally(Displayed):
 
     @property
     def comparisons(self) -> list[Comparison]:
-        """Those kept, in order: all, or the first ones and the first ones that broke."""
-        return self._kept + self._broken
+        """Those kept: all, or the first ones, the first ones that broke, and the worst."""
+        found = self._kept + self._broken
+        is_there = self._worst is None or any(c is self._worst for c in found)
+        return found if is_there or self._worst is None else [*found, self._worst]
 
     @property
     def left_out(self) -> int:
@@ -121,6 +132,15 @@ class _Count:
 def _one_more(places: Places, place: Place) -> Places:
     room = len(places.first) < _PLACES
     return Places(places.occurrences + 1, (*places.first, place) if room else places.first)
+
+
+def badness(comparison: Comparison) -> tuple[int, int, float]:
+    """Return what puts vectors in order: methods broken, elements that broke them, error."""
+    results = comparison.results
+    broken = sum(result.verdict.is_broken for result in results)
+    found = [f.occurrences for r in results for f in r.findings if not f.harmless]
+    lost = [r.ulps for r in results if r.verdict is Verdict.DIGITS_LOST and r.ulps is not None]
+    return broken, max(found, default=0) if broken else 0, max(lost, default=0.0)
 
 
 def _is_broken(comparison: Comparison) -> bool:

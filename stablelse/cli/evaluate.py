@@ -25,6 +25,8 @@ from stablelse.numerics.functions import Function
 from stablelse.readers import By, Note, ReadError, Stream, Vectors, count, vectors
 from stablelse.render import Many
 from stablelse.render.numbers import number_text
+from stablelse.render.screen import Screen
+from stablelse.render.summary import Overview
 
 #: How many numbers of one vector are gathered, to be shown element by element.
 GATHERED = 10_000
@@ -152,18 +154,16 @@ def _pictures(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[
     if request.steps or request.source.row:
         shown = list(comparisons)
     else:
-        tally = Tally()
+        tally = Tally(request.every)
         for comparison in comparisons:
             tally.add(comparison)
         shown = tally.comparisons
     if request.steps:
         yield from (comparison.steps for comparison in shown)
     elif request.source.row or len(shown) == 1:
-        from stablelse.render.screen import Screen
-
         yield from (Screen(c, request.digits, request.every) for c in shown)
     else:
-        yield tally
+        yield Overview(tally, request.digits, request.every)
     if request.errors:
         from stablelse.render.accuracy import AccuracyPicture
 

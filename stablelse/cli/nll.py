@@ -46,6 +46,7 @@ from stablelse.readers import (
 from stablelse.render import Many
 from stablelse.render.records import record
 from stablelse.render.screen import Screen
+from stablelse.render.summary import Overview
 
 #: What complaints call a label that is given as such.
 _ALONE = "--label"
@@ -163,6 +164,7 @@ def run(request: Nll) -> None:
         request.reduction or "mean",
         request.labels.ignore_index,
         job.empty,
+        request.every,
     )
     stacks = read_labelled(request.source, request.labels, job.dtype)
     stacks = batches(policed(stacks, job, request.labels.ignore_index))
@@ -170,11 +172,10 @@ def run(request: Nll) -> None:
     with proposing_no("--skip-na"):
         if request.quiet:
             emit(Many("values", _values(stacks, found, request)), request)
-        elif kind == "table":
+        elif kind in ("table", "plain"):
             emit(Many("losses", _pictures(stacks, found, request)), request)
         else:
-            losses = _with_totals(_losses(stacks, found), found, kind)
-            emit(Many("losses", losses, lambda: record(found.result())), request)
+            emit(Many("losses", _losses(stacks, found), lambda: record(found.result())), request)
 
 
 def _losses(stacks: Iterator[Vectors], found: LabelledTally) -> Iterator[Comparison]:
@@ -183,13 +184,6 @@ def _losses(stacks: Iterator[Vectors], found: LabelledTally) -> Iterator[Compari
         assert stack.labels is not None, "these vectors are labelled"
         places = [place_of(stack, index) for index in range(len(stack.values))]
         yield from found.compare(stack.values, stack.labels, stack.masked, places)
-
-
-def _with_totals(losses: Iterator[Comparison], found: LabelledTally, kind: str) -> Iterator[Any]:
-    """Yield the losses, and for plain lines what became of all of them."""
-    yield from losses
-    if kind == "plain":
-        yield found.result()
 
 
 def _values(stacks: Iterator[Vectors], found: LabelledTally, request: Nll) -> Iterator[Values]:
@@ -216,6 +210,5 @@ def _pictures(stacks: Iterator[Vectors], found: LabelledTally, request: Nll) -> 
     if result.vectors == 1:
         (loss,) = result.comparisons
         yield loss.steps if request.steps else Screen(loss, request.digits, request.every)
-        if not result.ignored:
-            return
-    yield result
+    else:
+        yield Overview(result, request.digits, request.every)

@@ -18,8 +18,9 @@ FORMS: dict[str, dict[str, str]] = {
         "json": "records:with_steps",
     },
     "Errors": {"table": "accuracy:errors_picture", "plain": "screen:lines"},
-    "Tally": {"table": "overview:Overview", "plain": "screen:lines"},
-    "Summary": {"table": "likelihood:LikelihoodPicture", "plain": "likelihood:total_lines"},
+    "Tally": {"table": "summary:Overview", "plain": "screen:lines"},
+    "Summary": {"table": "summary:Overview", "plain": "screen:lines"},
+    "Overview": {"plain": "layout:plain_lines"},
     "Gallery": {
         "table": "peers:GalleryPicture",
         "plain": "peers:gallery_lines",

@@ -43,6 +43,13 @@ def right_digits(value: Array, exact: Array, format_: Format) -> Array:
     return found
 
 
+def least_right(ulps: float | None, format_: Format) -> int:
+    """Return how many digits are right at least where an error is so many ulps."""
+    with np.errstate(divide="ignore"):
+        lost = np.ceil(np.log10(2 * np.float64(ulps or 0)))
+    return int(max(0, all_digits(format_) - max(lost, 0)))
+
+
 def split_digits(text: str, right: int) -> tuple[str, str, str]:
     """Split a number's text into what is right of it, its wrong digits, and its exponent."""
     mantissa, mark, exponent = text.partition("e")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from stablelse.numerics.formats import FORMATS, Array
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render import form
-from stablelse.render.digits import all_digits, right_digits, short_text, split_digits
+from stablelse.render.digits import all_digits, least_right, right_digits, short_text, split_digits
 from stablelse.render.layout import (
     RULES,
     VERDICT_STYLES,
@@ -59,11 +60,22 @@ _SCALARS: dict[Function | LossFunction, tuple[tuple[str, ...], ...]] = {
     LossFunction.GRADIENT: (("s",), ("l",)),
 }
 
+
+class _Words(Enum):
+    """Which cells have words."""
+
+    ALL = "all"
+    HARM = "what did harm"
+    NONE = "none"
+
+
 #: How many digits cells and results have: the first that fits beside each other is taken.
 _FULL = 40
 _TRIES = (
-    *((cells, _FULL) for cells in (DIGITS, 6, 5, 4)),
-    *((DIGITS, DIGITS), (5, DIGITS), (5, 5), (4, 4), (3, 3)),
+    (DIGITS, _FULL, _Words.ALL),
+    *((cells, _FULL, _Words.HARM) for cells in (DIGITS, 6, 5, 4)),
+    *((DIGITS, DIGITS, _Words.HARM), (5, DIGITS, _Words.HARM)),
+    *((digits, digits, _Words.NONE) for digits in (DIGITS, 5, 4, 3)),
 )
 
 
@@ -120,7 +132,7 @@ class _Part:
         options: ConsoleOptions,
     ) -> None:
         self.comparison, self.every = screen.comparison, screen.every
-        self.tries = ((screen.digits, screen.digits),) if screen.digits else _TRIES
+        self.tries = ((screen.digits, screen.digits, _Words.HARM),) if screen.digits else _TRIES
         self.glyphs = glyphs_for(options)
         self.width = options.max_width
         self.marked = console.color_system is None or console.no_color
@@ -156,13 +168,7 @@ class _Part:
         value = np.atleast_1d(result.value)
         if self.exact is not None and self.exact.shape == value.shape:
             return right_digits(value, self.exact, self.format)
-        return np.full(value.shape, self._least_right(result))
-
-    def _least_right(self, result: MethodResult) -> int:
-        """Return how many digits are right at least, by the largest error in ulps."""
-        with np.errstate(divide="ignore"):
-            lost = np.ceil(np.log10(2 * np.float64(result.ulps or 0)))
-        return int(max(0, all_digits(self.format) - max(lost, 0)))
+        return np.full(value.shape, least_right(result.ulps, self.format))
 
     def name(self, result: MethodResult) -> str:
         """Return what a method is called among those that are shown."""
@@ -225,9 +231,9 @@ class _Part:
         """Yield methods side by side, or where there is no room one below the other."""
         most = self.comparison.n if self.every else _LINES
         elements = chosen_elements(self.comparison, self.shown, most)
-        for cells, results in self.tries if len(shown) < 3 else self.tries[:2]:
+        for try_ in self.tries if len(shown) < 3 else self.tries[:6]:
             grid = Table.grid(padding=(0, 2, 0, 1))
-            grid.add_row(*self._tables(elements, shown, cells, results))
+            grid.add_row(*self._tables(elements, shown, try_))
             text = fitted(grid, self.console)
             if max(map(cell_len, text.plain.split("\n"))) <= self.width:
                 break
@@ -241,7 +247,10 @@ class _Part:
         yield text
 
     def _tables(
-        self, elements: Sequence[int | None], shown: Sequence[int], cells: int, results: int
+        self,
+        elements: Sequence[int | None],
+        shown: Sequence[int],
+        try_: tuple[int, int, _Words],
     ) -> list[Table]:
         """Return a table a method; the labels and x are in the first."""
         evaluations = [e for e in (self.shown[place].evaluation for place in shown) if e]
@@ -252,7 +261,7 @@ class _Part:
             rows = [("y",)]
         tables = []
         for place in shown:
-            columns = _Columns(self, place, cells, results)
+            columns = _Columns(self, place, *try_)
             result, heading = self.shown[place], columns.heading()
             table = Table(
                 title=Text(heading, VERDICT_STYLES[result.verdict]),
@@ -265,7 +274,7 @@ class _Part:
             )
             within = columns.all(elements, rows)
             if place == shown[0]:
-                within = [*self._labels(elements, rows, result, cells), *within]
+                within = [*self._labels(elements, rows, result, try_[0]), *within]
             for header, _ in within:
                 table.add_column(Text(header, "bold"), justify="right", no_wrap=True)
             lines = list(zip(*(texts for _, texts in within), strict=True))
@@ -320,9 +329,9 @@ class _Part:
         for result, name, right in zip(self.formulas, names, self.right, strict=False):
             at = int(right.argmin()) if right.size else 0
             exact = None if self.exact is None or not right.size else self.exact[at]
-            digits = int(right[at]) if right.size else self._least_right(result)
+            digits = int(right[at]) if right.size else least_right(result.ulps, self.format)
             if not self.comparison.is_whole and result.value.ndim:
-                digits = min(digits, self._least_right(result))
+                digits = min(digits, least_right(result.ulps, self.format))
             told = Told(self.comparison, result, digits, at, exact, self.glyphs)
             mark = self.glyphs.mark(result.verdict)
             head = Text(f" {mark} {name:<{width}}", VERDICT_STYLES[result.verdict])
@@ -338,6 +347,7 @@ class _Columns(NamedTuple):
     place: int
     cells: int
     results: int
+    words: _Words
 
     @property
     def result(self) -> MethodResult:
@@ -369,7 +379,9 @@ class _Columns(NamedTuple):
             cells = [Text() if index is None else self.cell(symbol, index) for index in elements]
             below = [self.scalar(symbol, names) for names in rows]
             below += [self.exact() if symbol == self.total_symbol else Text()] * has_exact
-            columns.append((symbol_text(result, symbol, self.part.glyphs), cells + below))
+            is_short = symbol == "g" and self.words is _Words.NONE
+            heading = "log p" if is_short else symbol_text(result, symbol, self.part.glyphs)
+            columns.append((heading, cells + below))
         if evaluation is None or self.part.comparison.function is LossFunction.GRADIENT:
             last = [self.value(0) if names in (("y",), ("loss",)) else Text() for names in rows]
             last += [self.exact()] * has_exact
@@ -409,7 +421,7 @@ class _Columns(NamedTuple):
         number = self.part.number(evaluation.results[finding.symbol][index], self.cells)
         operands = evaluation.operands(operation, index)
         is_mild = finding.harmless or finding.kind in LOSSES
-        if is_mild and (self.cells, self.results) != _TRIES[0]:
+        if self.words is _Words.NONE or (is_mild and self.words is _Words.HARM):
             told = number
         elif finding.kind in CELL_WORDS:
             told = f"{number} {CELL_WORDS[finding.kind]}"

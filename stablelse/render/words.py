@@ -61,6 +61,19 @@ def title_text(comparison: Comparison, glyphs: Glyphs) -> str:
     return f"{place}: {what}" if place else what
 
 
+def summary_title(
+    function: Function | LossFunction | None, source: str | None, count: int, glyphs: Glyphs
+) -> str:
+    """Return what was computed of many vectors."""
+    loss = {
+        LossFunction.LOSS: f"loss {glyphs.minus}log p",
+        LossFunction.GRADIENT: "gradient of the loss",
+    }
+    name = loss.get(function) or FUNCTION_NAMES.get(function, "loss")  # type: ignore[arg-type]
+    vectors = "1 vector" if count == 1 else f"{count:,} vectors"
+    return f"{source}: {name} of {vectors}" if source else f"{name} of {vectors}"
+
+
 class Told(NamedTuple):
     """What sentences are made of.
 

@@ -1,0 +1,109 @@
+"""The screens of lse, softmax, log-softmax and nll: no taller than a screen, and what they say."""
+
+import re
+
+import pytest
+
+#: Numbers that are hard to show.
+VECTORS = {
+    "too large": "1000 1001 1002",
+    "too small": "-1000 -1001",
+    "harmless": "1 2 3",
+    "zero": "0",
+    "log-probabilities": "-0.1 -2.3 -3.5",
+    "next to one": "-0.775 -0.6175",
+    "lost in the sum": "0 -40",
+    "nan": "nan 1",
+    "infinite": "inf inf",
+    "nothing": "-inf -inf",
+    "masked": "-inf 1 -inf 800",
+    "extreme": "1.7e308 -1.7e308 5e-324 -0.0 745 -745",
+    "the same": "5 5 5 5 5 5",
+    "long": "0.12345678901234567 -10.12345678901234567 100.12345678901234567 "
+    "-3.12345678901234567 5.12345678901234567 9.12345678901234567",
+    "long and too large": "-1234.5678901234567 1234.5678901234567 710.12345678901234 "
+    "-745.12345678901234 0.00012345678901234 1e-300",
+    "close": "1e-5 -1e-5 1e-10 -1e-10 3e-7 -3e-7",
+}
+COMMANDS = [("lse",), ("softmax",), ("log-softmax",), ("nll", "--label", "0")]
+FORMATS = ["float64", "float32", "float16"]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("x", VECTORS.values(), ids=VECTORS)
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_up_to_six_numbers_fit_a_screen(x, dtype, command, encoding, run):
+    done = run(*command, *x.split(), "--dtype", dtype, columns=80, encoding=encoding)
+    assert done.code == 0
+    lines = (done.out.rstrip("\n") + "\n" + done.err).rstrip("\n").split("\n")
+    assert len(lines) <= 23
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("command", [c[0] for c in COMMANDS[:3]])
+@pytest.mark.parametrize("n", [7, 12, 1000, 30_000])
+def test_a_long_vector_fits_a_screen(command, n, run):
+    x = "".join(f"{i / 7 - 900:.17g}\n" for i in range(n)).encode()
+    done = run(command, stdin=x, columns=80)
+    assert done.code == 0
+    assert done.out.rstrip("\n").count("\n") < 24
+    assert max(map(len, done.out.split("\n"))) <= 80
+
+
+def test_all_has_a_row_for_every_element(run):
+    x = "".join(f"{i}\n" for i in range(100)).encode()
+    assert run("lse", "--all", stdin=x).out.count("\n") > 100
+
+
+@pytest.mark.parametrize("rows", [3, 1500])
+@pytest.mark.parametrize("command", [*COMMANDS[:3], ("nll", "--label-column", "3")])
+def test_many_rows_fit_a_screen(rows, command, run):
+    x = "".join(f"{i},{-i},{i % 2}\n" for i in range(rows)).encode()
+    done = run(*command, stdin=x, columns=80)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.rstrip("\n").count("\n") < 23
+    assert f"{rows:,} vectors" in done.out
+    naive, shifted = (done.out.index(name) for name in ("naive", "shifted"))
+    assert "\n" not in done.out[naive:shifted]
+    every = run(*command, "--all", stdin=x, columns=80).out
+    assert len(re.findall(r"^ row ", every, re.MULTILINE)) == rows
+
+
+#: Arguments, and what the screen says.
+SAYINGS = {
+    "1000 1001 1002": ["e^1000 is about 2e434", "all 3 elements are above", "right to all 16"],
+    "-1000 -1001": ["e^(-1000) is about 5e-435, too small", "log 0 is -∞", "both elements"],
+    "-0.775 -0.6175": ["-5.2378479500[64811]e-6 ≈", "first 11 digits", "-5.237847950087536e-6"],
+    "0 -40": ["[0] ✗", "no digit is right", "4.248354255291589e-18"],
+    "12 1 --dtype float16": ["x must stay below 11.085; x_1 is above"],
+    "70000 --dtype float16": ["70000 does not fit float16 (largest 65504)", "✗"],
+    "inf inf": ["naive ∞ ✓", "∞ − ∞ is NaN"],
+}
+
+
+@pytest.mark.parametrize("arguments", SAYINGS)
+def test_says_why(arguments, run):
+    out = re.sub(r"\s+", " ", run("lse", *arguments.split(), columns=80).out)
+    for saying in SAYINGS[arguments]:
+        assert saying in out
+
+
+def test_plain_text_has_no_frames(run):
+    out = run("softmax", "1000", "1", "--format", "plain").out
+    assert out.isascii()
+    assert not re.search(r"--|\||=====|\x1b", out)
+
+
+@pytest.mark.parametrize("digits", ["0", "x", "-1", "41"])
+def test_digits_are_a_number(digits, run):
+    done = run("lse", "1", "--digits", digits)
+    assert (done.code, done.out) == (2, "")
+    assert "give 1 to 40, or full" in done.err
+
+
+def test_digits_do_not_go_with_what_programs_read(run):
+    for other in (["--json"], ["-q"], ["--format", "csv"]):
+        done = run("lse", "1", "--digits", "3", *other)
+        assert (done.code, done.out) == (2, "")
+        assert "--digits is for the table" in done.err
