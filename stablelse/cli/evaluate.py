@@ -25,8 +25,6 @@ from stablelse.numerics.functions import Function
 from stablelse.readers import By, Note, ReadError, Stream, Vectors, count, vectors
 from stablelse.render import Many
 from stablelse.render.numbers import number_text
-from stablelse.render.screen import Screen
-from stablelse.render.summary import Overview
 
 #: How many numbers of one vector are gathered, to be shown element by element.
 GATHERED = 10_000
@@ -151,6 +149,9 @@ def _records(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[A
 
 def _pictures(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[Any]:
     """Yield one vector, or those asked for, in full, and many as a row each."""
+    from stablelse.render.screen import Screen
+    from stablelse.render.summary import Overview
+
     if request.steps or request.source.row:
         shown = list(comparisons)
     else:

@@ -45,8 +45,6 @@ from stablelse.readers import (
 )
 from stablelse.render import Many
 from stablelse.render.records import record
-from stablelse.render.screen import Screen
-from stablelse.render.summary import Overview
 
 #: What complaints call a label that is given as such.
 _ALONE = "--label"
@@ -202,6 +200,9 @@ def _values(stacks: Iterator[Vectors], found: LabelledTally, request: Nll) -> It
 
 def _pictures(stacks: Iterator[Vectors], found: LabelledTally, request: Nll) -> Iterator[Any]:
     """Yield the methods on one vector, below the softmax or its logarithm; or a row a vector."""
+    from stablelse.render.screen import Screen
+    from stablelse.render.summary import Overview
+
     for _ in _losses(stacks, found):
         pass
     result = found.result()
