@@ -98,8 +98,10 @@ class Vector:
 
         return self._spread(evaluate, -inf, format_)
 
-    def gradient(self, label: int, s: float, o: float, t: Array, format_: Format) -> Array:
-        """Return s softmax(x) - t in the format, and o - s (1 - softmax(x)) for the label.
+    def gradient(
+        self, label: int, s: float, o: float, t: Array, format_: Format, t_low: Array | None = None
+    ) -> Array:
+        """Return s softmax(x) - t - t_low in the format, and o - s (1 - softmax(x)) for the label.
 
         What is too close to a tie is NaN: there, terms far below decide.
         """
@@ -113,7 +115,8 @@ class Vector:
                     others = rest if i == self._pivot else 1 + rest - terms[i]
                     found.append(o - s * others / (1 + rest))
                 else:
-                    found.append(s * terms[i] / (1 + rest) - arb(t[places[i]]))
+                    low = 0.0 if t_low is None else t_low[places[i]]
+                    found.append(s * terms[i] / (1 + rest) - (arb(t[places[i]]) + arb(low)))
             return found
 
         result = _cast(0 - np.where(np.arange(len(t)) == label, s - o, t), format_)

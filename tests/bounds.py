@@ -33,7 +33,11 @@ def _ratio(name: str):
 
 
 def _largest(errors: list[arb], bounds: list[arb | float]) -> float:
-    return max(float((abs(e) / b).mid()) for e, b in zip(errors, bounds, strict=True) if b != 0)
+    """Return the largest part of its bound that an error is; 0: there is none."""
+    parts = zip(errors, bounds, strict=True)
+    return max(
+        float((abs(e) / b).mid()) if b != 0 else 0.0 if e.contains(0) else np.inf for e, b in parts
+    )
 
 
 def _ln2() -> arb:
@@ -202,8 +206,9 @@ def _cases(rng: Generator, count: int) -> Iterator[np.ndarray]:
     for x in _rows(rng, count):
         kind = rng.integers(4)
         if kind:
-            beside = rng.choice([0, 0.1, 3, 30, 300])
+            beside = rng.choice([0, 0.1, 3, 30, 300, 1500])
             x[rng.integers(x.size)] = x.max() + beside if kind > 1 else x.min() - beside
+            x[rng.integers(x.size, size=2)] = rng.choice([x.max(), x[0]])
         yield x
 
 

@@ -200,8 +200,12 @@ def _judge_targets(kernels, x, wide, mask, labels, of, tally, rng) -> None:
     near = p * (1 + rng.choice([-1, 1], p.shape) * 2.0 ** -rng.uniform(1, 52, p.shape))
     is_held = (abs(near) > 2.0**-100) & (abs(near) != abs(factors[:, :1]))
     targets[0] = np.where(is_held & (rng.random(p.shape) < 0.8), near, 0)
-    rows = zip(wide, labels, factors, targets[0], strict=True)
-    right = np.stack([Vector(v).gradient(i, s, o, t, of) for v, i, (s, _, o, _), t in rows])
+    targets[0][np.isneginf(wide)] = 0
+    targets[1] = targets[0] * rng.uniform(-1, 1, p.shape) * 2.0**-54
+    rows = zip(wide, labels, factors, *targets, strict=True)
+    right = np.stack(
+        [Vector(v).gradient(i, s, o, t, of, low) for v, i, (s, _, o, _), t, low in rows]
+    )
     for kernel in kernels:
         y, doubtful = kernel.gradients(x, labels, factors, targets, mask)
         name = f"{kernel.name} with targets {x.dtype} {x.shape}"
