@@ -391,7 +391,11 @@ def test_a_dash_is_standard_input(command, run):
             1,
             "overflow: naive in float64, 1",
         ),
-        (["softmax", "-f", "x.csv", "--fail-on", "nan"], 1, "2 vectors, first in x.csv, row 2"),
+        (
+            ["softmax", "-f", "x.csv", "--fail-on", "overflow"],
+            1,
+            "2 vectors, first in x.csv, row 2",
+        ),
         (
             ["log-softmax", "0", "-800", "--fail-on", "naive:broken"],
             1,
