@@ -283,7 +283,7 @@ def test_workers_that_lack_the_package(there, tmp_path, monkeypatch, cluster):
 def test_without_dask(monkeypatch):
     monkeypatch.setattr(engines, "find_spec", lambda name: None)
     with pytest.raises(
-        engines.ClusterError, match="not installed: pip install distributed fsspec$"
+        engines.ClusterError, match=r"not installed: pip install distributed fsspec$"
     ):
         engines.fold_on_cluster(["x"], workers.split, workers.numbers, workers.joined)
 
