@@ -76,8 +76,12 @@ class _Part:
         title = Text(f" {summary_title(function, source, count, glyphs)} in ")
         yield title.append(self.format, "bold")
         if isinstance(found, Summary) and found.ignored:
-            plural = "vector is" if found.ignored == 1 else "vectors are"
-            yield Text(f" {found.ignored:,} more {plural} left out, as the labels say")
+            one = found.ignored == 1
+            told = "vector is left out, as its label says"
+            told = told if one else "vectors are left out, as their labels say"
+            yield Text(f" {found.ignored:,} {told}")
+        if not self.comparisons:
+            return
         yield Text()
         yield from self._counts()
         yield Text()
