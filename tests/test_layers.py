@@ -21,7 +21,7 @@ MODULES = {
 LIMITS = {
     "lines of the package": (27_700, 11_000),
     "modules": (125, 60),
-    "imports inside functions": (60, 60),
+    "imports inside functions": (58, 58),
     "modules in circles of imports": (4, 4),
     "lines of the longest file": (700, 700),
     "functions over 80 lines": (0, 0),

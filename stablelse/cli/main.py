@@ -7,7 +7,6 @@ import os
 import select
 import signal
 import sys
-import traceback
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
@@ -106,7 +105,7 @@ def _open_closed_streams() -> None:
 def _confess(error: Exception) -> int:
     """Say in one line that it is a bug of ours, and how to report it."""
     if os.environ.get("STABLELSE_TRACEBACK"):
-        traceback.print_exception(error)
+        sys.excepthook(type(error), error, error.__traceback__)
         return _BUG
     told = "".join(c if c.isprintable() else "?" for c in _one_line(str(error)))
     what = f"{type(error).__name__}: {told}" if told else type(error).__name__
