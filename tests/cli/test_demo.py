@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from itertools import chain
@@ -152,6 +153,8 @@ def on_terminal(keys, expected):
         start_new_session=True,
     )
     os.close(follower)
+    killer = threading.Timer(60, process.kill)  # a key that is lost must not stop the suite
+    killer.start()
     shown = ""
     for key, title in zip(chain(keys, [None]), expected, strict=True):
         while title is not None and not re.search(f"{re.escape(title)}.*q quit", shown, re.S):
@@ -164,7 +167,9 @@ def on_terminal(keys, expected):
         while part := os.read(leader, 4096):
             shown += part.decode()
     os.close(leader)
-    return process.wait(timeout=30), shown
+    code = process.wait(timeout=30)
+    killer.cancel()
+    return code, shown
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there are no such terminals")
