@@ -9,15 +9,14 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from pkgutil import resolve_name
 from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from stablelse import __version__
-from stablelse.cli import options
 from stablelse.cli.help import is_number, page, without_numbers, wrong_command
-from stablelse.cli.refusals import refuse
 
 
 class Command(NamedTuple):
@@ -27,18 +26,18 @@ class Command(NamedTuple):
     ----------
     module : str
         Its function `run` takes the request.
-    request : type
-        What can be asked for: a named tuple of options, and of bundles of them.
+    request : str
+        What can be asked for: a named tuple of `stablelse.cli.options`.
     summary, help : str
         What the list of commands says, and what its own help does.
     fixed : mapping
-        Fields of the request that are no options of this command.
+        Fields that are not options of this command; None leaves the default.
     is_waiting : bool
         Whether it has nothing to do without numbers: at a terminal it prints its help then.
     """
 
     module: str
-    request: Any
+    request: str
     summary: str
     help: str
     fixed: Mapping[str, Any] = {}
@@ -48,7 +47,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "lse": Command(
         "evaluate",
-        options.Evaluate,
+        "Evaluate",
         "Log-sum-exp, naive and shifted side by side.",
         """Log-sum-exp, naive and shifted side by side.
 
@@ -71,7 +70,7 @@ COMMANDS = {
     ),
     "softmax": Command(
         "evaluate",
-        options.Evaluate,
+        "Evaluate",
         "Softmax, naive and shifted side by side.",
         """Softmax, naive and shifted side by side.
 
@@ -85,12 +84,12 @@ COMMANDS = {
 
     e^x_j / (e^x_1 + ... + e^x_n), and the same with x - a for x, for any a.
     """,
-        {"function": "softmax", "cluster": options.HERE},
+        {"function": "softmax", "cluster": None},
         True,
     ),
     "log-softmax": Command(
         "evaluate",
-        options.Evaluate,
+        "Evaluate",
         "The logarithm of the softmax.",
         """Log-softmax, naive and shifted side by side.
 
@@ -101,12 +100,12 @@ COMMANDS = {
 
     The logarithm of the softmax; shifted, x_j - a - log(e^(x_1 - a) + ... + e^(x_n - a)).
     """,
-        {"function": "log-softmax", "cluster": options.HERE},
+        {"function": "log-softmax", "cluster": None},
         True,
     ),
     "nll": Command(
         "nll",
-        options.Nll,
+        "Nll",
         "The loss of labels, and its gradient, the same way.",
         """The negative log-likelihood of labels, naive and shifted side by side.
 
@@ -130,7 +129,7 @@ COMMANDS = {
     ),
     "demo": Command(
         "demo",
-        options.Demo,
+        "Demo",
         "A guided tour: how numbers are lost, and how to keep them.",
         """A guided tour: how numbers are lost, and how to keep them.
 
@@ -149,7 +148,7 @@ COMMANDS = {
     ),
     "prove": Command(
         "prove",
-        options.Prove,
+        "Prove",
         "Why the shift changes nothing, line by line.",
         """Why the shift changes nothing: the derivation line by line, on your numbers.
 
@@ -170,7 +169,7 @@ COMMANDS = {
     ),
     "sweep": Command(
         "sweep",
-        options.Sweep,
+        "Sweep",
         "Where each method stops being right as x moves.",
         """Where each method stops being right: x moved or stretched, in every format.
 
@@ -191,7 +190,7 @@ COMMANDS = {
     ),
     "peers": Command(
         "peers",
-        options.Peers,
+        "Peers",
         "NumPy, SciPy, PyTorch and JAX on the same vectors.",
         """NumPy, SciPy, PyTorch and JAX on the same vectors, compared with the exact result.
 
@@ -209,7 +208,7 @@ COMMANDS = {
     ),
     "scan": Command(
         "scan",
-        options.Scan,
+        "Scan",
         "What breaks on thousands of vectors: a guard for CI.",
         """Which vectors break naive and shifted formulas, in which formats.
 
@@ -230,7 +229,7 @@ COMMANDS = {
     ),
     "limits": Command(
         "limits",
-        options.Limits,
+        "Limits",
         "Where exp leaves each floating-point format.",
         """Where exp leaves each floating-point format.
 
@@ -302,8 +301,9 @@ class LazyGroup(TyperGroup):
 
 def _callback(name: str, command: Command) -> Callable[..., None]:
     """Return what Typer calls: every option of the request and its bundles is a parameter."""
-    fields = {k: t for k, t in command.request.__annotations__.items() if k not in command.fixed}
-    defaults = command.request._field_defaults
+    request = resolve_name(f"stablelse.cli.options:{command.request}")
+    fields = {k: t for k, t in request.__annotations__.items() if k not in command.fixed}
+    defaults = request._field_defaults
     parameters = [inspect.Parameter("context", _KEYWORD, annotation=typer.Context)]
     for field, annotation in fields.items():
         if hasattr(annotation, "_fields"):
@@ -319,7 +319,7 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
         if command.is_waiting and is_missing(given):
             typer.echo(without_numbers(name, command.help), err=True)
             raise typer.Exit(2)
-        refuse(name, given)
+        resolve_name("stablelse.cli.refusals:refuse")(name, given)
         _check_output(given["output"])
         # Every command needs NumPy. From deeper down the stack its import takes a third longer:
         # Python keeps frames in chunks, and calls across the border of two map memory each time.
@@ -336,7 +336,7 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
             for field, kind in fields.items()
         }
         sys.modules[f"stablelse.cli.{command.module}"].run(
-            command.request(**values, **command.fixed)
+            request(**values, **{k: v for k, v in command.fixed.items() if v is not None})
         )
 
     callback.__doc__ = command.help
