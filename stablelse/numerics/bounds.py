@@ -102,10 +102,7 @@ class Quantities(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """The coefficient of u in a bound of the relative error, and its theorem.
-
-    "after" a theorem is one that had to be carried on.
-    """
+    """The coefficient of u in a bound of the relative error, and its theorem."""
 
     theorem: str
     coefficient: Callable[[Quantities], Array]

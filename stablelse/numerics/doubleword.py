@@ -134,23 +134,9 @@ def multiple_of_ln2(q: Array) -> tuple[Array, Array, Array]:
 
 
 def exp(d: Array, d_low: Array) -> tuple[Array, Array, Array]:
-    """Compute exp(d + d_low) as (high + low) 2**exponent.
+    """Compute exp(d + d_low) as (high + low) 2**exponent, to `EXP_ERROR` of itself.
 
-    Parameters
-    ----------
-    d, d_low : ndarray
-        float64, abs(d) <= 2**14 and abs(d_low) <= ulp(d) / 2.
-
-    Returns
-    -------
-    high, low : ndarray
-        float64; high lies in [0.99, 2.01], abs(low) < 2**-51, the relative error is at most
-        `EXP_ERROR`.
-    exponent : ndarray
-        int32.
-
-    Notes
-    -----
+    abs(d) <= 2**14 and abs(d_low) <= ulp(d) / 2; high lies in [0.99, 2.01], abs(low) < 2**-51.
     With k the integer nearest to d / L, L = ln 2 / 2**11, and r = d + d_low - k L,
 
         exp(d + d_low) = 2**(k / 2**11) exp(r) = 2**e T (1 + E),   k = 2**11 e + j.
@@ -211,8 +197,6 @@ def _expm1(r: Array, r_low: Array) -> Pair:
 def total(high: Array, low: Array) -> Pair:
     """Add double-words along the first axis.
 
-    Notes
-    -----
     The higher words are added in pairs, and the pairs in pairs, without error: each addition
     leaves what it rounds away to the lower word. A lower word is below (2 + t) u times the sum M
     of the sizes of the terms after t rounds, so what its own two roundings lose in 60 rounds

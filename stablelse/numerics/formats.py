@@ -28,15 +28,7 @@ class UnknownFormatError(ValueError):
 
 
 class Format:
-    """A binary floating-point format, in the notation of the IEEE 754 standard.
-
-    Attributes
-    ----------
-    name : str
-        NumPy's (or ml_dtypes') name of the format.
-    extra : str or None
-        The extra of this package that brings the format, ``None`` for NumPy's own.
-    """
+    """A binary floating-point format, in the notation of the IEEE 754 standard."""
 
     def __init__(self, name: str, extra: str | None = None) -> None:
         self.name = name
@@ -50,13 +42,7 @@ class Format:
 
     @cached_property
     def dtype(self) -> np.dtype[Any]:
-        """The NumPy dtype whose scalars are the numbers of this format.
-
-        Raises
-        ------
-        UnknownFormatError
-            If the extra that brings the format is not installed.
-        """
+        """The NumPy dtype of these numbers, or UnknownFormatError if its extra is not installed."""
         if self.extra is None:
             return np.dtype(self.name)
         try:
@@ -132,25 +118,12 @@ class Format:
         return float(_log(_fraction(self.smallest_normal)))
 
     def round(self, x: npt.ArrayLike) -> Array:
-        """Round to the format, to nearest with ties to even.
+        """Round real numbers to the format, to nearest with ties to even; the shape stays.
 
-        Parameters
-        ----------
-        x : array_like
-            Real numbers, any shape.
-
-        Returns
-        -------
-        ndarray
-            The same shape, of this format's dtype. What is too large becomes infinite, or
-            NaN where the format has no infinity.
-
-        Notes
-        -----
-        ml_dtypes converts by way of float32, so that a float64 would be rounded twice.
-        Rounding to odd in float32 first makes the second rounding the only one that counts
-        (Boldo & Melquiond 2008, doi 10.1109/TC.2007.70819, theorem 1: float32 has at least
-        two bits more than any of these formats).
+        What is too large becomes infinite, or NaN where the format has no infinity. ml_dtypes
+        converts by way of float32, so that a float64 would be rounded twice. Rounding to odd in
+        float32 first makes the second rounding the only one that counts (Boldo & Melquiond 2008,
+        doi 10.1109/TC.2007.70819, theorem 1: float32 has two bits more than any of these).
         """
         x = np.asarray(x)
         with np.errstate(all="ignore"):
@@ -232,13 +205,7 @@ ALIASES = {
 
 
 def find_format(name: str) -> Format:
-    """Return the format of that name, or of a usual short one, such as ``"fp16"``.
-
-    Raises
-    ------
-    UnknownFormatError
-        If the table has no such name, or the extra that brings it is not installed.
-    """
+    """Return the format of a name, or of a short one such as ``"fp16"``, or raise an error."""
     name = ALIASES.get(name, name)
     if name not in FORMATS:
         raise UnknownFormatError(f"unknown format {name!r}: choose from {', '.join(FORMATS)}")

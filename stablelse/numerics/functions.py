@@ -32,11 +32,7 @@ class LossFunction(Enum):
 
 
 def exact(function: Function, x: Array, format_: Format, empty: str = "nan") -> Array:
-    """Compute a function of rows of the format, shape (m, n), correctly rounded.
-
-    The result has the shape (m, 1) for logsumexp, (m, n) for the others; `empty` is as
-    `stablelse.softmax` has it.
-    """
+    """Compute a function of rows, shape (m, n): correctly rounded, (m, 1) for logsumexp."""
     name = function.value
     options: dict[str, Any] = {"keepdims": True, "dtype": format_.dtype, "empty": empty}
     value: Array = apply(name, partial(evaluate, name), x, 1, **options).value

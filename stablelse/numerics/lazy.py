@@ -24,13 +24,7 @@ from stablelse.numerics.running import Whole
 
 
 def logsumexp(x: Any, axis: Axis, keepdims: bool) -> Any:
-    """Return the log-sum-exp of a Dask array as another; see `stablelse.logsumexp`.
-
-    Raises
-    ------
-    TypeError
-        If it does not hold real numbers of at most 64 bits.
-    """
+    """Return the log-sum-exp of a Dask array as another; see `stablelse.logsumexp`."""
     import dask.array as da
 
     dtype = _result_dtype(x)

@@ -50,15 +50,8 @@ _SIXTH, _TWENTY_FOURTH = (in_words(int(Fraction(1, n) * 2**200))[:2] for n in (6
 
 
 def logsumexp(x: Array) -> Approximation:
-    """Compute the log-sum-exp of rows where it is at most `FARTHEST` in size.
+    """Compute the log-sum-exp of rows, shape (m, n), where it is at most `FARTHEST` in size.
 
-    Parameters
-    ----------
-    x : ndarray
-        Shape (m, n), float64, finite or -inf.
-
-    Notes
-    -----
     Z is at most 2**-19.9 in size. Its square is computed in two words, the next two terms of the
     series in float64, with a relative error of 2**-92; what is left out is less than 2**-81.
     """
@@ -76,8 +69,6 @@ def logsumexp(x: Array) -> Approximation:
 def logarithm(first: Array, second: Array, third: Array, error: Array, y: Array) -> Approximation:
     """Compute the logarithm of sums S next to 1, from their words, and estimates of it.
 
-    Notes
-    -----
     log S = y + log(1 + z), z = S exp(-y) - 1. With E = exp(-y) in three words, S0 E0 - 1, S0 E1
     and S1 E0 are exact in two words each; other products are below 2**-92, rounded by 2**-53 of it.
     z is below 2**-40, or the error is infinite, so z**3 / 3 < 2**-121 of 1 + z is left out.

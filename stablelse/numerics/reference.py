@@ -47,31 +47,9 @@ _VANISHING = 2.0**-600
 def logsumexp(
     rows: Array, format_: Format, weights: Array | None = None
 ) -> tuple[Array, Array, Certificate]:
-    """Compute log abs(sum b_i exp(x_i)) of every row, correctly rounded, and the sign of the sum.
+    """Compute log abs(sum b_i exp(x_i)) of rows, shape (m, n), m, n >= 1, and the sign of the sum.
 
-    Parameters
-    ----------
-    rows : ndarray
-        Shape (m, n), m, n >= 1, real, of any format of the table.
-    format_ : Format
-        The format of the values.
-    weights : ndarray, optional
-        The b_i, shape (m, n), real; all 1 if left out.
-
-    Returns
-    -------
-    value : ndarray
-        Shape (m,), in the format. Where an x or b is NaN, or infinite so that there is nothing
-        to round, it is as `stablelse.logsumexp` has it.
-    sign : ndarray
-        Shape (m,): 1, 0, -1 or NaN.
-    certificate : Certificate
-        How many values each rung settled.
-
-    Raises
-    ------
-    FloatingPointError
-        If this thread does not round to nearest, with subnormal numbers.
+    Where there is nothing to round, it is as `stablelse.logsumexp` has it.
     """
     values, signs, ledger = np.empty(len(rows), format_.dtype), np.empty(len(rows)), Ledger()
     with np.errstate(all="ignore"):
@@ -114,30 +92,9 @@ def extent(rows: Array, low: float, high: float) -> tuple[Array, Array, Array, A
 def softmax(
     rows: Array, format_: Format, places: Places | None = None
 ) -> tuple[Array, Certificate]:
-    """Compute the softmax of every row, correctly rounded.
+    """Compute the softmax of rows, shape (m, n), m, n >= 1, or its elements at k places.
 
-    Parameters
-    ----------
-    rows : ndarray
-        Shape (m, n), m, n >= 1, real, of any format of the table.
-    format_ : Format
-        The format of the results.
-    places : tuple of ndarray of int, optional
-        The row and the column of each of the k elements that are wanted, as `numpy.nonzero`
-        returns them; all elements if left out.
-
-    Returns
-    -------
-    result : ndarray
-        Shape (m, n), or (k,), in the format. A row that has NaN or +inf, or nothing but -inf, is
-        NaN.
-    certificate : Certificate
-        How many elements each rung settled.
-
-    Raises
-    ------
-    FloatingPointError
-        As of `logsumexp`.
+    Places are as of `numpy.nonzero`. A row that has NaN or +inf, or nothing but -inf, is NaN.
     """
     return _elementwise(rows, format_, places, quotient, decimals.softmax, 0.0)
 

@@ -23,22 +23,14 @@ _FLOAT64 = FORMATS["float64"]
 class Approximation(NamedTuple):
     """Exact values within (high + low + lowest +- error) 2**exponent; all float64 but that.
 
-    Attributes
-    ----------
-    high, low, lowest : ndarray
-        Three words, from large to small.
-    error : ndarray
-        A bound of the error. 0 means that the words are the exact value, or that nothing that
-        the exact value can be rounds differently.
-    exponent : int or ndarray of int
-        At most 2**20 in size.
+    An error of 0 means that nothing that the exact value can be rounds differently.
     """
 
     high: Array
     low: Array
     lowest: Array
     error: Array
-    exponent: Any = 0
+    exponent: Any = 0  # integers, at most 2**20 in size
 
     def of(self, some: Array) -> Approximation:
         """Return those of them that are flagged."""
@@ -65,30 +57,9 @@ def check_arithmetic() -> None:
 def settle(
     approximation: Approximation, format_: Format, ignored: Array | bool = False
 ) -> tuple[Array, Array, Array]:
-    """Round to a format, and tell which of the results are proved.
+    """Round to a format of at most 64 bits: return values, which are proved, and errors in ulps.
 
-    Parameters
-    ----------
-    approximation : Approximation
-        Of any shape.
-    format_ : Format
-        Any format of at most 64 bits.
-    ignored : ndarray of bool, optional
-        Which results are not looked at: they take no time, and may be anything.
-
-    Returns
-    -------
-    value : ndarray
-        The results, in the format; one that rounds to zero is +0.
-    settled : ndarray of bool
-        Whether all that the exact value can be rounds to that; not where it is NaN.
-    ulps : ndarray
-        A bound of the error in units in the last place of the result.
-
-    Raises
-    ------
-    FloatingPointError
-        If this thread does not round to nearest, with subnormal numbers: see `check_arithmetic`.
+    Ignored results take no time and may be anything; what rounds to zero is +0; NaN is not proved.
     """
     check_arithmetic()
     value, settled, ulps = _settle_quickly(approximation, format_)

@@ -38,33 +38,18 @@ _TINY = -220
 
 
 class Sums(NamedTuple):
-    """What is known of each row.
+    """What is known of each row."""
 
-    Attributes
-    ----------
-    is_nothing, is_held : ndarray of bool
-        Whether there is nothing to round: the largest x is NaN or infinite, or none is finite.
-        Whether two words hold each x, and one each weight.
-    x_max, x_max_low : ndarray
-        The x of the pivot, in two words.
-    spread : ndarray
-        A bound of the error of each d that is at least -2**14; 0 for all x of one word.
-    sign, inverse, inverse_low, error : ndarray
-        The sign of S; 1 / S, in two words; and a bound of the relative error of both.
-    log_high, log_low, log_error, log_exponent : ndarray
-        log abs(S) is within (high + low +- error) 2**exponent.
-    """
-
-    is_nothing: Array
-    is_held: Array
-    x_max: Array
+    is_nothing: Array  # whether there is nothing to round: NaN, infinity, or nothing finite
+    is_held: Array  # whether two words hold each x, and one each weight
+    x_max: Array  # the x of the pivot, in two words
     x_max_low: Array
-    spread: Array
-    sign: Array
-    inverse: Array
+    spread: Array  # a bound of the error of each d >= -2**14; 0 for all x of one word
+    sign: Array  # of S
+    inverse: Array  # 1 / S, in two words
     inverse_low: Array
-    error: Array
-    log_high: Array
+    error: Array  # a bound of the relative error of S and 1 / S
+    log_high: Array  # log abs(S) is within (high + low +- error) 2**exponent
     log_low: Array
     log_error: Array
     log_exponent: Array
@@ -97,20 +82,10 @@ def as_wide(x: Array) -> Array:
 
 
 class Rest(NamedTuple):
-    """R of each row: within relative * size of (high + low) 2**exponent.
+    """R of each row: within relative * size of (high + low) 2**exponent."""
 
-    Attributes
-    ----------
-    largest : ndarray
-        The x of the pivot, in longdouble.
-    leading : ndarray
-        The weight of the pivot.
-    x_max, x_max_low, spread, is_held : ndarray
-        As of `Sums`.
-    """
-
-    largest: Array
-    leading: Array
+    largest: Array  # the x of the pivot, in longdouble
+    leading: Array  # the weight of the pivot
     x_max: Array
     x_max_low: Array
     spread: Array
@@ -123,17 +98,7 @@ class Rest(NamedTuple):
 
 
 def sums(x: Array, b: Array | None, *, keep: bool = False) -> tuple[Sums, list[Terms] | None]:
-    """Compute what is to be known of rows.
-
-    Parameters
-    ----------
-    x : ndarray
-        Shape (m, n), m rows.
-    b : ndarray, optional
-        Their weights.
-    keep : bool
-        Whether to return the exp(d_i) of all pieces of the rows, if there is room.
-    """
+    """Return what is known of m rows, and if wanted, and there is room, all their exp(d_i)."""
     rest, kept = rests(x, b, keep=keep)
     return known_of(rest), kept
 

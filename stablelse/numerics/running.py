@@ -177,13 +177,8 @@ class RunningLogSumExp:
 class Whole:
     """A vector that is too long for memory, of which elements are wanted.
 
-    Parameters
-    ----------
-    state : ndarray
-        Its state, shape (1,); see `states`.
-    parts : callable, optional
-        Returns the numbers, rounded to the format, in parts of shape (n,): each time the same.
-        What is in doubt without them is rounded as it is known.
+    `parts` returns the numbers, rounded to the format, in parts of shape (n,): each time the same.
+    What is in doubt without them is rounded as it is known.
     """
 
     def __init__(self, state: Array, parts: Callable[[], Iterable[Array]] | None = None) -> None:
@@ -197,22 +192,7 @@ class Whole:
         return self._sum.logsumexp(format_)[0], Rung.DECIMAL
 
     def elements(self, function: Function, x: Array, format_: Format) -> Array:
-        """Compute the elements that belong to some numbers of the vector.
-
-        Parameters
-        ----------
-        function : Function
-            Softmax or log_softmax.
-        x : ndarray
-            Shape (n,), of the format.
-        format_ : Format
-            Of the results.
-
-        Returns
-        -------
-        ndarray
-            Shape (n,), of the format. Where the log-sum-exp is infinite or NaN, all are NaN.
-        """
+        """Compute the elements that belong to x, shape (n,); NaN if the sum is NaN or infinite."""
         rows = x[np.newaxis]
         values, doubtful = states.elements(function, rows, self._state, format_)
         if doubtful.size and self._parts is not None:

@@ -49,17 +49,7 @@ def empty(count: int) -> Array:
 
 
 def add(states: Array, rows: Array, format_: Format | None = None) -> None:
-    """Add each row to a state of its own, in place.
-
-    Parameters
-    ----------
-    states : ndarray
-        Shape (m,).
-    rows : ndarray
-        Shape (m, n), real; rounded to float64 if need be.
-    format_ : Format, optional
-        What the results are wanted in, if in nothing else: a narrow format needs less.
-    """
+    """Add each row, shape (m, n), to a state of its own, for results in the format alone."""
     compiled = kernel.load()
     if compiled is None or not rows.size:
         add_closely(states, rows)
@@ -240,26 +230,7 @@ def rounded(states: Array, format_: Format) -> tuple[Array, Array, Array, Array]
 def elements(
     function: Function, rows: Array, states: Array, format_: Format
 ) -> tuple[Array, Array]:
-    """Compute softmax or log_softmax of pieces of vectors whose states are known.
-
-    Parameters
-    ----------
-    function : Function
-        Softmax or log_softmax.
-    rows : ndarray
-        Shape (m, n), of the format.
-    states : ndarray
-        Shape (m,), of the whole vectors.
-    format_ : Format
-        Of the results.
-
-    Returns
-    -------
-    values : ndarray
-        Shape (m, n), of the format.
-    doubtful : ndarray
-        The flat indices of those that are in doubt.
-    """
+    """Compute a function of pieces of vectors, shape (m, n); return what is in doubt too."""
     compiled, x = kernel.load(), exact.for_kernel(rows, format_)
     if compiled is None or x is None:
         return elements_closely(function, rows, states, format_)

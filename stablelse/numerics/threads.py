@@ -36,13 +36,7 @@ _limit: ContextVar[int | None] = ContextVar("limit", default=None)
 
 
 def limited(threads: int | None) -> AbstractContextManager[None]:
-    """Set how many threads `mapped` may use within; ``None`` changes nothing.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no integer, or less than 1.
-    """
+    """Set how many threads `mapped` may use within; ``None`` changes nothing."""
     if threads is None:
         return _UNCHANGED
     if not hasattr(threads, "__index__"):
@@ -67,17 +61,7 @@ def _limited_to(threads: int) -> Iterator[None]:
 def mapped(
     function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]], size: int
 ) -> list[Result]:
-    """Call a function with the arguments of every job, and return the results in this order.
-
-    Parameters
-    ----------
-    function : callable
-        What it computes must not depend on the other jobs.
-    jobs : sequence of tuple
-        The arguments.
-    size : int
-        The number of elements of all jobs together: of few, no thread is made.
-    """
+    """Call a function with the arguments of every job; of few elements, no thread is made."""
     count = min(len(jobs), workers(size))
     if count <= 1:
         return [function(*job) for job in jobs]
@@ -110,13 +94,7 @@ def workers(size: int) -> int:
 
 
 def available() -> int:
-    """Return the number of cores that the process may use, or what the environment says.
-
-    Raises
-    ------
-    SettingError
-        If that is not a positive integer.
-    """
+    """Return how many cores the process may use, or what the environment says."""
     own, shared = map(setting, _VARIABLES)
     if own:
         return min(positive_integer(_VARIABLES[0], own), _MOST)

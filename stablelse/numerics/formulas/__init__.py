@@ -73,18 +73,10 @@ class UnknownShiftError(ValueError):
 
 
 class Shift(NamedTuple):
-    """A choice of the a in the identity.
+    """A choice of the a in the identity."""
 
-    Attributes
-    ----------
-    name : str
-        The rule's name, or the number as it was given.
-    rule : callable
-        Takes x of shape (..., n) in some format and gives a, shape (..., 1).
-    """
-
-    name: str
-    rule: Callable[[Array], Array]
+    name: str  # of the rule, or the number as it was given
+    rule: Callable[[Array], Array]  # from x, shape (..., n), to a, (..., 1)
 
 
 def _mean(x: Array) -> Array:
@@ -118,28 +110,14 @@ def find_shift(name: str) -> Shift:
 
 
 class Candidate(NamedTuple):
-    """A method of computing a function.
-
-    Attributes
-    ----------
-    method : Method
-        How it is computed.
-    formula : Formula or None
-        What is evaluated; ``None`` for the exact method.
-    shift : Shift or None
-        The shift of a formula that has one.
-    """
+    """A method of computing a function."""
 
     method: Method
-    formula: Formula | None = None
-    shift: Shift | None = None
+    formula: Formula | None = None  # ``None`` for the exact method
+    shift: Shift | None = None  # of a formula that has one
 
     def values(self, function: Function, x: Array, format_: Format, empty: str = "nan") -> Array:
-        """Compute the function of every row of x, rounded to the format first, and no steps.
-
-        `empty` is as of `functions.exact`; the formulas know no such thing. The shape is (m, 1)
-        for logsumexp, (m, n) for the others.
-        """
+        """Compute the function of every row of x, rounded to the format; see `functions.exact`."""
         if self.formula is not None:
             return self.formula.evaluate(x, format_, self.shift.rule if self.shift else None).value
         return exact(function, format_.round(x), format_, empty)
@@ -160,10 +138,7 @@ def find_method(name: str) -> Method:
 def candidates(
     function: Function, methods: Iterable[Method], shifts: Sequence[Shift]
 ) -> list[Candidate]:
-    """Return each method once, in the order of `Method`, a shifted formula once per shift.
-
-    Raises MethodError if the function has no formula of a method.
-    """
+    """Return each method once, in the order of `Method`, a shifted formula once per shift."""
     chosen = set(methods)
     result: list[Candidate] = []
     for method in (method for method in Method if method in chosen):
@@ -190,10 +165,7 @@ _BLOCK = 2**16
 
 
 def naive_values(function: Function, rows: Array, format_: Format) -> Array:
-    """Evaluate a naive formula on every row, shape (m, n), m, n >= 1, and keep no steps.
-
-    The shape is (m, 1) for logsumexp, (m, n) for the others.
-    """
+    """Evaluate a naive formula on rows, without steps; shapes are as of `functions.exact`."""
     m, n = rows.shape
     height = max(1, _BLOCK // n)
     is_sum = function is Function.LOGSUMEXP

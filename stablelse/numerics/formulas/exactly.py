@@ -72,24 +72,15 @@ class Side(NamedTuple):
 class Exact(NamedTuple):
     """An exact value, as far as it can be written down.
 
-    Attributes
-    ----------
-    nearest : scalar
-        Correctly rounded to the format: infinite, or 0, where it is beyond its range.
-    decimal : Decimal or None
-        Correctly rounded to as many digits as the format holds, ten at least, where the number of
-        the format does not say it: it is no normal number, or the format holds fewer. ``None`` for
-        0, and next to the middle of two decimal numbers of a narrow format.
-    ball : Ball
-        What it was decided by.
-    digits : int
-        The precision that took.
+    `decimal` is rounded to as many digits as the format holds, ten at least, where `nearest` does
+    not say it: it is no normal number, or the format holds fewer. It is ``None`` for 0, and next to
+    the middle of two decimal numbers of a narrow format.
     """
 
-    nearest: Any
+    nearest: Any  # rounded to the format: infinite, or 0, beyond its range
     decimal: Decimal | None
-    ball: Ball
-    digits: int
+    ball: Ball  # what it was decided by
+    digits: int  # the precision that took
 
 
 def evaluate(

@@ -53,17 +53,7 @@ class Kind(Enum):
 
 
 class Operation(NamedTuple):
-    """One operation: ``symbol = kind(operands)``.
-
-    Attributes
-    ----------
-    symbol : str
-        The name of the result in the formula's notation.
-    kind : Kind
-        The operation.
-    operands : tuple of str
-        Symbols of earlier results.
-    """
+    """One operation: ``symbol = kind(operands)``, the operands being symbols of earlier results."""
 
     symbol: str
     kind: Kind
@@ -79,17 +69,7 @@ def read_operations(text: str) -> tuple[Operation, ...]:
 
 
 class Formula(NamedTuple):
-    """A method of computing a function.
-
-    Attributes
-    ----------
-    function : Function
-        What is computed.
-    method : Method
-        How it is computed.
-    operations : tuple of Operation
-        Applied in this order to ``x`` (and ``a``, the shift); the last one gives the value.
-    """
+    """A method: operations on ``x`` and ``a``, the shift; the last one gives the value."""
 
     function: Function
     method: Method
@@ -103,22 +83,9 @@ class Formula(NamedTuple):
     def evaluate(
         self, x: Array, format_: Format, shift: Callable[[Array], Array] | None = None
     ) -> Evaluation:
-        """Evaluate the formula, every operation rounded to the format.
+        """Evaluate the formula on vectors of shape (..., n), n >= 1, each operation rounded.
 
-        Parameters
-        ----------
-        x : ndarray
-            Shape (..., n), n >= 1, real; vectors along the last axis, rounded to the format first.
-        format_ : Format
-            The format every operation is rounded to.
-        shift : callable, optional
-            Gives the a of the identity, shape (..., 1), for the rounded x; see ``shifted.SHIFTS``.
-            A formula that has no a needs none.
-
-        Returns
-        -------
-        Evaluation
-            Every intermediate result, the value last.
+        `shift` gives the a of a formula that has one, shape (..., 1), for the rounded x.
         """
         results: dict[str, Array] = {"input": np.asarray(x)}
         partial_sums = apply((ROUND_INPUT, *self.operations), results, format_, shift)
@@ -128,23 +95,9 @@ class Formula(NamedTuple):
 def evaluate_part(
     formula: Formula, x: Array, format_: Format, reduced: Mapping[str, Array]
 ) -> Evaluation:
-    """Evaluate a formula on some elements of a vector, whose shift and sum are known.
+    """Evaluate a formula on elements of a vector, shape (m,); there is no summation tree.
 
-    Parameters
-    ----------
-    formula : Formula
-        What is evaluated.
-    x : ndarray
-        Shape (m,), real; rounded to the format first.
-    format_ : Format
-        The format every operation is rounded to.
-    reduced : mapping of str to ndarray
-        What shifts and sums give for the whole vector, by symbol: shape (1,), of the format.
-
-    Returns
-    -------
-    Evaluation
-        The results of these elements; it has no summation tree.
+    `reduced` is what shifts and sums give for the whole vector, by symbol: shape (1,).
     """
     results: dict[str, Array] = {"input": np.asarray(x), **reduced}
     rest = [operation for operation in formula.operations if operation.kind not in _REDUCTIONS]
@@ -158,22 +111,7 @@ def apply(
     format_: Format,
     shift: Callable[[Array], Array] | None = None,
 ) -> list[Array]:
-    """Apply operations one after another, each rounded to the format.
-
-    Parameters
-    ----------
-    operations : iterable of Operation
-        Their operands are results of earlier ones, or given.
-    results : dict of str to ndarray
-        What is given, by symbol; the results are put in beside it.
-    format_, shift
-        See `Formula.evaluate`.
-
-    Returns
-    -------
-    list of ndarray
-        The levels of the summation tree; see `pairwise_sum`.
-    """
+    """Put the rounded results of operations into `results`, and return the levels of the sum."""
     partial_sums: list[Array] = []
     functions: dict[Kind, Callable[..., Array]] = {
         **_UFUNCS,
@@ -208,17 +146,9 @@ _UFUNCS: dict[Kind, Callable[..., Array]] = {
 class Evaluation(NamedTuple):
     """All results of evaluating one formula in one format.
 
-    Attributes
-    ----------
-    formula : Formula
-        What was evaluated.
-    format : Format
-        The format every operation was rounded to.
-    results : mapping of str to ndarray
-        By symbol: shape (..., n) for what there is one of per element, (..., 1) for the rest.
-        ``"input"`` holds the numbers before they were rounded to the format.
-    partial_sums : tuple of ndarray
-        The levels of the summation tree, from the terms to the sum; see `pairwise_sum`.
+    `results` are by symbol, (..., n) for what there is one of per element, (..., 1) for the rest;
+    ``"input"`` holds the numbers before they were rounded. `partial_sums` are the levels of the
+    summation tree, from the terms to the sum.
     """
 
     formula: Formula
@@ -246,10 +176,7 @@ class Evaluation(NamedTuple):
         return frozenset(symbols)
 
     def operands(self, operation: Operation, index: int) -> tuple[Any, ...]:
-        """Return what an operation was given for one element of a single vector.
-
-        A sum has all terms for operands; its tree is in `partial_sums`, and nothing is given.
-        """
+        """Return what an operation, not a sum, was given for one element of a single vector."""
         if operation.kind in _REDUCTIONS:
             return ()
         arrays = (self.results[symbol] for symbol in operation.operands)
@@ -270,18 +197,7 @@ def pairwise_sum(terms: Array, levels: list[Array] | None = None) -> Array:
     for its unrolled inner loops; unlike those, the tree is the same on every machine and in
     every format. Its error is at most ceil(log2 n) u times the sum of the absolute values, to
     first order (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 4.2).
-
-    Parameters
-    ----------
-    terms : ndarray
-        Shape (..., n), n >= 1.
-    levels : list of ndarray, optional
-        Filled with the levels of the tree: shapes (..., n), (..., ceil(n/2)), ..., (..., 1).
-
-    Returns
-    -------
-    ndarray
-        Shape (..., 1), of the terms' dtype.
+    `levels` is filled with the levels: shapes (..., n), (..., ceil(n/2)), ..., (..., 1).
     """
     # Invariant: the exact sum of each level's entries differs from that of the terms only by
     # the rounding errors of the additions made so far.

@@ -35,13 +35,7 @@ def available() -> tuple[str, ...]:
 
 
 def name() -> str:
-    """Return which kernel is in use. This needs no NumPy.
-
-    Raises
-    ------
-    SettingError
-        If STABLELSE_KERNEL names none that can run here.
-    """
+    """Return which kernel is in use, or raise SettingError. This needs no NumPy."""
     known = available()
     wanted = setting("STABLELSE_KERNEL") or known[0]
     if wanted not in known:
@@ -51,13 +45,7 @@ def name() -> str:
 
 @cache
 def load() -> ModuleType | None:
-    """Return the compiled kernel, ready for NumPy's arrays; ``None`` for the reference.
-
-    Raises
-    ------
-    SettingError
-        As `name`.
-    """
+    """Return the compiled kernel, ready for NumPy; ``None`` for the reference."""
     chosen = name()
     if chosen == REFERENCE or _compiled is None:
         return None

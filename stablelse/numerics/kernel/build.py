@@ -66,13 +66,7 @@ def sources() -> str:
 
 
 def processors() -> dict[str, str]:
-    """Return what is to be compiled for this interpreter, and for which processors.
-
-    Raises
-    ------
-    BuildError
-        If there are none.
-    """
+    """Return what is to be compiled, and for which processors, or raise BuildError."""
     machine = platform.machine()
     if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
         raise BuildError("the kernel is for CPython with its global lock")
@@ -93,13 +87,7 @@ def system_compiler() -> list[str] | None:
 
 
 def compiler() -> list[str]:
-    """Return the command of the compiler to use.
-
-    Raises
-    ------
-    BuildError
-        If there is none.
-    """
+    """Return the command of the compiler to use, or raise BuildError."""
     command = system_compiler()
     if command is None and importlib.util.find_spec("ziglang"):
         # Zig traps on what C leaves undefined unless it is told not to.
@@ -134,17 +122,9 @@ def _for(command: list[str], processor: str) -> list[str]:
 
 
 def compile_kernel(strict: bool = False) -> Path:
-    """Compile the kernel unless it is up to date, and return the file.
+    """Compile the kernel unless it is up to date, and return the file, or raise BuildError.
 
-    Parameters
-    ----------
-    strict : bool
-        Compile at any rate, with all warnings, each of them an error.
-
-    Raises
-    ------
-    BuildError
-        If that cannot be done. Then there is no compiled file.
+    `strict` compiles at any rate, with all warnings, each of them an error.
     """
     if not strict and is_current():
         return COMPILED
