@@ -150,7 +150,7 @@ def _records(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[A
 def _pictures(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[Any]:
     """Yield one vector, or those asked for, in full, and many as a row each."""
     from stablelse.render.screen import Screen
-    from stablelse.render.summary import Overview
+    from stablelse.render.summary import AccuracyPicture, Overview
 
     if request.steps or request.source.row:
         shown = list(comparisons)
@@ -166,8 +166,6 @@ def _pictures(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[
     else:
         yield Overview(tally, request.digits, request.every)
     if request.errors:
-        from stablelse.render.accuracy import AccuracyPicture
-
         yield AccuracyPicture(shown)
 
 

@@ -17,7 +17,7 @@ FORMS: dict[str, dict[str, str]] = {
         "csv": "records:step_rows",
         "json": "records:with_steps",
     },
-    "Errors": {"table": "accuracy:errors_picture", "plain": "screen:lines"},
+    "Errors": {"table": "summary:AccuracyPicture", "plain": "screen:lines"},
     "Tally": {"table": "summary:Overview", "plain": "screen:lines"},
     "Summary": {"table": "summary:Overview", "plain": "screen:lines"},
     "Overview": {"plain": "layout:plain_lines"},

@@ -26,3 +26,18 @@ def grid(rows: Sequence[Sequence[Text | str]], justify: str = "", gap: int = 2) 
             line.append(" " * (space - left))
         line.rstrip()
         yield line
+
+
+def named_grid(
+    rows: Sequence[Sequence[Text | str]], justify: str, width: int, gap: int = 2
+) -> list[Text]:
+    """Return a line for each row; if that is too wide, the first cell gets a line of its own."""
+    lines = list(grid(rows, justify, gap))
+    if max(line.cell_len for line in lines) <= width:
+        return lines
+    names = [row[0] if isinstance(row[0], Text) else Text(row[0].strip()) for row in rows]
+    lines = list(grid([[" ", *row[1:]] for row in rows], justify, gap))
+    return [
+        Text.assemble(" ", name, "\n", line) if name else line
+        for name, line in zip(names, lines, strict=True)
+    ]

@@ -30,11 +30,20 @@ from stablelse.render.layout import (
 from stablelse.render.notation import operation_text
 from stablelse.render.ruler import Line, exponents, ruler
 from stablelse.render.wording import (
+    KIND_WORDS,
     method_name,
     shift_text,
     symbol_text,
 )
-from stablelse.render.words import CELL_WORDS, DIGITS, RESULT_WORDS, Told, title_text, unproved, why
+from stablelse.render.words import (
+    CONSEQUENCES,
+    DIGITS,
+    RESULT_WORDS,
+    Told,
+    title_text,
+    unproved,
+    why,
+)
 
 _HARMFUL, _HARMLESS = "bold red", "yellow"
 
@@ -423,8 +432,8 @@ class _Columns(NamedTuple):
         is_mild = finding.harmless or finding.kind in LOSSES
         if self.words is _Words.NONE or (is_mild and self.words is _Words.HARM):
             told = number
-        elif finding.kind in CELL_WORDS:
-            told = f"{number} {CELL_WORDS[finding.kind]}"
+        elif finding.kind not in CONSEQUENCES:
+            told = f"{number} {KIND_WORDS[finding.kind]}"
         else:
             made_of = operation_text(operation.kind, operands, glyphs).replace(" / ", "/")
             told = f"{number} = {made_of}"
@@ -462,7 +471,7 @@ class _Columns(NamedTuple):
             style = VERDICT_STYLES[result.verdict]
             return Text.assemble(self.value(0), (f" {mark}", style))
         finding = next((f for f in result.findings if f.symbol == symbol), None)
-        if finding is None or finding.kind not in CELL_WORDS:
+        if finding is None or finding.kind in CONSEQUENCES:
             return self.cell(symbol, 0)
         return self._struck(finding, 0)
 

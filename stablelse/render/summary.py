@@ -11,12 +11,19 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.likelihood import Summary
-from stablelse.analysis.results import VERDICTS, MethodResult, Total, Verdict
+from stablelse.analysis.results import (
+    VERDICTS,
+    Comparison,
+    Errors,
+    MethodResult,
+    Total,
+    Verdict,
+)
 from stablelse.analysis.tally import Tally, badness
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas.formula import Method
 from stablelse.render.digits import least_right, short_text
-from stablelse.render.grid import grid
+from stablelse.render.grid import grid, named_grid
 from stablelse.render.layout import VERDICT_STYLES, glyphs_for, hanging
 from stablelse.render.wording import VERDICT_WORDS, method_name, naming
 from stablelse.render.words import DIGITS, RESULT_WORDS, Told, summary_title, why
@@ -25,6 +32,14 @@ from stablelse.render.words import DIGITS, RESULT_WORDS, Told, summary_title, wh
 _LINES = 7
 
 _FULL = 40
+
+_HARMLESS = (0, 0, 0.0)
+
+_ABOUT_ERRORS = (
+    "Errors are relative, in the infinity norm, as the condition number is. The bounds are to "
+    "first order (Blanchard, Higham & Higham 2021), for NumPy's exp and log, where nothing "
+    "overflows or underflows."
+)
 
 
 class Overview:
@@ -192,4 +207,44 @@ class _Part:
             yield hanging(name + why(told), self.width, head.cell_len, head=head)
 
 
-_HARMLESS = (0, 0, 0.0)
+class AccuracyPicture:
+    """How wrong every method is and how wrong it can be, for a console of any width.
+
+    Parameters
+    ----------
+    shown : Errors or sequence of Comparison
+        At least one comparison, all of the same function.
+    """
+
+    def __init__(self, shown: Errors | Sequence[Comparison]) -> None:
+        self.comparisons = [shown.comparison] if isinstance(shown, Errors) else shown
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield for each vector its condition number and a line per method, and what these are."""
+        glyphs = glyphs_for(options)
+        results = [result for comparison in self.comparisons for result in comparison.results]
+        has_formats = len({result.format for result in results}) > 1
+        rows: list[list[Text | str]] = [
+            ["", *(Text(head, "bold") for head in ("error", "bound", "theorem", "digits"))]
+        ]
+        for result in results:
+            digits = result.correct_digits
+            rows.append([
+                f"{result.format if has_formats else ''} {method_name(result)}".lstrip(),
+                glyphs.rough(result.relative_error),
+                glyphs.rough(result.bound),
+                result.theorem or "",
+                "" if digits is None else f"{digits:.1f}",
+            ])  # fmt: skip
+        header, *lines = named_grid(rows, "lrrrr", options.max_width, gap=3)
+        named = naming(self.comparisons)
+        for comparison in self.comparisons:
+            place = f"{named(comparison)}: " if len(self.comparisons) > 1 else ""
+            condition = glyphs.rough(comparison.condition_number) or "undefined"
+            yield Text(f" {place}condition number {condition}", "bold")
+            yield header
+            yield from lines[: len(comparison.results)]
+            yield Text()
+            del lines[: len(comparison.results)]
+        yield hanging(_ABOUT_ERRORS, options.max_width, indent=1, style="dim")
+        yield Text()

@@ -12,7 +12,7 @@ from rich.text import Text
 from stablelse.analysis.results import DIGIT, VERDICTS, Verdict
 from stablelse.analysis.sweep import Motion, Segment, Sweep
 from stablelse.render.axis import Stretch, present, stretches, ticks
-from stablelse.render.grid import grid
+from stablelse.render.grid import named_grid
 from stablelse.render.layout import glyphs_for, hanging
 from stablelse.render.numbers import number_text
 from stablelse.render.wording import (
@@ -164,13 +164,8 @@ def _intervals(rows: Sequence[Sequence[Segment]], width: int, glyphs: Glyphs) ->
         first, last = glyphs.number(segment.first), glyphs.number(segment.last)
         verdict = Text(f"{mark} {_verdict_text(segment)}", style)
         cells.append([verdict, f" {first}", f"to {last}"])
-    beside = [*grid([[name, *row] for name, row in zip(names, cells, strict=True)], "llrl", 1)]
-    if max(line.cell_len for line in beside) <= width:
-        yield from beside
-        return
-    for name, line in zip(names, grid([["   ", *row] for row in cells], "llrl", 1), strict=True):
-        yield from [Text(f" {name.rstrip()}")] if name else []
-        yield line
+    named = [[name, *row] for name, row in zip(names, cells, strict=True)]
+    yield from named_grid(named, "llrl", width, gap=1)
 
 
 def _notes(sweep: Sweep, rows: Sequence[Sequence[Segment]]) -> str:

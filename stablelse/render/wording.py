@@ -73,7 +73,8 @@ VERDICT_WORDS: dict[Verdict, str] = {
     Verdict.DOES_NOT_FIT: "does not fit",
 }
 
-_KIND_WORDS: dict[FindingKind, str] = {
+#: What happened, beside a number in a cell.
+KIND_WORDS: dict[FindingKind, str] = {
     FindingKind.INPUT_OVERFLOW: "does not fit",
     FindingKind.OVERFLOW: "overflow",
     FindingKind.TERM_UNDERFLOW: "underflow",
@@ -147,28 +148,9 @@ def shift_text(result: MethodResult | FormatProof, glyphs: Glyphs) -> str:
     return f"{result.shift} = {number}" if result.shift in SHIFTS else number
 
 
-def result_text(result: MethodResult, glyphs: Glyphs) -> str:
-    """Return the value of a method in a word or two: what it is, and what became of it."""
-    why = VERDICT_WORDS[result.verdict]
-    if result.value.ndim:
-        return why
-    number = glyphs.number(result.value)
-    return number if result.verdict is Verdict.RIGHT else f"{number} {why}"
-
-
 def step_word(step: Step) -> str:
     """Return the words for what happened at a step, none where all went well."""
-    return ", ".join(dict.fromkeys(_KIND_WORDS[kind] for kind in step.findings))
-
-
-def exactness_text(result: MethodResult) -> str:
-    """Return what makes an exact result one, or why there is none."""
-    if result.verdict is Verdict.NAN:
-        return "NaN by convention"
-    if result.verdict.is_broken:
-        return VERDICT_WORDS[result.verdict]
-    bound = getattr(result, "error_bound", None) or 0.5
-    return "correctly rounded" if bound <= 0.5 else f"within {bound:.2g} ulp"
+    return ", ".join(dict.fromkeys(KIND_WORDS[kind] for kind in step.findings))
 
 
 def ulps_text(ulps: float) -> str:
@@ -181,13 +163,3 @@ def ulps_number(ulps: float) -> str:
     if 0 < ulps < 1:
         return f"{ulps:.1f}"
     return f"{ulps:,.0f}" if ulps < 1e7 else f"{ulps:.1e}"
-
-
-def condition_text(comparison: Comparison, glyphs: Glyphs) -> str:
-    """Return the condition number in words."""
-    return f"condition number {glyphs.rough(comparison.condition_number) or 'undefined'}"
-
-
-def digits_text(result: MethodResult) -> str:
-    """Return how many significant decimal digits are right, to a tenth."""
-    return "" if result.correct_digits is None else f"{result.correct_digits:.1f}"

@@ -27,18 +27,6 @@ from stablelse.render.wording import FUNCTION_NAMES, Glyphs, place_text, symbol_
 #: So many digits have the numbers in sentences and, unless others are asked for, in cells.
 DIGITS = 7
 
-#: What happened, beside a number in a cell.
-CELL_WORDS: dict[FindingKind, str] = {
-    FindingKind.INPUT_OVERFLOW: "does not fit",
-    FindingKind.OVERFLOW: "overflow",
-    FindingKind.TERM_UNDERFLOW: "underflow",
-    FindingKind.SUBNORMAL: "subnormal",
-    FindingKind.QUOTIENT_UNDERFLOW: "underflow",
-    FindingKind.ABSORPTION: "absorption",
-    FindingKind.CANCELLATION: "cancellation",
-}
-
-
 #: What an entry of a result is called.
 RESULT_WORDS: dict[Function | LossFunction, str] = {
     Function.LOGSUMEXP: "",
@@ -265,12 +253,13 @@ _CAUSES: dict[FindingKind, Callable[[Finding, Told], str]] = {
     FindingKind.CANCELLATION: _cancellation,
 }
 
-_CONSEQUENCES = (FindingKind.INVALID, FindingKind.SUM_UNDERFLOW, FindingKind.LOG_OF_ZERO)
+#: What an earlier trouble led to.
+CONSEQUENCES = (FindingKind.INVALID, FindingKind.SUM_UNDERFLOW, FindingKind.LOG_OF_ZERO)
 
 
 def _consequence(culprit: Finding, harmful: Iterable[Finding], told: Told) -> str:
     """Return what the first trouble led to, where it made a NaN or an infinity."""
-    later = (f for f in harmful if f.kind in _CONSEQUENCES and f is not culprit)
+    later = (f for f in harmful if f.kind in CONSEQUENCES and f is not culprit)
     found = next(later, None)
     if found is None:
         return ""
