@@ -145,8 +145,8 @@ def _kept(piece: Block, block: Block) -> Array:
         row, column = wrong[0].tolist()
         raise ReadError(
             f"{piece.source}, row {piece.offset + row + 1}, column {column + 1}: "
-            f"{float(piece.values[row, column]):g} is no mask; 1 or true keeps a number, 0 or "
-            "false masks it"
+            f"{float(piece.values[row, column]):g} is not a mask value; 1 or true keeps a number, "
+            "0 or false masks it"
         )
     kept: Array = piece.values != 0
     return kept

@@ -102,7 +102,7 @@ def not_rows(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
     first = next(stacks)
     if first.axis is By.ROWS:
         raise typer.BadParameter(
-            "--engine dask sums up one vector, or one a column: say --by all or --by columns"
+            "--engine dask sums up one vector, or one a column: use --by all or --by columns"
         )
     return chain([first], stacks)
 
@@ -218,8 +218,8 @@ def _note_doubt(result: Any) -> None:
     """Say on stderr that a value may not be the correctly rounded one."""
     if result.error_bound and result.error_bound > 0.5:
         text = (
-            "the value could not be proved to be correctly rounded, for pipes, URLs and what a "
-            f"cluster reads are read only once; it is within {result.error_bound:.2g} ulp"
+            "the value could not be proved to be correctly rounded: pipes, URLs and the files of "
+            f"a cluster are read only once; it is within {result.error_bound:.2g} ulp"
         )
         NOTES.note(Note(text))
 

@@ -78,7 +78,7 @@ class Job(NamedTuple):
         for format_ in formats:
             if source.mask and not format_.has_infinity:
                 raise typer.BadParameter(
-                    f"{format_.name} has no infinity, so that nothing can be masked in it: choose "
+                    f"{format_.name} has no infinity, so it cannot hold a mask: choose "
                     "another --dtype"
                 )
         shifts = [find_shift(shift.strip()) for shift in options.shift or ["max"]]

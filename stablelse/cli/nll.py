@@ -59,7 +59,7 @@ def read_labelled(source: Input, where: Labels, dtype: str) -> Iterator[Vectors]
     Raises
     ------
     ReadError
-        If a label is no class of its vector, or there are more or fewer labels than vectors.
+        If a label is not a class of its vector, or there are more or fewer labels than vectors.
     typer.BadParameter
         If there is one label for several vectors.
     """
@@ -133,7 +133,7 @@ def _beside(stacks: Iterator[Vectors], labels: Beside, ignored: int) -> Iterator
 
 
 def _checked(block: Block, n: int, ignored: int) -> Array:
-    """Return labels as integers, or complain of the first that is no class of n."""
+    """Return labels as integers, or refuse the first that is not one of n classes."""
     given = block.values[:, 0].astype(np.float64)
     is_whole = given == np.floor(given)
     is_class = (given >= 0) & (given < n) | (given == ignored)
@@ -141,8 +141,8 @@ def _checked(block: Block, n: int, ignored: int) -> Array:
     if len(wrong):
         first = int(wrong[0])
         place = block.source if block.source == _ALONE else _place(block, first)
-        reason = "no class" if is_whole[first] else "no integer"
-        raise ReadError(f"{place}: {given[first]:.16g} is {reason}; {classes_text(n)}")
+        what = "a class" if is_whole[first] else "an integer"
+        raise ReadError(f"{place}: {given[first]:.16g} is not {what}; {classes_text(n)}")
     return given.astype(np.int64)
 
 

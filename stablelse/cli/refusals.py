@@ -90,7 +90,7 @@ _REFUSALS = tuple(
         ("nll", lambda o: o.skip_na,
          "--skip-na would number the classes anew: fill in what is missing"),
         ("nll", lambda o: o.numbers and o.labels is None and o.label is None,
-         "--label-column is for files and pipes: say --label K"),
+         "--label-column is for files and pipes: use --label K"),
         ("nll", lambda o: o.is_piped and o.labels is None and o.label_key is not None,
          "--label-key reads the logits' file twice, which a pipe cannot be: save it to a file"),
         ("nll", lambda o: [o.labels, o.mask].count("-") + o.is_piped > 1,
@@ -112,7 +112,7 @@ _REFUSALS = tuple(
         ("prove", lambda o: o.is_without_numbers and o.dtype,
          "--dtype goes with numbers or --file, not without"),
         ("lse", lambda o: o.scheduler is not None and not o.is_for_cluster,
-         "--scheduler is for a cluster: say --engine dask"),
+         "--scheduler is for a cluster: use --engine dask"),
         ("lse", lambda o: o.is_for_cluster and (o.numbers or o.is_piped),
          "--engine dask is for files, which its workers open: name them"),
     )

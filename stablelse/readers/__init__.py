@@ -127,7 +127,7 @@ def check_columns(block: Block, first: Block) -> None:
     if width != expected:
         raise ReadError(
             f"{block.source} has {count(width, 'column')}, where {first.source} has {expected}; "
-            "choose as many of each with --column, or say --by rows if each row is a vector"
+            "choose as many of each with --column, or use --by rows if each row is a vector"
         )
     if block.columns and first.columns and block.columns != first.columns:
         raise ReadError(
@@ -146,12 +146,12 @@ def _check(source: Source, options: ReadOptions) -> None:
     features = source.signature.features
     if options.key is not None and "key" not in features:
         raise ReadError(
-            f"{source.name} has no array of the name {quoted(options.key)}, for its numbers have "
-            "no names but those of columns; leave out --key, or use --column"
+            f"{source.name} has no array named {quoted(options.key)}: only its columns can have "
+            "names; leave out --key, or use --column"
         )
     if options.axis is not None and "axis" not in features:
         raise ReadError(
-            f"{source.name} has rows and columns, not axes; leave out --axis, or say --by columns"
+            f"{source.name} has rows and columns, not axes; leave out --axis, or use --by columns"
         )
 
 

@@ -78,7 +78,7 @@ _STRUCTURED = ("records", "save one field, x['name']")
 _OTHER_ARCHIVES = {
     "data.pkl": (
         "a PyTorch file (.pt), a pickle, which could run any code",
-        "in Python, load it where it is trusted, and save with safetensors.torch.save_file",
+        "if you trust it, load it in Python, and save it with safetensors.torch.save_file",
     ),
     "workbook.xml": ("an Excel file", "save the sheet as CSV"),
 }
@@ -161,7 +161,7 @@ def npz(source: Source, options: ReadOptions) -> Iterator[Block]:
             content = archive.open(entry)
         array = Source(name, content, size=entry.file_size, explain=damage)
         if not array.head.startswith(b"\x93NUMPY"):
-            raise ReadError(f"{name} is no .npy file, though its name says so; save it again")
+            raise ReadError(f"{name} is not a .npy file, though its name says so; save it again")
         yield from npy(array, options)
 
 
@@ -180,9 +180,9 @@ def safetensors(source: Source, options: ReadOptions) -> Iterator[Block]:
     except KeyError as twice:
         raise damaged(name, kind, f"its header has {quoted(twice.args[0])} twice") from None
     except (ValueError, RecursionError):
-        raise damaged(name, kind, "its header is no JSON") from None
+        raise damaged(name, kind, "its header is not JSON") from None
     if not isinstance(header, dict):
-        raise damaged(name, kind, "its header is no object")
+        raise damaged(name, kind, "its header is not an object")
     keys = [key for key in header if key != "__metadata__"]
     key = choose_key(options.key, keys, name)
     try:
@@ -252,7 +252,7 @@ def _read_npy(source: Source) -> "StoredArray":
     kind = ".npy"
     magic_and_version = source.read(8)
     if magic_and_version[6:] not in _VERSIONS:
-        raise damaged(source.name, kind, "its version is none that NumPy writes")
+        raise damaged(source.name, kind, "its version is not one that NumPy writes")
     length_bytes, parse = _VERSIONS[magic_and_version[6:]]
     length = source.header(length_bytes, length_bytes, kind)
     text = source.header(int.from_bytes(length, "little"), _NPY_HEADER_BYTES, kind)
@@ -265,7 +265,7 @@ def _read_npy(source: Source) -> "StoredArray":
     if dtype.kind not in "biuf":
         is_structured = dtype.fields or dtype.subdtype
         what, hint = _STRUCTURED if is_structured else _REFUSED[dtype.kind]
-        raise ReadError(f"{source.name} holds {what} ({dtype}), no real numbers; {hint}")
+        raise ReadError(f"{source.name} holds {what} ({dtype}), not real numbers; {hint}")
     return StoredArray(source, shape, dtype, is_fortran)
 
 

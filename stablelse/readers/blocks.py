@@ -203,7 +203,7 @@ def _position(token: str, names: Sequence[str] | None, width: int, source: str) 
     if is_number or names:
         raise ReadError(f"{source} has no column {quoted(token)}; {has}")
     raise ReadError(
-        f"{source} has no column {quoted(token)}, for it has no header; "
+        f"{source} has no column {quoted(token)}, because it has no header; "
         f"give the column's number, from 1 to {width}"
     )
 
@@ -290,8 +290,7 @@ def damaged(source: str, kind: str, what: str) -> ReadError:
 def more_behind(source: str, what: str) -> ReadError:
     """Return the error of a file that does not end where what it holds ends."""
     return ReadError(
-        f"{source} does not end behind {what}: what follows would not be read; save each in a file "
-        "of its own"
+        f"{source} goes on after {what}, and the rest would not be read; save each in its own file"
     )
 
 

@@ -270,7 +270,7 @@ class _Rows:
             if isinstance(value, list):
                 raise self._bad(f"{of}is an array; write {here}[] for each of its elements")
             if not isinstance(value, dict):
-                raise self._bad(f"{of}is not an object, so that it has no key {quoted(step)}")
+                raise self._bad(f"{of}is not an object, so it has no key {quoted(step)}")
             if step not in value:
                 has = list_names(list(value)) or "none"
                 raise self._bad(f"{of}has no key {quoted(step)}; it has {has}")

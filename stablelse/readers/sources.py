@@ -60,7 +60,7 @@ class Signature(NamedTuple):
     hint: str = ""
 
 
-_SAVE = "in what wrote it, save the one array that is wanted with numpy.save"
+_SAVE = "in the program that wrote it, save the array you want with numpy.save"
 _CONVERT = "convert it to CSV or Parquet"
 _UNPACK = "unpack it and pipe it in: {} | stablelse ..."
 _ICONV = "convert it: iconv -f {} -t UTF-8"
@@ -90,7 +90,7 @@ SIGNATURES = tuple(
         (
             "a pickle (.pkl, .joblib, old .pt), which could run any code",
             rb"\x80[\x02-\x05]", "", "",
-            "where it is trusted, load it in Python, and save the array with numpy.save",
+            "if you trust it, load it in Python, and save the array with numpy.save",
         ),
         ("an HDF5 file", rb"\x89HDF\r\n\x1a\n", "", "",
          "in Python: numpy.save('x.npy', h5py.File('x.h5')['NAME'][:])"),
@@ -103,7 +103,7 @@ SIGNATURES = tuple(
         ("an Arrow file of the old Feather format", b"FEA1", "", "", _CONVERT),
         ("an Avro file", rb"Obj\x01", "", "", _CONVERT),
         ("an SQLite database", rb"SQLite format 3\0", "", "",
-         "write the table that is wanted as CSV"),
+         "write the table you want as CSV"),
         ("an old Office file", rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "", "",
          "save the sheet as CSV"),
         ("LZ4 data", rb"\x04\x22\x4d\x18", "", "", _UNPACK.format("lz4 -dc")),
@@ -370,7 +370,7 @@ def _files_in(directory: str) -> list[str]:
         name = os.path.basename(path)
         if is_directory and not _HIDDEN.match(name):
             raise ReadError(
-                f"the directory {shown(directory)} has another in it, {shown(name)}; say which "
+                f"the directory {shown(directory)} contains another one, {shown(name)}; say which "
                 f"files are wanted, for example --file {shown(directory + '/**/*.csv')!r}"
             )
     return [path for path, is_directory in are_directories.items() if not is_directory]

@@ -367,7 +367,7 @@ def _lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
     for at, (place, kind) in enumerate(zip(columns.positions, kinds, strict=True)):
         if not _is_number(_stored(kind.value_type) if at in lists else kind):
             raise ReadError(
-                f"{source}, {columns.label(place)} holds {str(kind)[:40]}, no real numbers; "
+                f"{source}, {columns.label(place)} holds {str(kind)[:40]}, not real numbers; "
                 "choose the columns of numbers with --column"
             )
     return Layout(columns, lists[0] if lists else None, options)

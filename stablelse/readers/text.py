@@ -148,7 +148,7 @@ def pieces_of(
         buffer += data
         if b"\0" in data:
             line = first + _one_line_end(buffer[: buffer.index(0)]).count(b"\n")
-            what = f"line {line} has a NUL byte, as no text has"
+            what = f"line {line} has a NUL byte, so it is not text"
             raise not_text(source, what, "give text (CSV), or an array in a .npy file")
         # A CR at the very end is no line end yet: an LF that belongs to it may follow.
         ends = buffer.rfind(b"\n", begin), buffer.rfind(b"\r", begin, len(buffer) - 1)
@@ -292,7 +292,7 @@ def _laid_out(
             break
     if not lines:
         raise ReadError(
-            f"{source} is empty but for blank lines and comments; give it rows of numbers"
+            f"{source} is empty: it has only blank lines and comments; give it rows of numbers"
         )
     if _LIKE_JSON.match(lines[0].text):
         raise ReadError(
@@ -518,7 +518,7 @@ def _fix(cell: str, layout: Layout) -> str:
             return f"if it is {len(pieces)} numbers, use --delimiter '{shown}'"
     if layout.width > 1:
         return "correct it, or choose the columns of numbers with --column"
-    return "correct it, or write NA for it and use --skip-na"
+    return "correct it, or write NA instead and use --skip-na"
 
 
 def _detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> Layout:

@@ -141,7 +141,7 @@ def _even(blocks: Iterator[Block]) -> Iterator[Block]:
         if width != expected:
             raise ReadError(
                 f"{block.source}, row {block.offset + 1} has {count(width, 'number')}, where the "
-                f"rows before have {expected}: they have no columns; say --by rows"
+                f"rows before have {expected}: they have no columns; use --by rows"
             )
         yield block
 
@@ -171,8 +171,8 @@ def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
         if size > most:
             raise ReadError(
                 f"{block.source}: {size // block.values.itemsize:,} numbers or more do not fit in "
-                "memory with all that is made of them; lse as it is, and softmax with --quiet or "
-                "--output FILE.npy, take any number"
+                "memory with the results computed from them; lse, and softmax with --quiet or "
+                "--output FILE.npy, accept any number"
             )
     if len(gathered) < 2:
         yield from gathered
@@ -302,7 +302,7 @@ def one_column(blocks: Iterator[Block], outer: tuple[int, ...] = ()) -> Iterator
         is_alike = len(outer) > 1 and (block.outer or outer[:-1], width) == (outer[:-1], outer[-1])
         if width > 1 and not (is_one_row or is_alike):
             raise ReadError(
-                f"{block.source} has {count(width, 'column')}; choose that of the labels with "
+                f"{block.source} has {count(width, 'column')}; choose the column of labels with "
                 "--label-column"
             )
         column = block.mapped(lambda rows: rows.reshape(-1, 1))
@@ -322,7 +322,7 @@ def split_column(
         for block in blocks:
             width = block.values.shape[1]
             if width == 1:
-                raise ReadError(f"{block.source} has the column of the labels, and no logits")
+                raise ReadError(f"{block.source} has only the column of labels, and no logits")
             place = width - 1 if column is None else _place(column, block)
             alone.append(block._replace(values=block.values[:, [place]], columns=None))
             kept = [position for position in range(width) if position != place]
@@ -344,8 +344,8 @@ def _place(column: str, block: Block) -> int:
     names = [titles.get(position, "") for position in range(width)] if titles else None
     if names is None and block.by is By.ROWS and not column.isdigit():
         raise ReadError(
-            f"{block.source} has no column {column!r}, for its rows are arrays; name a field or an "
-            "array of labels with --label-key"
+            f"{block.source} has no column {column!r}, because its rows are arrays; name a "
+            "field or an array of labels with --label-key"
         )
     (chosen,) = choose_columns([column], names, width, block.source).positions
     if chosen not in kept:

@@ -141,7 +141,7 @@ BAD = {
     "both": (["lse", "--by", "all", "--axis", "1"], "leave out --by all"),
     "labels of another shape": (
         ["nll", "--labels", "two.npy"],
-        "two.npy has 4 columns; choose that of the labels with --label-column",
+        "two.npy has 4 columns; choose the column of labels with --label-column",
     ),
 }
 

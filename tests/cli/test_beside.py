@@ -14,14 +14,14 @@ LABELS = {
     '"",a\n"",1\n': "delete it, or choose the columns with --label-column",
     '{"a":[0],"b":[1]}': "choose one of its keys with --label-key: 'a', 'b'",
     "[0,null,1]": "is null; fill it in",
-    "0,1\n1,0\n0,0\n": "choose that of the labels with --label-column",
+    "0,1\n1,0\n0,0\n": "choose the column of labels with --label-column",
 }
 
 MASKS = {
     "1,1\nNA,0\n0,1\n": "is 'NA', which is not a number; fill it in",
     "a,1\n1,1\n": "such as 'a' and '1'; correct the file",
     "1,1\n1,x\n": "'x' is not a number; correct it",
-    "1,1\n1.5,1\n": "1.5 is no mask; 1 or true keeps a number, 0 or false masks it",
+    "1,1\n1.5,1\n": "1.5 is not a mask value; 1 or true keeps a number, 0 or false masks it",
     '{"a":[[1]],"b":[[1]]}': "has several fields of numbers; correct the file",
 }
 

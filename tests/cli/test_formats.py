@@ -100,14 +100,14 @@ BAD = {
     "another key": (["-f", "x.npz", "-k", "c"], "x.npz has no array 'c'; it has 'a', 'b'"),
     "a key of text": (
         ["-f", "x.csv", "--key", "a"],
-        "x.csv has no array of the name 'a', for its numbers have no names but those of columns; "
-        "leave out --key, or use --column",
+        "x.csv has no array named 'a': only its columns can have names; leave out --key, or use "
+        "--column",
     ),
     "no match": (["-f", "*.tsv"], "no file matches *.tsv; check the path"),
     "mixed shapes": (
         ["-f", "x.csv", "-f", "y.csv"],
         "y.csv has 2 columns, where x.csv has 1; "
-        "choose as many of each with --column, or say --by rows if each row is a vector",
+        "choose as many of each with --column, or use --by rows if each row is a vector",
     ),
     "a row too many": (
         ["-f", "y.csv", "-f", "y2.csv", "--row", "2"],

@@ -225,7 +225,7 @@ def test_labels_that_are_not_single(run, tmp_path):
     (tmp_path / "y").write_text("[0]\n[1, 0]\n[1]\n")
     done = run(*NLL, "--labels", tmp_path / "y", stdin=b"[1, 2]\n[3, 4]\n[5, 6]\n")
     assert (done.code, done.out) == (2, "")
-    assert "has 2 columns; choose that of the labels" in done.err
+    assert "has 2 columns; choose the column of labels" in done.err
 
 
 @pytest.mark.parametrize(

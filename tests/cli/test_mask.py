@@ -162,9 +162,9 @@ def test_skipped_cells(run, tmp_path):
 
 
 BAD = {
-    "neither": ("1,0,1\n1,2,1\n", "mask, row 2, column 2: 2 is no mask; 1 or true keeps"),
-    "nan": ("1,0,nan\n1,1,1\n", "mask, row 1, column 3: nan is no mask"),
-    "additive": ("0,-inf,0\n0,0,0\n", "-inf is no mask"),
+    "neither": ("1,0,1\n1,2,1\n", "mask, row 2, column 2: 2 is not a mask value; 1 or true keeps"),
+    "nan": ("1,0,nan\n1,1,1\n", "mask, row 1, column 3: nan is not a mask value"),
+    "additive": ("0,-inf,0\n0,0,0\n", "-inf is not a mask value"),
     "narrow": ("1,0\n1,1\n", "mask has 2 columns, where standard input has 3"),
     "short": ("1,0,1\n0,1,1\n", "mask has fewer rows than standard input"),
     "long": ("1,0,1\n" * 4, "mask has more rows than standard input"),

@@ -213,17 +213,17 @@ BAD = {
     "too large": (
         {"x": "1,2\n3,4\n", "y": "y\n0\n2\n"},
         _XY,
-        "y, row 2: 2 is no class; the labels",
+        "y, row 2: 2 is not a class; the labels",
     ),
-    "negative": ({"x": "1,2\n3,4\n", "y": "0\n-1\n"}, _XY, "y, row 2: -1 is no class"),
-    "a fraction": ({"x": "1,2\n3,4\n", "y": "0\n0.5\n"}, _XY, "y, row 2: 0.5 is no integer"),
-    "nan": ({"x": "1,2\n3,4\n", "y": "nan\n1\n"}, _XY, "y, row 1: nan is no integer"),
+    "negative": ({"x": "1,2\n3,4\n", "y": "0\n-1\n"}, _XY, "y, row 2: -1 is not a class"),
+    "a fraction": ({"x": "1,2\n3,4\n", "y": "0\n0.5\n"}, _XY, "y, row 2: 0.5 is not an integer"),
+    "nan": ({"x": "1,2\n3,4\n", "y": "nan\n1\n"}, _XY, "y, row 1: nan is not an integer"),
     "infinite": ({"x": "1,2\n3,4\n", "y": "0\ninf\n"}, _XY, "y, row 2: inf is no"),
-    "huge": ({"x": "1,2\n3,4\n", "y": "0\n1e30\n"}, _XY, "y, row 2: 1e+30 is no class"),
+    "huge": ({"x": "1,2\n3,4\n", "y": "0\n1e30\n"}, _XY, "y, row 2: 1e+30 is not a class"),
     "huge, the smallest ignored": (
         {"x": "1,2\n3,4\n", "y": "0\n1e30\n"},
         [*_XY, "--ignore-index", "-1"],
-        "y, row 2: 1e+30 is no class",
+        "y, row 2: 1e+30 is not a class",
     ),
     "a word": ({"x": "1,2\n3,4\n", "y": "0\n1\ncat\n"}, _XY, "y, line 3, column 1: 'cat' is no"),
     "blank": ({"x": "1,2\n3,4\n", "y": "a,b\n0,1\n,1\n"}, [*_XY, "--label-column", "a"], "line 3"),
@@ -234,7 +234,7 @@ BAD = {
     "several columns": (
         {"x": "1,2\n3,4\n", "y": "1,2\n3,4\n"},
         _XY,
-        "y has 2 columns; choose that",
+        "y has 2 columns; choose the column of labels",
     ),
     "no such column": (
         {"x": "a,b\n3,4\n"},
@@ -244,14 +244,14 @@ BAD = {
     "labels alone": (
         {"x": "y\n0\n1\n"},
         ["--logits", "x", "--label-column", "y"],
-        "x has the column of the labels, and no logits",
+        "x has only the column of labels, and no logits",
     ),
     "in the column": (
         {"x": "a,b,y\n3,4,0\n3,4,2\n"},
         ["--logits", "x", "--label-column", "y"],
-        "x, row 2: 2 is no class; the labels of 2 classes are 0 to 1",
+        "x, row 2: 2 is not a class; the labels of 2 classes are 0 to 1",
     ),
-    "alone": ({}, ["1", "2", "--label", "2"], "--label: 2 is no class; the labels of 2 classes"),
+    "alone": ({}, ["1", "2", "--label", "2"], "--label: 2 is not a class; the labels of 2 classes"),
     "alone for several": (
         {"x": "1,2\n3,4\n"},
         ["--logits", "x", "--label", "0"],
@@ -262,9 +262,9 @@ BAD = {
     "a key without a file": (
         {"x": "1,2\n"},
         ["--logits", "x", "--label-column", "1", "--label-key", "k"],
-        "x has no array of the name 'k'",
+        "x has no array named 'k'",
     ),
-    "a column of arguments": ({}, ["1", "2", "--label-column", "1"], "say --label K"),
+    "a column of arguments": ({}, ["1", "2", "--label-column", "1"], "use --label K"),
     "columns with a column": (
         {"x": "1,2\n"},
         ["--logits", "x", "--label-column", "1", "--by", "columns"],

@@ -296,7 +296,7 @@ def test_without_dask(monkeypatch):
         (["--engine", "dask", "-f", "-"], "--engine dask is for files"),
         (["--engine", "dask", "-f", "{}", "--steps"], "--engine dask sums up in one pass"),
         (["--engine", "dask", "-f", "{}", "--shift", "0"], "--engine dask sums up in one pass"),
-        (["--engine", "dask", "-f", "{}"], "say --by all or --by columns"),
+        (["--engine", "dask", "-f", "{}"], "use --by all or --by columns"),
         (["--scheduler", "tcp://x:1", "-f", "{}"], "--scheduler is for a cluster"),
     ],
 )

@@ -231,14 +231,12 @@ def test_an_extension_type(writer, written):
 
 
 def no_numbers(kind):
-    what = f"x, column 2 ('b') holds {kind[:40]}, no real numbers; choose the columns of numbers"
+    what = f"x, column 2 ('b') holds {kind[:40]}, not real numbers; choose the columns of numbers"
     return {"columns": ("b",)}, what
 
 
 BESIDE = {"columns": ("a", "b", "c")}
-NOT_TEXT = (
-    "x has no array of the name 'a', for its numbers have no names but those of columns; leave"
-)
+NOT_TEXT = "x has no array named 'a': only its columns can have names; leave"
 
 #: Columns, how they are read, and how the error begins.
 BAD = {

@@ -55,7 +55,7 @@ def test_one_column(values, sizes, column):
 
 @pytest.mark.parametrize("sizes", [[2], [1, 1]])
 def test_several_columns(sizes):
-    with pytest.raises(ReadError, match="y has 3 columns; choose that of the labels with"):
+    with pytest.raises(ReadError, match="y has 3 columns; choose the column of labels with"):
         list(one_column(cut(np.ones((2, 3)), sizes)))
 
 

@@ -133,7 +133,7 @@ def test_what_is_read_from_its_end(kind, magic, written):
 
 
 def test_a_key_has_no_meaning_for_text(written):
-    assert complaint(written(b"1\n"), key="a").startswith("x has no array of the name 'a', for ")
+    assert complaint(written(b"1\n"), key="a").startswith("x has no array named 'a': ")
 
 
 def test_more_memory_than_is_granted(tmp_path):

@@ -269,7 +269,7 @@ BAD = {
     ),
     "NUL": (
         "[1]\0",
-        "x, line 1 has a NUL byte, as no text has; give text (CSV), or an array in a .npy file",
+        "x, line 1 has a NUL byte, so it is not text; give text (CSV), or an array in a .npy file",
     ),
     "our own results": (
         '{"schema": 1, "function": "logsumexp", "source": null, "value": 1}',
@@ -289,7 +289,7 @@ BAD_KEYS = {
     "a.b": "x, line 1, 'a' is an array; write a[] for each of its elements",
     "a[].b": "x, line 1, 'a[]' has no key 'b'; it has 'c'",
     "a[].c[]": "x, line 1, 'a[].c' is not an array; leave out []",
-    "a[].c.d": "x, line 1, 'a[].c' is not an object, so that it has no key 'd'",
+    "a[].c.d": "x, line 1, 'a[].c' is not an object, so it has no key 'd'",
     "n": "x, line 1 is an object with the keys 'o'; choose one with --key",
     "a": "x, line 1, row 1, number 1 is an object with the keys 'c'; choose one with --key",
 }

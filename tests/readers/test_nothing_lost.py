@@ -54,7 +54,7 @@ def arrow(new):
     return file.getvalue()
 
 
-BEHIND = "x does not end behind {}: what follows would not be read; save each in a file of its own"
+BEHIND = "x goes on after {}, and the rest would not be read; save each in its own file"
 TWICE = pytest.warns(UserWarning, match="Duplicate name")
 
 CASES = {

@@ -200,11 +200,11 @@ BAD = {
         saved(np.arange(9.0))[:30],
         f"x.npy is truncated within its header{AGAIN}",
     ),
-    "truncated magic": (b"\x93NUMPY", f"{DAMAGED}its version is none that NumPy writes{AGAIN}"),
+    "truncated magic": (b"\x93NUMPY", f"{DAMAGED}its version is not one that NumPy writes{AGAIN}"),
     "truncated length": (b"\x93NUMPY\x01\x00\x05", f"x.npy is truncated within its header{AGAIN}"),
     "another version": (
         b"\x93NUMPY\x09\x00" + bytes(100),
-        f"{DAMAGED}its version is none that NumPy writes{AGAIN}",
+        f"{DAMAGED}its version is not one that NumPy writes{AGAIN}",
     ),
     "a header of gigabytes": (
         b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + bytes(100),
@@ -219,33 +219,33 @@ BAD = {
     "negative shape": (header("(-1,)"), f"{DAMAGED}its header claims the shape (-1,){AGAIN}"),
     "objects": (
         header("(1,)", "'|O'"),
-        "x.npy holds Python objects, which could run any code (object), no real numbers; "
+        "x.npy holds Python objects, which could run any code (object), not real numbers; "
         "save x.astype(float)",
     ),
     "records": (
         saved(np.zeros(2, "f8,i4")),
-        "x.npy holds records ([('f0', '<f8'), ('f1', '<i4')]), no real numbers; "
+        "x.npy holds records ([('f0', '<f8'), ('f1', '<i4')]), not real numbers; "
         "save one field, x['name']",
     ),
     "bfloat16": (
         saved(np.zeros(2, ml_dtypes.bfloat16)),
-        f"x.npy holds {FLOAT32} (|V2), no real numbers; save x.astype(numpy.float32)",
+        f"x.npy holds {FLOAT32} (|V2), not real numbers; save x.astype(numpy.float32)",
     ),
     "float8": (
         saved(np.zeros(2, ml_dtypes.float8_e4m3fn)),
-        f"x.npy holds {FLOAT32} (|V1), no real numbers; save x.astype(numpy.float32)",
+        f"x.npy holds {FLOAT32} (|V1), not real numbers; save x.astype(numpy.float32)",
     ),
     "complex": (
         saved(np.zeros(2, complex)),
-        "x.npy holds complex numbers (complex128), no real numbers; save x.real, or abs(x)",
+        "x.npy holds complex numbers (complex128), not real numbers; save x.real, or abs(x)",
     ),
     "text": (
         saved(np.array(["a"])),
-        "x.npy holds strings (<U1), no real numbers; save x.astype(float)",
+        "x.npy holds strings (<U1), not real numbers; save x.astype(float)",
     ),
     "dates": (
         saved(np.zeros(2, "M8[s]")),
-        "x.npy holds dates (datetime64[s]), no real numbers; save them as numbers",
+        "x.npy holds dates (datetime64[s]), not real numbers; save them as numbers",
     ),
     "five axes, one of nothing": (
         saved(np.zeros((2, 3, 0, 4, 5))),
@@ -275,7 +275,8 @@ def test_bad(name, read):
         ("0", "x.npy has no column '0'; it has 2 columns"),
         (
             "a",
-            "x.npy has no column 'a', for it has no header; give the column's number, from 1 to 2",
+            "x.npy has no column 'a', because it has no header; give the column's number, from 1 "
+            "to 2",
         ),
     ],
 )

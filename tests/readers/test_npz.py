@@ -121,11 +121,11 @@ BAD = {
     ),
     "no .npy in it": (
         archive({"x.npy": b"1,2\n"}),
-        "x['x'] is no .npy file, though its name says so; save it again",
+        "x['x'] is not a .npy file, though its name says so; save it again",
     ),
     "objects": (
         archive({"x.npy": npy(np.array([1, "a"], object), allow_pickle=True)}),
-        "x['x'] holds Python objects, which could run any code (object), no real numbers; "
+        "x['x'] holds Python objects, which could run any code (object), not real numbers; "
         "save x.astype(float)",
     ),
     "a claim too large": (
@@ -135,8 +135,8 @@ BAD = {
     ),
     "PyTorch": (
         archive({"model/data.pkl": b"\x80\x02.", "model/data/0": bytes(8)}),
-        "x is a PyTorch file (.pt), a pickle, which could run any code; in Python, load it where "
-        "it is trusted, and save with safetensors.torch.save_file",
+        "x is a PyTorch file (.pt), a pickle, which could run any code; if you trust it, load "
+        "it in Python, and save it with safetensors.torch.save_file",
     ),
     "Excel": (
         archive({"xl/workbook.xml": b"<workbook/>"}),

@@ -87,7 +87,7 @@ def test_directories_at_any_depth(tmp_path):
         ("parts/year=2019/x.csv", 0, [[2019]]),
         ("parts/year=2020/x.csv", 0, [[2020]]),
     ]
-    assert complaint("parts").startswith("the directory parts has another in it, year=20")
+    assert complaint("parts").startswith("the directory parts contains another one, year=20")
     assert complaint("parts").endswith(
         "; say which files are wanted, for example --file 'parts/**/*.csv'"
     )
@@ -118,7 +118,7 @@ def test_other_columns(written):
     written(a__csv="a,b\n1,2\n", b__csv="1\n2\n")
     assert complaint("parts") == (
         "parts/b.csv has 1 column, where parts/a.csv has 2; "
-        "choose as many of each with --column, or say --by rows if each row is a vector"
+        "choose as many of each with --column, or use --by rows if each row is a vector"
     )
     blocks = list(open_files(["parts"], alike=False))
     assert [block.values.shape for block in blocks] == [(1, 2), (2, 1)]

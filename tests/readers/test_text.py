@@ -205,7 +205,7 @@ def test_good(name, piece_bytes):
     assert all(block.missing is None for block in blocks)
 
 
-CORRECT = "correct it, or write NA for it and use --skip-na"
+CORRECT = "correct it, or write NA instead and use --skip-na"
 CHOOSE = "correct it, or choose the columns of numbers with --column"
 SKIP = "fill it in, or leave out such cells with --skip-na"
 RAGGED = "give all rows as many cells, or say what is between them with --delimiter"
@@ -233,7 +233,7 @@ BAD = {
     ),
     "blank lines": (
         b"\n \n# nothing\n",
-        "x.csv is empty but for blank lines and comments; give it rows of numbers",
+        "x.csv is empty: it has only blank lines and comments; give it rows of numbers",
     ),
     "header only": (
         b"a,b\n",
@@ -396,7 +396,7 @@ BAD = {
     ),
     "NUL": (
         b"1\r2\x00\r",
-        "line 2 has a NUL byte, as no text has; give text (CSV), or an array in a .npy file",
+        "line 2 has a NUL byte, so it is not text; give text (CSV), or an array in a .npy file",
     ),
     "Latin-1": (
         "1\r2\r3 µ\r".encode("latin-1"),
@@ -410,7 +410,7 @@ BAD = {
     "pickle": (
         b"\x80\x04\x95\x00",
         "cannot read x.csv: it is a pickle (.pkl, .joblib, old .pt), which could run any "
-        "code; where it is trusted, load it in Python, and save the array with numpy.save",
+        "code; if you trust it, load it in Python, and save the array with numpy.save",
     ),
     "no such name": (
         b"a,b\n1,2\n",
@@ -436,7 +436,7 @@ BAD = {
     ),
     "a name without a header": (
         b"1,2\n",
-        "x.csv has no column '²', for it has no header; give the column's number, from 1 to 2",
+        "x.csv has no column '²', because it has no header; give the column's number, from 1 to 2",
         {"columns": ("²",)},
     ),
     "columns of one name": (
