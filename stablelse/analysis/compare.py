@@ -17,14 +17,14 @@ from stablelse.analysis.results import (
     Place,
     Verdict,
 )
-from stablelse.analysis.verdicts import does_not_fit, judge
+from stablelse.analysis.verdicts import judge
 from stablelse.numerics.bounds import (
     ElementaryErrors,
     bound_of,
     coefficients,
     logsumexp_of,
 )
-from stablelse.numerics.errors import condition_number, correct_digits, relative_error
+from stablelse.numerics.errors import condition_number, correct_digits, does_not_fit, relative_error
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format
 from stablelse.numerics.formulas import USUAL, Candidate, candidates, find_method, find_shift
 from stablelse.numerics.formulas.formula import Evaluation, Method, MethodError, pairwise_sum

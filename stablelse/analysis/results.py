@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stablelse.analysis import Place as Place
 from stablelse.analysis.display import Displayed
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas.formula import Evaluation, Method
@@ -88,24 +89,6 @@ LOSSES = frozenset({FindingKind.ABSORPTION, FindingKind.CANCELLATION})
 #: Of a vector that is too long to be shown, or to be kept, so many elements from its beginning
 #: and from its end are.
 HEAD, TAIL = 6, 3
-
-
-class Place(NamedTuple):
-    """Where a vector or a number came from.
-
-    Attributes
-    ----------
-    source : str or None
-        The file.
-    row : int, tuple of int or None
-        A row counted from 1, or (i, j) in an array of three axes.
-    column : str or None
-        A column's name, or its number from 1.
-    """
-
-    source: str | None = None
-    row: int | tuple[int, ...] | None = None
-    column: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,9 @@ import numpy as np
 
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.results import BROKEN, DIGIT, VERDICTS, Place, Verdict
-from stablelse.analysis.verdicts import does_not_fit, judge, surely_right
+from stablelse.analysis.verdicts import judge, surely_right
 from stablelse.numerics.bounds import limits
-from stablelse.numerics.errors import ulp_error
+from stablelse.numerics.errors import does_not_fit, ulp_error
 from stablelse.numerics.exact import Extent, extent
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format
 from stablelse.numerics.formulas import NAIVE, SHIFTED

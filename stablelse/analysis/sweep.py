@@ -14,7 +14,8 @@ import numpy as np
 
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.results import VERDICTS, Verdict
-from stablelse.analysis.verdicts import does_not_fit, judge
+from stablelse.analysis.verdicts import judge
+from stablelse.numerics.errors import does_not_fit
 from stablelse.numerics.formats import (
     FORMATS,
     Array,

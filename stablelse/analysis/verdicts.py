@@ -174,16 +174,6 @@ def verdict_on(
     return VERDICTS[int(place)]
 
 
-def does_not_fit(x: Array, rounded: Array) -> Array:
-    """Tell in which rows a finite number is not finite in the format, shape (m,)."""
-    with np.errstate(all="ignore"):  # ml_dtypes even warns of a NaN in isfinite
-        if x.dtype == rounded.dtype:
-            return np.zeros(len(rounded), bool)
-        lost = np.isfinite(x) & ~np.isfinite(rounded)
-        unfit: Array = np.logical_or.reduce(lost, axis=-1)
-    return unfit
-
-
 def judge(
     value: Array,
     right: Array,

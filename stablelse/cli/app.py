@@ -34,6 +34,8 @@ class Command(NamedTuple):
         Fields that are not options of this command; None leaves the default.
     is_waiting : bool
         Whether it has nothing to do without numbers: at a terminal it prints its help then.
+    quiet : str
+        The module that runs it with --quiet, which needs less; the same if none is named.
     """
 
     module: str
@@ -42,6 +44,7 @@ class Command(NamedTuple):
     help: str
     fixed: Mapping[str, Any] = {}
     is_waiting: bool = False
+    quiet: str = ""
 
 
 COMMANDS = {
@@ -66,7 +69,8 @@ COMMANDS = {
     log(e^x_1 + ... + e^x_n) = a + log(e^(x_1 - a) + ... + e^(x_n - a)), for any a.
     """,
         {"function": "lse"},
-        True,
+        is_waiting=True,
+        quiet="values",
     ),
     "softmax": Command(
         "evaluate",
@@ -85,7 +89,8 @@ COMMANDS = {
     e^x_j / (e^x_1 + ... + e^x_n), and the same with x - a for x, for any a.
     """,
         {"function": "softmax", "cluster": None},
-        True,
+        is_waiting=True,
+        quiet="values",
     ),
     "log-softmax": Command(
         "evaluate",
@@ -101,7 +106,8 @@ COMMANDS = {
     The logarithm of the softmax; shifted, x_j - a - log(e^(x_1 - a) + ... + e^(x_n - a)).
     """,
         {"function": "log-softmax", "cluster": None},
-        True,
+        is_waiting=True,
+        quiet="values",
     ),
     "nll": Command(
         "nll",
@@ -323,7 +329,9 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
         _check_output(given["output"])
         # Every command needs NumPy. From deeper down the stack its import takes a third longer:
         # Python keeps frames in chunks, and calls across the border of two map memory each time.
-        for module in ("numpy", "stablelse.cli.progress", f"stablelse.cli.{command.module}"):
+        is_light = given.get("quiet") and not given.get("fail_on")
+        chosen = f"stablelse.cli.{(is_light and command.quiet) or command.module}"
+        for module in ("numpy", "stablelse.cli.progress", chosen):
             import_module(module)
         sys.modules["stablelse.cli.progress"].NOTES.begin(quiet=given.get("quiet", False))
         if given["json"]:
@@ -335,7 +343,7 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
             else given[field]
             for field, kind in fields.items()
         }
-        sys.modules[f"stablelse.cli.{command.module}"].run(
+        sys.modules[chosen].run(
             request(**values, **{k: v for k, v in command.fixed.items() if v is not None})
         )
 

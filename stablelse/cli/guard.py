@@ -10,7 +10,7 @@ import typer
 from stablelse.analysis.results import Comparison, MethodResult
 from stablelse.analysis.scan import Condition, ConditionError, parse_conditions
 from stablelse.numerics.formulas.formula import Method
-from stablelse.render.wording import place_text
+from stablelse.render.numbers import place_text
 
 
 class Guard:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import typer
 
-from stablelse.analysis.results import Place
+from stablelse.analysis import Place
 from stablelse.cli.beside import masked_blocks, masked_vector
 from stablelse.cli.options import Input, Methods
 from stablelse.cli.progress import NOTES
@@ -41,7 +41,7 @@ from stablelse.readers import (
     vectors,
     vectors_or_stream,
 )
-from stablelse.render.wording import place_text
+from stablelse.render.numbers import place_text
 
 #: The errors whose message is for the user to read, without a traceback.
 INPUT_ERRORS = (

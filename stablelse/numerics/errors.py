@@ -102,3 +102,13 @@ def _norm(rows: Array) -> Array:
     """Return the largest absolute value of each row, over the entries that are finite."""
     norm: Array = np.max(np.abs(rows), axis=-1, initial=0, where=np.isfinite(rows))
     return norm
+
+
+def does_not_fit(x: Array, rounded: Array) -> Array:
+    """Tell in which rows a finite number is not finite in the format, shape (m,)."""
+    with np.errstate(all="ignore"):  # ml_dtypes even warns of a NaN in isfinite
+        if x.dtype == rounded.dtype:
+            return np.zeros(len(rounded), bool)
+        lost = np.isfinite(x) & ~np.isfinite(rounded)
+        unfit: Array = np.logical_or.reduce(lost, axis=-1)
+    return unfit

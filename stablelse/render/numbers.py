@@ -91,3 +91,16 @@ def _format_of(value: Any) -> Format:
 def row_text(row: int | tuple[int, ...]) -> str:
     """Return the number of a row, or its place in an array of several axes."""
     return str(row) if isinstance(row, tuple) else f"{row:,}"
+
+
+def place_text(placed: Any) -> str:
+    """Return where a vector came from: file, row or column."""
+    parts = [text for text in (placed.source, vector_text(placed)) if text]
+    return ", ".join(parts)
+
+
+def vector_text(placed: Any) -> str:
+    """Return which vector of its file it is, nothing if it is all of it."""
+    if placed.row is not None:
+        return f"row {placed.row}"
+    return "" if placed.column is None else f"column {placed.column}"

@@ -13,14 +13,12 @@ from stablelse.analysis.gallery import Gallery
 from stablelse.analysis.peers import Outcome, PeerComparison, PeerResult, Task
 from stablelse.render.grid import grid
 from stablelse.render.layout import glyphs_for, hanging
-from stablelse.render.numbers import number_text
+from stablelse.render.numbers import number_text, place_text, vector_text
 from stablelse.render.wording import (
     ASCII,
     Glyphs,
-    place_text,
     ulps_number,
     ulps_text,
-    vector_text,
 )
 
 TASK_NAMES: dict[Task, str] = {

@@ -24,7 +24,7 @@ from stablelse.numerics.functions import Function
 from stablelse.render.grid import grid
 from stablelse.render.layout import VERDICT_STYLES, glyphs_for, hanging
 from stablelse.render.notation import LATEX, Notation, Numbers, applied_text, screen, side_text
-from stablelse.render.numbers import json_number, number_text
+from stablelse.render.numbers import json_number, number_text, place_text
 from stablelse.render.records import input_record, record
 from stablelse.render.wording import (
     ASCII,
@@ -32,7 +32,6 @@ from stablelse.render.wording import (
     UNICODE,
     VERDICT_WORDS,
     Glyphs,
-    place_text,
     shift_text,
     ulps_text,
 )

@@ -14,14 +14,13 @@ from stablelse.analysis.sweep import Motion, Segment, Sweep
 from stablelse.render.axis import Stretch, present, stretches, ticks
 from stablelse.render.grid import named_grid
 from stablelse.render.layout import glyphs_for, hanging
-from stablelse.render.numbers import number_text
+from stablelse.render.numbers import number_text, place_text
 from stablelse.render.wording import (
     ASCII,
     FUNCTION_NAMES,
     VERDICT_WORDS,
     Glyphs,
     method_name,
-    place_text,
     ulps_number,
 )
 

@@ -10,16 +10,13 @@ from stablelse.analysis.results import Comparison, FindingKind, MethodResult, Ve
 from stablelse.numerics.formulas import SHIFTS
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.functions import Function, LossFunction
-from stablelse.render.numbers import number_text, rough_text
+from stablelse.render.numbers import number_text, place_text, rough_text, vector_text
 
 if TYPE_CHECKING:
-    from stablelse.analysis.peers import Worst
-    from stablelse.analysis.prove import FormatProof, Proof
+    from stablelse.analysis.prove import FormatProof
     from stablelse.analysis.results import Place, Total
     from stablelse.analysis.steps import Step
-    from stablelse.analysis.sweep import Segment, Sweep
-
-    _Placed = Comparison | Place | Worst | Proof | Sweep
+    from stablelse.analysis.sweep import Segment
 
 
 class Glyphs(NamedTuple):
@@ -86,19 +83,6 @@ KIND_WORDS: dict[FindingKind, str] = {
     FindingKind.ABSORPTION: "absorption",
     FindingKind.CANCELLATION: "cancellation",
 }
-
-
-def place_text(placed: _Placed) -> str:
-    """Return where a vector came from: file, row or column."""
-    parts = [text for text in (placed.source, vector_text(placed)) if text]
-    return ", ".join(parts)
-
-
-def vector_text(placed: _Placed) -> str:
-    """Return which vector of its file it is, nothing if it is all of it."""
-    if placed.row is not None:
-        return f"row {placed.row}"
-    return "" if placed.column is None else f"column {placed.column}"
 
 
 def naming(

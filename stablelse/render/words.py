@@ -21,8 +21,8 @@ from stablelse.numerics.formulas.formula import Kind
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render.digits import all_digits, short_text
 from stablelse.render.notation import operation_text
-from stablelse.render.numbers import bound_text, number_text, rough_text
-from stablelse.render.wording import FUNCTION_NAMES, Glyphs, place_text, symbol_text
+from stablelse.render.numbers import bound_text, number_text, place_text, rough_text
+from stablelse.render.wording import FUNCTION_NAMES, Glyphs, symbol_text
 
 #: So many digits have the numbers in sentences and, unless others are asked for, in cells.
 DIGITS = 7

@@ -45,7 +45,7 @@ def test_a_quiet_command_is_quiet(command, run):
 
 
 def test_a_file_that_is_read_twice_is_reported_once(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("stablelse.cli.evaluate.GATHERED", 1)
+    monkeypatch.setattr("stablelse.cli.values.GATHERED", 1)
     path = tmp_path / "x.csv"
     path.write_text("a\n1\n2\n")
     done = run("softmax", "--by", "all", "--file", path, "-o", tmp_path / "y.npy")

@@ -1,0 +1,219 @@
+"""lse, softmax and log-softmax: the values alone, printed or written to a file of numbers.
+
+What is shown of the methods is in `evaluate`; this needs nothing but readers and numerics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+
+from stablelse.cli.emit import NUMBERS, Values, emit, write_numbers
+from stablelse.cli.input import Job, policed, read_bounded, read_vectors
+from stablelse.cli.options import FUNCTIONS, HERE, Evaluate
+from stablelse.cli.progress import NOTES, Meter, meter_of
+from stablelse.numerics.errors import does_not_fit
+from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.functions import Function
+from stablelse.readers import By, Note, ReadError, Stream, Vectors, count, vectors
+from stablelse.render import Many
+from stablelse.render.numbers import number_text
+
+#: How many numbers of one vector are gathered, to be shown element by element.
+GATHERED = 10_000
+
+
+def run(request: Evaluate) -> None:
+    """Print the values alone, for --quiet."""
+    job = job_of(request)
+    with (meter := meter_of(request.source)).running():
+        emit(Many("values", _values(request, job, meter)), request, meter)
+
+
+def job_of(request: Evaluate) -> Job:
+    """Return what is to be computed, or complain of what a cluster does not do."""
+    function = Function(FUNCTIONS[request.function])
+    job = Job.of(function, request.source, request.methods, request.empty, request.steps)
+    if request.cluster != HERE and (request.source.mask or not _may_stream(request, job)):
+        raise typer.BadParameter(
+            "--engine dask sums up in one pass: it does not go with --mask, --row, --steps, "
+            "--errors, another --shift than max, or longdouble"
+        )
+    return job
+
+
+def passes() -> Any:
+    """Return what reads in passes, which most runs can do without."""
+    return import_module("stablelse.cli.passes")
+
+
+def _may_stream(request: Evaluate, job: Job) -> bool:
+    """Whether what is asked for can be had without gathering the numbers."""
+    if request.source.numbers or request.source.row or job.empty != "nan" or request.steps:
+        return False
+    if job.dtype == "longdouble":
+        return False
+    if job.function is Function.LOGSUMEXP:
+        return job.has_usual_shift
+    if request.quiet or is_file_of_numbers(request):
+        return job.is_exact and len(job.formats) == 1
+    is_table = request.output.format == "table" and not request.errors
+    return is_table and job.has_usual_shift and Method.DIVISION_FREE not in (job.methods or [])
+
+
+def read(request: Evaluate, job: Job, meter: Meter, most: int) -> Iterator[Vectors] | Stream:
+    """Read the vectors, or leave them a stream if one has more numbers than may be gathered."""
+    if not _may_stream(request, job):
+        return policed(read_vectors(request.source, job.dtype, meter.gauge), job)
+    found = read_bounded(request.source, job.dtype, most, meter.gauge)
+    if isinstance(found, Stream):
+        return found
+    return policed(found if request.cluster == HERE else not_rows(found), job)
+
+
+def not_rows(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
+    """Return vectors too short for a cluster, and complain of rows, which it does not sum up."""
+    first = next(stacks)
+    if first.axis is By.ROWS:
+        raise typer.BadParameter(
+            "--engine dask sums up one vector, or one a column: use --by all or --by columns"
+        )
+    return chain([first], stacks)
+
+
+def _values(request: Evaluate, job: Job, meter: Meter) -> Iterator[Values]:
+    """Yield the values alone, the exact ones or those asked for, vector by vector as they come."""
+    found = read(request, job, meter, GATHERED)
+    if isinstance(found, Stream) and job.function is Function.LOGSUMEXP:
+        plain = bool({Method.NAIVE, Method.SHIFTED}.intersection(job.methods or []))
+        exact = job._replace(methods=job.methods or [Method.EXACT])
+        for comparison in passes().fold_stream(
+            found, request.source, exact, plain, meter, request.cluster
+        ):
+            for result in comparison.results:
+                yield Values(np.atleast_1d(result.value), True)
+                _note_doubt(result)
+        return
+    if isinstance(found, Stream):
+        if found.axis is By.ALL:
+            yield from _long_values(found, request, job, meter)
+            return
+        found = vectors(found.blocks, found.axis)
+    candidates = job.candidates([Method.EXACT])
+    narrow = [format_ for format_ in job.formats if format_.significand_bits < 53]
+    for stack in meter.following(found):
+        for format_ in narrow:
+            _note_unfit(stack, format_)
+        columns = [
+            candidate.values(job.function, stack.values, format_, job.empty)
+            for format_ in job.formats
+            for candidate in candidates
+        ]
+        for rows in zip(*columns, strict=True):
+            yield from (Values(row, stack.vertical) for row in rows)
+
+
+def _long_values(stream: Stream, request: Evaluate, job: Job, meter: Meter) -> Iterator[Values]:
+    """Yield the elements of one long vector, in lines or in a line as they came."""
+    first = next(stream.blocks)
+    is_vertical = first.values.shape[1] == 1
+    whole = stream._replace(blocks=chain([first], stream.blocks))
+    pieces = passes().long_elements(whole, request.source, job, meter)
+    last = next(pieces)
+    for piece in pieces:
+        yield Values(last, is_vertical, goes_on=True)
+        last = piece
+    yield Values(last, is_vertical)
+
+
+def _note_doubt(result: Any) -> None:
+    """Say on stderr that a value may not be the correctly rounded one."""
+    if result.error_bound and result.error_bound > 0.5:
+        text = (
+            "the value could not be proved to be correctly rounded: pipes, URLs and the files of "
+            f"a cluster are read only once; it is within {result.error_bound:.2g} ulp"
+        )
+        NOTES.note(Note(text))
+
+
+def _note_unfit(stack: Vectors, format_: Format) -> None:
+    """Say on stderr that a number does not fit the format: its value alone would not."""
+    unfit = does_not_fit(stack.values, format_.round(stack.values)).tolist()
+    if any(unfit):
+        row = stack.values[unfit.index(True)]
+        large = next(x for x in row if abs(x) < float("inf") and abs(x) > format_.largest)
+        largest = number_text(format_.largest)
+        text = f"{number_text(large)} does not fit {format_.name}, largest {largest}"
+        NOTES.note(Note(text, stack.source))
+
+
+def is_file_of_numbers(request: Evaluate) -> bool:
+    """Whether the elements are written to a file of numbers, as its suffix says."""
+    output = request.output
+    if request.function == "lse" or output.format != "table" or output.output is None:
+        return False
+    suffix = Path(output.output).suffix.lower()
+    return suffix in NUMBERS and not (request.quiet or request.steps or request.errors)
+
+
+def write_file(request: Evaluate, job: Job, meter: Meter) -> None:
+    """Write the elements of the vectors to a file of numbers."""
+    path = request.output.output
+    assert path is not None, "there is a file"
+    if request.fail_on:
+        raise typer.BadParameter(f"--fail-on compares methods: it does not go with {path}")
+    if request.output.save:
+        raise typer.BadParameter(
+            f"--save keeps the picture of the table: it does not go with numbers in {path}"
+        )
+    if len(job.candidates([Method.EXACT])) * len(job.formats) > 1:
+        raise typer.BadParameter(
+            f"{path} is to hold the values of one method in one format: choose one each, "
+            "or --format csv for a table of them all"
+        )
+    blocks = _blocks(request, job, meter)
+    write_numbers(path, blocks, job.formats[0], job.function.value)
+
+
+#: What one vector of a file is called.
+_NOUNS = {By.ROWS: "row", By.COLUMNS: "column", By.ALL: "row"}
+
+
+def _blocks(request: Evaluate, job: Job, meter: Meter) -> Iterator[tuple[Array, tuple[int, ...]]]:
+    """Yield elements as they lie in the source, and the axes over which their rows are counted."""
+    found = read(request, job, meter, GATHERED)
+    if isinstance(found, Stream) and found.axis is By.ALL:
+        for elements in passes().long_elements(found, request.source, job, meter):
+            yield elements[:, np.newaxis], ()
+        return
+    if isinstance(found, Stream):
+        found = vectors(found.blocks, found.axis)
+    (candidate,) = job.candidates([Method.EXACT])
+    width = None
+    columns: list[Array] = []
+    for stack in meter.following(found):
+        values = candidate.values(job.function, stack.values, job.formats[0], job.empty)
+        if stack.axis is By.ALL:
+            values = values.T
+        here = values.shape[1]
+        if width not in (None, here):
+            raise ReadError(
+                f"{stack.source}, {_NOUNS[stack.axis]} {stack.first} has {count(here, 'number')}, "
+                f"where those before have {width}: a table needs vectors of the same length; print "
+                "them instead"
+            )
+        width = here
+        if stack.axis is By.COLUMNS:
+            columns.append(values)
+        else:
+            is_last = request.source.axis in (None, -1, len(stack.outer))
+            yield values, stack.outer if is_last else ()
+    if columns:
+        yield np.concatenate(columns).T, ()
