@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.analysis.findings import find
+from stablelse.analysis import Place
+from stablelse.analysis.findings import Findings
 from stablelse.analysis.results import (
     LOSSES,
     VERDICTS,
     Comparison,
     Finding,
     MethodResult,
-    Place,
     Verdict,
 )
 from stablelse.analysis.verdicts import judge
@@ -108,50 +108,64 @@ def compare_rows(
     problem: Problem,
     tried: Sequence[Candidate],
     formats: Sequence[Format],
-    places: Iterable[Place] | None = None,
+    place_of: Callable[[int], Place] = lambda row: Place(),
     errors: bool | None = None,
-) -> list[Comparison]:
+) -> Compared:
     """Compare the methods on each row of an array, shape (m, n), n >= 1, real; see `compare`.
 
-    Relative errors take a second exact computation, in a wider format; None is where it is quick.
+    `place_of` a row's number, from 0, is where it came from. Relative errors take a second exact
+    computation, in a wider format; None is where it is quick.
     """
     if not tried:
         raise MethodError(f"no method: choose from {', '.join(m.value for m in Method)}")
-    function, labels = problem.function, problem.labels
-    is_measured = x.size <= _QUICK.get(function, 0) if errors is None else errors
-    is_bounded = errors is not False and labels is None
+    is_measured = x.size <= _QUICK.get(problem.function, 0) if errors is None else errors
+    is_bounded = errors is not False and problem.labels is None
     yardsticks = [_Yardstick(problem, x, f, is_measured, is_bounded) for f in formats]
-    columns = [yardstick.results(candidate) for yardstick in yardsticks for candidate in tried]
-    first = yardsticks[0]
-    with np.errstate(invalid="ignore"):
-        ends = zip(first.x.min(axis=-1), first.x.max(axis=-1), strict=True)
-    return [
-        Comparison(
-            function=function,
+    columns = [Column(yardstick, each) for yardstick in yardsticks for each in tried]
+    return Compared(x, problem, yardsticks[0], columns, place_of)
+
+
+class Compared:
+    """The methods on each of m rows: a sequence whose comparisons are made when asked for."""
+
+    def __init__(
+        self,
+        x: Array,
+        problem: Problem,
+        first: _Yardstick,
+        columns: Sequence[Column],
+        place_of: Callable[[int], Place],
+    ) -> None:
+        self.x, self._problem, self.columns, self.place_of = x, problem, columns, place_of
+        self._exact, self._conditions = first.exact, first.condition_numbers()
+        with np.errstate(invalid="ignore"):
+            self._ends = first.x.min(axis=-1), first.x.max(axis=-1)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __iter__(self) -> Iterator[Comparison]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __getitem__(self, row: int) -> Comparison:
+        place, labels = self.place_of(row), self._problem.labels
+        minima, maxima = self._ends
+        n = self.x.shape[-1]
+        return Comparison(
+            function=self._problem.function,
             source=place.source,
             row=place.row,
             column=place.column,
-            n=x.shape[-1],
-            x=row,
-            label=label,
-            minimum=minimum,
-            maximum=maximum,
-            condition_number=condition,
-            value=_scalar_if_one(value, function),
-            results=results,
-            elements=range(x.shape[-1]),
+            n=n,
+            x=self.x[row],
+            label=None if labels is None else labels[row].item(),
+            minimum=minima[row],
+            maximum=maxima[row],
+            condition_number=self._conditions[row],
+            value=_scalar_if_one(self._exact[row], self._problem.function),
+            results=tuple(column.result(row) for column in self.columns),
+            elements=range(n),
         )
-        for place, row, label, (minimum, maximum), condition, value, results in zip(
-            places or [Place()] * len(x),
-            x,
-            [None] * len(x) if labels is None else labels.tolist(),
-            ends,
-            first.condition_numbers(),
-            first.exact,
-            zip(*columns, strict=True),
-            strict=True,
-        )
-    ]
 
 
 #: So many elements take about a hundredth of a second in decimal arithmetic, which gives the
@@ -161,15 +175,6 @@ _QUICK: dict[Function | LossFunction, int] = {
     Function.SOFTMAX: 120,
     Function.LOG_SOFTMAX: 120,
 }
-
-
-class _Judged(NamedTuple):
-    """What is known of the value of one row beside the value itself."""
-
-    verdict: Verdict
-    ulps: float
-    relative_error: float | None
-    correct_digits: float | None
 
 
 class Problem:
@@ -205,8 +210,8 @@ class _Yardstick:
     def __init__(
         self, problem: Problem, x: Array, format_: Format, is_measured: bool, is_bounded: bool
     ) -> None:
-        self._problem, self._format, self._is_bounded = problem, format_, is_bounded
-        self._input, self.x = x, format_.round(x)
+        self.problem, self.format, self._is_bounded = problem, format_, is_bounded
+        self.input, self.x = x, format_.round(x)
         self.exact = problem.exactly(self.x, format_)
         self._reference: Array | None = None
         if is_measured:
@@ -215,80 +220,21 @@ class _Yardstick:
             # what the format cannot hold is infinite in it by right
             truth = self.exact.astype(wide.dtype)
             self._reference = np.where(np.isfinite(self.exact), wider, truth)
-        self._unfit = does_not_fit(x, self.x)
+        self.unfit = does_not_fit(x, self.x)
 
-    def results(self, candidate: Candidate) -> list[MethodResult]:
-        """Return for each row what a method makes of it."""
-        if candidate.formula is None:
-            judged = self._judged(self.exact)
-            pairs = zip(self.exact, judged, strict=True)
-            return [self._result(candidate, value, row) for value, row in pairs]
-        rule = candidate.shift.rule if candidate.shift else None
-        evaluation = candidate.formula.evaluate(self._input, self._format, rule)
-        values = self._problem.of_formula(evaluation.value)
-        judged = self._judged(values, evaluation.row)
-        is_wrong = np.array([row.verdict is not Verdict.RIGHT for row in judged])
-        findings = find(evaluation, self._problem.seen, is_wrong)
-        bounds = self._bounds(evaluation)
-        return [
-            self._result(candidate, value, row, found, evaluation.row(index), bound)
-            for index, (value, row, found, bound) in enumerate(
-                zip(values, judged, findings, bounds, strict=True)
-            )
-        ]
+    def errors(self, values: Array) -> list[tuple[float | None, float | None]]:
+        """Return for each row the relative error of a value, and how many digits that leaves.
 
-    def _result(
-        self,
-        candidate: Candidate,
-        value: Array,
-        judged: _Judged,
-        findings: Sequence[Finding] = (),
-        evaluation: Evaluation | None = None,
-        bound: float | None = None,
-    ) -> MethodResult:
-        if evaluation is None or not _theorem_holds(findings):
-            bound = None
-        theorem = bound_of(evaluation.formula).theorem if evaluation and bound is not None else None
-        return MethodResult(
-            method=candidate.method,
-            format=self._format.name,
-            shift=candidate.shift.name if candidate.shift else None,
-            a=evaluation.results["a"][0] if evaluation and candidate.shift else None,
-            value=_scalar_if_one(value, self._problem.function),
-            total=_total(value, self._problem.function),
-            ulps=judged.ulps,
-            error_bound=0.5 if evaluation is None else None,
-            relative_error=judged.relative_error,
-            correct_digits=judged.correct_digits,
-            bound=bound,
-            theorem=theorem,
-            verdict=judged.verdict,
-            findings=tuple(findings),
-            evaluation=evaluation,
-        )
-
-    def _judged(
-        self, value: Array, evaluated: Callable[[Array], Evaluation] | None = None
-    ) -> list[_Judged]:
-        """Return what is known of the value of each row.
-
-        Relative errors are given to two digits, and digits to a hundredth: the reference is
-        rounded too, to 11 bits more than float64 has, and blurs the rest of half an ulp.
+        Errors are given to two digits, and digits to a hundredth: the reference is rounded too, to
+        11 bits more than float64 has, and blurs the rest of half an ulp.
         """
-        places, ulps = judge(
-            value, self.exact, self._format, self._problem.judged_as, self._unfit, evaluated
-        )
-        pairs: Iterable[tuple[float | None, float | None]] = [(None, None)] * len(value)
-        if self._reference is not None:
-            errors = relative_error(value, self._reference)
-            digits = correct_digits(errors, self._format)
-            pairs = [
-                (float(f"{error:.2g}"), round(digit, 2))
-                for error, digit in zip(errors.tolist(), digits.tolist(), strict=True)
-            ]
+        if self._reference is None:
+            return [(None, None)] * len(values)
+        errors = relative_error(values, self._reference)
+        digits = correct_digits(errors, self.format)
         return [
-            _Judged(VERDICTS[place], error, *measured)
-            for place, error, measured in zip(places, ulps.tolist(), pairs, strict=True)
+            (float(f"{error:.2g}"), round(digit, 2))
+            for error, digit in zip(errors.tolist(), digits.tolist(), strict=True)
         ]
 
     @property
@@ -296,23 +242,88 @@ class _Yardstick:
         """The best values there are."""
         return self.exact if self._reference is None else self._reference
 
-    def _bounds(self, evaluation: Evaluation) -> list[float | None]:
+    def bounds(self, evaluation: Evaluation) -> list[float | None]:
         """Return for each row what the relative error of the formula can be at most."""
         if not self._is_bounded:
             return [None] * len(self.x)
         a = evaluation.results["a"][:, 0] if evaluation.formula.is_shifted else None
-        assert isinstance(self._problem.function, Function), "no bound of a loss is known"
-        y = logsumexp_of(self._problem.function, self.x, self._right)
-        errors = ElementaryErrors.of(self._format)
+        assert isinstance(self.problem.function, Function), "no bound of a loss is known"
+        y = logsumexp_of(self.problem.function, self.x, self._right)
+        errors = ElementaryErrors.of(self.format)
         bounds = coefficients(evaluation.formula, self.x, y, a, errors)
-        return _known(bounds * self._format.unit_roundoff)
+        return _known(bounds * self.format.unit_roundoff)
 
     def condition_numbers(self) -> list[float | None]:
         """Return for each row the condition number of the problem."""
         if not self._is_bounded:
             return [None] * len(self.x)
-        assert isinstance(self._problem.function, Function), "nor its condition number"
-        return _known(condition_number(self._problem.function, self.x, self._right))
+        assert isinstance(self.problem.function, Function), "nor its condition number"
+        return _known(condition_number(self.problem.function, self.x, self._right))
+
+
+class Column:
+    """What one method makes of each row, in one format.
+
+    `verdicts` are places in `VERDICTS`, shape (m,), as `ulps` is; `values` have shape (m, 1) or
+    (m, n).
+    """
+
+    def __init__(self, yardstick: _Yardstick, candidate: Candidate) -> None:
+        self._yardstick, problem, format_ = yardstick, yardstick.problem, yardstick.format
+        self.name = candidate.method, format_.name, candidate.shift and candidate.shift.name
+        self.values, self._evaluation = yardstick.exact, None
+        if candidate.formula is not None:
+            rule = candidate.shift.rule if candidate.shift else None
+            self._evaluation = candidate.formula.evaluate(yardstick.input, format_, rule)
+            self.values = problem.of_formula(self._evaluation.value)
+        self.verdicts, self.ulps = judge(
+            self.values,
+            yardstick.exact,
+            format_,
+            problem.judged_as,
+            yardstick.unfit,
+            self._evaluation and self._evaluation.row,
+        )
+        self._errors = yardstick.errors(self.values)
+        if self._evaluation is not None:
+            is_wrong = self.verdicts != VERDICTS.index(Verdict.RIGHT)
+            self._findings = Findings(self._evaluation, problem.seen, is_wrong)
+            self._bounds = yardstick.bounds(self._evaluation)
+
+    def occurrences(self) -> Array:
+        """Return how often at most one of the findings that did harm occurred, shape (m,)."""
+        if self._evaluation is None:
+            return np.zeros(len(self.values), np.intp)
+        return self._findings.occurrences()
+
+    def result(self, row: int) -> MethodResult:
+        """Return what the method makes of a row."""
+        method, format_, shift = self.name
+        findings: Sequence[Finding] = ()
+        evaluation = bound = theorem = None
+        if self._evaluation is not None:
+            evaluation, findings = self._evaluation.row(row), self._findings[row]
+            bound = self._bounds[row] if _theorem_holds(findings) else None
+            theorem = None if bound is None else bound_of(evaluation.formula).theorem
+        function, value = self._yardstick.problem.function, self.values[row]
+        error, digits = self._errors[row]
+        return MethodResult(
+            method=method,
+            format=format_,
+            shift=shift,
+            a=evaluation.results["a"][0] if evaluation and shift else None,
+            value=_scalar_if_one(value, function),
+            total=_total(value, function),
+            ulps=self.ulps[row].item(),
+            error_bound=0.5 if evaluation is None else None,
+            relative_error=error,
+            correct_digits=digits,
+            bound=bound,
+            theorem=theorem,
+            verdict=VERDICTS[self.verdicts[row]],
+            findings=tuple(findings),
+            evaluation=evaluation,
+        )
 
 
 def _known(numbers: Array) -> list[float | None]:

@@ -36,35 +36,50 @@ from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas.formula import Evaluation, Formula, Kind, Operation, evaluate_part
 
 
-def find(
-    evaluation: Evaluation, labels: Array | None = None, is_wrong: Array | None = None
-) -> list[list[Finding]]:
-    """Find what went wrong in each vector of an evaluation, in the order of the operations.
+class Findings:
+    """What went wrong in each vector of an evaluation, in the order of the operations.
 
     The evaluation is of m vectors of n elements: results of shape (m, n) and (m, 1). Labels, shape
     (m,), name the one element of each value, from 0, that is used. Digits that were lost are looked
-    for where `is_wrong`, shape (m,), says so.
+    for where `is_wrong`, shape (m,), says so. What is found of one vector is described when asked.
     """
-    n = evaluation.results["x"].shape[-1]
-    found: list[list[Finding]] = [[] for _ in range(len(evaluation.value))]
-    lost = list(losses(evaluation, labels))
-    is_seen = np.ones(1, bool)
-    for operation in evaluation.operations:
-        if operation.kind is Kind.SUM and labels is not None:
-            is_seen = labels[:, np.newaxis] == np.arange(n)
-        for kind, where in _masks(evaluation, operation):
-            where = where & is_seen if where.shape[-1] == n else where
-            for vector in np.flatnonzero(where.any(axis=-1)).tolist():
-                row, label = evaluation.row(vector), None if labels is None else labels[vector]
-                found[vector].append(_finding(row, operation, kind, where[vector], n, label))
-        for loss in lost:
-            if loss.operation is operation:
-                where = loss.where & is_seen if loss.where.shape[-1] == n else loss.where
-                has_lost = where.any(axis=-1) & (True if is_wrong is None else is_wrong)
-                for vector in np.flatnonzero(has_lost).tolist():
-                    lost_here = loss._replace(where=where[vector], factor=loss.factor[vector])
-                    found[vector].append(_loss_finding(evaluation.row(vector), lost_here))
-    return found
+
+    def __init__(
+        self, evaluation: Evaluation, labels: Array | None = None, is_wrong: Array | None = None
+    ) -> None:
+        self._evaluation = evaluation
+        n = evaluation.results["x"].shape[-1]
+        lost = list(losses(evaluation, labels))
+        is_seen = np.ones(1, bool)
+        self._found: list[_Trouble | Loss] = []
+        for operation in evaluation.operations:
+            if operation.kind is Kind.SUM and labels is not None:
+                is_seen = labels[:, np.newaxis] == np.arange(n)
+            for kind, where in _masks(evaluation, operation):
+                where = where & is_seen if where.shape[-1] == n else where
+                harmless = _harmless(evaluation, operation, kind, where, n, labels)
+                self._found.append(_Trouble(operation, kind, where, harmless))
+            for loss in lost:
+                if loss.operation is operation:
+                    where = loss.where & is_seen if loss.where.shape[-1] == n else loss.where
+                    where = where if is_wrong is None else where & is_wrong[:, np.newaxis]
+                    self._found.append(loss._replace(where=where))
+
+    def __len__(self) -> int:
+        return len(self._evaluation.value)
+
+    def __getitem__(self, vector: int) -> list[Finding]:
+        row = self._evaluation.row(vector)
+        found = [one.row(vector) for one in self._found if one.where[vector].any()]
+        return [one.finding(row) for one in found]
+
+    def __iter__(self) -> Iterator[list[Finding]]:
+        return map(self.__getitem__, range(len(self)))
+
+    def occurrences(self) -> Array:
+        """Return how often at most one of the findings that are not harmless occurred: (m,)."""
+        counts = [one.occurrences(self._evaluation) for one in self._found]
+        return np.max(counts, axis=0) if counts else np.zeros(len(self), np.intp)
 
 
 def find_in_part(evaluation: Evaluation, n: int) -> Iterator[Finding]:
@@ -75,7 +90,8 @@ def find_in_part(evaluation: Evaluation, n: int) -> Iterator[Finding]:
     for operation in evaluation.operations:
         if operation.kind is not Kind.SUM:
             for kind, where in _masks(evaluation, operation):
-                yield _finding(evaluation, operation, kind, where, n)
+                harmless = _harmless(evaluation, operation, kind, where, n)
+                yield _Trouble(operation, kind, where, harmless).finding(evaluation)
 
 
 def find_at(formula: Formula, number: Any, format_: Format) -> Iterator[Finding]:
@@ -212,23 +228,33 @@ def _masks(evaluation: Evaluation, operation: Operation) -> Iterator[tuple[Findi
             yield kind, where
 
 
-def _finding(
-    evaluation: Evaluation,
-    operation: Operation,
-    kind: FindingKind,
-    where: Array,
-    n: int,
-    label: int | None = None,
-) -> Finding:
-    """Describe one kind of trouble in one vector, its mask of shape (n,) or (1,)."""
-    if kind is FindingKind.LOG_OF_ZERO and operation.symbol not in evaluation.per_element:
-        kind = FindingKind.SUM_UNDERFLOW
-    threshold = _THRESHOLDS.get((operation.kind, kind))
-    return replace(
-        _bare_finding(evaluation, operation, kind, where),
-        threshold=getattr(evaluation.format, threshold) if threshold else None,
-        harmless=_harmless(evaluation, operation, kind, np.flatnonzero(where), n, label),
-    )
+class _Trouble(NamedTuple):
+    """One kind of trouble at an operation: its mask, and in which of m vectors it did no harm."""
+
+    operation: Operation
+    kind: FindingKind
+    where: Array
+    harmless: Array
+
+    def row(self, vector: int) -> _Trouble:
+        """Return that of one vector."""
+        return self._replace(where=self.where[vector], harmless=self.harmless[vector])
+
+    def occurrences(self, evaluation: Evaluation) -> Array:
+        """Return how often it happened, 0 where it did no harm, shape (m,)."""
+        return np.count_nonzero(self.where, axis=-1) * ~self.harmless
+
+    def finding(self, evaluation: Evaluation) -> Finding:
+        """Describe it in one vector."""
+        operation, kind = self.operation, self.kind
+        if kind is FindingKind.LOG_OF_ZERO and operation.symbol not in evaluation.per_element:
+            kind = FindingKind.SUM_UNDERFLOW
+        threshold = _THRESHOLDS.get((operation.kind, kind))
+        return replace(
+            _bare_finding(evaluation, operation, kind, self.where),
+            threshold=getattr(evaluation.format, threshold) if threshold else None,
+            harmless=bool(self.harmless),
+        )
 
 
 def _bare_finding(
@@ -253,31 +279,34 @@ def _harmless(
     evaluation: Evaluation,
     operation: Operation,
     kind: FindingKind,
-    indices: Array,
+    where: Array,
     n: int,
-    label: int | None,
-) -> bool:
-    """Whether what was lost is too small to be seen in the result."""
+    labels: Array | None = None,
+) -> Array:
+    """Tell where what was lost is too small to be seen in the result, shape (m,)."""
+    harmless = np.zeros(where.shape[:-1], bool)
     if operation.kind is Kind.SUBTRACT and kind is FindingKind.OVERFLOW:
         # Where x - a < -largest, exp(x - a) is zero in the format, and so it is of -inf.
-        return bool(np.all(np.isneginf(evaluation.results[operation.symbol][indices])))
+        is_zero = np.isneginf(evaluation.results[operation.symbol])
+        return np.logical_and.reduce(is_zero | ~where, axis=-1)
     if kind not in _UNDERFLOWS:
-        return False
+        return harmless
     last = evaluation.formula.operations[-1]
     if operation is last:
-        return True  # no number is nearer
+        return ~harmless  # no number is nearer
+    total = evaluation.results["s"][..., 0].astype(np.longdouble)  # NaN warns in bfloat16
     if last.kind is Kind.DIVIDE:
         # An error of half the smallest subnormal, divided by a sum of at least 1, is no more
         # than the rounding of a quotient of that size.
-        return bool(np.longdouble(evaluation.results["s"][0]) >= 1)  # NaN warns in bfloat16
-    is_divided = any(op.kind is Kind.DIVIDE for op in evaluation.formula.operations)
-    if is_divided and (label is None or label in indices):
-        return False  # the logarithm of the quotient makes the small as visible as the large
+        return total >= 1
     # Gradual underflow is wrong by at most half the smallest subnormal a term (Higham 2002,
     # equation 2.8), n terms by n halves: harmless if that is no more than one rounding of s.
     lost = np.longdouble(evaluation.format.smallest_subnormal) * n / 2
-    total = np.longdouble(evaluation.results["s"][0])
-    return bool(lost <= evaluation.format.unit_roundoff * total)
+    harmless = lost <= evaluation.format.unit_roundoff * total
+    if any(op.kind is Kind.DIVIDE for op in evaluation.formula.operations):
+        # the logarithm of the quotient makes the small as visible as the large
+        harmless &= labels is not None and ~where[np.arange(len(where)), labels]
+    return harmless
 
 
 _UNDERFLOWS = frozenset(
@@ -303,6 +332,45 @@ class Loss(NamedTuple):
     kind: FindingKind
     where: Array
     factor: Array
+
+    def row(self, vector: int) -> Loss:
+        """Return that of one vector."""
+        return self._replace(where=self.where[vector], factor=self.factor[vector])
+
+    def occurrences(self, evaluation: Evaluation) -> Array:
+        """Return how often it happened, shape (m,): of an absorption the partial sums."""
+        counts = np.count_nonzero(self.where, axis=-1)
+        if self.kind is FindingKind.ABSORPTION:
+            rows = np.flatnonzero(counts)
+            levels = pairwise(evaluation.row(rows).partial_sums)
+            counts[rows] = sum(
+                np.count_nonzero(absorbed(*_additions(*pair)), axis=-1) for pair in levels
+            )
+        return counts
+
+    def finding(self, evaluation: Evaluation) -> Finding:
+        """Describe it in one vector."""
+        finding = _bare_finding(evaluation, self.operation, self.kind, self.where)
+        factor = self.factor[int(np.argmax(self.where))]
+        bits = min(float(np.log2(factor)), float(evaluation.format.significand_bits))
+        finding = replace(finding, bits_lost=round(bits, 1))
+        if self.kind is FindingKind.CANCELLATION:
+            return finding
+        places = [
+            (depth, index, levels)
+            for depth, levels in enumerate(pairwise(evaluation.partial_sums), start=1)
+            for index in np.flatnonzero(absorbed(*_additions(*levels))).tolist()
+        ]
+        depth, index, levels = places[0]
+        left, right, total = _additions(*levels)
+        n = len(evaluation.partial_sums[0])
+        return replace(
+            finding,
+            span=(index * 2**depth + 1, min((index + 1) * 2**depth, n)),
+            occurrences=len(places),
+            operands=(left[index], right[index]),
+            result=total[index],
+        )
 
 
 def absorbed(left: Any, right: Any, total: Any) -> Any:
@@ -430,28 +498,3 @@ def _cancellation(
     cancels = _CANCELLED * np.maximum(first, second) >= result
     where = cancels & (factor >= _HARM) & np.isfinite(first) & np.isfinite(second) & inexact
     return Loss(operation, FindingKind.CANCELLATION, where, np.broadcast_to(factor, where.shape))
-
-
-def _loss_finding(evaluation: Evaluation, loss: Loss) -> Finding:
-    """Describe a loss in one vector, its mask of shape (n,) or (1,)."""
-    finding = _bare_finding(evaluation, loss.operation, loss.kind, loss.where)
-    factor = loss.factor[int(np.argmax(loss.where))]
-    bits = min(float(np.log2(factor)), float(evaluation.format.significand_bits))
-    finding = replace(finding, bits_lost=round(bits, 1))
-    if loss.kind is FindingKind.CANCELLATION:
-        return finding
-    places = [
-        (depth, index, levels)
-        for depth, levels in enumerate(pairwise(evaluation.partial_sums), start=1)
-        for index in np.flatnonzero(absorbed(*_additions(*levels))).tolist()
-    ]
-    depth, index, levels = places[0]
-    left, right, total = _additions(*levels)
-    n = len(evaluation.partial_sums[0])
-    return replace(
-        finding,
-        span=(index * 2**depth + 1, min((index + 1) * 2**depth, n)),
-        occurrences=len(places),
-        operands=(left[index], right[index]),
-        result=total[index],
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from math import fsum, inf
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from stablelse.analysis.compare import Problem, compare_rows
+from stablelse.analysis.compare import Compared, Problem, compare_rows
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.results import VERDICTS, Comparison, Place, Total, Verdict
 from stablelse.analysis.tally import Tally
@@ -133,24 +133,22 @@ class LabelledTally(Tally):
         x: Array,
         labels: Array,
         masked: Array | None = None,
-        places: Sequence[Place] | None = None,
-    ) -> list[Comparison]:
+        place_of: Callable[[int], Place] = lambda row: Place(),
+    ) -> Compared | Sequence[Comparison]:
         """Take vectors, shape (m, n), with their labels, shape (m,); return those not ignored."""
         wanted = np.flatnonzero(labels != self._ignore_index)
-        every = places or [Place()] * len(labels)
         self.add_up(x, labels, masked)
         if not wanted.size:
-            return []
+            return ()
         comparisons = compare_rows(
             x[wanted],
             self._problem(labels, masked, wanted),
             self._candidates,
             self._formats,
-            [every[index] for index in wanted.tolist()],
+            lambda row: place_of(int(wanted[row])),
             errors=False,
         )
-        for comparison in comparisons:
-            self.add(comparison)
+        self.add(comparisons)
         return comparisons
 
     def add_up(self, x: Array, labels: Array, masked: Array | None = None) -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from stablelse.analysis import Place
+from stablelse.analysis.compare import Column, Compared
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.results import (
     BROKEN,
     NOWHERE,
+    VERDICTS,
     Comparison,
-    MethodResult,
-    Place,
     Places,
     Total,
     Verdict,
 )
+from stablelse.numerics.formats import Array
+from stablelse.numerics.formulas.formula import Method
 
 #: So many vectors are kept, all of them: nobody reads more.
 _MOST = 1000
@@ -32,52 +36,63 @@ _PLACES = 5
 class Tally(Displayed):
     """Counts what became of every method, and keeps some of the vectors.
 
-    Parameters
-    ----------
-    every : bool
-        Whether all vectors are kept, however many there are.
-
-    Attributes
-    ----------
-    count : int
-        The vectors so far.
+    All are kept if `every` says so, however many there are. `count` is how many there were.
     """
 
     def __init__(self, every: bool = False) -> None:
-        self.count = 0
+        self.count = self._numbers = 0
         self._every = every
-        self._worst: Comparison | None = None
         self._counts: list[_Count] = []
-        self._kept: list[Comparison] = []
-        self._broken: list[Comparison] = []
-        self._numbers = 0
-        self._is_full = False
+        self._kept: dict[int, Comparison] = {}
+        self._broken: list[int] = []
+        self._worst: tuple[tuple[float, ...], int, Comparison] | None = None
 
-    def add(self, comparison: Comparison) -> None:
-        """Count one more, of the same function, methods and formats."""
-        self.count += 1
-        self._numbers += comparison.n
-        self._counts = self._counts or [_Count(result) for result in comparison.results]
-        for count, result in zip(self._counts, comparison.results, strict=True):
-            count.add(result, comparison)
-        if self._worst is None or badness(comparison) > badness(self._worst):
-            self._worst = comparison
-        if not self._is_full:
-            self._kept.append(comparison)
-            too_many = self.count > _MOST or self._numbers > _MOST_NUMBERS
-            if too_many and not self._every and self.count > 2 * _FIRST:
-                self._is_full = True
-                self._broken = [c for c in self._kept[_FIRST:] if _is_broken(c)][:_FIRST]
-                del self._kept[_FIRST:]
-        elif len(self._broken) < _FIRST and _is_broken(comparison):
-            self._broken.append(comparison)
+    def add(self, found: Compared | Sequence[Comparison]) -> None:
+        """Count more of the same function, methods and formats."""
+        if isinstance(found, Compared):
+            self._counts = self._counts or [_Count(*column.name) for column in found.columns]
+            for count, column in zip(self._counts, found.columns, strict=True):
+                count.add(column.verdicts, column.ulps, column.values, found.place_of)
+            self._keep(found, _badness_of_rows(found.columns), found.x.size)
+            return
+        for one in found:
+            place = Place(one.source, one.row, one.column)
+            self._counts = self._counts or [
+                _Count(r.method, r.format, r.shift) for r in one.results
+            ]
+            for count, result in zip(self._counts, one.results, strict=True):
+                verdict = np.array([VERDICTS.index(result.verdict)])
+                ulps = np.array([np.nan if result.ulps is None else result.ulps])
+                value = np.atleast_1d(result.value)[np.newaxis]
+                count.add(verdict, ulps, value, lambda _, place=place: place)
+            self._keep([one], np.array([badness(one)]), one.n)
+
+    def _keep(self, rows: Compared | Sequence[Comparison], badness_of: Array, numbers: int) -> None:
+        """Keep the worst, and all; of too many the first, and the first that broke after these."""
+        before = self.count
+        self.count += len(rows)
+        self._numbers += numbers
+        # the first of those that are equally bad
+        worst = int(np.lexsort((-np.arange(len(rows)), *badness_of.T[::-1]))[-1])
+        key = tuple(badness_of[worst].tolist())
+        if self._worst is None or key > self._worst[0]:
+            self._worst = key, before + worst, rows[worst]
+        broken = before + np.flatnonzero(badness_of[:, 0])
+        self._broken = [*self._broken, *broken[broken >= _FIRST].tolist()][:_FIRST]
+        too_many = self.count > _MOST or self._numbers > _MOST_NUMBERS
+        if too_many and not self._every and self.count > 2 * _FIRST:
+            self._kept = {
+                place: self._kept[place] if place < before else rows[place - before]
+                for place in (*range(_FIRST), *self._broken)
+            }
+        else:
+            self._kept.update(enumerate(rows, before))
 
     @property
     def comparisons(self) -> list[Comparison]:
         """Those kept: all, or the first ones, the first ones that broke, and the worst."""
-        found = self._kept + self._broken
-        is_there = self._worst is None or any(c is self._worst for c in found)
-        return found if is_there or self._worst is None else [*found, self._worst]
+        worst = {} if self._worst is None else {self._worst[1]: self._worst[2]}
+        return list((self._kept | worst).values())
 
     @property
     def left_out(self) -> int:
@@ -98,23 +113,26 @@ class Tally(Displayed):
 class _Count:
     """Counts what became of one method in one format."""
 
-    def __init__(self, first: MethodResult) -> None:
-        self._name = first.method, first.format, first.shift
+    def __init__(self, method: Method, format_: str, shift: str | None) -> None:
+        self._name = method, format_, shift
         self.verdicts: Counter[Verdict] = Counter()
         self._infinite, self._nan = NOWHERE, NOWHERE
         self._worst: float | None = None
 
-    def add(self, result: MethodResult, comparison: Comparison) -> None:
-        """Count one more."""
-        self.verdicts[result.verdict] += 1
-        if result.ulps is not None and result.ulps < np.inf:
-            self._worst = max(self._worst or 0.0, result.ulps)
-        if not np.isfinite(result.value).all():
-            place = Place(comparison.source, comparison.row, comparison.column)
-            if np.isnan(result.value).any():
-                self._nan = _one_more(self._nan, place)
-            else:
-                self._infinite = _one_more(self._infinite, place)
+    def add(
+        self, verdicts: Array, ulps: Array, values: Array, place_of: Callable[[int], Place]
+    ) -> None:
+        """Count the results of m vectors: verdicts and ulps, shape (m,), values, shape (m, k)."""
+        for place, count in zip(*np.unique(verdicts, return_counts=True), strict=True):
+            self.verdicts[VERDICTS[place]] += int(count)
+        known = ulps[ulps < np.inf]
+        if known.size:
+            self._worst = max(self._worst or 0.0, float(known.max()))
+        with np.errstate(invalid="ignore"):  # ml_dtypes warns of a NaN
+            is_nan = np.logical_or.reduce(np.isnan(values), axis=-1)
+            is_infinite = ~np.logical_and.reduce(np.isfinite(values), axis=-1) & ~is_nan
+        self._nan = _more(self._nan, is_nan, place_of)
+        self._infinite = _more(self._infinite, is_infinite, place_of)
 
     def total(self) -> Total:
         """Return what became of all vectors so far."""
@@ -129,9 +147,12 @@ class _Count:
         )
 
 
-def _one_more(places: Places, place: Place) -> Places:
-    room = len(places.first) < _PLACES
-    return Places(places.occurrences + 1, (*places.first, place) if room else places.first)
+def _more(places: Places, where: Array, place_of: Callable[[int], Place]) -> Places:
+    """Return places with those of the marked vectors, of which the first are kept."""
+    marked = np.flatnonzero(where)
+    room = _PLACES - len(places.first)
+    first = (*places.first, *map(place_of, marked[:room].tolist()))
+    return Places(places.occurrences + len(marked), first)
 
 
 def badness(comparison: Comparison) -> tuple[int, int, float]:
@@ -143,5 +164,11 @@ def badness(comparison: Comparison) -> tuple[int, int, float]:
     return broken, max(found, default=0) if broken else 0, max(lost, default=0.0)
 
 
-def _is_broken(comparison: Comparison) -> bool:
-    return any(result.verdict.is_broken for result in comparison.results)
+def _badness_of_rows(columns: Sequence[Column]) -> Array:
+    """Return the `badness` of m rows, shape (m, 3)."""
+    verdicts = np.array([column.verdicts for column in columns])
+    broken = np.isin(verdicts, [VERDICTS.index(verdict) for verdict in BROKEN]).sum(axis=0)
+    occurrences = np.max([column.occurrences() for column in columns], axis=0)
+    is_lost = verdicts == VERDICTS.index(Verdict.DIGITS_LOST)
+    lost = np.where(is_lost, [column.ulps for column in columns], 0).max(axis=0)
+    return np.stack([broken, occurrences * (broken > 0), lost], axis=-1)

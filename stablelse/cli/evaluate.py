@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from importlib import import_module
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from stablelse.analysis.compare import Problem, compare_rows
+from stablelse.analysis.compare import Compared, Problem, compare_rows
 from stablelse.analysis.results import Comparison, Steps
 from stablelse.analysis.tally import Tally
 from stablelse.cli.emit import Values, emit
@@ -35,10 +37,14 @@ def run(request: Evaluate) -> None:
             write_file(request, job, meter)
             return
         found = _comparisons(request, job, meter, guard is not None and guard.is_measuring)
-        found = found if guard is None else guard.watched(found)
-        is_seen = request.output.format in ("table", "plain")
-        views = _quiet if request.quiet else _pictures if is_seen else _records
-        emit(Many("vectors", views(found, request)), request, meter)
+        if guard is not None:
+            found = ([one] for one in guard.watched(chain.from_iterable(found)))
+        if request.output.format in ("table", "plain") and not request.quiet:
+            shown = _pictures(found, request)
+        else:
+            views = _quiet if request.quiet else _records
+            shown = views(chain.from_iterable(found), request)
+        emit(Many("vectors", shown), request, meter)
     if guard is not None:
         guard.end()
 
@@ -53,31 +59,29 @@ def _quiet(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[Val
 
 def _comparisons(
     request: Evaluate, job: Job, meter: Meter, is_measured: bool
-) -> Iterator[Comparison]:
-    """Yield what the methods make of every vector."""
+) -> Iterator[Compared | Sequence[Comparison]]:
+    """Yield what the methods make of the vectors, stack by stack."""
     is_scalar = job.function is Function.LOGSUMEXP
     found = read(request, job, meter, GATHERED if is_scalar else SHOWN)
     if isinstance(found, Stream) and not is_scalar and found.axis is not By.ALL:
         found = vectors(found.blocks, found.axis)
     if isinstance(found, Stream):
         if is_scalar:
-            yield from passes().fold_stream(
-                found, request.source, job, True, meter, request.cluster
-            )
+            folded = passes().fold_stream(found, request.source, job, True, meter, request.cluster)
+            yield from ([comparison] for comparison in folded)
         else:
-            yield passes().compare_long(found, request.source, job, meter)
+            yield [passes().compare_long(found, request.source, job, meter)]
         return
     # None: where it is quick
     kind = request.output.format
     measured = request.errors or is_measured or (False if kind in ("table", "plain") else None)
     for stack in batches(meter.following(found)):
-        places = [place_of(stack, index) for index in range(len(stack.values))]
-        yield from compare_rows(
+        yield compare_rows(
             stack.values,
             Problem(job.function, job.empty),
             job.candidates(),
             job.formats,
-            places,
+            partial(place_of, stack),
             measured,
         )
 
@@ -91,17 +95,19 @@ def _records(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[A
             yield comparison
 
 
-def _pictures(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[Any]:
+def _pictures(
+    stacks: Iterable[Compared | Sequence[Comparison]], request: Evaluate
+) -> Iterator[Any]:
     """Yield one vector, or those asked for, in full, and many as a row each."""
     from stablelse.render.screen import Screen
     from stablelse.render.summary import AccuracyPicture, Overview
 
     if request.steps or request.source.row:
-        shown = list(comparisons)
+        shown = list(chain.from_iterable(stacks))
     else:
         tally = Tally(request.every)
-        for comparison in comparisons:
-            tally.add(comparison)
+        for stack in stacks:
+            tally.add(stack)
         shown = tally.comparisons
     if request.steps:
         yield from (comparison.steps for comparison in shown)

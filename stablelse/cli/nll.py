@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -173,15 +174,15 @@ def run(request: Nll) -> None:
         elif kind in ("table", "plain"):
             emit(Many("losses", _pictures(stacks, found, request)), request)
         else:
-            emit(Many("losses", _losses(stacks, found), lambda: record(found.result())), request)
+            losses = chain.from_iterable(_losses(stacks, found))
+            emit(Many("losses", losses, lambda: record(found.result())), request)
 
 
-def _losses(stacks: Iterator[Vectors], found: LabelledTally) -> Iterator[Comparison]:
-    """Yield what is found of each vector."""
+def _losses(stacks: Iterator[Vectors], found: LabelledTally) -> Iterator[Iterable[Comparison]]:
+    """Yield what is found of each stack of vectors."""
     for stack in stacks:
         assert stack.labels is not None, "these vectors are labelled"
-        places = [place_of(stack, index) for index in range(len(stack.values))]
-        yield from found.compare(stack.values, stack.labels, stack.masked, places)
+        yield found.compare(stack.values, stack.labels, stack.masked, partial(place_of, stack))
 
 
 def _values(stacks: Iterator[Vectors], found: LabelledTally, request: Nll) -> Iterator[Values]:

@@ -142,16 +142,16 @@ def test_places_and_parts():
     tried = candidates(LossFunction.LOSS.function, ALL, [find_shift("max")])
     places = [Place("f", row) for row in range(1, 61)]
     whole = LabelledTally(LossFunction.LOSS, tried, [FORMATS["float64"]])
-    told = whole.compare(x, labels, None, places)
+    told = whole.compare(x, labels, None, places.__getitem__)
     parts = LabelledTally(LossFunction.LOSS, tried, [FORMATS["float64"]])
     again = []
     for begin in range(0, 60, 9):
         part = slice(begin, begin + 9)
-        again += parts.compare(x[part], labels[part], None, places[part])
+        again += parts.compare(x[part], labels[part], None, places[part].__getitem__)
     assert [(loss.row, loss.label) for loss in told] == [
         (row + 1, label) for row, label in enumerate(labels.tolist()) if label != -100
     ]
-    assert repr(told) == repr(again)
+    assert repr(list(told)) == repr(again)
     assert repr(whole.result()) == repr(parts.result())
     naive = whole.result().totals[0]
     broken = [loss.row for loss in told if np.isnan(loss.results[0].value)]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracle import as_mpf
 
-from stablelse.analysis.findings import find
+from stablelse.analysis.findings import Findings
 from stablelse.analysis.results import LOSSES
 from stablelse.numerics.bounds import (
     ASSUMED,
@@ -147,7 +147,7 @@ def measured_and_bound(x, function, name, shifts=("max",)):
         if function is Function.SOFTMAX:  # a quotient may leave the normal range by right
             norm = reference.max(axis=-1).astype(np.float64)
             bounds += float(format_.smallest_subnormal) / 2 / norm
-        holds = np.array([all(f.kind in LOSSES for f in found) for found in find(evaluation)])
+        holds = np.array([all(f.kind in LOSSES for f in found) for found in Findings(evaluation)])
         holds &= np.isfinite(bounds)
         error = relative_error(evaluation.value, reference)
         yield candidate, error[holds], bounds[holds], coefficient[holds] * format_.unit_roundoff

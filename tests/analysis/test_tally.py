@@ -1,0 +1,58 @@
+"""What a tally makes of many rows at once is what it makes of each row's comparison."""
+
+import numpy as np
+import pytest
+
+from stablelse.analysis.compare import Problem, compare_rows
+from stablelse.analysis.likelihood import Labelled
+from stablelse.analysis.results import Place
+from stablelse.analysis.tally import Tally
+from stablelse.numerics.formats import find_format
+from stablelse.numerics.formulas import candidates, find_shift
+from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.functions import Function, LossFunction
+
+RNG = np.random.default_rng(11)
+
+
+def rows(count, n):
+    """Rows of every size of trouble: large, small, close to cancelling, and not finite."""
+    x = RNG.normal(size=(count, n)) * 10.0 ** RNG.uniform(-2, 4, (count, 1))
+    x[::7] += RNG.uniform(-800, 800, (len(x[::7]), 1))
+    x[::31, 0], x[5::37, -1], x[9::41] = np.inf, np.nan, -np.inf
+    return x
+
+
+def problem_of(function, x):
+    if isinstance(function, Function):
+        return Problem(function), function
+    labels = RNG.integers(0, x.shape[1], len(x))
+    return Labelled(function, labels, None, "nan"), function.function
+
+
+@pytest.mark.parametrize("function", [*Function, *LossFunction])
+@pytest.mark.parametrize("formats", [["float64"], ["float32", "float16"], ["bfloat16"]])
+@pytest.mark.parametrize(("count", "n"), [(60, 5), (1500, 4), (45, 1)])
+def test_many_rows_at_once_are_counted_as_one_by_one(function, formats, count, n):
+    if "bfloat16" in formats:
+        pytest.importorskip("ml_dtypes")
+    x = rows(count, n)
+    problem, of = problem_of(function, x)
+    tried = candidates(of, [m for m in Method if m is not Method.DIVISION_FREE], [find_shift("0")])
+    tried += candidates(of, [Method.SHIFTED], [find_shift("max")])
+    found = compare_rows(
+        x,
+        problem,
+        tried,
+        [find_format(name) for name in formats],
+        lambda row: Place("f", row + 1),
+        errors=False,
+    )
+    at_once, one_by_one = Tally(), Tally()
+    at_once.add(found)
+    for comparison in found:
+        one_by_one.add([comparison])
+    assert at_once.verdicts == one_by_one.verdicts
+    for fact in ("count", "left_out", "totals", "comparisons"):
+        assert repr(getattr(at_once, fact)) == repr(getattr(one_by_one, fact)), fact
+    assert (at_once.left_out == 0) == (count <= 1000)
