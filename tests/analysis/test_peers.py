@@ -277,7 +277,7 @@ def test_being_installed_is_found_without_an_import(peer):
         ([], {}, "not shape"),
         (np.zeros((2, 2, 2)), {}, "not shape"),
         ([1.0], {"peers": ["tensorflow"]}, "unknown peer 'tensorflow': choose from naive"),
-        ([1.0], {"formats": ["half"]}, "unknown format 'half'"),
+        ([1.0], {"formats": ["float17"]}, "unknown format 'float17'"),
         ([1.0], {"function": "sum"}, "sum"),
     ],
 )

@@ -185,7 +185,7 @@ def test_in_symbols():
             "the shift a is 1000000.0, which is inf in float16",
         ),
         ([1], {"shift": "median"}, "median"),
-        ([1], {"formats": ["half"]}, "half"),
+        ([1], {"formats": ["float17"]}, "float17"),
         ([1], {"function": "log_softmax"}, "no derivation of log_softmax: choose from logsumexp"),
         ([1], {"function": "sum"}, "sum"),
         ([1e300], {}, "too long to show"),
