@@ -79,7 +79,8 @@ class Findings:
     def occurrences(self) -> Array:
         """Return how often at most one of the findings that are not harmless occurred: (m,)."""
         counts = [one.occurrences(self._evaluation) for one in self._found]
-        return np.max(counts, axis=0) if counts else np.zeros(len(self), np.intp)
+        most: Array = np.max(counts, axis=0) if counts else np.zeros(len(self), np.intp)
+        return most
 
 
 def find_in_part(evaluation: Evaluation, n: int) -> Iterator[Finding]:
@@ -242,7 +243,8 @@ class _Trouble(NamedTuple):
 
     def occurrences(self, evaluation: Evaluation) -> Array:
         """Return how often it happened, 0 where it did no harm, shape (m,)."""
-        return np.count_nonzero(self.where, axis=-1) * ~self.harmless
+        counts: Array = np.count_nonzero(self.where, axis=-1) * ~self.harmless
+        return counts
 
     def finding(self, evaluation: Evaluation) -> Finding:
         """Describe it in one vector."""
@@ -282,7 +284,7 @@ def _harmless(
     where: Array,
     n: int,
     labels: Array | None = None,
-) -> Array:
+) -> Any:
     """Tell where what was lost is too small to be seen in the result, shape (m,)."""
     harmless = np.zeros(where.shape[:-1], bool)
     if operation.kind is Kind.SUBTRACT and kind is FindingKind.OVERFLOW:
@@ -339,7 +341,7 @@ class Loss(NamedTuple):
 
     def occurrences(self, evaluation: Evaluation) -> Array:
         """Return how often it happened, shape (m,): of an absorption the partial sums."""
-        counts = np.count_nonzero(self.where, axis=-1)
+        counts: Array = np.asarray(np.count_nonzero(self.where, axis=-1))
         if self.kind is FindingKind.ABSORPTION:
             rows = np.flatnonzero(counts)
             levels = pairwise(evaluation.row(rows).partial_sums)

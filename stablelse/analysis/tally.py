@@ -64,7 +64,7 @@ class Tally(Displayed):
                 verdict = np.array([VERDICTS.index(result.verdict)])
                 ulps = np.array([np.nan if result.ulps is None else result.ulps])
                 value = np.atleast_1d(result.value)[np.newaxis]
-                count.add(verdict, ulps, value, lambda _, place=place: place)
+                count.add(verdict, ulps, value, [place].__getitem__)
             self._keep([one], np.array([badness(one)]), one.n)
 
     def _keep(self, rows: Compared | Sequence[Comparison], badness_of: Array, numbers: int) -> None:
