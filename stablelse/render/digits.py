@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from stablelse.analysis.results import Comparison, MethodResult
 from stablelse.numerics.contexts import context
-from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.formulas.formula import Method
 from stablelse.render.numbers import number_text
 
 
@@ -48,6 +50,23 @@ def least_right(ulps: float | None, format_: Format) -> int:
     with np.errstate(divide="ignore"):
         lost = np.ceil(np.log10(2 * np.float64(ulps or 0)))
     return int(max(0, all_digits(format_) - max(lost, 0)))
+
+
+def exact_entries(comparison: Comparison, format_: Format) -> Array | None:
+    """Return the exact value in a format, as an array; none if it was not computed."""
+    results = [r for r in comparison.results if r.format == format_.name]
+    exact = next((r.value for r in results if r.method is Method.EXACT), None)
+    if exact is None and results[0] is comparison.results[0]:
+        exact = comparison.value
+    return None if exact is None else np.atleast_1d(exact)
+
+
+def entries_right(result: MethodResult, exact: Array | None) -> Array:
+    """Return how many digits of each entry are right, or at least of all of them."""
+    value, format_ = np.atleast_1d(result.value), FORMATS[result.format]
+    if exact is not None and exact.shape == value.shape:
+        return right_digits(value, exact, format_)
+    return np.full(value.shape, least_right(result.ulps, format_))
 
 
 def split_digits(text: str, right: int) -> tuple[str, str, str]:

@@ -39,9 +39,9 @@ class _Axis:
     def zone(self, x: float) -> range:
         """Return the cells that a point may be drawn in; the window's ends have one each."""
         if x < self.low:
-            return range(self.side - 1)
+            return range(1, self.side - 1)  # the ends are for infinities
         if x > self.high:
-            return range(self.right + 1, self.width)
+            return range(self.right + 1, self.width - 1)
         return range(self.side, self.right)
 
     def cell(self, x: float) -> int:

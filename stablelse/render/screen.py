@@ -14,11 +14,18 @@ from rich.table import Table
 from rich.text import Text
 
 from stablelse.analysis.results import LOSSES, Comparison, Finding, MethodResult, Verdict
-from stablelse.numerics.formats import FORMATS, Array
+from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas.formula import Method
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render import form
-from stablelse.render.digits import all_digits, least_right, right_digits, short_text, split_digits
+from stablelse.render.digits import (
+    all_digits,
+    entries_right,
+    exact_entries,
+    least_right,
+    short_text,
+    split_digits,
+)
 from stablelse.render.layout import (
     RULES,
     VERDICT_STYLES,
@@ -151,11 +158,8 @@ class _Part:
         self.shown = self.formulas or list(results)
         best = next((r for r in results if r.method is Method.EXACT), None)
         self.bound = (None if best is None else best.error_bound) or _PROVED
-        exact = None if best is None else best.value
-        if exact is None and self.format.name == self.comparison.results[0].format:
-            exact = self.comparison.value
-        self.exact = None if exact is None else np.atleast_1d(exact)
-        self.right = [self._right(result) for result in self.shown]
+        self.exact = exact_entries(self.comparison, self.format)
+        self.right = [entries_right(result, self.exact) for result in self.shown]
 
     def lines(self, parts: Sequence[str]) -> Iterator[RenderableType]:
         """Yield what is on the screen from top to bottom, with blank lines if there is room."""
@@ -171,13 +175,6 @@ class _Part:
             yield from section
             if height + len(sections) <= _SCREEN or section is sections[-1]:
                 yield Text()
-
-    def _right(self, result: MethodResult) -> Array:
-        """Return how many digits of each entry are right."""
-        value = np.atleast_1d(result.value)
-        if self.exact is not None and self.exact.shape == value.shape:
-            return right_digits(value, self.exact, self.format)
-        return np.full(value.shape, least_right(result.ulps, self.format))
 
     def name(self, result: MethodResult) -> str:
         """Return what a method is called among those that are shown."""
@@ -336,12 +333,10 @@ class _Part:
         names = [self.name(result) for result in self.formulas]
         width = max(map(len, names), default=0) + 2
         for result, name, right in zip(self.formulas, names, self.right, strict=False):
-            at = int(right.argmin()) if right.size else 0
-            exact = None if self.exact is None or not right.size else self.exact[at]
-            digits = int(right[at]) if right.size else least_right(result.ulps, self.format)
-            if not self.comparison.is_whole and result.value.ndim:
-                digits = min(digits, least_right(result.ulps, self.format))
-            told = Told(self.comparison, result, digits, at, exact, self.glyphs)
+            exact, least = self.exact, np.array([least_right(result.ulps, self.format)])
+            if not self.comparison.is_whole and result.value.ndim and (right > least).all():
+                right, exact = least, None  # the worst entry is not among those that are held
+            told = Told(self.comparison, result, right, exact, self.glyphs)
             mark = self.glyphs.mark(result.verdict)
             head = Text(f" {mark} {name:<{width}}", VERDICT_STYLES[result.verdict])
             yield hanging(why(told), self.width, head.cell_len, head=head)

@@ -22,7 +22,7 @@ from stablelse.analysis.results import (
 from stablelse.analysis.tally import Tally, badness
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas.formula import Method
-from stablelse.render.digits import least_right, short_text
+from stablelse.render.digits import entries_right, exact_entries, short_text
 from stablelse.render.grid import grid, named_grid
 from stablelse.render.layout import VERDICT_STYLES, glyphs_for, hanging
 from stablelse.render.wording import VERDICT_WORDS, method_name, naming
@@ -199,8 +199,9 @@ class _Part:
             comparison = self.comparisons[index]
             results = [comparison.results[place] for place in self.places]
             result = max(results, key=lambda result: VERDICTS.index(result.verdict))
-            right = least_right(result.ulps, FORMATS[self.format])
-            told = Told(comparison, result, right, 0, None, self.glyphs)
+            exact = exact_entries(comparison, FORMATS[self.format])
+            right = entries_right(result, exact)
+            told = Told(comparison, result, right, exact, self.glyphs)
             head = Text(f" {self.glyphs.mark(result.verdict)} ", VERDICT_STYLES[result.verdict])
             name = f"{word}, {naming(self.comparisons)(comparison)}, {method_name(result)}: "
             yield Text() if word == "first" else Text("", end="")

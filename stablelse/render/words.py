@@ -16,13 +16,13 @@ from stablelse.analysis.results import (
     MethodResult,
     Verdict,
 )
-from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.formats import FORMATS, Array
 from stablelse.numerics.formulas.formula import Kind
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render.digits import all_digits, short_text
 from stablelse.render.notation import operation_text
 from stablelse.render.numbers import bound_text, number_text, place_text, rough_text
-from stablelse.render.wording import FUNCTION_NAMES, Glyphs, symbol_text
+from stablelse.render.wording import FUNCTION_NAMES, Glyphs, symbol_text, ulps_number
 
 #: So many digits have the numbers in sentences and, unless others are asked for, in cells.
 DIGITS = 7
@@ -69,22 +69,24 @@ class Told(NamedTuple):
     ----------
     comparison, result
         What a method made of a vector.
-    right : int
-        How many digits are right of the worst entry of the result.
-    worst : int
-        That entry, from 0.
-    exact : scalar or None
-        What it should be.
+    rights : ndarray
+        How many digits of each entry of the result are right, or of all of them at least.
+    exacts : ndarray or None
+        What the entries should be.
     glyphs : Glyphs
         What the screen can show.
     """
 
     comparison: Comparison
     result: MethodResult
-    right: int
-    worst: int
-    exact: Any
+    rights: Array
+    exacts: Array | None
     glyphs: Glyphs
+
+    @property
+    def worst(self) -> int:
+        """The entry of which the fewest digits are right, from 0."""
+        return int(self.rights.argmin()) if self.rights.size else 0
 
     def number(self, value: Any) -> str:
         """Return a number of a sentence."""
@@ -134,27 +136,48 @@ def unproved(bound: float) -> str:
 
 def _digits(told: Told) -> str:
     """Return in words how many digits are right."""
-    result, right = told.result, told.right
+    result, worst = told.result, told.worst
     most = all_digits(FORMATS[result.format])
+    right = int(told.rights[worst]) if told.rights.size else most
     if result.verdict is Verdict.NAN:
         return "x has a NaN, and so has the result"
     if result.verdict is Verdict.RIGHT:
         if not np.isfinite(result.value).any():
             return f"right: {told.number(np.ravel(result.value)[0])}"
-        return (
-            f"right to all {most} digits" if right >= most else f"right to {right} of {most} digits"
-        )
+        if not right:
+            return f"right to {ulps_number(result.ulps or 0)} ulp of {result.format}"
+        all_ = f"all {most} digits" if most > 1 else "its only digit"
+        return f"right to {all_}" if right >= most else f"right to {right} of {most} digits"
     digits = f"the first {right} digits are right" if right > 1 else _FEW_DIGITS[right]
-    value = np.ravel(result.value)[told.worst]
-    if right == 0 and told.exact is not None and 0 < abs(value - told.exact) < abs(told.exact):
+    if told.exacts is None:
+        is_fair = right == 0 and not result.verdict.is_broken
+        return "an entry has no right digit" if is_fair else digits
+    value, exact = np.ravel(result.value)[worst], told.exacts[worst]
+    if right == 0 and 0 < abs(value - exact) < abs(exact):
         digits = "only its size is about right"
-    if not np.ndim(result.value) or told.exact is None:
+    if not np.ndim(result.value):
         return digits
     name = RESULT_WORDS[told.comparison.function]
-    place = told.comparison.elements[told.worst] + 1
+    place = told.comparison.elements[worst] + 1
+    others = _others(told) if right == 0 and not result.verdict.is_broken else ""
     return (
-        f"{name}_{place:,} is {number_text(value)}, and exactly {number_text(told.exact)}: {digits}"
+        f"{name}_{place:,} is {number_text(value)}, and exactly {number_text(exact)}: "
+        f"{digits}{others}"
     )
+
+
+def _others(told: Told) -> str:
+    """Return what a vector still tells of which some entries have no right digit."""
+    good = told.rights[told.rights > 0]
+    lost = len(told.rights) - len(good)
+    if not len(good):
+        return ", but the error is small beside the largest entry"
+    count = f" (nor of {lost - 1:,} more)" if lost > 1 else ""
+    rest = "the other entry is" if len(good) == 1 else f"the other {len(good):,} entries are"
+    least, most = int(good.min()), all_digits(FORMATS[told.result.format])
+    digits = f"{least} digit{'s' * (least > 1)}"
+    more = " or more" * (len(good) > 1 and least < most)
+    return f"{count}; {rest} right to {'all ' * (1 < least == most)}{digits}{more}"
 
 
 _FEW_DIGITS = ("no digit is right", "the first digit is right")

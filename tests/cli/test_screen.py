@@ -107,3 +107,16 @@ def test_digits_do_not_go_with_what_programs_read(run):
         done = run("lse", "1", "--digits", "3", *other)
         assert (done.code, done.out) == (2, "")
         assert "--digits is for the table" in done.err
+
+
+@pytest.mark.parametrize("command", [*COMMANDS[1:3], ("nll", "--grad", "--label", "0")], ids=str)
+@pytest.mark.parametrize("dtype", [*FORMATS, "bfloat16", "float8_e5m2"])
+@pytest.mark.parametrize("x", ["0 -40", "0 -40 -50 3", "0 -20", "0 -3 -9", "1 2 3 4"])
+def test_marks_and_sentences_agree(x, dtype, command, run):
+    plain = [*command, *x.split(), "--dtype", dtype, "--format", "plain"]
+    for line in run(*plain).out.splitlines():
+        fair = line.startswith(" ~~")
+        if fair and ("no digit is right" in line or "only its size" in line):
+            assert re.search(r"the other .* right to|small beside the largest entry", line)
+        assert "right to 0" not in line
+        assert fair or line.startswith(" !!") or not re.search("no digit is right", line)
