@@ -26,8 +26,17 @@ from stablelse.numerics.bounds import (
 )
 from stablelse.numerics.errors import condition_number, correct_digits, does_not_fit, relative_error
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format
-from stablelse.numerics.formulas import USUAL, Candidate, candidates, find_method, find_shift
-from stablelse.numerics.formulas.formula import Evaluation, Method, MethodError, pairwise_sum
+from stablelse.numerics.formulas import (
+    USUAL,
+    Candidate,
+    Evaluation,
+    Method,
+    MethodError,
+    candidates,
+    find_method,
+    find_shift,
+    pairwise_sum,
+)
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.numerics.functions import exact as exactly
 from stablelse.numerics.inputs import real_vector, several

@@ -14,7 +14,7 @@ from stablelse.analysis.gallery import CASES, gallery
 from stablelse.analysis.peers import PEERS, Outcome, Peer, PeerComparison, Question, Task, ask
 from stablelse.analysis.results import Comparison, MethodResult
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function, exact
 from stablelse.numerics.running import RunningShifted
 

@@ -33,7 +33,7 @@ import numpy as np
 
 from stablelse.analysis.results import DIGIT, Finding, FindingKind
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formulas.formula import Evaluation, Formula, Kind, Operation, evaluate_part
+from stablelse.numerics.formulas import Evaluation, Formula, Kind, Operation, evaluate_part
 
 
 class Findings:

@@ -17,8 +17,7 @@ from stablelse.analysis.results import VERDICTS, Comparison, Place, Total, Verdi
 from stablelse.analysis.tally import Tally
 from stablelse.analysis.verdicts import judge
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.formulas import Candidate
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import Candidate, Method
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.numerics.loss import nll, nll_grad
 

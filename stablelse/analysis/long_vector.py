@@ -20,8 +20,7 @@ from stablelse.analysis.results import HEAD, TAIL, Comparison, Finding, FindingK
 from stablelse.analysis.stream import FormatState
 from stablelse.analysis.verdicts import Departure, verdict_on
 from stablelse.numerics.formats import Array
-from stablelse.numerics.formulas import Candidate
-from stablelse.numerics.formulas.formula import Evaluation, evaluate_part
+from stablelse.numerics.formulas import Candidate, Evaluation, evaluate_part
 from stablelse.numerics.functions import Function
 from stablelse.numerics.running import PIECE, Whole, piece_sum
 

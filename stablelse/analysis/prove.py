@@ -4,8 +4,8 @@
     exp(x_j) / sum exp(x_i) = exp(x_j - a) / sum exp(x_i - a)
 
 Both sides of a line are operations like those of the formulas: one and the same line is written
-in symbols and with numbers, evaluated exactly (`stablelse.numerics.formulas.exactly`), and
-evaluated in a format with every operation rounded (`stablelse.numerics.formulas.formula`).
+in symbols and with numbers, evaluated exactly (`stablelse.numerics.derivation`), and evaluated in
+a format with every operation rounded (`stablelse.numerics.formulas`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,17 @@ import numpy as np
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.results import DIGIT, Verdict
 from stablelse.numerics.decimals import overlap
+from stablelse.numerics.derivation import LARGEST, Exact, Side, evaluate
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import Array, Format, find_format
-from stablelse.numerics.formulas import Shift, find_shift
-from stablelse.numerics.formulas.exactly import LARGEST, Exact, Side, evaluate
-from stablelse.numerics.formulas.formula import DerivationError, Kind, Operation, apply
+from stablelse.numerics.formulas import (
+    DerivationError,
+    Kind,
+    Operation,
+    Shift,
+    apply,
+    find_shift,
+)
 from stablelse.numerics.functions import Function
 from stablelse.numerics.functions import exact as correctly_rounded
 from stablelse.numerics.inputs import real_vector, several

@@ -18,7 +18,7 @@ import numpy as np
 from stablelse.analysis import Place as Place
 from stablelse.analysis.display import Displayed
 from stablelse.numerics.formats import Array
-from stablelse.numerics.formulas.formula import Evaluation, Method
+from stablelse.numerics.formulas import Evaluation, Method
 from stablelse.numerics.functions import Function, LossFunction
 
 #: As many ulps as make a decimal digit.

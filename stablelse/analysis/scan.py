@@ -17,8 +17,7 @@ from stablelse.numerics.bounds import limits
 from stablelse.numerics.errors import does_not_fit, ulp_error
 from stablelse.numerics.exact import Extent, extent
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format
-from stablelse.numerics.formulas import NAIVE, SHIFTED
-from stablelse.numerics.formulas.formula import Evaluation
+from stablelse.numerics.formulas import NAIVE, SHIFTED, Evaluation
 from stablelse.numerics.functions import Function, exact
 from stablelse.numerics.inputs import real_numbers, several
 

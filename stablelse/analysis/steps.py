@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from stablelse.analysis.findings import absorbed
 from stablelse.analysis.results import Finding, FindingKind
-from stablelse.numerics.formulas.formula import Evaluation, Kind, Operation
+from stablelse.numerics.formulas import Evaluation, Kind, Operation
 
 
 class Step(NamedTuple):

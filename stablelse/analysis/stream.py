@@ -25,8 +25,7 @@ from stablelse.numerics.bounds import BOUNDS, RUNNING, ElementaryErrors, Quantit
 from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.errors import correct_digits, relative_error
 from stablelse.numerics.formats import Array, Format, find_format
-from stablelse.numerics.formulas import NAIVE, SHIFTED
-from stablelse.numerics.formulas.formula import Evaluation, Method, evaluate_part
+from stablelse.numerics.formulas import NAIVE, SHIFTED, Evaluation, Method, evaluate_part
 from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import real_numbers, several
 from stablelse.numerics.running import (

@@ -29,11 +29,12 @@ from stablelse.numerics.formulas import (
     FORMULAS,
     USUAL,
     Candidate,
+    Method,
+    SweepError,
     candidates,
     find_method,
     find_shift,
 )
-from stablelse.numerics.formulas.formula import Method, SweepError
 from stablelse.numerics.functions import Function, exact
 from stablelse.numerics.inputs import real_vector, several
 

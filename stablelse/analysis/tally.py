@@ -20,7 +20,7 @@ from stablelse.analysis.results import (
     Verdict,
 )
 from stablelse.numerics.formats import Array
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import Method
 
 #: So many vectors are kept, all of them: nobody reads more.
 _MOST = 1000

@@ -15,7 +15,7 @@ from stablelse.analysis.findings import kinds
 from stablelse.analysis.results import DIGIT, VERDICTS, FindingKind, Verdict
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.formulas.formula import Evaluation
+from stablelse.numerics.formulas import Evaluation
 from stablelse.numerics.functions import Function
 
 _PLACES = {verdict: place for place, verdict in enumerate(VERDICTS)}

@@ -18,7 +18,7 @@ from stablelse.cli.input import Job, batches, place_of
 from stablelse.cli.options import Evaluate
 from stablelse.cli.progress import Meter, meter_of
 from stablelse.cli.values import GATHERED, is_file_of_numbers, job_of, passes, read, write_file
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function
 from stablelse.readers import By, Stream, vectors
 from stablelse.render import Many

@@ -9,7 +9,7 @@ import typer
 
 from stablelse.analysis.results import Comparison, MethodResult
 from stablelse.analysis.scan import Condition, ConditionError, parse_conditions
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import Method
 from stablelse.render.numbers import place_text
 
 

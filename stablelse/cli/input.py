@@ -20,13 +20,16 @@ from stablelse.numerics.formulas import (
     FORMULAS,
     USUAL,
     Candidate,
+    DerivationError,
+    Method,
+    MethodError,
     Shift,
+    SweepError,
     UnknownShiftError,
     candidates,
     find_method,
     find_shift,
 )
-from stablelse.numerics.formulas.formula import DerivationError, Method, MethodError, SweepError
 from stablelse.numerics.functions import Function
 from stablelse.readers import (
     Block,

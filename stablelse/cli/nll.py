@@ -27,8 +27,7 @@ from stablelse.cli.input import (
 from stablelse.cli.options import Input, Labels, Nll
 from stablelse.cli.progress import NOTES
 from stablelse.numerics.formats import Array
-from stablelse.numerics.formulas import USUAL
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import USUAL, Method
 from stablelse.numerics.functions import LossFunction
 from stablelse.numerics.targets import classes_text
 from stablelse.readers import (

@@ -22,8 +22,7 @@ from stablelse.cli.options import Cluster, Input
 from stablelse.cli.progress import Meter
 from stablelse.engines import fold
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formulas import USUAL
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import USUAL, Method
 from stablelse.numerics.running import Whole
 from stablelse.readers import Block, By, Passes, ReadError, Stream, find_files, is_url
 

@@ -20,7 +20,7 @@ from stablelse.cli.options import FUNCTIONS, HERE, Evaluate
 from stablelse.cli.progress import NOTES, Meter, meter_of
 from stablelse.numerics.errors import does_not_fit
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function
 from stablelse.readers import By, Note, ReadError, Stream, Vectors, count, vectors
 from stablelse.render import Many

@@ -39,7 +39,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formulas.formula import Formula, Method
+from stablelse.numerics.formulas import Formula, Method
 from stablelse.numerics.functions import Function
 
 

@@ -20,7 +20,7 @@ from stablelse.numerics import decimals, kernel, states
 from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.decimals import Sum, Term, as_decimal
 from stablelse.numerics.formats import Array, Format, find_format
-from stablelse.numerics.formulas.formula import pairwise_sum
+from stablelse.numerics.formulas import pairwise_sum
 from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import real_numbers
 

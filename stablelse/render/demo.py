@@ -13,7 +13,7 @@ from rich.text import Text
 from stablelse.analysis.demo import TO_WRITE, Scene
 from stablelse.analysis.peers import Outcome
 from stablelse.analysis.results import Comparison, MethodResult
-from stablelse.numerics.formulas.formula import Kind, Method
+from stablelse.numerics.formulas import Kind, Method
 from stablelse.numerics.functions import Function
 from stablelse.render.grid import grid
 from stablelse.render.layout import VERDICT_STYLES, glyphs_for, hanging

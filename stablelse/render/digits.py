@@ -10,7 +10,7 @@ import numpy as np
 from stablelse.analysis.results import Comparison, MethodResult
 from stablelse.numerics.contexts import context
 from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import Method
 from stablelse.render.numbers import number_text
 
 

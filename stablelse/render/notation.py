@@ -7,9 +7,9 @@ from enum import IntEnum
 from functools import partial, reduce
 from typing import Any, NamedTuple
 
+from stablelse.numerics.derivation import Side
 from stablelse.numerics.formats import Array
-from stablelse.numerics.formulas.exactly import Side
-from stablelse.numerics.formulas.formula import Kind, Operation
+from stablelse.numerics.formulas import Kind, Operation
 from stablelse.numerics.functions import Function
 from stablelse.render.numbers import number_text
 from stablelse.render.wording import Glyphs

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from stablelse.analysis.results import LOSSES, Comparison, Finding, MethodResult, Verdict
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render import form
 from stablelse.render.digits import (

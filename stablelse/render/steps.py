@@ -9,7 +9,7 @@ from rich.text import Text
 
 from stablelse.analysis.results import MethodResult, Steps
 from stablelse.analysis.steps import Step, chosen_steps, steps
-from stablelse.numerics.formulas.formula import Kind
+from stablelse.numerics.formulas import Kind
 from stablelse.render.grid import grid
 from stablelse.render.layout import glyphs_for
 from stablelse.render.notation import operation_text

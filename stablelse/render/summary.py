@@ -21,7 +21,7 @@ from stablelse.analysis.results import (
 )
 from stablelse.analysis.tally import Tally, badness
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import Method
 from stablelse.render.digits import entries_right, exact_entries, short_text
 from stablelse.render.grid import grid, named_grid
 from stablelse.render.layout import VERDICT_STYLES, glyphs_for, hanging

@@ -7,8 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stablelse.analysis.results import Comparison, FindingKind, MethodResult, Verdict
-from stablelse.numerics.formulas import SHIFTS
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import SHIFTS, Method
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render.numbers import number_text, place_text, rough_text, vector_text
 

@@ -17,7 +17,7 @@ from stablelse.analysis.results import (
     Verdict,
 )
 from stablelse.numerics.formats import FORMATS, Array
-from stablelse.numerics.formulas.formula import Kind
+from stablelse.numerics.formulas import Kind
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render.digits import all_digits, short_text
 from stablelse.render.notation import operation_text

@@ -7,7 +7,7 @@ from cases import CASES
 from stablelse.analysis.compare import compare
 from stablelse.analysis.steps import steps
 from stablelse.numerics.formats import find_format
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function
 
 VECTORS = [case for case in CASES if case.b is None and case.x]

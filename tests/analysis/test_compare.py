@@ -12,8 +12,7 @@ import stablelse
 from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.results import Place
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.formulas import USUAL, candidates, find_shift
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import USUAL, Method, candidates, find_shift
 from stablelse.numerics.functions import Function
 
 

@@ -12,8 +12,7 @@ from stablelse.analysis.display import Displayed
 from stablelse.analysis.likelihood import LabelledTally
 from stablelse.analysis.limits import limits
 from stablelse.numerics.formats import find_format
-from stablelse.numerics.formulas import candidates
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import Method, candidates
 from stablelse.numerics.functions import LossFunction
 from stablelse.render import FORMS
 

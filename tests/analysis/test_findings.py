@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stablelse.analysis.compare import compare
 from stablelse.analysis.results import FindingKind, Verdict
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import Method
 
 K = FindingKind
 INF, NAN, LOG_2 = np.inf, np.nan, float(np.log(2))

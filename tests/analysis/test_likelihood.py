@@ -11,8 +11,7 @@ import stablelse
 from stablelse.analysis.likelihood import ExactSum, LabelledTally
 from stablelse.analysis.results import Place, Verdict
 from stablelse.numerics.formats import FORMATS, find_format
-from stablelse.numerics.formulas import candidates, find_shift
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import Method, candidates, find_shift
 from stablelse.numerics.functions import Function, LossFunction
 
 ALL = (Method.NAIVE, Method.SHIFTED, Method.EXACT)

@@ -12,8 +12,7 @@ from stablelse.analysis.compare import Problem, compare, compare_rows
 from stablelse.analysis.results import DIGIT, LOSSES, FindingKind, Verdict
 from stablelse.analysis.steps import steps
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.formulas import USUAL, candidates, find_shift
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import USUAL, Method, candidates, find_shift
 from stablelse.numerics.functions import Function
 
 K = FindingKind

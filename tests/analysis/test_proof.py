@@ -12,8 +12,7 @@ import stablelse
 from stablelse.analysis.prove import DERIVATIONS, Rule
 from stablelse.analysis.results import BROKEN, Verdict
 from stablelse.numerics.formats import FORMATS, find_format
-from stablelse.numerics.formulas import NAIVE, SHIFTED, find_shift
-from stablelse.numerics.formulas.formula import DerivationError
+from stablelse.numerics.formulas import NAIVE, SHIFTED, DerivationError, find_shift
 from stablelse.numerics.functions import Function, exact
 
 FUNCTIONS = [function.value for function in DERIVATIONS]

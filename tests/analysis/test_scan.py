@@ -16,8 +16,7 @@ from stablelse.analysis.results import Verdict
 from stablelse.analysis.scan import ConditionError, failures, parse_conditions
 from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import find_format
-from stablelse.numerics.formulas import SHIFTED, SHIFTS, candidates, find_shift
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import SHIFTED, SHIFTS, Method, candidates, find_shift
 from stablelse.numerics.functions import Function, exact
 
 FORMATS = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16", "float32", "float64"]

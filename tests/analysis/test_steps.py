@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stablelse.analysis.compare import compare
 from stablelse.analysis.results import FindingKind
 from stablelse.analysis.steps import steps
-from stablelse.numerics.formulas.formula import Kind
+from stablelse.numerics.formulas import Kind
 from stablelse.numerics.functions import Function
 
 FORMATS = [

@@ -8,7 +8,7 @@ import pytest
 import stablelse
 from stablelse import RunningNaive, RunningShifted, StreamState
 from stablelse.analysis.results import Verdict
-from stablelse.numerics.formulas.formula import pairwise_sum
+from stablelse.numerics.formulas import pairwise_sum
 
 FAMILIES = {
     "ordinary": lambda rng, n: rng.standard_normal(n),

@@ -11,8 +11,7 @@ import stablelse
 from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.sweep import POINTS, Motion, Range, Trial, find_changes
 from stablelse.numerics.formats import find_format, numbers, ordinals
-from stablelse.numerics.formulas import candidates, find_shift
-from stablelse.numerics.formulas.formula import Method, SweepError
+from stablelse.numerics.formulas import Method, SweepError, candidates, find_shift
 from stablelse.numerics.functions import Function
 from stablelse.render.sweep import by_method
 

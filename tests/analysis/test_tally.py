@@ -8,8 +8,7 @@ from stablelse.analysis.likelihood import Labelled
 from stablelse.analysis.results import Place
 from stablelse.analysis.tally import Tally
 from stablelse.numerics.formats import find_format
-from stablelse.numerics.formulas import candidates, find_shift
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import Method, candidates, find_shift
 from stablelse.numerics.functions import Function, LossFunction
 
 RNG = np.random.default_rng(11)

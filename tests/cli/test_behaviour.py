@@ -229,7 +229,7 @@ def test_the_fields_of_errors_are_in_every_record(run):
 
 
 def test_methods_are_named_in_the_help(run):
-    from stablelse.numerics.formulas.formula import Method
+    from stablelse.numerics.formulas import Method
 
     assert "|".join(method.value for method in Method) in run("lse", "--help").out
 

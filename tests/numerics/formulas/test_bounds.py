@@ -22,8 +22,7 @@ from stablelse.numerics.bounds import (
 )
 from stablelse.numerics.errors import relative_error
 from stablelse.numerics.formats import FORMATS, Format
-from stablelse.numerics.formulas import FORMULAS, candidates, find_shift
-from stablelse.numerics.formulas.formula import Formula, Method
+from stablelse.numerics.formulas import FORMULAS, Formula, Method, candidates, find_shift
 from stablelse.numerics.functions import Function, exact
 
 NAMES = ["float16", "bfloat16", "float32", "float64"]

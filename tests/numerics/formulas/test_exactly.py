@@ -3,16 +3,16 @@
 import pytest
 
 from stablelse.analysis.prove import DERIVATIONS
+from stablelse.numerics import derivation
+from stablelse.numerics.derivation import Side, evaluate
 from stablelse.numerics.formats import find_format
-from stablelse.numerics.formulas import exactly
-from stablelse.numerics.formulas.exactly import Side, evaluate
-from stablelse.numerics.formulas.formula import DerivationError
+from stablelse.numerics.formulas import DerivationError
 from stablelse.numerics.functions import Function
 
 
 def test_what_thousands_of_digits_do_not_tell_is_refused(monkeypatch):
     """y = 0 + e^-1000000, by way of a = -17.5: the digits cancel."""
-    monkeypatch.setattr(exactly, "_MOST_DIGITS", 640)
+    monkeypatch.setattr(derivation, "_MOST_DIGITS", 640)
     format_ = find_format("float64")
     last = DERIVATIONS[Function.LOGSUMEXP][-1].right
     x = format_.round([0, -1_000_000])

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.formulas import NAIVE, SHIFTED, UnknownShiftError, find_shift
-from stablelse.numerics.formulas.formula import pairwise_sum
+from stablelse.numerics.formulas import NAIVE, SHIFTED, UnknownShiftError, find_shift, pairwise_sum
 from stablelse.numerics.functions import Function, exact
 
 MAX = find_shift("max").rule

@@ -14,11 +14,13 @@ from stablelse.numerics.formulas import (
     FORMULAS,
     USUAL,
     Candidate,
+    Method,
+    MethodError,
     candidates,
     find_method,
     find_shift,
+    pairwise_sum,
 )
-from stablelse.numerics.formulas.formula import Method, MethodError, pairwise_sum
 from stablelse.numerics.functions import Function, exact
 
 FLOAT64, MAX = FORMATS["float64"], find_shift("max")

@@ -9,8 +9,7 @@ from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.results import FindingKind
 from stablelse.numerics import exact, reference
 from stablelse.numerics.formats import find_format
-from stablelse.numerics.formulas import candidates
-from stablelse.numerics.formulas.formula import Method
+from stablelse.numerics.formulas import Method, candidates
 from stablelse.numerics.functions import Function
 
 FORMATS = ["float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"]

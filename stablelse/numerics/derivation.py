@@ -14,13 +14,13 @@ from collections.abc import Callable, Sequence
 from decimal import MAX_EMAX, Decimal, getcontext, localcontext
 from fractions import Fraction
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from stablelse.numerics import decimals
 from stablelse.numerics.contexts import context
 from stablelse.numerics.decimals import Ball
 from stablelse.numerics.formats import Array, Format, nearest
-from stablelse.numerics.formulas.formula import DerivationError, Kind, Operation, read_operations
+from stablelse.numerics.formulas import DerivationError, Kind, Operation, read_operations
 
 #: The largest precision, which is reached only where a is far from max x and e^(x - max x) is
 #: below 10**-2500 for the second largest x. It takes a second or two.
@@ -32,8 +32,6 @@ LARGEST = MAX_EMAX
 
 #: So many digits are told of an exact value at least, whatever the format holds.
 _FEWEST_DIGITS = 10
-
-_T = TypeVar("_T")
 
 
 class Side(NamedTuple):
@@ -176,10 +174,10 @@ def _decided(
             symbol == "p" and symbol not in kinds
         )
         for value in results[symbol]:
-            exact = _exact(value.ball, _rational(value.monomial, is_exponential), format_)
-            if exact is None:
+            found = _exact(value.ball, _rational(value.monomial, is_exponential), format_)
+            if found is None:
                 return None
-            decided.setdefault(symbol, []).append(exact)
+            decided.setdefault(symbol, []).append(found)
     return decided
 
 
