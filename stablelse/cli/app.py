@@ -371,19 +371,19 @@ def _parameter(name: str, annotation: Any, defaults: Mapping[str, Any]) -> inspe
 
 
 def is_missing(given: Mapping[str, Any]) -> bool:
-    """Whether nothing was given and a person sits at the terminal, who may be told how."""
+    """Whether nothing was given and a person sits at the terminal, who can be shown how."""
     has_input = given.get("numbers") or given["file"]
     return not has_input and sys.stdin is not None and sys.stdin.isatty()
 
 
 def _check_output(path: str | None) -> None:
-    """Complain of a file that cannot be written before anything is computed for it."""
+    """Refuse a file that cannot be written, before anything is computed."""
     if path is not None and not os.path.isdir(os.path.dirname(os.path.realpath(path))):
         raise FileNotFoundError(2, "no such directory", path)
 
 
 def _title(context: typer.Context) -> str:
-    """Return the command as it was typed, but for the files that the output goes to."""
+    """Return the command as it was typed, without the files that the output goes to."""
     kept = []
     rest = iter(context.meta[_TYPED])
     for arg in rest:

@@ -10,9 +10,9 @@ from rich.progress import TimeRemainingColumn as Remaining
 def bar(is_bounded: bool) -> Progress:
     """Return the line that tells how far a run is, with a bar if it is known how much there is."""
     columns: list[Any] = [BarColumn(12), DownloadColumn()] if is_bounded else [FileSizeColumn()]
-    columns.append(TextColumn("{task.fields[speed_told]}"))
+    columns.append(TextColumn("{task.fields[speed]}"))
     columns += [Remaining(compact=True)] if is_bounded else []
-    columns.append(TextColumn("{task.fields[told]}", markup=False))
+    columns.append(TextColumn("{task.fields[state]}", markup=False))
     return Progress(
         *columns,
         console=Console(stderr=True, highlight=False, markup=False),

@@ -38,7 +38,7 @@ def fold_on_cluster(
     first = next(blocks)
     meter.gauge.count = 0  # the workers read the beginning again
 
-    def told(parts: Sequence[Part], found: engines.Folded | None) -> None:
+    def show_progress(parts: Sequence[Part], found: engines.Folded | None) -> None:
         meter.gauge.count += sum(part.size for part in parts)
         known = found.states if found else states
         count = sum(state.count for state in known)
@@ -50,7 +50,7 @@ def fold_on_cluster(
         partial(split_file, options=read_options(source, "float64")._replace(note=None)),
         partial(engines.fold_part, states=states, first=header),
         engines.merge_parts,
-        told,
+        show_progress,
         scheduler,
     )
     for note in found.notes:

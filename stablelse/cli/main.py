@@ -41,7 +41,7 @@ def main(args: list[str] | None = None) -> None:
     SystemExit
         Code 0; 1 where a check that was asked for says no; 2 for wrong usage or bad input, and
         for output that cannot be written; 70 for a bug of ours; 130 on Ctrl-C. What goes wrong
-        is told in one line on stderr.
+        is one line on stderr.
     """
     _open_closed_streams()
     gc.set_threshold(50_000)  # a short run is over before there is any garbage to collect
@@ -107,8 +107,8 @@ def _confess(error: Exception) -> int:
     if os.environ.get("STABLELSE_TRACEBACK"):
         sys.excepthook(type(error), error, error.__traceback__)
         return _BUG
-    told = "".join(c if c.isprintable() else "?" for c in _one_line(str(error)))
-    what = f"{type(error).__name__}: {told}" if told else type(error).__name__
+    reason = "".join(c if c.isprintable() else "?" for c in _one_line(str(error)))
+    what = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
     _complain(
         f"a bug in stablelse, not in the input ({what}); to report it, run the command again with "
         "STABLELSE_TRACEBACK=1 and send what that prints, with the input"
@@ -145,7 +145,7 @@ def _on_broken_pipe(signum: int, _: FrameType | None) -> None:
     Anything else that breaks, such as the connection to a server, is an error with a name.
     """
     poll = select.poll()
-    poll.register(1, 0)  # no event is asked for: errors are told unasked
+    poll.register(1, 0)  # no event is asked for: errors are always reported
     if any(event & select.POLLERR for _, event in poll.poll(0)):
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)

@@ -87,11 +87,11 @@ def _only(comparison: Comparison, methods: Sequence[Method]) -> Comparison:
 def _fold_here(
     blocks: Iterator[Block], states: list[StreamState], meter: Meter
 ) -> list[StreamState]:
-    def told(block: Block) -> None:
+    def show_progress(block: Block) -> None:
         count = sum(state.count for state in states)
         meter.tell(count, block.source, lambda: states[0].so_far)
 
-    fold(blocks, states, told)
+    fold(blocks, states, show_progress)
     return states
 
 
@@ -175,19 +175,19 @@ def _summed(
     passes = passes_over(source)
     meter.passes = 1 if passes is None else 2
 
-    def told(block: Block) -> None:
+    def show_progress(block: Block) -> None:
         meter.tell(state.count, block.source, lambda: state.so_far)
 
     if passes is None:
         with TemporaryFile(prefix="stablelse-") as spool:
-            fold(_spooled(stream.blocks, spool), [state], told)
+            fold(_spooled(stream.blocks, spool), [state], show_progress)
             yield partial(_kept, spool)
         return
 
     def again() -> Iterator[Array]:
         return map(_numbers, passes.blocks(open_input(source, "float64", meter.again())[0]))
 
-    fold(passes.blocks(stream.blocks), [state], told)
+    fold(passes.blocks(stream.blocks), [state], show_progress)
     yield again
 
 

@@ -174,17 +174,17 @@ class Meter:
             return
         total = total_bytes(self._files)
         with resolve_name(_BAR)(total is not None) as progress:
-            task = progress.add_task("", total=total, told="", speed_told="")
+            task = progress.add_task("", total=total, state="", speed="")
             while not self._is_over.wait(_EVERY):
                 self._wants_values = True
                 values = self._values.items()
-                told = "  ".join(f"{name} {rough_text(value, 8)}" for name, value in values)
+                state = "  ".join(f"{name} {rough_text(value, 8)}" for name, value in values)
                 progress.update(
                     task,
                     total=None if total is None else total * self.passes,
                     completed=self.gauge.count,
-                    told=told,
-                    speed_told=self._speed(),
+                    state=state,
+                    speed=self._speed(),
                     refresh=True,
                 )
 

@@ -6,10 +6,8 @@ one more format is to add a row to it and the function it names::
     def name(source: Source, options: ReadOptions) -> Iterator[Block]: ...
 
 A reader that can begin in the middle also has ``name_parts`` and ``name_part``: a part is some rows
-of an array, some row groups, some bytes of a text. What stands in the head of a file (the shape,
-the header, the delimiter) goes with each part, so that it is read without what lies before it.
-
-Readers are imported on use, so that numbers on a command line need none.
+of an array, some row groups, some bytes of a text, with what the head of the file says of them.
+Readers are imported on use: numbers on a command line need none.
 """
 
 from __future__ import annotations
@@ -88,11 +86,7 @@ __all__ = [
 def open_files(
     paths: Sequence[str], options: ReadOptions = DEFAULTS, alike: bool = True
 ) -> Iterator[Block]:
-    """Read the numbers of several files, as of `find_files`, as one stack of rows.
-
-    All must have the same columns if they are to be `alike`; rows that are vectors of their own
-    never need to.
-    """
+    """Read several files as one stack of rows, which have the same columns if `alike`."""
     first: Block | None = None
     for path in paths:
         for file in find_files(path):
@@ -104,10 +98,7 @@ def open_files(
 
 
 def open_blocks(path: str, options: ReadOptions = DEFAULTS) -> Iterator[Block]:
-    """Read the numbers of a file, a URL, or standard input (``-``) in blocks of bounded size.
-
-    There is one at least. A ReadError comes where the first thing cannot be read, maybe late.
-    """
+    """Read a file, a URL, or standard input (``-``) in blocks of bounded size, at least one."""
     with open_source(path) as source:
         source.gauge = options.gauge
         yield from read_source(source, options)
@@ -122,7 +113,7 @@ def read_source(source: Source, options: ReadOptions = DEFAULTS) -> Iterator[Blo
 
 
 def check_columns(block: Block, first: Block) -> None:
-    """Refuse a file whose rows are not as those of the first file."""
+    """Refuse a file whose columns differ from those of the first file."""
     width, expected = block.values.shape[1], first.values.shape[1]
     if width != expected:
         raise ReadError(
@@ -172,11 +163,7 @@ class Part(NamedTuple):
 
 
 def split_file(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26) -> list[Part]:
-    """Split a file into parts of at most so many bytes, reading no more than its head.
-
-    A row or a row group is never split; nor is what is small, compressed, or of a kind that cannot
-    be read from the middle.
-    """
+    """Split a file between rows into parts of at most so many bytes, where it can be split."""
     options = options._replace(gauge=None, note=None)
     with open_source(path) as source:
         name, size = source.name, source.size or 0
@@ -191,11 +178,7 @@ def split_file(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 <
 
 
 def read_part(part: Part, note: Callable[[Note], None] | None = None) -> Iterator[Block]:
-    """Read the numbers of a part in blocks of bounded size.
-
-    Rows of a text are counted from the part's own first one, and only the part with the file's
-    beginning calls `note`.
-    """
+    """Read a part in blocks of bounded size; rows of a text are counted from its own first one."""
     options = part.options._replace(note=note)
     with open_source(part.path) as source:
         source.name = part.name

@@ -26,9 +26,9 @@ from stablelse.readers.blocks import (
     choose_key,
     damage,
     damaged,
+    explaining,
     more_behind,
     quoted,
-    reporting_damage,
     unique_keys,
 )
 from stablelse.readers.sources import Source, seekable
@@ -102,10 +102,7 @@ def npy(source: Source, options: ReadOptions) -> Iterator[Block]:
 
 
 def npy_parts(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Rows, int]]:
-    """Split an array into parts of whole rows, with their sizes in bytes.
-
-    Nothing is split whose vectors do not lie one behind the other.
-    """
+    """Split an array whose rows lie one after the other into parts, with their sizes in bytes."""
     array = _read_npy(source)
     axes = array.axes(options)
     array.check_end()
@@ -114,13 +111,11 @@ def npy_parts(source: Source, options: ReadOptions, part_bytes: int) -> list[tup
     size = axes.width * array.dtype.itemsize
     step = max(1, part_bytes // size)
     ranges = ((begin, min(begin + step, axes.rows)) for begin in range(0, axes.rows, step))
-    return [
-        (
-            Rows(begin, end, axes.width, array.dtype, array.place + begin * size),
-            (end - begin) * size,
-        )
+    parts = (
+        Rows(begin, end, axes.width, array.dtype, array.place + begin * size)
         for begin, end in ranges
-    ]
+    )
+    return [(part, (part.end - part.begin) * size) for part in parts]
 
 
 def npy_part(source: Source, options: ReadOptions, part: Rows) -> Iterator[Block]:
@@ -135,7 +130,7 @@ def npz(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read one array of NumPy's archive; a pipe is copied first, for the table is at its end."""
     with seekable(source) as file:
         file.most = _TABLE_BYTES
-        with reporting_damage(source.name):
+        with explaining(source.name, damage):
             archive = zipfile.ZipFile(file)
         entries = {
             entry.filename.removesuffix(".npy"): entry
@@ -157,7 +152,7 @@ def npz(source: Source, options: ReadOptions) -> Iterator[Block]:
         is_plain = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         if not is_plain or entry.flag_bits & _ENCRYPTED:
             raise ReadError(f"{name} is compressed or encrypted as NumPy never does; save it again")
-        with reporting_damage(name):
+        with explaining(name, damage):
             content = archive.open(entry)
         array = Source(name, content, size=entry.file_size, explain=damage)
         if not array.head.startswith(b"\x93NUMPY"):
@@ -166,11 +161,9 @@ def npz(source: Source, options: ReadOptions) -> Iterator[Block]:
 
 
 def safetensors(source: Source, options: ReadOptions) -> Iterator[Block]:
-    """Read one tensor; of a pipe all that lies before it is read, too.
+    """Read one tensor of the format at https://huggingface.co/docs/safetensors.
 
-    The format is that of https://huggingface.co/docs/safetensors, read here without its package,
-    which maps files into memory, knows neither pipes nor URLs, and takes bfloat16 only beside
-    ``ml_dtypes``. bfloat16 and float8 come as wider formats of NumPy that hold them exactly.
+    The package of that name maps files into memory and reads neither pipes nor URLs.
     """
     kind, name = ".safetensors", source.name
     length = int.from_bytes(source.read(8), "little")
@@ -270,18 +263,13 @@ def _read_npy(source: Source) -> "StoredArray":
 
 
 class Axes(NamedTuple):
-    """Which axis of an array has the vectors, and how its numbers lie in the file.
+    """Which axis of an array has the vectors, and how its numbers lie in the file."""
 
-    Rows are counted over the axes of the lengths `outer`, the last one fastest; each has `width`
-    numbers. So many numbers lie from one to its neighbour: `steps` on the outer axes, `step` within
-    a vector. `by` is what a vector is, if that is settled.
-    """
-
-    outer: tuple[int, ...]
-    width: int
-    steps: tuple[int, ...]
-    step: int
-    by: By | None
+    outer: tuple[int, ...]  # the lengths of the axes over which rows are counted, the last fastest
+    width: int  # how many numbers a row has
+    steps: tuple[int, ...]  # how many numbers lie from one row to the next on each outer axis
+    step: int  # and from one number of a row to the next
+    by: By | None  # what a vector is, if that is settled
 
     @property
     def rows(self) -> int:

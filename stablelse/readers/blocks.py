@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 else:
     Array = Mask = np.ndarray  # numpy.typing takes its time to import
 
-#: How many characters of the input and of a library's error, and how many names, an error repeats.
+#: How many characters of the input and of a library's error, and how many names, an error shows.
 _QUOTED, _REPEATED, _LISTED = 40, 160, 8
 
 #: Whether a name can stand in a list without quotes.
@@ -49,23 +49,16 @@ class Block(NamedTuple):
 
     #: In the type that text is parsed to, or that a file has; NaN where a cell is missing.
     values: Array
-    #: Where they are from: the path, or ``"standard input"``.
-    source: str
-    #: How many rows of numbers lie before them in this source.
-    offset: int
-    #: Where a cell was blank or NA; ``None`` where none was.
-    missing: Mask | None = None
-    #: The names of the columns, if there was a header.
-    columns: tuple[str, ...] | None = None
-    #: Where a mask says that there is no number, and -inf stands; ``None`` without a mask.
+    source: str  # where they are from: the path, or ``"standard input"``
+    offset: int  # how many rows of numbers lie before them in this source
+    missing: Mask | None = None  # where a cell was blank or NA; ``None`` where none was
+    columns: tuple[str, ...] | None = None  # the names of the columns, if there was a header
+    #: Where a mask hides a number, so that -inf stands there; ``None`` without a mask.
     masked: Mask | None = None
-    #: What a vector is, where the input says so: each row, if they are lists, whose length may
-    #: differ from block to block; each column of an array that is read down its columns.
+    #: What a vector is, if the input says so. Lists may have another length in the next block.
     by: By | None = None
-    #: How long the axes are over which rows are counted, if they are several.
-    outer: tuple[int, ...] = ()
-    #: The positions in the file, from 0, of index columns, which are not among these.
-    left_out: tuple[int, ...] = ()
+    outer: tuple[int, ...] = ()  # the lengths of the axes over which rows are counted, if several
+    left_out: tuple[int, ...] = ()  # the positions in the file, from 0, of index columns
 
     def mapped(self, change: Callable[[Array], Array]) -> Block:
         """Return the block with a change made to its numbers and to both masks."""
@@ -92,8 +85,7 @@ class Note(NamedTuple):
     """One line that a reader says to the user and that is not an error."""
 
     text: str
-    #: What it is about: the path, or ``"standard input"``.
-    source: str = ""
+    source: str = ""  # what it is about: the path, or ``"standard input"``
     #: The names of the columns, if the note is that there is a header.
     header: tuple[str, ...] | None = None
 
@@ -101,27 +93,21 @@ class Note(NamedTuple):
 class ReadOptions(NamedTuple):
     """How input is to be read. What concerns only text does not matter to a file of numbers."""
 
-    #: Which of several named arrays is wanted; ``None``: the only one.
-    key: str | None = None
+    key: str | None = None  # which of several named arrays is wanted; ``None``: the only one
     #: Which axis of an array has the vectors, from 0, or from -1 backward; ``None``: the last.
     axis: int | None = None
-    #: The name of a column or its number, from 1, each, in the order in which they are wanted; a
-    #: name in the header goes before a number. Empty: all, but for an index of pandas or R.
+    #: The names of columns or their numbers, from 1, in the order wanted; a name goes before a
+    #: number. Empty: all except an index of pandas or R.
     columns: tuple[str, ...] = ()
-    #: Whether the first line holds names; ``None``: if a cell begins with a letter or an
-    #: underscore, or is a word in quotes, and none is a number or begins like one.
+    #: Whether the first line holds names; ``None``: if a cell looks like one, none like a number.
     header: bool | None = None
-    #: Whether a blank or NA cell is left out, instead of being an error.
-    skip_na: bool = False
-    #: One character; a blank stands for any run of blanks and tabs. ``None``: a tab, a semicolon,
-    #: a bar, a comma or blanks, the first of these that the first row of numbers has.
+    skip_na: bool = False  # whether a blank or NA cell is left out, instead of being an error
+    #: One character; a blank stands for any run of blanks and tabs. ``None``: detected.
     delimiter: str | None = None
-    #: ``"."`` or ``","``. Never guessed.
-    decimal: str = "."
+    decimal: str = "."  # ``"."`` or ``","``. Never guessed
     #: What text and integers are converted to: ``"float64"`` or ``"longdouble"``.
     dtype: npt.DTypeLike = "float64"
-    #: Counts the bytes that are read.
-    gauge: Gauge | None = None
+    gauge: Gauge | None = None  # counts the bytes that are read
     #: Whether true and false, in any case, are the numbers 1 and 0, as a mask may have it.
     words: bool = False
     #: Called with each note; with the same ones again where a file is read again.
@@ -143,10 +129,8 @@ class Columns(NamedTuple):
 
     source: str
     names: tuple[str, ...] | None
-    #: Those to read, in order.
-    positions: Sequence[int]
-    #: Those of an index that is left out.
-    left_out: tuple[int, ...]
+    positions: Sequence[int]  # those to read, in order
+    left_out: tuple[int, ...]  # those of an index that is left out
 
     @property
     def headings(self) -> tuple[str, ...] | None:
@@ -159,7 +143,7 @@ class Columns(NamedTuple):
         return f"column {position + 1}{name}"
 
     def index_notes(self) -> list[Note]:
-        """Return what the user is told of the index, if there is one."""
+        """Return the note that an index is left out, if there is one."""
         if not self.left_out:
             return []
         labels = [self.label(place).removeprefix("column ") for place in self.left_out[:_LISTED]]
@@ -176,7 +160,7 @@ def choose_columns(
     source: str,
     index: Sequence[int] = (),
 ) -> Columns:
-    """Return the columns as of `ReadOptions`: by default all but those of an index."""
+    """Return the wanted columns: by default all except those of an index."""
     left_out = () if wanted else tuple(index)
     kept: Sequence[int] = range(width)
     if wanted:
@@ -265,14 +249,14 @@ def in_one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def reporting_damage(name: str) -> Iterator[None]:
-    """Say that a file is damaged where a library fails that reads it."""
+def explaining(name: str, explain: Callable[[str, Exception], ReadError]) -> Iterator[None]:
+    """Turn what a library raises into our own error: damage makes them raise errors of any kind."""
     try:
         yield
     except ReadError:
         raise
-    except Exception as error:  # damage makes libraries raise errors of any kind
-        raise damage(name, error) from None
+    except Exception as error:
+        raise explain(name, error) from None
 
 
 def damage(name: str, error: Exception) -> ReadError:
@@ -292,6 +276,11 @@ def more_behind(source: str, what: str) -> ReadError:
     return ReadError(
         f"{source} goes on after {what}, and the rest would not be read; save each in its own file"
     )
+
+
+def runs(lengths: Array) -> Iterator[tuple[int, int]]:
+    """Return where each run of equal lengths begins and ends."""
+    return pairwise((0, *(np.flatnonzero(np.diff(lengths)) + 1).tolist(), len(lengths)))
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

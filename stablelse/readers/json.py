@@ -61,9 +61,8 @@ _DECODER = json.JSONDecoder(
 def json_lines(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read an array, or an array or an object per line; or what this program prints as JSON.
 
-    ``options.key`` is where an object has its numbers: a name, or a path such as
-    ``choices[].logprob``, where ``[]`` means every element. Rows of a block have the same length;
-    numbers that are in no array are one column.
+    ``options.key`` names the numbers of an object, or is a path such as ``choices[].logprob``.
+    Numbers outside any array are one column.
     """
     if options.header is not None or options.delimiter is not None or options.decimal != ".":
         raise ReadError(f"{source.name} is JSON: leave out --header, --delimiter and --decimal")

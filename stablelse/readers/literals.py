@@ -114,11 +114,9 @@ def looks_numeric(literal: str) -> bool:
 def number_reader(
     dtype: npt.DTypeLike, decimal: str = ".", words: bool = False
 ) -> Callable[[str], Any]:
-    """Return the function that reads one literal, as float64 or longdouble.
+    """Return the function that reads one literal, or raises a BadLiteralError.
 
-    It takes what Python's ``float`` takes, except underscores and digits beyond ASCII, and also
-    what `SPELLINGS` and Microsoft's names for infinity and NaN stand for; with `words`, true and
-    false too. It raises BadLiteralError.
+    It accepts what ``float`` accepts, in ASCII without underscores, and `SPELLINGS` and `words`.
     """
     scalar_type: Callable[[str], Any] = np.dtype(dtype).type
     is_float64 = np.dtype(dtype) == np.float64

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from stablelse.readers.blocks import ReadError, in_one_line, shown
+from stablelse.readers.blocks import ReadError, explaining, in_one_line, shown
 
 #: What is fetched at once: a request takes as long as some megabytes do.
 _FETCHED_BYTES = 1 << 22
@@ -20,7 +20,7 @@ _PATIENCE = 60
 @contextmanager
 def open_file(url: str) -> Iterator[tuple[Any, int | None]]:
     """Open a file behind a URL; its size is known if it can be sought."""
-    with _reporting(url):
+    with explaining(shown(url), unreadable):
         system, path = _locate(url)
         file = system.open(path, "rb", block_size=_FETCHED_BYTES)
         if _is_web(url) and not _answers_ranges(file):
@@ -34,7 +34,7 @@ def list_files(url: str, is_pattern: bool) -> list[str]:
     """Return the URLs of the files that a directory has or a pattern matches; else itself."""
     if _is_web(url):  # no directory can be listed there, and a question mark is not a pattern
         return [url]
-    with _reporting(url):
+    with explaining(shown(url), unreadable):
         system, path = _locate(url)
         if system.isdir(path):
             names = [entry["name"] for entry in system.ls(path, detail=True)]
@@ -83,18 +83,8 @@ def _answers_ranges(file: Any) -> bool:
         file.seek(0)
 
 
-@contextmanager
-def _reporting(url: str) -> Iterator[None]:
-    try:
-        yield
-    except ReadError:
-        raise
-    except Exception as error:  # each store has errors of its own
-        raise unreadable(shown(url), error) from None
-
-
 def unreadable(name: str, error: BaseException) -> ReadError:
-    """Return the error of a store, for fsspec finds no file where it finds no server."""
+    """Return the error of a store; fsspec reports a missing server as a missing file."""
     while isinstance(error, FileNotFoundError) and error.__cause__ is not None:
         error = error.__cause__
     status = getattr(error, "status", None)  # of a web server's answer

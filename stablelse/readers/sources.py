@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import Any, BinaryIO, NamedTuple
 
 from stablelse.readers import remote
-from stablelse.readers.blocks import Gauge, ReadError, damaged, in_one_line, shown
+from stablelse.readers.blocks import Gauge, ReadError, damaged, explaining, in_one_line, shown
 
 #: What is read at once to tell what kind of input it is; more than any signature needs.
 _HEAD_BYTES = 1 << 12
@@ -27,12 +27,11 @@ _HEAD_BYTES = 1 << 12
 _PART_BYTES = 1 << 22
 _PACKED_BYTES = 1 << 16
 
-#: A stream says itself how much memory it takes to unpack it, up to 4 GiB. The largest that
-#: `xz -9` makes takes 65 MiB (its manual, table of presets), and Zstandard's own default for what
-#: a decoder accepts is 128 MiB (ZSTD_WINDOWLOG_LIMIT_DEFAULT).
+#: A stream claims how much memory unpacking takes, up to 4 GiB. `xz -9` takes 65 MiB (its manual,
+#: table of presets); Zstandard's decoder accepts 128 MiB (ZSTD_WINDOWLOG_LIMIT_DEFAULT).
 _UNPACKING_BYTES = 1 << 27
 
-#: RFC 3986, section 3.1, but for one letter alone, which is a drive.
+#: RFC 3986, section 3.1, except for a single letter, which is a drive.
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 #: What makes a pattern of a path that names no file, as in a shell.
@@ -53,8 +52,7 @@ class Signature(NamedTuple):
 
     kind: str
     begin: bytes  # a pattern
-    #: The reader: ``module:function`` of this package, if there is one.
-    reader: str = ""
+    reader: str = ""  # the reader: ``module:function`` of this package, if there is one
     #: Which of ``ReadOptions.axis`` and ``key`` choose something there; whether parts can be read.
     features: str = ""
     hint: str = ""
@@ -233,7 +231,7 @@ class Source:
                 pass
 
     def header(self, length: int, most: int, kind: str) -> bytes:
-        """Return the header of a file, whose length is told, if it is not more than can be."""
+        """Return the header of a file, if its claimed length is possible."""
         if length > most:
             raise damaged(self.name, kind, f"its header claims {length:,} bytes")
         text = self.read(length)
@@ -275,15 +273,11 @@ class Source:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _tried(self, act: Callable[[Any], Any], argument: Any) -> Any:
-        """Let the file do something; wait where it has nothing yet."""
-        try:
+        """Call a method of the file, and wait while it has nothing to read."""
+        with explaining(self.name, self._explain):
             while (result := act(argument)) is None:
                 select.select([self._file], [], [])  # whoever opened the pipe does not wait
-            return result
-        except ReadError:
-            raise
-        except Exception as error:  # each of the libraries has errors of its own
-            raise self._explain(self.name, error) from None
+        return result
 
     def _count(self, count: int) -> None:
         self._place += count
@@ -337,11 +331,7 @@ def is_url(path: str) -> bool:
 
 
 def find_files(path: str) -> list[str]:
-    """Return the files that a path stands for, at least one, ``part-9`` before ``part-10``.
-
-    A directory stands for the files in it but for hidden ones and notes such as ``_SUCCESS``, a
-    pattern for what a shell would make of it, with ``**`` for directories at any depth.
-    """
+    """Return the files of a path, directory or pattern, ``part-9`` before ``part-10``."""
     is_pattern = _PATTERN.search(path) is not None
     if is_url(path):
         paths = remote.list_files(path, is_pattern)
@@ -385,10 +375,9 @@ def _natural(name: str) -> list[str | int]:
 
 @contextmanager
 def seekable(source: Source, count: int = sys.maxsize) -> Iterator[Source]:
-    """Make a source that can be read from any place: of a pipe, by a temporary file.
+    """Make a source that can be read from any place; a pipe is copied to a temporary file.
 
-    Of a pipe at most `count` bytes are kept, and none of what is unpacked as it is read if the
-    count is not known: a few bytes could fill the disk.
+    What is unpacked is copied only if its size is known: a few bytes could fill the disk.
     """
     if source.seekable():
         yield source
@@ -412,10 +401,7 @@ def seekable(source: Source, count: int = sys.maxsize) -> Iterator[Source]:
 
 
 def unpacked(source: Source) -> Source:
-    """Return what is in a compressed source, unpacked as it is read, or a source as it is.
-
-    A few bytes may unpack to any number of them. They are never held: what a bomb costs is time.
-    """
+    """Return a source whose content is unpacked as it is read, if it is compressed."""
     kind = source.signature.kind
     if kind not in _DECOMPRESSORS:
         return source

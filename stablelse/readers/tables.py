@@ -11,7 +11,6 @@ import mmap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -25,9 +24,11 @@ from stablelse.readers.blocks import (
     ReadError,
     ReadOptions,
     choose_columns,
+    damage,
+    explaining,
     is_index_name,
     more_behind,
-    reporting_damage,
+    runs,
 )
 from stablelse.readers.literals import number_reader
 from stablelse.readers.sources import Source, seekable
@@ -68,14 +69,10 @@ _LISTS = ("list<", "large_list<", "fixed_size_list<")
 
 
 class Layout(NamedTuple):
-    """Which columns of a table are read, and how.
-
-    That at `list_at` of the positions to read holds lists: a row has the numbers of its list beside
-    the others.
-    """
+    """Which columns of a table are read, and how."""
 
     columns: Columns
-    list_at: int | None
+    list_at: int | None  # which of them holds lists, whose numbers stand in a row with the others
     options: ReadOptions
 
     def place(self, row: int, position: int) -> str:
@@ -102,10 +99,7 @@ def parquet(source: Source, options: ReadOptions) -> Iterator[Block]:
 
 
 def arrow(source: Source, options: ReadOptions) -> Iterator[Block]:
-    """Read an Arrow file (Feather) or stream.
-
-    A batch that is compressed or comes from a pipe is held whole.
-    """
+    """Read an Arrow file (Feather) or stream; a batch that is compressed or piped is held whole."""
     yield from _blocks(source, options, _open_stream)
 
 
@@ -113,7 +107,7 @@ def parquet_parts(
     source: Source, options: ReadOptions, part_bytes: int
 ) -> list[tuple[Groups, int]]:
     """Split a Parquet file into whole row groups, with the sizes of the wanted columns."""
-    with reporting_damage(source.name):
+    with explaining(source.name, damage):
         schema, _, metadata = _open_parquet(source)
         layout = _lay_out(schema, options, source.name)
         sizes = [
@@ -144,14 +138,14 @@ def _blocks(
     first: int = 0,
 ) -> Iterator[Block]:
     """Read a table, before whose rows so many others lie."""
-    with reporting_damage(source.name):
+    with explaining(source.name, damage):
         schema, open_batches, _ = open_table(source)
         layout = _lay_out(schema, options, source.name)  # decodes the names
     if not first:
         options.notify(layout.columns.index_notes())
     offset, batches = first, open_batches(layout)
     while True:
-        with reporting_damage(source.name):
+        with explaining(source.name, damage):
             columns = next(batches, None)
         if columns is None:
             break
@@ -175,10 +169,8 @@ def parse_text(
 ) -> Array | None:
     """Read columns of whole lines several times as fast as NumPy, or return ``None``.
 
-    pyarrow's parser rounds correctly, and takes the same spellings of a number as `literals`, but
-    for ``nan(1)``, which is kept from it, as are quotes, comments and whatever is not ASCII. A row
-    with too few cells or too many is an error to it, and a blank cell is one where none is null. A
-    literal that overflows is inf here.
+    pyarrow rounds correctly and takes the spellings of `literals`, and ``nan(1)``, which is kept
+    from it with quotes, comments and what is not ASCII. A literal that overflows is inf here.
     """
     if not data.isascii() or any(mark in data for mark in b'"#('):
         return None
@@ -312,10 +304,7 @@ def _open_stream(source: Source) -> tuple[Any, _Batches, Any]:
 
 
 def _mapped(source: Source, pa: Any) -> tuple[Any, Callable[[], None]]:
-    """Return a file's bytes for pyarrow, and what makes the memory forget the pages read so far.
-
-    A batch may be as large as the file. One of a file in a map is not held, but for its pages.
-    """
+    """Return a file's bytes for pyarrow, and what makes the memory forget the pages read so far."""
     if source.descriptor is None:
         source.most = _PART_BYTES
         return pa.PythonFile(source, mode="r"), lambda: None
@@ -374,10 +363,7 @@ def _lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
 
 
 def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block]:
-    """Make blocks of equally long, valid columns, before which so many rows lie.
-
-    Rows whose lists are equally long make a block with their neighbours.
-    """
+    """Make blocks of valid columns after `offset` rows, each of lists that are equally long."""
     flat = list(map(_storage, columns))
     lengths = np.ones(len(columns[0]), np.int64)
     at = layout.list_at
@@ -385,10 +371,9 @@ def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block
         lengths, flat[at] = _lengths(flat[at], layout, offset), flat[at].flatten()
     cells = [_cells(column, layout.options.dtype) for column in flat]
     ends = np.cumsum(lengths)
-    edges = np.flatnonzero(np.diff(lengths)) + 1
     headings = layout.columns.headings if at is None else None  # the numbers of a list have none
     by = None if at is None else By.ROWS
-    for begin, end in pairwise((0, *edges.tolist(), len(lengths))):
+    for begin, end in runs(lengths):
         width, parts = int(lengths[begin]), []
         for index, (numbers, nulls) in enumerate(cells):
             rows = slice(begin, end)

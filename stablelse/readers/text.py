@@ -50,12 +50,10 @@ from stablelse.readers.literals import (
 )
 from stablelse.readers.sources import Source, not_text
 
-#: What is read at once. Large enough that the cost of a piece does not show beside that of its
-#: lines, small enough that the half a million lines it has at most fit in memory as objects.
+#: What is read at once: many lines, but few enough to fit in memory as objects.
 PIECE_BYTES = 1 << 20
 
-#: The longest line: a million numbers of 17 digits, sign, point, exponent and delimiter, 25
-#: characters each, fit in.
+#: The longest line: a million numbers of 25 characters each fit in.
 MAX_LINE_BYTES = 1 << 25
 
 #: Behind so many pieces pyarrow reads, if it can: importing it takes as long as NumPy's parser
@@ -71,8 +69,7 @@ _MOST_RECOUNTED = 1 << 30
 #: What is read at once to find the end of a line: most are far shorter.
 _LINE_END_BYTES = 1 << 12
 
-#: The delimiters that are detected, in the order in which they are looked for. A comma comes
-#: last, for next to one of the others it is a decimal comma or part of a text.
+#: The delimiters that are detected, in order: next to another one, a comma is part of a cell.
 _DELIMITERS = ("\t", ";", "|", ",")
 
 #: Never in a line, so that a line is one cell.
@@ -195,7 +192,7 @@ class Layout(NamedTuple):
     first_line: int  # the number of the first line, header or not
     width: int  # how many cells a line has
     is_closed: bool  # whether a blank cell follows them, as lines end in a delimiter
-    notes: tuple[Note, ...]  # what the user is told
+    notes: tuple[Note, ...]  # for the user
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -204,10 +201,7 @@ class Layout(NamedTuple):
 
 
 def text(source: Source, options: ReadOptions) -> Iterator[Block]:
-    """Read text in blocks of bounded size: UTF-8, whose lines end in LF, CR LF or CR.
-
-    Each piece makes a block. A ReadError names file, line and column of what is not a number.
-    """
+    """Read UTF-8 text whose lines end in LF, CR LF or CR, piece by piece."""
     layout, pieces = _laid_out(pieces_of(source), source.name, options)
     options.notify(layout.notes)
     is_long = (source.size or 0) > _PIECES_OF_NUMPY * PIECE_BYTES
@@ -223,10 +217,7 @@ class Lines(NamedTuple):
 
 
 def text_parts(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Lines, int]]:
-    """Split a text into parts of whole lines, with their sizes in bytes, about.
-
-    The places need not be the ends of lines: a line belongs to the part that it begins in.
-    """
+    """Split a text into parts, with their sizes; a line belongs to the part that it begins in."""
     source.gauge = Gauge()
     pieces = pieces_of(source, 1, min(PIECE_BYTES, part_bytes))
     layout, _ = _laid_out(pieces, source.name, options)
@@ -237,11 +228,7 @@ def text_parts(source: Source, options: ReadOptions, part_bytes: int) -> list[tu
 
 
 def text_part(source: Source, options: ReadOptions, part: Lines) -> Iterator[Block]:
-    """Read some lines of a text.
-
-    How many lines lie before them is not known. Only an error needs the number: then they are
-    counted and the part is read again, or the error says from where it counts.
-    """
+    """Read some lines of a text; those before them are counted only for an error."""
     begin, end = (_line_start(source, place) for place in part[:2])
     layout = part.layout
     source.seek(begin)
@@ -327,28 +314,25 @@ def _parsed(
     yield from ((piece, None) for piece in islice(pieces, begin))
     is_simple = layout.delimiter is not None or layout.width == 1
     is_simple &= not layout.is_closed and layout.dtype == np.float64
-    following = next(pieces, None)
-    if following is None or not (is_simple and tables.is_installed()):
-        yield from ((piece, None) for piece in chain([following] if following else [], pieces))
+    head = list(islice(pieces, 1))
+    pieces = chain(head, pieces)
+    if not (head and is_simple and tables.is_installed()):
+        yield from ((piece, None) for piece in pieces)
         return
     names = [str(position) for position in range(layout.width)]
     wanted = [names[position] for position in layout.columns.positions]
 
     def parse(piece: Piece) -> Array | None:
-        return tables.parse_text(
-            piece.data, names, wanted, layout.delimiter, layout.options.decimal
-        )
+        decimal = layout.options.decimal
+        return tables.parse_text(piece.data, names, wanted, layout.delimiter, decimal)
 
-    yield from in_order(parse, chain([following], pieces))
+    yield from in_order(parse, pieces)
 
 
 def in_order(
     work: Callable[[Item], Result], items: Iterator[Item]
 ) -> Iterator[tuple[Item, Result]]:
-    """Yield each item and what work made of it, in order; a ReadError of `items` in its place.
-
-    Work that releases the interpreter's lock is done on the next items while one is used.
-    """
+    """Yield each item and what work made of it in threads, in order; errors of `items` last."""
     threads = min(_MOST_THREADS, os.cpu_count() or 1)
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     failure = None
@@ -382,12 +366,10 @@ def _read(piece: Piece, layout: Layout, values: Array | None) -> tuple[Array, Ma
 
 
 def _read_fast(text: str, layout: Layout) -> Array | None:
-    """Read the wanted columns of whole lines with ``numpy.loadtxt``.
+    """Read whole lines with ``numpy.loadtxt``; None where `_read_cells` might read otherwise.
 
-    It is several times as fast as `_read_cells`. Returns None where it fails, or might not read the
-    same, cell for cell: with ``usecols`` it ignores rows with too few or too many cells; it cuts
-    cells at a ``#``; it has other rules for quotes; it does not bound the length of a cell. A
-    literal that overflows is inf here.
+    With ``usecols`` it ignores rows of another width; it cuts cells at a ``#``; it has other rules
+    for quotes; it does not bound the length of a cell. A literal that overflows is inf here.
     """
     if not _is_simple(text, layout):
         return None
@@ -441,8 +423,7 @@ def _is_simple(text: str, layout: Layout) -> bool:
             return False
     if '"' not in text:
         return True
-    # Each quote has to be where a cell begins or ends; then it can be left out. A blank may be
-    # there too: it is no part of a number.
+    # A quote at the begin or end of a cell can be left out, with the blanks beside it.
     pieces = text.split('"')  # in turn outside and inside quotes
     outside, inside = pieces[::2], pieces[1::2]
     delimiters = layout.delimiter or " \t"
@@ -457,10 +438,7 @@ def _is_simple(text: str, layout: Layout) -> bool:
 
 
 def _read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, Mask | None]:
-    """Read the wanted cells of lines of content, one by one: this defines what a text means.
-
-    Returns the numbers, NaN where a cell is missing, and where that is, if it is anywhere.
-    """
+    """Return the wanted numbers of lines, and where one is missing: this defines a text."""
     options, positions = layout.options, layout.columns.positions
     read_number = number_reader(layout.dtype, options.decimal, options.words)
     numbers: list[Any] = []

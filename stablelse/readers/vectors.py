@@ -6,7 +6,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ from stablelse.readers.blocks import (
     changed,
     choose_columns,
     count,
+    runs,
 )
 
 #: What is made of numbers, their errors and the exact values, takes so many times the room.
@@ -31,22 +32,14 @@ class Vectors(NamedTuple):
     """Vectors of the same length n, one in each row of shape (m, n)."""
 
     values: Array
-    #: Where they are from.
-    source: str
-    #: The number of the first vector within its source, from 1: the row or the column.
-    first: int
-    #: What a vector is in the source.
-    axis: By
-    #: Whether the numbers came one a line.
-    vertical: bool
-    #: The vectors' names, if they are columns below a header.
-    names: tuple[str, ...] | None
-    #: As of `Block`, shape (m, n).
-    masked: Mask | None = None
-    #: What the vectors are labelled with, shape (m,), if they are.
-    labels: Array | None = None
-    #: As of `Block`.
-    outer: tuple[int, ...] = ()
+    source: str  # where they are from
+    first: int  # the number of the first vector within its source, from 1: the row or the column
+    axis: By  # what a vector is in the source
+    vertical: bool  # whether the numbers came one a line
+    names: tuple[str, ...] | None  # the vectors' names, if they are columns below a header
+    masked: Mask | None = None  # as of `Block`, shape (m, n)
+    labels: Array | None = None  # what the vectors are labelled with, shape (m,), if they are
+    outer: tuple[int, ...] = ()  # as of `Block`
 
     def one(self, index: int) -> Vectors:
         """Return the vector at this position, from 0, alone."""
@@ -90,11 +83,10 @@ def vectors_or_stream(
 def vectors(
     blocks: Iterator[Block], by: By | None = None, note: Callable[[Note], None] | None = None
 ) -> Iterator[Vectors]:
-    """Arrange the numbers of one source, or of several in a row, in vectors.
+    """Arrange numbers in vectors: rows block by block, columns and everything gathered in memory.
 
-    Rows come block by block; columns, and everything, are gathered in memory. A vector of which
-    nothing is left without what is missing is left out, which a note says, but counts where vectors
-    are numbered. By default one row or one column is one vector, otherwise each row is.
+    By default one row or one column is one vector, otherwise each row is. A vector without any
+    number is left out with a note, but is counted.
     """
     blocks, by = _settle(iter(blocks), by)
     source, is_empty = None, True
@@ -211,8 +203,7 @@ def _without_missing(stack: Vectors, missing: Mask | None) -> Iterator[Vectors]:
         return
     present = ~missing
     lengths = np.count_nonzero(present, axis=1)
-    edges = np.flatnonzero(np.diff(lengths)) + 1
-    for begin, end in pairwise((0, *edges.tolist(), len(lengths))):
+    for begin, end in runs(lengths):
         length = int(lengths[begin])
         if length:
             part = stack.part(begin, end)
@@ -222,11 +213,10 @@ def _without_missing(stack: Vectors, missing: Mask | None) -> Iterator[Vectors]:
 
 
 class Passes:
-    """The passes over some files, from when the first one begins: the same numbers, or an error.
+    """Several passes over the same files: the same numbers each time, or an error.
 
-    Between two blocks each file is checked not to be another one than before, shorter, longer or
-    written since. Clocks of file systems tick in milliseconds, and times can be set: so all passes
-    but the first must also find in each block the sum that the pass before it found there.
+    Each file's status is checked between blocks. Times can be set and tick in milliseconds, so each
+    pass must also find the sum of every block that the pass before it found.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -234,7 +224,7 @@ class Passes:
         self._sums: list[int] | None = None
 
     def blocks(self, blocks: Iterable[Block]) -> Iterator[Block]:
-        """Yield the blocks of a pass, each one when it is seen to be the same as before."""
+        """Yield the blocks of a pass, each once it is known to be the same as before."""
         before, sums = self._sums, list[int]()
         self.check()
         for block in blocks:
@@ -312,10 +302,7 @@ def one_column(blocks: Iterator[Block], outer: tuple[int, ...] = ()) -> Iterator
 def split_column(
     blocks: Iterator[Block], column: str | None
 ) -> tuple[Iterator[Block], Iterator[Block]]:
-    """Part one column, by default the last one, from the others.
-
-    The second iterator has what the first one has gone through.
-    """
+    """Split one column, by default the last, from the others, which must be read first."""
     alone: deque[Block] = deque()
 
     def others() -> Iterator[Block]:
