@@ -58,19 +58,7 @@ class _Scene(NamedTuple):
 
 
 class Scene(Displayed, _Scene):
-    """One scene of the tour.
-
-    Attributes
-    ----------
-    name : str
-        As ``stablelse demo --scene`` knows it.
-    number, of : int
-        Which scene of the tour this is, and how many there are.
-    command : str
-        What to type to see the same, and more of it.
-    facts : Facts
-        What was computed for it.
-    """
+    """One scene of the tour: its number of how many, its facts, and the command that shows more."""
 
     __slots__ = ()
 
@@ -249,10 +237,7 @@ SCENES: dict[str, Plan] = {
 
 
 def demo(names: Sequence[str] = ()) -> Iterator[Scene]:
-    """Compute scenes of the tour, each when it is asked for: of these names, or all.
-
-    `UnknownSceneError` comes before the first scene if a name is unknown.
-    """
+    """Compute scenes of the tour when asked for: those named, or all; check the names first."""
     for name in names:
         if name not in SCENES:
             raise UnknownSceneError(unknown_scene(name))

@@ -37,11 +37,10 @@ from stablelse.numerics.formulas import Evaluation, Formula, Kind, Operation, ev
 
 
 class Findings:
-    """What went wrong in each vector of an evaluation, in the order of the operations.
+    """What went wrong in each of m vectors of n elements; described when asked for.
 
-    The evaluation is of m vectors of n elements: results of shape (m, n) and (m, 1). Labels, shape
-    (m,), name the one element of each value, from 0, that is used. Digits that were lost are looked
-    for where `is_wrong`, shape (m,), says so. What is found of one vector is described when asked.
+    Labels, shape (m,), name the one element of each value that is used. Lost digits are looked for
+    only where `is_wrong`, shape (m,).
     """
 
     def __init__(
@@ -84,10 +83,7 @@ class Findings:
 
 
 def find_in_part(evaluation: Evaluation, n: int) -> Iterator[Finding]:
-    """Find what went wrong in some elements of a vector of n, sums and losses apart.
-
-    The evaluation is of `evaluate_part`; elements are numbered within the part.
-    """
+    """Find what went wrong in a part of a vector of n, without sums and losses."""
     for operation in evaluation.operations:
         if operation.kind is not Kind.SUM:
             for kind, where in _masks(evaluation, operation):
@@ -324,11 +320,7 @@ _CANCELLED = 0.5
 
 
 class Loss(NamedTuple):
-    """Where one operation, a sum that absorbed or one whose operands cancelled, lost digits.
-
-    The mask has shape (m, n) or (m, 1), and so has `factor`: the error of the result in units of
-    u times the result.
-    """
+    """Where an operation lost digits, and the error of the result in units of u times that."""
 
     operation: Operation
     kind: FindingKind
@@ -406,10 +398,7 @@ def _wide(evaluation: Evaluation, symbol: str) -> Array:
 
 
 def _scale(evaluation: Evaluation, labels: Array | None) -> Array:
-    """Return by what an absolute error of the logarithm is to be divided, shape (m, 1).
-
-    By the entry of the result that it is worst for; by 1 where it goes into an exponent.
-    """
+    """Return the smallest entry of each result, or 1 if the result is an exponential: (m, 1)."""
     last = evaluation.formula.operations[-1]
     if last.kind in (Kind.EXP, Kind.DIVIDE):
         return np.ones((len(evaluation.value), 1))
@@ -421,19 +410,13 @@ def _scale(evaluation: Evaluation, labels: Array | None) -> Array:
 
 
 def _no_less_than_normal(evaluation: Evaluation, value: Array) -> Array:
-    """Return by what to divide an error at results of a size: u times that is half an ulp.
-
-    Below the smallest normal number the ulps no longer shrink.
-    """
+    """Return at least the smallest normal number: below it the ulps no longer shrink."""
     normal: Array = np.maximum(value, float(evaluation.format.smallest_normal))
     return normal
 
 
 def _is_exact(evaluation: Evaluation) -> Array:
-    """Tell which sums are that of exp(0) = 1 and nothing, but for what was absorbed: (m, 1).
-
-    Nothing is rounded then, and what the result misses is known: an absorption, if anything.
-    """
+    """Tell which sums are exp(0) = 1 and what was absorbed, so that nothing is rounded: (m, 1)."""
     (exponential,) = (op for op in evaluation.operations if op.symbol == "e")
     exponents = evaluation.results[exponential.operands[0]]
     exact: Array = (exponents == 0).any(axis=-1, keepdims=True) & (evaluation.results["s"] == 1)

@@ -114,19 +114,7 @@ class _Gallery(NamedTuple):
 
 
 class Gallery(Displayed, _Gallery):
-    """What every library gives on every case.
-
-    Attributes
-    ----------
-    cases : tuple of PeerComparison
-        One for each case and task.
-    standings : tuple of Standing
-        One for each library.
-    missing : tuple of str
-        The packages that are not installed.
-    left_out : tuple of str
-        Why cases have been left out, whose format is not installed.
-    """
+    """What every library gives on every case; packages that are missing, and cases left out."""
 
     __slots__ = ()
 

@@ -24,25 +24,7 @@ from stablelse.numerics.loss import nll, nll_grad
 
 @dataclass(frozen=True)
 class Summary(Displayed):
-    """Every method on many labelled vectors.
-
-    Attributes
-    ----------
-    function : LossFunction
-        What was computed.
-    reduction : str
-        How the losses were made one: ``"mean"``, ``"sum"`` or ``"none"``.
-    vectors, ignored : int
-        How many vectors were computed, and how many left out for their label.
-    totals : tuple of Total
-        What became of all of them, for each result that a vector has.
-    verdicts : tuple of Counter
-        For each of the totals how often there was which verdict.
-    comparisons : tuple of Comparison
-        All vectors; of many the first ones, the first ones that broke, and the worst.
-    left_out : int
-        How many more there are.
-    """
+    """Every method on many labelled vectors: totals, and the vectors worth showing."""
 
     function: LossFunction
     reduction: str
@@ -105,10 +87,7 @@ class Labelled(Problem):
 
 
 class LabelledTally(Tally):
-    """Takes stacks of labelled vectors, in bounded memory, by several methods in several formats.
-
-    The rest is as of `Summary` and `Labelled`; vectors of the label `ignore_index` are left out.
-    """
+    """Compares stacks of labelled vectors in bounded memory; leaves out those to be ignored."""
 
     def __init__(
         self,

@@ -12,29 +12,7 @@ from stablelse.numerics.formats import Format
 
 @dataclass(frozen=True)
 class FormatLimits:
-    """The limits of one format; every number but the last is one of the format.
-
-    Attributes
-    ----------
-    format : str
-        Its name.
-    significand_bits : int
-        The precision p.
-    unit_roundoff : float
-        u = 2**-p.
-    largest : scalar
-        The largest finite number.
-    smallest_normal, smallest_subnormal : scalar
-        The smallest positive number with all its digits, and the smallest of all.
-    overflow_threshold : scalar
-        The largest x whose exp(x) is finite.
-    underflow_threshold : scalar
-        The smallest x whose exp(x) is positive.
-    subnormal_threshold : float
-        The real x below which exp(x) loses digits.
-    has_infinity : bool
-        Whether overflow gives infinity (NaN, if not).
-    """
+    """The limits of a format, as numbers of it; `subnormal_threshold` is a real number."""
 
     format: str
     significand_bits: int

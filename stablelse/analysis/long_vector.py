@@ -26,20 +26,7 @@ from stablelse.numerics.running import PIECE, Whole, piece_sum
 
 
 class LongVector:
-    """The second pass over a vector, every method side by side.
-
-    Parameters
-    ----------
-    function : Function
-        Softmax or log_softmax.
-    candidates : sequence of Candidate
-        The methods, of which the first pass adds up the sums: not the division-free, and shifted
-        by the largest number alone.
-    sides : sequence of FormatState
-        What the first pass found, in each format.
-    wholes : sequence of Whole
-        The vector, rounded to each of the formats.
-    """
+    """The second pass over a vector, every method side by side; `sides` are of the first pass."""
 
     def __init__(
         self,

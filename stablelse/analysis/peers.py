@@ -196,11 +196,7 @@ PEERS = (
 
 
 def choose_peers(names: Sequence[str] = ()) -> tuple[list[Peer], tuple[str, ...]]:
-    """Return the libraries of these names (all that are installed if none) and missing packages.
-
-    This package is always among them. `UnknownPeerError` says which name is unknown, or which
-    library is not installed.
-    """
+    """Return the libraries of these names, or all that are installed, and the missing packages."""
     for name in names:
         named = [peer for peer in PEERS if name in (peer.name, peer.package)]
         if not named:

@@ -284,26 +284,7 @@ NOWHERE = Places(0, ())
 
 @dataclass(frozen=True)
 class Total:
-    """What became of many vectors by one method in one format.
-
-    Attributes
-    ----------
-    method, format, shift
-        As of `MethodResult`.
-    value : scalar or None
-        The mean or the sum of losses, added up without error in float64 and rounded once;
-        ``None`` where nothing is reduced.
-    ulps : float or None
-        Its distance from that of the exact losses; ``None`` without them.
-    verdict : Verdict or None
-        What became of it.
-    right, digits_lost, broken : int
-        How many vectors of each verdict, those that are broken together.
-    infinite, nan : Places
-        The vectors of which the value, or any element of it, is infinite or NaN.
-    worst : float or None
-        The largest error of one vector in ulps, where it is finite.
-    """
+    """What became of many vectors by one method in one format; `value` is of reduced losses."""
 
     method: Method
     format: str
@@ -321,25 +302,13 @@ class Total:
 
 @dataclass(frozen=True)
 class Steps(Displayed):
-    """Every evaluation of a comparison, operation by operation, as ``--steps`` shows it.
-
-    Attributes
-    ----------
-    comparison : Comparison
-        What is retraced.
-    """
+    """Every evaluation of a comparison, operation by operation, as ``--steps`` shows it."""
 
     comparison: Comparison
 
 
 @dataclass(frozen=True)
 class Errors(Displayed):
-    """Every method's error beside its bound, and the condition number, as ``--errors`` does.
-
-    Attributes
-    ----------
-    comparison : Comparison
-        What was measured.
-    """
+    """Every method's error beside its bound, and the condition number, as ``--errors`` does."""
 
     comparison: Comparison

@@ -587,10 +587,7 @@ class ConditionError(ValueError):
 
 
 class Condition(NamedTuple):
-    """What must not occur, as in ``naive:overflow``: any of the verdicts, of one method or of any.
-
-    `ulps` is how many may be lost, of ``ulp>4``.
-    """
+    """What must not occur, as in ``naive:overflow`` or ``ulp>4``; of any method if none is named."""
 
     text: str
     method: str | None

@@ -12,25 +12,7 @@ from stablelse.numerics.formulas import Evaluation, Kind, Operation
 
 
 class Step(NamedTuple):
-    """One elementary operation of an evaluation: ``symbol = kind(operands) = value``.
-
-    Attributes
-    ----------
-    kind : Kind
-        The operation; a partial sum is an `Kind.ADD`, the choice of the shift a `Kind.SHIFT`.
-    symbol : str
-        The symbol of the result in the formula: ``"e"``, ``"s"``, ...
-    element : int or None
-        Which element it belongs to, from 1; ``None`` for what the vector has one of.
-    span : tuple of int or None
-        The first and last element, from 1, that a partial sum covers.
-    operands : tuple of scalars
-        In the format; those of the rounding of the input as they were before.
-    value : scalar
-        In the format.
-    findings : tuple of FindingKind
-        What went wrong here.
-    """
+    """One elementary operation of an evaluation: ``symbol = kind(operands) = value``."""
 
     kind: Kind
     symbol: str
@@ -42,11 +24,7 @@ class Step(NamedTuple):
 
 
 def steps(evaluation: Evaluation, findings: tuple[Finding, ...] = ()) -> Iterator[Step]:
-    """List the elementary operations of the evaluation of one vector, in order.
-
-    What was found in it is told at the step where it happened. The value of the last step (the last
-    n, where the function has a result per element) is that of the evaluation, bit for bit.
-    """
+    """List the elementary operations of an evaluation, each with what was found there."""
     n = len(evaluation.results["x"])
     return (step for _, step in chosen_steps(evaluation, findings, range(1, n + 1)))
 
@@ -54,11 +32,7 @@ def steps(evaluation: Evaluation, findings: tuple[Finding, ...] = ()) -> Iterato
 def chosen_steps(
     evaluation: Evaluation, findings: tuple[Finding, ...], elements: Iterable[int]
 ) -> Iterator[tuple[int, Step]]:
-    """List the steps of some elements, from 1 and ascending, each with its number among all.
-
-    A partial sum is listed if it is the whole sum, adds only elements that are chosen, or is
-    where a finding is. The rest is as of `steps`.
-    """
+    """List the steps of some elements, sums of these alone, and findings, each with its number."""
     indices = [element - 1 for element in elements]
     before = 1
     for operation in evaluation.operations:

@@ -58,10 +58,7 @@ _Key = tuple[Method, str, FindingKind]
 
 
 class _Block(NamedTuple):
-    """Where a block of rows lies: its source, the rows and numbers before it, its width.
-
-    Where some of its numbers are missing, `kept` has the flat positions of those that are not.
-    """
+    """Where a block of rows lies; `kept` has the positions of the numbers that are not missing."""
 
     source: str
     rows: int
@@ -78,11 +75,7 @@ class _Block(NamedTuple):
 
 
 class FormatState:
-    """Every method in one format: the running values, and what was found so far.
-
-    `least` is the smallest finite number; `has_unfit` tells of a finite number that is too large
-    for the format. The textbook's values are computed if `plain`.
-    """
+    """Every method in one format: the running values, and what was found so far."""
 
     def __init__(self, dtype: str, plain: bool) -> None:
         self.format: Format = find_format(dtype)
@@ -184,11 +177,7 @@ class FormatState:
             self.findings[method, finding.symbol, finding.kind] = first
 
     def merge(self, other: FormatState, first: str, rows: int, end: tuple[int, Place]) -> None:
-        """Take in what another one has seen that follows.
-
-        It begins with the source `first`, of which `rows` lie before, and its last number is
-        at `end`.
-        """
+        """Take in another one, which begins in `first` after `rows` rows, and ends at `end`."""
         with np.errstate(all="ignore"):
             for method, mine, theirs in (
                 (Method.NAIVE, self.naive, other.naive),
@@ -291,10 +280,7 @@ class FormatState:
         return [finding for finding in found if finding.kind is FindingKind.SUM_UNDERFLOW]
 
     def _measured(self, value: Any, right: Any) -> tuple[float | None, float | None]:
-        """Return the relative error of a value by the log-sum-exp in two words, and the digits.
-
-        Where the right value is not finite in the format, it is what the other is measured by.
-        """
+        """Return the relative error of a value by the log-sum-exp in two words, and the digits."""
         reference = np.longdouble(right)
         if np.isfinite(right):
             log_sum = self.right.log_sum()
@@ -400,10 +386,7 @@ class StreamState:
         return f"<StreamState of {self.count:,} numbers>"
 
     def fresh(self) -> StreamState:
-        """Return an empty state for numbers that follow.
-
-        It knows which naive sums are infinite already, so that none of it is computed again.
-        """
+        """Return an empty state for what follows, which knows the naive sums that are infinite."""
         state = StreamState([side.format.name for side in self.sides], self.plain)
         for mine, theirs in zip(self.sides, state.sides, strict=True):
             if mine.naive.is_settled:

@@ -395,15 +395,9 @@ def _zeros(x: Array, range_: Range, function: Function, points: int) -> Array:
 
 
 class Trial:
-    """Methods tried on a vector in one format, and what became of them at every t so far.
+    """Methods tried on a vector in one format, at m points t: their ordinals, increasing.
 
-    Attributes
-    ----------
-    points : ndarray
-        Shape (m,): the ordinals of the t that were tried, increasing.
-    verdicts, ulps : ndarray
-        Shape (c, m), for c methods: places in `VERDICTS`, and the largest error of each result,
-        infinite where it is ruined.
+    Verdicts are places in `VERDICTS`; of c methods they have shape (c, m), as the errors do.
     """
 
     def __init__(

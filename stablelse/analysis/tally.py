@@ -34,10 +34,7 @@ _PLACES = 5
 
 
 class Tally(Displayed):
-    """Counts what became of every method, and keeps some of the vectors.
-
-    All are kept if `every` says so, however many there are. `count` is how many there were.
-    """
+    """Counts what became of every method, and keeps some of the vectors, or every one."""
 
     def __init__(self, every: bool = False) -> None:
         self.count = self._numbers = 0

@@ -32,20 +32,10 @@ _UNDERFLOWS = frozenset(
 
 
 class Departure(NamedTuple):
-    """How far results are from the right ones: of m vectors, each array of shape (m,).
+    """How far the results on m vectors are from the right ones, each array of shape (m,).
 
-    Attributes
-    ----------
-    ulps : ndarray of float64
-        The largest error of an entry, in ulps of the right one; inf where one alone is finite.
-    error, size : ndarray
-        The largest absolute error, and the largest right entry, over the finite ones.
-    wrong_class : ndarray of bool
-        Whether an entry is infinite or NaN and the right one is not, or the other way round.
-    has_nan, has_infinity, right_has_nan : ndarray of bool
-        Whether an entry is NaN, or wrongly infinite; whether a right one is NaN.
-    has_vanished : ndarray of bool
-        Whether an entry is zero, and the right one is a normal number.
+    `ulps` is infinite and `wrong_class` true where one of both alone is infinite or NaN; `error`
+    and `size` are over finite entries; what has vanished is zero and should be a normal number.
     """
 
     ulps: Array
