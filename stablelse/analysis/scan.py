@@ -587,7 +587,7 @@ class ConditionError(ValueError):
 
 
 class Condition(NamedTuple):
-    """What must not occur, as in ``naive:overflow`` or ``ulp>4``; of any method if none is named."""
+    """What must not occur, as in ``naive:overflow`` or ``ulp>4``; of all methods by default."""
 
     text: str
     method: str | None
