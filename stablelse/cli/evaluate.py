@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from importlib import import_module
 from itertools import chain
 from typing import Any
-
-import numpy as np
 
 from stablelse.analysis.compare import Compared, Problem, compare_rows
 from stablelse.analysis.results import Comparison, Steps
 from stablelse.analysis.tally import Tally
 from stablelse.cli.emit import Values, emit
+from stablelse.cli.guard import Guard
 from stablelse.cli.input import Job, batches, place_of
 from stablelse.cli.options import Evaluate
 from stablelse.cli.progress import Meter, meter_of
-from stablelse.cli.values import GATHERED, is_file_of_numbers, job_of, passes, read, write_file
-from stablelse.numerics.formulas import Method
+from stablelse.cli.values import (
+    GATHERED,
+    is_file_of_numbers,
+    job_of,
+    passes,
+    read,
+    values_of,
+    write_file,
+)
 from stablelse.numerics.functions import Function
 from stablelse.readers import By, Stream, vectors
 from stablelse.render import Many
@@ -31,34 +36,28 @@ SHOWN = 1 << 18
 def run(request: Evaluate) -> None:
     """Show what each method makes of the vectors."""
     job = job_of(request)
-    guard = import_module("stablelse.cli.guard").Guard(request.fail_on) if request.fail_on else None
+    guard = Guard(request.fail_on)
     with (meter := meter_of(request.source)).running():
         if is_file_of_numbers(request):
             write_file(request, job, meter)
             return
-        found = _comparisons(request, job, meter, guard is not None and guard.is_measuring)
-        if guard is not None:
-            found = ([one] for one in guard.watched(chain.from_iterable(found)))
+        found = guard.watched(_comparisons(request, job, meter))
         if request.output.format in ("table", "plain") and not request.quiet:
             shown = _pictures(found, request)
         else:
             views = _quiet if request.quiet else _records
             shown = views(chain.from_iterable(found), request)
         emit(Many("vectors", shown), request, meter)
-    if guard is not None:
-        guard.end()
+    guard.end()
 
 
 def _quiet(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[Values]:
-    """Yield the values of comparisons that are guarded: the exact ones, or those asked for."""
-    for comparison in comparisons:
-        for result in comparison.results:
-            if request.methods.method or result.method is Method.EXACT:
-                yield Values(np.atleast_1d(result.value), False)
+    """Yield the values of comparisons that are guarded."""
+    return values_of((each for c in comparisons for each in c.results), request)
 
 
 def _comparisons(
-    request: Evaluate, job: Job, meter: Meter, is_measured: bool
+    request: Evaluate, job: Job, meter: Meter
 ) -> Iterator[Compared | Sequence[Comparison]]:
     """Yield what the methods make of the vectors, stack by stack."""
     is_scalar = job.function is Function.LOGSUMEXP
@@ -74,7 +73,7 @@ def _comparisons(
         return
     # None: where it is quick
     kind = request.output.format
-    measured = request.errors or is_measured or (False if kind in ("table", "plain") else None)
+    measured = request.errors or (False if kind in ("table", "plain") else None)
     for stack in batches(meter.following(found)):
         yield compare_rows(
             stack.values,

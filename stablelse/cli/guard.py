@@ -4,55 +4,75 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import typer
 
-from stablelse.analysis.results import Comparison, MethodResult
-from stablelse.analysis.scan import Condition, ConditionError, parse_conditions
+from stablelse.analysis.compare import Compared
+from stablelse.analysis.results import Comparison, MethodResult, Total
 from stablelse.numerics.formulas import Method
 from stablelse.render.numbers import place_text
+
+if TYPE_CHECKING:
+    from stablelse.analysis.scan import Condition
 
 
 class Guard:
     """Watches results go by; what is correctly rounded never fails."""
 
-    def __init__(self, fail_on: Sequence[str]) -> None:
-        try:
-            self._conditions = parse_conditions(",".join(fail_on))
-        except ConditionError as error:
-            raise typer.BadParameter(str(error), param_hint="--fail-on") from None
+    def __init__(self, fail_on: Sequence[str] | None) -> None:
+        self._conditions: Sequence[Condition] = ()
         self._count: Counter[tuple[str, str, str]] = Counter()
         self._first: dict[tuple[str, str, str], str] = {}
+        if not fail_on:
+            return
+        scan = import_module("stablelse.analysis.scan")
+        try:
+            self._conditions = scan.parse_conditions(",".join(fail_on))
+        except scan.ConditionError as error:
+            raise typer.BadParameter(str(error), param_hint="--fail-on") from None
 
-    @property
-    def is_measuring(self) -> bool:
-        """Whether a condition counts ulps, which must be measured."""
-        return any(condition.ulps is not None for condition in self._conditions)
-
-    def watched(self, comparisons: Iterable[Comparison]) -> Iterator[Comparison]:
+    def watched(
+        self, stacks: Iterable[Compared | Sequence[Comparison]]
+    ) -> Iterator[Compared | Sequence[Comparison]]:
         """Yield the comparisons, and take note of what must not occur."""
-        for comparison in comparisons:
-            for result in comparison.results:
-                for condition in self._conditions:
-                    if _occurs(condition, result):
-                        key = (condition.text, result.method.value, result.format)
-                        self._count[key] += 1
-                        self._first.setdefault(key, place_text(comparison))
-            yield comparison
+        if not self._conditions:
+            yield from stacks
+            return
+        for comparison in chain.from_iterable(stacks):
+            for key in self._failed(comparison.results):
+                self._count[key] += 1
+                self._first.setdefault(key, place_text(comparison))
+            yield [comparison]
 
-    def end(self) -> None:
-        """Say what occurred, and exit with 1 if anything did."""
-        for key, count in self._count.items():
-            text, method, format_ = key
-            where = f", first in {self._first[key]}" if self._first[key] else ""
-            many = f"{count} vector{'s' * (count > 1)}"
-            typer.echo(f"stablelse: failed: {text}: {method} in {format_}, {many}{where}", err=True)
-        if self._count:
+    def end(self, totals: Iterable[Total] = (), reduction: str = "") -> None:
+        """Say what occurred, of a total if each result is fine, and exit with 1 if anything did."""
+        failed = [(key, _vectors(count, self._first[key])) for key, count in self._count.items()]
+        failed += [
+            (key, f"the {reduction}") for key in self._failed(totals) if not self._count[key]
+        ]
+        for (text, method, format_), what in failed:
+            typer.echo(f"stablelse: failed: {text}: {method} in {format_}, {what}", err=True)
+        if failed:
             raise typer.Exit(1)
 
+    def _failed(self, results: Iterable[MethodResult | Total]) -> Iterator[tuple[str, str, str]]:
+        """Yield the condition, the method and the format of each failure."""
+        for result in results:
+            for condition in self._conditions:
+                if _occurs(condition, result):
+                    yield condition.text, result.method.value, result.format
 
-def _occurs(condition: Condition, result: MethodResult) -> bool:
-    is_other = condition.method not in (None, result.method.value)
-    if is_other or result.method is Method.EXACT or result.verdict not in condition.verdicts:
+
+def _vectors(count: int, first: str) -> str:
+    return f"{count} vector{'s' * (count > 1)}" + (f", first in {first}" if first else "")
+
+
+def _occurs(condition: Condition, result: MethodResult | Total) -> bool:
+    if condition.method not in (None, result.method.value) or result.method is Method.EXACT:
         return False
-    return condition.ulps is None or result.ulps is None or result.ulps > condition.ulps
+    if condition.ulps is None or result.ulps is None:
+        return result.verdict in condition.verdicts
+    return result.ulps > condition.ulps or bool(result.verdict and result.verdict.is_broken)

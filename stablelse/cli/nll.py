@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import typer
 
+from stablelse.analysis.compare import Compared
 from stablelse.analysis.likelihood import LabelledTally
 from stablelse.analysis.results import Comparison
 from stablelse.cli.beside import open_beside, proposing_no
 from stablelse.cli.emit import Values, emit
+from stablelse.cli.guard import Guard
 from stablelse.cli.input import (
     Job,
     batches,
@@ -26,6 +28,7 @@ from stablelse.cli.input import (
 )
 from stablelse.cli.options import Input, Labels, Nll
 from stablelse.cli.progress import NOTES
+from stablelse.cli.values import values_of
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import USUAL, Method
 from stablelse.numerics.functions import LossFunction
@@ -154,7 +157,8 @@ def run(request: Nll) -> None:
     """Show the losses."""
     function = LossFunction.GRADIENT if request.grad else LossFunction.LOSS
     job = Job.of(function.function, request.source, request.methods, request.empty, request.steps)
-    usual = [Method.EXACT] if request.quiet else USUAL
+    guard = Guard(request.fail_on)
+    usual = [Method.EXACT] if request.quiet and not request.fail_on else USUAL
     found = LabelledTally(
         function,
         job.candidates(usual),
@@ -168,16 +172,23 @@ def run(request: Nll) -> None:
     stacks = batches(policed(stacks, job, request.labels.ignore_index))
     kind = request.output.format
     with proposing_no("--skip-na"):
-        if request.quiet:
+        losses = guard.watched(_losses(stacks, found))
+        if request.quiet and request.fail_on:
+            emit(Many("values", _guarded(losses, found, request)), request)
+        elif request.quiet:
             emit(Many("values", _values(stacks, found, request)), request)
         elif kind in ("table", "plain"):
-            emit(Many("losses", _pictures(stacks, found, request)), request)
+            emit(Many("losses", _pictures(losses, found, request)), request)
         else:
-            losses = chain.from_iterable(_losses(stacks, found))
-            emit(Many("losses", losses, lambda: record(found.result())), request)
+            each = chain.from_iterable(losses)
+            emit(Many("losses", each, lambda: record(found.result())), request)
+    result = found.result()
+    guard.end(result.totals, result.reduction)
 
 
-def _losses(stacks: Iterator[Vectors], found: LabelledTally) -> Iterator[Iterable[Comparison]]:
+def _losses(
+    stacks: Iterator[Vectors], found: LabelledTally
+) -> Iterator[Compared | Sequence[Comparison]]:
     """Yield what is found of each stack of vectors."""
     for stack in stacks:
         assert stack.labels is not None, "these vectors are labelled"
@@ -186,24 +197,40 @@ def _losses(stacks: Iterator[Vectors], found: LabelledTally) -> Iterator[Iterabl
 
 def _values(stacks: Iterator[Vectors], found: LabelledTally, request: Nll) -> Iterator[Values]:
     """Yield the values alone: of every vector, or what they are reduced to."""
-    is_reduced = request.reduction != "none" and not request.grad
     for stack in stacks:
         assert stack.labels is not None, "these vectors are labelled"
-        if is_reduced:
+        if _is_reduced(request):
             found.add_up(stack.values, stack.labels, stack.masked)
             continue
         values = found.values(stack.values, stack.labels, stack.masked)
         yield from (Values(value, False) for value in values)
-    if is_reduced:
-        yield from (Values(np.atleast_1d(entry.value), False) for entry in found.result().totals)
+    if _is_reduced(request):
+        yield from values_of(found.result().totals, request)
 
 
-def _pictures(stacks: Iterator[Vectors], found: LabelledTally, request: Nll) -> Iterator[Any]:
+def _is_reduced(request: Nll) -> bool:
+    return request.reduction != "none" and not request.grad
+
+
+def _guarded(
+    losses: Iterator[Compared | Sequence[Comparison]], found: LabelledTally, request: Nll
+) -> Iterator[Values]:
+    """Yield the values alone of losses that are guarded."""
+    for loss in chain.from_iterable(losses):
+        if not _is_reduced(request):
+            yield from values_of(loss.results, request)
+    if _is_reduced(request):
+        yield from values_of(found.result().totals, request)
+
+
+def _pictures(
+    losses: Iterator[Compared | Sequence[Comparison]], found: LabelledTally, request: Nll
+) -> Iterator[Any]:
     """Yield the methods on one vector, below the softmax or its logarithm; or a row a vector."""
     from stablelse.render.screen import Screen
     from stablelse.render.summary import Overview
 
-    for _ in _losses(stacks, found):
+    for _ in losses:
         pass
     result = found.result()
     if request.steps and result.vectors != 1:

@@ -370,6 +370,17 @@ _All = Annotated[
 ]
 
 
+_FailOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[METHOD:]VERDICT",
+        help="Exit with 1 if that occurs, of naive, of shifted or of any: overflow, underflow,"
+        " nan, does_not_fit, no_digits, broken (any of these), digits_lost, ulp>N; repeatable,"
+        " or a list with commas.",
+    ),
+]
+
+
 class Evaluate(NamedTuple):
     """What lse, softmax and log-softmax are asked for."""
 
@@ -383,15 +394,7 @@ class Evaluate(NamedTuple):
     digits: _Digits = None
     every: _All = False
     quiet: _Quiet = False
-    fail_on: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[METHOD:]VERDICT",
-            help="Exit with 1 if that occurs, of naive, of shifted or of any: overflow, underflow,"
-            " nan, does_not_fit, no_digits, broken (any of these), digits_lost, ulp>N; repeatable,"
-            " or a list with commas.",
-        ),
-    ] = None
+    fail_on: _FailOn = None
     function: str = "lse"  # no option: the command
 
 
@@ -418,6 +421,7 @@ class Nll(NamedTuple):
     digits: _Digits = None
     every: _All = False
     quiet: _Quiet = False
+    fail_on: _FailOn = None
 
 
 class Demo(NamedTuple):

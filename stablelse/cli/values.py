@@ -5,7 +5,7 @@ What is shown of the methods is in `evaluate`; this needs nothing but readers an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -47,6 +47,13 @@ def job_of(request: Evaluate) -> Job:
             "--errors, another --shift than max, or longdouble"
         )
     return job
+
+
+def values_of(results: Iterable[Any], request: Any) -> Iterator[Values]:
+    """Yield the values of results or totals: the exact ones, or those asked for."""
+    for result in results:
+        if request.methods.method or result.method is Method.EXACT:
+            yield Values(np.atleast_1d(result.value), False)
 
 
 def passes() -> Any:

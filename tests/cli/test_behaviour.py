@@ -379,6 +379,10 @@ def test_a_dash_is_standard_input(command, run):
     assert piped.code == 0
 
 
+_LOSSES = ["nll", "-f", "x.csv", "--labels", "y.csv"]
+_SUM = ["nll", "-f", "z.csv", "--label-column", "1", "--reduction", "sum", "--dtype", "float16"]
+
+
 @pytest.mark.parametrize(
     ("args", "code", "failed"),
     [
@@ -403,12 +407,24 @@ def test_a_dash_is_standard_input(command, run):
         ),
         (["lse", "0", "1e-9", "--fail-on", "ulp>1e9"], 2, "unknown condition"),
         (["lse", "-0.775", "-0.6175", "--fail-on", "shifted:ulp>4"], 1, "shifted in float64"),
+        (["nll", "1000", "1", "--label", "0", "--fail-on", "shifted:broken"], 0, ""),
+        (["nll", "1000", "1", "--label", "0", "--fail-on", "naive:broken"], 1, "broken: naive"),
+        ([*_LOSSES, "--fail-on", "overflow"], 1, "float64, 2 vectors, first in x.csv, row 2"),
+        ([*_LOSSES, "--grad", "--fail-on", "overflow"], 1, "2 vectors, first in x.csv, row 2"),
+        ([*_LOSSES, "--reduction", "none", "--fail-on", "overflow"], 1, "2 vectors, first in"),
+        ([*_LOSSES, "--ignore-index", "1", "--fail-on", "overflow"], 1, "1 vector, first in x"),
+        # each loss is rounded correctly, and their sum is not
+        ([*_SUM, "--fail-on", "shifted:ulp>0.5"], 1, "ulp>0.5: shifted in float16, the sum"),
+        # right, for it is less than a digit off
+        (["lse", "-2.2", "-1.63", "-0.95", "--fail-on", "shifted:ulp>1"], 1, "shifted in"),
     ],
 )
 @pytest.mark.parametrize("form", [["-q"], ["--json"], []])
 def test_fail_on(args, code, failed, form, run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.csv").write_text("1,2\n1000,2\n1000,3\n")
+    (tmp_path / "y.csv").write_text("0\n0\n1\n")
+    (tmp_path / "z.csv").write_text("0,0,0.6\n" * 3)
     done = run(*args, *form)
     assert done.code == code
     assert failed in done.err
