@@ -83,6 +83,7 @@ COMMANDS = {
       stablelse softmax 1000 1001 1002
       stablelse softmax --file logits.csv --row 7 --dtype float16
       stablelse softmax 1000 1001 1002 --method shifted --method division-free
+      stablelse softmax 1000 1001 1002 --temperature 0.5
       stablelse softmax --file logits.csv --quiet > probabilities.tsv
       stablelse softmax --file model.safetensors --key logits --row 1
 

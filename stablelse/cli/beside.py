@@ -108,7 +108,7 @@ def masked_blocks(blocks: Iterator[Block], path: str, axis: int | None = None) -
         )
 
 
-def masked_vector(values: Array, path: str) -> Block:
+def masked_vector(block: Block, path: str) -> Block:
     """Return a vector given as arguments, shape (1, n), with -inf where a mask says so.
 
     Raises
@@ -116,8 +116,7 @@ def masked_vector(values: Array, path: str) -> Block:
     ReadError
         As `masked_blocks`.
     """
-    block = Block(values, "the vector given", 0)
-    n = values.shape[1]
+    n = block.values.shape[1]
     pieces = list(_open(path))
     cells = np.concatenate([piece.values.reshape(-1) for piece in pieces])
     if len(cells) != n:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain, groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -44,7 +45,7 @@ from stablelse.readers import (
     vectors,
     vectors_or_stream,
 )
-from stablelse.render.numbers import place_text
+from stablelse.render.numbers import number_text, place_text
 
 #: The errors whose message is for the user to read, without a traceback.
 INPUT_ERRORS = (
@@ -148,17 +149,36 @@ def open_numbers(
     return open_files(options.file or ["-"], reading, alike and by is not By.ROWS), by
 
 
-def masked_by(options: Input, blocks: Iterator[Block]) -> Iterator[Block]:
-    """Return blocks with -inf where the mask says so, if there is one."""
-    return masked_blocks(blocks, options.mask, options.axis) if options.mask else blocks
+def prepared(options: Input, blocks: Iterator[Block]) -> Iterator[Block]:
+    """Return blocks with -inf where the mask says so, divided by the temperature."""
+    blocks = masked_blocks(blocks, options.mask, options.axis) if options.mask else blocks
+    if options.temperature is None:
+        return blocks
+    return map(partial(_divided, options.temperature), blocks)
+
+
+def _divided(temperature: float, block: Block) -> Block:
+    """Return a block divided by the temperature, in float64 or longdouble."""
+    x = block.values.astype(np.result_type(np.float64, block.values.dtype), copy=False)
+    with np.errstate(all="ignore"):
+        quotients = x / temperature
+        lost = np.argwhere(np.isfinite(x) & np.isinf(quotients))
+    if len(lost):
+        row, column = lost[0].tolist()
+        raise ReadError(
+            f"{block.source}, row {block.offset + row + 1}, column {column + 1}: "
+            f"{number_text(x[row, column])}/{number_text(temperature)} is too large to hold; "
+            "choose a larger --temperature"
+        )
+    return block._replace(values=quotients)
 
 
 def open_input(
     options: Input, dtype: str, gauge: Gauge | None = None
 ) -> tuple[Iterator[Block], By | None]:
-    """Return the blocks of all files, masked, and what a vector is to be."""
+    """Return the blocks of all files, prepared, and what a vector is to be."""
     blocks, by = open_numbers(options, dtype, gauge)
-    return masked_by(options, blocks), by
+    return prepared(options, blocks), by
 
 
 def read_vectors(options: Input, dtype: str, gauge: Gauge | None = None) -> Iterator[Vectors]:
@@ -200,11 +220,12 @@ def read_one(options: Input, formats: Sequence[Format]) -> tuple[Array, Place]:
 
 def _argument(options: Input, dtype: str) -> Vectors:
     values = parse_numbers(options.numbers or [], dtype=dtype)
-    vector = Vectors(values[np.newaxis], "", 1, By.ALL, vertical=False, names=None)
-    if options.mask is None:
-        return vector
-    block = masked_vector(vector.values, options.mask)
-    return vector._replace(values=block.values, masked=block.masked)
+    block = Block(values[np.newaxis], "the vector given", 0)
+    if options.mask is not None:
+        block = masked_vector(block, options.mask)
+    if options.temperature is not None:
+        block = _divided(options.temperature, block)
+    return Vectors(block.values, "", 1, By.ALL, False, None)._replace(masked=block.masked)
 
 
 def place_of(stack: Vectors, index: int) -> Place:

@@ -20,10 +20,10 @@ from stablelse.cli.input import (
     Job,
     batches,
     chosen,
-    masked_by,
     open_numbers,
     place_of,
     policed,
+    prepared,
     read_vectors,
 )
 from stablelse.cli.options import Input, Labels, Nll
@@ -105,7 +105,7 @@ def _opened(source: Input, where: Labels, dtype: str) -> tuple[Iterator[Vectors]
     if by not in (None, By.ROWS):
         raise typer.BadParameter(f"--label-column labels rows: it does not go with --by {by.value}")
     logits, labels = split_column(blocks, None if source.column else column)
-    return vectors(masked_by(source, logits), By.ROWS, NOTES.note), Beside(labels)
+    return vectors(prepared(source, logits), By.ROWS, NOTES.note), Beside(labels)
 
 
 def _seen(stacks: Iterator[Vectors], passes: Passes) -> Iterator[Vectors]:

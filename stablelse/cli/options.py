@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
+
+from stablelse.cli.help import is_number
 
 #: What a picture can be saved as, and a figure, where a result is drawn as one.
 PICTURES, FIGURES = (".svg", ".html", ".txt"), (".png", ".svg", ".pdf")
@@ -74,6 +77,14 @@ _Decimal = Annotated[
 ]
 
 
+def _temperature(text: str) -> float:
+    """Read what the numbers are divided by."""
+    number = float(text) if is_number(text) and "," not in text else 0.0
+    if not 0 < number < inf:
+        raise typer.BadParameter(f"{text!r} is not a temperature: give a positive number")
+    return number
+
+
 class Input(NamedTuple):
     """Where the numbers come from, and how a file is read."""
 
@@ -112,6 +123,14 @@ class Input(NamedTuple):
             metavar="PATH",
             help="A file with a cell for each number: 1 or true keeps it, 0 or false counts as"
             " -inf; or one row of them, for every row.",
+        ),
+    ] = None
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            metavar="T",
+            parser=_temperature,
+            help="Divide x by T first, in float64; the rounded quotient is the x of all methods.",
         ),
     ] = None
 

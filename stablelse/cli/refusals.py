@@ -45,6 +45,9 @@ class _Refusal(NamedTuple):
     message: str
 
 
+#: What goes with numbers as arguments, of the options for input.
+_OF_NUMBERS = ("mask", "temperature")
+
 _PICTURE = "--save keeps the picture of the table: it does not go with "
 _NUMBERS = "what programs read has every number, with all its digits"
 _LIST = "--list has names alone: leave out --format, --json and --save"
@@ -127,7 +130,7 @@ def refuse(command: str, given: Mapping[str, Any]) -> None:
     if options.numbers or may_be_without:
         for name in Input._fields:
             is_given = options.get(name) not in (None, [], Input._field_defaults[name])
-            if is_given and name != "numbers" and not (options.numbers and name == "mask"):
+            if is_given and name != "numbers" and not (options.numbers and name in _OF_NUMBERS):
                 option = name.replace("_", "-")
                 raise typer.BadParameter(
                     f"--{option} is for files and pipes: it does not go {where}"

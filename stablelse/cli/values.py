@@ -41,10 +41,11 @@ def job_of(request: Evaluate) -> Job:
     """Return what is to be computed, or complain of what a cluster does not do."""
     function = Function(FUNCTIONS[request.function])
     job = Job.of(function, request.source, request.methods, request.empty, request.steps)
-    if request.cluster != HERE and (request.source.mask or not _may_stream(request, job)):
+    is_changed = request.source.mask or request.source.temperature
+    if request.cluster != HERE and (is_changed or not _may_stream(request, job)):
         raise typer.BadParameter(
-            "--engine dask sums up in one pass: it does not go with --mask, --row, --steps, "
-            "--errors, another --shift than max, or longdouble"
+            "--engine dask sums up in one pass: it does not go with --mask, --temperature, --row, "
+            "--steps, --errors, another --shift than max, or longdouble"
         )
     return job
 
