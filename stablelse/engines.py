@@ -254,7 +254,7 @@ def _open(stack: ExitStack, address: str | None, workers: int | None) -> Client:
             )
             stack.callback(cluster.close)
         client = Client(cluster, timeout=_PATIENCE, set_as_default=False)
-    except Exception as error:  # what is no scheduler may answer anything
+    except Exception as error:  # anything may answer at this address
         what = f"cannot reach a Dask scheduler at {address}" if address else "cannot start workers"
         fix = "check the address" if address else "use the local engine"
         # Dask asserts, and says no more, that its own thread has started within 10 seconds.
@@ -273,8 +273,8 @@ def _reporting_loss(where: str) -> Iterator[None]:
         yield
     except KilledWorker as error:
         raise ClusterError(
-            f"{error.allowed_failures + 1} workers of {where} died at one and the same part, "
-            "perhaps because they lacked memory; give each worker more of it"
+            f"{error.allowed_failures + 1} workers of {where} died on the same part, perhaps "
+            "for lack of memory; give each worker more"
         ) from None
     except (OSError, CancelledError) as error:
         raise ClusterError(f"{where} is lost ({in_one_line(error)}); try again") from None

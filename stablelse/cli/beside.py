@@ -121,7 +121,7 @@ def masked_vector(block: Block, path: str) -> Block:
     cells = np.concatenate([piece.values.reshape(-1) for piece in pieces])
     if len(cells) != n:
         raise ReadError(
-            f"{path} has {count(len(cells), 'cell')}, where {block.source} has {count(n, 'number')}"
+            f"{path} has {count(len(cells), 'cell')}, but {block.source} has {count(n, 'number')}"
         )
     row = pieces[0]._replace(values=cells[np.newaxis])
     return _masked(block, _kept(row, block))
@@ -136,7 +136,7 @@ def _kept(piece: Block, block: Block) -> Array:
     width, expected = piece.values.shape[1], block.values.shape[1]
     if width != expected:
         raise ReadError(
-            f"{piece.source} has {count(width, 'column')}, where {block.source} has {expected}: a "
+            f"{piece.source} has {count(width, 'column')}, but {block.source} has {expected}: a "
             "mask has a cell for each number"
         )
     wrong = np.argwhere((piece.values != 0) & (piece.values != 1))

@@ -86,7 +86,7 @@ def _comparisons(
 
 
 def _records(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[Any]:
-    """Yield what is printed of each vector where it is no table."""
+    """Yield what is printed of each vector, if it is not a table."""
     for comparison in comparisons:
         if request.steps:
             yield Steps(comparison)

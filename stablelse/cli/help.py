@@ -103,7 +103,7 @@ def without_numbers(name: str, help_text: str) -> str:
 
 
 def wrong_command(args: Sequence[str], commands: Iterable[str]) -> str:
-    """Return what to say of a command that there is not."""
+    """Return what to say about an unknown command."""
     word = args[0]
     if is_number(word):
         return f"{word!r} is not a command: did you mean stablelse lse {shlex.join(args)}?"
@@ -123,7 +123,7 @@ def is_number(word: str) -> bool:
 
 
 def with_hint(message: str) -> str:
-    """Add to a complaint about a word what may have been meant, if something is close to it."""
+    """Add to an error about a word what may have been meant, if something is close to it."""
     match = _UNKNOWN.search(message)
     if match is None:
         return message

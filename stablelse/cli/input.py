@@ -77,7 +77,7 @@ class Job(NamedTuple):
     def of(
         cls, function: Function, source: Input, options: Methods, empty: str, steps: bool
     ) -> Job:
-        """Return what is asked for, or raise where there is no such thing."""
+        """Return what is asked for, or raise if it does not exist."""
         formats = find_formats(options.dtype)
         for format_ in formats:
             if source.mask and not format_.has_infinity:

@@ -116,7 +116,7 @@ def _seen(stacks: Iterator[Vectors], passes: Passes) -> Iterator[Vectors]:
 
 
 def _beside(stacks: Iterator[Vectors], labels: Beside, ignored: int) -> Iterator[Vectors]:
-    """Yield the vectors with their labels, as many of these as of those."""
+    """Yield the vectors with their labels, one for each."""
     stack, label_source = None, "the input"
     for stack in stacks:
         pieces = labels.take(len(stack.values))

@@ -221,7 +221,7 @@ class Methods(NamedTuple):
 
 
 def _check_suffixes(paths: Sequence[str] | None, known: Sequence[str]) -> Any:
-    """Complain of a file of no kind that a picture, or a figure, can be saved as."""
+    """Refuse a file name without the suffix of a picture or a figure."""
     for path in paths or ():
         suffix = Path(path).suffix.lower()
         if suffix not in known:

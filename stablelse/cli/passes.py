@@ -107,7 +107,7 @@ def _beginning(stream: Stream) -> tuple[Iterator[Block], int, list[str | None]]:
 
 
 def passes_over(source: Input) -> Passes | None:
-    """Return what sees to passes over the files named, if all can be opened a second time."""
+    """Return the passes over the files, if all can be opened a second time."""
     files = [*(source.file or ["-"]), *filter(None, [source.mask])]
     if any(path == "-" or is_url(path) for path in files):
         return None

@@ -123,7 +123,7 @@ _REFUSALS = tuple(
 
 
 def refuse(command: str, given: Mapping[str, Any]) -> None:
-    """Complain of options that contradict each other, and of those for files where none is read."""
+    """Refuse options that contradict each other, and those for files if none is read."""
     options = _Given(given)
     where = "with numbers as arguments" if options.numbers else "without a file"
     may_be_without = command in ("peers", "prove") and not options.file

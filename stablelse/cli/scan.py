@@ -42,7 +42,7 @@ def run(request: Scan) -> None:
 
 
 def _take_all(state: ScanState, source: Input, is_wide: bool) -> None:
-    """Read all vectors; unless it is said what a vector is, the shape of each file tells."""
+    """Read all vectors; by default the shape of each file says what a vector is."""
     with (meter := meter_of(source)).running():
         dtype = "longdouble" if is_wide else "float64"
         blocks, by = open_numbers(source, dtype, meter.gauge, alike=source.by is not None)

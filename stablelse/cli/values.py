@@ -214,7 +214,7 @@ def _blocks(request: Evaluate, job: Job, meter: Meter) -> Iterator[tuple[Array, 
         if width not in (None, here):
             raise ReadError(
                 f"{stack.source}, {_NOUNS[stack.axis]} {stack.first} has {count(here, 'number')}, "
-                f"where those before have {width}: a table needs vectors of the same length; print "
+                f"but those before have {width}: a table needs vectors of the same length; print "
                 "them instead"
             )
         width = here

@@ -53,34 +53,11 @@ from stablelse.readers.vectors import (
 )
 
 __all__ = [
-    "Beside",
-    "Block",
-    "By",
-    "Gauge",
-    "Note",
-    "Part",
-    "Passes",
-    "ReadError",
-    "ReadOptions",
-    "Stream",
-    "Vectors",
-    "check_columns",
-    "count",
-    "file_source",
-    "find_files",
-    "in_one_line",
-    "is_url",
-    "one_column",
-    "open_blocks",
-    "open_files",
-    "parse_numbers",
-    "read_part",
-    "read_source",
-    "split_column",
-    "split_file",
-    "vectors",
-    "vectors_or_stream",
-]
+    "Beside", "Block", "By", "Gauge", "Note", "Part", "Passes", "ReadError", "ReadOptions",
+    "Stream", "Vectors", "check_columns", "count", "file_source", "find_files", "in_one_line",
+    "is_url", "one_column", "open_blocks", "open_files", "parse_numbers", "read_part",
+    "read_source", "split_column", "split_file", "vectors", "vectors_or_stream",
+]  # fmt: skip
 
 
 def open_files(
@@ -117,12 +94,12 @@ def check_columns(block: Block, first: Block) -> None:
     width, expected = block.values.shape[1], first.values.shape[1]
     if width != expected:
         raise ReadError(
-            f"{block.source} has {count(width, 'column')}, where {first.source} has {expected}; "
+            f"{block.source} has {count(width, 'column')}, but {first.source} has {expected}; "
             "choose as many of each with --column, or use --by rows if each row is a vector"
         )
     if block.columns and first.columns and block.columns != first.columns:
         raise ReadError(
-            f"{block.source} has the columns {list_names(block.columns)}, where {first.source} has "
+            f"{block.source} has the columns {list_names(block.columns)}, but {first.source} has "
             f"{list_names(first.columns)}; choose them by name with --column"
         )
 

@@ -27,7 +27,6 @@ from stablelse.readers.blocks import (
     damage,
     damaged,
     explaining,
-    more_behind,
     quoted,
     unique_keys,
 )
@@ -198,9 +197,8 @@ def safetensors(source: Source, options: ReadOptions) -> Iterator[Block]:
     source.skip_to(8 + length + begin)
     source.name = _keyed(name, key)
     yield from StoredArray(source, shape, np.dtype(dtype), decode=decode).blocks(options)
-    source.skip_to(8 + length + max(ends))
-    if source.read(1):
-        raise more_behind(name, "its tensors")
+    source.name = name
+    source.expect_end(8 + length + max(ends), "its tensors")
 
 
 def _keyed(source: str, key: str) -> str:
@@ -366,10 +364,8 @@ class StoredArray:
         return math.prod(self.shape) * self.dtype.itemsize
 
     def check_end(self) -> None:
-        """Refuse a file that goes on behind its only array."""
-        self.source.skip_to(self.place + self.size)
-        if self.source.read(1):
-            raise more_behind(self.source.name, "its array")
+        """Refuse a file that goes on after its only array."""
+        self.source.expect_end(self.place + self.size, "its array")
 
     def _truncated(self, size: int) -> ReadError:
         return ReadError(
@@ -391,7 +387,7 @@ class StoredArray:
             yield from self._scattered(file, place, axes, wanted)
 
     def _slabs(self, axes: Axes, slab: int, wanted: slice | list[int]) -> Iterator[Array]:
-        """Yield rows that lie one behind the other, or interwoven with few others."""
+        """Yield rows that lie one after the other, or interwoven with few others."""
         inner, slab_bytes = slab // axes.width, slab * self.dtype.itemsize
         slabs, at_once = axes.rows // inner, max(1, BLOCK_BYTES // slab_bytes)
         memory = Memory(at_once * slab_bytes)

@@ -135,20 +135,20 @@ class _Values:
                 raise self._not_json(end, problem)
 
     def _peek(self) -> str:
-        """Return the next character that is not blank, with more read behind it, or nothing."""
+        """Return the next character that is not blank, or nothing, and read ahead."""
         while True:
             self._skip(_BLANKS)
             if len(self._text) - self._at >= _AHEAD or not self._extend(_AHEAD):
                 return self._text[self._at : self._at + 1]
 
     def _skip(self, pattern: re.Pattern[str]) -> bool:
-        """Go behind what a pattern matches here, if it does."""
+        """Skip what a pattern matches here, and say whether it does."""
         match = pattern.match(self._text, self._at)
         self._advance(match.end() if match else self._at)
         return match is not None
 
     def _expect(self, characters: str) -> str:
-        """Go behind the next character, which must be one of these."""
+        """Skip the next character, which must be one of these, and return it."""
         character = self._peek()
         if not character or character not in characters:
             raise self._not_json(self._at, f"Expecting {' or '.join(map(repr, characters))}")
@@ -289,7 +289,7 @@ class _Rows:
             return
         if value is not None:
             if self._is_column is is_vector:
-                both = ("an array, where a number", "a number, where an array")
+                both = ("an array, but a number", "a number, but an array")
                 raise self._bad(
                     f"has {both[not is_vector]} came before; give either arrays or numbers"
                 )

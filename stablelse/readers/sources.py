@@ -18,7 +18,15 @@ from importlib import import_module
 from typing import Any, BinaryIO, NamedTuple
 
 from stablelse.readers import remote
-from stablelse.readers.blocks import Gauge, ReadError, damaged, explaining, in_one_line, shown
+from stablelse.readers.blocks import (
+    Gauge,
+    ReadError,
+    damaged,
+    explaining,
+    in_one_line,
+    more_behind,
+    shown,
+)
 
 #: What is read at once to tell what kind of input it is; more than any signature needs.
 _HEAD_BYTES = 1 << 12
@@ -52,10 +60,10 @@ class Signature(NamedTuple):
 
     kind: str
     begin: bytes  # a pattern
-    reader: str = ""  # the reader: ``module:function`` of this package, if there is one
+    hint: str = ""  # how to make it readable
+    reader: str = ""  # ``module:function`` of this package, if there is one
     #: Which of ``ReadOptions.axis`` and ``key`` choose something there; whether parts can be read.
     features: str = ""
-    hint: str = ""
 
 
 _SAVE = "in the program that wrote it, save the array you want with numpy.save"
@@ -73,45 +81,40 @@ _JSON = (
 SIGNATURES = tuple(
     Signature(*row)
     for row in (
-        ("a .npy file", rb"\x93NUMPY", "arrays:npy", "axis parts"),
-        ("a zip archive", rb"PK(\x03\x04|\x05\x06)", "arrays:npz", "axis key"),  # or of nothing
+        ("a .npy file", rb"\x93NUMPY", "", "arrays:npy", "axis parts"),
+        ("a zip archive", rb"PK(\x03\x04|\x05\x06)", "", "arrays:npz", "axis key"),  # or of nothing
         # The length of the header, in eight bytes, is below 2**32; the header is JSON.
-        ("a .safetensors file", rb".{4}\0\0\0\0\{", "arrays:safetensors", "axis key"),
-        ("a Parquet file", b"PAR1", "tables:parquet", "parts"),
-        ("an Arrow file", rb"ARROW1\0\0", "tables:arrow"),
-        ("an Arrow stream", rb"\xff\xff\xff\xff", "tables:arrow"),  # the mark before each message
-        ("JSON", _JSON, "json:json_lines", "key"),
+        ("a .safetensors file", rb".{4}\0\0\0\0\{", "", "arrays:safetensors", "axis key"),
+        ("a Parquet file", b"PAR1", "", "tables:parquet", "parts"),
+        ("an Arrow file", rb"ARROW1\0\0", "", "tables:arrow"),
+        ("an Arrow stream", rb"\xff\xff\xff\xff", "", "tables:arrow"),  # before each message
+        ("JSON", _JSON, "", "json:json_lines", "key"),
         ("gzip data", rb"\x1f\x8b"),
         ("bzip2 data", rb".{4}(1AY&SY|\x17rE8P\x90)"),  # or of nothing
         ("xz data", rb"\xfd7zXZ\0"),
         ("Zstandard data", rb"\x28\xb5\x2f\xfd"),
-        (
-            "a pickle (.pkl, .joblib, old .pt), which could run any code",
-            rb"\x80[\x02-\x05]", "", "",
-            "if you trust it, load it in Python, and save the array with numpy.save",
-        ),
-        ("an HDF5 file", rb"\x89HDF\r\n\x1a\n", "", "",
+        ("a pickle (.pkl, .joblib, old .pt), which could run any code", rb"\x80[\x02-\x05]",
+         "if you trust it, load it in Python, and save the array with numpy.save"),
+        ("an HDF5 file", rb"\x89HDF\r\n\x1a\n",
          "in Python: numpy.save('x.npy', h5py.File('x.h5')['NAME'][:])"),
-        ("a NetCDF file", rb"CDF[\x01\x02\x05]", "", "", _SAVE),
-        ("a MATLAB file", rb"MATLAB 5\.0 MAT-file", "", "",
+        ("a NetCDF file", rb"CDF[\x01\x02\x05]", _SAVE),
+        ("a MATLAB file", rb"MATLAB 5\.0 MAT-file",
          "in Python: numpy.save('x.npy', scipy.io.loadmat('x.mat')['NAME'])"),
-        ("a GGUF file of quantized weights", b"GGUF", "", "", "save the tensors as .safetensors"),
-        ("a damaged .safetensors file", rb'.{8}\{"', "", "", "copy or save it again"),
-        ("an encrypted Parquet file", b"PARE", "", "", "write it without encryption"),
-        ("an Arrow file of the old Feather format", b"FEA1", "", "", _CONVERT),
-        ("an Avro file", rb"Obj\x01", "", "", _CONVERT),
-        ("an SQLite database", rb"SQLite format 3\0", "", "",
-         "write the table you want as CSV"),
-        ("an old Office file", rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "", "",
-         "save the sheet as CSV"),
-        ("LZ4 data", rb"\x04\x22\x4d\x18", "", "", _UNPACK.format("lz4 -dc")),
-        ("data in the old LZMA format", rb"\x5d\0\0", "", "", _UNPACK.format("xz -dc")),
-        ("a 7z archive", rb"7z\xbc\xaf\x27\x1c", "", "", "unpack it"),
-        ("a tar archive", rb".{257}ustar", "", "", "unpack it, and name the directory with --file"),
-        ("zlib data, as .joblib files are", rb"x[\x9c\xda]", "", "", _SAVE),
-        ("UTF-32 text", rb"\xff\xfe\0\0|\0\0\xfe\xff", "", "", _ICONV.format("UTF-32")),
-        ("UTF-16 text", rb"\xff\xfe|\xfe\xff", "", "", _ICONV.format("UTF-16")),
-        ("text", b"", "text:text", "parts"),
+        ("a GGUF file of quantized weights", b"GGUF", "save the tensors as .safetensors"),
+        ("a damaged .safetensors file", rb'.{8}\{"', "copy or save it again"),
+        ("an encrypted Parquet file", b"PARE", "write it without encryption"),
+        ("an Arrow file of the old Feather format", b"FEA1", _CONVERT),
+        ("an Avro file", rb"Obj\x01", _CONVERT),
+        ("an SQLite database", rb"SQLite format 3\0", "write the table you want as CSV"),
+        ("an old Office file", rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "save the sheet as CSV"),
+        ("LZ4 data", rb"\x04\x22\x4d\x18", _UNPACK.format("lz4 -dc")),
+        ("data in the old LZMA format", rb"\x5d\0\0", _UNPACK.format("xz -dc")),
+        ("a 7z archive", rb"7z\xbc\xaf\x27\x1c", "unpack it"),
+        ("a tar archive", rb".{257}ustar", "unpack it, and name the directory with --file"),
+        ("zlib data, as .joblib files are", rb"x[\x9c\xda]", _SAVE),
+        ("UTF-32 text", rb"\xff\xfe\0\0|\0\0\xfe\xff", _ICONV.format("UTF-32")),
+        ("UTF-16 text", rb"\xff\xfe|\xfe\xff", _ICONV.format("UTF-16")),
+        ("text", b"", "", "text:text", "parts"),
     )
 )  # fmt: skip
 
@@ -229,6 +232,12 @@ class Source:
         else:
             for _ in self.parts(place - self._place):
                 pass
+
+    def expect_end(self, place: int, what: str) -> None:
+        """Refuse a file that goes on after this place."""
+        self.skip_to(place)
+        if self.read(1):
+            raise more_behind(self.name, what)
 
     def header(self, length: int, most: int, kind: str) -> bytes:
         """Return the header of a file, if its claimed length is possible."""

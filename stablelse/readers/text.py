@@ -56,8 +56,8 @@ PIECE_BYTES = 1 << 20
 #: The longest line: a million numbers of 25 characters each fit in.
 MAX_LINE_BYTES = 1 << 25
 
-#: Behind so many pieces pyarrow reads, if it can: importing it takes as long as NumPy's parser
-#: takes for these (0.1 to 0.2 s, measured). A file that is known to have more it reads all.
+#: After so many pieces pyarrow reads, if it can: importing it takes as long as NumPy's parser takes
+#: for these (0.1 to 0.2 s, measured). It reads all of a file that is known to have more.
 _PIECES_OF_NUMPY = 8
 
 #: More threads than this parse faster than a disk and one consumer can keep up with.
@@ -450,9 +450,9 @@ def _read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, Mask | No
         if len(cells) != layout.width:
             hint = "give all rows as many cells, or say what is between them with --delimiter"
             if "#" in line.text and len(cells) < layout.width:
-                hint = "a # behind a blank starts a comment: put a cell that holds one in quotes"
+                hint = "a # after a blank starts a comment: put a cell that holds one in quotes"
             raise ReadError(
-                f"{layout.source}, line {line.number} has {count(len(cells), 'cell')}, where line "
+                f"{layout.source}, line {line.number} has {count(len(cells), 'cell')}, but line "
                 f"{layout.first_line} has {layout.width}; {hint}"
             )
         for position in positions:

@@ -47,13 +47,9 @@ class Vectors(NamedTuple):
 
     def part(self, begin: int, end: int) -> Vectors:
         """Return the vectors at these positions, from 0, the last one excluded."""
-        return self._replace(
-            values=self.values[begin:end],
-            first=self.first + begin,
-            names=self.names and self.names[begin:end],
-            masked=None if self.masked is None else self.masked[begin:end],
-            labels=None if self.labels is None else self.labels[begin:end],
-        )
+        aligned = {name: getattr(self, name) for name in ("values", "names", "masked", "labels")}
+        cut = {name: cells[begin:end] for name, cells in aligned.items() if cells is not None}
+        return self._replace(first=self.first + begin, **cut)
 
 
 class Stream(NamedTuple):
@@ -132,7 +128,7 @@ def _even(blocks: Iterator[Block]) -> Iterator[Block]:
         expected = expected or width
         if width != expected:
             raise ReadError(
-                f"{block.source}, row {block.offset + 1} has {count(width, 'number')}, where the "
+                f"{block.source}, row {block.offset + 1} has {count(width, 'number')}, but the "
                 f"rows before have {expected}: they have no columns; use --by rows"
             )
         yield block
@@ -189,11 +185,10 @@ def _most() -> int:
 
 def _joined(blocks: list[Block], name: str) -> Mask | None:
     """Put together the masks of several blocks, if one has any."""
-    masks = [getattr(block, name) for block in blocks]
-    if all(mask is None for mask in masks):
+    masks = [(getattr(block, name), block.values.shape) for block in blocks]
+    if all(mask is None for mask, _ in masks):
         return None
-    pairs = zip(masks, blocks, strict=True)
-    return np.concatenate([np.zeros(b.values.shape, "?") if m is None else m for m, b in pairs])
+    return np.concatenate([np.zeros(size, "?") if mask is None else mask for mask, size in masks])
 
 
 def _without_missing(stack: Vectors, missing: Mask | None) -> Iterator[Vectors]:

@@ -198,7 +198,7 @@ def test_vectors_of_other_lengths_make_no_table(suffix, run, saved):
     done = run("softmax", "--file", "-", "--output", f"a.{suffix}", stdin=b"[1, 2]\n[3]\n")
     assert done.code == 2
     assert done.err.count("\n") == 1
-    assert "row 2 has 1 number, where those before have 2" in done.err
+    assert "row 2 has 1 number, but those before have 2" in done.err
     import os
 
     assert not os.path.exists(f"a.{suffix}")

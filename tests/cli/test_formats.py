@@ -106,7 +106,7 @@ BAD = {
     "no match": (["-f", "*.tsv"], "no file matches *.tsv; check the path"),
     "mixed shapes": (
         ["-f", "x.csv", "-f", "y.csv"],
-        "y.csv has 2 columns, where x.csv has 1; "
+        "y.csv has 2 columns, but x.csv has 1; "
         "choose as many of each with --column, or use --by rows if each row is a vector",
     ),
     "a row too many": (

@@ -139,7 +139,7 @@ def test_what_a_vector_is(name, run):
 def test_columns_of_other_lengths(run):
     done = run("lse", "-q", "--by", "columns", stdin=b"[[1, 2], [3]]")
     assert (done.code, done.out) == (2, "")
-    assert "standard input, row 2 has 1 number, where the rows before have 2" in done.err
+    assert "standard input, row 2 has 1 number, but the rows before have 2" in done.err
 
 
 def test_a_scan_names_the_row(run):

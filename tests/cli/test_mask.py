@@ -165,7 +165,7 @@ BAD = {
     "neither": ("1,0,1\n1,2,1\n", "mask, row 2, column 2: 2 is not a mask value; 1 or true keeps"),
     "nan": ("1,0,nan\n1,1,1\n", "mask, row 1, column 3: nan is not a mask value"),
     "additive": ("0,-inf,0\n0,0,0\n", "-inf is not a mask value"),
-    "narrow": ("1,0\n1,1\n", "mask has 2 columns, where standard input has 3"),
+    "narrow": ("1,0\n1,1\n", "mask has 2 columns, but standard input has 3"),
     "short": ("1,0,1\n0,1,1\n", "mask has fewer rows than standard input"),
     "long": ("1,0,1\n" * 4, "mask has more rows than standard input"),
     "a word": ("1,0,1\n1,perhaps,1\n1,1,1\n", "mask, line 2, column 2: 'perhaps' is not a number"),
@@ -189,7 +189,7 @@ def test_one_clear_line(command, name, run, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("args", "complaint"),
     [
-        (["lse", "1", "2", "--mask", "mask"], "mask has 3 cells, where the vector given has 2 num"),
+        (["lse", "1", "2", "--mask", "mask"], "mask has 3 cells, but the vector given has 2 num"),
         (["lse", "--mask", "-"], "standard input cannot be both the mask and the numbers"),
         (["lse", "1", "2", "3", "--mask", "mask", "--dtype", "float8_e4m3fn"], "no infinity"),
         (["softmax", "1", "-inf", "--empty", "half"], "--empty"),

@@ -150,7 +150,7 @@ def test_bad_json_is_an_error_at_its_line(there, tmp_path):
     path.write_text("[1]\n[2]\n" * 10_000 + "3\n")
     done = there(path, "--by", "all", "--quiet")
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-    assert done.err.startswith(f"stablelse: error: {path}, line 20001 has a number, where an array")
+    assert done.err.startswith(f"stablelse: error: {path}, line 20001 has a number, but an array")
 
 
 def test_a_column_each(there, tmp_path):
@@ -176,7 +176,7 @@ def test_files_must_have_the_same_columns(there, tmp_path):
     np.save(tmp_path / "2.npy", X.reshape(-1, 3))
     done = there(tmp_path, "--by", "all")
     assert done.code == 2
-    assert f"{tmp_path / '2.npy'} has 3 columns, where {tmp_path / '1.npy'} has 2" in done.err
+    assert f"{tmp_path / '2.npy'} has 3 columns, but {tmp_path / '1.npy'} has 2" in done.err
 
 
 def test_few_numbers_are_shown_as_ever(there, run, tmp_path):
@@ -194,7 +194,7 @@ def test_a_worker_that_dies_costs_a_retry(cluster, tmp_path):
 
 def test_a_part_that_kills_every_worker_is_an_error(own, cluster, monkeypatch):
     monkeypatch.setattr(own.scheduler, "allowed_failures", 0)
-    with pytest.raises(engines.ClusterError, match=r"^1 workers of .* died at one and the same"):
+    with pytest.raises(engines.ClusterError, match=r"^1 workers of .* died on the same part"):
         engines.fold_on_cluster(["x"], workers.split, workers.die, workers.joined, None, cluster)
 
 

@@ -193,7 +193,7 @@ def test_after_some_pieces_of_a_pipe(monkeypatch):
     [
         ("1,x\n", "line {}, column 2 ('b'): 'x' is not a number; "),
         ("1,\n", "line {}, column 2 ('b') is blank; "),
-        ("1\n", "line {} has 1 cell, where line 1 has 2; "),
+        ("1\n", "line {} has 1 cell, but line 1 has 2; "),
         ("1,1e400\n", "line {}, column 2 ('b'): 1e400 overflowed to inf while it was read"),
         ("1,\x00\n", "line {} has a NUL byte"),
     ],

@@ -252,7 +252,7 @@ BAD = {
     ),
     "a number beside arrays": (
         "[[1], 2]",
-        "x, line 1 has a number, where an array came before; give either arrays or numbers",
+        "x, line 1 has a number, but an array came before; give either arrays or numbers",
     ),
     "an object beside numbers": (
         '[1, {"a": 2}]',

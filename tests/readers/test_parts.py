@@ -117,7 +117,7 @@ def test_a_directory_that_may_not_be_read(tmp_path, monkeypatch):
 def test_other_columns(written):
     written(a__csv="a,b\n1,2\n", b__csv="1\n2\n")
     assert complaint("parts") == (
-        "parts/b.csv has 1 column, where parts/a.csv has 2; "
+        "parts/b.csv has 1 column, but parts/a.csv has 2; "
         "choose as many of each with --column, or use --by rows if each row is a vector"
     )
     blocks = list(open_files(["parts"], alike=False))
@@ -127,7 +127,7 @@ def test_other_columns(written):
 def test_columns_in_another_order(written):
     written(a__csv="a,b\n1,2\n", b__csv="b,a\n3,4\n")
     assert complaint("parts") == (
-        "parts/b.csv has the columns 'b', 'a', where parts/a.csv has 'a', 'b'; "
+        "parts/b.csv has the columns 'b', 'a', but parts/a.csv has 'a', 'b'; "
         "choose them by name with --column"
     )
     assert read("parts", columns=("a", "b")) == [

@@ -327,7 +327,7 @@ BAD = {
     ),
     "something behind the last delimiter": (
         b"1,\n2,\n3,4\n",
-        f"line 3 has 2 cells, where line 1 has 1; {RAGGED}",
+        f"line 3 has 2 cells, but line 1 has 1; {RAGGED}",
     ),
     "a blank column with a name": (b"a,b\n1,\n2,\n", f"line 2, column 2 ('b') is blank; {SKIP}"),
     "a comment without a blank": (
@@ -343,26 +343,26 @@ BAD = {
         "1\n5\u00a0000\n".encode(),
         "line 2, column 1: '5\\xa0000' is not a number; write it without thousands separators",
     ),
-    "too long a row": (b"1,2\n3,4,5\n", f"line 2 has 3 cells, where line 1 has 2; {RAGGED}"),
-    "too short a row": (b"1,2\n3\n", f"line 2 has 1 cell, where line 1 has 2; {RAGGED}"),
+    "too long a row": (b"1,2\n3,4,5\n", f"line 2 has 3 cells, but line 1 has 2; {RAGGED}"),
+    "too short a row": (b"1,2\n3\n", f"line 2 has 1 cell, but line 1 has 2; {RAGGED}"),
     "too short a header above blanks": (
         b"a,b\n1 2\n",
-        f"line 2 has 2 cells, where line 1 has 1; {RAGGED}",
+        f"line 2 has 2 cells, but line 1 has 1; {RAGGED}",
     ),
-    "too short a header": (b"a,b\n1,2,3\n", f"line 2 has 3 cells, where line 1 has 2; {RAGGED}"),
+    "too short a header": (b"a,b\n1,2,3\n", f"line 2 has 3 cells, but line 1 has 2; {RAGGED}"),
     "uneven beside the column": (
         b"1,2,3\n4,5,6,7\n",
-        f"line 2 has 4 cells, where line 1 has 3; {RAGGED}",
+        f"line 2 has 4 cells, but line 1 has 3; {RAGGED}",
         {"columns": ("1",)},
     ),
     "uneven beside the column, quotes": (
         b'"a, b",1\n"c",1,2\n',
-        f"line 2 has 3 cells, where line 1 has 2; {RAGGED}",
+        f"line 2 has 3 cells, but line 1 has 2; {RAGGED}",
         {"columns": ("2",), "header": False},
     ),
     "uneven beside the column, comments": (
         b"1,2,3\n4 # ,5,6\n",
-        "line 2 has 1 cell, where line 1 has 3; a # behind a blank starts a comment: put a "
+        "line 2 has 1 cell, but line 1 has 3; a # after a blank starts a comment: put a "
         "cell that holds one in quotes",
         {"columns": ("1",)},
     ),
