@@ -78,7 +78,7 @@ class Ledger:
         self._settled: dict[Rung, int] = {}
         self._bound = 0.0
 
-    def enter(self, rung: Rung, count: int, ulps: Array) -> None:
+    def enter(self, rung: Rung, count: int, ulps: Array | float = 0.0) -> None:
         """Count results that a rung settled, with bounds of their errors in ulps."""
         if not count:
             return
@@ -88,7 +88,7 @@ class Ledger:
     def add(self, certificate: Certificate) -> None:
         """Count what another certificate says."""
         for rung, count in certificate.settled.items():
-            self.enter(rung, count, np.array([certificate.bound]))
+            self.enter(rung, count, certificate.bound)
 
     def count(self, *rungs: Rung) -> int:
         """Return how many results some rungs settled; all, if none is named."""

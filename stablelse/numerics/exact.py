@@ -71,8 +71,8 @@ def _certificate(function: int, rows: Rows, y: Array, proofs: list[Certificate |
         top = np.where(without_terms(rows.of(infinite)), np.inf, rows.of(infinite).filled().max(1))
         is_nothing[infinite] = ~np.isfinite(top)
     conventional = int(np.count_nonzero(is_nothing)) - ledger.count(Rung.CONVENTION)
-    ledger.enter(Rung.CONVENTION, max(conventional, 0), np.zeros(1))
-    ledger.enter(Rung.KERNEL, y.size - ledger.count(), np.zeros(1))
+    ledger.enter(Rung.CONVENTION, max(conventional, 0))
+    ledger.enter(Rung.KERNEL, y.size - ledger.count())
     return ledger.close(Rung.KERNEL)
 
 

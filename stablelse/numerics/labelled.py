@@ -79,18 +79,18 @@ def losses(inputs: LossInputs) -> tuple[Array, Certificate]:
             value, proved, ulps = settle(words, inputs.format, is_nothing)
             value[is_nothing] = inputs.format.round(words.high[is_nothing])
             ledger.enter(rung, int(proved.sum()), ulps[proved])
-            ledger.enter(Rung.CONVENTION, int(is_nothing.sum()), np.zeros(1))
+            ledger.enter(Rung.CONVENTION, int(is_nothing.sum()))
             result[rows], settled[rows] = value, proved | is_nothing
             if rung is Rung.KERNEL and inputs.targets.is_sparse:
                 near = rows[~settled[rows] & (words.error < np.inf)]
                 near = near[inputs.targets.of_labels()[near] == 1]
                 result[near], by_reference = _as_log_softmax(inputs, near)
                 settled[near] = True
-                ledger.enter(Rung.KERNEL, near.size - by_reference, np.zeros(1))
-                ledger.enter(Rung.DOUBLE_WORD, by_reference, np.zeros(1))
+                ledger.enter(Rung.KERNEL, near.size - by_reference)
+                ledger.enter(Rung.DOUBLE_WORD, by_reference)
     for i in np.flatnonzero(~settled).tolist():
         result[i] = _loss_in_decimals(inputs, [i], Fraction(1))
-        ledger.enter(Rung.DECIMAL, 1, np.zeros(1))
+        ledger.enter(Rung.DECIMAL, 1)
     return result, ledger.close(exact.rungs()[0])
 
 
@@ -103,7 +103,7 @@ def _as_log_softmax(inputs: LossInputs, rows: Array) -> tuple[Array, int]:
     assert labels is not None
     if not rows.size:
         return np.empty(0, inputs.format.dtype), 0
-    x, mask = _of(inputs, rows)
+    x, mask = inputs.of(rows)
     some = Rows(x, inputs.format.dtype, mask)
     found = exact.evaluate("log_softmax", some, certified=True)
     assert found.certificate is not None
@@ -130,14 +130,14 @@ def reduced_loss(inputs: LossInputs, divisor: Fraction) -> tuple[Any, Certificat
                     part[i] = number
             special = words.high[~np.isfinite(words.high) & (words.error == 0)]
             if special.size or not divisor:  # an infinite loss, or NaN: there is nothing to round
-                ledger.enter(Rung.CONVENTION, 1, np.zeros(1))
+                ledger.enter(Rung.CONVENTION, 1)
                 total = special.sum() * (1 if divisor > 0 else -1) if divisor else np.nan
                 return inputs.format.round(np.float64(total))[()], ledger.close(exact.rungs()[0])
             value, settled, ulps = settle(_total(words, divisor), inputs.format)
             if settled.all():
                 ledger.enter(rung, 1, ulps)
                 return value[0], ledger.close(exact.rungs()[0])
-    ledger.enter(Rung.DECIMAL, 1, np.zeros(1))
+    ledger.enter(Rung.DECIMAL, 1)
     return _loss_in_decimals(inputs, rows.tolist(), divisor), ledger.close(exact.rungs()[0])
 
 
@@ -166,7 +166,7 @@ def _sparse_losses(inputs: LossInputs, rung: Rung, rows: _Rows) -> Approximation
     """Return t times the loss of the label."""
     targets = inputs.targets
     assert targets.labels is not None, "probabilities are not sparse"
-    x, mask = _of(inputs, rows)
+    x, mask = inputs.of(rows)
     words = _label_losses(x, targets.labels[rows], mask, rung)
     t = targets.of_labels()[rows]
     fraction, exponent = np.frexp(t)
@@ -174,18 +174,13 @@ def _sparse_losses(inputs: LossInputs, rung: Rung, rows: _Rows) -> Approximation
     low += words.low * fraction
     error = 1.001 * abs(fraction) * words.error + ARITHMETIC_ERROR * abs(high)
     is_nothing = ~np.isfinite(words.high) & (words.error == 0)
-    return Approximation(
-        np.where(t == 0, 0.0, np.where(is_nothing, words.high * t, high)),
-        np.where((t == 0) | is_nothing, 0.0, low),
-        np.zeros(len(t)),
-        np.where((t == 0) | is_nothing, 0.0, error),
-        words.exponent + exponent,
-    )
+    loss = Approximation(high, low, np.zeros(len(t)), error, words.exponent + exponent)
+    return loss.but_for((t == 0) | is_nothing, np.where(t == 0, 0.0, words.high * t))
 
 
 def _dense_losses(inputs: LossInputs, rung: Rung, rows: _Rows) -> Approximation:
     """Return sum t (a - x) + T log S."""
-    x, mask = _of(inputs, rows)
+    x, mask = inputs.of(rows)
     t, t_low = (part.T for part in inputs.targets.words(rows, x.shape[1], mask))
     wide = _wide(x, mask)
     largest = wide.argmax(axis=1)
@@ -211,17 +206,9 @@ def _dense_losses(inputs: LossInputs, rung: Rung, rows: _Rows) -> Approximation:
     special[~counts.any(axis=0)] = 0
     has_no_nan = (log.error < np.inf) | (rung is not Rung.KERNEL)
     is_known = is_nan | ((infinite != 0) & has_no_nan) | ~counts.any(axis=0)
-    return Approximation(
-        np.where(is_known, special, high),
-        np.where(is_known, 0.0, low + (own_low + rest)),
-        np.zeros(len(x)),
-        np.where(is_known, 0.0, error),
-        np.zeros(len(x), np.int64),
-    )
-
-
-def _of(inputs: LossInputs, rows: _Rows) -> tuple[Array, Array | None]:
-    return inputs.x[rows], None if inputs.mask is None else inputs.mask[rows]
+    zero = np.zeros(len(x))
+    loss = Approximation(high, low + (own_low + rest), zero, error, zero.astype(np.int64))
+    return loss.but_for(is_known, special)
 
 
 def _wide(x: Array, mask: Array | None) -> Array:
@@ -300,20 +287,12 @@ def _in_words(wide: Array, labels: Array) -> tuple[rowsums.Sums, Approximation, 
     is_top = own == rest.largest
     less_words = [np.where(is_top, one, two) for one, two in zip(top, other, strict=True)]
 
-    is_absent, zero = own == -np.inf, np.zeros(len(wide))
-    is_nothing = known.is_nothing | is_absent
-
     def approximation(words: Any, of_absent: float) -> Approximation:
         high, low, error, exponent = words
-        special = np.where(known.is_nothing, np.nan, of_absent)
         error = np.where(known.is_held, 1.001 * error, np.inf)
-        return Approximation(
-            np.where(is_nothing, special, high),
-            np.where(is_nothing, 0.0, low),
-            zero,
-            np.where(is_nothing, 0.0, error),
-            np.where(is_nothing, 0, exponent),
-        )
+        found = Approximation(high, low, np.zeros(len(wide)), error, exponent)
+        special = np.where(known.is_nothing, np.nan, of_absent)
+        return found.but_for(known.is_nothing | (own == -np.inf), special)
 
     return known, approximation(loss, np.inf), approximation(less_words, 1.0)
 
@@ -327,7 +306,7 @@ def gradient(inputs: LossInputs, divisor: Fraction) -> tuple[Array, Certificate]
     result = np.empty(x.shape, inputs.format.dtype)
     if not divisor:
         result[...] = np.nan
-        ledger.enter(Rung.CONVENTION, result.size, np.zeros(1))
+        ledger.enter(Rung.CONVENTION, result.size)
         return result, ledger.close(exact.rungs()[0])
     is_moderate = 2**-900 < abs(1 / divisor) < 2**900
     scale = _words(1 / divisor) if is_moderate else (np.nan, np.nan)
@@ -341,12 +320,12 @@ def gradient(inputs: LossInputs, divisor: Fraction) -> tuple[Array, Certificate]
             run = partial(of_band, inputs, scale, result, doubtful)
             parts = threads.mapped(run, jobs, len(rows) * x.shape[1])
             left = np.concatenate([np.zeros(0, np.int64), *parts])
-            ledger.enter(rung, count - left.size, np.zeros(1))
+            ledger.enter(rung, count - left.size)
             doubtful, count, rows = left, left.size, np.unique(left // x.shape[1])
     for row in rows.tolist():
         here = doubtful[doubtful // x.shape[1] == row]
         flat[here] = _gradient_in_decimals(inputs, row, here % x.shape[1], divisor)
-    ledger.enter(Rung.DECIMAL, doubtful.size, np.zeros(1))
+    ledger.enter(Rung.DECIMAL, doubtful.size)
     return result, ledger.close(exact.rungs()[0])
 
 
@@ -363,7 +342,7 @@ def _factors(
         t = targets.of_labels()[rows]
         nothing = np.zeros(len(t))
         return targets.labels[rows], _scaled((t, nothing), scale), (nothing, nothing), None
-    x, mask = _of(inputs, rows)
+    x, mask = inputs.of(rows)
     parts = _scaled(targets.words(rows, x.shape[1], mask), scale)
     labels = parts[0].argmax(axis=1)
     whole = doubleword.total(parts[0].T, parts[1].T)
@@ -383,7 +362,7 @@ def _kernel_gradient(
     inputs: LossInputs, scale: tuple[float, float], result: Array, _: Array, rows: _Rows
 ) -> Array:
     """Compute some rows of the gradient, and return the flat indices of what is in doubt."""
-    x, mask = _of(inputs, rows)
+    x, mask = inputs.of(rows)
     labels, s, o, t = _factors(inputs, scale, rows)
     numbers = [s[0]] if t is None else [s[0], o[0], t[0]]
     sizes = np.concatenate([abs(part[part != 0]) for part in numbers])
@@ -408,18 +387,11 @@ def _gradient_in_words(
     inputs: LossInputs, scale: tuple[float, float], result: Array, doubtful: Array, rows: _Rows
 ) -> Array:
     """Compute in some rows what is in doubt, and return what still is."""
-    x, mask = _of(inputs, rows)
+    x, mask = inputs.of(rows)
     wide, (labels, s, o, t) = _wide(x, mask), _factors(inputs, scale, rows)
     label = labels, np.arange(len(x))
     known, _, less = _in_words(wide, labels)
-    p = Approximation(
-        *(
-            np.array(np.broadcast_to(part, wide.T.shape))
-            for part in reference.quotient(wide.T, known)
-        )
-    )
-    for part in p:
-        part[-np.inf == wide.T] = 0
+    p = reference.quotient(wide.T, known).but_for(np.isneginf(wide.T), 0.0)
     t_high, t_low = np.zeros((2, *wide.T.shape)) if t is None else np.array([part.T for part in t])
     for part, own in zip(p, less, strict=True):
         part[label] = own
@@ -439,13 +411,9 @@ def _gradient_in_words(
     flat_error[:, ~((s[0] == 0) | _is_moderate(s[0]))] = np.inf
     if inputs.targets.is_signed:  # T may cancel
         flat_error[is_sum] = np.inf
-    words = Approximation(
-        np.where(is_sum, total, high),
-        np.where(is_sum, flat_low, low),
-        np.zeros(total.shape),
-        np.where(is_sum | (flat_error == np.inf), flat_error, error),
-        np.where(is_sum, 0, exponent),
-    )
+    parts = (total, high), (flat_low, low), (0.0, 0.0), (flat_error, error), (0, exponent)
+    words = Approximation(*(np.where(is_sum, *pair) for pair in parts))
+    words.error[flat_error == np.inf] = np.inf
     is_nothing = np.broadcast_to(known.is_nothing, total.shape)
     value, settled, _ = settle(words, inputs.format, is_nothing)
     settled = (settled & np.isfinite(words.error) & known.is_held) | is_nothing
@@ -462,7 +430,7 @@ def _gradient_in_words(
 
 def _row(inputs: LossInputs, row: int) -> tuple[Array, list[Fraction]]:
     """Return the x of a row, -inf where masked, and its t."""
-    x, mask = _of(inputs, slice(row, row + 1))
+    x, mask = inputs.of(slice(row, row + 1))
     t = inputs.targets.fractions(row, x.shape[1], None if mask is None else mask[0])
     return _wide(x, mask)[0], t
 

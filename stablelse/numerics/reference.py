@@ -74,7 +74,7 @@ def logsumexp(
                 x_i, b_i = as_wide(x[i]), None if b is None else as_wide(b[i])
                 if not is_nothing[i]:
                     value[i], sign[i] = decimals.logsumexp(x_i, format_, b_i)
-                    ledger.enter(Rung.DECIMAL, 1, np.zeros(1))
+                    ledger.enter(Rung.DECIMAL, 1)
                 elif b_i is not None and known.x_max[i] == np.inf:
                     value[i], sign[i] = _infinite_sum(x_i, b_i)
             values[band], signs[band] = value, sign
@@ -184,7 +184,7 @@ def _elementwise(
             result[target], doubtful[target] = value.T, ~(settled | is_nothing).T
             _enter(ledger, is_nothing, settled, ulps)
         unsettled = np.nonzero(doubtful)
-        ledger.enter(Rung.DECIMAL, len(unsettled[0]), np.zeros(1))
+        ledger.enter(Rung.DECIMAL, len(unsettled[0]))
         i, j = unsettled if places is None else (part[unsettled] for part in places)
         for row in np.unique(i).tolist():
             here = np.flatnonzero(i == row)
@@ -236,5 +236,5 @@ def _infinite_sum(x: Array, b: Array) -> tuple[float, float]:
 def _enter(ledger: Ledger, is_nothing: Array, settled: Array, ulps: Array) -> None:
     """Count what conventions and the double-word rung settle."""
     conventional, proved = int(np.count_nonzero(is_nothing)), int(np.count_nonzero(settled))
-    ledger.enter(Rung.CONVENTION, conventional, np.zeros(1))
+    ledger.enter(Rung.CONVENTION, conventional)
     ledger.enter(Rung.DOUBLE_WORD, proved, ulps if proved == ulps.size else ulps[settled])

@@ -36,6 +36,12 @@ class Approximation(NamedTuple):
         """Return those of them that are flagged."""
         return Approximation(*(np.broadcast_to(part, some.shape)[some] for part in self))
 
+    def but_for(self, some: Array, exact: Array | float) -> Approximation:
+        """Return them with exact values for those that are flagged."""
+        values = (exact, 0.0, 0.0, 0.0, 0)
+        pairs = zip(values, self, strict=True)
+        return Approximation(*(np.where(some, value, part) for value, part in pairs))
+
 
 def check_arithmetic() -> None:
     """Raise an error unless this thread rounds to nearest, with subnormal numbers.

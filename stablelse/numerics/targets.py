@@ -136,6 +136,10 @@ class LossInputs(NamedTuple):
     axis: int  # where the classes were
     moved: tuple[int, ...]  # the shape of the logits with the classes last
 
+    def of(self, rows: Any) -> tuple[Array, Array | None]:
+        """Return some of the logits, and their mask."""
+        return self.x[rows], None if self.mask is None else self.mask[rows]
+
     def finish_losses(self, losses: Array) -> Array:
         """Put in the losses that do not come from logits, and return all in their shape."""
         if self.empty == "zero":
