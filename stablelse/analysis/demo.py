@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -49,18 +50,15 @@ class Facts(NamedTuple):
     cases: tuple[PeerComparison, ...] = ()  # Libraries side by side
 
 
-class _Scene(NamedTuple):
+@dataclass(frozen=True)
+class Scene(Displayed):
+    """One scene of the tour: its number of how many, its facts, and the command that shows more."""
+
     name: str
     number: int
     of: int
     command: str
     facts: Facts
-
-
-class Scene(Displayed, _Scene):
-    """One scene of the tour: its number of how many, its facts, and the command that shows more."""
-
-    __slots__ = ()
 
 
 class Plan(NamedTuple):

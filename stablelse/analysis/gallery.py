@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import inf, log
 from typing import NamedTuple
 
@@ -106,23 +107,18 @@ class Standing(NamedTuple):
     ulps: float | None  # That error; ``None`` if there is no answer at all
 
 
-class _Gallery(NamedTuple):
+@dataclass(frozen=True)
+class Gallery(Displayed):
+    """What every library gives on every case; packages that are missing, and cases left out."""
+
     cases: tuple[PeerComparison, ...]
     standings: tuple[Standing, ...]
     missing: tuple[str, ...]
     left_out: tuple[str, ...]
 
 
-class Gallery(Displayed, _Gallery):
-    """What every library gives on every case; packages that are missing, and cases left out."""
-
-    __slots__ = ()
-
-
 class GalleryCases(Gallery):
     """The same, shown with every result."""
-
-    __slots__ = ()
 
 
 def gallery(peers: Sequence[str] = (), cases: Sequence[Case] | None = None) -> Gallery:

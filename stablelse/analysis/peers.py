@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
 from importlib.util import find_spec
@@ -247,18 +248,8 @@ class PeerResult(NamedTuple):
     value: Any  # What it gave for the only vector there is, if that has at most 1,000 elements
 
 
-class _PeerComparison(NamedTuple):
-    function: Task
-    case: str | None
-    note: str | None
-    source: str | None
-    vectors: int
-    n: int | None
-    results: tuple[PeerResult, ...]
-    missing: tuple[str, ...]
-
-
-class PeerComparison(Displayed, _PeerComparison):
+@dataclass(frozen=True)
+class PeerComparison(Displayed):
     """The installed libraries on the same vectors.
 
     Attributes
@@ -280,7 +271,14 @@ class PeerComparison(Displayed, _PeerComparison):
         The packages that are not installed.
     """
 
-    __slots__ = ()
+    function: Task
+    case: str | None
+    note: str | None
+    source: str | None
+    vectors: int
+    n: int | None
+    results: tuple[PeerResult, ...]
+    missing: tuple[str, ...]
 
 
 class Question(NamedTuple):

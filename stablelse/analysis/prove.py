@@ -11,6 +11,7 @@ a format with every operation rounded (`stablelse.numerics.formulas`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from math import inf
@@ -182,18 +183,8 @@ class FormatProof(NamedTuple):
     library: Quantity  # What this package's own function returns; of softmax the worst element
 
 
-class _Proof(NamedTuple):
-    function: Function
-    source: str | None
-    row: int | tuple[int, ...] | None
-    column: str | None
-    n: int | None
-    equations: tuple[Equation, ...]
-    results: tuple[FormatProof, ...]
-    x: Array | None = None
-
-
-class Proof(Displayed, _Proof):
+@dataclass(frozen=True)
+class Proof(Displayed):
     """The derivation of the identity for any a.
 
     Attributes
@@ -214,7 +205,14 @@ class Proof(Displayed, _Proof):
         Shape (n,): the vector before it was rounded to any format.
     """
 
-    __slots__ = ()
+    function: Function
+    source: str | None
+    row: int | tuple[int, ...] | None
+    column: str | None
+    n: int | None
+    equations: tuple[Equation, ...]
+    results: tuple[FormatProof, ...]
+    x: Array | None = None
 
 
 def prove(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -172,17 +173,8 @@ class WayScan(NamedTuple):
         return not any(getattr(self, verdict.value) for verdict in BROKEN)
 
 
-class _Scan(NamedTuple):
-    source: str | None
-    function: Function
-    max_ulp: float
-    rows: int
-    elements: int
-    results: tuple[WayScan, ...]
-    histograms: Histograms
-
-
-class Scan(_Scan, Displayed):
+@dataclass(frozen=True)
+class Scan(Displayed):
     """What naive and shifted formulas make of many vectors.
 
     Attributes
@@ -201,7 +193,13 @@ class Scan(_Scan, Displayed):
         How the maxima, the minima and the spreads of the vectors are distributed.
     """
 
-    __slots__ = ()
+    source: str | None
+    function: Function
+    max_ulp: float
+    rows: int
+    elements: int
+    results: tuple[WayScan, ...]
+    histograms: Histograms
 
     @property
     def survivors(self) -> dict[str, str | None]:
@@ -215,13 +213,11 @@ class Scan(_Scan, Displayed):
     @property
     def whole(self) -> WholeScan:
         """The same scan, shown with every trouble and every chart."""
-        return WholeScan(*self)
+        return WholeScan(**vars(self))
 
 
 class WholeScan(Scan):
     """A scan that shows itself with every trouble and every chart; see `Scan`."""
-
-    __slots__ = ()
 
 
 class _Tally:

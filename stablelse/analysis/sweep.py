@@ -7,6 +7,7 @@ numbers of the format, which are counted in order: ordinals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -175,20 +176,8 @@ class Segment(NamedTuple):
     every: bool
 
 
-class _Sweep(NamedTuple):
-    function: Function
-    source: str | None
-    row: int | tuple[int, ...] | None
-    column: str | None
-    n: int
-    motion: Motion
-    start: float
-    end: float
-    segments: tuple[Segment, ...]
-    x: Array
-
-
-class Sweep(Displayed, _Sweep):
+@dataclass(frozen=True)
+class Sweep(Displayed):
     """The survival map of a vector: every method in every format, as x moves.
 
     Attributes
@@ -209,7 +198,16 @@ class Sweep(Displayed, _Sweep):
         Shape (n,): the vector before it was moved, and rounded to any format.
     """
 
-    __slots__ = ()
+    function: Function
+    source: str | None
+    row: int | tuple[int, ...] | None
+    column: str | None
+    n: int
+    motion: Motion
+    start: float
+    end: float
+    segments: tuple[Segment, ...]
+    x: Array
 
     @property
     def range(self) -> Range:
@@ -219,13 +217,11 @@ class Sweep(Displayed, _Sweep):
     @property
     def intervals(self) -> Intervals:
         """The same map, shown as a list of its segments."""
-        return Intervals(*self)
+        return Intervals(**vars(self))
 
 
 class Intervals(Sweep):
     """A survival map that shows itself as a list; see `Sweep`."""
-
-    __slots__ = ()
 
 
 def sweep(

@@ -22,7 +22,7 @@ def run(request: Peers) -> None:
     if not source.numbers and not source.file:
         shown = gallery(names)
         is_table = request.output.format == "table"
-        emit(GalleryCases(*shown) if request.whole and is_table else shown, request)
+        emit(GalleryCases(**vars(shown)) if request.whole and is_table else shown, request)
         return
     formats = find_formats(request.dtype)
     vectors = read_vectors(source, parsed_to(formats))

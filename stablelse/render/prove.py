@@ -25,7 +25,7 @@ from stablelse.render.grid import grid
 from stablelse.render.layout import VERDICT_STYLES, glyphs_for, hanging
 from stablelse.render.notation import LATEX, Notation, Numbers, applied_text, screen, side_text
 from stablelse.render.numbers import json_number, number_text, place_text
-from stablelse.render.records import input_record, record
+from stablelse.render.records import field_names, input_record, record
 from stablelse.render.wording import (
     ASCII,
     FUNCTION_NAMES,
@@ -417,7 +417,7 @@ def latex_lines(proof: Proof) -> Iterator[str]:
 
 def proof_record(proof: Proof) -> dict[str, Any]:
     """Return a derivation as a record: the equations as text, exact values beside the format's."""
-    names = [name for name in proof._fields if name not in ("equations", "results", "x")]
+    names = [name for name in field_names(Proof) if name not in ("equations", "results", "x")]
     return {name: record(getattr(proof, name)) for name in names} | {
         "x": input_record(proof.x),
         "equations": [
