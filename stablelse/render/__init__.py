@@ -81,17 +81,7 @@ _USUAL = {
 
 
 class Many(NamedTuple):
-    """Results that come one after the other, in bounded memory.
-
-    Attributes
-    ----------
-    name : str
-        What JSON calls them.
-    results : iterable of result
-        Each has the forms of its type.
-    rest : callable
-        What JSON says of all of them, when they have come.
-    """
+    """Results that come one after the other, in bounded memory."""
 
     name: str
     results: Iterable[Any]

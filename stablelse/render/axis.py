@@ -52,7 +52,7 @@ def stretches(segments: Sequence[Segment], range_: Range) -> list[Stretch]:
 
 
 def present(rows: Iterable[Sequence[Stretch]]) -> list[Verdict]:
-    """Return the verdicts that there are, from good to bad."""
+    """Return the verdicts that occur, from good to bad."""
     verdicts = {stretch.verdict for row in rows for stretch in row}
     return [verdict for verdict in Verdict if verdict in verdicts]
 
@@ -65,7 +65,7 @@ class Tick(NamedTuple):
 
 
 def ticks(range_: Range, width: int) -> list[Tick]:
-    """Return as many ticks as an axis has room for whose width is that of so many characters."""
+    """Return as many ticks as fit on an axis, whose width is in characters."""
     marks: list[Tick] = []
     for most in range(max(2, width // 6), 1, -1):
         marks = _ticks_at(range_, _round_numbers(range_, most))
@@ -80,7 +80,7 @@ def _apart(one: Tick, other: Tick) -> float:
 
 
 def _round_numbers(range_: Range, most: int) -> list[tuple[float, str]]:
-    """Return round numbers of the range with their texts: at most about so many."""
+    """Return about so many round numbers of the range, with their texts."""
     if range_.motion is Motion.SCALE:
         marks = _powers(range_, most)
         if len(marks) > 1:
@@ -96,7 +96,7 @@ def _round_numbers(range_: Range, most: int) -> list[tuple[float, str]]:
 
 
 def _powers(range_: Range, most: int) -> list[tuple[float, str]]:
-    """Return powers of ten, or what is next to evenly spaced between them, if there is room."""
+    """Return powers of ten, and numbers between them if there is room."""
     first, last = ceil(log10(range_.start)), floor(log10(range_.end))
     if last - first >= _DECADES:
         step = max(1, ceil((last - first) / most))
@@ -110,7 +110,7 @@ def _powers(range_: Range, most: int) -> list[tuple[float, str]]:
 #: A logarithmic axis of fewer powers of ten has ticks at other round numbers.
 _DECADES = 2
 
-#: What is about evenly spaced on it.
+#: Numbers about evenly spaced on a logarithmic axis.
 _SERIES = (1, 2, 5)
 
 

@@ -15,8 +15,7 @@ from stablelse.analysis.peers import Outcome
 from stablelse.analysis.results import Comparison, MethodResult
 from stablelse.numerics.formulas import Kind, Method
 from stablelse.numerics.functions import Function
-from stablelse.render.grid import grid
-from stablelse.render.layout import VERDICT_STYLES, glyphs_for, hanging
+from stablelse.render.layout import VERDICT_STYLES, glyphs_for, grid, hanging
 from stablelse.render.numbers import bound_text, number_text, rough_text
 from stablelse.render.peers import case_picture, missing_note, peer_lines
 from stablelse.render.screen import lines
@@ -39,7 +38,7 @@ class Page(NamedTuple):
     """What a scene says."""
 
     title: str  # The one idea of it
-    # What stands above and below the picture. In braces are numbers by their names, cut to a
+    # The text above and below the picture. In braces are numbers by their names, cut to a
     # few digits where ``~`` follows, and the symbols that a screen may not have.
     before: str
     after: str

@@ -15,7 +15,7 @@ from stablelse.render.numbers import number_text
 
 
 def short_text(value: Any, digits: int) -> str:
-    """Return a number to so many digits, or in full where that is no longer."""
+    """Return a number rounded to some digits, or in full if that is as short."""
     full = number_text(value)
     if not isfinite(number := context(digits).create_decimal(full)):
         return full
@@ -29,10 +29,7 @@ def all_digits(format_: Format) -> int:
 
 
 def right_digits(value: Array, exact: Array, format_: Format) -> Array:
-    """Return for each result how many of its leading digits are right, at most all there are.
-
-    So many are right if the error is at most half a unit of the last of them.
-    """
+    """Return how many leading digits are right: the error is at most half a unit of the last."""
     most = all_digits(format_)
     with np.errstate(all="ignore"):
         wide, right = value.astype(np.longdouble), exact.astype(np.longdouble)
@@ -46,7 +43,7 @@ def right_digits(value: Array, exact: Array, format_: Format) -> Array:
 
 
 def least_right(ulps: float | None, format_: Format) -> int:
-    """Return how many digits are right at least where an error is so many ulps."""
+    """Return how many digits an error in ulps leaves right at least."""
     with np.errstate(divide="ignore"):
         lost = np.ceil(np.log10(2 * np.float64(ulps or 0)))
     return int(max(0, all_digits(format_) - max(lost, 0)))
@@ -70,7 +67,7 @@ def entries_right(result: MethodResult, exact: Array | None) -> Array:
 
 
 def split_digits(text: str, right: int) -> tuple[str, str, str]:
-    """Split a number's text into what is right of it, its wrong digits, and its exponent."""
+    """Split a number into its right digits, its wrong digits and its exponent."""
     mantissa, mark, exponent = text.partition("e")
     missing = right + 1 - len(mantissa.replace(".", "").lstrip("-0"))
     if missing > 0 and right:  # digits that are not written are 0

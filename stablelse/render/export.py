@@ -1,7 +1,7 @@
-"""A picture taken off the screen: as text, as SVG, as a page and as a piece of HTML.
+"""The picture of a screen: as text, as SVG, as a page and as a piece of HTML.
 
-Nothing that is made here fetches anything, and the same picture makes the same text, whatever
-the terminal and the environment: only the width is given.
+No picture fetches anything, and the same picture makes the same bytes in every terminal and
+environment: only the width matters.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.terminal_theme import TerminalTheme
 
-#: The width of what is taken off the screen, where no screen tells another.
+#: The width of a picture that no screen determines.
 WIDTH = 100
 
-#: The columns that a telephone held upright shows at a size to be read: 42 of them at 14 pixels
+#: The columns that an upright telephone shows at a readable size: 42 of them at 14 pixels
 #: are 354 wide, and the narrowest of today's screens are 360.
 NARROW = 42
 
@@ -29,7 +29,7 @@ NARROW = 42
 FONTS = "Menlo,Consolas,'DejaVu Sans Mono','Droid Sans Mono',monospace"
 
 #: The advance of a character and the height of the frames' upright lines, of Menlo and DejaVu Sans
-#: Mono, in em; of the other fonts they are next to that. Lines this high have frames without gaps.
+#: Mono, in em; the other fonts are close to that. Lines this high have frames without gaps.
 _ADVANCE, _HEIGHT = 0.602, 1.164
 
 #: The height of a line of Rich's SVG, in pixels.
@@ -42,21 +42,11 @@ def to_text(picture: RenderableType, width: int = WIDTH) -> str:
 
 
 def to_svg(picture: RenderableType, title: str, width: int = WIDTH) -> str:
-    """Return the picture as an SVG image of a terminal; the same picture, the same text.
-
-    Parameters
-    ----------
-    picture : renderable
-        Anything Rich can print.
-    title : str
-        Shown in the window's title bar.
-    width : int
-        Of the terminal, in cells; where a line is wider, the image is.
-    """
+    """Return the picture as an SVG image of a terminal; the same picture, the same text."""
     console = _taken(picture, width)
-    told = console.export_text(clear=False, styles=True)
-    # The ids of two pictures on one page must not be the same: each goes by what it shows.
-    unique_id = f"stablelse-{crc32(f'{title}{told}'.encode(errors='backslashreplace')):08x}"
+    text = console.export_text(clear=False, styles=True)
+    # The ids of two pictures on one page must differ: each is a checksum of the text.
+    unique_id = f"stablelse-{crc32(f'{title}{text}'.encode(errors='backslashreplace')):08x}"
     room = console.width - 16  # beside the three buttons, in the title's larger letters
     svg = console.export_svg(
         title=title if len(title) <= room else f"{title[: room - 1]}…",
@@ -70,25 +60,14 @@ def to_svg(picture: RenderableType, title: str, width: int = WIDTH) -> str:
 def to_html(picture: RenderableType, width: int = WIDTH) -> str:
     """Return the picture as a piece of HTML with its styles inline, as a notebook wants it.
 
-    It has no colours but those that can be read on a light ground and on a dark one.
+    All its colours are readable on a light ground and on a dark one.
     """
     style = f"font-family:{FONTS};line-height:1.15;white-space:pre;overflow-x:auto"
     return f'<pre style="{style}">{_spans(picture, width)}</pre>'
 
 
 def to_page(picture: RenderableType, title: str, width: int = WIDTH) -> str:
-    """Return the picture as a page of its own, without scripts, light or dark as the reader is.
-
-    Parameters
-    ----------
-    picture : renderable
-        Anything Rich can print.
-    title : str
-        Of the page.
-    width : int
-        In cells. Where the window has less room, as on a telephone, the page shows the picture
-        as it is on a screen of `NARROW` cells.
-    """
+    """Return the picture as a page of its own, without scripts, light or dark as the reader is."""
     pictures = f"<pre>{_spans(picture, width)}</pre>"
     styles = _PAGE_STYLES.format(fonts=FONTS)
     if width > NARROW:
@@ -165,9 +144,9 @@ _LINE_ENDS = re.compile(r'<text [^>]*>\n</text>| clip-path="url\(#[\w-]+-line-\d
 
 def _svg_format(title: str) -> str:
     """Return the frame that Rich fills in: without the fonts that its own would fetch."""
-    told = escape(title).replace("{", "{{").replace("}", "}}")
+    escaped = escape(title).replace("{", "{{").replace("}", "}}")
     size = f"{_SVG_LINE / _HEIGHT:.2f}px"
-    return _SVG.replace("SIZE", size).replace("FONTS", FONTS).replace("TITLE", told)
+    return _SVG.replace("SIZE", size).replace("FONTS", FONTS).replace("TITLE", escaped)
 
 
 _SVG = """\
@@ -206,7 +185,7 @@ _DECORATION = re.compile("; text-decoration-color: #[0-9a-f]{6}")
 
 
 def _theme() -> TerminalTheme:
-    """Return colours that are read on white as well as on black.
+    """Return colours that are readable on white and on black.
 
     Their luminance is next to 0.18, so that the contrast (WCAG 2.2) is about as large with
     white, (1 + 0.05) / (0.18 + 0.05) = 4.5, as it is with what dark pages have for black.
@@ -239,7 +218,7 @@ def _taken(
     console = Console(
         file=StringIO(),
         width=width,
-        height=25,  # told neither, Rich asks the environment
+        height=25,  # without it, Rich asks the environment
         record=True,
         force_terminal=True,
         force_jupyter=False,
@@ -258,7 +237,7 @@ def _taken(
     return console
 
 
-#: What no page and no image may hold, and what no file can: control characters, halves of pairs.
+#: Control characters and halves of pairs: no page, image or file may hold them.
 _UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 

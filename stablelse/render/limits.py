@@ -8,8 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.limits import FormatLimits, Limits
-from stablelse.render.grid import grid
-from stablelse.render.layout import hanging
+from stablelse.render.layout import grid, hanging
 from stablelse.render.numbers import bound_text
 
 _ABOUT = (

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class _Look(NamedTuple):
-    """The ground of a bar, and the hatch on it: told apart without colour too."""
+    """The colour and the hatch of a bar; the hatches differ, so that it reads without colour."""
 
     colour: str
     hatch: str
@@ -46,7 +46,7 @@ _SETTINGS: dict[Any, Any] = {
     "font.size": 9,
 }
 
-#: What would tell when a file was made.
+#: A date in the file would make its bytes differ.
 _UNDATED: dict[str, dict[str, None]] = {
     ".svg": {"Date": None},
     ".pdf": {"CreationDate": None},
@@ -56,25 +56,12 @@ _UNDATED: dict[str, dict[str, None]] = {
 #: In inches: as wide as the text of a page; a row, the room between formats, and the rest.
 _WIDTH, _ROW, _GAP, _REST = 6.5, 0.2, 0.5, 1.15
 
-#: What is narrower on the axis is drawn this wide, so that it is seen.
+#: The least width of a bar, so that it is visible.
 _LEAST = 0.004
 
 
 def figure(sweep: Sweep, suffix: str) -> bytes:
-    """Return the figure of a survival map: a bar for each method, in each format.
-
-    Parameters
-    ----------
-    sweep : Sweep
-        What is drawn.
-    suffix : str
-        Of the file: ``".png"``, ``".svg"`` or ``".pdf"``.
-
-    Returns
-    -------
-    bytes
-        What is in the file; the same for the same map, with the same version of matplotlib.
-    """
+    """Return the figure of a survival map: a bar for each method, in each format."""
     from matplotlib import rc_context, rcdefaults, rcParams
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch

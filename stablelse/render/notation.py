@@ -113,13 +113,13 @@ def _latex() -> Notation:
 
 LATEX = _latex()
 
-#: What stands for an operation's result in the symbols of a derivation, for its formula.
+#: The symbols that a derivation uses for the results of operations.
 _NAMES: dict[Function, dict[str, str]] = {
     Function.LOGSUMEXP: {},
     Function.SOFTMAX: {"c": "C", "k": "log C"},
 }
 
-#: So many terms of a sum are written out; of more, the first two and the last.
+#: The most terms of a sum that are written out; of a longer one, the first two and the last.
 _MOST_TERMS = 4
 
 

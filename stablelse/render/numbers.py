@@ -11,19 +11,7 @@ from stablelse.numerics.formats import FORMATS, Format
 
 
 def number_text(value: Any) -> str:
-    """Return the shortest text that reads back to the same number of its format.
-
-    Parameters
-    ----------
-    value : scalar
-        A NumPy or ml_dtypes scalar, or a Python number.
-
-    Returns
-    -------
-    str
-        In ASCII; ``inf``, ``-inf`` and ``nan`` for what is not finite. Integers of up to
-        16 digits are written in full.
-    """
+    """Return the shortest text that reads back to the same number; integers up to 1e16 in full."""
     if isinstance(value, float):  # float64 too, whose type is a subclass
         return _tidy(repr(float(value)))
     near = float(value)
@@ -33,7 +21,7 @@ def number_text(value: Any) -> str:
 
 
 def json_number(value: Any) -> float | int | str:
-    """Return what stands for the number in JSON, which has no infinity and no NaN.
+    """Return the number for JSON, which has no infinity and no NaN.
 
     A number of a format wider than float64 becomes its text too, so that no digit is cut.
     """
@@ -48,7 +36,7 @@ def json_number(value: Any) -> float | int | str:
 
 
 def rough_text(value: float, digits: int = 3) -> str:
-    """Return a number to a few digits, for what is not meant to be read back."""
+    """Return a number to a few digits, for numbers that nobody reads back."""
     return _tidy(f"{value:.{digits}g}")
 
 

@@ -11,8 +11,7 @@ from rich.text import Text
 
 from stablelse.analysis.gallery import Gallery
 from stablelse.analysis.peers import Outcome, PeerComparison, PeerResult, Task
-from stablelse.render.grid import grid
-from stablelse.render.layout import glyphs_for, hanging
+from stablelse.render.layout import glyphs_for, grid, hanging
 from stablelse.render.numbers import number_text, place_text, vector_text
 from stablelse.render.wording import (
     ASCII,
@@ -208,11 +207,7 @@ def _mark(result: PeerResult, glyphs: Glyphs) -> str:
 def case_rows(
     results: Sequence[PeerResult], task: Task, glyphs: Glyphs
 ) -> Iterator[tuple[PeerResult, str, str]]:
-    """Yield for each result on a single vector what was given, and what became of it.
-
-    Of a vector of results the worst element is shown; where all are right, the one at which the
-    other libraries go wrong.
-    """
+    """Yield what each library gave for a vector, of many elements the worst, and how good it is."""
     element = max(results, key=lambda r: -1 if r.ulps is None else r.ulps).worst.element
     for result in results:
         yield result, _given_text(result, task, element, glyphs), _outcome_text(result)
@@ -281,7 +276,7 @@ def peer_lines(comparison: PeerComparison) -> Iterator[str]:
 
 
 def _many_text(result: PeerResult, is_source_known: bool) -> str:
-    """Return what became of many results, and the worst of them."""
+    """Return how many results are wrong, and the worst of them."""
     if result.outcome is Outcome.NO_ANSWER or result.ulps is None:
         return result.reason or ""
     text = f"{result.misrounded:,} of {result.judged:,} misrounded, {result.broken:,} broken"

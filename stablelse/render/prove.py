@@ -21,8 +21,7 @@ from stablelse.analysis.prove import (
 )
 from stablelse.analysis.results import Verdict
 from stablelse.numerics.functions import Function
-from stablelse.render.grid import grid
-from stablelse.render.layout import VERDICT_STYLES, glyphs_for, hanging
+from stablelse.render.layout import VERDICT_STYLES, glyphs_for, grid, hanging
 from stablelse.render.notation import LATEX, Notation, Numbers, applied_text, screen, side_text
 from stablelse.render.numbers import json_number, number_text, place_text
 from stablelse.render.records import field_names, input_record, record
@@ -50,7 +49,7 @@ _RULES: dict[Rule, str] = {
     Rule.CHOOSE: "choose {log C = -a}, for any {a}",
 }
 
-#: So many elements are shown one by one.
+#: The most elements that are shown one by one.
 _MOST_ROWS = 4
 
 _Side = tuple[str, str]
@@ -130,7 +129,7 @@ def _why(row: Row, notation: Notation) -> str:
 
 
 def _both(row: Row, notation: Notation) -> str:
-    """Return what became of both sides; of the right one alone if the left one is right."""
+    """Return how good both sides are; only the right one if the left one is right."""
     if row.element or row.left.verdict in (row.right.verdict, Verdict.RIGHT):
         return _why(row, notation)
     return f"left side {_error_text(row.left)}, right side {_why(row, notation)}"
@@ -162,7 +161,7 @@ def title_text(proof: Proof, result: FormatProof | None, glyphs: Glyphs) -> str:
 
 
 def conclusions(proof: Proof, result: FormatProof, glyphs: Glyphs) -> Iterator[tuple[Verdict, str]]:
-    """Yield what the lines show, each with what it is worth."""
+    """Yield what the lines show, each with its verdict."""
     notation = screen(glyphs)
     if all(row.holds for line in result.lines for row in line.rows):
         exactly = "Exactly, both sides of every line are equal, for this a as for any."
@@ -184,7 +183,7 @@ def conclusions(proof: Proof, result: FormatProof, glyphs: Glyphs) -> Iterator[t
 
 
 def _computed(proof: Proof, result: FormatProof, glyphs: Glyphs) -> Iterator[tuple[Verdict, str]]:
-    """Yield which line to compute, and what to do where that one is not good either."""
+    """Yield which line to compute, and what to do if that line fails too."""
     line = result.lines[result.compute - 1]
     worst = max(line.rows, key=lambda row: row.right.ulps)
     name = f"p_{worst.element} = " if worst.element is not None else ""
@@ -281,7 +280,7 @@ def _value_line(label: str, margin: int, value: str, width: int) -> Text:
 
 
 def _values(result: FormatProof, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Yield what every line comes to, exactly and in the format, each value with its mark."""
+    """Yield the value of every line, exactly and in the format, with its mark."""
 
     def marked(side: Quantity) -> Text:
         text = f"{notation.number(side.value).text} {glyphs.mark(side.verdict)}"
@@ -433,7 +432,7 @@ def proof_record(proof: Proof) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a record; of a quantity the exact value as text, as no number may hold it."""
+    """Return a record; the exact value of a quantity is text, because it may fit no number."""
     if isinstance(value, Quantity):
         return {
             "exact": exact_text(value),

@@ -31,27 +31,14 @@ _PARTS = {"Limits": "formats", "Gallery": "cases"}
 
 
 def record(result: Any) -> Any:
-    """Return a result as plain dicts, lists, strings and numbers, as JSON knows them.
-
-    Parameters
-    ----------
-    result : result type, sequence, enum, NumPy array or scalar, or plain value
-        Of a result type the fields that `field_names` lists; of x nothing, if it is not there in
-        full.
-
-    Returns
-    -------
-    dict, list, str, int, float, bool or None
-        What is not finite is ``"inf"``, ``"-inf"`` or ``"nan"``; numbers wider than float64
-        are text.
-    """
+    """Return a result as JSON knows it; an infinity, a NaN or a wide number becomes text."""
     if isinstance(result, Errors):
         result = result.comparison
     if hasattr(result, "_fields") or is_dataclass(result):
-        told = {name: record(getattr(result, name)) for name in field_names(type(result))}
-        if "x" in told:
-            told["x"] = input_record(result.x) if getattr(result, "is_whole", True) else None
-        return told
+        plain = {name: record(getattr(result, name)) for name in field_names(type(result))}
+        if "x" in plain:
+            plain["x"] = input_record(result.x) if getattr(result, "is_whole", True) else None
+        return plain
     if isinstance(result, Enum):
         return result.value
     if isinstance(result, (tuple, list)):
@@ -159,11 +146,7 @@ def csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def flat_rows(result: Any) -> Iterator[dict[str, Any]]:
-    """Yield a result that holds a tuple of results as rows: one an inner result, flat.
-
-    Columns are the fields of both; an inner result whose value is an array gives a row per
-    element. Findings are told by their kinds.
-    """
+    """Yield a result that holds a tuple of results as rows: one an inner result, flat."""
     if isinstance(result, Errors):
         result = result.comparison
     names = field_names(type(result))
@@ -213,7 +196,7 @@ def gallery_rows(gallery: Gallery) -> Iterator[dict[str, Any]]:
 
 
 def cell(value: Any) -> Any:
-    """Return what stands for a field in one cell of a table."""
+    """Return a field as the value of one cell of a table."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple):

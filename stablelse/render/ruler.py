@@ -13,14 +13,14 @@ from stablelse.numerics.formats import Array, Format
 from stablelse.render.numbers import bound_text
 from stablelse.render.wording import Glyphs
 
-#: What stands for points, for the line in the window and outside, and for the window's ends.
+#: The signs for points, for the line inside and outside the window, and for its ends.
 _SIGNS = {False: tuple("●━╌┤├◀▶"), True: tuple("o=-][<>")}
 
 _OUTSIDE, _WINDOW, _HARMLESS = "red", "green", "yellow"
 
 
 class Line(NamedTuple):
-    """Points on the ruler: what they are, their places, and whether 0 for e^x does no harm."""
+    """Points on the ruler: their name, their places, and whether e^x = 0 is harmless."""
 
     label: str
     points: Sequence[float]

@@ -12,8 +12,7 @@ from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.scan import Distribution, Failure, Scan, Threshold, WayScan, Witness
 from stablelse.analysis.scan import thresholds as thresholds_of
 from stablelse.numerics.formats import find_format
-from stablelse.render.grid import grid
-from stablelse.render.layout import VERDICT_STYLES, glyphs_for, hanging
+from stablelse.render.layout import VERDICT_STYLES, glyphs_for, grid, hanging
 from stablelse.render.numbers import number_text, row_text
 from stablelse.render.records import cell, field_names, record
 from stablelse.render.sweep import MARKS
@@ -106,7 +105,7 @@ def _table(scan: Scan, glyphs: Glyphs) -> Iterator[Text]:
 
 
 def _troubles(scan: Scan, glyphs: Glyphs) -> Iterator[tuple[int, str]]:
-    """Yield how many vectors are struck, and what the first and the worst of them give."""
+    """Yield how many vectors fail, and the results of the first and the worst of them."""
     for result in scan.results:
         for first, worst in zip(result.first, result.worst, strict=True):
             text = _witness_text(first, result.format, glyphs, scan)
@@ -124,10 +123,7 @@ class _Bin(NamedTuple):
 
 
 def _bins(distribution: Distribution, limits: Sequence[float], most: int) -> list[_Bin]:
-    """Return bins from the first number to the last, at most so many or as few as there can be.
-
-    They end at the thresholds, at all edges or at those that are powers of ten.
-    """
+    """Return bins from the first number to the last, at most so many if possible."""
     filled = [index for index, count in enumerate(distribution.counts) if count]
     bins: list[_Bin] = []
     for first_digits in ("125", "1", ""):
@@ -282,8 +278,8 @@ def scan_rows(scan: Scan) -> Iterator[dict[str, Any]]:
     shared = {name: cell(getattr(scan, name)) for name in ("function", "max_ulp", "rows")}
     names = [name for name in field_names(Witness) if name != "verdict"]
     for result in scan.results:
-        struck = [*zip(result.first, result.worst, strict=True)]
-        for pair in ((None, None), *struck):
+        pairs = [*zip(result.first, result.worst, strict=True)]
+        for pair in ((None, None), *pairs):
             verdict = pair[0].verdict if pair[0] else Verdict.RIGHT
             yield {
                 **shared,

@@ -46,7 +46,7 @@ from stablelse.render.words import (
     CONSEQUENCES,
     DIGITS,
     RESULT_WORDS,
-    Told,
+    Facts,
     title_text,
     unproved,
     why,
@@ -54,16 +54,16 @@ from stablelse.render.words import (
 
 _HARMFUL, _HARMLESS = "bold red", "yellow"
 
-#: So many lines has a screen, but for that of the prompt.
+#: The lines of a screen, without the prompt.
 _SCREEN = 23
 
-#: So many lines the elements of a vector take, unless all are wanted.
+#: The most lines for elements, without --all.
 _LINES = 6
 
-#: An exact value that is proved to be correctly rounded is at most so many ulps off.
+#: The most ulps that a correctly rounded value is off.
 _PROVED = 0.5
 
-#: The points of vectors up to this long are drawn beside each other where they coincide.
+#: Up to this length, points that coincide are drawn side by side.
 _SHORT = 12
 
 #: The results of the whole vector, row by row below the elements: a method shows the first of
@@ -85,7 +85,7 @@ class _Words(Enum):
     NONE = "none"
 
 
-#: How many digits cells and results have: the first that fits beside each other is taken.
+#: How many digits cells and results have: the first entry that fits side by side is used.
 _FULL = 40
 _TRIES = (
     (DIGITS, _FULL, _Words.ALL),
@@ -96,19 +96,7 @@ _TRIES = (
 
 
 class Screen:
-    """The screen of a comparison, for a console of any width and encoding.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        What is shown.
-    digits : int, optional
-        How many digits numbers have; by default 7 in cells, and all in results.
-    every : bool
-        Whether every element has a row, however many there are.
-    parts : sequence of str
-        What is shown.
-    """
+    """The screen of a comparison, with so many digits, and a row for each element or for a few."""
 
     def __init__(
         self,
@@ -190,15 +178,15 @@ class _Part:
         title = Text(f" {title_text(self.comparison, self.glyphs)} in ")
         title.append(self.format.name, "bold")
         for digits in (_FULL, DIGITS, 5):
-            told = [self._told(result, digits) for result in self.formulas]
-            line = Text("   ").join([title, *told])
+            outcomes = [self._outcome(result, digits) for result in self.formulas]
+            line = Text("   ").join([title, *outcomes])
             if line.cell_len <= self.width:
                 break
         else:
-            line = Text("\n   ").join([title, Text("   ").join(told)])
+            line = Text("\n   ").join([title, Text("   ").join(outcomes)])
         yield line
 
-    def _told(self, result: MethodResult, digits: int) -> Text:
+    def _outcome(self, result: MethodResult, digits: int) -> Text:
         values = np.atleast_1d(result.value)
         odd = values[~np.isfinite(values)]
         text = ""
@@ -207,8 +195,8 @@ class _Part:
         elif result.verdict.is_broken and odd.size:
             text = self.number(odd[np.argmax(np.isnan(odd))])
         mark = self.glyphs.mark(result.verdict)
-        told = " ".join(filter(None, (text, mark)))
-        return Text.assemble(f"{self.name(result)} ", (told, VERDICT_STYLES[result.verdict]))
+        marked = " ".join(filter(None, (text, mark)))
+        return Text.assemble(f"{self.name(result)} ", (marked, VERDICT_STYLES[result.verdict]))
 
     def _ruler(self) -> Iterator[Text]:
         if not self.formulas or is_plain(self.options):
@@ -336,16 +324,16 @@ class _Part:
             exact, least = self.exact, np.array([least_right(result.ulps, self.format)])
             if not self.comparison.is_whole and result.value.ndim and (right > least).all():
                 right, exact = least, None  # the worst entry is not among those that are held
-            told = Told(self.comparison, result, right, exact, self.glyphs)
+            facts = Facts(self.comparison, result, right, exact, self.glyphs)
             mark = self.glyphs.mark(result.verdict)
             head = Text(f" {mark} {name:<{width}}", VERDICT_STYLES[result.verdict])
-            yield hanging(why(told), self.width, head.cell_len, head=head)
+            yield hanging(why(facts), self.width, head.cell_len, head=head)
         if self.bound > _PROVED:
             yield hanging(unproved(self.bound), self.width, 3)
 
 
 class _Columns(NamedTuple):
-    """The columns of one method, with so many digits in cells and in results."""
+    """The columns of one method."""
 
     part: _Part
     place: int
@@ -359,7 +347,7 @@ class _Columns(NamedTuple):
         return self.part.shown[self.place]
 
     def heading(self) -> str:
-        """Return the method's name, with its shift as it came out."""
+        """Return the method's name, with the value of its shift."""
         result, glyphs = self.result, self.part.glyphs
         if result.shift is None:
             return result.method.value
@@ -404,7 +392,7 @@ class _Columns(NamedTuple):
         value = evaluation.results[symbol][index]
         finding = next((f for f in result.findings if f.symbol == symbol and _at(f, index)), None)
         if finding is not None:
-            return self._struck(finding, index)
+            return self._flagged(finding, index)
         is_result = symbol == evaluation.operations[-1].symbol and symbol in evaluation.per_element
         if is_result and isinstance(self.part.comparison.function, Function):
             return self.value(index)
@@ -418,7 +406,7 @@ class _Columns(NamedTuple):
         )
         return "" if np.isfinite(value) or by_right else "red"
 
-    def _struck(self, finding: Finding, index: int) -> Text:
+    def _flagged(self, finding: Finding, index: int) -> Text:
         evaluation, glyphs = self.result.evaluation, self.part.glyphs
         assert evaluation is not None
         operation = next(op for op in evaluation.operations if op.symbol == finding.symbol)
@@ -426,13 +414,13 @@ class _Columns(NamedTuple):
         operands = evaluation.operands(operation, index)
         is_mild = finding.harmless or finding.kind in LOSSES
         if self.words is _Words.NONE or (is_mild and self.words is _Words.HARM):
-            told = number
+            text = number
         elif finding.kind not in CONSEQUENCES:
-            told = f"{number} {KIND_WORDS[finding.kind]}"
+            text = f"{number} {KIND_WORDS[finding.kind]}"
         else:
             made_of = operation_text(operation.kind, operands, glyphs).replace(" / ", "/")
-            told = f"{number} = {made_of}"
-        return Text(told, _HARMLESS if is_mild else _HARMFUL)
+            text = f"{number} = {made_of}"
+        return Text(text, _HARMLESS if is_mild else _HARMFUL)
 
     def value(self, index: int) -> Text:
         """Return an entry of the result, its wrong digits coloured or in brackets."""
@@ -452,7 +440,7 @@ class _Columns(NamedTuple):
         return Text.assemble(good, (wrong, VERDICT_STYLES[result.verdict]), exponent)
 
     def scalar(self, column: str, names: tuple[str, ...]) -> Text:
-        """Return what stands below a column: in that of the terms the results of the vector."""
+        """Return the cell below a column; the results of the vector are below the terms."""
         result, evaluation = self.result, self.result.evaluation
         assert evaluation is not None
         if column == "p" and names == ("s",) and result.total is not None:
@@ -468,7 +456,7 @@ class _Columns(NamedTuple):
         finding = next((f for f in result.findings if f.symbol == symbol), None)
         if finding is None or finding.kind in CONSEQUENCES:
             return self.cell(symbol, 0)
-        return self._struck(finding, 0)
+        return self._flagged(finding, 0)
 
     def exact(self) -> Text:
         """Return the exact value, below a result that lost digits."""
@@ -486,10 +474,7 @@ def lines(result: Any) -> list[str]:
 def chosen_elements(
     comparison: Comparison, results: Sequence[MethodResult], most: int
 ) -> list[int | None]:
-    """Choose elements to show, in so many lines; ``None`` where some are left out between them.
-
-    The first and the last, the largest, and where something went wrong first.
-    """
+    """Choose elements: the ends, the largest, and what went wrong; ``None`` stands for a gap."""
     held = len(comparison.elements)
     findings = sorted((f for r in results for f in r.findings), key=lambda f: f.harmless)
     wanted = [0] if comparison.label is None else [0, comparison.label]

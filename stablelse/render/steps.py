@@ -10,8 +10,7 @@ from rich.text import Text
 from stablelse.analysis.results import MethodResult, Steps
 from stablelse.analysis.steps import Step, chosen_steps, steps
 from stablelse.numerics.formulas import Kind
-from stablelse.render.grid import grid
-from stablelse.render.layout import glyphs_for
+from stablelse.render.layout import glyphs_for, grid
 from stablelse.render.notation import operation_text
 from stablelse.render.numbers import number_text
 from stablelse.render.screen import chosen_elements
@@ -23,7 +22,7 @@ from stablelse.render.wording import (
     step_word,
 )
 
-#: Of so many elements the steps are shown.
+#: The most elements whose steps are shown.
 _ELEMENTS = 20
 
 

@@ -23,12 +23,11 @@ from stablelse.analysis.tally import Tally, badness
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas import Method
 from stablelse.render.digits import entries_right, exact_entries, short_text
-from stablelse.render.grid import grid, named_grid
-from stablelse.render.layout import VERDICT_STYLES, glyphs_for, hanging
+from stablelse.render.layout import VERDICT_STYLES, glyphs_for, grid, hanging, named_grid
 from stablelse.render.wording import VERDICT_WORDS, method_name, naming
-from stablelse.render.words import DIGITS, RESULT_WORDS, Told, summary_title, why
+from stablelse.render.words import DIGITS, RESULT_WORDS, Facts, summary_title, why
 
-#: So many lines the vectors take, unless all are wanted.
+#: The most lines for vectors, without --all.
 _LINES = 7
 
 _FULL = 40
@@ -43,17 +42,7 @@ _ABOUT_ERRORS = (
 
 
 class Overview:
-    """The screen of many vectors, for a console of any width and encoding.
-
-    Parameters
-    ----------
-    found : Tally or Summary
-        Of at least one comparison.
-    digits : int, optional
-        How many digits the results have; by default all, if there is room.
-    every : bool
-        Whether each vector that is kept has a line.
-    """
+    """The screen of many vectors, with so many digits, and a line for each vector or for a few."""
 
     def __init__(
         self, found: Tally | Summary, digits: int | None = None, every: bool = False
@@ -92,9 +81,9 @@ class _Part:
         yield title.append(self.format, "bold")
         if isinstance(found, Summary) and found.ignored:
             one = found.ignored == 1
-            told = "vector is left out, as its label says"
-            told = told if one else "vectors are left out, as their labels say"
-            yield Text(f" {found.ignored:,} {told}")
+            words = "vector is left out, as its label says"
+            words = words if one else "vectors are left out, as their labels say"
+            yield Text(f" {found.ignored:,} {words}")
         if not self.comparisons:
             return
         yield Text()
@@ -129,7 +118,7 @@ class _Part:
         yield from grid(rows, "l" + "r" * len(self.places), gap=3)
 
     def _rows(self, count: int) -> Iterator[Text]:
-        """Yield a line per vector, with what every method made of it."""
+        """Yield a line per vector, with the result of every method."""
         shown = list(range(len(self.comparisons))) if self.every else self._chosen()
         for digits in self.tries:
             lines = self._table(shown, count, digits)
@@ -153,8 +142,8 @@ class _Part:
         missing = count - len(shown)
         lines = list(grid(rows, "lr" + "r" * len(self.places), gap=3))
         if missing:
-            told = f" {missing:,} more: --all shows every row, --row N one in full"
-            lines.append(Text(told, "dim"))
+            more = f" {missing:,} more: --all shows every row, --row N one in full"
+            lines.append(Text(more, "dim"))
         return lines
 
     def _value(
@@ -201,21 +190,15 @@ class _Part:
             result = max(results, key=lambda result: VERDICTS.index(result.verdict))
             exact = exact_entries(comparison, FORMATS[self.format])
             right = entries_right(result, exact)
-            told = Told(comparison, result, right, exact, self.glyphs)
+            facts = Facts(comparison, result, right, exact, self.glyphs)
             head = Text(f" {self.glyphs.mark(result.verdict)} ", VERDICT_STYLES[result.verdict])
             name = f"{word}, {naming(self.comparisons)(comparison)}, {method_name(result)}: "
             yield Text() if word == "first" else Text("", end="")
-            yield hanging(name + why(told), self.width, head.cell_len, head=head)
+            yield hanging(name + why(facts), self.width, head.cell_len, head=head)
 
 
 class AccuracyPicture:
-    """How wrong every method is and how wrong it can be, for a console of any width.
-
-    Parameters
-    ----------
-    shown : Errors or sequence of Comparison
-        At least one comparison, all of the same function.
-    """
+    """How wrong every method is and how wrong it can be, for a console of any width."""
 
     def __init__(self, shown: Errors | Sequence[Comparison]) -> None:
         self.comparisons = [shown.comparison] if isinstance(shown, Errors) else shown

@@ -12,8 +12,7 @@ from rich.text import Text
 from stablelse.analysis.results import DIGIT, VERDICTS, Verdict
 from stablelse.analysis.sweep import Motion, Segment, Sweep
 from stablelse.render.axis import Stretch, present, stretches, ticks
-from stablelse.render.grid import named_grid
-from stablelse.render.layout import glyphs_for, hanging
+from stablelse.render.layout import glyphs_for, hanging, named_grid
 from stablelse.render.numbers import number_text, place_text
 from stablelse.render.wording import (
     ASCII,

@@ -36,7 +36,7 @@ class Glyphs(NamedTuple):
         return {"inf": self.infinity, "-inf": f"-{self.infinity}", "nan": "NaN"}.get(text, text)
 
     def mark(self, verdict: Verdict) -> str:
-        """Return the mark of a verdict: right, some digits lost, or of no use."""
+        """Return the mark of a verdict: right, some digits lost, or broken."""
         if verdict.is_broken:
             return self.bad
         return self.good if verdict is Verdict.RIGHT else self.fair
@@ -87,7 +87,7 @@ KIND_WORDS: dict[FindingKind, str] = {
 def naming(
     comparisons: Sequence[Comparison] | Sequence[Place],
 ) -> Callable[[Comparison | Place], str]:
-    """Return what tells vectors apart: their places in the file, with its name if it is not one."""
+    """Return how to name vectors: by their places, with the file if there are several."""
     one_source = len({comparison.source for comparison in comparisons}) == 1
     return vector_text if one_source else place_text
 
@@ -126,7 +126,7 @@ def method_text(result: MethodResult, glyphs: Glyphs) -> str:
 
 
 def shift_text(result: MethodResult | FormatProof, glyphs: Glyphs) -> str:
-    """Return the shift as chosen and as it came out: ``max = 1002``, or the number alone."""
+    """Return the shift and its value: ``max = 1002``, or the number alone."""
     number = glyphs.number(result.a)
     return f"{result.shift} = {number}" if result.shift in SHIFTS else number
 

@@ -1,4 +1,4 @@
-"""What lse, softmax and log-softmax say: a sentence or two for what became of a method."""
+"""The sentences of a screen: what happened to a method, and why."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stablelse.render.notation import operation_text
 from stablelse.render.numbers import bound_text, number_text, place_text, rough_text
 from stablelse.render.wording import FUNCTION_NAMES, Glyphs, symbol_text, ulps_number
 
-#: So many digits have the numbers in sentences and, unless others are asked for, in cells.
+#: The digits of numbers in sentences and, by default, in cells.
 DIGITS = 7
 
 #: What an entry of a result is called.
@@ -62,20 +62,8 @@ def summary_title(
     return f"{source}: {name} of {vectors}" if source else f"{name} of {vectors}"
 
 
-class Told(NamedTuple):
-    """What sentences are made of.
-
-    Attributes
-    ----------
-    comparison, result
-        What a method made of a vector.
-    rights : ndarray
-        How many digits of each entry of the result are right, or of all of them at least.
-    exacts : ndarray or None
-        What the entries should be.
-    glyphs : Glyphs
-        What the screen can show.
-    """
+class Facts(NamedTuple):
+    """What a method made of a vector: the right digits of each entry, and what they should be."""
 
     comparison: Comparison
     result: MethodResult
@@ -109,21 +97,21 @@ class Told(NamedTuple):
         return _cut(format_.largest), _cut(format_.smallest_subnormal)
 
 
-def why(told: Told) -> str:
-    """Return what became of a method, and why."""
-    result = told.result
+def why(facts: Facts) -> str:
+    """Return what happened to a method, and why."""
+    result = facts.result
     harmful = [finding for finding in result.findings if not finding.harmless]
     culprit = _culprit(harmful)
     if result.verdict is Verdict.RIGHT:
-        return f"{_digits(told)}. {_comfort(told)}".rstrip()
+        return f"{_digits(facts)}. {_comfort(facts)}".rstrip()
     if culprit is None:
-        return f"{_digits(told)}."
-    cause = _CAUSES[culprit.kind](culprit, told)
+        return f"{_digits(facts)}."
+    cause = _CAUSES[culprit.kind](culprit, facts)
     if culprit.kind in LOSSES:
-        return f"{_digits(told)}. {cause}."
-    consequence = _consequence(culprit, harmful, told)
+        return f"{_digits(facts)}. {cause}."
+    consequence = _consequence(culprit, harmful, facts)
     too = " The exact result is NaN too." if result.verdict is Verdict.NAN else ""
-    return f"{cause}{consequence}.{too}" + _bound(culprit, told)
+    return f"{cause}{consequence}.{too}" + _bound(culprit, facts)
 
 
 def unproved(bound: float) -> str:
@@ -134,47 +122,47 @@ def unproved(bound: float) -> str:
     )
 
 
-def _digits(told: Told) -> str:
+def _digits(facts: Facts) -> str:
     """Return in words how many digits are right."""
-    result, worst = told.result, told.worst
+    result, worst = facts.result, facts.worst
     most = all_digits(FORMATS[result.format])
-    right = int(told.rights[worst]) if told.rights.size else most
+    right = int(facts.rights[worst]) if facts.rights.size else most
     if result.verdict is Verdict.NAN:
         return "x has a NaN, and so has the result"
     if result.verdict is Verdict.RIGHT:
         if not np.isfinite(result.value).any():
-            return f"right: {told.number(np.ravel(result.value)[0])}"
+            return f"right: {facts.number(np.ravel(result.value)[0])}"
         if not right:
             return f"right to {ulps_number(result.ulps or 0)} ulp of {result.format}"
         all_ = f"all {most} digits" if most > 1 else "its only digit"
         return f"right to {all_}" if right >= most else f"right to {right} of {most} digits"
     digits = f"the first {right} digits are right" if right > 1 else _FEW_DIGITS[right]
-    if told.exacts is None:
+    if facts.exacts is None:
         is_fair = right == 0 and not result.verdict.is_broken
         return "an entry has no right digit" if is_fair else digits
-    value, exact = np.ravel(result.value)[worst], told.exacts[worst]
+    value, exact = np.ravel(result.value)[worst], facts.exacts[worst]
     if right == 0 and 0 < abs(value - exact) < abs(exact):
         digits = "only its size is about right"
     if not np.ndim(result.value):
         return digits
-    name = RESULT_WORDS[told.comparison.function]
-    place = told.comparison.elements[worst] + 1
-    others = _others(told) if right == 0 and not result.verdict.is_broken else ""
+    name = RESULT_WORDS[facts.comparison.function]
+    place = facts.comparison.elements[worst] + 1
+    others = _others(facts) if right == 0 and not result.verdict.is_broken else ""
     return (
         f"{name}_{place:,} is {number_text(value)}, and exactly {number_text(exact)}: "
         f"{digits}{others}"
     )
 
 
-def _others(told: Told) -> str:
+def _others(facts: Facts) -> str:
     """Return what a vector still tells of which some entries have no right digit."""
-    good = told.rights[told.rights > 0]
-    lost = len(told.rights) - len(good)
+    good = facts.rights[facts.rights > 0]
+    lost = len(facts.rights) - len(good)
     if not len(good):
         return ", but the error is small beside the largest entry"
     count = f" (nor of {lost - 1:,} more)" if lost > 1 else ""
     rest = "the other entry is" if len(good) == 1 else f"the other {len(good):,} entries are"
-    least, most = int(good.min()), all_digits(FORMATS[told.result.format])
+    least, most = int(good.min()), all_digits(FORMATS[facts.result.format])
     digits = f"{least} digit{'s' * (least > 1)}"
     more = " or more" * (len(good) > 1 and least < most)
     return f"{count}; {rest} right to {'all ' * (1 < least == most)}{digits}{more}"
@@ -191,79 +179,79 @@ def _culprit(harmful: list[Finding]) -> Finding | None:
     return max(harmful, key=lambda finding: finding.bits_lost or 0, default=None)
 
 
-def _comfort(told: Told) -> str:
+def _comfort(facts: Facts) -> str:
     """Return why nothing went wrong."""
-    result = told.result
-    if not (told.comparison.x < np.inf).all():
+    result = facts.result
+    if not (facts.comparison.x < np.inf).all():
         return ""
     zero = next((f for f in result.findings if f.kind is FindingKind.TERM_UNDERFLOW), None)
     if zero is not None and zero.harmless:
-        return f"{told.operation(zero)} is 0 in {result.format}, and too small to count."
+        return f"{facts.operation(zero)} is 0 in {result.format}, and too small to count."
     if result.shift == "max":
         return "The largest exponent is now 0, so nothing can overflow."
     if result.evaluation is not None and not result.findings:
-        return f"Every {symbol_text(result, 'e', told.glyphs)} fits {result.format}."
+        return f"Every {symbol_text(result, 'e', facts.glyphs)} fits {result.format}."
     return ""
 
 
-def _overflow(finding: Finding, told: Told) -> str:
-    largest = f"{told.result.format} (largest {told.limits[0]})"
-    becomes = f"it becomes {told.number(finding.result)}"
+def _overflow(finding: Finding, facts: Facts) -> str:
+    largest = f"{facts.result.format} (largest {facts.limits[0]})"
+    becomes = f"it becomes {facts.number(finding.result)}"
     if finding.symbol == "e":
         size = _power_text(float(finding.operands[0]))
-        return f"{told.operation(finding)} is {size}too big for {largest}: {becomes}"
-    what = symbol_text(told.result, finding.symbol, told.glyphs)
+        return f"{facts.operation(finding)} is {size}too big for {largest}: {becomes}"
+    what = symbol_text(facts.result, finding.symbol, facts.glyphs)
     if finding.symbol == "s":
         return f"every term fits, but their sum is too big for {largest}: {becomes}"
     return f"{what} is too big for {largest}: {becomes}"
 
 
-def _input_overflow(finding: Finding, told: Told) -> str:
+def _input_overflow(finding: Finding, facts: Facts) -> str:
     return (
-        f"{told.number(finding.operands[0])} does not fit {told.result.format} (largest "
-        f"{told.limits[0]}): it is {told.number(finding.result)} before any formula runs"
+        f"{facts.number(finding.operands[0])} does not fit {facts.result.format} (largest "
+        f"{facts.limits[0]}): it is {facts.number(finding.result)} before any formula runs"
     )
 
 
-def _underflow(finding: Finding, told: Told) -> str:
-    smallest = f"{told.result.format} (smallest {told.limits[1]})"
+def _underflow(finding: Finding, facts: Facts) -> str:
+    smallest = f"{facts.result.format} (smallest {facts.limits[1]})"
     size = _power_text(float(finding.operands[0])) if finding.symbol == "e" else ""
-    return f"{told.operation(finding)} is {size}too small for {smallest}: it becomes 0"
+    return f"{facts.operation(finding)} is {size}too small for {smallest}: it becomes 0"
 
 
-def _subnormal(finding: Finding, told: Told) -> str:
-    what = f"{told.operation(finding)} = {told.number(finding.result)}"
-    return f"{what} is so small that {told.result.format} keeps few of its digits"
+def _subnormal(finding: Finding, facts: Facts) -> str:
+    what = f"{facts.operation(finding)} = {facts.number(finding.result)}"
+    return f"{what} is so small that {facts.result.format} keeps few of its digits"
 
 
-def _log_of_zero(finding: Finding, told: Told) -> str:
-    return f"log 0 is {told.number(finding.result)}"
+def _log_of_zero(finding: Finding, facts: Facts) -> str:
+    return f"log 0 is {facts.number(finding.result)}"
 
 
-def _invalid(finding: Finding, told: Told) -> str:
-    what = symbol_text(told.result, finding.symbol, told.glyphs)
-    return f"{what} = {told.operation(finding)} is NaN"
+def _invalid(finding: Finding, facts: Facts) -> str:
+    what = symbol_text(facts.result, finding.symbol, facts.glyphs)
+    return f"{what} = {facts.operation(finding)} is NaN"
 
 
-def _absorption(finding: Finding, told: Told) -> str:
-    small = told.number(min(finding.operands))
-    total = f"{told.operation(finding, Kind.ADD)} = {told.number(finding.result)}"
+def _absorption(finding: Finding, facts: Facts) -> str:
+    small = facts.number(min(finding.operands))
+    total = f"{facts.operation(finding, Kind.ADD)} = {facts.number(finding.result)}"
     return f"{total}: {small} is lost in the sum"
 
 
-def _cancellation(finding: Finding, told: Told) -> str:
-    assert told.result.evaluation is not None
-    cause = next(op for op in told.result.evaluation.operations if op.symbol == finding.symbol)
-    rounded = symbol_text(told.result, cause.operands[-1], told.glyphs)
+def _cancellation(finding: Finding, facts: Facts) -> str:
+    assert facts.result.evaluation is not None
+    cause = next(op for op in facts.result.evaluation.operations if op.symbol == finding.symbol)
+    rounded = symbol_text(facts.result, cause.operands[-1], facts.glyphs)
     if cause.kind is Kind.LOG:
-        number = told.number(finding.operands[0])
+        number = facts.number(finding.operands[0])
         shown = f"log({rounded})" if "/" in rounded else f"log {rounded}"
         return f"{rounded} = {number} is near 1, where its rounding error shows in {shown}"
-    what = f"{told.operation(finding)} = {told.number(finding.result)}"
+    what = f"{facts.operation(finding)} = {facts.number(finding.result)}"
     return f"{what} cancels, and the rounding error of {rounded} is left"
 
 
-_CAUSES: dict[FindingKind, Callable[[Finding, Told], str]] = {
+_CAUSES: dict[FindingKind, Callable[[Finding, Facts], str]] = {
     FindingKind.INPUT_OVERFLOW: _input_overflow,
     FindingKind.OVERFLOW: _overflow,
     FindingKind.TERM_UNDERFLOW: _underflow,
@@ -280,26 +268,26 @@ _CAUSES: dict[FindingKind, Callable[[Finding, Told], str]] = {
 CONSEQUENCES = (FindingKind.INVALID, FindingKind.SUM_UNDERFLOW, FindingKind.LOG_OF_ZERO)
 
 
-def _consequence(culprit: Finding, harmful: Iterable[Finding], told: Told) -> str:
+def _consequence(culprit: Finding, harmful: Iterable[Finding], facts: Facts) -> str:
     """Return what the first trouble led to, where it made a NaN or an infinity."""
     later = (f for f in harmful if f.kind in CONSEQUENCES and f is not culprit)
     found = next(later, None)
     if found is None:
         return ""
     if found.kind is FindingKind.INVALID:
-        return f", and {told.operation(found)} is NaN"
-    return f", and {_log_of_zero(found, told)}"
+        return f", and {facts.operation(found)} is NaN"
+    return f", and {_log_of_zero(found, facts)}"
 
 
-def _bound(finding: Finding, told: Told) -> str:
+def _bound(finding: Finding, facts: Facts) -> str:
     """Return what keeps clear of an exponential's threshold, and how many elements do not."""
     if finding.symbol != "e" or finding.threshold is None:
         return ""
     above = finding.kind is FindingKind.OVERFLOW
-    argument = "x" if told.result.shift is None else f"x {told.glyphs.minus} a"
+    argument = "x" if facts.result.shift is None else f"x {facts.glyphs.minus} a"
     sides = ("below", "above") if above else ("above", "below")
     bound = bound_text(finding.threshold)
-    n, count = told.comparison.n, finding.occurrences
+    n, count = facts.comparison.n, finding.occurrences
     first = place_text(finding.place) if finding.place else f"x_{finding.element:,}"
     elements = f"{first} is {sides[1]}"
     if count > 1:
