@@ -20,31 +20,15 @@ from stablelse.cli.help import is_number, page, without_numbers, wrong_command
 
 
 class Command(NamedTuple):
-    """A command; its module of `stablelse.cli` is imported when it runs.
+    """A command; its module of `stablelse.cli` is imported when it runs."""
 
-    Attributes
-    ----------
-    module : str
-        Its function `run` takes the request.
-    request : str
-        What can be asked for: a named tuple of `stablelse.cli.options`.
-    summary, help : str
-        What the list of commands says, and what its own help does.
-    fixed : mapping
-        Fields that are not options of this command; None leaves the default.
-    is_waiting : bool
-        Whether it has nothing to do without numbers: at a terminal it prints its help then.
-    quiet : str
-        The module that runs it with --quiet, which needs less; the same if none is named.
-    """
-
-    module: str
-    request: str
-    summary: str
+    module: str  # its function `run` takes the request
+    request: str  # what can be asked for: a named tuple of `stablelse.cli.options`
+    summary: str  # in the list of commands
     help: str
-    fixed: Mapping[str, Any] = {}
-    is_waiting: bool = False
-    quiet: str = ""
+    fixed: Mapping[str, Any] = {}  # fields that are not options here; None leaves the default
+    is_waiting: bool = False  # without numbers, at a terminal, it prints its help
+    quiet: str = ""  # the module that runs it with --quiet, if another one does, which needs less
 
 
 COMMANDS = {
@@ -268,10 +252,7 @@ class NumberCommand(TyperCommand):
         formatter.write(page(self, ctx, formatter.width))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Mark what begins like a negative number by a blank, which keeps its value.
-
-        The parser takes every other token that begins with a dash for an option.
-        """
+        """Mark negative numbers by a blank, or the parser takes them for options."""
         ctx.meta[_TYPED] = list(args)
         marked = [f" {arg}" if _NEGATIVE_NUMBER.fullmatch(arg) else arg for arg in args]
         return super().parse_args(ctx, marked)

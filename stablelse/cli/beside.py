@@ -21,22 +21,7 @@ _OPTION = re.compile(r"--[a-z][a-z-]*")
 def open_beside(
     paths: Sequence[str], reading: ReadOptions, names: Mapping[str, str]
 ) -> Iterator[Block]:
-    """Read files as `open_files` does.
-
-    Parameters
-    ----------
-    paths : sequence of str
-        The files.
-    reading : ReadOptions
-        How to read them.
-    names : mapping of str to str
-        The options of the numbers' file that these have too, and what they are called here.
-
-    Raises
-    ------
-    ReadError
-        As `open_files`; what it proposes are options that these files have.
-    """
+    """Read files as `open_files` does; errors propose the options that these have, by `names`."""
 
     def note(found: Note) -> None:
         NOTES.note(found._replace(text=_renamed(found.text, names)))
@@ -77,13 +62,7 @@ _OPTIONS = {"--file": "--mask", "--axis": "--axis"}
 
 
 def masked_blocks(blocks: Iterator[Block], path: str, axis: int | None = None) -> Iterator[Block]:
-    """Yield blocks with -inf where a mask says so; a mask of one row is that of every row.
-
-    Raises
-    ------
-    ReadError
-        If the mask has other rows or columns than the numbers, or a cell that is neither 0 nor 1.
-    """
+    """Yield blocks with -inf where a mask says so; a mask of one row is that of every row."""
     rows = _open(path, axis)
     first = next(rows)
     second = next(rows, None)
@@ -109,13 +88,7 @@ def masked_blocks(blocks: Iterator[Block], path: str, axis: int | None = None) -
 
 
 def masked_vector(block: Block, path: str) -> Block:
-    """Return a vector given as arguments, shape (1, n), with -inf where a mask says so.
-
-    Raises
-    ------
-    ReadError
-        As `masked_blocks`.
-    """
+    """Return a vector given as arguments, shape (1, n), with -inf where a mask says so."""
     n = block.values.shape[1]
     pieces = list(_open(path))
     cells = np.concatenate([piece.values.reshape(-1) for piece in pieces])

@@ -20,21 +20,7 @@ def fold_on_cluster(
     source: Input,
     scheduler: str | None,
 ) -> list[StreamState]:
-    """Fold all files that are named, by the workers of a cluster.
-
-    Parameters
-    ----------
-    blocks : iterator of Block
-        Those of the files; only the first is asked for.
-    states : list of StreamState
-        One for all numbers or one for each column: what is wanted.
-    meter : Meter
-        Told how far it is.
-    source : Input
-        What is read, and how.
-    scheduler : str or None
-        The cluster's address.
-    """
+    """Fold all files into states, one or one a column, by the workers of a cluster."""
     first = next(blocks)
     meter.gauge.count = 0  # the workers read the beginning again
 

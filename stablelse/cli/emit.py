@@ -37,22 +37,7 @@ class Values(NamedTuple):
 
 
 def emit(result: Any, request: Any, meter: Meter | None = None) -> None:
-    """Print a result, and save it, in the form that a request asks for.
-
-    Parameters
-    ----------
-    result : result or Many
-        Any result that shows itself; see `stablelse.render.FORMS`. For --quiet, many `Values`.
-    request : named tuple
-        One of `stablelse.cli.options`.
-    meter : Meter, optional
-        Hidden before anything is printed.
-
-    Raises
-    ------
-    OSError
-        If a file cannot be written, with its name; then none is.
-    """
+    """Print a result or many, and save it, in the form that a request asks for."""
     output = request.output
     hide = meter.hide if meter is not None else lambda: None
     results = result.results if isinstance(result, Many) else [result]
@@ -95,23 +80,7 @@ def _value_texts(results: Iterable[Values]) -> Iterator[str]:
 
 @contextmanager
 def open_sink(path: str | None, mode: str = "w") -> Iterator[Any]:
-    """Open the stream that output is written to.
-
-    A file is replaced in one step when everything has been written, and left as it was if anything
-    goes wrong. A pipe or a device cannot be replaced, and has nothing to lose.
-
-    Parameters
-    ----------
-    path : str or None
-        ``None`` is standard output.
-    mode : {"w", "wb"}
-        Whether text or bytes are written.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written, with the file's name.
-    """
+    """Open a file, which is replaced as a whole or not at all, or standard output for None."""
     if path is None:
         yield sys.stdout
         return
@@ -164,20 +133,7 @@ def _permissions(target: Path) -> int:
 
 
 def write_numbers(path: str, blocks: Iterable[Rows], format_: Format, title: str) -> None:
-    """Write rows of numbers to a file of the kind that its suffix names, whole or not at all.
-
-    Parameters
-    ----------
-    path : str
-        Its suffix is one of `NUMBERS`.
-    blocks : iterable of tuple
-        Arrays of shape (m, width), width always the same; and the lengths of the axes over which
-        rows are counted, as far as they are known, for a .npy.
-    format_ : Format
-        Of the numbers.
-    title : str
-        What the columns are called.
-    """
+    """Write rows of numbers to a file of the kind that its suffix names, whole or not at all."""
     NUMBERS[Path(path).suffix.lower()](path, blocks, format_, title)
 
 

@@ -42,10 +42,7 @@ _UNKNOWN = re.compile(r"'([^']*)'(?:: choose from| is not one of) (.*)")
 
 
 def page(command: Any, context: Any, width: int, commands: Sequence[Row] = ()) -> str:
-    """Return the help of a command: usage, examples, what it does, and its options in groups.
-
-    That of the program has its commands before its options.
-    """
+    """Return the help of a command: usage, examples, what it does, and its options in groups."""
     usage = f"Usage: {context.command_path} {' '.join(command.collect_usage_pieces(context))}"
     records = {
         param.name: record

@@ -182,10 +182,7 @@ def open_input(
 
 
 def read_vectors(options: Input, dtype: str, gauge: Gauge | None = None) -> Iterator[Vectors]:
-    """Read the vectors in stacks of bounded size; of each file only the rows that are named.
-
-    Text is parsed to "float64" or "longdouble". Standard input is read if no other place is named.
-    """
+    """Read the vectors in stacks of bounded size; of each file only the rows that are named."""
     if options.numbers:
         yield _argument(options, dtype)
         return
@@ -196,10 +193,7 @@ def read_vectors(options: Input, dtype: str, gauge: Gauge | None = None) -> Iter
 def read_bounded(
     options: Input, dtype: str, most: int, gauge: Gauge | None = None
 ) -> Iterator[Vectors] | Stream:
-    """Read the vectors, or leave them a stream if one has more than `most` numbers.
-
-    With rows that are named all are gathered.
-    """
+    """Read the vectors, or leave them a stream if one has more than `most` numbers."""
     if options.numbers or options.row:
         return read_vectors(options, dtype, gauge)
     blocks, by = open_input(options, dtype, gauge)
@@ -293,14 +287,11 @@ def _number(row: tuple[int, ...], stack: Vectors) -> int:
 
 
 def policed(stacks: Iterator[Vectors], job: Job, ignored: int | None = None) -> Iterator[Vectors]:
-    """Return vectors as `job.empty` has those that are masked throughout or hold -inf alone.
-
-    Under "uniform" what is not masked of such a vector is 0, and everything, if all is masked: so
-    every method knows the policy. Vectors with the label to be ignored are left as they are.
-    """
+    """Return vectors as `job.empty` has those that are masked throughout or hold -inf alone."""
     is_moot = job.function is Function.LOGSUMEXP or ignored is not None
     if job.empty == "error":
         return map(_refusing_nothing(ignored), stacks)
+    # under "uniform", what is not masked of such a vector is 0, and everything if all is masked;
     # the logarithm of nothing is -inf, and the loss knows the policy itself
     return map(_uniform, stacks) if job.empty == "uniform" and not is_moot else stacks
 

@@ -29,20 +29,7 @@ _OUT_OF_MEMORY = (
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line and exit.
-
-    Parameters
-    ----------
-    args : list of str, optional
-        The arguments; those of the process by default.
-
-    Raises
-    ------
-    SystemExit
-        Code 0; 1 where a check that was asked for says no; 2 for wrong usage or bad input, and
-        for output that cannot be written; 70 for a bug of ours; 130 on Ctrl-C. What goes wrong
-        is one line on stderr.
-    """
+    """Run the command line and exit: 0, 1 if a check said no, 2, 70 for a bug, 130 on Ctrl-C."""
     _open_closed_streams()
     gc.set_threshold(50_000)  # a short run is over before there is any garbage to collect
     if hasattr(signal, "SIGPIPE"):
@@ -87,11 +74,8 @@ _GONE = {
 
 
 def _open_closed_streams() -> None:
-    """Put something in the place of standard streams that are closed.
-
-    Otherwise the next file that is opened takes the number of one. What is written to standard
-    output fails then, as it must where it would be lost; a message has nowhere to go.
-    """
+    """Put something in the place of closed streams, or the next file takes the number of one."""
+    # What is written to standard output fails then, as it must where it would be lost.
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
@@ -140,10 +124,7 @@ def _one_line(message: str) -> str:
 
 
 def _on_broken_pipe(signum: int, _: FrameType | None) -> None:
-    """End by the signal, as `| head` expects of any tool, if it is standard output that broke.
-
-    Anything else that breaks, such as the connection to a server, is an error with a name.
-    """
+    """End by the signal, as `| head` expects, if standard output broke; else it is an error."""
     poll = select.poll()
     poll.register(1, 0)  # no event is asked for: errors are always reported
     if any(event & select.POLLERR for _, event in poll.poll(0)):

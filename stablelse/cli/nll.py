@@ -57,15 +57,7 @@ _OPTIONS = {"--file": "--labels", "--column": "--label-column", "--key": "--labe
 
 
 def read_labelled(source: Input, where: Labels, dtype: str) -> Iterator[Vectors]:
-    """Read vectors with their labels, in stacks of bounded size.
-
-    Raises
-    ------
-    ReadError
-        If a label is not a class of its vector, or there are more or fewer labels than vectors.
-    typer.BadParameter
-        If there is one label for several vectors.
-    """
+    """Read vectors with their labels, in stacks of bounded size."""
     if where.label is not None:
         yield _alone(read_vectors(source, dtype), where)
         return

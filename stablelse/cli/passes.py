@@ -36,25 +36,7 @@ _Engine = Callable[..., list[StreamState]]
 def fold_stream(
     stream: Stream, source: Input, job: Job, plain: bool, meter: Meter, cluster: Cluster
 ) -> list[Comparison]:
-    """Fold a stream into what every method makes of it: one result, or one a column.
-
-    What can be read again is, if the certified value is still in doubt after one pass.
-
-    Parameters
-    ----------
-    stream : Stream
-        The numbers.
-    source : Input
-        Where they come from.
-    job : Job
-        What is computed, a log-sum-exp.
-    plain : bool
-        Whether the formulas are evaluated.
-    meter : Meter
-        Told how far it is.
-    cluster : Cluster
-        Where the work is done.
-    """
+    """Fold a stream into what every method makes of it: one result, or one a column."""
     passes = passes_over(source) if cluster.engine == "local" else None
     engine: _Engine = partial(_fold_here, meter=meter)
     if cluster.engine == "dask":
@@ -130,31 +112,11 @@ def compare_long(stream: Stream, source: Input, job: Job, meter: Meter) -> Compa
         return whole.result(state.source)
 
 
-def long_elements(
-    stream: Stream, source: Input, job: Job, meter: Meter, begun: Callable[[], None] = lambda: None
-) -> Iterator[Array]:
-    """Yield the elements of one long vector: the first pass sums up, the second one divides.
-
-    Further passes add up more digits, if elements are in doubt: two of them, and for what is next
-    to a tie one for every precision.
-
-    Parameters
-    ----------
-    stream : Stream
-        The vector.
-    source : Input
-        Where it comes from. What cannot be read again is kept in a temporary file.
-    job : Job
-        What is computed, in one format.
-    meter : Meter
-        Told how far it is.
-    begun : callable
-        Called before the first elements come.
-    """
+def long_elements(stream: Stream, source: Input, job: Job, meter: Meter) -> Iterator[Array]:
+    """Yield the elements of one long vector; those in doubt take more passes than two."""
     (format_,) = job.formats
     state = StreamState([format_.name], plain=False)
     with _summed(stream, source, state, meter) as again:
-        begun()
         whole = Whole(state.sides[0].right.state, partial(_rounded, format_, again))
         count = 0
         for x in _rounded(format_, again):

@@ -37,20 +37,14 @@ _CLEAR = "\r\x1b[2K"
 
 
 class Notes:
-    """The notes of one command; the same one is printed once, however many files it is true of.
-
-    Attributes
-    ----------
-    header : tuple of str or None
-        What the columns of the numbers are called, if a header was found.
-    """
+    """The notes of one command; the same one is printed once, however many files it is true of."""
 
     def __init__(self) -> None:
         self.begin(quiet=False)
 
     def begin(self, quiet: bool) -> None:
         """Forget all notes; a quiet command does not print those about headers."""
-        self.header: tuple[str, ...] | None = None
+        self.header: tuple[str, ...] | None = None  # what the columns of the numbers are called
         self._quiet = quiet
         self._printed: set[str] = set()
 
@@ -86,24 +80,11 @@ def _printable(text: str) -> str:
 
 
 class Meter:
-    """Tells how far a run has got.
-
-    Parameters
-    ----------
-    files : sequence of str
-        What is read; nothing if there is nothing to wait for.
-
-    Attributes
-    ----------
-    gauge : Gauge
-        To be given to the readers.
-    passes : int
-        How often the files are read, as far as that is known.
-    """
+    """Tells how far a run has got; without files there is nothing to wait for."""
 
     def __init__(self, files: list[str]) -> None:
         self.gauge = Gauge()
-        self.passes = self._begun = 1
+        self.passes = self._begun = 1  # how often the files are read, as far as that is known
         self._files = files
         self._begin = time.monotonic()
         self._count = 0
@@ -142,17 +123,7 @@ class Meter:
         return self.gauge
 
     def tell(self, count: int, place: str, values: Callable[[], dict[str, Any]] = dict) -> None:
-        """Take note of how far it is.
-
-        Parameters
-        ----------
-        count : int
-            The numbers so far.
-        place : str
-            The file that the last ones are from.
-        values : callable, optional
-            Returns the results so far, by what they are called; called only if they are shown.
-        """
+        """Take note of how far it is; `values` returns the results so far, if they are shown."""
         self._count, self._place = count, place
         if self._wants_values:
             self._values, self._wants_values = values(), False
@@ -164,11 +135,8 @@ class Meter:
             self.tell(self._count + stack.values.size, stack.source)
 
     def _draw(self) -> None:
-        """Show it after a while, in a thread of its own: the first numbers may be long in coming.
-
-        An interrupt is not for this thread, but for the one that works, or holds it off.
-        """
-        if hasattr(signal, "pthread_sigmask"):
+        """Show it after a while, in a thread of its own, for the first numbers may take long."""
+        if hasattr(signal, "pthread_sigmask"):  # an interrupt is for the thread that works
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         if self._is_over.wait(PATIENCE):
             return
