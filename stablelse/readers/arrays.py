@@ -1,7 +1,6 @@
 """Arrays as they lie on disk: NumPy's ``.npy`` and ``.npz``, and ``.safetensors``.
 
-They are read in pieces, not mapped into memory: the pages of a map count as this process's memory
-once touched, so that its use would grow with the file. What is packed is unpacked as it is read.
+They are read in pieces, not mapped into memory: the pages of a map count as this process's memory.
 """
 
 import json
@@ -32,19 +31,18 @@ from stablelse.readers.blocks import (
 )
 from stablelse.readers.sources import Source, seekable
 
-#: What is read at once; small beside the memory that NumPy itself takes, large beside the cost
-#: of a block.
+#: What is read at once: little memory, but many numbers for the cost of one block.
 BLOCK_BYTES = 1 << 22
 
 #: NumPy's own bound on a header, which is parsed as Python literals (NEP 1).
 _NPY_HEADER_BYTES = 10_000
 
-#: The longest header of .safetensors, of more than 100,000 tensors. The format allows 100 MB, which
-#: as objects of Python would take a gigabyte.
+#: The longest header of .safetensors, of over 100,000 tensors. The format allows 100 MB, which
+#: would take a gigabyte as Python objects.
 _SAFETENSORS_HEADER_BYTES = 1 << 24
 
-#: What the table of contents of a .npz may take: the names of some 60,000 arrays, 46 bytes and a
-#: name each (the zip format's specification, APPNOTE.TXT, section 4.3.12).
+#: The longest table of contents of a .npz: some 60,000 arrays, 46 bytes and a name each (the zip
+#: format's specification, APPNOTE.TXT, section 4.3.12).
 _TABLE_BYTES = 1 << 22
 
 #: The flag of a zip archive's entry that it is encrypted (APPNOTE.TXT, section 4.4.4).
@@ -66,20 +64,16 @@ _REFUSED = {
     "U": ("strings", "save x.astype(float)"),
     "M": ("dates", "save them as numbers"),
     "m": ("time spans", "save them as numbers"),
-    "V": (
-        "raw bytes, as which numpy.save writes ml_dtypes' bfloat16 and float8",
-        "save x.astype(numpy.float32)",
-    ),
-}
+    "V": ("raw bytes, as which numpy.save writes ml_dtypes' bfloat16 and float8",
+          "save x.astype(numpy.float32)"),
+}  # fmt: skip
 _STRUCTURED = ("records", "save one field, x['name']")
 
 #: What else is a zip archive, by a file that it has in it, and what to do.
 _OTHER_ARCHIVES = {
-    "data.pkl": (
-        "a PyTorch file (.pt), a pickle, which could run any code",
-        "if you trust it, load it in Python, and save it with safetensors.torch.save_file",
-    ),
-    "workbook.xml": ("an Excel file", "save the sheet as CSV"),
+    "data.pkl": "a PyTorch file (.pt), a pickle, which could run any code; if you trust it, load "
+    "it in Python, and save it with safetensors.torch.save_file",
+    "workbook.xml": "an Excel file; save the sheet as CSV",
 }
 
 
@@ -131,20 +125,16 @@ def npz(source: Source, options: ReadOptions) -> Iterator[Block]:
         file.most = _TABLE_BYTES
         with explaining(source.name, damage):
             archive = zipfile.ZipFile(file)
-        entries = {
-            entry.filename.removesuffix(".npy"): entry
-            for entry in archive.infolist()
-            if entry.filename.endswith(".npy")
-        }
-        if len(entries) < sum(entry.filename.endswith(".npy") for entry in archive.infolist()):
+        files = {entry: entry.filename for entry in archive.infolist()}
+        arrays = {entry: name for entry, name in files.items() if name.endswith(".npy")}
+        entries = {name.removesuffix(".npy"): entry for entry, name in arrays.items()}
+        if len(entries) < len(arrays):
             raise ReadError(f"{source.name} has two arrays of the same name; save it again")
-        names = [entry.filename.rpartition("/")[2] for entry in archive.infolist()]
-        if names and not entries:
-            for what, hint in (_OTHER_ARCHIVES[name] for name in names if name in _OTHER_ARCHIVES):
-                raise ReadError(f"{source.name} is {what}; {hint}")
-            raise ReadError(
-                f"{source.name} is a zip archive without arrays; unpack it, or save a .npz"
-            )
+        if files and not arrays:
+            names = (name.rpartition("/")[2] for name in files.values())
+            what = next((_OTHER_ARCHIVES[name] for name in names if name in _OTHER_ARCHIVES), None)
+            what = what or "a zip archive without arrays; unpack it, or save a .npz"
+            raise ReadError(f"{source.name} is {what}")
         entry = entries[key := choose_key(options.key, list(entries), source.name)]
         name = _keyed(source.name, key)
         # Only these are unpacked in bounded memory, and NumPy writes no others.
@@ -229,8 +219,7 @@ _Decode = Callable[[Array], Array]
 #: How the numbers of a tensor are stored, and what makes numbers of codes.
 _TENSOR_DTYPES: dict[str, tuple[str, _Decode | None]] = {
     **{f"F{8 * size}": (f"<f{size}", None) for size in (2, 4, 8)},
-    **{f"I{8 * size}": (f"<i{size}", None) for size in (1, 2, 4, 8)},
-    **{f"U{8 * size}": (f"<u{size}", None) for size in (1, 2, 4, 8)},
+    **{f"{kind}{8 * n}": (f"<{kind.lower()}{n}", None) for kind in "IU" for n in (1, 2, 4, 8)},
     "BOOL": ("?", None),
     "BF16": ("<u2", _bfloat16),
     "F8_E5M2": ("u1", _float8_e5m2),

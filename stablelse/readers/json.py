@@ -212,9 +212,8 @@ class _Rows:
         for cells in self._vectors(self._selected(value)):
             row = self._numbers(cells)
             width = len(row[0])
-            if self._rows and (
-                width != len(self._rows[0][0]) or width * len(self._rows) >= _BLOCK_NUMBERS
-            ):
+            is_full = width * len(self._rows) >= _BLOCK_NUMBERS
+            if self._rows and (is_full or width != len(self._rows[0][0])):
                 yield self._block()
             self._rows.append(row)
 
@@ -289,10 +288,8 @@ class _Rows:
             return
         if value is not None:
             if self._is_column is is_vector:
-                both = ("an array, but a number", "a number, but an array")
-                raise self._bad(
-                    f"has {both[not is_vector]} came before; give either arrays or numbers"
-                )
+                both = "an array, but a number" if is_vector else "a number, but an array"
+                raise self._bad(f"has {both} came before; give either arrays or numbers")
             self._is_column = not is_vector
         yield value if is_vector else [] if value is None and self._is_column is False else [value]
 

@@ -20,8 +20,7 @@ from stablelse.readers.blocks import Array, ReadError, quoted
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-#: Longer than the longest number worth writing: every number of x87's extended format can be
-#: written out exactly in 16,447 characters (its smallest is 2**-16445, with 16,445 decimals).
+#: Every number of x87's extended format can be written exactly in 16,447 characters (2**-16445).
 MAX_LITERAL = 1 << 16
 
 #: The minus sign U+2212, the infinity sign U+221E, and the D of Fortran's exponents.

@@ -42,7 +42,7 @@ _UNPACKING_BYTES = 1 << 27
 #: RFC 3986, section 3.1, except for a single letter, which is a drive.
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
-#: What makes a pattern of a path that names no file, as in a shell.
+#: What makes a path a pattern, as in a shell, if it names no file.
 _PATTERN = re.compile(r"[*?\[]")
 
 #: Notes that Spark, Hadoop and Delta keep in directories that they write, and hidden files.
@@ -140,8 +140,8 @@ def _unreadable(name: str, error: Exception) -> ReadError:
 class Source:
     """Bytes that are read once, in order; where they can be sought, also from any place.
 
-    It is also the file object that a library reads, at most `most` bytes at once: a library that
-    believes what a file says of its own parts is stopped before it allocates.
+    A library may read it as its file, at most `most` bytes at once: one that believes what a file
+    claims about its parts is stopped before it allocates.
     """
 
     closed = False
@@ -443,7 +443,7 @@ def _unpacker(source: Source, kind: str) -> Any:
 
 
 class _Streams:
-    """One stream after the other in bounded memory, which ``lzma.LZMAFile`` knows no bound of."""
+    """One stream after the other in bounded memory; ``lzma.LZMAFile`` has no bound."""
 
     def __init__(self, packed: Source, decompressor: Callable[[], Any]) -> None:
         self._packed = packed

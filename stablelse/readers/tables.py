@@ -59,8 +59,7 @@ _FILE_BEGIN = 8
 
 #: Arrow's names of the types that NumPy has under the same bits.
 _DTYPES = {"double": "f8", "float": "f4", "halffloat": "f2"}
-_DTYPES |= {f"int{8 * size}": f"i{size}" for size in (1, 2, 4, 8)}
-_DTYPES |= {f"uint{8 * size}": f"u{size}" for size in (1, 2, 4, 8)}
+_DTYPES |= {f"{name}{8 * n}": f"{name[0]}{n}" for name in ("int", "uint") for n in (1, 2, 4, 8)}
 
 #: More than a footer takes: some 40 bytes for each batch, and the names of the columns.
 _FOOTER_BYTES = 1 << 26

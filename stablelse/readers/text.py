@@ -1,8 +1,7 @@
 """Comma-, tab-, semicolon-, bar- and blank-separated text into blocks of numbers.
 
-Text is cut into pieces of whole lines. NumPy's parser reads each, or pyarrow's where it is
-installed and there is much to read. Where neither can, or would read something else than
-`_read_cells` defines, that one reads the piece or names the bad cell.
+Text is cut into pieces of whole lines. NumPy's parser reads each, or pyarrow's if it is installed
+and there is much to read. Where they cannot, or might differ, `_read_cells` reads the piece.
 """
 
 import csv
@@ -75,19 +74,18 @@ _DELIMITERS = ("\t", ";", "|", ",")
 #: Never in a line, so that a line is one cell.
 _NO_DELIMITER = "\x1f"
 
-#: What begins a comment, where a line begins or behind a blank: not an error of a spreadsheet that
-#: is a whole cell. What follows such a cell is a delimiter, a number or what stands for one.
+#: What begins a comment at the start of a line or after a blank, unless it is a cell with an error
+#: of a spreadsheet, which a delimiter, a number or what stands for one follows.
 _COMMENT = rf"(?!{SPREADSHEET_ERROR}[ \t]*(?:$|[^a-zA-Z_ \t]|(?i:nan?|inf|n/a|null|none)\b))#"
 _BEGINS_COMMENT = re.compile(_COMMENT)
 _QUOTED_OR_COMMENT = re.compile(rf'"[^"]*"?|(?:^|(?<= )){_COMMENT}')
 
-#: Where no word begins, by the kind of a character in Unicode: numbers, signs, dashes, currencies,
-#: and what is invisible. A decimal sign and, before one of these, a bracket are of other kinds.
+#: The kinds of characters in Unicode that begin no word: numbers, signs, dashes, currencies, and
+#: what is invisible.
 _BEGINS_NUMBER = ("N", "Sm", "Sc", "Pd", "C", "Z")
 
 #: What NumPy takes for a blank, and `_split` does not.
-_OTHER_BLANKS = [blank for blank in map(chr, range(0x3001)) if blank.isspace()]
-_OTHER_BLANKS = [blank for blank in _OTHER_BLANKS if blank not in " \t\r\n"]
+_OTHER_BLANKS = [c for c in map(chr, range(0x3001)) if c.isspace() and c not in " \t\r\n"]
 
 #: A line that begins JSON, and is not a number with a bracket too many.
 _LIKE_JSON = re.compile(r'\s*(\{\s*("|$)|\[\s*($|[\[{"\]0-9-].*[\]},]\s*$))')
