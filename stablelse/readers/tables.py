@@ -378,33 +378,30 @@ def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block
             rows = slice(begin, end)
             if index == at:
                 rows = slice(int(ends[begin]) - width, int(ends[end - 1]))
-            parts.append(_part(numbers[rows], None if nulls is None else nulls[rows], end - begin))
+            parts.append(_part(numbers[rows], nulls[rows], end - begin))
         values, missing = (np.concatenate(cells, axis=1) for cells in zip(*parts, strict=True))
-        block = Block(values, layout.columns.source, offset + begin, None, headings, by=by)
-        block = block._replace(left_out=layout.columns.left_out)
+        source, left_out = layout.columns.source, layout.columns.left_out
+        block = Block(values, source, offset + begin, None, headings, by=by, left_out=left_out)
         yield _without_nulls(block, missing, layout) if missing.any() else block
 
 
 def _lengths(lists: Any, layout: Layout, offset: int) -> Array:
     """Return how long lists are; null is as long as nothing."""
     lengths, nulls = _cells(lists.value_lengths(), np.int64)
-    lengths = lengths.astype(np.int64)
-    if nulls is not None:
-        lengths[nulls] = 0
+    lengths = np.where(nulls, 0, lengths)
     if not layout.options.skip_na and not lengths.all():
         row = int(np.argmin(lengths))
-        what = "is null" if nulls is not None and nulls[row] else "is empty"
+        what = "is null" if nulls[row] else "is empty"
         place = layout.place(offset + row, layout.columns.positions[layout.list_at or 0])
         raise ReadError(f"{place} {what}; leave out such rows, here or with --skip-na")
     return lengths
 
 
-def _part(numbers: Array, nulls: Array | None, rows: int) -> tuple[Array, Array]:
-    """Return numbers in so many rows, and where one is missing: of no number it is all there is."""
+def _part(numbers: Array, nulls: Mask, rows: int) -> tuple[Array, Mask]:
+    """Return numbers in rows, and where one is missing; an empty row is one missing number."""
     if not numbers.size:
         return np.full((rows, 1), np.nan), np.ones((rows, 1), np.bool_)
-    missing = np.zeros(numbers.shape, np.bool_) if nulls is None else nulls
-    return numbers.reshape(rows, -1), missing.reshape(rows, -1)
+    return numbers.reshape(rows, -1), nulls.reshape(rows, -1)
 
 
 def _without_nulls(block: Block, missing: Array, layout: Layout) -> Block:
@@ -423,13 +420,15 @@ def _without_nulls(block: Block, missing: Array, layout: Layout) -> Block:
     raise ReadError(f"{place}{inside} is null; fill it in, or leave out such cells with --skip-na")
 
 
-def _cells(array: Any, dtype: npt.DTypeLike) -> tuple[Array, Mask | None]:
-    """Return the numbers of an array, if not floating-point as `dtype`, and where it is null."""
+def _cells(array: Any, dtype: npt.DTypeLike) -> tuple[Array, Mask]:
+    """Return the numbers of an array, integers as `dtype`, and where it is null."""
     array = _storage(array)
     kind = str(array.type)
     if kind.startswith("dictionary<"):
         return _cells(array.dictionary_decode(), dtype)
-    nulls = _buffer(array.is_null().cast("uint8"), "?") if array.null_count else None
+    nulls = np.zeros(len(array), np.bool_)
+    if array.null_count:
+        nulls = _buffer(array.is_null().cast("uint8"), "?")
     if kind == "null":
         return np.full(len(array), np.nan), nulls
     if kind.startswith("decimal"):  # read as text is: Arrow's own conversion rounds more than once
