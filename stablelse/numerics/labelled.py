@@ -27,6 +27,7 @@ from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 from functools import partial
 from itertools import islice
+from math import lcm
 from typing import Any
 
 import numpy as np
@@ -510,13 +511,13 @@ def _element_in_decimals(x: Any, t: Fraction, scale: Fraction, sum_: Sum, format
     entry = decimals.as_decimal(x)
     if sum_.has_one_term:  # all finite x are equal
         return nearest(scale / Fraction(sum_.first.b) - t, format_)
-    dominates = entry == sum_.first.x and sum_.first.b == 1
+    unit = lcm(scale.denominator, t.denominator)
+    whole, part, units = (Ball(Decimal(int(v * unit))) for v in (scale, t, Fraction(1)))
 
     def evaluate(_: object, state: State) -> list[Ball]:
-        if dominates:
-            rest = decimals.subtract(state[1], Ball(state[0].b))
-            less = decimals.multiply(_ball(-scale), decimals.divide(rest, state[1]))
-            return [decimals.add(_ball(scale - t), less)]
+        if entry == sum_.first.x:  # then it may be next to scale / n - t, which may be a tie
+            less = decimals.subtract(whole, decimals.multiply(part, state[1]))
+            return [decimals.divide(less, decimals.multiply(units, state[1]))]
         (p,) = decimals.quotients([entry], state)
         return [decimals.add(_ball(-t), decimals.multiply(_ball(scale), p))]
 

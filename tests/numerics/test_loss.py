@@ -365,3 +365,13 @@ COMPLAINTS = [
 def test_complaints(name, args, options, kind, message):
     with pytest.raises(kind, match=message):
         getattr(stablelse, name)(*args, **options)
+
+
+@pytest.mark.parametrize("t", [0.0, 0.25])
+def test_equal_logits_next_to_a_tie_of_the_gradient(t):
+    # T / 3 - t is the middle of 1 + 2**-10 and 1 + 2**-9, but for a term of exp(-1e300).
+    middle = 1 + 3 * 2.0**-11
+    labels = [t, 3 * (middle + t) - t, 0.0, 0.0]
+    x = [0.0, 0.0, 0.0, -1e300]
+    found = stablelse.nll_grad(x, labels, reduction="sum", dtype="float16")
+    assert found[0] == 1 + 2.0**-10
