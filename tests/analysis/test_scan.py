@@ -224,7 +224,7 @@ def test_pieces_and_merging_change_nothing():
         return other.update(x[begin:end], lambda index: Place(row=begin + index + 1))
 
     merged = part(0, 1000).merge(part(1000, 1001).merge(part(1001, 3000)))
-    assert repr(tuple(merged.result())) == repr(tuple(whole))
+    assert repr(merged.result()) == repr(whole)
     with pytest.raises(ValueError, match="only scans for the same"):
         merged.merge(stablelse.ScanState(max_ulp=3))
 

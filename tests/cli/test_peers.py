@@ -59,7 +59,7 @@ def test_the_gallery_as_records(run):
 
 def test_json(run):
     document = json.loads(run("peers", "0", "-40", *ONLY, "--json").out)
-    assert list(document) == ["schema", *PeerComparison._fields, "header"]
+    assert list(document) == ["schema", *PeerComparison.__annotations__, "header"]
     naive, own, exact = document["results"]
     assert list(naive) == list(PeerResult._fields)
     assert (naive["value"], own["value"], exact["value"]) == (0, *[4.248354255291589e-18] * 2)
