@@ -88,7 +88,7 @@ def place_text(placed: Any) -> str:
 
 
 def vector_text(placed: Any) -> str:
-    """Return which vector of its file it is, nothing if it is all of it."""
+    """Return which row or column of its file a vector is, or nothing for a whole file."""
     if placed.row is not None:
         return f"row {placed.row}"
     return "" if placed.column is None else f"column {placed.column}"

@@ -164,8 +164,7 @@ def conclusions(proof: Proof, result: FormatProof, glyphs: Glyphs) -> Iterator[t
     """Yield what the lines show, each with its verdict."""
     notation = screen(glyphs)
     if all(row.holds for line in result.lines for row in line.rows):
-        exactly = "Exactly, both sides of every line are equal, for this a as for any."
-        yield Verdict.RIGHT, exactly
+        yield Verdict.RIGHT, "Exactly, both sides of every line are equal, whatever a is."
     if result.departs is None:
         most = max(line.ulps for line in result.lines)
         most_text = f"every line holds: {ulps_text(most)} at most"
@@ -199,8 +198,7 @@ def _computed(proof: Proof, result: FormatProof, glyphs: Glyphs) -> Iterator[tup
     )
     others = [("With a = max it", result.with_max)] if result.with_max is not None else []
     if not others or others[0][1].verdict is not Verdict.RIGHT:
-        function = f"stablelse.{proof.function.value}"
-        others.append((f"{function}, which is correctly rounded,", result.library))
+        others.append((f"stablelse.{proof.function.value}", result.library))
     for subject, quantity in others:
         value = glyphs.number(quantity.value)
         yield quantity.verdict, f"{subject} gives {value}, {_error_text(quantity)}."
@@ -231,9 +229,7 @@ class ProofPicture:
         if not proof.results:
             yield Text()
             symbol = proof.equations[0].left.value
-            meaning = (
-                f"{symbol} is the same whatever a is: choose a = max x_i, and no term overflows"
-            )
+            meaning = f"{symbol} does not depend on a. Choose a = max x_i, and no term overflows."
             yield hanging(meaning, width, 1, "dim")
         yield Text()
 

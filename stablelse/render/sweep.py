@@ -37,7 +37,7 @@ _NOTES = (
 )
 _BETWEEN = " (results between may be worse)"
 _LIST = " --intervals lists the intervals."
-_ENDS = " The format has no number between the end of one interval and the start of the next."
+_ENDS = " Between two intervals the format has no number."
 _LINE = "{method}, {format}: {verdict} from {first} to {last}, {tried}"
 
 #: Of each verdict: its character, that of a screen without Unicode, and its style.

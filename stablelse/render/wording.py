@@ -93,7 +93,7 @@ def naming(
 
 
 def symbol_text(result: MethodResult, symbol: str, glyphs: Glyphs) -> str:
-    """Return what a symbol stands for in a method's formula, as a column or row is headed."""
+    """Return the heading of a column or row: what a symbol means in the method's formula."""
     is_shifted = result.shift is not None
     argument = f"x {glyphs.minus} a" if is_shifted else "x"
     term = f"e^({argument})" if is_shifted else "e^x"
