@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from stablelse.analysis.display import Displayed
@@ -35,20 +35,7 @@ class Limits(Displayed):
 
 def limits(formats: Sequence[Format]) -> Limits:
     """Compute the limits of formats from the formats themselves."""
+    names = [field.name for field in fields(FormatLimits)][1:]
     return Limits(
-        tuple(
-            FormatLimits(
-                format=format_.name,
-                significand_bits=format_.significand_bits,
-                unit_roundoff=format_.unit_roundoff,
-                largest=format_.largest,
-                smallest_normal=format_.smallest_normal,
-                smallest_subnormal=format_.smallest_subnormal,
-                overflow_threshold=format_.overflow_threshold,
-                underflow_threshold=format_.underflow_threshold,
-                subnormal_threshold=format_.subnormal_threshold,
-                has_infinity=format_.has_infinity,
-            )
-            for format_ in formats
-        )
+        tuple(FormatLimits(f.name, *(getattr(f, name) for name in names)) for f in formats)
     )
