@@ -56,7 +56,7 @@ _VERSIONS: dict[bytes, tuple[int, Callable[..., Any]]] = {
     b"\x03\x00": (4, np.lib.format.read_array_header_2_0),
 }
 
-#: What cannot be read, by the kind of its dtype: what it holds, and how to save it instead.
+#: What cannot be read, by the kind of dtype, and how to save it instead.
 _REFUSED = {
     "c": ("complex numbers", "save x.real, or abs(x)"),
     "O": ("Python objects, which could run any code", "save x.astype(float)"),
@@ -192,7 +192,7 @@ def safetensors(source: Source, options: ReadOptions) -> Iterator[Block]:
 
 
 def _keyed(source: str, key: str) -> str:
-    """Return what errors call one array of a file: as one would write it in Python."""
+    """Return the name of one array of a file in errors, as Python would write it."""
     return f"{source}[{quoted(key)}]"
 
 
@@ -278,14 +278,14 @@ class Axes(NamedTuple):
 
 
 class Memory:
-    """Memory that is used again when nothing views it: fresh pages cost as much as reading."""
+    """Memory that is reused when nothing views it: fresh pages cost as much as reading."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._free: list[bytearray] = []
 
     def take(self, size: int) -> Array:
-        """Return so many bytes, which are free again when no array has them as its base."""
+        """Return `size` bytes, which are free again when no array views them."""
         memory = self._free.pop() if self._free else bytearray(self._size)
         view = np.frombuffer(memory, np.uint8, size)
         finalize(view, self._free.append, memory)
@@ -293,7 +293,7 @@ class Memory:
 
 
 class StoredArray:
-    """An array whose first byte is the next of its source, whether or not its header is true."""
+    """An array that begins at the next byte of its source; its header may be wrong."""
 
     def __init__(
         self,
@@ -321,7 +321,7 @@ class StoredArray:
             offset += len(numbers)
 
     def axes(self, options: ReadOptions) -> Axes:
-        """Return what the axes are, if it is an array that can be read and may be there."""
+        """Return the axes, or refuse a shape that cannot be read or does not fit the file."""
         name, shape, axis = self.source.name, self.shape, options.axis
         if any(length < 0 for length in shape):
             raise damaged(name, ".npy", f"its header claims the shape {shape}")
@@ -417,7 +417,7 @@ class StoredArray:
                 yield values
 
     def _every(self, source: Source, first: int, place: int, count: int, step: int) -> Array:
-        """Read so many numbers from a place on, each so many from the one before."""
+        """Read `count` numbers from a place on, each `step` numbers after the one before."""
         size = self.dtype.itemsize
         values = np.empty(count, self.dtype)
         at_once = max(1, BLOCK_BYTES // (step * size))

@@ -1,4 +1,4 @@
-"""What every reader yields, what it may be asked, which columns it reads, and how it refuses.
+"""What every reader shares: blocks, options, the choice of columns, and errors.
 
 The types are named tuples: a data class takes five times as long to define, at every start.
 """
@@ -25,7 +25,7 @@ else:
 #: How many characters of the input and of a library's error, and how many names, an error shows.
 _QUOTED, _REPEATED, _LISTED = 40, 160, 8
 
-#: Whether a name can stand in a list without quotes.
+#: A name that needs no quotes in a list.
 _BARE = re.compile(r"[\w.][\w .()/-]{0,38}")
 
 #: What pandas and R call the index of a table, or pandas one that it has read back as a column.
@@ -73,7 +73,7 @@ class Block(NamedTuple):
 
 
 class Gauge:
-    """Counts the bytes that are read of all sources it is given to, packed as they lie there."""
+    """Counts the bytes that are read from its sources, before they are unpacked."""
 
     __slots__ = ("count",)
 
@@ -82,7 +82,7 @@ class Gauge:
 
 
 class Note(NamedTuple):
-    """One line that a reader says to the user and that is not an error."""
+    """One line for the user that is not an error."""
 
     text: str
     source: str = ""  # what it is about: the path, or ``"standard input"``
@@ -91,7 +91,7 @@ class Note(NamedTuple):
 
 
 class ReadOptions(NamedTuple):
-    """How input is to be read. What concerns only text does not matter to a file of numbers."""
+    """How to read input; files of numbers ignore the options for text."""
 
     key: str | None = None  # which of several named arrays is wanted; ``None``: the only one
     #: Which axis of an array has the vectors, from 0, or from -1 backward; ``None``: the last.
@@ -110,7 +110,7 @@ class ReadOptions(NamedTuple):
     gauge: Gauge | None = None  # counts the bytes that are read
     #: Whether true and false, in any case, are the numbers 1 and 0, as a mask may have it.
     words: bool = False
-    #: Called with each note; with the same ones again where a file is read again.
+    #: Called with each note, again when a file is read again.
     note: Callable[[Note], None] | None = None
 
     def notify(self, notes: Iterable[Note]) -> None:
@@ -138,7 +138,7 @@ class Columns(NamedTuple):
         return self.names and tuple(self.names[position] for position in self.positions)
 
     def label(self, position: int) -> str:
-        """Return what an error calls a column."""
+        """Return the name of a column in errors."""
         name = f" ({quoted(self.names[position])})" if self.names else ""
         return f"column {position + 1}{name}"
 
@@ -193,7 +193,7 @@ def _position(token: str, names: Sequence[str] | None, width: int, source: str) 
 
 
 def is_index_name(name: str) -> bool:
-    """Whether a name other than a blank is what pandas calls an index that has none."""
+    """Whether pandas gives this name to an index without a name."""
     return _INDEX.fullmatch(name) is not None
 
 
@@ -242,7 +242,7 @@ def shown(path: str) -> str:
 
 
 def in_one_line(error: BaseException) -> str:
-    """Return what a library complains of, cut short, for an error of one line."""
+    """Return the message of a library's error, cut short, for an error of one line."""
     text = " ".join(str(error).split()) or type(error).__name__
     text = "".join(character if character.isprintable() else "?" for character in text)
     return text if len(text) <= _REPEATED else text[:_REPEATED] + "..."
@@ -267,12 +267,12 @@ def damage(name: str, error: Exception) -> ReadError:
 
 
 def damaged(source: str, kind: str, what: str) -> ReadError:
-    """Return the error of a file that is not as its kind has to be."""
+    """Return the error of a file that breaks the rules of its kind."""
     return ReadError(f"{source} is a damaged {kind} file: {what}; copy or save it again")
 
 
 def more_behind(source: str, what: str) -> ReadError:
-    """Return the error of a file that does not end where what it holds ends."""
+    """Return the error of a file that goes on after its content."""
     return ReadError(
         f"{source} goes on after {what}, and the rest would not be read; save each in its own file"
     )
@@ -293,7 +293,7 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def changed(path: str) -> ReadError:
-    """Return the error of a file that is not what it was."""
+    """Return the error of a file that changed between two reads."""
     return ReadError(
         f"{path} changed while it was being read: run the command again when nothing writes to it"
     )

@@ -32,12 +32,12 @@ _BLOCK_NUMBERS = 1 << 16
 #: Deeper than any arrays that hold logits, and far from where Python gives up.
 _MAX_DEPTH = 64
 
-#: How an array begins whose elements are decoded one at a time, and how our own documents do.
+#: How arrays begin whose elements are decoded one at a time, and our own documents.
 _BLANKS = re.compile(r"[ \t\n]*")
 _NESTED = re.compile(r"\[[ \t\n]*(?=[\[{])")
 _OWN = re.compile(r'\{\s*"schema"\s*:\s*1\s*,\s*"(?:vectors|losses)"\s*:\s*\[')
 
-#: How Python and R write what JSON writes otherwise.
+#: How Python and R write what JSON writes differently.
 _NOT_JSON = re.compile(r"[+-]?(?:inf|nan|none|na)\b", re.IGNORECASE)
 
 #: Longer than these beginnings are, unless there are many blanks in them.
@@ -156,7 +156,7 @@ class _Values:
         return character
 
     def _extend(self, count: int) -> bool:
-        """Read so many characters more, and say whether there were any."""
+        """Read `count` more characters, and say whether there were any."""
         parts = []
         while count > 0 and (piece := next(self._pieces, None)):
             parts.append(piece.text)
@@ -191,7 +191,7 @@ class _Values:
 
 
 class _Rows:
-    """The vectors of values, made blocks of neighbours that have the same length."""
+    """Puts neighbouring vectors of the same length into blocks."""
 
     def __init__(self, source: str, options: ReadOptions) -> None:
         self._source = source
@@ -235,7 +235,7 @@ class _Rows:
         return Block(values, self._source, offset, missing if missing.any() else None, by=by)
 
     def _selected(self, value: Any) -> Any:
-        """Return what of a value is wanted."""
+        """Return the wanted part of a value."""
         key = self._options.key
         if isinstance(value, dict) and key is None:
             if _is_own(value):
@@ -255,7 +255,7 @@ class _Rows:
         return self._at_path(value, 0)
 
     def _at_path(self, value: Any, begin: int) -> Any:
-        """Return what is at the rest of the path, from this step on."""
+        """Return what the rest of the path, from this step on, leads to."""
         for index, step in enumerate(self._path[begin:], begin):
             here = ".".join(self._path[:index]).replace(".[]", "[]")
             of = f", {quoted(here)} " if here else ""

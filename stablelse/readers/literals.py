@@ -95,12 +95,12 @@ def is_missing(literal: str) -> bool:
 
 
 def word_value(literal: str) -> float | None:
-    """Return what true or false stands for, if that is what a cell says."""
+    """Return the value of a cell that says true or false, else None."""
     return _WORDS.get(literal.strip().casefold())
 
 
 def looks_numeric(literal: str) -> bool:
-    """Whether something is a number, or is one but for its spelling: 2,5 or 1_000."""
+    """Whether a cell is a number, perhaps in another spelling: 2,5 or 1_000."""
     if len(literal) > MAX_LITERAL:
         return True
     try:

@@ -1,4 +1,4 @@
-"""Files behind a URL, such as ``s3://bucket/x.npy``: the only place that knows fsspec.
+"""Files at a URL, such as ``s3://bucket/x.npy``: the only module that uses fsspec.
 
 fsspec knows the stores; each has a package of its own.
 """
@@ -19,7 +19,7 @@ _PATIENCE = 60
 
 @contextmanager
 def open_file(url: str) -> Iterator[tuple[Any, int | None]]:
-    """Open a file behind a URL; its size is known if it can be sought."""
+    """Open the file at a URL; its size is known if it can be read from any place."""
     with explaining(shown(url), unreadable):
         system, path = _locate(url)
         file = system.open(path, "rb", block_size=_FETCHED_BYTES)

@@ -70,7 +70,7 @@ _SAVE = "in the program that wrote it, save the array you want with numpy.save"
 _CONVERT = "convert it to CSV or Parquet"
 _UNPACK = "unpack it and pipe it in: {} | stablelse ..."
 _ICONV = "convert it: iconv -f {} -t UTF-8"
-#: A brace begins nothing else; a bracket does where something else than a value stands behind it.
+#: A brace begins nothing else; a bracket begins JSON only if a value follows it.
 _JSON = (
     rb"(?:\xef\xbb\xbf)?[ \t\r\n]*"
     rb"(?:\{|\[[ \t\r\n]*(?:[\[{\"\]0-9-]|(?i:null|none|true|false|nan|inf|infinity)\b|\Z))"
@@ -274,7 +274,7 @@ class Source:
             self._tried(self._file.seek, self._origin + place)
 
     def _fetch(self, count: int) -> bytes:
-        """Read so many bytes from where the file is; fewer only at the end."""
+        """Read the next `count` bytes; fewer only at the end."""
         parts: list[bytes] = []
         while count > 0 and (part := self._tried(self._file.read, count)):
             parts.append(part)
@@ -303,7 +303,7 @@ def file_source(name: str, file: BinaryIO) -> Source:
     if not stat.S_ISREG(status.st_mode):
         return Source(name, file)
     origin = file.tell()
-    # A buffer would be filled anew wherever it is sought.
+    # A buffer would be filled again after each seek.
     source = Source(name, getattr(file, "raw", file), status.st_size - origin, origin)
     source.descriptor = None if origin else file.fileno()
     return source

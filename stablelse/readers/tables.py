@@ -75,7 +75,7 @@ class Layout(NamedTuple):
     options: ReadOptions
 
     def place(self, row: int, position: int) -> str:
-        """Return what an error calls a cell of a row, from 0."""
+        """Return the place of a cell in errors; rows count from 0 here."""
         return f"{self.columns.source}, row {row + 1}, {self.columns.label(position)}"
 
 
@@ -136,7 +136,7 @@ def _blocks(
     open_table: Callable[[Source], tuple[Any, _Batches, Any]],
     first: int = 0,
 ) -> Iterator[Block]:
-    """Read a table, before whose rows so many others lie."""
+    """Read a table whose first row has the number `first`, from 0."""
     with explaining(source.name, damage):
         schema, open_batches, _ = open_table(source)
         layout = _lay_out(schema, options, source.name)  # decodes the names
@@ -252,7 +252,7 @@ def _open_parquet(source: Source, groups: Sequence[int] | None = None) -> tuple[
 
 
 def _check_end(source: Source, metadata: Any) -> None:
-    """Refuse files in a row: the footer, which is that of the last one, would be taken for all."""
+    """Refuse concatenated files: only the last one's footer would be read."""
     groups = map(metadata.row_group, range(metadata.num_row_groups))
     size = sum(
         group.column(at).total_compressed_size
@@ -275,7 +275,7 @@ def _row_groups(metadata: Any, layout: Layout) -> Iterator[tuple[list[Any], int]
 
 
 def _open_stream(source: Source) -> tuple[Any, _Batches, Any]:
-    """Open a file that is read from its begin: a stream of batches, with or without a footer."""
+    """Open a stream of batches, with or without a footer, to be read from its beginning."""
     pa = _pyarrow("Arrow")
     has_footer = source.head.startswith(_FILE_MAGIC)
     file, forget = _mapped(source, pa)
@@ -323,7 +323,7 @@ def _rows_at_once(columns: list[Any], layout: Layout) -> int:
 
 
 def _valid_parts(columns: list[Any], rows: int) -> Iterator[list[Any]]:
-    """Cut columns into parts of so many rows, of which nothing points out of its buffers."""
+    """Cut columns into parts of `rows` rows, checked not to point outside their buffers."""
     for begin in range(0, len(columns[0]), rows):
         part = [column.slice(begin, rows) for column in columns]
         for column in part:
@@ -332,7 +332,7 @@ def _valid_parts(columns: list[Any], rows: int) -> Iterator[list[Any]]:
 
 
 def _lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
-    """Return what is to be read of a table with this schema."""
+    """Return what to read of a table with this schema."""
     names = tuple(schema.names)
     if not names:
         raise ReadError(f"{source} is empty: it has no columns")
@@ -405,7 +405,7 @@ def _part(numbers: Array, nulls: Mask, rows: int) -> tuple[Array, Mask]:
 
 
 def _without_nulls(block: Block, missing: Array, layout: Layout) -> Block:
-    """Refuse the first number that is missing, or make NaN of all, as in text."""
+    """Refuse the first missing number, or turn all into NaN, as in text."""
     if layout.options.skip_na:
         block.values[missing] = np.nan
         return block._replace(missing=missing)

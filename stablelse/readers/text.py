@@ -295,7 +295,7 @@ def _below_header(pieces: Iterator[Piece], layout: Layout) -> Iterator[Piece]:
 
 
 def _rows(pieces: Iterator[Piece], layout: Layout, begin: int = 0) -> Iterator[Block]:
-    """Read pieces; pyarrow those from this one on, if it can."""
+    """Read pieces, those from `begin` on with pyarrow if it can."""
     offset, columns = 0, layout.columns
     for piece, parsed in _parsed(pieces, layout, begin):
         values, missing = _read(piece, layout, parsed)
@@ -308,7 +308,7 @@ def _rows(pieces: Iterator[Piece], layout: Layout, begin: int = 0) -> Iterator[B
 def _parsed(
     pieces: Iterator[Piece], layout: Layout, begin: int
 ) -> Iterator[tuple[Piece, Array | None]]:
-    """Yield each piece, and from this one on what pyarrow read in it, if it could."""
+    """Yield each piece with what pyarrow read in it, from `begin` on and if it could."""
     yield from ((piece, None) for piece in islice(pieces, begin))
     is_simple = layout.delimiter is not None or layout.width == 1
     is_simple &= not layout.is_closed and layout.dtype == np.float64
@@ -590,7 +590,7 @@ def _without_comment(text: str) -> str:
 
 
 def _find_delimiter(first: Line, sample: Line, options: ReadOptions, source: str) -> str | None:
-    """Return what is between cells, as asked for or detected; None is blanks."""
+    """Return the delimiter, as asked for or detected; None is blanks."""
     detected = _detect_delimiter(sample, options.decimal)
     if options.delimiter is not None:
         if options.delimiter == options.decimal == "," and detected != ",":

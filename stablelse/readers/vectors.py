@@ -24,7 +24,7 @@ from stablelse.readers.blocks import (
     runs,
 )
 
-#: What is made of numbers, their errors and the exact values, takes so many times the room.
+#: How much more memory the results, their errors and the exact values take than the numbers.
 _RESULTS = 20
 
 
@@ -35,11 +35,11 @@ class Vectors(NamedTuple):
     source: str  # where they are from
     first: int  # the number of the first vector within its source, from 1: the row or the column
     axis: By  # what a vector is in the source
-    vertical: bool  # whether the numbers came one a line
+    vertical: bool  # whether each line had one number
     names: tuple[str, ...] | None  # the vectors' names, if they are columns below a header
-    masked: Mask | None = None  # as of `Block`, shape (m, n)
+    masked: Mask | None = None  # as in `Block`, shape (m, n)
     labels: Array | None = None  # what the vectors are labelled with, shape (m,), if they are
-    outer: tuple[int, ...] = ()  # as of `Block`
+    outer: tuple[int, ...] = ()  # as in `Block`
 
     def one(self, index: int) -> Vectors:
         """Return the vector at this position, from 0, alone."""
@@ -53,7 +53,7 @@ class Vectors(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """More numbers than are to be gathered in memory, as they come: columns, or one vector."""
+    """Columns or one vector, too long to be gathered in memory, block by block."""
 
     blocks: Iterator[Block]
     axis: By
@@ -62,7 +62,7 @@ class Stream(NamedTuple):
 def vectors_or_stream(
     blocks: Iterator[Block], by: By | None, most: int, note: Callable[[Note], None]
 ) -> Iterator[Vectors] | Stream:
-    """Arrange numbers in vectors, or leave a stream if a vector has more than `most`."""
+    """Arrange numbers in vectors, or return a stream if a vector has more than `most`."""
     blocks, by = _settle(iter(blocks), by)
     head: list[Block] = []
     size = 0
@@ -104,7 +104,7 @@ def vectors(
 
 
 def _settle(blocks: Iterator[Block], by: By | None) -> tuple[Iterator[Block], By]:
-    """Say what a vector is, where that is left to the shape of the input."""
+    """Decide what a vector is, from the shape of the input if `by` is None."""
     if by is not None:
         return _even(blocks) if by is By.COLUMNS else blocks, by
     head = list(islice(blocks, 1))
@@ -135,7 +135,7 @@ def _even(blocks: Iterator[Block]) -> Iterator[Block]:
 
 
 def _arranged(blocks: Iterator[Block], by: By) -> Iterator[tuple[Vectors, Mask | None]]:
-    """Yield the vectors with what is missing of them still in its place."""
+    """Yield the vectors, and the mask of what is missing in them."""
     for block in blocks if by is By.ROWS else _whole(blocks):
         vertical = block.values.shape[1] == 1
         names = block.columns if by is By.COLUMNS else None
@@ -150,7 +150,7 @@ def _arranged(blocks: Iterator[Block], by: By) -> Iterator[tuple[Vectors, Mask |
 
 
 def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
-    """Yield everything in one block, if there is anything, and if there is room for it."""
+    """Yield everything in one block, if there is anything and it fits in memory."""
     gathered: list[Block] = []
     size, most = 0, _most()
     for block in blocks:
@@ -175,7 +175,7 @@ def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
 
 
 def _most() -> int:
-    """Return how many bytes of numbers may be gathered, where the system tells its memory."""
+    """Return how many bytes of numbers may be gathered, if the size of the memory is known."""
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -192,7 +192,7 @@ def _joined(blocks: list[Block], name: str) -> Mask | None:
 
 
 def _without_missing(stack: Vectors, missing: Mask | None) -> Iterator[Vectors]:
-    """Leave out what is missing; neighbours that stay equally long stay together."""
+    """Leave out what is missing; neighbours of the same length stay together."""
     if missing is None:
         yield stack
         return
@@ -233,7 +233,7 @@ class Passes:
         self._sums = sums
 
     def check(self) -> None:
-        """Raise a ReadError if a file has changed, as far as the system tells."""
+        """Raise a ReadError if the status of a file has changed."""
         for path, status in self._statuses.items():
             if _status(path) != status:
                 raise changed(path)
@@ -255,14 +255,14 @@ def _sum(block: Block) -> int:
 
 
 class Beside:
-    """An input whose rows are taken as many at a time as another one has: labels, a mask."""
+    """A second input that is read in step with the first: labels, or a mask."""
 
     def __init__(self, blocks: Iterator[Block]) -> None:
         self._blocks = blocks
         self._rest: Block | None = None
 
     def take(self, rows: int) -> list[Block]:
-        """Return the next rows, in pieces that know their places; fewer where it ends."""
+        """Return the next rows, in pieces with their places; fewer at the end."""
         pieces: list[Block] = []
         while rows and (block := self._rest or next(self._blocks, None)):
             piece, rest = block.rows(0, rows), block.rows(rows, len(block.values))
