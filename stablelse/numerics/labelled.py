@@ -124,11 +124,9 @@ def reduced_loss(inputs: LossInputs, divisor: Fraction) -> tuple[Any, Certificat
             if rung is Rung.KERNEL:
                 unknown = np.flatnonzero(words.error == np.inf)
                 more = _losses_in_words(inputs, rows[unknown], Rung.DOUBLE_WORD)
-                for part, other in zip(words, more, strict=True):
-                    part[unknown] = other
+                words.put(unknown, more)
             for i in np.flatnonzero(words.error == np.inf).tolist():
-                for part, number in zip(words, _loss_in_many_words(inputs, rows[i]), strict=True):
-                    part[i] = number
+                words.put(i, _loss_in_many_words(inputs, rows[i]))
             special = words.high[~np.isfinite(words.high) & (words.error == 0)]
             if special.size or not divisor:  # an infinite loss, or NaN: there is nothing to round
                 ledger.enter(Rung.CONVENTION, 1)
@@ -394,8 +392,7 @@ def _gradient_in_words(
     known, _, less = _in_words(wide, labels)
     p = reference.quotient(wide.T, known).but_for(np.isneginf(wide.T), 0.0)
     t_high, t_low = np.zeros((2, *wide.T.shape)) if t is None else np.array([part.T for part in t])
-    for part, own in zip(p, less, strict=True):
-        part[label] = own
+    p.put(label, less)
     for part in (p.high, p.low):
         part[label] *= -1
     t_high[label], t_low[label] = -o[0], -o[1]

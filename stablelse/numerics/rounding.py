@@ -7,6 +7,7 @@ rounding the exact value.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +36,11 @@ class Approximation(NamedTuple):
     def of(self, some: Array) -> Approximation:
         """Return those of them that are flagged."""
         return Approximation(*(np.broadcast_to(part, some.shape)[some] for part in self))
+
+    def put(self, place: Any, others: Iterable[Any]) -> None:
+        """Put others, or the five numbers of one, in their place."""
+        for part, other in zip(self, others, strict=True):
+            part[place] = other
 
     def but_for(self, some: Array, exact: Array | float) -> Approximation:
         """Return them with exact values for those that are flagged."""

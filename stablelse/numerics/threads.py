@@ -24,9 +24,6 @@ Result = TypeVar("Result")
 #: Elements that a thread must have to itself: waking one takes about as long as a tenth of them.
 _SHARE = 2**18
 
-#: Of fewer elements, no thread is made.
-LEAST = 2 * _SHARE
-
 #: No more threads than this, whatever is asked for.
 _MOST = 256
 
