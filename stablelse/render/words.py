@@ -110,7 +110,8 @@ def why(facts: Facts) -> str:
     if culprit.kind in LOSSES:
         return f"{_digits(facts)}. {cause}."
     consequence = _consequence(culprit, harmful, facts)
-    too = " The exact result is NaN too." if result.verdict is Verdict.NAN else ""
+    is_nan = facts.exacts is not None and bool(np.isnan(facts.exacts).any())
+    too = " The exact result is NaN too." if is_nan and result.verdict is Verdict.NAN else ""
     return f"{cause}{consequence}.{too}" + _bound(culprit, facts)
 
 

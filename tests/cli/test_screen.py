@@ -82,6 +82,15 @@ SAYINGS = {
 }
 
 
+def test_a_nan_is_not_excused_where_the_exact_result_is_infinite(run):
+    shifted = re.search(
+        r"^ !! shifted.*$", run("lse", "-inf", "-inf", "--format", "plain").out, re.M
+    )
+    assert shifted
+    assert "is NaN" in shifted[0]
+    assert "too" not in shifted[0]
+
+
 @pytest.mark.parametrize("arguments", SAYINGS)
 def test_says_why(arguments, run):
     out = re.sub(r"\s+", " ", run("lse", *arguments.split(), columns=80).out)
