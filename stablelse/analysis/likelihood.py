@@ -19,7 +19,7 @@ from stablelse.analysis.verdicts import judge
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas import Candidate, Method
 from stablelse.numerics.functions import Function, LossFunction
-from stablelse.numerics.loss import nll, nll_grad
+from stablelse.numerics.loss import RunningLoss, nll, nll_grad
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Labelled(Problem):
     ) -> None:
         super().__init__(function.function, empty)
         self.function, self._compute = function, nll_grad
-        self._labels, self._kept, self.judged_as = labels, kept, None
+        self._labels, self.kept, self.judged_as = labels, kept, None
         self.labels = labels
         if function is LossFunction.LOSS:  # it is the logarithm of a probability
             self._compute, self.seen, self.judged_as = nll, labels, Function.LOG_SOFTMAX
@@ -60,7 +60,7 @@ class Labelled(Problem):
             self._labels,
             ignore_index=-1,
             reduction="none",
-            where=self._kept,
+            where=self.kept,
             empty=self.empty,
         )
         return values.reshape(len(x), -1)
@@ -74,14 +74,14 @@ class Labelled(Problem):
                 return losses
             gradients: Array = value.copy()
             gradients[rows, self._labels] -= number(1)
-        if self._kept is not None:
-            gradients[~self._kept] = number(0)
+        if self.kept is not None:
+            gradients[~self.kept] = number(0)
         return gradients
 
-    def values(self, candidate: Candidate, x: Array, format_: Format, wide: Format) -> Array:
-        """Return the values of a method, shape (m, 1) or (m, n): the exact ones in `wide`."""
+    def values(self, candidate: Candidate, x: Array, format_: Format) -> Array:
+        """Return the values of a method, shape (m, 1) or (m, n)."""
         if candidate.formula is None:
-            return self.exactly(format_.round(x), wide)
+            return self.exactly(format_.round(x), format_)
         function = Function.SOFTMAX if self.seen is None else Function.LOG_SOFTMAX
         return self.of_formula(candidate.values(function, x, format_))
 
@@ -104,7 +104,11 @@ class LabelledTally(Tally):
         self._reduction = reduction if function is LossFunction.LOSS else "none"
         self._ignore_index, self._empty = ignore_index, empty
         self._ignored = 0
-        self._sums = [(c, f, ExactSum()) for f in formats for c in candidates]
+        self._sums: list[tuple[Candidate, Format, ExactSum | RunningLoss]] = [
+            (c, f, ExactSum(f) if c.formula else RunningLoss(f))
+            for f in formats
+            for c in candidates
+        ]
 
     def compare(
         self,
@@ -136,18 +140,19 @@ class LabelledTally(Tally):
         if self._reduction == "none" or not wanted.any():
             return
         problem = self._problem(labels, masked, wanted)
-        double = FORMATS["float64"]
         for candidate, format_, losses in self._sums:
-            # the exact losses are added up in float64 at least
-            wide = max(double, format_, key=lambda each: each.significand_bits)
-            losses.add(problem.values(candidate, x[wanted], format_, wide)[:, 0])
+            if isinstance(losses, RunningLoss):
+                numbers = format_.round(x[wanted])
+                losses.add(numbers, labels[wanted], problem.kept, self._empty)
+            else:
+                losses.add(problem.values(candidate, x[wanted], format_)[:, 0])
 
     def values(self, x: Array, labels: Array, masked: Array | None = None) -> Iterator[Array]:
         """Yield the values alone of every vector that is not ignored, method by method."""
         wanted = labels != self._ignore_index
         if wanted.any():
             problem = self._problem(labels, masked, wanted)
-            columns = [problem.values(c, x[wanted], f, f) for c, f, _ in self._sums]
+            columns = [problem.values(c, x[wanted], f) for c, f, _ in self._sums]
             for rows in zip(*columns, strict=True):
                 yield from rows
 
@@ -161,7 +166,7 @@ class LabelledTally(Tally):
             Total(c.method, f.name, c.shift.name if c.shift else None) for c, f, _ in self._sums
         ]
         if self._reduction != "none":
-            values = [losses.reduced(self._reduction, f) for _, f, losses in self._sums]
+            values = [losses.reduced(self._reduction) for _, _, losses in self._sums]
             pairs = zip(totals, values, strict=True)
             totals = list(self._judged([replace(total, value=value) for total, value in pairs]))
         return Summary(
@@ -193,7 +198,8 @@ class LabelledTally(Tally):
 class ExactSum:
     """A sum without error in float64, as words that each round what those before leave."""
 
-    def __init__(self) -> None:
+    def __init__(self, format_: Format) -> None:
+        self._format = format_
         self._count = 0
         self._words: list[Any] = []
 
@@ -215,9 +221,9 @@ class ExactSum:
         except OverflowError:
             self._words = [inf]
 
-    def reduced(self, reduction: str, format_: Format) -> Any:
-        """Return the mean or the sum, rounded to a format."""
+    def reduced(self, reduction: str) -> Any:
+        """Return the mean or the sum, rounded to the format."""
         with np.errstate(all="ignore"):
             divisor = self._count if reduction == "mean" else 1
             total = self._words[0] if self._words else 0.0
-            return format_.round(np.asarray(total) / np.float64(divisor))[()]
+            return self._format.round(np.asarray(total) / np.float64(divisor))[()]

@@ -114,20 +114,10 @@ def _as_log_softmax(inputs: LossInputs, rows: Array) -> tuple[Array, int]:
 
 def reduced_loss(inputs: LossInputs, divisor: Fraction) -> tuple[Any, Certificate]:
     """Compute the sum of all losses over a divisor, correctly rounded, and what proves it."""
-    counted = ~inputs.targets.ignored
-    if inputs.empty == "zero":
-        counted &= ~inputs.nothing
-    rows, ledger = np.flatnonzero(counted), Ledger()
+    rows, ledger = _counted(inputs), Ledger()
     with np.errstate(all="ignore"):
         for rung in exact.rungs():
-            words = _losses_in_words(inputs, rows, rung)
-            if rung is Rung.KERNEL:
-                unknown = np.flatnonzero(words.error == np.inf)
-                more = _losses_in_words(inputs, rows[unknown], Rung.DOUBLE_WORD)
-                words.put(unknown, more)
-            for i in np.flatnonzero(words.error == np.inf).tolist():
-                words.put(i, _loss_in_many_words(inputs, rows[i]))
-            special = words.high[~np.isfinite(words.high) & (words.error == 0)]
+            words, special = _all_in_words(inputs, rows, rung)
             if special.size or not divisor:  # an infinite loss, or NaN: there is nothing to round
                 ledger.enter(Rung.CONVENTION, 1)
                 total = special.sum() * (1 if divisor > 0 else -1) if divisor else np.nan
@@ -138,6 +128,37 @@ def reduced_loss(inputs: LossInputs, divisor: Fraction) -> tuple[Any, Certificat
                 return value[0], ledger.close(exact.rungs()[0])
     ledger.enter(Rung.DECIMAL, 1)
     return _loss_in_decimals(inputs, rows.tolist(), divisor), ledger.close(exact.rungs()[0])
+
+
+def summed(inputs: LossInputs) -> tuple[Fraction, Fraction, float]:
+    """Return the sum of all finite losses, a bound of its error, and the sum of all others."""
+    with np.errstate(all="ignore"):
+        words, special = _all_in_words(inputs, _counted(inputs), exact.rungs()[0])
+        if special.size:
+            return Fraction(0), Fraction(0), float(special.sum())
+        total = _total(words, Fraction(1))
+    unit = Fraction(2) ** int(np.broadcast_to(total.exponent, 1)[0])
+    high, low, error = (Fraction(float(part[0])) for part in (total.high, total.low, total.error))
+    return (high + low) * unit, error * unit, 0.0
+
+
+def _counted(inputs: LossInputs) -> Array:
+    """Return the rows whose losses count."""
+    counted = ~inputs.targets.ignored
+    if inputs.empty == "zero":
+        counted &= ~inputs.nothing
+    return np.flatnonzero(counted)
+
+
+def _all_in_words(inputs: LossInputs, rows: Array, rung: Rung) -> tuple[Approximation, Array]:
+    """Return the losses of rows, each with a finite error, and those that are infinite or NaN."""
+    words = _losses_in_words(inputs, rows, rung)
+    if rung is Rung.KERNEL:
+        unknown = np.flatnonzero(~(words.error < np.inf))  # NaN for longdouble
+        words.put(unknown, _losses_in_words(inputs, rows[unknown], Rung.DOUBLE_WORD))
+    for i in np.flatnonzero(~(words.error < np.inf)).tolist():
+        words.put(i, _loss_in_many_words(inputs, rows[i]))
+    return words, words.high[~np.isfinite(words.high) & (words.error == 0)]
 
 
 def _losses_in_words(inputs: LossInputs, rows: Array, rung: Rung) -> Approximation:

@@ -14,7 +14,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from stablelse.numerics import labelled
+from stablelse.numerics.formats import Array, Format, nearest
 from stablelse.numerics.targets import REDUCTIONS, LossInputs, loss_inputs
 
 if TYPE_CHECKING:
@@ -165,3 +168,49 @@ def _check_reduction(reduction: str) -> None:
 
 def _divisor(inputs: LossInputs, reduction: str) -> Fraction:
     return inputs.targets.denominator if reduction == "mean" else Fraction(1)
+
+
+class RunningLoss:
+    """The sum or the mean of losses that come in stacks, rounded once to a format.
+
+    A single stack is reduced as `nll` reduces it. The sums of several are added exactly, and so are
+    the bounds of their errors. If the bound leaves the rounding in doubt, the sum itself decides:
+    then alone the result is not proved.
+    """
+
+    def __init__(self, format_: Format) -> None:
+        self._format = format_
+        self._first: LossInputs | None = None
+        self._total = self._error = self._divisor = Fraction(0)
+        self._special = 0.0
+
+    def add(self, logits: Array, labels: Array, where: Array | None, empty: str) -> None:
+        """Take a stack, shape (m, n), with labels, shape (m,); -1 leaves a row out."""
+        inputs = loss_inputs(
+            logits, labels, ignore_index=-1, dtype=self._format.dtype, where=where, empty=empty
+        )
+        if not self._divisor:
+            self._first = inputs
+        else:
+            if self._first is not None:
+                self._take(self._first)
+                self._first = None
+            self._take(inputs)
+        self._divisor += inputs.targets.denominator
+
+    def _take(self, inputs: LossInputs) -> None:
+        total, error, special = labelled.summed(inputs)
+        self._total += total
+        self._error += error
+        self._special += special
+
+    def reduced(self, reduction: str) -> Any:
+        """Return the mean or the sum of all losses so far."""
+        divisor = self._divisor if reduction == "mean" else Fraction(1)
+        if self._first is not None:
+            return labelled.reduced_loss(self._first, divisor)[0]
+        if self._special or not divisor:
+            return self._format.round(np.float64(self._special if divisor else np.nan))[()]
+        ends = (self._total - self._error, self._total + self._error)
+        low, high = (nearest(end / divisor, self._format) for end in ends)
+        return low if low == high else nearest(self._total / divisor, self._format)

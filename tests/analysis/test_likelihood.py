@@ -36,10 +36,10 @@ def found(x, labels, function=LossFunction.LOSS, methods=ALL, formats=("float64"
 def reduced(parts, reduction="sum", name="float64"):
     """Return what some parts of losses add up to."""
     format_ = FORMATS[name]
-    losses = ExactSum()
+    losses = ExactSum(format_)
     for part in parts:
         losses.add(np.array(part, format_.dtype))
-    return losses.reduced(reduction, format_)
+    return losses.reduced(reduction)
 
 
 NUMBERS = st.floats(0, 1e300) | st.floats(0, 1e-300) | st.floats(0, 10)

@@ -344,3 +344,18 @@ def test_a_file_of_logits_and_labels_that_changes(moment, run, tmp_path, monkeyp
         assert "x.npz changed while it was being read" in done.err
     else:  # there are two blocks
         assert (done.code, done.err) == (0, "")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "longdouble"])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("rows", [500, 150_000])
+def test_what_losses_are_reduced_to_is_rounded_once(run, tmp_path, rows, reduction, dtype):
+    """The command gives the library's value, whether the rows come in one stack or in several."""
+    rng = np.random.default_rng(3)
+    x, labels = rng.standard_normal((rows, 3)), rng.integers(0, 3, rows)
+    np.save(tmp_path / "x.npy", x)
+    np.savetxt(tmp_path / "labels.csv", labels, fmt="%d")
+    files = ["--logits", str(tmp_path / "x.npy"), "--labels", str(tmp_path / "labels.csv")]
+    done = run("nll", *files, "-q", "--reduction", reduction, "--dtype", dtype)
+    expected = stablelse.nll(x.astype(dtype), labels, reduction=reduction)
+    assert expected.dtype.type(done.out.strip()) == expected
