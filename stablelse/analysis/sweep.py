@@ -155,7 +155,7 @@ class Segment(NamedTuple):
         lost, some results may be better by chance, with no wider gap than a 200th of the range.
     first, last : scalar
         The first and the last t, in the format. The number next to `last` is the `first` of the
-        following segment: where the verdict changes, there is no number in between.
+        following segment. Where the verdict changes, the two are neighbours in the format.
     ulps : float or None
         The largest error found there, in units in the last place of the exact result; ``None``
         where the result is ruined.

@@ -71,7 +71,7 @@ class Job(NamedTuple):
     methods: list[Method] | None  # None for the usual ones
     shifts: list[Shift]
     formats: list[Format]
-    empty: str = "nan"  # what is made of vectors that are masked throughout or hold -inf alone
+    empty: str = "nan"  # what becomes of vectors that are completely masked or hold only -inf
 
     @classmethod
     def of(
@@ -287,7 +287,7 @@ def _number(row: tuple[int, ...], stack: Vectors) -> int:
 
 
 def policed(stacks: Iterator[Vectors], job: Job, ignored: int | None = None) -> Iterator[Vectors]:
-    """Return vectors as `job.empty` has those that are masked throughout or hold -inf alone."""
+    """Return vectors as `job.empty` has those that are completely masked or hold only -inf."""
     is_moot = job.function is Function.LOGSUMEXP or ignored is not None
     if job.empty == "error":
         return map(_refusing_nothing(ignored), stacks)
@@ -309,7 +309,7 @@ def _refusing_nothing(ignored: int | None) -> Callable[[Vectors], Vectors]:
         if nothing.any():
             place = place_text(place_of(stack, int(np.argmax(nothing)))) or "the vector given"
             raise ReadError(
-                f"{place} is masked throughout or holds -inf alone; leave it out, or choose "
+                f"{place} is completely masked or holds only -inf; leave it out, or choose "
                 "another --empty"
             )
         return stack

@@ -343,7 +343,7 @@ _Quiet = Annotated[
 ]
 _Empty = Annotated[
     Literal["nan", "zero", "uniform", "error"],
-    typer.Option(help="What is made of a vector that is masked throughout or holds -inf alone."),
+    typer.Option(help="What becomes of a vector that is completely masked or holds only -inf."),
 ]
 _Errors = Annotated[
     bool,

@@ -7,10 +7,10 @@ except where SciPy's answer is not the true one:
   to 1;
 - log-sum-exp next to zero, the softmax of widely spread entries, and log_softmax of a
   dominating one keep their digits;
-- weights enter the shift, so that terms of any size can be weighed against each other; where
-  terms cancel, what is left of them is the result;
+- weights are part of the shift, so terms of any size can cancel, and the result is the exact
+  difference;
 - a term of weight zero adds nothing whatever x is, and the sum of no terms has the sign 0;
-- log_softmax is NaN throughout where an x is infinite and positive, as softmax is;
+- log_softmax is NaN everywhere if an x is +inf, as softmax is;
 - integers and bools are computed in float64 and never wrap around; ml_dtypes' formats are
   returned in their own format;
 - a masked array is a TypeError, for its mask would be ignored; `where` masks;
@@ -61,8 +61,8 @@ def logsumexp(
     axis : int or tuple of int, optional
         The axis or axes to sum over; all by default.
     b : array_like, optional
-        Weights of the terms, of either sign; broadcast with `a`. Where b is 0 there is no
-        term, whatever `a` is.
+        Weights of the terms, of either sign; broadcast with `a`. A term with b = 0 is left
+        out, whatever `a` is.
     keepdims : bool
         Keep the axes that were summed over, with length 1.
     return_sign : bool
@@ -73,19 +73,19 @@ def logsumexp(
     return_certificate : bool
         Return a `Certificate` too: what proves the results, and which kernel computed them.
     where : array_like of bool, optional
-        False where there is no term, as in NumPy and JAX; broadcast to the shape of `a`.
+        False for terms that are left out, as in NumPy and JAX; broadcast to the shape of `a`.
     empty : {"nan", "zero", "uniform", "error"}
-        As of `softmax`. The logarithm of no terms is -inf unless that is an error.
+        As in `softmax`. Without terms the logarithm is -inf, unless that is an error.
     out : ndarray, optional
         Where to put the result, of its shape and of a dtype it can be cast to.
     threads : int, optional
-        At most so many threads; by default as many as there are cores, or as STABLELSE_NUM_THREADS
-        or OMP_NUM_THREADS say. Few numbers get none but the caller's.
+        The largest number of threads; by default the number of cores, or what STABLELSE_NUM_THREADS
+        or OMP_NUM_THREADS says. Short arrays use the caller's thread alone.
 
     Returns
     -------
     result : scalar or ndarray
-        The logarithm; of the absolute value, with `return_sign`. Of nothing it is -inf.
+        The logarithm; with `return_sign`, that of the absolute value. Without terms it is -inf.
         The imaginary part of a complex logarithm lies in (-pi, pi].
     sign : scalar or ndarray
         With `return_sign` only: 1, 0, -1 or NaN, or the phase of a complex sum.
@@ -144,7 +144,7 @@ def softmax(
         False where an element is masked: it counts as -inf, and its softmax is 0. As in NumPy
         and JAX; broadcast to the shape of `x`.
     empty : {"nan", "zero", "uniform", "error"}
-        What becomes of a vector that is masked throughout or holds -inf alone: NaN as in SciPy,
+        What becomes of a vector that is completely masked or holds only -inf: NaN as in SciPy,
         0 throughout, the same for all that is not masked (for all, if everything is), or a
         ValueError that names it.
     out : ndarray, optional
@@ -204,7 +204,7 @@ def log_softmax(
     dtype, return_certificate
         As of `softmax`.
     where, empty
-        As of `softmax`, of which this is the logarithm: -inf for what is masked.
+        As `softmax`, whose logarithm this is: -inf for masked elements.
     out, threads
         As of `softmax`.
 
@@ -272,7 +272,7 @@ def _compute(name: str, certified: bool, rows: Rows) -> Results:
             f"complex ones; scipy.special.{name} takes them"
         )
     if certified:
-        raise TypeError("there is no certificate for complex numbers: leave out return_certificate")
+        raise TypeError("complex numbers have no certificate: leave out return_certificate")
     complex_plane = import_module("stablelse.numerics.complex_plane")  # on use: few need it
     return Results(*complex_plane.logsumexp(rows.filled(), rows.dtype, rows.weights))
 

@@ -20,11 +20,11 @@ Any shift
     The proofs use of x_max only that it is a number of the format: with any a, x_max - x_min
     becomes max |x_i - a|, and y - x_max becomes |y - a|.
 
-One more rounding counts: that of the last addition of a + log(sum), up to u |y|. The authors drop
-it before Theorem 4.2 as innocuous, so that (1000, 1000), whose result is no number of any format,
-has a bound of 0.003 u. In a relative error of y it is the 1 in front here. In Theorem 4.4 exp makes
-of that u |y| a relative error: softmax of (1000, 1001, 1002) by exp(x_j - y) is wrong by 434 u
-where the theorem, as printed, allows 9.
+We count one more rounding, the last addition in a + log(sum), which costs up to u |y|. The authors
+drop it before Theorem 4.2 as innocuous. Their bound for (1000, 1000) is then 0.003 u, although the
+result must be rounded in every format. In the relative error of y this rounding is the 1 in front.
+In Theorem 4.4 exp turns u |y| into a relative error: softmax of (1000, 1001, 1002) by exp(x_j - y)
+is wrong by 434 u where the theorem, as printed, allows 9.
 
 log_softmax has no theorem there. Naive, it is the logarithm of the quotient of Theorem 3.3, and a
 relative error becomes an absolute one; shifted, its x_j - a and log(sum) are those of Theorem 4.2.

@@ -248,12 +248,12 @@ class Sum:
 
     @classmethod
     def of(cls, terms: Sequence[Term]) -> Sum:
-        """Return the sum of terms in memory, of which there are some, the largest first."""
+        """Return the sum of one or more terms in memory, the largest first."""
         return cls(terms[0], terms[min(1, len(terms) - 1)].x, lambda: [terms[1:]])
 
     @property
     def has_one_term(self) -> bool:
-        """Whether there is no term but the first."""
+        """Whether the first term is the only one."""
         return not any(True for part in self._others() for _ in part)
 
     def __iter__(self) -> Iterator[tuple[Context, State]]:

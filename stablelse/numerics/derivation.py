@@ -30,7 +30,7 @@ _MOST_DIGITS = 2_560
 #: knows, which 10^(0.87 * this) has.
 LARGEST = MAX_EMAX
 
-#: So many digits are told of an exact value at least, whatever the format holds.
+#: An exact value shows at least this many digits, whatever the format holds.
 _FEWEST_DIGITS = 10
 
 
@@ -50,14 +50,14 @@ class Side(NamedTuple):
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The symbols that are told: the two parts of a fraction, and the value."""
+        """The symbols that are shown: the two parts of a fraction, and the value."""
         if self.operations and self.operations[-1].kind is Kind.DIVIDE:
             return (*self.operations[-1].operands, self.value)
         return (self.value,)
 
     @property
     def per_element(self) -> frozenset[str]:
-        """The symbols of which there is one result per element, not one per vector."""
+        """The symbols that have a result for each element, not one for the vector."""
         symbols = {"x", "p"}
         for operation in self.operations:
             if operation.kind is Kind.SUM or not symbols.intersection(operation.operands):

@@ -58,7 +58,7 @@ def _by_reference(name: str, rows: Rows, places: Any = None) -> Results:
 
 
 def _certificate(function: int, rows: Rows, y: Array, proofs: list[Certificate | None]) -> Any:
-    """Return what proves results, of which the reference has settled some."""
+    """Return the certificate of results that the kernel and the reference settled."""
     ledger = Ledger()
     for proof in proofs:
         if proof is not None:

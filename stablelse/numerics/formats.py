@@ -24,7 +24,7 @@ else:
 
 
 class UnknownFormatError(ValueError):
-    """A name that is no format of the table, or a format whose extra is not installed."""
+    """A name that is not in the table, or a format whose extra is not installed."""
 
 
 class Format:
@@ -222,7 +222,7 @@ def installed_formats() -> list[Format]:
 
 
 def format_of(dtype: npt.DTypeLike) -> Format | None:
-    """Return the format whose numbers a dtype holds; ``None`` if it is no real floating dtype."""
+    """Return the format whose numbers a dtype holds; ``None`` for other dtypes."""
     dtype = np.dtype(dtype)
     # NumPy names its longdouble by its size (float128, float96), the table by its C type.
     name = "longdouble" if dtype == np.longdouble and dtype != np.float64 else dtype.name
@@ -232,7 +232,7 @@ def format_of(dtype: npt.DTypeLike) -> Format | None:
 def nearest(value: Fraction, format_: Format) -> Any:
     """Round a rational number to a scalar of the format, to nearest with ties to even.
 
-    What is too large is infinite, or NaN where there is no infinity.
+    Too large a value becomes infinite, or NaN in formats without infinity.
     """
     if format_.name == "float64":
         try:

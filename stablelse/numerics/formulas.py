@@ -171,7 +171,7 @@ class Evaluation(NamedTuple):
 
     @property
     def per_element(self) -> frozenset[str]:
-        """The symbols of which there is one result per element, not one per vector."""
+        """The symbols that have a result for each element, not one for the vector."""
         symbols = {"input"}
         for operation in self.operations:
             if operation.kind not in _REDUCTIONS and symbols.intersection(operation.operands):

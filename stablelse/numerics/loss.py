@@ -61,10 +61,10 @@ def nll(
     dtype, return_certificate
         As of `stablelse.logsumexp`; a certificate counts losses, or the one sum of them.
     where : array_like of bool, optional
-        False where there is no such class: its logit counts as -inf. Broadcast to the shape of
+        False for classes that are left out: their logits count as -inf. Broadcast to the shape of
         `logits`. The loss of a label that is masked is infinite.
     empty : {"nan", "zero", "uniform", "error"}
-        What becomes of a vector that is masked throughout or holds -inf alone: the loss is NaN,
+        What becomes of a vector that is completely masked or holds only -inf: the loss is NaN,
         0, that of equal logits (log n), or a ValueError.
 
     Returns
@@ -76,7 +76,7 @@ def nll(
     Raises
     ------
     TypeError
-        If the logits are no real numbers, or labels neither integers nor probabilities.
+        If the logits are not real numbers, or labels neither integers nor probabilities.
     ValueError
         If shapes do not fit, a label is not a class, or an option has no such value.
 
@@ -133,7 +133,7 @@ def nll_grad(
     -------
     ndarray
         The shape of `logits`, and their format; float64 for integers and bools. What is masked
-        or ignored has the gradient 0; and so have the vectors of which nothing is left, unless
+        or ignored has the gradient 0, and so have vectors with nothing left, unless
         the policy is "nan".
 
     Raises

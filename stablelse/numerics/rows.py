@@ -1,7 +1,7 @@
 """From array_likes, axes, masks and dtypes to rows, and from results of rows to those of arrays.
 
 A masked element counts as -inf: exp of it is 0, and that of no number is. So every result is that
-of the vector without the element. A vector that is masked throughout or holds -inf alone has the
+of the vector without the element. A vector that is completely masked or holds only -inf has the
 logarithm -inf. Its softmax is 0/0, which has no right value; the `POLICIES` are those that users
 of other libraries know.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Axis = int | tuple[int, ...] | None
 
-#: What softmax is of a vector that is masked throughout, or holds -inf alone.
+#: The softmax of a vector that is completely masked or holds only -inf, by policy.
 POLICIES = {
     "nan": "NaN, as 0/0 is and as SciPy has it",
     "zero": "0 throughout, as where nothing is attended to",
@@ -37,7 +37,7 @@ OF_NOTHING = {"softmax": 0.0, "log_softmax": -np.inf}
 
 
 class EmptyVectorError(ValueError):
-    """A vector that is masked throughout, or holds -inf alone, where that is ruled out."""
+    """A vector that is completely masked or holds only -inf, although the policy forbids it."""
 
 
 class Rows(NamedTuple):
@@ -141,13 +141,13 @@ def _policed(
 
 
 def check_policy(empty: str) -> None:
-    """Raise an error if there is no such policy for empty vectors."""
+    """Raise an error if the policy for empty vectors is unknown."""
     if empty not in POLICIES:
         raise ValueError(f"unknown policy empty={empty!r}: choose from {', '.join(POLICIES)}")
 
 
 def without_terms(rows: Rows) -> Array:
-    """Return which rows are masked throughout or hold -inf alone, shape (m,)."""
+    """Return which rows are completely masked or hold only -inf, shape (m,)."""
     is_nothing = rows.x.real == -np.inf
     if rows.mask is not None:
         is_nothing |= ~rows.mask
@@ -160,7 +160,7 @@ def without_terms(rows: Rows) -> Array:
 def made_uniform(x: Array, mask: Array | None, nothing: Array) -> tuple[Array, Array | None]:
     """Return rows and their mask with equal numbers where rows are empty.
 
-    In a row that is masked throughout, nothing is masked any more.
+    A row that is completely masked becomes a row without a mask.
     """
     x = np.where(nothing[:, np.newaxis], x.dtype.type(0), x)
     if mask is not None:
@@ -200,7 +200,7 @@ def complaint(nothing: Array) -> str:
     where = ", ".join(str(int(index)) for index in np.argwhere(nothing)[0])
     count = int(np.count_nonzero(nothing))
     more = f", and {count - 1:,} more vectors are" if count > 1 else ""
-    return f"the vector at [{where}] is masked throughout or holds -inf alone{more}"
+    return f"the vector at [{where}] is completely masked or holds only -inf{more}"
 
 
 def _delivered(result: Any, out: Array | None) -> Any:

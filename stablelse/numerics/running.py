@@ -132,7 +132,7 @@ class RunningLogSumExp:
             it rounds to within the error bound.
         certificate : Certificate
             With `return_certificate` only. It has settled the one result, or none: the numbers
-            are gone, and there is no higher rung to climb to.
+            are gone, so no higher rung can be tried.
 
         Raises
         ------

@@ -80,7 +80,7 @@ class Targets(NamedTuple):
     def words(self, rows: Any, n: int, mask: Array | None) -> Pair:
         """Return the t of some vectors in two words, shape (k, n), to 2**-100 of themselves.
 
-        mask, shape (k, n), is False where there is no class; nothing is spread there.
+        mask, shape (k, n), is False for classes that are left out; they get no share.
         """
         rest, rest_low = two_sum(1.0, -self.smoothing)
         if self.labels is None:
@@ -128,8 +128,8 @@ class LossInputs(NamedTuple):
     """Logits as rows, and all that belongs to them."""
 
     x: Array  # shape (m, n), real
-    mask: Array | None  # the same shape: False where there is no class
-    nothing: Array  # shape (m,): which rows are masked throughout or hold -inf alone
+    mask: Array | None  # the same shape: False for classes that are left out
+    nothing: Array  # shape (m,): which rows are completely masked or hold only -inf
     empty: str  # what becomes of those
     targets: Targets
     format: Format  # of the results
@@ -223,7 +223,7 @@ def _targets(
     if wrong.size:
         place = np.unravel_index(wrong[0], given.shape)
         where = f" at [{', '.join(map(str, map(int, place)))}]" if given.ndim else ""
-        raise LabelError(f"label {flat[wrong[0]]}{where} is no class: {classes_text(n)}")
+        raise LabelError(f"label {flat[wrong[0]]}{where} is not a class: {classes_text(n)}")
     indices = np.where(ignored, 0, flat).astype(np.int64)
     return Targets(indices, None, ignored, weights, smoothing)
 

@@ -205,7 +205,7 @@ def index_width(names: Sequence[str]) -> int:
 def choose_key(wanted: str | None, names: Sequence[str], source: str) -> str:
     """Return the name of the wanted array of those there are: by default the only one."""
     if not names:
-        raise ReadError(f"{source} is empty: there is no array in it")
+        raise ReadError(f"{source} is empty: it holds no array")
     if wanted is None and len(names) > 1:
         raise ReadError(
             f"{source} has {len(names):,} arrays: {list_names(names)}; choose one with --key"

@@ -33,7 +33,7 @@ _NOT_FINITE = re.compile(r"([+-]?)1[.,]#(?:(INF)|IND|[QS]NAN)0*", re.IGNORECASE)
 _WORDS = dict.fromkeys(("true", "t", "yes", "y", "on"), 1.0)
 _WORDS |= dict.fromkeys(("false", "f", "no", "n", "off"), 0.0)
 
-#: What spreadsheets write where there is no number.
+#: What spreadsheets write for a missing number or an error.
 SPREADSHEET_ERRORS = (
     *("#N/A N/A", "#N/A", "#NA", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!"),
     *("#SPILL!", "#CALC!", "#FIELD!", "#BLOCKED!", "#CONNECT!", "#BUSY!", "#UNKNOWN!"),

@@ -156,7 +156,7 @@ def _digits(facts: Facts) -> str:
 
 
 def _others(facts: Facts) -> str:
-    """Return what a vector still tells of which some entries have no right digit."""
+    """Return what can be said of a vector with entries that lost all digits."""
     good = facts.rights[facts.rights > 0]
     lost = len(facts.rights) - len(good)
     if not len(good):

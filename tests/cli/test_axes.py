@@ -212,7 +212,7 @@ def test_an_array_of_three_axes_keeps_its_shape(options, run, saved):
     assert done.code == 0, done.err
     written = np.load("out.npy")
     assert written.shape == x.shape
-    assert np.allclose(written.sum(axis=-1), 1)
+    assert np.array_equal(written, stablelse.softmax(x, axis=-1))
     done = run("softmax", "--file", "three.npy", *options, "--row", "1,2", "--output", "one.npy")
     assert done.code == 0, done.err
     assert np.array_equal(np.load("one.npy"), written[:1, 1])

@@ -125,7 +125,7 @@ def test_policies(function, empty, run, tmp_path):
     done = run(function, *common, "--quiet")
     if empty == "error":
         assert done.code == 2
-        assert "x.npy, row 2 is masked throughout or holds -inf alone" in done.err
+        assert "x.npy, row 2 is completely masked or holds only -inf" in done.err
         return
     right = FUNCTIONS[function](stablelse, x, where=kept, empty=empty)
     for more in ([], ["--method", "exact"]):

@@ -179,7 +179,7 @@ def test_masked_throughout_is_an_error_where_it_is_said_to_be(form, run, tmp_pat
     (tmp_path / "y").write_text("2\n1\n")
     done = run(*args, *form, stdin=b"1,2,3\n4,5,6\n")
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("stablelse: error: standard input, row 2 is masked throughout")
+    assert done.err.startswith("stablelse: error: standard input, row 2 is completely masked")
     (tmp_path / "y").write_text("2\n-100\n")
     done = run(*args, *form, stdin=b"1,2,3\n4,5,6\n")
     assert (done.code, done.err) == (0, "")
