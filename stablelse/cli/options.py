@@ -32,6 +32,31 @@ def _completing(values: Sequence[str]) -> Callable[[str], list[str]]:
     return complete
 
 
+def _methods(default: str) -> Any:
+    """Return the option that chooses the methods."""
+    return typer.Option(
+        "--method",
+        "-m",
+        metavar="naive|shifted|division-free|exact",
+        autocompletion=_completing(_METHODS),
+        help=f"Only this method; repeatable.  [default: {default}]",
+    )
+
+
+def _shifts(text: str) -> Any:
+    """Return the option that chooses the a of the identity."""
+    return typer.Option(metavar="max|min|mean|A", autocompletion=_completing(_SHIFTS), help=text)
+
+
+def _formats(text: str, default: str) -> Any:
+    """Return the option that chooses the floating-point formats."""
+    return typer.Option(
+        metavar="FORMAT",
+        autocompletion=_completing(FORMAT_NAMES),
+        help=f"{text}  [default: {default}]",
+    )
+
+
 #: The functions by the names of their commands.
 FUNCTIONS = {"lse": "logsumexp", "softmax": "softmax", "log-softmax": "log_softmax"}
 
@@ -193,29 +218,16 @@ class Methods(NamedTuple):
 
     method: Annotated[
         list[str] | None,
-        typer.Option(
-            "--method",
-            "-m",
-            metavar="naive|shifted|division-free|exact",
-            autocompletion=_completing(_METHODS),
-            help="Only this method; repeatable.  [default: all but division-free]",
-        ),
+        _methods("all but division-free"),
     ] = None
     shift: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="max|min|mean|A",
-            autocompletion=_completing(_SHIFTS),
-            help="The a of the identity; repeatable.  [default: max]",
-        ),
+        _shifts("The a of the identity; repeatable.  [default: max]"),
     ] = None
     dtype: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="FORMAT",
-            autocompletion=_completing(FORMAT_NAMES),
-            help="The floating-point format, as `stablelse limits` lists them; repeatable."
-            "  [default: float64]",
+        _formats(
+            "The floating-point format, as `stablelse limits` lists them; repeatable.", "float64"
         ),
     ] = None
 
@@ -359,11 +371,7 @@ _Steps = Annotated[
 ]
 _Dtype = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="FORMAT",
-        autocompletion=_completing(FORMAT_NAMES),
-        help="The floating-point format; repeatable.  [default: float64]",
-    ),
+    _formats("The floating-point format; repeatable.", "float64"),
 ]
 
 
@@ -468,11 +476,7 @@ class Prove(NamedTuple):
     output: NotesOutput
     shift: Annotated[
         str | None,
-        typer.Option(
-            metavar="max|min|mean|A",
-            autocompletion=_completing(_SHIFTS),
-            help="The a of the identity.  [default: max]",
-        ),
+        _shifts("The a of the identity.  [default: max]"),
     ] = None
     dtype: _Dtype = None
 
@@ -495,29 +499,17 @@ class Sweep(NamedTuple):
     ] = "lse"
     method: Annotated[
         list[str] | None,
-        typer.Option(
-            "--method",
-            "-m",
-            metavar="naive|shifted|division-free|exact",
-            autocompletion=_completing(_METHODS),
-            help="Only this method; repeatable.  [default: all]",
-        ),
+        _methods("all"),
     ] = None
     shift: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="max|min|mean|A",
-            autocompletion=_completing(_SHIFTS),
-            help="The a of the identity; repeatable.  [default: max]",
-        ),
+        _shifts("The a of the identity; repeatable.  [default: max]"),
     ] = None
     dtype: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="FORMAT",
-            autocompletion=_completing(FORMAT_NAMES),
-            help="The floating-point format, as `stablelse limits` lists them; repeatable."
-            "  [default: float16, float32, float64]",
+        _formats(
+            "The floating-point format, as `stablelse limits` lists them; repeatable.",
+            "float16, float32, float64",
         ),
     ] = None
     points: Annotated[
@@ -571,11 +563,8 @@ class Scan(NamedTuple):
     ] = "lse"
     dtype: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="FORMAT",
-            autocompletion=_completing(FORMAT_NAMES),
-            help="The floating-point format; repeatable."
-            "  [default: float16, float32, and bfloat16 if installed]",
+        _formats(
+            "The floating-point format; repeatable.", "float16, float32, and bfloat16 if installed"
         ),
     ] = None
     max_ulp: Annotated[
@@ -613,9 +602,5 @@ class Limits(NamedTuple):
     output: Output
     dtype: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="FORMAT",
-            autocompletion=_completing(FORMAT_NAMES),
-            help="Only this format; repeatable.  [default: all]",
-        ),
+        _formats("Only this format; repeatable.", "all"),
     ] = None

@@ -329,7 +329,7 @@ def test_many_rows_are_taken_in_bands(monkeypatch):
 
 
 COMPLAINTS = [
-    (([[1, 2]], [2]), {}, LabelError, r"label 2 at \[0\] is not a class: .* of 2 classes are 0 to 1"),
+    (([[1, 2]], [2]), {}, LabelError, r"label 2 at \[0\] is not a class: .* are 0 to 1"),
     (([1, 2], -1), {}, LabelError, "label -1 is not a class"),
     (([[5]], [1]), {}, LabelError, "the only label is 0"),
     (([[1, 2]], [0, 1]), {}, LabelError, r"shape \(2,\) do not fit: one for each .* is shape \(1,"),
