@@ -1,4 +1,4 @@
-"""A pytest plugin: a test that fails where a model's logits break a formula.
+"""A pytest plugin: a test fails if a model's logits break a formula.
 
 Where this package is installed pytest loads the plugin by itself: a test takes the fixture
 ``assert_stable``, or imports the function of that name from here. Neither NumPy nor anything else

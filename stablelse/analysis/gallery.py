@@ -1,4 +1,4 @@
-"""The gallery: vectors on which the libraries of today go wrong, and what each gives."""
+"""The gallery: vectors on which libraries go wrong, and what each library returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files beside the numbers: masks, and what errors and notes about them and labels say."""
+"""Files that go with the numbers: masks and labels, with their errors and notes."""
 
 from __future__ import annotations
 

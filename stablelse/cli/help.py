@@ -1,4 +1,4 @@
-"""The pages of --help, and what somebody may have meant who mistyped."""
+"""The pages of --help, and suggestions for mistyped words."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ Row = tuple[str, str]
 GROUPS = {
     "Numbers and files": (
         "numbers function file logits labels label label_column label_key column by row key "
-        "mask weights header skip_na delimiter decimal axis ignore_index"
+        "mask header skip_na delimiter decimal axis ignore_index"
     ),
     "Methods": (
-        "dtype method shift offset scale points temperature grad reduction label_smoothing "
-        "class_weights empty peer time max_ulp"
+        "dtype method shift offset scale points temperature grad reduction empty peer time max_ulp"
     ),
     "Output": (
         "scene quiet errors steps json format output save fail_on digits every whole "
@@ -37,7 +36,7 @@ _SYNONYMS = {
     "loss": "nll",
 }
 
-#: A word that there is not, and those that there are.
+#: An unknown word, and the known ones.
 _UNKNOWN = re.compile(r"'([^']*)'(?:: choose from| is not one of) (.*)")
 
 

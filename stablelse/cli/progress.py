@@ -1,4 +1,4 @@
-"""What is said on stderr beside errors: notes, and how far a long run has got."""
+"""Notes and progress on stderr."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is computed of a vector: the functions by name, each correctly rounded."""
+"""The functions of a vector by name, each correctly rounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller passes, as an array of numbers; or one line that says what to pass instead.
+"""Turns arguments into arrays of numbers, or says in one line what to pass instead.
 
 Every public function reads its arguments here, so all of them take and refuse the same things.
 Nothing is rounded but Python's own numbers in arrays of objects, once and correctly, to float64.

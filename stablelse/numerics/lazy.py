@@ -1,4 +1,4 @@
-"""Log-sum-exp and softmax of Dask arrays, lazily: chunk by chunk, on whatever they are computed.
+"""Log-sum-exp and softmax of Dask arrays, lazily: chunk by chunk, on any scheduler.
 
 Where a vector lies within one chunk, the chunk is computed as any array is. Otherwise each chunk
 gives a state of each of its vectors (`stablelse.numerics.states`), and these merge. A result that

@@ -1,4 +1,4 @@
-"""Threads, where they pay: NumPy lets go of the interpreter while an operation runs.
+"""Threads, where they pay: the kernel and NumPy release the interpreter while they compute.
 
 How many is the caller's choice (`limited`), or else the number of cores the process may use,
 which the environment can lower: STABLELSE_NUM_THREADS, or OMP_NUM_THREADS where that is not set.

@@ -1,4 +1,4 @@
-"""What the libraries gave: the picture of a comparison and of the gallery, and plain lines."""
+"""Results of the libraries: a comparison, the gallery, and plain lines."""
 
 from __future__ import annotations
 
