@@ -281,7 +281,7 @@ def test_a_dtype_has_the_name_of_a_format(name):
 
 def test_labels_do_not_wrap_around():
     labels = np.array([2**64 - 100], np.uint64)
-    with pytest.raises(ValueError, match=r"label 18446744073709551516 at \[0\] is no class"):
+    with pytest.raises(ValueError, match=r"label 18446744073709551516 at \[0\] is not a class"):
         stablelse.nll([[1.0, 2.0]], labels)
 
 

@@ -104,7 +104,7 @@ BAD = {
         "x has 20 arrays: 'layer0', 'layer1', 'layer2', 'layer3', 'layer4', 'layer5', 'layer6', "
         "'layer7' and 12 more; choose one with --key",
     ),
-    "none": (npz(), "x is empty: there is no array in it"),
+    "none": (npz(), "x is empty: it holds no array"),
     "an empty array": (npz(x=np.zeros(0)), "x['x'] is empty: its array has the shape (0,)"),
     "truncated": (ONE[:-9], f"{DAMAGED}File is not a zip file{AGAIN}"),
     "a flipped bit": (

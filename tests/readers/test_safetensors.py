@@ -134,7 +134,7 @@ BAD = {
         tensors(a=np.ones(2), b=np.ones(2)),
         "x has 2 arrays: 'a', 'b'; choose one with --key",
     ),
-    "none": (file_of({"__metadata__": {}}), "x is empty: there is no array in it"),
+    "none": (file_of({"__metadata__": {}}), "x is empty: it holds no array"),
     "an empty tensor": (
         tensors(a=np.ones((0, 3))),
         "x['a'] is empty: its array has the shape (0, 3)",
