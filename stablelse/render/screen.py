@@ -361,6 +361,7 @@ class _Columns(NamedTuple):
         """Return a heading and cells for each result that the formula has per element."""
         result, evaluation = self.result, self.result.evaluation
         has_exact = self.part.has_exact_row
+        is_gradient = self.part.comparison.function is LossFunction.GRADIENT
         is_vector = bool(np.ndim(result.value))
         values = [self.value(i) if is_vector and i is not None else Text() for i in elements]
         columns = []
@@ -368,13 +369,15 @@ class _Columns(NamedTuple):
             symbol = operation.symbol
             if evaluation is None or symbol not in evaluation.per_element or symbol == "x":
                 continue
+            if symbol == "p" and is_gradient and self.words is _Words.NONE:
+                continue  # there is little room, and the gradient is p, or p - 1 at the label
             cells = [Text() if index is None else self.cell(symbol, index) for index in elements]
             below = [self.scalar(symbol, names) for names in rows]
             below += [self.exact() if symbol == self.total_symbol else Text()] * has_exact
             is_short = symbol == "g" and self.words is _Words.NONE
             heading = "log p" if is_short else symbol_text(result, symbol, self.part.glyphs)
             columns.append((heading, cells + below))
-        if evaluation is None or self.part.comparison.function is LossFunction.GRADIENT:
+        if evaluation is None or is_gradient:
             last = [self.value(0) if names in (("y",), ("loss",)) else Text() for names in rows]
             last += [self.exact()] * has_exact
             columns.append((RESULT_WORDS[self.part.comparison.function], values + last))

@@ -26,10 +26,11 @@ VECTORS = {
     "close": "1e-5 -1e-5 1e-10 -1e-10 3e-7 -3e-7",
 }
 COMMANDS = [("lse",), ("softmax",), ("log-softmax",), ("nll", "--label", "0")]
+GRADIENT = ("nll", "--grad", "--label", "0")
 FORMATS = ["float64", "float32", "float16"]
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+@pytest.mark.parametrize("command", [*COMMANDS, GRADIENT], ids=" ".join)
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("x", VECTORS.values(), ids=VECTORS)
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
@@ -118,7 +119,7 @@ def test_digits_do_not_go_with_what_programs_read(run):
         assert "--digits is for the table" in done.err
 
 
-@pytest.mark.parametrize("command", [*COMMANDS[1:3], ("nll", "--grad", "--label", "0")], ids=str)
+@pytest.mark.parametrize("command", [*COMMANDS[1:3], GRADIENT], ids=" ".join)
 @pytest.mark.parametrize("dtype", [*FORMATS, "bfloat16", "float8_e5m2"])
 @pytest.mark.parametrize("x", ["0 -40", "0 -40 -50 3", "0 -20", "0 -3 -9", "1 2 3 4"])
 def test_marks_and_sentences_agree(x, dtype, command, run):
