@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +14,6 @@ from stablelse.analysis.gallery import CASES, gallery
 from stablelse.analysis.peers import PEERS, Outcome, Peer, PeerComparison, Question, Task, ask
 from stablelse.analysis.results import Comparison, MethodResult
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function, exact
 from stablelse.numerics.running import RunningShifted
 
@@ -27,7 +25,7 @@ class UnknownSceneError(ValueError):
 class Pass(NamedTuple):
     """One step of a single pass over the numbers."""
 
-    x: Any  # The number that comes
+    entry: Any  # The number that comes
     maximum: Any  # The largest so far
     factor: Any  # What the sum is multiplied by: exp of the old maximum less the new one
     total: Any  # The sum of exp(x - maximum) so far
@@ -69,55 +67,70 @@ class Plan(NamedTuple):
 
 
 _FLOAT64, _FLOAT16 = FORMATS["float64"], FORMATS["float16"]
-_BOTH = ("naive", "shifted", "exact")
+
+#: What compared methods made of a scene's numbers, by method.
+_Results = dict[str, MethodResult]
 
 
 def _figures(**values: Any) -> tuple[Figure, ...]:
     return tuple(Figure(name, value) for name, value in values.items())
 
 
-def _result(comparison: Comparison, method: Method) -> MethodResult:
-    return next(result for result in comparison.results if result.method is method)
+def _limits(results: _Results) -> dict[str, Any]:
+    """Return the figures that most scenes have: the last exact result, and where float64 ends."""
+    return {
+        "value": np.ravel(results["exact"].value)[-1],
+        "largest": _FLOAT64.largest,
+        "smallest": _FLOAT64.smallest_subnormal,
+        "overflow": _FLOAT64.overflow_threshold,
+        "underflow": _FLOAT64.underflow_threshold,
+    }
 
 
-def _ulps(comparison: Comparison, method: Method) -> int:
-    return round(_result(comparison, method).ulps or 0)
-
-
-def _shown(*x: float, function: str = "logsumexp", methods: Sequence[str] = _BOTH) -> Facts:
-    """Return a comparison, and the figures that most scenes have: the exact result and limits."""
-    comparison = compare(x, function, methods=methods)
-    value = _result(comparison, Method.EXACT).value
-    figures = _figures(
-        value=value.reshape(-1)[-1] if np.ndim(value) else value,
-        largest=_FLOAT64.largest,
-        smallest=_FLOAT64.smallest_subnormal,
-        overflow=_FLOAT64.overflow_threshold,
-        underflow=_FLOAT64.underflow_threshold,
-    )
-    return Facts(figures, (comparison,))
-
-
-def _why() -> Facts:
+def _likelihood(results: _Results) -> dict[str, Any]:
     n, p = 2000, 0.5
-    facts = _shown(1, 2, 3, methods=["naive", "exact"])
-    likelihood = np.full(n, p).prod()
-    return facts._replace(
-        figures=_figures(n=n, p=p, likelihood=likelihood, logarithm=n * np.log(p))
-    )
+    return {"n": n, "p": p, "likelihood": np.full(n, p).prod(), "logarithm": n * np.log(p)}
 
 
-def _scores() -> Facts:
-    comparison = compare([1, 2, 3], "softmax", methods=["naive", "exact"])
-    moved = compare([2, 3, 4], "softmax", methods=["exact"])
-    p, q = (_result(each, Method.EXACT).value for each in (comparison, moved))
-    figures = _figures(total=p.sum(), moves=3, first=p[0], moved=q[0])
-    return Facts(figures, (comparison,))
+def _moved(results: _Results) -> dict[str, Any]:
+    p, q = results["exact"].value, compare([2, 3, 4], "softmax", methods=["exact"]).value
+    return {"total": p.sum(), "first": p[0], "moved": q[0]}
 
 
-def _any_shift() -> Facts:
-    x, shifts = [1000, 1001], ("max", 1500, 0, 2000)
-    return Facts(comparisons=(compare(x, methods=["shifted"], shifts=shifts),))
+def _near_zero(results: _Results) -> dict[str, Any]:
+    naive = results["naive"].evaluation
+    return {
+        "value": results["exact"].value,
+        "total": naive.results["s"][0] if naive else None,
+        "naive_ulps": round(results["naive"].ulps or 0),
+        "shifted_ulps": round(results["shifted"].ulps or 0),
+    }
+
+
+def _half_precision(results: _Results) -> dict[str, Any]:
+    return {"n": 70_000, "largest": _FLOAT16.largest, "value": results["exact"].value}
+
+
+def _division_free(results: _Results) -> dict[str, Any]:
+    names = {"quotient_ulps": "shifted", "free_ulps": "division-free"}
+    return {name: round(results[method].ulps or 0) for name, method in names.items()}
+
+
+def _compared(
+    x: Any,
+    function: str = "logsumexp",
+    methods: Sequence[str] = ("naive", "shifted", "exact"),
+    figures: Callable[[_Results], dict[str, Any]] = _limits,
+    **options: Any,
+) -> Callable[[], Facts]:
+    """Return what compares methods on numbers, and gives the figures of their results."""
+
+    def compute() -> Facts:
+        comparison = compare(x, function, methods=methods, **options)
+        results = {result.method.value: result for result in reversed(comparison.results)}
+        return Facts(_figures(**figures(results)), (comparison,))
+
+    return compute
 
 
 def _digits() -> Facts:
@@ -126,34 +139,6 @@ def _digits() -> Facts:
     bits = _FLOAT64.significand_bits
     digits = round(bits * np.log10(2))
     return Facts(_figures(bits=bits, digits=digits, value=value, ulp=np.spacing(value), **ulps))
-
-
-def _near_zero() -> Facts:
-    comparison = compare([-0.775, -0.6175])
-    evaluation = _result(comparison, Method.NAIVE).evaluation
-    return Facts(
-        _figures(
-            value=_result(comparison, Method.EXACT).value,
-            total=evaluation.results["s"][0] if evaluation else None,
-            naive_ulps=_ulps(comparison, Method.NAIVE),
-            shifted_ulps=_ulps(comparison, Method.SHIFTED),
-        ),
-        (comparison,),
-    )
-
-
-def _half_precision() -> Facts:
-    n = 70_000
-    comparison = compare(np.zeros(n), formats=["float16"], errors=True)
-    value = _result(comparison, Method.EXACT).value
-    return Facts(_figures(n=n, largest=_FLOAT16.largest, value=value), (comparison,))
-
-
-def _division_free() -> Facts:
-    methods = ["shifted", "division-free", "exact"]
-    comparison = compare([700, 701, 702], "softmax", methods=methods)
-    quotient, free = (_ulps(comparison, m) for m in (Method.SHIFTED, Method.DIVISION_FREE))
-    return Facts(_figures(quotient_ulps=quotient, free_ulps=free), (comparison,))
 
 
 def _one_pass() -> Facts:
@@ -201,52 +186,61 @@ def _write() -> Facts:
     return Facts(cases=tuple(cases))
 
 
+_NAIVE = ("naive", "exact")
+_SOFTMAX = ("shifted", "division-free", "exact")
+
 #: The scenes, in the order of the tour.
 SCENES: dict[str, Plan] = {
-    "why": Plan("stablelse lse 1 2 3", _why),
-    "scores": Plan("stablelse softmax 1 2 3", _scores),
-    "overflow": Plan(
-        "stablelse lse 1000 1001", lambda: _shown(1000, 1001, methods=["naive", "exact"])
-    ),
-    "underflow": Plan(
-        "stablelse lse -1000 -1001", lambda: _shown(-1000, -1001, methods=["naive", "exact"])
-    ),
-    "shift": Plan("stablelse prove lse 1000 1001", lambda: _shown(1000, 1001)),
-    "softmax": Plan("stablelse softmax 1000 1001", lambda: _shown(1000, 1001, function="softmax")),
-    "log-softmax": Plan(
-        "stablelse log-softmax 0 -1000", lambda: _shown(0, -1000, function="log_softmax")
-    ),
-    "any-shift": Plan(
-        "stablelse lse 1000 1001 --shift max --shift 1500 --shift 0 --shift 2000", _any_shift
-    ),
-    "digits": Plan("stablelse limits", _digits),
-    "near-zero": Plan("stablelse lse -0.775 -0.6175 --errors", _near_zero),
-    "half-precision": Plan(
-        "yes 0 | head -n 70000 | stablelse lse --dtype float16", _half_precision
-    ),
-    "division-free": Plan(
-        "stablelse softmax 700 701 702 --method shifted --method division-free",
-        _division_free,
-    ),
-    "one-pass": Plan("seq 1 1000000 | stablelse lse", _one_pass),
-    "libraries": Plan("stablelse peers", _libraries),
-    "write": Plan("stablelse peers 1000 1001", _write),
+    name: Plan(command, compute)
+    for name, command, compute in (
+        ("why", "stablelse lse 1 2 3", _compared([1, 2, 3], "logsumexp", _NAIVE, _likelihood)),
+        ("scores", "stablelse softmax 1 2 3", _compared([1, 2, 3], "softmax", _NAIVE, _moved)),
+        ("overflow", "stablelse lse 1000 1001", _compared([1000, 1001], methods=_NAIVE)),
+        ("underflow", "stablelse lse -1000 -1001", _compared([-1000, -1001], methods=_NAIVE)),
+        ("shift", "stablelse prove lse 1000 1001", _compared([1000, 1001])),
+        ("softmax", "stablelse softmax 1000 1001", _compared([1000, 1001], "softmax")),
+        ("log-softmax", "stablelse log-softmax 0 -1000", _compared([0, -1000], "log_softmax")),
+        (
+            "any-shift",
+            "stablelse lse 1000 1001 --shift max --shift 1500 --shift 0 --shift 2000",
+            _compared(
+                [1000, 1001],
+                methods=["shifted"],
+                shifts=("max", 1500, 0, 2000),
+                figures=lambda results: {},
+            ),
+        ),
+        ("digits", "stablelse limits", _digits),
+        (
+            "near-zero",
+            "stablelse lse -0.775 -0.6175 --errors",
+            _compared([-0.775, -0.6175], figures=_near_zero),
+        ),
+        (
+            "half-precision",
+            "yes 0 | head -n 70000 | stablelse lse --dtype float16",
+            _compared(np.zeros(70_000), figures=_half_precision, formats=["float16"]),
+        ),
+        (
+            "division-free",
+            "stablelse softmax 700 701 702 --method shifted --method division-free",
+            _compared([700, 701, 702], "softmax", _SOFTMAX, _division_free),
+        ),
+        ("one-pass", "seq 1 1000000 | stablelse lse", _one_pass),
+        ("libraries", "stablelse peers", _libraries),
+        ("write", "stablelse peers 1000 1001", _write),
+    )
 }
 
 
-def demo(names: Sequence[str] = ()) -> Iterator[Scene]:
-    """Compute scenes of the tour when asked for: those named, or all; check the names first."""
-    for name in names:
-        if name not in SCENES:
-            raise UnknownSceneError(unknown_scene(name))
-    order = list(SCENES)
-    for name in names or order:
-        plan = SCENES[name]
-        yield Scene(name, order.index(name) + 1, len(order), plan.command, plan.compute())
+def find_scene(name: str) -> Plan:
+    """Return what a scene is made of, or raise UnknownSceneError."""
+    if name not in SCENES:
+        raise UnknownSceneError(f"there is no scene {name!r}: choose from {', '.join(SCENES)}")
+    return SCENES[name]
 
 
-def unknown_scene(name: str) -> str:
-    """Return an error message for a scene that does not exist."""
-    near = get_close_matches(name, SCENES, n=1)
-    meant = f"did you mean {near[0]}? " if near else ""
-    return f"there is no scene {name!r}: {meant}choose from {', '.join(SCENES)}"
+def demo(name: str) -> Scene:
+    """Compute a scene of the tour."""
+    plan, order = find_scene(name), list(SCENES)
+    return Scene(name, order.index(name) + 1, len(order), plan.command, plan.compute())

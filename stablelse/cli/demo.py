@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import typer
 from rich.console import Console
 
-from stablelse.analysis.demo import SCENES, Scene, demo, unknown_scene
+from stablelse.analysis.demo import SCENES, Scene, UnknownSceneError, demo, find_scene
 from stablelse.cli.emit import emit, open_sink
 from stablelse.cli.options import Demo, Output
 from stablelse.cli.screen import console_for
@@ -23,10 +23,12 @@ _QUIT = ("q", "Q", "\x1b", "\x04")
 
 def run(request: Demo) -> None:
     """Show the tour: with keys on a terminal, else straight through."""
-    for name in request.scene or []:
-        if name not in SCENES:
-            raise typer.BadParameter(unknown_scene(name), param_hint="--scene")
     names = request.scene or list(SCENES)
+    try:
+        for name in names:
+            find_scene(name)
+    except UnknownSceneError as error:
+        raise typer.BadParameter(str(error), param_hint="--scene") from None
     output = request.output
     if request.names:
         with open_sink(output.output) as stream:
@@ -42,7 +44,7 @@ def _computed(names: Sequence[str]) -> Iterator[Scene]:
     for name in names:
         if name in ("libraries", "write") and sys.stderr is not None and sys.stderr.isatty():
             typer.echo(" asking the installed libraries ...", err=True)
-        yield from demo([name])
+        yield demo(name)
 
 
 def _is_interactive(output: Output) -> bool:

@@ -51,7 +51,7 @@ FORMS: dict[str, dict[str, str]] = {
         "figure": "matplotlib:figure",
     },
     "Scene": {
-        "table": "demo:ScenePicture",
+        "table": "demo:scene_picture",
         "plain": "demo:scene_lines",
         "csv": "demo:figure_rows",
     },

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import RenderableType
 from rich.text import Text
 
 from stablelse.analysis.demo import TO_WRITE, Scene
 from stablelse.analysis.peers import Outcome
-from stablelse.analysis.results import Comparison, MethodResult
-from stablelse.numerics.formulas import Kind, Method
-from stablelse.numerics.functions import Function
-from stablelse.render.layout import VERDICT_STYLES, glyphs_for, grid, hanging
-from stablelse.render.numbers import bound_text, number_text, rough_text
-from stablelse.render.peers import case_picture, missing_note, peer_lines
-from stablelse.render.screen import lines
-from stablelse.render.wording import (
-    ASCII,
-    VERDICT_WORDS,
-    Glyphs,
-    method_text,
-    symbol_text,
-    ulps_text,
-)
+from stablelse.numerics.formulas import Method
+from stablelse.render.layout import VERDICT_STYLES, grid, hanging, picture
+from stablelse.render.numbers import bound_text, number_text
+from stablelse.render.peers import case_picture, missing_note
+from stablelse.render.screen import Screen, lines
+from stablelse.render.wording import ASCII, VERDICT_WORDS, Glyphs, method_text, ulps_text
 
 #: Lines of prose are no longer than this: more is hard to read.
 _MEASURE = 80
@@ -42,68 +33,14 @@ class Page(NamedTuple):
     # few digits where ``~`` follows, and the symbols that a screen may not have.
     before: str
     after: str
-    picture: Callable[[Scene, Glyphs, int], Iterator[Text]]  # Draws what was computed
+    picture: Callable[[Scene, Glyphs, int], Iterator[RenderableType]]  # Draws what was computed
 
 
-def _working(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Draw every formula with its numbers: a row per element, then the sum and the result."""
-    (comparison,) = scene.facts.comparisons
-    results = [result for result in comparison.results if result.evaluation is not None]
-    elements = range(comparison.n)
-    table: list[_Row] = [[""], ["x"]]
-    table += [[glyphs.number(comparison.x[i])] for i in elements]
-    is_scalar = comparison.function is Function.LOGSUMEXP
-    footers: list[_Row] = [[glyphs.sum], [f"log {glyphs.sum}"], ["result"]]
-    footers = footers if is_scalar else footers[: -1 if _has_log(comparison) else -2]
-    for result in results:
-        assert result.evaluation is not None
-        values, per_element = result.evaluation.results, result.evaluation.per_element
-        *symbols, last = [
-            operation.symbol
-            for operation in result.evaluation.operations
-            if operation.kind is not Kind.ROUND and operation.symbol in per_element
-        ]
-        symbols.append(last)
-        titles = [f"{result.method.value} {glyphs.mark(result.verdict)}"]
-        titles += [] if result.shift is None else [f"a = {glyphs.number(result.a)}"]
-        titles += [""] * len(symbols)
-        for title, symbol in zip(titles, symbols, strict=False):
-            style = "" if is_scalar or symbol is not last else VERDICT_STYLES[result.verdict]
-            cells = [Text(_cell(values[symbol][i], glyphs), style) for i in elements]
-            heads: _Row = [
-                Text(title, "bold"),
-                symbol_text(result, symbol, glyphs),
-            ]
-            below = _footers(result, glyphs) if symbol == "e" else [""] * 3
-            for row, cell in zip((*table, *footers), (*heads, *cells, *below), strict=False):
-                row.append(cell)
+def _working(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    """Draw the formulas side by side with their numbers, as the command of the scene does."""
     yield Text()
-    yield from grid([*table, *footers], gap=3)
-    yield Text()
-
-
-def _has_log(comparison: Comparison) -> bool:
-    return any(r.evaluation is not None and "l" in r.evaluation.results for r in comparison.results)
-
-
-def _footers(result: MethodResult, glyphs: Glyphs) -> list[Text | str]:
-    """Return the sum, its logarithm, and the result if it is one number."""
-    assert result.evaluation is not None
-    values = result.evaluation.results
-    log = values.get("l", values["y"] if result.method is Method.NAIVE and "y" in values else None)
-    text: Text | str = ""
-    if not result.value.ndim:
-        text = Text(
-            f"{glyphs.number(result.value)} {glyphs.mark(result.verdict)}",
-            VERDICT_STYLES[result.verdict],
-        )
-    logarithm = "" if log is None else _cell(log[0], glyphs)
-    return [_cell(values["s"][0], glyphs), logarithm, text]
-
-
-def _cell(value: Any, glyphs: Glyphs) -> str:
-    text = glyphs.number(value)
-    return text if len(text) <= 9 else rough_text(float(value), 7)
+    for comparison in scene.facts.comparisons:
+        yield Screen(comparison, parts=("table",))
 
 
 def _results(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
@@ -150,9 +87,7 @@ def _passes(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
     factors = [glyphs.dash, *(f"e^({old} {glyphs.minus} {new})" for old, new in changes)]
     rows: list[_Row] = [["x", "max", "s times", "s", "max + log s"]]
     for step, factor in zip(steps, factors, strict=True):
-        x, largest, total, value = (
-            glyphs.number(number) for number in (step.x, step.maximum, step.total, step.value)
-        )
+        x, largest, _, total, value = map(glyphs.number, step)
         rows.append([x, largest, factor, total, value])
     yield Text()
     yield from grid(rows)
@@ -299,27 +234,19 @@ PAGES: dict[str, Page] = {
 }
 
 
-class ScenePicture:
-    """The picture of a scene, for a console of any width and encoding."""
-
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the title, the words around the picture, and what to type."""
-        scene, glyphs, width = self.scene, glyphs_for(options), options.max_width
-        page, measure = PAGES[scene.name], min(width, _MEASURE)
-        title = _filled(page.title, scene, glyphs)
-        yield Text.assemble(
-            " ", (title, "bold"), (f"  {scene.number}/{scene.of} {scene.name}", "dim")
-        )
-        yield Text()
-        yield hanging(_filled(page.before, scene, glyphs), measure, indent=1)
-        yield from page.picture(scene, glyphs, width)
-        yield hanging(_filled(page.after, scene, glyphs), measure, indent=1)
-        yield Text()
-        yield hanging(f"$ {scene.command}", width, indent=1, style="cyan")
-        yield Text()
+@picture
+def scene_picture(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    """Yield the title of a scene, the words around its picture, and what to type."""
+    page, measure = PAGES[scene.name], min(width, _MEASURE)
+    title = _filled(page.title, scene, glyphs)
+    yield Text.assemble(" ", (title, "bold"), (f"  {scene.number}/{scene.of} {scene.name}", "dim"))
+    yield Text()
+    yield hanging(_filled(page.before, scene, glyphs), measure, indent=1)
+    yield from page.picture(scene, glyphs, width)
+    yield hanging(_filled(page.after, scene, glyphs), measure, indent=1)
+    yield Text()
+    yield hanging(f"$ {scene.command}", width, indent=1, style="cyan")
+    yield Text()
 
 
 def title_text(name: str) -> str:
@@ -328,19 +255,8 @@ def title_text(name: str) -> str:
 
 
 def scene_lines(scene: Scene) -> Iterator[str]:
-    """Yield the words of a scene as plain lines, what was computed, and a blank line."""
-    page = PAGES[scene.name]
-    yield f"{scene.number}/{scene.of} {scene.name}: {_filled(page.title, scene, ASCII)}"
-    yield _filled(page.before, scene, ASCII)
-    for comparison in scene.facts.comparisons:
-        yield from lines(comparison)
-    for step in scene.facts.passes:
-        named = zip(step._fields, map(number_text, step), strict=True)
-        yield ", ".join(f"{name} {value}" for name, value in named)
-    for case in scene.facts.cases:
-        yield from peer_lines(case)
-    yield _filled(page.after, scene, ASCII)
-    yield f"$ {scene.command}"
+    """Yield a scene without colours and frames, and a blank line."""
+    yield from lines(scene)
     yield ""
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from io import StringIO
 from itertools import zip_longest
 from textwrap import fill
+from typing import Any
 
 from rich import box
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.results import BROKEN, Verdict
@@ -97,6 +99,22 @@ def hanging(
     )
     head = head or Text()
     return Text.assemble(head, (wrapped[head.cell_len :], style), no_wrap=True, overflow="ignore")
+
+
+class Picture:
+    """What is drawn of a result, for a console of any width and encoding."""
+
+    def __init__(self, draw: Callable[..., Iterator[RenderableType]], result: Any) -> None:
+        self.draw, self.result = draw, result
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield what is drawn, line by line."""
+        return self.draw(self.result, glyphs_for(options), options.max_width)
+
+
+def picture(draw: Callable[..., Iterator[RenderableType]]) -> Callable[[Any], Picture]:
+    """Turn a function that draws a result, with some symbols, in some width, into a `Picture`."""
+    return partial(Picture, draw)
 
 
 class _PlainFile(StringIO):

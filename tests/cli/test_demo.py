@@ -63,7 +63,7 @@ def test_the_command_of_a_scene_works(name, run):
 
 
 def test_the_scene_of_the_libraries(run):
-    (scene,) = demo(["libraries"])
+    scene = demo("libraries")
     (case,) = scene.facts.cases
     assert case.case == "one dominates at zero"
     assert case.results[-1].peer == "exact"
@@ -80,7 +80,7 @@ def test_the_tour_ends_with_what_to_write(run):
     assert len(done.out.splitlines()) < 24
     for name in ("NumPy", "SciPy", "PyTorch", "JAX"):
         assert done.out.count(f" {name} ") == 2
-    (scene,) = demo(["write"])
+    scene = demo("write")
     for case, value in zip(
         scene.facts.cases, (1001.3132616875182, 0.2689414213699951), strict=True
     ):
@@ -90,7 +90,7 @@ def test_the_tour_ends_with_what_to_write(run):
 
 
 def test_the_tour_claims_of_libraries_what_it_has_measured(run):
-    (scene,) = demo(["libraries"])
+    scene = demo("libraries")
     figures = {figure.name: figure.value for figure in scene.facts.figures}
     outcomes = [result.outcome.value for result in scene.facts.cases[0].results[:-2]]
     assert figures["right"] == outcomes.count("right")
@@ -101,11 +101,11 @@ def test_the_tour_claims_of_libraries_what_it_has_measured(run):
 
 
 def test_what_is_told_is_what_the_library_says():
-    (scene,) = demo(["near-zero"])
+    scene = demo("near-zero")
     told = {figure.name: figure.value for figure in scene.facts.figures}
     assert told["value"] == -5.237847950087536e-06
     assert (told["naive_ulps"], told["shifted_ulps"]) == (26_829, 62_271)
-    (scene,) = demo(["one-pass"])
+    scene = demo("one-pass")
     assert scene.facts.passes[-1].value == 1001.3490122167682
 
 
@@ -115,7 +115,7 @@ def test_a_scene_that_is_not_there(run):
     assert "there is no scene 'overflw': did you mean overflow? choose from why," in done.err
     assert done.err.count("\n") == 1
     with pytest.raises(UnknownSceneError, match="choose from"):
-        next(demo(["nowhere"]))
+        demo("nowhere")
 
 
 def test_without_a_terminal_it_goes_straight_through(run, monkeypatch):
