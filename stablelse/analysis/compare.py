@@ -24,7 +24,6 @@ from stablelse.numerics.bounds import (
     coefficients,
     logsumexp_of,
 )
-from stablelse.numerics.errors import condition_number, correct_digits, does_not_fit, relative_error
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format
 from stablelse.numerics.formulas import (
     USUAL,
@@ -37,7 +36,14 @@ from stablelse.numerics.formulas import (
     find_shift,
     pairwise_sum,
 )
-from stablelse.numerics.functions import Function, LossFunction
+from stablelse.numerics.functions import (
+    Function,
+    LossFunction,
+    condition_number,
+    correct_digits,
+    does_not_fit,
+    relative_error,
+)
 from stablelse.numerics.functions import exact as exactly
 from stablelse.numerics.inputs import real_vector, several
 

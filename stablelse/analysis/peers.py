@@ -20,9 +20,8 @@ import numpy as np
 
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.results import Place
-from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format, format_of
-from stablelse.numerics.functions import Function, exact
+from stablelse.numerics.functions import Function, exact, ulp_error
 from stablelse.numerics.inputs import real_numbers, several
 
 if TYPE_CHECKING:

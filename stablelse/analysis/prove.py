@@ -23,7 +23,6 @@ from stablelse.analysis.display import Displayed
 from stablelse.analysis.results import DIGIT, Verdict
 from stablelse.numerics.decimals import overlap
 from stablelse.numerics.derivation import LARGEST, Exact, Side, evaluate
-from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas import (
     DerivationError,
@@ -33,7 +32,7 @@ from stablelse.numerics.formulas import (
     apply,
     find_shift,
 )
-from stablelse.numerics.functions import Function
+from stablelse.numerics.functions import Function, ulp_error
 from stablelse.numerics.functions import exact as correctly_rounded
 from stablelse.numerics.inputs import real_vector, several
 

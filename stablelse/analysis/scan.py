@@ -15,11 +15,10 @@ from stablelse.analysis.display import Displayed
 from stablelse.analysis.results import BROKEN, DIGIT, VERDICTS, Place, Verdict
 from stablelse.analysis.verdicts import judge, surely_right
 from stablelse.numerics.bounds import limits
-from stablelse.numerics.errors import does_not_fit, ulp_error
 from stablelse.numerics.exact import Extent, extent
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format
 from stablelse.numerics.formulas import NAIVE, SHIFTED, Evaluation
-from stablelse.numerics.functions import Function, exact
+from stablelse.numerics.functions import Function, does_not_fit, exact, ulp_error
 from stablelse.numerics.inputs import real_numbers, several
 
 if TYPE_CHECKING:

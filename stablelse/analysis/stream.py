@@ -23,10 +23,9 @@ from stablelse.analysis.results import (
 from stablelse.analysis.verdicts import Departure, verdict_on
 from stablelse.numerics.bounds import BOUNDS, RUNNING, ElementaryErrors, Quantities
 from stablelse.numerics.certificate import Certificate, Rung
-from stablelse.numerics.errors import correct_digits, relative_error
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas import NAIVE, SHIFTED, Evaluation, Method, evaluate_part
-from stablelse.numerics.functions import Function
+from stablelse.numerics.functions import Function, correct_digits, relative_error
 from stablelse.numerics.inputs import real_numbers, several
 from stablelse.numerics.running import (
     PIECE,

@@ -16,7 +16,6 @@ import numpy as np
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.verdicts import judge
-from stablelse.numerics.errors import does_not_fit
 from stablelse.numerics.formats import (
     FORMATS,
     Array,
@@ -36,7 +35,7 @@ from stablelse.numerics.formulas import (
     find_method,
     find_shift,
 )
-from stablelse.numerics.functions import Function, exact
+from stablelse.numerics.functions import Function, does_not_fit, exact
 from stablelse.numerics.inputs import real_vector, several
 
 if TYPE_CHECKING:

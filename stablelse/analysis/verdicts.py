@@ -13,10 +13,9 @@ import numpy as np
 
 from stablelse.analysis.findings import kinds
 from stablelse.analysis.results import DIGIT, VERDICTS, FindingKind, Verdict
-from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas import Evaluation
-from stablelse.numerics.functions import Function
+from stablelse.numerics.functions import Function, ulp_error
 
 _PLACES = {verdict: place for place, verdict in enumerate(VERDICTS)}
 _LOST = _PLACES[Verdict.DIGITS_LOST]

@@ -13,7 +13,7 @@ import typer
 
 from stablelse.cli.app import app
 from stablelse.cli.help import with_hint
-from stablelse.numerics.settings import SettingError
+from stablelse.numerics.threads import SettingError
 
 if TYPE_CHECKING:
     from types import FrameType

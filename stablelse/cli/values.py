@@ -18,10 +18,9 @@ from stablelse.cli.emit import NUMBERS, Values, emit, write_numbers
 from stablelse.cli.input import Job, policed, read_bounded, read_vectors
 from stablelse.cli.options import FUNCTIONS, HERE, Evaluate
 from stablelse.cli.progress import NOTES, Meter, meter_of
-from stablelse.numerics.errors import does_not_fit
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas import Method
-from stablelse.numerics.functions import Function
+from stablelse.numerics.functions import Function, does_not_fit
 from stablelse.readers import By, Note, ReadError, Stream, Vectors, count, vectors
 from stablelse.render import Many
 from stablelse.render.numbers import number_text

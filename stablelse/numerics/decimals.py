@@ -30,8 +30,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from stablelse.numerics.contexts import context
-from stablelse.numerics.formats import Array, Format, nearest, ratio
+from stablelse.numerics.formats import Array, Format, context, nearest, ratio
 
 
 def contexts() -> Iterator[Context]:

@@ -17,9 +17,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from stablelse.numerics import decimals
-from stablelse.numerics.contexts import context
 from stablelse.numerics.decimals import Ball
-from stablelse.numerics.formats import Array, Format, nearest
+from stablelse.numerics.formats import Array, Format, context, nearest
 from stablelse.numerics.formulas import DerivationError, Kind, Operation, read_operations
 
 #: The largest precision, which is reached only where a is far from max x and e^(x - max x) is

@@ -21,8 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from stablelse.numerics.contexts import context
-from stablelse.numerics.formats import Array
+from stablelse.numerics.formats import Array, context
 
 #: A double-word.
 Pair = tuple[Array, Array]

@@ -13,7 +13,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from decimal import Decimal
+    from decimal import Context, Decimal, DecimalException
     from fractions import Fraction
 
     import numpy.typing as npt
@@ -163,6 +163,19 @@ def _fraction(value: Any) -> Fraction:
     return Fraction(*ratio(value))
 
 
+def context(
+    digits: int, rounding: str = "ROUND_HALF_EVEN", traps: tuple[type[DecimalException], ...] = ()
+) -> Context:
+    """Return a new context of `decimal` with all the exponents there are.
+
+    Everything is given: the rest would be taken from ``decimal.DefaultContext``, which a program
+    may change, as it may change the context of its thread, which ``localcontext()`` would copy.
+    """
+    from decimal import MAX_EMAX, MIN_EMIN, Context  # on use: it takes its time to import
+
+    return Context(digits, rounding, MIN_EMIN, MAX_EMAX, 1, 0, [], list(traps))
+
+
 def _log(value: Fraction) -> Decimal:
     """Return the logarithm to 60 digits.
 
@@ -170,8 +183,6 @@ def _log(value: Fraction) -> Decimal:
     comes near a number of a format (Lindemann-Weierstrass), so 60 digits tell them apart.
     """
     from decimal import Decimal
-
-    from stablelse.numerics.contexts import context
 
     precise = context(60)
     return precise.ln(precise.divide(Decimal(value.numerator), Decimal(value.denominator)))

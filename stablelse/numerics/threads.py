@@ -14,8 +14,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from stablelse.numerics.settings import positive_integer, setting
-
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -90,18 +88,30 @@ def workers(size: int) -> int:
     return min(count, _limit.get() or available()) if count > 1 else 1
 
 
+class SettingError(ValueError):
+    """An environment variable with a value that cannot be followed."""
+
+
+def setting(name: str) -> str:
+    """Return the value of an environment variable without blanks around it; empty if not set."""
+    return os.environ.get(name, "").strip()
+
+
+def _positive_integer(name: str, text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise SettingError(f"{name} must be a positive integer, not {text!r}")
+    return int(text)
+
+
 def available() -> int:
     """Return how many cores the process may use, or what the environment says."""
     own, shared = map(setting, _VARIABLES)
     if own:
-        return min(positive_integer(_VARIABLES[0], own), _MOST)
+        return min(_positive_integer(_VARIABLES[0], own), _MOST)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     # OpenMP takes a list, one number for each level of nesting.
-    most = positive_integer(_VARIABLES[1], shared.split(",")[0].strip()) if shared else _MOST
+    most = _positive_integer(_VARIABLES[1], shared.split(",")[0].strip()) if shared else _MOST
     return min(cores or 1, most)
-
-
-available()  # what the environment says wrongly is an error at once, however little there is to do
 
 
 _pool: ThreadPoolExecutor | None = None

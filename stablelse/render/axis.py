@@ -12,7 +12,7 @@ import numpy as np
 
 from stablelse.analysis.results import Verdict
 from stablelse.analysis.sweep import Motion, Range, Segment
-from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.formats import FORMATS, context
 from stablelse.render.numbers import number_text, rough_text
 
 
@@ -117,8 +117,6 @@ _SERIES = (1, 2, 5)
 def _decimal(digits: int, power: int) -> str:
     """Return digits times a power of ten: in full, if that is not long."""
     from decimal import Decimal
-
-    from stablelse.numerics.contexts import context
 
     exact = context(40)
     number = exact.normalize(exact.scaleb(Decimal(digits), power))

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from stablelse.analysis.results import Comparison, MethodResult
-from stablelse.numerics.contexts import context
-from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.formats import FORMATS, Array, Format, context
 from stablelse.numerics.formulas import Method
 from stablelse.render.numbers import number_text
 

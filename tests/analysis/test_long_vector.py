@@ -8,10 +8,9 @@ from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.long_vector import LongVector
 from stablelse.analysis.results import LOSSES
 from stablelse.analysis.stream import StreamState
-from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas import USUAL, candidates, find_shift
-from stablelse.numerics.functions import Function
+from stablelse.numerics.functions import Function, ulp_error
 from stablelse.numerics.running import Whole
 
 RNG = np.random.default_rng(41)

@@ -14,10 +14,9 @@ import stablelse
 from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.results import Verdict
 from stablelse.analysis.scan import ConditionError, failures, parse_conditions
-from stablelse.numerics.errors import ulp_error
 from stablelse.numerics.formats import find_format
 from stablelse.numerics.formulas import SHIFTED, SHIFTS, Method, candidates, find_shift
-from stablelse.numerics.functions import Function, exact
+from stablelse.numerics.functions import Function, exact, ulp_error
 
 FORMATS = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16", "float32", "float64"]
 FUNCTIONS = [function.value for function in Function]

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablelse.numerics import decimals
-from stablelse.numerics.contexts import context
 from stablelse.numerics.decimals import Ball
-from stablelse.numerics.formats import FORMATS, installed_formats
+from stablelse.numerics.formats import FORMATS, context, installed_formats
 
 NAMES = [f.name for f in installed_formats()]
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.numerics.errors import (
+from stablelse.numerics.formats import FORMATS, installed_formats
+from stablelse.numerics.functions import (
+    Function,
     condition_number,
     correct_digits,
     relative_error,
     ulp_error,
 )
-from stablelse.numerics.formats import FORMATS, installed_formats
-from stablelse.numerics.functions import Function
 
 
 @pytest.mark.parametrize("name", [f.name for f in installed_formats()])

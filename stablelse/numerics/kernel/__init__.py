@@ -11,7 +11,7 @@ import warnings
 from functools import cache
 from typing import TYPE_CHECKING
 
-from stablelse.numerics.settings import SettingError, setting
+from stablelse.numerics.threads import SettingError, setting
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -20,10 +20,9 @@ from stablelse.numerics.bounds import (
     coefficients,
     logsumexp_of,
 )
-from stablelse.numerics.errors import relative_error
 from stablelse.numerics.formats import FORMATS, Format
 from stablelse.numerics.formulas import FORMULAS, Formula, Method, candidates, find_shift
-from stablelse.numerics.functions import Function, exact
+from stablelse.numerics.functions import Function, exact, relative_error
 
 NAMES = ["float16", "bfloat16", "float32", "float64"]
 WIDE = {name: FORMATS["longdouble" if name == "float64" else "float64"] for name in NAMES}
