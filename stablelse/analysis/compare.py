@@ -28,9 +28,9 @@ from stablelse.numerics.formats import FORMATS, Array, Format, find_format
 from stablelse.numerics.formulas import (
     USUAL,
     Candidate,
+    ChoiceError,
     Evaluation,
     Method,
-    MethodError,
     candidates,
     find_method,
     find_shift,
@@ -132,7 +132,7 @@ def compare_rows(
     computation, in a wider format; None is where it is quick.
     """
     if not tried:
-        raise MethodError(f"no method: choose from {', '.join(m.value for m in Method)}")
+        raise ChoiceError(f"no method: choose from {', '.join(m.value for m in Method)}")
     is_measured = x.size <= _QUICK.get(problem.function, 0) if errors is None else errors
     is_bounded = errors is not False and problem.labels is None
     yardsticks = [_Yardstick(problem, x, f, is_measured, is_bounded) for f in formats]

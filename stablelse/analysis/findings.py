@@ -212,7 +212,7 @@ def _masks(evaluation: Evaluation, operation: Operation) -> Iterator[tuple[Findi
     applied = _Applied(
         evaluation.format,
         evaluation.results["x"],
-        tuple(evaluation.results[symbol] for symbol in operation.operands),
+        tuple(evaluation.results[operand.symbol] for operand in operation.operands),
         evaluation.results[operation.symbol],
     )
     is_last = operation is evaluation.operations[-1]
@@ -382,7 +382,7 @@ def losses(evaluation: Evaluation, labels: Array | None = None) -> Iterator[Loss
                 loss = _absorption(evaluation, operation, scale)
             elif operation.kind is Kind.LOG:
                 loss = _cancellation_in_log(evaluation, operation, scale, inexact)
-            elif operation.kind in (Kind.ADD, Kind.SUBTRACT) and operation.operands != ("x", "a"):
+            elif operation.kind in (Kind.ADD, Kind.SUBTRACT) and operation.symbol != "d":
                 loss = _cancellation(evaluation, operation, scale, inexact)
             else:
                 continue
@@ -418,7 +418,7 @@ def _no_less_than_normal(evaluation: Evaluation, value: Array) -> Array:
 def _is_exact(evaluation: Evaluation) -> Array:
     """Tell which sums are exp(0) = 1 and what was absorbed, so that nothing is rounded: (m, 1)."""
     (exponential,) = (op for op in evaluation.operations if op.symbol == "e")
-    exponents = evaluation.results[exponential.operands[0]]
+    exponents = evaluation.results[exponential.operands[0].symbol]
     exact: Array = (exponents == 0).any(axis=-1, keepdims=True) & (evaluation.results["s"] == 1)
     return exact
 
@@ -476,7 +476,7 @@ def _cancellation(
     evaluation: Evaluation, operation: Operation, scale: Array, inexact: Array
 ) -> Loss:
     """Find the sums and differences that show the rounding of their second operand."""
-    first, second = (_wide(evaluation, symbol) for symbol in operation.operands)
+    first, second = (_wide(evaluation, operand.symbol) for operand in operation.operands)
     result = _no_less_than_normal(evaluation, _wide(evaluation, operation.symbol))
     is_last = operation is evaluation.formula.operations[-1]
     factor = np.maximum(second, 1) / (result if is_last else scale)

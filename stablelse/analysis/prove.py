@@ -22,15 +22,16 @@ import numpy as np
 from stablelse.analysis.display import Displayed
 from stablelse.analysis.results import DIGIT, Verdict
 from stablelse.numerics.decimals import overlap
-from stablelse.numerics.derivation import LARGEST, Exact, Side, evaluate
+from stablelse.numerics.derivation import LARGEST, Exact, evaluate, wanted
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas import (
-    DerivationError,
+    ChoiceError,
     Kind,
     Operation,
     Shift,
     apply,
     find_shift,
+    read,
 )
 from stablelse.numerics.functions import Function, ulp_error
 from stablelse.numerics.functions import exact as correctly_rounded
@@ -65,8 +66,8 @@ class Equation(NamedTuple):
 
     number: int
     rule: Rule
-    left: Side
-    right: Side
+    left: Operation
+    right: Operation
 
 
 #: k = -a and c = e^k: the factor of both proofs, which multiplies sums or what is summed.
@@ -78,7 +79,7 @@ _SHIFTED_SUM = "d subtract x a, e exp d, s sum e"
 #: last one the shifted formula.
 DERIVATIONS: dict[Function, tuple[Equation, ...]] = {
     function: tuple(
-        Equation(number, rule, Side.read(left), Side.read(right))
+        Equation(number, rule, read(left), read(right))
         for number, (rule, left, right) in enumerate(lines, start=1)
     )
     for function, lines in {
@@ -276,7 +277,7 @@ def prove_vector(
     """Derive the identity on a vector that came from somewhere; see `prove`."""
     if function not in DERIVATIONS:
         choices = ", ".join(other.value for other in DERIVATIONS)
-        raise DerivationError(f"there is no derivation of {function.value}: choose from {choices}")
+        raise ChoiceError(f"there is no derivation of {function.value}: choose from {choices}")
     results = () if x is None else tuple(_prove(x, function, shift, f) for f in formats)
     return Proof(
         function=function,
@@ -295,14 +296,14 @@ def _prove(numbers: Array, function: Function, shift: Shift, format_: Format) ->
     # Equal numbers are evaluated once, but of softmax every element is a row.
     entries = x if function is Function.SOFTMAX else np.unique(x.astype(np.longdouble))
     if len(entries) > MOST:
-        raise DerivationError(
+        raise ChoiceError(
             f"a derivation of more than {MOST:,} numbers is too long: choose fewer of them"
         )
     equations = DERIVATIONS[function]
     sides = [side for equation in equations for side in (equation.left, equation.right)]
     exact = evaluate(sides, x, a[0], format_)
     # The first line's left side is y, or the p_j, and nothing else.
-    symbol = equations[0].left.value
+    symbol = equations[0].left.symbol
     truth = exact[0][symbol]
     nearest = np.array([value.nearest for value in truth], dtype=format_.dtype)
     given = {"x": x, "a": a, symbol: nearest}
@@ -315,7 +316,7 @@ def _prove(numbers: Array, function: Function, shift: Shift, format_: Format) ->
     with_max = None
     if lines[-1].verdict is not Verdict.RIGHT and a[0] != x.max():
         other = {**given, "a": x.max(keepdims=True)}
-        with_max = _worst(_results(last, other, format_)[last.value], truth, format_)
+        with_max = _worst(_results(last, other, format_)[last.symbol], truth, format_)
     own = correctly_rounded(function, x[np.newaxis], format_)[0]
     return FormatProof(
         format=format_.name,
@@ -339,12 +340,12 @@ def _rounded(given: Array, shift: Shift, format_: Format) -> tuple[Array, Array]
     if strange.size:
         index = int(strange[0])
         comes_to = "" if given[index] == x[index] else f", which is {x[index]} in {format_.name}"
-        raise DerivationError(f"x_{index + 1} is {given[index]}{comes_to}; {fix}")
+        raise ChoiceError(f"x_{index + 1} is {given[index]}{comes_to}; {fix}")
     if not np.isfinite(a[0]):
         comes_to = "" if str(a[0]) == shift.name else f", which is {a[0]} in {format_.name}"
-        raise DerivationError(f"the shift a is {shift.name}{comes_to}; {fix}")
+        raise ChoiceError(f"the shift a is {shift.name}{comes_to}; {fix}")
     if np.abs(np.append(x, a).astype(np.longdouble)).max() > LARGEST:
-        raise DerivationError(
+        raise ChoiceError(
             f"the exact value of e^x is too long to show where x or a is beyond {LARGEST:.0e}"
         )
     return x, a
@@ -363,21 +364,20 @@ def _line(
         )
 
     lefts, rights = (_results(side, given, format_) for side in (equation.left, equation.right))
-    left_symbol, is_result = equation.left.value, not equation.left.operations
-    per_element = equation.right.value in equation.right.per_element
-    *parts, symbol = equation.right.wanted
+    left_symbol, is_result = equation.left.symbol, equation.left.kind is Kind.GIVEN
+    *parts, symbol = (part.symbol for part in wanted(equation.right))
     rows = []
     for index, exact in enumerate(right[symbol]):
         value, other = quantity(symbol, index), left[left_symbol][index]
         is_right = value.verdict is Verdict.RIGHT
         rows.append(
             Row(
-                element=index + 1 if per_element else None,
+                element=index + 1 if equation.right.per_element else None,
                 left=_quantity(other, lefts[left_symbol][index], format_, is_result),
                 right=value,
                 parts=tuple(quantity(part, index, False) for part in parts),
                 holds=_same(exact, other),
-                origins=() if is_right else _origins(equation.right.operations, rights, index),
+                origins=() if is_right else _origins(equation.right, rights, index),
             )
         )
     return Line(
@@ -389,7 +389,7 @@ def _line(
     )
 
 
-def _results(side: Side, given: dict[str, Array], format_: Format) -> dict[str, Array]:
+def _results(side: Operation, given: dict[str, Array], format_: Format) -> dict[str, Array]:
     """Evaluate one side in the format, every operation rounded."""
     results = dict(given)
     apply(side.operations, results, format_)
@@ -438,36 +438,25 @@ def _at(values: Any, index: int) -> Any:
 _POSITIVE = frozenset({Kind.EXP, Kind.SUM, Kind.MULTIPLY, Kind.DIVIDE})
 
 
-def _origins(
-    operations: Sequence[Operation], results: Mapping[str, Array], index: int
-) -> tuple[Origin, ...]:
+def _origins(side: Operation, results: Mapping[str, Array], index: int) -> tuple[Origin, ...]:
     """Trace a result that is infinite, NaN or wrongly 0 to the operations that began it."""
-    by_symbol = {operation.symbol: operation for operation in operations}
 
     def trace(operation: Operation, index: int) -> Iterator[Origin]:
         """Yield those broken operations whose own operands are sound."""
-        value = _at(results[operation.symbol], index)
-        if np.isfinite(value) and not (operation.kind in _POSITIVE and value == 0):
+        symbol, kind, operands = operation
+        value = _at(results[symbol], index)
+        if kind is Kind.GIVEN or (np.isfinite(value) and not (kind in _POSITIVE and value == 0)):
             return
-        is_sum = operation.kind is Kind.SUM
+        is_sum = kind is Kind.SUM
         deeper: list[Origin] = []
-        for symbol in operation.operands:
-            if symbol in by_symbol:
-                terms = results[symbol]
-                culprits = terms == 0 if value == 0 else ~np.isfinite(terms)
-                where = int(np.argmax(culprits)) if is_sum else index
-                deeper += trace(by_symbol[symbol], where)
+        for operand in operands:
+            terms = results[operand.symbol]
+            culprits = terms == 0 if value == 0 else ~np.isfinite(terms)
+            deeper += trace(operand, int(np.argmax(culprits)) if is_sum else index)
         if not deeper:
-            element = index + 1 if len(results[operation.symbol]) > 1 else None
-            operands = () if is_sum else operation.operands
-            deeper = [
-                Origin(
-                    operation.kind,
-                    element,
-                    tuple(_at(results[name], index) for name in operands),
-                    value,
-                )
-            ]
+            element = index + 1 if len(results[symbol]) > 1 else None
+            numbers = () if is_sum else tuple(_at(results[part.symbol], index) for part in operands)
+            deeper = [Origin(kind, element, numbers, value)]
         yield from deeper
 
-    return tuple(dict.fromkeys(trace(operations[-1], index))) if operations else ()
+    return tuple(dict.fromkeys(trace(side, index)))

@@ -29,8 +29,8 @@ from stablelse.numerics.formulas import (
     FORMULAS,
     USUAL,
     Candidate,
+    ChoiceError,
     Method,
-    SweepError,
     candidates,
     find_method,
     find_shift,
@@ -90,14 +90,14 @@ class Range(NamedTuple):
 
     @classmethod
     def checked(cls, motion: Motion, start: float, end: float) -> Range:
-        """Return a range; raise SweepError if its ends are not finite, in order, or positive."""
+        """Return a range; raise ChoiceError if its ends are not finite, in order, or positive."""
         range_ = cls(motion, float(start), float(end))
         if not (np.isfinite(start) and np.isfinite(end)):
-            raise SweepError(f"the {range_} must have two finite ends")
+            raise ChoiceError(f"the {range_} must have two finite ends")
         if start >= end:
-            raise SweepError(f"the {range_} is empty: the first end must be smaller")
+            raise ChoiceError(f"the {range_} is empty: the first end must be smaller")
         if motion is Motion.SCALE and start <= 0:
-            raise SweepError(f"the {range_} must be positive: start at 1e-3, for example")
+            raise ChoiceError(f"the {range_} must be positive: start at 1e-3, for example")
         return range_
 
     def __str__(self) -> str:
@@ -105,11 +105,11 @@ class Range(NamedTuple):
 
     @classmethod
     def parsed(cls, motion: Motion, text: str) -> Range:
-        """Return the range that a text such as ``-1000:1000`` names, or raise SweepError."""
+        """Return the range that a text such as ``-1000:1000`` names, or raise ChoiceError."""
         try:  # refuses underscores, which float() takes, and takes the typeset minus
             start, end = (float(t.replace("_", "?").replace("−", "-")) for t in text.split(":"))
         except ValueError:
-            raise SweepError(
+            raise ChoiceError(
                 f"the {motion.value} {text!r} is not a range: give two numbers, as in 1:1000"
             ) from None
         return cls.checked(motion, start, end)
@@ -271,9 +271,9 @@ def sweep(
 
     Raises
     ------
-    SweepError
+    ValueError
         If there is nothing between the ends of the range, they are not finite, a scale is not
-        positive, both ranges are given, or there are fewer than 2 points. It is a `ValueError`.
+        positive, both ranges are given, or there are fewer than 2 points.
 
     Examples
     --------
@@ -286,7 +286,7 @@ def sweep(
     """
     vector = real_vector(x, "sweep")
     if offset is not None and scale is not None:
-        raise SweepError("x is moved or stretched, not both: give an offset or a scale")
+        raise ChoiceError("x is moved or stretched, not both: give an offset or a scale")
     motion = Motion.OFFSET if scale is None else Motion.SCALE
     return sweep_vector(
         vector,
@@ -311,7 +311,7 @@ def sweep_vector(
 ) -> Sweep:
     """Sweep a vector that came from a place; see `sweep`."""
     if points < 2:
-        raise SweepError(f"{points} points are too few: the ends alone are 2")
+        raise ChoiceError(f"{points} points are too few: the ends alone are 2")
     having = [m for m, tables in FORMULAS.items() if any(function in table for table in tables)]
     every = candidates(function, methods or [*USUAL, *having], [find_shift(s) for s in shifts])
     zeros = _zeros(x, range_, function, points)
@@ -324,9 +324,9 @@ def sweep_vector(
             trial.explore()
             segments += trial.segments()
         elif formats:
-            raise SweepError(f"{format_.name} has no number in the {range_}")
+            raise ChoiceError(f"{format_.name} has no number in the {range_}")
     if not segments:
-        raise SweepError(f"no format has a number in the {range_}")
+        raise ChoiceError(f"no format has a number in the {range_}")
     source, row, column = place or (None, None, None)
     return Sweep(function, source, row, column, len(x), *range_, tuple(segments), x)
 

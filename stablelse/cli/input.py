@@ -21,12 +21,9 @@ from stablelse.numerics.formulas import (
     FORMULAS,
     USUAL,
     Candidate,
-    DerivationError,
+    ChoiceError,
     Method,
-    MethodError,
     Shift,
-    SweepError,
-    UnknownShiftError,
     candidates,
     find_method,
     find_shift,
@@ -51,10 +48,7 @@ from stablelse.render.numbers import number_text, place_text
 INPUT_ERRORS = (
     ReadError,
     UnknownFormatError,
-    UnknownShiftError,
-    MethodError,
-    DerivationError,
-    SweepError,
+    ChoiceError,
 )
 
 #: How many elements are worked on at once: bounds the memory that intermediate results take.

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from stablelse.numerics import decimals
 from stablelse.numerics.decimals import Ball
 from stablelse.numerics.formats import Array, Format, context, nearest
-from stablelse.numerics.formulas import DerivationError, Kind, Operation, read_operations
+from stablelse.numerics.formulas import ChoiceError, Kind, Operation
 
 #: The largest precision, which is reached only where a is far from max x and e^(x - max x) is
 #: below 10**-2500 for the second largest x. It takes a second or two.
@@ -33,37 +33,9 @@ LARGEST = MAX_EMAX
 _FEWEST_DIGITS = 10
 
 
-class Side(NamedTuple):
-    """One side of an equation: a symbol, and the operations on x, a, and y or p that give it."""
-
-    value: str
-    operations: tuple[Operation, ...] = ()
-
-    @classmethod
-    def read(cls, text: str) -> Side:
-        """Read a side: a symbol that is given, or operations as `read_operations` reads them."""
-        if " " not in text:
-            return cls(text)
-        operations = read_operations(text)
-        return cls(operations[-1].symbol, operations)
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """The symbols that are shown: the two parts of a fraction, and the value."""
-        if self.operations and self.operations[-1].kind is Kind.DIVIDE:
-            return (*self.operations[-1].operands, self.value)
-        return (self.value,)
-
-    @property
-    def per_element(self) -> frozenset[str]:
-        """The symbols that have a result for each element, not one for the vector."""
-        symbols = {"x", "p"}
-        for operation in self.operations:
-            if operation.kind is Kind.SUM or not symbols.intersection(operation.operands):
-                symbols.discard(operation.symbol)
-            else:
-                symbols.add(operation.symbol)
-        return frozenset(symbols)
+def wanted(side: Operation) -> tuple[Operation, ...]:
+    """Return what is shown of one side of an equation: the two parts of a fraction, and itself."""
+    return (*side.operands, side) if side.kind is Kind.DIVIDE else (side,)
 
 
 class Exact(NamedTuple):
@@ -81,20 +53,20 @@ class Exact(NamedTuple):
 
 
 def evaluate(
-    sides: Sequence[Side], x: Array, a: Any, format_: Format
+    sides: Sequence[Operation], x: Array, a: Any, format_: Format
 ) -> list[dict[str, list[Exact]]]:
-    """Evaluate sides of equations exactly, or raise DerivationError if a value stays undecided.
+    """Evaluate sides of equations exactly, or raise ChoiceError if a value stays undecided.
 
     They are of x, shape (n,), a, and y = log sum exp(x_i) or p_j = exp(x_j - y); x and a are of the
-    format, finite and at most `LARGEST`. The result has the values of ``Side.wanted`` for each
-    side: a list of n, or of one.
+    format, finite and at most `LARGEST`. The result has, for each side, the values of what is
+    `wanted` of it, by symbol: a list of n, or of one.
     """
     entries = [decimals.as_decimal(entry) for entry in x]
     counts = Counter(entries)
     decided: dict[int, dict[str, list[Exact]]] = {}
     for precise in decimals.contexts():
         if precise.prec > _MOST_DIGITS:
-            raise DerivationError(
+            raise ChoiceError(
                 f"{_MOST_DIGITS:,} digits do not tell an exact value from a number of "
                 f"{format_.name} or one half-way between two: numbers so far apart need another "
                 "shift, max for one"
@@ -109,12 +81,11 @@ def evaluate(
             break
     place = {entry: index for index, entry in enumerate(counts)}
 
-    def of_elements(side: Side, symbol: str, values: list[Exact]) -> list[Exact]:
-        is_shared = symbol not in side.per_element
-        return values if is_shared else [values[place[entry]] for entry in entries]
+    def of_elements(part: Operation, values: list[Exact]) -> list[Exact]:
+        return [values[place[entry]] for entry in entries] if part.per_element else values
 
     return [
-        {symbol: of_elements(side, symbol, values) for symbol, values in decided[index].items()}
+        {part.symbol: of_elements(part, decided[index][part.symbol]) for part in wanted(side)}
         for index, side in enumerate(sides)
     ]
 
@@ -148,13 +119,13 @@ def _given(counts: Counter[Decimal], a: Decimal) -> dict[str, list[_Value]]:
 
 
 def _decided(
-    side: Side, given: dict[str, list[_Value]], counts: Counter[Decimal], format_: Format
+    side: Operation, given: dict[str, list[_Value]], counts: Counter[Decimal], format_: Format
 ) -> dict[str, list[Exact]] | None:
     """Return the exact values that are wanted of a side; ``None`` if one is undecided."""
     results = dict(given)
-    for symbol, kind, names in side.operations:
+    for symbol, kind, parts in side.operations:
         of_balls, of_monomials = _FUNCTIONS[kind]
-        operands = [results[name] for name in names]
+        operands = [results[part.symbol] for part in parts]
         if kind is Kind.SUM:
             balls, monomials = zip(*operands[0], strict=True)
             summed = of_balls(balls, counts.values()), of_monomials(monomials, counts.total())
@@ -166,17 +137,14 @@ def _decided(
             _Value(of_balls(*(v.ball for v in row)), of_monomials(*(v.monomial for v in row)))
             for row in zip(*columns, strict=True)
         ]
-    kinds = {"p": Kind.DIVIDE} | {symbol: kind for symbol, kind, _ in side.operations}
     decided: dict[str, list[Exact]] = {}
-    for symbol in side.wanted:
-        is_exponential = kinds.get(symbol) in _EXPONENTIALS or (
-            symbol == "p" and symbol not in kinds
-        )
-        for value in results[symbol]:
+    for part in wanted(side):
+        is_exponential = part.kind in _EXPONENTIALS or part == Operation("p")
+        for value in results[part.symbol]:
             found = _exact(value.ball, _rational(value.monomial, is_exponential), format_)
             if found is None:
                 return None
-            decided.setdefault(symbol, []).append(found)
+            decided.setdefault(part.symbol, []).append(found)
     return decided
 
 

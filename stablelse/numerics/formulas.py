@@ -28,21 +28,14 @@ class Method(Enum):
     EXACT = "exact"
 
 
-class MethodError(ValueError):
-    """A method that there is not, that a function lacks, or that was asked for and ruled out."""
-
-
-class DerivationError(ValueError):
-    """Numbers, or a shift, that a derivation cannot be shown on."""
-
-
-class SweepError(ValueError):
-    """A range, or a number of points, that nothing can be swept over."""
+class ChoiceError(ValueError):
+    """A method, a shift, a range, or numbers that what was asked for cannot be done with."""
 
 
 class Kind(Enum):
     """The operations formulas are made of."""
 
+    GIVEN = "given"
     ROUND = "round"
     SHIFT = "shift"
     SUBTRACT = "subtract"
@@ -55,28 +48,51 @@ class Kind(Enum):
     MULTIPLY = "multiply"
 
 
+#: What makes one number of a vector.
+REDUCTIONS = frozenset({Kind.SHIFT, Kind.SUM})
+
+
 class Operation(NamedTuple):
-    """One operation: ``symbol = kind(operands)``, the operands being symbols of earlier results."""
+    """A tree: ``symbol = kind(operands)``, the operands being trees too."""
 
     symbol: str
-    kind: Kind
-    operands: tuple[str, ...]
+    kind: Kind = Kind.GIVEN
+    operands: tuple[Operation, ...] = ()
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Every operation once, after its operands, so that this one is the last."""
+        below = dict.fromkeys(part for operand in self.operands for part in operand.operations)
+        return () if self.kind is Kind.GIVEN else (*below, self)
+
+    @property
+    def per_element(self) -> bool:
+        """Whether there is a result for each element, not one for the vector."""
+        if self.kind is Kind.GIVEN:
+            return self.symbol in ("input", "x", "p")
+        return self.kind not in REDUCTIONS and any(part.per_element for part in self.operands)
 
 
-def read_operations(text: str) -> tuple[Operation, ...]:
-    """Read operations written ``symbol kind operands``, with commas in between."""
-    return tuple(
-        Operation(symbol, Kind(kind), tuple(operands))
-        for symbol, kind, *operands in map(str.split, text.split(", "))
-    )
+def read(text: str, *given: Operation) -> Operation:
+    """Read a tree from operations ``symbol kind operands``, with commas in between."""
+    trees = {tree.symbol: tree for tree in given}
+    for symbol, *rest in map(str.split, text.split(", ")):
+        operands = tuple(trees.get(name, Operation(name)) for name in rest[1:])
+        trees[symbol] = Operation(symbol, Kind(rest[0]) if rest else Kind.GIVEN, operands)
+    return trees[symbol]
 
 
 class Formula(NamedTuple):
-    """A method: operations on ``x`` and ``a``, the shift; the last one gives the value."""
+    """A method: a tree that begins with ``input``, and has ``a`` for the shift."""
 
     function: Function
     method: Method
-    operations: tuple[Operation, ...]
+    tree: Operation
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Every operation, the rounding of the input first; the last gives the value."""
+        return self.tree.operations
 
     @property
     def is_shifted(self) -> bool:
@@ -91,7 +107,7 @@ class Formula(NamedTuple):
         `shift` gives the a of a formula that has one, shape (..., 1), for the rounded x.
         """
         results: dict[str, Array] = {"input": np.asarray(x)}
-        partial_sums = apply((ROUND_INPUT, *self.operations), results, format_, shift)
+        partial_sums = apply(self.operations, results, format_, shift)
         return Evaluation(self, format_, results, tuple(partial_sums))
 
 
@@ -103,8 +119,8 @@ def evaluate_part(
     `reduced` is what shifts and sums give for the whole vector, by symbol: shape (1,).
     """
     results: dict[str, Array] = {"input": np.asarray(x), **reduced}
-    rest = [operation for operation in formula.operations if operation.kind not in _REDUCTIONS]
-    apply((ROUND_INPUT, *rest), results, format_)
+    rest = [operation for operation in formula.operations if operation.kind not in REDUCTIONS]
+    apply(rest, results, format_)
     return Evaluation(formula, format_, results, ())
 
 
@@ -124,16 +140,10 @@ def apply(
     if shift is not None:
         functions[Kind.SHIFT] = lambda rounded, rule=shift: format_.round(rule(rounded))
     with np.errstate(all="ignore"):
-        for operation in operations:
-            operands = (results[symbol] for symbol in operation.operands)
-            results[operation.symbol] = functions[operation.kind](*operands)
+        for symbol, kind, operands in operations:
+            results[symbol] = functions[kind](*(results[operand.symbol] for operand in operands))
     return partial_sums
 
-
-#: Where every evaluation begins: the input, rounded to the format.
-ROUND_INPUT = Operation("x", Kind.ROUND, ("input",))
-
-_REDUCTIONS = frozenset({Kind.SHIFT, Kind.SUM})
 
 _UFUNCS: dict[Kind, Callable[..., Array]] = {
     Kind.SUBTRACT: np.subtract,
@@ -161,28 +171,24 @@ class Evaluation(NamedTuple):
 
     @property
     def operations(self) -> tuple[Operation, ...]:
-        """Every operation, the rounding of the input first."""
-        return (ROUND_INPUT, *self.formula.operations)
+        """Those of the formula."""
+        return self.formula.operations
 
     @property
     def value(self) -> Array:
         """The result of the last operation: (..., 1) for logsumexp, (..., n) for the others."""
-        return self.results[self.formula.operations[-1].symbol]
+        return self.results[self.formula.tree.symbol]
 
     @property
     def per_element(self) -> frozenset[str]:
         """The symbols that have a result for each element, not one for the vector."""
-        symbols = {"input"}
-        for operation in self.operations:
-            if operation.kind not in _REDUCTIONS and symbols.intersection(operation.operands):
-                symbols.add(operation.symbol)
-        return frozenset(symbols)
+        return frozenset(["input", *(op.symbol for op in self.operations if op.per_element)])
 
     def operands(self, operation: Operation, index: int) -> tuple[Any, ...]:
         """Return what an operation, not a sum, was given for one element of a single vector."""
-        if operation.kind in _REDUCTIONS:
+        if operation.kind in REDUCTIONS:
             return ()
-        arrays = (self.results[symbol] for symbol in operation.operands)
+        arrays = (self.results[operand.symbol] for operand in operation.operands)
         return tuple(array[min(index, array.shape[-1] - 1)] for array in arrays)
 
     def row(self, index: int | Array) -> Evaluation:
@@ -217,9 +223,12 @@ def pairwise_sum(terms: Array, levels: list[Array] | None = None) -> Array:
 # ---- The table of formulas, shifts and methods
 
 
+_ROUNDED = read("x round input")
+
+
 def _table(method: Method, **formulas: str) -> dict[Function, Formula]:
     return {
-        Function(name): Formula(Function(name), method, read_operations(text))
+        Function(name): Formula(Function(name), method, read(text, _ROUNDED))
         for name, text in formulas.items()
     }
 
@@ -263,10 +272,6 @@ FORMULAS: dict[Method, tuple[dict[Function, Formula], ...]] = {
 USUAL = (Method.NAIVE, Method.SHIFTED, Method.EXACT)
 
 
-class UnknownShiftError(ValueError):
-    """A shift that is neither a rule of the table nor a number."""
-
-
 class Shift(NamedTuple):
     """A choice of the a in the identity."""
 
@@ -291,14 +296,14 @@ SHIFTS: dict[str, Callable[[Array], Array]] = {
 
 
 def find_shift(name: str) -> Shift:
-    """Return the shift of that name, a rule of `SHIFTS` or a number, or raise UnknownShiftError."""
+    """Return the shift of that name, a rule of `SHIFTS` or a number, or raise ChoiceError."""
     if name in SHIFTS:
         return Shift(name, SHIFTS[name])
     try:
         float(name)  # reads what numbers are written as; longdouble reads hexadecimals too
         number = np.longdouble(name.replace("_", "?"))
     except ValueError:
-        raise UnknownShiftError(
+        raise ChoiceError(
             f"unknown shift {name!r}: choose from {', '.join(SHIFTS)}, or give a number"
         ) from None
     return Shift(name, lambda x: np.full((*x.shape[:-1], 1), number))
@@ -319,14 +324,14 @@ class Candidate(NamedTuple):
 
 
 def find_method(name: str) -> Method:
-    """Return the method of that name, or raise MethodError."""
+    """Return the method of that name, or raise ChoiceError."""
     if name == "compensated":
-        raise MethodError(
+        raise ChoiceError(
             "there is no compensated method: results are correctly rounded; use --method exact"
         )
     methods = {method.value: method for method in Method}
     if name not in methods:
-        raise MethodError(f"unknown method {name!r}: choose from {', '.join(methods)}")
+        raise ChoiceError(f"unknown method {name!r}: choose from {', '.join(methods)}")
     return methods[name]
 
 
@@ -344,7 +349,7 @@ def candidates(
         if not formulas:
             having = dict.fromkeys(other.value for table in FORMULAS[method] for other in table)
             others = [m.value for m in Method if m not in FORMULAS or function in FORMULAS[m][0]]
-            raise MethodError(
+            raise ChoiceError(
                 f"{function.value} has no {method.value} method, only {' and '.join(having)} has: "
                 f"choose from {', '.join(others)}"
             )

@@ -7,7 +7,6 @@ from enum import IntEnum
 from functools import partial, reduce
 from typing import Any, NamedTuple
 
-from stablelse.numerics.derivation import Side
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import Kind, Operation
 from stablelse.numerics.functions import Function
@@ -132,13 +131,11 @@ class Numbers(NamedTuple):
 
 
 def side_text(
-    side: Side, function: Function, notation: Notation, numbers: Numbers | None = None
+    side: Operation, function: Function, notation: Notation, numbers: Numbers | None = None
 ) -> str:
     """Return one side of an equation: in symbols, or with numbers put in for x and a."""
-    operations = {operation.symbol: operation for operation in side.operations}
     names = {} if numbers else _NAMES[function]
-    writer = _Writer(operations, names, notation, numbers)
-    return writer.write(side.value, None).text
+    return _Writer(names, notation, numbers).write(side, None).text
 
 
 def applied_text(kind: Kind, operands: Sequence[Any], notation: Notation) -> str:
@@ -159,22 +156,19 @@ def operation_text(
 class _Writer(NamedTuple):
     """Writes the result of an operation as the formula it is; ``i`` is the index of a sum."""
 
-    operations: Mapping[str, Operation]
     names: Mapping[str, str]
     notation: Notation
     numbers: Numbers | None
 
-    def write(self, symbol: str, i: int | str | None) -> Expression:
+    def write(self, operation: Operation, i: int | str | None) -> Expression:
+        symbol, kind, operands = operation
         if symbol in self.names:
             return self._name(self.names[symbol])
-        operation = self.operations.get(symbol)
-        if operation is None:
+        if kind is Kind.GIVEN:
             return self._leaf(symbol, i)
-        if operation.kind is Kind.SUM:
-            return self._sum(operation.operands[0])
-        return _WRITERS[operation.kind](
-            self.notation, *(self.write(operand, i) for operand in operation.operands)
-        )
+        if kind is Kind.SUM:
+            return self._sum(operands[0])
+        return _WRITERS[kind](self.notation, *(self.write(operand, i) for operand in operands))
 
     def _name(self, name: str) -> Expression:
         if not name.startswith("log "):
@@ -194,14 +188,14 @@ class _Writer(NamedTuple):
             return self.notation.number(numbers.a)
         return Expression(symbol)
 
-    def _sum(self, symbol: str) -> Expression:
+    def _sum(self, summand: Operation) -> Expression:
         if self.numbers is None:
-            term = self.write(symbol, "i")
+            term = self.write(summand, "i")
             text = _within(term, Strength.PRODUCT, self.notation.bracket)
             return Expression(f"{self.notation.sum}{text}", Strength.PREFIX)
         n = len(self.numbers.x)
         shown = range(n) if n <= _MOST_TERMS else (*range(_MOST_TERMS - 2), n - 1)
-        terms = [self.write(symbol, index) for index in shown]
+        terms = [self.write(summand, index) for index in shown]
         if n == 1:
             return terms[0]
         texts = [_within(term, Strength.PRODUCT, self.notation.bracket) for term in terms]

@@ -228,7 +228,7 @@ class ProofPicture:
             yield from self._numbers(result, glyphs, width)
         if not proof.results:
             yield Text()
-            symbol = proof.equations[0].left.value
+            symbol = proof.equations[0].left.symbol
             meaning = f"{symbol} does not depend on a. Choose a = max x_i, and no term overflows."
             yield hanging(meaning, width, 1, "dim")
         yield Text()

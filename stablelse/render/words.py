@@ -243,7 +243,7 @@ def _absorption(finding: Finding, facts: Facts) -> str:
 def _cancellation(finding: Finding, facts: Facts) -> str:
     assert facts.result.evaluation is not None
     cause = next(op for op in facts.result.evaluation.operations if op.symbol == finding.symbol)
-    rounded = symbol_text(facts.result, cause.operands[-1], facts.glyphs)
+    rounded = symbol_text(facts.result, cause.operands[-1].symbol, facts.glyphs)
     if cause.kind is Kind.LOG:
         number = facts.number(finding.operands[0])
         shown = f"log({rounded})" if "/" in rounded else f"log {rounded}"

@@ -12,7 +12,7 @@ import stablelse
 from stablelse.analysis.prove import DERIVATIONS, Rule
 from stablelse.analysis.results import BROKEN, Verdict
 from stablelse.numerics.formats import FORMATS, find_format
-from stablelse.numerics.formulas import NAIVE, SHIFTED, DerivationError, find_shift
+from stablelse.numerics.formulas import NAIVE, SHIFTED, ChoiceError, find_shift
 from stablelse.numerics.functions import Function, exact
 
 FUNCTIONS = [function.value for function in DERIVATIONS]
@@ -198,7 +198,7 @@ def test_what_there_is_no_derivation_of(x, options, words):
 
 
 def test_errors_that_are_the_users_to_read():
-    with pytest.raises(DerivationError):
+    with pytest.raises(ChoiceError):
         stablelse.prove([1, np.inf])
 
 

@@ -11,7 +11,7 @@ import stablelse
 from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.sweep import POINTS, Motion, Range, Trial, find_changes
 from stablelse.numerics.formats import find_format, numbers, ordinals
-from stablelse.numerics.formulas import Method, SweepError, candidates, find_shift
+from stablelse.numerics.formulas import ChoiceError, Method, candidates, find_shift
 from stablelse.numerics.functions import Function
 from stablelse.render.sweep import by_method
 
@@ -357,7 +357,7 @@ def test_changes_of_far_ends():
     ],
 )
 def test_what_cannot_be_swept(arguments, complaint):
-    with pytest.raises(SweepError, match=complaint):
+    with pytest.raises(ChoiceError, match=complaint):
         stablelse.sweep([0, 1], **arguments)
 
 
@@ -390,7 +390,7 @@ def test_longdouble():
 
 @pytest.mark.parametrize("text", ["5", "5:", ":5", "a:b", "1:2:3", "", "1_0:20", "0x1:2"])
 def test_texts_that_are_not_ranges(text):
-    with pytest.raises(SweepError, match="is not a range: give two numbers"):
+    with pytest.raises(ChoiceError, match="is not a range: give two numbers"):
         Range.parsed(Motion.OFFSET, text)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.formulas import NAIVE, SHIFTED, UnknownShiftError, find_shift, pairwise_sum
+from stablelse.numerics.formulas import NAIVE, SHIFTED, ChoiceError, find_shift, pairwise_sum
 from stablelse.numerics.functions import Function, exact
 
 MAX = find_shift("max").rule
@@ -109,7 +109,7 @@ def test_pairwise_sum_of_halves_overflows_in_the_format():
 
 @pytest.mark.parametrize("name", ["average", "", "1e", "0x10"])
 def test_unknown_shift(name):
-    with pytest.raises(UnknownShiftError, match="choose from max, min, mean, or give a number"):
+    with pytest.raises(ChoiceError, match="choose from max, min, mean, or give a number"):
         find_shift(name)
 
 

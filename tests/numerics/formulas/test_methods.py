@@ -14,8 +14,8 @@ from stablelse.numerics.formulas import (
     FORMULAS,
     USUAL,
     Candidate,
+    ChoiceError,
     Method,
-    MethodError,
     candidates,
     find_method,
     find_shift,
@@ -76,15 +76,15 @@ def test_a_method_that_the_function_lacks(function):
         f"{function.value} has no division-free method, only softmax has: "
         "choose from naive, shifted, exact"
     )
-    with pytest.raises(MethodError, match=message):
+    with pytest.raises(ChoiceError, match=message):
         candidates(function, [Method.DIVISION_FREE], [MAX])
 
 
 def test_methods_have_names():
     assert [find_method(method.value) for method in Method] == list(Method)
-    with pytest.raises(MethodError, match="unknown method 'NAIVE': choose from naive, shifted"):
+    with pytest.raises(ChoiceError, match="unknown method 'NAIVE': choose from naive, shifted"):
         find_method("NAIVE")
-    with pytest.raises(MethodError, match=r"no compensated method: .* use --method exact"):
+    with pytest.raises(ChoiceError, match=r"no compensated method: .* use --method exact"):
         find_method("compensated")
 
 
