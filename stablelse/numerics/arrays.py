@@ -108,15 +108,14 @@ def logsumexp(
     than 2**-60 of the whole may be 0. A Dask array, without `b` and `return_sign`, gives a Dask
     array, with the same bits for any chunks.
     """
-    is_plain = dtype is None and not return_certificate
-    bare = is_plain and where is None and empty == "nan" and threads is None and out is None
-    if bare and b is None and not (keepdims or return_sign):
+    bare = dtype is None and where is None and out is None and threads is None and empty == "nan"
+    if bare and b is None and not (return_certificate or return_sign or keepdims):
         value = _logsumexp_directly(exact.listed(a) if isinstance(a, list) else a, axis)
         if value is not None:
             return value
-    options: dict[str, Any] = {"dtype": dtype, "where": where, "empty": empty, "out": out}
-    options |= {"b": b, "keepdims": keepdims, "signed": return_sign}
-    return _answer("logsumexp", a, axis, bare, return_certificate, threads, options)
+    options = {"dtype": dtype, "where": where, "empty": empty, "out": out}
+    sums = {"b": b, "keepdims": keepdims, "signed": return_sign}
+    return _answer("logsumexp", a, axis, return_certificate, threads, options, sums)
 
 
 def softmax(
@@ -138,20 +137,15 @@ def softmax(
         Real numbers, any shape.
     axis : int or tuple of int, optional
         The axis or axes along which the result sums to 1; all by default.
-    dtype, return_certificate
-        As of `logsumexp`; a certificate counts elements.
-    where : array_like of bool, optional
-        False where an element is masked: it counts as -inf, and its softmax is 0. As in NumPy
-        and JAX; broadcast to the shape of `x`.
+    dtype, return_certificate, where, threads
+        As of `logsumexp`; a certificate counts elements. What is masked counts as -inf, and its
+        softmax is 0.
     empty : {"nan", "zero", "uniform", "error"}
         What becomes of a vector that is completely masked or holds only -inf: NaN as in SciPy,
         0 throughout, the same for all that is not masked (for all, if everything is), or a
         ValueError that names it.
     out : ndarray, optional
-        Where to put the result: of the shape of `x`, and of a dtype it can be cast to. It may be
-        `x` itself.
-    threads : int, optional
-        As of `logsumexp`.
+        As of `logsumexp`; it may be `x` itself.
 
     Returns
     -------
@@ -168,18 +162,16 @@ def softmax(
 
     Notes
     -----
-    Elements are correctly rounded, always, as the results of `logsumexp` are.
-
-    Of a Dask array the result is a Dask array of the same bits, whatever the chunks.
+    Elements are correctly rounded, always. Of a Dask array the result is a Dask array of the same
+    bits, whatever the chunks.
     """
-    is_plain = dtype is None and not return_certificate
-    bare = is_plain and where is None and empty == "nan" and threads is None and out is None
-    if bare:
-        elements = _softmax_directly(exact.listed(x) if isinstance(x, list) else x, axis)
-        if elements is not None:
-            return elements
-    options: dict[str, Any] = {"dtype": dtype, "where": where, "empty": empty, "out": out}
-    return _answer("softmax", x, axis, bare, return_certificate, threads, options)
+    bare = dtype is None and where is None and out is None and threads is None and empty == "nan"
+    if bare and not return_certificate:
+        value = _softmax_directly(exact.listed(x) if isinstance(x, list) else x, axis)
+        if value is not None:
+            return value
+    options = {"dtype": dtype, "where": where, "empty": empty, "out": out}
+    return _answer("softmax", x, axis, return_certificate, threads, options)
 
 
 def log_softmax(
@@ -193,70 +185,59 @@ def log_softmax(
     out: Array | None = None,
     threads: int | None = None,
 ) -> Any:
-    """Compute log(softmax(x)) without overflow, underflow or loss of digits.
+    """Compute log(softmax(x)) without overflow, underflow or loss of digits, next to zero too.
 
     Parameters
     ----------
-    x : array_like
-        Real numbers, any shape.
-    axis : int or tuple of int, optional
-        The axis or axes along which the exponentials of the result sum to 1; all by default.
-    dtype, return_certificate
-        As of `softmax`.
-    where, empty
-        As `softmax`, whose logarithm this is: -inf for masked elements.
-    out, threads
-        As of `softmax`.
+    x, axis, dtype, return_certificate, where, empty, out, threads
+        As of `softmax`, whose logarithm this is: -inf for masked elements.
 
     Returns
     -------
-    result : scalar or ndarray
-        The shape of `x`, and its dtype unless `dtype` is given; integers and bools give float64.
-    certificate : Certificate
-        With `return_certificate` only.
+    result, certificate
+        As of `softmax`.
 
     Raises
     ------
     TypeError, ValueError
         As `softmax`.
-
-    Notes
-    -----
-    Elements are correctly rounded, always, next to zero too, as the results of `logsumexp` are.
-
-    Of a Dask array the result is a Dask array of the same bits, whatever the chunks.
     """
-    is_plain = dtype is None and not return_certificate
-    bare = is_plain and where is None and empty == "nan" and threads is None and out is None
-    if bare:
-        elements = _log_softmax_directly(exact.listed(x) if isinstance(x, list) else x, axis)
-        if elements is not None:
-            return elements
-    options: dict[str, Any] = {"dtype": dtype, "where": where, "empty": empty, "out": out}
-    return _answer("log_softmax", x, axis, bare, return_certificate, threads, options)
+    bare = dtype is None and where is None and out is None and threads is None and empty == "nan"
+    if bare and not return_certificate:
+        value = _log_softmax_directly(exact.listed(x) if isinstance(x, list) else x, axis)
+        if value is not None:
+            return value
+    options = {"dtype": dtype, "where": where, "empty": empty, "out": out}
+    return _answer("log_softmax", x, axis, return_certificate, threads, options)
 
 
 def _answer(
     name: str,
     x: Any,
     axis: Axis,
-    bare: bool,
     certified: bool,
     threads: int | None,
     options: dict[str, Any],
+    sums: dict[str, Any] | None = None,
 ) -> Any:
     """Compute a function of what the kernel cannot take as it is."""
-    if _is_lazy(x, bare):
-        lazy = import_module("stablelse.numerics.lazy")
-        if name != "logsumexp":
-            return getattr(lazy, name)(x, axis)
-        if options["b"] is not None or options["signed"]:
+    sums = sums or {}
+    if type(x).__module__.startswith("dask.array."):  # without importing Dask
+        refuse_masks(x)
+        unset = (options[option] is None for option in ("dtype", "where", "out"))
+        if certified or threads is not None or options["empty"] != "nan" or not all(unset):
+            raise TypeError(
+                "a Dask array takes no dtype, return_certificate, where, empty, out and threads "
+                "here; mask it with dask.array.where(mask, x, -numpy.inf)"
+            )
+        if sums.get("b") is not None or sums.get("signed"):
             raise TypeError("a Dask array takes no b and has no sign here; add log(b) to it")
-        return lazy.logsumexp(x, axis, options["keepdims"])
+        lazy = import_module("stablelse.numerics.lazy")
+        return lazy.compute(name, x, axis, sums.get("keepdims", False))
     with limited(threads):
-        results = apply(name, partial(_compute, name, certified), x, axis, **options)
+        results = apply(name, partial(_compute, name, certified), x, axis, **options, **sums)
     answer = [results.value]
-    if options.get("signed"):
+    if sums.get("signed"):
         answer.append(results.sign)
     if certified:
         answer.append(results.certificate or Certificate({}, 0, 0.0))
@@ -275,17 +256,3 @@ def _compute(name: str, certified: bool, rows: Rows) -> Results:
         raise TypeError("complex numbers have no certificate: leave out return_certificate")
     complex_plane = import_module("stablelse.numerics.complex_plane")  # on use: few need it
     return Results(*complex_plane.logsumexp(rows.filled(), rows.dtype, rows.weights))
-
-
-def _is_lazy(x: object, bare: bool) -> bool:
-    """Whether something is a Dask array, without importing Dask; one has no mask here."""
-    is_lazy = type(x).__module__.startswith("dask.array.")
-    if is_lazy:
-        refuse_masks(x)
-    if is_lazy and not bare:
-        raise TypeError(
-            "a Dask array takes no dtype, return_certificate, where, empty, out and threads here; "
-            "mask it with "
-            "dask.array.where(mask, x, -numpy.inf)"
-        )
-    return is_lazy

@@ -19,53 +19,33 @@ from stablelse.numerics.exact import evaluate
 from stablelse.numerics.formats import FORMATS, Array
 from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import known_format
-from stablelse.numerics.rows import Axis, apply
+from stablelse.numerics.rows import Axis, Stack, apply
 from stablelse.numerics.running import Whole
 
 
-def logsumexp(x: Any, axis: Axis, keepdims: bool) -> Any:
-    """Return the log-sum-exp of a Dask array as another; see `stablelse.logsumexp`."""
-    import dask.array as da
-
-    dtype = _result_dtype(x)
-    axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
-    options: dict[str, Any] = {"axes": axes, "keepdims": keepdims, "dtype": dtype}
-    sources, of_block = _sources(x, axes, dtype), partial(_values, **options)
-    if all(x.numblocks[a] == 1 for a in axes):
-        sources, of_block = [x], partial(_exactly, name="logsumexp", **options)
-    chunks = [(1,) if a in axes else sizes for a, sizes in enumerate(x.chunks)]
-    return da.map_blocks(
-        of_block,
-        *sources,
-        chunks=chunks if keepdims else [chunks[a] for a in range(x.ndim) if a not in axes],
-        drop_axis=() if keepdims else axes,
-        dtype=dtype,
-        meta=np.empty((0,) * (x.ndim if keepdims else x.ndim - len(axes)), dtype),
-        token="logsumexp",
-    )
-
-
-def softmax(x: Any, axis: Axis) -> Any:
-    """Return the softmax of a Dask array as another; see `logsumexp`."""
-    return _elementwise(Function.SOFTMAX, x, axis)
-
-
-def log_softmax(x: Any, axis: Axis) -> Any:
-    """Return the log_softmax of a Dask array as another; see `logsumexp`."""
-    return _elementwise(Function.LOG_SOFTMAX, x, axis)
-
-
-def _elementwise(function: Function, x: Any, axis: Axis) -> Any:
+def compute(name: str, x: Any, axis: Axis, keepdims: bool = False) -> Any:
+    """Return logsumexp, softmax or log_softmax of a Dask array as another."""
     import dask.array as da
 
     dtype = _result_dtype(x)
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
     options: dict[str, Any] = {"dtype": dtype, "meta": np.empty((0,) * x.ndim, dtype)}
+    reduces, sources = name == "logsumexp", [x]
     if all(x.numblocks[a] == 1 for a in axes):
-        whole = partial(_exactly, name=function.value, axes=axes)
-        return da.map_blocks(whole, x, token=function.value, **options)
-    parts = partial(_elements, axes=axes, function=function, dtype=dtype)
-    return da.map_blocks(parts, x, *_sources(x, axes, dtype), token=function.value, **options)
+        of_block = partial(_exactly, name=name, axes=axes)
+    elif reduces:
+        of_block, sources = partial(_values, axes=axes, dtype=dtype), _sources(x, axes, dtype)
+    else:
+        sources += _sources(x, axes, dtype)
+        of_block = partial(_elements, axes=axes, function=Function(name), dtype=dtype)
+    if reduces:
+        of_block = partial(of_block, keepdims=keepdims)
+        options["chunks"] = [(1,) if a in axes else sizes for a, sizes in enumerate(x.chunks)]
+    if reduces and not keepdims:
+        options["chunks"] = [sizes for a, sizes in enumerate(x.chunks) if a not in axes]
+        options["drop_axis"] = axes
+        options["meta"] = np.empty((0,) * (x.ndim - len(axes)), dtype)
+    return da.map_blocks(of_block, *sources, token=name, **options)
 
 
 def _result_dtype(x: Any) -> np.dtype[Any]:
@@ -78,9 +58,9 @@ def _result_dtype(x: Any) -> np.dtype[Any]:
     return np.dtype(dtype)
 
 
-def _exactly(block: Array, name: str, axes: tuple[int, ...], **options: Any) -> Any:
+def _exactly(block: Array, name: str, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """Return a function of whole vectors."""
-    return apply(name, partial(evaluate, name), block, axes or None, **options).value
+    return apply(name, partial(evaluate, name), block, axes or None, keepdims=keepdims).value
 
 
 class _Slab:
@@ -89,30 +69,26 @@ class _Slab:
     def __init__(self, x: Any, index: tuple[Any, ...]) -> None:
         self._x, self._index = x, index
 
-    def parts(self, axes: tuple[int, ...], row: int, dtype: np.dtype[Any]) -> Iterator[Array]:
-        """Compute one of the vectors, chunk by chunk."""
-        slab = self._x.blocks[self._index]
-        for place in np.ndindex(*slab.numblocks):
-            block = slab.blocks[place].compute(scheduler="synchronous")
-            yield _rows(block, axes)[row].astype(dtype, copy=False)
+    def whole(self, found: Array, axes: tuple[int, ...], row: int, dtype: np.dtype[Any]) -> Whole:
+        """Return one of the vectors, whose state is known, to be computed chunk by chunk."""
+
+        def parts() -> Iterator[Array]:
+            slab = self._x.blocks[self._index]
+            for place in np.ndindex(*slab.numblocks):
+                block = slab.blocks[place].compute(scheduler="synchronous")
+                yield Stack(block.shape, axes).rows(block)[row].astype(dtype, copy=False)
+
+        return Whole(found[row : row + 1], parts)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the tasks of these chunks and no others."""
         import dask.array as da
+        from dask.core import flatten
 
         slab = self._x.blocks[self._index]
-        graph = slab.__dask_graph__().cull(set(_flat(slab.__dask_keys__())))
+        graph = slab.__dask_graph__().cull(set(flatten(slab.__dask_keys__())))
         alone = da.Array(graph, slab.name, slab.chunks, meta=slab._meta)
         return _Slab, (alone, (slice(None),) * slab.ndim)
-
-
-def _flat(keys: Any) -> Iterator[Any]:
-    """Yield the keys of nested lists."""
-    for key in keys:
-        if isinstance(key, list):
-            yield from _flat(key)
-        else:
-            yield key
 
 
 def _sources(x: Any, axes: tuple[int, ...], dtype: np.dtype[Any]) -> list[Any]:
@@ -144,59 +120,46 @@ def _update(block: Array, axis: tuple[int, ...], keepdims: bool, target: np.dtyp
             "a Dask array of integers above 2**53 is not computed lazily, for float64 does not "
             "hold them: compute it first, or pass x.astype(float)"
         )
-    rows = _rows(block, axis)
-    found = states.empty(len(rows))
-    states.add(found, rows, known_format(target))
-    return found.reshape([1 if a in axis else n for a, n in enumerate(block.shape)])
+    stack = Stack(block.shape, axis)
+    found = states.empty(stack.m)
+    states.add(found, stack.rows(block), known_format(target))
+    return found.reshape(stack.reduced_shape(keepdims=True))
 
 
 def _merge(several: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
     """Merge states along axes, which stay, with length 1."""
-    rows = _rows(several, axis)
-    found = states.empty(len(rows))
-    for column in rows.T:
+    stack = Stack(several.shape, axis)
+    found = states.empty(stack.m)
+    for column in stack.rows(several).T:
         states.merge(found, column.copy())
-    return found.reshape([1 if a in axis else n for a, n in enumerate(several.shape)])
-
-
-def _rows(x: Array, axes: tuple[int, ...]) -> Array:
-    """Return the vectors along the axes as rows: a view where that is possible."""
-    last = np.moveaxis(x, axes, range(-len(axes), 0)) if axes else x[..., np.newaxis]
-    kept = x.ndim - len(axes)
-    m = int(np.prod(last.shape[:kept]))
-    return last.reshape(m, x.size // m if m else 0)
+    return found.reshape(stack.reduced_shape(keepdims=True))
 
 
 def _values(
     block: Array, slabs: Array, axes: tuple[int, ...], keepdims: bool, dtype: np.dtype[Any]
 ) -> Any:
     """Return the results of a block of states."""
-    flat = block.reshape(-1)
-    format_ = known_format(dtype)
-    values, settled, *_ = states.rounded(flat, format_)
+    found, format_ = block.reshape(-1), known_format(dtype)
+    values, settled, *_ = states.rounded(found, format_)
     for row in np.flatnonzero(~settled).tolist():
-        whole = Whole(flat[row : row + 1], partial(slabs.flat[0].parts, axes, row, dtype))
-        values[row], _ = whole.rounded(format_)
+        values[row], _ = slabs.flat[0].whole(found, axes, row, dtype).rounded(format_)
     result = values.reshape(block.shape)
     return result if keepdims else result.squeeze(axes)[()]
 
 
 def _elements(
     block: Array,
-    found: Array,
+    known: Array,
     slabs: Array,
     axes: tuple[int, ...],
     function: Function,
     dtype: np.dtype[Any],
 ) -> Array:
     """Return the elements of a chunk, the states of whose vectors are known."""
-    format_ = known_format(dtype)
-    rows, flat = _rows(block.astype(dtype, copy=False), axes), found.reshape(-1)
-    values, doubtful = states.elements(function, rows, flat, format_)
-    for row in np.unique(doubtful // max(1, rows.shape[1])).tolist():
-        whole = Whole(flat[row : row + 1], partial(slabs.flat[0].parts, axes, row, dtype))
+    stack, found, format_ = Stack(block.shape, axes), known.reshape(-1), known_format(dtype)
+    rows = stack.rows(block.astype(dtype, copy=False))
+    values, doubtful = states.elements(function, rows, found, format_)
+    for row in np.unique(doubtful // max(1, stack.n)).tolist():
+        whole = slabs.flat[0].whole(found, axes, row, dtype)
         values[row] = whole.elements(function, rows[row], format_)
-    kept = [a for a in range(block.ndim) if a not in axes]
-    order = (*kept, *axes)
-    restored = values.reshape([block.shape[a] for a in order])
-    return np.transpose(restored, np.argsort(order))
+    return stack.restored(values)

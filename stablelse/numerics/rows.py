@@ -89,7 +89,7 @@ def apply(
     check_policy(empty)
     array, weights, natural = promoted(x, b)
     target, reduces = result_dtype(natural, dtype), name == "logsumexp"
-    stack = _Stack(array.shape or (1,), axis)
+    stack = Stack(array.shape or (1,), axis)
     shape = stack.reduced_shape(keepdims) if reduces else array.shape
     if out is not None:
         check_out(out, shape, np.empty(0, target).real.dtype if signed else target)
@@ -123,7 +123,7 @@ def apply(
 
 
 def _policed(
-    name: str, compute: Callable[[Rows], Results], rows: Rows, empty: str, stack: _Stack
+    name: str, compute: Callable[[Rows], Results], rows: Rows, empty: str, stack: Stack
 ) -> Results:
     """Compute rows, and what a policy has of those that are empty."""
     if empty == "nan" or (name == "logsumexp" and empty != "error"):
@@ -226,10 +226,10 @@ def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
 
 def stacked(x: Array, axis: Axis) -> Array:
     """Return the vectors along axes of an array as rows, without a copy where that can be."""
-    return _Stack(x.shape, axis).rows(x)
+    return Stack(x.shape, axis).rows(x)
 
 
-class _Stack:
+class Stack:
     """An array seen as a stack of vectors, shape (m, n), along one or several of its axes."""
 
     def __init__(self, shape: tuple[int, ...], axis: Axis) -> None:

@@ -93,7 +93,7 @@ def merge(states: Array, others: Array) -> None:
 
 
 def _floats(states: Array) -> Array:
-    return states.view(np.float64).reshape(len(states), -1)
+    return states.view(np.float64).reshape(len(states), STATE.itemsize // 8)
 
 
 def add_closely(states: Array, rows: Array) -> None:
