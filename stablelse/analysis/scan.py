@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -50,13 +51,10 @@ def ways(format_: Format) -> tuple[Way, ...]:
 
 
 class Threshold(NamedTuple):
-    """Where exp leaves a format: the largest x for which it is finite, or for which it is 0.
-
-    The kind is ``"overflow"``, which is above it, or ``"underflow"``, below it.
-    """
+    """Where exp leaves a format: the largest x for which it is finite, or for which it is 0."""
 
     format: str
-    kind: str
+    kind: str  # "overflow", which is above it, or "underflow", below it
     value: float
 
 
@@ -125,51 +123,44 @@ class Histograms(NamedTuple):
 
 
 class Witness(NamedTuple):
-    """A vector on which a method goes wrong.
-
-    `source`, `row` (i, or (i, j) of an array of three axes) and `column` say where it came from;
-    `maximum` and `minimum` are its own, and `unfit` is its first number that does not fit the
-    format, if that is the verdict. `element` is the entry of the result that shows it, from 1, if
-    there are several, `value` is that entry, and `ulps` what it lost, if there is anything to
-    measure.
-    """
+    """A vector on which a method goes wrong."""
 
     verdict: Verdict
-    source: str | None
+    source: str | None  # Where it came from, as in `Place`
     row: int | tuple[int, ...] | None
     column: str | None
-    maximum: Any
+    maximum: Any  # Of its numbers
     minimum: Any
-    unfit: Any
-    element: int | None
-    value: Any
+    unfit: Any  # Its first number that does not fit the format, if that is the verdict
+    element: int | None  # The entry of the result that shows it, from 1, if there are several
+    value: Any  # That entry, and how many ulps it is off, if that can be measured
     ulps: float | None
 
 
 class WayScan(NamedTuple):
-    """What a method in a format made of all vectors.
-
-    The method is ``"naive"``, ``"shifted"`` or ``"shifted-float32"``. There is the number of
-    vectors of each `Verdict`; they add up to all. `first` and `worst` have one `Witness` for each
-    verdict that occurred but ``right``.
-    """
+    """What a method in a format made of all vectors."""
 
     format: str
-    method: str
-    right: int
+    method: str  # "naive", "shifted" or "shifted-float32"
+    right: int  # The number of vectors of each `Verdict`
     digits_lost: int
     no_digits: int
     underflow: int
     overflow: int
     nan: int
     does_not_fit: int
-    first: tuple[Witness, ...]
+    first: tuple[Witness, ...]  # One for each verdict that occurred but ``right``
     worst: tuple[Witness, ...]
+
+    def vectors(self, verdict: Verdict) -> int:
+        """Return how many vectors have a verdict."""
+        number: int = getattr(self, verdict.value)
+        return number
 
     @property
     def survives(self) -> bool:
         """Whether no result is broken."""
-        return not any(getattr(self, verdict.value) for verdict in BROKEN)
+        return not any(map(self.vectors, BROKEN))
 
 
 @dataclass(frozen=True)
@@ -190,6 +181,8 @@ class Scan(Displayed):
         One for each method in each format.
     histograms : Histograms
         How the maxima, the minima and the spreads of the vectors are distributed.
+    whole : bool
+        Whether it shows itself with every trouble and every chart.
     """
 
     source: str | None
@@ -199,24 +192,16 @@ class Scan(Displayed):
     elements: int
     results: tuple[WayScan, ...]
     histograms: Histograms
+    whole: bool = field(default=False, repr=False, compare=False)
 
     @property
     def survivors(self) -> dict[str, str | None]:
         """For each method the smallest format scanned in which it survives, if there is one."""
-        names = {
-            way: {r.format for r in self.results if r.method == way and r.survives}
-            for way in dict.fromkeys(result.method for result in self.results)
+        safe = {(result.method, result.format) for result in self.results if result.survives}
+        return {
+            method: next((name for name in FORMATS if (method, name) in safe), None)
+            for method in dict.fromkeys(result.method for result in self.results)
         }
-        return {way: next((name for name in FORMATS if name in names[way]), None) for way in names}
-
-    @property
-    def whole(self) -> WholeScan:
-        """The same scan, shown with every trouble and every chart."""
-        return WholeScan(**vars(self))
-
-
-class WholeScan(Scan):
-    """A scan that shows itself with every trouble and every chart; see `Scan`."""
 
 
 class _Tally:
@@ -306,10 +291,7 @@ class ScanState:
             np.array(sorted({0.0, *_GRID, *(-edge for edge in _GRID), *(t.value for t in marked)}))
             for marked in (thresholds(name, self._formats) for name in Histograms._fields)
         ]
-        self._histograms = self._distributions(*[np.zeros(0)] * 3)
-
-    def _distributions(self, *numbers: Array) -> Histograms:
-        return Histograms(*map(Distribution.of, numbers, self._edges))
+        self._histograms = Histograms(*(Distribution.of(np.zeros(0), e) for e in self._edges))
 
     def update(self, x: npt.ArrayLike, place: Callable[[int], Place] | None = None) -> ScanState:
         """Take in more vectors: real numbers of shape (..., n), n >= 1, one along the last axis.
@@ -320,13 +302,15 @@ class ScanState:
         array = real_numbers(x)
         if not array.ndim or not array.shape[-1]:
             raise ValueError(f"x must be rows of at least one number, not of shape {array.shape}")
-        given = np.atleast_2d(array)
-        *outer, n = given.shape
-        values = given.reshape(-1, n)
-        begin = self.rows
-        where = place or (lambda index: Place(row=begin + index + 1))
-        if place is None and len(outer) > 1:
-            where = partial(_place, outer)
+        *outer, n = np.atleast_2d(array).shape
+        values, begin = array.reshape(-1, n), self.rows
+
+        def numbered(index: int) -> Place:
+            if len(outer) == 1:
+                return Place(row=begin + index + 1)
+            return Place(row=tuple(int(i) + 1 for i in np.unravel_index(index, outer)))
+
+        where = place or numbered
         if len(values) and len(self._sources) < 2:  # several are as good as two
             self._sources.add(where(0).source)
         step = max(1, _PIECE // n)
@@ -343,19 +327,16 @@ class ScanState:
         facts = extent(x, -held, np.inf)
         with np.errstate(all="ignore"):
             spreads = facts.largest - facts.least
-        self._add(self._distributions(facts.largest, facts.least, spreads))
-        for format_ in self._formats:
+        self._add(map(Distribution.of, (facts.largest, facts.least, spreads), self._edges))
+        for format_, tallies in groupby(self._tallies, lambda tally: tally.format):
             piece = _Piece(x, facts, self.function, format_, self.max_ulp)
-            outcomes = iter(piece.outcomes())
-            for tally in self._tallies:
-                if tally.format is format_:
-                    tally.take(*next(outcomes), facts, partial(piece.witness, tally.way, place))
+            for tally, (codes, ulps) in zip(tallies, piece.outcomes(), strict=True):
+                tally.take(codes, ulps, facts, partial(piece.witness, tally.way, place))
         self.rows += len(x)
         self.elements += x.size
 
-    def _add(self, histograms: Histograms) -> None:
-        pairs = zip(self._histograms, histograms, strict=True)
-        self._histograms = Histograms(*(mine.merged(other) for mine, other in pairs))
+    def _add(self, others: Iterable[Distribution]) -> None:
+        self._histograms = Histograms(*map(Distribution.merged, self._histograms, others))
 
     def merge(self, other: ScanState) -> ScanState:
         """Take in the vectors of another state for the same, which follow those of this one."""
@@ -514,10 +495,6 @@ class _Piece:
         )
 
 
-def _place(outer: Sequence[int], index: int) -> Place:
-    return Place(row=tuple(int(i) + 1 for i in np.unravel_index(index, outer)))
-
-
 def scan(
     x: Any,
     function: str = "logsumexp",
@@ -622,12 +599,10 @@ def _condition(text: str) -> Condition:
 
 
 class Failure(NamedTuple):
-    """A condition that is not met: which method and format, how often, and where first."""
+    """A condition that is not met: which method and format, and where first."""
 
     condition: Condition
     result: WayScan
-    verdict: Verdict
-    vectors: int
     first: Witness
 
 
@@ -639,5 +614,4 @@ def failures(scan: Scan, conditions: Sequence[Condition]) -> Iterator[Failure]:
                 continue
             for first in result.first:
                 if first.verdict in condition.verdicts:
-                    count = getattr(result, first.verdict.value)
-                    yield Failure(condition, result, first.verdict, count, first)
+                    yield Failure(condition, result, first)

@@ -1,5 +1,6 @@
 """What breaks on thousands of vectors, and a guard against it."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 
@@ -33,7 +34,7 @@ def run(request: Scan) -> None:
     _take_all(state, Input(**request.source._asdict()), "longdouble" in formats)
     found = state.result()
     if not request.quiet:
-        emit(found.whole if request.whole else found, request)
+        emit(replace(found, whole=request.whole), request)
     failed = list(failures(found, conditions))
     for failure in failed:
         typer.echo(f"stablelse: failed: {failure_text(failure, found)}", err=True)

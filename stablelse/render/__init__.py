@@ -56,14 +56,8 @@ FORMS: dict[str, dict[str, str]] = {
         "csv": "demo:figure_rows",
     },
     "Scan": {
-        "table": "scan:ScanPicture",
-        "plain": "scan:scan_lines",
-        "csv": "scan:scan_rows",
-        "json": "scan:scan_record",
-    },
-    "WholeScan": {
-        "table": "scan:WholeScanPicture",
-        "plain": "scan:scan_lines",
+        "table": "scan:scan_picture",
+        "plain": "screen:lines",
         "csv": "scan:scan_rows",
         "json": "scan:scan_record",
     },

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.results import VERDICTS, Verdict
-from stablelse.analysis.scan import Distribution, Failure, Scan, Threshold, WayScan, Witness
-from stablelse.analysis.scan import thresholds as thresholds_of
-from stablelse.numerics.formats import find_format
-from stablelse.render.layout import VERDICT_STYLES, glyphs_for, grid, hanging
+from stablelse.analysis.scan import (
+    Distribution,
+    Failure,
+    Histograms,
+    Scan,
+    Witness,
+    thresholds,
+)
+from stablelse.numerics.formats import Format, find_format
+from stablelse.render.layout import VERDICT_STYLES, grid, hanging, picture
 from stablelse.render.numbers import number_text, row_text
 from stablelse.render.records import cell, field_names, record
 from stablelse.render.sweep import MARKS
@@ -40,53 +45,37 @@ _ADVICE = {
 _WIDER = "use stablelse's own functions, which lose no digits, or a wider format"
 
 
-class ScanPicture:
-    """A table, the worst vectors and a chart on one screen, for a console of any width."""
-
-    is_whole = False
-
-    def __init__(self, scan: Scan) -> None:
-        self.scan = scan
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the counts, the first and worst vectors, charts, and what survives."""
-        glyphs, width, scan = glyphs_for(options), options.max_width, self.scan
-        yield Text.assemble(" ", (_title(scan), "bold"))
-        yield Text()
-        yield from _table(scan, glyphs)
-        room = 10_000 if self.is_whole else _LINES - len(scan.results)
-        ordered = sorted(_troubles(scan, glyphs), key=lambda trouble: -trouble[0])
-        troubles = [hanging(line, width, indent=1) for _, line in ordered]
-        for index, line in enumerate(troubles):
-            is_last = index == len(troubles) - 1
-            room -= line.plain.count("\n") + 1
-            if index and room < _FEWEST + (not is_last):
-                yield Text(f" and {len(troubles) - index} more: --all shows them", "dim")
-                break
-            yield line
-        yield Text()
-        formats = [find_format(name) for name in dict.fromkeys(r.format for r in scan.results)]
-        for name in _CHARTS if self.is_whole else ["maxima"]:
-            yield Text.assemble((f" {name}", "bold"), f"  {_CHARTS[name]}")
-            distribution = getattr(scan.histograms, name)
-            limits = thresholds_of(name, formats)
-            yield from _chart(name, distribution, limits, max(_FEWEST, room), glyphs)
-        ends = [end for others in scan.histograms[1:] for end in others[3:] if end is not None]
-        if len(ends) == 4 and not self.is_whole:
-            yield hanging(_REST.format(*map(_edge_text, ends)), width, indent=1, style="dim")
-        survivors = [f"{way} {name or 'none'}" for way, name in scan.survivors.items()]
-        yield hanging(_SURVIVES + ", ".join(survivors) + ".", width, indent=1)
-
-
-class WholeScanPicture(ScanPicture):
-    """The same with every trouble, and every bar of all charts."""
-
-    is_whole = True
+@picture
+def scan_picture(scan: Scan, glyphs: Glyphs, width: int) -> Iterator[Text]:
+    """Yield the counts, the first and worst vectors, charts, and what survives."""
+    yield Text.assemble(" ", (_title(scan), "bold"))
+    yield Text()
+    yield from _table(scan, glyphs)
+    room = 10_000 if scan.whole else _LINES - len(scan.results)
+    ordered = sorted(_troubles(scan, glyphs), key=lambda trouble: -trouble[0])
+    troubles = [hanging(line, width, indent=1) for _, line in ordered]
+    for index, line in enumerate(troubles):
+        is_last = index == len(troubles) - 1
+        room -= line.plain.count("\n") + 1
+        if index and room < _FEWEST + (not is_last):
+            yield Text(f" and {len(troubles) - index} more: --all shows them", "dim")
+            break
+        yield line
+    yield Text()
+    formats = [find_format(name) for name in dict.fromkeys(r.format for r in scan.results)]
+    for name in _CHARTS if scan.whole else ["maxima"]:
+        yield Text.assemble((f" {name}", "bold"), f"  {_CHARTS[name]}")
+        yield from _chart(name, scan.histograms, formats, max(_FEWEST, room), glyphs)
+    ends = [end for others in scan.histograms[1:] for end in others[3:] if end is not None]
+    if len(ends) == 4 and not scan.whole:
+        yield hanging(_REST.format(*map(_edge_text, ends)), width, indent=1, style="dim")
+    survivors = [f"{way} {name or 'none'}" for way, name in scan.survivors.items()]
+    yield hanging(_SURVIVES + ", ".join(survivors) + ".", width, indent=1)
 
 
 def _table(scan: Scan, glyphs: Glyphs) -> Iterator[Text]:
     """Yield a line per method and format with its counts, below a line of heads."""
-    shown = [v for v in VERDICTS if v is Verdict.RIGHT or any(_counts(r)[v] for r in scan.results)]
+    shown = [v for v in VERDICTS if v is Verdict.RIGHT or any(r.vectors(v) for r in scan.results)]
     rows = [[Text(), Text(), *(Text(VERDICT_WORDS[v], "bold") for v in shown)]]
     above = ""
     for result in scan.results:
@@ -97,7 +86,7 @@ def _table(scan: Scan, glyphs: Glyphs) -> Iterator[Text]:
         above = result.format
         row = [Text(name, "bold"), Text.assemble(mark, f" {result.method}")]
         for verdict in shown:
-            count = _counts(result)[verdict]
+            count = result.vectors(verdict)
             style = "" if verdict is Verdict.RIGHT else VERDICT_STYLES[verdict]
             row.append(Text(f"{count:,}", style if count else "dim"))
         rows.append(row)
@@ -112,8 +101,10 @@ def _troubles(scan: Scan, glyphs: Glyphs) -> Iterator[tuple[int, str]]:
             again = _witness_text(worst, result.format, glyphs, scan)
             rest = "" if again == text else f"; worst {again}"
             word = _verdict_text(first.verdict, scan.max_ulp)
-            count = _counts(result)[first.verdict]
-            yield count, f"{result.format} {result.method}, {word}: first {text}{rest}"
+            yield (
+                result.vectors(first.verdict),
+                f"{result.format} {result.method}, {word}: first {text}{rest}",
+            )
 
 
 class _Bin(NamedTuple):
@@ -130,20 +121,22 @@ def _bins(distribution: Distribution, limits: Sequence[float], most: int) -> lis
         bins = []
         for index in range(filled[0], filled[-1] + 1):
             low, high = distribution.edges[index : index + 2]
+            total = distribution.counts[index]
             if bins and low and low not in limits and f"{abs(low):e}"[0] not in first_digits:
-                low, _, total = bins.pop()
-                bins.append(_Bin(low, high, total + distribution.counts[index]))
-            else:
-                bins.append(_Bin(low, high, distribution.counts[index]))
+                low, _, before = bins.pop()
+                total += before
+            bins.append(_Bin(low, high, total))
         if len(bins) <= most:
             break
     return bins
 
 
 def _chart(
-    name: str, distribution: Distribution, limits: Sequence[Threshold], most: int, glyphs: Glyphs
+    name: str, histograms: Histograms, formats: Sequence[Format], most: int, glyphs: Glyphs
 ) -> Iterator[Text]:
     """Yield a bar per bin, those beyond a threshold marked with what happens there."""
+    distribution: Distribution = getattr(histograms, name)
+    limits = thresholds(name, formats)
     if distribution.nan:
         yield Text(f"   NaN {distribution.nan:,}")
     if distribution.minimum is None:
@@ -185,10 +178,6 @@ def _edge_text(value: float) -> str:
     return number_text(round(value, 2))
 
 
-def _counts(result: WayScan) -> dict[Verdict, int]:
-    return {verdict: getattr(result, verdict.value) for verdict in VERDICTS}
-
-
 def _vectors_text(count: int) -> str:
     return f"{count:,} vector{'' if count == 1 else 's'}"
 
@@ -223,17 +212,17 @@ def _witness_text(witness: Witness, format_: str, glyphs: Glyphs, scan: Scan | N
 
 def failure_text(failure: Failure, scan: Scan) -> str:
     """Return in a line which condition is not met, and where."""
-    result = failure.result
+    result, verdict = failure.result, failure.first.verdict
     return (
         f"{failure.condition.text}: {result.format} {result.method}, "
-        f"{_verdict_text(failure.verdict, scan.max_ulp)} on {failure.vectors:,} of "
+        f"{_verdict_text(verdict, scan.max_ulp)} on {result.vectors(verdict):,} of "
         f"{_vectors_text(scan.rows)}; first {_witness_text(failure.first, result.format, ASCII)}"
     )
 
 
 def advice_text(scan: Scan, failure: Failure) -> str:
     """Return what helps against a failure, in a line."""
-    result, verdict = failure.result, failure.verdict
+    result, verdict = failure.result, failure.first.verdict
     same = [r.method for r in scan.results if r.format == result.format and r.survives]
     others = [method for method in same if method not in ("naive", result.method)]
     if verdict in (Verdict.DIGITS_LOST, Verdict.NO_DIGITS) or not others:
@@ -241,24 +230,6 @@ def advice_text(scan: Scan, failure: Failure) -> str:
     else:
         advice = f"compute it {' or '.join(others)}; in {result.format} that survives"
     return f"to do: {_ADVICE.get(verdict, advice)}"
-
-
-def scan_lines(scan: Scan) -> Iterator[str]:
-    """Yield a line per format and method, the first and the worst of each kind below."""
-    yield _title(scan)
-    for result in scan.results:
-        counted = ", ".join(
-            f"{_verdict_text(verdict, scan.max_ulp)} {count}"
-            for verdict, count in _counts(result).items()
-            if count or verdict is Verdict.RIGHT
-        )
-        yield f"{result.format} {result.method}: {counted}"
-        for first, worst in zip(result.first, result.worst, strict=True):
-            for which, witness in (("first", first), ("worst", worst)):
-                text = _witness_text(witness, result.format, ASCII, scan)
-                yield f"    {VERDICT_WORDS[witness.verdict]}, {which}: {text}"
-    for method, format_ in scan.survivors.items():
-        yield f"{method} survives in: {format_ or 'none of these formats'}"
 
 
 def scan_record(scan: Scan) -> dict[str, Any]:
@@ -286,7 +257,7 @@ def scan_rows(scan: Scan) -> Iterator[dict[str, Any]]:
                 "format": result.format,
                 "method": result.method,
                 "verdict": verdict.value,
-                "count": _counts(result)[verdict],
+                "count": result.vectors(verdict),
             } | {
                 f"{which}_{name}": cell(getattr(witness, name)) if witness else None
                 for which, witness in zip(("first", "worst"), pair, strict=True)

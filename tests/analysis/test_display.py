@@ -45,7 +45,6 @@ def test_every_type_that_has_a_picture_displays_itself():
         "GalleryCases",
         "Tally",
         "Intervals",
-        "WholeScan",
     }
 
 

@@ -1,5 +1,6 @@
 """The guard does not lie: what it reads as vectors, what it cannot print, and what is our bug."""
 
+import json
 import subprocess
 import sys
 
@@ -140,21 +141,22 @@ def test_every_file_has_a_shape_of_its_own(run, tmp_path):
 @pytest.mark.parametrize(
     ("rows", "verdict", "code"),
     [
-        ("nan,1\n2,3\n", "NaN", 1),
-        ("inf,1\n2,3\n", "NaN", 1),
+        ("nan,1\n2,3\n", "nan", 1),
+        ("inf,1\n2,3\n", "nan", 1),
         ("-inf,1\n2,3\n", "right", 0),
-        ("-inf,-inf\n2,3\n", "NaN", 1),
-        ("70000,1\n2,3\n", "does not fit", 1),
-        ("-1e9,1\n2,3\n", "does not fit", 1),
-        ("0,-12\n2,3\n", "no digit right", 1),
+        ("-inf,-inf\n2,3\n", "nan", 1),
+        ("70000,1\n2,3\n", "does_not_fit", 1),
+        ("-1e9,1\n2,3\n", "does_not_fit", 1),
+        ("0,-12\n2,3\n", "no_digits", 1),
     ],
 )
 def test_what_is_not_a_number_is_not_safe(rows, verdict, code, run):
     """Of a row of nothing but -inf the shifted formula, as it is written, gives NaN."""
-    done = run("scan", "-", "--dtype", "float16", "--format", "plain", stdin=rows.encode())
+    done = run("scan", "-", "--dtype", "float16", "--json", stdin=rows.encode())
     assert done.code == code
-    (line,) = [line for line in done.out.splitlines() if line.startswith("float16 shifted:")]
-    assert line == f"float16 shifted: right {2 - code}" + (f", {verdict} 1" if code else "")
+    shifted = json.loads(done.out)["results"][1]
+    assert (shifted["method"], shifted["right"] + code) == ("shifted", 2)
+    assert shifted[verdict] == (1 if code else 2)
 
 
 def test_zeros_that_a_sum_cannot_hold_are_not_safe(run, tmp_path):
