@@ -1,23 +1,55 @@
-"""Numbers into facts: what each method computed, what broke, and where; no wording, no colour."""
+"""Numbers into facts: what each method computed, what broke, and where; no wording, no colour.
+
+Every result shows itself, which is the one place where the analysis knows of render.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from stablelse.render import form
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 class Place(NamedTuple):
-    """Where a vector or a number came from.
+    """Where a vector or a number came from."""
 
-    Attributes
-    ----------
-    source : str or None
-        The file.
-    row : int, tuple of int or None
-        A row counted from 1, or (i, j) in an array of three axes.
-    column : str or None
-        A column's name, or its number from 1.
-    """
+    source: str | None = None  # the file
+    row: int | tuple[int, ...] | None = None  # from 1, or (i, j) in an array of three axes
+    column: str | None = None  # its name, or its number from 1
 
-    source: str | None = None
-    row: int | tuple[int, ...] | None = None
-    column: str | None = None
+
+class Displayed:
+    """A result that shows itself as the command line would."""
+
+    def __rich__(self) -> RenderableType:
+        picture: RenderableType = form(self, "table")(self)
+        return picture
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Yield what JSON has of the result: its fields, as dicts, lists, strings and numbers."""
+        records: Iterator[dict[str, Any]] = form(self, "records")(self)
+        return records
+
+    def flat_records(self) -> Iterator[dict[str, Any]]:
+        """Yield what CSV has of the result: the fields of each inner result, flat."""
+        rows: Iterator[dict[str, Any]] = form(self, "csv")(self)
+        return rows
+
+    def __str__(self) -> str:
+        text: str = form(self, "text")(self.__rich__())
+        return text
+
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
+    ) -> dict[str, Any]:
+        """Return what a notebook shows: of the two types those that are wanted."""
+        bundle: dict[str, Any] = form(self, "notebook")(self.__rich__(), include, exclude)
+        return bundle
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print the picture in IPython, which prints named tuples on its own otherwise."""
+        printer.text(self._repr_mimebundle_(include=["text/plain"])["text/plain"])

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stablelse.analysis import Displayed
 from stablelse.analysis.compare import compare
-from stablelse.analysis.display import Displayed
 from stablelse.analysis.gallery import CASES, gallery
 from stablelse.analysis.peers import PEERS, Outcome, Peer, PeerComparison, Question, Task, ask
 from stablelse.analysis.results import Comparison, MethodResult

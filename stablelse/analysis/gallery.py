@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.display import Displayed
+from stablelse.analysis import Displayed
 from stablelse.analysis.peers import (
     Outcome,
     PeerComparison,

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from stablelse.analysis import Displayed
 from stablelse.analysis.compare import Compared, Problem, compare_rows
-from stablelse.analysis.display import Displayed
-from stablelse.analysis.results import VERDICTS, Comparison, Place, Total, Verdict
-from stablelse.analysis.tally import Tally
+from stablelse.analysis.results import VERDICTS, Comparison, Place, Verdict
+from stablelse.analysis.tally import Tally, Total
 from stablelse.analysis.verdicts import judge
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas import Candidate, Method

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from stablelse.analysis.display import Displayed
+from stablelse.analysis import Displayed
 from stablelse.numerics.formats import Format
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.display import Displayed
+from stablelse.analysis import Displayed
 from stablelse.analysis.results import Place
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format, format_of
 from stablelse.numerics.functions import Function, exact, ulp_error

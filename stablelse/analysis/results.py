@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from stablelse.analysis import Displayed
 from stablelse.analysis import Place as Place
-from stablelse.analysis.display import Displayed
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import Evaluation, Method
 from stablelse.numerics.functions import Function, LossFunction
@@ -28,20 +28,13 @@ DIGIT = 10
 class Verdict(Enum):
     """What became of a result, held against the right one in the same format; from good to bad."""
 
-    RIGHT = "right"
-    """No entry is more than 10 ulp off, a decimal digit, or as many as were allowed."""
-    DIGITS_LOST = "digits_lost"
-    """Finite, but some digits are wrong."""
-    NO_DIGITS = "no_digits"
-    """Finite, but no digit is right: the error is as large as the right result."""
-    UNDERFLOW = "underflow"
-    """Ruined by what came out as zero: infinite, NaN, or a probability that is zero instead."""
-    OVERFLOW = "overflow"
-    """Ruined by what passed the largest finite number."""
-    NAN = "nan"
-    """NaN, made of the infinities or the NaN that x has."""
-    DOES_NOT_FIT = "does_not_fit"
-    """A finite number of the input is too large for the format, whatever is computed of it."""
+    RIGHT = "right"  # no entry is more than 10 ulp off, a decimal digit, or as many as allowed
+    DIGITS_LOST = "digits_lost"  # finite, but some digits are wrong
+    NO_DIGITS = "no_digits"  # finite, but the error is as large as the right result
+    UNDERFLOW = "underflow"  # ruined by a zero: infinite, NaN, or a probability that is zero
+    OVERFLOW = "overflow"  # ruined by what passed the largest finite number
+    NAN = "nan"  # made of the infinities or the NaN that x has
+    DOES_NOT_FIT = "does_not_fit"  # a finite number of the input is too large for the format
 
     @property
     def is_broken(self) -> bool:
@@ -59,32 +52,21 @@ BROKEN = tuple(verdict for verdict in Verdict if verdict.is_broken)
 class FindingKind(Enum):
     """The kinds of findings, in the order in which a formula meets them."""
 
-    INPUT_OVERFLOW = "input_overflow"
-    """A number of the input is too large for the format."""
-    OVERFLOW = "overflow"
-    """An operation on finite numbers passed the largest finite number."""
-    TERM_UNDERFLOW = "term_underflow"
-    """The exponential of a finite number came out as zero."""
-    SUBNORMAL = "subnormal"
-    """A result left the normal range and kept only some of its digits."""
-    QUOTIENT_UNDERFLOW = "quotient_underflow"
-    """A positive number divided by the sum came out as zero."""
-    SUM_UNDERFLOW = "sum_underflow"
-    """Every term is zero, so that the logarithm of the sum is that of zero."""
-    LOG_OF_ZERO = "log_of_zero"
-    """The logarithm of an element that had underflowed to zero."""
-    INVALID = "invalid"
-    """NaN made from numbers that were not NaN: inf/inf, 0/0, inf - inf."""
-    ABSORPTION = "absorption"
-    """Terms that were not zero left sums as they were, and the result misses them."""
-    CANCELLATION = "cancellation"
-    """Two numbers nearly cancelled, or 1 cancelled in log 1.00..., and left rounding errors."""
+    INPUT_OVERFLOW = "input_overflow"  # a number of the input is too large for the format
+    OVERFLOW = "overflow"  # an operation on finite numbers passed the largest finite number
+    TERM_UNDERFLOW = "term_underflow"  # the exponential of a finite number is zero
+    SUBNORMAL = "subnormal"  # a result below the normal range has only some of its digits
+    QUOTIENT_UNDERFLOW = "quotient_underflow"  # a positive number divided by the sum is zero
+    SUM_UNDERFLOW = "sum_underflow"  # every term is zero: the logarithm is that of zero
+    LOG_OF_ZERO = "log_of_zero"  # the logarithm of an element that had underflowed to zero
+    INVALID = "invalid"  # NaN from numbers that were not NaN: inf/inf, 0/0, inf - inf
+    ABSORPTION = "absorption"  # terms that are not zero left sums as they were
+    CANCELLATION = "cancellation"  # numbers nearly cancelled and left rounding errors
 
 
 #: The kinds that cost digits and nothing else. They are reported only where they cost a decimal
 #: digit: as rounding errors too small to see they are in nearly every evaluation.
 LOSSES = frozenset({FindingKind.ABSORPTION, FindingKind.CANCELLATION})
-
 
 #: Of a vector that is too long to be shown, or to be kept, so many elements from its beginning
 #: and from its end are.
@@ -93,115 +75,47 @@ HEAD, TAIL = 6, 3
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One kind of trouble at one operation.
-
-    Attributes
-    ----------
-    kind : FindingKind
-        What happened.
-    symbol : str
-        The operation's symbol in the formula.
-    element : int or None
-        The first element it happened at, counted from 1, or that made a stream's sum overflow;
-        ``None`` where the operation has one result for the whole vector.
-    place : Place or None
-        Where that element was read, if it came in a stream.
-    span : tuple of int or None
-        The first and last element of the first partial sum that absorbed one of its operands.
-    occurrences : int
-        How many elements, or partial sums, it happened at.
-    operands : tuple of scalars
-        What the operation was given there, in the format; empty for a whole sum.
-    result : scalar
-        What it made of that, in the format.
-    threshold : scalar or None
-        The bound that was crossed: by the operand where the operation is exp or the rounding
-        of the input, by the result otherwise.
-    harmless : bool
-        Whether the result is as good as if it had not happened.
-    bits_lost : float or None
-        How many bits of the result a loss costs, of the p that the format has.
-    indices : ndarray of int
-        Of the elements it happened at, the positions, from 0, in the arrays of the comparison.
-    """
+    """One kind of trouble at one operation."""
 
     kind: FindingKind
-    symbol: str
-    element: int | None = None
-    place: Place | None = None
-    span: tuple[int, int] | None = None
-    occurrences: int = 1
-    operands: tuple[Any, ...] = ()
+    symbol: str  # of the operation, in the formula
+    element: int | None = None  # the first, from 1, or the one that made a stream's sum overflow
+    place: Place | None = None  # where that was read, in a stream
+    span: tuple[int, int] | None = None  # of the first partial sum that absorbed an operand
+    occurrences: int = 1  # so many elements, or partial sums
+    operands: tuple[Any, ...] = ()  # of the first; empty for a whole sum
     result: Any
-    threshold: Any = None
-    harmless: bool = False
-    bits_lost: float | None = None
+    threshold: Any = None  # the bound that the operand of exp, or the result, crossed
+    harmless: bool = False  # the result is as good as if it had not happened
+    bits_lost: float | None = None  # of the result's, by an absorption or a cancellation
+    #: The positions of the elements, from 0, in the arrays of the comparison.
     indices: Array = field(default_factory=lambda: np.empty(0, np.intp), repr=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodResult:
-    """What one method computed of one vector in one format.
+    """What one method computed of one vector in one format; `None` is unknown, or not asked for.
 
-    Attributes
-    ----------
-    method : Method
-        Naive, shifted, division-free or exact (correctly rounded).
-    format : str
-        The format every operation was rounded to.
-    shift : str or None
-        How the a of the identity was chosen; ``None`` for a formula that has none.
-    a : scalar or None
-        The shift, in the format.
-    value : scalar or ndarray
-        In the format; of softmax, log_softmax and gradients an array of those elements that the
-        comparison holds.
-    total : scalar or None
-        The sum of a softmax, added up in the format.
-    ulps : float or None
-        The largest distance of the value from the exact one, in units in the last place of
-        the latter; ``None`` where the exact one is not known.
-    error_bound : float or None
-        How many ulps an exact value can be off at most. 0.5 says that it is correctly rounded,
-        which is proved. ``None`` for a formula.
-    relative_error : float or None
-        The distance from the exact value, taken to more digits than the format has where a
-        wider one is there (float64, or longdouble for float64), over the exact value's size;
-        of several elements the largest of either (the infinity norm). To two digits; ``None``
-        where the errors were not asked for, or are not known so well. Below the normal range
-        even a correctly rounded result has few digits, and 0 has none.
-    correct_digits : float or None
-        How many significant decimal digits that leaves; see `errors.correct_digits`.
-    bound : float or None
-        What the relative error can be at most, to first order, before anything is computed;
-        see `stablelse.numerics.bounds`. ``None`` for the exact method and for losses,
-        where something overflowed or underflowed and did harm, and where x is not finite.
-    theorem : str or None
-        The theorem of Blanchard, Higham & Higham 2021 that gives the bound.
-    verdict : Verdict
-        What became of it.
-    findings : tuple of Finding
-        What went wrong, in the order of the operations. Absorption and cancellation are reported
-        where they cost a decimal digit, and not where the exact value shows that they did not.
-    evaluation : Evaluation or None
-        Every operation with its results for the elements that the comparison holds; ``None``
-        for the exact method.
+    The relative error is the distance from the exact value, taken to more digits than the format
+    has, over the exact value's size; of several elements the largest of either (the infinity
+    norm), to two digits. Below the normal range even a correctly rounded result has few digits.
     """
 
     method: Method
-    format: str
-    shift: str | None = None
-    a: Any = None
-    value: Any
-    total: Any = None
-    ulps: float | None
-    error_bound: float | None = None
+    format: str  # every operation was rounded to it
+    shift: str | None = None  # how the a of the identity was chosen
+    a: Any = None  # the shift, in the format
+    value: Any  # in the format: a scalar, or an array of the elements that the comparison holds
+    total: Any = None  # the sum of a softmax, added up in the format
+    ulps: float | None  # the largest distance from the exact value, in units in its last place
+    error_bound: float | None = None  # of an exact value, in ulps; 0.5 is proved to be right
     relative_error: float | None = None
-    correct_digits: float | None = None
-    bound: float | None = None
-    theorem: str | None = None
+    correct_digits: float | None = None  # how many decimal digits that leaves
+    bound: float | None = None  # of the relative error, to first order, before it is computed
+    theorem: str | None = None  # of Blanchard, Higham & Higham 2021, which gives the bound
     verdict: Verdict
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = ()  # in the order of the operations
+    #: Every operation with its results; None for the exact method.
     evaluation: Evaluation | None = field(default=None, repr=False, compare=False)
 
 
@@ -214,7 +128,7 @@ class Comparison(Displayed):
     function : Function or LossFunction
         What was computed.
     source, row, column
-        Where the vector came from; see `Place`.
+        Where the vector came from: its file, its row from 1, and its column.
     n : int
         The number of elements.
     x : ndarray
@@ -225,13 +139,14 @@ class Comparison(Displayed):
         The smallest and the largest element, in the first of the formats.
     condition_number : float or None
         How much more, relatively, the result changes than x does, at worst and in the infinity
-        norm, for x in the first of the formats; see `errors.condition_number`. ``None`` where
-        it is not defined, or the errors were not asked for.
+        norm, for x in the first of the formats. ``None`` where it is not defined, or the errors
+        were not asked for.
     value : scalar or ndarray
         The exact value, correctly rounded to the first of the formats.
     results : tuple of MethodResult
         For each format one per method, and per shift if the method has one: unless others were
-        asked for the naive, the shifted and the exact.
+        asked for the naive, the shifted and the exact. Each has a `value`, a `verdict`, its
+        distance from the exact value in `ulps`, and `findings`: what went wrong, and where.
     elements : sequence of int
         Which elements, from 0, the arrays hold: all of a vector in memory, those that are shown
         of one that is too long for it, and none of a stream.
@@ -272,43 +187,16 @@ class Comparison(Displayed):
         return Errors(self)
 
 
-class Places(NamedTuple):
-    """Where something was found: how often, and the first places."""
+class _View(Displayed):
+    """Another way to show a comparison."""
 
-    occurrences: int
-    first: tuple[Place, ...]
-
-
-NOWHERE = Places(0, ())
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison = comparison
 
 
-@dataclass(frozen=True)
-class Total:
-    """What became of many vectors by one method in one format; `value` is of reduced losses."""
-
-    method: Method
-    format: str
-    shift: str | None
-    value: Any = None
-    ulps: float | None = None
-    verdict: Verdict | None = None
-    right: int = 0
-    digits_lost: int = 0
-    broken: int = 0
-    infinite: Places = NOWHERE
-    nan: Places = NOWHERE
-    worst: float | None = None
-
-
-@dataclass(frozen=True)
-class Steps(Displayed):
+class Steps(_View):
     """Every evaluation of a comparison, operation by operation, as ``--steps`` shows it."""
 
-    comparison: Comparison
 
-
-@dataclass(frozen=True)
-class Errors(Displayed):
+class Errors(_View):
     """Every method's error beside its bound, and the condition number, as ``--errors`` does."""
-
-    comparison: Comparison

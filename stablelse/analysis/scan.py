@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.display import Displayed
+from stablelse.analysis import Displayed
 from stablelse.analysis.results import BROKEN, DIGIT, VERDICTS, Place, Verdict
 from stablelse.analysis.verdicts import judge, surely_right
 from stablelse.numerics.bounds import limits

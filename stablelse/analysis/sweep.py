@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.display import Displayed
+from stablelse.analysis import Displayed
 from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.verdicts import judge
 from stablelse.numerics.formats import (

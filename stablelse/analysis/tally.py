@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis import Place
+from stablelse.analysis import Displayed, Place
 from stablelse.analysis.compare import Column, Compared
-from stablelse.analysis.display import Displayed
-from stablelse.analysis.results import (
-    BROKEN,
-    NOWHERE,
-    VERDICTS,
-    Comparison,
-    Places,
-    Total,
-    Verdict,
-)
+from stablelse.analysis.results import BROKEN, VERDICTS, Comparison, Verdict
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import Method
 
@@ -31,6 +24,34 @@ _MOST_NUMBERS = 2**20
 
 #: So many places are kept of each kind of trouble.
 _PLACES = 5
+
+
+class Places(NamedTuple):
+    """Where something was found: how often, and the first places."""
+
+    occurrences: int
+    first: tuple[Place, ...]
+
+
+NOWHERE = Places(0, ())
+
+
+@dataclass(frozen=True)
+class Total:
+    """What became of many vectors by one method in one format; `value` is of reduced losses."""
+
+    method: Method
+    format: str
+    shift: str | None
+    value: Any = None
+    ulps: float | None = None
+    verdict: Verdict | None = None
+    right: int = 0
+    digits_lost: int = 0
+    broken: int = 0
+    infinite: Places = NOWHERE
+    nan: Places = NOWHERE
+    worst: float | None = None
 
 
 class Tally(Displayed):

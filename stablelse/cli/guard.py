@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from stablelse.analysis.compare import Compared
-from stablelse.analysis.results import Comparison, MethodResult, Total
+from stablelse.analysis.results import Comparison, MethodResult
+from stablelse.analysis.tally import Total
 from stablelse.numerics.formulas import Method
 from stablelse.render.numbers import place_text
 

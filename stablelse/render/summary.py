@@ -16,10 +16,9 @@ from stablelse.analysis.results import (
     Comparison,
     Errors,
     MethodResult,
-    Total,
     Verdict,
 )
-from stablelse.analysis.tally import Tally, badness
+from stablelse.analysis.tally import Tally, Total, badness
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas import Method
 from stablelse.render.digits import entries_right, exact_entries, short_text

@@ -13,9 +13,10 @@ from stablelse.render.numbers import number_text, place_text, rough_text, vector
 
 if TYPE_CHECKING:
     from stablelse.analysis.prove import FormatProof
-    from stablelse.analysis.results import Place, Total
+    from stablelse.analysis.results import Place
     from stablelse.analysis.steps import Step
     from stablelse.analysis.sweep import Segment
+    from stablelse.analysis.tally import Total
 
 
 class Glyphs(NamedTuple):

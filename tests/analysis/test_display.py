@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import stablelse
+from stablelse.analysis import Displayed
 from stablelse.analysis.demo import demo
-from stablelse.analysis.display import Displayed
 from stablelse.analysis.likelihood import LabelledTally
 from stablelse.analysis.limits import limits
 from stablelse.numerics.formats import find_format
