@@ -7,9 +7,8 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
-from pkgutil import resolve_name
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -23,19 +22,21 @@ class Command(NamedTuple):
     """A command; its module of `stablelse.cli` is imported when it runs."""
 
     module: str  # its function `run` takes the request
-    request: str  # what can be asked for: a named tuple of `stablelse.cli.options`
-    summary: str  # in the list of commands
-    help: str
-    fixed: Mapping[str, Any] = {}  # fields that are not options here; None leaves the default
+    options: str  # their names in the table of `stablelse.cli.options`
+    help: str  # the first line stands in the list of commands, too
     is_waiting: bool = False  # without numbers, at a terminal, it prints its help
     quiet: str = ""  # the module that runs it with --quiet, if another one does, which needs less
 
 
+_INPUT = "file column by key header skip_na delimiter decimal axis "
+_VECTORS = f"{_INPUT} numbers row mask temperature "
+_OUTPUT = "format json output save color "
+_EVALUATE = f"{_VECTORS} {_OUTPUT} dtype method shift empty quiet steps digits all fail_on "
+
 COMMANDS = {
     "lse": Command(
         "evaluate",
-        "Evaluate",
-        "Log-sum-exp, naive and shifted side by side.",
+        _EVALUATE + "errors engine scheduler",
         """Log-sum-exp, naive and shifted side by side.
 
     \b
@@ -52,14 +53,12 @@ COMMANDS = {
 
     log(e^x_1 + ... + e^x_n) = a + log(e^(x_1 - a) + ... + e^(x_n - a)), for any a.
     """,
-        {"function": "lse"},
         is_waiting=True,
         quiet="values",
     ),
     "softmax": Command(
         "evaluate",
-        "Evaluate",
-        "Softmax, naive and shifted side by side.",
+        _EVALUATE + "errors",
         """Softmax, naive and shifted side by side.
 
     \b
@@ -73,14 +72,12 @@ COMMANDS = {
 
     e^x_j / (e^x_1 + ... + e^x_n), and the same with x - a for x, for any a.
     """,
-        {"function": "softmax", "cluster": None},
         is_waiting=True,
         quiet="values",
     ),
     "log-softmax": Command(
         "evaluate",
-        "Evaluate",
-        "The logarithm of the softmax.",
+        _EVALUATE + "errors",
         """Log-softmax, naive and shifted side by side.
 
     \b
@@ -90,15 +87,13 @@ COMMANDS = {
 
     The logarithm of the softmax; shifted, x_j - a - log(e^(x_1 - a) + ... + e^(x_n - a)).
     """,
-        {"function": "log-softmax", "cluster": None},
         is_waiting=True,
         quiet="values",
     ),
     "nll": Command(
         "nll",
-        "Nll",
-        "The loss of labels, and its gradient, the same way.",
-        """The negative log-likelihood of labels, naive and shifted side by side.
+        _EVALUATE + "logits labels label label_column label_key ignore_index grad reduction",
+        """The loss of labels, naive and shifted side by side.
 
     \b
     Examples:
@@ -120,8 +115,7 @@ COMMANDS = {
     ),
     "demo": Command(
         "demo",
-        "Demo",
-        "A guided tour: how numbers are lost, and how to keep them.",
+        _OUTPUT + "scene all list",
         """A guided tour: how numbers are lost, and how to keep them.
 
     \b
@@ -139,9 +133,8 @@ COMMANDS = {
     ),
     "prove": Command(
         "prove",
-        "Prove",
-        "Why the shift changes nothing, line by line.",
-        """Why the shift changes nothing: the derivation line by line, on your numbers.
+        _VECTORS + _OUTPUT + "function shift dtype",
+        """Why the shift changes nothing, line by line, on your numbers.
 
     \b
     Examples:
@@ -160,9 +153,8 @@ COMMANDS = {
     ),
     "sweep": Command(
         "sweep",
-        "Sweep",
-        "Where each method stops being right as x moves.",
-        """Where each method stops being right: x moved or stretched, in every format.
+        _VECTORS + _OUTPUT + "function dtype method shift offset scale points intervals",
+        """Where each method stops being right as x moves.
 
     \b
     Examples:
@@ -181,9 +173,8 @@ COMMANDS = {
     ),
     "peers": Command(
         "peers",
-        "Peers",
-        "NumPy, SciPy, PyTorch and JAX on the same vectors.",
-        """NumPy, SciPy, PyTorch and JAX on the same vectors, compared with the exact result.
+        _VECTORS + _OUTPUT + "function dtype peer all time",
+        """NumPy, SciPy, PyTorch and JAX on the same vectors.
 
     \b
     Examples:
@@ -192,16 +183,15 @@ COMMANDS = {
       stablelse peers --file logits.csv --function softmax --dtype float16
       seq 1 1000 | stablelse peers --file - --peer scipy --no-time
 
-    Without numbers or files, it shows which library is right on which hard case. Standard input
-    is read if you say `--file -`. Only installed libraries are shown: `pip install scipy torch
-    jax` adds more.
+    Each is compared with the exact result. Without numbers or files, it shows which library is
+    right on which hard case. Standard input is read if you say `--file -`. Only installed libraries
+    are shown: `pip install scipy torch jax` adds more.
     """,
     ),
     "scan": Command(
         "scan",
-        "Scan",
-        "What breaks on thousands of vectors: a guard for CI.",
-        """Which vectors break naive and shifted formulas, in which formats.
+        _INPUT + _OUTPUT + "function dtype max_ulp fail_on all quiet",
+        """What breaks on thousands of vectors: a guard for CI.
 
     \b
     Examples:
@@ -220,8 +210,7 @@ COMMANDS = {
     ),
     "limits": Command(
         "limits",
-        "Limits",
-        "Where exp leaves each floating-point format.",
+        _OUTPUT + "dtype",
         """Where exp leaves each floating-point format.
 
     \b
@@ -267,7 +256,7 @@ class LazyGroup(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write usage, examples, options and the list of commands, without loading any."""
-        commands = [(name, command.summary) for name, command in COMMANDS.items()]
+        commands = [(name, each.help.partition("\n")[0]) for name, each in COMMANDS.items()]
         formatter.write(page(self, ctx, formatter.width, commands))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -282,80 +271,54 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        function = _callback(cmd_name, COMMANDS[cmd_name])
-        alone.command(cmd_name, cls=NumberCommand, context_settings=_CONTEXT)(function)
+        alone.command(
+            cmd_name,
+            cls=NumberCommand,
+            context_settings=_CONTEXT,
+            help=COMMANDS[cmd_name].help,
+        )(_callback(cmd_name, COMMANDS[cmd_name]))
         return typer.main.get_command(alone)
 
 
 def _callback(name: str, command: Command) -> Callable[..., None]:
-    """Return what Typer calls: every option of the request and its bundles is a parameter."""
-    request = resolve_name(f"stablelse.cli.options:{command.request}")
-    fields = {k: t for k, t in request.__annotations__.items() if k not in command.fixed}
-    defaults = request._field_defaults
-    parameters = [inspect.Parameter("context", _KEYWORD, annotation=typer.Context)]
-    for field, annotation in fields.items():
-        if hasattr(annotation, "_fields"):
-            parameters += _parameters(annotation)
-        else:
-            parameters.append(_parameter(field, annotation, defaults))
+    """Return what Typer calls: every option is a parameter."""
+    options = import_module("stablelse.cli.options")
 
     def callback(context: typer.Context, **given: Any) -> None:
-        if given.get("logits"):
-            given["file"] = [*(given["file"] or []), *given["logits"]]
-        if given.get("numbers") == ["-"]:
-            given |= {"numbers": None, "file": [*(given["file"] or []), "-"]}
-        if command.is_waiting and is_missing(given):
+        request = options.Request(**{"function": name} | given, command=name)
+        if request.logits:
+            request.file = [*(request.file or []), *request.logits]
+        if request.numbers == ["-"]:
+            request.numbers, request.file = None, [*(request.file or []), "-"]
+        if command.is_waiting and request.is_without_numbers and is_terminal():
             typer.echo(without_numbers(name, command.help), err=True)
             raise typer.Exit(2)
-        resolve_name("stablelse.cli.refusals:refuse")(name, given)
-        _check_output(given["output"])
+        options.refuse(request)
+        _check_output(request.output)
+        if request.json:
+            request.format = "json"
+        request.title = _title(context) if request.save else ""
         # Every command needs NumPy. From deeper down the stack its import takes a third longer:
         # Python keeps frames in chunks, and calls across the border of two map memory each time.
-        is_light = given.get("quiet") and not given.get("fail_on")
+        is_light = request.quiet and not request.fail_on
         chosen = f"stablelse.cli.{(is_light and command.quiet) or command.module}"
         for module in ("numpy", "stablelse.cli.progress", chosen):
             import_module(module)
-        sys.modules["stablelse.cli.progress"].NOTES.begin(quiet=given.get("quiet", False))
-        if given["json"]:
-            given["format"] = "json"
-        given["title"] = _title(context) if given["save"] else ""
-        values = {
-            field: kind(**{k: given[k] for k in kind._fields if k in given})
-            if hasattr(kind, "_fields")
-            else given[field]
-            for field, kind in fields.items()
-        }
-        sys.modules[chosen].run(
-            request(**values, **{k: v for k, v in command.fixed.items() if v is not None})
-        )
+        sys.modules["stablelse.cli.progress"].NOTES.begin(quiet=bool(request.quiet))
+        sys.modules[chosen].run(request)
 
-    callback.__doc__ = command.help
+    parameters = [
+        inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+        *options.parameters(name, command.options),
+    ]
     callback.__annotations__ = {p.name: p.annotation for p in parameters}
     callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return callback
 
 
-_KEYWORD = inspect.Parameter.KEYWORD_ONLY
-
-
-def _parameters(bundle: Any) -> list[inspect.Parameter]:
-    """Return the fields that are options: those that say how they are given."""
-    return [
-        _parameter(name, annotation, bundle._field_defaults)
-        for name, annotation in bundle.__annotations__.items()
-        if hasattr(annotation, "__metadata__")
-    ]
-
-
-def _parameter(name: str, annotation: Any, defaults: Mapping[str, Any]) -> inspect.Parameter:
-    default = defaults.get(name, inspect.Parameter.empty)
-    return inspect.Parameter(name, _KEYWORD, default=default, annotation=annotation)
-
-
-def is_missing(given: Mapping[str, Any]) -> bool:
-    """Whether nothing was given and a person sits at the terminal, who can be shown how."""
-    has_input = given.get("numbers") or given["file"]
-    return not has_input and sys.stdin is not None and sys.stdin.isatty()
+def is_terminal() -> bool:
+    """Whether a person sits at the terminal, who can be shown how."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _check_output(path: str | None) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from stablelse import engines
 from stablelse.analysis.stream import StreamState
 from stablelse.cli.input import read_options
-from stablelse.cli.options import Input
+from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES, Meter
 from stablelse.readers import Block, Part, find_files, split_file
 
@@ -17,7 +17,7 @@ def fold_on_cluster(
     blocks: Iterator[Block],
     states: list[StreamState],
     meter: Meter,
-    source: Input,
+    source: Request,
     scheduler: str | None,
 ) -> list[StreamState]:
     """Fold all files into states, one or one a column, by the workers of a cluster."""

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from stablelse.analysis.demo import SCENES, Scene, UnknownSceneError, demo, find_scene
 from stablelse.cli.emit import emit, open_sink
-from stablelse.cli.options import Demo, Output
+from stablelse.cli.options import Request
 from stablelse.cli.screen import console_for
 from stablelse.render import Many
 from stablelse.render.demo import title_text
@@ -21,7 +21,7 @@ _BACK = ("\x7f", "\x08", "\x1b[D", "\x1bOD")
 _QUIT = ("q", "Q", "\x1b", "\x04")
 
 
-def run(request: Demo) -> None:
+def run(request: Request) -> None:
     """Show the tour: with keys on a terminal, else straight through."""
     names = request.scene or list(SCENES)
     try:
@@ -29,14 +29,13 @@ def run(request: Demo) -> None:
             find_scene(name)
     except UnknownSceneError as error:
         raise typer.BadParameter(str(error), param_hint="--scene") from None
-    output = request.output
-    if request.names:
-        with open_sink(output.output) as stream:
+    if request.list:
+        with open_sink(request.output) as stream:
             stream.writelines(f"{name:<15} {title_text(name)}\n" for name in names)
-    elif request.scene or request.straight or not _is_interactive(output):
+    elif request.scene or request.all or not _is_interactive(request):
         emit(Many("scenes", _computed(names)), request)
     else:
-        _walk(console_for(sys.stdout, output.color), names)
+        _walk(console_for(sys.stdout, request.color), names)
 
 
 def _computed(names: Sequence[str]) -> Iterator[Scene]:
@@ -47,9 +46,9 @@ def _computed(names: Sequence[str]) -> Iterator[Scene]:
         yield demo(name)
 
 
-def _is_interactive(output: Output) -> bool:
+def _is_interactive(request: Request) -> bool:
     """Whether somebody sits at a terminal, with nothing to be kept."""
-    is_kept = output.output or output.save or output.format != "table"
+    is_kept = request.output or request.save or request.format != "table"
     if is_kept or os.environ.get("TERM") == "dumb":
         return False
     streams = (sys.stdin, sys.stdout)

@@ -38,24 +38,22 @@ class Values(NamedTuple):
 
 def emit(result: Any, request: Any, meter: Meter | None = None) -> None:
     """Print a result or many, and save it, in the form that a request asks for."""
-    output = request.output
     hide = meter.hide if meter is not None else lambda: None
     results = result.results if isinstance(result, Many) else [result]
-    is_quiet = getattr(request, "quiet", False)
-    with open_sink(output.output) as stream:
-        if output.format == "table" and not is_quiet:
-            resolve_name(_PICTURES)(results, stream, output, hide)
+    with open_sink(request.output) as stream:
+        if request.format == "table" and not request.quiet:
+            resolve_name(_PICTURES)(results, stream, request, hide)
             return
         if stream.isatty():
             hide()
-        if is_quiet:
+        if request.quiet:
             stream.writelines(_value_texts(results))
-        elif output.format in _DOCUMENTS:
-            more = NOTES.fields if hasattr(request, "source") else dict
-            write = resolve_name(f"stablelse.render.records:{_DOCUMENTS[output.format]}")
+        elif request.format in _DOCUMENTS:
+            more = dict if request.decimal is None else NOTES.fields
+            write = resolve_name(f"stablelse.render.records:{_DOCUMENTS[request.format]}")
             stream.writelines(write(result, more))
         else:
-            lines = (line for each in results for line in form(each, output.format)(each))
+            lines = (line for each in results for line in form(each, request.format)(each))
             stream.writelines(f"{line}\n" for line in lines)
 
 

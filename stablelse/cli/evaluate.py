@@ -14,7 +14,7 @@ from stablelse.analysis.tally import Tally
 from stablelse.cli.emit import Values, emit
 from stablelse.cli.guard import Guard
 from stablelse.cli.input import Job, batches, place_of
-from stablelse.cli.options import Evaluate
+from stablelse.cli.options import Request
 from stablelse.cli.progress import Meter, meter_of
 from stablelse.cli.values import (
     GATHERED,
@@ -34,16 +34,16 @@ from stablelse.render import Many
 SHOWN = 1 << 18
 
 
-def run(request: Evaluate) -> None:
+def run(request: Request) -> None:
     """Show what each method makes of the vectors."""
     job = job_of(request)
     guard = Guard(request.fail_on)
-    with (meter := meter_of(request.source)).running():
+    with (meter := meter_of(request)).running():
         if is_file_of_numbers(request):
             write_file(request, job, meter)
             return
         found = guard.watched(_comparisons(request, job, meter))
-        if request.output.format in ("table", "plain") and not request.quiet:
+        if request.format in ("table", "plain") and not request.quiet:
             shown = _pictures(found, request)
         else:
             views = _quiet if request.quiet else _records
@@ -52,13 +52,13 @@ def run(request: Evaluate) -> None:
     guard.end()
 
 
-def _quiet(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[Values]:
+def _quiet(comparisons: Iterable[Comparison], request: Request) -> Iterator[Values]:
     """Yield the values of comparisons that are guarded."""
     return values_of((each for c in comparisons for each in c.results), request)
 
 
 def _comparisons(
-    request: Evaluate, job: Job, meter: Meter
+    request: Request, job: Job, meter: Meter
 ) -> Iterator[Compared | Sequence[Comparison]]:
     """Yield what the methods make of the vectors, stack by stack."""
     is_scalar = job.function is Function.LOGSUMEXP
@@ -67,13 +67,13 @@ def _comparisons(
         found = vectors(found.blocks, found.axis)
     if isinstance(found, Stream):
         if is_scalar:
-            folded = passes().fold_stream(found, request.source, job, True, meter, request.cluster)
+            folded = passes().fold_stream(found, request, job, True, meter)
             yield from ([comparison] for comparison in folded)
         else:
-            yield [passes().compare_long(found, request.source, job, meter)]
+            yield [passes().compare_long(found, request, job, meter)]
         return
     # None: where it is quick
-    kind = request.output.format
+    kind = request.format
     measured = request.errors or (False if kind in ("table", "plain") else None)
     for stack in batches(meter.following(found)):
         yield compare_rows(
@@ -86,7 +86,7 @@ def _comparisons(
         )
 
 
-def _records(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[Any]:
+def _records(comparisons: Iterable[Comparison], request: Request) -> Iterator[Any]:
     """Yield what is printed of each vector, if it is not a table."""
     for comparison in comparisons:
         if request.steps:
@@ -95,25 +95,23 @@ def _records(comparisons: Iterable[Comparison], request: Evaluate) -> Iterator[A
             yield comparison
 
 
-def _pictures(
-    stacks: Iterable[Compared | Sequence[Comparison]], request: Evaluate
-) -> Iterator[Any]:
+def _pictures(stacks: Iterable[Compared | Sequence[Comparison]], request: Request) -> Iterator[Any]:
     """Yield one vector, or those asked for, in full, and many as a row each."""
     from stablelse.render.screen import Screen
 
     summary = "stablelse.render.summary"  # which one vector can do without
-    if request.steps or request.source.row:
+    if request.steps or request.row:
         shown = list(chain.from_iterable(stacks))
     else:
-        tally = Tally(request.every)
+        tally = Tally(request.all)
         for stack in stacks:
             tally.add(stack)
         shown = tally.comparisons
     if request.steps:
         yield from (comparison.steps for comparison in shown)
-    elif request.source.row or len(shown) == 1:
-        yield from (Screen(c, request.digits, request.every) for c in shown)
+    elif request.row or len(shown) == 1:
+        yield from (Screen(c, request.digits, request.all) for c in shown)
     else:
-        yield import_module(summary).Overview(tally, request.digits, request.every)
+        yield import_module(summary).Overview(tally, request.digits, request.all)
     if request.errors:
         yield import_module(summary).AccuracyPicture(shown)

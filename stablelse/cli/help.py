@@ -11,22 +11,6 @@ from typing import Any
 
 Row = tuple[str, str]
 
-#: The groups of options, and in each the options by how often people need them.
-GROUPS = {
-    "Numbers and files": (
-        "numbers function file logits labels label label_column label_key column by row key "
-        "mask header skip_na delimiter decimal axis ignore_index"
-    ),
-    "Methods": (
-        "dtype method shift offset scale points temperature grad reduction empty peer time max_ulp"
-    ),
-    "Output": (
-        "scene quiet errors steps json format output save fail_on digits every whole "
-        "intervals straight names color"
-    ),
-    "Large files": "engine scheduler",
-}
-
 #: What the functions are called elsewhere.
 _SYNONYMS = {
     "logsumexp": "lse",
@@ -43,23 +27,19 @@ _UNKNOWN = re.compile(r"'([^']*)'(?:: choose from| is not one of) (.*)")
 def page(command: Any, context: Any, width: int, commands: Sequence[Row] = ()) -> str:
     """Return the help of a command: usage, examples, what it does, and its options in groups."""
     usage = f"Usage: {context.command_path} {' '.join(command.collect_usage_pieces(context))}"
-    records = {
-        param.name: record
-        for param in command.get_params(context)
-        if (record := param.get_help_record(context)) is not None
-    }
     lines = [usage, ""]
     for paragraph in textwrap.dedent(command.help).strip().split("\n\n"):
         is_kept = paragraph.startswith("\b\n")
         lines += paragraph[2:].splitlines() if is_kept else _wrapped(paragraph, width)
         lines.append("")
     lines += definitions("Commands", commands, width)
-    grouped = {heading: names.split() for heading, names in GROUPS.items()}
-    known = {name for names in grouped.values() for name in names}
-    grouped["Output"] += [name for name in records if name not in known]
-    for heading, names in grouped.items():
-        heading = "Options" if commands else heading
-        lines += definitions(heading, [records[name] for name in names if name in records], width)
+    panels: dict[str, list[Row]] = {}
+    for param in command.get_params(context):
+        panel = getattr(param, "rich_help_panel", None) or ("Options" if commands else "Output")
+        if (record := param.get_help_record(context)) is not None:
+            panels.setdefault(panel, []).append(record)
+    for heading, rows in panels.items():
+        lines += definitions(heading, rows, width)
     return "\n".join(lines).rstrip()
 
 

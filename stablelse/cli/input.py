@@ -14,7 +14,7 @@ import typer
 
 from stablelse.analysis import Place
 from stablelse.cli.beside import masked_blocks, masked_vector
-from stablelse.cli.options import Input, Methods
+from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES
 from stablelse.numerics.formats import Array, Format, UnknownFormatError, find_format
 from stablelse.numerics.formulas import (
@@ -68,13 +68,11 @@ class Job(NamedTuple):
     empty: str = "nan"  # what becomes of vectors that are completely masked or hold only -inf
 
     @classmethod
-    def of(
-        cls, function: Function, source: Input, options: Methods, empty: str, steps: bool
-    ) -> Job:
+    def of(cls, function: Function, options: Request) -> Job:
         """Return what is asked for, or raise if it does not exist."""
         formats = find_formats(options.dtype)
         for format_ in formats:
-            if source.mask and not format_.has_infinity:
+            if options.mask and not format_.has_infinity:
                 raise typer.BadParameter(
                     f"{format_.name} has no infinity, so it cannot hold a mask: choose "
                     "another --dtype"
@@ -82,10 +80,10 @@ class Job(NamedTuple):
         shifts = [find_shift(shift.strip()) for shift in options.shift or ["max"]]
         methods = [find_method(name) for name in options.method or ()] or None
         candidates(function, methods or USUAL, shifts)
-        if steps and methods and not FORMULAS.keys() & set(methods):
+        if options.steps and methods and not FORMULAS.keys() & set(methods):
             formulas = ", ".join(method.value for method in FORMULAS)
             raise typer.BadParameter(f"--steps needs a method that has steps: {formulas}")
-        return cls(function, methods, shifts, formats, empty)
+        return cls(function, methods, shifts, formats, options.empty)
 
     @property
     def dtype(self) -> str:
@@ -118,7 +116,7 @@ def parsed_to(formats: Sequence[Format]) -> str:
     return "longdouble" if is_wide else "float64"
 
 
-def read_options(options: Input, dtype: str, gauge: Gauge | None = None) -> ReadOptions:
+def read_options(options: Request, dtype: str, gauge: Gauge | None = None) -> ReadOptions:
     """Return how the files are to be read."""
     return ReadOptions(
         key=options.key,
@@ -135,7 +133,7 @@ def read_options(options: Input, dtype: str, gauge: Gauge | None = None) -> Read
 
 
 def open_numbers(
-    options: Input, dtype: str, gauge: Gauge | None = None, alike: bool = True
+    options: Request, dtype: str, gauge: Gauge | None = None, alike: bool = True
 ) -> tuple[Iterator[Block], By | None]:
     """Return the blocks of all files without the mask, and what a vector is to be."""
     reading = read_options(options, dtype, gauge)
@@ -143,7 +141,7 @@ def open_numbers(
     return open_files(options.file or ["-"], reading, alike and by is not By.ROWS), by
 
 
-def prepared(options: Input, blocks: Iterator[Block]) -> Iterator[Block]:
+def prepared(options: Request, blocks: Iterator[Block]) -> Iterator[Block]:
     """Return blocks with -inf where the mask says so, divided by the temperature."""
     blocks = masked_blocks(blocks, options.mask, options.axis) if options.mask else blocks
     if options.temperature is None:
@@ -168,14 +166,14 @@ def _divided(temperature: float, block: Block) -> Block:
 
 
 def open_input(
-    options: Input, dtype: str, gauge: Gauge | None = None
+    options: Request, dtype: str, gauge: Gauge | None = None
 ) -> tuple[Iterator[Block], By | None]:
     """Return the blocks of all files, prepared, and what a vector is to be."""
     blocks, by = open_numbers(options, dtype, gauge)
     return prepared(options, blocks), by
 
 
-def read_vectors(options: Input, dtype: str, gauge: Gauge | None = None) -> Iterator[Vectors]:
+def read_vectors(options: Request, dtype: str, gauge: Gauge | None = None) -> Iterator[Vectors]:
     """Read the vectors in stacks of bounded size; of each file only the rows that are named."""
     if options.numbers:
         yield _argument(options, dtype)
@@ -185,7 +183,7 @@ def read_vectors(options: Input, dtype: str, gauge: Gauge | None = None) -> Iter
 
 
 def read_bounded(
-    options: Input, dtype: str, most: int, gauge: Gauge | None = None
+    options: Request, dtype: str, most: int, gauge: Gauge | None = None
 ) -> Iterator[Vectors] | Stream:
     """Read the vectors, or leave them a stream if one has more than `most` numbers."""
     if options.numbers or options.row:
@@ -194,7 +192,7 @@ def read_bounded(
     return vectors_or_stream(blocks, by, most, NOTES.note)
 
 
-def read_one(options: Input, formats: Sequence[Format]) -> tuple[Array, Place]:
+def read_one(options: Request, formats: Sequence[Format]) -> tuple[Array, Place]:
     """Read the one vector that must be there, for these formats, and where it is from."""
     stacks = read_vectors(options, parsed_to(formats))
     stack = next(stacks)
@@ -206,7 +204,7 @@ def read_one(options: Input, formats: Sequence[Format]) -> tuple[Array, Place]:
     return stack.values[0], place_of(stack, 0)
 
 
-def _argument(options: Input, dtype: str) -> Vectors:
+def _argument(options: Request, dtype: str) -> Vectors:
     values = parse_numbers(options.numbers or [], dtype=dtype)
     block = Block(values[np.newaxis], "the vector given", 0)
     if options.mask is not None:

@@ -3,10 +3,10 @@
 from stablelse.analysis.limits import limits
 from stablelse.cli.emit import emit
 from stablelse.cli.input import find_formats
-from stablelse.cli.options import Limits
+from stablelse.cli.options import Request
 from stablelse.numerics.formats import installed_formats
 
 
-def run(request: Limits) -> None:
+def run(request: Request) -> None:
     """Show where exp leaves each format."""
     emit(limits(find_formats(request.dtype, ()) or installed_formats()), request)

@@ -26,7 +26,7 @@ from stablelse.cli.input import (
     prepared,
     read_vectors,
 )
-from stablelse.cli.options import Input, Labels, Nll
+from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES
 from stablelse.cli.values import values_of
 from stablelse.numerics.formats import Array
@@ -56,16 +56,16 @@ _ALONE = "--label"
 _OPTIONS = {"--file": "--labels", "--column": "--label-column", "--key": "--label-key"}
 
 
-def read_labelled(source: Input, where: Labels, dtype: str) -> Iterator[Vectors]:
+def read_labelled(source: Request, dtype: str) -> Iterator[Vectors]:
     """Read vectors with their labels, in stacks of bounded size."""
-    if where.label is not None:
-        yield _alone(read_vectors(source, dtype), where)
+    if source.label is not None:
+        yield _alone(read_vectors(source, dtype), source)
         return
-    stacks, labels = _opened(source, where, dtype)
-    yield from chosen(_beside(stacks, labels, where.ignore_index), source.row)
+    stacks, labels = _opened(source, dtype)
+    yield from chosen(_beside(stacks, labels, source.ignore_index), source.row)
 
 
-def _alone(stacks: Iterator[Vectors], where: Labels) -> Vectors:
+def _alone(stacks: Iterator[Vectors], source: Request) -> Vectors:
     """Return the only vector with its label."""
     stack = next(stacks)
     if len(stack.values) > 1 or next(stacks, None) is not None:
@@ -73,26 +73,26 @@ def _alone(stacks: Iterator[Vectors], where: Labels) -> Vectors:
             f"--label is for a single vector, and {stack.source} has more: choose one with --row, "
             "or give --labels"
         )
-    given = Block(np.array([[where.label]], np.float64), _ALONE, 0)
-    labels = _checked(given, stack.values.shape[1], where.ignore_index)
+    given = Block(np.array([[source.label]], np.float64), _ALONE, 0)
+    labels = _checked(given, stack.values.shape[1], source.ignore_index)
     return stack._replace(labels=labels)
 
 
-def _opened(source: Input, where: Labels, dtype: str) -> tuple[Iterator[Vectors], Beside]:
+def _opened(source: Request, dtype: str) -> tuple[Iterator[Vectors], Beside]:
     """Open the logits and, beside them, the labels."""
-    if where.labels is not None or where.label_key is not None:
-        columns = () if where.label_column is None else (where.label_column,)
-        files = source.file or [] if where.labels is None else [where.labels]
-        reading = ReadOptions(key=where.label_key, columns=columns)
-        twice = files if where.labels is None else []
+    if source.labels is not None or source.label_key is not None:
+        columns = () if source.label_column is None else (source.label_column,)
+        files = source.file or [] if source.labels is None else [source.labels]
+        reading = ReadOptions(key=source.label_key, columns=columns)
+        twice = files if source.labels is None else []
         passes = Passes(part for path in twice for part in find_files(path))
-        stacks = _seen(read_vectors(source._replace(row=None), dtype), passes)
+        stacks = _seen(read_vectors(source.but(row=None), dtype), passes)
         first = next(stacks)
         labels = one_column(passes.blocks(open_beside(files, reading, _OPTIONS)), first.outer)
         return chain([first], stacks), Beside(labels)
-    column = where.label_column
+    column = source.label_column
     assert column is not None, "there are labels in a file or in a column"
-    with_labels = source._replace(column=[*source.column, column]) if source.column else source
+    with_labels = source.but(column=[*source.column, column]) if source.column else source
     blocks, by = open_numbers(with_labels, dtype)
     if by not in (None, By.ROWS):
         raise typer.BadParameter(f"--label-column labels rows: it does not go with --by {by.value}")
@@ -145,10 +145,10 @@ def _place(block: Block, index: int) -> str:
     return f"{block.source}, row {block.offset + index + 1}"
 
 
-def run(request: Nll) -> None:
+def run(request: Request) -> None:
     """Show the losses."""
     function = LossFunction.GRADIENT if request.grad else LossFunction.LOSS
-    job = Job.of(function.function, request.source, request.methods, request.empty, request.steps)
+    job = Job.of(function.function, request)
     guard = Guard(request.fail_on)
     usual = [Method.EXACT] if request.quiet and not request.fail_on else USUAL
     found = LabelledTally(
@@ -156,13 +156,13 @@ def run(request: Nll) -> None:
         job.candidates(usual),
         job.formats,
         request.reduction or "mean",
-        request.labels.ignore_index,
+        request.ignore_index,
         job.empty,
-        request.every,
+        request.all,
     )
-    stacks = read_labelled(request.source, request.labels, job.dtype)
-    stacks = batches(policed(stacks, job, request.labels.ignore_index))
-    kind = request.output.format
+    stacks = read_labelled(request, job.dtype)
+    stacks = batches(policed(stacks, job, request.ignore_index))
+    kind = request.format
     with proposing_no("--skip-na"):
         losses = guard.watched(_losses(stacks, found))
         if request.quiet and request.fail_on:
@@ -187,7 +187,7 @@ def _losses(
         yield found.compare(stack.values, stack.labels, stack.masked, partial(place_of, stack))
 
 
-def _values(stacks: Iterator[Vectors], found: LabelledTally, request: Nll) -> Iterator[Values]:
+def _values(stacks: Iterator[Vectors], found: LabelledTally, request: Request) -> Iterator[Values]:
     """Yield the values alone: of every vector, or what they are reduced to."""
     for stack in stacks:
         assert stack.labels is not None, "these vectors are labelled"
@@ -200,12 +200,12 @@ def _values(stacks: Iterator[Vectors], found: LabelledTally, request: Nll) -> It
         yield from values_of(found.result().totals, request)
 
 
-def _is_reduced(request: Nll) -> bool:
+def _is_reduced(request: Request) -> bool:
     return request.reduction != "none" and not request.grad
 
 
 def _guarded(
-    losses: Iterator[Compared | Sequence[Comparison]], found: LabelledTally, request: Nll
+    losses: Iterator[Compared | Sequence[Comparison]], found: LabelledTally, request: Request
 ) -> Iterator[Values]:
     """Yield the values alone of losses that are guarded."""
     for loss in chain.from_iterable(losses):
@@ -216,7 +216,7 @@ def _guarded(
 
 
 def _pictures(
-    losses: Iterator[Compared | Sequence[Comparison]], found: LabelledTally, request: Nll
+    losses: Iterator[Compared | Sequence[Comparison]], found: LabelledTally, request: Request
 ) -> Iterator[Any]:
     """Yield the methods on one vector, below the softmax or its logarithm; or a row a vector."""
     from stablelse.render.screen import Screen
@@ -229,6 +229,6 @@ def _pictures(
         raise typer.BadParameter("--steps shows one vector: choose it with --row")
     if result.vectors == 1:
         (loss,) = result.comparisons
-        yield loss.steps if request.steps else Screen(loss, request.digits, request.every)
+        yield loss.steps if request.steps else Screen(loss, request.digits, request.all)
     else:
-        yield Overview(result, request.digits, request.every)
+        yield Overview(result, request.digits, request.all)

@@ -1,9 +1,13 @@
-"""What each command can be asked for: options, in bundles."""
+"""The options as a table, the request that they make, and those that contradict each other."""
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from math import inf
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
@@ -13,93 +17,84 @@ from stablelse.cli.help import is_number
 #: What a picture can be saved as, and a figure, where a result is drawn as one.
 PICTURES, FIGURES = (".svg", ".html", ".txt"), (".png", ".svg", ".pdf")
 
-#: The names of values that may also be something else: they complete.
-_METHODS = ("naive", "shifted", "division-free", "exact")
-_SHIFTS = ("max", "min", "mean")
-_PEERS = ("naive", "logaddexp", "scipy", "torch", "jax")
+#: The functions by the names of their commands.
+FUNCTIONS = {"lse": "logsumexp", "softmax": "softmax", "log-softmax": "log_softmax"}
+
 FORMAT_NAMES = (
     *("float16", "bfloat16", "float32", "float64"),
     *("float8_e4m3fn", "float8_e5m2", "longdouble"),
 )
 
 
-def _completing(values: Sequence[str]) -> Callable[[str], list[str]]:
-    """Return what completes the beginning of a value."""
+class Request(SimpleNamespace):
+    """What a command is asked for: its options by name, and None for those it does not have."""
 
-    def complete(incomplete: str) -> list[str]:
-        return [value for value in values if value.startswith(incomplete)]
+    def __getattr__(self, name: str) -> Any:
+        if name in DEFAULTS:
+            return None
+        raise AttributeError(f"there is no option {name!r}")
 
-    return complete
+    def given(self, *names: str) -> str:
+        """Return the first of these options that is not as it is by default, as it is typed."""
+        for name in names:
+            if getattr(self, name) not in (None, [], DEFAULTS[name]):
+                return f"--{name.replace('_', '-')}"
+        return ""
+
+    def but(self, **changed: Any) -> Request:
+        """Return the same request with other values of some options."""
+        return Request(**vars(self) | changed)
+
+    @property
+    def is_without_numbers(self) -> bool:
+        """Whether no numbers and no files are named."""
+        return not self.numbers and not self.file
+
+    @property
+    def is_piped(self) -> bool:
+        """Whether the numbers come from standard input."""
+        return not self.numbers and "-" in (self.file or ["-"])
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether people read the output, rather than programs."""
+        return not self.quiet and self.format in ("table", "plain")
 
 
-def _methods(default: str) -> Any:
-    """Return the option that chooses the methods."""
-    return typer.Option(
-        "--method",
-        "-m",
-        metavar="naive|shifted|division-free|exact",
-        autocompletion=_completing(_METHODS),
-        help=f"Only this method; repeatable.  [default: {default}]",
-    )
+class Option(NamedTuple):
+    """How an option is given, and what its help says."""
 
+    type: Any
+    metavar: str | None  # where it is not the choices of a Literal
+    help: str
+    default: Any = None
+    flags: str = ""  # where it is not the name alone
+    completions: Sequence[str] = ()
+    settings: Any = None  # others of Typer's, as a dict
+    kind: Any = typer.Option
 
-def _shifts(text: str) -> Any:
-    """Return the option that chooses the a of the identity."""
-    return typer.Option(metavar="max|min|mean|A", autocompletion=_completing(_SHIFTS), help=text)
+    def parameter(self, name: str, panel: str) -> inspect.Parameter:
+        """Return what Typer makes an option of."""
+        flags = self.flags or f"--{name.replace('_', '-')}"
+        info = self.kind(
+            *(flags.split() if self.kind is typer.Option else ()),
+            metavar=self.metavar,
+            help=self.help,
+            rich_help_panel=panel,
+            autocompletion=self._completed if self.completions else None,
+            **(self.settings or {}),
+        )
+        type_ = self.type | None if self.default is None else self.type
+        return inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=self.default,
+            annotation=Annotated[type_, info],
+        )
 
-
-def _formats(text: str, default: str) -> Any:
-    """Return the option that chooses the floating-point formats."""
-    return typer.Option(
-        metavar="FORMAT",
-        autocompletion=_completing(FORMAT_NAMES),
-        help=f"{text}  [default: {default}]",
-    )
-
-
-#: The functions by the names of their commands.
-FUNCTIONS = {"lse": "logsumexp", "softmax": "softmax", "log-softmax": "log_softmax"}
-
-_Key = Annotated[
-    str | None,
-    typer.Option(
-        "--key",
-        "-k",
-        metavar="NAME",
-        help="Which array of a .npz or safetensors; which field of JSON, or a path: a.b[].c.",
-    ),
-]
-_Axis = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        help="Which axis of an array has the vectors, from 0 or, backward, -1.  [default: -1]",
-    ),
-]
-_Column = Annotated[
-    list[str] | None,
-    typer.Option("--column", "-c", metavar="NAME|INDEX", help="Only this column, from 1."),
-]
-_By = Annotated[
-    Literal["rows", "columns", "all"] | None,
-    typer.Option(help="What one vector is; a row, if there are several rows and columns."),
-]
-_Header = Annotated[
-    bool | None,
-    typer.Option("--header/--no-header", help="Otherwise: if line 1 holds names, and no numbers."),
-]
-_SkipNa = Annotated[
-    bool,
-    typer.Option(
-        "--skip-na", help="Leave out cells that are blank, NA or #N/A.", show_default=False
-    ),
-]
-_Delimiter = Annotated[
-    str | None, typer.Option("--delimiter", "-d", metavar="CHAR", help="Otherwise: detected.")
-]
-_Decimal = Annotated[
-    Literal[".", ","], typer.Option(help="The decimal sign; a comma is never guessed.")
-]
+    def _completed(self, incomplete: str) -> list[str]:
+        """Return the values that begin as what was typed does."""
+        return [value for value in self.completions if value.startswith(incomplete)]
 
 
 def _temperature(text: str) -> float:
@@ -110,271 +105,6 @@ def _temperature(text: str) -> float:
     return number
 
 
-class Input(NamedTuple):
-    """Where the numbers come from, and how a file is read."""
-
-    numbers: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[NUMBER]...", help="The vector x; negative numbers as they are."),
-    ] = None
-    file: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--file",
-            "-f",
-            metavar="PATH",
-            help="A file, directory, glob or URL; repeatable; - is standard input. In text, # at"
-            " the beginning of a line or after a blank starts a comment.",
-        ),
-    ] = None
-    key: _Key = None
-    axis: _Axis = None
-    column: _Column = None
-    by: _By = None
-    row: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="N|I,J",
-            help="Only this vector, from 1, shown in full; I,J in an array of three axes.",
-        ),
-    ] = None
-    header: _Header = None
-    skip_na: _SkipNa = False
-    delimiter: _Delimiter = None
-    decimal: _Decimal = "."
-    mask: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH",
-            help="A file with a cell for each number: 1 or true keeps it, 0 or false counts as"
-            " -inf; or one row of them, for every row.",
-        ),
-    ] = None
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            metavar="T",
-            parser=_temperature,
-            help="Divide x by T first, in float64; the rounded quotient is the x of all methods.",
-        ),
-    ] = None
-
-
-class Files(NamedTuple):
-    """Files that are named one after another, and how they are read."""
-
-    file: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[FILE]...",
-            help="Files, directories, globs or URLs; - is standard input. In text, # starts a"
-            " comment.",
-        ),
-    ] = None
-    key: _Key = None
-    axis: _Axis = None
-    column: _Column = None
-    by: _By = None
-    header: _Header = None
-    skip_na: _SkipNa = False
-    delimiter: _Delimiter = None
-    decimal: _Decimal = "."
-
-
-class Labels(NamedTuple):
-    """Where the labels of vectors are."""
-
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH",
-            help="The labels, counted from 0: a file as the logits may be in, one for each vector.",
-        ),
-    ] = None
-    label_column: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|INDEX",
-            help="The column of the labels, from 1: of the file of --labels, or of the logits'.",
-        ),
-    ] = None
-    label_key: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Which array or field of --labels; without it, of the logits' file.",
-        ),
-    ] = None
-    label: Annotated[
-        int | None, typer.Option(metavar="K", help="The label of a single vector.")
-    ] = None
-    ignore_index: Annotated[
-        int, typer.Option(metavar="K", help="A label that says to leave its vector out.")
-    ] = -100
-
-
-class Methods(NamedTuple):
-    """How the numbers are computed with."""
-
-    method: Annotated[
-        list[str] | None,
-        _methods("all but division-free"),
-    ] = None
-    shift: Annotated[
-        list[str] | None,
-        _shifts("The a of the identity; repeatable.  [default: max]"),
-    ] = None
-    dtype: Annotated[
-        list[str] | None,
-        _formats(
-            "The floating-point format, as `stablelse limits` lists them; repeatable.", "float64"
-        ),
-    ] = None
-
-
-def _check_suffixes(paths: Sequence[str] | None, known: Sequence[str]) -> Any:
-    """Refuse a file name without the suffix of a picture or a figure."""
-    for path in paths or ():
-        suffix = Path(path).suffix.lower()
-        if suffix not in known:
-            raise typer.BadParameter(
-                f"{path!r} ends in none of {', '.join(known)}: the suffix says what is saved"
-            )
-        if suffix in FIGURES and known != PICTURES and find_spec("matplotlib") is None:
-            raise typer.BadParameter(
-                f"{path!r} is a figure, which needs matplotlib: pip install matplotlib brings it"
-            )
-    return paths
-
-
-def _check_pictures(paths: list[str] | None) -> Any:
-    return _check_suffixes(paths, PICTURES)
-
-
-def _check_figures(paths: list[str] | None) -> Any:
-    return _check_suffixes(paths, tuple(dict.fromkeys((*FIGURES, *PICTURES))))
-
-
-_Json = Annotated[bool, typer.Option("--json", help="Short for --format json.", show_default=False)]
-_File = Annotated[
-    str | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write there, whole or not at all."),
-]
-_Format = Annotated[
-    Literal["table", "plain", "json", "jsonl", "csv"], typer.Option(help="What is printed.")
-]
-_Save = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="FILE.svg|html|txt",
-        callback=_check_pictures,
-        help="Keep the picture of the table as well, as wide as the screen; repeatable; not with"
-        " --quiet or another --format.",
-    ),
-]
-
-
-_Color = Annotated[
-    Literal["auto", "always", "never"],
-    typer.Option(help="Whether pictures have colour; auto: on a terminal that has it."),
-]
-
-
-class Output(NamedTuple):
-    """What is printed and saved, and where to."""
-
-    format: _Format = "table"
-    json: _Json = False
-    output: _File = None
-    save: _Save = None
-    color: _Color = "auto"
-    title: str = ""  # no option: the command as it was typed, where a picture is saved
-
-
-class NotesOutput(NamedTuple):
-    """What is printed and saved, also in the forms that notes and slides are written in."""
-
-    format: Annotated[
-        Literal["table", "plain", "markdown", "latex", "json", "jsonl", "csv"],
-        typer.Option(help="What is printed."),
-    ] = "table"
-    json: _Json = False
-    output: _File = None
-    save: _Save = None
-    color: _Color = "auto"
-    title: str = ""
-
-
-class FigureOutput(NamedTuple):
-    """What is printed and saved, where the result is also drawn as a figure."""
-
-    format: _Format = "table"
-    json: _Json = False
-    output: _File = None
-    save: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE.png|svg|pdf|html|txt",
-            callback=_check_figures,
-            help="Keep a figure for a paper or a slide (.png, .svg, .pdf), or the picture of the"
-            " screen (.html, .txt); repeatable; not with another --format.",
-        ),
-    ] = None
-    color: _Color = "auto"
-    title: str = ""
-
-
-class Cluster(NamedTuple):
-    """Where the work is done."""
-
-    engine: Annotated[
-        Literal["local", "dask"], typer.Option(help="Where long files are summed up.")
-    ] = "local"
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            "--scheduler",
-            metavar="ADDRESS",
-            help="A Dask cluster, tcp://host:8786.  [default: $DASK_SCHEDULER_ADDRESS, or"
-            " processes here]",
-        ),
-    ] = None
-
-
-#: In this process.
-HERE = Cluster()
-
-_Quiet = Annotated[
-    bool,
-    typer.Option(
-        "--quiet",
-        "-q",
-        help="The value alone, for scripts: correctly rounded, or that of --method.",
-        show_default=False,
-    ),
-]
-_Empty = Annotated[
-    Literal["nan", "zero", "uniform", "error"],
-    typer.Option(help="What becomes of a vector that is completely masked or holds only -inf."),
-]
-_Errors = Annotated[
-    bool,
-    typer.Option(
-        "--errors",
-        help="Relative errors beside their bounds, and the condition number.",
-        show_default=False,
-    ),
-]
-_Steps = Annotated[
-    bool,
-    typer.Option("--steps", help="The evaluation, operation by operation.", show_default=False),
-]
-_Dtype = Annotated[
-    list[str] | None,
-    _formats("The floating-point format; repeatable.", "float64"),
-]
-
-
 def _digits(text: str) -> int:
     """Read how many digits numbers are to have."""
     number = 40 if text == "full" else int(text) if text.isascii() and text.isdigit() else 0
@@ -383,224 +113,334 @@ def _digits(text: str) -> int:
     return number
 
 
-_Digits = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N|full",
-        parser=_digits,
-        help="How many digits numbers have in the table.  [default: 7, and all in results]",
-    ),
-]
-_All = Annotated[
-    bool,
-    typer.Option("--all", help="Every element and every row, however many.", show_default=False),
-]
+def _ending_in(known: Sequence[str]) -> Callable[[Sequence[str] | None], Any]:
+    """Return what refuses a file name without the suffix of a picture or a figure."""
+
+    def check(paths: Sequence[str] | None) -> Any:
+        for path in paths or ():
+            suffix = Path(path).suffix.lower()
+            if suffix not in known:
+                raise typer.BadParameter(
+                    f"{path!r} ends in none of {', '.join(known)}: the suffix says what is saved"
+                )
+            if suffix in FIGURES and known != PICTURES and find_spec("matplotlib") is None:
+                raise typer.BadParameter(
+                    f"{path!r} is a figure, which needs matplotlib: pip install matplotlib "
+                    "brings it"
+                )
+        return paths
+
+    return check
 
 
-_FailOn = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="[METHOD:]VERDICT",
-        help="Exit with 1 if that occurs, of naive, of shifted or of any: overflow, underflow,"
-        " nan, does_not_fit, no_digits, broken (any of these), digits_lost, ulp>N; repeatable,"
-        " or a list with commas.",
-    ),
-]
+def _format(text: str, default: str) -> Option:
+    return Option(list[str], "FORMAT", f"{text}  [default: {default}]", completions=FORMAT_NAMES)
 
 
-class Evaluate(NamedTuple):
-    """What lse, softmax and log-softmax are asked for."""
-
-    source: Input
-    methods: Methods
-    output: Output
-    cluster: Cluster = HERE
-    empty: _Empty = "nan"
-    errors: _Errors = False
-    steps: _Steps = False
-    digits: _Digits = None
-    every: _All = False
-    quiet: _Quiet = False
-    fail_on: _FailOn = None
-    function: str = "lse"  # no option: the command
+def _method(default: str) -> Option:
+    names = ("naive", "shifted", "division-free", "exact")
+    text = f"Only this method; repeatable.  [default: {default}]"
+    return Option(list[str], "|".join(names), text, None, "--method -m", names)
 
 
-class Nll(NamedTuple):
-    """What nll is asked for."""
-
-    source: Input
-    labels: Labels
-    methods: Methods
-    output: Output
-    logits: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATH", help="The logits, a vector a row: the same as --file."),
-    ] = None
-    grad: Annotated[
-        bool, typer.Option("--grad", help="The gradient, softmax - onehot.", show_default=False)
-    ] = False
-    reduction: Annotated[
-        Literal["mean", "sum", "none"] | None,
-        typer.Option(help="How the losses become one.  [default: mean]"),
-    ] = None
-    empty: _Empty = "nan"
-    steps: _Steps = False
-    digits: _Digits = None
-    every: _All = False
-    quiet: _Quiet = False
-    fail_on: _FailOn = None
+def _shift(type_: Any, text: str) -> Option:
+    names = ("max", "min", "mean")
+    return Option(type_, "max|min|mean|A", text, completions=names)
 
 
-class Demo(NamedTuple):
-    """What demo is asked for."""
+_FORMATS = "The floating-point format, as `stablelse limits` lists them; repeatable."
+_FAIL_ON = (
+    "overflow, underflow, nan, does_not_fit, no_digits, broken (any of these), digits_lost, ulp>N"
+)
 
-    output: Output
-    scene: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Only this scene; repeatable.  [default: all]"),
-    ] = None
-    straight: Annotated[
-        bool, typer.Option("--all", help="Straight through, without waiting for keys.")
-    ] = False
-    names: Annotated[bool, typer.Option("--list", help="The names of the scenes.")] = False
-
-
-class Prove(NamedTuple):
-    """What prove is asked for."""
-
-    function: Annotated[
-        Literal["lse", "softmax"],
-        typer.Argument(metavar="lse|softmax", help="Whose identity.", show_default=False),
-    ]
-    source: Input
-    output: NotesOutput
-    shift: Annotated[
-        str | None,
-        _shifts("The a of the identity.  [default: max]"),
-    ] = None
-    dtype: _Dtype = None
-
-
-class Sweep(NamedTuple):
-    """What sweep is asked for."""
-
-    source: Input
-    output: FigureOutput
-    offset: Annotated[
-        str | None,
-        typer.Option(metavar="A:B", help="Move x: x + t, t from A to B.  [default: -1000:1000]"),
-    ] = None
-    scale: Annotated[
-        str | None,
-        typer.Option(metavar="A:B", help="Stretch x instead: t x, t from A to B, both positive."),
-    ] = None
-    function: Annotated[
-        Literal["lse", "softmax", "log-softmax"], typer.Option(help="What to compute.")
-    ] = "lse"
-    method: Annotated[
-        list[str] | None,
-        _methods("all"),
-    ] = None
-    shift: Annotated[
-        list[str] | None,
-        _shifts("The a of the identity; repeatable.  [default: max]"),
-    ] = None
-    dtype: Annotated[
-        list[str] | None,
-        _formats(
-            "The floating-point format, as `stablelse limits` lists them; repeatable.",
-            "float16, float32, float64",
+#: The options of all commands, in the groups and in the order in which help shows them: by how
+#: often people need them. `NAME:COMMAND` is what an option is to that command.
+OPTIONS = {
+    "Numbers and files": {
+        "function:prove": Option(
+            Literal["lse", "softmax"], "lse|softmax", "Whose identity.", inspect.Parameter.empty,
+            kind=typer.Argument,
         ),
-    ] = None
-    points: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="How many t are tried first in float32 and wider formats; in narrower ones, every"
-            " t is.  [default: 400]",
+        "numbers": Option(
+            list[str], "[NUMBER]...", "The vector x; negative numbers as they are.",
+            kind=typer.Argument,
         ),
-    ] = None
-    intervals: Annotated[
-        bool, typer.Option("--intervals", help="List the intervals of t instead of the chart.")
-    ] = False
-
-
-class Peers(NamedTuple):
-    """What peers is asked for."""
-
-    source: Input
-    output: Output
-    function: Annotated[
-        Literal["lse", "softmax", "log-softmax"] | None,
-        typer.Option(help="What to compute.  [default: lse]"),
-    ] = None
-    dtype: _Dtype = None
-    peer: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            autocompletion=_completing(_PEERS),
-            help="Only this library beside our own; repeatable: naive, logaddexp, scipy, torch,"
-            " jax.  [default: all installed]",
+        "function": Option(
+            Literal["lse", "softmax", "log-softmax"], None, "What to compute.  [default: lse]"
         ),
-    ] = None
-    whole: Annotated[
-        bool, typer.Option("--all", help="Every case of the gallery, with what each library gives.")
-    ] = False
-    time: Annotated[
-        bool, typer.Option("--time/--no-time", help="How long each takes per element.")
-    ] = True
-
-
-class Scan(NamedTuple):
-    """What scan is asked for."""
-
-    source: Files
-    output: Output
-    function: Annotated[
-        Literal["lse", "softmax", "log-softmax"],
-        typer.Option(help="What to compute of each vector."),
-    ] = "lse"
-    dtype: Annotated[
-        list[str] | None,
-        _formats(
-            "The floating-point format; repeatable.", "float16, float32, and bfloat16 if installed"
+        "file": Option(
+            list[str], "PATH", "A file, directory, glob or URL; repeatable; - is standard input."
+            " In text, # at the beginning of a line or after a blank starts a comment.",
+            flags="--file -f",
         ),
-    ] = None
-    max_ulp: Annotated[
-        float | None,
-        typer.Option(
-            metavar="N", min=0.5, help="How many ulps a finite result may lose.  [default: 10]"
+        "file:scan": Option(
+            list[str], "[FILE]...", "Files, directories, globs or URLs; - is standard input. In"
+            " text, # starts a comment.", kind=typer.Argument,
         ),
-    ] = None
-    fail_on: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[METHOD:]VERDICT",
-            help="Exit with 1 if that occurs, of that method or any: overflow, underflow, nan,"
-            " does_not_fit, no_digits, broken (any of these), digits_lost, ulp>N (any result more"
-            " than N ulp off); repeatable, or a list with commas; none.  [default: shifted:broken]",
+        "logits": Option(list[str], "PATH", "The logits, a vector a row: the same as --file."),
+        "labels": Option(
+            str, "PATH",
+            "The labels, counted from 0: a file as the logits may be in, one for each vector.",
         ),
-    ] = None
-    whole: Annotated[
-        bool, typer.Option("--all", help="Every kind of trouble, and the charts of all bins.")
-    ] = False
-    quiet: Annotated[
-        bool,
-        typer.Option(
-            "--quiet",
-            "-q",
-            help="Nothing but the exit code, and on stderr what failed.",
-            show_default=False,
+        "label": Option(int, "K", "The label of a single vector."),
+        "label_column": Option(
+            str, "NAME|INDEX",
+            "The column of the labels, from 1: of the file of --labels, or of the logits'.",
         ),
-    ] = False
+        "label_key": Option(
+            str, "NAME", "Which array or field of --labels; without it, of the logits' file."
+        ),
+        "column": Option(
+            list[str], "NAME|INDEX", "Only this column, from 1.", flags="--column -c"
+        ),
+        "by": Option(
+            Literal["rows", "columns", "all"], None,
+            "What one vector is; a row, if there are several rows and columns.",
+        ),
+        "row": Option(
+            list[str], "N|I,J",
+            "Only this vector, from 1, shown in full; I,J in an array of three axes.",
+        ),
+        "key": Option(
+            str, "NAME",
+            "Which array of a .npz or safetensors; which field of JSON, or a path: a.b[].c.",
+            flags="--key -k",
+        ),
+        "mask": Option(
+            str, "PATH", "A file with a cell for each number: 1 or true keeps it, 0 or false counts"
+            " as -inf; or one row of them, for every row.",
+        ),
+        "header": Option(
+            bool, None, "Otherwise: if line 1 holds names, and no numbers.",
+            flags="--header/--no-header",
+        ),
+        "skip_na": Option(bool, None, "Leave out cells that are blank, NA or #N/A.", False),
+        "delimiter": Option(str, "CHAR", "Otherwise: detected.", flags="--delimiter -d"),
+        "decimal": Option(
+            Literal[".", ","], None, "The decimal sign; a comma is never guessed.", "."
+        ),
+        "axis": Option(
+            int, "N",
+            "Which axis of an array has the vectors, from 0 or, backward, -1.  [default: -1]",
+        ),
+        "ignore_index": Option(int, "K", "A label that says to leave its vector out.", -100),
+    },
+    "Methods": {
+        "dtype": _format(_FORMATS, "float64"),
+        "dtype:sweep": _format(_FORMATS, "float16, float32, float64"),
+        "dtype:scan": _format(_FORMATS, "float16, float32, and bfloat16 if installed"),
+        "dtype:limits": _format("Only this format; repeatable.", "all"),
+        "method": _method("all but division-free"),
+        "method:sweep": _method("all"),
+        "shift": _shift(list[str], "The a of the identity; repeatable.  [default: max]"),
+        "shift:prove": _shift(str, "The a of the identity.  [default: max]"),
+        "offset": Option(str, "A:B", "Move x: x + t, t from A to B.  [default: -1000:1000]"),
+        "scale": Option(str, "A:B", "Stretch x instead: t x, t from A to B, both positive."),
+        "points": Option(
+            int, "N", "How many t are tried first in float32 and wider formats; in narrower ones,"
+            " every t is.  [default: 400]",
+        ),
+        "temperature": Option(
+            float, "T", "Divide x by T first, in float64; the rounded quotient is the x of all"
+            " methods.", settings={"parser": _temperature},
+        ),
+        "grad": Option(bool, None, "The gradient, softmax - onehot.", False),
+        "reduction": Option(
+            Literal["mean", "sum", "none"], None, "How the losses become one.  [default: mean]"
+        ),
+        "empty": Option(
+            Literal["nan", "zero", "uniform", "error"], None,
+            "What becomes of a vector that is completely masked or holds only -inf.", "nan",
+        ),
+        "peer": Option(
+            list[str], "NAME", "Only this library beside our own; repeatable: naive, logaddexp,"
+            " scipy, torch, jax.  [default: all installed]",
+            completions=("naive", "logaddexp", "scipy", "torch", "jax"),
+        ),
+        "time": Option(
+            bool, None, "How long each takes per element.", True, "--time/--no-time"
+        ),
+        "max_ulp": Option(
+            float, "N", "How many ulps a finite result may lose.  [default: 10]",
+            settings={"min": 0.5},
+        ),
+    },
+    "Output": {
+        "scene": Option(list[str], "NAME", "Only this scene; repeatable.  [default: all]"),
+        "quiet": Option(
+            bool, None,
+            "The value alone, for scripts: correctly rounded, or that of --method.",
+            False, "--quiet -q",
+        ),
+        "quiet:scan": Option(
+            bool, None, "Nothing but the exit code, and on stderr what failed.", False,
+            "--quiet -q",
+        ),
+        "errors": Option(
+            bool, None, "Relative errors beside their bounds, and the condition number.", False
+        ),
+        "steps": Option(bool, None, "The evaluation, operation by operation.", False),
+        "json": Option(bool, None, "Short for --format json.", False),
+        "format": Option(
+            Literal["table", "plain", "json", "jsonl", "csv"], None, "What is printed.", "table"
+        ),
+        "format:prove": Option(
+            Literal["table", "plain", "markdown", "latex", "json", "jsonl", "csv"], None,
+            "What is printed.", "table",
+        ),
+        "output": Option(
+            str, "FILE", "Write there, whole or not at all.", flags="--output -o"
+        ),
+        "save": Option(
+            list[str], "FILE.svg|html|txt", "Keep the picture of the table as well, as wide as the"
+            " screen; repeatable; not with --quiet or another --format.",
+            settings={"callback": _ending_in(PICTURES)},
+        ),
+        "save:sweep": Option(
+            list[str], "FILE.png|svg|pdf|html|txt", "Keep a figure for a paper or a slide (.png,"
+            " .svg, .pdf), or the picture of the screen (.html, .txt); repeatable; not with another"
+            " --format.",
+            settings={"callback": _ending_in((*FIGURES, ".html", ".txt"))},
+        ),
+        "fail_on": Option(
+            list[str], "[METHOD:]VERDICT", "Exit with 1 if that occurs, of naive, of shifted or of"
+            f" any: {_FAIL_ON}; repeatable, or a list with commas.",
+        ),
+        "fail_on:scan": Option(
+            list[str], "[METHOD:]VERDICT", "Exit with 1 if that occurs, of that method or any:"
+            f" {_FAIL_ON} (any result more than N ulp off); repeatable, or a list with commas;"
+            " none.  [default: shifted:broken]",
+        ),
+        "digits": Option(
+            int, "N|full",
+            "How many digits numbers have in the table.  [default: 7, and all in results]",
+            settings={"parser": _digits},
+        ),
+        "all": Option(bool, None, "Every element and every row, however many.", False),
+        "all:demo": Option(bool, None, "Straight through, without waiting for keys.", False),
+        "all:peers": Option(
+            bool, None, "Every case of the gallery, with what each library gives.", False
+        ),
+        "all:scan": Option(
+            bool, None, "Every kind of trouble, and the charts of all bins.", False
+        ),
+        "intervals": Option(
+            bool, None, "List the intervals of t instead of the chart.", False
+        ),
+        "list": Option(bool, None, "The names of the scenes.", False),
+        "color": Option(
+            Literal["auto", "always", "never"], None,
+            "Whether pictures have colour; auto: on a terminal that has it.", "auto",
+        ),
+    },
+    "Large files": {
+        "engine": Option(
+            Literal["local", "dask"], None, "Where long files are summed up.", "local"
+        ),
+        "scheduler": Option(
+            str, "ADDRESS", "A Dask cluster, tcp://host:8786.  [default: $DASK_SCHEDULER_ADDRESS,"
+            " or processes here]",
+        ),
+    },
+}  # fmt: skip
+
+#: What the options are if they are not given.
+DEFAULTS = {
+    key.partition(":")[0]: option.default
+    for group in OPTIONS.values()
+    for key, option in group.items()
+}
+
+#: What says where numbers come from, and how a file is read.
+INPUT = (
+    *("file", "key", "axis", "column", "by", "row", "header", "skip_na", "delimiter", "decimal"),
+    *("mask", "temperature"),
+)
 
 
-class Limits(NamedTuple):
-    """What limits is asked for."""
+def parameters(command: str, names: str) -> Iterator[inspect.Parameter]:
+    """Yield what Typer makes the options of a command of, in the order of the table."""
+    wanted = names.split()
+    for panel, group in OPTIONS.items():
+        for key, option in group.items():
+            name, _, only = key.partition(":")
+            is_this = only == command or (not only and f"{name}:{command}" not in group)
+            if name in wanted and is_this:
+                yield option.parameter(name, panel)
 
-    output: Output
-    dtype: Annotated[
-        list[str] | None,
-        _formats("Only this format; repeatable.", "all"),
-    ] = None
+
+_PICTURE = "--save keeps the picture of the table: it does not go with "
+_LABELS = (
+    "give the labels once: --labels FILE, --label-column or --label-key for a column, an array or "
+    "a field of the logits' file, or --label K for a single vector"
+)
+
+#: Commands (all, if none is named), a clash and what to say of it, with options in braces; {} is
+#: what the clash returns. They are refused before anything is read, the first that holds.
+_REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
+    ("", lambda o: o.json and o.format not in ("table", "json"),
+     "--json is --format json: it does not go with --format {format}"),
+    ("", lambda o: o.save and o.quiet, _PICTURE + "--quiet"),
+    ("", lambda o: o.save and o.json, _PICTURE + "--format json"),
+    ("", lambda o: o.save and o.format != "table", _PICTURE + "--format {format}"),
+    ("lse softmax log-softmax nll",
+     lambda o: (o.json or not o.is_picture) and o.given("digits", "all"),
+     "{} is for the table: what programs read has every number, with all its digits"),
+    ("scan", lambda o: o.quiet and o.given("output", "json", "format"),
+     "--quiet prints nothing: it does not go with {}"),
+    ("", lambda o: o.quiet and o.given("json", "format", "steps", "errors"),
+     "--quiet prints the value alone: it does not go with {}"),
+    ("demo", lambda o: o.list and o.given("format", "json", "save"),
+     "--list has names alone: leave out --format, --json and --save"),
+    ("nll", lambda o: o.grad and o.reduction,
+     "--grad gives the gradient of each vector's own loss, as of their sum; that of a mean is "
+     "divided by the number of vectors: leave out --reduction"),
+    ("nll", lambda o: o.steps and o.json,
+     "--steps goes with the table: stablelse log-softmax has them in --format json"),
+    ("nll", lambda o: o.steps and o.format != "table",
+     "--steps goes with the table: stablelse log-softmax has them in --format {format}"),
+    ("nll", lambda o: (o.label is not None) == bool(o.labels or o.label_column or o.label_key),
+     _LABELS),
+    ("nll", lambda o: o.skip_na,
+     "--skip-na would number the classes anew: fill in what is missing"),
+    ("nll", lambda o: o.numbers and o.labels is None and o.label is None,
+     "--label-column is for files and pipes: use --label K"),
+    ("nll", lambda o: o.is_piped and o.labels is None and o.label_key is not None,
+     "--label-key reads the logits' file twice, which a pipe cannot be: save it to a file"),
+    ("nll", lambda o: [o.labels, o.mask].count("-") + o.is_piped > 1,
+     "standard input can be read for one of logits, labels and mask"),
+    ("", lambda o: o.mask == "-" and o.is_piped,
+     "standard input cannot be both the mask and the numbers"),
+    ("", lambda o: o.axis is not None and o.by not in (None, "rows"),
+     "--axis says what a vector is: leave out --by {by}"),
+    ("sweep", lambda o: o.offset is not None and o.scale is not None,
+     "x is moved or stretched: leave out --offset or --scale"),
+    ("peers", lambda o: o.is_without_numbers and o.given("function", "dtype"),
+     "{} goes with numbers or --file, not with the gallery"),
+    ("peers", lambda o: o.all and not o.is_without_numbers,
+     "--all is for the gallery, without numbers and --file"),
+    ("prove", lambda o: o.is_without_numbers and o.given("shift", "dtype"),
+     "{} goes with numbers or --file, not without"),
+    ("lse", lambda o: o.scheduler is not None and o.engine != "dask",
+     "--scheduler is for a cluster: use --engine dask"),
+    ("lse", lambda o: o.engine == "dask" and (o.numbers or o.is_piped),
+     "--engine dask is for files, which its workers open: name them"),
+)  # fmt: skip
+
+
+def refuse(request: Request) -> None:
+    """Refuse options that contradict each other, and those for files if none is read."""
+    if request.numbers:
+        for_files = request.given(*(name for name in INPUT if name not in ("mask", "temperature")))
+        where = "with numbers as arguments"
+    else:
+        may_be_without = request.command in ("peers", "prove") and not request.file
+        for_files = request.given(*INPUT) if may_be_without else ""
+        where = "without a file"
+    if for_files:
+        raise typer.BadParameter(f"{for_files} is for files and pipes: it does not go {where}")
+    for commands, clashes, message in _REFUSALS:
+        if not commands or request.command in commands.split():
+            clash = clashes(request)
+            if clash:
+                raise typer.BadParameter(message.format(clash, **vars(request)))

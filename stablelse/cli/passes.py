@@ -18,7 +18,7 @@ from stablelse.analysis.results import Comparison
 from stablelse.analysis.stream import StreamState
 from stablelse.cli.cluster import fold_on_cluster
 from stablelse.cli.input import Job, open_input
-from stablelse.cli.options import Cluster, Input
+from stablelse.cli.options import Request
 from stablelse.cli.progress import Meter
 from stablelse.engines import fold
 from stablelse.numerics.formats import Array, Format
@@ -34,13 +34,13 @@ _Engine = Callable[..., list[StreamState]]
 
 
 def fold_stream(
-    stream: Stream, source: Input, job: Job, plain: bool, meter: Meter, cluster: Cluster
+    stream: Stream, source: Request, job: Job, plain: bool, meter: Meter
 ) -> list[Comparison]:
     """Fold a stream into what every method makes of it: one result, or one a column."""
-    passes = passes_over(source) if cluster.engine == "local" else None
+    passes = passes_over(source) if source.engine == "local" else None
     engine: _Engine = partial(_fold_here, meter=meter)
-    if cluster.engine == "dask":
-        engine = partial(fold_on_cluster, source=source, scheduler=cluster.scheduler, meter=meter)
+    if source.engine == "dask":
+        engine = partial(fold_on_cluster, source=source, scheduler=source.scheduler, meter=meter)
     blocks, width, names = _beginning(stream)
     states = [StreamState([f.name for f in job.formats], plain) for _ in range(width)]
     states = engine(blocks, states)
@@ -52,7 +52,7 @@ def fold_stream(
     return [_only(comparison, job.methods or USUAL) for comparison in found]
 
 
-def _again(passes: Passes, source: Input, column: int | None, meter: Meter) -> Iterator[Array]:
+def _again(passes: Passes, source: Request, column: int | None, meter: Meter) -> Iterator[Array]:
     """Read all numbers again, or those of a column."""
     whole = slice(None) if column is None else slice(column, column + 1)
     for block in passes.blocks(open_input(source, "float64", meter.again())[0]):
@@ -88,7 +88,7 @@ def _beginning(stream: Stream) -> tuple[Iterator[Block], int, list[str | None]]:
     return blocks, width, list(first.columns or numbers)
 
 
-def passes_over(source: Input) -> Passes | None:
+def passes_over(source: Request) -> Passes | None:
     """Return the passes over the files, if all can be opened a second time."""
     files = [*(source.file or ["-"]), *filter(None, [source.mask])]
     if any(path == "-" or is_url(path) for path in files):
@@ -97,7 +97,7 @@ def passes_over(source: Input) -> Passes | None:
     return Passes(parts) if all(map(os.path.isfile, parts)) else None
 
 
-def compare_long(stream: Stream, source: Input, job: Job, meter: Meter) -> Comparison:
+def compare_long(stream: Stream, source: Request, job: Job, meter: Meter) -> Comparison:
     """Compare the methods on one long softmax or log-softmax, in two passes."""
     state = StreamState([format_.name for format_ in job.formats])
     with _summed(stream, source, state, meter) as again:
@@ -112,7 +112,7 @@ def compare_long(stream: Stream, source: Input, job: Job, meter: Meter) -> Compa
         return whole.result(state.source)
 
 
-def long_elements(stream: Stream, source: Input, job: Job, meter: Meter) -> Iterator[Array]:
+def long_elements(stream: Stream, source: Request, job: Job, meter: Meter) -> Iterator[Array]:
     """Yield the elements of one long vector; those in doubt take more passes than two."""
     (format_,) = job.formats
     state = StreamState([format_.name], plain=False)
@@ -131,7 +131,7 @@ def _rounded(format_: Format, again: Callable[[], Iterator[Array]]) -> Iterator[
 
 @contextmanager
 def _summed(
-    stream: Stream, source: Input, state: StreamState, meter: Meter
+    stream: Stream, source: Request, state: StreamState, meter: Meter
 ) -> Iterator[Callable[[], Iterator[Array]]]:
     """Take one long vector into a state, and yield what reads its numbers once more."""
     passes = passes_over(source)

@@ -18,7 +18,7 @@ from stablelse.readers import Gauge, Note, ReadError, Vectors, find_files, is_ur
 from stablelse.render.numbers import rough_text
 
 if TYPE_CHECKING:
-    from stablelse.cli.options import Input
+    from stablelse.cli.options import Request
 
 #: What takes less is over before anyone has read how far it got.
 PATIENCE = 1.0  # seconds
@@ -168,7 +168,7 @@ class Meter:
         return f"{speed / 1e6:.1f} million/s" if speed >= 1e5 else f"{speed:,.0f}/s"
 
 
-def meter_of(source: Input) -> Meter:
+def meter_of(source: Request) -> Meter:
     """Return the meter of what is read; numbers that are arguments are there at once."""
     return Meter([] if source.numbers else source.file or ["-"])
 

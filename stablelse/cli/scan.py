@@ -17,24 +17,24 @@ from stablelse.analysis.scan import (
 )
 from stablelse.cli.emit import emit
 from stablelse.cli.input import find_formats, open_numbers, place_of
-from stablelse.cli.options import FUNCTIONS, Input, Scan
+from stablelse.cli.options import FUNCTIONS, Request
 from stablelse.cli.progress import NOTES, meter_of
 from stablelse.numerics.formats import installed_formats
 from stablelse.readers import vectors
 from stablelse.render.scan import failure_text
 
 
-def run(request: Scan) -> None:
+def run(request: Request) -> None:
     """Count what breaks, and end with exit code 1 if what must not occur does."""
     conditions, max_ulp = _conditions(request.fail_on, request.max_ulp)
     installed = [format_.name for format_ in installed_formats()]
     trained_in = [name for name in ("float16", "bfloat16", "float32") if name in installed]
     formats = [format_.name for format_ in find_formats(request.dtype, trained_in)]
-    state = ScanState(FUNCTIONS[request.function], formats, max_ulp)
-    _take_all(state, Input(**request.source._asdict()), "longdouble" in formats)
+    state = ScanState(FUNCTIONS[request.function or "lse"], formats, max_ulp)
+    _take_all(state, request, "longdouble" in formats)
     found = state.result()
     if not request.quiet:
-        emit(replace(found, whole=request.whole), request)
+        emit(replace(found, whole=bool(request.all)), request)
     failed = list(failures(found, conditions))
     for failure in failed:
         typer.echo(f"stablelse: failed: {failure_text(failure, found)}", err=True)
@@ -42,7 +42,7 @@ def run(request: Scan) -> None:
         raise typer.Exit(1)
 
 
-def _take_all(state: ScanState, source: Input, is_wide: bool) -> None:
+def _take_all(state: ScanState, source: Request, is_wide: bool) -> None:
     """Read all vectors; by default the shape of each file says what a vector is."""
     with (meter := meter_of(source)).running():
         dtype = "longdouble" if is_wide else "float64"

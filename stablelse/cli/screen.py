@@ -25,27 +25,27 @@ def console_for(stream: Any, color: str = "auto") -> Console:
     return console(no_color=True, color_system=None) if color == "never" else console()
 
 
-def show(results: Iterable[Any], stream: Any, output: Any, hide: Callable[[], None]) -> None:
+def show(results: Iterable[Any], stream: Any, request: Any, hide: Callable[[], None]) -> None:
     """Print pictures one below the other, and save them first: if that fails, none is printed."""
-    console = console_for(stream, output.color)
-    if output.save:
+    console = console_for(stream, request.color)
+    if request.save:
         results = list(results)
         is_wide = stream.isatty() or os.environ.get("COLUMNS")
-        _save(results, output, console.width if is_wide else WIDTH)
+        _save(results, request, console.width if is_wide else WIDTH)
     for picture in results:
         hide()
         console.print(picture, crop=False)
 
 
-def _save(results: list[Any], output: Any, width: int) -> None:
+def _save(results: list[Any], request: Any, width: int) -> None:
     """Save pictures to files of the kinds that their suffixes name."""
     is_drawn = "figure" in FORMS.get(type(results[0]).__name__, {})
     with ExitStack() as files:
-        for path in output.save:
+        for path in request.save:
             suffix = Path(path).suffix.lower()
             if is_drawn and suffix in FIGURES:
                 drawn = form(results[0], "figure")(results[0], suffix)
                 files.enter_context(open_sink(path, "wb")).write(drawn)
             else:
-                text = SAVED[suffix](Group(*results), output.title, width)
+                text = SAVED[suffix](Group(*results), request.title, width)
                 files.enter_context(open_sink(path)).write(text)

@@ -16,7 +16,7 @@ import typer
 
 from stablelse.cli.emit import NUMBERS, Values, emit, write_numbers
 from stablelse.cli.input import Job, policed, read_bounded, read_vectors
-from stablelse.cli.options import FUNCTIONS, HERE, Evaluate
+from stablelse.cli.options import FUNCTIONS, Request
 from stablelse.cli.progress import NOTES, Meter, meter_of
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas import Method
@@ -29,19 +29,19 @@ from stablelse.render.numbers import number_text
 GATHERED = 10_000
 
 
-def run(request: Evaluate) -> None:
+def run(request: Request) -> None:
     """Print the values alone, for --quiet."""
     job = job_of(request)
-    with (meter := meter_of(request.source)).running():
+    with (meter := meter_of(request)).running():
         emit(Many("values", _values(request, job, meter)), request, meter)
 
 
-def job_of(request: Evaluate) -> Job:
+def job_of(request: Request) -> Job:
     """Return what is to be computed, or complain of what a cluster does not do."""
     function = Function(FUNCTIONS[request.function])
-    job = Job.of(function, request.source, request.methods, request.empty, request.steps)
-    is_changed = request.source.mask or request.source.temperature
-    if request.cluster != HERE and (is_changed or not _may_stream(request, job)):
+    job = Job.of(function, request)
+    is_changed = request.mask or request.temperature
+    if request.engine == "dask" and (is_changed or not _may_stream(request, job)):
         raise typer.BadParameter(
             "--engine dask sums up in one pass: it does not go with --mask, --temperature, --row, "
             "--steps, --errors, another --shift than max, or longdouble"
@@ -52,7 +52,7 @@ def job_of(request: Evaluate) -> Job:
 def values_of(results: Iterable[Any], request: Any) -> Iterator[Values]:
     """Yield the values of results or totals: the exact ones, or those asked for."""
     for result in results:
-        if request.methods.method or result.method is Method.EXACT:
+        if request.method or result.method is Method.EXACT:
             yield Values(np.atleast_1d(result.value), False)
 
 
@@ -61,9 +61,9 @@ def passes() -> Any:
     return import_module("stablelse.cli.passes")
 
 
-def _may_stream(request: Evaluate, job: Job) -> bool:
+def _may_stream(request: Request, job: Job) -> bool:
     """Whether what is asked for can be had without gathering the numbers."""
-    if request.source.numbers or request.source.row or job.empty != "nan" or request.steps:
+    if request.numbers or request.row or job.empty != "nan" or request.steps:
         return False
     if job.dtype == "longdouble":
         return False
@@ -71,18 +71,18 @@ def _may_stream(request: Evaluate, job: Job) -> bool:
         return job.has_usual_shift
     if request.quiet or is_file_of_numbers(request):
         return job.is_exact and len(job.formats) == 1
-    is_table = request.output.format == "table" and not request.errors
+    is_table = request.format == "table" and not request.errors
     return is_table and job.has_usual_shift and Method.DIVISION_FREE not in (job.methods or [])
 
 
-def read(request: Evaluate, job: Job, meter: Meter, most: int) -> Iterator[Vectors] | Stream:
+def read(request: Request, job: Job, meter: Meter, most: int) -> Iterator[Vectors] | Stream:
     """Read the vectors, or leave them a stream if one has more numbers than may be gathered."""
     if not _may_stream(request, job):
-        return policed(read_vectors(request.source, job.dtype, meter.gauge), job)
-    found = read_bounded(request.source, job.dtype, most, meter.gauge)
+        return policed(read_vectors(request, job.dtype, meter.gauge), job)
+    found = read_bounded(request, job.dtype, most, meter.gauge)
     if isinstance(found, Stream):
         return found
-    return policed(found if request.cluster == HERE else not_rows(found), job)
+    return policed(found if request.engine != "dask" else not_rows(found), job)
 
 
 def not_rows(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
@@ -95,15 +95,13 @@ def not_rows(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
     return chain([first], stacks)
 
 
-def _values(request: Evaluate, job: Job, meter: Meter) -> Iterator[Values]:
+def _values(request: Request, job: Job, meter: Meter) -> Iterator[Values]:
     """Yield the values alone, the exact ones or those asked for, vector by vector as they come."""
     found = read(request, job, meter, GATHERED)
     if isinstance(found, Stream) and job.function is Function.LOGSUMEXP:
         plain = bool({Method.NAIVE, Method.SHIFTED}.intersection(job.methods or []))
         exact = job._replace(methods=job.methods or [Method.EXACT])
-        for comparison in passes().fold_stream(
-            found, request.source, exact, plain, meter, request.cluster
-        ):
+        for comparison in passes().fold_stream(found, request, exact, plain, meter):
             for result in comparison.results:
                 yield Values(np.atleast_1d(result.value), True)
                 _note_doubt(result)
@@ -127,12 +125,12 @@ def _values(request: Evaluate, job: Job, meter: Meter) -> Iterator[Values]:
             yield from (Values(row, stack.vertical) for row in rows)
 
 
-def _long_values(stream: Stream, request: Evaluate, job: Job, meter: Meter) -> Iterator[Values]:
+def _long_values(stream: Stream, request: Request, job: Job, meter: Meter) -> Iterator[Values]:
     """Yield the elements of one long vector, in lines or in a line as they came."""
     first = next(stream.blocks)
     is_vertical = first.values.shape[1] == 1
     whole = stream._replace(blocks=chain([first], stream.blocks))
-    pieces = passes().long_elements(whole, request.source, job, meter)
+    pieces = passes().long_elements(whole, request, job, meter)
     last = next(pieces)
     for piece in pieces:
         yield Values(last, is_vertical, goes_on=True)
@@ -161,22 +159,21 @@ def _note_unfit(stack: Vectors, format_: Format) -> None:
         NOTES.note(Note(text, stack.source))
 
 
-def is_file_of_numbers(request: Evaluate) -> bool:
+def is_file_of_numbers(request: Request) -> bool:
     """Whether the elements are written to a file of numbers, as its suffix says."""
-    output = request.output
-    if request.function == "lse" or output.format != "table" or output.output is None:
+    if request.function == "lse" or request.format != "table" or request.output is None:
         return False
-    suffix = Path(output.output).suffix.lower()
+    suffix = Path(request.output).suffix.lower()
     return suffix in NUMBERS and not (request.quiet or request.steps or request.errors)
 
 
-def write_file(request: Evaluate, job: Job, meter: Meter) -> None:
+def write_file(request: Request, job: Job, meter: Meter) -> None:
     """Write the elements of the vectors to a file of numbers."""
-    path = request.output.output
+    path = request.output
     assert path is not None, "there is a file"
     if request.fail_on:
         raise typer.BadParameter(f"--fail-on compares methods: it does not go with {path}")
-    if request.output.save:
+    if request.save:
         raise typer.BadParameter(
             f"--save keeps the picture of the table: it does not go with numbers in {path}"
         )
@@ -193,11 +190,11 @@ def write_file(request: Evaluate, job: Job, meter: Meter) -> None:
 _NOUNS = {By.ROWS: "row", By.COLUMNS: "column", By.ALL: "row"}
 
 
-def _blocks(request: Evaluate, job: Job, meter: Meter) -> Iterator[tuple[Array, tuple[int, ...]]]:
+def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Array, tuple[int, ...]]]:
     """Yield elements as they lie in the source, and the axes over which their rows are counted."""
     found = read(request, job, meter, GATHERED)
     if isinstance(found, Stream) and found.axis is By.ALL:
-        for elements in passes().long_elements(found, request.source, job, meter):
+        for elements in passes().long_elements(found, request, job, meter):
             yield elements[:, np.newaxis], ()
         return
     if isinstance(found, Stream):
@@ -220,7 +217,7 @@ def _blocks(request: Evaluate, job: Job, meter: Meter) -> Iterator[tuple[Array, 
         if stack.axis is By.COLUMNS:
             columns.append(values)
         else:
-            is_last = request.source.axis in (None, -1, len(stack.outer))
+            is_last = request.axis in (None, -1, len(stack.outer))
             yield values, stack.outer if is_last else ()
     if columns:
         yield np.concatenate(columns).T, ()

@@ -410,7 +410,6 @@ def test_places_on_the_axis(motion, start):
 
 
 def test_points_are_as_the_command_says():
-    from stablelse.cli.options import Sweep
+    from stablelse.cli.options import OPTIONS
 
-    (option,) = Sweep.__annotations__["points"].__metadata__
-    assert f"[default: {POINTS}]" in option.help
+    assert f"[default: {POINTS}]" in OPTIONS["Methods"]["points"].help
