@@ -1,16 +1,15 @@
 """Arrays as they lie on disk: NumPy's ``.npy`` and ``.npz``, and ``.safetensors``.
 
-They are read in pieces, not mapped into memory: the pages of a map count as this process's memory.
+They are read in pieces; only rows that do not lie in order come from a map of the file.
 """
 
 import json
 import math
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from weakref import finalize
 
 import numpy as np
@@ -29,10 +28,13 @@ from stablelse.readers.blocks import (
     quoted,
     unique_keys,
 )
-from stablelse.readers.sources import Source, seekable
+from stablelse.readers.sources import Source, mapped, seekable
 
 #: What is read at once: little memory, but many numbers for the cost of one block.
 BLOCK_BYTES = 1 << 22
+
+#: How many numbers of a row are gathered at once: each may lie on a page of its own.
+_GATHERED = 32
 
 #: NumPy's own bound on a header, which is parsed as Python literals (NEP 1).
 _NPY_HEADER_BYTES = 10_000
@@ -99,7 +101,7 @@ def npy_parts(source: Source, options: ReadOptions, part_bytes: int) -> list[tup
     array = _read_npy(source)
     axes = array.axes(options)
     array.check_end()
-    if axes.slab != axes.width:
+    if not axes.are_in_order:
         return []
     size = axes.width * array.dtype.itemsize
     step = max(1, part_bytes // size)
@@ -114,7 +116,7 @@ def npy_parts(source: Source, options: ReadOptions, part_bytes: int) -> list[tup
 def npy_part(source: Source, options: ReadOptions, part: Rows) -> Iterator[Block]:
     """Read some rows of an array."""
     source.seek(part.place)
-    array = StoredArray(source, (part.end - part.begin, part.width), part.dtype)
+    array = StoredArray(source, part.place, (part.end - part.begin, part.width), part.dtype)
     for block in array.blocks(options._replace(axis=None)):
         yield block._replace(offset=part.begin + block.offset)
 
@@ -186,7 +188,9 @@ def safetensors(source: Source, options: ReadOptions) -> Iterator[Block]:
         raise damaged(name, kind, f"the length of {quoted(key)} is not that of its shape")
     source.skip_to(8 + length + begin)
     source.name = _keyed(name, key)
-    yield from StoredArray(source, shape, np.dtype(dtype), decode=decode).blocks(options)
+    yield from StoredArray(source, source.tell(), shape, np.dtype(dtype), decode=decode).blocks(
+        options
+    )
     source.name = name
     source.expect_end(8 + length + max(ends), "its tensors")
 
@@ -215,6 +219,9 @@ def _float8_e4m3fn(codes: Array) -> Array:
 
 
 _Decode = Callable[[Array], Array]
+
+#: Rows to read at once, from and to.
+_Ranges = Iterable[tuple[int, int]]
 
 #: How the numbers of a tensor are stored, and what makes numbers of codes.
 _TENSOR_DTYPES: dict[str, tuple[str, _Decode | None]] = {
@@ -246,79 +253,65 @@ def _read_npy(source: Source) -> "StoredArray":
         is_structured = dtype.fields or dtype.subdtype
         what, hint = _STRUCTURED if is_structured else _REFUSED[dtype.kind]
         raise ReadError(f"{source.name} holds {what} ({dtype}), not real numbers; {hint}")
-    return StoredArray(source, shape, dtype, is_fortran)
+    return StoredArray(source, source.tell(), shape, dtype, is_fortran)
 
 
 class Axes(NamedTuple):
-    """Which axis of an array has the vectors, and how its numbers lie in the file."""
+    """Which axis of an array has the vectors."""
 
-    outer: tuple[int, ...]  # the lengths of the axes over which rows are counted, the last fastest
-    width: int  # how many numbers a row has
-    steps: tuple[int, ...]  # how many numbers lie from one row to the next on each outer axis
-    step: int  # and from one number of a row to the next
+    shape: tuple[int, ...]  # of two axes or more
+    axis: int
     by: By | None  # what a vector is, if that is settled
+    are_in_order: bool  # whether the vectors lie one after the other in the file
+
+    @property
+    def width(self) -> int:
+        """How many numbers a row has."""
+        return self.shape[self.axis]
+
+    @property
+    def outer(self) -> tuple[int, ...]:
+        """The lengths of the axes over which rows are counted, the last fastest."""
+        return self.shape[: self.axis] + self.shape[self.axis + 1 :]
 
     @property
     def rows(self) -> int:
         """How many vectors there are."""
         return math.prod(self.outer)
 
-    def long(self) -> list[tuple[int, int]]:
-        """Return the length and the step of the outer axes longer than 1; of one axis at least."""
-        pairs = zip(self.outer, self.steps, strict=True)
-        return [pair for pair in pairs if pair[0] > 1] or [(1, 1)]
-
-    @property
-    def slab(self) -> int | None:
-        """How many numbers interwoven rows have; ``None`` if rows do not lie in their order."""
-        steps = [step for _, step in self.long()]
-        if steps != sorted(steps, reverse=True):
-            return None
-        return self.width * math.prod(length for length, step in self.long() if step < self.step)
-
 
 class Memory:
     """Memory that is reused when nothing views it: fresh pages cost as much as reading."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self) -> None:
         self._free: list[bytearray] = []
 
     def take(self, size: int) -> Array:
         """Return `size` bytes, which are free again when no array views them."""
-        memory = self._free.pop() if self._free else bytearray(self._size)
+        memory = self._free.pop() if self._free else bytearray(size)
         view = np.frombuffer(memory, np.uint8, size)
         finalize(view, self._free.append, memory)
         return view
 
 
-class StoredArray:
-    """An array that begins at the next byte of its source; its header may be wrong."""
+class StoredArray(NamedTuple):
+    """An array that begins at a place of its source; its header may be wrong."""
 
-    def __init__(
-        self,
-        source: Source,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        is_fortran: bool = False,
-        decode: _Decode | None = None,
-    ) -> None:
-        self.source, self.shape, self.dtype = source, shape, dtype
-        self._is_fortran, self._decode = is_fortran, decode
-        self.place = source.tell()
+    source: Source
+    place: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    is_fortran: bool = False
+    decode: _Decode | None = None
 
-    def blocks(self, options: ReadOptions) -> Iterator[Block]:
-        """Read it: ``options.axis`` has the vectors, the others are counted as rows."""
-        axes, name = self.axes(options), self.source.name
-        positions = choose_columns(options.columns, None, axes.width, name).positions
-        wanted = list(positions) if options.columns else slice(None)
-        kept = options.dtype if self.dtype.kind in "biu" else self.dtype.newbyteorder("=")
-        outer = axes.outer if len(axes.outer) > 1 else ()
-        offset = 0
-        for values in self._values(axes, wanted):
-            numbers = self._decode(values) if self._decode else values.astype(kept, copy=False)
-            yield Block(numbers, name, offset, by=axes.by, outer=outer)
-            offset += len(numbers)
+    @property
+    def size(self) -> int:
+        """How many bytes its numbers take."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def check_end(self) -> None:
+        """Refuse a file that goes on after its only array."""
+        self.source.expect_end(self.place + self.size, "its array")
 
     def axes(self, options: ReadOptions) -> Axes:
         """Return the axes, or refuse a shape that cannot be read or does not fit the file."""
@@ -341,91 +334,68 @@ class StoredArray:
         axis = (-1 if axis is None else axis) % len(shape)
         if axis == 0 and len(shape) == 2:
             by = By.COLUMNS
-        before = (math.prod(shape[:at]) for at in range(len(shape)))
-        behind = (math.prod(shape[at + 1 :]) for at in range(len(shape)))
-        steps = list(before if self._is_fortran else behind)
-        step = steps.pop(axis)
-        return Axes(shape[:axis] + shape[axis + 1 :], shape[axis], tuple(steps), step, by)
+        long = [at for at, length in enumerate(shape) if length > 1]
+        stored = long[::-1] if self.is_fortran else long
+        return Axes(shape, axis, by, stored == sorted(long, key=axis.__eq__))
 
-    @cached_property
-    def size(self) -> int:
-        """How many bytes its numbers take."""
-        return math.prod(self.shape) * self.dtype.itemsize
+    def blocks(self, options: ReadOptions) -> Iterator[Block]:
+        """Read it: ``options.axis`` has the vectors, the others are counted as rows."""
+        axes, name = self.axes(options), self.source.name
+        positions = choose_columns(options.columns, None, axes.width, name).positions
+        kept = options.dtype if self.dtype.kind in "biu" else self.dtype.newbyteorder("=")
+        outer = axes.outer if len(axes.outer) > 1 else ()
+        at_once = max(1, BLOCK_BYTES // (axes.width * self.dtype.itemsize))
+        ranges = (
+            (begin, min(begin + at_once, axes.rows)) for begin in range(0, axes.rows, at_once)
+        )
+        stacks: Iterable[Array]
+        if axes.are_in_order:
+            wanted = list(positions) if options.columns else slice(None)
+            stacks = (rows[:, wanted] for rows in self._in_order(axes, ranges))
+        else:
+            step = 1 if options.columns else _GATHERED
+            places = positions[::step]
+            stacks = self._gathered(axes, ranges, [slice(at, at + step) for at in places])
+        offset = 0
+        for values in stacks:
+            numbers = self.decode(values) if self.decode else values.astype(kept, copy=False)
+            yield Block(numbers, name, offset, by=axes.by, outer=outer)
+            offset += len(numbers)
 
-    def check_end(self) -> None:
-        """Refuse a file that goes on after its only array."""
-        self.source.expect_end(self.place + self.size, "its array")
+    def _in_order(self, axes: Axes, ranges: _Ranges) -> Iterator[Array]:
+        """Yield rows that lie one after the other."""
+        row_bytes, memory = axes.width * self.dtype.itemsize, Memory()
+        for begin, end in ranges:
+            size = (end - begin) * row_bytes
+            if size > BLOCK_BYTES and self.source.size is None:  # a promise of a pipe
+                data = np.frombuffer(b"".join(self.source.parts(size)), np.uint8)
+                come = len(data)
+            else:
+                data = memory.take(size)
+                come = self.source.fill(data.data)
+            if come < size:
+                raise self._truncated(begin * row_bytes + come)
+            yield data.view(self.dtype).reshape(-1, axes.width)
+
+    def _gathered(self, axes: Axes, ranges: _Ranges, pieces: list[slice]) -> Iterator[Array]:
+        """Yield rows whose numbers lie far from each other, out of a map of the file."""
+        with seekable(self.source, self.size, to_map=True) as file:
+            place = self.place if file is self.source else 0
+            if (size := (file.size or 0) - place) < self.size:
+                raise self._truncated(size)
+            pages, forget = mapped(file)
+            order: Literal["C", "F"] = "F" if self.is_fortran else "C"
+            array = np.ndarray(axes.shape, self.dtype, pages, place, order=order)
+            rows = np.moveaxis(array, axes.axis, -1)
+            for begin, end in ranges:
+                index, parts = np.unravel_index(np.arange(begin, end), axes.outer), []
+                for columns in pieces:
+                    parts.append(rows[..., columns][index])
+                    forget()
+                yield np.concatenate(parts, axis=1)
 
     def _truncated(self, size: int) -> ReadError:
         return ReadError(
             f"{self.source.name} is truncated: its header promises {self.size:,} bytes for the "
             f"shape {self.shape} of {self.dtype}, and {size:,} follow; copy or save it again"
         )
-
-    def _values(self, axes: Axes, wanted: slice | list[int]) -> Iterator[Array]:
-        """Yield the rows in order, some at a time."""
-        slab, size = axes.slab, self.dtype.itemsize
-        if slab is not None and (slab == axes.width or slab * size <= BLOCK_BYTES):
-            yield from self._slabs(axes, slab, wanted)
-            return
-        # The first row of a pipe is complete only when nearly everything has come.
-        with seekable(self.source, self.size) as file:
-            place = self.place if file is self.source else 0
-            if file.size is not None and file.size - place < self.size:
-                raise self._truncated(file.size - place)
-            yield from self._scattered(file, place, axes, wanted)
-
-    def _slabs(self, axes: Axes, slab: int, wanted: slice | list[int]) -> Iterator[Array]:
-        """Yield rows that lie one after the other, or interwoven with few others."""
-        inner, slab_bytes = slab // axes.width, slab * self.dtype.itemsize
-        slabs, at_once = axes.rows // inner, max(1, BLOCK_BYTES // slab_bytes)
-        memory = Memory(at_once * slab_bytes)
-        for begin in range(0, slabs, at_once):
-            count = min(at_once, slabs - begin)
-            wanted_bytes = count * slab_bytes
-            if wanted_bytes > BLOCK_BYTES and self.source.size is None:  # a promise of a pipe
-                data = np.frombuffer(b"".join(self.source.parts(wanted_bytes)), np.uint8)
-                size = len(data)
-            else:
-                data = memory.take(wanted_bytes)
-                size = self.source.fill(data.data)
-            if size < wanted_bytes:
-                raise self._truncated(begin * slab_bytes + size)
-            numbers = data.view(self.dtype).reshape(count, axes.width, inner)
-            yield numbers.swapaxes(1, 2).reshape(-1, axes.width)[:, wanted]
-
-    def _scattered(
-        self, source: Source, first: int, axes: Axes, wanted: slice | list[int]
-    ) -> Iterator[Array]:
-        """Yield rows whose numbers lie far from each other: neighbours on the last axis at once."""
-        at_once = max(1, BLOCK_BYTES // (axes.width * self.dtype.itemsize))
-        positions = np.arange(axes.width)[wanted].tolist()
-        *outer, (last, last_step) = axes.long()
-        for indices in np.ndindex(*[length for length, _ in outer]):
-            base = sum(index * step for index, (_, step) in zip(indices, outer, strict=True))
-            for begin in range(0, last, at_once):
-                place = base + begin * last_step
-                values = np.empty((min(at_once, last - begin), len(positions)), self.dtype)
-                if axes.step < last_step:
-                    for row in range(len(values)):
-                        at = place + row * last_step
-                        values[row] = self._every(source, first, at, axes.width, axes.step)[wanted]
-                else:
-                    for column, position in enumerate(positions):
-                        at = place + position * axes.step
-                        values[:, column] = self._every(source, first, at, len(values), last_step)
-                yield values
-
-    def _every(self, source: Source, first: int, place: int, count: int, step: int) -> Array:
-        """Read `count` numbers from a place on, each `step` numbers after the one before."""
-        size = self.dtype.itemsize
-        values = np.empty(count, self.dtype)
-        at_once = max(1, BLOCK_BYTES // (step * size))
-        for begin in range(0, count, at_once):
-            part = values[begin : begin + at_once]
-            at, length = (place + begin * step) * size, ((len(part) - 1) * step + 1) * size
-            data = source.read_at(first + at, length)
-            if len(data) < length:  # cut short since its size was asked for
-                raise self._truncated(at + len(data))
-            part[:] = np.frombuffer(data, self.dtype)[::step]
-        return values

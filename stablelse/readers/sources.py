@@ -4,6 +4,7 @@ What a file is, its content says, never its name: `SIGNATURES` has the table.
 """
 
 import io
+import mmap
 import os
 import re
 import select
@@ -383,12 +384,12 @@ def _natural(name: str) -> list[str | int]:
 
 
 @contextmanager
-def seekable(source: Source, count: int = sys.maxsize) -> Iterator[Source]:
-    """Make a source that can be read from any place; a pipe is copied to a temporary file.
+def seekable(source: Source, count: int = sys.maxsize, to_map: bool = False) -> Iterator[Source]:
+    """Make a source that can be read from any place, or mapped; others are copied to a file.
 
     What is unpacked is copied only if its size is known: a few bytes could fill the disk.
     """
-    if source.seekable():
+    if source.descriptor is not None or (source.seekable() and not to_map):
         yield source
         return
     if source.packing and count == sys.maxsize:
@@ -407,6 +408,14 @@ def seekable(source: Source, count: int = sys.maxsize) -> Iterator[Source]:
                 ) from error
         file.seek(0)
         yield file_source(source.name, file)
+
+
+def mapped(source: Source) -> tuple[mmap.mmap, Callable[[], None]]:
+    """Return a map of a file, and what makes the memory forget the pages read so far."""
+    assert source.descriptor is not None, "only a file can be mapped"
+    pages = mmap.mmap(source.descriptor, 0, access=mmap.ACCESS_READ)
+    forget = getattr(pages, "madvise", lambda advice: None)
+    return pages, partial(forget, getattr(mmap, "MADV_DONTNEED", 0))
 
 
 def unpacked(source: Source) -> Source:

@@ -7,7 +7,6 @@ pandas and makes NaN of null.
 from __future__ import annotations
 
 import json
-import mmap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -31,7 +30,7 @@ from stablelse.readers.blocks import (
     runs,
 )
 from stablelse.readers.literals import number_reader
-from stablelse.readers.sources import Source, seekable
+from stablelse.readers.sources import Source, mapped, seekable
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -278,7 +277,12 @@ def _open_stream(source: Source) -> tuple[Any, _Batches, Any]:
     """Open a stream of batches, with or without a footer, to be read from its beginning."""
     pa = _pyarrow("Arrow")
     has_footer = source.head.startswith(_FILE_MAGIC)
-    file, forget = _mapped(source, pa)
+    if source.descriptor is None:
+        source.most = _PART_BYTES
+        file, forget = pa.PythonFile(source, mode="r"), None
+    else:
+        pages, forget = mapped(source)
+        file = pa.BufferReader(pa.py_buffer(pages))
     file.read(_FILE_BEGIN if has_footer else 0)
     reader = pa.ipc.open_stream(file)
 
@@ -287,7 +291,8 @@ def _open_stream(source: Source) -> tuple[Any, _Batches, Any]:
             columns = [batch.column(position) for position in layout.columns.positions]
             for part in _valid_parts(columns, _rows_at_once(columns, layout)):
                 yield part
-                forget()
+                if forget is not None:
+                    forget()
         rest = b""
         while part := file.read(_FOOTER_BYTES):
             rest += part
@@ -300,17 +305,6 @@ def _open_stream(source: Source) -> tuple[Any, _Batches, Any]:
             raise more_behind(source.name, "its table")
 
     return reader.schema, batches, None
-
-
-def _mapped(source: Source, pa: Any) -> tuple[Any, Callable[[], None]]:
-    """Return a file's bytes for pyarrow, and what makes the memory forget the pages read so far."""
-    if source.descriptor is None:
-        source.most = _PART_BYTES
-        return pa.PythonFile(source, mode="r"), lambda: None
-    pages = mmap.mmap(source.descriptor, 0, access=mmap.ACCESS_READ)
-    forget = getattr(pages, "madvise", lambda advice: None)
-    advice = getattr(mmap, "MADV_DONTNEED", 0)
-    return pa.BufferReader(pa.py_buffer(pages)), lambda: forget(advice)
 
 
 def _rows_at_once(columns: list[Any], layout: Layout) -> int:
