@@ -26,7 +26,9 @@ from stablelse.numerics.bounds import (
 )
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format
 from stablelse.numerics.formulas import (
+    FORMULAS,
     USUAL,
+    WEIGHTED,
     Candidate,
     ChoiceError,
     Evaluation,
@@ -34,6 +36,7 @@ from stablelse.numerics.formulas import (
     candidates,
     find_method,
     find_shift,
+    held,
     pairwise_sum,
 )
 from stablelse.numerics.functions import (
@@ -42,10 +45,12 @@ from stablelse.numerics.functions import (
     condition_number,
     correct_digits,
     does_not_fit,
+    exact_weighted,
     relative_error,
 )
 from stablelse.numerics.functions import exact as exactly
-from stablelse.numerics.inputs import real_vector, several
+from stablelse.numerics.inputs import real_numbers, real_vector, several
+from stablelse.numerics.targets import check_finite
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -59,6 +64,7 @@ def compare(
     shifts: str | float | Sequence[str | float] = ("max",),
     formats: str | Sequence[str] = ("float64",),
     errors: bool | None = None,
+    weights: npt.ArrayLike | None = None,
 ) -> Comparison:
     """Compute log-sum-exp or softmax of a vector by every method, and find what broke.
 
@@ -80,6 +86,9 @@ def compare(
         Whether to give every method's relative error, its bound and the condition number; by
         default the relative errors only if that takes no noticeable time. Verdicts and ulps are
         there in any case.
+    weights : array_like, optional
+        Shape (n,), finite, of either sign: the b of log |sum b e^x|, for logsumexp alone. Each
+        result has the sign of its sum, too.
 
     Returns
     -------
@@ -104,18 +113,31 @@ def compare(
     shifted 1002.4076059644444 right 0.0
     exact 1002.4076059644444 right 0.0
     """
+    numbers = real_vector(x, "compare")[np.newaxis]
+    b = None if weights is None else _weights(weights, numbers.shape[1])[np.newaxis]
+    if b is not None and Function(function) is not Function.LOGSUMEXP:
+        raise ValueError(f"{function} has no weights: add their logarithms to x")
     (comparison,) = compare_rows(
-        real_vector(x, "compare")[np.newaxis],
-        Problem(Function(function)),
+        numbers,
+        Problem(Function(function), weights=b),
         candidates(
             Function(function),
             USUAL if methods is None else [find_method(name) for name in several(methods)],
             [find_shift(str(shift)) for shift in several(shifts)],
+            FORMULAS if b is None else WEIGHTED,
         ),
         [find_format(name) for name in several(formats)],
         errors=errors,
     )
     return comparison
+
+
+def _weights(weights: npt.ArrayLike, n: int) -> Array:
+    b = real_numbers(weights)
+    if b.shape != (n,):
+        raise ValueError(f"weights of shape {b.shape}: {n} numbers need shape ({n},)")
+    check_finite(b, "weights", "weights are finite")
+    return b
 
 
 def compare_rows(
@@ -134,7 +156,7 @@ def compare_rows(
     if not tried:
         raise ChoiceError(f"no method: choose from {', '.join(m.value for m in Method)}")
     is_measured = x.size <= _QUICK.get(problem.function, 0) if errors is None else errors
-    is_bounded = errors is not False and problem.labels is None
+    is_bounded = errors is not False and problem.labels is None and problem.weights is None
     yardsticks = [_Yardstick(problem, x, f, is_measured, is_bounded) for f in formats]
     columns = [Column(yardstick, each) for yardstick in yardsticks for each in tried]
     return Compared(x, problem, yardsticks[0], columns, place_of)
@@ -173,6 +195,7 @@ class Compared:
             column=place.column,
             n=n,
             x=self.x[row],
+            weights=None if self._problem.weights is None else self._problem.weights[row],
             label=None if labels is None else labels[row].item(),
             minimum=minima[row],
             maximum=maxima[row],
@@ -195,7 +218,8 @@ _QUICK: dict[Function | LossFunction, int] = {
 class Problem:
     """What is computed of some rows: here a function of x alone.
 
-    A loss has the labels of the rows, and `seen` if it is made of that element of a formula's value
+    `weights`, shape (m, n), are those of a log-sum-exp, whose results have signs, shape (m, 1). A
+    loss has the labels of the rows, and `seen` if it is made of that element of a formula's value
     alone. `judged_as` is what a verdict takes the result for. `empty` is what softmax and
     log_softmax are of nothing but -inf, as `stablelse.softmax` has it; the formulas know no such
     thing.
@@ -204,15 +228,22 @@ class Problem:
     labels: Array | None = None
     seen: Array | None = None
 
-    def __init__(self, function: Function, empty: str = "nan") -> None:
+    def __init__(
+        self, function: Function, empty: str = "nan", weights: Array | None = None
+    ) -> None:
         self.function: Function | LossFunction = function
         self.judged_as: Function | None = function
-        self.empty = empty
+        self.empty, self.weights = empty, weights
 
-    def exactly(self, x: Array, format_: Format) -> Array:
-        """Return the correctly rounded value of each row, shape (m, 1) or (m, n)."""
+    def exactly(self, x: Array, format_: Format, b: Array | None) -> tuple[Array, Array | None]:
+        """Return the correctly rounded value of each row, shape (m, 1) or (m, n), and its sign.
+
+        b is what the weights are in the format.
+        """
         assert self.judged_as is not None, "it is a function of x"
-        return exactly(self.judged_as, x, format_, self.empty)
+        if b is not None:
+            return exact_weighted(x, b, format_)
+        return exactly(self.judged_as, x, format_, self.empty), None
 
     def of_formula(self, value: Array) -> Array:
         """Return what the value of a formula makes the result."""
@@ -227,15 +258,18 @@ class _Yardstick:
     ) -> None:
         self.problem, self.format, self._is_bounded = problem, format_, is_bounded
         self.input, self.x = x, format_.round(x)
-        self.exact = problem.exactly(self.x, format_)
+        b = None if problem.weights is None else held(problem.weights, format_)
+        self.exact, self.signs = problem.exactly(self.x, format_, b)
         self._reference: Array | None = None
         if is_measured:
             wide = _wider(format_)
-            wider = problem.exactly(self.x.astype(wide.dtype), wide)
+            wider, _ = problem.exactly(self.x.astype(wide.dtype), wide, b)
             # what the format cannot hold is infinite in it by right
             truth = self.exact.astype(wide.dtype)
             self._reference = np.where(np.isfinite(self.exact), wider, truth)
         self.unfit = does_not_fit(x, self.x)
+        if problem.weights is not None:
+            self.unfit |= does_not_fit(problem.weights, format_.round(problem.weights))
 
     def errors(self, values: Array) -> list[tuple[float | None, float | None]]:
         """Return for each row the relative error of a value, and how many digits that leaves.
@@ -286,11 +320,17 @@ class Column:
     def __init__(self, yardstick: _Yardstick, candidate: Candidate) -> None:
         self._yardstick, problem, format_ = yardstick, yardstick.problem, yardstick.format
         self.name = candidate.method, format_.name, candidate.shift and candidate.shift.name
-        self.values, self._evaluation = yardstick.exact, None
+        self.values, self.signs, self._evaluation = yardstick.exact, yardstick.signs, None
+        opposite = None
         if candidate.formula is not None:
             rule = candidate.shift.rule if candidate.shift else None
-            self._evaluation = candidate.formula.evaluate(yardstick.input, format_, rule)
+            self._evaluation = candidate.formula.evaluate(
+                yardstick.input, format_, rule, problem.weights
+            )
             self.values = problem.of_formula(self._evaluation.value)
+            if self.signs is not None:
+                self.signs = self._evaluation.sign
+                opposite = (self.signs * yardstick.signs < 0)[:, 0]
         self.verdicts, self.ulps = judge(
             self.values,
             yardstick.exact,
@@ -298,8 +338,12 @@ class Column:
             problem.judged_as,
             yardstick.unfit,
             self._evaluation and self._evaluation.row,
+            opposite=opposite,
         )
-        self._errors = yardstick.errors(self.values)
+        measured = self.values
+        if opposite is not None:  # what has the wrong sign has no right digit
+            measured = np.where(opposite[:, np.newaxis], np.nan, measured)
+        self._errors = yardstick.errors(measured)
         if self._evaluation is not None:
             is_wrong = self.verdicts != VERDICTS.index(Verdict.RIGHT)
             self._findings = Findings(self._evaluation, problem.seen, is_wrong)
@@ -328,6 +372,7 @@ class Column:
             shift=shift,
             a=evaluation.results["a"][0] if evaluation and shift else None,
             value=_scalar_if_one(value, function),
+            sign=None if self.signs is None else self.signs[row, 0],
             total=_total(value, function),
             ulps=self.ulps[row].item(),
             error_bound=0.5 if evaluation is None else None,

@@ -33,7 +33,14 @@ import numpy as np
 
 from stablelse.analysis.results import DIGIT, Finding, FindingKind
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formulas import Evaluation, Formula, Kind, Operation, evaluate_part
+from stablelse.numerics.formulas import (
+    Evaluation,
+    Formula,
+    Kind,
+    Operation,
+    evaluate_part,
+    pairwise_sum,
+)
 
 
 class Findings:
@@ -57,6 +64,8 @@ class Findings:
             for kind, where in _masks(evaluation, operation):
                 where = where & is_seen if where.shape[-1] == n else where
                 harmless = _harmless(evaluation, operation, kind, where, n, labels)
+                if is_wrong is not None and "b" in evaluation.results:
+                    harmless = harmless | ~is_wrong  # terms may cancel to 0 by right
                 self._found.append(_Trouble(operation, kind, where, harmless))
             for loss in lost:
                 if loss.operation is operation:
@@ -121,6 +130,7 @@ class _Applied(NamedTuple):
 
     format: Format
     x: Array
+    weights: Array | None
     operands: tuple[Array, ...]
     result: Array
 
@@ -150,18 +160,26 @@ def _term_underflow(applied: _Applied) -> Any:
     return (applied.result == 0) & applied.from_finite
 
 
-def _quotient_underflow(applied: _Applied) -> Any:
-    return (applied.result == 0) & (applied.operands[0] > 0) & applied.from_finite
+def _vanished(applied: _Applied) -> Any:
+    nonzero = reduce(np.logical_and, [operand != 0 for operand in applied.operands])
+    return (applied.result == 0) & nonzero & applied.from_finite
+
+
+def _lost_weight(applied: _Applied) -> Any:
+    # An x that is rounded to 0 does no harm.
+    return _vanished(applied) & (applied.result is not applied.x)
 
 
 def _subnormal(applied: _Applied) -> Any:
-    return (applied.result > 0) & (applied.result < applied.format.smallest_normal)
+    return (applied.result != 0) & (np.abs(applied.result) < applied.format.smallest_normal)
 
 
 def _log_of_zero(applied: _Applied) -> Any:
-    # The zero must have come of an underflow: exp(-inf) is zero by right.
+    # The zero must have come of an underflow: exp(-inf) is zero by right, and so is a weight of 0.
     (operand,) = applied.operands
     x_finite = np.isfinite(applied.x)
+    if applied.weights is not None:
+        x_finite &= applied.weights != 0
     if operand.shape != x_finite.shape:
         x_finite = np.any(x_finite, axis=-1, keepdims=True)
     return (operand == 0) & x_finite
@@ -173,9 +191,20 @@ def _invalid(applied: _Applied) -> Any:
     return made_here & (~applied.from_finite | applied.from_zeros)
 
 
+def _invalid_sum(applied: _Applied) -> Any:
+    # Only weights give infinities of both signs.
+    (terms,) = applied.operands
+    from_nan = np.isnan(terms).any(axis=-1, keepdims=True)
+    from_infinity = np.isinf(terms).any(axis=-1, keepdims=True)
+    return np.isnan(applied.result) & ~from_nan & from_infinity
+
+
 #: What can go wrong in each operation, and how it is seen.
 _DETECTORS: dict[Kind, tuple[tuple[FindingKind, Callable[[_Applied], Any]], ...]] = {
-    Kind.ROUND: ((FindingKind.INPUT_OVERFLOW, _overflow),),
+    Kind.ROUND: (
+        (FindingKind.INPUT_OVERFLOW, _overflow),
+        (FindingKind.INPUT_UNDERFLOW, _lost_weight),
+    ),
     Kind.SHIFT: (),
     Kind.SUBTRACT: ((FindingKind.OVERFLOW, _overflow), (FindingKind.INVALID, _invalid)),
     Kind.EXP: (
@@ -183,9 +212,15 @@ _DETECTORS: dict[Kind, tuple[tuple[FindingKind, Callable[[_Applied], Any]], ...]
         (FindingKind.TERM_UNDERFLOW, _term_underflow),
         (FindingKind.SUBNORMAL, _subnormal),
     ),
-    Kind.SUM: ((FindingKind.OVERFLOW, _sum_overflow),),
+    Kind.MULTIPLY: (
+        (FindingKind.OVERFLOW, _overflow),
+        (FindingKind.TERM_UNDERFLOW, _vanished),
+        (FindingKind.SUBNORMAL, _subnormal),
+        (FindingKind.INVALID, _invalid),
+    ),
+    Kind.SUM: ((FindingKind.OVERFLOW, _sum_overflow), (FindingKind.INVALID, _invalid_sum)),
     Kind.DIVIDE: (
-        (FindingKind.QUOTIENT_UNDERFLOW, _quotient_underflow),
+        (FindingKind.QUOTIENT_UNDERFLOW, _vanished),
         (FindingKind.SUBNORMAL, _subnormal),
         (FindingKind.INVALID, _invalid),
     ),
@@ -196,10 +231,14 @@ _DETECTORS: dict[Kind, tuple[tuple[FindingKind, Callable[[_Applied], Any]], ...]
 #: The bound that an operation crosses when it overflows or underflows: an attribute of the format.
 _THRESHOLDS: dict[tuple[Kind, FindingKind], str] = {
     (Kind.ROUND, FindingKind.INPUT_OVERFLOW): "largest",
+    (Kind.ROUND, FindingKind.INPUT_UNDERFLOW): "smallest_subnormal",
     (Kind.EXP, FindingKind.OVERFLOW): "overflow_threshold",
     (Kind.EXP, FindingKind.TERM_UNDERFLOW): "underflow_threshold",
     (Kind.EXP, FindingKind.SUBNORMAL): "subnormal_threshold",
     (Kind.SUBTRACT, FindingKind.OVERFLOW): "largest",
+    (Kind.MULTIPLY, FindingKind.OVERFLOW): "largest",
+    (Kind.MULTIPLY, FindingKind.TERM_UNDERFLOW): "smallest_subnormal",
+    (Kind.MULTIPLY, FindingKind.SUBNORMAL): "smallest_normal",
     (Kind.SUM, FindingKind.OVERFLOW): "largest",
     (Kind.ADD, FindingKind.OVERFLOW): "largest",
     (Kind.DIVIDE, FindingKind.QUOTIENT_UNDERFLOW): "smallest_subnormal",
@@ -212,6 +251,7 @@ def _masks(evaluation: Evaluation, operation: Operation) -> Iterator[tuple[Findi
     applied = _Applied(
         evaluation.format,
         evaluation.results["x"],
+        evaluation.results.get("weights"),
         tuple(evaluation.results[operand.symbol] for operand in operation.operands),
         evaluation.results[operation.symbol],
     )
@@ -248,11 +288,15 @@ class _Trouble(NamedTuple):
         if kind is FindingKind.LOG_OF_ZERO and operation.symbol not in evaluation.per_element:
             kind = FindingKind.SUM_UNDERFLOW
         threshold = _THRESHOLDS.get((operation.kind, kind))
-        return replace(
+        found = replace(
             _bare_finding(evaluation, operation, kind, self.where),
             threshold=getattr(evaluation.format, threshold) if threshold else None,
             harmless=bool(self.harmless),
         )
+        if (operation.kind, kind) != (Kind.SUM, FindingKind.INVALID):
+            return found
+        infinity = evaluation.format.round(np.inf)[()]
+        return replace(found, operands=(infinity, -infinity))
 
 
 def _bare_finding(
@@ -299,6 +343,11 @@ def _harmless(
         return total >= 1
     # Gradual underflow is wrong by at most half the smallest subnormal a term (Higham 2002,
     # equation 2.8), n terms by n halves: harmless if that is no more than one rounding of s.
+    # What is lost of a weight counts e^x times, and of e^x weight times.
+    factor = evaluation.results.get({"b": "e", "e": "b"}.get(operation.symbol, ""))
+    if factor is not None:
+        n = np.abs(factor.astype(np.longdouble)).sum(axis=-1)
+        total = np.abs(total)
     lost = np.longdouble(evaluation.format.smallest_subnormal) * n / 2
     harmless = lost <= evaluation.format.unit_roundoff * total
     if any(op.kind is Kind.DIVIDE for op in evaluation.formula.operations):
@@ -308,7 +357,12 @@ def _harmless(
 
 
 _UNDERFLOWS = frozenset(
-    {FindingKind.TERM_UNDERFLOW, FindingKind.SUBNORMAL, FindingKind.QUOTIENT_UNDERFLOW}
+    {
+        FindingKind.INPUT_UNDERFLOW,
+        FindingKind.TERM_UNDERFLOW,
+        FindingKind.SUBNORMAL,
+        FindingKind.QUOTIENT_UNDERFLOW,
+    }
 )
 
 #: An error that costs a digit, in units of u times the result: an ulp is 2 u of it at most, so
@@ -348,6 +402,10 @@ class Loss(NamedTuple):
         factor = self.factor[int(np.argmax(self.where))]
         bits = min(float(np.log2(factor)), float(evaluation.format.significand_bits))
         finding = replace(finding, bits_lost=round(bits, 1))
+        if self.kind is FindingKind.CANCELLATION and self.operation.kind is Kind.SUM:
+            terms = evaluation.partial_sums[0]
+            sides = (pairwise_sum(np.where(side, terms, 0)) for side in (terms > 0, terms < 0))
+            return replace(finding, operands=tuple(side[0] for side in sides))
         if self.kind is FindingKind.CANCELLATION:
             return finding
         places = [
@@ -380,6 +438,8 @@ def losses(evaluation: Evaluation, labels: Array | None = None) -> Iterator[Loss
         for operation in evaluation.formula.operations:
             if operation.kind is Kind.SUM:
                 loss = _absorption(evaluation, operation, scale)
+                if "b" in evaluation.results and not loss.where.any():
+                    loss = _cancellation_in_sum(evaluation, operation, scale)
             elif operation.kind is Kind.LOG:
                 loss = _cancellation_in_log(evaluation, operation, scale, inexact)
             elif operation.kind in (Kind.ADD, Kind.SUBTRACT) and operation.symbol != "d":
@@ -417,6 +477,8 @@ def _no_less_than_normal(evaluation: Evaluation, value: Array) -> Array:
 
 def _is_exact(evaluation: Evaluation) -> Array:
     """Tell which sums are exp(0) = 1 and what was absorbed, so that nothing is rounded: (m, 1)."""
+    if "b" in evaluation.results:
+        return np.zeros((len(evaluation.value), 1), bool)
     (exponential,) = (op for op in evaluation.operations if op.symbol == "e")
     exponents = evaluation.results[exponential.operands[0].symbol]
     exact: Array = (exponents == 0).any(axis=-1, keepdims=True) & (evaluation.results["s"] == 1)
@@ -445,7 +507,7 @@ def _absorption(evaluation: Evaluation, operation: Operation, scale: Array) -> L
 def _lost(below: Array, above: Array) -> Array:
     """Return the sum of what the additions of one level absorbed, shape (m, 1)."""
     left, right, total = _additions(below, above)
-    lost = np.where(absorbed(left, right, total), np.minimum(left, right), 0)
+    lost = np.where(absorbed(left, right, total), np.minimum(np.abs(left), np.abs(right)), 0)
     wide = lost.astype(np.result_type(below.dtype, np.float64))
     total_lost: Array = wide.sum(axis=-1, keepdims=True)
     return total_lost
@@ -455,6 +517,15 @@ def _additions(below: Array, above: Array) -> tuple[Array, Array, Array]:
     """Return the operands and the results of the additions of one level of the tree."""
     pairs = below.shape[-1] // 2
     return below[..., 0 : 2 * pairs : 2], below[..., 1 : 2 * pairs : 2], above[..., :pairs]
+
+
+def _cancellation_in_sum(evaluation: Evaluation, operation: Operation, scale: Array) -> Loss:
+    """Find the sums of terms of both signs that show the rounding of the terms."""
+    sizes = _wide(evaluation, operation.operands[0].symbol).sum(axis=-1, keepdims=True)
+    total = _wide(evaluation, operation.symbol)
+    cancels = (_CANCELLED * sizes >= total) & np.isfinite(sizes)
+    factor = sizes / _no_less_than_normal(evaluation, total) / scale
+    return Loss(operation, FindingKind.CANCELLATION, cancels & (factor >= _HARM), factor)
 
 
 def _cancellation_in_log(

@@ -53,8 +53,10 @@ class Labelled(Problem):
         if function is LossFunction.LOSS:  # it is the logarithm of a probability
             self._compute, self.seen, self.judged_as = nll, labels, Function.LOG_SOFTMAX
 
-    def exactly(self, x: Array, format_: Format) -> Array:
-        """Return the correctly rounded value of each row, shape (m, 1) or (m, n)."""
+    def exactly(
+        self, x: Array, format_: Format, b: Array | None = None
+    ) -> tuple[Array, Array | None]:
+        """Return the correctly rounded value of each row, shape (m, 1) or (m, n); no sign."""
         values: Array = self._compute(
             x.astype(format_.dtype, copy=False),
             self._labels,
@@ -63,7 +65,7 @@ class Labelled(Problem):
             where=self.kept,
             empty=self.empty,
         )
-        return values.reshape(len(x), -1)
+        return values.reshape(len(x), -1), None
 
     def of_formula(self, value: Array) -> Array:
         """Return the losses of log_softmax, shape (m, 1), or the gradients of softmax."""
@@ -81,7 +83,7 @@ class Labelled(Problem):
     def values(self, candidate: Candidate, x: Array, format_: Format) -> Array:
         """Return the values of a method, shape (m, 1) or (m, n)."""
         if candidate.formula is None:
-            return self.exactly(format_.round(x), format_)
+            return self.exactly(format_.round(x), format_)[0]
         function = Function.SOFTMAX if self.seen is None else Function.LOG_SOFTMAX
         return self.of_formula(candidate.values(function, x, format_))
 

@@ -53,8 +53,9 @@ class FindingKind(Enum):
     """The kinds of findings, in the order in which a formula meets them."""
 
     INPUT_OVERFLOW = "input_overflow"  # a number of the input is too large for the format
+    INPUT_UNDERFLOW = "input_underflow"  # a weight is too small for the format: it is zero
     OVERFLOW = "overflow"  # an operation on finite numbers passed the largest finite number
-    TERM_UNDERFLOW = "term_underflow"  # the exponential of a finite number is zero
+    TERM_UNDERFLOW = "term_underflow"  # the exponential of a finite number is zero, or b e^x
     SUBNORMAL = "subnormal"  # a result below the normal range has only some of its digits
     QUOTIENT_UNDERFLOW = "quotient_underflow"  # a positive number divided by the sum is zero
     SUM_UNDERFLOW = "sum_underflow"  # every term is zero: the logarithm is that of zero
@@ -106,6 +107,7 @@ class MethodResult:
     shift: str | None = None  # how the a of the identity was chosen
     a: Any = None  # the shift, in the format
     value: Any  # in the format: a scalar, or an array of the elements that the comparison holds
+    sign: Any = None  # with weights, of the sum, of whose absolute value it is the logarithm
     total: Any = None  # the sum of a softmax, added up in the format
     ulps: float | None  # the largest distance from the exact value, in units in its last place
     error_bound: float | None = None  # of an exact value, in ulps; 0.5 is proved to be right
@@ -133,6 +135,8 @@ class Comparison(Displayed):
         The number of elements.
     x : ndarray
         The vector's elements before they were rounded to any format, as far as they are kept.
+    weights : ndarray or None
+        The b of sum b e^x, as many as elements that are kept, before they were rounded.
     label : int or None
         The class whose loss it is, from 0.
     minimum, maximum : scalar
@@ -158,6 +162,7 @@ class Comparison(Displayed):
     column: str | None = None
     n: int
     x: Array
+    weights: Array | None = None
     label: int | None = None
     minimum: Any
     maximum: Any

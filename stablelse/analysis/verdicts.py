@@ -22,6 +22,7 @@ _LOST = _PLACES[Verdict.DIGITS_LOST]
 
 _UNDERFLOWS = frozenset(
     {
+        FindingKind.INPUT_UNDERFLOW,
         FindingKind.TERM_UNDERFLOW,
         FindingKind.QUOTIENT_UNDERFLOW,
         FindingKind.SUM_UNDERFLOW,
@@ -171,14 +172,19 @@ def judge(
     unfit: Array,
     evaluated: Callable[[Array], Evaluation] | None = None,
     max_ulp: float = DIGIT,
+    opposite: Array | None = None,
 ) -> tuple[Array, Array]:
     """Return the verdicts on results, places in `VERDICTS`, and their errors in ulps, shape (m,).
 
     The values and the right ones have shape (m, k) and the format; `evaluated` gives the evaluation
     of the rows that are marked: the ruined ones, to tell why. An error is infinite where one of
-    both alone is finite. The rest is as of `verdicts`.
+    both alone is finite, and where a result is marked as `opposite`: it has the wrong sign. The
+    rest is as of `verdicts`.
     """
     departure = Departure.of(value, right, format_)
+    if opposite is not None:
+        error, ulps = (np.where(opposite, np.inf, part) for part in departure[1::-1])
+        departure = departure._replace(error=error, ulps=ulps)
     ruined = is_ruined(departure, format_, function)
     causes = Causes.none(len(value))
     if evaluated is not None and ruined.any():

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.functions import Function, exact
+from stablelse.numerics.functions import Function, exact, exact_weighted
 
 # ---- Operations and their evaluation
 
@@ -69,7 +69,7 @@ class Operation(NamedTuple):
     def per_element(self) -> bool:
         """Whether there is a result for each element, not one for the vector."""
         if self.kind is Kind.GIVEN:
-            return self.symbol in ("input", "x", "p")
+            return self.symbol in ("input", "weights", "x", "p")
         return self.kind not in REDUCTIONS and any(part.per_element for part in self.operands)
 
 
@@ -100,13 +100,20 @@ class Formula(NamedTuple):
         return any(operation.kind is Kind.SHIFT for operation in self.operations)
 
     def evaluate(
-        self, x: Array, format_: Format, shift: Callable[[Array], Array] | None = None
+        self,
+        x: Array,
+        format_: Format,
+        shift: Callable[[Array], Array] | None = None,
+        weights: Array | None = None,
     ) -> Evaluation:
         """Evaluate the formula on vectors of shape (..., n), n >= 1, each operation rounded.
 
-        `shift` gives the a of a formula that has one, shape (..., 1), for the rounded x.
+        `shift` gives the a of a formula that has one, shape (..., 1), for the rounded x; `weights`,
+        of the shape of x or of (n,), are those of a formula that has some.
         """
         results: dict[str, Array] = {"input": np.asarray(x)}
+        if weights is not None:
+            results["weights"] = np.broadcast_to(weights, np.shape(x))
         partial_sums = apply(self.operations, results, format_, shift)
         return Evaluation(self, format_, results, tuple(partial_sums))
 
@@ -149,7 +156,7 @@ _UFUNCS: dict[Kind, Callable[..., Array]] = {
     Kind.SUBTRACT: np.subtract,
     Kind.EXP: np.exp,
     Kind.DIVIDE: np.divide,
-    Kind.LOG: np.log,
+    Kind.LOG: lambda s: np.log(np.abs(s)),  # weights can make a sum negative: its sign is apart
     Kind.ADD: np.add,
     Kind.NEGATE: np.negative,
     Kind.MULTIPLY: np.multiply,
@@ -180,9 +187,15 @@ class Evaluation(NamedTuple):
         return self.results[self.formula.tree.symbol]
 
     @property
+    def sign(self) -> Array:
+        """The signs of the sums: (..., 1)."""
+        return np.sign(self.results["s"])
+
+    @property
     def per_element(self) -> frozenset[str]:
         """The symbols that have a result for each element, not one for the vector."""
-        return frozenset(["input", *(op.symbol for op in self.operations if op.per_element)])
+        per_element = (op.symbol for op in self.operations if op.per_element)
+        return frozenset(["input", "weights", *per_element])
 
     def operands(self, operation: Operation, index: int) -> tuple[Any, ...]:
         """Return what an operation, not a sum, was given for one element of a single vector."""
@@ -266,6 +279,23 @@ FORMULAS: dict[Method, tuple[dict[Function, Formula], ...]] = {
     ),
 }
 
+#: With weights b: the logarithm of the absolute value of the sum of b e^x.
+WEIGHTED: dict[Method, tuple[dict[Function, Formula], ...]] = {
+    Method.NAIVE: (
+        _table(
+            Method.NAIVE,
+            logsumexp="e exp x, b round weights, t multiply b e, s sum t, y log s",
+        ),
+    ),
+    Method.SHIFTED: (
+        _table(
+            Method.SHIFTED,
+            logsumexp="a shift x, d subtract x a, e exp d, b round weights, t multiply b e, "
+            "s sum t, l log s, y add a l",
+        ),
+    ),
+}
+
 (NAIVE,), (SHIFTED,) = FORMULAS[Method.NAIVE], FORMULAS[Method.SHIFTED]
 
 #: What is compared unless other methods are asked for.
@@ -319,8 +349,22 @@ class Candidate(NamedTuple):
     def values(self, function: Function, x: Array, format_: Format, empty: str = "nan") -> Array:
         """Compute the function of every row of x, rounded to the format; see `functions.exact`."""
         if self.formula is not None:
-            return self.formula.evaluate(x, format_, self.shift.rule if self.shift else None).value
+            return self.formula.evaluate(x, format_, self.shift and self.shift.rule).value
         return exact(function, format_.round(x), format_, empty)
+
+    def weighted_values(self, x: Array, weights: Array, format_: Format) -> tuple[Array, Array]:
+        """Compute log |sum b e^x| of every row, shape (m, 1), and the signs of the sums."""
+        if self.formula is None:
+            return exact_weighted(format_.round(x), held(weights, format_), format_)
+        rule = self.shift and self.shift.rule
+        evaluation = self.formula.evaluate(x, format_, rule, weights)
+        return evaluation.value, evaluation.sign
+
+
+def held(weights: Array, format_: Format) -> Array:
+    """Return weights rounded to the format; those that it would lose as they are."""
+    rounded = format_.round(weights)
+    return np.where((rounded == 0) & (weights != 0), weights, rounded)
 
 
 def find_method(name: str) -> Method:
@@ -336,7 +380,10 @@ def find_method(name: str) -> Method:
 
 
 def candidates(
-    function: Function, methods: Iterable[Method], shifts: Sequence[Shift]
+    function: Function,
+    methods: Iterable[Method],
+    shifts: Sequence[Shift],
+    tables: Mapping[Method, Sequence[Mapping[Function, Formula]]] = FORMULAS,
 ) -> list[Candidate]:
     """Return each method once, in the order of `Method`, a shifted formula once per shift."""
     chosen = set(methods)
@@ -345,7 +392,7 @@ def candidates(
         if method not in FORMULAS:
             result.append(Candidate(method))
             continue
-        formulas = [table[function] for table in FORMULAS[method] if function in table]
+        formulas = [table[function] for table in tables.get(method, ()) if function in table]
         if not formulas:
             having = dict.fromkeys(other.value for table in FORMULAS[method] for other in table)
             others = [m.value for m in Method if m not in FORMULAS or function in FORMULAS[m][0]]

@@ -42,6 +42,14 @@ def exact(function: Function, x: Array, format_: Format, empty: str = "nan") -> 
     return value
 
 
+def exact_weighted(x: Array, weights: Array, format_: Format) -> tuple[Array, Array]:
+    """Compute log |sum b e^x| of rows, correctly rounded, and the signs of the sums: (m, 1)."""
+    options: dict[str, Any] = {"keepdims": True, "signed": True, "dtype": format_.dtype}
+    name = Function.LOGSUMEXP.value
+    results = apply(name, partial(evaluate, name), x, 1, b=weights, **options)
+    return results.value, results.sign
+
+
 def ulp_error(value: Array, right: Array, format_: Format) -> Array:
     """Return the distance of results from the correctly rounded ones, in ulps of the latter.
 

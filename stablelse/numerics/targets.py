@@ -208,11 +208,11 @@ def _targets(
     weights = None if weight is None else real_numbers(weight).astype(np.float64)
     if weights is not None and weights.shape != (n,):
         raise ValueError(f"weight of shape {weights.shape}: {n} classes need shape ({n},)")
-    _check_finite(weights, "weight", "weights are finite")
+    check_finite(weights, "weight", "weights are finite")
     given = real_numbers(labels)
     if given.shape == shape and (given.dtype.kind == "f" or format_of(given.dtype)):
         given = given.astype(np.float64)
-        _check_finite(given, "labels", "probabilities are finite")
+        check_finite(given, "labels", "probabilities are finite")
         flat = np.moveaxis(given, axis, -1).reshape(-1, n)
         return Targets(None, flat, np.zeros(len(flat), bool), weights, smoothing)
     if given.shape == shape and given.dtype.kind in "biu":
@@ -228,7 +228,7 @@ def _targets(
     return Targets(indices, None, ignored, weights, smoothing)
 
 
-def _check_finite(numbers: Array | None, name: str, rule: str) -> None:
+def check_finite(numbers: Array | None, name: str, rule: str) -> None:
     """Raise an error that names the first number that is NaN or infinite."""
     if numbers is not None and not np.isfinite(numbers).all():
         place = tuple(map(int, np.argwhere(~np.isfinite(numbers))[0]))

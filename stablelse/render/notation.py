@@ -47,6 +47,7 @@ class Notation(NamedTuple):
     minus: str
     ellipsis: str
     product: str
+    times: str  # before a number
 
     def number(self, value: Any) -> Expression:
         """Return a number, or the text of one."""
@@ -83,6 +84,7 @@ def screen(glyphs: Glyphs) -> Notation:
         minus=glyphs.minus,
         ellipsis=glyphs.ellipsis,
         product=" ",
+        times=f" {glyphs.times} ",
     )
 
 
@@ -107,6 +109,7 @@ def _latex() -> Notation:
         minus="-",
         ellipsis=r"\cdots",
         product=r" \thinspace ",
+        times=r" \cdot ",
     )
 
 
@@ -213,7 +216,9 @@ def _sign(notation: Notation, sign: str, left: Expression, right: Expression) ->
 
 def _product(notation: Notation, left: Expression, right: Expression) -> Expression:
     factors = (_within(factor, Strength.PRODUCT, notation.bracket) for factor in (left, right))
-    return Expression(notation.product.join(factors), Strength.PRODUCT)
+    is_number = right.text.startswith(tuple(map(notation.literal, ("inf", "nan", *"-0123456789"))))
+    sign = notation.times if is_number else notation.product
+    return Expression(sign.join(factors), Strength.PRODUCT)
 
 
 def _negative(notation: Notation, inner: Expression) -> Expression:
@@ -223,6 +228,8 @@ def _negative(notation: Notation, inner: Expression) -> Expression:
 
 
 def _logarithm(notation: Notation, inner: Expression) -> Expression:
+    if inner.text.startswith("-"):  # a negative sum, whose sign stands elsewhere
+        return Expression(f"{notation.log} |{inner.text}|", Strength.PREFIX)
     if inner.strength >= Strength.PREFIX:
         return Expression(f"{notation.log} {inner.text}", Strength.PREFIX)
     return Expression(f"{notation.log}{notation.bracket(inner.text)}", Strength.PREFIX)

@@ -151,7 +151,7 @@ def flat_rows(result: Any) -> Iterator[dict[str, Any]]:
         result = result.comparison
     names = field_names(type(result))
     (many,) = (n for n in names if n != "row" and isinstance(getattr(result, n), tuple))
-    own = [name for name in names if name not in (many, "value", "x")]
+    own = [name for name in names if name not in (many, "value", "x", "weights")]
     outer = {name: cell(getattr(result, name)) for name in own}
     for inner in getattr(result, many):
         row = outer | {name: cell(getattr(inner, name)) for name in field_names(type(inner))}

@@ -287,13 +287,15 @@ class _Part:
         """Return the columns that name the rows: i, or the symbol, and x."""
         comparison, glyphs = self.comparison, self.glyphs
         x = self.format.round(comparison.x)
-        names, cells, before = [], [], 0
+        b = None if comparison.weights is None else self.format.round(comparison.weights)
+        names, cells, weights, before = [], [], [], 0
         for place, index in enumerate(elements):
             if index is None:
                 after = [i for i in elements[place:] if i is not None][:1]
                 end = comparison.elements[after[0]] if after else comparison.n
                 names.append(Text(f"{end - before:,}", "dim"))
                 cells.append(Text("more", "dim"))
+                weights.append(Text())
                 continue
             before = comparison.elements[index] + 1
             unfit = bool(np.isfinite(comparison.x[index]) and not np.isfinite(x[index]))
@@ -301,10 +303,16 @@ class _Part:
             is_label = before - 1 == comparison.label
             names.append(Text("label " * is_label + f"{before:,}", "bold" * is_label))
             cells.append(Text(self.number(x[index], digits) + word, _HARMFUL if unfit else ""))
+            if b is not None:
+                finding = _found_at(result, "b", index)
+                word = f" {KIND_WORDS[finding.kind]}" if finding else ""
+                weights.append(Text(self.number(b[index], digits) + word, _HARMFUL * bool(finding)))
         names += [Text(symbol_text(result, symbols[0], glyphs), "bold") for symbols in rows]
         names += [Text("exact", "bold")] * self.has_exact_row
-        cells += [Text()] * (len(names) - len(cells))
-        return [("i", names), ("x", cells)] if elements else [("", names)]
+        columns = [("i", names), ("x", cells), *([] if b is None else [("b", weights)])]
+        for _, column in columns[1:]:
+            column += [Text()] * (len(names) - len(column))
+        return columns if elements else [("", names)]
 
     @property
     def has_exact_row(self) -> bool:
@@ -367,7 +375,7 @@ class _Columns(NamedTuple):
         columns = []
         for operation in evaluation.operations if evaluation else ():
             symbol = operation.symbol
-            if evaluation is None or symbol not in evaluation.per_element or symbol == "x":
+            if evaluation is None or symbol not in evaluation.per_element or symbol in "xb":
                 continue
             if symbol == "p" and is_gradient and self.words is _Words.NONE:
                 continue  # there is little room, and the gradient is p, or p - 1 at the label
@@ -386,14 +394,19 @@ class _Columns(NamedTuple):
     @property
     def total_symbol(self) -> str:
         """The column in which the result stands, if it is one number."""
-        return "g" if self.part.comparison.function is LossFunction.LOSS else "e"
+        return "g" if self.part.comparison.function is LossFunction.LOSS else self.term_symbol
+
+    @property
+    def term_symbol(self) -> str:
+        """The column of what is added up, below which the results of the vector stand."""
+        return "e" if self.part.comparison.weights is None else "t"
 
     def cell(self, symbol: str, index: int) -> Text:
         """Return one result, with what happened to it."""
         result, evaluation = self.result, self.result.evaluation
         assert evaluation is not None
         value = evaluation.results[symbol][index]
-        finding = next((f for f in result.findings if f.symbol == symbol and _at(f, index)), None)
+        finding = _found_at(result, symbol, index)
         if finding is not None:
             return self._flagged(finding, index)
         is_result = symbol == evaluation.operations[-1].symbol and symbol in evaluation.per_element
@@ -421,7 +434,9 @@ class _Columns(NamedTuple):
         elif finding.kind not in CONSEQUENCES:
             text = f"{number} {KIND_WORDS[finding.kind]}"
         else:
-            made_of = operation_text(operation.kind, operands, glyphs).replace(" / ", "/")
+            made_of = operation_text(operation.kind, operands, glyphs)
+            for sign in ("/", glyphs.times):
+                made_of = made_of.replace(f" {sign} ", sign)
             text = f"{number} = {made_of}"
         return Text(text, _HARMLESS if is_mild else _HARMFUL)
 
@@ -450,7 +465,8 @@ class _Columns(NamedTuple):
             return Text(self.part.number(result.total, self.cells))
         is_total = names == ("loss",) or names == (evaluation.operations[-1].symbol,)
         symbol = next((name for name in names if name in evaluation.results), "")
-        if column != (self.total_symbol if is_total else "e") or not (is_total or symbol):
+        here = self.total_symbol if is_total else self.term_symbol
+        if column != here or not (is_total or symbol):
             return Text()
         if is_total:
             mark = self.part.glyphs.mark(result.verdict)
@@ -495,9 +511,9 @@ def _zero_is_harmless(result: MethodResult | None) -> bool:
     return result is not None and all(f.harmless for f in result.findings if f.symbol == "e")
 
 
-def _at(finding: Finding, index: int) -> bool:
-    place = int(np.searchsorted(finding.indices, index))
-    return place < len(finding.indices) and int(finding.indices[place]) == index
+def _found_at(result: MethodResult, symbol: str, index: int) -> Finding | None:
+    """Return what was found at an operation on an element, if anything was."""
+    return next((f for f in result.findings if f.symbol == symbol and index in f.indices), None)
 
 
 def _with_gaps(comparison: Comparison, chosen: set[int]) -> list[int | None]:

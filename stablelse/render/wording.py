@@ -30,6 +30,7 @@ class Glyphs(NamedTuple):
     fair: str
     bad: str
     dash: str
+    times: str
 
     def number(self, value: Any) -> str:
         """Return a number for the eye: with the sign for infinity, and NaN."""
@@ -49,8 +50,8 @@ class Glyphs(NamedTuple):
         return self.infinity if value == inf else rough_text(value)
 
 
-UNICODE = Glyphs("∞", "−", "Σ", "…", "✓", "≈", "✗", "—")
-ASCII = Glyphs("inf", "-", "sum", "...", "ok", "~~", "!!", "-")
+UNICODE = Glyphs("∞", "−", "Σ", "…", "✓", "≈", "✗", "—", "×")
+ASCII = Glyphs("inf", "-", "sum", "...", "ok", "~~", "!!", "-", "*")
 
 FUNCTION_NAMES: dict[Function | LossFunction, str] = {
     Function.LOGSUMEXP: "log-sum-exp",
@@ -73,6 +74,7 @@ VERDICT_WORDS: dict[Verdict, str] = {
 #: What happened, beside a number in a cell.
 KIND_WORDS: dict[FindingKind, str] = {
     FindingKind.INPUT_OVERFLOW: "does not fit",
+    FindingKind.INPUT_UNDERFLOW: "lost",
     FindingKind.OVERFLOW: "overflow",
     FindingKind.TERM_UNDERFLOW: "underflow",
     FindingKind.SUBNORMAL: "subnormal",
@@ -98,14 +100,16 @@ def symbol_text(result: MethodResult, symbol: str, glyphs: Glyphs) -> str:
     is_shifted = result.shift is not None
     argument = f"x {glyphs.minus} a" if is_shifted else "x"
     term = f"e^({argument})" if is_shifted else "e^x"
-    rest = f"x {glyphs.minus} lse"
+    rest, log_sum = f"x {glyphs.minus} lse", f"log {glyphs.sum}"
     return {
         "x": "x",
         "a": "+ a" if result.evaluation and "y" in result.evaluation.results else "a",
         "d": argument,
         "e": term,
+        "b": "b",
+        "t": f"b {term}",
         "s": glyphs.sum,
-        "l": f"log {glyphs.sum}",
+        "l": f"log |{glyphs.sum}|" if result.sign is not None and result.sign < 0 else log_sum,
         "p": f"e^({rest})" if result.method is Method.DIVISION_FREE else f"{term}/{glyphs.sum}",
         "g": f"{argument} {glyphs.minus} log {glyphs.sum}" if is_shifted else "log p",
         "y": "lse",

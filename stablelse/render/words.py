@@ -17,7 +17,7 @@ from stablelse.analysis.results import (
     Verdict,
 )
 from stablelse.numerics.formats import FORMATS, Array
-from stablelse.numerics.formulas import Kind
+from stablelse.numerics.formulas import Kind, Method
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render.digits import all_digits, short_text
 from stablelse.render.notation import operation_text
@@ -42,6 +42,10 @@ def title_text(comparison: Comparison, glyphs: Glyphs) -> str:
     place, n, label = place_text(comparison), comparison.n, comparison.label
     name = FUNCTION_NAMES[comparison.function]
     what = f"{name} of {n:,} {'number' if n == 1 else 'numbers'}"
+    if comparison.weights is not None:
+        what = f"{name} of {n:,} weighted {'term' if n == 1 else 'terms'}"
+        if comparison.results[-1].sign < 0:
+            what = f"log({glyphs.minus}{glyphs.sum} b e^x) of {n:,} {'term' if n == 1 else 'terms'}"
     if label is not None:
         is_loss = comparison.function is LossFunction.LOSS
         name = f"loss {glyphs.minus}log p_{label + 1:,}" if is_loss else "gradient of the loss"
@@ -75,6 +79,13 @@ class Facts(NamedTuple):
     def worst(self) -> int:
         """The entry of which the fewest digits are right, from 0."""
         return int(self.rights.argmin()) if self.rights.size else 0
+
+    @property
+    def has_wrong_sign(self) -> bool:
+        """Whether the sum of weighted terms is negative and should be positive, or conversely."""
+        results = [r for r in self.comparison.results if r.format == self.result.format]
+        best = next((r for r in results if r.method is Method.EXACT), self.result)
+        return best.sign is not None and bool(best.sign * self.result.sign < 0)
 
     def number(self, value: Any) -> str:
         """Return a number of a sentence."""
@@ -142,6 +153,8 @@ def _digits(facts: Facts) -> str:
         is_fair = right == 0 and not result.verdict.is_broken
         return "an entry has no right digit" if is_fair else digits
     value, exact = np.ravel(result.value)[worst], facts.exacts[worst]
+    if result.verdict is Verdict.NO_DIGITS and facts.has_wrong_sign:
+        return "the sum has the wrong sign"
     if right == 0 and 0 < abs(value - exact) < abs(exact):
         digits = "only its size is about right"
     if not np.ndim(result.value):
@@ -202,6 +215,8 @@ def _overflow(finding: Finding, facts: Facts) -> str:
         size = _power_text(float(finding.operands[0]))
         return f"{facts.operation(finding)} is {size}too big for {largest}: {becomes}"
     what = symbol_text(facts.result, finding.symbol, facts.glyphs)
+    if finding.symbol == "t":
+        what = f"{what} = {facts.operation(finding)} (element {finding.element})"
     if finding.symbol == "s":
         return f"every term fits, but their sum is too big for {largest}: {becomes}"
     return f"{what} is too big for {largest}: {becomes}"
@@ -214,10 +229,18 @@ def _input_overflow(finding: Finding, facts: Facts) -> str:
     )
 
 
+def _input_underflow(finding: Finding, facts: Facts) -> str:
+    return (
+        f"the weight {facts.number(finding.operands[0])} is too small for {facts.result.format} "
+        f"(smallest {facts.limits[1]}): it is 0 before any formula runs"
+    )
+
+
 def _underflow(finding: Finding, facts: Facts) -> str:
     smallest = f"{facts.result.format} (smallest {facts.limits[1]})"
     size = _power_text(float(finding.operands[0])) if finding.symbol == "e" else ""
-    return f"{facts.operation(finding)} is {size}too small for {smallest}: it becomes 0"
+    symbol = f"{symbol_text(facts.result, 't', facts.glyphs)} = " * (finding.symbol == "t")
+    return f"{symbol}{facts.operation(finding)} is {size}too small for {smallest}: it becomes 0"
 
 
 def _subnormal(finding: Finding, facts: Facts) -> str:
@@ -226,7 +249,10 @@ def _subnormal(finding: Finding, facts: Facts) -> str:
 
 
 def _log_of_zero(finding: Finding, facts: Facts) -> str:
-    return f"log 0 is {facts.number(finding.result)}"
+    log_0 = f"log 0 is {facts.number(finding.result)}"
+    evaluation = facts.result.evaluation
+    is_cancelled = evaluation is not None and (evaluation.results.get("t", np.zeros(1)) != 0).any()
+    return f"the terms cancel, their sum is 0, and {log_0}" if is_cancelled else log_0
 
 
 def _invalid(finding: Finding, facts: Facts) -> str:
@@ -248,12 +274,14 @@ def _cancellation(finding: Finding, facts: Facts) -> str:
         number = facts.number(finding.operands[0])
         shown = f"log({rounded})" if "/" in rounded else f"log {rounded}"
         return f"{rounded} = {number} is near 1, where its rounding error shows in {shown}"
-    what = f"{facts.operation(finding)} = {facts.number(finding.result)}"
+    kind = Kind.ADD if cause.kind is Kind.SUM else cause.kind
+    what = f"{facts.operation(finding, kind)} = {facts.number(finding.result)}"
     return f"{what} cancels, and the rounding error of {rounded} is left"
 
 
 _CAUSES: dict[FindingKind, Callable[[Finding, Facts], str]] = {
     FindingKind.INPUT_OVERFLOW: _input_overflow,
+    FindingKind.INPUT_UNDERFLOW: _input_underflow,
     FindingKind.OVERFLOW: _overflow,
     FindingKind.TERM_UNDERFLOW: _underflow,
     FindingKind.SUBNORMAL: _subnormal,

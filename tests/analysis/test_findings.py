@@ -142,8 +142,76 @@ def test_findings(x, function, format_, method, expected):
     assert found == expected
 
 
+#: The same with weights, and the verdict.
+WEIGHTED = [
+    ([500, 501], [1e200, 1], "float64", "naive", "overflow", [(K.OVERFLOW, "t", 1, 1, False)]),
+    ([500, 501], [1e200, 1], "float64", "shifted", "right", []),
+    (
+        [-500, -501],
+        [1e-200, 1e-250],
+        "float64",
+        "naive",
+        "underflow",
+        [(K.TERM_UNDERFLOW, "t", 1, 2, False), (K.SUM_UNDERFLOW, "y", None, 1, False)],
+    ),
+    (
+        [0, 1000],
+        [1, 0],
+        "float64",
+        "naive",
+        "overflow",
+        [(K.OVERFLOW, "e", 2, 1, False), (K.INVALID, "t", 2, 1, False)],
+    ),
+    (
+        [1000, 1001],
+        [1, -1],
+        "float64",
+        "naive",
+        "overflow",
+        [(K.OVERFLOW, "e", 1, 2, False), (K.INVALID, "s", None, 1, False)],
+    ),
+    ([1, 2], [1e10, 1], "float16", "naive", "does_not_fit", [(K.INPUT_OVERFLOW, "b", 1, 1, False)]),
+    (
+        [1, 2],
+        [1e-10, 1e-9],
+        "float16",
+        "shifted",
+        "underflow",
+        [(K.INPUT_UNDERFLOW, "b", 1, 2, False), (K.SUM_UNDERFLOW, "l", None, 1, False)],
+    ),
+    ([1, 2], [1e-10, 1], "float16", "shifted", "right", [(K.INPUT_UNDERFLOW, "b", 1, 1, True)]),
+    (
+        [0, 0, 1e-15],
+        [1, 1, -2],
+        "float64",
+        "naive",
+        "digits_lost",
+        [(K.CANCELLATION, "s", None, 1, False)],
+    ),
+    (
+        [0, 0, 1e-17],
+        [1, 1, -2],
+        "float64",
+        "shifted",
+        "underflow",
+        [(K.SUM_UNDERFLOW, "l", None, 1, False)],
+    ),
+    ([0, 0], [1, -1], "float64", "naive", "right", [(K.SUM_UNDERFLOW, "y", None, 1, True)]),
+    ([5, 7], [0, 0], "float64", "shifted", "right", []),
+    ([-1000, 0], [1e9, 1], "float64", "naive", "right", [(K.TERM_UNDERFLOW, "e", 1, 1, True)]),
+]
+
+
+@pytest.mark.parametrize(("x", "b", "format_", "method", "verdict", "expected"), WEIGHTED)
+def test_findings_in_weighted_terms(x, b, format_, method, verdict, expected):
+    (result,) = compare(x, weights=b, formats=[format_], methods=[method]).results
+    found = [(f.kind, f.symbol, f.element, f.occurrences, f.harmless) for f in result.findings]
+    assert (result.verdict.value, found) == (verdict, expected)
+
+
 def test_every_kind_has_an_example():
-    assert {kind for *_, found in EXAMPLES for kind, *_ in found} == set(FindingKind)
+    examples = (*EXAMPLES, *WEIGHTED)
+    assert {kind for *_, found in examples for kind, *_ in found} == set(FindingKind)
 
 
 def test_a_finding_tells_operand_result_and_threshold():
