@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,19 @@ from stablelse.cli.emit import open_sink
 from stablelse.cli.options import FIGURES
 from stablelse.render import FORMS, form
 from stablelse.render.export import SAVED, WIDTH
+from stablelse.render.layout import console_of
+
+#: What --color asks of Rich; by itself, only a terminal that has colour gets it.
+_COLORS: dict[str, dict[str, Any]] = {
+    "auto": {},
+    "always": {"force_terminal": True, "color_system": "standard", "no_color": False},
+    "never": {"no_color": True, "color_system": None},
+}
 
 
 def console_for(stream: Any, color: str = "auto") -> Console:
-    """Return the Rich console of a stream; by itself, only a terminal that has colour gets it."""
-    console = partial(Console, file=stream, highlight=False, markup=False, emoji=False)
-    if color == "always":
-        return console(force_terminal=True, color_system="standard", no_color=False)
-    return console(no_color=True, color_system=None) if color == "never" else console()
+    """Return the Rich console of a stream."""
+    return console_of(stream, **_COLORS[color])
 
 
 def show(results: Iterable[Any], stream: Any, request: Any, hide: Callable[[], None]) -> None:

@@ -8,19 +8,17 @@ from typing import Any, NamedTuple
 
 #: For each type of result what gives its picture, its plain lines and so on: module and name.
 FORMS: dict[str, dict[str, str]] = {
-    "Comparison": {"table": "screen:Screen", "plain": "screen:lines"},
-    "AccuracyPicture": {"plain": "layout:plain_lines"},
-    "Screen": {"plain": "layout:plain_lines"},
+    "Comparison": {"table": "screen:Screen"},
+    "Errors": {"table": "summary:AccuracyPicture"},
+    "Tally": {"table": "summary:Overview"},
+    "Summary": {"table": "summary:Overview"},
+    "Limits": {"table": "limits:limits_picture"},
     "Steps": {
-        "table": "steps:StepsPicture",
+        "table": "steps:steps_picture",
         "plain": "steps:steps_lines",
         "csv": "records:step_rows",
         "json": "records:with_steps",
     },
-    "Errors": {"table": "summary:AccuracyPicture", "plain": "screen:lines"},
-    "Tally": {"table": "summary:Overview", "plain": "screen:lines"},
-    "Summary": {"table": "summary:Overview", "plain": "screen:lines"},
-    "Overview": {"plain": "layout:plain_lines"},
     "Gallery": {
         "table": "peers:GalleryPicture",
         "plain": "peers:gallery_lines",
@@ -57,15 +55,14 @@ FORMS: dict[str, dict[str, str]] = {
     },
     "Scan": {
         "table": "scan:scan_picture",
-        "plain": "screen:lines",
         "csv": "scan:scan_rows",
         "json": "scan:scan_record",
     },
-    "Limits": {"table": "limits:LimitsPicture", "plain": "limits:limits_lines"},
 }
 
 #: Those of every other result.
 _USUAL = {
+    "plain": "layout:plain_lines",
     "csv": "records:flat_rows",
     "json": "records:record",
     "records": "records:records",

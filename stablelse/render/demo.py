@@ -13,11 +13,12 @@ from rich.text import Text
 from stablelse.analysis.demo import TO_WRITE, Scene
 from stablelse.analysis.peers import Outcome
 from stablelse.numerics.formulas import Method
-from stablelse.render.layout import VERDICT_STYLES, grid, hanging, picture
+from stablelse.render.layout import VERDICT_STYLES, grid, hanging, picture, plain_lines
+from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import bound_text, number_text
 from stablelse.render.peers import case_picture, missing_note
-from stablelse.render.screen import Screen, lines
-from stablelse.render.wording import ASCII, VERDICT_WORDS, Glyphs, method_text, ulps_text
+from stablelse.render.screen import Screen
+from stablelse.render.words import VERDICT_WORDS, method_text, ulps_text
 
 #: Lines of prose are no longer than this: more is hard to read.
 _MEASURE = 80
@@ -256,7 +257,7 @@ def title_text(name: str) -> str:
 
 def scene_lines(scene: Scene) -> Iterator[str]:
     """Yield a scene without colours and frames, and a blank line."""
-    yield from lines(scene)
+    yield from plain_lines(scene)
     yield ""
 
 

@@ -10,12 +10,14 @@ import re
 from collections.abc import Callable, Iterable
 from html import escape
 from io import StringIO
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from zlib import crc32
 
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.terminal_theme import TerminalTheme
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+from rich.terminal_theme import TerminalTheme
+
+from stablelse.render.layout import console_of
 
 #: The width of a picture that no screen determines.
 WIDTH = 100
@@ -191,8 +193,6 @@ def _theme() -> TerminalTheme:
     white, (1 + 0.05) / (0.18 + 0.05) = 4.5, as it is with what dark pages have for black.
     What is dim lies half-way between the first two.
     """
-    from rich.terminal_theme import TerminalTheme
-
     return TerminalTheme(
         (236, 236, 236),
         (0, 0, 0),
@@ -213,10 +213,8 @@ def _taken(
     picture: RenderableType, width: int, colours: Literal["truecolor"] | None = "truecolor"
 ) -> Console:
     """Return a console that has recorded the picture, as wide as its widest line."""
-    from rich.console import Console
-
-    console = Console(
-        file=StringIO(),
+    console = console_of(
+        StringIO(),
         width=width,
         height=25,  # without it, Rich asks the environment
         record=True,
@@ -224,15 +222,10 @@ def _taken(
         force_jupyter=False,
         color_system=colours,
         no_color=False,
-        highlight=False,
-        markup=False,
-        emoji=False,
         legacy_windows=False,
     )
     console.print(picture, crop=False)
     lines = console.export_text(clear=False).splitlines()
-    from rich.cells import cell_len
-
     console.width = max([width, *map(cell_len, lines)])
     return console
 

@@ -9,39 +9,17 @@ from itertools import zip_longest
 from textwrap import fill
 from typing import Any
 
-from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.results import BROKEN, Verdict
-from stablelse.render.wording import ASCII, UNICODE, Glyphs
+from stablelse.render.notation import ASCII, UNICODE, Glyphs
 
 VERDICT_STYLES: dict[Verdict, str] = {
     Verdict.RIGHT: "bold green",
     Verdict.DIGITS_LOST: "bold yellow",
     **dict.fromkeys(BROKEN, "bold red"),
 }
-
-
-class Frame(box.Box):
-    """A box with another one for screens of ASCII, and none in plain text."""
-
-    def __init__(self, unicode: str, ascii_: str) -> None:
-        super().__init__(unicode)
-        self.ascii_ = box.Box(ascii_, ascii=True)
-
-    def substitute(self, options: ConsoleOptions, safe: bool = True) -> box.Box:
-        """Return the box that a console can show."""
-        if is_plain(options):
-            return _NO_FRAME
-        return self.ascii_ if options.ascii_only else super().substitute(options, safe)
-
-
-_NO_FRAME = box.Box("    \n" * 8, ascii=True)
-
-#: Lines below the headers and between sections alone.
-_RULES = "    \n    \n {0}{0} \n    \n {0}{0} \n {0}{0} \n    \n    \n"
-RULES = Frame(_RULES.format("─"), _RULES.format("-"))
 
 
 def glyphs_for(options: ConsoleOptions) -> Glyphs:
@@ -82,6 +60,37 @@ def named_grid(
         Text.assemble(" ", name, "\n", line) if name else line
         for name, line in zip(names, lines, strict=True)
     ]
+
+
+def side_by_side(
+    tables: Sequence[tuple[Text, Sequence[tuple[str, Sequence[Text]]]]], breaks: set[int], rule: str
+) -> list[Text]:
+    """Return the lines of tables of the same height: each a title, and headings with their cells.
+
+    Rules follow the headings, which have the number 0, or those rows whose numbers are given.
+    """
+    blocks = []
+    for title, columns in tables:
+        cells = [[Text(heading, "bold"), *texts] for heading, texts in columns]
+        widths = [max(cell.cell_len for cell in column) for column in cells]
+        width = max(sum(widths) + 2 * len(widths) - 2, title.cell_len)
+        title.align("center", width)
+        block = [title]
+        for number, row in enumerate(zip(*cells, strict=True)):
+            line = Text("  ").join(_padded(cell, w) for cell, w in zip(row, widths, strict=True))
+            block.append(_padded(line, width))
+            if number in breaks and number < len(cells[0]) - 1:
+                block.append(Text(rule * width, "dim"))
+        blocks.append(block)
+    lines = [Text("  ").join(parts) for parts in zip(*blocks, strict=True)]
+    for line in lines:
+        line.no_wrap, line.overflow = True, "ignore"
+        line.rstrip()
+    return lines
+
+
+def _padded(cell: Text, width: int) -> Text:
+    return Text(" " * (width - cell.cell_len)) + cell
 
 
 def hanging(
@@ -133,16 +142,13 @@ def is_plain(options: ConsoleOptions) -> bool:
 
 
 def plain_lines(picture: RenderableType) -> list[str]:
-    """Return the lines of a picture as text without colours, frames and rulers."""
+    """Return the lines of a picture, or of a result, as text without colours and frames."""
     file = _PlainFile()
-    console = Console(
-        file=file,
-        width=_ENDLESS,
-        color_system=None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
+    console = console_of(file, width=_ENDLESS, color_system=None, legacy_windows=False)
     console.print(picture, crop=False)
     return [line.rstrip() for line in file.getvalue().rstrip("\n").split("\n")]
+
+
+def console_of(file: Any, **options: Any) -> Console:
+    """Return a console that prints texts to a file as they are."""
+    return Console(file=file, highlight=False, markup=False, emoji=False, **options)

@@ -11,7 +11,7 @@ from stablelse.analysis.results import Verdict
 from stablelse.analysis.sweep import Segment, Sweep
 from stablelse.render.axis import Stretch, present, stretches, ticks
 from stablelse.render.sweep import LEGEND, by_method, sweep_title
-from stablelse.render.wording import method_name
+from stablelse.render.words import method_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,13 +5,63 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from functools import partial, reduce
+from math import inf, isfinite
 from typing import Any, NamedTuple
 
-from stablelse.numerics.formats import Array
+from stablelse.analysis.results import Verdict
+from stablelse.numerics.formats import Array, context
 from stablelse.numerics.formulas import Kind, Operation
 from stablelse.numerics.functions import Function
-from stablelse.render.numbers import number_text
-from stablelse.render.wording import Glyphs
+from stablelse.render.numbers import number_text, rough_text
+
+
+class Glyphs(NamedTuple):
+    """The symbols a screen can show."""
+
+    infinity: str
+    minus: str
+    sum: str
+    ellipsis: str
+    good: str
+    fair: str
+    bad: str
+    dash: str
+    times: str
+    rule: str
+
+    def number(self, value: Any, digits: int | None = None) -> str:
+        """Return a number for the eye, rounded to some digits: with the sign for infinity, NaN."""
+        text = number_text(value)
+        return self.literal(text if digits is None else _shortened(text, digits))
+
+    def literal(self, text: str) -> str:
+        """Return the text of a number for the eye."""
+        return {"inf": self.infinity, "-inf": f"-{self.infinity}", "nan": "NaN"}.get(text, text)
+
+    def mark(self, verdict: Verdict) -> str:
+        """Return the mark of a verdict: right, some digits lost, or broken."""
+        if verdict.is_broken:
+            return self.bad
+        return self.good if verdict is Verdict.RIGHT else self.fair
+
+    def rough(self, value: float | None) -> str:
+        """Return a number to three digits, nothing for none."""
+        if value is None:
+            return ""
+        return self.infinity if value == inf else rough_text(value)
+
+
+def _shortened(full: str, digits: int) -> str:
+    """Return a number rounded to some digits, or in full if that is as short."""
+    number = context(digits).create_decimal(full)
+    if not isfinite(number):
+        return full
+    short = min(f"{number:g}", f"{number:e}", key=len).replace("e+", "e")
+    return full if len(full) <= len(short) else short
+
+
+UNICODE = Glyphs("∞", "−", "Σ", "…", "✓", "≈", "✗", "—", "×", "─")
+ASCII = Glyphs("inf", "-", "sum", "...", "ok", "~~", "!!", "-", "*", "-")
 
 
 class Strength(IntEnum):
@@ -66,7 +116,6 @@ def _within(inner: Expression, least: Strength, bracket: Callable[[str], str]) -
 
 def screen(glyphs: Glyphs) -> Notation:
     """Return the notation for a screen that has these symbols."""
-    infinite = {"inf": glyphs.infinity, "-inf": f"-{glyphs.infinity}", "nan": "NaN"}
 
     def fraction(above: Expression, below: Expression) -> Expression:
         upper = _within(above, Strength.PRODUCT, _bracket)
@@ -74,7 +123,7 @@ def screen(glyphs: Glyphs) -> Notation:
         return Expression(f"{upper} / {lower}", Strength.PRODUCT)
 
     return Notation(
-        literal=lambda text: infinite.get(text, text),
+        literal=glyphs.literal,
         subscript=lambda name, index: f"{name}_{index}",
         bracket=_bracket,
         power=lambda exponent: f"e^{_within(exponent, Strength.SIGNED, _bracket)}",

@@ -12,13 +12,9 @@ from rich.text import Text
 from stablelse.analysis.gallery import Gallery
 from stablelse.analysis.peers import Outcome, PeerComparison, PeerResult, Task
 from stablelse.render.layout import glyphs_for, grid, hanging
+from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import number_text, place_text, vector_text
-from stablelse.render.wording import (
-    ASCII,
-    Glyphs,
-    ulps_number,
-    ulps_text,
-)
+from stablelse.render.words import ulps_number, ulps_text
 
 TASK_NAMES: dict[Task, str] = {
     Task.LOGSUMEXP: "log-sum-exp",

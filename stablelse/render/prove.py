@@ -22,18 +22,20 @@ from stablelse.analysis.prove import (
 from stablelse.analysis.results import Verdict
 from stablelse.numerics.functions import Function
 from stablelse.render.layout import VERDICT_STYLES, glyphs_for, grid, hanging
-from stablelse.render.notation import LATEX, Notation, Numbers, applied_text, screen, side_text
+from stablelse.render.notation import (
+    ASCII,
+    LATEX,
+    UNICODE,
+    Glyphs,
+    Notation,
+    Numbers,
+    applied_text,
+    screen,
+    side_text,
+)
 from stablelse.render.numbers import json_number, number_text, place_text
 from stablelse.render.records import field_names, input_record, record
-from stablelse.render.wording import (
-    ASCII,
-    FUNCTION_NAMES,
-    UNICODE,
-    VERDICT_WORDS,
-    Glyphs,
-    shift_text,
-    ulps_text,
-)
+from stablelse.render.words import FUNCTION_NAMES, VERDICT_WORDS, shift_text, ulps_text
 
 #: What leads to a line: on a screen as it stands, in LaTeX with what is in braces in dollars.
 _RULES: dict[Rule, str] = {

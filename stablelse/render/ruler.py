@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import inf, isnan
-from typing import NamedTuple
 
+import numpy as np
 from rich.text import Text
 
-from stablelse.analysis.results import MethodResult
-from stablelse.numerics.formats import Array, Format
+from stablelse.analysis.results import Comparison, MethodResult
+from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import bound_text
-from stablelse.render.wording import Glyphs
 
 #: The signs for points, for the line inside and outside the window, and for its ends.
 _SIGNS = {False: tuple("●━╌┤├◀▶"), True: tuple("o=-][<>")}
 
+#: Up to this length, points that coincide are drawn side by side.
+_SHORT = 12
+
 _OUTSIDE, _WINDOW, _HARMLESS = "red", "green", "yellow"
-
-
-class Line(NamedTuple):
-    """Points on the ruler: their name, their places, and whether e^x = 0 is harmless."""
-
-    label: str
-    points: Sequence[float]
-    zero_is_harmless: bool
 
 
 class _Axis:
@@ -59,18 +54,33 @@ class _Axis:
 
 
 def ruler(
-    lines: Sequence[Line], format_: Format, glyphs: Glyphs, width: int, spread: bool
+    comparison: Comparison, formulas: Sequence[MethodResult], glyphs: Glyphs, width: int
 ) -> Iterator[Text]:
-    """Yield a line with the window's ends, and a line for each set of points.
+    """Yield a line with the window's ends, and a line for x and for each x - a.
 
-    Points that would cover each other are drawn side by side if they are to be spread.
+    Points of a short vector that would cover each other are drawn side by side.
     """
-    gutter = max(len(line.label) for line in lines) + 3
+    format_ = FORMATS[formulas[0].format]
+    x = comparison.x if comparison.elements else np.array([comparison.minimum, comparison.maximum])
+    x = format_.round(x)
+    shifted = {result.shift: result for result in formulas if result.shift is not None}
+    naive = next((result for result in formulas if result.shift is None), None)
+    lines = [("x", x.astype(float), naive)]
+    for shift, result in shifted.items():
+        name = f"x {glyphs.minus} {'a' if len(shifted) == 1 else shift}"
+        lines.append((name, _exponents(result, x), result))
+    gutter = max(len(name) for name, *_ in lines) + 3
     axis = _Axis(format_, min(width, 100) - gutter - 1)
     yield Text(" " * gutter) + _heading(axis, format_, glyphs)
-    for line in lines:
-        label = Text(f" {line.label:<{gutter - 1}}", "bold")
-        yield label + _drawn(axis, line, _SIGNS[glyphs.infinity.isascii()], spread)
+    for name, points, drawn in lines:
+        findings = drawn.findings if drawn else ()
+        zero = (
+            _HARMLESS
+            if drawn and all(f.harmless for f in findings if f.symbol == "e")
+            else _OUTSIDE
+        )
+        cells = _drawn(axis, points.tolist(), zero, glyphs, comparison.n <= _SHORT)
+        yield Text(f" {name:<{gutter - 1}}", "bold") + cells
 
 
 def _heading(axis: _Axis, format_: Format, glyphs: Glyphs) -> Text:
@@ -90,13 +100,13 @@ def _fitting(room: int, *texts: str) -> str:
     return next((text for text in texts if len(text) + 2 <= room), texts[-1])
 
 
-def _drawn(axis: _Axis, line: Line, signs: Sequence[str], spread: bool) -> Text:
-    point, inside, outside, left, right, first, last = signs
+def _drawn(axis: _Axis, points: list[float], zero: str, glyphs: Glyphs, spread: bool) -> Text:
+    point, inside, outside, left, right, first, last = _SIGNS[glyphs is ASCII]
     cells = [(outside, _OUTSIDE)] * axis.width
     cells[axis.side : axis.right] = [(inside, _WINDOW)] * (axis.right - axis.side)
     cells[axis.side - 1], cells[axis.right] = (left, "bold"), (right, "bold")
     taken: set[int] = set()
-    for x in sorted(x for x in line.points if not isnan(x)):
+    for x in sorted(x for x in points if not isnan(x)):
         if abs(x) == inf:
             cells[-1 if x > 0 else 0] = (last, "bold red") if x > 0 else (first, "bold")
             continue
@@ -105,16 +115,15 @@ def _drawn(axis: _Axis, line: Line, signs: Sequence[str], spread: bool) -> Text:
             free = [(abs(other - cell), other) for other in zone if other not in taken]
             cell = min(free, default=(0, cell))[1]
         taken.add(cell)
-        harmless = line.zero_is_harmless and x < axis.low
-        style = "" if cell in range(axis.side, axis.right) else _HARMLESS if harmless else _OUTSIDE
+        is_inside = cell in range(axis.side, axis.right)
+        style = "" if is_inside else zero if x < axis.low else _OUTSIDE
         cells[cell] = (point, f"bold {style}")
     return Text.assemble(*cells)
 
 
-def exponents(result: MethodResult, x: Array) -> list[float]:
-    """Return what e is raised to by a method: x, or x less the shift."""
+def _exponents(result: MethodResult, x: Array) -> Array:
+    """Return what e is raised to by a method: x less the shift."""
     evaluation = result.evaluation
     if evaluation is not None and "d" in evaluation.results:
-        return [float(d) for d in evaluation.results["d"]]
-    shift = 0.0 if result.a is None else float(result.a)
-    return [float(value) - shift for value in x]
+        return evaluation.results["d"].astype(float)
+    return x.astype(float) - float(result.a)

@@ -18,10 +18,11 @@ from stablelse.analysis.scan import (
 )
 from stablelse.numerics.formats import Format, find_format
 from stablelse.render.layout import VERDICT_STYLES, grid, hanging, picture
+from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import number_text, row_text
 from stablelse.render.records import cell, field_names, record
 from stablelse.render.sweep import MARKS
-from stablelse.render.wording import ASCII, FUNCTION_NAMES, VERDICT_WORDS, Glyphs, ulps_text
+from stablelse.render.words import FUNCTION_NAMES, VERDICT_WORDS, ulps_text
 
 #: The longest bar of a chart; how many lines the table, the troubles and the bars take together on
 #: one screen, and how many bars there are at least.

@@ -8,47 +8,29 @@ from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.results import LOSSES, Comparison, Finding, MethodResult, Verdict
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function, LossFunction
-from stablelse.render import form
-from stablelse.render.digits import (
-    all_digits,
-    entries_right,
-    exact_entries,
-    least_right,
-    short_text,
-    split_digits,
-)
-from stablelse.render.layout import (
-    RULES,
-    VERDICT_STYLES,
-    glyphs_for,
-    hanging,
-    is_plain,
-    plain_lines,
-)
+from stablelse.render.layout import VERDICT_STYLES, glyphs_for, hanging, is_plain, side_by_side
 from stablelse.render.notation import operation_text
-from stablelse.render.ruler import Line, exponents, ruler
-from stablelse.render.wording import (
-    KIND_WORDS,
-    method_name,
-    shift_text,
-    symbol_text,
-)
+from stablelse.render.ruler import ruler
 from stablelse.render.words import (
     CONSEQUENCES,
     DIGITS,
+    KIND_WORDS,
     RESULT_WORDS,
+    UNPROVED,
     Facts,
+    all_digits,
+    method_name,
+    method_text,
+    split_digits,
+    symbol_text,
     title_text,
-    unproved,
     why,
 )
 
@@ -62,9 +44,6 @@ _LINES = 6
 
 #: The most ulps that a correctly rounded value is off.
 _PROVED = 0.5
-
-#: Up to this length, points that coincide are drawn side by side.
-_SHORT = 12
 
 #: The results of the whole vector, row by row below the elements: a method shows the first of
 #: the symbols that its formula has.
@@ -115,16 +94,6 @@ class Screen:
             yield from _Part(self, list(results), console, options).lines(self.parts)
 
 
-def fitted(table: Table, console: Console) -> Text:
-    """Return a table as text, as wide as it wants to be, without blanks at the ends of lines."""
-    options = console.options.update(max_width=10_000)
-    lines = console.render_lines(table, options, pad=False)
-    texts = [Text.assemble(*((s.text, s.style or "") for s in line)) for line in lines]
-    for text in texts:
-        text.rstrip()
-    return Text("\n", no_wrap=True, overflow="ignore").join(texts)
-
-
 class _Part:
     """The methods in one format."""
 
@@ -137,41 +106,31 @@ class _Part:
     ) -> None:
         self.comparison, self.every = screen.comparison, screen.every
         self.tries = ((screen.digits, screen.digits, _Words.HARM),) if screen.digits else _TRIES
-        self.glyphs = glyphs_for(options)
-        self.width = options.max_width
+        self.glyphs, self.width = glyphs_for(options), options.max_width
+        self.is_plain = is_plain(options)
         self.marked = console.color_system is None or console.no_color
-        self.console, self.options = console, options
         self.format = FORMATS[results[0].format]
         self.formulas = [r for r in results if r.method is not Method.EXACT]
-        self.shown = self.formulas or list(results)
+        shown = self.formulas or results
+        self.facts = [Facts.of(self.comparison, result, self.glyphs) for result in shown]
+        self.exact = self.facts[0].exact
         best = next((r for r in results if r.method is Method.EXACT), None)
         self.bound = (None if best is None else best.error_bound) or _PROVED
-        self.exact = exact_entries(self.comparison, self.format)
-        self.right = [entries_right(result, self.exact) for result in self.shown]
 
-    def lines(self, parts: Sequence[str]) -> Iterator[RenderableType]:
+    def lines(self, parts: Sequence[str]) -> Iterator[Text]:
         """Yield what is on the screen from top to bottom, with blank lines if there is room."""
         draw = {
             "verdict": self._verdict,
             "ruler": self._ruler,
-            "table": lambda: self._table(range(len(self.shown))),
+            "table": lambda: self._table(self.facts),
             "why": self._why,
         }
         sections = [section for part in parts if (section := list(draw[part]()))]
-        height = sum(1 + str(line).count("\n") for section in sections for line in section)
+        height = sum(1 + line.plain.count("\n") for section in sections for line in section)
         for section in sections:
             yield from section
             if height + len(sections) <= _SCREEN or section is sections[-1]:
                 yield Text()
-
-    def name(self, result: MethodResult) -> str:
-        """Return what a method is called among those that are shown."""
-        namesakes = [other for other in self.formulas if other.method is result.method]
-        return method_name(result) if len(namesakes) > 1 else result.method.value
-
-    def number(self, value: Any, digits: int = DIGITS) -> str:
-        """Return a number of a cell."""
-        return self.glyphs.number(value) if not np.isfinite(value) else short_text(value, digits)
 
     def _verdict(self) -> Iterator[Text]:
         """Yield the first line: what was computed, the results and their marks."""
@@ -187,49 +146,26 @@ class _Part:
         yield line
 
     def _outcome(self, result: MethodResult, digits: int) -> Text:
-        values = np.atleast_1d(result.value)
-        odd = values[~np.isfinite(values)]
-        text = ""
+        odd = result.value[~np.isfinite(result.value)]
+        words = [self.glyphs.mark(result.verdict)]
         if not np.ndim(result.value):
-            text = self.number(result.value, digits)
+            words.insert(0, self.glyphs.number(result.value, digits))
         elif result.verdict.is_broken and odd.size:
-            text = self.number(odd[np.argmax(np.isnan(odd))])
-        mark = self.glyphs.mark(result.verdict)
-        marked = " ".join(filter(None, (text, mark)))
-        return Text.assemble(f"{self.name(result)} ", (marked, VERDICT_STYLES[result.verdict]))
+            words.insert(0, self.glyphs.number(odd[np.argmax(np.isnan(odd))]))
+        name = method_name(result, self.formulas)
+        return Text.assemble(f"{name} ", (" ".join(words), VERDICT_STYLES[result.verdict]))
 
     def _ruler(self) -> Iterator[Text]:
-        if not self.formulas or is_plain(self.options):
-            return iter(())
-        shifted = {r.shift: r for r in self.formulas if r.shift is not None}
-        lines = {"x": next((r for r in self.formulas if r.shift is None), None)}
-        for shift, result in shifted.items():
-            name = "a" if len(shifted) == 1 else shift
-            lines[f"x {self.glyphs.minus} {name}"] = result
-        first = lines["x"] or self.formulas[0]
-        ends = [self.comparison.minimum, self.comparison.maximum]
-        held = self.comparison.x if len(self.comparison.x) else np.array(ends, float)
-        x = self.format.round(held)
-        points = [
-            Line(
-                label,
-                [float(v) for v in x] if label == "x" else exponents(result or first, x),
-                _zero_is_harmless(result),
-            )
-            for label, result in lines.items()
-        ]
-        is_short = self.comparison.n <= _SHORT
-        return ruler(points, self.format, self.glyphs, self.width, is_short)
+        if self.formulas and not self.is_plain:
+            yield from ruler(self.comparison, self.formulas, self.glyphs, self.width)
 
-    def _table(self, shown: Sequence[int], is_first: bool = True) -> Iterator[Text]:
+    def _table(self, shown: Sequence[Facts], is_first: bool = True) -> Iterator[Text]:
         """Yield methods side by side, or where there is no room one below the other."""
         most = self.comparison.n if self.every else _LINES
-        elements = chosen_elements(self.comparison, self.shown, most)
+        elements = chosen_elements(self.comparison, [facts.result for facts in self.facts], most)
         for try_ in self.tries if len(shown) < 3 else self.tries[:6]:
-            grid = Table.grid(padding=(0, 2, 0, 1))
-            grid.add_row(*self._tables(elements, shown, try_))
-            text = fitted(grid, self.console)
-            if max(map(cell_len, text.plain.split("\n"))) <= self.width:
+            lines = self._tables(elements, shown, try_)
+            if max(line.cell_len for line in lines) <= self.width:
                 break
         else:
             if len(shown) > 1:
@@ -237,45 +173,28 @@ class _Part:
                 yield from self._table(shown[:half], is_first)
                 yield from self._table(shown[half:], False)
                 return
-        yield from [] if is_first else [Text()]
-        yield text
+        yield from lines if is_first else [Text(), *lines]
 
     def _tables(
-        self,
-        elements: Sequence[int | None],
-        shown: Sequence[int],
-        try_: tuple[int, int, _Words],
-    ) -> list[Table]:
-        """Return a table a method; the labels and x are in the first."""
-        evaluations = [e for e in (self.shown[place].evaluation for place in shown) if e]
-        having = {symbol for evaluation in evaluations for symbol in evaluation.results}
-        having |= {"loss"}
+        self, elements: Sequence[int | None], shown: Sequence[Facts], try_: tuple[int, int, _Words]
+    ) -> list[Text]:
+        """Return the lines of a table a method; the labels and x are in the first."""
+        results = [facts.result for facts in shown]
+        having = {"loss"}.union(*(r.evaluation.results for r in results if r.evaluation))
         rows = [names for names in _SCALARS[self.comparison.function] if having & set(names)]
-        if not evaluations and self.comparison.function is Function.LOGSUMEXP:
+        if len(having) == 1 and self.comparison.function is Function.LOGSUMEXP:
             rows = [("y",)]
         tables = []
-        for place in shown:
-            columns = _Columns(self, place, *try_)
-            result, heading = self.shown[place], columns.heading()
-            table = Table(
-                title=Text(heading, VERDICT_STYLES[result.verdict]),
-                box=RULES,
-                show_edge=False,
-                pad_edge=False,
-                border_style="dim",
-                min_width=cell_len(heading),
-                padding=(0, 0, 0, 1),
-            )
+        for facts in shown:
+            columns = _Columns(self, facts, *try_)
             within = columns.all(elements, rows)
-            if place == shown[0]:
-                within = [*self._labels(elements, rows, result, try_[0]), *within]
-            for header, _ in within:
-                table.add_column(Text(header, "bold"), justify="right", no_wrap=True)
-            lines = list(zip(*(texts for _, texts in within), strict=True))
-            for number, line in enumerate(lines, 1):
-                table.add_row(*line, end_section=number == len(elements) < len(lines))
-            tables.append(table)
-        return tables
+            if facts is shown[0]:
+                within = [*self._labels(elements, rows, facts.result, try_[0]), *within]
+            style = VERDICT_STYLES[facts.result.verdict]
+            title = Text(method_text(facts.result, self.glyphs, DIGITS), style)
+            tables.append((title, within))
+        rule = " " if self.is_plain else self.glyphs.rule
+        return side_by_side(tables, {0, len(elements)}, rule)
 
     def _labels(
         self,
@@ -302,11 +221,12 @@ class _Part:
             word = " does not fit" if unfit else ""
             is_label = before - 1 == comparison.label
             names.append(Text("label " * is_label + f"{before:,}", "bold" * is_label))
-            cells.append(Text(self.number(x[index], digits) + word, _HARMFUL if unfit else ""))
+            cells.append(Text(glyphs.number(x[index], digits) + word, _HARMFUL * unfit))
             if b is not None:
                 finding = _found_at(result, "b", index)
                 word = f" {KIND_WORDS[finding.kind]}" if finding else ""
-                weights.append(Text(self.number(b[index], digits) + word, _HARMFUL * bool(finding)))
+                number = glyphs.number(b[index], digits)
+                weights.append(Text(number + word, _HARMFUL * bool(finding)))
         names += [Text(symbol_text(result, symbols[0], glyphs), "bold") for symbols in rows]
         names += [Text("exact", "bold")] * self.has_exact_row
         columns = [("i", names), ("x", cells), *([] if b is None else [("b", weights)])]
@@ -317,34 +237,30 @@ class _Part:
     @property
     def has_exact_row(self) -> bool:
         """Whether the exact value stands below: where digits were lost, or no method is right."""
-        verdicts = {result.verdict for result in self.formulas}
-        lost = verdicts & {Verdict.DIGITS_LOST, Verdict.NO_DIGITS}
-        if self.exact is None or np.ndim(self.shown[0].value):
+        if self.exact is None or np.ndim(self.facts[0].result.value):
             return False
-        lost_all = bool(verdicts) and Verdict.RIGHT not in verdicts
-        return bool(np.isfinite(self.exact).all()) and (bool(lost) or lost_all)
+        verdicts = {result.verdict for result in self.formulas}
+        lost = {Verdict.DIGITS_LOST, Verdict.NO_DIGITS} & verdicts
+        is_wanted = bool(lost) or (bool(verdicts) and Verdict.RIGHT not in verdicts)
+        return is_wanted and bool(np.isfinite(self.exact).all())
 
     def _why(self) -> Iterator[Text]:
         """Yield a sentence or two a method."""
-        names = [self.name(result) for result in self.formulas]
+        names = [method_name(result, self.formulas) for result in self.formulas]
         width = max(map(len, names), default=0) + 2
-        for result, name, right in zip(self.formulas, names, self.right, strict=False):
-            exact, least = self.exact, np.array([least_right(result.ulps, self.format)])
-            if not self.comparison.is_whole and result.value.ndim and (right > least).all():
-                right, exact = least, None  # the worst entry is not among those that are held
-            facts = Facts(self.comparison, result, right, exact, self.glyphs)
-            mark = self.glyphs.mark(result.verdict)
-            head = Text(f" {mark} {name:<{width}}", VERDICT_STYLES[result.verdict])
+        for facts, name in zip(self.facts, names, strict=False):
+            mark = self.glyphs.mark(facts.result.verdict)
+            head = Text(f" {mark} {name:<{width}}", VERDICT_STYLES[facts.result.verdict])
             yield hanging(why(facts), self.width, head.cell_len, head=head)
         if self.bound > _PROVED:
-            yield hanging(unproved(self.bound), self.width, 3)
+            yield hanging(UNPROVED.format(self.bound), self.width, 3)
 
 
 class _Columns(NamedTuple):
     """The columns of one method."""
 
     part: _Part
-    place: int
+    facts: Facts
     cells: int
     results: int
     words: _Words
@@ -352,25 +268,15 @@ class _Columns(NamedTuple):
     @property
     def result(self) -> MethodResult:
         """What the method computed."""
-        return self.part.shown[self.place]
-
-    def heading(self) -> str:
-        """Return the method's name, with the value of its shift."""
-        result, glyphs = self.result, self.part.glyphs
-        if result.shift is None:
-            return result.method.value
-        number = self.part.number(result.a)
-        shift = number if shift_text(result, glyphs) == number else f"{result.shift} = {number}"
-        return f"{result.method.value}, a = {shift}"
+        return self.facts.result
 
     def all(
         self, elements: Sequence[int | None], rows: Sequence[tuple[str, ...]]
     ) -> list[tuple[str, list[Text]]]:
         """Return a heading and cells for each result that the formula has per element."""
         result, evaluation = self.result, self.result.evaluation
-        has_exact = self.part.has_exact_row
-        is_gradient = self.part.comparison.function is LossFunction.GRADIENT
-        is_vector = bool(np.ndim(result.value))
+        function, has_exact = self.part.comparison.function, self.part.has_exact_row
+        is_vector, is_gradient = bool(np.ndim(result.value)), function is LossFunction.GRADIENT
         values = [self.value(i) if is_vector and i is not None else Text() for i in elements]
         columns = []
         for operation in evaluation.operations if evaluation else ():
@@ -388,7 +294,7 @@ class _Columns(NamedTuple):
         if evaluation is None or is_gradient:
             last = [self.value(0) if names in (("y",), ("loss",)) else Text() for names in rows]
             last += [self.exact()] * has_exact
-            columns.append((RESULT_WORDS[self.part.comparison.function], values + last))
+            columns.append((RESULT_WORDS[function], values + last))
         return columns
 
     @property
@@ -412,7 +318,7 @@ class _Columns(NamedTuple):
         is_result = symbol == evaluation.operations[-1].symbol and symbol in evaluation.per_element
         if is_result and isinstance(self.part.comparison.function, Function):
             return self.value(index)
-        return Text(self.part.number(value, self.cells), self.style(value, index))
+        return Text(self.part.glyphs.number(value, self.cells), self.style(value, index))
 
     def style(self, value: Any, index: int) -> str:
         """Return the style of a number: red if it is not finite and should be."""
@@ -426,7 +332,7 @@ class _Columns(NamedTuple):
         evaluation, glyphs = self.result.evaluation, self.part.glyphs
         assert evaluation is not None
         operation = next(op for op in evaluation.operations if op.symbol == finding.symbol)
-        number = self.part.number(evaluation.results[finding.symbol][index], self.cells)
+        number = self.part.glyphs.number(evaluation.results[finding.symbol][index], self.cells)
         operands = evaluation.operands(operation, index)
         is_mild = finding.harmless or finding.kind in LOSSES
         if self.words is _Words.NONE or (is_mild and self.words is _Words.HARM):
@@ -443,8 +349,8 @@ class _Columns(NamedTuple):
     def value(self, index: int) -> Text:
         """Return an entry of the result, its wrong digits coloured or in brackets."""
         result, part = self.result, self.part
-        value, right = np.atleast_1d(result.value)[index], int(part.right[self.place][index])
-        text = part.number(value, self.results)
+        value, right = np.atleast_1d(result.value)[index], int(self.facts.right[index])
+        text = part.glyphs.number(value, self.results)
         lossy = result.verdict in (Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
         if not np.isfinite(value):
             return Text(text, self.style(value, index))
@@ -462,7 +368,7 @@ class _Columns(NamedTuple):
         result, evaluation = self.result, self.result.evaluation
         assert evaluation is not None
         if column == "p" and names == ("s",) and result.total is not None:
-            return Text(self.part.number(result.total, self.cells))
+            return Text(self.part.glyphs.number(result.total, self.cells))
         is_total = names == ("loss",) or names == (evaluation.operations[-1].symbol,)
         symbol = next((name for name in names if name in evaluation.results), "")
         here = self.total_symbol if is_total else self.term_symbol
@@ -482,12 +388,7 @@ class _Columns(NamedTuple):
         if self.result.verdict is Verdict.RIGHT or self.part.exact is None:
             return Text()
         room = " " * (1 + len(self.part.glyphs.good))
-        return Text(f"{self.part.number(self.part.exact[0], self.results)}{room}", "bold")
-
-
-def lines(result: Any) -> list[str]:
-    """Return the lines of a result without colours, frames and rulers."""
-    return plain_lines(form(result, "table")(result))
+        return Text(f"{self.part.glyphs.number(self.part.exact[0], self.results)}{room}", "bold")
 
 
 def chosen_elements(
@@ -505,10 +406,6 @@ def chosen_elements(
         if 0 <= index < held and len(_with_gaps(comparison, {*chosen, index})) <= most:
             chosen.add(index)
     return _with_gaps(comparison, chosen)
-
-
-def _zero_is_harmless(result: MethodResult | None) -> bool:
-    return result is not None and all(f.harmless for f in result.findings if f.symbol == "e")
 
 
 def _found_at(result: MethodResult, symbol: str, index: int) -> Finding | None:

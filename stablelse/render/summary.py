@@ -19,12 +19,20 @@ from stablelse.analysis.results import (
     Verdict,
 )
 from stablelse.analysis.tally import Tally, Total, badness
-from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas import Method
-from stablelse.render.digits import entries_right, exact_entries, short_text
 from stablelse.render.layout import VERDICT_STYLES, glyphs_for, grid, hanging, named_grid
-from stablelse.render.wording import VERDICT_WORDS, method_name, naming
-from stablelse.render.words import DIGITS, RESULT_WORDS, Facts, summary_title, why
+from stablelse.render.words import (
+    ABOUT_ERRORS,
+    DIGITS,
+    RESULT_WORDS,
+    VERDICT_WORDS,
+    Facts,
+    counted,
+    function_text,
+    method_name,
+    naming,
+    why,
+)
 
 #: The most lines for vectors, without --all.
 _LINES = 7
@@ -32,12 +40,6 @@ _LINES = 7
 _FULL = 40
 
 _HARMLESS = (0, 0, 0.0)
-
-_ABOUT_ERRORS = (
-    "Errors are relative, in the infinity norm, as the condition number is. The bounds are to "
-    "first order (Blanchard, Higham & Higham 2021), for NumPy's exp and log, where nothing "
-    "overflows or underflows."
-)
 
 
 class Overview:
@@ -75,8 +77,10 @@ class _Part:
         count = found.vectors if isinstance(found, Summary) else found.count
         function = self.comparisons[0].function if self.comparisons else None
         sources = {comparison.source for comparison in self.comparisons}
+        name = function_text(function, glyphs, None) if function else "loss"
+        name = f"{name} of {counted(count, 'vector')}"
         source = next(iter(sources)) if len(sources) == 1 else None
-        title = Text(f" {summary_title(function, source, count, glyphs)} in ")
+        title = Text(f" {source}: {name} in " if source else f" {name} in ")
         yield title.append(self.format, "bold")
         if isinstance(found, Summary) and found.ignored:
             one = found.ignored == 1
@@ -92,9 +96,7 @@ class _Part:
         yield from self._reasons()
 
     def _name(self, place: int) -> str:
-        total = self.found.totals[place]
-        methods = [self.found.totals[other].method for other in self.places]
-        return method_name(total) if methods.count(total.method) > 1 else total.method.value
+        return method_name(self.found.totals[place], [self.found.totals[p] for p in self.places])
 
     def _counts(self) -> Iterator[Text]:
         """Yield a line per method: how often there was which verdict, and the reduced loss."""
@@ -156,17 +158,18 @@ class _Part:
             best = int(np.argmax(value)) if label is None else label
             odd = value[~np.isfinite(value)]
             shown = odd[np.argmax(np.isnan(odd))] if odd.size and verdict.is_broken else value[best]
-            text = "" if np.isfinite(shown) and verdict.is_broken else self._number(shown, digits)
+            text = (
+                ""
+                if np.isfinite(shown) and verdict.is_broken
+                else self.glyphs.number(shown, digits)
+            )
             if np.isfinite(shown) and text:
                 text = f"{RESULT_WORDS[self.comparisons[0].function]}_{best + 1:,}: {text}"
         else:
-            text = self._number(value, digits)
+            text = self.glyphs.number(value, digits)
         words = "" if verdict is Verdict.RIGHT else VERDICT_WORDS[verdict]
         words = "" if words.lower() == text.lower() else words
         return Text.assemble(" ".join(filter(None, (text, words))), " ", (mark, style))
-
-    def _number(self, value: Any, digits: int) -> str:
-        return self.glyphs.number(value) if not np.isfinite(value) else short_text(value, digits)
 
     def _broken(self) -> list[int]:
         """Return the first and the worst of the vectors that broke, or lost digits."""
@@ -187,9 +190,7 @@ class _Part:
             comparison = self.comparisons[index]
             results = [comparison.results[place] for place in self.places]
             result = max(results, key=lambda result: VERDICTS.index(result.verdict))
-            exact = exact_entries(comparison, FORMATS[self.format])
-            right = entries_right(result, exact)
-            facts = Facts(comparison, result, right, exact, self.glyphs)
+            facts = Facts.of(comparison, result, self.glyphs)
             head = Text(f" {self.glyphs.mark(result.verdict)} ", VERDICT_STYLES[result.verdict])
             name = f"{word}, {naming(self.comparisons)(comparison)}, {method_name(result)}: "
             yield Text() if word == "first" else Text("", end="")
@@ -229,5 +230,5 @@ class AccuracyPicture:
             yield from lines[: len(comparison.results)]
             yield Text()
             del lines[: len(comparison.results)]
-        yield hanging(_ABOUT_ERRORS, options.max_width, indent=1, style="dim")
+        yield hanging(ABOUT_ERRORS, options.max_width, indent=1, style="dim")
         yield Text()

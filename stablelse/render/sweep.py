@@ -13,15 +13,9 @@ from stablelse.analysis.results import DIGIT, VERDICTS, Verdict
 from stablelse.analysis.sweep import Motion, Segment, Sweep
 from stablelse.render.axis import Stretch, present, stretches, ticks
 from stablelse.render.layout import glyphs_for, hanging, named_grid
+from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import number_text, place_text
-from stablelse.render.wording import (
-    ASCII,
-    FUNCTION_NAMES,
-    VERDICT_WORDS,
-    Glyphs,
-    method_name,
-    ulps_number,
-)
+from stablelse.render.words import FUNCTION_NAMES, VERDICT_WORDS, method_name, ulps_number
 
 #: What the marks of a map mean.
 LEGEND = VERDICT_WORDS | {Verdict.RIGHT: f"right (at most {DIGIT} ulp off)"}

@@ -1,10 +1,10 @@
-"""The sentences of a screen: what happened to a method, and why."""
+"""All wording of results: what things are called, what happened to a method, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from math import floor, log
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from math import floor, log, log10
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,16 +16,28 @@ from stablelse.analysis.results import (
     MethodResult,
     Verdict,
 )
-from stablelse.numerics.formats import FORMATS, Array
-from stablelse.numerics.formulas import Kind, Method
+from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.formulas import SHIFTS, Kind, Method
 from stablelse.numerics.functions import Function, LossFunction
-from stablelse.render.digits import all_digits, short_text
-from stablelse.render.notation import operation_text
-from stablelse.render.numbers import bound_text, number_text, place_text, rough_text
-from stablelse.render.wording import FUNCTION_NAMES, Glyphs, symbol_text, ulps_number
+from stablelse.render.notation import Glyphs, operation_text
+from stablelse.render.numbers import bound_text, number_text, place_text, rough_text, vector_text
+
+if TYPE_CHECKING:
+    from stablelse.analysis.prove import FormatProof
+    from stablelse.analysis.results import Place
+    from stablelse.analysis.sweep import Segment
+    from stablelse.analysis.tally import Total
 
 #: The digits of numbers in sentences and, by default, in cells.
 DIGITS = 7
+
+FUNCTION_NAMES: dict[Function | LossFunction, str] = {
+    Function.LOGSUMEXP: "log-sum-exp",
+    Function.SOFTMAX: "softmax",
+    Function.LOG_SOFTMAX: "log-softmax",
+    LossFunction.LOSS: "loss",
+    LossFunction.GRADIENT: "gradient of the loss",
+}
 
 #: What an entry of a result is called.
 RESULT_WORDS: dict[Function | LossFunction, str] = {
@@ -36,34 +48,168 @@ RESULT_WORDS: dict[Function | LossFunction, str] = {
     LossFunction.GRADIENT: "gradient",
 }
 
+VERDICT_WORDS: dict[Verdict, str] = {
+    Verdict.RIGHT: "right",
+    Verdict.DIGITS_LOST: "digits lost",
+    Verdict.NO_DIGITS: "no digit right",
+    Verdict.UNDERFLOW: "underflow",
+    Verdict.OVERFLOW: "overflow",
+    Verdict.NAN: "NaN",
+    Verdict.DOES_NOT_FIT: "does not fit",
+}
+
+#: What happened, beside a number in a cell.
+KIND_WORDS: dict[FindingKind, str] = {
+    FindingKind.INPUT_OVERFLOW: "does not fit",
+    FindingKind.INPUT_UNDERFLOW: "lost",
+    FindingKind.OVERFLOW: "overflow",
+    FindingKind.TERM_UNDERFLOW: "underflow",
+    FindingKind.SUBNORMAL: "subnormal",
+    FindingKind.QUOTIENT_UNDERFLOW: "underflow",
+    FindingKind.SUM_UNDERFLOW: "log 0",
+    FindingKind.LOG_OF_ZERO: "log 0",
+    FindingKind.INVALID: "invalid",
+    FindingKind.ABSORPTION: "absorption",
+    FindingKind.CANCELLATION: "cancellation",
+}
+
+#: What an earlier trouble led to.
+CONSEQUENCES = (FindingKind.INVALID, FindingKind.SUM_UNDERFLOW, FindingKind.LOG_OF_ZERO)
+
+ABOUT_ERRORS = (
+    "Errors are relative, in the infinity norm, as the condition number is. The bounds are to "
+    "first order (Blanchard, Higham & Higham 2021), for NumPy's exp and log, where nothing "
+    "overflows or underflows."
+)
+ABOUT_LIMITS = (
+    "u is the unit roundoff, the largest relative error of one rounding. Numbers are cut to a few "
+    "digits, thresholds on the safe side; --json has every digit."
+)
+UNPROVED = (
+    "The exact value is known to within {0:.2g} ulp: pipes, URLs and what a cluster reads are read "
+    "only once."
+)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return how many there are: ``1 number``, ``1,000 numbers``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def function_text(function: Function | LossFunction, glyphs: Glyphs, label: int | None) -> str:
+    """Return what is computed, for the loss of a label with its formula."""
+    index = "" if label is None else f"_{label + 1:,}"
+    formula = f" {glyphs.minus}log p{index}" * (function is LossFunction.LOSS)
+    return FUNCTION_NAMES[function] + formula
+
 
 def title_text(comparison: Comparison, glyphs: Glyphs) -> str:
     """Return what was computed, of what."""
-    place, n, label = place_text(comparison), comparison.n, comparison.label
-    name = FUNCTION_NAMES[comparison.function]
-    what = f"{name} of {n:,} {'number' if n == 1 else 'numbers'}"
+    label = comparison.label
+    name = function_text(comparison.function, glyphs, label)
+    what = counted(comparison.n, "number") if label is None else f"label {label:,}"
     if comparison.weights is not None:
-        what = f"{name} of {n:,} weighted {'term' if n == 1 else 'terms'}"
+        what = counted(comparison.n, "weighted term")
         if comparison.results[-1].sign < 0:
-            what = f"log({glyphs.minus}{glyphs.sum} b e^x) of {n:,} {'term' if n == 1 else 'terms'}"
-    if label is not None:
-        is_loss = comparison.function is LossFunction.LOSS
-        name = f"loss {glyphs.minus}log p_{label + 1:,}" if is_loss else "gradient of the loss"
-        what = f"{name} of label {label:,}"
-    return f"{place}: {what}" if place else what
+            name, what = f"log({glyphs.minus}{glyphs.sum} b e^x)", counted(comparison.n, "term")
+    return ": ".join(filter(None, (place_text(comparison), f"{name} of {what}")))
 
 
-def summary_title(
-    function: Function | LossFunction | None, source: str | None, count: int, glyphs: Glyphs
+def naming(
+    comparisons: Sequence[Comparison] | Sequence[Place],
+) -> Callable[[Comparison | Place], str]:
+    """Return how to name vectors: by their places, with the file if there are several."""
+    one_source = len({comparison.source for comparison in comparisons}) == 1
+    return vector_text if one_source else place_text
+
+
+def symbol_text(result: MethodResult, symbol: str, glyphs: Glyphs) -> str:
+    """Return the heading of a column or row: what a symbol means in the method's formula."""
+    is_shifted = result.shift is not None
+    argument = f"x {glyphs.minus} a" if is_shifted else "x"
+    term = f"e^({argument})" if is_shifted else "e^x"
+    rest, log_sum = f"x {glyphs.minus} lse", f"log {glyphs.sum}"
+    return {
+        "x": "x",
+        "a": "+ a" if result.evaluation and "y" in result.evaluation.results else "a",
+        "d": argument,
+        "e": term,
+        "b": "b",
+        "t": f"b {term}",
+        "s": glyphs.sum,
+        "l": f"log |{glyphs.sum}|" if result.sign is not None and result.sign < 0 else log_sum,
+        "p": f"e^({rest})" if result.method is Method.DIVISION_FREE else f"{term}/{glyphs.sum}",
+        "g": f"{argument} {glyphs.minus} log {glyphs.sum}" if is_shifted else "log p",
+        "y": "lse",
+        "loss": "loss",
+        "z": rest,
+    }[symbol]
+
+
+def method_name(result: MethodResult | Total | Segment, others: Iterable[Any] = ()) -> str:
+    """Return the method's name, with its shift unless no other of these has the same method."""
+    others = list(others)
+    if others and [other.method for other in others].count(result.method) < 2:
+        return result.method.value
+    return ", ".join(filter(None, (result.method.value, result.shift)))
+
+
+def method_text(result: MethodResult, glyphs: Glyphs, digits: int | None = None) -> str:
+    """Return the method's name, with its shift where it has one."""
+    if result.shift is None:
+        return result.method.value
+    return f"{result.method.value}, a = {shift_text(result, glyphs, digits)}"
+
+
+def shift_text(
+    result: MethodResult | FormatProof, glyphs: Glyphs, digits: int | None = None
 ) -> str:
-    """Return what was computed of many vectors."""
-    loss = {
-        LossFunction.LOSS: f"loss {glyphs.minus}log p",
-        LossFunction.GRADIENT: "gradient of the loss",
-    }
-    name = loss.get(function) or FUNCTION_NAMES.get(function, "loss")  # type: ignore[arg-type]
-    vectors = "1 vector" if count == 1 else f"{count:,} vectors"
-    return f"{source}: {name} of {vectors}" if source else f"{name} of {vectors}"
+    """Return the shift and its value: ``max = 1002``, or the number alone."""
+    number = glyphs.number(result.a, digits)
+    return f"{result.shift} = {number}" if result.shift in SHIFTS else number
+
+
+def ulps_text(ulps: float) -> str:
+    """Return an error: a whole number of ulps, to two digits where it is huge."""
+    return f"{ulps_number(ulps)} ulp off"
+
+
+def ulps_number(ulps: float) -> str:
+    """Return a number of ulps; below a power of two there are halves."""
+    if 0 < ulps < 1:
+        return f"{ulps:.1f}"
+    return f"{ulps:,.0f}" if ulps < 1e7 else f"{ulps:.1e}"
+
+
+def all_digits(format_: Format) -> int:
+    """Return how many decimal digits a format has: 16 for float64."""
+    return max(1, round(format_.significand_bits * log10(2)))
+
+
+def _right_digits(value: Array, exact: Array, format_: Format) -> Array:
+    """Return how many leading digits are right: the error is at most half a unit of the last."""
+    most = all_digits(format_)
+    with np.errstate(all="ignore"):
+        wide, right = value.astype(np.longdouble), exact.astype(np.longdouble)
+        error = np.abs(wide - right)
+        size = np.floor(np.log10(np.abs(right)))
+        digits = np.nan_to_num(size + 1 - np.ceil(np.log10(2 * error)), nan=0, neginf=0)
+        same = (wide == right) | (np.isnan(wide) & np.isnan(right))
+        same |= error <= float(format_.smallest_subnormal)
+        found: Array = np.where(same, most, digits.clip(0, most)).astype(int)
+    return found
+
+
+def split_digits(text: str, right: int) -> tuple[str, str, str]:
+    """Split a number into its right digits, its wrong digits and its exponent."""
+    mantissa, mark, exponent = text.partition("e")
+    missing = right + 1 - len(mantissa.replace(".", "").lstrip("-0"))
+    if missing > 0 and right:  # digits that are not written are 0
+        mantissa += ("" if "." in mantissa else ".") + "0" * missing
+    ends = [i + 1 for i, sign in enumerate(mantissa) if sign.isdigit()]
+    leading = next((k for k, i in enumerate(ends) if mantissa[i - 1] != "0"), 0)
+    cut = ends[leading + right - 1] if right else 0
+    return mantissa[:cut], mantissa[cut:], mark + exponent
 
 
 class Facts(NamedTuple):
@@ -71,14 +217,33 @@ class Facts(NamedTuple):
 
     comparison: Comparison
     result: MethodResult
-    rights: Array
-    exacts: Array | None
     glyphs: Glyphs
+    format: Format
+    exact: Array | None
+    right: Array
+    #: The entry of which the fewest digits are right, from 0, if it is among those that are held.
+    worst: int | None
+    least: int
 
-    @property
-    def worst(self) -> int:
-        """The entry of which the fewest digits are right, from 0."""
-        return int(self.rights.argmin()) if self.rights.size else 0
+    @classmethod
+    def of(cls, comparison: Comparison, result: MethodResult, glyphs: Glyphs) -> Facts:
+        """Compare the entries of a result with the exact ones."""
+        format_, value = FORMATS[result.format], np.atleast_1d(result.value)
+        of_format = [r for r in comparison.results if r.format == format_.name]
+        best = next((r.value for r in of_format if r.method is Method.EXACT), None)
+        if best is None and of_format[0] is comparison.results[0]:
+            best = comparison.value
+        exact = None if best is None else np.atleast_1d(best)
+        lost = max(np.ceil(np.log10(2 * result.ulps)), 0) if result.ulps else 0
+        least = int(max(0, all_digits(format_) - lost))
+        if exact is None or exact.shape != value.shape or not value.size:
+            right = np.full(value.shape, least)
+            return cls(comparison, result, glyphs, format_, exact, right, None, least)
+        right = _right_digits(value, exact, format_)
+        is_held = comparison.is_whole or not result.value.ndim or right.min() <= least
+        worst = int(right.argmin()) if is_held else None
+        least = int(right.min()) if is_held else least
+        return cls(comparison, result, glyphs, format_, exact, right, worst, least)
 
     @property
     def has_wrong_sign(self) -> bool:
@@ -89,8 +254,11 @@ class Facts(NamedTuple):
 
     def number(self, value: Any) -> str:
         """Return a number of a sentence."""
-        text = short_text(value, DIGITS)
-        return self.glyphs.number(value) if text in ("inf", "-inf", "nan") else text
+        return self.glyphs.number(value, DIGITS)
+
+    def symbol(self, symbol: str) -> str:
+        """Return what a symbol means in the method's formula."""
+        return symbol_text(self.result, symbol, self.glyphs)
 
     def operation(self, finding: Finding, kind: Kind | None = None) -> str:
         """Return an operation with its numbers put in."""
@@ -102,10 +270,14 @@ class Facts(NamedTuple):
         return operation_text(kind, operands, self.glyphs, self.number).replace(" / ", "/")
 
     @property
-    def limits(self) -> tuple[str, str]:
-        """The largest and the smallest number of the format, cut to three digits."""
-        format_ = FORMATS[self.result.format]
-        return _cut(format_.largest), _cut(format_.smallest_subnormal)
+    def largest(self) -> str:
+        """The format with its largest number, cut to three digits."""
+        return f"{self.format.name} (largest {_cut(self.format.largest)})"
+
+    @property
+    def smallest(self) -> str:
+        """The format with its smallest number, cut to three digits."""
+        return f"{self.format.name} (smallest {_cut(self.format.smallest_subnormal)})"
 
 
 def why(facts: Facts) -> str:
@@ -114,45 +286,41 @@ def why(facts: Facts) -> str:
     harmful = [finding for finding in result.findings if not finding.harmless]
     culprit = _culprit(harmful)
     if result.verdict is Verdict.RIGHT:
-        return f"{_digits(facts)}. {_comfort(facts)}".rstrip()
+        return f"{_right_text(facts)}. {_comfort(facts)}".rstrip()
     if culprit is None:
         return f"{_digits(facts)}."
     cause = _CAUSES[culprit.kind](culprit, facts)
     if culprit.kind in LOSSES:
         return f"{_digits(facts)}. {cause}."
     consequence = _consequence(culprit, harmful, facts)
-    is_nan = facts.exacts is not None and bool(np.isnan(facts.exacts).any())
+    is_nan = facts.exact is not None and bool(np.isnan(facts.exact).any())
     too = " The exact result is NaN too." if is_nan and result.verdict is Verdict.NAN else ""
     return f"{cause}{consequence}.{too}" + _bound(culprit, facts)
 
 
-def unproved(bound: float) -> str:
-    """Return what is said of an exact value that is not proved to be correctly rounded."""
-    return (
-        f"The exact value is known to within {bound:.2g} ulp: pipes, URLs and what a cluster reads "
-        "are read only once."
-    )
+def _right_text(facts: Facts) -> str:
+    """Return to how many digits a right result is right."""
+    result, right, most = facts.result, facts.least, all_digits(facts.format)
+    if not np.isfinite(result.value).any():
+        return f"right: {facts.number(np.ravel(result.value)[0])}"
+    if not right:
+        return f"right to {ulps_number(result.ulps or 0)} ulp of {result.format}"
+    if right < most:
+        return f"right to {right} of {most} digits"
+    return f"right to all {most} digits" if most > 1 else "right to its only digit"
 
 
 def _digits(facts: Facts) -> str:
-    """Return in words how many digits are right."""
-    result, worst = facts.result, facts.worst
-    most = all_digits(FORMATS[result.format])
-    right = int(facts.rights[worst]) if facts.rights.size else most
+    """Return in words how many digits are right of a result that lost some, or all."""
+    result, right, worst = facts.result, facts.least, facts.worst
     if result.verdict is Verdict.NAN:
         return "x has a NaN, and so has the result"
-    if result.verdict is Verdict.RIGHT:
-        if not np.isfinite(result.value).any():
-            return f"right: {facts.number(np.ravel(result.value)[0])}"
-        if not right:
-            return f"right to {ulps_number(result.ulps or 0)} ulp of {result.format}"
-        all_ = f"all {most} digits" if most > 1 else "its only digit"
-        return f"right to {all_}" if right >= most else f"right to {right} of {most} digits"
-    digits = f"the first {right} digits are right" if right > 1 else _FEW_DIGITS[right]
-    if facts.exacts is None:
-        is_fair = right == 0 and not result.verdict.is_broken
+    few = ("no digit is right", "the first digit is right")
+    digits = f"the first {right} digits are right" if right > 1 else few[right]
+    is_fair = right == 0 and not result.verdict.is_broken
+    if worst is None or facts.exact is None:
         return "an entry has no right digit" if is_fair else digits
-    value, exact = np.ravel(result.value)[worst], facts.exacts[worst]
+    value, exact = np.ravel(result.value)[worst], facts.exact[worst]
     if result.verdict is Verdict.NO_DIGITS and facts.has_wrong_sign:
         return "the sum has the wrong sign"
     if right == 0 and 0 < abs(value - exact) < abs(exact):
@@ -161,28 +329,24 @@ def _digits(facts: Facts) -> str:
         return digits
     name = RESULT_WORDS[facts.comparison.function]
     place = facts.comparison.elements[worst] + 1
-    others = _others(facts) if right == 0 and not result.verdict.is_broken else ""
     return (
         f"{name}_{place:,} is {number_text(value)}, and exactly {number_text(exact)}: "
-        f"{digits}{others}"
+        f"{digits}{_others(facts) if is_fair else ''}"
     )
 
 
 def _others(facts: Facts) -> str:
     """Return what can be said of a vector with entries that lost all digits."""
-    good = facts.rights[facts.rights > 0]
-    lost = len(facts.rights) - len(good)
+    good = facts.right[facts.right > 0]
+    lost = len(facts.right) - len(good)
     if not len(good):
         return ", but the error is small beside the largest entry"
     count = f" (nor of {lost - 1:,} more)" if lost > 1 else ""
     rest = "the other entry is" if len(good) == 1 else f"the other {len(good):,} entries are"
-    least, most = int(good.min()), all_digits(FORMATS[facts.result.format])
-    digits = f"{least} digit{'s' * (least > 1)}"
+    least, most = int(good.min()), all_digits(facts.format)
+    every = "all " * (1 < least == most)
     more = " or more" * (len(good) > 1 and least < most)
-    return f"{count}; {rest} right to {'all ' * (1 < least == most)}{digits}{more}"
-
-
-_FEW_DIGITS = ("no digit is right", "the first digit is right")
+    return f"{count}; {rest} right to {every}{counted(least, 'digit')}{more}"
 
 
 def _culprit(harmful: list[Finding]) -> Finding | None:
@@ -204,43 +368,38 @@ def _comfort(facts: Facts) -> str:
     if result.shift == "max":
         return "The largest exponent is now 0, so nothing can overflow."
     if result.evaluation is not None and not result.findings:
-        return f"Every {symbol_text(result, 'e', facts.glyphs)} fits {result.format}."
+        return f"Every {facts.symbol('e')} fits {result.format}."
     return ""
 
 
 def _overflow(finding: Finding, facts: Facts) -> str:
-    largest = f"{facts.result.format} (largest {facts.limits[0]})"
-    becomes = f"it becomes {facts.number(finding.result)}"
+    too_big = f"too big for {facts.largest}: it becomes {facts.number(finding.result)}"
     if finding.symbol == "e":
         size = _power_text(float(finding.operands[0]))
-        return f"{facts.operation(finding)} is {size}too big for {largest}: {becomes}"
-    what = symbol_text(facts.result, finding.symbol, facts.glyphs)
+        return f"{facts.operation(finding)} is {size}{too_big}"
+    if finding.symbol == "s":
+        return f"every term fits, but their sum is {too_big}"
+    what = facts.symbol(finding.symbol)
     if finding.symbol == "t":
         what = f"{what} = {facts.operation(finding)} (element {finding.element})"
-    if finding.symbol == "s":
-        return f"every term fits, but their sum is too big for {largest}: {becomes}"
-    return f"{what} is too big for {largest}: {becomes}"
+    return f"{what} is {too_big}"
 
 
 def _input_overflow(finding: Finding, facts: Facts) -> str:
-    return (
-        f"{facts.number(finding.operands[0])} does not fit {facts.result.format} (largest "
-        f"{facts.limits[0]}): it is {facts.number(finding.result)} before any formula runs"
-    )
+    number, becomes = facts.number(finding.operands[0]), facts.number(finding.result)
+    return f"{number} does not fit {facts.largest}: it is {becomes} before any formula runs"
 
 
 def _input_underflow(finding: Finding, facts: Facts) -> str:
-    return (
-        f"the weight {facts.number(finding.operands[0])} is too small for {facts.result.format} "
-        f"(smallest {facts.limits[1]}): it is 0 before any formula runs"
-    )
+    number = facts.number(finding.operands[0])
+    return f"the weight {number} is too small for {facts.smallest}: it is 0 before any formula runs"
 
 
 def _underflow(finding: Finding, facts: Facts) -> str:
-    smallest = f"{facts.result.format} (smallest {facts.limits[1]})"
     size = _power_text(float(finding.operands[0])) if finding.symbol == "e" else ""
-    symbol = f"{symbol_text(facts.result, 't', facts.glyphs)} = " * (finding.symbol == "t")
-    return f"{symbol}{facts.operation(finding)} is {size}too small for {smallest}: it becomes 0"
+    symbol = f"{facts.symbol('t')} = " * (finding.symbol == "t")
+    small = f"{size}too small for {facts.smallest}: it becomes 0"
+    return f"{symbol}{facts.operation(finding)} is {small}"
 
 
 def _subnormal(finding: Finding, facts: Facts) -> str:
@@ -256,8 +415,7 @@ def _log_of_zero(finding: Finding, facts: Facts) -> str:
 
 
 def _invalid(finding: Finding, facts: Facts) -> str:
-    what = symbol_text(facts.result, finding.symbol, facts.glyphs)
-    return f"{what} = {facts.operation(finding)} is NaN"
+    return f"{facts.symbol(finding.symbol)} = {facts.operation(finding)} is NaN"
 
 
 def _absorption(finding: Finding, facts: Facts) -> str:
@@ -269,7 +427,7 @@ def _absorption(finding: Finding, facts: Facts) -> str:
 def _cancellation(finding: Finding, facts: Facts) -> str:
     assert facts.result.evaluation is not None
     cause = next(op for op in facts.result.evaluation.operations if op.symbol == finding.symbol)
-    rounded = symbol_text(facts.result, cause.operands[-1].symbol, facts.glyphs)
+    rounded = facts.symbol(cause.operands[-1].symbol)
     if cause.kind is Kind.LOG:
         number = facts.number(finding.operands[0])
         shown = f"log({rounded})" if "/" in rounded else f"log {rounded}"
@@ -293,9 +451,6 @@ _CAUSES: dict[FindingKind, Callable[[Finding, Facts], str]] = {
     FindingKind.CANCELLATION: _cancellation,
 }
 
-#: What an earlier trouble led to.
-CONSEQUENCES = (FindingKind.INVALID, FindingKind.SUM_UNDERFLOW, FindingKind.LOG_OF_ZERO)
-
 
 def _consequence(culprit: Finding, harmful: Iterable[Finding], facts: Facts) -> str:
     """Return what the first trouble led to, where it made a NaN or an infinity."""
@@ -312,17 +467,16 @@ def _bound(finding: Finding, facts: Facts) -> str:
     """Return what keeps clear of an exponential's threshold, and how many elements do not."""
     if finding.symbol != "e" or finding.threshold is None:
         return ""
-    above = finding.kind is FindingKind.OVERFLOW
+    is_above = finding.kind is FindingKind.OVERFLOW
+    safe, unsafe = ("below", "above") if is_above else ("above", "below")
     argument = "x" if facts.result.shift is None else f"x {facts.glyphs.minus} a"
-    sides = ("below", "above") if above else ("above", "below")
-    bound = bound_text(finding.threshold)
     n, count = facts.comparison.n, finding.occurrences
     first = place_text(finding.place) if finding.place else f"x_{finding.element:,}"
-    elements = f"{first} is {sides[1]}"
+    elements = f"{first} is {unsafe}"
     if count > 1:
         those = f"{count:,} of {n:,}" if count < n else "both" if n == 2 else f"all {n:,}"
-        elements = f"{those} elements are {sides[1]}" + (f", first {first}" if count < n else "")
-    return f" {argument} must stay {sides[0]} {bound}; {elements}."
+        elements = f"{those} elements are {unsafe}" + (f", first {first}" if count < n else "")
+    return f" {argument} must stay {safe} {bound_text(finding.threshold)}; {elements}."
 
 
 def _power_text(x: float) -> str:
