@@ -7,7 +7,7 @@ numbers of the format, which are counted in order: ordinals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +21,6 @@ from stablelse.numerics.formats import (
     Array,
     Format,
     find_format,
-    installed_formats,
     numbers,
     ordinals,
 )
@@ -40,8 +39,6 @@ from stablelse.numerics.inputs import real_vector, several
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-    from stablelse.analysis.results import Place
 
 #: How many t are tried first in a format of more than 16 bits, the range, and the formats that are
 #: swept by default.
@@ -67,9 +64,18 @@ _DECIMAL = 1000
 #: elements than that, which take some seconds.
 _ALL, _MOST_ELEMENTS = 1 << 16, 1 << 26
 
+#: Into how many parts a bracket is split at a time, where there is room: evaluating many points
+#: at once costs little more than evaluating one.
+_PARTS = 64
+
 #: Which numbers next to a zero of the log-sum-exp are tried: digits are lost there, how far from it
 #: depends on the method.
 _AROUND = (0, *(sign << exponent for exponent in range(0, 64, 2) for sign in (1, -1)))
+
+#: From good to bad, before all verdicts whose results are not finite or not of this vector.
+_RIGHT, _LOST, _NO_DIGITS = (
+    VERDICTS.index(v) for v in (Verdict.RIGHT, Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
+)
 
 
 class Motion(Enum):
@@ -82,7 +88,7 @@ class Motion(Enum):
 
 
 class Range(NamedTuple):
-    """What t does to x, and from where to where it goes; see `Range.checked`."""
+    """What t does to x, and from where to where it goes."""
 
     motion: Motion
     start: float
@@ -102,17 +108,6 @@ class Range(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.motion.value} {self.start:g}:{self.end:g}"
-
-    @classmethod
-    def parsed(cls, motion: Motion, text: str) -> Range:
-        """Return the range that a text such as ``-1000:1000`` names, or raise ChoiceError."""
-        try:  # refuses underscores, which float() takes, and takes the typeset minus
-            start, end = (float(t.replace("_", "?").replace("−", "-")) for t in text.split(":"))
-        except ValueError:
-            raise ChoiceError(
-                f"the {motion.value} {text!r} is not a range: give two numbers, as in 1:1000"
-            ) from None
-        return cls.checked(motion, start, end)
 
     def along(self, t: Array) -> Array:
         """Return where each t lies on an axis from 0, the start, to 1: logarithmic for a scale."""
@@ -141,38 +136,21 @@ class Range(NamedTuple):
 class Segment(NamedTuple):
     """A stretch of t on which a method in a format has one verdict.
 
-    Attributes
-    ----------
-    format : str
-        Of x, t, the moved x, and every operation.
-    method : Method
-        How the result was computed.
-    shift : str or None
-        How the a of the identity was chosen; ``None`` for a formula that has none.
-    verdict : Verdict
-        At both ends, and at every t that was tried in between; see `sweep`. Where digits are
-        lost, some results may be better by chance, with no wider gap than a 200th of the range.
-    first, last : scalar
-        The first and the last t, in the format. The number next to `last` is the `first` of the
-        following segment. Where the verdict changes, the two are neighbours in the format.
-    ulps : float or None
-        The largest error found there, in units in the last place of the exact result; ``None``
-        where the result is ruined.
-    tried : int
-        How many t were tried there.
-    every : bool
-        Whether the format has no other t there: then the verdict is proved.
+    Where the verdict changes, two neighbours in the format are the `last` of one segment and the
+    `first` of the next. The verdict holds at both, and at every t that was tried in between. Where
+    digits are lost, some results may be better by chance, with no wider gap than a 200th of the
+    range.
     """
 
-    format: str
+    format: str  # Of x, t, the moved x, and every operation
     method: Method
-    shift: str | None
+    shift: str | None  # How the a of the identity was chosen, if the formula has one
     verdict: Verdict
-    first: Any
+    first: Any  # The first and the last t, in the format
     last: Any
-    ulps: float | None
-    tried: int
-    every: bool
+    ulps: float | None  # The largest error found, in ulps; ``None`` where the result is ruined
+    tried: int  # How many t were tried
+    every: bool  # Whether the format has no other t there: then the verdict is proved
 
 
 @dataclass(frozen=True)
@@ -195,6 +173,8 @@ class Sweep(Displayed):
         For each format, for each method, and upward in t.
     x : ndarray
         Shape (n,): the vector before it was moved, and rounded to any format.
+    intervals : bool
+        Whether it shows itself as a list of its segments, not as a chart.
     """
 
     function: Function
@@ -207,20 +187,12 @@ class Sweep(Displayed):
     end: float
     segments: tuple[Segment, ...]
     x: Array
+    intervals: bool = field(default=False, repr=False, compare=False)
 
     @property
     def range(self) -> Range:
         """Where t went."""
         return Range(self.motion, self.start, self.end)
-
-    @property
-    def intervals(self) -> Intervals:
-        """The same map, shown as a list of its segments."""
-        return Intervals(**vars(self))
-
-
-class Intervals(Sweep):
-    """A survival map that shows itself as a list; see `Sweep`."""
 
 
 def sweep(
@@ -287,48 +259,28 @@ def sweep(
     vector = real_vector(x, "sweep")
     if offset is not None and scale is not None:
         raise ChoiceError("x is moved or stretched, not both: give an offset or a scale")
-    motion = Motion.OFFSET if scale is None else Motion.SCALE
-    return sweep_vector(
-        vector,
-        Function(function),
-        Range.checked(motion, *(scale or offset or OFFSETS)),
-        None if methods is None else [find_method(name) for name in several(methods)],
-        [str(shift) for shift in several(shifts)],
-        None if formats is None else [find_format(name) for name in several(formats)],
-        points,
-    )
-
-
-def sweep_vector(
-    x: Array,
-    function: Function,
-    range_: Range,
-    methods: Sequence[Method] | None = None,
-    shifts: Sequence[str] = ("max",),
-    formats: Sequence[Format] | None = None,
-    points: int = POINTS,
-    place: Place | None = None,
-) -> Sweep:
-    """Sweep a vector that came from a place; see `sweep`."""
     if points < 2:
         raise ChoiceError(f"{points} points are too few: the ends alone are 2")
-    having = [m for m, tables in FORMULAS.items() if any(function in table for table in tables)]
-    every = candidates(function, methods or [*USUAL, *having], [find_shift(s) for s in shifts])
-    zeros = _zeros(x, range_, function, points)
+    motion = Motion.OFFSET if scale is None else Motion.SCALE
+    range_ = Range.checked(motion, *(scale or offset or OFFSETS))
+    names = USUAL_FORMATS if formats is None else several(formats)
+    computed = Function(function)
+    having = [m for m, tables in FORMULAS.items() if any(computed in table for table in tables)]
+    chosen = [*USUAL, *having] if methods is None else map(find_method, several(methods))
+    every = candidates(computed, chosen, [find_shift(str(shift)) for shift in several(shifts)])
+    zeros = _zeros(vector, range_, computed, points)
     segments: list[Segment] = []
-    for format_ in formats or [f for f in installed_formats() if f.name in USUAL_FORMATS]:
-        trial = Trial(x, range_, function, every, format_)
-        grid = trial.grid(points, zeros)
-        if len(grid):
-            trial.verdicts_at(grid)
-            trial.explore()
+    for format_ in map(find_format, names):
+        low, high = _ends(range_, format_)
+        if low <= high:
+            trial = Trial(vector, range_, computed, every, format_)
+            trial.explore(trial.grid(low, high, points, zeros))
             segments += trial.segments()
-        elif formats:
+        elif formats is not None:
             raise ChoiceError(f"{format_.name} has no number in the {range_}")
     if not segments:
         raise ChoiceError(f"no format has a number in the {range_}")
-    source, row, column = place or (None, None, None)
-    return Sweep(function, source, row, column, len(x), *range_, tuple(segments), x)
+    return Sweep(computed, None, None, None, len(vector), *range_, tuple(segments), vector)
 
 
 def _moved(t: Array, x: Array, motion: Motion, format_: Format) -> Array:
@@ -349,13 +301,6 @@ def _nearest(t: Array, format_: Format) -> Array:
     """Return the ordinals of the numbers of the format next to these."""
     largest = np.longdouble(format_.largest)
     return ordinals(format_.round(t.astype(np.longdouble).clip(-largest, largest)), format_)
-
-
-def _in_order(values: Array) -> Array:
-    """Return where each value is first, in order: `np.unique` imports masked arrays, 10 ms."""
-    order = np.argsort(values, kind="stable")
-    once: Array = order[np.append(True, values[order][1:] != values[order][:-1])]
-    return once
 
 
 def _ends(range_: Range, format_: Format) -> tuple[int, int]:
@@ -383,16 +328,55 @@ def _zeros(x: Array, range_: Range, function: Function, points: int) -> Array:
 
     low, high = _ends(range_, wide)
     grid = np.append(_nearest(range_.at(np.linspace(0, 1, points)), wide), 0)
-    grid = grid[_in_order(grid)]
-    grid = grid[(grid >= low) & (grid <= high)]
-    changes = find_changes(grid, signs_at(grid), signs_at, _room(wide, len(x)))
-    return numbers(np.array([change.low for change in changes], np.int64), wide)
+    samples = Samples(signs_at, _room(wide, len(x)))
+    samples.add(grid[(grid >= low) & (grid <= high)])
+    samples.locate()
+    signs = samples.found[0]
+    return numbers(samples.points[:-1][signs[1:] != signs[:-1]], wide)
 
 
-class Trial:
-    """Methods tried on a vector in one format, at m points t: their ordinals, increasing.
+class Samples:
+    """Labels of r tracks at m numbers: their ordinals, in order, and `found`, shape (r, ..., m).
 
-    Verdicts are places in `VERDICTS`; of c methods they have shape (c, m), as the errors do.
+    The ordinals are so close that no difference overflows: none is negative and the next positive,
+    without 0 between them. `room` of them are evaluated as fast as one.
+    """
+
+    def __init__(self, evaluate: Callable[[Array], Array], room: int) -> None:
+        self.evaluate, self.room = evaluate, room
+        self.points = np.zeros(0, np.int64)
+        self.found = np.zeros(0)
+
+    def add(self, points: Array) -> None:
+        """Evaluate more ordinals, in any order."""
+        fresh, every = self.evaluate(points), np.concatenate([self.points, points])
+        order = np.argsort(every, kind="stable")  # `np.unique` imports masked arrays, 10 ms
+        once = order[np.append(True, np.diff(every[order]) != 0)]
+        found = np.concatenate([self.found, fresh], axis=-1) if len(self.points) else fresh
+        self.points, self.found = every[once], found[..., once]
+
+    def labels(self) -> Array:
+        """Return the labels, shape (r, m)."""
+        return self.found
+
+    def locate(self) -> None:
+        """Evaluate more until labels change between neighbouring numbers alone."""
+        while True:
+            labels = self.labels()
+            changes = (labels[:, 1:] != labels[:, :-1]).any(axis=0)
+            wide = np.flatnonzero(changes & (np.diff(self.points) > 1))
+            if not wide.size:
+                return
+            parts = min(max(2, self.room // len(wide)), _PARTS)
+            ends = zip(self.points[wide].tolist(), self.points[wide + 1].tolist(), strict=True)
+            inside = [range(low, high, -(-(high - low) // parts))[1:] for low, high in ends]
+            self.add(np.concatenate([np.array(part, np.int64) for part in inside]))
+
+
+class Trial(Samples):
+    """The verdicts of c methods on a vector in one format, at m points t: places in `VERDICTS`.
+
+    `found` has them and their errors in ulps, shape (2, c, m).
     """
 
     def __init__(
@@ -403,16 +387,12 @@ class Trial:
         methods: Sequence[Candidate],
         format_: Format,
     ) -> None:
+        super().__init__(lambda points: self.at(numbers(points, format_)), _room(format_, len(x)))
         self.x, self.range, self.function = x, range_, function
         self.candidates, self.format = methods, format_
-        self.room = _room(format_, len(x))
-        self.points = np.zeros(0, np.int64)
-        self.verdicts = np.zeros((len(methods), 0), np.int64)
-        self.ulps = np.zeros((len(methods), 0))
 
-    def grid(self, points: int, zeros: Array) -> Array:
-        """Return the ordinals of the t to begin with; none if the format has none in the range."""
-        low, high = _ends(self.range, self.format)
+    def grid(self, low: int, high: int, points: int, zeros: Array) -> Array:
+        """Return the ordinals of the t to begin with, from one to the other."""
         every = high - low + 1
         if every <= points or (every <= _ALL and every * len(self.x) <= _MOST_ELEMENTS):
             return np.arange(low, high + 1)
@@ -425,7 +405,6 @@ class Trial:
                 *(near_zeros + step for step in _AROUND[: self.format.significand_bits]),
             ]
         )
-        grid = grid[_in_order(grid)]
         return grid[(grid >= low) & (grid <= high)]
 
     def _crossings(self) -> Array:
@@ -448,15 +427,14 @@ class Trial:
         result: Array = t[np.isfinite(t)]
         return result
 
-    def at(self, t: Array) -> tuple[Array, Array]:
+    def at(self, t: Array) -> Array:
         """Return the verdicts and the ulps where x is moved by each t, of the format."""
         rows = max(1, _BATCH // len(self.x))
         with np.errstate(all="ignore"):  # ml_dtypes even warns of a NaN in isfinite
             parts = [self._at(t[begin : begin + rows]) for begin in range(0, len(t), rows)]
-        verdicts, ulps = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
-        return verdicts, ulps
+        return np.concatenate(parts, axis=-1)
 
-    def _at(self, t: Array) -> tuple[Array, ...]:
+    def _at(self, t: Array) -> Array:
         moved = _moved(t, self.x, self.range.motion, self.format)
         right = exact(self.function, moved, self.format)
         unfit = does_not_fit(self.x, moved)
@@ -467,26 +445,16 @@ class Trial:
                 evaluation = formula.evaluate(moved, self.format, shift.rule if shift else None)
                 value, evaluated = evaluation.value, evaluation.row
             judged.append(judge(value, right, self.format, self.function, unfit, evaluated))
-        return tuple(map(np.array, zip(*judged, strict=True)))
+        return np.array(judged).swapaxes(0, 1)
 
-    def verdicts_at(self, points: Array) -> Array:
-        """Try more t, given by their ordinals, and return the verdicts."""
-        verdicts, ulps = self.at(numbers(points, self.format))
-        every = np.concatenate([self.points, points])
-        order = _in_order(every)
-        self.points = every[order]
-        self.verdicts = np.concatenate([self.verdicts, verdicts], axis=1)[:, order]
-        self.ulps = np.concatenate([self.ulps, ulps], axis=1)[:, order]
-        return verdicts
-
-    def joined(self) -> Array:
+    def labels(self) -> Array:
         """Return the verdicts of every method; what is better by chance counts as the rest does.
 
         Where digits are lost to rounding errors, some results are right now and then; where no
         digit is right, a few may be.
         """
         where = self.range.along(numbers(self.points, self.format))
-        joined = self.verdicts.copy()
+        joined: Array = self.found[0].astype(int)
         for row in joined:
             for better in (_RIGHT, _LOST):
                 for begin, end in _runs(row)[1:-1]:
@@ -496,22 +464,18 @@ class Trial:
                         row[begin:end] = around
         return joined
 
-    def explore(self) -> None:
-        """Try more t until verdicts change between neighbours alone, and nowhere close by."""
-        rounds = 0
-        while True:
-            count, joined = len(self.points), self.joined()
-            find_changes(self.points, joined, self.verdicts_at, self.room)
-            if len(self.points) > count:
-                continue
-            further = np.concatenate([self._beyond(row) for row in joined])
-            at = np.minimum(np.searchsorted(self.points, further), count - 1)
+    def explore(self, grid: Array) -> None:
+        """Try t, and more until verdicts change between neighbours alone, and nowhere close by."""
+        self.add(grid)
+        self.locate()
+        for _ in range(_ROUNDS):
+            further = np.concatenate([self._beyond(row) for row in self.labels()])
+            at = np.minimum(np.searchsorted(self.points, further), len(self.points) - 1)
             further = further[self.points[at] != further]
-            further = further[:: 1 + len(further) // max(self.room, _MOST_LONG)]
-            if not further.size or rounds == _ROUNDS:
+            if not further.size:
                 return
-            self.verdicts_at(further)
-            rounds += 1
+            self.add(further[:: 1 + len(further) // max(self.room, _MOST_LONG)])
+            self.locate()
 
     def _beyond(self, verdicts: Array) -> Array:
         """Return t on both sides of where digits are lost, twice as far as that reaches."""
@@ -531,7 +495,7 @@ class Trial:
 
     def segments(self) -> Iterator[Segment]:
         """Yield the segments of every method."""
-        rows = zip(self.candidates, self.joined(), self.ulps, strict=True)
+        rows = zip(self.candidates, self.labels(), self.found[1], strict=True)
         for (method, _, shift), verdicts, ulps in rows:
             for begin, end in _runs(verdicts):
                 first, last = numbers(self.points[[begin, end - 1]], self.format)
@@ -548,83 +512,7 @@ class Trial:
                 )
 
 
-#: From good to bad, before all verdicts whose results are not finite or not of this vector.
-_RIGHT, _LOST, _NO_DIGITS = (
-    VERDICTS.index(v) for v in (Verdict.RIGHT, Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
-)
-
-
 def _runs(verdicts: Array) -> list[tuple[int, int]]:
     """Return where each run of one verdict begins, and where it ends, exclusive."""
     begins = [0, *(np.flatnonzero(verdicts[1:] != verdicts[:-1]) + 1).tolist()]
     return list(zip(begins, [*begins[1:], len(verdicts)], strict=True))
-
-
-#: Into how many parts a bracket is split at a time, where there is room: evaluating many points
-#: at once costs little more than evaluating one.
-_PARTS = 64
-
-
-class Change(NamedTuple):
-    """A bracket of ordinals, low < high, between which the label of a track changes."""
-
-    track: int
-    low: int
-    high: int
-
-
-def find_changes(
-    points: Array, labels: Array, labels_at: Callable[[Array], Array], room: int
-) -> Sequence[Change]:
-    """Find neighbouring numbers between which the labels change.
-
-    The points are m increasing ordinals, no two of different sign without 0 between them, so that
-    no difference overflows; `labels`, shape (r, m), has what r tracks are labelled there, larger
-    is worse; `labels_at` gives that at other ordinals, `room` of them as fast as one. In each
-    result `high` is the ordinal after `low`. Where a label comes and goes, as digits are lost by
-    chance, the change is at the edge of the trouble: bad reaches as far as it was seen.
-    """
-    changes: list[Change] = []
-    work = [
-        Change(track, points[at], points[at + 1])
-        for track, row in enumerate(labels)
-        for at in np.flatnonzero(row[1:] != row[:-1]).tolist()
-    ]
-    # Invariant: along a track, every change of label among the points that were kept lies in
-    # a bracket of `work`, or in one of `changes`, which are as narrow as can be.
-    while work:
-        changes += [change for change in work if change.high - change.low == 1]
-        work = [change for change in work if change.high - change.low > 1]
-        if work:
-            parts = min(max(2, room // len(work)), _PARTS)
-            inside = [_split(change.low, change.high, parts) for change in work]
-            every = labels_at(np.concatenate(inside))
-            begins = np.cumsum([0, *map(len, inside)])[:-1].tolist()
-            work = [
-                narrower
-                for change, some, begin in zip(work, inside, begins, strict=True)
-                for narrower in _narrowed(change.track, some, every[change.track, begin:])
-            ]
-    return changes
-
-
-def _split(low: int, high: int, parts: int) -> Array:
-    """Return ordinals from one to the other, as even as can be, both included."""
-    step = -(-(high - low) // parts)
-    return np.array([*range(low, high, step), high], dtype=np.asarray(low).dtype)
-
-
-def _narrowed(track: int, inside: Array, labels: Array) -> Sequence[Change]:
-    """Return the part of a bracket where the label changes, and the rest if it changes there."""
-    labels = labels[: len(inside)]
-    first, last = labels[0], labels[-1]
-    if first < last:  # where it stops being as good as at the beginning
-        at = int(np.argmax(labels != first)) - 1
-    else:  # where it becomes as good as at the end
-        at = len(labels) - 1 - int(np.argmax(labels[::-1] != last))
-    pairs = ((0, at), (at, at + 1), (at + 1, len(labels) - 1))
-    return [
-        Change(track, inside[low], inside[high])
-        for low, high in pairs
-        if labels[low] != labels[high]
-    ]

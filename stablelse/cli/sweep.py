@@ -1,35 +1,40 @@
 """The survival map: a vector moved or stretched, by every method in every format."""
 
-from stablelse.analysis.sweep import OFFSETS, POINTS, Motion, Range, sweep_vector
+from dataclasses import replace
+
+from stablelse.analysis.sweep import POINTS, sweep
 from stablelse.cli.emit import emit
 from stablelse.cli.input import find_formats, read_one
 from stablelse.cli.options import FUNCTIONS, Request
-from stablelse.numerics.formulas import find_method
-from stablelse.numerics.functions import Function
+from stablelse.numerics.formulas import ChoiceError
 
 
 def run(request: Request) -> None:
     """Draw the survival map."""
-    range_ = _range(request.offset, request.scale)
     formats = find_formats(request.dtype, ())
-    methods = [find_method(name) for name in request.method or []]
+    offset, scale = _ends("offset", request.offset), _ends("scale", request.scale)
     x, place = read_one(request, formats)
-    result = sweep_vector(
+    result = sweep(
         x,
-        Function(FUNCTIONS[request.function or "lse"]),
-        range_,
-        methods or None,
-        [text.strip() for text in request.shift or ["max"]],
-        formats or None,
-        POINTS if request.points is None else request.points,
-        place,
+        FUNCTIONS[request.function or "lse"],
+        offset=offset,
+        scale=scale,
+        methods=request.method or None,
+        shifts=[text.strip() for text in request.shift or ["max"]],
+        formats=[format_.name for format_ in formats] or None,
+        points=POINTS if request.points is None else request.points,
     )
-    emit(result.intervals if request.intervals else result, request)
+    emit(replace(result, intervals=request.intervals, **place._asdict()), request)
 
 
-def _range(offset: str | None, scale: str | None) -> Range:
-    if scale is not None:
-        return Range.parsed(Motion.SCALE, scale)
-    if offset is not None:
-        return Range.parsed(Motion.OFFSET, offset)
-    return Range(Motion.OFFSET, *OFFSETS)
+def _ends(name: str, text: str | None) -> tuple[float, float] | None:
+    """Return the ends of a range that a text such as ``-1000:1000`` names."""
+    if text is None:
+        return None
+    try:  # refuses underscores, which float() takes, and takes the typeset minus
+        start, end = (float(t.replace("_", "?").replace("−", "-")) for t in text.split(":"))
+    except ValueError:
+        raise ChoiceError(
+            f"the {name} {text!r} is not a range: give two numbers, as in 1:1000"
+        ) from None
+    return start, end

@@ -39,12 +39,7 @@ FORMS: dict[str, dict[str, str]] = {
         "json": "prove:proof_record",
     },
     "Sweep": {
-        "table": "sweep:SweepPicture",
-        "plain": "sweep:sweep_lines",
-        "figure": "matplotlib:figure",
-    },
-    "Intervals": {
-        "table": "sweep:IntervalsPicture",
+        "table": "sweep:sweep_picture",
         "plain": "sweep:sweep_lines",
         "figure": "matplotlib:figure",
     },

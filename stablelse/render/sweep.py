@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from math import ceil
 
-from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.results import DIGIT, VERDICTS, Verdict
 from stablelse.analysis.sweep import Motion, Segment, Sweep
 from stablelse.render.axis import Stretch, present, stretches, ticks
-from stablelse.render.layout import glyphs_for, hanging, named_grid
+from stablelse.render.layout import hanging, named_grid, picture
 from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import number_text, place_text
 from stablelse.render.words import FUNCTION_NAMES, VERDICT_WORDS, method_name, ulps_number
@@ -100,51 +99,41 @@ def sweep_lines(sweep: Sweep) -> Iterator[str]:
         )
 
 
-class SweepPicture:
-    """A chart of the verdicts over t, for a console of any width and encoding."""
-
-    def __init__(self, sweep: Sweep) -> None:
-        self.sweep = sweep
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield a title, the chart with its axis and legend, and what was tried."""
-        glyphs, width = glyphs_for(options), options.max_width
-        rows = by_method(self.sweep)
-        yield hanging(sweep_title(self.sweep), width, indent=1, style="bold")
-        yield Text()
-        names = max(len(row[0].format) for row in rows)
-        margin = names + max(len(method_name(row[0])) for row in rows) + 5
-        cells = max(_LEAST_WIDTH, width - margin - 1)
-        bars = [stretches(row, self.sweep.range) for row in rows]
-        above = ""
-        for row, bar in zip(rows, bars, strict=True):
-            name = "" if row[0].format == above else row[0].format
-            above = row[0].format
-            head = Text.assemble((f" {name:<{names}}", "bold"), f"  {method_name(row[0])}")
-            head.pad_right(margin - head.cell_len)
-            yield _line(head, _bar(bar, cells, glyphs))
-        yield from _axis(self.sweep, cells, margin, glyphs)
-        yield _legend(present(bars), width, glyphs)
-        yield hanging(_notes(self.sweep, rows) + _LIST, width, indent=1, style="dim")
-
-
-class IntervalsPicture:
-    """The intervals of a survival map, a line each."""
-
-    def __init__(self, sweep: Sweep) -> None:
-        self.sweep = sweep
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield a title, a list per format, and what was tried."""
-        glyphs, width = glyphs_for(options), options.max_width
-        rows = by_method(self.sweep)
-        yield hanging(sweep_title(self.sweep), width, indent=1, style="bold")
+@picture
+def sweep_picture(sweep: Sweep, glyphs: Glyphs, width: int) -> Iterator[Text]:
+    """Yield a title, the chart or the list of intervals, and what was tried."""
+    rows = by_method(sweep)
+    yield hanging(sweep_title(sweep), width, indent=1, style="bold")
+    if sweep.intervals:
         for name, group in groupby(rows, key=lambda row: row[0].format):
             of_format = list(group)
             tried = max((_tried_text(row) for row in of_format), key=len)
             yield Text.assemble((f" {name}", "bold"), (f"  {tried}", "dim"))
             yield from _intervals(of_format, width, glyphs)
-        yield hanging(_notes(self.sweep, rows) + _ENDS, width, indent=1, style="dim")
+    else:
+        yield Text()
+        yield from _chart(sweep, rows, width, glyphs)
+    more = _ENDS if sweep.intervals else _LIST
+    yield hanging(_notes(sweep, rows) + more, width, indent=1, style="dim")
+
+
+def _chart(
+    sweep: Sweep, rows: Sequence[Sequence[Segment]], width: int, glyphs: Glyphs
+) -> Iterator[Text]:
+    """Yield a row per method, the axis, and what the characters mean."""
+    names = max(len(row[0].format) for row in rows)
+    margin = names + max(len(method_name(row[0])) for row in rows) + 5
+    cells = max(_LEAST_WIDTH, width - margin - 1)
+    bars = [stretches(row, sweep.range) for row in rows]
+    above = ""
+    for row, bar in zip(rows, bars, strict=True):
+        name = "" if row[0].format == above else row[0].format
+        above = row[0].format
+        head = Text.assemble((f" {name:<{names}}", "bold"), f"  {method_name(row[0])}")
+        head.pad_right(margin - head.cell_len)
+        yield _line(head, _bar(bar, cells, glyphs))
+    yield from _axis(sweep, cells, margin, glyphs)
+    yield _legend(present(bars), width, glyphs)
 
 
 def _intervals(rows: Sequence[Sequence[Segment]], width: int, glyphs: Glyphs) -> Iterator[Text]:

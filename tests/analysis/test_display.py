@@ -44,7 +44,6 @@ def test_every_type_that_has_a_picture_displays_itself():
         "Gallery",
         "GalleryCases",
         "Tally",
-        "Intervals",
     }
 
 

@@ -91,7 +91,10 @@ def test_the_chart_is_one_screen(function, run):
     ("args", "complaint"),
     [
         (["0", "--offset", "5:"], "the offset '5:' is not a range: give two numbers, as in 1:1000"),
-        (["0", "--offset", "a:b"], "the offset 'a:b' is not a range"),
+        *(
+            (["0", "--offset", text], f"the offset '{text}' is not a range")
+            for text in ("5", ":5", "a:b", "1:2:3", "", "1_0:20", "0x1:2")
+        ),
         (["0", "--scale", "1"], "the scale '1' is not a range"),
         (["0", "--offset", "2:1"], "the offset 2:1 is empty: the first end must be smaller"),
         (["0", "--offset", "1:1"], "the offset 1:1 is empty"),
