@@ -94,18 +94,6 @@ class Range(NamedTuple):
     start: float
     end: float
 
-    @classmethod
-    def checked(cls, motion: Motion, start: float, end: float) -> Range:
-        """Return a range; raise ChoiceError if its ends are not finite, in order, or positive."""
-        range_ = cls(motion, float(start), float(end))
-        if not (np.isfinite(start) and np.isfinite(end)):
-            raise ChoiceError(f"the {range_} must have two finite ends")
-        if start >= end:
-            raise ChoiceError(f"the {range_} is empty: the first end must be smaller")
-        if motion is Motion.SCALE and start <= 0:
-            raise ChoiceError(f"the {range_} must be positive: start at 1e-3, for example")
-        return range_
-
     def __str__(self) -> str:
         return f"{self.motion.value} {self.start:g}:{self.end:g}"
 
@@ -257,30 +245,39 @@ def sweep(
     overflow 709.7827128933841 1000.0
     """
     vector = real_vector(x, "sweep")
-    if offset is not None and scale is not None:
-        raise ChoiceError("x is moved or stretched, not both: give an offset or a scale")
+    range_ = _checked_range(offset, scale)
     if points < 2:
         raise ChoiceError(f"{points} points are too few: the ends alone are 2")
-    motion = Motion.OFFSET if scale is None else Motion.SCALE
-    range_ = Range.checked(motion, *(scale or offset or OFFSETS))
-    names = USUAL_FORMATS if formats is None else several(formats)
     computed = Function(function)
     having = [m for m, tables in FORMULAS.items() if any(computed in table for table in tables)]
     chosen = [*USUAL, *having] if methods is None else map(find_method, several(methods))
     every = candidates(computed, chosen, [find_shift(str(shift)) for shift in several(shifts)])
     zeros = _zeros(vector, range_, computed, points)
     segments: list[Segment] = []
-    for format_ in map(find_format, names):
-        low, high = _ends(range_, format_)
-        if low <= high:
-            trial = Trial(vector, range_, computed, every, format_)
-            trial.explore(trial.grid(low, high, points, zeros))
-            segments += trial.segments()
-        elif formats is not None:
+    for format_ in map(find_format, several(USUAL_FORMATS if formats is None else formats)):
+        trial = Trial(vector, range_, computed, every, format_)
+        segments += trial.segments(points, zeros)
+        if formats is not None and not trial.points.size:
             raise ChoiceError(f"{format_.name} has no number in the {range_}")
     if not segments:
         raise ChoiceError(f"no format has a number in the {range_}")
     return Sweep(computed, None, None, None, len(vector), *range_, tuple(segments), vector)
+
+
+def _checked_range(offset: tuple[float, float] | None, scale: tuple[float, float] | None) -> Range:
+    """Return what becomes of x; the ends must be finite, in order, and positive of a scale."""
+    if offset is not None and scale is not None:
+        raise ChoiceError("x is moved or stretched, not both: give an offset or a scale")
+    motion = Motion.OFFSET if scale is None else Motion.SCALE
+    start, end = scale or offset or OFFSETS
+    range_ = Range(motion, float(start), float(end))
+    if not (np.isfinite(start) and np.isfinite(end)):
+        raise ChoiceError(f"the {range_} must have two finite ends")
+    if start >= end:
+        raise ChoiceError(f"the {range_} is empty: the first end must be smaller")
+    if motion is Motion.SCALE and start <= 0:
+        raise ChoiceError(f"the {range_} must be positive: start at 1e-3, for example")
+    return range_
 
 
 def _moved(t: Array, x: Array, motion: Motion, format_: Format) -> Array:
@@ -391,8 +388,9 @@ class Trial(Samples):
         self.x, self.range, self.function = x, range_, function
         self.candidates, self.format = methods, format_
 
-    def grid(self, low: int, high: int, points: int, zeros: Array) -> Array:
-        """Return the ordinals of the t to begin with, from one to the other."""
+    def _grid(self, points: int, zeros: Array) -> Array:
+        """Return the ordinals of the t to begin with; none if the range has none."""
+        low, high = _ends(self.range, self.format)
         every = high - low + 1
         if every <= points or (every <= _ALL and every * len(self.x) <= _MOST_ELEMENTS):
             return np.arange(low, high + 1)
@@ -464,9 +462,8 @@ class Trial(Samples):
                         row[begin:end] = around
         return joined
 
-    def explore(self, grid: Array) -> None:
-        """Try t, and more until verdicts change between neighbours alone, and nowhere close by."""
-        self.add(grid)
+    def _explore(self) -> None:
+        """Try more t until verdicts change between neighbours alone, and nowhere close by."""
         self.locate()
         for _ in range(_ROUNDS):
             further = np.concatenate([self._beyond(row) for row in self.labels()])
@@ -493,8 +490,13 @@ class Trial(Samples):
                     beyond.append(t[(t >= self.points[first]) & (t < self.points[last - 1])])
         return np.concatenate(beyond)
 
-    def segments(self) -> Iterator[Segment]:
-        """Yield the segments of every method."""
+    def segments(self, points: int, zeros: Array) -> Iterator[Segment]:
+        """Try so many t and more, and yield the segments of every method."""
+        grid = self._grid(points, zeros)
+        if not grid.size:
+            return
+        self.add(grid)
+        self._explore()
         rows = zip(self.candidates, self.labels(), self.found[1], strict=True)
         for (method, _, shift), verdicts, ulps in rows:
             for begin, end in _runs(verdicts):
