@@ -9,11 +9,9 @@ import os
 import re
 import sys
 import warnings
-from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
 from itertools import chain, islice, pairwise
 from typing import Any, NamedTuple, TypeVar
 from unicodedata import category
@@ -78,6 +76,7 @@ _NO_DELIMITER = "\x1f"
 #: of a spreadsheet, which a delimiter, a number or what stands for one follows.
 _COMMENT = rf"(?!{SPREADSHEET_ERROR}[ \t]*(?:$|[^a-zA-Z_ \t]|(?i:nan?|inf|n/a|null|none)\b))#"
 _BEGINS_COMMENT = re.compile(_COMMENT)
+_COMMENTS = re.compile(rf"(?m)(?:^[ \t]*|(?<= )){_COMMENT}.*")
 _QUOTED_OR_COMMENT = re.compile(rf'"[^"]*"?|(?:^|(?<= )){_COMMENT}')
 
 #: The kinds of characters in Unicode that begin no word: numbers, signs, dashes, currencies, and
@@ -103,22 +102,11 @@ class Line(NamedTuple):
     text: str
 
 
-class Piece:
-    """Whole lines in UTF-8 that end in LF, made text only on use; `first` is the number of one."""
+class Piece(NamedTuple):
+    """Whole lines that end in LF, with the number of the first one."""
 
-    def __init__(self, first: int, data: bytearray) -> None:
-        self.first = first
-        self.data = data
-
-    @cached_property
-    def text(self) -> str:
-        """The lines as they are."""
-        return self.data.decode()
-
-    def ends(self) -> int:
-        """Return how many lines end here."""
-        # With lines as short as numbers are, several times as fast as bytes.count.
-        return int(np.count_nonzero(np.frombuffer(self.data, np.uint8) == ord("\n")))
+    first: int
+    text: str
 
     def content(self) -> Iterator[Line]:
         """Yield the lines that are neither blank nor comments."""
@@ -129,7 +117,7 @@ class Piece:
 
     def below(self, number: int) -> "Piece":
         """Return the lines below the one with this number."""
-        *_, rest = self.data.split(b"\n", number + 1 - self.first)
+        *_, rest = self.text.split("\n", number + 1 - self.first)
         return Piece(number + 1, rest)
 
 
@@ -148,9 +136,10 @@ def pieces_of(
         # A CR at the very end is no line end yet: an LF that belongs to it may follow.
         ends = buffer.rfind(b"\n", begin), buffer.rfind(b"\r", begin, len(buffer) - 1)
         if cut := 1 + max(ends):
-            piece = Piece(first, _checked(source, buffer[:cut], first))
-            yield piece
-            first += piece.ends()
+            lines = _one_line_end(buffer[:cut])
+            yield _decoded(source, lines, first)
+            # With lines as short as numbers are, several times as fast as bytes.count.
+            first += int(np.count_nonzero(np.frombuffer(lines, np.uint8) == ord("\n")))
             del buffer[:cut]
         if len(buffer) > MAX_LINE_BYTES:
             raise ReadError(
@@ -158,26 +147,24 @@ def pieces_of(
                 "put fewer numbers on a line, or save them with numpy.save"
             )
     if buffer:
-        yield Piece(first, _checked(source, buffer, first))
+        yield _decoded(source, _one_line_end(buffer), first)
 
 
 def _one_line_end(data: bytearray) -> bytearray:
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
 
 
-def _checked(source: Source, data: bytearray, first: int) -> bytearray:
-    """Return text whose lines end in LF, without byte order mark, if it is text."""
-    data = _one_line_end(data)
+def _decoded(source: Source, data: bytearray, first: int) -> Piece:
+    """Return lines without byte order mark, if they are text."""
     try:
-        if not data.isascii():
-            data.decode()
+        text = data.decode()
     except UnicodeDecodeError as error:
         line = first + data.count(b"\n", 0, error.start)
         byte = error.start - data.rfind(b"\n", 0, error.start)
         what = f"line {line}, byte {byte}: 0x{data[error.start]:02x} is not UTF-8"
         hint = "convert the file, for example: iconv -f LATIN1 -t UTF-8"
         raise not_text(source, what, hint) from None
-    return data.removeprefix(BOM_UTF8) if first == 1 else data
+    return Piece(first, text.removeprefix("\ufeff") if first == 1 else text)
 
 
 class Layout(NamedTuple):
@@ -241,7 +228,7 @@ def text_part(source: Source, options: ReadOptions, part: Lines) -> Iterator[Blo
         first, name = 1, f"{source.name} (lines counted from byte {begin + 1:,})"
         if begin <= _MOST_RECOUNTED:
             source.seek(0)
-            first = 1 + sum(piece.ends() for piece in pieces_of(source, end=begin))
+            first = 1 + sum(piece.text.count("\n") for piece in pieces_of(source, end=begin))
             name = source.name
         source.seek(begin)
         source.name = name
@@ -310,19 +297,16 @@ def _parsed(
 ) -> Iterator[tuple[Piece, Array | None]]:
     """Yield each piece with what pyarrow read in it, from `begin` on and if it could."""
     yield from ((piece, None) for piece in islice(pieces, begin))
-    is_simple = layout.delimiter is not None or layout.width == 1
-    is_simple &= not layout.is_closed and layout.dtype == np.float64
-    head = list(islice(pieces, 1))
-    pieces = chain(head, pieces)
-    if not (head and is_simple and tables.is_installed()):
+    is_for_arrow = layout.delimiter is not None or layout.width == 1
+    if not (is_for_arrow and layout.dtype == np.float64 and tables.is_installed()):
         yield from ((piece, None) for piece in pieces)
         return
-    names = [str(position) for position in range(layout.width)]
-    wanted = [names[position] for position in layout.columns.positions]
 
     def parse(piece: Piece) -> Array | None:
-        decimal = layout.options.decimal
-        return tables.parse_text(piece.data, names, wanted, layout.delimiter, decimal)
+        text, positions = _plain(piece.text, layout), layout.columns.positions
+        if text is None:
+            return None
+        return tables.parse_text(text, layout.width, positions, layout.delimiter)
 
     yield from in_order(parse, pieces)
 
@@ -363,31 +347,52 @@ def _read(piece: Piece, layout: Layout, values: Array | None) -> tuple[Array, Ma
     return values, None
 
 
-def _read_fast(text: str, layout: Layout) -> Array | None:
-    """Read whole lines with ``numpy.loadtxt``; None where `_read_cells` might read otherwise.
-
-    With ``usecols`` it ignores rows of another width; it cuts cells at a ``#``; it has other rules
-    for quotes; it does not bound the length of a cell. A literal that overflows is inf here.
-    """
-    if not _is_simple(text, layout):
+def _plain(text: str, layout: Layout) -> str | None:
+    """Return whole lines as all parsers read them, without quotes and comments, if that can be."""
+    delimiter = "[ \t]" if layout.delimiter is None else re.escape(layout.delimiter)
+    if any(blank in text for blank in _OTHER_BLANKS):
         return None
-    delimiter, positions = layout.delimiter, layout.columns.positions
-    text = text.replace('"', "")
+    if "#" in text and '"' not in text:
+        text = _COMMENTS.sub("", text)
+    if '"' in text:
+        # A quote at the begin or end of a cell can be left out, with the blanks beside it.
+        pieces = text.split('"')  # in turn outside and inside quotes
+        outside, inside = pieces[::2], pieces[1::2]
+        ends = {piece[-1:] for piece in outside[:-1]} | {piece[:1] for piece in outside[1:]}
+        signs = {"\n", *(layout.delimiter or " \t")}
+        is_odd = len(pieces) % 2 == 0 or "" in inside or "" in outside[1:-1]
+        if is_odd or ends - signs - {"", " ", "\t"} or any(map("".join(inside).count, signs)):
+            return None
+        text = "".join(pieces)
     if layout.is_closed:
-        text = re.sub(rf"(?m)(?<=\S){re.escape(delimiter or ' ')}[ \t]*$", "", text)
+        text = re.sub(rf"(?m)(?<=\S){delimiter}[ \t]*$", "", text)
     if layout.options.decimal == ",":
+        if "." in text or layout.delimiter == ",":
+            return None
         text = text.replace(",", ".")
     if not text.isascii() or "d" in text or "D" in text:
         text = text.translate(SPELLINGS)
+    return None if "#" in text else text
+
+
+def _read_fast(text: str, layout: Layout) -> Array | None:
+    """Read whole lines with ``numpy.loadtxt``; None where `_read_cells` might read otherwise.
+
+    With ``usecols`` it ignores rows of another width; it does not bound the length of a cell. A
+    literal that overflows is inf here.
+    """
+    text, delimiter, positions = (
+        _plain(text, layout) or "",
+        layout.delimiter,
+        layout.columns.positions,
+    )
     lines = text.split("\n")
     cells = text.split(delimiter) if max(map(len, lines)) > MAX_LITERAL else lines
-    if max(map(len, cells)) > MAX_LITERAL:
+    is_all = positions == range(layout.width)
+    widths = set() if is_all else {len(line.split(delimiter)) for line in lines if line}
+    # Where NumPy gets all columns, it counts cells itself.
+    if not text or max(map(len, cells)) > MAX_LITERAL or widths - {layout.width}:
         return None
-    is_all = len(positions) == layout.width and list(positions) == list(range(layout.width))
-    if not is_all:  # then NumPy does not count cells
-        widths = {len(line.split(delimiter)) for line in lines if line}
-        if "#" in text or widths != {layout.width}:
-            return None
     # Whatever the type, float64's spelling is what counts: NumPy's longdouble also takes 0x10,
     # nan(1) and, as zero, a blank.
     values = None
@@ -399,7 +404,7 @@ def _read_fast(text: str, layout: Layout) -> Array | None:
                 values = np.loadtxt(
                     lines,
                     dtype=dtype,
-                    comments="#" if "#" in text else None,
+                    comments=None,
                     delimiter=delimiter,
                     usecols=None if is_all else positions,
                     ndmin=2,
@@ -407,32 +412,6 @@ def _read_fast(text: str, layout: Layout) -> Array | None:
         except ValueError:
             return None
     return values if values is not None and values.shape[1] == len(positions) else None
-
-
-def _is_simple(text: str, layout: Layout) -> bool:
-    """Whether blanks, comments, quotes and decimal signs mean the same to NumPy's parser."""
-    if any(blank in text for blank in _OTHER_BLANKS):
-        return False
-    if layout.options.decimal == "," and ("." in text or layout.delimiter == ","):
-        return False
-    if "#" in text:
-        before = sum(map(text.count, (" #", "\n#"))) + text.startswith("#")
-        if '"' in text or text.count("#") != before or re.search(SPREADSHEET_ERROR, text):
-            return False
-    if '"' not in text:
-        return True
-    # A quote at the begin or end of a cell can be left out, with the blanks beside it.
-    pieces = text.split('"')  # in turn outside and inside quotes
-    outside, inside = pieces[::2], pieces[1::2]
-    delimiters = layout.delimiter or " \t"
-    bounds = {piece[-1:] for piece in outside[:-1]} | {piece[:1] for piece in outside[1:]}
-    return (
-        len(pieces) % 2 == 1
-        and not any(sign in "".join(inside) for sign in ("\n", *delimiters))
-        and "" not in inside
-        and "" not in outside[1:-1]
-        and bounds <= {"", "\n", " ", "\t", *delimiters}
-    )
 
 
 def _read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, Mask | None]:

@@ -217,10 +217,9 @@ def test_the_first_of_two_bad_lines_is_named(tmp_path, parsed):
 
 def test_a_piece_it_cannot_read_is_read_by_the_others(tmp_path, parsed):
     path = tmp_path / "x.csv"
-    path.write_text(TEXT + "# a comment\n1,2\n" + TEXT[4:])
+    path.write_text(TEXT + '# a "comment"\n1,2\n' + TEXT[4:])
     values = gathered(path)
     assert same_bits(values, np.concatenate([NUMBERS, [[1, 2]], NUMBERS]))
-    assert {True, False} == set(parsed)
 
 
 def test_infinity_that_was_written_so(tmp_path, parsed):
