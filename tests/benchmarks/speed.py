@@ -3,9 +3,10 @@
 For every function, format and shape a process of its own times one call of each library in turn,
 on each family of inputs, round after round, and takes the fastest of each. A ratio is the peer's
 time divided by ours; of all families the worst one counts, and the table names it. STABLELSE_KERNEL
-selects the kernel that is measured, as ever.
+selects the kernel that is measured. --write puts the tables on the pages that have their marks;
+--from takes what an earlier run has printed, and measures nothing.
 
-    python tests/benchmarks/speed.py [--rounds N] [--threads one|all] [--markdown]
+    python tests/benchmarks/speed.py [--rounds N] [--threads one|all] [--from FILE] [--write]
         [--function NAME]... [--format FORMAT]... [--shape ROWSxCOLUMNS]...
 """
 
@@ -14,13 +15,21 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from time import perf_counter, sleep
+
+import pages
 
 SHAPES = ["1x3", "1x10", "1x200", "1x1000000", "100000x10", "10000x100", "2000x1000"]
 FORMATS = ["float64", "float32"]
 FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
 PEERS = ["SciPy", "PyTorch"]
+PACKAGES = {"numpy": "NumPy", "scipy": "SciPy", "torch": "PyTorch"}
+
+#: What the short table has.
+SHORT = {"1x10": "10 numbers", "1x1000000": "10^6 numbers", "2000x1000": "2000 x 1000"}
 
 #: The family whose log-sum-exp is next to zero, and needs twice the digits: its time over that of
 #: the fastest family has a column of its own.
@@ -117,30 +126,76 @@ def row(results, function: str, format_: str, shape: str) -> list[str]:
     return cells
 
 
+def setting(threads: str) -> str:
+    """Return what the numbers depend on: the families, the machine and the versions."""
+    from stablelse.numerics import kernel
+
+    names = [*families(1, 1)]
+    info = Path("/proc/cpuinfo").read_text("utf-8") if sys.platform == "linux" else ""
+    model = dict(line.split("\t: ", 1) for line in info.splitlines() if "\t: " in line)
+    used = ", ".join(f"{PACKAGES[p]} {version(p)}" for p in PACKAGES if find_spec(p))
+    return (
+        f"Families: {', '.join(names[:-1])} and {names[-1]}. {os.cpu_count()} cores of an "
+        f"{model.get('model name', 'unknown processor')}, {threads} thread"
+        f"{'s' * (threads == 'all')}, kernel {kernel.name()}; {used}."
+    )
+
+
+def worst(cells: list[str]) -> str:
+    """Return the worst ratios with their families: ``1.9 / 0.51 (sd 30)``."""
+    ratios, families_ = zip(*(cell[:-1].split(" (", 1) for cell in cells), strict=True)
+    ratios = [f"{float(ratio):.2g}" for ratio in ratios]
+    if len(set(families_)) == 1:
+        return f"{' / '.join(ratios)} ({families_[0]})"
+    return " / ".join(f"{r} ({f})" for r, f in zip(ratios, families_, strict=True))
+
+
+def short_table(rows: list[list[str]]) -> str:
+    """Return the worst ratios of a few shapes, a row for each function and format."""
+    header = [f"times as fast as {' / '.join(PEERS)}", *SHORT.values()]
+    of_shape = {tuple(row[:3]): worst(row[6:]) for row in rows}
+    lines = []
+    for function in FUNCTIONS:
+        for format_ in FORMATS:
+            cells = [of_shape[function, format_, shape] for shape in SHORT]
+            lines.append([f"{function}, {format_}", *cells])
+    return pages.table(header, lines)
+
+
 def main() -> None:
-    """Print the table of ratios."""
+    """Print the table of ratios, or write it to the pages."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", choices=["one", "all"], default="one")
-    parser.add_argument("--markdown", action="store_true")
+    parser.add_argument("--from", dest="kept", type=Path, metavar="FILE")
+    parser.add_argument("--write", action="store_true")
     parser.add_argument("--format", action="append", choices=FORMATS)
     parser.add_argument("--shape", action="append", metavar="ROWSxCOLUMNS")
     parser.add_argument("--function", action="append", choices=FUNCTIONS)
     options = parser.parse_args()
     header = ["function", "format", "shape", "N(0,1), ns", "slowest / fastest", SPECIAL]
     header += [f"{peer} / stablelse" for peer in PEERS]
-    rows = []
-    for function in options.function or FUNCTIONS:
-        for format_ in options.format or FORMATS:
-            for shape in options.shape or SHAPES:
-                found = in_own_process(function, format_, shape, options.rounds, options.threads)
-                rows.append(row(found, function, format_, shape))
-                print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    rule = ["-" * width for width in widths]
-    for cells in [header, rule, *rows]:
-        line = " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        print(f"| {line} |" if options.markdown else line)
+    rows, said = [], setting(options.threads)
+    if options.kept:
+        lines = options.kept.read_text("utf-8").splitlines()
+        cells = ([cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines)
+        rows = [row for row in cells if row[0] in FUNCTIONS]
+        said = next((line for line in lines if line.startswith("Families: ")), said)
+    else:
+        for function in options.function or FUNCTIONS:
+            for format_ in options.format or FORMATS:
+                for shape in options.shape or SHAPES:
+                    case = function, format_, shape
+                    found = in_own_process(*case, options.rounds, options.threads)
+                    rows.append(row(found, *case))
+                    print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
+    long = f"{pages.table(header, rows)}\n{said}\n"
+    if options.write:
+        kernel = said.partition("kernel ")[2].partition(";")[0]
+        pages.write(f"speed, {kernel}", f"{short_table(rows)}\n{said}")
+        pages.write(f"speed of families, {kernel}", long)
+    else:
+        print(long)
 
 
 if __name__ == "__main__":
