@@ -22,62 +22,38 @@ def test_reads_back_exhaustively(name):
     assert back.tobytes() == values.tobytes()
 
 
-@given(st.floats(allow_nan=False))
-def test_float64_reads_back(value):
-    assert float(number_text(value)).hex() == value.hex()
-    assert float(number_text(np.float64(value))).hex() == value.hex()
-
-
-@given(st.floats(allow_nan=False, width=32))
-def test_float32_reads_back(value):
-    assert np.float32(number_text(np.float32(value))) == np.float32(value)
-
-
+@pytest.mark.parametrize("kind", [float, np.float64, np.float32, np.longdouble])
 @given(st.floats(allow_nan=False), st.floats(-1e-16, 1e-16))
-def test_longdouble_reads_back(high, low):
-    value = np.longdouble(high) * (1 + np.longdouble(low))
-    assert np.longdouble(number_text(value)) == value
+def test_reads_back(kind, high, low):
+    with np.errstate(over="ignore"):
+        value = kind(high)
+    value = value * (1 + kind(low)) if kind is np.longdouble else value
+    assert repr(kind(number_text(value))) == repr(value)
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
+    ("value", "text", "in_json"),
     [
-        (1002.0, "1002"),
-        (-0.0, "-0"),
-        (0.1, "0.1"),
-        (1e16, "1e16"),
-        (1e-7, "1e-7"),
-        (123456789012345.0, "123456789012345"),
-        (np.inf, "inf"),
-        (-np.inf, "-inf"),
-        (np.nan, "nan"),
-        (np.float16(65504), "65504"),
-        (np.float16(1 / 3), "0.3333"),
-        (np.float32(0.1), "0.1"),
-        (np.longdouble("0.1"), "0.1"),
-        (7, "7"),
+        (1002.0, "1002", 1002),
+        (-0.0, "-0", -0.0),
+        (0.1, "0.1", 0.1),
+        (1e16, "1e16", 1e16),
+        (1e-7, "1e-7", 1e-7),
+        (123456789012345.0, "123456789012345", 123456789012345),
+        (np.inf, "inf", "inf"),
+        (-np.inf, "-inf", "-inf"),
+        (np.nan, "nan", "nan"),
+        (np.float16(65504), "65504", 65504),
+        (np.float16(1 / 3), "0.3333", 0.3333),
+        (np.float32(0.1), "0.1", 0.1),
+        (np.longdouble("0.1"), "0.1", "0.1"),
+        (np.longdouble(0.5), "0.5", 0.5),
+        (7, "7", 7),
     ],
 )
-def test_text(value, text):
+def test_text(value, text, in_json):
     assert number_text(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (1002.0, 1002),
-        (0.5, 0.5),
-        (np.float16(1 / 3), 0.3333),
-        (-np.inf, "-inf"),
-        (np.nan, "nan"),
-        (np.longdouble("0.1"), "0.1"),
-        (np.longdouble(0.5), 0.5),
-    ],
-)
-def test_json(value, expected):
-    number = json_number(value)
-    assert number == expected
-    assert type(number) is type(expected)
+    assert repr(json_number(value)) == repr(in_json)
 
 
 @pytest.mark.parametrize("format_", FORMATS.values(), ids=lambda format_: format_.name)
