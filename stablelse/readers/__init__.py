@@ -5,8 +5,7 @@ one more format is to add a row to it and the function it names::
 
     def name(source: Source, options: ReadOptions) -> Iterator[Block]: ...
 
-A reader that can begin in the middle also has ``name_parts`` and ``name_part``: a part is some rows
-of an array, some row groups, some bytes of a text, with what the head of the file says of them.
+One that can begin in the middle reads `ReadOptions.share` of the rows, row groups or bytes.
 Readers are imported on use: numbers on a command line need none.
 """
 
@@ -15,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pkgutil import resolve_name
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stablelse.readers.blocks import (
     DEFAULTS,
@@ -86,7 +85,8 @@ def read_source(source: Source, options: ReadOptions = DEFAULTS) -> Iterator[Blo
     source = unpacked(source)
     _check(source, options)
     # What has no reader is text, until something in it says otherwise.
-    yield from _load(source.signature.reader or SIGNATURES[-1].reader)(source, options)
+    reader = source.signature.reader or SIGNATURES[-1].reader
+    yield from resolve_name(f"{__name__}.{reader}")(source, options)
 
 
 def check_columns(block: Block, first: Block) -> None:
@@ -123,10 +123,6 @@ def _check(source: Source, options: ReadOptions) -> None:
         )
 
 
-def _load(reader: str) -> Any:
-    return resolve_name(f"{__name__}.{reader}")
-
-
 class Part(NamedTuple):
     """A file, or some of it: a few hundred bytes, whatever it stands for."""
 
@@ -134,34 +130,29 @@ class Part(NamedTuple):
     name: str  # what errors call the file
     options: ReadOptions
     size: int  # in bytes, as they lie in the file, 0 if not known
-    reader: str = ""  # what reads it if it is not all of the file
-    extent: Any = None  # what of the file that reads
-    whole: int = 0  # the size of the file
+    whole: int | None  # the size of the file
 
 
 def split_file(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26) -> list[Part]:
-    """Split a file between rows into parts of at most so many bytes, where it can be split."""
+    """Split a file into parts of so many bytes or fewer, where it can be split."""
     options = options._replace(gauge=None, note=None)
     with open_source(path) as source:
-        name, size = source.name, source.size or 0
-        reader, extents = source.signature.reader, list[tuple[Any, int]]()
-        if source.seekable() and size > part_bytes and "parts" in source.signature.features:
-            _check(source, options)
-            extents = _load(f"{reader}_parts")(source, options, part_bytes)
+        name, whole = source.name, source.size
+        size, can_split = whole or 0, "parts" in source.signature.features and source.seekable()
+    count = max(1, -(-size // part_bytes)) if can_split else 1
     path = path if is_url(path) else os.path.abspath(path)
-    if len(extents) < 2:
-        return [Part(path, name, options, size)]
-    return [Part(path, name, options, length, reader, extent, size) for extent, length in extents]
+    parts = []
+    for part in range(count):
+        mine = options._replace(part=(part, count))
+        begin, end = mine.share(size)
+        parts.append(Part(path, name, mine, end - begin, whole))
+    return parts
 
 
 def read_part(part: Part, note: Callable[[Note], None] | None = None) -> Iterator[Block]:
     """Read a part in blocks of bounded size; rows of a text are counted from its own first one."""
-    options = part.options._replace(note=note)
     with open_source(part.path) as source:
         source.name = part.name
-        if not part.reader:
-            yield from read_source(source, options)
-        elif source.size != part.whole:
+        if part.options.part != DEFAULTS.part and source.size != part.whole:
             raise changed(part.name)
-        else:
-            yield from _load(f"{part.reader}_part")(source, options, part.extent)
+        yield from read_source(source, part.options._replace(note=note))

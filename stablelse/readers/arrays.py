@@ -79,46 +79,11 @@ _OTHER_ARCHIVES = {
 }
 
 
-class Rows(NamedTuple):
-    """Some rows of an array, from 0, the last one excluded, and where they lie in the file."""
-
-    begin: int
-    end: int
-    width: int
-    dtype: np.dtype[Any]
-    place: int
-
-
 def npy(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read NumPy's file of one array."""
     array = _read_npy(source)
     yield from array.blocks(options)
     array.check_end()
-
-
-def npy_parts(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Rows, int]]:
-    """Split an array whose rows lie one after the other into parts, with their sizes in bytes."""
-    array = _read_npy(source)
-    axes = array.axes(options)
-    array.check_end()
-    if not axes.are_in_order:
-        return []
-    size = axes.width * array.dtype.itemsize
-    step = max(1, part_bytes // size)
-    ranges = ((begin, min(begin + step, axes.rows)) for begin in range(0, axes.rows, step))
-    parts = (
-        Rows(begin, end, axes.width, array.dtype, array.place + begin * size)
-        for begin, end in ranges
-    )
-    return [(part, (part.end - part.begin) * size) for part in parts]
-
-
-def npy_part(source: Source, options: ReadOptions, part: Rows) -> Iterator[Block]:
-    """Read some rows of an array."""
-    source.seek(part.place)
-    array = StoredArray(source, part.place, (part.end - part.begin, part.width), part.dtype)
-    for block in array.blocks(options._replace(axis=None)):
-        yield block._replace(offset=part.begin + block.offset)
 
 
 def npz(source: Source, options: ReadOptions) -> Iterator[Block]:
@@ -345,9 +310,8 @@ class StoredArray(NamedTuple):
         kept = options.dtype if self.dtype.kind in "biu" else self.dtype.newbyteorder("=")
         outer = axes.outer if len(axes.outer) > 1 else ()
         at_once = max(1, BLOCK_BYTES // (axes.width * self.dtype.itemsize))
-        ranges = (
-            (begin, min(begin + at_once, axes.rows)) for begin in range(0, axes.rows, at_once)
-        )
+        offset, end = options.share(axes.rows)
+        ranges = ((begin, min(begin + at_once, end)) for begin in range(offset, end, at_once))
         stacks: Iterable[Array]
         if axes.are_in_order:
             wanted = list(positions) if options.columns else slice(None)
@@ -356,7 +320,6 @@ class StoredArray(NamedTuple):
             step = 1 if options.columns else _GATHERED
             places = positions[::step]
             stacks = self._gathered(axes, ranges, [slice(at, at + step) for at in places])
-        offset = 0
         for values in stacks:
             numbers = self.decode(values) if self.decode else values.astype(kept, copy=False)
             yield Block(numbers, name, offset, by=axes.by, outer=outer)
@@ -366,6 +329,7 @@ class StoredArray(NamedTuple):
         """Yield rows that lie one after the other."""
         row_bytes, memory = axes.width * self.dtype.itemsize, Memory()
         for begin, end in ranges:
+            self.source.skip_to(self.place + begin * row_bytes)
             size = (end - begin) * row_bytes
             if size > BLOCK_BYTES and self.source.size is None:  # a promise of a pipe
                 data = np.frombuffer(b"".join(self.source.parts(size)), np.uint8)

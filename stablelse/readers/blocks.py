@@ -110,6 +110,8 @@ class ReadOptions(NamedTuple):
     gauge: Gauge | None = None  # counts the bytes that are read
     #: Whether true and false, in any case, are the numbers 1 and 0, as a mask may have it.
     words: bool = False
+    #: Which part of how many of a file that `split_file` can split.
+    part: tuple[int, int] = (0, 1)
     #: Called with each note, again when a file is read again.
     note: Callable[[Note], None] | None = None
 
@@ -118,6 +120,11 @@ class ReadOptions(NamedTuple):
         if self.note is not None:
             for note in notes:
                 self.note(note)
+
+    def share(self, count: int) -> tuple[int, int]:
+        """Return the part of so many things, from 0, the last one excluded."""
+        part, parts = self.part
+        return count * part // parts, count * (part + 1) // parts
 
 
 #: Everything detected, nothing left out.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -82,14 +81,6 @@ class Layout(NamedTuple):
 _Batches = Callable[[Layout], Iterator[list[Any]]]
 
 
-class Groups(NamedTuple):
-    """Some row groups of a Parquet file, and how many rows lie before them."""
-
-    begin: int
-    end: int
-    offset: int
-
-
 def parquet(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read a Parquet file."""
     with seekable(source) as file:
@@ -101,43 +92,14 @@ def arrow(source: Source, options: ReadOptions) -> Iterator[Block]:
     yield from _blocks(source, options, _open_stream)
 
 
-def parquet_parts(
-    source: Source, options: ReadOptions, part_bytes: int
-) -> list[tuple[Groups, int]]:
-    """Split a Parquet file into whole row groups, with the sizes of the wanted columns."""
-    with explaining(source.name, damage):
-        schema, _, metadata = _open_parquet(source)
-        layout = _lay_out(schema, options, source.name)
-        sizes = [
-            (sum(chunk.total_compressed_size for chunk in chunks), rows)
-            for chunks, rows in _row_groups(metadata, layout)
-        ]
-    parts: list[tuple[Groups, int]] = []
-    begin = offset = rows_before = size = 0
-    for index, (group_size, rows) in enumerate(sizes):
-        if size and size + group_size > part_bytes:
-            parts.append((Groups(begin, index, offset), size))
-            begin, offset, size = index, rows_before, 0
-        size += group_size
-        rows_before += rows
-    return [*parts, (Groups(begin, len(sizes), offset), size)]
-
-
-def parquet_part(source: Source, options: ReadOptions, part: Groups) -> Iterator[Block]:
-    """Read some row groups."""
-    opened = partial(_open_parquet, groups=range(part.begin, part.end))
-    yield from _blocks(source, options, opened, part.offset)
-
-
 def _blocks(
     source: Source,
     options: ReadOptions,
-    open_table: Callable[[Source], tuple[Any, _Batches, Any]],
-    first: int = 0,
+    open_table: Callable[[Source, ReadOptions], tuple[Any, _Batches, int]],
 ) -> Iterator[Block]:
-    """Read a table whose first row has the number `first`, from 0."""
+    """Read a table."""
     with explaining(source.name, damage):
-        schema, open_batches, _ = open_table(source)
+        schema, open_batches, first = open_table(source, options)
         layout = _lay_out(schema, options, source.name)  # decodes the names
     if not first:
         options.notify(layout.columns.index_notes())
@@ -149,7 +111,7 @@ def _blocks(
             break
         yield from _rows(columns, layout, offset)
         offset += len(columns[0])
-    if offset == first:
+    if offset == 0 and options.part == (0, 1):
         raise ReadError(f"{source.name} is empty: it has no rows")
 
 
@@ -215,8 +177,8 @@ def _pyarrow(what: str) -> Any:
     return pyarrow
 
 
-def _open_parquet(source: Source, groups: Sequence[int] | None = None) -> tuple[Any, _Batches, Any]:
-    """Open a file with its schema at its end, for some of its row groups, or all of them."""
+def _open_parquet(source: Source, options: ReadOptions) -> tuple[Any, _Batches, int]:
+    """Open a file with its schema at its end, and count the rows before the part to read."""
     pa = _pyarrow("Parquet")
     from pyarrow import parquet
 
@@ -224,6 +186,8 @@ def _open_parquet(source: Source, groups: Sequence[int] | None = None) -> tuple[
     file = pa.PythonFile(source, mode="r")
     metadata = parquet.read_metadata(file)
     _check_end(source, metadata)
+    begin, end = options.share(metadata.num_row_groups)
+    groups = range(begin, end)
 
     def batches(layout: Layout) -> Iterator[list[Any]]:
         names = layout.columns.headings or ()
@@ -247,7 +211,8 @@ def _open_parquet(source: Source, groups: Sequence[int] | None = None) -> tuple[
         for batch in table.iter_batches(rows, row_groups=groups, columns=names):
             yield from _valid_parts([batch.column(name) for name in names], rows)
 
-    return metadata.schema.to_arrow_schema(), batches, metadata
+    rows_before = sum(metadata.row_group(group).num_rows for group in range(begin))
+    return metadata.schema.to_arrow_schema(), batches, rows_before
 
 
 def _check_end(source: Source, metadata: Any) -> None:
@@ -273,7 +238,7 @@ def _row_groups(metadata: Any, layout: Layout) -> Iterator[tuple[list[Any], int]
         yield wanted, group.num_rows
 
 
-def _open_stream(source: Source) -> tuple[Any, _Batches, Any]:
+def _open_stream(source: Source, options: ReadOptions) -> tuple[Any, _Batches, int]:
     """Open a stream of batches, with or without a footer, to be read from its beginning."""
     pa = _pyarrow("Arrow")
     has_footer = source.head.startswith(_FILE_MAGIC)
@@ -304,7 +269,7 @@ def _open_stream(source: Source) -> tuple[Any, _Batches, Any]:
         if has_footer and int.from_bytes(rest[-10:-6], "little") + 10 != len(rest):
             raise more_behind(source.name, "its table")
 
-    return reader.schema, batches, None
+    return reader.schema, batches, 0
 
 
 def _rows_at_once(columns: list[Any], layout: Layout) -> int:

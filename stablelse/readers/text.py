@@ -12,7 +12,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 from typing import Any, NamedTuple, TypeVar
 from unicodedata import category
 
@@ -23,7 +23,6 @@ from stablelse.readers.blocks import (
     Array,
     Block,
     Columns,
-    Gauge,
     Mask,
     Note,
     ReadError,
@@ -186,45 +185,30 @@ class Layout(NamedTuple):
 
 
 def text(source: Source, options: ReadOptions) -> Iterator[Block]:
-    """Read UTF-8 text whose lines end in LF, CR LF or CR, piece by piece."""
-    layout, pieces = _laid_out(pieces_of(source), source.name, options)
-    options.notify(layout.notes)
-    is_long = (source.size or 0) > _PIECES_OF_NUMPY * PIECE_BYTES
-    yield from _rows(pieces, layout, 0 if is_long else _PIECES_OF_NUMPY)
+    """Read UTF-8 text whose lines end in LF, CR LF or CR, piece by piece.
 
-
-class Lines(NamedTuple):
-    """The lines that begin between two bytes of a text, and how they are read."""
-
-    begin: int
-    end: int
-    layout: Layout
-
-
-def text_parts(source: Source, options: ReadOptions, part_bytes: int) -> list[tuple[Lines, int]]:
-    """Split a text into parts, with their sizes; a line belongs to the part that it begins in."""
-    source.gauge = Gauge()
-    pieces = pieces_of(source, 1, min(PIECE_BYTES, part_bytes))
-    layout, _ = _laid_out(pieces, source.name, options)
-    size = source.size or 0
-    # The header, and all that lies before it, belongs to the first part.
-    places = [0, *range(max(part_bytes, source.gauge.count), size, part_bytes), size]
-    return [(Lines(begin, end, layout), end - begin) for begin, end in pairwise(places)]
-
-
-def text_part(source: Source, options: ReadOptions, part: Lines) -> Iterator[Block]:
-    """Read some lines of a text; those before them are counted only for an error."""
-    begin, end = (_line_start(source, place) for place in part[:2])
-    layout = part.layout
-    source.seek(begin)
-    if not begin:
+    A line belongs to the part that it begins in, but the header and all before it to the first.
+    """
+    (part, parts), size = options.part, source.size or 0
+    piece_bytes = min(PIECE_BYTES, max(1, size // parts)) if parts > 1 else PIECE_BYTES
+    layout, pieces = _laid_out(pieces_of(source, 1, piece_bytes), source.name, options)
+    if part == 0:
         options.notify(layout.notes)
+    if parts == 1:
+        yield from _rows(
+            pieces, layout, 0 if size > _PIECES_OF_NUMPY * PIECE_BYTES else _PIECES_OF_NUMPY
+        )
+        return
+    head = source.tell()
+    begin, end = (_line_start(source, place and max(head, place)) for place in options.share(size))
+    source.seek(begin)
+    if part == 0:
         yield from _rows(_below_header(pieces_of(source, end=end), layout), layout)
         return
     try:
         # Not from 1: what begins the first line of a text may be a byte order mark.
         yield from _rows(pieces_of(source, 2, end=end), layout)
-    except ReadError:
+    except ReadError:  # the lines before are counted only now
         first, name = 1, f"{source.name} (lines counted from byte {begin + 1:,})"
         if begin <= _MOST_RECOUNTED:
             source.seek(0)

@@ -1,5 +1,6 @@
 """Files in parts, each read on its own: together they are the file."""
 
+import gzip
 import pickle
 
 import numpy as np
@@ -76,7 +77,7 @@ def test_an_index_and_a_delimiter_at_the_end_in_every_part(tmp_path, part_bytes)
 def test_lines_longer_than_what_is_sought_at_once(tmp_path):
     path = tmp_path / "x.txt"
     np.savetxt(path, np.arange(3000.0).reshape(3, 1000))
-    assert assert_same(path, 10_000) == 4  # in the first one are the two lines that are looked at
+    assert assert_same(path, 10_000) == 8
 
 
 @pytest.mark.parametrize("line", [1, 2, 40, 77, 100])
@@ -110,48 +111,35 @@ def test_a_complaint_far_down_says_from_where_it_counts(tmp_path, monkeypatch):
     *_, last = split_file(str(path), ReadOptions(), 150)
     with pytest.raises(ReadError) as error:
         list(read_part(last))
-    assert str(error.value).startswith(f"{path} (lines counted from byte 301), line 25, column 1: ")
+    assert str(error.value).startswith(f"{path} (lines counted from byte 269), line 33, column 1: ")
 
 
-@pytest.mark.parametrize("shape", [(1000,), (250, 4), (1, 1000), (1000, 1)])
-@pytest.mark.parametrize("dtype", ["f8", ">f4", "f2", "i2", "?"])
-def test_arrays(tmp_path, shape, dtype):
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(1000,), (250, 4), (1, 1000), (10, 4, 25)])
+@pytest.mark.parametrize("dtype", ["f8", ">f4", "?"])
+def test_arrays(tmp_path, shape, dtype, order):
     path = tmp_path / "x.npy"
-    np.save(path, np.arange(1000).reshape(shape).astype(dtype))
-    count = assert_same(path, 500)
-    assert count == -(-shape[0] // max(1, 500 // (1000 // shape[0] * np.dtype(dtype).itemsize)))
-
-
-def test_a_column_of_an_array(tmp_path):
-    path = tmp_path / "x.npy"
-    np.save(path, np.arange(3000.0).reshape(-1, 3))
-    assert assert_same(path, 1000, columns=("3", "1")) == 25
+    np.save(path, np.arange(1000).reshape(shape).astype(dtype, order=order))
+    assert assert_same(path, 500) == -(-path.stat().st_size // 500)
+    assert_same(path, 500, axis=0, columns=("1",))
 
 
 def test_blocks_of_an_array_have_their_rows(tmp_path):
     path = tmp_path / "x.npy"
     np.save(path, np.arange(1000.0))
-    parts = split_file(str(path), ReadOptions(), 800)
+    parts = split_file(str(path), ReadOptions(), 813)
     offsets = [(block.offset, len(block.values)) for part in parts for block in read_part(part)]
     assert offsets == [(100 * index, 100) for index in range(10)]
 
 
-def test_what_is_no_array_is_refused_when_it_is_split(tmp_path):
-    path = tmp_path / "x.npy"
-    np.save(path, np.arange(1000.0))
-    path.write_bytes(path.read_bytes()[:-8])
-    with pytest.raises(ReadError, match=r"truncated: its header promises 8,000 bytes"):
-        split_file(str(path), ReadOptions(), 800)
-
-
-def test_what_cannot_be_read_from_the_middle_is_one_part(tmp_path):
-    import gzip
-
-    np.save(tmp_path / "x.npy", np.arange(1000.0).reshape(2, 500).T)
-    np.savez(tmp_path / "x.npz", np.arange(1000.0))
-    (tmp_path / "x.gz").write_bytes(gzip.compress(b"1\n2\n" * 1000, 0))
-    for path in tmp_path.iterdir():
-        assert assert_same(path, 500) == 1
+@pytest.mark.parametrize("name", ["x.npz", "x.gz"])
+def test_what_cannot_be_read_from_the_middle_is_one_part(tmp_path, name):
+    path = tmp_path / name
+    if name == "x.npz":
+        np.savez(path, np.arange(1000.0))
+    else:
+        path.write_bytes(gzip.compress(b"1\n2\n" * 1000, 0))
+    assert assert_same(path, 500) == 1
 
 
 def test_row_groups(tmp_path):
@@ -162,10 +150,12 @@ def test_row_groups(tmp_path):
     rng = np.random.default_rng(1)
     table = pa.table({"a": rng.normal(size=1000), "b": rng.normal(size=1000)})
     parquet.write_table(table, path, row_group_size=64, compression="none", use_dictionary=False)
-    both, one = assert_same(path, 2500), assert_same(path, 2500, columns=("b",))
-    assert (both, one) == (8, 4)
-    parts = split_file(str(path), ReadOptions(columns=("a",)), 700)
-    assert [next(read_part(part)).offset for part in parts] == list(range(0, 1000, 64))
+    for part_bytes in (300, 2500, 100_000):
+        assert_same(path, part_bytes)
+        assert_same(path, part_bytes, columns=("b",))
+    parts = split_file(str(path), ReadOptions(columns=("a",)), 300)
+    offsets = [block.offset for part in parts for block in read_part(part)]
+    assert offsets == list(range(0, 1000, 64))
 
 
 def test_rows_of_lists_in_row_groups(tmp_path):
@@ -213,7 +203,7 @@ def test_a_part_is_small(tmp_path):
     path = tmp_path / "x.npy"
     np.save(path, np.zeros((1000, 8)))
     parts = split_file(str(path), ReadOptions(), 6400)
-    assert sum(part.size for part in parts) == 64_000
+    assert sum(part.size for part in parts) == path.stat().st_size
     assert max(len(pickle.dumps(part)) for part in parts) < 1000
 
 
@@ -228,6 +218,6 @@ def test_only_what_is_needed_is_read(tmp_path, monkeypatch):
         Source, "_count", lambda self, count: seen.append(count) or counting(self, count)
     )
     parts = split_file(str(path), ReadOptions(), 1 << 20)
-    assert 0 < sum(seen) <= 1 << 12
-    assert len(list(read_part(parts[3]))) == 1
-    assert 1 << 20 <= sum(seen) <= (1 << 20) + (1 << 13)
+    assert sum(seen) == 0
+    assert sum(len(block.values) for block in read_part(parts[3])) == (1 << 20) // len(parts)
+    assert sum(seen) < (1 << 20) + (1 << 13)
