@@ -3,25 +3,70 @@
 Arguments mean what they mean in ``torch.nn.functional.cross_entropy`` (2.x), but for `where` and
 `empty`, which PyTorch does not know, and `axis`: PyTorch has the classes on axis 1 of logits with
 more than one axis, and here they are on the last unless `axis` says otherwise. Of two axes that is
-the same. Results differ where PyTorch's are not right:
+the same. Results differ where PyTorch's are not right: every result is correctly rounded, sums and
+means of many losses included; and a class of weight 0 adds nothing, whatever its logit is, where
+PyTorch makes 0 * inf = NaN of it.
 
-- every result is correctly rounded, sums and means of many losses and their gradients included;
-- a class of weight 0 adds nothing, whatever its logit is; PyTorch makes 0 * inf = NaN of it.
+With targets t (`stablelse.numerics.targets`), a = max x, S = sum exp(x_c - a) and T = sum t_c,
+
+    loss = sum_c t_c (-log softmax(x)_c) = sum_c t_c (a - x_c) + T log S,
+
+in which nothing cancels, and log S has all its digits where the largest element dominates. The
+gradient is T softmax(x) - t; for the largest t it is the sum of the others - T (1 - softmax(x)).
+The kernel's sums, or those of NumPy without it, give all this in two words; the kernel computes
+gradients itself; and what is in doubt is computed in two words of NumPy, and then in decimals.
+
+Sums of losses are sums of two words, with the errors of all of them. No such sum is a tie, unless
+weights are negative: with z = e**(1/N) and nonnegative rational t and differences k / N, it would
+say that a product of powers of polynomials in z, with nonnegative coefficients, is a power of e;
+z is transcendental, so each polynomial would have a single term of coefficient 1, and its
+logarithm 0 (Lindemann and Weierstrass).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from decimal import Context, Decimal, localcontext
 from fractions import Fraction
+from functools import partial
+from itertools import islice
+from math import lcm
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import labelled
-from stablelse.numerics.formats import Array, Format, nearest
-from stablelse.numerics.targets import REDUCTIONS, LossInputs, loss_inputs
+from stablelse.numerics import decimals, doubleword, exact, reference, rowsums, threads
+from stablelse.numerics.certificate import Certificate, Ledger, Rung
+from stablelse.numerics.decimals import Ball, State, Sum
+from stablelse.numerics.doubleword import ARITHMETIC_ERROR, Pair, two_sum
+from stablelse.numerics.formats import Array, Format, nearest, ratio
+from stablelse.numerics.rounding import Approximation, check_arithmetic, settle
+from stablelse.numerics.rowsums import Sums
+from stablelse.numerics.targets import LossInputs, loss_inputs
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+#: How the losses of many vectors become one, as in PyTorch.
+REDUCTIONS = ("none", "mean", "sum")
+
+# Bounds of the error of a `doubleword.total` and of a few products, relative to the sizes.
+_TOTAL_ERROR, _PRODUCT_ERROR = 2.0**-93, 2.0**-98
+
+#: Factors and targets that the kernel takes, beside 0, are between the inverse of this and this.
+_EXTREME = 2.0**100
+
+#: Underflow costs less than this.
+_TINY = 2.0**-1060
+
+#: With negative weights losses may cancel, or be a tie: 40, 80, ... 2560 digits are tried.
+_PRECISIONS = 7
+
+#: Losses below ten to this power are nothing beside those that any format holds.
+_SMALLEST = -6000
+
+#: Rows, as an index into arrays of them.
+_Rows = slice | Array
 
 
 def nll(
@@ -82,7 +127,7 @@ def nll(
 
     Notes
     -----
-    Results are correctly rounded: `stablelse.numerics.labelled` says how. Only with negative
+    Results are correctly rounded: `stablelse.numerics.loss` says how. Only with negative
     weights, where losses cancel to within 10**-2500 of a tie, does the tie decide.
 
     Examples
@@ -96,10 +141,9 @@ def nll(
         logits, labels, axis, weight, label_smoothing, ignore_index, dtype, where, empty
     )
     if reduction == "none":
-        losses, certificate = labelled.losses(inputs)
-        result = inputs.finish_losses(losses)[()]
+        result, certificate = _losses(inputs)
     else:
-        result, certificate = labelled.reduced_loss(inputs, _divisor(inputs, reduction))
+        result, certificate = _reduced(inputs, _divisor(inputs, reduction))
     return (result, certificate) if return_certificate else result
 
 
@@ -156,8 +200,7 @@ def nll_grad(
     inputs = loss_inputs(
         logits, labels, axis, weight, label_smoothing, ignore_index, dtype, where, empty
     )
-    gradient, certificate = labelled.gradient(inputs, _divisor(inputs, reduction))
-    result = inputs.finish_gradient(gradient)
+    result, certificate = _gradient(inputs, _divisor(inputs, reduction))
     return (result, certificate) if return_certificate else result
 
 
@@ -199,7 +242,7 @@ class RunningLoss:
         self._divisor += inputs.targets.denominator
 
     def _take(self, inputs: LossInputs) -> None:
-        total, error, special = labelled.summed(inputs)
+        total, error, special = _summed(inputs, inputs.rungs[0])
         self._total += total
         self._error += error
         self._special += special
@@ -208,9 +251,417 @@ class RunningLoss:
         """Return the mean or the sum of all losses so far."""
         divisor = self._divisor if reduction == "mean" else Fraction(1)
         if self._first is not None:
-            return labelled.reduced_loss(self._first, divisor)[0]
+            return _reduced(self._first, divisor)[0]
         if self._special or not divisor:
             return self._format.round(np.float64(self._special if divisor else np.nan))[()]
-        ends = (self._total - self._error, self._total + self._error)
-        low, high = (nearest(end / divisor, self._format) for end in ends)
-        return low if low == high else nearest(self._total / divisor, self._format)
+        value = _rounded(self._total, self._error, divisor, self._format)
+        return nearest(self._total / divisor, self._format) if value is None else value
+
+
+# ---- Losses
+
+
+def _losses(inputs: LossInputs) -> tuple[Any, Certificate]:
+    """Compute the loss of every row, correctly rounded, and what proves them."""
+    left, ledger = np.arange(len(inputs.nothing)), Ledger()
+    result = np.empty(len(left), inputs.format.dtype)
+    with np.errstate(all="ignore"):
+        for rung in inputs.rungs:
+            words = _losses_in_words(inputs, left, rung)
+            is_nothing = ~np.isfinite(words.high) & (words.error == 0)
+            value, proved, ulps = settle(words, inputs.format, is_nothing)
+            value[is_nothing] = inputs.format.round(words.high[is_nothing])
+            ledger.enter(rung, int(proved.sum()), ulps[proved])
+            ledger.enter(Rung.CONVENTION, int(is_nothing.sum()))
+            result[left], left = value, left[~(proved | is_nothing)]
+    for i in left.tolist():
+        result[i] = _loss_in_decimals(inputs, [i], Fraction(1))
+    ledger.enter(Rung.DECIMAL, left.size)
+    return inputs.finish_losses(result), ledger.close(inputs.rungs[0])
+
+
+def _reduced(inputs: LossInputs, divisor: Fraction) -> tuple[Any, Certificate]:
+    """Compute the sum of all losses over a divisor, correctly rounded, and what proves it."""
+    ledger, format_ = Ledger(), inputs.format
+    for rung in inputs.rungs:
+        total, error, special = _summed(inputs, rung)
+        if special or not divisor:  # an infinite loss, or NaN: there is nothing to round
+            ledger.enter(Rung.CONVENTION, 1)
+            value = format_.round(special * np.sign(divisor.numerator) if divisor else np.nan)[()]
+            break
+        value = _rounded(total, error, divisor, format_)
+        if value is not None:
+            relative = min(error / abs(total), Fraction(1)) if total else Fraction(0)
+            ulps = float(relative) / format_.unit_roundoff
+            ledger.enter(rung, 1, ulps)
+            break
+    else:
+        ledger.enter(Rung.DECIMAL, 1)
+        value = _loss_in_decimals(inputs, _counted(inputs).tolist(), divisor)
+    return value, ledger.close(inputs.rungs[0])
+
+
+def _rounded(total: Fraction, error: Fraction, divisor: Fraction, format_: Format) -> Any:
+    """Return what all numbers within the error round to, over a divisor, if that is one number."""
+    low, high = (nearest(end / divisor, format_) for end in (total - error, total + error))
+    return low if low == high or (np.isnan(low) and np.isnan(high)) else None
+
+
+def _counted(inputs: LossInputs) -> Array:
+    """Return the rows whose losses count."""
+    counted = ~inputs.targets.ignored
+    if inputs.empty == "zero":
+        counted &= ~inputs.nothing
+    return np.flatnonzero(counted)
+
+
+def _summed(inputs: LossInputs, rung: Rung) -> tuple[Fraction, Fraction, float]:
+    """Return the sum of all finite losses, a bound of its error, and the sum of all others."""
+    check_arithmetic()
+    rows = _counted(inputs)
+    total = error = Fraction(0)
+    with np.errstate(all="ignore"):
+        words = _losses_in_words(inputs, rows, rung)
+        is_known = words.error < np.inf
+        words = words.of(is_known)
+        special = words.high[~np.isfinite(words.high)]
+        if special.size:
+            return total, error, float(special.sum())
+        for row in rows[~is_known].tolist():
+            value, bound = _loss_as_fraction(inputs, row)
+            total, error = total + value, error + bound
+        top = np.frexp(words.high)[1] + words.exponent
+        unit = int(np.max(top, where=words.high != 0, initial=-(2**12)))
+        high, low, lost = (
+            np.ldexp(part, words.exponent - unit)
+            for part in (words.high, words.low + words.lowest, words.error)
+        )
+        # an error of 0 tells a tie, but not what the loss adds to others
+        if high.any():
+            lost = lost.sum() + (_TOTAL_ERROR + ARITHMETIC_ERROR) * abs(high).sum()
+            error += Fraction(1.001 * float(lost) + len(high) * _TINY) * Fraction(2) ** unit
+            for word in doubleword.total(high, low):
+                total += Fraction(float(word)) * Fraction(2) ** unit
+        return total, error, 0.0
+
+
+def _losses_in_words(inputs: LossInputs, rows: Array, rung: Rung) -> Approximation:
+    """Return the losses of some rows. The error is infinite where two words do not hold them."""
+    m, n = inputs.rows.x.shape
+    jobs = [(band,) for band in _bands(rows, m, n, rung)]
+    if not jobs:
+        none = np.zeros(0)
+        return Approximation(none, none, none, none, np.zeros(0, np.int64))
+    parts = threads.mapped(partial(_losses_of_band, inputs, rung), jobs, n * len(rows))
+    return Approximation(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _bands(rows: Array, m: int, n: int, rung: Rung) -> Iterator[_Rows]:
+    """Cut some of m rows into bands; of all of them, the bands are slices, which are not copied."""
+    size = exact.JOB if rung is Rung.KERNEL else rowsums.BLOCK
+    step = max(1, size // n)
+    for start in range(0, len(rows), step):
+        band = slice(start, min(start + step, len(rows)))
+        yield band if len(rows) == m else rows[band]
+
+
+def _losses_of_band(inputs: LossInputs, rung: Rung, rows: _Rows) -> Approximation:
+    """Return sum t (a - x) + T log S. Its error is 0 where that settles a tie; see `log_sum`."""
+    known, x, t, t_low = _terms(inputs, rung, rows)
+    d, d_low, is_held = rowsums.difference(x, known.x_max, known.x_max_low)
+    counts = t != 0
+    high, low = (
+        np.where(counts, -part, 0.0) for part in doubleword.product((t, t_low), (d, d_low))
+    )
+    sizes = _TOTAL_ERROR * abs(high) + 2 * known.spread * abs(t)
+    is_exact = (len(t) == 1) & ((d_low == 0) | (t == 1)) & (known.spread == 0)
+    head_error = np.where(is_exact, 0.0, 1.001 * sizes + _TINY).sum(axis=0)
+    head, head_low = doubleword.total(high, low)
+
+    whole = doubleword.total(t, t_low)
+    log_high, log_low = doubleword.product(whole, (known.log_high, known.log_low))
+    log_error = abs(whole[0]) * known.log_error
+    log_error += _TOTAL_ERROR * abs(t).sum(axis=0) * abs(known.log_high)
+    logarithm = known._replace(log_high=log_high, log_low=log_low, log_error=1.001 * log_error)
+    words = reference.log_sum(head, head_low, logarithm, 1, head_error)
+
+    is_held = np.all(is_held & (~counts | _is_moderate(t)), axis=0) & known.is_held
+    is_held &= np.isfinite(words.high)
+    error = np.where(is_held, words.error, np.inf)
+    words = Approximation(*np.broadcast_arrays(*words._replace(error=error)))
+    infinite = np.where(counts & (x == -np.inf), np.copysign(np.inf, t), 0.0).sum(axis=0)
+    is_zero = ~counts.any(axis=0)
+    special = np.where(is_zero, 0.0, np.where(known.is_nothing, np.nan, infinite))
+    return words.but_for(is_zero | known.is_nothing | (infinite != 0), special)
+
+
+def _terms(inputs: LossInputs, rung: Rung, rows: _Rows) -> tuple[Sums, Array, Array, Array]:
+    """Return what is known of rows; and x, and t in two words, shape (k, m), without its zeros."""
+    some = inputs.rows.of(rows)
+    x = some.filled()
+    if rung is Rung.KERNEL and exact.compiled is not None:  # log S is the loss of the largest
+        place, words, zero = x.argmax(axis=1), np.empty((len(x), 3)), np.zeros(len(x))
+        x_max = x[np.arange(len(x)), place].astype(np.float64)
+        exact.compiled.losses(some.x, place, some.mask, words)
+        (log, log_low, error), none = words.T, zero.astype(np.int64)
+        is_held = error < np.inf
+        head = ~np.isfinite(x_max), is_held, x_max, zero, zero, zero, zero, zero, zero
+        known = Sums(*head, log, log_low, error, none)
+    else:
+        known, _ = rowsums.sums(x, None)
+    if inputs.targets.is_sparse:
+        labels, t = inputs.targets.of_labels(rows)
+        own = rowsums.as_wide(x[np.arange(len(x)), labels])
+        return known, own[np.newaxis], t[np.newaxis], np.zeros((1, len(t)))
+    t, t_low = inputs.targets.words(rows, x.shape[1], some.mask)
+    return known, rowsums.as_wide(x).T, t.T, t_low.T
+
+
+def _is_moderate(x: Array) -> Array:
+    """Return where products with a number neither overflow nor lose low words."""
+    return (abs(x) > 2.0**-900) & (abs(x) < 2.0**900)
+
+
+# ---- Gradients
+
+
+def _gradient(inputs: LossInputs, divisor: Fraction) -> tuple[Array, Certificate]:
+    """Compute the gradient of every row over a divisor, correctly rounded, and what proves it."""
+    (m, n), ledger = inputs.rows.x.shape, Ledger()
+    result = np.empty((m, n), inputs.format.dtype)
+    flat, doubtful, rows = result.reshape(-1), np.zeros(0, np.int64), np.arange(m)
+    count = result.size  # of the results in doubt: all, at first
+    if not divisor:
+        result[...] = np.nan
+        ledger.enter(Rung.CONVENTION, count)
+        return inputs.finish_gradient(result), ledger.close(inputs.rungs[0])
+    inverse = 1 / divisor
+    scale = (np.nan, np.nan)
+    if 2**-900 < abs(inverse) < 2**900:
+        scale = float(inverse), float(inverse - Fraction(float(inverse)))
+    with np.errstate(all="ignore"):
+        check_arithmetic()
+        for rung in inputs.rungs:
+            of_band = _kernel_gradient if rung is Rung.KERNEL else _gradient_in_words
+            jobs = [(band,) for band in _bands(rows, m, n, rung)]
+            run = partial(of_band, inputs, scale, result, doubtful)
+            left = np.concatenate(
+                [np.zeros(0, np.int64), *threads.mapped(run, jobs, len(rows) * n)]
+            )
+            ledger.enter(rung, count - left.size)
+            doubtful, count, rows = left, left.size, np.unique(left // n)
+    for row in rows.tolist():
+        here = doubtful[doubtful // n == row]
+        flat[here] = _gradient_in_decimals(inputs, row, here % n, divisor)
+    ledger.enter(Rung.DECIMAL, doubtful.size)
+    return inputs.finish_gradient(result), ledger.close(inputs.rungs[0])
+
+
+def _factors(
+    inputs: LossInputs, scale: tuple[float, float], rows: _Rows
+) -> tuple[Array, Pair, Pair, Pair | None]:
+    """Return labels, T, what other classes have of it, and t, over a divisor; None for t of 0.
+
+    They are NaN where products underflow.
+    """
+    targets = inputs.targets
+    if targets.is_sparse:
+        labels, t = targets.of_labels(rows)
+        nothing = np.zeros(len(t))
+        return labels, _scaled((t, nothing), scale), (nothing, nothing), None
+    some = inputs.rows.of(rows)
+    parts = _scaled(targets.words(rows, some.x.shape[1], some.mask), scale)
+    labels = parts[0].argmax(axis=1)
+    whole = doubleword.total(parts[0].T, parts[1].T)
+    others = parts[0].copy(), parts[1].copy()
+    for part in others:
+        part[np.arange(len(part)), labels] = 0
+    return labels, whole, doubleword.total(others[0].T, others[1].T), parts
+
+
+def _scaled(t: Pair, scale: tuple[float, float]) -> Pair:
+    high, low = doubleword.product(t, scale)
+    is_lost = (t[0] != 0) & ~(_is_moderate(t[0]) & _is_moderate(high))
+    return np.where(is_lost, np.nan, high), np.where(t[0] == 0, 0.0, low)
+
+
+def _kernel_gradient(
+    inputs: LossInputs, scale: tuple[float, float], result: Array, _: Array, rows: _Rows
+) -> Array:
+    """Compute some rows of the gradient, and return the flat indices of what is in doubt."""
+    some = inputs.rows.of(rows)
+    labels, s, o, t = _factors(inputs, scale, rows)
+    numbers = [s[0]] if t is None else [s[0], o[0], t[0]]
+    sizes = np.concatenate([abs(part[part != 0]) for part in numbers])
+    in_range = ((sizes > 1 / _EXTREME) & (sizes < _EXTREME)).all()
+    is_signed = t is not None and inputs.targets.is_signed
+    start = (rows.start if isinstance(rows, slice) else int(rows[0])) * some.x.shape[1]
+    x = exact.for_kernel(some.x, inputs.format)
+    if x is None or exact.compiled is None or is_signed or not in_range:
+        return np.arange(start, start + some.x.size)
+    left: Array | None = exact.compiled.gradients(
+        x,
+        np.ascontiguousarray(labels),
+        some.mask,
+        result[rows],
+        np.stack([*s, *o], axis=1),
+        None if t is None else np.array(t),
+    )
+    return np.zeros(0, np.int64) if left is None else left + np.int64(start)
+
+
+def _gradient_in_words(
+    inputs: LossInputs, scale: tuple[float, float], result: Array, doubtful: Array, rows: _Rows
+) -> Array:
+    """Compute in some rows what is in doubt, and return what still is."""
+    wide = rowsums.as_wide(inputs.rows.of(rows).filled())
+    (m, n), (labels, s, o, t) = wide.shape, _factors(inputs, scale, rows)
+    rest, _ = rowsums.rests(wide, None)
+    known, label = rowsums.known_of(rest), (labels, np.arange(m))
+    p = reference.quotient(wide.T, known).but_for(np.isneginf(wide.T), 0.0)
+    own = Approximation(*(part[label] for part in p))
+    p.put(label, _one_less(own, rest, known, wide.T[label] == rest.largest))
+    for part in (p.high, p.low):
+        part[label] *= -1
+    t_high, t_low = np.zeros((2, n, m)) if t is None else np.array([part.T for part in t])
+    t_high[label], t_low[label] = -o[0], -o[1]
+
+    fraction, bits = np.frexp(s[0])
+    exponent = p.exponent + bits
+    high, low = doubleword.product(p[:2], (fraction, np.ldexp(s[1], -bits)))
+    error = 1.001 * abs(fraction) * p.error + _PRODUCT_ERROR * abs(high)
+    flat, flat_low, flat_error = (np.ldexp(part, exponent) for part in (high, low, error))
+    total, left = two_sum(flat, -t_high)
+    flat_low = left + (flat_low - t_low)
+    flat_error += 2 * _TOTAL_ERROR * abs(t_high) + _TINY + 2.0**-52 * abs(flat_low)
+    is_sum = t_high != 0
+    flat_error[:, ~((s[0] == 0) | _is_moderate(s[0]))] = np.inf
+    if inputs.targets.is_signed:  # T may cancel
+        flat_error[is_sum] = np.inf
+    parts = (total, high), (flat_low, low), (0.0, 0.0), (flat_error, error), (0, exponent)
+    words = Approximation(*(np.where(is_sum, *pair) for pair in parts))
+    words.error[flat_error == np.inf] = np.inf
+    is_nothing = np.broadcast_to(known.is_nothing, total.shape)
+    value, settled, _ = settle(words, inputs.format, is_nothing)
+    settled = (settled & np.isfinite(words.error) & known.is_held) | is_nothing
+    value[is_nothing] = np.nan
+    every = np.arange(len(inputs.nothing))[rows, np.newaxis] * n + np.arange(n)
+    wanted = np.isin(every, doubtful) if doubtful.size else np.ones(every.shape, bool)
+    result.reshape(-1)[every[wanted]] = value.T[wanted]
+    in_doubt: Array = every[wanted & ~settled.T]
+    return in_doubt
+
+
+def _one_less(p: Approximation, rest: rowsums.Rest, known: Sums, is_top: Array) -> list[Any]:
+    """Return 1 - p of one element of each row: R / S of the largest; others are at most 1/2."""
+    flat, flat_low, flat_error = (np.ldexp(part, p.exponent) for part in (p.high, p.low, p.error))
+    less, less_low = two_sum(1.0, -flat)
+    other: Any = less, less_low - flat_low, 0.0, flat_error + ARITHMETIC_ERROR, 0
+    share = doubleword.product((rest.high, rest.low), (known.inverse, known.inverse_low))
+    error = rest.relative * rest.size * known.inverse
+    error = 1.001 * (error + (known.error + 2 * ARITHMETIC_ERROR) * share[0])
+    top: Any = *share, 0.0, error, rest.exponent
+    return [np.where(is_top, one, two) for one, two in zip(top, other, strict=True)]
+
+
+# ---- Decimals
+
+
+def _row(inputs: LossInputs, row: int) -> tuple[Array, list[Fraction]]:
+    """Return the x of a row, -inf where masked, and its t."""
+    some = inputs.rows.of(slice(row, row + 1))
+    t = inputs.targets.fractions(row, some.x.shape[1], None if some.mask is None else some.mask[0])
+    return rowsums.as_wide(some.filled())[0], t
+
+
+def _loss_balls(
+    inputs: LossInputs, rows: list[int], divisor: Fraction
+) -> Iterator[tuple[Context, Ball]]:
+    """Yield the sum of losses over a divisor, each of them finite, with more and more digits.
+
+    With negative weights, that ends.
+    """
+    constant, factors, sums = Fraction(0), [], []
+    for row in rows:
+        wide, t = _row(inputs, row)
+        pairs = [(part, Fraction(*ratio(v))) for part, v in zip(t, wide, strict=True) if part]
+        if pairs:
+            sum_ = Sum.of(decimals.terms_of(wide, None))
+            a, whole = Fraction(sum_.first.x), sum(part for part, _ in pairs)
+            constant += sum((part * (a - v) for part, v in pairs), Fraction(0)) / divisor
+            factors.append(whole / divisor)
+            sums.append(sum_)
+    end = _PRECISIONS if inputs.targets.is_signed else None
+    climbs = zip(decimals.contexts(), *sums)  # noqa: B905 all are without an end
+    for precise, *steps in islice(climbs, end):
+        with localcontext(precise):
+            value = _ball(constant)
+            for factor, (_, state) in zip(factors, steps, strict=True):
+                part = decimals.multiply(_ball(factor), decimals.log(state[1]))
+                value = decimals.add(value, part)
+        yield precise, value
+
+
+def _loss_in_decimals(inputs: LossInputs, rows: list[int], divisor: Fraction) -> Any:
+    """Round the sum of losses over a divisor. What may be a tie after all digits counts as one."""
+    value = Ball(Decimal(0))
+    for precise, value in _loss_balls(inputs, rows, divisor):
+        with localcontext(precise):
+            found = decimals.nearest_to(value, inputs.format)
+        if found is not None:
+            return found
+    tail = value.tail if value.tail.adjusted() > _SMALLEST else Decimal(0)
+    return nearest(Fraction(value.head) + Fraction(tail), inputs.format)
+
+
+def _loss_as_fraction(inputs: LossInputs, row: int) -> tuple[Fraction, Fraction]:
+    """Return a loss to 100 bits, if so many can be known, and a bound of its error."""
+    value = error = Fraction(0)
+    for precise, ball in _loss_balls(inputs, [row], Fraction(1)):
+        with localcontext(precise):
+            ends = ball.flat()
+        if any(ends) and max(end.adjusted() for end in ends if end) < _SMALLEST:
+            return Fraction(0), Fraction(1, 10 ** (-_SMALLEST - 1))  # without all their digits
+        value, error = map(Fraction, ends)
+        if error <= abs(value) / 2**100:
+            break
+    return value, error
+
+
+def _gradient_in_decimals(
+    inputs: LossInputs, row: int, classes: Array, divisor: Fraction
+) -> list[Any]:
+    """Round elements of the gradient of a row that has a softmax."""
+    wide, t = _row(inputs, row)
+    sum_ = Sum.of(decimals.terms_of(wide, None))
+    scale = sum(t, Fraction(0)) / divisor
+    return [
+        _element_in_decimals(wide[j], t[j] / divisor, scale, sum_, inputs.format)
+        for j in classes.tolist()
+    ]
+
+
+def _element_in_decimals(x: Any, t: Fraction, scale: Fraction, sum_: Sum, format_: Format) -> Any:
+    """Round scale exp(x - a) / S - t."""
+    if x == -np.inf or not scale:
+        return nearest(-t, format_)
+    entry = decimals.as_decimal(x)
+    if sum_.has_one_term:  # all finite x are equal
+        return nearest(scale / Fraction(sum_.first.b) - t, format_)
+    unit = lcm(scale.denominator, t.denominator)
+    whole, part, units = (Ball(Decimal(int(v * unit))) for v in (scale, t, Fraction(1)))
+
+    def evaluate(_: object, state: State) -> list[Ball]:
+        if entry == sum_.first.x:  # then it may be next to scale / n - t, which may be a tie
+            less = decimals.subtract(whole, decimals.multiply(part, state[1]))
+            return [decimals.divide(less, decimals.multiply(units, state[1]))]
+        (p,) = decimals.quotients([entry], state)
+        return [decimals.add(_ball(-t), decimals.multiply(_ball(scale), p))]
+
+    return decimals.climb([entry], evaluate, sum_, format_)[entry]
+
+
+def _ball(value: Fraction) -> Ball:
+    """Return a rational number: exactly, if so many digits hold it."""
+    numerator, denominator = (Ball(decimals.as_decimal(v)) for v in value.as_integer_ratio())
+    return decimals.divide(numerator, denominator)

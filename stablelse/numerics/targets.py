@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from stablelse.numerics import doubleword
+from stablelse.numerics import doubleword, exact
+from stablelse.numerics.certificate import Rung
 from stablelse.numerics.doubleword import Pair, fast_two_sum, two_product, two_sum
-from stablelse.numerics.formats import Array, Format, format_of
+from stablelse.numerics.formats import FORMATS, Array, Format, format_of
 from stablelse.numerics.inputs import known_format, promoted, real_numbers, result_dtype
 from stablelse.numerics.rows import (
     EmptyVectorError,
@@ -33,9 +34,6 @@ from stablelse.numerics.rows import (
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-#: How the losses of many vectors become one, as in PyTorch.
-REDUCTIONS = ("none", "mean", "sum")
 
 
 class LabelError(ValueError):
@@ -71,11 +69,12 @@ class Targets(NamedTuple):
         pairs = zip(counts, self.weight.tolist(), strict=True)
         return sum((count * Fraction(weight) for count, weight in pairs), Fraction(0))
 
-    def of_labels(self) -> Array:
-        """Return the t of the labels, shape (m,); 0 where they are ignored."""
+    def of_labels(self, rows: Any) -> tuple[Array, Array]:
+        """Return labels of some vectors, and the t there, shape (k,); 0 where they are ignored."""
         assert self.labels is not None, "these targets are probabilities"
-        t = np.ones(len(self.labels)) if self.weight is None else self.weight[self.labels]
-        return np.where(self.ignored, 0.0, t)
+        labels = self.labels[rows]
+        t = np.ones(len(labels)) if self.weight is None else self.weight[labels]
+        return labels, np.where(self.ignored[rows], 0.0, t)
 
     def words(self, rows: Any, n: int, mask: Array | None) -> Pair:
         """Return the t of some vectors in two words, shape (k, n), to 2**-100 of themselves.
@@ -93,13 +92,11 @@ class Targets(NamedTuple):
             places = np.arange(len(labels)), labels
             t[places], t_low[places] = rest, rest_low
         if self.smoothing:
-            classes: Any = np.float64(n)
-            if mask is not None:
-                classes = np.maximum(np.count_nonzero(mask, axis=1, keepdims=True), 1.0)
+            kept = np.ones((1, n)) if mask is None else mask.astype(np.float64)
+            classes = np.maximum(kept.sum(axis=1, keepdims=True), 1.0)
             share = self.smoothing / classes
             product, error = two_product(share, classes)
             share_low = ((self.smoothing - product) - error) / classes
-            kept = 1.0 if mask is None else mask.astype(np.float64)
             t, error = two_sum(t, share * kept)
             t, t_low = fast_two_sum(t, error + (t_low + share_low * kept))
         if self.weight is not None:
@@ -127,30 +124,26 @@ class Targets(NamedTuple):
 class LossInputs(NamedTuple):
     """Logits as rows, and all that belongs to them."""
 
-    x: Array  # shape (m, n), real
-    mask: Array | None  # the same shape: False for classes that are left out
+    rows: Rows
     nothing: Array  # shape (m,): which rows are completely masked or hold only -inf
     empty: str  # what becomes of those
     targets: Targets
     format: Format  # of the results
+    rungs: tuple[Rung, ...]  # what computes them in words, the fastest first
     axis: int  # where the classes were
     moved: tuple[int, ...]  # the shape of the logits with the classes last
 
-    def of(self, rows: Any) -> tuple[Array, Array | None]:
-        """Return some of the logits, and their mask."""
-        return self.x[rows], None if self.mask is None else self.mask[rows]
-
-    def finish_losses(self, losses: Array) -> Array:
+    def finish_losses(self, losses: Array) -> Any:
         """Put in the losses that do not come from logits, and return all in their shape."""
         if self.empty == "zero":
             losses[self.nothing] = 0
         losses[self.targets.ignored] = 0
-        return losses.reshape(self.moved[:-1])
+        return losses.reshape(self.moved[:-1])[()]
 
     def finish_gradient(self, gradient: Array) -> Array:
         """Put in the elements that depend on no logit, and return all in the logits' shape."""
-        if self.mask is not None:
-            np.copyto(gradient, gradient.dtype.type(0), where=~self.mask)
+        if self.rows.mask is not None:
+            np.copyto(gradient, gradient.dtype.type(0), where=~self.rows.mask)
         gradient[self.nothing] = np.nan if self.empty == "nan" else 0
         gradient[self.targets.ignored] = 0
         return np.moveaxis(gradient.reshape(self.moved), -1, self.axis)
@@ -190,7 +183,10 @@ def loss_inputs(
         raise EmptyVectorError(complaint(refused))
     if empty == "uniform" and nothing.any():
         x, mask = made_uniform(x, mask, nothing)
-    return LossInputs(x, mask, nothing, empty, targets, format_, axis, last.shape)
+    held = exact.for_kernel(x, format_of(x.dtype) or FORMATS["float64"])
+    rows = Rows(x if held is None else held, format_.dtype, mask)
+    rungs = exact.rungs() if held is not None else (Rung.DOUBLE_WORD,)
+    return LossInputs(rows, nothing, empty, targets, format_, rungs, axis, last.shape)
 
 
 def _targets(

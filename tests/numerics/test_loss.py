@@ -13,8 +13,9 @@ from hypothesis.extra.numpy import arrays
 import stablelse
 from stablelse.numerics import kernel
 from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.loss import REDUCTIONS
 from stablelse.numerics.rows import EmptyVectorError
-from stablelse.numerics.targets import REDUCTIONS, LabelError
+from stablelse.numerics.targets import LabelError
 
 RNG = np.random.default_rng(11)
 _BEGIN = RNG.bit_generator.state
