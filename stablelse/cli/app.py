@@ -36,7 +36,7 @@ _EVALUATE = f"{_VECTORS} {_OUTPUT} dtype method shift empty quiet steps digits a
 COMMANDS = {
     "lse": Command(
         "evaluate",
-        _EVALUATE + "errors engine scheduler",
+        _EVALUATE + "weights errors engine scheduler",
         """Log-sum-exp, naive and shifted side by side.
 
     \b
@@ -44,6 +44,7 @@ COMMANDS = {
       stablelse lse 1000 1001 1002
       stablelse lse -1000 -1001 -inf --shift max --shift 0
       stablelse lse -0.775 -0.6175 --errors
+      stablelse lse 1000 1001 --weights b.csv
       stablelse lse --file x.csv --column loglik
       stablelse lse --file x.jsonl --key logprobs
       stablelse lse --file logits.npy --dtype float16 --dtype float32

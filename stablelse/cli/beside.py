@@ -1,14 +1,16 @@
-"""Files that go with the numbers: masks and labels, with their errors and notes."""
+"""Files that go with the numbers: masks, weights and labels, with their errors and notes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
+from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES
 from stablelse.numerics.formats import Array
 from stablelse.numerics.rows import masked
@@ -57,72 +59,116 @@ def _renamed(text: str, names: Mapping[str, str]) -> str:
     return what + hint[:2] + re.sub(r"^(or|and) ", "", ", ".join(kept) or "correct the file")
 
 
-#: What a mask's file has of the options for the numbers' file.
-_OPTIONS = {"--file": "--mask", "--axis": "--axis"}
+class Companion(NamedTuple):
+    """A file with a cell for each number: what it may hold, and what becomes of the numbers."""
+
+    option: str
+    rule: str  # what it has
+    allowed: str  # what a cell is not, and what it may be
+    is_wrong: Callable[[Array], Array]
+    put: Callable[[Block, Array], Block]
 
 
-def masked_blocks(blocks: Iterator[Block], path: str, axis: int | None = None) -> Iterator[Block]:
-    """Yield blocks with -inf where a mask says so; a mask of one row is that of every row."""
-    rows = _open(path, axis)
-    first = next(rows)
-    second = next(rows, None)
+MASK = Companion(
+    "--mask",
+    "a mask has a cell for each number",
+    "a mask value; 1 or true keeps a number, 0 or false masks it",
+    lambda cells: (cells != 0) & (cells != 1),
+    lambda block, cells: block._replace(values=masked(block.values, cells != 0), masked=cells == 0),
+)
+WEIGHTS = Companion(
+    "--weights",
+    "each number has a weight",
+    "a weight; give a finite number",
+    lambda cells: ~np.isfinite(cells),
+    lambda block, cells: block._replace(weights=cells),
+)
+
+
+def with_companions(blocks: Iterator[Block], options: Request, dtype: str) -> Iterator[Block]:
+    """Yield blocks with what the files beside them say of each number."""
+    for companion, path in ((MASK, options.mask), (WEIGHTS, options.weights)):
+        if path and options.numbers:
+            blocks = _beside_arguments(blocks, path, companion, dtype)
+        elif path:
+            cells = _open(path, companion, dtype, options.axis)
+            blocks = beside(blocks, cells, companion, options.by == "columns")
+    return blocks
+
+
+def beside(
+    blocks: Iterator[Block], cells: Iterator[Block], companion: Companion, by_columns: bool = False
+) -> Iterator[Block]:
+    """Put the cells of a file beside numbers: one row, or a column, may be that of every vector."""
+    head = next(blocks)
+    first, cells = _turned(cells, head.values.shape[1], by_columns)
+    second = next(cells, None)
     is_one_row = second is None and len(first.values) == 1
-    mask = Beside(chain([first] if second is None else [first, second], rows))
-    block = None
-    for block in blocks:
-        length = len(block.values)
-        pieces = [first] if is_one_row else mask.take(length)
-        rows_kept = [_kept(piece, block) for piece in pieces]
-        if not is_one_row and sum(map(len, rows_kept)) < length:
+    rows = Beside(chain([first] if second is None else [first, second], cells))
+    for block in chain([head], blocks):
+        length, expected = block.values.shape
+        pieces = [first] if is_one_row else rows.take(length)
+        for piece in pieces:
+            width = piece.values.shape[1]
+            if width != expected and not (width == 1 and by_columns):
+                raise ReadError(
+                    f"{piece.source} has {count(width, 'column')}, but {block.source} has "
+                    f"{expected}: {companion.rule}"
+                )
+        if not is_one_row and sum(len(piece.values) for piece in pieces) < length:
             raise ReadError(
-                f"{path} has fewer rows than {block.source}: a mask has a cell for each number, or "
-                "one row for all"
+                f"{first.source} has fewer rows than {block.source}: {companion.rule}, or one row "
+                "for all"
             )
-        kept = np.concatenate(rows_kept)
-        yield _masked(block, np.broadcast_to(kept, block.values.shape))
-    if block is not None and not is_one_row and not mask.is_spent:
+        here = np.concatenate([piece.values for piece in pieces])
+        yield companion.put(block, np.broadcast_to(here, block.values.shape))
+    if not is_one_row and not rows.is_spent:
         raise ReadError(
-            f"{path} has more rows than {block.source}: a mask has a cell for each number, or one "
-            "row for all"
+            f"{first.source} has more rows than {block.source}: {companion.rule}, or one row for "
+            "all"
         )
 
 
-def masked_vector(block: Block, path: str) -> Block:
-    """Return a vector given as arguments, shape (1, n), with -inf where a mask says so."""
+def _turned(cells: Iterator[Block], width: int, by_columns: bool) -> tuple[Block, Iterator[Block]]:
+    """Return the first rows and the rest; a column for rows becomes a row, and conversely."""
+    first = next(cells)
+    if first.values.shape[1] > 1 == width == len(first.values):
+        return first.mapped(lambda row: row.reshape(-1, 1)), cells
+    if by_columns or not first.values.shape[1] == 1 < width:
+        return first, cells
+    head = [first]
+    while sum(len(block.values) for block in head) <= width and (block := next(cells, None)):
+        head.append(block)
+    column = np.concatenate([block.values for block in head])
+    if len(column) == width:
+        return first._replace(values=column.reshape(1, -1)), iter(())
+    return first, chain(head[1:], cells)
+
+
+def _beside_arguments(
+    blocks: Iterator[Block], path: str, companion: Companion, dtype: str
+) -> Iterator[Block]:
+    """Put the cells of a file, in rows or in columns, beside a vector given as arguments."""
+    (block,) = blocks
+    cells = np.concatenate([piece.values.ravel() for piece in _open(path, companion, dtype)])
     n = block.values.shape[1]
-    pieces = list(_open(path))
-    cells = np.concatenate([piece.values.reshape(-1) for piece in pieces])
     if len(cells) != n:
         raise ReadError(
             f"{path} has {count(len(cells), 'cell')}, but {block.source} has {count(n, 'number')}"
         )
-    row = pieces[0]._replace(values=cells[np.newaxis])
-    return _masked(block, _kept(row, block))
+    yield companion.put(block, cells[np.newaxis])
 
 
-def _open(path: str, axis: int | None = None) -> Iterator[Block]:
-    return open_beside([path], ReadOptions(axis=axis, words=True), _OPTIONS)
-
-
-def _kept(piece: Block, block: Block) -> Array:
-    """Return where a piece of a mask keeps the numbers beside it."""
-    width, expected = piece.values.shape[1], block.values.shape[1]
-    if width != expected:
-        raise ReadError(
-            f"{piece.source} has {count(width, 'column')}, but {block.source} has {expected}: a "
-            "mask has a cell for each number"
-        )
-    wrong = np.argwhere((piece.values != 0) & (piece.values != 1))
-    if len(wrong):
-        row, column = wrong[0].tolist()
-        raise ReadError(
-            f"{piece.source}, row {piece.offset + row + 1}, column {column + 1}: "
-            f"{float(piece.values[row, column]):g} is not a mask value; 1 or true keeps a number, "
-            "0 or false masks it"
-        )
-    kept: Array = piece.values != 0
-    return kept
-
-
-def _masked(block: Block, kept: Array) -> Block:
-    return block._replace(values=masked(block.values, kept), masked=~kept)
+def _open(path: str, companion: Companion, dtype: str, axis: int | None = None) -> Iterator[Block]:
+    """Read a companion, and refuse the first cell that is wrong."""
+    names = {"--file": companion.option, "--axis": "--axis"}
+    reading = ReadOptions(axis=axis, words=companion is MASK, dtype=dtype)
+    for block in open_beside([path], reading, names):
+        wrong = np.argwhere(companion.is_wrong(block.values))
+        if len(wrong):
+            row, column = wrong[0].tolist()
+            raise ReadError(
+                f"{block.source}, row {block.offset + row + 1}, column {column + 1}: "
+                f"{float(block.values[row, column]):g} is not {companion.allowed}"
+            )
+        yield block

@@ -78,7 +78,7 @@ def _comparisons(
     for stack in batches(meter.following(found)):
         yield compare_rows(
             stack.values,
-            Problem(job.function, job.empty),
+            Problem(job.function, job.empty, stack.weights),
             job.candidates(),
             job.formats,
             partial(place_of, stack),

@@ -13,15 +13,17 @@ import numpy as np
 import typer
 
 from stablelse.analysis import Place
-from stablelse.cli.beside import masked_blocks, masked_vector
+from stablelse.cli.beside import with_companions
 from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES
 from stablelse.numerics.formats import Array, Format, UnknownFormatError, find_format
 from stablelse.numerics.formulas import (
     FORMULAS,
     USUAL,
+    WEIGHTED,
     Candidate,
     ChoiceError,
+    Formulas,
     Method,
     Shift,
     candidates,
@@ -66,6 +68,7 @@ class Job(NamedTuple):
     shifts: list[Shift]
     formats: list[Format]
     empty: str = "nan"  # what becomes of vectors that are completely masked or hold only -inf
+    formulas: Formulas = FORMULAS
 
     @classmethod
     def of(cls, function: Function, options: Request) -> Job:
@@ -79,11 +82,12 @@ class Job(NamedTuple):
                 )
         shifts = [find_shift(shift.strip()) for shift in options.shift or ["max"]]
         methods = [find_method(name) for name in options.method or ()] or None
-        candidates(function, methods or USUAL, shifts)
+        formulas = WEIGHTED if options.weights else FORMULAS
+        candidates(function, methods or USUAL, shifts, formulas)
         if options.steps and methods and not FORMULAS.keys() & set(methods):
-            formulas = ", ".join(method.value for method in FORMULAS)
-            raise typer.BadParameter(f"--steps needs a method that has steps: {formulas}")
-        return cls(function, methods, shifts, formats, options.empty)
+            having = ", ".join(method.value for method in FORMULAS)
+            raise typer.BadParameter(f"--steps needs a method that has steps: {having}")
+        return cls(function, methods, shifts, formats, options.empty, formulas)
 
     @property
     def dtype(self) -> str:
@@ -92,7 +96,7 @@ class Job(NamedTuple):
 
     def candidates(self, usual: Sequence[Method] = USUAL) -> list[Candidate]:
         """Return what is computed in each format: what is asked for, or the usual methods."""
-        return candidates(self.function, self.methods or usual, self.shifts)
+        return candidates(self.function, self.methods or usual, self.shifts, self.formulas)
 
     @property
     def has_usual_shift(self) -> bool:
@@ -135,15 +139,15 @@ def read_options(options: Request, dtype: str, gauge: Gauge | None = None) -> Re
 def open_numbers(
     options: Request, dtype: str, gauge: Gauge | None = None, alike: bool = True
 ) -> tuple[Iterator[Block], By | None]:
-    """Return the blocks of all files without the mask, and what a vector is to be."""
+    """Return the blocks of all files without mask and weights, and what a vector is to be."""
     reading = read_options(options, dtype, gauge)
     by = By(options.by) if options.by else None
     return open_files(options.file or ["-"], reading, alike and by is not By.ROWS), by
 
 
-def prepared(options: Request, blocks: Iterator[Block]) -> Iterator[Block]:
-    """Return blocks with -inf where the mask says so, divided by the temperature."""
-    blocks = masked_blocks(blocks, options.mask, options.axis) if options.mask else blocks
+def prepared(options: Request, blocks: Iterator[Block], dtype: str) -> Iterator[Block]:
+    """Return blocks with -inf where the mask says so and with weights, over the temperature."""
+    blocks = with_companions(blocks, options, dtype)
     if options.temperature is None:
         return blocks
     return map(partial(_divided, options.temperature), blocks)
@@ -170,7 +174,7 @@ def open_input(
 ) -> tuple[Iterator[Block], By | None]:
     """Return the blocks of all files, prepared, and what a vector is to be."""
     blocks, by = open_numbers(options, dtype, gauge)
-    return prepared(options, blocks), by
+    return prepared(options, blocks, dtype), by
 
 
 def read_vectors(options: Request, dtype: str, gauge: Gauge | None = None) -> Iterator[Vectors]:
@@ -207,11 +211,9 @@ def read_one(options: Request, formats: Sequence[Format]) -> tuple[Array, Place]
 def _argument(options: Request, dtype: str) -> Vectors:
     values = parse_numbers(options.numbers or [], dtype=dtype)
     block = Block(values[np.newaxis], "the vector given", 0)
-    if options.mask is not None:
-        block = masked_vector(block, options.mask)
-    if options.temperature is not None:
-        block = _divided(options.temperature, block)
-    return Vectors(block.values, "", 1, By.ALL, False, None)._replace(masked=block.masked)
+    (block,) = prepared(options, iter([block]), dtype)
+    vectors_ = Vectors(block.values, "", 1, By.ALL, False, None)
+    return vectors_._replace(masked=block.masked, weights=block.weights)
 
 
 def place_of(stack: Vectors, index: int) -> Place:

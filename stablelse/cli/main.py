@@ -7,11 +7,12 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from stablelse.cli.app import app
+from stablelse.cli.app import COMMANDS, app
 from stablelse.cli.help import with_hint
 from stablelse.numerics.threads import SettingError
 
@@ -51,8 +52,8 @@ def _exit_code(args: list[str] | None) -> int:
         command = error.ctx.command_path if getattr(error, "ctx", None) else "stablelse"
         name, possible = getattr(error, "option_name", ""), getattr(error, "possibilities", None)
         message = _GONE.get(name) or with_hint(_one_line(error.format_message()))
-        if possible and name not in _GONE:
-            message = f"{name} is not an option: did you mean {possible[0]}?"
+        if name and name not in _GONE:
+            message = _unknown(name, command.split()[-1], possible) or message
         return _complain(f"{message} (see {command} --help)")
     except OSError as error:
         _silence(sys.stdout)
@@ -65,6 +66,24 @@ def _exit_code(args: list[str] | None) -> int:
     except Exception as error:  # anything that is not foreseen, whatever it is
         return _confess(error)
 
+
+def _unknown(name: str, command: str, possible: Sequence[str] | None) -> str:
+    """Return what is said of an option that the command does not have."""
+    option = name.removeprefix("--").replace("-", "_")
+    having = [other for other, each in COMMANDS.items() if option in each.options.split()]
+    if having:
+        who = f"{', '.join(having)} {'has' if len(having) == 1 else 'have'} it"
+        return "; ".join([f"{command} has no {name}: {who}", *_INSTEAD.get((command, name), ())])
+    return f"{name} is not an option: did you mean {possible[0]}?" if possible else ""
+
+
+_LOG_WEIGHTS = ("add the logarithms of the weights to the numbers",)
+
+#: What to do instead of options that another command has.
+_INSTEAD = {
+    ("softmax", "--weights"): _LOG_WEIGHTS,
+    ("log-softmax", "--weights"): _LOG_WEIGHTS,
+}
 
 #: What to do instead of options that there were once.
 _GONE = {

@@ -97,7 +97,7 @@ def _opened(source: Request, dtype: str) -> tuple[Iterator[Vectors], Beside]:
     if by not in (None, By.ROWS):
         raise typer.BadParameter(f"--label-column labels rows: it does not go with --by {by.value}")
     logits, labels = split_column(blocks, None if source.column else column)
-    return vectors(prepared(source, logits), By.ROWS, NOTES.note), Beside(labels)
+    return vectors(prepared(source, logits, dtype), By.ROWS, NOTES.note), Beside(labels)
 
 
 def _seen(stacks: Iterator[Vectors], passes: Passes) -> Iterator[Vectors]:

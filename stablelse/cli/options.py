@@ -210,6 +210,10 @@ OPTIONS = {
             str, "PATH", "A file with a cell for each number: 1 or true keeps it, 0 or false counts"
             " as -inf; or one row of them, for every row.",
         ),
+        "weights": Option(
+            str, "PATH", "The b of log(b_1 e^x_1 + ...), of either sign: a file with a number for"
+            " each x; or one row of them, for every row.",
+        ),
         "header": Option(
             bool, None, "Otherwise: if line 1 holds names, and no numbers.",
             flags="--header/--no-header",
@@ -351,10 +355,13 @@ DEFAULTS = {
     for key, option in group.items()
 }
 
+#: What goes with numbers as arguments too.
+BESIDE_NUMBERS = ("mask", "weights", "temperature")
+
 #: What says where numbers come from, and how a file is read.
 INPUT = (
     *("file", "key", "axis", "column", "by", "row", "header", "skip_na", "delimiter", "decimal"),
-    *("mask", "temperature"),
+    *BESIDE_NUMBERS,
 )
 
 
@@ -407,10 +414,8 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
      "--label-column is for files and pipes: use --label K"),
     ("nll", lambda o: o.is_piped and o.labels is None and o.label_key is not None,
      "--label-key reads the logits' file twice, which a pipe cannot be: save it to a file"),
-    ("nll", lambda o: [o.labels, o.mask].count("-") + o.is_piped > 1,
-     "standard input can be read for one of logits, labels and mask"),
-    ("", lambda o: o.mask == "-" and o.is_piped,
-     "standard input cannot be both the mask and the numbers"),
+    ("", lambda o: [o.labels, o.mask, o.weights].count("-") + o.is_piped > 1,
+     "standard input can be read only once: save the numbers, or what goes with them, to a file"),
     ("", lambda o: o.axis is not None and o.by not in (None, "rows"),
      "--axis says what a vector is: leave out --by {by}"),
     ("sweep", lambda o: o.offset is not None and o.scale is not None,
@@ -431,7 +436,7 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
 def refuse(request: Request) -> None:
     """Refuse options that contradict each other, and those for files if none is read."""
     if request.numbers:
-        for_files = request.given(*(name for name in INPUT if name not in ("mask", "temperature")))
+        for_files = request.given(*(name for name in INPUT if name not in BESIDE_NUMBERS))
         where = "with numbers as arguments"
     else:
         may_be_without = request.command in ("peers", "prove") and not request.file

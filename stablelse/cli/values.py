@@ -40,11 +40,11 @@ def job_of(request: Request) -> Job:
     """Return what is to be computed, or complain of what a cluster does not do."""
     function = Function(FUNCTIONS[request.function])
     job = Job.of(function, request)
-    is_changed = request.mask or request.temperature
+    is_changed = request.mask or request.weights or request.temperature
     if request.engine == "dask" and (is_changed or not _may_stream(request, job)):
         raise typer.BadParameter(
-            "--engine dask sums up in one pass: it does not go with --mask, --temperature, --row, "
-            "--steps, --errors, another --shift than max, or longdouble"
+            "--engine dask sums up in one pass: it does not go with --mask, --weights, "
+            "--temperature, --row, --steps, --errors, another --shift than max, or longdouble"
         )
     return job
 
@@ -53,7 +53,18 @@ def values_of(results: Iterable[Any], request: Any) -> Iterator[Values]:
     """Yield the values of results or totals: the exact ones, or those asked for."""
     for result in results:
         if request.method or result.method is Method.EXACT:
-            yield Values(np.atleast_1d(result.value), False)
+            value = np.atleast_1d(result.value)
+            if getattr(result, "sign", None) is not None:
+                value = logarithms(value, np.atleast_1d(result.sign))
+            yield Values(value, False)
+
+
+def logarithms(values: Array, signs: Array) -> Array:
+    """Return the logarithms of weighted sums: NaN, with a note on stderr, if one is negative."""
+    if (signs < 0).any():
+        text = "a sum is negative, and its logarithm NaN: --json has log |sum| and the sign"
+        NOTES.note(Note(text))
+    return np.where(signs < 0, np.nan, values).astype(values.dtype)
 
 
 def passes() -> Any:
@@ -63,7 +74,7 @@ def passes() -> Any:
 
 def _may_stream(request: Request, job: Job) -> bool:
     """Whether what is asked for can be had without gathering the numbers."""
-    if request.numbers or request.row or job.empty != "nan" or request.steps:
+    if request.numbers or request.row or job.empty != "nan" or request.steps or request.weights:
         return False
     if job.dtype == "longdouble":
         return False
@@ -118,6 +129,8 @@ def _values(request: Request, job: Job, meter: Meter) -> Iterator[Values]:
             _note_unfit(stack, format_)
         columns = [
             candidate.values(job.function, stack.values, format_, job.empty)
+            if stack.weights is None
+            else logarithms(*candidate.weighted_values(stack.values, stack.weights, format_))
             for format_ in job.formats
             for candidate in candidates
         ]

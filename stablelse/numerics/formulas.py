@@ -246,6 +246,8 @@ def _table(method: Method, **formulas: str) -> dict[Function, Formula]:
     }
 
 
+Formulas = Mapping[Method, Sequence[Mapping[Function, Formula]]]
+
 _NAIVE = "e exp x, s sum e, "
 _SHIFTED = "a shift x, d subtract x a, e exp d, s sum e, "
 
@@ -253,7 +255,7 @@ _SHIFTED = "a shift x, d subtract x a, e exp d, s sum e, "
 #: library's. The sources are algorithms 3.1, 3.2, 4.1 and 4.2 of Blanchard, Higham & Higham 2021,
 #: any a for theirs, and their equations 3.7 and 1.5. The division-free softmax is as short as it is
 #: popular; it costs digits: y is rounded by up to u |y|, which exp makes a relative error.
-FORMULAS: dict[Method, tuple[dict[Function, Formula], ...]] = {
+FORMULAS: Formulas = {
     Method.NAIVE: (
         _table(
             Method.NAIVE,
@@ -280,7 +282,7 @@ FORMULAS: dict[Method, tuple[dict[Function, Formula], ...]] = {
 }
 
 #: With weights b: the logarithm of the absolute value of the sum of b e^x.
-WEIGHTED: dict[Method, tuple[dict[Function, Formula], ...]] = {
+WEIGHTED: Formulas = {
     Method.NAIVE: (
         _table(
             Method.NAIVE,
@@ -383,7 +385,7 @@ def candidates(
     function: Function,
     methods: Iterable[Method],
     shifts: Sequence[Shift],
-    tables: Mapping[Method, Sequence[Mapping[Function, Formula]]] = FORMULAS,
+    tables: Formulas = FORMULAS,
 ) -> list[Candidate]:
     """Return each method once, in the order of `Method`, a shifted formula once per shift."""
     chosen = set(methods)

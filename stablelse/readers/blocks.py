@@ -55,21 +55,27 @@ class Block(NamedTuple):
     columns: tuple[str, ...] | None = None  # the names of the columns, if there was a header
     #: Where a mask hides a number, so that -inf stands there; ``None`` without a mask.
     masked: Mask | None = None
+    weights: Array | None = None  # of the same shape: one for each number; None without any
     #: What a vector is, if the input says so. Lists may have another length in the next block.
     by: By | None = None
     outer: tuple[int, ...] = ()  # the lengths of the axes over which rows are counted, if several
     left_out: tuple[int, ...] = ()  # the positions in the file, from 0, of index columns
 
     def mapped(self, change: Callable[[Array], Array]) -> Block:
-        """Return the block with a change made to its numbers and to both masks."""
-        missing, masked = (
-            None if cells is None else change(cells) for cells in (self.missing, self.masked)
-        )
-        return self._replace(values=change(self.values), missing=missing, masked=masked)
+        """Return the block with a change made to its numbers, and to what lies beside them."""
+        aligned = {name: getattr(self, name) for name in ("values", "missing", *BESIDE)}
+        new: dict[str, Any] = {
+            name: change(cells) for name, cells in aligned.items() if cells is not None
+        }
+        return self._replace(**new)
 
     def rows(self, begin: int, end: int) -> Block:
         """Return the rows at these positions, from 0, the last one excluded."""
         return self.mapped(lambda cells: cells[begin:end])._replace(offset=self.offset + begin)
+
+
+#: The fields of blocks and vectors that have a cell for each number, or are None.
+BESIDE = ("masked", "weights")
 
 
 class Gauge:

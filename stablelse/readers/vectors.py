@@ -7,11 +7,12 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from stablelse.readers.blocks import (
+    BESIDE,
     Array,
     Block,
     By,
@@ -38,6 +39,7 @@ class Vectors(NamedTuple):
     vertical: bool  # whether each line had one number
     names: tuple[str, ...] | None  # the vectors' names, if they are columns below a header
     masked: Mask | None = None  # as in `Block`, shape (m, n)
+    weights: Array | None = None  # the same
     labels: Array | None = None  # what the vectors are labelled with, shape (m,), if they are
     outer: tuple[int, ...] = ()  # as in `Block`
 
@@ -47,7 +49,7 @@ class Vectors(NamedTuple):
 
     def part(self, begin: int, end: int) -> Vectors:
         """Return the vectors at these positions, from 0, the last one excluded."""
-        aligned = {name: getattr(self, name) for name in ("values", "names", "masked", "labels")}
+        aligned = {name: getattr(self, name) for name in ("values", "names", "labels", *BESIDE)}
         cut = {name: cells[begin:end] for name, cells in aligned.items() if cells is not None}
         return self._replace(first=self.first + begin, **cut)
 
@@ -144,9 +146,9 @@ def _arranged(blocks: Iterator[Block], by: By) -> Iterator[tuple[Vectors, Mask |
             block = block.mapped(lambda rows: rows.reshape(1, -1))
         elif by is By.COLUMNS:
             block = block.mapped(lambda rows: np.ascontiguousarray(rows.T))
-        first, values, masked = block.offset + 1, block.values, block.masked
-        stack = Vectors(values, block.source, first, axis, vertical, names, masked, outer=outer)
-        yield stack, block.missing
+        beside = {name: getattr(block, name) for name in BESIDE}
+        stack = Vectors(block.values, block.source, block.offset + 1, axis, vertical, names)
+        yield stack._replace(outer=outer, **beside), block.missing
 
 
 def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
@@ -168,10 +170,10 @@ def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
     if len({block.values.shape[1] for block in gathered}) > 1:
         gathered = [block.mapped(lambda rows: rows.reshape(-1, 1)) for block in gathered]
     values = np.concatenate([block.values for block in gathered])
-    missing, masked = (_joined(gathered, name) for name in ("missing", "masked"))
+    beside: dict[str, Any] = {name: _joined(gathered, name) for name in ("missing", *BESIDE)}
     source, *others = dict.fromkeys(block.source for block in gathered)
     source += f" and {len(others)} more" if others else ""
-    yield gathered[0]._replace(values=values, source=source, missing=missing, masked=masked)
+    yield gathered[0]._replace(values=values, source=source, **beside)
 
 
 def _most() -> int:
@@ -203,8 +205,13 @@ def _without_missing(stack: Vectors, missing: Mask | None) -> Iterator[Vectors]:
         if length:
             part = stack.part(begin, end)
             here, shape = present[begin:end], (end - begin, length)
-            masked = None if part.masked is None else part.masked[here].reshape(shape)
-            yield part._replace(values=part.values[here].reshape(shape), masked=masked)
+            aligned = {name: getattr(part, name) for name in ("values", *BESIDE)}
+            kept: dict[str, Any] = {
+                name: cells[here].reshape(shape)
+                for name, cells in aligned.items()
+                if cells is not None
+            }
+            yield part._replace(**kept)
 
 
 class Passes:

@@ -283,6 +283,13 @@ class _Columns(NamedTuple):
             symbol = operation.symbol
             if evaluation is None or symbol not in evaluation.per_element or symbol in "xb":
                 continue
+            is_culprit = any(f.symbol == symbol and not f.harmless for f in result.findings)
+            if (
+                symbol == "e" != self.term_symbol
+                and self.words is not _Words.ALL
+                and not is_culprit
+            ):
+                continue  # its product with the weight says enough where there is little room
             if symbol == "p" and is_gradient and self.words is _Words.NONE:
                 continue  # there is little room, and the gradient is p, or p - 1 at the label
             cells = [Text() if index is None else self.cell(symbol, index) for index in elements]

@@ -167,6 +167,8 @@ class _Part:
                 text = f"{RESULT_WORDS[self.comparisons[0].function]}_{best + 1:,}: {text}"
         else:
             text = self.glyphs.number(value, digits)
+            if (getattr(result, "sign", None) or 0) < 0:
+                text = f"log(-sum): {text}"
         words = "" if verdict is Verdict.RIGHT else VERDICT_WORDS[verdict]
         words = "" if words.lower() == text.lower() else words
         return Text.assemble(" ".join(filter(None, (text, words))), " ", (mark, style))

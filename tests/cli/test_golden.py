@@ -10,6 +10,7 @@ _TWO_PEERS = ["--peer", "naive", "--peer", "logaddexp", "--no-time"]
 #: Logits with a label beside them: one breaks the naive loss, one costs it digits, one is left out.
 _LABELLED = ["--label-column", "digit"]
 _LOGITS = b"zero,one,digit\n1,2,0\n1000,3,0\n40,0,0\n5,6,-100\n-800,-790,1\n"
+_WEIGHTS = ["--weights", "-"]
 _THREE_FORMATS = ["--dtype", "float16", "--dtype", "float32", "--dtype", "float64"]
 
 #: The scenes but for the last two, which show the libraries that are installed.
@@ -25,6 +26,13 @@ RUNS = {
         ["lse", "1000", "1001", "1002", *["--shift", "max", "--shift", "min", "--shift", "0"]],
         {"columns": 120},
     ),
+    "weights": (["lse", "1000", "1001", "1002", *_WEIGHTS], {"stdin": b"1 -1 0.5"}),
+    "weights-ascii": (
+        ["lse", "0", "1", "2", *_WEIGHTS],
+        {"stdin": b"1 -1 0.1", "encoding": "ascii"},
+    ),
+    "weights-steps": (["lse", "0", "2", *_WEIGHTS, "--steps"], {"stdin": b"1 -0.1"}),
+    "weights-csv": (["lse", "0", "2", *_WEIGHTS, "--format", "csv"], {"stdin": b"1 -0.1"}),
     "softmax": (["softmax", "1000", "1", "-1000.5"], {}),
     "softmax-wide": (["softmax", "1000", "1", "-1000.5"], {"columns": 120}),
     "softmax-plain": (["softmax", "1000", "1", "-1000.5", "--format", "plain"], {}),

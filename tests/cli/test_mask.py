@@ -87,12 +87,11 @@ def cut(array, sizes, source="x"):
 
 @pytest.mark.parametrize("mask_size", [1, 2, 3, 50])
 @pytest.mark.parametrize("size", [1, 3, 7, 50])
-def test_blocks_of_other_sizes(size, mask_size, monkeypatch):
+def test_blocks_of_other_sizes(size, mask_size):
     rng = np.random.default_rng(5)
     x, kept = rng.normal(size=(23, 4)), rng.random((23, 4)) < 0.7
     blocks = cut(kept.astype(float), repeat(mask_size), "mask")
-    monkeypatch.setattr(beside, "open_beside", lambda *_: blocks)
-    found = list(beside.masked_blocks(cut(x, repeat(size)), "mask"))
+    found = list(beside.beside(cut(x, repeat(size)), blocks, beside.MASK))
     assert [len(block.values) for block in found] == [len(b.values) for b in cut(x, repeat(size))]
     assert np.array_equal(np.concatenate([b.values for b in found]), np.where(kept, x, -np.inf))
     assert np.array_equal(np.concatenate([b.masked for b in found]), ~kept)
@@ -189,7 +188,7 @@ def test_one_clear_line(command, name, run, tmp_path, monkeypatch):
     ("args", "complaint"),
     [
         (["lse", "1", "2", "--mask", "mask"], "mask has 3 cells, but the vector given has 2 num"),
-        (["lse", "--mask", "-"], "standard input cannot be both the mask and the numbers"),
+        (["lse", "--mask", "-"], "standard input can be read only once"),
         (["lse", "1", "2", "3", "--mask", "mask", "--dtype", "float8_e4m3fn"], "no infinity"),
         (["softmax", "1", "-inf", "--empty", "half"], "--empty"),
         (["lse", "--file", "x", "--mask", "mask", "--engine", "dask"], "does not go with --mask"),

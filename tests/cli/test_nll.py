@@ -270,7 +270,7 @@ BAD = {
         ["--logits", "x", "--label-column", "1", "--by", "columns"],
         "it does not go with --by columns",
     ),
-    "one pipe for both": ({}, ["--labels", "-"], "one of logits, labels and mask"),
+    "one pipe for both": ({}, ["--labels", "-"], "can be read only once"),
     "missing cells": ({"x": "1,2\n", "y": "0\n"}, [*_XY, "--skip-na"], "number the classes anew"),
     "a mean of gradients": (
         {},

@@ -1,0 +1,177 @@
+"""--weights: what is read, what is computed of it, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+import stablelse
+from stablelse.cli.options import OPTIONS
+
+X = np.array([[0.0, 1.0, 2.0], [1000.0, 1001.0, 1002.0]])
+B = np.array([[1.0, 0.5, 3.0], [2.0, -0.25, 1e-3]])
+ONE = B[1]
+
+
+def logarithms(x, b, **options):
+    return stablelse.logsumexp(x, axis=1, b=b, **options).tolist()
+
+
+def numbers(text):
+    return [float(line) for line in text.split()]
+
+
+@pytest.mark.parametrize(
+    ("b", "saved"),
+    [
+        (B, B),
+        (ONE, ONE[np.newaxis]),  # one row for every row
+        (ONE, ONE[:, np.newaxis]),  # and as a column
+    ],
+)
+@pytest.mark.parametrize("kind", ["npy", "csv", "json"])
+def test_a_weight_for_each_number_or_a_row_for_all(b, saved, kind, run, tmp_path):
+    path = tmp_path / f"b.{kind}"
+    if kind == "npy":
+        np.save(path, saved)
+    elif kind == "csv":
+        np.savetxt(path, saved, delimiter=",")
+    else:
+        path.write_text(json.dumps(saved.tolist()))
+    np.save(tmp_path / "x.npy", X)
+    done = run("lse", "-f", tmp_path / "x.npy", "--weights", path, "-q")
+    assert (done.code, done.err) == (0, "")
+    assert numbers(done.out) == logarithms(X, b)
+
+
+@pytest.mark.parametrize("text", ["2 -0.25 1e-3", "2\n-0.25\n1e-3\n", "b\n2\n-0.25\n1e-3\n"])
+def test_arguments_and_pipes(text, run, tmp_path):
+    (tmp_path / "b").write_text(text)
+    weights = ["--weights", tmp_path / "b", "-q"]
+    right = logarithms(X[:1], ONE)
+    assert numbers(run("lse", "0", "1", "2", *weights).out) == right
+    for piped in (b"0 1 2\n", b"0\n1\n2\n"):
+        assert numbers(run("lse", *weights, stdin=piped).out) == right
+    assert numbers(run("lse", *weights, "--skip-na", stdin=b"0 NA 2\n").out) == logarithms(
+        X[:1, [0, 2]], ONE[[0, 2]]
+    )
+
+
+def test_columns_have_weights_of_their_own_or_one_column_for_all(run, tmp_path):
+    np.savetxt(tmp_path / "x", X.T)
+    for b, saved in ((B, B.T), (ONE, ONE[:, np.newaxis])):
+        np.savetxt(tmp_path / "b", saved)
+        files = ["-f", tmp_path / "x", "--weights", tmp_path / "b"]
+        assert numbers(run("lse", *files, "--by", "columns", "-q").out) == logarithms(X, b)
+    np.savetxt(tmp_path / "b", B.T)
+    done = run("lse", *files, "--by", "all", "-q")
+    assert numbers(done.out) == [stablelse.logsumexp(X, b=B)]
+
+
+def test_long_vectors_masks_temperatures_and_formats(run, tmp_path):
+    rng = np.random.default_rng(3)
+    x, b = rng.normal(size=(2, 20_000)) * [[300], [1]]
+    kept = rng.random(20_000) < 0.5
+    for name, array in (("x", x), ("b", b), ("kept", kept)):
+        np.save(tmp_path / f"{name}.npy", array)
+    files = ["-f", tmp_path / "x.npy", "--weights", tmp_path / "b.npy", "--by", "all"]
+    done = run("lse", *files, "--mask", tmp_path / "kept.npy", "--temperature", "3", "--json")
+    (vector,) = json.loads(done.out)["vectors"]
+    value, sign = stablelse.logsumexp(x / 3, b=b, where=kept, return_sign=True)
+    assert (vector["value"], vector["results"][-1]["sign"]) == (value, sign)
+    assert vector["weights"] == b.tolist()
+    done = run("lse", "1", "2", *files[2:4], "--dtype", "float16", "-q")
+    assert (done.code, "b.npy has 20000 cells, but the vector given has 2" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("format_", ["float16", "float32", "float64", "bfloat16"])
+def test_x_and_weights_are_rounded_to_the_format(format_, run, tmp_path):
+    dtype = stablelse.numerics.formats.find_format(format_).dtype
+    (tmp_path / "b").write_text("0.1 -0.7 0.3")
+    done = run("lse", "1.1", "2.2", "3.3", "--weights", tmp_path / "b", "-q", "--dtype", format_)
+    x, b = (np.array(v, dtype) for v in ([1.1, 2.2, 3.3], [0.1, -0.7, 0.3]))
+    assert dtype.type(done.out) == stablelse.logsumexp(x, b=b, dtype=dtype)
+
+
+def test_a_negative_sum_has_the_logarithm_of_its_size_and_a_sign(run, tmp_path):
+    (tmp_path / "b").write_text("1 -1")
+    weights = ["--weights", tmp_path / "b"]
+    value, sign = stablelse.logsumexp([1.0, 2.0], b=[1, -1], return_sign=True)
+    for options in ([], ["--fail-on", "broken"], ["-m", "shifted"]):
+        done = run("lse", "1", "2", *weights, "-q", *options)
+        assert (done.code, done.out) == (0, "nan\n")
+        note = "a sum is negative, and its logarithm NaN: --json has log |sum| and the sign"
+        assert done.notes == (note,)
+    (vector,) = json.loads(run("lse", "1", "2", *weights, "--json").out)["vectors"]
+    assert vector["value"] == value
+    assert [result["sign"] for result in vector["results"]] == [sign] * 3 == [-1] * 3
+    many = run("lse", *weights, stdin=b"1 2\n2 1\n")
+    assert "log(-sum): 1.541324854612918" in many.out
+
+
+def test_a_wrong_sign_is_no_digit_right(run, tmp_path):
+    (tmp_path / "b").write_text("1 -3 1 1")
+    x = ["2.1", "2.1", "2.1", "2.1000000000000001"]
+    (vector,) = json.loads(run("lse", *x, "--weights", tmp_path / "b", "--json").out)["vectors"]
+    assert [r["verdict"] for r in vector["results"]] == ["right"] * 3  # all are 0
+    (tmp_path / "b").write_text("0.1 0.2 -0.3 1e-18")
+    done = run("lse", "1", "1", "1", "1", "--weights", tmp_path / "b", "-m", "naive", "--json")
+    (vector,) = json.loads(done.out)["vectors"]
+    right, sign = stablelse.logsumexp([1.0] * 4, b=[0.1, 0.2, -0.3, 1e-18], return_sign=True)
+    assert (vector["value"], vector["results"][0]["sign"]) == (right, sign)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_six_weighted_numbers_fit_a_screen(seed, run, tmp_path):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=6) * rng.choice([1, 100, 800])
+    np.savetxt(tmp_path / "b", rng.normal(size=6) * 10.0 ** rng.integers(-9, 9, 6))
+    done = run("lse", *x.round(3), "--weights", tmp_path / "b")
+    lines = done.out.rstrip().splitlines()
+    assert len(lines) <= 23
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        (["lse", "1", "2", "--weights", "b"], "b has 3 cells, but the vector given has 2 numbers"),
+        (["lse", "1", "--weights", "nan"], "nan, row 1, column 1: nan is not a weight; give a fin"),
+        (["lse", "-f", "x", "--weights", "one"], "one has 1 column, but x has 2: each number has"),
+        (["lse", "-f", "x", "--weights", "b3"], "b3 has more rows than x: each number has a weigh"),
+        (["lse", "-f", "x3", "--weights", "x"], "x has fewer rows than x3: each number has a weig"),
+        (["lse", "1", "--weights", "absent"], "cannot read absent"),
+        (["lse", "1", "--weights", "word"], "word, line 1, column 1: '1x' is not a number"),
+        (["lse", "1", "--weights", "empty"], "empty is empty"),
+        (["lse", "--weights", "-"], "standard input can be read only once"),
+        (["lse", "1", "--weights", "-", "--mask", "-"], "standard input can be read only once"),
+        (["lse", "-f", "x", "--weights", "x", "--engine", "dask"], "does not go with --mask, --we"),
+        (["lse", "1", "-m", "division-free", "--weights", "b"], "has no division-free method"),
+        (["softmax", "1", "--weights", "b"], "softmax has no --weights: lse has it; add the logar"),
+        (["log-softmax", "1", "--weights", "b"], "add the logarithms of the weights to the numbe"),
+        (["scan", "x", "--weights", "b"], "scan has no --weights: lse has it"),
+    ],
+)
+def test_what_is_refused(args, complaint, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, text in {
+        "b": "1\n2\n3\n",
+        "x": "1 2\n3 4\n",
+        "b3": "1 2\n3 4\n5 6\n",
+        "x3": "1 2\n3 4\n5 6\n",
+        "nan": "nan\n",
+        "one": "1\n",
+        "word": "1x\n",
+        "empty": "",
+    }.items():
+        (tmp_path / name).write_text(text)
+    done = run(*args)
+    assert (done.code, done.out) == (2, "")
+    assert complaint in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_an_option_of_another_command_says_whose_it_is(run):
+    for command, option, whose in (("lse", "--grad", "nll"), ("limits", "--shift", "lse")):
+        assert f"{command} has no {option}: {whose}" in run(command, option).err
+    assert "weights" in OPTIONS["Numbers and files"]
