@@ -236,7 +236,8 @@ class Facts(NamedTuple):
         exact = None if best is None else np.atleast_1d(best)
         lost = max(np.ceil(np.log10(2 * result.ulps)), 0) if result.ulps else 0
         least = int(max(0, all_digits(format_) - lost))
-        if exact is None or exact.shape != value.shape or not value.size:
+        is_opposite = result.sign is not None and result.ulps == np.inf  # the sum's sign is wrong
+        if exact is None or exact.shape != value.shape or not value.size or is_opposite:
             right = np.full(value.shape, least)
             return cls(comparison, result, glyphs, format_, exact, right, None, least)
         right = _right_digits(value, exact, format_)

@@ -6,42 +6,36 @@ import numpy as np
 import pytest
 
 import stablelse
-from stablelse.cli.options import OPTIONS
 
 X = np.array([[0.0, 1.0, 2.0], [1000.0, 1001.0, 1002.0]])
 B = np.array([[1.0, 0.5, 3.0], [2.0, -0.25, 1e-3]])
 ONE = B[1]
 
 
-def logarithms(x, b, **options):
-    return stablelse.logsumexp(x, axis=1, b=b, **options).tolist()
+def logarithms(x, b):
+    return stablelse.logsumexp(x, axis=1, b=b).tolist()
 
 
 def numbers(text):
     return [float(line) for line in text.split()]
 
 
-@pytest.mark.parametrize(
-    ("b", "saved"),
-    [
-        (B, B),
-        (ONE, ONE[np.newaxis]),  # one row for every row
-        (ONE, ONE[:, np.newaxis]),  # and as a column
-    ],
-)
 @pytest.mark.parametrize("kind", ["npy", "csv", "json"])
-def test_a_weight_for_each_number_or_a_row_for_all(b, saved, kind, run, tmp_path):
+@pytest.mark.parametrize(
+    "b", [B, ONE[np.newaxis], ONE[:, np.newaxis]], ids=("all", "row", "column")
+)
+def test_a_weight_for_each_number_or_a_row_for_all(b, kind, run, tmp_path):
     path = tmp_path / f"b.{kind}"
     if kind == "npy":
-        np.save(path, saved)
+        np.save(path, b)
     elif kind == "csv":
-        np.savetxt(path, saved, delimiter=",")
+        np.savetxt(path, b, delimiter=",")
     else:
-        path.write_text(json.dumps(saved.tolist()))
+        path.write_text(json.dumps(b.tolist()))
     np.save(tmp_path / "x.npy", X)
     done = run("lse", "-f", tmp_path / "x.npy", "--weights", path, "-q")
     assert (done.code, done.err) == (0, "")
-    assert numbers(done.out) == logarithms(X, b)
+    assert numbers(done.out) == logarithms(X, b if b.shape == X.shape else b.ravel())
 
 
 @pytest.mark.parametrize("text", ["2 -0.25 1e-3", "2\n-0.25\n1e-3\n", "b\n2\n-0.25\n1e-3\n"])
@@ -109,18 +103,6 @@ def test_a_negative_sum_has_the_logarithm_of_its_size_and_a_sign(run, tmp_path):
     assert "log(-sum): 1.541324854612918" in many.out
 
 
-def test_a_wrong_sign_is_no_digit_right(run, tmp_path):
-    (tmp_path / "b").write_text("1 -3 1 1")
-    x = ["2.1", "2.1", "2.1", "2.1000000000000001"]
-    (vector,) = json.loads(run("lse", *x, "--weights", tmp_path / "b", "--json").out)["vectors"]
-    assert [r["verdict"] for r in vector["results"]] == ["right"] * 3  # all are 0
-    (tmp_path / "b").write_text("0.1 0.2 -0.3 1e-18")
-    done = run("lse", "1", "1", "1", "1", "--weights", tmp_path / "b", "-m", "naive", "--json")
-    (vector,) = json.loads(done.out)["vectors"]
-    right, sign = stablelse.logsumexp([1.0] * 4, b=[0.1, 0.2, -0.3, 1e-18], return_sign=True)
-    assert (vector["value"], vector["results"][0]["sign"]) == (right, sign)
-
-
 @pytest.mark.parametrize("seed", range(20))
 def test_six_weighted_numbers_fit_a_screen(seed, run, tmp_path):
     rng = np.random.default_rng(seed)
@@ -140,9 +122,6 @@ def test_six_weighted_numbers_fit_a_screen(seed, run, tmp_path):
         (["lse", "-f", "x", "--weights", "one"], "one has 1 column, but x has 2: each number has"),
         (["lse", "-f", "x", "--weights", "b3"], "b3 has more rows than x: each number has a weigh"),
         (["lse", "-f", "x3", "--weights", "x"], "x has fewer rows than x3: each number has a weig"),
-        (["lse", "1", "--weights", "absent"], "cannot read absent"),
-        (["lse", "1", "--weights", "word"], "word, line 1, column 1: '1x' is not a number"),
-        (["lse", "1", "--weights", "empty"], "empty is empty"),
         (["lse", "--weights", "-"], "standard input can be read only once"),
         (["lse", "1", "--weights", "-", "--mask", "-"], "standard input can be read only once"),
         (["lse", "-f", "x", "--weights", "x", "--engine", "dask"], "does not go with --mask, --we"),
@@ -154,16 +133,8 @@ def test_six_weighted_numbers_fit_a_screen(seed, run, tmp_path):
 )
 def test_what_is_refused(args, complaint, run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name, text in {
-        "b": "1\n2\n3\n",
-        "x": "1 2\n3 4\n",
-        "b3": "1 2\n3 4\n5 6\n",
-        "x3": "1 2\n3 4\n5 6\n",
-        "nan": "nan\n",
-        "one": "1\n",
-        "word": "1x\n",
-        "empty": "",
-    }.items():
+    files = {"b": "1 2 3", "x": "1 2\n3 4", "b3": "1 2\n3 4\n5 6", "nan": "nan", "one": "1"}
+    for name, text in {**files, "x3": files["b3"]}.items():
         (tmp_path / name).write_text(text)
     done = run(*args)
     assert (done.code, done.out) == (2, "")
@@ -174,4 +145,3 @@ def test_what_is_refused(args, complaint, run, tmp_path, monkeypatch):
 def test_an_option_of_another_command_says_whose_it_is(run):
     for command, option, whose in (("lse", "--grad", "nll"), ("limits", "--shift", "lse")):
         assert f"{command} has no {option}: {whose}" in run(command, option).err
-    assert "weights" in OPTIONS["Numbers and files"]
