@@ -212,6 +212,12 @@ def split_digits(text: str, right: int) -> tuple[str, str, str]:
     return mantissa[:cut], mantissa[cut:], mark + exponent
 
 
+def _is_opposite(result: MethodResult) -> bool:
+    """Whether the sum of weighted terms has the wrong sign."""
+    is_far = result.verdict is Verdict.NO_DIGITS and result.ulps == np.inf
+    return result.sign is not None and is_far
+
+
 class Facts(NamedTuple):
     """What a method made of a vector: the right digits of each entry, and what they should be."""
 
@@ -236,8 +242,7 @@ class Facts(NamedTuple):
         exact = None if best is None else np.atleast_1d(best)
         lost = max(np.ceil(np.log10(2 * result.ulps)), 0) if result.ulps else 0
         least = int(max(0, all_digits(format_) - lost))
-        is_opposite = result.sign is not None and result.ulps == np.inf  # the sum's sign is wrong
-        if exact is None or exact.shape != value.shape or not value.size or is_opposite:
+        if exact is None or exact.shape != value.shape or not value.size or _is_opposite(result):
             right = np.full(value.shape, least)
             return cls(comparison, result, glyphs, format_, exact, right, None, least)
         right = _right_digits(value, exact, format_)
@@ -245,13 +250,6 @@ class Facts(NamedTuple):
         worst = int(right.argmin()) if is_held else None
         least = int(right.min()) if is_held else least
         return cls(comparison, result, glyphs, format_, exact, right, worst, least)
-
-    @property
-    def has_wrong_sign(self) -> bool:
-        """Whether the sum of weighted terms is negative and should be positive, or conversely."""
-        results = [r for r in self.comparison.results if r.format == self.result.format]
-        best = next((r for r in results if r.method is Method.EXACT), self.result)
-        return best.sign is not None and bool(best.sign * self.result.sign < 0)
 
     def number(self, value: Any) -> str:
         """Return a number of a sentence."""
@@ -319,11 +317,11 @@ def _digits(facts: Facts) -> str:
     few = ("no digit is right", "the first digit is right")
     digits = f"the first {right} digits are right" if right > 1 else few[right]
     is_fair = right == 0 and not result.verdict.is_broken
+    if _is_opposite(result):
+        return "the sum has the wrong sign"
     if worst is None or facts.exact is None:
         return "an entry has no right digit" if is_fair else digits
     value, exact = np.ravel(result.value)[worst], facts.exact[worst]
-    if result.verdict is Verdict.NO_DIGITS and facts.has_wrong_sign:
-        return "the sum has the wrong sign"
     if right == 0 and 0 < abs(value - exact) < abs(exact):
         digits = "only its size is about right"
     if not np.ndim(result.value):

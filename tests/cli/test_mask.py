@@ -192,6 +192,7 @@ def test_one_clear_line(command, name, run, tmp_path, monkeypatch):
         (["lse", "1", "2", "3", "--mask", "mask", "--dtype", "float8_e4m3fn"], "no infinity"),
         (["softmax", "1", "-inf", "--empty", "half"], "--empty"),
         (["lse", "--file", "x", "--mask", "mask", "--engine", "dask"], "does not go with --mask"),
+        (["lse", "--file", "x", "--temperature", "2", "--engine", "dask"], "--temperature, --row"),
         (["lse", "1", "2", "3", "--mask", "absent"], "cannot read absent"),
     ],
 )

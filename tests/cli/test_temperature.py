@@ -78,10 +78,3 @@ def test_what_grows_too_large_is_refused(run, tmp_path):
     assert (done.code, done.out) == (2, "")
     assert "x.csv, row 2, column 2: 1e308/0.1 is too large to hold" in done.err
     assert "the vector given, row 1, column 1" in run("lse", "1e308", "--temperature=0.1").err
-
-
-def test_a_cluster_does_not_divide(run, tmp_path):
-    (tmp_path / "x.csv").write_text("1\n2\n")
-    done = run("lse", "-f", tmp_path / "x.csv", "--engine", "dask", "--temperature", "2")
-    assert (done.code, done.out) == (2, "")
-    assert "--temperature" in done.err
