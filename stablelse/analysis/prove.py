@@ -40,8 +40,6 @@ from stablelse.numerics.inputs import real_vector, several
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from stablelse.analysis.results import Place
-
 #: So many numbers take a few seconds.
 MOST = 2000
 
@@ -206,12 +204,12 @@ class Proof(Displayed):
     """
 
     function: Function
-    source: str | None
-    row: int | tuple[int, ...] | None
-    column: str | None
-    n: int | None
-    equations: tuple[Equation, ...]
-    results: tuple[FormatProof, ...]
+    source: str | None = None
+    row: int | tuple[int, ...] | None = None
+    column: str | None = None
+    n: int | None = None
+    equations: tuple[Equation, ...] = ()
+    results: tuple[FormatProof, ...] = ()
     x: Array | None = None
 
 
@@ -262,32 +260,18 @@ def prove(
     take_logarithm True 0.4076059644443804 right
     add True 1002.4076059644444 right
     """
-    vector = None if x is None else real_vector(x, "prove")
-    chosen = [find_format(name) for name in several(formats)]
-    return prove_vector(vector, Function(function), find_shift(str(shift)), chosen)
-
-
-def prove_vector(
-    x: Array | None,
-    function: Function,
-    shift: Shift,
-    formats: Sequence[Format],
-    place: Place | None = None,
-) -> Proof:
-    """Derive the identity on a vector that came from somewhere; see `prove`."""
-    if function not in DERIVATIONS:
+    proved = Function(function)
+    if proved not in DERIVATIONS:
         choices = ", ".join(other.value for other in DERIVATIONS)
-        raise ChoiceError(f"there is no derivation of {function.value}: choose from {choices}")
-    results = () if x is None else tuple(_prove(x, function, shift, f) for f in formats)
+        raise ChoiceError(f"there is no derivation of {function}: choose from {choices}")
+    vector, rule = None if x is None else real_vector(x, "prove"), find_shift(str(shift))
+    chosen = [find_format(name) for name in several(formats)]
     return Proof(
-        function=function,
-        source=place.source if place else None,
-        row=place.row if place else None,
-        column=place.column if place else None,
-        n=None if x is None else len(x),
-        equations=DERIVATIONS[function],
-        results=results,
-        x=x,
+        proved,
+        n=None if vector is None else len(vector),
+        equations=DERIVATIONS[proved],
+        results=() if vector is None else tuple(_prove(vector, proved, rule, f) for f in chosen),
+        x=vector,
     )
 
 
@@ -308,7 +292,7 @@ def _prove(numbers: Array, function: Function, shift: Shift, format_: Format) ->
     nearest = np.array([value.nearest for value in truth], dtype=format_.dtype)
     given = {"x": x, "a": a, symbol: nearest}
     lines = tuple(
-        _line(equation, exact[2 * index], exact[2 * index + 1], given, format_)
+        _line(equation, exact[2 * index :][:2], given, format_)
         for index, equation in enumerate(equations)
     )
     departs = next((line.number for line in lines if line.verdict is not Verdict.RIGHT), None)
@@ -353,36 +337,37 @@ def _rounded(given: Array, shift: Shift, format_: Format) -> tuple[Array, Array]
 
 def _line(
     equation: Equation,
-    left: dict[str, list[Exact]],
-    right: dict[str, list[Exact]],
+    exact: Sequence[dict[str, list[Exact]]],
     given: dict[str, Array],
     format_: Format,
 ) -> Line:
-    def quantity(symbol: str, index: int, is_value: bool = True) -> Quantity:
-        return _quantity(
-            _at(right[symbol], index), _at(rights[symbol], index), format_, is_result and is_value
-        )
+    """Return an equation with the exact values of both sides, and what the format makes of them."""
+    _, _, *sides = equation
+    results = [_results(side, given, format_) for side in sides]
+    is_result = equation.left.kind is Kind.GIVEN
+    *parts, right = (part.symbol for part in wanted(equation.right))
 
-    lefts, rights = (_results(side, given, format_) for side in (equation.left, equation.right))
-    left_symbol, is_result = equation.left.symbol, equation.left.kind is Kind.GIVEN
-    *parts, symbol = (part.symbol for part in wanted(equation.right))
+    def quantity(side: int, symbol: str, index: int, is_result: bool = is_result) -> Quantity:
+        value = _at(results[side][symbol], index)
+        return _quantity(_at(exact[side][symbol], index), value, format_, is_result)
+
     rows = []
-    for index, exact in enumerate(right[symbol]):
-        value, other = quantity(symbol, index), left[left_symbol][index]
+    for index, one in enumerate(exact[1][right]):
+        value = quantity(1, right, index)
         is_right = value.verdict is Verdict.RIGHT
         rows.append(
             Row(
                 element=index + 1 if equation.right.per_element else None,
-                left=_quantity(other, lefts[left_symbol][index], format_, is_result),
+                left=quantity(0, equation.left.symbol, index),
                 right=value,
-                parts=tuple(quantity(part, index, False) for part in parts),
-                holds=_same(exact, other),
-                origins=() if is_right else _origins(equation.right, rights, index),
+                parts=tuple(quantity(1, part, index, False) for part in parts),
+                holds=_same(one, exact[0][equation.left.symbol][index]),
+                origins=() if is_right else _origins(equation.right, results[1], index),
             )
         )
     return Line(
         number=equation.number,
-        digits=max(e.digits for side in (left, right) for many in side.values() for e in many),
+        digits=max(e.digits for side in exact for values in side.values() for e in values),
         verdict=max((row.verdict for row in rows), key=list(Verdict).index),
         ulps=max(side.ulps for row in rows for side in (row.left, row.right)),
         rows=tuple(rows),
@@ -399,18 +384,15 @@ def _results(side: Operation, given: dict[str, Array], format_: Format) -> dict[
 def _quantity(exact: Exact, value: Any, format_: Format, is_result: bool) -> Quantity:
     ulps = float(ulp_error(value, np.asarray(exact.nearest), format_))
     is_zero = value == 0 and (exact.nearest != 0 or exact.decimal is not None)
-    if not np.isfinite(value) or (is_zero and not (is_result and exact.nearest == 0)):
-        verdict, ulps = _ruin(value), inf
-    else:
-        verdict = Verdict.RIGHT if ulps <= DIGIT else Verdict.DIGITS_LOST
-    return Quantity(exact.nearest, exact.decimal, value, ulps, verdict)
-
-
-def _ruin(value: Any) -> Verdict:
-    """Return the verdict on an infinity, a NaN, or a zero that came of underflow."""
+    verdict = Verdict.RIGHT if ulps <= DIGIT else Verdict.DIGITS_LOST
     if np.isnan(value):
-        return Verdict.NAN
-    return Verdict.OVERFLOW if value == np.inf else Verdict.UNDERFLOW
+        verdict = Verdict.NAN
+    elif value == np.inf:
+        verdict = Verdict.OVERFLOW
+    elif value == -np.inf or (is_zero and not (is_result and exact.nearest == 0)):
+        verdict = Verdict.UNDERFLOW
+    ulps = inf if verdict.is_broken else ulps
+    return Quantity(exact.nearest, exact.decimal, value, ulps, verdict)
 
 
 def _worst(values: Array, exact: Sequence[Exact], format_: Format) -> Quantity:

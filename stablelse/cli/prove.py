@@ -1,20 +1,20 @@
 """The proof of the identities, on the user's numbers."""
 
-from stablelse.analysis.prove import prove, prove_vector
+from dataclasses import replace
+
+from stablelse.analysis.prove import prove
 from stablelse.cli.emit import emit
 from stablelse.cli.input import find_formats, read_one
 from stablelse.cli.options import FUNCTIONS, Request
-from stablelse.numerics.formulas import find_shift
-from stablelse.numerics.functions import Function
 
 
 def run(request: Request) -> None:
     """Show the derivation, on the one vector that the input must be, or in symbols."""
-    function = Function(FUNCTIONS[request.function])
+    function = FUNCTIONS[request.function]
     if request.is_without_numbers:
-        emit(prove(None, function.value), request)
+        emit(prove(None, function), request)
         return
-    formats = find_formats(request.dtype)
-    shift = find_shift((request.shift or "max").strip())
+    formats, shift = find_formats(request.dtype), (request.shift or "max").strip()
     x, place = read_one(request, formats)
-    emit(prove_vector(x, function, shift, formats, place), request)
+    proof = prove(x, function, shift=shift, formats=[format_.name for format_ in formats])
+    emit(replace(proof, **place._asdict()), request)
