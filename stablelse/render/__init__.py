@@ -31,8 +31,7 @@ FORMS: dict[str, dict[str, str]] = {
         "csv": "records:peer_rows",
     },
     "Proof": {
-        "table": "prove:ProofPicture",
-        "plain": "prove:plain_lines",
+        "table": "prove:proof_picture",
         "markdown": "prove:markdown_lines",
         "latex": "prove:latex_lines",
         "csv": "prove:proof_rows",
