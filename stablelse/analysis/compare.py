@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stablelse.analysis import Place
-from stablelse.analysis.findings import Findings
+from stablelse.analysis.findings import Findings, judge
 from stablelse.analysis.results import (
     LOSSES,
     VERDICTS,
@@ -17,7 +17,6 @@ from stablelse.analysis.results import (
     MethodResult,
     Verdict,
 )
-from stablelse.analysis.verdicts import judge
 from stablelse.numerics.bounds import (
     ElementaryErrors,
     bound_of,

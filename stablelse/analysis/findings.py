@@ -1,4 +1,4 @@
-"""What went wrong in an evaluation, where, and whether it reached the result.
+"""What went wrong in an evaluation, where, and whether it mattered: findings and verdicts.
 
 Overflow, underflow and NaN are seen at the operation that made them. Absorption and cancellation
 lose digits although everything is finite; both happen all the time and mostly do no harm: adding
@@ -19,11 +19,13 @@ less than half of it, and the rest cancels.
 The error of the result is relative for logsumexp and log_softmax, whose last operation passes an
 absolute one on; softmax makes a relative error of an absolute one in an exponent, and a sum's
 relative error stays one.
+
+Verdicts are given here alone, so that everything that judges agrees on every vector.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
@@ -31,8 +33,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.results import DIGIT, Finding, FindingKind
-from stablelse.numerics.formats import Array, Format
+from stablelse.analysis.results import DIGIT, VERDICTS, Finding, FindingKind, Verdict
+from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas import (
     Evaluation,
     Formula,
@@ -41,6 +43,23 @@ from stablelse.numerics.formulas import (
     evaluate_part,
     pairwise_sum,
 )
+from stablelse.numerics.functions import Function, ulp_error
+
+# ---- What went wrong
+
+
+class _Trouble(NamedTuple):
+    """One kind of trouble at an operation in m vectors.
+
+    `where` has shape (m, n), or (m, 1) for a result of the whole vector; `harmless` has (m,). Where
+    digits were lost `factor`, shaped as `where`, is the result's error in units of u times it.
+    """
+
+    operation: Operation
+    kind: FindingKind
+    where: Array
+    harmless: Array
+    factor: Array | None = None
 
 
 class Findings:
@@ -54,10 +73,10 @@ class Findings:
         self, evaluation: Evaluation, labels: Array | None = None, is_wrong: Array | None = None
     ) -> None:
         self._evaluation = evaluation
+        self._found: list[_Trouble] = []
         n = evaluation.results["x"].shape[-1]
-        lost = list(losses(evaluation, labels))
+        losses = list(_losses(evaluation, labels))
         is_seen = np.ones(1, bool)
-        self._found: list[_Trouble | Loss] = []
         for operation in evaluation.operations:
             if operation.kind is Kind.SUM and labels is not None:
                 is_seen = labels[:, np.newaxis] == np.arange(n)
@@ -67,7 +86,7 @@ class Findings:
                 if is_wrong is not None and "b" in evaluation.results:
                     harmless = harmless | ~is_wrong  # terms may cancel to 0 by right
                 self._found.append(_Trouble(operation, kind, where, harmless))
-            for loss in lost:
+            for loss in losses:
                 if loss.operation is operation:
                     where = loss.where & is_seen if loss.where.shape[-1] == n else loss.where
                     where = where if is_wrong is None else where & is_wrong[:, np.newaxis]
@@ -78,16 +97,18 @@ class Findings:
 
     def __getitem__(self, vector: int) -> list[Finding]:
         row = self._evaluation.row(vector)
-        found = [one.row(vector) for one in self._found if one.where[vector].any()]
-        return [one.finding(row) for one in found]
-
-    def __iter__(self) -> Iterator[list[Finding]]:
-        return map(self.__getitem__, range(len(self)))
+        return [_described(row, each, vector) for each in self._found if each.where[vector].any()]
 
     def occurrences(self) -> Array:
         """Return how often at most one of the findings that are not harmless occurred: (m,)."""
-        counts = [one.occurrences(self._evaluation) for one in self._found]
-        most: Array = np.max(counts, axis=0) if counts else np.zeros(len(self), np.intp)
+        most = np.zeros(len(self), np.intp)
+        for trouble in self._found:
+            counts = np.asarray(np.count_nonzero(trouble.where, axis=-1)) * ~trouble.harmless
+            if trouble.kind is FindingKind.ABSORPTION:
+                rows = np.flatnonzero(counts)
+                additions = _additions(self._evaluation.row(rows))
+                counts[rows] = sum(np.count_nonzero(absorbed(*each), axis=-1) for each in additions)
+            most = np.maximum(most, counts)
         return most
 
 
@@ -97,7 +118,7 @@ def find_in_part(evaluation: Evaluation, n: int) -> Iterator[Finding]:
         if operation.kind is not Kind.SUM:
             for kind, where in _masks(evaluation, operation):
                 harmless = _harmless(evaluation, operation, kind, where, n)
-                yield _Trouble(operation, kind, where, harmless).finding(evaluation)
+                yield _described(evaluation, _Trouble(operation, kind, where, harmless), ...)
 
 
 def find_at(formula: Formula, number: Any, format_: Format) -> Iterator[Finding]:
@@ -110,211 +131,148 @@ def find_at(formula: Formula, number: Any, format_: Format) -> Iterator[Finding]
 
 def sum_overflow(total: Any, format_: Format) -> Finding:
     """Return that a sum of finite terms, of which only the total is known, overflowed."""
-    return Finding(
-        kind=FindingKind.OVERFLOW,
-        symbol="s",
-        result=total,
-        threshold=format_.largest,
-    )
+    return Finding(kind=FindingKind.OVERFLOW, symbol="s", result=total, threshold=format_.largest)
 
 
-def kinds(evaluation: Evaluation) -> Iterator[tuple[FindingKind, Array]]:
-    """Yield what went wrong, losses apart, with which of the vectors: a mask of shape (m,)."""
-    for operation in evaluation.operations:
-        for kind, where in _masks(evaluation, operation):
-            yield kind, np.logical_or.reduce(where, axis=-1)
-
-
-class _Applied(NamedTuple):
-    """An operation with what went in and what came out, for m vectors at once."""
-
-    format: Format
-    x: Array
-    weights: Array | None
-    operands: tuple[Array, ...]
-    result: Array
-
-    @property
-    def from_finite(self) -> Array:
-        return reduce(np.logical_and, map(np.isfinite, self.operands))
-
-    @property
-    def from_nan(self) -> Array:
-        return reduce(np.logical_or, map(np.isnan, self.operands))
-
-    @property
-    def from_zeros(self) -> Array:
-        return reduce(np.logical_and, [operand == 0 for operand in self.operands])
-
-
-def _overflow(applied: _Applied) -> Any:
-    return ~np.isfinite(applied.result) & applied.from_finite
-
-
-def _sum_overflow(applied: _Applied) -> Any:
-    terms_finite = np.all(applied.from_finite, axis=-1, keepdims=True)
-    return ~np.isfinite(applied.result) & terms_finite
-
-
-def _term_underflow(applied: _Applied) -> Any:
-    return (applied.result == 0) & applied.from_finite
-
-
-def _vanished(applied: _Applied) -> Any:
-    nonzero = reduce(np.logical_and, [operand != 0 for operand in applied.operands])
-    return (applied.result == 0) & nonzero & applied.from_finite
-
-
-def _lost_weight(applied: _Applied) -> Any:
-    # An x that is rounded to 0 does no harm.
-    return _vanished(applied) & (applied.result is not applied.x)
-
-
-def _subnormal(applied: _Applied) -> Any:
-    return (applied.result != 0) & (np.abs(applied.result) < applied.format.smallest_normal)
-
-
-def _log_of_zero(applied: _Applied) -> Any:
-    # The zero must have come of an underflow: exp(-inf) is zero by right, and so is a weight of 0.
-    (operand,) = applied.operands
-    x_finite = np.isfinite(applied.x)
-    if applied.weights is not None:
-        x_finite &= applied.weights != 0
-    if operand.shape != x_finite.shape:
-        x_finite = np.any(x_finite, axis=-1, keepdims=True)
-    return (operand == 0) & x_finite
-
-
-def _invalid(applied: _Applied) -> Any:
-    # A NaN from finite operands that are not both zero is an overflow of a format without inf.
-    made_here = np.isnan(applied.result) & ~applied.from_nan
-    return made_here & (~applied.from_finite | applied.from_zeros)
-
-
-def _invalid_sum(applied: _Applied) -> Any:
-    # Only weights give infinities of both signs.
-    (terms,) = applied.operands
-    from_nan = np.isnan(terms).any(axis=-1, keepdims=True)
-    from_infinity = np.isinf(terms).any(axis=-1, keepdims=True)
-    return np.isnan(applied.result) & ~from_nan & from_infinity
-
-
-#: What can go wrong in each operation, and how it is seen.
-_DETECTORS: dict[Kind, tuple[tuple[FindingKind, Callable[[_Applied], Any]], ...]] = {
-    Kind.ROUND: (
-        (FindingKind.INPUT_OVERFLOW, _overflow),
-        (FindingKind.INPUT_UNDERFLOW, _lost_weight),
-    ),
-    Kind.SHIFT: (),
-    Kind.SUBTRACT: ((FindingKind.OVERFLOW, _overflow), (FindingKind.INVALID, _invalid)),
-    Kind.EXP: (
-        (FindingKind.OVERFLOW, _overflow),
-        (FindingKind.TERM_UNDERFLOW, _term_underflow),
-        (FindingKind.SUBNORMAL, _subnormal),
-    ),
-    Kind.MULTIPLY: (
-        (FindingKind.OVERFLOW, _overflow),
-        (FindingKind.TERM_UNDERFLOW, _vanished),
-        (FindingKind.SUBNORMAL, _subnormal),
-        (FindingKind.INVALID, _invalid),
-    ),
-    Kind.SUM: ((FindingKind.OVERFLOW, _sum_overflow), (FindingKind.INVALID, _invalid_sum)),
-    Kind.DIVIDE: (
-        (FindingKind.QUOTIENT_UNDERFLOW, _vanished),
-        (FindingKind.SUBNORMAL, _subnormal),
-        (FindingKind.INVALID, _invalid),
-    ),
-    Kind.LOG: ((FindingKind.LOG_OF_ZERO, _log_of_zero),),
-    Kind.ADD: ((FindingKind.OVERFLOW, _overflow), (FindingKind.INVALID, _invalid)),
+#: The operations that overflow, those whose result can be too small, and those that make NaN.
+_OVERFLOWING = frozenset({Kind.ROUND, Kind.SUBTRACT, Kind.EXP, Kind.MULTIPLY, Kind.SUM, Kind.ADD})
+_SHRINKING = {
+    Kind.ROUND: FindingKind.INPUT_UNDERFLOW,
+    Kind.EXP: FindingKind.TERM_UNDERFLOW,
+    Kind.MULTIPLY: FindingKind.TERM_UNDERFLOW,
+    Kind.DIVIDE: FindingKind.QUOTIENT_UNDERFLOW,
 }
-
-#: The bound that an operation crosses when it overflows or underflows: an attribute of the format.
-_THRESHOLDS: dict[tuple[Kind, FindingKind], str] = {
-    (Kind.ROUND, FindingKind.INPUT_OVERFLOW): "largest",
-    (Kind.ROUND, FindingKind.INPUT_UNDERFLOW): "smallest_subnormal",
-    (Kind.EXP, FindingKind.OVERFLOW): "overflow_threshold",
-    (Kind.EXP, FindingKind.TERM_UNDERFLOW): "underflow_threshold",
-    (Kind.EXP, FindingKind.SUBNORMAL): "subnormal_threshold",
-    (Kind.SUBTRACT, FindingKind.OVERFLOW): "largest",
-    (Kind.MULTIPLY, FindingKind.OVERFLOW): "largest",
-    (Kind.MULTIPLY, FindingKind.TERM_UNDERFLOW): "smallest_subnormal",
-    (Kind.MULTIPLY, FindingKind.SUBNORMAL): "smallest_normal",
-    (Kind.SUM, FindingKind.OVERFLOW): "largest",
-    (Kind.ADD, FindingKind.OVERFLOW): "largest",
-    (Kind.DIVIDE, FindingKind.QUOTIENT_UNDERFLOW): "smallest_subnormal",
-    (Kind.DIVIDE, FindingKind.SUBNORMAL): "smallest_normal",
-}
+_INVALID = frozenset({Kind.SUBTRACT, Kind.MULTIPLY, Kind.DIVIDE, Kind.ADD, Kind.SUM})
 
 
 def _masks(evaluation: Evaluation, operation: Operation) -> Iterator[tuple[FindingKind, Array]]:
     """Yield each kind of trouble there is at an operation, its mask of shape (m, n) or (m, 1)."""
-    applied = _Applied(
-        evaluation.format,
-        evaluation.results["x"],
-        evaluation.results.get("weights"),
-        tuple(evaluation.results[operand.symbol] for operand in operation.operands),
-        evaluation.results[operation.symbol],
-    )
-    is_last = operation is evaluation.operations[-1]
-    for kind, detect in _DETECTORS[operation.kind]:
-        if kind is FindingKind.SUBNORMAL and is_last:
-            continue  # the result is as small as that by right
-        with np.errstate(all="ignore"):
-            where = detect(applied)
-        if where.any():
-            yield kind, where
+    kind, result = operation.kind, evaluation.results[operation.symbol]
+    operands = [evaluation.results[operand.symbol] for operand in operation.operands]
+    masks: dict[FindingKind, Any] = {}
+    with np.errstate(all="ignore"):
+        finite: Any = reduce(np.logical_and, map(np.isfinite, operands))
+        were_nan: Any = reduce(np.logical_or, map(np.isnan, operands))
+        if kind is Kind.SUM:
+            finite, were_nan = finite.all(-1, keepdims=True), were_nan.any(-1, keepdims=True)
+        if kind in _OVERFLOWING:
+            overflow = FindingKind.INPUT_OVERFLOW if kind is Kind.ROUND else FindingKind.OVERFLOW
+            masks[overflow] = ~np.isfinite(result) & finite
+        if kind in _SHRINKING and operation.symbol != "x":  # an x that is rounded to 0 does no harm
+            nonzero = kind is Kind.EXP or reduce(np.logical_and, [o != 0 for o in operands])
+            masks[_SHRINKING[kind]] = (result == 0) & nonzero & finite
+            # the last result is as small as that by right
+            if kind is not Kind.ROUND and operation is not evaluation.formula.tree:
+                is_small = np.abs(result) < evaluation.format.smallest_normal
+                masks[FindingKind.SUBNORMAL] = (result != 0) & is_small
+        if kind is Kind.LOG:
+            # The zero must have come of an underflow: exp(-inf) and a weight of 0 are so by right.
+            is_term: Any = np.isfinite(evaluation.results["x"])
+            if "weights" in evaluation.results:
+                is_term &= evaluation.results["weights"] != 0
+            if result.shape != is_term.shape:
+                is_term = is_term.any(axis=-1, keepdims=True)
+            masks[FindingKind.LOG_OF_ZERO] = (operands[0] == 0) & is_term
+        if kind in _INVALID:
+            # A NaN of finite operands that are not both zero is an overflow without an infinity.
+            were_zero = kind is not Kind.SUM and reduce(np.logical_and, [o == 0 for o in operands])
+            masks[FindingKind.INVALID] = np.isnan(result) & ~were_nan & (~finite | were_zero)
+    return ((trouble, where) for trouble, where in masks.items() if where.any())
 
 
-class _Trouble(NamedTuple):
-    """One kind of trouble at an operation: its mask, and in which of m vectors it did no harm."""
+#: The bound that an operation crosses when it overflows or underflows: an attribute of the format.
+_THRESHOLDS = {
+    FindingKind.INPUT_OVERFLOW: "largest",
+    FindingKind.INPUT_UNDERFLOW: "smallest_subnormal",
+    FindingKind.OVERFLOW: "largest",
+    FindingKind.TERM_UNDERFLOW: "smallest_subnormal",
+    FindingKind.SUBNORMAL: "smallest_normal",
+    FindingKind.QUOTIENT_UNDERFLOW: "smallest_subnormal",
+}
+_THRESHOLDS_OF_EXP = {
+    FindingKind.OVERFLOW: "overflow_threshold",
+    FindingKind.TERM_UNDERFLOW: "underflow_threshold",
+    FindingKind.SUBNORMAL: "subnormal_threshold",
+}
 
-    operation: Operation
-    kind: FindingKind
-    where: Array
-    harmless: Array
 
-    def row(self, vector: int) -> _Trouble:
-        """Return that of one vector."""
-        return self._replace(where=self.where[vector], harmless=self.harmless[vector])
-
-    def occurrences(self, evaluation: Evaluation) -> Array:
-        """Return how often it happened, 0 where it did no harm, shape (m,)."""
-        counts: Array = np.count_nonzero(self.where, axis=-1) * ~self.harmless
-        return counts
-
-    def finding(self, evaluation: Evaluation) -> Finding:
-        """Describe it in one vector."""
-        operation, kind = self.operation, self.kind
-        if kind is FindingKind.LOG_OF_ZERO and operation.symbol not in evaluation.per_element:
-            kind = FindingKind.SUM_UNDERFLOW
-        threshold = _THRESHOLDS.get((operation.kind, kind))
-        found = replace(
-            _bare_finding(evaluation, operation, kind, self.where),
-            threshold=getattr(evaluation.format, threshold) if threshold else None,
-            harmless=bool(self.harmless),
-        )
-        if (operation.kind, kind) != (Kind.SUM, FindingKind.INVALID):
-            return found
+def _described(evaluation: Evaluation, trouble: _Trouble, vector: Any) -> Finding:
+    """Describe a trouble in one of its vectors, which the evaluation is of."""
+    operation, kind = trouble.operation, trouble.kind
+    if kind is FindingKind.LOG_OF_ZERO and not operation.per_element:
+        kind = FindingKind.SUM_UNDERFLOW
+    indices = np.flatnonzero(trouble.where[vector])
+    first, bits = int(indices[0]), None
+    if trouble.factor is not None:
+        lost = float(np.log2(trouble.factor[vector][first]))
+        bits = round(min(lost, float(evaluation.format.significand_bits)), 1)
+    operands = evaluation.operands(operation, first)
+    if operation.kind is Kind.SUM and kind is FindingKind.INVALID:
         infinity = evaluation.format.round(np.inf)[()]
-        return replace(found, operands=(infinity, -infinity))
-
-
-def _bare_finding(
-    evaluation: Evaluation, operation: Operation, kind: FindingKind, where: Array
-) -> Finding:
-    """Describe where something happened, and what was made of what."""
-    indices = np.flatnonzero(where)
-    first = int(indices[0])
-    per_element = operation.symbol in evaluation.per_element
-    return Finding(
+        operands = (infinity, -infinity)
+    if operation.kind is Kind.SUM and kind is FindingKind.CANCELLATION:
+        terms = evaluation.partial_sums[0]
+        sides = (pairwise_sum(np.where(side, terms, 0)) for side in (terms > 0, terms < 0))
+        operands = tuple(side[0] for side in sides)
+    thresholds = _THRESHOLDS_OF_EXP if operation.kind is Kind.EXP else _THRESHOLDS
+    threshold = thresholds.get(kind)
+    finding = Finding(
         kind=kind,
         symbol=operation.symbol,
-        element=first + 1 if per_element else None,
+        element=first + 1 if operation.per_element else None,
         occurrences=len(indices),
-        operands=evaluation.operands(operation, first),
+        operands=operands,
         result=evaluation.results[operation.symbol][first],
-        indices=indices if per_element else indices[:0],
+        threshold=threshold and getattr(evaluation.format, threshold),
+        harmless=bool(trouble.harmless[vector]),
+        bits_lost=bits,
+        indices=indices if operation.per_element else indices[:0],
     )
+    return _at_first_sum(finding, evaluation) if kind is FindingKind.ABSORPTION else finding
+
+
+def _at_first_sum(finding: Finding, evaluation: Evaluation) -> Finding:
+    """Return an absorption with the first partial sum that absorbed an operand."""
+    places = [
+        (depth, index, addition)
+        for depth, addition in enumerate(_additions(evaluation), start=1)
+        for index in np.flatnonzero(absorbed(*addition)).tolist()
+    ]
+    depth, index, addition = places[0]
+    left, right, total = (numbers[index] for numbers in addition)
+    span = span_of(index, depth, len(evaluation.partial_sums[0]))
+    return replace(
+        finding, span=span, occurrences=len(places), operands=(left, right), result=total
+    )
+
+
+def span_of(index: int, depth: int, n: int) -> tuple[int, int]:
+    """Return the first and the last element, from 1, of a sum at some depth of the tree."""
+    return index * 2**depth + 1, min((index + 1) * 2**depth, n)
+
+
+def absorbed(left: Any, right: Any, total: Any) -> Any:
+    """Tell whether a sum of two terms equals one of them although the other is not zero."""
+    return ((total == left) & (right != 0)) | ((total == right) & (left != 0))
+
+
+def _additions(evaluation: Evaluation) -> Iterator[tuple[Array, Array, Array]]:
+    """Yield the operands and the results of the additions, level by level of the tree."""
+    for below, above in pairwise(evaluation.partial_sums):
+        pairs = below.shape[-1] // 2
+        yield below[..., 0 : 2 * pairs : 2], below[..., 1 : 2 * pairs : 2], above[..., :pairs]
+
+
+# ---- Whether it mattered
+
+_SMALL = frozenset(
+    {
+        FindingKind.INPUT_UNDERFLOW,
+        FindingKind.TERM_UNDERFLOW,
+        FindingKind.SUBNORMAL,
+        FindingKind.QUOTIENT_UNDERFLOW,
+    }
+)
 
 
 def _harmless(
@@ -331,9 +289,9 @@ def _harmless(
         # Where x - a < -largest, exp(x - a) is zero in the format, and so it is of -inf.
         is_zero = np.isneginf(evaluation.results[operation.symbol])
         return np.logical_and.reduce(is_zero | ~where, axis=-1)
-    if kind not in _UNDERFLOWS:
+    if kind not in _SMALL:
         return harmless
-    last = evaluation.formula.operations[-1]
+    last = evaluation.formula.tree
     if operation is last:
         return ~harmless  # no number is nearer
     total = evaluation.results["s"][..., 0].astype(np.longdouble)  # NaN warns in bfloat16
@@ -356,15 +314,6 @@ def _harmless(
     return harmless
 
 
-_UNDERFLOWS = frozenset(
-    {
-        FindingKind.INPUT_UNDERFLOW,
-        FindingKind.TERM_UNDERFLOW,
-        FindingKind.SUBNORMAL,
-        FindingKind.QUOTIENT_UNDERFLOW,
-    }
-)
-
 #: An error that costs a digit, in units of u times the result: an ulp is 2 u of it at most, so
 #: that this many are DIGIT ulps at least.
 _HARM = 2 * DIGIT
@@ -373,106 +322,69 @@ _HARM = 2 * DIGIT
 _CANCELLED = 0.5
 
 
-class Loss(NamedTuple):
-    """Where an operation lost digits, and the error of the result in units of u times that."""
-
-    operation: Operation
-    kind: FindingKind
-    where: Array
-    factor: Array
-
-    def row(self, vector: int) -> Loss:
-        """Return that of one vector."""
-        return self._replace(where=self.where[vector], factor=self.factor[vector])
-
-    def occurrences(self, evaluation: Evaluation) -> Array:
-        """Return how often it happened, shape (m,): of an absorption the partial sums."""
-        counts: Array = np.asarray(np.count_nonzero(self.where, axis=-1))
-        if self.kind is FindingKind.ABSORPTION:
-            rows = np.flatnonzero(counts)
-            levels = pairwise(evaluation.row(rows).partial_sums)
-            counts[rows] = sum(
-                np.count_nonzero(absorbed(*_additions(*pair)), axis=-1) for pair in levels
-            )
-        return counts
-
-    def finding(self, evaluation: Evaluation) -> Finding:
-        """Describe it in one vector."""
-        finding = _bare_finding(evaluation, self.operation, self.kind, self.where)
-        factor = self.factor[int(np.argmax(self.where))]
-        bits = min(float(np.log2(factor)), float(evaluation.format.significand_bits))
-        finding = replace(finding, bits_lost=round(bits, 1))
-        if self.kind is FindingKind.CANCELLATION and self.operation.kind is Kind.SUM:
-            terms = evaluation.partial_sums[0]
-            sides = (pairwise_sum(np.where(side, terms, 0)) for side in (terms > 0, terms < 0))
-            return replace(finding, operands=tuple(side[0] for side in sides))
-        if self.kind is FindingKind.CANCELLATION:
-            return finding
-        places = [
-            (depth, index, levels)
-            for depth, levels in enumerate(pairwise(evaluation.partial_sums), start=1)
-            for index in np.flatnonzero(absorbed(*_additions(*levels))).tolist()
-        ]
-        depth, index, levels = places[0]
-        left, right, total = _additions(*levels)
-        n = len(evaluation.partial_sums[0])
-        return replace(
-            finding,
-            span=(index * 2**depth + 1, min((index + 1) * 2**depth, n)),
-            occurrences=len(places),
-            operands=(left[index], right[index]),
-            result=total[index],
-        )
-
-
-def absorbed(left: Any, right: Any, total: Any) -> Any:
-    """Tell whether a sum of two terms equals one of them although the other is not zero."""
-    return ((total == left) & (right != 0)) | ((total == right) & (left != 0))
-
-
-def losses(evaluation: Evaluation, labels: Array | None = None) -> Iterator[Loss]:
-    """Find where an evaluation, as of `find`, lost a decimal digit of the result or more."""
+def _losses(evaluation: Evaluation, labels: Array | None) -> Iterator[_Trouble]:
+    """Find where an evaluation lost a decimal digit of the result or more."""
+    results = evaluation.results
+    normal = float(evaluation.format.smallest_normal)  # below it the ulps no longer shrink
     with np.errstate(all="ignore"):
-        scale = _scale(evaluation, labels)
+        smallest = np.maximum(_smallest(evaluation, labels), normal)
         inexact = ~_is_exact(evaluation)
-        for operation in evaluation.formula.operations:
-            if operation.kind is Kind.SUM:
-                loss = _absorption(evaluation, operation, scale)
-                if "b" in evaluation.results and not loss.where.any():
-                    loss = _cancellation_in_sum(evaluation, operation, scale)
-            elif operation.kind is Kind.LOG:
-                loss = _cancellation_in_log(evaluation, operation, scale, inexact)
-            elif operation.kind in (Kind.ADD, Kind.SUBTRACT) and operation.symbol != "d":
-                loss = _cancellation(evaluation, operation, scale, inexact)
-            else:
+        for operation in evaluation.operations:
+            if operation.kind not in _LOSING or operation.symbol == "d":
                 continue
-            if loss.where.any():
-                yield loss
+            size = np.maximum(_size(evaluation, operation.symbol), normal)
+            scale = size if operation is evaluation.formula.tree else smallest
+            kind = FindingKind.CANCELLATION
+            if operation.kind is Kind.SUM:
+                kind, where = FindingKind.ABSORPTION, np.ones_like(size, bool)
+                factor = _absorbed_part(evaluation, size, scale)
+                if "b" in results and not (factor >= _HARM).any():
+                    # What is left of terms of both signs shows how these were rounded.
+                    terms = _size(evaluation, operation.operands[0].symbol)
+                    sizes = terms.sum(axis=-1, keepdims=True)
+                    kind = FindingKind.CANCELLATION
+                    where = (_CANCELLED * sizes >= size) & np.isfinite(sizes)
+                    factor = sizes / size / scale
+            elif operation.kind is Kind.LOG:
+                # The logarithm of a number next to 1 shows how that number was rounded. A quotient
+                # is exactly 1 where the sum is e_j and nothing else.
+                is_rounded = inexact
+                if operation.per_element:
+                    is_rounded = results["e"] != results["s"]
+                where = (_HARM * _CANCELLED * size <= 1) & is_rounded
+                factor = 1 / scale
+            else:
+                # What is left of two numbers shows how the second was rounded.
+                first, second = (_size(evaluation, each.symbol) for each in operation.operands)
+                cancels = _CANCELLED * np.maximum(first, second) >= size
+                where = cancels & np.isfinite(first) & np.isfinite(second) & inexact
+                factor = np.maximum(second, 1) / scale
+            where = where & (factor >= _HARM)
+            if where.any():
+                factors = np.broadcast_to(factor, where.shape)
+                yield _Trouble(operation, kind, where, np.zeros(len(where), bool), factors)
 
 
-def _wide(evaluation: Evaluation, symbol: str) -> Array:
+_LOSING = frozenset({Kind.SUM, Kind.LOG, Kind.ADD, Kind.SUBTRACT})
+
+
+def _size(evaluation: Evaluation, symbol: str) -> Array:
     """Return the absolute values of a result, in double precision at least."""
     result = evaluation.results[symbol]
     wide: Array = np.abs(result.astype(np.result_type(result.dtype, np.float64)))
     return wide
 
 
-def _scale(evaluation: Evaluation, labels: Array | None) -> Array:
+def _smallest(evaluation: Evaluation, labels: Array | None) -> Array:
     """Return the smallest entry of each result, or 1 if the result is an exponential: (m, 1)."""
-    last = evaluation.formula.operations[-1]
+    last = evaluation.formula.tree
     if last.kind in (Kind.EXP, Kind.DIVIDE):
         return np.ones((len(evaluation.value), 1))
-    sizes = _wide(evaluation, last.symbol)
+    sizes = _size(evaluation, last.symbol)
     if labels is not None:
         sizes = np.take_along_axis(sizes, labels[:, np.newaxis], axis=-1)
-    smallest = sizes.min(axis=-1, keepdims=True)
-    return _no_less_than_normal(evaluation, smallest)
-
-
-def _no_less_than_normal(evaluation: Evaluation, value: Array) -> Array:
-    """Return at least the smallest normal number: below it the ulps no longer shrink."""
-    normal: Array = np.maximum(value, float(evaluation.format.smallest_normal))
-    return normal
+    smallest: Array = sizes.min(axis=-1, keepdims=True)
+    return smallest
 
 
 def _is_exact(evaluation: Evaluation) -> Array:
@@ -485,72 +397,204 @@ def _is_exact(evaluation: Evaluation) -> Array:
     return exact
 
 
-def _absorption(evaluation: Evaluation, operation: Operation, scale: Array) -> Loss:
-    """Find the sums that miss what they absorbed.
+def _absorbed_part(evaluation: Evaluation, total: Array, scale: Array) -> Array:
+    """Return what sums miss, in units of u times the result; 0 where it costs no digit: (m, 1).
 
     An addition absorbs half an ulp of its sum at most, u times it, and the sums of one level add
     up to s: over all levels no more than depth u s is lost. Only where that could be seen the
     tree is searched.
     """
-    levels = evaluation.partial_sums
-    depth = len(levels) - 1
-    total = _wide(evaluation, operation.symbol)
+    depth = len(evaluation.partial_sums) - 1
     factor = np.zeros_like(total)
     suspected = np.flatnonzero((depth >= _HARM * scale) & np.isfinite(total))
     if suspected.size:
-        lost = sum(_lost(below[suspected], above[suspected]) for below, above in pairwise(levels))
+        lost = np.zeros((len(suspected), 1), total.dtype)
+        for left, right, sums in _additions(evaluation.row(suspected)):
+            missed = np.where(absorbed(left, right, sums), np.minimum(abs(left), abs(right)), 0)
+            lost += missed.astype(total.dtype).sum(axis=-1, keepdims=True)
         unit = evaluation.format.unit_roundoff * total[suspected] * scale[suspected]
         factor[suspected] = lost / unit
-    return Loss(operation, FindingKind.ABSORPTION, factor >= _HARM, factor)
+    return factor
 
 
-def _lost(below: Array, above: Array) -> Array:
-    """Return the sum of what the additions of one level absorbed, shape (m, 1)."""
-    left, right, total = _additions(below, above)
-    lost = np.where(absorbed(left, right, total), np.minimum(np.abs(left), np.abs(right)), 0)
-    wide = lost.astype(np.result_type(below.dtype, np.float64))
-    total_lost: Array = wide.sum(axis=-1, keepdims=True)
-    return total_lost
+# ---- Verdicts
+
+_PLACES = {verdict: place for place, verdict in enumerate(VERDICTS)}
+
+_UNDERFLOWS = frozenset(
+    {
+        FindingKind.INPUT_UNDERFLOW,
+        FindingKind.TERM_UNDERFLOW,
+        FindingKind.QUOTIENT_UNDERFLOW,
+        FindingKind.SUM_UNDERFLOW,
+        FindingKind.LOG_OF_ZERO,
+    }
+)
 
 
-def _additions(below: Array, above: Array) -> tuple[Array, Array, Array]:
-    """Return the operands and the results of the additions of one level of the tree."""
-    pairs = below.shape[-1] // 2
-    return below[..., 0 : 2 * pairs : 2], below[..., 1 : 2 * pairs : 2], above[..., :pairs]
+class Departure(NamedTuple):
+    """How far the results on m vectors are from the right ones, each array of shape (m,).
+
+    `ulps` is infinite and `wrong_class` true where one of both alone is infinite or NaN; `error`
+    and `size` are over finite entries; what has vanished is zero and should be a normal number.
+    """
+
+    ulps: Array
+    error: Array
+    size: Array
+    wrong_class: Array
+    has_nan: Array
+    has_infinity: Array
+    right_has_nan: Array
+    has_vanished: Array
+
+    @classmethod
+    def of(cls, value: Array, right: Array, format_: Format) -> Departure:
+        """Measure results, shape (m, k), against the right ones."""
+        with np.errstate(all="ignore"):
+            # NumPy compares half precision in software, and ml_dtypes' in a loop
+            is_narrow = value.dtype.itemsize < FORMATS["float32"].dtype.itemsize
+            number = FORMATS["float32"].dtype if is_narrow else value.dtype
+            wide, best = value.astype(number, copy=False), right.astype(number, copy=False)
+            differs = wide != best  # NaN differs from NaN
+            ulps = np.zeros(value.shape)
+            ulps[differs] = ulp_error(value[differs], right[differs], format_)
+            is_nan, right_is_nan = np.isnan(wide), np.isnan(best)
+            gaps, sizes = np.abs(wide - best), np.abs(best)
+            finite = np.isfinite(wide) & np.isfinite(best)
+            wrong = differs & ~finite & ~(is_nan & right_is_nan)
+            gaps[~finite] = 0
+            sizes[~np.isfinite(sizes)] = 0
+            vanished = (wide == 0) & (sizes >= number.type(format_.smallest_normal))
+        return cls(
+            ulps=ulps.max(axis=-1, initial=0),
+            error=gaps.max(axis=-1, initial=0),
+            size=sizes.max(axis=-1, initial=0),
+            wrong_class=wrong.any(axis=-1),
+            has_nan=np.logical_or.reduce(is_nan, axis=-1),
+            has_infinity=(wrong & (wide == np.inf)).any(axis=-1),
+            right_has_nan=np.logical_or.reduce(right_is_nan, axis=-1),
+            has_vanished=vanished.any(axis=-1),
+        )
+
+    def merged(self, other: Departure) -> Departure:
+        """Return that of vectors of which this is one part and the other another."""
+        return Departure(*map(np.maximum, self, other))
+
+    def is_ruined(self, format_: Format, function: Function | None) -> Array:
+        """Tell which results have a NaN, a wrong infinity, or no right digit, shape (m,).
+
+        No digit is right where the error is as large as the right result, of several entries the
+        largest of each. Below the normal range there are few digits to lose: there it takes more
+        than 10 ulp besides. A probability has underflowed if it is zero and should be a normal
+        number; a logarithm is zero for want of digits alone.
+        """
+        is_large = (self.size >= float(format_.smallest_normal)) | (self.ulps > DIGIT)
+        digitless = (self.error > 0) & (self.error >= self.size) & is_large
+        vanished = self.has_vanished & (function is Function.SOFTMAX)
+        ruined: Array = self.wrong_class | self.has_nan | digitless | vanished
+        return ruined
+
+    def verdicts(
+        self,
+        format_: Format,
+        function: Function | None,
+        overflowed: Any,
+        underflowed: Any,
+        unfit: Any,
+        max_ulp: float = DIGIT,
+    ) -> Array:
+        """Return the verdicts on m vectors: places in `VERDICTS`, shape (m,).
+
+        Of the ruined ones it is known what happened while they were evaluated; `unfit` is as of
+        `does_not_fit`. A right result may be `max_ulp` ulps off.
+        """
+        found: Array = np.where(
+            self.ulps > max_ulp, _PLACES[Verdict.DIGITS_LOST], _PLACES[Verdict.RIGHT]
+        )
+        no_number = self.wrong_class | self.has_nan
+        may_vanish = no_number | (function is Function.SOFTMAX)
+        # of what ruined a result, the last that holds is the reason
+        reasons = (
+            (True, Verdict.NO_DIGITS),
+            (no_number | self.has_vanished & may_vanish, Verdict.UNDERFLOW),
+            (self.has_infinity, Verdict.OVERFLOW),
+            (self.has_nan, Verdict.NAN),
+            (underflowed & may_vanish, Verdict.UNDERFLOW),
+            (overflowed, Verdict.OVERFLOW),
+            (self.right_has_nan, Verdict.NAN),
+        )
+        ruined = self.is_ruined(format_, function)
+        for holds, verdict in reasons:
+            found[ruined & holds] = _PLACES[verdict]
+        found[unfit] = _PLACES[Verdict.DOES_NOT_FIT]
+        return found
 
 
-def _cancellation_in_sum(evaluation: Evaluation, operation: Operation, scale: Array) -> Loss:
-    """Find the sums of terms of both signs that show the rounding of the terms."""
-    sizes = _wide(evaluation, operation.operands[0].symbol).sum(axis=-1, keepdims=True)
-    total = _wide(evaluation, operation.symbol)
-    cancels = (_CANCELLED * sizes >= total) & np.isfinite(sizes)
-    factor = sizes / _no_less_than_normal(evaluation, total) / scale
-    return Loss(operation, FindingKind.CANCELLATION, cancels & (factor >= _HARM), factor)
+def verdict_on(
+    departure: Departure,
+    format_: Format,
+    function: Function,
+    findings: Iterable[Finding],
+    has_unfit: bool,
+) -> Verdict:
+    """Return the verdict on one vector, of whose evaluation this was found."""
+    kinds = {finding.kind for finding in findings}
+    overflowed, underflowed = FindingKind.OVERFLOW in kinds, bool(_UNDERFLOWS & kinds)
+    unfit = np.array([has_unfit])
+    (place,) = departure.verdicts(format_, function, overflowed, underflowed, unfit)
+    return VERDICTS[int(place)]
 
 
-def _cancellation_in_log(
-    evaluation: Evaluation, operation: Operation, scale: Array, inexact: Array
-) -> Loss:
-    """Find the logarithms of numbers next to 1 that show the rounding of those numbers."""
-    result = _wide(evaluation, operation.symbol)
-    is_last = operation is evaluation.formula.operations[-1]
-    factor = 1 / (_no_less_than_normal(evaluation, result) if is_last else scale)
-    is_near = _HARM * _CANCELLED * result <= 1
-    if operation.symbol in evaluation.per_element:
-        # as in _is_exact: the quotient is 1 where the sum is e_j and nothing
-        inexact = evaluation.results["e"] != evaluation.results["s"]
-    where = is_near & (factor >= _HARM) & inexact
-    return Loss(operation, FindingKind.CANCELLATION, where, np.broadcast_to(factor, where.shape))
+def judge(
+    value: Array,
+    right: Array,
+    format_: Format,
+    function: Function | None,
+    unfit: Array,
+    evaluated: Callable[[Array], Evaluation] | None = None,
+    max_ulp: float = DIGIT,
+    opposite: Array | None = None,
+) -> tuple[Array, Array]:
+    """Return the verdicts on results, places in `VERDICTS`, and their errors in ulps, shape (m,).
+
+    The values and the right ones have shape (m, k) and the format; `evaluated` gives the evaluation
+    of the rows that are marked: the ruined ones, to tell why. An error is infinite where one of
+    both alone is finite, and where a result is marked as `opposite`: it has the wrong sign. The
+    rest is as of `Departure.verdicts`.
+    """
+    departure = Departure.of(value, right, format_)
+    if opposite is not None:
+        error, ulps = (np.where(opposite, np.inf, part) for part in departure[1::-1])
+        departure = departure._replace(error=error, ulps=ulps)
+    overflowed, underflowed = np.zeros((2, len(value)), bool)
+    ruined = departure.is_ruined(format_, function)
+    if evaluated is not None and ruined.any():
+        evaluation = evaluated(ruined)
+        for operation in evaluation.operations:
+            for kind, where in _masks(evaluation, operation):
+                struck = np.logical_or.reduce(where, axis=-1)
+                if kind is FindingKind.OVERFLOW:
+                    overflowed[ruined] |= struck
+                elif kind in _UNDERFLOWS:
+                    underflowed[ruined] |= struck
+    codes = departure.verdicts(format_, function, overflowed, underflowed, unfit, max_ulp)
+    return codes, departure.ulps
 
 
-def _cancellation(
-    evaluation: Evaluation, operation: Operation, scale: Array, inexact: Array
-) -> Loss:
-    """Find the sums and differences that show the rounding of their second operand."""
-    first, second = (_wide(evaluation, operand.symbol) for operand in operation.operands)
-    result = _no_less_than_normal(evaluation, _wide(evaluation, operation.symbol))
-    is_last = operation is evaluation.formula.operations[-1]
-    factor = np.maximum(second, 1) / (result if is_last else scale)
-    cancels = _CANCELLED * np.maximum(first, second) >= result
-    where = cancels & (factor >= _HARM) & np.isfinite(first) & np.isfinite(second) & inexact
-    return Loss(operation, FindingKind.CANCELLATION, where, np.broadcast_to(factor, where.shape))
+def surely_right(value: Array, right: Array, format_: Format, max_ulp: float) -> Array:
+    """Tell quickly for which rows `judge` has nothing to say: finite, and close enough.
+
+    k numbers of the format further on is at most 2 k ulps, which double at the end of a binade; and
+    so few never reach from one number to another kind, or to as much as it is itself.
+    """
+    most = min(max_ulp, DIGIT, 2.0 ** (format_.significand_bits - 2))
+    if value.dtype.itemsize not in (1, 2, 4, 8):
+        return np.zeros(len(value), bool)
+    # the numbers in order, as integers; those of different signs are far from each other
+    code = np.dtype(f"u{value.dtype.itemsize}").type
+    k = code(most / 2)
+    near = value.view(code) - right.view(code) + k <= 2 * k
+    finite = (right.view(code) & code(~code(0) >> 1)) <= format_.largest.view(code) - k
+    sure: Array = np.logical_and.reduce(near & finite, axis=-1)
+    return sure

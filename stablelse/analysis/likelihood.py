@@ -13,9 +13,9 @@ import numpy as np
 
 from stablelse.analysis import Displayed
 from stablelse.analysis.compare import Compared, Problem, compare_rows
+from stablelse.analysis.findings import judge
 from stablelse.analysis.results import VERDICTS, Comparison, Place, Verdict
 from stablelse.analysis.tally import Tally, Total
-from stablelse.analysis.verdicts import judge
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas import Candidate, Method
 from stablelse.numerics.functions import Function, LossFunction

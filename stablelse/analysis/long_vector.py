@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from stablelse.analysis.findings import find_in_part, sum_overflow
+from stablelse.analysis.findings import Departure, find_in_part, sum_overflow, verdict_on
 from stablelse.analysis.results import HEAD, TAIL, Comparison, Finding, FindingKind, MethodResult
 from stablelse.analysis.stream import FormatState
-from stablelse.analysis.verdicts import Departure, verdict_on
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import Candidate, Evaluation, evaluate_part
 from stablelse.numerics.functions import Function
@@ -141,7 +140,6 @@ class _Column:
         evaluation = self._evaluation(x)
         findings = () if evaluation is None else self._findings(evaluation)
         format_, shift = self._side.format, self._candidate.shift
-        kinds = {finding.kind for finding in findings}
         return MethodResult(
             method=self._candidate.method,
             format=format_.name,
@@ -152,7 +150,7 @@ class _Column:
             ulps=float(self._departure.ulps[0]),
             error_bound=0.5 if evaluation is None else None,
             verdict=verdict_on(
-                self._departure, format_, self._function, kinds, self._side.has_unfit
+                self._departure, format_, self._function, findings, self._side.has_unfit
             ),
             findings=findings,
             evaluation=evaluation,

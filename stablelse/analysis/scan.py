@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from stablelse.analysis import Displayed
+from stablelse.analysis.findings import judge, surely_right
 from stablelse.analysis.results import BROKEN, DIGIT, VERDICTS, Place, Verdict
-from stablelse.analysis.verdicts import judge, surely_right
 from stablelse.numerics.bounds import limits
 from stablelse.numerics.exact import Extent, extent
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from stablelse.analysis.findings import absorbed
+from stablelse.analysis.findings import absorbed, span_of
 from stablelse.analysis.results import Finding, FindingKind
 from stablelse.numerics.formulas import Evaluation, Kind, Operation
 
@@ -95,7 +95,7 @@ def _partial_sums(
         places |= {0} if pairs and above.shape[-1] == 1 else set()
         for index in sorted(place for place in places if place < pairs):
             left, right, total = below[2 * index], below[2 * index + 1], above[index]
-            span = _span(index, depth, n)
+            span = span_of(index, depth, n)
             here = (FindingKind.ABSORPTION,) if absorbs and absorbed(left, right, total) else ()
             yield (
                 before + index,
@@ -112,12 +112,7 @@ def _partial_sums(
         before += pairs
 
 
-def _span(index: int, depth: int, n: int) -> tuple[int, int]:
-    """Return the first and the last element, from 1, of a sum at some depth of the tree."""
-    return index * 2**depth + 1, min((index + 1) * 2**depth, n)
-
-
 def _place(span: tuple[int, int] | None, depth: int, n: int) -> int | None:
     """Return the index of the sum at some depth that has this span, if one has."""
     index = (span[0] - 1) >> depth if span else 0
-    return index if span == _span(index, depth, n) else None
+    return index if span == span_of(index, depth, n) else None

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.findings import find_at, find_in_part, sum_overflow
+from stablelse.analysis.findings import (
+    Departure,
+    find_at,
+    find_in_part,
+    sum_overflow,
+    verdict_on,
+)
 from stablelse.analysis.results import (
     Comparison,
     Finding,
@@ -20,7 +26,6 @@ from stablelse.analysis.results import (
     MethodResult,
     Place,
 )
-from stablelse.analysis.verdicts import Departure, verdict_on
 from stablelse.numerics.bounds import BOUNDS, RUNNING, ElementaryErrors, Quantities
 from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.formats import Array, Format, find_format
@@ -248,7 +253,6 @@ class FormatState:
             if not findings:
                 bound, theorem = self._bound(method, evaluation.results["s"][0])
         departure = Departure.of(np.array([[value]]), np.array([[right]]), self.format)
-        kinds = {finding.kind for finding in findings}
         relative, digits = self._measured(value, right)
         order = list(FindingKind)
         return MethodResult(
@@ -262,7 +266,9 @@ class FormatState:
             correct_digits=digits,
             bound=bound,
             theorem=theorem,
-            verdict=verdict_on(departure, self.format, Function.LOGSUMEXP, kinds, self.has_unfit),
+            verdict=verdict_on(
+                departure, self.format, Function.LOGSUMEXP, findings, self.has_unfit
+            ),
             findings=tuple(sorted(findings, key=lambda found: order.index(found.kind))),
             evaluation=evaluation,
         )

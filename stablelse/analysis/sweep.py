@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from stablelse.analysis import Displayed
+from stablelse.analysis.findings import judge
 from stablelse.analysis.results import VERDICTS, Verdict
-from stablelse.analysis.verdicts import judge
 from stablelse.numerics.formats import (
     FORMATS,
     Array,
