@@ -10,7 +10,6 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from typing import Any, Literal, NamedTuple
-from weakref import finalize
 
 import numpy as np
 
@@ -245,20 +244,6 @@ class Axes(NamedTuple):
         return math.prod(self.outer)
 
 
-class Memory:
-    """Memory that is reused when nothing views it: fresh pages cost as much as reading."""
-
-    def __init__(self) -> None:
-        self._free: list[bytearray] = []
-
-    def take(self, size: int) -> Array:
-        """Return `size` bytes, which are free again when no array views them."""
-        memory = self._free.pop() if self._free else bytearray(size)
-        view = np.frombuffer(memory, np.uint8, size)
-        finalize(view, self._free.append, memory)
-        return view
-
-
 class StoredArray(NamedTuple):
     """An array that begins at a place of its source; its header may be wrong."""
 
@@ -327,19 +312,14 @@ class StoredArray(NamedTuple):
 
     def _in_order(self, axes: Axes, ranges: _Ranges) -> Iterator[Array]:
         """Yield rows that lie one after the other."""
-        row_bytes, memory = axes.width * self.dtype.itemsize, Memory()
+        row_bytes = axes.width * self.dtype.itemsize
         for begin, end in ranges:
             self.source.skip_to(self.place + begin * row_bytes)
             size = (end - begin) * row_bytes
-            if size > BLOCK_BYTES and self.source.size is None:  # a promise of a pipe
-                data = np.frombuffer(b"".join(self.source.parts(size)), np.uint8)
-                come = len(data)
-            else:
-                data = memory.take(size)
-                come = self.source.fill(data.data)
-            if come < size:
-                raise self._truncated(begin * row_bytes + come)
-            yield data.view(self.dtype).reshape(-1, axes.width)
+            data = b"".join(self.source.parts(size))  # as it is where it is one part
+            if len(data) < size:
+                raise self._truncated(begin * row_bytes + len(data))
+            yield np.frombuffer(data, self.dtype).reshape(-1, axes.width)
 
     def _gathered(self, axes: Axes, ranges: _Ranges, pieces: list[slice]) -> Iterator[Array]:
         """Yield rows whose numbers lie far from each other, out of a map of the file."""

@@ -3,7 +3,6 @@
 What a file is, its content says, never its name: `SIGNATURES` has the table.
 """
 
-import io
 import mmap
 import os
 import re
@@ -200,25 +199,6 @@ class Source:
             data += self._fetch(count - len(data))
         self._count(len(data))
         return data
-
-    def fill(self, memory: memoryview) -> int:
-        """Read the next bytes into memory, and return how many: fewer only at the end."""
-        done = 0
-        if isinstance(self._file, io.FileIO) and self.seekable():  # no other reads without a copy
-            self._go_to(self._place)
-            while more := self._tried(self._file.readinto, memory[done:]):
-                done += more
-            self._count(done)
-            return done
-        for part in self.parts(len(memory)):
-            memory[done : done + len(part)] = part
-            done += len(part)
-        return done
-
-    def read_at(self, place: int, count: int) -> bytes:
-        """Return `count` bytes from a place, counted from the first byte; not on a pipe."""
-        self.seek(place)
-        return self.read(count)
 
     def parts(self, count: int) -> Iterator[bytes]:
         """Yield the next `count` bytes in parts, fewer at the end; nothing is allocated ahead."""

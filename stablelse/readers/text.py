@@ -227,8 +227,8 @@ def _line_start(source: Source, place: int) -> int:
         return place
     # What ends a line may be of two bytes.
     for begin in range(place - 1, min(size, place + MAX_LINE_BYTES), _LINE_END_BYTES):
-        window = source.read_at(begin, _LINE_END_BYTES + 1)
-        end = re.compile(rb"\r\n|[\r\n]").search(window)
+        source.seek(begin)
+        end = re.search(rb"\r\n|[\r\n]", source.read(_LINE_END_BYTES + 1))
         if end is not None and end.start() < _LINE_END_BYTES:
             return begin + end.end()
     return size

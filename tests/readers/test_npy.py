@@ -341,17 +341,3 @@ def test_memory_does_not_grow_with_the_file(order, tmp_path, environment):
     )
     kibibytes = 1 if sys.platform == "linux" else 1 << 10  # macOS counts in bytes
     assert int(done.stdout) < (32 << 10) * kibibytes
-
-
-def test_memory_is_used_again_only_when_nothing_views_it(tmp_path):
-    """A block may be kept, or a view of it: what it holds never changes."""
-    path = tmp_path / "x.npy"
-    array = np.arange(float(1 << 22)).reshape(-1, 4)
-    np.save(path, array)
-    kept, places = [], set()
-    for index, block in enumerate(open_blocks(str(path))):
-        places.add(block.values.__array_interface__["data"][0])
-        if index % 3 == 0:
-            kept.append((block.offset, block.values[::7, 1]))
-    assert all(np.array_equal(view, array[at : at + (1 << 17) : 7, 1]) for at, view in kept)
-    assert len(kept) == 3 < len(places) < 7
