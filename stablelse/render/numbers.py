@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stablelse.numerics.formats import FORMATS, Format
+from stablelse.numerics.formats import FORMATS
 
 
 def number_text(value: Any) -> str:
@@ -17,7 +17,9 @@ def number_text(value: Any) -> str:
     near = float(value)
     if near == value and near.is_integer() and abs(near) < 1e16:
         return _tidy(repr(near))  # 65504, where float16's shortest would be 6.55e4
-    return _tidy(str(value) if _prints_shortest(value) else _shortest(value))
+    # NumPy prints its own floats so (Dragon4); ml_dtypes prints six digits at most.
+    is_shortest = isinstance(value, (int, np.floating, np.integer))
+    return _tidy(str(value) if is_shortest else _shortest(value))
 
 
 def json_number(value: Any) -> float | int | str:
@@ -58,22 +60,12 @@ def _tidy(text: str) -> str:
     return f"{mantissa}e{int(exponent)}" if mark else mantissa
 
 
-def _prints_shortest(value: Any) -> bool:
-    # NumPy prints its own floats so (Dragon4); ml_dtypes prints six digits at most.
-    return isinstance(value, (int, np.floating, np.integer))
-
-
 def _shortest(value: Any) -> str:
-    format_ = _format_of(value)
+    format_ = FORMATS[value.dtype.name]
     # p bits are told apart by ceil(1 + p log10 2) digits (Matula 1968).
     most_digits = 2 + format_.significand_bits * 302 // 1000
-    candidates = (format(float(value), f".{digits}g") for digits in range(1, most_digits))
-    wide = format(float(value), f".{most_digits}g")
-    return next((text for text in candidates if format_.round(float(text)) == value), wide)
-
-
-def _format_of(value: Any) -> Format:
-    return FORMATS[value.dtype.name]
+    texts = [format(float(value), f".{digits}g") for digits in range(1, most_digits + 1)]
+    return next((text for text in texts if format_.round(float(text)) == value), texts[-1])
 
 
 def row_text(row: int | tuple[int, ...]) -> str:
@@ -83,8 +75,7 @@ def row_text(row: int | tuple[int, ...]) -> str:
 
 def place_text(placed: Any) -> str:
     """Return where a vector came from: file, row or column."""
-    parts = [text for text in (placed.source, vector_text(placed)) if text]
-    return ", ".join(parts)
+    return ", ".join(filter(None, (placed.source, vector_text(placed))))
 
 
 def vector_text(placed: Any) -> str:

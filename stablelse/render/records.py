@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stablelse.analysis.results import Errors, Steps
-from stablelse.analysis.steps import Step, steps
+from stablelse.analysis.steps import steps
 from stablelse.numerics.formats import Array
 from stablelse.render import Many, form
 from stablelse.render.numbers import json_number, number_text
@@ -151,11 +151,9 @@ def flat_rows(result: Any) -> Iterator[dict[str, Any]]:
         result = result.comparison
     names = field_names(type(result))
     (many,) = (n for n in names if n != "row" and isinstance(getattr(result, n), tuple))
-    own = [name for name in names if name not in (many, "value", "x", "weights")]
-    outer = {name: cell(getattr(result, name)) for name in own}
+    outer = _cells(result, {many, "value", "x", "weights"})
     for inner in getattr(result, many):
-        row = outer | {name: cell(getattr(inner, name)) for name in field_names(type(inner))}
-        value = getattr(inner, "value", None)
+        row, value = outer | _cells(inner), getattr(inner, "value", None)
         if not isinstance(value, np.ndarray):
             yield row
             continue
@@ -168,23 +166,21 @@ def step_rows(view: Steps) -> Iterator[dict[str, Any]]:
     comparison = view.comparison
     place = {name: getattr(comparison, name) for name in ("source", "row", "column")}
     for result in comparison.results:
-        if result.evaluation is None:
-            continue
-        method = {name: cell(getattr(result, name)) for name in ("method", "format", "shift")}
-        for step in steps(result.evaluation, result.findings):
-            yield place | method | {name: cell(getattr(step, name)) for name in field_names(Step)}
+        if result.evaluation is not None:
+            method = {name: cell(getattr(result, name)) for name in ("method", "format", "shift")}
+            for step in steps(result.evaluation, result.findings):
+                yield place | method | _cells(step)
 
 
 def peer_rows(comparison: PeerComparison) -> Iterator[dict[str, Any]]:
     """Yield a row per library, flat; a vector of results is one cell, as findings are."""
-    names = field_names(type(comparison))
-    outer = {name: cell(getattr(comparison, name)) for name in names if name != "results"}
+    outer = _cells(comparison, {"results"})
     for result in comparison.results:
         row = dict(outer)
         for name in field_names(type(result)):
             value = getattr(result, name)
             if hasattr(value, "_fields"):
-                row |= {f"{name}_{part}": cell(getattr(value, part)) for part in value._fields}
+                row |= {f"{name}_{part}": inner for part, inner in _cells(value).items()}
             else:
                 row[name] = cell(tuple(value) if isinstance(value, np.ndarray) else value)
         yield row
@@ -193,6 +189,12 @@ def peer_rows(comparison: PeerComparison) -> Iterator[dict[str, Any]]:
 def gallery_rows(gallery: Gallery) -> Iterator[dict[str, Any]]:
     """Yield the rows of all comparisons."""
     return (row for comparison in gallery.cases for row in peer_rows(comparison))
+
+
+def _cells(result: Any, without: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the fields of a result as cells of a table, all but some."""
+    names = [name for name in field_names(type(result)) if name not in without]
+    return {name: cell(getattr(result, name)) for name in names}
 
 
 def cell(value: Any) -> Any:
