@@ -114,4 +114,4 @@ def _pictures(stacks: Iterable[Compared | Sequence[Comparison]], request: Reques
     else:
         yield import_module(summary).Overview(tally, request.digits, request.all)
     if request.errors:
-        yield import_module(summary).AccuracyPicture(shown)
+        yield import_module(summary).errors_picture(shown)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 #: For each type of result what gives its picture, its plain lines and so on: module and name.
 FORMS: dict[str, dict[str, str]] = {
     "Comparison": {"table": "screen:Screen"},
-    "Errors": {"table": "summary:AccuracyPicture"},
+    "Errors": {"table": "summary:errors_picture"},
     "Tally": {"table": "summary:Overview"},
     "Summary": {"table": "summary:Overview"},
     "Limits": {"table": "limits:limits_picture"},
