@@ -15,55 +15,6 @@ from stablelse.numerics.functions import Function
 from stablelse.render.numbers import number_text, rough_text
 
 
-class Glyphs(NamedTuple):
-    """The symbols a screen can show."""
-
-    infinity: str
-    minus: str
-    sum: str
-    ellipsis: str
-    good: str
-    fair: str
-    bad: str
-    dash: str
-    times: str
-    rule: str
-
-    def number(self, value: Any, digits: int | None = None) -> str:
-        """Return a number for the eye, rounded to some digits: with the sign for infinity, NaN."""
-        text = number_text(value)
-        return self.literal(text if digits is None else _shortened(text, digits))
-
-    def literal(self, text: str) -> str:
-        """Return the text of a number for the eye."""
-        return {"inf": self.infinity, "-inf": f"-{self.infinity}", "nan": "NaN"}.get(text, text)
-
-    def mark(self, verdict: Verdict) -> str:
-        """Return the mark of a verdict: right, some digits lost, or broken."""
-        if verdict.is_broken:
-            return self.bad
-        return self.good if verdict is Verdict.RIGHT else self.fair
-
-    def rough(self, value: float | None) -> str:
-        """Return a number to three digits, nothing for none."""
-        if value is None:
-            return ""
-        return self.infinity if value == inf else rough_text(value)
-
-
-def _shortened(full: str, digits: int) -> str:
-    """Return a number rounded to some digits, or in full if that is as short."""
-    number = context(digits).create_decimal(full)
-    if not isfinite(number):
-        return full
-    short = min(f"{number:g}", f"{number:e}", key=len).replace("e+", "e")
-    return full if len(full) <= len(short) else short
-
-
-UNICODE = Glyphs("∞", "−", "Σ", "…", "✓", "≈", "✗", "—", "×", "─")
-ASCII = Glyphs("inf", "-", "sum", "...", "ok", "~~", "!!", "-", "*", "-")
-
-
 class Strength(IntEnum):
     """How firmly an expression holds together, from the loosest."""
 
@@ -84,85 +35,103 @@ class Expression(NamedTuple):
     strength: Strength = Strength.ATOM
 
 
-class Notation(NamedTuple):
-    """How a medium writes the pieces of a formula."""
+class Glyphs(NamedTuple):
+    """The symbols that a medium has, and how it writes the pieces of a formula."""
 
-    literal: Callable[[str], str]
-    subscript: Callable[[str, str], str]
-    bracket: Callable[[str], str]
-    power: Callable[[Expression], str]
-    fraction: Callable[[Expression, Expression], Expression]
-    sum: str
-    log: str
+    infinity: str
     minus: str
+    sum: str
     ellipsis: str
-    product: str
+    good: str
+    fair: str
+    bad: str
+    dash: str
     times: str  # before a number
+    rule: str
+    product: str = " "
+    log: str = "log"
+    nan: str = "NaN"
 
-    def number(self, value: Any) -> Expression:
-        """Return a number, or the text of one."""
-        text = self.literal(value if isinstance(value, str) else number_text(value))
-        is_bare = not ("e" in text or " " in text or text.startswith("-"))
-        return Expression(text, Strength.ATOM if is_bare else Strength.PREFIX)
+    def number(self, value: Any, digits: int | None = None) -> str:
+        """Return a number, or the text of one, for the eye, rounded to some digits."""
+        text = value if isinstance(value, str) else number_text(value)
+        return self.literal(text if digits is None else _shortened(text, digits))
 
+    def literal(self, text: str) -> str:
+        """Return the text of a number for the eye."""
+        names = {"inf": self.infinity, "-inf": f"-{self.infinity}", "nan": self.nan}
+        return names.get(text, text)
 
-def _bracket(text: str) -> str:
-    return f"({text})"
+    def mark(self, verdict: Verdict) -> str:
+        """Return the mark of a verdict: right, some digits lost, or broken."""
+        if verdict.is_broken:
+            return self.bad
+        return self.good if verdict is Verdict.RIGHT else self.fair
 
+    def rough(self, value: float | None) -> str:
+        """Return a number to three digits, nothing for none."""
+        if value is None:
+            return ""
+        return self.infinity if value == inf else rough_text(value)
 
-def _within(inner: Expression, least: Strength, bracket: Callable[[str], str]) -> str:
-    return inner.text if inner.strength >= least else bracket(inner.text)
+    def bracket(self, text: str) -> str:
+        """Return a text in brackets."""
+        return f"({text})"
 
+    def subscript(self, name: str, index: str) -> str:
+        """Return a name with an index."""
+        return f"{name}_{index}"
 
-def screen(glyphs: Glyphs) -> Notation:
-    """Return the notation for a screen that has these symbols."""
+    def power(self, exponent: Expression) -> str:
+        """Return e to some power."""
+        return f"e^{self.within(exponent, Strength.SIGNED)}"
 
-    def fraction(above: Expression, below: Expression) -> Expression:
-        upper = _within(above, Strength.PRODUCT, _bracket)
-        lower = _within(below, Strength.PREFIX, _bracket)
+    def fraction(self, above: Expression, below: Expression) -> Expression:
+        """Return a quotient."""
+        upper, lower = self.within(above, Strength.PRODUCT), self.within(below, Strength.PREFIX)
         return Expression(f"{upper} / {lower}", Strength.PRODUCT)
 
-    return Notation(
-        literal=glyphs.literal,
-        subscript=lambda name, index: f"{name}_{index}",
-        bracket=_bracket,
-        power=lambda exponent: f"e^{_within(exponent, Strength.SIGNED, _bracket)}",
-        fraction=fraction,
-        sum=f"{glyphs.sum} ",
-        log="log",
-        minus=glyphs.minus,
-        ellipsis=glyphs.ellipsis,
-        product=" ",
-        times=f" {glyphs.times} ",
-    )
+    def within(self, inner: Expression, least: Strength) -> str:
+        """Return a piece of a formula, in brackets unless it holds together by itself."""
+        return inner.text if inner.strength >= least else self.bracket(inner.text)
 
 
-def _latex_literal(text: str) -> str:
-    named = {"inf": r"\infty", "-inf": r"-\infty", "nan": r"\mathrm{NaN}"}
-    mantissa, mark, exponent = named.get(text, text).partition("e")
-    return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if mark else mantissa
+class _Latex(Glyphs):
+    """How LaTeX does that."""
 
+    def literal(self, text: str) -> str:
+        mantissa, mark, exponent = super().literal(text).partition("e")
+        return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if mark else mantissa
 
-def _latex() -> Notation:
-    def bracket(text: str) -> str:
+    def bracket(self, text: str) -> str:
         return rf"\left({text}\right)"
 
-    return Notation(
-        literal=_latex_literal,
-        subscript=lambda name, index: f"{name}_{{{index}}}",
-        bracket=bracket,
-        power=lambda exponent: f"e^{{{exponent.text}}}",
-        fraction=lambda above, below: Expression(rf"\frac{{{above.text}}}{{{below.text}}}"),
-        sum=r"\sum_{i} ",
-        log=r"\log",
-        minus="-",
-        ellipsis=r"\cdots",
-        product=r" \thinspace ",
-        times=r" \cdot ",
-    )
+    def subscript(self, name: str, index: str) -> str:
+        return f"{name}_{{{index}}}"
+
+    def power(self, exponent: Expression) -> str:
+        return f"e^{{{exponent.text}}}"
+
+    def fraction(self, above: Expression, below: Expression) -> Expression:
+        return Expression(rf"\frac{{{above.text}}}{{{below.text}}}")
 
 
-LATEX = _latex()
+UNICODE = Glyphs("∞", "−", "Σ", "…", "✓", "≈", "✗", "—", "×", "─")
+ASCII = Glyphs("inf", "-", "sum", "...", "ok", "~~", "!!", "-", "*", "-")
+LATEX = _Latex(
+    *(r"\infty", "-", r"\sum_{i}", r"\cdots", "✓", "≈", "✗", "—", r"\cdot", ""),
+    *(r" \thinspace ", r"\log", r"\mathrm{NaN}"),
+)
+
+
+def _shortened(full: str, digits: int) -> str:
+    """Return a number rounded to some digits, or in full if that is as short."""
+    number = context(digits).create_decimal(full)
+    if not isfinite(number):
+        return full
+    short = min(f"{number:g}", f"{number:e}", key=len).replace("e+", "e")
+    return full if len(full) <= len(short) else short
+
 
 #: The symbols that a derivation uses for the results of operations.
 _NAMES: dict[Function, dict[str, str]] = {
@@ -183,16 +152,11 @@ class Numbers(NamedTuple):
 
 
 def side_text(
-    side: Operation, function: Function, notation: Notation, numbers: Numbers | None = None
+    side: Operation, function: Function, glyphs: Glyphs, numbers: Numbers | None = None
 ) -> str:
     """Return one side of an equation: in symbols, or with numbers put in for x and a."""
     names = {} if numbers else _NAMES[function]
-    return _Writer(names, notation, numbers).write(side, None).text
-
-
-def applied_text(kind: Kind, operands: Sequence[Any], notation: Notation) -> str:
-    """Return one operation with its numbers, or the texts of them, put in."""
-    return _WRITERS[kind](notation, *map(notation.number, operands)).text
+    return _Writer(names, glyphs, numbers).write(side, None).text
 
 
 def operation_text(
@@ -201,15 +165,15 @@ def operation_text(
     glyphs: Glyphs,
     number: Callable[[Any], str] = number_text,
 ) -> str:
-    """Return one operation on a screen, its numbers written as ``number`` writes them."""
-    return applied_text(kind, [number(operand) for operand in operands], screen(glyphs))
+    """Return one operation with its numbers put in, as ``number`` writes them."""
+    return _WRITERS[kind](glyphs, *(_number(glyphs, number(each)) for each in operands)).text
 
 
 class _Writer(NamedTuple):
     """Writes the result of an operation as the formula it is; ``i`` is the index of a sum."""
 
     names: Mapping[str, str]
-    notation: Notation
+    glyphs: Glyphs
     numbers: Numbers | None
 
     def write(self, operation: Operation, i: int | str | None) -> Expression:
@@ -220,79 +184,85 @@ class _Writer(NamedTuple):
             return self._leaf(symbol, i)
         if kind is Kind.SUM:
             return self._sum(operands[0])
-        return _WRITERS[kind](self.notation, *(self.write(operand, i) for operand in operands))
+        return _WRITERS[kind](self.glyphs, *(self.write(operand, i) for operand in operands))
 
     def _name(self, name: str) -> Expression:
         if not name.startswith("log "):
             return Expression(name)
-        return Expression(f"{self.notation.log} {name.removeprefix('log ')}", Strength.PREFIX)
+        return Expression(f"{self.glyphs.log} {name.removeprefix('log ')}", Strength.PREFIX)
 
     def _leaf(self, symbol: str, i: int | str | None) -> Expression:
         numbers = self.numbers
         if symbol in ("x", "p"):
             if numbers is None:
-                return Expression(self.notation.subscript(symbol, str(i or "j")))
+                return Expression(self.glyphs.subscript(symbol, str(i or "j")))
             index = i if isinstance(i, int) else numbers.j
             if symbol == "x":
-                return self.notation.number(numbers.x[index])
-            return Expression(self.notation.subscript(symbol, str(index + 1)))
+                return _number(self.glyphs, numbers.x[index])
+            return Expression(self.glyphs.subscript(symbol, str(index + 1)))
         if symbol == "a" and numbers is not None:
-            return self.notation.number(numbers.a)
+            return _number(self.glyphs, numbers.a)
         return Expression(symbol)
 
     def _sum(self, summand: Operation) -> Expression:
         if self.numbers is None:
             term = self.write(summand, "i")
-            text = _within(term, Strength.PRODUCT, self.notation.bracket)
-            return Expression(f"{self.notation.sum}{text}", Strength.PREFIX)
+            text = self.glyphs.within(term, Strength.PRODUCT)
+            return Expression(f"{self.glyphs.sum} {text}", Strength.PREFIX)
         n = len(self.numbers.x)
         shown = range(n) if n <= _MOST_TERMS else (*range(_MOST_TERMS - 2), n - 1)
         terms = [self.write(summand, index) for index in shown]
         if n == 1:
             return terms[0]
-        texts = [_within(term, Strength.PRODUCT, self.notation.bracket) for term in terms]
+        texts = [self.glyphs.within(term, Strength.PRODUCT) for term in terms]
         if n > len(shown):
-            texts.insert(-1, self.notation.ellipsis)
+            texts.insert(-1, self.glyphs.ellipsis)
         return Expression(" + ".join(texts), Strength.TERMS)
 
 
-def _sign(notation: Notation, sign: str, left: Expression, right: Expression) -> Expression:
+def _number(glyphs: Glyphs, value: Any) -> Expression:
+    shown = glyphs.number(value)
+    is_bare = not ("e" in shown or " " in shown or shown.startswith("-"))
+    return Expression(shown, Strength.ATOM if is_bare else Strength.PREFIX)
+
+
+def _sign(glyphs: Glyphs, sign: str, left: Expression, right: Expression) -> Expression:
     # What begins with a sign gets brackets behind one; a logarithm or a sum needs none.
-    signed = right.text.startswith(("-", notation.minus))
-    behind = notation.bracket(right.text) if signed or not right.strength else right.text
+    signed = right.text.startswith(("-", glyphs.minus))
+    behind = glyphs.bracket(right.text) if signed or not right.strength else right.text
     return Expression(f"{left.text} {sign} {behind}", Strength.TERMS)
 
 
-def _product(notation: Notation, left: Expression, right: Expression) -> Expression:
-    factors = (_within(factor, Strength.PRODUCT, notation.bracket) for factor in (left, right))
-    is_number = right.text.startswith(tuple(map(notation.literal, ("inf", "nan", *"-0123456789"))))
-    sign = notation.times if is_number else notation.product
+def _product(glyphs: Glyphs, left: Expression, right: Expression) -> Expression:
+    factors = (glyphs.within(factor, Strength.PRODUCT) for factor in (left, right))
+    is_number = right.text.startswith(tuple(map(glyphs.literal, ("inf", "nan", *"-0123456789"))))
+    sign = f" {glyphs.times} " if is_number else glyphs.product
     return Expression(sign.join(factors), Strength.PRODUCT)
 
 
-def _negative(notation: Notation, inner: Expression) -> Expression:
+def _negative(glyphs: Glyphs, inner: Expression) -> Expression:
     bare = inner.strength is Strength.ATOM
-    text = inner.text if bare else notation.bracket(inner.text)
-    return Expression(f"{notation.minus}{text}", Strength.SIGNED if bare else Strength.PREFIX)
+    text = inner.text if bare else glyphs.bracket(inner.text)
+    return Expression(f"{glyphs.minus}{text}", Strength.SIGNED if bare else Strength.PREFIX)
 
 
-def _logarithm(notation: Notation, inner: Expression) -> Expression:
+def _logarithm(glyphs: Glyphs, inner: Expression) -> Expression:
     if inner.text.startswith("-"):  # a negative sum, whose sign stands elsewhere
-        return Expression(f"{notation.log} |{inner.text}|", Strength.PREFIX)
+        return Expression(f"{glyphs.log} |{inner.text}|", Strength.PREFIX)
     if inner.strength >= Strength.PREFIX:
-        return Expression(f"{notation.log} {inner.text}", Strength.PREFIX)
-    return Expression(f"{notation.log}{notation.bracket(inner.text)}", Strength.PREFIX)
+        return Expression(f"{glyphs.log} {inner.text}", Strength.PREFIX)
+    return Expression(f"{glyphs.log}{glyphs.bracket(inner.text)}", Strength.PREFIX)
 
 
 _WRITERS: dict[Kind, Callable[..., Expression]] = {
-    Kind.ROUND: lambda notation, x: Expression(f"round {x.text}", Strength.PREFIX),
-    Kind.SHIFT: lambda notation, *_: Expression("shift"),
-    Kind.SUM: lambda notation, *terms: reduce(partial(_sign, notation, "+"), terms),
-    Kind.ADD: lambda notation, left, right: _sign(notation, "+", left, right),
-    Kind.SUBTRACT: lambda notation, left, right: _sign(notation, notation.minus, left, right),
+    Kind.ROUND: lambda glyphs, x: Expression(f"round {x.text}", Strength.PREFIX),
+    Kind.SHIFT: lambda glyphs, *_: Expression("shift"),
+    Kind.SUM: lambda glyphs, *terms: reduce(partial(_sign, glyphs, "+"), terms),
+    Kind.ADD: lambda glyphs, left, right: _sign(glyphs, "+", left, right),
+    Kind.SUBTRACT: lambda glyphs, left, right: _sign(glyphs, glyphs.minus, left, right),
     Kind.NEGATE: _negative,
     Kind.MULTIPLY: _product,
-    Kind.DIVIDE: lambda notation, above, below: notation.fraction(above, below),
-    Kind.EXP: lambda notation, exponent: Expression(notation.power(exponent)),
+    Kind.DIVIDE: lambda glyphs, above, below: glyphs.fraction(above, below),
+    Kind.EXP: lambda glyphs, exponent: Expression(glyphs.power(exponent)),
     Kind.LOG: _logarithm,
 }

@@ -16,10 +16,8 @@ from stablelse.render.notation import (
     LATEX,
     UNICODE,
     Glyphs,
-    Notation,
     Numbers,
-    applied_text,
-    screen,
+    operation_text,
     side_text,
 )
 from stablelse.render.numbers import json_number, number_text, place_text
@@ -44,11 +42,11 @@ _RULES: dict[Rule, str] = {
 _MOST_ROWS = 4
 
 
-def _rule_text(rule: Rule, notation: Notation) -> str:
+def _rule_text(rule: Rule, glyphs: Glyphs) -> str:
     """Return what leads to a line, in LaTeX with its formulas in dollars."""
     text = _RULES[rule]
-    if notation is not LATEX:
-        return text.replace("{", "").replace("}", "").replace("-a", f"{notation.minus}a")
+    if glyphs is not LATEX:
+        return text.replace("{", "").replace("}", "").replace("-a", f"{glyphs.minus}a")
     text = text.replace("{", "$").replace("}", "$")
     return (
         text.replace("e^-a", "e^{-a}").replace("e^(log C)", r"e^{\log C}").replace("$log", r"$\log")
@@ -66,15 +64,15 @@ class _Entry(NamedTuple):
     rows: Sequence[Row] = ()  # Those that are shown
 
 
-def _entries(proof: Proof, result: FormatProof | None, notation: Notation) -> Iterator[_Entry]:
+def _entries(proof: Proof, result: FormatProof | None, glyphs: Glyphs) -> Iterator[_Entry]:
     """Yield the lines of a derivation, with what they come to in a format."""
 
     def sides(equation: Equation, numbers: Numbers | None = None) -> tuple[str, str]:
-        left = side_text(equation.left, proof.function, notation, numbers)
-        return left, side_text(equation.right, proof.function, notation, numbers)
+        left = side_text(equation.left, proof.function, glyphs, numbers)
+        return left, side_text(equation.right, proof.function, glyphs, numbers)
 
     for index, equation in enumerate(proof.equations):
-        head = _Entry(equation.number, _rule_text(equation.rule, notation), sides(equation))
+        head = _Entry(equation.number, _rule_text(equation.rule, glyphs), sides(equation))
         if result is None:
             yield head
             continue
@@ -113,25 +111,25 @@ def _error_text(quantity: Quantity) -> str:
     return "no digit is right" if quantity.ulps == inf else ulps_text(quantity.ulps)
 
 
-def _why(row: Row, notation: Notation) -> str:
+def _why(row: Row, glyphs: Glyphs) -> str:
     """Return what broke the right side, or how far off it is."""
-    dollar = "$" * (notation is LATEX)
-    causes = [f"{dollar}{_origin_text(origin, notation)}{dollar}" for origin in row.origins]
+    dollar = "$" * (glyphs is LATEX)
+    causes = [f"{dollar}{_origin_text(origin, glyphs)}{dollar}" for origin in row.origins]
     return ", ".join(causes) or _error_text(row.right)
 
 
-def _both(row: Row, notation: Notation) -> str:
+def _both(row: Row, glyphs: Glyphs) -> str:
     """Return how good both sides are; only the right one if the left one is right."""
     if row.element or row.left.verdict in (row.right.verdict, Verdict.RIGHT):
-        return _why(row, notation)
-    return f"left side {_error_text(row.left)}, right side {_why(row, notation)}"
+        return _why(row, glyphs)
+    return f"left side {_error_text(row.left)}, right side {_why(row, glyphs)}"
 
 
-def _origin_text(origin: Origin, notation: Notation) -> str:
-    what = notation.sum.strip()
+def _origin_text(origin: Origin, glyphs: Glyphs) -> str:
+    what = glyphs.sum
     if origin.operands:
-        what = applied_text(origin.kind, origin.operands, notation)
-    return f"{what} = {notation.number(origin.value).text}"
+        what = operation_text(origin.kind, origin.operands, glyphs)
+    return f"{what} = {glyphs.number(origin.value)}"
 
 
 def _heading(proof: Proof) -> str:
@@ -166,7 +164,7 @@ def _conclusions(
     else:
         line = result.lines[result.departs - 1]
         row = next(row for row in line.rows if row.verdict is line.verdict)
-        why = _why(row, screen(glyphs))
+        why = _why(row, glyphs)
         if not row.origins and row.left.verdict is row.verdict:
             why = f"the left side is {_error_text(row.left)}"
         fails = "fails" if line.verdict.is_broken else "loses digits"
@@ -198,14 +196,13 @@ def _computed(proof: Proof, result: FormatProof, glyphs: Glyphs) -> Iterator[tup
 @picture
 def proof_picture(proof: Proof, glyphs: Glyphs, width: int) -> Iterator[Text]:
     """Yield the lines in symbols, what they come to, and the lines with numbers put in."""
-    notation = screen(glyphs)
     yield hanging(
         _heading(proof) if proof.results else _title(proof, None, glyphs), width, 1, "bold"
     )
     yield Text()
-    yield from _symbols(list(_entries(proof, None, notation)), width)
+    yield from _symbols(list(_entries(proof, None, glyphs)), width)
     for result in proof.results:
-        entries = list(_entries(proof, result, notation))
+        entries = list(_entries(proof, result, glyphs))
         yield Text()
         yield hanging(_setting(proof, result, glyphs), width, 1, "bold")
         yield from _values(result.format, entries, glyphs, width)
@@ -240,12 +237,12 @@ def _symbols(entries: Sequence[_Entry], width: int) -> Iterator[Text]:
 
 def _with_numbers(format_: str, entry: _Entry, glyphs: Glyphs, width: int) -> Iterator[Text]:
     """Yield a line with numbers put in, of a fraction its parts, and how good it is."""
-    notation, row = screen(glyphs), entry.rows[0]
+    row = entry.rows[0]
     yield hanging(" = ".join(entry.numbers), width, 4, head=Text(f" {entry.number}  "))
     margin = max(len("exactly"), len(format_))
     for label in ("exactly", format_) if row.parts else ():
         *parts, value = (
-            notation.number(_exact_text(part) if label == "exactly" else part.value).text
+            glyphs.number(_exact_text(part) if label == "exactly" else part.value)
             for part in (*row.parts, row.right)
         )
         begin = f"    {label:<{margin}}  "
@@ -254,19 +251,18 @@ def _with_numbers(format_: str, entry: _Entry, glyphs: Glyphs, width: int) -> It
             gap = f"\n{'':<{len(begin)}}"
         yield Text(f"{begin}{' / '.join(parts)}{gap}= {value}", no_wrap=True, overflow="ignore")
     style = VERDICT_STYLES[row.verdict]
-    yield hanging(f"{glyphs.mark(row.verdict)} {_both(row, notation)}", width, 4, style)
+    yield hanging(f"{glyphs.mark(row.verdict)} {_both(row, glyphs)}", width, 4, style)
 
 
 def _values(format_: str, entries: Sequence[_Entry], glyphs: Glyphs, width: int) -> Iterator[Text]:
     """Yield the value of every line, exactly and in the format, with its mark."""
-    notation = screen(glyphs)
 
     def marked(side: Quantity) -> Text:
-        text = f"{notation.number(side.value).text} {glyphs.mark(side.verdict)}"
+        text = f"{glyphs.number(side.value)} {glyphs.mark(side.verdict)}"
         return Text(text, VERDICT_STYLES[side.verdict])
 
     def exactly(row: Row) -> str:
-        return notation.number(_exact_text(row.right)).text
+        return glyphs.number(_exact_text(row.right))
 
     first = entries[0].rows
     table: list[list[Text | str]]
@@ -299,7 +295,7 @@ def _value_table(result: FormatProof, entries: Sequence[_Entry]) -> Iterator[lis
         for number, row in zip(numbers, entry.rows, strict=True):
             name = "" if is_scalar else f"$p_{{{row.element}}}$"
             values = [_exact_text(row.right), *(getattr(row, side).value for side in sides)]
-            cells = [f"${LATEX.number(value).text}$" for value in values]
+            cells = [f"${LATEX.number(value)}$" for value in values]
             yield [number, name, *cells, _both(row, LATEX)]
 
 
@@ -349,7 +345,7 @@ def latex_lines(proof: Proof) -> Iterator[str]:
 
 def _equations(proof: Proof) -> list[dict[str, Any]]:
     """Return what records have of the equations, as text."""
-    entries = _entries(proof, None, screen(ASCII))
+    entries = _entries(proof, None, ASCII)
     return [
         {"number": e.number, "rule": equation.rule.value, "equation": " = ".join(e.symbols)}
         for e, equation in zip(entries, proof.equations, strict=True)
@@ -411,5 +407,5 @@ def _row_cells(line: Line, row: Row) -> dict[str, Any]:
         "right": number_text(row.right.value),
         "ulps": number_text(row.right.ulps),
         "verdict": VERDICT_WORDS[row.verdict].replace(" ", "_"),
-        "why": _why(row, screen(ASCII)) if row.origins else "",
+        "why": _why(row, ASCII) if row.origins else "",
     }
