@@ -14,12 +14,9 @@ from stablelse.analysis.gallery import CASES, gallery
 from stablelse.analysis.peers import PEERS, Outcome, Peer, PeerComparison, Question, Task, ask
 from stablelse.analysis.results import Comparison, MethodResult
 from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.formulas import ChoiceError
 from stablelse.numerics.functions import Function, exact
 from stablelse.numerics.running import RunningShifted
-
-
-class UnknownSceneError(ValueError):
-    """A scene that does not exist; the message lists those that do."""
 
 
 class Pass(NamedTuple):
@@ -234,9 +231,9 @@ SCENES: dict[str, Plan] = {
 
 
 def find_scene(name: str) -> Plan:
-    """Return what a scene is made of, or raise UnknownSceneError."""
+    """Return what a scene is made of, or raise ChoiceError."""
     if name not in SCENES:
-        raise UnknownSceneError(f"there is no scene {name!r}: choose from {', '.join(SCENES)}")
+        raise ChoiceError(f"there is no scene {name!r}: choose from {', '.join(SCENES)}")
     return SCENES[name]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, log
 from typing import NamedTuple
 
@@ -115,10 +116,7 @@ class Gallery(Displayed):
     standings: tuple[Standing, ...]
     missing: tuple[str, ...]
     left_out: tuple[str, ...]
-
-
-class GalleryCases(Gallery):
-    """The same, shown with every result."""
+    whole: bool = field(default=False, repr=False, compare=False)  # Shown with every result
 
 
 def gallery(peers: Sequence[str] = (), cases: Sequence[Case] | None = None) -> Gallery:
@@ -155,27 +153,25 @@ def _exact(case: Case, task: Task, x: Array, format_: Format) -> Array:
     A log-sum-exp of copies is that of the numbers themselves, weighted by how many there are.
     The gradient of a log-sum-exp is the softmax, whose NaN is a convention.
     """
-    if task in (Task.SOFTMAX, Task.GRADIENT):
-        return exact(Function.SOFTMAX, x, format_)
-    if task is Task.LOG_SOFTMAX:
-        return exact(Function.LOG_SOFTMAX, x, format_)
+    if task in (Task.SOFTMAX, Task.GRADIENT, Task.LOG_SOFTMAX):
+        is_log = task is Task.LOG_SOFTMAX
+        return exact(Function.LOG_SOFTMAX if is_log else Function.SOFTMAX, x, format_)
     b = np.ones(len(case.x)) if case.b is None else np.array(case.b)
     value, sign = decimals.logsumexp(format_.round(case.x), format_, b * case.copies)
     return format_.round([[value, sign]] if task is Task.SIGNED else [[value]])
 
 
 def _standing(cases: Sequence[PeerComparison], results: Sequence[PeerResult]) -> Standing:
-    outcomes = [result.outcome for result in results]
+    counts = Counter(result.outcome for result in results)
     errors = [-1.0 if result.ulps is None else result.ulps for result in results]
     largest = max(errors)
-    worst = cases[errors.index(largest)]
     return Standing(
         peer=results[0].peer,
         title=results[0].title,
-        right=outcomes.count(Outcome.RIGHT),
-        misrounded=outcomes.count(Outcome.MISROUNDED),
-        broken=outcomes.count(Outcome.BROKEN),
-        no_answer=outcomes.count(Outcome.NO_ANSWER),
-        worst_case=worst.case if largest > 0 else None,
+        right=counts[Outcome.RIGHT],
+        misrounded=counts[Outcome.MISROUNDED],
+        broken=counts[Outcome.BROKEN],
+        no_answer=counts[Outcome.NO_ANSWER],
+        worst_case=cases[errors.index(largest)].case if largest > 0 else None,
         ulps=largest if largest >= 0 else None,
     )

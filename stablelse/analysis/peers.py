@@ -21,6 +21,7 @@ import numpy as np
 from stablelse.analysis import Displayed
 from stablelse.analysis.results import Place
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format, format_of
+from stablelse.numerics.formulas import ChoiceError
 from stablelse.numerics.functions import Function, exact, ulp_error
 from stablelse.numerics.inputs import real_numbers, several
 
@@ -32,10 +33,6 @@ _LONGEST_KEPT = 1000
 
 #: A call is repeated for as long as this, in seconds, and at least so many times.
 _PATIENCE, _REPETITIONS = 0.1, 3
-
-
-class UnknownPeerError(ValueError):
-    """A name that is not in the table, or a library that is not installed."""
 
 
 class UnsupportedError(ValueError):
@@ -201,9 +198,9 @@ def choose_peers(names: Sequence[str] = ()) -> tuple[list[Peer], tuple[str, ...]
         named = [peer for peer in PEERS if name in (peer.name, peer.package)]
         if not named:
             choices = ", ".join(peer.name for peer in PEERS)
-            raise UnknownPeerError(f"unknown peer {name!r}: choose from {choices}")
+            raise ChoiceError(f"unknown peer {name!r}: choose from {choices}")
         if not named[0].is_installed:
-            raise UnknownPeerError(f"{name} is not installed: pip install {named[0].package}")
+            raise ChoiceError(f"{name} is not installed: pip install {named[0].package}")
     wanted = {*names, PEERS[-1].name}
     chosen = [p for p in PEERS if not names or not wanted.isdisjoint((p.name, p.package))]
     missing = tuple(peer.package for peer in chosen if not peer.is_installed)
@@ -223,7 +220,7 @@ class Worst(NamedTuple):
 
 
 class PeerResult(NamedTuple):
-    """What one library gave in one format."""
+    """What one library gave in one format; nothing but a reason where it gave no answer."""
 
     # The library, by its name in the table, and as people call it; ``"exact"`` for the exact
     # result
@@ -233,51 +230,34 @@ class PeerResult(NamedTuple):
     call: str | None
     format: str  # The format of x
     # The format (or dtype) that came back, rounded to the format before it is judged
-    returned: str | None
-    outcome: Outcome  # What became of all of it together
-    judged: int  # How many numbers came back: one a vector, or one an element
-    misrounded: int  # How many of them are not the number nearest to the exact value
-    share: float | None  # ``misrounded / judged``
-    broken: int  # How many of them are broken, see `Outcome`
-    ulps: float | None  # The largest error, in units in the last place of the exact value
-    worst: Worst  # Where that is
+    returned: str | None = None
+    outcome: Outcome = Outcome.NO_ANSWER  # What became of all of it together
+    judged: int = 0  # How many numbers came back: one a vector, or one an element
+    misrounded: int = 0  # How many of them are not the number nearest to the exact value
+    share: float | None = None  # ``misrounded / judged``
+    broken: int = 0  # How many of them are broken, see `Outcome`
+    ulps: float | None = None  # The largest error, in units in the last place of the exact value
+    worst: Worst = Worst()  # Where that is
     # Per element of x: of several calls with all vectors at once, the fastest
-    nanoseconds: float | None
-    reason: str | None  # Why there is no answer
-    value: Any  # What it gave for the only vector there is, if that has at most 1,000 elements
+    nanoseconds: float | None = None
+    reason: str | None = None  # Why there is no answer
+    value: Any = None  # What it gave for the only vector there is, if that is not a long one
 
 
 @dataclass(frozen=True)
 class PeerComparison(Displayed):
-    """The installed libraries on the same vectors.
-
-    Attributes
-    ----------
-    function : Task
-        What was computed.
-    case, note : str or None
-        The name of a case of the gallery, and why it is there.
-    source : str or None
-        The file that the vectors came from, if it was one.
-    vectors : int
-        How many there were.
-    n : int or None
-        The number of elements of each; ``None`` if they differ.
-    results : tuple of PeerResult
-        For each format a result per library, this package's last; where there is only one
-        vector, the exact result after that.
-    missing : tuple of str
-        The packages that are not installed.
-    """
+    """The installed libraries on the same vectors."""
 
     function: Task
-    case: str | None
+    case: str | None  # The name of a case of the gallery, and why it is there
     note: str | None
-    source: str | None
-    vectors: int
-    n: int | None
+    source: str | None  # The file that the vectors came from, if it was one
+    vectors: int  # How many there were
+    n: int | None  # The number of elements of each; ``None`` if they differ
+    # For each format a result per library, this package's last; where there is only one vector,
+    # the exact result after that
     results: tuple[PeerResult, ...]
-    missing: tuple[str, ...]
+    missing: tuple[str, ...]  # The packages that are not installed
 
 
 class Question(NamedTuple):
@@ -489,27 +469,29 @@ class _Tally:
 
     def result(self) -> PeerResult:
         """Return what has been added up; nothing of it if the library has failed."""
-        peer, answered = self.peer, self.reason is None
-        outcome = Outcome.MISROUNDED if self.misrounded else Outcome.RIGHT
-        outcome = Outcome.BROKEN if self.broken else outcome
-        is_timed = answered and self.is_timed
-        return PeerResult(
+        peer = self.peer
+        result = PeerResult(
             peer=peer.name if peer else "exact",
             title=peer.title if peer else "exact",
             version=getattr(self.package, "__version__", None),
             call=peer.calls.get(self.task) if peer and self.package else None,
             format=self.format_name,
-            returned=self.returned if answered else None,
-            outcome=outcome if answered else Outcome.NO_ANSWER,
-            judged=self.judged if answered else 0,
-            misrounded=self.misrounded if answered else 0,
-            share=self.misrounded / self.judged if answered else None,
-            broken=self.broken if answered else 0,
-            ulps=self.ulps if answered else None,
-            worst=self.worst if answered else Worst(),
-            nanoseconds=round(1e9 * self.seconds / self.elements, 3) if is_timed else None,
             reason=self.reason,
-            value=self.value if answered and self.vectors == 1 else None,
+        )
+        if self.reason is not None:
+            return result
+        outcome = Outcome.MISROUNDED if self.misrounded else Outcome.RIGHT
+        return result._replace(
+            returned=self.returned,
+            outcome=Outcome.BROKEN if self.broken else outcome,
+            judged=self.judged,
+            misrounded=self.misrounded,
+            share=self.misrounded / self.judged,
+            broken=self.broken,
+            ulps=self.ulps,
+            worst=self.worst,
+            nanoseconds=round(1e9 * self.seconds / self.elements, 3) if self.is_timed else None,
+            value=self.value if self.vectors == 1 else None,
         )
 
 

@@ -18,7 +18,7 @@ from stablelse.analysis.results import BROKEN, DIGIT, VERDICTS, Place, Verdict
 from stablelse.numerics.bounds import limits
 from stablelse.numerics.exact import Extent, extent
 from stablelse.numerics.formats import FORMATS, Array, Format, find_format
-from stablelse.numerics.formulas import NAIVE, SHIFTED, Evaluation
+from stablelse.numerics.formulas import NAIVE, SHIFTED, ChoiceError, Evaluation
 from stablelse.numerics.functions import Function, does_not_fit, exact, ulp_error
 from stablelse.numerics.inputs import real_numbers, several
 
@@ -554,10 +554,6 @@ def scan(
     return result
 
 
-class ConditionError(ValueError):
-    """A condition that cannot be checked."""
-
-
 class Condition(NamedTuple):
     """What must not occur, as in ``naive:overflow`` or ``ulp>4``; of all methods by default."""
 
@@ -581,7 +577,7 @@ _CONDITION = re.compile(r"(?:([^:]*):)?([a-z_]+)(?:>(\d+(?:\.\d*)?))?")
 
 
 def parse_conditions(text: str) -> list[Condition]:
-    """Return the conditions of a list with commas, ``"none"`` alone is none; or ConditionError."""
+    """Return the conditions of a list with commas; ``"none"`` alone is none."""
     parts = [part.strip() for part in text.split(",")]
     return [] if parts == ["none"] else [_condition(part) for part in parts]
 
@@ -591,10 +587,10 @@ def _condition(text: str) -> Condition:
     method, name, ulps = match.groups() if match else (None, "", None)
     if name not in _NAMED or (ulps is not None and name != "ulp"):
         what = f"unknown condition {text!r}" if text else "a condition is missing"
-        raise ConditionError(f"{what}: choose from {', '.join(_NAMED)}, ulp>N, or none alone")
+        raise ChoiceError(f"{what}: choose from {', '.join(_NAMED)}, ulp>N, or none alone")
     methods = [way.value for way in Way]
     if method is not None and method not in methods:
-        raise ConditionError(f"unknown method in {text!r}: choose from {', '.join(methods)}")
+        raise ChoiceError(f"unknown method in {text!r}: choose from {', '.join(methods)}")
     return Condition(text, method, _NAMED[name], None if ulps is None else float(ulps))
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 import typer
 from rich.console import Console
 
-from stablelse.analysis.demo import SCENES, Scene, UnknownSceneError, demo, find_scene
+from stablelse.analysis.demo import SCENES, Scene, demo, find_scene
 from stablelse.cli.emit import emit, open_sink
 from stablelse.cli.options import Request
 from stablelse.cli.screen import console_for
+from stablelse.numerics.formulas import ChoiceError
 from stablelse.render import Many
 from stablelse.render.demo import title_text
 
@@ -27,7 +28,7 @@ def run(request: Request) -> None:
     try:
         for name in names:
             find_scene(name)
-    except UnknownSceneError as error:
+    except ChoiceError as error:
         raise typer.BadParameter(str(error), param_hint="--scene") from None
     if request.list:
         with open_sink(request.output) as stream:

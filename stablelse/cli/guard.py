@@ -27,13 +27,9 @@ class Guard:
         self._conditions: Sequence[Condition] = ()
         self._count: Counter[tuple[str, str, str]] = Counter()
         self._first: dict[tuple[str, str, str], str] = {}
-        if not fail_on:
-            return
-        scan = import_module("stablelse.analysis.scan")
-        try:
+        if fail_on:
+            scan = import_module("stablelse.analysis.scan")
             self._conditions = scan.parse_conditions(",".join(fail_on))
-        except scan.ConditionError as error:
-            raise typer.BadParameter(str(error), param_hint="--fail-on") from None
 
     def watched(
         self, stacks: Iterable[Compared | Sequence[Comparison]]

@@ -20,14 +20,11 @@ FORMS: dict[str, dict[str, str]] = {
         "json": "records:with_steps",
     },
     "Gallery": {
-        "table": "peers:GalleryPicture",
-        "plain": "peers:gallery_lines",
+        "table": "peers:gallery_picture",
         "csv": "records:gallery_rows",
     },
-    "GalleryCases": {"table": "peers:CasesPicture"},
     "PeerComparison": {
-        "table": "peers:PeerPicture",
-        "plain": "peers:peer_lines",
+        "table": "peers:peer_picture",
         "csv": "records:peer_rows",
     },
     "Proof": {

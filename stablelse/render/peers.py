@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from math import isinf
 
-from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from stablelse.analysis.gallery import Gallery
 from stablelse.analysis.peers import Outcome, PeerComparison, PeerResult, Task
-from stablelse.render.layout import glyphs_for, grid, hanging
-from stablelse.render.notation import ASCII, Glyphs
-from stablelse.render.numbers import number_text, place_text, vector_text
+from stablelse.render.layout import grid, hanging, picture
+from stablelse.render.notation import Glyphs
+from stablelse.render.numbers import place_text, vector_text
 from stablelse.render.words import ulps_number, ulps_text
 
 TASK_NAMES: dict[Task, str] = {
@@ -41,51 +40,44 @@ _STYLES: dict[Outcome, str] = {
 }
 
 
-class PeerPicture:
-    """A row per library for each format, for a console of any width and encoding."""
-
-    def __init__(self, comparison: PeerComparison) -> None:
-        self.comparison = comparison
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield for each format a title, a table, and what was called."""
-        glyphs, width, comparison = glyphs_for(options), options.max_width, self.comparison
-        of = "1 vector" if comparison.vectors == 1 else f"{comparison.vectors:,} vectors"
-        if comparison.n is not None:
-            numbers = f"{comparison.n:,} number{'s' * (comparison.n != 1)}"
-            of = numbers if comparison.vectors == 1 else f"{of} of {numbers}"
-        source = f"{comparison.source}: " if comparison.source else ""
-        function = TASK_NAMES[comparison.function]
-        for name, group in groupby(comparison.results, key=lambda result: result.format):
-            results = list(group)
-            if name != comparison.results[0].format:
-                yield Text()
-            title = f" {source}", (function, "bold"), f" of {of} in ", (name, "bold")
-            yield Text.assemble(*title)
+@picture
+def peer_picture(comparison: PeerComparison, glyphs: Glyphs, width: int) -> Iterator[Text]:
+    """Yield for each format a title, a row per library, and what was called."""
+    of = "1 vector" if comparison.vectors == 1 else f"{comparison.vectors:,} vectors"
+    if comparison.n is not None:
+        numbers = f"{comparison.n:,} number{'s' * (comparison.n != 1)}"
+        of = numbers if comparison.vectors == 1 else f"{of} of {numbers}"
+    source = f"{comparison.source}: " if comparison.source else ""
+    function = TASK_NAMES[comparison.function]
+    for name, group in groupby(comparison.results, key=lambda result: result.format):
+        results = list(group)
+        if name != comparison.results[0].format:
             yield Text()
-            if comparison.vectors == 1:
-                yield from _rows_of_one(results, comparison.function, glyphs)
-            else:
-                yield from _rows_of_many(comparison, results, glyphs)
-            yield Text()
-            for result in results[: -1 if comparison.vectors == 1 else None]:
-                call = hanging(f"{result.title:<9}  {remark(result)}", width, indent=1, style="dim")
-                yield call
-        if any(result.nanoseconds is not None for result in comparison.results):
-            yield Text(" time: the fastest of several calls with all vectors at once", "dim")
-        yield from missing_note(comparison.missing, width)
+        yield Text.assemble(f" {source}", (function, "bold"), f" of {of} in ", (name, "bold"))
         yield Text()
+        if comparison.vectors == 1:
+            yield from _rows_of_one(results, comparison.function, glyphs)
+        else:
+            yield from _rows_of_many(comparison, results, glyphs)
+        yield Text()
+        for result in results[: -1 if comparison.vectors == 1 else None]:
+            yield hanging(f"{result.title:<9}  {_remark(result)}", width, indent=1, style="dim")
+    if any(result.nanoseconds is not None for result in comparison.results):
+        yield Text(" time: the fastest of several calls with all vectors at once", "dim")
+    yield from missing_note(comparison.missing, width)
+    yield Text()
 
 
 def _rows_of_one(results: Sequence[PeerResult], task: Task, glyphs: Glyphs) -> Iterator[Text]:
-    """Yield the result of every library on the only vector."""
-    header = ["", "", "result", ""]
+    """Yield what each library gave for the only vector, of many elements the worst."""
     is_timed = any(result.nanoseconds is not None for result in results)
-    rows: list[list[str | Text]] = [[*header, "ns per element"]] if is_timed else []
-    for result, given, words in case_rows(results, task, glyphs):
+    rows: list[list[str | Text]] = [["", "", "result", "", "ns per element"]] if is_timed else []
+    element = max(results, key=lambda r: -1 if r.ulps is None else r.ulps).worst.element
+    for result in results:
         style = "" if result.peer == "exact" else _STYLES[result.outcome]
+        given, words = _given_text(result, task, element, glyphs), _outcome_text(result)
         cells = [_mark(result, glyphs), result.title, given, words]
-        rows.append([*(Text(cell, style) for cell in cells), time_text(result)])
+        rows.append([*(Text(cell, style) for cell in cells), _time_text(result)])
     return grid(rows, "llllr")
 
 
@@ -108,7 +100,7 @@ def _rows_of_many(
         if result.share is not None and result.ulps is not None:
             misrounded, broken = f"{result.misrounded:,} ({result.share:.1%})", f"{result.broken:,}"
             ulps = glyphs.infinity if isinf(result.ulps) else ulps_number(result.ulps)
-        counts.append([*head, misrounded, broken, ulps, time_text(result)])
+        counts.append([*head, misrounded, broken, ulps, _time_text(result)])
         if result.misrounded:
             at = [result.worst.value, result.worst.exact]
             place = _worst_place(result, where(result.worst))
@@ -119,40 +111,26 @@ def _rows_of_many(
         yield from grid(worst, "lllrr")
 
 
-class GalleryPicture:
-    """A table of marks, a row per case and a column per library."""
-
-    def __init__(self, gallery: Gallery) -> None:
-        self.gallery = gallery
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the summary: a row per case, a column per library."""
-        glyphs, width = glyphs_for(options), options.max_width
-        gallery = self.gallery
-        yield Text(" hard cases, each result compared with the exact one", "bold")
-        yield from grid(list(_summary(gallery, glyphs)), "llcccccc", gap=1)
-        yield hanging(
-            f"{glyphs.good} right to the last bit; {glyphs.fair} misrounded; {glyphs.bad} broken: "
-            f"{glyphs.infinity}, NaN, or no digit is right",
-            width, indent=1, style="dim",
-        )  # fmt: skip
-        for sentence in gallery.left_out:
-            yield hanging(f"left out: {sentence}", width, indent=1, style="dim")
-        yield from missing_note(gallery.missing, width)
+@picture
+def gallery_picture(gallery: Gallery, glyphs: Glyphs, width: int) -> Iterator[Text]:
+    """Yield a row per case with a column of marks per library, and each result if asked for."""
+    yield Text(" hard cases, each result compared with the exact one", "bold")
+    yield from grid(list(_summary(gallery, glyphs)), "llcccccc", gap=1)
+    notes = [
+        f"{glyphs.good} right to the last bit; {glyphs.fair} misrounded; {glyphs.bad} broken: "
+        f"{glyphs.infinity}, NaN, or no digit is right",
+        *(f"left out: {sentence}" for sentence in gallery.left_out),
+    ]
+    for note in notes:
+        yield hanging(note, width, indent=1, style="dim")
+    yield from missing_note(gallery.missing, width)
+    if not gallery.whole:
         yield Text(" stablelse peers --all shows what each library gives", "dim")
-
-
-class CasesPicture(GalleryPicture):
-    """The summary, and what each library gives in every case."""
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the summary, and the cases with a line per library."""
-        *summary, _ = super().__rich_console__(console, options)
-        yield from summary
+        return
+    yield Text()
+    for comparison in gallery.cases:
+        yield from case_picture(comparison, glyphs, width)
         yield Text()
-        for comparison in self.gallery.cases:
-            yield from case_picture(comparison, glyphs_for(options), options.max_width)
-            yield Text()
 
 
 #: A title that is too wide for its column, in two lines.
@@ -183,30 +161,17 @@ def case_picture(comparison: PeerComparison, glyphs: Glyphs, width: int) -> Iter
 
 
 def missing_note(missing: Sequence[str], width: int) -> Iterator[Text]:
-    """Yield a line if packages are missing."""
+    """Yield which packages are not installed, and how to get them, if there are any."""
     if missing:
-        yield hanging(missing_text(missing), width, indent=1, style="dim")
-
-
-def missing_text(missing: Sequence[str]) -> str:
-    """Return which packages are not installed, and how to get them."""
-    names = dict.fromkeys(missing)
-    return f"not installed: {', '.join(names)} (pip install {' '.join(names)})"
+        names = dict.fromkeys(missing)
+        text = f"not installed: {', '.join(names)} (pip install {' '.join(names)})"
+        yield hanging(text, width, indent=1, style="dim")
 
 
 def _mark(result: PeerResult, glyphs: Glyphs) -> str:
     marks = {Outcome.RIGHT: glyphs.good, Outcome.MISROUNDED: glyphs.fair}
     marks[Outcome.BROKEN] = glyphs.bad
     return "" if result.peer == "exact" else marks.get(result.outcome, "")
-
-
-def case_rows(
-    results: Sequence[PeerResult], task: Task, glyphs: Glyphs
-) -> Iterator[tuple[PeerResult, str, str]]:
-    """Yield what each library gave for a vector, of many elements the worst, and how good it is."""
-    element = max(results, key=lambda r: -1 if r.ulps is None else r.ulps).worst.element
-    for result in results:
-        yield result, _given_text(result, task, element, glyphs), _outcome_text(result)
 
 
 def _given_text(result: PeerResult, task: Task, element: int | None, glyphs: Glyphs) -> str:
@@ -234,7 +199,7 @@ def _outcome_text(result: PeerResult) -> str:
     return ", ".join(words)
 
 
-def remark(result: PeerResult) -> str:
+def _remark(result: PeerResult) -> str:
     """Return what was called, and why there is no answer or another dtype."""
     parts = [result.call, result.reason]
     if result.returned not in (None, result.format):
@@ -242,7 +207,7 @@ def remark(result: PeerResult) -> str:
     return "; ".join(filter(None, parts))
 
 
-def time_text(result: PeerResult) -> str:
+def _time_text(result: PeerResult) -> str:
     """Return the nanoseconds per element, to a tenth where they are few; nothing if unknown."""
     if result.nanoseconds is None:
         return ""
@@ -252,49 +217,3 @@ def time_text(result: PeerResult) -> str:
 def _worst_place(result: PeerResult, vector: str) -> str:
     element = "" if result.worst.element is None else f"x_{result.worst.element}"
     return ", ".join(filter(None, (vector, element)))
-
-
-def peer_lines(comparison: PeerComparison) -> Iterator[str]:
-    """Yield a plain line per library, format by format, and one if packages are missing."""
-    name = comparison.case or comparison.source
-    head = ", ".join(filter(None, (name, TASK_NAMES[comparison.function])))
-    if comparison.vectors == 1:
-        rows = case_rows(comparison.results, comparison.function, ASCII)
-        lines = [(r, f"{given} ({words})" if words else given) for r, given, words in rows]
-    else:
-        lines = [(result, _many_text(result, bool(name))) for result in comparison.results]
-    for result, words in lines:
-        time = time_text(result)
-        words += f", {time} ns per element" if time else ""
-        yield f"{head}, {result.format}, {result.title}: {words}"
-    if comparison.missing and not comparison.case:
-        yield missing_text(comparison.missing)
-
-
-def _many_text(result: PeerResult, is_source_known: bool) -> str:
-    """Return how many results are wrong, and the worst of them."""
-    if result.outcome is Outcome.NO_ANSWER or result.ulps is None:
-        return result.reason or ""
-    text = f"{result.misrounded:,} of {result.judged:,} misrounded, {result.broken:,} broken"
-    if not result.misrounded:
-        return text
-    worst = result.worst
-    place = _worst_place(result, vector_text(worst) if is_source_known else place_text(worst))
-    error = "" if isinf(result.ulps) else f", {ulps_text(result.ulps)}"
-    numbers = f"{number_text(worst.value)}, exactly {number_text(worst.exact)}"
-    return f"{text}; worst at {place}: {numbers}{error}"
-
-
-def gallery_lines(gallery: Gallery) -> Iterator[str]:
-    """Yield a plain line per library, one per case and library, and what is missing."""
-    for row in gallery.standings:
-        worst = f"; worst: {row.worst_case}" if row.worst_case else ""
-        yield (
-            f"{row.title}: {row.right} right, {row.misrounded} misrounded, {row.broken} broken, "
-            f"{row.no_answer} without an answer{worst}"
-        )
-    for comparison in gallery.cases:
-        yield from peer_lines(comparison)
-    yield from (f"left out: {sentence}" for sentence in gallery.left_out)
-    if gallery.missing:
-        yield missing_text(gallery.missing)

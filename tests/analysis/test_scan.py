@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 import stablelse
 from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.results import Verdict
-from stablelse.analysis.scan import ConditionError, failures, parse_conditions
+from stablelse.analysis.scan import failures, parse_conditions
 from stablelse.numerics.formats import find_format
-from stablelse.numerics.formulas import SHIFTED, SHIFTS, Method, candidates, find_shift
+from stablelse.numerics.formulas import SHIFTED, SHIFTS, ChoiceError, Method, candidates, find_shift
 from stablelse.numerics.functions import Function, exact, ulp_error
 
 FORMATS = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16", "float32", "float64"]
@@ -281,7 +281,7 @@ def test_other_shapes_are_refused(x):
 
 @pytest.mark.parametrize("text", ["", " ", ",", "broken,", "none,broken"])
 def test_conditions_that_are_none_by_mistake(text):
-    with pytest.raises(ConditionError, match="choose from broken"):
+    with pytest.raises(ChoiceError, match="choose from broken"):
         parse_conditions(text)
 
 
@@ -307,7 +307,7 @@ def test_conditions():
 
 @pytest.mark.parametrize("text", ["bad", "nan>3", "ulp>", "ulp>-1", "best:nan", "naive", ":nan"])
 def test_bad_conditions(text):
-    with pytest.raises(ConditionError, match=r"unknown (condition|method)"):
+    with pytest.raises(ChoiceError, match=r"unknown (condition|method)"):
         parse_conditions(text)
 
 

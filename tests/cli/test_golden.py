@@ -159,7 +159,10 @@ RUNS = {
     "demo-list": (["demo", "--list"], {}),
     "limits": (["limits"], {}),
     "gallery": (["peers", "--peer", "naive"], {}),
-    "gallery-plain": (["peers", "--peer", "naive", "--format", "plain"], {"encoding": "ascii"}),
+    "gallery-plain": (
+        ["peers", "--all", "--peer", "naive", "--format", "plain"],
+        {"encoding": "ascii"},
+    ),
     "peers": (["peers", "0", "-40", *_TWO_PEERS], {}),
     "peers-ascii": (["peers", "1000", "-40", *_TWO_PEERS], {"encoding": "ascii"}),
     "peers-softmax": (["peers", "1000", "-40", "--function", "softmax", *_TWO_PEERS], {}),
