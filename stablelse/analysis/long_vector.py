@@ -21,7 +21,8 @@ from stablelse.analysis.stream import FormatState
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import Candidate, Evaluation, evaluate_part
 from stablelse.numerics.functions import Function
-from stablelse.numerics.running import PIECE, Whole, piece_sum
+from stablelse.numerics.running import PIECE, piece_sum
+from stablelse.numerics.states import Whole
 
 
 class LongVector:

@@ -37,9 +37,9 @@ from stablelse.numerics.running import (
     RunningLogSumExp,
     RunningNaive,
     RunningShifted,
-    Whole,
     piece_sum,
 )
+from stablelse.numerics.states import Whole
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -23,7 +23,7 @@ from stablelse.cli.progress import Meter
 from stablelse.engines import fold
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas import USUAL, Method
-from stablelse.numerics.running import Whole
+from stablelse.numerics.states import Whole
 from stablelse.readers import Block, By, Passes, ReadError, Stream, find_files, is_url
 
 # What is read back of the spooled numbers at once, in bytes.

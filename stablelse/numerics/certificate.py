@@ -95,9 +95,13 @@ class Ledger:
         return sum(self._settled.get(rung, 0) for rung in rungs or Rung)
 
     def close(self, first: Rung = Rung.DOUBLE_WORD) -> Certificate:
-        """Return the certificate; `first` is the rung that every result came to."""
+        """Return the certificate; `first` is the rung that every result came to.
+
+        Without a kernel, a log-sum-exp next to zero comes to three words at once.
+        """
         settled = {rung: self._settled[rung] for rung in Rung if rung in self._settled}
-        stay = (Rung.CONVENTION, first)
+        has_kernel = first is Rung.KERNEL
+        stay = [Rung.CONVENTION, first, *([] if has_kernel else [Rung.TRIPLE_WORD])]
         climbs = sum(count for rung, count in settled.items() if rung not in stay)
-        used = kernel.name() if first is Rung.KERNEL else kernel.REFERENCE
+        used = kernel.name() if has_kernel else kernel.REFERENCE
         return Certificate(settled, climbs, self._bound, used)

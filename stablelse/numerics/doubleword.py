@@ -1,8 +1,9 @@
 """Double-word arithmetic: exponentials, sums and logarithms to about 89 bits, with their bounds.
 
 A double-word is a number held as the unevaluated sum of two float64, high + low, where low is
-small beside high. u = 2**-53 is the relative error of one rounding. Round-to-nearest and gradual
-underflow are assumed (`stablelse.numerics.reference` checks them); no fused multiply-add is.
+small beside high; a triple-word has a third, and exponentials in three words have about 119 bits.
+u = 2**-53 is the relative error of one rounding. Round-to-nearest and gradual underflow are assumed
+(`stablelse.numerics.rounding` checks them); no fused multiply-add is.
 
 References
 ----------
@@ -23,10 +24,10 @@ import numpy as np
 
 from stablelse.numerics.formats import Array, context
 
-#: A double-word.
 Pair = tuple[Array, Array]
+Triple = tuple[Array, Array, Array]
 
-#: `exp` takes no d that is larger than this in size.
+#: `exp` takes no d that is larger than this; of what is below -FARTHEST it returns exp(-FARTHEST).
 FARTHEST = 2.0**14
 
 #: A bound of the relative error of `exp`.
@@ -34,6 +35,9 @@ EXP_ERROR = 2.0**-90
 
 #: A bound of the error of a `total` of terms from `exp`, in units of the sum of their sizes.
 SUM_ERROR = 2.0**-89.9
+
+#: A bound of the relative error of `exp3`, and of a `total` of such terms.
+TRIPLE_ERROR = 2.0**-119.5
 
 #: Bounds of the error of `log1p`: absolute, and relative to the result.
 LOG_ERROR, LOG_RELATIVE_ERROR = 2.0**-89.5, 2.0**-76.5
@@ -45,7 +49,6 @@ ARITHMETIC_ERROR = 2.0**-102
 INDEX_BITS = 11
 STEPS = 2**INDEX_BITS
 _BITS = 200
-
 
 #: 2**27 + 1 splits a float64 into two halves of at most 26 bits (Dekker 1971, section 5.7).
 _SPLITTER = float(2**27 + 1)
@@ -87,7 +90,7 @@ def two_product(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 @cache
-def powers() -> tuple[Array, Array, Array]:
+def powers() -> Triple:
     """Return 2**(j / 2**11) for every j in three words; that is computed once, in some ms."""
     root = 2 << _BITS
     for _ in range(INDEX_BITS):
@@ -135,7 +138,7 @@ def multiple_of_ln2(q: Array) -> tuple[Array, Array, Array]:
 def exp(d: Array, d_low: Array) -> tuple[Array, Array, Array]:
     """Compute exp(d + d_low) as (high + low) 2**exponent, to `EXP_ERROR` of itself.
 
-    abs(d) <= 2**14 and abs(d_low) <= ulp(d) / 2; high lies in [0.99, 2.01], abs(low) < 2**-51.
+    d <= 2**14 and abs(d_low) <= ulp(d) / 2; high lies in [0.99, 2.01], abs(low) < 2**-51.
     With k the integer nearest to d / L, L = ln 2 / 2**11, and r = d + d_low - k L,
 
         exp(d + d_low) = 2**(k / 2**11) exp(r) = 2**e T (1 + E),   k = 2**11 e + j.
@@ -144,6 +147,9 @@ def exp(d: Array, d_low: Array) -> tuple[Array, Array, Array]:
     of the product of the higher words with its error (both exact), and of smaller products: six
     roundings of what is below 2**-51.9, u each, that is less than 2**-102.
     """
+    is_far = ~(d >= -FARTHEST)
+    if is_far.any():
+        d, d_low = np.where(is_far, -FARTHEST, d), np.where(is_far, 0.0, d_low)
     k, *r = _reduced(d, d_low)
     return _scaled(k, *_expm1(*r))
 
@@ -193,22 +199,35 @@ def _expm1(r: Array, r_low: Array) -> Pair:
     return high, low + error
 
 
-def total(high: Array, low: Array) -> Pair:
-    """Add double-words along the first axis.
+def total(*words: Array) -> Any:
+    """Add double-words, or triple-words, along the first axis.
 
-    The higher words are added in pairs, and the pairs in pairs, without error: each addition
-    leaves what it rounds away to the lower word. A lower word is below (2 + t) u times the sum M
-    of the sizes of the terms after t rounds, so what its own two roundings lose in 60 rounds
-    (2**60 terms) amounts to less than 2 u**2 M sum (3 + t) < 2**-94 M.
+    The first words are added in pairs, and the pairs in pairs, without error: each addition leaves
+    what it rounds away to the next word, and so on; only the last words lose anything. Of
+    double-words, a lower word is below (2 + t) u times the sum M of the sizes of the terms after t
+    rounds, so what its own two roundings lose in 60 rounds (2**60 terms) amounts to less than
+    2 u**2 M sum (3 + t) < 2**-94 M.
     """
-    while len(high) > 1:
-        pairs = len(high) // 2
-        rest = len(high) - pairs
-        sums, errors = two_sum(high[:pairs], high[rest:])
-        errors += low[:pairs] + low[rest:]
-        high = np.concatenate([sums, high[pairs:rest]])
-        low = np.concatenate([errors, low[pairs:rest]])
-    return fast_two_sum(high[0], low[0])
+    while len(words[0]) > 1:
+        pairs = len(words[0]) // 2
+        rest = len(words[0]) - pairs
+        sums, carried = [], None
+        for word in words[:-1]:
+            upper, error = two_sum(word[:pairs], word[rest:])
+            if carried is not None:
+                upper, more = two_sum(upper, carried)
+                error += more
+            sums.append(upper)
+            carried = error
+        sums.append(carried + (words[-1][:pairs] + words[-1][rest:]))
+        words = tuple(
+            np.concatenate([sum_, word[pairs:rest]]) for sum_, word in zip(sums, words, strict=True)
+        )
+    normal, low = [], words[0][0]
+    for word in words[1:]:
+        high, low = two_sum(low, word[0])
+        normal.append(high)
+    return *normal, low
 
 
 def product(a: Pair, b: Pair | tuple[float, float]) -> Pair:
@@ -250,3 +269,66 @@ def log1p(x: Pair) -> Pair:
     z += (z_low + first_low) + ((x[1] + growth_low) + mixed_low)
     z[~(abs(z) <= 2.0**-34 * abs(y))] = np.nan  # so that z**3 < 2**-102 y
     return fast_two_sum(y, z - 0.5 * z * z)
+
+
+# What is below counts as that in `exp3`: it adds less than 2**-184 a term.
+_LOWEST = -128.0
+
+# ln 2 / 2**11 = L1 + L2 + L3 + L4; the first three have at most 34 bits, and k has 19.
+_CUTS3 = 45, 79, 113
+
+_SIXTH, _TWENTY_FOURTH = (in_words(int(Fraction(1, n) * 2**_BITS))[:2] for n in (6, 24))
+
+
+def exp3(x: Array) -> Triple:
+    """Compute exp(x) for x up to 1 in three words, with a relative error below 2**-119.6.
+
+    x - k L1 - k L2 - k L3 - k L4 is rounded by 2**-148 only. E = exp(r) - 1 in three words is
+
+        r + r**2 / 2 + r**3 (1/6 + r/24 + r**2 (1/120 + r/720 + r**2/5040 + r**3/40320)),
+
+    whose square, cube and bracket are in two words. What the inner bracket adds to the outer one
+    is below 2**-31.9 and has four roundings (the square, the coefficient, the sum, the product);
+    three more add it to what is lower. They amount to 2**-82.1 of the bracket and, with the cube,
+    to 2**-119.7. The series leaves out r**9 / 362880 < 2**-131; products of two words lose 2**-102
+    of 2**-25 at most, and sums of third words, below 2**-76, 2**-53 of that.
+    """
+    x = np.maximum(x, _LOWEST)
+    first, second, third, fourth = steps_of(*_CUTS3)
+    k = np.rint(x * (1 / (first + second)))
+    r, r_low = two_sum(x - k * first, -k * second)
+    r_low, r_lowest = two_sum(r_low, -k * third)
+    r, r_low = two_sum(r, r_low)
+    r_low, r_lowest = two_sum(r_low, r_lowest - k * fourth)
+
+    square, square_low = product((r, r_low), (r, r_low))
+    quartic, quartic_low = product((r, r_low), _TWENTY_FOURTH)
+    outer, outer_low = two_sum(_SIXTH[0], quartic)
+    inner = square * (1 / 120 + r * (1 / 720 + r * (1 / 5040 + r * (1 / 40320))))
+    bracket = fast_two_sum(outer, quartic_low + (outer_low + (_SIXTH[1] + inner)))
+    cubic, cubic_low = product(product((square, square_low), (r, r_low)), bracket)
+
+    growth, first_low = fast_two_sum(r, 0.5 * square)
+    growth, second_low = two_sum(growth, cubic)
+    low, first_lowest = two_sum(first_low, second_low)
+    low, second_lowest = two_sum(low, r_low)
+    lowest = (first_lowest + second_lowest) + (0.5 * square_low + (cubic_low + r_lowest))
+    index = k.astype(np.int32)
+    return _scaled3((growth, low, lowest), index & (STEPS - 1), index >> INDEX_BITS)
+
+
+def _scaled3(growth: Triple, j: Array, exponent: Array) -> Triple:
+    """Return 2**exponent T (1 + growth), T = 2**(j / 2**11)."""
+    first, second, third = (word.take(j) for word in powers())
+    main, main_low = two_product(first, growth[0])
+    cross, cross_low = two_product(first, growth[1])
+    other, other_low = two_product(second, growth[0])
+    high, high_low = fast_two_sum(first, main)
+    low, low_1 = two_sum(high_low, second)
+    rest, low_2 = two_sum(main_low, cross)
+    rest, low_3 = two_sum(rest, other)
+    low, low_4 = two_sum(low, rest)
+    lowest = first * growth[2] + second * growth[1] + third * growth[0] + third
+    lowest += (cross_low + other_low) + ((low_1 + low_2) + (low_3 + low_4))
+    high, low, lowest = (np.ldexp(word, exponent) for word in (high, low, lowest))
+    return high, low, lowest

@@ -21,7 +21,7 @@ from stablelse.numerics.inputs import known_format, numbers
 from stablelse.numerics.rows import Results, Rows, stacked, without_terms
 
 _LOGSUMEXP, _SOFTMAX, _LOG_SOFTMAX = range(3)
-_NAMES = ("logsumexp", "softmax", "log_softmax")
+NAMES = ("logsumexp", "softmax", "log_softmax")
 
 #: Elements of a job for a thread, and what pieces of a row are a multiple of.
 JOB, _ALIGNED = 2**17, 64
@@ -36,7 +36,7 @@ def evaluate(name: str, rows: Rows, certified: bool = False) -> Results:
     Values are as the public functions have them; there are signs only with weights, and a
     certificate only if it is asked for. `rows.place` is used if it can be.
     """
-    format_, function = known_format(rows.dtype), _NAMES.index(name)
+    format_, function = known_format(rows.dtype), NAMES.index(name)
     x = for_kernel(rows.x, format_)
     b = None if rows.weights is None else for_kernel(rows.weights, format_)
     if x is None or (b is None and rows.weights is not None):
@@ -186,13 +186,14 @@ def _settle_rest(
     if doubtful is None:
         return None
     if function == _LOGSUMEXP:
-        y[doubtful], sign, certificate = _by_reference(_NAMES[function], rows.of(doubtful))
+        y[doubtful], sign, certificate = _by_reference(NAMES[function], rows.of(doubtful))
         if signs is not None:
             signs[doubtful] = sign
         return certificate
+    doubtful.sort()
     i, j = np.divmod(doubtful, rows.x.shape[1])
     some, k = np.unique(i, return_inverse=True)
-    y[i, j], _, certificate = _by_reference(_NAMES[function], rows.of(some), (k, j))
+    y[i, j], _, certificate = _by_reference(NAMES[function], rows.of(some), (k, j))
     return certificate
 
 
@@ -217,8 +218,8 @@ def _not_directly(x: object, axis: object) -> None:
 
 #: By name: from x and axis to the result, if x is an array that the kernel can take as it is, of a
 #: size that needs no threads; otherwise ``None``. It costs a fraction of a microsecond.
-directly: dict[str, Callable[[object, object], Any]] = dict.fromkeys(_NAMES, _not_directly)
+directly: dict[str, Callable[[object, object], Any]] = dict.fromkeys(NAMES, _not_directly)
 
 if compiled is not None:
     compiled.on_doubt(_settle_direct)
-    directly = {name: getattr(compiled, name) for name in _NAMES}
+    directly = {name: getattr(compiled, name) for name in NAMES}

@@ -20,7 +20,7 @@ from stablelse.numerics.formats import FORMATS, Array
 from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import known_format
 from stablelse.numerics.rows import Axis, Stack, apply
-from stablelse.numerics.running import Whole
+from stablelse.numerics.states import Whole
 
 
 def compute(name: str, x: Any, axis: Axis, keepdims: bool = False) -> Any:

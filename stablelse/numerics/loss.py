@@ -35,13 +35,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import decimals, doubleword, exact, reference, rowsums, threads
+from stablelse.numerics import decimals, doubleword, exact, reference, threads
 from stablelse.numerics.certificate import Certificate, Ledger, Rung
 from stablelse.numerics.decimals import Ball, State, Sum
 from stablelse.numerics.doubleword import ARITHMETIC_ERROR, Pair, two_sum
 from stablelse.numerics.formats import Array, Format, nearest, ratio
+from stablelse.numerics.reference import Sums
 from stablelse.numerics.rounding import Approximation, check_arithmetic, settle
-from stablelse.numerics.rowsums import Sums
 from stablelse.numerics.targets import LossInputs, loss_inputs
 
 if TYPE_CHECKING:
@@ -358,7 +358,7 @@ def _losses_in_words(inputs: LossInputs, rows: Array, rung: Rung) -> Approximati
 
 def _bands(rows: Array, m: int, n: int, rung: Rung) -> Iterator[_Rows]:
     """Cut some of m rows into bands; of all of them, the bands are slices, which are not copied."""
-    size = exact.JOB if rung is Rung.KERNEL else rowsums.BLOCK
+    size = exact.JOB if rung is Rung.KERNEL else reference.BLOCK
     step = max(1, size // n)
     for start in range(0, len(rows), step):
         band = slice(start, min(start + step, len(rows)))
@@ -368,7 +368,7 @@ def _bands(rows: Array, m: int, n: int, rung: Rung) -> Iterator[_Rows]:
 def _losses_of_band(inputs: LossInputs, rung: Rung, rows: _Rows) -> Approximation:
     """Return sum t (a - x) + T log S. Its error is 0 where that settles a tie; see `log_sum`."""
     known, x, t, t_low = _terms(inputs, rung, rows)
-    d, d_low, is_held = rowsums.difference(x, known.x_max, known.x_max_low)
+    d, d_low, is_held = reference.difference(x, known.x_max, known.x_max_low)
     counts = t != 0
     high, low = (
         np.where(counts, -part, 0.0) for part in doubleword.product((t, t_low), (d, d_low))
@@ -404,17 +404,16 @@ def _terms(inputs: LossInputs, rung: Rung, rows: _Rows) -> tuple[Sums, Array, Ar
         x_max = x[np.arange(len(x)), place].astype(np.float64)
         exact.compiled.losses(some.x, place, some.mask, words)
         (log, log_low, error), none = words.T, zero.astype(np.int64)
-        is_held = error < np.inf
-        head = ~np.isfinite(x_max), is_held, x_max, zero, zero, zero, zero, zero, zero
-        known = Sums(*head, log, log_low, error, none)
+        head = x_max, x_max, zero, zero, error < np.inf
+        known = Sums(*head, *[zero] * 8, log, log_low, error, none)
     else:
-        known, _ = rowsums.sums(x, None)
+        known = reference.sums(x)
     if inputs.targets.is_sparse:
         labels, t = inputs.targets.of_labels(rows)
-        own = rowsums.as_wide(x[np.arange(len(x)), labels])
+        own = reference.as_wide(x[np.arange(len(x)), labels])
         return known, own[np.newaxis], t[np.newaxis], np.zeros((1, len(t)))
     t, t_low = inputs.targets.words(rows, x.shape[1], some.mask)
-    return known, rowsums.as_wide(x).T, t.T, t_low.T
+    return known, reference.as_wide(x).T, t.T, t_low.T
 
 
 def _is_moderate(x: Array) -> Array:
@@ -514,13 +513,12 @@ def _gradient_in_words(
     inputs: LossInputs, scale: tuple[float, float], result: Array, doubtful: Array, rows: _Rows
 ) -> Array:
     """Compute in some rows what is in doubt, and return what still is."""
-    wide = rowsums.as_wide(inputs.rows.of(rows).filled())
+    wide = reference.as_wide(inputs.rows.of(rows).filled())
     (m, n), (labels, s, o, t) = wide.shape, _factors(inputs, scale, rows)
-    rest, _ = rowsums.rests(wide, None)
-    known, label = rowsums.known_of(rest), (labels, np.arange(m))
+    known, label = reference.sums(wide), (labels, np.arange(m))
     p = reference.quotient(wide.T, known).but_for(np.isneginf(wide.T), 0.0)
     own = Approximation(*(part[label] for part in p))
-    p.put(label, _one_less(own, rest, known, wide.T[label] == rest.largest))
+    p.put(label, _one_less(own, known, wide.T[label] == known.largest))
     for part in (p.high, p.low):
         part[label] *= -1
     t_high, t_low = np.zeros((2, n, m)) if t is None else np.array([part.T for part in t])
@@ -552,15 +550,15 @@ def _gradient_in_words(
     return in_doubt
 
 
-def _one_less(p: Approximation, rest: rowsums.Rest, known: Sums, is_top: Array) -> list[Any]:
+def _one_less(p: Approximation, known: Sums, is_top: Array) -> list[Any]:
     """Return 1 - p of one element of each row: R / S of the largest; others are at most 1/2."""
     flat, flat_low, flat_error = (np.ldexp(part, p.exponent) for part in (p.high, p.low, p.error))
     less, less_low = two_sum(1.0, -flat)
     other: Any = less, less_low - flat_low, 0.0, flat_error + ARITHMETIC_ERROR, 0
-    share = doubleword.product((rest.high, rest.low), (known.inverse, known.inverse_low))
-    error = rest.relative * rest.size * known.inverse
-    error = 1.001 * (error + (known.error + 2 * ARITHMETIC_ERROR) * share[0])
-    top: Any = *share, 0.0, error, rest.exponent
+    share = doubleword.product((known.high, known.low), (known.inverse, known.inverse_low))
+    error = known.error * known.inverse
+    error = 1.001 * (error + (known.relative + 2 * ARITHMETIC_ERROR) * share[0])
+    top: Any = *share, 0.0, error, known.exponent
     return [np.where(is_top, one, two) for one, two in zip(top, other, strict=True)]
 
 
@@ -571,7 +569,7 @@ def _row(inputs: LossInputs, row: int) -> tuple[Array, list[Fraction]]:
     """Return the x of a row, -inf where masked, and its t."""
     some = inputs.rows.of(slice(row, row + 1))
     t = inputs.targets.fractions(row, some.x.shape[1], None if some.mask is None else some.mask[0])
-    return rowsums.as_wide(some.filled())[0], t
+    return reference.as_wide(some.filled())[0], t
 
 
 def _loss_balls(

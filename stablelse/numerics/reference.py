@@ -1,109 +1,292 @@
-"""Correctly rounded log-sum-exp and softmax in plain NumPy: a double-word rung, then decimals.
+"""The reference: correctly rounded log-sum-exp and softmax of rows in plain NumPy.
 
-With a = max x_i, d_j = x_j - a and S = sum exp(d_i), in two words (`stablelse.numerics.rowsums`),
+With a the largest x of a row, and b the weights, which are 1 unless they are given,
 
-    log-sum-exp = a + log S,    log_softmax_j = d_j - log S,    softmax_j = exp(d_j) / S.
+    S = sum b_i exp(x_i - a) = b_max + R,    R the sum of all terms but that of a,
 
-`settle` accepts a result if all numbers within the bound of its error round to it. A log-sum-exp
-next to zero takes more digits than that, and gets a third word (`stablelse.numerics.nearzero`).
-Whatever is left is computed in decimal arithmetic: results next to the middle of two numbers of
-the format, weights that cancel, and what two words do not hold in the first place.
+    log-sum-exp = a + log S,    log_softmax_j = x_j - a - log S,    softmax_j = exp(x_j - a) / S.
+
+1. R is computed in two words to 2**-89.9 of itself, and has a power of two of its own, so that it
+   keeps its digits however small it is (`sums`). Terms of both signs may cancel: then the bound is
+   in units of the sum of their sizes.
+2. Where a log-sum-exp is next to zero, that leaves too few digits, but then there is nothing to
+   shift: exp(x_i) is added up in three words (`near_logarithm`).
+3. A result is accepted if all numbers within the bound of its error round to it
+   (`stablelse.numerics.rounding`). What is left is computed in decimal arithmetic: results next to
+   the middle of two numbers, weights that cancel, and what two words do not hold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.numerics import decimals, doubleword, nearzero
+from stablelse.numerics import decimals, doubleword
 from stablelse.numerics.certificate import Certificate, Ledger, Rung
-from stablelse.numerics.doubleword import two_sum
+from stablelse.numerics.doubleword import (
+    ARITHMETIC_ERROR,
+    SUM_ERROR,
+    TRIPLE_ERROR,
+    fast_two_sum,
+    two_product,
+    two_sum,
+)
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.rounding import Approximation, settle
-from stablelse.numerics.rowsums import (
-    BLOCK,
-    Sums,
-    Terms,
-    as_wide,
-    bands,
-    difference,
-    exp,
-    masked,
-    pieces,
-    sums,
-    takes_longdouble,
-)
+from stablelse.numerics.rows import OF_NOTHING
 
-#: The row and the column of each of some elements, as `numpy.nonzero` returns them.
-Places = tuple[Array, Array]
+#: So many elements are computed at a time: an array of them has 256 kB.
+BLOCK = 2**15
+
+#: The exponent of a term that is 0: exp(d) is larger, and so is a weight times it.
+OF_ZERO = -(2**20)
+
+# Where R is below this power of two, log(1 + R) is R, to twice as many bits.
+_TINY = -220
 
 # What is smaller than this, beside 1, can break a tie and do no more: formats and their midpoints
 # have at most 65 bits, and a difference of two numbers that float64 holds is checked.
 _VANISHING = 2.0**-600
 
+# A log-sum-exp below this is computed in three words at once.
+_NEAR = 2.0**-20
 
-def logsumexp(
-    rows: Array, format_: Format, weights: Array | None = None
-) -> tuple[Array, Array, Certificate]:
-    """Compute log abs(sum b_i exp(x_i)) of rows, shape (m, n), m, n >= 1, and the sign of the sum.
+#: Terms, or sums of them: (high + low) 2**exponent.
+Terms = tuple[Array, Array, Array]
 
-    Where there is nothing to round, it is as `stablelse.logsumexp` has it.
+#: The row and the column of each of some elements, in the order of the rows.
+Places = tuple[Array, Array]
+
+
+# ---- Sums of rows
+
+
+class Sums(NamedTuple):
+    """What is known of each row."""
+
+    largest: Array  # a, in longdouble; NaN if there is one
+    x_max: Array  # a, in two words
+    x_max_low: Array
+    spread: Array  # a bound of the error of each d >= -2**14; 0 for all x of one word
+    is_held: Array  # whether two words hold each x, and one each weight
+    high: Array  # R is within (high + low +- error) 2**exponent
+    low: Array
+    error: Array
+    exponent: Array
+    sign: Array  # of S
+    inverse: Array  # 1 / S, in two words
+    inverse_low: Array
+    relative: Array  # a bound of the relative error of S and 1 / S
+    log_high: Array  # log abs(S) is within (high + low +- error) 2**exponent
+    log_low: Array
+    log_error: Array
+    log_exponent: Array
+
+    @property
+    def is_nothing(self) -> Array:
+        """Whether there is nothing to round: NaN, infinity, or nothing finite."""
+        return ~np.isfinite(self.x_max)
+
+    def of(self, rows: Any) -> Sums:
+        """Return what is known of some of the rows."""
+        return Sums(*(part[rows] for part in self))
+
+
+def bands(m: int, n: int) -> Iterator[slice]:
+    """Yield slices of as many rows as make a block, at least one."""
+    step = max(1, BLOCK // max(n, 1))
+    return (slice(start, min(start + step, m)) for start in range(0, m, step))
+
+
+def pieces(n: int) -> Iterator[slice]:
+    """Yield slices of as many columns as a block has room for."""
+    return (slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK))
+
+
+def takes_longdouble(x: Array) -> bool:
+    """Whether there are numbers of this dtype that float64 does not hold."""
+    return x.dtype == np.longdouble or (x.dtype.kind in "iu" and x.dtype.itemsize == 8)
+
+
+def as_wide(x: Array) -> Array:
+    """Return real numbers in float64, or longdouble if it takes that to hold them."""
+    dtype = np.longdouble if takes_longdouble(x) else np.float64
+    return x.astype(dtype, order="C", copy=False)
+
+
+def sums(x: Array, b: Array | None = None) -> Sums:
+    """Compute what is known of rows, shape (m, n)."""
+    _keep_memory_at_hand()
+    largest, pivot = _largest(x, b)
+    x_max, x_max_low, _ = words_of(largest)
+    every, is_held, parts = np.arange(len(x)), np.ones(len(x), bool), []
+    for columns in pieces(x.shape[1]):
+        part = masked(x, b, columns).T
+        d, d_low, held = difference(part, x_max, x_max_low)
+        high, low, exponent = doubleword.exp(d, d_low)
+        exponent[part == -np.inf] = 2 * OF_ZERO
+        here = (pivot >= columns.start) & (pivot < columns.stop)
+        exponent[pivot[here] - columns.start, every[here]] = 2 * OF_ZERO
+        if b is None:
+            *total, top = total_of(high, low, exponent)
+            parts.append((*total, top, total[0]))
+        else:
+            weights = as_wide(b[:, columns].T)
+            parts.append(_weighted_total(high, low, exponent, weights.astype(np.float64), d))
+            held = held & (weights == weights.astype(np.float64))
+        is_held &= np.all(held, axis=0)
+    high, low, exponent, size = parts[0] if len(parts) == 1 else _total_of_parts(parts)
+    spread = 2.0**-102 * (abs(x_max) + doubleword.FARTHEST) * takes_longdouble(x)
+    leading = np.ones(len(x)) if b is None else b[every, pivot].astype(np.float64)
+    rest = high, low, (SUM_ERROR + spread) * size, exponent
+    return sums_of(largest, x_max, x_max_low, spread, is_held, *rest, leading)
+
+
+@cache
+def _keep_memory_at_hand() -> None:
+    """Free one large array, untouched: from then on, glibc keeps what blocks free for the next.
+
+    Otherwise it could return that to the system each time, which takes as long as all the rest.
     """
-    values, signs, ledger = np.empty(len(rows), format_.dtype), np.empty(len(rows)), Ledger()
-    with np.errstate(all="ignore"):
-        for band in bands(*rows.shape):
-            x, b = rows[band], None if weights is None else weights[band]
-            known, _ = sums(x, b)
-            approximation = log_sum(known.x_max, known.x_max_low, known)
-            value, settled, ulps = settle(approximation, format_)
-            is_nothing, sign = known.is_nothing, known.sign
-            settled &= known.is_held & ~is_nothing
-            _enter(ledger, is_nothing, settled, ulps)
-            value[is_nothing] = format_.round(known.x_max[is_nothing])
-            sign[is_nothing] = _sign_of_nothing(known.x_max[is_nothing])
-            if b is None and not takes_longdouble(x):
-                is_near = abs(approximation.high) < nearzero.FARTHEST
-                (near,) = np.nonzero(is_near & ~(settled | is_nothing))
-                if near.size:
-                    found = settle(nearzero.logsumexp(as_wide(x[near])), format_)
-                    value[near], settled[near], ulps = found
-                    ledger.enter(Rung.TRIPLE_WORD, int(found[1].sum()), ulps[found[1]])
-            for i in np.flatnonzero(~settled).tolist():
-                x_i, b_i = as_wide(x[i]), None if b is None else as_wide(b[i])
-                if not is_nothing[i]:
-                    value[i], sign[i] = decimals.logsumexp(x_i, format_, b_i)
-                    ledger.enter(Rung.DECIMAL, 1)
-                elif b_i is not None and known.x_max[i] == np.inf:
-                    value[i], sign[i] = _infinite_sum(x_i, b_i)
-            values[band], signs[band] = value, sign
-    return values, signs, ledger.close()
+    np.empty(2**21)
 
 
-def extent(rows: Array, low: float, high: float) -> tuple[Array, Array, Array, Array]:
-    """Find the extremes of every row, and count the finite elements below and above bounds."""
-    x = as_wide(rows)
-    with np.errstate(all="ignore"):
-        below, above = (x < low) & (x > -np.inf), (x > high) & (x < np.inf)
-    return x.max(axis=1), x.min(axis=1), below.sum(axis=1), above.sum(axis=1)
+def masked(x: Array, b: Array | None, columns: slice | Any = slice(None)) -> Array:
+    """Return some columns of x, -inf where the weight is 0, inf or NaN where it makes a term so."""
+    x = as_wide(x[:, columns])
+    if b is None:
+        return x
+    b = as_wide(b[:, columns])
+    return np.where(b == 0, -np.inf, np.where(np.isfinite(b), x, x + abs(b)))
 
 
-def softmax(
-    rows: Array, format_: Format, places: Places | None = None
-) -> tuple[Array, Certificate]:
-    """Compute the softmax of rows, shape (m, n), m, n >= 1, or its elements at k places.
+def _largest(x: Array, b: Array | None) -> tuple[Array, Array]:
+    """Return the largest x of each row, NaN if there is one, and where it is."""
+    every = np.arange(len(x))
+    largest, pivot = np.full(len(x), -np.inf, np.longdouble), np.zeros(len(x), np.intp)
+    for columns in pieces(x.shape[1]):
+        part = masked(x, b, columns)
+        place = part.argmax(axis=1)
+        found = part[every, place].astype(np.longdouble)
+        is_larger = (found > largest) | np.isnan(found)
+        largest[is_larger], pivot[is_larger] = found[is_larger], place[is_larger] + columns.start
+    return largest, pivot
 
-    Places are as of `numpy.nonzero`. A row that has NaN or +inf, or nothing but -inf, is NaN.
+
+def words_of(x: Array) -> tuple[Array, Array, Array]:
+    """Return longdoubles in two words, and whether these hold them."""
+    high = x.astype(np.float64)
+    rest = np.where(np.isfinite(x), x - high, 0)
+    low = rest.astype(np.float64)
+    return high, low, np.isfinite(rest) & (low == rest)
+
+
+def difference(x: Array, x_max: Array, x_max_low: Array) -> tuple[Array, Array, Any]:
+    """Return x - x_max in two words, and whether two words hold x.
+
+    Without lower words it is exact; otherwise 2**-103 of x and x_max may be lost.
     """
-    return _elementwise(rows, format_, places, quotient, decimals.softmax, 0.0)
+    if x.dtype == np.float64:
+        return *two_sum(np.ascontiguousarray(x), -x_max), True
+    high, low, held = words_of(np.ascontiguousarray(x))
+    d, d_low = two_sum(high, -x_max)
+    return *two_sum(d, d_low + (low - x_max_low)), held
 
 
-def log_softmax(
-    rows: Array, format_: Format, places: Places | None = None
-) -> tuple[Array, Certificate]:
-    """Compute log_softmax of every row, correctly rounded; see `softmax`."""
-    return _elementwise(rows, format_, places, log_quotient, decimals.log_softmax, -np.inf)
+def total_of(high: Array, low: Array, exponent: Array) -> Terms:
+    """Add terms (high + low) 2**exponent along the first axis."""
+    top = np.maximum(exponent.max(axis=0), OF_ZERO)
+    scale = exponent - top
+    high, low = doubleword.total(np.ldexp(high, scale), np.ldexp(low, scale))
+    return high, low, top
+
+
+def _weighted_total(
+    high: Array, low: Array, exponent: Array, b: Array, d: Array
+) -> tuple[Array, ...]:
+    """Add b times the terms, and their sizes.
+
+    The sign of those that `doubleword.exp` replaced is not known any more.
+    """
+    fraction, scale = np.frexp(b)
+    product, error = two_product(fraction, high)
+    size = np.where(d < -doubleword.FARTHEST, 4 / SUM_ERROR, abs(product))
+    exponent = exponent + scale
+    total = total_of(product, low * fraction + error, exponent)
+    return *total, np.ldexp(size, exponent - total[2]).sum(axis=0)
+
+
+def _total_of_parts(parts: list[tuple[Array, ...]]) -> tuple[Array, ...]:
+    """Add sums of pieces of the rows, and their sizes."""
+    high, low, exponent, size = map(np.array, zip(*parts, strict=True))
+    total = total_of(high, low, exponent)
+    return *total, np.ldexp(size, exponent - total[2]).sum(axis=0)
+
+
+def sums_of(
+    largest: Array,
+    x_max: Array,
+    x_max_low: Array,
+    spread: Array,
+    is_held: Array,
+    high: Array,
+    low: Array,
+    error: Array,
+    exponent: Array,
+    leading: Array,
+) -> Sums:
+    """Return S = leading + R, its inverse and its logarithm.
+
+    S = m 2**q with m between 0.7 and 1.42. If S is next to 1, for the leading weight is 1 and q is
+    0, then log S = log1p(R) has the digits that R has; if R is tiny too, it is R. Elsewhere it is
+    q ln 2 + log1p(m - 1). The other case is the same with both signs changed.
+    """
+    fraction, scale = np.frexp(leading)
+    top = np.maximum(scale, exponent + np.frexp(np.maximum(abs(high), error))[1])
+    first, rest = np.ldexp(fraction, scale - top), np.ldexp(high, exponent - top)
+    total, total_low = two_sum(first, rest)
+    total, total_low = fast_two_sum(total, total_low + np.ldexp(low, exponent - top))
+    sign = np.sign(total)
+    of_rest = np.ldexp(error, exponent - top) / abs(total)
+    of_sum = of_rest + ARITHMETIC_ERROR * (abs(first) + abs(rest)) / abs(total)
+    of_sum[(high == 0) & (error == 0)] = 0
+
+    mantissa, q = np.frexp(abs(total))
+    q -= mantissa < 0.7072
+    m, m_low = np.ldexp(abs(total), -q), np.ldexp(sign * total_low, -q)
+    q += top
+    next_to_1 = (q == 0) & (abs(leading) == 1) & (sign == leading)
+    tiny = next_to_1 & (exponent + np.frexp(high)[1] < _TINY)
+    excess, excess_low = two_sum(m - 1, m_low)  # m - 1 is exact
+    excess = np.where(next_to_1, np.ldexp(leading * high, exponent), excess)
+    excess_low = np.where(next_to_1, np.ldexp(leading * low, exponent), excess_low)
+    log, log_low = doubleword.log1p((excess, excess_low))
+    of_log = np.where(next_to_1, of_rest, of_sum)
+    of_log = 1.001 * np.where(of_log < 2.0**-20, of_log, np.inf)
+    of_log += np.minimum(doubleword.LOG_ERROR, doubleword.LOG_RELATIVE_ERROR * abs(log))
+    of_log += np.where(q == 0, 0.0, 2.0**-91)
+    # Plus q ln 2: log is below 0.36 in size, and q below 2**12 (weights, and rows of 2**60
+    # entries), so that what is rounded is below 2**-41, and the error below 2**-91.
+    second, third, fourth = doubleword.multiple_of_ln2(q)
+    second, second_low = two_sum(second, third)
+    log, rest = two_sum(second, log)
+    log, log_low = fast_two_sum(log, (rest + second_low) + (fourth + log_low))
+
+    inverse = doubleword.reciprocal((np.ldexp(total, top), np.ldexp(total_low, top)))
+    logarithm = (
+        np.where(tiny, leading * high, log),
+        np.where(tiny, leading * low, log_low),
+        np.where(tiny, error + 2.0**-200 * abs(high), of_log),
+        np.where(tiny, exponent, 0),
+    )
+    known = largest, x_max, x_max_low, spread, is_held, high, low, error, exponent
+    return Sums(*known, sign, *inverse, of_sum, *logarithm)
+
+
+# ---- Results in words
 
 
 def log_sum(
@@ -141,20 +324,16 @@ def _kept_in_sight(
     return tail, np.where(vanishes, np.where(is_clear & is_signed, 0.0, 4 * least), error)
 
 
-#: From elements x, what is known of their rows, and their terms exp(d), if they were kept.
-_Evaluation = Callable[[Array, Sums, Terms | None], Approximation]
-
-
-def quotient(x: Array, known: Sums, terms: Terms | None = None) -> Approximation:
+def quotient(x: Array, known: Sums) -> Approximation:
     """Return exp(d) / S."""
-    if terms is None:
-        terms = exp(*difference(x, known.x_max, known.x_max_low)[:2])
-    high, low = doubleword.product(terms[:2], (known.inverse, known.inverse_low))
-    error = doubleword.EXP_ERROR + known.spread + known.error + 2 * doubleword.ARITHMETIC_ERROR
-    return Approximation(high, low, np.zeros(1), 1.001 * error * high, terms[2])
+    d, d_low, _ = difference(x, known.x_max, known.x_max_low)
+    *term, exponent = doubleword.exp(d, d_low)
+    high, low = doubleword.product((term[0], term[1]), (known.inverse, known.inverse_low))
+    error = doubleword.EXP_ERROR + known.spread + known.relative + 2 * ARITHMETIC_ERROR
+    return Approximation(high, low, np.zeros(1), 1.001 * error * high, exponent)
 
 
-def log_quotient(x: Array, known: Sums, terms: Terms | None) -> Approximation:
+def log_quotient(x: Array, known: Sums) -> Approximation:
     """Return d - log S."""
     d, d_low, _ = difference(x, known.x_max, known.x_max_low)
     error: Any = 0.0
@@ -163,78 +342,183 @@ def log_quotient(x: Array, known: Sums, terms: Terms | None) -> Approximation:
     return log_sum(d, d_low, known, -1, error)
 
 
+def near_sums(x: Array) -> doubleword.Triple:
+    """Return sum exp(x_i) of rows whose sum is next to 1, to `TRIPLE_ERROR`, in three words."""
+    parts = [doubleword.total(*doubleword.exp3(x[:, part].T)) for part in pieces(x.shape[1])]
+    first, second, third = doubleword.total(*map(np.array, zip(*parts, strict=True)))
+    return first, second, third
+
+
+def near_logarithm(total: doubleword.Triple, error: Array | float, y: Array) -> Approximation:
+    """Compute the logarithm of sums S next to 1, from their words, and estimates of it.
+
+    log S = y + log(1 + z), z = S exp(-y) - 1. With E = exp(-y) in three words, S0 E0 - 1, S0 E1
+    and S1 E0 are exact in two words each; other products are below 2**-92, rounded by 2**-53 of it.
+    z is below 2**-40, or the error is infinite, so z**3 / 3 < 2**-121 of 1 + z is left out. For y
+    below 2**-20, k is 0 in `exp3`, and E wrong by less than 2**-140: by its r**3 / 6 and r**2 / 2.
+    """
+    first, second, third = total
+    e, e_low, e_lowest = doubleword.exp3(-y)
+    main, main_low = two_product(first, e)
+    cross, cross_low = two_product(first, e_low)
+    other, other_low = two_product(second, e)
+    z, low = two_sum(main - 1, main_low)
+    z, cross_error = two_sum(z, cross)
+    z, other_error = two_sum(z, other)
+    low += cross_error + other_error + cross_low + other_low
+    low += second * e_low + (first * e_lowest + third * e)
+    z, low = two_sum(z, low)
+    low -= 0.5 * z * z
+    known = np.where(abs(y) < _NEAR, 2.0**-140, TRIPLE_ERROR) + 1.01 * error
+    known += 2.0**-51 * abs(low)
+    known = np.where(abs(z) < 2.0**-40, known, np.inf)
+    high, rest = two_sum(y, z)
+    return Approximation(high, *two_sum(rest, low), known)
+
+
+# ---- Results, rounded
+
+
+def logsumexp(
+    rows: Array, format_: Format, weights: Array | None = None
+) -> tuple[Array, Array, Certificate]:
+    """Compute log abs(sum b_i exp(x_i)) of rows, shape (m, n), m, n >= 1, and the sign of the sum.
+
+    Where there is nothing to round, it is as `stablelse.logsumexp` has it.
+    """
+    values, signs, ledger = np.empty(len(rows), format_.dtype), np.ones(len(rows)), Ledger()
+    with np.errstate(all="ignore"):
+        for band in bands(*rows.shape):
+            x, b = rows[band], None if weights is None else weights[band]
+            is_left = np.ones(len(x), bool)
+            if b is None and not takes_longdouble(x):
+                near, estimate = _near_zero(as_wide(x))
+                total = near_logarithm(near_sums(as_wide(x[near])), TRIPLE_ERROR, estimate)
+                value, settled, ulps = settle(total, format_)
+                values[band][near], is_left[near] = value, ~settled
+                ledger.enter(Rung.TRIPLE_WORD, int(settled.sum()), ulps[settled])
+            left = band.start + np.flatnonzero(is_left)
+            values[left], signs[left], doubtful = _log_sums(
+                x[is_left], None if b is None else b[is_left], format_, ledger
+            )
+            for i in left[doubtful].tolist():
+                of_row = None if weights is None else as_wide(weights[i])
+                values[i], signs[i] = decimals.logsumexp(as_wide(rows[i]), format_, of_row)
+                ledger.enter(Rung.DECIMAL, 1)
+    return values, signs, ledger.close()
+
+
+def _log_sums(
+    x: Array, b: Array | None, format_: Format, ledger: Ledger
+) -> tuple[Array, Array, Array]:
+    """Compute log-sum-exps of rows in double-words: values, signs, and which are in doubt."""
+    known = sums(x, b)
+    a, is_nothing = known.x_max, known.is_nothing
+    total = log_sum(a, known.x_max_low, known)
+    value, settled, ulps = settle(total, format_, is_nothing)
+    settled &= known.is_held & ~is_nothing
+    ledger.enter(Rung.DOUBLE_WORD, int(settled.sum()), ulps[settled])
+    ledger.enter(Rung.CONVENTION, int(is_nothing.sum()))
+    value[is_nothing] = format_.round(a[is_nothing])
+    sign = np.where(is_nothing, np.where(np.isnan(a), np.nan, a > 0), known.sign)
+    for i in () if b is None else np.flatnonzero(a == np.inf).tolist():
+        assert b is not None
+        signs = np.sign(b[i][masked(x[i : i + 1], b[i : i + 1])[0] == np.inf])
+        if (signs == signs[0]).all():
+            sign[i] = signs[0]
+        else:
+            value[i], sign[i] = format_.round(np.nan), np.nan
+    return value, sign, ~(settled | is_nothing)
+
+
+def _near_zero(x: Array) -> tuple[Array, Array]:
+    """Return the rows whose log-sum-exp is next to zero although no x is 0, and estimates of it."""
+    top = x.max(axis=1)
+    (near,) = np.nonzero((top < 0) & (top > -np.log(x.shape[1]) - _NEAR))
+    estimate = np.log1p(np.exp(x[near]).sum(axis=1) - 1)
+    is_near = abs(estimate) < _NEAR
+    return near[is_near], estimate[is_near]
+
+
+def softmax(
+    rows: Array, format_: Format, places: Places | None = None
+) -> tuple[Array, Certificate]:
+    """Compute the softmax of rows, shape (m, n), m, n >= 1, or its elements at some places.
+
+    A row that has NaN or +inf, or nothing but -inf, is NaN.
+    """
+    return _elementwise("softmax", rows, format_, places)
+
+
+def log_softmax(
+    rows: Array, format_: Format, places: Places | None = None
+) -> tuple[Array, Certificate]:
+    """Compute log_softmax of every row, correctly rounded; see `softmax`."""
+    return _elementwise("log_softmax", rows, format_, places)
+
+
+#: By name: how elements x of rows are computed in words, and in decimals.
+_ELEMENTS: dict[str, tuple[Callable[[Array, Sums], Approximation], Callable[..., Array]]] = {
+    "softmax": (quotient, decimals.softmax),
+    "log_softmax": (log_quotient, decimals.log_softmax),
+}
+
+
+def elements(name: str, x: Array, known: Sums, format_: Format) -> tuple[Array, Array, Array]:
+    """Return elements of rows that are known, which are in doubt, and errors in ulps, or NaN.
+
+    x, shape (k, m) or (m,), has a column, or one number, for each of the rows.
+    """
+    is_nan = np.broadcast_to(known.is_nothing, x.shape)
+    is_nothing = (x == -np.inf) | is_nan
+    value, settled, ulps = settle(_ELEMENTS[name][0](x, known), format_, is_nothing)
+    value[is_nothing] = format_.round(np.where(is_nan[is_nothing], np.nan, OF_NOTHING[name]))
+    ulps[is_nothing] = np.nan
+    return value, ~((settled & known.is_held) | is_nothing), ulps
+
+
 def _elementwise(
-    rows: Array,
-    format_: Format,
-    places: Places | None,
-    evaluate: _Evaluation,
-    in_decimal: Callable[[Array, Format, Array], Array],
-    of_nothing: float,
+    name: str, rows: Array, format_: Format, places: Places | None
 ) -> tuple[Array, Certificate]:
     """Evaluate elements of every row; see `softmax`."""
     shape = rows.shape if places is None else places[0].shape
     result, doubtful, ledger = np.empty(shape, format_.dtype), np.zeros(shape, bool), Ledger()
     with np.errstate(all="ignore"):
-        for x, known, terms, target in _elements(rows, places, keep=evaluate is quotient):
-            is_nan = np.broadcast_to(known.is_nothing, x.shape)
-            is_nothing = (x == -np.inf) | is_nan
-            value, settled, ulps = settle(evaluate(x, known, terms), format_, is_nothing)
-            settled &= known.is_held & ~is_nothing
-            value[is_nothing] = format_.round(np.where(is_nan[is_nothing], np.nan, of_nothing))
-            result[target], doubtful[target] = value.T, ~(settled | is_nothing).T
-            _enter(ledger, is_nothing, settled, ulps)
+        for x, known, target in _parts(rows, places):
+            value, is_doubtful, ulps = elements(name, x, known, format_)
+            result[target], doubtful[target] = value.T, is_doubtful.T
+            is_nothing = np.isnan(ulps)
+            settled = ~(is_doubtful | is_nothing)
+            ledger.enter(Rung.CONVENTION, int(np.count_nonzero(is_nothing)))
+            ledger.enter(Rung.DOUBLE_WORD, int(np.count_nonzero(settled)), ulps[settled])
         unsettled = np.nonzero(doubtful)
         ledger.enter(Rung.DECIMAL, len(unsettled[0]))
         i, j = unsettled if places is None else (part[unsettled] for part in places)
         for row in np.unique(i).tolist():
             here = np.flatnonzero(i == row)
             target = tuple(index[here] for index in unsettled)
-            result[target] = in_decimal(as_wide(rows[row]), format_, j[here])
+            result[target] = _ELEMENTS[name][1](as_wide(rows[row]), format_, j[here])
     return result, ledger.close()
 
 
-def _elements(
-    rows: Array, places: Places | None, *, keep: bool
-) -> Iterator[tuple[Array, Sums, Terms | None, Any]]:
-    """Yield elements, what is known of their rows, their terms, and their places in the result.
-
-    They are pieces of a block of rows, shape (j, i); or of the places, shape (k,).
-    """
-    if places is None:
-        for band in bands(*rows.shape):
-            x = rows[band]
-            known, kept = sums(x, None, keep=keep)
-            for index, columns in enumerate(pieces(x.shape[1])):
-                terms = None if kept is None else kept[index]
-                yield masked(x, None, columns).T, known, terms, (band, columns)
-        return
-    order = np.argsort(places[0], kind="stable")
-    i, j = places[0][order], places[1][order]
-    wanted = np.unique(i)
-    for band in bands(len(wanted), rows.shape[1]):
-        some = wanted[band]
-        x = rows[some]
-        known, _ = sums(x, None)
-        first, last = np.searchsorted(i, some[[0, -1]] + np.array([0, 1])).tolist()
-        for start in range(first, last, BLOCK):
-            these = slice(start, min(start + BLOCK, last))
-            row = np.searchsorted(some, i[these])
-            yield as_wide(x[row, j[these]]), known.of(row), None, order[these]
+def _parts(rows: Array, places: Places | None) -> Iterator[tuple[Array, Sums, Any]]:
+    """Yield elements, what is known of their rows, and their places in the result."""
+    for band in bands(*rows.shape):
+        x = rows[band]
+        known = sums(x)
+        if places is None:
+            for columns in pieces(x.shape[1]):
+                yield as_wide(x[:, columns]).T, known, (band, columns)
+        else:
+            i, j = places
+            here = slice(*np.searchsorted(i, [band.start, band.stop]).tolist())
+            row = i[here] - band.start
+            yield as_wide(x[row, j[here]]), known.of(row), here
 
 
-def _sign_of_nothing(x_max: Array) -> Array:
-    """Return the sign of a sum whose largest term is NaN, infinite, or none at all."""
-    return np.where(np.isnan(x_max), np.nan, x_max > 0)
-
-
-def _infinite_sum(x: Array, b: Array) -> tuple[float, float]:
-    """Return the logarithm, and the sign, of a sum with infinite terms."""
-    signs = np.sign(b[masked(x[np.newaxis], b[np.newaxis])[0] == np.inf])
-    return (np.inf, float(signs[0])) if (signs == signs[0]).all() else (np.nan, np.nan)
-
-
-def _enter(ledger: Ledger, is_nothing: Array, settled: Array, ulps: Array) -> None:
-    """Count what conventions and the double-word rung settle."""
-    conventional, proved = int(np.count_nonzero(is_nothing)), int(np.count_nonzero(settled))
-    ledger.enter(Rung.CONVENTION, conventional)
-    ledger.enter(Rung.DOUBLE_WORD, proved, ulps if proved == ulps.size else ulps[settled])
+def extent(rows: Array, low: float, high: float) -> tuple[Array, Array, Array, Array]:
+    """Find the extremes of every row, and count the finite elements below and above bounds."""
+    x = as_wide(rows)
+    with np.errstate(all="ignore"):
+        below, above = (x < low) & (x > -np.inf), (x > high) & (x < np.inf)
+    return x.max(axis=1), x.min(axis=1), below.sum(axis=1), above.sum(axis=1)

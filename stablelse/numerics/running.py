@@ -1,27 +1,22 @@
 """Mergeable one-pass states: the log-sum-exp of numbers that come in blocks, by every method.
 
 `RunningLogSumExp` is correctly rounded, and has the same bits whatever the order, the size of the
-blocks and the tree of merges. `Whole` reads the numbers again, for elements and for what stays in
-doubt. `RunningNaive` and `RunningShifted` are what a textbook would do: every operation is rounded
-to the format, the sum of a piece is pairwise, and the sums of the pieces are added one after
-another, so that their last digits depend on where the blocks are cut.
+blocks and the tree of merges. `RunningNaive` and `RunningShifted` are what a textbook would do:
+every operation is rounded to the format, the sum of a piece is pairwise, and the sums of the pieces
+are added one after another, so that their last digits depend on where the blocks are cut.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal
-from functools import cached_property
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from stablelse.numerics import decimals, kernel, states
+from stablelse.numerics import kernel, states
 from stablelse.numerics.certificate import Certificate, Rung
-from stablelse.numerics.decimals import Sum, Term, as_decimal
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas import pairwise_sum
-from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import real_numbers
 
 if TYPE_CHECKING:
@@ -144,9 +139,10 @@ class RunningLogSumExp:
             raise ValueError("a running sum has too few digits for longdouble")
         value, settled, ulps, is_near = states.rounded(self.state, format_)
         rung = Rung.TRIPLE_WORD if is_near[0] else Rung.DOUBLE_WORD
-        if not np.isfinite(self.state["top"][0]):
-            rung = Rung.CONVENTION
-        certificate = Certificate({rung: 1} if settled[0] else {}, 0, float(ulps[0]))
+        rung = rung if kernel.load() is None else Rung.KERNEL
+        rung = rung if np.isfinite(self.largest) else Rung.CONVENTION
+        settles = {rung: 1} if settled[0] else {}
+        certificate = Certificate(settles, 0, float(ulps[0]), kernel.name())
         return (value[0], certificate) if return_certificate else value[0]
 
     @property
@@ -172,83 +168,6 @@ class RunningLogSumExp:
         name, self.count, numbers = state
         self._format, self.state = find_format(name), states.empty(1)
         self.state[0] = numbers
-
-
-class Whole:
-    """A vector that is too long for memory, of which elements are wanted.
-
-    `parts` returns the numbers, rounded to the format, in parts of shape (n,): each time the same.
-    What is in doubt without them is rounded as it is known.
-    """
-
-    def __init__(self, state: Array, parts: Callable[[], Iterable[Array]] | None = None) -> None:
-        self._state, self._parts = state, parts
-
-    def rounded(self, format_: Format) -> tuple[Any, Rung]:
-        """Return the log-sum-exp, correctly rounded from the parts, and what rung settled it."""
-        value, settled, _, is_near = states.rounded(self._close_state, format_)
-        if settled[0]:
-            return value[0], Rung.TRIPLE_WORD if is_near[0] else Rung.DOUBLE_WORD
-        return self._sum.logsumexp(format_)[0], Rung.DECIMAL
-
-    def elements(self, function: Function, x: Array, format_: Format) -> Array:
-        """Compute the elements that belong to x, shape (n,); NaN if the sum is NaN or infinite."""
-        rows = x[np.newaxis]
-        values, doubtful = states.elements(function, rows, self._state, format_)
-        if doubtful.size and self._parts is not None:
-            values[0, doubtful] = self._climbed(function, x[doubtful], format_)
-        row: Array = values[0]
-        return row
-
-    def _climbed(self, function: Function, x: Array, format_: Format) -> Array:
-        """Return elements of finite x, correctly rounded from the parts."""
-        different, back = np.unique(x.astype(np.float64), return_inverse=True)
-        rows = format_.round(different)[np.newaxis]
-        (values,), doubtful = states.elements_closely(function, rows, self._close_state, format_)
-        if doubtful.size:
-            wanted = [as_decimal(entry) for entry in different[doubtful]]
-            found = decimals.climb(set(wanted), _ELEMENTS[function], self._sum, format_)
-            values[doubtful] = [found[entry] for entry in wanted]
-        result: Array = values[back]
-        return result
-
-    @cached_property
-    def _close_state(self) -> Array:
-        """The state with more digits than the kernel's."""
-        if kernel.load() is None or self._parts is None:
-            return self._state
-        state = states.empty(1)
-        for part in self._parts():
-            states.add_closely(state, part[np.newaxis])
-        return state
-
-    @cached_property
-    def _sum(self) -> Sum:
-        """The sum of all terms at every precision, a pass each."""
-        assert self._parts is not None
-        parts, top, second, count = self._parts, float(self._state["top"][0]), -np.inf, 0
-        for part in parts():
-            count += int(np.count_nonzero(part == top))
-            below = part[part < top]
-            second = max(second, float(below.max(initial=-np.inf)))
-        first = Term(as_decimal(top), Decimal(count))
-        if second == -np.inf:
-            return Sum(first, first.x, list)
-        return Sum(first, as_decimal(second), lambda: (_terms_below(top, x) for x in parts()))
-
-
-def _terms_below(x_max: float, x: Array) -> Iterator[Term]:
-    """Return a term for each different finite number of a part that is less than the largest."""
-    some = x[(x < x_max) & (x > -np.inf)].astype(np.float64)
-    entries, counts = np.unique(some, return_counts=True)
-    pairs = zip(entries, counts.tolist(), strict=True)
-    return (Term(as_decimal(entry), Decimal(count)) for entry, count in pairs)
-
-
-_ELEMENTS: dict[Function, decimals.Elements] = {
-    Function.SOFTMAX: decimals.quotients,
-    Function.LOG_SOFTMAX: decimals.log_quotients,
-}
 
 
 def pieces(x: Array, format_: Format) -> Iterator[Array]:

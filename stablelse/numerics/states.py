@@ -5,16 +5,23 @@ largest element: R is the sum of all other terms, and keeps its digits however s
 of 0 says that all elements are equal: R is their number less one. Where the sum can still be
 next to 1, near + near_low + near_lowest is the sum itself, wrong by near_error, which is infinite
 elsewhere. `stablelse/numerics/kernel/state.h` derives the bounds for the kernel; what follows here
-is the reference. Bounds come with the states, so both can be mixed.
+is the reference. Bounds come with the states, so both can be mixed. `Whole` reads the numbers of
+one vector again for what its state leaves in doubt.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-from stablelse.numerics import doubleword, exact, kernel, nearzero, reference, rowsums, threads
+from stablelse.numerics import decimals, doubleword, exact, kernel, reference, threads
+from stablelse.numerics.certificate import Rung
+from stablelse.numerics.decimals import Sum, Term, as_decimal
 from stablelse.numerics.doubleword import fast_two_sum, two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.functions import Function
@@ -34,11 +41,6 @@ _TINY, _VANISHING, _OF_VANISHING = -900, 2000.0, -2800
 
 # The sum can be next to 1 while it is at most this. Terms below exp(_LOWEST) are part of the error.
 _NEXT_TO_1, _LOWEST = 1 + 2.0**-8, -100.0
-
-_FUNCTIONS = {
-    Function.SOFTMAX: (1, reference.quotient),
-    Function.LOG_SOFTMAX: (2, reference.log_quotient),
-}
 
 
 def empty(count: int) -> Array:
@@ -102,46 +104,45 @@ def add_closely(states: Array, rows: Array) -> None:
         return
     with np.errstate(all="ignore"):
         check_arithmetic()
-        for band in rowsums.bands(*rows.shape):
-            for columns in rowsums.pieces(rows.shape[1]):
+        for band in reference.bands(*rows.shape):
+            for columns in reference.pieces(rows.shape[1]):
                 x = rows[band, columns].astype(np.float64)
                 states[band] = _merged(states[band], _state_of(x, states[band]))
 
 
 def _state_of(x: Array, before: Array) -> Array:
     """Return the states of rows that follow others."""
-    rest, _ = rowsums.rests(x, None)
-    states = empty(len(x))
-    states["top"] = rest.largest.astype(np.float64)
-    finite = np.isfinite(states["top"])
-    scale = np.where(rest.exponent + np.frexp(rest.high)[1] > _TINY, 0, rest.exponent)
-    known = finite & (rest.high > 0)
-    lowest = np.where(x == -np.inf, np.inf, x).min(axis=1)
-    words = rest.high, rest.low, np.where(lowest == states["top"], 0.0, rest.relative * rest.size)
-    for name, word in zip(("high", "low", "error"), words, strict=True):
-        states[name] = np.where(known, np.ldexp(word, rest.exponent - scale), 0)
-    states["scale"] = np.where(known, scale, 0)
+    known, states = reference.sums(x), empty(len(x))
+    is_finite = ~known.is_nothing
+    is_level = np.where(x == -np.inf, np.inf, x).min(axis=1) == known.x_max
+    states["top"] = known.x_max
     states["near_error"] = np.inf
-    (near,) = np.nonzero(
-        (_plain(_merged(before, states)) <= _NEXT_TO_1) & np.isfinite(before["near_error"])
-    )
-    if near.size:
-        states["near_error"][near] = x.shape[1] * 2.0**-144
-        (some,) = np.nonzero(states["top"][near] > _LOWEST)
-        if some.size:
-            here = near[some]
-            near_words = nearzero.total(*nearzero.exp(x[here].T))
-            for name, word in zip(_NEAR, near_words, strict=True):
-                states[name][here] = word
-            states["near_error"][here] += nearzero.ERROR * near_words[0]
+    error = np.where(is_level, 0.0, known.error)
+    _put(states, is_finite & (known.high > 0), known.high, known.low, error, known.exponent)
+    may_be_near = _plain(before) + _plain(states) <= _NEXT_TO_1
+    near = np.flatnonzero(may_be_near & np.isfinite(before["near_error"]))
+    states["near_error"][near] = x.shape[1] * 2.0**-144
+    some = near[states["top"][near] > _LOWEST]
+    total = reference.near_sums(x[some])
+    states["near_error"][some] += doubleword.TRIPLE_ERROR * total[0]
+    for name, word in zip(_NEAR, total, strict=True):
+        states[name][some] = word
     return states
+
+
+def _put(states: Array, where: Array, high: Array, low: Array, error: Array, k: Array) -> None:
+    """Let R be (high + low +- error) 2**k in some of the states."""
+    scale = np.where(k + np.frexp(high)[1] > _TINY, 0, k)
+    for name, word in (("high", high), ("low", low), ("error", error)):
+        states[name] = np.where(where, np.ldexp(word, k - scale), states[name])
+    states["scale"] = np.where(where, scale, states["scale"])
 
 
 def _merged(s: Array, t: Array) -> Array:
     """Return merged states.
 
     With d = t.top - s.top <= 0, R = R_s + e**d (1 + R_t). The exponential is wrong by 2**-90, a
-    product or a sum by 2**-102. Where d is 0 and both R are exact, their sum is.
+    product by 2**-102, a sum by 2**-94. Where d is 0 and both R are exact, their sum is.
     """
     is_other = (t["top"] > s["top"]) | np.isnan(t["top"])
     result, other = np.where(is_other, t, s), np.where(is_other, s, t)
@@ -149,37 +150,29 @@ def _merged(s: Array, t: Array) -> Array:
     d, d_low = two_sum(np.where(both, other["top"], 0), -np.where(both, result["top"], 0))
     vanishes = d < -_VANISHING
     high, low, k = doubleword.exp(np.maximum(d, -_VANISHING), np.where(vanishes, 0, d_low))
-    one, one_low, one_error = (_unscaled(other, name) for name in ("high", "low", "error"))
-    one, rest = two_sum(1.0, one)
-    one, one_low = fast_two_sum(one, rest + one_low)
+    one, rest = two_sum(1.0, _unscaled(other, "high"))
+    one, one_low = fast_two_sum(one, rest + _unscaled(other, "low"))
     term, term_low = doubleword.product((high, low), (one, one_low))
     relative = doubleword.EXP_ERROR + 2 * doubleword.ARITHMETIC_ERROR
-    error = 1.001 * (high * one_error + np.where(d == 0, 0, relative) * term)
+    error = 1.001 * (high * _unscaled(other, "error") + np.where(d == 0, 0, relative) * term)
     term, term_low = np.where(vanishes, 1, term), np.where(vanishes, 0, term_low)
     error, k = np.where(vanishes, 0.5, error), np.where(vanishes, _OF_VANISHING, k)
 
-    is_some, scale = result["high"] > 0, np.where(k > _TINY, 0, k)
-    scale = np.where(is_some, np.maximum(scale, result["scale"]), scale).astype(np.int64)
-    own = np.where(is_some, result["scale"], scale).astype(np.int64) - scale
-    parts = np.ldexp(result["high"], own), np.ldexp(term, k - scale)
-    total, rest = two_sum(*parts)
-    lows = np.ldexp(result["low"], own) + np.ldexp(term_low, k - scale)
-    total, total_low = fast_two_sum(total, rest + lows)
-    error = np.ldexp(result["error"], own) + np.ldexp(error, k - scale)
-    error = np.where((error == 0) & (d == 0), 0, error + 2.0**-101 * total)
-    for name, value in (("high", total), ("low", total_low), ("error", error), ("scale", scale)):
-        result[name] = np.where(both, value, result[name])
+    own = np.where(result["high"] > 0, result["scale"], reference.OF_ZERO).astype(np.int64)
+    exponents = np.stack([own, k])
+    words = np.stack([result["high"], term]), np.stack([result["low"], term_low])
+    high, low, top = reference.total_of(*words, exponents)
+    error = np.ldexp(np.stack([result["error"], error]), exponents - top).sum(axis=0)
+    error = np.where((error == 0) & (d == 0), 0, error + doubleword.SUM_ERROR * high)
+    _put(result, both, high, low, error, top)
 
-    is_near = np.isfinite(s["near_error"] + t["near_error"])
-    near, first = two_sum(s["near"], t["near"])
-    near_low, second = two_sum(s["near_low"], t["near_low"])
-    near_low, third = two_sum(near_low, first)
-    left = s["near_lowest"] + t["near_lowest"], second + third
-    size = abs(s["near_lowest"]) + abs(t["near_lowest"]) + abs(second) + abs(third)
-    near_error = s["near_error"] + t["near_error"] + 2.0**-51 * size
-    result["near_error"] = np.where(is_near, near_error, np.inf)
-    for name, value in (("near", near), ("near_low", near_low), ("near_lowest", sum(left))):
-        result[name] = np.where(is_near, value, 0)
+    pairs = [np.stack([s[name], t[name]]) for name in _NEAR]
+    near, near_error = doubleword.total(*pairs), s["near_error"] + t["near_error"]
+    # what is left to the lowest words is below 2**-90 of the sum, and rounded a few times
+    near_error += 2.0**-51 * abs(pairs[2]).sum(axis=0) + 2.0**-140 * near[0]
+    result["near_error"] = near_error
+    for name, word in zip(_NEAR, near, strict=True):
+        result[name] = np.where(np.isfinite(near_error), word, 0)
     return result
 
 
@@ -194,14 +187,12 @@ def _plain(states: Array) -> Array:
     return plain
 
 
-def known_of(states: Array) -> rowsums.Sums:
+def known_of(states: Array) -> reference.Sums:
     """Return what the reference has to know of vectors."""
-    top, zero = states["top"], np.zeros(len(states))
-    relative = np.where(states["high"] > 0, states["error"] / states["high"], 0)
-    rest = states["high"], states["low"], states["scale"].astype(np.int64), states["high"], relative
-    return rowsums.known_of(
-        rowsums.Rest(top, zero + 1, top, zero, zero, np.ones(len(states), bool), *rest)
-    )
+    top, zero, is_held = states["top"], np.zeros(len(states)), np.ones(len(states), bool)
+    high, low, error = (states[name] for name in ("high", "low", "error"))
+    rest = high, low, error, states["scale"].astype(np.int64)
+    return reference.sums_of(top, top, zero, zero, is_held, *rest, zero + 1)
 
 
 def logarithms(states: Array) -> tuple[Approximation, Array]:
@@ -209,9 +200,9 @@ def logarithms(states: Array) -> tuple[Approximation, Array]:
     with np.errstate(all="ignore"):
         known = known_of(states)
         y = reference.log_sum(known.x_max, known.x_max_low, known)
-        first, second, third = (states[name] for name in _NEAR)
         estimate = y.high + (y.low + y.lowest)
-        near = nearzero.logarithm(first, second, third, states["near_error"], estimate)
+        total = states["near"], states["near_low"], states["near_lowest"]
+        near = reference.near_logarithm(total, states["near_error"], estimate)
         is_near = (abs(estimate) < 2.0**-9) & (near.error < y.error) & (y.exponent == 0)
         parts = [np.where(is_near, a, b) for a, b in zip(near[:4], y[:4], strict=True)]
         return Approximation(*parts)._replace(exponent=y.exponent), is_near
@@ -234,7 +225,7 @@ def elements(
     compiled, x = kernel.load(), exact.for_kernel(rows, format_)
     if compiled is None or x is None:
         return elements_closely(function, rows, states, format_)
-    values, number = np.empty(rows.shape, format_.dtype), _FUNCTIONS[function][0]
+    values, number = np.empty(rows.shape, format_.dtype), exact.NAMES.index(function.value)
     jobs = _jobs(*x.shape)
     found = threads.mapped(
         lambda *p: compiled.settle_elements(number, x[p], values[p], None, _floats(states[p[0]])),
@@ -250,18 +241,89 @@ def elements_closely(
     function: Function, rows: Array, states: Array, format_: Format
 ) -> tuple[Array, Array]:
     """Compute elements as `elements`, with the digits of the reference."""
-    evaluate = _FUNCTIONS[function][1]
-    values, unsettled = np.empty(rows.shape, format_.dtype), np.zeros(rows.shape, bool)
+    values, doubtful = np.empty(rows.shape, format_.dtype), np.zeros(rows.shape, bool)
     with np.errstate(all="ignore"):
-        for band in rowsums.bands(*rows.shape):
+        for band in reference.bands(*rows.shape):
             known = known_of(states[band])
-            for columns in rowsums.pieces(rows.shape[1]):
+            for columns in reference.pieces(rows.shape[1]):
                 x = rows[band, columns].T.astype(np.float64)
-                is_nan = np.broadcast_to(known.is_nothing, x.shape)
-                is_nothing = (x == -np.inf) | is_nan
-                value, settled, _ = settle(evaluate(x, known, None), format_, is_nothing)
-                of_nothing = 0.0 if function is Function.SOFTMAX else -np.inf
-                value[is_nothing] = format_.round(np.where(is_nan[is_nothing], np.nan, of_nothing))
-                values[band, columns] = value.T
-                unsettled[band, columns] = ~(settled | is_nothing).T
-    return values, np.flatnonzero(unsettled)
+                found = reference.elements(function.value, x, known, format_)
+                values[band, columns], doubtful[band, columns] = found[0].T, found[1].T
+    return values, np.flatnonzero(doubtful)
+
+
+class Whole:
+    """A vector that is too long for memory, of which elements are wanted.
+
+    `parts` returns the numbers, rounded to the format, in parts of shape (n,): each time the same.
+    What is in doubt without them is rounded as it is known.
+    """
+
+    def __init__(self, state: Array, parts: Callable[[], Iterable[Array]] | None = None) -> None:
+        self._state, self._parts = state, parts
+
+    def rounded(self, format_: Format) -> tuple[Any, Rung]:
+        """Return the log-sum-exp, correctly rounded from the parts, and what rung settled it."""
+        value, settled, _, is_near = rounded(self._close_state, format_)
+        if settled[0]:
+            return value[0], Rung.TRIPLE_WORD if is_near[0] else Rung.DOUBLE_WORD
+        return self._sum.logsumexp(format_)[0], Rung.DECIMAL
+
+    def elements(self, function: Function, x: Array, format_: Format) -> Array:
+        """Compute the elements that belong to x, shape (n,); NaN if the sum is NaN or infinite."""
+        rows = x[np.newaxis]
+        values, doubtful = elements(function, rows, self._state, format_)
+        if doubtful.size and self._parts is not None:
+            values[0, doubtful] = self._climbed(function, x[doubtful], format_)
+        row: Array = values[0]
+        return row
+
+    def _climbed(self, function: Function, x: Array, format_: Format) -> Array:
+        """Return elements of finite x, correctly rounded from the parts."""
+        different, back = np.unique(x.astype(np.float64), return_inverse=True)
+        rows = format_.round(different)[np.newaxis]
+        (values,), doubtful = elements_closely(function, rows, self._close_state, format_)
+        if doubtful.size:
+            wanted = [as_decimal(entry) for entry in different[doubtful]]
+            found = decimals.climb(set(wanted), _ELEMENTS[function], self._sum, format_)
+            values[doubtful] = [found[entry] for entry in wanted]
+        result: Array = values[back]
+        return result
+
+    @cached_property
+    def _close_state(self) -> Array:
+        """The state with more digits than the kernel's."""
+        if kernel.load() is None or self._parts is None:
+            return self._state
+        state = empty(1)
+        for part in self._parts():
+            add_closely(state, part[np.newaxis])
+        return state
+
+    @cached_property
+    def _sum(self) -> Sum:
+        """The sum of all terms at every precision, a pass each."""
+        assert self._parts is not None
+        parts, top, second, count = self._parts, float(self._state["top"][0]), -np.inf, 0
+        for part in parts():
+            count += int(np.count_nonzero(part == top))
+            below = part[part < top]
+            second = max(second, float(below.max(initial=-np.inf)))
+        first = Term(as_decimal(top), Decimal(count))
+        if second == -np.inf:
+            return Sum(first, first.x, list)
+        return Sum(first, as_decimal(second), lambda: (_terms_below(top, x) for x in parts()))
+
+
+def _terms_below(x_max: float, x: Array) -> Iterator[Term]:
+    """Return a term for each different finite number of a part that is less than the largest."""
+    some = x[(x < x_max) & (x > -np.inf)].astype(np.float64)
+    entries, counts = np.unique(some, return_counts=True)
+    pairs = zip(entries, counts.tolist(), strict=True)
+    return (Term(as_decimal(entry), Decimal(count)) for entry, count in pairs)
+
+
+_ELEMENTS: dict[Function, decimals.Elements] = {
+    Function.SOFTMAX: decimals.quotients,
+    Function.LOG_SOFTMAX: decimals.log_quotients,
+}

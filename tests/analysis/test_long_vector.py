@@ -11,7 +11,7 @@ from stablelse.analysis.stream import StreamState
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas import USUAL, candidates, find_shift
 from stablelse.numerics.functions import Function, ulp_error
-from stablelse.numerics.running import Whole
+from stablelse.numerics.states import Whole
 
 RNG = np.random.default_rng(41)
 SHIFTS = [find_shift("max")]

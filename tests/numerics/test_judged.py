@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from families import FAMILIES, Stack, all_pairs, rng_of
 
-from stablelse.numerics import rowsums
+from stablelse.numerics import reference
 from stablelse.numerics.formats import FORMATS, find_format
 
 flint = pytest.importorskip("flint")
@@ -39,9 +39,8 @@ def test_families_by_the_reference(family, format_):
 @pytest.mark.parametrize("block", [1, 4])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_families_by_the_reference_in_pieces(family, block, monkeypatch):
-    """Rows that are longer than a block, with their terms kept or not."""
-    monkeypatch.setattr(rowsums, "BLOCK", block)
-    monkeypatch.setattr(rowsums, "KEPT", 6)
+    """Rows that are longer than a block."""
+    monkeypatch.setattr(reference, "BLOCK", block)
     assert_right(judge.stacks(family, "float64", 8, 22, 14, 4), "float64", judge.by_reference)
 
 

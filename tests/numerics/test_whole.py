@@ -9,7 +9,7 @@ from stablelse.numerics import decimals, states
 from stablelse.numerics.certificate import Rung
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.functions import Function
-from stablelse.numerics.running import Whole
+from stablelse.numerics.states import Whole
 
 LIBRARY = {Function.SOFTMAX: softmax, Function.LOG_SOFTMAX: log_softmax}
 FUNCTIONS = list(LIBRARY)
