@@ -404,8 +404,8 @@ def _terms(inputs: LossInputs, rung: Rung, rows: _Rows) -> tuple[Sums, Array, Ar
         x_max = x[np.arange(len(x)), place].astype(np.float64)
         exact.compiled.losses(some.x, place, some.mask, words)
         (log, log_low, error), none = words.T, zero.astype(np.int64)
-        head = x_max, x_max, zero, zero, error < np.inf
-        known = Sums(*head, *[zero] * 8, log, log_low, error, none)
+        head = [x_max, x_max, zero, zero, error < np.inf, *[zero] * 8]
+        known = Sums(*[*head, log, log_low, error, none])
     else:
         known = reference.sums(x)
     if inputs.targets.is_sparse:
