@@ -9,7 +9,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
@@ -80,9 +80,9 @@ _OTHER_ARCHIVES = {
 
 def npy(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read NumPy's file of one array."""
-    array = _read_npy(source)
-    yield from array.blocks(options)
-    array.check_end()
+    array = _read_npy(source, options)
+    yield from array.blocks()
+    source.expect_end(array.place + array.size, "its array")
 
 
 def npz(source: Source, options: ReadOptions) -> Iterator[Block]:
@@ -152,9 +152,7 @@ def safetensors(source: Source, options: ReadOptions) -> Iterator[Block]:
         raise damaged(name, kind, f"the length of {quoted(key)} is not that of its shape")
     source.skip_to(8 + length + begin)
     source.name = _keyed(name, key)
-    yield from StoredArray(source, source.tell(), shape, np.dtype(dtype), decode=decode).blocks(
-        options
-    )
+    yield from StoredArray(source, shape, np.dtype(dtype), options, decode=decode).blocks()
     source.name = name
     source.expect_end(8 + length + max(ends), "its tensors")
 
@@ -198,7 +196,7 @@ _TENSOR_DTYPES: dict[str, tuple[str, _Decode | None]] = {
 }
 
 
-def _read_npy(source: Source) -> "StoredArray":
+def _read_npy(source: Source, options: ReadOptions) -> "StoredArray":
     """Return an array from what its header says."""
     kind = ".npy"
     magic_and_version = source.read(8)
@@ -217,55 +215,25 @@ def _read_npy(source: Source) -> "StoredArray":
         is_structured = dtype.fields or dtype.subdtype
         what, hint = _STRUCTURED if is_structured else _REFUSED[dtype.kind]
         raise ReadError(f"{source.name} holds {what} ({dtype}), not real numbers; {hint}")
-    return StoredArray(source, source.tell(), shape, dtype, is_fortran)
+    return StoredArray(source, shape, dtype, options, is_fortran)
 
 
-class Axes(NamedTuple):
-    """Which axis of an array has the vectors."""
+class StoredArray:
+    """An array that begins at the next byte of its source, unless its header is wrong."""
 
-    shape: tuple[int, ...]  # of two axes or more
-    axis: int
-    by: By | None  # what a vector is, if that is settled
-    are_in_order: bool  # whether the vectors lie one after the other in the file
-
-    @property
-    def width(self) -> int:
-        """How many numbers a row has."""
-        return self.shape[self.axis]
-
-    @property
-    def outer(self) -> tuple[int, ...]:
-        """The lengths of the axes over which rows are counted, the last fastest."""
-        return self.shape[: self.axis] + self.shape[self.axis + 1 :]
-
-    @property
-    def rows(self) -> int:
-        """How many vectors there are."""
-        return math.prod(self.outer)
-
-
-class StoredArray(NamedTuple):
-    """An array that begins at a place of its source; its header may be wrong."""
-
-    source: Source
-    place: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    is_fortran: bool = False
-    decode: _Decode | None = None
-
-    @property
-    def size(self) -> int:
-        """How many bytes its numbers take."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
-    def check_end(self) -> None:
-        """Refuse a file that goes on after its only array."""
-        self.source.expect_end(self.place + self.size, "its array")
-
-    def axes(self, options: ReadOptions) -> Axes:
-        """Return the axes, or refuse a shape that cannot be read or does not fit the file."""
-        name, shape, axis = self.source.name, self.shape, options.axis
+    def __init__(
+        self,
+        source: Source,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        options: ReadOptions,
+        is_fortran: bool = False,
+        decode: _Decode | None = None,
+    ) -> None:
+        self.source, self.claimed, self.dtype, self.options = source, shape, dtype, options
+        self.is_fortran, self.decode = is_fortran, decode
+        self.place, self.size = source.tell(), math.prod(shape) * dtype.itemsize
+        name, axis = source.name, options.axis
         if any(length < 0 for length in shape):
             raise damaged(name, ".npy", f"its header claims the shape {shape}")
         if 0 in shape:
@@ -276,52 +244,53 @@ class StoredArray(NamedTuple):
                 f"{len(shape) - 1}"
             )
         # Before anything of that size is allocated: a header may claim anything.
-        if self.source.size is not None and self.source.size - self.place < self.size:
-            raise self._truncated(max(0, self.source.size - self.place))
-        by = None if axis is None and len(shape) <= 2 else By.ROWS
+        if source.size is not None and source.size - self.place < self.size:
+            raise self._truncated(max(0, source.size - self.place))
+        # What a vector is, if that is settled.
+        self.by = None if axis is None and len(shape) <= 2 else By.ROWS
         if len(shape) < 2:  # a column
-            shape, axis, by = (*shape, 1, 1)[:2], 1, None
-        axis = (-1 if axis is None else axis) % len(shape)
-        if axis == 0 and len(shape) == 2:
-            by = By.COLUMNS
-        long = [at for at, length in enumerate(shape) if length > 1]
-        stored = long[::-1] if self.is_fortran else long
-        return Axes(shape, axis, by, stored == sorted(long, key=axis.__eq__))
+            shape, axis, self.by = (*shape, 1, 1)[:2], 1, None
+        self.shape, self.axis = shape, (-1 if axis is None else axis) % len(shape)
+        if self.axis == 0 and len(shape) == 2:
+            self.by = By.COLUMNS
+        # Over the other axes rows are counted, the last fastest.
+        self.width, self.outer = shape[self.axis], shape[: self.axis] + shape[self.axis + 1 :]
 
-    def blocks(self, options: ReadOptions) -> Iterator[Block]:
+    def blocks(self) -> Iterator[Block]:
         """Read it: ``options.axis`` has the vectors, the others are counted as rows."""
-        axes, name = self.axes(options), self.source.name
-        positions = choose_columns(options.columns, None, axes.width, name).positions
+        options, name = self.options, self.source.name
+        positions = choose_columns(options.columns, None, self.width, name).positions
         kept = options.dtype if self.dtype.kind in "biu" else self.dtype.newbyteorder("=")
-        outer = axes.outer if len(axes.outer) > 1 else ()
-        at_once = max(1, BLOCK_BYTES // (axes.width * self.dtype.itemsize))
-        offset, end = options.share(axes.rows)
+        outer = self.outer if len(self.outer) > 1 else ()
+        at_once = max(1, BLOCK_BYTES // (self.width * self.dtype.itemsize))
+        offset, end = options.share(math.prod(self.outer))
         ranges = ((begin, min(begin + at_once, end)) for begin in range(offset, end, at_once))
+        long = [axis for axis, length in enumerate(self.shape) if length > 1]
+        stored = long[::-1] if self.is_fortran else long
         stacks: Iterable[Array]
-        if axes.are_in_order:
+        if stored == sorted(long, key=self.axis.__eq__):
             wanted = list(positions) if options.columns else slice(None)
-            stacks = (rows[:, wanted] for rows in self._in_order(axes, ranges))
+            stacks = (rows[:, wanted] for rows in self._in_order(ranges))
         else:
             step = 1 if options.columns else _GATHERED
-            places = positions[::step]
-            stacks = self._gathered(axes, ranges, [slice(at, at + step) for at in places])
+            stacks = self._gathered(ranges, [slice(at, at + step) for at in positions[::step]])
         for values in stacks:
             numbers = self.decode(values) if self.decode else values.astype(kept, copy=False)
-            yield Block(numbers, name, offset, by=axes.by, outer=outer)
+            yield Block(numbers, name, offset, by=self.by, outer=outer)
             offset += len(numbers)
 
-    def _in_order(self, axes: Axes, ranges: _Ranges) -> Iterator[Array]:
+    def _in_order(self, ranges: _Ranges) -> Iterator[Array]:
         """Yield rows that lie one after the other."""
-        row_bytes = axes.width * self.dtype.itemsize
+        row_bytes = self.width * self.dtype.itemsize
         for begin, end in ranges:
             self.source.skip_to(self.place + begin * row_bytes)
             size = (end - begin) * row_bytes
             data = b"".join(self.source.parts(size))  # as it is where it is one part
             if len(data) < size:
                 raise self._truncated(begin * row_bytes + len(data))
-            yield np.frombuffer(data, self.dtype).reshape(-1, axes.width)
+            yield np.frombuffer(data, self.dtype).reshape(-1, self.width)
 
-    def _gathered(self, axes: Axes, ranges: _Ranges, pieces: list[slice]) -> Iterator[Array]:
+    def _gathered(self, ranges: _Ranges, pieces: list[slice]) -> Iterator[Array]:
         """Yield rows whose numbers lie far from each other, out of a map of the file."""
         with seekable(self.source, self.size, to_map=True) as file:
             place = self.place if file is self.source else 0
@@ -329,10 +298,10 @@ class StoredArray(NamedTuple):
                 raise self._truncated(size)
             pages, forget = mapped(file)
             order: Literal["C", "F"] = "F" if self.is_fortran else "C"
-            array = np.ndarray(axes.shape, self.dtype, pages, place, order=order)
-            rows = np.moveaxis(array, axes.axis, -1)
+            array = np.ndarray(self.shape, self.dtype, pages, place, order=order)
+            rows = np.moveaxis(array, self.axis, -1)
             for begin, end in ranges:
-                index, parts = np.unravel_index(np.arange(begin, end), axes.outer), []
+                index, parts = np.unravel_index(np.arange(begin, end), self.outer), []
                 for columns in pieces:
                     parts.append(rows[..., columns][index])
                     forget()
@@ -341,5 +310,5 @@ class StoredArray(NamedTuple):
     def _truncated(self, size: int) -> ReadError:
         return ReadError(
             f"{self.source.name} is truncated: its header promises {self.size:,} bytes for the "
-            f"shape {self.shape} of {self.dtype}, and {size:,} follow; copy or save it again"
+            f"shape {self.claimed} of {self.dtype}, and {size:,} follow; copy or save it again"
         )
