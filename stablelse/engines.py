@@ -9,18 +9,28 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.util import find_spec
+from itertools import chain
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from stablelse import __version__
 from stablelse.analysis.stream import StreamState
 from stablelse.numerics.threads import available, limited
-from stablelse.readers import Block, Note, Part, ReadError, check_columns, in_one_line, read_part
+from stablelse.readers import (
+    Block,
+    Note,
+    Part,
+    ReadError,
+    check_columns,
+    in_one_line,
+    in_order,
+    read_part,
+)
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -36,9 +46,8 @@ _BLOCKS_AHEAD = 4
 _PATIENCE = 5
 _PATIENCE_FOR_WORKERS = 60
 
-#: How many results come back one by one. A merge takes 0.1 ms or so: all of them take less than the
-#: scheduler takes for as many tasks. Where there are more parts, workers merge neighbours first.
-_MOST_RESULTS = 1000
+#: How many parts the scheduler knows at once: enough for all workers that read files so fast.
+_PARTS_AHEAD = 1000
 
 #: What every worker must be able to load, with its version.
 _VERSION = "stablelse:__version__"
@@ -63,24 +72,16 @@ def fold(
                 state.update(column, block.source, absent)
             report(block)
         return
-    # Each block has a state of its own, made when `_BLOCKS_AHEAD` blocks before it were not merged
-    # yet, with any number of threads: so the findings are the same. This thread reads meanwhile.
-    pending: deque[tuple[Block, Future[StreamState]]] = deque()
-
-    def merge_first() -> None:
-        block, future = pending.popleft()
-        states[0].merge(future.result())
-        report(block)
-
     with ThreadPoolExecutor(min(threads or available(), _BLOCKS_AHEAD), "fold") as pool:
-        try:
-            for block in blocks:
-                pending.append((block, pool.submit(_added, block, states[0].fresh())))
-                if len(pending) == _BLOCKS_AHEAD:
-                    merge_first()
-        finally:
-            while pending:
-                merge_first()
+
+        def submit(block: Block) -> Future[StreamState]:
+            return pool.submit(_added, block, states[0].fresh())
+
+        # Each block has a state of its own, made when `_BLOCKS_AHEAD` blocks before it were not
+        # merged yet, with any number of threads: so the findings are the same.
+        for block, state in in_order(submit, blocks, _BLOCKS_AHEAD):
+            states[0].merge(state)
+            report(block)
 
 
 def _added(block: Block, state: StreamState) -> StreamState:
@@ -113,18 +114,6 @@ def fold_part(part: Part, states: Sequence[StreamState], first: Block) -> Folded
     return Folded(fresh, tuple(notes))
 
 
-def merge_parts(parts: Sequence[Folded]) -> Folded:
-    """Merge the states of neighbouring parts, in order."""
-    merged = [state.fresh() for state in parts[0].states]
-    notes: dict[str, Note] = {}
-    for states, noted in parts:
-        for mine, theirs in zip(merged, states, strict=True):
-            mine.merge(theirs)
-        for note in noted:
-            notes.setdefault(note.text, note)
-    return Folded(merged, tuple(notes.values()))
-
-
 class ClusterError(ReadError):
     """A cluster that cannot do the work: one line that says how to fix it."""
 
@@ -133,23 +122,20 @@ def fold_on_cluster(
     paths: Sequence[str],
     split: Callable[[str], Sequence[Piece]],
     work: Callable[[Piece], Result],
-    merge: Callable[[Sequence[Result]], Result],
-    report: Callable[[Sequence[Piece], Result | None], None] | None = None,
+    take: Callable[[Piece, Result], None],
     scheduler: str | None = None,
     workers: int | None = None,
-) -> Result:
-    """Fold the parts of all files on a cluster, and merge the results in the order of the files.
+) -> None:
+    """Fold the parts of all files on a cluster, and take the results here, in order.
 
-    `split` makes parts of a file, `work` folds one of them, and `merge` merges the results of
-    neighbours, in order: all three run on the workers, which must be able to import them. `report`
-    is called here with some parts that are done, and with the result of the first parts as far as
-    they are done without a gap. The cluster is that at the address `scheduler`,
+    `split` makes parts of a file and `work` folds one of them, on the workers, which must be able
+    to import them. The cluster is that at the address `scheduler`,
     ``tcp://host:8786``, or of Dask's own settings, or `workers` processes here, one for each core.
 
     Raises
     ------
     ReadError
-        What a worker could not read: of several such parts, the first that is reported.
+        What a worker could not read: of several such parts, the first.
     ClusterError
         If the cluster cannot do the work. A worker that dies costs no more than doing its parts
         again, unless one part kills every worker that tries it.
@@ -157,38 +143,9 @@ def fold_on_cluster(
     with _connected(scheduler, workers) as (client, where), _reporting_loss(where):
         _check(client, where)
         of_files = client.gather(client.map(split, list(paths), pure=False))
-        parts = [part for of_file in of_files for part in of_file]
-        return _folded(client, parts, work, merge, report)
-
-
-def _folded(
-    client: Client,
-    parts: Sequence[Piece],
-    work: Callable[[Piece], Result],
-    merge: Callable[[Sequence[Result]], Result],
-    report: Callable[[Sequence[Piece], Result | None], None] | None,
-) -> Result:
-    from distributed import as_completed
-
-    futures = client.map(work, parts, pure=False)
-    size = -(-len(parts) // _MOST_RESULTS)
-    begins = range(0, len(parts), size)
-    if size > 1:  # ahead of the parts that wait: what is merged is forgotten
-        groups = [futures[begin : begin + size] for begin in begins]
-        futures = client.map(merge, groups, pure=False, priority=1)
-    begin_of = dict(zip(futures, begins, strict=True))
-    waiting: dict[int, Result] = {}
-    merged: list[Result] = []
-    done = 0
-    for future, result in as_completed(futures, loop=client.loop, with_results=True):
-        begin = begin_of.pop(future)
-        waiting[begin] = future.result() if future.cancelled() else result  # the former raises
-        while done in waiting:
-            merged = [merge([*merged, waiting.pop(done)])]
-            done += size
-        if report is not None:
-            report(parts[begin : begin + size], merged[0] if merged else None)
-    return merged[0]
+        submit = partial(client.submit, work, pure=False)
+        for part, result in in_order(submit, chain(*of_files), _PARTS_AHEAD):
+            take(part, result)
 
 
 def _check(client: Client, where: str) -> None:

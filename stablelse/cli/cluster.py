@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 
 from stablelse import engines
@@ -10,7 +10,7 @@ from stablelse.analysis.stream import StreamState
 from stablelse.cli.input import read_options
 from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES, Meter
-from stablelse.readers import Block, Part, find_files, split_file
+from stablelse.readers import Block, Note, Part, find_files, split_file
 
 
 def fold_on_cluster(
@@ -24,21 +24,23 @@ def fold_on_cluster(
     first = next(blocks)
     meter.gauge.count = 0  # the workers read the beginning again
 
-    def show_progress(parts: Sequence[Part], found: engines.Folded | None) -> None:
-        meter.gauge.count += sum(part.size for part in parts)
-        known = found.states if found else states
-        count = sum(state.count for state in known)
-        meter.tell(count, parts[-1].name, lambda: known[0].so_far)
+    states, notes = [state.fresh() for state in states], dict[str, Note]()
+
+    def take(part: Part, folded: engines.Folded) -> None:
+        for mine, theirs in zip(states, folded.states, strict=True):
+            mine.merge(theirs)
+        notes.update({note.text: note for note in folded.notes} | notes)
+        meter.gauge.count += part.size
+        meter.tell(sum(state.count for state in states), part.name, lambda: states[0].so_far)
 
     header = first._replace(values=first.values[:0], missing=None)
-    found = engines.fold_on_cluster(
+    engines.fold_on_cluster(
         [file for path in source.file or [] for file in find_files(path)],
         partial(split_file, options=read_options(source, "float64")._replace(note=None)),
         partial(engines.fold_part, states=states, first=header),
-        engines.merge_parts,
-        show_progress,
+        take,
         scheduler,
     )
-    for note in found.notes:
+    for note in notes.values():
         NOTES.note_of_numbers(note)
-    return found.states
+    return states

@@ -27,6 +27,7 @@ from stablelse.readers.blocks import (
     changed,
     count,
     in_one_line,
+    in_order,
     list_names,
     quoted,
 )
@@ -54,7 +55,7 @@ from stablelse.readers.vectors import (
 __all__ = [
     "Beside", "Block", "By", "Gauge", "Note", "Part", "Passes", "ReadError", "ReadOptions",
     "Stream", "Vectors", "check_columns", "count", "file_source", "find_files", "in_one_line",
-    "is_url", "one_column", "open_blocks", "open_files", "parse_numbers", "read_part",
+    "in_order", "is_url", "one_column", "open_blocks", "open_files", "parse_numbers", "read_part",
     "read_source", "split_column", "split_file", "vectors", "vectors_or_stream",
 ]  # fmt: skip
 

@@ -6,21 +6,27 @@ The types are named tuples: a data class takes five times as long to define, at 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from itertools import pairwise, takewhile
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
     Mask = npt.NDArray[np.bool_]
 else:
     Array = Mask = np.ndarray  # numpy.typing takes its time to import
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 #: How many characters of the input and of a library's error, and how many names, an error shows.
 _QUOTED, _REPEATED, _LISTED = 40, 160, 8
@@ -303,6 +309,28 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise KeyError(next(name for name in names if names.count(name) > 1))
     return fields
+
+
+def in_order(
+    submit: Callable[[Item], Future[Result]], items: Iterable[Item], ahead: int
+) -> Iterator[tuple[Item, Result]]:
+    """Yield each item and what its future made of it, in order; an error of `items` comes last.
+
+    At most `ahead` items are submitted, but not yet yielded.
+    """
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
+    items, failure = iter(items), None
+    while failure is None:
+        try:
+            item = next(items)
+            waiting.append((item, submit(item)))
+        except (StopIteration, ReadError) as error:
+            failure = error
+        while waiting and (failure or len(waiting) >= ahead):
+            item, future = waiting.popleft()
+            yield item, future.result()
+    if isinstance(failure, ReadError):
+        raise failure
 
 
 def changed(path: str) -> ReadError:

@@ -10,10 +10,10 @@ import re
 import sys
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from unicodedata import category
 
 import numpy as np
@@ -30,6 +30,7 @@ from stablelse.readers.blocks import (
     bare,
     choose_columns,
     count,
+    in_order,
     index_width,
     list_names,
     quoted,
@@ -89,9 +90,6 @@ _OTHER_BLANKS = [c for c in map(chr, range(0x3001)) if c.isspace() and c not in 
 _LIKE_JSON = re.compile(r'\s*(\{\s*("|$)|\[\s*($|[\[{"\]0-9-].*[\]},]\s*$))')
 
 _USE_HEADER = "use --header if these are column names"
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class Line(NamedTuple):
@@ -292,29 +290,9 @@ def _parsed(
             return None
         return tables.parse_text(text, layout.width, positions, layout.delimiter)
 
-    yield from in_order(parse, pieces)
-
-
-def in_order(
-    work: Callable[[Item], Result], items: Iterator[Item]
-) -> Iterator[tuple[Item, Result]]:
-    """Yield each item and what work made of it in threads, in order; errors of `items` last."""
     threads = min(_MOST_THREADS, os.cpu_count() or 1)
-    waiting: deque[tuple[Item, Future[Result]]] = deque()
-    failure = None
     with ThreadPoolExecutor(threads, "stablelse-readers") as pool:
-        try:
-            for item in items:
-                waiting.append((item, pool.submit(work, item)))
-                if len(waiting) > threads:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-        except ReadError as error:
-            failure = error
-        for item, future in waiting:
-            yield item, future.result()
-    if failure is not None:
-        raise failure
+        yield from in_order(lambda piece: pool.submit(parse, piece), pieces, threads + 1)
 
 
 def _read(piece: Piece, layout: Layout, values: Array | None) -> tuple[Array, Mask | None]:

@@ -29,7 +29,7 @@ import numpy as np
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 from stablelse import StreamState
-from stablelse.engines import fold, fold_on_cluster, fold_part, merge_parts
+from stablelse.engines import fold, fold_on_cluster, fold_part
 from stablelse.readers import open_blocks, read_part, split_file
 
 RUNS = 5
@@ -84,7 +84,8 @@ def processes(count):
 def on_cluster(path, first, states, address):
     work = partial(fold_part, states=states, first=first)
     cut = partial(split_file, part_bytes=PART)
-    ((state,), _) = fold_on_cluster([path], cut, work, merge_parts, None, address)
+    state = states[0].fresh()
+    fold_on_cluster([path], cut, work, lambda _, folded: state.merge(folded.states[0]), address)
     return state.value
 
 
@@ -171,7 +172,7 @@ def costs(path, first):
         "read_s": reading,
         "fold_s": whole - reading,
         "pass_s": least_time(lambda: pickle.loads(pickle.dumps(found)), 100),
-        "merge_s": least_time(lambda: merge_parts([found, found]), 100),
+        "merge_s": least_time(lambda: states[0].fresh().merge(found.states[0]), 100),
         "state_bytes": len(pickle.dumps(found)),
         "task_bytes": len(pickle.dumps(part)),
         "task_s": overhead(part),

@@ -57,42 +57,38 @@ def there(run, cluster):
     return partial(run, "lse", "--engine", "dask", "--scheduler", cluster, "--file")
 
 
-def folded(path, cluster, part_bytes, told=None):
-    first = next(open_blocks(str(path)))
-    ((state,), _) = engines.fold_on_cluster(
-        [str(path)],
-        partial(split_file, part_bytes=part_bytes),
-        partial(engines.fold_part, states=[StreamState()], first=first),
-        engines.merge_parts,
-        told,
-        cluster,
-    )
-    return state.result()
+def folded(path, cluster, part_bytes, ahead=1000):
+    """Return what a file on a cluster comes to, and its parts in order."""
+    first, state, parts = next(open_blocks(str(path))), StreamState(), []
+
+    def take(part, folded):
+        parts.append(part)
+        state.merge(folded.states[0])
+
+    split = partial(split_file, part_bytes=part_bytes)
+    work = partial(engines.fold_part, states=[StreamState()], first=first)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engines, "_PARTS_AHEAD", ahead)
+        engines.fold_on_cluster([str(path)], split, work, take, cluster)
+    return state.result(), parts
 
 
-@pytest.mark.parametrize("most", [1000, 3])
-def test_the_bits_are_those_of_one_machine(cluster, tmp_path, monkeypatch, most):
-    monkeypatch.setattr(engines, "_MOST_RESULTS", most)
+def in_parts(work, cluster=None, path="x", take=lambda part, result: None):
+    engines.fold_on_cluster([str(path)], workers.split, work, take, cluster)
+
+
+@pytest.mark.parametrize("ahead", [1000, 3])
+def test_the_bits_are_those_of_one_machine(cluster, tmp_path, ahead):
     path = tmp_path / "x.npy"
     np.save(path, X)
     here = StreamState().update(X, str(path)).result()
     for part_bytes in (1 << 14, 50_000):
-        stream = folded(path, cluster, part_bytes)
+        stream, parts = folded(path, cluster, part_bytes, ahead)
+        assert sum(part.size for part in parts) == path.stat().st_size
+        assert len(parts) == -(-path.stat().st_size // part_bytes)
         assert stream.value.tobytes() == TRUTH.tobytes() == here.value.tobytes()
         assert (stream.n, stream.source) == (len(X), str(path))
         assert stream.results[0].findings == here.results[0].findings
-
-
-def test_progress_is_told_part_by_part(cluster, tmp_path):
-    path = tmp_path / "x.npy"
-    np.save(path, X)
-    told = []
-    folded(path, cluster, 30_000, lambda parts, found: told.append((parts, found)))
-    assert sum(part.size for parts, _ in told for part in parts) == path.stat().st_size
-    assert len(told) == 9
-    counts = [found.states[0].count for _, found in told if found]
-    assert counts == sorted(counts)
-    assert counts[-1] == len(X)
 
 
 def test_files_of_all_kinds_by_the_command(there, run, tmp_path):
@@ -185,22 +181,21 @@ def test_few_numbers_are_shown_as_ever(there, run, tmp_path):
 
 
 def test_a_worker_that_dies_costs_a_retry(cluster, tmp_path):
-    split, die, joined = workers.split, workers.die_once, workers.joined
-    assert engines.fold_on_cluster([str(tmp_path)], split, die, joined, None, cluster) == list(
-        range(10)
-    )
+    found = []
+    in_parts(workers.die_once, cluster, tmp_path, lambda part, result: found.append(result))
+    assert found == list(range(10))
     assert (tmp_path / "killed").exists()
 
 
 def test_a_part_that_kills_every_worker_is_an_error(own, cluster, monkeypatch):
     monkeypatch.setattr(own.scheduler, "allowed_failures", 0)
     with pytest.raises(engines.ClusterError, match=r"^1 workers of .* died on the same part"):
-        engines.fold_on_cluster(["x"], workers.split, workers.die, workers.joined, None, cluster)
+        in_parts(workers.die, cluster)
 
 
 def test_a_bug_keeps_its_name(cluster):
     with pytest.raises(ZeroDivisionError, match="a bug at"):
-        engines.fold_on_cluster(["x"], workers.split, workers.fail, workers.joined, None, cluster)
+        in_parts(workers.fail, cluster)
 
 
 def test_a_scheduler_that_is_lost_is_an_error():
@@ -208,14 +203,7 @@ def test_a_scheduler_that_is_lost_is_an_error():
         started(1, processes=False) as lost,
         pytest.raises(engines.ClusterError, match=r"the Dask cluster at tcp://.* is lost \("),
     ):
-        engines.fold_on_cluster(
-            ["x"],
-            workers.split,
-            workers.sleep,
-            workers.joined,
-            lambda parts, found: lost.close(),
-            lost.scheduler_address,
-        )
+        in_parts(workers.sleep, lost.scheduler_address, take=lambda part, result: lost.close())
 
 
 @pytest.mark.parametrize(
@@ -275,9 +263,7 @@ def test_workers_that_lack_the_package(there, tmp_path, monkeypatch, cluster):
     monkeypatch.undo()
     monkeypatch.setattr(engines, "__version__", "0.0.7")
     with pytest.raises(engines.ClusterError, match=r"has 0\.1\.0; install stablelse 0\.0\.7 there"):
-        engines.fold_on_cluster(
-            ["x"], workers.split, workers.numbers, workers.joined, None, cluster
-        )
+        in_parts(workers.number, cluster)
 
 
 def test_without_dask(monkeypatch):
@@ -285,7 +271,7 @@ def test_without_dask(monkeypatch):
     with pytest.raises(
         engines.ClusterError, match=r"not installed: pip install distributed fsspec$"
     ):
-        engines.fold_on_cluster(["x"], workers.split, workers.numbers, workers.joined)
+        in_parts(workers.number)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import struct
 import sys
 from decimal import Decimal
 from threading import active_count
-from time import sleep
 
 import numpy as np
 import pytest
@@ -235,14 +234,6 @@ def test_without_pyarrow(tmp_path, monkeypatch, parsed):
     path.write_text(TEXT)
     assert same_bits(gathered(path), NUMBERS)
     assert not parsed
-
-
-def test_results_come_in_order():
-    def slowly(number):
-        sleep(0.02 / number)
-        return number * 10
-
-    assert list(text.in_order(slowly, iter(range(1, 9)))) == [(n, n * 10) for n in range(1, 9)]
 
 
 def test_whoever_stops_early_leaves_no_thread(tmp_path, parsed):
