@@ -33,9 +33,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.numerics import decimals, rowsums
+from stablelse.numerics import decimals, reference
 from stablelse.numerics.decimals import Ball, add, as_decimal, divide, multiply, subtract
-from stablelse.numerics.doubleword import Pair, product, two_sum
+from stablelse.numerics.doubleword import SUM_ERROR, Pair, product, two_sum
 from stablelse.numerics.formats import Array, Format, context, nearest
 from stablelse.numerics.inputs import known_format
 
@@ -277,7 +277,7 @@ def sums_in_words(x: Array, b: Array) -> Iterator[Sum | None]:
     than 2**-96 abs(b) (`_circle`, and 2**-100 for the product): so it is two weighted terms. The
     sizes of all four add up to abs(b) exp(s) at least, whence the 2**-95 of them in the error.
     """
-    for band in rowsums.bands(*x.shape):
+    for band in reference.bands(*x.shape):
         s, t = (part[band].astype(np.float64) for part in (x.real, x.imag))
         real, imag = (part[band].astype(np.float64) for part in (b.real, b.imag))
         sizes = abs(np.array([real, imag]))
@@ -285,40 +285,41 @@ def sums_in_words(x: Array, b: Array) -> Iterator[Sum | None]:
         is_held = ~(is_extreme.any(axis=0) | (abs(t) > _FARTHEST)).any(axis=1)
         weights = np.empty((2, 2, *s.shape))
         with np.errstate(all="ignore"):
-            for piece in rowsums.pieces(s.shape[1]):
+            for piece in reference.pieces(s.shape[1]):
                 (c, z), zero = _circle(t[:, piece]), np.zeros(1)
                 one, other = (real[:, piece], zero), (imag[:, piece], zero)
                 minus = -imag[:, piece], zero
                 weights[0, ..., piece] = _plus(product(c, one), product(z, minus))
                 weights[1, ..., piece] = _plus(product(z, one), product(c, other))
-            twice = np.concatenate([s, s], axis=1)
-            first, second = (
-                rowsums.rests(twice, np.concatenate([*words], axis=1))[0] for words in weights
-            )
+            sums = []
+            for first, second in weights:
+                terms = np.tile(s, 2), np.concatenate([first, second], axis=1)
+                place = np.where(terms[1] == 0, -np.inf, terms[0]).argmax(axis=1)
+                sums.append((reference.sums(*terms), terms[1][np.arange(len(s)), place]))
         for i, held in enumerate(is_held.tolist()):
-            yield _in_balls(first, second, i) if held else None
+            yield _in_balls(sums, i) if held else None
 
 
-def _in_balls(real: rowsums.Rest, imag: rowsums.Rest, i: int) -> Sum:
+def _in_balls(sums: list[tuple[reference.Sums, Array]], i: int) -> Sum:
     """Return the sum of a row."""
     with localcontext(next(decimals.contexts())):
-        shift = Decimal(float(max(real.largest[i], imag.largest[i])))
-        parts = [_part(rest, i, shift) for rest in (real, imag)]
+        shift = Decimal(float(max(known.x_max[i] for known, _ in sums)))
+        parts = [_part(known, leading[i], i, shift) for known, leading in sums]
         error = Decimal(2) ** -95 * sum(size for _, size in parts)
-        first, second = (add(ball, _ZERO._replace(error=error)) for ball, _ in parts)
-    return Sum(first, second, shift)
+        real, imag = (add(ball, _ZERO._replace(error=error)) for ball, _ in parts)
+    return Sum(real, imag, shift)
 
 
-def _part(rest: rowsums.Rest, i: int, shift: Decimal) -> tuple[Ball, Decimal]:
-    """Return what a sum is in units of exp(shift), and the sizes of its terms."""
-    if rest.largest[i] == -np.inf:
+def _part(known: reference.Sums, leading: Any, i: int, shift: Decimal) -> tuple[Ball, Decimal]:
+    """Return leading + R of a row in units of exp(shift), and the sizes of all terms."""
+    if known.x_max[i] == -np.inf:
         return _ZERO, Decimal(0)
-    parts = rest.leading, rest.high, rest.low, rest.size, rest.relative
-    leading, high, low, size, relative = (Decimal(float(part[i])) for part in parts)
-    unit = Decimal(2) ** int(rest.exponent[i])
-    ball = Ball(Decimal(0), leading + (high + low) * unit, relative * size * unit)
-    factor = decimals.exp_of_difference(Decimal(float(rest.x_max[i])), shift)
-    return multiply(ball, factor), (abs(leading) + size * unit) * factor.flat()[0]
+    parts = leading, known.high[i], known.low[i], known.error[i], known.error[i] / SUM_ERROR
+    first, high, low, error, size = (Decimal(float(part)) for part in parts)
+    unit = Decimal(2) ** int(known.exponent[i])
+    ball = Ball(Decimal(0), first + (high + low) * unit, error * unit)
+    factor = decimals.exp_of_difference(Decimal(float(known.x_max[i])), shift)
+    return multiply(ball, factor), (abs(first) + size * unit) * factor.flat()[0]
 
 
 def _circle(t: Array) -> tuple[Pair, Pair]:
