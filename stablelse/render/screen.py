@@ -403,6 +403,8 @@ def chosen_elements(
 ) -> list[int | None]:
     """Choose elements: the ends, the largest, and what went wrong; ``None`` stands for a gap."""
     held = len(comparison.elements)
+    if held == comparison.n <= most:
+        return list(range(held))
     findings = sorted((f for r in results for f in r.findings), key=lambda f: f.harmless)
     wanted = [0] if comparison.label is None else [0, comparison.label]
     wanted += [i for f in findings if not f.harmless for i in f.indices[:1].tolist()]
