@@ -5,35 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 from textwrap import fill
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from stablelse.analysis.results import Verdict
 from stablelse.analysis.sweep import Segment, Sweep
-from stablelse.render.axis import Stretch, present, stretches, ticks
-from stablelse.render.sweep import LEGEND, by_method, sweep_title
+from stablelse.render.sweep import (
+    LEGEND,
+    Stretch,
+    by_method,
+    present,
+    stretches,
+    sweep_title,
+    ticks,
+)
 from stablelse.render.words import method_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class _Look(NamedTuple):
-    """The colour and the hatch of a bar; the hatches differ, so that it reads without colour."""
-
-    colour: str
-    hatch: str
-
-
-#: The colours are those of Okabe and Ito (2008, Color Universal Design), which people of every
-#: kind of colour vision tell apart.
-_LOOKS: dict[Verdict, _Look] = {
-    Verdict.RIGHT: _Look("#009E73", ""),
-    Verdict.DIGITS_LOST: _Look("#F0E442", "///"),
-    Verdict.NO_DIGITS: _Look("#E69F00", "\\\\"),
-    Verdict.UNDERFLOW: _Look("#56B4E9", ".."),
-    Verdict.OVERFLOW: _Look("#D55E00", "xx"),
-    Verdict.NAN: _Look("#CC79A7", "++"),
-    Verdict.DOES_NOT_FIT: _Look("#EEEEEE", ""),
+#: The colour and the hatch of a bar. The colours are those of Okabe and Ito (2008, Color Universal
+#: Design), which people of every kind of colour vision tell apart; so do the hatches without them.
+LOOKS: dict[Verdict, tuple[str, str]] = {
+    Verdict.RIGHT: ("#009E73", ""),
+    Verdict.DIGITS_LOST: ("#F0E442", "///"),
+    Verdict.NO_DIGITS: ("#E69F00", "\\\\"),
+    Verdict.UNDERFLOW: ("#56B4E9", ".."),
+    Verdict.OVERFLOW: ("#D55E00", "xx"),
+    Verdict.NAN: ("#CC79A7", "++"),
+    Verdict.DOES_NOT_FIT: ("#EEEEEE", ""),
 }
 
 #: The same figure has the same bytes, whatever the user's own settings; letters are outlines in
@@ -55,6 +55,16 @@ _UNDATED: dict[str, dict[str, None]] = {
 
 #: In inches: as wide as the text of a page; a row, the room between formats, and the rest.
 _WIDTH, _ROW, _GAP, _REST = 6.5, 0.2, 0.5, 1.15
+
+#: How the name of a format stands to the left of the axis.
+_BESIDE: dict[str, Any] = {
+    "xytext": (-4, 0),
+    "textcoords": "offset points",
+    "ha": "right",
+    "va": "center",
+    "fontweight": "bold",
+    "annotation_clip": False,
+}
 
 #: The least width of a bar, so that it is visible.
 _LEAST = 0.004
@@ -95,48 +105,31 @@ def _draw_rows(
         if row[0].format != above:
             above = row[0].format
             place += 1
-            axes.annotate(
-                above,
-                (0, place - 0.72),
-                xytext=(-4, 0),
-                textcoords="offset points",
-                ha="right",
-                va="center",
-                fontweight="bold",
-                annotation_clip=False,
-            )
+            axes.annotate(above, (0, place - 0.72), **_BESIDE)
         places.append(place)
-        _draw_bar(axes, bar, place)
+        # What is narrow comes last, so that nothing covers it.
+        for stretch in sorted(bar, key=lambda stretch: stretch.begin - stretch.end):
+            width = max(stretch.end - stretch.begin, _LEAST)
+            left = (stretch.begin + stretch.end - width) / 2
+            axes.barh(place, width, left=left, height=0.8, **_style(stretch.verdict))
     axes.set_yticks(places, [method_name(row[0]) for row in rows])
     axes.set_ylim(place + 0.6, -1.1)
 
 
-def _draw_bar(axes: Axes, bar: Sequence[Stretch], place: float) -> None:
-    # What is narrow comes last, so that nothing covers it.
-    for stretch in sorted(bar, key=lambda stretch: stretch.begin - stretch.end):
-        width = max(stretch.end - stretch.begin, _LEAST)
-        middle = (stretch.begin + stretch.end) / 2
-        axes.barh(place, width, left=middle - width / 2, height=0.8, **_style(stretch.verdict))
-
-
 def _style(verdict: Verdict) -> dict[str, Any]:
-    colour, hatch = _LOOKS[verdict]
+    colour, hatch = LOOKS[verdict]
     return {"facecolor": colour, "hatch": hatch, "edgecolor": "#303030", "linewidth": 0.3}
 
 
 def _draw_axes(axes: Axes, sweep: Sweep) -> None:
-    marks = ticks(sweep.range, _WIDTH_IN_CHARACTERS)
-    axes.set_xticks([mark.place for mark in marks], [_typeset(mark.text) for mark in marks])
+    places, numbers = zip(*ticks(sweep.range, _WIDTH_IN_CHARACTERS), strict=True)
+    axes.set_xticks(places, [number.replace("-", "−") for number in numbers])
     axes.set_xlim(0, 1)
     axes.set_xlabel(f"{sweep.motion.value} t")
     axes.set_title(fill(sweep_title(sweep, "−"), 80), fontsize="medium")
     axes.tick_params(axis="y", length=0)
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)
-
-
-def _typeset(numbers: str) -> str:
-    return numbers.replace("-", "−")
 
 
 #: How many digits are about as wide as the axis, 5 inches of them at 9 points.

@@ -10,10 +10,9 @@ import pytest
 import stablelse
 from stablelse.analysis.results import Verdict
 from stablelse.analysis.sweep import Motion, Range
-from stablelse.render.axis import stretches, ticks
 from stablelse.render.export import FIGURES
-from stablelse.render.matplotlib import _LOOKS, figure
-from stablelse.render.sweep import by_method
+from stablelse.render.matplotlib import LOOKS, figure
+from stablelse.render.sweep import by_method, stretches, ticks
 
 _BEGINNINGS = {".png": b"\x89PNG\r\n", ".svg": b"<?xml", ".pdf": b"%PDF-1."}
 
@@ -39,8 +38,8 @@ def test_svg_stands_alone():
     ids = [element.get("id") for element in root.iter() if element.get("id")]
     assert len(ids) == len(set(ids))
     assert not re.search(r"<text|<image|<script|@import|dc:date", svg)  # letters are outlines
-    for verdict in _LOOKS.keys() - {Verdict.NAN, Verdict.NO_DIGITS}:
-        assert _LOOKS[verdict].colour.lower() in svg
+    for verdict in LOOKS.keys() - {Verdict.NAN, Verdict.NO_DIGITS}:
+        assert LOOKS[verdict][0].lower() in svg
 
 
 def test_no_window_is_opened():
@@ -50,10 +49,11 @@ def test_no_window_is_opened():
 
 
 def test_looks_are_told_apart_without_colour():
-    looks = [look for verdict, look in _LOOKS.items() if verdict is not Verdict.DOES_NOT_FIT]
-    hatches = [look.hatch for look in looks]
+    hatches = [
+        hatch for verdict, (_, hatch) in LOOKS.items() if verdict is not Verdict.DOES_NOT_FIT
+    ]
     assert len(set(hatches)) == len(hatches)
-    assert len({look.colour for look in _LOOKS.values()}) == len(_LOOKS)
+    assert len({colour for colour, _ in LOOKS.values()}) == len(LOOKS)
 
 
 @pytest.mark.parametrize("suffix", FIGURES)
