@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from stablelse.analysis import Place
-from stablelse.analysis.findings import Findings, judge
+from stablelse.analysis.findings import Findings, judge, measured
 from stablelse.analysis.results import (
     LOSSES,
     VERDICTS,
@@ -42,10 +42,8 @@ from stablelse.numerics.functions import (
     Function,
     LossFunction,
     condition_number,
-    correct_digits,
     does_not_fit,
     exact_weighted,
-    relative_error,
 )
 from stablelse.numerics.functions import exact as exactly
 from stablelse.numerics.inputs import real_numbers, real_vector, several
@@ -157,12 +155,80 @@ def compare_rows(
     is_measured = x.size <= _QUICK.get(problem.function, 0) if errors is None else errors
     is_bounded = errors is not False and problem.labels is None and problem.weights is None
     yardsticks = [_Yardstick(problem, x, f, is_measured, is_bounded) for f in formats]
-    columns = [Column(yardstick, each) for yardstick in yardsticks for each in tried]
+    columns = [yardstick.column(each) for yardstick in yardsticks for each in tried]
     return Compared(x, problem, yardsticks[0], columns, place_of)
 
 
-class Compared:
-    """The methods on each of m rows: a sequence whose comparisons are made when asked for."""
+#: So many elements take about a hundredth of a second in decimal arithmetic, which gives the
+#: values that the errors of float64 are measured by.
+_QUICK: dict[Function | LossFunction, int] = {
+    Function.LOGSUMEXP: 500,
+    Function.SOFTMAX: 120,
+    Function.LOG_SOFTMAX: 120,
+}
+
+
+class Column(NamedTuple):
+    """What one method makes of each of m vectors, in one format.
+
+    The arrays have shape (m,), but for `values`, (m, 1) or (m, n), and signs, (m, 1). `verdicts`
+    are places in `VERDICTS`, and `occurrences` how often at most one of the findings that did harm
+    occurred. What follows is for those that are to be described.
+    """
+
+    name: tuple[Method, str, str | None]
+    values: Array
+    verdicts: Array
+    ulps: Array
+    occurrences: Array
+    signs: Array | None = None
+    errors: Sequence[tuple[float | None, float | None]] = ()
+    bounds: Sequence[float | None] = ()
+    evaluation: Evaluation | None = None
+    findings: Findings | None = None
+
+    def result(self, row: int, function: Function | LossFunction) -> MethodResult:
+        """Return what the method makes of a row."""
+        method, format_, shift = self.name
+        findings: Sequence[Finding] = ()
+        evaluation = bound = theorem = total = None
+        if self.evaluation is not None and self.findings is not None:
+            evaluation, findings = self.evaluation.row(row), self.findings[row]
+            # a theorem holds where nothing overflowed or underflowed, or did so in vain
+            if all(found.harmless or found.kind in LOSSES for found in findings):
+                bound = self.bounds[row]
+            theorem = None if bound is None else bound_of(evaluation.formula).theorem
+        value = self.values[row]
+        if function is Function.SOFTMAX:
+            with np.errstate(all="ignore"):
+                total = pairwise_sum(value)[0]
+        error, digits = self.errors[row]
+        return MethodResult(
+            method=method,
+            format=format_,
+            shift=shift,
+            a=evaluation.results["a"][0] if evaluation and shift else None,
+            value=_scalar_if_one(value, function),
+            sign=None if self.signs is None else self.signs[row, 0],
+            total=total,
+            ulps=self.ulps[row].item(),
+            error_bound=0.5 if evaluation is None else None,
+            relative_error=error,
+            correct_digits=digits,
+            bound=bound,
+            theorem=theorem,
+            verdict=VERDICTS[self.verdicts[row]],
+            findings=tuple(findings),
+            evaluation=evaluation,
+        )
+
+
+def _scalar_if_one(value: Array, function: Function | LossFunction) -> Any:
+    return value[0] if function in (Function.LOGSUMEXP, LossFunction.LOSS) else value
+
+
+class Compared(Sequence[Comparison]):
+    """The methods on each of m rows: the comparisons are made when asked for."""
 
     def __init__(
         self,
@@ -183,35 +249,23 @@ class Compared:
     def __iter__(self) -> Iterator[Comparison]:
         return map(self.__getitem__, range(len(self)))
 
-    def __getitem__(self, row: int) -> Comparison:
-        place, labels = self.place_of(row), self._problem.labels
-        minima, maxima = self._ends
-        n = self.x.shape[-1]
+    def __getitem__(self, row: Any) -> Any:
+        labels, weights = self._problem.labels, self._problem.weights
+        n, function = self.x.shape[-1], self._problem.function
         return Comparison(
-            function=self._problem.function,
-            source=place.source,
-            row=place.row,
-            column=place.column,
+            function=function,
+            **self.place_of(row)._asdict(),
             n=n,
             x=self.x[row],
-            weights=None if self._problem.weights is None else self._problem.weights[row],
+            weights=None if weights is None else weights[row],
             label=None if labels is None else labels[row].item(),
-            minimum=minima[row],
-            maximum=maxima[row],
+            minimum=self._ends[0][row],
+            maximum=self._ends[1][row],
             condition_number=self._conditions[row],
-            value=_scalar_if_one(self._exact[row], self._problem.function),
-            results=tuple(column.result(row) for column in self.columns),
+            value=_scalar_if_one(self._exact[row], function),
+            results=tuple(column.result(row, function) for column in self.columns),
             elements=range(n),
         )
-
-
-#: So many elements take about a hundredth of a second in decimal arithmetic, which gives the
-#: values that the errors of float64 are measured by.
-_QUICK: dict[Function | LossFunction, int] = {
-    Function.LOGSUMEXP: 500,
-    Function.SOFTMAX: 120,
-    Function.LOG_SOFTMAX: 120,
-}
 
 
 class Problem:
@@ -255,134 +309,82 @@ class _Yardstick:
     def __init__(
         self, problem: Problem, x: Array, format_: Format, is_measured: bool, is_bounded: bool
     ) -> None:
-        self.problem, self.format, self._is_bounded = problem, format_, is_bounded
-        self.input, self.x = x, format_.round(x)
-        b = None if problem.weights is None else held(problem.weights, format_)
-        self.exact, self.signs = problem.exactly(self.x, format_, b)
-        self._reference: Array | None = None
+        self._problem, self._format, self._input, self.x = problem, format_, x, format_.round(x)
+        self._is_measured, self._is_bounded = is_measured, is_bounded
+        self._unfit = does_not_fit(x, self.x)
+        b = None
+        if problem.weights is not None:
+            b = held(problem.weights, format_)
+            self._unfit |= does_not_fit(problem.weights, format_.round(problem.weights))
+        self.exact, self._signs = problem.exactly(self.x, format_, b)
+        self._best = self.exact
         if is_measured:
             wide = _wider(format_)
             wider, _ = problem.exactly(self.x.astype(wide.dtype), wide, b)
             # what the format cannot hold is infinite in it by right
             truth = self.exact.astype(wide.dtype)
-            self._reference = np.where(np.isfinite(self.exact), wider, truth)
-        self.unfit = does_not_fit(x, self.x)
-        if problem.weights is not None:
-            self.unfit |= does_not_fit(problem.weights, format_.round(problem.weights))
+            self._best = np.where(np.isfinite(self.exact), wider, truth)
 
-    def errors(self, values: Array) -> list[tuple[float | None, float | None]]:
-        """Return for each row the relative error of a value, and how many digits that leaves.
+    def column(self, candidate: Candidate) -> Column:
+        """Return what a method makes of each row."""
+        problem, format_, right = self._problem, self._format, self.exact
+        nothing: list[float | None] = [None] * len(right)
+        values, signs, evaluation, opposite = right, self._signs, None, None
+        if candidate.formula is not None:
+            rule = candidate.shift and candidate.shift.rule
+            evaluation = candidate.formula.evaluate(self._input, format_, rule, problem.weights)
+            values = problem.of_formula(evaluation.value)
+            if self._signs is not None:
+                signs = evaluation.sign
+                opposite = (signs * self._signs < 0)[:, 0]
+        verdicts, ulps = judge(
+            values,
+            right,
+            format_,
+            problem.judged_as,
+            self._unfit,
+            evaluation and evaluation.row,
+            opposite=opposite,
+        )
+        findings, bounds, occurrences = None, nothing, np.zeros(len(right), np.intp)
+        if evaluation is not None:
+            is_wrong = verdicts != VERDICTS.index(Verdict.RIGHT)
+            findings = Findings(evaluation, problem.seen, is_wrong)
+            occurrences = findings.occurrences()
+            bounds = self._bounds(evaluation) if self._is_bounded else nothing
+        errors: Sequence[tuple[float | None, float | None]] = [(None, None)] * len(right)
+        if self._is_measured:
+            # what has the wrong sign has no right digit
+            given = values if opposite is None else np.where(opposite[:, None], np.nan, values)
+            errors = measured(given, self._best, format_)
+        return Column(
+            (candidate.method, format_.name, candidate.shift and candidate.shift.name),
+            values,
+            verdicts,
+            ulps,
+            occurrences,
+            signs,
+            errors,
+            bounds,
+            evaluation,
+            findings,
+        )
 
-        Errors are given to two digits, and digits to a hundredth: the reference is rounded too, to
-        11 bits more than float64 has, and blurs the rest of half an ulp.
-        """
-        if self._reference is None:
-            return [(None, None)] * len(values)
-        errors = relative_error(values, self._reference)
-        digits = correct_digits(errors, self.format)
-        return [
-            (float(f"{error:.2g}"), round(digit, 2))
-            for error, digit in zip(errors.tolist(), digits.tolist(), strict=True)
-        ]
-
-    @property
-    def _right(self) -> Array:
-        """The best values there are."""
-        return self.exact if self._reference is None else self._reference
-
-    def bounds(self, evaluation: Evaluation) -> list[float | None]:
+    def _bounds(self, evaluation: Evaluation) -> list[float | None]:
         """Return for each row what the relative error of the formula can be at most."""
-        if not self._is_bounded:
-            return [None] * len(self.x)
+        assert isinstance(self._problem.function, Function), "no bound of a loss is known"
         a = evaluation.results["a"][:, 0] if evaluation.formula.is_shifted else None
-        assert isinstance(self.problem.function, Function), "no bound of a loss is known"
-        y = logsumexp_of(self.problem.function, self.x, self._right)
-        errors = ElementaryErrors.of(self.format)
+        y = logsumexp_of(self._problem.function, self.x, self._best)
+        errors = ElementaryErrors.of(self._format)
         bounds = coefficients(evaluation.formula, self.x, y, a, errors)
-        return _known(bounds * self.format.unit_roundoff)
+        return _known(bounds * self._format.unit_roundoff)
 
     def condition_numbers(self) -> list[float | None]:
         """Return for each row the condition number of the problem."""
         if not self._is_bounded:
             return [None] * len(self.x)
-        assert isinstance(self.problem.function, Function), "nor its condition number"
-        return _known(condition_number(self.problem.function, self.x, self._right))
-
-
-class Column:
-    """What one method makes of each row, in one format.
-
-    `verdicts` are places in `VERDICTS`, shape (m,), as `ulps` is; `values` have shape (m, 1) or
-    (m, n).
-    """
-
-    def __init__(self, yardstick: _Yardstick, candidate: Candidate) -> None:
-        self._yardstick, problem, format_ = yardstick, yardstick.problem, yardstick.format
-        self.name = candidate.method, format_.name, candidate.shift and candidate.shift.name
-        self.values, self.signs, self._evaluation = yardstick.exact, yardstick.signs, None
-        opposite = None
-        if candidate.formula is not None:
-            rule = candidate.shift.rule if candidate.shift else None
-            self._evaluation = candidate.formula.evaluate(
-                yardstick.input, format_, rule, problem.weights
-            )
-            self.values = problem.of_formula(self._evaluation.value)
-            if self.signs is not None:
-                self.signs = self._evaluation.sign
-                opposite = (self.signs * yardstick.signs < 0)[:, 0]
-        self.verdicts, self.ulps = judge(
-            self.values,
-            yardstick.exact,
-            format_,
-            problem.judged_as,
-            yardstick.unfit,
-            self._evaluation and self._evaluation.row,
-            opposite=opposite,
-        )
-        measured = self.values
-        if opposite is not None:  # what has the wrong sign has no right digit
-            measured = np.where(opposite[:, np.newaxis], np.nan, measured)
-        self._errors = yardstick.errors(measured)
-        if self._evaluation is not None:
-            is_wrong = self.verdicts != VERDICTS.index(Verdict.RIGHT)
-            self._findings = Findings(self._evaluation, problem.seen, is_wrong)
-            self._bounds = yardstick.bounds(self._evaluation)
-
-    def occurrences(self) -> Array:
-        """Return how often at most one of the findings that did harm occurred, shape (m,)."""
-        if self._evaluation is None:
-            return np.zeros(len(self.values), np.intp)
-        return self._findings.occurrences()
-
-    def result(self, row: int) -> MethodResult:
-        """Return what the method makes of a row."""
-        method, format_, shift = self.name
-        findings: Sequence[Finding] = ()
-        evaluation = bound = theorem = None
-        if self._evaluation is not None:
-            evaluation, findings = self._evaluation.row(row), self._findings[row]
-            bound = self._bounds[row] if _theorem_holds(findings) else None
-            theorem = None if bound is None else bound_of(evaluation.formula).theorem
-        function, value = self._yardstick.problem.function, self.values[row]
-        error, digits = self._errors[row]
-        return MethodResult(
-            method=method,
-            format=format_,
-            shift=shift,
-            a=evaluation.results["a"][0] if evaluation and shift else None,
-            value=_scalar_if_one(value, function),
-            sign=None if self.signs is None else self.signs[row, 0],
-            total=_total(value, function),
-            ulps=self.ulps[row].item(),
-            error_bound=0.5 if evaluation is None else None,
-            relative_error=error,
-            correct_digits=digits,
-            bound=bound,
-            theorem=theorem,
-            verdict=VERDICTS[self.verdicts[row]],
-            findings=tuple(findings),
-            evaluation=evaluation,
-        )
+        assert isinstance(self._problem.function, Function), "nor its condition number"
+        return _known(condition_number(self._problem.function, self.x, self._best))
 
 
 def _known(numbers: Array) -> list[float | None]:
@@ -395,19 +397,3 @@ def _wider(format_: Format) -> Format:
     candidates = (FORMATS["float64"], FORMATS["longdouble"])
     bits = format_.significand_bits
     return next((wide for wide in candidates if wide.significand_bits > bits), format_)
-
-
-def _theorem_holds(findings: Sequence[Finding]) -> bool:
-    """Whether nothing overflowed or underflowed, or did so in vain."""
-    return all(found.harmless or found.kind in LOSSES for found in findings)
-
-
-def _scalar_if_one(value: Array, function: Function | LossFunction) -> Any:
-    return value[0] if function in (Function.LOGSUMEXP, LossFunction.LOSS) else value
-
-
-def _total(value: Array, function: Function | LossFunction) -> Any:
-    if function is not Function.SOFTMAX:
-        return None
-    with np.errstate(all="ignore"):
-        return pairwise_sum(value)[0]

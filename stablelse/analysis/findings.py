@@ -43,7 +43,7 @@ from stablelse.numerics.formulas import (
     evaluate_part,
     pairwise_sum,
 )
-from stablelse.numerics.functions import Function, ulp_error
+from stablelse.numerics.functions import Function, correct_digits, relative_error, ulp_error
 
 # ---- What went wrong
 
@@ -580,6 +580,20 @@ def judge(
                     underflowed[ruined] |= struck
     codes = departure.verdicts(format_, function, overflowed, underflowed, unfit, max_ulp)
     return codes, departure.ulps
+
+
+def measured(values: Array, reference: Array, format_: Format) -> list[tuple[float, float]]:
+    """Return for each row the relative error of a result, and how many digits that leaves.
+
+    Errors are given to two digits, and digits to a hundredth: the reference is rounded too, to
+    11 bits more than float64 has, and blurs the rest of half an ulp.
+    """
+    errors = relative_error(values, reference)
+    digits = correct_digits(errors, format_)
+    return [
+        (float(f"{error:.2g}"), round(digit, 2))
+        for error, digit in zip(errors.tolist(), digits.tolist(), strict=True)
+    ]
 
 
 def surely_right(value: Array, right: Array, format_: Format, max_ulp: float) -> Array:

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import zip_longest
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from math import fsum, inf
 from typing import Any
 
 import numpy as np
 
-from stablelse.analysis import Displayed
-from stablelse.analysis.compare import Compared, Problem, compare_rows
+from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.findings import judge
 from stablelse.analysis.results import VERDICTS, Comparison, Place, Verdict
-from stablelse.analysis.tally import Tally, Total
+from stablelse.analysis.tally import Summary, Tally, Total
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.formulas import Candidate, Method
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.numerics.loss import RunningLoss, nll, nll_grad
-
-
-@dataclass(frozen=True)
-class Summary(Displayed):
-    """Every method on many labelled vectors: totals, and the vectors worth showing."""
-
-    function: LossFunction
-    reduction: str
-    vectors: int
-    ignored: int
-    totals: tuple[Total, ...]
-    verdicts: tuple[Counter[Verdict], ...] = field(repr=False)
-    comparisons: tuple[Comparison, ...] = field(repr=False)
-    left_out: int = field(repr=False)
 
 
 class Labelled(Problem):
@@ -118,7 +101,7 @@ class LabelledTally(Tally):
         labels: Array,
         masked: Array | None = None,
         place_of: Callable[[int], Place] = lambda row: Place(),
-    ) -> Compared | Sequence[Comparison]:
+    ) -> Sequence[Comparison]:
         """Take vectors, shape (m, n), with their labels, shape (m,); return those not ignored."""
         wanted = np.flatnonzero(labels != self._ignore_index)
         self.add_up(x, labels, masked)
@@ -162,36 +145,33 @@ class LabelledTally(Tally):
         kept = None if masked is None else ~masked[wanted]
         return Labelled(self._function, labels[wanted], kept, self._empty)
 
-    def result(self) -> Summary:
-        """Return what was found so far."""
-        totals = self.totals or [
-            Total(c.method, f.name, c.shift.name if c.shift else None) for c, f, _ in self._sums
+    def summary(self) -> Summary:
+        """Return what became of all so far, and what their losses are reduced to."""
+        totals: Iterable[Total] = self._totals or [
+            Total(c.method, f.name, c.shift and c.shift.name) for c, f, _ in self._sums
         ]
         if self._reduction != "none":
             values = [losses.reduced(self._reduction) for _, _, losses in self._sums]
             pairs = zip(totals, values, strict=True)
-            totals = list(self._judged([replace(total, value=value) for total, value in pairs]))
-        return Summary(
+            totals = self._judged([replace(total, value=value) for total, value in pairs])
+        return replace(
+            super().summary(),
             function=self._function,
             reduction=self._reduction,
-            vectors=self.count,
             ignored=self._ignored,
             totals=tuple(totals),
-            verdicts=tuple(self.verdicts) or (Counter(),) * len(totals),
-            comparisons=tuple(self.comparisons),
-            left_out=self.left_out,
         )
 
     def _judged(self, totals: Sequence[Total]) -> Iterator[Total]:
         """Yield totals with the error and the verdict of what the losses were reduced to."""
         right = {total.format: total.value for total in totals if total.method is Method.EXACT}
-        for total, verdicts in zip_longest(totals, self.verdicts):
+        for total in totals:
             if total.format not in right:
                 yield total
                 continue
             value, best = np.array([[total.value]]), np.array([[right[total.format]]])
             (place,), (ulps,) = judge(value, best, FORMATS[total.format], None, np.zeros(1, bool))
-            verdict, worst = VERDICTS[place], max(verdicts or (), key=VERDICTS.index, default=None)
+            verdict, worst = VERDICTS[place], max(total.verdicts, key=VERDICTS.index, default=None)
             if worst is Verdict.DOES_NOT_FIT or (worst and worst.is_broken and verdict.is_broken):
                 verdict = worst  # what ruined a loss ruins what it is reduced to
             yield replace(total, ulps=float(ulps), verdict=verdict)

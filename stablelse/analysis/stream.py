@@ -16,6 +16,7 @@ from stablelse.analysis.findings import (
     Departure,
     find_at,
     find_in_part,
+    measured,
     sum_overflow,
     verdict_on,
 )
@@ -30,7 +31,7 @@ from stablelse.numerics.bounds import BOUNDS, RUNNING, ElementaryErrors, Quantit
 from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas import NAIVE, SHIFTED, Evaluation, Method, evaluate_part
-from stablelse.numerics.functions import Function, correct_digits, relative_error
+from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import real_numbers, several
 from stablelse.numerics.running import (
     PIECE,
@@ -294,9 +295,7 @@ class FormatState:
             known = log_sum.error <= _KNOWN * abs(reference)
             if not (known or distance >= _DISTINCT * log_sum.error):
                 return None, None
-        errors = relative_error(np.array([[value]]), np.array([[reference]]))
-        (digits,) = correct_digits(errors, self.format).tolist()
-        return float(f"{errors[0]:.2g}"), round(digits, 2)
+        return measured(np.array([[value]]), np.array([[reference]]), self.format)[0]
 
     def _bound(self, method: Method, total: Any) -> tuple[float | None, str | None]:
         """Bound a textbook's relative error where nothing overflowed, and name the theorem.

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from stablelse.analysis import Displayed, Place
 from stablelse.analysis.compare import Column, Compared
-from stablelse.analysis.results import BROKEN, VERDICTS, Comparison, Verdict
+from stablelse.analysis.results import BROKEN, VERDICTS, Comparison, MethodResult, Verdict
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import Method
+from stablelse.numerics.functions import Function, LossFunction
 
 #: So many vectors are kept, all of them: nobody reads more.
 _MOST = 1000
@@ -32,11 +33,17 @@ class Places(NamedTuple):
     occurrences: int
     first: tuple[Place, ...]
 
+    def more(self, where: Array, place_of: Callable[[int], Place]) -> Places:
+        """Return these and those of the marked vectors."""
+        marked = np.flatnonzero(where).tolist()
+        first = map(place_of, marked[: _PLACES - len(self.first)])
+        return Places(self.occurrences + len(marked), (*self.first, *first))
+
 
 NOWHERE = Places(0, ())
 
 
-@dataclass(frozen=True)
+@dataclass
 class Total:
     """What became of many vectors by one method in one format; `value` is of reduced losses."""
 
@@ -52,141 +59,125 @@ class Total:
     infinite: Places = NOWHERE
     nan: Places = NOWHERE
     worst: float | None = None
+    verdicts: Counter[Verdict] = field(default_factory=Counter, repr=False)
+
+    def add(self, column: Column, place_of: Callable[[int], Place]) -> None:
+        """Count what the method made of some vectors."""
+        for code, count in zip(*np.unique(column.verdicts, return_counts=True), strict=True):
+            self.verdicts[VERDICTS[code]] += int(count)
+        self.right, self.digits_lost = (self.verdicts[verdict] for verdict in VERDICTS[:2])
+        self.broken = sum(self.verdicts[verdict] for verdict in BROKEN)
+        known = column.ulps[column.ulps < np.inf]
+        if known.size:
+            self.worst = max(self.worst or 0.0, float(known.max()))
+        with np.errstate(invalid="ignore"):  # ml_dtypes warns of a NaN
+            is_nan = np.logical_or.reduce(np.isnan(column.values), axis=-1)
+            is_infinite = np.logical_or.reduce(~np.isfinite(column.values), axis=-1) & ~is_nan
+        self.nan = self.nan.more(is_nan, place_of)
+        self.infinite = self.infinite.more(is_infinite, place_of)
 
 
-class Tally(Displayed):
-    """Counts what became of every method, and keeps some of the vectors, or every one."""
+@dataclass(frozen=True)
+class Summary(Displayed):
+    """Every method on many vectors: totals, and the vectors worth showing, with their badness."""
 
-    def __init__(self, every: bool = False) -> None:
-        self.count = self._numbers = 0
-        self._every = every
-        self._counts: list[_Count] = []
-        self._kept: dict[int, Comparison] = {}
-        self._broken: list[int] = []
-        self._worst: tuple[tuple[float, ...], int, Comparison] | None = None
-
-    def add(self, found: Compared | Sequence[Comparison]) -> None:
-        """Count more of the same function, methods and formats."""
-        if isinstance(found, Compared):
-            self._counts = self._counts or [_Count(*column.name) for column in found.columns]
-            for count, column in zip(self._counts, found.columns, strict=True):
-                count.add(column.verdicts, column.ulps, column.values, found.place_of)
-            self._keep(found, _badness_of_rows(found.columns), found.x.size)
-            return
-        for one in found:
-            place = Place(one.source, one.row, one.column)
-            self._counts = self._counts or [
-                _Count(r.method, r.format, r.shift) for r in one.results
-            ]
-            for count, result in zip(self._counts, one.results, strict=True):
-                verdict = np.array([VERDICTS.index(result.verdict)])
-                ulps = np.array([np.nan if result.ulps is None else result.ulps])
-                value = np.atleast_1d(result.value)[np.newaxis]
-                count.add(verdict, ulps, value, [place].__getitem__)
-            self._keep([one], np.array([badness(one)]), one.n)
-
-    def _keep(self, rows: Compared | Sequence[Comparison], badness_of: Array, numbers: int) -> None:
-        """Keep the worst, and all; of too many the first, and the first that broke after these."""
-        before = self.count
-        self.count += len(rows)
-        self._numbers += numbers
-        # the first of those that are equally bad
-        worst = int(np.lexsort((-np.arange(len(rows)), *badness_of.T[::-1]))[-1])
-        key = tuple(badness_of[worst].tolist())
-        if self._worst is None or key > self._worst[0]:
-            self._worst = key, before + worst, rows[worst]
-        broken = before + np.flatnonzero(badness_of[:, 0])
-        self._broken = [*self._broken, *broken[broken >= _FIRST].tolist()][:_FIRST]
-        too_many = self.count > _MOST or self._numbers > _MOST_NUMBERS
-        if too_many and not self._every and self.count > 2 * _FIRST:
-            self._kept = {
-                place: self._kept[place] if place < before else rows[place - before]
-                for place in (*range(_FIRST), *self._broken)
-            }
-        else:
-            self._kept.update(enumerate(rows, before))
-
-    @property
-    def comparisons(self) -> list[Comparison]:
-        """Those kept: all, or the first ones, the first ones that broke, and the worst."""
-        worst = {} if self._worst is None else {self._worst[1]: self._worst[2]}
-        return list((self._kept | worst).values())
+    function: Function | LossFunction | None
+    reduction: str
+    vectors: int
+    ignored: int
+    totals: tuple[Total, ...]
+    comparisons: tuple[Comparison, ...] = field(repr=False)
+    badness: tuple[list[float], ...] = field(repr=False)
 
     @property
     def left_out(self) -> int:
         """How many are not kept."""
-        return self.count - len(self.comparisons)
-
-    @property
-    def verdicts(self) -> list[Counter[Verdict]]:
-        """For each result of a comparison how often there was which verdict."""
-        return [count.verdicts for count in self._counts]
-
-    @property
-    def totals(self) -> list[Total]:
-        """For each result of a comparison what became of all vectors."""
-        return [count.total() for count in self._counts]
+        return self.vectors - len(self.comparisons)
 
 
-class _Count:
-    """Counts what became of one method in one format."""
+class Tally:
+    """Counts what became of every method, and keeps some of the vectors, or every one."""
 
-    def __init__(self, method: Method, format_: str, shift: str | None) -> None:
-        self._name = method, format_, shift
-        self.verdicts: Counter[Verdict] = Counter()
-        self._infinite, self._nan = NOWHERE, NOWHERE
-        self._worst: float | None = None
+    def __init__(self, every: bool = False) -> None:
+        self._every = every
+        self._count = self._numbers = 0
+        self._totals: list[Total] = []
+        self._kept: dict[int, tuple[Comparison, list[float]]] = {}
+        self._broken: list[int] = []
+        self._worst: dict[int, tuple[Comparison, list[float]]] = {}
 
-    def add(
-        self, verdicts: Array, ulps: Array, values: Array, place_of: Callable[[int], Place]
+    def add(self, found: Sequence[Comparison]) -> None:
+        """Count more of the same function, methods and formats."""
+        if isinstance(found, Compared):
+            self._add(found, found.columns, found.place_of, found.x.size)
+            return
+        for one in found:
+            place = Place(one.source, one.row, one.column)
+            self._add([one], [_column(r) for r in one.results], [place].__getitem__, one.n)
+
+    def _add(
+        self,
+        rows: Sequence[Comparison],
+        columns: Sequence[Column],
+        place_of: Callable[[int], Place],
+        numbers: int,
     ) -> None:
-        """Count the results of m vectors: verdicts and ulps, shape (m,), values, shape (m, k)."""
-        for place, count in zip(*np.unique(verdicts, return_counts=True), strict=True):
-            self.verdicts[VERDICTS[place]] += int(count)
-        known = ulps[ulps < np.inf]
-        if known.size:
-            self._worst = max(self._worst or 0.0, float(known.max()))
-        with np.errstate(invalid="ignore"):  # ml_dtypes warns of a NaN
-            is_nan = np.logical_or.reduce(np.isnan(values), axis=-1)
-            is_infinite = ~np.logical_and.reduce(np.isfinite(values), axis=-1) & ~is_nan
-        self._nan = _more(self._nan, is_nan, place_of)
-        self._infinite = _more(self._infinite, is_infinite, place_of)
+        """Count and keep: the worst, and all; of too many the first, and the first broken ones."""
+        self._totals = self._totals or [Total(*column.name) for column in columns]
+        for total, column in zip(self._totals, columns, strict=True):
+            total.add(column, place_of)
+        badness, before = _badness(columns), self._count
+        self._count += len(rows)
+        self._numbers += numbers
+        worst = max(range(len(rows)), key=badness.__getitem__)  # the first of equally bad ones
+        if all(badness[worst] > other for _, other in self._worst.values()):
+            self._worst = {before + worst: (rows[worst], badness[worst])}
+        broken = [before + row for row, (methods, *_) in enumerate(badness) if methods]
+        self._broken = [*self._broken, *(place for place in broken if place >= _FIRST)][:_FIRST]
 
-    def total(self) -> Total:
-        """Return what became of all vectors so far."""
-        return Total(
-            *self._name,
-            right=self.verdicts[Verdict.RIGHT],
-            digits_lost=self.verdicts[Verdict.DIGITS_LOST],
-            broken=sum(self.verdicts[verdict] for verdict in BROKEN),
-            infinite=self._infinite,
-            nan=self._nan,
-            worst=self._worst,
+        def pair(place: int) -> tuple[Comparison, list[float]]:
+            return rows[place - before], badness[place - before]
+
+        too_many = self._count > _MOST or self._numbers > _MOST_NUMBERS
+        if too_many and not self._every and self._count > 2 * _FIRST:
+            wanted = (*range(_FIRST), *self._broken)
+            self._kept = {p: self._kept[p] if p < before else pair(p) for p in wanted}
+        else:
+            self._kept.update((place, pair(place)) for place in range(before, self._count))
+
+    def summary(self) -> Summary:
+        """Return what became of all so far."""
+        kept = (self._kept | self._worst).values()
+        comparisons = tuple(comparison for comparison, _ in kept)
+        return Summary(
+            function=comparisons[0].function if comparisons else None,
+            reduction="none",
+            vectors=self._count,
+            ignored=0,
+            totals=tuple(self._totals),
+            comparisons=comparisons,
+            badness=tuple(badness for _, badness in kept),
         )
 
 
-def _more(places: Places, where: Array, place_of: Callable[[int], Place]) -> Places:
-    """Return places with those of the marked vectors, of which the first are kept."""
-    marked = np.flatnonzero(where)
-    room = _PLACES - len(places.first)
-    first = (*places.first, *map(place_of, marked[:room].tolist()))
-    return Places(places.occurrences + len(marked), first)
+def _column(result: MethodResult) -> Column:
+    """Return what a method made of a single vector."""
+    found = [finding.occurrences for finding in result.findings if not finding.harmless]
+    return Column(
+        name=(result.method, result.format, result.shift),
+        values=np.atleast_1d(result.value)[np.newaxis],
+        verdicts=np.array([VERDICTS.index(result.verdict)]),
+        ulps=np.array([np.nan if result.ulps is None else result.ulps]),
+        occurrences=np.array([max(found, default=0)]),
+    )
 
 
-def badness(comparison: Comparison) -> tuple[int, int, float]:
-    """Return what puts vectors in order: methods broken, elements that broke them, error."""
-    results = comparison.results
-    broken = sum(result.verdict.is_broken for result in results)
-    found = [f.occurrences for r in results for f in r.findings if not f.harmless]
-    lost = [r.ulps for r in results if r.verdict is Verdict.DIGITS_LOST and r.ulps is not None]
-    return broken, max(found, default=0) if broken else 0, max(lost, default=0.0)
-
-
-def _badness_of_rows(columns: Sequence[Column]) -> Array:
-    """Return the `badness` of m rows, shape (m, 3)."""
+def _badness(columns: Sequence[Column]) -> list[list[float]]:
+    """Return what puts m rows in order: methods broken, elements that broke them, and error."""
     verdicts = np.array([column.verdicts for column in columns])
     broken = np.isin(verdicts, [VERDICTS.index(verdict) for verdict in BROKEN]).sum(axis=0)
-    occurrences = np.max([column.occurrences() for column in columns], axis=0)
+    occurrences = np.max([column.occurrences for column in columns], axis=0)
     is_lost = verdicts == VERDICTS.index(Verdict.DIGITS_LOST)
-    lost = np.where(is_lost, [column.ulps for column in columns], 0).max(axis=0)
-    return np.stack([broken, occurrences * (broken > 0), lost], axis=-1)
+    lost = np.where(is_lost, [np.nan_to_num(column.ulps) for column in columns], 0).max(axis=0)
+    badness: list[list[float]] = np.stack([broken, occurrences * (broken > 0), lost], -1).tolist()
+    return badness

@@ -8,7 +8,7 @@ from importlib import import_module
 from itertools import chain
 from typing import Any
 
-from stablelse.analysis.compare import Compared, Problem, compare_rows
+from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.results import Comparison, Steps
 from stablelse.analysis.tally import Tally
 from stablelse.cli.emit import Values, emit
@@ -57,9 +57,7 @@ def _quiet(comparisons: Iterable[Comparison], request: Request) -> Iterator[Valu
     return values_of((each for c in comparisons for each in c.results), request)
 
 
-def _comparisons(
-    request: Request, job: Job, meter: Meter
-) -> Iterator[Compared | Sequence[Comparison]]:
+def _comparisons(request: Request, job: Job, meter: Meter) -> Iterator[Sequence[Comparison]]:
     """Yield what the methods make of the vectors, stack by stack."""
     is_scalar = job.function is Function.LOGSUMEXP
     found = read(request, job, meter, GATHERED if is_scalar else SHOWN)
@@ -95,7 +93,7 @@ def _records(comparisons: Iterable[Comparison], request: Request) -> Iterator[An
             yield comparison
 
 
-def _pictures(stacks: Iterable[Compared | Sequence[Comparison]], request: Request) -> Iterator[Any]:
+def _pictures(stacks: Iterable[Sequence[Comparison]], request: Request) -> Iterator[Any]:
     """Yield one vector, or those asked for, in full, and many as a row each."""
     from stablelse.render.screen import Screen
 
@@ -106,12 +104,13 @@ def _pictures(stacks: Iterable[Compared | Sequence[Comparison]], request: Reques
         tally = Tally(request.all)
         for stack in stacks:
             tally.add(stack)
-        shown = tally.comparisons
+        found = tally.summary()
+        shown = list(found.comparisons)
     if request.steps:
         yield from (comparison.steps for comparison in shown)
     elif request.row or len(shown) == 1:
         yield from (Screen(c, request.digits, request.all) for c in shown)
     else:
-        yield import_module(summary).Overview(tally, request.digits, request.all)
+        yield import_module(summary).Overview(found, request.digits, request.all)
     if request.errors:
         yield import_module(summary).errors_picture(shown)

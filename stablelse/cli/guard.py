@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from stablelse.analysis.compare import Compared
 from stablelse.analysis.results import Comparison, MethodResult
 from stablelse.analysis.tally import Total
 from stablelse.numerics.formulas import Method
@@ -31,9 +30,7 @@ class Guard:
             scan = import_module("stablelse.analysis.scan")
             self._conditions = scan.parse_conditions(",".join(fail_on))
 
-    def watched(
-        self, stacks: Iterable[Compared | Sequence[Comparison]]
-    ) -> Iterator[Compared | Sequence[Comparison]]:
+    def watched(self, stacks: Iterable[Sequence[Comparison]]) -> Iterator[Sequence[Comparison]]:
         """Yield the comparisons, and take note of what must not occur."""
         if not self._conditions:
             yield from stacks

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import typer
 
-from stablelse.analysis.compare import Compared
 from stablelse.analysis.likelihood import LabelledTally
 from stablelse.analysis.results import Comparison
 from stablelse.cli.beside import open_beside, proposing_no
@@ -173,14 +172,12 @@ def run(request: Request) -> None:
             emit(Many("losses", _pictures(losses, found, request)), request)
         else:
             each = chain.from_iterable(losses)
-            emit(Many("losses", each, lambda: record(found.result())), request)
-    result = found.result()
+            emit(Many("losses", each, lambda: record(found.summary())), request)
+    result = found.summary()
     guard.end(result.totals, result.reduction)
 
 
-def _losses(
-    stacks: Iterator[Vectors], found: LabelledTally
-) -> Iterator[Compared | Sequence[Comparison]]:
+def _losses(stacks: Iterator[Vectors], found: LabelledTally) -> Iterator[Sequence[Comparison]]:
     """Yield what is found of each stack of vectors."""
     for stack in stacks:
         assert stack.labels is not None, "these vectors are labelled"
@@ -197,7 +194,7 @@ def _values(stacks: Iterator[Vectors], found: LabelledTally, request: Request) -
         values = found.values(stack.values, stack.labels, stack.masked)
         yield from (Values(value, False) for value in values)
     if _is_reduced(request):
-        yield from values_of(found.result().totals, request)
+        yield from values_of(found.summary().totals, request)
 
 
 def _is_reduced(request: Request) -> bool:
@@ -205,18 +202,18 @@ def _is_reduced(request: Request) -> bool:
 
 
 def _guarded(
-    losses: Iterator[Compared | Sequence[Comparison]], found: LabelledTally, request: Request
+    losses: Iterator[Sequence[Comparison]], found: LabelledTally, request: Request
 ) -> Iterator[Values]:
     """Yield the values alone of losses that are guarded."""
     for loss in chain.from_iterable(losses):
         if not _is_reduced(request):
             yield from values_of(loss.results, request)
     if _is_reduced(request):
-        yield from values_of(found.result().totals, request)
+        yield from values_of(found.summary().totals, request)
 
 
 def _pictures(
-    losses: Iterator[Compared | Sequence[Comparison]], found: LabelledTally, request: Request
+    losses: Iterator[Sequence[Comparison]], found: LabelledTally, request: Request
 ) -> Iterator[Any]:
     """Yield the methods on one vector, below the softmax or its logarithm; or a row a vector."""
     from stablelse.render.screen import Screen
@@ -224,7 +221,7 @@ def _pictures(
 
     for _ in losses:
         pass
-    result = found.result()
+    result = found.summary()
     if request.steps and result.vectors != 1:
         raise typer.BadParameter("--steps shows one vector: choose it with --row")
     if result.vectors == 1:

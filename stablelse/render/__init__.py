@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 FORMS: dict[str, dict[str, str]] = {
     "Comparison": {"table": "screen:Screen"},
     "Errors": {"table": "summary:errors_picture"},
-    "Tally": {"table": "summary:Overview"},
     "Summary": {"table": "summary:Overview"},
     "Limits": {"table": "limits:limits_picture"},
     "Steps": {

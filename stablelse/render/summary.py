@@ -10,9 +10,8 @@ import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from stablelse.analysis.likelihood import Summary
 from stablelse.analysis.results import VERDICTS, Comparison, Errors, MethodResult, Verdict
-from stablelse.analysis.tally import Tally, Total, badness
+from stablelse.analysis.tally import Summary, Total
 from stablelse.numerics.formulas import Method
 from stablelse.render.layout import VERDICT_STYLES, glyphs_for, grid, hanging, named_grid, picture
 from stablelse.render.notation import Glyphs
@@ -35,21 +34,19 @@ _LINES = 7
 #: The digits of results: the first that fit are used.
 _TRIES = (40, DIGITS, 5, 3)
 
-_HARMLESS = (0, 0, 0.0)
+_HARMLESS = [0, 0, 0.0]
 
 
 class Overview:
     """The screen of many vectors, with so many digits, and a line for each vector or for a few."""
 
-    def __init__(
-        self, found: Tally | Summary, digits: int | None = None, every: bool = False
-    ) -> None:
+    def __init__(self, found: Summary, digits: int | None = None, every: bool = False) -> None:
         self.found, self.every = found, every
         self.tries = (digits,) if digits else _TRIES
         self.comparisons = found.comparisons
         #: The vectors that broke, or lost digits, and of these the first and the worst.
-        self.broken = [i for i, c in enumerate(self.comparisons) if badness(c) > _HARMLESS]
-        by_badness = sorted(self.broken, key=lambda i: badness(self.comparisons[i]), reverse=True)
+        self.broken = [i for i, badness in enumerate(found.badness) if badness > _HARMLESS]
+        by_badness = sorted(self.broken, key=found.badness.__getitem__, reverse=True)
         self.ends = list(dict.fromkeys([*self.broken[:1], *by_badness[:1]]))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -77,7 +74,7 @@ class _Part:
 
     def lines(self) -> Iterator[Text]:
         """Yield what is on the screen from top to bottom."""
-        count = self.found.vectors if isinstance(self.found, Summary) else self.found.count
+        count, ignored = self.found.vectors, self.found.ignored
         sources = {comparison.source for comparison in self.comparisons}
         source = sources.pop() if len(sources) == 1 else None
         name = "loss"
@@ -85,7 +82,6 @@ class _Part:
             name = function_text(self.comparisons[0].function, self.glyphs, None)
         title = ": ".join(filter(None, (source, f"{name} of {counted(count, 'vector')} in ")))
         yield Text.assemble(f" {title}", (self.format, "bold"))
-        ignored = self.found.ignored if isinstance(self.found, Summary) else 0
         if ignored:
             words = "is left out, as its label says"
             words = words if ignored == 1 else "are left out, as their labels say"
@@ -99,7 +95,7 @@ class _Part:
 
     def _counts(self) -> Iterator[Text]:
         """Yield a line per method: how often there was which verdict, and the reduced loss."""
-        verdicts = [self.found.verdicts[place] for place in self.places]
+        verdicts = [self.found.totals[place].verdicts for place in self.places]
         rows = [[Text(), *(Text(name, "bold") for name in self.names)]]
         for verdict in VERDICTS:
             numbers = [count[verdict] for count in verdicts]
@@ -107,7 +103,7 @@ class _Part:
             if any(numbers):
                 cells = [Text(f"{number:,}", style * (number > 0)) for number in numbers]
                 rows.append([Text(f"{self.glyphs.mark(verdict)} {name}", style), *cells])
-        reduction = self.found.reduction if isinstance(self.found, Summary) else "none"
+        reduction = self.found.reduction
         if reduction != "none":
             digits = self.overview.tries[0]
             values = [self._value(total, total.value, digits) for total in self.totals]

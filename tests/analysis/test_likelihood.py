@@ -30,7 +30,7 @@ def found(x, labels, function=LossFunction.LOSS, methods=ALL, formats=("float64"
     tried = candidates(function.function, methods, [find_shift("max")])
     tally = LabelledTally(function, tried, [find_format(f) for f in formats], **options)
     tally.compare(np.asarray(x, float), np.asarray(labels))
-    return tally.result()
+    return tally.summary()
 
 
 def reduced(parts, reduction="sum", name="float64"):
@@ -151,8 +151,8 @@ def test_places_and_parts():
         (row + 1, label) for row, label in enumerate(labels.tolist()) if label != -100
     ]
     assert repr(list(told)) == repr(again)
-    assert repr(whole.result()) == repr(parts.result())
-    naive = whole.result().totals[0]
+    assert repr(whole.summary()) == repr(parts.summary())
+    naive = whole.summary().totals[0]
     broken = [loss.row for loss in told if np.isnan(loss.results[0].value)]
     assert len(broken) > 5
     assert (naive.nan.occurrences, [p.row for p in naive.nan.first]) == (len(broken), broken[:5])
