@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import partial
 from glob import glob
 from importlib import import_module
 from typing import Any, BinaryIO, NamedTuple
@@ -163,16 +163,9 @@ class Source:
         self.descriptor: int | None = None  # of a regular file that this is from its first byte
         self._file, self._explain = file, explain
         self._origin = origin  # where in the file the first byte is; None if it cannot be sought
-        self._ahead = b""
         self._place = 0
-
-    @cached_property
-    def head(self) -> bytes:
-        """The first few thousand bytes, or all if there are fewer; they are still to be read."""
-        self._go_to(0)
-        data = self._fetch(_HEAD_BYTES)
-        self._ahead = b"" if self.seekable() else data
-        return data
+        #: The first few thousand bytes, or all if there are fewer; they are still to be read.
+        self.head = self._ahead = self._fetch(0, _HEAD_BYTES)
 
     @property
     def signature(self) -> Signature:
@@ -191,13 +184,14 @@ class Source:
                     "read at once; if it is not damaged, save it in smaller parts"
                 )
         assert count is not None, "only a library reads all"
+        data = b""
         if not self.seekable():
-            _ = self.head
-        self._go_to(self._place)
-        data, self._ahead = self._ahead[:count], self._ahead[count:]
+            data, self._ahead = self._ahead[:count], self._ahead[count:]
         if len(data) < count:
-            data += self._fetch(count - len(data))
-        self._count(len(data))
+            data += self._fetch(self._place, count - len(data))
+        self._place += len(data)
+        if self.gauge is not None:
+            self.gauge.count += len(data)
         return data
 
     def parts(self, count: int) -> Iterator[bytes]:
@@ -250,12 +244,10 @@ class Source:
     def close(self) -> None:
         """Close nothing: whoever opened the file does."""
 
-    def _go_to(self, place: int) -> None:
+    def _fetch(self, place: int, count: int) -> bytes:
+        """Read `count` bytes, fewer only at the end, from a place if there is one."""
         if self._origin is not None:
             self._tried(self._file.seek, self._origin + place)
-
-    def _fetch(self, count: int) -> bytes:
-        """Read the next `count` bytes; fewer only at the end."""
         parts: list[bytes] = []
         while count > 0 and (part := self._tried(self._file.read, count)):
             parts.append(part)
@@ -268,11 +260,6 @@ class Source:
             while (result := act(argument)) is None:
                 select.select([self._file], [], [])  # whoever opened the pipe does not wait
         return result
-
-    def _count(self, count: int) -> None:
-        self._place += count
-        if self.gauge is not None:
-            self.gauge.count += count
 
 
 def file_source(name: str, file: BinaryIO) -> Source:
