@@ -41,34 +41,23 @@ def test_an_empty_batch(name, shape):
         out = np.empty_like(x)
         assert function(x, axis=-1, out=out) is out
 
-
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("name", FORMATS)
-def test_losses_of_an_empty_batch(name, shape):
-    x = np.zeros(shape, FORMATS[name].dtype)
-    for labels in ([], np.zeros(shape[:-1], int)):
-        if np.shape(labels) != shape[:-1]:
-            continue
-        for options in OPTIONS:
-            found = [
-                stablelse.nll(x, labels, reduction="none", **options),
-                stablelse.nll(x, labels, weight=[1, 2, 3], reduction="none", **options),
-            ]
-            assert all((f.shape, f.dtype) == (shape[:-1], x.dtype) for f in found)
-            gradient = stablelse.nll_grad(x, labels, **options)
-            assert (gradient.shape, gradient.dtype) == (shape, x.dtype)
-        assert stablelse.nll(x, labels, reduction="sum") == 0
-        assert np.isnan(stablelse.nll(x, labels))  # as NumPy's mean of nothing, and PyTorch's
+    labels = np.zeros(shape[:-1], int)
+    for options in OPTIONS:
+        for weight in (None, [1, 2, 3]):
+            found = stablelse.nll(x, labels, weight=weight, reduction="none", **options)
+            assert (found.shape, found.dtype) == (shape[:-1], x.dtype)
+        gradient = stablelse.nll_grad(x, labels, **options)
+        assert (gradient.shape, gradient.dtype) == (shape, x.dtype)
+    assert stablelse.nll(x, labels, reduction="sum") == 0
+    assert np.isnan(stablelse.nll(x, labels))  # as NumPy's mean of nothing, and PyTorch's
     assert stablelse.nll(x, np.zeros(shape), reduction="none").shape == shape[:-1]
 
 
-def test_certificates_of_nothing():
+def test_nothing():
     for function in (stablelse.logsumexp, stablelse.softmax, stablelse.log_softmax):
         _, certificate = function(np.zeros((0, 3)), axis=1, return_certificate=True)
         assert (certificate.settled, certificate.rung) == ({}, None)
-
-
-def test_vectors_of_nothing_are_no_batch():
+    assert stablelse.nll(np.zeros((0, 3)), [], reduction="none").shape == (0,)
     for function in ELEMENTWISE:
         for x in ([], np.zeros((2, 0)), np.zeros((0, 3))):
             with pytest.raises(ValueError, match="softmax of no elements"):
@@ -118,10 +107,7 @@ def test_zero_has_no_sign(name, rows):
             for result in stablelse.StreamState([name]).update(x[0]).result().results:
                 assert_is_plain_zero(result.value)
 
-
-@pytest.mark.parametrize("rows", [1, 200])
-@pytest.mark.parametrize("name", FORMATS)
-def test_what_rounds_to_zero_has_no_sign(name, rows):
+    # nor has what rounds to it
     format_ = FORMATS[name]
     far = max(float(format_.underflow_threshold) - 30, -float(format_.largest))
     x = np.repeat(format_.round([[0.0, far]]), rows, axis=0)

@@ -64,25 +64,15 @@ def true_gradient(row, label):
         return [-others / total if j == label else t / total for j, t in enumerate(terms)]
 
 
-def test_where_pytorch_loses_everything():
-    torch = pytest.importorskip("torch")
-    x, right = [40.0, 0.0], -oracle.log_softmax([40.0, 0.0])[0]
-    assert ulps(stablelse.nll(x, 0), right) <= 0.5
-    assert torch.nn.functional.cross_entropy(torch.tensor(x).double(), torch.tensor(0)) == 0
-
-
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_means_and_sums_are_correctly_rounded(reduction):
+def test_means_and_sums_are_correctly_rounded():
     for x, labels in cases():
         weight = RNG.uniform(0, 3, 7)
         losses = true_losses(x, labels)
         for w in (None, weight):
             factors = [1 if w is None else oracle.as_mpf(w[label]) for label in labels]
             right = mpmath.fsum(f * loss for f, loss in zip(factors, losses, strict=True))
-            if reduction == "mean":
-                right /= mpmath.fsum(factors)
-            found = stablelse.nll(x, labels, weight=w, reduction=reduction)
-            assert ulps(found, right) <= 0.5
+            assert ulps(stablelse.nll(x, labels, weight=w, reduction="sum"), right) <= 0.5
+            assert ulps(stablelse.nll(x, labels, weight=w), right / mpmath.fsum(factors)) <= 0.5
 
 
 def test_smoothed_and_weighted_losses_are_correctly_rounded():
@@ -96,15 +86,16 @@ def test_smoothed_and_weighted_losses_are_correctly_rounded():
             assert ulps(loss, -mpmath.fsum(a * b for a, b in terms)) <= 0.5
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_gradients_are_correctly_rounded(weighted):
+def test_gradients_are_correctly_rounded():
     for x, labels in cases(20):
-        weight = RNG.uniform(0, 3, 7) if weighted else None
-        found = stablelse.nll_grad(x, labels, weight=weight, reduction="sum")
-        for row, label, gradient in zip(x, labels, found, strict=True):
-            factor = 1 if weight is None else oracle.as_mpf(weight[label])
-            for entry, right in zip(gradient, true_gradient(row, label), strict=True):
-                assert ulps(entry, factor * right) <= 0.5
+        weight = RNG.uniform(0, 3, 7)
+        plain = stablelse.nll_grad(x, labels, reduction="sum")
+        weighted = stablelse.nll_grad(x, labels, weight=weight, reduction="sum")
+        for row, label, *found in zip(x, labels, plain, weighted, strict=True):
+            factor = oracle.as_mpf(weight[label])
+            for one, other, right in zip(*found, true_gradient(row, label), strict=True):
+                assert ulps(one, right) <= 0.5
+                assert ulps(other, factor * right) <= 0.5
 
 
 def test_longdoubles_are_correctly_rounded():
@@ -130,14 +121,30 @@ def test_ties_of_losses_are_settled_by_the_kernel():
         assert certificate.reference <= len(x) / 10_000
 
 
-def test_gradients_told():
-    def gradient(x, label):
-        return stablelse.nll_grad(x, label, reduction="none").tolist()
+def gradient(x, label):
+    return stablelse.nll_grad(x, label, reduction="none").tolist()
 
+
+def test_gradients_told():
     assert gradient([2.0, 2.0, 2.0], 1) == [1 / 3, -2 / 3, 1 / 3]
     assert gradient([-np.inf, 2.0], 0) == [-1, 1]
     assert gradient([5.0], 0) == [0]
     assert np.isnan(gradient([np.inf, 2.0], 0)).all()
+    assert gradient([0.0, -np.inf], 1) == [1, -1]
+    zeros = stablelse.nll_grad(np.float16([40, 0, 3]), 0)
+    assert (zeros == 0).all()
+    assert not np.signbit(zeros).any()
+
+
+def test_losses_told():
+    assert stablelse.nll([0.0, -np.inf], 1) == np.inf
+    assert np.isnan(stablelse.nll([0.0, np.inf], 1))
+    assert stablelse.nll(np.full((9, 2), [0.0, 1e308]), np.zeros(9, int), reduction="sum") == np.inf
+    assert np.signbit(stablelse.nll([5.0], 0)) == 0
+    assert stablelse.nll([40.0, 0.0], 0) == 4.248354255291589e-18  # 0 in PyTorch
+    # a class without weight adds nothing
+    found = stablelse.nll([[0.0, -np.inf], [1.0, 2.0]], [1, 0], weight=[1, 0], reduction="none")
+    assert found.tolist() == [0, stablelse.nll([1.0, 2.0], 0)]
     assert stablelse.nll(np.array([200, 1], np.uint8), 0).dtype == np.float64
 
 
@@ -175,19 +182,7 @@ def test_agrees_with_pytorch_within_its_own_error(kind, weighted, smoothing, red
         assert (abs(gradient - tensor.grad.numpy()) <= 64 * u * 3 * size).all()
 
 
-def test_dimensions_agree_with_pytorch():
-    torch = pytest.importorskip("torch")
-    x, labels = RNG.normal(size=(3, 5, 2, 4)), RNG.integers(0, 5, (3, 2, 4))
-    theirs = torch.nn.functional.cross_entropy(
-        torch.tensor(x), torch.tensor(labels), reduction="none"
-    )
-    ours = stablelse.nll(x, labels, axis=1, reduction="none")
-    assert (abs(ours - theirs.numpy()) <= 2e-15).all()
-    assert stablelse.nll_grad(x, labels, axis=1).shape == x.shape
-    assert np.array_equal(ours, stablelse.nll(np.moveaxis(x, 1, -1), labels, reduction="none"))
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2, 3, -1, -3])
+@pytest.mark.parametrize("axis", [0, 1, -1, -3])
 def test_the_axis_of_the_classes(axis):
     x = RNG.normal(size=(3, 4, 5, 6))
     last = np.moveaxis(x, axis, -1)
@@ -196,8 +191,8 @@ def test_the_axis_of_the_classes(axis):
     probabilities = RNG.dirichlet(np.ones(last.shape[-1]), last.shape[:-1])
     where = RNG.random(last.shape) < 0.8
     assert np.array_equal(stablelse.nll(x, labels, axis=axis), stablelse.nll(last, labels))
-    gradient = stablelse.nll_grad(x, labels, axis=axis)
-    assert np.array_equal(np.moveaxis(gradient, axis, -1), stablelse.nll_grad(last, labels))
+    moved = np.moveaxis(stablelse.nll_grad(x, labels, axis=axis), axis, -1)
+    assert np.array_equal(moved, stablelse.nll_grad(last, labels))
     options = {"weight": weight, "label_smoothing": 0.1}
     moved = {"axis": axis, "where": np.moveaxis(where, -1, axis)}
     assert stablelse.nll(x, labels, **options, **moved) == stablelse.nll(
@@ -207,10 +202,9 @@ def test_the_axis_of_the_classes(axis):
     assert stablelse.nll(x, targets, axis=axis) == stablelse.nll(last, probabilities)
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_gradients_are_finite_differences(smoothing):
+def test_gradients_are_finite_differences():
     x, labels, h = RNG.normal(size=(4, 5)), np.array([0, 4, -100, 2]), 2.0**-17
-    options = {"weight": RNG.uniform(0.5, 2, 5), "label_smoothing": smoothing}
+    options = {"weight": RNG.uniform(0.5, 2, 5), "label_smoothing": 0.2}
     gradient = stablelse.nll_grad(x, labels, **options)
     for place in itertools.product(range(4), range(5)):
         step = np.zeros(x.shape)
@@ -295,27 +289,6 @@ def test_what_is_ignored_counts_for_nothing():
     assert stablelse.nll_grad(x, labels, **options)[1].tolist() == [0, 0]
     assert np.isnan(stablelse.nll(x, [7, 7, 7], **options))
     assert stablelse.nll(x, [7, 7, 7], reduction="sum", **options) == 0
-
-
-def test_a_class_without_weight_adds_nothing():
-    x = [[0.0, -np.inf], [1.0, 2.0]]
-    found = stablelse.nll(x, [1, 0], weight=[1, 0], reduction="none")
-    assert found.tolist() == [0, stablelse.nll([1.0, 2.0], 0)]
-
-
-def test_infinite_losses():
-    assert stablelse.nll([0.0, -np.inf], 1) == np.inf
-    assert stablelse.nll_grad([0.0, -np.inf], 1).tolist() == [1, -1]
-    assert np.isnan(stablelse.nll([0.0, np.inf], 1))
-    assert stablelse.nll(np.full((9, 2), [0.0, 1e308]), np.zeros(9, int), reduction="sum") == np.inf
-    assert np.signbit(stablelse.nll([5.0], 0)) == 0
-
-
-def test_no_gradient_is_a_zero_with_a_sign():
-    x = np.float16([40, 0, 3])
-    gradient = stablelse.nll_grad(x, 0)
-    assert (gradient == 0).all()
-    assert not np.signbit(gradient).any()
 
 
 def test_many_rows_are_taken_in_bands(monkeypatch):

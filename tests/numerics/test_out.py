@@ -100,32 +100,15 @@ def test_out_of_masked_elements(empty):
     assert np.array_equal(out, right, equal_nan=True)
 
 
-@pytest.mark.parametrize(
-    ("out", "error", "message"),
-    [
-        (np.zeros((6, 49)), ValueError, r"out has the shape \(6, 49\), the result \(6, 50\)"),
-        (np.zeros((6, 50), int), TypeError, "cannot put a result of float64 into an out of int"),
-        ([0.0], TypeError, "out must be an array, not list"),
-        (np.broadcast_to(0.0, (6, 50)), ValueError, "out is read-only"),
-    ],
-)
-@pytest.mark.parametrize("function", ELEMENTWISE)
-def test_what_does_not_fit_is_an_error(function, out, error, message):
-    with pytest.raises(error, match=message):
-        getattr(stablelse, function)(numbers(), 1, out=out)
-
-
-def test_a_sum_that_does_not_fit_is_an_error():
-    with pytest.raises(ValueError, match=r"out has the shape \(5,\), the result \(6,\)"):
-        stablelse.logsumexp(numbers(), 1, out=np.zeros(5))
-
-
 @pytest.mark.parametrize("function", [*ELEMENTWISE, "logsumexp"])
-@pytest.mark.parametrize("options", [{}, {"where": True}, {"empty": "zero"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"where": True}, {"empty": "zero"}, {"b": 1.0, "where": True}]
+)
 @pytest.mark.parametrize(
     ("out", "error", "message"),
     [
         (np.zeros(3), ValueError, r"out has the shape \(3,\), the result \(1048576,"),
+        ([0.0], TypeError, "out must be an array, not list"),
         (0, TypeError, "cannot put a result of float64 into an out of int64"),
         (0.0, ValueError, "out is read-only"),
     ],
@@ -135,13 +118,9 @@ def test_what_does_not_fit_is_seen_before_anything_is_computed(
 ):
     """A virtual array of 8 TB: to begin with it would take all memory, or an hour."""
     x = np.broadcast_to(0.0, (2**20, 2**20))
-    if not isinstance(out, np.ndarray):
+    if "b" in options and function != "logsumexp":
+        return
+    if not isinstance(out, np.ndarray | list):
         out = np.broadcast_to(out, x.shape[:1] if function == "logsumexp" else x.shape)
     with pytest.raises(error, match=message):
         getattr(stablelse, function)(x, 1, out=out, **options)
-
-
-def test_weights_that_are_masked_come_after_out():
-    x = np.broadcast_to(0.0, (2**20, 2**20))
-    with pytest.raises(ValueError, match=r"out has the shape \(3,\), the result \(1048576,\)"):
-        stablelse.logsumexp(x, 1, b=1.0, where=True, out=np.zeros(3))
