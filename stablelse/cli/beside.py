@@ -1,4 +1,4 @@
-"""Files that go with the numbers: masks, weights and labels, with their errors and notes."""
+"""Files with a cell for each number: masks and weights, with their errors and notes."""
 
 from __future__ import annotations
 

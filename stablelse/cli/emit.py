@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
 from tempfile import mkstemp
@@ -49,12 +50,19 @@ def emit(result: Any, request: Any, meter: Meter | None = None) -> None:
         if request.quiet:
             stream.writelines(_value_texts(results))
         elif request.format in _DOCUMENTS:
-            more = dict if request.decimal is None else NOTES.fields
+            more = partial(_more, request)
             write = resolve_name(f"stablelse.render.records:{_DOCUMENTS[request.format]}")
             stream.writelines(write(result, more))
         else:
             lines = (line for each in results for line in form(each, request.format)(each))
             stream.writelines(f"{line}\n" for line in lines)
+
+
+def _more(request: Any) -> dict[str, Any]:
+    """Return what JSON says about the input; the header is known once it was read."""
+    header = {"header": NOTES.header and list(NOTES.header)} if request.decimal else {}
+    options = vars(request)
+    return header | {name: options[name] for name in ("temperature",) if name in options}
 
 
 #: What prints pictures, which loads Rich.

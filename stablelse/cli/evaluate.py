@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib import import_module
 from itertools import chain
@@ -11,106 +12,94 @@ from typing import Any
 from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.results import Comparison, Steps
 from stablelse.analysis.tally import Tally
-from stablelse.cli.emit import Values, emit
+from stablelse.cli.emit import emit
 from stablelse.cli.guard import Guard
 from stablelse.cli.input import Job, batches, place_of
 from stablelse.cli.options import Request
 from stablelse.cli.progress import Meter, meter_of
 from stablelse.cli.values import (
     GATHERED,
+    evaluation_of,
     is_file_of_numbers,
-    job_of,
-    passes,
+    long_input,
     read,
     values_of,
     write_file,
 )
 from stablelse.numerics.functions import Function
-from stablelse.readers import By, Stream, vectors
+from stablelse.readers import Stream
 from stablelse.render import Many
 
 #: How many numbers of a vector are for a table of a softmax, which takes some 20 times as much
 #: memory as its values: in parts, they are read twice, and no loss is looked for in a sum.
 SHOWN = 1 << 18
 
+#: What the methods make of some vectors.
+Found = Sequence[Comparison]
+
 
 def run(request: Request) -> None:
     """Show what each method makes of the vectors."""
-    job = job_of(request)
+    job = evaluation_of(request)
     guard = Guard(request.fail_on)
+    tally = Tally(request.all)
     with (meter := meter_of(request)).running():
         if is_file_of_numbers(request):
             write_file(request, job, meter)
             return
         found = guard.watched(_comparisons(request, job, meter))
-        if request.format in ("table", "plain") and not request.quiet:
-            shown = _pictures(found, request)
-        else:
-            views = _quiet if request.quiet else _records
-            shown = views(chain.from_iterable(found), request)
+        shown: Iterator[Any] = chain.from_iterable(found)
+        if request.quiet:
+            shown = values_of((each for c in shown for each in c.results), request)
+        elif request.is_picture:
+            shown = pictures(_counted(found, tally), request, tally)
+        elif request.steps:
+            shown = map(Steps, shown)
         emit(Many("vectors", shown), request, meter)
     guard.end()
 
 
-def _quiet(comparisons: Iterable[Comparison], request: Request) -> Iterator[Values]:
-    """Yield the values of comparisons that are guarded."""
-    return values_of((each for c in comparisons for each in c.results), request)
-
-
-def _comparisons(request: Request, job: Job, meter: Meter) -> Iterator[Sequence[Comparison]]:
+def _comparisons(request: Request, job: Job, meter: Meter) -> Iterator[Found]:
     """Yield what the methods make of the vectors, stack by stack."""
     is_scalar = job.function is Function.LOGSUMEXP
     found = read(request, job, meter, GATHERED if is_scalar else SHOWN)
-    if isinstance(found, Stream) and not is_scalar and found.axis is not By.ALL:
-        found = vectors(found.blocks, found.axis)
     if isinstance(found, Stream):
-        if is_scalar:
-            folded = passes().fold_stream(found, request, job, True, meter)
-            yield from ([comparison] for comparison in folded)
-        else:
-            yield [passes().compare_long(found, request, job, meter)]
+        whole = long_input(found, request, meter)
+        yield from ([each] for each in (whole.fold(job) if is_scalar else [whole.compare(job)]))
         return
     # None: where it is quick
-    kind = request.format
-    measured = request.errors or (False if kind in ("table", "plain") else None)
+    measured = request.errors or (False if request.is_picture else None)
     for stack in batches(meter.following(found)):
         yield compare_rows(
             stack.values,
             Problem(job.function, job.empty, stack.weights),
-            job.candidates(),
+            job.candidates,
             job.formats,
             partial(place_of, stack),
             measured,
         )
 
 
-def _records(comparisons: Iterable[Comparison], request: Request) -> Iterator[Any]:
-    """Yield what is printed of each vector, if it is not a table."""
-    for comparison in comparisons:
-        if request.steps:
-            yield Steps(comparison)
-        else:
-            yield comparison
+def _counted(stacks: Iterator[Found], tally: Tally) -> Iterator[Found]:
+    for stack in stacks:
+        tally.add(stack)
+        yield stack
 
 
-def _pictures(stacks: Iterable[Sequence[Comparison]], request: Request) -> Iterator[Any]:
-    """Yield one vector, or those asked for, in full, and many as a row each."""
-    from stablelse.render.screen import Screen
-
-    summary = "stablelse.render.summary"  # which one vector can do without
+def pictures(stacks: Iterator[Found], request: Request, tally: Tally) -> Iterator[Any]:
+    """Yield one vector, or those asked for, in full, or a summary of all, which were counted."""
+    of_many = partial(import_module, "stablelse.render.summary")  # one vector can do without
     if request.steps or request.row:
-        shown = list(chain.from_iterable(stacks))
+        shown: Sequence[Comparison] = list(chain.from_iterable(stacks))
     else:
-        tally = Tally(request.all)
-        for stack in stacks:
-            tally.add(stack)
-        found = tally.summary()
-        shown = list(found.comparisons)
+        deque(stacks, maxlen=0)
+        shown = tally.summary().comparisons
     if request.steps:
         yield from (comparison.steps for comparison in shown)
     elif request.row or len(shown) == 1:
-        yield from (Screen(c, request.digits, request.all) for c in shown)
+        screen = import_module("stablelse.render.screen").Screen
+        yield from (screen(comparison, request.digits, request.all) for comparison in shown)
     else:
-        yield import_module(summary).Overview(found, request.digits, request.all)
+        yield of_many().Overview(tally.summary(), request.digits, request.all)
     if request.errors:
-        yield import_module(summary).errors_picture(shown)
+        yield of_many().errors_picture(shown)

@@ -1,10 +1,9 @@
-"""What a request asks for: its numbers as vectors, and its names as formats, methods and shifts."""
+"""What a request asks for: its names as formats and methods, and its numbers as vectors."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -14,7 +13,7 @@ import typer
 
 from stablelse.analysis import Place
 from stablelse.cli.beside import with_companions
-from stablelse.cli.options import Request
+from stablelse.cli.options import FUNCTIONS, Request
 from stablelse.cli.progress import NOTES
 from stablelse.numerics.formats import Array, Format, UnknownFormatError, find_format
 from stablelse.numerics.formulas import (
@@ -23,9 +22,7 @@ from stablelse.numerics.formulas import (
     WEIGHTED,
     Candidate,
     ChoiceError,
-    Formulas,
     Method,
-    Shift,
     candidates,
     find_method,
     find_shift,
@@ -47,11 +44,7 @@ from stablelse.readers import (
 from stablelse.render.numbers import number_text, place_text
 
 #: The errors whose message is for the user to read, without a traceback.
-INPUT_ERRORS = (
-    ReadError,
-    UnknownFormatError,
-    ChoiceError,
-)
+INPUT_ERRORS = (ReadError, UnknownFormatError, ChoiceError)
 
 #: How many elements are worked on at once: bounds the memory that intermediate results take.
 BATCH = 1 << 18
@@ -64,49 +57,43 @@ class Job(NamedTuple):
     """What is computed, and how."""
 
     function: Function
-    methods: list[Method] | None  # None for the usual ones
-    shifts: list[Shift]
+    candidates: list[Candidate]  # in each of the formats
     formats: list[Format]
-    empty: str = "nan"  # what becomes of vectors that are completely masked or hold only -inf
-    formulas: Formulas = FORMULAS
-
-    @classmethod
-    def of(cls, function: Function, options: Request) -> Job:
-        """Return what is asked for, or raise if it does not exist."""
-        formats = find_formats(options.dtype)
-        for format_ in formats:
-            if options.mask and not format_.has_infinity:
-                raise typer.BadParameter(
-                    f"{format_.name} has no infinity, so it cannot hold a mask: choose "
-                    "another --dtype"
-                )
-        shifts = [find_shift(shift.strip()) for shift in options.shift or ["max"]]
-        methods = [find_method(name) for name in options.method or ()] or None
-        formulas = WEIGHTED if options.weights else FORMULAS
-        candidates(function, methods or USUAL, shifts, formulas)
-        if options.steps and methods and not FORMULAS.keys() & set(methods):
-            having = ", ".join(method.value for method in FORMULAS)
-            raise typer.BadParameter(f"--steps needs a method that has steps: {having}")
-        return cls(function, methods, shifts, formats, options.empty, formulas)
+    empty: str  # what becomes of vectors that are completely masked or hold only -inf
 
     @property
     def dtype(self) -> str:
         """What text is parsed to."""
         return parsed_to(self.formats)
 
-    def candidates(self, usual: Sequence[Method] = USUAL) -> list[Candidate]:
-        """Return what is computed in each format: what is asked for, or the usual methods."""
-        return candidates(self.function, self.methods or usual, self.shifts, self.formulas)
-
-    @property
-    def has_usual_shift(self) -> bool:
-        """Whether the largest number is the only shift."""
-        return [shift.name for shift in self.shifts] == ["max"]
-
     @property
     def is_exact(self) -> bool:
-        """Whether the exact value is asked for, and no other."""
-        return self.methods in (None, [Method.EXACT])
+        """Whether the exact values are asked for, and no others."""
+        return [each.method for each in self.candidates] == [Method.EXACT]
+
+
+def job_of(request: Request, function: Function, values_alone: bool) -> Job:
+    """Return what is asked for, by default the exact values or every usual method."""
+    formats = find_formats(request.dtype)
+    for format_ in formats:
+        if request.mask and not format_.has_infinity:
+            raise typer.BadParameter(
+                f"{format_.name} has no infinity, so it cannot hold a mask: choose another --dtype"
+            )
+    shifts = [find_shift(shift.strip()) for shift in request.shift or ["max"]]
+    methods = [find_method(name) for name in request.method or ()]
+    usual = [Method.EXACT] if values_alone else USUAL
+    tables = WEIGHTED if request.weights else FORMULAS
+    tried = candidates(function, methods or usual, shifts, tables)
+    if request.steps and not any(each.formula for each in tried):
+        formulas = ", ".join(method.value for method in Method if method is not Method.EXACT)
+        raise typer.BadParameter(f"--steps needs a method that has steps: {formulas}")
+    return Job(function, tried, formats, request.empty)
+
+
+def function_of(request: Request) -> Function:
+    """Return the function that a request is about."""
+    return Function(FUNCTIONS[request.function or "lse"])
 
 
 def find_formats(names: list[str] | None, default: Sequence[str] = ("float64",)) -> list[Format]:
@@ -120,16 +107,16 @@ def parsed_to(formats: Sequence[Format]) -> str:
     return "longdouble" if is_wide else "float64"
 
 
-def read_options(options: Request, dtype: str, gauge: Gauge | None = None) -> ReadOptions:
+def read_options(request: Request, dtype: str, gauge: Gauge | None = None) -> ReadOptions:
     """Return how the files are to be read."""
     return ReadOptions(
-        key=options.key,
-        axis=options.axis,
-        columns=tuple(options.column or ()),
-        header=options.header,
-        skip_na=options.skip_na,
-        delimiter=options.delimiter,
-        decimal=options.decimal,
+        key=request.key,
+        axis=request.axis,
+        columns=tuple(request.column or ()),
+        header=request.header,
+        skip_na=request.skip_na,
+        delimiter=request.delimiter,
+        decimal=request.decimal,
         dtype=dtype,
         gauge=gauge,
         note=NOTES.note_of_numbers,
@@ -137,23 +124,29 @@ def read_options(options: Request, dtype: str, gauge: Gauge | None = None) -> Re
 
 
 def open_numbers(
-    options: Request, dtype: str, gauge: Gauge | None = None, alike: bool = True
+    request: Request, dtype: str, gauge: Gauge | None = None, alike: bool = True
 ) -> tuple[Iterator[Block], By | None]:
-    """Return the blocks of all files without mask and weights, and what a vector is to be."""
-    reading = read_options(options, dtype, gauge)
-    by = By(options.by) if options.by else None
-    return open_files(options.file or ["-"], reading, alike and by is not By.ROWS), by
+    """Return the blocks of all files as they are, and what a vector is to be."""
+    reading = read_options(request, dtype, gauge)
+    by = By(request.by) if request.by else None
+    return open_files(request.file or ["-"], reading, alike and by is not By.ROWS), by
 
 
-def prepared(options: Request, blocks: Iterator[Block], dtype: str) -> Iterator[Block]:
-    """Return blocks with -inf where the mask says so and with weights, over the temperature."""
-    blocks = with_companions(blocks, options, dtype)
-    if options.temperature is None:
-        return blocks
-    return map(partial(_divided, options.temperature), blocks)
+def open_input(
+    request: Request, dtype: str, gauge: Gauge | None = None
+) -> tuple[Iterator[Block], By | None]:
+    """Return the blocks of all files, masked and divided, and what a vector is to be."""
+    blocks, by = open_numbers(request, dtype, gauge)
+    return prepared(request, blocks, dtype), by
 
 
-def _divided(temperature: float, block: Block) -> Block:
+def prepared(request: Request, blocks: Iterator[Block], dtype: str) -> Iterator[Block]:
+    """Yield blocks with -inf where the mask says so and with weights, over the temperature."""
+    for block in with_companions(blocks, request, dtype):
+        yield _divided(block, request.temperature) if request.temperature else block
+
+
+def _divided(block: Block, temperature: float) -> Block:
     """Return a block divided by the temperature, in float64 or longdouble."""
     x = block.values.astype(np.result_type(np.float64, block.values.dtype), copy=False)
     with np.errstate(all="ignore"):
@@ -169,51 +162,45 @@ def _divided(temperature: float, block: Block) -> Block:
     return block._replace(values=quotients)
 
 
-def open_input(
-    options: Request, dtype: str, gauge: Gauge | None = None
-) -> tuple[Iterator[Block], By | None]:
-    """Return the blocks of all files, prepared, and what a vector is to be."""
-    blocks, by = open_numbers(options, dtype, gauge)
-    return prepared(options, blocks, dtype), by
-
-
-def read_vectors(options: Request, dtype: str, gauge: Gauge | None = None) -> Iterator[Vectors]:
+def read_vectors(request: Request, dtype: str, gauge: Gauge | None = None) -> Iterator[Vectors]:
     """Read the vectors in stacks of bounded size; of each file only the rows that are named."""
-    if options.numbers:
-        yield _argument(options, dtype)
+    if request.numbers:
+        yield _argument(request, dtype)
         return
-    blocks, by = open_input(options, dtype, gauge)
-    yield from chosen(vectors(blocks, by, NOTES.note), options.row)
+    blocks, by = open_input(request, dtype, gauge)
+    yield from chosen(vectors(blocks, by, NOTES.note), request.row)
 
 
 def read_bounded(
-    options: Request, dtype: str, most: int, gauge: Gauge | None = None
+    request: Request, dtype: str, most: int, gauge: Gauge | None = None
 ) -> Iterator[Vectors] | Stream:
     """Read the vectors, or leave them a stream if one has more than `most` numbers."""
-    if options.numbers or options.row:
-        return read_vectors(options, dtype, gauge)
-    blocks, by = open_input(options, dtype, gauge)
+    blocks, by = open_input(request, dtype, gauge)
     return vectors_or_stream(blocks, by, most, NOTES.note)
 
 
-def read_one(options: Request, formats: Sequence[Format]) -> tuple[Array, Place]:
+def read_one(request: Request, formats: Sequence[Format]) -> tuple[Array, Place]:
     """Read the one vector that must be there, for these formats, and where it is from."""
-    stacks = read_vectors(options, parsed_to(formats))
-    stack = next(stacks)
-    if len(stack.values) > 1 or next(stacks, None) is not None:
-        where = stack.source or "the input"
-        raise typer.BadParameter(
-            f"{where} has more than one vector: choose the one to show", param_hint="--row"
-        )
+    stacks = read_vectors(request, parsed_to(formats))
+    stack = only(stacks, "{} has more than one vector: choose the one to show", "--row")
     return stack.values[0], place_of(stack, 0)
 
 
-def _argument(options: Request, dtype: str) -> Vectors:
-    values = parse_numbers(options.numbers or [], dtype=dtype)
+def only(stacks: Iterator[Vectors], complaint: str, hint: str | None = None) -> Vectors:
+    """Return the one vector that there must be."""
+    stack = next(stacks)
+    if len(stack.values) > 1 or next(stacks, None) is not None:
+        raise typer.BadParameter(complaint.format(stack.source or "the input"), param_hint=hint)
+    return stack
+
+
+def _argument(request: Request, dtype: str) -> Vectors:
+    """Return the vector that is given as arguments."""
+    values = parse_numbers(request.numbers or [], dtype=dtype)
     block = Block(values[np.newaxis], "the vector given", 0)
-    (block,) = prepared(options, iter([block]), dtype)
-    vectors_ = Vectors(block.values, "", 1, By.ALL, False, None)
-    return vectors_._replace(masked=block.masked, weights=block.weights)
+    (block,) = prepared(request, iter([block]), dtype)
+    vector = Vectors(block.values, "", 1, By.ALL, False, None)
+    return vector._replace(masked=block.masked, weights=block.weights)
 
 
 def place_of(stack: Vectors, index: int) -> Place:
@@ -250,10 +237,10 @@ def chosen(stacks: Iterator[Vectors], rows: list[str] | None) -> Iterator[Vector
             )
     places = [tuple(map(int, row.split(","))) for row in rows]
     for _, of_one_source in groupby(stacks, key=attrgetter("source")):
-        yield from _chosen(of_one_source, places)
+        yield from _of_one_source(of_one_source, places)
 
 
-def _chosen(stacks: Iterator[Vectors], rows: list[tuple[int, ...]]) -> Iterator[Vectors]:
+def _of_one_source(stacks: Iterator[Vectors], rows: list[tuple[int, ...]]) -> Iterator[Vectors]:
     """Yield the vectors at these places one by one, and complain of those there are not."""
     first = next(stacks)
     missing = {_number(row, first) for row in rows}
@@ -280,40 +267,28 @@ def _number(row: tuple[int, ...], stack: Vectors) -> int:
     return 1 + int(np.ravel_multi_index([index - 1 for index in row], stack.outer))
 
 
-def policed(stacks: Iterator[Vectors], job: Job, ignored: int | None = None) -> Iterator[Vectors]:
-    """Return vectors as `job.empty` has those that are completely masked or hold only -inf."""
-    is_moot = job.function is Function.LOGSUMEXP or ignored is not None
-    if job.empty == "error":
-        return map(_refusing_nothing(ignored), stacks)
-    # under "uniform", what is not masked of such a vector is 0, and everything if all is masked;
-    # the logarithm of nothing is -inf, and the loss knows the policy itself
-    return map(_uniform, stacks) if job.empty == "uniform" and not is_moot else stacks
-
-
-def _is_nothing(stack: Vectors) -> Array:
-    nothing: Array = np.all(stack.values == -np.inf, axis=1)
-    return nothing
-
-
-def _refusing_nothing(ignored: int | None) -> Callable[[Vectors], Vectors]:
-    def check(stack: Vectors) -> Vectors:
-        nothing = _is_nothing(stack)
-        if stack.labels is not None:
-            nothing &= stack.labels != ignored
-        if nothing.any():
-            place = place_text(place_of(stack, int(np.argmax(nothing)))) or "the vector given"
-            raise ReadError(
-                f"{place} is completely masked or holds only -inf; leave it out, or choose "
-                "another --empty"
-            )
-        return stack
-
-    return check
-
-
-def _uniform(stack: Vectors) -> Vectors:
-    kept = np.ones(stack.values.shape, bool) if stack.masked is None else ~stack.masked
-    kept |= ~kept.any(axis=1, keepdims=True)
-    zero = stack.values.dtype.type(0)
-    is_zero = _is_nothing(stack)[:, np.newaxis] & kept
-    return stack._replace(values=np.where(is_zero, zero, stack.values))
+def policed(stacks: Iterator[Vectors], job: Job, request: Request) -> Iterator[Vectors]:
+    """Yield vectors as `job.empty` has those that are completely masked or hold only -inf."""
+    # The logarithm of nothing is -inf, and the loss knows the policy itself.
+    is_moot = job.function is Function.LOGSUMEXP or request.command == "nll"
+    if job.empty not in ("error", "uniform") or (is_moot and job.empty == "uniform"):
+        yield from stacks
+        return
+    for stack in stacks:
+        nothing = np.all(stack.values == -np.inf, axis=1)
+        if job.empty == "error":
+            if stack.labels is not None:
+                nothing &= stack.labels != request.ignore_index
+            if nothing.any():
+                place = place_text(place_of(stack, int(np.argmax(nothing)))) or "the vector given"
+                raise ReadError(
+                    f"{place} is completely masked or holds only -inf; leave it out, or choose "
+                    "another --empty"
+                )
+        elif nothing.any():  # what is not masked becomes 0, and everything if all is masked
+            kept = np.ones(stack.values.shape, bool) if stack.masked is None else ~stack.masked
+            kept |= ~kept.any(axis=1, keepdims=True)
+            zero = stack.values.dtype.type(0)
+            values = np.where(nothing[:, np.newaxis] & kept, zero, stack.values)
+            stack = stack._replace(values=values)
+        yield stack

@@ -65,10 +65,6 @@ class Notes:
         self.header = self.header or note.header
         self.note(note)
 
-    def fields(self) -> dict[str, Any]:
-        """Return what JSON says about the input."""
-        return {"header": self.header and list(self.header)}
-
 
 #: Those of the command that runs.
 NOTES = Notes()

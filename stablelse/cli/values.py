@@ -6,17 +6,17 @@ What is shown of the methods is in `evaluate`; this needs nothing but readers an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from importlib import import_module
 from itertools import chain
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
 import typer
 
 from stablelse.cli.emit import NUMBERS, Values, emit, write_numbers
-from stablelse.cli.input import Job, policed, read_bounded, read_vectors
-from stablelse.cli.options import FUNCTIONS, Request
+from stablelse.cli.input import Job, function_of, job_of, policed, read_bounded, read_vectors
+from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES, Meter, meter_of
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas import Method
@@ -31,15 +31,15 @@ GATHERED = 10_000
 
 def run(request: Request) -> None:
     """Print the values alone, for --quiet."""
-    job = job_of(request)
+    job = evaluation_of(request)
     with (meter := meter_of(request)).running():
         emit(Many("values", _values(request, job, meter)), request, meter)
 
 
-def job_of(request: Request) -> Job:
+def evaluation_of(request: Request) -> Job:
     """Return what is to be computed, or complain of what a cluster does not do."""
-    function = Function(FUNCTIONS[request.function])
-    job = Job.of(function, request)
+    is_quiet = request.quiet and not request.fail_on
+    job = job_of(request, function_of(request), bool(is_quiet or is_file_of_numbers(request)))
     is_changed = request.mask or request.weights or request.temperature
     if request.engine == "dask" and (is_changed or not _may_stream(request, job)):
         raise typer.BadParameter(
@@ -49,54 +49,34 @@ def job_of(request: Request) -> Job:
     return job
 
 
-def values_of(results: Iterable[Any], request: Any) -> Iterator[Values]:
-    """Yield the values of results or totals: the exact ones, or those asked for."""
-    for result in results:
-        if request.method or result.method is Method.EXACT:
-            value = np.atleast_1d(result.value)
-            if getattr(result, "sign", None) is not None:
-                value = logarithms(value, np.atleast_1d(result.sign))
-            yield Values(value, False)
-
-
-def logarithms(values: Array, signs: Array) -> Array:
-    """Return the logarithms of weighted sums: NaN, with a note on stderr, if one is negative."""
-    if (signs < 0).any():
-        text = "a sum is negative, and its logarithm NaN: --json has log |sum| and the sign"
-        NOTES.note(Note(text))
-    return np.where(signs < 0, np.nan, values).astype(values.dtype)
-
-
-def passes() -> Any:
-    """Return what reads in passes, which most runs can do without."""
-    return import_module("stablelse.cli.passes")
-
-
 def _may_stream(request: Request, job: Job) -> bool:
     """Whether what is asked for can be had without gathering the numbers."""
     if request.numbers or request.row or job.empty != "nan" or request.steps or request.weights:
         return False
     if job.dtype == "longdouble":
         return False
+    has_usual_shift = all(each.shift is None or each.shift.name == "max" for each in job.candidates)
     if job.function is Function.LOGSUMEXP:
-        return job.has_usual_shift
+        return has_usual_shift
     if request.quiet or is_file_of_numbers(request):
         return job.is_exact and len(job.formats) == 1
-    is_table = request.format == "table" and not request.errors
-    return is_table and job.has_usual_shift and Method.DIVISION_FREE not in (job.methods or [])
+    is_free = any(each.method is Method.DIVISION_FREE for each in job.candidates)
+    return request.format == "table" and not request.errors and has_usual_shift and not is_free
 
 
 def read(request: Request, job: Job, meter: Meter, most: int) -> Iterator[Vectors] | Stream:
     """Read the vectors, or leave them a stream if one has more numbers than may be gathered."""
     if not _may_stream(request, job):
-        return policed(read_vectors(request, job.dtype, meter.gauge), job)
+        return policed(read_vectors(request, job.dtype, meter.gauge), job, request)
     found = read_bounded(request, job.dtype, most, meter.gauge)
     if isinstance(found, Stream):
-        return found
-    return policed(found if request.engine != "dask" else not_rows(found), job)
+        if job.function is Function.LOGSUMEXP or found.axis is By.ALL:
+            return found
+        found = vectors(found.blocks, found.axis)
+    return policed(_not_rows(found) if request.engine == "dask" else found, job, request)
 
 
-def not_rows(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
+def _not_rows(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
     """Return vectors too short for a cluster, and complain of rows, which it does not sum up."""
     first = next(stacks)
     if first.axis is By.ROWS:
@@ -106,23 +86,46 @@ def not_rows(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
     return chain([first], stacks)
 
 
+def long_input(stream: Stream, request: Request, meter: Meter) -> Any:
+    """Return what folds a stream, which most runs can do without."""
+    return resolve_name("stablelse.cli.streams:LongInput")(stream, request, meter)
+
+
+def values_of(results: Iterable[Any], request: Request) -> Iterator[Values]:
+    """Yield the values of results or totals: the exact ones, or those asked for."""
+    for result in results:
+        if request.method or result.method is Method.EXACT:
+            value = np.atleast_1d(result.value)
+            if getattr(result, "sign", None) is not None:
+                value = _logarithms(value, np.atleast_1d(result.sign))
+            yield Values(value, False)
+
+
+def _logarithms(values: Array, signs: Array) -> Array:
+    """Return the logarithms of weighted sums: NaN, with a note on stderr, if one is negative."""
+    if (signs < 0).any():
+        text = "a sum is negative, and its logarithm NaN: --json has log |sum| and the sign"
+        NOTES.note(Note(text))
+    return np.where(signs < 0, np.nan, values).astype(values.dtype)
+
+
 def _values(request: Request, job: Job, meter: Meter) -> Iterator[Values]:
-    """Yield the values alone, the exact ones or those asked for, vector by vector as they come."""
+    """Yield the values alone, vector by vector as they come."""
     found = read(request, job, meter, GATHERED)
     if isinstance(found, Stream) and job.function is Function.LOGSUMEXP:
-        plain = bool({Method.NAIVE, Method.SHIFTED}.intersection(job.methods or []))
-        exact = job._replace(methods=job.methods or [Method.EXACT])
-        for comparison in passes().fold_stream(found, request, exact, plain, meter):
+        for comparison in long_input(found, request, meter).fold(job):
             for result in comparison.results:
                 yield Values(np.atleast_1d(result.value), True)
                 _note_doubt(result)
         return
-    if isinstance(found, Stream):
-        if found.axis is By.ALL:
-            yield from _long_values(found, request, job, meter)
-            return
-        found = vectors(found.blocks, found.axis)
-    candidates = job.candidates([Method.EXACT])
+    if isinstance(found, Stream):  # in lines or in a line, as it came
+        first = next(found.blocks)
+        is_vertical = first.values.shape[1] == 1
+        whole = found._replace(blocks=chain([first], found.blocks))
+        for elements in long_input(whole, request, meter).elements(job):
+            yield Values(elements, is_vertical, goes_on=True)
+        yield Values(np.empty(0), is_vertical)
+        return
     narrow = [format_ for format_ in job.formats if format_.significand_bits < 53]
     for stack in meter.following(found):
         for format_ in narrow:
@@ -130,25 +133,12 @@ def _values(request: Request, job: Job, meter: Meter) -> Iterator[Values]:
         columns = [
             candidate.values(job.function, stack.values, format_, job.empty)
             if stack.weights is None
-            else logarithms(*candidate.weighted_values(stack.values, stack.weights, format_))
+            else _logarithms(*candidate.weighted_values(stack.values, stack.weights, format_))
             for format_ in job.formats
-            for candidate in candidates
+            for candidate in job.candidates
         ]
         for rows in zip(*columns, strict=True):
             yield from (Values(row, stack.vertical) for row in rows)
-
-
-def _long_values(stream: Stream, request: Request, job: Job, meter: Meter) -> Iterator[Values]:
-    """Yield the elements of one long vector, in lines or in a line as they came."""
-    first = next(stream.blocks)
-    is_vertical = first.values.shape[1] == 1
-    whole = stream._replace(blocks=chain([first], stream.blocks))
-    pieces = passes().long_elements(whole, request, job, meter)
-    last = next(pieces)
-    for piece in pieces:
-        yield Values(last, is_vertical, goes_on=True)
-        last = piece
-    yield Values(last, is_vertical)
 
 
 def _note_doubt(result: Any) -> None:
@@ -183,14 +173,13 @@ def is_file_of_numbers(request: Request) -> bool:
 def write_file(request: Request, job: Job, meter: Meter) -> None:
     """Write the elements of the vectors to a file of numbers."""
     path = request.output
-    assert path is not None, "there is a file"
     if request.fail_on:
         raise typer.BadParameter(f"--fail-on compares methods: it does not go with {path}")
     if request.save:
         raise typer.BadParameter(
             f"--save keeps the picture of the table: it does not go with numbers in {path}"
         )
-    if len(job.candidates([Method.EXACT])) * len(job.formats) > 1:
+    if len(job.candidates) * len(job.formats) > 1:
         raise typer.BadParameter(
             f"{path} is to hold the values of one method in one format: choose one each, "
             "or --format csv for a table of them all"
@@ -199,20 +188,14 @@ def write_file(request: Request, job: Job, meter: Meter) -> None:
     write_numbers(path, blocks, job.formats[0], job.function.value)
 
 
-#: What one vector of a file is called.
-_NOUNS = {By.ROWS: "row", By.COLUMNS: "column", By.ALL: "row"}
-
-
 def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Array, tuple[int, ...]]]:
     """Yield elements as they lie in the source, and the axes over which their rows are counted."""
     found = read(request, job, meter, GATHERED)
-    if isinstance(found, Stream) and found.axis is By.ALL:
-        for elements in passes().long_elements(found, request, job, meter):
+    if isinstance(found, Stream):
+        for elements in long_input(found, request, meter).elements(job):
             yield elements[:, np.newaxis], ()
         return
-    if isinstance(found, Stream):
-        found = vectors(found.blocks, found.axis)
-    (candidate,) = job.candidates([Method.EXACT])
+    (candidate,) = job.candidates
     width = None
     columns: list[Array] = []
     for stack in meter.following(found):
@@ -221,10 +204,10 @@ def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Array, t
             values = values.T
         here = values.shape[1]
         if width not in (None, here):
+            noun = "column" if stack.axis is By.COLUMNS else "row"
             raise ReadError(
-                f"{stack.source}, {_NOUNS[stack.axis]} {stack.first} has {count(here, 'number')}, "
-                f"but those before have {width}: a table needs vectors of the same length; print "
-                "them instead"
+                f"{stack.source}, {noun} {stack.first} has {count(here, 'number')}, but those "
+                f"before have {width}: a table needs vectors of the same length; print them instead"
             )
         width = here
         if stack.axis is By.COLUMNS:

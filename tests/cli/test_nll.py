@@ -277,11 +277,6 @@ BAD = {
         ["1", "2", "--label", "0", "--grad", "--reduction", "mean"],
         "--grad",
     ),
-    "steps of many": (
-        {"x": "1,2\n3,4\n", "y": "0\n1\n"},
-        [*_XY, "--steps"],
-        "--steps shows one vector: choose it with --row",
-    ),
     "no such row": ({"x": "1,2\n3,4\n", "y": "0\n1\n"}, [*_XY, "--row", "3"], "x has no row 3"),
     "no such method": (
         {"x": "1,2\n3,4\n", "y": "0\n1\n"},
@@ -295,8 +290,6 @@ BAD = {
 @pytest.mark.parametrize("form", [[], ["--quiet"], ["--json"], ["--format", "csv"]])
 def test_one_clear_line(name, form, run, tmp_path, monkeypatch):
     written, args, complaint = BAD[name]
-    if name == "steps of many" and form:
-        pytest.skip("steps are shown in tables")
     monkeypatch.chdir(tmp_path)
     for path, text in written.items():
         (tmp_path / path).write_text(text)

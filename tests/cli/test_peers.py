@@ -44,10 +44,11 @@ def test_every_case_of_the_gallery(run):
 @pytest.mark.usefixtures("short_gallery")
 def test_the_gallery_as_records(run):
     document = json.loads(run("peers", *ONLY, "--json").out)
-    assert set(document) == {"schema", "cases", "standings", "missing", "left_out", "header"}
+    fields = {"schema", "cases", "standings", "missing", "left_out", "header", "temperature"}
+    assert set(document) == fields
     assert [row["peer"] for row in document["standings"]] == ["naive", "stablelse"]
     lines = run("peers", *ONLY, "--format", "jsonl").out.splitlines()
-    own = {"schema": 1, "header": None}
+    own = {"schema": 1, "header": None, "temperature": None}
     assert [json.loads(line) for line in lines] == [case | own for case in document["cases"]]
     rows = rows_of(run("peers", *ONLY, "--format", "csv").out)
     assert [(row["function"], row["peer"], row["outcome"]) for row in rows] == [
@@ -59,7 +60,7 @@ def test_the_gallery_as_records(run):
 
 def test_json(run):
     document = json.loads(run("peers", "0", "-40", *ONLY, "--json").out)
-    assert list(document) == ["schema", *PeerComparison.__annotations__, "header"]
+    assert list(document) == ["schema", *PeerComparison.__annotations__, "header", "temperature"]
     naive, own, exact = document["results"]
     assert list(naive) == list(PeerResult._fields)
     assert (naive["value"], own["value"], exact["value"]) == (0, *[4.248354255291589e-18] * 2)

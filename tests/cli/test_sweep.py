@@ -28,7 +28,7 @@ def test_thresholds_are_told_to_the_last_digit(run):
 
 def test_json_has_the_fields_of_csv(run):
     found = json.loads(run("sweep", "0", "--dtype", "float64", "-m", "naive", "--json").out)
-    own = {name: found.pop(name) for name in ("schema", "segments", "header", "x")}
+    own = {name: found.pop(name) for name in ("schema", "segments", "header", "x", "temperature")}
     for row, segment in zip(rows(run("sweep", "0", *_ONE)), own["segments"], strict=True):
         assert row.keys() == found.keys() | segment.keys()
         assert float(row["first"]) == segment["first"]

@@ -1,5 +1,7 @@
 """--temperature: what is divided, how it is rounded, and what is refused."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,13 @@ def test_arguments_masks_and_every_method(run, tmp_path):
     for command in (["prove", "lse"], ["sweep"], ["peers", "--no-time"], ["lse"]):
         done = run(*command, "1", "3", "--temperature", "2")
         assert (done.code, done.out) == (0, run(*command, "0.5", "1.5").out)
+
+
+@pytest.mark.parametrize("command", [["lse"], ["nll", "--label", "0"], ["sweep"], ["prove", "lse"]])
+def test_json_says_what_x_was_divided_by(command, run):
+    for given, recorded in ((["--temperature", "0.5"], 0.5), ([], None)):
+        document = json.loads(run(*command, "1", "3", "--json", *given).out)
+        assert document["temperature"] == recorded
 
 
 def test_labels_are_not_divided(run, tmp_path):

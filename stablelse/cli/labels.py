@@ -1,0 +1,131 @@
+"""Labels of vectors: in a file of their own, in a column, an array or a field, or one alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+import numpy as np
+import typer
+
+from stablelse.cli.beside import open_beside
+from stablelse.cli.input import chosen, only, open_numbers, prepared, read_vectors
+from stablelse.cli.options import Request
+from stablelse.cli.progress import NOTES
+from stablelse.numerics.formats import Array
+from stablelse.numerics.targets import classes_text
+from stablelse.readers import (
+    Beside,
+    Block,
+    By,
+    Passes,
+    ReadError,
+    ReadOptions,
+    Vectors,
+    find_files,
+    one_column,
+    split_column,
+    vectors,
+)
+
+#: What complaints call a label that is given as such.
+_ALONE = "--label"
+
+#: What a file of labels has of the options for the numbers' file.
+_OPTIONS = {"--file": "--labels", "--column": "--label-column", "--key": "--label-key"}
+
+
+def read_labelled(request: Request, dtype: str) -> Iterator[Vectors]:
+    """Read vectors with their labels, in stacks of bounded size."""
+    if request.label is not None:
+        stack = only(
+            read_vectors(request, dtype),
+            "--label is for a single vector, and {} has more: choose one with --row, or give "
+            "--labels",
+        )
+        yield stack._replace(labels=_alone(request, stack.values.shape[1]))
+        return
+    read = _labels_apart if request.labels or request.label_key else _labels_in_a_column
+    yield from chosen(_beside(*read(request, dtype), request.ignore_index), request.row)
+
+
+def _labels_apart(request: Request, dtype: str) -> tuple[Iterator[Vectors], Beside]:
+    """Open the logits and labels of another file, or of another array or field of the same one."""
+    files = [request.labels] if request.labels else request.file or []
+    twice = [] if request.labels else files
+    passes = Passes(part for path in twice for part in find_files(path))
+
+    def unchanged() -> Iterator[Vectors]:
+        for stack in read_vectors(request.but(row=None), dtype):
+            passes.check()
+            yield stack
+
+    stacks = unchanged()
+    first = next(stacks)
+    labels = _opened(request, files, passes, first.outer)
+    return chain([first], stacks), Beside(labels)
+
+
+def _labels_in_a_column(request: Request, dtype: str) -> tuple[Iterator[Vectors], Beside]:
+    """Open the logits and the labels that are a column of the same files."""
+    column = request.label_column
+    if request.column:
+        request = request.but(column=[*request.column, column])
+    blocks, by = open_numbers(request, dtype)
+    if by not in (None, By.ROWS):
+        raise typer.BadParameter(f"--label-column labels rows: it does not go with --by {by.value}")
+    logits, labels = split_column(blocks, None if request.column else column)
+    return vectors(prepared(request, logits, dtype), By.ROWS, NOTES.note), Beside(labels)
+
+
+def _opened(
+    request: Request, files: Sequence[str], passes: Passes, outer: tuple[int, ...]
+) -> Iterator[Block]:
+    """Return the labels in some files, as a column."""
+    columns = () if request.label_column is None else (request.label_column,)
+    reading = ReadOptions(key=request.label_key, columns=columns)
+    return one_column(passes.blocks(open_beside(files, reading, _OPTIONS)), outer)
+
+
+def _beside(stacks: Iterator[Vectors], labels: Beside, ignored: int) -> Iterator[Vectors]:
+    """Yield the vectors with their labels, one for each."""
+    source = "the input"
+
+    def refuse(which: str, stack: Vectors) -> ReadError:
+        vectors = stack.source or "the arguments"
+        return ReadError(
+            f"{source} has {which} labels than there are vectors in {vectors}: give one for each"
+        )
+
+    stack = None
+    for stack in stacks:
+        pieces = labels.take(len(stack.values))
+        source = pieces[-1].source if pieces else source
+        if sum(len(piece.values) for piece in pieces) < len(stack.values):
+            raise refuse("fewer", stack)
+        n = stack.values.shape[1]
+        yield stack._replace(labels=np.concatenate([_checked(p, n, ignored) for p in pieces]))
+    if stack is not None and not labels.is_spent:
+        raise refuse("more", stack)
+
+
+def _alone(request: Request, n: int) -> Array:
+    """Return the label that is given for a vector of n classes."""
+    given = Block(np.array([[request.label]], np.float64), _ALONE, 0)
+    return _checked(given, n, request.ignore_index)
+
+
+def _checked(block: Block, n: int, ignored: int) -> Array:
+    """Return labels as integers, or refuse the first that is not one of n classes."""
+    given = block.values[:, 0].astype(np.float64)
+    is_whole = given == np.floor(given)
+    is_class = (given >= 0) & (given < n) | (given == ignored)
+    wrong = np.flatnonzero(~(is_whole & is_class))
+    if len(wrong):
+        first = int(wrong[0])
+        place = f", row {block.offset + first + 1}" if block.source != _ALONE else ""
+        what = "a class" if is_whole[first] else "an integer"
+        raise ReadError(
+            f"{block.source}{place}: {given[first]:.16g} is not {what}; {classes_text(n)}"
+        )
+    return given.astype(np.int64)

@@ -1,0 +1,198 @@
+"""Vectors too long to gather in memory: folded as they come, and read again where that helps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+from tempfile import TemporaryFile
+from typing import Any
+
+import numpy as np
+
+from stablelse import engines
+from stablelse.analysis.long_vector import LongVector
+from stablelse.analysis.results import Comparison
+from stablelse.analysis.stream import StreamState
+from stablelse.cli.input import Job, open_input, read_options
+from stablelse.cli.options import Request
+from stablelse.cli.progress import NOTES, Meter
+from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formulas import Method
+from stablelse.numerics.states import Whole
+from stablelse.readers import (
+    Block,
+    By,
+    Note,
+    Part,
+    Passes,
+    ReadError,
+    Stream,
+    find_files,
+    is_url,
+    split_file,
+)
+
+#: How many spooled numbers are read back at once, in bytes.
+_SPOOLED = 1 << 22
+
+
+class LongInput:
+    """What is too long for memory: a vector, or some columns."""
+
+    def __init__(self, stream: Stream, request: Request, meter: Meter) -> None:
+        self._stream, self._request, self._meter = stream, request, meter
+        self._passes = self._passes_over_files()
+        self._spool: Any = None
+
+    def _passes_over_files(self) -> Passes | None:
+        """Return the passes over the files, if all can be opened a second time."""
+        files = [*(self._request.file or ["-"]), *filter(None, [self._request.mask])]
+        if self._request.engine == "dask" or any(path == "-" or is_url(path) for path in files):
+            return None
+        parts = [part for path in files for part in find_files(path)]
+        return Passes(parts) if all(map(os.path.isfile, parts)) else None
+
+    def fold(self, job: Job) -> list[Comparison]:
+        """Return what every method makes of the vector, or of each column."""
+        methods = {each.method for each in job.candidates}
+        blocks, width, names = self._beginning()
+        is_plain = methods != {Method.EXACT}
+        states = [StreamState([f.name for f in job.formats], is_plain) for _ in range(width)]
+        if self._request.engine == "dask":
+            states = self._fold_on_cluster(blocks, states)
+        else:
+            self._fold_here(blocks, states)
+        found = []
+        for index, (state, name) in enumerate(zip(states, names, strict=True)):
+            if self._passes is not None:
+                state.settle(partial(self._again, slice(index, index + 1) if name else None))
+            comparison = state.result(column=name)
+            kept = tuple(result for result in comparison.results if result.method in methods)
+            found.append(replace(comparison, results=kept))
+        return found
+
+    def _beginning(self) -> tuple[Iterator[Block], int, list[str | None]]:
+        """Return the blocks, how many vectors they have, and the names of these."""
+        if self._stream.axis is By.ALL:
+            return self._stream.blocks, 1, [None]
+        first = next(self._stream.blocks)
+        width = first.values.shape[1]
+        names = first.columns or [str(number) for number in range(1, width + 1)]
+        return chain([first], self._stream.blocks), width, list(names)
+
+    def _fold_here(self, blocks: Iterator[Block], states: list[StreamState]) -> None:
+        def show_progress(block: Block) -> None:
+            count = sum(state.count for state in states)
+            self._meter.tell(count, block.source, lambda: states[0].so_far)
+
+        if self._passes is not None:
+            blocks = self._passes.blocks(blocks)
+        elif self._spool is not None:
+            blocks = self._spooled(blocks)
+        engines.fold(blocks, states, show_progress)
+
+    def _fold_on_cluster(
+        self, blocks: Iterator[Block], states: list[StreamState]
+    ) -> list[StreamState]:
+        """Fold all files into states, one or one a column, by the workers of a cluster."""
+        first, meter = next(blocks), self._meter
+        meter.gauge.count = 0  # the workers read the beginning again
+        states, notes = [state.fresh() for state in states], dict[str, Note]()
+
+        def take(part: Part, folded: engines.Folded) -> None:
+            for mine, theirs in zip(states, folded.states, strict=True):
+                mine.merge(theirs)
+            notes.update({note.text: note for note in folded.notes} | notes)
+            meter.gauge.count += part.size
+            meter.tell(sum(state.count for state in states), part.name, lambda: states[0].so_far)
+
+        options = read_options(self._request, "float64")._replace(note=None)
+        header = first._replace(values=first.values[:0], missing=None)
+        engines.fold_on_cluster(
+            [file for path in self._request.file or [] for file in find_files(path)],
+            partial(split_file, options=options),
+            partial(engines.fold_part, states=states, first=header),
+            take,
+            self._request.scheduler,
+        )
+        for note in notes.values():
+            NOTES.note_of_numbers(note)
+        return states
+
+    def compare(self, job: Job) -> Comparison:
+        """Compare the methods on a softmax or log-softmax, in two passes."""
+        state = StreamState([format_.name for format_ in job.formats])
+        with self._summed(state):
+            wholes = [self._whole(side.right.state, side.format) for side in state.sides]
+            vector = LongVector(job.function, job.candidates, state.sides, wholes)
+            for x in self._again():
+                with np.errstate(all="ignore"):
+                    vector.update(x)
+                self._meter.tell(state.count + vector.count, "the second pass")
+            return vector.result(state.source)
+
+    def elements(self, job: Job) -> Iterator[Array]:
+        """Yield the elements of one long vector; those in doubt take more passes than two."""
+        (format_,) = job.formats
+        state = StreamState([format_.name], plain=False)
+        with self._summed(state):
+            whole = self._whole(state.sides[0].right.state, format_)
+            count = state.count
+            for x in self._again():
+                yield whole.elements(job.function, format_.round(x), format_)
+                count += len(x)
+                self._meter.tell(count, "the second pass")
+
+    @contextmanager
+    def _summed(self, state: StreamState) -> Iterator[None]:
+        """Take one vector into a state; what cannot be read again is kept in a file meanwhile."""
+        self._meter.passes = 1 if self._passes is None else 2
+        with TemporaryFile(prefix="stablelse-") if self._passes is None else nullcontext() as spool:
+            self._spool = spool
+            self._fold_here(self._stream.blocks, [state])
+            yield
+
+    def _whole(self, state: Array, format_: Format) -> Whole:
+        return Whole(state, lambda: map(format_.round, self._again()))
+
+    def _again(self, columns: slice | None = None) -> Iterator[Array]:
+        """Read all numbers again, or those of some columns."""
+        if self._passes is None:
+            yield from self._kept()
+            return
+        blocks, _ = open_input(self._request, "float64", self._meter.again())
+        for block in self._passes.blocks(blocks):
+            yield _numbers(block, columns or slice(None))
+
+    def _spooled(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        """Yield the blocks, and keep their numbers."""
+        for block in blocks:
+            try:
+                self._spool.write(np.ascontiguousarray(_numbers(block), np.float64).data)
+            except OSError as error:
+                raise ReadError(
+                    f"cannot keep {block.source} in a temporary file: {error.strerror}; "
+                    "save it, and name the file with --file"
+                ) from error
+            yield block
+
+    def _kept(self) -> Iterator[Array]:
+        """Yield what was spooled."""
+        begin = 0
+        while True:
+            self._spool.seek(begin)  # others may have read it meanwhile
+            data = self._spool.read(_SPOOLED)
+            if not data:
+                return
+            begin += len(data)
+            yield np.frombuffer(data, np.float64)
+
+
+def _numbers(block: Block, columns: slice = slice(None)) -> Array:
+    """Return the numbers of a block in a row, without those that are missing."""
+    values = block.values[:, columns]
+    return values.reshape(-1) if block.missing is None else values[~block.missing[:, columns]]
