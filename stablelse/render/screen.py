@@ -375,7 +375,8 @@ class _Columns(NamedTuple):
         result, evaluation = self.result, self.result.evaluation
         assert evaluation is not None
         if column == "p" and names == ("s",) and result.total is not None:
-            return Text(self.part.glyphs.number(result.total, self.cells))
+            number = self.part.glyphs.number(result.total, self.cells)
+            return Text(number, self.style(result.total, 0))
         is_total = names == ("loss",) or names == (evaluation.operations[-1].symbol,)
         symbol = next((name for name in names if name in evaluation.results), "")
         here = self.total_symbol if is_total else self.term_symbol
