@@ -1,9 +1,9 @@
 """Attention with a causal mask, in float16: a finite sentinel leaks, and `where` does not.
 
-Every position attends to those up to itself: the scores of later ones are masked, and their softmax
-is exactly 0. The habit of adding -1e4 instead does the same until scores are as large as that: then
-the mask leaks, and a position sees the future. A position that may attend to nothing, for it is
-padding, has no softmax; `empty` says what it gets.
+Every position attends to itself and to earlier positions. The scores of later ones are masked, and
+their softmax is exactly 0. Many programs subtract 1e4 from these scores instead. That works until
+scores are as large as 1e4: then the mask leaks, and a position sees the future. A position of
+padding may attend to nothing and has no softmax; `empty` says what it gets.
 """
 
 import numpy as np
@@ -17,12 +17,12 @@ SCALE = 80
 
 
 def by_where(scores, may_attend):
-    """Return the softmax over the positions that may be attended to."""
+    """Return the softmax over the positions that the mask allows."""
     return softmax(scores, axis=-1, where=may_attend)
 
 
 def by_sentinel(scores, may_attend):
-    """Return the softmax of the scores, those of the other positions being lower by 1e4."""
+    """Return the softmax of the scores, after 1e4 is subtracted at the other positions."""
     return softmax(np.where(may_attend, scores, scores + SENTINEL), axis=-1)
 
 

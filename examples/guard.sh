@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Let logits through to the next step of a pipeline only if half precision can bear them.
+# Let logits through to the next step of a pipeline only if they survive half precision.
 set -euo pipefail
 place="$(mktemp -d)"
 trap 'rm -rf "$place"' EXIT
 
-# Two models' logits, a row an image: the second one's are ten thousand times as large.
+# The logits of two models, a row for each image. Those of the second are 10,000 times as large.
 awk 'BEGIN { for (row = 1; row <= 500; row++) print row % 7 - 3, row % 11, row % 13 / 2 }' \
   > "$place/small.csv"
 awk -F' ' '{ print $1 * 1e4, $2 * 1e4, $3 * 1e4 }' "$place/small.csv" > "$place/large.csv"

@@ -1,9 +1,9 @@
 """Which die was it? The forward algorithm of a hidden Markov model, in log space.
 
 The occasionally dishonest casino of R. Durbin, S. Eddy, A. Krogh & G. Mitchison, "Biological
-sequence analysis" (1998), section 3.2: a fair die is at times exchanged for one that shows a six
-every second time. The probability of a sequence of rolls is the sum over all ways the dice may
-have been exchanged, step by step:
+sequence analysis" (1998), section 3.2: now and then a fair die is replaced by one that
+shows a six every second time. The probability of a sequence of rolls is a sum over all sequences of
+dice, which is computed step by step:
 
     log f_t(j) = log e_j(roll_t) + logsumexp_i(log f_(t-1)(i) + log a_ij)
 """
@@ -19,7 +19,7 @@ SHOWS = np.array([[1 / 6] * 6, [1 / 10] * 5 + [1 / 2]])
 
 
 def sampled(rng):
-    """Return the dice [T] and what they showed [T], from 0 to 5."""
+    """Return the dice [T] and their rolls [T], from 0 to 5."""
     dice = [rng.choice(2, p=START)]
     while len(dice) < ROLLS:
         dice.append(rng.choice(2, p=CHANGE[dice[-1]]))
@@ -37,7 +37,7 @@ def forward(rolls):
 
 
 def underflow(rolls):
-    """Return at which roll, from 1, the product as a textbook writes it is zero."""
+    """Return the first roll, from 1, at which the textbook's product is zero."""
     f = START * SHOWS[:, rolls[0]]
     for t, roll in enumerate(rolls[1:], 2):
         f = f @ CHANGE * SHOWS[:, roll]
@@ -47,7 +47,7 @@ def underflow(rolls):
 
 
 def scaled(rolls):
-    """Return log p(rolls) by scaling every f_t to the sum 1, the usual way around."""
+    """Return log p(rolls) the usual way: scale every f_t to the sum 1."""
     f, log_p = START * SHOWS[:, rolls[0]], 0.0
     for roll in rolls[1:]:
         log_p += np.log(f.sum())

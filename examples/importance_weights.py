@@ -1,12 +1,12 @@
-"""Posterior means by importance sampling: sums whose terms have signs, and no size to speak of.
+"""Posterior means by importance sampling: sums of tiny terms with signs.
 
-A straight line is fitted to a thousand points by Bayes' rule. The samples come from the prior, the
-weight of each is its likelihood, some e^-1400, and what is wanted is a weighted mean of the slope,
-which is negative in some samples and positive in others:
+Bayes' rule fits a straight line to a thousand points. The samples come from the prior. The weight
+of a sample is its likelihood, about e^-1400. We want the weighted mean of the slope, which is
+negative in some samples and positive in others:
 
     E[slope] = sum_i w_i slope_i / sum_i w_i,  log|sum_i w_i slope_i| = logsumexp(log w, b=slope)
 
-With Gaussian priors and noise of a known size the answer is known, too.
+The priors are Gaussian and the size of the noise is known, so the right answer is known too.
 """
 
 import numpy as np
@@ -18,9 +18,9 @@ SLOPE, INTERCEPT = 0.02, -0.1
 
 
 def log_likelihood(samples, t, y):
-    """Return log p(y | slope, intercept) [S], the noise having the standard deviation 1."""
+    """Return log p(y | slope, intercept) [S], for noise of standard deviation 1."""
     slope, intercept = samples.T
-    # The squares of y - slope t - intercept, multiplied out: nothing of the size S x N is needed.
+    # The squares of y - slope t - intercept, multiplied out, need no array of size S x N.
     squares = (
         y @ y
         - 2 * (slope * (t @ y) + intercept * y.sum())

@@ -1,8 +1,8 @@
 """Fit a mixture of Gaussians to handwritten digits by expectation maximisation.
 
-The density of 64 pixels may be far below what floating point can hold, and then every outlier is
-alike, impossible, and belongs to no component. So the mixture is computed in logarithms:
-log p(x) = logsumexp_k(log w_k + log N(x; m_k, v_k)), and the responsibilities, the share of every
+The density of 64 pixels may be too small for floating point. Then the density of every outlier is
+0, and no component is responsible for it. So the mixture is computed in logarithms:
+log p(x) = logsumexp_k(log w_k + log N(x; m_k, v_k)). The responsibilities, the share of each
 component in an image, are a softmax of the same numbers.
 """
 
@@ -14,19 +14,19 @@ from stablelse import logsumexp, softmax
 
 COMPONENTS, STEPS, SEED = 10, 20, 0
 LARGEST_PIXEL = 16
-# A pixel that is black in all images of a component would have the variance 0.
+# Without it, a pixel that is black in all images of a component would have the variance 0.
 LEAST_VARIANCE = 1e-3
 
 
 def joint_log_density(x, weights, means, variances):
-    """Return log w_k + log N(x; m_k, v_k) [N, K], of Gaussians with independent pixels."""
+    """Return log w_k + log N(x; m_k, v_k) [N, K] for Gaussians with independent pixels."""
     scaled = (x[:, np.newaxis, :] - means) ** 2 / variances
     log_norm = np.log(2 * np.pi * variances).sum(axis=1)
     return np.log(weights) - 0.5 * (scaled.sum(axis=2) + log_norm)
 
 
 def maximised(x, responsibilities):
-    """Return the weights [K], means and variances [K, D] that are the likeliest."""
+    """Return the weights [K], means and variances [K, D] of the most likely mixture."""
     counts = responsibilities.sum(axis=0)[:, np.newaxis]
     means = responsibilities.T @ x / counts
     variances = responsibilities.T @ x**2 / counts - means**2
@@ -34,7 +34,7 @@ def maximised(x, responsibilities):
 
 
 def report(name, x, parameters):
-    """Print what is made of images, with and without logarithms."""
+    """Print the log-likelihood of images, with and without logarithms."""
     joint = joint_log_density(x, *parameters)
     log_likelihood = logsumexp(joint, axis=1)
     with np.errstate(divide="ignore"):

@@ -1,8 +1,8 @@
-"""What a cluster would make of a terabyte: a model, from what one part costs on one machine.
+"""How long a cluster would take for a terabyte: a model, from what one part costs on one machine.
 
-The costs in scaling.json are measured, by python tests/benchmarks/cluster.py --save. Storage is
-assumed to be as Amazon describes S3 ("Performance design patterns for Amazon S3"): 100 ms to the
-first byte, 87 MB/s for one request, 5,500 requests a second for names with one prefix.
+python tests/benchmarks/cluster.py --save measured the costs in scaling.json. The model assumes the
+storage that Amazon describes in "Performance design patterns for Amazon S3": 100 ms to the first
+byte, 87 MB/s for one request, 5,500 requests per second for names with one prefix.
 """
 
 import json
@@ -18,8 +18,8 @@ LATENCY = 0.1
 BYTES_A_SECOND = 87e6
 REQUESTS_A_SECOND = 5500
 
-#: Assumed of slow machines and of requests that are repeated: the last of every hundred parts
-#: takes five times as long, and so does the very last one.
+#: Slow machines and repeated requests: the last of every hundred parts takes five times as long,
+#: and so does the very last one. This is an assumption.
 SLOW, SLOWNESS = 100, 5
 
 #: Above so many parts, workers merge neighbours, one task for each group.
@@ -27,7 +27,7 @@ MOST_RESULTS = 1000
 
 
 class Case(NamedTuple):
-    """A way to read: what a part takes of a worker, of the scheduler and of the storage, in s."""
+    """A way to read: how many seconds a part takes of a worker, the scheduler and the storage."""
 
     name: str
     parts: int
@@ -56,7 +56,7 @@ def cases(costs):
 
 
 def seconds(case, workers, slowness=1):
-    """Give every part to the worker that is free first, as soon as it can be given out."""
+    """Return the time if each part goes to the first free worker as soon as it can start."""
     free = [0.0] * workers
     heapify(free)
     for part in range(case.parts):
@@ -67,7 +67,7 @@ def seconds(case, workers, slowness=1):
 
 
 def bound(case, workers):
-    """Name what all parts together take longest of."""
+    """Return which of the three takes the longest for all parts together."""
     demands = {
         "workers": case.parts * case.work / workers,
         "scheduler": case.parts * case.task,

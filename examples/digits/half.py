@@ -1,8 +1,8 @@
 """Train the digits network with the naive and with the shifted loss, in float16 and float32.
 
-Same seed, same images, same steps: the two losses are one function of the logits, written in two
-ways. Where a training dies, the program names the step and the image, and shows how the softmax of
-that row of logits came to be NaN, operation by operation.
+The seed, the images and the steps are the same. The two losses are one function of the logits,
+written in two ways. If a training dies, the program names the step and the image, and shows how the
+softmax of that row of logits became NaN, operation by operation.
 
 Run ``python examples/digits/half.py [losses.svg]``; the figure of the loss curves needs
 matplotlib.
@@ -28,7 +28,7 @@ from network import (
 )
 
 FORMATS = ("float16", "float32")
-# A curve of single batches is too rough to be read: as many losses as this are averaged.
+# A curve of single batches is too rough to read: it shows averages of this many losses.
 SMOOTHED = 45
 # Two colours that the colour-blind can tell apart (Okabe & Ito); one loss may hide the other.
 STYLES: dict[str, dict[str, Any]] = {
@@ -71,7 +71,7 @@ class Death(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A training: the mean loss of every step, how it ended, and what it has learned."""
+    """A training: the mean loss of every step, how it ended, and the network."""
 
     loss: str
     format: str
@@ -86,7 +86,7 @@ def run(training_images: Images, test: Images, loss: str, format_: str) -> Run:
     death = None
     for step in training(training_images, LOSSES[loss], format_):
         if death:
-            break  # the network has taken the step that it died of
+            break  # the network has already taken the step that killed it
         if not np.isfinite(step.losses).all():
             death = found_death(step)
         else:
@@ -116,7 +116,7 @@ def report(runs: Sequence[Run]) -> None:
 
 
 def show(one: Run) -> None:
-    """Show how the naive softmax of the row of logits that was the end came to be NaN."""
+    """Show how the naive softmax of the last row of logits became NaN."""
     numbers = [str(x) for x in one.death.logits.tolist()]
     arguments = ["softmax", *numbers, "--dtype", one.format]
     arguments += ["--method", "naive", "--steps"]

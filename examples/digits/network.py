@@ -5,7 +5,7 @@ the probability of each digit. Its loss is the negative log-likelihood of the la
 
     -log p(label | x) = logsumexp(logits) - logits[label]
 
-Every array has the dtype of the images and the weights, whichever it is.
+Every array has the dtype of the images and the weights.
 
 Symbols: N images of D pixels, H units of a layer, K digits.
 """
@@ -28,8 +28,7 @@ BATCH_SIZE = 32
 EPOCHS = 30
 LEARNING_RATE = 0.05
 MOMENTUM = 0.9
-# Every fifth image is held out: a sample of the whole file, whatever its order, that depends on no
-# random generator.
+# Every fifth image is held out: a sample of the whole file that needs no random generator.
 TEST_EVERY = 5
 LARGEST_PIXEL = 16
 
@@ -151,7 +150,7 @@ def descend(network: Network, velocity: Network, gradient: Network) -> None:
 
 
 def training(images: Images, loss: Loss, dtype: npt.DTypeLike = np.float64) -> Iterator[Step]:
-    """Train a network on the images from SEED, all of it in one format, and yield every step."""
+    """Train a network on the images, from SEED and in one format, and yield every step."""
     rng = np.random.default_rng(SEED)
     drawn = random_network(rng, images.x.shape[1], HIDDEN_UNITS, DIGITS)
     network = tuple(Layer(*(parameter.astype(dtype) for parameter in layer)) for layer in drawn)

@@ -1,9 +1,9 @@
-"""Execute a notebook, cell by cell, and print it with what its cells give now.
+"""Execute a notebook, cell by cell, and print it with the new outputs.
 
 Usage: python examples/notebook/execute.py tour.ipynb > executed.ipynb
 
-The cells run in IPython itself, which is what a Jupyter kernel is built on; a kernel, a server
-and the sockets between them are not needed. Cells may use all of it, but not ask for input.
+The cells run in IPython, on which Jupyter kernels are built. No kernel, server or socket is needed.
+Cells may do anything but ask for input.
 """
 
 import os
@@ -21,7 +21,7 @@ from traitlets.config import Config
 
 
 class Values(DisplayHook):
-    """Keeps what a cell's last line gives, by MIME types, instead of printing it."""
+    """Keeps the value of a cell's last line, by MIME types, instead of printing it."""
 
     data: dict[str, Any] | None = None
 
@@ -39,7 +39,7 @@ class Values(DisplayHook):
 
 
 def execute(path: Path) -> NotebookNode:
-    """Return the notebook executed in its own folder; raise where a cell does."""
+    """Return the notebook executed in its own folder; raise if a cell does."""
     notebook = nbformat.read(path, as_version=4)
     os.chdir(path.parent)
     config = Config({"HistoryManager": {"enabled": False}})

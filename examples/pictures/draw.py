@@ -1,4 +1,4 @@
-"""Draw the pictures of the README: what the command shows, saved by its own --save.
+"""Draw the pictures of the README and the guide with the command's own --save.
 
 Usage: python examples/pictures/draw.py [FOLDER]
 """
@@ -35,7 +35,7 @@ PICTURES = {
     ),
 }
 
-#: Those that are figures, and need matplotlib, whose versions draw not quite alike.
+#: These are figures of matplotlib, whose versions draw slightly differently.
 FIGURES = {"survival.svg"}
 
 
