@@ -77,7 +77,7 @@ INLINE unsigned settle_to(int format, char *p, real low, real high, int valid) {
     unsigned mask = (1u << valid) - 1;
     if (format == FLOAT64) {
         if (valid == LANES) store((double *)p, low);
-        else memcpy(p, &low, (size_t)valid * 8);
+        else store_part((double *)p, low, valid);
         return differ(low, high) & mask;
     }
     if (format == FLOAT32) {

@@ -63,15 +63,54 @@ typedef struct {
     real magic, lowest, gone; /* below max - FAR; below half the smallest number */
     words inverse;
     double error;
+    /* log_softmax: the logarithm of the sum and its error; again: is it QUICK's (1), or is there none (-1)? */
+    words L;
+    real L_error;
+    int again;
 } queue;
 INLINE unsigned careful_result(int function, const careful *c, real x, real *y) {
     return function == SOFTMAX ? careful_softmax(c, x, y) : careful_log_softmax(c, x, y);
+}
+/* x - L, L to `error`, is between the result + low and the result + high. Result + e = x - L.high exactly;
+   e - (L.low +- error) is rounded: 2^-106 of the result, and 2^-106 |L|, which `error` has to include. */
+INLINE real less_log(real x, words L, real error, real *low, real *high) {
+    words t = two_sum(x, -L.high);
+    real c = fma_(magnitude(t.high), all(0x1p-105), error);
+    *low = t.low - (L.low + c);
+    *high = t.low - (L.low - c);
+    return t.high;
+}
+/* The same rounded to float64; the lanes in doubt. */
+INLINE unsigned log_quotient(real x, words L, real error, int wide, real *y) {
+    real low, high, t = less_log(x, L, error, &low, &high);
+    *y = t + low;
+    unsigned bad = differ(*y, t + high);
+    if (!wide) return bad;
+    whole masked = (whole)(x == -INFINITY);
+    *y = select(masked, x, *y);
+    return bad & ~bits_of(masked);
+}
+/* log_softmax of a narrow format, where a result is next to zero: with the sum of QUICK. */
+static unsigned log_softmax_again(queue *q, real x, real *y) {
+    real low, high;
+    if (!q->again) {
+        total s;
+        q->again = sum_row(&q->c.r, QUICK, NULL, &s) ? 1 : -1;
+        q->L = log_of_total(&s, &q->L_error);
+        q->L_error += magnitude(q->L.high) * 0x1p-104;
+    }
+    if (q->again < 0) return ~0u;
+    whole masked = (whole)(x == -INFINITY);
+    real t = less_log(x, q->L, q->L_error, &low, &high);
+    unsigned bad = settle(q->c.r.format, t, low, high, y) & ~bits_of(masked);
+    *y = select(masked, x, *y);
+    return bad;
 }
 /* Settle a vector of the row in all ways there are. */
 static void settle_vector(queue *q, int64_t i, int valid) {
     double room[2 * LANES] ALIGNED;
     const double *x = elements(&q->c.r, i, valid, room);
-    real v = get(x, valid, x[0]), y;
+    real v = get(x, valid, x[0]), y = v;
     unsigned bad = 1, mask = (1u << valid) - 1;
     if (q->tier != NARROW) {
         real w = larger(q->lowest, v);
@@ -82,7 +121,8 @@ static void settle_vector(queue *q, int64_t i, int valid) {
         bad = settle(FLOAT64, p.high, p.low - error, p.low + error, &y);
         bad = (bad | less(v, q->lowest)) & ~less(v, q->gone) & mask;
         y = zero_below(y, v, q->gone);
-    }
+    } else if (q->function == LOG_SOFTMAX && q->c.r.format != FLOAT64 && !q->c.ready)
+        bad = log_softmax_again(q, v, &y) & mask;
     if (bad) {
         if (!q->c.ready) prepare(&q->c, &q->c.r);
         bad = careful_result(q->function, &q->c, v, &y) & mask;
@@ -187,23 +227,10 @@ INLINE void softmax_row(const row *r, int64_t from, int64_t to, const total *s, 
     }
     empty_queue(q);
 }
-/* x - L, L to `error`. t + e = x - L.high exactly; e - (L.low +- error) is rounded: 2^-106 |t| + 2^-106 |L|. */
-INLINE unsigned log_quotient(real x, words L, real error, int wide, real *y) {
-    words t = two_sum(x, -L.high);
-    real c = fma_(magnitude(t.high), all(0x1p-105), error);
-    real low = t.high + (t.low - (L.low + c)), high = t.high + (t.low - (L.low - c));
-    *y = low;
-    unsigned bad = differ(low, high);
-    if (!wide) return bad;
-    whole masked = (whole)(x == -INFINITY);
-    *y = select(masked, x, low);
-    return bad & ~bits_of(masked);
-}
 INLINE void log_softmax_row(const row *r, int64_t from, int64_t to, const total *s, queue *q, int wide) {
     double room[BLOCK + LANES] ALIGNED;
-    real error;
-    words L = log_of_total(s, &error);
-    error += magnitude(L.high) * 0x1p-104;
+    words L = q->L;
+    real error = fma_(magnitude(L.high), all(0x1p-104), q->L_error);
     for (int64_t j = from, m; j < to; j += m) {
         m = is_plain(r) || to - j < BLOCK ? to - j : BLOCK;
         const double *x = elements(r, j, m, room);
@@ -240,9 +267,8 @@ INLINE void narrow_row(const row *r, int64_t from, int64_t to, int function, int
     const total *s, const double *terms, queue *q) {
     double room[BLOCK + LANES] ALIGNED;
     int size = LAYOUTS[format].size;
-    real K = all(s->shift), magic = wide_magic_of(K), lowest = all(s->largest - FAR), R = 1 / all(s->high);
-    real L = narrow_logarithm(all(s->high), all(s->high) - 1, K);
-    real error = narrow_log_error(L, all(s->error));
+    real magic = wide_magic_of(all(s->shift)), lowest = all(s->largest - FAR), R = 1 / all(s->high);
+    real L = q->L.high, error = q->L_error;
     real less_ = R * (1 - (s->error + NARROW_QUOTIENT)), more = all(1 + 2.1 * (s->error + NARROW_QUOTIENT));
     table16 T = scaled_table(terms ? all(1) : less_);
     for (int64_t j = from, m; j < to; j += m) {
@@ -311,9 +337,21 @@ static int tier_of(const job *j) {
     return j->format != FLOAT64 ? NARROW : j->function == SOFTMAX && j->length >= LONG ? ACCURATE : QUICK;
 }
 
-/* Results from..to of row i, with its total. known: what careful.h has to know of it, or NULL. */
+/* The logarithms of LANES sums, in one word for narrow formats. */
+INLINE words logs_of(int format, words S, real K, real sum_error, real *error) {
+    if (format != FLOAT64) {
+        real L = narrow_logarithm(S.high, S.high - 1, K);
+        *error = narrow_log_error(L, sum_error);
+        return (words){L, all(0)};
+    }
+    words L = logarithm(S, ordered_sum(S.high - 1, S.low), K, error);
+    *error += sum_error;
+    return L;
+}
+/* Results from..to of row i, with its total and, for log_softmax, that one's logarithm. known: what careful.h
+   has to know of the row, or NULL. */
 static void spread(const job *j, int64_t i, int64_t from, int64_t to, const total *s, const double *terms,
-    const careful *known, doubts *d) {
+    const careful *known, words L, real L_error, doubts *d) {
     row r = row_of(j, i);
     int64_t at = i * j->length;
     char *y = j->y + at * LAYOUTS[j->format].size;
@@ -321,6 +359,7 @@ static void spread(const job *j, int64_t i, int64_t from, int64_t to, const tota
     int wide = !(s->least >= s->largest - FAR);
     queue q;
     q.function = j->function; q.count = 0; q.first = at; q.y = y; q.d = d; q.tier = NARROW;
+    q.L = L; q.L_error = L_error; q.again = 0;
     if (known) q.c = *known;
     q.c.r = r; q.c.ready = known != NULL;
     if (j->format != FLOAT64) narrow_row_of(&r, from, to, j->function, s, terms, &q);
@@ -332,68 +371,68 @@ static void spread(const job *j, int64_t i, int64_t from, int64_t to, const tota
     }
     else { if (wide) log_softmax_row(&r, from, to, s, &q, 1); else log_softmax_row(&r, from, to, s, &q, 0); }
 }
-static void spread_rows(const job *j, doubts *d) {
+static void softmax_rows(const job *j, doubts *d) {
     double terms[2 * KEPT] ALIGNED;
-    int keep = j->function == SOFTMAX && j->length < BLOCK;
+    int keep = j->length < BLOCK;
     for (int64_t i = 0; i < j->rows; i++) {
         row r = row_of(j, i);
         total s;
         sum_row(&r, tier_of(j), keep ? terms : NULL, &s);
-        spread(j, i, 0, j->length, &s, keep ? terms : NULL, NULL, d);
+        spread(j, i, 0, j->length, &s, keep ? terms : NULL, NULL, (words){all(0), all(0)}, all(0), d);
     }
 }
-/* LANES sums to logarithms at once */
-INLINE unsigned logsumexp_of_sums(int narrow_format, words S, real K, real sum_error, real *estimate,
-    real *low, real *high) {
-    real error;
-    if (narrow_format) {
-        *estimate = narrow_logarithm(S.high, S.high - 1, K);
-        error = narrow_log_error(*estimate, sum_error);
-        *low = *estimate - error;
-        *high = *estimate + error;
-        return 0;
+/* The sums of m rows, and their logarithms, a lane each; odd: rows without one. */
+static words logs_of_rows(const job *j, int64_t first, int m, total *s, real *error, unsigned *odd) {
+    words S = {all(1), all(0)};
+    real K = all(0), sum_error = all(0);
+    *odd = 0;
+    for (int k = 0; k < m; k++) {
+        row r = row_of(j, first + k);
+        if (!sum_row(&r, tier_of(j), NULL, &s[k])) { *odd |= 1u << k; continue; }
+        S.high[k] = s[k].high; S.low[k] = s[k].low; K[k] = s[k].shift; sum_error[k] = s[k].error;
     }
-    words L = logarithm(S, ordered_sum(S.high - 1, S.low), K, &error);
-    error += sum_error;
-    *estimate = L.high;
-    *low = L.high + (L.low - error);
-    *high = L.high + (L.low + error);
-    return 0;
+    return logs_of(j->format, S, K, sum_error, error);
+}
+static void log_softmax_rows(const job *j, doubts *d) {
+    int together = j->length < BLOCK ? LANES : 1; /* as long as they stay in the cache */
+    for (int64_t i = 0; i < j->rows; i += together) {
+        int m = j->rows - i < together ? (int)(j->rows - i) : together;
+        total s[LANES];
+        real error;
+        unsigned odd;
+        words L = logs_of_rows(j, i, m, s, &error, &odd);
+        for (int k = 0; k < m; k++)
+            spread(j, i + k, 0, j->length, &s[k], NULL, NULL, (words){all(L.high[k]), all(L.low[k])}, all(error[k]), d);
+    }
 }
 static void logsumexp_rows(const job *j, doubts *d) {
-    int size = LAYOUTS[j->format].size, narrow_format = j->format != FLOAT64;
-    words S = {all(1), all(0)};
-    real K = all(0), error = all(0), estimate, low, high;
-    unsigned odd = 0;
-    for (int64_t i = 0; i < j->rows; i++) {
-        int lane = (int)(i % LANES), valid = lane + 1;
-        row r = row_of(j, i);
-        total s;
-        if (!sum_row(&r, tier_of(j), NULL, &s)) { s = (total){0, 1, 0, 0, 0, 0}; odd |= 1u << lane; }
-        S.high[lane] = s.high; S.low[lane] = s.low; K[lane] = s.shift; error[lane] = s.error;
-        if (valid < LANES && i < j->rows - 1) continue;
-        logsumexp_of_sums(narrow_format, S, K, error, &estimate, &low, &high);
-        int64_t first = i - lane;
-        unsigned bad = (undecided(j->format, low, high) | odd) & ((1u << valid) - 1);
-        write(j->format, j->y + first * size, low, valid);
+    int size = LAYOUTS[j->format].size;
+    for (int64_t i = 0; i < j->rows; i += LANES) {
+        int m = j->rows - i < LANES ? (int)(j->rows - i) : LANES;
+        total s[LANES];
+        real error;
+        unsigned odd;
+        words L = logs_of_rows(j, i, m, s, &error, &odd);
+        real low = L.high + (L.low - error), high = L.high + (L.low + error);
+        unsigned bad = (undecided(j->format, low, high) | odd) & ((1u << m) - 1);
+        write(j->format, j->y + i * size, low, m);
         for (; bad; bad &= bad - 1) {
             int k = __builtin_ctz(bad);
-            r = row_of(j, first + k);
-            if (odd >> k & 1) odd_row(LOGSUMEXP, &r, 0, 1, j->y + (first + k) * size, first + k, d);
-            else logsumexp_again(&r, estimate[k], j->y + (first + k) * size, first + k, d);
+            row r = row_of(j, i + k);
+            if (odd >> k & 1) odd_row(LOGSUMEXP, &r, 0, 1, j->y + (i + k) * size, i + k, d);
+            else logsumexp_again(&r, L.high[k], j->y + (i + k) * size, i + k, d);
         }
-        odd = 0;
     }
 }
 /* ---- One row in pieces */
 static void settle_range(const job *j, int64_t from, int64_t to, const total *s, doubts *d) {
-    if (j->function != LOGSUMEXP) { spread(j, 0, from, to, s, NULL, NULL, d); return; }
     row r = row_of(j, 0);
-    if (!(s->high > 0)) { odd_row(LOGSUMEXP, &r, 0, 1, j->y, 0, d); return; }
-    real estimate, low, high;
-    logsumexp_of_sums(j->format != FLOAT64, (words){all(s->high), all(s->low)}, all(s->shift), all(s->error),
-        &estimate, &low, &high);
+    if (j->function == LOGSUMEXP && !(s->high > 0)) { odd_row(LOGSUMEXP, &r, 0, 1, j->y, 0, d); return; }
+    real error;
+    words L = logs_of(j->format, (words){all(s->high), all(s->low)}, all(s->shift), all(s->error), &error);
+    if (j->function != LOGSUMEXP) { spread(j, 0, from, to, s, NULL, NULL, L, error, d); return; }
+    real low = L.high + (L.low - error);
     write(j->format, j->y, low, 1);
-    if (undecided(j->format, low, high)) logsumexp_again(&r, estimate[0], j->y, 0, d);
+    if (undecided(j->format, low, L.high + (L.low + error))) logsumexp_again(&r, L.high[0], j->y, 0, d);
 }
 #endif

@@ -19,10 +19,7 @@ typedef struct { const char *x; int64_t n, stride; int format; const char *mask;
 } while (0)
 
 INLINE real get(const double *p, int valid, double other) {
-    if (valid == LANES) return load(p);
-    real a = all(other);
-    for (int i = 0; i < valid; i++) a[i] = p[i];
-    return a;
+    return valid == LANES ? load(p) : load_part(p, valid, all(other));
 }
 static int is_plain(const row *r) { /* float64, side by side, aligned, not masked */
     return r->format == FLOAT64 && !r->mask && r->stride == 8 && !((uintptr_t)r->x & 7);
@@ -40,10 +37,7 @@ INLINE void decode_all(const char *x, int64_t stride, int64_t m, const layout f,
 }
 /* Vector i of n float32 side by side, padded with -inf */
 INLINE real get_float32(const float *x, int64_t i, int64_t n) {
-    if (i + LANES <= n) return widen(x + i);
-    float a[LANES];
-    for (int j = 0; j < LANES; j++) a[j] = i + j < n ? x[i + j] : -INFINITY;
-    return widen(a);
+    return i + LANES <= n ? widen(x + i) : widen_part(x + i, (int)(n - i), -INFINITY);
 }
 /* Elements i .. i + m as float64: where they are (is_plain), or in `room`, padded with -inf. */
 static const double *elements(const row *r, int64_t i, int64_t m, double *room) {

@@ -3,7 +3,11 @@
 #define STABLELSE_SHORT_H
 #include "long.h"
 
-#define SHORT 128 /* rows shorter than this are short */
+#define SHORT 128 /* rows shorter than this are short; */
+#define SHORT_PAIRS 72 /* for softmax and log_softmax of float64, whose results are stored across, these */
+static int is_short(const job *j) {
+    return j->length < (j->format == FLOAT64 && j->function != LOGSUMEXP ? SHORT_PAIRS : SHORT);
+}
 typedef struct { double at[SHORT * LANES] ALIGNED; } block; /* element j of row r is at[j * LANES + r] */
 
 /* The elements of `valid` rows; the others are 0. */
@@ -111,18 +115,16 @@ INLINE unsigned take_settled(real *to, real y, unsigned doubtful, unsigned left)
 }
 INLINE void short_logsumexp(const job *j, int format, int64_t first, int valid, const block *t, real largest,
     real K, verdict *v) {
-    real copies, estimate, low, high, y;
+    real copies, error, y;
     int size = LAYOUTS[format].size;
     words S = sum_lanes(t, j->length, format, 0, largest, largest, &copies, NULL, NULL);
-    logsumexp_of_sums(format != FLOAT64, S, K, all(format == FLOAT64 ? QUICK_SUM : NARROW_SUM), &estimate,
-        &low, &high);
+    words L = logs_of(format, S, K, all(format == FLOAT64 ? QUICK_SUM : NARROW_SUM), &error);
+    real estimate = L.high, low = L.high + (L.low - error), high = L.high + (L.low + error);
     v->odd |= ~less(all(0), S.high);
     unsigned bad = undecided(format, low, high) & ~v->odd & ((1u << valid) - 1);
     if (UNLIKELY(bad) && format != FLOAT64) {
-        real error;
         S = sum_lanes(t, j->length, FLOAT64, 0, largest, largest, &copies, NULL, NULL);
-        words L = logarithm(S, ordered_sum(S.high - 1, S.low), K, &error);
-        error += QUICK_SUM;
+        L = logs_of(FLOAT64, S, K, all(QUICK_SUM), &error);
         unsigned left = settle(format, L.high, L.low - error, L.low + error, &y);
         bad = take_settled(&low, y, bad, left);
     }

@@ -81,6 +81,14 @@ INLINE real replace_below(real a, real b, real x, real y) {
     return (real)_mm512_mask_mov_pd((__m512d)a, _mm512_cmp_pd_mask((__m512d)x, (__m512d)y, _CMP_LT_OQ), (__m512d)b);
 }
 INLINE real widen(const float *p) { return (real)_mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+/* The first `valid` lanes from or to memory, which is touched nowhere else; the other lanes are `other`. */
+INLINE real load_part(const double *p, int valid, real other) {
+    return (real)_mm512_mask_loadu_pd((__m512d)other, (__mmask8)((1u << valid) - 1), p);
+}
+INLINE void store_part(double *p, real a, int valid) { _mm512_mask_storeu_pd(p, (__mmask8)((1u << valid) - 1), (__m512d)a); }
+INLINE real widen_part(const float *p, int valid, float other) {
+    return (real)_mm512_cvtps_pd(_mm256_mask_loadu_ps(_mm256_set1_ps(other), (__mmask8)((1u << valid) - 1), p));
+}
 INLINE floats larger_floats(floats a, floats b) { return (floats)_mm512_max_ps((__m512)a, (__m512)b); }
 INLINE floats smaller_floats(floats a, floats b) { return (floats)_mm512_min_ps((__m512)a, (__m512)b); }
 /* a as float32 to p, 0 instead of -0; where does it differ from b as float32? */
@@ -127,6 +135,15 @@ INLINE unsigned differ(real a, real b) { return bits_of((whole)(a != b)); }
 INLINE real zero_below(real a, real x, real y) { return (real)(~(whole)(x < y) & (whole)a); }
 INLINE real replace_below(real a, real b, real x, real y) { return select((whole)(x < y), b, a); }
 INLINE real widen(const float *p) { return (real)_mm256_cvtps_pd(_mm_loadu_ps(p)); }
+INLINE whole first_lanes(int valid) { return (whole)((whole){0, 1, 2, 3} < (whole){valid, valid, valid, valid}); }
+INLINE real load_part(const double *p, int valid, real other) {
+    return select(first_lanes(valid), (real)_mm256_maskload_pd(p, (__m256i)first_lanes(valid)), other);
+}
+INLINE void store_part(double *p, real a, int valid) { _mm256_maskstore_pd(p, (__m256i)first_lanes(valid), (__m256d)a); }
+INLINE real widen_part(const float *p, int valid, float other) {
+    ints mask = (ints){0, 1, 2, 3} < (ints){valid, valid, valid, valid};
+    return select(first_lanes(valid), (real)_mm256_cvtps_pd(_mm_maskload_ps(p, (__m128i)mask)), all(other));
+}
 INLINE floats larger_floats(floats a, floats b) { return (floats)_mm256_max_ps((__m256)a, (__m256)b); }
 INLINE floats smaller_floats(floats a, floats b) { return (floats)_mm256_min_ps((__m256)a, (__m256)b); }
 INLINE unsigned narrow(float *p, real a, real b) {
@@ -158,6 +175,16 @@ INLINE real smaller(real a, real b) { return select((whole)(a < b), a, b); }
 INLINE real zero_below(real a, real x, real y) { return (real)(~(whole)(x < y) & (whole)a); }
 INLINE real replace_below(real a, real b, real x, real y) { return select((whole)(x < y), b, a); }
 INLINE real widen(const float *p) { return (real)vcvt_f64_f32(vld1_f32(p)); }
+INLINE real load_part(const double *p, int valid, real other) {
+    for (int i = 0; i < valid; i++) other[i] = p[i];
+    return other;
+}
+INLINE void store_part(double *p, real a, int valid) { for (int i = 0; i < valid; i++) p[i] = a[i]; }
+INLINE real widen_part(const float *p, int valid, float other) {
+    real a = all(other);
+    for (int i = 0; i < valid; i++) a[i] = p[i];
+    return a;
+}
 INLINE floats larger_floats(floats a, floats b) {
     uint32x4_t m = vcgtq_f32((float32x4_t)a, (float32x4_t)b);
     return (floats)vbslq_f32(m, (float32x4_t)a, (float32x4_t)b);

@@ -171,7 +171,12 @@ static void settle_elements(const job *j, const state *states, doubts *d) {
         if (!(fabs(states[i].top) <= DBL_MAX)) { fill(j->format, y, LAYOUTS[j->format].nan, j->length); continue; }
         careful_of_state(&states[i], &c, &t);
         /* the quotients of softmax_row have no room for more */
-        if (c.origin == 0 && (j->format != FLOAT64 || t.error < 0x1p-70)) { spread(j, i, 0, j->length, &t, NULL, &c, d); continue; }
+        if (c.origin == 0 && (j->format != FLOAT64 || t.error < 0x1p-70)) {
+            real error;
+            words L = logs_of(j->format, (words){all(t.high), all(t.low)}, all(t.shift), all(t.error), &error);
+            spread(j, i, 0, j->length, &t, NULL, &c, L, error, d);
+            continue;
+        }
         queue q = {.function = j->function, .first = i * j->length, .y = y, .d = d, .c = c, .tier = NARROW};
         q.c.r = row_of(j, i);
         for (int64_t k = 0; k < j->length; k += LANES)
