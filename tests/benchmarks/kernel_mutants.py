@@ -77,7 +77,6 @@ MUTANTS = [
     ("short.h", "real error = p.high * (2 * QUICK_SUM);", "real error = all(0);"),
     ("short.h", "all(format == FLOAT64 ? QUICK_SUM : NARROW_SUM), &estimate", "all(0), &estimate"),
     ("short.h", "R * (1 - (NARROW_SUM + NARROW_QUOTIENT))", "R"),
-    ("short.h", "low = select(top, -lambda - own, low);", ""),
     ("short.h", "high = to_odd(d.high, to_odd(d.low, error - lambda))", "high = low"),
     ("short.h", "bad = (bad | below) & ~less(x, gone);", "bad &= ~less(x, gone);"),
     ("short.h", "L.low += lambda.low;", ""),
@@ -90,7 +89,10 @@ MUTANTS = [
     ("labels.h", "all(CAREFUL(r->n)), magnitude(t.high) * 0x1p-92", "all(0), all(0)"),
     ("labels.h", "words factor = multiply(a.inverse, f->s)", "words factor = a.inverse"),
     ("labels.h", " | bits_of(lost)", ""),
-    ("labels.h", "bad |= less(size, all(0x1p-800))", "bad |= less(size, all(0))"),
+    ("labels.h", "all(0x1p-1070), all(0));", "all(0), all(0));"),
+    # rows one by one
+    ("long.h", "q->L = log_of_total(&s, &q->L_error);", "q->L = log_of_total(&s, &q->L_error), q->L_error = all(0);"),
+    ("long.h", "*low = t.low - (L.low + c);", "*low = t.low - c;"),
     # states
     ("state.h", "multiply(multiply(E, (words){all(1), d.low}), T)", "multiply(E, T)"),
     ("state.h", "error = 1.01 * E.high[0] * error + T.high[0] * MERGE_TERM;", "error = 0;"),

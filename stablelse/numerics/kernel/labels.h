@@ -66,8 +66,9 @@ static int label_row(const row *r, int64_t l, labelled *a) {
 
 /* s softmax(x)_j - t_j, and -s (1 - softmax(x)_l) + o for the label: s and o are in words, s between 2^-100 and
    2^100; so are o and the t, which err by 2^-93 of themselves at most, or 0. Beside CAREFUL(n) |s p| and
-   2^-92 |t| there is nothing: the two are added exactly, but for low words, and these are below 2^-36 s p and
-   2^-52 t, so three roundings of them are below 2^-87 and 2^-104. */
+   2^-92 |t| there is 2^-1070: three operations of s p may underflow, and lose 2^-1075 each. The two are added
+   exactly, but for low words, and these are below 2^-36 s p and 2^-52 t, so three roundings of them are below
+   2^-87 and 2^-104. */
 typedef struct { words s, o; const double *t, *t_low; } target;
 static void gradient_row(const row *r, int64_t l, const target *f, char *y, int64_t at, doubts *d) {
     double room[BLOCK + LANES] ALIGNED, place[LANES] ALIGNED;
@@ -99,11 +100,10 @@ static void gradient_row(const row *r, int64_t l, const target *f, char *y, int6
             p = (words){select(label, -own.high, p.high), select(label, -own.low, p.low)};
             t = (words){select(label, -f->o.high, t.high), select(label, -f->o.low, t.low)};
             words s = two_sum(p.high, -t.high);
-            real b = s.low + (p.low - t.low), z, size = magnitude(s.high);
+            real b = s.low + (p.low - t.low), z;
             real error = fma_(magnitude(p.high), all(CAREFUL(r->n)), magnitude(t.high) * 0x1p-92);
+            error += select((whole)(p.high != 0), all(0x1p-1070), all(0));
             unsigned bad = settle(r->format, s.high, b - error, b + error, &z) | bits_of(lost);
-            /* low words that underflow have lost their bounds */
-            if (wide) bad |= less(size, all(0x1p-800)) & bits_of((whole)(p.high != 0) | (whole)(t.high != 0));
             write(r->format, y + (i + j) * layout.size, z, valid);
             bad &= (1u << valid) - 1;
             if (UNLIKELY(bad)) doubt(d, at + i + j, 1, bad);
