@@ -98,7 +98,6 @@ MUTANTS = [
     ("state.h", "error = 1.01 * E.high[0] * error + T.high[0] * MERGE_TERM;", "error = 0;"),
     ("state.h", "+ error * scaling(K[0] - scale)[0] + R.high[0] * 0x1p-103", ""),
     ("state.h", "error == 0 ? 0 : error + R.high[0] * 0x1p-103", "0"),
-    ("state.h", "real left = b.low + c.low,", "real left = b.low,"),
     ("state.h", "s->near_error += t->near_error + size[0] * 0x1p-51;", ""),
     ("state.h", "t.near_error += NEAR_TERM * 1.01 * t.near[0] + 0x1p-134;", ""),
     ("state.h", "s->error = Q.high[0] * (t->error + 0x1.3p-82);", "s->error = 0x1p-99;"),
