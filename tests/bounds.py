@@ -244,7 +244,7 @@ def _near_state(phases, rng, count):
 @_ratio("label: its loss, 1 - p and the inverse")
 def _label(phases, rng, count):
     worst = 0.0
-    # The series of exp errs most half a step from an entry of its table: there are the other element
+    # exp errs most half a step from an entry of its table: there are the other element
     # and the loss, so that both errors add up, and the label is on an entry.
     entry = rng.integers(-900, 900, 400)
     pairs = np.column_stack([entry, entry - np.arange(1200, 1600) - 0.5]) * np.log(2) / 1024

@@ -91,7 +91,11 @@ MUTANTS = [
     ("labels.h", " | bits_of(lost)", ""),
     ("labels.h", "all(0x1p-1070), all(0));", "all(0), all(0));"),
     # rows one by one
-    ("long.h", "q->L = log_of_total(&s, &q->L_error);", "q->L = log_of_total(&s, &q->L_error), q->L_error = all(0);"),
+    (
+        "long.h",
+        "q->L = log_of_total(&s, &q->L_error);",
+        "q->L = log_of_total(&s, &q->L_error), q->L_error = all(0);",
+    ),
     ("long.h", "*low = t.low - (L.low + c);", "*low = t.low - c;"),
     # states
     ("state.h", "multiply(multiply(E, (words){all(1), d.low}), T)", "multiply(E, T)"),
