@@ -38,7 +38,6 @@ from stablelse.numerics.running import (
     RunningLogSumExp,
     RunningNaive,
     RunningShifted,
-    piece_sum,
 )
 from stablelse.numerics.states import Whole
 
@@ -140,14 +139,10 @@ class FormatState:
         self.right.update(x)
 
     def _take_naive(self, x: Array, scratch: Array, block: _Block, begin: int) -> None:
-        self.naive.count += len(x)
         before = self.naive.total
-        if self.naive.is_settled:
-            if np.isnan(self.maximum):
-                self.naive.total = self.maximum
+        terms = self.naive.take(x, self.maximum, scratch)
+        if terms is None:
             return
-        terms = np.exp(x, out=scratch)
-        self.naive.add(piece_sum(self.format)(terms))
         had_term = (Method.NAIVE, "e", FindingKind.OVERFLOW) in self.findings
         if np.isinf(self.naive.total) and np.isfinite(terms).all() and not had_term:
             sums = np.cumsum(terms) + before

@@ -8,8 +8,8 @@ are added one after another, so that their last digits depend on where the block
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -35,7 +35,80 @@ class LogSum(NamedTuple):
     error: float
 
 
-class RunningLogSumExp:
+class _Running:
+    """What all running sums share: they take in numbers, and merge with others of their kind."""
+
+    __slots__ = ("count", "format")
+
+    def __init__(self, dtype: str = "float64") -> None:
+        self.format = find_format(dtype)
+        self.count = 0
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.count:,} numbers: {self.result()}>"
+
+    def update(self, x: npt.ArrayLike) -> Self:
+        """Take in numbers.
+
+        Parameters
+        ----------
+        x : array_like
+            Real numbers, any shape, which are rounded to the format; `RunningLogSumExp` rounds
+            longdouble to float64, and nothing else.
+
+        Returns
+        -------
+        Self
+            Itself.
+
+        Raises
+        ------
+        TypeError
+            If x does not hold real numbers.
+        """
+        numbers = real_numbers(x)
+        with np.errstate(all="ignore"):
+            self._add(numbers)
+        return self
+
+    def merge(self, other: Self) -> Self:
+        """Take in all numbers that another one has seen.
+
+        Parameters
+        ----------
+        other : Self
+            Unchanged.
+
+        Returns
+        -------
+        Self
+            Itself.
+        """
+        self.count += other.count
+        with np.errstate(all="ignore"):
+            self._join(other)
+        return self
+
+    def result(self) -> Any:
+        """Return the log-sum-exp of the numbers so far."""
+        raise NotImplementedError
+
+    def take(self, x: Array, x_max: Any, scratch: Array | None = None) -> Array | None:
+        """Take in a piece of the format whose largest number is known."""
+        raise NotImplementedError
+
+    def _add(self, numbers: Array) -> None:
+        flat = numbers.reshape(-1)
+        for begin in range(0, len(flat), PIECE):
+            piece = flat[begin : begin + PIECE]
+            piece = piece if piece.dtype == self.format.dtype else self.format.round(piece)
+            self.take(piece, np.maximum.reduce(piece))
+
+    def _join(self, other: Self) -> None:
+        raise NotImplementedError
+
+
+class RunningLogSumExp(_Running):
     """The log-sum-exp of all numbers so far.
 
     It takes constant memory, pickles to a few numbers, and merges with others of its kind, in
@@ -60,55 +133,18 @@ class RunningLogSumExp:
     np.float64(1002.4076059644444)
     """
 
-    __slots__ = ("_format", "count", "state")
+    __slots__ = ("state",)
 
     def __init__(self, dtype: str = "float64") -> None:
-        self._format = find_format(dtype)
-        self.count = 0
+        super().__init__(dtype)
         self.state = states.empty(1)
 
-    def __repr__(self) -> str:
-        return f"<RunningLogSumExp of {self.count:,} numbers: {self.result()}>"
+    def _add(self, numbers: Array) -> None:
+        self.count += numbers.size
+        states.add(self.state, numbers.reshape(1, -1), self.format)
 
-    def update(self, x: npt.ArrayLike) -> RunningLogSumExp:
-        """Take in numbers.
-
-        Parameters
-        ----------
-        x : array_like
-            Real numbers, any shape; longdouble is rounded to float64.
-
-        Returns
-        -------
-        RunningLogSumExp
-            Itself.
-
-        Raises
-        ------
-        TypeError
-            If x does not hold real numbers.
-        """
-        row = real_numbers(x).reshape(1, -1)
-        self.count += row.size
-        states.add(self.state, row, self._format)
-        return self
-
-    def merge(self, other: RunningLogSumExp) -> RunningLogSumExp:
-        """Take in all numbers that another one has seen.
-
-        Parameters
-        ----------
-        other : RunningLogSumExp
-            Unchanged.
-
-        Returns
-        -------
-        RunningLogSumExp
-            Itself.
-        """
-        self.count += other.count
+    def _join(self, other: Self) -> None:
         states.merge(self.state, other.state)
-        return self
 
     def result(self, dtype: str | None = None, *, return_certificate: bool = False) -> Any:
         """Return the log-sum-exp of the numbers so far; -inf of none.
@@ -134,7 +170,7 @@ class RunningLogSumExp:
         ValueError
             If the format is unknown, or longdouble.
         """
-        format_ = self._format if dtype is None else find_format(dtype)
+        format_ = self.format if dtype is None else find_format(dtype)
         if format_.name == "longdouble":
             raise ValueError("a running sum has too few digits for longdouble")
         value, settled, ulps, is_near = states.rounded(self.state, format_)
@@ -162,20 +198,12 @@ class RunningLogSumExp:
         return LogSum(*words)
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return (self._format.name, self.count, self.state.tolist()[0])
+        return (self.format.name, self.count, self.state.tolist()[0])
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         name, self.count, numbers = state
-        self._format, self.state = find_format(name), states.empty(1)
+        self.format, self.state = find_format(name), states.empty(1)
         self.state[0] = numbers
-
-
-def pieces(x: Array, format_: Format) -> Iterator[Array]:
-    """Cut numbers into vectors of bounded length, each rounded to the format."""
-    flat = x.reshape(-1)
-    for begin in range(0, len(flat), PIECE):
-        piece = flat[begin : begin + PIECE]
-        yield piece if piece.dtype == format_.dtype else format_.round(piece)
 
 
 def piece_sum(format_: Format) -> Callable[[Array], Any]:
@@ -188,7 +216,7 @@ def piece_sum(format_: Format) -> Callable[[Array], Any]:
     return lambda terms: pairwise_sum(terms)[0]
 
 
-class RunningNaive:
+class RunningNaive(_Running):
     """The naive log-sum-exp of all numbers so far: the logarithm of a plain sum of exponentials.
 
     Once the sum is infinite or NaN it stays so, and no exponential is computed any more.
@@ -214,51 +242,29 @@ class RunningNaive:
     np.float64(inf)
     """
 
-    __slots__ = ("count", "format", "total")
+    __slots__ = ("total",)
 
     def __init__(self, dtype: str = "float64") -> None:
-        self.format = find_format(dtype)
-        self.count = 0
+        super().__init__(dtype)
         self.total = self.format.dtype.type(0)
-
-    def __repr__(self) -> str:
-        return f"<RunningNaive of {self.count:,} numbers: {self.result()}>"
-
-    def update(self, x: npt.ArrayLike) -> RunningNaive:
-        """Take in real numbers, any shape; return itself.
-
-        Raises
-        ------
-        TypeError
-            If x does not hold real numbers.
-        """
-        numbers = real_numbers(x)
-        if self.is_settled:
-            if np.isnan(np.max(numbers, initial=-np.inf)):
-                self.total = self.format.round(np.nan)[()]
-        else:
-            add_up = piece_sum(self.format)
-            with np.errstate(all="ignore"):
-                for piece in pieces(numbers, self.format):
-                    self.add(add_up(np.exp(piece)))
-        self.count += numbers.size
-        return self
 
     @property
     def is_settled(self) -> bool:
         """Whether the sum is infinite or NaN, so that what follows changes nothing that shows."""
         return not np.isfinite(self.total)
 
-    def add(self, total: Any) -> None:
-        """Add a sum of exponentials, of the format."""
-        self.total = self.total + total
+    def take(self, x: Array, x_max: Any, scratch: Array | None = None) -> Array | None:
+        """Take in a piece, and return its exponentials, in `scratch`, if they were computed."""
+        self.count += len(x)
+        if self.is_settled:
+            self.total = x_max if np.isnan(x_max) else self.total
+            return None
+        terms = np.exp(x, out=scratch)
+        self.total = self.total + piece_sum(self.format)(terms)
+        return terms
 
-    def merge(self, other: RunningNaive) -> RunningNaive:
-        """Take in all numbers that another one has seen; return itself."""
-        with np.errstate(all="ignore"):
-            self.add(other.total)
-        self.count += other.count
-        return self
+    def _join(self, other: Self) -> None:
+        self.total = self.total + other.total
 
     def result(self) -> Any:
         """Return the logarithm of the sum, a scalar of the format; -inf of no numbers."""
@@ -266,7 +272,7 @@ class RunningNaive:
             return np.log(self.total)
 
 
-class RunningShifted:
+class RunningShifted(_Running):
     """The shifted log-sum-exp of all numbers so far, the shift being the largest of them.
 
     The sum of exp(x_i - m) is scaled by exp(m - m') wherever a larger m' comes (Milakov &
@@ -290,49 +296,28 @@ class RunningShifted:
         The sum of exp(x_i - shift), in the format.
     """
 
-    __slots__ = ("count", "format", "shift", "total")
+    __slots__ = ("shift", "total")
 
     def __init__(self, dtype: str = "float64") -> None:
-        self.format = find_format(dtype)
-        self.count = 0
+        super().__init__(dtype)
         self.shift: Any = -np.inf  # in any format, for not every one has an infinity
         self.total = self.format.dtype.type(0)
 
-    def __repr__(self) -> str:
-        return f"<RunningShifted of {self.count:,} numbers: {self.result()}>"
-
-    def update(self, x: npt.ArrayLike) -> RunningShifted:
-        """Take in real numbers, any shape; return itself.
-
-        Raises
-        ------
-        TypeError
-            If x does not hold real numbers.
-        """
-        numbers = real_numbers(x)
-        with np.errstate(all="ignore"):
-            for piece in pieces(numbers, self.format):
-                self.take(piece, np.maximum.reduce(piece))
-        return self
-
-    def take(self, x: Array, x_max: Any, scratch: Array | None = None) -> None:
-        """Take in a piece whose largest number is known; `scratch` is as long, of the format."""
+    def take(self, x: Array, x_max: Any, scratch: Array | None = None) -> Array | None:
+        """Take in a piece, and return its terms, in `scratch`, if they were computed."""
         self.count += len(x)
         if x_max == -np.inf:
-            return
+            return None
         self._raise_shift(x_max)
         difference = np.subtract(x, self.shift, out=scratch)
-        terms = np.exp(difference, out=difference)
+        terms: Array = np.exp(difference, out=difference)
         self.total = self.total + piece_sum(self.format)(terms)
+        return terms
 
-    def merge(self, other: RunningShifted) -> RunningShifted:
-        """Take in all numbers that another one has seen; return itself."""
-        self.count += other.count
+    def _join(self, other: Self) -> None:
         if other.shift != -np.inf:
-            with np.errstate(all="ignore"):
-                self._raise_shift(other.shift)
-                self.total = self.total + _scaled(other.total, other.shift, self.shift)
-        return self
+            self._raise_shift(other.shift)
+            self.total = self.total + _scaled(other.total, other.shift, self.shift)
 
     def _raise_shift(self, x_max: Any) -> None:
         if not (x_max <= self.shift or np.isnan(self.shift)):  # a NaN comes, and stays
