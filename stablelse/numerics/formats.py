@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from decimal import Context, Decimal, DecimalException
     from fractions import Fraction
 
@@ -41,27 +40,27 @@ class Format:
         return find_format, (self.name,)
 
     @cached_property
-    def dtype(self) -> np.dtype[Any]:
-        """The NumPy dtype of these numbers, or UnknownFormatError if its extra is not installed."""
+    def _library(self) -> Any:
+        """NumPy, or ml_dtypes, whose formats are called as they are here."""
         if self.extra is None:
-            return np.dtype(self.name)
+            return np
         try:
             import ml_dtypes
         except ImportError:
             raise UnknownFormatError(
                 f"{self.name} needs ml_dtypes: pip install ml_dtypes brings it"
             ) from None
-        scalar_type: type[np.generic] = getattr(ml_dtypes, self.name)
-        return np.dtype(scalar_type)
+        return ml_dtypes
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype of these numbers, or UnknownFormatError if its extra is not installed."""
+        dtype: np.dtype[Any] = np.dtype(getattr(self._library, self.name))
+        return dtype
 
     @cached_property
     def _finfo(self) -> Any:
-        if self.extra is None:
-            return np.finfo(self.dtype)
-        import ml_dtypes
-
-        finfo: Any = ml_dtypes.finfo
-        return finfo(self.dtype)
+        return self._library.finfo(self.dtype)
 
     @cached_property
     def significand_bits(self) -> int:
@@ -253,12 +252,12 @@ def nearest(value: Fraction, format_: Format) -> Any:
             return np.float64(np.inf if value > 0 else -np.inf)
     if not value:
         return format_.dtype.type(0)
-    smallest, largest = _limits(format_)
     above, below = abs(value.numerator), value.denominator
     exponent = above.bit_length() - below.bit_length()
     if above << max(-exponent, 0) < below << max(exponent, 0):
         exponent -= 1
     # Now 2**exponent <= abs(value) < 2**(exponent + 1): the unit in the last place of the result is
+    smallest, largest = _ends(format_)
     power = max(exponent - format_.significand_bits + 1, smallest)
     below <<= max(power, 0)
     multiple, rest = divmod(above << max(-power, 0), below)
@@ -272,7 +271,7 @@ def nearest(value: Fraction, format_: Format) -> Any:
 
 
 @cache
-def _limits(format_: Format) -> tuple[int, int]:
+def _ends(format_: Format) -> tuple[int, int]:
     """Return the exponent of the smallest number, and the largest, which is an integer."""
     return 1 - ratio(format_.smallest_subnormal)[1].bit_length(), ratio(format_.largest)[0]
 
@@ -284,42 +283,34 @@ def ordinals(x: Array, format_: Format) -> Array:
     or Python's integers (dtype object) for a longdouble of more than 64 bits.
     """
     size = format_.dtype.itemsize
-    if size > 8:
-        p, least = format_.significand_bits, _least_exponent(format_)
+    if size <= 8:
+        return _mirrored(x.view(f"i{size}").astype(np.int64), size)
+    p, least = format_.significand_bits, int(np.frexp(format_.smallest_normal)[1])
 
-        def ordinal(value: Any) -> int:
-            steps = max(int(np.frexp(value)[1]) - least, 0) if value else 0
-            return int(np.ldexp(value, p - steps - least)) + int(np.sign(value)) * (steps << p - 1)
+    def ordinal(value: Any) -> int:
+        steps = max(int(np.frexp(value)[1]) - least, 0) if value else 0
+        return int(np.ldexp(value, p - steps - least)) + int(np.sign(value)) * (steps << p - 1)
 
-        return _each(ordinal, x, object)
-    code = x.view(f"i{size}").astype(np.int64)  # the sign, and below it the magnitude in order
-    return np.where(code < 0, (-1 << 8 * size - 1) - code, code)
+    counted: Array = np.frompyfunc(ordinal, 1, 1)(x)
+    return counted
 
 
 def numbers(ordinal: Array, format_: Format) -> Array:
     """Return the numbers of the format that have these ordinals: the inverse of `ordinals`."""
     size = format_.dtype.itemsize
-    if size > 8:
-        p, least = format_.significand_bits, _least_exponent(format_)
+    if size <= 8:
+        return _mirrored(ordinal, size).astype(f"i{size}").view(format_.dtype)
+    p, least = format_.significand_bits, int(np.frexp(format_.smallest_normal)[1])
 
-        def number(value: int) -> Any:
-            steps = max((abs(value) >> p - 1) - 1, 0)
-            magnitude = np.longdouble(abs(value) - (steps << p - 1))
-            return np.ldexp(np.copysign(magnitude, value), steps + least - p)
+    def number(value: int) -> Any:
+        steps = max((abs(value) >> p - 1) - 1, 0)
+        magnitude = np.longdouble(abs(value) - (steps << p - 1))
+        return np.ldexp(np.copysign(magnitude, value), steps + least - p)
 
-        return _each(number, ordinal, format_.dtype)
-    code = np.where(ordinal < 0, (-1 << 8 * size - 1) - ordinal, ordinal)
-    return code.astype(f"i{size}").view(format_.dtype)
-
-
-def _least_exponent(format_: Format) -> int:
-    """Return the e of the smallest normal number, 2**(e - 1)."""
-    return int(np.frexp(format_.smallest_normal)[1])
+    found: Array = np.frompyfunc(number, 1, 1)(ordinal).astype(format_.dtype)
+    return found
 
 
-def _each(function: Callable[[Any], Any], values: Array, dtype: Any) -> Array:
-    """Apply a function to each scalar: longdouble's own, which tolist() would keep too."""
-    result = np.empty(values.shape, dtype)
-    for index, value in np.ndenumerate(values):
-        result[index] = function(value)
-    return result
+def _mirrored(code: Array, size: int) -> Array:
+    """Turn sign and magnitude, both in order, into integers in order, and back."""
+    return np.where(code < 0, (-1 << 8 * size - 1) - code, code)
