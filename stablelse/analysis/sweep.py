@@ -25,14 +25,13 @@ from stablelse.numerics.formats import (
     ordinals,
 )
 from stablelse.numerics.formulas import (
-    FORMULAS,
-    USUAL,
     Candidate,
     ChoiceError,
     Method,
     candidates,
     find_method,
     find_shift,
+    methods_of,
 )
 from stablelse.numerics.functions import Function, does_not_fit, exact
 from stablelse.numerics.inputs import real_vector, several
@@ -249,8 +248,7 @@ def sweep(
     if points < 2:
         raise ChoiceError(f"{points} points are too few: the ends alone are 2")
     computed = Function(function)
-    having = [m for m, tables in FORMULAS.items() if any(computed in table for table in tables)]
-    chosen = [*USUAL, *having] if methods is None else map(find_method, several(methods))
+    chosen = methods_of(computed) if methods is None else map(find_method, several(methods))
     every = candidates(computed, chosen, [find_shift(str(shift)) for shift in several(shifts)])
     zeros = _zeros(vector, range_, computed, points)
     segments: list[Segment] = []

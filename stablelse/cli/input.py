@@ -83,11 +83,11 @@ def job_of(request: Request, function: Function, values_alone: bool) -> Job:
     shifts = [find_shift(shift.strip()) for shift in request.shift or ["max"]]
     methods = [find_method(name) for name in request.method or ()]
     usual = [Method.EXACT] if values_alone else USUAL
-    tables = WEIGHTED if request.weights else FORMULAS
-    tried = candidates(function, methods or usual, shifts, tables)
+    formulas = WEIGHTED if request.weights else FORMULAS
+    tried = candidates(function, methods or usual, shifts, formulas)
     if request.steps and not any(each.formula for each in tried):
-        formulas = ", ".join(method.value for method in Method if method is not Method.EXACT)
-        raise typer.BadParameter(f"--steps needs a method that has steps: {formulas}")
+        having = ", ".join(method.value for method in Method if method is not Method.EXACT)
+        raise typer.BadParameter(f"--steps needs a method that has steps: {having}")
     return Job(function, tried, formats, request.empty)
 
 

@@ -236,69 +236,45 @@ def pairwise_sum(terms: Array, levels: list[Array] | None = None) -> Array:
 # ---- The table of formulas, shifts and methods
 
 
-_ROUNDED = read("x round input")
+def _formulas(*lines: tuple[Method, str, str]) -> tuple[Formula, ...]:
+    given = read("x round input")
+    return tuple(Formula(Function(name), method, read(text, given)) for method, name, text in lines)
 
 
-def _table(method: Method, **formulas: str) -> dict[Function, Formula]:
-    return {
-        Function(name): Formula(Function(name), method, read(text, _ROUNDED))
-        for name, text in formulas.items()
-    }
+_NAIVE = "e exp x, s sum e"
+_SHIFTED = "a shift x, d subtract x a, e exp d, s sum e"
 
+#: The textbook's formulas: algorithms 3.1, 3.2, 4.1 and 4.2 of Blanchard, Higham & Higham 2021, any
+#: a for theirs, and their equations 3.7 and 1.5. The exact method is the library's. The
+#: division-free softmax is as short as it is popular; it costs digits: y is rounded by up to u |y|,
+#: which exp makes a relative error.
+FORMULAS = _formulas(
+    (Method.NAIVE, "logsumexp", f"{_NAIVE}, y log s"),
+    (Method.NAIVE, "softmax", f"{_NAIVE}, p divide e s"),
+    (Method.NAIVE, "log_softmax", f"{_NAIVE}, p divide e s, g log p"),
+    (Method.SHIFTED, "logsumexp", f"{_SHIFTED}, l log s, y add a l"),
+    (Method.SHIFTED, "softmax", f"{_SHIFTED}, p divide e s"),
+    (Method.SHIFTED, "log_softmax", f"{_SHIFTED}, l log s, g subtract d l"),
+    (Method.DIVISION_FREE, "softmax", f"{_NAIVE}, y log s, z subtract x y, p exp z"),
+    (Method.DIVISION_FREE, "softmax", f"{_SHIFTED}, l log s, y add a l, z subtract x y, p exp z"),
+)
 
-Formulas = Mapping[Method, Sequence[Mapping[Function, Formula]]]
-
-_NAIVE = "e exp x, s sum e, "
-_SHIFTED = "a shift x, d subtract x a, e exp d, s sum e, "
-
-#: Each method is one table by function, or two: with and without a shift. The exact method is the
-#: library's. The sources are algorithms 3.1, 3.2, 4.1 and 4.2 of Blanchard, Higham & Higham 2021,
-#: any a for theirs, and their equations 3.7 and 1.5. The division-free softmax is as short as it is
-#: popular; it costs digits: y is rounded by up to u |y|, which exp makes a relative error.
-FORMULAS: Formulas = {
-    Method.NAIVE: (
-        _table(
-            Method.NAIVE,
-            logsumexp=_NAIVE + "y log s",
-            softmax=_NAIVE + "p divide e s",
-            log_softmax=_NAIVE + "p divide e s, g log p",
-        ),
-    ),
-    Method.SHIFTED: (
-        _table(
-            Method.SHIFTED,
-            logsumexp=_SHIFTED + "l log s, y add a l",
-            softmax=_SHIFTED + "p divide e s",
-            log_softmax=_SHIFTED + "l log s, g subtract d l",
-        ),
-    ),
-    Method.DIVISION_FREE: (
-        _table(Method.DIVISION_FREE, softmax=_NAIVE + "y log s, z subtract x y, p exp z"),
-        _table(
-            Method.DIVISION_FREE,
-            softmax=_SHIFTED + "l log s, y add a l, z subtract x y, p exp z",
-        ),
-    ),
-}
+_WEIGHTED_SUM = "b round weights, t multiply b e, s sum t"
 
 #: With weights b: the logarithm of the absolute value of the sum of b e^x.
-WEIGHTED: Formulas = {
-    Method.NAIVE: (
-        _table(
-            Method.NAIVE,
-            logsumexp="e exp x, b round weights, t multiply b e, s sum t, y log s",
-        ),
+WEIGHTED = _formulas(
+    (Method.NAIVE, "logsumexp", f"e exp x, {_WEIGHTED_SUM}, y log s"),
+    (
+        Method.SHIFTED,
+        "logsumexp",
+        f"a shift x, d subtract x a, e exp d, {_WEIGHTED_SUM}, l log s, y add a l",
     ),
-    Method.SHIFTED: (
-        _table(
-            Method.SHIFTED,
-            logsumexp="a shift x, d subtract x a, e exp d, b round weights, t multiply b e, "
-            "s sum t, l log s, y add a l",
-        ),
-    ),
-}
+)
 
-(NAIVE,), (SHIFTED,) = FORMULAS[Method.NAIVE], FORMULAS[Method.SHIFTED]
+NAIVE, SHIFTED = (
+    {formula.function: formula for formula in FORMULAS if formula.method is method}
+    for method in (Method.NAIVE, Method.SHIFTED)
+)
 
 #: What is compared unless other methods are asked for.
 USUAL = (Method.NAIVE, Method.SHIFTED, Method.EXACT)
@@ -381,28 +357,32 @@ def find_method(name: str) -> Method:
     return methods[name]
 
 
+def methods_of(function: Function) -> list[Method]:
+    """Return the methods that a function has."""
+    having = {formula.method for formula in FORMULAS if formula.function is function}
+    return [method for method in Method if method in having or method is Method.EXACT]
+
+
 def candidates(
     function: Function,
     methods: Iterable[Method],
     shifts: Sequence[Shift],
-    tables: Formulas = FORMULAS,
+    formulas: Sequence[Formula] = FORMULAS,
 ) -> list[Candidate]:
     """Return each method once, in the order of `Method`, a shifted formula once per shift."""
-    chosen = set(methods)
-    result: list[Candidate] = []
+    chosen, result = set(methods), []
     for method in (method for method in Method if method in chosen):
-        if method not in FORMULAS:
+        if method is Method.EXACT:
             result.append(Candidate(method))
             continue
-        formulas = [table[function] for table in tables.get(method, ()) if function in table]
-        if not formulas:
-            having = dict.fromkeys(other.value for table in FORMULAS[method] for other in table)
-            others = [m.value for m in Method if m not in FORMULAS or function in FORMULAS[m][0]]
+        found = [f for f in formulas if (f.function, f.method) == (function, method)]
+        if not found:
+            having = dict.fromkeys(f.function.value for f in FORMULAS if f.method is method)
             raise ChoiceError(
                 f"{function.value} has no {method.value} method, only {' and '.join(having)} has: "
-                f"choose from {', '.join(others)}"
+                f"choose from {', '.join(other.value for other in methods_of(function))}"
             )
-        for formula in formulas:
+        for formula in found:
             each: Sequence[Shift | None] = shifts if formula.is_shifted else [None]
             result += [Candidate(method, formula, shift) for shift in each]
     return result

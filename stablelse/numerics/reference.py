@@ -88,7 +88,7 @@ class Sums(NamedTuple):
     @property
     def is_nothing(self) -> Array:
         """Whether there is nothing to round: NaN, infinity, or nothing finite."""
-        return ~np.isfinite(self.x_max)
+        return ~np.isfinite(self.largest)
 
     def of(self, rows: Any) -> Sums:
         """Return what is known of some of the rows."""
@@ -413,8 +413,8 @@ def _log_sums(
 ) -> tuple[Array, Array, Array]:
     """Compute log-sum-exps of rows in double-words: values, signs, and which are in doubt."""
     known = sums(x, b)
-    a, is_nothing = known.x_max, known.is_nothing
-    total = log_sum(a, known.x_max_low, known)
+    a, is_nothing = known.largest, known.is_nothing
+    total = log_sum(known.x_max, known.x_max_low, known)
     value, settled, ulps = settle(total, format_, is_nothing)
     settled &= known.is_held & ~is_nothing
     ledger.enter(Rung.DOUBLE_WORD, int(settled.sum()), ulps[settled])

@@ -11,7 +11,6 @@ from hypothesis.extra.numpy import arrays
 import stablelse
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas import (
-    FORMULAS,
     USUAL,
     Candidate,
     ChoiceError,
@@ -86,13 +85,6 @@ def test_methods_have_names():
         find_method("NAIVE")
     with pytest.raises(ChoiceError, match=r"no compensated method: .* use --method exact"):
         find_method("compensated")
-
-
-def test_formulas_are_filed_under_their_method_and_function():
-    for method, tables in FORMULAS.items():
-        for table in tables:
-            for function, formula in table.items():
-                assert (formula.method, formula.function) == (method, function)
 
 
 @pytest.mark.parametrize("function", Function)
