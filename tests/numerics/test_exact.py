@@ -1,6 +1,7 @@
 """The correctly rounded functions: every case of the table, and what their arguments mean."""
 
 import itertools
+from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -290,10 +291,11 @@ def test_what_has_no_certificate_says_so():
 @pytest.mark.skipif(kernel.load() is None, reason="the reference is selected")
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
 @pytest.mark.parametrize("shape", [(2000, 50), (1, 100_000)], ids=str)
-def test_the_kernel_settles_all_but_one_result_in_ten_thousand(shape, dtype):
+def test_the_kernel_settles_all_but_one_result_in_ten_thousand(shape, dtype, monkeypatch):
     """On what users have, of which the benchmarks measure the time."""
     pytest.importorskip("scipy")
-    from benchmarks.speed import families
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    from speed import families
 
     for name, x in families(*shape).items():
         given = x.astype(dtype)
