@@ -25,7 +25,7 @@ logarithm 0 (Lindemann and Weierstrass).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 from functools import partial
@@ -46,9 +46,6 @@ from stablelse.numerics.targets import LossInputs, loss_inputs
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-#: How the losses of many vectors become one, as in PyTorch.
-REDUCTIONS = ("none", "mean", "sum")
 
 # Bounds of the error of a `doubleword.total` and of a few products, relative to the sizes.
 _TOTAL_ERROR, _PRODUCT_ERROR = 2.0**-93, 2.0**-98
@@ -136,14 +133,10 @@ def nll(
     >>> stablelse.nll([[40.0, 0.0], [1.0, 2.0]], [0, 1], reduction="none")
     array([4.24835426e-18, 3.13261688e-01])
     """
-    _check_reduction(reduction)
-    inputs = loss_inputs(
-        logits, labels, axis, weight, label_smoothing, ignore_index, dtype, where, empty
-    )
-    if reduction == "none":
-        result, certificate = _losses(inputs)
-    else:
-        result, certificate = _reduced(inputs, _divisor(inputs, reduction))
+    options = axis, weight, label_smoothing, ignore_index, reduction, dtype, where, empty
+    inputs = loss_inputs(logits, labels, *options)
+    compute = _losses if reduction == "none" else _reduced
+    result, certificate = compute(inputs)
     return (result, certificate) if return_certificate else result
 
 
@@ -196,21 +189,9 @@ def nll_grad(
     >>> stablelse.nll_grad([40.0, 0.0], 0)
     array([-4.24835426e-18,  4.24835426e-18])
     """
-    _check_reduction(reduction)
-    inputs = loss_inputs(
-        logits, labels, axis, weight, label_smoothing, ignore_index, dtype, where, empty
-    )
-    result, certificate = _gradient(inputs, _divisor(inputs, reduction))
+    options = axis, weight, label_smoothing, ignore_index, reduction, dtype, where, empty
+    result, certificate = _gradient(loss_inputs(logits, labels, *options))
     return (result, certificate) if return_certificate else result
-
-
-def _check_reduction(reduction: str) -> None:
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"unknown reduction {reduction!r}: choose from {', '.join(REDUCTIONS)}")
-
-
-def _divisor(inputs: LossInputs, reduction: str) -> Fraction:
-    return inputs.targets.denominator if reduction == "mean" else Fraction(1)
 
 
 class RunningLoss:
@@ -223,7 +204,7 @@ class RunningLoss:
 
     def __init__(self, format_: Format) -> None:
         self._format = format_
-        self._first: LossInputs | None = None
+        self._only: LossInputs | None = None  # the stack, if it is the only one
         self._total = self._error = self._divisor = Fraction(0)
         self._special = 0.0
 
@@ -232,29 +213,21 @@ class RunningLoss:
         inputs = loss_inputs(
             logits, labels, ignore_index=-1, dtype=self._format.dtype, where=where, empty=empty
         )
-        if not self._divisor:
-            self._first = inputs
-        else:
-            if self._first is not None:
-                self._take(self._first)
-                self._first = None
-            self._take(inputs)
-        self._divisor += inputs.targets.denominator
-
-    def _take(self, inputs: LossInputs) -> None:
+        self._only = None if self._divisor else inputs
         total, error, special = _summed(inputs, inputs.rungs[0])
         self._total += total
         self._error += error
         self._special += special
+        self._divisor += inputs.divisor
 
     def reduced(self, reduction: str) -> Any:
         """Return the mean or the sum of all losses so far."""
         divisor = self._divisor if reduction == "mean" else Fraction(1)
-        if self._first is not None:
-            return _reduced(self._first, divisor)[0]
         if self._special or not divisor:
             return self._format.round(np.float64(self._special if divisor else np.nan))[()]
         value = _rounded(self._total, self._error, divisor, self._format)
+        if value is None and self._only is not None:
+            value, _ = _reduced(self._only._replace(divisor=divisor))
         return nearest(self._total / divisor, self._format) if value is None else value
 
 
@@ -277,12 +250,12 @@ def _losses(inputs: LossInputs) -> tuple[Any, Certificate]:
     for i in left.tolist():
         result[i] = _loss_in_decimals(inputs, [i], Fraction(1))
     ledger.enter(Rung.DECIMAL, left.size)
-    return inputs.finish_losses(result), ledger.close(inputs.rungs[0])
+    return result.reshape(inputs.moved[:-1])[()], ledger.close(inputs.rungs[0])
 
 
-def _reduced(inputs: LossInputs, divisor: Fraction) -> tuple[Any, Certificate]:
-    """Compute the sum of all losses over a divisor, correctly rounded, and what proves it."""
-    ledger, format_ = Ledger(), inputs.format
+def _reduced(inputs: LossInputs) -> tuple[Any, Certificate]:
+    """Compute the sum of all losses over the divisor, correctly rounded, and what proves it."""
+    ledger, format_, divisor = Ledger(), inputs.format, inputs.divisor
     for rung in inputs.rungs:
         total, error, special = _summed(inputs, rung)
         if special or not divisor:  # an infinite loss, or NaN: there is nothing to round
@@ -297,7 +270,7 @@ def _reduced(inputs: LossInputs, divisor: Fraction) -> tuple[Any, Certificate]:
             break
     else:
         ledger.enter(Rung.DECIMAL, 1)
-        value = _loss_in_decimals(inputs, _counted(inputs).tolist(), divisor)
+        value = _loss_in_decimals(inputs, range(len(inputs.nothing)), divisor)
     return value, ledger.close(inputs.rungs[0])
 
 
@@ -307,18 +280,10 @@ def _rounded(total: Fraction, error: Fraction, divisor: Fraction, format_: Forma
     return low if low == high or (np.isnan(low) and np.isnan(high)) else None
 
 
-def _counted(inputs: LossInputs) -> Array:
-    """Return the rows whose losses count."""
-    counted = ~inputs.targets.ignored
-    if inputs.empty == "zero":
-        counted &= ~inputs.nothing
-    return np.flatnonzero(counted)
-
-
 def _summed(inputs: LossInputs, rung: Rung) -> tuple[Fraction, Fraction, float]:
     """Return the sum of all finite losses, a bound of its error, and the sum of all others."""
     check_arithmetic()
-    rows = _counted(inputs)
+    rows = np.flatnonzero(~inputs.targets.ignored)
     total = error = Fraction(0)
     with np.errstate(all="ignore"):
         words = _losses_in_words(inputs, rows, rung)
@@ -424,9 +389,9 @@ def _is_moderate(x: Array) -> Array:
 # ---- Gradients
 
 
-def _gradient(inputs: LossInputs, divisor: Fraction) -> tuple[Array, Certificate]:
-    """Compute the gradient of every row over a divisor, correctly rounded, and what proves it."""
-    (m, n), ledger = inputs.rows.x.shape, Ledger()
+def _gradient(inputs: LossInputs) -> tuple[Array, Certificate]:
+    """Compute the gradient of every row over the divisor, correctly rounded, and what proves it."""
+    (m, n), ledger, divisor = inputs.rows.x.shape, Ledger(), inputs.divisor
     result = np.empty((m, n), inputs.format.dtype)
     flat, doubtful, rows = result.reshape(-1), np.zeros(0, np.int64), np.arange(m)
     count = result.size  # of the results in doubt: all, at first
@@ -451,7 +416,7 @@ def _gradient(inputs: LossInputs, divisor: Fraction) -> tuple[Array, Certificate
             doubtful, count, rows = left, left.size, np.unique(left // n)
     for row in rows.tolist():
         here = doubtful[doubtful // n == row]
-        flat[here] = _gradient_in_decimals(inputs, row, here % n, divisor)
+        flat[here] = _gradient_in_decimals(inputs, row, here % n)
     ledger.enter(Rung.DECIMAL, doubtful.size)
     return inputs.finish_gradient(result), ledger.close(inputs.rungs[0])
 
@@ -573,7 +538,7 @@ def _row(inputs: LossInputs, row: int) -> tuple[Array, list[Fraction]]:
 
 
 def _loss_balls(
-    inputs: LossInputs, rows: list[int], divisor: Fraction
+    inputs: LossInputs, rows: Iterable[int], divisor: Fraction
 ) -> Iterator[tuple[Context, Ball]]:
     """Yield the sum of losses over a divisor, each of them finite, with more and more digits.
 
@@ -600,7 +565,7 @@ def _loss_balls(
         yield precise, value
 
 
-def _loss_in_decimals(inputs: LossInputs, rows: list[int], divisor: Fraction) -> Any:
+def _loss_in_decimals(inputs: LossInputs, rows: Iterable[int], divisor: Fraction) -> Any:
     """Round the sum of losses over a divisor. What may be a tie after all digits counts as one."""
     value = Ball(Decimal(0))
     for precise, value in _loss_balls(inputs, rows, divisor):
@@ -626,20 +591,15 @@ def _loss_as_fraction(inputs: LossInputs, row: int) -> tuple[Fraction, Fraction]
     return value, error
 
 
-def _gradient_in_decimals(
-    inputs: LossInputs, row: int, classes: Array, divisor: Fraction
-) -> list[Any]:
+def _gradient_in_decimals(inputs: LossInputs, row: int, classes: Array) -> list[Any]:
     """Round elements of the gradient of a row that has a softmax."""
     wide, t = _row(inputs, row)
-    sum_ = Sum.of(decimals.terms_of(wide, None))
-    scale = sum(t, Fraction(0)) / divisor
-    return [
-        _element_in_decimals(wide[j], t[j] / divisor, scale, sum_, inputs.format)
-        for j in classes.tolist()
-    ]
+    t = [part / inputs.divisor for part in t]
+    sum_, scale = Sum.of(decimals.terms_of(wide, None)), sum(t, Fraction(0))
+    return [_element(wide[j], t[j], scale, sum_, inputs.format) for j in classes.tolist()]
 
 
-def _element_in_decimals(x: Any, t: Fraction, scale: Fraction, sum_: Sum, format_: Format) -> Any:
+def _element(x: Any, t: Fraction, scale: Fraction, sum_: Sum, format_: Format) -> Any:
     """Round scale exp(x - a) / S - t."""
     if x == -np.inf or not scale:
         return nearest(-t, format_)

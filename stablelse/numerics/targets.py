@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+#: How the losses of many vectors become one, as in PyTorch.
+REDUCTIONS = ("none", "mean", "sum")
+
+
 class LabelError(ValueError):
     """A label that is not a class, or labels that do not fit the logits."""
 
@@ -45,7 +49,7 @@ class Targets(NamedTuple):
 
     labels: Array | None  # shape (m,), integers from 0; 0 where ignored
     probabilities: Array | None  # shape (m, n), float64
-    ignored: Array  # shape (m,), bool
+    ignored: Array  # shape (m,), bool: whose t are all 0
     weight: Array | None  # shape (n,), float64: of the classes
     smoothing: float  # how much of each target is spread evenly over all classes
 
@@ -128,17 +132,11 @@ class LossInputs(NamedTuple):
     nothing: Array  # shape (m,): which rows are completely masked or hold only -inf
     empty: str  # what becomes of those
     targets: Targets
+    divisor: Fraction  # of the losses and gradients
     format: Format  # of the results
     rungs: tuple[Rung, ...]  # what computes them in words, the fastest first
     axis: int  # where the classes were
     moved: tuple[int, ...]  # the shape of the logits with the classes last
-
-    def finish_losses(self, losses: Array) -> Any:
-        """Put in the losses that do not come from logits, and return all in their shape."""
-        if self.empty == "zero":
-            losses[self.nothing] = 0
-        losses[self.targets.ignored] = 0
-        return losses.reshape(self.moved[:-1])[()]
 
     def finish_gradient(self, gradient: Array) -> Array:
         """Put in the elements that depend on no logit, and return all in the logits' shape."""
@@ -156,12 +154,15 @@ def loss_inputs(
     weight: npt.ArrayLike | None = None,
     label_smoothing: float = 0.0,
     ignore_index: int = -100,
+    reduction: str = "mean",
     dtype: npt.DTypeLike | None = None,
     where: npt.ArrayLike | None = None,
     empty: str = "nan",
 ) -> LossInputs:
     """Check the arguments of `stablelse.nll`, and bring them into rows."""
     check_policy(empty)
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"unknown reduction {reduction!r}: choose from {', '.join(REDUCTIONS)}")
     array, _, natural = promoted(logits)
     format_ = known_format(result_dtype(natural, dtype))
     if not array.ndim:
@@ -183,10 +184,13 @@ def loss_inputs(
         raise EmptyVectorError(complaint(refused))
     if empty == "uniform" and nothing.any():
         x, mask = made_uniform(x, mask, nothing)
+    divisor = targets.denominator if reduction == "mean" else Fraction(1)
+    if empty == "zero":
+        targets = targets._replace(ignored=targets.ignored | nothing)
     held = exact.for_kernel(x, format_of(x.dtype) or FORMATS["float64"])
     rows = Rows(x if held is None else held, format_.dtype, mask)
     rungs = exact.rungs() if held is not None else (Rung.DOUBLE_WORD,)
-    return LossInputs(rows, nothing, empty, targets, format_, rungs, axis, last.shape)
+    return LossInputs(rows, nothing, empty, targets, divisor, format_, rungs, axis, last.shape)
 
 
 def _targets(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,23 +30,14 @@ _VARIABLES = ("STABLELSE_NUM_THREADS", "OMP_NUM_THREADS")
 _limit: ContextVar[int | None] = ContextVar("limit", default=None)
 
 
-def limited(threads: int | None) -> AbstractContextManager[None]:
-    """Set how many threads `mapped` may use within; ``None`` changes nothing."""
-    if threads is None:
-        return _UNCHANGED
-    if not hasattr(threads, "__index__"):
-        raise TypeError(f"threads must be an integer or None, not {threads!r}")
-    if threads < 1:
-        raise ValueError(f"threads must be at least 1, not {threads}")
-    return _limited_to(threads)
-
-
-_UNCHANGED = nullcontext()
-
-
 @contextmanager
-def _limited_to(threads: int) -> Iterator[None]:
-    token = _limit.set(threads)
+def limited(threads: int | None) -> Iterator[None]:
+    """Set how many threads `mapped` may use within; ``None`` changes nothing."""
+    if threads is not None and not hasattr(threads, "__index__"):
+        raise TypeError(f"threads must be an integer or None, not {threads!r}")
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads must be at least 1, not {threads}")
+    token = _limit.set(_limit.get() if threads is None else threads)
     try:
         yield
     finally:
@@ -72,14 +63,24 @@ def mapped(
                 return
             results[i] = function(*jobs[i])
 
-    helpers = _started(work, count - 1)
-    try:
-        copy_context().run(work)
-    finally:
-        pending.clear()  # after an error or Ctrl-C: no thread begins another job
+    with _executor(count - 1) as executor:
+        helpers: list[Future[None]] = []
+        with suppress(RuntimeError):  # no more threads, or the interpreter ends: fewer will do
+            # each with the caller's NumPy error handling
+            helpers.extend(executor.submit(copy_context().run, work) for _ in range(count - 1))
+        try:
+            copy_context().run(work)
+        finally:
+            pending.clear()  # after an error or Ctrl-C: no thread begins another job
         for helper in helpers:
             helper.result()
     return results
+
+
+def _executor(count: int) -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # on use: it takes milliseconds
+
+    return ThreadPoolExecutor(count, "stablelse")
 
 
 def workers(size: int) -> int:
@@ -112,29 +113,3 @@ def available() -> int:
     # OpenMP takes a list, one number for each level of nesting.
     most = _positive_integer(_VARIABLES[1], shared.split(",")[0].strip()) if shared else _MOST
     return min(cores or 1, most)
-
-
-_pool: ThreadPoolExecutor | None = None
-
-
-def _started(work: Callable[[], None], count: int) -> list[Future[None]]:
-    """Let helpers begin to work, each with the caller's NumPy error handling."""
-    global _pool
-    if _pool is None:
-        from concurrent.futures import ThreadPoolExecutor  # on use: it takes milliseconds
-
-        _pool = ThreadPoolExecutor(_MOST, "stablelse")
-    helpers: list[Future[None]] = []
-    with suppress(RuntimeError):  # no more threads, or the interpreter ends: fewer will do
-        helpers.extend(_pool.submit(copy_context().run, work) for _ in range(count))
-    return helpers
-
-
-def _forget() -> None:
-    """Forget the pool in a forked process, for threads are not forked."""
-    global _pool
-    _pool = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)

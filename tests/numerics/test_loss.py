@@ -13,9 +13,8 @@ from hypothesis.extra.numpy import arrays
 import stablelse
 from stablelse.numerics import kernel
 from stablelse.numerics.formats import FORMATS
-from stablelse.numerics.loss import REDUCTIONS
 from stablelse.numerics.rows import EmptyVectorError
-from stablelse.numerics.targets import LabelError
+from stablelse.numerics.targets import REDUCTIONS, LabelError
 
 RNG = np.random.default_rng(11)
 _BEGIN = RNG.bit_generator.state

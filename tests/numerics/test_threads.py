@@ -25,10 +25,8 @@ def test_results_are_the_same_for_any_number_of_threads(function, shape, dtype):
 def mapped(monkeypatch, size=2**21, jobs=8):
     """Return how many threads work on jobs of so many elements."""
     asked = []
-    started = threads._started
-    monkeypatch.setattr(
-        threads, "_started", lambda work, count: asked.append(count) or started(work, count)
-    )
+    executor = threads._executor
+    monkeypatch.setattr(threads, "_executor", lambda count: asked.append(count) or executor(count))
     results = threads.mapped(lambda i: i * i, [(i,) for i in range(jobs)], size)
     assert results == [i * i for i in range(jobs)]
     return 1 + sum(asked)
