@@ -1,11 +1,9 @@
 """The derivations: every line holds exactly, for any a; the format departs where it does."""
 
-import json
-
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stablelse
@@ -28,6 +26,7 @@ def numbers_of(format_, size=1.0):
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("function", FUNCTIONS)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_both_sides_of_every_line_are_one_number(function, name, data):
     format_ = find_format(name)
@@ -193,20 +192,5 @@ def test_in_symbols():
     ],
 )
 def test_what_there_is_no_derivation_of(x, options, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ChoiceError if "x_" in words else ValueError, match=words):
         stablelse.prove(x, **options)
-
-
-def test_errors_that_are_the_users_to_read():
-    with pytest.raises(ChoiceError):
-        stablelse.prove([1, np.inf])
-
-
-def test_it_shows_itself():
-    pytest.importorskip("rich")
-    proof = stablelse.prove([1000, 1001])
-    bundle = proof._repr_mimebundle_()
-    assert set(bundle) == {"text/plain", "text/html"}
-    assert "e^1000 = ∞" in str(proof)
-    assert "e^1000 = ∞" in bundle["text/html"]
-    json.dumps(bundle)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import stablelse
 from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.sweep import POINTS, Motion, Range, Samples, Trial
-from stablelse.numerics.formats import find_format, numbers, ordinals
+from stablelse.numerics.formats import find_format, numbers
 from stablelse.numerics.formulas import ChoiceError, Method, candidates, find_shift
 from stablelse.numerics.functions import Function
 from stablelse.render.sweep import by_method
@@ -39,7 +39,8 @@ def test_one_number_overflows_and_underflows_where_exp_does(name):
     assert last.first == above(format_.overflow_threshold, format_)
 
 
-#: Segments of each method, from one end of the range to the other: (verdict, last t) each.
+#: Segments of each method, from one end of the range to the other: (verdict, last t) each. What is
+#: left open depends on how exp rounds: there `compare` decides.
 MAPS = [
     ([0], {"offset": (700, 720)}, "naive", "float64", "right 709.782712893384, overflow 720"),
     (
@@ -62,43 +63,40 @@ MAPS = [
         {"scale": (1, 1e6)},
         "naive",
         "float16",
-        "right 5.543, overflow 32752, does_not_fit 65504",
+        "right ?, overflow 32752, does_not_fit 65504",
     ),
     ([1, 2], {"scale": (1, 1e6)}, "shifted", "float16", "right 32752, does_not_fit 65504"),
     ([1, 2], {"scale": (1, 1e6)}, "exact", "float16", "right 32752, does_not_fit 65504"),
     # the worst shift, and infinities, of which a shifted formula makes NaN
     ([0, 1], {"shifts": ["max"], "offset": (0, 1000)}, "shifted", "float64", "right 1000"),
-    (
-        [0, 1],
-        {"shifts": [0], "offset": (0, 1000)},
-        "shifted",
-        "float64",
-        "right 708.4694512058658, overflow 1000",
-    ),
+    ([0, 1], {"shifts": [0], "offset": (0, 1000)}, "shifted", "float64", "right ?, overflow 1000"),
     ([np.inf, 1], {}, "naive", "float64", "right 1000"),
     ([np.inf, 1], {}, "shifted", "float64", "nan 1000"),
+    # 0 / 0, and an entry that is zero where its own exponential would not be
+    (
+        [0, 1],
+        {"function": "softmax"},
+        "naive",
+        "float32",
+        "underflow ?, digits_lost ?, right ?, overflow 1000",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("x", "options", "method", "name", "segments"), MAPS)
 def test_maps(x, options, method, name, segments):
+    format_ = find_format(name)
     found = stablelse.sweep(x, methods=[method], formats=[name], **options)
     expected = [text.split() for text in segments.split(", ")]
     assert [segment.verdict.value for segment in found.segments] == [word for word, _ in expected]
-    rel = 1e-12 if name == "float64" else 1e-3
     for segment, (_, last) in zip(found.segments, expected, strict=True):
-        assert last == "?" or float(segment.last) == pytest.approx(float(last), rel=rel)
+        assert last == "?" or segment.last == format_.round([float(last)])[0]
         is_finite = segment.verdict in (Verdict.RIGHT, Verdict.DIGITS_LOST)
         assert (segment.ulps is not None) is is_finite
-    format_ = find_format(name)
     for one, other in pairwise(found.segments):
         assert above(one.last, format_) == other.first
-
-
-def test_underflow_of_a_softmax_is_zero_by_zero():
-    found = stablelse.sweep([0, 1], "softmax", methods=["naive"], formats=["float32"])
-    assert verdicts(found)[0] is Verdict.UNDERFLOW
-    assert verdicts(found)[-1] is Verdict.OVERFLOW
+        for segment, t in ((one, one.last), (other, other.first)):
+            assert_verdict(np.array(x), t, found.motion, found.function.value, segment, format_)
 
 
 def test_the_sum_overflows_before_its_terms():
@@ -157,33 +155,6 @@ def test_noise_is_one_stretch():
                 assert between.last - between.first > 2000 / 200
 
 
-@pytest.mark.parametrize("function", ["logsumexp", "softmax", "log_softmax"])
-def test_segments_follow_one_another(function):
-    found = stablelse.sweep([3, -2, 0.5], function, formats=FORMATS)
-    assert {segment.format for segment in found.segments} == set(FORMATS)
-    for row in by_method(found):
-        format_ = find_format(row[0].format)
-        for one, other in pairwise(row):
-            assert one.verdict is not other.verdict
-            low, high = ordinals(np.array([one.last, other.first]), format_).tolist()
-            assert high - low == 1
-        assert float(row[0].first) >= -1000
-        assert float(row[-1].last) <= 1000
-
-
-def test_all_numbers_of_a_short_format_are_tried():
-    """Against every one of them, held against `compare`."""
-    x = np.array([0.5, -1, 2])
-    found = stablelse.sweep(x, methods=["naive", "shifted"], formats=["float8_e5m2"])
-    format_ = find_format("float8_e5m2")
-    for row in by_method(found):
-        for segment in row:
-            t = segment.first
-            while t <= segment.last:
-                assert_verdict(x, t, Motion.OFFSET, "logsumexp", segment, format_)
-                t = above(t, format_)
-
-
 METHODS = (Method.NAIVE, Method.SHIFTED)
 NARROW = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16"]
 
@@ -234,17 +205,12 @@ def test_in_wide_formats_it_is_told_how_many_were_tried():
     for text in (str(found), str(replace(found, intervals=True))):
         assert "results between may be worse" in " ".join(text.split())
         assert "every t" not in text
-    assert "every t of bfloat16." in " ".join(
-        str(stablelse.sweep([0], formats=["bfloat16"])).split()
+    short, options = str(stablelse.sweep([0], formats=["bfloat16"])), {"methods": ["shifted"]}
+    assert "every t of bfloat16." in " ".join(short.split())
+    long = stablelse.sweep(
+        np.zeros(3000), **options, formats=["bfloat16"], offset=(-1, 1), points=3
     )
-
-
-def test_a_long_vector_is_not_tried_at_every_t():
-    found = stablelse.sweep(
-        np.zeros(3000), methods=["shifted"], formats=["bfloat16"], offset=(-1, 1), points=3
-    )
-    assert not all(segment.every for segment in found.segments)
-    assert "points tried" in str(replace(found, intervals=True))
+    assert not all(segment.every for segment in long.segments)
 
 
 @pytest.mark.parametrize("name", ["float32", "float64"])
@@ -290,7 +256,7 @@ _NUMBERS = st.lists(st.floats(-50, 50, width=16), min_size=1, max_size=5)
 @settings(max_examples=15)
 @given(
     _NUMBERS,
-    st.sampled_from(["float16", "bfloat16", "float32", "float64"]),
+    st.sampled_from(FORMATS),
     st.sampled_from(["logsumexp", "softmax", "log_softmax"]),
     st.sampled_from([{"offset": (-1000, 1000)}, {"offset": (-30, 20)}, {"scale": (1e-3, 1e6)}]),
 )
@@ -306,6 +272,7 @@ def test_neighbours_have_the_two_verdicts(x, name, function, where):
             for t in (segment.first, segment.last):
                 assert_verdict(np.array(x), t, found.motion, function, segment, format_)
         for one, other in pairwise(row):
+            assert one.verdict is not other.verdict
             assert above(one.last, format_) == other.first
 
 

@@ -62,13 +62,17 @@ def test_the_command_of_a_scene_works(name, run):
     assert done.out
 
 
-def test_the_scene_of_the_libraries(run):
+def test_the_scene_of_the_libraries_claims_what_it_has_measured(run):
     scene = demo("libraries")
     (case,) = scene.facts.cases
-    assert case.case == "one dominates at zero"
-    assert case.results[-1].peer == "exact"
+    assert (case.case, case.results[-1].peer) == ("one dominates at zero", "exact")
+    figures = {figure.name: figure.value for figure in scene.facts.figures}
+    outcomes = [result.outcome.value for result in case.results[:-2]]
+    assert figures["right"] == outcomes.count("right")
+    assert figures["broken"] == outcomes.count("broken")
     done = run("demo", "--scene", "libraries")
     assert done.code == 0
+    assert f"Right to the last bit: {figures['right']} of {figures['asked']}." in done.out
     assert "4.248354255291589e-18" in done.out
     assert len(done.out.splitlines()) < 24
 
@@ -89,17 +93,6 @@ def test_the_tour_ends_with_what_to_write(run):
             assert abs(np.ravel(result.value)[0] - value) < 1e-15 * value
 
 
-def test_the_tour_claims_of_libraries_what_it_has_measured(run):
-    scene = demo("libraries")
-    figures = {figure.name: figure.value for figure in scene.facts.figures}
-    outcomes = [result.outcome.value for result in scene.facts.cases[0].results[:-2]]
-    assert figures["right"] == outcomes.count("right")
-    assert figures["broken"] == outcomes.count("broken")
-    assert f"Right to the last bit: {figures['right']} of {figures['asked']}." in (
-        run("demo", "--scene", "libraries").out
-    )
-
-
 def test_what_is_told_is_what_the_library_says():
     scene = demo("near-zero")
     told = {figure.name: figure.value for figure in scene.facts.figures}
@@ -107,15 +100,6 @@ def test_what_is_told_is_what_the_library_says():
     assert (told["naive_ulps"], told["shifted_ulps"]) == (26_829, 62_271)
     scene = demo("one-pass")
     assert scene.facts.passes[-1].value == 1001.3490122167682
-
-
-def test_a_scene_that_is_not_there(run):
-    done = run("demo", "--scene", "overflw")
-    assert (done.code, done.out) == (2, "")
-    assert "there is no scene 'overflw': did you mean overflow? choose from why," in done.err
-    assert done.err.count("\n") == 1
-    with pytest.raises(match="choose from"):
-        demo("nowhere")
 
 
 def test_without_a_terminal_it_goes_straight_through(run, monkeypatch):
@@ -192,14 +176,6 @@ def test_an_interrupt_ends_it():
     code, shown = on_terminal([b" ", b"\x03"], ["1/15 why", "2/15 scores", None])
     assert code == 130
     assert "Traceback" not in shown
-
-
-def test_the_list_is_names_alone(run, tmp_path):
-    for more in (["--json"], ["--save", str(tmp_path / "x.svg")]):
-        done = run("demo", "--list", *more)
-        assert (done.code, done.out) == (2, "")
-        assert "--list has names alone" in done.err
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_libraries_that_are_not_there_are_named(run, monkeypatch):

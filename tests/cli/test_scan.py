@@ -56,13 +56,6 @@ def test_one_screen_by_default(run):
         assert all(name in whole for name in ("maxima", "minima", "spreads"))
 
 
-def test_no_color(run):
-    plain = run("scan", "--dtype", "float16", stdin=_ROWS)
-    colourless = run("scan", "--dtype", "float16", stdin=_ROWS, NO_COLOR="1", FORCE_COLOR="1")
-    assert re.sub(r"\x1b\[[0-9;]*m", "", colourless.out) == plain.out
-    assert not re.search(r"\x1b\[[0-9;]*3\dm", colourless.out)
-
-
 @pytest.mark.parametrize(
     ("told", "code", "words"),
     [
@@ -71,11 +64,7 @@ def test_no_color(run):
         (["--fail-on", "naive:nan", "--fail-on", "shifted:broken"], 0, []),
         (["--fail-on", "naive:underflow,nan"], 1, ["naive, underflow on 1 of 5", "row 3", "-18.5"]),
         (["--fail-on", "shifted:overflow"], 0, []),
-        (
-            ["--fail-on", "ulp>0.5", "--function", "softmax"],
-            1,
-            ["more than 0.5 ulp off", "row 1"],
-        ),
+        (["--fail-on", "ulp>0.5", "--function", "softmax"], 1, ["than 0.5 ulp off", "row 1"]),
         (["--fail-on", "digits_lost,no_digits", "--max-ulp", "900"], 0, []),
         (["--fail-on", "ulp", "--max-ulp", "900"], 1, ["overflow on 2", "underflow on 1"]),
         (["--fail-on", "shifted:ulp>4"], 0, []),
@@ -90,31 +79,6 @@ def test_what_it_fails_on(told, code, words, quiet, run):
     assert all(word in done.err for word in words)
     assert all(line.startswith("stablelse: failed: ") for line in done.err.splitlines())
     assert bool(done.err) is bool(code)
-
-
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        (["--fail-on", "bad"], ["'bad'", "overflow", "ulp>N", "none"]),
-        (["--fail-on", "best:nan"], ["'best:nan'", "naive, shifted"]),
-        (["--fail-on", "ulp>4", "--max-ulp", "5"], ["one number of ulps", "4 and 5"]),
-        (["--fail-on", "ulp>4,naive:ulp>6"], ["4 and 6", "choose one"]),
-        (["--max-ulp", "0"], ["0.5"]),
-        (["--max-ulp", "nan"], ["--max-ulp", "nan"]),
-        (["--max-ulp", "inf"], ["--max-ulp", "inf"]),
-        (["--dtype", "haf"], ["'haf'", "float16"]),
-        (["--function", "exp"], ["'exp'", "softmax"]),
-        (["no/such.csv"], ["no/such.csv"]),
-        (["--quiet", "--save", "x.svg"], ["--quiet", "--save"]),
-        (["--quiet", "--json"], ["--quiet", "--json"]),
-    ],
-)
-def test_errors(args, words, run):
-    done = run("scan", *args, stdin=_ROWS)
-    assert (done.code, done.out) == (2, "")
-    (line,) = done.err.splitlines()
-    assert line.startswith("stablelse: error: ")
-    assert all(word in line for word in words)
 
 
 def test_bad_cells_are_placed_and_nothing_is_written(run, tmp_path):
@@ -143,18 +107,12 @@ def test_many_files_of_many_formats(run, tmp_path, monkeypatch):
     assert (by_columns["rows"], by_columns["results"][0]["first"][-1]["column"]) == (3, "a")
 
 
-def test_output_is_the_screen(run, tmp_path):
-    screen = run("scan", "--dtype", "float16", stdin=_ROWS).out
-    done = run("scan", "--dtype", "float16", "--output", tmp_path / "x", stdin=_ROWS)
-    assert (done.code, done.out, (tmp_path / "x").read_text("utf-8")) == (0, "", screen)
-
-
 def test_interrupted(environment, tmp_path):
     """Ctrl-C while a pipe is read: one line of how far it got, and 130."""
     command = [sys.executable, "-m", "stablelse", "scan", "--by", "rows", "--dtype", "float16"]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen(command, env=environment, **pipes) as process:
-        process.stdin.write(b"1,2,3\n" * 2_000_000)
+        process.stdin.write(b"1,2,3\n" * 500_000)
         process.stdin.flush()
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
@@ -168,9 +126,9 @@ def test_memory_is_constant(environment, tmp_path):
 
     small, large = tmp_path / "small.npy", tmp_path / "large.npy"
     np.save(small, np.ones((20_000, 10), np.float32))
-    np.save(large, np.ones((2_000_000, 10), np.float32))
+    np.save(large, np.ones((1_000_000, 10), np.float32))
     peaks = [peak_of(["scan", str(path), "-q"], environment) for path in (small, large)]
-    assert peaks[1] - peaks[0] < 40e6, peaks
+    assert peaks[1] - peaks[0] < 30e6, peaks
 
 
 def test_pre_commit_hook(environment, tmp_path):
