@@ -151,7 +151,6 @@ RUNS = {
         {"stdin": b"false false\n"},
     ),
     **{f"demo-{name}": (["demo", "--scene", name], {}) for name in SCENES[:-2]},
-    **{f"demo-{name}-wide": (["demo", "--scene", name], {"columns": 120}) for name in SCENES[:-2]},
     "demo-ascii": (["demo", "--scene", "shift", "--scene", "one-pass"], {"encoding": "ascii"}),
     "demo-plain": (["demo", *_OWN_SCENES, "--format", "plain"], {}),
     "demo-json": (["demo", "--scene", "one-pass", "--json"], {}),

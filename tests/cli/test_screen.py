@@ -33,8 +33,8 @@ FORMATS = ["float64", "float32", "float16"]
 @pytest.mark.parametrize("command", [*COMMANDS, GRADIENT], ids=" ".join)
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("x", VECTORS.values(), ids=VECTORS)
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_up_to_six_numbers_fit_a_screen(x, dtype, command, encoding, run):
+def test_up_to_six_numbers_fit_a_screen(x, dtype, command, run):
+    encoding = "utf-8" if dtype == "float32" else "ascii"  # whose symbols are longer
     done = run(*command, *x.split(), "--dtype", dtype, columns=80, encoding=encoding)
     assert done.code == 0
     lines = (done.out.rstrip("\n") + "\n" + done.err).rstrip("\n").split("\n")
@@ -57,7 +57,7 @@ def test_all_has_a_row_for_every_element(run):
     assert run("lse", "--all", stdin=x).out.count("\n") > 100
 
 
-@pytest.mark.parametrize("rows", [3, 1500])
+@pytest.mark.parametrize("rows", [3, 1001])
 @pytest.mark.parametrize("command", [*COMMANDS[:3], ("nll", "--label-column", "3")])
 def test_many_rows_fit_a_screen(rows, command, run):
     x = "".join(f"{i},{-i},{i % 2}\n" for i in range(rows)).encode()

@@ -22,13 +22,19 @@ def swept(**arguments):
 
 
 @pytest.mark.parametrize("suffix", FIGURES)
-def test_the_same_figure_is_the_same_bytes(suffix):
+def test_the_same_figure_is_the_same_bytes(suffix, run, tmp_path):
+    """In Python and from the command, whatever the user's settings; no window is opened."""
     matplotlib = pytest.importorskip("matplotlib")
     first = figure(swept(), suffix)
     assert first.startswith(_BEGINNINGS[suffix])
-    with matplotlib.rc_context({"font.size": 30, "savefig.dpi": 10, "hatch.linewidth": 9}):
-        assert figure(swept(), suffix) == first
     assert b"CreationDate" not in first
+    path = tmp_path / f"map{suffix.upper()}"
+    args = ["sweep", "0", "1", "2", "--dtype", "float16", "--dtype", "float64"]
+    with matplotlib.rc_context({"font.size": 30, "savefig.dpi": 10, "hatch.linewidth": 9}):
+        done = run(*args, "--save", path)
+    assert (done.code, done.err) == (0, "")
+    assert path.read_bytes() == first
+    assert "matplotlib.pyplot" not in sys.modules or "torch" in sys.modules
 
 
 def test_svg_stands_alone():
@@ -42,28 +48,12 @@ def test_svg_stands_alone():
         assert LOOKS[verdict][0].lower() in svg
 
 
-def test_no_window_is_opened():
-    pytest.importorskip("matplotlib")
-    figure(swept(function="softmax"), ".png")
-    assert "matplotlib.pyplot" not in sys.modules or "torch" in sys.modules
-
-
 def test_looks_are_told_apart_without_colour():
     hatches = [
         hatch for verdict, (_, hatch) in LOOKS.items() if verdict is not Verdict.DOES_NOT_FIT
     ]
     assert len(set(hatches)) == len(hatches)
     assert len({colour for colour, _ in LOOKS.values()}) == len(LOOKS)
-
-
-@pytest.mark.parametrize("suffix", FIGURES)
-def test_saved_by_the_command(suffix, run, tmp_path):
-    pytest.importorskip("matplotlib")
-    path = tmp_path / f"map{suffix.upper()}"
-    args = ["sweep", "0", "1", "2", "--dtype", "float16", "--dtype", "float64"]
-    done = run(*args, "--save", path)
-    assert (done.code, done.err) == (0, "")
-    assert path.read_bytes() == figure(swept(), suffix)
 
 
 def test_without_matplotlib(run, tmp_path, monkeypatch):
