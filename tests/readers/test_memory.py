@@ -3,23 +3,26 @@
 import bz2
 import gzip
 import io
+import json
 import lzma
 import subprocess
 import sys
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
+from files import saved
 
 #: What is read, in bytes, and what reading it may take beyond the memory it has after one block.
 LARGE = 96 << 20
 BOUND = 32 << 20
 
 CODE = """
-import itertools, resource, sys
-from stablelse.readers import ReadError, open_blocks
+import itertools, json, resource, sys
+from stablelse.readers import ReadError, ReadOptions, open_blocks
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-blocks = open_blocks(sys.argv[1])
+blocks = open_blocks(sys.argv[1], ReadOptions(**json.loads(sys.argv[2])))
 before = peak()
 try:
     total = sum(b.values.sum() for b in itertools.islice(blocks, 3))
@@ -29,6 +32,19 @@ except ReadError as error:
     total = error
 print(total, peak() - before, sep="|")
 """
+
+
+def npy(path, shape, order="C"):
+    path.write_bytes(saved(np.ones(shape, order=order)))
+    return LARGE // 8
+
+
+def lines(path):
+    """Write JSON lines of a thousand numbers each."""
+    with open(path, "w") as file:
+        for _ in range(2000):
+            file.write(f'{{"id": 1, "x": [{"1.0000000000000000, " * 999} 1]}}\n')
+    return 2_000_000
 
 
 def npz(path, compression):
@@ -77,34 +93,39 @@ def bomb(compress, path):
     return LARGE // len(lines) * 200
 
 
+TALL, DEEP = (LARGE >> 7, 16), (48, 1 << 10, 1 << 8)
+
+#: What writes a file, and how it is read.
 FORMATS = {
-    "npz": lambda path: npz(path, zipfile.ZIP_STORED),
-    "npz, deflated": lambda path: npz(path, zipfile.ZIP_DEFLATED),
-    "safetensors": safetensors,
-    "Parquet": parquet,
-    "Arrow": arrow,
-    "gzip": lambda path: bomb(gzip.compress, path),
-    "bzip2": lambda path: bomb(bz2.compress, path),
-    "xz": lambda path: bomb(lzma.compress, path),
+    "npy": (partial(npy, shape=TALL), {}),
+    "npy, Fortran": (partial(npy, shape=TALL, order="F"), {}),
+    "npy, first axis": (partial(npy, shape=DEEP), {"axis": 0}),
+    "npy, middle axis": (partial(npy, shape=DEEP), {"axis": 1}),
+    "npy, last axis, Fortran": (partial(npy, shape=DEEP, order="F"), {"axis": 2}),
+    "npz": (partial(npz, compression=zipfile.ZIP_STORED), {}),
+    "npz, deflated": (partial(npz, compression=zipfile.ZIP_DEFLATED), {}),
+    "safetensors": (safetensors, {}),
+    "Parquet": (parquet, {}),
+    "Arrow": (arrow, {}),
+    "JSON": (lines, {"key": "x"}),
+    "gzip": (partial(bomb, gzip.compress), {}),
+    "bzip2": (partial(bomb, bz2.compress), {}),
+    "xz": (partial(bomb, lzma.compress), {}),
 }
 
 
-def read(path, environment):
-    done = subprocess.run(
-        [sys.executable, "-c", CODE, path],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=True,
-    )
+def read(path, environment, options=None):
+    command = [sys.executable, "-c", CODE, str(path), json.dumps(options or {})]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     total, grown = done.stdout.split("|")
     return total, int(grown) * (1 if sys.platform == "darwin" else 1 << 10)  # in bytes on macOS
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_it_does_not_grow_with_the_input(name, tmp_path, environment):
-    numbers = FORMATS[name](tmp_path / "x")
-    total, grown = read(tmp_path / "x", environment)
+    write, options = FORMATS[name]
+    numbers = write(tmp_path / "x")
+    total, grown = read(tmp_path / "x", environment, options)
     assert float(total) == numbers
     assert grown < BOUND
 

@@ -1,0 +1,37 @@
+"""How the tests of readers hand over bytes: in a file, or in a pipe."""
+
+import sys
+
+import pytest
+from files import stdin_of
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Return what writes bytes into a file whose name says nothing, and returns its path."""
+
+    def write(data):
+        path = tmp_path / "x"
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def piped_in(monkeypatch):
+    """Return what puts bytes into standard input, and returns its path."""
+
+    def put(data):
+        monkeypatch.setattr(
+            sys, "stdin", stdin_of(data if isinstance(data, bytes) else data.encode())
+        )
+        return "-"
+
+    return put
+
+
+@pytest.fixture(params=["file", "pipe"])
+def place(request, written, piped_in):
+    """Put bytes in a file, or in a pipe, and return the path to open."""
+    return written if request.param == "file" else piped_in
