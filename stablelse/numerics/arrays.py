@@ -1,14 +1,8 @@
 """The SciPy-compatible front: array_likes, axes, weights and dtypes; the sums are elsewhere.
 
 The functions take what those of ``scipy.special`` (1.17) take and return what those return,
-except where SciPy's answer is not the true one:
+correctly rounded, except where SciPy means something else:
 
-- the shifted sum of a narrow format does not overflow, and softmax of many equal entries sums
-  to 1;
-- log-sum-exp next to zero, the softmax of widely spread entries, and log_softmax of a
-  dominating one keep their digits;
-- weights are part of the shift, so terms of any size can cancel, and the result is the exact
-  difference;
 - a term of weight zero adds nothing whatever x is, and the sum of no terms has the sign 0;
 - log_softmax is NaN everywhere if an x is +inf, as softmax is;
 - integers and bools are computed in float64 and never wrap around; ml_dtypes' formats are

@@ -24,10 +24,10 @@ much cancels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal, getcontext, localcontext
 from fractions import Fraction
-from functools import cache, partial
+from functools import cache
 from math import atan2, factorial, isqrt
 from typing import Any, NamedTuple
 
@@ -94,49 +94,38 @@ def _conventional(x: Array, b: Array) -> tuple[Any, Any]:
     return np.log(total), total / abs(total)
 
 
-class _Term(NamedTuple):
-    """exp(s) (real[0] cos t + real[1] sin t + i (imag[0] cos t + imag[1] sin t)), t >= 0."""
-
-    s: Decimal
-    t: Decimal
-    real: tuple[Decimal, Decimal]
-    imag: tuple[Decimal, Decimal]
+#: By s and abs(t), the parts of C and of D: see above.
+_Terms = dict[tuple[Decimal, Decimal], list[Decimal]]
 
 
-def _grouped(x: Array, b: Array) -> list[_Term]:
-    """Return a term for each s and abs(t), without those that add nothing."""
-    sums: dict[tuple[Decimal, Decimal], list[Decimal]] = {}
+def _terms(x: Array, b: Array) -> _Terms:
+    """Return the terms of a sum, without those that add nothing."""
+    terms: _Terms = {}
     columns = (map(as_decimal, part) for part in (x.real, x.imag, b.real, b.imag))
     for s, t, *weight in zip(*columns, strict=True):
         signed = [Decimal(0)] * 2 if not t else [w if t > 0 else w.copy_negate() for w in weight]
         place, parts = (s, t.copy_abs()), weight + signed
-        if place in sums:
-            pairs = zip(sums[place], parts, strict=True)
+        if place in terms:
+            pairs = zip(terms[place], parts, strict=True)
             parts = [add(Ball(first), Ball(second)).head for first, second in pairs]
-        sums[place] = parts
-    return [
-        _Term(s, t, (c_real, d_imag.copy_negate()), (c_imag, d_real))
-        for (s, t), (c_real, c_imag, d_real, d_imag) in sums.items()
-        if c_real or c_imag or d_real or d_imag
-    ]
+        terms[place] = parts
+    return {place: parts for place, parts in terms.items() if any(parts)}
 
 
 def _rounded(x: Array, b: Array, format_: Format, first: Sum | None) -> tuple[complex, complex]:
     """Return the logarithm and the phase of the sum, rounded to the format."""
-    if first is not None:
-        with localcontext(next(decimals.contexts())):
-            found = _settled(first, partial(_grouped, x, b), format_)
+    with localcontext(next(decimals.contexts())):
+        found = None if first is None else _settled(first, x, b, format_)
         if found is not None:
             return found
-    with localcontext(next(decimals.contexts())):
-        terms = _grouped(x, b)
-    if not terms:
-        return complex(-np.inf, 0), 0
-    if terms == _grouped(np.zeros(1), np.ones(1)):
-        return 0, 1
+        terms = _terms(x, b)
+        if not terms:
+            return complex(-np.inf, 0), 0
+        if terms == _terms(np.zeros(1), np.ones(1)):
+            return 0, 1
     for precise in decimals.contexts():
         with localcontext(precise):
-            found = _settled(_sum(terms), lambda: terms, format_)
+            found = _settled(_sum(terms), x, b, format_)
         if found is not None:
             break
     assert found is not None
@@ -144,16 +133,16 @@ def _rounded(x: Array, b: Array, format_: Format, first: Sum | None) -> tuple[co
 
 
 def _settled(
-    found: Sum, terms: Callable[[], list[_Term]], format_: Format
+    found: Sum, numbers: Array, b: Array, format_: Format
 ) -> tuple[complex, complex] | None:
-    """Return the logarithm and the phase if they are known well enough."""
+    """Return the logarithm and the phase, or ``None`` if they are not known well enough."""
     (x, x_error), (y, y_error) = found.x.flat(), found.y.flat()
     unit = Decimal(2) ** (format_.significand_bits + 9)
     if not max(abs(x), abs(y)) > unit * (x_error + y_error):
         return None
     side = -1 if y < 0 else 1
     if abs(y) <= y_error:
-        side = _side(terms()) if x < 0 else 1
+        side = _side(_terms(numbers, b)) if x < 0 else 1
     square = add(multiply(found.x, found.x), multiply(found.y, found.y))
     real = add(Ball(found.shift), multiply(_HALF, decimals.log(square)))
     w = [part.flat() for part in (real, _angle(found, side))]
@@ -174,9 +163,9 @@ def _nearest(parts: Any, format_: Format) -> Any:
     return real + 1j * imag
 
 
-def _side(terms: list[_Term]) -> int:
+def _side(terms: _Terms) -> int:
     """Return the sign of the imaginary part of the sum; 1 if it is 0."""
-    terms = [term for term in terms if any(term.imag)]
+    terms = {place: parts for place, parts in terms.items() if parts[1] or parts[2]}
     for precise in decimals.contexts() if terms else ():
         with localcontext(precise):
             sign = _sum(terms).y.sign
@@ -185,18 +174,18 @@ def _side(terms: list[_Term]) -> int:
     return 1
 
 
-def _sum(terms: list[_Term]) -> Sum:
+def _sum(terms: _Terms) -> Sum:
     """Return the sum of terms in the digits of the context."""
-    shift = max(term.s for term in terms)
-    parts: list[Ball] = []
+    shift = max(s for s, _ in terms)
+    balls: list[Ball] = []
     real: list[Decimal] = []
     imag: list[Decimal] = []
-    for term in terms:
-        size = decimals.exp_of_difference(term.s, shift)
-        parts += [multiply(size, part) for part in cosine_and_sine(term.t)]
-        real += term.real
-        imag += term.imag
-    return Sum(decimals.total(parts, real), decimals.total(parts, imag), shift)
+    for (s, t), (c_real, c_imag, d_real, d_imag) in terms.items():
+        size = decimals.exp_of_difference(s, shift)
+        balls += [multiply(size, part) for part in cosine_and_sine(t)]
+        real += [c_real, d_imag.copy_negate()]
+        imag += [c_imag, d_real]
+    return Sum(decimals.total(balls, real), decimals.total(balls, imag), shift)
 
 
 def _angle(found: Sum, side: int) -> Ball:

@@ -169,9 +169,8 @@ def _of_objects(array: Array) -> Array:
         except OverflowError:
             raise ValueError(f"{_place(index, array)} is too large for float64") from None
         if number is None and array.ndim:
-            raise TypeError(
-                f"{_place(index, array)} is {_named(value)}, not a number{_instead_of_entry(value)}"
-            )
+            place, instead = _place(index, array), _instead_of_entry(value)
+            raise TypeError(f"{place} is {_named(value)}, not a number{instead}")
         if number is None:
             raise TypeError(f"expected numbers, not {_named(value)}{_instead_of(value)}")
         rounded[index] = number
@@ -233,41 +232,31 @@ def _instead_of_entry(value: object) -> str:
 
 
 def promoted(
-    a: npt.ArrayLike, b: npt.ArrayLike | None = None
+    a: Any, b: Any = None, dtype: npt.DTypeLike | None = None
 ) -> tuple[Array, Array | None, np.dtype[Any]]:
-    """Return both as arrays of one shape, and the dtype of the result by NumPy's promotion."""
-    x = numbers(a)
-    if b is None:
-        return x, None, _floating(np.result_type(x.dtype))
-    weights = numbers(b)
-    x, weights = np.broadcast_arrays(x, weights)
-    return x, weights, _floating(_promoted(x.dtype, weights.dtype, a, b))
+    """Return both as arrays of one shape, and the dtype of the result.
 
-
-def _promoted(x: np.dtype[Any], weights: np.dtype[Any], a: Any, b: Any) -> np.dtype[Any]:
-    """Return NumPy's promoted dtype; float64 where it has none, as of bfloat16 and integers."""
-    # A bare Python number does not widen a narrow format; NumPy knows it by its type, but knows
-    # no format of ml_dtypes.
-    if type(b) in (int, float) and format_of(x) is not None:
-        return x
-    bare = (int, float, complex)
-    try:
-        return np.result_type(a if type(a) in bare else x, b if type(b) in bare else weights)
-    except TypeError:
-        return np.dtype(np.float64)
-
-
-def _floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return np.dtype(np.float64) if dtype.kind in "biu" else dtype
-
-
-def result_dtype(natural: np.dtype[Any], dtype: npt.DTypeLike | None) -> np.dtype[Any]:
-    """Return the dtype that is asked for, be it by a format's name; the natural one by default."""
-    if dtype is None:
-        return natural
+    That is the one that is asked for, be it by a format's name, or else NumPy's promoted one;
+    float64 where it has none, as of bfloat16 and integers.
+    """
+    x, weights = numbers(a), None
+    natural = np.result_type(x.dtype)
+    if b is not None:
+        x, weights = np.broadcast_arrays(x, numbers(b))
+        bare = (int, float, complex)
+        # A bare Python number does not widen a narrow format; NumPy knows it by its type, but
+        # knows no format of ml_dtypes.
+        if not (type(b) in bare[:2] and format_of(x.dtype)):
+            parts = [v if type(v) in bare else w.dtype for v, w in ((a, x), (b, weights))]
+            try:
+                natural = np.result_type(*parts)
+            except TypeError:
+                natural = np.dtype(np.float64)
     if isinstance(dtype, str) and dtype in FORMATS:
-        return FORMATS[dtype].dtype
-    return np.dtype(dtype)
+        return x, weights, FORMATS[dtype].dtype
+    if dtype is None:
+        dtype = np.float64 if natural.kind in "biu" else natural
+    return x, weights, np.dtype(dtype)
 
 
 @cache

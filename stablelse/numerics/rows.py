@@ -17,7 +17,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from stablelse.numerics.certificate import Certificate
 from stablelse.numerics.formats import Array, format_of
-from stablelse.numerics.inputs import as_array, promoted, refuse_masks, result_dtype
+from stablelse.numerics.inputs import as_array, promoted, refuse_masks
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -87,8 +87,8 @@ def apply(
     from x, results are put there at once. Without its sign, the logarithm of a negative sum is NaN.
     """
     check_policy(empty)
-    array, weights, natural = promoted(x, b)
-    target, reduces = result_dtype(natural, dtype), name == "logsumexp"
+    array, weights, target = promoted(x, b, dtype)
+    reduces = name == "logsumexp"
     stack = Stack(array.shape or (1,), axis)
     shape = stack.reduced_shape(keepdims) if reduces else array.shape
     if out is not None:

@@ -21,7 +21,7 @@ from stablelse.numerics import doubleword, exact
 from stablelse.numerics.certificate import Rung
 from stablelse.numerics.doubleword import Pair, fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format, format_of
-from stablelse.numerics.inputs import known_format, promoted, real_numbers, result_dtype
+from stablelse.numerics.inputs import known_format, promoted, real_numbers
 from stablelse.numerics.rows import (
     EmptyVectorError,
     Rows,
@@ -163,8 +163,8 @@ def loss_inputs(
     check_policy(empty)
     if reduction not in REDUCTIONS:
         raise ValueError(f"unknown reduction {reduction!r}: choose from {', '.join(REDUCTIONS)}")
-    array, _, natural = promoted(logits)
-    format_ = known_format(result_dtype(natural, dtype))
+    array, _, target = promoted(logits, dtype=dtype)
+    format_ = known_format(target)
     if not array.ndim:
         raise ValueError("logits are vectors, with one number for each class, not a number")
     axis = normalize_axis_index(axis, array.ndim)
