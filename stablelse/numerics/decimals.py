@@ -25,12 +25,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal, Inexact, getcontext, localcontext
 from fractions import Fraction
-from functools import cache, reduce
+from functools import cache, partial, reduce
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from stablelse.numerics.formats import Array, Format, context, nearest, ratio
+from stablelse.numerics.rows import OF_NOTHING
 
 
 def contexts() -> Iterator[Context]:
@@ -268,24 +269,21 @@ class Sum:
                 terms = list(part)
                 powers = (exp_of_difference(x, self._second) for x, _ in terms)
                 rest = add(rest, total(powers, (b for _, b in terms)))
-        with localcontext(precise):
-            return joined(self.first, self._second, rest)
+        with localcontext(precise):  # the sum of the others is in units of exp(second)
+            unit = exp_of_difference(self._second, self.first.x)
+            return add(Ball(self.first.b), multiply(unit, rest))
 
     def logsumexp(self, format_: Format) -> tuple[Any, int]:
         """Round a + log abs(S), and return the sign of S, which must not be 0."""
         signs = []
 
         def evaluate(_: Sequence[Decimal], state: State) -> list[Ball]:
-            signs.append(state[1].sign)
-            return [log_sum(state)]
+            first, ball = state
+            signs.append(ball.sign)
+            return [add(Ball(first.x), log(negate(ball) if ball.sign < 0 else ball))]
 
         a = self.first.x
         return climb([a], evaluate, self, format_)[a], signs[-1]
-
-
-def joined(first: Term, second: Decimal, rest: Ball) -> Ball:
-    """Return S from its first term and the sum of the others in units of exp(second)."""
-    return add(Ball(first.b), multiply(exp_of_difference(second, first.x), rest))
 
 
 #: The first term, and S.
@@ -305,12 +303,6 @@ def log_quotients(x: Sequence[Decimal], state: State) -> list[Ball]:
     """Return x_j - a - log S."""
     first, logarithm = state[0], log(state[1])
     return [subtract(Ball(_EXACT.subtract(entry, first.x)), logarithm) for entry in x]
-
-
-def log_sum(state: State) -> Ball:
-    """Return a + log abs(S)."""
-    first, ball = state
-    return add(Ball(first.x), log(negate(ball) if ball.sign < 0 else ball))
 
 
 def exp_of_difference(x: Decimal, y: Decimal) -> Ball:
@@ -349,30 +341,25 @@ def logsumexp(x: Array, format_: Format, weights: Array | None = None) -> tuple[
     return Sum.of(terms).logsumexp(format_) if terms else (format_.round(-np.inf)[()], 0)
 
 
-def softmax(x: Array, format_: Format, elements: Array | None = None) -> Array:
-    """Round elements of a softmax correctly: those k of the given indices, or all n.
+#: By name, how elements are computed.
+ELEMENTS: dict[str, Elements] = {"softmax": quotients, "log_softmax": log_quotients}
 
-    x, shape (n,), is finite or -inf, but not all of it -inf.
+
+def elements(name: str, x: Array, format_: Format, places: Array | None = None) -> Array:
+    """Round elements of a softmax or log_softmax: those k at the given places, or all n.
+
+    x, shape (n,), is finite or -inf, but not all of it -inf; equal elements are computed once.
     """
-    return _elementwise(x, format_, elements, quotients, 0.0)
-
-
-def log_softmax(x: Array, format_: Format, elements: Array | None = None) -> Array:
-    """Round elements of a log_softmax correctly; see `softmax`."""
-    return _elementwise(x, format_, elements, log_quotients, -np.inf)
-
-
-def _elementwise(
-    x: Array, format_: Format, elements: Array | None, of: Elements, of_nothing: float
-) -> Array:
-    """Compute elements, equal ones once; `of_nothing` is what they are where x is -inf."""
-    wanted = x if elements is None else x[elements]
+    wanted = x if places is None else x[places]
     finite = np.isfinite(wanted)
     entries = _decimals(wanted[finite])
-    found = climb(set(entries), of, Sum.of(terms_of(x, None)), format_)
-    result = np.full(wanted.shape, format_.round(of_nothing), format_.dtype)
+    found = climb(set(entries), ELEMENTS[name], Sum.of(terms_of(x, None)), format_)
+    result = np.full(wanted.shape, format_.round(OF_NOTHING[name]), format_.dtype)
     result[finite] = [found[entry] for entry in entries]
     return result
+
+
+softmax, log_softmax = (partial(elements, name) for name in ELEMENTS)
 
 
 def terms_of(x: Array, weights: Array | None) -> list[Term]:

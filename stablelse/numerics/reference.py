@@ -18,8 +18,8 @@ With a the largest x of a row, and b the weights, which are 1 unless they are gi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -440,30 +440,6 @@ def _near_zero(x: Array) -> tuple[Array, Array]:
     return near[is_near], estimate[is_near]
 
 
-def softmax(
-    rows: Array, format_: Format, places: Places | None = None
-) -> tuple[Array, Certificate]:
-    """Compute the softmax of rows, shape (m, n), m, n >= 1, or its elements at some places.
-
-    A row that has NaN or +inf, or nothing but -inf, is NaN.
-    """
-    return _elementwise("softmax", rows, format_, places)
-
-
-def log_softmax(
-    rows: Array, format_: Format, places: Places | None = None
-) -> tuple[Array, Certificate]:
-    """Compute log_softmax of every row, correctly rounded; see `softmax`."""
-    return _elementwise("log_softmax", rows, format_, places)
-
-
-#: By name: how elements x of rows are computed in words, and in decimals.
-_ELEMENTS: dict[str, tuple[Callable[[Array, Sums], Approximation], Callable[..., Array]]] = {
-    "softmax": (quotient, decimals.softmax),
-    "log_softmax": (log_quotient, decimals.log_softmax),
-}
-
-
 def elements(name: str, x: Array, known: Sums, format_: Format) -> tuple[Array, Array, Array]:
     """Return elements of rows that are known, which are in doubt, and errors in ulps, or NaN.
 
@@ -471,16 +447,20 @@ def elements(name: str, x: Array, known: Sums, format_: Format) -> tuple[Array, 
     """
     is_nan = np.broadcast_to(known.is_nothing, x.shape)
     is_nothing = (x == -np.inf) | is_nan
-    value, settled, ulps = settle(_ELEMENTS[name][0](x, known), format_, is_nothing)
+    evaluate = quotient if name == "softmax" else log_quotient
+    value, settled, ulps = settle(evaluate(x, known), format_, is_nothing)
     value[is_nothing] = format_.round(np.where(is_nan[is_nothing], np.nan, OF_NOTHING[name]))
     ulps[is_nothing] = np.nan
     return value, ~((settled & known.is_held) | is_nothing), ulps
 
 
 def _elementwise(
-    name: str, rows: Array, format_: Format, places: Places | None
+    name: str, rows: Array, format_: Format, places: Places | None = None
 ) -> tuple[Array, Certificate]:
-    """Evaluate elements of every row; see `softmax`."""
+    """Compute softmax or log_softmax of rows, shape (m, n), m, n >= 1, or elements at some places.
+
+    A row that has NaN or +inf, or nothing but -inf, is NaN.
+    """
     shape = rows.shape if places is None else places[0].shape
     result, doubtful, ledger = np.empty(shape, format_.dtype), np.zeros(shape, bool), Ledger()
     with np.errstate(all="ignore"):
@@ -497,7 +477,7 @@ def _elementwise(
         for row in np.unique(i).tolist():
             here = np.flatnonzero(i == row)
             target = tuple(index[here] for index in unsettled)
-            result[target] = _ELEMENTS[name][1](as_wide(rows[row]), format_, j[here])
+            result[target] = decimals.elements(name, as_wide(rows[row]), format_, j[here])
     return result, ledger.close()
 
 
@@ -514,6 +494,9 @@ def _parts(rows: Array, places: Places | None) -> Iterator[tuple[Array, Sums, An
             here = slice(*np.searchsorted(i, [band.start, band.stop]).tolist())
             row = i[here] - band.start
             yield as_wide(x[row, j[here]]), known.of(row), here
+
+
+softmax, log_softmax = (partial(_elementwise, name) for name in OF_NOTHING)
 
 
 def extent(rows: Array, low: float, high: float) -> tuple[Array, Array, Array, Array]:

@@ -285,7 +285,8 @@ class Whole:
         (values,), doubtful = elements_closely(function, rows, self._close_state, format_)
         if doubtful.size:
             wanted = [as_decimal(entry) for entry in different[doubtful]]
-            found = decimals.climb(set(wanted), _ELEMENTS[function], self._sum, format_)
+            of = decimals.ELEMENTS[function.value]
+            found = decimals.climb(set(wanted), of, self._sum, format_)
             values[doubtful] = [found[entry] for entry in wanted]
         result: Array = values[back]
         return result
@@ -321,9 +322,3 @@ def _terms_below(x_max: float, x: Array) -> Iterator[Term]:
     entries, counts = np.unique(some, return_counts=True)
     pairs = zip(entries, counts.tolist(), strict=True)
     return (Term(as_decimal(entry), Decimal(count)) for entry, count in pairs)
-
-
-_ELEMENTS: dict[Function, decimals.Elements] = {
-    Function.SOFTMAX: decimals.quotients,
-    Function.LOG_SOFTMAX: decimals.log_quotients,
-}
