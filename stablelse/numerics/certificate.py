@@ -75,15 +75,14 @@ class Ledger:
     """Counts what each rung settles, and closes with a certificate."""
 
     def __init__(self) -> None:
-        self._settled: dict[Rung, int] = {}
+        self._settled = dict.fromkeys(Rung, 0)
         self._bound = 0.0
 
     def enter(self, rung: Rung, count: int, ulps: Array | float = 0.0) -> None:
         """Count results that a rung settled, with bounds of their errors in ulps."""
-        if not count:
-            return
-        self._settled[rung] = self._settled.get(rung, 0) + count
-        self._bound = max(self._bound, float(np.max(ulps, initial=0.0)))
+        if count:
+            self._settled[rung] += count
+            self._bound = max(self._bound, float(np.max(ulps, initial=0.0)))
 
     def add(self, certificate: Certificate) -> None:
         """Count what another certificate says."""
@@ -92,14 +91,14 @@ class Ledger:
 
     def count(self, *rungs: Rung) -> int:
         """Return how many results some rungs settled; all, if none is named."""
-        return sum(self._settled.get(rung, 0) for rung in rungs or Rung)
+        return sum(self._settled[rung] for rung in rungs or Rung)
 
     def close(self, first: Rung = Rung.DOUBLE_WORD) -> Certificate:
         """Return the certificate; `first` is the rung that every result came to.
 
         Without a kernel, a log-sum-exp next to zero comes to three words at once.
         """
-        settled = {rung: self._settled[rung] for rung in Rung if rung in self._settled}
+        settled = {rung: count for rung, count in self._settled.items() if count}
         has_kernel = first is Rung.KERNEL
         stay = [Rung.CONVENTION, first, *([] if has_kernel else [Rung.TRIPLE_WORD])]
         climbs = sum(count for rung, count in settled.items() if rung not in stay)

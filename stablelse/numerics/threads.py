@@ -5,8 +5,6 @@ which the environment can lower: STABLELSE_NUM_THREADS, or OMP_NUM_THREADS where
 What is computed is cut into jobs by the data alone, so that no bit depends on the number.
 """
 
-from __future__ import annotations
-
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -77,7 +75,7 @@ def mapped(
     return results
 
 
-def _executor(count: int) -> ThreadPoolExecutor:
+def _executor(count: int) -> "ThreadPoolExecutor":
     from concurrent.futures import ThreadPoolExecutor  # on use: it takes milliseconds
 
     return ThreadPoolExecutor(count, "stablelse")

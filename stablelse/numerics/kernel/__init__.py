@@ -5,8 +5,6 @@ Where none is compiled, or it fails its self-test, the *reference* does the work
 from plain NumPy, more slowly.
 """
 
-from __future__ import annotations
-
 import warnings
 from functools import cache
 from typing import TYPE_CHECKING
@@ -44,7 +42,7 @@ def name() -> str:
 
 
 @cache
-def load() -> ModuleType | None:
+def load() -> "ModuleType | None":
     """Return the compiled kernel, ready for NumPy; ``None`` for the reference."""
     chosen = name()
     if chosen == REFERENCE or _compiled is None:
@@ -75,7 +73,7 @@ def self_test_vector(n: int) -> list[float]:
     return [(37 * i % 41) / 8 - 2 for i in range(n)]
 
 
-def _self_test(module: ModuleType) -> None:
+def _self_test(module: "ModuleType") -> None:
     """Compute for some microseconds what has a known result; another one is an ImportError."""
     import numpy as np
 
