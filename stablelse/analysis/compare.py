@@ -250,14 +250,13 @@ class Compared(Sequence[Comparison]):
         return map(self.__getitem__, range(len(self)))
 
     def __getitem__(self, row: Any) -> Any:
-        labels, weights = self._problem.labels, self._problem.weights
-        n, function = self.x.shape[-1], self._problem.function
+        labels, function, n = self._problem.labels, self._problem.function, self.x.shape[-1]
         return Comparison(
             function=function,
             **self.place_of(row)._asdict(),
             n=n,
             x=self.x[row],
-            weights=None if weights is None else weights[row],
+            weights=self._problem.weights_of(row, n),
             label=None if labels is None else labels[row].item(),
             minimum=self._ends[0][row],
             maximum=self._ends[1][row],
@@ -271,11 +270,11 @@ class Compared(Sequence[Comparison]):
 class Problem:
     """What is computed of some rows: here a function of x alone.
 
-    `weights`, shape (m, n), are those of a log-sum-exp, whose results have signs, shape (m, 1). A
-    loss has the labels of the rows, and `seen` if it is made of that element of a formula's value
-    alone. `judged_as` is what a verdict takes the result for. `empty` is what softmax and
-    log_softmax are of nothing but -inf, as `stablelse.softmax` has it; the formulas know no such
-    thing.
+    `weights`, shape (m, n), are those of a log-sum-exp, whose results have signs, shape (m, 1);
+    `rounded` is what must fit the format besides x. A loss has the labels of the rows, and `seen`
+    if it is made of that element of a formula's value alone. `judged_as` is what a verdict takes
+    the result for. `empty` is what softmax and log_softmax are of nothing but -inf, as
+    `stablelse.softmax` has it; the formulas know no such thing.
     """
 
     labels: Array | None = None
@@ -286,7 +285,7 @@ class Problem:
     ) -> None:
         self.function: Function | LossFunction = function
         self.judged_as: Function | None = function
-        self.empty, self.weights = empty, weights
+        self.empty, self.weights, self.rounded = empty, weights, weights
 
     def exactly(self, x: Array, format_: Format, b: Array | None) -> tuple[Array, Array | None]:
         """Return the correctly rounded value of each row, shape (m, 1) or (m, n), and its sign.
@@ -302,6 +301,10 @@ class Problem:
         """Return what the value of a formula makes the result."""
         return value
 
+    def weights_of(self, row: int, n: int) -> Array | None:
+        """Return what the terms of a row are multiplied by, shape (n,)."""
+        return None if self.weights is None else self.weights[row]
+
 
 class _Yardstick:
     """What the results on the rows of x are held against, in one format."""
@@ -312,10 +315,11 @@ class _Yardstick:
         self._problem, self._format, self._input, self.x = problem, format_, x, format_.round(x)
         self._is_measured, self._is_bounded = is_measured, is_bounded
         self._unfit = does_not_fit(x, self.x)
-        b = None
-        if problem.weights is not None:
-            b = held(problem.weights, format_)
-            self._unfit |= does_not_fit(problem.weights, format_.round(problem.weights))
+        b = None if problem.weights is None else held(problem.weights, format_)
+        if problem.rounded is not None:
+            self._unfit = self._unfit | does_not_fit(
+                problem.rounded, format_.round(problem.rounded)
+            )
         self.exact, self._signs = problem.exactly(self.x, format_, b)
         self._best = self.exact
         if is_measured:

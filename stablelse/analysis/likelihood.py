@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from math import fsum, inf
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,10 +14,33 @@ from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.findings import judge
 from stablelse.analysis.results import VERDICTS, Comparison, Place, Verdict
 from stablelse.analysis.tally import Summary, Tally, Total
-from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.formulas import Candidate, Method
+from stablelse.numerics.formats import FORMATS, Array, Format, format_of
+from stablelse.numerics.formulas import Candidate, Method, held, pairwise_sum
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.numerics.loss import RunningLoss, nll, nll_grad
+from stablelse.numerics.targets import Targets
+
+
+class Target(NamedTuple):
+    """What the target of a label is: 1 there, but for what is spread and what classes weigh."""
+
+    smoothing: float = 0.0  # how much is spread evenly over all classes
+    weights: Array | None = None  # of the classes, shape (n,), float64
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every target is 1 at the label and 0 elsewhere."""
+        return not self.smoothing and self.weights is None
+
+    def of(self, labels: Array, format_: Format | None = None) -> Targets:
+        """Return the targets of labels, the weights as they are in a format, if one is given."""
+        weights = self.weights
+        if weights is not None and format_ is not None:
+            weights = held(weights, format_).astype(np.float64)
+        return Targets(labels, None, np.zeros(len(labels), bool), weights, self.smoothing)
+
+
+PLAIN = Target()
 
 
 class Labelled(Problem):
@@ -27,22 +51,32 @@ class Labelled(Problem):
     """
 
     def __init__(
-        self, function: LossFunction, labels: Array, kept: Array | None, empty: str
+        self,
+        function: LossFunction,
+        labels: Array,
+        kept: Array | None,
+        empty: str,
+        target: Target = PLAIN,
     ) -> None:
         super().__init__(function.function, empty)
-        self.function, self._compute = function, nll_grad
+        self.function, self._is_loss = function, function is LossFunction.LOSS
         self._labels, self.kept, self.judged_as = labels, kept, None
-        self.labels = labels
-        if function is LossFunction.LOSS:  # it is the logarithm of a probability
-            self._compute, self.seen, self.judged_as = nll, labels, Function.LOG_SOFTMAX
+        self.labels, self.target = labels, target
+        if target.weights is not None:
+            self.rounded = target.weights[np.newaxis]
+        if self._is_loss:  # it is made of logarithms of probabilities
+            self.judged_as = Function.LOG_SOFTMAX
+            self.seen = None if target.smoothing else labels
 
     def exactly(
         self, x: Array, format_: Format, b: Array | None = None
     ) -> tuple[Array, Array | None]:
         """Return the correctly rounded value of each row, shape (m, 1) or (m, n); no sign."""
-        values: Array = self._compute(
+        values: Array = (nll if self._is_loss else nll_grad)(
             x.astype(format_.dtype, copy=False),
             self._labels,
+            weight=self.target.of(self._labels, format_).weight,
+            label_smoothing=self.target.smoothing,
             ignore_index=-1,
             reduction="none",
             where=self.kept,
@@ -52,22 +86,37 @@ class Labelled(Problem):
 
     def of_formula(self, value: Array) -> Array:
         """Return the losses of log_softmax, shape (m, 1), or the gradients of softmax."""
-        rows, number = np.arange(len(value)), value.dtype.type
+        zero = value.dtype.type(0)
         with np.errstate(all="ignore"):
-            if self.seen is not None:
-                losses: Array = number(0) - value[rows, self._labels][:, np.newaxis]
-                return losses
-            gradients: Array = value.copy()
-            gradients[rows, self._labels] -= number(1)
-        if self.kept is not None:
-            gradients[~self.kept] = number(0)
-        return gradients
+            if self._is_loss and self.target.is_plain:
+                losses: Array = zero - value[np.arange(len(value)), self._labels]
+                return losses[:, np.newaxis]
+            t = self._targets(value)
+            if self._is_loss:  # the classes that are no target are left out
+                return pairwise_sum(np.where(t == 0, zero, t * (zero - value)))
+            gradients: Array = pairwise_sum(t) * value - t
+        return gradients if self.kept is None else np.where(self.kept, gradients, zero)
+
+    def _targets(self, value: Array) -> Array:
+        """Return the target of every class, shape (m, n), rounded to the format of the values."""
+        format_ = format_of(value.dtype)
+        assert format_ is not None, "formulas are evaluated in formats"
+        targets = self.target.of(self._labels, format_)
+        return format_.round(targets.words(slice(None), value.shape[1], self.kept)[0])
+
+    def weights_of(self, row: int, n: int) -> Array | None:
+        """Return the targets of a row, if they are not merely 1 at the label."""
+        if self.target.is_plain:
+            return None
+        kept = None if self.kept is None else self.kept[[row]]
+        t: Array = self.target.of(self._labels[[row]]).words(slice(None), n, kept)[0][0]
+        return t
 
     def values(self, candidate: Candidate, x: Array, format_: Format) -> Array:
         """Return the values of a method, shape (m, 1) or (m, n)."""
         if candidate.formula is None:
             return self.exactly(format_.round(x), format_)[0]
-        function = Function.SOFTMAX if self.seen is None else Function.LOG_SOFTMAX
+        function = Function.LOG_SOFTMAX if self._is_loss else Function.SOFTMAX
         return self.of_formula(candidate.values(function, x, format_))
 
 
@@ -83,12 +132,13 @@ class LabelledTally(Tally):
         ignore_index: int = -100,
         empty: str = "nan",
         every: bool = False,
+        target: Target = PLAIN,
     ) -> None:
         super().__init__(every)
         self._function, self._candidates, self._formats = function, candidates, formats
         self._reduction = reduction if function is LossFunction.LOSS else "none"
         self._ignore_index, self._empty = ignore_index, empty
-        self._ignored = 0
+        self._ignored, self._target = 0, target
         self._sums: list[tuple[Candidate, Format, ExactSum | RunningLoss]] = [
             (c, f, ExactSum(f) if c.formula else RunningLoss(f))
             for f in formats
@@ -127,10 +177,14 @@ class LabelledTally(Tally):
         problem = self._problem(labels, masked, wanted)
         for candidate, format_, losses in self._sums:
             if isinstance(losses, RunningLoss):
-                numbers = format_.round(x[wanted])
-                losses.add(numbers, labels[wanted], problem.kept, self._empty)
+                numbers, targets = (
+                    format_.round(x[wanted]),
+                    self._target.of(labels[wanted], format_),
+                )
+                losses.add(numbers, targets, problem.kept, self._empty)
             else:
-                losses.add(problem.values(candidate, x[wanted], format_)[:, 0])
+                divisor = self._target.of(labels[wanted], format_).denominator
+                losses.add(problem.values(candidate, x[wanted], format_)[:, 0], divisor)
 
     def values(self, x: Array, labels: Array, masked: Array | None = None) -> Iterator[Array]:
         """Yield the values alone of every vector that is not ignored, method by method."""
@@ -143,7 +197,7 @@ class LabelledTally(Tally):
 
     def _problem(self, labels: Array, masked: Array | None, wanted: Array) -> Labelled:
         kept = None if masked is None else ~masked[wanted]
-        return Labelled(self._function, labels[wanted], kept, self._empty)
+        return Labelled(self._function, labels[wanted], kept, self._empty, self._target)
 
     def summary(self) -> Summary:
         """Return what became of all so far, and what their losses are reduced to."""
@@ -182,12 +236,12 @@ class ExactSum:
 
     def __init__(self, format_: Format) -> None:
         self._format = format_
-        self._count = 0
+        self._divisor = Fraction(0)
         self._words: list[Any] = []
 
-    def add(self, losses: Array) -> None:
-        """Add losses, shape (m,), of one format."""
-        self._count += len(losses)
+    def add(self, losses: Array, divisor: Fraction) -> None:
+        """Add losses, shape (m,), of one format, and what their mean is to be divided by."""
+        self._divisor += divisor
         narrow = losses.dtype.itemsize <= FORMATS["float64"].dtype.itemsize
         wide = losses.astype(np.float64) if narrow else losses
         if wide.dtype != np.float64 or not np.isfinite([*wide, *self._words]).all():
@@ -206,6 +260,6 @@ class ExactSum:
     def reduced(self, reduction: str) -> Any:
         """Return the mean or the sum, rounded to the format."""
         with np.errstate(all="ignore"):
-            divisor = self._count if reduction == "mean" else 1
+            divisor = float(self._divisor) if reduction == "mean" else 1
             total = self._words[0] if self._words else 0.0
             return self._format.round(np.asarray(total) / np.float64(divisor))[()]

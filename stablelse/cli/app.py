@@ -93,7 +93,8 @@ COMMANDS = {
     ),
     "nll": Command(
         "nll",
-        _EVALUATE + "logits labels label label_column label_key ignore_index grad reduction",
+        _EVALUATE + "logits labels label label_column label_key ignore_index grad reduction "
+        "label_smoothing class_weights",
         """The loss of labels, naive and shifted side by side.
 
     \b
@@ -106,6 +107,8 @@ COMMANDS = {
       stablelse nll --logits logits.csv --labels labels.csv --row 7 --steps
       stablelse nll --logits logits.npy --labels labels.npy --grad --dtype float16
       stablelse nll 3 1 2 --label 1 --mask kept.csv
+      stablelse nll 3 1 2 --label 1 --label-smoothing 0.1
+      stablelse nll --logits logits.csv --labels labels.csv --class-weights w.csv
 
     -log(softmax(x)_label) = lse(x) - x_label: the loss of classifiers, which libraries call
     cross-entropy. Naive it is -log(e^x_label / sum e^x_i), which breaks where e^x does.

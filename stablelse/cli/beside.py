@@ -60,13 +60,12 @@ def _renamed(text: str, names: Mapping[str, str]) -> str:
 
 
 class Companion(NamedTuple):
-    """A file with a cell for each number: what it may hold, and what becomes of the numbers."""
+    """A file that goes with the numbers, cell by cell: what it may hold."""
 
     option: str
     rule: str  # what it has
     allowed: str  # what a cell is not, and what it may be
     is_wrong: Callable[[Array], Array]
-    put: Callable[[Block, Array], Block]
 
 
 MASK = Companion(
@@ -74,15 +73,25 @@ MASK = Companion(
     "a mask has a cell for each number",
     "a mask value; 1 or true keeps a number, 0 or false masks it",
     lambda cells: (cells != 0) & (cells != 1),
-    lambda block, cells: block._replace(values=masked(block.values, cells != 0), masked=cells == 0),
 )
 WEIGHTS = Companion(
     "--weights",
     "each number has a weight",
     "a weight; give a finite number",
     lambda cells: ~np.isfinite(cells),
-    lambda block, cells: block._replace(weights=cells),
 )
+CLASS_WEIGHTS = Companion(
+    "--class-weights",
+    "each class has a weight",
+    "the weight of a class; give a finite number, 0 or more",
+    lambda cells: ~((cells >= 0) & np.isfinite(cells)),
+)
+
+
+def _put(companion: Companion, block: Block, cells: Array) -> Block:
+    if companion is WEIGHTS:
+        return block._replace(weights=cells)
+    return block._replace(values=masked(block.values, cells != 0), masked=cells == 0)
 
 
 def with_companions(blocks: Iterator[Block], options: Request, dtype: str) -> Iterator[Block]:
@@ -121,7 +130,7 @@ def beside(
                 "for all"
             )
         here = np.concatenate([piece.values for piece in pieces])
-        yield companion.put(block, np.broadcast_to(here, block.values.shape))
+        yield _put(companion, block, np.broadcast_to(here, block.values.shape))
     if not is_one_row and not rows.is_spent:
         raise ReadError(
             f"{first.source} has more rows than {block.source}: {companion.rule}, or one row for "
@@ -150,13 +159,18 @@ def _beside_arguments(
 ) -> Iterator[Block]:
     """Put the cells of a file, in rows or in columns, beside a vector given as arguments."""
     (block,) = blocks
-    cells = np.concatenate([piece.values.ravel() for piece in _open(path, companion, dtype)])
+    cells = all_cells(path, companion, dtype)
     n = block.values.shape[1]
     if len(cells) != n:
         raise ReadError(
             f"{path} has {count(len(cells), 'cell')}, but {block.source} has {count(n, 'number')}"
         )
-    yield companion.put(block, cells[np.newaxis])
+    yield _put(companion, block, cells[np.newaxis])
+
+
+def all_cells(path: str, companion: Companion, dtype: str = "float64") -> Array:
+    """Read all cells of a companion, which may be in rows or in columns."""
+    return np.concatenate([piece.values.ravel() for piece in _open(path, companion, dtype)])
 
 
 def _open(path: str, companion: Companion, dtype: str, axis: int | None = None) -> Iterator[Block]:

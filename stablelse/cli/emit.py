@@ -62,7 +62,9 @@ def _more(request: Any) -> dict[str, Any]:
     """Return what JSON says about the input; the header is known once it was read."""
     header = {"header": NOTES.header and list(NOTES.header)} if request.decimal else {}
     options = vars(request)
-    return header | {name: options[name] for name in ("temperature",) if name in options}
+    return header | {
+        name: options[name] for name in ("temperature", "label_smoothing") if name in options
+    }
 
 
 #: What prints pictures, which loads Rich.

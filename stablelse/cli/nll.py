@@ -7,8 +7,8 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from stablelse.analysis.likelihood import LabelledTally
-from stablelse.cli.beside import proposing_no
+from stablelse.analysis.likelihood import LabelledTally, Target
+from stablelse.cli.beside import CLASS_WEIGHTS, all_cells, proposing_no
 from stablelse.cli.emit import Values, emit
 from stablelse.cli.evaluate import Found, pictures
 from stablelse.cli.guard import Guard
@@ -17,7 +17,7 @@ from stablelse.cli.labels import read_labelled
 from stablelse.cli.options import Request
 from stablelse.cli.values import values_of
 from stablelse.numerics.functions import LossFunction
-from stablelse.readers import Vectors
+from stablelse.readers import ReadError, Vectors, count
 from stablelse.render import Many
 from stablelse.render.records import record
 
@@ -27,6 +27,9 @@ def run(request: Request) -> None:
     function = LossFunction.GRADIENT if request.grad else LossFunction.LOSS
     job = job_of(request, function.function, bool(request.quiet and not request.fail_on))
     guard = Guard(request.fail_on)
+    path = request.class_weights
+    weights = None if path is None else all_cells(path, CLASS_WEIGHTS)
+    target = Target(request.label_smoothing or 0.0, weights)
     tally = LabelledTally(
         function,
         job.candidates,
@@ -35,8 +38,10 @@ def run(request: Request) -> None:
         request.ignore_index,
         job.empty,
         request.all,
+        target,
     )
-    stacks = batches(policed(read_labelled(request, job.dtype), job, request))
+    stacks = _weighed(read_labelled(request, job.dtype), request, target)
+    stacks = batches(policed(stacks, job, request))
     with proposing_no("--skip-na"):
         if request.quiet and not request.fail_on:
             emit(Many("values", _values(stacks, tally, request)), request)
@@ -54,6 +59,18 @@ def run(request: Request) -> None:
                 emit(Many("losses", each, lambda: record(tally.summary())), request)
     result = tally.summary()
     guard.end(result.totals, result.reduction)
+
+
+def _weighed(stacks: Iterator[Vectors], request: Request, target: Target) -> Iterator[Vectors]:
+    """Yield vectors that have as many classes as there are weights."""
+    for stack in stacks:
+        n = stack.values.shape[1]
+        if target.weights is not None and len(target.weights) != n:
+            raise ReadError(
+                f"{request.class_weights} has {count(len(target.weights), 'weight')}, but "
+                f"{stack.source or 'the vector given'} has {n} logits: {CLASS_WEIGHTS.rule}"
+            )
+        yield stack
 
 
 def _labelled(stack: Vectors) -> tuple[Any, Any, Any]:

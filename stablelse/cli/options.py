@@ -99,9 +99,19 @@ class Option(NamedTuple):
 
 def _temperature(text: str) -> float:
     """Read what the numbers are divided by."""
+    text = text.strip()
     number = float(text) if is_number(text) and "," not in text else 0.0
     if not 0 < number < inf:
         raise typer.BadParameter(f"{text!r} is not a temperature: give a positive number")
+    return number
+
+
+def _smoothing(text: str) -> float:
+    """Read how much of each target is spread over all classes."""
+    text = text.strip()
+    number = float(text) if is_number(text) and "," not in text else -1.0
+    if not 0 <= number <= 1:
+        raise typer.BadParameter(f"{text!r} is not a label smoothing: give a number from 0 to 1")
     return number
 
 
@@ -214,6 +224,10 @@ OPTIONS = {
             str, "PATH", "The b of log(b_1 e^x_1 + ...), of either sign: a file with a number for"
             " each x; or one row of them, for every row.",
         ),
+        "class_weights": Option(
+            str, "PATH", "A file with a weight for each class, 0 or more: what a loss of the class"
+            " counts. A mean is divided by the weights of the labels.",
+        ),
         "header": Option(
             bool, None, "Otherwise: if line 1 holds names, and no numbers.",
             flags="--header/--no-header",
@@ -247,6 +261,10 @@ OPTIONS = {
         "temperature": Option(
             float, "T", "Divide x by T first, in float64; the rounded quotient is the x of all"
             " methods.", settings={"parser": _temperature},
+        ),
+        "label_smoothing": Option(
+            float, "E", "Spread so much of each target evenly over all classes: 0 to 1."
+            "  [default: 0]", settings={"parser": _smoothing},
         ),
         "grad": Option(bool, None, "The gradient, softmax - onehot.", False),
         "reduction": Option(
@@ -414,7 +432,7 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
      "--label-column is for files and pipes: use --label K"),
     ("nll", lambda o: o.is_piped and o.labels is None and o.label_key is not None,
      "--label-key reads the logits' file twice, which a pipe cannot be: save it to a file"),
-    ("", lambda o: [o.labels, o.mask, o.weights].count("-") + o.is_piped > 1,
+    ("", lambda o: [o.labels, o.mask, o.weights, o.class_weights].count("-") + o.is_piped > 1,
      "standard input can be read only once: save the numbers, or what goes with them, to a file"),
     ("", lambda o: o.axis is not None and o.by not in (None, "rows"),
      "--axis says what a vector is: leave out --by {by}"),

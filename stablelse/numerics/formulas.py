@@ -340,9 +340,10 @@ class Candidate(NamedTuple):
 
 
 def held(weights: Array, format_: Format) -> Array:
-    """Return weights rounded to the format; those that it would lose as they are."""
+    """Return weights rounded to the format; as they are where it has only 0 or infinity."""
     rounded = format_.round(weights)
-    return np.where((rounded == 0) & (weights != 0), weights, rounded)
+    is_lost = (rounded == 0) | ~np.isfinite(rounded)
+    return np.where(is_lost, weights, rounded)
 
 
 def find_method(name: str) -> Method:

@@ -42,7 +42,7 @@ from stablelse.numerics.doubleword import ARITHMETIC_ERROR, Pair, two_sum
 from stablelse.numerics.formats import Array, Format, nearest, ratio
 from stablelse.numerics.reference import Sums
 from stablelse.numerics.rounding import Approximation, check_arithmetic, settle
-from stablelse.numerics.targets import LossInputs, loss_inputs
+from stablelse.numerics.targets import LossInputs, Targets, loss_inputs
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -207,13 +207,19 @@ class RunningLoss:
         self._only: LossInputs | None = None  # the stack, if it is the only one
         self._total = self._error = self._divisor = Fraction(0)
         self._special = 0.0
+        self._is_empty = True
 
-    def add(self, logits: Array, labels: Array, where: Array | None, empty: str) -> None:
-        """Take a stack, shape (m, n), with labels, shape (m,); -1 leaves a row out."""
+    def add(self, logits: Array, targets: Targets, where: Array | None, empty: str) -> None:
+        """Take a stack, shape (m, n), with its targets, which are labels."""
+        labels, weight, smoothing = targets.labels, targets.weight, targets.smoothing
+        assert labels is not None, "targets are labels"
         inputs = loss_inputs(
-            logits, labels, ignore_index=-1, dtype=self._format.dtype, where=where, empty=empty
+            *(logits, labels, -1, weight, smoothing, -1),
+            dtype=self._format.dtype,
+            where=where,
+            empty=empty,
         )
-        self._only = None if self._divisor else inputs
+        self._only, self._is_empty = inputs if self._is_empty else None, False
         total, error, special = _summed(inputs, inputs.rungs[0])
         self._total += total
         self._error += error

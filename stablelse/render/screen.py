@@ -229,7 +229,8 @@ class _Part:
                 weights.append(Text(number + word, _HARMFUL * bool(finding)))
         names += [Text(symbol_text(result, symbols[0], glyphs), "bold") for symbols in rows]
         names += [Text("exact", "bold")] * self.has_exact_row
-        columns = [("i", names), ("x", cells), *([] if b is None else [("b", weights)])]
+        head = "b" if comparison.label is None else "t"
+        columns = [("i", names), ("x", cells), *([] if b is None else [(head, weights)])]
         for _, column in columns[1:]:
             column += [Text()] * (len(names) - len(column))
         return columns if elements else [("", names)]
@@ -312,7 +313,8 @@ class _Columns(NamedTuple):
     @property
     def term_symbol(self) -> str:
         """The column of what is added up, below which the results of the vector stand."""
-        return "e" if self.part.comparison.weights is None else "t"
+        evaluation = self.result.evaluation
+        return "t" if evaluation is not None and "t" in evaluation.results else "e"
 
     def cell(self, symbol: str, index: int) -> Text:
         """Return one result, with what happened to it."""

@@ -79,7 +79,8 @@ class _Part:
         source = sources.pop() if len(sources) == 1 else None
         name = "loss"
         if self.comparisons:
-            name = function_text(self.comparisons[0].function, self.glyphs, None)
+            first = self.comparisons[0]
+            name = function_text(first.function, self.glyphs, None, first.weights is not None)
         title = ": ".join(filter(None, (source, f"{name} of {counted(count, 'vector')} in ")))
         yield Text.assemble(f" {title}", (self.format, "bold"))
         if ignored:

@@ -96,19 +96,21 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def function_text(function: Function | LossFunction, glyphs: Glyphs, label: int | None) -> str:
-    """Return what is computed, for the loss of a label with its formula."""
+def function_text(
+    function: Function | LossFunction, glyphs: Glyphs, label: int | None, is_weighted: bool = False
+) -> str:
+    """Return what is computed, for the loss of a label or of targets t with its formula."""
     index = "" if label is None else f"_{label + 1:,}"
-    formula = f" {glyphs.minus}log p{index}" * (function is LossFunction.LOSS)
-    return FUNCTION_NAMES[function] + formula
+    log_p = f"{glyphs.sum} t log p" if is_weighted else f"log p{index}"
+    return FUNCTION_NAMES[function] + f" {glyphs.minus}{log_p}" * (function is LossFunction.LOSS)
 
 
 def title_text(comparison: Comparison, glyphs: Glyphs) -> str:
     """Return what was computed, of what."""
     label = comparison.label
-    name = function_text(comparison.function, glyphs, label)
+    name = function_text(comparison.function, glyphs, label, comparison.weights is not None)
     what = counted(comparison.n, "number") if label is None else f"label {label:,}"
-    if comparison.weights is not None:
+    if comparison.weights is not None and label is None:
         what = counted(comparison.n, "weighted term")
         if comparison.results[-1].sign < 0:
             name, what = f"log({glyphs.minus}{glyphs.sum} b e^x)", counted(comparison.n, "term")
@@ -286,6 +288,8 @@ def why(facts: Facts) -> str:
     culprit = _culprit(harmful)
     if result.verdict is Verdict.RIGHT:
         return f"{_right_text(facts)}. {_comfort(facts)}".rstrip()
+    if culprit is None and result.verdict is Verdict.DOES_NOT_FIT:
+        return f"the weight of a class does not fit {facts.largest}."
     if culprit is None:
         return f"{_digits(facts)}."
     cause = _CAUSES[culprit.kind](culprit, facts)

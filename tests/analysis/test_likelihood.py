@@ -1,5 +1,6 @@
 """The methods on labelled vectors: their sums, verdicts and places, part by part."""
 
+from fractions import Fraction
 from math import fsum, inf, nan
 
 import numpy as np
@@ -38,7 +39,7 @@ def reduced(parts, reduction="sum", name="float64"):
     format_ = FORMATS[name]
     losses = ExactSum(format_)
     for part in parts:
-        losses.add(np.array(part, format_.dtype))
+        losses.add(np.array(part, format_.dtype), Fraction(len(part)))
     return losses.reduced(reduction)
 
 

@@ -1,0 +1,148 @@
+"""nll --label-smoothing and --class-weights: every method, every output, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+import stablelse
+from stablelse.numerics.formats import find_format
+
+RNG = np.random.default_rng(8)
+LOGITS = RNG.normal(size=(12, 4)) * 9
+LABELS = RNG.integers(0, 4, 12)
+LABELS[3] = -100
+WEIGHTS = [0.5, 2.0, 0.0, 1.25]
+
+#: Options, and what they are to the library.
+ASKED = {
+    "smoothing": (["--label-smoothing", "0.1"], {"label_smoothing": 0.1}),
+    "all of it": (["--label-smoothing", "1"], {"label_smoothing": 1.0}),
+    "weights": (["--class-weights", "w"], {"weight": WEIGHTS}),
+    "both": (
+        ["--label-smoothing", "0.3", "--class-weights", "w"],
+        {"label_smoothing": 0.3, "weight": WEIGHTS},
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path, monkeypatch):
+    """Logits with labels, and weights, where the command looks for them."""
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", LOGITS)
+    np.save("y.npy", LABELS)
+    np.savetxt("w", WEIGHTS)
+
+
+FILES = ["nll", "--logits", "x.npy", "--labels", "y.npy"]
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_values_of_the_library_for_every_reduction(asked, run):
+    options, same = ASKED[asked]
+    for reduction in ("mean", "sum", "none"):
+        done = run(*FILES, *options, "-q", "--reduction", reduction)
+        right = stablelse.nll(LOGITS, LABELS, reduction=reduction, **same)
+        kept = right[LABELS != -100] if reduction == "none" else right
+        assert np.array_equal(np.array(done.out.split(), float), np.atleast_1d(kept))
+    done = run(*FILES, *options, "-q", "--grad")
+    right = stablelse.nll_grad(LOGITS, LABELS, reduction="none", **same)[LABELS != -100]
+    assert np.array_equal(np.array(done.out.split(), float), right.ravel())
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_formulas_agree_with_pytorch_and_with_the_exact_loss(asked, run):
+    options, same = ASKED[asked]
+    found = json.loads(run(*FILES, *options, "--json").out)
+    assert {total["verdict"] for total in found["totals"]} == {"right"}
+    assert all(total["ulps"] <= 2 for total in found["totals"])
+    for loss in found["losses"]:
+        assert {result["verdict"] for result in loss["results"]} <= {"right", "digits_lost"}
+    assert found["label_smoothing"] == same.get("label_smoothing")
+    torch = pytest.importorskip("torch")
+    if "weight" in same:
+        same = same | {"weight": torch.tensor(same["weight"], dtype=torch.float64)}
+    logits = torch.tensor(LOGITS, requires_grad=True)
+    losses = torch.nn.functional.cross_entropy(
+        logits, torch.tensor(LABELS), reduction="none", **same
+    )
+    mean = torch.nn.functional.cross_entropy(logits, torch.tensor(LABELS), **same)
+    ours = [loss["results"][1]["value"] for loss in found["losses"]]
+    assert np.allclose(ours, losses.detach().numpy()[LABELS != -100], rtol=1e-13, atol=1e-15)
+    assert found["totals"][1]["value"] == pytest.approx(mean.item(), rel=1e-13)
+    losses.sum().backward()
+    gradients = [
+        loss["results"][1]["value"]
+        for loss in json.loads(run(*FILES, *options, "--grad", "--json").out)["losses"]
+    ]
+    assert np.allclose(gradients, logits.grad.numpy()[LABELS != -100], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_narrow_formats_round_the_weights_and_the_targets(dtype, run):
+    format_ = find_format(dtype)
+    (loss,) = json.loads(
+        run(
+            *["nll", "1.1", "2.2", "-0.3", "0", "--label", "1", "--label-smoothing", "0.1"],
+            *["--class-weights", "w", "--dtype", dtype, "--json"],
+        ).out
+    )["losses"]
+    x, w = format_.round(np.array([1.1, 2.2, -0.3, 0])), np.array(WEIGHTS)
+    right = stablelse.nll(
+        x, 1, weight=format_.round(w).astype(float), label_smoothing=0.1, reduction="none"
+    )
+    assert format_.dtype.type(loss["value"]) == right
+    t = np.array([0.025, 0.925, 0.025, 0.025]) * w
+    assert np.allclose(loss["weights"], t, rtol=1e-15)
+    g = stablelse.log_softmax(x.astype(float))
+    assert loss["results"][1]["value"] == pytest.approx(-(t * g).sum(), rel=9 * 2**-7)
+
+
+def test_what_breaks_and_what_does_not(run):
+    done = run("nll", "1000", "0", "-1000", "5", "--label", "0", "--label-smoothing", "0.1")
+    assert "naive NaN ✗   shifted 99.875 ✓" in done.out
+    assert len(done.out.rstrip().splitlines()) <= 23
+    weighted = ["nll", "0", "-800", "1", "2", "--label", "0", "--class-weights", "w", "--json"]
+    (loss,) = json.loads(run(*weighted).out)["losses"]
+    assert [result["verdict"] for result in loss["results"]] == ["right"] * 3
+    smoothed = json.loads(run(*weighted, "--label-smoothing", "0.1").out)["losses"][0]
+    assert [result["verdict"] for result in smoothed["results"]] == ["underflow", "right", "right"]
+    (finding, _) = smoothed["results"][0]["findings"]
+    assert (finding["kind"], finding["element"]) == ("term_underflow", 2)
+
+
+def test_a_class_that_is_masked_gets_no_share(run):
+    np.savetxt("mask", [1, 1, 0, 1])
+    options = ["--mask", "mask", "--label-smoothing", "0.2", "--json"]
+    (loss,) = json.loads(run("nll", "1", "2", "3", "4", "--label", "1", *options).out)["losses"]
+    right = stablelse.nll([1, 2, 3, 4], 1, where=[True, True, False, True], label_smoothing=0.2)
+    assert loss["value"] == right
+    assert [r["verdict"] for r in loss["results"]] == ["right"] * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--label-smoothing", "1.5"], "'1.5' is not a label smoothing: give a number from 0 to 1"),
+        (["--label-smoothing", "-0.1"], "'-0.1' is not a label smoothing"),
+        (["--label-smoothing", "nan"], "'nan' is not a label smoothing"),
+        (["--label-smoothing", "some"], "'some' is not a label smoothing"),
+        (["--class-weights", "short"], "short has 3 weights, but x.npy has 4 logits: each class"),
+        (["--class-weights", "negative"], "negative, row 2, column 1: -1 is not the weight of a c"),
+        (["--class-weights", "infinite"], "infinite, row 1, column 2: inf is not the weight of a"),
+        (["--class-weights", "absent"], "cannot read absent"),
+        (["--class-weights", "-", "--mask", "-"], "standard input can be read only once"),
+        (["--weights", "w"], "nll has no --weights: lse has it"),
+    ],
+)
+def test_what_is_refused(options, complaint, run):
+    files = {"short": "1 2 3", "negative": "1\n-1\n1\n1\n", "infinite": "1 inf 1 1"}
+    for name, text in files.items():
+        with open(name, "w") as file:
+            file.write(text)
+    done = run(*FILES, *options)
+    assert (done.code, done.out) == (2, "")
+    assert complaint in done.err
+    assert done.err.count("\n") == 1
+    assert "softmax has no --label-smoothing: nll has it" in run("softmax", "--label-smoothing").err
