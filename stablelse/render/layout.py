@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from io import StringIO
 from itertools import zip_longest
 from textwrap import fill
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
@@ -20,6 +20,9 @@ VERDICT_STYLES: dict[Verdict, str] = {
     Verdict.DIGITS_LOST: "bold yellow",
     **dict.fromkeys(BROKEN, "bold red"),
 }
+
+
+_SIDES: dict[str, Literal["left", "center", "right"]] = {"l": "left", "c": "center", "r": "right"}
 
 
 def glyphs_for(options: ConsoleOptions) -> Glyphs:
@@ -36,13 +39,8 @@ def grid(rows: Sequence[Sequence[Text | str]], justify: str = "", gap: int = 2) 
     columns = zip_longest(*table, fillvalue=Text())
     widths = [max(cell.cell_len for cell in column) for column in columns]
     for row in table:
-        line = Text(" ", no_wrap=True, overflow="ignore")
-        for index, (cell, width) in enumerate(zip(row, widths, strict=False)):
-            space = width - cell.cell_len
-            side = justify[index : index + 1]
-            left = space if side == "r" else space // 2 if side == "c" else 0
-            line.append(" " * (left + (gap if index else 0))).append_text(cell)
-            line.append(" " * (space - left))
+        line = _aligned(row, widths, justify, gap)
+        line.pad_left(1)
         line.rstrip()
         yield line
 
@@ -74,23 +72,26 @@ def side_by_side(
         cells = [[Text(heading, "bold"), *texts] for heading, texts in columns]
         widths = [max(cell.cell_len for cell in column) for column in cells]
         width = max(sum(widths) + 2 * len(widths) - 2, title.cell_len)
-        title.align("center", width)
-        block = [title]
+        block = [_aligned([title], [width], "c")]
         for number, row in enumerate(zip(*cells, strict=True)):
-            line = Text("  ").join(_padded(cell, w) for cell, w in zip(row, widths, strict=True))
-            block.append(_padded(line, width))
+            line = _aligned(row, widths, "r" * len(widths))
+            block.append(_aligned([line], [width], "r"))
             if number in breaks and number < len(cells[0]) - 1:
                 block.append(Text(rule * width, "dim"))
         blocks.append(block)
-    lines = [Text("  ").join(parts) for parts in zip(*blocks, strict=True)]
+    between = Text("  ", no_wrap=True, overflow="ignore")
+    lines = [between.join(parts) for parts in zip(*blocks, strict=True)]
     for line in lines:
-        line.no_wrap, line.overflow = True, "ignore"
         line.rstrip()
     return lines
 
 
-def _padded(cell: Text, width: int) -> Text:
-    return Text(" " * (width - cell.cell_len)) + cell
+def _aligned(cells: Iterable[Text], widths: Sequence[int], justify: str = "", gap: int = 2) -> Text:
+    """Return cells in a line, each aligned in its column."""
+    padded = [cell.copy() for cell in cells]
+    for cell, width, side in zip(padded, widths, justify.ljust(len(widths), "l"), strict=False):
+        cell.align(_SIDES[side], width)
+    return Text(" " * gap, no_wrap=True, overflow="ignore").join(padded)
 
 
 def hanging(

@@ -31,26 +31,22 @@ class _Axis:
         self.width = width
         self.right = width - self.side  # the first cell beyond the window's right end
 
-    def zone(self, x: float) -> range:
-        """Return the cells that a point may be drawn in; the window's ends have one each."""
-        if x < self.low:
-            return range(1, self.side - 1)  # the ends are for infinities
-        if x > self.high:
-            return range(self.right + 1, self.width - 1)
-        return range(self.side, self.right)
+    def place(self, x: float) -> tuple[range, int]:
+        """Return the cells that a point may be drawn in, and that in which it lies.
 
-    def cell(self, x: float) -> int:
-        """Return the cell of a point: evenly spaced in the window, ever denser outside."""
-        zone, span = self.zone(x), self.high - self.low
-        if x < self.low:
-            d = (self.low - x) / span
-            share = 0.0 if d == inf else 1 / (1 + d)
+        Cells are evenly spaced in the window, whose ends have one each, and ever denser outside.
+        """
+        span = self.high - self.low
+        if x < self.low:  # the ends are for infinities
+            zone, share = range(1, self.side - 1), 1 / (1 + (self.low - x) / span)
         elif x > self.high:
-            d = (x - self.high) / span
-            share = 1.0 if d == inf else d / (1 + d)
+            zone, share = (
+                range(self.right + 1, self.width - 1),
+                1 - 1 / (1 + (x - self.high) / span),
+            )
         else:
-            share = (x - self.low) / span
-        return zone[min(int(share * len(zone)), len(zone) - 1)]
+            zone, share = range(self.side, self.right), (x - self.low) / span
+        return zone, zone[min(int(share * len(zone)), len(zone) - 1)]
 
 
 def ruler(
@@ -61,8 +57,8 @@ def ruler(
     Points of a short vector that would cover each other are drawn side by side.
     """
     format_ = FORMATS[formulas[0].format]
-    x = comparison.x if comparison.elements else np.array([comparison.minimum, comparison.maximum])
-    x = format_.round(x)
+    ends = np.array([comparison.minimum, comparison.maximum])
+    x = format_.round(comparison.x if comparison.elements else ends)
     shifted = {result.shift: result for result in formulas if result.shift is not None}
     naive = next((result for result in formulas if result.shift is None), None)
     lines = [("x", x.astype(float), naive)]
@@ -73,12 +69,8 @@ def ruler(
     axis = _Axis(format_, min(width, 100) - gutter - 1)
     yield Text(" " * gutter) + _heading(axis, format_, glyphs)
     for name, points, drawn in lines:
-        findings = drawn.findings if drawn else ()
-        zero = (
-            _HARMLESS
-            if drawn and all(f.harmless for f in findings if f.symbol == "e")
-            else _OUTSIDE
-        )
+        is_harm = drawn is None or any(f.symbol == "e" and not f.harmless for f in drawn.findings)
+        zero = _OUTSIDE if is_harm else _HARMLESS
         cells = _drawn(axis, points.tolist(), zero, glyphs, comparison.n <= _SHORT)
         yield Text(f" {name:<{gutter - 1}}", "bold") + cells
 
@@ -110,7 +102,7 @@ def _drawn(axis: _Axis, points: list[float], zero: str, glyphs: Glyphs, spread: 
         if abs(x) == inf:
             cells[-1 if x > 0 else 0] = (last, "bold red") if x > 0 else (first, "bold")
             continue
-        cell, zone = axis.cell(x), axis.zone(x)
+        zone, cell = axis.place(x)
         if spread:
             free = [(abs(other - cell), other) for other in zone if other not in taken]
             cell = min(free, default=(0, cell))[1]
