@@ -2,10 +2,16 @@
 
 What went wrong is seen on whole pieces by cheap masks; the formula itself, evaluated on the first
 element of a mask, says what it was.
+
+The elements of a softmax, or of its logarithm, need the numbers once more: a `StreamState` gives
+each method its shift and its sum, and a `LongVector` takes the elements through the formulas piece
+by piece, counts what went wrong, and keeps those that are to be shown. The sums are those of a loop
+over the pieces, so that their last digits are not quite those of the tree of a vector in memory.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +27,8 @@ from stablelse.analysis.findings import (
     verdict_on,
 )
 from stablelse.analysis.results import (
+    HEAD,
+    TAIL,
     Comparison,
     Finding,
     FindingKind,
@@ -30,7 +38,15 @@ from stablelse.analysis.results import (
 from stablelse.numerics.bounds import BOUNDS, RUNNING, ElementaryErrors, Quantities
 from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.formats import Array, Format, find_format
-from stablelse.numerics.formulas import NAIVE, SHIFTED, Evaluation, Method, evaluate_part
+from stablelse.numerics.formulas import (
+    NAIVE,
+    SHIFTED,
+    Candidate,
+    Evaluation,
+    Formula,
+    Method,
+    evaluate_part,
+)
 from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import real_numbers, several
 from stablelse.numerics.running import (
@@ -38,11 +54,15 @@ from stablelse.numerics.running import (
     RunningLogSumExp,
     RunningNaive,
     RunningShifted,
+    piece_sum,
 )
 from stablelse.numerics.states import Whole
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+#: Reads all numbers once more, in parts of shape (n,): each time the same.
+_Parts = Callable[[], Iterable[Array]]
 
 _FORMULAS = {
     Method.NAIVE: NAIVE[Function.LOGSUMEXP],
@@ -56,9 +76,6 @@ _BOUNDS = {
 # An error is told to two digits: it has to be so many times that of what it is measured by. That
 # of a correctly rounded value is known if the log-sum-exp has ten bits more than float64.
 _DISTINCT, _KNOWN = 2.0**7, 2.0**-63
-
-#: What was found, by the method and the operation.
-_Key = tuple[Method, str, FindingKind]
 
 
 class _Block(NamedTuple):
@@ -78,6 +95,26 @@ class _Block(NamedTuple):
         return self.before + index + 1, Place(self.source or None, self.rows + row + 1, name)
 
 
+class _Found(dict[tuple[str, FindingKind], Finding]):
+    """What was found by one method: the first of its kind at an operation; others are counted."""
+
+    def add(self, finding: Finding) -> bool:
+        """Take in a finding, and tell whether it is the first of its kind."""
+        first = self.setdefault((finding.symbol, finding.kind), finding)
+        if first is not finding and finding.element is not None:
+            self[finding.symbol, finding.kind] = replace(
+                first,
+                occurrences=first.occurrences + finding.occurrences,
+                harmless=first.harmless and finding.harmless,
+            )
+        return first is finding
+
+    def of(self, formula: Formula) -> tuple[Finding, ...]:
+        """Return what was found in the order of the operations."""
+        order = [operation.symbol for operation in formula.operations]
+        return tuple(sorted(self.values(), key=lambda finding: order.index(finding.symbol)))
+
+
 class FormatState:
     """Every method in one format: the running values, and what was found so far."""
 
@@ -90,7 +127,7 @@ class FormatState:
         self.minimum, self.maximum = self.format.round([np.inf, -np.inf])
         self.least = np.inf
         self.has_unfit = False
-        self.findings: dict[_Key, Finding] = {}
+        self.findings = {method: _Found() for method in _FORMULAS}
         self._settled: tuple[Any, Rung] | None = None
 
     def update(self, x: Array, block: _Block) -> None:
@@ -143,7 +180,7 @@ class FormatState:
         terms = self.naive.take(x, self.maximum, scratch)
         if terms is None:
             return
-        had_term = (Method.NAIVE, "e", FindingKind.OVERFLOW) in self.findings
+        had_term = ("e", FindingKind.OVERFLOW) in self.findings[Method.NAIVE]
         if np.isinf(self.naive.total) and np.isfinite(terms).all() and not had_term:
             sums = np.cumsum(terms) + before
             index = int(np.argmax(np.isinf(sums))) if np.isinf(sums[-1]) else len(x) - 1
@@ -157,44 +194,38 @@ class FormatState:
             return
         index = int(np.argmax(struck))
         element, place = block.place(begin + index)
+        count = int(np.count_nonzero(struck))
         for finding in find_at(_FORMULAS[method], x[index], self.format):
             if finding.symbol == symbol:
-                count = int(np.count_nonzero(struck))
-                self._add(method, replace(finding, element=element, place=place, occurrences=count))
+                self.findings[method].add(
+                    replace(finding, element=element, place=place, occurrences=count)
+                )
 
     def _overflow(self, method: Method, element: int, place: Place) -> None:
         """Find that a sum of finite terms passed the largest number."""
-        total = self.format.round(np.inf)[()]
-        finding = sum_overflow(total, self.format)
-        self._add(method, replace(finding, element=element, place=place))
-
-    def _add(self, method: Method, finding: Finding) -> None:
-        """Take in a finding: the first of its kind stays, the others are counted."""
-        first = self.findings.setdefault((method, finding.symbol, finding.kind), finding)
-        if first is not finding:
-            count = first.occurrences + finding.occurrences
-            first = replace(first, occurrences=count)
-            self.findings[method, finding.symbol, finding.kind] = first
+        finding = sum_overflow(self.format.round(np.inf)[()], self.format)
+        self.findings[method].add(replace(finding, element=element, place=place))
 
     def merge(self, other: FormatState, first: str, rows: int, end: tuple[int, Place]) -> None:
         """Take in another one, which begins in `first` after `rows` rows, and ends at `end`."""
-        with np.errstate(all="ignore"):
-            for method, mine, theirs in (
-                (Method.NAIVE, self.naive, other.naive),
-                (Method.SHIFTED, self.shifted, other.shifted),
-            ):
-                were_finite = np.isfinite(mine.total) and np.isfinite(theirs.total)
-                mine.merge(theirs)  # type: ignore[arg-type]  # both are of the same kind
-                if were_finite and np.isinf(mine.total):
-                    self._overflow(method, *end)
+        pairs: list[tuple[Method, Any, Any]] = [
+            (Method.NAIVE, self.naive, other.naive),
+            (Method.SHIFTED, self.shifted, other.shifted),
+        ]
+        for method, mine, theirs in pairs:
+            were_finite = np.isfinite(mine.total) and np.isfinite(theirs.total)
+            mine.merge(theirs)
+            if were_finite and np.isinf(mine.total):
+                self._overflow(method, *end)
         before = self.right.count
         self.right.merge(other.right)
         self.minimum = np.minimum(self.minimum, other.minimum)
         self.maximum = np.maximum(self.maximum, other.maximum)
         self.least = min(self.least, other.least)
         self.has_unfit |= other.has_unfit
-        for (method, *_), finding in other.findings.items():
-            self._add(method, _moved(finding, first, rows, before))
+        for method, found in other.findings.items():
+            for finding in found.values():
+                self.findings[method].add(_moved(finding, first, rows, before))
 
     def best(self) -> tuple[Any, Certificate]:
         """Return the right value as far as it is known, and how far that is."""
@@ -205,80 +236,76 @@ class FormatState:
         assert isinstance(certificate, Certificate)
         return value, certificate
 
-    def settle(self, parts: Callable[[], Iterable[Array]]) -> None:
+    def whole(self, parts: _Parts) -> Whole:
+        """Return the vector of all numbers, which can be read again."""
+        return Whole(self.right.state, lambda: map(self.format.round, parts()))
+
+    def settle(self, parts: _Parts) -> None:
         """Round the certified value, if it is in doubt, from more digits of the numbers."""
-        if not self.is_kept:
-            whole = Whole(self.right.state, lambda: map(self.format.round, parts()))
-            self._settled = whole.rounded(self.format)
+        if not self.best()[1].settled:
+            self._settled = self.whole(parts).rounded(self.format)
 
-    @property
-    def is_kept(self) -> bool:
-        """Whether the right value is certified."""
-        return bool(self.best()[1].settled)
-
-    def reduced(self, method: Method) -> dict[str, Array]:
-        """Return the shift and the sum of a method, by their symbols."""
-        if method is Method.NAIVE:
-            return {"s": np.array([self.naive.total])}
-        shift, total = self.shifted.shift, self.shifted.total
-        if not np.isfinite(shift):  # x - a is NaN for the largest x, if it is infinite
-            total = np.nan
-        return {"a": self.format.round([shift]), "s": self.format.round([total])}
+    def evaluation(self, formula: Formula, x: Any) -> Evaluation:
+        """Evaluate a formula on some elements with the shift and the sum of all numbers."""
+        total, reduced = self.naive.total, {}
+        if formula.is_shifted:
+            shift, total = self.shifted.shift, self.shifted.total
+            if not np.isfinite(shift):  # x - a is NaN for the largest x, if it is infinite
+                total = np.nan
+            reduced["a"] = self.format.round([shift])
+        reduced["s"] = self.format.round([total])
+        return evaluate_part(formula, np.asarray(x), self.format, reduced)
 
     def results(self) -> list[MethodResult]:
         """Return what became of every method."""
         right, certificate = self.best()
         # What is not proved never reads as 0.5: the sum of a small bound and 0.5 can round to it.
         bound = 0.5 if certificate.settled else max(0.51, float(certificate.bound) + 0.5)
-        exact = self._result(Method.EXACT, right, right)
-        exact = replace(
-            exact, ulps=0.0 if certificate.settled else None, error_bound=bound, evaluation=None
-        )
+        ulps = 0.0 if certificate.settled else None
+        exact = self._result(Method.EXACT, right, right, ulps=ulps, error_bound=bound)
         if not self.plain:
             return [exact]
-        naive = self._result(Method.NAIVE, self.naive.result(), right)
-        return [naive, self._result(Method.SHIFTED, self.shifted.result(), right), exact]
+        naive, shifted = self.naive.result(), self.shifted.result()
+        return [
+            self._result(Method.NAIVE, naive, right),
+            self._result(Method.SHIFTED, shifted, right, shift="max", a=self.shifted.shift),
+            exact,
+        ]
 
-    def _result(self, method: Method, value: Any, right: Any) -> MethodResult:
+    def _result(self, method: Method, value: Any, right: Any, **facts: Any) -> MethodResult:
         """Hold a method's value, and the sum it is made of, against the right one."""
-        findings = [found for (whose, *_), found in self.findings.items() if whose is method]
-        evaluation, bound, theorem = None, None, None
+        findings: tuple[Finding, ...] = ()
         if method in _FORMULAS:
-            evaluation = self._evaluation(method)
-            findings += self._vanished(method)
+            formula = _FORMULAS[method]
+            largest = self.maximum[np.newaxis]
+            facts["evaluation"] = evaluation = self.evaluation(formula, largest[:0])
+            found = _Found(self.findings[method])
+            # that every term is zero, although the largest number is finite
+            for finding in find_in_part(self.evaluation(formula, largest), self.right.count):
+                if finding.kind is FindingKind.SUM_UNDERFLOW:
+                    found.add(finding)
+            findings = found.of(formula)
             if not findings:
                 bound, theorem = self._bound(method, evaluation.results["s"][0])
+                facts |= {"bound": bound, "theorem": theorem}
         departure = Departure.of(np.array([[value]]), np.array([[right]]), self.format)
         relative, digits = self._measured(value, right)
-        order = list(FindingKind)
-        return MethodResult(
+        return self.described(
+            Function.LOGSUMEXP,
+            departure,
             method=method,
-            format=self.format.name,
-            shift="max" if method is Method.SHIFTED else None,
-            a=self.shifted.shift if method is Method.SHIFTED else None,
             value=value,
-            ulps=float(departure.ulps[0]),
             relative_error=relative,
             correct_digits=digits,
-            bound=bound,
-            theorem=theorem,
-            verdict=verdict_on(
-                departure, self.format, Function.LOGSUMEXP, findings, self.has_unfit
-            ),
-            findings=tuple(sorted(findings, key=lambda found: order.index(found.kind))),
-            evaluation=evaluation,
+            findings=findings,
+            **facts,
         )
 
-    def _evaluation(self, method: Method, x: Sequence[Any] = ()) -> Evaluation:
-        """Evaluate a formula with the shift and the sum of all numbers, on none or a few."""
-        some = np.array(x, self.format.dtype)
-        return evaluate_part(_FORMULAS[method], some, self.format, self.reduced(method))
-
-    def _vanished(self, method: Method) -> list[Finding]:
-        """Find that every term is zero, although the largest number is finite."""
-        evaluation = self._evaluation(method, [self.maximum])
-        found = find_in_part(evaluation, self.right.count)
-        return [finding for finding in found if finding.kind is FindingKind.SUM_UNDERFLOW]
+    def described(self, function: Function, departure: Departure, **facts: Any) -> MethodResult:
+        """Return the facts of a method, with its verdict."""
+        verdict = verdict_on(departure, self.format, function, facts["findings"], self.has_unfit)
+        facts.setdefault("ulps", float(departure.ulps[0]))
+        return MethodResult(format=self.format.name, verdict=verdict, **facts)
 
     def _measured(self, value: Any, right: Any) -> tuple[float | None, float | None]:
         """Return the relative error of a value by the log-sum-exp in two words, and the digits."""
@@ -420,18 +447,15 @@ class StreamState:
         if missing is not None:
             kept = np.flatnonzero(~missing)
             numbers = numbers[kept]
-        begin = self._last.rows if self._runs and self._last.source == source else 0
+        begin = self._last.rows if self._last.source == source else 0
         where = _Block(source, begin, block.shape[1], self.count, kept)
         if numbers.size:
-            self._take(numbers, where)
+            with np.errstate(all="ignore"):
+                for side in self.sides:
+                    side.update(numbers, where)
+            self.count += numbers.size
         self._follow(_Run(source, len(block)), _Run(source, len(block)), 1)
         return self
-
-    def _take(self, x: Array, where: _Block) -> None:
-        with np.errstate(all="ignore"):
-            for side in self.sides:
-                side.update(x, where)
-        self.count += x.size
 
     def merge(self, other: StreamState) -> StreamState:
         """Take in all numbers that another one has seen; they follow those of this one.
@@ -446,12 +470,13 @@ class StreamState:
         StreamState
             Itself.
         """
-        rows = self._last.rows if self._runs and self._last.source == other._first.source else 0
+        rows = self._last.rows if self._last.source == other._first.source else 0
         before = rows if other._runs == 1 else 0
         last = Place(other._last.source or None, before + other._last.rows)
         end = (self.count + other.count, last)
-        for mine, theirs in zip(self.sides, other.sides, strict=True):
-            mine.merge(theirs, other._first.source, rows, end)
+        with np.errstate(all="ignore"):
+            for mine, theirs in zip(self.sides, other.sides, strict=True):
+                mine.merge(theirs, other._first.source, rows, end)
         self.count += other.count
         if other._runs:
             self._follow(other._first, other._last, other._runs)
@@ -486,9 +511,9 @@ class StreamState:
     @property
     def is_kept(self) -> bool:
         """Whether every value is certified."""
-        return all(side.is_kept for side in self.sides)
+        return all(side.best()[1].settled for side in self.sides)
 
-    def settle(self, parts: Callable[[], Iterable[Array]]) -> None:
+    def settle(self, parts: _Parts) -> None:
         """Prove certified values that are still in doubt, by reading the numbers twice more.
 
         Parameters
@@ -531,4 +556,134 @@ class StreamState:
             value=self.value,
             results=tuple(result for side in self.sides for result in side.results()),
             elements=range(0),
+        )
+
+
+class LongVector:
+    """Softmax or log_softmax of a vector too long for memory, which a state has seen whole."""
+
+    def __init__(
+        self,
+        function: Function,
+        candidates: Sequence[Candidate],
+        state: StreamState,
+        parts: _Parts,
+    ) -> None:
+        self._function, self._state = function, state
+        self._sides = [
+            (side, side.whole(parts), [_Column(function, each, side) for each in candidates])
+            for side in state.sides
+        ]
+        self.count = 0
+        self._kept: dict[int, Any] = {}
+        self._tail: deque[tuple[int, Any]] = deque(maxlen=TAIL)
+        self._extremes: dict[str, tuple[int, Any]] = {}
+
+    def update(self, x: Array) -> None:
+        """Take in the numbers that follow, shape (n,), as they were before any rounding."""
+        for begin in range(0, len(x), PIECE):
+            piece = x[begin : begin + PIECE]
+            self._keep(piece)
+            for side, whole, columns in self._sides:
+                right = whole.elements(self._function, side.format.round(piece), side.format)
+                for column in columns:
+                    for index in column.update(piece, right, self.count):
+                        self._kept[self.count + index] = piece[index]
+            self.count += len(piece)
+
+    def _keep(self, x: Array) -> None:
+        """Keep what is shown of any vector: the head, the tail and the extremes."""
+        for index in range(min(len(x), HEAD - self.count)):
+            self._kept[self.count + index] = x[index]
+        first = max(0, len(x) - TAIL)
+        self._tail.extend((self.count + i, x[i]) for i in range(first, len(x)))
+        for name, index in (("max", int(np.argmax(x))), ("min", int(np.argmin(x)))):
+            known = self._extremes.get(name)
+            further = np.greater if name == "max" else np.less
+            if known is None or further(x[index], known[1]):
+                self._extremes[name] = (self.count + index, x[index])
+
+    def result(self) -> Comparison:
+        """Return what became of every method; the arrays hold the elements that are shown."""
+        kept = self._kept | dict(self._tail) | dict(self._extremes.values())
+        places = sorted(kept)
+        x = np.array([kept[place] for place in places])
+        results = []
+        for side, whole, columns in self._sides:
+            right = whole.elements(self._function, side.format.round(x), side.format)
+            results += [column.result(x, right) for column in columns]
+        first = self._state.sides[0]
+        return Comparison(
+            function=self._function,
+            source=self._state.source,
+            n=self.count,
+            x=x,
+            minimum=first.minimum,
+            maximum=first.maximum,
+            value=results[-1].value,
+            results=tuple(results),
+            elements=places,
+        )
+
+
+class _Column:
+    """One method in one format: its elements are held against the right ones, piece by piece."""
+
+    def __init__(self, function: Function, candidate: Candidate, side: FormatState) -> None:
+        self._function, self._candidate, self._side = function, candidate, side
+        nothing = np.empty((1, 0), side.format.dtype)
+        self._departure = Departure.of(nothing, nothing, side.format)
+        self._total = side.format.dtype.type(0)
+        self._found = _Found()
+        self._terms_are_finite = True
+
+    def update(self, x: Array, right: Array, before: int) -> set[int]:
+        """Take in a piece, and return which of its elements are the first of their trouble."""
+        formula, values, firsts = self._candidate.formula, right, set()
+        if formula is not None:
+            evaluation = self._side.evaluation(formula, x)
+            values = evaluation.value
+            self._terms_are_finite &= bool(np.isfinite(evaluation.results["e"]).all())
+            for finding in find_in_part(evaluation, self._side.right.count):
+                at = finding.element
+                moved = finding if at is None else replace(finding, element=before + at)
+                if self._found.add(moved) and at is not None:
+                    firsts.add(at - 1)
+        piece = Departure.of(values[np.newaxis], right[np.newaxis], self._side.format)
+        self._departure = self._departure.merged(piece)
+        with np.errstate(all="ignore"):
+            self._total = self._total + piece_sum(self._side.format)(values)
+        return firsts
+
+    def result(self, x: Array, right: Array) -> MethodResult:
+        """Return what became of the method; x holds the elements that are shown."""
+        facts: dict[str, Any] = {"value": right, "error_bound": 0.5, "findings": ()}
+        formula, shift = self._candidate.formula, self._candidate.shift
+        if formula is not None:
+            evaluation = self._side.evaluation(formula, x)
+            a = evaluation.results["a"][0] if shift else None
+            findings = self._findings(evaluation)
+            facts = {
+                "value": evaluation.value,
+                "shift": shift and shift.name,
+                "a": a,
+                "findings": findings,
+                "evaluation": evaluation,
+            }
+        if self._function is Function.SOFTMAX:
+            facts["total"] = self._total
+        method = self._candidate.method
+        return self._side.described(self._function, self._departure, method=method, **facts)
+
+    def _findings(self, evaluation: Evaluation) -> tuple[Finding, ...]:
+        """Return what was found, with its places in the part."""
+        total = evaluation.results["s"][0]
+        if self._terms_are_finite and not np.isfinite(total):
+            self._found.add(sum_overflow(total, self._side.format))
+        here = {
+            (f.symbol, f.kind): f.indices for f in find_in_part(evaluation, self._side.right.count)
+        }
+        return tuple(
+            replace(found, indices=here.get((found.symbol, found.kind), found.indices[:0]))
+            for found in self._found.of(evaluation.formula)
         )

@@ -14,15 +14,13 @@ from typing import Any
 import numpy as np
 
 from stablelse import engines
-from stablelse.analysis.long_vector import LongVector
 from stablelse.analysis.results import Comparison
-from stablelse.analysis.stream import StreamState
+from stablelse.analysis.stream import LongVector, StreamState
 from stablelse.cli.input import Job, open_input, read_options
 from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES, Meter
-from stablelse.numerics.formats import Array, Format
+from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import Method
-from stablelse.numerics.states import Whole
 from stablelse.readers import (
     Block,
     By,
@@ -127,20 +125,19 @@ class LongInput:
         """Compare the methods on a softmax or log-softmax, in two passes."""
         state = StreamState([format_.name for format_ in job.formats])
         with self._summed(state):
-            wholes = [self._whole(side.right.state, side.format) for side in state.sides]
-            vector = LongVector(job.function, job.candidates, state.sides, wholes)
+            vector = LongVector(job.function, job.candidates, state, self._again)
             for x in self._again():
                 with np.errstate(all="ignore"):
                     vector.update(x)
                 self._meter.tell(state.count + vector.count, "the second pass")
-            return vector.result(state.source)
+            return vector.result()
 
     def elements(self, job: Job) -> Iterator[Array]:
         """Yield the elements of one long vector; those in doubt take more passes than two."""
         (format_,) = job.formats
         state = StreamState([format_.name], plain=False)
         with self._summed(state):
-            whole = self._whole(state.sides[0].right.state, format_)
+            whole = state.sides[0].whole(self._again)
             count = state.count
             for x in self._again():
                 yield whole.elements(job.function, format_.round(x), format_)
@@ -155,9 +152,6 @@ class LongInput:
             self._spool = spool
             self._fold_here(self._stream.blocks, [state])
             yield
-
-    def _whole(self, state: Array, format_: Format) -> Whole:
-        return Whole(state, lambda: map(format_.round, self._again()))
 
     def _again(self, columns: slice | None = None) -> Iterator[Array]:
         """Read all numbers again, or those of some columns."""

@@ -3,15 +3,13 @@
 import numpy as np
 import pytest
 
-from stablelse.analysis import long_vector
+from stablelse.analysis import stream
 from stablelse.analysis.compare import Problem, compare_rows
-from stablelse.analysis.long_vector import LongVector
 from stablelse.analysis.results import LOSSES
-from stablelse.analysis.stream import StreamState
+from stablelse.analysis.stream import LongVector, StreamState
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas import USUAL, candidates, find_shift
 from stablelse.numerics.functions import Function, ulp_error
-from stablelse.numerics.states import Whole
 
 RNG = np.random.default_rng(41)
 SHIFTS = [find_shift("max")]
@@ -45,16 +43,12 @@ def in_parts(x, function, formats, size=37):
     state = StreamState([f.name for f in formats])
     for part in parts:
         state.update(part, "x.npy")
-    wholes = [
-        Whole(side.right.state, lambda f=side.format: [f.round(part) for part in parts])
-        for side in state.sides
-    ]
     computed = candidates(function, USUAL, SHIFTS)
-    whole = LongVector(function, computed, state.sides, wholes)
+    whole = LongVector(function, computed, state, lambda: parts)
     with np.errstate(all="ignore"):
         for part in parts:
             whole.update(part)
-        return whole.result(state.source)
+        return whole.result()
 
 
 def in_memory(x, function, formats):
@@ -76,7 +70,7 @@ def told(finding):
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
-    monkeypatch.setattr(long_vector, "PIECE", 16)
+    monkeypatch.setattr(stream, "PIECE", 16)
 
 
 @pytest.mark.parametrize("vector", VECTORS)

@@ -10,8 +10,7 @@ import pytest
 from files import peak_of
 
 import stablelse
-from stablelse.analysis import long_vector
-from stablelse.analysis.long_vector import LongVector
+from stablelse.analysis.stream import LongVector
 from stablelse.cli import evaluate
 
 X = np.random.default_rng(5).standard_normal(30_000) * 30
@@ -236,7 +235,7 @@ def test_the_table_of_a_long_vector_is_that_of_one_in_memory(
     options = [*options, "--method", "naive", "--method", "shifted"]
     whole = run(command, *named, *options, **given)
     monkeypatch.setattr(evaluate, "SHOWN", 1000)
-    monkeypatch.setattr(long_vector.LongVector, "result", spied := Spy(LongVector.result))
+    monkeypatch.setattr(LongVector, "result", spied := Spy(LongVector.result))
     parts = run(command, *named, *options, **given)
     assert spied.calls == 1
     assert (parts.code, parts.err) == (0, "")
