@@ -256,7 +256,8 @@ def _losses(inputs: LossInputs) -> tuple[Any, Certificate]:
     for i in left.tolist():
         result[i] = _loss_in_decimals(inputs, [i], Fraction(1))
     ledger.enter(Rung.DECIMAL, left.size)
-    return result.reshape(inputs.moved[:-1])[()], ledger.close(inputs.rungs[0])
+    shape = inputs.stack.reduced_shape(keepdims=False)
+    return result.reshape(shape)[()], ledger.close(inputs.rungs[0])
 
 
 def _reduced(inputs: LossInputs) -> tuple[Any, Certificate]:

@@ -128,16 +128,36 @@ def _policed(
     """Compute rows, and what a policy has of those that are empty."""
     if empty == "nan" or (name == "logsumexp" and empty != "error"):
         return compute(rows)
-    nothing = without_terms(rows)
-    if empty == "error" and nothing.any():
-        raise EmptyVectorError(complaint(nothing.reshape(stack.reduced_shape(keepdims=True))))
-    if empty == "uniform" and nothing.any():
-        x, mask = made_uniform(rows.x, rows.mask, nothing)
-        rows = rows._replace(x=x, mask=mask)
+    rows, nothing = by_policy(rows, empty, stack.reduced_shape(keepdims=True))
     results = compute(rows)
     if empty == "zero":
         results.value[nothing] = OF_NOTHING[name]
     return results
+
+
+def by_policy(
+    rows: Rows, empty: str, shape: tuple[int, ...], counts: Array | bool = True
+) -> tuple[Rows, Array]:
+    """Return rows, equal numbers where a policy makes empty ones uniform, and which are empty.
+
+    If that is an error, it names the place in an array of a shape. A row that is completely masked
+    becomes a uniform one without a mask.
+    """
+    nothing = without_terms(rows)
+    refused = (nothing & counts).reshape(shape)
+    if empty == "error" and refused.any():
+        where = ", ".join(str(int(index)) for index in np.argwhere(refused)[0])
+        count = int(np.count_nonzero(refused))
+        more = f", and {count - 1:,} more vectors are" if count > 1 else ""
+        raise EmptyVectorError(
+            f"the vector at [{where}] is completely masked or holds only -inf{more}"
+        )
+    if empty == "uniform" and nothing.any():
+        x, mask = np.where(nothing[:, np.newaxis], rows.x.dtype.type(0), rows.x), rows.mask
+        if mask is not None:
+            mask = mask | (nothing & ~mask.any(axis=1))[:, np.newaxis]
+        rows = rows._replace(x=x, mask=mask)
+    return rows, nothing
 
 
 def check_policy(empty: str) -> None:
@@ -155,17 +175,6 @@ def without_terms(rows: Rows) -> Array:
         is_nothing |= rows.weights == 0
     nothing: Array = is_nothing.all(axis=1)
     return nothing
-
-
-def made_uniform(x: Array, mask: Array | None, nothing: Array) -> tuple[Array, Array | None]:
-    """Return rows and their mask with equal numbers where rows are empty.
-
-    A row that is completely masked becomes a row without a mask.
-    """
-    x = np.where(nothing[:, np.newaxis], x.dtype.type(0), x)
-    if mask is not None:
-        mask = mask | (nothing & ~mask.any(axis=1))[:, np.newaxis]
-    return x, mask
 
 
 def masked(x: Array, mask: Array) -> Array:
@@ -193,14 +202,6 @@ def mask_for(x: Array, where: npt.ArrayLike) -> Array:
         raise ValueError(
             f"where of shape {mask.shape} does not fit an array of shape {x.shape}"
         ) from None
-
-
-def complaint(nothing: Array) -> str:
-    """Return which vectors are empty: the place of the first, and how many there are more."""
-    where = ", ".join(str(int(index)) for index in np.argwhere(nothing)[0])
-    count = int(np.count_nonzero(nothing))
-    more = f", and {count - 1:,} more vectors are" if count > 1 else ""
-    return f"the vector at [{where}] is completely masked or holds only -inf{more}"
 
 
 def _delivered(result: Any, out: Array | None) -> Any:
@@ -236,14 +237,14 @@ class Stack:
         axes = tuple(range(len(shape)))
         along = axes if axis is None else normalize_axis_tuple(axis, len(shape))
         kept = () if axis is None else tuple(i for i in axes if i not in along)
-        self._shape, self._order, self._in_order = shape, kept + along, kept + along == axes
+        self.shape, self._order, self._in_order = shape, kept + along, kept + along == axes
         self._kept = tuple([shape[i] for i in kept])
         self._along = along
         self.m, self.n = prod(self._kept), prod([shape[i] for i in along])
 
     def rows(self, x: Array) -> Array:
         """Return the vectors as rows, without a copy where that can be."""
-        x = x.reshape(self._shape)
+        x = x.reshape(self.shape)
         return (x if self._in_order else x.transpose(self._order)).reshape(self.m, self.n)
 
     def place(self, out: Array, x: Array, dtype: np.dtype[Any]) -> Array | None:
@@ -257,11 +258,11 @@ class Stack:
         """Return the shape of one number per vector, as NumPy's reductions shape them."""
         if not keepdims:
             return self._kept
-        return tuple(1 if i in self._along else n for i, n in enumerate(self._shape))
+        return tuple(1 if i in self._along else n for i, n in enumerate(self.shape))
 
     def restored(self, rows: Array) -> Array:
         """Return rows of results to the places of the elements they belong to."""
         if self._in_order:
-            return rows.reshape(self._shape)
-        result = rows.reshape([self._shape[i] for i in self._order])
+            return rows.reshape(self.shape)
+        result = rows.reshape([self.shape[i] for i in self._order])
         return np.ascontiguousarray(result.transpose(np.argsort(self._order)))

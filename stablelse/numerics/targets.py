@@ -22,15 +22,7 @@ from stablelse.numerics.certificate import Rung
 from stablelse.numerics.doubleword import Pair, fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format, format_of
 from stablelse.numerics.inputs import known_format, promoted, real_numbers
-from stablelse.numerics.rows import (
-    EmptyVectorError,
-    Rows,
-    check_policy,
-    complaint,
-    made_uniform,
-    mask_for,
-    without_terms,
-)
+from stablelse.numerics.rows import Rows, Stack, by_policy, check_policy, mask_for
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -135,8 +127,7 @@ class LossInputs(NamedTuple):
     divisor: Fraction  # of the losses and gradients
     format: Format  # of the results
     rungs: tuple[Rung, ...]  # what computes them in words, the fastest first
-    axis: int  # where the classes were
-    moved: tuple[int, ...]  # the shape of the logits with the classes last
+    stack: Stack  # where the rows come from
 
     def finish_gradient(self, gradient: Array) -> Array:
         """Put in the elements that depend on no logit, and return all in the logits' shape."""
@@ -144,7 +135,7 @@ class LossInputs(NamedTuple):
             np.copyto(gradient, gradient.dtype.type(0), where=~self.rows.mask)
         gradient[self.nothing] = np.nan if self.empty == "nan" else 0
         gradient[self.targets.ignored] = 0
-        return np.moveaxis(gradient.reshape(self.moved), -1, self.axis)
+        return self.stack.restored(gradient)
 
 
 def loss_inputs(
@@ -168,43 +159,36 @@ def loss_inputs(
     if not array.ndim:
         raise ValueError("logits are vectors, with one number for each class, not a number")
     axis = normalize_axis_index(axis, array.ndim)
-    n = array.shape[axis]
-    if n == 0:
+    stack = Stack(array.shape, axis)
+    if stack.n == 0:
         raise ValueError("softmax of no elements")
-    targets = _targets(array.shape, axis, labels, weight, label_smoothing, ignore_index)
-    last = np.moveaxis(array, axis, -1)
-    x, mask = last.reshape(-1, n), None
-    if where is not None:
-        mask = np.moveaxis(mask_for(array, where), axis, -1).reshape(-1, n)
-    nothing = np.zeros(len(x), bool)
+    targets = _targets(stack, axis, labels, weight, label_smoothing, ignore_index)
+    mask = None if where is None else stack.rows(mask_for(array, where))
+    rows, nothing = Rows(stack.rows(array), format_.dtype, mask), np.zeros(stack.m, bool)
     if mask is not None or empty != "nan":
-        nothing = without_terms(Rows(x, x.dtype, mask))
-    if empty == "error" and (nothing & ~targets.ignored).any():
-        refused = (nothing & ~targets.ignored).reshape(last.shape[:-1])
-        raise EmptyVectorError(complaint(refused))
-    if empty == "uniform" and nothing.any():
-        x, mask = made_uniform(x, mask, nothing)
+        shape = stack.reduced_shape(keepdims=False)
+        rows, nothing = by_policy(rows, empty, shape, ~targets.ignored)
     divisor = targets.denominator if reduction == "mean" else Fraction(1)
     if empty == "zero":
         targets = targets._replace(ignored=targets.ignored | nothing)
-    held = exact.for_kernel(x, format_of(x.dtype) or FORMATS["float64"])
-    rows = Rows(x if held is None else held, format_.dtype, mask)
-    rungs = exact.rungs() if held is not None else (Rung.DOUBLE_WORD,)
-    return LossInputs(rows, nothing, empty, targets, divisor, format_, rungs, axis, last.shape)
+    x = exact.for_kernel(rows.x, format_of(array.dtype) or FORMATS["float64"])
+    rungs = (Rung.DOUBLE_WORD,) if x is None else exact.rungs()
+    rows = rows if x is None else rows._replace(x=x)
+    return LossInputs(rows, nothing, empty, targets, divisor, format_, rungs, stack)
 
 
 def _targets(
-    shape: tuple[int, ...],
+    stack: Stack,
     axis: int,
     labels: npt.ArrayLike,
     weight: npt.ArrayLike | None,
     label_smoothing: float,
     ignore_index: int,
 ) -> Targets:
-    """Return the targets of logits of a shape, whose classes lie along an axis."""
+    """Return the targets of the vectors of a stack, whose classes lie along an axis."""
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing={label_smoothing} is not between 0 and 1")
-    n, smoothing = shape[axis], float(label_smoothing)
+    shape, n, smoothing = stack.shape, stack.n, float(label_smoothing)
     weights = None if weight is None else real_numbers(weight).astype(np.float64)
     if weights is not None and weights.shape != (n,):
         raise ValueError(f"weight of shape {weights.shape}: {n} classes need shape ({n},)")
@@ -213,8 +197,7 @@ def _targets(
     if given.shape == shape and (given.dtype.kind == "f" or format_of(given.dtype)):
         given = given.astype(np.float64)
         check_finite(given, "labels", "probabilities are finite")
-        flat = np.moveaxis(given, axis, -1).reshape(-1, n)
-        return Targets(None, flat, np.zeros(len(flat), bool), weights, smoothing)
+        return Targets(None, stack.rows(given), np.zeros(stack.m, bool), weights, smoothing)
     if given.shape == shape and given.dtype.kind in "biu":
         given = _of_one_hot(given, axis)
     flat = _indices(given, shape, axis)
