@@ -26,107 +26,86 @@ def gathered(blocks):
     return np.concatenate([block.values for block in blocks])
 
 
+def case(data, rows, names=None, **options):
+    return data.encode(), rows, names, Options(**options)
+
+
 GOOD = {
-    "one a line": (b"1\n2\n3\n", [[1], [2], [3]]),
-    "no last line end": (b"1\n2", [[1], [2]]),
-    "one number": (b"7", [[7]]),
-    "one row": (b"1 2 3\n", [[1, 2, 3]]),
-    "commas": (b"1,2\n3,4\n", [[1, 2], [3, 4]]),
-    "tabs": (b"1\t2\n3\t4\n", [[1, 2], [3, 4]]),
-    "semicolons": (b"1;2\n3;4\n", [[1, 2], [3, 4]]),
-    "blanks": (b"  1   2 \n3 4\n", [[1, 2], [3, 4]]),
-    "blanks asked": (b"1 \t2\n3 4\n", [[1, 2], [3, 4]], None, {"delimiter": " "}),
-    "commas and blanks": (b"1, 2\n 3 ,4\n", [[1, 2], [3, 4]]),
-    "another delimiter": (b"1:2\n3:4\n", [[1, 2], [3, 4]], None, {"delimiter": ":"}),
-    "bars": (b"a | b\n1 | 2\n3|4\n", [[1, 2], [3, 4]], ("a", "b")),
-    "bars in a header": (b"P(a|b)\n1\n2\n", [[1], [2]], ("P(a|b)",)),
-    "a delimiter at the end": (b"1,2,\n3,4, \n", [[1, 2], [3, 4]]),
-    "a delimiter at the end of all": (b"a;b;\n1;2;\n", [[1, 2]], ("a", "b")),
-    "a delimiter at the end of rows": (b"a;b\n1;2;\n", [[1, 2]], ("a", "b")),
-    "a delimiter at the end of the header": (b"a\tb\t\n1\t2\n", [[1, 2]], ("a", "b")),
-    "a delimiter at the end of a line": (b"1,2,\n", [[1, 2]]),
-    "a delimiter at the end, a column": (b"1,2,\n3,4,\n", [[2], [4]], None, {"columns": ("2",)}),
-    "tab in letters": (b"1\t2\n", [[1, 2]], None, {"delimiter": "\\t"}),
-    "CR LF": (b"1,2\r\n3,4\r\n", [[1, 2], [3, 4]]),
-    "CR": (b"1,2\r3,4\r", [[1, 2], [3, 4]]),
-    "all line ends": (b"1\n2\r\n3\r\r4", [[1], [2], [3], [4]]),
-    "byte order mark": (b"\xef\xbb\xbf1\n2\n", [[1], [2]]),
-    "byte order mark, header": (b"\xef\xbb\xbfa,b\n1,2\n", [[1, 2]], ("a", "b")),
-    "quotes": (b'"1","2.5"\n3,"-4e1"\n', [[1, 2.5], [3, -40]]),
-    "quotes and blanks": (b' "1" , "2"\n"3" ," 4 "\n', [[1, 2], [3, 4]]),
-    "quotes between blanks": (b'"1" "2"\n3   "4" # "\n', [[1, 2], [3, 4]]),
-    "quotes beside the column": (
-        b'n,x\n"A, ""B""",1\n"# C",2 # no\n',
-        [[1], [2]],
-        ("x",),
-        {"columns": ("x",)},
+    "one a line": case("1\n2\n3\n", [[1], [2], [3]]),
+    "no last line end": case("1\n2", [[1], [2]]),
+    "one number": case("7", [[7]]),
+    "one row": case("1 2 3\n", [[1, 2, 3]]),
+    "commas": case("1,2\n3,4\n", [[1, 2], [3, 4]]),
+    "tabs": case("1\t2\n3\t4\n", [[1, 2], [3, 4]]),
+    "semicolons": case("1;2\n3;4\n", [[1, 2], [3, 4]]),
+    "blanks": case("  1   2 \n3 4\n", [[1, 2], [3, 4]]),
+    "blanks asked": case("1 \t2\n3 4\n", [[1, 2], [3, 4]], delimiter=" "),
+    "commas and blanks": case("1, 2\n 3 ,4\n", [[1, 2], [3, 4]]),
+    "another delimiter": case("1:2\n3:4\n", [[1, 2], [3, 4]], delimiter=":"),
+    "bars": case("a | b\n1 | 2\n3|4\n", [[1, 2], [3, 4]], names=("a", "b")),
+    "bars in a header": case("P(a|b)\n1\n2\n", [[1], [2]], names=("P(a|b)",)),
+    "a delimiter at the end": case("1,2,\n3,4, \n", [[1, 2], [3, 4]]),
+    "a delimiter at the end of all": case("a;b;\n1;2;\n", [[1, 2]], names=("a", "b")),
+    "a delimiter at the end of rows": case("a;b\n1;2;\n", [[1, 2]], names=("a", "b")),
+    "a delimiter at the end of the header": case("a\tb\t\n1\t2\n", [[1, 2]], names=("a", "b")),
+    "a delimiter at the end of a line": case("1,2,\n", [[1, 2]]),
+    "a delimiter at the end, a column": case("1,2,\n3,4,\n", [[2], [4]], columns=("2",)),
+    "tab in letters": case("1\t2\n", [[1, 2]], delimiter="\\t"),
+    "CR LF": case("1,2\r\n3,4\r\n", [[1, 2], [3, 4]]),
+    "CR": case("1,2\r3,4\r", [[1, 2], [3, 4]]),
+    "all line ends": case("1\n2\r\n3\r\r4", [[1], [2], [3], [4]]),
+    "byte order mark": case("\ufeff1\n2\n", [[1], [2]]),
+    "byte order mark, header": case("\ufeffa,b\n1,2\n", [[1, 2]], names=("a", "b")),
+    "quotes": case('"1","2.5"\n3,"-4e1"\n', [[1, 2.5], [3, -40]]),
+    "quotes and blanks": case(' "1" , "2"\n"3" ," 4 "\n', [[1, 2], [3, 4]]),
+    "quotes between blanks": case('"1" "2"\n3   "4" # "\n', [[1, 2], [3, 4]]),
+    "quotes beside the column": case(
+        'n,x\n"A, ""B""",1\n"# C",2 # no\n', [[1], [2]], names=("x",), columns=("x",)
     ),
-    "delimiters in quotes behind a blank": (
-        b'1, "a,5,b",2\n',
-        [[2]],
-        None,
-        {"columns": ("3",), "header": False},
+    "delimiters in quotes behind a blank": case(
+        '1, "a,5,b",2\n', [[2]], columns=("3",), header=False
     ),
-    "comments": (b"# a, b\n1,2 # two\n\n  # so\n3,4\n", [[1, 2], [3, 4]]),
-    "blank lines": (b"\n1,2\n\n   \n3,4\n\n", [[1, 2], [3, 4]]),
-    "header": (b"a,b\n1,2\n", [[1, 2]], ("a", "b")),
-    "header with a number": (b"a,2\n1,2\n", [[1, 2]], ("a", "2"), {"header": True}),
-    "header in quotes": (b'"a, or ""b""",c\n1,2\n', [[1, 2]], ('a, or "b"', "c")),
-    "header with a blank": (b"a,,c\n1,2,3\n", [[1, 2, 3]], ("a", "", "c")),
-    "header of words in quotes": (b'"% so","(n)"\n1,2\n', [[1, 2]], ("% so", "(n)")),
-    "header of letters": ("µ,_x,é\n1,2,3\n".encode(), [[1, 2, 3]], ("µ", "_x", "é")),
-    "header over one column": (b"log odds\n1\n2\n", [[1], [2]], ("log odds",)),
-    "header with a comma": (b"x, in nats\n1\n2\n", [[1], [2]], ("x, in nats",)),
-    "no header asked": (b"1,2\n3,4\n", [[1, 2], [3, 4]], None, {"header": False}),
-    "numbers as header": (b"1,2\n3,4\n", [[3, 4]], ("1", "2"), {"header": True}),
-    "non-finite": (b"inf,-inf\nnan,Infinity\n", [[INF, -INF], [NAN, INF]]),
-    "infinite and finite": (b"1,inf\n\n#\n-inf,2\n", [[1, INF], [-INF, 2]]),
-    "spellings": (b"+3,.5\n5.,1E5\n", [[3, 0.5], [5, 1e5]]),
-    "signs of Unicode": ("−800\n−1e−3\n∞\n".encode(), [[-800], [-1e-3], [INF]]),
-    "Fortran": (b"1.0D+02 -2d-3\n3D0 4\n", [[100, -2e-3], [3, 4]]),
-    "Microsoft": (b"1.#INF,-1.#IND\n-1.#INF00,1.#QNAN\n", [[INF, NAN], [-INF, NAN]]),
-    "a number sign in a name": (b"a#b,c\n1,2 #3\n", [[1, 2]], ("a#b", "c")),
-    "Microsoft, decimal commas": (b"1,#INF;-1,5\n", [[INF, -1.5]], None, {"decimal": ","}),
-    "no-break spaces": ("\u00a01,2\u00a0\n3,4\n".encode(), [[1, 2], [3, 4]]),
-    "decimal comma": (b"1,5;2\n-3,25;4\n", [[1.5, 2], [-3.25, 4]], None, {"decimal": ","}),
-    "decimal comma, blanks": (b"1,5 2,5\n", [[1.5, 2.5]], None, {"decimal": ","}),
-    "decimal commas in quotes": (
-        b'a,b\n"1,5","-2,5"\n3,"4,5"\n',
-        [[1.5, -2.5], [3, 4.5]],
-        ("a", "b"),
-        {"decimal": ","},
+    "comments": case("# a, b\n1,2 # two\n\n  # so\n3,4\n", [[1, 2], [3, 4]]),
+    "blank lines": case("\n1,2\n\n   \n3,4\n\n", [[1, 2], [3, 4]]),
+    "header": case("a,b\n1,2\n", [[1, 2]], names=("a", "b")),
+    "header with a number": case("a,2\n1,2\n", [[1, 2]], names=("a", "2"), header=True),
+    "header in quotes": case('"a, or ""b""",c\n1,2\n', [[1, 2]], names=('a, or "b"', "c")),
+    "header with a blank": case("a,,c\n1,2,3\n", [[1, 2, 3]], names=("a", "", "c")),
+    "header of words in quotes": case('"% so","(n)"\n1,2\n', [[1, 2]], names=("% so", "(n)")),
+    "header of letters": case("µ,_x,é\n1,2,3\n", [[1, 2, 3]], names=("µ", "_x", "é")),
+    "header over one column": case("log odds\n1\n2\n", [[1], [2]], names=("log odds",)),
+    "header with a comma": case("x, in nats\n1\n2\n", [[1], [2]], names=("x, in nats",)),
+    "no header asked": case("1,2\n3,4\n", [[1, 2], [3, 4]], header=False),
+    "numbers as header": case("1,2\n3,4\n", [[3, 4]], names=("1", "2"), header=True),
+    "non-finite": case("inf,-inf\nnan,Infinity\n", [[INF, -INF], [NAN, INF]]),
+    "infinite and finite": case("1,inf\n\n#\n-inf,2\n", [[1, INF], [-INF, 2]]),
+    "spellings": case("+3,.5\n5.,1E5\n", [[3, 0.5], [5, 1e5]]),
+    "signs of Unicode": case("−800\n−1e−3\n∞\n", [[-800], [-1e-3], [INF]]),
+    "Fortran": case("1.0D+02 -2d-3\n3D0 4\n", [[100, -2e-3], [3, 4]]),
+    "Microsoft": case("1.#INF,-1.#IND\n-1.#INF00,1.#QNAN\n", [[INF, NAN], [-INF, NAN]]),
+    "a number sign in a name": case("a#b,c\n1,2 #3\n", [[1, 2]], names=("a#b", "c")),
+    "Microsoft, decimal commas": case("1,#INF;-1,5\n", [[INF, -1.5]], decimal=","),
+    "no-break spaces": case("\u00a01,2\u00a0\n3,4\n", [[1, 2], [3, 4]]),
+    "decimal comma": case("1,5;2\n-3,25;4\n", [[1.5, 2], [-3.25, 4]], decimal=","),
+    "decimal comma, blanks": case("1,5 2,5\n", [[1.5, 2.5]], decimal=","),
+    "decimal commas in quotes": case(
+        'a,b\n"1,5","-2,5"\n3,"4,5"\n', [[1.5, -2.5], [3, 4.5]], names=("a", "b"), decimal=","
     ),
-    "decimal commas in quotes, asked": (
-        b'"1,5","2,5"\n',
-        [[1.5, 2.5]],
-        None,
-        {"decimal": ",", "delimiter": ","},
+    "decimal commas in quotes, asked": case(
+        '"1,5","2,5"\n', [[1.5, 2.5]], decimal=",", delimiter=","
     ),
-    "decimal commas in quotes, semicolons": (
-        b'"1,5";"2,5"\n',
-        [[1.5, 2.5]],
-        None,
-        {"decimal": ","},
+    "decimal commas in quotes, semicolons": case('"1,5";"2,5"\n', [[1.5, 2.5]], decimal=","),
+    "one decimal comma in quotes a line": case('"1,5"\n"2,5"\n', [[1.5], [2.5]], decimal=","),
+    "decimal comma, a point beside": case(
+        "a;b\n1,5;v.1\n", [[1.5]], names=("a",), decimal=",", columns=("a",)
     ),
-    "one decimal comma in quotes a line": (
-        b'"1,5"\n"2,5"\n',
-        [[1.5], [2.5]],
-        None,
-        {"decimal": ","},
-    ),
-    "decimal comma, a point beside": (
-        b"a;b\n1,5;v.1\n",
-        [[1.5]],
-        ("a",),
-        {"decimal": ",", "columns": ("a",)},
-    ),
-    "column by name": (b"a,b\n1,2\n3,4\n", [[2], [4]], ("b",), {"columns": ("b",)}),
-    "columns by number": (b"1,2,3\n4,5,6\n", [[3, 1], [6, 4]], None, {"columns": ("3", "1")}),
-    "a name before a number": (b"2,x\n5,6\n", [[5]], ("2",), {"columns": ("2",), "header": True}),
-    "one column twice": (b"1 2\n3 4\n", [[2, 2], [4, 4]], None, {"columns": ("2", "2")}),
-    "text beside the column": (b"id,v\na,1\nb,2\n", [[1], [2]], ("v",), {"columns": ("v",)}),
-    "underflow": (b"1e-400\n1\n", [[0], [1]]),
-    "text that begins like Parquet": (b"PAR1,PAR2\n1,2\n", [[1, 2]], ("PAR1", "PAR2")),
+    "column by name": case("a,b\n1,2\n3,4\n", [[2], [4]], names=("b",), columns=("b",)),
+    "columns by number": case("1,2,3\n4,5,6\n", [[3, 1], [6, 4]], columns=("3", "1")),
+    "a name before a number": case("2,x\n5,6\n", [[5]], names=("2",), columns=("2",), header=True),
+    "one column twice": case("1 2\n3 4\n", [[2, 2], [4, 4]], columns=("2", "2")),
+    "text beside the column": case("id,v\na,1\nb,2\n", [[1], [2]], names=("v",), columns=("v",)),
+    "underflow": case("1e-400\n1\n", [[0], [1]]),
+    "text that begins like Parquet": case("PAR1,PAR2\n1,2\n", [[1, 2]], names=("PAR1", "PAR2")),
 }
 
 
@@ -194,13 +173,12 @@ def test_other_rows_have_no_note(data):
 @pytest.mark.parametrize("piece_bytes", [1, 5, 1 << 20])
 @pytest.mark.parametrize("name", GOOD)
 def test_good(name, piece_bytes):
-    data, expected, *rest = GOOD[name]
-    columns, options = (*rest, *(None, {})[len(rest) :])
-    blocks = read(data, Options(**options), piece_bytes)
+    data, expected, names, options = GOOD[name]
+    blocks = read(data, options, piece_bytes)
     values = gathered(blocks)
     assert np.array_equal(values, np.array(expected, float), equal_nan=True)
     assert values.dtype == np.float64
-    assert {block.columns for block in blocks} == {columns}
+    assert {block.columns for block in blocks} == {names}
     assert {block.source for block in blocks} == {"x.csv"}
     assert all(block.missing is None for block in blocks)
 
