@@ -22,190 +22,144 @@ def writer(request):
     return TABLE_WRITERS[request.param]
 
 
+@pytest.fixture
+def stored(writer, written):
+    """Return what writes columns in one of the formats, and returns the path."""
+    return lambda **columns: written(writer(pa.table(columns)))
+
+
 RNG = np.random.default_rng(8)
 FLOATS = RNG.normal(size=50)
-NUMBERS = {
-    "double": pa.array(FLOATS),
-    "float": pa.array(FLOATS.astype(np.float32)),
-    "halffloat": pa.array(FLOATS.astype(np.float16)),
-    **{
-        name: pa.array(RNG.integers(0, 100, 50).astype(name))
-        for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-    },
-    "bool": pa.array(FLOATS > 0),
-    "dictionary": pa.array(np.round(FLOATS, 1)).dictionary_encode(),
-    "decimal": pa.array([decimal.Decimal(x) / 10 for x in range(50)], pa.decimal128(20, 3)),
-}
-
-
-@pytest.mark.parametrize("name", NUMBERS)
-def test_types(name, writer, written):
-    """What is a floating-point number stays what it is, to the last bit."""
-    column = NUMBERS[name]
-    values = gathered(written(writer(pa.table({"a": column}))))
-    expected = np.array([float(x) for x in column.to_pylist()])
-    assert values.shape == (50, 1)
-    assert np.array_equal(values[:, 0], expected)
-    kept = {"float": np.float32, "halffloat": np.float16}
-    assert values.dtype == kept.get(name, np.float64)
-
-
-def test_special_numbers(writer, written):
-    numbers = [np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.7976931348623157e308]
-    values = gathered(written(writer(pa.table({"a": numbers}))))
-    assert values[:, 0].tobytes() == np.array(numbers).tobytes()
-
-
-def test_several_columns_by_name_and_number(writer, written):
-    table = pa.table({"a": np.arange(20.0), "note": ["x"] * 20, "b.c": np.arange(20) + 100})
-    path = written(writer(table))
-    values = gathered(path, columns=("b.c", "1"))
-    assert np.array_equal(values, np.column_stack([np.arange(20) + 100, np.arange(20)]))
-    (block, *_) = open_blocks(str(path), ReadOptions(columns=("b.c", "1")))
-    assert block.columns == ("b.c", "a")
-    assert np.array_equal(gathered(path, columns=("a", "a")), np.arange(20.0)[:, None][:, [0, 0]])
-
-
-def test_a_name_that_begins_another(writer, written):
-    path = written(writer(pa.table({"a": [1.0], "a.b": [2.0], "ab": [3.0]})))
-    assert gathered(path, columns=("a",)).tolist() == [[1]]
-
-
-def test_mixed_types_become_the_one_that_holds_all(writer, written):
-    halves = np.array([0.5, 65504], np.float16)
-    table = pa.table({"a": pa.array(halves), "b": pa.array([1e-45, 3e38], pa.float32())})
-    values = gathered(written(writer(table)))
-    assert values.dtype == np.float32
-    assert np.array_equal(values[:, 0], halves)
-
-
-def test_large_integers(writer, written):
-    path = written(writer(pa.table({"a": pa.array([2**63 - 1])})))
-    (value,) = gathered(path, dtype="longdouble")[:, 0]
-    assert int(value) == 2**63 - 1
-
-
-def test_decimals_are_rounded_once(writer, written):
-    """Half-way cases of 17 digits and more, which are no quotient of two exact numbers."""
-    texts = [
-        "9007199254740993.0000000001",
-        "0.1234567890123456789",
-        "-1.00000000000000011102230246",
-    ]
-    cells = [decimal.Decimal(text) for text in texts]
-    table = pa.table({"a": pa.array(cells, pa.decimal256(60, 30))})
-    assert gathered(written(writer(table)))[:, 0].tolist() == [float(text) for text in texts]
-
-
-HOLES = pa.table({"a": [1.0, None, 3.0], "b": pa.array([4, 5, None]), "c": pa.nulls(3)})
-
-
-def test_null_is_a_missing_cell(writer, written):
-    path = written(writer(HOLES.select(["a", "b"])))
-    assert complaint(path) == (
-        "x, row 2, column 1 ('a') is null; fill it in, or leave out such cells with --skip-na"
-    )
-    assert complaint(path, columns=("b",)).startswith("x, row 3, column 2 ('b') is null; ")
-    (block,) = open_blocks(str(path), ReadOptions(skip_na=True))
-    assert block.missing.tolist() == [[False, False], [True, False], [False, True]]
-    assert np.array_equal(block.values, [[1, 4], [np.nan, 5], [3, np.nan]], equal_nan=True)
-
-
-def test_nan_is_a_number(writer, written):
-    (block,) = open_blocks(
-        str(written(writer(pa.table({"a": [np.nan, 1.0]})))), ReadOptions(skip_na=True)
-    )
-    assert block.missing is None
-
-
-def test_nothing_but_null(writer, written):
-    path = written(writer(HOLES.select(["c"])))
-    (block,) = open_blocks(str(path), ReadOptions(skip_na=True))
-    assert block.missing.all()
-
-
+SPECIAL = np.array([np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.7976931348623157e308])
+HALVES = np.array([0.5, 65504], np.float16)
+ROWS = RNG.normal(size=(40, 3)).astype(np.float32)
+EXACT = ["9007199254740993.0000000001", "0.1234567890123456789", "-1.00000000000000011102230246"]
 LISTS = {
     "list": pa.list_(pa.float32()),
     "large list": pa.large_list(pa.float32()),
     "fixed size": pa.list_(pa.float32(), 3),
 }
+TENSORS = pa.ExtensionArray.from_storage(
+    pa.fixed_shape_tensor(pa.float32(), [1, 3]), pa.array(ROWS.tolist(), LISTS["fixed size"])
+)
+COUNTED = {"a": np.arange(20.0), "note": ["x"] * 20, "b.c": np.arange(20) + 100}
 
 
-@pytest.mark.parametrize("name", LISTS)
-def test_a_list_is_a_row(name, writer, written):
-    rows = RNG.normal(size=(40, 3)).astype(np.float32)
-    table = pa.table({"label": ["x"] * 40, "logits": pa.array(rows.tolist(), LISTS[name])})
-    values = gathered(written(writer(table)), columns=("logits",))
-    assert values.dtype == np.float32
-    assert np.array_equal(values, rows)
+def of(*columns, dtype=np.float64):
+    return np.column_stack(columns).astype(dtype)
 
 
-def test_lists_with_holes(writer, written):
-    path = written(writer(pa.table({"a": [[1.0, 2.0], [None, 4.0]]})))
-    (block,) = open_blocks(str(path), ReadOptions(skip_na=True))
-    assert block.missing.tolist() == [[False, False], [True, False]]
+#: Columns, which are read, and what they are, to the last bit and in this type.
+GOOD = {
+    "double": ({"a": FLOATS}, (), of(FLOATS)),
+    "float": ({"a": FLOATS.astype("f4")}, (), of(FLOATS, dtype="f4")),
+    "halffloat": ({"a": FLOATS.astype("f2")}, (), of(FLOATS, dtype="f2")),
+    **{
+        f"{kind}int{8 * n}": ({"a": np.arange(50).astype(f"{kind or 'i'}{n}")}, (), of(range(50)))
+        for kind in ("", "u")
+        for n in (1, 2, 4, 8)
+    },
+    "bool": ({"a": FLOATS > 0}, (), of(FLOATS > 0)),
+    "dictionary": ({"a": pa.array(FLOATS).dictionary_encode()}, (), of(FLOATS)),
+    # Half-way cases of 17 digits and more, which are rounded once.
+    "decimal": (
+        {"a": pa.array(list(map(decimal.Decimal, EXACT)), pa.decimal256(60, 30))},
+        (),
+        of(list(map(float, EXACT))),
+    ),
+    "special": ({"a": SPECIAL}, (), of(SPECIAL)),
+    "mixed": ({"a": HALVES, "b": np.float32([1e-45, 3])}, (), of(HALVES, [1e-45, 3], dtype="f4")),
+    "by name and number": (COUNTED, ("b.c", "1"), of(np.arange(20) + 100, np.arange(20))),
+    "one twice": (COUNTED, ("a", "a"), of(np.arange(20), np.arange(20))),
+    "a name that begins another": ({"a": [1.0], "a.b": [2.0], "ab": [3.0]}, ("a",), of([1])),
+    "an extension type": ({"a": TENSORS}, (), ROWS),
+    **{
+        name: ({"label": ["x"] * 40, "x": pa.array(ROWS.tolist(), kind)}, ("x",), ROWS)
+        for name, kind in LISTS.items()
+    },
+    **{
+        f"{name}, beside numbers": (
+            {"a": range(40), "x": pa.array(ROWS.tolist(), kind), "b": np.full(40, 0.5)},
+            ("a", "x", "b"),
+            of(np.arange(40), ROWS, np.full(40, 0.5)),
+        )
+        for name, kind in LISTS.items()
+    },
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_good(name, stored):
+    columns, chosen, expected = GOOD[name]
+    path = stored(**columns)
+    values = gathered(path, columns=chosen)
+    assert (values.dtype, values.shape) == (expected.dtype, expected.shape)
+    assert values.tobytes() == expected.tobytes()
+    if name == "by name and number":
+        assert next(open_blocks(str(path), ReadOptions(columns=chosen))).columns == ("b.c", "a")
+
+
+def test_large_integers(stored):
+    (value,) = gathered(stored(a=[2**63 - 1]), dtype="longdouble")[:, 0]
+    assert int(value) == 2**63 - 1
+
+
+HOLES = {"a": [1.0, None, 3.0], "b": pa.array([4, 5, None])}
+
+
+@pytest.mark.parametrize(
+    ("columns", "missing"),
+    [
+        (HOLES, [[False, False], [True, False], [False, True]]),
+        ({"a": pa.nulls(2)}, [[True], [True]]),
+        ({"a": [np.nan, 1.0]}, None),
+        ({"a": [[1.0, 2.0], [None, 4.0]]}, [[False, False], [True, False]]),
+    ],
+)
+def test_missing_cells(columns, missing, stored):
+    (block,) = open_blocks(str(stored(**columns)), ReadOptions(skip_na=True))
+    assert (None if block.missing is None else block.missing.tolist()) == missing
+    assert missing is None or np.array_equal(np.isnan(block.values), missing)
+
+
+@pytest.mark.parametrize("cell", [None, []])
+def test_no_list_is_a_missing_row(cell, stored):
+    blocks = open_blocks(str(stored(a=[[1.0, 2.0], cell, [3.0]])), ReadOptions(skip_na=True))
+    rows = [block.values[~np.isnan(block.values)].tolist() for block in blocks]
+    assert rows == [[1, 2], [], [3]]
 
 
 @pytest.mark.parametrize("kind", ["list", "large list"])
 @pytest.mark.parametrize("at", [1, 2, 30])
-def test_lists_of_other_lengths_are_vectors_of_their_own(at, kind, writer, written):
+def test_lists_of_other_lengths_are_vectors_of_their_own(at, kind, stored):
     rows = [[1.0, 2.0]] * at + [[3.0], [4.0, 5.0, 6.0], [7.0]]
-    table = pa.table({"a": pa.array(rows, LISTS[kind])})
-    blocks = list(open_blocks(str(written(writer(table)))))
-    assert [row for block in blocks for row in block.values.tolist()] == rows
-    assert [block.offset for block in blocks] == np.cumsum(
-        [0, *(len(block.values) for block in blocks[:-1])]
-    ).tolist()
-    assert {block.by for block in blocks} == {By.ROWS}
+    offset = 0
+    for block in open_blocks(str(stored(a=pa.array(rows, LISTS[kind])))):
+        assert (block.by, block.offset) == (By.ROWS, offset)
+        assert block.values.tolist() == rows[offset : offset + len(block.values)]
+        offset += len(block.values)
+    assert offset == len(rows)
 
 
-@pytest.mark.parametrize("name", LISTS)
-def test_a_list_beside_numbers(name, writer, written):
-    rows = RNG.normal(size=(40, 3)).astype(np.float32)
-    table = pa.table(
-        {"before": range(40), "x": pa.array(rows.tolist(), LISTS[name]), "after": [0.5] * 40}
-    )
-    path = written(writer(table))
-    values = gathered(path, columns=("before", "x", "after"))
-    assert np.array_equal(values[:, 0], np.arange(40))
-    assert np.array_equal(values[:, 1:-1], rows)
-    assert np.array_equal(values[:, -1], np.full(40, 0.5))
+def test_no_columns(stored):
+    assert complaint(stored()).startswith("x is empty: it has no ")
 
 
-def test_an_extension_type(writer, written):
-    """What it is stored as is read: here a tensor a row."""
-    kind = pa.fixed_shape_tensor(pa.float32(), [2, 2])
-    rows = np.arange(8, dtype=np.float32).reshape(2, 4)
-    column = pa.ExtensionArray.from_storage(
-        kind, pa.array(rows.tolist(), pa.list_(pa.float32(), 4))
-    )
-    assert np.array_equal(gathered(written(writer(pa.table({"a": column})))), rows)
-
-
-def test_a_pipe(writer, monkeypatch):
-    table = pa.table({"a": FLOATS, "b": FLOATS + 1})
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(writer(table))))
-    assert np.array_equal(gathered("-"), np.column_stack([FLOATS, FLOATS + 1]))
+def test_a_pipe(writer, piped_in):
+    path = piped_in(writer(pa.table({"a": FLOATS, "b": FLOATS + 1})))
+    assert np.array_equal(gathered(path), of(FLOATS, FLOATS + 1))
 
 
 @pytest.mark.parametrize("width", [1, 3, 40])
-def test_blocks_are_bounded(width, writer, written, monkeypatch):
-    table = pa.table({f"c{i}": np.arange(200.0) for i in range(width)})
-    path = written(writer(table))
-    monkeypatch.setattr(tables, "BLOCK_BYTES", 800)
-    blocks = list(open_blocks(str(path)))
-    assert max(len(block.values) for block in blocks) <= max(1, 800 // (8 * width))
-    values = np.concatenate([block.values for block in blocks])
-    assert np.array_equal(values, np.repeat(np.arange(200.0)[:, None], width, axis=1))
-
-
-def test_blocks_of_lists_are_bounded(writer, written, monkeypatch):
+def test_blocks_are_bounded(width, stored, monkeypatch):
     """A list's length is not in the schema; that of the first one tells."""
-    path = written(writer(pa.table({"a": np.ones((1000, 50)).tolist()})))
-    monkeypatch.setattr(tables, "BLOCK_BYTES", 4000)
-    blocks = list(open_blocks(str(path)))
-    assert {block.values.shape[1] for block in blocks} == {50}
-    assert max(len(block.values) for block in blocks) <= 10
+    monkeypatch.setattr(tables, "BLOCK_BYTES", 800)
+    rows = np.repeat(np.arange(200.0)[:, None], width, axis=1)
+    for columns in ({f"c{i}": rows[:, i] for i in range(width)}, {"a": rows.tolist()}):
+        path = stored(**columns)
+        assert np.array_equal(gathered(path), rows)
+        longest = max(len(block.values) for block in open_blocks(str(path)))
+        assert longest <= max(1, 800 // (8 * width))
 
 
 def test_empty_batches(written):
@@ -218,17 +172,11 @@ def test_empty_batches(written):
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.9, 0.99])
-@pytest.mark.parametrize("is_pipe", [False, True], ids=["file", "pipe"])
-def test_truncated(kept, is_pipe, writer, written, monkeypatch):
+def test_truncated(kept, writer, place):
     data = writer(pa.table({"a": np.arange(1000.0)}))
     if writer is TABLE_WRITERS["Arrow stream"] and kept > 0.9:
         kept = 0.95  # a stream may end without a mark, behind any batch
-    data = data[: int(kept * len(data))]
-    path = written(data)
-    if is_pipe:
-        path = "-"
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-    assert complaint(path).startswith("x is damaged (")
+    assert complaint(place(data[: int(kept * len(data))])).startswith("x is damaged (")
 
 
 def test_a_name_that_is_no_text(writer, written):
@@ -246,37 +194,25 @@ def test_a_flipped_bit_in_a_page_with_a_checksum(written):
     assert complaint(written(bytes(data))).startswith("x is damaged (")
 
 
-def test_a_batch_that_claims_terabytes(monkeypatch):
+def test_a_batch_that_claims_terabytes(piped_in):
     """From a pipe a batch is held whole, so there is a bound of it."""
-    data = bytearray(ipc_file(pa.table({"a": np.arange(100.0)}), "new_stream"))
+    data = ipc_file(pa.table({"a": np.arange(100.0)}), "new_stream")
     length = (800).to_bytes(8, "little")
     assert data.count(length) > 0
-    damaged = data.replace(length, (1 << 43).to_bytes(8, "little"))
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(damaged)))
-    assert complaint("-") == (
-        "x has a part of more than 256 MiB, which must be read at once; if it is not damaged, "
-        "save it in smaller parts"
-    )
+    path = piped_in(data.replace(length, (1 << 43).to_bytes(8, "little")))
+    assert complaint(path).startswith("x has a part of more than 256 MiB, which must be read at")
 
 
 def test_feather(tmp_path):
-    table = pa.table({"a": FLOATS})
-    feather.write_feather(table, tmp_path / "x")
+    feather.write_feather(pa.table({"a": FLOATS}), tmp_path / "x")
     assert np.array_equal(gathered(tmp_path / "x")[:, 0], FLOATS)
-    (tmp_path / "x").write_bytes(b"FEA1" + bytes(100))
-    assert complaint(tmp_path / "x") == (
-        "cannot read x: it is an Arrow file of the old Feather format; convert it to CSV or Parquet"
-    )
 
 
-def test_without_pyarrow(writer, written, monkeypatch):
-    path = written(writer(HOLES))
+def test_without_pyarrow(stored, monkeypatch):
+    path = stored(**HOLES)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ReadError) as error:
+    with pytest.raises(ReadError, match=r"by pyarrow, which is not installed: pip install"):
         list(open_blocks(str(path)))
-    assert str(error.value).endswith(
-        " is read by pyarrow, which is not installed: pip install pyarrow"
-    )
 
 
 def pandas_table(index_columns, names=("a", "when", "b")):
@@ -343,8 +279,8 @@ def test_pandas_writes_what_is_expected_here(tmp_path):
 def test_pandas_is_not_imported(tmp_path, environment):
     """It takes half a second to import, where it is installed; here it ends the process."""
     (tmp_path / "pandas.py").write_text("import os; os._exit(3)")
-    (tmp_path / "x.parquet").write_bytes(parquet_file(HOLES))
-    (tmp_path / "x.arrow").write_bytes(ipc_file(HOLES))
+    (tmp_path / "x.parquet").write_bytes(parquet_file(pa.table(HOLES)))
+    (tmp_path / "x.arrow").write_bytes(ipc_file(pa.table(HOLES)))
     (tmp_path / "x.csv").write_text("1,2\n" * 1000)
     code = (
         "import sys\n"

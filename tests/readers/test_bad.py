@@ -83,6 +83,7 @@ TEXT = {
     "NUL": b"1\r2\x00\r",
     "Latin-1": "1\r2\r3 µ\r".encode("latin-1"),
     "UTF-16": "1\n".encode("utf-16"),
+    "an old Feather file": b"FEA1" + bytes(100),
     "pickle": b"\x80\x04\x95\x00",
     "no such name": (b"a,b\n1,2\n", {"columns": ("c",)}),
     "no such name of many": (

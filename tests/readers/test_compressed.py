@@ -2,7 +2,6 @@
 
 import bz2
 import gzip
-import io
 import lzma
 import sys
 import zlib
@@ -56,10 +55,8 @@ def test_npy(written, order):
     assert np.array_equal(gathered(written(saved(np.array(NUMBERS, order=order)))), NUMBERS)
 
 
-def test_a_pipe(kind, monkeypatch):
-    packed = KINDS[kind](b"1 2\n3 4\n")
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(packed)))
-    assert gathered("-").tolist() == [[1, 2], [3, 4]]
+def test_a_pipe(kind, piped_in):
+    assert gathered(piped_in(KINDS[kind](b"1 2\n3 4\n"))).tolist() == [[1, 2], [3, 4]]
 
 
 def test_lines_are_counted_in_what_was_compressed(written):
