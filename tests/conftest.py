@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import shlex
 import signal
 import sys
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ class Run:
 
 @pytest.fixture
 def run(monkeypatch):
-    """Run the command line in this process, with streams of the given bytes and encoding."""
+    """Run the command line in this process; a first argument with blanks is several."""
     for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "TERM", "_STABLELSE_COMPLETE"):
         monkeypatch.delenv(name, raising=False)
     sigpipe = signal.getsignal(signal.SIGPIPE)
@@ -101,7 +102,7 @@ def run(monkeypatch):
             for name, stream in streams.items():
                 patch.setattr(sys, name, stream)
             with pytest.raises(SystemExit) as stop:
-                main([str(arg) for arg in args])
+                main([*shlex.split(str(args[0])), *map(str, args[1:])] if args else [])
         printed = []
         for name in ("stdout", "stderr"):
             streams[name].flush()

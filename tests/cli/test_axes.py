@@ -124,48 +124,11 @@ def test_labels_of_the_same_file(run, saved):
     assert done.out
 
 
-BAD = {
-    "no such axis": (
-        ["lse", "--axis", "3"],
-        "x.npy has no axis 3: its shape is (2, 3, 4); choose from 0 to 2",
-    ),
-    "no such row": (
-        ["lse", "--row", "2,4"],
-        "x.npy has no row (2, 4): its rows are counted from 1, and they go up to (2, 3)",
-    ),
-    "no such number": (["lse", "--row", "7"], "x.npy has no row 7: it has 6 vectors"),
-    "a place of three": (["lse", "--row", "1,1,1"], "x.npy has no row (1, 1, 1)"),
-    "row 0": (["lse", "--row", "0,1"], "'0,1' is not a row: give its number, from 1"),
-    "a word": (["lse", "--row", "last"], "'last' is not a row: give its number, from 1"),
-    "columns": (["lse", "--by", "columns"], "x.npy has 3 axes: choose one with --axis"),
-    "both": (["lse", "--by", "all", "--axis", "1"], "leave out --by all"),
-    "labels of another shape": (
-        ["nll", "--labels", "two.npy"],
-        "two.npy has 4 columns; choose the column of labels with --label-column",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_bad(name, run, saved):
-    args, message = BAD[name]
-    done = run(*args, "--file", "x.npy")
-    assert (done.code, done.out) == (2, "")
-    assert message in done.err
-
-
 @pytest.mark.parametrize("data", [b"1,2\n3,4\n", b"[[1,2],[3,4]]"])
 def test_what_has_no_axes(data, run):
     done = run("lse", "--axis", "0", stdin=data)
     assert done.code == 2
     assert "standard input has rows and columns, not axes" in done.err
-
-
-def test_rows_of_two_axes_have_no_place(run, saved):
-    done = run("lse", "--file", "two.npy", "--row", "1,2")
-    assert "two.npy has no row (1, 2): its rows are counted from 1, and they have one number" in (
-        done.err
-    )
 
 
 def test_scan_of_an_array():

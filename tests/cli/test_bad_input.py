@@ -58,39 +58,6 @@ BAD_NPY = {
     "nothing in it": (npy(np.zeros(0)), ["{file}", "empty"]),
 }
 
-BAD_ARGUMENTS = {
-    "no file": (["--file", "no/such.csv"], ["no/such.csv"]),
-    "a directory": (["--file", "."], [".", "directory"]),
-    "text": (["1", "abc"], ["'abc'"]),
-    "commas": (["1,2,3"], ["'1,2,3'"]),
-    "underscore": (["1_000"], ["'1_000'"]),
-    "1e400": (["1", "1e400"], ["1e400", "inf", "--dtype longdouble"]),
-    "a megabyte of a number": (["9" * 100_000], ["argument"]),
-    "unknown format": (["1", "--dtype", "haf"], ["'haf'", "choose from float8", "float16"]),
-    "unknown shift": (["1", "--shift", "median"], ["'median'", "mean"]),
-    "unknown method": (["1", "--method", "best"], ["'best'", "naive, shifted, division-free"]),
-    "a method that there is not": (
-        ["1", "--method", "division-free"],
-        ["logsumexp has no division-free method", "softmax", "choose from naive, shifted"],
-    ),
-    "compensated": (["1", "--method", "compensated"], ["correctly rounded", "--method exact"]),
-    "exact": (["1", "--exact"], ["always exact", "leave out --exact"]),
-    "not exact": (["1", "--no-exact"], ["leave out --no-exact", "--method"]),
-    "no steps": (["1", "-m", "exact", "--steps"], ["--steps", "naive, shifted, division-free"]),
-    "unknown option": (["1", "--jsno"], ["--jsno", "--json"]),
-    "letters": (["-abc"], ["-a"]),
-    "no number": (["-1q2"], ["-1"]),
-    "unknown output format": (["1", "--format", "xml"], ["'xml'", "jsonl"]),
-    "numbers and a file": (["1", "--file", "x.csv"], ["--file"]),
-    "--row without a file": (["1", "2", "--row", "2"], ["--row is for files"]),
-    "--column without a file": (["1", "--column", "a"], ["--column is for files"]),
-    "--skip-na without a file": (["1", "--skip-na"], ["--skip-na is for files"]),
-    "row 0": (["1", "--row", "0"], ["--row"]),
-    "a folder that is not there": (["1", "-o", "no/such/out.txt"], ["no/such/out.txt"]),
-    "output is a directory": (["1", "-o", "."], ["."]),
-    "a full disk": (["1", "-o", "/dev/full"], ["/dev/full", "No space left"]),
-}
-
 
 def assert_one_line(run, words, **places):
     assert run.code == 2
@@ -115,32 +82,6 @@ def test_bad_file(name, options, run, tmp_path):
 def test_bad_pipe(name, run):
     content, words = (BAD_FILES | BAD_NPY)[name]
     assert_one_line(run("softmax", "-q", stdin=content), words, file="standard input")
-
-
-@pytest.mark.parametrize("name", BAD_ARGUMENTS)
-def test_bad_arguments(name, run, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    args, words = BAD_ARGUMENTS[name]
-    assert_one_line(run("lse", *args), words)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        (["--column", "c"], ["'c'", "a", "b"]),
-        (["--column", "3"], ["'3'", "'a'", "'b'"]),
-        (["--column", "0"], ["0"]),
-        (["--row", "9"], ["row 9", "2"]),
-        (["--no-header"], ["line 1", "'a'"]),
-        (["--delimiter", "ab"], ["ab"]),
-        (["--by", "diagonals"], ["'diagonals'", "columns"]),
-    ],
-)
-def test_bad_choice_of_what_the_file_has(args, words, run, tmp_path):
-    file = tmp_path / "x.csv"
-    file.write_text("a,b\n1,2\n3,4\n")
-    assert_one_line(run("lse", "--file", file, *args), words)
 
 
 def test_no_permission(run, tmp_path, monkeypatch):

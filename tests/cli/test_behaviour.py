@@ -340,37 +340,6 @@ def test_help_wraps_between_words(command, run):
     assert narrow.split() == wide.split()
 
 
-@pytest.mark.parametrize(
-    ("args", "hint"),
-    [
-        (["lze", "1"], "'lze' is not a command: did you mean lse?"),
-        (["log_softmax", "1"], "did you mean log-softmax?"),
-        (["logsumexp", "1"], "did you mean lse?"),
-        (["xyz"], "'xyz' is not a command: choose from lse, softmax,"),
-        (["1000", "1001"], "did you mean stablelse lse 1000 1001?"),
-        (["-1000", "-inf"], "did you mean stablelse lse -1000 -inf?"),
-        (["lse", "1", "--qiet"], "--qiet is not an option: did you mean --quiet?"),
-        (["lse", "1", "--dtype", "floot16"], "'floot16': did you mean float16? choose from"),
-        (["lse", "1", "--method", "naiv"], "'naiv': did you mean naive? choose from"),
-        (["lse", "1", "--shift", "maxx"], "'maxx': did you mean max? choose from"),
-        (["lse", "1", "--format", "jsn"], "'csv': did you mean json?"),
-        (["lse", "1", "--color", "allways"], "'never': did you mean always?"),
-        (["sweep", "1", "--function", "sofmax"], "did you mean softmax?"),
-        (["peers", "1", "--peer", "scip"], "'scip': did you mean scipy?"),
-        (["scan", "x", "--fail-on", "naiv:overflow"], "did you mean naive?"),
-        (["scan", "x", "--fail-on", "naive:overflo"], "did you mean overflow?"),
-        (["demo", "--scene", "overflw"], "did you mean overflow?"),
-        (["lse", "1", "-q", "--steps"], "it does not go with --steps"),
-        (["lse", "1", "-q", "--errors"], "it does not go with --errors"),
-        (["nll", "1", "--label", "0", "-q", "--steps"], "it does not go with --steps"),
-    ],
-)
-def test_what_may_have_been_meant(args, hint, run):
-    done = run(*args)
-    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-    assert hint in done.err
-
-
 @pytest.mark.parametrize("command", ["lse", "softmax"])
 def test_a_dash_is_standard_input(command, run):
     piped = run(command, "-q", stdin=b"1\n2\n")

@@ -146,21 +146,6 @@ def test_conventions(run, infinity):
         assert np.isnan(values).all()
 
 
-@pytest.mark.parametrize(
-    ("args", "complaint"),
-    [
-        (["--dtype", "float64", "--dtype", "float32"], "one method in one format"),
-        (["--method", "naive", "--method", "shifted"], "one method in one format"),
-        (["--dtype", "bfloat16"], "a .npy file has no bfloat16"),
-    ],
-)
-def test_what_no_file_can_hold(run, tmp_path, args, complaint):
-    done = run("softmax", *args, "--output", tmp_path / "p.npy", stdin=b"1\n2\n")
-    assert done.code == 2
-    assert complaint in done.err
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_rows_of_other_lengths_and_errors_leave_nothing(run, tmp_path):
     for name, rows in (("a.csv", b"1,2\n3,4\n"), ("b.csv", b"1,2,3\n3,4,5\n")):
         (tmp_path / name).write_bytes(rows)

@@ -95,50 +95,6 @@ def test_a_key(run, tmp_path):
     assert document["vectors"][0]["source"] == "x.npz['a']"
 
 
-BAD = {
-    "no key": (["-f", "x.npz"], "x.npz has 2 arrays: 'a', 'b'; choose one with --key"),
-    "another key": (["-f", "x.npz", "-k", "c"], "x.npz has no array 'c'; it has 'a', 'b'"),
-    "a key of text": (
-        ["-f", "x.csv", "--key", "a"],
-        "x.csv has no array named 'a': only its columns can have names; leave out --key, or use "
-        "--column",
-    ),
-    "no match": (["-f", "*.tsv"], "no file matches *.tsv; check the path"),
-    "mixed shapes": (
-        ["-f", "x.csv", "-f", "y.csv"],
-        "y.csv has 2 columns, but x.csv has 1; "
-        "choose as many of each with --column, or use --by rows if each row is a vector",
-    ),
-    "a row too many": (
-        ["-f", "y.csv", "-f", "y2.csv", "--row", "2"],
-        "y2.csv has no row 2: it has 1 vector",
-    ),
-    "a URL": (["-f", "nosuch://x"], "cannot read nosuch://x: Protocol not known: nosuch"),
-    "truncated": (
-        ["-f", "x.gz"],
-        "x.gz is truncated: its gzip data ends before its end mark; copy or save it again",
-    ),
-}
-
-
-@pytest.mark.parametrize("options", [["-q"], [], ["--json", "-o", "out.json"]], ids=" ".join)
-@pytest.mark.parametrize("name", BAD)
-def test_bad(name, options, run, tmp_path):
-    np.savez("x.npz", a=np.arange(3.0), b=np.arange(4.0))
-    (tmp_path / "x.csv").write_text("1\n2\n")
-    (tmp_path / "y.csv").write_text("1,2\n3,4\n")
-    (tmp_path / "y2.csv").write_text("1,2\n")
-    (tmp_path / "x.gz").write_bytes(gzip.compress(b"1\n2\n")[:-3])
-    args, message = BAD[name]
-    if name == "a URL":
-        pytest.importorskip("fsspec")
-    done = run("lse", *args, *options)
-    assert done.code == 2
-    assert done.out == "" or options == ["-q"]  # which writes as it reads
-    assert done.err == f"stablelse: error: {message}\n"
-    assert not (tmp_path / "out.json").exists()
-
-
 @pytest.mark.parametrize("package", ["pyarrow", "fsspec.core"])
 def test_an_extra_that_is_missing(package, monkeypatch, tmp_path):
     """One line that names it; the fixture `run` would skip at the sight of it."""

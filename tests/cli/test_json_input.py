@@ -195,12 +195,6 @@ def test_what_nll_prints_is_read_back_with_its_labels(run, tmp_path, monkeypatch
         assert run(*NLL, "--logits", "again", "--label-key", "label").out == LOSSES
 
 
-def test_labels_of_a_pipe_are_not_read_twice(run):
-    done = run(*NLL, "--key", "x", "--label-key", "y", stdin=b'{"x": [1], "y": 0}')
-    assert done.code == 2
-    assert "--label-key reads the logits' file twice, which a pipe cannot be" in done.err
-
-
 @pytest.mark.parametrize("is_piped", [True, False])
 def test_a_list_column_beside_a_label_column(is_piped, run, tmp_path):
     pa = pytest.importorskip("pyarrow")

@@ -138,14 +138,3 @@ def test_markdown_tables_have_as_many_cells_in_every_row(run):
         for table in re.findall(r"(?:^\|.*\n)+", out, re.MULTILINE):
             assert len({line.count("|") for line in table.splitlines()}) == 1
         assert out.count("$") % 2 == 0
-
-
-def test_help_has_its_examples_first(run):
-    out = run("prove", "--help").out
-    assert out.index("Examples:") < out.index("--shift")
-    assert "symbols only" in out
-
-
-@pytest.mark.parametrize("name", ["latex", "markdown"])
-def test_only_notes_are_written_in_markup(name, run):
-    assert run("lse", "1", "--format", name).code == 2

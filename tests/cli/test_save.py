@@ -252,48 +252,6 @@ def test_a_long_command_is_shortened_in_the_bar(run, tmp_path):
     assert next(root.iter(f"{_SVG}title")).text == "stablelse lse " + " ".join(numbers)
 
 
-@pytest.mark.parametrize(
-    ("args", "complaint"),
-    [
-        (
-            ["lse", "no", "--save", "x.png"],
-            "Invalid value for '--save': 'x.png' ends in none of .svg, .html, .txt: the suffix "
-            "says what is saved (see stablelse lse --help)",
-        ),
-        (
-            ["softmax", "no", "-q", "--save", "x.svg"],
-            "Invalid value: --save keeps the picture of the table: it does not go with --quiet "
-            "(see stablelse softmax --help)",
-        ),
-        (
-            ["peers", "no", "--json", "--save", "x.svg"],
-            "Invalid value: --save keeps the picture of the table: it does not go with "
-            "--format json (see stablelse peers --help)",
-        ),
-        (
-            ["lse", "1", "--save", "x.txt", "--save", "none/x.svg"],
-            "cannot write none/x.svg: no such directory",
-        ),
-        (["lse", "1", "--save", "x.txt", "--save", "d.svg"], "cannot write d.svg: Is a directory"),
-        (
-            ["sweep", "no", "--save", "x.gif"],
-            "Invalid value for '--save': 'x.gif' ends in none of .png, .svg, .pdf, .html, .txt: "
-            "the suffix says what is saved (see stablelse sweep --help)",
-        ),
-        (["lse", "1", "no", "--save", "x.svg"], "arguments, number 2: 'no' is not a number"),
-    ],
-)
-def test_nothing_is_left_half_written(args, complaint, run, tmp_path, monkeypatch):
-    """What is complained of before anything is read or computed, and what after."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "d.svg").mkdir()
-    done = run(*args)
-    assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(f"stablelse: error: {complaint}")
-    assert done.err.count("\n") == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["d.svg"]
-
-
 def test_a_file_is_replaced_in_one_step(run, tmp_path, monkeypatch):
     """An old picture stays whole, whatever goes wrong, and its permissions with the new one."""
     path = tmp_path / "x.txt"
@@ -304,14 +262,6 @@ def test_a_file_is_replaced_in_one_step(run, tmp_path, monkeypatch):
     assert run("lse", "1", "--save", path).code == 0
     assert path.read_text().startswith(" log-sum-exp of 1 number")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_numbers_in_a_file_have_no_picture(run, tmp_path):
-    picture, numbers = tmp_path / "p.svg", tmp_path / "p.npy"
-    done = run("softmax", "1", "2", "--save", picture, "--output", numbers)
-    assert done.code == 2
-    assert "does not go with numbers in" in done.err
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_stream_has_a_picture_too(run, tmp_path):

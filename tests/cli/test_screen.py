@@ -105,20 +105,6 @@ def test_plain_text_has_no_frames(run):
     assert not re.search(r"--|\||=====|\x1b", out)
 
 
-@pytest.mark.parametrize("digits", ["0", "x", "-1", "41"])
-def test_digits_are_a_number(digits, run):
-    done = run("lse", "1", "--digits", digits)
-    assert (done.code, done.out) == (2, "")
-    assert "give 1 to 40, or full" in done.err
-
-
-def test_digits_do_not_go_with_what_programs_read(run):
-    for other in (["--json"], ["-q"], ["--format", "csv"]):
-        done = run("lse", "1", "--digits", "3", *other)
-        assert (done.code, done.out) == (2, "")
-        assert "--digits is for the table" in done.err
-
-
 @pytest.mark.parametrize("command", [*COMMANDS[1:3], GRADIENT], ids=" ".join)
 @pytest.mark.parametrize("dtype", [*FORMATS, "bfloat16", "float8_e5m2"])
 @pytest.mark.parametrize("x", ["0 -40", "0 -40 -50 3", "0 -20", "0 -3 -9", "1 2 3 4"])

@@ -72,18 +72,3 @@ def test_a_longdouble_is_divided_as_such(run):
         pytest.skip("longdouble is float64 here")
     text = run("lse", "1", "--temperature", "3", "--dtype", "longdouble", "-q").out
     assert np.longdouble(text.strip()) == np.longdouble(1) / 3
-
-
-@pytest.mark.parametrize("given", ["0", "-1", "nan", "inf", "x", "", "1,2", "1e-400"])
-def test_what_is_no_temperature_is_refused(given, run):
-    done = run("softmax", "1", "2", f"--temperature={given}")
-    assert (done.code, done.out) == (2, "")
-    assert f"{given!r} is not a temperature: give a positive number" in done.err
-
-
-def test_what_grows_too_large_is_refused(run, tmp_path):
-    (tmp_path / "x.csv").write_text("1,2\n3,1e308\n")
-    done = run("softmax", "-f", tmp_path / "x.csv", "--temperature", "0.1")
-    assert (done.code, done.out) == (2, "")
-    assert "x.csv, row 2, column 2: 1e308/0.1 is too large to hold" in done.err
-    assert "the vector given, row 1, column 1" in run("lse", "1e308", "--temperature=0.1").err

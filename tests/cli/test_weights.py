@@ -112,36 +112,3 @@ def test_six_weighted_numbers_fit_a_screen(seed, run, tmp_path):
     lines = done.out.rstrip().splitlines()
     assert len(lines) <= 23
     assert max(map(len, lines)) <= 80
-
-
-@pytest.mark.parametrize(
-    ("args", "complaint"),
-    [
-        (["lse", "1", "2", "--weights", "b"], "b has 3 cells, but the vector given has 2 numbers"),
-        (["lse", "1", "--weights", "nan"], "nan, row 1, column 1: nan is not a weight; give a fin"),
-        (["lse", "-f", "x", "--weights", "one"], "one has 1 column, but x has 2: each number has"),
-        (["lse", "-f", "x", "--weights", "b3"], "b3 has more rows than x: each number has a weigh"),
-        (["lse", "-f", "x3", "--weights", "x"], "x has fewer rows than x3: each number has a weig"),
-        (["lse", "--weights", "-"], "standard input can be read only once"),
-        (["lse", "1", "--weights", "-", "--mask", "-"], "standard input can be read only once"),
-        (["lse", "-f", "x", "--weights", "x", "--engine", "dask"], "does not go with --mask, --we"),
-        (["lse", "1", "-m", "division-free", "--weights", "b"], "has no division-free method"),
-        (["softmax", "1", "--weights", "b"], "softmax has no --weights: lse has it; add the logar"),
-        (["log-softmax", "1", "--weights", "b"], "add the logarithms of the weights to the numbe"),
-        (["scan", "x", "--weights", "b"], "scan has no --weights: lse has it"),
-    ],
-)
-def test_what_is_refused(args, complaint, run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    files = {"b": "1 2 3", "x": "1 2\n3 4", "b3": "1 2\n3 4\n5 6", "nan": "nan", "one": "1"}
-    for name, text in {**files, "x3": files["b3"]}.items():
-        (tmp_path / name).write_text(text)
-    done = run(*args)
-    assert (done.code, done.out) == (2, "")
-    assert complaint in done.err
-    assert done.err.count("\n") == 1
-
-
-def test_an_option_of_another_command_says_whose_it_is(run):
-    for command, option, whose in (("lse", "--grad", "nll"), ("limits", "--shift", "lse")):
-        assert f"{command} has no {option}: {whose}" in run(command, option).err

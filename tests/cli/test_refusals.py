@@ -1,0 +1,303 @@
+"""What is refused: one clear line on stderr that says where and how to fix it, and exit code 2."""
+
+import gzip
+import re
+
+import numpy as np
+import pytest
+
+STDIN = b"1,2,3\n4,5,6\n7,8,9\n"
+
+#: The files of every run, and their text.
+FILES = {
+    "x": "1,2\n3,4\n", "ab": "a,b\n3,4\n1,2\n", "aby": "a,b,y\n3,4,0\n3,4,2\n", "only": "y\n0\n1\n",
+    "column": "1\n2\n", "one": "1\n", "x3": "1,2\n3,4\n5,6\n", "row3": "1 0 1\n", "none": "",
+    "y": "0\n1\n", "y2": "y\n0\n2\n", "y-1": "0\n-1\n", "y.5": "0\n0.5\n", "y3": "0\n1\n0\n",
+    "ynan": "nan\n1\n", "yinf": "0\ninf\n", "y1e30": "0\n1e30\n", "cat": "0\n1\ncat\n",
+    "gap": "a,b\n0,1\n,1\n", "m2": "1,0,1\n1,2,1\n", "mnan": "1,0,nan\n1,1,1\n",
+    "m-inf": "0,-inf,0\n0,0,0\n", "narrow": "1,0\n1,1\n", "short": "1,0,1\n0,1,1\n",
+    "long": "1,0,1\n" * 4, "perhaps": "1,0,1\n1,perhaps,1\n1,1,1\n",
+}  # fmt: skip
+
+#: Commands and what is said, " ... " for what stands between.
+REFUSED = [
+    # arguments
+    ("lse --file no/such.csv", "no/such.csv"),
+    ("lse --file .", "directory"),
+    ("lse 1 abc", "arguments, number 2: 'abc' is not a number"),
+    ("lse 1,2,3", "'1,2,3'"),
+    ("lse 1_000", "'1_000'"),
+    ("lse 1 1e400", "1e400 ... inf ... --dtype longdouble"),
+    (f"lse {'9' * 100_000}", "argument"),
+    ("lse 1 --dtype haf", "'haf' ... choose from float8"),
+    ("lse 1 --dtype floot16", "'floot16': did you mean float16? choose from"),
+    ("lse 1 --shift median", "'median' ... mean"),
+    ("lse 1 --shift maxx", "'maxx': did you mean max? choose from"),
+    ("lse 1 --method best", "'best' ... naive, shifted, division-free"),
+    ("lse 1 --method naiv", "'naiv': did you mean naive? choose from"),
+    ("lse 1 --method division-free",
+     "logsumexp has no division-free method ... softmax ... choose from naive, shifted"),
+    ("lse 1 --method compensated", "correctly rounded ... --method exact"),
+    ("lse 1 --exact", "always exact ... leave out --exact"),
+    ("lse 1 --no-exact", "leave out --no-exact ... --method"),
+    ("lse 1 -m exact --steps", "--steps ... naive, shifted, division-free"),
+    ("lse 1 --jsno", "--jsno ... --json"),
+    ("lse 1 --qiet", "--qiet is not an option: did you mean --quiet?"),
+    ("lse -abc", "-a"),
+    ("lse -1q2", "-1"),
+    ("lse 1 --format xml", "'xml' ... jsonl"),
+    ("lse 1 --format jsn", "'csv': did you mean json?"),
+    ("lse 1 --color allways", "'never': did you mean always?"),
+    ("lse 1 --file x", "--file is for files and pipes: it does not go with numbers as arguments"),
+    ("lse 1 2 --row 2", "--row is for files"),
+    ("lse 1 --column a", "--column is for files"),
+    ("lse 1 --skip-na", "--skip-na is for files"),
+    ("lse 1 --row 0", "--row"),
+    ("lse 1 -o no/such/out.txt", "no/such/out.txt"),
+    ("lse 1 -o .", "."),
+    ("lse 1 -o /dev/full", "/dev/full ... No space left"),
+    # commands and their options
+    ("lze 1", "'lze' is not a command: did you mean lse?"),
+    ("log_softmax 1", "did you mean log-softmax?"),
+    ("logsumexp 1", "did you mean lse?"),
+    ("xyz", "'xyz' is not a command: choose from lse, softmax,"),
+    ("1000 1001", "did you mean stablelse lse 1000 1001?"),
+    ("-1000 -inf", "did you mean stablelse lse -1000 -inf?"),
+    ("lse 1 -q --steps", "it does not go with --steps"),
+    ("lse 1 -q --errors", "it does not go with --errors"),
+    ("nll 1 --label 0 -q --steps", "it does not go with --steps"),
+    ("lse --grad", "lse has no --grad: nll"),
+    ("limits --shift max", "limits has no --shift: lse"),
+    ("lse 1 --format latex", "latex"),
+    ("lse 1 --digits 0", "give 1 to 40, or full"),
+    ("lse 1 --digits x", "give 1 to 40, or full"),
+    ("lse 1 --digits -1", "give 1 to 40, or full"),
+    ("lse 1 --digits 41", "give 1 to 40, or full"),
+    ("lse 1 --digits 3 --json", "--digits is for the table"),
+    ("lse 1 --digits 3 -q", "--digits is for the table"),
+    ("lse 1 --digits 3 --format csv", "--digits is for the table"),
+    ("lse 1 --temperature 0", "'0' is not a temperature: give a positive number"),
+    ("lse 1 --temperature=-1", "'-1' is not a temperature"),
+    ("lse 1 --temperature nan", "'nan' is not a temperature"),
+    ("lse 1 --temperature inf", "'inf' is not a temperature"),
+    ("lse 1 --temperature x", "'x' is not a temperature"),
+    ("lse 1 --temperature=", "'' is not a temperature"),
+    ("lse 1 --temperature 1,2", "'1,2' is not a temperature"),
+    ("lse 1 --temperature 1e-400", "'1e-400' is not a temperature"),
+    ("lse 1e308 --temperature 0.1", "the vector given, row 1, column 1: 1e308/0.1 is too large"),
+    ("softmax -f e308 --temperature 0.1", "e308, row 2, column 2: 1e308/0.1 is too large to hold"),
+    ("lse -f column --engine dask --temperature 2", "--engine dask ... --temperature, --row"),
+    # what a file has
+    ("lse -f ab --column c", "'c' ... a ... b"),
+    ("lse -f ab --column 3", "'3' ... 'a' ... 'b'"),
+    ("lse -f ab --column 0", "0"),
+    ("lse -f ab --row 9", "row 9 ... 2"),
+    ("lse -f ab --no-header", "line 1 ... 'a'"),
+    ("lse -f ab --delimiter ab", "ab"),
+    ("lse -f ab --by diagonals", "'diagonals' ... columns"),
+    ("lse -f x.npz", "x.npz has 2 arrays: 'a', 'b'; choose one with --key"),
+    ("lse -f x.npz -k c", "x.npz has no array 'c'; it has 'a', 'b'"),
+    ("lse -f x --key a", "x has no array named 'a': only its columns can have names; leave out "
+     "--key, or use --column"),
+    ("lse -f *.tsv", "no file matches *.tsv; check the path"),
+    ("lse -f column -f x", "x has 2 columns, but column has 1; choose as many of each with "
+     "--column, or use --by rows if each row is a vector"),
+    ("lse -f x -f column --by rows --row 3", "x has no row 3: it has 2 vectors"),
+    ("lse -f x.gz", "x.gz is truncated: its gzip data ends before its end mark; copy or save it"),
+    ("lse -f nosuch://x", "cannot read nosuch://x: Protocol not known: nosuch"),
+    # arrays of three axes
+    ("lse -f 3.npy --axis 3", "3.npy has no axis 3: its shape is (2, 3, 4); choose from 0 to 2"),
+    ("lse -f 3.npy --row 2,4", "has no row (2, 4): its rows are counted from 1, and they go up to"),
+    ("lse -f 3.npy --row 7", "3.npy has no row 7: it has 6 vectors"),
+    ("lse -f 3.npy --row 1,1,1", "3.npy has no row (1, 1, 1)"),
+    ("lse -f 3.npy --row 0,1", "'0,1' is not a row: give its number, from 1"),
+    ("lse -f 3.npy --row last", "'last' is not a row: give its number, from 1"),
+    ("lse -f 3.npy --by columns", "3.npy has 3 axes: choose one with --axis"),
+    ("lse -f 3.npy --by all --axis 1", "leave out --by all"),
+    ("nll -f 3.npy --labels 2.npy", "2.npy has 4 columns; choose the column of labels with --labe"),
+    ("lse -f 2.npy --row 1,2", "2.npy has no row (1, 2) ... and they have one number"),
+    ("lse --axis 0", "standard input has rows and columns, not axes"),
+    # masks and weights
+    *((f"{command} --mask {mask}", complaint)
+      for command in ("lse", "softmax", "log-softmax")
+      for mask, complaint in (
+        ("m2", "m2, row 2, column 2: 2 is not a mask value; 1 or true keeps"),
+        ("mnan", "mnan, row 1, column 3: nan is not a mask value"),
+        ("m-inf", "-inf is not a mask value"),
+        ("narrow", "narrow has 2 columns, but standard input has 3"),
+        ("short", "short has fewer rows than standard input"),
+        ("long", "long has more rows than standard input"),
+        ("perhaps", "perhaps, line 2, column 2: 'perhaps' is not a number"),
+        ("none", "none is empty"))),
+    ("lse 1 2 --mask row3", "row3 has 3 cells, but the vector given has 2 num"),
+    ("lse --mask -", "standard input can be read only once"),
+    ("lse 1 2 3 --mask row3 --dtype float8_e4m3fn", "no infinity"),
+    ("softmax 1 -inf --empty half", "--empty"),
+    ("lse -f column --mask row3 --engine dask", "does not go with --mask"),
+    ("lse 1 2 3 --mask absent", "cannot read absent"),
+    ("lse 1 2 --weights row3", "row3 has 3 cells, but the vector given has 2 numbers"),
+    ("lse 1 2 --weights ynan", "ynan, row 1, column 1: nan is not a weight; give a finite number"),
+    ("lse -f x --weights one", "one has 1 column, but x has 2: each number has"),
+    ("lse -f x --weights x3", "x3 has more rows than x: each number has a weight"),
+    ("lse -f x3 --weights x", "x has fewer rows than x3: each number has a weight"),
+    ("lse --weights -", "standard input can be read only once"),
+    ("lse 1 --weights - --mask -", "standard input can be read only once"),
+    ("lse -f x --weights x --engine dask", "does not go with --mask, --weights"),
+    ("lse 1 -m division-free --weights one", "has no division-free method"),
+    ("softmax 1 --weights one", "softmax has no --weights: lse has it; add the logarithms"),
+    ("log-softmax 1 --weights one", "add the logarithms of the weights to the numbers"),
+    ("scan x --weights one", "scan has no --weights: lse has it"),
+    # labels
+    *((f"nll --logits x --labels {labels}", complaint)
+      for labels, complaint in (
+        ("y2", "y2, row 2: 2 is not a class; the labels"),
+        ("y-1", "y-1, row 2: -1 is not a class"),
+        ("y.5", "y.5, row 2: 0.5 is not an integer"),
+        ("ynan", "ynan, row 1: nan is not an integer"),
+        ("yinf", "yinf, row 2: inf is not"),
+        ("y1e30", "y1e30, row 2: 1e+30 is not a class"),
+        ("y1e30 --ignore-index -1", "y1e30, row 2: 1e+30 is not a class"),
+        ("cat", "cat, line 3, column 1: 'cat' is not"),
+        ("gap --label-column a", "line 3"),
+        ("y3", "y3 has more labels than there are vectors in x: give one for each"),
+        ("one", "one has fewer labels than there are vectors in x: give one for each"),
+        ("none", "none is empty"),
+        ("absent", "cannot read absent"),
+        ("x", "x has 2 columns; choose the column of labels"),
+        ("y --skip-na", "number the classes anew"),
+        ("y --row 3", "x has no row 3"),
+        ("y --method division-free", "log_softmax has no division-free method"))),
+    ("nll --logits ab --label-column c", "ab has no column 'c'"),
+    ("nll --logits only --label-column y", "only has only the column of labels, and no logits"),
+    ("nll --logits aby --label-column y", "aby, row 2: 2 is not a class; the labels of 2 classes "),
+    ("nll 1 2 --label 2", "--label: 2 is not a class; the labels of 2 classes are 0 to 1"),
+    ("nll --logits x --label 0", "--label is for a single vector, and x has more: choose one with"),
+    ("nll --logits x", "give the labels once: --labels FILE"),
+    ("nll 1 2 --label 0 --labels y", "give the labels once"),
+    ("nll --logits x --label-column 1 --label-key k", "x has no array named 'k'"),
+    ("nll 1 2 --label-column 1", "use --label K"),
+    ("nll --logits x --label-column 1 --by columns", "it does not go with --by columns"),
+    ("nll --labels -", "can be read only once"),
+    ("nll --by columns --labels none", "none is empty"),
+    ("nll 1 2 --label 0 --grad --reduction mean", "--grad"),
+    ("nll 1 2 --label 0 --steps --format plain", "stablelse log-softmax has them in --format plai"),
+    ("nll --key x --label-key y", "reads the logits' file twice, which a pipe cannot be"),
+    # files that are written
+    ("softmax 1 2 --dtype float64 --dtype float32 -o p.npy", "one method in one format"),
+    ("softmax 1 2 --method naive --method shifted -o p.npy", "one method in one format"),
+    ("softmax 1 2 --dtype bfloat16 -o p.npy", "a .npy file has no bfloat16"),
+    ("softmax 1 2 --save p.svg -o p.npy", "does not go with numbers in p.npy"),
+    ("softmax 1 2 --fail-on nan -o p.npy", "--fail-on compares methods: it does not go with p.npy"),
+    ("lse no --save x.png", "Invalid value for '--save': 'x.png' ends in none of .svg, .html, .txt:"
+     " the suffix says what is saved (see stablelse lse --help)"),
+    ("limits --save x.svg --save svg", "'svg' ends in none of .svg, .html, .txt"),
+    ("softmax no -q --save x.svg", "--save keeps the picture of the table: it does not go with "
+     "--quiet (see stablelse softmax --help)"),
+    ("peers no --json --save x.svg", "it does not go with --format json"),
+    ("prove lse --format latex --save x.svg", "it does not go with --format latex"),
+    ("lse 1 --save x.txt --save no/x.svg", "cannot write no/x.svg: no such directory"),
+    ("lse 1 --save x.txt --save d.svg", "cannot write d.svg: Is a directory"),
+    ("sweep no --save x.gif", "'x.gif' ends in none of .png, .svg, .pdf, .html, .txt"),
+    ("sweep no --json --save x.txt", "it does not go with --format json"),
+    ("lse 1 no --save x.svg", "arguments, number 2: 'no' is not a number"),
+    # sweep
+    ("sweep 0 --offset 5:", "the offset '5:' is not a range: give two numbers, as in 1:1000"),
+    ("sweep 0 --offset a:b", "the offset 'a:b' is not a range"),
+    ("sweep 0 --scale 1", "the scale '1' is not a range"),
+    ("sweep 0 --offset 2:1", "the offset 2:1 is empty: the first end must be smaller"),
+    ("sweep 0 --offset 1:1", "the offset 1:1 is empty"),
+    ("sweep 0 --offset nan:1", "the offset nan:1 must have two finite ends"),
+    ("sweep 0 --offset 0:inf", "the offset 0:inf must have two finite ends"),
+    ("sweep 0 --offset 0:1e999", "the offset 0:inf must have two finite ends"),
+    ("sweep 0 --scale 0:1", "the scale 0:1 must be positive: start at 1e-3, for example"),
+    ("sweep 0 --scale -2:1", "the scale -2:1 must be positive"),
+    ("sweep 0 --scale 1:2 --offset 1:2", "x is moved or stretched: leave out"),
+    ("sweep 0 --points 1", "1 points are too few"),
+    ("sweep 0 --dtype float16 --offset 1e5:1e6", "float16 has no number in the offset"),
+    ("sweep 0 --dtype float17", "unknown format 'float17'"),
+    ("sweep 0 --method none", "unknown method 'none'"),
+    ("sweep 0 --method division-free", "logsumexp has no division-free method"),
+    ("sweep 0 --shift most", "unknown shift 'most'"),
+    ("sweep 0 no", "arguments, number 2: 'no' is not a number"),
+    ("sweep 0 --row 1", "--row is for files and pipes"),
+    ("sweep 0 --function sofmax", "'--function' ... did you mean softmax?"),
+    ("sweep", "standard input has more than one vector: choose the one to show"),
+    # prove
+    ("prove", "lse|softmax"),
+    ("prove log-softmax 1", "'log-softmax' ... softmax"),
+    ("prove 1 2", "'1' ... lse"),
+    ("prove lse abc", "'abc'"),
+    ("prove lse 1 inf", "x_2 is inf"),
+    ("prove lse nan", "x_1 is nan"),
+    ("prove lse 1e300", "too long to show"),
+    ("prove lse 70000 --dtype float16", "x_1 is 70000.0 ... which is inf in float16"),
+    ("prove lse 1 --shift inf", "the shift a is inf"),
+    ("prove lse 1 --shift median", "'median' ... mean"),
+    ("prove lse 1 --dtype haf", "'haf' ... float16"),
+    ("prove lse 1 --format xml", "'xml' ... latex"),
+    ("prove lse --shift 0", "--shift goes with numbers or --file, not without"),
+    ("prove lse --dtype float16", "--dtype goes with numbers or --file, not without"),
+    ("prove lse --column 2", "--column is for files"),
+    ("prove lse 1 --row 2", "--row is for files"),
+    ("prove lse --file no/such.csv", "no/such.csv"),
+    ("prove lse --file none", "none is empty"),
+    ("prove lse 1 --quiet", "--quiet"),
+    ("prove lse 1 -o no/such/out.txt", "no/such/out.txt"),
+    # peers, scan and demo
+    ("peers 1 --peer tensorflow", "'tensorflow' ... scipy ... jax"),
+    ("peers --peer tensorflow", "'tensorflow'"),
+    ("peers 1 --dtype haf", "'haf' ... float16"),
+    ("peers 1 abc", "'abc'"),
+    ("peers 1 --function sum", "'sum' ... log-softmax"),
+    ("peers --column 2", "--column is for files"),
+    ("peers 1 --row 2", "--row is for files"),
+    ("peers --file no/such.csv", "no/such.csv"),
+    ("peers 1 --quiet", "--quiet"),
+    ("scan --fail-on bad", "'bad' ... overflow ... ulp>N ... none"),
+    ("scan --fail-on best:nan", "'best:nan' ... naive, shifted"),
+    ("scan --fail-on 'ulp>4' --max-ulp 5", "one number of ulps ... 4 and 5"),
+    ("scan --fail-on 'ulp>4,naive:ulp>6'", "4 and 6 ... choose one"),
+    ("scan --max-ulp 0", "0.5"),
+    ("scan --max-ulp nan", "--max-ulp ... nan"),
+    ("scan --max-ulp inf", "--max-ulp ... inf"),
+    ("scan --dtype haf", "'haf' ... float16"),
+    ("scan --function exp", "'exp' ... softmax"),
+    ("scan no/such.csv", "no/such.csv"),
+    ("scan --quiet --save x.svg", "--save ... --quiet"),
+    ("scan --quiet --json", "--quiet ... --json"),
+    ("peers 1 --peer scip", "'scip': did you mean scipy?"),
+    ("peers --function lse", "--function goes with numbers or --file, not with the gallery"),
+    ("peers --dtype float16", "--dtype goes with numbers or --file, not with the gallery"),
+    ("peers 1 --all", "--all is for the gallery, without numbers and --file"),
+    ("scan x --fail-on naiv:overflow", "did you mean naive?"),
+    ("scan x --fail-on naive:overflo", "did you mean overflow?"),
+    ("demo --scene overflw", "did you mean overflow?"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with all files; nothing may come to it."""
+    folder = tmp_path_factory.mktemp("files")
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    (folder / "e308").write_text("1,2\n3,1e308\n")
+    (folder / "x.gz").write_bytes(gzip.compress(b"1\n2\n")[:-3])
+    (folder / "d.svg").mkdir()
+    np.savez(folder / "x.npz", a=np.arange(3.0), b=np.arange(4.0))
+    np.save(folder / "3.npy", np.arange(24.0).reshape(2, 3, 4))
+    np.save(folder / "2.npy", np.arange(12.0).reshape(3, 4))
+    return folder
+
+
+@pytest.mark.parametrize(("command", "complaint"), REFUSED, ids=lambda value: value[:60])
+def test_one_clear_line(command, complaint, run, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    before = sorted(folder.iterdir())
+    done = run(command, stdin=STDIN)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("stablelse: error: ")
+    assert done.err.count("\n") == 1
+    assert len(done.err) < 500
+    assert re.search(".*".join(map(re.escape, complaint.split(" ... "))), done.err)
+    assert sorted(folder.iterdir()) == before
