@@ -109,14 +109,13 @@ def _calls(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
         yield Text()
         given = {result.peer: result for result in case.results}
         for peer in TO_WRITE:
-            line, value = f" {peer.title:<9}  {peer.calls[case.function]}", "not installed"
+            value = "not installed"
             if peer.name in given:
                 result = given[peer.name]
-                number = glyphs.number(np.ravel(result.value)[0])
                 mark = glyphs.good if result.outcome is Outcome.RIGHT else glyphs.fair
-                value = f"{mark} {number}"
-            gap = "  " if len(line) + len(value) + 2 <= width else f"\n{'':<12}"
-            yield Text(f"{line}{gap}{value}", no_wrap=True, overflow="ignore")
+                value = f"{mark} {glyphs.number(np.ravel(result.value)[0])}"
+            head = Text(f" {peer.title:<9}  ")
+            yield hanging(f"{peer.calls[case.function]}  {value}", width, 12, head=head)
     yield Text()
 
 
@@ -194,8 +193,8 @@ PAGES: dict[str, Page] = {
         "a finite result can be wrong",
         "Here nothing overflows. But the sum is {total}, and its logarithm is nearly 0. What "
         "is left is mostly rounding error:",
-        "{naive_ulps} and {shifted_ulps} ulps: the last digits are wrong, and no program warns "
-        "you. Computed with care, the result is {value}.",
+        "They are {naive_ulps} and {shifted_ulps} ulps off: the last digits are wrong, and no "
+        "program warns you. Computed with care, the result is {value}.",
         _results,
     ),
     "half-precision": Page(
@@ -209,7 +208,8 @@ PAGES: dict[str, Page] = {
         "the division is worth it",
         "Some programs avoid the division: they compute softmax as e^(x - y), with y = log {sum} "
         "e^x. The rounding error of y grows with y, and ends up in every probability:",
-        "{free_ulps} ulps instead of {quotient_ulps}: divide.",
+        "Without the division, the result is {free_ulps} ulps off, with it {quotient_ulps}. So "
+        "divide.",
         _results,
     ),
     "one-pass": Page(

@@ -29,7 +29,7 @@ _RULES: dict[Rule, str] = {
     Rule.DEFINITION: "the definition",
     Rule.EXPONENTIATE: "exponentiate both sides",
     Rule.MULTIPLY: "multiply both sides by {e^-a}, for any {a}",
-    Rule.TAKE_INTO_SUM: "take it into the sum, and add the exponents",
+    Rule.TAKE_INTO_SUM: "take {e^-a} into the sum, and add the exponents",
     Rule.TAKE_LOGARITHM: "take the logarithm of both sides",
     Rule.ADD: "add {a} to both sides",
     Rule.EXPAND: "multiply by {C / C}, any {C > 0}",
@@ -155,7 +155,10 @@ def _conclusions(
 ) -> Iterator[tuple[Verdict, str]]:
     """Yield what the lines show, each with its verdict."""
     if all(row.holds for line in result.lines for row in line.rows):
-        yield Verdict.RIGHT, "Exactly, both sides of every line are equal, whatever a is."
+        yield (
+            Verdict.RIGHT,
+            "In exact arithmetic, both sides of every line are equal, whatever a is.",
+        )
     if result.departs is None:
         most = max(line.ulps for line in result.lines)
         most_text = f"every line holds: {ulps_text(most)} at most"

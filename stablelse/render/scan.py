@@ -11,18 +11,18 @@ from stablelse.analysis.results import VERDICTS, Verdict
 from stablelse.analysis.scan import (
     Distribution,
     Failure,
-    Histograms,
     Scan,
+    WayScan,
     Witness,
     thresholds,
 )
-from stablelse.numerics.formats import Format, find_format
+from stablelse.numerics.formats import find_format
 from stablelse.render.layout import VERDICT_STYLES, grid, hanging, picture
 from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import number_text, row_text
 from stablelse.render.records import cell, field_names, record
 from stablelse.render.sweep import MARKS
-from stablelse.render.words import FUNCTION_NAMES, VERDICT_WORDS, ulps_text
+from stablelse.render.words import FUNCTION_NAMES, RESULT_WORDS, VERDICT_WORDS, ulps_text
 
 #: The longest bar of a chart; how many lines the table, the troubles and the bars take together on
 #: one screen, and how many bars there are at least.
@@ -59,14 +59,14 @@ def scan_picture(scan: Scan, glyphs: Glyphs, width: int) -> Iterator[Text]:
         is_last = index == len(troubles) - 1
         room -= line.plain.count("\n") + 1
         if index and room < _FEWEST + (not is_last):
+            room -= 1
             yield Text(f" and {len(troubles) - index} more: --all shows them", "dim")
             break
         yield line
     yield Text()
-    formats = [find_format(name) for name in dict.fromkeys(r.format for r in scan.results)]
     for name in _CHARTS if scan.whole else ["maxima"]:
         yield Text.assemble((f" {name}", "bold"), f"  {_CHARTS[name]}")
-        yield from _chart(name, scan.histograms, formats, max(_FEWEST, room), glyphs)
+        yield from _chart(name, scan, max(_FEWEST, room), width, glyphs)
     ends = [end for others in scan.histograms[1:] for end in others[3:] if end is not None]
     if len(ends) == 4 and not scan.whole:
         yield hanging(_REST.format(*map(_edge_text, ends)), width, indent=1, style="dim")
@@ -98,8 +98,10 @@ def _troubles(scan: Scan, glyphs: Glyphs) -> Iterator[tuple[int, str]]:
     """Yield how many vectors fail, and the results of the first and the worst of them."""
     for result in scan.results:
         for first, worst in zip(result.first, result.worst, strict=True):
-            text = _witness_text(first, result.format, glyphs, scan)
-            again = _witness_text(worst, result.format, glyphs, scan)
+            text, again = (
+                _witness_text(one, result, scan, glyphs, None if scan.source else one.source)
+                for one in (first, worst)
+            )
             rest = "" if again == text else f"; worst {again}"
             word = _verdict_text(first.verdict, scan.max_ulp)
             yield (
@@ -128,23 +130,22 @@ def _bins(distribution: Distribution, limits: Sequence[float], most: int) -> lis
                 total += before
             bins.append(_Bin(low, high, total))
         if len(bins) <= most:
-            break
-    return bins
+            return bins
+    return [one for one in bins if one.total]
 
 
-def _chart(
-    name: str, histograms: Histograms, formats: Sequence[Format], most: int, glyphs: Glyphs
-) -> Iterator[Text]:
+def _chart(name: str, scan: Scan, most: int, width: int, glyphs: Glyphs) -> Iterator[Text]:
     """Yield a bar per bin, those beyond a threshold marked with what happens there."""
-    distribution: Distribution = getattr(histograms, name)
-    limits = thresholds(name, formats)
+    distribution: Distribution = getattr(scan.histograms, name)
+    used = dict.fromkeys(result.format for result in scan.results)
+    limits = thresholds(name, [find_format(format_) for format_ in used])
     if distribution.nan:
         yield Text(f"   NaN {distribution.nan:,}")
     if distribution.minimum is None:
         return
     bins = _bins(distribution, [limit.value for limit in limits], most)
-    largest = max(one.total for one in bins)
-    rows: list[list[Text | str]] = []
+    labels = [_range_text(one) for one in bins]
+    notes = []
     for one in bins:
         beyond = {
             limit.format: limit.kind
@@ -153,17 +154,21 @@ def _chart(
             or (limit.kind == "underflow" and name != "spreads" and one.high <= limit.value)
         }
         kind = next(iter(beyond.values()), "right")
+        note = _VANISHES if name == "spreads" else _BEYOND.get(kind, "")
+        note = note.format(infinity=glyphs.infinity, minus=glyphs.minus)
+        notes.append((kind, f"   {note} {', '.join(beyond)}" if beyond else ""))
+    largest = max(one.total for one in bins)
+    beside = max(map(len, labels)) + len(f"{largest:,}") + max(len(note) for _, note in notes) + 5
+    longest = max(1, min(_BAR, width - beside))
+    rows: list[list[Text | str]] = []
+    for one, label, (kind, note) in zip(bins, labels, notes, strict=True):
         verdict = Verdict.RIGHT if name == "spreads" else Verdict(kind)
         unicode, ascii_only, style = MARKS[verdict]
         mark = ascii_only if glyphs is ASCII else unicode
         line = Text("|" if glyphs is ASCII else "│")
-        line.append(mark * -(-one.total * _BAR // largest), style)
-        line.append(f" {one.total:,}")
-        if beyond:
-            note = _VANISHES if name == "spreads" else _BEYOND[kind]
-            note = note.format(infinity=glyphs.infinity, minus=glyphs.minus)
-            line.append(f"   {note} {', '.join(beyond)}", "dim" if name == "spreads" else style)
-        rows.append(["", _range_text(one), line])
+        line.append(mark * -(-one.total * longest // largest), style)
+        line.append(f" {one.total:,}").append(note, "dim" if name == "spreads" else style)
+        rows.append(["", label, line])
     yield from grid(rows, "lrl", 1)
 
 
@@ -194,17 +199,19 @@ def _verdict_text(verdict: Verdict, max_ulp: float) -> str:
     return VERDICT_WORDS[verdict] + lost
 
 
-def _witness_text(witness: Witness, format_: str, glyphs: Glyphs, scan: Scan | None = None) -> str:
-    """Return a vector on which something goes wrong; without its file if the title names that."""
-    source = None if scan is not None and scan.source else witness.source
+def _witness_text(
+    witness: Witness, result: WayScan, scan: Scan, glyphs: Glyphs, source: str | None
+) -> str:
+    """Return a vector on which something goes wrong, and what."""
     where = f"row {row_text(witness.row)}" if witness.row is not None else ""
     if witness.row is None and witness.column is not None:
         where = f"column {witness.column}"
     where = ", ".join(filter(None, (source, where)))
     if witness.unfit is not None:
-        text = f"{glyphs.number(witness.unfit)} does not fit {format_}"
+        text = f"{glyphs.number(witness.unfit)} does not fit {result.format}"
     else:
-        entry = f"entry {witness.element} " if witness.element else ""
+        name = RESULT_WORDS[scan.function]
+        entry = f"{name}_{witness.element} = " if witness.element and name else ""
         text = f"maximum {glyphs.number(witness.maximum)} gives {entry}"
         text += glyphs.number(witness.value)
         text += f", {ulps_text(witness.ulps)}" if witness.ulps is not None else ""
@@ -213,11 +220,12 @@ def _witness_text(witness: Witness, format_: str, glyphs: Glyphs, scan: Scan | N
 
 def failure_text(failure: Failure, scan: Scan) -> str:
     """Return in a line which condition is not met, and where."""
-    result, verdict = failure.result, failure.first.verdict
+    condition, result, first = failure
     return (
-        f"{failure.condition.text}: {result.format} {result.method}, "
-        f"{_verdict_text(verdict, scan.max_ulp)} on {result.vectors(verdict):,} of "
-        f"{_vectors_text(scan.rows)}; first {_witness_text(failure.first, result.format, ASCII)}"
+        f"{condition.text}: {result.format} {result.method}, "
+        f"{_verdict_text(first.verdict, scan.max_ulp)} on {result.vectors(first.verdict):,} of "
+        f"{_vectors_text(scan.rows)}; first "
+        f"{_witness_text(first, result, scan, ASCII, first.source)}"
     )
 
 
