@@ -70,14 +70,14 @@ def to_html(picture: RenderableType, width: int = WIDTH) -> str:
 
 def to_page(picture: RenderableType, title: str, width: int = WIDTH) -> str:
     """Return the picture as a page of its own, without scripts, light or dark as the reader is."""
-    pictures = f"<pre>{_spans(picture, width)}</pre>"
-    styles = _PAGE_STYLES.format(fonts=FONTS)
+    pictures, styles = f"<pre>{_spans(picture, width)}</pre>", ""
     if width > NARROW:
         pictures += f'\n<pre class="narrow" hidden>{_spans(picture, NARROW)}</pre>'
         room = width * _ADVANCE * 0.875 + 2  # in em, beside the margins
         font = 93 / _ADVANCE / NARROW  # in vw: the margins take 7 of 100 on a telephone
-        styles += _NARROW_STYLES.format(room=f"{room:.2f}", font=f"{font:.3f}")
-    return _printable(_PAGE.format(title=escape(title), styles=styles, pictures=pictures))
+        styles = _NARROW_STYLES.format(room=f"{room:.2f}", font=f"{font:.3f}")
+    page = _PAGE.format(title=escape(title), fonts=FONTS, styles=styles, pictures=pictures)
+    return _printable(page)
 
 
 #: What a picture can be saved as: the suffix of the file, and what makes it of the picture, a
@@ -87,9 +87,6 @@ SAVED: dict[str, Callable[[RenderableType, str, int], str]] = {
     ".html": to_page,
     ".txt": lambda picture, title, width: to_text(picture, width),
 }
-
-#: What a figure can be saved as, where a result is drawn as one.
-FIGURES = (".png", ".svg", ".pdf")
 
 _NOTEBOOK: dict[str, Callable[[RenderableType], str]] = {
     "text/plain": lambda picture: to_text(picture).rstrip("\n"),
@@ -105,6 +102,7 @@ def bundle(
     return {kind: draw(picture) for kind, draw in _NOTEBOOK.items() if kind in wanted}
 
 
+#: A scheme that is light or dark makes the browser choose the ground, the text and the bars.
 _PAGE = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -113,6 +111,11 @@ _PAGE = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
+:root {{ color-scheme: light dark; }}
+body {{ margin: 1rem; }}
+h1, pre {{ margin: 0 0 1em; font: 0.875rem/1.15 {fonts}; }}
+h1 {{ font-weight: bold; overflow-wrap: anywhere; }}
+pre {{ overflow-x: auto; }}
 {styles}</style>
 </head>
 <body>
@@ -120,15 +123,6 @@ _PAGE = """\
 {pictures}
 </body>
 </html>
-"""
-
-#: A scheme that is light or dark makes the browser choose the ground, the text and the bars.
-_PAGE_STYLES = """\
-:root {{ color-scheme: light dark; }}
-body {{ margin: 1rem; }}
-h1, pre {{ margin: 0 0 1em; font: 0.875rem/1.15 {fonts}; }}
-h1 {{ font-weight: bold; overflow-wrap: anywhere; }}
-pre {{ overflow-x: auto; }}
 """
 
 _NARROW_STYLES = """\
@@ -178,7 +172,7 @@ _SVG = """\
 def _spans(picture: RenderableType, width: int) -> str:
     """Return the picture's text as HTML, every style inline."""
     console = _taken(picture, width)
-    html = console.export_html(theme=_theme(), inline_styles=True, code_format="{code}")
+    html = console.export_html(theme=_THEME, inline_styles=True, code_format="{code}")
     return _DECORATION.sub("", html.strip("\n"))
 
 
@@ -186,27 +180,23 @@ def _spans(picture: RenderableType, width: int) -> str:
 _DECORATION = re.compile("; text-decoration-color: #[0-9a-f]{6}")
 
 
-def _theme() -> TerminalTheme:
-    """Return colours that are readable on white and on black.
-
-    Their luminance is next to 0.18, so that the contrast (WCAG 2.2) is about as large with
-    white, (1 + 0.05) / (0.18 + 0.05) = 4.5, as it is with what dark pages have for black.
-    What is dim lies half-way between the first two.
-    """
-    return TerminalTheme(
-        (236, 236, 236),
-        (0, 0, 0),
-        [
-            (0x76, 0x76, 0x76),  # black
-            (0xE0, 0x31, 0x3F),  # red
-            (0x1F, 0x8A, 0x3D),  # green
-            (0xA8, 0x6A, 0x00),  # yellow
-            (0x2F, 0x7B, 0xE0),  # blue
-            (0xC0, 0x40, 0xB8),  # magenta
-            (0x0A, 0x85, 0x96),  # cyan
-            (0x76, 0x76, 0x76),  # white
-        ],
-    )
+#: Colours that are readable on white and on black. Their luminance is next to 0.18, so that the
+#: contrast (WCAG 2.2) is about as large with white, (1 + 0.05) / (0.18 + 0.05) = 4.5, as it is with
+#: what dark pages have for black. What is dim lies half-way between the first two.
+_THEME = TerminalTheme(
+    (236, 236, 236),
+    (0, 0, 0),
+    [
+        (0x76, 0x76, 0x76),  # black
+        (0xE0, 0x31, 0x3F),  # red
+        (0x1F, 0x8A, 0x3D),  # green
+        (0xA8, 0x6A, 0x00),  # yellow
+        (0x2F, 0x7B, 0xE0),  # blue
+        (0xC0, 0x40, 0xB8),  # magenta
+        (0x0A, 0x85, 0x96),  # cyan
+        (0x76, 0x76, 0x76),  # white
+    ],
+)
 
 
 def _taken(

@@ -10,7 +10,6 @@ import pytest
 import stablelse
 from stablelse.analysis.results import Verdict
 from stablelse.analysis.sweep import Motion, Range
-from stablelse.render.export import FIGURES
 from stablelse.render.matplotlib import LOOKS, figure
 from stablelse.render.sweep import by_method, stretches, ticks
 
@@ -21,7 +20,7 @@ def swept(**arguments):
     return stablelse.sweep([0, 1, 2], formats=["float16", "float64"], **arguments)
 
 
-@pytest.mark.parametrize("suffix", FIGURES)
+@pytest.mark.parametrize("suffix", _BEGINNINGS)
 def test_the_same_figure_is_the_same_bytes(suffix, run, tmp_path):
     """In Python and from the command, whatever the user's settings; no window is opened."""
     matplotlib = pytest.importorskip("matplotlib")
