@@ -11,10 +11,10 @@ FORMS: dict[str, dict[str, str]] = {
     "Comparison": {"table": "screen:Screen"},
     "Errors": {"table": "summary:errors_picture"},
     "Summary": {"table": "summary:Overview"},
-    "Limits": {"table": "limits:limits_picture"},
+    "Limits": {"table": "ruler:limits_picture"},
     "Steps": {
-        "table": "steps:steps_picture",
-        "plain": "steps:steps_lines",
+        "table": "screen:steps_picture",
+        "plain": "screen:steps_lines",
         "csv": "records:step_rows",
         "json": "records:with_steps",
     },
