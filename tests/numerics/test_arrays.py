@@ -89,25 +89,19 @@ def test_strides_do_not_matter(name):
             assert_same(ours, SCIPYS[name](x, axis=axis))
 
 
-@pytest.mark.parametrize("dtype", ["e", "f", "d", "g", ">f4", "F", "D", "G"])
+@pytest.mark.parametrize("dtype", ["e", "f", "d", "g", ">f4", "F", "D", "G", *"?bBhHiIqQ"])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_floating_dtype_stays_what_it_is(name, dtype):
+def test_a_floating_dtype_stays_what_it_is_and_others_give_float64(name, dtype):
     x = CUBE[0].astype(dtype)
     if x.dtype.kind == "c" and name != "logsumexp":
         return
-    assert_same(OURS[name](x, axis=1), SCIPYS[name](x, axis=1))
-    assert_same(OURS[name](x), SCIPYS[name](x))
-
-
-@pytest.mark.parametrize("dtype", ["?", "b", "B", "h", "H", "i", "I", "q", "Q"])
-@pytest.mark.parametrize("name", NAMES)
-def test_integers_and_bools_compute_in_float64(name, dtype):
-    x = np.array([[1, 0, 1], [0, 0, 1]], dtype=dtype)
-    expected = OURS[name](x.astype(np.float64), axis=1)
-    result = OURS[name](x, axis=1)
-    assert result.dtype == np.float64
-    assert np.array_equal(result, expected)
-    assert OURS[name](x[0]).dtype == np.float64
+    for axis in (1, None):
+        if x.dtype.kind in "fc":
+            assert_same(OURS[name](x, axis=axis), SCIPYS[name](x, axis=axis))
+        else:
+            found, expected = OURS[name](x, axis=axis), OURS[name](x.astype(float), axis=axis)
+            assert found.dtype == np.float64
+            assert np.array_equal(found, expected)
 
 
 SCALARS = [5.0, 5, True, np.float32(1.5), np.array(2.5), [1, 2, 3], [[1.5, 2], [3, 4]], 1 + 4j]
@@ -233,14 +227,6 @@ def test_infinite_rows_leave_the_others_alone():
         assert np.array_equal(result[1], function(rows[1]))
 
 
-def test_complex_weights():
-    a, b = np.array([1.0, 2.0, 3.0]), np.array([1j, -2, 0.5 - 1j])
-    assert_same(stablelse.logsumexp(a, b=b), SCIPYS["logsumexp"](a, b=b))
-    assert stablelse.logsumexp([complex(0, np.nan), 1j], b=[0, 1]) == 1j
-    # The imaginary part of a negative number's logarithm is pi, never -pi.
-    assert stablelse.logsumexp([complex(2, -0.0)], b=[-1]).imag == np.pi
-
-
 def test_no_warning_for_any_number():
     numbers = [0.0, -0.0, 5e-324, 1e308, -1e308, 745.0, -745.0, np.inf, -np.inf, np.nan]
     with warnings.catch_warnings(), np.errstate(all="raise"):
@@ -254,26 +240,14 @@ def test_no_warning_for_any_number():
                 stablelse.logsumexp(row, b=[1, -1, 0.5])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_arguments_are_left_alone(name):
-    x, b = CUBE.copy(), WEIGHTS.copy()
-    OURS[name](x, axis=1)
-    stablelse.logsumexp(x, axis=1, b=b)
-    stablelse.logsumexp(x - stablelse.logsumexp(x, axis=1, keepdims=True), axis=1)
-    assert np.array_equal(x, CUBE)
-    assert np.array_equal(b, WEIGHTS)
-
-
-def test_the_table_of_exp_is_not_loaded_before_it_is_needed():
-    code = (
-        "import sys, stablelse; stablelse.logsumexp([1, 2]);"
-        "print(*sorted(m for m in sys.modules if m.startswith('stablelse')))"
-    )
+def test_nothing_is_loaded_before_it_is_needed():
+    code = "import sys, stablelse; stablelse.logsumexp([1, 2]); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "stablelse.numerics.exact" in done.stdout
+    modules = set(done.stdout.split())
+    assert "stablelse.numerics.exact" in modules
     if kernel.load():
-        assert "stablelse.numerics.doubleword" not in done.stdout
-    assert "analysis" not in done.stdout
+        assert "stablelse.numerics.doubleword" not in modules
+    assert not {"dask", "stablelse.numerics.lazy", "stablelse.analysis"} & modules
 
 
 MODERATE = st.floats(-500, 500)

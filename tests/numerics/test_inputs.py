@@ -324,18 +324,11 @@ def test_pytorch_itself():
     torch = pytest.importorskip("torch")
     x = torch.tensor([[0.5, 1, -2], [3, 4, 5]])
     for dtype in ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"):
-        for requires_grad in (False, True):
-            tensor = x.clone().to(getattr(torch, dtype)).requires_grad_(requires_grad)
-            right = FORMATS[dtype].round(x.numpy())
-            for given, meant in ((tensor, right), (tensor.T, right.T), (tensor[0], right[0])):
-                found = stablelse.softmax(given, axis=-1)
-                assert found.dtype == right.dtype
-                assert np.array_equal(found, stablelse.softmax(meant, axis=-1))
+        tensor = x.clone().to(getattr(torch, dtype)).requires_grad_(requires_grad=True)
+        right = FORMATS[dtype].round(x.numpy())
+        for given, meant in ((tensor, right), (tensor.T, right.T), (tensor[0], right[0])):
+            assert same(stablelse.softmax(given, axis=-1), stablelse.softmax(meant, axis=-1))
     with pytest.raises(TypeError, match="to_dense"):
         stablelse.softmax(x.to_sparse())
     with pytest.raises(TypeError, match=r"x.float\(\)"):
         stablelse.softmax(x.to(torch.float8_e5m2fnuz))
-    from stablelse.numerics.inputs import numbers
-
-    half = x.to(torch.bfloat16)
-    assert np.shares_memory(numbers(half).view(np.int16), half.view(torch.int16).numpy())
