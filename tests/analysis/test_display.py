@@ -1,10 +1,12 @@
 """How results show themselves: in a notebook, in IPython, on a Rich console and printed."""
 
+import io
 import re
 from html import unescape
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import stablelse
 from stablelse.analysis import Displayed
@@ -58,6 +60,9 @@ def test_bundle(name):
     assert set(re.findall(r"<(\w+)", html)) == {"pre", "span"}
     assert not re.search(r"http|url\(|@|class=|\son\w+=", html)
     assert str(result).rstrip("\n") == bundle["text/plain"].rstrip("\n")
+    console = Console(file=io.StringIO(), width=100)
+    console.print(result)
+    assert console.file.getvalue() == str(result)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,22 @@
-"""What is found where: every kind of trouble by an example, and its harm by its effect."""
+"""What is found where, what it cost, and at which step: every kind of trouble by an example."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.analysis.compare import compare
-from stablelse.analysis.results import FindingKind, Verdict
-from stablelse.numerics.formulas import Method
+from stablelse import logsumexp
+from stablelse.analysis.compare import Problem, compare, compare_rows
+from stablelse.analysis.results import DIGIT, LOSSES, FindingKind, Verdict
+from stablelse.analysis.steps import steps
+from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.formulas import USUAL, Kind, Method, candidates, find_shift
+from stablelse.numerics.functions import Function
 
 K = FindingKind
+LOGITS = Path(__file__).parents[2] / "examples" / "digits" / "logits.npy"
 INF, NAN, LOG_2 = np.inf, np.nan, float(np.log(2))
 
 # x, function, format, method, then for each finding: kind, symbol, first element, count, harmless
@@ -101,8 +108,6 @@ WEIGHTED = [
      [(K.SUM_UNDERFLOW, "l", None, 1, False)]),
     ([0.9, 0.3, -0.1, 0], [-0.3, 1.1, -2.3, 1.334162306496188], "float64", "naive",
      "no_digits", [(K.CANCELLATION, "s", None, 1, False)]),  # the wrong sign
-    ([0.9, 0.3, -0.1, 0], [-0.3, 1.1, -2.3, 1.334162306496188], "float64", "naive",
-     "no_digits", [(K.CANCELLATION, "s", None, 1, False)]),  # the wrong sign
     ([0, 0], [1, -1], "float64", "naive", "right", [(K.SUM_UNDERFLOW, "y", None, 1, True)]),
     ([5, 7], [0, 0], "float64", "shifted", "right", []),
     ([-1000, 0], [1e9, 1], "float64", "naive", "right", [(K.TERM_UNDERFLOW, "e", 1, 1, True)]),
@@ -186,3 +191,192 @@ def test_harmless_means_harmless(x, format_):
     # the terms' exp taken as right to 4 ulp; what underflowed may add one rounding of the sum.
     bound = u * (2 * y + 4 * (n + 1) + 2)
     assert abs(float(naive.value) - float(exact.value)) <= bound
+
+
+#: x, function, method, shift, then facts of the one loss.
+LOSSES_TOLD = [
+    ([0, -40], "logsumexp", "naive", "max",
+     {"span": (1, 2), "operands": (1, np.exp(-40.0)), "result": 1, "bits_lost": 53}),
+    ([0, -40], "logsumexp", "shifted", "max",
+     {"span": (1, 2), "operands": (1, np.exp(-40.0)), "result": 1, "bits_lost": 53}),
+    # 1 + e^-40, then s[1..2] + 1, then s[1..4] + the other three
+    ([-50, -45, 0, -40, -60, -41, -70], "logsumexp", "shifted", "max",
+     {"span": (3, 4), "occurrences": 3, "operands": (1, np.exp(-40.0))}),
+    # the error of a sum next to 1, in units of u times the value
+    ([-0.775, -0.6175], "logsumexp", "naive", "max", {"span": None, "bits_lost": 17.5}),
+    ([-0.775, -0.6175], "logsumexp", "shifted", "max", {"span": None, "bits_lost": 17.5}),
+    ([-2.2239197662218846, -0.2239197662218846, -2.2239197662218846], "logsumexp", "shifted",
+     "max", {"symbol": "y", "bits_lost": 6.0}),
+    ([-LOG_2, -LOG_2], "logsumexp", "naive", "max", {"result": 0, "bits_lost": 53}),
+    ([-LOG_2, -LOG_2], "logsumexp", "shifted", "max", {"result": 0, "bits_lost": 53}),
+    ([1, 2], "logsumexp", "shifted", "700", {"kind": K.CANCELLATION, "symbol": "y"}),
+    ([1000, 1001], "softmax", "division-free", "990",
+     {"kind": K.CANCELLATION, "symbol": "z", "occurrences": 2}),
+]  # fmt: skip
+
+
+def losses(x, method="shifted", function="logsumexp", format_="float64", shift="max"):
+    result = compare(x, function, methods=[method], shifts=[shift], formats=[format_]).results[-1]
+    return [found for found in result.findings if found.kind in LOSSES]
+
+
+@pytest.mark.parametrize(("x", "function", "method", "shift", "facts"), LOSSES_TOLD)
+def test_a_loss_has_its_first_place_and_its_bits(x, function, method, shift, facts):
+    (found,) = losses(x, method, function, shift=shift)
+    assert {name: getattr(found, name) for name in facts} == facts
+
+
+BENIGN = [
+    ([1000, 1001, 1002], "float64"),
+    ([1000, 1001, 960], "float64"),  # e^-41 is absorbed, and 1001.3 has no room for it
+    ([5, -60], "float64"),
+    ([0], "float64"),
+    ([0, -np.inf], "float64"),
+    ([0, -800], "float64"),  # e^-800 is 0 in the format, and so is the result
+    ([-1e-20], "float64"),
+    ([0, -17], "float16"),  # wrong by an ulp, the smallest number that there is
+    ([0.0] * 5000, "bfloat16"),
+    ([0.0] * 70_000, "float16"),  # it overflows; nothing else is to be said
+    ([3.25, 3.25], "float16"),
+    ([np.inf, 1], "float64"),
+    ([np.nan, 1], "float64"),
+]
+
+
+@pytest.mark.parametrize(("x", "format_"), BENIGN)
+@pytest.mark.parametrize("function", ["logsumexp", "softmax"])
+def test_what_does_no_harm_is_not_told(x, format_, function):
+    assert not losses(x, function=function, format_=format_)
+
+
+def test_ordinary_logits_are_not_noisy():
+    logits = np.load(LOGITS)
+    for function in (Function.LOGSUMEXP, Function.SOFTMAX):
+        tried = candidates(function, USUAL, [find_shift("max")])
+        for name in ("float16", "float32", "float64"):
+            rows = compare_rows(logits, Problem(function), tried, [FORMATS[name]])
+            told = [f for row in rows for result in row.results for f in result.findings]
+            assert bool(told) is (name == "float16")  # which overflows
+            assert not [f for f in told if f.kind in LOSSES]
+
+
+def test_the_exact_value_acquits():
+    """Rounding errors that happened to be small are not told."""
+    x = [-0.7, -0.605]
+    assert not losses(x, "naive")
+    (naive,) = compare(x, methods=["naive"]).results
+    assert naive.verdict is Verdict.RIGHT
+    assert naive.ulps < DIGIT
+
+
+NEAR_ZERO = st.floats(-0.1, 0.1).flatmap(
+    lambda y: st.lists(st.floats(-3, 3), min_size=2, max_size=5).map(
+        lambda x: (np.array(x) - np.log(np.exp(x).sum()) + y).tolist()
+    )
+)
+
+
+@given(
+    x=NEAR_ZERO | st.lists(st.floats(-60, 0), min_size=1, max_size=5).map(lambda x: [0.0, *x]),
+    function=st.sampled_from(["logsumexp", "log_softmax"]),
+    method=st.sampled_from(["naive", "shifted"]),
+)
+def test_who_lost_two_digits_is_told_why(x, function, method):
+    comparison = compare(x, function, methods=[method])
+    result = comparison.results[0]
+    if DIGIT**2 <= result.ulps < np.inf:
+        assert result.verdict in (Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
+        assert [found for found in result.findings if not found.harmless]
+
+
+@given(x=st.lists(st.floats(-60, 0), min_size=1, max_size=6).map(lambda x: [0.0, *x]))
+def test_an_absorption_costs_what_it_says(x):
+    """The result misses the terms that are lost wholly, less what other roundings make up for.
+
+    Those are the other additions, by u s at most each; the terms but exp(0), by an ulp; and log.
+    """
+    comparison = compare(x, methods=["shifted"])
+    (result,) = comparison.results
+    truth = float(logsumexp(x))
+    u, total = 2.0**-53, np.exp(truth)
+    for found in result.findings:
+        if found.kind is K.ABSORPTION:
+            told = min(2.0 ** (found.bits_lost - 0.05), 2.0**52.9) * u * truth
+            additions = len(x) - 1 - found.occurrences
+            others = additions * u * total + 2 * u * (total - 1) + 2 * u * truth
+            assert result.relative_error * truth > told - others
+
+
+NAMES = [
+    "float8_e4m3fn",
+    "float8_e5m2",
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "longdouble",
+]
+ANY = st.lists(
+    st.floats(-2000, 2000) | st.sampled_from([np.inf, -np.inf, np.nan]), min_size=1, max_size=20
+)
+APPLY = {
+    Kind.SUBTRACT: np.subtract,
+    Kind.EXP: np.exp,
+    Kind.DIVIDE: np.divide,
+    Kind.LOG: np.log,
+    Kind.ADD: np.add,
+}
+
+
+def same_bits(one, other) -> bool:
+    # longdouble's storage has padding, whose bytes mean nothing
+    if one.dtype == np.longdouble:
+        return bool(one == other or (np.isnan(one) and np.isnan(other)))
+    return one.tobytes() == other.tobytes()
+
+
+@given(x=ANY, function=st.sampled_from(list(Function)), format_=st.sampled_from(NAMES))
+def test_last_steps_are_the_value(x, function, format_):
+    comparison = compare(x, function.value, shifts=["max", "0"], formats=[format_])
+    for result in comparison.results:
+        if result.evaluation is None:
+            continue
+        walked = list(steps(result.evaluation, result.findings))
+        value = np.atleast_1d(result.value)
+        for step, entry in zip(walked[-len(value) :], value, strict=True):
+            assert same_bits(step.value, entry)
+
+
+@pytest.mark.parametrize("format_", NAMES)
+def test_every_step_is_its_operation(format_):
+    """Doing each step again, alone, gives its value."""
+    comparison = compare([3.3, -1.7, 5.5, 2.2, 0.4], "log_softmax", formats=[format_])
+    for result in comparison.results[:2]:
+        for step in steps(result.evaluation):
+            if step.kind in APPLY:
+                operands = (np.asarray(operand)[np.newaxis] for operand in step.operands)
+                with np.errstate(divide="ignore"):
+                    again = APPLY[step.kind](*operands)
+                assert same_bits(again[0], step.value), step
+
+
+def test_the_sum_is_a_tree_and_one_number_has_one_too():
+    five, one = (compare(x).results[0].evaluation for x in ([0] * 5, [2.0]))
+    assert [step.span for step in steps(five) if step.span] == [(1, 2), (3, 4), (1, 4), (1, 5)]
+    assert [step.kind for step in steps(one)] == [Kind.ROUND, Kind.EXP, Kind.SUM, Kind.LOG]
+
+
+@pytest.mark.parametrize(
+    ("x", "method", "marked"),
+    [
+        ([1, 1000, 3], "naive", [("e", 2, None, (K.OVERFLOW,))]),
+        ([-50, -45, 0, -40], "naive",
+         [("s", None, (3, 4), (K.ABSORPTION,)), ("s", None, (1, 4), (K.ABSORPTION,))]),
+        ([-0.775, -0.6175], "naive", [("y", None, None, (K.CANCELLATION,))]),
+        ([-0.775, -0.6175], "shifted", [("y", None, None, (K.CANCELLATION,))]),
+    ],
+)  # fmt: skip
+def test_findings_are_told_at_their_step(x, method, marked):
+    (result,) = compare(x, methods=[method]).results
+    walked = steps(result.evaluation, result.findings)
+    assert [(s.symbol, s.element, s.span, s.findings) for s in walked if s.findings] == marked
