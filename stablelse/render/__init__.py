@@ -14,7 +14,6 @@ FORMS: dict[str, dict[str, str]] = {
     "Limits": {"table": "ruler:limits_picture"},
     "Steps": {
         "table": "screen:steps_picture",
-        "plain": "screen:steps_lines",
         "csv": "records:step_rows",
         "json": "records:with_steps",
     },

@@ -134,7 +134,7 @@ class _PlainFile(StringIO):
 
 
 #: The width of plain text, whose lines never break.
-_ENDLESS = 10_000
+ENDLESS = 10_000
 
 
 def is_plain(options: ConsoleOptions) -> bool:
@@ -145,7 +145,7 @@ def is_plain(options: ConsoleOptions) -> bool:
 def plain_lines(picture: RenderableType) -> list[str]:
     """Return the lines of a picture, or of a result, as text without colours and frames."""
     file = _PlainFile()
-    console = console_of(file, width=_ENDLESS, color_system=None, legacy_windows=False)
+    console = console_of(file, width=ENDLESS, color_system=None, legacy_windows=False)
     console.print(picture, crop=False)
     return [line.rstrip() for line in file.getvalue().rstrip("\n").split("\n")]
 

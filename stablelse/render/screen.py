@@ -24,6 +24,7 @@ from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas import Kind, Method
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render.layout import (
+    ENDLESS,
     VERDICT_STYLES,
     glyphs_for,
     grid,
@@ -32,7 +33,7 @@ from stablelse.render.layout import (
     picture,
     side_by_side,
 )
-from stablelse.render.notation import ASCII, Glyphs, operation_text
+from stablelse.render.notation import Glyphs, operation_text
 from stablelse.render.ruler import ruler
 from stablelse.render.words import (
     CONSEQUENCES,
@@ -464,48 +465,30 @@ def _with_gaps(comparison: Comparison, chosen: set[int]) -> list[int | None]:
 
 @picture
 def steps_picture(view: Steps, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Yield for each evaluated method a title and a row per step."""
-    for result in view.comparison.results:
-        if result.evaluation is None:
+    """Yield for each evaluated method a title and a row per step, in plain text of all elements."""
+    comparison = view.comparison
+    for result in comparison.results:
+        evaluation = result.evaluation
+        if evaluation is None:
             continue
-        chosen = chosen_elements(view.comparison, [result], _ELEMENTS)
-        elements = sorted(index + 1 for index in chosen if index is not None)
         title = (method_text(result, glyphs), "bold"), f" in {result.format}, step by step"
         yield Text.assemble(" ", *title)
+        most = comparison.n if width == ENDLESS else _ELEMENTS
+        chosen = chosen_elements(comparison, [result], most)
+        elements = sorted(index + 1 for index in chosen if index is not None)
         rows: list[list[Text | str]] = [["step", "", "operation", "value"]]
-        for number, symbol, operation, value, word in _step_rows(result, elements, glyphs):
-            shown = Text(f"{value} {word}".rstrip(), "bold red" * bool(word))
+        for number, step in chosen_steps(evaluation, result.findings, elements):
+            symbol = step.symbol
+            if step.element is not None:
+                symbol = f"{symbol}_{step.element}"
+            elif step.span is not None and step.span != (1, len(evaluation.results["x"])):
+                symbol = f"{symbol}[{step.span[0]}..{step.span[1]}]"
+            operation = operation_text(step.kind, step.operands, glyphs)
+            if step.kind is Kind.SHIFT:
+                operation = shift_text(result, glyphs).partition(" = ")[0]
+            words = dict.fromkeys(KIND_WORDS[kind] for kind in step.findings)
+            value = " ".join([glyphs.number(step.value), ", ".join(words)]).rstrip()
+            shown = Text(value, "bold red" * bool(words))
             rows.append([f"{number:,}", Text(symbol, "bold"), operation, shown])
         yield from grid(rows, "rl")
         yield Text()
-
-
-def steps_lines(view: Steps) -> Iterator[str]:
-    """Yield a line per elementary operation of every method."""
-    for result in view.comparison.results:
-        if result.evaluation is None:
-            continue
-        yield f"{method_text(result, ASCII)}, {result.format}:"
-        elements = range(1, len(result.evaluation.results["x"]) + 1)
-        for _, symbol, operation, value, word in _step_rows(result, elements, ASCII):
-            yield f"    {symbol} = {operation} = {value} {word}".rstrip()
-
-
-def _step_rows(
-    result: MethodResult, elements: Sequence[int], glyphs: Glyphs
-) -> Iterator[tuple[int, str, str, str, str]]:
-    """Yield the number of each step, its symbol, operation, value, and what happened there."""
-    evaluation = result.evaluation
-    assert evaluation is not None
-    n = len(evaluation.results["x"])
-    for number, step in chosen_steps(evaluation, result.findings, elements):
-        symbol = step.symbol
-        if step.element is not None:
-            symbol = f"{symbol}_{step.element}"
-        elif step.span is not None and step.span != (1, n):
-            symbol = f"{symbol}[{step.span[0]}..{step.span[1]}]"
-        operation = operation_text(step.kind, step.operands, glyphs)
-        if step.kind is Kind.SHIFT:
-            operation = shift_text(result, glyphs).partition(" = ")[0]
-        words = dict.fromkeys(KIND_WORDS[kind] for kind in step.findings)
-        yield number, symbol, operation, glyphs.number(step.value), ", ".join(words)
