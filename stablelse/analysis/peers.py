@@ -381,6 +381,7 @@ def ask(
         lengths.add(question.x.shape[-1])
     results = [tally for of_format in tallies.values() for tally in of_format]
     vectors = max(tally.vectors for tally in results)
+    found = [t.found if vectors == 1 else t.found._replace(value=None) for t in results]
     return PeerComparison(
         function=task,
         case=case,
@@ -388,7 +389,7 @@ def ask(
         source=sources.pop() if len(sources) == 1 else None,
         vectors=vectors,
         n=lengths.pop() if len(lengths) == 1 else None,
-        results=tuple(t.result() for t in results if t.peer or vectors == 1),
+        results=tuple(r for r in found if r.peer != "exact" or vectors == 1),
         missing=missing,
     )
 
@@ -397,36 +398,35 @@ class _Tally:
     """The results of one library in one format, added up; without a library, the exact ones."""
 
     def __init__(self, format_name: str, task: Task, peer: Peer | None) -> None:
-        self.format_name, self.task, self.peer = format_name, task, peer
-        self.reason: str | None = None
-        self.package: Any = None
-        self.vectors = self.elements = self.judged = self.misrounded = self.broken = 0
-        self.ulps, self.worst, self.seconds = -1.0, Worst(), 0.0
-        self.is_timed = peer is not None
-        self.returned: str | None = None
-        self.value: Any = None
+        self.peer, self.package, self.vectors, self.elements, self.seconds = peer, None, 0, 0, 0.0
+        reason = None
         if peer is not None:
             try:
                 with warnings.catch_warnings(action="ignore"):
                     self.package = peer.load()
             except Exception as error:  # whatever it is, the other libraries go on
-                self.reason = f"cannot be imported: {_one_line(error)}"
+                reason = f"cannot be imported: {_one_line(error)}"
+        self.found = PeerResult(
+            peer=peer.name if peer else "exact",
+            title=peer.title if peer else "exact",
+            version=getattr(self.package, "__version__", None),
+            call=peer.calls.get(task) if peer and self.package else None,
+            format=format_name,
+            reason=reason,
+        )
 
     def ask(self, question: Question, time: bool) -> None:
         """Ask the library, unless it has failed before, and judge its answer."""
         self.vectors += len(question.x)
         self.elements += question.x.size
-        if self.reason is not None:
+        if self.found.reason is not None:
             return
-        values = question.exact
-        if self.peer is not None:
-            try:
-                values = self._answer(self.peer, question, time)
-            except UnsupportedError as error:
-                self.reason = str(error)
-            except Exception as error:  # a library may raise anything: it is shown
-                self.reason = _one_line(error)
-        if self.reason is None:
+        try:
+            values = self._answer(self.peer, question, time) if self.peer else question.exact
+        except Exception as error:  # a library may raise anything: it is shown
+            reason = str(error) if isinstance(error, UnsupportedError) else _one_line(error)
+            self.found = PeerResult(*self.found[:5], reason=reason)
+        else:
             self._judge(values, question)
 
     def _answer(self, peer: Peer, question: Question, time: bool) -> Array:
@@ -438,60 +438,44 @@ class _Tally:
                 for given in (question.x, question.b)
             )
             result = function(x, b)
-            self.is_timed = time
-            self.seconds += _fastest(lambda: function(x, b)) if time else 0
+            if time:
+                self.seconds += _fastest(lambda: function(x, b))
+                nanoseconds = round(1e9 * self.seconds / self.elements, 3)
+                self.found = self.found._replace(nanoseconds=nanoseconds)
             parts = result if isinstance(result, tuple) else (result,)
             arrays = [np.asarray(peer.to_numpy(part)) for part in parts]
         returned = format_of(arrays[0].dtype)
-        self.returned = returned.name if returned else arrays[0].dtype.name
+        name = returned.name if returned else arrays[0].dtype.name
+        self.found = self.found._replace(returned=name)
         rows = [array.reshape(len(question.x), -1) for array in arrays]
         return question.format.round(np.concatenate(rows, axis=-1))
 
     def _judge(self, values: Array, question: Question) -> None:
-        errors = ulp_error(values, question.exact, question.format)
+        found, errors = self.found, ulp_error(values, question.exact, question.format)
         # As many ulps as the leading bit of the significand is worth: not even that is right.
         nothing_right = 2.0 ** (question.format.significand_bits - 1)
         is_scalar = question.task in (Task.LOGSUMEXP, Task.WEIGHTED)
-        self.judged += errors.size
-        self.misrounded += int(np.count_nonzero(errors))
-        self.broken += int(np.count_nonzero(errors >= nothing_right))
+        judged = found.judged + errors.size
+        misrounded = found.misrounded + int(np.count_nonzero(errors))
+        broken = found.broken + int(np.count_nonzero(errors >= nothing_right))
         row, element = divmod(int(np.argmax(errors)), errors.shape[-1])
-        if errors[row, element] > self.ulps:
-            self.ulps = float(errors[row, element])
-            self.worst = Worst(
+        if found.ulps is None or errors[row, element] > found.ulps:
+            worst = Worst(
                 *question.place(row),
                 element=None if is_scalar else element + 1,
                 value=values[row, element],
                 exact=question.exact[row, element],
             )
+            found = found._replace(ulps=float(errors[row, element]), worst=worst)
         if values.size <= _LONGEST_KEPT:
-            self.value = values[0, 0] if is_scalar else values[0]
-
-    def result(self) -> PeerResult:
-        """Return what has been added up; nothing of it if the library has failed."""
-        peer = self.peer
-        result = PeerResult(
-            peer=peer.name if peer else "exact",
-            title=peer.title if peer else "exact",
-            version=getattr(self.package, "__version__", None),
-            call=peer.calls.get(self.task) if peer and self.package else None,
-            format=self.format_name,
-            reason=self.reason,
-        )
-        if self.reason is not None:
-            return result
-        outcome = Outcome.MISROUNDED if self.misrounded else Outcome.RIGHT
-        return result._replace(
-            returned=self.returned,
-            outcome=Outcome.BROKEN if self.broken else outcome,
-            judged=self.judged,
-            misrounded=self.misrounded,
-            share=self.misrounded / self.judged,
-            broken=self.broken,
-            ulps=self.ulps,
-            worst=self.worst,
-            nanoseconds=round(1e9 * self.seconds / self.elements, 3) if self.is_timed else None,
-            value=self.value if self.vectors == 1 else None,
+            found = found._replace(value=values[0, 0] if is_scalar else values[0])
+        outcome = Outcome.MISROUNDED if misrounded else Outcome.RIGHT
+        self.found = found._replace(
+            outcome=Outcome.BROKEN if broken else outcome,
+            judged=judged,
+            misrounded=misrounded,
+            share=misrounded / judged,
+            broken=broken,
         )
 
 
