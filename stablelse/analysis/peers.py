@@ -274,13 +274,6 @@ class Question(NamedTuple):
     place: Callable[[int], Place] = lambda row: Place()
 
 
-class Stack(NamedTuple):
-    """Vectors of one length, a vector a row, and what takes a row's index to its place."""
-
-    x: Array
-    place: Callable[[int], Place]
-
-
 def compare_peers(
     x: npt.ArrayLike,
     function: str = "logsumexp",
@@ -332,26 +325,26 @@ def compare_peers(
     if rows.ndim not in (1, 2) or rows.size == 0:
         raise ValueError(f"compare_peers takes a vector or rows of numbers, not shape {rows.shape}")
     place = (lambda row: Place(row=row + 1)) if rows.ndim == 2 else (lambda row: Place())
-    stack = Stack(np.atleast_2d(rows), place)
     chosen = [find_format(name) for name in several(formats)]
-    return compare_stacks([stack], Function(function), chosen, several(peers), time=time)
+    stacks = [(np.atleast_2d(rows), place)]
+    return compare_stacks(stacks, Function(function), chosen, several(peers), time=time)
 
 
 def compare_stacks(
-    stacks: Iterable[Stack],
+    stacks: Iterable[tuple[Array, Callable[[int], Place]]],
     function: Function,
     formats: Sequence[Format],
     peers: Sequence[str] = (),
     *,
     time: bool,
 ) -> PeerComparison:
-    """Compare the libraries on vectors that come stack by stack; see `compare_peers`."""
+    """Compare on stacks of rows, each with what takes a row's index to its place."""
 
     def questions() -> Iterator[Question]:
-        for stack in stacks:
+        for stack, place in stacks:
             for format_ in formats:
-                x = format_.round(stack.x)
-                yield Question(task, x, None, format_, exact(function, x, format_), stack.place)
+                x = format_.round(stack)
+                yield Question(task, x, None, format_, exact(function, x, format_), place)
 
     task = Task(function.value)
     return ask(task, questions(), *choose_peers(peers), time=time)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from stablelse.analysis.gallery import gallery
-from stablelse.analysis.peers import Stack, choose_peers, compare_stacks
+from stablelse.analysis.peers import choose_peers, compare_stacks
 from stablelse.cli.emit import emit
 from stablelse.cli.input import find_formats, parsed_to, place_of, read_vectors
 from stablelse.cli.options import FUNCTIONS, Request
@@ -20,6 +20,6 @@ def run(request: Request) -> None:
     choose_peers(names)  # what is wrong with them is said before anything is read
     formats = find_formats(request.dtype)
     vectors = read_vectors(request, parsed_to(formats))
-    stacks = (Stack(stack.values, partial(place_of, stack)) for stack in vectors)
+    stacks = ((stack.values, partial(place_of, stack)) for stack in vectors)
     function = Function(FUNCTIONS[request.function or "lse"])
     emit(compare_stacks(stacks, function, formats, names, time=request.time), request)

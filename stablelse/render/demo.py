@@ -39,14 +39,12 @@ class Page(NamedTuple):
 
 def _working(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
     """Draw the formulas side by side with their numbers, as the command of the scene does."""
-    yield Text()
     for comparison in scene.facts.comparisons:
         yield Screen(comparison, parts=("table",))
 
 
 def _results(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
     """Draw a row per method: its result, and how good that is."""
-    yield Text()
     for comparison in scene.facts.comparisons:
         rows: list[_Row] = []
         for result in comparison.results:
@@ -76,7 +74,6 @@ def _rulers(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
             number = Text.assemble((text[:same], "green"), (text[same:], "bold red"))
             digits = f"the first {same - 2} digits are right"
             rows.append([f"{int(name.removeprefix('off')):,} ulp off", number, digits])
-    yield Text()
     yield from grid(rows)
     yield Text()
 
@@ -90,13 +87,11 @@ def _passes(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
     for step, factor in zip(steps, factors, strict=True):
         x, largest, _, total, value = map(glyphs.number, step)
         rows.append([x, largest, factor, total, value])
-    yield Text()
     yield from grid(rows)
     yield Text()
 
 
 def _cases(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    yield Text()
     for case in scene.facts.cases:
         yield from case_picture(case, glyphs, width)
         yield from missing_note(case.missing, width)
@@ -106,7 +101,6 @@ def _cases(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
 def _calls(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
     """Draw what to write with each library, and what that gives where it is installed."""
     for case in scene.facts.cases:
-        yield Text()
         given = {result.peer: result for result in case.results}
         for peer in TO_WRITE:
             value = "not installed"
@@ -116,7 +110,7 @@ def _calls(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
                 value = f"{mark} {glyphs.number(np.ravel(result.value)[0])}"
             head = Text(f" {peer.title:<9}  ")
             yield hanging(f"{peer.calls[case.function]}  {value}", width, 12, head=head)
-    yield Text()
+        yield Text()
 
 
 #: Scene by scene.
@@ -243,6 +237,7 @@ def scene_picture(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Renderab
     yield Text.assemble(" ", (title, "bold"), (f"  {scene.number}/{scene.of} {scene.name}", "dim"))
     yield Text()
     yield hanging(_filled(page.before, scene, glyphs), measure, indent=1)
+    yield Text()
     yield from page.picture(scene, glyphs, width)
     yield hanging(_filled(page.after, scene, glyphs), measure, indent=1)
     yield Text()
