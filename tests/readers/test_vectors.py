@@ -48,45 +48,45 @@ def test_arrangement(arrays, by, expected):
     assert told(vectors(blocks(*arrays), by)) == expected
 
 
+TALL = np.arange(10.0).reshape(5, 2)
 GAPS = [[[True, False], [False, False]], [[False, True]], None]
 
 
 @pytest.mark.parametrize(
-    ("by", "expected"),
+    ("arrays", "missing", "by", "expected"),
     [
-        (By.ROWS, [([[2]], 1), ([[3, 4]], 2), ([[5]], 3), ([[7, 8]], 4)]),
-        (None, [([[2]], 1), ([[3, 4]], 2), ([[5]], 3), ([[7, 8]], 4)]),
-        (By.COLUMNS, [([[3, 5, 7], [2, 4, 8]], 1)]),
-        (By.ALL, [([[2, 3, 4, 5, 7, 8]], 1)]),
+        ([A, B, [[7, 8]]], GAPS, by, expected)
+        for by, expected in (
+            (By.ROWS, [([[2]], 1), ([[3, 4]], 2), ([[5]], 3), ([[7, 8]], 4)]),
+            (None, [([[2]], 1), ([[3, 4]], 2), ([[5]], 3), ([[7, 8]], 4)]),
+            (By.COLUMNS, [([[3, 5, 7], [2, 4, 8]], 1)]),
+            (By.ALL, [([[2, 3, 4, 5, 7, 8]], 1)]),
+        )
+    ]
+    + [  # neighbours of one length stay together
+        (
+            [TALL],
+            [np.array([[0, 0], [0, 0], [0, 1], [1, 0], [0, 0]], bool)],
+            By.ROWS,
+            [([[0, 1], [2, 3]], 1), ([[4], [7]], 3), ([[8, 9]], 5)],
+        ),  # and a vector of which nothing is left still counts
+        ([A, B], [[[False, False], [True, True]], None], By.ROWS, [([[1, 2]], 1), (B, 3)]),
     ],
 )
-def test_missing_cells_are_left_out(by, expected):
-    stacks = vectors(blocks(A, B, [[7, 8]], missing=GAPS), by)
+def test_missing_cells_are_left_out(arrays, missing, by, expected):
+    stacks = vectors(blocks(*arrays, missing=missing), by)
     assert [(s.values.tolist(), s.first) for s in stacks] == expected
-
-
-def test_neighbours_of_one_length_stay_together():
-    array = np.arange(10.0).reshape(5, 2)
-    missing = [[[0, 0], [0, 0], [0, 1], [1, 0], [0, 0]]]
-    stacks = vectors(blocks(array, missing=np.array(missing, bool)), By.ROWS)
-    assert [(s.values.tolist(), s.first) for s in stacks] == [
-        ([[0, 1], [2, 3]], 1),
-        ([[4], [7]], 3),
-        ([[8, 9]], 5),
-    ]
-
-
-def test_a_vector_of_which_nothing_is_left_still_counts():
-    missing = [[[False, False], [True, True]], None]
-    stacks = vectors(blocks(A, B, missing=missing), By.ROWS)
-    assert [(s.values.tolist(), s.first) for s in stacks] == [([[1, 2]], 1), (B, 3)]
 
 
 def test_names_stay_with_their_columns():
     missing = [[[False, True], [False, True]]]
-    array = [[1, 2], [3, 4]]
-    (stack,) = vectors(blocks(array, missing=missing, columns=("a", "b")), By.COLUMNS)
+    (stack,) = vectors(blocks(A, missing=missing, columns=("a", "b")), By.COLUMNS)
     assert (stack.values.tolist(), stack.names) == ([[1, 3]], ("a",))
+    (stack,) = vectors(blocks(A, columns=("a", "b")), By.COLUMNS)
+    one = stack.one(1)
+    assert (one.values.tolist(), one.first, one.names) == ([[2, 4]], 2, ("b",))
+    (stack,) = vectors(blocks(A, columns=("a", "b")), By.ROWS)
+    assert stack.names is stack.one(1).names is None
 
 
 @pytest.mark.parametrize("by", [None, *By])
@@ -95,16 +95,6 @@ def test_nothing_left(by):
     with pytest.raises(ReadError) as error:
         list(vectors(blocks(A, missing=missing), by))
     assert str(error.value) == "x.csv has no numbers, only blank and NA cells; fill some in"
-
-
-def test_names_go_with_columns():
-    (stack,) = vectors(blocks(A, columns=("a", "b")), By.COLUMNS)
-    assert stack.names == ("a", "b")
-    one = stack.one(1)
-    assert (one.values.tolist(), one.first, one.names) == ([[2, 4]], 2, ("b",))
-    (stack,) = vectors(blocks(A, columns=("a", "b")), By.ROWS)
-    assert stack.names is None
-    assert stack.one(1).names is None
 
 
 def test_rows_stream():
@@ -137,17 +127,12 @@ def test_what_is_masked_stays_with_its_numbers(by):
     assert sum(stack.values.size for stack in stacks) == 7
 
 
-@pytest.mark.parametrize("masked_first", [True, False])
-def test_blocks_with_and_without_a_mask(masked_first):
-    first, second = blocks([[1, -2]], [[3, -4]])
-    where = np.array([[False, True]])
-    first, second = (
-        (first._replace(masked=where), second)
-        if masked_first
-        else (first, second._replace(masked=where))
-    )
-    (stack,) = vectors(iter([first, second]), By.ALL)
-    assert stack.masked.tolist() == [[False, masked_first, False, not masked_first]]
+@pytest.mark.parametrize("at", [0, 1])
+def test_blocks_with_and_without_a_mask(at):
+    cut = list(blocks([[1, -2]], [[3, -4]]))
+    cut[at] = cut[at]._replace(masked=np.array([[False, True]]))
+    (stack,) = vectors(iter(cut), By.ALL)
+    assert stack.masked.tolist() == [[False, at == 0, False, at == 1]]
 
 
 def test_what_does_not_fit_in_memory_is_refused_before_it_is_gathered(monkeypatch):
