@@ -124,13 +124,12 @@ def fold_on_cluster(
     work: Callable[[Piece], Result],
     take: Callable[[Piece, Result], None],
     scheduler: str | None = None,
-    workers: int | None = None,
 ) -> None:
     """Fold the parts of all files on a cluster, and take the results here, in order.
 
     `split` makes parts of a file and `work` folds one of them, on the workers, which must be able
-    to import them. The cluster is that at the address `scheduler`,
-    ``tcp://host:8786``, or of Dask's own settings, or `workers` processes here, one for each core.
+    to import them. The cluster is that at the address `scheduler`, ``tcp://host:8786``, or of
+    Dask's own settings, or a process here for each core.
 
     Raises
     ------
@@ -140,7 +139,7 @@ def fold_on_cluster(
         If the cluster cannot do the work. A worker that dies costs no more than doing its parts
         again, unless one part kills every worker that tries it.
     """
-    with _connected(scheduler, workers) as (client, where), _reporting_loss(where):
+    with _connected(scheduler) as (client, where), _reporting_loss(where):
         _check(client, where)
         of_files = client.gather(client.map(split, list(paths), pure=False))
         submit = partial(client.submit, work, pure=False)
@@ -174,7 +173,7 @@ def _unlike(who: str, what: str) -> ClusterError:
 
 
 @contextmanager
-def _connected(address: str | None, workers: int | None) -> Iterator[tuple[Client, str]]:
+def _connected(address: str | None) -> Iterator[tuple[Client, str]]:
     """Yield the client of a cluster, and what errors call the cluster."""
     if find_spec("distributed") is None:
         raise ClusterError(
@@ -186,7 +185,7 @@ def _connected(address: str | None, workers: int | None) -> Iterator[tuple[Clien
     address = address or config.get("scheduler-address", None)
     with ExitStack() as stack, _silence():
         with _interrupts_held():
-            client = _open(stack, address, workers)
+            client = _open(stack, address)
         try:
             yield client, f"the Dask cluster at {address}" if address else "Dask's own cluster here"
         finally:
@@ -194,7 +193,7 @@ def _connected(address: str | None, workers: int | None) -> Iterator[tuple[Clien
                 stack.close()
 
 
-def _open(stack: ExitStack, address: str | None, workers: int | None) -> Client:
+def _open(stack: ExitStack, address: str | None) -> Client:
     """Return the client of a cluster; both end with the stack."""
     from dask.system import CPU_COUNT
     from distributed import Client, LocalCluster
@@ -203,7 +202,7 @@ def _open(stack: ExitStack, address: str | None, workers: int | None) -> Client:
         cluster: Any = address
         if address is None:
             cluster = LocalCluster(
-                n_workers=workers or CPU_COUNT,
+                n_workers=CPU_COUNT,
                 threads_per_worker=1,
                 dashboard_address=None,  # no pages for a browser
                 scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # nor a port that has a name

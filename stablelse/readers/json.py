@@ -81,7 +81,6 @@ class _Values:
         self._text = ""
         self._at = 0
         self._line = 1
-        self._before = 0  # how many characters of its line lie before the text
 
     def each(self, key: str | None) -> Iterator[tuple[int, Any]]:
         """Yield values with their lines; of our own documents the records, unless by the key."""
@@ -162,13 +161,9 @@ class _Values:
             parts.append(piece.text)
             count -= len(piece.text)
         if parts:
-            self._before = self._column(self._at) - 1
-            self._text, self._at = self._text[self._at :] + "".join(parts), 0
+            begin = self._text.rfind("\n", 0, self._at) + 1  # an error counts in its line
+            self._text, self._at = self._text[begin:] + "".join(parts), self._at - begin
         return bool(parts)
-
-    def _column(self, place: int) -> int:
-        line_end = self._text.rfind("\n", 0, place)
-        return place - line_end + (self._before if line_end < 0 else 0)
 
     def _advance(self, end: int) -> None:
         self._line += self._text.count("\n", self._at, end)
@@ -182,7 +177,8 @@ class _Values:
             )
         self._advance(end)
         problem = f"{problem[0].lower()}{problem[1:]}".removesuffix(" at")
-        place = f"line {self._line}, character {self._column(end)} ({self._text[end]!r})"
+        column = end - self._text.rfind("\n", 0, end)
+        place = f"line {self._line}, character {column} ({self._text[end]!r})"
         is_word = _NOT_JSON.match(self._text, end)
         hint = 'write "-inf", "nan" or null, as JSON has it' if is_word else "correct it"
         if self._text[end] == "#":

@@ -199,15 +199,11 @@ def _open_parquet(source: Source, options: ReadOptions) -> tuple[Any, _Batches, 
             pre_buffer=False,
             page_checksum_verification=True,
         )
-        first = next(table.iter_batches(1, row_groups=groups, columns=names), None)
-        if first is None:
-            return
-        longest = max(
+        sizes = (
             -(sum(chunk.num_values for chunk in chunks) // -max(1, rows))
             for chunks, rows in _row_groups(metadata, layout)
         )
-        rows = _rows_at_once([first.column(name) for name in names], layout)
-        rows = min(rows, max(1, BLOCK_BYTES // (8 * max(1, longest))))
+        rows = max(1, BLOCK_BYTES // (8 * max(1, *sizes)))
         for batch in table.iter_batches(rows, row_groups=groups, columns=names):
             yield from _valid_parts([batch.column(name) for name in names], rows)
 

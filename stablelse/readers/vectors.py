@@ -68,14 +68,12 @@ def vectors_or_stream(
     blocks, by = _settle(iter(blocks), by)
     head: list[Block] = []
     size = 0
-    while by is not By.ROWS and size <= most:
-        block = next(blocks, None)
-        if block is None:
-            break
+    for block in blocks if by is not By.ROWS else ():
         head.append(block)
         size += block.values.size
-    blocks = chain(head, blocks)
-    return Stream(blocks, by) if size > most else vectors(blocks, by, note)
+        if size > most:
+            return Stream(chain(head, blocks), by)
+    return vectors(chain(head, blocks), by, note)
 
 
 def vectors(
