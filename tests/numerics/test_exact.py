@@ -81,27 +81,6 @@ def test_elementwise_functions_of_every_case(case, name):
         assert same(np.unique(result), [oracle.rounded_to(truth, format_)])
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("n", [1, 3, 17, 40, 200])
-def test_a_vector_has_the_same_bits_in_any_company(n, dtype):
-    rng = np.random.default_rng(n)
-    rows = rng.normal(size=(200, n)) * rng.choice([1, 30, 500], (200, 1))
-    rows[::7] += 800
-    rows[3::50] -= stablelse.logsumexp(rows[3::50], axis=1, keepdims=True)
-    rows[5::50, 0], rows[6::50, 0], rows[9] = -np.inf, 700, np.inf
-    rows = rows.astype(dtype)
-    for name in NAMES:
-        function = getattr(stablelse, name)
-        alone = np.array([function(row[np.newaxis], axis=1)[0] for row in rows])
-        for together in (
-            function(rows, axis=1),
-            function(rows.T, axis=0).T,
-            function(rows[::-1], axis=1)[::-1],
-            np.concatenate([function(rows[:20], axis=1), function(rows[20:], axis=1)]),
-        ):
-            assert np.array_equal(together, alone, equal_nan=True)
-
-
 AXES = [None, 0, 1, -1, -3, (0, 1), (2, 0), (-1, -2), (0, 1, 2), (), np.int64(1)]
 
 
@@ -191,14 +170,6 @@ def test_the_references_certificate_counts_every_result_once():
         assert certificate.climbs >= x.size - first - certificate.settled[Rung.CONVENTION]
 
 
-@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
-def test_long_vectors_are_settled_by_the_first_rung(name):
-    """A second one would have to add up all of the vector again."""
-    x = rng_of(19, name).normal(size=300_000)
-    _, certificate = getattr(reference, name)(x[np.newaxis], FLOAT64)
-    assert certificate.settled == {Rung.DOUBLE_WORD: x.size}
-
-
 @pytest.mark.parametrize("n", [100, 70_000, 150_000])
 @pytest.mark.parametrize("largest", [-27.0, 0.0, 300.0])
 def test_far_below_a_small_sum_nothing_is_taken_for_granted(n, largest):
@@ -232,7 +203,6 @@ def test_a_certificate_names_the_kernel_and_counts_what_the_reference_settles():
 
 X = np.random.default_rng(11).normal(0, 30, (5, 40))
 LABELS = np.arange(5)
-WEIGHTED = {"b": np.where(np.arange(40) % 3, 1.0, -0.5), "return_sign": True}
 
 
 @pytest.mark.parametrize("dtype", [None, "float64", "float32", "float16"])
@@ -246,37 +216,23 @@ def test_a_certificate_is_of_the_same_bits(name, dtype, more):
     assert np.array_equal(alone, value)
     assert sum(certificate.settled.values()) == value.size
     assert certificate.bound < 0.5
-
-
-def test_a_certificate_comes_last():
-    value, sign = stablelse.logsumexp(X, 1, **WEIGHTED)
-    certified = stablelse.logsumexp(X, 1, return_certificate=True, **WEIGHTED)
-    assert np.array_equal(certified[0], value, equal_nan=True)
-    assert np.array_equal(certified[1], sign)
-    assert len(certified) == 3
+    if name == "logsumexp" and not more:  # a certificate comes last
+        signed = function(X, 1, dtype=dtype, return_sign=True, return_certificate=True)
+        assert np.array_equal(signed[0], alone)
+        assert signed[2] == certificate
 
 
 @pytest.mark.parametrize("dtype", [None, "float32", "float16"])
-def test_certificates_of_losses(dtype):
-    given = {"reduction": "none", "dtype": dtype}
-    losses, certificate = stablelse.nll(X, LABELS, return_certificate=True, **given)
-    assert np.array_equal(losses, stablelse.nll(X, LABELS, **given))
-    right = -stablelse.log_softmax(X, 1, dtype=dtype)[LABELS, LABELS]
-    assert np.array_equal(losses, right)
-    assert sum(certificate.settled.values()) == len(X)
-    assert stablelse.nll_grad(X, LABELS, dtype=dtype).dtype == np.dtype(dtype or "float64")
-    assert stablelse.nll(X, LABELS, dtype=dtype).dtype == np.dtype(dtype or "float64")
-
-
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_every_loss_and_gradient_has_a_certificate(reduction, smoothing):
-    given = {"reduction": reduction, "label_smoothing": smoothing}
-    loss, certificate = stablelse.nll(X, LABELS, return_certificate=True, **given)
-    assert sum(certificate.settled.values()) == np.size(loss)
-    gradient, certificate = stablelse.nll_grad(X, LABELS, return_certificate=True, **given)
-    assert sum(certificate.settled.values()) == gradient.size
-    assert 0 <= certificate.reference <= gradient.size
+def test_every_loss_and_gradient_has_a_certificate(reduction, smoothing, dtype):
+    given = {"reduction": reduction, "label_smoothing": smoothing, "dtype": dtype}
+    for function in (stablelse.nll, stablelse.nll_grad):
+        value, certificate = function(X, LABELS, return_certificate=True, **given)
+        assert np.array_equal(value, function(X, LABELS, **given))
+        assert value.dtype == np.dtype(dtype or "float64")
+        assert sum(certificate.settled.values()) == np.size(value)
+        assert 0 <= certificate.reference <= np.size(value)
 
 
 def test_what_has_no_certificate_says_so():

@@ -16,29 +16,19 @@ def landmarks(format_):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_there_and_back(name):
+def test_neighbours_are_one_apart(name):
     format_ = find_format(name)
     x = landmarks(format_)
     assert (numbers(ordinals(x, format_), format_) == x).all()
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_neighbours_are_neighbours(name):
-    format_ = find_format(name)
-    x = landmarks(format_)
     x = x[np.abs(x) < format_.largest]
     for step, end in ((-1, -format_.largest), (1, format_.largest)):
         beside = numbers(ordinals(x, format_) + step, format_)
         assert (beside == np.nextafter(x, end)).all()
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_zero_is_the_zeroth(name):
-    format_ = find_format(name)
-    zeros = format_.round(np.array([0.0, -0.0]))
-    assert ordinals(zeros, format_).tolist() == [0, 0]
-    least = np.array([format_.smallest_subnormal, -format_.smallest_subnormal])
-    assert ordinals(least, format_).tolist() == [1, -1]
+    smallest = float(format_.smallest_subnormal)
+    around = np.array([0.0, -0.0, smallest, -smallest])
+    if name == "longdouble":
+        around = np.array([0, -0.0, format_.smallest_subnormal, -format_.smallest_subnormal])
+    assert ordinals(format_.round(around), format_).tolist() == [0, 0, 1, -1]
 
 
 @pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16"])

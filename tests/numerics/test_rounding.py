@@ -11,7 +11,6 @@ from stablelse.numerics.formats import FORMATS, nearest
 from stablelse.numerics.rounding import Approximation, settle
 
 NAMES = list(FORMATS)
-FLOAT64 = FORMATS["float64"]
 
 
 def settled(high, low, error, format_, exponent=0, lowest=0.0):
@@ -62,69 +61,62 @@ def test_what_is_settled_is_nearest_to_all_within_the_bound(
         assert not same(below, above)
 
 
-@pytest.mark.parametrize("low", [2.0**-60, -(2.0**-60)])
-def test_a_midpoint_in_two_words_is_rounded_once(low):
-    # Rounding to float32 on the way would put it on the middle of two bfloat16, then to even.
-    value, is_settled = settled(1 + 2.0**-8, low, 2.0**-80, FORMATS["bfloat16"])
-    assert is_settled
-    assert value == (1 + 2.0**-7 if low > 0 else 1)
-
-
-@pytest.mark.parametrize("lowest", [2.0**-500, -(2.0**-500)])
-@pytest.mark.parametrize(("name", "half"), [("float64", 2.0**-53), ("longdouble", 2.0**-64)])
-def test_the_third_word_breaks_ties(name, half, lowest):
-    format_ = FORMATS[name]
-    if format_.unit_roundoff != half:
-        pytest.skip("longdouble has another significand here")
-    assert not settled(1.0, half, 2.0**-520, format_)[1]
-    value, is_settled = settled(1.0, half, 2.0**-520, format_, lowest=lowest)
-    assert is_settled
-    assert value == format_.dtype.type(1) + (2 * half if lowest > 0 else 0)
-
-
-def test_an_exact_tie_is_rounded_to_even():
-    for high, expected in ((1 + 2.0**-24, 1), (1 + 3 * 2.0**-24, 1 + 2.0**-22)):
-        assert settled(high, 0.0, 0.0, FORMATS["float32"]) == (expected, True)
+_U, _V = 2.0**-24, 2.0**-53
+LARGEST = float(FORMATS["float16"].largest)
 
 
 @pytest.mark.parametrize(
-    ("high", "low", "error"),
+    ("name", "words", "error", "exponent", "expected"),
     [
-        (1 + 2.0**-24, 0.0, 2.0**-70),  # on the midpoint
-        (1 + 2.0**-24, 2.0**-72, 2.0**-70),  # on either side of it
-        (0.0, 0.0, 2.0**-140),  # zero, or a subnormal number
-        (1.0, -(2.0**-26), 2.0**-26),  # below a power of two the numbers are closer
-        (float("nan"), 0.0, 0.0),
-        (float("inf"), 0.0, 0.0),
-        (1.0, 0.0, float("inf")),
-        (1.0, 0.0, float("nan")),
+        # a midpoint in two words is rounded once: by way of float32 it would be a tie
+        ("bfloat16", (1 + 2.0**-8, 2.0**-60), 2.0**-80, 0, 1 + 2.0**-7),
+        ("bfloat16", (1 + 2.0**-8, -(2.0**-60)), 2.0**-80, 0, 1),
+        # the third word breaks ties
+        ("float64", (1.0, _V), 2.0**-520, 0, None),
+        ("float64", (1.0, _V, 2.0**-500), 2.0**-520, 0, 1 + 2 * _V),
+        ("float64", (1.0, _V, -(2.0**-500)), 2.0**-520, 0, 1),
+        # an exact tie goes to the even number
+        ("float32", (1 + _U,), 0.0, 0, 1),
+        ("float32", (1 + 3 * _U,), 0.0, 0, 1 + 2.0**-22),
+        # on a midpoint, and on either side of it
+        ("float32", (1 + _U,), 2.0**-70, 0, None),
+        ("float32", (1 + _U, 2.0**-72), 2.0**-70, 0, None),
+        ("float32", (0.0,), 2.0**-140, 0, None),  # zero, or a subnormal number
+        # just below a power of two the numbers are closer
+        ("float32", (1.0, -(2.0**-26)), 2.0**-26, 0, None),
+        ("float64", (1.0, -(2.0**-54) - 2.0**-90), 2.0**-95, 0, 1 - _V),
+        ("float64", (1.0, -(2.0**-54) + 2.0**-90), 2.0**-95, 0, 1),
+        ("float64", (1.0, -(2.0**-54)), 2.0**-95, 0, None),
+        ("float64", (-1.0, 2.0**-54 + 2.0**-90), 2.0**-95, 0, _V - 1),
+        # overflow
+        ("float16", (65519.9,), 0.01, 0, LARGEST),
+        ("float16", (65520.1,), 0.01, 0, np.inf),
+        ("float16", (65520.0,), 0.01, 0, None),
+        # subnormal numbers are rounded once: to 53 bits first, 1 + 2**-53 units would be 1
+        ("float64", (1.5, 2.0**-54), 2.0**-80, -1074, 2 * 5e-324),
+        ("float64", (2.5, -(2.0**-54)), 2.0**-80, -1074, 2 * 5e-324),
+        ("float64", (2.5,), 2.0**-80, -1074, None),
+        # what is not known
+        ("float32", (np.nan,), 0.0, 0, None),
+        ("float32", (np.inf,), 0.0, 0, None),
+        ("float32", (1.0,), np.inf, 0, None),
+        ("float32", (1.0,), np.nan, 0, None),
     ],
 )
-def test_in_doubt(high, low, error):
-    assert not settled(high, low, error, FORMATS["float32"])[1]
+def test_told_cases(name, words, error, exponent, expected):
+    high, low, lowest = (*words, 0.0, 0.0)[:3]
+    value, is_settled = settled(high, low, error, FORMATS[name], exponent, lowest)
+    assert is_settled is (expected is not None)
+    assert expected is None or value == expected
 
 
-@pytest.mark.parametrize("scale", [1.0, -1.0])
-def test_just_below_a_power_of_two_the_numbers_are_closer(scale):
-    for low, expected in ((2.0**-54 + 2.0**-90, 1 - 2.0**-53), (2.0**-54 - 2.0**-90, 1.0)):
-        found = settled(scale, -scale * low, 2.0**-95, FLOAT64)
-        assert found == (scale * expected, True)
-    assert not settled(scale, -scale * 2.0**-54, 2.0**-95, FLOAT64)[1]
-
-
-def test_overflow_is_settled():
-    largest = FORMATS["float16"].largest
-    assert settled(65519.9, 0.0, 0.01, FORMATS["float16"]) == (largest, True)
-    assert settled(65520.1, 0.0, 0.01, FORMATS["float16"]) == (np.inf, True)
-    assert not settled(65520.0, 0.0, 0.01, FORMATS["float16"])[1]
-
-
-def test_subnormal_numbers_are_rounded_once():
-    # 1 + 2**-53 units of the smallest subnormal number: rounded to 53 bits first, it would be 1.
-    smallest = 5e-324
-    assert settled(1.5, 2.0**-54, 2.0**-80, FORMATS["float64"], -1074) == (2 * smallest, True)
-    assert settled(2.5, -(2.0**-54), 2.0**-80, FORMATS["float64"], -1074) == (2 * smallest, True)
-    assert not settled(2.5, 0.0, 2.0**-80, FORMATS["float64"], -1074)[1]
+@pytest.mark.parametrize("lowest", [2.0**-500, -(2.0**-500)])
+def test_the_third_word_breaks_ties_of_x87(lowest):
+    format_, half = FORMATS["longdouble"], 2.0**-64
+    if format_.unit_roundoff != half:
+        pytest.skip("longdouble has another significand here")
+    found = settled(1.0, half, 2.0**-520, format_, lowest=lowest)
+    assert found == (1 + np.longdouble(2 * half if lowest > 0 else 0), True)
 
 
 @pytest.mark.parametrize("name", NAMES)
