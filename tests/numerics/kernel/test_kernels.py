@@ -55,7 +55,7 @@ def test_all_kernels_have_the_bits_of_the_reference(family, dtype, by):
         pytest.importorskip("flint")
     if not FAMILIES[family].suits(format_):
         pytest.skip("a family of other formats")
-    for x, b in FAMILIES[family].stacks(format_, 100, rng_of(7, family, dtype), 700, parts=12):
+    for x, b in FAMILIES[family].stacks(format_, 40, rng_of(7, family, dtype), 700, parts=6):
         if x.dtype != format_.dtype:
             pytest.skip("for the reference alone")
         if b is not None:
