@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from stablelse.analysis import Displayed
 from stablelse.analysis import Place as Place
-from stablelse.numerics.formats import Array
+from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas import Evaluation, Method
 from stablelse.numerics.functions import Function, LossFunction
 
@@ -205,3 +205,31 @@ class Steps(_View):
 
 class Errors(_View):
     """Every method's error beside its bound, and the condition number, as ``--errors`` does."""
+
+
+class FormatLimits(NamedTuple):
+    """The limits of a format, as numbers of it; `subnormal_threshold` is a real number."""
+
+    format: str
+    significand_bits: int
+    unit_roundoff: float
+    largest: Any
+    smallest_normal: Any
+    smallest_subnormal: Any
+    overflow_threshold: Any
+    underflow_threshold: Any
+    subnormal_threshold: float
+    has_infinity: bool
+
+
+@dataclass(frozen=True)
+class Limits(Displayed):
+    """The limits of several formats."""
+
+    formats: tuple[FormatLimits, ...]
+
+
+def limits(formats: Sequence[Format]) -> Limits:
+    """Compute the limits of formats from the formats themselves."""
+    rows = ((f.name, *(getattr(f, name) for name in FormatLimits._fields[1:])) for f in formats)
+    return Limits(tuple(map(FormatLimits._make, rows)))

@@ -508,11 +508,6 @@ class StreamState:
         """The best value in the first of the formats."""
         return self.sides[0].best()[0]
 
-    @property
-    def is_kept(self) -> bool:
-        """Whether every value is certified."""
-        return all(side.best()[1].settled for side in self.sides)
-
     def settle(self, parts: _Parts) -> None:
         """Prove certified values that are still in doubt, by reading the numbers twice more.
 

@@ -1,6 +1,6 @@
 """The limits of the formats."""
 
-from stablelse.analysis.limits import limits
+from stablelse.analysis.results import limits
 from stablelse.cli.emit import emit
 from stablelse.cli.input import find_formats
 from stablelse.cli.options import Request

@@ -8,8 +8,7 @@ from math import inf, isnan
 import numpy as np
 from rich.text import Text
 
-from stablelse.analysis.limits import Limits
-from stablelse.analysis.results import Comparison, MethodResult
+from stablelse.analysis.results import Comparison, Limits, MethodResult
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.render.layout import grid, hanging, picture
 from stablelse.render.notation import ASCII, Glyphs

@@ -12,7 +12,7 @@ import stablelse
 from stablelse.analysis import Displayed
 from stablelse.analysis.demo import demo
 from stablelse.analysis.likelihood import LabelledTally
-from stablelse.analysis.limits import limits
+from stablelse.analysis.results import limits
 from stablelse.numerics.formats import find_format
 from stablelse.numerics.formulas import Method, candidates
 from stablelse.numerics.functions import LossFunction
