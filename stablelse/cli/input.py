@@ -196,7 +196,7 @@ def only(stacks: Iterator[Vectors], complaint: str, hint: str | None = None) -> 
 
 def _argument(request: Request, dtype: str) -> Vectors:
     """Return the vector that is given as arguments."""
-    values = parse_numbers(request.numbers or [], dtype=dtype)
+    values = parse_numbers(request.numbers or [], dtype=dtype, note=NOTES.note)
     block = Block(values[np.newaxis], "the vector given", 0)
     (block,) = prepared(request, iter([block]), dtype)
     vector = Vectors(block.values, "", 1, By.ALL, False, None)

@@ -15,6 +15,7 @@ from stablelse.readers.blocks import (
     Array,
     Block,
     By,
+    Note,
     ReadError,
     ReadOptions,
     choose_columns,
@@ -22,7 +23,7 @@ from stablelse.readers.blocks import (
     quoted,
     unique_keys,
 )
-from stablelse.readers.literals import BadLiteralError, is_missing, number_reader
+from stablelse.readers.literals import UNDERFLOWED, BadLiteralError, is_missing, number_reader
 from stablelse.readers.sources import Source
 from stablelse.readers.text import MAX_LINE_BYTES, pieces_of
 
@@ -193,7 +194,9 @@ class _Rows:
         self._source = source
         self._options = options
         self._path = _path(options.key or "")
-        self._read_number = number_reader(options.dtype, words=options.words)
+        self._read_number = number_reader(
+            options.dtype, words=options.words, underflowed=self._underflowed
+        )
         self._is_float64 = np.dtype(options.dtype) == np.float64
         self._line = 1
         self._offset = 0
@@ -212,6 +215,10 @@ class _Rows:
             if self._rows and (is_full or width != len(self._rows[0][0])):
                 yield self._block()
             self._rows.append(row)
+
+    def _underflowed(self, literal: str) -> None:
+        text = f"a number {UNDERFLOWED}: {quoted(literal)}"
+        self._options.notify([Note(text, f"{self._source}, line {self._line}")])
 
     def rest(self) -> Iterator[Block]:
         """Yield the last block, or raise the error that there was no vector at all."""
@@ -298,6 +305,8 @@ class _Rows:
         if self._is_float64 and set(map(type, cells)) == {Literal}:
             values = np.fromiter(map(float, cells), np.float64, len(cells))
             if not np.isinf(values).any():  # else one of them may have overflowed
+                for place in np.flatnonzero(values == 0):  # or underflowed
+                    self._read_number(cells[place])
                 return values, missing
         numbers = []
         for index, cell in enumerate(cells):

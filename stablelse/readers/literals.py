@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.readers.blocks import Array, ReadError, quoted
+from stablelse.readers.blocks import Array, Note, ReadError, quoted
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,6 +28,12 @@ SPELLINGS = str.maketrans({"\u2212": "-", "\u221e": "inf", "d": "e", "D": "e"})
 
 #: How Microsoft's C library wrote what is not finite, with zeros up to the digits asked for.
 _NOT_FINITE = re.compile(r"([+-]?)1[.,]#(?:(INF)|IND|[QS]NAN)0*", re.IGNORECASE)
+
+#: How a literal begins that is not zero, and may be read as zero.
+_NOT_ZERO = re.compile(r"[-+]?[0.]*[1-9]")
+
+#: What is noted of it.
+UNDERFLOWED = "underflowed to 0 while it was read, before any formula ran"
 
 #: What a mask may say for 1 and 0, whatever the case of its letters.
 _WORDS = dict.fromkeys(("true", "t", "yes", "y", "on"), 1.0)
@@ -111,11 +117,15 @@ def looks_numeric(literal: str) -> bool:
 
 
 def number_reader(
-    dtype: npt.DTypeLike, decimal: str = ".", words: bool = False
+    dtype: npt.DTypeLike,
+    decimal: str = ".",
+    words: bool = False,
+    underflowed: Callable[[str], None] = lambda literal: None,
 ) -> Callable[[str], Any]:
     """Return the function that reads one literal, or raises a BadLiteralError.
 
     It accepts what ``float`` accepts, in ASCII without underscores, and `SPELLINGS` and `words`.
+    `underflowed` is called with a literal that is too small, and is read as 0.
     """
     scalar_type: Callable[[str], Any] = np.dtype(dtype).type
     is_float64 = np.dtype(dtype) == np.float64
@@ -123,10 +133,7 @@ def number_reader(
     def read_number(literal: str) -> Any:
         if words and (value := word_value(literal)) is not None:
             return value
-        if len(literal) > MAX_LITERAL:
-            what = f"{quoted(literal[:12])}... has {len(literal):,} characters"
-            fix = f"a number has at most {MAX_LITERAL:,}; is a delimiter missing?"
-            raise BadLiteralError("", what, fix)
+        _check_length(literal)
         number = literal.strip().translate(SPELLINGS)
         if decimal == "," and "." in number and not _NOT_FINITE.fullmatch(literal.strip()):
             raise _not_a_number(literal, "with --decimal , a period is not a decimal sign")
@@ -145,16 +152,32 @@ def number_reader(
                 value = scalar_type(number)
         if abs(value) == math.inf and any(map(str.isdigit, number)):
             raise _overflow(literal, value, dtype)
+        if value == 0 and _NOT_ZERO.match(number):
+            underflowed(literal.strip())
         return value
 
     return read_number
 
 
+def _check_length(literal: str) -> None:
+    if len(literal) > MAX_LITERAL:
+        what = f"{quoted(literal[:12])}... has {len(literal):,} characters"
+        fix = f"a number has at most {MAX_LITERAL:,}; is a delimiter missing?"
+        raise BadLiteralError("", what, fix)
+
+
 def parse_numbers(
-    tokens: Sequence[str], source: str = "arguments", dtype: npt.DTypeLike = "float64"
+    tokens: Sequence[str],
+    source: str = "arguments",
+    dtype: npt.DTypeLike = "float64",
+    note: Callable[[Note], None] = lambda note: None,
 ) -> Array:
     """Read numbers that were given one by one, as on a command line; errors name their source."""
-    read_number = number_reader(dtype)
+
+    def underflowed(literal: str) -> None:
+        note(Note(f"number {index + 1}: {quoted(literal)} {UNDERFLOWED}", source))
+
+    read_number = number_reader(dtype, underflowed=underflowed)
     values = np.empty(len(tokens), dtype)
     for index, token in enumerate(tokens):
         try:

@@ -39,6 +39,7 @@ from stablelse.readers.literals import (
     MAX_LITERAL,
     SPELLINGS,
     SPREADSHEET_ERROR,
+    UNDERFLOWED,
     BadLiteralError,
     is_missing,
     looks_numeric,
@@ -88,6 +89,10 @@ _OTHER_BLANKS = [c for c in map(chr, range(0x3001)) if c.isspace() and c not in 
 
 #: A line that begins JSON, and is not a number with a bracket too many.
 _LIKE_JSON = re.compile(r'\s*(\{\s*("|$)|\[\s*($|[\[{"\]0-9-].*[\]},]\s*$))')
+
+#: In a literal that may be too small for its format; one pattern a letter is fast to look for.
+_TINY = [re.compile(rf"{letter}[-\u2212](?:[3-9]\d\d|\d{{4}})") for letter in "eEdD"]
+_TINY.append(re.compile("0" * 300))
 
 _USE_HEADER = "use --header if these are column names"
 
@@ -296,17 +301,24 @@ def _parsed(
 
 
 def _read(piece: Piece, layout: Layout, values: Array | None) -> tuple[Array, Mask | None]:
-    """Read what pyarrow has not, and look at every inf."""
+    """Read what pyarrow has not, and look at every inf, and 0 where it may have been a number."""
     if values is None:
         values = _read_fast(piece.text, layout)
     if values is None:
         return _read_cells(piece.content(), layout)
-    infinite = np.flatnonzero(np.isinf(values).any(axis=1))
-    if infinite.size:
-        # Each inf was either written so or is a literal that overflowed: only its cell tells.
+    # Each inf was either written so or is a literal that overflowed: only its cell tells.
+    infinite = np.isinf(values).any(axis=1)
+    zero = (values == 0).any(axis=1)
+    zero &= bool(zero.any()) and _may_be_tiny(piece.text)
+    if infinite.any() or zero.any():
         lines = list(piece.content())
-        _read_cells((lines[row] for row in infinite.tolist()), layout)
+        zero[zero] = [_may_be_tiny(lines[row].text) for row in np.flatnonzero(zero)]
+        _read_cells((lines[row] for row in np.flatnonzero(infinite | zero)), layout)
     return values, None
+
+
+def _may_be_tiny(text: str) -> bool:
+    return any(pattern.search(text) for pattern in _TINY)
 
 
 def _plain(text: str, layout: Layout) -> str | None:
@@ -379,7 +391,12 @@ def _read_fast(text: str, layout: Layout) -> Array | None:
 def _read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, Mask | None]:
     """Return the wanted numbers of lines, and where one is missing: this defines a text."""
     options, positions = layout.options, layout.columns.positions
-    read_number = number_reader(layout.dtype, options.decimal, options.words)
+
+    def underflowed(literal: str) -> None:
+        text = f"a number {UNDERFLOWED}: {quoted(literal)}"
+        options.notify([Note(text, f"{layout.source}, line {line.number}")])
+
+    read_number = number_reader(layout.dtype, options.decimal, options.words, underflowed)
     numbers: list[Any] = []
     missing: list[int] = []
     for line in lines:
@@ -495,7 +512,7 @@ def _detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> 
     ):
         what = f"line {first.number} is 0 to {width - 1}"
         notes.append(Note(f"{what}; if these are column names, use --header", source))
-    options = options._replace(gauge=None, note=None)
+    options = options._replace(gauge=None)
     return Layout(source, options, delimiter, columns, first.number, width, is_closed, tuple(notes))
 
 

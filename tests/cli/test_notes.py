@@ -138,6 +138,33 @@ def test_rows_without_numbers_are_left_out_and_reported(command, run):
     assert note.endswith("2 vectors have no numbers and are left out, first 2")
 
 
+TOO_SMALL = {
+    b"1,2\n3,1e-400\n0,0\n": "line 2, a number underflowed to 0 while it was read",
+    b"0\n-1E-999\n0\n": "line 2, a number underflowed",
+    b"0." + b"0" * 400 + b"1\n0e-999\n": "line 1, a number underflowed",
+    b"[1, 1e-400]\n[0, 3]\n": "line 1, a number underflowed",
+    b'["1e-400", 3]': "line 1, a number underflowed",
+    b"0\n0e-400\n1e-320\n0.0e999\n": None,
+}
+
+
+@pytest.mark.parametrize("stdin", TOO_SMALL)
+def test_a_number_that_is_read_as_zero_is_reported(stdin, run):
+    done = run("lse -q --by all", stdin=stdin)
+    (note,) = done.notes if TOO_SMALL[stdin] else (None,)
+    assert done.code == 0
+    assert note is None or TOO_SMALL[stdin] in note
+    assert bool(done.notes) is bool(note)
+
+
+def test_an_argument_that_is_read_as_zero_is_reported(run):
+    (note,) = run("lse 1 1e-400 -q").notes
+    assert note == "arguments, number 2: '1e-400' " + (
+        "underflowed to 0 while it was read, before any formula ran"
+    )
+    assert run("lse 1e-400 1 -q --dtype longdouble").notes == ()
+
+
 @pytest.mark.parametrize("command", ["lse", "softmax", "log-softmax"])
 def test_a_value_alone_says_what_does_not_fit(command, run):
     done = run(command, "1", "-70000", "--dtype", "float16", "-q")
