@@ -13,7 +13,7 @@ from stablelse.analysis.peers import Outcome, PeerComparison, PeerResult, Task
 from stablelse.render.layout import grid, hanging, picture
 from stablelse.render.notation import Glyphs
 from stablelse.render.numbers import place_text, vector_text
-from stablelse.render.words import ulps_number, ulps_text
+from stablelse.render.words import counted, ulps_number, ulps_text
 
 TASK_NAMES: dict[Task, str] = {
     Task.LOGSUMEXP: "log-sum-exp",
@@ -43,9 +43,9 @@ _STYLES: dict[Outcome, str] = {
 @picture
 def peer_picture(comparison: PeerComparison, glyphs: Glyphs, width: int) -> Iterator[Text]:
     """Yield for each format a title, a row per library, and what was called."""
-    of = "1 vector" if comparison.vectors == 1 else f"{comparison.vectors:,} vectors"
+    of = counted(comparison.vectors, "vector")
     if comparison.n is not None:
-        numbers = f"{comparison.n:,} number{'s' * (comparison.n != 1)}"
+        numbers = counted(comparison.n, "number")
         of = numbers if comparison.vectors == 1 else f"{of} of {numbers}"
     source = f"{comparison.source}: " if comparison.source else ""
     function = TASK_NAMES[comparison.function]
@@ -182,9 +182,10 @@ def _given_text(result: PeerResult, task: Task, element: int | None, glyphs: Gly
         return f"{glyphs.number(value[0])}, sign {glyphs.number(value[1])}"
     if worst.element is None:
         return glyphs.number(worst.value)
+    name = "log p" if task is Task.LOG_SOFTMAX else "p"
     if result.outcome is Outcome.RIGHT and element is not None and value is not None:
-        return f"x_{element}: {glyphs.number(value[element - 1])}"
-    return f"x_{worst.element}: {glyphs.number(worst.value)}"
+        return f"{name}_{element} = {glyphs.number(value[element - 1])}"
+    return f"{name}_{worst.element} = {glyphs.number(worst.value)}"
 
 
 def _outcome_text(result: PeerResult) -> str:

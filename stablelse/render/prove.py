@@ -22,7 +22,7 @@ from stablelse.render.notation import (
 )
 from stablelse.render.numbers import json_number, number_text, place_text
 from stablelse.render.records import field_names, input_record, record
-from stablelse.render.words import FUNCTION_NAMES, VERDICT_WORDS, shift_text, ulps_text
+from stablelse.render.words import FUNCTION_NAMES, VERDICT_WORDS, counted, shift_text, ulps_text
 
 #: What leads to a line: on a screen as it stands, in LaTeX with what is in braces in dollars.
 _RULES: dict[Rule, str] = {
@@ -139,8 +139,8 @@ def _heading(proof: Proof) -> str:
 
 def _setting(proof: Proof, result: FormatProof, glyphs: Glyphs) -> str:
     """Return on what numbers, with what shift, and in what format."""
-    plural = "number" if proof.n == 1 else "numbers"
-    return f"{proof.n:,} {plural}, a = {shift_text(result, glyphs)}, in {result.format}"
+    numbers = counted(len(result.x), "number")
+    return f"{numbers}, a = {shift_text(result, glyphs)}, in {result.format}"
 
 
 def _title(proof: Proof, result: FormatProof | None, glyphs: Glyphs) -> str:

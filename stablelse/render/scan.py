@@ -22,7 +22,7 @@ from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import number_text, row_text
 from stablelse.render.records import cell, field_names, record
 from stablelse.render.sweep import MARKS
-from stablelse.render.words import FUNCTION_NAMES, RESULT_WORDS, VERDICT_WORDS, ulps_text
+from stablelse.render.words import FUNCTION_NAMES, RESULT_WORDS, VERDICT_WORDS, counted, ulps_text
 
 #: The longest bar of a chart; how many lines the table, the troubles and the bars take together on
 #: one screen, and how many bars there are at least.
@@ -184,13 +184,9 @@ def _edge_text(value: float) -> str:
     return number_text(round(value, 2))
 
 
-def _vectors_text(count: int) -> str:
-    return f"{count:,} vector{'' if count == 1 else 's'}"
-
-
 def _title(scan: Scan) -> str:
-    numbers = f"{scan.elements:,} number{'' if scan.elements == 1 else 's'}"
-    text = f"{FUNCTION_NAMES[scan.function]} of {_vectors_text(scan.rows)}, {numbers}"
+    numbers = f"{counted(scan.rows, 'vector')}, {counted(scan.elements, 'number')}"
+    text = f"{FUNCTION_NAMES[scan.function]} of {numbers}"
     return f"{scan.source}: {text}" if scan.source else text
 
 
@@ -224,7 +220,7 @@ def failure_text(failure: Failure, scan: Scan) -> str:
     return (
         f"{condition.text}: {result.format} {result.method}, "
         f"{_verdict_text(first.verdict, scan.max_ulp)} on {result.vectors(first.verdict):,} of "
-        f"{_vectors_text(scan.rows)}; first "
+        f"{counted(scan.rows, 'vector')}; first "
         f"{_witness_text(first, result, scan, ASCII, first.source)}"
     )
 

@@ -17,7 +17,7 @@ from stablelse.numerics.formats import FORMATS, context
 from stablelse.render.layout import hanging, named_grid, picture
 from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import number_text, place_text, rough_text
-from stablelse.render.words import FUNCTION_NAMES, VERDICT_WORDS, method_name, ulps_number
+from stablelse.render.words import FUNCTION_NAMES, VERDICT_WORDS, counted, method_name, ulps_number
 
 #: What the marks of a map mean.
 LEGEND = VERDICT_WORDS | {Verdict.RIGHT: f"right (at most {DIGIT} ulp off)"}
@@ -27,7 +27,7 @@ MOTIONS: dict[Motion, tuple[str, str]] = {
     Motion.SCALE: ("stretched", "t x"),
 }
 
-_TITLE = "{function} of {n:,} {numbers}, {motion}: {moved} for t from {start} to {end}"
+_TITLE = "{function} of {numbers}, {motion}: {moved} for t from {start} to {end}"
 _NOTES = (
     "Results are compared with the exact ones for {moved} rounded to the format. Tried: {tried}."
 )
@@ -64,8 +64,7 @@ def sweep_title(sweep: Sweep, minus: str = "-") -> str:
     motion, moved = MOTIONS[sweep.motion]
     title = _TITLE.format(
         function=FUNCTION_NAMES[sweep.function],
-        n=sweep.n,
-        numbers="number" if sweep.n == 1 else "numbers",
+        numbers=counted(sweep.n, "number"),
         motion=motion,
         moved=moved,
         start=number_text(sweep.start).replace("-", minus),
