@@ -229,9 +229,7 @@ class RunningLoss:
     def reduced(self, reduction: str) -> Any:
         """Return the mean or the sum of all losses so far."""
         divisor = self._divisor if reduction == "mean" else Fraction(1)
-        if self._special or not divisor:
-            return self._format.round(np.float64(self._special if divisor else np.nan))[()]
-        value = _rounded(self._total, self._error, divisor, self._format)
+        value = _rounded(self._total, self._error, self._special, divisor, self._format)
         if value is None and self._only is not None:
             value, _ = _reduced(self._only._replace(divisor=divisor))
         return nearest(self._total / divisor, self._format) if value is None else value
@@ -265,15 +263,12 @@ def _reduced(inputs: LossInputs) -> tuple[Any, Certificate]:
     ledger, format_, divisor = Ledger(), inputs.format, inputs.divisor
     for rung in inputs.rungs:
         total, error, special = _summed(inputs, rung)
-        if special or not divisor:  # an infinite loss, or NaN: there is nothing to round
-            ledger.enter(Rung.CONVENTION, 1)
-            value = format_.round(special * np.sign(divisor.numerator) if divisor else np.nan)[()]
-            break
-        value = _rounded(total, error, divisor, format_)
+        value = _rounded(total, error, special, divisor, format_)
         if value is not None:
+            is_nothing = bool(special) or not divisor
             relative = min(error / abs(total), Fraction(1)) if total else Fraction(0)
             ulps = float(relative) / format_.unit_roundoff
-            ledger.enter(rung, 1, ulps)
+            ledger.enter(Rung.CONVENTION if is_nothing else rung, 1, ulps)
             break
     else:
         ledger.enter(Rung.DECIMAL, 1)
@@ -281,8 +276,13 @@ def _reduced(inputs: LossInputs) -> tuple[Any, Certificate]:
     return value, ledger.close(inputs.rungs[0])
 
 
-def _rounded(total: Fraction, error: Fraction, divisor: Fraction, format_: Format) -> Any:
+def _rounded(
+    total: Fraction, error: Fraction, special: float, divisor: Fraction, format_: Format
+) -> Any:
     """Return what all numbers within the error round to, over a divisor, if that is one number."""
+    if special or not divisor:  # an infinite loss, or NaN: there is nothing to round
+        sign = (divisor > 0) - (divisor < 0)
+        return format_.round(special * sign if divisor else np.nan)[()]
     low, high = (nearest(end / divisor, format_) for end in (total - error, total + error))
     return low if low == high or (np.isnan(low) and np.isnan(high)) else None
 
