@@ -18,7 +18,7 @@ from stablelse.numerics import kernel, threads
 from stablelse.numerics.certificate import Certificate, Ledger, Rung
 from stablelse.numerics.formats import FORMATS, Array, Format, format_of
 from stablelse.numerics.inputs import known_format, numbers
-from stablelse.numerics.rows import Results, Rows, stacked, without_terms
+from stablelse.numerics.rows import Results, Rows, Stack, without_terms
 
 _LOGSUMEXP, _SOFTMAX, _LOG_SOFTMAX = range(3)
 NAMES = ("logsumexp", "softmax", "log_softmax")
@@ -198,7 +198,7 @@ def _settle_rest(
 
 
 def _settle_direct(function: int, x: Array, axis: int | None, y: Array, doubtful: Array) -> None:
-    rows = Rows(stacked(x, axis), x.dtype)
+    rows = Rows(Stack(x.shape, axis).rows(x), x.dtype)
     _settle_rest(function, rows, y.reshape(rows.x.shape if function else len(rows.x)), doubtful)
 
 

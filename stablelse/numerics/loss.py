@@ -505,12 +505,10 @@ def _gradient_in_words(
     flat_low = left + (flat_low - t_low)
     flat_error += 2 * _TOTAL_ERROR * abs(t_high) + _TINY + 2.0**-52 * abs(flat_low)
     is_sum = t_high != 0
-    flat_error[:, ~((s[0] == 0) | _is_moderate(s[0]))] = np.inf
-    if inputs.targets.is_signed:  # T may cancel
-        flat_error[is_sum] = np.inf
     parts = (total, high), (flat_low, low), (0.0, 0.0), (flat_error, error), (0, exponent)
     words = Approximation(*(np.where(is_sum, *pair) for pair in parts))
-    words.error[flat_error == np.inf] = np.inf
+    is_lost = ~((s[0] == 0) | _is_moderate(s[0]))
+    words.error[is_lost | (is_sum & inputs.targets.is_signed)] = np.inf  # where T may cancel, too
     is_nothing = np.broadcast_to(known.is_nothing, total.shape)
     value, settled, _ = settle(words, inputs.format, is_nothing)
     settled = (settled & np.isfinite(words.error) & known.is_held) | is_nothing

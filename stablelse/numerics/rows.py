@@ -225,11 +225,6 @@ def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         raise ValueError("out is read-only")
 
 
-def stacked(x: Array, axis: Axis) -> Array:
-    """Return the vectors along axes of an array as rows, without a copy where that can be."""
-    return Stack(x.shape, axis).rows(x)
-
-
 class Stack:
     """An array seen as a stack of vectors, shape (m, n), along one or several of its axes."""
 

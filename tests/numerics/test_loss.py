@@ -328,6 +328,18 @@ def test_complaints(name, args, options, kind, message):
         getattr(stablelse, name)(*args, **options)
 
 
+def test_logits_that_no_words_hold():
+    x, labels = [[1e308, 0.0], [1.0, 2.0]], [1, 0]
+    assert stablelse.nll(x, labels, reduction="sum") == 1e308
+    assert stablelse.nll(x, labels, weight=[1.0, 2.0**-1020], reduction="sum") == float(
+        oracle.as_mpf(1e308) * mpmath.mpf(2) ** -1020 + true_losses([[1.0, 2.0]], [0])[0]
+    )
+    # p vanishes beside t, which is a tie of float16
+    t = 1 + 3 * 2.0**-11
+    options = {"reduction": "sum", "dtype": "float16"}
+    assert stablelse.nll_grad([0.0, -1e300], [0.0, t], **options)[1] == -(1 + 2.0**-10)
+
+
 @pytest.mark.parametrize("t", [0.0, 0.25])
 def test_equal_logits_next_to_a_tie_of_the_gradient(t):
     # T / 3 - t is the middle of 1 + 2**-10 and 1 + 2**-9, but for a term of exp(-1e300).
