@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from itertools import groupby, pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -207,8 +207,7 @@ class _Part:
             rows = [("y",)]
         tables = []
         for facts in shown:
-            columns = _Columns(self, facts, *try_)
-            within = columns.all(elements, rows)
+            within = _Method(self, facts, *try_).columns(elements, rows)
             if facts is shown[0]:
                 within = [*self._labels(elements, rows, facts.result, try_[0]), *within]
             style = VERDICT_STYLES[facts.result.verdict]
@@ -278,148 +277,129 @@ class _Part:
             yield hanging(UNPROVED.format(self.bound), self.width, 3)
 
 
-class _Columns(NamedTuple):
-    """The columns of one method."""
+class _Method:
+    """The columns of one method, with so many digits of cells and of results."""
 
-    part: _Part
-    facts: Facts
-    cells: int
-    results: int
-    words: _Words
+    def __init__(self, part: _Part, facts: Facts, cells: int, results: int, words: _Words) -> None:
+        self.part, self.facts, self.result, self.glyphs = part, facts, facts.result, part.glyphs
+        self.cells, self.results, self.words = cells, results, words
+        self.evaluation = self.result.evaluation
+        self.function, self.x = part.comparison.function, part.comparison.x
+        #: The columns below which the results of the vector stand: of what is added up, and of
+        #: the last one, if it is one number.
+        self.terms = "t" if self.evaluation and "t" in self.evaluation.results else "e"
+        self.last = "g" if self.function is LossFunction.LOSS else self.terms
 
-    @property
-    def result(self) -> MethodResult:
-        """What the method computed."""
-        return self.facts.result
-
-    def all(
+    def columns(
         self, elements: Sequence[int | None], rows: Sequence[tuple[str, ...]]
     ) -> list[tuple[str, list[Text]]]:
         """Return a heading and cells for each result that the formula has per element."""
-        result, evaluation = self.result, self.result.evaluation
-        function, has_exact = self.part.comparison.function, self.part.has_exact_row
-        is_vector, is_gradient = bool(np.ndim(result.value)), function is LossFunction.GRADIENT
-        values = [self.value(i) if is_vector and i is not None else Text() for i in elements]
+        has_exact, is_vector = self.part.has_exact_row, bool(np.ndim(self.result.value))
+        operations = self.evaluation.operations if self.evaluation else ()
         columns = []
-        for operation in evaluation.operations if evaluation else ():
-            symbol = operation.symbol
-            if evaluation is None or symbol not in evaluation.per_element or symbol in "xb":
-                continue
-            is_culprit = any(f.symbol == symbol and not f.harmless for f in result.findings)
-            if (
-                symbol == "e" != self.term_symbol
-                and self.words is not _Words.ALL
-                and not is_culprit
-            ):
-                continue  # its product with the weight says enough where there is little room
-            if symbol == "p" and is_gradient and self.words is _Words.NONE:
-                continue  # there is little room, and the gradient is p, or p - 1 at the label
-            cells = [Text() if index is None else self.cell(symbol, index) for index in elements]
-            below = [self.scalar(symbol, names) for names in rows]
-            below += [self.exact() if symbol == self.total_symbol else Text()] * has_exact
+        for symbol in (
+            op.symbol for op in operations if op.per_element and self.is_shown(op.symbol)
+        ):
+            cells = [Text() if i is None else self.cell(symbol, i) for i in elements]
+            cells += [self.scalar(symbol, names) for names in rows]
+            cells += [self.exact() if symbol == self.last else Text()] * has_exact
             is_short = symbol == "g" and self.words is _Words.NONE
-            heading = "log p" if is_short else symbol_text(result, symbol, self.part.glyphs)
-            columns.append((heading, cells + below))
-        if evaluation is None or is_gradient:
-            last = [self.value(0) if names in (("y",), ("loss",)) else Text() for names in rows]
-            last += [self.exact()] * has_exact
-            columns.append((RESULT_WORDS[function], values + last))
+            heading = "log p" if is_short else symbol_text(self.result, symbol, self.glyphs)
+            columns.append((heading, cells))
+        if self.evaluation is None or self.function is LossFunction.GRADIENT:
+            cells = [self.value(i) if is_vector and i is not None else Text() for i in elements]
+            cells += [self.value(0) if names in (("y",), ("loss",)) else Text() for names in rows]
+            cells += [self.exact()] * has_exact
+            columns.append((RESULT_WORDS[self.function], cells))
         return columns
 
-    @property
-    def total_symbol(self) -> str:
-        """The column in which the result stands, if it is one number."""
-        return "g" if self.part.comparison.function is LossFunction.LOSS else self.term_symbol
-
-    @property
-    def term_symbol(self) -> str:
-        """The column of what is added up, below which the results of the vector stand."""
-        evaluation = self.result.evaluation
-        return "t" if evaluation is not None and "t" in evaluation.results else "e"
+    def is_shown(self, symbol: str) -> bool:
+        """Whether the results of an operation have a column: there are few in little room."""
+        if symbol == "e" != self.terms and self.words is not _Words.ALL:
+            # Its product with the weight says enough, unless it did harm.
+            return any(f.symbol == symbol and not f.harmless for f in self.result.findings)
+        if symbol == "p" and self.words is _Words.NONE:
+            # The gradient is p, or p - 1 at the label.
+            return self.function is not LossFunction.GRADIENT
+        return symbol not in "xb"
 
     def cell(self, symbol: str, index: int) -> Text:
-        """Return one result, with what happened to it."""
-        result, evaluation = self.result, self.result.evaluation
+        """Return one result for an element, with what happened to it."""
+        finding = _found_at(self.result, symbol, index)
+        assert self.evaluation is not None
+        is_result = symbol == self.evaluation.operations[-1].symbol
+        if finding is None and is_result and isinstance(self.function, Function):
+            return self.value(index)
+        return self.shown(symbol, index, finding)
+
+    def shown(self, symbol: str, index: int, finding: Finding | None) -> Text:
+        """Return the result of an operation, and in words what was found there."""
+        evaluation, glyphs = self.evaluation, self.glyphs
         assert evaluation is not None
         value = evaluation.results[symbol][index]
-        finding = _found_at(result, symbol, index)
-        if finding is not None:
-            return self._flagged(finding, index)
-        is_result = symbol == evaluation.operations[-1].symbol and symbol in evaluation.per_element
-        if is_result and isinstance(self.part.comparison.function, Function):
-            return self.value(index)
-        return Text(self.part.glyphs.number(value, self.cells), self.style(value, index))
+        text = glyphs.number(value, self.cells)
+        if finding is None:
+            return Text(text, self.style(value, index))
+        is_mild = finding.harmless or finding.kind in LOSSES
+        if self.words is _Words.NONE or (is_mild and self.words is _Words.HARM):
+            words = ""
+        elif finding.kind in CONSEQUENCES:
+            operation = next(op for op in evaluation.operations if op.symbol == symbol)
+            operands = evaluation.operands(operation, index)
+            words = f" = {operation_text(operation.kind, operands, glyphs)}"
+            for sign in ("/", glyphs.times):
+                words = words.replace(f" {sign} ", sign)
+        else:
+            words = f" {KIND_WORDS[finding.kind]}"
+        return Text(text + words, _HARMLESS if is_mild else _HARMFUL)
 
     def style(self, value: Any, index: int) -> str:
         """Return the style of a number: red if it is not finite and should be."""
-        x = self.part.comparison.x
-        by_right = (
-            self.result.verdict is Verdict.RIGHT or not np.isfinite(x[index : index + 1]).all()
-        )
-        return "" if np.isfinite(value) or by_right else "red"
-
-    def _flagged(self, finding: Finding, index: int) -> Text:
-        evaluation, glyphs = self.result.evaluation, self.part.glyphs
-        assert evaluation is not None
-        operation = next(op for op in evaluation.operations if op.symbol == finding.symbol)
-        number = self.part.glyphs.number(evaluation.results[finding.symbol][index], self.cells)
-        operands = evaluation.operands(operation, index)
-        is_mild = finding.harmless or finding.kind in LOSSES
-        if self.words is _Words.NONE or (is_mild and self.words is _Words.HARM):
-            text = number
-        elif finding.kind not in CONSEQUENCES:
-            text = f"{number} {KIND_WORDS[finding.kind]}"
-        else:
-            made_of = operation_text(operation.kind, operands, glyphs)
-            for sign in ("/", glyphs.times):
-                made_of = made_of.replace(f" {sign} ", sign)
-            text = f"{number} = {made_of}"
-        return Text(text, _HARMLESS if is_mild else _HARMFUL)
+        is_odd = not np.isfinite(value) and self.result.verdict is not Verdict.RIGHT
+        return "red" if is_odd and np.isfinite(self.x[index : index + 1]).all() else ""
 
     def value(self, index: int) -> Text:
         """Return an entry of the result, its wrong digits coloured or in brackets."""
-        result, part = self.result, self.part
-        value, right = np.atleast_1d(result.value)[index], int(self.facts.right[index])
-        text = part.glyphs.number(value, self.results)
-        lossy = result.verdict in (Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
+        verdict = self.result.verdict
+        value, right = np.atleast_1d(self.result.value)[index], int(self.facts.right[index])
+        text = self.glyphs.number(value, self.results)
         if not np.isfinite(value):
             return Text(text, self.style(value, index))
-        if not lossy or right >= min(all_digits(part.format), self.results):
+        is_lossy = verdict in (Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
+        if not is_lossy or right >= min(all_digits(self.facts.format), self.results):
             return Text(text)
         good, wrong, exponent = split_digits(text, right)
         if not wrong.strip(".0") and good:
             return Text(text)
-        if part.marked:
+        if self.part.marked:
             return Text(f"{good}[{wrong}]{exponent}")
-        return Text.assemble(good, (wrong, VERDICT_STYLES[result.verdict]), exponent)
+        return Text.assemble(good, (wrong, VERDICT_STYLES[verdict]), exponent)
 
     def scalar(self, column: str, names: tuple[str, ...]) -> Text:
         """Return the cell below a column; the results of the vector are below the terms."""
-        result, evaluation = self.result, self.result.evaluation
+        result, evaluation = self.result, self.evaluation
         assert evaluation is not None
         if column == "p" and names == ("s",) and result.total is not None:
-            number = self.part.glyphs.number(result.total, self.cells)
-            return Text(number, self.style(result.total, 0))
-        is_total = names == ("loss",) or names == (evaluation.operations[-1].symbol,)
+            return Text(self.glyphs.number(result.total, self.cells), self.style(result.total, 0))
+        if names == ("loss",) or names == (evaluation.operations[-1].symbol,):
+            if column != self.last:
+                return Text()
+            mark = self.glyphs.mark(result.verdict)
+            return Text.assemble(self.value(0), (f" {mark}", VERDICT_STYLES[result.verdict]))
         symbol = next((name for name in names if name in evaluation.results), "")
-        here = self.total_symbol if is_total else self.term_symbol
-        if column != here or not (is_total or symbol):
+        if column != self.terms or not symbol:
             return Text()
-        if is_total:
-            mark = self.part.glyphs.mark(result.verdict)
-            style = VERDICT_STYLES[result.verdict]
-            return Text.assemble(self.value(0), (f" {mark}", style))
         finding = next((f for f in result.findings if f.symbol == symbol), None)
         if finding is None or finding.kind in CONSEQUENCES:
-            return self.cell(symbol, 0)
-        return self._flagged(finding, 0)
+            finding = _found_at(result, symbol, 0)
+        return self.shown(symbol, 0, finding)
 
     def exact(self) -> Text:
         """Return the exact value, below a result that lost digits."""
-        if self.result.verdict is Verdict.RIGHT or self.part.exact is None:
+        if self.result.verdict is Verdict.RIGHT or self.facts.exact is None:
             return Text()
-        room = " " * (1 + len(self.part.glyphs.good))
-        return Text(f"{self.part.glyphs.number(self.part.exact[0], self.results)}{room}", "bold")
+        room = " " * (1 + len(self.glyphs.good))
+        return Text(self.glyphs.number(self.facts.exact[0], self.results) + room, "bold")
 
 
 def chosen_elements(
