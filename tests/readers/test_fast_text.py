@@ -2,8 +2,8 @@
 
 import io
 import struct
-import sys
 from decimal import Decimal
+from itertools import product
 from threading import active_count
 
 import numpy as np
@@ -109,14 +109,13 @@ ODD = [
 OPTIONS = [{}, {"decimal": ","}, {"skip_na": True}, {"columns": ("1",)}, {"dtype": "longdouble"}]
 
 
-@pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("delimiter", [",", ";", "|", "\t", " ", None])
 @pytest.mark.parametrize("cell", ODD, ids=lambda cell: ascii(cell[:9]))
-def test_odd_cells(cell, delimiter, options):
-    row = ["1", "2"] if delimiter else ["1"]
-    lines = [(delimiter or "").join(row)] * 3
-    lines.insert(2, (delimiter or "").join([cell, *row[1:]]))
-    assert_alike("\n".join(lines).encode(), options)
+def test_odd_cells(cell):
+    for delimiter, options in product([",", ";", "|", "\t", " ", None], OPTIONS):
+        row = ["1", "2"] if delimiter else ["1"]
+        lines = [(delimiter or "").join(row)] * 3
+        lines.insert(2, (delimiter or "").join([cell, *row[1:]]))
+        assert_alike("\n".join(lines).encode(), options)
 
 
 READ = st.sampled_from(["1", "-2.5", "3e5", "inf", "nan", "−1", "∞", "1D2", '"3"', "1.#INF", "0"])
@@ -166,7 +165,7 @@ def test_few_rows_are_not_worth_it(monkeypatch, parsed, tmp_path):
     assert parsed == [False]
 
 
-NUMBERS = np.random.default_rng(11).normal(size=(120_000, 2))
+NUMBERS = np.random.default_rng(11).normal(size=(60_000, 2))
 TEXT = "a,b\n" + "".join(f"{x!r},{y!r}\n" for x, y in NUMBERS.tolist())
 
 
@@ -175,15 +174,15 @@ def test_whole_files(tmp_path, parsed):
     path.write_text(TEXT)
     assert same_bits(gathered(path), NUMBERS)
     assert same_bits(gathered(path, columns=("b",)), NUMBERS[:, 1:])
-    assert parsed == [True] * 10
+    assert len(parsed) > 5
+    assert all(parsed)
     (block, *_) = open_blocks(str(path))
     assert block.columns == ("a", "b")
 
 
-def test_after_some_pieces_of_a_pipe(monkeypatch):
+def test_after_some_pieces_of_a_pipe(monkeypatch, piped_in):
     monkeypatch.setattr(text, "_PIECES_OF_NUMPY", 2)
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
-    assert same_bits(gathered("-"), NUMBERS)
+    assert same_bits(gathered(piped_in(TEXT)), NUMBERS)
 
 
 @pytest.mark.parametrize("place", [0.0, 0.5, 1.0])

@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -127,60 +127,53 @@ INDEXED = {
 }
 
 
-@pytest.mark.parametrize("skip_na", [False, True])
-@pytest.mark.parametrize("piece_bytes", [7, 1 << 20])
 @pytest.mark.parametrize("name", INDEXED)
-def test_an_index_is_left_out(name, piece_bytes, skip_na):
-    data, names, which = INDEXED[name]
-    notes = []
-    blocks = read(data.encode(), Options(skip_na=skip_na, note=notes.append), piece_bytes)
-    assert gathered(blocks).tolist() == [[1, 2], [3, 4]]
-    assert {block.columns for block in blocks} == {names}
-    header, index = notes
-    assert (header.header, header.text) == (names, f"line 1 is a header: {', '.join(names)}")
-    assert (index.header, index.source) == (None, "x.csv")
-    assert index.text.startswith(f"{which} an index and left out")
+def test_an_index_is_left_out(name):
+    text, names, which = INDEXED[name]
+    data = text.encode()
+    for skip_na, piece_bytes in product([False, True], [7, 1 << 20]):
+        notes = []
+        blocks = read(data, Options(skip_na=skip_na, note=notes.append), piece_bytes)
+        assert gathered(blocks).tolist() == [[1, 2], [3, 4]]
+        assert {block.columns for block in blocks} == {names}
+        header, index = notes
+        assert (header.header, header.text) == (names, f"line 1 is a header: {', '.join(names)}")
+        assert (index.header, index.source) == (None, "x.csv")
+        assert index.text.startswith(f"{which} an index and left out")
     notes.clear()
-    last = gathered(read(data.encode(), Options(columns=(names[1],), note=notes.append)))
+    last = gathered(read(data, Options(columns=(names[1],), note=notes.append)))
     assert (last.tolist(), len(notes)) == ([[2], [4]], 1)
     number = str(names.index(names[1]) + 2 + ("2" in which))
-    assert gathered(read(data.encode(), Options(columns=(number,)))).tolist() == [[2], [4]]
+    assert gathered(read(data, Options(columns=(number,)))).tolist() == [[2], [4]]
 
 
+@pytest.mark.parametrize("header", [None, False])
 @pytest.mark.parametrize(
-    ("data", "last"), [("0,1\n0.5,1.5\n", 1), ("0 1 2\n1 2 -3\n", 2), ('"0";"1"\n1;1e0\n', 1)]
+    ("data", "last"),
+    [("0,1\n0.5,1.5\n", 1), ("0 1 2\n1 2 -3\n", 2), ('"0";"1"\n1;1e0\n', 1)]
+    + [
+        (data, None)
+        for data in ("0,1\n2,3\n", "1,2\n0.5,1.5\n", "0\n0.5\n", "0,1\n", "0,1.0\n.5,1\n")
+    ],
 )
-def test_a_line_that_counts_columns_is_a_row_with_a_note(data, last):
+def test_a_line_that_counts_columns_is_a_row_with_a_note(data, last, header):
     notes = []
-    first, _ = gathered(read(data.encode(), Options(note=notes.append))).tolist()
-    assert first == list(range(last + 1))
-    assert [note.text for note in notes] == [
-        f"line 1 is 0 to {last}; if these are column names, use --header"
-    ]
-    read(data.encode(), Options(header=False, note=notes.append))
-    assert len(notes) == 1
+    rows = gathered(read(data.encode(), Options(header=header, note=notes.append)))
+    assert len(rows) == data.count("\n")
+    said = f"line 1 is 0 to {last}; if these are column names, use --header"
+    assert [note.text for note in notes] == ([said] if last and header is None else [])
 
 
-@pytest.mark.parametrize(
-    "data", ["0,1\n2,3\n", "1,2\n0.5,1.5\n", "0\n0.5\n", "0,1\n", "0,1.0\n.5,1\n"]
-)
-def test_other_rows_have_no_note(data):
-    notes = []
-    rows = gathered(read(data.encode(), Options(note=notes.append)))
-    assert (len(rows), notes) == (data.count("\n"), [])
-
-
-@pytest.mark.parametrize("piece_bytes", [1, 5, 1 << 20])
 @pytest.mark.parametrize("name", GOOD)
-def test_good(name, piece_bytes):
+def test_good(name):
     data, expected, names, options = GOOD[name]
-    blocks = read(data, options, piece_bytes)
-    values = gathered(blocks)
-    assert np.array_equal(values, np.array(expected, float), equal_nan=True)
-    assert values.dtype == np.float64
-    assert {block.columns for block in blocks} == {names}
-    assert {block.source for block in blocks} == {"x.csv"}
-    assert all(block.missing is None for block in blocks)
+    for piece_bytes in (1, 5, 1 << 20):
+        blocks = read(data, options, piece_bytes)
+        values = gathered(blocks)
+        assert np.array_equal(values, np.array(expected, float), equal_nan=True)
+        assert values.dtype == np.float64
+        assert {(block.columns, block.source) for block in blocks} == {(names, "x.csv")}
+        assert all(block.missing is None for block in blocks)
 
 
 HEADER = "use --header if these are column names"
@@ -189,23 +182,18 @@ HEADER = "use --header if these are column names"
 @pytest.mark.parametrize("cell", ["", "NA", "na", "N/A", "NULL", "None", "<NA>", '"NA"', '""'])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_skip_na(cell, delimiter):
-    rows = [["a", "b"], ["1", cell], [cell, "4"], ["5", "6"]]
+    rows = [["a", "b"], ["1", cell], [cell, "4"], ["5", "nan"]]
     data = "\n".join(map(delimiter.join, rows)).encode()
     (block, last) = read(data, Options(skip_na=True))
     assert block.missing.tolist() == [[False, True], [True, False]]
     assert np.array_equal(block.values, [[1, NAN], [NAN, 4]], equal_nan=True)
-    assert (last.missing, last.values.tolist()) == (None, [[5, 6]])
+    assert last.missing is None
+    assert np.array_equal(last.values, [[5, NAN]], equal_nan=True)
 
 
 def test_a_missing_cell_does_not_hide_a_bad_one():
     with pytest.raises(ReadError, match="line 2, column 2: 'x' is not a number"):
         read(b"1,NA\nNA,x\n", Options(skip_na=True))
-
-
-def test_nan_is_a_number():
-    (block,) = read(b"nan\n1\n", Options(skip_na=True))
-    assert block.missing is None
-    assert np.isnan(block.values[0, 0])
 
 
 @pytest.mark.parametrize("first", ["1", '"1"', "NA"])
@@ -273,27 +261,21 @@ TYPOS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("quote", ["", '"'])
-@pytest.mark.parametrize(
-    "rows", ["{}\n-801\n", "{};1\n1;2\n", "1;{}\n1;2\n", "# so\n\n{};;\n1;2;3\n"]
-)
-@pytest.mark.parametrize("cell", TYPOS)
-def test_a_typo_in_the_first_line_is_no_header(cell, rows, quote):
-    if cell == "1,5" and not quote:
-        rows = rows.replace(";;", ";4").replace("{}\n-801", "{};1\n1;2")
-    said = complaint(lambda: read(rows.format(quote + cell + quote).encode()))
-    line, column = (3 if rows[0] == "#" else 1), (2 if rows[0] == "1" else 1)
-    assert said.startswith(f"x.csv, line {line}, column {column}")
-    assert said.endswith(f", or {HEADER}")
+FIRST_LINES = ["{}\n-801\n", "{};1\n1;2\n", "1;{}\n1;2\n", "# so\n\n{};;\n1;2;3\n"]
 
 
 @pytest.mark.parametrize("cell", TYPOS)
-def test_a_name_beside_a_typo_is_no_header(cell):
-    said = complaint(lambda: read(f"a;{cell}\n1;2\n".encode()))
-    if said:
-        assert said.startswith("x.csv, line 1 mixes names and numbers, such as 'a' and ")
-    else:
-        assert is_missing(cell) or cell[0] in "%@'"
+def test_a_typo_in_the_first_line_is_no_header(cell):
+    for rows, quote in product(FIRST_LINES, ["", '"']):
+        if cell == "1,5" and not quote:
+            rows = rows.replace(";;", ";4").replace("{}\n-801", "{};1\n1;2")
+        said = complaint(lambda text: read(text.encode()), rows.format(quote + cell + quote))
+        line, column = (3 if rows[0] == "#" else 1), (2 if rows[0] == "1" else 1)
+        assert said.startswith(f"x.csv, line {line}, column {column}")
+        assert said.endswith(f", or {HEADER}")
+    said = complaint(lambda text: read(text.encode()), f"a;{cell}\n1;2\n")
+    beside_a_name = "x.csv, line 1 mixes names and numbers, such as 'a' and "
+    assert said.startswith(beside_a_name) or (not said and (is_missing(cell) or cell[0] in "%@'"))
 
 
 @given(
@@ -316,9 +298,9 @@ def test_no_line_is_lost_silently(first, delimiter, skip_na):
         assert any(name[0].isalpha() or name[0] in '_"%(@*=' for name in header if name)
 
 
-def complaint(action):
+def complaint(action, *args):
     try:
-        action()
+        action(*args)
     except ReadError as error:
         return str(error)
     return ""
@@ -329,9 +311,7 @@ def test_blocks_are_bounded():
     blocks = read(data, piece_bytes=4096)
     assert max(len(block.values) for block in blocks) <= 4096 / 2
     assert np.array_equal(gathered(blocks).ravel(), np.arange(20_000.0))
-
-
-def test_blocks_are_bounded_where_every_chunk_ends_in_a_carriage_return():
+    # also where every piece ends in a carriage return
     assert len(read(b"1\r" * 100, piece_bytes=2)) > 50
 
 
@@ -347,9 +327,9 @@ def test_a_line_without_end_is_bounded(monkeypatch):
         read(b"1 " * (4 << 20))
 
 
-def test_a_row_of_a_million_numbers():
-    values = gathered(read(b",".join(b"%d" % x for x in range(10**6))))
-    assert np.array_equal(values, np.arange(10.0**6)[np.newaxis])
+def test_a_long_row():
+    values = gathered(read(b",".join(b"%d" % x for x in range(10**5))))
+    assert np.array_equal(values, np.arange(10.0**5)[np.newaxis])
 
 
 def test_a_long_comment_is_no_long_number():
