@@ -121,7 +121,7 @@ class MethodResult:
     evaluation: Evaluation | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison(Displayed):
     """Every method on one vector.
 

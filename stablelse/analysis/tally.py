@@ -43,7 +43,7 @@ class Places(NamedTuple):
 NOWHERE = Places(0, ())
 
 
-@dataclass
+@dataclass(eq=False)
 class Total:
     """What became of many vectors by one method in one format; `value` is of reduced losses."""
 
@@ -77,7 +77,7 @@ class Total:
         self.infinite = self.infinite.more(is_infinite, place_of)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Summary(Displayed):
     """Every method on many vectors: totals, and the vectors worth showing, with their badness."""
 

@@ -1,14 +1,26 @@
-"""A stream folded into one state: the same certified bits, and the place where it broke."""
+"""A stream folded into one state: the same certified bits, and the place where it broke.
+
+Its errors are as mpmath finds them, and never more than the bound says. The table of a vector too
+long for memory says what one in memory would say.
+"""
 
 import pickle
+from functools import cache
 
+import mpmath
 import numpy as np
+import oracle
 import pytest
 
 import stablelse
 from stablelse import RunningNaive, RunningShifted, StreamState
-from stablelse.analysis.results import Verdict
-from stablelse.numerics.formulas import pairwise_sum
+from stablelse.analysis import stream as stream_module
+from stablelse.analysis.compare import Problem, compare_rows
+from stablelse.analysis.results import LOSSES, Verdict
+from stablelse.analysis.stream import LongVector
+from stablelse.numerics.formats import FORMATS, find_format
+from stablelse.numerics.formulas import USUAL, Method, candidates, find_shift, pairwise_sum
+from stablelse.numerics.functions import Function, ulp_error
 
 FAMILIES = {
     "ordinary": lambda rng, n: rng.standard_normal(n),
@@ -28,8 +40,6 @@ def facts(stream):
 def test_same_certified_bits_in_any_order_split_and_merge(family, dtype):
     rng = np.random.default_rng(3)
     x = FAMILIES[family](rng, 50_000)
-    from stablelse.numerics.formats import find_format
-
     rounded = find_format(dtype).round(x)
     truth = stablelse.logsumexp(rounded, dtype=dtype)
     for _ in range(3):
@@ -172,3 +182,162 @@ def test_the_twins_merge_and_tell_themselves():
     assert repr(shifted) == "<RunningShifted of 1 numbers: 1000.0>"
     with pytest.raises(TypeError, match="real numbers"):
         RunningNaive().update([1j])
+
+
+RNG = np.random.default_rng(53)
+NORMAL = RNG.normal(size=300)
+
+VECTORS = {
+    "normal": NORMAL,
+    "rising, a new maximum in every part": np.linspace(-40, 40, 300),
+    "falling": np.linspace(8, -80, 300),
+    "beyond exp's range": RNG.uniform(-700, 700, 300),
+    "far below": NORMAL - 700,
+    "next to zero": stablelse.log_softmax(NORMAL),
+    "one dominates": np.append(NORMAL, 60),
+    "masked": np.where(NORMAL < 0, -np.inf, NORMAL),
+    "all equal": np.full(300, 0.3),
+    "one number": np.array([-3.7]),
+    "terms that underflow": np.array([-744.5, -744.0, -743.9]),
+    "zero": np.zeros(1),
+    "nothing": np.full(3, -np.inf),
+}
+MEASURED = ["float64", "float32", "float16", "bfloat16", "float8_e5m2"]
+
+
+@cache
+def truth(name, dtype):
+    return oracle.logsumexp(find_format(dtype).round(VECTORS[name]))[0]
+
+
+def half_a_digit(error):
+    """Return half a unit of the second digit, and what the exact value is rounded by."""
+    return (0.05 * 10.0 ** np.floor(np.log10(error)) if error else 0) + 2.0**-63
+
+
+def folded(x, dtype, parts, merged):
+    states = [stablelse.StreamState([dtype]) for _ in range(2)]
+    for index, part in enumerate(np.array_split(x, min(parts, len(x)))):
+        states[merged and index % 2].update(part)
+    return states[0].merge(states[1]).result()
+
+
+@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize("parts", [1, 300])
+@pytest.mark.parametrize("dtype", MEASURED)
+@pytest.mark.parametrize("name", VECTORS)
+def test_errors_are_measured_and_within_their_bounds(name, dtype, parts, merged):
+    y = truth(name, dtype)
+    for result in folded(VECTORS[name], dtype, parts, merged).results:
+        value = oracle.as_mpf(result.value)
+        if mpmath.isfinite(y) and mpmath.isfinite(value) and y:
+            error = float(abs((value - y) / y))
+            if result.relative_error is None:  # the sum is not known well enough to tell
+                assert (name, dtype) == ("next to zero", "float64")
+                assert float(abs(value - y)) < 1e-18
+            else:
+                assert abs(result.relative_error - error) <= half_a_digit(error)
+            assert result.bound is None or error <= result.bound
+        if result.bound is None:
+            assert result.theorem is None
+        else:
+            assert result.theorem == {"naive": "3.2", "shifted": "after 4.2"}[result.method.value]
+
+
+@pytest.mark.parametrize("name", ["normal", "next to zero", "one dominates", "masked"])
+def test_there_are_bounds_where_nothing_overflows_or_underflows(name):
+    naive, shifted, exact = folded(VECTORS[name], "float64", 7, True).results
+    assert 0 < naive.bound < 1e-11 or name == "next to zero"
+    assert 0 < shifted.bound < 1e-11 or name == "next to zero"
+    assert naive.bound > naive.relative_error
+    assert exact.bound is None
+
+
+def test_there_are_none_where_digits_underflow_or_something_is_found():
+    naive, shifted, _ = folded(VECTORS["terms that underflow"], "float64", 1, False).results
+    assert (naive.findings, naive.bound) == ((), None)
+    assert naive.relative_error > shifted.bound
+    naive, shifted, _ = folded(VECTORS["beyond exp's range"] + 30, "float64", 1, False).results
+    assert (naive.relative_error, naive.correct_digits, naive.bound) == (np.inf, 0, None)
+    assert shifted.bound > shifted.relative_error
+
+
+def struck(n, **places):
+    x = RNG.normal(size=n)
+    for index, value in places.items():
+        x[int(index[1:])] = value
+    return x
+
+
+LONG = {
+    "normal": RNG.normal(size=300),
+    "some exponentials overflow": struck(300, _250=710.0, _260=800.0),
+    "the sum alone overflows": np.full(300, 709.0),
+    "beyond what exp can take": 1000 + RNG.normal(size=300),
+    "wide": RNG.uniform(-700, 700, 300),
+    "all exponentials underflow": RNG.uniform(-1000, -800, 300),
+    "beyond float16 and float32": struck(300, _7=1e39, _200=-7e4),
+    "with -inf": struck(300, _0=-np.inf, _299=-np.inf),
+    "with inf": struck(300, _150=np.inf),
+    "with NaN": struck(300, _150=np.nan),
+    "nothing but -inf": np.full(300, -np.inf),
+}
+LONG_FORMATS = ["float64", "float32", "float16", "bfloat16"]
+
+
+def in_parts(x, function, formats, size=37):
+    parts = [x[begin : begin + size] for begin in range(0, len(x), size)]
+    state = StreamState([f.name for f in formats])
+    for part in parts:
+        state.update(part, "x.npy")
+    computed = candidates(function, USUAL, [find_shift("max")])
+    whole = LongVector(function, computed, state, lambda: parts)
+    with np.errstate(all="ignore"):
+        for part in parts:
+            whole.update(part)
+        return whole.result()
+
+
+def in_memory(x, function, formats):
+    tried = candidates(function, USUAL, [find_shift("max")])
+    (found,) = compare_rows(x[np.newaxis], Problem(function), tried, formats, errors=False)
+    return found
+
+
+def told(finding):
+    names = "symbol", "kind", "element", "occurrences", "harmless"
+    return [getattr(finding, name) for name in names], repr(finding.threshold)
+
+
+@pytest.mark.parametrize("vector", LONG)
+@pytest.mark.parametrize("function", [Function.SOFTMAX, Function.LOG_SOFTMAX])
+def test_a_vector_too_long_for_memory_is_told_of_as_one_in_memory(monkeypatch, vector, function):
+    monkeypatch.setattr(stream_module, "PIECE", 16)
+    formats = [FORMATS[name] for name in LONG_FORMATS]
+    x = LONG[vector]
+    parts, memory = in_parts(x, function, formats), in_memory(x, function, formats)
+    assert (parts.n, parts.source, parts.row, parts.column) == (300, "x.npy", None, None)
+    places = np.array(parts.elements)
+    assert {0, 1, 2, 3, 4, 5, 297, 298, 299} <= set(places.tolist())
+    assert np.array_equal(parts.x, x[places], equal_nan=True)
+    for found, right in zip(parts.results, memory.results, strict=True):
+        names = "method", "format", "shift"
+        assert [getattr(found, n) for n in names] == [getattr(right, n) for n in names]
+        assert np.array_equal(found.a, right.a, equal_nan=True) if right.shift else found.a is None
+        kept = [finding for finding in right.findings if finding.kind not in LOSSES]
+        assert list(map(told, found.findings)) == list(map(told, kept))
+        if len(kept) == len(right.findings):
+            assert found.verdict is right.verdict
+        if right.method is Method.EXACT:
+            assert np.array_equal(found.value, right.value[places], equal_nan=True)
+            assert found.ulps == 0
+        format_ = FORMATS[found.format]
+        value, same = found.value.astype(np.longdouble), right.value[places]
+        with np.errstate(invalid="ignore"):  # the sums are added up in another order
+            near = abs(value - same.astype(np.longdouble)) <= 300 * format_.unit_roundoff
+        assert (near | (ulp_error(found.value, same, format_) <= 300)).all()
+        for finding in found.findings:
+            if finding.element is not None:
+                assert finding.element - 1 in places
+                indices = next(f.indices for f in kept if told(f) == told(finding))
+                assert np.array_equal(places[finding.indices], np.intersect1d(indices, places))
