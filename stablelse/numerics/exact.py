@@ -20,8 +20,8 @@ from stablelse.numerics.formats import FORMATS, Array, Format, format_of
 from stablelse.numerics.inputs import known_format, numbers
 from stablelse.numerics.rows import Results, Rows, Stack, without_terms
 
-_LOGSUMEXP, _SOFTMAX, _LOG_SOFTMAX = range(3)
 NAMES = ("logsumexp", "softmax", "log_softmax")
+_LOGSUMEXP = 0
 
 #: Elements of a job for a thread, and what pieces of a row are a multiple of.
 JOB, _ALIGNED = 2**17, 64
@@ -112,8 +112,8 @@ def for_kernel(rows: Array, format_: Format) -> Array | None:
     """Return rows in a format of the kernel, if there is a kernel and the format holds them."""
     if not _is_known(format_):
         return None
-    if rows.dtype.kind in "iu":  # of 64 bits, float64 may not hold them
-        rows = _as_real(rows)
+    if rows.dtype.kind in "iu" and rows.dtype.itemsize == 8 and np.any(abs(rows) > 2**53):
+        return None  # float64 does not hold them
     if not np.can_cast(rows.dtype, format_.dtype, "safe"):
         return None
     x = rows.astype(format_.dtype, copy=False)
@@ -127,13 +127,6 @@ def _is_known(format_: Format) -> bool:
         return False
     compiled.know(kernel.FORMATS.index(format_.name), np.empty(0, format_.dtype))
     return True
-
-
-def _as_real(x: Array) -> Array:
-    """Return integers in a format that holds them: of 64 bits, float64 may not."""
-    if x.dtype.itemsize == 8 and np.any(abs(x) > 2**53):
-        return x.astype(np.longdouble)
-    return x
 
 
 def _settle(function: int, rows: Rows, y: Array, signs: Array | None) -> list[Certificate | None]:
@@ -158,11 +151,11 @@ def _bands(m: int, n: int) -> list[slice]:
 
 def _settle_band(function: int, rows: Rows, y: Array, signs: Array | None) -> Certificate | None:
     assert compiled is not None
-    if signs is None:
-        return _settle_rest(function, rows, y, compiled.rows(function, rows.x, y, rows.mask))
     found = np.empty(len(y), np.int8)
-    doubtful = compiled.rows(function, rows.x, y, rows.mask, rows.weights, found)
-    signs[...] = found
+    weighted = () if signs is None else (rows.weights, found)
+    doubtful = compiled.rows(function, rows.x, y, rows.mask, *weighted)
+    if signs is not None:
+        signs[...] = found
     return _settle_rest(function, rows, y, doubtful, signs)
 
 
@@ -212,14 +205,10 @@ def listed(x: list[Any]) -> Array | None:
     return for_kernel(array, FORMATS["float64"]) if array.dtype.kind in "biu" else array
 
 
-def _not_directly(x: object, axis: object) -> None:
-    """Stand for the direct functions where there is no kernel."""
-
-
 #: By name: from x and axis to the result, if x is an array that the kernel can take as it is, of a
 #: size that needs no threads; otherwise ``None``. It costs a fraction of a microsecond.
-directly: dict[str, Callable[[object, object], Any]] = dict.fromkeys(NAMES, _not_directly)
-
+directly: dict[str, Callable[[object, object], Any]]
+directly = dict.fromkeys(NAMES, lambda x, axis: None)
 if compiled is not None:
     compiled.on_doubt(_settle_direct)
     directly = {name: getattr(compiled, name) for name in NAMES}
