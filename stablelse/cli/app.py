@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from stablelse import __version__
 from stablelse.cli.help import is_number, page, without_numbers, wrong_command
+from stablelse.cli.options import Request, parameters, refuse
 
 
 class Command(NamedTuple):
@@ -286,10 +287,9 @@ class LazyGroup(TyperGroup):
 
 def _callback(name: str, command: Command) -> Callable[..., None]:
     """Return what Typer calls: every option is a parameter."""
-    options = import_module("stablelse.cli.options")
 
     def callback(context: typer.Context, **given: Any) -> None:
-        request = options.Request(**{"function": name} | given, command=name)
+        request = Request(**{"function": name} | given, command=name)
         if request.logits:
             request.file = [*(request.file or []), *request.logits]
         if request.numbers == ["-"]:
@@ -297,7 +297,7 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
         if command.is_waiting and request.is_without_numbers and is_terminal():
             typer.echo(without_numbers(name, command.help), err=True)
             raise typer.Exit(2)
-        options.refuse(request)
+        refuse(request)
         _check_output(request.output)
         if request.json:
             request.format = "json"
@@ -311,12 +311,12 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
         sys.modules["stablelse.cli.progress"].NOTES.begin(quiet=bool(request.quiet))
         sys.modules[chosen].run(request)
 
-    parameters = [
+    signature = [
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
-        *options.parameters(name, command.options),
+        *parameters(name, command.options),
     ]
-    callback.__annotations__ = {p.name: p.annotation for p in parameters}
-    callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    callback.__annotations__ = {p.name: p.annotation for p in signature}
+    callback.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
     return callback
 
 

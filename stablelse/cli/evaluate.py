@@ -1,19 +1,20 @@
-"""lse, softmax and log-softmax: every method side by side."""
+"""lse, softmax and log-softmax: every method side by side, shown and guarded."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from importlib import import_module
 from itertools import chain
 from typing import Any
 
+import typer
+
 from stablelse.analysis.compare import Problem, compare_rows
-from stablelse.analysis.results import Comparison, Steps
-from stablelse.analysis.tally import Tally
+from stablelse.analysis.results import Comparison, MethodResult, Steps
+from stablelse.analysis.tally import Tally, Total
 from stablelse.cli.emit import emit
-from stablelse.cli.guard import Guard
 from stablelse.cli.input import Job, batches, place_of
 from stablelse.cli.options import Request
 from stablelse.cli.progress import Meter, meter_of
@@ -26,9 +27,11 @@ from stablelse.cli.values import (
     values_of,
     write_file,
 )
+from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function
 from stablelse.readers import Stream
 from stablelse.render import Many
+from stablelse.render.numbers import place_text
 
 #: How many numbers of a vector are for a table of a softmax, which takes some 20 times as much
 #: memory as its values: in parts, they are read twice, and no loss is looked for in a sum.
@@ -103,3 +106,47 @@ def pictures(stacks: Iterator[Found], request: Request, tally: Tally) -> Iterato
         yield of_many().Overview(tally.summary(), request.digits, request.all)
     if request.errors:
         yield of_many().errors_picture(shown)
+
+
+class Guard:
+    """--fail-on: what must not occur, and exit code 1 if it does; what is exact never fails."""
+
+    def __init__(self, fail_on: Sequence[str] | None) -> None:
+        self._conditions: Sequence[Any] = ()
+        self._places: dict[tuple[str, str, str], list[str]] = {}
+        if fail_on:
+            scan = import_module("stablelse.analysis.scan")
+            self._conditions = scan.parse_conditions(",".join(fail_on))
+
+    def watched(self, stacks: Iterable[Found]) -> Iterator[Found]:
+        """Yield the comparisons, and take note of what must not occur."""
+        for stack in stacks:
+            for comparison in stack if self._conditions else ():
+                for key in self._failed(comparison.results):
+                    self._places.setdefault(key, []).append(place_text(comparison))
+            yield stack
+
+    def end(self, totals: Iterable[Total] = (), reduction: str = "") -> None:
+        """Say what occurred, of a total if each result is fine, and exit with 1 if anything did."""
+        failed = dict.fromkeys(self._failed(totals), f"the {reduction}")
+        for key, (first, *more) in self._places.items():
+            vectors = f"{1 + len(more)} vector{'s' * bool(more)}"
+            failed[key] = f"{vectors}, first in {first}" if first else vectors
+        for (text, method, format_), what in failed.items():
+            typer.echo(f"stablelse: failed: {text}: {method} in {format_}, {what}", err=True)
+        if failed:
+            raise typer.Exit(1)
+
+    def _failed(self, results: Iterable[MethodResult | Total]) -> Iterator[tuple[str, str, str]]:
+        """Yield the condition, the method and the format of each failure."""
+        for result in results:
+            for condition in self._conditions:
+                is_watched = condition.method in (None, result.method.value)
+                if is_watched and result.method is not Method.EXACT and _occurs(condition, result):
+                    yield condition.text, result.method.value, result.format
+
+
+def _occurs(condition: Any, result: MethodResult | Total) -> bool:
+    if condition.ulps is None or result.ulps is None:
+        return result.verdict in condition.verdicts
+    return result.ulps > condition.ulps or bool(result.verdict and result.verdict.is_broken)

@@ -142,7 +142,9 @@ def open_input(
 
 def prepared(request: Request, blocks: Iterator[Block], dtype: str) -> Iterator[Block]:
     """Yield blocks with -inf where the mask says so and with weights, over the temperature."""
-    for block in with_companions(blocks, request, dtype):
+    if request.mask or request.weights:
+        blocks = with_companions(blocks, request, dtype)
+    for block in blocks:
         yield _divided(block, request.temperature) if request.temperature else block
 
 

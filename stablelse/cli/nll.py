@@ -10,8 +10,7 @@ from typing import Any
 from stablelse.analysis.likelihood import LabelledTally, Target
 from stablelse.cli.beside import CLASS_WEIGHTS, all_cells, proposing_no
 from stablelse.cli.emit import Values, emit
-from stablelse.cli.evaluate import Found, pictures
-from stablelse.cli.guard import Guard
+from stablelse.cli.evaluate import Found, Guard, pictures
 from stablelse.cli.input import batches, job_of, place_of, policed
 from stablelse.cli.labels import read_labelled
 from stablelse.cli.options import Request
