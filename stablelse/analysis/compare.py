@@ -153,7 +153,7 @@ def compare_rows(
     if not tried:
         raise ChoiceError(f"no method: choose from {', '.join(m.value for m in Method)}")
     is_measured = x.size <= _QUICK.get(problem.function, 0) if errors is None else errors
-    is_bounded = errors is not False and problem.labels is None and problem.weights is None
+    is_bounded = errors is not False and problem.labels is None
     yardsticks = [_Yardstick(problem, x, f, is_measured, is_bounded) for f in formats]
     columns = [yardstick.column(each) for yardstick in yardsticks for each in tried]
     return Compared(x, problem, yardsticks[0], columns, place_of)
@@ -321,6 +321,11 @@ class _Yardstick:
                 problem.rounded, format_.round(problem.rounded)
             )
         self.exact, self._signs = problem.exactly(self.x, format_, b)
+        self._cancels: Array | None = None
+        if b is not None and is_bounded:
+            sizes, _ = problem.exactly(self.x, format_, np.abs(b))
+            with np.errstate(all="ignore"):
+                self._cancels = np.exp(np.subtract(sizes, self.exact, dtype=np.longdouble))[:, 0]
         self._best = self.exact
         if is_measured:
             wide = _wider(format_)
@@ -380,7 +385,7 @@ class _Yardstick:
         a = evaluation.results["a"][:, 0] if evaluation.formula.is_shifted else None
         y = logsumexp_of(self._problem.function, self.x, self._best)
         errors = ElementaryErrors.of(self._format)
-        bounds = coefficients(evaluation.formula, self.x, y, a, errors)
+        bounds = coefficients(evaluation.formula, self.x, y, a, errors, self._cancels)
         return _known(bounds * self._format.unit_roundoff)
 
     def condition_numbers(self) -> list[float | None]:
@@ -388,7 +393,8 @@ class _Yardstick:
         if not self._is_bounded:
             return [None] * len(self.x)
         assert isinstance(self._problem.function, Function), "nor its condition number"
-        return _known(condition_number(self._problem.function, self.x, self._best))
+        function = self._problem.function
+        return _known(condition_number(function, self.x, self._best, self._cancels))
 
 
 def _known(numbers: Array) -> list[float | None]:

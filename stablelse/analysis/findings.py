@@ -83,8 +83,8 @@ class Findings:
             for kind, where in _masks(evaluation, operation):
                 where = where & is_seen if where.shape[-1] == n else where
                 harmless = _harmless(evaluation, operation, kind, where, n, labels)
-                if is_wrong is not None and "b" in evaluation.results:
-                    harmless = harmless | ~is_wrong  # terms may cancel to 0 by right
+                if kind is FindingKind.LOG_OF_ZERO and is_wrong is not None:
+                    harmless = harmless | ~is_wrong  # weighted terms may cancel to 0 by right
                 self._found.append(_Trouble(operation, kind, where, harmless))
             for loss in losses:
                 if loss.operation is operation:

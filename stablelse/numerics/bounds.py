@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil, expm1, inf, log, log1p, log2
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,7 +74,8 @@ class Quantities(NamedTuple):
 
     With y the log-sum-exp: y is abs(y); x_y is max abs(x_j - y), also the norm of the log-softmax;
     x_a is max abs(x_j - a), and y_a is abs(y - a), the logarithm of the sum, both 0 for a formula
-    without an a. exp and log are as of `ElementaryErrors`.
+    without an a. exp and log are as of `ElementaryErrors`. With weights, n counts the rounding of
+    their products too, and what cancels magnifies the errors of the terms.
     """
 
     n: int
@@ -84,11 +85,13 @@ class Quantities(NamedTuple):
     y_a: Array
     exp: float
     log: float
+    cancels: Any = 1.0  # the sum of abs(b_i) exp(x_i) over the absolute value of that of the terms
 
     @property
     def log_sum(self) -> Array:
         """The absolute error of log sum exp(x_i - a): equations 4.6 and 4.8."""
-        return self.n - 1 + self.exp + self.x_a + self.log * self.y_a
+        error: Array = self.cancels * (self.n - 1 + self.exp + self.x_a) + self.log * self.y_a
+        return error
 
     @property
     def shifted_y(self) -> Array:
@@ -98,7 +101,8 @@ class Quantities(NamedTuple):
     @property
     def naive_y(self) -> Array:
         """The absolute error of log sum exp(x_i): equation 3.4."""
-        return self.log * self.y + self.n + self.exp
+        error: Array = self.log * self.y + self.cancels * (self.n + self.exp)
+        return error
 
 
 class Bound(NamedTuple):
@@ -142,7 +146,8 @@ RUNNING = Bound(
 
 def bound_of(formula: Formula) -> Bound:
     """Return the bound of a formula's error."""
-    return BOUNDS[formula.function, formula.method, formula.is_shifted]
+    bound = BOUNDS[formula.function, formula.method, formula.is_shifted]
+    return bound._replace(theorem=f"after {bound.theorem}") if formula.is_weighted else bound
 
 
 def logsumexp_of(function: Function, x: Array, value: Array) -> Array:
@@ -161,11 +166,17 @@ def logsumexp_of(function: Function, x: Array, value: Array) -> Array:
 
 
 def coefficients(
-    formula: Formula, x: Array, y: Array, a: Array | None, errors: ElementaryErrors
+    formula: Formula,
+    x: Array,
+    y: Array,
+    a: Array | None,
+    errors: ElementaryErrors,
+    cancels: Array | None = None,
 ) -> Array:
     """Return the coefficients of u in the bound of a formula's relative error, shape (m,).
 
-    x has the shape (m, n), its log-sum-exp y and the shift a (m,). The result is inf where the
+    x has the shape (m, n), its log-sum-exp y and the shift a (m,); so has `cancels`, if there are
+    weights: see `Quantities`. The result is inf where the
     exact one is zero; NaN where x has NaN or +inf, or nothing finite.
     """
     with np.errstate(all="ignore"):
@@ -173,13 +184,14 @@ def coefficients(
         nothing = np.zeros_like(y)
         shift = None if a is None else a.astype(np.longdouble)
         quantities = Quantities(
-            n=x.shape[-1],
+            n=x.shape[-1] + formula.is_weighted,
             y=np.abs(y),
             x_y=_farthest(wide, y),
             x_a=nothing if shift is None else _farthest(wide, shift),
             y_a=nothing if shift is None else np.abs(y - shift),
             exp=errors.exp,
             log=errors.log,
+            cancels=1.0 if cancels is None else cancels,
         )
         coefficient = bound_of(formula).coefficient(quantities)
         kept: Array = np.where(np.isfinite(y), coefficient, np.nan)

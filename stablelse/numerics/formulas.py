@@ -99,6 +99,11 @@ class Formula(NamedTuple):
         """Whether the formula has an a."""
         return any(operation.kind is Kind.SHIFT for operation in self.operations)
 
+    @property
+    def is_weighted(self) -> bool:
+        """Whether the formula has weights."""
+        return any(operation.kind is Kind.MULTIPLY for operation in self.operations)
+
     def evaluate(
         self,
         x: Array,
@@ -343,7 +348,8 @@ def held(weights: Array, format_: Format) -> Array:
     """Return weights rounded to the format; as they are where it has only 0 or infinity."""
     rounded = format_.round(weights)
     is_lost = (rounded == 0) | ~np.isfinite(rounded)
-    return np.where(is_lost, weights, rounded)
+    number = np.longdouble if weights.dtype == np.longdouble else np.float64
+    return np.where(is_lost, weights.astype(number), rounded.astype(number))
 
 
 def find_method(name: str) -> Method:

@@ -100,13 +100,16 @@ def correct_digits(relative: Array, format_: Format) -> Array:
     return -digits.clip(-most, 0) + 0.0  # no -0.0
 
 
-def condition_number(function: Function, x: Array, value: Array) -> Array:
+def condition_number(
+    function: Function, x: Array, value: Array, cancels: Array | None = None
+) -> Array:
     """Return how much more, relatively, the result changes than x does, at worst.
 
     That is norm(J) norm(x) / norm(f(x)) in the infinity norm, where J holds the derivatives of
     the function f (Blanchard, Higham & Higham 2021, section 2). With p the softmax of x,
 
     - logsumexp has the gradient p, whose entries add up to 1 (their equation 2.2);
+      with weights, abs(b_i) exp(x_i) over the absolute value of the sum, which add up to `cancels`;
     - softmax has dp_i/dx_j = p_i (1 - p_i) where i = j and -p_i p_j elsewhere: the absolute
       values of row i add up to 2 p_i (1 - p_i) (their equation 2.5);
     - log_softmax, which they leave out, has 1 - p_i and -p_j: 2 (1 - p_i).
@@ -121,7 +124,7 @@ def condition_number(function: Function, x: Array, value: Array) -> Array:
     with np.errstate(all="ignore"):
         wide, right = x.astype(np.longdouble), value.astype(np.longdouble)
         jacobian = _JACOBIAN_NORMS[function](np.where(np.isneginf(wide), np.nan, right))
-        number = jacobian * _norm(wide) / _norm(right)
+        number = jacobian * (1.0 if cancels is None else cancels) * _norm(wide) / _norm(right)
         defined = np.isfinite(wide).any(axis=-1) & ~(np.isnan(wide) | (wide == np.inf)).any(axis=-1)
         kept: Array = np.where(defined, number, np.nan)
         return kept.astype(np.float64)

@@ -149,7 +149,7 @@ class _Part:
         if not np.ndim(value):
             text = self.glyphs.number(value, digits)
             if (getattr(result, "sign", None) or 0) < 0:
-                text = f"log(-sum): {text}"
+                text = f"log({self.glyphs.minus}{self.glyphs.sum}): {text}"
         elif not verdict.is_broken:
             best = int(np.argmax(value)) if label is None else label
             name = RESULT_WORDS[self.comparisons[0].function]

@@ -150,6 +150,21 @@ def test_errors_beside_their_bounds():
     assert exact.bound is None
 
 
+@pytest.mark.parametrize("format_", ["float16", "float32", "float64"])
+def test_what_cancels_is_in_the_bounds_and_in_the_condition_number(format_):
+    rng = np.random.default_rng(6)
+    for n in rng.integers(1, 9, 100):
+        x, b = rng.normal(size=(2, n)) * [[rng.choice([0.1, 1, 5])], [1]]
+        comparison = stablelse.compare(x, weights=b, formats=format_, errors=True)
+        for result in comparison.results:
+            assert result.bound is None or result.relative_error <= result.bound
+    comparison = stablelse.compare([0.0, 1.0], weights=[1, -0.25])
+    terms = np.exp([0, 1]) * [1, -0.25]
+    condition = abs(terms).sum() / terms.sum() / abs(np.log(terms.sum()))
+    assert comparison.condition_number == pytest.approx(condition, rel=1e-13)
+    assert [result.theorem for result in comparison.results] == ["after 3.2", "after 4.2", None]
+
+
 def test_no_theorem_speaks_of_what_overflows():
     naive, shifted, *_ = stablelse.compare([1000, 1]).results
     assert (naive.bound, naive.theorem, naive.relative_error) == (None, None, np.inf)

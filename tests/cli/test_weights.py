@@ -100,7 +100,7 @@ def test_a_negative_sum_has_the_logarithm_of_its_size_and_a_sign(run, tmp_path):
     assert vector["value"] == value
     assert [result["sign"] for result in vector["results"]] == [sign] * 3 == [-1] * 3
     many = run("lse", *weights, stdin=b"1 2\n2 1\n")
-    assert "log(-sum): 1.541324854612918" in many.out
+    assert "log(−Σ): 1.541324854612918" in many.out
 
 
 @pytest.mark.parametrize("seed", range(20))
