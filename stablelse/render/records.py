@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from io import StringIO
 from itertools import chain, islice
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,15 +134,11 @@ def csv_document(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iter
 
 def csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Yield rows of a table as lines of CSV, the header first; quoted where it must be."""
-    buffer = StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    # What writes a row returns what `write` returns.
+    writer = csv.writer(SimpleNamespace(write=str), lineterminator="\n")
     for number, row in enumerate(rows):
-        if number == 0:
-            writer.writerow(row)
-        writer.writerow(["" if cell is None else cell for cell in row.values()])
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
+        header = "" if number else writer.writerow(row)
+        yield f"{header}{writer.writerow('' if cell is None else cell for cell in row.values())}"
 
 
 def flat_rows(result: Any) -> Iterator[dict[str, Any]]:
