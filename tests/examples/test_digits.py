@@ -89,22 +89,17 @@ class TestFiles:
             [repr(x) for x in row] for row in logits.tolist()
         ]
 
-    def test_logits_are_finite_float64_rows_of_ten(self, folder):
+    def test_logits_are_those_of_a_network_that_has_learned(self, folder):
         logits = read_logits(folder)
         assert logits.shape == (len(read_labels(folder)), 10)
         assert logits.dtype == np.float64
         assert np.isfinite(logits).all()
+        assert share_correct(folder) >= 0.96
+        assert 0.25 < naive_exp_overflows(logits).any(axis=1).mean() < 1
 
     def test_labels_are_every_fifth_of_scikit_learn(self, folder):
         assert b"\r" not in (folder / "labels.csv").read_bytes()
         np.testing.assert_array_equal(read_labels(folder), load_digits().target[4::5])
-
-    def test_network_has_learned(self, folder):
-        assert share_correct(folder) >= 0.96
-
-    def test_naive_float16_breaks_on_many_rows_yet_not_on_all(self, folder):
-        share = naive_exp_overflows(read_logits(folder)).any(axis=1).mean()
-        assert 0.25 < share < 1
 
     def test_committed_logits_are_those_of_the_script(self, run):
         """Training anew may change last digits, but no more.
@@ -116,83 +111,46 @@ class TestFiles:
         assert difference.max() < 2**-20
 
 
-class TestReport:
-    def test_states_the_figures_of_the_files(self, run):
-        folder, printed = run
-        logits = read_logits(folder)
-        assert f"trained on {1797 - 359} images, tested on 359" in printed
-        assert re.search(rf"^accuracy +{share_correct(folder):.2%}$", printed, re.MULTILINE)
-        assert f"from {logits.min():.2f} to {logits.max():.2f}" in printed
-        rows = naive_exp_overflows(logits).any(axis=1).sum()
-        assert f"{rows} rows have a logit above 11.0859375" in printed
-
-    def test_loss_is_the_mean_negative_log_likelihood(self, run):
-        folder, printed = run
-        logits, labels = read_logits(folder), read_labels(folder)
-        # For logits of this size the naive formula does in float64.
-        log_probability = logits[np.arange(len(labels)), labels] - np.log(np.exp(logits).sum(1))
-        assert re.search(rf"^loss +{-log_probability.mean():.4f}$", printed, re.MULTILINE)
+def test_the_script_prints_the_figures_of_the_files(run):
+    folder, printed = run
+    logits, labels = read_logits(folder), read_labels(folder)
+    assert f"trained on {1797 - 359} images, tested on 359" in printed
+    assert re.search(rf"^accuracy +{share_correct(folder):.2%}$", printed, re.MULTILINE)
+    assert f"from {logits.min():.2f} to {logits.max():.2f}" in printed
+    rows = naive_exp_overflows(logits).any(axis=1).sum()
+    assert f"{rows} rows have a logit above 11.0859375" in printed
+    # For logits of this size the naive formula does in float64.
+    log_probability = logits[np.arange(len(labels)), labels] - np.log(np.exp(logits).sum(1))
+    assert re.search(rf"^loss +{-log_probability.mean():.4f}$", printed, re.MULTILINE)
 
 
-class TestReadme:
-    def test_states_the_figures_of_the_files(self):
-        rows = naive_exp_overflows(read_logits(COMMITTED)).any(axis=1)
-        assert f"{100 * share_correct(COMMITTED):.2f} %" in README
-        assert f"In {rows.sum()} of the {len(rows)} rows" in README
-
-    def test_its_row_is_a_three_that_overflows_in_one_element(self):
-        row = int(re.search(r"--row (\d+)", README)[1]) - 1
-        x = read_logits(COMMITTED)[row]
-        assert f"Row {row + 1} is a {read_labels(COMMITTED)[row]} that might be a 5." in README
-        assert np.flatnonzero(naive_exp_overflows(x)).tolist() == [3]
-        assert f"largest logit, {x.max():.2f}," in README
-        probability = np.exp(x - x.max()) / np.exp(x - x.max()).sum()
-        assert f"about {probability[3]:.2f} and the 5 about {probability[5]:.2f}" in README
+def test_the_readme_has_the_figures_of_the_files():
+    logits, labels = read_logits(COMMITTED), read_labels(COMMITTED)
+    rows = naive_exp_overflows(logits).any(axis=1)
+    assert f"{100 * share_correct(COMMITTED):.2f} %" in README
+    assert f"In {rows.sum()} of the {len(rows)} rows" in README
+    row = int(re.search(r"--row (\d+)", README)[1]) - 1
+    x = logits[row]
+    assert f"Row {row + 1} is a {labels[row]} that might be a 5." in README
+    assert np.flatnonzero(naive_exp_overflows(x)).tolist() == [3]
+    assert f"largest logit, {x.max():.2f}," in README
+    probability = np.exp(x - x.max()) / np.exp(x - x.max()).sum()
+    assert f"about {probability[3]:.2f} and the 5 about {probability[5]:.2f}" in README
 
 
-class TestThreshold:
-    def test_is_the_last_float16_before_exp_overflows(self, digits):
-        threshold = digits.float16_exp_threshold()
-        assert threshold.dtype == np.float16
-        assert threshold == 11.0859375
-
-    def test_rows_above_it_are_the_rows_where_exp_overflows(self, digits):
-        logits = read_logits(COMMITTED)
-        np.testing.assert_array_equal(
-            digits.overflows_in_float16(logits), naive_exp_overflows(logits).any(axis=1)
-        )
+def test_the_threshold_is_the_last_float16_before_exp_overflows(digits):
+    threshold, logits = digits.float16_exp_threshold(), read_logits(COMMITTED)
+    assert threshold.dtype == np.float16
+    assert threshold == 11.0859375
+    overflows = naive_exp_overflows(logits).any(axis=1)
+    np.testing.assert_array_equal(digits.overflows_in_float16(logits), overflows)
 
 
-class TestLoss:
-    def test_stays_exact_where_the_naive_formula_overflows(self, digits):
-        logits = np.array([[0.0, 1000.0], [0.0, 1000.0]])
-        losses, d_logits = digits.negative_log_likelihood(logits, np.array([1, 0]))
-        assert losses.tolist() == [0, 1000]
-        np.testing.assert_array_equal(d_logits, [[0, 0], [-0.5, 0.5]])
-
-
-def loss_error(digits, images, network):
-    """Bound the rounding error of the loss as computed.
-
-    A product of D terms and a bias, summed in any order, is off by at most gamma_(D+1) times the
-    same sum of absolute values (Higham 2002, section 3.1); one more u makes up for gamma. The relu
-    adds no error and has slope at most 1; the gradient of the loss with respect to the logits of
-    an image, softmax - onehot, has 1-norm at most 2. log_softmax of K logits, all of size s or
-    less, sums K terms, has an exp and a log within 4 ulp each (1 ulp = 2 u at most) and three
-    further operations, on numbers up to 2 s + log K.
-    """
-    (first_weight, first_bias), (second_weight, second_bias) = (map(np.abs, n) for n in network)
-    hidden = digits.hidden_units(images.x, network)
-    logits = digits.network_logits(images.x, network)
-    n, k = logits.shape
-    hidden_error = (images.x.shape[1] + 2) * (np.abs(images.x) @ first_weight + first_bias)
-    logit_error = hidden_error @ second_weight + (hidden.shape[1] + 2) * (
-        hidden @ second_weight + second_bias
-    )
-    largest = 2 * np.abs(logits).max() + np.log(k)
-    log_softmax_error = (k + 2 * 4 * 2 + 3) * largest
-    mean_error = n * largest
-    return UNIT_ROUNDOFF * (2 * logit_error.max() + log_softmax_error + mean_error)
+def test_the_loss_stays_exact_where_the_naive_formula_overflows(digits):
+    logits = np.array([[0.0, 1000.0], [0.0, 1000.0]])
+    losses, d_logits = digits.negative_log_likelihood(logits, np.array([1, 0]))
+    assert losses.tolist() == [0, 1000]
+    np.testing.assert_array_equal(d_logits, [[0, 0], [-0.5, 0.5]])
 
 
 def small_problem(digits):
@@ -216,48 +174,30 @@ def losses_and_gradient(digits, images, network):
     return digits.losses_and_gradient(images, network, digits.negative_log_likelihood)
 
 
-def mean_loss(digits, images, network):
-    return losses_and_gradient(digits, images, network)[0].mean()
-
-
-def central_difference(digits, images, network, parameter, index, h):
-    """Return (loss(p + h) - loss(p - h)) / 2 h for one entry p of a parameter, and its error bound.
-
-    p + h and p - h are exact, p being a multiple of 2^-20. As long as no relu switches, the
-    logits of an image are linear in p, with a slope v [K]. Then the third derivative of the loss
-    is the mean over the images of the third central moment of v under the softmax, at most
-    (max v - min v)^3, and by Taylor's theorem the quotient is off by h^2/6 of that at most. The
-    rounding errors of the two losses add loss_error / h.
-    """
+def central_difference(digits, images, network, parameter, index, h=2.0**-15):
+    """Return (loss(p + h) - loss(p - h)) / 2 h for one entry p of a parameter."""
     p = parameter[index]
-    losses, logits, active = [], [], []
-    for shifted in (p - h, p + h):
+    losses, active = [], []
+    for shifted in (p - h, p + h):  # exact: p is a multiple of 2^-20
         parameter[index] = shifted
-        losses.append(mean_loss(digits, images, network))
-        logits.append(digits.network_logits(images.x, network))
+        losses.append(losses_and_gradient(digits, images, network)[0].mean())
         active.append(digits.hidden_units(images.x, network) > 0)
     parameter[index] = p
-    np.testing.assert_array_equal(*active)
-    slope_range = np.ptp(logits[1] - logits[0], axis=1) / (2 * h)
-    error = h**2 / 6 * np.mean(slope_range**3) + loss_error(digits, images, network) / h
-    return (losses[1] - losses[0]) / (2 * h), error
+    np.testing.assert_array_equal(*active)  # no relu switches
+    return (losses[1] - losses[0]) / (2 * h)
 
 
 class TestGradient:
     def test_agrees_with_central_differences(self, digits):
-        """The rounding error of the gradient itself has no 1/h: that of the losses covers it."""
+        """The quotient is off by h^2/6 (a slope's range)^3 < 1e-8, and by a few u / h = 1e-11."""
         images, network = small_problem(digits)
         _, gradient = losses_and_gradient(digits, images, network)
-        checked = 0
         for parameter, d_parameter in zip(parameters(network), parameters(gradient), strict=True):
             assert d_parameter.shape == parameter.shape
+            assert np.abs(d_parameter).max() > 1e-3
             for index in np.ndindex(parameter.shape):
-                difference, error = central_difference(
-                    digits, images, network, parameter, index, h=2.0**-15
-                )
-                assert abs(difference - d_parameter[index]) <= error
-                checked += 1
-        assert checked == (6 + 1) * 5 + (5 + 1) * 4
+                difference = central_difference(digits, images, network, parameter, index)
+                assert abs(difference - d_parameter[index]) < 1e-8
 
     def test_inputs_get_theirs_too(self, digits):
         """d_inputs = d_out W^T, on whole numbers and hence exact."""
@@ -268,20 +208,6 @@ class TestGradient:
         np.testing.assert_array_equal(d_inputs, [[8, 17]])
         np.testing.assert_array_equal(d_weight, [[1, -1, 3], [2, -2, 6]])
         np.testing.assert_array_equal(d_bias, [1, -1, 3])
-
-    def test_agrees_with_pytorch(self, digits):
-        """Two gradients of different roundings: each of n operations off by u at most, n < 1000."""
-        torch = pytest.importorskip("torch")
-        images, network = small_problem(digits)
-        _, gradient = losses_and_gradient(digits, images, network)
-        tensors = [torch.tensor(p, requires_grad=True) for p in parameters(network)]
-        hidden = torch.relu(torch.tensor(images.x) @ tensors[0] + tensors[1])
-        logits = hidden @ tensors[2] + tensors[3]
-        torch.nn.functional.cross_entropy(logits, torch.tensor(images.labels)).backward()
-        for tensor, d_parameter in zip(tensors, parameters(gradient), strict=True):
-            scale = np.abs(d_parameter).max()
-            difference = np.abs(tensor.grad.numpy() - d_parameter).max()
-            assert difference <= 1000 * UNIT_ROUNDOFF * scale
 
     @pytest.mark.parametrize("loss", ["naive", "shifted"])
     def test_both_ways_to_write_the_loss_are_the_same_function(self, digits, loss):
