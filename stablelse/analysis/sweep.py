@@ -365,7 +365,7 @@ class Samples:
             parts = min(max(2, self.room // len(wide)), _PARTS)
             ends = zip(self.points[wide].tolist(), self.points[wide + 1].tolist(), strict=True)
             inside = [range(low, high, -(-(high - low) // parts))[1:] for low, high in ends]
-            self.add(np.concatenate([np.array(part, np.int64) for part in inside]))
+            self.add(np.concatenate([np.array(part, self.points.dtype) for part in inside]))
 
 
 class Trial(Samples):

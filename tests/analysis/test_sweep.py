@@ -350,6 +350,11 @@ def test_longdouble():
     found = stablelse.sweep([0], offset=(1, 2e4), methods=["naive"], formats=["longdouble"])
     format_ = find_format("longdouble")
     assert found.segments[-2].last == format_.overflow_threshold
+    right, lost, *_ = stablelse.sweep(
+        [0, 1], offset=(-2, -1), methods=["naive"], formats=["longdouble"], points=5
+    ).segments
+    assert (right.verdict, lost.verdict) == (Verdict.RIGHT, Verdict.DIGITS_LOST)
+    assert above(right.last, format_) == lost.first
 
 
 @pytest.mark.parametrize(("motion", "start"), [(Motion.OFFSET, -3.0), (Motion.SCALE, 1e-3)])
