@@ -1,6 +1,7 @@
 """Where bytes come from: files, directories, patterns, URLs, standard input; packed or not.
 
-What a file is, its content says, never its name: `SIGNATURES` has the table.
+What a file is, its content says, never its name: `SIGNATURES` has the table. This is the only place
+that knows fsspec, which knows the stores; each has a package of its own.
 """
 
 import mmap
@@ -17,7 +18,6 @@ from glob import glob
 from importlib import import_module
 from typing import Any, BinaryIO, NamedTuple
 
-from stablelse.readers import remote
 from stablelse.readers.blocks import (
     Gauge,
     ReadError,
@@ -53,6 +53,14 @@ _HINTS: dict[type[OSError], str] = {
     IsADirectoryError: "name a file in it",
     PermissionError: "ask its owner for the right to read it",
 }
+
+
+#: What is fetched at once: a request takes as long as some megabytes do.
+_FETCHED_BYTES = 1 << 22
+
+#: How long to wait for a server's first answer, and for its next bytes, in seconds. aiohttp's own
+#: bound is on the whole download, however long it is.
+_PATIENCE = 60
 
 
 class Signature(NamedTuple):
@@ -288,9 +296,8 @@ def open_source(path: str) -> Iterator[Source]:
         yield file_source("standard input", sys.stdin.buffer)
         return
     if is_url(path):
-        with remote.open_file(path) as (remote_file, size):
-            origin = None if size is None else 0
-            yield Source(name, remote_file, size, origin, explain=remote.unreadable)
+        with _open_url(path) as source:
+            yield source
         return
     try:
         file = open(path, "rb", buffering=0)  # noqa: SIM115  here only its own errors are meant
@@ -311,7 +318,7 @@ def find_files(path: str) -> list[str]:
     """Return the files of a path, directory or pattern, ``part-9`` before ``part-10``."""
     is_pattern = _PATTERN.search(path) is not None
     if is_url(path):
-        paths = remote.list_files(path, is_pattern)
+        paths = _files_at(path, is_pattern)
     elif os.path.isdir(path) and path != "-":
         paths = _files_in(path)
     elif is_pattern and not os.path.lexists(path):
@@ -348,6 +355,85 @@ def _natural(name: str) -> list[str | int]:
     pieces: list[str | int] = list(re.split("([0-9]+)", name))
     pieces[1::2] = map(int, pieces[1::2])
     return pieces
+
+
+@contextmanager
+def _open_url(url: str) -> Iterator[Source]:
+    """Open the file at a URL."""
+    with explaining(shown(url), _unreadable_url):
+        system, path = _locate(url)
+        file = system.open(path, "rb", block_size=_FETCHED_BYTES)
+        if _is_web(url) and not _answers_ranges(file):
+            file.close()
+            file = system.open(path, "rb", block_size=0)
+    with file:
+        size = getattr(file, "size", None)  # known if it can be read from any place
+        origin = None if size is None else 0
+        yield Source(shown(url), file, size, origin, explain=_unreadable_url)
+
+
+def _files_at(url: str, is_pattern: bool) -> list[str]:
+    """Return the URLs of the files that a directory has or a pattern matches; else itself."""
+    if _is_web(url):  # no directory can be listed there, and a question mark is not a pattern
+        return [url]
+    with explaining(shown(url), _unreadable_url):
+        system, path = _locate(url)
+        if system.isdir(path):
+            names = [entry["name"] for entry in system.ls(path, detail=True)]
+        elif is_pattern and not system.exists(path):
+            names = system.glob(path)
+        else:
+            return [url]
+        return [str(system.unstrip_protocol(name)) for name in names]
+
+
+def _is_web(url: str) -> bool:
+    return url.partition("://")[0].lower() in ("http", "https")
+
+
+def _locate(url: str) -> tuple[Any, str]:
+    """Return the store of a URL, and what the file is called there."""
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError:
+        raise ReadError(
+            f"{shown(url)} is read by fsspec, which is not installed: pip install 'fsspec[http]'"
+        ) from None
+    if "::" in url:  # fsspec's way of one store within another
+        raise ReadError(f"{shown(url)} names one file within another; unpack it first")
+    options: dict[str, Any] = {}
+    if _is_web(url):
+        from aiohttp import ClientTimeout
+
+        timeout = ClientTimeout(total=None, sock_connect=_PATIENCE, sock_read=_PATIENCE)
+        options["client_kwargs"] = {"timeout": timeout}
+    system, path = url_to_fs(url, **options)
+    return system, path
+
+
+def _answers_ranges(file: Any) -> bool:
+    """Whether a web server sends a part of a file, when that is all it is asked for."""
+    size = getattr(file, "size", None)
+    if size is None:
+        return False
+    file.seek(size - 1)
+    try:
+        return len(file.read(1)) == 1
+    except ValueError:  # what fsspec raises, before it has read the whole
+        return False
+    finally:
+        file.seek(0)
+
+
+def _unreadable_url(name: str, error: BaseException) -> ReadError:
+    """Return the error of a store; fsspec reports a missing server as a missing file."""
+    while isinstance(error, FileNotFoundError) and error.__cause__ is not None:
+        error = error.__cause__
+    status = getattr(error, "status", None)  # of a web server's answer
+    what = in_one_line(error) if status is None else f"the server answers {status}; check the URL"
+    if isinstance(error, FileNotFoundError):
+        what = "no such file; check the URL"
+    return ReadError(f"cannot read {name}: {what}")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from files import complaint, gathered, npz, saved
 
-from stablelse.readers import ReadError, find_files, open_blocks, open_files, remote
+from stablelse.readers import ReadError, find_files, open_blocks, open_files, sources
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -98,7 +98,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(params=[True, False], ids=["ranges", "no ranges"])
 def server(request, monkeypatch):
     pytest.importorskip("aiohttp")
-    monkeypatch.setattr(remote, "_FETCHED_BYTES", 1 << 14)  # several requests for a file
+    monkeypatch.setattr(sources, "_FETCHED_BYTES", 1 << 14)  # several requests for a file
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         running.handle_error = lambda request, address: None  # a client that hangs up
         running.has_ranges, running.cut = request.param, sys.maxsize
