@@ -79,7 +79,7 @@ def truth(x, b):
 def test_the_error_is_within_the_bound(family, dtype, many, monkeypatch):
     """Each family by both ways of summing. The largest error seen is 0.97 units."""
     monkeypatch.setattr(complex_plane, "_MANY", many)
-    for n in (2, 3, 20, 45):
+    for n in (2, 3, 45):
         x, b = next(case[1:] for case in families(n) if case[0] == family)
         _, w = truth(x, b)
         (found,), (phase,) = complex_plane.logsumexp(

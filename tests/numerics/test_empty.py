@@ -7,7 +7,7 @@ import stablelse
 from stablelse import naive
 from stablelse.numerics.formats import FORMATS
 
-SHAPES = [(0, 3), (0, 2, 3), (2, 0, 3), (0, 0, 3)]
+SHAPES = [(0, 3), (2, 0, 3)]
 ELEMENTWISE = [getattr(m, name) for m in (stablelse, naive) for name in ("softmax", "log_softmax")]
 SUMS = [module.logsumexp for module in (stablelse, naive)]
 OPTIONS = [
@@ -70,12 +70,11 @@ def test_nothing():
 @pytest.mark.parametrize("name", sorted(FORMATS.keys() - {"longdouble"}))
 def test_dask_arrays_without_vectors(name):
     dask_array = pytest.importorskip("dask.array")
-    for shape in SHAPES:
-        for chunks in (2, 5):
-            x = dask_array.zeros(shape, chunks=chunks, dtype=FORMATS[name].dtype)
-            assert stablelse.logsumexp(x, axis=-1).compute().shape == shape[:-1]
-            for function in (stablelse.softmax, stablelse.log_softmax):
-                assert function(x, axis=-1).compute().shape == shape
+    for shape, chunks in zip(SHAPES, (2, 5), strict=True):
+        x = dask_array.zeros(shape, chunks=chunks, dtype=FORMATS[name].dtype)
+        assert stablelse.logsumexp(x, axis=-1).compute().shape == shape[:-1]
+        for function in (stablelse.softmax, stablelse.log_softmax):
+            assert function(x, axis=-1).compute().shape == shape
 
 
 def assert_is_plain_zero(value):

@@ -136,8 +136,13 @@ def same(one, other):
     return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=True)
 
 
-@pytest.mark.parametrize("kind", READ)
-@pytest.mark.parametrize("name", FUNCTIONS)
+def spread(kinds):
+    """Return each kind with logsumexp and a few other functions, and each function with some."""
+    pairs = [(name, kind) for name in FUNCTIONS for kind in kinds]
+    return [pair for i, pair in enumerate(pairs) if i < len(kinds) or i % 5 == 0]
+
+
+@pytest.mark.parametrize(("name", "kind"), spread(READ))
 def test_what_is_read(name, kind):
     given, meant = READ[kind]
     with np.errstate(all="raise"):
@@ -152,8 +157,7 @@ def test_what_is_read(name, kind):
             assert same(FUNCTIONS[name](given), right)
 
 
-@pytest.mark.parametrize("kind", REFUSED)
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize(("name", "kind"), spread(REFUSED))
 def test_what_is_refused(name, kind):
     given, error, words = REFUSED[kind]
     if given is None and name in ("b", "weight", "prove"):  # what they have by default

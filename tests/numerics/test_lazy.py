@@ -13,8 +13,8 @@ from stablelse.numerics.formats import FORMATS  # noqa: E402
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(0, 100, (4, 20, 5))
-CHUNKS = [(4, 20, 5), (1, 7, 5), (3, 20, 2), (2, 3, 1), ((1, 3), (20,), (2, 2, 1))]
-AXES = [None, 0, 1, 2, (0, 1), (0, 2), -1, (2, 0)]
+CHUNKS = [(4, 20, 5), (1, 7, 5), (2, 3, 1), ((1, 3), (20,), (2, 2, 1))]
+AXES = [None, 0, (0, 1), -1, (2, 0)]
 
 
 def kept(x, axis):
@@ -36,8 +36,7 @@ def test_results_have_the_bits_of_those_of_arrays(chunks, axis, function):
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "longdouble"])
-@pytest.mark.parametrize("chunk", [60, 7, 1])
-@pytest.mark.parametrize("scale", [0.1, 5, 60])
+@pytest.mark.parametrize(("chunk", "scale"), [(60, 5), (7, 0.1), (7, 60), (3, 5)])
 def test_every_format_has_the_bits_of_arrays(name, chunk, scale):
     x = FORMATS[name].round(RNG.normal(0, scale, (3, 60)))
     cut = da.from_array(x, (2, chunk))
