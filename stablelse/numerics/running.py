@@ -39,6 +39,9 @@ class _Running:
     """What all running sums share: they take in numbers, and merge with others of their kind."""
 
     __slots__ = ("count", "format")
+    result: Callable[..., Any]
+    take: Callable[..., Any]
+    _join: Callable[..., None]
 
     def __init__(self, dtype: str = "float64") -> None:
         self.format = find_format(dtype)
@@ -89,23 +92,12 @@ class _Running:
             self._join(other)
         return self
 
-    def result(self) -> Any:
-        """Return the log-sum-exp of the numbers so far."""
-        raise NotImplementedError
-
-    def take(self, x: Array, x_max: Any, scratch: Array | None = None) -> Array | None:
-        """Take in a piece of the format whose largest number is known."""
-        raise NotImplementedError
-
     def _add(self, numbers: Array) -> None:
         flat = numbers.reshape(-1)
         for begin in range(0, len(flat), PIECE):
             piece = flat[begin : begin + PIECE]
             piece = piece if piece.dtype == self.format.dtype else self.format.round(piece)
             self.take(piece, np.maximum.reduce(piece))
-
-    def _join(self, other: Self) -> None:
-        raise NotImplementedError
 
 
 class RunningLogSumExp(_Running):
@@ -174,9 +166,10 @@ class RunningLogSumExp(_Running):
         if format_.name == "longdouble":
             raise ValueError("a running sum has too few digits for longdouble")
         value, settled, ulps, is_near = states.rounded(self.state, format_)
-        rung = Rung.TRIPLE_WORD if is_near[0] else Rung.DOUBLE_WORD
-        rung = rung if kernel.load() is None else Rung.KERNEL
-        rung = rung if np.isfinite(self.largest) else Rung.CONVENTION
+        rung = Rung.CONVENTION
+        if np.isfinite(self.largest):
+            rung = Rung.TRIPLE_WORD if is_near[0] else Rung.DOUBLE_WORD
+            rung = rung if kernel.load() is None else Rung.KERNEL
         settles = {rung: 1} if settled[0] else {}
         certificate = Certificate(settles, 0, float(ulps[0]), kernel.name())
         return (value[0], certificate) if return_certificate else value[0]
