@@ -46,8 +46,7 @@ from stablelse.numerics.functions import (
     exact_weighted,
 )
 from stablelse.numerics.functions import exact as exactly
-from stablelse.numerics.inputs import real_numbers, real_vector, several
-from stablelse.numerics.targets import check_finite
+from stablelse.numerics.inputs import check_finite, real_numbers, real_vector, several
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -268,3 +268,10 @@ def known_format(dtype: np.dtype[Any]) -> Format:
     if format_ is None:
         raise TypeError(f"expected a floating-point format of the table, not {dtype}")
     return format_
+
+
+def check_finite(numbers: Array | None, name: str, rule: str) -> None:
+    """Raise an error that names the first number that is NaN or infinite."""
+    if numbers is not None and not np.isfinite(numbers).all():
+        place = tuple(map(int, np.argwhere(~np.isfinite(numbers))[0]))
+        raise ValueError(f"{name}[{', '.join(map(str, place))}] is {numbers[place]}: {rule}")

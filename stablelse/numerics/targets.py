@@ -21,7 +21,7 @@ from stablelse.numerics import doubleword, exact
 from stablelse.numerics.certificate import Rung
 from stablelse.numerics.doubleword import Pair, fast_two_sum, two_product, two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format, format_of
-from stablelse.numerics.inputs import known_format, promoted, real_numbers
+from stablelse.numerics.inputs import check_finite, known_format, promoted, real_numbers
 from stablelse.numerics.rows import Rows, Stack, by_policy, check_policy, mask_for
 
 if TYPE_CHECKING:
@@ -209,13 +209,6 @@ def _targets(
         raise LabelError(f"label {flat[wrong[0]]}{where} is not a class: {classes_text(n)}")
     indices = np.where(ignored, 0, flat).astype(np.int64)
     return Targets(indices, None, ignored, weights, smoothing)
-
-
-def check_finite(numbers: Array | None, name: str, rule: str) -> None:
-    """Raise an error that names the first number that is NaN or infinite."""
-    if numbers is not None and not np.isfinite(numbers).all():
-        place = tuple(map(int, np.argwhere(~np.isfinite(numbers))[0]))
-        raise ValueError(f"{name}[{', '.join(map(str, place))}] is {numbers[place]}: {rule}")
 
 
 def _of_one_hot(labels: Array, axis: int) -> Array:
