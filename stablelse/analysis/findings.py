@@ -96,8 +96,9 @@ class Findings:
         return len(self._evaluation.value)
 
     def __getitem__(self, vector: int) -> list[Finding]:
-        row = self._evaluation.row(vector)
-        return [_described(row, each, vector) for each in self._found if each.where[vector].any()]
+        found = [trouble for trouble in self._found if trouble.where[vector].any()]
+        row = self._evaluation.row(vector) if found else self._evaluation
+        return [_described(row, trouble, vector) for trouble in found]
 
     def occurrences(self) -> Array:
         """Return how often at most one of the findings that are not harmless occurred: (m,)."""
@@ -152,9 +153,8 @@ def _masks(evaluation: Evaluation, operation: Operation) -> Iterator[tuple[Findi
     masks: dict[FindingKind, Any] = {}
     with np.errstate(all="ignore"):
         finite: Any = reduce(np.logical_and, map(np.isfinite, operands))
-        were_nan: Any = reduce(np.logical_or, map(np.isnan, operands))
         if kind is Kind.SUM:
-            finite, were_nan = finite.all(-1, keepdims=True), were_nan.any(-1, keepdims=True)
+            finite = finite.all(axis=-1, keepdims=True)
         if kind in _OVERFLOWING:
             overflow = FindingKind.INPUT_OVERFLOW if kind is Kind.ROUND else FindingKind.OVERFLOW
             masks[overflow] = ~np.isfinite(result) & finite
@@ -175,7 +175,10 @@ def _masks(evaluation: Evaluation, operation: Operation) -> Iterator[tuple[Findi
             masks[FindingKind.LOG_OF_ZERO] = (operands[0] == 0) & is_term
         if kind in _INVALID:
             # A NaN of finite operands that are not both zero is an overflow without an infinity.
+            were_nan: Any = reduce(np.logical_or, map(np.isnan, operands))
             were_zero = kind is not Kind.SUM and reduce(np.logical_and, [o == 0 for o in operands])
+            if kind is Kind.SUM:
+                were_nan = were_nan.any(axis=-1, keepdims=True)
             masks[FindingKind.INVALID] = np.isnan(result) & ~were_nan & (~finite | were_zero)
     return ((trouble, where) for trouble, where in masks.items() if where.any())
 

@@ -129,15 +129,16 @@ class Tally:
         badness, before = _badness(columns), self._count
         self._count += len(rows)
         self._numbers += numbers
-        worst = max(range(len(rows)), key=badness.__getitem__)  # the first of equally bad ones
-        if all(badness[worst] > other for _, other in self._worst.values()):
-            self._worst = {before + worst: (rows[worst], badness[worst])}
-        broken = [before + row for row, (methods, *_) in enumerate(badness) if methods]
-        self._broken = [*self._broken, *(place for place in broken if place >= _FIRST)][:_FIRST]
+        # the first of those that are equally bad
+        worst = int(np.lexsort((-np.arange(len(rows)), *badness.T[::-1]))[-1])
 
         def pair(place: int) -> tuple[Comparison, list[float]]:
-            return rows[place - before], badness[place - before]
+            return rows[place - before], badness[place - before].tolist()
 
+        if all(badness[worst].tolist() > other for _, other in self._worst.values()):
+            self._worst = {before + worst: pair(before + worst)}
+        broken = before + np.flatnonzero(badness[:, 0])
+        self._broken = [*self._broken, *broken[broken >= _FIRST][:_FIRST].tolist()][:_FIRST]
         too_many = self._count > _MOST or self._numbers > _MOST_NUMBERS
         if too_many and not self._every and self._count > 2 * _FIRST:
             wanted = (*range(_FIRST), *self._broken)
@@ -172,12 +173,11 @@ def _column(result: MethodResult) -> Column:
     )
 
 
-def _badness(columns: Sequence[Column]) -> list[list[float]]:
-    """Return what puts m rows in order: methods broken, elements that broke them, and error."""
+def _badness(columns: Sequence[Column]) -> Array:
+    """Return what puts m rows in order: methods broken, elements that broke them, error: (m, 3)."""
     verdicts = np.array([column.verdicts for column in columns])
     broken = np.isin(verdicts, [VERDICTS.index(verdict) for verdict in BROKEN]).sum(axis=0)
     occurrences = np.max([column.occurrences for column in columns], axis=0)
     is_lost = verdicts == VERDICTS.index(Verdict.DIGITS_LOST)
     lost = np.where(is_lost, [np.nan_to_num(column.ulps) for column in columns], 0).max(axis=0)
-    badness: list[list[float]] = np.stack([broken, occurrences * (broken > 0), lost], -1).tolist()
-    return badness
+    return np.stack([broken, occurrences * (broken > 0), lost], axis=-1)

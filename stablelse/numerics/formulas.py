@@ -88,11 +88,7 @@ class Formula(NamedTuple):
     function: Function
     method: Method
     tree: Operation
-
-    @property
-    def operations(self) -> tuple[Operation, ...]:
-        """Every operation, the rounding of the input first; the last gives the value."""
-        return self.tree.operations
+    operations: tuple[Operation, ...]  # of the tree, the rounding of the input first
 
     @property
     def is_shifted(self) -> bool:
@@ -243,7 +239,8 @@ def pairwise_sum(terms: Array, levels: list[Array] | None = None) -> Array:
 
 def _formulas(*lines: tuple[Method, str, str]) -> tuple[Formula, ...]:
     given = read("x round input")
-    return tuple(Formula(Function(name), method, read(text, given)) for method, name, text in lines)
+    trees = [(Function(name), method, read(text, given)) for method, name, text in lines]
+    return tuple(Formula(*line, line[-1].operations) for line in trees)
 
 
 _NAIVE = "e exp x, s sum e"
