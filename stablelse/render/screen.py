@@ -157,9 +157,9 @@ class _Part:
         """Yield the first line: what was computed, the results and their marks."""
         title = Text(f" {title_text(self.comparison, self.glyphs)} in ")
         title.append(self.format.name, "bold")
-        for digits in (_FULL, DIGITS, 5):
+        for gap, digits in (("   ", _FULL), ("  ", _FULL), ("   ", DIGITS), ("   ", 5)):
             outcomes = [self._outcome(result, digits) for result in self.formulas]
-            line = Text("   ").join([title, *outcomes])
+            line = Text(gap).join([title, *outcomes])
             if line.cell_len <= self.width:
                 break
         else:
