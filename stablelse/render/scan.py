@@ -26,7 +26,7 @@ from stablelse.render.words import FUNCTION_NAMES, RESULT_WORDS, VERDICT_WORDS, 
 
 #: The longest bar of a chart; how many lines the table, the troubles and the bars take together on
 #: one screen, and how many bars there are at least.
-_BAR, _LINES, _FEWEST = 30, 15, 4
+_BAR, _LINES, _FEWEST = 30, 16, 4
 
 #: What the charts show, by field of `Histograms`, and what happens beyond a threshold.
 _CHARTS = {
@@ -51,8 +51,8 @@ def scan_picture(scan: Scan, glyphs: Glyphs, width: int) -> Iterator[Text]:
     """Yield the counts, the first and worst vectors, charts, and what survives."""
     yield Text.assemble(" ", (_title(scan), "bold"))
     yield Text()
-    yield from _table(scan, glyphs)
-    room = 10_000 if scan.whole else _LINES - len(scan.results)
+    yield from (table := _table(scan, glyphs, width))
+    room = 10_000 if scan.whole else _LINES - len(table)
     ordered = sorted(_troubles(scan, glyphs), key=lambda trouble: -trouble[0])
     troubles = [hanging(line, width, indent=1) for _, line in ordered]
     for index, line in enumerate(troubles):
@@ -63,7 +63,8 @@ def scan_picture(scan: Scan, glyphs: Glyphs, width: int) -> Iterator[Text]:
             yield Text(f" and {len(troubles) - index} more: --all shows them", "dim")
             break
         yield line
-    yield Text()
+    if room >= _FEWEST:
+        yield Text()
     for name in _CHARTS if scan.whole else ["maxima"]:
         yield Text.assemble((f" {name}", "bold"), f"  {_CHARTS[name]}")
         yield from _chart(name, scan, max(_FEWEST, room), width, glyphs)
@@ -74,24 +75,34 @@ def scan_picture(scan: Scan, glyphs: Glyphs, width: int) -> Iterator[Text]:
     yield hanging(_SURVIVES + ", ".join(survivors) + ".", width, indent=1)
 
 
-def _table(scan: Scan, glyphs: Glyphs) -> Iterator[Text]:
-    """Yield a line per method and format with its counts, below a line of heads."""
+def _table(scan: Scan, glyphs: Glyphs, width: int) -> list[Text]:
+    """Return a line per method and format with its counts, below a line of heads or two."""
     shown = [v for v in VERDICTS if v is Verdict.RIGHT or any(r.vectors(v) for r in scan.results)]
-    rows = [[Text(), Text(), *(Text(VERDICT_WORDS[v], "bold") for v in shown)]]
-    above = ""
+    rows: list[list[Text]] = []
+    format_ = ""
     for result in scan.results:
         mark = (glyphs.good, "green") if result.survives else (glyphs.bad, "red")
         if result.survives and result.digits_lost:
             mark = (glyphs.fair, "yellow")
-        name = "" if result.format == above else result.format
-        above = result.format
+        name = "" if result.format == format_ else result.format
+        format_ = result.format
         row = [Text(name, "bold"), Text.assemble(mark, f" {result.method}")]
         for verdict in shown:
             count = result.vectors(verdict)
             style = "" if verdict is Verdict.RIGHT else VERDICT_STYLES[verdict]
             row.append(Text(f"{count:,}", style if count else "dim"))
         rows.append(row)
-    yield from grid(rows, "ll" + "r" * len(shown))
+    words, justify = [VERDICT_WORDS[verdict] for verdict in shown], "ll" + "r" * len(shown)
+    lines = list(grid([_heads(words), *rows], justify))
+    if max(line.cell_len for line in lines) <= width:
+        return lines
+    halves = [word.rpartition(" ") for word in words]
+    above, below = _heads([half[0] for half in halves]), _heads([half[2] for half in halves])
+    return list(grid([above, below, *rows], justify, gap=1))
+
+
+def _heads(words: Sequence[str]) -> list[Text]:
+    return [Text(), Text(), *(Text(word, "bold") for word in words)]
 
 
 def _troubles(scan: Scan, glyphs: Glyphs) -> Iterator[tuple[int, str]]:

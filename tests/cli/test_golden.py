@@ -11,6 +11,7 @@ _FORMATS = "--dtype float16 --dtype float32 --dtype float64"
 #: Logits with a label beside them: one breaks the naive loss, one costs it digits, one is left out.
 _LOGITS = b"zero,one,digit\n1,2,0\n1000,3,0\n40,0,0\n5,6,-100\n-800,-790,1\n"
 _ROWS = b"0,-40\n1000,3\n-500,-600\n"
+_SCANNED = {"stdin": b"a,b,c\n1,2,3\n12,3,-30\n-20,-19,-18.5\n15,0,0\n0,-0.7,-9\n"}
 _LONG = "".join(f"{x}\n" for x in range(-900, 900)).encode()
 
 #: The scenes but for the last two, which show the libraries that are installed.
@@ -138,10 +139,23 @@ RUNS = {
         f"peers --file - --function log-softmax {_PEERS} --format plain",
         {"stdin": _ROWS},
     ),
+    "scan": ("scan --fail-on none", _SCANNED),
+    "scan-wide": ("scan --fail-on none", _SCANNED | {"columns": 120}),
+    "scan-ascii": ("scan --fail-on none", _SCANNED | {"encoding": "ascii"}),
+    "scan-all": ("scan --fail-on none --all", _SCANNED),
+    "scan-softmax": ("scan --function softmax --dtype float16", _SCANNED),
+    "scan-log-softmax": (
+        "scan --function log-softmax --dtype float8_e4m3fn --fail-on none",
+        _SCANNED | {"columns": 120},
+    ),
+    "scan-plain": ("scan --dtype float16 --format plain --max-ulp 1", _SCANNED),
+    "scan-json": ("scan --dtype float16 --json", _SCANNED),
+    "scan-csv": ("scan --dtype float16 --format csv", _SCANNED),
 }
 
 #: Tables with a row for whatever is installed.
-_NEED_ML = {"limits", "gallery", "gallery-plain", "sweep"}
+_NEED_ML = {"limits", "gallery", "gallery-plain", "sweep", "scan", "scan-wide", "scan-ascii"}
+_NEED_ML |= {"scan-all", "scan-log-softmax"}
 
 
 @pytest.mark.parametrize("name", RUNS)
