@@ -113,25 +113,30 @@ class Guard:
 
     def __init__(self, fail_on: Sequence[str] | None) -> None:
         self._conditions: Sequence[Any] = ()
-        self._places: dict[tuple[str, str, str], list[str]] = {}
+        self._found: dict[tuple[str, str, str], tuple[int, str]] = {}
         if fail_on:
             scan = import_module("stablelse.analysis.scan")
             self._conditions = scan.parse_conditions(",".join(fail_on))
 
     def watched(self, stacks: Iterable[Found]) -> Iterator[Found]:
         """Yield the comparisons, and take note of what must not occur."""
-        for stack in stacks:
-            for comparison in stack if self._conditions else ():
-                for key in self._failed(comparison.results):
-                    self._places.setdefault(key, []).append(place_text(comparison))
-            yield stack
+        if not self._conditions:
+            yield from stacks
+            return
+        for comparison in chain.from_iterable(stacks):
+            for key in self._failed(comparison.results):
+                count, first = self._found.get(key, (0, place_text(comparison)))
+                self._found[key] = count + 1, first
+            yield [comparison]
 
     def end(self, totals: Iterable[Total] = (), reduction: str = "") -> None:
         """Say what occurred, of a total if each result is fine, and exit with 1 if anything did."""
-        failed = dict.fromkeys(self._failed(totals), f"the {reduction}")
-        for key, (first, *more) in self._places.items():
-            vectors = f"{1 + len(more)} vector{'s' * bool(more)}"
-            failed[key] = f"{vectors}, first in {first}" if first else vectors
+        failed = {
+            key: f"{count} vector{'s' * (count > 1)}" + (f", first in {first}" if first else "")
+            for key, (count, first) in self._found.items()
+        }
+        for key in self._failed(totals):
+            failed.setdefault(key, f"the {reduction}")
         for (text, method, format_), what in failed.items():
             typer.echo(f"stablelse: failed: {text}: {method} in {format_}, {what}", err=True)
         if failed:
