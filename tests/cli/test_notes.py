@@ -67,6 +67,13 @@ def test_files_beside_the_numbers_are_reported_too(run, tmp_path):
     assert json.loads(done.out)["header"] == ["a", "b"]
 
 
+def test_a_note_proposes_what_labels_have(run, tmp_path):
+    (tmp_path / "y").write_text(",y\n7,0\n8,1\n9,1\n")
+    done = run("nll --quiet --labels", tmp_path / "y", stdin=b"0,1\n2,3\n4,5\n")
+    assert (done.code, done.err) == (0, "")
+    assert done.notes[0].endswith("name all columns to read with --label-column")
+
+
 def test_no_control_character_reaches_the_terminal(run):
     done = run("lse", stdin=b'a,"red\x1b[31m\x07"\n1,2\n')
     assert done.notes == (SAID.replace(" b", r" 'red\x1b[31m\x07'"),)

@@ -1,7 +1,11 @@
 """What is refused: one clear line on stderr that says where and how to fix it, and exit code 2."""
 
 import gzip
+import os
 import re
+import resource
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -18,6 +22,26 @@ FILES = {
     "m-inf": "0,-inf,0\n0,0,0\n", "narrow": "1,0\n1,1\n", "short": "1,0,1\n0,1,1\n",
     "long": "1,0,1\n" * 4, "perhaps": "1,0,1\n1,perhaps,1\n1,1,1\n",
 }  # fmt: skip
+
+#: Bad files of labels and masks, and how the error ends, which proposes what these have.
+LABELS = {
+    "0\nNA\n1\n": "is 'NA', which is not a number; fill it in",
+    "name,1\n0,1\n": "such as 'name' and '1'; correct the file",
+    "0\nx\n1\n": "'x' is not a number; correct it",
+    "1;2;a\n0 0 0\n": "'1;2;a' is not a number; correct it",
+    "0\n1e999\n1\n": "before any formula ran; write inf if you mean it",
+    '"",a\n"",1\n': "delete it, or choose the columns with --label-column",
+    '{"a":[0],"b":[1]}': "choose one of its keys with --label-key: 'a', 'b'",
+    "[0,null,1]": "is null; fill it in",
+    "0,1\n1,0\n0,0\n": "choose the column of labels with --label-column",
+}
+MASKS = {
+    "1,1\nNA,0\n0,1\n": "is 'NA', which is not a number; fill it in",
+    "a,1\n1,1\n": "such as 'a' and '1'; correct the file",
+    "1,1\n1,x\n": "'x' is not a number; correct it",
+    "1,1\n1.5,1\n": "1.5 is not a mask value; 1 or true keeps a number, 0 or false masks it",
+    '{"a":[[1]],"b":[[1]]}': "has several fields of numbers; correct the file",
+}
 
 #: Commands and what is said, " ... " for what stands between.
 REFUSED = [
@@ -87,7 +111,11 @@ REFUSED = [
     ("lse 1e308 --temperature 0.1", "the vector given, row 1, column 1: 1e308/0.1 is too large"),
     ("softmax -f e308 --temperature 0.1", "e308, row 2, column 2: 1e308/0.1 is too large to hold"),
     ("lse -f column --engine dask --temperature 2", "--engine dask ... --temperature, --row"),
-    # what a file has
+    # what a file has: tests/readers/test_bad.py has all that can be wrong with it
+    ("lse -f cat", "cat, line 3, column 1: 'cat' is not a number"),
+    ("softmax -f gap -q", "gap, line 3, column 1 ('a') is blank ... --skip-na"),
+    ("lse -f none", "none is empty"),
+    ("softmax -q --column 4", "standard input has no column '4'"),
     ("lse -f ab --column c", "'c' ... a ... b"),
     ("lse -f ab --column 3", "'3' ... 'a' ... 'b'"),
     ("lse -f ab --column 0", "0"),
@@ -182,6 +210,15 @@ REFUSED = [
     ("nll 1 2 --label 0 --grad --reduction mean", "--grad"),
     ("nll 1 2 --label 0 --steps --format plain", "stablelse log-softmax has them in --format plai"),
     ("nll --key x --label-key y", "reads the logits' file twice, which a pipe cannot be"),
+    # what is proposed works for files of labels and masks
+    *((f"nll --file x3 --quiet --labels labels{number}", f"{end}\n")
+      for number, end in enumerate(LABELS.values())),
+    *((f"{command} -f x3 --by rows -q --mask mask{number}", f"{end}\n")
+      for command in ("lse", "softmax") for number, end in enumerate(MASKS.values())),
+    ("nll -f x --labels d", "for example --labels 'd/**/*.csv'"),
+    ("lse -f x --mask d", "say which files are wanted, for example --mask 'd/**/*.csv'"),
+    ("nll -f nan --label-column 1 -q", "line 2, column 2 is 'NA', which is not a number; fill it in"
+     "\n"),
     # files that are written
     ("softmax 1 2 --dtype float64 --dtype float32 -o p.npy", "one method in one format"),
     ("softmax 1 2 --method naive --method shifted -o p.npy", "one method in one format"),
@@ -209,6 +246,11 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     for name, text in FILES.items():
         (folder / name).write_text(text)
+    for kind, texts in (("labels", LABELS), ("mask", MASKS)):
+        for number, text in enumerate(texts):
+            (folder / f"{kind}{number}").write_text(text)
+    (folder / "d" / "e").mkdir(parents=True)
+    (folder / "nan").write_text("1,2\n3,NA\n")
     (folder / "e308").write_text("1,2\n3,1e308\n")
     (folder / "x.gz").write_bytes(gzip.compress(b"1\n2\n")[:-3])
     (folder / "d.svg").mkdir()
@@ -229,3 +271,89 @@ def test_one_clear_line(command, complaint, run, folder, monkeypatch):
     assert len(done.err) < 500
     assert re.search(".*".join(map(re.escape, complaint.split(" ... "))), done.err)
     assert sorted(folder.iterdir()) == before
+
+
+def test_no_permission(run, tmp_path, monkeypatch):
+    file = tmp_path / "x.csv"
+    file.write_text("1\n")
+    file.chmod(0)
+    if os.access(file, os.R_OK):  # root may read anything
+        real = open
+
+        def refuse(path, *args, **options):
+            if str(path) == str(file):
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path, *args, **options)
+
+        monkeypatch.setattr("builtins.open", refuse)
+    done = run("lse", "--file", file)
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch(f"stablelse: error: .*{file}.*ermission denied.*\n", done.err)
+
+
+def process(args, environment, command=(sys.executable, "-m", "stablelse"), **options):
+    return subprocess.run(
+        [*command, *map(str, args)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        **options,
+    )
+
+
+def test_closed_standard_input(environment):
+    code = "import os, sys; os.close(0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    done = process([], environment, [sys.executable, "-c", code, "-m", "stablelse", "lse"])
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "standard input" in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that fails to read")
+def test_unreadable_pipe(environment):
+    with open("/proc/self/mem", "rb") as broken:
+        done = process(["lse"], environment, stdin=broken)
+    assert done.returncode == 2
+    assert done.stderr == "stablelse: error: cannot read standard input: Input/output error\n"
+
+
+def test_a_disk_that_fills_leaves_the_old_file(environment, tmp_path):
+    """The file system's limit is hit half-way: the file is as it was, and nothing else is there."""
+    target = tmp_path / "out.json"
+    target.write_text("precious")
+    vectors = tmp_path / "x.csv"
+    vectors.write_text("".join(f"{i},{i + 1}\n" for i in range(2000)))
+    done = process(
+        ["lse", "--file", vectors, "--json", "-o", target],
+        environment,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert str(target) in done.stderr
+    assert target.read_text() == "precious"
+    assert sorted(tmp_path.iterdir()) == [target, vectors]
+
+
+def test_bad_input_leaves_the_old_file(run, tmp_path):
+    target = tmp_path / "out.txt"
+    target.write_text("precious")
+    vectors = tmp_path / "x.csv"
+    vectors.write_text("1,2\n" * 10 + "1,x\n")
+    assert run("lse", "--file", vectors, "-q", "-o", target).code == 2
+    assert target.read_text() == "precious"
+    assert sorted(tmp_path.iterdir()) == [target, vectors]
+
+
+def test_out_of_memory_is_one_line(run, monkeypatch):
+    def gathered(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("stablelse.cli.evaluate.compare_rows", gathered)
+    done = run("softmax", "1", "2")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        "stablelse: error: out of memory; lse as it is, and softmax with --quiet or --output "
+        "FILE.npy, take any number of numbers\n"
+    )
