@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import signal
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,3 +129,21 @@ def environment():
     """Return the environment in which subprocesses find this very package."""
     root = str(Path(__file__).parents[1])
     return {**os.environ, "PYTHONPATH": root, "COLUMNS": "80"}
+
+
+@pytest.fixture
+def process(environment):
+    """Run the command line in a process of its own; keywords in capitals are its environment."""
+
+    def command(line, **options):
+        settings = {name: options.pop(name) for name in list(options) if name.isupper()}
+        return subprocess.run(
+            [sys.executable, "-m", "stablelse", *shlex.split(line)],
+            capture_output=True,
+            text=True,
+            env=environment | settings,
+            check=False,
+            **options,
+        )
+
+    return command
