@@ -330,12 +330,10 @@ def _circle(t: Array) -> tuple[Pair, Pair]:
         for n in range(26 + parity, -1, -2):
             total = _plus(product(total, (-square, -square_low)), inverses[n])
         series.append(total)
-    turn = k.astype(np.int64)
-    pairs = zip(series[0], product(series[1], q_words), strict=True)
-    words = [(np.where(turn & 1, z, c), np.where(turn & 1, c, z)) for c, z in pairs]
-    (cosine, sine), (cosine_low, sine_low) = words
-    left, below = np.where((turn + 1) & 2, -1.0, 1.0), np.where(turn & 2, -1.0, 1.0)
-    return (left * cosine, left * cosine_low), (below * sine, below * sine_low)
+    quarters = np.array([1, 1j, -1, -1j])[k.astype(np.int64) & 3]
+    parts = zip(series[0], product(series[1], q_words), strict=True)
+    high, low = ((cosine + 1j * sine) * quarters for cosine, sine in parts)
+    return (high.real, low.real), (high.imag, low.imag)
 
 
 @cache
