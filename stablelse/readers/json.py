@@ -5,6 +5,7 @@ of objects. A number stays as it is written until it is rounded, once, as in tex
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from stablelse.readers.blocks import (
-    Array,
     Block,
     By,
     Note,
@@ -37,6 +37,9 @@ _MAX_DEPTH = 64
 _BLANKS = re.compile(r"[ \t\n]*")
 _NESTED = re.compile(r"\[[ \t\n]*(?=[\[{])")
 _OWN = re.compile(r'\{\s*"schema"\s*:\s*1\s*,\s*"(?:vectors|losses)"\s*:\s*\[')
+
+#: What a number becomes that overflows or underflows: only its literal tells.
+_OFTEN_WRONG = frozenset((0.0, math.inf, -math.inf))
 
 #: How Python and R write what JSON writes differently.
 _NOT_JSON = re.compile(r"[+-]?(?:inf|nan|none|na)\b", re.IGNORECASE)
@@ -201,7 +204,7 @@ class _Rows:
         self._line = 1
         self._offset = 0
         self._is_column: bool | None = None  # not known before the first number
-        self._rows: list[tuple[Array, Array]] = []
+        self._rows: list[tuple[list[Any], list[bool]]] = []
 
     def add(self, line: int, value: Any) -> Iterator[Block]:
         """Take the vectors of a value, and yield the blocks that are complete."""
@@ -228,9 +231,11 @@ class _Rows:
             raise ReadError(f"{self._source} is empty: it has no numbers; give it arrays of them")
 
     def _block(self) -> Block:
-        values, missing = (np.stack(cells) for cells in zip(*self._rows, strict=True))
+        width = len(self._rows[0][0])
+        values = np.array([numbers for numbers, _ in self._rows], self._options.dtype)
+        missing = np.array([absent or [False] * width for _, absent in self._rows])
         if self._options.columns:
-            wanted, width = self._options.columns, values.shape[1]
+            wanted = self._options.columns
             chosen = list(choose_columns(wanted, None, width, self._source).positions)
             values, missing = values[:, chosen], missing[:, chosen]
         offset, self._offset, self._rows = self._offset, self._offset + len(values), []
@@ -296,25 +301,25 @@ class _Rows:
             self._is_column = not is_vector
         yield value if is_vector else [] if value is None and self._is_column is False else [value]
 
-    def _numbers(self, cells: list[Any]) -> tuple[Array, Array]:
-        """Return the numbers of a vector, and where one is missing, which is NaN."""
+    def _numbers(self, cells: list[Any]) -> tuple[list[Any], list[bool]]:
+        """Return the numbers of a vector, and where one is missing, which is NaN, if one is."""
         if not cells:
             self._check_missing("has an empty vector")
             cells = [None]
-        missing = np.zeros(len(cells), np.bool_)
         if self._is_float64 and set(map(type, cells)) == {Literal}:
-            values = np.fromiter(map(float, cells), np.float64, len(cells))
-            if not np.isinf(values).any():  # else one of them may have overflowed
-                for place in np.flatnonzero(values == 0):  # or underflowed
-                    self._read_number(cells[place])
-                return values, missing
-        numbers = []
+            numbers = list(map(float, cells))
+            if not _OFTEN_WRONG.isdisjoint(numbers):
+                for index, number in enumerate(numbers):
+                    if number in _OFTEN_WRONG:
+                        self._number(cells[index], index)
+            return numbers, []
+        numbers, missing = [], []
         for index, cell in enumerate(cells):
-            missing[index] = cell is None or (type(cell) is str and is_missing(cell))
-            if missing[index]:
+            missing.append(cell is None or (type(cell) is str and is_missing(cell)))
+            if missing[-1]:
                 self._check_missing("is null" if cell is None else f"is {cell!r}", index)
-            numbers.append(np.nan if missing[index] else self._number(cell, index))
-        return np.array(numbers, self._options.dtype), missing
+            numbers.append(np.nan if missing[-1] else self._number(cell, index))
+        return numbers, missing if any(missing) else []
 
     def _number(self, cell: Any, index: int) -> Any:
         if isinstance(cell, dict):
