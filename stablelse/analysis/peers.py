@@ -372,9 +372,9 @@ def ask(
             tally.ask(question, time)
         sources.add(question.place(0).source)
         lengths.add(question.x.shape[-1])
-    results = [tally for of_format in tallies.values() for tally in of_format]
-    vectors = max(tally.vectors for tally in results)
-    found = [t.found if vectors == 1 else t.found._replace(value=None) for t in results]
+    tallied = [tally for of_format in tallies.values() for tally in of_format]
+    vectors = max(tally.vectors for tally in tallied)
+    kept = [t.result if vectors == 1 else t.result._replace(value=None) for t in tallied]
     return PeerComparison(
         function=task,
         case=case,
@@ -382,7 +382,7 @@ def ask(
         source=sources.pop() if len(sources) == 1 else None,
         vectors=vectors,
         n=lengths.pop() if len(lengths) == 1 else None,
-        results=tuple(r for r in found if r.peer != "exact" or vectors == 1),
+        results=tuple(r for r in kept if r.peer != "exact" or vectors == 1),
         missing=missing,
     )
 
@@ -399,7 +399,7 @@ class _Tally:
                     self.package = peer.load()
             except Exception as error:  # whatever it is, the other libraries go on
                 reason = f"cannot be imported: {_one_line(error)}"
-        self.found = PeerResult(
+        self.result = PeerResult(
             peer=peer.name if peer else "exact",
             title=peer.title if peer else "exact",
             version=getattr(self.package, "__version__", None),
@@ -412,13 +412,13 @@ class _Tally:
         """Ask the library, unless it has failed before, and judge its answer."""
         self.vectors += len(question.x)
         self.elements += question.x.size
-        if self.found.reason is not None:
+        if self.result.reason is not None:
             return
         try:
             values = self._answer(self.peer, question, time) if self.peer else question.exact
         except Exception as error:  # a library may raise anything: it is shown
             reason = str(error) if isinstance(error, UnsupportedError) else _one_line(error)
-            self.found = PeerResult(*self.found[:5], reason=reason)
+            self.result = PeerResult(*self.result[:5], reason=reason)
         else:
             self._judge(values, question)
 
@@ -430,40 +430,40 @@ class _Tally:
                 None if given is None else peer.native(self.package, given, question.format)
                 for given in (question.x, question.b)
             )
-            result = function(x, b)
+            answer = function(x, b)
             if time:
                 self.seconds += _fastest(lambda: function(x, b))
                 nanoseconds = round(1e9 * self.seconds / self.elements, 3)
-                self.found = self.found._replace(nanoseconds=nanoseconds)
-            parts = result if isinstance(result, tuple) else (result,)
+                self.result = self.result._replace(nanoseconds=nanoseconds)
+            parts = answer if isinstance(answer, tuple) else (answer,)
             arrays = [np.asarray(peer.to_numpy(part)) for part in parts]
         returned = format_of(arrays[0].dtype)
         name = returned.name if returned else arrays[0].dtype.name
-        self.found = self.found._replace(returned=name)
+        self.result = self.result._replace(returned=name)
         rows = [array.reshape(len(question.x), -1) for array in arrays]
         return question.format.round(np.concatenate(rows, axis=-1))
 
     def _judge(self, values: Array, question: Question) -> None:
-        found, errors = self.found, ulp_error(values, question.exact, question.format)
+        result, errors = self.result, ulp_error(values, question.exact, question.format)
         # As many ulps as the leading bit of the significand is worth: not even that is right.
         nothing_right = 2.0 ** (question.format.significand_bits - 1)
         is_scalar = question.task in (Task.LOGSUMEXP, Task.WEIGHTED)
-        judged = found.judged + errors.size
-        misrounded = found.misrounded + int(np.count_nonzero(errors))
-        broken = found.broken + int(np.count_nonzero(errors >= nothing_right))
+        judged = result.judged + errors.size
+        misrounded = result.misrounded + int(np.count_nonzero(errors))
+        broken = result.broken + int(np.count_nonzero(errors >= nothing_right))
         row, element = divmod(int(np.argmax(errors)), errors.shape[-1])
-        if found.ulps is None or errors[row, element] > found.ulps:
+        if result.ulps is None or errors[row, element] > result.ulps:
             worst = Worst(
                 *question.place(row),
                 element=None if is_scalar else element + 1,
                 value=values[row, element],
                 exact=question.exact[row, element],
             )
-            found = found._replace(ulps=float(errors[row, element]), worst=worst)
+            result = result._replace(ulps=float(errors[row, element]), worst=worst)
         if values.size <= _LONGEST_KEPT:
-            found = found._replace(value=values[0, 0] if is_scalar else values[0])
+            result = result._replace(value=values[0, 0] if is_scalar else values[0])
         outcome = Outcome.MISROUNDED if misrounded else Outcome.RIGHT
-        self.found = found._replace(
+        self.result = result._replace(
             outcome=Outcome.BROKEN if broken else outcome,
             judged=judged,
             misrounded=misrounded,

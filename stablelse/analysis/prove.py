@@ -319,7 +319,7 @@ def _rounded(given: Array, shift: Shift, format_: Format) -> tuple[Array, Array]
     """Return x, shape (n,), and the shift, shape (1,), in the format; both must be finite."""
     x = format_.round(given)
     a = format_.round(shift.rule(x))
-    fix = "the identity holds for real numbers: give others, or another format"
+    fix = "the identity holds for finite numbers: give others, or choose another format"
     strange = np.flatnonzero(~np.isfinite(x))
     if strange.size:
         index = int(strange[0])

@@ -246,7 +246,7 @@ def sweep(
     vector = real_vector(x, "sweep")
     range_ = _checked_range(offset, scale)
     if points < 2:
-        raise ChoiceError(f"{points} points are too few: the ends alone are 2")
+        raise ChoiceError(f"points must be 2 or more, not {points}: the ends alone are 2")
     computed = Function(function)
     chosen = methods_of(computed) if methods is None else map(find_method, several(methods))
     every = candidates(computed, chosen, [find_shift(str(shift)) for shift in several(shifts)])
@@ -326,12 +326,12 @@ def _zeros(x: Array, range_: Range, function: Function, points: int) -> Array:
     samples = Samples(signs_at, _room(wide, len(x)))
     samples.add(grid[(grid >= low) & (grid <= high)])
     samples.locate()
-    signs = samples.found[0]
+    signs = samples.outcomes[0]
     return numbers(samples.points[:-1][signs[1:] != signs[:-1]], wide)
 
 
 class Samples:
-    """Labels of r tracks at m numbers: their ordinals, in order, and `found`, shape (r, ..., m).
+    """Labels of r tracks at m numbers: their ordinals, in order, and `outcomes`, shape (r, ..., m).
 
     The ordinals are so close that no difference overflows: none is negative and the next positive,
     without 0 between them. `room` of them are evaluated as fast as one.
@@ -340,19 +340,19 @@ class Samples:
     def __init__(self, evaluate: Callable[[Array], Array], room: int) -> None:
         self.evaluate, self.room = evaluate, room
         self.points = np.zeros(0, np.int64)
-        self.found = np.zeros(0)
+        self.outcomes = np.zeros(0)
 
     def add(self, points: Array) -> None:
         """Evaluate more ordinals, in any order."""
         fresh, every = self.evaluate(points), np.concatenate([self.points, points])
         order = np.argsort(every, kind="stable")  # `np.unique` imports masked arrays, 10 ms
         once = order[np.append(True, np.diff(every[order]) != 0)]
-        found = np.concatenate([self.found, fresh], axis=-1) if len(self.points) else fresh
-        self.points, self.found = every[once], found[..., once]
+        outcomes = np.concatenate([self.outcomes, fresh], axis=-1) if len(self.points) else fresh
+        self.points, self.outcomes = every[once], outcomes[..., once]
 
     def labels(self) -> Array:
         """Return the labels, shape (r, m)."""
-        return self.found
+        return self.outcomes
 
     def locate(self) -> None:
         """Evaluate more until labels change between neighbouring numbers alone."""
@@ -371,7 +371,7 @@ class Samples:
 class Trial(Samples):
     """The verdicts of c methods on a vector in one format, at m points t: places in `VERDICTS`.
 
-    `found` has them and their errors in ulps, shape (2, c, m).
+    `outcomes` has them and their errors in ulps, shape (2, c, m).
     """
 
     def __init__(
@@ -450,7 +450,7 @@ class Trial(Samples):
         digit is right, a few may be.
         """
         where = self.range.along(numbers(self.points, self.format))
-        joined: Array = self.found[0].astype(int)
+        joined: Array = self.outcomes[0].astype(int)
         for row in joined:
             for better in (_RIGHT, _LOST):
                 for begin, end in _runs(row)[1:-1]:
@@ -495,7 +495,7 @@ class Trial(Samples):
             return
         self.add(grid)
         self._explore()
-        rows = zip(self.candidates, self.labels(), self.found[1], strict=True)
+        rows = zip(self.candidates, self.labels(), self.outcomes[1], strict=True)
         for (method, _, shift), verdicts, ulps in rows:
             for begin, end in _runs(verdicts):
                 first, last = numbers(self.points[[begin, end - 1]], self.format)

@@ -78,13 +78,12 @@ def _walk(console: Console, names: Sequence[str]) -> None:
 
 def _key() -> str:
     """Wait for a key that does something."""
-    known = (*_NEXT, *_BACK, *_QUIT)
     try:
         while True:
             # Keys that are pressed quickly come together: the first one counts.
             keys = typer.getchar()
             key = keys if keys.startswith("\x1b") else keys[:1]
-            if key in known:
+            if key in (*_NEXT, *_BACK, *_QUIT):
                 return key
     except EOFError:
         return _QUIT[0]

@@ -31,12 +31,12 @@ def run(request: Request) -> None:
     formats = [format_.name for format_ in find_formats(request.dtype, trained_in)]
     state = ScanState(FUNCTIONS[request.function or "lse"], formats, max_ulp)
     _take_all(state, request, "longdouble" in formats)
-    found = state.result()
+    result = state.result()
     if not request.quiet:
-        emit(replace(found, whole=bool(request.all)), request)
-    failed = list(failures(found, conditions))
+        emit(replace(result, whole=bool(request.all)), request)
+    failed = list(failures(result, conditions))
     for failure in failed:
-        typer.echo(f"stablelse: failed: {failure_text(failure, found)}", err=True)
+        typer.echo(f"stablelse: failed: {failure_text(failure, result)}", err=True)
     if failed:
         raise typer.Exit(1)
 

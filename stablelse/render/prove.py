@@ -186,8 +186,8 @@ def _computed(proof: Proof, result: FormatProof, glyphs: Glyphs) -> Iterator[tup
         outcome = bound if name else f"{value}, {error}"
         yield Verdict.RIGHT, f"Compute line {line.number}: {outcome}."
         return
-    told = f"Line {line.number} is the one to compute, but here it gives {name}{value}."
-    yield line.verdict, told
+    sentence = f"Line {line.number} is the one to compute, but here it gives {name}{value}."
+    yield line.verdict, sentence
     others = [("With a = max it", result.with_max)] if result.with_max is not None else []
     if not others or others[0][1].verdict is not Verdict.RIGHT:
         others.append((f"stablelse.{proof.function.value}", result.library))

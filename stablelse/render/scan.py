@@ -244,7 +244,7 @@ def advice_text(scan: Scan, failure: Failure) -> str:
     if verdict in (Verdict.DIGITS_LOST, Verdict.NO_DIGITS) or not others:
         advice = _WIDER
     else:
-        advice = f"compute it {' or '.join(others)}; in {result.format} that survives"
+        advice = f"compute it {' or '.join(others)}; that survives in {result.format}"
     return f"to do: {_ADVICE.get(verdict, advice)}"
 
 

@@ -172,7 +172,7 @@ def test_in_symbols():
     [
         ([], {}, "a vector"),
         ([[1, 2]], {}, "a vector"),
-        ([1, np.inf], {}, "x_2 is inf; the identity holds for real numbers"),
+        ([1, np.inf], {}, "x_2 is inf; the identity holds for finite numbers"),
         ([np.nan], {}, "x_1 is nan"),
         ([-np.inf, 0], {}, "x_1 is -inf"),
         ([1e6], {"formats": ["float16"]}, "x_1 is 1000000.0, which is inf in float16"),

@@ -292,7 +292,7 @@ def test_changes_between_two_ends(labels, changes):
         samples = Samples(lambda at: every[:, at], room)
         samples.add(np.array([0, len(labels) - 1]))
         samples.locate()
-        (found,) = samples.found
+        (found,) = samples.outcomes
         assert samples.points[np.flatnonzero(np.diff(found))].tolist() == changes
 
 
@@ -303,7 +303,7 @@ def test_changes_of_far_ends():
         samples = Samples(lambda points: (points > border).astype(int)[np.newaxis], room)
         samples.add(np.array([2**63 - 2**52 - 1, 0]))
         samples.locate()
-        (change,) = np.flatnonzero(np.diff(samples.found[0]))
+        (change,) = np.flatnonzero(np.diff(samples.outcomes[0]))
         assert samples.points[change : change + 2].tolist() == [border, border + 1]
 
 
@@ -316,7 +316,7 @@ def test_changes_of_far_ends():
         ({"offset": (0, np.inf)}, "two finite ends"),
         ({"scale": (0, 1)}, "the scale 0:1 must be positive"),
         ({"scale": (1, 2), "offset": (1, 2)}, "not both"),
-        ({"points": 1}, "1 points are too few"),
+        ({"points": 1}, "points must be 2 or more, not 1"),
         ({"formats": ["float16"], "offset": (1e5, 1e6)}, "float16 has no number in the offset"),
     ],
 )

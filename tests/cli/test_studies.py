@@ -90,7 +90,7 @@ REFUSED = {
         ("0 --scale 0:1", "the scale 0:1 must be positive: start at 1e-3, for example"),
         ("0 --scale -2:1", "the scale -2:1 must be positive"),
         ("0 --scale 1:2 --offset 1:2", "x is moved or stretched: leave out"),
-        ("0 --points 1", "1 points are too few"),
+        ("0 --points 1", "points must be 2 or more, not 1"),
         ("0 --dtype float16 --offset 1e5:1e6", "float16 has no number in the offset"),
         ("0 --dtype float17", "unknown format 'float17'"),
         ("0 --method none", "unknown method 'none'"),
