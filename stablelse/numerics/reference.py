@@ -165,15 +165,9 @@ def masked(x: Array, b: Array | None, columns: slice | Any = slice(None)) -> Arr
 
 def _largest(x: Array, b: Array | None) -> tuple[Array, Array]:
     """Return the largest x of each row, NaN if there is one, and where it is."""
-    every = np.arange(len(x))
-    largest, pivot = np.full(len(x), -np.inf, np.longdouble), np.zeros(len(x), np.intp)
-    for columns in pieces(x.shape[1]):
-        part = masked(x, b, columns)
-        place = part.argmax(axis=1)
-        found = part[every, place].astype(np.longdouble)
-        is_larger = (found > largest) | np.isnan(found)
-        largest[is_larger], pivot[is_larger] = found[is_larger], place[is_larger] + columns.start
-    return largest, pivot
+    part = masked(x, b)
+    pivot = part.argmax(axis=1)
+    return part[np.arange(len(x)), pivot].astype(np.longdouble), pivot
 
 
 def words_of(x: Array) -> tuple[Array, Array, Array]:

@@ -191,12 +191,12 @@ class RunningLogSumExp(_Running):
         return LogSum(*words)
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return (self.format.name, self.count, self.state.tolist()[0])
+        return (self.format.name, self.count, self.state.view(np.float64).tolist())
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         name, self.count, numbers = state
         self.format, self.state = find_format(name), states.empty(1)
-        self.state[0] = numbers
+        self.state.view(np.float64)[:] = numbers
 
 
 def piece_sum(format_: Format) -> Callable[[Array], Any]:

@@ -2,11 +2,11 @@
 
 The terms of a vector sum to e**top (1 + R), R = (high + low +- error) 2**scale, with top its
 largest element: R is the sum of all other terms, and keeps its digits however small it is. An error
-of 0 says that all elements are equal: R is their number less one. Where the sum can still be
-next to 1, near + near_low + near_lowest is the sum itself, wrong by near_error, which is infinite
-elsewhere. `stablelse/numerics/kernel/state.h` derives the bounds for the kernel; what follows here
-is the reference. Bounds come with the states, so both can be mixed. `Whole` reads the numbers of
-one vector again for what its state leaves in doubt.
+of 0 says that all elements are equal: R is their number less one. Where the sum can still be next
+to 1, near has the sum itself in three words, wrong by near_error, which is infinite elsewhere.
+`stablelse/numerics/kernel/state.h` derives the bounds for the kernel; what follows here is the
+reference. Bounds come with the states, so both can be mixed. `Whole` reads the numbers of one
+vector again for what its state leaves in doubt.
 """
 
 from __future__ import annotations
@@ -28,11 +28,10 @@ from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import known_format
 from stablelse.numerics.rounding import Approximation, check_arithmetic, settle
 
-_NEAR = ("near", "near_low", "near_lowest")
-
 #: One state; an array of them has one for each vector.
 STATE = np.dtype(
-    [(name, np.float64) for name in ("top", "high", "low", "error", "scale", "near_error", *_NEAR)]
+    [(name, float) for name in ("top", "high", "low", "error", "scale", "near_error")]
+    + [("near", float, 3)]
 )
 
 # R below this power of two has a scale of its own. A term below exp(-_VANISHING) breaks ties, and
@@ -58,8 +57,7 @@ def add(states: Array, rows: Array, format_: Format | None = None) -> None:
         return
     of = FORMATS["float64"] if rows.dtype.kind in "biu" else known_format(rows.dtype)
     x = exact.for_kernel(rows, of)
-    x = exact.for_kernel(rows.astype(np.float64), FORMATS["float64"]) if x is None else x
-    assert x is not None
+    x = rows.astype(np.float64) if x is None else x
     is_narrow = format_ is not None and x.dtype == format_.dtype
     jobs = _jobs(*x.shape)
     # The columns of a job are pieces of the same row: each has a state of its own.
@@ -125,8 +123,7 @@ def _state_of(x: Array, before: Array) -> Array:
     some = near[states["top"][near] > _LOWEST]
     total = reference.near_sums(x[some])
     states["near_error"][some] += doubleword.TRIPLE_ERROR * total[0]
-    for name, word in zip(_NEAR, total, strict=True):
-        states[name][some] = word
+    states["near"][some] = np.stack(total, axis=-1)
     return states
 
 
@@ -166,13 +163,12 @@ def _merged(s: Array, t: Array) -> Array:
     error = np.where((error == 0) & (d == 0), 0, error + doubleword.SUM_ERROR * high)
     _put(result, both, high, low, error, top)
 
-    pairs = [np.stack([s[name], t[name]]) for name in _NEAR]
+    pairs = [np.stack(pair) for pair in zip(s["near"].T, t["near"].T, strict=True)]
     near, near_error = doubleword.total(*pairs), s["near_error"] + t["near_error"]
     # what is left to the lowest words is below 2**-90 of the sum, and rounded a few times
     near_error += 2.0**-51 * abs(pairs[2]).sum(axis=0) + 2.0**-140 * near[0]
     result["near_error"] = near_error
-    for name, word in zip(_NEAR, near, strict=True):
-        result[name] = np.where(np.isfinite(near_error), word, 0)
+    result["near"] = np.where(np.isfinite(near_error), near, 0).T
     return result
 
 
@@ -201,8 +197,8 @@ def logarithms(states: Array) -> tuple[Approximation, Array]:
         known = known_of(states)
         y = reference.log_sum(known.x_max, known.x_max_low, known)
         estimate = y.high + (y.low + y.lowest)
-        total = states["near"], states["near_low"], states["near_lowest"]
-        near = reference.near_logarithm(total, states["near_error"], estimate)
+        first, second, third = states["near"].T
+        near = reference.near_logarithm((first, second, third), states["near_error"], estimate)
         is_near = (abs(estimate) < 2.0**-9) & (near.error < y.error) & (y.exponent == 0)
         parts = [np.where(is_near, a, b) for a, b in zip(near[:4], y[:4], strict=True)]
         return Approximation(*parts)._replace(exponent=y.exponent), is_near
