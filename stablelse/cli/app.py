@@ -299,8 +299,6 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
             raise typer.Exit(2)
         refuse(request)
         _check_output(request.output)
-        if request.json:
-            request.format = "json"
         request.title = _title(context) if request.save else ""
         # Every command needs NumPy. From deeper down the stack its import takes a third longer:
         # Python keeps frames in chunks, and calls across the border of two map memory each time.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
-from math import inf
+from math import nan, ulp
 from pathlib import Path
+from sys import float_info
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -20,10 +21,16 @@ PICTURES, FIGURES = (".svg", ".html", ".txt"), (".png", ".svg", ".pdf")
 #: The functions by the names of their commands.
 FUNCTIONS = {"lse": "logsumexp", "softmax": "softmax", "log-softmax": "log_softmax"}
 
-FORMAT_NAMES = (
-    *("float16", "bfloat16", "float32", "float64"),
-    *("float8_e4m3fn", "float8_e5m2", "longdouble"),
-)
+#: Those that complete.
+FORMAT_NAMES = [
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "float8_e4m3fn",
+    "float8_e5m2",
+    "longdouble",
+]
 
 
 class Request(SimpleNamespace):
@@ -97,22 +104,16 @@ class Option(NamedTuple):
         return [value for value in self.completions if value.startswith(incomplete)]
 
 
-def _temperature(text: str) -> float:
-    """Read what the numbers are divided by."""
-    text = text.strip()
-    number = float(text) if is_number(text) and "," not in text else 0.0
-    if not 0 < number < inf:
-        raise typer.BadParameter(f"{text!r} is not a temperature: give a positive number")
-    return number
+def _number(what: str, low: float, high: float, fix: str) -> dict[str, Any]:
+    """Return what Typer reads a number by, which must lie between two others."""
 
+    def read(text: str) -> float:
+        number = float(text) if is_number(text.strip()) and "," not in text else nan
+        if not low <= number <= high:
+            raise typer.BadParameter(f"{text.strip()!r} is not a {what}: give {fix}")
+        return number
 
-def _smoothing(text: str) -> float:
-    """Read how much of each target is spread over all classes."""
-    text = text.strip()
-    number = float(text) if is_number(text) and "," not in text else -1.0
-    if not 0 <= number <= 1:
-        raise typer.BadParameter(f"{text!r} is not a label smoothing: give a number from 0 to 1")
-    return number
+    return {"parser": read}
 
 
 def _digits(text: str) -> int:
@@ -169,78 +170,52 @@ OPTIONS = {
     "Numbers and files": {
         "function:prove": Option(
             Literal["lse", "softmax"], "lse|softmax", "Whose identity.", inspect.Parameter.empty,
-            kind=typer.Argument,
-        ),
-        "numbers": Option(
-            list[str], "[NUMBER]...", "The vector x; negative numbers as they are.",
-            kind=typer.Argument,
-        ),
+            kind=typer.Argument),
+        "numbers": Option(list[str], "[NUMBER]...", "The vector x; negative numbers as they are.",
+            kind=typer.Argument),
         "function": Option(
-            Literal["lse", "softmax", "log-softmax"], None, "What to compute.  [default: lse]"
-        ),
+            Literal["lse", "softmax", "log-softmax"], None, "What to compute.  [default: lse]"),
         "file": Option(
             list[str], "PATH", "A file, directory, glob or URL; repeatable; - is standard input."
             " In text, # at the beginning of a line or after a blank starts a comment.",
-            flags="--file -f",
-        ),
+            flags="--file -f"),
         "file:scan": Option(
             list[str], "[FILE]...", "Files, directories, globs or URLs; - is standard input. In"
-            " text, # starts a comment.", kind=typer.Argument,
-        ),
+            " text, # starts a comment.", kind=typer.Argument),
         "logits": Option(list[str], "PATH", "The logits, a vector a row: the same as --file."),
-        "labels": Option(
-            str, "PATH",
-            "The labels, counted from 0: a file as the logits may be in, one for each vector.",
-        ),
+        "labels": Option(str, "PATH",
+            "The labels, counted from 0: a file as the logits may be in, one for each vector."),
         "label": Option(int, "K", "The label of a single vector."),
-        "label_column": Option(
-            str, "NAME|INDEX",
-            "The column of the labels, from 1: of the file of --labels, or of the logits'.",
-        ),
+        "label_column": Option(str, "NAME|INDEX",
+            "The column of the labels, from 1: of the file of --labels, or of the logits'."),
         "label_key": Option(
-            str, "NAME", "Which array or field of --labels; without it, of the logits' file."
-        ),
+            str, "NAME", "Which array or field of --labels; without it, of the logits' file."),
         "column": Option(
-            list[str], "NAME|INDEX", "Only this column, from 1.", flags="--column -c"
-        ),
-        "by": Option(
-            Literal["rows", "columns", "all"], None,
-            "What one vector is; a row, if there are several rows and columns.",
-        ),
-        "row": Option(
-            list[str], "N|I,J",
-            "Only this vector, from 1, shown in full; I,J in an array of three axes.",
-        ),
-        "key": Option(
-            str, "NAME",
+            list[str], "NAME|INDEX", "Only this column, from 1.", flags="--column -c"),
+        "by": Option(Literal["rows", "columns", "all"], None,
+            "What one vector is; a row, if there are several rows and columns."),
+        "row": Option(list[str], "N|I,J",
+            "Only this vector, from 1, shown in full; I,J in an array of three axes."),
+        "key": Option(str, "NAME",
             "Which array of a .npz or safetensors; which field of JSON, or a path: a.b[].c.",
-            flags="--key -k",
-        ),
+            flags="--key -k"),
         "mask": Option(
             str, "PATH", "A file with a cell for each number: 1 or true keeps it, 0 or false counts"
-            " as -inf; or one row of them, for every row.",
-        ),
+            " as -inf; or one row of them, for every row."),
         "weights": Option(
             str, "PATH", "The b of log(b_1 e^x_1 + ...), of either sign: a file with a number for"
-            " each x; or one row of them, for every row.",
-        ),
+            " each x; or one row of them, for every row."),
         "class_weights": Option(
             str, "PATH", "A file with a weight for each class, 0 or more: what a loss of the class"
-            " counts. A mean is divided by the weights of the labels.",
-        ),
-        "header": Option(
-            bool, None, "Otherwise: if line 1 holds names, and no numbers.",
-            flags="--header/--no-header",
-        ),
+            " counts. A mean is divided by the weights of the labels."),
+        "header": Option(bool, None, "Otherwise: if line 1 holds names, and no numbers.",
+            flags="--header/--no-header"),
         "skip_na": Option(bool, None, "Leave out cells that are blank, NA or #N/A.", False),
         "delimiter": Option(str, "CHAR", "Otherwise: detected.", flags="--delimiter -d"),
         "decimal": Option(
-            Literal[".", ","], None, "The decimal sign; a comma is never guessed.", "."
-        ),
-        "axis": Option(
-            int, "N",
-            "Which axis of an array has the vectors, from 0 or, backward, -1.  [default: -1]",
-        ),
+            Literal[".", ","], None, "The decimal sign; a comma is never guessed.", "."),
+        "axis": Option(int, "N",
+            "Which axis of an array has the vectors, from 0 or, backward, -1.  [default: -1]"),
         "ignore_index": Option(int, "K", "A label that says to leave its vector out.", -100),
     },
     "Methods": {
@@ -256,113 +231,84 @@ OPTIONS = {
         "scale": Option(str, "A:B", "Stretch x instead: t x, t from A to B, both positive."),
         "points": Option(
             int, "N", "How many t are tried first in float32 and wider formats; in narrower ones,"
-            " every t is.  [default: 400]",
-        ),
+            " every t is.  [default: 400]"),
         "temperature": Option(
             float, "T", "Divide x by T first, in float64; the rounded quotient is the x of all"
-            " methods.", settings={"parser": _temperature},
-        ),
+            " methods.",
+            settings=_number("temperature", ulp(0), float_info.max, "a positive number")),
         "label_smoothing": Option(
             float, "E", "Spread so much of each target evenly over all classes: 0 to 1."
-            "  [default: 0]", settings={"parser": _smoothing},
-        ),
+            "  [default: 0]", settings=_number("label smoothing", 0, 1, "a number from 0 to 1")),
         "grad": Option(bool, None, "The gradient, softmax - onehot.", False),
         "reduction": Option(
-            Literal["mean", "sum", "none"], None, "How the losses become one.  [default: mean]"
-        ),
-        "empty": Option(
-            Literal["nan", "zero", "uniform", "error"], None,
-            "What becomes of a vector that is completely masked or holds only -inf.", "nan",
-        ),
+            Literal["mean", "sum", "none"], None, "How the losses become one.  [default: mean]"),
+        "empty": Option(Literal["nan", "zero", "uniform", "error"], None,
+            "What becomes of a vector that is completely masked or holds only -inf.", "nan"),
         "peer": Option(
             list[str], "NAME", "Only this library beside our own; repeatable: naive, logaddexp,"
             " scipy, torch, jax.  [default: all installed]",
-            completions=("naive", "logaddexp", "scipy", "torch", "jax"),
-        ),
+            completions=("naive", "logaddexp", "scipy", "torch", "jax")),
         "time": Option(
-            bool, None, "How long each takes per element.", True, "--time/--no-time"
-        ),
-        "max_ulp": Option(
-            float, "N", "How many ulps a finite result may lose.  [default: 10]",
-            settings={"min": 0.5},
-        ),
+            bool, None, "How long each takes per element.", True, "--time/--no-time"),
+        "max_ulp": Option(float, "N", "How many ulps a finite result may lose.  [default: 10]",
+            settings={"min": 0.5}),
     },
     "Output": {
         "scene": Option(list[str], "NAME", "Only this scene; repeatable.  [default: all]"),
-        "quiet": Option(
-            bool, None,
+        "quiet": Option(bool, None,
             "The value alone, for scripts: correctly rounded, or that of --method.",
-            False, "--quiet -q",
-        ),
+            False, "--quiet -q"),
         "quiet:scan": Option(
             bool, None, "Nothing but the exit code, and on stderr what failed.", False,
-            "--quiet -q",
-        ),
+            "--quiet -q"),
         "errors": Option(
-            bool, None, "Relative errors beside their bounds, and the condition number.", False
-        ),
+            bool, None, "Relative errors beside their bounds, and the condition number.", False),
         "steps": Option(bool, None, "The evaluation, operation by operation.", False),
         "json": Option(bool, None, "Short for --format json.", False),
         "format": Option(
-            Literal["table", "plain", "json", "jsonl", "csv"], None, "What is printed.", "table"
-        ),
+            Literal["table", "plain", "json", "jsonl", "csv"], None, "What is printed.", "table"),
         "format:prove": Option(
             Literal["table", "plain", "markdown", "latex", "json", "jsonl", "csv"], None,
-            "What is printed.", "table",
-        ),
+            "What is printed.", "table"),
         "output": Option(
-            str, "FILE", "Write there, whole or not at all.", flags="--output -o"
-        ),
+            str, "FILE", "Write there, whole or not at all.", flags="--output -o"),
         "save": Option(
             list[str], "FILE.svg|html|txt", "Keep the picture of the table as well, as wide as the"
             " screen; repeatable; not with --quiet or another --format.",
-            settings={"callback": _ending_in(PICTURES)},
-        ),
+            settings={"callback": _ending_in(PICTURES)}),
         "save:sweep": Option(
             list[str], "FILE.png|svg|pdf|html|txt", "Keep a figure for a paper or a slide (.png,"
             " .svg, .pdf), or the picture of the screen (.html, .txt); repeatable; not with another"
             " --format.",
-            settings={"callback": _ending_in((*FIGURES, ".html", ".txt"))},
-        ),
+            settings={"callback": _ending_in((*FIGURES, ".html", ".txt"))}),
         "fail_on": Option(
             list[str], "[METHOD:]VERDICT", "Exit with 1 if that occurs, of naive, of shifted or of"
-            f" any: {_FAIL_ON}; repeatable, or a list with commas.",
-        ),
+            f" any: {_FAIL_ON}; repeatable, or a list with commas."),
         "fail_on:scan": Option(
             list[str], "[METHOD:]VERDICT", "Exit with 1 if that occurs, of that method or any:"
             f" {_FAIL_ON} (any result more than N ulp off); repeatable, or a list with commas;"
-            " none.  [default: shifted:broken]",
-        ),
-        "digits": Option(
-            int, "N|full",
+            " none.  [default: shifted:broken]"),
+        "digits": Option(int, "N|full",
             "How many digits numbers have in the table.  [default: 7, and all in results]",
-            settings={"parser": _digits},
-        ),
+            settings={"parser": _digits}),
         "all": Option(bool, None, "Every element and every row, however many.", False),
         "all:demo": Option(bool, None, "Straight through, without waiting for keys.", False),
         "all:peers": Option(
-            bool, None, "Every case of the gallery, with what each library gives.", False
-        ),
+            bool, None, "Every case of the gallery, with what each library gives.", False),
         "all:scan": Option(
-            bool, None, "Every kind of trouble, and the charts of all bins.", False
-        ),
+            bool, None, "Every kind of trouble, and the charts of all bins.", False),
         "intervals": Option(
-            bool, None, "List the intervals of t instead of the chart.", False
-        ),
+            bool, None, "List the intervals of t instead of the chart.", False),
         "list": Option(bool, None, "The names of the scenes.", False),
-        "color": Option(
-            Literal["auto", "always", "never"], None,
-            "Whether pictures have colour; auto: on a terminal that has it.", "auto",
-        ),
+        "color": Option(Literal["auto", "always", "never"], None,
+            "Whether pictures have colour; auto: on a terminal that has it.", "auto"),
     },
     "Large files": {
         "engine": Option(
-            Literal["local", "dask"], None, "Where long files are summed up.", "local"
-        ),
+            Literal["local", "dask"], None, "Where long files are summed up.", "local"),
         "scheduler": Option(
             str, "ADDRESS", "A Dask cluster, tcp://host:8786.  [default: $DASK_SCHEDULER_ADDRESS,"
-            " or processes here]",
-        ),
+            " or processes here]"),
     },
 }  # fmt: skip
 
@@ -403,13 +349,10 @@ _LABELS = (
 #: Commands (all, if none is named), a clash and what to say of it, with options in braces; {} is
 #: what the clash returns. They are refused before anything is read, the first that holds.
 _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
-    ("", lambda o: o.json and o.format not in ("table", "json"),
-     "--json is --format json: it does not go with --format {format}"),
     ("", lambda o: o.save and o.quiet, _PICTURE + "--quiet"),
-    ("", lambda o: o.save and o.json, _PICTURE + "--format json"),
     ("", lambda o: o.save and o.format != "table", _PICTURE + "--format {format}"),
     ("lse softmax log-softmax nll",
-     lambda o: (o.json or not o.is_picture) and o.given("digits", "all"),
+     lambda o: not o.is_picture and o.given("digits", "all"),
      "{} is for the table: what programs read has every number, with all its digits"),
     ("scan", lambda o: o.quiet and o.given("output", "json", "format"),
      "--quiet prints nothing: it does not go with {}"),
@@ -420,8 +363,6 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
     ("nll", lambda o: o.grad and o.reduction,
      "--grad gives the gradient of each vector's own loss, as of their sum; that of a mean is "
      "divided by the number of vectors: leave out --reduction"),
-    ("nll", lambda o: o.steps and o.json,
-     "--steps goes with the table: stablelse log-softmax has them in --format json"),
     ("nll", lambda o: o.steps and o.format != "table",
      "--steps goes with the table: stablelse log-softmax has them in --format {format}"),
     ("nll", lambda o: (o.label is not None) == bool(o.labels or o.label_column or o.label_key),
@@ -453,6 +394,11 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
 
 def refuse(request: Request) -> None:
     """Refuse options that contradict each other, and those for files if none is read."""
+    if request.json and request.format not in ("table", "json"):
+        raise typer.BadParameter(
+            f"--json is --format json: it does not go with --format {request.format}"
+        )
+    request.format = "json" if request.json else request.format
     if request.numbers:
         for_files = request.given(*(name for name in INPUT if name not in BESIDE_NUMBERS))
         where = "with numbers as arguments"

@@ -29,8 +29,6 @@ _EVERY = 0.1
 #: What draws it, which loads Rich.
 _BAR = "stablelse.cli.bar:bar"
 
-_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
-
 
 #: Clears the line on which the progress may have been drawn.
 _CLEAR = "\r\x1b[2K"
@@ -156,7 +154,8 @@ class Meter:
         text = f"{self._count:,} numbers"
         total = total_bytes(self._files)
         if total is not None:
-            text += f", {_bytes(self.gauge.count)} of {_bytes(total * self.passes)}"
+            size = resolve_name("rich.filesize:decimal")
+            text += f", {size(self.gauge.count)} of {size(total * self.passes)}"
         return text + (f", in {self._place}" if self._place else "")
 
     def _speed(self) -> str:
@@ -178,10 +177,3 @@ def total_bytes(files: list[str]) -> int | None:
         return sum(os.path.getsize(part) for part in parts) or None  # of a named pipe it is 0
     except (OSError, ReadError):  # the reader will complain of it
         return None
-
-
-def _bytes(count: int) -> str:
-    size, unit = float(count), 0
-    while size >= 1000 and unit < len(_UNITS) - 1:
-        size, unit = size / 1000, unit + 1
-    return f"{size:.0f} {_UNITS[unit]}" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
