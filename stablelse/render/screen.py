@@ -57,8 +57,8 @@ _HARMFUL, _HARMLESS = "bold red", "yellow"
 #: The lines of a screen, without the prompt.
 _SCREEN = 23
 
-#: The most lines for elements, without --all.
-_LINES = 6
+#: The most lines for elements, without --all, and the fewest where sentences are long.
+_LINES, _FEWEST = 6, 3
 
 #: The most elements whose steps are shown.
 _ELEMENTS = 20
@@ -126,6 +126,7 @@ class _Part:
         options: ConsoleOptions,
     ) -> None:
         self.comparison, self.every = screen.comparison, screen.every
+        self.most = self.comparison.n if self.every else _LINES
         self.tries = ((screen.digits, screen.digits, _Words.HARM),) if screen.digits else _TRIES
         self.glyphs, self.width = glyphs_for(options), options.max_width
         self.is_plain = is_plain(options)
@@ -140,6 +141,18 @@ class _Part:
 
     def lines(self, parts: Sequence[str]) -> Iterator[Text]:
         """Yield what is on the screen from top to bottom, with blank lines if there is room."""
+        sections, height = self._sections(parts)
+        excess = height - _SCREEN
+        if 0 < excess <= _LINES - _FEWEST and not (self.every or self.is_plain):
+            self.most -= excess
+            sections, height = self._sections(parts)
+        for section in sections:
+            yield from section
+            if height + len(sections) <= _SCREEN or section is sections[-1]:
+                yield Text()
+
+    def _sections(self, parts: Sequence[str]) -> tuple[list[list[Text]], int]:
+        """Return the lines of each part, and how many these are."""
         draw = {
             "verdict": self._verdict,
             "ruler": self._ruler,
@@ -147,11 +160,7 @@ class _Part:
             "why": self._why,
         }
         sections = [section for part in parts if (section := list(draw[part]()))]
-        height = sum(1 + line.plain.count("\n") for section in sections for line in section)
-        for section in sections:
-            yield from section
-            if height + len(sections) <= _SCREEN or section is sections[-1]:
-                yield Text()
+        return sections, sum(1 + t.plain.count("\n") for section in sections for t in section)
 
     def _verdict(self) -> Iterator[Text]:
         """Yield the first line: what was computed, the results and their marks."""
@@ -182,8 +191,8 @@ class _Part:
 
     def _table(self, shown: Sequence[Facts], is_first: bool = True) -> Iterator[Text]:
         """Yield methods side by side, or where there is no room one below the other."""
-        most = self.comparison.n if self.every else _LINES
-        elements = chosen_elements(self.comparison, [facts.result for facts in self.facts], most)
+        results = [facts.result for facts in self.facts]
+        elements = chosen_elements(self.comparison, results, self.most)
         for try_ in self.tries if len(shown) < 3 else self.tries[:6]:
             lines = self._tables(elements, shown, try_)
             if max(line.cell_len for line in lines) <= self.width:
@@ -209,7 +218,7 @@ class _Part:
         for facts in shown:
             within = _Method(self, facts, *try_).columns(elements, rows)
             if facts is shown[0]:
-                within = [*self._labels(elements, rows, facts.result, try_[0]), *within]
+                within = [*self._labels(elements, rows, facts.result, try_[0], try_[2]), *within]
             style = VERDICT_STYLES[facts.result.verdict]
             title = Text(method_text(facts.result, self.glyphs, DIGITS), style)
             tables.append((title, within))
@@ -222,6 +231,7 @@ class _Part:
         rows: Sequence[tuple[str, ...]],
         result: MethodResult,
         digits: int,
+        words: _Words,
     ) -> list[tuple[str, list[Text]]]:
         """Return the columns that name the rows: i, or the symbol, and x."""
         comparison, glyphs = self.comparison, self.glyphs
@@ -238,13 +248,14 @@ class _Part:
                 continue
             before = comparison.elements[index] + 1
             unfit = bool(np.isfinite(comparison.x[index]) and not np.isfinite(x[index]))
-            word = " does not fit" if unfit else ""
+            word = " does not fit" * (unfit and words is not _Words.NONE)
             is_label = before - 1 == comparison.label
             names.append(Text("label " * is_label + f"{before:,}", "bold" * is_label))
             cells.append(Text(glyphs.number(x[index], digits) + word, _HARMFUL * unfit))
             if b is not None:
                 finding = _found_at(result, "b", index)
                 word = f" {KIND_WORDS[finding.kind]}" if finding else ""
+                word = "" if words is _Words.NONE else word
                 number = glyphs.number(b[index], digits)
                 weights.append(Text(number + word, _HARMFUL * bool(finding)))
         names += [Text(symbol_text(result, symbols[0], glyphs), "bold") for symbols in rows]

@@ -27,15 +27,19 @@ VECTORS = {
 }
 COMMANDS = [("lse",), ("softmax",), ("log-softmax",), ("nll", "--label", "0")]
 GRADIENT = ("nll", "--grad", "--label", "0")
+WEIGHTED = ("lse", "--weights", "-")
+WEIGHTS = ["1", "-1e300", "0.12345678901234567", "1e-320", "0", "-1"]
 FORMATS = ["float64", "float32", "float16"]
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, GRADIENT], ids=" ".join)
+@pytest.mark.parametrize("command", [*COMMANDS, GRADIENT, WEIGHTED], ids=" ".join)
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("x", VECTORS.values(), ids=VECTORS)
 def test_up_to_six_numbers_fit_a_screen(x, dtype, command, run):
     encoding = "utf-8" if dtype == "float32" else "ascii"  # whose symbols are longer
-    done = run(*command, *x.split(), "--dtype", dtype, columns=80, encoding=encoding)
+    weights = " ".join(WEIGHTS[: len(x.split())]).encode() * (command is WEIGHTED)
+    args = [*command, *x.split(), "--dtype", dtype]
+    done = run(*args, columns=80, encoding=encoding, stdin=weights)
     assert done.code == 0
     lines = (done.out.rstrip("\n") + "\n" + done.err).rstrip("\n").split("\n")
     assert len(lines) <= 23
