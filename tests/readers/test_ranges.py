@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from files import complaint, gathered
+from files import complaint, gathered, npz, parquet_file, saved
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,10 +75,9 @@ def test_an_index_and_a_delimiter_at_the_end_in_every_part(tmp_path, part_bytes)
     assert index.text.startswith("column 1 is an index and left out")
 
 
-def test_lines_longer_than_what_is_sought_at_once(tmp_path):
-    path = tmp_path / "x.txt"
-    np.savetxt(path, np.arange(3000.0).reshape(3, 1000))
-    assert assert_same(path, 10_000) == 8
+def test_lines_longer_than_what_is_sought_at_once(written):
+    line = " ".join(map("{:.18e}".format, range(1000))) + "\n"
+    assert assert_same(written(line * 3), 10_000) == 8
 
 
 @pytest.mark.parametrize("line", [1, 2, 40, 77, 100])
@@ -118,39 +117,30 @@ def test_a_complaint_far_down_says_from_where_it_counts(tmp_path, monkeypatch):
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("shape", [(1000,), (250, 4), (1, 1000), (10, 4, 25)])
 @pytest.mark.parametrize("dtype", ["f8", ">f4", "?"])
-def test_arrays(tmp_path, shape, dtype, order):
-    path = tmp_path / "x.npy"
-    np.save(path, np.arange(1000).reshape(shape).astype(dtype, order=order))
+def test_arrays(written, shape, dtype, order):
+    path = written(saved(np.arange(1000).reshape(shape).astype(dtype, order=order)))
     assert assert_same(path, 500) == -(-path.stat().st_size // 500)
     assert_same(path, 500, axis=0, columns=("1",))
 
 
-def test_blocks_of_an_array_have_their_rows(tmp_path):
-    path = tmp_path / "x.npy"
-    np.save(path, np.arange(1000.0))
+def test_blocks_of_an_array_have_their_rows(written):
+    path = written(saved(np.arange(1000.0)))
     parts = split_file(str(path), ReadOptions(), 813)
     offsets = [(block.offset, len(block.values)) for part in parts for block in read_part(part)]
     assert offsets == [(100 * index, 100) for index in range(10)]
 
 
-@pytest.mark.parametrize("name", ["x.npz", "x.gz"])
-def test_what_cannot_be_read_from_the_middle_is_one_part(tmp_path, name):
-    path = tmp_path / name
-    if name == "x.npz":
-        np.savez(path, np.arange(1000.0))
-    else:
-        path.write_bytes(gzip.compress(b"1\n2\n" * 1000, 0))
-    assert assert_same(path, 500) == 1
+@pytest.mark.parametrize("data", [npz(x=np.arange(1000.0)), gzip.compress(b"1\n2\n" * 1000, 0)])
+def test_what_cannot_be_read_from_the_middle_is_one_part(written, data):
+    assert assert_same(written(data), 500) == 1
 
 
-def test_row_groups(tmp_path):
+def test_row_groups(written):
     pa = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
-    path = tmp_path / "x.parquet"
     rng = np.random.default_rng(1)
     table = pa.table({"a": rng.normal(size=1000), "b": rng.normal(size=1000)})
-    parquet.write_table(table, path, row_group_size=64, compression="none", use_dictionary=False)
+    options = {"compression": "none", "use_dictionary": False}
+    path = written(parquet_file(table, row_group_size=64, **options))
     for part_bytes in (300, 2500, 100_000):
         assert_same(path, part_bytes)
         assert_same(path, part_bytes, columns=("b",))
@@ -159,15 +149,11 @@ def test_row_groups(tmp_path):
     assert offsets == list(range(0, 1000, 64))
 
 
-def test_rows_of_lists_in_row_groups(tmp_path):
+def test_rows_of_lists_in_row_groups(written):
     pa = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
-    path = tmp_path / "x.parquet"
     rows = [[float(row), -1.0] for row in range(100)]
     rows[77].append(1.0)
-    table = pa.table({"a": pa.array(rows)})
-    parquet.write_table(table, path, row_group_size=10)
+    path = written(parquet_file(pa.table({"a": pa.array(rows)}), row_group_size=10))
     parts = split_file(str(path), ReadOptions(), 100)
     assert len(parts) > 1
     found = [row for part in parts for block in read_part(part) for row in block.values.tolist()]
@@ -182,35 +168,25 @@ def test_what_is_behind_a_url(tmp_path):
     assert assert_same("memory://ranges/x.txt", 1000) == -(-len(data) // 1000)
 
 
-@pytest.mark.parametrize("name", ["x.npy", "x.txt"])
-def test_a_file_that_is_not_what_it_was_when_it_was_split(tmp_path, name):
-    def write(n):
-        if name == "x.npy":
-            np.save(tmp_path / name, np.arange(n, dtype=float))
-        else:
-            (tmp_path / name).write_text("".join(f"{number / 7!r}\n" for number in range(n)))
+@pytest.mark.parametrize("is_text", [True, False])
+def test_a_file_that_is_not_what_it_was_when_it_was_split(written, is_text):
+    def data(n):
+        if is_text:
+            return "".join(f"{number / 7!r}\n" for number in range(n))
+        return saved(np.arange(float(n)))
 
-    write(1000)
-    parts = split_file(str(tmp_path / name), ReadOptions(), 1000)
-    assert len(parts) > 1
+    parts = split_file(str(written(data(1000))), ReadOptions(), 1000)
+    assert sum(part.size for part in parts) == len(data(1000))
+    assert max(len(pickle.dumps(part)) for part in parts) < 1000
     for n in (999, 2000):
-        write(n)
+        written(data(n))
         for part in parts:
-            with pytest.raises(ReadError, match=f"{name} changed while it was being read: run"):
+            with pytest.raises(ReadError, match="x changed while it was being read: run"):
                 list(read_part(part))
 
 
-def test_a_part_is_small(tmp_path):
-    path = tmp_path / "x.npy"
-    np.save(path, np.zeros((1000, 8)))
-    parts = split_file(str(path), ReadOptions(), 6400)
-    assert sum(part.size for part in parts) == path.stat().st_size
-    assert max(len(pickle.dumps(part)) for part in parts) < 1000
-
-
-def test_only_what_is_needed_is_read(tmp_path, monkeypatch):
-    path = tmp_path / "x.npy"
-    np.save(path, np.arange(1 << 20, dtype=float))
+def test_only_what_is_needed_is_read(written, monkeypatch):
+    path = written(saved(np.arange(float(1 << 20))))
     seen = []
 
     def read(source, count, real=Source.read):
