@@ -13,8 +13,8 @@ With targets t (`stablelse.numerics.targets`), a = max x, S = sum exp(x_c - a) a
 
 in which nothing cancels, and log S has all its digits where the largest element dominates. The
 gradient is T softmax(x) - t; for the largest t it is the sum of the others - T (1 - softmax(x)).
-The kernel's sums, or those of NumPy without it, give all this in two words; the kernel computes
-gradients itself; and what is in doubt is computed in two words of NumPy, and then in decimals.
+The kernel gives log S in two words, and gradients. What is in doubt, and everything without a
+kernel, is computed in two words of NumPy; and what is left then, in decimals.
 
 Sums of losses are sums of two words, with the errors of all of them. No such sum is a tie, unless
 weights are negative: with z = e**(1/N) and nonnegative rational t and differences k / N, it would
@@ -484,17 +484,25 @@ def _kernel_gradient(
 def _gradient_in_words(
     inputs: LossInputs, scale: tuple[float, float], result: Array, doubtful: Array, rows: _Rows
 ) -> Array:
-    """Compute in some rows what is in doubt, and return what still is."""
+    """Compute in some rows what is in doubt, and return what still is.
+
+    Where the largest x has the largest t, T softmax(x) - t = o - T R / S, o being the sum of all
+    other t.
+    """
     wide = reference.as_wide(inputs.rows.of(rows).filled())
     (m, n), (labels, s, o, t) = wide.shape, _factors(inputs, scale, rows)
-    known, label = reference.sums(wide), (labels, np.arange(m))
+    known = reference.sums(wide)
     p = reference.quotient(wide.T, known).but_for(np.isneginf(wide.T), 0.0)
-    own = Approximation(*(part[label] for part in p))
-    p.put(label, _one_less(own, known, wide.T[label] == known.largest))
-    for part in (p.high, p.low):
-        part[label] *= -1
     t_high, t_low = np.zeros((2, n, m)) if t is None else np.array([part.T for part in t])
-    t_high[label], t_low[label] = -o[0], -o[1]
+    if t is None:
+        t_high[labels, np.arange(m)] = s[0]
+        t_low[labels, np.arange(m)] = s[1]
+    top = np.flatnonzero(wide[np.arange(m), labels] == known.largest)
+    label, own = (labels[top], top), known.of(top)
+    share, share_low = doubleword.product((own.high, own.low), (own.inverse, own.inverse_low))
+    lost = own.error * own.inverse + (own.relative + 2 * ARITHMETIC_ERROR) * share
+    p.put(label, (-share, -share_low, 0.0, 1.001 * lost, own.exponent))
+    t_high[label], t_low[label] = -o[0][top], -o[1][top]
 
     fraction, bits = np.frexp(s[0])
     exponent = p.exponent + bits
@@ -518,18 +526,6 @@ def _gradient_in_words(
     result.reshape(-1)[every[wanted]] = value.T[wanted]
     in_doubt: Array = every[wanted & ~settled.T]
     return in_doubt
-
-
-def _one_less(p: Approximation, known: Sums, is_top: Array) -> list[Any]:
-    """Return 1 - p of one element of each row: R / S of the largest; others are at most 1/2."""
-    flat, flat_low, flat_error = (np.ldexp(part, p.exponent) for part in (p.high, p.low, p.error))
-    less, less_low = two_sum(1.0, -flat)
-    other: Any = less, less_low - flat_low, 0.0, flat_error + ARITHMETIC_ERROR, 0
-    share = doubleword.product((known.high, known.low), (known.inverse, known.inverse_low))
-    error = known.error * known.inverse
-    error = 1.001 * (error + (known.relative + 2 * ARITHMETIC_ERROR) * share[0])
-    top: Any = *share, 0.0, error, known.exponent
-    return [np.where(is_top, one, two) for one, two in zip(top, other, strict=True)]
 
 
 # ---- Decimals
