@@ -49,7 +49,3 @@ class Displayed:
         """Return what a notebook shows: of the two types those that are wanted."""
         bundle: dict[str, Any] = form(self, "notebook")(self.__rich__(), include, exclude)
         return bundle
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """Print the picture in IPython, which prints named tuples on its own otherwise."""
-        printer.text(self._repr_mimebundle_(include=["text/plain"])["text/plain"])
