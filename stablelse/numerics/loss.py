@@ -246,7 +246,7 @@ def _losses(inputs: LossInputs) -> tuple[Any, Certificate]:
         for rung in inputs.rungs:
             words = _losses_in_words(inputs, left, rung)
             is_nothing = ~np.isfinite(words.high) & (words.error == 0)
-            value, proved, ulps = settle(words, inputs.format, is_nothing)
+            value, proved, ulps = settle(words, inputs.format)
             value[is_nothing] = inputs.format.round(words.high[is_nothing])
             ledger.enter(rung, int(proved.sum()), ulps[proved])
             ledger.enter(Rung.CONVENTION, int(is_nothing.sum()))
@@ -518,7 +518,7 @@ def _gradient_in_words(
     is_lost = ~((s[0] == 0) | _is_moderate(s[0]))
     words.error[is_lost | (is_sum & inputs.targets.is_signed)] = np.inf  # where T may cancel, too
     is_nothing = np.broadcast_to(known.is_nothing, total.shape)
-    value, settled, _ = settle(words, inputs.format, is_nothing)
+    value, settled, _ = settle(words, inputs.format)
     settled = (settled & np.isfinite(words.error) & known.is_held) | is_nothing
     value[is_nothing] = np.nan
     every = np.arange(len(inputs.nothing))[rows, np.newaxis] * n + np.arange(n)

@@ -409,7 +409,7 @@ def _log_sums(
     known = sums(x, b)
     a, is_nothing = known.largest, known.is_nothing
     total = log_sum(known.x_max, known.x_max_low, known)
-    value, settled, ulps = settle(total, format_, is_nothing)
+    value, settled, ulps = settle(total, format_)
     settled &= known.is_held & ~is_nothing
     ledger.enter(Rung.DOUBLE_WORD, int(settled.sum()), ulps[settled])
     ledger.enter(Rung.CONVENTION, int(is_nothing.sum()))
@@ -442,7 +442,7 @@ def elements(name: str, x: Array, known: Sums, format_: Format) -> tuple[Array, 
     is_nan = np.broadcast_to(known.is_nothing, x.shape)
     is_nothing = (x == -np.inf) | is_nan
     evaluate = quotient if name == "softmax" else log_quotient
-    value, settled, ulps = settle(evaluate(x, known), format_, is_nothing)
+    value, settled, ulps = settle(evaluate(x, known), format_)
     value[is_nothing] = format_.round(np.where(is_nan[is_nothing], np.nan, OF_NOTHING[name]))
     ulps[is_nothing] = np.nan
     return value, ~((settled & known.is_held) | is_nothing), ulps

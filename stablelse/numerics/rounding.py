@@ -18,8 +18,6 @@ from stablelse.numerics.formats import FORMATS, Array, Format
 # What is left of a distance that was rounded up a few times.
 _ROUNDED = 1 - 2.0**-50
 
-_FLOAT64 = FORMATS["float64"]
-
 
 class Approximation(NamedTuple):
     """Exact values within (high + low + lowest +- error) 2**exponent; all float64 but that.
@@ -66,57 +64,18 @@ def check_arithmetic() -> None:
         )
 
 
-def settle(
-    approximation: Approximation, format_: Format, ignored: Array | bool = False
-) -> tuple[Array, Array, Array]:
+def settle(a: Approximation, format_: Format) -> tuple[Array, Array, Array]:
     """Round to a format of at most 64 bits: return values, which are proved, and errors in ulps.
-
-    Ignored results take no time and may be anything; what rounds to zero is +0; NaN is not proved.
-    """
-    check_arithmetic()
-    value, settled, ulps = _settle_quickly(approximation, format_)
-    rest = ~(settled | ignored)
-    if rest.any():
-        found = _settle_carefully(approximation.of(rest), format_)
-        value[rest], settled[rest], ulps[rest] = found
-    return value, settled, ulps
-
-
-def _settle_quickly(a: Approximation, format_: Format) -> tuple[Array, Array, Array]:
-    """Settle what is normal in the widest format at hand, and not next to a midpoint.
-
-    Both ends of the interval must round to the same number. `reach` covers the roundings on the
-    way, but for the last one, which is that to the format if this is the widest one; if not, it
-    covers that too, so that the ends enclose the interval when they are rounded to the format.
-    """
-    high, low, lowest, error, exponent = a
-    low = low + lowest
-    reach = 1.001 * error + 2.0**-51 * abs(low)
-    wide = np.dtype(np.float64)
-    if format_.significand_bits > _FLOAT64.significand_bits:
-        wide = format_.dtype
-        high, low = high.astype(wide), low.astype(wide)
-    elif format_.significand_bits < _FLOAT64.significand_bits:
-        reach += 2.0**-52 * abs(high)
-    first = np.ldexp(high + (low - reach), exponent)
-    last = np.ldexp(high + (low + reach), exponent)
-    value = format_.round(first)
-    value[value == 0] = 0  # without a sign
-    normal = (abs(first) >= np.finfo(wide).smallest_normal) & (abs(first) <= np.finfo(wide).max)
-    ulps = reach * (2.0**format_.significand_bits / abs(a.high))
-    return value, normal & (value == format_.round(last)), ulps
-
-
-def _settle_carefully(a: Approximation, format_: Format) -> tuple[Array, Array, Array]:
-    """Settle subnormal numbers too, and as close to a midpoint as the error allows.
 
     With 2**q the unit in the last place of the result, which is that of subnormal numbers if it
     is one, the value 2**-q is rounded to an integer. Its distance from the nearest midpoint is
     computed without loss, but for the rounding of what is not small, and must exceed the error.
-    Just below a power of two the units are half as large.
+    Just below a power of two the units are half as large. What rounds to zero is +0; NaN and
+    infinity are not proved.
     """
+    check_arithmetic()
     high, low, lowest, error, exponent = a
-    if format_.significand_bits > _FLOAT64.significand_bits:
+    if format_.significand_bits > FORMATS["float64"].significand_bits:
         high, low = high.astype(format_.dtype), low.astype(format_.dtype)
     low, lowest = two_sum(low, lowest)
     high, low = two_sum(high, low)

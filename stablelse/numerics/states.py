@@ -209,7 +209,7 @@ def rounded(states: Array, format_: Format) -> tuple[Array, Array, Array, Array]
     finite = np.isfinite(states["top"])
     y, is_near = logarithms(states)
     with np.errstate(all="ignore"):
-        value, settled, ulps = settle(y, format_, ~finite)
+        value, settled, ulps = settle(y, format_)
         value[~finite] = format_.round(states["top"][~finite])
     return value, settled | ~finite, np.where(finite, ulps, 0), is_near & finite
 
