@@ -72,8 +72,9 @@ def at_the_edges(name):
     random = np.random.default_rng(11)
     few = np.zeros(70_000)
     few[17] = 1e-3
-    yield np.array([few, np.full(70_000, 0.75), np.full(70_000, -9.5)])
-    yield np.zeros((1, 128_256))
+    if name in ("float16", "bfloat16", "float8_e4m3fn"):  # whose sums overflow, or stop growing
+        yield np.array([few, np.full(70_000, 0.75), np.full(70_000, -9.5)])
+        yield np.zeros((1, 128_256))
     edges = [format_.overflow_threshold, format_.underflow_threshold, format_.largest, 1]
     for edge in (float(e) for e in edges):
         for n in (1, 2, 7, 500):
