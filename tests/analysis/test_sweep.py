@@ -311,12 +311,8 @@ def test_changes_of_far_ends():
     ("arguments", "complaint"),
     [
         ({"offset": (1, 1)}, "the offset 1:1 is empty"),
-        ({"offset": (2, 1)}, "the offset 2:1 is empty"),
         ({"offset": (np.nan, 1)}, "two finite ends"),
-        ({"offset": (0, np.inf)}, "two finite ends"),
-        ({"scale": (0, 1)}, "the scale 0:1 must be positive"),
         ({"scale": (1, 2), "offset": (1, 2)}, "not both"),
-        ({"points": 1}, "points must be 2 or more, not 1"),
         ({"formats": ["float16"], "offset": (1e5, 1e6)}, "float16 has no number in the offset"),
     ],
 )
