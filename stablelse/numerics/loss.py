@@ -372,12 +372,15 @@ def _terms(inputs: LossInputs, rung: Rung, rows: _Rows) -> tuple[Sums, Array, Ar
     some = inputs.rows.of(rows)
     x = some.filled()
     if rung is Rung.KERNEL and exact.compiled is not None:  # log S is the loss of the largest
-        place, words, zero = x.argmax(axis=1), np.empty((len(x), 3)), np.zeros(len(x))
-        x_max = x[np.arange(len(x)), place].astype(np.float64)
+        place, words = x.argmax(axis=1), np.empty((len(x), 3))
         exact.compiled.losses(some.x, place, some.mask, words)
-        (log, log_low, error), none = words.T, zero.astype(np.int64)
-        head = [x_max, x_max, zero, zero, error < np.inf, *[zero] * 8]
-        known = Sums(*[*head, log, log_low, error, none])
+        known = Sums(*[np.zeros(len(x), np.int64)] * len(Sums._fields))._replace(
+            x_max=x[np.arange(len(x)), place].astype(np.float64),
+            is_held=words[:, 2] < np.inf,
+            log_high=words[:, 0],
+            log_low=words[:, 1],
+            log_error=words[:, 2],
+        )
     else:
         known = reference.sums(x)
     if inputs.targets.is_sparse:

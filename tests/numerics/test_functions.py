@@ -1,4 +1,4 @@
-"""Errors in ulps: counted on the formats' own numbers."""
+"""Functions by name: errors in ulps, counted on the formats' own numbers, and conditioning."""
 
 import mpmath
 import numpy as np
