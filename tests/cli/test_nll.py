@@ -127,6 +127,17 @@ def test_rows_of_a_table(files, run):
     assert float(rows[2]["value"]) == stablelse.nll(LOGITS[6], LABELS[6], reduction="none")
 
 
+@pytest.mark.parametrize("more", ["", "--steps", "--grad"])
+def test_rows_that_are_asked_for_are_shown_in_full(more, run):
+    rows = b"1000,2,0\n3,4,1\n5,6,0\n"
+    first, last, both = (
+        run(f"nll --label-column 3 {more} {which}", stdin=rows).out
+        for which in ("--row 1", "--row 3", "--row 1 --row 3")
+    )
+    assert both == first + last
+    assert first
+
+
 def test_long_inputs_are_summed_up_part_by_part(files, run, monkeypatch):
     from stablelse.cli import input as cli_input
 
