@@ -14,7 +14,7 @@ import typer
 from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.results import Comparison, MethodResult, Steps
 from stablelse.analysis.tally import Tally, Total
-from stablelse.cli.emit import emit
+from stablelse.cli.emit import Values, emit
 from stablelse.cli.input import Job, batches, place_of
 from stablelse.cli.options import Request
 from stablelse.cli.progress import Meter, meter_of
@@ -50,10 +50,11 @@ def run(request: Request) -> None:
         if is_file_of_numbers(request):
             write_file(request, job, meter)
             return
-        found = guard.watched(_comparisons(request, job, meter))
+        compared = _compared(request, job, meter)
+        found = guard.watched(stack for stack, _ in compared)
         shown: Iterator[Any] = chain.from_iterable(found)
         if request.quiet:
-            shown = values_of((each for c in shown for each in c.results), request)
+            shown = _values(compared, guard, request)
         elif request.is_picture:
             shown = pictures(_counted(found, tally), request, tally)
         elif request.steps:
@@ -62,18 +63,28 @@ def run(request: Request) -> None:
     guard.end()
 
 
-def _comparisons(request: Request, job: Job, meter: Meter) -> Iterator[Found]:
-    """Yield what the methods make of the vectors, stack by stack."""
+def _values(
+    compared: Iterator[tuple[Found, bool]], guard: Guard, request: Request
+) -> Iterator[Values]:
+    """Yield the values alone of vectors that are guarded."""
+    for stack, is_vertical in compared:
+        for comparison in chain.from_iterable(guard.watched([stack])):
+            yield from values_of(comparison.results, request, is_vertical)
+
+
+def _compared(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Found, bool]]:
+    """Yield what the methods make of the vectors, and whether each line had one number."""
     is_scalar = job.function is Function.LOGSUMEXP
     found = read(request, job, meter, GATHERED if is_scalar else SHOWN)
     if isinstance(found, Stream):
         whole = long_input(found, request, meter)
-        yield from ([each] for each in (whole.fold(job) if is_scalar else [whole.compare(job)]))
+        for each in whole.fold(job) if is_scalar else [whole.compare(job)]:
+            yield [each], False
         return
     # None: where it is quick
     measured = request.errors or (False if request.is_picture else None)
     for stack in batches(meter.following(found)):
-        yield compare_rows(
+        comparisons = compare_rows(
             stack.values,
             Problem(job.function, job.empty, stack.weights),
             job.candidates,
@@ -81,6 +92,7 @@ def _comparisons(request: Request, job: Job, meter: Meter) -> Iterator[Found]:
             partial(place_of, stack),
             measured,
         )
+        yield comparisons, stack.vertical
 
 
 def _counted(stacks: Iterator[Found], tally: Tally) -> Iterator[Found]:

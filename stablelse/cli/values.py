@@ -91,14 +91,16 @@ def long_input(stream: Stream, request: Request, meter: Meter) -> Any:
     return resolve_name("stablelse.cli.streams:LongInput")(stream, request, meter)
 
 
-def values_of(results: Iterable[Any], request: Request) -> Iterator[Values]:
+def values_of(
+    results: Iterable[Any], request: Request, is_vertical: bool = False
+) -> Iterator[Values]:
     """Yield the values of results or totals: the exact ones, or those asked for."""
     for result in results:
         if request.method or result.method is Method.EXACT:
             value = np.atleast_1d(result.value)
             if getattr(result, "sign", None) is not None:
                 value = _logarithms(value, np.atleast_1d(result.sign))
-            yield Values(value, False)
+            yield Values(value, is_vertical)
 
 
 def _logarithms(values: Array, signs: Array) -> Array:

@@ -109,6 +109,15 @@ def test_missing_cells_are_left_out_in_both_passes(run, tmp_path):
     assert len(np.load(target)) == len(X)
 
 
+@pytest.mark.parametrize("shown", [1 << 18, 1000])
+def test_a_guard_changes_no_values(run, monkeypatch, shown):
+    """Neither in memory nor where a table would be made in parts."""
+    monkeypatch.setattr(evaluate, "SHOWN", shown)
+    for command in (*FUNCTIONS, "lse"):
+        guarded = run(command, "-q", "--fail-on", "shifted:broken", stdin=TEXT)
+        assert guarded == run(command, "-q", stdin=TEXT)
+
+
 @pytest.mark.parametrize("infinity", ["inf", "nan", "-inf"])
 def test_conventions(run, infinity):
     done = run("softmax", "-q", stdin=TEXT + f"{infinity}\n".encode())
