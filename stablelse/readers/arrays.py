@@ -303,8 +303,8 @@ class StoredArray:
             for begin, end in ranges:
                 index, parts = np.unravel_index(np.arange(begin, end), self.outer), []
                 for columns in pieces:
-                    parts.append(rows[..., columns][index])
                     forget()
+                    parts.append(rows[..., columns][index])
                 yield np.concatenate(parts, axis=1)
 
     def _truncated(self, size: int) -> ReadError:

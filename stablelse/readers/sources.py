@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, NamedTuple
 from stablelse.readers.blocks import (
     Gauge,
     ReadError,
+    changed,
     damaged,
     explaining,
     in_one_line,
@@ -465,10 +466,17 @@ def seekable(source: Source, count: int = sys.maxsize, to_map: bool = False) -> 
 
 def mapped(source: Source) -> tuple[mmap.mmap, Callable[[], None]]:
     """Return a map of a file, and what makes the memory forget the pages read so far."""
-    assert source.descriptor is not None, "only a file can be mapped"
-    pages = mmap.mmap(source.descriptor, 0, access=mmap.ACCESS_READ)
-    forget = getattr(pages, "madvise", lambda advice: None)
-    return pages, partial(forget, getattr(mmap, "MADV_DONTNEED", 0))
+    descriptor = source.descriptor
+    assert descriptor is not None, "only a file can be mapped"
+    pages = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+
+    def forget() -> None:
+        if os.fstat(descriptor).st_size < len(pages):  # to read what is gone ends a process
+            raise changed(source.name)
+        if hasattr(mmap, "MADV_DONTNEED"):
+            pages.madvise(mmap.MADV_DONTNEED)
+
+    return pages, forget
 
 
 def unpacked(source: Source) -> Source:

@@ -162,6 +162,17 @@ def test_a_truncated_file_gives_nothing(written):
         next(open_blocks(str(written(saved(np.arange(1000.0))[:-1]))))
 
 
+def test_a_file_that_is_cut_while_it_is_read(written, monkeypatch):
+    """Its rows lie across the file, which is mapped: what is gone would end the process."""
+    monkeypatch.setattr(arrays, "BLOCK_BYTES", 1 << 16)
+    path = written(saved(np.ones((1 << 10, 1 << 6), order="F")))
+    blocks = open_blocks(str(path))
+    next(blocks)
+    path.write_bytes(b"")
+    with pytest.raises(ReadError, match="x changed while it was being read: run the command again"):
+        list(blocks)
+
+
 def test_a_disk_too_full_for_a_pipe(monkeypatch):
     class Full(io.BytesIO):
         def write(self, data):
