@@ -177,7 +177,13 @@ def _open(path: str, companion: Companion, dtype: str, axis: int | None = None) 
     """Read a companion, and refuse the first cell that is wrong."""
     names = {"--file": companion.option, "--axis": "--axis"}
     reading = ReadOptions(axis=axis, words=companion is MASK, dtype=dtype)
-    for block in open_beside([path], reading, names):
+    blocks = open_beside([path], reading, names)
+    if axis is not None and path != "-":
+        try:
+            blocks = chain([next(blocks)], blocks)
+        except ReadError:  # a row for every row has no such axis
+            blocks = open_beside([path], reading._replace(axis=None), names)
+    for block in blocks:
         wrong = np.argwhere(companion.is_wrong(block.values))
         if len(wrong):
             row, column = wrong[0].tolist()

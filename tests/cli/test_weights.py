@@ -51,6 +51,19 @@ def test_arguments_and_pipes(text, run, tmp_path):
     )
 
 
+def test_a_row_of_weights_needs_no_axis(run, tmp_path):
+    x = np.stack([X, X + 1, X / 2])
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "b.npy", ONE)
+    (tmp_path / "b").write_text("2 -0.25 1e-3")
+    right = stablelse.logsumexp(x, axis=0, b=ONE[:, np.newaxis, np.newaxis]).ravel().tolist()
+    for name in ("b", "b.npy"):
+        done = run(
+            "lse", "-f", tmp_path / "x.npy", "--axis", "0", "--weights", tmp_path / name, "-q"
+        )
+        assert np.array_equal(numbers(done.out), right, equal_nan=True)
+
+
 def test_columns_have_weights_of_their_own_or_one_column_for_all(run, tmp_path):
     np.savetxt(tmp_path / "x", X.T)
     for b, saved in ((B, B.T), (ONE, ONE[:, np.newaxis])):
