@@ -374,8 +374,10 @@ def _terms(inputs: LossInputs, rung: Rung, rows: _Rows) -> tuple[Sums, Array, Ar
     if rung is Rung.KERNEL and exact.compiled is not None:  # log S is the loss of the largest
         place, words = x.argmax(axis=1), np.empty((len(x), 3))
         exact.compiled.losses(some.x, place, some.mask, words)
+        largest = x[np.arange(len(x)), place].astype(np.float64)
         known = Sums(*[np.zeros(len(x), np.int64)] * len(Sums._fields))._replace(
-            x_max=x[np.arange(len(x)), place].astype(np.float64),
+            largest=largest,
+            x_max=largest,
             is_held=words[:, 2] < np.inf,
             log_high=words[:, 0],
             log_low=words[:, 1],
