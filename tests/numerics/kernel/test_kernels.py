@@ -189,78 +189,53 @@ def test_anything_else_is_left_to_others():
                 exact.directly[function](*arguments)
 
 
+def refused():
+    """Return, by function of the module, arguments of other types, shapes, layouts and ranges."""
+    x, mask, labels = np.zeros((3, 4)), np.ones((3, 4), bool), np.zeros(3, np.int64)
+    y, y1, signs, read_only = x.copy(), np.zeros(3), np.zeros(3, np.int8), x.copy()
+    read_only.flags.writeable = False
+    sums = exact.compiled.sum_piece(1, x, y, None, 0, 4)
+    words, factors, targets = np.zeros((3, 3)), np.zeros((3, 4)), np.zeros((2, 3, 4), "f4")
+    return {
+        "rows": [
+            [None], [1, x, None], [4, x, y, None], [-1, x, y, None], [0, x, y, None],
+            [1, x, y1, None], [1, x[0], np.zeros(4), None], [1, x, np.zeros((4, 3)).T, None],
+            [1, x, y.astype("f4"), None], [1, x, read_only, None], [1, x.astype(int), y, None],
+            ["1", x, y, None], [1, np.zeros((3, 0)), np.zeros((3, 0)), None],
+            [0, x, np.zeros(4), None], [1, x, y], [1, x, y, mask[:2]], [1, x, y, x], [1, x, y, 1],
+            [1, x, y, None, x, signs], [0, x, y1, None, x, y1], [0, x, y1, None, x[:2], signs],
+            [0, x, y1, None, x, None], [0, x, y1, mask, x], [0, x, y1, mask, x.astype("f4"), signs],
+        ],
+        "sum_piece": [[1, x, y, None, *ends] for ends in ((0, 5), (-1, 2), (2, 2), (3, 1))],
+        "settle_piece": [
+            [], [1, x, y, None, 0], [1, x, y, None, 0, 4], [1, x, y, 0, 0, 4, sums],
+            [1, x, y, None, "0", 4, sums], [1, x, y, None, 0, 4, b"sum"],
+        ],
+        "know": [[], [9, x], [-1, x], [0, 1.0], ["0", x]],
+        "use": [["v9"], ["reference"]],
+        "attach": [[], [x]],
+        "losses": [
+            [], [x, labels, None], [1, labels, None, words], [x[0], labels, None, words],
+            [x, labels[:2], None, words], [x, labels.astype(np.int32), None, words],
+            [x, labels, x, words], [x, labels, None, words[:2]], [x, labels, None, None],
+            [x, labels, None, words.astype("f4")], [x, labels, None, np.zeros((3, 6))[:, ::2]],
+            [x, labels - 1, None, words], [x, labels + 4, None, words],
+        ],
+        "gradients": [
+            [x, labels, None, y, factors], [x, labels, None, words, factors, None],
+            [x, labels, None, x.astype("f4"), factors, None],
+            [x, labels, None, None, factors, None], [x, labels, None, y, words, None], [x, labels, None, y, factors, x],
+            [x, labels, None, y, factors, targets],
+        ],
+    }  # fmt: skip
+
+
 @needs_kernel
 def test_what_the_module_refuses():
-    module, x = exact.compiled, np.zeros((3, 4))
-    read_only, mask = np.zeros((3, 4)), np.ones((3, 4), bool)
-    read_only.flags.writeable = False
-    for arguments in (
-        [], [1, x], [4, x, x.copy()], [-1, x, x.copy()], [0, x, x.copy()], [1, x, np.zeros(3)],
-        [1, x[0], np.zeros(4)], [1, x, np.zeros((4, 3)).T], [1, x, np.zeros((3, 4), np.float32)],
-        [1, x, read_only], [1, x.astype(int), x.copy()], ["1", x, x.copy()],
-        [1, np.zeros((3, 0)), np.zeros((3, 0))], [0, x, np.zeros(4)],
-    ):  # fmt: skip
-        with pytest.raises(TypeError):
-            module.rows(*arguments, None)
-    for arguments in (
-        [1, x, x.copy()], [1, x, x.copy(), mask[:2]], [1, x, x.copy(), x], [1, x, x.copy(), 1],
-        [1, x, x.copy(), None, x, np.zeros(3, np.int8)], [0, x, np.zeros(3), None, x, np.zeros(3)],
-        [0, x, np.zeros(3), None, x[:2], np.zeros(3, np.int8)],
-        [0, x, np.zeros(3), None, x, None], [0, x, np.zeros(3), mask, x],
-        [0, x, np.zeros(3), mask, x.astype("f4"), np.zeros(3, np.int8)],
-    ):  # fmt: skip
-        with pytest.raises(TypeError):
-            module.rows(*arguments)
-    sums = module.sum_piece(1, x, x.copy(), None, 0, 4)
-    for arguments in (
-        [],
-        [1, x, x.copy(), None, 0],
-        [1, x, x.copy(), None, 0, 4],
-        [1, x, x.copy(), 0, 0, 4, sums],
-        [1, x, x.copy(), None, "0", 4, sums],
-    ):
-        with pytest.raises(TypeError):
-            module.settle_piece(*arguments)
-    for start, stop in ((0, 5), (-1, 2), (2, 2), (3, 1)):
-        with pytest.raises(ValueError, match="no such piece"):
-            module.sum_piece(1, x, x.copy(), None, start, stop)
-    with pytest.raises(ValueError, match="not the sum"):
-        module.settle_piece(1, x, x.copy(), None, 0, 4, b"sum")
-    for arguments in ([], [9, x], [-1, x], [0, 1.0], ["0", x]):
-        with pytest.raises(TypeError):
-            module.know(*arguments)
-    for bad in ("v9", "reference"):
-        with pytest.raises(ValueError, match="available"):
-            module.use(bad)
-    with pytest.raises(TypeError):
-        module.attach()
-    with pytest.raises((TypeError, ValueError)):
-        module.attach(x)
-
-
-@needs_kernel
-def test_what_the_losses_of_the_module_refuse():
-    module, x, labels = exact.compiled, np.zeros((3, 4)), np.zeros(3, np.int64)
-    words, factors, targets = np.zeros((3, 3)), np.zeros((3, 4)), np.zeros((2, 3, 4))
-    for arguments in (
-        [], [x, labels, None], [1, labels, None, words], [x[0], labels, None, words],
-        [x, labels[:2], None, words], [x, labels.astype(np.int32), None, words],
-        [x, labels, x, words], [x, labels, None, words[:2]], [x, labels, None, None],
-        [x, labels, None, words.astype("f4")], [x, labels, None, np.zeros((3, 6))[:, ::2]],
-    ):  # fmt: skip
-        with pytest.raises(TypeError):
-            module.losses(*arguments)
-    for arguments in (
-        [x, labels, None, x.copy(), factors], [x, labels, None, words, factors, None],
-        [x, labels, None, x.astype("f4"), factors, None], [x, labels, None, None, factors, None],
-        [x, labels, None, x.copy(), words, None], [x, labels, None, x.copy(), factors, x],
-        [x, labels, None, x.copy(), factors, targets.astype("f4")],
-    ):  # fmt: skip
-        with pytest.raises(TypeError):
-            module.gradients(*arguments)
-    for label in (-1, 4):
-        with pytest.raises(ValueError, match="no such class"):
-            module.losses(x, labels + label, None, words)
+    for name, several in refused().items():
+        for arguments in several:
+            with pytest.raises((TypeError, ValueError)):
+                getattr(exact.compiled, name)(*arguments)
 
 
 @needs_kernel
