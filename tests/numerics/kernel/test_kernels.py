@@ -224,8 +224,8 @@ def refused():
         "gradients": [
             [x, labels, None, y, factors], [x, labels, None, words, factors, None],
             [x, labels, None, x.astype("f4"), factors, None],
-            [x, labels, None, None, factors, None], [x, labels, None, y, words, None], [x, labels, None, y, factors, x],
-            [x, labels, None, y, factors, targets],
+            [x, labels, None, None, factors, None], [x, labels, None, y, words, None],
+            [x, labels, None, y, factors, x], [x, labels, None, y, factors, targets],
         ],
     }  # fmt: skip
 
