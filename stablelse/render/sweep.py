@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby, pairwise
 from math import ceil, floor, log10
 from sys import float_info
@@ -14,7 +15,7 @@ from rich.text import Text
 from stablelse.analysis.results import DIGIT, VERDICTS, Verdict
 from stablelse.analysis.sweep import Motion, Range, Segment, Sweep
 from stablelse.numerics.formats import FORMATS, context
-from stablelse.render.layout import hanging, named_grid, picture
+from stablelse.render.layout import hanging, named_grid, picture, plain_lines
 from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import number_text, place_text, rough_text
 from stablelse.render.words import FUNCTION_NAMES, VERDICT_WORDS, counted, method_name, ulps_number
@@ -34,7 +35,6 @@ _NOTES = (
 _BETWEEN = " (results between may be worse)"
 _LIST = " --intervals lists the intervals."
 _ENDS = " Between two intervals the format has no number."
-_LINE = "{method}, {format}: {verdict} from {first} to {last}, {tried}"
 
 #: Of each verdict: its character, that of a screen without Unicode, and its style.
 MARKS: dict[Verdict, tuple[str, str, str]] = {
@@ -86,21 +86,6 @@ def _tried_text(segments: Sequence[Segment]) -> str:
     return f"{sum(segment.tried for segment in segments):,} points tried"
 
 
-def sweep_lines(sweep: Sweep) -> Iterator[str]:
-    """Yield a line per segment."""
-    yield sweep_title(sweep)
-    for segment in sweep.segments:
-        text = _verdict_text(segment)
-        yield _LINE.format(
-            method=method_name(segment),
-            format=segment.format,
-            verdict=f"digits lost ({text})" if segment.verdict is Verdict.DIGITS_LOST else text,
-            first=number_text(segment.first),
-            last=number_text(segment.last),
-            tried=_tried_text([segment]),
-        )
-
-
 @picture
 def sweep_picture(sweep: Sweep, glyphs: Glyphs, width: int) -> Iterator[Text]:
     """Yield a title, the chart or the list of intervals, and what was tried."""
@@ -136,6 +121,11 @@ def _chart(
         yield _line(head, _bar(bar, cells, glyphs))
     yield from _axis(sweep, cells, margin, glyphs)
     yield _legend(present(bars), width, glyphs)
+
+
+def sweep_lines(sweep: Sweep) -> list[str]:
+    """Return the intervals without colours and frames: a chart is not for a screen reader."""
+    return plain_lines(sweep_picture(replace(sweep, intervals=True)))
 
 
 def _intervals(rows: Sequence[Sequence[Segment]], width: int, glyphs: Glyphs) -> Iterator[Text]:
