@@ -1,5 +1,6 @@
 """JSON as input: what every command prints of numbers is read back bit for bit, or refused."""
 
+import gzip
 import json
 
 import numpy as np
@@ -136,30 +137,16 @@ def test_what_a_vector_is(name, run):
     assert run("lse", "-q", *options, stdin=data.encode()).out == out
 
 
-def test_columns_of_other_lengths(run):
-    done = run("lse", "-q", "--by", "columns", stdin=b"[[1, 2], [3]]")
-    assert (done.code, done.out) == (2, "")
-    assert "standard input, row 2 has 1 number, but the rows before have 2" in done.err
-
-
 def test_a_scan_names_the_row(run):
     done = run("scan", "-", "-q", "--dtype", "float16", stdin=b'[1]\n[1, 2]\n["inf", 3]\n')
     assert done.code == 1
     assert "row 3" in done.err
 
 
-def test_files_of_other_lengths(run, tmp_path):
-    for name, text in (("a", "[1000, 1001]"), ("b", "[3]")):
-        (tmp_path / name).write_text(text)
-    done = run("lse", "-q", "--file", tmp_path)
-    assert done.out == "1001.3132616875182\n3\n"
-
-
-def test_compressed(run):
-    import gzip
-
-    packed = gzip.compress(b"[1000, 1001]\n[7]\n")
-    assert run("lse", "-q", stdin=packed).out == "1001.3132616875182\n7\n"
+def test_files_of_other_lengths_and_compressed(run, tmp_path):
+    (tmp_path / "a").write_text("[1000, 1001]")
+    (tmp_path / "b").write_bytes(gzip.compress(b"[3]"))
+    assert run("lse -q --file", tmp_path).out == "1001.3132616875182\n3\n"
 
 
 def test_a_mask(run, tmp_path):
@@ -213,28 +200,3 @@ def test_a_list_column_beside_a_label_column(is_piped, run, tmp_path):
     assert "column 3 ('logits') holds lists, each a row of its own; choose it with --column" in (
         done.err
     )
-
-
-def test_labels_that_are_not_single(run, tmp_path):
-    (tmp_path / "y").write_text("[0]\n[1, 0]\n[1]\n")
-    done = run(*NLL, "--labels", tmp_path / "y", stdin=b"[1, 2]\n[3, 4]\n[5, 6]\n")
-    assert (done.code, done.out) == (2, "")
-    assert "has 2 columns; choose the column of labels" in done.err
-
-
-@pytest.mark.parametrize(
-    "option", [["--header"], ["--no-header"], ["--delimiter", ";"], ["--decimal", ","]]
-)
-def test_options_for_text_are_refused(option, run):
-    done = run("lse", *option, stdin=b"[1, 2]")
-    assert (done.code, done.out) == (2, "")
-    assert "standard input is JSON: leave out --header" in done.err
-
-
-def test_a_field_of_labels_is_named_as_a_key(run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x").write_text('{"x": [1, 2], "y": 1}\n{"x": [3, 4], "y": 0}\n')
-    done = run("nll", "--file", "x", "--key", "x", "--label-column", "y")
-    assert (done.code, done.out) == (2, "")
-    assert "x has no column 'y'" in done.err
-    assert "--label-key" in done.err

@@ -18,6 +18,7 @@ FILES = {
     "ynan": "nan\n1\n", "yinf": "0\ninf\n", "y1e30": "0\n1e30\n", "cat": "0\n1\ncat\n",
     "gap": "a,b\n0,1\n,1\n", "m2": "1,0,1\n1,2,1\n", "mnan": "1,0,nan\n1,1,1\n",
     "m-inf": "0,-inf,0\n0,0,0\n", "narrow": "1,0\n1,1\n", "short": "1,0,1\n0,1,1\n",
+    "uneven.json": "[[1, 2], [3]]", "xy.json": '{"x": [1, 2], "y": 1}\n{"x": [3, 4], "y": 0}\n',
     "long": "1,0,1\n" * 4, "perhaps": "1,0,1\n1,perhaps,1\n1,1,1\n",
 }  # fmt: skip
 
@@ -132,6 +133,12 @@ REFUSED = [
     ("lse -f x -f column --by rows --row 3", "x has no row 3: it has 2 vectors"),
     ("lse -f x.gz", "x.gz is truncated: its gzip data ends before its end mark; copy or save it"),
     ("lse -f nosuch://x", "cannot read nosuch://x: Protocol not known: nosuch"),
+    # JSON
+    ("lse -f uneven.json --by columns", "row 2 has 1 number, but the rows before have 2"),
+    ("nll -f x3 --labels uneven.json", "has 2 columns; choose the column of labels"),
+    *((f"lse -f uneven.json {option}", "uneven.json is JSON: leave out --header")
+      for option in ("--header", "--no-header", "--delimiter ';'", "--decimal ,")),
+    ("nll -f xy.json --key x --label-column y", "xy.json has no column 'y' ... --label-key"),
     # arrays of three axes
     ("lse -f 3.npy --axis 3", "3.npy has no axis 3: its shape is (2, 3, 4); choose from 0 to 2"),
     ("lse -f 3.npy --row 2,4", "has no row (2, 4): its rows are counted from 1, and they go up to"),
