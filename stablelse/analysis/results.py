@@ -222,11 +222,13 @@ class FormatLimits(NamedTuple):
     has_infinity: bool
 
 
-@dataclass(frozen=True)
 class Limits(Displayed):
     """The limits of several formats."""
 
-    formats: tuple[FormatLimits, ...]
+    _fields = ("formats",)  # what records have of it: a dataclass costs every start half a ms
+
+    def __init__(self, formats: tuple[FormatLimits, ...]) -> None:
+        self.formats = formats
 
 
 def limits(formats: Sequence[Format]) -> Limits:
