@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -206,7 +206,7 @@ class _Part:
         yield from lines if is_first else [Text(), *lines]
 
     def _tables(
-        self, elements: Sequence[int | None], shown: Sequence[Facts], try_: tuple[int, int, _Words]
+        self, elements: Sequence[int], shown: Sequence[Facts], try_: tuple[int, int, _Words]
     ) -> list[Text]:
         """Return the lines of a table a method; the labels and x are in the first."""
         results = [facts.result for facts in shown]
@@ -227,7 +227,7 @@ class _Part:
 
     def _labels(
         self,
-        elements: Sequence[int | None],
+        elements: Sequence[int],
         rows: Sequence[tuple[str, ...]],
         result: MethodResult,
         digits: int,
@@ -237,27 +237,25 @@ class _Part:
         comparison, glyphs = self.comparison, self.glyphs
         x = self.format.round(comparison.x)
         b = None if comparison.weights is None else self.format.round(comparison.weights)
-        names, cells, weights, before = [], [], [], 0
-        for place, index in enumerate(elements):
-            if index is None:
-                after = [i for i in elements[place:] if i is not None][:1]
-                end = comparison.elements[after[0]] if after else comparison.n
-                names.append(Text(f"{end - before:,}", "dim"))
+        names, cells, weights = [], [], []
+        for index in elements:
+            if index < 0:
+                names.append(Text(f"{-index:,}", "dim"))
                 cells.append(Text("more", "dim"))
                 weights.append(Text())
                 continue
-            before = comparison.elements[index] + 1
+            number = comparison.elements[index]
             unfit = bool(np.isfinite(comparison.x[index]) and not np.isfinite(x[index]))
             word = " does not fit" * (unfit and words is not _Words.NONE)
-            is_label = before - 1 == comparison.label
-            names.append(Text("label " * is_label + f"{before:,}", "bold" * is_label))
+            is_label = number == comparison.label
+            names.append(Text("label " * is_label + f"{number + 1:,}", "bold" * is_label))
             cells.append(Text(glyphs.number(x[index], digits) + word, _HARMFUL * unfit))
             if b is not None:
                 finding = _found_at(result, "b", index)
                 word = f" {KIND_WORDS[finding.kind]}" if finding else ""
                 word = "" if words is _Words.NONE else word
-                number = glyphs.number(b[index], digits)
-                weights.append(Text(number + word, _HARMFUL * bool(finding)))
+                shown = glyphs.number(b[index], digits) + word
+                weights.append(Text(shown, _HARMFUL * bool(finding)))
         names += [Text(symbol_text(result, symbols[0], glyphs), "bold") for symbols in rows]
         names += [Text("exact", "bold")] * self.has_exact_row
         head = "b" if comparison.label is None else "t"
@@ -302,7 +300,7 @@ class _Method:
         self.last = "g" if self.function is LossFunction.LOSS else self.terms
 
     def columns(
-        self, elements: Sequence[int | None], rows: Sequence[tuple[str, ...]]
+        self, elements: Sequence[int], rows: Sequence[tuple[str, ...]]
     ) -> list[tuple[str, list[Text]]]:
         """Return a heading and cells for each result that the formula has per element."""
         has_exact, is_vector = self.part.has_exact_row, bool(np.ndim(self.result.value))
@@ -311,14 +309,14 @@ class _Method:
         for symbol in (
             op.symbol for op in operations if op.per_element and self.is_shown(op.symbol)
         ):
-            cells = [Text() if i is None else self.cell(symbol, i) for i in elements]
+            cells = [Text() if i < 0 else self.cell(symbol, i) for i in elements]
             cells += [self.scalar(symbol, names) for names in rows]
             cells += [self.exact() if symbol == self.last else Text()] * has_exact
             is_short = symbol == "g" and self.words is _Words.NONE
             heading = "log p" if is_short else symbol_text(self.result, symbol, self.glyphs)
             columns.append((heading, cells))
         if self.evaluation is None or self.function is LossFunction.GRADIENT:
-            cells = [self.value(i) if is_vector and i is not None else Text() for i in elements]
+            cells = [self.value(i) if is_vector and i >= 0 else Text() for i in elements]
             cells += [self.value(0) if names in (("y",), ("loss",)) else Text() for names in rows]
             cells += [self.exact()] * has_exact
             columns.append((RESULT_WORDS[self.function], cells))
@@ -415,8 +413,8 @@ class _Method:
 
 def chosen_elements(
     comparison: Comparison, results: Sequence[MethodResult], most: int
-) -> list[int | None]:
-    """Choose elements: the ends, the largest, and what went wrong; ``None`` stands for a gap."""
+) -> list[int]:
+    """Choose elements: the ends, the largest, and what went wrong; -n stands for n left out."""
     held = len(comparison.elements)
     if held == comparison.n <= most:
         return list(range(held))
@@ -437,21 +435,20 @@ def _found_at(result: MethodResult, symbol: str, index: int) -> Finding | None:
     return next((f for f in result.findings if f.symbol == symbol and index in f.indices), None)
 
 
-def _with_gaps(comparison: Comparison, chosen: set[int]) -> list[int | None]:
-    """Return elements in order, ``None`` between those that are not neighbours."""
-    order = sorted(chosen)
-    numbers = comparison.elements
-    shown: list[int | None] = []
-    for before, index in pairwise([-1, *order]):
-        missing = numbers[index] - (numbers[before] if before >= 0 else -1) - 1
-        if missing == 1 and index - before == 2:
+def _with_gaps(comparison: Comparison, chosen: set[int]) -> list[int]:
+    """Return elements in order, -n between those that are not neighbours, for n left out."""
+    order, numbers = sorted(chosen), comparison.elements
+    shown: list[int] = []
+    end = 0
+    for index in order:
+        missing = numbers[index] - end
+        if missing == 1 and shown[-1:] == [index - 2]:
             shown.append(index - 1)
         elif missing:
-            shown.append(None)
+            shown.append(-missing)
         shown.append(index)
-    if order and numbers[order[-1]] < comparison.n - 1:
-        shown.append(None)
-    return shown
+        end = numbers[index] + 1
+    return [*shown, end - comparison.n] if order and end < comparison.n else shown
 
 
 @picture
@@ -466,7 +463,7 @@ def steps_picture(view: Steps, glyphs: Glyphs, width: int) -> Iterator[Text]:
         yield Text.assemble(" ", *title)
         most = comparison.n if width == ENDLESS else _ELEMENTS
         chosen = chosen_elements(comparison, [result], most)
-        elements = sorted(index + 1 for index in chosen if index is not None)
+        elements = sorted(index + 1 for index in chosen if index >= 0)
         rows: list[list[Text | str]] = [["step", "", "operation", "value"]]
         for number, step in chosen_steps(evaluation, result.findings, elements):
             symbol = step.symbol
