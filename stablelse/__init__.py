@@ -48,28 +48,23 @@ __all__ = [
     "sweep",
 ]
 
+#: The modules of public names.
 _HOME = {
-    "Certificate": "stablelse.numerics.certificate",
-    "Comparison": "stablelse.analysis.results",
-    "Proof": "stablelse.analysis.prove",
-    "RunningLogSumExp": "stablelse.numerics.running",
-    "RunningNaive": "stablelse.numerics.running",
-    "RunningShifted": "stablelse.numerics.running",
-    "Rung": "stablelse.numerics.certificate",
-    "Scan": "stablelse.analysis.scan",
-    "ScanState": "stablelse.analysis.scan",
-    "StreamState": "stablelse.analysis.stream",
-    "Sweep": "stablelse.analysis.sweep",
-    "compare": "stablelse.analysis.compare",
-    "compare_peers": "stablelse.analysis.peers",
-    "log_softmax": "stablelse.numerics.arrays",
-    "logsumexp": "stablelse.numerics.arrays",
-    "nll": "stablelse.numerics.loss",
-    "nll_grad": "stablelse.numerics.loss",
-    "prove": "stablelse.analysis.prove",
-    "scan": "stablelse.analysis.scan",
-    "softmax": "stablelse.numerics.arrays",
-    "sweep": "stablelse.analysis.sweep",
+    name: f"stablelse.{module}"
+    for module, names in (
+        ("analysis.compare", ("compare",)),
+        ("analysis.peers", ("compare_peers",)),
+        ("analysis.prove", ("Proof", "prove")),
+        ("analysis.results", ("Comparison",)),
+        ("analysis.scan", ("Scan", "ScanState", "scan")),
+        ("analysis.stream", ("StreamState",)),
+        ("analysis.sweep", ("Sweep", "sweep")),
+        ("numerics.arrays", ("log_softmax", "logsumexp", "softmax")),
+        ("numerics.certificate", ("Certificate", "Rung")),
+        ("numerics.loss", ("nll", "nll_grad")),
+        ("numerics.running", ("RunningLogSumExp", "RunningNaive", "RunningShifted")),
+    )
+    for name in names
 }
 
 

@@ -51,8 +51,8 @@ def _exit_code(args: list[str] | None) -> int:
     except _UsageError as error:
         command = error.ctx.command_path if getattr(error, "ctx", None) else "stablelse"
         name, possible = getattr(error, "option_name", ""), getattr(error, "possibilities", None)
-        message = _GONE.get(name) or with_hint(_one_line(error.format_message()))
-        if name and name not in _GONE:
+        message = _INSTEAD.get(name) or with_hint(_one_line(error.format_message()))
+        if name and name not in _INSTEAD:
             message = _unknown(name, command.split()[-1], possible) or message
         return _complain(f"{message} (see {command} --help)")
     except OSError as error:
@@ -73,20 +73,17 @@ def _unknown(name: str, command: str, possible: Sequence[str] | None) -> str:
     having = [other for other, each in COMMANDS.items() if option in each.options.split()]
     if having:
         who = f"{', '.join(having)} {'has' if len(having) == 1 else 'have'} it"
-        return "; ".join([f"{command} has no {name}: {who}", *_INSTEAD.get((command, name), ())])
+        instead = _INSTEAD.get(f"{command} {name}")
+        return f"{command} has no {name}: {who}" + (f"; {instead}" if instead else "")
     return f"{name} is not an option: did you mean {possible[0]}?" if possible else ""
 
 
-_LOG_WEIGHTS = ("add the logarithms of the weights to the numbers",)
+_ADD = "add the logarithms of the weights to the numbers"
 
-#: What to do instead of options that another command has.
+#: What to do instead of options that there were once, or that another command has.
 _INSTEAD = {
-    ("softmax", "--weights"): _LOG_WEIGHTS,
-    ("log-softmax", "--weights"): _LOG_WEIGHTS,
-}
-
-#: What to do instead of options that there were once.
-_GONE = {
+    "softmax --weights": _ADD,
+    "log-softmax --weights": _ADD,
     "--exact": "results are always exact: leave out --exact",
     "--no-exact": "results are always exact: leave out --no-exact, or choose with --method",
 }

@@ -46,13 +46,15 @@ def shell(environment, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("command", _COMMANDS)
-def test_output_that_is_lost_is_an_error(command, shell):
-    for redirections in (">&-", ">/dev/full"):
-        done = shell(command, redirections)
-        assert done.returncode == 2, redirections
-        (line,) = [line for line in done.stderr.splitlines() if ": note: " not in line]
-        assert line.startswith("stablelse: error: cannot write standard output: ")
+@pytest.mark.parametrize(
+    ("command", "redirection"),
+    [*((command, ">/dev/full") for command in _COMMANDS), *((c, ">&-") for c in _COMMANDS[:4])],
+)
+def test_output_that_is_lost_is_an_error(command, redirection, shell):
+    done = shell(command, redirection)
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if ": note: " not in line]
+    assert line.startswith("stablelse: error: cannot write standard output: ")
 
 
 @pytest.mark.parametrize(

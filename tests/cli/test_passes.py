@@ -64,7 +64,7 @@ CHANGES = [overwritten, touched, longer, shorter, replaced, removed]
 
 @pytest.mark.parametrize("suffix", [".npy", ".txt"])
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_files_that_change(run, tmp_path, monkeypatch, command, suffix, seed):
     rng = np.random.default_rng([seed, *map(ord, command + suffix)])
     monkeypatch.chdir(tmp_path)
