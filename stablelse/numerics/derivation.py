@@ -63,8 +63,9 @@ def evaluate(
     """
     entries = [decimals.as_decimal(entry) for entry in x]
     counts = Counter(entries)
-    decided: dict[int, dict[str, list[Exact]]] = {}
-    for precise in decimals.contexts():
+    contexts, decided = decimals.contexts(), [dict[str, list[Exact]]() for _ in sides]
+    while not all(decided):
+        precise = next(contexts)
         if precise.prec > _MOST_DIGITS:
             raise ChoiceError(
                 f"{_MOST_DIGITS:,} digits do not tell an exact value from a number of "
@@ -73,21 +74,15 @@ def evaluate(
             )
         with localcontext(precise):
             given = _given(counts, decimals.as_decimal(a))
-            for index in set(range(len(sides))) - decided.keys():
-                values = _decided(sides[index], given, counts, format_)
-                if values is not None:
-                    decided[index] = values
-        if len(decided) == len(sides):
-            break
-    place = {entry: index for index, entry in enumerate(counts)}
-
-    def of_elements(part: Operation, values: list[Exact]) -> list[Exact]:
-        return [values[place[entry]] for entry in entries] if part.per_element else values
-
-    return [
-        {part.symbol: of_elements(part, decided[index][part.symbol]) for part in wanted(side)}
-        for index, side in enumerate(sides)
-    ]
+            for side, values in zip(sides, decided, strict=True):
+                values |= {} if values else _decided(side, given, counts, format_)
+    index = {entry: i for i, entry in enumerate(counts)}
+    places = [index[entry] for entry in entries]
+    for side, values in zip(sides, decided, strict=True):
+        for part in wanted(side):
+            if part.per_element:
+                values[part.symbol] = [values[part.symbol][i] for i in places]
+    return decided
 
 
 class _Monomial(NamedTuple):
@@ -120,8 +115,8 @@ def _given(counts: Counter[Decimal], a: Decimal) -> dict[str, list[_Value]]:
 
 def _decided(
     side: Operation, given: dict[str, list[_Value]], counts: Counter[Decimal], format_: Format
-) -> dict[str, list[Exact]] | None:
-    """Return the exact values that are wanted of a side; ``None`` if one is undecided."""
+) -> dict[str, list[Exact]]:
+    """Return the exact values that are wanted of a side; none if one is undecided."""
     results = dict(given)
     for symbol, kind, parts in side.operations:
         of_balls, of_monomials = _FUNCTIONS[kind]
@@ -143,7 +138,7 @@ def _decided(
         for value in results[part.symbol]:
             found = _exact(value.ball, _rational(value.monomial, is_exponential), format_)
             if found is None:
-                return None
+                return {}
             decided.setdefault(part.symbol, []).append(found)
     return decided
 
