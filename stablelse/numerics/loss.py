@@ -38,10 +38,16 @@ import numpy as np
 from stablelse.numerics import decimals, doubleword, exact, reference, threads
 from stablelse.numerics.certificate import Certificate, Ledger, Rung
 from stablelse.numerics.decimals import Ball, State, Sum
-from stablelse.numerics.doubleword import ARITHMETIC_ERROR, Pair, two_sum
+from stablelse.numerics.doubleword import (
+    ARITHMETIC_ERROR,
+    Approximation,
+    Pair,
+    check_arithmetic,
+    settle,
+    two_sum,
+)
 from stablelse.numerics.formats import Array, Format, nearest, ratio
 from stablelse.numerics.reference import Sums
-from stablelse.numerics.rounding import Approximation, check_arithmetic, settle
 from stablelse.numerics.targets import LossInputs, Targets, loss_inputs
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ With a the largest x of a row, and b the weights, which are 1 unless they are gi
    in units of the sum of their sizes.
 2. Where a log-sum-exp is next to zero, that leaves too few digits, but then there is nothing to
    shift: exp(x_i) is added up in three words (`near_logarithm`).
-3. A result is accepted if all numbers within the bound of its error round to it
-   (`stablelse.numerics.rounding`). What is left is computed in decimal arithmetic: results next to
-   the middle of two numbers, weights that cancel, and what two words do not hold.
+3. A result is accepted if all numbers within the bound of its error round to it (`settle`). What is
+   left is computed in decimal arithmetic: results next to the middle of two numbers, weights that
+   cancel, and what two words do not hold.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ from stablelse.numerics.doubleword import (
     ARITHMETIC_ERROR,
     SUM_ERROR,
     TRIPLE_ERROR,
+    Approximation,
     fast_two_sum,
+    settle,
     two_product,
     two_sum,
 )
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.rounding import Approximation, settle
 from stablelse.numerics.rows import OF_NOTHING
 
 #: So many elements are computed at a time: an array of them has 256 kB.

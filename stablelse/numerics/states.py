@@ -22,11 +22,16 @@ import numpy as np
 from stablelse.numerics import decimals, doubleword, exact, kernel, reference, threads
 from stablelse.numerics.certificate import Rung
 from stablelse.numerics.decimals import Sum, Term, as_decimal
-from stablelse.numerics.doubleword import fast_two_sum, two_sum
+from stablelse.numerics.doubleword import (
+    Approximation,
+    check_arithmetic,
+    fast_two_sum,
+    settle,
+    two_sum,
+)
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import known_format
-from stablelse.numerics.rounding import Approximation, check_arithmetic, settle
 
 #: One state; an array of them has one for each vector.
 STATE = np.dtype(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from stablelse.numerics.doubleword import Approximation, settle
 from stablelse.numerics.formats import FORMATS, nearest
-from stablelse.numerics.rounding import Approximation, settle
 
 NAMES = list(FORMATS)
 
