@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from math import nan, ulp
 from pathlib import Path
+from pkgutil import resolve_name
 from sys import float_info
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal, NamedTuple
@@ -76,7 +77,7 @@ class Option(NamedTuple):
     help: str
     default: Any = None
     flags: str = ""  # where it is not the name alone
-    completions: Sequence[str] = ()
+    completions: Sequence[str] | str = ()  # or where they are: a module and a name
     settings: Any = None  # others of Typer's, as a dict
     kind: Any = typer.Option
 
@@ -101,7 +102,9 @@ class Option(NamedTuple):
 
     def _completed(self, incomplete: str) -> list[str]:
         """Return the values that begin as what was typed does."""
-        return [value for value in self.completions if value.startswith(incomplete)]
+        values = self.completions
+        values = resolve_name(values) if isinstance(values, str) else values
+        return [value for value in values if value.startswith(incomplete)]
 
 
 def _number(what: str, low: float, high: float, fix: str) -> dict[str, Any]:
@@ -160,6 +163,10 @@ def _shift(type_: Any, text: str) -> Option:
 
 
 _FORMATS = "The floating-point format, as `stablelse limits` lists them; repeatable."
+_VERDICTS = (
+    *("overflow", "underflow", "nan", "does_not_fit"),
+    *("no_digits", "broken", "digits_lost", "none"),
+)
 _FAIL_ON = (
     "overflow, underflow, nan, does_not_fit, no_digits, broken (any of these), digits_lost, ulp>N"
 )
@@ -254,7 +261,8 @@ OPTIONS = {
             settings={"min": 0.5}),
     },
     "Output": {
-        "scene": Option(list[str], "NAME", "Only this scene; repeatable.  [default: all]"),
+        "scene": Option(list[str], "NAME", "Only this scene; repeatable.  [default: all]",
+            completions="stablelse.analysis.demo:SCENES"),
         "quiet": Option(bool, None,
             "The value alone, for scripts: correctly rounded, or that of --method.",
             False, "--quiet -q"),
@@ -283,11 +291,11 @@ OPTIONS = {
             settings={"callback": _ending_in((*FIGURES, ".html", ".txt"))}),
         "fail_on": Option(
             list[str], "[METHOD:]VERDICT", "Exit with 1 if that occurs, of naive, of shifted or of"
-            f" any: {_FAIL_ON}; repeatable, or a list with commas."),
+            f" any: {_FAIL_ON}; repeatable, or a list with commas.", completions=_VERDICTS),
         "fail_on:scan": Option(
             list[str], "[METHOD:]VERDICT", "Exit with 1 if that occurs, of that method or any:"
             f" {_FAIL_ON} (any result more than N ulp off); repeatable, or a list with commas;"
-            " none.  [default: shifted:broken]"),
+            " none.  [default: shifted:broken]", completions=_VERDICTS),
         "digits": Option(int, "N|full",
             "How many digits numbers have in the table.  [default: 7, and all in results]",
             settings={"parser": _digits}),

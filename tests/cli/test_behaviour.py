@@ -343,6 +343,10 @@ def test_color(color, run):
         ("lse 1 --shift me", "mean"),
         ("lse 1 --color al", "always"),
         ("peers --peer to", "torch"),
+        ("demo --scene underf", "underflow"),
+        ("nll 1 --reduction su", "sum"),
+        ("lse 1 --fail-on does", "does_not_fit"),
+        ("scan x --fail-on bro", "broken"),
     ],
 )
 def test_completion(words, completed, run):
