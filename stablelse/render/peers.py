@@ -1,4 +1,4 @@
-"""Results of the libraries: a comparison, the gallery, and plain lines."""
+"""Results of the libraries on the screen: a comparison, and the gallery."""
 
 from __future__ import annotations
 

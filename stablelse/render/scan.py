@@ -1,4 +1,4 @@
-"""What a scan found: a table, the first and worst vectors and a chart; lines; and records."""
+"""What a scan found: a table, the first and worst vectors and a chart; and records."""
 
 from __future__ import annotations
 
