@@ -90,7 +90,7 @@ def no_second_look(monkeypatch):
 
 
 @pytest.mark.parametrize("error", [0, 2.0**-56])
-@pytest.mark.parametrize("name", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("name", ["float64", "float32", "bfloat16"])
 @pytest.mark.parametrize("vector", VECTORS)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_bits_are_those_in_memory(function, vector, name, error):
@@ -144,13 +144,13 @@ def test_next_to_a_tie_every_precision_takes_one_pass(vector, size):
     assert len(passes) <= 5
 
 
-@pytest.mark.parametrize("name", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("name", ["float64", "bfloat16"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_families(family, name):
     format_ = FORMATS[name]
     if not FAMILIES[family].suits(format_):
         pytest.skip("not in this format")
-    for stack in FAMILIES[family].stacks(format_, 12, rng_of(7, family, name), 120, parts=6):
+    for stack in FAMILIES[family].stacks(format_, 8, rng_of(7, family, name), 120, parts=4):
         for function in FUNCTIONS:
             right = getattr(decimals, function.value)
             for x in format_.round(stack.x[:4]):
