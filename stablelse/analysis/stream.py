@@ -311,11 +311,11 @@ class FormatState:
         """Return the relative error of a value by the log-sum-exp in two words, and the digits."""
         reference = np.longdouble(right)
         if np.isfinite(right):
-            log_sum = self.right.log_sum()
-            reference = np.longdouble(log_sum.high) + np.longdouble(log_sum.low)
+            high, low, error = self.right.log_sum()
+            reference = np.longdouble(high) + np.longdouble(low)
             distance = abs(np.longdouble(value) - reference)
-            known = log_sum.error <= _KNOWN * abs(reference)
-            if not (known or distance >= _DISTINCT * log_sum.error):
+            known = error <= _KNOWN * abs(reference)
+            if not (known or distance >= _DISTINCT * error):
                 return None, None
         return measured(np.array([[value]]), np.array([[reference]]), self.format)[0]
 
@@ -326,7 +326,7 @@ class FormatState:
         computed or when the sum is scaled: of each, twice the smallest number of the format.
         """
         n, least, largest = self.right.count, self.least, float(self.maximum)
-        y = self.right.log_sum().high
+        y, *_ = self.right.log_sum()
         shift = largest if method is Method.SHIFTED else 0.0
         u = float(self.format.unit_roundoff)
         lost = 2 * n * float(self.format.smallest_subnormal)

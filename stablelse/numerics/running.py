@@ -9,7 +9,7 @@ are added one after another, so that their last digits depend on where the block
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -25,14 +25,6 @@ if TYPE_CHECKING:
 #: Elements of a piece: a buffer of 1 MiB stays in a level-2 cache, and threads that compute on so
 #: many seldom wait for one another.
 PIECE = 2**17
-
-
-class LogSum(NamedTuple):
-    """A log-sum-exp as high + low, with a bound of its absolute error."""
-
-    high: float
-    low: float
-    error: float
 
 
 class _Running:
@@ -179,16 +171,14 @@ class RunningLogSumExp(_Running):
         """The largest number so far, -inf of none; NaN if there was one."""
         return float(self.state["top"][0])
 
-    def log_sum(self) -> LogSum:
-        """Return the result as a double-word, with a bound of its error.
-
-        Where it is infinite or NaN, the lower word is 0.
-        """
+    def log_sum(self) -> tuple[float, float, float]:
+        """Return the result in two words, the lower 0 if it is not finite, and its error bound."""
         if not np.isfinite(self.largest):
-            return LogSum(self.largest, 0.0, 0.0)
-        (high, low, lowest, error, exponent), _ = states.logarithms(self.state)
-        words = (np.ldexp(word, exponent).item() for word in (high, low + lowest, error))
-        return LogSum(*words)
+            return self.largest, 0.0, 0.0
+        y, _ = states.logarithms(self.state)
+        parts = (float(np.ldexp(part, y.exponent)[0]) for part in y[:4])
+        high, low, lowest, error = parts
+        return high, low + lowest, error
 
     def __getstate__(self) -> tuple[Any, ...]:
         return (self.format.name, self.count, self.state.view(np.float64).tolist())
