@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stablelse import logsumexp
 from stablelse.analysis.compare import Problem, compare, compare_rows
 from stablelse.analysis.results import DIGIT, LOSSES, FindingKind, Verdict
-from stablelse.analysis.steps import steps
+from stablelse.analysis.steps import chosen_steps, steps
 from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.formulas import USUAL, Kind, Method, candidates, find_shift
 from stablelse.numerics.functions import Function
@@ -375,3 +375,9 @@ def test_findings_are_told_at_their_step(x, method, marked):
     (result,) = compare(x, methods=[method]).results
     walked = steps(result.evaluation, result.findings)
     assert [(s.symbol, s.element, s.span, s.findings) for s in walked if s.findings] == marked
+
+
+def test_the_first_sum_that_absorbed_is_among_any_chosen_steps():
+    (result,) = compare([-50, -45, 0, -40, -60, -41, -70], methods=["shifted"]).results
+    chosen = chosen_steps(result.evaluation, result.findings, [1])
+    assert [step.span for _, step in chosen if step.span] == [(3, 4), (1, 7)]

@@ -20,6 +20,7 @@ def rows(count, n):
     x = RNG.normal(size=(count, n)) * 10.0 ** RNG.uniform(-2, 4, (count, 1))
     x[::7] += RNG.uniform(-800, 800, (len(x[::7]), 1))
     x[::31, 0], x[5::37, -1], x[9::41] = np.inf, np.nan, -np.inf
+    x[-1, 0] = 1e39  # the worst in float32: it does not fit
     return x
 
 
@@ -54,11 +55,13 @@ def test_many_rows_at_once_are_counted_as_one_by_one(function, formats, count, n
         lambda row: Place("f", row + 1),
         errors=False,
     )
-    at_once, one_by_one = Tally(), Tally()
+    at_once, one_by_one, every = Tally(), Tally(), Tally(every=True)
     at_once.add(found)
+    every.add(found)
     for comparison in found:
         one_by_one.add([comparison])
     at_once, one_by_one = at_once.summary(), one_by_one.summary()
+    assert max(at_once.badness) == max(every.summary().badness)
     assert [t.verdicts for t in at_once.totals] == [t.verdicts for t in one_by_one.totals]
     assert at_once.badness == one_by_one.badness
     for fact in ("vectors", "left_out", "totals", "comparisons"):
