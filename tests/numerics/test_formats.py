@@ -133,13 +133,6 @@ def test_double_rounding_is_avoided(name, x, expected):
     assert np.signbit(rounded) == np.signbit(expected)
 
 
-@pytest.mark.parametrize("name", SMALL)
-def test_every_number_rounds_to_itself(name):
-    x = all_values(name)
-    back = FORMATS[name].round(x.astype(np.float64))
-    assert np.array_equal(back, x)
-
-
 def test_float8_e4m3fn_has_no_infinity():
     assert not FORMATS["float8_e4m3fn"].has_infinity
     assert np.isnan(FORMATS["float8_e4m3fn"].round(500.0))
