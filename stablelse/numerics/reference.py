@@ -386,8 +386,8 @@ def logsumexp(
         for band in bands(*rows.shape):
             x, b = rows[band], None if weights is None else weights[band]
             is_left = np.ones(len(x), bool)
-            if b is None and not takes_longdouble(x):
-                near, estimate = _near_zero(as_wide(x))
+            near, estimate = _near_zero(x, b)
+            if near.size:
                 total = near_logarithm(near_sums(as_wide(x[near])), TRIPLE_ERROR, estimate)
                 value, settled, ulps = settle(total, format_)
                 values[band][near], is_left[near] = value, ~settled
@@ -426,11 +426,13 @@ def _log_sums(
     return value, sign, ~(settled | is_nothing)
 
 
-def _near_zero(x: Array) -> tuple[Array, Array]:
+def _near_zero(x: Array, b: Array | None) -> tuple[Array, Array]:
     """Return the rows whose log-sum-exp is next to zero although no x is 0, and estimates of it."""
-    top = x.max(axis=1)
+    if b is not None or takes_longdouble(x):
+        return np.empty(0, np.intp), np.empty(0)
+    top = x.max(axis=1).astype(np.float64)
     (near,) = np.nonzero((top < 0) & (top > -np.log(x.shape[1]) - _NEAR))
-    estimate = np.log1p(np.exp(x[near]).sum(axis=1) - 1)
+    estimate = np.log1p(np.exp(as_wide(x[near])).sum(axis=1) - 1)
     is_near = abs(estimate) < _NEAR
     return near[is_near], estimate[is_near]
 

@@ -126,9 +126,10 @@ def _state_of(x: Array, before: Array) -> Array:
     near = np.flatnonzero(may_be_near & np.isfinite(before["near_error"]))
     states["near_error"][near] = x.shape[1] * 2.0**-144
     some = near[states["top"][near] > _LOWEST]
-    total = reference.near_sums(x[some])
-    states["near_error"][some] += doubleword.TRIPLE_ERROR * total[0]
-    states["near"][some] = np.stack(total, axis=-1)
+    if some.size:
+        total = reference.near_sums(x[some])
+        states["near_error"][some] += doubleword.TRIPLE_ERROR * total[0]
+        states["near"][some] = np.stack(total, axis=-1)
     return states
 
 

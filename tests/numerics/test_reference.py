@@ -149,7 +149,7 @@ def test_log_sum_exp_next_to_zero_is_within_its_bound(scale):
     x = rng_of(38, str(scale)).normal(0, 5, (100, 30))
     x -= reference.logsumexp(x, FLOAT64)[0][:, np.newaxis]
     x += scale
-    near, estimate = reference._near_zero(x)
+    near, estimate = reference._near_zero(x, None)
     assert len(near) == len(x)
     total = reference.near_sums(x)
     *words, error, _ = reference.near_logarithm(total, doubleword.TRIPLE_ERROR, estimate)
