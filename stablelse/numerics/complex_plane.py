@@ -2,9 +2,10 @@
 
 Let S = sum b_i exp(x_i) and w = log S, its imaginary part in (-pi, pi]. S and w are computed as
 balls (`stablelse.numerics.decimals`), of more and more digits, until both parts of w are known to
-2**-7 u min(abs(w), 1), u = 2**-p, p being the bits of a significand of the format. The first S of
-many terms comes from sums in two words. Then each part is rounded to nearest, which makes w wrong
-by u abs(w); or it is 0, if it is smaller than what is known of it. Together, for normal numbers,
+2**-7 u min(abs(w), 1), u = 2**-p, p being the bits of a significand of the format. Of many rows or
+terms, that is tried in two words first, all rows at once. Then each part is rounded to nearest,
+which makes w wrong by u abs(w); or it is 0, if it is smaller than what is known of it. Together,
+for normal numbers,
 
     abs(result - w) <= (1 + 2**-5) u abs(w),
 
@@ -24,7 +25,6 @@ much cancels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from decimal import Decimal, getcontext, localcontext
 from fractions import Fraction
 from functools import cache
@@ -35,16 +35,18 @@ import numpy as np
 
 from stablelse.numerics import decimals, reference
 from stablelse.numerics.decimals import Ball, add, as_decimal, divide, multiply, subtract
-from stablelse.numerics.doubleword import SUM_ERROR, Pair, product, two_sum
+from stablelse.numerics.doubleword import Approximation, Pair, product, settle, total, two_sum
+from stablelse.numerics.doubleword import exp as exp_of_words
 from stablelse.numerics.formats import Array, Format, context, nearest
 from stablelse.numerics.inputs import known_format
 
-# Of so many numbers, sums in two words are tried first.
+# Of so many numbers, two words are tried first.
 _MANY = 32
 
 # Two words take angles up to this, for more bits of their multiples of pi / 2 would not be exact;
-# and weights between the inverse of the other and that, so that no product loses its lower word.
-_FARTHEST, _EXTREME = 2.0**14, 2.0**900
+# and weights and angles between the inverse of the other and that, or 0, so that no product of some
+# of them loses its lower word.
+_FARTHEST, _EXTREME = 2.0**14, 2.0**300
 
 _ZERO, _ONE, _HALF, _THREE = (Ball(Decimal(text)) for text in ("0", "1", "0.5", "3"))
 
@@ -69,16 +71,18 @@ def logsumexp(
     kept = (b != 0) & ~((rows.real == -np.inf) & np.isfinite(b))
     is_finite = np.all(~kept | (np.isfinite(rows) & np.isfinite(b)), axis=1)
     b, result = np.broadcast_to(b, rows.shape), np.empty((2, len(rows)), dtype)
+    fits_float64 = dtype.itemsize <= 16 and {rows.dtype.kind, b.dtype.kind} <= {"f", "c"}
+    is_left = is_finite.copy()
+    if rows.size >= _MANY and fits_float64:
+        x, weights = np.where(kept, rows, 0), np.where(kept, b, 0)
+        with np.errstate(all="ignore"):
+            for band in reference.bands(*rows.shape):
+                result[:, band], is_known = _in_words(x[band], weights[band], format_)
+                is_left[band] &= ~is_known
+    for i in np.flatnonzero(is_left).tolist():
+        result[:, i] = _rounded(rows[i, kept[i]], b[i, kept[i]], format_)
     for i in np.flatnonzero(~is_finite).tolist():
         result[:, i] = _conventional(rows[i, kept[i]], b[i, kept[i]])
-    fits_float64 = dtype.itemsize <= 16 and {rows.dtype.kind, b.dtype.kind} <= {"f", "c"}
-    places = np.flatnonzero(is_finite)
-    sums: Iterable[Sum | None] = [None] * len(places)
-    if rows.size >= _MANY and fits_float64:
-        some = kept[places]
-        sums = sums_in_words(np.where(some, rows[places], 0), np.where(some, b[places], 0))
-    for i, first in zip(places.tolist(), sums, strict=True):
-        result[:, i] = _rounded(rows[i, kept[i]], b[i, kept[i]], format_, first)
     return result[0], result[1]
 
 
@@ -90,8 +94,8 @@ def _conventional(x: Array, b: Array) -> tuple[Any, Any]:
     else:  # as a complex number, b would make NaN of 0 times infinity
         terms.real *= b
         terms.imag *= b
-    total = terms.sum()
-    return np.log(total), total / abs(total)
+    sum_ = terms.sum()
+    return np.log(sum_), sum_ / abs(sum_)
 
 
 #: By s and abs(t), the parts of C and of D: see above.
@@ -112,29 +116,23 @@ def _terms(x: Array, b: Array) -> _Terms:
     return {place: parts for place, parts in terms.items() if any(parts)}
 
 
-def _rounded(x: Array, b: Array, format_: Format, first: Sum | None) -> tuple[complex, complex]:
+def _rounded(x: Array, b: Array, format_: Format) -> tuple[complex, complex]:
     """Return the logarithm and the phase of the sum, rounded to the format."""
-    with localcontext(next(decimals.contexts())):
-        found = None if first is None else _settled(first, x, b, format_)
-        if found is not None:
-            return found
-        terms = _terms(x, b)
-        if not terms:
-            return complex(-np.inf, 0), 0
-        if terms == _terms(np.zeros(1), np.ones(1)):
-            return 0, 1
+    terms = _terms(x, b)
+    if not terms:
+        return complex(-np.inf, 0), 0
+    if terms == _terms(np.zeros(1), np.ones(1)):
+        return 0, 1
     for precise in decimals.contexts():
         with localcontext(precise):
-            found = _settled(_sum(terms), x, b, format_)
+            found = _settled(_sum(terms), terms, format_)
         if found is not None:
             break
     assert found is not None
     return found
 
 
-def _settled(
-    found: Sum, numbers: Array, b: Array, format_: Format
-) -> tuple[complex, complex] | None:
+def _settled(found: Sum, terms: _Terms, format_: Format) -> tuple[complex, complex] | None:
     """Return the logarithm and the phase, or ``None`` if they are not known well enough."""
     (x, x_error), (y, y_error) = found.x.flat(), found.y.flat()
     unit = Decimal(2) ** (format_.significand_bits + 9)
@@ -142,7 +140,7 @@ def _settled(
         return None
     side = -1 if y < 0 else 1
     if abs(y) <= y_error:
-        side = _side(_terms(numbers, b)) if x < 0 else 1
+        side = _side(terms) if x < 0 else 1
     square = add(multiply(found.x, found.x), multiply(found.y, found.y))
     real = add(Ball(found.shift), multiply(_HALF, decimals.log(square)))
     w = [part.flat() for part in (real, _angle(found, side))]
@@ -256,67 +254,119 @@ def _pi(digits: int) -> Decimal:
     return pi.scaleb(-digits - 10, context(digits + 20))
 
 
-# ---- Sums in two words
+# ---- In two words, all rows at once
 
 
-def sums_in_words(x: Array, b: Array) -> Iterator[Sum | None]:
-    """Sum rows, as far as two words tell; ``None`` for those that these do not hold.
+class Words(NamedTuple):
+    """Sums exp(shift) (head + rest +- error) of rows; the axes of all but the shift: part, row."""
 
-    A term b exp(s + i t) is exp(s) times b exp(i t), each part of which is two words, wrong by less
-    than 2**-96 abs(b) (`_circle`, and 2**-100 for the product): so it is two weighted terms. The
-    sizes of all four add up to abs(b) exp(s) at least, whence the 2**-95 of them in the error.
+    shift: Array
+    head: Pair  # of the term that has the largest real part
+    rest: Pair
+    error: Array
+    is_rough: Array  # whether the head is not just a real weight
+    is_held: Array  # whether two words hold all that there is in a row
+
+
+def sums_in_words(x: Array, b: Array) -> Words:
+    """Sum rows.
+
+    A term is exp(s - shift), known to 2**-90 of itself, times the two parts of b exp(i t), each
+    known to 2**-95 of `sizes` (`_turned`); products and sums make that 2**-89. What underflows is
+    below 2**-700. A head that is just a real weight is exact.
     """
-    for band in reference.bands(*x.shape):
-        s, t = (part[band].astype(np.float64) for part in (x.real, x.imag))
-        real, imag = (part[band].astype(np.float64) for part in (b.real, b.imag))
-        sizes = abs(np.array([real, imag]))
-        is_extreme = (sizes != 0) & ((sizes > _EXTREME) | (sizes < 1 / _EXTREME))
-        is_held = ~(is_extreme.any(axis=0) | (abs(t) > _FARTHEST)).any(axis=1)
-        weights = np.empty((2, 2, *s.shape))
-        with np.errstate(all="ignore"):
-            for piece in reference.pieces(s.shape[1]):
-                (c, z), zero = _circle(t[:, piece]), np.zeros(1)
-                one, other = (real[:, piece], zero), (imag[:, piece], zero)
-                minus = -imag[:, piece], zero
-                weights[0, ..., piece] = _plus(product(c, one), product(z, minus))
-                weights[1, ..., piece] = _plus(product(z, one), product(c, other))
-            sums = []
-            for first, second in weights:
-                terms = np.tile(s, 2), np.concatenate([first, second], axis=1)
-                place = np.where(terms[1] == 0, -np.inf, terms[0]).argmax(axis=1)
-                sums.append((reference.sums(*terms), terms[1][np.arange(len(s)), place]))
-        for i, held in enumerate(is_held.tolist()):
-            yield _in_balls(sums, i) if held else None
+    every = np.arange(len(x))
+    s, t = (part.astype(np.float64) for part in (x.real, x.imag))
+    s, rest_b = np.where(b == 0, -np.inf, s), b.astype(np.complex128)
+    numbers = abs(np.array([t, rest_b.real, rest_b.imag]))
+    is_extreme = (numbers != 0) & ((numbers > _EXTREME) | (numbers < 1 / _EXTREME))
+    is_held = ~(is_extreme.any(axis=0) | (abs(t) > _FARTHEST)).any(axis=1)
+    pivot = s.argmax(axis=1)
+    shift, t_head, b_head = s[every, pivot], t[every, pivot], rest_b[every, pivot]
+    rest_b[every, pivot] = 0
+    *head, size = (part[0] for part in _turned(t_head[np.newaxis], b_head[np.newaxis]))
+    is_rough = (t_head != 0) | (b_head.imag != 0)
+    sizes, totals, errs = size * is_rough, [], (size != 0) & is_rough
+    for piece in reference.pieces(x.shape[1]):
+        *turned, size = _turned(t[:, piece].T, rest_b[:, piece].T)
+        high, low, exponent = exp_of_words(*two_sum(s[:, piece].T, -shift))
+        power, power_low = (np.ldexp(word, exponent)[:, np.newaxis] for word in (high, low))
+        totals.append(total(*product((power, power_low), (turned[0], turned[1]))))
+        sizes += (power * size).sum(axis=0)
+        errs |= (size != 0).any(axis=0)
+    rest = total(*map(np.array, zip(*totals, strict=True)))
+    error = 2.0**-89 * sizes + 2.0**-700 * errs
+    return Words(shift, (head[0], head[1]), rest, error, is_rough, is_held)
 
 
-def _in_balls(sums: list[tuple[reference.Sums, Array]], i: int) -> Sum:
-    """Return the sum of a row."""
-    with localcontext(next(decimals.contexts())):
-        shift = Decimal(float(max(known.x_max[i] for known, _ in sums)))
-        parts = [_part(known, leading[i], i, shift) for known, leading in sums]
-        error = Decimal(2) ** -95 * sum(size for _, size in parts)
-        real, imag = (add(ball, _ZERO._replace(error=error)) for ball, _ in parts)
-    return Sum(real, imag, shift)
+def _turned(t: Array, b: Array) -> tuple[Array, Array, Array]:
+    """Return the two parts of b exp(i t) in two words, and sizes that they are wrong by 2**-95 of.
+
+    The new axis is the second. For small angles and real b, a part has all of its own digits.
+    """
+    c, z = _circle(t)
+    real, imag, minus = ((part, np.zeros(1)) for part in (b.real, b.imag, -b.imag))
+    x, y = _plus(product(c, real), product(z, minus)), _plus(product(z, real), product(c, imag))
+    high, low = (np.stack(words, axis=1) for words in zip(x, y, strict=True))
+    is_loose = (abs(t) > 0.7) | (b.imag != 0)
+    return high, low, abs(high) + (is_loose * (abs(b.real) + abs(b.imag)))[:, np.newaxis]
 
 
-def _part(known: reference.Sums, leading: Any, i: int, shift: Decimal) -> tuple[Ball, Decimal]:
-    """Return leading + R of a row in units of exp(shift), and the sizes of all terms."""
-    if known.x_max[i] == -np.inf:
-        return _ZERO, Decimal(0)
-    parts = leading, known.high[i], known.low[i], known.error[i], known.error[i] / SUM_ERROR
-    first, high, low, error, size = (Decimal(float(part)) for part in parts)
-    unit = Decimal(2) ** int(known.exponent[i])
-    ball = Ball(Decimal(0), first + (high + low) * unit, error * unit)
-    factor = decimals.exp_of_difference(Decimal(float(known.x_max[i])), shift)
-    return multiply(ball, factor), (abs(first) + size * unit) * factor.flat()[0]
+def _in_words(x: Array, b: Array, format_: Format) -> tuple[Array, Array]:
+    """Return the logarithms and phases of rows, shape (2, m), and which are known well enough.
+
+    abs(S)**2 - 1 or, far from 1, abs(S)**2 is put together from head**2 + 2 head rest + rest**2;
+    its logarithm is that of sums of real numbers. The angle is a guess g and the arctangent of
+    d = tan(angle - g), which is d but for abs(d)**3; that is wrong by 2**-94 g, as cosine and sine
+    are, which belong to small angles with all of their digits.
+    """
+    sums = sums_in_words(x, b)
+    head, rest, error = sums.head, sums.rest, sums.error
+    (x_high, y_high), (x_low, y_low) = _plus(head, rest)
+    square = x_high * x_high + y_high * y_high
+    next_to_1 = np.where((square > 0.5) & (square < 2), 1.0, 0.0)
+    parts = product(head, head), product((2 * head[0], 2 * head[1]), rest), product(rest, rest)
+    summed = -next_to_1, np.zeros(1)
+    for high, low in parts:
+        summed = _plus(_plus((high[0], low[0]), summed), (high[1], low[1]))
+    sizes = abs(np.array([head[0], rest[0]]))
+    lost = sums.is_rough * sizes[0] ** 2 + (2 * sizes[0] + sizes[1]) * sizes[1]
+    wrong = 2.02 * error * (abs(np.array([x_high, y_high])) + error) + 2.0**-98 * lost
+    nothing = np.zeros(len(x))
+    known = nothing, nothing, nothing, nothing, nothing, *summed, wrong.sum(axis=0)
+    logs = reference.sums_of(*known, nothing.astype(int), next_to_1)
+    real, real_low = two_sum(sums.shift, logs.log_high / 2)
+
+    angle = np.arctan2(y_high + 0.0, x_high)
+    cosine, sine = _circle(angle)
+    x_words, y_words = (x_high, x_low), (y_high, y_low)
+    minus = -sine[0], -sine[1]
+    tangent = sum(_plus(product(y_words, cosine), product(x_words, minus)))
+    tangent = tangent / (x_high * cosine[0] + y_high * sine[0])
+    of_angle = 1.01 * (abs(x_high) * error[1] + abs(y_high) * error[0]) / square
+    of_angle += 2.0**-94 * abs(angle) + abs(tangent) ** 3
+    side_is_known = (x_high > 0) | (abs(y_high) > error[1]) | (error[1] == 0)
+
+    highs = np.array([real, angle, cosine[0], sine[0]])
+    turns = -sine[0] * tangent, cosine[0] * tangent
+    lows = np.array([real_low, tangent, cosine[1] + turns[0], sine[1] + turns[1]])
+    lowest = np.array([logs.log_low / 2, nothing, nothing, nothing])
+    errors = np.array([logs.log_error / 2, of_angle, of_angle + 2.0**-95, 2 * of_angle])
+    values, *_ = settle(Approximation(highs, lows, lowest, errors), format_)
+    near = abs(highs + lows + lowest)
+    values[near <= errors] = 0
+    size = np.minimum(near[:2].max(axis=0), 1)
+    is_known = 2.0 ** (format_.significand_bits + 9) * (errors[0] + errors[1]) <= size
+    return values[0::2] + 1j * values[1::2], is_known & side_is_known & sums.is_held
 
 
 def _circle(t: Array) -> tuple[Pair, Pair]:
     """Return cos t and sin t in two words, wrong by less than 2**-97.
 
     q is t less k pi / 2, abs(q) < 0.79: the multiples of two parts of pi / 2 are exact, and q is
-    wrong by 2**-104. The series leave out less than q**28 / 28! < 2**-107. Each of their steps is
-    wrong by 2**-101, and q**2 < 0.62 of what was wrong before remains: together less than 2**-99.
+    wrong by 2**-104. The series leave out less than q**28 / 28! < 2**-107. From q**16 on they are
+    added up in float64, which is wrong by 2**-52 of q**16 / 16!, that is 2**-101.8. Each other step
+    is wrong by 2**-101, and q**2 < 0.62 of what was wrong before remains: together 2**-99.
     """
     (first, second, third), inverses = _constants()
     k = np.rint(t / first)
@@ -324,20 +374,23 @@ def _circle(t: Array) -> tuple[Pair, Pair]:
     q, other = two_sum(q, -k * second)
     q_words = two_sum(q, (error + other) - k * third)
     square, square_low = product(q_words, q_words)
-    series = []
-    for parity in (0, 1):
-        total: Pair = (np.zeros_like(t), np.zeros_like(t))
-        for n in range(26 + parity, -1, -2):
-            total = _plus(product(total, (-square, -square_low)), inverses[n])
-        series.append(total)
+    shape = 2, *[1] * t.ndim
+    tail: Any = 0.0
+    for n in range(26, 14, -2):
+        tail = inverses[0, n : n + 2].reshape(shape) - square * tail
+    series: Pair = (tail, np.zeros_like(tail))
+    for n in range(14, -1, -2):
+        high, low = inverses[:, n : n + 2].reshape(2, *shape)
+        series = _plus(product(series, (-square, -square_low)), (high, low))
+    cosine, sine = zip(*series, strict=True)
     quarters = np.array([1, 1j, -1, -1j])[k.astype(np.int64) & 3]
-    parts = zip(series[0], product(series[1], q_words), strict=True)
-    high, low = ((cosine + 1j * sine) * quarters for cosine, sine in parts)
+    parts = zip(cosine, product(sine, q_words), strict=True)
+    high, low = ((x + 1j * y) * quarters for x, y in parts)
     return (high.real, low.real), (high.imag, low.imag)
 
 
 @cache
-def _constants() -> tuple[tuple[float, ...], list[tuple[float, float]]]:
+def _constants() -> tuple[tuple[float, ...], Array]:
     """Return pi / 2 in three parts, two of 39 bits, and 1 / n! in two words for n < 28."""
     rest, parts = Fraction(_pi(64)) / 2, []
     for cut in (38, 77):
@@ -345,9 +398,9 @@ def _constants() -> tuple[tuple[float, ...], list[tuple[float, float]]]:
         rest -= parts[-1]
     inverses = [Fraction(1, factorial(n)) for n in range(28)]
     words = [(float(value), float(value - Fraction(float(value)))) for value in inverses]
-    return (*map(float, parts), float(rest)), words
+    return (*map(float, parts), float(rest)), np.array(words).T
 
 
 def _plus(u: Pair, v: Any) -> Pair:
-    total, error = two_sum(u[0], v[0])
-    return two_sum(total, error + (u[1] + v[1]))
+    high, error = two_sum(u[0], v[0])
+    return two_sum(high, error + (u[1] + v[1]))
