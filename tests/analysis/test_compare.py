@@ -12,7 +12,6 @@ from rich.console import Console
 import stablelse
 from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.results import Place
-from stablelse.analysis.steps import steps
 from stablelse.numerics.formats import FORMATS, find_format
 from stablelse.numerics.formulas import USUAL, Method, candidates, find_shift
 from stablelse.numerics.functions import Function
@@ -204,10 +203,6 @@ def test_every_method_on_every_case(case, function):
     comparison = stablelse.compare(x, function.value, formats=[case.dtype])
     by_method = {result.method: result for result in comparison.results}
     for result in comparison.results:
-        if result.evaluation is not None and len(x) <= 300:
-            *_, last = steps(result.evaluation, result.findings)
-            value = np.atleast_1d(result.value)[-1]
-            assert last.value == value or (np.isnan(last.value) and np.isnan(value))
         if result.verdict.is_broken and result.evaluation and not np.isnan(x).any():
             assert result.findings
     assert by_method[Method.EXACT].ulps == 0
