@@ -14,7 +14,7 @@ SOURCES = Path(__file__).parents[1] / "stablelse" / "numerics" / "kernel"
 PHASES = Path(__file__).parent / "numerics" / "kernel" / "phases.c"
 FUNCTIONS = ("logsumexp", "softmax", "log_softmax")
 FORMATS = ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
-FLAGS = ["-std=c11", "-O1", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared"]
+FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared"]
 STRICT = ["-Wall", "-Wextra", "-Werror"]
 
 
