@@ -71,20 +71,19 @@ def compare(
     function : {"logsumexp", "softmax", "log_softmax"}
         What to compute.
     methods : sequence of str, optional
-        Any of ``"naive"``, ``"shifted"``, ``"division-free"`` (of softmax alone, with y as it is
-        and shifted) and ``"exact"``, which is correctly rounded; by default all but the
-        division-free.
+        Any of ``"naive"``, ``"shifted"``, ``"division-free"`` (softmax only, with a naive and a
+        shifted y) and ``"exact"``, which is correctly rounded; by default all but division-free.
     shifts : sequence of str or float
         The shifts a to try: ``"max"``, ``"min"``, ``"mean"`` or any number.
     formats : sequence of str
         The formats to compute in; x is rounded to each first.
     errors : bool, optional
-        Whether to give every method's relative error, its bound and the condition number; by
-        default the relative errors only if that takes no noticeable time. Verdicts and ulps are
-        there in any case.
+        Whether to compute every method's relative error, its bound and the condition number; by
+        default only relative errors, and only if they are quick. Verdicts and ulps are always
+        there.
     weights : array_like, optional
-        Shape (n,), finite, of either sign: the b of log |sum b e^x|, for logsumexp alone. Each
-        result has the sign of its sum, too.
+        Shape (n,), finite, of either sign: the b of log |sum b e^x|, for logsumexp only. Each
+        result then has the sign of its sum.
 
     Returns
     -------
@@ -146,8 +145,8 @@ def compare_rows(
 ) -> Compared:
     """Compare the methods on each row of an array, shape (m, n), n >= 1, real; see `compare`.
 
-    `place_of` a row's number, from 0, is where it came from. Relative errors take a second exact
-    computation, in a wider format; None is where it is quick.
+    `place_of` returns where a row came from, by its number from 0. Relative errors need a second
+    exact computation in a wider format; with None it is done only if it is quick.
     """
     if not tried:
         raise ChoiceError(f"no method: choose from {', '.join(m.value for m in Method)}")
@@ -158,8 +157,8 @@ def compare_rows(
     return Compared(x, problem, yardsticks[0], columns, place_of)
 
 
-#: So many elements take about a hundredth of a second in decimal arithmetic, which gives the
-#: values that the errors of float64 are measured by.
+#: How many elements take about 10 ms in decimal arithmetic, which gives the values that the
+#: errors of float64 are measured against.
 _QUICK: dict[Function | LossFunction, int] = {
     Function.LOGSUMEXP: 500,
     Function.SOFTMAX: 120,
@@ -168,11 +167,11 @@ _QUICK: dict[Function | LossFunction, int] = {
 
 
 class Column(NamedTuple):
-    """What one method makes of each of m vectors, in one format.
+    """The results of one method on m vectors, in one format.
 
-    The arrays have shape (m,), but for `values`, (m, 1) or (m, n), and signs, (m, 1). `verdicts`
-    are places in `VERDICTS`, and `occurrences` how often at most one of the findings that did harm
-    occurred. What follows is for those that are to be described.
+    The arrays have shape (m,), except `values`, (m, 1) or (m, n), and `signs`, (m, 1). `verdicts`
+    are indices into `VERDICTS`; `occurrences` has the most occurrences of any harmful finding. The
+    remaining fields are for vectors that will be described.
     """
 
     name: tuple[Method, str, str | None]
@@ -187,13 +186,13 @@ class Column(NamedTuple):
     findings: Findings | None = None
 
     def result(self, row: int, function: Function | LossFunction) -> MethodResult:
-        """Return what the method makes of a row."""
+        """Return the method's result on a row."""
         method, format_, shift = self.name
         findings: Sequence[Finding] = ()
         evaluation = bound = theorem = total = None
         if self.evaluation is not None and self.findings is not None:
             evaluation, findings = self.evaluation.row(row), self.findings[row]
-            # a theorem holds where nothing overflowed or underflowed, or did so in vain
+            # a theorem holds if nothing overflowed or underflowed, or only harmlessly
             if all(found.harmless or found.kind in LOSSES for found in findings):
                 bound = self.bounds[row]
             theorem = None if bound is None else bound_of(evaluation.formula).theorem
@@ -227,7 +226,7 @@ def _scalar_if_one(value: Array, function: Function | LossFunction) -> Any:
 
 
 class Compared(Sequence[Comparison]):
-    """The methods on each of m rows: the comparisons are made when asked for."""
+    """The methods on each of m rows; the comparisons are made on demand."""
 
     def __init__(
         self,
@@ -267,13 +266,13 @@ class Compared(Sequence[Comparison]):
 
 
 class Problem:
-    """What is computed of some rows: here a function of x alone.
+    """What is computed from some rows: here a function of x alone.
 
     `weights`, shape (m, n), are those of a log-sum-exp, whose results have signs, shape (m, 1);
-    `rounded` is what must fit the format besides x. A loss has the labels of the rows, and `seen`
-    if it is made of that element of a formula's value alone. `judged_as` is what a verdict takes
-    the result for. `empty` is what softmax and log_softmax are of nothing but -inf, as
-    `stablelse.softmax` has it; the formulas know no such thing.
+    `rounded` is what must fit the format besides x. A loss has the labels of the rows; `seen` are
+    the labels if it uses only those elements of a formula's value. `judged_as` is the kind of
+    result that verdicts assume. `empty` chooses softmax and log_softmax of rows that are all -inf,
+    as in `stablelse.softmax`; the formulas do not have it.
     """
 
     labels: Array | None = None
@@ -289,7 +288,7 @@ class Problem:
     def exactly(self, x: Array, format_: Format, b: Array | None) -> tuple[Array, Array | None]:
         """Return the correctly rounded value of each row, shape (m, 1) or (m, n), and its sign.
 
-        b is what the weights are in the format.
+        b has the weights rounded to the format.
         """
         assert self.judged_as is not None, "it is a function of x"
         if b is not None:
@@ -297,16 +296,16 @@ class Problem:
         return exactly(self.judged_as, x, format_, self.empty), None
 
     def of_formula(self, value: Array) -> Array:
-        """Return what the value of a formula makes the result."""
+        """Return the result that follows from the value of a formula."""
         return value
 
     def weights_of(self, row: int, n: int) -> Array | None:
-        """Return what the terms of a row are multiplied by, shape (n,)."""
+        """Return the weights of a row's terms, shape (n,)."""
         return None if self.weights is None else self.weights[row]
 
 
 class _Yardstick:
-    """What the results on the rows of x are held against, in one format."""
+    """What the results on the rows of x are compared with, in one format."""
 
     def __init__(
         self, problem: Problem, x: Array, format_: Format, is_measured: bool, is_bounded: bool
@@ -329,12 +328,12 @@ class _Yardstick:
         if is_measured:
             wide = _wider(format_)
             wider, _ = problem.exactly(self.x.astype(wide.dtype), wide, b)
-            # what the format cannot hold is infinite in it by right
+            # a value that the format cannot hold is rightly infinite in it
             truth = self.exact.astype(wide.dtype)
             self._best = np.where(np.isfinite(self.exact), wider, truth)
 
     def column(self, candidate: Candidate) -> Column:
-        """Return what a method makes of each row."""
+        """Return the results of a method on all rows."""
         problem, format_, right = self._problem, self._format, self.exact
         nothing: list[float | None] = [None] * len(right)
         values, signs, evaluation, opposite = right, self._signs, None, None
@@ -362,7 +361,7 @@ class _Yardstick:
             bounds = self._bounds(evaluation) if self._is_bounded else nothing
         errors: Sequence[tuple[float | None, float | None]] = [(None, None)] * len(right)
         if self._is_measured:
-            # what has the wrong sign has no right digit
+            # a result with the wrong sign has no right digit
             given = values if opposite is None else np.where(opposite[:, None], np.nan, values)
             errors = measured(given, self._best, format_)
         return Column(
@@ -379,7 +378,7 @@ class _Yardstick:
         )
 
     def _bounds(self, evaluation: Evaluation) -> list[float | None]:
-        """Return for each row what the relative error of the formula can be at most."""
+        """Return for each row a bound on the relative error of the formula."""
         assert isinstance(self._problem.function, Function), "no bound of a loss is known"
         a = evaluation.results["a"][:, 0] if evaluation.formula.is_shifted else None
         y = logsumexp_of(self._problem.function, self.x, self._best)
@@ -388,7 +387,7 @@ class _Yardstick:
         return _known(bounds * self._format.unit_roundoff)
 
     def condition_numbers(self) -> list[float | None]:
-        """Return for each row the condition number of the problem."""
+        """Return the condition number of the problem for each row."""
         if not self._is_bounded:
             return [None] * len(self.x)
         assert isinstance(self._problem.function, Function), "nor its condition number"
@@ -397,12 +396,12 @@ class _Yardstick:
 
 
 def _known(numbers: Array) -> list[float | None]:
-    """Return numbers, None for NaN."""
+    """Return numbers, with None for NaN."""
     return [None if number != number else number for number in numbers.tolist()]
 
 
 def _wider(format_: Format) -> Format:
-    """Return the format whose numbers tell the error of a result of this one."""
+    """Return the format in which errors of results in this one are measured."""
     candidates = (FORMATS["float64"], FORMATS["longdouble"])
     bits = format_.significand_bits
     return next((wide for wide in candidates if wide.significand_bits > bits), format_)

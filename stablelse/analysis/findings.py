@@ -1,26 +1,26 @@
 """What went wrong in an evaluation, where, and whether it mattered: findings and verdicts.
 
-Overflow, underflow and NaN are seen at the operation that made them. Absorption and cancellation
-lose digits although everything is finite; both happen all the time and mostly do no harm: adding
-1 and 1e-20 gives 1, which is right to half an ulp. So they are reported only where they cost a
-decimal digit of the result. To first order, in units of u times the result:
+Overflow, underflow and NaN are found at the operation that made them. Absorption and cancellation
+lose digits although everything is finite. Both happen all the time and are mostly harmless: adding
+1 and 1e-20 gives 1, which is right to half an ulp. So they are reported only if they cost a decimal
+digit of the result. To first order, in units of u times the result:
 
-- a sum s that misses lost, relatively lost/s, makes log s wrong by lost/s;
-- a sum s that is right to half an ulp, relatively to u, makes log s wrong by u: next to s = 1 the
-  logarithm is small, the 1 cancels, and that u is a large part of what is left;
-- a logarithm l of such a sum that is right to half an ulp, to u |l|, makes y = a + l wrong by
-  u and u |l|, the larger of which is many ulps of y if a and l nearly cancel; so it is with
-  x - a - l, and with x - y. The a of the identity is any number of the format, and no error:
+- if a sum s misses the amount lost, log s is wrong by lost/s;
+- if a sum s is right to half an ulp (a relative error of u), log s is wrong by u. Near s = 1 the
+  logarithm is small, the 1 cancels, and u is a large part of what is left;
+- if the logarithm l of such a sum is right to half an ulp (u |l|), y = a + l is wrong by u and by
+  u |l|. The larger of these is many ulps of y if a and l nearly cancel. The same holds for
+  x - a - l and x - y. The a of the identity may be any number of the format and adds no error:
   x - a cancels exactly.
 
-A result that is small enough for u to be a digit of it is the logarithm, and that is small, or
-less than half of it, and the rest cancels.
+If a result is so small that u is one of its digits, either it is the logarithm itself and that is
+small, or it is less than half of the logarithm and the rest cancels.
 
-The error of the result is relative for logsumexp and log_softmax, whose last operation passes an
-absolute one on; softmax makes a relative error of an absolute one in an exponent, and a sum's
-relative error stays one.
+The last operation of logsumexp and log_softmax passes on an absolute error, which is made relative
+to the result. In softmax, an absolute error of an exponent becomes a relative error of the result,
+and the relative error of a sum stays relative.
 
-Verdicts are given here alone, so that everything that judges agrees on every vector.
+All verdicts come from here, so that all commands agree on every vector.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ from stablelse.numerics.functions import Function, correct_digits, relative_erro
 class _Trouble(NamedTuple):
     """One kind of trouble at an operation in m vectors.
 
-    `where` has shape (m, n), or (m, 1) for a result of the whole vector; `harmless` has (m,). Where
-    digits were lost `factor`, shaped as `where`, is the result's error in units of u times it.
+    `where` has shape (m, n), or (m, 1) for a result of the whole vector; `harmless` has (m,). If
+    digits were lost, `factor`, shaped like `where`, is the result's error in units of u times it.
     """
 
     operation: Operation
@@ -63,10 +63,10 @@ class _Trouble(NamedTuple):
 
 
 class Findings:
-    """What went wrong in each of m vectors of n elements; described when asked for.
+    """What went wrong in each of m vectors of n elements; described on demand.
 
-    Labels, shape (m,), name the one element of each value that is used. Lost digits are looked for
-    only where `is_wrong`, shape (m,).
+    Labels, shape (m,), are the only elements of the values that are used. Only vectors that are
+    wrong (`is_wrong`, shape (m,)) are searched for lost digits.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Findings:
                 where = where & is_seen if where.shape[-1] == n else where
                 harmless = _harmless(evaluation, operation, kind, where, n, labels)
                 if kind is FindingKind.LOG_OF_ZERO and is_wrong is not None:
-                    harmless = harmless | ~is_wrong  # weighted terms may cancel to 0 by right
+                    harmless = harmless | ~is_wrong  # weighted terms may truly cancel to 0
                 self._found.append(_Trouble(operation, kind, where, harmless))
             for loss in losses:
                 if loss.operation is operation:
@@ -101,7 +101,7 @@ class Findings:
         return [_described(row, trouble, vector) for trouble in found]
 
     def occurrences(self) -> Array:
-        """Return how often at most one of the findings that are not harmless occurred: (m,)."""
+        """Return the most occurrences of any harmful finding of each vector: (m,)."""
         most = np.zeros(len(self), np.intp)
         for trouble in self._found:
             counts = np.asarray(np.count_nonzero(trouble.where, axis=-1)) * ~trouble.harmless
@@ -114,7 +114,7 @@ class Findings:
 
 
 def find_in_part(evaluation: Evaluation, n: int) -> Iterator[Finding]:
-    """Find what went wrong in a part of a vector of n, without sums and losses."""
+    """Find what went wrong in a part of a vector of n, apart from sums and lost digits."""
     for operation in evaluation.operations:
         if operation.kind is not Kind.SUM:
             for kind, where in _masks(evaluation, operation):
@@ -123,7 +123,7 @@ def find_in_part(evaluation: Evaluation, n: int) -> Iterator[Finding]:
 
 
 def find_at(formula: Formula, number: Any, format_: Format) -> Iterator[Finding]:
-    """Find what goes wrong in one number of a stream, which is its own shift; sums apart."""
+    """Find what goes wrong in one number of a stream that is its own shift, apart from sums."""
     x = np.array([number])
     shift = format_.round(x)
     evaluation = evaluate_part(formula, x, format_, {"a": shift, "s": np.ones_like(shift)})
@@ -131,11 +131,11 @@ def find_at(formula: Formula, number: Any, format_: Format) -> Iterator[Finding]
 
 
 def sum_overflow(total: Any, format_: Format) -> Finding:
-    """Return that a sum of finite terms, of which only the total is known, overflowed."""
+    """Return the finding that a sum of finite terms overflowed; only the total is known."""
     return Finding(kind=FindingKind.OVERFLOW, symbol="s", result=total, threshold=format_.largest)
 
 
-#: The operations that overflow, those whose result can be too small, and those that make NaN.
+#: The operations that can overflow, those that can underflow, and those that can make NaN.
 _OVERFLOWING = frozenset({Kind.ROUND, Kind.SUBTRACT, Kind.EXP, Kind.MULTIPLY, Kind.SUM, Kind.ADD})
 _SHRINKING = {
     Kind.ROUND: FindingKind.INPUT_UNDERFLOW,
@@ -147,7 +147,7 @@ _INVALID = frozenset({Kind.SUBTRACT, Kind.MULTIPLY, Kind.DIVIDE, Kind.ADD, Kind.
 
 
 def _masks(evaluation: Evaluation, operation: Operation) -> Iterator[tuple[FindingKind, Array]]:
-    """Yield each kind of trouble there is at an operation, its mask of shape (m, n) or (m, 1)."""
+    """Yield each kind of trouble at an operation and its mask, shape (m, n) or (m, 1)."""
     kind, result = operation.kind, evaluation.results[operation.symbol]
     operands = [evaluation.results[operand.symbol] for operand in operation.operands]
     masks: dict[FindingKind, Any] = {}
@@ -161,12 +161,12 @@ def _masks(evaluation: Evaluation, operation: Operation) -> Iterator[tuple[Findi
         if kind in _SHRINKING and operation.symbol != "x":  # an x that is rounded to 0 does no harm
             nonzero = kind is Kind.EXP or reduce(np.logical_and, [o != 0 for o in operands])
             masks[_SHRINKING[kind]] = (result == 0) & nonzero & finite
-            # the last result is as small as that by right
+            # the last result may truly be that small
             if kind is not Kind.ROUND and operation is not evaluation.formula.tree:
                 is_small = np.abs(result) < evaluation.format.smallest_normal
                 masks[FindingKind.SUBNORMAL] = (result != 0) & is_small
         if kind is Kind.LOG:
-            # The zero must have come of an underflow: exp(-inf) and a weight of 0 are so by right.
+            # Only zeros from an underflow count: exp(-inf) and a weight of 0 are truly zero.
             is_term: Any = np.isfinite(evaluation.results["x"])
             if "weights" in evaluation.results:
                 is_term &= evaluation.results["weights"] != 0
@@ -174,7 +174,7 @@ def _masks(evaluation: Evaluation, operation: Operation) -> Iterator[tuple[Findi
                 is_term = is_term.any(axis=-1, keepdims=True)
             masks[FindingKind.LOG_OF_ZERO] = (operands[0] == 0) & is_term
         if kind in _INVALID:
-            # A NaN of finite operands that are not both zero is an overflow without an infinity.
+            # A NaN from finite operands, not both 0, is an overflow in a format without infinity.
             were_nan: Any = reduce(np.logical_or, map(np.isnan, operands))
             were_zero = kind is not Kind.SUM and reduce(np.logical_and, [o == 0 for o in operands])
             if kind is Kind.SUM:
@@ -183,7 +183,7 @@ def _masks(evaluation: Evaluation, operation: Operation) -> Iterator[tuple[Findi
     return ((trouble, where) for trouble, where in masks.items() if where.any())
 
 
-#: The bound that an operation crosses when it overflows or underflows: an attribute of the format.
+#: The attribute of the format that an operation crosses when it overflows or underflows.
 _THRESHOLDS = {
     FindingKind.INPUT_OVERFLOW: "largest",
     FindingKind.INPUT_UNDERFLOW: "smallest_subnormal",
@@ -200,7 +200,7 @@ _THRESHOLDS_OF_EXP = {
 
 
 def _described(evaluation: Evaluation, trouble: _Trouble, vector: Any) -> Finding:
-    """Describe a trouble in one of its vectors, which the evaluation is of."""
+    """Describe a trouble in one vector of the evaluation."""
     operation, kind = trouble.operation, trouble.kind
     if kind is FindingKind.LOG_OF_ZERO and not operation.per_element:
         kind = FindingKind.SUM_UNDERFLOW
@@ -235,7 +235,7 @@ def _described(evaluation: Evaluation, trouble: _Trouble, vector: Any) -> Findin
 
 
 def _at_first_sum(finding: Finding, evaluation: Evaluation) -> Finding:
-    """Return an absorption with the first partial sum that absorbed an operand."""
+    """Add to an absorption the first partial sum that absorbed an operand."""
     places = [
         (depth, index, addition)
         for depth, addition in enumerate(_additions(evaluation), start=1)
@@ -250,12 +250,12 @@ def _at_first_sum(finding: Finding, evaluation: Evaluation) -> Finding:
 
 
 def span_of(index: int, depth: int, n: int) -> tuple[int, int]:
-    """Return the first and the last element, from 1, of a sum at some depth of the tree."""
+    """Return the first and last element, from 1, of a partial sum at a depth of the tree."""
     return index * 2**depth + 1, min((index + 1) * 2**depth, n)
 
 
 def absorbed(left: Any, right: Any, total: Any) -> Any:
-    """Tell whether a sum of two terms equals one of them although the other is not zero."""
+    """Return whether a sum of two terms equals one although the other is not zero."""
     return ((total == left) & (right != 0)) | ((total == right) & (left != 0))
 
 
@@ -286,10 +286,10 @@ def _harmless(
     n: int,
     labels: Array | None = None,
 ) -> Any:
-    """Tell where what was lost is too small to be seen in the result, shape (m,)."""
+    """Return where the loss is too small to show in the result, shape (m,)."""
     harmless = np.zeros(where.shape[:-1], bool)
     if operation.kind is Kind.SUBTRACT and kind is FindingKind.OVERFLOW:
-        # Where x - a < -largest, exp(x - a) is zero in the format, and so it is of -inf.
+        # If x - a < -largest, exp(x - a) is zero in the format, as exp(-inf) is.
         is_zero = np.isneginf(evaluation.results[operation.symbol])
         return np.logical_and.reduce(is_zero | ~where, axis=-1)
     if kind not in _SMALL:
@@ -299,12 +299,12 @@ def _harmless(
         return ~harmless  # no number is nearer
     total = evaluation.results["s"][..., 0].astype(np.longdouble)  # NaN warns in bfloat16
     if last.kind is Kind.DIVIDE:
-        # An error of half the smallest subnormal, divided by a sum of at least 1, is no more
-        # than the rounding of a quotient of that size.
+        # Half the smallest subnormal, divided by a sum of at least 1, is no more
+        # than the rounding error of a quotient of that size.
         return total >= 1
-    # Gradual underflow is wrong by at most half the smallest subnormal a term (Higham 2002,
-    # equation 2.8), n terms by n halves: harmless if that is no more than one rounding of s.
-    # What is lost of a weight counts e^x times, and of e^x weight times.
+    # Gradual underflow makes each term wrong by at most half the smallest subnormal (Higham 2002,
+    # equation 2.8): harmless if n such halves are no more than one rounding of s.
+    # A weight's loss is multiplied by e^x, and that of e^x by the weight.
     factor = evaluation.results.get({"b": "e", "e": "b"}.get(operation.symbol, ""))
     if factor is not None:
         n = np.abs(factor.astype(np.longdouble)).sum(axis=-1)
@@ -312,21 +312,21 @@ def _harmless(
     lost = np.longdouble(evaluation.format.smallest_subnormal) * n / 2
     harmless = lost <= evaluation.format.unit_roundoff * total
     if any(op.kind is Kind.DIVIDE for op in evaluation.formula.operations):
-        # the logarithm of the quotient makes the small as visible as the large
+        # in the logarithm of the quotient, small terms matter as much as large ones
         harmless &= labels is not None and ~where[np.arange(len(where)), labels]
     return harmless
 
 
-#: An error that costs a digit, in units of u times the result: an ulp is 2 u of it at most, so
-#: that this many are DIGIT ulps at least.
+#: An error that costs a digit, in units of u times the result: an ulp is at most 2 u times the
+#: result, so this is at least DIGIT ulps.
 _HARM = 2 * DIGIT
 
-#: What is less than this part of an operand is what a cancellation left of it.
+#: A result below this part of an operand is what a cancellation left.
 _CANCELLED = 0.5
 
 
 def _losses(evaluation: Evaluation, labels: Array | None) -> Iterator[_Trouble]:
-    """Find where an evaluation lost a decimal digit of the result or more."""
+    """Find where an evaluation lost at least a decimal digit of the result."""
     results = evaluation.results
     normal = float(evaluation.format.smallest_normal)  # below it the ulps no longer shrink
     with np.errstate(all="ignore"):
@@ -342,22 +342,22 @@ def _losses(evaluation: Evaluation, labels: Array | None) -> Iterator[_Trouble]:
                 kind, where = FindingKind.ABSORPTION, np.ones_like(size, bool)
                 factor = _absorbed_part(evaluation, size, scale)
                 if "b" in results and not (factor >= _HARM).any():
-                    # What is left of terms of both signs shows how these were rounded.
+                    # The difference of terms of both signs shows how they were rounded.
                     terms = _size(evaluation, operation.operands[0].symbol)
                     sizes = terms.sum(axis=-1, keepdims=True)
                     kind = FindingKind.CANCELLATION
                     where = (_CANCELLED * sizes >= size) & np.isfinite(sizes)
                     factor = sizes / size / scale
             elif operation.kind is Kind.LOG:
-                # The logarithm of a number next to 1 shows how that number was rounded. A quotient
-                # is exactly 1 where the sum is e_j and nothing else.
+                # The logarithm of a number near 1 shows how that number was rounded. A quotient
+                # is exactly 1 if the sum is just e_j.
                 is_rounded = inexact
                 if operation.per_element:
                     is_rounded = results["e"] != results["s"]
                 where = (_HARM * _CANCELLED * size <= 1) & is_rounded
                 factor = 1 / scale
             else:
-                # What is left of two numbers shows how the second was rounded.
+                # The difference of two numbers shows how the second was rounded.
                 first, second = (_size(evaluation, each.symbol) for each in operation.operands)
                 cancels = _CANCELLED * np.maximum(first, second) >= size
                 where = cancels & np.isfinite(first) & np.isfinite(second) & inexact
@@ -372,7 +372,7 @@ _LOSING = frozenset({Kind.SUM, Kind.LOG, Kind.ADD, Kind.SUBTRACT})
 
 
 def _size(evaluation: Evaluation, symbol: str) -> Array:
-    """Return the absolute values of a result, in double precision at least."""
+    """Return the absolute values of a result, at least in double precision."""
     result = evaluation.results[symbol]
     wide: Array = np.abs(result.astype(np.result_type(result.dtype, np.float64)))
     return wide
@@ -391,7 +391,7 @@ def _smallest(evaluation: Evaluation, labels: Array | None) -> Array:
 
 
 def _is_exact(evaluation: Evaluation) -> Array:
-    """Tell which sums are exp(0) = 1 and what was absorbed, so that nothing is rounded: (m, 1)."""
+    """Return which sums are exp(0) = 1 plus what was absorbed, so nothing is rounded: (m, 1)."""
     if "b" in evaluation.results:
         return np.zeros((len(evaluation.value), 1), bool)
     (exponential,) = (op for op in evaluation.operations if op.symbol == "e")
@@ -401,11 +401,11 @@ def _is_exact(evaluation: Evaluation) -> Array:
 
 
 def _absorbed_part(evaluation: Evaluation, total: Array, scale: Array) -> Array:
-    """Return what sums miss, in units of u times the result; 0 where it costs no digit: (m, 1).
+    """Return what sums miss, in units of u times the result; 0 if that costs no digit: (m, 1).
 
-    An addition absorbs half an ulp of its sum at most, u times it, and the sums of one level add
-    up to s: over all levels no more than depth u s is lost. Only where that could be seen the
-    tree is searched.
+    An addition absorbs at most half an ulp of its sum, u times the sum, and the sums of one level
+    add up to s. So all levels lose at most depth u s. The tree is searched only if that much
+    could show.
     """
     depth = len(evaluation.partial_sums) - 1
     factor = np.zeros_like(total)
@@ -436,10 +436,10 @@ _UNDERFLOWS = frozenset(
 
 
 class Departure(NamedTuple):
-    """How far the results on m vectors are from the right ones, each array of shape (m,).
+    """How far the results on m vectors are from the right ones; all arrays have shape (m,).
 
-    `ulps` is infinite and `wrong_class` true where one of both alone is infinite or NaN; `error`
-    and `size` are over finite entries; what has vanished is zero and should be a normal number.
+    If only one of the two is infinite or NaN, `ulps` is infinite and `wrong_class` true. `error`
+    and `size` are those of finite entries. An entry `vanished` if it is zero and should be normal.
     """
 
     ulps: Array
@@ -455,7 +455,7 @@ class Departure(NamedTuple):
     def of(cls, value: Array, right: Array, format_: Format) -> Departure:
         """Measure results, shape (m, k), against the right ones."""
         with np.errstate(all="ignore"):
-            # NumPy compares half precision in software, and ml_dtypes' in a loop
+            # NumPy compares half precision in software, and ml_dtypes formats in a loop
             is_narrow = value.dtype.itemsize < FORMATS["float32"].dtype.itemsize
             number = FORMATS["float32"].dtype if is_narrow else value.dtype
             wide, best = value.astype(number, copy=False), right.astype(number, copy=False)
@@ -481,16 +481,16 @@ class Departure(NamedTuple):
         )
 
     def merged(self, other: Departure) -> Departure:
-        """Return that of vectors of which this is one part and the other another."""
+        """Return the departure of whole vectors from those of their two parts."""
         return Departure(*map(np.maximum, self, other))
 
     def is_ruined(self, format_: Format, function: Function | None) -> Array:
-        """Tell which results have a NaN, a wrong infinity, or no right digit, shape (m,).
+        """Return which results have a NaN, a wrong infinity, or no right digit, shape (m,).
 
-        No digit is right where the error is as large as the right result, of several entries the
-        largest of each. Below the normal range there are few digits to lose: there it takes more
-        than 10 ulp besides. A probability has underflowed if it is zero and should be a normal
-        number; a logarithm is zero for want of digits alone.
+        No digit is right if the largest error of the entries is as large as the largest right
+        entry. Below the normal range there are few digits to lose, so there the error must also
+        exceed 10 ulp. A probability has underflowed if it is zero and should be a normal number; a
+        logarithm is only zero because it lost its digits.
         """
         is_large = (self.size >= float(format_.smallest_normal)) | (self.ulps > DIGIT)
         digitless = (self.error > 0) & (self.error >= self.size) & is_large
@@ -507,17 +507,17 @@ class Departure(NamedTuple):
         unfit: Any,
         max_ulp: float = DIGIT,
     ) -> Array:
-        """Return the verdicts on m vectors: places in `VERDICTS`, shape (m,).
+        """Return the verdicts on m vectors: indices into `VERDICTS`, shape (m,).
 
-        Of the ruined ones it is known what happened while they were evaluated; `unfit` is as of
-        `does_not_fit`. A right result may be `max_ulp` ulps off.
+        For the ruined ones, the arguments say what happened while they were evaluated; `unfit`
+        comes from `does_not_fit`. A right result may be `max_ulp` ulps off.
         """
         found: Array = np.where(
             self.ulps > max_ulp, _PLACES[Verdict.DIGITS_LOST], _PLACES[Verdict.RIGHT]
         )
         no_number = self.wrong_class | self.has_nan
         may_vanish = no_number | (function is Function.SOFTMAX)
-        # of what ruined a result, the last that holds is the reason
+        # if several things ruined a result, the last one that holds is the reason
         reasons = (
             (True, Verdict.NO_DIGITS),
             (no_number | self.has_vanished & may_vanish, Verdict.UNDERFLOW),
@@ -541,7 +541,7 @@ def verdict_on(
     findings: Iterable[Finding],
     has_unfit: bool,
 ) -> Verdict:
-    """Return the verdict on one vector, of whose evaluation this was found."""
+    """Return the verdict on one vector, given what was found in its evaluation."""
     kinds = {finding.kind for finding in findings}
     overflowed, underflowed = FindingKind.OVERFLOW in kinds, bool(_UNDERFLOWS & kinds)
     unfit = np.array([has_unfit])
@@ -559,12 +559,12 @@ def judge(
     max_ulp: float = DIGIT,
     opposite: Array | None = None,
 ) -> tuple[Array, Array]:
-    """Return the verdicts on results, places in `VERDICTS`, and their errors in ulps, shape (m,).
+    """Return the verdicts on results, indices into `VERDICTS`, and their errors in ulps: (m,).
 
-    The values and the right ones have shape (m, k) and the format; `evaluated` gives the evaluation
-    of the rows that are marked: the ruined ones, to tell why. An error is infinite where one of
-    both alone is finite, and where a result is marked as `opposite`: it has the wrong sign. The
-    rest is as of `Departure.verdicts`.
+    The values and the right ones have shape (m, k), in the format. `evaluated` evaluates the rows
+    of a mask: the ruined ones, to find out why. An error is infinite if only one of the two is
+    finite, or if the result is marked as `opposite`: it has the wrong sign. For the rest see
+    `Departure.verdicts`.
     """
     departure = Departure.of(value, right, format_)
     if opposite is not None:
@@ -586,10 +586,10 @@ def judge(
 
 
 def measured(values: Array, reference: Array, format_: Format) -> list[tuple[float, float]]:
-    """Return for each row the relative error of a result, and how many digits that leaves.
+    """Return for each row the relative error of a result, and how many digits are right.
 
-    Errors are given to two digits, and digits to a hundredth: the reference is rounded too, to
-    11 bits more than float64 has, and blurs the rest of half an ulp.
+    Errors have two digits, and digits two decimals: the reference itself is rounded, to 11 bits
+    more than float64 has, which blurs the rest.
     """
     errors = relative_error(values, reference)
     digits = correct_digits(errors, format_)
@@ -600,15 +600,15 @@ def measured(values: Array, reference: Array, format_: Format) -> list[tuple[flo
 
 
 def surely_right(value: Array, right: Array, format_: Format, max_ulp: float) -> Array:
-    """Tell quickly for which rows `judge` has nothing to say: finite, and close enough.
+    """Return quickly the rows that are right without `judge`: finite and close enough.
 
-    k numbers of the format further on is at most 2 k ulps, which double at the end of a binade; and
-    so few never reach from one number to another kind, or to as much as it is itself.
+    k numbers of the format away is at most 2 k ulps, since the ulp doubles at the end of a binade.
+    So few steps never lead to another kind of number, or to an error of the number's own size.
     """
     most = min(max_ulp, DIGIT, 2.0 ** (format_.significand_bits - 2))
     if value.dtype.itemsize not in (1, 2, 4, 8):
         return np.zeros(len(value), bool)
-    # the numbers in order, as integers; those of different signs are far from each other
+    # the numbers as ordered integers; numbers of different signs are far apart
     code = np.dtype(f"u{value.dtype.itemsize}").type
     k = code(most / 2)
     near = value.view(code) - right.view(code) + k <= 2 * k

@@ -1,4 +1,4 @@
-"""Many labelled vectors by every method: a comparison each, and what their losses add up to."""
+"""Many labelled vectors by every method: a comparison of each, and the reduced losses."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from stablelse.numerics.targets import Targets
 
 
 class Target(NamedTuple):
-    """What the target of a label is: 1 there, but for what is spread and what classes weigh."""
+    """The target of a label: 1 at the label, apart from smoothing and class weights."""
 
-    smoothing: float = 0.0  # how much is spread evenly over all classes
-    weights: Array | None = None  # of the classes, shape (n,), float64
+    smoothing: float = 0.0  # the part that is spread evenly over all classes
+    weights: Array | None = None  # the class weights, shape (n,), float64
 
     @property
     def is_plain(self) -> bool:
@@ -33,7 +33,7 @@ class Target(NamedTuple):
         return not self.smoothing and self.weights is None
 
     def of(self, labels: Array, format_: Format | None = None) -> Targets:
-        """Return the targets of labels, the weights as they are in a format, if one is given."""
+        """Return the targets of labels, with the weights rounded to a format if one is given."""
         weights = self.weights
         if weights is not None and format_ is not None:
             weights = held(weights, format_).astype(np.float64)
@@ -46,8 +46,8 @@ PLAIN = Target()
 class Labelled(Problem):
     """Losses, or their gradients, of rows with labels from 0, shape (m,); none is ignored.
 
-    `kept`, shape (m, n), is False where a class is masked, whose x is -inf. `empty` is what becomes
-    of vectors of which nothing is left, as `stablelse.nll` has it.
+    `kept`, shape (m, n), is False for masked classes, whose x is -inf. `empty` chooses the result
+    of completely masked vectors, as in `stablelse.nll`.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Labelled(Problem):
         self.labels, self.target = labels, target
         if target.weights is not None:
             self.rounded = target.weights[np.newaxis]
-        if self._is_loss:  # it is made of logarithms of probabilities
+        if self._is_loss:  # it uses logarithms of probabilities
             self.judged_as = Function.LOG_SOFTMAX
             self.seen = None if target.smoothing else labels
 
@@ -92,20 +92,20 @@ class Labelled(Problem):
                 losses: Array = zero - value[np.arange(len(value)), self._labels]
                 return losses[:, np.newaxis]
             t = self._targets(value)
-            if self._is_loss:  # the classes that are no target are left out
+            if self._is_loss:  # classes with target 0 are left out
                 return pairwise_sum(np.where(t == 0, zero, t * (zero - value)))
             gradients: Array = pairwise_sum(t) * value - t
         return gradients if self.kept is None else np.where(self.kept, gradients, zero)
 
     def _targets(self, value: Array) -> Array:
-        """Return the target of every class, shape (m, n), rounded to the format of the values."""
+        """Return the targets of all classes, shape (m, n), rounded to the format of the values."""
         format_ = format_of(value.dtype)
         assert format_ is not None, "formulas are evaluated in formats"
         targets = self.target.of(self._labels, format_)
         return format_.round(targets.words(slice(None), value.shape[1], self.kept)[0])
 
     def weights_of(self, row: int, n: int) -> Array | None:
-        """Return the targets of a row, if they are not merely 1 at the label."""
+        """Return the targets of a row, unless they are just 1 at the label."""
         if self.target.is_plain:
             return None
         kept = None if self.kept is None else self.kept[[row]]
@@ -121,7 +121,7 @@ class Labelled(Problem):
 
 
 class LabelledTally(Tally):
-    """Compares stacks of labelled vectors in bounded memory; leaves out those to be ignored."""
+    """Compares stacks of labelled vectors in bounded memory, without the ignored ones."""
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class LabelledTally(Tally):
         masked: Array | None = None,
         place_of: Callable[[int], Place] = lambda row: Place(),
     ) -> Sequence[Comparison]:
-        """Take vectors, shape (m, n), with their labels, shape (m,); return those not ignored."""
+        """Compare vectors, shape (m, n), with their labels, shape (m,), except ignored ones."""
         wanted = np.flatnonzero(labels != self._ignore_index)
         self.add_up(x, labels, masked)
         if not wanted.size:
@@ -169,7 +169,7 @@ class LabelledTally(Tally):
         return comparisons
 
     def add_up(self, x: Array, labels: Array, masked: Array | None = None) -> None:
-        """Take vectors for what their losses are reduced to, and nothing else."""
+        """Add the losses of vectors to the reduced losses, and nothing else."""
         wanted = labels != self._ignore_index
         self._ignored += int(np.count_nonzero(~wanted))
         if self._reduction == "none" or not wanted.any():
@@ -187,7 +187,7 @@ class LabelledTally(Tally):
                 losses.add(problem.values(candidate, x[wanted], format_)[:, 0], divisor)
 
     def values(self, x: Array, labels: Array, masked: Array | None = None) -> Iterator[Array]:
-        """Yield the values alone of every vector that is not ignored, method by method."""
+        """Yield only the values of all vectors that are not ignored, method by method."""
         wanted = labels != self._ignore_index
         if wanted.any():
             problem = self._problem(labels, masked, wanted)
@@ -200,7 +200,7 @@ class LabelledTally(Tally):
         return Labelled(self._function, labels[wanted], kept, self._empty, self._target)
 
     def summary(self) -> Summary:
-        """Return what became of all so far, and what their losses are reduced to."""
+        """Return the results of all vectors so far, and their reduced losses."""
         totals: Iterable[Total] = self._totals or [
             Total(c.method, f.name, c.shift and c.shift.name) for c, f, _ in self._sums
         ]
@@ -217,7 +217,7 @@ class LabelledTally(Tally):
         )
 
     def _judged(self, totals: Sequence[Total]) -> Iterator[Total]:
-        """Yield totals with the error and the verdict of what the losses were reduced to."""
+        """Yield totals with the error and the verdict of the reduced losses."""
         right = {total.format: total.value for total in totals if total.method is Method.EXACT}
         for total in totals:
             if total.format not in right:
@@ -227,12 +227,12 @@ class LabelledTally(Tally):
             (place,), (ulps,) = judge(value, best, FORMATS[total.format], None, np.zeros(1, bool))
             verdict, worst = VERDICTS[place], max(total.verdicts, key=VERDICTS.index, default=None)
             if worst is Verdict.DOES_NOT_FIT or (worst and worst.is_broken and verdict.is_broken):
-                verdict = worst  # what ruined a loss ruins what it is reduced to
+                verdict = worst  # a ruined loss ruins the reduced loss
             yield replace(total, ulps=float(ulps), verdict=verdict)
 
 
 class ExactSum:
-    """A sum without error in float64, as words that each round what those before leave."""
+    """An exact sum in float64 words, each of which rounds what the previous ones leave."""
 
     def __init__(self, format_: Format) -> None:
         self._format = format_
@@ -240,7 +240,7 @@ class ExactSum:
         self._words: list[Any] = []
 
     def add(self, losses: Array, divisor: Fraction) -> None:
-        """Add losses, shape (m,), of one format, and what their mean is to be divided by."""
+        """Add losses, shape (m,), of one format, and their part of the divisor of the mean."""
         self._divisor += divisor
         narrow = losses.dtype.itemsize <= FORMATS["float64"].dtype.itemsize
         wide = losses.astype(np.float64) if narrow else losses

@@ -1,4 +1,4 @@
-"""Many vectors: what breaks on them, where first, where worst, and which format survives."""
+"""Many vectors: what breaks, where first, where worst, and which format survives."""
 
 from __future__ import annotations
 
@@ -25,41 +25,41 @@ from stablelse.numerics.inputs import real_numbers, several
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-#: How many numbers are looked at together, and how many of those are evaluated together: they and
-#: what is computed of them stay in the cache.
+#: How many numbers are read together, and how many of those are evaluated together, so that they
+#: and their results stay in the cache.
 _PIECE, _PART = 1 << 18, 1 << 16
 
-#: NumPy works off the rows of up to so many numbers faster if they lie side by side.
+#: Rows of up to this many numbers are faster in NumPy if the array is transposed.
 _SHORT = 64
 
-#: The edges of histograms: 1, 2 and 5 times powers of ten, as fine as a chart on a screen can be.
+#: The edges of histograms: 1, 2 and 5 times powers of ten, as fine as a chart can show.
 _GRID = [digit * 10.0**power for power in range(6) for digit in (1, 2, 5)]
 
 
 class Way(Enum):
-    """The ways of computing that are scanned."""
+    """The ways of computing that a scan tries."""
 
     NAIVE = "naive"
     SHIFTED = "shifted"
-    FLOAT32 = "shifted-float32"  # shifted, in float32 from x - a on, the result rounded
+    FLOAT32 = "shifted-float32"  # shifted, in float32 from x - a on, then rounded
 
 
 def ways(format_: Format) -> tuple[Way, ...]:
-    """Return the ways there are in a format: float32 is for those narrower than that."""
+    """Return the ways to compute in a format: FLOAT32 is for formats narrower than float32."""
     narrow = format_.significand_bits < FORMATS["float32"].significand_bits
     return tuple(way for way in Way if narrow or way is not Way.FLOAT32)
 
 
 class Threshold(NamedTuple):
-    """Where exp leaves a format: the largest x for which it is finite, or for which it is 0."""
+    """Where exp leaves a format: the largest x for which exp is finite, or for which it is 0."""
 
     format: str
-    kind: str  # "overflow", which is above it, or "underflow", below it
+    kind: str  # "overflow" above it, or "underflow" below it
     value: float
 
 
 def thresholds(name: str, formats: Sequence[Format]) -> list[Threshold]:
-    """Return the thresholds of formats that concern a field of `Histograms`, from below.
+    """Return the thresholds of formats for a field of `Histograms`, in ascending order.
 
     A spread is the largest a - x of the shifted formula, whose exp(x - a) then underflows.
     """
@@ -69,17 +69,17 @@ def thresholds(name: str, formats: Sequence[Format]) -> list[Threshold]:
         if name == "spreads":
             result.append(Threshold(f.name, "underflow", -underflow))
             continue
-        # exp is positive at the threshold itself, and an edge belongs to what is below it
+        # exp is positive at the threshold itself, and an edge belongs to the bin below it
         below = float(np.nextafter(underflow, -np.inf))
         result += [Threshold(f.name, "overflow", overflow), Threshold(f.name, "underflow", below)]
     return sorted(result, key=lambda threshold: threshold.value)
 
 
 class Distribution(NamedTuple):
-    """How many numbers there are between edges, which go from -inf to inf.
+    """How many numbers lie between edges, which go from -inf to inf.
 
-    ``counts[i]`` of the numbers have edges[i] < number <= edges[i + 1]; -inf is counted in the
-    first bin, `nan` are NaN, and `minimum` and `maximum` are of all others.
+    ``counts[i]`` numbers have edges[i] < number <= edges[i + 1]; -inf is in the first bin. `nan`
+    counts the NaN; `minimum` and `maximum` are those of all other numbers.
     """
 
     edges: tuple[float, ...]
@@ -90,7 +90,7 @@ class Distribution(NamedTuple):
 
     @classmethod
     def of(cls, numbers: Array, edges: Array) -> Distribution:
-        """Count numbers, shape (m,), between edges in order, the infinite ones left out."""
+        """Count numbers, shape (m,); the edges are in order, without the infinite ones."""
         is_nan = np.isnan(numbers)
         some = numbers[~is_nan] if is_nan.any() else numbers
         bins = np.searchsorted(edges, some, side="left")
@@ -103,7 +103,7 @@ class Distribution(NamedTuple):
         )
 
     def merged(self, other: Distribution) -> Distribution:
-        """Return that of the numbers of both, which have the same edges."""
+        """Return the distribution of the numbers of both; the edges must be the same."""
         ends = [end for end in (*self[3:], *other[3:]) if end is not None]
         return Distribution(
             self.edges,
@@ -126,30 +126,30 @@ class Witness(NamedTuple):
     """A vector on which a method goes wrong."""
 
     verdict: Verdict
-    source: str | None  # Where it came from, as in `Place`
+    source: str | None  # where it came from, as in `Place`
     row: int | tuple[int, ...] | None
     column: str | None
-    maximum: Any  # Of its numbers
+    maximum: Any  # the largest of its numbers
     minimum: Any
-    unfit: Any  # Its first number that does not fit the format, if that is the verdict
-    element: int | None  # The entry of the result that shows it, from 1, if there are several
-    value: Any  # That entry, and how many ulps it is off, if that can be measured
+    unfit: Any  # its first number that does not fit the format, if that is the verdict
+    element: int | None  # the entry of the result that shows it, from 1, if there are several
+    value: Any  # that entry, and how many ulps it is off, if known
     ulps: float | None
 
 
 class WayScan(NamedTuple):
-    """What a method in a format made of all vectors."""
+    """The results of a method in a format on all vectors."""
 
     format: str
     method: str  # "naive", "shifted" or "shifted-float32"
-    right: int  # The number of vectors of each `Verdict`
+    right: int  # the number of vectors with each `Verdict`
     digits_lost: int
     no_digits: int
     underflow: int
     overflow: int
     nan: int
     does_not_fit: int
-    first: tuple[Witness, ...]  # One for each verdict that occurred but ``right``
+    first: tuple[Witness, ...]  # one for each verdict that occurred, except ``right``
     worst: tuple[Witness, ...]
 
     def vectors(self, verdict: Verdict) -> int:
@@ -165,24 +165,24 @@ class WayScan(NamedTuple):
 
 @dataclass(frozen=True)
 class Scan(Displayed):
-    """What naive and shifted formulas make of many vectors.
+    """The results of the naive and the shifted formula on many vectors.
 
     Attributes
     ----------
     source : str or None
-        The file of all vectors, if it is one.
+        The file, if all vectors came from one.
     function : Function
-        What is computed of each.
+        What is computed.
     max_ulp : float
         How many ulps a finite result may lose.
     rows, elements : int
-        How many vectors there are, and numbers in them.
+        How many vectors and how many numbers there are.
     results : tuple of WayScan
         One for each method in each format.
     histograms : Histograms
-        How the maxima, the minima and the spreads of the vectors are distributed.
+        The distributions of the maxima, the minima and the spreads of the vectors.
     whole : bool
-        Whether it shows itself with every trouble and every chart.
+        Whether it displays every kind of trouble and every chart.
     """
 
     source: str | None
@@ -196,7 +196,7 @@ class Scan(Displayed):
 
     @property
     def survivors(self) -> dict[str, str | None]:
-        """For each method the smallest format scanned in which it survives, if there is one."""
+        """For each method, the smallest of the formats in which it survives, if any."""
         safe = {(result.method, result.format) for result in self.results if result.survives}
         return {
             method: next((name for name in FORMATS if (method, name) in safe), None)
@@ -205,7 +205,7 @@ class Scan(Displayed):
 
 
 class _Tally:
-    """What one way of computing in one format has made of the vectors so far."""
+    """The results of one way of computing in one format on the vectors so far."""
 
     def __init__(self, format_: Format, way: Way) -> None:
         self.format, self.way = format_, way
@@ -216,7 +216,7 @@ class _Tally:
     def take(
         self, codes: Array, ulps: Array, facts: Extent, witness: Callable[[Verdict, int], Witness]
     ) -> None:
-        """Count vectors that follow those so far; of equally bad ones the first is the worst."""
+        """Count the next vectors; of equally bad ones, the first is the worst."""
         counts = np.bincount(codes, minlength=len(VERDICTS)).tolist()
         for code, (verdict, count) in enumerate(zip(VERDICTS, counts, strict=True)):
             self.counts[verdict] += count
@@ -231,7 +231,7 @@ class _Tally:
                 self.worst[verdict] = float(severities[at]), witness(verdict, int(struck[at]))
 
     def merge(self, other: _Tally) -> None:
-        """Count the vectors of another one, which follow."""
+        """Add the counts of another tally, whose vectors follow."""
         for verdict, count in other.counts.items():
             self.counts[verdict] += count
         self.first = other.first | self.first
@@ -240,7 +240,7 @@ class _Tally:
                 self.worst[verdict] = worst
 
     def result(self) -> WayScan:
-        """Return the counts, the first and the worst of each kind."""
+        """Return the counts, and the first and the worst vector of each kind."""
         return WayScan(
             format=self.format.name,
             method=self.way.value,
@@ -251,7 +251,7 @@ class _Tally:
 
 
 def _severities(verdict: Verdict, facts: Extent, ulps: Array) -> Array:
-    """Return how bad each is: by its ulps, or by how far its maximum is from where it could be."""
+    """Return how bad each vector is: by ulps, or by how far the maximum is out of range."""
     if verdict in (Verdict.DIGITS_LOST, Verdict.NO_DIGITS):
         return ulps
     if verdict in (Verdict.NAN, Verdict.DOES_NOT_FIT):
@@ -266,9 +266,9 @@ class ScanState:
     Parameters
     ----------
     function : {"logsumexp", "softmax", "log_softmax"}
-        What is computed of each vector.
+        What to compute.
     formats : sequence of str
-        The formats it is computed in.
+        The formats to compute in.
     max_ulp : float
         How many ulps a finite result may lose of the correctly rounded one.
     """
@@ -294,10 +294,10 @@ class ScanState:
         self._histograms = Histograms(*(Distribution.of(np.zeros(0), e) for e in self._edges))
 
     def update(self, x: npt.ArrayLike, place: Callable[[int], Place] | None = None) -> ScanState:
-        """Take in more vectors: real numbers of shape (..., n), n >= 1, one along the last axis.
+        """Add vectors: real numbers of shape (..., n), n >= 1, along the last axis.
 
-        `place` gives where the vector of a row, from 0, came from. By default that is its number
-        among all of this state, from 1, or (i, j) in an array of three axes.
+        `place` returns where a row, from 0, came from. By default that is its number among all rows
+        so far, from 1, or (i, j) in an array of three axes.
         """
         array = real_numbers(x)
         if not array.ndim or not array.shape[-1]:
@@ -311,7 +311,7 @@ class ScanState:
             return Place(row=tuple(int(i) + 1 for i in np.unravel_index(index, outer)))
 
         where = place or numbered
-        if len(values) and len(self._sources) < 2:  # several are as good as two
+        if len(values) and len(self._sources) < 2:  # only whether there are several counts
             self._sources.add(where(0).source)
         step = max(1, _PIECE // n)
         for start in range(0, len(values), step):
@@ -322,7 +322,7 @@ class ScanState:
         return self
 
     def _take(self, x: Array, place: Callable[[int], Place]) -> None:
-        # the most that every format holds: the rounding of -inf tells nothing of what is above it
+        # the largest number that every format holds
         held = min(float(format_.largest) for format_ in self._formats)
         facts = extent(x, -held, np.inf)
         with np.errstate(all="ignore"):
@@ -339,7 +339,7 @@ class ScanState:
         self._histograms = Histograms(*map(Distribution.merged, self._histograms, others))
 
     def merge(self, other: ScanState) -> ScanState:
-        """Take in the vectors of another state for the same, which follow those of this one."""
+        """Add the vectors of another state with the same settings; they follow this one's."""
         mine = (self.function, self.max_ulp, [f.name for f in self._formats])
         if mine != (other.function, other.max_ulp, [f.name for f in other._formats]):
             raise ValueError("only scans for the same can be merged: function, formats, max_ulp")
@@ -352,7 +352,7 @@ class ScanState:
         return self
 
     def result(self) -> Scan:
-        """Return what has been found so far."""
+        """Return the results so far."""
         return Scan(
             source=next(iter(self._sources)) if len(self._sources) == 1 else None,
             function=self.function,
@@ -371,7 +371,7 @@ _RIGHT, _OVERFLOW, _UNDERFLOW = (
 
 
 class _Piece:
-    """Rows, shape (m, n), in one format. Codes are places in `VERDICTS`, or _OPEN."""
+    """Rows, shape (m, n), in one format. Codes are indices into `VERDICTS`, or _OPEN."""
 
     def __init__(
         self, x: Array, facts: Extent, function: Function, format_: Format, max_ulp: float
@@ -385,11 +385,11 @@ class _Piece:
             is_plain = np.isfinite(high) & (np.isfinite(low) | is_masked)
             if not format_.has_infinity:
                 is_plain &= high - low <= float(format_.largest)
-        # of rows of finite numbers of the format, maybe -inf; NaN of the rows that may hold others
+        # known if a row has only finite numbers of the format and -inf, otherwise NaN
         self.maximum = np.where(is_plain, high, np.nan)
 
     def outcomes(self) -> list[tuple[Array, Array]]:
-        """Return the codes of the rows, and what finite results lost in ulps, each way."""
+        """Return, for each way, the codes of the rows and the errors of finite results in ulps."""
         above = self.maximum + np.log(self.x.shape[1])
         outcomes = [
             (self._codes(way, self.maximum, above), np.zeros(len(self.x)))
@@ -404,7 +404,7 @@ class _Piece:
     def _codes(
         self, way: Way, y_low: Array, y_high: Array, rows: Array | slice = slice(None)
     ) -> Array:
-        """Return what is certain of rows whose log-sum-exps lie between these."""
+        """Return the codes that follow from bounds on the rows' log-sum-exps."""
         codes = np.full(len(y_low), _OPEN)
         if self.format.significand_bits > FORMATS["float64"].significand_bits:
             return codes
@@ -413,7 +413,7 @@ class _Piece:
         if self.function is Function.LOGSUMEXP:
             for low, high in sure.right:
                 codes[(y_low >= low) & (y_high <= high)] = _RIGHT
-        if way is Way.NAIVE:  # whatever becomes of an infinite sum, or a zero one, is ruined
+        if way is Way.NAIVE:  # an infinite sum, or a zero one, ruins the result
             is_finite = (y_low >= -sure.finite) & (y_high <= sure.finite)
             codes[is_finite & (y_low >= sure.overflow)] = _OVERFLOW
             vanishes = self.maximum[rows] < float(self.format.underflow_threshold)
@@ -421,7 +421,7 @@ class _Piece:
         return codes
 
     def _evaluate(self, outcomes: list[tuple[Array, Array]], rows: Array) -> None:
-        """Put in the outcomes of some rows: those that are not certain are computed."""
+        """Compute the outcomes of some rows that are not certain."""
         x = self.x[rows]
         rounded = self.format.round(x)
         right, unfit = exact(self.function, rounded, self.format), does_not_fit(x, rounded)
@@ -469,7 +469,7 @@ class _Piece:
     def witness(
         self, way: Way, place: Callable[[int], Place], verdict: Verdict, row: int
     ) -> Witness:
-        """Return what a way of computing makes of a row, where that shows."""
+        """Return the result of a row, at the entry that shows the trouble."""
         x = self.x[row]
         rounded = self.format.round(x[np.newaxis])
         evaluation = self._evaluation(way, rounded, self.largest[row : row + 1])
@@ -508,22 +508,21 @@ def scan(
     Parameters
     ----------
     x : array_like
-        Of any shape, real: every other axis is counted as rows, or is not there: (n,) is one
-        vector.
+        Real, of any shape, with vectors along `axis`; shape (n,) is one vector.
     function : {"logsumexp", "softmax", "log_softmax"}
         What to compute.
     axis : int
         Which axis has the vectors.
     formats : sequence of str
-        The formats to compute in; see ``stablelse limits``.
+        The formats to compute in; ``stablelse limits`` lists them.
     max_ulp : float
-        How many ulps a finite result may lose of the correctly rounded one, for the input
+        How many ulps a finite result may differ from the correctly rounded one, for the input
         rounded to the format.
 
     Returns
     -------
     Scan
-        For each format and method how many vectors there are of each verdict, with the first and
+        For each format and method, how many vectors have each verdict, with the first and
         the worst; and which format survives. It displays itself.
 
     Raises
@@ -555,7 +554,7 @@ def scan(
 
 
 class Condition(NamedTuple):
-    """What must not occur, as in ``naive:overflow`` or ``ulp>4``; of all methods by default."""
+    """What must not occur, as in ``naive:overflow`` or ``ulp>4``; all methods by default."""
 
     text: str
     method: str | None
@@ -563,10 +562,10 @@ class Condition(NamedTuple):
     ulps: float | None
 
 
-#: What must not occur by default: a shifted formula that is of no use.
+#: What must not occur by default: a shifted result that is useless.
 DEFAULT_CONDITIONS = "shifted:broken"
 
-#: What a condition may name, and its verdicts: more ulps off than allowed is all that is not right.
+#: The names that a condition may have, with their verdicts; ``ulp`` is everything but right.
 _NAMED = {
     "broken": BROKEN,
     **{verdict.value: (verdict,) for verdict in VERDICTS[1:]},
@@ -577,7 +576,7 @@ _CONDITION = re.compile(r"(?:([^:]*):)?([a-z_]+)(?:>(\d+(?:\.\d*)?))?")
 
 
 def parse_conditions(text: str) -> list[Condition]:
-    """Return the conditions of a list with commas; ``"none"`` alone is none."""
+    """Return the conditions of a comma-separated list; ``"none"`` means no condition."""
     parts = [part.strip() for part in text.split(",")]
     return [] if parts == ["none"] else [_condition(part) for part in parts]
 
@@ -603,7 +602,7 @@ class Failure(NamedTuple):
 
 
 def failures(scan: Scan, conditions: Sequence[Condition]) -> Iterator[Failure]:
-    """Yield what occurred in a scan and must not."""
+    """Yield what a scan found that must not occur."""
     for condition in conditions:
         for result in scan.results:
             if condition.method not in (None, result.method):

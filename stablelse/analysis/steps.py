@@ -1,4 +1,4 @@
-"""One evaluation as a list of its elementary operations, each with what went in and came out."""
+"""One evaluation as a list of elementary operations, each with its operands and its result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Step(NamedTuple):
 
 
 def steps(evaluation: Evaluation, findings: tuple[Finding, ...] = ()) -> Iterator[Step]:
-    """List the elementary operations of an evaluation, each with what was found there."""
+    """List the elementary operations of an evaluation, each with its findings."""
     n = len(evaluation.results["x"])
     return (step for _, step in chosen_steps(evaluation, findings, range(1, n + 1)))
 
@@ -32,7 +32,7 @@ def steps(evaluation: Evaluation, findings: tuple[Finding, ...] = ()) -> Iterato
 def chosen_steps(
     evaluation: Evaluation, findings: tuple[Finding, ...], elements: Iterable[int]
 ) -> Iterator[tuple[int, Step]]:
-    """List the steps of some elements, sums of these alone, and findings, each with its number."""
+    """List the steps of some elements, their sums, and findings, each with its number."""
     indices = [element - 1 for element in elements]
     number = 1
     for operation in evaluation.operations:
@@ -72,7 +72,7 @@ def _elementwise(
 def _partial_sums(
     evaluation: Evaluation, symbol: str, findings: Sequence[Finding], indices: Sequence[int]
 ) -> Iterator[tuple[int, Step]]:
-    """Walk the summation tree level by level; what is carried up unpaired is no operation."""
+    """Walk the summation tree level by level; an unpaired number is carried up, not added."""
     kinds: tuple[FindingKind, ...] = tuple(found.kind for found in findings)
     of_sum = tuple(kind for kind in kinds if kind is not FindingKind.ABSORPTION)
     absorbs = of_sum != kinds

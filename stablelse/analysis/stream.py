@@ -1,12 +1,12 @@
-"""A stream of numbers folded into a few: every method side by side, and where the first broke.
+"""Every method on a stream of numbers, in constant memory, and where the first one broke.
 
-What went wrong is seen on whole pieces by cheap masks; the formula itself, evaluated on the first
-element of a mask, says what it was.
+Cheap masks find trouble in whole pieces; the formula itself, evaluated on the first element of a
+mask, says what it was.
 
-The elements of a softmax, or of its logarithm, need the numbers once more: a `StreamState` gives
+The elements of softmax and log_softmax need the numbers a second time: a `StreamState` gives
 each method its shift and its sum, and a `LongVector` takes the elements through the formulas piece
-by piece, counts what went wrong, and keeps those that are to be shown. The sums are those of a loop
-over the pieces, so that their last digits are not quite those of the tree of a vector in memory.
+by piece, counts what went wrong, and keeps the elements to show. Sums run over the pieces in a
+loop, so their last digits can differ from those of the summation tree of a vector in memory.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ from stablelse.numerics.states import Whole
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-#: Reads all numbers once more, in parts of shape (n,): each time the same.
+#: Reads all numbers once more, in parts of shape (n,), always the same.
 _Parts = Callable[[], Iterable[Array]]
 
 _FORMULAS = {
@@ -73,13 +73,13 @@ _BOUNDS = {
     Method.SHIFTED: RUNNING,
 }
 
-# An error is told to two digits: it has to be so many times that of what it is measured by. That
-# of a correctly rounded value is known if the log-sum-exp has ten bits more than float64.
+# An error has two digits, so it must be `_DISTINCT` times that of the reference. The error of a
+# correctly rounded value is known if the log-sum-exp has ten bits more than float64.
 _DISTINCT, _KNOWN = 2.0**7, 2.0**-63
 
 
 class _Block(NamedTuple):
-    """Where a block of rows lies; `kept` has the positions of the numbers that are not missing."""
+    """Where a block of rows is; `kept` has the positions of the numbers that are not missing."""
 
     source: str
     rows: int
@@ -96,10 +96,10 @@ class _Block(NamedTuple):
 
 
 class _Found(dict[tuple[str, FindingKind], Finding]):
-    """What was found by one method: the first of its kind at an operation; others are counted."""
+    """One method's findings: the first of each kind at each operation; the others are counted."""
 
     def add(self, finding: Finding) -> bool:
-        """Take in a finding, and tell whether it is the first of its kind."""
+        """Add a finding, and return whether it is the first of its kind."""
         first = self.setdefault((finding.symbol, finding.kind), finding)
         if first is not finding and finding.element is not None:
             self[finding.symbol, finding.kind] = replace(
@@ -110,13 +110,13 @@ class _Found(dict[tuple[str, FindingKind], Finding]):
         return first is finding
 
     def of(self, formula: Formula) -> tuple[Finding, ...]:
-        """Return what was found in the order of the operations."""
+        """Return the findings in the order of the operations."""
         order = [operation.symbol for operation in formula.operations]
         return tuple(sorted(self.values(), key=lambda finding: order.index(finding.symbol)))
 
 
 class FormatState:
-    """Every method in one format: the running values, and what was found so far."""
+    """Every method in one format: the running values and the findings so far."""
 
     def __init__(self, dtype: str, plain: bool) -> None:
         self.format: Format = find_format(dtype)
@@ -131,7 +131,7 @@ class FormatState:
         self._settled: tuple[Any, Rung] | None = None
 
     def update(self, x: Array, block: _Block) -> None:
-        """Take in a vector of numbers that lie there."""
+        """Add the numbers of a block."""
         if not self.plain:
             self._take_alone(x)
             return
@@ -142,7 +142,7 @@ class FormatState:
             self._take(raw, piece, scratch[: len(piece)], block, begin)
 
     def _take_alone(self, raw: Array) -> None:
-        """Take in numbers of which the exact value alone is wanted, in as few passes as can be."""
+        """Add numbers when only the exact value is wanted, in as few passes as possible."""
         fits = raw.dtype.kind == "f" and np.can_cast(raw.dtype, self.format.dtype)
         x = raw if fits else self.format.round(raw)
         self.right.update(x)
@@ -189,7 +189,7 @@ class FormatState:
     def _look(
         self, method: Method, symbol: str, x: Array, struck: Array, block: _Block, begin: int
     ) -> None:
-        """Find what an operation makes of the first of the elements that are struck."""
+        """Add the finding of an operation at the first marked element, and count the others."""
         if not struck.any():
             return
         index = int(np.argmax(struck))
@@ -202,12 +202,12 @@ class FormatState:
                 )
 
     def _overflow(self, method: Method, element: int, place: Place) -> None:
-        """Find that a sum of finite terms passed the largest number."""
+        """Add the finding that a sum of finite terms exceeded the largest number."""
         finding = sum_overflow(self.format.round(np.inf)[()], self.format)
         self.findings[method].add(replace(finding, element=element, place=place))
 
     def merge(self, other: FormatState, first: str, rows: int, end: tuple[int, Place]) -> None:
-        """Take in another one, which begins in `first` after `rows` rows, and ends at `end`."""
+        """Merge what follows: it begins in `first` after `rows` rows, and ends at `end`."""
         pairs: list[tuple[Method, Any, Any]] = [
             (Method.NAIVE, self.naive, other.naive),
             (Method.SHIFTED, self.shifted, other.shifted),
@@ -228,7 +228,7 @@ class FormatState:
                 self.findings[method].add(_moved(finding, first, rows, before))
 
     def best(self) -> tuple[Any, Certificate]:
-        """Return the right value as far as it is known, and how far that is."""
+        """Return the exact value as far as it is known, and its certificate."""
         if self._settled is not None:
             value, rung = self._settled
             return value, Certificate({rung: 1}, 1, 0.0)
@@ -237,29 +237,29 @@ class FormatState:
         return value, certificate
 
     def whole(self, parts: _Parts) -> Whole:
-        """Return the vector of all numbers, which can be read again."""
+        """Return the vector of all numbers, to be read again."""
         return Whole(self.right.state, lambda: map(self.format.round, parts()))
 
     def settle(self, parts: _Parts) -> None:
-        """Round the certified value, if it is in doubt, from more digits of the numbers."""
+        """Settle a certified value that is in doubt, by reading the numbers again."""
         if not self.best()[1].settled:
             self._settled = self.whole(parts).rounded(self.format)
 
     def evaluation(self, formula: Formula, x: Any) -> Evaluation:
-        """Evaluate a formula on some elements with the shift and the sum of all numbers."""
+        """Evaluate a formula on some elements, with the shift and the sum of all numbers."""
         total, reduced = self.naive.total, {}
         if formula.is_shifted:
             shift, total = self.shifted.shift, self.shifted.total
-            if not np.isfinite(shift):  # x - a is NaN for the largest x, if it is infinite
+            if not np.isfinite(shift):  # x - a is NaN for an infinite largest x
                 total = np.nan
             reduced["a"] = self.format.round([shift])
         reduced["s"] = self.format.round([total])
         return evaluate_part(formula, np.asarray(x), self.format, reduced)
 
     def results(self) -> list[MethodResult]:
-        """Return what became of every method."""
+        """Return the results of all methods."""
         right, certificate = self.best()
-        # What is not proved never reads as 0.5: the sum of a small bound and 0.5 can round to it.
+        # Only proved values may read 0.5; 0.5 plus a small bound could round to it.
         bound = 0.5 if certificate.settled else max(0.51, float(certificate.bound) + 0.5)
         ulps = 0.0 if certificate.settled else None
         exact = self._result(Method.EXACT, right, right, ulps=ulps, error_bound=bound)
@@ -273,14 +273,14 @@ class FormatState:
         ]
 
     def _result(self, method: Method, value: Any, right: Any, **facts: Any) -> MethodResult:
-        """Hold a method's value, and the sum it is made of, against the right one."""
+        """Compare a method's value, and its sum, with the exact ones."""
         findings: tuple[Finding, ...] = ()
         if method in _FORMULAS:
             formula = _FORMULAS[method]
             largest = self.maximum[np.newaxis]
             facts["evaluation"] = evaluation = self.evaluation(formula, largest[:0])
             found = _Found(self.findings[method])
-            # that every term is zero, although the largest number is finite
+            # every term may be zero although the largest number is finite
             for finding in find_in_part(self.evaluation(formula, largest), self.right.count):
                 if finding.kind is FindingKind.SUM_UNDERFLOW:
                     found.add(finding)
@@ -302,13 +302,13 @@ class FormatState:
         )
 
     def described(self, function: Function, departure: Departure, **facts: Any) -> MethodResult:
-        """Return the facts of a method, with its verdict."""
+        """Return a method's result, with its verdict."""
         verdict = verdict_on(departure, self.format, function, facts["findings"], self.has_unfit)
         facts.setdefault("ulps", float(departure.ulps[0]))
         return MethodResult(format=self.format.name, verdict=verdict, **facts)
 
     def _measured(self, value: Any, right: Any) -> tuple[float | None, float | None]:
-        """Return the relative error of a value by the log-sum-exp in two words, and the digits."""
+        """Return a value's relative error, from the two-word log-sum-exp, and its right digits."""
         reference = np.longdouble(right)
         if np.isfinite(right):
             high, low, error = self.right.log_sum()
@@ -320,10 +320,10 @@ class FormatState:
         return measured(np.array([[value]]), np.array([[reference]]), self.format)[0]
 
     def _bound(self, method: Method, total: Any) -> tuple[float | None, str | None]:
-        """Bound a textbook's relative error where nothing overflowed, and name the theorem.
+        """Bound a textbook formula's relative error if nothing overflowed, and name the theorem.
 
-        No more than a rounding of the sum may be lost to terms that underflow, when they are
-        computed or when the sum is scaled: of each, twice the smallest number of the format.
+        Each term may lose twice the smallest number of the format to underflow, when it is computed
+        and when the sum is scaled. All that must be no more than one rounding of the sum.
         """
         n, least, largest = self.right.count, self.least, float(self.maximum)
         y, *_ = self.right.log_sum()
@@ -344,13 +344,13 @@ class FormatState:
             y_a=np.array([abs(y - largest)]),
         )
         bound = _BOUNDS[method]
-        with np.errstate(divide="ignore"):  # of an exact result that is zero, it is infinite
+        with np.errstate(divide="ignore"):  # the bound is infinite if the exact result is zero
             (coefficient,) = bound.coefficient(quantities).tolist()
         return coefficient * u, bound.theorem
 
 
 def _moved(finding: Finding, first: str, rows: int, before: int) -> Finding:
-    """Return a finding of a stream that so many numbers, and rows of its first source, precede."""
+    """Move a finding of a stream behind earlier numbers, and rows of its first source."""
     source, row, column = finding.place or Place()
     assert isinstance(row, int)
     assert finding.element is not None
@@ -360,30 +360,30 @@ def _moved(finding: Finding, first: str, rows: int, before: int) -> Finding:
 
 
 class _Run(NamedTuple):
-    """Neighbouring rows of one source: its name, and how many there were so far."""
+    """Consecutive rows of one source: its name, and how many so far."""
 
     source: str
     rows: int
 
 
 class StreamState:
-    """The log-sum-exp of all numbers so far by every method, and where the first one broke.
+    """The log-sum-exp of all numbers so far by every method, and where the first method broke.
 
     It takes constant memory and pickles to a few numbers. Its certified value has the same bits
-    however the numbers are split and in whatever order the states merge; the places of findings
-    are right if each state is merged with the one that follows it.
+    however you split the numbers and merge the states. The places of findings are right if each
+    state is merged with the one that follows it.
 
     Parameters
     ----------
     formats : sequence of str
         The formats to compute in.
     plain : bool
-        Whether to compute what a textbook would, the naive and the shifted one.
+        Whether to compute the textbook methods, naive and shifted, too.
 
     Attributes
     ----------
     count : int
-        The numbers so far.
+        How many numbers there were so far.
 
     Examples
     --------
@@ -412,7 +412,7 @@ class StreamState:
         return f"<StreamState of {self.count:,} numbers>"
 
     def fresh(self) -> StreamState:
-        """Return an empty state for what follows, which knows the naive sums that are infinite."""
+        """Return an empty state for what follows; it knows which naive sums are infinite."""
         state = StreamState([side.format.name for side in self.sides], self.plain)
         for mine, theirs in zip(self.sides, state.sides, strict=True):
             if mine.naive.is_settled:
@@ -425,16 +425,16 @@ class StreamState:
         source: str = "",
         missing: npt.NDArray[np.bool_] | None = None,
     ) -> StreamState:
-        """Take in some rows of numbers.
+        """Add some rows of numbers.
 
         Parameters
         ----------
         x : array_like
             Shape (rows, columns) or (rows,), real.
         source : str
-            What the rows are called where something is found in them.
+            The name of the rows in findings.
         missing : ndarray of bool, optional
-            Of the same shape: what is left out, though its rows count.
+            Of the same shape: the numbers to leave out; their rows still count.
 
         Returns
         -------
@@ -458,12 +458,12 @@ class StreamState:
         return self
 
     def merge(self, other: StreamState) -> StreamState:
-        """Take in all numbers that another one has seen; they follow those of this one.
+        """Add all numbers of another state; they follow those of this one.
 
         Parameters
         ----------
         other : StreamState
-            Of the same formats; unchanged.
+            For the same formats; it is not changed.
 
         Returns
         -------
@@ -497,7 +497,7 @@ class StreamState:
 
     @property
     def so_far(self) -> dict[str, Any]:
-        """The values of the naive and the shifted method, in the first of the formats."""
+        """The values of naive and shifted in the first format."""
         side = self.sides[0]
         if not self.plain:
             return {"": self.value}
@@ -505,16 +505,16 @@ class StreamState:
 
     @property
     def value(self) -> Any:
-        """The best value in the first of the formats."""
+        """The best value in the first format."""
         return self.sides[0].best()[0]
 
     def settle(self, parts: _Parts) -> None:
-        """Prove certified values that are still in doubt, by reading the numbers twice more.
+        """Settle certified values that are still in doubt, by reading the numbers twice more.
 
         Parameters
         ----------
         parts : callable
-            Returns all numbers, in parts of shape (n,): each time the same.
+            Returns all numbers, in parts of shape (n,), always the same.
         """
         with np.errstate(all="ignore"):
             for side in self.sides:
@@ -527,12 +527,12 @@ class StreamState:
         return f"{self._first.source} and {more} more" if more > 0 else self._first.source or None
 
     def result(self, row: int | None = None, column: str | None = None) -> Comparison:
-        """Return what became of every method.
+        """Return the results of all methods.
 
         Parameters
         ----------
         row, column : int, str or None
-            Which vector of its source this is, if it is not all of it.
+            Which vector of its source this is, unless it is the whole source.
         """
         side = self.sides[0]
         with np.errstate(all="ignore"):
@@ -555,7 +555,7 @@ class StreamState:
 
 
 class LongVector:
-    """Softmax or log_softmax of a vector too long for memory, which a state has seen whole."""
+    """Softmax or log_softmax of a vector too long for memory, once a state has seen all of it."""
 
     def __init__(
         self,
@@ -575,7 +575,7 @@ class LongVector:
         self._extremes: dict[str, tuple[int, Any]] = {}
 
     def update(self, x: Array) -> None:
-        """Take in the numbers that follow, shape (n,), as they were before any rounding."""
+        """Add the next numbers, shape (n,), before any rounding."""
         for begin in range(0, len(x), PIECE):
             piece = x[begin : begin + PIECE]
             self._keep(piece)
@@ -587,7 +587,7 @@ class LongVector:
             self.count += len(piece)
 
     def _keep(self, x: Array) -> None:
-        """Keep what is shown of any vector: the head, the tail and the extremes."""
+        """Keep the elements that are always shown: the head, the tail and the extremes."""
         for index in range(min(len(x), HEAD - self.count)):
             self._kept[self.count + index] = x[index]
         first = max(0, len(x) - TAIL)
@@ -599,7 +599,7 @@ class LongVector:
                 self._extremes[name] = (self.count + index, x[index])
 
     def result(self) -> Comparison:
-        """Return what became of every method; the arrays hold the elements that are shown."""
+        """Return the results of all methods; the arrays hold the elements that are shown."""
         kept = self._kept | dict(self._tail) | dict(self._extremes.values())
         places = sorted(kept)
         x = np.array([kept[place] for place in places])
@@ -622,7 +622,7 @@ class LongVector:
 
 
 class _Column:
-    """One method in one format: its elements are held against the right ones, piece by piece."""
+    """One method in one format: its elements are compared with the right ones, piece by piece."""
 
     def __init__(self, function: Function, candidate: Candidate, side: FormatState) -> None:
         self._function, self._candidate, self._side = function, candidate, side
@@ -633,7 +633,7 @@ class _Column:
         self._terms_are_finite = True
 
     def update(self, x: Array, right: Array, before: int) -> set[int]:
-        """Take in a piece, and return which of its elements are the first of their trouble."""
+        """Add a piece, and return which of its elements are the first with some trouble."""
         formula, values, firsts = self._candidate.formula, right, set()
         if formula is not None:
             evaluation = self._side.evaluation(formula, x)
@@ -651,7 +651,7 @@ class _Column:
         return firsts
 
     def result(self, x: Array, right: Array) -> MethodResult:
-        """Return what became of the method; x holds the elements that are shown."""
+        """Return the method's result; x holds the elements that are shown."""
         facts: dict[str, Any] = {"value": right, "error_bound": 0.5, "findings": ()}
         formula, shift = self._candidate.formula, self._candidate.shift
         if formula is not None:
@@ -671,7 +671,7 @@ class _Column:
         return self._side.described(self._function, self._departure, method=method, **facts)
 
     def _findings(self, evaluation: Evaluation) -> tuple[Finding, ...]:
-        """Return what was found, with its places in the part."""
+        """Return the findings, with their places in the part."""
         total = evaluation.results["s"][0]
         if self._terms_are_finite and not np.isfinite(total):
             self._found.add(sum_overflow(total, self._side.format))

@@ -1,4 +1,4 @@
-"""Many comparisons in bounded memory: those worth showing, and what became of all."""
+"""Many comparisons in bounded memory: those worth showing, and counts of all."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function, LossFunction
 
-#: So many vectors are kept, all of them: nobody reads more.
+#: Up to this many vectors, all are kept: nobody reads more.
 _MOST = 1000
 
-#: Of more, or of so many numbers, the first ones are kept, and the first ones that broke.
+#: Beyond that, or this many numbers, the first ones are kept, and the first ones that broke.
 _FIRST = 20
 _MOST_NUMBERS = 2**20
 
-#: So many places are kept of each kind of trouble.
+#: How many places are kept of each kind of trouble.
 _PLACES = 5
 
 
 class Places(NamedTuple):
-    """Where something was found: how often, and the first places."""
+    """Where something was found: the count, and the first places."""
 
     occurrences: int
     first: tuple[Place, ...]
 
     def more(self, where: Array, place_of: Callable[[int], Place]) -> Places:
-        """Return these and those of the marked vectors."""
+        """Return these places and those of the marked vectors."""
         marked = np.flatnonzero(where).tolist()
         first = map(place_of, marked[: _PLACES - len(self.first)])
         return Places(self.occurrences + len(marked), (*self.first, *first))
@@ -45,7 +45,7 @@ NOWHERE = Places(0, ())
 
 @dataclass(eq=False)
 class Total:
-    """What became of many vectors by one method in one format; `value` is of reduced losses."""
+    """The counts of one method in one format on many vectors; `value` is the reduced loss."""
 
     method: Method
     format: str
@@ -62,7 +62,7 @@ class Total:
     verdicts: Counter[Verdict] = field(default_factory=Counter, repr=False)
 
     def add(self, column: Column, place_of: Callable[[int], Place]) -> None:
-        """Count what the method made of some vectors."""
+        """Count the method's results on some vectors."""
         for code, count in zip(*np.unique(column.verdicts, return_counts=True), strict=True):
             self.verdicts[VERDICTS[code]] += int(count)
         self.right, self.digits_lost = (self.verdicts[verdict] for verdict in VERDICTS[:2])
@@ -79,7 +79,7 @@ class Total:
 
 @dataclass(frozen=True, eq=False)
 class Summary(Displayed):
-    """Every method on many vectors: totals, and the vectors worth showing, with their badness."""
+    """All methods on many vectors: totals, and the vectors worth showing, with their badness."""
 
     function: Function | LossFunction | None
     reduction: str
@@ -91,12 +91,12 @@ class Summary(Displayed):
 
     @property
     def left_out(self) -> int:
-        """How many are not kept."""
+        """How many vectors are not kept."""
         return self.vectors - len(self.comparisons)
 
 
 class Tally:
-    """Counts what became of every method, and keeps some of the vectors, or every one."""
+    """Counts the results of all methods, and keeps some of the vectors, or all of them."""
 
     def __init__(self, every: bool = False) -> None:
         self._every = every
@@ -107,7 +107,7 @@ class Tally:
         self._worst: dict[int, tuple[Comparison, list[float]]] = {}
 
     def add(self, found: Sequence[Comparison]) -> None:
-        """Count more of the same function, methods and formats."""
+        """Count more vectors with the same function, methods and formats."""
         if isinstance(found, Compared):
             self._add(found, found.columns, found.place_of, found.x.size)
             return
@@ -122,14 +122,14 @@ class Tally:
         place_of: Callable[[int], Place],
         numbers: int,
     ) -> None:
-        """Count and keep: the worst, and all; of too many the first, and the first broken ones."""
+        """Count vectors, and keep all; if they are too many, the first, first broken and worst."""
         self._totals = self._totals or [Total(*column.name) for column in columns]
         for total, column in zip(self._totals, columns, strict=True):
             total.add(column, place_of)
         badness, before = _badness(columns), self._count
         self._count += len(rows)
         self._numbers += numbers
-        # the first of those that are equally bad
+        # the first of equally bad ones
         worst = int(np.lexsort((-np.arange(len(rows)), *badness.T[::-1]))[-1])
 
         def pair(place: int) -> tuple[Comparison, list[float]]:
@@ -147,7 +147,7 @@ class Tally:
             self._kept.update((place, pair(place)) for place in range(before, self._count))
 
     def summary(self) -> Summary:
-        """Return what became of all so far."""
+        """Return the results of all vectors so far."""
         kept = (self._kept | self._worst).values()
         comparisons = tuple(comparison for comparison, _ in kept)
         return Summary(
@@ -162,7 +162,7 @@ class Tally:
 
 
 def _column(result: MethodResult) -> Column:
-    """Return what a method made of a single vector."""
+    """Return the column of a single vector."""
     found = [finding.occurrences for finding in result.findings if not finding.harmless]
     return Column(
         name=(result.method, result.format, result.shift),
@@ -174,7 +174,7 @@ def _column(result: MethodResult) -> Column:
 
 
 def _badness(columns: Sequence[Column]) -> Array:
-    """Return what puts m rows in order: methods broken, elements that broke them, error: (m, 3)."""
+    """Return the sort keys of m rows: methods broken, elements that broke them, error: (m, 3)."""
     verdicts = np.array([column.verdicts for column in columns])
     broken = np.isin(verdicts, [VERDICTS.index(verdict) for verdict in BROKEN]).sum(axis=0)
     occurrences = np.max([column.occurrences for column in columns], axis=0)
