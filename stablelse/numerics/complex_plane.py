@@ -40,8 +40,8 @@ from stablelse.numerics.doubleword import exp as exp_of_words
 from stablelse.numerics.formats import Array, Format, context, nearest
 from stablelse.numerics.inputs import known_format
 
-# Of so many numbers, two words are tried first.
-_MANY = 32
+# Two words are tried first, but for less than so many terms; a row counts as three more.
+_MANY = 16
 
 # Two words take angles up to this, for more bits of their multiples of pi / 2 would not be exact;
 # and weights and angles between the inverse of the other and that, or 0, so that no product of some
@@ -49,6 +49,10 @@ _MANY = 32
 _FARTHEST, _EXTREME = 2.0**14, 2.0**300
 
 _ZERO, _ONE, _HALF, _THREE = (Ball(Decimal(text)) for text in ("0", "1", "0.5", "3"))
+
+
+# The terms of exp(0): see `_terms`.
+_ONLY_ONE = {(_ZERO.head, _ZERO.head): [_ONE.head, *[_ZERO.head] * 3]}
 
 
 class Sum(NamedTuple):
@@ -73,7 +77,7 @@ def logsumexp(
     b, result = np.broadcast_to(b, rows.shape), np.empty((2, len(rows)), dtype)
     fits_float64 = dtype.itemsize <= 16 and {rows.dtype.kind, b.dtype.kind} <= {"f", "c"}
     is_left = is_finite.copy()
-    if rows.size >= _MANY and fits_float64:
+    if rows.size + 3 * len(rows) >= _MANY and fits_float64:
         x, weights = np.where(kept, rows, 0), np.where(kept, b, 0)
         with np.errstate(all="ignore"):
             for band in reference.bands(*rows.shape):
@@ -121,7 +125,7 @@ def _rounded(x: Array, b: Array, format_: Format) -> tuple[complex, complex]:
     terms = _terms(x, b)
     if not terms:
         return complex(-np.inf, 0), 0
-    if terms == _terms(np.zeros(1), np.ones(1)):
+    if terms == _ONLY_ONE:
         return 0, 1
     for precise in decimals.contexts():
         with localcontext(precise):
@@ -212,10 +216,10 @@ def _angle(found: Sum, side: int) -> Ball:
 def cosine_and_sine(t: Decimal) -> tuple[Ball, Ball]:
     """Return cos t and sin t, wrong by less than 10**-P in a context of P digits.
 
-    exp(i q), q being t less full turns, is (exp(i q / 2**h))**(2**h). In units of the last of the
-    more digits that are computed with, q is wrong by 10, and the n terms of the series and each
-    of the h squares by less than 4. A square doubles what is wrong: in the end that is less than
-    10 + 2**h (4 n + 8), but there are h + 15 digits more, and n is below 10**9.
+    With q = t less full turns, the sine of z = q / 2**h is a series, and the angle is doubled h
+    times. In units of the last of the more digits that are computed with, q is wrong by 10, and the
+    n terms by less than 4 each. To double the angle makes that up to 5 times as much, with what is
+    rounded: in the end less than 5**h (4 n + 20). There are h + 15 digits more.
     """
     if not t:
         return _ONE, _ZERO
@@ -224,14 +228,15 @@ def cosine_and_sine(t: Decimal) -> tuple[Ball, Ball]:
     with localcontext(context(digits + halvings + max(t.adjusted(), 0) + 15)) as precise:
         turn = 2 * _pi(1 << precise.prec.bit_length())
         z = (t - turn * (t / turn).to_integral_value()) / 2**halvings
-        term, n, sums = Decimal(1), 0, [Decimal(1), Decimal(0)]
+        term = sine = z
+        square, n = z * z, 1
         while term and term.adjusted() > -precise.prec:
-            n += 1
-            term = term * z / n
-            sums[n % 2] += term if n % 4 < 2 else -term
-        cosine, sine = sums
+            n += 2
+            term = -term * square / (n * (n - 1))
+            sine += term
+        cosine = (1 - sine * sine).sqrt()
         for _ in range(halvings):
-            cosine, sine = cosine * cosine - sine * sine, 2 * cosine * sine
+            cosine, sine = 1 - 2 * sine * sine, 2 * cosine * sine
     error = Decimal(1).scaleb(-digits)
     return Ball(Decimal(0), +cosine, error), Ball(Decimal(0), +sine, error)
 
@@ -258,13 +263,12 @@ def _pi(digits: int) -> Decimal:
 
 
 class Words(NamedTuple):
-    """Sums exp(shift) (head + rest +- error) of rows; the axes of all but the shift: part, row."""
+    """Sums exp(shift) (head + rest +- error) of rows; rest and error have two parts."""
 
     shift: Array
-    head: Pair  # of the term that has the largest real part
+    head: Array  # the largest term, where it is exp(shift) times a real weight, or 0
     rest: Pair
     error: Array
-    is_rough: Array  # whether the head is not just a real weight
     is_held: Array  # whether two words hold all that there is in a row
 
 
@@ -273,36 +277,32 @@ def sums_in_words(x: Array, b: Array) -> Words:
 
     A term is exp(s - shift), known to 2**-90 of itself, times the two parts of b exp(i t), each
     known to 2**-95 of `sizes` (`_turned`); products and sums make that 2**-89. What underflows is
-    below 2**-700. A head that is just a real weight is exact.
+    below 2**-700.
     """
     every = np.arange(len(x))
     s, t = (part.astype(np.float64) for part in (x.real, x.imag))
-    s, rest_b = np.where(b == 0, -np.inf, s), b.astype(np.complex128)
-    numbers = abs(np.array([t, rest_b.real, rest_b.imag]))
+    s, b = np.where(b == 0, -np.inf, s), b.astype(np.complex128)
+    numbers = abs(np.array([t, b.real, b.imag]))
     is_extreme = (numbers != 0) & ((numbers > _EXTREME) | (numbers < 1 / _EXTREME))
     is_held = ~(is_extreme.any(axis=0) | (abs(t) > _FARTHEST)).any(axis=1)
-    pivot = s.argmax(axis=1)
-    shift, t_head, b_head = s[every, pivot], t[every, pivot], rest_b[every, pivot]
-    rest_b[every, pivot] = 0
-    *head, size = (part[0] for part in _turned(t_head[np.newaxis], b_head[np.newaxis]))
-    is_rough = (t_head != 0) | (b_head.imag != 0)
-    sizes, totals, errs = size * is_rough, [], (size != 0) & is_rough
+    pivot = every, s.argmax(axis=1)
+    shift, first = s[pivot], b[pivot]
+    head = np.where((t[pivot] == 0) & (first.imag == 0), first.real, 0.0)
+    b[pivot] = np.where(head == 0, first, 0)
+    totals, error = [], np.zeros((2, len(x)))
     for piece in reference.pieces(x.shape[1]):
-        *turned, size = _turned(t[:, piece].T, rest_b[:, piece].T)
         high, low, exponent = exp_of_words(*two_sum(s[:, piece].T, -shift))
         power, power_low = (np.ldexp(word, exponent)[:, np.newaxis] for word in (high, low))
+        *turned, sizes = _turned(t[:, piece].T, b[:, piece].T)
         totals.append(total(*product((power, power_low), (turned[0], turned[1]))))
-        sizes += (power * size).sum(axis=0)
-        errs |= (size != 0).any(axis=0)
-    rest = total(*map(np.array, zip(*totals, strict=True)))
-    error = 2.0**-89 * sizes + 2.0**-700 * errs
-    return Words(shift, (head[0], head[1]), rest, error, is_rough, is_held)
+        error += (2.0**-89 * power * sizes + 2.0**-700 * (sizes != 0)).sum(axis=0)
+    return Words(shift, head, total(*map(np.array, zip(*totals, strict=True))), error, is_held)
 
 
 def _turned(t: Array, b: Array) -> tuple[Array, Array, Array]:
     """Return the two parts of b exp(i t) in two words, and sizes that they are wrong by 2**-95 of.
 
-    The new axis is the second. For small angles and real b, a part has all of its own digits.
+    The second axis is new. For small angles and real b, a part has all of its own digits.
     """
     c, z = _circle(t)
     real, imag, minus = ((part, np.zeros(1)) for part in (b.real, b.imag, -b.imag))
@@ -320,36 +320,32 @@ def _in_words(x: Array, b: Array, format_: Format) -> tuple[Array, Array]:
     d = tan(angle - g), which is d but for abs(d)**3; that is wrong by 2**-94 g, as cosine and sine
     are, which belong to small angles with all of their digits.
     """
-    sums = sums_in_words(x, b)
-    head, rest, error = sums.head, sums.rest, sums.error
-    (x_high, y_high), (x_low, y_low) = _plus(head, rest)
-    square = x_high * x_high + y_high * y_high
-    next_to_1 = np.where((square > 0.5) & (square < 2), 1.0, 0.0)
-    parts = product(head, head), product((2 * head[0], 2 * head[1]), rest), product(rest, rest)
-    summed = -next_to_1, np.zeros(1)
-    for high, low in parts:
-        summed = _plus(_plus((high[0], low[0]), summed), (high[1], low[1]))
-    sizes = abs(np.array([head[0], rest[0]]))
-    lost = sums.is_rough * sizes[0] ** 2 + (2 * sizes[0] + sizes[1]) * sizes[1]
-    wrong = 2.02 * error * (abs(np.array([x_high, y_high])) + error) + 2.0**-98 * lost
+    shift, head, rest, error, is_held = sums_in_words(x, b)
     nothing = np.zeros(len(x))
+    (x_rest, y), first = zip(*rest, strict=True), (head, nothing)
+    x_words = _plus(first, x_rest)
+    square = x_words[0] ** 2 + y[0] ** 2
+    next_to_1 = np.where((square > 0.5) & (square < 2), 1.0, 0.0)
+    summed = _plus(product(first, first), (-next_to_1, nothing))
+    for u, v in ((2 * head, nothing), x_rest), (x_rest, x_rest), (y, y):
+        summed = _plus(summed, product(u, v))
+    size = abs(rest[0])
+    wrong = 2.02 * error * (abs(np.array([x_words[0], y[0]])) + error)
+    wrong += 2.0**-98 * (2 * abs(head) + size) * size
     known = nothing, nothing, nothing, nothing, nothing, *summed, wrong.sum(axis=0)
     logs = reference.sums_of(*known, nothing.astype(int), next_to_1)
-    real, real_low = two_sum(sums.shift, logs.log_high / 2)
+    real, real_low = two_sum(shift, logs.log_high / 2)
 
-    angle = np.arctan2(y_high + 0.0, x_high)
+    angle = np.arctan2(y[0] + 0.0, x_words[0])
     cosine, sine = _circle(angle)
-    x_words, y_words = (x_high, x_low), (y_high, y_low)
-    minus = -sine[0], -sine[1]
-    tangent = sum(_plus(product(y_words, cosine), product(x_words, minus)))
-    tangent = tangent / (x_high * cosine[0] + y_high * sine[0])
-    of_angle = 1.01 * (abs(x_high) * error[1] + abs(y_high) * error[0]) / square
-    of_angle += 2.0**-94 * abs(angle) + abs(tangent) ** 3
-    side_is_known = (x_high > 0) | (abs(y_high) > error[1]) | (error[1] == 0)
+    d = sum(_plus(product(y, cosine), product(x_words, (-sine[0], -sine[1]))))
+    d = d / (x_words[0] * cosine[0] + y[0] * sine[0])
+    of_angle = 1.01 * (abs(x_words[0]) * error[1] + abs(y[0]) * error[0]) / square
+    of_angle += 2.0**-94 * abs(angle) + abs(d) ** 3
+    side_is_known = (x_words[0] > 0) | (abs(y[0]) > error[1]) | (error[1] == 0)
 
     highs = np.array([real, angle, cosine[0], sine[0]])
-    turns = -sine[0] * tangent, cosine[0] * tangent
-    lows = np.array([real_low, tangent, cosine[1] + turns[0], sine[1] + turns[1]])
+    lows = np.array([real_low, d, cosine[1] - sine[0] * d, sine[1] + cosine[0] * d])
     lowest = np.array([logs.log_low / 2, nothing, nothing, nothing])
     errors = np.array([logs.log_error / 2, of_angle, of_angle + 2.0**-95, 2 * of_angle])
     values, *_ = settle(Approximation(highs, lows, lowest, errors), format_)
@@ -357,7 +353,7 @@ def _in_words(x: Array, b: Array, format_: Format) -> tuple[Array, Array]:
     values[near <= errors] = 0
     size = np.minimum(near[:2].max(axis=0), 1)
     is_known = 2.0 ** (format_.significand_bits + 9) * (errors[0] + errors[1]) <= size
-    return values[0::2] + 1j * values[1::2], is_known & side_is_known & sums.is_held
+    return values[0::2] + 1j * values[1::2], is_known & side_is_known & is_held
 
 
 def _circle(t: Array) -> tuple[Pair, Pair]:
