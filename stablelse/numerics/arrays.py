@@ -1,14 +1,14 @@
-"""The SciPy-compatible front: array_likes, axes, weights and dtypes; the sums are elsewhere.
+"""The SciPy-compatible functions: they handle array_likes, axes, weights and dtypes.
 
-The functions take what those of ``scipy.special`` (1.17) take and return what those return,
-correctly rounded, except where SciPy means something else:
+They take the arguments of their namesakes in ``scipy.special`` (1.17) and return the same kinds
+of results, correctly rounded. They differ from SciPy in these points:
 
-- a term of weight zero adds nothing whatever x is, and the sum of no terms has the sign 0;
+- a term of weight zero adds nothing, whatever x is, and a sum of no terms has the sign 0;
 - log_softmax is NaN everywhere if an x is +inf, as softmax is;
 - integers and bools are computed in float64 and never wrap around; ml_dtypes' formats are
   returned in their own format;
-- a masked array is a TypeError, for its mask would be ignored; `where` masks;
-- of a Dask array the result is a Dask array, computed when that is asked for.
+- a masked array raises a TypeError, since its mask would be ignored; use `where` instead;
+- a Dask array gives a Dask array, computed on request.
 """
 
 from __future__ import annotations
@@ -55,52 +55,52 @@ def logsumexp(
     axis : int or tuple of int, optional
         The axis or axes to sum over; all by default.
     b : array_like, optional
-        Weights of the terms, of either sign; broadcast with `a`. A term with b = 0 is left
-        out, whatever `a` is.
+        Weights of the terms, positive or negative; broadcast with `a`. A term with b = 0 is
+        left out, whatever `a` is.
     keepdims : bool
-        Keep the axes that were summed over, with length 1.
+        Keep the reduced axes, with length 1.
     return_sign : bool
-        Return the sign of the sum too. Without it, the log of a negative sum is NaN.
+        Also return the sign of the sum. Without it, the log of a negative sum is NaN.
     dtype : dtype_like, optional
         The floating-point format of the results, by default that of `a` and `b`; float64 for
-        integers and bools. They are rounded to it once.
+        integers and bools. Results are rounded to it once.
     return_certificate : bool
-        Return a `Certificate` too: what proves the results, and which kernel computed them.
+        Also return a `Certificate`: what proves the results, and which kernel computed them.
     where : array_like of bool, optional
-        False for terms that are left out, as in NumPy and JAX; broadcast to the shape of `a`.
+        False for terms to leave out, as in NumPy and JAX; broadcast to the shape of `a`.
     empty : {"nan", "zero", "uniform", "error"}
-        As in `softmax`. Without terms the logarithm is -inf, unless that is an error.
+        As in `softmax`. The logarithm of no terms is -inf, unless "error" forbids it.
     out : ndarray, optional
-        Where to put the result, of its shape and of a dtype it can be cast to.
+        Array for the result, with its shape and a dtype that it can be cast to.
     threads : int, optional
-        The largest number of threads; by default the number of cores, or what STABLELSE_NUM_THREADS
-        or OMP_NUM_THREADS says. Short arrays use the caller's thread alone.
+        Largest number of threads; by default the number of cores, or the value of
+        STABLELSE_NUM_THREADS or OMP_NUM_THREADS. Short arrays use only the caller's thread.
 
     Returns
     -------
     result : scalar or ndarray
-        The logarithm; with `return_sign`, that of the absolute value. Without terms it is -inf.
+        The logarithm of the sum; with `return_sign`, of its absolute value. For no terms, -inf.
         The imaginary part of a complex logarithm lies in (-pi, pi].
     sign : scalar or ndarray
-        With `return_sign` only: 1, 0, -1 or NaN, or the phase of a complex sum.
+        Only with `return_sign`: 1, 0, -1 or NaN, or the phase of a complex sum.
     certificate : Certificate
-        With `return_certificate` only.
+        Only with `return_certificate`.
 
     Raises
     ------
     TypeError
-        If an argument does not hold numbers, or is a masked array, or `where` no booleans.
+        If an argument does not hold numbers or is a masked array, or `where` is not boolean.
     ValueError
-        If shapes do not fit, an axis is repeated or (numpy's AxisError) out of bounds, or a vector
-        is empty and that is an error.
+        If shapes do not fit, an axis is repeated or out of bounds (numpy's AxisError), or a vector
+        is empty and `empty` is "error".
 
     Notes
     -----
-    Results are correctly rounded, so their bits are the same on every machine and for any number
-    of threads. Complex ones are the exception: their error is at most 1.04 units of 2**-53 (2**-24
-    in complex64) of the absolute value of the logarithm, however much cancels. A part that is less
-    than 2**-60 of the whole may be 0. A Dask array, without `b` and `return_sign`, gives a Dask
-    array, with the same bits for any chunks.
+    Results are correctly rounded, so they are identical on every machine and for any number of
+    threads. Complex results are the exception: their error is at most 1.04 units of 2**-53 (2**-24
+    in complex64) of the absolute value of the logarithm, however much cancels. A part smaller than
+    2**-60 of the whole may be 0. A Dask array, without `b` and `return_sign`, gives a Dask array;
+    its chunks do not affect the result.
     """
     bare = dtype is None and where is None and out is None and threads is None and empty == "nan"
     if bare and b is None and not (return_certificate or return_sign or keepdims):
@@ -132,32 +132,32 @@ def softmax(
     axis : int or tuple of int, optional
         The axis or axes along which the result sums to 1; all by default.
     dtype, return_certificate, where, threads
-        As of `logsumexp`; a certificate counts elements. What is masked counts as -inf, and its
+        As in `logsumexp`; a certificate counts elements. Masked elements count as -inf, and their
         softmax is 0.
     empty : {"nan", "zero", "uniform", "error"}
-        What becomes of a vector that is completely masked or holds only -inf: NaN as in SciPy,
-        0 throughout, the same for all that is not masked (for all, if everything is), or a
-        ValueError that names it.
+        The result for a vector that is completely masked or holds only -inf: NaN as in SciPy;
+        zeros; equal values for all unmasked elements (for all elements, if all are masked); or
+        a ValueError that says which vector it is.
     out : ndarray, optional
-        As of `logsumexp`; it may be `x` itself.
+        As in `logsumexp`; it may be `x` itself.
 
     Returns
     -------
     result : scalar or ndarray
         The shape of `x`, and its dtype unless `dtype` is given; integers and bools give float64.
     certificate : Certificate
-        With `return_certificate` only.
+        Only with `return_certificate`.
 
     Raises
     ------
     TypeError, ValueError
-        As `logsumexp`; a TypeError for complex numbers, for nothing is proved of the error, and a
-        ValueError for a softmax of no elements.
+        As in `logsumexp`; also a TypeError for complex numbers, whose error has no proved bound,
+        and a ValueError if there are no elements.
 
     Notes
     -----
-    Elements are correctly rounded, always. Of a Dask array the result is a Dask array of the same
-    bits, whatever the chunks.
+    Every element is correctly rounded. A Dask array gives a Dask array; its chunks do not affect
+    the result.
     """
     bare = dtype is None and where is None and out is None and threads is None and empty == "nan"
     if bare and not return_certificate:
@@ -179,22 +179,22 @@ def log_softmax(
     out: Array | None = None,
     threads: int | None = None,
 ) -> Any:
-    """Compute log(softmax(x)) without overflow, underflow or loss of digits, next to zero too.
+    """Compute log(softmax(x)) without overflow, underflow or loss of digits, even near zero.
 
     Parameters
     ----------
     x, axis, dtype, return_certificate, where, empty, out, threads
-        As of `softmax`, whose logarithm this is: -inf for masked elements.
+        As in `softmax`, whose logarithm this is: -inf for masked elements.
 
     Returns
     -------
     result, certificate
-        As of `softmax`.
+        As in `softmax`.
 
     Raises
     ------
     TypeError, ValueError
-        As `softmax`.
+        As in `softmax`.
     """
     bare = dtype is None and where is None and out is None and threads is None and empty == "nan"
     if bare and not return_certificate:
@@ -214,7 +214,7 @@ def _answer(
     options: dict[str, Any],
     sums: dict[str, Any] | None = None,
 ) -> Any:
-    """Compute a function of what the kernel cannot take as it is."""
+    """Compute a function of arguments that the kernel's direct path does not handle."""
     sums = sums or {}
     if type(x).__module__.startswith("dask.array."):  # without importing Dask
         refuse_masks(x)

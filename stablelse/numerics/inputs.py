@@ -1,7 +1,7 @@
 """Turns arguments into arrays of numbers, or says in one line what to pass instead.
 
 Every public function reads its arguments here, so all of them take and refuse the same things.
-Nothing is rounded but Python's own numbers in arrays of objects, once and correctly, to float64.
+Only Python's own numbers in arrays of objects are rounded: once, correctly, to float64.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stablelse.numerics.formats import FORMATS, Array, Format, format_of
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-#: What is not a number, by the kind of NumPy's dtype, and what to pass instead.
+#: Kinds of NumPy dtypes that are not numbers, and what to pass instead.
 _INSTEAD = {
     "U": ("strings", "numpy.asarray(x).astype(float)"),
     "T": ("strings", "numpy.asarray(x).astype(float)"),
@@ -29,7 +29,7 @@ _INSTEAD = {
     "m": ("durations", "x / numpy.timedelta64(1, 's')"),
 }
 
-#: Where a sequence begins with such a number, it is a row, and its elements are not gone through.
+#: A sequence that begins with such a number is a row; its elements are not checked one by one.
 _PLAIN = (float, int, np.generic)
 
 
@@ -58,11 +58,11 @@ def real_numbers(x: object) -> Array:
 
 
 def numbers(x: object) -> Array:
-    """Return numbers as an array, without a copy where that can be.
+    """Return numbers as an array, without a copy where possible.
 
-    They are integers, bools, or real or complex floating-point numbers: NumPy's, or of a format of
-    the table. PyTorch's tensors too, bfloat16, float8 and those that require a gradient among
-    them. Fractions, Decimals and integers of any size are rounded to float64.
+    It takes integers, bools, and real or complex floating-point numbers in NumPy's formats or those
+    of the table; also PyTorch tensors, including bfloat16, float8 and tensors that require a
+    gradient. Fractions, Decimals and integers of any size are rounded to float64.
     """
     array = as_array(x)
     dtype = array.dtype
@@ -83,7 +83,7 @@ def numbers(x: object) -> Array:
 
 
 def as_array(x: object) -> Array:
-    """Return an array_like of anything as an array."""
+    """Return any array_like as an array."""
     if type(x) is np.ndarray:
         return x
     refuse_masks(x)
@@ -102,9 +102,9 @@ def as_array(x: object) -> Array:
             "the rows of x have different lengths: pass one at a time, or pad them with -numpy.inf"
         ) from None
     if type(array) is not np.ndarray:
-        refuse_masks(array)  # of what has become an array only now
+        refuse_masks(array)  # x may have turned into a masked array only now
         array = np.asarray(array)
-    # NumPy makes NaN of a masked number in a list, and 0 of one among complex numbers.
+    # NumPy turns a masked number in a list into NaN, or into 0 among complex numbers.
     kind = array.dtype.kind
     if "numpy.ma" in sys.modules and (kind == "c" or (kind == "f" and np.isnan(array).any())):
         refuse_masks(x, every=True)
@@ -112,9 +112,9 @@ def as_array(x: object) -> Array:
 
 
 def refuse_masks(x: object, every: bool = False) -> None:
-    """Raise if something is masked, or a list of what is: NumPy would drop the mask.
+    """Raise if x is masked, or a list of masked things: NumPy would drop the mask.
 
-    A list that begins with a number is not gone through, unless every element counts.
+    A list that begins with a number is not searched, unless `every`.
     """
     parts = x if isinstance(x, (list, tuple)) else ()
     if parts and not every and isinstance(parts[0], _PLAIN):
@@ -141,7 +141,7 @@ def refuse_masks(x: object, every: bool = False) -> None:
 
 
 def _of_tensor(x: Any, torch: Any) -> Array:
-    """Return a tensor as an array, which shares its memory on the CPU."""
+    """Return a tensor as an array, which shares the tensor's memory if that is on the CPU."""
     name = str(x.dtype).removeprefix("torch.")
     format_ = FORMATS.get(name)
     if format_ is None and x.is_floating_point():
@@ -149,14 +149,14 @@ def _of_tensor(x: Any, torch: Any) -> Array:
     if format_ is None or format_.extra is None:
         array: Array = x.numpy(force=True)
         return array
-    # Torch gives NumPy none of ml_dtypes' formats; they have the same bits in both.
+    # PyTorch does not convert to ml_dtypes' formats; the bits are the same in both.
     bits = torch.uint8 if format_.dtype.itemsize == 1 else torch.int16
     array = x.detach().resolve_neg().view(bits).numpy(force=True)
     return array.view(format_.dtype)
 
 
 def _of_objects(array: Array) -> Array:
-    """Return Python's numbers in float64, each rounded once, to nearest; integers as they are."""
+    """Return Python's numbers in float64, each rounded once, to nearest; integers unchanged."""
     values = array.ravel().tolist()
     if all(isinstance(value, int | np.integer) for value in values):
         for dtype in (np.int64, np.uint64):
@@ -184,16 +184,16 @@ def _place(index: int, array: Array) -> str:
 
 
 def _as_float(value: object) -> float | None:
-    """Return a real number as a float, or ``None`` of anything else."""
-    from decimal import Decimal  # on use, as few pass objects
+    """Return a real number as a float, or ``None`` for anything else."""
+    from decimal import Decimal  # on use: few callers pass objects
     from numbers import Real
 
     if not isinstance(value, Real | Decimal | np.bool_):
         return None
-    if isinstance(value, Decimal) and value.is_nan():  # of a signaling one there is no float
+    if isinstance(value, Decimal) and value.is_nan():  # float() refuses a signaling NaN
         return nan
     number = float(value)
-    if isinf(number):  # a comparison with a Decimal would set flags of the caller's context
+    if isinf(number):  # comparing with a Decimal would set flags in the caller's context
         given = value.is_infinite() if isinstance(value, Decimal) else value in (inf, -inf)
         if not given:
             raise OverflowError
@@ -201,7 +201,7 @@ def _as_float(value: object) -> float | None:
 
 
 def _named(value: object) -> str:
-    """Return what something is, in few words without control characters."""
+    """Return what something is, in a few words without control characters."""
     if value is None or isinstance(value, str | bytes | complex):
         text = repr(value)
         return text if len(text) <= 30 else f"{text[:27]}..."
@@ -236,16 +236,16 @@ def promoted(
 ) -> tuple[Array, Array | None, np.dtype[Any]]:
     """Return both as arrays of one shape, and the dtype of the result.
 
-    That is the one that is asked for, be it by a format's name, or else NumPy's promoted one;
-    float64 where it has none, as of bfloat16 and integers.
+    That is `dtype`, which may be a format's name, or else NumPy's promoted dtype; float64 if
+    there is none (as for bfloat16 with another format) or it is not a floating-point dtype.
     """
     x, weights = numbers(a), None
     natural = np.result_type(x.dtype)
     if b is not None:
         x, weights = np.broadcast_arrays(x, numbers(b))
         bare = (int, float, complex)
-        # A bare Python number does not widen a narrow format; NumPy knows it by its type, but
-        # knows no format of ml_dtypes.
+        # A bare Python number does not widen a narrow format; NumPy knows that by its type, but
+        # not for ml_dtypes' formats.
         if not (type(b) in bare[:2] and format_of(x.dtype)):
             parts = [v if type(v) in bare else w.dtype for v, w in ((a, x), (b, weights))]
             try:

@@ -1,24 +1,24 @@
 """The negative log-likelihood of a softmax output, -x_label + lse(x), and its gradient.
 
-Arguments mean what they mean in ``torch.nn.functional.cross_entropy`` (2.x), but for `where` and
-`empty`, which PyTorch does not know, and `axis`: PyTorch has the classes on axis 1 of logits with
-more than one axis, and here they are on the last unless `axis` says otherwise. Of two axes that is
-the same. Results differ where PyTorch's are not right: every result is correctly rounded, sums and
-means of many losses included; and a class of weight 0 adds nothing, whatever its logit is, where
-PyTorch makes 0 * inf = NaN of it.
+Arguments have the same meaning as in ``torch.nn.functional.cross_entropy`` (2.x), except `where`
+and `empty`, which PyTorch does not have, and `axis`: PyTorch puts the classes on axis 1 of logits
+with more than one axis; here they are on the last axis by default. For two axes that is the same.
+Results differ where PyTorch's are wrong: every result is correctly rounded, even sums and means of
+many losses; and a class of weight 0 adds nothing, whatever its logit is, where PyTorch computes
+0 * inf = NaN.
 
 With targets t (`stablelse.numerics.targets`), a = max x, S = sum exp(x_c - a) and T = sum t_c,
 
     loss = sum_c t_c (-log softmax(x)_c) = sum_c t_c (a - x_c) + T log S,
 
-in which nothing cancels, and log S has all its digits where the largest element dominates. The
+where nothing cancels, and log S keeps all its digits if the largest element dominates. The
 gradient is T softmax(x) - t; for the largest t it is the sum of the others - T (1 - softmax(x)).
-The kernel gives log S in two words, and gradients. What is in doubt, and everything without a
-kernel, is computed in two words of NumPy; and what is left then, in decimals.
+The kernel computes log S in two words, and gradients. Results in doubt, and all results without a
+kernel, are computed in two words with NumPy; those still in doubt, in decimals.
 
-Sums of losses are sums of two words, with the errors of all of them. No such sum is a tie, unless
-weights are negative: with z = e**(1/N) and nonnegative rational t and differences k / N, it would
-say that a product of powers of polynomials in z, with nonnegative coefficients, is a power of e;
+Sums of losses are kept in two words, and their error bounds are added too. No such sum is a tie,
+unless weights are negative: with z = e**(1/N), nonnegative rational t and differences k / N, a tie
+would make a product of powers of polynomials in z, with nonnegative coefficients, a power of e;
 z is transcendental, so each polynomial would have a single term of coefficient 1, and its
 logarithm 0 (Lindemann and Weierstrass).
 """
@@ -53,19 +53,19 @@ from stablelse.numerics.targets import LossInputs, Targets, loss_inputs
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-# Bounds of the error of a `doubleword.total` and of a few products, relative to the sizes.
+# Error bounds of a `doubleword.total` and of a few products, relative to the sizes.
 _TOTAL_ERROR, _PRODUCT_ERROR = 2.0**-93, 2.0**-98
 
-#: Factors and targets that the kernel takes, beside 0, are between the inverse of this and this.
+#: The kernel takes factors and targets that are 0, or between the inverse of this and this.
 _EXTREME = 2.0**100
 
-#: Underflow costs less than this.
+#: Underflow loses less than this.
 _TINY = 2.0**-1060
 
-#: With negative weights losses may cancel, or be a tie: 40, 80, ... 2560 digits are tried.
+#: With negative weights, losses may cancel or be a tie: we try 40, 80, ... 2560 digits.
 _PRECISIONS = 7
 
-#: Losses below ten to this power are nothing beside those that any format holds.
+#: Losses below ten to this power are negligible beside those that any format holds.
 _SMALLEST = -6000
 
 #: Rows, as an index into arrays of them.
@@ -91,47 +91,47 @@ def nll(
     Parameters
     ----------
     logits : array_like
-        Real numbers, any shape; a vector along `axis`, with one logit for each of n classes.
+        Real numbers, any shape; a vector along `axis` has one logit for each of n classes.
     labels : array_like
-        Integers, the shape of `logits` without `axis`: the index of the class, from 0. Or, in
-        the shape of `logits`, finite floating-point numbers: the probability of each class.
+        Integers, the shape of `logits` without `axis`: the index of the class, from 0. Or finite
+        floating-point numbers, the shape of `logits`: the probability of each class.
     axis : int
-        The axis of the classes: by default the last; 1 is PyTorch's.
+        The axis of the classes, by default the last; PyTorch uses 1.
     weight : array_like, optional
-        Shape (n,), finite: what a loss of each class counts; 1 if left out.
+        Shape (n,), finite: the weight of each class; 1 by default.
     label_smoothing : float
-        How much of each target is spread evenly over all classes that are not masked.
+        The share of each target that is spread evenly over all unmasked classes.
     ignore_index : int
-        A label that tells to leave the vector out: its loss is 0, and a mean does not count it.
+        A vector with this label is left out: its loss is 0, and a mean does not count it.
     reduction : {"none", "mean", "sum"}
-        The losses one by one, their sum, or that divided by the sum of the labels' weights (by
+        Return each loss, their sum, or the sum divided by the sum of the labels' weights (by
         the number of vectors, without weights or with probabilities); NaN if that is 0.
     dtype, return_certificate
-        As of `stablelse.logsumexp`; a certificate counts losses, or the one sum of them.
+        As in `stablelse.logsumexp`; a certificate counts losses, or their sum as one.
     where : array_like of bool, optional
-        False for classes that are left out: their logits count as -inf. Broadcast to the shape of
-        `logits`. The loss of a label that is masked is infinite.
+        False for classes to leave out: their logits count as -inf. Broadcast to the shape of
+        `logits`. The loss of a masked label is infinite.
     empty : {"nan", "zero", "uniform", "error"}
-        What becomes of a vector that is completely masked or holds only -inf: the loss is NaN,
-        0, that of equal logits (log n), or a ValueError.
+        The loss of a vector that is completely masked or holds only -inf: NaN, 0, that of equal
+        logits (log n), or a ValueError.
 
     Returns
     -------
     scalar or ndarray
-        In the format of `logits` (float64 for integers and bools): a scalar, or in the shape of
-        `labels` without a reduction; and with `return_certificate` a `Certificate`.
+        In the format of `logits` (float64 for integers and bools): a scalar, or an array of one
+        loss per vector without a reduction; with `return_certificate`, also a `Certificate`.
 
     Raises
     ------
     TypeError
-        If the logits are not real numbers, or labels neither integers nor probabilities.
+        If the logits are not real numbers, or the labels are neither integers nor probabilities.
     ValueError
-        If shapes do not fit, a label is not a class, or an option has no such value.
+        If shapes do not fit, a label is not a class, or an option has an unknown value.
 
     Notes
     -----
-    Results are correctly rounded: `stablelse.numerics.loss` says how. Only with negative
-    weights, where losses cancel to within 10**-2500 of a tie, does the tie decide.
+    Results are correctly rounded: `stablelse.numerics.loss` says how. The one exception: if
+    negative weights make losses cancel to within 10**-2500 of a tie, the tie is rounded.
 
     Examples
     --------
@@ -162,32 +162,32 @@ def nll_grad(
 ) -> Any:
     """Compute the gradient of `nll` with respect to the logits.
 
-    Of the loss of a single vector it is softmax(x) - onehot(label). With the reductions "none"
-    and "sum" every vector has that of its own loss; "mean" divides it as it divides the losses.
+    For a single vector it is softmax(x) - onehot(label). With the reductions "none" and "sum"
+    every vector has the gradient of its own loss; "mean" divides it as it divides the losses.
 
     Parameters
     ----------
     logits, labels, axis, weight, label_smoothing, ignore_index, reduction, dtype, where, empty
-        As of `nll`.
+        As in `nll`.
     return_certificate : bool
-        Return a `Certificate` too, which counts elements.
+        Also return a `Certificate`, which counts elements.
 
     Returns
     -------
     ndarray
-        The shape of `logits`, and their format; float64 for integers and bools. What is masked
-        or ignored has the gradient 0, and so have vectors with nothing left, unless
-        the policy is "nan".
+        The shape and format of `logits`; float64 for integers and bools. The gradient is 0 for
+        masked elements, for ignored vectors and, unless `empty` is "nan", for vectors that are
+        completely masked or hold only -inf.
 
     Raises
     ------
     TypeError, ValueError
-        As `nll`.
+        As in `nll`.
 
     Notes
     -----
-    Every element is correctly rounded, that of the label, -(1 - p), and those that a target
-    cancels included.
+    Every element is correctly rounded, even -(1 - p) at the label and elements where a target
+    cancels.
 
     Examples
     --------
@@ -203,9 +203,9 @@ def nll_grad(
 class RunningLoss:
     """The sum or the mean of losses that come in stacks, rounded once to a format.
 
-    A single stack is reduced as `nll` reduces it. The sums of several are added exactly, and so are
-    the bounds of their errors. If the bound leaves the rounding in doubt, the sum itself decides:
-    then alone the result is not proved.
+    A single stack is reduced as in `nll`. The sums of several are added exactly, and so are their
+    error bounds. If the bound leaves the rounding in doubt, the sum itself is rounded; only then
+    is the result not proved.
     """
 
     def __init__(self, format_: Format) -> None:
@@ -245,7 +245,7 @@ class RunningLoss:
 
 
 def _losses(inputs: LossInputs) -> tuple[Any, Certificate]:
-    """Compute the loss of every row, correctly rounded, and what proves them."""
+    """Compute the loss of every row, correctly rounded, with its proof."""
     left, ledger = np.arange(len(inputs.nothing)), Ledger()
     result = np.empty(len(left), inputs.format.dtype)
     with np.errstate(all="ignore"):
@@ -265,7 +265,7 @@ def _losses(inputs: LossInputs) -> tuple[Any, Certificate]:
 
 
 def _reduced(inputs: LossInputs) -> tuple[Any, Certificate]:
-    """Compute the sum of all losses over the divisor, correctly rounded, and what proves it."""
+    """Compute the sum of all losses over the divisor, correctly rounded, with its proof."""
     ledger, format_, divisor = Ledger(), inputs.format, inputs.divisor
     for rung in inputs.rungs:
         total, error, special = _summed(inputs, rung)
@@ -285,8 +285,8 @@ def _reduced(inputs: LossInputs) -> tuple[Any, Certificate]:
 def _rounded(
     total: Fraction, error: Fraction, special: float, divisor: Fraction, format_: Format
 ) -> Any:
-    """Return what all numbers within the error round to, over a divisor, if that is one number."""
-    if special or not divisor:  # an infinite loss, or NaN: there is nothing to round
+    """Return the number that all values within the error, over a divisor, round to, if any."""
+    if special or not divisor:  # an infinite loss or NaN: nothing to round
         sign = (divisor > 0) - (divisor < 0)
         return format_.round(special * sign if divisor else np.nan)[()]
     low, high = (nearest(end / divisor, format_) for end in (total - error, total + error))
@@ -294,7 +294,7 @@ def _rounded(
 
 
 def _summed(inputs: LossInputs, rung: Rung) -> tuple[Fraction, Fraction, float]:
-    """Return the sum of all finite losses, a bound of its error, and the sum of all others."""
+    """Return the sum of all finite losses, its error bound, and the sum of the other losses."""
     check_arithmetic()
     rows = np.flatnonzero(~inputs.targets.ignored)
     total = error = Fraction(0)
@@ -314,7 +314,7 @@ def _summed(inputs: LossInputs, rung: Rung) -> tuple[Fraction, Fraction, float]:
             np.ldexp(part, words.exponent - unit)
             for part in (words.high, words.low + words.lowest, words.error)
         )
-        # an error of 0 tells a tie, but not what the loss adds to others
+        # an error of 0 means a tie, but not what the loss adds to others
         if high.any():
             lost = lost.sum() + (_TOTAL_ERROR + ARITHMETIC_ERROR) * abs(high).sum()
             error += Fraction(1.001 * float(lost) + len(high) * _TINY) * Fraction(2) ** unit
@@ -335,7 +335,7 @@ def _losses_in_words(inputs: LossInputs, rows: Array, rung: Rung) -> Approximati
 
 
 def _bands(rows: Array, m: int, n: int, rung: Rung) -> Iterator[_Rows]:
-    """Cut some of m rows into bands; of all of them, the bands are slices, which are not copied."""
+    """Cut some of m rows into bands; if all are wanted, bands are slices, to avoid copies."""
     size = exact.JOB if rung is Rung.KERNEL else reference.BLOCK
     step = max(1, size // n)
     for start in range(0, len(rows), step):
@@ -344,7 +344,7 @@ def _bands(rows: Array, m: int, n: int, rung: Rung) -> Iterator[_Rows]:
 
 
 def _losses_of_band(inputs: LossInputs, rung: Rung, rows: _Rows) -> Approximation:
-    """Return sum t (a - x) + T log S. Its error is 0 where that settles a tie; see `log_sum`."""
+    """Return sum t (a - x) + T log S. An error of 0 means that it settles a tie; see `log_sum`."""
     known, x, t, t_low = _terms(inputs, rung, rows)
     d, d_low, is_held = reference.difference(x, known.x_max, known.x_max_low)
     counts = t != 0
@@ -374,7 +374,7 @@ def _losses_of_band(inputs: LossInputs, rung: Rung, rows: _Rows) -> Approximatio
 
 
 def _terms(inputs: LossInputs, rung: Rung, rows: _Rows) -> tuple[Sums, Array, Array, Array]:
-    """Return what is known of rows; and x, and t in two words, shape (k, m), without its zeros."""
+    """Return facts about rows, and the x and t (in two words) where t is not 0, shape (k, m)."""
     some = inputs.rows.of(rows)
     x = some.filled()
     if rung is Rung.KERNEL and exact.compiled is not None:  # log S is the loss of the largest
@@ -408,11 +408,11 @@ def _is_moderate(x: Array) -> Array:
 
 
 def _gradient(inputs: LossInputs) -> tuple[Array, Certificate]:
-    """Compute the gradient of every row over the divisor, correctly rounded, and what proves it."""
+    """Compute the gradient of every row over the divisor, correctly rounded, with its proof."""
     (m, n), ledger, divisor = inputs.rows.x.shape, Ledger(), inputs.divisor
     result = np.empty((m, n), inputs.format.dtype)
     flat, doubtful, rows = result.reshape(-1), np.zeros(0, np.int64), np.arange(m)
-    count = result.size  # of the results in doubt: all, at first
+    count = result.size  # number of results in doubt: all, at first
     if not divisor:
         result[...] = np.nan
         ledger.enter(Rung.CONVENTION, count)
@@ -442,7 +442,7 @@ def _gradient(inputs: LossInputs) -> tuple[Array, Certificate]:
 def _factors(
     inputs: LossInputs, scale: tuple[float, float], rows: _Rows
 ) -> tuple[Array, Pair, Pair, Pair | None]:
-    """Return labels, T, what other classes have of it, and t, over a divisor; None for t of 0.
+    """Return labels, T, the share of it in other classes, and t, over a divisor; None for t of 0.
 
     They are NaN where products underflow.
     """
@@ -470,7 +470,7 @@ def _scaled(t: Pair, scale: tuple[float, float]) -> Pair:
 def _kernel_gradient(
     inputs: LossInputs, scale: tuple[float, float], result: Array, _: Array, rows: _Rows
 ) -> Array:
-    """Compute some rows of the gradient, and return the flat indices of what is in doubt."""
+    """Compute some rows of the gradient, and return the flat indices of elements in doubt."""
     some = inputs.rows.of(rows)
     labels, s, o, t = _factors(inputs, scale, rows)
     numbers = [s[0]] if t is None else [s[0], o[0], t[0]]
@@ -495,9 +495,9 @@ def _kernel_gradient(
 def _gradient_in_words(
     inputs: LossInputs, scale: tuple[float, float], result: Array, doubtful: Array, rows: _Rows
 ) -> Array:
-    """Compute in some rows what is in doubt, and return what still is.
+    """Compute elements in doubt in some rows, and return those that still are.
 
-    Where the largest x has the largest t, T softmax(x) - t = o - T R / S, o being the sum of all
+    If the largest x has the largest t, T softmax(x) - t = o - T R / S, where o is the sum of all
     other t.
     """
     wide = reference.as_wide(inputs.rows.of(rows).filled())
@@ -527,7 +527,7 @@ def _gradient_in_words(
     parts = (total, high), (flat_low, low), (0.0, 0.0), (flat_error, error), (0, exponent)
     words = Approximation(*(np.where(is_sum, *pair) for pair in parts))
     is_lost = ~((s[0] == 0) | _is_moderate(s[0]))
-    words.error[is_lost | (is_sum & inputs.targets.is_signed)] = np.inf  # where T may cancel, too
+    words.error[is_lost | (is_sum & inputs.targets.is_signed)] = np.inf  # T may cancel there, too
     is_nothing = np.broadcast_to(known.is_nothing, total.shape)
     value, settled, _ = settle(words, inputs.format)
     settled = (settled & np.isfinite(words.error) & known.is_held) | is_nothing
@@ -552,9 +552,9 @@ def _row(inputs: LossInputs, row: int) -> tuple[Array, list[Fraction]]:
 def _loss_balls(
     inputs: LossInputs, rows: Iterable[int], divisor: Fraction
 ) -> Iterator[tuple[Context, Ball]]:
-    """Yield the sum of losses over a divisor, each of them finite, with more and more digits.
+    """Yield the sum of finite losses over a divisor with more and more digits.
 
-    With negative weights, that ends.
+    With negative weights it stops after `_PRECISIONS` steps.
     """
     constant, factors, sums = Fraction(0), [], []
     for row in rows:
@@ -567,7 +567,7 @@ def _loss_balls(
             factors.append(whole / divisor)
             sums.append(sum_)
     end = _PRECISIONS if inputs.targets.is_signed else None
-    climbs = zip(decimals.contexts(), *sums)  # noqa: B905 all are without an end
+    climbs = zip(decimals.contexts(), *sums)  # noqa: B905 all are endless
     for precise, *steps in islice(climbs, end):
         with localcontext(precise):
             value = _ball(constant)
@@ -578,7 +578,7 @@ def _loss_balls(
 
 
 def _loss_in_decimals(inputs: LossInputs, rows: Iterable[int], divisor: Fraction) -> Any:
-    """Round the sum of losses over a divisor. What may be a tie after all digits counts as one."""
+    """Round the sum of losses over a divisor. If it may be a tie after all digits, it is one."""
     value = Ball(Decimal(0))
     for precise, value in _loss_balls(inputs, rows, divisor):
         with localcontext(precise):
@@ -590,13 +590,13 @@ def _loss_in_decimals(inputs: LossInputs, rows: Iterable[int], divisor: Fraction
 
 
 def _loss_as_fraction(inputs: LossInputs, row: int) -> tuple[Fraction, Fraction]:
-    """Return a loss to 100 bits, if so many can be known, and a bound of its error."""
+    """Return a loss, to 100 bits where possible, and its error bound."""
     value = error = Fraction(0)
     for precise, ball in _loss_balls(inputs, [row], Fraction(1)):
         with localcontext(precise):
             ends = ball.flat()
         if any(ends) and max(end.adjusted() for end in ends if end) < _SMALLEST:
-            return Fraction(0), Fraction(1, 10 ** (-_SMALLEST - 1))  # without all their digits
+            return Fraction(0), Fraction(1, 10 ** (-_SMALLEST - 1))  # negligible: skip the digits
         value, error = map(Fraction, ends)
         if error <= abs(value) / 2**100:
             break
@@ -622,7 +622,7 @@ def _element(x: Any, t: Fraction, scale: Fraction, sum_: Sum, format_: Format) -
     whole, part, units = (Ball(Decimal(int(v * unit))) for v in (scale, t, Fraction(1)))
 
     def evaluate(_: object, state: State) -> list[Ball]:
-        if entry == sum_.first.x:  # then it may be next to scale / n - t, which may be a tie
+        if entry == sum_.first.x:  # then it may be close to scale / n - t, which may be a tie
             less = decimals.subtract(whole, decimals.multiply(part, state[1]))
             return [decimals.divide(less, decimals.multiply(units, state[1]))]
         (p,) = decimals.quotients([entry], state)
@@ -632,6 +632,6 @@ def _element(x: Any, t: Fraction, scale: Fraction, sum_: Sum, format_: Format) -
 
 
 def _ball(value: Fraction) -> Ball:
-    """Return a rational number: exactly, if so many digits hold it."""
+    """Return a rational number, exactly if the digits suffice."""
     numerator, denominator = (Ball(decimals.as_decimal(v)) for v in value.as_integer_ratio())
     return decimals.divide(numerator, denominator)

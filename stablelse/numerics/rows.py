@@ -1,9 +1,9 @@
-"""From array_likes, axes, masks and dtypes to rows, and from results of rows to those of arrays.
+"""Turns array_likes, axes, masks and dtypes into rows, and results of rows into those of arrays.
 
-A masked element counts as -inf: exp of it is 0, and that of no number is. So every result is that
-of the vector without the element. A vector that is completely masked or holds only -inf has the
-logarithm -inf. Its softmax is 0/0, which has no right value; the `POLICIES` are those that users
-of other libraries know.
+A masked element counts as -inf: its exp is 0, and no finite number has that exp. So every result
+is that of the vector without the element. A vector that is completely masked or holds only -inf
+has the logarithm -inf. Its softmax is 0/0, which has no right value; the `POLICIES` are those that
+users of other libraries know.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ POLICIES = {
     "error": "an error that names the vector",
 }
 
-#: What becomes of each element of x = -inf, by function; logsumexp has no elements.
+#: The result for elements with x = -inf, by function; logsumexp has no elements.
 OF_NOTHING = {"softmax": 0.0, "log_softmax": -np.inf}
 
 
 class EmptyVectorError(ValueError):
-    """A vector that is completely masked or holds only -inf, although the policy forbids it."""
+    """A vector is completely masked or holds only -inf, and the policy forbids that."""
 
 
 class Rows(NamedTuple):
-    """What is to be computed of: rows, shape (m, n), m, n >= 1, and what belongs to them."""
+    """The rows to compute from, shape (m, n), m, n >= 1, and what belongs to them."""
 
     x: Array  # of any format
     dtype: np.dtype[Any]  # of the results
     mask: Array | None = None  # shape (m, n): False where an element counts as -inf
     weights: Array | None = None  # shape (m, n): of the terms of logsumexp; 0 where masked
-    place: Array | None = None  # where elements may be put, shape (m, n), in C order
+    place: Array | None = None  # an array for the elements, shape (m, n), in C order
 
     def of(self, some: slice | Array) -> Rows:
         """Return some of the rows."""
@@ -55,16 +55,16 @@ class Rows(NamedTuple):
         return Rows(self.x[some], self.dtype, mask, weights)
 
     def filled(self) -> Array:
-        """Return x, a copy with -inf where it is masked."""
+        """Return x, with -inf in place of masked elements."""
         return self.x if self.mask is None else masked(self.x, self.mask)
 
 
 class Results(NamedTuple):
-    """What is computed of rows or arrays."""
+    """The results for rows or arrays."""
 
-    value: Any  # shape (m,) or, of softmax and log_softmax, (m, n)
-    sign: Any = None  # shape (m,): of the sums, if there are weights
-    certificate: Certificate | None = None  # what proves the values, if it is asked for
+    value: Any  # shape (m,); for softmax and log_softmax, (m, n)
+    sign: Any = None  # shape (m,): signs of the sums, if there are weights
+    certificate: Certificate | None = None  # what proves the values, on request
 
 
 def apply(
@@ -81,10 +81,10 @@ def apply(
     empty: str = "nan",
     out: Array | None = None,
 ) -> Results:
-    """Compute logsumexp, softmax or log_softmax along axes of an array, whoever computes it.
+    """Compute logsumexp, softmax or log_softmax along axes of an array with `compute`.
 
-    `out` is checked before anything is computed; where it lies in memory as the rows do, apart
-    from x, results are put there at once. Without its sign, the logarithm of a negative sum is NaN.
+    `out` is checked first; if its memory layout fits and it does not overlap x, results are written
+    there directly. Without its sign, the logarithm of a negative sum is NaN.
     """
     check_policy(empty)
     array, weights, target = promoted(x, b, dtype)
@@ -125,7 +125,7 @@ def apply(
 def _policed(
     name: str, compute: Callable[[Rows], Results], rows: Rows, empty: str, stack: Stack
 ) -> Results:
-    """Compute rows, and what a policy has of those that are empty."""
+    """Compute rows, the empty ones by a policy."""
     if empty == "nan" or (name == "logsumexp" and empty != "error"):
         return compute(rows)
     rows, nothing = by_policy(rows, empty, stack.reduced_shape(keepdims=True))
@@ -138,10 +138,10 @@ def _policed(
 def by_policy(
     rows: Rows, empty: str, shape: tuple[int, ...], counts: Array | bool = True
 ) -> tuple[Rows, Array]:
-    """Return rows, equal numbers where a policy makes empty ones uniform, and which are empty.
+    """Return rows, the empty ones made uniform if the policy says so, and which ones are empty.
 
-    If that is an error, it names the place in an array of a shape. A row that is completely masked
-    becomes a uniform one without a mask.
+    If empty rows are an error, it says where one is in an array of the given shape. A completely
+    masked row becomes a uniform one without a mask.
     """
     nothing = without_terms(rows)
     refused = (nothing & counts).reshape(shape)
@@ -180,7 +180,7 @@ def without_terms(rows: Rows) -> Array:
 def masked(x: Array, mask: Array) -> Array:
     """Return a copy of x with -inf where the mask is False, in a dtype that has an infinity."""
     dtype, format_ = x.dtype, format_of(x.dtype)
-    if dtype.kind in "iu" and dtype.itemsize == 8:  # of 64 bits, more than float64 has
+    if dtype.kind in "iu" and dtype.itemsize == 8:  # 64 bits, more than float64 holds
         dtype = np.dtype(np.longdouble)
     elif dtype.kind in "biu":
         dtype = np.dtype(np.float64)
@@ -194,7 +194,7 @@ def masked(x: Array, mask: Array) -> Array:
 def mask_for(x: Array, where: npt.ArrayLike) -> Array:
     """Return a mask in the shape of x, without a copy."""
     mask = as_array(where)
-    if mask.dtype != np.bool_:  # masks of 0 and -inf, to be added, mean the contrary
+    if mask.dtype != np.bool_:  # additive masks of 0 and -inf mean the opposite
         raise TypeError(f"where takes booleans, not {mask.dtype}: say where=mask != 0, if 0 masks")
     try:
         return np.broadcast_to(mask, x.shape)
@@ -205,7 +205,7 @@ def mask_for(x: Array, where: npt.ArrayLike) -> Array:
 
 
 def _delivered(result: Any, out: Array | None) -> Any:
-    """Return a result, in `out` if there is one, which has been checked."""
+    """Return a result, in `out` if there is one, which is already checked."""
     if out is None:
         return result
     np.copyto(out, result, casting="same_kind")
@@ -213,7 +213,7 @@ def _delivered(result: Any, out: Array | None) -> Any:
 
 
 def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Check that results of a shape and dtype can be put into `out`, before they are computed."""
+    """Check that `out` can take results of a shape and dtype, before they are computed."""
     refuse_masks(out)
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be an array, not {type(out).__name__}")
@@ -226,7 +226,7 @@ def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
 
 
 class Stack:
-    """An array seen as a stack of vectors, shape (m, n), along one or several of its axes."""
+    """An array seen as a stack of vectors, shape (m, n), along one or more of its axes."""
 
     def __init__(self, shape: tuple[int, ...], axis: Axis) -> None:
         axes = tuple(range(len(shape)))
@@ -238,25 +238,25 @@ class Stack:
         self.m, self.n = prod(self._kept), prod([shape[i] for i in along])
 
     def rows(self, x: Array) -> Array:
-        """Return the vectors as rows, without a copy where that can be."""
+        """Return the vectors as rows, without a copy where possible."""
         x = x.reshape(self.shape)
         return (x if self._in_order else x.transpose(self._order)).reshape(self.m, self.n)
 
     def place(self, out: Array, x: Array, dtype: np.dtype[Any]) -> Array | None:
-        """Return `out` as rows, if it can take those of x as they are computed."""
+        """Return `out` as rows, if results for x can be written there directly."""
         if out.dtype != dtype or np.may_share_memory(out, x):
             return None
         rows = self.rows(out)
         return rows if rows.flags.c_contiguous and np.may_share_memory(rows, out) else None
 
     def reduced_shape(self, keepdims: bool) -> tuple[int, ...]:
-        """Return the shape of one number per vector, as NumPy's reductions shape them."""
+        """Return the shape of one number per vector, as NumPy's reductions have it."""
         if not keepdims:
             return self._kept
         return tuple(1 if i in self._along else n for i, n in enumerate(self.shape))
 
     def restored(self, rows: Array) -> Array:
-        """Return rows of results to the places of the elements they belong to."""
+        """Return rows of results in the layout of the array."""
         if self._in_order:
             return rows.reshape(self.shape)
         result = rows.reshape([self.shape[i] for i in self._order])
