@@ -1,8 +1,8 @@
-"""A fold of numbers into states: by threads of this machine, or by the workers of a cluster.
+"""Folds numbers into states, with threads on this machine or workers of a cluster.
 
-The result is identical for any number of threads and workers, and for any parts. A task of Dask
-gets a part of a few hundred bytes and gives back states of a few thousand: only the worker that
-reads numbers ever holds them. This is the only place that knows ``dask.distributed``.
+The result is identical for any number of threads and workers, and for any parts. A Dask task
+takes a part of a few hundred bytes and returns states of a few thousand: only the worker that
+reads numbers ever holds them. Only this module uses ``dask.distributed``.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ if TYPE_CHECKING:
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
-#: How many blocks are in memory at once. It bounds the threads, too: reading keeps up with no more.
+#: How many blocks are in memory at once. Also bounds the threads: reading cannot feed more.
 _BLOCKS_AHEAD = 4
 
-#: How long a scheduler may take to answer, and workers to come, in seconds. A cluster that grows
-#: with its work starts machines first.
+#: How long to wait for a scheduler's answer, and for workers, in seconds. A cluster that grows with
+#: its work has to start machines first.
 _PATIENCE = 5
 _PATIENCE_FOR_WORKERS = 60
 
-#: How many parts the scheduler knows at once: enough for all workers that read files so fast.
+#: How many parts the scheduler has at once: enough to keep all workers busy.
 _PARTS_AHEAD = 1000
 
-#: What every worker must be able to load, with its version.
+#: Every worker must be able to load this, with the same version.
 _VERSION = "stablelse:__version__"
 
 
@@ -61,8 +61,8 @@ def fold(
 ) -> None:
     """Add the numbers of all blocks to states, in order and in constant memory.
 
-    One state takes all numbers, several take a column each. Each block is reported when its numbers
-    have been added. Where the blocks raise a ReadError, what came before it has been added.
+    One state takes all numbers; several take a column each. Each block is reported when its numbers
+    have been added. If the blocks raise a ReadError, everything before it has been added.
     """
     report = report or (lambda block: None)
     if len(states) > 1:  # within a block, columns are too short for threads
@@ -77,8 +77,8 @@ def fold(
         def submit(block: Block) -> Future[StreamState]:
             return pool.submit(_added, block, states[0].fresh())
 
-        # Each block has a state of its own, made when `_BLOCKS_AHEAD` blocks before it were not
-        # merged yet, with any number of threads: so the findings are the same.
+        # Each block has its own state, made when the `_BLOCKS_AHEAD` blocks before it are not yet
+        # merged, for any number of threads: so the findings are the same.
         for block, state in in_order(submit, blocks, _BLOCKS_AHEAD):
             states[0].merge(state)
             report(block)
@@ -90,7 +90,7 @@ def _added(block: Block, state: StreamState) -> StreamState:
 
 
 class Folded(NamedTuple):
-    """The states of some parts, and what the readers noted in them, each note once."""
+    """The states of some parts, and the readers' notes about them, each note once."""
 
     states: list[StreamState]
     notes: tuple[Note, ...]
@@ -110,12 +110,12 @@ def fold_part(part: Part, states: Sequence[StreamState], first: Block) -> Folded
                 check_columns(block, first)
             yield block
 
-    fold(checked(), fresh, threads=1)  # a cluster has workers enough
+    fold(checked(), fresh, threads=1)  # a cluster has enough workers
     return Folded(fresh, tuple(notes))
 
 
 class ClusterError(ReadError):
-    """A cluster that cannot do the work: one line that says how to fix it."""
+    """A cluster cannot do the work: one line says how to fix it."""
 
 
 def fold_on_cluster(
@@ -125,19 +125,19 @@ def fold_on_cluster(
     take: Callable[[Piece, Result], None],
     scheduler: str | None = None,
 ) -> None:
-    """Fold the parts of all files on a cluster, and take the results here, in order.
+    """Fold the parts of all files on a cluster, and collect the results here, in order.
 
-    `split` makes parts of a file and `work` folds one of them, on the workers, which must be able
-    to import them. The cluster is that at the address `scheduler`, ``tcp://host:8786``, or of
-    Dask's own settings, or a process here for each core.
+    `split` cuts a file into parts and `work` folds one of them; both run on the workers, which
+    must be able to import them. The cluster is the one at the address `scheduler`
+    (``tcp://host:8786``), or that of Dask's own settings, or one local process per core.
 
     Raises
     ------
     ReadError
-        What a worker could not read: of several such parts, the first.
+        If a worker cannot read a part; the error is about the first such part.
     ClusterError
-        If the cluster cannot do the work. A worker that dies costs no more than doing its parts
-        again, unless one part kills every worker that tries it.
+        If the cluster cannot do the work. If a worker dies, others redo its parts; it is an error
+        only if one part kills every worker that tries it.
     """
     with _connected(scheduler) as (client, where), _reporting_loss(where):
         _check(client, where)
@@ -149,8 +149,8 @@ def fold_on_cluster(
 
 def _check(client: Client, where: str) -> None:
     """Refuse a cluster without workers, or without this package in this version."""
-    # The standard library's function: a task that names a module which a worker lacks ends it.
-    asked = client.submit(resolve_name, _VERSION, pure=False)  # to a cluster that grows with work
+    # The standard library's function: a task with a module that a worker lacks kills the worker.
+    asked = client.submit(resolve_name, _VERSION, pure=False)  # makes an adaptive cluster grow
     try:
         client.wait_for_workers(1, timeout=_PATIENCE_FOR_WORKERS)
     except TimeoutError:
@@ -174,7 +174,7 @@ def _unlike(who: str, what: str) -> ClusterError:
 
 @contextmanager
 def _connected(address: str | None) -> Iterator[tuple[Client, str]]:
-    """Yield the client of a cluster, and what errors call the cluster."""
+    """Yield the client of a cluster, and its name for errors."""
     if find_spec("distributed") is None:
         raise ClusterError(
             "--engine dask needs dask.distributed, which is not installed: "
@@ -204,8 +204,8 @@ def _open(stack: ExitStack, address: str | None) -> Client:
             cluster = LocalCluster(
                 n_workers=CPU_COUNT,
                 threads_per_worker=1,
-                dashboard_address=None,  # no pages for a browser
-                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # nor a port that has a name
+                dashboard_address=None,  # no web pages
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # and no well-known port
                 silence_logs=logging.CRITICAL,
             )
             stack.callback(cluster.close)
@@ -213,7 +213,7 @@ def _open(stack: ExitStack, address: str | None) -> Client:
     except Exception as error:  # anything may answer at this address
         what = f"cannot reach a Dask scheduler at {address}" if address else "cannot start workers"
         fix = "check the address" if address else "use the local engine"
-        # Dask asserts, and says no more, that its own thread has started within 10 seconds.
+        # Dask asserts, without a message, that its own thread has started within 10 seconds.
         reason = in_one_line(error) if str(error) else "no answer in time"
         raise ClusterError(f"{what} ({reason}); {fix}") from None
     stack.callback(client.close)
@@ -222,7 +222,7 @@ def _open(stack: ExitStack, address: str | None) -> Client:
 
 @contextmanager
 def _reporting_loss(where: str) -> Iterator[None]:
-    """Say in one line how the cluster failed."""
+    """Report in one line how the cluster failed."""
     from distributed import KilledWorker
 
     try:
@@ -249,17 +249,17 @@ def _silence() -> Iterator[None]:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Let Ctrl-C wait, in this thread; threads and processes that are started here never see it.
+    """Delay Ctrl-C in this thread; threads and processes that start here never see it.
 
-    In the middle of starting or ending a cluster it would leave processes behind. The terminal
-    sends it to all processes of the command, and those that are the cluster's end with it.
+    While a cluster starts or ends, Ctrl-C would leave processes behind: the terminal sends it to
+    all processes of the command, and those of the cluster would die from it.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     from multiprocessing import resource_tracker
 
-    # It lets interrupts through when it starts, which must not happen later, in the middle.
+    # It lets interrupts through when it starts, so start it first.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

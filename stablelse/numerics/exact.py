@@ -1,7 +1,7 @@
-"""Correctly rounded results of rows: the kernel's, and the reference's where it is in doubt.
+"""Correctly rounded results of rows: from the kernel, or from the reference where that is in doubt.
 
-The kernel is `stablelse.numerics.kernel`, the reference `stablelse.numerics.reference`. That also
-does what the kernel is not made for, and everything where there is no kernel.
+The kernel is `stablelse.numerics.kernel`, the reference `stablelse.numerics.reference`. The
+reference also handles formats that the kernel does not, and everything if there is no kernel.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from stablelse.numerics.rows import Results, Rows, Stack, without_terms
 NAMES = ("logsumexp", "softmax", "log_softmax")
 _LOGSUMEXP = 0
 
-#: Elements of a job for a thread, and what pieces of a row are a multiple of.
+#: Number of elements in a thread's job; pieces of a row start at multiples of the second.
 JOB, _ALIGNED = 2**17, 64
 
 compiled = kernel.load()
-threads.available()  # what the environment says wrongly is an error at once
+threads.available()  # a wrong environment variable is an error at once
 
 
 def evaluate(name: str, rows: Rows, certified: bool = False) -> Results:
     """Compute logsumexp, softmax or log_softmax of rows, correctly rounded.
 
-    Values are as the public functions have them; there are signs only with weights, and a
-    certificate only if it is asked for. `rows.place` is used if it can be.
+    Values are as in the public functions; there are signs only with weights, and a certificate
+    only on request. Results go to `rows.place` if possible.
     """
     format_, function = known_format(rows.dtype), NAMES.index(name)
     x = for_kernel(rows.x, format_)
@@ -50,7 +50,7 @@ def evaluate(name: str, rows: Rows, certified: bool = False) -> Results:
 
 
 def _by_reference(name: str, rows: Rows, places: Any = None) -> Results:
-    """Compute rows, or the elements at some places of them, without the kernel."""
+    """Compute rows, or their elements at some places, without the kernel."""
     reference, x = _reference(), rows.filled()
     if name == "logsumexp":
         return Results(*reference.logsumexp(x, known_format(rows.dtype), rows.weights))
@@ -67,7 +67,7 @@ def _certificate(function: int, rows: Rows, y: Array, proofs: list[Certificate |
     is_nothing = np.isnan(y)
     if function != _LOGSUMEXP:
         is_nothing |= rows.filled() == -np.inf
-    else:  # an infinite result may also be a finite one that overflows, or of weights that cancel
+    else:  # an infinite result may also come from overflow in rounding, or weights that cancel
         infinite = np.flatnonzero(np.isinf(y.astype(np.float64)))
         top = np.where(without_terms(rows.of(infinite)), np.inf, rows.of(infinite).filled().max(1))
         is_nothing[infinite] = ~np.isfinite(top)
@@ -78,20 +78,19 @@ def _certificate(function: int, rows: Rows, y: Array, proofs: list[Certificate |
 
 
 class Extent(NamedTuple):
-    """What each of m rows holds; four arrays of shape (m,)."""
+    """Facts about each of m rows; four arrays of shape (m,)."""
 
-    largest: Array  # NaN where there is one
+    largest: Array  # NaN if the row has one
     least: Array
-    below: Array  # how many finite elements are below and above the bounds
+    below: Array  # numbers of finite elements below and above the bounds
     above: Array
 
 
 def extent(rows: Array, low: float, high: float) -> Extent:
-    """Find the extremes of every row, shape (m, n), m, n >= 1, and count what is beyond bounds.
+    """Find the extremes of every row, shape (m, n), m, n >= 1, and count elements beyond bounds.
 
-    The naive formula meets no more than that: the term of a finite x overflows above
-    `Format.overflow_threshold` of the format that rows are of, and is zero below
-    `Format.underflow_threshold`.
+    This is all that decides what the naive formula does: the term of a finite x overflows above
+    `Format.overflow_threshold` of the rows' format, and is zero below `Format.underflow_threshold`.
     """
     format_ = format_of(rows.dtype) or FORMATS["float64"]
     x = for_kernel(rows, format_)
@@ -104,7 +103,7 @@ def extent(rows: Array, low: float, high: float) -> Extent:
 
 
 def rungs() -> tuple[Rung, ...]:
-    """Return what computes in words, the fastest first."""
+    """Return the rungs that compute in words, the fastest first."""
     return (Rung.DOUBLE_WORD,) if compiled is None else (Rung.KERNEL, Rung.DOUBLE_WORD)
 
 
@@ -113,7 +112,7 @@ def for_kernel(rows: Array, format_: Format) -> Array | None:
     if not _is_known(format_):
         return None
     if rows.dtype.kind in "iu" and rows.dtype.itemsize == 8 and np.any(abs(rows) > 2**53):
-        return None  # float64 does not hold them
+        return None  # float64 cannot hold them
     if not np.can_cast(rows.dtype, format_.dtype, "safe"):
         return None
     x = rows.astype(format_.dtype, copy=False)
@@ -122,7 +121,7 @@ def for_kernel(rows: Array, format_: Format) -> Array | None:
 
 @cache
 def _is_known(format_: Format) -> bool:
-    """Whether the kernel computes in a format. It learns those of ml_dtypes when they are used."""
+    """Whether the kernel computes in a format. It learns those of ml_dtypes on first use."""
     if compiled is None or format_.name not in kernel.FORMATS:
         return False
     compiled.know(kernel.FORMATS.index(format_.name), np.empty(0, format_.dtype))
@@ -130,7 +129,7 @@ def _is_known(format_: Format) -> bool:
 
 
 def _settle(function: int, rows: Rows, y: Array, signs: Array | None) -> list[Certificate | None]:
-    """Put a function of rows into y, in threads where they pay; return what the reference did."""
+    """Put a function of rows into y, in threads if they pay; return the reference's proofs."""
     m, n = rows.x.shape
     count = threads.workers(n)
     if signs is None and count > 1 and m < 2 * count:
@@ -144,7 +143,7 @@ def _settle(function: int, rows: Rows, y: Array, signs: Array | None) -> list[Ce
 
 
 def _bands(m: int, n: int) -> list[slice]:
-    """Cut rows into bands, so many as make a job for a thread."""
+    """Cut rows into bands, one for each thread's job."""
     step = max(1, JOB // n)
     return [slice(i, i + step) for i in range(0, m, step)]
 
@@ -175,7 +174,7 @@ def _settle_long(function: int, rows: Rows, y: Array, count: int) -> list[Certif
 def _settle_rest(
     function: int, rows: Rows, y: Array, doubtful: Array | None, signs: Array | None = None
 ) -> Certificate | None:
-    """Let the reference compute results in doubt, at flat indices into y."""
+    """Compute results in doubt, at flat indices into y, with the reference."""
     if doubtful is None:
         return None
     if function == _LOGSUMEXP:
@@ -205,8 +204,8 @@ def listed(x: list[Any]) -> Array | None:
     return for_kernel(array, FORMATS["float64"]) if array.dtype.kind in "biu" else array
 
 
-#: By name: from x and axis to the result, if x is an array that the kernel can take as it is, of a
-#: size that needs no threads; otherwise ``None``. It costs a fraction of a microsecond.
+#: Functions of x and axis, by name. They return None unless x is an array that the kernel takes
+#: without conversion and without threads; finding out costs a fraction of a microsecond.
 directly: dict[str, Callable[[object, object], Any]]
 directly = dict.fromkeys(NAMES, lambda x, axis: None)
 if compiled is not None:

@@ -1,8 +1,8 @@
-"""What a textbook writes: formulas as data, the shifts, and the methods that evaluate them.
+"""The textbook's formulas as data, the shifts, and the methods that evaluate them.
 
-Every operation of a formula is rounded to the format, and sums are pairwise. Evaluating one keeps
-every intermediate result: what is shown step by step is what computed the value. Nothing guards
-the infinities: where a shift is infinite, x - a is inf - inf, and the formula gives NaN.
+Every operation of a formula is rounded to the format, and sums are pairwise. An evaluation keeps
+every intermediate result: the steps on the screen are those that computed the value. Infinities
+are not guarded: if a shift is infinite, x - a is inf - inf, and the formula gives NaN.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stablelse.numerics.functions import Function, exact, exact_weighted
 
 
 class Method(Enum):
-    """How it is computed."""
+    """A way to compute a function."""
 
     NAIVE = "naive"
     SHIFTED = "shifted"
@@ -29,11 +29,11 @@ class Method(Enum):
 
 
 class ChoiceError(ValueError):
-    """A method, a shift, a range, or numbers that what was asked for cannot be done with."""
+    """A method, a shift, a range or numbers that do not fit the request."""
 
 
 class Kind(Enum):
-    """The operations formulas are made of."""
+    """The operations of formulas."""
 
     GIVEN = "given"
     ROUND = "round"
@@ -48,12 +48,12 @@ class Kind(Enum):
     MULTIPLY = "multiply"
 
 
-#: What makes one number of a vector.
+#: Operations that turn a vector into one number.
 REDUCTIONS = frozenset({Kind.SHIFT, Kind.SUM})
 
 
 class Operation(NamedTuple):
-    """A tree: ``symbol = kind(operands)``, the operands being trees too."""
+    """A tree: ``symbol = kind(operands)``, where the operands are trees too."""
 
     symbol: str
     kind: Kind = Kind.GIVEN
@@ -61,13 +61,13 @@ class Operation(NamedTuple):
 
     @property
     def operations(self) -> tuple[Operation, ...]:
-        """Every operation once, after its operands, so that this one is the last."""
+        """Every operation once, after its operands, so this one comes last."""
         below = dict.fromkeys(part for operand in self.operands for part in operand.operations)
         return () if self.kind is Kind.GIVEN else (*below, self)
 
     @property
     def per_element(self) -> bool:
-        """Whether there is a result for each element, not one for the vector."""
+        """Whether each element has a result, not only the vector."""
         if self.kind is Kind.GIVEN:
             return self.symbol in ("input", "weights", "x", "p")
         return self.kind not in REDUCTIONS and any(part.per_element for part in self.operands)
@@ -83,12 +83,12 @@ def read(text: str, *given: Operation) -> Operation:
 
 
 class Formula(NamedTuple):
-    """A method: a tree that begins with ``input``, and has ``a`` for the shift."""
+    """A method: a tree that begins with ``input``; ``a`` is the shift."""
 
     function: Function
     method: Method
     tree: Operation
-    operations: tuple[Operation, ...]  # of the tree, the rounding of the input first
+    operations: tuple[Operation, ...]  # of the tree; the first rounds the input
 
     @property
     def is_shifted(self) -> bool:
@@ -107,10 +107,10 @@ class Formula(NamedTuple):
         shift: Callable[[Array], Array] | None = None,
         weights: Array | None = None,
     ) -> Evaluation:
-        """Evaluate the formula on vectors of shape (..., n), n >= 1, each operation rounded.
+        """Evaluate the formula on vectors of shape (..., n), n >= 1, rounding each operation.
 
-        `shift` gives the a of a formula that has one, shape (..., 1), for the rounded x; `weights`,
-        of the shape of x or of (n,), are those of a formula that has some.
+        `shift` computes a, shape (..., 1), from the rounded x, if the formula has an a; `weights`
+        have the shape of x or (n,), if the formula has weights.
         """
         results: dict[str, Array] = {"input": np.asarray(x)}
         if weights is not None:
@@ -124,7 +124,7 @@ def evaluate_part(
 ) -> Evaluation:
     """Evaluate a formula on elements of a vector, shape (m,); there is no summation tree.
 
-    `reduced` is what shifts and sums give for the whole vector, by symbol: shape (1,).
+    `reduced` holds the shift and the sums of the whole vector, by symbol: shape (1,).
     """
     results: dict[str, Array] = {"input": np.asarray(x), **reduced}
     rest = [operation for operation in formula.operations if operation.kind not in REDUCTIONS]
@@ -157,7 +157,7 @@ _UFUNCS: dict[Kind, Callable[..., Array]] = {
     Kind.SUBTRACT: np.subtract,
     Kind.EXP: np.exp,
     Kind.DIVIDE: np.divide,
-    Kind.LOG: lambda s: np.log(np.abs(s)),  # weights can make a sum negative: its sign is apart
+    Kind.LOG: lambda s: np.log(np.abs(s)),  # weights can make a sum negative
     Kind.ADD: np.add,
     Kind.NEGATE: np.negative,
     Kind.MULTIPLY: np.multiply,
@@ -167,9 +167,9 @@ _UFUNCS: dict[Kind, Callable[..., Array]] = {
 class Evaluation(NamedTuple):
     """All results of evaluating one formula in one format.
 
-    `results` are by symbol, (..., n) for what there is one of per element, (..., 1) for the rest;
-    ``"input"`` holds the numbers before they were rounded. `partial_sums` are the levels of the
-    summation tree, from the terms to the sum.
+    `results` are by symbol: shape (..., n) if there is one per element, otherwise (..., 1);
+    ``"input"`` holds the numbers before rounding. `partial_sums` are the levels of the summation
+    tree, from the terms to the sum.
     """
 
     formula: Formula
@@ -179,7 +179,7 @@ class Evaluation(NamedTuple):
 
     @property
     def operations(self) -> tuple[Operation, ...]:
-        """Those of the formula."""
+        """The operations of the formula."""
         return self.formula.operations
 
     @property
@@ -194,19 +194,19 @@ class Evaluation(NamedTuple):
 
     @property
     def per_element(self) -> frozenset[str]:
-        """The symbols that have a result for each element, not one for the vector."""
+        """The symbols that have a result for each element."""
         per_element = (op.symbol for op in self.operations if op.per_element)
         return frozenset(["input", "weights", *per_element])
 
     def operands(self, operation: Operation, index: int) -> tuple[Any, ...]:
-        """Return what an operation, not a sum, was given for one element of a single vector."""
+        """Return the operands of an operation, not a sum, for one element of a single vector."""
         if operation.kind in REDUCTIONS:
             return ()
         arrays = (self.results[operand.symbol] for operand in operation.operands)
         return tuple(array[min(index, array.shape[-1] - 1)] for array in arrays)
 
     def row(self, index: int | Array) -> Evaluation:
-        """Return the evaluation of one vector of a stack of shape (m, n), or of those marked."""
+        """Return the evaluation of one vector of a stack of shape (m, n), or of the marked ones."""
         results = {symbol: array[index] for symbol, array in self.results.items()}
         sums = tuple(level[index] for level in self.partial_sums)
         return Evaluation(self.formula, self.format, results, sums)
@@ -215,12 +215,12 @@ class Evaluation(NamedTuple):
 def pairwise_sum(terms: Array, levels: list[Array] | None = None) -> Array:
     """Sum along the last axis by a balanced tree, each addition rounded to the format.
 
-    Neighbours are added two by two, their sums again two by two, and so on; a last one without
-    a neighbour goes up a level as it is. This is how hardware reduces and how NumPy sums, but
-    for its unrolled inner loops; unlike those, the tree is the same on every machine and in
-    every format. Its error is at most ceil(log2 n) u times the sum of the absolute values, to
-    first order (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 4.2).
-    `levels` is filled with the levels: shapes (..., n), (..., ceil(n/2)), ..., (..., 1).
+    Neighbours are added in pairs, then their sums in pairs, and so on; a last one without a
+    neighbour goes up a level unchanged. Hardware reduces like this, and so does NumPy, except for
+    its unrolled inner loops; unlike those, the tree is the same on every machine and in every
+    format. Its error is at most ceil(log2 n) u times the sum of the absolute values, to first
+    order (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 4.2). `levels` is
+    filled with the levels: shapes (..., n), (..., ceil(n/2)), ..., (..., 1).
     """
     # Invariant: the exact sum of each level's entries differs from that of the terms only by
     # the rounding errors of the additions made so far.
@@ -246,10 +246,10 @@ def _formulas(*lines: tuple[Method, str, str]) -> tuple[Formula, ...]:
 _NAIVE = "e exp x, s sum e"
 _SHIFTED = "a shift x, d subtract x a, e exp d, s sum e"
 
-#: The textbook's formulas: algorithms 3.1, 3.2, 4.1 and 4.2 of Blanchard, Higham & Higham 2021, any
-#: a for theirs, and their equations 3.7 and 1.5. The exact method is the library's. The
-#: division-free softmax is as short as it is popular; it costs digits: y is rounded by up to u |y|,
-#: which exp makes a relative error.
+#: The textbook's formulas: algorithms 3.1, 3.2, 4.1 and 4.2 of Blanchard, Higham & Higham 2021, for
+#: any a, and their equations 3.7 and 1.5. The exact method is our own. The division-free softmax is
+#: short and popular, but loses digits: y has a rounding error of up to u |y|, which exp turns into
+#: a relative error.
 FORMULAS = _formulas(
     (Method.NAIVE, "logsumexp", f"{_NAIVE}, y log s"),
     (Method.NAIVE, "softmax", f"{_NAIVE}, p divide e s"),
@@ -263,7 +263,7 @@ FORMULAS = _formulas(
 
 _WEIGHTED_SUM = "b round weights, t multiply b e, s sum t"
 
-#: With weights b: the logarithm of the absolute value of the sum of b e^x.
+#: With weights b: the logarithm of |sum b e^x|.
 WEIGHTED = _formulas(
     (Method.NAIVE, "logsumexp", f"e exp x, {_WEIGHTED_SUM}, y log s"),
     (
@@ -278,26 +278,26 @@ NAIVE, SHIFTED = (
     for method in (Method.NAIVE, Method.SHIFTED)
 )
 
-#: What is compared unless other methods are asked for.
+#: The methods that are compared by default.
 USUAL = (Method.NAIVE, Method.SHIFTED, Method.EXACT)
 
 
 class Shift(NamedTuple):
     """A choice of the a in the identity."""
 
-    name: str  # of the rule, or the number as it was given
+    name: str  # of the rule, or the number as the user wrote it
     rule: Callable[[Array], Array]  # from x, shape (..., n), to a, (..., 1)
 
 
 def _mean(x: Array) -> Array:
-    # In double precision at least, so that a narrow format's sum cannot overflow on the way
-    # to a mean that fits; the entries are halved because float64's own sum of two might.
+    # At least double precision, so that a narrow format's sum cannot overflow on the way to a
+    # mean that fits; the entries are halved because even a sum of two could overflow in float64.
     wide = x.astype(np.result_type(np.float64, x.dtype))
     mean: Array = 2 * np.mean(wide / 2, axis=-1, keepdims=True)
     return mean
 
 
-#: The rules a shift can be named by; any number is a shift too.
+#: The named shifts; any number is a shift too.
 SHIFTS: dict[str, Callable[[Array], Array]] = {
     "max": lambda x: np.max(x, axis=-1, keepdims=True),
     "min": lambda x: np.min(x, axis=-1, keepdims=True),
@@ -306,11 +306,11 @@ SHIFTS: dict[str, Callable[[Array], Array]] = {
 
 
 def find_shift(name: str) -> Shift:
-    """Return the shift of that name, a rule of `SHIFTS` or a number, or raise ChoiceError."""
+    """Return the shift of that name, from `SHIFTS` or a number, or raise ChoiceError."""
     if name in SHIFTS:
         return Shift(name, SHIFTS[name])
     try:
-        float(name)  # reads what numbers are written as; longdouble reads hexadecimals too
+        float(name)  # takes decimal numbers only; longdouble would take hexadecimal ones too
         number = np.longdouble(name.replace("_", "?"))
     except ValueError:
         raise ChoiceError(
@@ -320,11 +320,11 @@ def find_shift(name: str) -> Shift:
 
 
 class Candidate(NamedTuple):
-    """A method of computing a function."""
+    """A method with its formula and shift."""
 
     method: Method
     formula: Formula | None = None  # ``None`` for the exact method
-    shift: Shift | None = None  # of a formula that has one
+    shift: Shift | None = None  # if the formula has one
 
     def values(self, function: Function, x: Array, format_: Format, empty: str = "nan") -> Array:
         """Compute the function of every row of x, rounded to the format; see `functions.exact`."""
@@ -342,7 +342,7 @@ class Candidate(NamedTuple):
 
 
 def held(weights: Array, format_: Format) -> Array:
-    """Return weights rounded to the format; as they are where it has only 0 or infinity."""
+    """Return weights rounded to the format; unchanged where they would become 0 or infinite."""
     rounded = format_.round(weights)
     is_lost = (rounded == 0) | ~np.isfinite(rounded)
     number = np.longdouble if weights.dtype == np.longdouble else np.float64
@@ -392,13 +392,13 @@ def candidates(
     return result
 
 
-# Elements of a block, which with the first level of the tree stays in the cache. A power of two, so
-# that blocks end where branches of the tree do, and bits are those of `Formula.evaluate`.
+# Elements of a block, which stays in the cache with the first level of the tree. A power of two, so
+# that blocks are whole branches of the tree, and results are identical to `Formula.evaluate`.
 _BLOCK = 2**16
 
 
 def naive_values(function: Function, rows: Array, format_: Format) -> Array:
-    """Evaluate a naive formula on rows, without steps; shapes are as of `functions.exact`."""
+    """Evaluate a naive formula on rows, without steps; shapes are as in `functions.exact`."""
     m, n = rows.shape
     height = max(1, _BLOCK // n)
     is_sum = function is Function.LOGSUMEXP

@@ -1,19 +1,19 @@
 """The reference: correctly rounded log-sum-exp and softmax of rows in plain NumPy.
 
-With a the largest x of a row, and b the weights, which are 1 unless they are given,
+With a the largest x of a row, and b the weights (1 unless given),
 
     S = sum b_i exp(x_i - a) = b_max + R,    R the sum of all terms but that of a,
 
     log-sum-exp = a + log S,    log_softmax_j = x_j - a - log S,    softmax_j = exp(x_j - a) / S.
 
-1. R is computed in two words to 2**-89.9 of itself, and has a power of two of its own, so that it
-   keeps its digits however small it is (`sums`). Terms of both signs may cancel: then the bound is
-   in units of the sum of their sizes.
-2. Where a log-sum-exp is next to zero, that leaves too few digits, but then there is nothing to
-   shift: exp(x_i) is added up in three words (`near_logarithm`).
-3. A result is accepted if all numbers within the bound of its error round to it (`settle`). What is
-   left is computed in decimal arithmetic: results next to the middle of two numbers, weights that
-   cancel, and what two words do not hold.
+1. R is computed in two words, with a relative error of 2**-89.9, and has its own power of two, so
+   that it keeps its digits however small it is (`sums`). Terms of both signs may cancel: then the
+   bound is relative to the sum of their sizes.
+2. If a log-sum-exp is close to zero, that leaves too few digits, but then no shift is needed:
+   exp(x_i) is added up in three words (`near_logarithm`).
+3. A result is accepted if all numbers within its error bound round to it (`settle`). All others
+   are computed in decimal arithmetic: results close to the middle of two numbers, weights that
+   cancel, and numbers that two words cannot hold.
 """
 
 from __future__ import annotations
@@ -39,26 +39,26 @@ from stablelse.numerics.doubleword import (
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.rows import OF_NOTHING
 
-#: So many elements are computed at a time: an array of them has 256 kB.
+#: Number of elements computed at a time; an array of this many takes 256 kB.
 BLOCK = 2**15
 
-#: The exponent of a term that is 0: exp(d) is larger, and so is a weight times it.
+#: The exponent of a term that is 0: those of exp(d), with or without a weight, are larger.
 OF_ZERO = -(2**20)
 
-# Where R is below this power of two, log(1 + R) is R, to twice as many bits.
+# If R is below this power of two, log(1 + R) is R, to twice as many bits.
 _TINY = -220
 
-# What is smaller than this, beside 1, can break a tie and do no more: formats and their midpoints
-# have at most 65 bits, and a difference of two numbers that float64 holds is checked.
+# Beside 1, a smaller number than this can only break a tie: formats and their midpoints have at
+# most 65 bits, and a difference of two numbers that float64 holds is checked.
 _VANISHING = 2.0**-600
 
-# A log-sum-exp below this is computed in three words at once.
+# A log-sum-exp below this is computed in three words right away.
 _NEAR = 2.0**-20
 
 #: Terms, or sums of them: (high + low) 2**exponent.
 Terms = tuple[Array, Array, Array]
 
-#: The row and the column of each of some elements, in the order of the rows.
+#: The rows and the columns of some elements, in the order of the rows.
 Places = tuple[Array, Array]
 
 
@@ -66,13 +66,13 @@ Places = tuple[Array, Array]
 
 
 class Sums(NamedTuple):
-    """What is known of each row."""
+    """Facts about each row."""
 
-    largest: Array  # a, in longdouble; NaN if there is one
+    largest: Array  # a, in longdouble; NaN if the row has one
     x_max: Array  # a, in two words
     x_max_low: Array
-    spread: Array  # a bound of the error of each d >= -2**14; 0 for all x of one word
-    is_held: Array  # whether two words hold each x, and one each weight
+    spread: Array  # error bound of each d >= -2**14; 0 if each x is one word
+    is_held: Array  # whether two words hold each x, and one word each weight
     high: Array  # R is within (high + low +- error) 2**exponent
     low: Array
     error: Array
@@ -80,7 +80,7 @@ class Sums(NamedTuple):
     sign: Array  # of S
     inverse: Array  # 1 / S, in two words
     inverse_low: Array
-    relative: Array  # a bound of the relative error of S and 1 / S
+    relative: Array  # bound of the relative error of S and 1 / S
     log_high: Array  # log abs(S) is within (high + low +- error) 2**exponent
     log_low: Array
     log_error: Array
@@ -88,38 +88,38 @@ class Sums(NamedTuple):
 
     @property
     def is_nothing(self) -> Array:
-        """Whether there is nothing to round: NaN, infinity, or nothing finite."""
+        """Whether there is nothing to round: the row has NaN or +inf, or nothing finite."""
         return ~np.isfinite(self.largest)
 
     def of(self, rows: Any) -> Sums:
-        """Return what is known of some of the rows."""
+        """Return the facts about some of the rows."""
         return Sums(*(part[rows] for part in self))
 
 
 def bands(m: int, n: int) -> Iterator[slice]:
-    """Yield slices of as many rows as make a block, at least one."""
+    """Yield slices of rows, each of one block, but at least one row."""
     step = max(1, BLOCK // max(n, 1))
     return (slice(start, min(start + step, m)) for start in range(0, m, step))
 
 
 def pieces(n: int) -> Iterator[slice]:
-    """Yield slices of as many columns as a block has room for."""
+    """Yield slices of columns, as many as fit in a block."""
     return (slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK))
 
 
 def takes_longdouble(x: Array) -> bool:
-    """Whether there are numbers of this dtype that float64 does not hold."""
+    """Whether this dtype has numbers that float64 cannot hold."""
     return x.dtype == np.longdouble or (x.dtype.kind in "iu" and x.dtype.itemsize == 8)
 
 
 def as_wide(x: Array) -> Array:
-    """Return real numbers in float64, or longdouble if it takes that to hold them."""
+    """Return real numbers in float64, or in longdouble if float64 cannot hold them."""
     dtype = np.longdouble if takes_longdouble(x) else np.float64
     return x.astype(dtype, order="C", copy=False)
 
 
 def sums(x: Array, b: Array | None = None) -> Sums:
-    """Compute what is known of rows, shape (m, n)."""
+    """Compute the facts about rows, shape (m, n)."""
     _keep_memory_at_hand()
     largest, pivot = _largest(x, b)
     x_max, x_max_low, _ = words_of(largest)
@@ -148,15 +148,15 @@ def sums(x: Array, b: Array | None = None) -> Sums:
 
 @cache
 def _keep_memory_at_hand() -> None:
-    """Free one large array, untouched: from then on, glibc keeps what blocks free for the next.
+    """Make glibc keep freed memory for the next block, by freeing one large, untouched array.
 
-    Otherwise it could return that to the system each time, which takes as long as all the rest.
+    Otherwise it may return memory to the system after each block, which takes as long as computing.
     """
     np.empty(2**21)
 
 
 def masked(x: Array, b: Array | None, columns: slice | Any = slice(None)) -> Array:
-    """Return some columns of x, -inf where the weight is 0, inf or NaN where it makes a term so."""
+    """Return some columns of x: -inf where the weight is 0, inf or NaN where the term is."""
     x = as_wide(x[:, columns])
     if b is None:
         return x
@@ -165,14 +165,14 @@ def masked(x: Array, b: Array | None, columns: slice | Any = slice(None)) -> Arr
 
 
 def _largest(x: Array, b: Array | None) -> tuple[Array, Array]:
-    """Return the largest x of each row, NaN if there is one, and where it is."""
+    """Return the largest x of each row, NaN if the row has one, and where it is."""
     part = masked(x, b)
     pivot = part.argmax(axis=1)
     return part[np.arange(len(x)), pivot].astype(np.longdouble), pivot
 
 
 def words_of(x: Array) -> tuple[Array, Array, Array]:
-    """Return longdoubles in two words, and whether these hold them."""
+    """Return longdoubles in two words, and whether these are exact."""
     high = x.astype(np.float64)
     rest = np.where(np.isfinite(x), x - high, 0)
     low = rest.astype(np.float64)
@@ -182,7 +182,7 @@ def words_of(x: Array) -> tuple[Array, Array, Array]:
 def difference(x: Array, x_max: Array, x_max_low: Array) -> tuple[Array, Array, Any]:
     """Return x - x_max in two words, and whether two words hold x.
 
-    Without lower words it is exact; otherwise 2**-103 of x and x_max may be lost.
+    It is exact without lower words; otherwise 2**-103 of x and x_max may be lost.
     """
     if x.dtype == np.float64:
         return *two_sum(np.ascontiguousarray(x), -x_max), True
@@ -204,7 +204,7 @@ def _weighted_total(
 ) -> tuple[Array, ...]:
     """Add b times the terms, and their sizes.
 
-    The sign of those that `doubleword.exp` replaced is not known any more.
+    Terms that `doubleword.exp` replaced have an unknown sign here.
     """
     fraction, scale = np.frexp(b)
     product, error = two_product(fraction, high)
@@ -235,9 +235,9 @@ def sums_of(
 ) -> Sums:
     """Return S = leading + R, its inverse and its logarithm.
 
-    S = m 2**q with m between 0.7 and 1.42. If S is next to 1, for the leading weight is 1 and q is
-    0, then log S = log1p(R) has the digits that R has; if R is tiny too, it is R. Elsewhere it is
-    q ln 2 + log1p(m - 1). The other case is the same with both signs changed.
+    S = m 2**q with m between 0.7 and 1.42. If S is close to 1, because the leading weight is 1 and
+    q is 0, log S = log1p(R) has as many digits as R; if R is also tiny, it is R. Otherwise it is
+    q ln 2 + log1p(m - 1). A leading weight of -1 is the same with both signs changed.
     """
     fraction, scale = np.frexp(leading)
     top = np.maximum(scale, exponent + np.frexp(np.maximum(abs(high), error))[1])
@@ -264,7 +264,7 @@ def sums_of(
     of_log += np.minimum(doubleword.LOG_ERROR, doubleword.LOG_RELATIVE_ERROR * abs(log))
     of_log += np.where(q == 0, 0.0, 2.0**-91)
     # Plus q ln 2: log is below 0.36 in size, and q below 2**12 (weights, and rows of 2**60
-    # entries), so that what is rounded is below 2**-41, and the error below 2**-91.
+    # entries), so the rounded part is below 2**-41, and the error below 2**-91.
     second, third, fourth = doubleword.multiple_of_ln2(q)
     second, second_low = two_sum(second, third)
     log, rest = two_sum(second, log)
@@ -287,7 +287,7 @@ def sums_of(
 def log_sum(
     head: Array, head_low: Array, known: Sums, sign: int = 1, head_error: Any = 0.0
 ) -> Approximation:
-    """Return head + head_low + sign log S, the head being wrong by at most `head_error`."""
+    """Return head + head_low + sign log S, where the head has an error of at most `head_error`."""
     tail, tail_low, error = sign * known.log_high, sign * known.log_low, known.log_error
     exponent: Any = 0
     if known.log_exponent.any():
@@ -306,10 +306,10 @@ def log_sum(
 def _kept_in_sight(
     tail: Array, error: Array, head: Array, head_low: Array, log: Array, known: Sums
 ) -> tuple[Array, Array]:
-    """Return the tail, or something of its sign where it vanishes beside the head.
+    """Return the tail, or a stand-in of its sign where it vanishes beside the head.
 
-    That does not underflow, and what it makes of the head rounds to what the tail makes of it:
-    no number of a format is so close to the head, and no midpoint. Its error is then 0.
+    The stand-in does not underflow, and head + stand-in rounds as head + tail does: no number of a
+    format is so close to the head, and no midpoint. Its error is then 0.
     """
     least = _VANISHING * abs(head)
     vanishes = (abs(tail) < least) & (error < least) & (known.log_error > 0)
@@ -338,14 +338,14 @@ def log_quotient(x: Array, known: Sums) -> Approximation:
 
 
 def near_sums(x: Array) -> doubleword.Triple:
-    """Return sum exp(x_i) of rows whose sum is next to 1, to `TRIPLE_ERROR`, in three words."""
+    """Return sum exp(x_i) of rows whose sum is close to 1, in three words, to `TRIPLE_ERROR`."""
     parts = [doubleword.total(*doubleword.exp3(x[:, part].T)) for part in pieces(x.shape[1])]
     first, second, third = doubleword.total(*map(np.array, zip(*parts, strict=True)))
     return first, second, third
 
 
 def near_logarithm(total: doubleword.Triple, error: Array | float, y: Array) -> Approximation:
-    """Compute the logarithm of sums S next to 1, from their words, and estimates of it.
+    """Compute the logarithm of sums S close to 1, from their words and estimates y.
 
     log S = y + log(1 + z), z = S exp(-y) - 1. With E = exp(-y) in three words, S0 E0 - 1, S0 E1
     and S1 E0 are exact in two words each; other products are below 2**-92, rounded by 2**-53 of it.
@@ -379,7 +379,7 @@ def logsumexp(
 ) -> tuple[Array, Array, Certificate]:
     """Compute log abs(sum b_i exp(x_i)) of rows, shape (m, n), m, n >= 1, and the sign of the sum.
 
-    Where there is nothing to round, it is as `stablelse.logsumexp` has it.
+    If there is nothing to round, the result is as in `stablelse.logsumexp`.
     """
     values, signs, ledger = np.empty(len(rows), format_.dtype), np.ones(len(rows)), Ledger()
     with np.errstate(all="ignore"):
@@ -427,7 +427,7 @@ def _log_sums(
 
 
 def _near_zero(x: Array, b: Array | None) -> tuple[Array, Array]:
-    """Return the rows whose log-sum-exp is next to zero although no x is 0, and estimates of it."""
+    """Return the rows whose log-sum-exp is near zero although no x is 0, and estimates of it."""
     if b is not None or takes_longdouble(x):
         return np.empty(0, np.intp), np.empty(0)
     top = x.max(axis=1).astype(np.float64)
@@ -438,9 +438,9 @@ def _near_zero(x: Array, b: Array | None) -> tuple[Array, Array]:
 
 
 def elements(name: str, x: Array, known: Sums, format_: Format) -> tuple[Array, Array, Array]:
-    """Return elements of rows that are known, which are in doubt, and errors in ulps, or NaN.
+    """Return elements of rows with known sums, which are in doubt, and errors in ulps, or NaN.
 
-    x, shape (k, m) or (m,), has a column, or one number, for each of the rows.
+    x, shape (k, m) or (m,), has a column, or one number, for each row.
     """
     is_nan = np.broadcast_to(known.is_nothing, x.shape)
     is_nothing = (x == -np.inf) | is_nan
@@ -456,7 +456,7 @@ def _elementwise(
 ) -> tuple[Array, Certificate]:
     """Compute softmax or log_softmax of rows, shape (m, n), m, n >= 1, or elements at some places.
 
-    A row that has NaN or +inf, or nothing but -inf, is NaN.
+    A row with NaN or +inf, or with nothing but -inf, gives NaN.
     """
     shape = rows.shape if places is None else places[0].shape
     result, doubtful, ledger = np.empty(shape, format_.dtype), np.zeros(shape, bool), Ledger()
@@ -479,7 +479,7 @@ def _elementwise(
 
 
 def _parts(rows: Array, places: Places | None) -> Iterator[tuple[Array, Sums, Any]]:
-    """Yield elements, what is known of their rows, and their places in the result."""
+    """Yield elements, the facts about their rows, and their places in the result."""
     for band in bands(*rows.shape):
         x = rows[band]
         known = sums(x)

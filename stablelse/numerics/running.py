@@ -1,9 +1,9 @@
 """Mergeable one-pass states: the log-sum-exp of numbers that come in blocks, by every method.
 
-`RunningLogSumExp` is correctly rounded, and has the same bits whatever the order, the size of the
-blocks and the tree of merges. `RunningNaive` and `RunningShifted` are what a textbook would do:
-every operation is rounded to the format, the sum of a piece is pairwise, and the sums of the pieces
-are added one after another, so that their last digits depend on where the blocks are cut.
+`RunningLogSumExp` is correctly rounded; the result does not depend on the order, the block sizes
+or the tree of merges. `RunningNaive` and `RunningShifted` follow the textbook: every operation is
+rounded to the format, the sum of a piece is pairwise, and the sums of pieces are added one after
+another, so their last digits depend on where the blocks are cut.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from stablelse.numerics.inputs import real_numbers
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-#: Elements of a piece: a buffer of 1 MiB stays in a level-2 cache, and threads that compute on so
-#: many seldom wait for one another.
+#: Elements of a piece: a buffer of 1 MiB stays in a level-2 cache, and is enough work that threads
+#: seldom wait for one another.
 PIECE = 2**17
 
 
 class _Running:
-    """What all running sums share: they take in numbers, and merge with others of their kind."""
+    """The base of all running sums: they take in numbers, and merge with others of their kind."""
 
     __slots__ = ("count", "format")
     result: Callable[..., Any]
@@ -48,8 +48,8 @@ class _Running:
         Parameters
         ----------
         x : array_like
-            Real numbers, any shape, which are rounded to the format; `RunningLogSumExp` rounds
-            longdouble to float64, and nothing else.
+            Real numbers, any shape; they are rounded to the format, but `RunningLogSumExp` only
+            rounds longdouble to float64.
 
         Returns
         -------
@@ -67,7 +67,7 @@ class _Running:
         return self
 
     def merge(self, other: Self) -> Self:
-        """Take in all numbers that another one has seen.
+        """Take in all numbers that another running sum has seen.
 
         Parameters
         ----------
@@ -95,14 +95,13 @@ class _Running:
 class RunningLogSumExp(_Running):
     """The log-sum-exp of all numbers so far.
 
-    It takes constant memory, pickles to a few numbers, and merges with others of its kind, in
-    any order: the result has the same bits.
+    It takes constant memory, pickles to a few numbers, and merges with others of its kind; the
+    order does not affect the result.
 
     Parameters
     ----------
     dtype : str
-        The format of the result. Numbers of a narrow format whose result is wanted in that alone
-        take less time.
+        The format of the result. Numbers in the same narrow format take less time.
 
     Attributes
     ----------
@@ -131,22 +130,22 @@ class RunningLogSumExp(_Running):
         states.merge(self.state, other.state)
 
     def result(self, dtype: str | None = None, *, return_certificate: bool = False) -> Any:
-        """Return the log-sum-exp of the numbers so far; -inf of none.
+        """Return the log-sum-exp of the numbers so far; -inf if there are none.
 
         Parameters
         ----------
         dtype : str, optional
-            The format of the result, if it is to be another one, but not longdouble.
+            Another format for the result; not longdouble.
         return_certificate : bool
-            Return a `Certificate` too.
+            Also return a `Certificate`.
 
         Returns
         -------
         result : scalar
-            Of the format. Correctly rounded, if the certificate says so; otherwise the number
-            it rounds to within the error bound.
+            In the format. Correctly rounded if the certificate says so; otherwise within the
+            certificate's error bound.
         certificate : Certificate
-            With `return_certificate` only. It has settled the one result, or none: the numbers
+            Only with `return_certificate`. It counts the result as settled or not: the numbers
             are gone, so no higher rung can be tried.
 
         Raises
@@ -168,11 +167,11 @@ class RunningLogSumExp(_Running):
 
     @property
     def largest(self) -> float:
-        """The largest number so far, -inf of none; NaN if there was one."""
+        """The largest number so far; -inf if there are none, NaN if any number was NaN."""
         return float(self.state["top"][0])
 
     def log_sum(self) -> tuple[float, float, float]:
-        """Return the result in two words, the lower 0 if it is not finite, and its error bound."""
+        """Return the result in two words (inf and NaN in the upper one), and its error bound."""
         if not np.isfinite(self.largest):
             return self.largest, 0.0, 0.0
         y, _ = states.logarithms(self.state)
@@ -190,7 +189,7 @@ class RunningLogSumExp(_Running):
 
 
 def piece_sum(format_: Format) -> Callable[[Array], Any]:
-    """Return what adds up a vector, every addition rounded to the format.
+    """Return a function that adds up a vector and rounds every addition to the format.
 
     NumPy's own sum is pairwise, but adds float16 in float32, and ml_dtypes' formats one by one.
     """
@@ -202,7 +201,7 @@ def piece_sum(format_: Format) -> Callable[[Array], Any]:
 class RunningNaive(_Running):
     """The naive log-sum-exp of all numbers so far: the logarithm of a plain sum of exponentials.
 
-    Once the sum is infinite or NaN it stays so, and no exponential is computed any more.
+    Once the sum is infinite or NaN it stays so, and no more exponentials are computed.
 
     Parameters
     ----------
@@ -233,11 +232,11 @@ class RunningNaive(_Running):
 
     @property
     def is_settled(self) -> bool:
-        """Whether the sum is infinite or NaN, so that what follows changes nothing that shows."""
+        """Whether the sum is infinite or NaN, so that more numbers cannot make it finite."""
         return not np.isfinite(self.total)
 
     def take(self, x: Array, x_max: Any, scratch: Array | None = None) -> Array | None:
-        """Take in a piece, and return its exponentials, in `scratch`, if they were computed."""
+        """Take in a piece and return its exponentials, in `scratch`, if they were computed."""
         self.count += len(x)
         if self.is_settled:
             self.total = x_max if np.isnan(x_max) else self.total
@@ -250,17 +249,17 @@ class RunningNaive(_Running):
         self.total = self.total + other.total
 
     def result(self) -> Any:
-        """Return the logarithm of the sum, a scalar of the format; -inf of no numbers."""
+        """Return the logarithm of the sum, a scalar of the format; -inf if there are no numbers."""
         with np.errstate(all="ignore"):
             return np.log(self.total)
 
 
 class RunningShifted(_Running):
-    """The shifted log-sum-exp of all numbers so far, the shift being the largest of them.
+    """The shifted log-sum-exp of all numbers so far; the shift is the largest of them.
 
-    The sum of exp(x_i - m) is scaled by exp(m - m') wherever a larger m' comes (Milakov &
-    Gimelshein 2018, arXiv 1805.02867, algorithm 3). As in the formula, nothing guards infinite
-    numbers: inf - inf is NaN.
+    The sum of exp(x_i - m) is scaled by exp(m - m') whenever a larger m' comes (Milakov &
+    Gimelshein 2018, arXiv 1805.02867, algorithm 3). As in the formula, infinities are not guarded:
+    inf - inf is NaN.
 
     Parameters
     ----------
@@ -274,7 +273,7 @@ class RunningShifted(_Running):
     count : int
         The numbers so far.
     shift : scalar
-        The largest number so far, -inf of none; NaN if there was one.
+        The largest number so far; -inf if there are none, NaN if any number was NaN.
     total : scalar
         The sum of exp(x_i - shift), in the format.
     """
@@ -283,11 +282,11 @@ class RunningShifted(_Running):
 
     def __init__(self, dtype: str = "float64") -> None:
         super().__init__(dtype)
-        self.shift: Any = -np.inf  # in any format, for not every one has an infinity
+        self.shift: Any = -np.inf  # a Python float: some formats have no infinity
         self.total = self.format.dtype.type(0)
 
     def take(self, x: Array, x_max: Any, scratch: Array | None = None) -> Array | None:
-        """Take in a piece, and return its terms, in `scratch`, if they were computed."""
+        """Take in a piece and return its terms, in `scratch`, if they were computed."""
         self.count += len(x)
         if x_max == -np.inf:
             return None
@@ -303,14 +302,14 @@ class RunningShifted(_Running):
             self.total = self.total + _scaled(other.total, other.shift, self.shift)
 
     def _raise_shift(self, x_max: Any) -> None:
-        if not (x_max <= self.shift or np.isnan(self.shift)):  # a NaN comes, and stays
+        if not (x_max <= self.shift or np.isnan(self.shift)):  # once NaN, always NaN
             self.total = _scaled(self.total, self.shift, x_max)
             self.shift = x_max
 
     def result(self) -> Any:
         """Return shift + log(total), a scalar of the format.
 
-        NaN if all numbers are -inf, for -inf - (-inf) is NaN; -inf of no numbers.
+        NaN if all numbers are -inf, since -inf - (-inf) is NaN; -inf if there are no numbers.
         """
         if self.count and self.shift == -np.inf:
             return self.format.round(np.nan)[()]
@@ -319,7 +318,7 @@ class RunningShifted(_Running):
 
 
 def _scaled(total: Any, shift: Any, other: Any) -> Any:
-    """Return a sum in terms of another shift; of nothing, it is nothing."""
+    """Return a sum in terms of another shift; an empty sum stays empty."""
     if shift == other or shift == -np.inf:
         return total
     return total * np.exp(shift - other)

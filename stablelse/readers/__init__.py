@@ -1,11 +1,11 @@
-"""Bytes into blocks of numbers, with the place of every error.
+"""Turns bytes into blocks of numbers, and says where every error is.
 
-What a file is, its content says, never its name: `stablelse.readers.sources` has the table. To read
-one more format is to add a row to it and the function it names::
+A file's content decides its format, never its name: the table is in `stablelse.readers.sources`. To
+read one more format, add a row there and the function that it names::
 
     def name(source: Source, options: ReadOptions) -> Iterator[Block]: ...
 
-One that can begin in the middle reads `ReadOptions.share` of the rows, row groups or bytes.
+A reader that can begin in the middle reads `ReadOptions.share` of the rows, row groups or bytes.
 Readers are imported on use: numbers on a command line need none.
 """
 
@@ -63,7 +63,7 @@ __all__ = [
 def open_files(
     paths: Sequence[str], options: ReadOptions = DEFAULTS, alike: bool = True
 ) -> Iterator[Block]:
-    """Read several files as one stack of rows, which have the same columns if `alike`."""
+    """Read several files as one stack of rows; if `alike`, all must have the same columns."""
     first: Block | None = None
     for path in paths:
         for file in find_files(path):
@@ -82,10 +82,10 @@ def open_blocks(path: str, options: ReadOptions = DEFAULTS) -> Iterator[Block]:
 
 
 def read_source(source: Source, options: ReadOptions = DEFAULTS) -> Iterator[Block]:
-    """Read the numbers of an open source, unpacked, by the first signature that fits it."""
+    """Unpack an open source, and read its numbers by the first signature that fits."""
     source = unpacked(source)
     _check(source, options)
-    # What has no reader is text, until something in it says otherwise.
+    # A file without a reader counts as text until something in it shows otherwise.
     reader = source.signature.reader or SIGNATURES[-1].reader
     yield from resolve_name(f"{__name__}.{reader}")(source, options)
 
@@ -106,7 +106,7 @@ def check_columns(block: Block, first: Block) -> None:
 
 
 def _check(source: Source, options: ReadOptions) -> None:
-    """Refuse a source that is empty, or does not go with the key or the axis."""
+    """Refuse a source that is empty, or has no use for the key or the axis."""
     if not source.head:
         hint = "give it rows of numbers"
         if source.name == "standard input":
@@ -125,17 +125,17 @@ def _check(source: Source, options: ReadOptions) -> None:
 
 
 class Part(NamedTuple):
-    """A file, or some of it: a few hundred bytes, whatever it stands for."""
+    """A file, or a part of it: a few hundred bytes, however large the file is."""
 
     path: str  # from the root, or a URL
     name: str  # what errors call the file
     options: ReadOptions
-    size: int  # in bytes, as they lie in the file, 0 if not known
+    size: int  # in bytes in the file, 0 if unknown
     whole: int | None  # the size of the file
 
 
 def split_file(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26) -> list[Part]:
-    """Split a file into parts of so many bytes or fewer, where it can be split."""
+    """Split a file into parts of at most `part_bytes`, if it can be split."""
     options = options._replace(gauge=None, note=None)
     with open_source(path) as source:
         name, whole = source.name, source.size
@@ -151,7 +151,7 @@ def split_file(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 <
 
 
 def read_part(part: Part, note: Callable[[Note], None] | None = None) -> Iterator[Block]:
-    """Read a part in blocks of bounded size; rows of a text are counted from its own first one."""
+    """Read a part in blocks of bounded size; rows of a text count from the part's first one."""
     with open_source(part.path) as source:
         source.name = part.name
         if part.options.part != DEFAULTS.part and source.size != part.whole:

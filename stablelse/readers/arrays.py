@@ -1,6 +1,6 @@
-"""Arrays as they lie on disk: NumPy's ``.npy`` and ``.npz``, and ``.safetensors``.
+"""Reads binary arrays: NumPy's ``.npy`` and ``.npz``, and ``.safetensors``.
 
-They are read in pieces; only rows that do not lie in order come from a map of the file.
+They are read in pieces; only rows that are not contiguous come from a map of the file.
 """
 
 import json
@@ -29,27 +29,27 @@ from stablelse.readers.blocks import (
 )
 from stablelse.readers.sources import Source, mapped, seekable
 
-#: What is read at once: little memory, but many numbers for the cost of one block.
+#: Bytes read at once: little memory, but enough numbers to repay the cost of a block.
 BLOCK_BYTES = 1 << 22
 
-#: How many numbers of a row are gathered at once: each may lie on a page of its own.
+#: Numbers of a row gathered at once: each may lie on a separate page.
 _GATHERED = 32
 
 #: NumPy's own bound on a header, which is parsed as Python literals (NEP 1).
 _NPY_HEADER_BYTES = 10_000
 
-#: The longest header of .safetensors, of over 100,000 tensors. The format allows 100 MB, which
+#: The longest .safetensors header: over 100,000 tensors. The format allows 100 MB, which
 #: would take a gigabyte as Python objects.
 _SAFETENSORS_HEADER_BYTES = 1 << 24
 
-#: The longest table of contents of a .npz: some 60,000 arrays, 46 bytes and a name each (the zip
+#: The longest table of contents of a .npz: about 60,000 arrays, 46 bytes and a name each (the zip
 #: format's specification, APPNOTE.TXT, section 4.3.12).
 _TABLE_BYTES = 1 << 22
 
-#: The flag of a zip archive's entry that it is encrypted (APPNOTE.TXT, section 4.4.4).
+#: The flag of an encrypted entry in a zip archive (APPNOTE.TXT, section 4.4.4).
 _ENCRYPTED = 1
 
-#: How many bytes hold the length of a .npy header, and what parses it, per version of the format.
+#: The size of a .npy header's length in bytes, and the header's parser, by version of the format.
 #: Versions 2 and 3 differ only in the encoding of field names, which no array of numbers has.
 _VERSIONS: dict[bytes, tuple[int, Callable[..., Any]]] = {
     b"\x01\x00": (2, np.lib.format.read_array_header_1_0),
@@ -57,7 +57,7 @@ _VERSIONS: dict[bytes, tuple[int, Callable[..., Any]]] = {
     b"\x03\x00": (4, np.lib.format.read_array_header_2_0),
 }
 
-#: What cannot be read, by the kind of dtype, and how to save it instead.
+#: Kinds of dtypes that cannot be read, and how to save them instead.
 _REFUSED = {
     "c": ("complex numbers", "save x.real, or abs(x)"),
     "O": ("Python objects, which could run any code", "save x.astype(float)"),
@@ -70,7 +70,7 @@ _REFUSED = {
 }  # fmt: skip
 _STRUCTURED = ("records", "save one field, x['name']")
 
-#: What else is a zip archive, by a file that it has in it, and what to do.
+#: Other kinds of zip archives, by a file that they contain, and what to do.
 _OTHER_ARCHIVES = {
     "data.pkl": "a PyTorch file (.pt), a pickle, which could run any code; if you trust it, load "
     "it in Python, and save it with safetensors.torch.save_file",
@@ -79,14 +79,14 @@ _OTHER_ARCHIVES = {
 
 
 def npy(source: Source, options: ReadOptions) -> Iterator[Block]:
-    """Read NumPy's file of one array."""
+    """Read NumPy's file of a single array."""
     array = _read_npy(source, options)
     yield from array.blocks()
     source.expect_end(array.place + array.size, "its array")
 
 
 def npz(source: Source, options: ReadOptions) -> Iterator[Block]:
-    """Read one array of NumPy's archive; a pipe is copied first, for the table is at its end."""
+    """Read one array of NumPy's archive; a pipe is copied first, as the table is at its end."""
     with seekable(source) as file:
         file.most = _TABLE_BYTES
         with explaining(source.name, damage):
@@ -103,7 +103,7 @@ def npz(source: Source, options: ReadOptions) -> Iterator[Block]:
             raise ReadError(f"{source.name} is {what}")
         entry = entries[key := choose_key(options.key, list(entries), source.name)]
         name = _keyed(source.name, key)
-        # Only these are unpacked in bounded memory, and NumPy writes no others.
+        # Only these unpack in bounded memory, and NumPy writes no others.
         is_plain = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         if not is_plain or entry.flag_bits & _ENCRYPTED:
             raise ReadError(f"{name} is compressed or encrypted as NumPy never does; save it again")
@@ -158,22 +158,22 @@ def safetensors(source: Source, options: ReadOptions) -> Iterator[Block]:
 
 
 def _keyed(source: str, key: str) -> str:
-    """Return the name of one array of a file in errors, as Python would write it."""
+    """Return the name of one array of a file for errors, as Python would write it."""
     return f"{source}[{quoted(key)}]"
 
 
 def _bfloat16(codes: Array) -> Array:
-    """Return bfloat16 as float32, of which it is the upper half."""
+    """Return bfloat16, the upper half of a float32, as float32."""
     return (codes.astype(np.uint32) << 16).view(np.float32)
 
 
 def _float8_e5m2(codes: Array) -> Array:
-    """Return float8_e5m2 as float16, of which it is the upper half."""
+    """Return float8_e5m2, the upper half of a float16, as float16."""
     return (codes.astype(np.uint16) << 8).view(np.float16)
 
 
 def _float8_e4m3fn(codes: Array) -> Array:
-    """Return float8_e4m3fn as float16, whose exponent has one bit more and 8 more of a bias."""
+    """Return float8_e4m3fn as float16, whose exponent has one more bit and a bias 8 larger."""
     sign, rest = codes.astype(np.uint16) & 0x80, codes.astype(np.uint16) & 0x7F
     values = (sign << 8 | rest << 7).view(np.float16) * np.float16(2**8)
     values[rest == 0x7F] = np.nan  # there is no infinity
@@ -182,10 +182,10 @@ def _float8_e4m3fn(codes: Array) -> Array:
 
 _Decode = Callable[[Array], Array]
 
-#: Rows to read at once, from and to.
+#: Ranges of rows to read at once.
 _Ranges = Iterable[tuple[int, int]]
 
-#: How the numbers of a tensor are stored, and what makes numbers of codes.
+#: How a tensor's numbers are stored, and the function that decodes them, if any.
 _TENSOR_DTYPES: dict[str, tuple[str, _Decode | None]] = {
     **{f"F{8 * size}": (f"<f{size}", None) for size in (2, 4, 8)},
     **{f"{kind}{8 * n}": (f"<{kind.lower()}{n}", None) for kind in "IU" for n in (1, 2, 4, 8)},
@@ -197,7 +197,7 @@ _TENSOR_DTYPES: dict[str, tuple[str, _Decode | None]] = {
 
 
 def _read_npy(source: Source, options: ReadOptions) -> "StoredArray":
-    """Return an array from what its header says."""
+    """Return the array that a header describes."""
     kind = ".npy"
     magic_and_version = source.read(8)
     if magic_and_version[6:] not in _VERSIONS:
@@ -207,9 +207,9 @@ def _read_npy(source: Source, options: ReadOptions) -> "StoredArray":
     text = source.header(int.from_bytes(length, "little"), _NPY_HEADER_BYTES, kind)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            warnings.simplefilter("ignore")  # about headers that Python 2 wrote
             shape, is_fortran, dtype = parse(BytesIO(length + text))
-    except Exception:  # bytes of any kind are evaluated as literals: no list of errors is complete
+    except Exception:  # the parser reads arbitrary bytes: no list of its errors is complete
         raise damaged(source.name, kind, "its header is not one that NumPy writes") from None
     if dtype.kind not in "biuf":
         is_structured = dtype.fields or dtype.subdtype
@@ -243,21 +243,21 @@ class StoredArray:
                 f"{name} has no axis {axis}: its shape is {shape}; choose from 0 to "
                 f"{len(shape) - 1}"
             )
-        # Before anything of that size is allocated: a header may claim anything.
+        # Check before allocating anything: a header may claim any size.
         if source.size is not None and source.size - self.place < self.size:
             raise self._truncated(max(0, source.size - self.place))
-        # What a vector is, if that is settled.
+        # What a vector is, if known.
         self.by = None if axis is None and len(shape) <= 2 else By.ROWS
         if len(shape) < 2:  # a column
             shape, axis, self.by = (*shape, 1, 1)[:2], 1, None
         self.shape, self.axis = shape, (-1 if axis is None else axis) % len(shape)
         if self.axis == 0 and len(shape) == 2:
             self.by = By.COLUMNS
-        # Over the other axes rows are counted, the last fastest.
+        # Rows are counted over the other axes, the last one fastest.
         self.width, self.outer = shape[self.axis], shape[: self.axis] + shape[self.axis + 1 :]
 
     def blocks(self) -> Iterator[Block]:
-        """Read it: ``options.axis`` has the vectors, the others are counted as rows."""
+        """Read the array: vectors lie along ``options.axis``, and the other axes count as rows."""
         options, name = self.options, self.source.name
         positions = choose_columns(options.columns, None, self.width, name).positions
         kept = options.dtype if self.dtype.kind in "biu" else self.dtype.newbyteorder("=")
@@ -280,18 +280,18 @@ class StoredArray:
             offset += len(numbers)
 
     def _in_order(self, ranges: _Ranges) -> Iterator[Array]:
-        """Yield rows that lie one after the other."""
+        """Yield contiguous rows."""
         row_bytes = self.width * self.dtype.itemsize
         for begin, end in ranges:
             self.source.skip_to(self.place + begin * row_bytes)
             size = (end - begin) * row_bytes
-            data = b"".join(self.source.parts(size))  # as it is where it is one part
+            data = b"".join(self.source.parts(size))  # no copy of a single part
             if len(data) < size:
                 raise self._truncated(begin * row_bytes + len(data))
             yield np.frombuffer(data, self.dtype).reshape(-1, self.width)
 
     def _gathered(self, ranges: _Ranges, pieces: list[slice]) -> Iterator[Array]:
-        """Yield rows whose numbers lie far from each other, out of a map of the file."""
+        """Yield rows whose numbers are far apart, from a map of the file."""
         with seekable(self.source, self.size, to_map=True) as file:
             place = self.place if file is self.source else 0
             if (size := (file.size or 0) - place) < self.size:

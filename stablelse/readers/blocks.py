@@ -1,6 +1,6 @@
-"""What every reader shares: blocks, options, the choice of columns, and errors.
+"""What all readers share: blocks, options, the choice of columns, and errors.
 
-The types are named tuples: a data class takes five times as long to define, at every start.
+The types are named tuples: a dataclass takes five times as long to define, at every start.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
     Mask = npt.NDArray[np.bool_]
 else:
-    Array = Mask = np.ndarray  # numpy.typing takes its time to import
+    Array = Mask = np.ndarray  # numpy.typing is slow to import
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: How many characters of the input and of a library's error, and how many names, an error shows.
+#: How many characters of the input and of a library's message, and how many names, an error shows.
 _QUOTED, _REPEATED, _LISTED = 40, 160, 8
 
 #: A name that needs no quotes in a list.
 _BARE = re.compile(r"[\w.][\w .()/-]{0,38}")
 
-#: What pandas and R call the index of a table, or pandas one that it has read back as a column.
+#: Names that pandas and R give to a table's index, or pandas to an index read back as a column.
 _INDEX = re.compile(r"index|level_0|Unnamed: \d+(_level_\d+)?|__index_level_\d+__")
 
 
 class ReadError(ValueError):
-    """Input that cannot be read: one line that says where the problem is and how to fix it."""
+    """Input cannot be read: one line says where the problem is and how to fix it."""
 
 
 class By(Enum):
@@ -53,22 +53,22 @@ class By(Enum):
 class Block(NamedTuple):
     """Some rows of numbers, shape (rows, columns)."""
 
-    #: In the type that text is parsed to, or that a file has; NaN where a cell is missing.
+    #: In the dtype that text is parsed to, or that of the file; NaN where a cell is missing.
     values: Array
-    source: str  # where they are from: the path, or ``"standard input"``
-    offset: int  # how many rows of numbers lie before them in this source
-    missing: Mask | None = None  # where a cell was blank or NA; ``None`` where none was
+    source: str  # where they come from: the path, or ``"standard input"``
+    offset: int  # number of rows before them in this source
+    missing: Mask | None = None  # where a cell was blank or NA; ``None`` if none was
     columns: tuple[str, ...] | None = None  # the names of the columns, if there was a header
-    #: Where a mask hides a number, so that -inf stands there; ``None`` without a mask.
+    #: Where a mask replaces a number by -inf; ``None`` without a mask.
     masked: Mask | None = None
-    weights: Array | None = None  # of the same shape: one for each number; None without any
+    weights: Array | None = None  # one for each number, in the same shape
     #: What a vector is, if the input says so. Lists may have another length in the next block.
     by: By | None = None
-    outer: tuple[int, ...] = ()  # the lengths of the axes over which rows are counted, if several
-    left_out: tuple[int, ...] = ()  # the positions in the file, from 0, of index columns
+    outer: tuple[int, ...] = ()  # lengths of the axes that rows count over, if several
+    left_out: tuple[int, ...] = ()  # positions of index columns in the file, from 0
 
     def mapped(self, change: Callable[[Array], Array]) -> Block:
-        """Return the block with a change made to its numbers, and to what lies beside them."""
+        """Return the block with its numbers, and the arrays beside them, changed."""
         aligned = {name: getattr(self, name) for name in ("values", "missing", *BESIDE)}
         new: dict[str, Any] = {
             name: change(cells) for name, cells in aligned.items() if cells is not None
@@ -76,16 +76,16 @@ class Block(NamedTuple):
         return self._replace(**new)
 
     def rows(self, begin: int, end: int) -> Block:
-        """Return the rows at these positions, from 0, the last one excluded."""
+        """Return the rows at positions `begin` to `end` - 1, from 0."""
         return self.mapped(lambda cells: cells[begin:end])._replace(offset=self.offset + begin)
 
 
-#: The fields of blocks and vectors that have a cell for each number, or are None.
+#: The fields of blocks and vectors that are None or have a cell for each number.
 BESIDE = ("masked", "weights")
 
 
 class Gauge:
-    """Counts the bytes that are read from its sources, before they are unpacked."""
+    """Counts the bytes read from its sources, before unpacking."""
 
     __slots__ = ("count",)
 
@@ -98,43 +98,43 @@ class Note(NamedTuple):
 
     text: str
     source: str = ""  # what it is about: the path, or ``"standard input"``
-    #: The names of the columns, if the note is that there is a header.
+    #: The names of the columns, if the note is about a header.
     header: tuple[str, ...] | None = None
 
 
 class ReadOptions(NamedTuple):
     """How to read input; files of numbers ignore the options for text."""
 
-    key: str | None = None  # which of several named arrays is wanted; ``None``: the only one
-    #: Which axis of an array has the vectors, from 0, or from -1 backward; ``None``: the last.
+    key: str | None = None  # which of several named arrays to read; ``None``: the only one
+    #: The axis along which an array's vectors lie, from 0, or from -1 backward; ``None``: the last.
     axis: int | None = None
-    #: The names of columns or their numbers, from 1, in the order wanted; a name goes before a
-    #: number. Empty: all except an index of pandas or R.
+    #: Names of columns, or their numbers from 1, in the order wanted; a name takes precedence over
+    #: a number. Empty: all except an index of pandas or R.
     columns: tuple[str, ...] = ()
     #: Whether the first line holds names; ``None``: if a cell looks like one, none like a number.
     header: bool | None = None
-    skip_na: bool = False  # whether a blank or NA cell is left out, instead of being an error
-    #: One character; a blank stands for any run of blanks and tabs. ``None``: detected.
+    skip_na: bool = False  # whether to leave out blank and NA cells, instead of raising an error
+    #: One character; a blank means any run of blanks and tabs. ``None``: detected.
     delimiter: str | None = None
-    decimal: str = "."  # ``"."`` or ``","``. Never guessed
-    #: What text and integers are converted to: ``"float64"`` or ``"longdouble"``.
+    decimal: str = "."  # ``"."`` or ``","``; never guessed
+    #: The dtype for text and integers: ``"float64"`` or ``"longdouble"``.
     dtype: npt.DTypeLike = "float64"
     gauge: Gauge | None = None  # counts the bytes that are read
-    #: Whether true and false, in any case, are the numbers 1 and 0, as a mask may have it.
+    #: Whether true and false, in any case, mean 1 and 0, as in a mask.
     words: bool = False
-    #: Which part of how many of a file that `split_file` can split.
+    #: Which part, of how many, to read of a file that `split_file` can split.
     part: tuple[int, int] = (0, 1)
-    #: Called with each note, again when a file is read again.
+    #: Called with each note, once more each time a file is read again.
     note: Callable[[Note], None] | None = None
 
     def notify(self, notes: Iterable[Note]) -> None:
-        """Pass notes on to whoever wants them."""
+        """Pass on notes to `note`, if there is one."""
         if self.note is not None:
             for note in notes:
                 self.note(note)
 
     def share(self, count: int) -> tuple[int, int]:
-        """Return the part of so many things, from 0, the last one excluded."""
+        """Return the begin and the end of this part among `count` things."""
         part, parts = self.part
         return count * part // parts, count * (part + 1) // parts
 
@@ -144,12 +144,12 @@ DEFAULTS = ReadOptions()
 
 
 class Columns(NamedTuple):
-    """Which columns of a table are read: all its names, and positions from 0."""
+    """Which columns of a table to read: all its names, and positions from 0."""
 
     source: str
     names: tuple[str, ...] | None
-    positions: Sequence[int]  # those to read, in order
-    left_out: tuple[int, ...]  # those of an index that is left out
+    positions: Sequence[int]  # the columns to read, in order
+    left_out: tuple[int, ...]  # the index columns to leave out
 
     @property
     def headings(self) -> tuple[str, ...] | None:
@@ -157,12 +157,12 @@ class Columns(NamedTuple):
         return self.names and tuple(self.names[position] for position in self.positions)
 
     def label(self, position: int) -> str:
-        """Return the name of a column in errors."""
+        """Return the name of a column for errors."""
         name = f" ({quoted(self.names[position])})" if self.names else ""
         return f"column {position + 1}{name}"
 
     def index_notes(self) -> list[Note]:
-        """Return the note that an index is left out, if there is one."""
+        """Return a note that the index is left out, if there is one."""
         if not self.left_out:
             return []
         labels = [self.label(place).removeprefix("column ") for place in self.left_out[:_LISTED]]
@@ -212,17 +212,17 @@ def _position(token: str, names: Sequence[str] | None, width: int, source: str) 
 
 
 def is_index_name(name: str) -> bool:
-    """Whether pandas gives this name to an index without a name."""
+    """Whether pandas gives this name to an unnamed index."""
     return _INDEX.fullmatch(name) is not None
 
 
 def index_width(names: Sequence[str]) -> int:
-    """Return how many columns at the beginning are an index that pandas or R wrote: not all."""
+    """Return how many columns at the beginning, but not all, are an index from pandas or R."""
     return sum(takewhile(bool, (not name or is_index_name(name) for name in names[:-1])))
 
 
 def choose_key(wanted: str | None, names: Sequence[str], source: str) -> str:
-    """Return the name of the wanted array of those there are: by default the only one."""
+    """Return the name of the wanted array: by default the only one."""
     if not names:
         raise ReadError(f"{source} is empty: it holds no array")
     if wanted is None and len(names) > 1:
@@ -235,12 +235,12 @@ def choose_key(wanted: str | None, names: Sequence[str], source: str) -> str:
 
 
 def bare(name: str) -> str:
-    """Return a name as it is, for a note; in quotes where that is unclear."""
+    """Return a name for a note, in quotes if it would be unclear without."""
     return name if _BARE.fullmatch(name) else quoted(name)
 
 
 def list_names(names: Sequence[str], spelled: Callable[[str], str] | None = None) -> str:
-    """Return the first names of a header, in quotes for an error."""
+    """Return the first names of a header, in quotes unless `spelled` says otherwise."""
     listed = ", ".join(map(spelled or quoted, names[:_LISTED]))
     return listed if len(names) <= _LISTED else f"{listed} and {len(names) - _LISTED} more"
 
@@ -251,17 +251,17 @@ def count(number: int, noun: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a piece of the input in quotes, cut short, for an error of one line."""
+    """Return a piece of the input in quotes, cut short, for a one-line error."""
     return repr(text) if len(text) <= _QUOTED else repr(text[:_QUOTED]) + "..."
 
 
 def shown(path: str) -> str:
-    """Return a path as an error shows it: as it is, unless it is empty or not text."""
+    """Return a path as an error shows it: unchanged, unless it is empty or not text."""
     return path if path and path.isprintable() else repr(path)
 
 
 def in_one_line(error: BaseException) -> str:
-    """Return the message of a library's error, cut short, for an error of one line."""
+    """Return the message of a library's error, cut short, for a one-line error."""
     text = " ".join(str(error).split()) or type(error).__name__
     text = "".join(character if character.isprintable() else "?" for character in text)
     return text if len(text) <= _REPEATED else text[:_REPEATED] + "..."
@@ -269,7 +269,7 @@ def in_one_line(error: BaseException) -> str:
 
 @contextmanager
 def explaining(name: str, explain: Callable[[str, Exception], ReadError]) -> Iterator[None]:
-    """Turn what a library raises into our own error: damage makes them raise errors of any kind."""
+    """Turn a library's errors into our own: damaged files make them raise errors of any kind."""
     try:
         yield
     except ReadError:
@@ -279,19 +279,19 @@ def explaining(name: str, explain: Callable[[str, Exception], ReadError]) -> Ite
 
 
 def damage(name: str, error: Exception) -> ReadError:
-    """Return the error of a file at which a library fails."""
+    """Return the error about a file that a library fails to read."""
     is_bare = isinstance(error, EOFError) and not str(error)
     what = "it ends too early" if is_bare else in_one_line(error)
     return ReadError(f"{name} is damaged ({what}); copy or save it again")
 
 
 def damaged(source: str, kind: str, what: str) -> ReadError:
-    """Return the error of a file that breaks the rules of its kind."""
+    """Return the error about a file that breaks the rules of its format."""
     return ReadError(f"{source} is a damaged {kind} file: {what}; copy or save it again")
 
 
 def more_behind(source: str, what: str) -> ReadError:
-    """Return the error of a file that goes on after its content."""
+    """Return the error about a file with more bytes after its content."""
     return ReadError(
         f"{source} goes on after {what}, and the rest would not be read; save each in its own file"
     )
@@ -303,7 +303,7 @@ def runs(lengths: Array) -> Iterator[tuple[int, int]]:
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object, or raise the KeyError of a key that it has twice."""
+    """Return a JSON object, or raise a KeyError if it has a key twice."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
@@ -314,9 +314,9 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def in_order(
     submit: Callable[[Item], Future[Result]], items: Iterable[Item], ahead: int
 ) -> Iterator[tuple[Item, Result]]:
-    """Yield each item and what its future made of it, in order; an error of `items` comes last.
+    """Yield each item with its future's result, in order; an error of `items` comes last.
 
-    At most `ahead` items are submitted, but not yet yielded.
+    At most `ahead` submitted items wait to be yielded.
     """
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     items, failure = iter(items), None
@@ -334,7 +334,7 @@ def in_order(
 
 
 def changed(path: str) -> ReadError:
-    """Return the error of a file that changed between two reads."""
+    """Return the error about a file that changed between two reads."""
     return ReadError(
         f"{path} changed while it was being read: run the command again when nothing writes to it"
     )

@@ -1,7 +1,7 @@
-"""JSON and JSON lines into blocks of numbers: each innermost array is a vector.
+"""Turns JSON and JSON lines into blocks of numbers: each innermost array is a vector.
 
 Values are decoded one at a time: the lines of JSON lines, the elements of an array of arrays or
-of objects. A number stays as it is written until it is rounded, once, as in text.
+of objects. A number stays a literal until it is rounded, once, as in text.
 """
 
 import json
@@ -27,32 +27,32 @@ from stablelse.readers.literals import UNDERFLOWED, BadLiteralError, is_missing,
 from stablelse.readers.sources import Source
 from stablelse.readers.text import MAX_LINE_BYTES, pieces_of
 
-#: How many numbers a block has; a longer row has one to itself.
+#: How many numbers a block has; a longer row has its own block.
 _BLOCK_NUMBERS = 1 << 16
 
-#: Deeper than any arrays that hold logits, and far from where Python gives up.
+#: Deeper than any arrays of logits, and far below Python's recursion limit.
 _MAX_DEPTH = 64
 
-#: How arrays begin whose elements are decoded one at a time, and our own documents.
+#: The beginning of arrays whose elements are decoded one at a time, and of our own documents.
 _BLANKS = re.compile(r"[ \t\n]*")
 _NESTED = re.compile(r"\[[ \t\n]*(?=[\[{])")
 _OWN = re.compile(r'\{\s*"schema"\s*:\s*1\s*,\s*"(?:vectors|losses)"\s*:\s*\[')
 
-#: What a number becomes that overflows or underflows: only its literal tells.
+#: The values of numbers that overflow or underflow: only the literal tells.
 _OFTEN_WRONG = frozenset((0.0, math.inf, -math.inf))
 
-#: How Python and R write what JSON writes differently.
+#: Python's and R's spellings of values that JSON spells differently.
 _NOT_JSON = re.compile(r"[+-]?(?:inf|nan|none|na)\b", re.IGNORECASE)
 
-#: Longer than these beginnings are, unless there are many blanks in them.
+#: Longer than these beginnings, unless they contain many blanks.
 _AHEAD = 64
 
-#: What nll prints last, of all vectors together.
+#: The fields of nll's last line, about all vectors together.
 _OWN_TOTALS = {"reduction", "totals"}
 
 
 class Literal(str):
-    """A number as it is written, or one of the constants that Python adds: NaN, Infinity."""
+    """A number as written, or one of Python's extra constants: NaN, Infinity."""
 
     __slots__ = ()
 
@@ -63,10 +63,10 @@ _DECODER = json.JSONDecoder(
 
 
 def json_lines(source: Source, options: ReadOptions) -> Iterator[Block]:
-    """Read an array, or an array or an object per line; or what this program prints as JSON.
+    """Read an array, or an array or object per line, or this program's own JSON output.
 
     ``options.key`` names the numbers of an object, or is a path such as ``choices[].logprob``.
-    Numbers outside any array are one column.
+    Numbers outside arrays form one column.
     """
     if options.header is not None or options.delimiter is not None or options.decimal != ".":
         raise ReadError(f"{source.name} is JSON: leave out --header, --delimiter and --decimal")
@@ -77,7 +77,7 @@ def json_lines(source: Source, options: ReadOptions) -> Iterator[Block]:
 
 
 class _Values:
-    """The values of a text, decoded one after the other."""
+    """The values of a text, decoded one by one."""
 
     def __init__(self, source: Source) -> None:
         self._name = source.name
@@ -87,7 +87,7 @@ class _Values:
         self._line = 1
 
     def each(self, key: str | None) -> Iterator[tuple[int, Any]]:
-        """Yield values with their lines; of our own documents the records, unless by the key."""
+        """Yield values with their lines; of our own documents, the records, unless a key is set."""
         has_own = not (key or "").startswith(("vectors", "losses"))
         while self._peek():
             if self._skip(_NESTED):
@@ -110,7 +110,7 @@ class _Values:
             is_open = self._expect(",]") == ","
 
     def _value(self) -> Any:
-        """Decode the next value; more of the text is read until it is complete."""
+        """Decode the next value; read more of the text until it is complete."""
         while True:
             place = f"{self._name}, line {self._line}"
             try:
@@ -132,20 +132,20 @@ class _Values:
                     f"{place}: the value that begins here is longer than {MAX_LINE_BYTES >> 20} "
                     "MiB; write each vector as an array on its own line"
                 )
-            # Lines are whole, so that what is cut off is cut off between two tokens.
+            # Only whole lines are read, so a cut is always between two tokens.
             is_cut = not self._text[end + 1 :].strip()
             if not (is_cut and self._extend(size)):
                 raise self._not_json(end, problem)
 
     def _peek(self) -> str:
-        """Return the next character that is not blank, or nothing, and read ahead."""
+        """Return the next nonblank character, or "" at the end, and read ahead."""
         while True:
             self._skip(_BLANKS)
             if len(self._text) - self._at >= _AHEAD or not self._extend(_AHEAD):
                 return self._text[self._at : self._at + 1]
 
     def _skip(self, pattern: re.Pattern[str]) -> bool:
-        """Skip what a pattern matches here, and say whether it does."""
+        """Skip a match of the pattern here, and return whether there was one."""
         match = pattern.match(self._text, self._at)
         self._advance(match.end() if match else self._at)
         return match is not None
@@ -159,13 +159,13 @@ class _Values:
         return character
 
     def _extend(self, count: int) -> bool:
-        """Read `count` more characters, and say whether there were any."""
+        """Read `count` more characters, and return whether there were any."""
         parts = []
         while count > 0 and (piece := next(self._pieces, None)):
             parts.append(piece.text)
             count -= len(piece.text)
         if parts:
-            begin = self._text.rfind("\n", 0, self._at) + 1  # an error counts in its line
+            begin = self._text.rfind("\n", 0, self._at) + 1  # errors count columns in their line
             self._text, self._at = self._text[begin:] + "".join(parts), self._at - begin
         return bool(parts)
 
@@ -203,11 +203,11 @@ class _Rows:
         self._is_float64 = np.dtype(options.dtype) == np.float64
         self._line = 1
         self._offset = 0
-        self._is_column: bool | None = None  # not known before the first number
+        self._is_column: bool | None = None  # unknown before the first number
         self._rows: list[tuple[list[Any], list[bool]]] = []
 
     def add(self, line: int, value: Any) -> Iterator[Block]:
-        """Take the vectors of a value, and yield the blocks that are complete."""
+        """Take the vectors of a value, and yield complete blocks."""
         self._line = line
         if _is_own(value) and value.keys() >= _OWN_TOTALS:
             return
@@ -224,7 +224,7 @@ class _Rows:
         self._options.notify([Note(text, f"{self._source}, line {self._line}")])
 
     def rest(self) -> Iterator[Block]:
-        """Yield the last block, or raise the error that there was no vector at all."""
+        """Yield the last block, or raise an error if there was no vector at all."""
         if self._rows:
             yield self._block()
         elif not self._offset:
@@ -263,7 +263,7 @@ class _Rows:
         return self._at_path(value, 0)
 
     def _at_path(self, value: Any, begin: int) -> Any:
-        """Return what the rest of the path, from this step on, leads to."""
+        """Return the part of a value that the rest of the path, from this step on, leads to."""
         for index, step in enumerate(self._path[begin:], begin):
             here = ".".join(self._path[:index]).replace(".[]", "[]")
             of = f", {quoted(here)} " if here else ""
@@ -284,7 +284,7 @@ class _Rows:
         return value
 
     def _vectors(self, value: Any, depth: int = 0) -> Iterator[list[Any]]:
-        """Yield the innermost arrays of a value; a number that is in none as an array of one."""
+        """Yield the innermost arrays of a value; a number outside arrays as an array of one."""
         is_vector = isinstance(value, list)
         if is_vector and list in (kinds := set(map(type, value))):
             if depth >= _MAX_DEPTH:
@@ -302,7 +302,7 @@ class _Rows:
         yield value if is_vector else [] if value is None and self._is_column is False else [value]
 
     def _numbers(self, cells: list[Any]) -> tuple[list[Any], list[bool]]:
-        """Return the numbers of a vector, and where one is missing, which is NaN, if one is."""
+        """Return the numbers of a vector, NaN where missing, and where they are missing."""
         if not cells:
             self._check_missing("has an empty vector")
             cells = [None]
@@ -346,7 +346,7 @@ class _Rows:
 
 
 def _path(key: str) -> list[str]:
-    """Return the steps of a path: names, and ``[]`` for every element."""
+    """Return the steps of a path: names, and ``[]`` for all elements."""
     steps: list[str] = []
     for part in key.split("."):
         name = part.rstrip("[]") if part.endswith("[]") else part
@@ -356,14 +356,14 @@ def _path(key: str) -> list[str]:
 
 
 def _is_own(value: Any) -> bool:
-    """Whether a value is a record that this program printed: a line, or one of a document."""
+    """Whether a value is a record that this program printed, alone or in a document."""
     return isinstance(value, dict) and (
         value.get("schema") == "1" or {"function", "source", "x"} <= value.keys()
     )
 
 
 def _has_numbers(value: Any, depth: int = 0) -> bool:
-    """Whether there is a number anywhere in a field."""
+    """Whether a field has a number anywhere."""
     if isinstance(value, (list, dict)):
         items = value if isinstance(value, list) else value.values()
         return depth > _MAX_DEPTH or any(_has_numbers(item, depth + 1) for item in items)

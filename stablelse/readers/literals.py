@@ -1,7 +1,7 @@
-"""One literal into one number, or into an error that says what is wrong with it.
+"""Turns a literal into a number, or into an error that says what is wrong with it.
 
-This is the definition of what a number is. The parsers of NumPy and pyarrow, which read whole
-chunks of text, are used only where they agree with it.
+This defines what a number is. The parsers of NumPy and pyarrow, which read whole chunks of text,
+are used only where they agree with it.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ MAX_LITERAL = 1 << 16
 #: The minus sign U+2212, the infinity sign U+221E, and the D of Fortran's exponents.
 SPELLINGS = str.maketrans({"\u2212": "-", "\u221e": "inf", "d": "e", "D": "e"})
 
-#: How Microsoft's C library wrote what is not finite, with zeros up to the digits asked for.
+#: How Microsoft's C library wrote infinities and NaN, padded with zeros.
 _NOT_FINITE = re.compile(r"([+-]?)1[.,]#(?:(INF)|IND|[QS]NAN)0*", re.IGNORECASE)
 
-#: How a literal begins that is not zero, and may be read as zero.
+#: The beginning of a literal that is not zero, but may be read as zero.
 _NOT_ZERO = re.compile(r"[-+]?[0.]*[1-9]")
 
-#: What is noted of it.
+#: The note about it.
 UNDERFLOWED = "underflowed to 0 while it was read, before any formula ran"
 
-#: What a mask may say for 1 and 0, whatever the case of its letters.
+#: Words for 1 and 0 in a mask, in any case.
 _WORDS = dict.fromkeys(("true", "t", "yes", "y", "on"), 1.0)
 _WORDS |= dict.fromkeys(("false", "f", "no", "n", "off"), 0.0)
 
@@ -46,10 +46,10 @@ SPREADSHEET_ERRORS = (
     *("#GETTING_DATA", "#ERROR!", "#PYTHON!", "#EXTERNAL!", "#TIMEOUT!", "#NV", "#N/D"),
 )
 
-#: The same as a pattern, with what they write in other languages: #WERT!, #NOM?
+#: The same as a pattern, including other languages: #WERT!, #NOM?
 SPREADSHEET_ERROR = rf"(?i:{'|'.join(map(re.escape, SPREADSHEET_ERRORS))}|#[^\W\d_][\w/]*[!?])"
 
-#: What says that a number is missing, whatever the case of its letters. "nan" is a number.
+#: Words for a missing number, in any case. "nan" is a number.
 _MISSING = {
     *("", "na", "n/a", "n.a.", "<na>", "null", "none", "nil", "nat", "missing", "undefined"),
     *("na_real_", "na_integer_", "\\n", "?", "*"),
@@ -57,7 +57,7 @@ _MISSING = {
     *(f"err:{code}" for code in range(501, 541)),  # LibreOffice's
 }
 
-#: What a literal looks like that is almost a number, and how to write it.
+#: Patterns of literals that are almost numbers, and how to write them.
 _FIXES = (
     (r"[^_]*\d_\d.*", "write it without underscores"),
     (r".*[\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\u00ad].*",
@@ -89,19 +89,19 @@ class BadLiteralError(ValueError):
 
     @property
     def fix(self) -> str:
-        """How to fix it; empty if only its place can tell."""
+        """How to fix it; empty if that depends on where it is."""
         fixes = (fix for pattern, fix in _FIXES if re.fullmatch(pattern, self._literal))
         return self._fix or next(fixes, "")
 
 
 def is_missing(literal: str) -> bool:
-    """Whether a cell is blank or one of the usual signs and words for no value."""
+    """Whether a cell is blank or one of the usual signs and words for a missing value."""
     cell = literal.strip()
     return cell.casefold() in _MISSING or re.fullmatch(SPREADSHEET_ERROR, cell) is not None
 
 
 def word_value(literal: str) -> float | None:
-    """Return the value of a cell that says true or false, else None."""
+    """Return the value of a cell that says true or false, otherwise None."""
     return _WORDS.get(literal.strip().casefold())
 
 
@@ -125,7 +125,7 @@ def number_reader(
     """Return the function that reads one literal, or raises a BadLiteralError.
 
     It accepts what ``float`` accepts, in ASCII without underscores, and `SPELLINGS` and `words`.
-    `underflowed` is called with a literal that is too small, and is read as 0.
+    It calls `underflowed` with each literal that is so small that it becomes 0.
     """
     scalar_type: Callable[[str], Any] = np.dtype(dtype).type
     is_float64 = np.dtype(dtype) == np.float64
@@ -147,7 +147,7 @@ def number_reader(
         if "_" in number or not number.isascii():
             raise _not_a_number(literal, "" if "_" in number else "write it with the digits 0 to 9")
         if not is_float64:
-            with warnings.catch_warnings():  # NumPy warns of what leaves the normal range
+            with warnings.catch_warnings():  # NumPy warns outside the normal range
                 warnings.simplefilter("ignore", RuntimeWarning)
                 value = scalar_type(number)
         if abs(value) == math.inf and any(map(str.isdigit, number)):
@@ -172,7 +172,7 @@ def parse_numbers(
     dtype: npt.DTypeLike = "float64",
     note: Callable[[Note], None] = lambda note: None,
 ) -> Array:
-    """Read numbers that were given one by one, as on a command line; errors name their source."""
+    """Read numbers given one by one, as on a command line; errors name their source."""
 
     def underflowed(literal: str) -> None:
         note(Note(f"number {index + 1}: {quoted(literal)} {UNDERFLOWED}", source))

@@ -1,7 +1,7 @@
-"""Where bytes come from: files, directories, patterns, URLs, standard input; packed or not.
+"""Sources of bytes: files, directories, patterns, URLs, standard input; compressed or not.
 
-What a file is, its content says, never its name: `SIGNATURES` has the table. This is the only place
-that knows fsspec, which knows the stores; each has a package of its own.
+A file's content decides its format, never its name: `SIGNATURES` is the table. Only this module
+uses fsspec, which opens remote stores; each kind of store needs its own package.
 """
 
 import mmap
@@ -29,24 +29,24 @@ from stablelse.readers.blocks import (
     shown,
 )
 
-#: What is read at once to tell what kind of input it is; more than any signature needs.
+#: Bytes read first to tell the kind of input; more than any signature needs.
 _HEAD_BYTES = 1 << 12
 
-#: What is read at once of bytes that are only passed on, and of packed ones.
+#: Bytes read at once when they are only passed on, or packed.
 _PART_BYTES = 1 << 22
 _PACKED_BYTES = 1 << 16
 
-#: A stream claims how much memory unpacking takes, up to 4 GiB. `xz -9` takes 65 MiB (its manual,
+#: Most memory for unpacking: a stream may ask for up to 4 GiB. `xz -9` takes 65 MiB (its manual,
 #: table of presets); Zstandard's decoder accepts 128 MiB (ZSTD_WINDOWLOG_LIMIT_DEFAULT).
 _UNPACKING_BYTES = 1 << 27
 
-#: RFC 3986, section 3.1, except for a single letter, which is a drive.
+#: RFC 3986, section 3.1, but a single letter is a drive.
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
-#: What makes a path a pattern, as in a shell, if it names no file.
+#: Characters that make a path a pattern, as in a shell, if there is no such file.
 _PATTERN = re.compile(r"[*?\[]")
 
-#: Notes that Spark, Hadoop and Delta keep in directories that they write, and hidden files.
+#: Hidden files, and those that Spark, Hadoop and Delta add to the directories that they write.
 _HIDDEN = re.compile(r"\.|_(SUCCESS|(common_)?metadata|started_|committed_|delta_log|temporary)")
 
 _HINTS: dict[type[OSError], str] = {
@@ -56,22 +56,22 @@ _HINTS: dict[type[OSError], str] = {
 }
 
 
-#: What is fetched at once: a request takes as long as some megabytes do.
+#: Bytes fetched at once: a request takes as long as a few megabytes.
 _FETCHED_BYTES = 1 << 22
 
 #: How long to wait for a server's first answer, and for its next bytes, in seconds. aiohttp's own
-#: bound is on the whole download, however long it is.
+#: timeout is for the whole download, however long that is.
 _PATIENCE = 60
 
 
 class Signature(NamedTuple):
-    """How a kind of input begins, and what reads it or how to make it readable."""
+    """How a kind of input begins, and which function reads it or how to make it readable."""
 
     kind: str
     begin: bytes  # a pattern
     hint: str = ""  # how to make it readable
     reader: str = ""  # ``module:function`` of this package, if there is one
-    #: Which of ``ReadOptions.axis`` and ``key`` choose something there; whether parts can be read.
+    #: Which of ``ReadOptions.axis`` and ``key`` it supports; whether parts can be read.
     features: str = ""
 
 
@@ -79,7 +79,7 @@ _SAVE = "in the program that wrote it, save the array you want with numpy.save"
 _CONVERT = "convert it to CSV or Parquet"
 _UNPACK = "unpack it and pipe it in: {} | stablelse ..."
 _ICONV = "convert it: iconv -f {} -t UTF-8"
-#: A brace begins nothing else; a bracket begins JSON only if a value follows it.
+#: Only JSON begins with a brace; after a bracket, it is JSON only if a value follows.
 _JSON = (
     rb"(?:\xef\xbb\xbf)?[ \t\r\n]*"
     rb"(?:\{|\[[ \t\r\n]*(?:[\[{\"\]0-9-]|(?i:null|none|true|false|nan|inf|infinity)\b|\Z))"
@@ -127,7 +127,7 @@ SIGNATURES = tuple(
     )
 )  # fmt: skip
 
-#: What unpacks one stream of each kind: a module, a class of it, and its options.
+#: The decompressor of one stream of each kind: its module, class and options.
 _DECOMPRESSORS: dict[str, tuple[str, str, dict[str, int]]] = {
     "gzip data": ("gzip", "GzipFile", {}),
     "bzip2 data": ("bz2", "BZ2Decompressor", {}),
@@ -137,7 +137,7 @@ _DECOMPRESSORS: dict[str, tuple[str, str, dict[str, int]]] = {
 
 
 def _unreadable(name: str, error: Exception) -> ReadError:
-    """Return the error about a file that the system does not read; others are our own."""
+    """Return the error about a file that the system cannot read; other errors are our own."""
     if not isinstance(error, OSError):
         raise error
     hint = _HINTS.get(type(error))
@@ -147,10 +147,10 @@ def _unreadable(name: str, error: Exception) -> ReadError:
 
 
 class Source:
-    """Bytes that are read once, in order; where they can be sought, also from any place.
+    """Bytes that are read once, in order; from any place, if the file is seekable.
 
-    A library may read it as its file, at most `most` bytes at once: one that believes what a file
-    claims about its parts is stopped before it allocates.
+    A library may read it as a file, at most `most` bytes at once: if it trusts the sizes that the
+    file claims, it is stopped before it allocates.
     """
 
     closed = False
@@ -166,14 +166,14 @@ class Source:
     ) -> None:
         self.name = name  # what errors call it
         self.size = size  # in bytes, if it is known
-        self.packing = packing  # what the bytes were unpacked from, "gzip data", or nothing
+        self.packing = packing  # what the bytes were unpacked from ("gzip data"), or ""
         self.gauge: Gauge | None = None
         self.most = sys.maxsize
-        self.descriptor: int | None = None  # of a regular file that this is from its first byte
+        self.descriptor: int | None = None  # if this is a whole regular file
         self._file, self._explain = file, explain
-        self._origin = origin  # where in the file the first byte is; None if it cannot be sought
+        self._origin = origin  # where the first byte is in the file; None if not seekable
         self._place = 0
-        #: The first few thousand bytes, or all if there are fewer; they are still to be read.
+        #: The first few thousand bytes, or all if there are fewer; `read` returns them again.
         self.head = self._ahead = self._fetch(0, _HEAD_BYTES)
 
     @property
@@ -183,7 +183,7 @@ class Source:
 
     def read(self, count: int | None = -1) -> bytes:
         """Return the next `count` bytes, all by default; fewer only at the end."""
-        if self.most < sys.maxsize:  # a library's own bound is what there is
+        if self.most < sys.maxsize:  # the bound is for a library
             count = self.most + 1 if count is None or count < 0 else count
             left = count if self.size is None else max(0, self.size - self._place)
             count = min(count, left)
@@ -210,7 +210,7 @@ class Source:
             count -= len(part)
 
     def skip_to(self, place: int) -> None:
-        """Go to a place that has not been passed."""
+        """Go forward to a place."""
         if self.seekable():
             self.seek(place)
         else:
@@ -233,15 +233,15 @@ class Source:
         return text
 
     def seekable(self) -> bool:
-        """Whether it can be read from any place."""
+        """Whether any place can be read."""
         return self._origin is not None
 
     def tell(self) -> int:
-        """Return how many bytes lie before the next one."""
+        """Return the place of the next byte."""
         return self._place
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place, counted from the begin, from here or from the end."""
+        """Go to a place, counted from the beginning, from here or from the end."""
         if not self.seekable():
             raise OSError("a pipe has no places")
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self.size or 0}[whence]
@@ -251,10 +251,10 @@ class Source:
         return self._place
 
     def close(self) -> None:
-        """Close nothing: whoever opened the file does."""
+        """Do nothing: whoever opened the file closes it."""
 
     def _fetch(self, place: int, count: int) -> bytes:
-        """Read `count` bytes, fewer only at the end, from a place if there is one."""
+        """Read `count` bytes, fewer only at the end, from a place if the file is seekable."""
         if self._origin is not None:
             self._tried(self._file.seek, self._origin + place)
         parts: list[bytes] = []
@@ -264,15 +264,15 @@ class Source:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _tried(self, act: Callable[[Any], Any], argument: Any) -> Any:
-        """Call a method of the file, and wait while it has nothing to read."""
+        """Call a method of the file, and wait for data if there is none yet."""
         with explaining(self.name, self._explain):
             while (result := act(argument)) is None:
-                select.select([self._file], [], [])  # whoever opened the pipe does not wait
+                select.select([self._file], [], [])  # the pipe is non-blocking
         return result
 
 
 def file_source(name: str, file: BinaryIO) -> Source:
-    """Return the source of an open file from where it is, which stays open."""
+    """Return the rest of an open file as a source; the file stays open."""
     try:
         status = os.fstat(file.fileno())
     except OSError:  # a stream in memory has no file number
@@ -291,7 +291,7 @@ def open_source(path: str) -> Iterator[Source]:
     """Open a file, a URL, or standard input where the path is ``-``."""
     name = shown(path)
     if path == "-":
-        # Python has no sys.stdin at all if the process was started with it closed.
+        # sys.stdin is None if the process was started with it closed.
         if sys.stdin is None or sys.stdin.closed:
             raise ReadError("standard input is closed: give numbers as arguments, or --file")
         yield file_source("standard input", sys.stdin.buffer)
@@ -301,7 +301,7 @@ def open_source(path: str) -> Iterator[Source]:
             yield source
         return
     try:
-        file = open(path, "rb", buffering=0)  # noqa: SIM115  here only its own errors are meant
+        file = open(path, "rb", buffering=0)  # noqa: SIM115  catch only errors of opening
     except OSError as error:
         raise _unreadable(name, error) from error
     except ValueError:  # a NUL in the path
@@ -352,7 +352,7 @@ def _files_in(directory: str) -> list[str]:
 
 
 def _natural(name: str) -> list[str | int]:
-    """Return a key that sorts runs of digits as numbers."""
+    """Return a sort key that compares runs of digits as numbers."""
     pieces: list[str | int] = list(re.split("([0-9]+)", name))
     pieces[1::2] = map(int, pieces[1::2])
     return pieces
@@ -374,8 +374,8 @@ def _open_url(url: str) -> Iterator[Source]:
 
 
 def _files_at(url: str, is_pattern: bool) -> list[str]:
-    """Return the URLs of the files that a directory has or a pattern matches; else itself."""
-    if _is_web(url):  # no directory can be listed there, and a question mark is not a pattern
+    """Return the URLs of the files in a directory or of a pattern; otherwise the URL itself."""
+    if _is_web(url):  # it has no directories to list, and a question mark is not a pattern
         return [url]
     with explaining(shown(url), _unreadable_url):
         system, path = _locate(url)
@@ -393,14 +393,14 @@ def _is_web(url: str) -> bool:
 
 
 def _locate(url: str) -> tuple[Any, str]:
-    """Return the store of a URL, and what the file is called there."""
+    """Return the store of a URL, and the file's name there."""
     try:
         from fsspec.core import url_to_fs
     except ImportError:
         raise ReadError(
             f"{shown(url)} is read by fsspec, which is not installed: pip install 'fsspec[http]'"
         ) from None
-    if "::" in url:  # fsspec's way of one store within another
+    if "::" in url:  # fsspec's notation for a store within a store
         raise ReadError(f"{shown(url)} names one file within another; unpack it first")
     options: dict[str, Any] = {}
     if _is_web(url):
@@ -413,14 +413,14 @@ def _locate(url: str) -> tuple[Any, str]:
 
 
 def _answers_ranges(file: Any) -> bool:
-    """Whether a web server sends a part of a file, when that is all it is asked for."""
+    """Whether a web server can send just a part of a file."""
     size = getattr(file, "size", None)
     if size is None:
         return False
     file.seek(size - 1)
     try:
         return len(file.read(1)) == 1
-    except ValueError:  # what fsspec raises, before it has read the whole
+    except ValueError:  # fsspec raises it before it has read the whole file
         return False
     finally:
         file.seek(0)
@@ -439,9 +439,9 @@ def _unreadable_url(name: str, error: BaseException) -> ReadError:
 
 @contextmanager
 def seekable(source: Source, count: int = sys.maxsize, to_map: bool = False) -> Iterator[Source]:
-    """Make a source that can be read from any place, or mapped; others are copied to a file.
+    """Make a source seekable, or mappable, by copying it to a file if necessary.
 
-    What is unpacked is copied only if its size is known: a few bytes could fill the disk.
+    Unpacked data are copied only if their size is known: a few bytes could fill the disk.
     """
     if source.descriptor is not None or (source.seekable() and not to_map):
         yield source
@@ -465,13 +465,13 @@ def seekable(source: Source, count: int = sys.maxsize, to_map: bool = False) -> 
 
 
 def mapped(source: Source) -> tuple[mmap.mmap, Callable[[], None]]:
-    """Return a map of a file, and what makes the memory forget the pages read so far."""
+    """Return a memory map of a file, and a function that releases the pages read so far."""
     descriptor = source.descriptor
     assert descriptor is not None, "only a file can be mapped"
     pages = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
 
     def forget() -> None:
-        if os.fstat(descriptor).st_size < len(pages):  # to read what is gone ends a process
+        if os.fstat(descriptor).st_size < len(pages):  # reading past the end kills a process
             raise changed(source.name)
         if hasattr(mmap, "MADV_DONTNEED"):
             pages.madvise(mmap.MADV_DONTNEED)
@@ -480,7 +480,7 @@ def mapped(source: Source) -> tuple[mmap.mmap, Callable[[], None]]:
 
 
 def unpacked(source: Source) -> Source:
-    """Return a source whose content is unpacked as it is read, if it is compressed."""
+    """Return a source that is unpacked as it is read, if it is compressed."""
     kind = source.signature.kind
     if kind not in _DECOMPRESSORS:
         return source
@@ -499,7 +499,7 @@ def unpacked(source: Source) -> Source:
 
 
 def _unpacker(source: Source, kind: str) -> Any:
-    """Return the file of the unpacked bytes."""
+    """Return the unpacked bytes as a file."""
     module, name, options = _DECOMPRESSORS[kind]
     try:
         decompressor: Any = getattr(import_module(module), name)
@@ -513,7 +513,7 @@ def _unpacker(source: Source, kind: str) -> Any:
 
 
 class _Streams:
-    """One stream after the other in bounded memory; ``lzma.LZMAFile`` has no bound."""
+    """Compressed streams, one after another, in bounded memory; ``lzma.LZMAFile`` has no bound."""
 
     def __init__(self, packed: Source, decompressor: Callable[[], Any]) -> None:
         self._packed = packed
@@ -539,7 +539,7 @@ class _Streams:
 
 
 def not_text(source: Source, what: str, hint: str) -> ReadError:
-    """Return the error about bytes that are not UTF-8, by their kind if that is known."""
+    """Return the error about bytes that are not UTF-8; it names their kind, if known."""
     signature = source.signature
     if signature.hint:
         return ReadError(f"cannot read {source.name}: it is {signature.kind}; {signature.hint}")

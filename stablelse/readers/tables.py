@@ -1,7 +1,7 @@
-"""What pyarrow reads: Parquet and Arrow files, Zstandard streams, and text at its fastest.
+"""Reads Parquet and Arrow files, Zstandard streams, and text at its fastest, with pyarrow.
 
-The only place that knows pyarrow. Buffers are read as they lie in memory, for ``to_numpy`` imports
-pandas and makes NaN of null.
+Only this module uses pyarrow. It reads buffers directly, since ``to_numpy`` imports pandas and
+turns null into NaN.
 """
 
 from __future__ import annotations
@@ -34,50 +34,50 @@ from stablelse.readers.sources import Source, mapped, seekable
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-#: What the numbers of a block take, as float64.
+#: Bytes of the numbers of a block, as float64.
 BLOCK_BYTES = 1 << 22
 
-#: What is read ahead of all columns together, and of one at least.
+#: Bytes read ahead of all columns together, and at least of each.
 _AHEAD_BYTES = 1 << 24
 _AHEAD_BYTES_OF_COLUMN = 1 << 12
 
-#: The longest part that is held as it is read: one page of a column, one batch from a pipe.
+#: The longest part to hold in memory as it is: one page of a column, one batch from a pipe.
 _PART_BYTES = 1 << 28
 
-#: As many rows of a batch say how long its lists are.
+#: Number of rows of a batch used to estimate the length of its lists.
 _SAMPLED_ROWS = 1000
 
-#: With fewer rows in a piece of text, a column costs more than its cells do.
+#: If a piece of text has fewer rows, the overhead of a column exceeds the cost of its cells.
 _FEWEST_ROWS = 100
 
 _PARQUET_MAGIC, _FILE_MAGIC = b"PAR1", b"ARROW1"
-#: The magic is padded to a multiple of eight bytes; then the file is a stream, and a footer
+#: The magic is padded to a multiple of eight bytes; a stream and a footer follow
 #: (https://arrow.apache.org/docs/format/Columnar.html, "IPC File Format").
 _FILE_BEGIN = 8
 
-#: Arrow's names of the types that NumPy has under the same bits.
+#: Arrow's names of the types that have the same bits in NumPy.
 _DTYPES = {"double": "f8", "float": "f4", "halffloat": "f2"}
 _DTYPES |= {f"{name}{8 * n}": f"{name[0]}{n}" for name in ("int", "uint") for n in (1, 2, 4, 8)}
 
-#: More than a footer takes: some 40 bytes for each batch, and the names of the columns.
+#: More than a footer takes: about 40 bytes for each batch, and the names of the columns.
 _FOOTER_BYTES = 1 << 26
 
 _LISTS = ("list<", "large_list<", "fixed_size_list<")
 
 
 class Layout(NamedTuple):
-    """Which columns of a table are read, and how."""
+    """Which columns of a table to read, and how."""
 
     columns: Columns
-    list_at: int | None  # which of them holds lists, whose numbers stand in a row with the others
+    list_at: int | None  # which of them holds lists, whose numbers join the others in a row
     options: ReadOptions
 
     def place(self, row: int, position: int) -> str:
-        """Return the place of a cell in errors; rows count from 0 here."""
+        """Return the place of a cell for an error message; rows count from 0 here."""
         return f"{self.columns.source}, row {row + 1}, {self.columns.label(position)}"
 
 
-#: Makes lists of columns of what was opened, of bounded size unless it is compressed.
+#: Reads an open table as lists of columns, of bounded size unless it is compressed.
 _Batches = Callable[[Layout], Iterator[list[Any]]]
 
 
@@ -88,7 +88,7 @@ def parquet(source: Source, options: ReadOptions) -> Iterator[Block]:
 
 
 def arrow(source: Source, options: ReadOptions) -> Iterator[Block]:
-    """Read an Arrow file (Feather) or stream; a batch that is compressed or piped is held whole."""
+    """Read an Arrow file (Feather) or stream; a compressed or piped batch is held whole."""
     yield from _blocks(source, options, _open_stream)
 
 
@@ -125,10 +125,10 @@ def parse_text(
 ) -> Array | None:
     """Read columns of whole lines several times as fast as NumPy, or return ``None``.
 
-    pyarrow rounds correctly and takes the spellings of `literals`, and ``nan(1)``, which is kept
-    from it. A literal that overflows is inf here.
+    pyarrow rounds correctly and takes the spellings of `literals`; it also takes ``nan(1)``, so
+    text with a parenthesis is left out. A literal that overflows is inf here.
     """
-    is_alike = "(" not in text and not text.startswith("\ufeff")  # which pyarrow drops
+    is_alike = "(" not in text and not text.startswith("\ufeff")  # pyarrow drops it
     if not is_alike or text.find("\n") * _FEWEST_ROWS > len(text):
         return None
     import pyarrow as pa
@@ -144,7 +144,7 @@ def parse_text(
                 block_size=len(data) + 1,
                 column_names=list(map(str, range(width))),
             ),
-            # A bar parts the cells of a text that has one a line: it is in no number.
+            # If each line is one cell, any delimiter that is in no number will do: a bar.
             csv.ParseOptions(delimiter=delimiter or "|", quote_char=False),
             csv.ConvertOptions(
                 column_types=dict.fromkeys(wanted, pa.float64()),
@@ -161,7 +161,7 @@ def parse_text(
 
 
 def open_zstandard(source: Source) -> Any:
-    """Return the unpacked file of Zstandard streams in a row."""
+    """Return the unpacked bytes of consecutive Zstandard streams as a file."""
     pa = _pyarrow("Zstandard data")
     return pa.CompressedInputStream(pa.PythonFile(source, mode="r"), "zstd")
 
@@ -178,7 +178,7 @@ def _pyarrow(what: str) -> Any:
 
 
 def _open_parquet(source: Source, options: ReadOptions) -> tuple[Any, _Batches, int]:
-    """Open a file with its schema at its end, and count the rows before the part to read."""
+    """Open a Parquet file, and count the rows before the part to read."""
     pa = _pyarrow("Parquet")
     from pyarrow import parquet
 
@@ -191,7 +191,7 @@ def _open_parquet(source: Source, options: ReadOptions) -> tuple[Any, _Batches, 
 
     def batches(layout: Layout) -> Iterator[list[Any]]:
         names = layout.columns.headings or ()
-        # With a buffer pyarrow reads pages; else it would hold whole columns of a row group.
+        # With a buffer pyarrow reads pages; otherwise it holds whole columns of a row group.
         table = parquet.ParquetFile(
             file,
             metadata=metadata,
@@ -235,7 +235,7 @@ def _row_groups(metadata: Any, layout: Layout) -> Iterator[tuple[list[Any], int]
 
 
 def _open_stream(source: Source, options: ReadOptions) -> tuple[Any, _Batches, int]:
-    """Open a stream of batches, with or without a footer, to be read from its beginning."""
+    """Open a stream of batches, with or without a footer, to read it from the beginning."""
     pa = _pyarrow("Arrow")
     has_footer = source.head.startswith(_FILE_MAGIC)
     if source.descriptor is None:
@@ -269,7 +269,7 @@ def _open_stream(source: Source, options: ReadOptions) -> tuple[Any, _Batches, i
 
 
 def _rows_at_once(columns: list[Any], layout: Layout) -> int:
-    """Return how many rows a block has: as many as fit, if all are as long as the first ones."""
+    """Return how many rows fit in a block, if all are as long as the first ones."""
     first = next(_valid_parts(columns, _SAMPLED_ROWS))
     numbers = len(columns)
     if layout.list_at is not None:
@@ -278,7 +278,7 @@ def _rows_at_once(columns: list[Any], layout: Layout) -> int:
 
 
 def _valid_parts(columns: list[Any], rows: int) -> Iterator[list[Any]]:
-    """Cut columns into parts of `rows` rows, checked not to point outside their buffers."""
+    """Cut columns into parts of `rows` rows, and check that none points outside its buffers."""
     for begin in range(0, len(columns[0]), rows):
         part = [column.slice(begin, rows) for column in columns]
         for column in part:
@@ -287,14 +287,14 @@ def _valid_parts(columns: list[Any], rows: int) -> Iterator[list[Any]]:
 
 
 def _lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
-    """Return what to read of a table with this schema."""
+    """Return what to read from a table with this schema."""
     names = tuple(schema.names)
     if not names:
         raise ReadError(f"{source} is empty: it has no columns")
     try:
         entries = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))["index_columns"]
         index = {name for name in entries if isinstance(name, str)}
-    except (ValueError, LookupError, TypeError, RecursionError):  # anything may stand there
+    except (ValueError, LookupError, TypeError, RecursionError):  # it may contain anything
         index = set()
     of_index = [place for place, name in enumerate(names) if name in index or is_index_name(name)]
     columns = choose_columns(options.columns, names, len(names), source, of_index)
@@ -317,7 +317,7 @@ def _lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
 
 
 def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block]:
-    """Make blocks of valid columns after `offset` rows, each of lists that are equally long."""
+    """Make blocks of valid columns after `offset` rows; lists in a block have equal length."""
     flat = list(map(_storage, columns))
     lengths = np.ones(len(columns[0]), np.int64)
     at = layout.list_at
@@ -341,7 +341,7 @@ def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block
 
 
 def _lengths(lists: Any, layout: Layout, offset: int) -> Array:
-    """Return how long lists are; null is as long as nothing."""
+    """Return the lengths of lists; null has length 0."""
     lengths, nulls = _cells(lists.value_lengths(), np.int64)
     lengths = np.where(nulls, 0, lengths)
     if not layout.options.skip_na and not lengths.all():
@@ -360,7 +360,7 @@ def _part(numbers: Array, nulls: Mask, rows: int) -> tuple[Array, Mask]:
 
 
 def _without_nulls(block: Block, missing: Array, layout: Layout) -> Block:
-    """Refuse the first missing number, or turn all into NaN, as in text."""
+    """Refuse the first missing number, or turn all missing ones into NaN, as in text."""
     if layout.options.skip_na:
         block.values[missing] = np.nan
         return block._replace(missing=missing)
@@ -386,7 +386,7 @@ def _cells(array: Any, dtype: npt.DTypeLike) -> tuple[Array, Mask]:
         nulls = _buffer(array.is_null().cast("uint8"), "?")
     if kind == "null":
         return np.full(len(array), np.nan), nulls
-    if kind.startswith("decimal"):  # read as text is: Arrow's own conversion rounds more than once
+    if kind.startswith("decimal"):  # read like text: Arrow's conversion rounds more than once
         read_number: Callable[[str], Any] = number_reader(dtype)
         texts = (np.nan if cell is None else read_number(str(cell)) for cell in array.to_pylist())
         return np.fromiter(texts, dtype, len(array)), nulls
@@ -397,7 +397,7 @@ def _cells(array: Any, dtype: npt.DTypeLike) -> tuple[Array, Mask]:
 
 
 def _buffer(array: Any, dtype: str) -> Array:
-    """Return the numbers of an array as they lie in memory."""
+    """Return the numbers of an array directly from its memory."""
     end = array.offset + len(array)
     return np.frombuffer(array.buffers()[1], dtype, count=end)[array.offset :]
 
@@ -410,7 +410,7 @@ def _is_number(kind: Any) -> bool:
 
 
 def _stored(kind: Any) -> Any:
-    """Return the type that an extension type, such as that of tensors, is stored as."""
+    """Return the storage type of an extension type, such as that of tensors."""
     return getattr(kind, "storage_type", kind)
 
 
@@ -419,7 +419,7 @@ def _storage(array: Any) -> Any:
 
 
 def write_parquet(stream: Any, groups: Iterable[dict[str, Array]]) -> None:
-    """Write groups of rows, columns by their names."""
+    """Write groups of rows, as columns by name."""
     pa = _pyarrow("a .parquet file")
     from pyarrow import parquet
 
@@ -429,6 +429,6 @@ def write_parquet(stream: Any, groups: Iterable[dict[str, Array]]) -> None:
             table = pa.table({name: pa.array(column) for name, column in group.items()})
             writer = writer or parquet.ParquetWriter(stream, table.schema)
             writer.write_table(table)
-    finally:  # a writer that is not closed would write to the closed file when it is deleted
+    finally:  # an open writer would write to the closed file when it is deleted
         if writer is not None:
             writer.close()

@@ -1,7 +1,7 @@
-"""Comma-, tab-, semicolon-, bar- and blank-separated text into blocks of numbers.
+"""Turns comma-, tab-, semicolon-, bar- and blank-separated text into blocks of numbers.
 
 Text is cut into pieces of whole lines. NumPy's parser reads each, or pyarrow's if it is installed
-and there is much to read. Where they cannot, or might differ, `_read_cells` reads the piece.
+and the file is large. If they cannot, or might differ, `_read_cells` reads the piece.
 """
 
 import csv
@@ -48,49 +48,49 @@ from stablelse.readers.literals import (
 )
 from stablelse.readers.sources import Source, not_text
 
-#: What is read at once: many lines, but few enough to fit in memory as objects.
+#: Bytes read at once: many lines, but few enough to fit in memory as objects.
 PIECE_BYTES = 1 << 20
 
-#: The longest line: a million numbers of 25 characters each fit in.
+#: The longest line: it can hold a million numbers of 25 characters each.
 MAX_LINE_BYTES = 1 << 25
 
-#: After so many pieces pyarrow reads, if it can: importing it takes as long as NumPy's parser takes
-#: for these (0.1 to 0.2 s, measured). It reads all of a file that is known to have more.
+#: After this many pieces pyarrow takes over, if it can: importing it takes as long as parsing these
+#: with NumPy (0.1 to 0.2 s, measured). If a file is known to have more, pyarrow reads it all.
 _PIECES_OF_NUMPY = 8
 
-#: More threads than this parse faster than a disk and one consumer can keep up with.
+#: More threads than this would parse faster than a disk and one consumer can keep up with.
 _MOST_THREADS = 4
 
-#: Up to here lines are counted where a part is wrong: for about a second, from a disk.
+#: To report an error in a part, lines are counted up to here: about a second, from a disk.
 _MOST_RECOUNTED = 1 << 30
 
-#: What is read at once to find the end of a line: most are far shorter.
+#: Bytes read at once to find the end of a line: most are far shorter.
 _LINE_END_BYTES = 1 << 12
 
-#: The delimiters that are detected, in order: next to another one, a comma is part of a cell.
+#: The delimiters to detect, in order: if a line also has another one, a comma is part of a cell.
 _DELIMITERS = ("\t", ";", "|", ",")
 
-#: Never in a line, so that a line is one cell.
+#: Never occurs in a line, so each line is one cell.
 _NO_DELIMITER = "\x1f"
 
-#: What begins a comment at the start of a line or after a blank, unless it is a cell with an error
-#: of a spreadsheet, which a delimiter, a number or what stands for one follows.
+#: Begins a comment at the start of a line or after a blank, unless it is a spreadsheet's error
+#: cell: a delimiter, a number or a word for one (nan, inf, null) follows that.
 _COMMENT = rf"(?!{SPREADSHEET_ERROR}[ \t]*(?:$|[^a-zA-Z_ \t]|(?i:nan?|inf|n/a|null|none)\b))#"
 _BEGINS_COMMENT = re.compile(_COMMENT)
 _COMMENTS = re.compile(rf"(?m)(?:^[ \t]*|(?<= )){_COMMENT}.*")
 _QUOTED_OR_COMMENT = re.compile(rf'"[^"]*"?|(?:^|(?<= )){_COMMENT}')
 
-#: The kinds of characters in Unicode that begin no word: numbers, signs, dashes, currencies, and
-#: what is invisible.
+#: Unicode categories of characters that do not begin a word: numbers, signs, dashes, currencies and
+#: invisible characters.
 _BEGINS_NUMBER = ("N", "Sm", "Sc", "Pd", "C", "Z")
 
-#: What NumPy takes for a blank, and `_split` does not.
+#: Characters that NumPy takes for blanks, but `_split` does not.
 _OTHER_BLANKS = [c for c in map(chr, range(0x3001)) if c.isspace() and c not in " \t\r\n"]
 
-#: A line that begins JSON, and is not a number with a bracket too many.
+#: A line that begins JSON, not a number with a stray bracket.
 _LIKE_JSON = re.compile(r'\s*(\{\s*("|$)|\[\s*($|[\[{"\]0-9-].*[\]},]\s*$))')
 
-#: In a literal that may be too small for its format; one pattern a letter is fast to look for.
+#: Found in literals that may be too small for their format; one pattern per letter is faster.
 _TINY = [re.compile(rf"{letter}[-\u2212](?:[3-9]\d\d|\d{{4}})") for letter in "eEdD"]
 _TINY.append(re.compile("0" * 300))
 
@@ -126,7 +126,7 @@ class Piece(NamedTuple):
 def pieces_of(
     source: Source, first: int = 1, piece_bytes: int | None = None, end: int = sys.maxsize
 ) -> Iterator[Piece]:
-    """Cut the bytes of a text, up to a place, after line ends; the first line has this number."""
+    """Cut the bytes of a text, up to `end`, after line ends; `first` numbers the first line."""
     buffer = bytearray()
     while data := source.read(min(piece_bytes or PIECE_BYTES, end - source.tell())):
         begin = max(0, len(buffer) - 1)
@@ -135,12 +135,12 @@ def pieces_of(
             line = first + _one_line_end(buffer[: buffer.index(0)]).count(b"\n")
             what = f"line {line} has a NUL byte, so it is not text"
             raise not_text(source, what, "give text (CSV), or an array in a .npy file")
-        # A CR at the very end is no line end yet: an LF that belongs to it may follow.
+        # A CR at the very end is not a line end yet: its LF may follow.
         ends = buffer.rfind(b"\n", begin), buffer.rfind(b"\r", begin, len(buffer) - 1)
         if cut := 1 + max(ends):
             lines = _one_line_end(buffer[:cut])
             yield _decoded(source, lines, first)
-            # With lines as short as numbers are, several times as fast as bytes.count.
+            # For lines as short as numbers, this is several times as fast as bytes.count.
             first += int(np.count_nonzero(np.frombuffer(lines, np.uint8) == ord("\n")))
             del buffer[:cut]
         if len(buffer) > MAX_LINE_BYTES:
@@ -157,7 +157,7 @@ def _one_line_end(data: bytearray) -> bytearray:
 
 
 def _decoded(source: Source, data: bytearray, first: int) -> Piece:
-    """Return lines without byte order mark, if they are text."""
+    """Return lines without a byte order mark, if they are text."""
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -170,27 +170,27 @@ def _decoded(source: Source, data: bytearray, first: int) -> Piece:
 
 
 class Layout(NamedTuple):
-    """How every line of one text is read."""
+    """How to read each line of a text."""
 
     source: str  # what errors call the text
-    options: ReadOptions  # what the user has decided
+    options: ReadOptions  # the user's choices
     delimiter: str | None  # None is any run of blanks and tabs
-    columns: Columns  # those to read, of all
+    columns: Columns  # the columns to read
     first_line: int  # the number of the first line, header or not
-    width: int  # how many cells a line has
-    is_closed: bool  # whether a blank cell follows them, as lines end in a delimiter
+    width: int  # number of cells in a line
+    is_closed: bool  # whether lines end in a delimiter, so that a blank cell follows
     notes: tuple[Note, ...]  # for the user
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """What numbers are parsed to."""
+        """The dtype of parsed numbers."""
         return np.dtype(self.options.dtype)
 
 
 def text(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read UTF-8 text whose lines end in LF, CR LF or CR, piece by piece.
 
-    A line belongs to the part that it begins in, but the header and all before it to the first.
+    A line belongs to the part where it begins, but the header and all before it to the first part.
     """
     (part, parts), size = options.part, source.size or 0
     piece_bytes = min(PIECE_BYTES, max(1, size // parts)) if parts > 1 else PIECE_BYTES
@@ -209,7 +209,7 @@ def text(source: Source, options: ReadOptions) -> Iterator[Block]:
         yield from _rows(_below_header(pieces_of(source, end=end), layout), layout)
         return
     try:
-        # Not from 1: what begins the first line of a text may be a byte order mark.
+        # Not from 1: the first line of a text may begin with a byte order mark.
         yield from _rows(pieces_of(source, 2, end=end), layout)
     except ReadError:  # the lines before are counted only now
         first, name = 1, f"{source.name} (lines counted from byte {begin + 1:,})"
@@ -224,11 +224,11 @@ def text(source: Source, options: ReadOptions) -> Iterator[Block]:
 
 
 def _line_start(source: Source, place: int) -> int:
-    """Return where the first line begins that does not begin before this place."""
+    """Return where the first line at or after this place begins."""
     size = source.size or 0
     if not 0 < place < size:
         return place
-    # What ends a line may be of two bytes.
+    # A line end may have two bytes.
     for begin in range(place - 1, min(size, place + MAX_LINE_BYTES), _LINE_END_BYTES):
         source.seek(begin)
         end = re.search(rb"\r\n|[\r\n]", source.read(_LINE_END_BYTES + 1))
@@ -240,12 +240,12 @@ def _line_start(source: Source, place: int) -> int:
 def _laid_out(
     pieces: Iterator[Piece], source: str, options: ReadOptions
 ) -> tuple[Layout, Iterator[Piece]]:
-    """Return how a text is laid out, and the pieces below its header."""
+    """Return the layout of a text, and the pieces below its header."""
     head: list[Piece] = []
     lines: list[Line] = []
     for piece in pieces:
         if content := list(islice(piece.content(), 2)):
-            head.append(piece)  # what has comments alone may be as long as it likes
+            head.append(piece)  # comments at the top may be of any length
             lines += content
         if len(lines) > 1:
             break
@@ -282,7 +282,7 @@ def _rows(pieces: Iterator[Piece], layout: Layout, begin: int = 0) -> Iterator[B
 def _parsed(
     pieces: Iterator[Piece], layout: Layout, begin: int
 ) -> Iterator[tuple[Piece, Array | None]]:
-    """Yield each piece with what pyarrow read in it, from `begin` on and if it could."""
+    """Yield each piece with the numbers that pyarrow read, from `begin` on, or None."""
     yield from ((piece, None) for piece in islice(pieces, begin))
     is_for_arrow = layout.delimiter is not None or layout.width == 1
     if not (is_for_arrow and layout.dtype == np.float64 and tables.is_installed()):
@@ -301,12 +301,12 @@ def _parsed(
 
 
 def _read(piece: Piece, layout: Layout, values: Array | None) -> tuple[Array, Mask | None]:
-    """Read what pyarrow has not, and look at every inf, and 0 where it may have been a number."""
+    """Read what pyarrow has not, and check each inf, and each 0 that may have underflowed."""
     if values is None:
         values = _read_fast(piece.text, layout)
     if values is None:
         return _read_cells(piece.content(), layout)
-    # Each inf was either written so or is a literal that overflowed: only its cell tells.
+    # An inf was either written so or is a literal that overflowed: only its cell tells which.
     infinite = np.isinf(values).any(axis=1)
     zero = (values == 0).any(axis=1)
     zero &= bool(zero.any()) and _may_be_tiny(piece.text)
@@ -322,15 +322,15 @@ def _may_be_tiny(text: str) -> bool:
 
 
 def _plain(text: str, layout: Layout) -> str | None:
-    """Return whole lines as all parsers read them, without quotes and comments, if that can be."""
+    """Return whole lines without quotes and comments, if all parsers then read them the same."""
     delimiter = "[ \t]" if layout.delimiter is None else re.escape(layout.delimiter)
     if any(blank in text for blank in _OTHER_BLANKS):
         return None
     if "#" in text and '"' not in text:
         text = _COMMENTS.sub("", text)
     if '"' in text:
-        # A quote at the begin or end of a cell can be left out, with the blanks beside it.
-        pieces = text.split('"')  # in turn outside and inside quotes
+        # A quote at the beginning or end of a cell can be dropped, with the blanks beside it.
+        pieces = text.split('"')  # alternately outside and inside quotes
         outside, inside = pieces[::2], pieces[1::2]
         ends = {piece[-1:] for piece in outside[:-1]} | {piece[:1] for piece in outside[1:]}
         signs = {"\n", *(layout.delimiter or " \t")}
@@ -350,9 +350,9 @@ def _plain(text: str, layout: Layout) -> str | None:
 
 
 def _read_fast(text: str, layout: Layout) -> Array | None:
-    """Read whole lines with ``numpy.loadtxt``; None where `_read_cells` might read otherwise.
+    """Read whole lines with ``numpy.loadtxt``; None where `_read_cells` might differ.
 
-    With ``usecols`` it ignores rows of another width; it does not bound the length of a cell. A
+    With ``usecols`` NumPy ignores rows of another width; it does not bound the length of a cell. A
     literal that overflows is inf here.
     """
     text, delimiter, positions = (
@@ -364,16 +364,16 @@ def _read_fast(text: str, layout: Layout) -> Array | None:
     cells = text.split(delimiter) if max(map(len, lines)) > MAX_LITERAL else lines
     is_all = positions == range(layout.width)
     widths = set() if is_all else {len(line.split(delimiter)) for line in lines if line}
-    # Where NumPy gets all columns, it counts cells itself.
+    # If NumPy gets all columns, it counts cells itself.
     if not text or max(map(len, cells)) > MAX_LITERAL or widths - {layout.width}:
         return None
-    # Whatever the type, float64's spelling is what counts: NumPy's longdouble also takes 0x10,
-    # nan(1) and, as zero, a blank.
+    # float64's spelling counts for every dtype: NumPy's longdouble also takes 0x10, nan(1) and,
+    # as zero, a blank.
     values = None
     for dtype in dict.fromkeys((np.dtype(np.float64), layout.dtype)):
         try:
             with warnings.catch_warnings():
-                # NumPy warns of a longdouble that leaves the normal range, and of no data.
+                # NumPy warns of a longdouble outside the normal range, and of missing data.
                 warnings.simplefilter("ignore")
                 values = np.loadtxt(
                     lines,
@@ -389,7 +389,7 @@ def _read_fast(text: str, layout: Layout) -> Array | None:
 
 
 def _read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, Mask | None]:
-    """Return the wanted numbers of lines, and where one is missing: this defines a text."""
+    """Return the wanted numbers of lines, and where one is missing: this defines the format."""
     options, positions = layout.options, layout.columns.positions
 
     def underflowed(literal: str) -> None:
@@ -456,7 +456,7 @@ def _fix(cell: str, layout: Layout) -> str:
 
 
 def _detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> Layout:
-    """Tell from the first two lines of content, or the only one, how a text is laid out."""
+    """Detect the layout of a text from its first two lines of content, or the only one."""
     first, *below = lines
     # A header may contain blanks and commas of its own: a row of numbers decides.
     sample = first if options.header is False else lines[-1]
@@ -482,12 +482,12 @@ def _detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> 
     )
     names = None
     if has_header:
-        # A header may end or begin otherwise than its rows.
+        # A header may begin or end in another way than its rows.
         is_index = f'"{row[0]}"' in below[0].text or not looks_numeric(row[0])
         is_index |= delimiter is None and first.text[0].isspace()  # above an index
         if not titles[-1] and (is_closed or len(row) == len(titles) - 1):
             titles = titles[:-1]
-        # R's write.table gives the row names no title, and neither does pandas when it prints.
+        # Row names have no title in R's write.table and in what pandas prints.
         if is_index and len(row) - is_closed == len(titles) + 1:
             titles = ["", *titles]
         names = tuple(titles)
@@ -517,7 +517,7 @@ def _detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> 
 
 
 def _split(line: Line, delimiter: str | None, source: str) -> list[str]:
-    """Return the cells of a line, without comment, quotes and the blanks around them."""
+    """Return the cells of a line, without its comment, quotes and the blanks around cells."""
     text = _without_comment(line.text)
     if '"' not in text:
         if delimiter is None:
@@ -548,7 +548,7 @@ def _without_comment(text: str) -> str:
 
 
 def _find_delimiter(first: Line, sample: Line, options: ReadOptions, source: str) -> str | None:
-    """Return the delimiter, as asked for or detected; None is blanks."""
+    """Return the chosen or detected delimiter; None means blanks."""
     detected = _detect_delimiter(sample, options.decimal)
     if options.delimiter is not None:
         if options.delimiter == options.decimal == "," and detected != ",":
@@ -566,7 +566,7 @@ def _find_delimiter(first: Line, sample: Line, options: ReadOptions, source: str
     if detected is not None or len(_split(sample, None, source)) > 1:
         return detected
     # One number below several cells is a short row, or all but one of its cells are blank;
-    # below anything else it is the first number of a column, whatever its header has in it.
+    # below anything else it is the first number of a column, whatever the header contains.
     of_first = _detect_delimiter(first, options.decimal)
     is_blank_beside = of_first is not None and of_first in sample.text
     are_numbers = all(map(looks_numeric, _split(first, of_first, source)))
@@ -574,7 +574,7 @@ def _find_delimiter(first: Line, sample: Line, options: ReadOptions, source: str
 
 
 def _detect_delimiter(line: Line, decimal: str) -> str | None:
-    """Return the first delimiter outside quotes; a decimal comma is one only next to a quote."""
+    """Return the first delimiter outside quotes; with decimal commas, one is next to a quote."""
     outside = re.sub(r'"[^"]*"', '""', _without_comment(line.text)).strip()
     signs = [delimiter for delimiter in _DELIMITERS if delimiter in outside]
     if "," in signs and decimal == "," and not re.search(r'" *,|, *"', outside):
@@ -603,7 +603,7 @@ def _is_header(
     is_corner = len(titles) > 1 and not titles[0] and any(row[:1])
     if name is not None or not (is_corner and all(map(str.isdigit, titles[1:]))):
         return name is not None
-    # pandas writes a frame without names so: a blank above the index, then 0, 1, 2, ...
+    # pandas writes a frame without names like this: a blank above the index, then 0, 1, 2, ...
     if not _counts(titles[1:]):
         raise ReadError(
             f"{source}, line {line.number} has a blank first cell and then whole numbers; "
@@ -613,7 +613,7 @@ def _is_header(
 
 
 def _is_like_number(cell: str, words: bool) -> bool:
-    """Whether a cell is a number, or begins like one: that is a typo, and not a name."""
+    """Whether a cell is a number, or begins like one: that is a typo, not a name."""
     if looks_numeric(cell) or (words and word_value(cell) is not None):
         return True
     start = cell.lstrip("([{ ")[:1] or cell[:1]

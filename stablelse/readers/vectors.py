@@ -1,4 +1,4 @@
-"""Blocks of rows into vectors: which numbers belong together, and what lies beside them."""
+"""Turns blocks of rows into vectors: which numbers belong together, and what lies beside them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from stablelse.readers.blocks import (
     runs,
 )
 
-#: How much more memory the results, their errors and the exact values take than the numbers.
+#: Memory for results, their errors and the exact values, as a multiple of that for the numbers.
 _RESULTS = 20
 
 
@@ -33,29 +33,29 @@ class Vectors(NamedTuple):
     """Vectors of the same length n, one in each row of shape (m, n)."""
 
     values: Array
-    source: str  # where they are from
-    first: int  # the number of the first vector within its source, from 1: the row or the column
-    axis: By  # what a vector is in the source
+    source: str  # where they come from
+    first: int  # the number of the first vector in its source, from 1: its row or column
+    axis: By  # what a vector is in the source: a row, a column or everything
     vertical: bool  # whether each line had one number
     names: tuple[str, ...] | None  # the vectors' names, if they are columns below a header
     masked: Mask | None = None  # as in `Block`, shape (m, n)
     weights: Array | None = None  # the same
-    labels: Array | None = None  # what the vectors are labelled with, shape (m,), if they are
+    labels: Array | None = None  # the labels of the vectors, shape (m,)
     outer: tuple[int, ...] = ()  # as in `Block`
 
     def one(self, index: int) -> Vectors:
-        """Return the vector at this position, from 0, alone."""
+        """Return only the vector at this position, from 0."""
         return self.part(index, index + 1)
 
     def part(self, begin: int, end: int) -> Vectors:
-        """Return the vectors at these positions, from 0, the last one excluded."""
+        """Return the vectors at positions `begin` to `end` - 1, from 0."""
         aligned = {name: getattr(self, name) for name in ("values", "names", "labels", *BESIDE)}
         cut = {name: cells[begin:end] for name, cells in aligned.items() if cells is not None}
         return self._replace(first=self.first + begin, **cut)
 
 
 class Stream(NamedTuple):
-    """Columns or one vector, too long to be gathered in memory, block by block."""
+    """Columns or one vector, too long for memory, block by block."""
 
     blocks: Iterator[Block]
     axis: By
@@ -79,10 +79,10 @@ def vectors_or_stream(
 def vectors(
     blocks: Iterator[Block], by: By | None = None, note: Callable[[Note], None] | None = None
 ) -> Iterator[Vectors]:
-    """Arrange numbers in vectors: rows block by block, columns and everything gathered in memory.
+    """Arrange numbers in vectors: rows block by block; columns and everything in memory.
 
-    By default one row or one column is one vector, otherwise each row is. A vector without any
-    number is left out with a note, but is counted.
+    By default a single row or column is one vector; otherwise each row is one. A vector without
+    numbers is left out with a note, but still counts.
     """
     blocks, by = _settle(iter(blocks), by)
     source, is_empty = None, True
@@ -116,7 +116,7 @@ def _settle(blocks: Iterator[Block], by: By | None) -> tuple[Iterator[Block], By
 
 
 def _even(blocks: Iterator[Block]) -> Iterator[Block]:
-    """Yield blocks that have columns: lists may differ in length."""
+    """Yield the blocks, and refuse those without columns: lists may differ in length."""
     expected = 0
     for block in blocks:
         if block.outer:
@@ -135,7 +135,7 @@ def _even(blocks: Iterator[Block]) -> Iterator[Block]:
 
 
 def _arranged(blocks: Iterator[Block], by: By) -> Iterator[tuple[Vectors, Mask | None]]:
-    """Yield the vectors, and the mask of what is missing in them."""
+    """Yield the vectors, and the mask of their missing numbers."""
     for block in blocks if by is By.ROWS else _whole(blocks):
         vertical = block.values.shape[1] == 1
         names = block.columns if by is By.COLUMNS else None
@@ -150,7 +150,7 @@ def _arranged(blocks: Iterator[Block], by: By) -> Iterator[tuple[Vectors, Mask |
 
 
 def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
-    """Yield everything in one block, if there is anything and it fits in memory."""
+    """Yield everything in one block, if there is anything; refuse what does not fit in memory."""
     gathered: list[Block] = []
     size, most = 0, _most()
     for block in blocks:
@@ -175,7 +175,7 @@ def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
 
 
 def _most() -> int:
-    """Return how many bytes of numbers may be gathered, if the size of the memory is known."""
+    """Return how many bytes of numbers fit in memory, if its size is known."""
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -184,7 +184,7 @@ def _most() -> int:
 
 
 def _joined(blocks: list[Block], name: str) -> Mask | None:
-    """Put together the masks of several blocks, if one has any."""
+    """Join the masks of several blocks, if one has any."""
     masks = [(getattr(block, name), block.values.shape) for block in blocks]
     if all(mask is None for mask, _ in masks):
         return None
@@ -192,7 +192,7 @@ def _joined(blocks: list[Block], name: str) -> Mask | None:
 
 
 def _without_missing(stack: Vectors, missing: Mask | None) -> Iterator[Vectors]:
-    """Leave out what is missing; neighbours of the same length stay together."""
+    """Leave out missing numbers; neighbours of the same length stay together."""
     if missing is None:
         yield stack
         return
@@ -216,7 +216,7 @@ class Passes:
     """Several passes over the same files: the same numbers each time, or an error.
 
     Each file's status is checked between blocks. Times can be set and tick in milliseconds, so each
-    pass must also find the sum of every block that the pass before it found.
+    pass must also find the same sum of every block as the pass before it.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -224,7 +224,7 @@ class Passes:
         self._sums: list[int] | None = None
 
     def blocks(self, blocks: Iterable[Block]) -> Iterator[Block]:
-        """Yield the blocks of a pass, each once it is known to be the same as before."""
+        """Yield the blocks of a pass, after checking that each is the same as before."""
         before, sums = self._sums, list[int]()
         self.check()
         for block in blocks:
@@ -253,21 +253,21 @@ def _status(path: str) -> tuple[int, ...] | None:
 
 
 def _sum(block: Block) -> int:
-    """Return the sum of the numbers' bits, modulo 2**64, and of how many there are."""
+    """Return the sum of the numbers' bits and of their count, modulo 2**64."""
     values = block.values if block.missing is None else block.values[~block.missing]
     bits = np.ascontiguousarray(values).view(f"u{min(values.itemsize, 8)}")
     return int(np.add.reduce(bits, axis=None, dtype=np.uint64)) + values.size
 
 
 class Beside:
-    """A second input that is read in step with the first: labels, or a mask."""
+    """A second input, read in step with the first: labels, weights or a mask."""
 
     def __init__(self, blocks: Iterator[Block]) -> None:
         self._blocks = blocks
         self._rest: Block | None = None
 
     def take(self, rows: int) -> list[Block]:
-        """Return the next rows, in pieces with their places; fewer at the end."""
+        """Return the next rows, in blocks; fewer at the end."""
         pieces: list[Block] = []
         while rows and (block := self._rest or next(self._blocks, None)):
             piece, rest = block.rows(0, rows), block.rows(rows, len(block.values))
@@ -284,7 +284,7 @@ class Beside:
 
 
 def one_column(blocks: Iterator[Block], outer: tuple[int, ...] = ()) -> Iterator[Block]:
-    """Yield a single column, a single row, or labels of an array of vectors, as a column."""
+    """Yield a single column, a single row, or the labels of an array of vectors, as a column."""
     head = list(islice(blocks, 2))
     is_one_row = len(head) == 1 and len(head[0].values) == 1
     for block in chain(head, blocks):
@@ -302,7 +302,7 @@ def one_column(blocks: Iterator[Block], outer: tuple[int, ...] = ()) -> Iterator
 def split_column(
     blocks: Iterator[Block], column: str | None
 ) -> tuple[Iterator[Block], Iterator[Block]]:
-    """Split one column, by default the last, from the others, which must be read first."""
+    """Split one column, by default the last, from the others; read the others first."""
     alone: deque[Block] = deque()
 
     def others() -> Iterator[Block]:
