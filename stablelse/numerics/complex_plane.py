@@ -46,7 +46,7 @@ _MANY = 16
 # Two words take angles up to this, for more bits of their multiples of pi / 2 would not be exact;
 # and weights and angles between the inverse of the other and that, or 0, so that no product of some
 # of them loses its lower word.
-_FARTHEST, _EXTREME = 2.0**14, 2.0**300
+_FARTHEST, _EXTREME = 2.0**27, 2.0**300
 
 _ZERO, _ONE, _HALF, _THREE = (Ball(Decimal(text)) for text in ("0", "1", "0.5", "3"))
 
@@ -359,16 +359,18 @@ def _in_words(x: Array, b: Array, format_: Format) -> tuple[Array, Array]:
 def _circle(t: Array) -> tuple[Pair, Pair]:
     """Return cos t and sin t in two words, wrong by less than 2**-97.
 
-    q is t less k pi / 2, abs(q) < 0.79: the multiples of two parts of pi / 2 are exact, and q is
-    wrong by 2**-104. The series leave out less than q**28 / 28! < 2**-107. From q**16 on they are
-    added up in float64, which is wrong by 2**-52 of q**16 / 16!, that is 2**-101.8. Each other step
-    is wrong by 2**-101, and q**2 < 0.62 of what was wrong before remains: together 2**-99.
+    q is t less k pi / 2, abs(q) < 0.79: the multiples of three parts of pi / 2 are exact, and q
+    is wrong by 2**-102. The series leave out less than q**28 / 28! < 2**-107. From q**16 on they
+    are added up in float64, which is wrong by 2**-52 of q**16 / 16!, that is 2**-101.8. Each other
+    step is wrong by 2**-101, and q**2 < 0.62 of what was wrong before remains: together 2**-99.
     """
-    (first, second, third), inverses = _constants()
-    k = np.rint(t / first)
-    q, error = two_sum(t, -k * first)
-    q, other = two_sum(q, -k * second)
-    q_words = two_sum(q, (error + other) - k * third)
+    (*parts, last), inverses = _constants()
+    k = np.rint(t / sum(parts))
+    q, q_low = t, np.zeros_like(t)
+    for part in parts:
+        q, error = two_sum(q, -k * part)
+        q_low = q_low + error
+    q_words = two_sum(q, q_low - k * last)
     square, square_low = product(q_words, q_words)
     shape = 2, *[1] * t.ndim
     tail: Any = 0.0
@@ -380,16 +382,16 @@ def _circle(t: Array) -> tuple[Pair, Pair]:
         series = _plus(product(series, (-square, -square_low)), (high, low))
     cosine, sine = zip(*series, strict=True)
     quarters = np.array([1, 1j, -1, -1j])[k.astype(np.int64) & 3]
-    parts = zip(cosine, product(sine, q_words), strict=True)
-    high, low = ((x + 1j * y) * quarters for x, y in parts)
+    words = zip(cosine, product(sine, q_words), strict=True)
+    high, low = ((x + 1j * y) * quarters for x, y in words)
     return (high.real, low.real), (high.imag, low.imag)
 
 
 @cache
 def _constants() -> tuple[tuple[float, ...], Array]:
-    """Return pi / 2 in three parts, two of 39 bits, and 1 / n! in two words for n < 28."""
+    """Return pi / 2 in four parts, three of 26 bits, and 1 / n! in two words for n < 28."""
     rest, parts = Fraction(_pi(64)) / 2, []
-    for cut in (38, 77):
+    for cut in (25, 52, 79):
         parts.append(Fraction(round(rest * 2**cut), 2**cut))
         rest -= parts[-1]
     inverses = [Fraction(1, factorial(n)) for n in range(28)]
