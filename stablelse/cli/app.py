@@ -22,11 +22,11 @@ from stablelse.cli.options import Request, parameters, refuse
 class Command(NamedTuple):
     """A command; its module of `stablelse.cli` is imported when it runs."""
 
-    module: str  # its function `run` takes the request
-    options: str  # their names in the table of `stablelse.cli.options`
-    help: str  # the first line stands in the list of commands, too
-    is_waiting: bool = False  # without numbers, at a terminal, it prints its help
-    quiet: str = ""  # the module that runs it with --quiet, if another one does, which needs less
+    module: str  # its `run` gets the request
+    options: str  # names in the table of `stablelse.cli.options`
+    help: str  # the list of commands shows its first line
+    is_waiting: bool = False  # without numbers, on a terminal, it prints its help
+    quiet: str = ""  # a lighter module that runs it with --quiet
 
 
 _INPUT = "file column by key header skip_na delimiter decimal axis "
@@ -112,9 +112,9 @@ COMMANDS = {
       stablelse nll --logits logits.csv --labels labels.csv --class-weights w.csv
 
     -log(softmax(x)_label) = lse(x) - x_label: the loss of classifiers, which libraries call
-    cross-entropy. Naive it is -log(e^x_label / sum e^x_i), which breaks where e^x does.
+    cross-entropy. The naive formula, -log(e^x_label / sum e^x_i), breaks where e^x does.
 
-    Labels are counted from 0. Rows are worked off one after the other, in bounded memory.
+    Labels count from 0. Rows are processed one after the other, in bounded memory.
     """,
         is_waiting=True,
     ),
@@ -169,10 +169,9 @@ COMMANDS = {
       stablelse sweep --file logits.csv --row 7 --save map.pdf
       stablelse sweep 0 --dtype float64 --format csv
 
-    The chart shows for every method where it is right, where it has lost digits, and where it
-    has overflowed or underflowed; below it stand the t between which that changes, to the last
-    number of the format. In every format x and t are rounded to it, then x + t (or t x) is, and
-    the methods are held against the exact result for that.
+    The chart shows where each method is right, loses digits, overflows or underflows.
+    --intervals lists the t at which that changes, to the last digit. x, t and x + t (or t x) are
+    rounded to each format, and the methods are compared with the exact result for that.
     """,
         is_waiting=True,
     ),
@@ -206,10 +205,10 @@ COMMANDS = {
       stablelse scan logits.csv --fail-on naive:overflow,shifted:broken -q
       stablelse scan logits.csv --fail-on 'shifted:ulp>4' --json
 
-    A vector per row, of any number of files, in constant memory. A file of one row or one column is
-    one vector, as everywhere; that, --by columns and --by all gather what they read. The methods
-    are naive, shifted, and shifted-float32: shifted, with the exponentials and their sum in
-    float32. The exit code is 1 if what --fail-on names occurs.
+    Each row is a vector, in any number of files, in constant memory. A file of one row or one
+    column is one vector; such a file, and one read with --by columns or --by all, must fit in
+    memory. The methods are naive, shifted, and shifted-float32: shifted, with the exponentials and
+    their sum in float32. The exit code is 1 if anything that --fail-on names occurs.
     """,
         is_waiting=True,
     ),
@@ -223,7 +222,7 @@ COMMANDS = {
       stablelse limits
       stablelse limits --dtype float16 --dtype bfloat16
 
-    Everything is computed from the formats. bfloat16 and float8 are shown where the extra
+    Everything is computed from the formats. bfloat16 and float8 are shown if the extra
     `ml` is installed.
     """,
     ),

@@ -1,4 +1,4 @@
-"""The options as a table, the request that they make, and those that contradict each other."""
+"""The options as a table, the request that they make, and which of them clash."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import typer
 
 from stablelse.cli.help import is_number
 
-#: What a picture can be saved as, and a figure, where a result is drawn as one.
+#: The file types of pictures, and of figures.
 PICTURES, FIGURES = (".svg", ".html", ".txt"), (".png", ".svg", ".pdf")
 
-#: The functions by the names of their commands.
+#: The functions, by the names of their commands.
 FUNCTIONS = {"lse": "logsumexp", "softmax": "softmax", "log-softmax": "log_softmax"}
 
-#: Those that complete.
+#: The format names that completion offers.
 FORMAT_NAMES = [
     "float16",
     "bfloat16",
@@ -35,7 +35,7 @@ FORMAT_NAMES = [
 
 
 class Request(SimpleNamespace):
-    """What a command is asked for: its options by name, and None for those it does not have."""
+    """What the user asked of a command: its options by name, None for those it does not have."""
 
     def __getattr__(self, name: str) -> Any:
         if name in DEFAULTS:
@@ -43,19 +43,19 @@ class Request(SimpleNamespace):
         raise AttributeError(f"there is no option {name!r}")
 
     def given(self, *names: str) -> str:
-        """Return the first of these options that is not as it is by default, as it is typed."""
+        """Return the first of these options that differs from its default, as it is typed."""
         for name in names:
             if getattr(self, name) not in (None, [], DEFAULTS[name]):
                 return f"--{name.replace('_', '-')}"
         return ""
 
     def but(self, **changed: Any) -> Request:
-        """Return the same request with other values of some options."""
+        """Return the same request with some options changed."""
         return Request(**vars(self) | changed)
 
     @property
     def is_without_numbers(self) -> bool:
-        """Whether no numbers and no files are named."""
+        """Whether neither numbers nor files are given."""
         return not self.numbers and not self.file
 
     @property
@@ -65,24 +65,24 @@ class Request(SimpleNamespace):
 
     @property
     def is_picture(self) -> bool:
-        """Whether people read the output, rather than programs."""
+        """Whether the output is for people, not for programs."""
         return not self.quiet and self.format in ("table", "plain")
 
 
 class Option(NamedTuple):
-    """How an option is given, and what its help says."""
+    """How an option is typed, and what its help says."""
 
     type: Any
-    metavar: str | None  # where it is not the choices of a Literal
+    metavar: str | None  # if it is not the choices of a Literal
     help: str
     default: Any = None
-    flags: str = ""  # where it is not the name alone
-    completions: Sequence[str] | str = ()  # or where they are: a module and a name
-    settings: Any = None  # others of Typer's, as a dict
+    flags: str = ""  # if they are not just the name
+    completions: Sequence[str] | str = ()  # or the module and name that has them
+    settings: Any = None  # more arguments for Typer, as a dict
     kind: Any = typer.Option
 
     def parameter(self, name: str, panel: str) -> inspect.Parameter:
-        """Return what Typer makes an option of."""
+        """Return the parameter from which Typer makes the option."""
         flags = self.flags or f"--{name.replace('_', '-')}"
         info = self.kind(
             *(flags.split() if self.kind is typer.Option else ()),
@@ -101,14 +101,14 @@ class Option(NamedTuple):
         )
 
     def _completed(self, incomplete: str) -> list[str]:
-        """Return the values that begin as what was typed does."""
+        """Return the values that begin with what was typed."""
         values = self.completions
         values = resolve_name(values) if isinstance(values, str) else values
         return [value for value in values if value.startswith(incomplete)]
 
 
 def _number(what: str, low: float, high: float, fix: str) -> dict[str, Any]:
-    """Return what Typer reads a number by, which must lie between two others."""
+    """Return the settings with which Typer reads a number between two others."""
 
     def read(text: str) -> float:
         number = float(text) if is_number(text.strip()) and "," not in text else nan
@@ -120,7 +120,7 @@ def _number(what: str, low: float, high: float, fix: str) -> dict[str, Any]:
 
 
 def _digits(text: str) -> int:
-    """Read how many digits numbers are to have."""
+    """Read the number of digits to show."""
     number = 40 if text == "full" else int(text) if text.isascii() and text.isdigit() else 0
     if not 1 <= number <= 40:
         raise typer.BadParameter(f"{text!r} is not a number of digits: give 1 to 40, or full")
@@ -128,7 +128,7 @@ def _digits(text: str) -> int:
 
 
 def _ending_in(known: Sequence[str]) -> Callable[[Sequence[str] | None], Any]:
-    """Return what refuses a file name without the suffix of a picture or a figure."""
+    """Return a check that refuses file names without one of these suffixes."""
 
     def check(paths: Sequence[str] | None) -> Any:
         for path in paths or ():
@@ -171,14 +171,14 @@ _FAIL_ON = (
     "overflow, underflow, nan, does_not_fit, no_digits, broken (any of these), digits_lost, ulp>N"
 )
 
-#: The options of all commands, in the groups and in the order in which help shows them: by how
-#: often people need them. `NAME:COMMAND` is what an option is to that command.
+#: The options of all commands, in the groups and the order in which help shows them: by how
+#: often people need them. `NAME:COMMAND` is a command's own version of an option.
 OPTIONS = {
     "Numbers and files": {
         "function:prove": Option(
-            Literal["lse", "softmax"], "lse|softmax", "Whose identity.", inspect.Parameter.empty,
+            Literal["lse", "softmax"], "lse|softmax", "Which identity.", inspect.Parameter.empty,
             kind=typer.Argument),
-        "numbers": Option(list[str], "[NUMBER]...", "The vector x; negative numbers as they are.",
+        "numbers": Option(list[str], "[NUMBER]...", "The vector x; numbers may be negative.",
             kind=typer.Argument),
         "function": Option(
             Literal["lse", "softmax", "log-softmax"], None, "What to compute.  [default: lse]"),
@@ -191,16 +191,17 @@ OPTIONS = {
             " text, # starts a comment.", kind=typer.Argument),
         "logits": Option(list[str], "PATH", "The logits, a vector a row: the same as --file."),
         "labels": Option(str, "PATH",
-            "The labels, counted from 0: a file as the logits may be in, one for each vector."),
+            "A file with a label for each vector, from 0, in any format that logits may have."),
         "label": Option(int, "K", "The label of a single vector."),
         "label_column": Option(str, "NAME|INDEX",
-            "The column of the labels, from 1: of the file of --labels, or of the logits'."),
+            "The column of the labels, from 1, in the file of --labels or in that of the logits."),
         "label_key": Option(
-            str, "NAME", "Which array or field of --labels; without it, of the logits' file."),
+            str, "NAME", "The array or field of the labels, in the file of --labels or in that of"
+            " the logits."),
         "column": Option(
             list[str], "NAME|INDEX", "Only this column, from 1.", flags="--column -c"),
         "by": Option(Literal["rows", "columns", "all"], None,
-            "What one vector is; a row, if there are several rows and columns."),
+            "What a vector is; by default a row, if there are several rows and columns."),
         "row": Option(list[str], "N|I,J",
             "Only this vector, from 1, shown in full; I,J in an array of three axes."),
         "key": Option(str, "NAME",
@@ -213,17 +214,18 @@ OPTIONS = {
             str, "PATH", "The b of log(b_1 e^x_1 + ...), of either sign: a file with a number for"
             " each x; or one row of them, for every row."),
         "class_weights": Option(
-            str, "PATH", "A file with a weight for each class, 0 or more: what a loss of the class"
-            " counts. A mean is divided by the weights of the labels."),
-        "header": Option(bool, None, "Otherwise: if line 1 holds names, and no numbers.",
+            str, "PATH", "A file with a weight for each class, 0 or more. A mean is divided by the"
+            " sum of the labels' weights."),
+        "header": Option(bool, None, "Whether line 1 is a header.  [default: if it has names]",
             flags="--header/--no-header"),
         "skip_na": Option(bool, None, "Leave out cells that are blank, NA or #N/A.", False),
-        "delimiter": Option(str, "CHAR", "Otherwise: detected.", flags="--delimiter -d"),
+        "delimiter": Option(
+            str, "CHAR", "What separates cells.  [default: detected]", flags="--delimiter -d"),
         "decimal": Option(
             Literal[".", ","], None, "The decimal sign; a comma is never guessed.", "."),
         "axis": Option(int, "N",
-            "Which axis of an array has the vectors, from 0 or, backward, -1.  [default: -1]"),
-        "ignore_index": Option(int, "K", "A label that says to leave its vector out.", -100),
+            "The axis of an array along which vectors lie, from 0; -1 is the last.  [default: -1]"),
+        "ignore_index": Option(int, "K", "The label of vectors to leave out.", -100),
     },
     "Methods": {
         "dtype": _format(_FORMATS, "float64"),
@@ -237,100 +239,101 @@ OPTIONS = {
         "offset": Option(str, "A:B", "Move x: x + t, t from A to B.  [default: -1000:1000]"),
         "scale": Option(str, "A:B", "Stretch x instead: t x, t from A to B, both positive."),
         "points": Option(
-            int, "N", "How many t are tried first in float32 and wider formats; in narrower ones,"
-            " every t is.  [default: 400]"),
+            int, "N", "How many t to try first in float32 and wider formats; narrower ones try"
+            " every t.  [default: 400]"),
         "temperature": Option(
             float, "T", "Divide x by T first, in float64; the rounded quotient is the x of all"
             " methods.",
             settings=_number("temperature", ulp(0), float_info.max, "a positive number")),
         "label_smoothing": Option(
-            float, "E", "Spread so much of each target evenly over all classes: 0 to 1."
+            float, "E", "Spread this part of each target evenly over all classes: 0 to 1."
             "  [default: 0]", settings=_number("label smoothing", 0, 1, "a number from 0 to 1")),
         "grad": Option(bool, None, "The gradient, softmax - onehot.", False),
         "reduction": Option(
-            Literal["mean", "sum", "none"], None, "How the losses become one.  [default: mean]"),
+            Literal["mean", "sum", "none"], None, "How to combine the losses.  [default: mean]"),
         "empty": Option(Literal["nan", "zero", "uniform", "error"], None,
-            "What becomes of a vector that is completely masked or holds only -inf.", "nan"),
+            "The result of a vector that is completely masked or holds only -inf.", "nan"),
         "peer": Option(
-            list[str], "NAME", "Only this library beside our own; repeatable: naive, logaddexp,"
+            list[str], "NAME", "Only this library and our own; repeatable: naive, logaddexp,"
             " scipy, torch, jax.  [default: all installed]",
             completions=("naive", "logaddexp", "scipy", "torch", "jax")),
         "time": Option(
-            bool, None, "How long each takes per element.", True, "--time/--no-time"),
-        "max_ulp": Option(float, "N", "How many ulps a finite result may lose.  [default: 10]",
+            bool, None, "Measure the time per element.", True, "--time/--no-time"),
+        "max_ulp": Option(float, "N", "How many ulps a finite result may be off.  [default: 10]",
             settings={"min": 0.5}),
     },
     "Output": {
         "scene": Option(list[str], "NAME", "Only this scene; repeatable.  [default: all]",
             completions="stablelse.analysis.demo:SCENES"),
         "quiet": Option(bool, None,
-            "The value alone, for scripts: correctly rounded, or that of --method.",
+            "Only the value, for scripts: correctly rounded, or that of --method.",
             False, "--quiet -q"),
         "quiet:scan": Option(
-            bool, None, "Nothing but the exit code, and on stderr what failed.", False,
+            bool, None, "Only the exit code, and on stderr what failed.", False,
             "--quiet -q"),
         "errors": Option(
-            bool, None, "Relative errors beside their bounds, and the condition number.", False),
+            bool, None, "Relative errors next to their bounds, and the condition number.", False),
         "steps": Option(bool, None, "The evaluation, operation by operation.", False),
         "json": Option(bool, None, "Short for --format json.", False),
         "format": Option(
-            Literal["table", "plain", "json", "jsonl", "csv"], None, "What is printed.", "table"),
+            Literal["table", "plain", "json", "jsonl", "csv"], None, "What to print.", "table"),
         "format:prove": Option(
             Literal["table", "plain", "markdown", "latex", "json", "jsonl", "csv"], None,
-            "What is printed.", "table"),
+            "What to print.", "table"),
         "output": Option(
-            str, "FILE", "Write there, whole or not at all.", flags="--output -o"),
+            str, "FILE", "Write to this file, completely or not at all.", flags="--output -o"),
         "save": Option(
-            list[str], "FILE.svg|html|txt", "Keep the picture of the table as well, as wide as the"
+            list[str], "FILE.svg|html|txt", "Also save a picture of the table, as wide as the"
             " screen; repeatable; not with --quiet or another --format.",
             settings={"callback": _ending_in(PICTURES)}),
         "save:sweep": Option(
-            list[str], "FILE.png|svg|pdf|html|txt", "Keep a figure for a paper or a slide (.png,"
-            " .svg, .pdf), or the picture of the screen (.html, .txt); repeatable; not with another"
+            list[str], "FILE.png|svg|pdf|html|txt", "Save a figure for a paper or a slide (.png,"
+            " .svg, .pdf), or a picture of the screen (.html, .txt); repeatable; not with another"
             " --format.",
             settings={"callback": _ending_in((*FIGURES, ".html", ".txt"))}),
         "fail_on": Option(
-            list[str], "[METHOD:]VERDICT", "Exit with 1 if that occurs, of naive, of shifted or of"
-            f" any: {_FAIL_ON}; repeatable, or a list with commas.", completions=_VERDICTS),
+            list[str], "[METHOD:]VERDICT", "Exit with 1 if this occurs with naive, shifted or, by"
+            f" default, any: {_FAIL_ON}; repeatable, or separated by commas.",
+            completions=_VERDICTS),
         "fail_on:scan": Option(
-            list[str], "[METHOD:]VERDICT", "Exit with 1 if that occurs, of that method or any:"
-            f" {_FAIL_ON} (any result more than N ulp off); repeatable, or a list with commas;"
-            " none.  [default: shifted:broken]", completions=_VERDICTS),
+            list[str], "[METHOD:]VERDICT", "Exit with 1 if this occurs, with that method or any:"
+            f" {_FAIL_ON} (a result more than N ulp off), or none; repeatable, or separated by"
+            " commas.  [default: shifted:broken]", completions=_VERDICTS),
         "digits": Option(int, "N|full",
-            "How many digits numbers have in the table.  [default: 7, and all in results]",
+            "How many digits the table shows.  [default: 7, and all in results]",
             settings={"parser": _digits}),
         "all": Option(bool, None, "Every element and every row, however many.", False),
         "all:demo": Option(bool, None, "Straight through, without waiting for keys.", False),
         "all:peers": Option(
             bool, None, "Every case of the gallery, with what each library gives.", False),
         "all:scan": Option(
-            bool, None, "Every kind of trouble, and the charts of all bins.", False),
+            bool, None, "Every kind of trouble, and every chart.", False),
         "intervals": Option(
             bool, None, "List the intervals of t instead of the chart.", False),
-        "list": Option(bool, None, "The names of the scenes.", False),
+        "list": Option(bool, None, "List the names of the scenes.", False),
         "color": Option(Literal["auto", "always", "never"], None,
-            "Whether pictures have colour; auto: on a terminal that has it.", "auto"),
+            "Whether to use colour; auto: if the terminal has it.", "auto"),
     },
     "Large files": {
         "engine": Option(
-            Literal["local", "dask"], None, "Where long files are summed up.", "local"),
+            Literal["local", "dask"], None, "Where to sum long files.", "local"),
         "scheduler": Option(
             str, "ADDRESS", "A Dask cluster, tcp://host:8786.  [default: $DASK_SCHEDULER_ADDRESS,"
             " or processes here]"),
     },
 }  # fmt: skip
 
-#: What the options are if they are not given.
+#: The values of options that are not given.
 DEFAULTS = {
     key.partition(":")[0]: option.default
     for group in OPTIONS.values()
     for key, option in group.items()
 }
 
-#: What goes with numbers as arguments too.
+#: Input options that also go with numbers as arguments.
 BESIDE_NUMBERS = ("mask", "weights", "temperature")
 
-#: What says where numbers come from, and how a file is read.
+#: The options that say where numbers come from and how to read a file.
 INPUT = (
     *("file", "key", "axis", "column", "by", "row", "header", "skip_na", "delimiter", "decimal"),
     *BESIDE_NUMBERS,
@@ -338,7 +341,7 @@ INPUT = (
 
 
 def parameters(command: str, names: str) -> Iterator[inspect.Parameter]:
-    """Yield what Typer makes the options of a command of, in the order of the table."""
+    """Yield the parameters of a command's options, in the order of the table."""
     wanted = names.split()
     for panel, group in OPTIONS.items():
         for key, option in group.items():
@@ -348,39 +351,39 @@ def parameters(command: str, names: str) -> Iterator[inspect.Parameter]:
                 yield option.parameter(name, panel)
 
 
-_PICTURE = "--save keeps the picture of the table: it does not go with "
+_PICTURE = "--save saves a picture of the table: it does not go with "
 _LABELS = (
     "give the labels once: --labels FILE, --label-column or --label-key for a column, an array or "
     "a field of the logits' file, or --label K for a single vector"
 )
 
-#: Commands (all, if none is named), a clash and what to say of it, with options in braces; {} is
-#: what the clash returns. They are refused before anything is read, the first that holds.
+#: Commands (all, if none is named), a clash, and its message, with options in braces; {} is what
+#: the clash returns. The first clash is refused before anything is read.
 _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
     ("", lambda o: o.save and o.quiet, _PICTURE + "--quiet"),
     ("", lambda o: o.save and o.format != "table", _PICTURE + "--format {format}"),
     ("lse softmax log-softmax nll",
      lambda o: not o.is_picture and o.given("digits", "all"),
-     "{} is for the table: what programs read has every number, with all its digits"),
+     "{} is for the table: other formats have every number, with all its digits"),
     ("scan", lambda o: o.quiet and o.given("output", "json", "format"),
      "--quiet prints nothing: it does not go with {}"),
     ("", lambda o: o.quiet and o.given("json", "format", "steps", "errors"),
-     "--quiet prints the value alone: it does not go with {}"),
+     "--quiet prints only the value: it does not go with {}"),
     ("demo", lambda o: o.list and o.given("format", "json", "save"),
-     "--list has names alone: leave out --format, --json and --save"),
+     "--list prints only names: leave out --format, --json and --save"),
     ("nll", lambda o: o.grad and o.reduction,
-     "--grad gives the gradient of each vector's own loss, as of their sum; that of a mean is "
-     "divided by the number of vectors: leave out --reduction"),
+     "--grad gives the gradient of each vector's own loss (for that of the mean, divide by the "
+     "number of vectors): leave out --reduction"),
     ("nll", lambda o: o.steps and o.format != "table",
      "--steps goes with the table: stablelse log-softmax has them in --format {format}"),
     ("nll", lambda o: (o.label is not None) == bool(o.labels or o.label_column or o.label_key),
      _LABELS),
     ("nll", lambda o: o.skip_na,
-     "--skip-na would number the classes anew: fill in what is missing"),
+     "--skip-na would renumber the classes: fill in what is missing"),
     ("nll", lambda o: o.numbers and o.labels is None and o.label is None,
      "--label-column is for files and pipes: use --label K"),
     ("nll", lambda o: o.is_piped and o.labels is None and o.label_key is not None,
-     "--label-key reads the logits' file twice, which a pipe cannot be: save it to a file"),
+     "--label-key reads the logits' file twice, and a pipe can be read only once: save a file"),
     ("", lambda o: [o.labels, o.mask, o.weights, o.class_weights].count("-") + o.is_piped > 1,
      "standard input can be read only once: save the numbers, or what goes with them, to a file"),
     ("", lambda o: o.axis is not None and o.by not in (None, "rows"),
@@ -401,7 +404,7 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
 
 
 def refuse(request: Request) -> None:
-    """Refuse options that contradict each other, and those for files if none is read."""
+    """Refuse options that clash, and those for files if none is read."""
     if request.json and request.format not in ("table", "json"):
         raise typer.BadParameter(
             f"--json is --format json: it does not go with --format {request.format}"

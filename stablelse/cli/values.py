@@ -179,7 +179,7 @@ def write_file(request: Request, job: Job, meter: Meter) -> None:
         raise typer.BadParameter(f"--fail-on compares methods: it does not go with {path}")
     if request.save:
         raise typer.BadParameter(
-            f"--save keeps the picture of the table: it does not go with numbers in {path}"
+            f"--save saves a picture of the table: it does not go with numbers in {path}"
         )
     if len(job.candidates) * len(job.formats) > 1:
         raise typer.BadParameter(

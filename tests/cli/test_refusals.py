@@ -198,7 +198,7 @@ REFUSED = [
         ("none", "none is empty"),
         ("absent", "cannot read absent"),
         ("x", "x has 2 columns; choose the column of labels"),
-        ("y --skip-na", "number the classes anew"),
+        ("y --skip-na", "renumber the classes"),
         ("y --row 3", "x has no row 3"),
         ("y --method division-free", "log_softmax has no division-free method"))),
     ("nll --logits ab --label-column c", "ab has no column 'c'"),
@@ -215,7 +215,7 @@ REFUSED = [
     ("nll --by columns --labels none", "none is empty"),
     ("nll 1 2 --label 0 --grad --reduction mean", "--grad"),
     ("nll 1 2 --label 0 --steps --format plain", "stablelse log-softmax has them in --format plai"),
-    ("nll --key x --label-key y", "reads the logits' file twice, which a pipe cannot be"),
+    ("nll --key x --label-key y", "reads the logits' file twice, and a pipe can be read only once"),
     # what is proposed works for files of labels and masks
     *((f"nll --file x3 --quiet --labels labels{number}", f"{end}\n")
       for number, end in enumerate(LABELS.values())),
@@ -234,7 +234,7 @@ REFUSED = [
     ("lse no --save x.png", "Invalid value for '--save': 'x.png' ends in none of .svg, .html, .txt:"
      " the suffix says what is saved (see stablelse lse --help)"),
     ("limits --save x.svg --save svg", "'svg' ends in none of .svg, .html, .txt"),
-    ("softmax no -q --save x.svg", "--save keeps the picture of the table: it does not go with "
+    ("softmax no -q --save x.svg", "--save saves a picture of the table: it does not go with "
      "--quiet (see stablelse softmax --help)"),
     ("peers no --json --save x.svg", "it does not go with --format json"),
     ("prove lse --format latex --save x.svg", "it does not go with --format latex"),

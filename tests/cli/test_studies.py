@@ -131,8 +131,8 @@ REFUSED = {
     ],
     "demo": [
         ("--scene overflw", "no scene 'overflw': did you mean overflow? choose from why,"),
-        ("--list --json", "--list has names alone"),
-        ("--list --save x.svg", "--list has names alone"),
+        ("--list --json", "--list prints only names"),
+        ("--list --save x.svg", "--list prints only names"),
     ],
 }
 
