@@ -48,7 +48,7 @@ __all__ = [
     "sweep",
 ]
 
-#: The modules of public names.
+#: The module of each public name.
 _HOME = {
     name: f"stablelse.{module}"
     for module, names in (

@@ -1,4 +1,4 @@
-"""Names that have moved: what `stablelse` itself returns is correctly rounded now."""
+"""Names that have moved: `stablelse` itself is correctly rounded now."""
 
 _MOVED = {
     **dict.fromkeys(
@@ -12,5 +12,5 @@ _MOVED = {
 def __getattr__(name: str) -> object:
     if name not in _MOVED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Of an AttributeError, `from stablelse.exact import softmax` would drop the advice.
+    # `from stablelse.exact import softmax` would hide the message of an AttributeError.
     raise ImportError(f"stablelse.exact.{name} is gone: {_MOVED[name].format(name)}")

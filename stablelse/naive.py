@@ -1,8 +1,8 @@
-"""Log-sum-exp and softmax as a textbook writes them: for comparison, not for use.
+"""Log-sum-exp and softmax as textbooks write them: for comparison, not for use.
 
-Nothing is done against overflow and underflow, and nothing warns of them. Every operation is
-rounded to the format, and sums are pairwise, so the results are those that `stablelse.compare`
-shows of the naive method, on arrays of any size and along any axis.
+Nothing prevents overflow and underflow, and nothing warns of them. Every operation is rounded to
+the format, and sums are pairwise. So the results are those of the naive method of
+`stablelse.compare`, on arrays of any size and along any axis.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def logsumexp(
     *,
     dtype: npt.DTypeLike | None = None,
 ) -> Any:
-    """Compute log(sum(exp(a))) as it stands.
+    """Compute log(sum(exp(a))) as written.
 
     Parameters
     ----------
@@ -39,13 +39,13 @@ def logsumexp(
     keepdims : bool
         Keep the axes that were summed over, with length 1.
     dtype : dtype_like, optional
-        The format that `a` and every operation are rounded to: by default that of `a`; integers
+        The format of `a` and of every operation, by default that of `a`; integers
         and bools give float64.
 
     Returns
     -------
     scalar or ndarray
-        The logarithm: inf where an exponential or the sum overflows, -inf where all underflow.
+        The logarithm: inf if an exponential or the sum overflows, -inf if all terms underflow.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def logsumexp(
 
 
 def softmax(x: npt.ArrayLike, axis: Axis = None, *, dtype: npt.DTypeLike | None = None) -> Any:
-    """Compute exp(x) / sum(exp(x)) as it stands.
+    """Compute exp(x) / sum(exp(x)) as written.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def softmax(x: npt.ArrayLike, axis: Axis = None, *, dtype: npt.DTypeLike | None 
 
 
 def log_softmax(x: npt.ArrayLike, axis: Axis = None, *, dtype: npt.DTypeLike | None = None) -> Any:
-    """Compute log(exp(x) / sum(exp(x))) as it stands; see `softmax`.
+    """Compute log(exp(x) / sum(exp(x))) as written; see `softmax`.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """A pytest plugin: a test fails if a model's logits break a formula.
 
-Where this package is installed pytest loads the plugin by itself: a test takes the fixture
-``assert_stable``, or imports the function of that name from here. Neither NumPy nor anything else
-of the package is imported before it is called.
+If this package is installed, pytest loads the plugin by itself. A test takes the fixture
+``assert_stable``, or imports the function of that name from here. NumPy and the rest of the
+package are imported only when it is called.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ def assert_stable(
     dtype : str
         The floating-point format to compute in; see ``stablelse limits``.
     method : {"shifted", "naive", "shifted-float32"}
-        How: the last is shifted, with the exponentials and their sum in float32.
+        The method; the last is shifted, with the exponentials and their sum in float32.
     function : {"lse", "softmax", "log-softmax"}
-        What is computed of each vector.
+        What to compute.
     max_ulp : float, optional
-        How many ulps a result may lose of the correctly rounded one; any number, if not given.
+        How many ulps a result may differ from the correctly rounded one; any number by default.
 
     Raises
     ------
     AssertionError
-        If a vector breaks it. The message names the first one, what comes of it, and what to do.
+        If a vector breaks the method. The message names the first one, its result, and the fix.
     TypeError
         If the logits are not real numbers.
     ValueError

@@ -1,6 +1,6 @@
-"""Numbers into facts: what each method computed, what broke, and where; no wording, no colour.
+"""From numbers to facts: what each method computed, what broke, and where; no words, no colours.
 
-Every result shows itself, which is the one place where the analysis knows of render.
+Results display themselves: that is the only place where the analysis uses render.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Displayed:
         return picture
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """Yield what JSON has of the result: its fields, as dicts, lists, strings and numbers."""
+        """Yield the result's fields for JSON, as dicts, lists, strings and numbers."""
         records: Iterator[dict[str, Any]] = form(self, "records")(self)
         return records
 
     def flat_records(self) -> Iterator[dict[str, Any]]:
-        """Yield what CSV has of the result: the fields of each inner result, flat."""
+        """Yield the rows for CSV: the fields of each inner result, flat."""
         rows: Iterator[dict[str, Any]] = form(self, "csv")(self)
         return rows
 
@@ -46,6 +46,6 @@ class Displayed:
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
     ) -> dict[str, Any]:
-        """Return what a notebook shows: of the two types those that are wanted."""
+        """Return what a notebook shows, in the types that it wants."""
         bundle: dict[str, Any] = form(self, "notebook")(self.__rich__(), include, exclude)
         return bundle

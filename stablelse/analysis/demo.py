@@ -22,22 +22,22 @@ from stablelse.numerics.running import RunningShifted
 class Pass(NamedTuple):
     """One step of a single pass over the numbers."""
 
-    entry: Any  # The number that comes
+    entry: Any  # The next number
     maximum: Any  # The largest so far
-    factor: Any  # What the sum is multiplied by: exp of the old maximum less the new one
+    factor: Any  # By which the sum is multiplied: exp(old maximum - new maximum)
     total: Any  # The sum of exp(x - maximum) so far
     value: Any  # The log-sum-exp so far
 
 
 class Figure(NamedTuple):
-    """A number of the scene's words, by the name that they have for it."""
+    """A number in the scene's words, with the name it has there."""
 
     name: str
     value: Any
 
 
 class Facts(NamedTuple):
-    """What is computed for a scene."""
+    """The computed facts of a scene."""
 
     figures: tuple[Figure, ...] = ()  # The numbers in its words
     comparisons: tuple[Comparison, ...] = ()  # Methods side by side
@@ -47,7 +47,7 @@ class Facts(NamedTuple):
 
 @dataclass(frozen=True)
 class Scene(Displayed):
-    """One scene of the tour: its number of how many, its facts, and the command that shows more."""
+    """One scene of the tour: its number, its facts, and a command that shows more."""
 
     name: str
     number: int
@@ -57,7 +57,7 @@ class Scene(Displayed):
 
 
 class Plan(NamedTuple):
-    """What a scene is made of: what to type, and what computes its facts."""
+    """The plan of a scene: the command to type, and the function that computes its facts."""
 
     command: str
     compute: Callable[[], Facts]
@@ -65,7 +65,7 @@ class Plan(NamedTuple):
 
 _FLOAT64, _FLOAT16 = FORMATS["float64"], FORMATS["float16"]
 
-#: What compared methods made of a scene's numbers, by method.
+#: The results of the compared methods on a scene's numbers.
 _Results = dict[str, MethodResult]
 
 
@@ -74,7 +74,7 @@ def _figures(**values: Any) -> tuple[Figure, ...]:
 
 
 def _limits(results: _Results) -> dict[str, Any]:
-    """Return the figures that most scenes have: the last exact result, and where float64 ends."""
+    """Return the figures of most scenes: the last exact result, and the limits of float64."""
     return {
         "value": np.ravel(results["exact"].value)[-1],
         "largest": _FLOAT64.largest,
@@ -120,7 +120,7 @@ def _compared(
     figures: Callable[[_Results], dict[str, Any]] = _limits,
     **options: Any,
 ) -> Callable[[], Facts]:
-    """Return what compares methods on numbers, and gives the figures of their results."""
+    """Return a function that compares methods on numbers, with figures from their results."""
 
     def compute() -> Facts:
         comparison = compare(x, function, methods=methods, **options)
@@ -162,13 +162,13 @@ def _libraries() -> Facts:
     return Facts(figures, cases=cases)
 
 
-#: What NumPy has no function for.
+#: NumPy has no functions for these.
 _NUMPY = Peer("numpy", "NumPy", "numpy", "np", {
     Task.LOGSUMEXP: "(a := x.max(-1, keepdims=True))[:, 0] + np.log(np.exp(x - a).sum(-1))",
     Task.SOFTMAX: "(e := np.exp(x - x.max(-1, keepdims=True))) / e.sum(-1, keepdims=True)",
 })  # fmt: skip
 
-#: What the last scene writes with.
+#: The libraries of the last scene.
 TO_WRITE = (_NUMPY, *(peer for peer in PEERS if peer.package != "numpy"))
 
 
@@ -231,7 +231,7 @@ SCENES: dict[str, Plan] = {
 
 
 def find_scene(name: str) -> Plan:
-    """Return what a scene is made of, or raise ChoiceError."""
+    """Return the plan of a scene, or raise ChoiceError."""
     if name not in SCENES:
         raise ChoiceError(f"there is no scene {name!r}: choose from {', '.join(SCENES)}")
     return SCENES[name]

@@ -31,10 +31,10 @@ class Case(NamedTuple):
     name: str  # What the vector is
     tasks: tuple[Task, ...]  # What goes wrong on it
     note: str  # Why it goes wrong
-    x: tuple[float, ...]  # The numbers; those of a format are to be rounded to it
-    copies: int = 1  # How many times over they are taken
+    x: tuple[float, ...]  # The numbers, before they are rounded to the dtype
+    copies: int = 1  # How often the numbers are repeated
     b: tuple[float, ...] | None = None  # Their weights
-    # Of x: a format, or one of NumPy's integers, whose results are float64's
+    # The dtype of x: a format, or an integer type of NumPy, whose results are float64
     dtype: str = "float64"
 
     @property
@@ -87,7 +87,7 @@ CASES: tuple[Case, ...] = (
     Case("everything masked out", (Task.GRADIENT,),
          "x = -inf, -inf: 0 / 0 is undefined, and a model that learns from it learns NaN",
          (-inf, -inf)),
-    # Half an ulp of x - max, 2**-44 at most between 512 and 1024, is up to 512 ulp of e^(x - max).
+    # Half an ulp of x - max (at most 2**-44 from 512 to 1024) makes up to 512 ulp of e^(x - max).
     Case("the shift costs digits", _SOFTMAX,
          "x = 700, 0.56: x - max is rounded, and e^(x - max) magnifies the error",
          (700.0, 0.56)),
@@ -96,9 +96,9 @@ CASES: tuple[Case, ...] = (
 
 
 class Standing(NamedTuple):
-    """How one library came through the gallery."""
+    """How one library did in the gallery."""
 
-    peer: str  # The library, by its name in the table of peers, and as people call it
+    peer: str  # The library's name in the table of peers, and in sentences
     title: str
     right: int  # The number of cases of each `Outcome`
     misrounded: int
@@ -110,17 +110,17 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True)
 class Gallery(Displayed):
-    """What every library gives on every case; packages that are missing, and cases left out."""
+    """The results of all libraries on all cases; missing packages, and cases left out."""
 
     cases: tuple[PeerComparison, ...]
     standings: tuple[Standing, ...]
     missing: tuple[str, ...]
     left_out: tuple[str, ...]
-    whole: bool = field(default=False, repr=False, compare=False)  # Shown with every result
+    whole: bool = field(default=False, repr=False, compare=False)  # Displays all results
 
 
 def gallery(peers: Sequence[str] = (), cases: Sequence[Case] | None = None) -> Gallery:
-    """Put every case, or only these, to every library; see `compare_peers`."""
+    """Ask every library every case, or only these; see `compare_peers`."""
     chosen, missing = choose_peers(peers)
     comparisons: list[PeerComparison] = []
     left_out = []

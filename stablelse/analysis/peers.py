@@ -1,6 +1,6 @@
-"""The installed libraries on the same vectors: what each gives, how wrong it is, how long it takes.
+"""The installed libraries on the same vectors: each one's result, its error, and its time.
 
-To add a library is to add a row to `PEERS`. It is imported only when it is asked.
+To add a library, add a row to `PEERS`. Libraries are imported only when they are asked.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from stablelse.numerics.inputs import real_numbers, several
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-#: The results on one vector are kept if it is not longer than this.
+#: The results on a single vector are kept up to this length.
 _LONGEST_KEPT = 1000
 
-#: A call is repeated for as long as this, in seconds, and at least so many times.
+#: A call is timed for this many seconds, and at least this many times.
 _PATIENCE, _REPETITIONS = 0.1, 3
 
 
 class UnsupportedError(ValueError):
-    """A library that has no such function or format."""
+    """A library does not have the function or the format."""
 
 
 class Task(Enum):
-    """What a library is asked for. The first three are the functions of a vector x alone."""
+    """What a library is asked for. The first three are functions of x alone."""
 
     LOGSUMEXP = "logsumexp"
     SOFTMAX = "softmax"
@@ -54,10 +54,10 @@ class Task(Enum):
 
 
 class Outcome(Enum):
-    """What became of a library's results."""
+    """How good a library's results are."""
 
     RIGHT = "right"
-    """Each is the number of the format nearest to the exact value."""
+    """Every result is the number of the format nearest to the exact value."""
     MISROUNDED = "misrounded"
     """At least one is another number."""
     BROKEN = "broken"
@@ -73,25 +73,25 @@ class Peer(NamedTuple):
     title: str  # What people call it
     module: str  # What is imported
     alias: str  # What the calls call its package
-    # How a user of the library would write it: an expression in x, of shape (m, n), and the
-    # weights b of the same shape. The text that is shown is the text that is evaluated.
+    # The code that a user would write: an expression in x, of shape (m, n), and the
+    # weights b of the same shape. The text shown is the text evaluated.
     calls: Mapping[Task, str]
-    # Takes the package, an ndarray and its format to an array of the library's own
+    # Turns an ndarray into an array of the library; takes the package, the array and its format
     native: Callable[[Any, Array, Format], Any] = lambda package, x, format_: x
-    to_numpy: Callable[[Any], Any] = np.asarray  # Takes what a call returned back to NumPy
-    # Takes the package and a function to what a user would call, if there is a compiler
+    to_numpy: Callable[[Any], Any] = np.asarray  # Turns a result into an ndarray
+    # Compiles a function, if the library has a compiler; takes the package and the function
     compiled: Callable[[Any, Callable[..., Any]], Callable[..., Any]] = lambda package, f: f
-    # Takes the package to the context in which everything happens
+    # Returns the context in which everything runs; takes the package
     context: Callable[[Any], AbstractContextManager[Any]] = lambda package: nullcontext()
 
     @property
     def package(self) -> str:
-        """What pip installs."""
+        """The name that pip installs."""
         return self.module.partition(".")[0]
 
     @property
     def is_installed(self) -> bool:
-        """Whether the package is there; this does not import it."""
+        """Whether the package is installed; this does not import it."""
         return find_spec(self.package) is not None
 
     def load(self) -> Any:
@@ -103,7 +103,7 @@ class Peer(NamedTuple):
         """Return the call as a function of x and b."""
         if task not in self.calls:
             raise UnsupportedError(f"has no {task.value}")
-        # The text is a constant of this package: evaluated, it cannot differ from what is shown.
+        # eval is safe, for the text is a constant of this package; it is the text that is shown.
         call = eval(f"lambda x, b: {self.calls[task]}", {self.alias: package})
         return self.compiled(package, call)
 
@@ -113,7 +113,7 @@ def _torch_tensor(torch: Any, x: Array, format_: Format) -> Any:
         raise UnsupportedError(f"has no {format_.name}")
     if format_.extra is None:
         return torch.from_numpy(x)
-    # Tensors do not know ml_dtypes; every number of its formats is one of float32.
+    # Tensors do not know ml_dtypes, but float32 has every number of its formats.
     return torch.from_numpy(x.astype(np.float32)).to(getattr(torch, x.dtype.name))
 
 
@@ -132,13 +132,13 @@ def _jax_array(jax: Any, x: Array, format_: Format) -> Any:
 
 def _jax_compiled(jax: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     jitted = jax.jit(function)
-    # A call returns before it is done: a measurement of time has to wait.
+    # A call returns before it is done, so timing must wait for the result.
     return lambda x, b: jax.block_until_ready(jitted(x, b))
 
 
 def _jax_float64(jax: Any) -> AbstractContextManager[Any]:
-    """Return the context in which JAX has float64; its own setting stays as it is."""
-    # Up to version 0.7 the context is in `experimental`.
+    """Return a context in which JAX has float64; the user's setting does not change."""
+    # Up to version 0.7, the context is in `experimental`.
     home = jax if hasattr(jax, "enable_x64") else import_module(f"{jax.__name__}.experimental")
     context: AbstractContextManager[Any] = home.enable_x64(True)
     return context
@@ -146,7 +146,7 @@ def _jax_float64(jax: Any) -> AbstractContextManager[Any]:
 
 _REDUCED = "np.logaddexp.reduce(x, axis=-1, keepdims=True)"
 
-#: Every library, in the order they are shown; the last one is this package.
+#: All libraries, in the order shown; the last one is this package.
 PEERS = (
     Peer("naive", "naive", "numpy", "np", {
         Task.LOGSUMEXP: "np.log(np.sum(np.exp(x), axis=-1))",
@@ -208,40 +208,39 @@ def choose_peers(names: Sequence[str] = ()) -> tuple[list[Peer], tuple[str, ...]
 
 
 class Worst(NamedTuple):
-    """The result with the largest error, the first of several; all ``None`` if there is none."""
+    """The result with the largest error (the first one); all ``None`` if there is none."""
 
     source: str | None = None  # Where the vector came from, as in `Place`
     row: int | tuple[int, ...] | None = None
     column: str | None = None
     # Which element of the vector's result, from 1; ``None`` if the result is one number
     element: int | None = None
-    value: Any = None  # What the library gave, and what is right, both in the format
+    value: Any = None  # The library's value and the right one, both in the format
     exact: Any = None
 
 
 class PeerResult(NamedTuple):
-    """What one library gave in one format; nothing but a reason where it gave no answer."""
+    """One library's results in one format, or only a reason if it gave no answer."""
 
-    # The library, by its name in the table, and as people call it; ``"exact"`` for the exact
-    # result
+    # The library's name in the table, and in sentences; ``"exact"`` for the exact result
     peer: str
     title: str
     version: str | None  # The library's version, and what was called
     call: str | None
     format: str  # The format of x
-    # The format (or dtype) that came back, rounded to the format before it is judged
+    # The format (or dtype) of the library's result, which is then rounded to the format
     returned: str | None = None
-    outcome: Outcome = Outcome.NO_ANSWER  # What became of all of it together
-    judged: int = 0  # How many numbers came back: one a vector, or one an element
-    misrounded: int = 0  # How many of them are not the number nearest to the exact value
+    outcome: Outcome = Outcome.NO_ANSWER  # For all results together
+    judged: int = 0  # How many numbers there were: one per vector, or one per element
+    misrounded: int = 0  # How many are not the number nearest to the exact value
     share: float | None = None  # ``misrounded / judged``
-    broken: int = 0  # How many of them are broken, see `Outcome`
+    broken: int = 0  # How many are broken; see `Outcome`
     ulps: float | None = None  # The largest error, in units in the last place of the exact value
     worst: Worst = Worst()  # Where that is
-    # Per element of x: of several calls with all vectors at once, the fastest
+    # Per element of x: the fastest of several calls with all vectors at once
     nanoseconds: float | None = None
     reason: str | None = None  # Why there is no answer
-    value: Any = None  # What it gave for the only vector there is, if that is not a long one
+    value: Any = None  # Its result on a single vector, unless that is long
 
 
 @dataclass(frozen=True)
@@ -249,28 +248,28 @@ class PeerComparison(Displayed):
     """The installed libraries on the same vectors."""
 
     function: Task
-    case: str | None  # The name of a case of the gallery, and why it is there
+    case: str | None  # The name of a case of the gallery, and its note
     note: str | None
-    source: str | None  # The file that the vectors came from, if it was one
+    source: str | None  # The file, if all vectors came from one
     vectors: int  # How many there were
     n: int | None  # The number of elements of each; ``None`` if they differ
-    # For each format a result per library, this package's last; where there is only one vector,
-    # the exact result after that
+    # For each format one result per library, this package's last; for a single vector also the
+    # exact result
     results: tuple[PeerResult, ...]
     missing: tuple[str, ...]  # The packages that are not installed
 
 
 class Question(NamedTuple):
-    """What every library is asked."""
+    """A question for all libraries."""
 
     task: Task  # What to compute
-    # Shape (m, n), n >= 1: a vector a row, of the format (or integers, which count as it);
+    # Shape (m, n), n >= 1: one vector per row, in the format (or integers);
     # ``None`` for b if there are no weights
     x: Array
     b: Array | None
-    format: Format  # What the results are rounded to, and judged in
+    format: Format  # To which results are rounded before they are judged
     exact: Array  # Shape (m, k): the correctly rounded results
-    # Takes the index of a row to where the vector came from
+    # Returns where a row came from, by its index
     place: Callable[[int], Place] = lambda row: Place()
 
 
@@ -293,7 +292,7 @@ def compare_peers(
     formats : sequence of str
         The formats to compute in; x is rounded to each first.
     peers : sequence of str
-        Ask only these of ``"naive"`` (the textbook's formula in NumPy), ``"logaddexp"`` (NumPy's
+        Ask only these of ``"naive"`` (the textbook formula in NumPy), ``"logaddexp"`` (NumPy's
         reduction), ``"scipy"``, ``"torch"`` and ``"jax"``; by default all that are installed.
         This package is always among them.
     time : bool
@@ -338,7 +337,7 @@ def compare_stacks(
     *,
     time: bool,
 ) -> PeerComparison:
-    """Compare on stacks of rows, each with what takes a row's index to its place."""
+    """Compare on stacks of rows, each with a function that returns a row's place."""
 
     def questions() -> Iterator[Question]:
         for stack, place in stacks:
@@ -360,7 +359,7 @@ def ask(
     case: str | None = None,
     note: str | None = None,
 ) -> PeerComparison:
-    """Put questions of one task to all libraries, and add up the answers format by format."""
+    """Ask all libraries questions of one task, and add up the answers by format."""
     tallies: dict[str, list[_Tally]] = {}
     sources: set[str | None] = set()
     lengths: set[int] = set()
@@ -397,7 +396,7 @@ class _Tally:
             try:
                 with warnings.catch_warnings(action="ignore"):
                     self.package = peer.load()
-            except Exception as error:  # whatever it is, the other libraries go on
+            except Exception as error:  # the other libraries go on
                 reason = f"cannot be imported: {_one_line(error)}"
         self.result = PeerResult(
             peer=peer.name if peer else "exact",
@@ -416,7 +415,7 @@ class _Tally:
             return
         try:
             values = self._answer(self.peer, question, time) if self.peer else question.exact
-        except Exception as error:  # a library may raise anything: it is shown
+        except Exception as error:  # a library may raise anything; it is shown
             reason = str(error) if isinstance(error, UnsupportedError) else _one_line(error)
             self.result = PeerResult(*self.result[:5], reason=reason)
         else:
@@ -445,7 +444,7 @@ class _Tally:
 
     def _judge(self, values: Array, question: Question) -> None:
         result, errors = self.result, ulp_error(values, question.exact, question.format)
-        # As many ulps as the leading bit of the significand is worth: not even that is right.
+        # An error as large as the leading bit of the significand: no bit is right.
         nothing_right = 2.0 ** (question.format.significand_bits - 1)
         is_scalar = question.task in (Task.LOGSUMEXP, Task.WEIGHTED)
         judged = result.judged + errors.size
@@ -473,9 +472,9 @@ class _Tally:
 
 
 def _fastest(call: Callable[[], Any]) -> float:
-    """Return the seconds of a call that has been warmed up: the fastest of several.
+    """Return the time of the fastest of several calls, in seconds, after a warm-up.
 
-    What else the machine does can only add to the time; the minimum has the least of it
+    Other work on the machine can only add time, and adds least to the minimum
     (Chen & Revels 2016, Robust benchmarking in noisy environments, arXiv 1608.04295).
     """
     spent = 0.0

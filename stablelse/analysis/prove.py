@@ -3,9 +3,9 @@
     log sum exp(x_i) = a + log sum exp(x_i - a)
     exp(x_j) / sum exp(x_i) = exp(x_j - a) / sum exp(x_i - a)
 
-Both sides of a line are operations like those of the formulas: one and the same line is written
-in symbols and with numbers, evaluated exactly (`stablelse.numerics.derivation`), and evaluated in
-a format with every operation rounded (`stablelse.numerics.formulas`).
+Both sides of a line are operations like those of the formulas. The same line is written in symbols
+and with numbers, evaluated exactly (`stablelse.numerics.derivation`), and evaluated in a format
+with every operation rounded (`stablelse.numerics.formulas`).
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from stablelse.numerics.inputs import real_vector, several
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-#: So many numbers take a few seconds.
+#: This many numbers take a few seconds.
 MOST = 2000
 
 
 class Rule(Enum):
-    """What leads to an equation from the one before it."""
+    """The rule that leads from one equation to the next."""
 
     DEFINITION = "definition"
     EXPONENTIATE = "exponentiate"
@@ -68,7 +68,7 @@ class Equation(NamedTuple):
     right: Operation
 
 
-#: k = -a and c = e^k: the factor of both proofs, which multiplies sums or what is summed.
+#: k = -a and c = e^k: the factor of both proofs, which multiplies sums or their terms.
 _FACTOR = "k negate a, c exp k, "
 _SUM = "e exp x, s sum e"
 _SHIFTED_SUM = "d subtract x a, e exp d, s sum e"
@@ -113,27 +113,26 @@ DERIVATIONS: dict[Function, tuple[Equation, ...]] = {
 
 
 class Origin(NamedTuple):
-    """An operation that made infinity, 0 or NaN of sound numbers."""
+    """An operation that made infinity, 0 or NaN from sound numbers."""
 
     kind: Kind  # The operation
-    # At which element, from 1; ``None`` where there is one for the whole vector
+    # The element, from 1; ``None`` for an operation on the whole vector
     element: int | None
-    operands: tuple[Any, ...]  # What it was given; empty for a sum
-    value: Any  # What it made of that
+    operands: tuple[Any, ...]  # Empty for a sum
+    value: Any  # The result
 
 
 class Quantity(NamedTuple):
-    """What one expression comes to."""
+    """The value of one expression."""
 
     nearest: Any  # The exact value, correctly rounded to the format: infinite or 0 beyond its range
-    # The exact value as a decimal number, correctly rounded, where it is outside the normal
+    # The exact value as a decimal number, correctly rounded, if it is outside the normal
     # range of the format, or the format holds fewer than ten digits
     decimal: Decimal | None
-    value: Any  # What the format makes of it, every operation rounded
-    # The distance of the two numbers of the format, in units in the last place; infinite
-    # where it is broken
+    value: Any  # The value in the format, every operation rounded
+    # The distance between `nearest` and `value` in ulps; infinite if the value is broken
     ulps: float
-    # Broken where the value is infinite, NaN or 0, and the exact value is not; but a result
+    # Broken if the value is infinite, NaN or 0, and the exact value is not; but a result
     # of 0 is right if no number of the format is nearer to the exact value
     verdict: Verdict
 
@@ -141,44 +140,44 @@ class Quantity(NamedTuple):
 class Row(NamedTuple):
     """An equation for one element, or for the vector."""
 
-    element: int | None  # Counted from 1; ``None`` where there is one value for the whole vector
+    element: int | None  # Counted from 1; ``None`` for a value of the whole vector
     left: Quantity  # Both sides. On the left y, or p_j, is the exact value, rounded to the format.
     right: Quantity
-    parts: tuple[Quantity, ...]  # Numerator and denominator, where the right side is a fraction
-    # Whether both sides were computed to be the same number, exactly: rounded to the same
-    # number, and enclosed by intervals that meet
+    parts: tuple[Quantity, ...]  # Numerator and denominator, if the right side is a fraction
+    # Whether both sides are exactly equal, as far as computed: they round to the same number,
+    # and their enclosures meet
     holds: bool
     origins: tuple[Origin, ...]  # Where the right side broke
 
     @property
     def verdict(self) -> Verdict:
-        """The worse of both sides'."""
+        """The worse of the two sides' verdicts."""
         return max((self.left.verdict, self.right.verdict), key=list(Verdict).index)
 
 
 class Line(NamedTuple):
-    """One line of the derivation on the user's numbers."""
+    """One line of the derivation, with the user's numbers."""
 
-    number: int  # That of the equation
-    digits: int  # The decimal digits it took to evaluate both sides to the last bit
-    verdict: Verdict  # The worst of both sides'
-    ulps: float  # The largest error of both sides
+    number: int  # The equation's number
+    digits: int  # How many decimal digits both sides needed to be evaluated to the last bit
+    verdict: Verdict  # The worst on either side
+    ulps: float  # The largest error on either side
     rows: tuple[Row, ...]  # One, or one per element
 
 
 class FormatProof(NamedTuple):
     """The derivation in one format."""
 
-    format: str  # What x is rounded to, and every operation
+    format: str  # To which x and every operation are rounded
     shift: str  # How the a of the identity was chosen
     a: Any  # The shift, in the format
     x: Array  # Shape (n,), in the format
     lines: tuple[Line, ...]  # One per equation
-    departs: int | None  # The first line of which a side is not right in the format
+    departs: int | None  # The first line with a side that is not right in the format
     compute: int  # The line to compute: the last one
-    # What that comes to for a = max, where it is not right and a is another
+    # Its value with a = max, if it is not right with another a
     with_max: Quantity | None
-    library: Quantity  # What this package's own function returns; of softmax the worst element
+    library: Quantity  # The result of this package's own function; for softmax its worst element
 
 
 @dataclass(frozen=True)
@@ -192,13 +191,13 @@ class Proof(Displayed):
     source : str or None
         The file the vector came from.
     row, column : int, str or None
-        Its place there.
+        Where it was in the file.
     n : int or None
         The number of elements; ``None`` for a derivation in symbols only.
     equations : tuple of Equation
         The lines, each with the rule that leads to it.
     results : tuple of FormatProof
-        The lines on the numbers, one per format; none where there are no numbers.
+        The lines with numbers, one per format; empty without numbers.
     x : ndarray or None
         Shape (n,): the vector before it was rounded to any format.
     """
@@ -225,9 +224,9 @@ def prove(
     Parameters
     ----------
     x : array_like, optional
-        Shape (n,), n >= 1, finite real numbers; without them the derivation is in symbols only.
+        Shape (n,), n >= 1, finite real numbers; without them, the derivation is in symbols only.
     function : {"logsumexp", "softmax"}
-        Whose identity.
+        Which identity.
     shift : str or float
         The a: ``"max"``, ``"min"``, ``"mean"`` or any finite number.
     formats : sequence of str
@@ -277,7 +276,7 @@ def prove(
 
 def _prove(numbers: Array, function: Function, shift: Shift, format_: Format) -> FormatProof:
     x, a = _rounded(numbers, shift, format_)
-    # Equal numbers are evaluated once, but of softmax every element is a row.
+    # Equal numbers are evaluated once, but every element of softmax is a row.
     entries = x if function is Function.SOFTMAX else np.unique(x.astype(np.longdouble))
     if len(entries) > MOST:
         raise ChoiceError(
@@ -286,7 +285,7 @@ def _prove(numbers: Array, function: Function, shift: Shift, format_: Format) ->
     equations = DERIVATIONS[function]
     sides = [side for equation in equations for side in (equation.left, equation.right)]
     exact = evaluate(sides, x, a[0], format_)
-    # The first line's left side is y, or the p_j, and nothing else.
+    # The first line's left side is just y, or the p_j.
     symbol = equations[0].left.symbol
     truth = exact[0][symbol]
     nearest = np.array([value.nearest for value in truth], dtype=format_.dtype)
@@ -341,7 +340,7 @@ def _line(
     given: dict[str, Array],
     format_: Format,
 ) -> Line:
-    """Return an equation with the exact values of both sides, and what the format makes of them."""
+    """Return an equation with the values of both sides, exact and in the format."""
     _, _, *sides = equation
     results = [_results(side, given, format_) for side in sides]
     is_result = equation.left.kind is Kind.GIVEN
@@ -404,7 +403,7 @@ def _worst(values: Array, exact: Sequence[Exact], format_: Format) -> Quantity:
 
 
 def _same(one: Exact, other: Exact) -> bool:
-    """Whether two exact values are one number: computed, not taken for granted."""
+    """Whether two exact values are the same number: computed, not assumed."""
     return (
         bool(one.nearest == other.nearest or (one.nearest != one.nearest))
         and (None in (one.decimal, other.decimal) or one.decimal == other.decimal)
@@ -416,15 +415,15 @@ def _at(values: Any, index: int) -> Any:
     return values[min(index, len(values) - 1)]
 
 
-#: What is positive in exact arithmetic: 0 comes of underflow.
+#: The operations that are positive in exact arithmetic: a 0 means underflow.
 _POSITIVE = frozenset({Kind.EXP, Kind.SUM, Kind.MULTIPLY, Kind.DIVIDE})
 
 
 def _origins(side: Operation, results: Mapping[str, Array], index: int) -> tuple[Origin, ...]:
-    """Trace a result that is infinite, NaN or wrongly 0 to the operations that began it."""
+    """Trace a result that is infinite, NaN or wrongly 0 to the operations that caused it."""
 
     def trace(operation: Operation, index: int) -> Iterator[Origin]:
-        """Yield those broken operations whose own operands are sound."""
+        """Yield the broken operations with sound operands."""
         symbol, kind, operands = operation
         value = _at(results[symbol], index)
         if kind is Kind.GIVEN or (np.isfinite(value) and not (kind in _POSITIVE and value == 0)):

@@ -1,7 +1,7 @@
 """The survival map: where each method is right as a vector moves, and where that changes.
 
-Between neighbouring points with different verdicts the change is found by bisection among the
-numbers of the format, which are counted in order: ordinals.
+Between neighbouring points with different verdicts, bisection finds the change among the numbers of
+the format, which are numbered in order: these are the ordinals.
 """
 
 from __future__ import annotations
@@ -39,46 +39,46 @@ from stablelse.numerics.inputs import real_vector, several
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-#: How many t are tried first in a format of more than 16 bits, the range, and the formats that are
-#: swept by default.
+#: The defaults: how many t are tried first in a format of more than 16 bits, the range, and the
+#: formats.
 POINTS = 400
 OFFSETS = (-1000.0, 1000.0)
 USUAL_FORMATS = ("float16", "float32", "float64")
 
-#: Better results among worse finite ones are a segment of their own only if they take up more than
-#: this part of the range: as little as a chart can show.
+#: Better results among worse finite ones are a separate segment only if they fill more than this
+#: part of the range: a chart cannot show less.
 _FINE = 200
 
 #: How often the search goes beyond the edges of where digits are lost, and with how many t each
-#: time: at least, at most, and at most of a long vector.
+#: time: at least, at most, and at most for a long vector.
 _ROUNDS, _LEAST, _MOST, _MOST_LONG = 8, 64, 4096, 256
 
-#: How many elements are computed at once, and how many take about as long as the call.
+#: How many elements are computed at once, and how many take about as long as the call itself.
 _BATCH, _ROOM = 1 << 18, 1 << 14
 
-#: How many times as long exact results of a format wider than float64 take, in decimal arithmetic.
+#: How many times longer exact results take in formats wider than float64, in decimal arithmetic.
 _DECIMAL = 1000
 
-#: A format of 16 bits has no more numbers: all of them are tried if with x they make no more
-#: elements than that, which take some seconds.
+#: How many numbers a 16-bit format has; all are tried if that makes at most so many elements, which
+#: take a few seconds.
 _ALL, _MOST_ELEMENTS = 1 << 16, 1 << 26
 
-#: Into how many parts a bracket is split at a time, where there is room: evaluating many points
-#: at once costs little more than evaluating one.
+#: Into how many parts a bracket is split at a time, if there is room: many points at once cost
+#: little more than one.
 _PARTS = 64
 
-#: Which numbers next to a zero of the log-sum-exp are tried: digits are lost there, how far from it
+#: Which numbers near a zero of the log-sum-exp are tried: digits are lost there, how far from it
 #: depends on the method.
 _AROUND = (0, *(sign << exponent for exponent in range(0, 64, 2) for sign in (1, -1)))
 
-#: From good to bad, before all verdicts whose results are not finite or not of this vector.
+#: From good to bad; all worse verdicts are of results that are not finite or not of this vector.
 _RIGHT, _LOST, _NO_DIGITS = (
     VERDICTS.index(v) for v in (Verdict.RIGHT, Verdict.DIGITS_LOST, Verdict.NO_DIGITS)
 )
 
 
 class Motion(Enum):
-    """What becomes of x."""
+    """How x moves."""
 
     OFFSET = "offset"
     """x + t: moved."""
@@ -87,7 +87,7 @@ class Motion(Enum):
 
 
 class Range(NamedTuple):
-    """What t does to x, and from where to where it goes."""
+    """What t does to x, and the range of t."""
 
     motion: Motion
     start: float
@@ -102,7 +102,7 @@ class Range(NamedTuple):
         ends = np.array([self.start, self.end], np.longdouble)
         if self.motion is Motion.SCALE:
             ends, wide = np.log(ends), np.log(wide)
-        else:  # to about 1, for the range may be wider than the largest number
+        else:  # scaled to about 1, for the range may be wider than the largest number
             _, exponent = np.frexp(np.abs(ends).max())
             ends, wide = np.ldexp(ends, -exponent), np.ldexp(wide, -exponent)
         low, high = ends
@@ -123,21 +123,20 @@ class Range(NamedTuple):
 class Segment(NamedTuple):
     """A stretch of t on which a method in a format has one verdict.
 
-    Where the verdict changes, two neighbours in the format are the `last` of one segment and the
-    `first` of the next. The verdict holds at both, and at every t that was tried in between. Where
-    digits are lost, some results may be better by chance, with no wider gap than a 200th of the
-    range.
+    If the verdict changes, two neighbours in the format are the `last` of one segment and the
+    `first` of the next. The verdict holds at both, and at every t that was tried in between. If it
+    is lost digits, some results may be better by chance, over at most a 200th of the range.
     """
 
-    format: str  # Of x, t, the moved x, and every operation
+    format: str  # The format of x, t, the moved x, and every operation
     method: Method
     shift: str | None  # How the a of the identity was chosen, if the formula has one
     verdict: Verdict
     first: Any  # The first and the last t, in the format
     last: Any
-    ulps: float | None  # The largest error found, in ulps; ``None`` where the result is ruined
+    ulps: float | None  # The largest error found, in ulps; ``None`` if the result is ruined
     tried: int  # How many t were tried
-    every: bool  # Whether the format has no other t there: then the verdict is proved
+    every: bool  # Whether these are all t of the format there: then the verdict is proved
 
 
 @dataclass(frozen=True)
@@ -157,11 +156,11 @@ class Sweep(Displayed):
     start, end : float
         The range of t that was asked for.
     segments : tuple of Segment
-        For each format, for each method, and upward in t.
+        Ordered by format, method and t.
     x : ndarray
-        Shape (n,): the vector before it was moved, and rounded to any format.
+        Shape (n,): the vector before it was moved or rounded.
     intervals : bool
-        Whether it shows itself as a list of its segments, not as a chart.
+        Whether it displays a list of segments, not a chart.
     """
 
     function: Function
@@ -178,7 +177,7 @@ class Sweep(Displayed):
 
     @property
     def range(self) -> Range:
-        """Where t went."""
+        """The range of t."""
         return Range(self.motion, self.start, self.end)
 
 
@@ -195,8 +194,8 @@ def sweep(
 ) -> Sweep:
     """Move or stretch a vector, and find where each method stops being right.
 
-    In every format t is one of its numbers, and x is rounded to it, then x + t or t x; the methods
-    are compared with the exact result for that.
+    In each format, t is one of its numbers, and x is rounded to it, then x + t or t x is. The
+    methods are compared with the exact result for that.
 
     Parameters
     ----------
@@ -207,21 +206,21 @@ def sweep(
     offset : tuple of two floats, optional
         The range of t in x + t; -1000 to 1000 by default.
     scale : tuple of two floats, optional
-        The range of t in t x instead, both ends positive.
+        The range of t in t x instead; both ends are positive.
     methods : sequence of str, optional
-        As `compare` has them; all that the function has by default.
+        As in `compare`; by default all that the function has.
     shifts : sequence of str or float
-        As `compare` has them.
+        As in `compare`.
     formats : sequence of str, optional
-        The formats to compute in: float16, float32 and float64 by default, or those of them that
+        The formats to compute in: by default float16, float32 and float64, or those that
         have a number in the range.
     points : int
-        How many t are tried in a format of more than 16 bits: evenly spaced, of a scale by their
-        logarithms, and also where x crosses a threshold of the format, or next to which its
-        log-sum-exp is zero. Where two neighbours differ, the change is located among the numbers
-        between them, and more t are tried around the places where digits are lost. What lies
-        between the points is not proved: `Segment.tried` says how many there were. In formats of
-        16 and 8 bits every t of the range is tried, unless x is so long that it would take minutes.
+        How many t to try in a format of more than 16 bits, evenly spaced (for a scale, by their
+        logarithms). More t are tried where x crosses a threshold of the format, where its
+        log-sum-exp is near zero, and around lost digits; if two neighbours differ, the change is
+        located between them. Between the points nothing is proved: `Segment.tried` says how many
+        there were. In formats of 16 and 8 bits, every t of the range is tried unless x is so long
+        that it would take minutes.
 
     Returns
     -------
@@ -231,8 +230,8 @@ def sweep(
     Raises
     ------
     ValueError
-        If there is nothing between the ends of the range, they are not finite, a scale is not
-        positive, both ranges are given, or there are fewer than 2 points.
+        If a range is empty or not finite, a scale is not positive, both ranges are given, or there
+        are fewer than 2 points.
 
     Examples
     --------
@@ -263,7 +262,7 @@ def sweep(
 
 
 def _checked_range(offset: tuple[float, float] | None, scale: tuple[float, float] | None) -> Range:
-    """Return what becomes of x; the ends must be finite, in order, and positive of a scale."""
+    """Return the range of t; the ends must be finite, in order, and for a scale positive."""
     if offset is not None and scale is not None:
         raise ChoiceError("x is moved or stretched, not both: give an offset or a scale")
     motion = Motion.OFFSET if scale is None else Motion.SCALE
@@ -279,7 +278,7 @@ def _checked_range(offset: tuple[float, float] | None, scale: tuple[float, float
 
 
 def _moved(t: Array, x: Array, motion: Motion, format_: Format) -> Array:
-    """Return x as each t makes it, shape (m, n), in the format of t; x is rounded to that first."""
+    """Return x moved by each t, shape (m, n), in the format of t; x is rounded to it first."""
     with np.errstate(all="ignore"):
         operation = np.add if motion is Motion.OFFSET else np.multiply
         moved: Array = operation(format_.round(x), t[:, np.newaxis])
@@ -287,13 +286,13 @@ def _moved(t: Array, x: Array, motion: Motion, format_: Format) -> Array:
 
 
 def _room(format_: Format, n: int) -> int:
-    """Return how many t are tried on n numbers in about the time that a single one takes."""
+    """Return how many t on n numbers take about as long as a single one."""
     is_wide = format_.significand_bits > FORMATS["float64"].significand_bits
     return max(1, _ROOM // n // (_DECIMAL if is_wide else 1))
 
 
 def _nearest(t: Array, format_: Format) -> Array:
-    """Return the ordinals of the numbers of the format next to these."""
+    """Return the ordinals of the nearest numbers of the format."""
     largest = np.longdouble(format_.largest)
     return ordinals(format_.round(t.astype(np.longdouble).clip(-largest, largest)), format_)
 
@@ -307,7 +306,7 @@ def _ends(range_: Range, format_: Format) -> tuple[int, int]:
 
 
 def _zeros(x: Array, range_: Range, function: Function, points: int) -> Array:
-    """Return the t next to which the log-sum-exp of the moved x is zero, in float64."""
+    """Return the t near which the log-sum-exp of the moved x is zero, in float64."""
     wide = FORMATS["float64"]
     if function is not Function.LOGSUMEXP:
         return np.zeros(0)
@@ -333,8 +332,8 @@ def _zeros(x: Array, range_: Range, function: Function, points: int) -> Array:
 class Samples:
     """Labels of r tracks at m numbers: their ordinals, in order, and `outcomes`, shape (r, ..., m).
 
-    The ordinals are so close that no difference overflows: none is negative and the next positive,
-    without 0 between them. `room` of them are evaluated as fast as one.
+    No difference of neighbours overflows, for there is a 0 between negative and positive ordinals.
+    `room` of them are evaluated as fast as one.
     """
 
     def __init__(self, evaluate: Callable[[Array], Array], room: int) -> None:
@@ -355,7 +354,7 @@ class Samples:
         return self.outcomes
 
     def locate(self) -> None:
-        """Evaluate more until labels change between neighbouring numbers alone."""
+        """Evaluate more until labels change only between neighbouring numbers."""
         while True:
             labels = self.labels()
             changes = (labels[:, 1:] != labels[:, :-1]).any(axis=0)
@@ -369,9 +368,9 @@ class Samples:
 
 
 class Trial(Samples):
-    """The verdicts of c methods on a vector in one format, at m points t: places in `VERDICTS`.
+    """The verdicts of c methods on a vector in one format, at m points t.
 
-    `outcomes` has them and their errors in ulps, shape (2, c, m).
+    `outcomes` has them (indices into `VERDICTS`) and the errors in ulps, shape (2, c, m).
     """
 
     def __init__(
@@ -387,7 +386,7 @@ class Trial(Samples):
         self.candidates, self.format = methods, format_
 
     def _grid(self, points: int, zeros: Array) -> Array:
-        """Return the ordinals of the t to begin with; none if the range has none."""
+        """Return the ordinals of the first t to try; none if the range has none."""
         low, high = _ends(self.range, self.format)
         every = high - low + 1
         if every <= points or (every <= _ALL and every * len(self.x) <= _MOST_ELEMENTS):
@@ -424,7 +423,7 @@ class Trial(Samples):
         return result
 
     def at(self, t: Array) -> Array:
-        """Return the verdicts and the ulps where x is moved by each t, of the format."""
+        """Return the verdicts and the ulps of x moved by each t of the format."""
         rows = max(1, _BATCH // len(self.x))
         with np.errstate(all="ignore"):  # ml_dtypes even warns of a NaN in isfinite
             parts = [self._at(t[begin : begin + rows]) for begin in range(0, len(t), rows)]
@@ -444,10 +443,9 @@ class Trial(Samples):
         return np.array(judged).swapaxes(0, 1)
 
     def labels(self) -> Array:
-        """Return the verdicts of every method; what is better by chance counts as the rest does.
+        """Return the verdicts of every method, without results that are better by chance.
 
-        Where digits are lost to rounding errors, some results are right now and then; where no
-        digit is right, a few may be.
+        Among results with lost digits, some are right now and then.
         """
         where = self.range.along(numbers(self.points, self.format))
         joined: Array = self.outcomes[0].astype(int)
@@ -461,7 +459,7 @@ class Trial(Samples):
         return joined
 
     def _explore(self) -> None:
-        """Try more t until verdicts change between neighbours alone, and nowhere close by."""
+        """Try more t until verdicts change only between neighbours, and nowhere close by."""
         self.locate()
         for _ in range(_ROUNDS):
             further = np.concatenate([self._beyond(row) for row in self.labels()])
@@ -473,7 +471,7 @@ class Trial(Samples):
             self.locate()
 
     def _beyond(self, verdicts: Array) -> Array:
-        """Return t on both sides of where digits are lost, twice as far as that reaches."""
+        """Return t on both sides of lost digits, up to twice as wide."""
         beyond = [self.points[:0]]
         runs = _runs(verdicts)
         for index, (begin, end) in enumerate(runs):
@@ -489,7 +487,7 @@ class Trial(Samples):
         return np.concatenate(beyond)
 
     def segments(self, points: int, zeros: Array) -> Iterator[Segment]:
-        """Try so many t and more, and yield the segments of every method."""
+        """Try at least so many t, and yield the segments of every method."""
         grid = self._grid(points, zeros)
         if not grid.size:
             return
@@ -513,6 +511,6 @@ class Trial(Samples):
 
 
 def _runs(verdicts: Array) -> list[tuple[int, int]]:
-    """Return where each run of one verdict begins, and where it ends, exclusive."""
+    """Return the begin and the end (exclusive) of each run of one verdict."""
     begins = [0, *(np.flatnonzero(verdicts[1:] != verdicts[:-1]) + 1).tolist()]
     return list(zip(begins, [*begins[1:], len(verdicts)], strict=True))
