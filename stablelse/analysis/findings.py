@@ -96,6 +96,7 @@ class Findings:
         return len(self._evaluation.value)
 
     def __getitem__(self, vector: int) -> list[Finding]:
+        vector = range(len(self))[vector]  # iteration ends with an IndexError
         found = [trouble for trouble in self._found if trouble.where[vector].any()]
         row = self._evaluation.row(vector) if found else self._evaluation
         return [_described(row, trouble, vector) for trouble in found]

@@ -169,7 +169,7 @@ def families(rng, rows, n):
 def test_no_error_exceeds_its_bound(function, name):
     rng = np.random.default_rng(20)
     seen = set()
-    for n, rows in ((1, 4), (2, 16), (3, 12), (8, 6), (33, 3), (300, 1)):
+    for n, rows in ((1, 20), (2, 80), (3, 60), (8, 30), (33, 8), (300, 1)):
         for x in families(rng, rows, n):
             for candidate, error, bound, _ in measured_and_bound(
                 x, function, name, ("max", "mean", "0", "min", "3.7")
