@@ -1,33 +1,34 @@
-"""How wrong each formula can be, before it is computed: the theorems of its error analysis.
+"""A-priori error bounds of each formula, from the theorems of its error analysis.
 
 The theorems are those of P. Blanchard, D. J. Higham & N. J. Higham 2021, *Accurately computing
 the log-sum-exp and softmax functions*, doi 10.1093/imanum/draa038. Each bounds the relative
-error, of softmax in the infinity norm, by a coefficient times the unit roundoff u, to first order
-in u and where nothing overflows or underflows. What is evaluated here differs in four ways:
+error (of softmax in the infinity norm) by a coefficient times the unit roundoff u, to first order
+in u, if nothing overflows or underflows. Our formulas differ from theirs in four ways:
 
 exp and log
-    The theorems take each to be right to u. NumPy's are not; see `ElementaryErrors`. With errors of
-    epsilon_e u and epsilon_l u, what is 1 in their proofs is epsilon here.
+    The theorems assume a relative error of u. NumPy's is larger; see `ElementaryErrors`. With
+    errors of epsilon_e u and epsilon_l u, a 1 in their proofs becomes an epsilon here.
 The order of summation
-    Theirs add one term after the other, n - 1 roundings (they count n), ours two by two,
-    ceil(log2 n) of them. So their n is enough, and from four numbers on it has room for the one
-    rounding at most that a harmless underflow adds (`stablelse.analysis.findings`).
+    They add one term after another, with n - 1 roundings (they count n); we add in pairs, with
+    ceil(log2 n) roundings. So their n is enough, and from four numbers on it leaves room for the
+    one more rounding that a harmless underflow can add (`stablelse.analysis.findings`).
 log, not log1p
-    Theorem 4.2 is for a + log1p(rest), ours is a + log(sum). It lets the relative error of the
-    rest, (n + x_max - x_min) u, bound the absolute error of the logarithm. Relative to the sum ours
-    is no larger: its largest term is exactly 1, and the others have the same errors.
+    Theorem 4.2 is for a + log1p(rest), ours is a + log(sum). It bounds the absolute error of the
+    logarithm by the relative error of the rest, (n + x_max - x_min) u. Our relative error of the
+    sum is no larger: its largest term is exactly 1, and the others have the same errors.
 Any shift
-    The proofs use of x_max only that it is a number of the format: with any a, x_max - x_min
-    becomes max |x_i - a|, and y - x_max becomes |y - a|.
+    The proofs only use that x_max is a number of the format: with any a, x_max - x_min becomes
+    max |x_i - a|, and y - x_max becomes |y - a|.
 
-We count one more rounding, the last addition in a + log(sum), which costs up to u |y|. The authors
+We count one more rounding, the last addition in a + log(sum), which adds up to u |y|. The authors
 drop it before Theorem 4.2 as innocuous. Their bound for (1000, 1000) is then 0.003 u, although the
-result must be rounded in every format. In the relative error of y this rounding is the 1 in front.
+result must be rounded in every format. In the relative error of y this rounding is the leading 1.
 In Theorem 4.4 exp turns u |y| into a relative error: softmax of (1000, 1001, 1002) by exp(x_j - y)
-is wrong by 434 u where the theorem, as printed, allows 9.
+has an error of 434 u where the theorem, as printed, allows 9.
 
-log_softmax has no theorem there. Naive, it is the logarithm of the quotient of Theorem 3.3, and a
-relative error becomes an absolute one; shifted, its x_j - a and log(sum) are those of Theorem 4.2.
+They have no theorem for log_softmax. The naive one is the logarithm of the quotient in Theorem 3.3,
+so a relative error becomes an absolute one; the shifted one has x_j - a and log(sum) as in
+Theorem 4.2.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ class ElementaryErrors(NamedTuple):
 
     NumPy's own tests (``numpy/_core/tests/data/umath-validation-set-*.csv``) hold float32's exp
     to 3 and its log to 4 ulps of the correctly rounded result, float64's and float16's to 1;
-    the C library's longdouble is that good, and ml_dtypes rounds what it computed in float32.
-    t ulps of the correctly rounded result are t + 1/2 of the exact one, and an ulp is at most
-    2 u: t ulps are 2 t + 1 units of u.
+    the C library's longdouble is as good, and ml_dtypes computes in float32 and rounds.
+    t ulps from the correctly rounded result are t + 1/2 from the exact one, and an ulp is at most
+    2 u: so t ulps are 2 t + 1 units of u.
     """
 
     exp: float
@@ -58,7 +59,7 @@ class ElementaryErrors(NamedTuple):
 
     @classmethod
     def of(cls, format_: Format) -> ElementaryErrors:
-        """Return those of NumPy in a format."""
+        """Return NumPy's errors in a format."""
         exp_ulps, log_ulps = _ULPS.get(format_.name, (1, 1))
         return cls(2 * exp_ulps + 1, 2 * log_ulps + 1)
 
@@ -70,12 +71,12 @@ ASSUMED = ElementaryErrors(1, 1)
 
 
 class Quantities(NamedTuple):
-    """What the coefficients are made of, of m vectors of n entries; the arrays are of shape (m,).
+    """Quantities that the coefficients depend on, for m vectors of n entries, in shape (m,).
 
     With y the log-sum-exp: y is abs(y); x_y is max abs(x_j - y), also the norm of the log-softmax;
     x_a is max abs(x_j - a), and y_a is abs(y - a), the logarithm of the sum, both 0 for a formula
-    without an a. exp and log are as of `ElementaryErrors`. With weights, n counts the rounding of
-    their products too, and what cancels magnifies the errors of the terms.
+    without an a. exp and log are `ElementaryErrors`. With weights, n also counts the rounding of
+    their products, and cancellation magnifies the errors of the terms.
     """
 
     n: int
@@ -85,7 +86,7 @@ class Quantities(NamedTuple):
     y_a: Array
     exp: float
     log: float
-    cancels: Any = 1.0  # the sum of abs(b_i) exp(x_i) over the absolute value of that of the terms
+    cancels: Any = 1.0  # the sum of abs(b_i) exp(x_i), divided by abs(sum b_i exp(x_i))
 
     @property
     def log_sum(self) -> Array:
@@ -95,7 +96,7 @@ class Quantities(NamedTuple):
 
     @property
     def shifted_y(self) -> Array:
-        """The absolute error of a + log sum exp(x_i - a), its last rounding counted."""
+        """The absolute error of a + log sum exp(x_i - a), including its last rounding."""
         return self.y + self.log_sum
 
     @property
@@ -134,10 +135,10 @@ BOUNDS: dict[tuple[Function, Method, bool], Bound] = {
     ),
 }
 
-#: The shifted log-sum-exp in one pass, the largest number so far being the shift. A piece that is
-#: taken in is one more addition of what was there, which before that is multiplied by exp(m - m')
-#: if a larger m' comes: an error of exp, of the product, and of the difference, and all those
-#: differences are at most x_max - x_min together. There are no more pieces than numbers.
+#: The shifted log-sum-exp in one pass; the shift is the largest number so far. Each piece adds one
+#: addition to the sum so far, which is multiplied by exp(m - m') first if a larger m' comes: errors
+#: of exp, of the product and of the difference; all these differences add up to at most
+#: x_max - x_min. There are no more pieces than numbers.
 RUNNING = Bound(
     "after 4.2",
     lambda q: (q.y + (q.exp + 2) * q.n + q.exp + 2 * q.x_a + q.log * q.y_a) / q.y,
@@ -153,8 +154,7 @@ def bound_of(formula: Formula) -> Bound:
 def logsumexp_of(function: Function, x: Array, value: Array) -> Array:
     """Return the log-sum-exp of each row of x, shape (m, n), from the value of a function of it.
 
-    The largest entry is the one whose softmax and log-softmax hold the most of it:
-    y = x_max - log p_max.
+    The largest entry loses the least: y = x_max - log p_max.
     """
     if function is Function.LOGSUMEXP:
         return value[:, 0]
@@ -175,9 +175,9 @@ def coefficients(
 ) -> Array:
     """Return the coefficients of u in the bound of a formula's relative error, shape (m,).
 
-    x has the shape (m, n), its log-sum-exp y and the shift a (m,); so has `cancels`, if there are
-    weights: see `Quantities`. The result is inf where the
-    exact one is zero; NaN where x has NaN or +inf, or nothing finite.
+    x has the shape (m, n); its log-sum-exp y, the shift a and, with weights, `cancels` have (m,):
+    see `Quantities`. The result is inf where the exact one is zero, and NaN where x has NaN or
+    +inf, or nothing finite.
     """
     with np.errstate(all="ignore"):
         wide, y = x.astype(np.longdouble), y.astype(np.longdouble)
@@ -199,17 +199,17 @@ def coefficients(
 
 
 def _farthest(x: Array, point: Array) -> Array:
-    """Return how far from a point the entries are at most; those that are -inf weigh nothing."""
+    """Return the largest distance of the entries from a point, leaving out -inf."""
     distance = np.abs(x - point[:, np.newaxis])
     farthest: Array = np.max(distance, axis=-1, initial=0, where=~np.isneginf(x))
     return farthest
 
 
 class Limits(NamedTuple):
-    """What the log-sum-exp y of a vector of n finite numbers says of a formula of it.
+    """What the log-sum-exp y of a vector of n finite numbers tells about a formula's result.
 
-    `right`: between these, ends included, the computed log-sum-exp is surely as good as it must be.
-    `finite`: abs(y) up to this is surely finite in the format, when it is rounded to it.
+    `right`: between these, inclusive, the computed log-sum-exp is surely within the tolerance.
+    `finite`: abs(y) up to this is surely finite when rounded to the format.
     `overflow`: from here on the naive sum is surely not finite.
     """
 
@@ -219,39 +219,39 @@ class Limits(NamedTuple):
 
 
 def limits(n: int, format_: Format, inner: Format, max_ulp: float, is_shifted: bool) -> Limits:
-    """Return what y tells of the naive or the shifted formula, a = max; no first order here.
+    """Return what y tells about the naive or the shifted formula, a = max; not only to first order.
 
     Every operation is rounded to `inner`: the format, or a wider one from which the result is
     rounded. u is its unit roundoff, eta its smallest number, L = ceil(log2 n) the depth of the sum.
 
-    A term is right to c_e u, or to c_e eta / 2 where it underflows. A sum of positive terms adds L
-    roundings, and errs by g = exp((c_e + L) u) - 1 of itself at most. So the naive sum errs by
+    A term has an error of c_e u, or c_e eta / 2 if it underflows. A sum of positive terms adds L
+    roundings, for a relative error of at most g = exp((c_e + L) u) - 1. So the naive sum errs by
 
         rho = g + n c_e eta (1 + g) / 2    for y >= 0,
 
-    and by 2 g down to the y where what underflows makes as much as the rest. Shifted, rounding the
-    difference -t changes a term by exp(u t) - 1, at most kappa u t where exp(-t) is not below
-    eta / 4, and the t weighted by the softmax add up to log n at most. What is below errs by
+    and by 2 g down to the y where underflow makes as much as the rest. In the shifted formula,
+    rounding the difference -t changes a term by exp(u t) - 1, at most kappa u t if exp(-t) is not
+    below eta / 4, and the t weighted by the softmax add up to log n at most. Smaller terms err by
     c_e eta. The sum is at least 1 and at most n, and
 
         rho = g + kappa u log(n) (1 + g) + n c_e eta (1 + g).
 
     The logarithm of the sum errs by -log(1 - rho), and by c_l u of itself. An ulp of y is at least
-    u abs(y): the last addition of the shifted formula, or rounding to a narrower format, errs by 1
-    of these at most, for the result may be beyond the end of y's binade, and what it is held
-    against, the correctly rounded y, by 1/2.
+    u abs(y): the last addition of the shifted formula, or rounding to a narrower format, errs by at
+    most 1 ulp, since the result may be beyond the end of y's binade; the correctly rounded y, with
+    which we compare, errs by 1/2.
 
-    This holds where the exp and log of NumPy are as good as `ElementaryErrors`: tested, not proved.
+    This assumes that NumPy's exp and log are as good as `ElementaryErrors`: tested, not proved.
     """
     c, u, eta = ElementaryErrors.of(inner), inner.unit_roundoff, float(inner.smallest_subnormal)
     g = expm1((c.exp + ceil(log2(n))) * u)
     lost = n * c.exp * eta * (1 + g)
-    # an error as large as the result is another kind of wrong than digits that are lost
+    # an error as large as the result is a different failure from lost digits
     allowed = 0.99 * min(max_ulp, 2.0 ** (format_.significand_bits - 2))
     finite = float(format_.largest) * (1 - 4 * format_.unit_roundoff) - 1
 
     def nearest(rho: float) -> float:
-        """Return the smallest abs(y) for which an error of rho in the sum is not too large."""
+        """Return the smallest abs(y) that allows an error of rho in the sum."""
         if rho >= 1:
             return inf
         error = -(1 + c.log * u) * log1p(-rho)

@@ -1,4 +1,4 @@
-"""What proves that results are correctly rounded: which rung settled them."""
+"""Certificates that results are correctly rounded: which rung settled them."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from stablelse.numerics.formats import Array
 
 
 class Rung(Enum):
-    """The precisions in which results are computed, one above the other.
+    """The precisions in which results are computed, from low to high.
 
     A result climbs until all numbers within its error bound round to the same one.
 
     Attributes
     ----------
     CONVENTION
-        NaN, or the logarithm of nothing or of infinity: there is nothing to round.
+        NaN, or the logarithm of nothing or of infinity: nothing to round.
     KERNEL
         The compiled kernel, in up to three phases.
     DOUBLE_WORD
         About 80 bits or more.
     TRIPLE_WORD
-        About 119 bits, for log-sum-exp next to zero.
+        About 119 bits, for log-sum-exp near zero.
     DECIMAL
-        As many digits as it takes.
+        As many digits as necessary.
     """
 
     CONVENTION = "convention"
@@ -38,20 +38,20 @@ class Rung(Enum):
 
 
 class Certificate(NamedTuple):
-    """What proves that results are correctly rounded.
+    """A proof that results are correctly rounded.
 
     Attributes
     ----------
     settled : dict of Rung to int
         How many results each rung settled; rungs that settled none are left out.
     climbs : int
-        How many results were not settled by the first rung they came to.
+        How many results the first rung that tried them did not settle.
     bound : float
-        The largest of the error bounds with which results passed the rounding test, in units
-        in the last place of the results; 0 where only the kernel and the decimal rung settled any,
-        which keep no bound.
+        The largest error bound with which a result passed the rounding test, in units in the last
+        place of the result; 0 if only the kernel and the decimal rung settled any, since they
+        keep no bound.
     kernel : str
-        The kernel that was in use: "v4", "v3", "neon", or "reference" for none.
+        The kernel in use: "v4", "v3", "neon", or "reference" for none.
     """
 
     settled: dict[Rung, int]
@@ -61,7 +61,7 @@ class Certificate(NamedTuple):
 
     @property
     def rung(self) -> Rung | None:
-        """The highest rung that settled a result; ``None`` if none did, or there was no result."""
+        """The highest rung that settled a result; ``None`` if none did or there are no results."""
         return next((rung for rung in reversed(Rung) if rung in self.settled), None)
 
     @property
@@ -79,24 +79,24 @@ class Ledger:
         self._bound = 0.0
 
     def enter(self, rung: Rung, count: int, ulps: Array | float = 0.0) -> None:
-        """Count results that a rung settled, with bounds of their errors in ulps."""
+        """Count results that a rung settled, with their error bounds in ulps."""
         if count:
             self._settled[rung] += count
             self._bound = max(self._bound, float(np.max(ulps, initial=0.0)))
 
     def add(self, certificate: Certificate) -> None:
-        """Count what another certificate says."""
+        """Add the counts of another certificate."""
         for rung, count in certificate.settled.items():
             self.enter(rung, count, certificate.bound)
 
     def count(self, *rungs: Rung) -> int:
-        """Return how many results some rungs settled; all, if none is named."""
+        """Return how many results these rungs settled; all rungs, if none is named."""
         return sum(self._settled[rung] for rung in rungs or Rung)
 
     def close(self, first: Rung = Rung.DOUBLE_WORD) -> Certificate:
-        """Return the certificate; `first` is the rung that every result came to.
+        """Return the certificate; `first` is the rung that tries every result first.
 
-        Without a kernel, a log-sum-exp next to zero comes to three words at once.
+        Without a kernel, three words try a log-sum-exp near zero first.
         """
         settled = {rung: count for rung, count in self._settled.items() if count}
         has_kernel = first is Rung.KERNEL

@@ -1,22 +1,22 @@
-"""The one decimal ball arithmetic: the last rung, and the exact value of any line of a derivation.
+"""Decimal ball arithmetic: the last rung, and the exact values of the lines of a derivation.
 
-Python's decimal rounds exp, ln and the four operations correctly at any precision P, so each is
-wrong by at most 5 * 10**-P, relatively. These errors and those of the operands are added up,
-rounded up. A value is decided when all of its ball rounds to one number of the format; otherwise P
-is doubled (Ziv 1991, Fast evaluation of elementary mathematical functions with correctly rounded
-last bit, doi 10.1145/114697.116813).
+Python's decimal rounds exp, ln and the four operations correctly at any precision P, so each has a
+relative error of at most 5 * 10**-P. These errors and those of the operands are added up, rounding
+up. A value is decided when all of its ball rounds to one number of the format; otherwise P is
+doubled (Ziv 1991, Fast evaluation of elementary mathematical functions with correctly rounded last
+bit, doi 10.1145/114697.116813).
 
-The climb ends. Equal entries are one term, their weights added exactly. By the theorem of Lindemann
-and Weierstrass a sum of b_i exp(x_i), the x_i rational and different, the b_i rational and not 0,
-is not 0; its logarithm is rational only for a single term of weight 1 or -1, and its softmax only
-for a single term. These stay exact here, for a ball keeps apart what is known exactly, its head.
+The climb ends. Equal entries are one term; their weights are added exactly. By the theorem of
+Lindemann and Weierstrass, a sum of b_i exp(x_i) with different rational x_i and nonzero rational
+b_i is not 0; its logarithm is rational only for a single term of weight 1 or -1, and its softmax
+only for a single term. These stay exact here, since a ball keeps its exact part, the head, apart.
 No other value is a number of the format or half-way between two.
 
-It may come closer than any digits could tell: log(exp(2**53 + 1) + 1) to float64. Then the head is
-the tie, and the sign of the tail decides. Numbers of a format and ties between them are multiples
-of a power of two above 10**-6000, so a smaller tail decides nothing else: exp of what is far below
-zero may be any small positive number. All terms but the first are summed in units of the second,
-for the sign of such a sum to be that of numbers which are not small.
+It may come closer than any number of digits can tell: log(exp(2**53 + 1) + 1) to float64. Then the
+head is the tie, and the sign of the tail decides. Numbers of a format and ties between them are
+multiples of a power of two above 10**-6000, so only the sign of a smaller tail matters: exp of a
+number far below zero may be any small positive number. All terms but the first are summed in units
+of the second, so that the sign of such a sum is that of numbers of ordinary size.
 """
 
 from __future__ import annotations
@@ -42,19 +42,20 @@ def contexts() -> Iterator[Context]:
         digits *= 2
 
 
-# Errors are rounded up, and what they are divided by, down.
+# Errors are rounded up, and their divisors down.
 _UP, _DOWN = context(9, ROUND_UP), context(9, ROUND_DOWN)
 
-# Sums and multiples of numbers of a format are exact in so many digits: those of longdouble lie
-# between 10**4933 and 10**-4951, with no bit below 2**-16445.
+# With this many digits, sums and multiples of numbers of a format are exact: those of longdouble
+# lie between 10**4933 and 10**-4951, with no bit below 2**-16445.
 _EXACT = context(100_000, traps=(Inexact,))
 
 _ZERO, _ONE, _SMALL = Decimal(0), Decimal(1), Decimal("0.1")
 
-# All numbers of a format, and all distances from a tie, are within ten to this power, up or down.
+# All numbers of a format, and distances from a tie, are between ten to minus this power and ten to
+# this power.
 _BEYOND = 6000
 
-# exp of what is below the first is below the second, which is about as small as exponents allow.
+# exp of a number below the first is below the second, nearly the smallest that exponents allow.
 _LOWEST, _TINY = Decimal(-2 * 10**18), _ONE.scaleb(-86 * 10**16, _UP)
 
 _State = TypeVar("_State")
@@ -69,17 +70,17 @@ class Ball(NamedTuple):
 
     @property
     def is_exact(self) -> bool:
-        """Whether it is the head and nothing else."""
+        """Whether it has no tail and no error."""
         return not self.tail and not self.error
 
     @property
     def sign(self) -> int:
-        """The sign of all its numbers; 0 if they have several, or are 0."""
+        """The sign of all its numbers; 0 if they differ in sign, or are 0."""
         value, error = self.flat()
         return 0 if not abs(value) > error else 1 if value > 0 else -1
 
     def flat(self) -> tuple[Decimal, Decimal]:
-        """Return the centre rounded to P digits, and the error of that."""
+        """Return the centre rounded to P digits, and its error."""
         value = self.head + self.tail
         if self.is_exact and value == self.head:
             return value, _ZERO
@@ -102,7 +103,7 @@ def subtract(u: Ball, v: Ball) -> Ball:
 
 
 def multiply(u: Ball, v: Ball) -> Ball:
-    """Return u v; the head is kept if one of them is exact."""
+    """Return u v; the head is kept if one factor is exact."""
     if u.is_exact or v.is_exact:
         return total([v], [u.head]) if u.is_exact else total([u], [v.head])
     (a, e), (b, f) = u.flat(), v.flat()
@@ -113,7 +114,7 @@ def multiply(u: Ball, v: Ball) -> Ball:
 def divide(u: Ball, v: Ball) -> Ball:
     """Return u / v = q + (u - q v) / v; q is the quotient of the heads if it is exact, or else 0.
 
-    With a and b wrong by e and f, a / b is by (e + abs(a / b) f) / (abs(b) - f).
+    If a and b have errors e and f, a / b has the error (e + abs(a / b) f) / (abs(b) - f).
     """
     b, f = v.flat()
     least = _DOWN.subtract(_DOWN.abs(b), f)
@@ -128,7 +129,7 @@ def divide(u: Ball, v: Ball) -> Ball:
 
 
 def exp(u: Ball) -> Ball:
-    """Return exp(u): with a wrong by e <= 1, exp(a) is by (exp(e) - 1) exp(a) <= 2 e exp(a)."""
+    """Return exp(u): an error e <= 1 of a makes (exp(e) - 1) exp(a) <= 2 e exp(a) in exp(a)."""
     if u.is_exact and not u.head:
         return Ball(_ONE)
     a, e = u.flat()
@@ -142,9 +143,9 @@ def exp(u: Ball) -> Ball:
 
 
 def log(u: Ball) -> Ball:
-    """Return log u: with a wrong by e, log a is by e / (a - e).
+    """Return log u: an error e of a makes e / (a - e) in log a.
 
-    Of 1 + z with a small z the series z - z**2 / 2 keeps the digits of z. It leaves out less than
+    For 1 + z with a small z the series z - z**2 / 2 keeps the digits of z. It omits less than
     abs(z)**3, the derivative is below 2, and two more roundings are of less than z / 2.
     """
     z = u.tail
@@ -159,7 +160,7 @@ def log(u: Ball) -> Ball:
 def total(terms: Iterable[Ball], weights: Iterable[Decimal | int]) -> Ball:
     """Return the sum of the terms times their weights, which are exact.
 
-    n products and n sums are rounded, no partial sum being larger than the sum of the sizes.
+    n products and n sums are rounded; no partial sum is larger than the sum of the sizes.
     """
     head = tail = sizes = errors = _ZERO
     count = 2
@@ -178,9 +179,9 @@ def nearest_to(u: Ball, format_: Format) -> Any:
     if u.is_exact:
         return nearest(Fraction(u.head), format_)
     value, error = u.flat()
-    if not abs(value) > _UP.multiply(error, 2):  # where errors are unknown, they may be NaN
+    if not abs(value) > _UP.multiply(error, 2):  # an unknown error may be NaN
         return None
-    if abs(value.adjusted()) > _BEYOND:  # a fraction of so many digits would take its time
+    if abs(value.adjusted()) > _BEYOND:  # a fraction with this many digits would be slow
         end = _BEYOND if value.adjusted() > 0 else -_BEYOND
         return nearest(Fraction(_ONE.copy_sign(value).scaleb(end)), format_)
     low, high = (nearest(_end(u, sign), format_) for sign in (-1, 1))
@@ -188,7 +189,7 @@ def nearest_to(u: Ball, format_: Format) -> Any:
 
 
 def decimal_of(u: Ball, digits: int) -> Decimal | None:
-    """Return the decimal number of so many digits that all of u rounds to, if there is one."""
+    """Return the decimal number with `digits` digits that all of u rounds to, if there is one."""
     value, error = u.flat()
     outward = _UP.fma(_rounding(value), 2, error) if error else _ZERO
     low, high = (context(digits).plus(end) for end in (value - outward, value + outward))
@@ -196,13 +197,13 @@ def decimal_of(u: Ball, digits: int) -> Decimal | None:
 
 
 def overlap(u: Ball, v: Ball) -> bool:
-    """Whether the two have a number in common, so that they may be of the same one."""
+    """Whether the two have a number in common, and so may be the same value."""
     with localcontext(next(contexts())):
         return subtract(u, v).sign == 0
 
 
 def _end(u: Ball, sign: int) -> Fraction:
-    """Return one end of u, or what lies on the same side of any tie it may meet."""
+    """Return one end of u, or a number on the same side of any tie that it may be compared with."""
     tail = u.tail + sign * u.error
     tail += 2 * sign * _rounding(tail)  # for the roundings of both sums
     if tail and tail.adjusted() < -_BEYOND:
@@ -211,12 +212,12 @@ def _end(u: Ball, sign: int) -> Fraction:
 
 
 def _rounded(value: Decimal, *errors: Decimal, head: Decimal = _ZERO) -> Ball:
-    """Return a ball from a tail that was rounded once, and what else is wrong with it."""
+    """Return a ball from a tail that was rounded once, and its other errors."""
     return Ball(head, value, reduce(_UP.add, errors, _rounding(value)))
 
 
 def _rounding(value: Decimal) -> Decimal:
-    """Return the largest error of one rounding to P digits, of this result."""
+    """Return the largest error of one rounding to P digits that gives this result."""
     return _UP.multiply(_UP.abs(value), _half_unit(getcontext().prec))
 
 
@@ -234,10 +235,10 @@ class Term(NamedTuple):
 
 
 class Sum:
-    """S = sum b_i exp(x_i - a) at every precision, computed when it is first asked for.
+    """S = sum b_i exp(x_i - a) at every precision, computed on first use.
 
     `first` is the largest term, and its x is a; `second` is the x of the next one, or a. `others`
-    returns all terms but the first, in parts, each time the same.
+    returns all terms but the first, in parts, the same each time.
     """
 
     def __init__(
@@ -318,7 +319,7 @@ def climb(
 ) -> dict[Decimal, Any]:
     """Evaluate each x with more and more digits, until it can be rounded.
 
-    `states` are pairs of a context and what is known in it; `evaluate` returns a ball for each x.
+    `states` are pairs of a context and facts computed in it; `evaluate` returns a ball for each x.
     """
     results: dict[Decimal, Any] = {}
     undecided = list(x)
@@ -335,20 +336,20 @@ def climb(
 def logsumexp(x: Array, format_: Format, weights: Array | None = None) -> tuple[Any, int]:
     """Round log abs(sum b_i exp(x_i)), and return it and the sign of the sum, 1, 0 or -1.
 
-    x and b, shape (n,), may be of any formats; x is finite or -inf, and b is finite.
+    x and b, shape (n,), may have any formats; x is finite or -inf, and b is finite.
     """
     terms = terms_of(x, weights)
     return Sum.of(terms).logsumexp(format_) if terms else (format_.round(-np.inf)[()], 0)
 
 
-#: By name, how elements are computed.
+#: Functions that compute elements, by name.
 ELEMENTS: dict[str, Elements] = {"softmax": quotients, "log_softmax": log_quotients}
 
 
 def elements(name: str, x: Array, format_: Format, places: Array | None = None) -> Array:
-    """Round elements of a softmax or log_softmax: those k at the given places, or all n.
+    """Round elements of a softmax or log_softmax: those at the given places, or all n.
 
-    x, shape (n,), is finite or -inf, but not all of it -inf; equal elements are computed once.
+    x, shape (n,), is finite or -inf, but not only -inf; equal elements are computed once.
     """
     wanted = x if places is None else x[places]
     finite = np.isfinite(wanted)

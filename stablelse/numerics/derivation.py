@@ -1,10 +1,10 @@
-"""Both sides of every line of a derivation, exactly: every value a ball, as narrow as it must be.
+"""Exact values of both sides of every line of a derivation: balls as narrow as necessary.
 
-Every value is decided at some precision (`stablelse.numerics.decimals`), but for rationals on a
-tie, which are known in advance. With more than one different x, no value is rational that depends
-on a sum of exponentials (Lindemann-Weierstrass). All others are monomials m e^t with rational m
-and t, or the logarithms t + log m of such, and those are rational where t is 0, or m is 1;
-multiplying the one is adding the other, and exp and log lead from one to the other.
+Every value is decided at some precision (`stablelse.numerics.decimals`), except rationals on a
+tie, which are known in advance. With more than one different x, values that depend on a sum of
+exponentials are irrational (Lindemann-Weierstrass). All others are monomials m e^t with rational
+m and t, or their logarithms t + log m; they are rational if t is 0, or m is 1. Multiplying
+monomials adds logarithms; exp and log lead from one to the other.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from stablelse.numerics.decimals import Ball
 from stablelse.numerics.formats import Array, Format, context, nearest
 from stablelse.numerics.formulas import ChoiceError, Kind, Operation
 
-#: The largest precision, which is reached only where a is far from max x and e^(x - max x) is
-#: below 10**-2500 for the second largest x. It takes a second or two.
+#: The largest precision, reached only if a is far from max x and e^(x - max x) is below 10**-2500
+#: for the second largest x. It takes a second or two.
 _MOST_DIGITS = 2_560
 
-#: How large x and a may be: e^-a e^y, at most e^(2 * this), must have an exponent that decimal
-#: knows, which 10^(0.87 * this) has.
+#: The largest x and a: decimal must be able to represent e^-a e^y, at most e^(2 * this), which is
+#: 10^(0.87 * this).
 LARGEST = MAX_EMAX
 
 #: An exact value shows at least this many digits, whatever the format holds.
@@ -34,22 +34,22 @@ _FEWEST_DIGITS = 10
 
 
 def wanted(side: Operation) -> tuple[Operation, ...]:
-    """Return what is shown of one side of an equation: the two parts of a fraction, and itself."""
+    """Return what to show for one side of an equation: both parts of a fraction, and itself."""
     return (*side.operands, side) if side.kind is Kind.DIVIDE else (side,)
 
 
 class Exact(NamedTuple):
     """An exact value, as far as it can be written down.
 
-    `decimal` is rounded to as many digits as the format holds, ten at least, where `nearest` does
-    not say it: it is no normal number, or the format holds fewer. It is ``None`` for 0, and next to
+    `decimal` has as many digits as the format holds, but at least ten, if `nearest` does not show
+    them: it is not a normal number, or the format holds fewer. It is ``None`` for 0, and close to
     the middle of two decimal numbers of a narrow format.
     """
 
     nearest: Any  # rounded to the format: infinite, or 0, beyond its range
     decimal: Decimal | None
-    ball: Ball  # what it was decided by
-    digits: int  # the precision that took
+    ball: Ball  # the ball that decided it
+    digits: int  # the precision that was needed
 
 
 def evaluate(
@@ -57,9 +57,9 @@ def evaluate(
 ) -> list[dict[str, list[Exact]]]:
     """Evaluate sides of equations exactly, or raise ChoiceError if a value stays undecided.
 
-    They are of x, shape (n,), a, and y = log sum exp(x_i) or p_j = exp(x_j - y); x and a are of the
-    format, finite and at most `LARGEST`. The result has, for each side, the values of what is
-    `wanted` of it, by symbol: a list of n, or of one.
+    They depend on x, shape (n,), a, and y = log sum exp(x_i) or p_j = exp(x_j - y); x and a are
+    finite numbers of the format, at most `LARGEST`. For each side, the result has the values of its
+    `wanted` parts by symbol: a list of n, or of one.
     """
     entries = [decimals.as_decimal(entry) for entry in x]
     counts = Counter(entries)
@@ -86,7 +86,7 @@ def evaluate(
 
 
 class _Monomial(NamedTuple):
-    """The number m e^t, or its logarithm t + log m; neither where there is no such form."""
+    """The number m e^t, or its logarithm t + log m."""
 
     m: Fraction
     t: Fraction
@@ -98,7 +98,7 @@ class _Value(NamedTuple):
 
 
 def _given(counts: Counter[Decimal], a: Decimal) -> dict[str, list[_Value]]:
-    """Return x, a, y and p, one per different x; the digits of y - max x are kept."""
+    """Return x, a, y and p, one per different x; y - max x keeps its digits."""
     largest, n, is_alone = max(counts), counts.total(), len(counts) == 1
     terms = [decimals.exp_of_difference(entry, largest) for entry in counts]
     total = decimals.total(terms, counts.values())
@@ -116,7 +116,7 @@ def _given(counts: Counter[Decimal], a: Decimal) -> dict[str, list[_Value]]:
 def _decided(
     side: Operation, given: dict[str, list[_Value]], counts: Counter[Decimal], format_: Format
 ) -> dict[str, list[Exact]]:
-    """Return the exact values that are wanted of a side; none if one is undecided."""
+    """Return the wanted exact values of a side, or None if one is undecided."""
     results = dict(given)
     for symbol, kind, parts in side.operations:
         of_balls, of_monomials = _FUNCTIONS[kind]
@@ -155,7 +155,7 @@ _EXPONENTIALS = frozenset({Kind.EXP, Kind.SUM, Kind.MULTIPLY, Kind.DIVIDE})
 
 
 def _combined(sign: int, u: _Monomial | None, v: _Monomial | None) -> _Monomial | None:
-    """Return u v or u / v, or the sum or difference of logarithms."""
+    """Return u v or u / v, or the sum or difference of their logarithms."""
     return _Monomial(u.m * v.m**sign, u.t + sign * v.t) if u and v else None
 
 
@@ -164,7 +164,7 @@ def _summed(terms: Sequence[_Monomial | None], n: int) -> _Monomial | None:
     return None if others or term is None else term._replace(m=term.m * n)
 
 
-#: What each operation does to balls, and to monomials.
+#: Each operation on balls, and on monomials.
 _FUNCTIONS: dict[Kind, tuple[Callable[..., Ball], Callable[..., _Monomial | None]]] = {
     Kind.ADD: (decimals.add, partial(_combined, 1)),
     Kind.SUBTRACT: (decimals.subtract, partial(_combined, -1)),

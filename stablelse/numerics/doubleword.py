@@ -2,16 +2,16 @@
 
 A double-word is a number held as the unevaluated sum of two float64, high + low, where low is
 small beside high; a triple-word has a third, and exponentials in three words have about 119 bits.
-u = 2**-53 is the relative error of one rounding. Round-to-nearest and gradual underflow are assumed
-(`check_arithmetic` checks them); no fused multiply-add is.
+u = 2**-53 is the relative error of one rounding. We assume round-to-nearest and gradual underflow
+(`check_arithmetic` checks them), but no fused multiply-add.
 
 References
 ----------
 Dekker 1971, A floating-point technique for extending the available precision,
 doi 10.1007/BF01397083; Tang 1989, Table-driven implementation of the exponential function in IEEE
 floating-point arithmetic, doi 10.1145/63522.214389; Ziv 1991, Fast evaluation of elementary
-mathematical functions with correctly rounded last bit, doi 10.1145/114697.116813: where all numbers
-within an error bound round to the same one, rounding the approximation is rounding the exact value.
+mathematical functions with correctly rounded last bit, doi 10.1145/114697.116813: if all numbers
+within an error bound round to the same one, the approximation rounds as the exact value does.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from stablelse.numerics.formats import FORMATS, Array, Format, context
 Pair = tuple[Array, Array]
 Triple = tuple[Array, Array, Array]
 
-#: `exp` takes no d that is larger than this; of what is below -FARTHEST it returns exp(-FARTHEST).
+#: The largest d that `exp` takes; for d below -FARTHEST it returns exp(-FARTHEST).
 FARTHEST = 2.0**14
 
-#: A bound of the relative error of `exp`.
+#: Bound of the relative error of `exp`.
 EXP_ERROR = 2.0**-90
 
-#: A bound of the error of a `total` of terms from `exp`, in units of the sum of their sizes.
+#: Bound of the error of a `total` of terms from `exp`, relative to the sum of their sizes.
 SUM_ERROR = 2.0**-89.9
 
-#: A bound of the relative error of `exp3`, and of a `total` of such terms.
+#: Bound of the relative error of `exp3`, and of a `total` of its results.
 TRIPLE_ERROR = 2.0**-119.5
 
 #: Bounds of the error of `log1p`: absolute, and relative to the result.
 LOG_ERROR, LOG_RELATIVE_ERROR = 2.0**-89.5, 2.0**-76.5
 
-#: A bound of the relative error of a product, a reciprocal, or a sum of double-words of one sign.
+#: Bound of the relative error of a product, a reciprocal, or a sum of double-words of one sign.
 ARITHMETIC_ERROR = 2.0**-102
 
 #: The table has 2**11 powers of two, computed in integers with 200 bits behind the point.
@@ -58,7 +58,7 @@ _SPLITTER = float(2**27 + 1)
 
 
 def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
-    """Return s = fl(a + b) and the t for which s + t = a + b exactly.
+    """Return s = fl(a + b) and the t with s + t = a + b exactly.
 
     Knuth's TwoSum (The Art of Computer Programming 2, section 4.2.2, theorem B).
     """
@@ -69,7 +69,7 @@ def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def fast_two_sum(a: Any, b: Any) -> tuple[Any, Any]:
-    """Return what `two_sum` does, for abs(a) >= abs(b) or a = 0 (Dekker 1971, section 5.2)."""
+    """Return the same as `two_sum`, if abs(a) >= abs(b) or a = 0 (Dekker 1971, section 5.2)."""
     s = a + b
     return s, b - (s - a)
 
@@ -77,7 +77,7 @@ def fast_two_sum(a: Any, b: Any) -> tuple[Any, Any]:
 def split(a: Any) -> tuple[Any, Any]:
     """Return a float64 as the exact sum of two halves of at most 26 bits (Veltkamp's split).
 
-    Needs abs(a) < 2**996, or the product with the splitter overflows.
+    It needs abs(a) < 2**996; otherwise the product with the splitter overflows.
     """
     c = _SPLITTER * a
     high = c - (c - a)
@@ -85,7 +85,7 @@ def split(a: Any) -> tuple[Any, Any]:
 
 
 def two_product(a: Any, b: Any) -> tuple[Any, Any]:
-    """Return p = fl(a b) and the t for which p + t = a b exactly, float64 (Dekker 1971)."""
+    """Return p = fl(a b) and the t with p + t = a b exactly, in float64 (Dekker 1971)."""
     p = a * b
     a_high, a_low = split(a)
     b_high, b_low = split(b)
@@ -94,12 +94,12 @@ def two_product(a: Any, b: Any) -> tuple[Any, Any]:
 
 @cache
 def powers() -> Triple:
-    """Return 2**(j / 2**11) for every j in three words; that is computed once, in some ms."""
+    """Return 2**(j / 2**11) for every j in three words; computed once, in a few milliseconds."""
     root = 2 << _BITS
     for _ in range(INDEX_BITS):
         root = isqrt(root << _BITS)
     power, words = 1 << _BITS, []
-    for _ in range(STEPS):  # each is wrong by less than 2**-188
+    for _ in range(STEPS):  # the error of each is below 2**-188
         words.append(in_words(power))
         power = power * root >> _BITS
     first, second, third = map(np.array, zip(*words, strict=True))
@@ -118,7 +118,7 @@ def in_words(value: int) -> tuple[float, float, float]:
 
 @cache
 def steps_of(*cuts: int) -> tuple[float, ...]:
-    """Return ln 2 / 2**11 as multiples of 2**-cut, for each of the cuts, and a rounded rest."""
+    """Return ln 2 / 2**11 as a multiple of 2**-cut for each cut, and a rounded rest."""
     rest = Fraction(context(80).ln(Decimal(2))) / STEPS
     parts = []
     for cut in cuts:
@@ -139,7 +139,7 @@ def multiple_of_ln2(q: Array) -> tuple[Array, Array, Array]:
 
 
 def exp(d: Array, d_low: Array) -> tuple[Array, Array, Array]:
-    """Compute exp(d + d_low) as (high + low) 2**exponent, to `EXP_ERROR` of itself.
+    """Compute exp(d + d_low) as (high + low) 2**exponent, with a relative error of `EXP_ERROR`.
 
     d <= 2**14 and abs(d_low) <= ulp(d) / 2; high lies in [0.99, 2.01], abs(low) < 2**-51.
     With k the integer nearest to d / L, L = ln 2 / 2**11, and r = d + d_low - k L,
@@ -147,8 +147,8 @@ def exp(d: Array, d_low: Array) -> tuple[Array, Array, Array]:
         exp(d + d_low) = 2**(k / 2**11) exp(r) = 2**e T (1 + E),   k = 2**11 e + j.
 
     E = exp(r) - 1 has an error below 2**-90.04 (`_reduced`, `_expm1`). T + T E is the sum of T,
-    of the product of the higher words with its error (both exact), and of smaller products: six
-    roundings of what is below 2**-51.9, u each, that is less than 2**-102.
+    the product of the higher words with its error (both exact), and smaller products: six
+    roundings of numbers below 2**-51.9, u each, so less than 2**-102.
     """
     is_far = ~(d >= -FARTHEST)
     if is_far.any():
@@ -158,7 +158,7 @@ def exp(d: Array, d_low: Array) -> tuple[Array, Array, Array]:
 
 
 def _scaled(k: Array, growth: Array, growth_low: Array) -> tuple[Array, Array, Array]:
-    """Return 2**(k / 2**11) (1 + E), E being the growth; see `exp`."""
+    """Return 2**(k / 2**11) (1 + E), where E is the growth; see `exp`."""
     index = k.astype(np.int32)
     power, power_low = (word.take(index & (STEPS - 1)) for word in powers()[:2])
     product, error = two_product(power, growth)
@@ -172,9 +172,9 @@ def _reduced(d: Array, d_low: Array) -> tuple[Array, Array, Array]:
 
     abs(k) < 2**25.6, so k L1 and k L2 are exact. So is d - k L1: d is a multiple of 2**-65 or k
     is 0, the difference is below 2**-12 for abs(k) = 1, and below 2**-11 for a larger k, where
-    d is a multiple of 2**-64. What is rounded: e + d_low and its difference with k L3 (2**-93
-    each, d_low being below 2**-40), k L3 (2**-95), and L3 itself (2**-95.4). Together 2**-91.6.
-    Where k is 0, nothing is.
+    d is a multiple of 2**-64. Roundings: e + d_low and its difference with k L3 (2**-93 each,
+    since d_low is below 2**-40), k L3 (2**-95), and L3 itself (2**-95.4): in all 2**-91.6. If k
+    is 0, nothing is rounded.
     """
     first, second, third = steps_of(*_CUTS)
     k = np.rint(d * (1 / (first + second)))
@@ -186,10 +186,10 @@ def _expm1(r: Array, r_low: Array) -> Pair:
     """Return exp(r + r_low) - 1 for abs(r) < 2**-12.52.
 
     It is r + r**2 / 2 + c. The square is exact in two words; c, below 2**-40.1, is computed in
-    float64. Its cubic part, r**3 / 6 and more, has five roundings on its way (the square, the
-    product, the coefficient, the sum in brackets, the last product), 2**-90.8; adding the rest
-    makes another, 2**-94; and the series leaves out r**7 / 5040 < 2**-99.9. Together less than
-    2**-90.6, and less than 2**-77.8 relative to r.
+    float64. Its cubic part, r**3 / 6 and more, has five roundings (the square, the product, the
+    coefficient, the sum in brackets, the last product), 2**-90.8; adding the rest makes another,
+    2**-94; and the series omits r**7 / 5040 < 2**-99.9. The sum is below 2**-90.6, and below
+    2**-77.8 relative to r.
     """
     upper, lower = split(r)
     square = r * r
@@ -205,10 +205,10 @@ def _expm1(r: Array, r_low: Array) -> Pair:
 def total(*words: Array) -> Any:
     """Add double-words, or triple-words, along the first axis.
 
-    The first words are added in pairs, and the pairs in pairs, without error: each addition leaves
-    what it rounds away to the next word, and so on; only the last words lose anything. Of
+    The first words are added in pairs, then the sums in pairs, and so on, without error: each
+    addition passes its rounding error to the next word; only the last words lose anything. For
     double-words, a lower word is below (2 + t) u times the sum M of the sizes of the terms after t
-    rounds, so what its own two roundings lose in 60 rounds (2**60 terms) amounts to less than
+    rounds, so its own two roundings per round lose in 60 rounds (2**60 terms) less than
     2 u**2 M sum (3 + t) < 2**-94 M.
     """
     while len(words[0]) > 1:
@@ -251,13 +251,13 @@ def log1p(x: Pair) -> Pair:
 
     Notes
     -----
-    y = np.log1p(x) is an estimate, of which nothing is assumed but what is seen: with
-    z = (1 + x) exp(-y) - 1, the result is y + log1p(z) = y + z - z**2 / 2, wrong by less than
-    abs(z)**3; should z not be small, it is NaN. z = x + E + x E with E = exp(-y) - 1. Where k is
-    0 in the reduction of -y, E is what `_expm1` gives, with a relative error of 2**-77.8;
-    otherwise abs(y) >= L / 2 > 2**-12.54 and exp(-y) has one of 2**-90, which (1 + x) exp(-y),
-    close to 1, turns into 2**-90 of z: 2**-77.4 relative to y. The sums on the way cancel in
-    their higher words without error; the lower ones, below 8 u abs(y), lose 2**-99 abs(y).
+    y = np.log1p(x) is an estimate, and we check how good it is: with z = (1 + x) exp(-y) - 1, the
+    result is y + log1p(z) = y + z - z**2 / 2, with an error below abs(z)**3, or NaN if z is not
+    small. z = x + E + x E with E = exp(-y) - 1. If k is 0 in the reduction of -y, E comes from
+    `_expm1`, with a relative error of 2**-77.8; otherwise abs(y) >= L / 2 > 2**-12.54, and exp(-y)
+    has a relative error of 2**-90, so that z has an error of 2**-90, since (1 + x) exp(-y) is
+    close to 1: 2**-77.4 relative to y. The higher words of these sums cancel without error; the
+    lower ones, below 8 u abs(y), lose 2**-99 abs(y).
     """
     y = np.log1p(x[0])
     k, *r = _reduced(-y, np.zeros_like(y))
@@ -274,7 +274,7 @@ def log1p(x: Pair) -> Pair:
     return fast_two_sum(y, z - 0.5 * z * z)
 
 
-# What is below counts as that in `exp3`: it adds less than 2**-184 a term.
+# `exp3` takes smaller x as this: that adds less than 2**-184 per term.
 _LOWEST = -128.0
 
 # ln 2 / 2**11 = L1 + L2 + L3 + L4; the first three have at most 34 bits, and k has 19.
@@ -286,15 +286,15 @@ _SIXTH, _TWENTY_FOURTH = (in_words(int(Fraction(1, n) * 2**_BITS))[:2] for n in 
 def exp3(x: Array) -> Triple:
     """Compute exp(x) for x up to 1 in three words, with a relative error below 2**-119.6.
 
-    x - k L1 - k L2 - k L3 - k L4 is rounded by 2**-148 only. E = exp(r) - 1 in three words is
+    x - k L1 - k L2 - k L3 - k L4 is rounded by only 2**-148. E = exp(r) - 1 in three words is
 
         r + r**2 / 2 + r**3 (1/6 + r/24 + r**2 (1/120 + r/720 + r**2/5040 + r**3/40320)),
 
-    whose square, cube and bracket are in two words. What the inner bracket adds to the outer one
-    is below 2**-31.9 and has four roundings (the square, the coefficient, the sum, the product);
-    three more add it to what is lower. They amount to 2**-82.1 of the bracket and, with the cube,
-    to 2**-119.7. The series leaves out r**9 / 362880 < 2**-131; products of two words lose 2**-102
-    of 2**-25 at most, and sums of third words, below 2**-76, 2**-53 of that.
+    with square, cube and bracket in two words. The inner bracket adds less than 2**-31.9 to the
+    outer one, with four roundings (the square, the coefficient, the sum, the product); three more
+    add it to the lower words. That makes 2**-82.1 of the bracket and, with the cube, 2**-119.7.
+    The series omits r**9 / 362880 < 2**-131; products of two words lose 2**-102 of 2**-25 at most,
+    and sums of third words, below 2**-76, 2**-53 of that.
     """
     x = np.maximum(x, _LOWEST)
     first, second, third, fourth = steps_of(*_CUTS3)
@@ -339,14 +339,14 @@ def _scaled3(growth: Triple, j: Array, exponent: Array) -> Triple:
 
 # ---- Approximations and their rounding
 
-# What is left of a distance that was rounded up a few times.
+# A lower bound of a distance after a few roundings up, as a factor.
 _ROUNDED = 1 - 2.0**-50
 
 
 class Approximation(NamedTuple):
-    """Exact values within (high + low + lowest +- error) 2**exponent; all float64 but that.
+    """Exact values within (high + low + lowest +- error) 2**exponent; all but that are float64.
 
-    An error of 0 means that nothing that the exact value can be rounds differently.
+    An error of 0 means that the exact value surely rounds like this one.
     """
 
     high: Array
@@ -356,16 +356,16 @@ class Approximation(NamedTuple):
     exponent: Any = 0  # integers, at most 2**20 in size
 
     def of(self, some: Array) -> Approximation:
-        """Return those of them that are flagged."""
+        """Return the flagged ones."""
         return Approximation(*(np.broadcast_to(part, some.shape)[some] for part in self))
 
     def put(self, place: Any, others: Iterable[Any]) -> None:
-        """Put others, or the five numbers of one, in their place."""
+        """Replace some by others, or by the five numbers of one."""
         for part, other in zip(self, others, strict=True):
             part[place] = other
 
     def but_for(self, some: Array, exact: Array | float) -> Approximation:
-        """Return them with exact values for those that are flagged."""
+        """Return them with exact values for the flagged ones."""
         values = (exact, 0.0, 0.0, 0.0, 0)
         pairs = zip(values, self, strict=True)
         return Approximation(*(np.where(some, value, part) for value, part in pairs))
@@ -374,11 +374,11 @@ class Approximation(NamedTuple):
 def check_arithmetic() -> None:
     """Raise an error unless this thread rounds to nearest, with subnormal numbers.
 
-    Other libraries switch that: with fesetround, or because they are built with -ffast-math.
+    Other libraries may change that: with fesetround, or because they are built with -ffast-math.
     """
     one, ulp, tiny = np.array([1.0, -1.0]), 2.0**-52, np.array([2.0**-1022, 2.0**-1074])
     rounds = ((one + one * (0.75 * ulp)) - one == one * ulp) & (one + one * (0.25 * ulp) == one)
-    # Multiplied by 2**1000, for where subnormal numbers count as 0, they are equal to 0 as well.
+    # Multiply by 2**1000: where subnormal numbers count as 0, they also compare equal to 0.
     keeps = (tiny * [0.5, 1.0]) * 2.0**1000 == [2.0**-23, 2.0**-74]
     if not (rounds.all() and keeps.all()):
         raise FloatingPointError(
@@ -391,11 +391,10 @@ def check_arithmetic() -> None:
 def settle(a: Approximation, format_: Format) -> tuple[Array, Array, Array]:
     """Round to a format of at most 64 bits: return values, which are proved, and errors in ulps.
 
-    With 2**q the unit in the last place of the result, which is that of subnormal numbers if it
-    is one, the value 2**-q is rounded to an integer. Its distance from the nearest midpoint is
-    computed without loss, but for the rounding of what is not small, and must exceed the error.
-    Just below a power of two the units are half as large. What rounds to zero is +0; NaN and
-    infinity are not proved.
+    With 2**q the unit in the last place of the result (of subnormal numbers, if it is one), the
+    value times 2**-q is rounded to an integer. Its distance from the nearest midpoint is computed
+    exactly, except that large distances are rounded, and must exceed the error. Just below a power
+    of two the units are half as large. Zero results are +0; NaN and infinity are not proved.
     """
     check_arithmetic()
     high, low, lowest, error, exponent = a

@@ -1,4 +1,4 @@
-"""The one table of floating-point formats: rounding, range, where exp leaves it, and the order.
+"""The table of floating-point formats: rounding, range, where exp leaves it, and the order.
 
 Everything here is computed from the formats themselves; no threshold is typed in.
 """
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 else:
-    Array = np.ndarray  # numpy.typing takes its time to import
+    Array = np.ndarray  # numpy.typing is slow to import
 
 
 class UnknownFormatError(ValueError):
-    """A name that is not in the table, or a format whose extra is not installed."""
+    """A name is not in the table, or the extra for its format is not installed."""
 
 
 class Format:
@@ -41,7 +41,7 @@ class Format:
 
     @cached_property
     def _library(self) -> Any:
-        """NumPy, or ml_dtypes, whose formats are called as they are here."""
+        """NumPy or ml_dtypes, which uses the same names for its formats."""
         if self.extra is None:
             return np
         try:
@@ -89,7 +89,7 @@ class Format:
 
     @cached_property
     def has_infinity(self) -> bool:
-        """Whether overflow gives infinity; float8_e4m3fn has none and gives NaN."""
+        """Whether overflow gives infinity; float8_e4m3fn has none, and gives NaN."""
         return bool(np.isinf(self.round(np.inf)))
 
     @cached_property
@@ -119,10 +119,10 @@ class Format:
     def round(self, x: npt.ArrayLike) -> Array:
         """Round real numbers to the format, to nearest with ties to even; the shape stays.
 
-        What is too large becomes infinite, or NaN where the format has no infinity. ml_dtypes
-        converts by way of float32, so that a float64 would be rounded twice. Rounding to odd in
-        float32 first makes the second rounding the only one that counts (Boldo & Melquiond 2008,
-        doi 10.1109/TC.2007.70819, theorem 1: float32 has two bits more than any of these).
+        Too large numbers become infinite, or NaN if the format has no infinity. ml_dtypes converts
+        through float32, which would round a float64 twice. If the first rounding is to odd, only
+        the second one counts (Boldo & Melquiond 2008, doi 10.1109/TC.2007.70819, theorem 1:
+        float32 has two bits more than any of these).
         """
         x = np.asarray(x)
         with np.errstate(all="ignore"):
@@ -138,7 +138,7 @@ class Format:
 
 
 def _float32_rounded_to_odd(x: Array) -> Array:
-    """Truncate to float32 and set the last bit wherever the truncation was inexact."""
+    """Truncate to float32, and set the last bit if that was inexact."""
     nearest = np.atleast_1d(x.astype(np.float32))
     too_large = np.abs(nearest) > np.abs(x)
     truncated = np.where(too_large, np.nextafter(nearest, np.float32(0)), nearest)
@@ -150,7 +150,7 @@ def _float32_rounded_to_odd(x: Array) -> Array:
 
 def ratio(value: Any) -> tuple[int, int]:
     """Return a scalar of any format, or a Decimal, as a ratio of integers, exactly."""
-    # ml_dtypes' scalars, which do not know their ratio, are exact in float64.
+    # ml_dtypes' scalars have no as_integer_ratio, but float64 holds them exactly.
     number = value if hasattr(value, "as_integer_ratio") else float(value)
     numerator, denominator = number.as_integer_ratio()
     return int(numerator), int(denominator)
@@ -165,12 +165,12 @@ def _fraction(value: Any) -> Fraction:
 def context(
     digits: int, rounding: str = "ROUND_HALF_EVEN", traps: tuple[type[DecimalException], ...] = ()
 ) -> Context:
-    """Return a new context of `decimal` with all the exponents there are.
+    """Return a new context of `decimal` with the full range of exponents.
 
-    Everything is given: the rest would be taken from ``decimal.DefaultContext``, which a program
-    may change, as it may change the context of its thread, which ``localcontext()`` would copy.
+    It sets every field: others would come from ``decimal.DefaultContext``, which a program may
+    change. It may also change its thread's context, which ``localcontext()`` would copy.
     """
-    from decimal import MAX_EMAX, MIN_EMIN, Context  # on use: it takes its time to import
+    from decimal import MAX_EMAX, MIN_EMIN, Context  # on use: it is slow to import
 
     return Context(digits, rounding, MIN_EMIN, MAX_EMAX, 1, 0, [], list(traps))
 
@@ -178,8 +178,8 @@ def context(
 def _log(value: Fraction) -> Decimal:
     """Return the logarithm to 60 digits.
 
-    The widest significand, binary128's, has 34; and no logarithm of a rational other than 1
-    comes near a number of a format (Lindemann-Weierstrass), so 60 digits tell them apart.
+    The widest significand, binary128's, has 34; and the logarithm of a rational other than 1 is
+    never a number of a format (Lindemann-Weierstrass), so 60 digits tell them apart.
     """
     from decimal import Decimal
 
@@ -202,7 +202,7 @@ FORMATS: dict[str, Format] = {
 }
 
 
-#: What the formats are also called.
+#: Other names of the formats.
 ALIASES = {
     "fp16": "float16",
     "half": "float16",
@@ -215,7 +215,7 @@ ALIASES = {
 
 
 def find_format(name: str) -> Format:
-    """Return the format of a name, or of a short one such as ``"fp16"``, or raise an error."""
+    """Return the format of a name or alias such as ``"fp16"``, or raise an error."""
     name = ALIASES.get(name, name)
     if name not in FORMATS:
         raise UnknownFormatError(f"unknown format {name!r}: choose from {', '.join(FORMATS)}")
@@ -225,7 +225,7 @@ def find_format(name: str) -> Format:
 
 
 def installed_formats() -> list[Format]:
-    """Return the formats of the table that can be computed in here, from narrow to wide."""
+    """Return the formats that are available here, from narrow to wide."""
     from importlib.util import find_spec
 
     return [f for f in FORMATS.values() if f.extra is None or find_spec("ml_dtypes")]
@@ -234,7 +234,7 @@ def installed_formats() -> list[Format]:
 def format_of(dtype: npt.DTypeLike) -> Format | None:
     """Return the format whose numbers a dtype holds; ``None`` for other dtypes."""
     dtype = np.dtype(dtype)
-    # NumPy names its longdouble by its size (float128, float96), the table by its C type.
+    # NumPy names longdouble by its size (float128, float96), the table by its C type.
     name = "longdouble" if dtype == np.longdouble and dtype != np.float64 else dtype.name
     return FORMATS.get(name)
 
@@ -242,11 +242,11 @@ def format_of(dtype: npt.DTypeLike) -> Format | None:
 def nearest(value: Fraction, format_: Format) -> Any:
     """Round a rational number to a scalar of the format, to nearest with ties to even.
 
-    Too large a value becomes infinite, or NaN in formats without infinity.
+    A value that is too large becomes infinite, or NaN in formats without infinity.
     """
     if format_.name == "float64":
         try:
-            # Python rounds to nearest; adding 0 takes the sign of a zero.
+            # Python rounds to nearest; adding 0 turns -0 into 0.
             return np.float64(value.numerator / value.denominator + 0.0)
         except OverflowError:
             return np.float64(np.inf if value > 0 else -np.inf)
@@ -272,15 +272,15 @@ def nearest(value: Fraction, format_: Format) -> Any:
 
 @cache
 def _ends(format_: Format) -> tuple[int, int]:
-    """Return the exponent of the smallest number, and the largest, which is an integer."""
+    """Return the exponent of the smallest number, and the largest number, an integer."""
     return 1 - ratio(format_.smallest_subnormal)[1].bit_length(), ratio(format_.largest)[0]
 
 
 def ordinals(x: Array, format_: Format) -> Array:
-    """Count finite numbers of the format from zero upward, so that neighbours are one apart.
+    """Return the ordinals of finite numbers, from zero upward, so that neighbours differ by 1.
 
-    0 and -0 are both the zeroth, the smallest subnormal number is the first. The result has int64,
-    or Python's integers (dtype object) for a longdouble of more than 64 bits.
+    0 and -0 have the ordinal 0, and the smallest subnormal number has 1. The result has the dtype
+    int64, or object (Python's integers) for a longdouble of more than 64 bits.
     """
     size = format_.dtype.itemsize
     if size <= 8:
@@ -296,7 +296,7 @@ def ordinals(x: Array, format_: Format) -> Array:
 
 
 def numbers(ordinal: Array, format_: Format) -> Array:
-    """Return the numbers of the format that have these ordinals: the inverse of `ordinals`."""
+    """Return the numbers of the format with these ordinals: the inverse of `ordinals`."""
     size = format_.dtype.itemsize
     if size <= 8:
         return _mirrored(ordinal, size).astype(f"i{size}").view(format_.dtype)
@@ -312,5 +312,5 @@ def numbers(ordinal: Array, format_: Format) -> Array:
 
 
 def _mirrored(code: Array, size: int) -> Array:
-    """Turn sign and magnitude, both in order, into integers in order, and back."""
+    """Turn sign-and-magnitude codes into integers in the order of the numbers, or back."""
     return np.where(code < 0, (-1 << 8 * size - 1) - code, code)

@@ -1,4 +1,4 @@
-"""The functions of a vector by name: correctly rounded, how wrong a result is, and conditioning."""
+"""The functions of a vector by name: correctly rounded values, errors, and conditioning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stablelse.numerics.rows import apply
 
 
 class Function(Enum):
-    """What is computed of a vector x."""
+    """The functions of a vector x."""
 
     LOGSUMEXP = "logsumexp"
     SOFTMAX = "softmax"
@@ -23,19 +23,19 @@ class Function(Enum):
 
 
 class LossFunction(Enum):
-    """What is computed of a vector of logits and its label."""
+    """The functions of a vector of logits and its label."""
 
     LOSS = "nll"
     GRADIENT = "nll_grad"
 
     @property
     def function(self) -> Function:
-        """What a formula of it computes first: the loss is -log p, the gradient p - onehot."""
+        """The function that it builds on: the loss is -log p, the gradient p - onehot."""
         return Function.LOG_SOFTMAX if self is LossFunction.LOSS else Function.SOFTMAX
 
 
 def exact(function: Function, x: Array, format_: Format, empty: str = "nan") -> Array:
-    """Compute a function of rows, shape (m, n): correctly rounded, (m, 1) for logsumexp."""
+    """Compute a function of rows, shape (m, n), correctly rounded; logsumexp has shape (m, 1)."""
     name = function.value
     options: dict[str, Any] = {"keepdims": True, "dtype": format_.dtype, "empty": empty}
     value: Array = apply(name, partial(evaluate, name), x, 1, **options).value
@@ -43,7 +43,7 @@ def exact(function: Function, x: Array, format_: Format, empty: str = "nan") -> 
 
 
 def exact_weighted(x: Array, weights: Array, format_: Format) -> tuple[Array, Array]:
-    """Compute log |sum b e^x| of rows, correctly rounded, and the signs of the sums: (m, 1)."""
+    """Compute log |sum b e^x| of rows, correctly rounded, and the sums' signs, shape (m, 1)."""
     options: dict[str, Any] = {"keepdims": True, "signed": True, "dtype": format_.dtype}
     name = Function.LOGSUMEXP.value
     results = apply(name, partial(evaluate, name), x, 1, b=weights, **options)
@@ -55,9 +55,9 @@ def ulp_error(value: Array, right: Array, format_: Format) -> Array:
 
     The ulp of a number in [2**e, 2**(e + 1)) is 2**(e - p + 1), and the smallest subnormal number
     below the normal range (Muller et al. 2018, Handbook of Floating-Point Arithmetic, 2.3.2).
-    Both arrays are of the format and of one shape, and so is the result: see `_distance`.
+    Both arrays have the same format and shape, and so has the result: see `_distance`.
     """
-    # float64 is wide enough for all formats but longdouble, and several times as fast.
+    # float64 is wide enough for all formats except longdouble, and several times as fast.
     is_wide = format_.significand_bits > FORMATS["float64"].significand_bits
     number: Any = np.longdouble if is_wide else np.float64
     with np.errstate(all="ignore"):
@@ -73,7 +73,7 @@ def ulp_error(value: Array, right: Array, format_: Format) -> Array:
 def relative_error(value: Array, reference: Array) -> Array:
     """Return the relative error of each row, normwise: max abs(error) / max abs(reference).
 
-    Both are of shape (m, k), the reference of a wider format. The norms are over finite entries.
+    Both have the shape (m, k), the reference a wider format. The norms are over finite entries.
     """
     with np.errstate(all="ignore"):
         wide, right = value.astype(np.longdouble), reference.astype(np.longdouble)
@@ -83,7 +83,7 @@ def relative_error(value: Array, reference: Array) -> Array:
 
 
 def _distance(value: Array, right: Array) -> Array:
-    """Return abs(value - right): 0 where both are the same, NaN too; inf if one is not finite."""
+    """Return abs(value - right): 0 if both are the same, even NaN; inf if only one is finite."""
     same = (value == right) | (np.isnan(value) & np.isnan(right))
     finite = np.isfinite(value) & np.isfinite(right)
     return np.where(same, 0, np.where(finite, abs(value - right), np.inf))
@@ -103,7 +103,7 @@ def correct_digits(relative: Array, format_: Format) -> Array:
 def condition_number(
     function: Function, x: Array, value: Array, cancels: Array | None = None
 ) -> Array:
-    """Return how much more, relatively, the result changes than x does, at worst.
+    """Return the largest relative change of the result per relative change of x.
 
     That is norm(J) norm(x) / norm(f(x)) in the infinity norm, where J holds the derivatives of
     the function f (Blanchard, Higham & Higham 2021, section 2). With p the softmax of x,
@@ -114,12 +114,12 @@ def condition_number(
       values of row i add up to 2 p_i (1 - p_i) (their equation 2.5);
     - log_softmax, which they leave out, has 1 - p_i and -p_j: 2 (1 - p_i).
 
-    It belongs to the problem, and no formula changes it: an ill-conditioned result is still a
+    It is a property of the problem, which no formula changes: an ill-conditioned result is still a
     definite number for the given x, and can be computed to the last digit.
 
-    x has the shape (m, n), its function `value` (m, 1) or (m, n). Entries that are -inf count for
-    nothing. The result is NaN where it is not defined: where x has NaN or +inf, or nothing finite,
-    and where 0/0 would be left.
+    x has the shape (m, n), its function `value` (m, 1) or (m, n). Entries of -inf do not count.
+    The result is NaN where it is not defined: if x has NaN or +inf, or nothing finite, or if it
+    would be 0/0.
     """
     with np.errstate(all="ignore"):
         wide, right = x.astype(np.longdouble), value.astype(np.longdouble)
@@ -130,7 +130,7 @@ def condition_number(
         return kept.astype(np.float64)
 
 
-#: The infinity norm of the derivatives, from a row of results, NaN where x is -inf.
+#: The infinity norm of the derivatives, from a row of results (NaN where x is -inf).
 _JACOBIAN_NORMS: dict[Function, Callable[[Array], Array]] = {
     Function.LOGSUMEXP: lambda y: np.ones(len(y), np.longdouble),
     Function.SOFTMAX: lambda p: np.fmax.reduce(2 * p * (1 - p), axis=-1),
@@ -140,14 +140,14 @@ _JACOBIAN_NORMS: dict[Function, Callable[[Array], Array]] = {
 
 
 def _norm(rows: Array) -> Array:
-    """Return the largest absolute value of each row, over the entries that are finite."""
+    """Return the largest absolute value of the finite entries of each row."""
     norm: Array = np.max(np.abs(rows), axis=-1, initial=0, where=np.isfinite(rows))
     return norm
 
 
 def does_not_fit(x: Array, rounded: Array) -> Array:
-    """Tell in which rows a finite number is not finite in the format, shape (m,)."""
-    with np.errstate(all="ignore"):  # ml_dtypes even warns of a NaN in isfinite
+    """Return which rows have a finite number that is not finite in the format, shape (m,)."""
+    with np.errstate(all="ignore"):  # ml_dtypes even warns about NaN in isfinite
         if x.dtype == rounded.dtype:
             return np.zeros(len(rounded), bool)
         lost = np.isfinite(x) & ~np.isfinite(rounded)

@@ -1,8 +1,8 @@
-"""Log-sum-exp and softmax of Dask arrays, lazily: chunk by chunk, on any scheduler.
+"""Lazy log-sum-exp and softmax of Dask arrays: chunk by chunk, on any scheduler.
 
-Where a vector lies within one chunk, the chunk is computed as any array is. Otherwise each chunk
-gives a state of each of its vectors (`stablelse.numerics.states`), and these merge. A result that
-stays in doubt, one in some ten millions, has its vector computed once more, chunk by chunk.
+If vectors lie within one chunk, the chunk is computed like any array. Otherwise each chunk gives a
+state for each of its vectors (`stablelse.numerics.states`), and these are merged. If a result stays
+in doubt (about one in ten million), its vector is computed once more, chunk by chunk.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from stablelse.numerics.states import Whole
 
 
 def compute(name: str, x: Any, axis: Axis, keepdims: bool = False) -> Any:
-    """Return logsumexp, softmax or log_softmax of a Dask array as another."""
+    """Return logsumexp, softmax or log_softmax of a Dask array as a Dask array."""
     import dask.array as da
 
     dtype = _result_dtype(x)
@@ -49,7 +49,7 @@ def compute(name: str, x: Any, axis: Axis, keepdims: bool = False) -> Any:
 
 
 def _result_dtype(x: Any) -> np.dtype[Any]:
-    """Return the dtype of the results: that of floating-point numbers, float64 of others."""
+    """Return the dtype of the results: that of floating-point numbers, float64 for others."""
     dtype = FORMATS["float64"].dtype if x.dtype.kind in "biu" else x.dtype
     if dtype.kind == "O":
         raise TypeError("a Dask array of objects is not computed lazily: pass x.astype(float)")
@@ -64,13 +64,13 @@ def _exactly(block: Array, name: str, axes: tuple[int, ...], keepdims: bool = Fa
 
 
 class _Slab:
-    """The chunks of an array that the vectors of a block of results lie in."""
+    """The chunks of an array that hold the vectors of a block of results."""
 
     def __init__(self, x: Any, index: tuple[Any, ...]) -> None:
         self._x, self._index = x, index
 
     def whole(self, found: Array, axes: tuple[int, ...], row: int, dtype: np.dtype[Any]) -> Whole:
-        """Return one of the vectors, whose state is known, to be computed chunk by chunk."""
+        """Return a vector with a known state, to compute it chunk by chunk."""
 
         def parts() -> Iterator[Array]:
             slab = self._x.blocks[self._index]
@@ -81,7 +81,7 @@ class _Slab:
         return Whole(found[row : row + 1], parts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the tasks of these chunks and no others."""
+        """Pickle only the tasks of these chunks."""
         import dask.array as da
         from dask.core import flatten
 
@@ -155,7 +155,7 @@ def _elements(
     function: Function,
     dtype: np.dtype[Any],
 ) -> Array:
-    """Return the elements of a chunk, the states of whose vectors are known."""
+    """Return the elements of a chunk, given the states of its vectors."""
     stack, found, format_ = Stack(block.shape, axes), known.reshape(-1), known_format(dtype)
     rows = stack.rows(block.astype(dtype, copy=False))
     values, doubtful = states.elements(function, rows, found, format_)

@@ -1,12 +1,12 @@
-"""States: what pieces of vectors add up to, in any order, and what follows for the whole.
+"""States: the sums of pieces of vectors, merged in any order, and the results for whole vectors.
 
 The terms of a vector sum to e**top (1 + R), R = (high + low +- error) 2**scale, with top its
 largest element: R is the sum of all other terms, and keeps its digits however small it is. An error
-of 0 says that all elements are equal: R is their number less one. Where the sum can still be next
-to 1, near has the sum itself in three words, wrong by near_error, which is infinite elsewhere.
-`stablelse/numerics/kernel/state.h` derives the bounds for the kernel; what follows here is the
-reference. Bounds come with the states, so both can be mixed. `Whole` reads the numbers of one
-vector again for what its state leaves in doubt.
+of 0 means that all elements are equal: R is their number minus one. While the sum can still be
+close to 1, near is the sum itself in three words, with the error near_error, otherwise infinite.
+`stablelse/numerics/kernel/state.h` derives the bounds for the kernel; the reference is here. Each
+state has its bound, so both can be mixed. `Whole` reads the numbers of a vector again for results
+that its state leaves in doubt.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import known_format
 
-#: One state; an array of them has one for each vector.
+#: One state; arrays have one for each vector.
 STATE = np.dtype(
     [(name, float) for name in ("top", "high", "low", "error", "scale", "near_error")]
     + [("near", float, 3)]
 )
 
-# R below this power of two has a scale of its own. A term below exp(-_VANISHING) breaks ties, and
-# only its sign matters: it counts as 2**_OF_VANISHING.
+# An R below this power of two has its own scale. A term below exp(-_VANISHING) only breaks ties,
+# so only its sign matters: it counts as 2**_OF_VANISHING.
 _TINY, _VANISHING, _OF_VANISHING = -900, 2000.0, -2800
 
-# The sum can be next to 1 while it is at most this. Terms below exp(_LOWEST) are part of the error.
+# A sum up to this can be close to 1. Terms below exp(_LOWEST) are part of the error.
 _NEXT_TO_1, _LOWEST = 1 + 2.0**-8, -100.0
 
 
@@ -55,7 +55,7 @@ def empty(count: int) -> Array:
 
 
 def add(states: Array, rows: Array, format_: Format | None = None) -> None:
-    """Add each row, shape (m, n), to a state of its own, for results in the format alone."""
+    """Add each row, shape (m, n), to its own state, for results in this format only."""
     compiled = kernel.load()
     if compiled is None or not rows.size:
         add_closely(states, rows)
@@ -65,7 +65,7 @@ def add(states: Array, rows: Array, format_: Format | None = None) -> None:
     x = rows.astype(np.float64) if x is None else x
     is_narrow = format_ is not None and x.dtype == format_.dtype
     jobs = _jobs(*x.shape)
-    # The columns of a job are pieces of the same row: each has a state of its own.
+    # If jobs are pieces of the same row, each has its own state.
     own = [states[band] if not columns.start else empty(1) for band, columns in jobs]
     threads.mapped(
         lambda place, s: compiled.add_rows(x[place], is_narrow, _floats(s)),
@@ -78,7 +78,7 @@ def add(states: Array, rows: Array, format_: Format | None = None) -> None:
 
 
 def _jobs(m: int, n: int) -> list[tuple[slice, slice]]:
-    """Return what each thread does of m rows: some of them, or some columns of the one."""
+    """Return each thread's share of m rows: some of them, or some columns of a single one."""
     count = threads.workers(m * n)
     if m == 1:
         ends = [n * i // count for i in range(count + 1)]
@@ -88,7 +88,7 @@ def _jobs(m: int, n: int) -> list[tuple[slice, slice]]:
 
 
 def merge(states: Array, others: Array) -> None:
-    """Add other states to states, shape (m,), in place."""
+    """Merge other states into states, shape (m,), in place."""
     compiled = kernel.load()
     if compiled is not None:
         compiled.merge_states(_floats(states), _floats(others))
@@ -102,7 +102,7 @@ def _floats(states: Array) -> Array:
 
 
 def add_closely(states: Array, rows: Array) -> None:
-    """Add rows to states with the digits of the reference, which are more than the kernel's."""
+    """Add rows to states with the reference, which has more digits than the kernel."""
     if not rows.size:
         return
     with np.errstate(all="ignore"):
@@ -114,7 +114,7 @@ def add_closely(states: Array, rows: Array) -> None:
 
 
 def _state_of(x: Array, before: Array) -> Array:
-    """Return the states of rows that follow others."""
+    """Return the states of rows, given those of the elements before."""
     known, states = reference.sums(x), empty(len(x))
     is_finite = ~known.is_nothing
     is_level = np.where(x == -np.inf, np.inf, x).min(axis=1) == known.x_max
@@ -134,7 +134,7 @@ def _state_of(x: Array, before: Array) -> Array:
 
 
 def _put(states: Array, where: Array, high: Array, low: Array, error: Array, k: Array) -> None:
-    """Let R be (high + low +- error) 2**k in some of the states."""
+    """Set R to (high + low +- error) 2**k in some of the states."""
     scale = np.where(k + np.frexp(high)[1] > _TINY, 0, k)
     for name, word in (("high", high), ("low", low), ("error", error)):
         states[name] = np.where(where, np.ldexp(word, k - scale), states[name])
@@ -144,8 +144,8 @@ def _put(states: Array, where: Array, high: Array, low: Array, error: Array, k: 
 def _merged(s: Array, t: Array) -> Array:
     """Return merged states.
 
-    With d = t.top - s.top <= 0, R = R_s + e**d (1 + R_t). The exponential is wrong by 2**-90, a
-    product by 2**-102, a sum by 2**-94. Where d is 0 and both R are exact, their sum is.
+    With d = t.top - s.top <= 0, R = R_s + e**d (1 + R_t). The exponential has an error of 2**-90, a
+    product of 2**-102, a sum of 2**-94. If d is 0 and both R are exact, so is their sum.
     """
     is_other = (t["top"] > s["top"]) | np.isnan(t["top"])
     result, other = np.where(is_other, t, s), np.where(is_other, s, t)
@@ -171,7 +171,7 @@ def _merged(s: Array, t: Array) -> Array:
 
     pairs = [np.stack(pair) for pair in zip(s["near"].T, t["near"].T, strict=True)]
     near, near_error = doubleword.total(*pairs), s["near_error"] + t["near_error"]
-    # what is left to the lowest words is below 2**-90 of the sum, and rounded a few times
+    # the lowest words are below 2**-90 of the sum, and rounded a few times
     near_error += 2.0**-51 * abs(pairs[2]).sum(axis=0) + 2.0**-140 * near[0]
     result["near_error"] = near_error
     result["near"] = np.where(np.isfinite(near_error), near, 0).T
@@ -184,13 +184,13 @@ def _unscaled(states: Array, name: str) -> Array:
 
 
 def _plain(states: Array) -> Array:
-    """Return the sums of terms, about."""
+    """Return the approximate sums of terms."""
     plain: Array = np.exp(states["top"]) * (1 + _unscaled(states, "high"))
     return plain
 
 
 def known_of(states: Array) -> reference.Sums:
-    """Return what the reference has to know of vectors."""
+    """Return the facts about vectors that the reference needs."""
     top, zero, is_held = states["top"], np.zeros(len(states)), np.ones(len(states), bool)
     high, low, error = (states[name] for name in ("high", "low", "error"))
     rest = high, low, error, states["scale"].astype(np.int64)
@@ -198,7 +198,7 @@ def known_of(states: Array) -> reference.Sums:
 
 
 def logarithms(states: Array) -> tuple[Approximation, Array]:
-    """Return the log-sum-exps of vectors of finite sums, and whether three words were needed."""
+    """Return the log-sum-exps of vectors with finite sums, and whether they took three words."""
     with np.errstate(all="ignore"):
         known = known_of(states)
         y = reference.log_sum(known.x_max, known.x_max_low, known)
@@ -211,7 +211,7 @@ def logarithms(states: Array) -> tuple[Approximation, Array]:
 
 
 def rounded(states: Array, format_: Format) -> tuple[Array, Array, Array, Array]:
-    """Return log-sum-exps, whether they are settled, their bounds in ulps, and as `logarithms`."""
+    """Return log-sum-exps, whether settled, their bounds in ulps, and whether in three words."""
     finite = np.isfinite(states["top"])
     y, is_near = logarithms(states)
     with np.errstate(all="ignore"):
@@ -223,7 +223,7 @@ def rounded(states: Array, format_: Format) -> tuple[Array, Array, Array, Array]
 def elements(
     function: Function, rows: Array, states: Array, format_: Format
 ) -> tuple[Array, Array]:
-    """Compute a function of pieces of vectors, shape (m, n); return what is in doubt too."""
+    """Compute a function of pieces of vectors, shape (m, n); also return what is in doubt."""
     compiled, x = kernel.load(), exact.for_kernel(rows, format_)
     if compiled is None or x is None:
         return elements_closely(function, rows, states, format_)
@@ -242,7 +242,7 @@ def elements(
 def elements_closely(
     function: Function, rows: Array, states: Array, format_: Format
 ) -> tuple[Array, Array]:
-    """Compute elements as `elements`, with the digits of the reference."""
+    """Compute the same as `elements`, with the reference."""
     values, doubtful = np.empty(rows.shape, format_.dtype), np.zeros(rows.shape, bool)
     with np.errstate(all="ignore"):
         for band in reference.bands(*rows.shape):
@@ -255,17 +255,17 @@ def elements_closely(
 
 
 class Whole:
-    """A vector that is too long for memory, of which elements are wanted.
+    """A vector that is too long for memory, to compute its elements.
 
-    `parts` returns the numbers, rounded to the format, in parts of shape (n,): each time the same.
-    What is in doubt without them is rounded as it is known.
+    `parts` returns the numbers, rounded to the format, in parts of shape (n,), the same each time.
+    Without it, results in doubt are rounded from their approximations.
     """
 
     def __init__(self, state: Array, parts: Callable[[], Iterable[Array]] | None = None) -> None:
         self._state, self._parts = state, parts
 
     def rounded(self, format_: Format) -> tuple[Any, Rung]:
-        """Return the log-sum-exp, correctly rounded from the parts, and what rung settled it."""
+        """Return the log-sum-exp, correctly rounded from the parts, and its rung."""
         value, settled, _, is_near = rounded(self._close_state, format_)
         if settled[0]:
             return value[0], Rung.TRIPLE_WORD if is_near[0] else Rung.DOUBLE_WORD
@@ -295,7 +295,7 @@ class Whole:
 
     @cached_property
     def _close_state(self) -> Array:
-        """The state with more digits than the kernel's."""
+        """The state, with more digits than the kernel's."""
         if kernel.load() is None or self._parts is None:
             return self._state
         state = empty(1)
@@ -305,7 +305,7 @@ class Whole:
 
     @cached_property
     def _sum(self) -> Sum:
-        """The sum of all terms at every precision, a pass each."""
+        """The sum of all terms at every precision; each takes one pass."""
         assert self._parts is not None
         parts, top, second, count = self._parts, float(self._state["top"][0]), -np.inf, 0
         for part in parts():
@@ -319,7 +319,7 @@ class Whole:
 
 
 def _terms_below(x_max: float, x: Array) -> Iterator[Term]:
-    """Return a term for each different finite number of a part that is less than the largest."""
+    """Return a term for each different finite number of a part below the largest of all."""
     some = x[(x < x_max) & (x > -np.inf)].astype(np.float64)
     entries, counts = np.unique(some, return_counts=True)
     pairs = zip(entries, counts.tolist(), strict=True)

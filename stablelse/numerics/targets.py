@@ -1,12 +1,12 @@
-"""What `nll` and `nll_grad` are given: logits as rows, and targets as weights of the classes.
+"""The arguments of `nll` and `nll_grad`: logits as rows, and targets as weights of the classes.
 
-Whatever is asked for, the loss of a vector of logits x is sum_c t_c (-log softmax(x)_c), and its
+With any options, the loss of a vector of logits x is sum_c t_c (-log softmax(x)_c), and its
 gradient T softmax(x) - t, where T = sum_c t_c. For a label, t is 1 there and 0 elsewhere; class
-weights, label smoothing and probabilities change t, and nothing else:
+weights, label smoothing and probabilities only change t:
 
     t_c = weight_c ((1 - smoothing) q_c + smoothing / classes)
 
-q being the probabilities, or 1 at the label and 0 elsewhere.
+where q is the probabilities, or 1 at the label and 0 elsewhere.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-#: How the losses of many vectors become one, as in PyTorch.
+#: How to combine the losses of many vectors, as in PyTorch.
 REDUCTIONS = ("none", "mean", "sum")
 
 
 class LabelError(ValueError):
-    """A label that is not a class, or labels that do not fit the logits."""
+    """A label is not a class, or labels do not fit the logits."""
 
 
 class Targets(NamedTuple):
@@ -41,13 +41,13 @@ class Targets(NamedTuple):
 
     labels: Array | None  # shape (m,), integers from 0; 0 where ignored
     probabilities: Array | None  # shape (m, n), float64
-    ignored: Array  # shape (m,), bool: whose t are all 0
+    ignored: Array  # shape (m,), bool: True for vectors whose t are all 0
     weight: Array | None  # shape (n,), float64: of the classes
-    smoothing: float  # how much of each target is spread evenly over all classes
+    smoothing: float  # the share of each target that is spread evenly over all classes
 
     @property
     def is_sparse(self) -> bool:
-        """Whether every t is 0 but at the label."""
+        """Whether every t is 0 except at the label."""
         return self.probabilities is None and not self.smoothing
 
     @property
@@ -58,7 +58,7 @@ class Targets(NamedTuple):
 
     @property
     def denominator(self) -> Fraction:
-        """What a mean divides by: the weights of the labels, or how many vectors there are."""
+        """The divisor of a mean: the sum of the labels' weights, or the number of vectors."""
         if self.labels is None or self.weight is None:
             return Fraction(int(np.count_nonzero(~self.ignored)))
         counts = np.bincount(self.labels[~self.ignored], minlength=len(self.weight)).tolist()
@@ -66,16 +66,16 @@ class Targets(NamedTuple):
         return sum((count * Fraction(weight) for count, weight in pairs), Fraction(0))
 
     def of_labels(self, rows: Any) -> tuple[Array, Array]:
-        """Return labels of some vectors, and the t there, shape (k,); 0 where they are ignored."""
+        """Return labels of some vectors, and their t, shape (k,); 0 where they are ignored."""
         assert self.labels is not None, "these targets are probabilities"
         labels = self.labels[rows]
         t = np.ones(len(labels)) if self.weight is None else self.weight[labels]
         return labels, np.where(self.ignored[rows], 0.0, t)
 
     def words(self, rows: Any, n: int, mask: Array | None) -> Pair:
-        """Return the t of some vectors in two words, shape (k, n), to 2**-100 of themselves.
+        """Return the t of some vectors in two words, shape (k, n); relative error 2**-100.
 
-        mask, shape (k, n), is False for classes that are left out; they get no share.
+        mask, shape (k, n), is False for classes to leave out; they get no share.
         """
         rest, rest_low = two_sum(1.0, -self.smoothing)
         if self.labels is None:
@@ -118,19 +118,19 @@ class Targets(NamedTuple):
 
 
 class LossInputs(NamedTuple):
-    """Logits as rows, and all that belongs to them."""
+    """Logits as rows, and everything that belongs to them."""
 
     rows: Rows
     nothing: Array  # shape (m,): which rows are completely masked or hold only -inf
-    empty: str  # what becomes of those
+    empty: str  # the policy for those
     targets: Targets
     divisor: Fraction  # of the losses and gradients
     format: Format  # of the results
-    rungs: tuple[Rung, ...]  # what computes them in words, the fastest first
+    rungs: tuple[Rung, ...]  # the rungs that compute in words, the fastest first
     stack: Stack  # where the rows come from
 
     def finish_gradient(self, gradient: Array) -> Array:
-        """Put in the elements that depend on no logit, and return all in the logits' shape."""
+        """Fill in the elements that do not depend on logits; return all in the logits' shape."""
         if self.rows.mask is not None:
             np.copyto(gradient, gradient.dtype.type(0), where=~self.rows.mask)
         gradient[self.nothing] = np.nan if self.empty == "nan" else 0
@@ -150,7 +150,7 @@ def loss_inputs(
     where: npt.ArrayLike | None = None,
     empty: str = "nan",
 ) -> LossInputs:
-    """Check the arguments of `stablelse.nll`, and bring them into rows."""
+    """Check the arguments of `stablelse.nll`, and turn them into rows."""
     check_policy(empty)
     if reduction not in REDUCTIONS:
         raise ValueError(f"unknown reduction {reduction!r}: choose from {', '.join(REDUCTIONS)}")
@@ -185,7 +185,7 @@ def _targets(
     label_smoothing: float,
     ignore_index: int,
 ) -> Targets:
-    """Return the targets of the vectors of a stack, whose classes lie along an axis."""
+    """Return the targets of a stack of vectors, with the classes along an axis."""
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing={label_smoothing} is not between 0 and 1")
     shape, n, smoothing = stack.shape, stack.n, float(label_smoothing)
@@ -212,7 +212,7 @@ def _targets(
 
 
 def _of_one_hot(labels: Array, axis: int) -> Array:
-    """Return where the 1 of each vector is."""
+    """Return the position of the 1 in each vector."""
     if not (((labels == 0) | (labels == 1)).all() and (labels.sum(axis=axis) == 1).all()):
         raise LabelError(
             "labels in the shape of the logits are one-hot, with a single 1 in each vector, or "
@@ -223,7 +223,7 @@ def _of_one_hot(labels: Array, axis: int) -> Array:
 
 
 def _indices(labels: Array, shape: tuple[int, ...], axis: int) -> Array:
-    """Return labels in a row, or raise an error where they do not fit."""
+    """Return labels as a flat array, or raise an error if they do not fit."""
     of_labels = [shape[:other] + shape[other + 1 :] for other in range(len(shape))]
     if labels.dtype.kind not in "iu" and labels.size:
         raise TypeError(
@@ -240,5 +240,5 @@ def _indices(labels: Array, shape: tuple[int, ...], axis: int) -> Array:
 
 
 def classes_text(n: int) -> str:
-    """Return which labels there are."""
+    """Describe the possible labels in words."""
     return f"the labels of {n:,} classes are 0 to {n - 1}" if n > 1 else "the only label is 0"

@@ -1,8 +1,8 @@
-"""Threads, where they pay: the kernel and NumPy release the interpreter while they compute.
+"""Threads, where they pay: the kernel and NumPy release the GIL while they compute.
 
-How many is the caller's choice (`limited`), or else the number of cores the process may use,
-which the environment can lower: STABLELSE_NUM_THREADS, or OMP_NUM_THREADS where that is not set.
-What is computed is cut into jobs by the data alone, so that no bit depends on the number.
+The caller chooses how many (`limited`); the default is the number of cores that the process may
+use, which the environment can lower: STABLELSE_NUM_THREADS or, if that is not set, OMP_NUM_THREADS.
+The data alone decide how work is cut into jobs, so the result is identical for any number.
 """
 
 import os
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-#: Elements that a thread must have to itself: waking one takes about as long as a tenth of them.
+#: The fewest elements for another thread: waking it takes about as long as a tenth of them.
 _SHARE = 2**18
 
-#: No more threads than this, whatever is asked for.
+#: The largest number of threads, even on request.
 _MOST = 256
 
 _VARIABLES = ("STABLELSE_NUM_THREADS", "OMP_NUM_THREADS")
@@ -30,7 +30,7 @@ _limit: ContextVar[int | None] = ContextVar("limit", default=None)
 
 @contextmanager
 def limited(threads: int | None) -> Iterator[None]:
-    """Set how many threads `mapped` may use within; ``None`` changes nothing."""
+    """Set how many threads `mapped` may use in this block; ``None`` changes nothing."""
     if threads is not None and not hasattr(threads, "__index__"):
         raise TypeError(f"threads must be an integer or None, not {threads!r}")
     if threads is not None and threads < 1:
@@ -45,7 +45,7 @@ def limited(threads: int | None) -> Iterator[None]:
 def mapped(
     function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]], size: int
 ) -> list[Result]:
-    """Call a function with the arguments of every job; of few elements, no thread is made."""
+    """Call a function with the arguments of every job; for few elements, without threads."""
     count = min(len(jobs), workers(size))
     if count <= 1:
         return [function(*job) for job in jobs]
@@ -53,7 +53,7 @@ def mapped(
     pending = deque(range(len(jobs)))
 
     def work() -> None:
-        _limit.set(1)  # within a job there are no further threads
+        _limit.set(1)  # a job starts no further threads
         while True:
             try:
                 i = pending.popleft()
@@ -63,13 +63,13 @@ def mapped(
 
     with _executor(count - 1) as executor:
         helpers: list[Future[None]] = []
-        with suppress(RuntimeError):  # no more threads, or the interpreter ends: fewer will do
+        with suppress(RuntimeError):  # no threads left, or the interpreter is exiting: use fewer
             # each with the caller's NumPy error handling
             helpers.extend(executor.submit(copy_context().run, work) for _ in range(count - 1))
         try:
             copy_context().run(work)
         finally:
-            pending.clear()  # after an error or Ctrl-C: no thread begins another job
+            pending.clear()  # after an error or Ctrl-C, no thread begins another job
         for helper in helpers:
             helper.result()
     return results
@@ -82,17 +82,17 @@ def _executor(count: int) -> "ThreadPoolExecutor":
 
 
 def workers(size: int) -> int:
-    """Return how many threads `mapped` uses for so many elements, if there are as many jobs."""
+    """Return how many threads `mapped` uses for `size` elements, if there are enough jobs."""
     count = size // _SHARE
     return min(count, _limit.get() or available()) if count > 1 else 1
 
 
 class SettingError(ValueError):
-    """An environment variable with a value that cannot be followed."""
+    """An environment variable has an invalid value."""
 
 
 def setting(name: str) -> str:
-    """Return the value of an environment variable without blanks around it; empty if not set."""
+    """Return the value of an environment variable, stripped; empty if not set."""
     return os.environ.get(name, "").strip()
 
 
@@ -103,7 +103,7 @@ def _positive_integer(name: str, text: str) -> int:
 
 
 def available() -> int:
-    """Return how many cores the process may use, or what the environment says."""
+    """Return the number of cores that the process may use, or that the environment sets."""
     own, shared = map(setting, _VARIABLES)
     if own:
         return min(_positive_integer(_VARIABLES[0], own), _MOST)

@@ -1,8 +1,8 @@
-"""The compiled kernel: which one is in use, and how to get at it.
+"""The compiled kernel: which one is in use, and how to load it.
 
-``STABLELSE_KERNEL`` selects one by name; by default it is the best that this processor can run.
-Where none is compiled, or it fails its self-test, the *reference* does the work: the same results
-from plain NumPy, more slowly.
+``STABLELSE_KERNEL`` selects one by name; the default is the best that this processor can run. If
+none is compiled, or it fails its self-test, the *reference* does the work: the same results from
+plain NumPy, more slowly.
 """
 
 import warnings
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 try:
     from stablelse.numerics.kernel import compiled
-except ImportError:  # nothing is compiled, or it is for another kind of interpreter
+except ImportError:  # not compiled, or for another kind of interpreter
     _compiled = None
 else:
     _compiled = compiled
@@ -47,7 +47,7 @@ def load() -> "ModuleType | None":
     chosen = name()
     if chosen == REFERENCE or _compiled is None:
         return None
-    # Where NumPy's own headers look for its table of functions.
+    # NumPy's own headers look for its table of functions here.
     from numpy._core._multiarray_umath import _ARRAY_API
 
     try:
@@ -61,7 +61,7 @@ def load() -> "ModuleType | None":
     return _compiled
 
 
-#: By the number of elements: log-sum-exp, and of the last element softmax and log_softmax.
+#: By number of elements: log-sum-exp, and the last element's softmax and log_softmax.
 SELF_TEST = {
     3: (3.1051608166410145, 0.375250747434033, -0.9801608166410144),
     40: (5.134012605548037, 0.002167864699031447, -6.134012605548037),
@@ -69,12 +69,12 @@ SELF_TEST = {
 
 
 def self_test_vector(n: int) -> list[float]:
-    """Return numbers that every dtype of the kernel holds exactly."""
+    """Return numbers that every format of the kernel holds exactly."""
     return [(37 * i % 41) / 8 - 2 for i in range(n)]
 
 
 def _self_test(module: "ModuleType") -> None:
-    """Compute for some microseconds what has a known result; another one is an ImportError."""
+    """Raise an ImportError unless known results come out right; it takes a few microseconds."""
     import numpy as np
 
     for n, expected in SELF_TEST.items():

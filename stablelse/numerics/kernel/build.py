@@ -2,13 +2,13 @@
 
 By hand: ``python -m stablelse.numerics.kernel.build``.
 
-The system's compiler is used if it works. Otherwise the hook asks for ``ziglang``, which brings
-clang from the package index. Where neither works, or the kernel does not know the processor, the
-wheel is pure Python: it installs, and computes on the reference.
+It uses the system's compiler if that works. Otherwise the hook asks for ``ziglang``, which brings
+clang from the package index. If neither works, or the kernel does not support the processor, the
+wheel is pure Python: it installs, and computes with the reference.
 
-The compiled file lies beside the sources, ignored by git, so an editable install finds it too. It
-uses nothing but CPython's stable ABI of 3.11 (and NumPy 2's C API, at run time), so the wheel's
-tag is cp311-abi3.
+The compiled file is next to the sources, ignored by git, so an editable install finds it too. It
+uses only CPython's stable ABI of 3.11 (and NumPy 2's C API, at run time), so the wheel's tag is
+cp311-abi3.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from typing import Any
 
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-except ImportError:  # by hand, hatchling is not needed
+except ImportError:  # not needed by hand
     BuildHookInterface = object
 
 HERE = Path(__file__).parent
 COMPILED = HERE / "compiled.abi3.so"
 
-#: By machine: what is compiled, and the compiler's name of the least processor that can run it.
+#: By machine: the kernels to compile, and the compiler's name of the least processor for each.
 _PROCESSORS = {
     "x86_64": {"module": "", "v4": "x86-64-v4", "v3": "x86-64-v3"},
     "aarch64": {"module": "", "neon": ""},
     "arm64": {"module": "", "neon": ""},
 }
 
-# Bits must not depend on the compiler: no contraction to FMA where none is written, and nothing of
-# -ffast-math. Vectors of 512 bits are what the kernel for v4 is written for.
+# Results must not depend on the compiler: no contraction to FMA, and nothing of -ffast-math. The
+# kernel for v4 uses vectors of 512 bits.
 _FLAGS = [
     *("-std=c11", "-O3", "-g0", "-fPIC", "-fvisibility=hidden"),
     *("-ffp-contract=off", "-fno-math-errno"),
@@ -53,11 +53,11 @@ _WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-psabi"]
 
 
 class BuildError(Exception):
-    """Why the kernel cannot be compiled here."""
+    """The kernel cannot be compiled here."""
 
 
 def sources() -> str:
-    """Return a hash of all that the compiled file is made of."""
+    """Return a hash of everything that the compiled file depends on."""
     files = [path for path in HERE.iterdir() if path.suffix in (".c", ".h")]
     digest = hashlib.sha256()
     for path in sorted([*files, Path(__file__)]):
@@ -66,7 +66,7 @@ def sources() -> str:
 
 
 def processors() -> dict[str, str]:
-    """Return what is to be compiled, and for which processors, or raise BuildError."""
+    """Return the kernels to compile, and their processors, or raise BuildError."""
     machine = platform.machine()
     if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
         raise BuildError("the kernel is for CPython with its global lock")
@@ -78,7 +78,7 @@ def processors() -> dict[str, str]:
 
 
 def system_compiler() -> list[str] | None:
-    """Return the command of a compiler of this system that makes what the kernel needs, if any."""
+    """Return the command of a compiler on this system that can compile the kernel, if any."""
     for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
         command = (name or "").split()
         if command and shutil.which(command[0]) and _works(command):
@@ -90,7 +90,7 @@ def compiler() -> list[str]:
     """Return the command of the compiler to use, or raise BuildError."""
     command = system_compiler()
     if command is None and importlib.util.find_spec("ziglang"):
-        # Zig traps on what C leaves undefined unless it is told not to.
+        # By default, Zig traps on undefined behaviour.
         zig = [sys.executable, "-m", "ziglang", "cc", "-fno-sanitize=undefined"]
         command = zig if _works(zig) else None
     if command is None:
@@ -113,7 +113,7 @@ def _works(command: list[str]) -> bool:
 
 
 def _for(command: list[str], processor: str) -> list[str]:
-    """Return the options for a processor; without a name, the least one of its kind."""
+    """Return the options for a processor; without a name, for the least one of its kind."""
     wide = ["-mprefer-vector-width=512"] if processor.endswith("v4") else []
     if "ziglang" in command:  # its default is the processor of this machine
         zigs = processor.replace("-64", "_64").replace("-v", "_v")
@@ -124,12 +124,12 @@ def _for(command: list[str], processor: str) -> list[str]:
 def compile_kernel(strict: bool = False) -> Path:
     """Compile the kernel unless it is up to date, and return the file, or raise BuildError.
 
-    `strict` compiles at any rate, with all warnings, each of them an error.
+    `strict` always compiles, with all warnings as errors.
     """
     if not strict and is_current():
         return COMPILED
-    # What is removed first is not taken for the result if all else fails. Nor is a file written
-    # over that another process may have loaded.
+    # Remove the old file first: if compiling fails, nothing takes it for the result. Nor do we
+    # write over a file that another process may have loaded.
     COMPILED.unlink(missing_ok=True)
     units, command = processors(), compiler()
     flags = [*command, *_FLAGS, *(_WARNINGS if strict else ["-w"])]
@@ -144,7 +144,7 @@ def compile_kernel(strict: bool = False) -> Path:
         made = f"{folder}/{COMPILED.name}"
         undefined = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-s"]
         _run([*command, "-shared", *undefined, "-o", made, *objects, "-lm"])
-        # Beside its place first, then there at once.
+        # Write it next to its place, then move it there atomically.
         beside = COMPILED.with_suffix(f".{os.getpid()}")
         shutil.copyfile(made, beside)
         beside.replace(COMPILED)
@@ -152,7 +152,7 @@ def compile_kernel(strict: bool = False) -> Path:
 
 
 def is_current() -> bool:
-    """Whether the compiled file is made of these sources."""
+    """Whether the compiled file is up to date."""
     try:
         return sources().encode() in COMPILED.read_bytes()
     except OSError:
@@ -161,7 +161,7 @@ def is_current() -> bool:
 
 @cache
 def _environment() -> dict[str, str]:
-    """Return the environment of a compiler: Zig's caches go when this process does."""
+    """Return the environment of a compiler: Zig's caches are removed when this process ends."""
     folder = tempfile.TemporaryDirectory()
     atexit.register(folder.cleanup)
     caches = ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")
@@ -169,7 +169,7 @@ def _environment() -> dict[str, str]:
 
 
 def _run(*commands: list[str]) -> None:
-    """Run commands side by side."""
+    """Run commands in parallel."""
     try:
         running = [
             subprocess.Popen(command, stdin=DEVNULL, stderr=PIPE, text=True, env=_environment())
@@ -204,7 +204,7 @@ class KernelHook(BuildHookInterface):  # type: ignore[misc]
             self.app.display_warning(f"stablelse is built without its kernel: {error}")
             return
         build_data["pure_python"] = False
-        # What git ignores is not packed unless it is listed here.
+        # Files that git ignores are packed only if they are listed here.
         build_data.setdefault("artifacts", []).append(f"/{COMPILED.relative_to(self.root)}")
         platforms = (tag.platform for tag in sys_tags())
         platform = next(p for p in platforms if not p.startswith(("manylinux", "musllinux")))

@@ -1,7 +1,7 @@
 """Derive the kernel's constants with mpmath: `python tables.py` writes tables.h next to this file.
 
-A test runs this script and compares. The printed figures are the truncation errors that the bounds
-in the kernel's comments use.
+A test runs this script and compares. It prints the truncation errors that the bounds in the
+kernel's comments use.
 """
 
 import sys
@@ -60,7 +60,7 @@ def tables() -> tuple[str, dict[str, float]]:
     def define(**constants: mpf) -> None:
         out.extend(f"#define {name} {float(value).hex()}" for name, value in constants.items())
 
-    # 2^(j/1024) = h e^l: pairs of h, l, and what l leaves.
+    # 2^(j/1024) = h e^l: pairs of h, l, and the rest of l.
     pairs, rest = [], []
     for j in range(1024):
         exact = mpf(2) ** (mpf(j) / 1024)
