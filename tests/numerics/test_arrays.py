@@ -232,13 +232,13 @@ def test_no_warning_for_any_number():
     numbers = [0.0, -0.0, 5e-324, 1e308, -1e308, 745.0, -745.0, np.inf, -np.inf, np.nan]
     with warnings.catch_warnings(), np.errstate(all="raise"):
         warnings.simplefilter("error")
-        for x in itertools.combinations(numbers, 3):
+        for x in itertools.combinations(numbers, 2):
             for dtype in ("float16", "float32", "float64", "longdouble"):
                 with np.errstate(all="ignore"):
                     row = np.array(x).astype(dtype)
                 for function in OURS.values():
                     function(row)
-                stablelse.logsumexp(row, b=[1, -1, 0.5])
+                stablelse.logsumexp(row, b=[1, -0.5])
 
 
 def test_nothing_is_loaded_before_it_is_needed():

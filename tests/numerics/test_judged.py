@@ -36,11 +36,10 @@ def test_families_by_the_reference(family, format_):
     assert_right(stacks, format_, judge.by_reference)
 
 
-@pytest.mark.parametrize("block", [1, 4])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_families_by_the_reference_in_pieces(family, block, monkeypatch):
-    """Rows that are longer than a block."""
-    monkeypatch.setattr(reference, "BLOCK", block)
+def test_families_by_the_reference_in_pieces(family, monkeypatch):
+    """Rows that are longer than a block, and shorter ones."""
+    monkeypatch.setattr(reference, "BLOCK", 4)
     assert_right(judge.stacks(family, "float64", 8, 22, 14, 4), "float64", judge.by_reference)
 
 
@@ -57,11 +56,12 @@ def test_a_tenth_of_all_pairs_of_float8(name, subject):
     assert_right([Stack(pairs[chosen])], name, subject)
 
 
-@pytest.mark.parametrize("subject", [judge.by_library, judge.by_reference])
 @pytest.mark.parametrize("n", [2**15 - 1, 2**15, 2**15 + 1, 100_000])
-def test_long_rows(n, subject, kernels):
+def test_long_rows(n, kernels):
     stack = FAMILIES["normal"].make(rng_of(25), 1, n, FORMATS["float64"])
-    assert_right([stack], "float64", subject, kernels)
+    assert_right([stack], "float64", judge.by_library, kernels)
+    if n == 100_000:
+        assert_right([stack], "float64", judge.by_reference)
 
 
 def test_integers_of_64_bits():
