@@ -43,10 +43,10 @@ from stablelse.numerics.inputs import known_format
 # Two words are tried first, but for less than so many terms; a row counts as three more.
 _MANY = 16
 
-# Two words take angles up to this, for more bits of their multiples of pi / 2 would not be exact;
-# and weights and angles between the inverse of the other and that, or 0, so that no product of some
-# of them loses its lower word.
-_FARTHEST, _EXTREME = 2.0**27, 2.0**300
+# Two words take angles up to this, for their multiples of pi / 128 to be exact; and weights and
+# angles between the inverse of the other and that, or 0, so that no product of some of them loses
+# its lower word.
+_FARTHEST, _EXTREME = 2.0**22, 2.0**300
 
 _ZERO, _ONE, _HALF, _THREE = (Ball(Decimal(text)) for text in ("0", "1", "0.5", "3"))
 
@@ -359,12 +359,12 @@ def _in_words(x: Array, b: Array, format_: Format) -> tuple[Array, Array]:
 def _circle(t: Array) -> tuple[Pair, Pair]:
     """Return cos t and sin t in two words, wrong by less than 2**-97.
 
-    q is t less k pi / 2, abs(q) < 0.79: the multiples of three parts of pi / 2 are exact, and q
-    is wrong by 2**-102. The series leave out less than q**28 / 28! < 2**-107. From q**16 on they
-    are added up in float64, which is wrong by 2**-52 of q**16 / 16!, that is 2**-101.8. Each other
-    step is wrong by 2**-101, and q**2 < 0.62 of what was wrong before remains: together 2**-99.
+    q is t less k pi / 128: the multiples of three parts of pi / 128 are exact, and q, below
+    2**-6.3, is wrong by 2**-102. The series leave out less than q**12 / 12! < 2**-104. From q**6 on
+    they are added up in float64, which is wrong by 2**-52 of q**6 / 6!, that is 2**-99.3. Each
+    other step is wrong by 2**-102, the products with cos and sin of k pi / 128 by 2**-101.
     """
-    (*parts, last), inverses = _constants()
+    (*parts, last), inverses, table = _constants()
     k = np.rint(t / sum(parts))
     q, q_low = t, np.zeros_like(t)
     for part in parts:
@@ -372,31 +372,38 @@ def _circle(t: Array) -> tuple[Pair, Pair]:
         q_low = q_low + error
     q_words = two_sum(q, q_low - k * last)
     square, square_low = product(q_words, q_words)
-    shape = 2, *[1] * t.ndim
-    tail: Any = 0.0
-    for n in range(26, 14, -2):
-        tail = inverses[0, n : n + 2].reshape(shape) - square * tail
-    series: Pair = (tail, np.zeros_like(tail))
-    for n in range(14, -1, -2):
-        high, low = inverses[:, n : n + 2].reshape(2, *shape)
-        series = _plus(product(series, (-square, -square_low)), (high, low))
-    cosine, sine = zip(*series, strict=True)
-    quarters = np.array([1, 1j, -1, -1j])[k.astype(np.int64) & 3]
-    words = zip(cosine, product(sine, q_words), strict=True)
-    high, low = ((x + 1j * y) * quarters for x, y in words)
+    series = []
+    for parity in (0, 1):
+        tail = inverses[0, 6 + parity] - square * (
+            inverses[0, 8 + parity] - square * inverses[0, 10 + parity]
+        )
+        words: Pair = (tail, np.zeros_like(t))
+        for n in (4, 2, 0):
+            words = _plus(product(words, (-square, -square_low)), inverses[:, n + parity])
+        series.append(words)
+    cosine, sine = series[0], product(series[1], q_words)
+    index = k.astype(np.int64)
+    (c, c_low), (z, z_low) = (table[:, index & 63, part] for part in (0, 1))
+    x = _plus(product(cosine, (c, c_low)), product(sine, (-z, -z_low)))
+    y = _plus(product(cosine, (z, z_low)), product(sine, (c, c_low)))
+    quarters = np.array([1, 1j, -1, -1j])[(index >> 6) & 3]
+    high, low = ((real + 1j * imag) * quarters for real, imag in zip(x, y, strict=True))
     return (high.real, low.real), (high.imag, low.imag)
 
 
 @cache
-def _constants() -> tuple[tuple[float, ...], Array]:
-    """Return pi / 2 in four parts, three of 26 bits, and 1 / n! in two words for n < 28."""
-    rest, parts = Fraction(_pi(64)) / 2, []
-    for cut in (25, 52, 79):
+def _constants() -> tuple[tuple[float, ...], Array, Array]:
+    """Return pi / 128 in four parts, three of 25 bits, 1 / n!, and cos and sin of n pi / 128."""
+    rest, parts = Fraction(_pi(64)) / 128, []
+    for cut in (30, 55, 80):
         parts.append(Fraction(round(rest * 2**cut), 2**cut))
         rest -= parts[-1]
-    inverses = [Fraction(1, factorial(n)) for n in range(28)]
-    words = [(float(value), float(value - Fraction(float(value)))) for value in inverses]
-    return (*map(float, parts), float(rest)), np.array(words).T
+    numbers = [Fraction(1, factorial(n)) for n in range(12)]
+    with localcontext(next(decimals.contexts())):
+        for n in range(64):
+            numbers += [Fraction(p.flat()[0]) for p in cosine_and_sine(n * _pi(64) / 128)]
+    words = np.array([(float(x), float(x - Fraction(float(x)))) for x in numbers]).T
+    return (*map(float, parts), float(rest)), words[:, :12], words[:, 12:].reshape(2, 64, 2)
 
 
 def _plus(u: Pair, v: Any) -> Pair:
