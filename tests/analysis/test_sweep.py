@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import stablelse
 from stablelse.analysis.results import VERDICTS, Verdict
-from stablelse.analysis.sweep import POINTS, Motion, Range, Samples, Trial
+from stablelse.analysis.sweep import POINTS, Motion, Range, Trial
 from stablelse.numerics.formats import find_format, numbers
 from stablelse.numerics.formulas import ChoiceError, Method, candidates, find_shift
 from stablelse.numerics.functions import Function
@@ -278,37 +278,6 @@ def test_neighbours_have_the_two_verdicts(x, name, function, where):
         for one, other in pairwise(row):
             assert one.verdict is not other.verdict
             assert above(one.last, format_) == other.first
-
-
-@pytest.mark.parametrize(
-    ("labels", "changes"),
-    [
-        ("0001111", [2]),
-        ("1110000", [2]),
-        ("0002111", [2, 3]),
-        ("0000000", []),
-        ("0120210", []),  # both ends are alike: nothing is looked for between them
-    ],
-)
-def test_changes_between_two_ends(labels, changes):
-    every = np.array([[int(label) for label in labels]])
-    for room in (1, 1000):
-        samples = Samples(lambda at: every[:, at], room)
-        samples.add(np.array([0, len(labels) - 1]))
-        samples.locate()
-        (found,) = samples.outcomes
-        assert samples.points[np.flatnonzero(np.diff(found))].tolist() == changes
-
-
-def test_changes_of_far_ends():
-    """From one end of float64 to zero, and in more steps than one."""
-    border = 4_611_686_018_427_387_905
-    for room in (1, 10_000):
-        samples = Samples(lambda points: (points > border).astype(int)[np.newaxis], room)
-        samples.add(np.array([2**63 - 2**52 - 1, 0]))
-        samples.locate()
-        (change,) = np.flatnonzero(np.diff(samples.outcomes[0]))
-        assert samples.points[change : change + 2].tolist() == [border, border + 1]
 
 
 @pytest.mark.parametrize(

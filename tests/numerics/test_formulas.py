@@ -155,8 +155,6 @@ NO_SHIFT = "choose from max, min, mean, or give a number"
         (find_shift, "1e", NO_SHIFT),
         (find_shift, "0x10", NO_SHIFT),
         (find_method, "NAIVE", "unknown method 'NAIVE': choose from naive, shifted"),
-        (find_method, "compensated", "no compensated method: .* use --method exact"),
-        (lambda f: candidates(f, [Method.DIVISION_FREE], [MAX]), Function.LOGSUMEXP, LACKS),
         (lambda f: candidates(f, [Method.DIVISION_FREE], [MAX]), Function.LOG_SOFTMAX, LACKS),
     ],
 )
@@ -225,13 +223,5 @@ def test_any_axis_of_any_layout(axis):
         assert np.all(abs(p.sum(axis) - 1) < 40 * FORMATS[p.dtype.name].unit_roundoff)
 
 
-def test_integers_and_errors():
+def test_integers():
     assert naive.logsumexp([1, 2]) == naive.logsumexp([1.0, 2.0])
-    assert naive.logsumexp([]) == -np.inf
-    for function, x, error, message in (
-        (naive.softmax, [], ValueError, "no elements"),
-        (naive.logsumexp, [1j], TypeError, "real numbers, not complex ones"),
-        (naive.softmax, ["a"], TypeError, "expected numbers"),
-    ):
-        with pytest.raises(error, match=message):
-            function(x)

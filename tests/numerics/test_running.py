@@ -90,23 +90,13 @@ def test_integers_and_any_shape():
     assert repr(running) == "<RunningLogSumExp of 4 numbers: 1002.4076059644444>"
 
 
-def test_a_state_is_a_few_numbers():
-    running = RunningLogSumExp().update(np.zeros(100_000))
-    assert len(pickle.dumps(running)) < 300
-
-
 @pytest.mark.parametrize(
-    ("x", "format_", "error", "words"),
-    [
-        ([1j], "float64", TypeError, "real numbers, not complex"),
-        (["a"], "float64", TypeError, "expected numbers"),
-        ([1.0], "float17", ValueError, "unknown format"),
-        ([1.0], "longdouble", ValueError, "too few digits for longdouble"),
-    ],
+    ("format_", "words"),
+    [("float17", "unknown format"), ("longdouble", "too few digits for longdouble")],
 )
-def test_bad_input(x, format_, error, words):
-    with pytest.raises(error, match=words):
-        RunningLogSumExp().update(x).result(format_)
+def test_formats_that_cannot_be(format_, words):
+    with pytest.raises(ValueError, match=words):
+        RunningLogSumExp().update([1.0]).result(format_)
 
 
 def test_numbers_that_rise_slowly():
