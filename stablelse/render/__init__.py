@@ -1,4 +1,4 @@
-"""Facts into what a person or a program reads; a renderer returns a value and prints nothing."""
+"""From facts to what people or programs read; a renderer returns a value and prints nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any, NamedTuple
 
-#: For each type of result what gives its picture, its plain lines and so on: module and name.
+#: What makes the picture, the plain lines and so on of each type of result: module and name.
 FORMS: dict[str, dict[str, str]] = {
     "Comparison": {"table": "screen:Screen"},
     "Errors": {"table": "summary:errors_picture"},
@@ -49,7 +49,7 @@ FORMS: dict[str, dict[str, str]] = {
     },
 }
 
-#: Those of every other result.
+#: The same for every other result.
 _USUAL = {
     "plain": "layout:plain_lines",
     "csv": "records:flat_rows",
@@ -61,7 +61,7 @@ _USUAL = {
 
 
 class Many(NamedTuple):
-    """Results that come one after the other, in bounded memory."""
+    """Results that come one by one, in bounded memory."""
 
     name: str
     results: Iterable[Any]
@@ -69,7 +69,7 @@ class Many(NamedTuple):
 
 
 def form(result: object, kind: str) -> Callable[..., Any]:
-    """Return what gives a result in a form."""
+    """Return the function that renders a result in a form."""
     name = FORMS.get(type(result).__name__, _USUAL).get(kind) or _USUAL[kind]
     module, _, function = name.partition(":")
     given: Callable[..., Any] = getattr(import_module(f"stablelse.render.{module}"), function)

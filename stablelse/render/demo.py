@@ -1,4 +1,4 @@
-"""The guided tour: what every scene says, and the picture of what was computed for it."""
+"""The guided tour: what every scene says, and the picture of its facts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stablelse.render.peers import case_picture, missing_note
 from stablelse.render.screen import Screen
 from stablelse.render.words import VERDICT_WORDS, method_text, ulps_text
 
-#: Lines of prose are no longer than this: more is hard to read.
+#: The longest line of prose: more is hard to read.
 _MEASURE = 80
 
 _Row = list[Text | str]
@@ -29,22 +29,22 @@ _Row = list[Text | str]
 class Page(NamedTuple):
     """What a scene says."""
 
-    title: str  # The one idea of it
-    # The text above and below the picture. In braces are numbers by their names, cut to a
-    # few digits where ``~`` follows, and the symbols that a screen may not have.
+    title: str  # Its one idea
+    # The text above and below the picture. Braces hold names of numbers (with ``~``, cut to a few
+    # digits) and of symbols that a screen may not have.
     before: str
     after: str
     picture: Callable[[Scene, Glyphs, int], Iterator[RenderableType]]  # Draws what was computed
 
 
 def _working(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-    """Draw the formulas side by side with their numbers, as the command of the scene does."""
+    """Draw the formulas side by side with their numbers, like the scene's command."""
     for comparison in scene.facts.comparisons:
         yield Screen(comparison, parts=("table",))
 
 
 def _results(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Draw a row per method: its result, and how good that is."""
+    """Draw a row per method: its result, and how good it is."""
     for comparison in scene.facts.comparisons:
         rows: list[_Row] = []
         for result in comparison.results:
@@ -63,7 +63,7 @@ def _results(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
 
 
 def _rulers(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Draw numbers that are off by more and more ulps, the digits that are right apart."""
+    """Draw numbers that are off by more and more ulps, with the right digits set apart."""
     figures = {figure.name: figure.value for figure in scene.facts.figures}
     right = glyphs.number(figures["value"])
     rows: list[_Row] = [["exact", Text(right, "green")]]
@@ -79,7 +79,7 @@ def _rulers(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
 
 
 def _passes(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Draw a row for every number that comes: what it makes of the largest, and of the sum."""
+    """Draw a row for every number that comes: the new maximum and the new sum."""
     steps = scene.facts.passes
     changes = [(glyphs.number(a.maximum), glyphs.number(b.maximum)) for a, b in pairwise(steps)]
     factors = [glyphs.dash, *(f"e^({old} {glyphs.minus} {new})" for old, new in changes)]
@@ -99,7 +99,7 @@ def _cases(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
 
 
 def _calls(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Draw what to write with each library, and what that gives where it is installed."""
+    """Draw what to write with each library, and the result if it is installed."""
     for case in scene.facts.cases:
         given = {result.peer: result for result in case.results}
         for peer in TO_WRITE:
@@ -231,7 +231,7 @@ PAGES: dict[str, Page] = {
 
 @picture
 def scene_picture(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-    """Yield the title of a scene, the words around its picture, and what to type."""
+    """Yield a scene: its title, the picture between its words, and what to type."""
     page, measure = PAGES[scene.name], min(width, _MEASURE)
     title = _filled(page.title, scene, glyphs)
     yield Text.assemble(" ", (title, "bold"), (f"  {scene.number}/{scene.of} {scene.name}", "dim"))

@@ -1,7 +1,7 @@
-"""The picture of a screen: as text, as SVG, as a page and as a piece of HTML.
+"""The picture of a screen as text, as SVG, as a page and as a piece of HTML.
 
-No picture fetches anything, and the same picture makes the same bytes in every terminal and
-environment: only the width matters.
+Pictures fetch nothing, and the same picture gives the same bytes in every terminal and environment:
+only the width matters.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from rich.terminal_theme import TerminalTheme
 
 from stablelse.render.layout import console_of
 
-#: The width of a picture that no screen determines.
+#: The width of a picture without a screen.
 WIDTH = 100
 
-#: The columns that an upright telephone shows at a readable size: 42 of them at 14 pixels
-#: are 354 wide, and the narrowest of today's screens are 360.
+#: The columns that an upright phone shows at a readable size: 42 columns at 14 pixels are 354
+#: pixels wide, and the narrowest screens have 360.
 NARROW = 42
 
-#: Fonts that have every symbol of the pictures and draw their frames without gaps, where they are
-#: installed: on a Mac, on Windows, on Linux, on Android.
+#: Fonts of macOS, Windows, Linux and Android that have every symbol of the pictures and draw frames
+#: without gaps.
 FONTS = "Menlo,Consolas,'DejaVu Sans Mono','Droid Sans Mono',monospace"
 
-#: The advance of a character and the height of the frames' upright lines, of Menlo and DejaVu Sans
-#: Mono, in em; the other fonts are close to that. Lines this high have frames without gaps.
+#: The advance of a character and the height of a frame's vertical lines in Menlo and DejaVu Sans
+#: Mono, in em; the other fonts are close. Lines of this height have frames without gaps.
 _ADVANCE, _HEIGHT = 0.602, 1.164
 
-#: The height of a line of Rich's SVG, in pixels.
+#: The height of a line in Rich's SVG, in pixels.
 _SVG_LINE = 20 * 1.22
 
 
@@ -47,7 +47,7 @@ def to_svg(picture: RenderableType, title: str, width: int = WIDTH) -> str:
     """Return the picture as an SVG image of a terminal; the same picture, the same text."""
     console = _taken(picture, width)
     text = console.export_text(clear=False, styles=True)
-    # The ids of two pictures on one page must differ: each is a checksum of the text.
+    # Two pictures on one page need different ids: each is a checksum of the text.
     unique_id = f"stablelse-{crc32(f'{title}{text}'.encode(errors='backslashreplace')):08x}"
     room = console.width - 16  # beside the three buttons, in the title's larger letters
     svg = console.export_svg(
@@ -60,28 +60,27 @@ def to_svg(picture: RenderableType, title: str, width: int = WIDTH) -> str:
 
 
 def to_html(picture: RenderableType, width: int = WIDTH) -> str:
-    """Return the picture as a piece of HTML with its styles inline, as a notebook wants it.
+    """Return the picture as a piece of HTML with inline styles, for a notebook.
 
-    All its colours are readable on a light ground and on a dark one.
+    Its colours are readable on light and on dark backgrounds.
     """
     style = f"font-family:{FONTS};line-height:1.15;white-space:pre;overflow-x:auto"
     return f'<pre style="{style}">{_spans(picture, width)}</pre>'
 
 
 def to_page(picture: RenderableType, title: str, width: int = WIDTH) -> str:
-    """Return the picture as a page of its own, without scripts, light or dark as the reader is."""
+    """Return the picture as a page, without scripts, light or dark as the reader prefers."""
     pictures, styles = f"<pre>{_spans(picture, width)}</pre>", ""
     if width > NARROW:
         pictures += f'\n<pre class="narrow" hidden>{_spans(picture, NARROW)}</pre>'
         room = width * _ADVANCE * 0.875 + 2  # in em, beside the margins
-        font = 93 / _ADVANCE / NARROW  # in vw: the margins take 7 of 100 on a telephone
+        font = 93 / _ADVANCE / NARROW  # in vw: the margins take 7 of 100 on a phone
         styles = _NARROW_STYLES.format(room=f"{room:.2f}", font=f"{font:.3f}")
     page = _PAGE.format(title=escape(title), fonts=FONTS, styles=styles, pictures=pictures)
     return _printable(page)
 
 
-#: What a picture can be saved as: the suffix of the file, and what makes it of the picture, a
-#: title and a width.
+#: The file types of a picture: the suffix, and the function of the picture, a title and a width.
 SAVED: dict[str, Callable[[RenderableType, str, int], str]] = {
     ".svg": to_svg,
     ".html": to_page,
@@ -97,12 +96,12 @@ _NOTEBOOK: dict[str, Callable[[RenderableType], str]] = {
 def bundle(
     picture: RenderableType, include: Iterable[str] | None, exclude: Iterable[str] | None
 ) -> dict[str, str]:
-    """Return what a notebook is given of a picture, by MIME type: of both those wanted."""
+    """Return a picture for a notebook by MIME type, in the types that it wants."""
     wanted = (set(_NOTEBOOK) if include is None else set(include)) - set(exclude or ())
     return {kind: draw(picture) for kind, draw in _NOTEBOOK.items() if kind in wanted}
 
 
-#: A scheme that is light or dark makes the browser choose the ground, the text and the bars.
+#: With a colour scheme, the browser chooses the colours of background, text and scroll bars.
 _PAGE = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -134,12 +133,12 @@ _NARROW_STYLES = """\
 """
 
 
-#: Rich clips every line on its own, which cuts the frames' upright lines, and draws its end.
+#: Rich clips each line, which cuts the frames' vertical lines, and draws the line ends as text.
 _LINE_ENDS = re.compile(r'<text [^>]*>\n</text>| clip-path="url\(#[\w-]+-line-\d+\)"')
 
 
 def _svg_format(title: str) -> str:
-    """Return the frame that Rich fills in: without the fonts that its own would fetch."""
+    """Return the frame that Rich fills in; Rich's own frame would fetch fonts."""
     escaped = escape(title).replace("{", "{{").replace("}", "}}")
     size = f"{_SVG_LINE / _HEIGHT:.2f}px"
     return _SVG.replace("SIZE", size).replace("FONTS", FONTS).replace("TITLE", escaped)
@@ -170,19 +169,19 @@ _SVG = """\
 
 
 def _spans(picture: RenderableType, width: int) -> str:
-    """Return the picture's text as HTML, every style inline."""
+    """Return the picture's text as HTML with inline styles."""
     console = _taken(picture, width)
     html = console.export_html(theme=_THEME, inline_styles=True, code_format="{code}")
     return _DECORATION.sub("", html.strip("\n"))
 
 
-#: What Rich adds to every colour, although only underlines have it, which take the text's anyway.
+#: Rich adds this to every colour, but only underlines need it, and they take the text's colour.
 _DECORATION = re.compile("; text-decoration-color: #[0-9a-f]{6}")
 
 
-#: Colours that are readable on white and on black. Their luminance is next to 0.18, so that the
-#: contrast (WCAG 2.2) is about as large with white, (1 + 0.05) / (0.18 + 0.05) = 4.5, as it is with
-#: what dark pages have for black. What is dim lies half-way between the first two.
+#: Colours that are readable on white and on black. Their luminance is about 0.18, so the contrast
+#: (WCAG 2.2) with white, (1 + 0.05) / (0.18 + 0.05) = 4.5, is about that with the black of dark
+#: pages. Dim text is half-way between the first two.
 _THEME = TerminalTheme(
     (236, 236, 236),
     (0, 0, 0),
@@ -206,7 +205,7 @@ def _taken(
     console = console_of(
         StringIO(),
         width=width,
-        height=25,  # without it, Rich asks the environment
+        height=25,  # otherwise Rich asks the environment
         record=True,
         force_terminal=True,
         force_jupyter=False,
@@ -220,11 +219,11 @@ def _taken(
     return console
 
 
-#: Control characters and halves of pairs: no page, image or file may hold them. To compile what is
-#: left after all others takes ten times as long.
+#: Control characters and lone surrogates: no page, image or file may hold them. A pattern of the
+#: allowed characters would take ten times longer to compile.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def _printable(text: str) -> str:
-    """Return the text with escapes for what cannot be shown, such as a file's name may have."""
+    """Escape characters that cannot be shown, which a file's name may have."""
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -1,4 +1,4 @@
-"""What screens share: styles, rules, wrapped sentences, and plain text."""
+"""Shared by all screens: styles, rules, wrapped sentences, and plain text."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def glyphs_for(options: ConsoleOptions) -> Glyphs:
 def grid(rows: Sequence[Sequence[Text | str]], justify: str = "", gap: int = 2) -> Iterator[Text]:
     """Yield a line for each row of cells; no cell is ever cut.
 
-    ``justify`` has a letter for each column: l (for columns without a letter, too), c or r.
+    ``justify`` has a letter for each column: l (the default), c or r.
     """
     table = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
     columns = zip_longest(*table, fillvalue=Text())
@@ -48,7 +48,7 @@ def grid(rows: Sequence[Sequence[Text | str]], justify: str = "", gap: int = 2) 
 def named_grid(
     rows: Sequence[Sequence[Text | str]], justify: str, width: int, gap: int = 2
 ) -> list[Text]:
-    """Return a line for each row; if that is too wide, the first cell gets a line of its own."""
+    """Return a line for each row; if it is too wide, the first cell gets its own line."""
     lines = list(grid(rows, justify, gap))
     if max(line.cell_len for line in lines) <= width:
         return lines
@@ -65,7 +65,7 @@ def side_by_side(
 ) -> list[Text]:
     """Return the lines of tables of the same height: each a title, and headings with their cells.
 
-    Rules follow the headings, which have the number 0, or those rows whose numbers are given.
+    Rules follow the rows with the given numbers; the headings are row 0.
     """
     blocks = []
     for title, columns in tables:
@@ -87,7 +87,7 @@ def side_by_side(
 
 
 def _aligned(cells: Iterable[Text], widths: Sequence[int], justify: str = "", gap: int = 2) -> Text:
-    """Return cells in a line, each aligned in its column."""
+    """Return a line of cells, each aligned in its column."""
     padded = [cell.copy() for cell in cells]
     for cell, width, side in zip(padded, widths, justify.ljust(len(widths), "l"), strict=False):
         cell.align(_SIDES[side], width)
@@ -97,7 +97,7 @@ def _aligned(cells: Iterable[Text], widths: Sequence[int], justify: str = "", ga
 def hanging(
     sentence: str, width: int, indent: int, style: str = "", head: Text | None = None
 ) -> Text:
-    """Return a sentence wrapped at blanks only, every line indented; the first has a head."""
+    """Return a sentence wrapped only at blanks, all lines indented; the first has a head."""
     margin = " " * indent
     wrapped = fill(
         sentence,
@@ -112,33 +112,33 @@ def hanging(
 
 
 class Picture:
-    """What is drawn of a result, for a console of any width and encoding."""
+    """The picture of a result, for a console of any width and encoding."""
 
     def __init__(self, draw: Callable[..., Iterator[RenderableType]], result: Any) -> None:
         self.draw, self.result = draw, result
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield what is drawn, line by line."""
+        """Yield the picture line by line."""
         return self.draw(self.result, glyphs_for(options), options.max_width)
 
 
 def picture(draw: Callable[..., Iterator[RenderableType]]) -> Callable[[Any], Picture]:
-    """Turn a function that draws a result, with some symbols, in some width, into a `Picture`."""
+    """Make a function that draws a result (with given symbols and width) return a `Picture`."""
     return partial(Picture, draw)
 
 
 class _PlainFile(StringIO):
-    """What a plain console writes to: ASCII without frames."""
+    """The file of a plain console: ASCII without frames."""
 
     encoding = "plain"
 
 
-#: The width of plain text, whose lines never break.
+#: The width of plain text; its lines never wrap.
 ENDLESS = 10_000
 
 
 def is_plain(options: ConsoleOptions) -> bool:
-    """Whether the text must have no frames and rulers, for a screen reader, a log, or grep."""
+    """Whether to leave out frames and rulers: for screen readers, logs and grep."""
     return options.encoding == _PlainFile.encoding
 
 
@@ -151,5 +151,5 @@ def plain_lines(picture: RenderableType) -> list[str]:
 
 
 def console_of(file: Any, **options: Any) -> Console:
-    """Return a console that prints texts to a file as they are."""
+    """Return a console that prints texts to a file unchanged."""
     return Console(file=file, highlight=False, markup=False, emoji=False, **options)

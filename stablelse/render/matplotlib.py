@@ -1,4 +1,4 @@
-"""A survival map as a figure, for a lecture or a paper: the one place that needs matplotlib."""
+"""A survival map as a figure, for a lecture or a paper; only this module needs matplotlib."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-#: The colour and the hatch of a bar. The colours are those of Okabe and Ito (2008, Color Universal
-#: Design), which people of every kind of colour vision tell apart; so do the hatches without them.
+#: The colour and the hatch of a bar. Everyone can tell the colours apart, whatever their colour
+#: vision (Okabe and Ito 2008, Color Universal Design), and the hatches without colour.
 LOOKS: dict[Verdict, tuple[str, str]] = {
     Verdict.RIGHT: ("#009E73", ""),
     Verdict.DIGITS_LOST: ("#F0E442", "///"),
@@ -36,8 +36,8 @@ LOOKS: dict[Verdict, tuple[str, str]] = {
     Verdict.DOES_NOT_FIT: ("#EEEEEE", ""),
 }
 
-#: The same figure has the same bytes, whatever the user's own settings; letters are outlines in
-#: SVG, and in PDF the outlines of a font that is put in (TrueType, number 42).
+#: The same figure has the same bytes, whatever the user's settings; letters are outlines in SVG,
+#: and PDF embeds their font (TrueType, number 42).
 _SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "stablelse",
     "svg.fonttype": "path",
@@ -46,17 +46,17 @@ _SETTINGS: dict[Any, Any] = {
     "font.size": 9,
 }
 
-#: A date in the file would make its bytes differ.
+#: A date in the file would change its bytes.
 _UNDATED: dict[str, dict[str, None]] = {
     ".svg": {"Date": None},
     ".pdf": {"CreationDate": None},
     ".png": {},
 }
 
-#: In inches: as wide as the text of a page; a row, the room between formats, and the rest.
+#: In inches: the width of a page's text, a row, the space between formats, and the rest.
 _WIDTH, _ROW, _GAP, _REST = 6.5, 0.2, 0.5, 1.15
 
-#: How the name of a format stands to the left of the axis.
+#: The position of a format's name, left of the axis.
 _BESIDE: dict[str, Any] = {
     "xytext": (-4, 0),
     "textcoords": "offset points",
@@ -66,7 +66,7 @@ _BESIDE: dict[str, Any] = {
     "annotation_clip": False,
 }
 
-#: The least width of a bar, so that it is visible.
+#: The least width of a visible bar.
 _LEAST = 0.004
 
 
@@ -107,7 +107,7 @@ def _draw_rows(
             place += 1
             axes.annotate(above, (0, place - 0.72), **_BESIDE)
         places.append(place)
-        # What is narrow comes last, so that nothing covers it.
+        # Narrow bars come last, so that nothing covers them.
         for stretch in sorted(bar, key=lambda stretch: stretch.begin - stretch.end):
             width = max(stretch.end - stretch.begin, _LEAST)
             left = (stretch.begin + stretch.end - width) / 2
@@ -132,5 +132,5 @@ def _draw_axes(axes: Axes, sweep: Sweep) -> None:
         axes.spines[side].set_visible(False)
 
 
-#: How many digits are about as wide as the axis, 5 inches of them at 9 points.
+#: How many digits fit the axis: 5 inches of 9-point digits.
 _WIDTH_IN_CHARACTERS = 60

@@ -1,4 +1,4 @@
-"""Formulas written out: in symbols or with numbers put in, for a screen or for LaTeX."""
+"""Formulas in symbols or with numbers, for a screen or for LaTeX."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stablelse.render.numbers import number_text, rough_text
 
 
 class Strength(IntEnum):
-    """How firmly an expression holds together, from the loosest."""
+    """How tightly an expression binds, from the loosest."""
 
     TERMS = 0
     """a + b: needs brackets nearly everywhere."""
@@ -24,7 +24,7 @@ class Strength(IntEnum):
     PREFIX = 2
     """log b, or a sum with its sign."""
     SIGNED = 3
-    """-a: needs brackets behind another sign."""
+    """-a: needs brackets after another sign."""
     ATOM = 4
 
 
@@ -36,7 +36,7 @@ class Expression(NamedTuple):
 
 
 class Glyphs(NamedTuple):
-    """The symbols that a medium has, and how it writes the pieces of a formula."""
+    """The symbols of a medium, and how it writes the pieces of a formula."""
 
     infinity: str
     minus: str
@@ -53,12 +53,12 @@ class Glyphs(NamedTuple):
     nan: str = "NaN"
 
     def number(self, value: Any, digits: int | None = None) -> str:
-        """Return a number, or the text of one, for the eye, rounded to some digits."""
+        """Return a number, or its text, for reading, rounded to some digits."""
         text = value if isinstance(value, str) else number_text(value)
         return self.literal(text if digits is None else _shortened(text, digits))
 
     def literal(self, text: str) -> str:
-        """Return the text of a number for the eye."""
+        """Return the text of a number for reading."""
         names = {"inf": self.infinity, "-inf": f"-{self.infinity}", "nan": self.nan}
         return names.get(text, text)
 
@@ -69,7 +69,7 @@ class Glyphs(NamedTuple):
         return self.good if verdict is Verdict.RIGHT else self.fair
 
     def rough(self, value: float | None) -> str:
-        """Return a number to three digits, nothing for none."""
+        """Return a number to three digits, or nothing for None."""
         if value is None:
             return ""
         return self.infinity if value == inf else rough_text(value)
@@ -83,7 +83,7 @@ class Glyphs(NamedTuple):
         return f"{name}_{index}"
 
     def power(self, exponent: Expression) -> str:
-        """Return e to some power."""
+        """Return a power of e."""
         return f"e^{self.within(exponent, Strength.SIGNED)}"
 
     def fraction(self, above: Expression, below: Expression) -> Expression:
@@ -92,12 +92,12 @@ class Glyphs(NamedTuple):
         return Expression(f"{upper} / {lower}", Strength.PRODUCT)
 
     def within(self, inner: Expression, least: Strength) -> str:
-        """Return a piece of a formula, in brackets unless it holds together by itself."""
+        """Return a piece of a formula, in brackets unless it binds tightly enough."""
         return inner.text if inner.strength >= least else self.bracket(inner.text)
 
 
 class _Latex(Glyphs):
-    """How LaTeX does that."""
+    """The same for LaTeX."""
 
     def literal(self, text: str) -> str:
         mantissa, mark, exponent = super().literal(text).partition("e")
@@ -125,7 +125,7 @@ LATEX = _Latex(
 
 
 def _shortened(full: str, digits: int) -> str:
-    """Return a number rounded to some digits, or in full if that is as short."""
+    """Return a number rounded to some digits, or in full if that is no longer."""
     number = context(digits).create_decimal(full)
     if not isfinite(number):
         return full
@@ -133,18 +133,18 @@ def _shortened(full: str, digits: int) -> str:
     return full if len(full) <= len(short) else short
 
 
-#: The symbols that a derivation uses for the results of operations.
+#: The symbols of a derivation for the results of operations.
 _NAMES: dict[Function, dict[str, str]] = {
     Function.LOGSUMEXP: {},
     Function.SOFTMAX: {"c": "C", "k": "log C"},
 }
 
-#: The most terms of a sum that are written out; of a longer one, the first two and the last.
+#: The longest sum that is written out in full; longer ones have the first two terms and the last.
 _MOST_TERMS = 4
 
 
 class Numbers(NamedTuple):
-    """What is put in for the symbols: x, a, and which element x_j is, from 0."""
+    """The numbers for the symbols: x, a, and which element x_j is, from 0."""
 
     x: Array
     a: Any
@@ -154,7 +154,7 @@ class Numbers(NamedTuple):
 def side_text(
     side: Operation, function: Function, glyphs: Glyphs, numbers: Numbers | None = None
 ) -> str:
-    """Return one side of an equation: in symbols, or with numbers put in for x and a."""
+    """Return one side of an equation: in symbols, or with numbers for x and a."""
     names = {} if numbers else _NAMES[function]
     return _Writer(names, glyphs, numbers).write(side, None).text
 
@@ -165,12 +165,12 @@ def operation_text(
     glyphs: Glyphs,
     number: Callable[[Any], str] = number_text,
 ) -> str:
-    """Return one operation with its numbers put in, as ``number`` writes them."""
+    """Return one operation with its numbers, as ``number`` writes them."""
     return _WRITERS[kind](glyphs, *(_number(glyphs, number(each)) for each in operands)).text
 
 
 class _Writer(NamedTuple):
-    """Writes the result of an operation as the formula it is; ``i`` is the index of a sum."""
+    """Writes an operation as a formula; ``i`` is the index of a sum."""
 
     names: Mapping[str, str]
     glyphs: Glyphs
@@ -227,7 +227,7 @@ def _number(glyphs: Glyphs, value: Any) -> Expression:
 
 
 def _sign(glyphs: Glyphs, sign: str, left: Expression, right: Expression) -> Expression:
-    # What begins with a sign gets brackets behind one; a logarithm or a sum needs none.
+    # After a sign, a signed expression gets brackets; a logarithm or a sum needs none.
     signed = right.text.startswith(("-", glyphs.minus))
     behind = glyphs.bracket(right.text) if signed or not right.strength else right.text
     return Expression(f"{left.text} {sign} {behind}", Strength.TERMS)
@@ -247,7 +247,7 @@ def _negative(glyphs: Glyphs, inner: Expression) -> Expression:
 
 
 def _logarithm(glyphs: Glyphs, inner: Expression) -> Expression:
-    if inner.text.startswith("-"):  # a negative sum, whose sign stands elsewhere
+    if inner.text.startswith("-"):  # a negative sum; its sign is shown elsewhere
         return Expression(f"{glyphs.log} |{inner.text}|", Strength.PREFIX)
     if inner.strength >= Strength.PREFIX:
         return Expression(f"{glyphs.log} {inner.text}", Strength.PREFIX)

@@ -12,12 +12,12 @@ from stablelse.numerics.formats import FORMATS
 
 def number_text(value: Any) -> str:
     """Return the shortest text that reads back to the same number; integers up to 1e16 in full."""
-    if isinstance(value, float):  # float64 too, whose type is a subclass
+    if isinstance(value, float):  # float64 too, a subclass
         return _tidy(repr(float(value)))
     near = float(value)
     if near == value and near.is_integer() and abs(near) < 1e16:
         return _tidy(repr(near))  # 65504, where float16's shortest would be 6.55e4
-    # NumPy prints its own floats so (Dragon4); ml_dtypes prints six digits at most.
+    # NumPy does this for its own floats (Dragon4); ml_dtypes prints at most six digits.
     is_shortest = isinstance(value, (int, np.floating, np.integer))
     return _tidy(str(value) if is_shortest else _shortest(value))
 
@@ -25,9 +25,9 @@ def number_text(value: Any) -> str:
 def json_number(value: Any) -> float | int | str:
     """Return the number for JSON, which has no infinity and no NaN.
 
-    A number of a format wider than float64 becomes its text too, so that no digit is cut.
+    A number of a format wider than float64 becomes text too, so that no digit is cut.
     """
-    if isinstance(value, float) and isfinite(value):  # of many numbers; float64, too
+    if isinstance(value, float) and isfinite(value):  # the usual case; float64, too
         is_short = value.is_integer() and abs(value) < 1e16 and (value or copysign(1, value) > 0)
         return int(value) if is_short else float(value)
     text = number_text(value)
@@ -38,13 +38,13 @@ def json_number(value: Any) -> float | int | str:
 
 
 def rough_text(value: float, digits: int = 3) -> str:
-    """Return a number to a few digits, for numbers that nobody reads back."""
+    """Return a number to a few digits, for people only."""
     return _tidy(f"{value:.{digits}g}")
 
 
 def bound_text(value: Any, digits: int = 5) -> str:
-    """Return a limit cut to a few digits: what stays within the text stays within the limit."""
-    is_wide = float(value) != value  # of longdouble the shortest text is near enough
+    """Return a limit cut to a few digits: numbers within the text are within the limit."""
+    is_wide = float(value) != value  # for longdouble the shortest text is close enough
     text = np.format_float_scientific(value) if is_wide else f"{float(value):.24e}"
     mantissa, _, exponent = text.partition("e")
     cut = mantissa[: mantissa.index(".") + digits]
@@ -54,7 +54,7 @@ def bound_text(value: Any, digits: int = 5) -> str:
 
 
 def _tidy(text: str) -> str:
-    """Take out what is not needed to read the number back: 1002.0, 1e+16."""
+    """Remove what is not needed to read the number back: 1002.0, 1e+16."""
     mantissa, mark, exponent = text.partition("e")
     mantissa = mantissa.removesuffix(".0")
     return f"{mantissa}e{int(exponent)}" if mark else mantissa
@@ -62,7 +62,7 @@ def _tidy(text: str) -> str:
 
 def _shortest(value: Any) -> str:
     format_ = FORMATS[value.dtype.name]
-    # p bits are told apart by ceil(1 + p log10 2) digits (Matula 1968).
+    # ceil(1 + p log10 2) digits distinguish all numbers of p bits (Matula 1968).
     most_digits = 2 + format_.significand_bits * 302 // 1000
     texts = [format(float(value), f".{digits}g") for digits in range(1, most_digits + 1)]
     return next((text for text in texts if format_.round(float(text)) == value), texts[-1])
@@ -79,7 +79,7 @@ def place_text(placed: Any) -> str:
 
 
 def vector_text(placed: Any) -> str:
-    """Return which row or column of its file a vector is, or nothing for a whole file."""
+    """Return the row or column of a vector in its file, or nothing for a whole file."""
     if placed.row is not None:
         return f"row {placed.row}"
     return "" if placed.column is None else f"column {placed.column}"

@@ -24,7 +24,7 @@ TASK_NAMES: dict[Task, str] = {
     Task.GRADIENT: "gradient of log-sum-exp",
 }
 
-#: The same in a column.
+#: Shorter names, for a column.
 _SHORT_NAMES = TASK_NAMES | {
     Task.LOGSUMEXP: "lse",
     Task.WEIGHTED: "lse, b",
@@ -69,7 +69,7 @@ def peer_picture(comparison: PeerComparison, glyphs: Glyphs, width: int) -> Iter
 
 
 def _rows_of_one(results: Sequence[PeerResult], task: Task, glyphs: Glyphs) -> Iterator[Text]:
-    """Yield what each library gave for the only vector, of many elements the worst."""
+    """Yield each library's result on a single vector, or its worst element."""
     is_timed = any(result.nanoseconds is not None for result in results)
     rows: list[list[str | Text]] = [["", "", "result", "", "ns per element"]] if is_timed else []
     element = max(results, key=lambda r: -1 if r.ulps is None else r.ulps).worst.element
@@ -84,7 +84,7 @@ def _rows_of_one(results: Sequence[PeerResult], task: Task, glyphs: Glyphs) -> I
 def _rows_of_many(
     comparison: PeerComparison, results: Sequence[PeerResult], glyphs: Glyphs
 ) -> Iterator[Text]:
-    """Yield how many results of every library are wrong, and the worst of them."""
+    """Yield how many results of each library are wrong, and the worst one."""
     total = max(result.judged for result in results)
     where = vector_text if comparison.source else place_text
     is_timed = any(result.nanoseconds is not None for result in results)
@@ -113,7 +113,7 @@ def _rows_of_many(
 
 @picture
 def gallery_picture(gallery: Gallery, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Yield a row per case with a column of marks per library, and each result if asked for."""
+    """Yield a row per case with a column of marks per library, and all results if asked for."""
     yield Text(" hard cases, each result compared with the exact one", "bold")
     yield from grid(list(_summary(gallery, glyphs)), "llcccccc", gap=1)
     notes = [
@@ -133,7 +133,7 @@ def gallery_picture(gallery: Gallery, glyphs: Glyphs, width: int) -> Iterator[Te
         yield Text()
 
 
-#: A title that is too wide for its column, in two lines.
+#: Titles that are too wide for a column, in two lines.
 _TWO_LINES = {"logaddexp": ("log-", "addexp"), "PyTorch": ("Py-", "Torch")}
 _TWO_LINES["stablelse"] = ("stable-", "lse")
 
@@ -161,7 +161,7 @@ def case_picture(comparison: PeerComparison, glyphs: Glyphs, width: int) -> Iter
 
 
 def missing_note(missing: Sequence[str], width: int) -> Iterator[Text]:
-    """Yield which packages are not installed, and how to get them, if there are any."""
+    """Yield a note on packages that are not installed, if any, and how to get them."""
     if missing:
         names = dict.fromkeys(missing)
         text = f"not installed: {', '.join(names)} (pip install {' '.join(names)})"
@@ -201,7 +201,7 @@ def _outcome_text(result: PeerResult) -> str:
 
 
 def _remark(result: PeerResult) -> str:
-    """Return what was called, and why there is no answer or another dtype."""
+    """Return the call, and why there is no answer or another dtype."""
     parts = [result.call, result.reason]
     if result.returned not in (None, result.format):
         parts.append(f"returns {result.returned}, rounded to {result.format}")
@@ -209,7 +209,7 @@ def _remark(result: PeerResult) -> str:
 
 
 def _time_text(result: PeerResult) -> str:
-    """Return the nanoseconds per element, to a tenth where they are few; nothing if unknown."""
+    """Return the nanoseconds per element, to a tenth below 100; nothing if unknown."""
     if result.nanoseconds is None:
         return ""
     return f"{result.nanoseconds:,.{0 if result.nanoseconds >= 100 else 1}f}"

@@ -24,7 +24,7 @@ from stablelse.render.numbers import json_number, number_text, place_text
 from stablelse.render.records import field_names, input_record, record
 from stablelse.render.words import FUNCTION_NAMES, VERDICT_WORDS, counted, shift_text, ulps_text
 
-#: What leads to a line: on a screen as it stands, in LaTeX with what is in braces in dollars.
+#: The rule of each line; LaTeX has dollars around what is in braces.
 _RULES: dict[Rule, str] = {
     Rule.DEFINITION: "the definition",
     Rule.EXPONENTIATE: "exponentiate both sides",
@@ -38,12 +38,12 @@ _RULES: dict[Rule, str] = {
     Rule.CHOOSE: "choose {log C = -a}, for any {a}",
 }
 
-#: The most elements that are shown one by one.
+#: Up to this many elements are all shown.
 _MOST_ROWS = 4
 
 
 def _rule_text(rule: Rule, glyphs: Glyphs) -> str:
-    """Return what leads to a line, in LaTeX with its formulas in dollars."""
+    """Return the rule of a line; its formulas are in dollars for LaTeX."""
     text = _RULES[rule]
     if glyphs is not LATEX:
         return text.replace("{", "").replace("}", "").replace("-a", f"{glyphs.minus}a")
@@ -54,18 +54,18 @@ def _rule_text(rule: Rule, glyphs: Glyphs) -> str:
 
 
 class _Entry(NamedTuple):
-    """A line of a derivation as a medium writes it; what is put in and below needs numbers."""
+    """A line of a derivation in a medium; from `numbers` on, it needs numbers."""
 
     number: int
     rule: str
     symbols: tuple[str, str]  # Both sides
-    numbers: tuple[str, str] = ("", "")  # Both sides, of softmax for the first element shown
+    numbers: tuple[str, str] = ("", "")  # Both sides; for softmax those of the first element shown
     line: Line | None = None
-    rows: Sequence[Row] = ()  # Those that are shown
+    rows: Sequence[Row] = ()  # The rows that are shown
 
 
 def _entries(proof: Proof, result: FormatProof | None, glyphs: Glyphs) -> Iterator[_Entry]:
-    """Yield the lines of a derivation, with what they come to in a format."""
+    """Yield the lines of a derivation, with their values in a format."""
 
     def sides(equation: Equation, numbers: Numbers | None = None) -> tuple[str, str]:
         left = side_text(equation.left, proof.function, glyphs, numbers)
@@ -83,7 +83,7 @@ def _entries(proof: Proof, result: FormatProof | None, glyphs: Glyphs) -> Iterat
 
 
 def _shown_rows(result: FormatProof, line: Line) -> Sequence[Row]:
-    """Return the rows to show: all of a few, else the first, the last, the largest, the worst."""
+    """Return the rows to show: all if few, or else the first, last, largest and worst."""
     rows, last = line.rows, result.lines[-1].rows
     if len(rows) <= _MOST_ROWS:
         return rows
@@ -93,7 +93,7 @@ def _shown_rows(result: FormatProof, line: Line) -> Sequence[Row]:
 
 
 def _exact_text(quantity: Quantity) -> str:
-    """Return an exact value, correctly rounded, with whatever exponent it has."""
+    """Return an exact value, correctly rounded, with any exponent."""
     decimal = quantity.decimal
     if decimal is None:
         return number_text(quantity.nearest)
@@ -119,7 +119,7 @@ def _why(row: Row, glyphs: Glyphs) -> str:
 
 
 def _both(row: Row, glyphs: Glyphs) -> str:
-    """Return how good both sides are; only the right one if the left one is right."""
+    """Return how good both sides are, or only the right one if the left one is right."""
     if row.element or row.left.verdict in (row.right.verdict, Verdict.RIGHT):
         return _why(row, glyphs)
     return f"left side {_error_text(row.left)}, right side {_why(row, glyphs)}"
@@ -138,13 +138,13 @@ def _heading(proof: Proof) -> str:
 
 
 def _setting(proof: Proof, result: FormatProof, glyphs: Glyphs) -> str:
-    """Return on what numbers, with what shift, and in what format."""
+    """Return the numbers, the shift and the format of a derivation."""
     numbers = counted(len(result.x), "number")
     return f"{numbers}, a = {shift_text(result, glyphs)}, in {result.format}"
 
 
 def _title(proof: Proof, result: FormatProof | None, glyphs: Glyphs) -> str:
-    """Return what is derived, of what numbers, with what shift, in what format."""
+    """Return the title: the function, the numbers, the shift and the format."""
     if result is None:
         return f"{_heading(proof)}, for any a"
     return f"{_heading(proof)}: {_setting(proof, result, glyphs)}"
@@ -153,7 +153,7 @@ def _title(proof: Proof, result: FormatProof | None, glyphs: Glyphs) -> str:
 def _conclusions(
     proof: Proof, result: FormatProof, glyphs: Glyphs
 ) -> Iterator[tuple[Verdict, str]]:
-    """Yield what the lines show, each with its verdict."""
+    """Yield the conclusions, each with its verdict."""
     if all(row.holds for line in result.lines for row in line.rows):
         yield (
             Verdict.RIGHT,
@@ -176,7 +176,7 @@ def _conclusions(
 
 
 def _computed(proof: Proof, result: FormatProof, glyphs: Glyphs) -> Iterator[tuple[Verdict, str]]:
-    """Yield which line to compute, and what to do if that line fails too."""
+    """Yield the line to compute, and what to do if it fails too."""
     line = result.lines[result.compute - 1]
     worst = max(line.rows, key=lambda row: row.right.ulps)
     name = f"p_{worst.element} = " if worst.element is not None else ""
@@ -198,7 +198,7 @@ def _computed(proof: Proof, result: FormatProof, glyphs: Glyphs) -> Iterator[tup
 
 @picture
 def proof_picture(proof: Proof, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Yield the lines in symbols, what they come to, and the lines with numbers put in."""
+    """Yield the lines in symbols, their values, and the lines with numbers."""
     yield hanging(
         _heading(proof) if proof.results else _title(proof, None, glyphs), width, 1, "bold"
     )
@@ -224,7 +224,7 @@ def proof_picture(proof: Proof, glyphs: Glyphs, width: int) -> Iterator[Text]:
 
 
 def _symbols(entries: Sequence[_Entry], width: int) -> Iterator[Text]:
-    """Yield the equations beside their rules, or below them if there is no room."""
+    """Yield the equations next to their rules, or below them if there is no room."""
     rows: list[list[Text | str]] = [
         [str(entry.number), Text(" = ".join(entry.symbols), "bold"), Text(entry.rule, "dim")]
         for entry in entries
@@ -239,7 +239,7 @@ def _symbols(entries: Sequence[_Entry], width: int) -> Iterator[Text]:
 
 
 def _with_numbers(format_: str, entry: _Entry, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Yield a line with numbers put in, of a fraction its parts, and how good it is."""
+    """Yield a line with numbers, the parts of a fraction, and how good it is."""
     row = entry.rows[0]
     yield hanging(" = ".join(entry.numbers), width, 4, head=Text(f" {entry.number}  "))
     margin = max(len("exactly"), len(format_))
@@ -289,7 +289,7 @@ def _values(format_: str, entries: Sequence[_Entry], glyphs: Glyphs, width: int)
 
 
 def _value_table(result: FormatProof, entries: Sequence[_Entry]) -> Iterator[list[str]]:
-    """Yield the heads and the rows of a table in LaTeX: each line and its values."""
+    """Yield the head and the rows of a table: each line and its values."""
     is_scalar = result.lines[0].rows[0].element is None
     sides = ["left", "right"] if is_scalar else ["right"]
     yield ["line", "", "exactly", *(f"{side} in {result.format}" for side in sides), ""]
@@ -303,7 +303,7 @@ def _value_table(result: FormatProof, entries: Sequence[_Entry]) -> Iterator[lis
 
 
 def markdown_lines(proof: Proof) -> Iterator[str]:
-    """Yield the derivation in Markdown, its formulas in dollars."""
+    """Yield the derivation in Markdown, with its formulas in dollars."""
     for number, result in enumerate(proof.results or (None,)):
         entries = list(_entries(proof, result, LATEX))
         yield from [""] * bool(number)
@@ -325,7 +325,7 @@ def markdown_lines(proof: Proof) -> Iterator[str]:
 
 
 def latex_lines(proof: Proof) -> Iterator[str]:
-    """Yield the derivation in LaTeX (with amsmath): an align* and a tabular a format."""
+    """Yield the derivation in LaTeX (with amsmath): an align*, and a tabular per format."""
     for result in proof.results or (None,):
         entries = list(_entries(proof, result, LATEX))
         equations = []
@@ -347,7 +347,7 @@ def latex_lines(proof: Proof) -> Iterator[str]:
 
 
 def _equations(proof: Proof) -> list[dict[str, Any]]:
-    """Return what records have of the equations, as text."""
+    """Return the equations for records, as text."""
     entries = _entries(proof, None, ASCII)
     return [
         {"number": e.number, "rule": equation.rule.value, "equation": " = ".join(e.symbols)}
@@ -356,7 +356,7 @@ def _equations(proof: Proof) -> list[dict[str, Any]]:
 
 
 def proof_record(proof: Proof) -> dict[str, Any]:
-    """Return a derivation as a record: the equations as text, exact values beside the format's."""
+    """Return a derivation as a record: equations as text, exact values next to the format's."""
     names = [name for name in field_names(Proof) if name not in ("equations", "results", "x")]
     return {name: record(getattr(proof, name)) for name in names} | {
         "x": input_record(proof.x),
@@ -366,7 +366,7 @@ def proof_record(proof: Proof) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a record; the exact value of a quantity is text, because it may fit no number."""
+    """Return a record; exact values are text, because they may not fit any number."""
     if isinstance(value, Quantity):
         return {
             "exact": _exact_text(value),
@@ -382,7 +382,7 @@ def _plain(value: Any) -> Any:
 
 
 def proof_rows(proof: Proof) -> Iterator[dict[str, Any]]:
-    """Yield a row per line and element, format by format; one per line if there are no numbers."""
+    """Yield a row per format, line and element, or a row per line without numbers."""
     names = ("function", "source", "row", "column", "n")
     own = {name: record(getattr(proof, name)) for name in names}
     results: Sequence[FormatProof | None] = proof.results or (None,)

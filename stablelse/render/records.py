@@ -1,4 +1,4 @@
-"""Results as records for programs, JSON and CSV: the fields are those of the results."""
+"""Results as records for programs, JSON and CSV, with the fields of the results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stablelse.analysis.gallery import Gallery
     from stablelse.analysis.peers import PeerComparison
 
-#: The version of the fields of JSON. It changes if a field goes or means something else.
+#: The version of the JSON fields. It changes if a field disappears or changes its meaning.
 SCHEMA = {"schema": 1}
 
 #: The field of a result whose items are lines of JSON Lines.
@@ -31,7 +31,7 @@ _PARTS = {"Limits": "formats", "Gallery": "cases"}
 
 
 def record(result: Any) -> Any:
-    """Return a result as JSON knows it; an infinity, a NaN or a wide number becomes text."""
+    """Return a result as JSON values; an infinity, a NaN or a wide number becomes text."""
     if isinstance(result, Errors):
         result = result.comparison
     if hasattr(result, "_fields") or is_dataclass(result):
@@ -52,9 +52,9 @@ def record(result: Any) -> Any:
 
 
 def input_record(x: Array | None) -> list[Any] | None:
-    """Return the vector that a result is of, if it is known, as what a reader reads back.
+    """Return a result's vector, if it is known, as numbers that read back the same.
 
-    A reader knows nothing narrower than float64: there, 0.1 of float16 is 0.0999755859375.
+    Readers read nothing narrower than float64, in which 0.1 of float16 is 0.0999755859375.
     """
     if x is None:
         return None
@@ -64,7 +64,7 @@ def input_record(x: Array | None) -> list[Any] | None:
 
 
 def field_names(result_type: type) -> list[str]:
-    """Return the names of the fields that a result type's records have."""
+    """Return the names of the fields in a result type's records."""
     if not is_dataclass(result_type):
         names = list(result_type._fields)  # type: ignore[attr-defined]
         return [name for name in names if name != "x" or "n" in names]
@@ -72,7 +72,7 @@ def field_names(result_type: type) -> list[str]:
 
 
 def with_steps(view: Steps) -> dict[str, Any]:
-    """Return a comparison's record, every evaluated method with its steps."""
+    """Return a comparison's record with the steps of every evaluated method."""
     plain: dict[str, Any] = record(view.comparison)
     for result, result_record in zip(view.comparison.results, plain["results"], strict=True):
         if result.evaluation is not None:
@@ -82,14 +82,14 @@ def with_steps(view: Steps) -> dict[str, Any]:
 
 
 def records(result: Any) -> Iterator[dict[str, Any]]:
-    """Yield what JSON has of a result: one object, or one for each part."""
+    """Yield the JSON objects of a result: one, or one for each part."""
     name = _PARTS.get(type(result).__name__)
     parts = [result] if name is None else getattr(result, name)
     return (form(part, "json")(part) for part in parts)
 
 
 def json_lines(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iterator[str]:
-    """Yield JSON Lines, one for each result, and then one for all of them if that says more."""
+    """Yield JSON Lines: one for each result, and one for all of them if that says more."""
     if not isinstance(result, Many):
         yield from (json_line(fields | more()) for fields in records(result))
         return
@@ -105,18 +105,18 @@ def json_line(fields: dict[str, Any]) -> str:
 
 
 def json_document(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iterator[str]:
-    """Yield a JSON document: the fields of a result, or many one at a time, and then the rest."""
+    """Yield a JSON document: a result's fields, or many results one by one and then the rest."""
     if not isinstance(result, Many):
         yield _DOCUMENT.encode(SCHEMA | form(result, "json")(result) | more()) + "\n"
         return
     results = iter(result.results)
-    first = list(islice(results, 1))  # what is wrong with it is said before anything is written
+    first = list(islice(results, 1))  # its errors come before any output
     yield f'{json.dumps(SCHEMA)[:-1]}, "{result.name}": ['
     comma = ""
     for each in chain(first, results):
         yield f"{comma}\n  "
         for part in _DOCUMENT.iterencode(form(each, "json")(each)):
-            yield part.replace("\n", "\n  ")  # no string has a newline of its own there
+            yield part.replace("\n", "\n  ")  # strings have no newlines of their own
         comma = ","
     rest = _DOCUMENT.encode(result.rest() | more())
     yield "\n]}\n" if rest == "{}" else f"\n],{rest[1:]}\n"
@@ -133,8 +133,8 @@ def csv_document(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iter
 
 
 def csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield rows of a table as lines of CSV, the header first; quoted where it must be."""
-    # What writes a row returns what `write` returns.
+    """Yield rows of a table as lines of CSV, the header first, quoted only if necessary."""
+    # The writer's methods return what `write` returns.
     writer = csv.writer(SimpleNamespace(write=str), lineterminator="\n")
     for number, row in enumerate(rows):
         header = "" if number else writer.writerow(row)
@@ -142,7 +142,7 @@ def csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def flat_rows(result: Any) -> Iterator[dict[str, Any]]:
-    """Yield a result that holds a tuple of results as rows: one an inner result, flat."""
+    """Yield a flat row for each inner result of a result."""
     if isinstance(result, Errors):
         result = result.comparison
     names = field_names(type(result))
@@ -169,7 +169,7 @@ def step_rows(view: Steps) -> Iterator[dict[str, Any]]:
 
 
 def peer_rows(comparison: PeerComparison) -> Iterator[dict[str, Any]]:
-    """Yield a row per library, flat; a vector of results is one cell, as findings are."""
+    """Yield a flat row per library; a vector of results is one cell."""
     outer = _cells(comparison, {"results"})
     for result in comparison.results:
         row = dict(outer)
@@ -188,7 +188,7 @@ def gallery_rows(gallery: Gallery) -> Iterator[dict[str, Any]]:
 
 
 def _cells(result: Any, without: Iterable[str] = ()) -> dict[str, Any]:
-    """Return the fields of a result as cells of a table, all but some."""
+    """Return the fields of a result, except some, as cells of a table."""
     names = [name for name in field_names(type(result)) if name not in without]
     return {name: cell(getattr(result, name)) for name in names}
 

@@ -1,4 +1,4 @@
-"""Where e^x fits a format: the ruler with the exponents and the window, and the table of limits."""
+"""Where e^x fits a format: the ruler with the window and the exponents, and the table of limits."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import bound_text
 from stablelse.render.words import ABOUT_LIMITS
 
-#: The signs for points, for the line inside and outside the window, and for its ends.
+#: The characters for points, for the line inside and outside the window, and for the window's ends.
 _SIGNS = {False: tuple("●━╌┤├◀▶"), True: tuple("o=-][<>")}
 
-#: Up to this length, points that coincide are drawn side by side.
+#: Up to this length, coinciding points are drawn side by side.
 _SHORT = 12
 
 _OUTSIDE, _WINDOW, _HARMLESS = "red", "green", "yellow"
@@ -34,9 +34,9 @@ class _Axis:
         self.right = width - self.side  # the first cell beyond the window's right end
 
     def place(self, x: float) -> tuple[range, int]:
-        """Return the cells that a point may be drawn in, and that in which it lies.
+        """Return the cells in which a point may be drawn, and the one where it is.
 
-        Cells are evenly spaced in the window, whose ends have one each, and ever denser outside.
+        Cells are evenly spaced in the window, each end of it has one, and beyond they get denser.
         """
         span = self.high - self.low
         if x < self.low:  # the ends are for infinities
@@ -56,7 +56,7 @@ def ruler(
 ) -> Iterator[Text]:
     """Yield a line with the window's ends, and a line for x and for each x - a.
 
-    Points of a short vector that would cover each other are drawn side by side.
+    Coinciding points of a short vector are drawn side by side.
     """
     format_ = FORMATS[formulas[0].format]
     ends = np.array([comparison.minimum, comparison.maximum])
@@ -90,7 +90,7 @@ def _heading(axis: _Axis, format_: Format, glyphs: Glyphs) -> Text:
 
 
 def _fitting(room: int, *texts: str) -> str:
-    """Return the first of texts that has a blank on either side, or else the last."""
+    """Return the first text that fits with a blank on either side, or else the last."""
     return next((text for text in texts if len(text) + 2 <= room), texts[-1])
 
 
@@ -116,7 +116,7 @@ def _drawn(axis: _Axis, points: list[float], zero: str, glyphs: Glyphs, spread: 
 
 
 def _exponents(result: MethodResult, x: Array) -> Array:
-    """Return what e is raised to by a method: x less the shift."""
+    """Return a method's exponents: x minus the shift."""
     evaluation = result.evaluation
     if evaluation is not None and "d" in evaluation.results:
         return evaluation.results["d"].astype(float)
@@ -125,7 +125,7 @@ def _exponents(result: MethodResult, x: Array) -> Array:
 
 @picture
 def limits_picture(limits: Limits, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Yield a title, a row a format, and notes."""
+    """Yield a title, a row per format, and notes."""
     above = ["", "", "largest", "e^x fits", "loses digits", "e^x > 0"]
     below = ["format", "u", "number", "up to", "below", "down to"]
     rows: list[list[Text | str]] = [
@@ -141,6 +141,6 @@ def limits_picture(limits: Limits, glyphs: Glyphs, width: int) -> Iterator[Text]
     yield Text()
     for row in limits.formats:
         if not row.has_infinity:
-            yield Text(f" {row.format} has no infinity: what is too large becomes NaN")
+            yield Text(f" {row.format} has no infinity: larger numbers become NaN")
     yield hanging(ABOUT_LIMITS, width, indent=1, style="dim")
     yield Text()

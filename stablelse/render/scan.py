@@ -1,4 +1,4 @@
-"""What a scan found: a table, the first and worst vectors and a chart; and records."""
+"""The results of a scan: a table, the first and worst vectors, charts, and records."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from stablelse.render.records import cell, field_names, record
 from stablelse.render.sweep import MARKS
 from stablelse.render.words import FUNCTION_NAMES, RESULT_WORDS, VERDICT_WORDS, counted, ulps_text
 
-#: The longest bar of a chart; how many lines the table, the troubles and the bars take together on
-#: one screen, and how many bars there are at least.
+#: The longest bar of a chart; how many lines the table, the troubles and the bars may take
+#: together, and the fewest bars.
 _BAR, _LINES, _FEWEST = 30, 16, 4
 
-#: What the charts show, by field of `Histograms`, and what happens beyond a threshold.
+#: The charts, by field of `Histograms`, and what happens beyond a threshold.
 _CHARTS = {
     "maxima": "the largest element of each vector",
     "minima": "the smallest element of each vector",
-    "spreads": "the largest less the smallest",
+    "spreads": "the largest minus the smallest",
 }
 _BEYOND = {"overflow": "e^x is {infinity} in", "underflow": "e^x is 0 in"}
 _VANISHES = "e^(x {minus} max) can be 0 in"
@@ -48,7 +48,7 @@ _WIDER = "use stablelse's own functions, which lose no digits, or a wider format
 
 @picture
 def scan_picture(scan: Scan, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Yield the counts, the first and worst vectors, charts, and what survives."""
+    """Yield the counts, the first and worst vectors, charts, and the safe formats."""
     yield Text.assemble(" ", (_title(scan), "bold"))
     yield Text()
     yield from (table := _table(scan, glyphs, width))
@@ -76,7 +76,7 @@ def scan_picture(scan: Scan, glyphs: Glyphs, width: int) -> Iterator[Text]:
 
 
 def _table(scan: Scan, glyphs: Glyphs, width: int) -> list[Text]:
-    """Return a line per method and format with its counts, below a line of heads or two."""
+    """Return one or two header lines, and a line of counts per method and format."""
     shown = [v for v in VERDICTS if v is Verdict.RIGHT or any(r.vectors(v) for r in scan.results)]
     rows: list[list[Text]] = []
     format_ = ""
@@ -106,7 +106,7 @@ def _heads(words: Sequence[str]) -> list[Text]:
 
 
 def _troubles(scan: Scan, glyphs: Glyphs) -> Iterator[tuple[int, str]]:
-    """Yield how many vectors fail, and the results of the first and the worst of them."""
+    """Yield for each trouble its count, and the first and the worst vector."""
     for result in scan.results:
         for first, worst in zip(result.first, result.worst, strict=True):
             text, again = (
@@ -128,7 +128,7 @@ class _Bin(NamedTuple):
 
 
 def _bins(distribution: Distribution, limits: Sequence[float], most: int) -> list[_Bin]:
-    """Return bins from the first number to the last, at most so many if possible."""
+    """Return the bins from the first number to the last; not too many, if possible."""
     filled = [index for index, count in enumerate(distribution.counts) if count]
     bins: list[_Bin] = []
     for first_digits in ("125", "1", ""):
@@ -146,7 +146,7 @@ def _bins(distribution: Distribution, limits: Sequence[float], most: int) -> lis
 
 
 def _chart(name: str, scan: Scan, most: int, width: int, glyphs: Glyphs) -> Iterator[Text]:
-    """Yield a bar per bin, those beyond a threshold marked with what happens there."""
+    """Yield a bar per bin, with a mark and a note beyond a threshold."""
     distribution: Distribution = getattr(scan.histograms, name)
     used = dict.fromkeys(result.format for result in scan.results)
     limits = thresholds(name, [find_format(format_) for format_ in used])
@@ -209,7 +209,7 @@ def _verdict_text(verdict: Verdict, max_ulp: float) -> str:
 def _witness_text(
     witness: Witness, result: WayScan, scan: Scan, glyphs: Glyphs, source: str | None
 ) -> str:
-    """Return a vector on which something goes wrong, and what."""
+    """Return where something goes wrong, and what."""
     where = f"row {row_text(witness.row)}" if witness.row is not None else ""
     if witness.row is None and witness.column is not None:
         where = f"column {witness.column}"
@@ -226,7 +226,7 @@ def _witness_text(
 
 
 def failure_text(failure: Failure, scan: Scan) -> str:
-    """Return in a line which condition is not met, and where."""
+    """Return one line that says which condition failed, and where."""
     condition, result, first = failure
     return (
         f"{condition.text}: {result.format} {result.method}, "
@@ -237,19 +237,19 @@ def failure_text(failure: Failure, scan: Scan) -> str:
 
 
 def advice_text(scan: Scan, failure: Failure) -> str:
-    """Return what helps against a failure, in a line."""
+    """Return one line that says how to fix a failure."""
     result, verdict = failure.result, failure.first.verdict
     same = [r.method for r in scan.results if r.format == result.format and r.survives]
     others = [method for method in same if method not in ("naive", result.method)]
     if verdict in (Verdict.DIGITS_LOST, Verdict.NO_DIGITS) or not others:
         advice = _WIDER
     else:
-        advice = f"compute it {' or '.join(others)}; that survives in {result.format}"
+        advice = f"use {' or '.join(others)}, which survives in {result.format}"
     return f"to do: {_ADVICE.get(verdict, advice)}"
 
 
 def scan_record(scan: Scan) -> dict[str, Any]:
-    """Return a scan as plain dicts, lists and numbers; of the histograms what is not empty."""
+    """Return a scan as dicts, lists and numbers, without empty bins."""
     plain: dict[str, Any] = record(scan)
     for distribution in plain["histograms"].values():
         edges = distribution.pop("edges")
@@ -261,7 +261,7 @@ def scan_record(scan: Scan) -> dict[str, Any]:
 
 
 def scan_rows(scan: Scan) -> Iterator[dict[str, Any]]:
-    """Yield a row per format, method and verdict that occurs, and one for what is right."""
+    """Yield a row per format, method and verdict that occurs, and always one for right."""
     shared = {name: cell(getattr(scan, name)) for name in ("function", "max_ulp", "rows")}
     names = [name for name in field_names(Witness) if name != "verdict"]
     for result in scan.results:

@@ -54,20 +54,20 @@ from stablelse.render.words import (
 
 _HARMFUL, _HARMLESS = "bold red", "yellow"
 
-#: The lines of a screen, without the prompt.
+#: The lines of a screen without the prompt.
 _SCREEN = 23
 
-#: The most lines for elements, without --all, and the fewest where sentences are long.
+#: The most lines for elements without --all, and the fewest if sentences are long.
 _LINES, _FEWEST = 6, 3
 
-#: The most elements whose steps are shown.
+#: Steps are shown for at most this many elements.
 _ELEMENTS = 20
 
-#: The most ulps that a correctly rounded value is off.
+#: The largest error of a correctly rounded value, in ulps.
 _PROVED = 0.5
 
-#: The results of the whole vector, row by row below the elements: a method shows the first of
-#: the symbols that its formula has.
+#: The results of the whole vector, row by row below the elements: a method shows the first symbol
+#: that its formula has.
 _SCALARS: dict[Function | LossFunction, tuple[tuple[str, ...], ...]] = {
     Function.LOGSUMEXP: (("s",), ("l", "y"), ("a",), ("y",)),
     Function.SOFTMAX: (("s",), ("l",), ("y",)),
@@ -96,7 +96,7 @@ _TRIES = (
 
 
 class Screen:
-    """The screen of a comparison, with so many digits, and a row for each element or for a few."""
+    """The screen of a comparison: with all or a few elements, and a given number of digits."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class _Part:
         self.bound = (None if best is None else best.error_bound) or _PROVED
 
     def lines(self, parts: Sequence[str]) -> Iterator[Text]:
-        """Yield what is on the screen from top to bottom, with blank lines if there is room."""
+        """Yield the screen from top to bottom, with blank lines if there is room."""
         sections, height = self._sections(parts)
         excess = height - _SCREEN
         if 0 < excess <= _LINES - _FEWEST and not (self.every or self.is_plain):
@@ -152,7 +152,7 @@ class _Part:
                 yield Text()
 
     def _sections(self, parts: Sequence[str]) -> tuple[list[list[Text]], int]:
-        """Return the lines of each part, and how many these are."""
+        """Return the lines of each part, and their number."""
         draw = {
             "verdict": self._verdict,
             "ruler": self._ruler,
@@ -190,7 +190,7 @@ class _Part:
             yield from ruler(self.comparison, self.formulas, self.glyphs, self.width)
 
     def _table(self, shown: Sequence[Facts], is_first: bool = True) -> Iterator[Text]:
-        """Yield methods side by side, or where there is no room one below the other."""
+        """Yield methods side by side, or one below the other if there is no room."""
         results = [facts.result for facts in self.facts]
         elements = chosen_elements(self.comparison, results, self.most)
         for try_ in self.tries if len(shown) < 3 else self.tries[:6]:
@@ -208,7 +208,7 @@ class _Part:
     def _tables(
         self, elements: Sequence[int], shown: Sequence[Facts], try_: tuple[int, int, _Words]
     ) -> list[Text]:
-        """Return the lines of a table a method; the labels and x are in the first."""
+        """Return the lines of one table per method; the first has the labels and x."""
         results = [facts.result for facts in shown]
         having = {"loss"}.union(*(r.evaluation.results for r in results if r.evaluation))
         rows = [names for names in _SCALARS[self.comparison.function] if having & set(names)]
@@ -266,7 +266,7 @@ class _Part:
 
     @property
     def has_exact_row(self) -> bool:
-        """Whether the exact value stands below: where digits were lost, or no method is right."""
+        """Whether to show the exact value below: digits were lost, or no method is right."""
         if self.exact is None or np.ndim(self.facts[0].result.value):
             return False
         verdicts = {result.verdict for result in self.formulas}
@@ -275,7 +275,7 @@ class _Part:
         return is_wanted and bool(np.isfinite(self.exact).all())
 
     def _why(self) -> Iterator[Text]:
-        """Yield a sentence or two a method."""
+        """Yield a sentence or two per method."""
         names = [method_name(result, self.formulas) for result in self.formulas]
         width = max(map(len, names), default=0) + 2
         for facts, name in zip(self.facts, names, strict=False):
@@ -287,22 +287,22 @@ class _Part:
 
 
 class _Method:
-    """The columns of one method, with so many digits of cells and of results."""
+    """The columns of one method, with given numbers of digits in cells and results."""
 
     def __init__(self, part: _Part, facts: Facts, cells: int, results: int, words: _Words) -> None:
         self.part, self.facts, self.result, self.glyphs = part, facts, facts.result, part.glyphs
         self.cells, self.results, self.words = cells, results, words
         self.evaluation = self.result.evaluation
         self.function, self.x = part.comparison.function, part.comparison.x
-        #: The columns below which the results of the vector stand: of what is added up, and of
-        #: the last one, if it is one number.
+        #: The columns with results of the whole vector below them: sums are below `terms`, and a
+        #: single final result is below `last`.
         self.terms = "t" if self.evaluation and "t" in self.evaluation.results else "e"
         self.last = "g" if self.function is LossFunction.LOSS else self.terms
 
     def columns(
         self, elements: Sequence[int], rows: Sequence[tuple[str, ...]]
     ) -> list[tuple[str, list[Text]]]:
-        """Return a heading and cells for each result that the formula has per element."""
+        """Return a heading and cells for each operation that the formula has per element."""
         has_exact, is_vector = self.part.has_exact_row, bool(np.ndim(self.result.value))
         operations = self.evaluation.operations if self.evaluation else ()
         columns = []
@@ -323,9 +323,9 @@ class _Method:
         return columns
 
     def is_shown(self, symbol: str) -> bool:
-        """Whether the results of an operation have a column: there are few in little room."""
+        """Whether an operation has a column; without much room, few have."""
         if symbol == "e" != self.terms and self.words is not _Words.ALL:
-            # Its product with the weight says enough, unless it did harm.
+            # The product with the weight says enough, unless e^x did harm.
             return any(f.symbol == symbol and not f.harmless for f in self.result.findings)
         if symbol == "p" and self.words is _Words.NONE:
             # The gradient is p, or p - 1 at the label.
@@ -333,7 +333,7 @@ class _Method:
         return symbol not in "xb"
 
     def cell(self, symbol: str, index: int) -> Text:
-        """Return one result for an element, with what happened to it."""
+        """Return an element's result, with what happened to it."""
         finding = _found_at(self.result, symbol, index)
         assert self.evaluation is not None
         is_result = symbol == self.evaluation.operations[-1].symbol
@@ -342,7 +342,7 @@ class _Method:
         return self.shown(symbol, index, finding)
 
     def shown(self, symbol: str, index: int, finding: Finding | None) -> Text:
-        """Return the result of an operation, and in words what was found there."""
+        """Return the result of an operation, and its finding in words."""
         evaluation, glyphs = self.evaluation, self.glyphs
         assert evaluation is not None
         value = evaluation.results[symbol][index]
@@ -363,12 +363,12 @@ class _Method:
         return Text(text + words, _HARMLESS if is_mild else _HARMFUL)
 
     def style(self, value: Any, index: int) -> str:
-        """Return the style of a number: red if it is not finite and should be."""
+        """Return the style of a number: red if it should be finite and is not."""
         is_odd = not np.isfinite(value) and self.result.verdict is not Verdict.RIGHT
         return "red" if is_odd and np.isfinite(self.x[index : index + 1]).all() else ""
 
     def value(self, index: int) -> Text:
-        """Return an entry of the result, its wrong digits coloured or in brackets."""
+        """Return an entry of the result, with wrong digits coloured or in brackets."""
         verdict = self.result.verdict
         value, right = np.atleast_1d(self.result.value)[index], int(self.facts.right[index])
         text = self.glyphs.number(value, self.results)
@@ -385,7 +385,7 @@ class _Method:
         return Text.assemble(good, (wrong, VERDICT_STYLES[verdict]), exponent)
 
     def scalar(self, column: str, names: tuple[str, ...]) -> Text:
-        """Return the cell below a column; the results of the vector are below the terms."""
+        """Return the cell below a column; results of the whole vector are below the terms."""
         result, evaluation = self.result, self.evaluation
         assert evaluation is not None
         if column == "p" and names == ("s",) and result.total is not None:
@@ -414,7 +414,7 @@ class _Method:
 def chosen_elements(
     comparison: Comparison, results: Sequence[MethodResult], most: int
 ) -> list[int]:
-    """Choose elements: the ends, the largest, and what went wrong; -n stands for n left out."""
+    """Choose elements: the ends, the largest, and where trouble is; -n stands for n left out."""
     held = len(comparison.elements)
     if held == comparison.n <= most:
         return list(range(held))
@@ -431,12 +431,12 @@ def chosen_elements(
 
 
 def _found_at(result: MethodResult, symbol: str, index: int) -> Finding | None:
-    """Return what was found at an operation on an element, if anything was."""
+    """Return the finding at an operation on an element, if there is one."""
     return next((f for f in result.findings if f.symbol == symbol and index in f.indices), None)
 
 
 def _with_gaps(comparison: Comparison, chosen: set[int]) -> list[int]:
-    """Return elements in order, -n between those that are not neighbours, for n left out."""
+    """Return elements in order, with -n where n are left out."""
     order, numbers = sorted(chosen), comparison.elements
     shown: list[int] = []
     end = 0
@@ -453,7 +453,7 @@ def _with_gaps(comparison: Comparison, chosen: set[int]) -> list[int]:
 
 @picture
 def steps_picture(view: Steps, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Yield for each evaluated method a title and a row per step, in plain text of all elements."""
+    """Yield for each evaluated method a title and a row per step; plain text has all elements."""
     comparison = view.comparison
     for result in comparison.results:
         evaluation = result.evaluation

@@ -1,4 +1,4 @@
-"""Many vectors on one screen: how many broke, and how, some of them in a line each, and why."""
+"""Many vectors on one screen: how many broke, a line for some of them, and why."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from stablelse.render.words import (
     why,
 )
 
-#: The most lines for vectors, without --all.
+#: The most lines for vectors without --all.
 _LINES = 7
 
 #: The digits of results: the first that fit are used.
@@ -38,13 +38,13 @@ _HARMLESS = [0, 0, 0.0]
 
 
 class Overview:
-    """The screen of many vectors, with so many digits, and a line for each vector or for a few."""
+    """The screen of many vectors: with a line for all or a few, and a given number of digits."""
 
     def __init__(self, found: Summary, digits: int | None = None, every: bool = False) -> None:
         self.found, self.every = found, every
         self.tries = (digits,) if digits else _TRIES
         self.comparisons = found.comparisons
-        #: The vectors that broke, or lost digits, and of these the first and the worst.
+        #: The vectors that broke or lost digits, and the first and the worst of these.
         self.broken = [i for i, badness in enumerate(found.badness) if badness > _HARMLESS]
         by_badness = sorted(self.broken, key=found.badness.__getitem__, reverse=True)
         self.ends = list(dict.fromkeys([*self.broken[:1], *by_badness[:1]]))
@@ -58,7 +58,7 @@ class Overview:
 
 
 class _Part:
-    """What became of the vectors in one format."""
+    """The vectors in one format."""
 
     def __init__(
         self, overview: Overview, format_: str, places: Sequence[int], options: ConsoleOptions
@@ -73,7 +73,7 @@ class _Part:
         self.glyphs, self.width = glyphs_for(options), options.max_width
 
     def lines(self) -> Iterator[Text]:
-        """Yield what is on the screen from top to bottom."""
+        """Yield the screen from top to bottom."""
         count, ignored = self.found.vectors, self.found.ignored
         sources = {comparison.source for comparison in self.comparisons}
         source = sources.pop() if len(sources) == 1 else None
@@ -95,7 +95,7 @@ class _Part:
             yield from self._reasons()
 
     def _counts(self) -> Iterator[Text]:
-        """Yield a line per method: how often there was which verdict, and the reduced loss."""
+        """Yield the counts of the verdicts, and the reduced loss, per method."""
         verdicts = [self.found.totals[place].verdicts for place in self.places]
         rows = [[Text(), *(Text(name, "bold") for name in self.names)]]
         for verdict in VERDICTS:
@@ -116,7 +116,7 @@ class _Part:
         last = len(self.comparisons) - 1
         shown = list(range(last + 1))
         if not self.overview.every:
-            # The first and the worst that broke, more of these, the first and the last.
+            # The first and the worst broken vector, more broken ones, the first and the last.
             broken = self.overview.broken[: _LINES // 2]
             wanted = dict.fromkeys([0, *self.overview.ends, last, *broken, *shown])
             shown = sorted(list(wanted)[: _LINES - 1])
@@ -162,7 +162,7 @@ class _Part:
         return Text.assemble(shown, " ", (mark, VERDICT_STYLES[verdict]))
 
     def _reasons(self) -> Iterator[Text]:
-        """Yield why the first and the worst of the vectors broke."""
+        """Yield why the first and the worst vector broke."""
         for word, index in zip(("first", "worst"), self.overview.ends, strict=False):
             comparison = self.comparisons[index]
             results = [comparison.results[place] for place in self.places]
@@ -178,7 +178,7 @@ class _Part:
 def errors_picture(
     shown: Errors | Sequence[Comparison], glyphs: Glyphs, width: int
 ) -> Iterator[Text]:
-    """Yield for each vector its condition number and a line per method, and what these are."""
+    """Yield for each vector its condition number and a line per method, then an explanation."""
     comparisons = [shown.comparison] if isinstance(shown, Errors) else shown
     results = [result for comparison in comparisons for result in comparison.results]
     has_formats = len({result.format for result in results}) > 1

@@ -20,7 +20,7 @@ from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import number_text, place_text, rough_text
 from stablelse.render.words import FUNCTION_NAMES, VERDICT_WORDS, counted, method_name, ulps_number
 
-#: What the marks of a map mean.
+#: The meaning of the marks in a map.
 LEGEND = VERDICT_WORDS | {Verdict.RIGHT: f"right (at most {DIGIT} ulp off)"}
 
 MOTIONS: dict[Motion, tuple[str, str]] = {
@@ -36,7 +36,7 @@ _BETWEEN = " (results between may be worse)"
 _LIST = " --intervals lists the intervals."
 _ENDS = " Between two intervals the format has no number."
 
-#: Of each verdict: its character, that of a screen without Unicode, and its style.
+#: For each verdict: its character, the one without Unicode, and its style.
 MARKS: dict[Verdict, tuple[str, str, str]] = {
     Verdict.RIGHT: ("━", "=", "green"),
     Verdict.DIGITS_LOST: ("▒", "~", "yellow"),
@@ -60,7 +60,7 @@ def by_method(sweep: Sweep) -> list[list[Segment]]:
 
 
 def sweep_title(sweep: Sweep, minus: str = "-") -> str:
-    """Return where the numbers are from, what is computed, and of what."""
+    """Return the source of the numbers, the function, and the numbers."""
     motion, moved = MOTIONS[sweep.motion]
     title = _TITLE.format(
         function=FUNCTION_NAMES[sweep.function],
@@ -80,7 +80,7 @@ def _verdict_text(segment: Segment) -> str:
 
 
 def _tried_text(segments: Sequence[Segment]) -> str:
-    """Return how many t were tried in segments of one method."""
+    """Return how many t were tried in one method's segments."""
     if all(segment.every for segment in segments):
         return "every t tried"
     return f"{sum(segment.tried for segment in segments):,} points tried"
@@ -107,7 +107,7 @@ def sweep_picture(sweep: Sweep, glyphs: Glyphs, width: int) -> Iterator[Text]:
 def _chart(
     sweep: Sweep, rows: Sequence[Sequence[Segment]], width: int, glyphs: Glyphs
 ) -> Iterator[Text]:
-    """Yield a row per method, the axis, and what the characters mean."""
+    """Yield a row per method, the axis, and the legend."""
     names = max(len(row[0].format) for row in rows)
     margin = names + max(len(method_name(row[0])) for row in rows) + 5
     cells = max(_LEAST_WIDTH, width - margin - 1)
@@ -124,12 +124,12 @@ def _chart(
 
 
 def sweep_lines(sweep: Sweep) -> list[str]:
-    """Return the intervals without colours and frames: a chart is not for a screen reader."""
+    """Return the intervals as plain text, since a screen reader cannot read a chart."""
     return plain_lines(sweep_picture(replace(sweep, intervals=True)))
 
 
 def _intervals(rows: Sequence[Sequence[Segment]], width: int, glyphs: Glyphs) -> Iterator[Text]:
-    """Yield the intervals of the methods in one format, beside or below their names."""
+    """Yield the intervals of the methods in one format, next to or below their names."""
     names = [f"  {method_name(s)} " if s is row[0] else "" for row in rows for s in row]
     cells: list[list[Text | str]] = []
     for segment in (segment for row in rows for segment in row):
@@ -142,7 +142,7 @@ def _intervals(rows: Sequence[Sequence[Segment]], width: int, glyphs: Glyphs) ->
 
 
 def _notes(sweep: Sweep, rows: Sequence[Sequence[Segment]]) -> str:
-    """Return what is compared with what, and how many t were tried in each format."""
+    """Return the notes: what is compared, and how many t were tried in each format."""
     every, some = [], []
     for name, group in groupby(rows, key=lambda row: row[0].format):
         segments = next(group)
@@ -196,7 +196,7 @@ def _axis(sweep: Sweep, cells: int, margin: int, glyphs: Glyphs) -> Iterator[Tex
 
 
 def _legend(verdicts: Sequence[Verdict], width: int, glyphs: Glyphs) -> Text:
-    """Return what the characters mean, as many on a line as there is room for."""
+    """Return the legend, with as many entries on a line as fit."""
     legend, line = Text(), Text()
     for verdict in verdicts:
         mark, style = _mark(verdict, glyphs)
@@ -219,9 +219,9 @@ class Stretch(NamedTuple):
 def stretches(segments: Sequence[Segment], range_: Range) -> list[Stretch]:
     """Return where the segments of one method lie, from one end of the axis to the other.
 
-    What lies between two neighbouring numbers of the format belongs to the nearer one, for that
-    is what it would be rounded to. Beyond the largest number, and below the smallest of a scale,
-    no t is one of the format.
+    A point between two neighbouring numbers of the format belongs to the nearer one, to which it
+    would be rounded. Beyond the largest number, and below the smallest of a scale, the format has
+    no t.
     """
     format_ = FORMATS[segments[0].format]
     largest = float(format_.largest)
@@ -257,14 +257,14 @@ class Tick(NamedTuple):
 
 
 def ticks(range_: Range, width: int) -> list[Tick]:
-    """Return as many ticks as fit on an axis, whose width is in characters."""
+    """Return as many ticks as fit on an axis; its width is in characters."""
     marks: list[Tick] = []
     for most in range(max(2, width // 6), 1, -1):
         numbers = _round_numbers(range_, most)
         shown = [(t, text) for t, text in numbers if t > 0 or range_.motion is Motion.OFFSET]
         places = range_.along(np.array([t for t, _ in shown])).clip(0, 1).tolist()
         marks = [Tick(place, text) for place, (_, text) in zip(places, shown, strict=True)]
-        # There are two blanks at least between the numbers of two ticks.
+        # There are at least two blanks between the numbers of two ticks.
         if all(
             (len(one.text) + len(other.text)) / 2 + 2 <= width * (other.place - one.place)
             for one, other in pairwise(marks)
@@ -274,7 +274,7 @@ def ticks(range_: Range, width: int) -> list[Tick]:
 
 
 def _round_numbers(range_: Range, most: int) -> list[tuple[float, str]]:
-    """Return about so many round numbers of the range, with their texts."""
+    """Return up to about `most` round numbers of the range, with their texts."""
     if range_.motion is Motion.SCALE:
         marks = _powers(range_, most)
         if len(marks) > 1:
@@ -301,7 +301,7 @@ def _powers(range_: Range, most: int) -> list[tuple[float, str]]:
     return within if 2 < len(within) <= most else []
 
 
-#: A logarithmic axis of fewer powers of ten has ticks at other round numbers.
+#: A logarithmic axis with fewer powers of ten has ticks at other round numbers.
 _DECADES = 2
 
 #: Numbers about evenly spaced on a logarithmic axis.
@@ -309,7 +309,7 @@ _SERIES = (1, 2, 5)
 
 
 def _decimal(digits: int, power: int) -> str:
-    """Return digits times a power of ten: in full, if that is not long."""
+    """Return digits times a power of ten, in full if that is short."""
     exact = context(40)
     number = exact.normalize(exact.create_decimal(f"{digits}e{power}"))
     if not number:

@@ -1,4 +1,4 @@
-"""All wording of results: what things are called, what happened to a method, and why."""
+"""All words about results: what things are called, what happened to a method, and why."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FUNCTION_NAMES: dict[Function | LossFunction, str] = {
     LossFunction.GRADIENT: "gradient of the loss",
 }
 
-#: What an entry of a result is called.
+#: The names of a result's entries.
 RESULT_WORDS: dict[Function | LossFunction, str] = {
     Function.LOGSUMEXP: "",
     Function.SOFTMAX: "p",
@@ -58,7 +58,7 @@ VERDICT_WORDS: dict[Verdict, str] = {
     Verdict.DOES_NOT_FIT: "does not fit",
 }
 
-#: What happened, beside a number in a cell.
+#: What happened, next to a number in a cell.
 KIND_WORDS: dict[FindingKind, str] = {
     FindingKind.INPUT_OVERFLOW: "does not fit",
     FindingKind.INPUT_UNDERFLOW: "lost",
@@ -73,40 +73,40 @@ KIND_WORDS: dict[FindingKind, str] = {
     FindingKind.CANCELLATION: "cancellation",
 }
 
-#: What an earlier trouble led to.
+#: These follow from an earlier trouble.
 CONSEQUENCES = (FindingKind.INVALID, FindingKind.SUM_UNDERFLOW, FindingKind.LOG_OF_ZERO)
 
 ABOUT_ERRORS = (
-    "Errors are relative, in the infinity norm, as the condition number is. The bounds are to "
-    "first order (Blanchard, Higham & Higham 2021), for NumPy's exp and log, where nothing "
-    "overflows or underflows."
+    "Errors and the condition number are relative, in the infinity norm. The bounds are to first "
+    "order (Blanchard, Higham & Higham 2021), for NumPy's exp and log, if nothing overflows or "
+    "underflows."
 )
 ABOUT_LIMITS = (
     "u is the unit roundoff, the largest relative error of one rounding. Numbers are cut to a few "
     "digits, thresholds on the safe side; --json has every digit."
 )
 UNPROVED = (
-    "The exact value is known to within {0:.2g} ulp: pipes, URLs and what a cluster reads are read "
+    "The exact value is known to within {0:.2g} ulp: pipes, URLs and files on a cluster are read "
     "only once."
 )
 
 
 def counted(count: int, noun: str) -> str:
-    """Return how many there are: ``1 number``, ``1,000 numbers``."""
+    """Return a count with its noun: ``1 number``, ``1,000 numbers``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def function_text(
     function: Function | LossFunction, glyphs: Glyphs, label: int | None, is_weighted: bool = False
 ) -> str:
-    """Return what is computed, for the loss of a label or of targets t with its formula."""
+    """Return what is computed; the loss of a label, or of targets t, has its formula."""
     index = "" if label is None else f"_{label + 1:,}"
     log_p = f"{glyphs.sum} t log p" if is_weighted else f"log p{index}"
     return FUNCTION_NAMES[function] + f" {glyphs.minus}{log_p}" * (function is LossFunction.LOSS)
 
 
 def title_text(comparison: Comparison, glyphs: Glyphs) -> str:
-    """Return what was computed, of what."""
+    """Return what was computed, and of which numbers."""
     label = comparison.label
     name = function_text(comparison.function, glyphs, label, comparison.weights is not None)
     what = counted(comparison.n, "number") if label is None else f"label {label:,}"
@@ -120,13 +120,13 @@ def title_text(comparison: Comparison, glyphs: Glyphs) -> str:
 def naming(
     comparisons: Sequence[Comparison] | Sequence[Place],
 ) -> Callable[[Comparison | Place], str]:
-    """Return how to name vectors: by their places, with the file if there are several."""
+    """Return a function that names vectors: by their places, with the file if there are several."""
     one_source = len({comparison.source for comparison in comparisons}) == 1
     return vector_text if one_source else place_text
 
 
 def symbol_text(result: MethodResult, symbol: str, glyphs: Glyphs) -> str:
-    """Return the heading of a column or row: what a symbol means in the method's formula."""
+    """Return the heading of a column or row: the meaning of a symbol in the method's formula."""
     is_shifted = result.shift is not None
     argument = f"x {glyphs.minus} a" if is_shifted else "x"
     term = f"e^({argument})" if is_shifted else "e^x"
@@ -149,7 +149,7 @@ def symbol_text(result: MethodResult, symbol: str, glyphs: Glyphs) -> str:
 
 
 def method_name(result: MethodResult | Total | Segment, others: Iterable[Any] = ()) -> str:
-    """Return the method's name, with its shift unless no other of these has the same method."""
+    """Return the method's name, with its shift unless it is the only one with that method."""
     others = list(others)
     if others and [other.method for other in others].count(result.method) < 2:
         return result.method.value
@@ -157,7 +157,7 @@ def method_name(result: MethodResult | Total | Segment, others: Iterable[Any] = 
 
 
 def method_text(result: MethodResult, glyphs: Glyphs, digits: int | None = None) -> str:
-    """Return the method's name, with its shift where it has one."""
+    """Return the method's name, with its shift if it has one."""
     if result.shift is None:
         return result.method.value
     return f"{result.method.value}, a = {shift_text(result, glyphs, digits)}"
@@ -166,18 +166,18 @@ def method_text(result: MethodResult, glyphs: Glyphs, digits: int | None = None)
 def shift_text(
     result: MethodResult | FormatProof, glyphs: Glyphs, digits: int | None = None
 ) -> str:
-    """Return the shift and its value: ``max = 1002``, or the number alone."""
+    """Return the shift and its value: ``max = 1002``, or only the number."""
     number = glyphs.number(result.a, digits)
     return f"{result.shift} = {number}" if result.shift in SHIFTS else number
 
 
 def ulps_text(ulps: float) -> str:
-    """Return an error: a whole number of ulps, to two digits where it is huge."""
+    """Return an error: a whole number of ulps, to two digits if it is huge."""
     return f"{ulps_number(ulps)} ulp off"
 
 
 def ulps_number(ulps: float) -> str:
-    """Return a number of ulps; below a power of two there are halves."""
+    """Return a number of ulps; below a power of two it can be half."""
     if 0 < ulps < 1:
         return f"{ulps:.1f}"
     return f"{ulps:,.0f}" if ulps < 1e7 else f"{ulps:.1e}"
@@ -189,7 +189,7 @@ def all_digits(format_: Format) -> int:
 
 
 def _right_digits(value: Array, exact: Array, format_: Format) -> Array:
-    """Return how many leading digits are right: the error is at most half a unit of the last."""
+    """Return how many leading digits are right: to half a unit of the last one."""
     most = all_digits(format_)
     with np.errstate(all="ignore"):
         wide, right = value.astype(np.longdouble), exact.astype(np.longdouble)
@@ -206,7 +206,7 @@ def split_digits(text: str, right: int) -> tuple[str, str, str]:
     """Split a number into its right digits, its wrong digits and its exponent."""
     mantissa, mark, exponent = text.partition("e")
     missing = right + 1 - len(mantissa.replace(".", "").lstrip("-0"))
-    if missing > 0 and right:  # digits that are not written are 0
+    if missing > 0 and right:  # missing digits are 0
         mantissa += ("" if "." in mantissa else ".") + "0" * missing
     ends = [i + 1 for i, sign in enumerate(mantissa) if sign.isdigit()]
     leading = next((k for k, i in enumerate(ends) if mantissa[i - 1] != "0"), 0)
@@ -221,7 +221,7 @@ def _is_opposite(result: MethodResult) -> bool:
 
 
 class Facts(NamedTuple):
-    """What a method made of a vector: the right digits of each entry, and what they should be."""
+    """A method's result on a vector: the right digits of each entry, and the exact values."""
 
     comparison: Comparison
     result: MethodResult
@@ -229,7 +229,7 @@ class Facts(NamedTuple):
     format: Format
     exact: Array | None
     right: Array
-    #: The entry of which the fewest digits are right, from 0, if it is among those that are held.
+    #: The entry with the fewest right digits, from 0, if the arrays hold it.
     worst: int | None
     least: int
 
@@ -254,11 +254,11 @@ class Facts(NamedTuple):
         return cls(comparison, result, glyphs, format_, exact, right, worst, least)
 
     def number(self, value: Any) -> str:
-        """Return a number of a sentence."""
+        """Return a number for a sentence."""
         return self.glyphs.number(value, DIGITS)
 
     def symbol(self, symbol: str) -> str:
-        """Return what a symbol means in the method's formula."""
+        """Return the meaning of a symbol in the method's formula."""
         return symbol_text(self.result, symbol, self.glyphs)
 
     def operation(self, finding: Finding, kind: Kind | None = None) -> str:
@@ -302,7 +302,7 @@ def why(facts: Facts) -> str:
 
 
 def _right_text(facts: Facts) -> str:
-    """Return to how many digits a right result is right."""
+    """Return how many digits of a right result are right."""
     result, right, most = facts.result, facts.least, all_digits(facts.format)
     if not np.isfinite(result.value).any():
         return f"right: {facts.number(np.ravel(result.value)[0])}"
@@ -314,7 +314,7 @@ def _right_text(facts: Facts) -> str:
 
 
 def _digits(facts: Facts) -> str:
-    """Return in words how many digits are right of a result that lost some, or all."""
+    """Return in words how many digits are right if some, or all, were lost."""
     result, right, worst = facts.result, facts.least, facts.worst
     if result.verdict is Verdict.NAN:
         return "x has a NaN, and so has the result"
@@ -333,18 +333,18 @@ def _digits(facts: Facts) -> str:
     name = RESULT_WORDS[facts.comparison.function]
     place = facts.comparison.elements[worst] + 1
     return (
-        f"{name}_{place:,} is {number_text(value)}, and exactly {number_text(exact)}: "
+        f"{name}_{place:,} is {number_text(value)} instead of {number_text(exact)}: "
         f"{digits}{_others(facts) if is_fair else ''}"
     )
 
 
 def _others(facts: Facts) -> str:
-    """Return what can be said of a vector with entries that lost all digits."""
+    """Return how good the other entries are if some entries lost all digits."""
     good = facts.right[facts.right > 0]
     lost = len(facts.right) - len(good)
     if not len(good):
-        return ", but the error is small beside the largest entry"
-    count = f" (nor of {lost - 1:,} more)" if lost > 1 else ""
+        return ", but the error is small next to the largest entry"
+    count = f" (as in {lost - 1:,} more)" if lost > 1 else ""
     rest = "the other entry is" if len(good) == 1 else f"the other {len(good):,} entries are"
     least, most = int(good.min()), all_digits(facts.format)
     every = "all " * (1 < least == most)
@@ -353,7 +353,7 @@ def _others(facts: Facts) -> str:
 
 
 def _culprit(harmful: list[Finding]) -> Finding | None:
-    """Return what ruined a result: the first that happened, or the costliest loss."""
+    """Return what ruined a result: the first trouble, or else the costliest loss."""
     ruins = [finding for finding in harmful if finding.kind not in LOSSES]
     if ruins:
         return ruins[0]
@@ -456,7 +456,7 @@ _CAUSES: dict[FindingKind, Callable[[Finding, Facts], str]] = {
 
 
 def _consequence(culprit: Finding, harmful: Iterable[Finding], facts: Facts) -> str:
-    """Return what the first trouble led to, where it made a NaN or an infinity."""
+    """Return the NaN or the infinity that the first trouble led to."""
     later = (f for f in harmful if f.kind in CONSEQUENCES and f is not culprit)
     found = next(later, None)
     if found is None:
@@ -467,7 +467,7 @@ def _consequence(culprit: Finding, harmful: Iterable[Finding], facts: Facts) -> 
 
 
 def _bound(finding: Finding, facts: Facts) -> str:
-    """Return what keeps clear of an exponential's threshold, and how many elements do not."""
+    """Return the limit of an exponential, and how many elements are beyond it."""
     if finding.symbol != "e" or finding.threshold is None:
         return ""
     is_above = finding.kind is FindingKind.OVERFLOW
@@ -483,7 +483,7 @@ def _bound(finding: Finding, facts: Facts) -> str:
 
 
 def _power_text(x: float) -> str:
-    """Return about how large e^x is, which may be beyond every format, or nothing."""
+    """Return roughly how large e^x is, even beyond every format, or nothing."""
     tens = x / log(10)
     if abs(tens) < 5:
         return f"about {rough_text(10**tens)}, "
@@ -495,5 +495,5 @@ def _power_text(x: float) -> str:
 
 
 def _cut(value: Any) -> str:
-    """Return a positive number to three digits, never more than it is."""
+    """Return a positive number cut to three digits."""
     return bound_text(value, 5 if 1 <= float(value) < 1e5 else 3)

@@ -248,11 +248,11 @@ def test_no_number_of_ulps_lets_everything_pass(max_ulp):
         ),
         (_Tensor([[1, 2], [70_000, 1]]), {}, ["row 2: 70000 does not fit float16"]),
         ([[1, 2], [float("nan"), 1]], {}, ["NaN on 1 of 2", "to do: the logits have NaN"]),
-        (np.zeros(70_000), {}, ["overflow on 1 of 1", "to do: compute it shifted-float32"]),
+        (np.zeros(70_000), {}, ["overflow on 1 of 1", "to do: use shifted-float32"]),
         (
             [12, 3],
             {"method": "naive"},
-            ["overflow", "to do: compute it shifted or shifted-float32"],
+            ["overflow", "to do: use shifted or shifted-float32"],
         ),
         ([0, -12], {}, ["no digit right", "lose no digits"]),
         ([12, 3], {"method": "naive", "max_ulp": 1e9}, ["overflow"]),

@@ -153,7 +153,7 @@ def test_pytest_plugin(tmp_path):
     told = "float16 naive, overflow on 1 of 2 vectors; first row 2: maximum 12"
     assert told in done.stdout
     assert "row 2 is [12  3]" in done.stdout
-    assert "to do: compute it shifted" in done.stdout
+    assert "to do: use shifted" in done.stdout
 
 
 def test_assert_stable():
