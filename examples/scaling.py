@@ -22,12 +22,12 @@ REQUESTS_A_SECOND = 5500
 #: and so does the very last one. This is an assumption.
 SLOW, SLOWNESS = 100, 5
 
-#: Above so many parts, workers merge neighbours, one task for each group.
+#: Above this many parts, workers merge neighbours, one task for each group.
 MOST_RESULTS = 1000
 
 
 class Case(NamedTuple):
-    """A way to read: how many seconds a part takes of a worker, the scheduler and the storage."""
+    """A way to read: the seconds that a part costs a worker, the scheduler and the storage."""
 
     name: str
     parts: int

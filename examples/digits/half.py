@@ -1,6 +1,6 @@
 """Train the digits network with the naive and with the shifted loss, in float16 and float32.
 
-The seed, the images and the steps are the same. The two losses are one function of the logits,
+The seed, the images and the steps are the same. The two losses are the same function of the logits,
 written in two ways. If a training dies, the program names the step and the image, and shows how the
 softmax of that row of logits became NaN, operation by operation.
 
@@ -63,7 +63,7 @@ LOSSES: dict[str, Loss] = {"naive": naive_loss, "shifted": shifted_loss}
 
 
 class Death(NamedTuple):
-    """The image of a batch, from 0, whose loss was the first that is not finite."""
+    """The first image of a batch, from 0, whose loss is not finite."""
 
     row: int
     label: int

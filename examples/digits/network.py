@@ -1,4 +1,4 @@
-"""A small softmax network in plain NumPy, its forward and backward pass written out.
+"""A small softmax network in plain NumPy, with its forward and backward pass written out.
 
 The network is ``relu(x W1 + b1) W2 + b2``; a softmax over its ten outputs, the logits, gives
 the probability of each digit. Its loss is the negative log-likelihood of the labels:
@@ -55,9 +55,9 @@ Loss = Callable[[Array, Array], tuple[Array, Array]]
 
 
 class Step(NamedTuple):
-    """A step of the training: its batch, the loss of every image of it, and the network.
+    """A training step: its batch, the loss of each image in it, and the network.
 
-    The network takes the step, in place, when the next one is asked for.
+    The network takes the step, in place, when the next step is requested.
     """
 
     batch: Images
@@ -76,7 +76,7 @@ def load_images() -> tuple[Images, Images]:
 def random_layer(rng: np.random.Generator, inputs: int, units: int) -> Layer:
     """Return a layer with bias 0 and weights of variance 2/D.
 
-    A unit that is zero on half of its inputs then keeps the size of what passes through it
+    A unit that is zero on half of its inputs then keeps the size of the numbers that pass through
     (He, Zhang, Ren & Sun 2015, "Delving deep into rectifiers", equation 10).
     """
     weight = rng.standard_normal((inputs, units)) * np.sqrt(2 / inputs)
@@ -113,7 +113,7 @@ def negative_log_likelihood(logits: Array, labels: Array) -> tuple[Array, Array]
     """Return -log p(label | x) [N], and the gradient of its mean, d_logits [N, K].
 
     The gradient of logsumexp is softmax, hence that of the loss is (softmax - onehot) / N. Both
-    come from the one log_softmax: neither can overflow, whatever the logits.
+    come from the same log_softmax: neither can overflow, whatever the logits.
     """
     images = np.arange(len(labels))
     log_probability = log_softmax(logits, axis=1)

@@ -1,7 +1,7 @@
 """Train a small softmax network on handwritten digits and write its logits for the test images.
 
 Run ``python examples/digits/train.py [FOLDER]``; it writes ``logits.csv``, ``logits.npy`` and
-``labels.csv`` into FOLDER, by default beside this file, where they are kept.
+``labels.csv`` into FOLDER, by default next to this file.
 """
 
 import sys

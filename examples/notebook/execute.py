@@ -3,7 +3,7 @@
 Usage: python examples/notebook/execute.py tour.ipynb > executed.ipynb
 
 The cells run in IPython, on which Jupyter kernels are built. No kernel, server or socket is needed.
-Cells may do anything but ask for input.
+Cells may do anything except ask for input.
 """
 
 import os

@@ -34,7 +34,7 @@ PICTURES = {
     ),
 }
 
-#: These are figures of matplotlib, whose versions draw slightly differently.
+#: Figures of matplotlib, whose versions draw slightly differently.
 FIGURES = {"survival.svg"}
 
 
@@ -45,7 +45,7 @@ def main(folder: Path = HERE) -> None:
 
 
 def draw(name: str, folder: Path) -> None:
-    """Write the picture of a name to a folder."""
+    """Write one picture to a folder."""
     columns, args = PICTURES[name]
     subprocess.run(
         [sys.executable, "-m", "stablelse", *args, "--save", folder.resolve() / name],
