@@ -1,20 +1,20 @@
 /* The second phase: any row with finite elements, however large, far apart or alone at the top.
 
    p is the largest element, rho the sum of all other terms as a multiple of exp(p), and
-   lambda = log(1 + rho). Then logsumexp = p + lambda, log_softmax = (x - p) - lambda, which is
-   -lambda for p itself, with all the digits of a small rho; and softmax = exp(x - p) / (1 + rho). */
+   lambda = log(1 + rho). Then logsumexp = p + lambda; log_softmax = (x - p) - lambda, which is
+   -lambda for p itself, with all digits of a small rho; and softmax = exp(x - p) / (1 + rho). */
 #ifndef STABLELSE_CAREFUL_H
 #define STABLELSE_CAREFUL_H
 #include "near.h"
 #include "rows.h"
 
-/* origin: 0, or p where |p| > LARGEST: x - origin is exact where x matters (within p/2 and 2 p).
+/* origin: 0, or p if |p| > LARGEST: x - origin is exact where x matters (between p/2 and 2 p).
    lambda is in units of 2^scale: scale is 0, or about -900 and less, where lambda is rho.
    inverse: 2^K / sum of exp(x - origin). */
 typedef struct {
     row r;
     int ready, alone;
-    double p, origin, copies, K, scale, quotient; /* quotient: the error of one, relative to it */
+    double p, origin, copies, K, scale, quotient; /* quotient: the relative error of one */
     words rho, lambda, inverse;                   /* rho in units of 2^scale, too */
     real error;                                   /* of lambda, in its units */
 } careful;
@@ -100,7 +100,7 @@ static void prepare(careful *c, const row *r) {
 }
 
 /* a + b rounded to odd: if it is not exact, the last bit of the result is 1. A sum of this and of
-   another number that is much larger, or its rounding to fewer bits, is then as if a + b were exact. */
+   a much larger number, or its rounding to fewer bits, then gives the same result as the exact a + b. */
 INLINE real to_odd(real a, real b) {
     words s = two_sum(a, b);
     whole inexact = (whole)(s.low != 0), bits = (whole)s.high;
@@ -114,7 +114,7 @@ INLINE unsigned settle(int format, real a, real low, real high, real *y) {
     *y = low + 0; /* not -0 */
     return undecided(format, low, high);
 }
-/* The float64 next to (high + low +- error) 2^-512, which may be subnormal: then adding 2^-510, whose
+/* The float64 nearest to (high + low +- error) 2^-512, which may be subnormal: then adding 2^-510, whose
    last bit is 2^(512 - 1074), rounds to a multiple of the smallest number. */
 INLINE unsigned settle_scaled(words v, real error, real *y) {
     real unit = select((whole)(v.high < 0), all(-0x1p-510), all(0x1p-510));
@@ -142,9 +142,9 @@ INLINE unsigned careful_logsumexp(const careful *c, real *y) {
         c->error * power_of_two(c->scale + 512) + magnitude(s.low) * 0x1p-52, y);
 }
 /* (x - p) - lambda. x - p = d + d', a + b = d - lambda, then b + d' + (lambda's low word and the error):
-   all exact, but for one rounding that is added to the error, until it is rounded to odd. So it does
-   not matter how small lambda is: if x - p is a tie, lambda breaks it. Numbers next to overflow are
-   scaled by 2^-60, so that only the result can overflow. */
+   all exact, except one rounding that is added to the error, until it is rounded to odd. So lambda may
+   be tiny: if x - p is a tie, lambda breaks it. Numbers near overflow are scaled by 2^-60, so that only
+   the result can overflow. */
 INLINE unsigned careful_log_softmax(const careful *c, real x, real *y) {
     whole masked = (whole)(x == -INFINITY), same = (whole)(x == c->p);
     real f = select((whole)(magnitude(x) > 0x1p1000) | (whole)(all(fabs(c->p)) > 0x1p1000), all(0x1p-60), all(1));
@@ -171,7 +171,7 @@ INLINE unsigned careful_softmax(const careful *c, real x, real *y) {
     int wide = c->r.format == FLOAT64;
     double p = c->p - c->origin;
     real v = x - c->origin, lowest = all(p - LAYOUTS[c->r.format].vanishing);
-    if (c->alone) { /* 1 / copies, exactly: the one quotient that can be a tie */
+    if (c->alone) { /* 1 / copies, exactly: the only quotient that can be a tie */
         real q = all(1 / c->copies), left = q * fma_(-q, all(c->copies), all(1));
         *y = zero_below(wide ? q : to_odd(q, left), x, all(c->p));
         return 0;

@@ -5,8 +5,8 @@
 #include "kernel.h"
 #include "simd.h"
 
-/* size in bytes; bits of the fraction; the bias of exponents; the code of infinity, or what stands
-   for it; the code of a NaN; below exp(-vanishing) a result is less than half the smallest number */
+/* size in bytes; bits of the fraction; the bias of exponents; the code of infinity, or its stand-in;
+   the code of a NaN; below exp(-vanishing) a result is less than half the smallest number */
 typedef struct { int size, fraction, bias; int64_t infinity, nan; double vanishing; } layout;
 static const layout LAYOUTS[] = {
     [FLOAT64] = {8, 52, 1023, 0x7FF0000000000000, 0x7FF8000000000000, 746},
@@ -33,7 +33,7 @@ INLINE whole codes_of(const char *p, int64_t stride, int size, int valid) {
     }
     return c;
 }
-/* Codes as numbers. Shifted to float64's place they are too small by 2^(1023 - bias), also where they
+/* Codes as numbers. Shifted to float64's place they are too small by 2^(1023 - bias), even if they
    are subnormal: the product is exact. */
 INLINE real decode(whole code, const layout f) {
     int64_t sign = (int64_t)1 << (8 * f.size - 1);
@@ -43,7 +43,7 @@ INLINE real decode(whole code, const layout f) {
     return select((whole)((code & sign) != 0), -a, a);
 }
 /* Numbers to the nearest codes, ties to even: adding and subtracting 1.5 2^52 units rounds to a
-   multiple of the unit. What is too large becomes infinity's code, -0 becomes 0. */
+   multiple of the unit. Too large numbers become infinity's code, and -0 becomes 0. */
 INLINE whole encode(real a, const layout f) {
     real size = smaller(all(0x1p300), (real)((whole)a & INT64_MAX));
     real unit = (real)((whole)size & ((int64_t)0x7FF << 52)) * power(-f.fraction);
@@ -54,9 +54,9 @@ INLINE whole encode(real a, const layout f) {
     return code | ((whole)(a < 0) & (whole)(code != 0) & ((int64_t)1 << (8 * f.size - 1)));
 }
 
-/* Both 16-bit formats by way of float32, most of the time: with the bounds moved apart by 2^-23, and by 2^-149
-   for float32's subnormal numbers, float32s next to them are bounds, too, and rounding these is monotone.
-   One bit per lane where they differ. */
+/* Both 16-bit formats usually go through float32: if the bounds are moved apart by 2^-23, and by 2^-149 for
+   float32's subnormal numbers, the nearest float32s are bounds too, and rounding these is monotone.
+   Returns one bit per lane where they differ. */
 INLINE unsigned settle_16(int format, char *p, real low, real high) {
     real wider = all(0x1p-23), least = all(0x1p-149);
     ints a = float32_bits(fma_((real)((whole)low | INT64_MIN), wider, low - least));
@@ -70,8 +70,8 @@ INLINE unsigned settle_16(int format, char *p, real low, real high) {
     store_16(p, a);
     return differ_ints(a, b & (b != 0x8000));
 }
-/* Write `valid` results with the bounds low and high, rounded to the format. One bit per lane: do the
-   bounds round to different numbers? */
+/* Write `valid` results with the bounds low and high, rounded to the format. Returns one bit per lane: do
+   the bounds round to different numbers? */
 INLINE unsigned settle_to(int format, char *p, real low, real high, int valid) {
     const layout f = LAYOUTS[format];
     unsigned mask = (1u << valid) - 1;

@@ -1,8 +1,8 @@
 /* Sums of two words, exponentials, sums of exponentials and logarithms, each with its error bound.
 
    u = 2^-53; a rounding errs by at most half a unit in the last place, so by at most u times the
-   result, and by 2^(e-53) if the result is below 2^(e+1). Bounds are relative to the term, the sum
-   or the quotient they belong to, unless they are called absolute. */
+   result, and by 2^(e-53) if the result is below 2^(e+1). Bounds are relative to their term, sum or
+   quotient, unless they are called absolute. */
 #ifndef STABLELSE_FUNCTIONS_H
 #define STABLELSE_FUNCTIONS_H
 #include <float.h>
@@ -13,7 +13,7 @@
 #define MAGIC 0x1.8p52 /* MAGIC + k holds the integer k in its last bits, |k| < 2^51 */
 #define LARGEST 0x1p20 /* the fast phases take rows with |max| up to this ... */
 #define FAR 640        /* ... and terms down to exp(max - FAR) = exp(max) 2^-923 */
-#define BLOCK (255 * LANES) /* elements that are summed into one vector: each lane adds up 256 at most */
+#define BLOCK (255 * LANES) /* elements summed into one vector: each lane adds up at most 256 */
 
 INLINE real magnitude(real a) { return (real)((whole)a & INT64_MAX); }
 /* a + b as words, exactly; the second form needs a = 0, |a| >= |b|, or a multiple of b's last bit */
@@ -63,7 +63,7 @@ INLINE double smallest_lane(real a) {
     for (int i = 1; i < LANES; i++) m = a[i] < m ? a[i] : m;
     return m;
 }
-/* 2^e; 0 where that is too small to matter */
+/* 2^e; 0 if that is too small to matter */
 static double power_of_two(double e) {
     if (e < -1000) return 0;
     union { uint64_t bits; double value; } u = {(uint64_t)(e + 1023) << 52};
@@ -71,8 +71,8 @@ static double power_of_two(double e) {
 }
 INLINE real powers_of_two(real e) { return (real)((natural)(e + (MAGIC + 1023)) << 52); } /* -1022 <= e */
 
-/* ---- The shift. All terms of a sum are in units of 2^K, K the integer next to max / ln 2: so the
-   largest is between 2^-0.51 and 2^0.51, x - max need not be formed (nor rounded), and sums with
+/* ---- The shift. All terms of a sum are in units of 2^K, K the integer nearest to max / ln 2: so the
+   largest is between 2^-0.51 and 2^0.51, x - max is not computed (nor rounded), and sums with
    different K can be merged exactly. K enters through a magic number and costs nothing. */
 INLINE real shift_of(real largest) { return fma_(largest, all(STEPS / 1024), all(MAGIC)) - MAGIC; }
 INLINE real magic_of(real K) { return MAGIC - 1024 * K; }
@@ -80,7 +80,7 @@ INLINE real wide_magic_of(real K) { return MAGIC - 16 * K; }
 
 /* ---- exp(x) 2^-K = t (1 + m + l), for |x| <= 2^20 + FAR, t 2^-1022 or more.
 
-   Reduction. t holds k - 1024 K, k the integer next to x STEPS; x STEPS is off by less than 2^-22
+   Reduction. t holds k - 1024 K, k the integer nearest to x STEPS; x STEPS is off by less than 2^-22
    (u |k|, |k| < 2^30.6), so x = k ln2/1024 + r, |r| <= c = 2^-11.528. An entry of the table is
    (T, T') with 2^(j/1024) = T e^T', |T'| <= 2^-53 (and to 2^-106).
    h = x - k STEP1 is exact: STEP1 has the last bit 2^-63, x has a last bit of 2^-64 or more unless
@@ -123,7 +123,7 @@ INLINE words words_of(term e, int accurate) {
     real high = fma_(e.t, accurate ? e.m : e.m + e.l, e.t);
     return (words){high, fma_(e.t, e.l, fma_(e.t, e.m, e.t - high))};
 }
-/* S += term, without making it two words. S.high starts at START, more than any term, so
+/* S += term, without turning the term into words. S.high starts at START, more than any term, so
    S.high - s is exact (ordered_sum), and so is adding t: S.high - s is -(t + t m + ..) to half a unit
    of s, and a multiple of t's last bit. What follows is as in words_of: 0.96 x 2^-77 of the term
    (quick); a rounding of a number below u s + 2^-24 t otherwise (2^-106 s).
@@ -139,7 +139,7 @@ INLINE void sum(words *S, term e, int accurate) {
     S->low += fma_(e.t, e.l, fma_(e.t, e.m, (S->high - s) + e.t));
     S->high = s;
 }
-/* The same for a term that is words, which are kept: the bounds of words_of and of sum */
+/* The same for a term in words, which are kept: the bounds of words_of and of sum */
 INLINE void sum_words(words *S, words e) {
     real s = S->high + e.high;
     S->low += ((S->high - s) + e.high) + e.low;

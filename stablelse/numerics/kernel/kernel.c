@@ -1,12 +1,12 @@
-/* The kernel: see kernel.h for what it promises. Rows of numbers go through up to three phases:
+/* The kernel: see kernel.h for its contract. Rows of numbers go through up to three phases:
 
    fast      one or two passes; float64 in two words (functions.h), other formats in float64
    careful   any finite row; dominated elements, subnormal results and ties (careful.h)
-   near      logsumexp next to zero (near.h)
+   near      logsumexp near zero (near.h)
 
    Each ends with Ziv's test: a value and its error bound give two numbers; if both round to the same
-   number of the format, that is the correctly rounded result. If not, the next phase tries; what
-   the last one leaves is in doubt. Short rows are done LANES at a time: a lane is a row. */
+   number of the format, that is the correctly rounded result. If not, the next phase tries; results
+   that none settles are in doubt. Short rows are done LANES at a time: a lane is a row. */
 #include "short.h"
 #include "state.h"
 #include "labels.h"
@@ -29,8 +29,8 @@ COLD int64_t settle_rows(const job *j) {
     else log_softmax_rows(j, &d);
     return d.count;
 }
-/* Rows that lie across memory: a few of them are copied side by side, so that each line of the cache is read
-   once and not once for each row. */
+/* Rows that lie across memory: a few of them are copied side by side, so that each cache line is read once,
+   not once for each row. */
 #define TILE 2048
 INLINE void copy_across(const job *j, int64_t first, int rows, int size, char *to) {
     for (int64_t i = 0; i < j->length; i++)

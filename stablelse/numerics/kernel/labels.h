@@ -4,20 +4,20 @@
 
        loss = log(1 + q),   1 - softmax(x)_l = q / (1 + q) = R / (R + e)
 
-   without a difference of numbers that are almost equal, so both have all their digits. */
+   without differences of almost equal numbers, so both keep all their digits. */
 #ifndef STABLELSE_LABELS_H
 #define STABLELSE_LABELS_H
 #include "weights.h"
 
-/* less: 1 - p of the label. inverse: 2^K / (R + e), 0 if e is the only term. `error` is the loss's, absolute;
-   less and inverse err by CAREFUL(n) of themselves. top: the largest element. */
+/* less: 1 - p of the label. inverse: 2^K / (R + e), 0 if e is the only term. `error`: the loss's absolute error;
+   less and inverse have a relative error of CAREFUL(n). top: the largest element. */
 typedef struct { words loss, less, inverse; real error; double K, top; } labelled;
 
 /* Terms: 2^-81.83. R: ACCURATE_SUM, and 2^-104 for each block. Quotients of the two, R / (R + e) and
    softmax: 2^-80.14 with both, and four products and inverses at 2^-88 or less: below CAREFUL(n). The loss:
    d log(1 + q) = (1 - p) dq / q, and what `logarithm` says; 2^-104 for the rounding of sums.
 
-   Returns 0 for a row that is left to the reference: one with NaN or inf, with nothing but -inf, with an
+   Returns 0 for a row that the reference must do: one with NaN or inf, with nothing but -inf, with an
    element beyond LARGEST that matters, or with 1 - p below exp(-FAR) n. */
 static int label_row(const row *r, int64_t l, labelled *a) {
     row piece = *r;
@@ -65,9 +65,9 @@ static int label_row(const row *r, int64_t l, labelled *a) {
 }
 
 /* s softmax(x)_j - t_j, and -s (1 - softmax(x)_l) + o for the label: s and o are in words, s between 2^-100 and
-   2^100; so are o and the t, which err by 2^-93 of themselves at most, or 0. Beside CAREFUL(n) |s p| and
-   2^-92 |t| there is 2^-1070: three operations of s p may underflow, and lose 2^-1075 each. The two are added
-   exactly, but for low words, and these are below 2^-36 s p and 2^-52 t, so three roundings of them are below
+   2^100; so are o and the t, which have a relative error of at most 2^-93, or are 0. Besides CAREFUL(n) |s p| and
+   2^-92 |t| the error has 2^-1070: three operations of s p may underflow, and lose 2^-1075 each. The two are added
+   exactly, except low words, which are below 2^-36 s p and 2^-52 t, so three roundings of them are below
    2^-87 and 2^-104. */
 typedef struct { words s, o; const double *t, *t_low; } target;
 static void gradient_row(const row *r, int64_t l, const target *f, char *y, int64_t at, doubts *d) {
@@ -93,7 +93,7 @@ static void gradient_row(const row *r, int64_t l, const target *f, char *y, int6
             if (f->t) t = (words){get(f->t + i + j, valid, 0), get(f->t_low + i + j, valid, 0)};
             words p = multiply(words_of(exponential(larger(lowest, v), magic, 1), 1), factor);
             whole far = (whole)(v < lowest), label = (whole)(load(place) == (double)(l - i - j));
-            /* exp(v) is left out: it changes no bit if there is no t, and it is tiny in a narrow format */
+            /* exp(v) is left out: without a t it changes nothing, and in a narrow format it is tiny */
             whole lost = far & (whole)(v > -INFINITY) & ~label;
             lost &= (whole)(t.high != 0) | (whole)(v >= gone);
             p = (words){select(far, all(0), p.high), select(far, all(0), p.low)};

@@ -1,9 +1,9 @@
-/* Rows one by one: the fast phase, with what it leaves in doubt handed on. */
+/* Rows one by one: the fast phase, which passes on what it leaves in doubt. */
 #ifndef STABLELSE_LONG_H
 #define STABLELSE_LONG_H
 #include "careful.h"
 
-#define LONG 32768 /* rows of this length are summed with ACCURATE at once: one element would need it */
+#define LONG 32768 /* rows from this length on use ACCURATE right away: some element would need it */
 
 /* ---- logsumexp of one row that the fast phase left in doubt; y is its estimate */
 static near_sum near_total(const row *r) {
@@ -15,7 +15,7 @@ static near_sum near_total(const row *r) {
         near_sum T = NEAR_START;
         for (int64_t j = 0; j < m; j += LANES) {
             int valid = m - j < LANES ? (int)(m - j) : LANES;
-            near_add(&T, get(x + j, valid, -INFINITY)); /* -inf counts as e^-100, which the bound has */
+            near_add(&T, get(x + j, valid, -INFINITY)); /* -inf counts as e^-100, which the bound includes */
         }
         near_unstart(&T);
         near_merge(&S, T);
@@ -49,8 +49,8 @@ COLD void logsumexp_again(const row *r, double estimate, char *y, int64_t at, do
     doubt(d, at, 1, bad);
 }
 
-/* ---- softmax and log_softmax of one row. Vectors in doubt wait in a queue, so that the fast loops have
-   no call in them. */
+/* ---- softmax and log_softmax of one row. Vectors in doubt wait in a queue, so that the fast loops contain
+   no calls. */
 #define WAITING 64
 typedef struct {
     int function, count, valid[WAITING];
@@ -72,7 +72,7 @@ INLINE unsigned careful_result(int function, const careful *c, real x, real *y) 
     return function == SOFTMAX ? careful_softmax(c, x, y) : careful_log_softmax(c, x, y);
 }
 /* x - L, L to `error`, is between the result + low and the result + high. Result + e = x - L.high exactly;
-   e - (L.low +- error) is rounded: 2^-106 of the result, and 2^-106 |L|, which `error` has to include. */
+   e - (L.low +- error) is rounded: 2^-106 of the result, and 2^-106 |L|, which `error` must include. */
 INLINE real less_log(real x, words L, real error, real *low, real *high) {
     words t = two_sum(x, -L.high);
     real c = fma_(magnitude(t.high), all(0x1p-105), error);
@@ -90,7 +90,7 @@ INLINE unsigned log_quotient(real x, words L, real error, int wide, real *y) {
     *y = select(masked, x, *y);
     return bad & ~bits_of(masked);
 }
-/* log_softmax of a narrow format, where a result is next to zero: with the sum of QUICK. */
+/* log_softmax of a narrow format near zero: with the sum of QUICK. */
 static unsigned log_softmax_again(queue *q, real x, real *y) {
     real low, high;
     if (!q->again) {
@@ -106,7 +106,7 @@ static unsigned log_softmax_again(queue *q, real x, real *y) {
     *y = select(masked, x, *y);
     return bad;
 }
-/* Settle a vector of the row in all ways there are. */
+/* Settle a vector of the row, trying all phases. */
 static void settle_vector(queue *q, int64_t i, int valid) {
     double room[2 * LANES] ALIGNED;
     const double *x = elements(&q->c.r, i, valid, room);
@@ -173,7 +173,7 @@ INLINE bounds lean_quotient(real x, real magic, const quotients *Q) {
     real e = fma_(T, h, T), f = fma_(T, q, fma_(T, h, T - e));
     return (bounds){e, f, fma_(T, all(2.05 * LEAN), f)};
 }
-/* What softmax needs of the sum. */
+/* Prepare what softmax needs from the sum. */
 INLINE void prepare_softmax(const row *r, const total *s, queue *q) {
     q->tier = r->n < LONG ? QUICK : ACCURATE;
     q->magic = magic_of(all(s->shift));
@@ -182,7 +182,7 @@ INLINE void prepare_softmax(const row *r, const total *s, queue *q) {
     q->inverse = inverse((words){all(s->high), all(s->low)});
     q->error = 2 * s->error; /* of a term and of the sum */
 }
-/* The same with terms that sum_row kept: a quotient is right to twice QUICK_SUM. */
+/* The same with terms that sum_row kept: a quotient has an error of twice QUICK_SUM. */
 INLINE void softmax_kept(const row *r, const total *s, const double *terms, queue *q, int wide) {
     double room[BLOCK + LANES] ALIGNED;
     const double *x = elements(r, 0, r->n, room);
@@ -206,7 +206,7 @@ INLINE void softmax_row(const row *r, int64_t from, int64_t to, const total *s, 
     double room[BLOCK + LANES] ALIGNED;
     real magic = wide_magic_of(all(s->shift));
     quotients Q = prepare_quotients(q->inverse);
-    /* far ones are not exponentiated, for subnormals are slow */
+    /* far ones are not exponentiated: subnormals are slow */
     real far = q->lowest, gone = q->gone, top = all(s->largest);
     for (int64_t j = from, m; j < to; j += m) {
         m = is_plain(r) || to - j < BLOCK ? to - j : BLOCK;
@@ -262,7 +262,7 @@ INLINE table16 scaled_table(real factor) {
     for (int i = 0; i < 16; i += LANES) store(t + i, load(POWERS16_HIGH + i) * factor);
     return table_of(t);
 }
-/* terms: those of the row, from..to, if they were kept, else NULL */
+/* terms: those of elements from..to, if kept, else NULL */
 INLINE void narrow_row(const row *r, int64_t from, int64_t to, int function, int format, int direct,
     const total *s, const double *terms, queue *q) {
     double room[BLOCK + LANES] ALIGNED;
@@ -348,8 +348,8 @@ INLINE words logs_of(int format, words S, real K, real sum_error, real *error) {
     *error += sum_error;
     return L;
 }
-/* Results from..to of row i, with its total and, for log_softmax, that one's logarithm. known: what careful.h
-   has to know of the row, or NULL. */
+/* Results from..to of row i, from its total and, for log_softmax, the total's logarithm. known: what careful.h
+   knows about the row, or NULL. */
 static void spread(const job *j, int64_t i, int64_t from, int64_t to, const total *s, const double *terms,
     const careful *known, words L, real L_error, doubts *d) {
     row r = row_of(j, i);
@@ -394,7 +394,7 @@ static words logs_of_rows(const job *j, int64_t first, int m, total *s, real *er
     return logs_of(j->format, S, K, sum_error, error);
 }
 static void log_softmax_rows(const job *j, doubts *d) {
-    int together = j->length < BLOCK ? LANES : 1; /* as long as they stay in the cache */
+    int together = j->length < BLOCK ? LANES : 1; /* while they stay in the cache */
     for (int64_t i = 0; i < j->rows; i += together) {
         int m = j->rows - i < together ? (int)(j->rows - i) : together;
         total s[LANES];

@@ -1,14 +1,14 @@
 /* The extension module: NumPy arrays in, jobs for the kernel, NumPy arrays out.
 
-   Neither Python.h nor NumPy's headers are needed to compile it. It declares by hand what it uses of
-   two binary interfaces that do not change: CPython's stable ABI (of 3.11, so one file serves every
-   later version), and NumPy's C API, whose table and structures are the same in all of NumPy 2. */
+   It compiles without Python.h and NumPy's headers. It declares by hand what it uses of two binary
+   interfaces that do not change: CPython's stable ABI (of 3.11, so one file serves every later
+   version), and NumPy's C API, whose table and structures are the same in all of NumPy 2. */
 #include "kernel.h"
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- CPython's stable ABI. Only a build with the GIL lays objects out so. ---- */
+/* ---- CPython's stable ABI. Objects have this layout only in builds with the GIL. ---- */
 typedef ptrdiff_t Py_ssize_t;
 typedef struct object { Py_ssize_t references; struct object *type; } PyObject;
 typedef PyObject *(*fastcall)(PyObject *, PyObject *const *, Py_ssize_t);
@@ -42,7 +42,7 @@ extern void *PyCapsule_GetPointer(PyObject *, const char *);
 extern void *PyEval_SaveThread(void);
 extern void PyEval_RestoreThread(void *);
 
-/* ---- NumPy 2. A dtype begins like this; an array is this. ---- */
+/* ---- NumPy 2. The beginning of a dtype, and an array. ---- */
 typedef struct { PyObject head; PyObject *scalar; char kind, letter, order, unused; int number; } Dtype;
 typedef struct {
     PyObject head;
@@ -55,16 +55,16 @@ typedef struct {
 } Array;
 enum { C_CONTIGUOUS = 1, ALIGNED = 0x100, WRITEABLE = 0x400 };
 enum { BOOL = 0, INT8 = 1, INT64 = sizeof(long) == 8 ? 7 : 9 };
-/* NumPy's numbers of the formats, in the order of kernel.h. ml_dtypes gets its own when it is imported. */
+/* NumPy's type numbers of the formats, in the order of kernel.h. ml_dtypes gets its own on import. */
 static int numbers[] = {12, 11, 23, -1, -1, -1};
 static const int sizes[] = {8, 4, 2, 2, 1, 1};
 enum { FORMATS = sizeof numbers / sizeof *numbers };
 
 static PyObject *array_type;
-static PyObject *rest; /* what settles results in doubt */
+static PyObject *rest; /* the function that settles results in doubt */
 static Dtype *(*dtype_of_number)(int);
 static PyObject *(*new_array)(PyObject *, Dtype *, int, const Py_ssize_t *, const Py_ssize_t *, void *, int, PyObject *);
-static PyObject *(*as_scalar)(PyObject *); /* an array with axes stays what it is */
+static PyObject *(*as_scalar)(PyObject *); /* leaves an array with axes unchanged */
 
 /* ---- The kernels, best first. ---- */
 typedef struct {
@@ -83,8 +83,8 @@ typedef struct {
 
 #if defined(__x86_64__)
 #include <cpuid.h>
-/* __builtin_cpu_supports would do, but for the clang of ziglang, where it finds nothing. The registers are the
-   system's to save: it says in XCR0 which it does. */
+/* __builtin_cpu_supports would do, except that it finds nothing in ziglang's clang. XCR0 says which registers the
+   system saves. */
 static int has(unsigned more_of_7, unsigned registers) {
     unsigned a, b, c, d, low, high;
     const unsigned fma_movbe_osxsave_f16c = 1u << 12 | 1u << 22 | 1u << 27 | 1u << 29, bmi_avx2_bmi2 = 1u << 3 | 1u << 5 | 1u << 8;
@@ -132,7 +132,7 @@ static PyObject *attach(PyObject *module, PyObject *const *args, Py_ssize_t coun
     return none();
 }
 
-/* on_doubt(rest): call rest(function, x, axis, y, indices) for results in doubt: it puts them into y. */
+/* on_doubt(rest): call rest(function, x, axis, y, indices) for results in doubt, which puts them into y. */
 static PyObject *on_doubt(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     (void)module;
     if (count != 1) return PyErr_SetString(PyExc_TypeError, "on_doubt takes a function"), NULL;
@@ -144,12 +144,12 @@ static PyObject *on_doubt(PyObject *module, PyObject *const *args, Py_ssize_t co
 
 /* ---- Jobs. ---- */
 enum {
-    ROOM = 64,     /* places on the stack for what is in doubt */
-    LARGE = 4096,  /* numbers for which it pays to let go of the GIL */
-    MOST = 1 << 18 /* numbers for which there is no thread but the caller's */
+    ROOM = 64,     /* places on the stack for results in doubt */
+    LARGE = 4096,  /* from this many numbers on, releasing the GIL pays */
+    MOST = 1 << 18 /* the most numbers for the caller's thread alone */
 };
 
-/* An array, if it is one, of a format of the kernel, and its numbers lie as the processor has them. */
+/* The object as an array, if it is one, of a format of the kernel, aligned and in native byte order. */
 static Array *readable(PyObject *object, int *format) {
     if (object->type != array_type || !array_type || !used) return NULL;
     Array *x = (Array *)object;
@@ -169,12 +169,12 @@ static PyObject *know(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return numbers[format] = ((Array *)args[1])->dtype->number, none();
 }
 
-/* The elements from .. to of the first row of a job, with the sum of the row; or, without a sum, all rows; which are
+/* The elements from .. to of the first row of a job, with the sum of the row; without a sum, all rows, which are
    pieces of longer ones if there are states. */
 typedef struct { int64_t from, to; const total *sum; const state *states; } piece;
 
-/* Run a job whose results are `results` many: those in doubt, an array of their flat indices, or NULL; with an
-   error, if `failed`. */
+/* Run a job with `results` results. Returns an array of the flat indices of those in doubt, or NULL; with an
+   error if `failed`. */
 static PyObject *run(job *work, piece part, int64_t results, int *failed) {
     int64_t few[ROOM], room = results / 8 + 8, *at = few;
     *failed = 1;
@@ -226,7 +226,7 @@ static int as_job(PyObject *const *args, job *work) {
     return as_mask(args[3], work);
 }
 
-/* Read (b, signs): weights of logsumexp, and where to put the signs of the sums, int8. */
+/* Read (b, signs): weights of logsumexp, and an int8 array for the signs of the sums. */
 static int as_weights(PyObject *const *args, job *work) {
     int format;
     Array *b = readable(args[0], &format), *signs = (Array *)args[1];
@@ -252,7 +252,7 @@ static PyObject *rows(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return doubtful || failed ? doubtful : none();
 }
 
-/* extent(x, y, low, high): what every row of x holds (kernel.h), into y, float64 of shape (m, 4). */
+/* extent(x, y, low, high): put facts about every row of x (kernel.h) into y, float64 of shape (m, 4). */
 static PyObject *extent(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     (void)module;
     int format, format_y, failed;
@@ -292,7 +292,8 @@ static PyObject *sum_piece(PyObject *module, PyObject *const *args, Py_ssize_t c
     return PyBytes_FromStringAndSize((const char *)&sum, sizeof sum);
 }
 
-/* settle_piece(function, x, y, mask, from, to, *sums): results of a piece, from the sums of all pieces; returns as rows. */
+/* settle_piece(function, x, y, mask, from, to, *sums): results of a piece, from the sums of all pieces. Returns the
+   same as rows. */
 static PyObject *settle_piece(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     (void)module;
     job work;
@@ -325,7 +326,7 @@ static void *numbers_of(PyObject *object, int number, int64_t size) {
     return PyErr_SetString(PyExc_TypeError, "takes labels, words and targets as new arrays that fit the rows"), NULL;
 }
 
-/* Read (x, labels): rows, and a class of each. */
+/* Read (x, labels): rows, and a class for each. */
 static int as_labelled(PyObject *const *args, job *work) {
     int format;
     Array *x = readable(args[0], &format);
@@ -346,12 +347,12 @@ static PyObject *losses(PyObject *module, PyObject *const *args, Py_ssize_t coun
     int failed;
     if (count != 4) return PyErr_SetString(PyExc_TypeError, "losses takes 4 arguments"), NULL;
     if (!as_labelled(args, &work) || !(work.losses = numbers_of(args[3], numbers[FLOAT64], 3 * work.rows))) return NULL;
-    run(&work, (piece){0}, work.rows, &failed); /* none are in doubt: each has its error */
+    run(&work, (piece){0}, work.rows, &failed); /* none is in doubt: each has its error */
     return failed ? NULL : none();
 }
 
-/* gradients(x, labels, mask, y, factors, targets): put them into y, shape (m, n); see labels.h. factors: shape (m, 4);
-   targets: shape (2, m, n), or None. Returns as rows. */
+/* gradients(x, labels, mask, y, factors, targets): put gradients into y, shape (m, n); see labels.h. factors: shape
+   (m, 4); targets: shape (2, m, n), or None. Returns the same as rows. */
 static PyObject *gradients(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     (void)module;
     job work;
@@ -407,7 +408,7 @@ static PyObject *merge_states(PyObject *module, PyObject *const *args, Py_ssize_
     return none();
 }
 
-/* settle_elements(function, x, y, mask, states): a function of the elements of pieces of rows; returns as rows. */
+/* settle_elements(function, x, y, mask, states): a function of elements of pieces of rows. Returns the same as rows. */
 static PyObject *settle_elements(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     (void)module;
     job work;
@@ -421,8 +422,8 @@ static PyObject *settle_elements(PyObject *module, PyObject *const *args, Py_ssi
     return doubtful || failed ? doubtful : none();
 }
 
-/* Describe an array as rows along an axis, if no copy is needed. Returns its place among the axes, -1 for all of
-   them, or -2 if it cannot be. */
+/* Describe an array as rows along an axis, without a copy. Returns the axis from 0, -1 for all axes, or -2 if
+   that is impossible. */
 static int describe(const Array *x, PyObject *axis, job *work) {
     int nd = x->nd, at = -1;
     if (axis == &_Py_NoneStruct) {
@@ -450,7 +451,7 @@ static int describe(const Array *x, PyObject *axis, job *work) {
     return work->rows < 1 || work->length < 1 ? -2 : at;
 }
 
-/* A new array of x's shape, in C order, with the results of rows along axis `at` where their elements are in x. */
+/* A new array of x's shape, in C order, with results of rows along axis `at` at the places of their elements in x. */
 static PyObject *scattered(const Array *x, int at, const char *from, int64_t size) {
     Py_IncRef(&x->dtype->head);
     PyObject *result = new_array(array_type, x->dtype, x->nd, x->shape, NULL, NULL, 0, NULL);
@@ -465,8 +466,8 @@ static PyObject *scattered(const Array *x, int at, const char *from, int64_t siz
     return result;
 }
 
-/* function(x, axis): the result, if x is an array of a moderate size that can be taken as it is; otherwise None, and
-   the caller looks closer. */
+/* function(x, axis): the result, if x is an array of moderate size that needs no conversion; otherwise None, and
+   the caller takes the general path. */
 static PyObject *call(int function, PyObject *const *args, Py_ssize_t count) {
     int format, failed, reduces = function == LOGSUMEXP;
     if (count != 2) return PyErr_SetString(PyExc_TypeError, "takes x and axis"), NULL;

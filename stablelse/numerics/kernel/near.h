@@ -1,11 +1,11 @@
-/* The third phase: logsumexp next to zero, to about 2^-124, where the sum is 1 to 2^-9.
+/* The third phase: logsumexp near zero, to about 2^-124, where the sum is 1 to 2^-9.
 
-   log S for S near 1 keeps few digits of S: where |log S| is 2^-53, two words leave 2^-28 of it. */
+   log S for S near 1 keeps few digits of S: if |log S| is 2^-53, two words leave 2^-28 of it. */
 #ifndef STABLELSE_NEAR_H
 #define STABLELSE_NEAR_H
 #include "functions.h"
 
-#define NEAR 0x1p-10      /* this phase takes rows with |logsumexp| below it */
+#define NEAR 0x1p-10      /* this phase handles rows with |logsumexp| below this */
 #define NEAR_LOWEST (-100) /* smaller x count as this: e^-100 < 2^-144 */
 
 /* exp(x) = t (1 + a + b + c), for -100 <= x <= 1; |a| <= 2^-11.5, |b| <= 2^-63, |c| <= 2^-115.
@@ -54,8 +54,8 @@ INLINE near_term near_exponential(real x) {
     return (near_term){t, f.high, h.high, (b.low + d.low) + (h.low + r_low.low)};
 }
 
-/* A sum as five numbers. Each starts at START[i], more than what is ever added to it at once, so that
-   what it leaves is exact (ordered_sum) and goes to the next.
+/* A sum as five numbers. Each starts at START[i], more than any single addend, so that its rounding
+   error is exact (ordered_sum) and goes to the next.
    high takes t: what it leaves is below 2^-51 (high < 8), and small takes t a. lower takes what these
    two leave, the low word of t a and t b (2^-63): each below 2^-51, 256 of them below 2^-41 / 4.
    What lower leaves (2^-94, four times), the low word of t b and t c are added (roundings 2^-145)
@@ -63,7 +63,7 @@ INLINE near_term near_exponential(real x) {
    So a sum errs by NEAR_TERM S, and by 2^-143 + 2^-144 (NEAR_LOWEST) for each element. */
 typedef struct { real high, small, lower, lowest, rest; } near_sum;
 #define NEAR_START ((near_sum){all(4), all(1), all(0x1p-41), all(0x1p-82), all(0)})
-INLINE real into(real *S, real a) { /* S += a; returns what it leaves */
+INLINE real into(real *S, real a) { /* S += a; returns the rounding error */
     words s = ordered_sum(*S, a);
     *S = s.high;
     return s.low;
@@ -76,7 +76,7 @@ INLINE void near_add(near_sum *S, real x) {
     left += fma_(e.t, e.c, fma_(e.t, e.b, -tb));
     S->rest += into(&S->lowest, left);
 }
-/* Takes the START off, exactly: all are multiples of their last bits. */
+/* Subtracts the START, exactly: all are multiples of their last bits. */
 INLINE void near_unstart(near_sum *S) {
     S->high -= 4; S->small -= 1; S->lower -= 0x1p-41; S->lowest -= 0x1p-82;
 }
@@ -89,10 +89,10 @@ INLINE void near_merge(near_sum *S, near_sum T) {
     S->rest += (lowest.low + with.low) + T.rest;
 }
 /* log S = y0 + z, for n elements; y0 is log S to 2^-53 of it or 2^-74.
-   z = S e^-y0 - 1, |z| <= 2^-53 |y0| + 2^-74; z^2/2 is subtracted, z^3/3 is nothing.
+   z = S e^-y0 - 1, |z| <= 2^-53 |y0| + 2^-74; z^2/2 is subtracted, z^3/3 is negligible.
    S = S0 + S1 + S2 with |S1| < 2^-40, |S2| < 2^-82 and an error 2^-134; e^-y0 = E0 + E1 + E2 exactly,
-   but for NEAR_TERM. S0 E0 - 1, S0 E1 and S1 E0 are exact in two words each and summed with what
-   that leaves; all the others, and what is left, are below 2^-92, their roundings below 2^-143.
+   but for NEAR_TERM. S0 E0 - 1, S0 E1 and S1 E0 are exact in two words each and summed with their
+   rounding errors; these, and all other products, are below 2^-92, their roundings below 2^-143.
    z itself is rounded once. Together: 2 NEAR_TERM and 2^-141, n 2^-142.4, 2^-53 |z|. */
 INLINE words near_logarithm(near_sum S, real y0, double n, real *error) {
     near_term e = near_exponential(-y0);

@@ -4,12 +4,12 @@
 #include "formats.h"
 #include "functions.h"
 
-#define AHEAD 32768 /* bytes: what is read next is fetched this early */
+#define AHEAD 32768 /* bytes: prefetch this far ahead */
 
 typedef struct { const char *x; int64_t n, stride; int format; const char *mask; int64_t mask_stride; } row;
 
-/* Do STEP for every vector of n elements at p, with i its first element and `valid` how many there
-   are. The first vector is cut so that all others are aligned, if p is. */
+/* Do STEP for every vector of n elements at p, with i its first element and `valid` their number.
+   The first vector is cut so that all others are aligned, if p is. */
 #define EACH(p, n, ...) do { \
     int64_t i = 0, head_ = (int64_t)(-(uintptr_t)(p) & (8 * LANES - 1)) / 8; \
     int valid = (int)(head_ < (n) ? head_ : (n)); \
@@ -39,7 +39,7 @@ INLINE void decode_all(const char *x, int64_t stride, int64_t m, const layout f,
 INLINE real get_float32(const float *x, int64_t i, int64_t n) {
     return i + LANES <= n ? widen(x + i) : widen_part(x + i, (int)(n - i), -INFINITY);
 }
-/* Elements i .. i + m as float64: where they are (is_plain), or in `room`, padded with -inf. */
+/* Elements i .. i + m as float64: in place (is_plain), or in `room`, padded with -inf. */
 static const double *elements(const row *r, int64_t i, int64_t m, double *room) {
     const char *x = r->x + i * r->stride;
     if (is_plain(r)) return (const double *)x;
@@ -86,7 +86,7 @@ INLINE double max_of(const double *x, int64_t n, double *least) {
     *least = smallest_lane(smaller(smaller(b[0], b[1]), smaller(b[2], b[3])));
     return largest_lane(larger(larger(a[0], a[1]), larger(a[2], a[3])));
 }
-/* Elements of a narrow format: vector i of n, where they are if they are float32, or in `room`. */
+/* Elements of a narrow format: vector i of n, in place if they are float32, or in `room`. */
 typedef struct { const float *direct; const double *room; int64_t n; } source;
 INLINE real next_vector(source s, int64_t i) { return s.direct ? get_float32(s.direct, i, s.n) : load(s.room + i); }
 INLINE source source_of(const row *r, int64_t i, int64_t m, double *room) {
@@ -122,7 +122,7 @@ INLINE double max_of_source(source s, double *least) {
     return largest_lane(a);
 }
 
-/* What a row holds: EXTENT of kernel.h. Elements beyond the bounds are counted where there may be any. */
+/* Facts about a row: EXTENT of kernel.h. Elements beyond the bounds are counted only if there may be any. */
 typedef struct { real a, b; unsigned nan; } ends;
 INLINE void find_ends(ends *e, real v) {
     e->a = larger(e->a, v);
@@ -161,8 +161,8 @@ COLD void extent_of(const row *r, double low, double high, double *out) {
    largest, but never from high. */
 enum { NARROW, QUICK, ACCURATE }; /* tier */
 
-/* One block, at most BLOCK elements. wide: some may be -inf, or below max - FAR; they count as that:
-   less than 2^-900 for all of them. kept: where the terms are kept, high words and KEPT further low words,
+/* One block, at most BLOCK elements. wide: some may be -inf or below max - FAR, and count as max - FAR:
+   less than 2^-900 for all of them. kept: where to keep the terms, high words and KEPT further low words,
    vector by vector of EACH(x, n), or NULL. */
 #define KEPT (BLOCK + 2 * LANES)
 INLINE words sum_block_as(const double *x, int64_t n, int wide, int accurate, double largest, real K,
@@ -185,8 +185,8 @@ INLINE words sum_block_as(const double *x, int64_t n, int wide, int accurate, do
     S.high -= START; /* exact: it is a multiple of its last bit */
     return sum_of_lanes(S);
 }
-/* The same for narrow formats. Every 16 terms are added up plainly, and their sums as words. The terms go
-   to `terms`, if it is not NULL. */
+/* The same for narrow formats. Every 16 terms are added up plainly, and their sums as words. The terms are
+   stored in `terms`, if it is not NULL. */
 INLINE words sum_source(source x, int wide, double largest, real K, double *terms) {
     real lowest = all(largest - FAR), magic = wide_magic_of(K);
     table16 T = table_of(POWERS16_HIGH);
@@ -204,7 +204,7 @@ INLINE words sum_source(source x, int wide, double largest, real K, double *term
 }
 /* NARROW: 15 additions are rounded, 15 u; NARROW_TERM is 2 u: 17 u; lanes and blocks as above. */
 #define NARROW_SUM 0x1.1p-49
-/* The total of one block; m may be made smaller. Where all elements are -inf its sum is 0. */
+/* The total of one block; m may be made smaller. If all elements are -inf, its sum is 0. */
 static int64_t sum_block(const row *r, int64_t i, int64_t m, int accurate, double *kept, total *t) {
     double room[BLOCK + LANES] ALIGNED;
     const double *x = elements(r, i, m, room);
@@ -241,7 +241,7 @@ static void sum_narrow_block(const row *r, int64_t i, int64_t m, double *terms, 
     if (x.direct) sum_source_to((source){x.direct, NULL, m}, terms, t);
     else sum_source_to((source){NULL, room, m}, terms, t);
 }
-/* Adds t to s, whose units may differ: scaled by powers of 2, and 2^-104 of error. */
+/* Adds t to s. Their units may differ: this scales by powers of 2, and adds an error of 2^-104. */
 INLINE void merge(total *s, const total *t) {
     double K = s->shift > t->shift ? s->shift : t->shift;
     words sum = add(scaled((words){all(s->high), all(s->low)}, all(power_of_two(s->shift - K))),
@@ -251,7 +251,7 @@ INLINE void merge(total *s, const total *t) {
                  (s->error > t->error ? s->error : t->error) + 0x1p-104};
 }
 /* The total of a row. Returns 0 if it has NaN, inf or |max| > LARGEST (high is NaN then), or only -inf (0).
-   terms: where the terms of a row shorter than BLOCK are kept, if its tier is NARROW or QUICK, or NULL. */
+   terms: where to keep the terms of a row shorter than BLOCK, if its tier is NARROW or QUICK, or NULL. */
 static int sum_row(const row *r, int tier, double *terms, total *out) {
     for (int64_t i = 0, m; i < r->n; i += m) {
         total t = {-0x1p40, 0, 0, INFINITY, -INFINITY, 0};
@@ -270,7 +270,7 @@ INLINE words log_of_total(const total *s, real *error) {
     return L;
 }
 
-/* The indices of the results that stay in doubt. */
+/* The indices of results that stay in doubt. */
 typedef struct { int64_t *at, room, count; } doubts;
 static void doubt(doubts *d, int64_t where, int64_t step, unsigned mask) {
     for (; mask; mask &= mask - 1) {

@@ -4,7 +4,7 @@
 #include "long.h"
 
 #define SHORT 128 /* rows shorter than this are short; */
-#define SHORT_PAIRS 72 /* for softmax and log_softmax of float64, whose results are stored across, these */
+#define SHORT_PAIRS 72 /* or this, for softmax and log_softmax of float64, which transpose their results */
 static int is_short(const job *j) {
     return j->length < (j->format == FLOAT64 && j->function != LOGSUMEXP ? SHORT_PAIRS : SHORT);
 }
@@ -68,8 +68,8 @@ INLINE real next_of_lanes(const block *t, int64_t n, real largest) {
 }
 
 /* Sums of exp(x) of all elements (below: of those below the largest, with the number of the others), in
-   units of 2^K, K the shift of the first of them. Elements below it by more than FAR count as that.
-   kept: where the terms are kept, or NULL. */
+   units of 2^K, where K is the shift of `first`. Elements below it by more than FAR count as FAR below.
+   kept: where to keep the terms, or NULL. */
 INLINE words sum_lanes(const block *t, int64_t n, int format, int below, real largest, real first,
     real *copies, block *kept, block *kept_low) {
     real K = shift_of(first), lowest = first - FAR, magic = magic_of(K), wide_magic = wide_magic_of(K);
@@ -105,7 +105,7 @@ INLINE words sum_lanes(const block *t, int64_t n, int format, int below, real la
 /* Rows in doubt, one by one. bad: the rows; elements: those of them in doubt, or NULL. */
 typedef struct { unsigned odd, bad, columns[SHORT]; } verdict;
 
-/* Of the lanes in doubt, take those from y that are not `left`; returns what is left. */
+/* Take the lanes in doubt from y, except `left`; returns the lanes left. */
 INLINE unsigned take_settled(real *to, real y, unsigned doubtful, unsigned left) {
     for (unsigned settled = doubtful & ~left; settled; settled &= settled - 1) {
         int k = __builtin_ctz(settled);
@@ -171,8 +171,8 @@ INLINE void short_softmax(int format, block *t, int64_t n, real largest, verdict
         store(t->at + i * LANES, y);
     }
 }
-/* Differences x - p of short numbers are often ties, which lambda breaks however small it is: as in
-   careful_log_softmax, in the lanes of `bad`. Returns what is still in doubt. */
+/* Differences x - p of short numbers are often ties, and even a tiny lambda breaks them: as in
+   careful_log_softmax, in the lanes of `bad`. Returns the lanes still in doubt. */
 INLINE unsigned short_tie(int format, real x, real p, real lambda, real error, unsigned bad, real *y) {
     words d = two_sum(x, -p);
     real low = to_odd(d.high, to_odd(d.low, -lambda - error)), high = to_odd(d.high, to_odd(d.low, error - lambda));
@@ -180,9 +180,9 @@ INLINE unsigned short_tie(int format, real x, real p, real lambda, real error, u
 }
 /* lambda = log(1 + rho) as in careful.h, but with the fast phase's terms: so the largest element, which
    often dominates a short row, keeps the digits of a small rho. All other terms are in units of the
-   largest of them, for the bound of sum() is relative to START. If they are all below max - FAR, or
-   next to it, rho is below 2^-900, and that is all that is known of it: in float64 the largest element
-   is in doubt then; in other formats its result is 0, and lambda breaks ties.
+   largest of them, since the bound of sum() is relative to START. If they are all below max - FAR, or
+   close to it, we only know that rho is below 2^-900: then in float64 the largest element is in doubt;
+   in other formats its result is 0, and lambda breaks ties.
    rho errs by QUICK_SUM, and the term of the largest by 2^-74.86: 2^-73.8 = 2 QUICK_SUM. */
 INLINE void short_log_softmax(int format, block *t, int64_t n, real largest, real K, verdict *v) {
     real copies, error, next = format == FLOAT64 ? next_of_lanes(t, n, largest) : largest;
@@ -237,7 +237,7 @@ INLINE void short_log_softmax(int format, block *t, int64_t n, real largest, rea
         store(t->at + i * LANES, select(top, own, y));
     }
 }
-/* What is left of a block, row by row. */
+/* Settle the rows in doubt of a block, one by one. */
 COLD void settle_left(const job *j, int64_t first, int valid, const verdict *v, doubts *d) {
     int size = LAYOUTS[j->format].size;
     for (int k = 0; k < valid; k++) {

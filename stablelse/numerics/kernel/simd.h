@@ -1,7 +1,7 @@
 /* Vectors of LANES float64, and the few operations that C's operators lack.
 
-   This is the only file that knows instruction sets: it is compiled once for each of them. Everything
-   else is written in the vector extensions of GCC and Clang: + - * / < & work on each lane. */
+   Only this file depends on instruction sets: it is compiled once for each of them. Everything else
+   uses the vector extensions of GCC and Clang: + - * / < & work on each lane. */
 #ifndef STABLELSE_SIMD_H
 #define STABLELSE_SIMD_H
 #include <stdint.h>
@@ -81,7 +81,7 @@ INLINE real replace_below(real a, real b, real x, real y) {
     return (real)_mm512_mask_mov_pd((__m512d)a, _mm512_cmp_pd_mask((__m512d)x, (__m512d)y, _CMP_LT_OQ), (__m512d)b);
 }
 INLINE real widen(const float *p) { return (real)_mm512_cvtps_pd(_mm256_loadu_ps(p)); }
-/* The first `valid` lanes from or to memory, which is touched nowhere else; the other lanes are `other`. */
+/* The first `valid` lanes from or to memory, without touching the rest; the other lanes are `other`. */
 INLINE real load_part(const double *p, int valid, real other) {
     return (real)_mm512_mask_loadu_pd((__m512d)other, (__mmask8)((1u << valid) - 1), p);
 }
@@ -91,7 +91,7 @@ INLINE real widen_part(const float *p, int valid, float other) {
 }
 INLINE floats larger_floats(floats a, floats b) { return (floats)_mm512_max_ps((__m512)a, (__m512)b); }
 INLINE floats smaller_floats(floats a, floats b) { return (floats)_mm512_min_ps((__m512)a, (__m512)b); }
-/* a as float32 to p, 0 instead of -0; where does it differ from b as float32? */
+/* Store a as float32 at p, -0 as 0; where does it differ from b as float32? */
 INLINE unsigned narrow(float *p, real a, real b) {
     __m256 low = _mm512_cvtpd_ps((__m512d)a), high = _mm512_cvtpd_ps((__m512d)b);
     _mm256_storeu_ps(p, low + (__m256){0});
@@ -254,7 +254,7 @@ INLINE whole load_16(const char *p) {
 }
 #endif
 
-/* The processor's rounding mode and its treatment of subnormal numbers; its flags stay as they are. */
+/* The processor's rounding mode and its treatment of subnormal numbers; its flags stay unchanged. */
 #if defined(__aarch64__)
 typedef uint64_t rounding;
 INLINE rounding get_rounding(void) { rounding r; __asm__ volatile("mrs %0, fpcr" : "=r"(r)); return r; }

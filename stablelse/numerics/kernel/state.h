@@ -1,12 +1,12 @@
-/* States: what pieces of a row add up to, in any order. The results of the whole row follow from it.
+/* States: the sums of pieces of a row, merged in any order. They give the results of the whole row.
 
    The terms of a state sum to e^top (1 + R), R = (high + low +- error) 2^scale, with top the largest
    element. So R is the sum of all terms but the largest, as careful.h needs it: however small it is, it keeps
-   its digits. error is 0 only where all elements equal top: then R is their number less one, exactly.
-   scale is 0, or about -900 and less. An R below 2^-2800 breaks ties, and only its sign matters: its error
+   its digits. error is 0 only if all elements equal top: then R is exactly their number minus one.
+   scale is 0, or about -900 and less. An R below 2^-2800 only breaks ties, so only its sign matters: its error
    is nominal.
 
-   near holds the plain sum of the terms, near_error off, while that can still be next to 1; inf after. */
+   near holds the plain sum of the terms, with the error near_error, while that can be close to 1; then inf. */
 #ifndef STABLELSE_STATE_H
 #define STABLELSE_STATE_H
 #include "long.h"
@@ -20,18 +20,18 @@ INLINE real scaling(double e) { return all(power_of_two(e)); } /* e <= 0 */
 INLINE words all_terms(const state *s) {
     return add((words){all(1), all(0)}, scaled((words){all(s->high), all(s->low)}, scaling(s->scale)));
 }
-/* The sum of a state's terms, at most 2 NEAR_SUM; about. */
+/* The approximate sum of a state's terms, at most 2 NEAR_SUM. */
 static double plain_sum(const state *s) {
     if (!(s->top > -700)) return s->top < 0 ? 0 : s->top; /* NaN stays */
     if (s->top > 1) return 2 * NEAR_SUM;
     return words_of(exponential(all(s->top), all(MAGIC), 1), 1).high[0] * all_terms(s).high[0];
 }
-/* s += t. With d = t.top - s.top <= 0, R = R_s + e^d (1 + R_t), or R_s + 1 + R_t where d is 0, which is exact if
+/* s += t. With d = t.top - s.top <= 0, R = R_s + e^d (1 + R_t), or R_s + 1 + R_t if d is 0, which is exact if
    both are (integers).
    d = d + d' exactly, |d'| <= 2^-42. e^d: 2^-81.83 from exponential(); e^d' = 1 + d' to 2^-85; its product with
    e^d is rounded in low words: 2^-89.9: together 2^-81.67 = MERGE_TERM. 1 + R_t: its own error, and 2^-104. The
-   product: 2^-88. The sum: 2^-104. Here 2^-81.6 of what is added, e^d times the error of R_t, and 2^-103 of R. What
-   is lost where a scale changes is below 2^-900 of R. Below e^-VANISHING nothing but the sign is kept. */
+   product: 2^-88. The sum: 2^-104. In all 2^-81.6 of what is added, e^d times the error of R_t, and 2^-103 of R. A
+   change of scale loses less than 2^-900 of R. Below e^-VANISHING only the sign is kept. */
 #define MERGE_TERM 0x1.56p-82 /* 2^-81.58 */
 static void merge_tops(state *s, const state *t) {
     words R = {all(s->high), all(s->low)}, T = all_terms(t);
@@ -60,7 +60,7 @@ static void merge_tops(state *s, const state *t) {
     }
     s->high = R.high[0]; s->low = R.low[0]; s->scale = scale;
 }
-/* The two sums next to 1: first words below 2, second ones below 2^-39, so what the third is rounded by is
+/* Two sums close to 1: first words are below 2, second ones below 2^-39, so the third has a rounding error of
    2^-52 of what goes into it. */
 static void merge_near(state *s, const state *t) {
     words a = two_sum(all(s->near[0]), all(t->near[0])), b = two_sum(all(s->near[1]), all(t->near[1]));
@@ -109,7 +109,7 @@ COLD void odd_state(const row *r, state *s) {
     if (fabs(top) <= DBL_MAX) careful_state(r, s);
     else *s = (state){.top = top};
 }
-/* The state of a row; `above`: the largest element so far. If the row's is as large, then one that dominates
+/* The state of a row; `above`: the largest element so far. If the row's is as large, a row that it dominates
    is looked at closely, and so are elements that seem to be equal (the padding counts as -inf). */
 static void state_of_row(const row *r, int tier, double above, state *s) {
     total t;
@@ -118,7 +118,7 @@ static void state_of_row(const row *r, int tier, double above, state *s) {
     double more = s->high + 1 - (double)r->n;
     if (s->top >= above && s->error > 0 && (s->high < .5 || fabs(more) < 0x1p-40 * (double)r->n)) careful_state(r, s);
 }
-/* s += the row. Results in a narrow format need less, where log S is not small. */
+/* s += the row. Results in a narrow format need fewer digits, unless log S is small. */
 static void add_row(const row *r, int is_narrow, state *s) {
     state t, sum = *s;
     state_of_row(r, is_narrow ? NARROW : ACCURATE, s->top, &t);
@@ -130,7 +130,7 @@ static void add_row(const row *r, int is_narrow, state *s) {
         t.near_error = INFINITY;
     } else if (!is_narrow && plain <= NEAR_SUM && s->near_error < INFINITY) {
         t.near_error = (double)(r->n + LANES) * 0x1p-142;
-        if (t.top > NEAR_LOWEST) { /* else e^NEAR_LOWEST bounds all terms */
+        if (t.top > NEAR_LOWEST) { /* otherwise e^NEAR_LOWEST bounds all terms */
             near_sum S = near_total(r);
             words a = two_sum(S.high, S.small), b = two_sum(a.low, S.lower);
             t.near[0] = a.high[0]; t.near[1] = b.high[0]; t.near[2] = (b.low + (S.lowest + S.rest))[0];
@@ -141,8 +141,8 @@ static void add_row(const row *r, int is_narrow, state *s) {
 }
 
 
-/* ---- softmax and log_softmax of elements of a row, from its state. The quotient's error is that of careful.h,
-   and that of 1 + R; the sum's that of 1 + R, and of e^top and a product (2^-81.83 + 2^-88). */
+/* ---- softmax and log_softmax of elements of a row, from its state. The error of the quotient: that of careful.h
+   and of 1 + R; of the sum: that of 1 + R, of e^top and of a product (2^-81.83 + 2^-88). */
 static void careful_of_state(const state *s, careful *c, total *t) {
     *c = (careful){.ready = 1, .alone = s->error == 0, .p = s->top, .scale = s->scale};
     c->origin = fabs(c->p) > LARGEST ? c->p : 0;
@@ -170,7 +170,7 @@ static void settle_elements(const job *j, const state *states, doubts *d) {
         total t;
         if (!(fabs(states[i].top) <= DBL_MAX)) { fill(j->format, y, LAYOUTS[j->format].nan, j->length); continue; }
         careful_of_state(&states[i], &c, &t);
-        /* the quotients of softmax_row have no room for more */
+        /* softmax_row's quotients allow no larger error */
         if (c.origin == 0 && (j->format != FLOAT64 || t.error < 0x1p-70)) {
             real error;
             words L = logs_of(j->format, (words){all(t.high), all(t.low)}, all(t.shift), all(t.error), &error);

@@ -1,12 +1,12 @@
-/* log |sum of b exp(x)| and the sign of the sum, row by row. Terms of either sign are summed apart. */
+/* log |sum of b exp(x)| and the sign of the sum, row by row. Positive and negative terms have separate sums. */
 #ifndef STABLELSE_WEIGHTS_H
 #define STABLELSE_WEIGHTS_H
 #include "long.h"
 
-#define FAR_BITS 900 /* terms below the largest by 2^-900 are left out: they are 2^-860 of it in all */
+#define FAR_BITS 900 /* terms below 2^-900 of the largest are left out: together they are below 2^-860 of it */
 
 /* Weights are factor 2^exponent, 1 <= |factor| < 2, or 0. `level` is log2 of the term, to 2^-20 or so, and
-   -inf where there is none: b is 0, x is -inf or below -LARGEST. */
+   -inf without a term: b is 0, x is -inf or below -LARGEST. */
 typedef struct { real x, factor, exponent, level; } weighted;
 INLINE weighted weigh(real x, real b) {
     whole tiny = (whole)(magnitude(b) < 0x1p-1000);
@@ -18,7 +18,7 @@ INLINE weighted weigh(real x, real b) {
     real level = fma_(x, all(STEPS / 1024), exponent);
     return (weighted){x, select(none, all(0), factor), exponent, select(none, all(-INFINITY), level)};
 }
-/* A vector of the row, less the origin, and its weights; lanes that are not valid have the weight 0. */
+/* A vector of the row, minus the origin, and its weights; invalid lanes have the weight 0. */
 INLINE weighted weighted_at(const double *x, const double *b, int64_t i, int64_t m, double origin) {
     int valid = m - i < LANES ? (int)(m - i) : LANES;
     return weigh(get(x + i, valid, 0) - origin, get(b + i, valid, 0));
@@ -56,10 +56,10 @@ static double weighted_level(const row *x, const row *b, double origin) {
     }
     return largest_lane(top);
 }
-/* One row; 1 if it is in doubt, as it is with a weight or a weighed x that is NaN or infinite, but for -inf.
+/* One row; returns 1 if it is in doubt, for example if a weight or an x with a weight is NaN or infinite (but not
 
-   p is the largest x that has a weight. If |p| > LARGEST / 2, all terms are those of x - p. That is exact within
-   p/2 and 2 p; any other x is LARGEST / 4 below p or more, and weights make up for 2^2200 at most: it is far. */
+   -inf). p is the largest x with a weight. If |p| > LARGEST / 2, all terms are those of x - p. That is exact between
+   p/2 and 2 p; any other x is at least LARGEST / 4 below p, and weights make up for 2^2200 at most: it is far. */
 static unsigned weighted_row(const row *x, const row *b, real *y, signed char *sign) {
     double room[BLOCK + LANES] ALIGNED, weights[BLOCK + LANES] ALIGNED, p = -INFINITY;
     *y = all(NAN);
