@@ -329,6 +329,15 @@ def test_logits_that_no_words_hold():
     assert stablelse.nll_grad([0.0, -1e300], [0.0, t], **options)[1] == -(1 + 2.0**-10)
 
 
+@pytest.mark.parametrize("row", [[493.0, -384.8, -175.7], [40.7, 693.1, -236.2], [0.0, -700.0]])
+def test_losses_too_small_for_the_kernel_are_added_without_decimals(row, monkeypatch):
+    """Decimals take a hundred times as long, and such rows are common."""
+    (alone,) = stablelse.nll([row], [np.argmax(row)], reduction="none")
+    monkeypatch.delattr("stablelse.numerics.loss._loss_as_fraction")
+    monkeypatch.delattr("stablelse.numerics.loss._loss_in_decimals")
+    assert 0 < stablelse.nll([row] * 8, [np.argmax(row)] * 8, reduction="sum") == 8 * alone
+
+
 @pytest.mark.parametrize("t", [0.0, 0.25])
 def test_equal_logits_next_to_a_tie_of_the_gradient(t):
     # T / 3 - t is the middle of 1 + 2**-10 and 1 + 2**-9, but for a term of exp(-1e300).
