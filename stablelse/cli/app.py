@@ -230,29 +230,29 @@ COMMANDS = {
 
 _CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
-#: What a negative number begins with, or a typo in one: no option does.
+#: A negative number, or a typo in one, begins like this; no option does.
 _NEGATIVE_NUMBER = re.compile(r"-(\.?\d.*|inf|infinity|nan|\u221e)", re.IGNORECASE)
 
-#: Where the context keeps the arguments as they were typed.
+#: The context's key for the arguments as typed.
 _TYPED = "stablelse.typed"
 
 
 class NumberCommand(TyperCommand):
-    """A command that takes negative numbers for numbers, and unknown options for errors."""
+    """A command that reads negative numbers as numbers, and refuses unknown options."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write usage, examples, and the options in groups."""
         formatter.write(page(self, ctx, formatter.width))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Mark negative numbers by a blank, or the parser takes them for options."""
+        """Put a blank before negative numbers, or the parser takes them for options."""
         ctx.meta[_TYPED] = list(args)
         marked = [f" {arg}" if _NEGATIVE_NUMBER.fullmatch(arg) else arg for arg in args]
         return super().parse_args(ctx, marked)
 
 
 class LazyGroup(TyperGroup):
-    """A group that makes a command when the command is asked for."""
+    """A group that makes each command on demand."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands, in the order of the table."""
@@ -264,14 +264,14 @@ class LazyGroup(TyperGroup):
         formatter.write(page(self, ctx, formatter.width, commands))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Refuse a command that there is not, and numbers without one."""
+        """Refuse unknown commands, and numbers without a command."""
         is_wrong = bool(args) and args[0] not in COMMANDS and not ctx.resilient_parsing
         if is_wrong and (not args[0].startswith("-") or is_number(args[0])):
             ctx.fail(wrong_command(args, COMMANDS))
         return super().parse_args(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return the command of that name, ``None`` if there is none."""
+        """Return the command with that name, or ``None``."""
         if cmd_name not in COMMANDS:
             return None
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -285,7 +285,7 @@ class LazyGroup(TyperGroup):
 
 
 def _callback(name: str, command: Command) -> Callable[..., None]:
-    """Return what Typer calls: every option is a parameter."""
+    """Return the function that Typer calls, with a parameter for each option."""
 
     def callback(context: typer.Context, **given: Any) -> None:
         request = Request(**{"function": name} | given, command=name)
@@ -299,8 +299,8 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
         refuse(request)
         _check_output(request.output)
         request.title = _title(context) if request.save else ""
-        # Every command needs NumPy. From deeper down the stack its import takes a third longer:
-        # Python keeps frames in chunks, and calls across the border of two map memory each time.
+        # Every command needs NumPy. Deeper in the stack, its import takes a third longer: Python
+        # keeps frames in chunks, and calls across a chunk's border map memory each time.
         is_light = request.quiet and not request.fail_on
         chosen = f"stablelse.cli.{(is_light and command.quiet) or command.module}"
         for module in ("numpy", "stablelse.cli.progress", chosen):
@@ -318,7 +318,7 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
 
 
 def is_terminal() -> bool:
-    """Whether a person sits at the terminal, who can be shown how."""
+    """Whether there is a person at a terminal, who can read help."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
@@ -329,7 +329,7 @@ def _check_output(path: str | None) -> None:
 
 
 def _title(context: typer.Context) -> str:
-    """Return the command as it was typed, without the files that the output goes to."""
+    """Return the command as typed, without its output files."""
     kept = []
     rest = iter(context.meta[_TYPED])
     for arg in rest:
@@ -382,6 +382,6 @@ def stablelse(
         ),
     ] = False,
 ) -> None:
-    """Print the help where no command is called for."""
+    """Print the help if there is no command."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

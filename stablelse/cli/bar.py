@@ -8,7 +8,7 @@ from rich.progress import TimeRemainingColumn as Remaining
 
 
 def bar(is_bounded: bool) -> Progress:
-    """Return the line that tells how far a run is, with a bar if it is known how much there is."""
+    """Return the progress line, with a bar if the total is known."""
     columns: list[Any] = [BarColumn(12), DownloadColumn()] if is_bounded else [FileSizeColumn()]
     columns.append(TextColumn("{task.fields[speed]}"))
     columns += [Remaining(compact=True)] if is_bounded else []

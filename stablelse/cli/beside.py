@@ -23,7 +23,7 @@ _OPTION = re.compile(r"--[a-z][a-z-]*")
 def open_beside(
     paths: Sequence[str], reading: ReadOptions, names: Mapping[str, str]
 ) -> Iterator[Block]:
-    """Read files as `open_files` does; errors propose the options that these have, by `names`."""
+    """Read files as `open_files` does; errors use the options' names for these files, `names`."""
 
     def note(found: Note) -> None:
         NOTES.note(found._replace(text=_renamed(found.text, names)))
@@ -36,7 +36,7 @@ def open_beside(
 
 @contextmanager
 def proposing_no(option: str) -> Iterator[None]:
-    """Leave out of errors what proposes an option that the command refuses."""
+    """Remove advice to use an option that the command refuses from errors."""
     try:
         yield
     except ReadError as error:
@@ -46,7 +46,7 @@ def proposing_no(option: str) -> Iterator[None]:
 
 
 def _renamed(text: str, names: Mapping[str, str]) -> str:
-    """Rename the options that a hint proposes, and leave out what needs one that is not there."""
+    """Rename the options in a hint, and remove advice that needs another option."""
     match = _HINT.fullmatch(text)
     if match is None:
         return text
@@ -60,11 +60,11 @@ def _renamed(text: str, names: Mapping[str, str]) -> str:
 
 
 class Companion(NamedTuple):
-    """A file that goes with the numbers, cell by cell: what it may hold."""
+    """A file that goes with the numbers, cell by cell, and its valid contents."""
 
     option: str
-    rule: str  # what it has
-    allowed: str  # what a cell is not, and what it may be
+    rule: str  # its shape
+    allowed: str  # completes "5 is not ..."
     is_wrong: Callable[[Array], Array]
 
 
@@ -95,7 +95,7 @@ def _put(companion: Companion, block: Block, cells: Array) -> Block:
 
 
 def with_companions(blocks: Iterator[Block], options: Request, dtype: str) -> Iterator[Block]:
-    """Yield blocks with what the files beside them say of each number."""
+    """Yield blocks with their masks and weights."""
     for companion, path in ((MASK, options.mask), (WEIGHTS, options.weights)):
         if path and options.numbers:
             blocks = _beside_arguments(blocks, path, companion, dtype)
@@ -108,7 +108,7 @@ def with_companions(blocks: Iterator[Block], options: Request, dtype: str) -> It
 def beside(
     blocks: Iterator[Block], cells: Iterator[Block], companion: Companion, by_columns: bool = False
 ) -> Iterator[Block]:
-    """Put the cells of a file beside numbers: one row, or a column, may be that of every vector."""
+    """Add a file's cells to numbers; one row, or column, may serve every vector."""
     head = next(blocks)
     first, cells = _turned(cells, head.values.shape[1], by_columns)
     second = next(cells, None)
@@ -139,7 +139,7 @@ def beside(
 
 
 def _turned(cells: Iterator[Block], width: int, by_columns: bool) -> tuple[Block, Iterator[Block]]:
-    """Return the first rows and the rest; a column for rows becomes a row, and conversely."""
+    """Return the first rows and the rest; a column for rows becomes a row, and vice versa."""
     first = next(cells)
     if first.values.shape[1] > 1 == width == len(first.values):
         return first.mapped(lambda row: row.reshape(-1, 1)), cells
@@ -157,7 +157,7 @@ def _turned(cells: Iterator[Block], width: int, by_columns: bool) -> tuple[Block
 def _beside_arguments(
     blocks: Iterator[Block], path: str, companion: Companion, dtype: str
 ) -> Iterator[Block]:
-    """Put the cells of a file, in rows or in columns, beside a vector given as arguments."""
+    """Add a file's cells, in rows or in columns, to a vector given as arguments."""
     (block,) = blocks
     cells = all_cells(path, companion, dtype)
     n = block.values.shape[1]
@@ -174,14 +174,14 @@ def all_cells(path: str, companion: Companion, dtype: str = "float64") -> Array:
 
 
 def _open(path: str, companion: Companion, dtype: str, axis: int | None = None) -> Iterator[Block]:
-    """Read a companion, and refuse the first cell that is wrong."""
+    """Read a companion, and refuse the first wrong cell."""
     names = {"--file": companion.option, "--axis": "--axis"}
     reading = ReadOptions(axis=axis, words=companion is MASK, dtype=dtype)
     blocks = open_beside([path], reading, names)
     if axis is not None and path != "-":
         try:
             blocks = chain([next(blocks)], blocks)
-        except ReadError:  # a row for every row has no such axis
+        except ReadError:  # one row for every row has no such axis
             blocks = open_beside([path], reading._replace(axis=None), names)
     for block in blocks:
         wrong = np.argwhere(companion.is_wrong(block.values))

@@ -15,15 +15,15 @@ from stablelse.numerics.formulas import ChoiceError
 from stablelse.render import Many
 from stablelse.render.demo import title_text
 
-#: Keys: next is space, Enter or the right arrow; back is the left arrow or backspace; q, Escape and
-#: the end of input quit. Others do nothing.
+#: Space, Enter and the right arrow go on; the left arrow and backspace go back; q, Escape and the
+#: end of input quit. Other keys do nothing.
 _NEXT = (" ", "\r", "\n", "\x1b[C", "\x1bOC")
 _BACK = ("\x7f", "\x08", "\x1b[D", "\x1bOD")
 _QUIT = ("q", "Q", "\x1b", "\x04")
 
 
 def run(request: Request) -> None:
-    """Show the tour: with keys on a terminal, else straight through."""
+    """Show the tour: with keys on a terminal, otherwise straight through."""
     names = request.scene or list(SCENES)
     try:
         for name in names:
@@ -40,7 +40,7 @@ def run(request: Request) -> None:
 
 
 def _computed(names: Sequence[str]) -> Iterator[Scene]:
-    """Yield scenes as they are computed; asking the libraries takes seconds, so a line says it."""
+    """Yield computed scenes; asking the libraries takes seconds, so a line says so."""
     for name in names:
         if name in ("libraries", "write") and sys.stderr is not None and sys.stderr.isatty():
             typer.echo(" asking the installed libraries ...", err=True)
@@ -48,7 +48,7 @@ def _computed(names: Sequence[str]) -> Iterator[Scene]:
 
 
 def _is_interactive(request: Request) -> bool:
-    """Whether somebody sits at a terminal, with nothing to be kept."""
+    """Whether a person is at a terminal, and nothing is saved."""
     is_kept = request.output or request.save or request.format != "table"
     if is_kept or os.environ.get("TERM") == "dumb":
         return False
@@ -57,7 +57,7 @@ def _is_interactive(request: Request) -> bool:
 
 
 def _walk(console: Console, names: Sequence[str]) -> None:
-    """Show scene after scene, wait for a key after each, and leave the screen clear of prompts."""
+    """Show scene after scene, wait for a key after each, and clear the prompt."""
     index = 0
     while index < len(names):
         console.clear()
@@ -80,7 +80,7 @@ def _key() -> str:
     """Wait for a key that does something."""
     try:
         while True:
-            # Keys that are pressed quickly come together: the first one counts.
+            # Keys pressed quickly arrive together: the first one counts.
             keys = typer.getchar()
             key = keys if keys.startswith("\x1b") else keys[:1]
             if key in (*_NEXT, *_BACK, *_QUIT):

@@ -1,4 +1,4 @@
-"""The one way out: a result to the screen, to a program or to files, as the options say."""
+"""The only way out: a result goes to the screen, to a program or to files, as the options say."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from stablelse.numerics.formats import Array, Format
 from stablelse.render import Many, form
 from stablelse.render.numbers import number_text
 
-#: Rows of numbers, and how long the axes are over which they are counted.
+#: Rows of numbers, and the lengths of the axes over which the rows are counted.
 Rows = tuple[Array, tuple[int, ...]]
 
 
 class Values(NamedTuple):
-    """Numbers for --quiet: those of a vector, or of a part of a long one."""
+    """Numbers for --quiet: a vector's, or those of a part of a long vector."""
 
     values: Array
-    #: Whether they stand below each other, rather than in a line.
+    #: Whether they are printed one per line.
     vertical: bool
     #: Whether the vector goes on.
     goes_on: bool = False
 
 
 def emit(result: Any, request: Any, meter: Meter | None = None) -> None:
-    """Print a result or many, and save it, in the form that a request asks for."""
+    """Print a result or many, and save them, in the form that the request asks for."""
     hide = meter.hide if meter is not None else lambda: None
     results = result.results if isinstance(result, Many) else [result]
     with open_sink(request.output) as stream:
@@ -59,7 +59,7 @@ def emit(result: Any, request: Any, meter: Meter | None = None) -> None:
 
 
 def _more(request: Any) -> dict[str, Any]:
-    """Return what JSON says about the input; the header is known once it was read."""
+    """Return what JSON says about the input; the header is known once it is read."""
     header = {"header": NOTES.header and list(NOTES.header)} if request.decimal else {}
     options = vars(request)
     return header | {
@@ -67,15 +67,15 @@ def _more(request: Any) -> dict[str, Any]:
     }
 
 
-#: What prints pictures, which loads Rich.
+#: Prints pictures; loads Rich.
 _PICTURES = "stablelse.cli.screen:show"
 
-#: What writes the forms for programs, of `stablelse.render.records`.
+#: Writers of the forms for programs, in `stablelse.render.records`.
 _DOCUMENTS = {"json": "json_document", "jsonl": "json_lines", "csv": "csv_document"}
 
 
 def _value_texts(results: Iterable[Values]) -> Iterator[str]:
-    """Yield the values alone, as short as they read back."""
+    """Yield only the values, as the shortest texts that read back the same."""
     is_begun = False
     for values, vertical, goes_on in results:
         separator = "\n" if vertical else "\t"
@@ -88,7 +88,7 @@ def _value_texts(results: Iterable[Values]) -> Iterator[str]:
 
 @contextmanager
 def open_sink(path: str | None, mode: str = "w") -> Iterator[Any]:
-    """Open a file, which is replaced as a whole or not at all, or standard output for None."""
+    """Open a file, to be replaced completely or not at all, or standard output for None."""
     if path is None:
         yield sys.stdout
         return
@@ -131,7 +131,7 @@ def _replacement(path: Path, mode: str, form: dict[str, Any]) -> Iterator[Any]:
 
 
 def _permissions(target: Path) -> int:
-    """Return the permissions the file has, or a new one would get."""
+    """Return the permissions of the file, or those of a new file."""
     try:
         return stat.S_IMODE(target.stat().st_mode)
     except FileNotFoundError:
@@ -141,7 +141,7 @@ def _permissions(target: Path) -> int:
 
 
 def write_numbers(path: str, blocks: Iterable[Rows], format_: Format, title: str) -> None:
-    """Write rows of numbers to a file of the kind that its suffix names, whole or not at all."""
+    """Write rows of numbers to a file, in the format of its suffix, completely or not at all."""
     NUMBERS[Path(path).suffix.lower()](path, blocks, format_, title)
 
 
@@ -159,7 +159,7 @@ _HEADER_BYTES = 128
 
 
 def _write_npy(path: str, blocks: Iterable[Rows], format_: Format, _: str) -> None:
-    """Write an array of NumPy's, whose header is written when its length is known."""
+    """Write a NumPy array; its header is written last, when the length is known."""
     dtype = _stored(format_, ".npy").newbyteorder("<")
     rows, width = 0, 1
     axes: tuple[int, ...] = ()
@@ -171,9 +171,9 @@ def _write_npy(path: str, blocks: Iterable[Rows], format_: Format, _: str) -> No
             rows, width = rows + len(block), block.shape[1]
             stream.write(np.ascontiguousarray(block, dtype).data)
         header = io.BytesIO()
-        # one column is an array of one axis
+        # one column becomes an array of one axis
         shape: tuple[int, ...] = (rows,) if width == 1 else (rows, width)
-        if len(axes) > 1 and math.prod(axes) == rows:  # not where rows were chosen
+        if len(axes) > 1 and math.prod(axes) == rows:  # not if rows were chosen
             shape = (*axes, width)
         fields = {"descr": dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(header, fields)
@@ -184,12 +184,12 @@ def _write_npy(path: str, blocks: Iterable[Rows], format_: Format, _: str) -> No
         stream.write(text[:8] + (_HEADER_BYTES - 10).to_bytes(2, "little") + padded)
 
 
-#: What writes Parquet, which loads pyarrow.
+#: Writes Parquet; loads pyarrow.
 _PARQUET = "stablelse.readers.tables:write_parquet"
 
 
 def _write_parquet(path: str, blocks: Iterable[Rows], format_: Format, title: str) -> None:
-    """Write a Parquet file, a group of rows for every block."""
+    """Write a Parquet file with one row group per block."""
     dtype = _stored(format_, ".parquet")
     columns = ([np.ascontiguousarray(column, dtype) for column in block.T] for block, _ in blocks)
     with open_sink(path, "wb") as stream:
@@ -199,7 +199,7 @@ def _write_parquet(path: str, blocks: Iterable[Rows], format_: Format, title: st
 
 
 def _titles(title: str, width: int) -> list[str]:
-    """Return the names of columns: numbered from 1, if there are several."""
+    """Return the names of columns, numbered from 1 if there are several."""
     return [title] if width == 1 else [f"{title}_{number}" for number in range(1, width + 1)]
 
 
@@ -212,7 +212,7 @@ def _stored(format_: Format, suffix: str) -> np.dtype[Any]:
     return format_.dtype
 
 
-#: The kinds of files that numbers are written to, by the end of their names.
+#: The file formats for numbers, by suffix.
 NUMBERS: dict[str, Callable[[str, Iterable[Rows], Format, str], None]] = {
     ".csv": _write_csv,
     ".npy": _write_npy,

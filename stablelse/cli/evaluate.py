@@ -33,16 +33,16 @@ from stablelse.readers import Stream
 from stablelse.render import Many
 from stablelse.render.numbers import place_text
 
-#: How many numbers of a vector are for a table of a softmax, which takes some 20 times as much
-#: memory as its values: in parts, they are read twice, and no loss is looked for in a sum.
+#: The longest vector for a softmax table, which takes some 20 times the memory of its values.
+#: Longer ones are read twice, in parts, and their sums are not searched for lost digits.
 SHOWN = 1 << 18
 
-#: What the methods make of some vectors.
+#: The results of the methods on some vectors.
 Found = Sequence[Comparison]
 
 
 def run(request: Request) -> None:
-    """Show what each method makes of the vectors."""
+    """Show the results of each method on the vectors."""
     job = evaluation_of(request)
     guard = Guard(request.fail_on)
     tally = Tally(request.all)
@@ -66,14 +66,14 @@ def run(request: Request) -> None:
 def _values(
     compared: Iterator[tuple[Found, bool]], guard: Guard, request: Request
 ) -> Iterator[Values]:
-    """Yield the values alone of vectors that are guarded."""
+    """Yield only the values of guarded vectors."""
     for stack, is_vertical in compared:
         for comparison in chain.from_iterable(guard.watched([stack])):
             yield from values_of(comparison.results, request, is_vertical)
 
 
 def _compared(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Found, bool]]:
-    """Yield what the methods make of the vectors, and whether each line had one number."""
+    """Yield the results of the methods on the vectors, and whether each line had one number."""
     is_scalar = job.function is Function.LOGSUMEXP
     found = read(request, job, meter, GATHERED if is_scalar else SHOWN)
     if isinstance(found, Stream):
@@ -81,7 +81,7 @@ def _compared(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Found,
         for each in whole.fold(job) if is_scalar else [whole.compare(job)]:
             yield [each], False
         return
-    # None: where it is quick
+    # None: only if it is quick
     measured = request.errors or (False if request.is_picture else None)
     for stack in batches(meter.following(found)):
         comparisons = compare_rows(
@@ -102,8 +102,8 @@ def _counted(stacks: Iterator[Found], tally: Tally) -> Iterator[Found]:
 
 
 def pictures(stacks: Iterator[Found], request: Request, tally: Tally) -> Iterator[Any]:
-    """Yield one vector, or those asked for, in full, or a summary of all, which were counted."""
-    of_many = partial(import_module, "stablelse.render.summary")  # one vector can do without
+    """Yield a single vector, or the chosen ones, in full, or else a summary of all."""
+    of_many = partial(import_module, "stablelse.render.summary")  # one vector does not need it
     if request.steps or request.row:
         shown: Sequence[Comparison] = list(chain.from_iterable(stacks))
     else:
@@ -121,7 +121,7 @@ def pictures(stacks: Iterator[Found], request: Request, tally: Tally) -> Iterato
 
 
 class Guard:
-    """--fail-on: what must not occur, and exit code 1 if it does; what is exact never fails."""
+    """--fail-on: what must not occur, and exit code 1 if it does; exact results never fail."""
 
     def __init__(self, fail_on: Sequence[str] | None) -> None:
         self._conditions: Sequence[Any] = ()
@@ -131,7 +131,7 @@ class Guard:
             self._conditions = scan.parse_conditions(",".join(fail_on))
 
     def watched(self, stacks: Iterable[Found]) -> Iterator[Found]:
-        """Yield the comparisons, and take note of what must not occur."""
+        """Yield the comparisons, and record failures."""
         if not self._conditions:
             yield from stacks
             return
@@ -142,7 +142,7 @@ class Guard:
             yield [comparison]
 
     def end(self, totals: Iterable[Total] = (), reduction: str = "") -> None:
-        """Say what occurred, of a total if each result is fine, and exit with 1 if anything did."""
+        """Print the failures, or those of the totals if there are none, and exit with 1 if any."""
         failed = {
             key: f"{count} vector{'s' * (count > 1)}" + (f", first in {first}" if first else "")
             for key, (count, first) in self._found.items()

@@ -11,7 +11,7 @@ from typing import Any
 
 Row = tuple[str, str]
 
-#: What the functions are called elsewhere.
+#: Other names of the functions.
 _SYNONYMS = {
     "logsumexp": "lse",
     "log-sum-exp": "lse",
@@ -44,7 +44,7 @@ def page(command: Any, context: Any, width: int, commands: Sequence[Row] = ()) -
 
 
 def definitions(heading: str, rows: Sequence[Row], width: int) -> Iterator[str]:
-    """Yield a list of names and what they mean, below a heading; nothing if there are none."""
+    """Yield a heading and a list of names with their meanings, or nothing without names."""
     if not rows:
         return
     yield f"{heading}:"
@@ -64,7 +64,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def without_numbers(name: str, help_text: str) -> str:
-    """Return six lines for somebody who called a command without any numbers."""
+    """Return six lines of help for a command without numbers."""
     examples = [line for line in help_text.splitlines() if line.startswith("      stablelse")]
     summary = help_text.split("\n\n")[0]
     return "\n".join(
@@ -79,7 +79,7 @@ def without_numbers(name: str, help_text: str) -> str:
 
 
 def wrong_command(args: Sequence[str], commands: Iterable[str]) -> str:
-    """Return what to say about an unknown command."""
+    """Return the error for an unknown command."""
     word = args[0]
     if is_number(word):
         return f"{word!r} is not a command: did you mean stablelse lse {shlex.join(args)}?"
@@ -99,7 +99,7 @@ def is_number(word: str) -> bool:
 
 
 def with_hint(message: str) -> str:
-    """Add to an error about a word what may have been meant, if something is close to it."""
+    """Add to an error about a word the closest known one, if any is close."""
     match = _UNKNOWN.search(message)
     if match is None:
         return message

@@ -1,4 +1,4 @@
-"""What a request asks for: its names as formats and methods, and its numbers as vectors."""
+"""From a request to formats, methods and vectors."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ from stablelse.readers import (
 )
 from stablelse.render.numbers import number_text, place_text
 
-#: The errors whose message is for the user to read, without a traceback.
+#: The errors whose message the user reads, without a traceback.
 INPUT_ERRORS = (ReadError, UnknownFormatError, ChoiceError)
 
-#: How many elements are worked on at once: bounds the memory that intermediate results take.
+#: How many elements are processed at once: bounds the memory of intermediate results.
 BATCH = 1 << 18
 
 #: The number of a row, or its place in an array of several axes.
@@ -57,23 +57,23 @@ class Job(NamedTuple):
     """What is computed, and how."""
 
     function: Function
-    candidates: list[Candidate]  # in each of the formats
+    candidates: list[Candidate]  # in each format
     formats: list[Format]
-    empty: str  # what becomes of vectors that are completely masked or hold only -inf
+    empty: str  # the result of vectors that are completely masked or hold only -inf
 
     @property
     def dtype(self) -> str:
-        """What text is parsed to."""
+        """The dtype that text is parsed to."""
         return parsed_to(self.formats)
 
     @property
     def is_exact(self) -> bool:
-        """Whether the exact values are asked for, and no others."""
+        """Whether only the exact values are asked for."""
         return [each.method for each in self.candidates] == [Method.EXACT]
 
 
 def job_of(request: Request, function: Function, values_alone: bool) -> Job:
-    """Return what is asked for, by default the exact values or every usual method."""
+    """Return the job of a request: by default exact values only, or every usual method."""
     formats = find_formats(request.dtype)
     for format_ in formats:
         if request.mask and not format_.has_infinity:
@@ -97,12 +97,12 @@ def function_of(request: Request) -> Function:
 
 
 def find_formats(names: list[str] | None, default: Sequence[str] = ("float64",)) -> list[Format]:
-    """Return the formats of these names; one that is named twice counts once."""
+    """Return the formats with these names, each once."""
     return list(dict.fromkeys(find_format(name) for name in names or default))
 
 
 def parsed_to(formats: Sequence[Format]) -> str:
-    """Return what text is parsed to: longdouble, if one of the formats is."""
+    """Return the dtype that text is parsed to: longdouble if one of the formats is."""
     is_wide = any(format_.name == "longdouble" for format_ in formats)
     return "longdouble" if is_wide else "float64"
 
@@ -126,7 +126,7 @@ def read_options(request: Request, dtype: str, gauge: Gauge | None = None) -> Re
 def open_numbers(
     request: Request, dtype: str, gauge: Gauge | None = None, alike: bool = True
 ) -> tuple[Iterator[Block], By | None]:
-    """Return the blocks of all files as they are, and what a vector is to be."""
+    """Return the blocks of all files as they are, and what a vector is."""
     reading = read_options(request, dtype, gauge)
     by = By(request.by) if request.by else None
     return open_files(request.file or ["-"], reading, alike and by is not By.ROWS), by
@@ -135,13 +135,13 @@ def open_numbers(
 def open_input(
     request: Request, dtype: str, gauge: Gauge | None = None
 ) -> tuple[Iterator[Block], By | None]:
-    """Return the blocks of all files, masked and divided, and what a vector is to be."""
+    """Return the blocks of all files, masked and divided, and what a vector is."""
     blocks, by = open_numbers(request, dtype, gauge)
     return prepared(request, blocks, dtype), by
 
 
 def prepared(request: Request, blocks: Iterator[Block], dtype: str) -> Iterator[Block]:
-    """Yield blocks with -inf where the mask says so and with weights, over the temperature."""
+    """Yield blocks with masks and weights, divided by the temperature."""
     if request.mask or request.weights:
         blocks = with_companions(blocks, request, dtype)
     for block in blocks:
@@ -165,7 +165,7 @@ def _divided(block: Block, temperature: float) -> Block:
 
 
 def read_vectors(request: Request, dtype: str, gauge: Gauge | None = None) -> Iterator[Vectors]:
-    """Read the vectors in stacks of bounded size; of each file only the rows that are named."""
+    """Read the vectors in stacks of bounded size; only the chosen rows of each file."""
     if request.numbers:
         yield _argument(request, dtype)
         return
@@ -176,20 +176,20 @@ def read_vectors(request: Request, dtype: str, gauge: Gauge | None = None) -> It
 def read_bounded(
     request: Request, dtype: str, most: int, gauge: Gauge | None = None
 ) -> Iterator[Vectors] | Stream:
-    """Read the vectors, or leave them a stream if one has more than `most` numbers."""
+    """Read the vectors, or return a stream if one has more than `most` numbers."""
     blocks, by = open_input(request, dtype, gauge)
     return vectors_or_stream(blocks, by, most, NOTES.note)
 
 
 def read_one(request: Request, formats: Sequence[Format]) -> tuple[Array, Place]:
-    """Read the one vector that must be there, for these formats, and where it is from."""
+    """Read the only vector, for these formats, and its place."""
     stacks = read_vectors(request, parsed_to(formats))
     stack = only(stacks, "{} has more than one vector: choose the one to show", "--row")
     return stack.values[0], place_of(stack, 0)
 
 
 def only(stacks: Iterator[Vectors], complaint: str, hint: str | None = None) -> Vectors:
-    """Return the one vector that there must be."""
+    """Return the only vector, or complain."""
     stack = next(stacks)
     if len(stack.values) > 1 or next(stacks, None) is not None:
         raise typer.BadParameter(complaint.format(stack.source or "the input"), param_hint=hint)
@@ -197,7 +197,7 @@ def only(stacks: Iterator[Vectors], complaint: str, hint: str | None = None) -> 
 
 
 def _argument(request: Request, dtype: str) -> Vectors:
-    """Return the vector that is given as arguments."""
+    """Return the vector given as arguments."""
     values = parse_numbers(request.numbers or [], dtype=dtype, note=NOTES.note)
     block = Block(values[np.newaxis], "the vector given", 0)
     (block,) = prepared(request, iter([block]), dtype)
@@ -206,7 +206,7 @@ def _argument(request: Request, dtype: str) -> Vectors:
 
 
 def place_of(stack: Vectors, index: int) -> Place:
-    """Return where a vector of a stack came from, by its position, from 0."""
+    """Return the place of a vector in a stack, by its position from 0."""
     number = stack.first + index
     if stack.axis is By.COLUMNS:
         column = stack.names[index] if stack.names else str(number)
@@ -218,7 +218,7 @@ def place_of(stack: Vectors, index: int) -> Place:
 
 
 def batches(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
-    """Yield stacks that are not too large to work on."""
+    """Yield stacks that are small enough to process."""
     for stack in stacks:
         count, n = stack.values.shape
         rows = max(1, BATCH // n)
@@ -227,7 +227,7 @@ def batches(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
 
 
 def chosen(stacks: Iterator[Vectors], rows: list[str] | None) -> Iterator[Vectors]:
-    """Yield of each source the vectors of these numbers; all, if none are named."""
+    """Yield the vectors of each source with these numbers, or all if there are none."""
     if not rows:
         yield from stacks
         return
@@ -243,7 +243,7 @@ def chosen(stacks: Iterator[Vectors], rows: list[str] | None) -> Iterator[Vector
 
 
 def _of_one_source(stacks: Iterator[Vectors], rows: list[tuple[int, ...]]) -> Iterator[Vectors]:
-    """Yield the vectors at these places one by one, and complain of those there are not."""
+    """Yield the vectors at these places one by one, and complain if one does not exist."""
     first = next(stacks)
     missing = {_number(row, first) for row in rows}
     last = 0
@@ -260,7 +260,7 @@ def _of_one_source(stacks: Iterator[Vectors], rows: list[tuple[int, ...]]) -> It
 
 
 def _number(row: tuple[int, ...], stack: Vectors) -> int:
-    """Return the number of a vector of a source, from 1."""
+    """Return the number of a vector in its source, from 1."""
     if len(row) == 1:
         return row[0]
     if len(row) != len(stack.outer) or any(map(int.__gt__, row, stack.outer)):
@@ -270,8 +270,8 @@ def _number(row: tuple[int, ...], stack: Vectors) -> int:
 
 
 def policed(stacks: Iterator[Vectors], job: Job, request: Request) -> Iterator[Vectors]:
-    """Yield vectors as `job.empty` has those that are completely masked or hold only -inf."""
-    # The logarithm of nothing is -inf, and the loss knows the policy itself.
+    """Apply `job.empty` to vectors that are completely masked or hold only -inf."""
+    # The log-sum-exp of nothing is -inf, and the loss applies the policy itself.
     is_moot = job.function is Function.LOGSUMEXP or request.command == "nll"
     if job.empty not in ("error", "uniform") or (is_moot and job.empty == "uniform"):
         yield from stacks
@@ -287,7 +287,7 @@ def policed(stacks: Iterator[Vectors], job: Job, request: Request) -> Iterator[V
                     f"{place} is completely masked or holds only -inf; leave it out, or choose "
                     "another --empty"
                 )
-        elif nothing.any():  # what is not masked becomes 0, and everything if all is masked
+        elif nothing.any():  # unmasked elements become 0; if all are masked, all do
             kept = np.ones(stack.values.shape, bool) if stack.masked is None else ~stack.masked
             kept |= ~kept.any(axis=1, keepdims=True)
             zero = stack.values.dtype.type(0)

@@ -1,4 +1,4 @@
-"""Labels of vectors: in a file of their own, in a column, an array or a field, or one alone."""
+"""Labels of vectors: from their own file, a column, an array or a field, or a single one."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from stablelse.readers import (
     vectors,
 )
 
-#: What complaints call a label that is given as such.
+#: The source of a single label in errors.
 _ALONE = "--label"
 
-#: What a file of labels has of the options for the numbers' file.
+#: The options of the numbers' file, and those of the labels' file.
 _OPTIONS = {"--file": "--labels", "--column": "--label-column", "--key": "--label-key"}
 
 
@@ -50,7 +50,7 @@ def read_labelled(request: Request, dtype: str) -> Iterator[Vectors]:
 
 
 def _labels_apart(request: Request, dtype: str) -> tuple[Iterator[Vectors], Beside]:
-    """Open the logits and labels of another file, or of another array or field of the same one."""
+    """Open the logits and their labels from another file, array or field."""
     files = [request.labels] if request.labels else request.file or []
     twice = [] if request.labels else files
     passes = Passes(part for path in twice for part in find_files(path))
@@ -67,7 +67,7 @@ def _labels_apart(request: Request, dtype: str) -> tuple[Iterator[Vectors], Besi
 
 
 def _labels_in_a_column(request: Request, dtype: str) -> tuple[Iterator[Vectors], Beside]:
-    """Open the logits and the labels that are a column of the same files."""
+    """Open the logits and their labels from a column of the same files."""
     column = request.label_column
     if request.column:
         request = request.but(column=[*request.column, column])
@@ -81,7 +81,7 @@ def _labels_in_a_column(request: Request, dtype: str) -> tuple[Iterator[Vectors]
 def _opened(
     request: Request, files: Sequence[str], passes: Passes, outer: tuple[int, ...]
 ) -> Iterator[Block]:
-    """Return the labels in some files, as a column."""
+    """Return the labels of some files as a column."""
     columns = () if request.label_column is None else (request.label_column,)
     reading = ReadOptions(key=request.label_key, columns=columns)
     return one_column(passes.blocks(open_beside(files, reading, _OPTIONS)), outer)
@@ -110,13 +110,13 @@ def _beside(stacks: Iterator[Vectors], labels: Beside, ignored: int) -> Iterator
 
 
 def _alone(request: Request, n: int) -> Array:
-    """Return the label that is given for a vector of n classes."""
+    """Return the label given for a vector of n classes."""
     given = Block(np.array([[request.label]], np.float64), _ALONE, 0)
     return _checked(given, n, request.ignore_index)
 
 
 def _checked(block: Block, n: int, ignored: int) -> Array:
-    """Return labels as integers, or refuse the first that is not one of n classes."""
+    """Return labels as integers, or refuse the first that is not a class."""
     given = block.values[:, 0].astype(np.float64)
     is_whole = given == np.floor(given)
     is_class = (given >= 0) & (given < n) | (given == ignored)

@@ -1,4 +1,4 @@
-"""The command's entry: one line on stderr for anything that goes wrong, and honest exit codes."""
+"""The command's entry: one line on stderr if anything goes wrong, and the right exit code."""
 
 from __future__ import annotations
 
@@ -19,25 +19,24 @@ from stablelse.numerics.threads import SettingError
 if TYPE_CHECKING:
     from types import FrameType
 
-#: What Typer raises for wrong usage, by the class that all of them derive from.
+#: The base class of Typer's errors for wrong usage.
 _UsageError: Any = typer.BadParameter.__mro__[2]
 
 
 _OUT_OF_MEMORY = (
-    "out of memory; lse as it is, and softmax with --quiet or --output FILE.npy, take any number "
-    "of numbers"
+    "out of memory; lse, and softmax with --quiet or --output FILE.npy, take vectors of any length"
 )
 
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit: 0, 1 if a check said no, 2, 70 for a bug, 130 on Ctrl-C."""
     _open_closed_streams()
-    gc.set_threshold(50_000)  # a short run is over before there is any garbage to collect
+    gc.set_threshold(50_000)  # a short run ends before there is garbage to collect
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, _on_broken_pipe)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a file name no locale can spell
+            stream.reconfigure(errors="backslashreplace")  # for odd file names
     sys.exit(_exit_code(args))
 
 
@@ -63,12 +62,12 @@ def _exit_code(args: list[str] | None) -> int:
         if _is_input_error(error):
             return _complain(with_hint(_one_line(str(error))))
         return _complain(_OUT_OF_MEMORY) if isinstance(error, MemoryError) else _confess(error)
-    except Exception as error:  # anything that is not foreseen, whatever it is
+    except Exception as error:  # anything unforeseen
         return _confess(error)
 
 
 def _unknown(name: str, command: str, possible: Sequence[str] | None) -> str:
-    """Return what is said of an option that the command does not have."""
+    """Return the error for an option that the command does not have."""
     option = name.removeprefix("--").replace("-", "_")
     having = [other for other, each in COMMANDS.items() if option in each.options.split()]
     if having:
@@ -80,7 +79,7 @@ def _unknown(name: str, command: str, possible: Sequence[str] | None) -> str:
 
 _ADD = "add the logarithms of the weights to the numbers"
 
-#: What to do instead of options that there were once, or that another command has.
+#: What to do instead of former options, or those of another command.
 _INSTEAD = {
     "softmax --weights": _ADD,
     "log-softmax --weights": _ADD,
@@ -90,8 +89,8 @@ _INSTEAD = {
 
 
 def _open_closed_streams() -> None:
-    """Put something in the place of closed streams, or the next file takes the number of one."""
-    # What is written to standard output fails then, as it must where it would be lost.
+    """Replace closed streams, or the next opened file would get the number of one."""
+    # Writing to a closed standard output must fail, since the output would be lost.
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
@@ -103,7 +102,7 @@ def _open_closed_streams() -> None:
 
 
 def _confess(error: Exception) -> int:
-    """Say in one line that it is a bug of ours, and how to report it."""
+    """Say in one line that this is a bug in stablelse, and how to report it."""
     if os.environ.get("STABLELSE_TRACEBACK"):
         sys.excepthook(type(error), error, error.__traceback__)
         return _BUG
@@ -121,8 +120,8 @@ _BUG = 70
 
 
 def _is_input_error(error: Exception) -> bool:
-    """Whether the error speaks of the input: any other is a bug."""
-    loaded = sys.modules.get("stablelse.cli.input")  # reading needs it; without, nothing is read
+    """Whether the error is about the input; any other is a bug."""
+    loaded = sys.modules.get("stablelse.cli.input")  # without it, nothing was read
     return isinstance(error, (SettingError, *getattr(loaded, "INPUT_ERRORS", ())))
 
 
@@ -130,7 +129,7 @@ def _complain(message: str) -> int:
     try:
         sys.stderr.write(f"stablelse: error: {message}\n")
         sys.stderr.flush()
-    except OSError:  # the exit code alone is left to tell it
+    except OSError:  # only the exit code can say it
         _silence(sys.stderr)
     return 2
 
@@ -140,16 +139,16 @@ def _one_line(message: str) -> str:
 
 
 def _on_broken_pipe(signum: int, _: FrameType | None) -> None:
-    """End by the signal, as `| head` expects, if standard output broke; else it is an error."""
+    """End by the signal, as `| head` expects, if standard output broke; else the write fails."""
     poll = select.poll()
-    poll.register(1, 0)  # no event is asked for: errors are always reported
+    poll.register(1, 0)  # no events: errors are always reported
     if any(event & select.POLLERR for _, event in poll.poll(0)):
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)
 
 
 def _silence(stream: TextIO) -> None:
-    """Keep the interpreter from flushing at exit what could not be written."""
+    """Keep the interpreter from flushing unwritten output at exit."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (OSError, ValueError, AttributeError):

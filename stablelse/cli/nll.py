@@ -61,7 +61,7 @@ def run(request: Request) -> None:
 
 
 def _weighed(stacks: Iterator[Vectors], request: Request, target: Target) -> Iterator[Vectors]:
-    """Yield vectors that have as many classes as there are weights."""
+    """Yield vectors, and refuse those without one class per weight."""
     for stack in stacks:
         n = stack.values.shape[1]
         if target.weights is not None and len(target.weights) != n:
@@ -81,7 +81,7 @@ def _is_reduced(request: Request) -> bool:
 
 
 def _values(stacks: Iterator[Vectors], tally: LabelledTally, request: Request) -> Iterator[Values]:
-    """Yield the values alone: of every vector, or what they are reduced to."""
+    """Yield only the values: of every vector, or the reduced ones."""
     for stack in stacks:
         if _is_reduced(request):
             tally.add_up(*_labelled(stack))
@@ -93,7 +93,7 @@ def _values(stacks: Iterator[Vectors], tally: LabelledTally, request: Request) -
 
 
 def _guarded(found: Iterator[Found], tally: LabelledTally, request: Request) -> Iterator[Values]:
-    """Yield the values alone of losses that are guarded."""
+    """Yield only the values of guarded losses."""
     for loss in chain.from_iterable(found):
         if not _is_reduced(request):
             yield from values_of(loss.results, request)

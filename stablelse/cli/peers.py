@@ -12,12 +12,12 @@ from stablelse.numerics.functions import Function
 
 
 def run(request: Request) -> None:
-    """Show what each library gives."""
+    """Show each library's results."""
     names = request.peer or []
     if request.is_without_numbers:
         emit(replace(gallery(names), whole=request.all), request)
         return
-    choose_peers(names)  # what is wrong with them is said before anything is read
+    choose_peers(names)  # refuses wrong names before anything is read
     formats = find_formats(request.dtype)
     vectors = read_vectors(request, parsed_to(formats))
     stacks = ((stack.values, partial(place_of, stack)) for stack in vectors)

@@ -20,29 +20,29 @@ from stablelse.render.numbers import rough_text
 if TYPE_CHECKING:
     from stablelse.cli.options import Request
 
-#: What takes less is over before anyone has read how far it got.
+#: Shorter runs end before anyone could read their progress.
 PATIENCE = 1.0  # seconds
 
-#: How often it is drawn anew, in seconds.
+#: How often the progress is redrawn, in seconds.
 _EVERY = 0.1
 
-#: What draws it, which loads Rich.
+#: Draws the progress; loads Rich.
 _BAR = "stablelse.cli.bar:bar"
 
 
-#: Clears the line on which the progress may have been drawn.
+#: Clears the line that may show the progress.
 _CLEAR = "\r\x1b[2K"
 
 
 class Notes:
-    """The notes of one command; the same one is printed once, however many files it is true of."""
+    """The notes of one command; the same note for several files is printed once."""
 
     def __init__(self) -> None:
         self.begin(quiet=False)
 
     def begin(self, quiet: bool) -> None:
-        """Forget all notes; a quiet command does not print those about headers."""
-        self.header: tuple[str, ...] | None = None  # what the columns of the numbers are called
+        """Forget all notes; a quiet command prints none about headers."""
+        self.header: tuple[str, ...] | None = None  # the names of the numbers' columns
         self._quiet = quiet
         self._printed: set[str] = set()
 
@@ -59,26 +59,26 @@ class Notes:
             sys.stderr.write(f"{clear}stablelse: note: {_printable(source + note.text)}\n")
 
     def note_of_numbers(self, note: Note) -> None:
-        """Print a note about the numbers themselves, not about a file beside them."""
+        """Print a note about the numbers themselves, not about masks or labels."""
         self.header = self.header or note.header
         self.note(note)
 
 
-#: Those of the command that runs.
+#: The notes of the running command.
 NOTES = Notes()
 
 
 def _printable(text: str) -> str:
-    """Escape what would move the cursor or change the terminal."""
+    """Escape characters that move the cursor or change the terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class Meter:
-    """Tells how far a run has got; without files there is nothing to wait for."""
+    """Shows the progress of a run; without files there is nothing to wait for."""
 
     def __init__(self, files: list[str]) -> None:
         self.gauge = Gauge()
-        self.passes = self._begun = 1  # how often the files are read, as far as that is known
+        self.passes = self._begun = 1  # how often the files are read, as far as known
         self._files = files
         self._begin = time.monotonic()
         self._count = 0
@@ -90,7 +90,7 @@ class Meter:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Show it while this lasts; if interrupted, say in one line how far it got."""
+        """Show the progress of a block; if interrupted, say in one line how far it got."""
         if self._files and sys.stderr is not None and sys.stderr.isatty():
             self._thread = threading.Thread(target=self._draw, daemon=True)
             self._thread.start()
@@ -104,33 +104,33 @@ class Meter:
             self.hide()
 
     def hide(self) -> None:
-        """Clear the screen, for what is printed from here on."""
+        """Clear the progress line before output."""
         self._is_over.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
     def again(self) -> Gauge:
-        """Return the gauge for files that are read once more."""
+        """Return the gauge for another reading of the files."""
         self._begun += 1
         self.passes = max(self.passes, self._begun)
         return self.gauge
 
     def tell(self, count: int, place: str, values: Callable[[], dict[str, Any]] = dict) -> None:
-        """Take note of how far it is; `values` returns the results so far, if they are shown."""
+        """Record the progress; `values` returns the results so far, if they are shown."""
         self._count, self._place = count, place
         if self._wants_values:
             self._values, self._wants_values = values(), False
 
     def following(self, stacks: Iterator[Vectors]) -> Iterator[Vectors]:
-        """Yield the vectors, and take note of those that are done."""
+        """Yield the vectors, and record the progress."""
         for stack in stacks:
             yield stack
             self.tell(self._count + stack.values.size, stack.source)
 
     def _draw(self) -> None:
-        """Show it after a while, in a thread of its own, for the first numbers may take long."""
-        if hasattr(signal, "pthread_sigmask"):  # an interrupt is for the thread that works
+        """Show the progress after a while, in a thread, since the first numbers may take long."""
+        if hasattr(signal, "pthread_sigmask"):  # leave interrupts to the working thread
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         if self._is_over.wait(PATIENCE):
             return
@@ -164,16 +164,16 @@ class Meter:
 
 
 def meter_of(source: Request) -> Meter:
-    """Return the meter of what is read; numbers that are arguments are there at once."""
+    """Return the meter of the files; arguments need none."""
     return Meter([] if source.numbers else source.file or ["-"])
 
 
 def total_bytes(files: list[str]) -> int | None:
-    """Return how many bytes all files have, ``None`` where that cannot be known."""
+    """Return the size of all files in bytes, or ``None`` if it is unknown."""
     if any(path == "-" or is_url(path) for path in files):
         return None
     try:
         parts = [part for path in files for part in find_files(path)]
-        return sum(os.path.getsize(part) for part in parts) or None  # of a named pipe it is 0
-    except (OSError, ReadError):  # the reader will complain of it
+        return sum(os.path.getsize(part) for part in parts) or None  # a named pipe has size 0
+    except (OSError, ReadError):  # the reader will complain
         return None

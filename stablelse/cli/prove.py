@@ -9,7 +9,7 @@ from stablelse.cli.options import FUNCTIONS, Request
 
 
 def run(request: Request) -> None:
-    """Show the derivation, on the one vector that the input must be, or in symbols."""
+    """Show the derivation, with the only vector of the input, or in symbols."""
     function = FUNCTIONS[request.function]
     if request.is_without_numbers:
         emit(prove(None, function), request)

@@ -24,7 +24,7 @@ from stablelse.render.scan import failure_text
 
 
 def run(request: Request) -> None:
-    """Count what breaks, and end with exit code 1 if what must not occur does."""
+    """Count what breaks, and exit with 1 if a condition fails."""
     conditions, max_ulp = _conditions(request.fail_on, request.max_ulp)
     installed = [format_.name for format_ in installed_formats()]
     trained_in = [name for name in ("float16", "bfloat16", "float32") if name in installed]
@@ -42,7 +42,7 @@ def run(request: Request) -> None:
 
 
 def _take_all(state: ScanState, source: Request, is_wide: bool) -> None:
-    """Read all vectors; by default the shape of each file says what a vector is."""
+    """Read all vectors; by default, each file's shape says what a vector is."""
     with (meter := meter_of(source)).running():
         dtype = "longdouble" if is_wide else "float64"
         blocks, by = open_numbers(source, dtype, meter.gauge, alike=source.by is not None)
@@ -53,7 +53,7 @@ def _take_all(state: ScanState, source: Request, is_wide: bool) -> None:
 
 
 def _conditions(fail_on: list[str] | None, max_ulp: float | None) -> tuple[list[Condition], float]:
-    """Return what must not occur, and how many ulps may be lost."""
+    """Return the conditions, and the allowed error in ulps."""
     conditions = parse_conditions(",".join(fail_on or [DEFAULT_CONDITIONS]))
     if max_ulp is not None and not max_ulp < float("inf"):
         raise typer.BadParameter(f"{max_ulp} is not a number of ulps", param_hint="--max-ulp")
@@ -62,7 +62,7 @@ def _conditions(fail_on: list[str] | None, max_ulp: float | None) -> tuple[list[
     if len(limits) > 1:
         numbers = " and ".join(f"{number:g}" for number in sorted(limits))
         raise typer.BadParameter(
-            f"a scan counts by one number of ulps, not by {numbers}: choose one",
+            f"a scan allows one number of ulps, not {numbers}: choose one",
             param_hint="--fail-on",
         )
     return conditions, limits.pop() if limits else DIGIT

@@ -1,4 +1,4 @@
-"""What needs Rich: pictures on a terminal and in files."""
+"""Pictures on a terminal and in files, with Rich."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stablelse.render import FORMS, form
 from stablelse.render.export import SAVED, WIDTH
 from stablelse.render.layout import console_of
 
-#: What --color asks of Rich; by itself, only a terminal that has colour gets it.
+#: Rich's settings for --color; by default, Rich colours only terminals that have colour.
 _COLORS: dict[str, dict[str, Any]] = {
     "auto": {},
     "always": {"force_terminal": True, "color_system": "standard", "no_color": False},
@@ -30,7 +30,7 @@ def console_for(stream: Any, color: str = "auto") -> Console:
 
 
 def show(results: Iterable[Any], stream: Any, request: Any, hide: Callable[[], None]) -> None:
-    """Print pictures one below the other, and save them first: if that fails, none is printed."""
+    """Save pictures, then print them; if saving fails, nothing is printed."""
     console = console_for(stream, request.color)
     if request.save:
         results = list(results)
@@ -42,7 +42,7 @@ def show(results: Iterable[Any], stream: Any, request: Any, hide: Callable[[], N
 
 
 def _save(results: list[Any], request: Any, width: int) -> None:
-    """Save pictures to files of the kinds that their suffixes name."""
+    """Save pictures to files, in the formats of their suffixes."""
     is_drawn = "figure" in FORMS.get(type(results[0]).__name__, {})
     with ExitStack() as files:
         for path in request.save:

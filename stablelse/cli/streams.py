@@ -1,4 +1,4 @@
-"""Vectors too long to gather in memory: folded as they come, and read again where that helps."""
+"""Vectors too long for memory: folded as they come, and read again if that helps."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from stablelse.readers import (
     split_file,
 )
 
-#: How many spooled numbers are read back at once, in bytes.
+#: How many bytes of spooled numbers are read back at once.
 _SPOOLED = 1 << 22
 
 
 class LongInput:
-    """What is too long for memory: a vector, or some columns."""
+    """A vector, or columns, too long for memory."""
 
     def __init__(self, stream: Stream, request: Request, meter: Meter) -> None:
         self._stream, self._request, self._meter = stream, request, meter
@@ -47,7 +47,7 @@ class LongInput:
         self._spool: Any = None
 
     def _passes_over_files(self) -> Passes | None:
-        """Return the passes over the files, if all can be opened a second time."""
+        """Return the passes over the files, if all can be opened again."""
         files = [*(self._request.file or ["-"]), *filter(None, [self._request.mask])]
         if self._request.engine == "dask" or any(path == "-" or is_url(path) for path in files):
             return None
@@ -55,7 +55,7 @@ class LongInput:
         return Passes(parts) if all(map(os.path.isfile, parts)) else None
 
     def fold(self, job: Job) -> list[Comparison]:
-        """Return what every method makes of the vector, or of each column."""
+        """Return the results of all methods on the vector, or on each column."""
         methods = {each.method for each in job.candidates}
         blocks, width, names = self._beginning()
         is_plain = methods != {Method.EXACT}
@@ -74,7 +74,7 @@ class LongInput:
         return found
 
     def _beginning(self) -> tuple[Iterator[Block], int, list[str | None]]:
-        """Return the blocks, how many vectors they have, and the names of these."""
+        """Return the blocks, their number of vectors, and the vectors' names."""
         if self._stream.axis is By.ALL:
             return self._stream.blocks, 1, [None]
         first = next(self._stream.blocks)
@@ -96,7 +96,7 @@ class LongInput:
     def _fold_on_cluster(
         self, blocks: Iterator[Block], states: list[StreamState]
     ) -> list[StreamState]:
-        """Fold all files into states, one or one a column, by the workers of a cluster."""
+        """Fold all files into one state, or one per column, on the workers of a cluster."""
         first, meter = next(blocks), self._meter
         meter.gauge.count = 0  # the workers read the beginning again
         states, notes = [state.fresh() for state in states], dict[str, Note]()
@@ -133,7 +133,7 @@ class LongInput:
             return vector.result()
 
     def elements(self, job: Job) -> Iterator[Array]:
-        """Yield the elements of one long vector; those in doubt take more passes than two."""
+        """Yield the elements of one long vector; doubtful ones take more than two passes."""
         (format_,) = job.formats
         state = StreamState([format_.name], plain=False)
         with self._summed(state):
@@ -146,7 +146,7 @@ class LongInput:
 
     @contextmanager
     def _summed(self, state: StreamState) -> Iterator[None]:
-        """Take one vector into a state; what cannot be read again is kept in a file meanwhile."""
+        """Fold one vector into a state; input that cannot be read again is kept in a file."""
         self._meter.passes = 1 if self._passes is None else 2
         with TemporaryFile(prefix="stablelse-") if self._passes is None else nullcontext() as spool:
             self._spool = spool
@@ -163,7 +163,7 @@ class LongInput:
             yield _numbers(block, columns or slice(None))
 
     def _spooled(self, blocks: Iterator[Block]) -> Iterator[Block]:
-        """Yield the blocks, and keep their numbers."""
+        """Yield the blocks, and keep their numbers in a temporary file."""
         for block in blocks:
             try:
                 self._spool.write(np.ascontiguousarray(_numbers(block), np.float64).data)
@@ -175,10 +175,10 @@ class LongInput:
             yield block
 
     def _kept(self) -> Iterator[Array]:
-        """Yield what was spooled."""
+        """Yield the numbers that were kept."""
         begin = 0
         while True:
-            self._spool.seek(begin)  # others may have read it meanwhile
+            self._spool.seek(begin)  # others may have moved it
             data = self._spool.read(_SPOOLED)
             if not data:
                 return
@@ -187,6 +187,6 @@ class LongInput:
 
 
 def _numbers(block: Block, columns: slice = slice(None)) -> Array:
-    """Return the numbers of a block in a row, without those that are missing."""
+    """Return the numbers of a block in a row, without missing ones."""
     values = block.values[:, columns]
     return values.reshape(-1) if block.missing is None else values[~block.missing[:, columns]]

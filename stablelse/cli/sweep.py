@@ -28,10 +28,10 @@ def run(request: Request) -> None:
 
 
 def _ends(name: str, text: str | None) -> tuple[float, float] | None:
-    """Return the ends of a range that a text such as ``-1000:1000`` names."""
+    """Return the ends of a range such as ``-1000:1000``."""
     if text is None:
         return None
-    try:  # refuses underscores, which float() takes, and takes the typeset minus
+    try:  # refuses underscores, which float() accepts, and accepts the typeset minus
         start, end = (float(t.replace("_", "?").replace("−", "-")) for t in text.split(":"))
     except ValueError:
         raise ChoiceError(

@@ -1,6 +1,6 @@
-"""lse, softmax and log-softmax: the values alone, printed or written to a file of numbers.
+"""lse, softmax and log-softmax: only the values, printed or written to a file of numbers.
 
-What is shown of the methods is in `evaluate`; this needs nothing but readers and numerics.
+`evaluate` shows the methods; this module needs only readers and numerics.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from stablelse.readers import By, Note, ReadError, Stream, Vectors, count, vecto
 from stablelse.render import Many
 from stablelse.render.numbers import number_text
 
-#: How many numbers of one vector are gathered, to be shown element by element.
+#: The longest vector that is read into memory, to be shown element by element.
 GATHERED = 10_000
 
 
 def run(request: Request) -> None:
-    """Print the values alone, for --quiet."""
+    """Print only the values, for --quiet."""
     job = evaluation_of(request)
     with (meter := meter_of(request)).running():
         emit(Many("values", _values(request, job, meter)), request, meter)
 
 
 def evaluation_of(request: Request) -> Job:
-    """Return what is to be computed, or complain of what a cluster does not do."""
+    """Return the job, or complain if a cluster cannot do it."""
     is_quiet = request.quiet and not request.fail_on
     job = job_of(request, function_of(request), bool(is_quiet or is_file_of_numbers(request)))
     is_changed = request.mask or request.weights or request.temperature
     if request.engine == "dask" and (is_changed or not _may_stream(request, job)):
         raise typer.BadParameter(
-            "--engine dask sums up in one pass: it does not go with --mask, --weights, "
+            "--engine dask sums in one pass: it does not go with --mask, --weights, "
             "--temperature, --row, --steps, --errors, another --shift than max, or longdouble"
         )
     return job
 
 
 def _may_stream(request: Request, job: Job) -> bool:
-    """Whether what is asked for can be had without gathering the numbers."""
+    """Whether the job can be done on a stream."""
     if request.numbers or request.row or job.empty != "nan" or request.steps or request.weights:
         return False
     if job.dtype == "longdouble":
@@ -65,7 +65,7 @@ def _may_stream(request: Request, job: Job) -> bool:
 
 
 def read(request: Request, job: Job, meter: Meter, most: int) -> Iterator[Vectors] | Stream:
-    """Read the vectors, or leave them a stream if one has more numbers than may be gathered."""
+    """Read the vectors, or return a stream if one has more than `most` numbers."""
     if not _may_stream(request, job):
         return policed(read_vectors(request, job.dtype, meter.gauge), job, request)
     found = read_bounded(request, job.dtype, most, meter.gauge)
@@ -77,24 +77,24 @@ def read(request: Request, job: Job, meter: Meter, most: int) -> Iterator[Vector
 
 
 def _not_rows(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
-    """Return vectors too short for a cluster, and complain of rows, which it does not sum up."""
+    """Return vectors too short for a cluster, and complain about rows, which it cannot sum."""
     first = next(stacks)
     if first.axis is By.ROWS:
         raise typer.BadParameter(
-            "--engine dask sums up one vector, or one a column: use --by all or --by columns"
+            "--engine dask sums one vector, or one per column: use --by all or --by columns"
         )
     return chain([first], stacks)
 
 
 def long_input(stream: Stream, request: Request, meter: Meter) -> Any:
-    """Return what folds a stream, which most runs can do without."""
+    """Return the `LongInput` of a stream; most runs need not import it."""
     return resolve_name("stablelse.cli.streams:LongInput")(stream, request, meter)
 
 
 def values_of(
     results: Iterable[Any], request: Request, is_vertical: bool = False
 ) -> Iterator[Values]:
-    """Yield the values of results or totals: the exact ones, or those asked for."""
+    """Yield the values of results or totals: the exact ones, or those of the chosen methods."""
     for result in results:
         if request.method or result.method is Method.EXACT:
             value = np.atleast_1d(result.value)
@@ -112,7 +112,7 @@ def _logarithms(values: Array, signs: Array) -> Array:
 
 
 def _values(request: Request, job: Job, meter: Meter) -> Iterator[Values]:
-    """Yield the values alone, vector by vector as they come."""
+    """Yield only the values, vector by vector as they come."""
     found = read(request, job, meter, GATHERED)
     if isinstance(found, Stream) and job.function is Function.LOGSUMEXP:
         for comparison in long_input(found, request, meter).fold(job):
@@ -120,7 +120,7 @@ def _values(request: Request, job: Job, meter: Meter) -> Iterator[Values]:
                 yield Values(np.atleast_1d(result.value), True)
                 _note_doubt(result)
         return
-    if isinstance(found, Stream):  # in lines or in a line, as it came
+    if isinstance(found, Stream):  # printed in lines or in one line, as it came
         first = next(found.blocks)
         is_vertical = first.values.shape[1] == 1
         whole = found._replace(blocks=chain([first], found.blocks))
@@ -144,7 +144,7 @@ def _values(request: Request, job: Job, meter: Meter) -> Iterator[Values]:
 
 
 def _note_doubt(result: Any) -> None:
-    """Say on stderr that a value may not be the correctly rounded one."""
+    """Say on stderr that a value may not be correctly rounded."""
     if result.error_bound and result.error_bound > 0.5:
         text = (
             "the value could not be proved to be correctly rounded: pipes, URLs and the files of "
@@ -154,7 +154,7 @@ def _note_doubt(result: Any) -> None:
 
 
 def _note_unfit(stack: Vectors, format_: Format) -> None:
-    """Say on stderr that a number does not fit the format: its value alone would not."""
+    """Say on stderr that a number does not fit the format, since the value does not show it."""
     unfit = does_not_fit(stack.values, format_.round(stack.values)).tolist()
     if any(unfit):
         row = stack.values[unfit.index(True)]
@@ -165,7 +165,7 @@ def _note_unfit(stack: Vectors, format_: Format) -> None:
 
 
 def is_file_of_numbers(request: Request) -> bool:
-    """Whether the elements are written to a file of numbers, as its suffix says."""
+    """Whether the suffix of the output is that of a file of numbers."""
     if request.function == "lse" or request.format != "table" or request.output is None:
         return False
     suffix = Path(request.output).suffix.lower()
@@ -183,15 +183,15 @@ def write_file(request: Request, job: Job, meter: Meter) -> None:
         )
     if len(job.candidates) * len(job.formats) > 1:
         raise typer.BadParameter(
-            f"{path} is to hold the values of one method in one format: choose one each, "
-            "or --format csv for a table of them all"
+            f"{path} can only hold the values of one method in one format: choose one of each, "
+            "or use --format csv for a table of all"
         )
     blocks = _blocks(request, job, meter)
     write_numbers(path, blocks, job.formats[0], job.function.value)
 
 
 def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Array, tuple[int, ...]]]:
-    """Yield elements as they lie in the source, and the axes over which their rows are counted."""
+    """Yield elements in the source's order, and the axes over which their rows are counted."""
     found = read(request, job, meter, GATHERED)
     if isinstance(found, Stream):
         for elements in long_input(found, request, meter).elements(job):
@@ -209,7 +209,7 @@ def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Array, t
             noun = "column" if stack.axis is By.COLUMNS else "row"
             raise ReadError(
                 f"{stack.source}, {noun} {stack.first} has {count(here, 'number')}, but those "
-                f"before have {width}: a table needs vectors of the same length; print them instead"
+                f"before have {width}: a file needs vectors of the same length; print them instead"
             )
         width = here
         if stack.axis is By.COLUMNS:

@@ -135,7 +135,7 @@ def test_rows_of_other_lengths_and_errors_leave_nothing(run, tmp_path):
     files = ["--file", tmp_path / "a.csv", "--file", tmp_path / "b.csv"]
     done = run("softmax", "--by", "rows", *files, "--output", tmp_path / "p.npy")
     assert done.code == 2
-    assert "a table needs vectors of the same length" in done.err
+    assert "a file needs vectors of the same length" in done.err
     done = run("softmax", "--output", tmp_path / "p.npy", stdin=TEXT + b"oops\n")
     assert done.code == 2
     assert "line 30001" in done.err

@@ -346,6 +346,6 @@ def test_out_of_memory_is_one_line(run, monkeypatch):
     done = run("softmax", "1", "2")
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        "stablelse: error: out of memory; lse as it is, and softmax with --quiet or --output "
-        "FILE.npy, take any number of numbers\n"
+        "stablelse: error: out of memory; lse, and softmax with --quiet or --output FILE.npy, take "
+        "vectors of any length\n"
     )
