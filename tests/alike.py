@@ -1,11 +1,11 @@
-"""Kept texts and what is printed now: the same, as far as both come from the same exponentials.
+"""Compares kept texts with new ones, as closely as the processors' exponentials allow.
 
-The last digits of NumPy's exp and log hang on the processor, and where an answer is wrong by many
-ulps, so do many of its digits. Digests of what these functions return are kept beside the texts.
-Where they are this machine's, texts must be the same. Where only those of float64 are not, they
-must be so but for the digits of long numbers beyond the fifth, and for the spaces and lines that
-fit tables to them. Where float32's are not either, few numbers of a survival map are the same, and
-some of its stretches come or go: there the same kinds of lines must occur.
+The last digits of NumPy's exp and log depend on the processor; if a result is wrong by many ulps,
+so do many of its digits. Digests of what these functions return are kept beside the texts. If they
+match this machine's, texts must be equal. If only those of float64 differ, texts must be equal
+except for the digits of long numbers after the fifth, and the spaces and lines that fit tables to
+them. If float32's differ too, few numbers of a survival map are the same, and some of its stretches
+come or go: then the same kinds of lines must occur.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _MAP = re.compile(r"[▼▒━▲~=v^]{5,}")
 
 @cache
 def digests() -> dict[str, str]:
-    """Return digests of what NumPy's functions return here for the same arguments, by format."""
+    """Return digests of what NumPy's functions return here for fixed arguments, by format."""
     x = np.random.default_rng(1).uniform(0, 80, 4096)
     found = {}
     for dtype in ("float32", "float64"):
@@ -36,13 +36,13 @@ def digests() -> dict[str, str]:
 
 
 def keep_digests() -> None:
-    """Keep this machine's digests: texts are about to be written."""
+    """Write this machine's digests, before texts are written."""
     lines = (f"{dtype} {digest}\n" for dtype, digest in digests().items())
     DIGESTS.write_text("".join(lines), encoding="ascii")
 
 
 def expected(kept: str, text: str) -> str:
-    """Return what a text must be: what is kept, or itself, if no more differs than may."""
+    """Return what a text must be: the kept one, or itself if it differs only as allowed."""
     home = dict(line.split() for line in DIGESTS.read_text("ascii").splitlines())
     if home == digests():
         return kept
@@ -51,11 +51,11 @@ def expected(kept: str, text: str) -> str:
 
 
 def skeleton(text: str) -> str:
-    """Return a text with long numbers cut to five digits, and without what fits it to them."""
+    """Return a text with long numbers cut to five digits, and without the layout around them."""
     return _FILLING.sub(" ", _LONG.sub(lambda found: f"{float(found[0]):.4e}", text))
 
 
 def shapes(text: str) -> set[str]:
-    """Return the lines of a text, with no numbers and no map in them, each once."""
+    """Return the set of lines of a text, without numbers and maps."""
     plain = _NUMBER.sub("#", _MAP.sub("", text))
     return {_FILLING.sub("", line) for line in plain.splitlines()}

@@ -1,12 +1,12 @@
 """The correctly rounded answers, by ball arithmetic, fast enough for millions of them.
 
 A ball of python-flint holds all numbers within a radius that was rounded up at every step, so
-the true value is in it. Where both ends of a ball round to the same number of the format, that
-number is the answer; elsewhere the precision is doubled. No case needs to be told in advance:
-wherever a result lies on a number of the format or half-way between two (a single term, equal
-entries), every step on the way to it is exact, and the ball has the radius 0.
+the true value is in it. If both ends of a ball round to the same number of the format, that
+number is the answer; otherwise the precision is doubled. There are no special cases: if a result
+is a number of the format or half-way between two (a single term, equal entries), every step
+before it is exact, and the ball has the radius 0.
 
-Nothing here comes from the package but the parameters of the formats.
+Only the parameters of the formats come from the package.
 """
 
 from collections.abc import Callable
@@ -25,18 +25,18 @@ BITS = 128
 #: The last precision for gradients.
 MOST_BITS = 1024
 
-#: Enough for sums of weights to be exact: longdouble's exponents, and its significand.
+#: Enough bits for exact sums of weights: longdouble's exponents and significand.
 EXACTLY = 33_000
 
-#: From the indices of the results wanted to a ball of each, at the precision of the context.
+#: Returns a ball for each of the given indices, at the precision of the context.
 Evaluation = Callable[[list[int]], list[arb]]
 
 
 class Vector:
     """A vector x, finite or -inf, with the weights b of its entries, all 1 if left out.
 
-    With a the x of a largest term, all is computed from the d_i = x_i - a, and from the rest of
-    the sum of b_i exp(d_i), the term of a itself (whose d is 0) left out.
+    With a the x of a largest term, everything is computed from the d_i = x_i - a, and from the
+    rest: the sum of b_i exp(d_i) without the term of a itself (whose d is 0).
     """
 
     def __init__(self, x: Array, b: Array | None = None) -> None:
@@ -68,7 +68,7 @@ class Vector:
         return self._x[self._pivot] + self._log()
 
     def _log(self) -> arb:
-        """Return the logarithm of the sum of b exp(d), with all the digits of a small rest."""
+        """Return the logarithm of the sum of b exp(d), with all digits of a small rest."""
         rest, b = self._sum()[2], self._b[self._pivot]
         if abs(b) == 1 and abs(rest) < 0.5:
             return (rest * b).log1p()
@@ -103,7 +103,7 @@ class Vector:
     ) -> Array:
         """Return s softmax(x) - t - t_low in the format, and o - s (1 - softmax(x)) for the label.
 
-        What is too close to a tie is NaN: there, terms far below decide.
+        Results too close to a tie are NaN: terms far below would decide.
         """
         (places,) = np.nonzero(self._finite)
 
@@ -138,7 +138,7 @@ class Vector:
 
     @cached_property
     def _sign_of_rest(self) -> int:
-        """The sign of the rest, however far below the term of a it is."""
+        """The sign of the rest, even if it is far below the term of a."""
         rest = copy(self)
         rest._x, rest._b = (p[: self._pivot] + p[self._pivot + 1 :] for p in (self._x, self._b))
         rest._sums = {}
@@ -155,7 +155,7 @@ class Vector:
         return 0
 
     def _spread(self, evaluate: Evaluation, nothing: float, format_: Format) -> Array:
-        """Evaluate the finite entries; an entry of -inf has nothing."""
+        """Evaluate the finite entries; an entry of -inf gives `nothing`."""
         result = _cast(np.full(len(self._finite), nothing), format_)
         result[self._finite] = _settled(len(self._x), evaluate, format_)
         return result
@@ -170,14 +170,14 @@ def balls(x: Array) -> list[arb]:
 
 
 def sign(value: arb) -> int:
-    """Return the sign of all of a ball; 0 if there are several."""
+    """Return the sign of all of a ball; 0 if signs differ."""
     return 1 if value > 0 else -1 if value < 0 else 0
 
 
 def nearest(value: arb, format_: Format) -> object:
     """Round a ball of radius 0 to the format, to nearest with ties to even, in integers.
 
-    The result is a float, or a longdouble; what is too large is infinite.
+    The result is a float or a longdouble; too large a value gives infinity.
     """
     if not value.is_finite() or value == 0:
         return float(value)
@@ -216,16 +216,16 @@ def _grouped(x: list[arb], b: list[arb]) -> tuple[list[arb], list[arb]]:
 
 
 def _largest(x: list[arb], b: list[arb]) -> int:
-    """Return where x + log abs(b) is largest, or about so."""
+    """Return where x + log abs(b) is largest, or almost."""
     sizes = [(v + abs(weight).log()).mid() for v, weight in zip(x, b, strict=True)]
     return max(range(len(sizes)), key=sizes.__getitem__, default=0)
 
 
 def _beside(head: arb, tail: arb, sign_of_tail: int) -> arb:
-    """Return head + tail, or what rounds to the same if a tail is too small to be added.
+    """Return head + tail, or a ball that rounds the same if the tail is too small to add.
 
-    head has the radius 0. Up to the next multiple of the last bit it has, or of its 100th, there
-    is no number of a format and no middle of two: beside head, all is one.
+    head has the radius 0. Up to the next multiple of its last bit, or of its 100th, there is no
+    number of a format and no middle of two, so all tails of one sign round the same.
     """
     significand, exponent = (int(part) for part in head.man_exp())
     if significand:
@@ -238,9 +238,9 @@ def _beside(head: arb, tail: arb, sign_of_tail: int) -> arb:
 
 
 def _settled(count: int, evaluate: Evaluation, format_: Format, most: float = inf) -> Array:
-    """Round results to the format, at a precision that doubles for those still open.
+    """Round results to the format, doubling the precision for those still open.
 
-    What takes more than the most bits is NaN.
+    Results that need more than `most` bits are NaN.
     """
     result = np.full(count, np.nan, np.longdouble if format_.name == "longdouble" else np.float64)
     indices = np.arange(count)

@@ -1,7 +1,7 @@
-"""The errors of the kernel's phases, as parts of their bounds, by ball arithmetic.
+"""The errors of the kernel's phases relative to their bounds, by ball arithmetic.
 
 Each entry of `ratios` returns the largest |error| / bound among about `count` cases. The bounds are
-those of the comments in functions.h, near.h, careful.h, long.h, weights.h, state.h and labels.h.
+from the comments in functions.h, near.h, careful.h, long.h, weights.h, state.h and labels.h.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ from flint import arb, ctx
 from native import Phases, pointer
 from numpy.random import Generator
 
-#: Enough for the bounds, and for terms far apart.
+#: Enough bits for the bounds, and for terms far apart.
 PRECISION = 700
 NARROW, QUICK, ACCURATE = range(3)
 
@@ -34,7 +34,7 @@ def _ratio(name: str):
 
 
 def _largest(errors: list[arb], bounds: list[arb | float]) -> float:
-    """Return the largest part of its bound that an error is; 0: there is none."""
+    """Return the largest ratio of an error to its bound; 0 without errors."""
     parts = zip(errors, bounds, strict=True)
     return max(
         float((abs(e) / b).mid()) if b != 0 else 0.0 if e.contains(0) else np.inf for e, b in parts
@@ -46,7 +46,7 @@ def _ln2() -> arb:
 
 
 def _arguments(rng: Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return x and K of terms, x - K ln 2 between -640 and 1; many next to the ends of r."""
+    """Return x and K of terms, with x - K ln 2 between -640 and 1; many are near the ends of r."""
     count = -(-count // 8) * 8
     shift = np.rint(rng.normal(size=count) * rng.choice([0, 1, 100, 1e6], count))
     down = -rng.choice([1e-6, 1e-3, 1, 30, 600], count) * rng.random(count)
@@ -124,7 +124,7 @@ def _narrow_logarithm(phases, rng, count):
 
 
 def _rows(rng: Generator, count: int) -> list[np.ndarray]:
-    """Return rows of many lengths and scales; in some, terms that grow or fall all the way."""
+    """Return rows of many lengths and scales; in some, terms only grow or only fall."""
     rows = []
     for _ in range(max(count // 20, 12)):
         n = int(rng.choice([33, 257, 2040, 2041, 4096]))
@@ -203,7 +203,7 @@ def _lean(phases, rng, count):
 
 
 def _cases(rng: Generator, count: int) -> Iterator[np.ndarray]:
-    """Yield rows, with one entry at the top, or far below it, or next to it, in most of them."""
+    """Yield rows; in most, one entry is at the top, far below it, or close to it."""
     for x in _rows(rng, count):
         kind = rng.integers(4)
         if kind:
@@ -244,8 +244,8 @@ def _near_state(phases, rng, count):
 @_ratio("label: its loss, 1 - p and the inverse")
 def _label(phases, rng, count):
     worst = 0.0
-    # exp errs most half a step from an entry of its table: there are the other element
-    # and the loss, so that both errors add up, and the label is on an entry.
+    # exp errs most half a step from an entry of its table: put the other element and the loss
+    # there, so that both errors add up, and the label on an entry.
     entry = rng.integers(-900, 900, 400)
     pairs = np.column_stack([entry, entry - np.arange(1200, 1600) - 0.5]) * np.log(2) / 1024
     for x in chain(pairs, _cases(rng, count)):

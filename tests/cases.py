@@ -1,6 +1,6 @@
-"""The one table of edge cases. Whoever computes a log-sum-exp or a softmax is tried on it.
+"""The table of edge cases, to test everything that computes a log-sum-exp or a softmax.
 
-What other libraries get wrong is in the package's gallery, and taken from there.
+Cases that other libraries get wrong come from the package's gallery.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from stablelse.analysis import gallery
 
 @dataclass(frozen=True)
 class Case:
-    """A vector on which something goes wrong somewhere.
+    """A vector on which some implementation fails.
 
-    x and b are to be rounded to the format of the case first; of 4 in ``float8_e4m3fn`` that
-    is 4. lse is the logarithm of the absolute value of the sum for the rounded input, to 30
-    digits; None where it is left to the oracle. The longest x has 70,000 entries.
+    Round x and b to the format of the case first. lse is the logarithm of the absolute value of
+    the sum for the rounded input, to 30 digits; None leaves it to the oracle. The longest x has
+    70,000 entries.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Case:
     lse: str | None = None
 
 
-# A wide vector with full significands: rounding x - max costs up to 512 ulp of a softmax entry.
+# A wide vector with full significands: rounding x - max costs up to 512 ulps of a softmax entry.
 _WIDE = (
     699.123456789012,
     -412.98765432109876,
@@ -114,7 +114,7 @@ CASES: tuple[Case, ...] = (
     Case("no weight at all", (1.0, 2.0), (0.0, 0.0), lse="-inf"),
     Case("mixed signs", (3.0, 1.0, 0.5, 2.0), (0.25, -1.5, 3.0, -0.125)),
     Case("weights in float32", (3.0, 1.0, 0.5, 2.0), (0.25, -1.5, 3.0, -0.125), dtype="float32"),
-    # No terms, one term, terms that are no numbers.
+    # No terms, one term, terms that are not numbers.
     Case("no entries", (), lse="-inf"),
     Case("one entry", (-745.5,), lse="-745.5"),
     Case("zero", (0.0,), lse="0"),
@@ -153,7 +153,7 @@ CASES: tuple[Case, ...] = (
     Case("subnormal", (5e-324, -5e-324)),
     Case("subnormal in float16", (6e-8, 1.2e-7), dtype="float16"),
     Case("a sum too large for float16's 2048", (0.0,) * 5_000, dtype="float16"),
-    # Plain ones, to be right as well.
+    # Plain ones must be right, too.
     Case("all equal", (3.3,) * 7),
     Case("all equal, in float32", (3.3,) * 7, dtype="float32"),
     Case("one dominates", (5.0, -60.0, -61.0, -100.0)),

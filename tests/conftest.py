@@ -18,13 +18,13 @@ settings.register_profile("suite", deadline=None, derandomize=True, max_examples
 settings.register_profile("search", deadline=None, max_examples=400, print_blob=True)
 settings.load_profile("suite")
 
-# A shell's job in the background begins with interrupts ignored, and so would what it starts.
+# A shell's background job ignores interrupts, and so would the processes that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-#: What the lines on stderr begin with that are not errors.
+#: The beginning of lines on stderr that are not errors.
 NOTE = "stablelse: note: "
 
-#: What complaints of a missing extra end with.
+#: The end of errors about a missing extra.
 NEEDED = re.compile(r"pip install (pyarrow|ml_dtypes|matplotlib|distributed|'fsspec)")
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -45,7 +45,7 @@ def pytest_sessionstart(session):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem):
-    """Skip what needs an extra that is not installed, by the program's own complaint of it."""
+    """Skip tests that fail with the program's own error about a missing extra."""
     from stablelse.numerics.formats import UnknownFormatError
     from stablelse.readers import ReadError
 
@@ -72,7 +72,7 @@ def golden(request):
 
 @dataclass(frozen=True)
 class Run:
-    """What a run of the command left behind; notes are on stderr too, but are not errors."""
+    """The outcome of a command; notes are on stderr too, but are not errors."""
 
     code: int
     out: str
@@ -82,7 +82,7 @@ class Run:
 
 @pytest.fixture
 def run(monkeypatch):
-    """Run the command line in this process; a first argument with blanks is several."""
+    """Run the command line in this process; a first argument with blanks is split."""
     for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "TERM", "_STABLELSE_COMPLETE"):
         monkeypatch.delenv(name, raising=False)
     sigpipe = signal.getsignal(signal.SIGPIPE)
@@ -126,14 +126,14 @@ def run(monkeypatch):
 
 @pytest.fixture
 def environment():
-    """Return the environment in which subprocesses find this very package."""
+    """Return an environment in which subprocesses find this package."""
     root = str(Path(__file__).parents[1])
     return {**os.environ, "PYTHONPATH": root, "COLUMNS": "80"}
 
 
 @pytest.fixture
 def process(environment):
-    """Run the command line in a process of its own; keywords in capitals are its environment."""
+    """Run the command line in its own process; keywords in capitals set its environment."""
 
     def command(line, **options):
         settings = {name: options.pop(name) for name in list(options) if name.isupper()}

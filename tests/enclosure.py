@@ -1,7 +1,7 @@
-"""The correctly rounded results of many millions, nearly all of which are right.
+"""Correctly rounded results for many millions of results, nearly all of which are right.
 
-enclosure.c encloses the results of rows in 128-bit integers, in some 50 ns for an element, and
-marks those that it does not see to be right. Ball arithmetic gives the right ones for these.
+enclosure.c encloses the results of rows in 128-bit integers, in about 50 ns per element, and marks
+those that it cannot confirm. Ball arithmetic computes the right ones for these.
 """
 
 import ctypes
@@ -56,7 +56,7 @@ def _integers(values: list[int]) -> Array:
 
 
 class Rows:
-    """Rows of finite numbers or -inf, with weights or without, and what is known of their sums."""
+    """Rows of finite numbers or -inf, with or without weights, and facts about their sums."""
 
     def __init__(self, x: Array, b: Array | None = None) -> None:
         self.x, self.b = x, b
@@ -72,7 +72,7 @@ class Rows:
         self._logarithms, self._signs = self._log()
 
     def truth(self, function: str, y: Array, format_: Format) -> Array:
-        """Return the correctly rounded results of a function, y where it is seen to be right."""
+        """Return the correctly rounded results of a function, from y where it is confirmed."""
         right = y.copy()
         for i, columns in self._open(function, y, format_):
             vector = self._vector(i)
@@ -93,12 +93,12 @@ class Rows:
         return Vector(self.x[i], None if self.b is None else self.b[i])
 
     def _open(self, function: str, y: Array, format_: Format) -> Iterator[tuple[int, Array]]:
-        """Yield the rows and columns of what is not seen to be right."""
+        """Yield the rows and columns of results that are not confirmed."""
         if self._is_open or format_.name == "longdouble":
             yield from ((i, np.arange(self.x.shape[1])) for i in range(len(y)))
             return
         wide = y.astype(np.float64)
-        if not format_.has_infinity:  # what has overflowed is NaN
+        if not format_.has_infinity:  # overflow gives NaN
             wide[np.isnan(wide)] = np.inf if function == "logsumexp" else -np.inf
         least = int(np.log2(float(format_.smallest_subnormal)))
         limits = Limits(format_.significand_bits, least, float(format_.largest))

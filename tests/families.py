@@ -1,8 +1,8 @@
-"""Families of vectors on which a logarithm of a sum of exponentials can go wrong, as one table.
+"""A table of families of vectors on which a logarithm of a sum of exponentials can go wrong.
 
-Every family makes m vectors of n entries in a given format from a generator of random numbers:
-the same seed, the same vectors. The last ones of the table are made to be hard: a result lies
-next to zero, or next to the middle of two numbers of the format, as close as floats come.
+Every family makes m vectors of n entries in a given format from a random generator: the same seed
+gives the same vectors. The last ones of the table are hard by design: a result is near zero, or as
+close to the middle of two numbers of the format as floats come.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,14 +13,14 @@ from numpy.random import Generator
 
 from stablelse.numerics.formats import FORMATS, Array, Format
 
-#: The longest vector; and of families whose every element takes the ladder's last rung.
+#: The longest vector; and the longest of families whose elements all need the last rung.
 LONGEST, SHORTER = 100_000, 300
 
-#: Lengths are drawn evenly on a logarithmic scale, one from each of so many parts of it, and of
-#: each length there are m ~ n**-0.6 vectors: so 20,000 vectors have 3 million entries.
+#: Lengths are drawn evenly on a logarithmic scale, one from each of this many parts, with
+#: m ~ n**-0.6 vectors of each length: so 20,000 vectors have 3 million entries.
 PARTS, DECAY = 48, 0.6
 
-#: Half of the lengths are next to a power of two or, as blocks are of 255 vectors, 255 of them.
+#: Half of the lengths are next to a power of two or, since blocks have 255 vectors, 255 times one.
 BLOCKS = (1, 255)
 
 
@@ -32,7 +32,7 @@ class Stack(NamedTuple):
 
 
 class Family(NamedTuple):
-    """A way of making stacks, from (rng, m, n, format of the results)."""
+    """A way to make stacks, from (rng, m, n, format of the results)."""
 
     make: Callable[[Generator, int, int, Format], Stack]
     least: int = 1  # the smallest n, and the largest
@@ -47,7 +47,7 @@ class Family(NamedTuple):
         longest: int = LONGEST,
         parts: int = PARTS,
     ) -> Iterator[Stack]:
-        """Make at least `count` vectors, a stack of them for each of several lengths."""
+        """Make at least `count` vectors, in a stack for each of several lengths."""
         longest = min(longest, self.longest)
         edges = np.linspace(np.log(self.least), np.log(longest), parts + 1)
         lengths = np.exp(rng.uniform(edges[:-1], edges[1:])).round().astype(int)
@@ -80,12 +80,12 @@ def all_pairs(format_: Format) -> Stack:
     return Stack(pairs[np.isfinite(pairs.astype(float)).any(axis=1)])
 
 
-#: Some that every finite float16 is tried beside.
+#: Numbers to try with every finite float16.
 PARTNERS = (-np.inf, 0.0, -0.5, 3.25, -9.7, 11.09, 65504.0, -65504.0, 6e-8)
 
 
 def with_partners() -> Iterator[Stack]:
-    """Make a stack of every finite float16 beside each of some others."""
+    """Make stacks of every finite float16 with each of these partners."""
     x = np.arange(2**16, dtype=np.uint16).view(np.float16)
     x = x[np.isfinite(x)]
     for partner in np.array(PARTNERS, np.float16):
@@ -133,7 +133,7 @@ def _sd_100(rng, m, n, format_):
 
 @_family("uniform")
 def _uniform(rng, m, n, format_):
-    """U(-700, 700) in float64: as far as exp bears it."""
+    """U(-700, 700) in float64: as far as exp goes."""
     far = 0.9862 * float(format_.overflow_threshold)
     return Stack(rounded(rng.uniform(-far, far, (m, n)), format_, rng))
 
@@ -193,7 +193,7 @@ def _tiny(rng, m, n, format_):
 
 @_family("subnormal results", least=2)
 def _subnormal(rng, m, n, format_):
-    """Beside a largest entry, often 0, those whose exponentials are subnormal or vanish."""
+    """A largest entry, often 0, and entries whose exponentials are subnormal or vanish."""
     low, high = float(format_.underflow_threshold) - 1, format_.subnormal_threshold + 1
     x = rng.uniform(low, high, (m, n))
     x[:, 0] = 0
@@ -203,7 +203,7 @@ def _subnormal(rng, m, n, format_):
 
 @_family("equal residuals")
 def _equal_residuals(rng, m, n, format_):
-    """Next to multiples of a part of ln 2, on one side: what tables of powers leave is the same."""
+    """Close to multiples of a part of ln 2, on one side: tables of powers leave the same rest."""
     step = np.log(2) / 2 ** rng.choice([0, 4, 5, 10, 11], (m, 1))
     multiple = rng.integers(-40, 41, (m, n)) + rng.choice([0, 0.5], (m, 1))
     beside = step * _sign(rng, m, 1) * 2.0 ** _row(rng, m, -45, -1)
@@ -236,7 +236,7 @@ def _weighted(rng, m, n, format_):
 
 @_family("weights of any size")
 def _any_weights(rng, m, n, format_):
-    """Subnormal to huge, and often just so that the terms are of a size."""
+    """Subnormal to huge, often so that all terms have about the same size."""
     ends = np.log2([max(float(format_.smallest_subnormal), 5e-324), _bounded(format_)])
     exponent = rng.uniform(*ends, (m, n))
     b = rounded(_sign(rng, m, n) * 2.0**exponent, format_, rng)
@@ -247,7 +247,7 @@ def _any_weights(rng, m, n, format_):
 
 @_family("cancelling weights", least=2)
 def _cancelling(rng, m, n, format_):
-    """Pairs of terms that cancel all or almost, and something far below them."""
+    """Pairs of terms that cancel completely or almost, and something far below them."""
     half = n // 2
     x, b = rounded(3 * rng.normal(size=(2, m, n)), format_, rng)
     x[:, half : 2 * half], b[:, half : 2 * half] = x[:, :half], -b[:, :half]
@@ -262,7 +262,7 @@ def _cancelling(rng, m, n, format_):
 
 @_family("weights of equal entries")
 def _weights_of_equals(rng, m, n, format_):
-    """Weights that add to 1, -1, 0 or 1/2, exactly, on entries that are all equal."""
+    """Weights that add to exactly 1, -1, 0 or 1/2, on equal entries."""
     half = (n - 1) // 2
     b = np.zeros((m, n), format_.dtype)
     b[:, :half] = rounded(rng.normal(size=(m, half)), format_, rng)
@@ -275,7 +275,7 @@ def _weights_of_equals(rng, m, n, format_):
 
 @_family("huge, with weights")
 def _huge_with_weights(rng, m, n, format_):
-    """The largest numbers, with weights that are as large: in narrow formats this overflows."""
+    """The largest numbers, with weights as large: in narrow formats this overflows."""
     x = rounded(rng.choice([0.5, 1, 1, 1], (m, n)) * _bounded(format_), format_, rng)
     b = rng.uniform(0.5, 1, (m, n)) * _bounded(format_)
     return Stack(_sign(rng, m, 1).astype(x.dtype) * x, rounded(b, format_, rng))
@@ -289,7 +289,7 @@ _NARROWER = {"float32": "float16", "float64": "float32", "longdouble": "float64"
 
 @_family("narrowed", longest=SHORTER, suits=lambda format_: format_.significand_bits < 53)
 def _narrowed(rng, m, n, format_):
-    """In a wider format: a largest entry half-way between two numbers, or next to there."""
+    """In a wider format: a largest entry half-way between two numbers, or close to it."""
     source = FORMATS[_WIDER.get(format_.name, "float16")]
     x0 = 30 * rng.normal(size=(m, 1))
     x0[rng.random(m) < 0.1] = format_.largest
@@ -323,7 +323,7 @@ def _widened(rng, m, n, format_):
 
 @_family("near zero")
 def _near_zero(rng, m, n, format_):
-    """Log-sum-exp from 1e-1 to 1e-15, as far as the format has it."""
+    """Log-sum-exp from 1e-1 to 1e-15, as far as the format allows."""
     x = rng.normal(size=(m, n)) * rng.choice([0.1, 1, 10], (m, 1))
     distance = _sign(rng, m, 1) * 10.0 ** -_row(rng, m, 1, 15)
     x -= x.max(axis=1, keepdims=True)
@@ -342,7 +342,7 @@ def _equal_near_zero(rng, m, n, format_):
 
 @_family("zero, and far below", least=2)
 def _zero_and_far_below(rng, m, n, format_):
-    """A result that is 0, though no term is missing."""
+    """A result of 0, although no term is missing."""
     x = -(10.0 ** rng.uniform(0, np.log10(_bounded(format_)), (m, n)))
     x[:, :1] = 0
     return Stack(rounded(rng.permuted(x, axis=1), format_, rng))
@@ -352,7 +352,7 @@ def _zero_and_far_below(rng, m, n, format_):
 def _far_below_on_a_tie(rng, m, n, format_):
     """A largest a, and others whose unit in the last place is 2 a: x - a is a tie.
 
-    It is log_softmax, but for terms of about exp(x - a) or less.
+    log_softmax is that, except for terms of about exp(x - a) or less.
     """
     a = 2.0 ** rng.integers(-3, 4, (m, 1))
     x = -a * (2.0**format_.significand_bits + 2 * rng.integers(0, 4, (m, n)))
@@ -364,7 +364,7 @@ def _far_below_on_a_tie(rng, m, n, format_):
 def _ties_but_for(rng, m, n, format_):
     """A largest a, and the others half a unit in its last place from 0: a - x is a tie.
 
-    It is log_softmax, but for terms of exp(-a), and so decides nothing but the terms' sign.
+    log_softmax is that, except for terms of exp(-a), whose sign alone decides.
     """
     a = rounded(2.0 ** _row(rng, m, 1, np.log2(_bounded(format_))), format_, rng)
     half = (a - np.nextafter(a, format_.dtype.type(0))).astype(float) / 2
@@ -380,7 +380,7 @@ def _next_to_zero(rng, m, n, format_):
 
 @_family("next to a tie of logsumexp", least=2)
 def _next_to_a_tie(rng, m, n, format_):
-    """The result lies next to the middle of two numbers of the format."""
+    """The result is close to the middle of two numbers of the format."""
     return _completed(rng, m, n, format_, lambda x, total: _middle(rng, total.log(), format_), 30)
 
 
@@ -400,15 +400,15 @@ def _next_to_a_tie_of_log_softmax(rng, m, n, format_):
     return _completed(rng, m, n, format_, goal, 30)
 
 
-#: Bits of precision for completing sums: several significands, one behind the other.
+#: Bits of precision for completing sums: several significands, one after another.
 _COMPLETING = 400
 
 
 def _completed(rng, m, n, format_, goal, offset=0) -> Stack:
-    """Choose the last entries one by one, so that log-sum-exp comes as close to a goal as can be.
+    """Choose the last entries one by one, to bring log-sum-exp as close to a goal as possible.
 
-    Each of them is the logarithm of what is missing, rounded down, the last one to nearest. The
-    goal is a function of the first entry and of a sum that leaves room for the last ones.
+    Each is the logarithm of the missing part, rounded down, but the last one to nearest. The goal
+    is a function of the first entry and of a sum that leaves room for the last ones.
     """
     from balls import balls
     from flint import arb, ctx
@@ -431,7 +431,7 @@ def _completed(rng, m, n, format_, goal, offset=0) -> Stack:
 
 
 def _last_term(missing, format_: Format, *, down: bool):
-    """Return an x and its exp, what is missing or less; where that is nothing, hardly anything."""
+    """Return an x and its exp, at most the missing part; if nothing is missing, a tiny one."""
     from balls import balls, nearest
 
     x = lowest = -format_.largest

@@ -1,4 +1,4 @@
-"""What tests share: files made of bytes, what is read of them, and the memory a run takes."""
+"""Helpers for tests: make files from bytes, read them, and measure the memory of a run."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from stablelse.readers import ReadError, ReadOptions, file_source, open_blocks, 
 
 
 def piped(data, name="x", **options):
-    """Return the blocks of bytes that come as a stream."""
+    """Return the blocks read from a stream of bytes."""
     return list(read_source(file_source(name, io.BytesIO(data)), ReadOptions(**options)))
 
 
@@ -29,12 +29,12 @@ def gathered(path, **options):
 
 
 def stdin_of(data):
-    """Return what stands for standard input, and has these bytes."""
+    """Return a stand-in for standard input with these bytes."""
     return io.TextIOWrapper(io.BytesIO(data))
 
 
 def complaint(path, **options):
-    """Return the one line that a file is refused with, `x` for its path."""
+    """Return the one-line error about a file, with `x` for its path."""
     with pytest.raises(ReadError) as error:
         list(open_blocks(str(path), ReadOptions(**options)))
     if "pip install" in str(error.value):
@@ -46,7 +46,7 @@ def complaint(path, **options):
 
 
 def peak_of(args, environment):
-    """Return the peak of a run's memory in bytes."""
+    """Return the peak memory of a run in bytes."""
     code = (
         "import resource, subprocess, sys\n"
         "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
@@ -100,7 +100,7 @@ TENSOR_DTYPES = {
 
 
 def tensor_file(header, data=b"", length=None):
-    """Return a .safetensors file, whatever its header says."""
+    """Return a .safetensors file with any header."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return (len(text) if length is None else length).to_bytes(8, "little") + text + data
 
@@ -110,7 +110,7 @@ def tensor(dtype="F32", shape=(2,), offsets=(0, 8)):
 
 
 def tensors(**arrays):
-    """Return a .safetensors file of arrays, as the format's specification says."""
+    """Return a .safetensors file of arrays, following the format's specification."""
     header, data = {"__metadata__": {"format": "np"}}, b""
     names = {dtype: name for name, dtype in TENSOR_DTYPES.items()}
     for name, array in arrays.items():

@@ -1,4 +1,4 @@
-"""The judge: results of the library, the reference and the kernels against the right ones."""
+"""The judge compares results of the library, the reference and the kernels with the right ones."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -15,20 +15,20 @@ import stablelse
 from stablelse.numerics import decimals, reference, states
 from stablelse.numerics.formats import FORMATS, Array, Format
 
-#: Families whose rows a kernel takes: without weights and with; x is in the format of the results.
+#: Families without weights whose x is in the format of the results, as a kernel needs it.
 PLAIN = [name for name in FAMILIES if "weights" not in name and name not in ("narrowed", "widened")]
 WEIGHTED = [name for name in FAMILIES if "weights" in name and "narrowed" not in name]
 
-#: So many of the rows of a stack are computed alone as well.
+#: How many rows of a stack are also computed alone.
 ALONE = 3
 
-#: From a function's name, x, weights, the axis and the format of the results: those; of
-#: logsumexp, values and signs.
+#: Takes a function's name, x, weights, the axis and the format; returns results, and for
+#: logsumexp also signs.
 Subject = Callable[[str, Array, Array | None, int | None, Format], Any]
 
 
 class Tally:
-    """Vectors, results, those that kernels left in doubt, and those that are wrong."""
+    """Counts of vectors, results, results that kernels left in doubt, and wrong results."""
 
     def __init__(self) -> None:
         self.vectors = self.results = self.of_kernels = self.in_doubt = 0
@@ -37,7 +37,7 @@ class Tally:
     def add(
         self, name: str, y: Array, doubtful: Array, want: Array, unknown: Array | tuple[()] = ()
     ) -> None:
-        """Compare what a kernel settled with the right results, but those that are not known."""
+        """Compare what a kernel settled with the right results, where they are known."""
         self.of_kernels += y.size
         self.in_doubt += doubtful.size
         self.compare(name, y, want, np.union1d(doubtful, unknown))
@@ -56,7 +56,7 @@ class Tally:
 
 
 def by_library(function: str, x: Array, b: Array | None, axis: int | None, format_: Format) -> Any:
-    """Compute by the public functions."""
+    """Compute with the public functions."""
     dtype = None if x.dtype == format_.dtype else format_.dtype
     if function == "logsumexp":
         return stablelse.logsumexp(x, axis=axis, b=b, return_sign=True, dtype=dtype)
@@ -66,7 +66,7 @@ def by_library(function: str, x: Array, b: Array | None, axis: int | None, forma
 def by_reference(
     function: str, x: Array, b: Array | None, axis: int | None, format_: Format
 ) -> Any:
-    """Compute by the reference."""
+    """Compute with the reference."""
     weights = () if b is None else (np.atleast_2d(b),)
     *results, _ = getattr(reference, function)(np.atleast_2d(x), format_, *weights)
     results = [result if axis is not None else result[0] for result in results]
@@ -74,7 +74,7 @@ def by_reference(
 
 
 def by_decimals(function: str, x: Array, b: Array | None, axis: int | None, format_: Format) -> Any:
-    """Compute by decimal arithmetic alone."""
+    """Compute with decimal arithmetic alone."""
     weights = () if function != "logsumexp" else (b,)
     if axis is None:
         return getattr(decimals, function)(x, format_, *weights)
@@ -107,7 +107,7 @@ def judge(
     kernels: Sequence[Kernel] = (),
     seed: int = 0,
 ) -> Tally:
-    """Judge stacks: all rows together, some alone, and what the kernels settle of them."""
+    """Judge stacks: all rows together, some alone, and what the kernels settle."""
     tally, of, rng = Tally(), FORMATS[format_], np.random.default_rng(seed)
     for x, b in stacks:
         rows, wants = Rows(x, b), {}
@@ -136,7 +136,7 @@ def judge(
 
 
 def _judge_kernel(kernel, function, x, b, want, rows, tally, rng) -> None:
-    """Judge what a kernel settles of rows that lie in memory in some way."""
+    """Judge what a kernel settles, for rows in some memory layout."""
     label = f"{kernel.name} {function} {x.dtype} {x.shape}"
     if b is not None:
         y, signs, doubtful = kernel.weighted(laid_out(x, rng), laid_out(b, rng))
@@ -147,7 +147,7 @@ def _judge_kernel(kernel, function, x, b, want, rows, tally, rng) -> None:
 
 
 def _judge_states(kernels, x, of, wants, tally, rng) -> None:
-    """Judge what follows from states of pieces of rows, which are merged in any order."""
+    """Judge results from states of pieces of rows, merged in any order."""
     edges, order = pieces_of(x.shape[1], rng)
     is_narrow = of.name != "float64" and bool(rng.integers(2))
     for kernel in kernels:
@@ -161,7 +161,7 @@ def _judge_states(kernels, x, of, wants, tally, rng) -> None:
 
 
 def _judge_labels(kernels, x, mask, of, wants, some, tally, rng) -> None:
-    """Judge losses of labels and gradients, in some rows also that of the label's own entry."""
+    """Judge losses of labels and gradients, in some rows also at the label itself."""
     wide = x.astype(float)
     wide = wide if mask is None else np.where(mask, wide, -np.inf)
     m, n = x.shape
@@ -189,7 +189,7 @@ def _judge_labels(kernels, x, mask, of, wants, some, tally, rng) -> None:
 
 
 def _judge_targets(kernels, x, wide, mask, labels, of, tally, rng) -> None:
-    """Judge gradients with targets: next to the probabilities, so that these cancel."""
+    """Judge gradients with targets close to the probabilities, so that these cancel."""
     factors = np.zeros((len(x), 4))
     factors[:, 0] = rng.choice([1, 0.3, -1.5, 2.0**-40, 1.7 * 2.0**-100], len(x))
     factors[:, 2] = rng.choice([0, 0.25, 1e-9], len(x))
@@ -239,7 +239,7 @@ def _judge_masked(kernels, x, of, some, tally, rng) -> None:
 
 
 def pieces_of(n: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
-    """Return the edges of some pieces of a row, and an order of them."""
+    """Return the edges of some pieces of a row, and an order of the pieces."""
     edges = sorted({0, n, *rng.integers(0, n + 1, 3).tolist()})
     return edges, rng.permutation(len(edges) - 1).tolist()
 
@@ -264,7 +264,7 @@ def laid_out(x: Array, rng: np.random.Generator) -> Array:
 def judge_near_ties(
     kernels: Sequence[Kernel], function: str, format_: str, count: int, seed: int
 ) -> Tally:
-    """Judge results next to the middle of two numbers: alone, and several rows in lanes."""
+    """Judge results close to the middle of two numbers: alone, and several rows in lanes."""
     rng, tally, of = rng_of(seed, function, format_), Tally(), FORMATS[format_]
     for _ in range(count):
         x, _ = near_tie(function, format_, rng)
@@ -284,7 +284,7 @@ def judge_near_ties(
 def near_tie(function: str, format_: str, rng: np.random.Generator) -> tuple[np.ndarray, int]:
     """Return a row with a result as close to the middle of two numbers as one element can bring it.
 
-    The element is solved for at 400 bits; the smaller it is, the closer it comes. Also returns the
+    The element is computed with 400 bits; the smaller it is, the closer it comes. Also returns the
     index of the result in its row.
     """
     of = FORMATS[format_]

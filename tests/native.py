@@ -19,7 +19,7 @@ STRICT = ["-Wall", "-Wextra", "-Werror"]
 
 
 def instruction_sets() -> dict[str, str]:
-    """Return the kernels that run here, with what the compiler calls their processors."""
+    """Return the kernels that run here, with the compiler's names of their processors."""
     if platform.machine() in ("aarch64", "arm64"):
         return {"neon": "armv8-a"}
     try:
@@ -84,7 +84,7 @@ class Total(ctypes.Structure):
     ]
 
 
-#: What driver.c can call, and what a job may point to beside x, y and the results in doubt.
+#: What driver.c can call, and what a job may point to besides x, y and the results in doubt.
 CALLS = ("settle", "add_rows", "merge_states", "settle_elements")
 OPTIONAL = ("mask", "b", "labels", "factors", "targets", "signs")
 
@@ -140,7 +140,7 @@ class Kernel:
         return y, signs, doubtful
 
     def gradients(self, x: np.ndarray, labels: np.ndarray, factors, targets=None, mask=None):
-        """Return gradients of losses, as labels.h says, and what is in doubt."""
+        """Return gradients of losses as in labels.h, and which are in doubt."""
         more = {"labels": labels, "factors": factors, "targets": targets}
         return self._settled("softmax", x, mask=mask, **more)
 
@@ -184,7 +184,7 @@ class Kernel:
         return whole
 
     def of_states(self, function: str, x: np.ndarray, states: np.ndarray):
-        """Return elements of rows whose states are known, and what is in doubt."""
+        """Return elements of rows from their states, and which are in doubt."""
         job, y, doubtful = self._job(function, x)
         count = self._call("settle_elements", job, states)
         return y, doubtful[:count]
@@ -215,7 +215,7 @@ class Phases:
 
 
 def pointer(a: np.ndarray) -> ctypes.c_void_p:
-    """Return the address of float64s that lie side by side."""
+    """Return the address of contiguous float64s."""
     assert a.flags.c_contiguous
     assert a.dtype == np.float64
     return a.ctypes.data_as(ctypes.c_void_p)
@@ -234,7 +234,7 @@ class Emulated(Kernel):
         )
 
     def _job(self, function, x, room=None, **more):
-        """Return a job whose arrays are side by side, and keep these: the driver needs copies."""
+        """Return a job with contiguous arrays, and keep these: the driver needs copies."""
         x, *given = (a if a is None else np.ascontiguousarray(a) for a in (x, *more.values()))
         more = dict(zip(more, given, strict=True))
         job, y, doubtful = _make_job(function, x, room, **more)
@@ -242,7 +242,7 @@ class Emulated(Kernel):
         return job, y, doubtful
 
     def _call(self, name: str, *arguments: object) -> int:
-        """Send a job with all that it points to, and take back what the kernel may have changed."""
+        """Send a job and all that it points to, and read back what the kernel may have changed."""
         job = next((a for a in arguments if isinstance(a, Job)), Job())
         arrays = getattr(job, "arrays", [None] * (3 + len(OPTIONAL)))
         states = [a for a in arguments if isinstance(a, np.ndarray)]

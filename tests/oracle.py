@@ -1,4 +1,4 @@
-"""The exact answers, by mpmath: as many digits as it takes, then rounded once."""
+"""The exact answers, by mpmath: with as many digits as necessary, then rounded once."""
 
 from fractions import Fraction
 

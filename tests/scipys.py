@@ -7,7 +7,7 @@ import stablelse
 
 for name in ("logsumexp", "softmax", "log_softmax"):
     theirs, ours = getattr(scipy.special, name), getattr(stablelse, name)
-    # Which tests are for a function, and with what arrays, SciPy looks up by the function.
+    # SciPy looks up by function which tests are for it, and with which arrays.
     _array_api.xp_capabilities_table[ours] = _array_api.xp_capabilities_table[theirs]
     setattr(scipy.special, name, ours)
 

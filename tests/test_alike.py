@@ -1,4 +1,4 @@
-"""Texts of other machines may differ in the last digits, and in nothing else."""
+"""Texts from other machines may differ only in the last digits."""
 
 import alike
 import pytest
@@ -8,7 +8,7 @@ KEPT = "│ naive │ 2.3538526683701997e17 │ digits lost, 17 ulp off │"
 
 @pytest.fixture
 def at(monkeypatch, tmp_path):
-    """Have texts kept on a machine of which some formats have other exponentials."""
+    """Pretend that texts come from a machine with other exponentials in some formats."""
 
     def elsewhere(*others):
         monkeypatch.setattr(alike, "DIGESTS", tmp_path / "digests")

@@ -1,4 +1,4 @@
-"""The oracle of ball arithmetic itself: its roundings, its ends, and against decimals."""
+"""Tests of the ball arithmetic oracle: its roundings, its ends, and against decimals."""
 
 from fractions import Fraction
 
@@ -23,7 +23,7 @@ def same(found, expected) -> bool:
 
 
 def hard_numbers(format_, rng):
-    """Numbers of the format, the middles between them, and what lies beside those, as float64."""
+    """Numbers of the format, the middles between them, and their neighbours, as float64."""
     bits = 8 * format_.dtype.itemsize
     patterns = rng.integers(0, 2**bits, 3000, dtype=np.uint64).astype(f"u{bits // 8}")
     ends = [format_.largest, format_.smallest_normal, format_.smallest_subnormal]
@@ -40,7 +40,7 @@ def hard_numbers(format_, rng):
 
 @pytest.mark.parametrize("name", NARROW)
 def test_narrow_roundings_are_numpys(name):
-    """ml_dtypes casts by way of float32, so only what is a float32 can be compared."""
+    """ml_dtypes casts through float32, so only float32 numbers can be compared."""
     format_ = FORMATS[name]
     x = hard_numbers(format_, np.random.default_rng(1))
     with np.errstate(all="ignore"):
@@ -60,7 +60,7 @@ def test_both_roundings_agree(name):
 
 @pytest.mark.parametrize("name", ["float64", "longdouble"])
 def test_wide_roundings(name):
-    """Ties, what lies beside them, and what does not; from where all underflows to overflow."""
+    """Ties, their neighbours, and others, from underflow to overflow."""
     format_, rng = FORMATS[name], np.random.default_rng(3)
     for _ in range(3000):
         bits = int(rng.integers(1, 12))
@@ -117,7 +117,7 @@ def test_what_lies_on_numbers_and_between_them():
 
 @pytest.mark.parametrize("far", [-750.0, -1e5, -1e9, -1e300])
 def test_terms_far_below_decide_ties(far):
-    """No precision would ever tell exp(-1e300) from 0, but its sign is known."""
+    """No precision can tell exp(-1e300) from 0, but its sign is known."""
     float16 = FORMATS["float16"]
     x = np.array([2049.0, far, 2 * far])
     for b, expected in (
@@ -132,7 +132,7 @@ def test_terms_far_below_decide_ties(far):
 
 @pytest.mark.parametrize("exponent", [10, 53, 200, 1000])
 def test_terms_far_below_decide_ties_of_log_softmax(exponent):
-    """a - x is half-way between a and what is above it, and even would be a."""
+    """a - x is half-way between a and the next number, and a would be even."""
     a = 2.0**exponent
     found = balls.Vector(np.array([a, -a * 2.0**-53])).log_softmax(FLOAT64)
     assert found.tolist() == [0, -np.nextafter(a, np.inf)]

@@ -1,4 +1,4 @@
-"""The families are what they say: of the format, the same for the same seed, and hard."""
+"""The families keep their promises: in the format, the same for the same seed, and hard."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_next_to_zero(name, distance):
 
 @pytest.mark.parametrize(("name", "distance"), [("float32", 1e-9), ("float64", 1e-28)])
 def test_next_to_ties_of_logsumexp(name, distance):
-    """Half of the values are this close to the middle of two numbers, in units between them."""
+    """Half of the values are this close to the middle of two numbers, in units of their gap."""
     pytest.importorskip("flint")
     from balls import Vector, balls
     from flint import ctx
@@ -99,4 +99,4 @@ def test_exhaustive_ones_are_complete():
         assert len(x) == finite**2 + 2 * finite * infinite
         assert len({row.tobytes() for row in x}) == len(x)
     for x, _ in with_partners():
-        assert x.shape == (2**16 - 2**11, 2)  # but for infinities and NaN
+        assert x.shape == (2**16 - 2**11, 2)  # without infinities and NaN

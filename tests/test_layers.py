@@ -1,4 +1,4 @@
-"""The house: what may import what, and how large it may be."""
+"""The structure of the package: which layers may import which, and how large it may be."""
 
 import ast
 import subprocess
@@ -17,7 +17,7 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 
-#: How large the house may be, and how much smaller it may become before the limit goes down too.
+#: How large the package may be, and how much smaller it may become before the limit goes down too.
 LIMITS = {
     "lines of the package": (22_600, 4_000),
     "modules": (92, 12),
@@ -28,7 +28,7 @@ LIMITS = {
     "lines of tests": (20_400, 3_000),
 }
 
-#: What each layer may import of the package, and of the world beside the standard library.
+#: What each layer may import from the package, and from outside the standard library.
 LAYERS = {
     "numerics": ({"numerics"}, {"numpy"}),
     "readers": ({"readers"}, {"numpy"}),
@@ -52,7 +52,7 @@ UPWARD = {"analysis/__init__.py": ({"render"}, {"rich"})}
 #: Scripts that no module imports.
 SCRIPTS = {"numerics/kernel/build.py", "numerics/kernel/tables.py"}
 
-#: The files that import what may be missing; each waits until it is needed.
+#: The files that import optional packages; each import waits until it is needed.
 OPTIONAL = {
     "ml_dtypes": {"numerics/formats.py"},
     "hatchling": {"numerics/kernel/build.py"},
@@ -97,7 +97,7 @@ def imports(path: Path):
 
 
 def in_circles() -> list[str]:
-    """Return the modules that import themselves by way of others."""
+    """Return the modules that import themselves through others."""
     reached = {
         name: {m for m, _ in imports(path) if m in MODULES and not f"{name}.".startswith(f"{m}.")}
         for name, path in MODULES.items()

@@ -1,4 +1,4 @@
-"""The README and the guide are executed: commands print what they say, Python runs."""
+"""Executes the README and the guide: commands print what is shown, Python runs."""
 
 import doctest
 import os
@@ -19,7 +19,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(page: str, language: str) -> list[str]:
-    """Return the blocks of a page that are in one language."""
+    """Return the blocks of a page in one language."""
     text = PAGES[page].read_text("utf-8")
     return [block for found, block in BLOCK.findall(text) if found == language]
 
@@ -31,7 +31,7 @@ def every(language: str) -> list[tuple[str, int]]:
 
 @pytest.fixture(scope="module")
 def shell_environment(tmp_path_factory):
-    """A PATH on which `stablelse` is this very package under this very Python."""
+    """An environment where `stablelse` runs this package under this Python."""
     folder = tmp_path_factory.mktemp("bin")
     script = folder / "stablelse"
     script.write_text(f'#!/bin/sh\nexec {sys.executable} -m stablelse "$@"\n')
@@ -42,7 +42,7 @@ def shell_environment(tmp_path_factory):
 
 
 def executed(block: str, environment) -> str:
-    """Return the block with what its commands print now, stdout and stderr as on a terminal."""
+    """Return the block with the current output of its commands, stdout and stderr together."""
     lines = []
     for command in (line for line in block.splitlines() if line.startswith("$ ")):
         done = subprocess.run(
@@ -91,7 +91,7 @@ def test_python_block(page, number):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_is_executed(page):
-    """CI begins with the two commands of the README's `sh` block; the rest is executed here."""
+    """CI begins with the two commands of the README's `sh` block; everything else runs here."""
     languages = {language for language, _ in BLOCK.findall(PAGES[page].read_text("utf-8"))}
     assert languages <= {"console", "python"} | ({"sh"} if page == "README.md" else set())
 
@@ -138,6 +138,6 @@ def test_pictures_are_drawn_by_the_program(name, request, monkeypatch, tmp_path)
 
 
 def drawn_by(figure: str) -> str:
-    """Return the version of matplotlib that a figure names."""
+    """Return the version of matplotlib that drew a figure."""
     (version,) = re.findall(r"<dc:title>(Matplotlib v[^<]*?),", figure)
     return version

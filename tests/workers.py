@@ -1,4 +1,4 @@
-"""What the tests have workers do, by name: they import it."""
+"""Functions that tests run on workers, which import them by name."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def split(path):
-    """Make ten parts of a name, each of which is a number."""
+    """Make ten parts of a name, each a number."""
     return [(path, number) for number in range(10)]
 
 
@@ -16,7 +16,7 @@ def number(part):
 
 
 def die_once(part):
-    """Kill this process, as the system does where memory is short, the first time."""
+    """Kill this process the first time, as the system does when memory is short."""
     mark = Path(part[0]) / "killed"
     if part[1] == 4 and not mark.exists():
         mark.touch()
