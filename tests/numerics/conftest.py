@@ -17,7 +17,7 @@ WITHOUT = [
 
 @pytest.fixture(scope="session")
 def libraries(pytestconfig):
-    """The kernels with their phases, by instruction set; built again only if a source changes."""
+    """The kernels with their phases, by instruction set; rebuilt only if a source changes."""
     sources = [PHASES, *sorted(SOURCES.glob("*.[ch]"))]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
     folder = pytestconfig.cache.mkdir("kernels")

@@ -1,4 +1,4 @@
-"""The front: SciPy's meaning of every argument, and what is better than SciPy's answers."""
+"""The public functions: arguments mean what they mean in SciPy, and results are better."""
 
 import itertools
 import subprocess
@@ -22,7 +22,7 @@ NAMES = ("logsumexp", "softmax", "log_softmax")
 
 
 def quiet(function):
-    """Wrap one of SciPy's functions, which warn of what they are asked to do."""
+    """Wrap one of SciPy's functions to silence its warnings."""
 
     def wrapped(*args, **kwargs):
         with np.errstate(all="ignore"):
@@ -40,7 +40,7 @@ WEIGHTS = RNG.normal(size=(3, 4, 5))
 
 
 def outcome(function, *args, **kwargs):
-    """Return what a call gives, or the exception it raises."""
+    """Return the result of a call, or the exception that it raises."""
     try:
         return function(*args, **kwargs)
     except Exception as error:
@@ -48,7 +48,7 @@ def outcome(function, *args, **kwargs):
 
 
 def assert_same(ours, theirs, ulps=64):
-    """Equal types, dtypes and shapes; equal values but for SciPy's rounding errors."""
+    """Equal types, dtypes and shapes; equal values except for SciPy's rounding errors."""
     if isinstance(theirs, tuple):
         assert isinstance(ours, tuple)
         for a, b in zip(ours, theirs, strict=True):
@@ -114,7 +114,7 @@ def test_scalars_and_lists(x, axis):
         arguments = {"axis": axis, "keepdims": keepdims}
         assert_same(stablelse.logsumexp(x, **arguments), SCIPYS["logsumexp"](x, **arguments))
     for name in ("softmax", "log_softmax"):
-        if x is not True and x != 1 + 4j:  # which SciPy cannot subtract, and which we refuse
+        if x is not True and x != 1 + 4j:  # SciPy cannot subtract them, and we refuse them
             assert_same(OURS[name](x, axis=axis), SCIPYS[name](x, axis=axis))
 
 
@@ -192,7 +192,7 @@ def test_special_values(dtype, x):
     x = np.array(x, dtype)
     for name in NAMES:
         ours = OURS[name](x)
-        if name == "log_softmax" and np.inf in x:  # where SciPy has -inf beside a NaN
+        if name == "log_softmax" and np.inf in x:  # SciPy gives -inf beside a NaN
             assert np.isnan(ours).all()
         else:
             assert_same(ours, SCIPYS[name](x))
@@ -285,7 +285,7 @@ def test_weights_of_every_kind_have_a_result_type(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_call_with_a_certificate_has_the_same_bits(name):
-    """As few numbers go to the kernel directly, and with a certificate they do not."""
+    """So few numbers go to the kernel directly, but not with a certificate."""
     rng = np.random.default_rng(11)
     for i in range(500):
         x = rng.normal(size=round(np.exp(rng.uniform(0, np.log(300))))) * rng.choice([1e-3, 1, 110])

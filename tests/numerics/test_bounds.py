@@ -1,4 +1,4 @@
-"""The a-priori bounds: the paper's numbers, and that no measured error ever exceeds them."""
+"""The a-priori bounds: they match the paper, and no measured error exceeds them."""
 
 import csv
 from pathlib import Path
@@ -34,12 +34,12 @@ from stablelse.numerics.functions import Function, exact, relative_error
 NAMES = ["float16", "bfloat16", "float32", "float64"]
 WIDE = {name: FORMATS["longdouble" if name == "float64" else "float64"] for name in NAMES}
 
-# So chosen that every coefficient is a number of float64; y need not be their log-sum-exp.
+# Chosen so that every coefficient is a float64 number; y need not be their log-sum-exp.
 X, Y, N = np.array([[0.0, 12.0, 5.0]]), np.array([16.0]), 3
 X_MAX, X_MIN, FARTHEST = 12, 0, 16
 
-#: The leading coefficients as in the theorems of Blanchard, Higham & Higham 2021, and what is
-#: added for the last rounding of a + log(sum), which theorems 4.2 and 4.4 leave out.
+#: The leading coefficients in the theorems of Blanchard, Higham & Higham 2021, and our addition
+#: for the last rounding of a + log(sum), which theorems 4.2 and 4.4 leave out.
 THEOREMS = {
     "3.2": (1 + (N + 1) / 16, 0),
     "3.3": (N + 3, 0),
@@ -83,7 +83,7 @@ def test_minus_infinity_weighs_nothing_and_what_is_not_finite_has_no_bound():
 
 
 def test_numpy_holds_its_exp_and_log_to_what_is_assumed():
-    """NumPy's own test data name the ulps that it allows itself."""
+    """NumPy's own test data state the ulps that it allows."""
     folder = Path(np.__file__).parent / "_core" / "tests" / "data"
     if not folder.exists():
         pytest.skip("NumPy is installed without its tests")
@@ -115,15 +115,15 @@ def test_exp_and_log_are_as_good_as_assumed(name):
 
 
 def worst(coefficient: np.ndarray, format_: Format) -> np.ndarray:
-    """Return the bound with all of its orders, the coefficient being that of the first.
+    """Return the bound with all orders, from the coefficient of the first.
 
     Every rounding multiplies by 1 + delta, |delta| <= e u, where e is 1 or an elementary error;
     |log(1 + delta)| <= e u / (1 - e u) <= e v. Products of such factors, and sums of positive
     terms that each carry one, lie between exp(-c v) and exp(c v): that is softmax, where the
     error of a difference x - a is the factor exp((x - a) delta). The logarithm of the sum is
-    wrong by c v, its own rounding and that of the last addition (or subtraction) make that
-    larger by (1 + e v) (1 + v), and the subtraction x - y of the division-free softmax by 1 + v
-    once more, before exp. And exp(t) - 1 >= t.
+    wrong by c v; its own rounding and that of the last addition (or subtraction) multiply that by
+    (1 + e v) (1 + v), and the subtraction x - y of the division-free softmax by another 1 + v,
+    before exp. And exp(t) - 1 >= t.
     """
     errors, u = ElementaryErrors.of(format_), format_.unit_roundoff
     v = u / (1 - max(errors) * u)
@@ -144,7 +144,7 @@ def measured_and_bound(x, function, name, shifts=("max",)):
         a = evaluation.results["a"][:, 0] if rule else None
         coefficient = coefficients(candidate.formula, rounded, y, a, ElementaryErrors.of(format_))
         bounds = worst(coefficient, format_) + wide.unit_roundoff
-        if function is Function.SOFTMAX:  # a quotient may leave the normal range by right
+        if function is Function.SOFTMAX:  # a correct quotient may leave the normal range
             norm = reference.max(axis=-1).astype(np.float64)
             bounds += float(format_.smallest_subnormal) / 2 / norm
         holds = np.array([all(f.kind in LOSSES for f in found) for found in Findings(evaluation)])
@@ -154,7 +154,7 @@ def measured_and_bound(x, function, name, shifts=("max",)):
 
 
 def families(rng, rows, n):
-    """Return vectors of several kinds: ordinary, wide, level, one dominating, lse next to 0."""
+    """Return vectors of several kinds: ordinary, wide, level, one dominating, lse near 0."""
     yield rng.normal(0, 1, (rows, n))
     yield rng.uniform(-80, 80, (rows, n))
     yield np.full((rows, n), rng.uniform(-8, 8, (rows, 1)))
@@ -192,7 +192,7 @@ def test_no_error_exceeds_its_bound_whatever_the_vector(x, function, name, shift
 
 
 def test_the_bounds_are_of_some_use():
-    """Within a factor of 50 of the largest errors, where the vectors are short."""
+    """Within a factor of 50 of the largest errors, for short vectors."""
     rng = np.random.default_rng(6)
     for function in Function:
         x = np.concatenate([rng.normal(0, 1, (60, 3)), rng.uniform(-40, 40, (60, 3))])
@@ -213,7 +213,7 @@ def test_the_bounds_are_of_some_use():
     ],
 )
 def test_the_last_rounding_is_not_innocuous(function, method, x, printed):
-    """Theorems 4.2 and 4.4 as printed leave it out, and do not hold; here it is counted."""
+    """Theorems 4.2 and 4.4 as printed omit it, and do not hold; we count it."""
     u = FORMATS["float64"].unit_roundoff
     *_, (candidate, error, bound, _) = measured_and_bound(np.array([x]), function, "float64")
     assert candidate.method is method

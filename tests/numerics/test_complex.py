@@ -1,4 +1,4 @@
-"""Complex log-sum-exp: its derived bound against ball arithmetic, and what it promises exactly."""
+"""Complex log-sum-exp: its derived bound against ball arithmetic, and its exact promises."""
 
 import warnings
 
@@ -57,7 +57,7 @@ def ball(z):
 
 
 def truth(x, b):
-    """Return the sum, and its logarithm to 100 bits; what is real to 2**13 bits is real."""
+    """Return the sum, and its logarithm to 100 bits; a sum real to 2**13 bits counts as real."""
     weights = np.ones(len(x)) if b is None else b
     for bits in (2**k for k in range(9, 16)):
         flint.ctx.prec = bits
@@ -98,7 +98,7 @@ def test_the_error_is_within_the_bound(family, dtype, many, monkeypatch):
 
 
 def test_the_error_of_words_is_within_its_bound():
-    """Of sums in two words, where these hold all numbers."""
+    """For sums in two words, if these hold all numbers."""
     for n in (1, 7, 90):
         for _, x, b in families(n):
             weights = np.ones(len(x)) if b is None else b
@@ -151,13 +151,13 @@ def test_the_phase():
     assert max(abs(phase.real - np.cos(1.5)), abs(phase.imag - np.sin(1.5))) <= 2**-53
     assert stablelse.logsumexp([1j, 1j], b=[1, -1], return_sign=True) == (-np.inf, 0)
     assert stablelse.logsumexp([2 + 0j], b=[-3], return_sign=True)[1] == -1
-    # an angle of the sum is known however large the logarithm is
+    # the phase of the sum is known even if the logarithm is large
     phase = stablelse.logsumexp([1e300 + 1j], return_sign=True)[1]
     assert max(abs(phase.real - np.cos(1)), abs(phase.imag - np.sin(1))) <= 2**-53
 
 
 def test_rows_are_those_of_each_alone():
-    """Among many, in any order, in parts: what is left open is summed in decimals."""
+    """Among many, in any order, in parts: those left open are summed in decimals."""
     rows = np.stack([normal(50) for _ in range(40)])
     rows[3, 7] = complex(np.inf, 0)
     rows[4, 7] = complex(np.nan, 0)

@@ -1,6 +1,6 @@
 """The caller's `decimal` context changes no result, and results do not change the context.
 
-Each run is a process of its own, for the thresholds of the formats are computed once in each.
+Each run is a separate process, since the thresholds of the formats are computed once per process.
 """
 
 import subprocess
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-#: Calls every public function, on what climbs to decimal arithmetic among other things.
+#: Calls every public function, also on numbers that climb to decimal arithmetic.
 CALLS = """
 import sys
 from decimal import Decimal
@@ -55,7 +55,7 @@ def show():
         print(result if not isinstance(result, np.ndarray) else result.tolist())
 """
 
-#: What a program may have done before: to the context of all threads to come, and so of this one.
+#: What a program may have done before: changed the context of all future threads, and this one.
 HOSTILE = """
 import decimal, threading
 every = list(decimal.getcontext().flags)

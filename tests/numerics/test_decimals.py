@@ -1,4 +1,4 @@
-"""Correctly rounded results: against mpmath, against the exact ends of formats, and told cases."""
+"""Correctly rounded results: against mpmath, at the exact ends of formats, and in known cases."""
 
 import itertools
 from decimal import Decimal, localcontext
@@ -45,7 +45,7 @@ OPERATIONS = [
 
 @given(NUMBERS, NUMBERS, NUMBERS)
 def test_every_operation_holds_the_exact_value(x, y, z):
-    """Of balls whose exact value is off the centre, of exact ones, and of a head with a tail."""
+    """For balls with the exact value off the centre, exact balls, and a head with a tail."""
     with mpmath.workdps(1500), localcontext(CONTEXT):
         mx, my, mz = mpmath.mpf(x), mpmath.mpf(y), mpmath.mpf(z)
         u = decimals.divide(Ball(Decimal(x)), Ball(Decimal(z)))
@@ -84,7 +84,7 @@ def test_what_is_known_exactly_stays_so():
 
 
 def test_a_tiny_rest_beside_one_keeps_its_digits():
-    """log(1 + e^-1000000) at 20 digits, 434,295 places behind the point."""
+    """log(1 + e^-1000000) to 20 digits, 434,295 places after the point."""
     with localcontext(CONTEXT):
         tiny = decimals.exp(Ball(Decimal(-1_000_000)))
         log = decimals.log(decimals.total([Ball(Decimal(1)), tiny], [1, 1]))
@@ -114,14 +114,14 @@ def test_what_meets_and_what_does_not():
 
 
 TIE = 2.0**53
-HALF = np.longdouble(TIE) + 1  # a tie of float64, in a format that holds it
+HALF = np.longdouble(TIE) + 1  # a tie of float64, in a wider format
 
 
 @pytest.mark.skipif(HALF == TIE, reason="longdouble is float64")
 @pytest.mark.parametrize("far", [-10.0, -1e4, -1e9, -1e17, -1e300])
 @pytest.mark.parametrize("weights", [[1, 1], [1, -1], [-1, -1], [-1, 1]])
 def test_a_vanishing_term_decides_a_tie(far, weights):
-    """log(exp(2**53 + 1) + exp(far)) to float64: by its sign, not by a million digits."""
+    """log(exp(2**53 + 1) + exp(far)) to float64: its sign decides, not a million digits."""
     x, b = np.array([HALF, far], np.longdouble), np.array(weights, float)
     value, sign = decimals.logsumexp(x, FORMATS["float64"], b)
     assert sign == weights[0]
@@ -138,7 +138,7 @@ def test_of_vanishing_terms_the_largest_decides(second):
 
 @pytest.mark.parametrize("far", [-20.0, -1e6, -1e300])
 def test_a_vanishing_term_decides_a_tie_of_a_softmax(far):
-    """1024 equal numbers and another one: just below half of the smallest number of e4m3."""
+    """1024 equal numbers and another one: just below half the smallest number of e4m3."""
     format_ = FORMATS["float8_e4m3fn"]
     pytest.importorskip("ml_dtypes")
     x = np.append(np.zeros(1024), far)

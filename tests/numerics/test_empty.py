@@ -1,4 +1,4 @@
-"""A batch without vectors has an empty result, and a zero has no sign: in every format."""
+"""A batch without vectors has an empty result, and zero has no sign, in every format."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_an_empty_batch(name, shape):
         gradient = stablelse.nll_grad(x, labels, **options)
         assert (gradient.shape, gradient.dtype) == (shape, x.dtype)
     assert stablelse.nll(x, labels, reduction="sum") == 0
-    assert np.isnan(stablelse.nll(x, labels))  # as NumPy's mean of nothing, and PyTorch's
+    assert np.isnan(stablelse.nll(x, labels))  # like NumPy's and PyTorch's mean of nothing
     assert stablelse.nll(x, np.zeros(shape), reduction="none").shape == shape[:-1]
 
 
@@ -101,12 +101,12 @@ def test_zero_has_no_sign(name, rows):
             assert_is_plain_zero(result.value)
         for running in (stablelse.RunningNaive(name), stablelse.RunningShifted(name)):
             assert_is_plain_zero(running.update(x[0]).result())
-        if name != "longdouble":  # which has no running sum
+        if name != "longdouble":  # it has no running sum
             assert_is_plain_zero(stablelse.RunningLogSumExp().update(x[0]).result(name))
             for result in stablelse.StreamState([name]).update(x[0]).result().results:
                 assert_is_plain_zero(result.value)
 
-    # nor has what rounds to it
+    # nor has a result that rounds to zero
     format_ = FORMATS[name]
     far = max(float(format_.underflow_threshold) - 30, -float(format_.largest))
     x = np.repeat(format_.round([[0.0, far]]), rows, axis=0)

@@ -1,4 +1,4 @@
-"""The correctly rounded functions: every case of the table, and what their arguments mean."""
+"""The correctly rounded functions: every case of the table, and the meaning of arguments."""
 
 from pathlib import Path
 
@@ -82,7 +82,7 @@ def test_elementwise_functions_of_every_case(case, name):
 @pytest.mark.parametrize("source", INSTALLED)
 @pytest.mark.parametrize("target", INSTALLED)
 def test_from_every_format_to_every_other(source, target):
-    """A result is rounded once, from the exact value for the numbers given."""
+    """A result is rounded once, from the exact value for the given numbers."""
     x = FORMATS[source].round(ROWS / 2)
     format_ = FORMATS[target]
     for given in (format_.dtype, format_.dtype.type):
@@ -95,7 +95,7 @@ def test_from_every_format_to_every_other(source, target):
 
 
 def hard_rows():
-    """Rows of which the first rung settles all but one, and the last one cannot be rounded."""
+    """Rows of which the first rung settles all but one, and the last has nothing to round."""
     x = rng_of(2).normal(size=(100, 5)) + 3
     x[7] = [-np.log(2), -np.log(2), -np.inf, -np.inf, -np.inf]
     x[50] = [-0.775, -0.6174903, -np.inf, -np.inf, -800]
@@ -128,7 +128,7 @@ def test_far_below_a_small_sum_nothing_is_taken_for_granted(n, largest):
     """Elements far below the rest, of vectors in one piece and in several."""
     x = rng_of(22).uniform(-660, -590, n)
     x[n // 2] = largest
-    some = np.array([0, 1, 2, 3, n // 2, n - 2, n - 1])  # the others are nothing to the sum
+    some = np.array([0, 1, 2, 3, n // 2, n - 2, n - 1])  # the others are negligible
     assert np.array_equal(stablelse.softmax(x)[some], decimals.softmax(x[some], FLOAT64))
 
 
@@ -202,7 +202,7 @@ def test_what_has_no_certificate_says_so():
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
 @pytest.mark.parametrize("shape", [(2000, 50), (1, 100_000)], ids=str)
 def test_the_kernel_settles_all_but_one_result_in_ten_thousand(shape, dtype, monkeypatch):
-    """On what users have, of which the benchmarks measure the time."""
+    """On typical data, which the benchmarks also use."""
     pytest.importorskip("scipy")
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
     from speed import families

@@ -26,7 +26,7 @@ FIGURES = {
     "float32": (24, 3.4028e38, 88.72283, -103.97208, -87.337),
     "float64": (53, 1.7977e308, 709.782712893384, -745.1332191019411, -708.396),
 }
-#: Formats few enough in numbers to try them all.
+#: Formats with few enough numbers to try them all.
 SMALL = ("float8_e4m3fn", "float8_e5m2", "float16", "bfloat16")
 
 
@@ -62,7 +62,7 @@ def test_figures_of_x87():
 
 @pytest.mark.parametrize("name", [f.name for f in installed_formats()])
 def test_thresholds_are_where_exp_leaves_the_format(name):
-    """Both sides of each threshold, by correctly rounded decimal arithmetic."""
+    """Both sides of each threshold, checked with correctly rounded decimal arithmetic."""
     format_ = FORMATS[name]
     above = np.nextafter(format_.overflow_threshold, format_.largest)
     below = np.nextafter(format_.underflow_threshold, -format_.largest)
@@ -81,7 +81,7 @@ def exact(value) -> Decimal:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_exp_overflows_and_underflows_exactly_there(name):
-    """Every number of the format: exp computed in it agrees with the thresholds."""
+    """For every number of the format, exp computed in it agrees with the thresholds."""
     format_ = FORMATS[name]
     x = all_values(name)
     x = x[np.isfinite(x)]
@@ -94,7 +94,7 @@ def test_exp_overflows_and_underflows_exactly_there(name):
 @pytest.mark.parametrize("name", ["bfloat16", "float8_e4m3fn", "float8_e5m2"])
 @given(x=st.floats(allow_nan=False, width=64))
 def test_rounds_once(name, x):
-    """Rounding goes to the nearest number, ties to the even one: no other is nearer."""
+    """Rounding gives the nearest number, and the even one for ties: no other is nearer."""
     format_ = FORMATS[name]
     rounded = format_.round(x)[()]
     if not np.isfinite(rounded):
@@ -120,7 +120,7 @@ def is_even(value) -> bool:
 @pytest.mark.parametrize(
     ("name", "x", "expected"),
     [
-        ("bfloat16", 1 + 2**-8 + 2**-40, 1 + 2**-7),  # by way of float32: 1
+        ("bfloat16", 1 + 2**-8 + 2**-40, 1 + 2**-7),  # through float32: 1
         ("float8_e4m3fn", 1 + 2**-4 + 2**-40, 1.125),
         ("float8_e5m2", -(1 + 2**-3 + 2**-40), -1.25),
         ("bfloat16", -0.0, -0.0),
@@ -163,11 +163,11 @@ def test_format_of_integers():
     assert format_of(np.int32) is None
 
 
-# The numbers of every format, counted.
+# Ordinals of every format's numbers.
 
 
 def landmarks(format_):
-    """Numbers at which something changes, and some that are like any other."""
+    """Numbers at which something changes, and some ordinary ones."""
     one = format_.dtype.type(1)
     found = [format_.smallest_subnormal, format_.smallest_normal, one, format_.largest]
     rough = format_.round(np.array([0.3, 2.7, 1e-3, 17.0]))

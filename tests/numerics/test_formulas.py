@@ -1,4 +1,4 @@
-"""The formulas as data, the methods by name, and `stablelse.naive`: the lines of a textbook."""
+"""The formulas as data, the methods by name, and `stablelse.naive`, as in a textbook."""
 
 import math
 from fractions import Fraction
@@ -41,7 +41,7 @@ def evaluate(formula, x, format_="float64", shift="max"):
 
 
 def test_one_number_float16_exhaustively():
-    """Shifted, lse of x is x itself, as it is exactly; naive, it is finite within the limits."""
+    """The shifted lse of x is exactly x; the naive one is finite within the limits."""
     bits = np.arange(2**16, dtype=np.uint16).view(np.float16)
     x, format_ = bits[np.isfinite(bits)][:, np.newaxis], FORMATS["float16"]
     assert np.array_equal(evaluate(SHIFTED[Function.LOGSUMEXP], x, "float16").value, x)
@@ -55,7 +55,7 @@ def division_free(e, s, x, a):
     return np.exp(x - (a + np.log(s)))
 
 
-#: From the terms, their sum, x, and a: what a textbook writes.
+#: The textbook's formulas, from the terms, their sum, x, and a.
 LINES = {
     ("logsumexp", Method.NAIVE): lambda e, s, x, a: np.log(s),
     ("softmax", Method.NAIVE): lambda e, s, x, a: e / s,
@@ -155,7 +155,7 @@ def test_the_exact_method_knows_the_policies(empty, function):
 
 
 def test_what_thousands_of_digits_do_not_tell_is_refused(monkeypatch):
-    """y = 0 + e^-1000000, by way of a = -17.5: the digits cancel."""
+    """y = 0 + e^-1000000, with a = -17.5: the digits cancel."""
     monkeypatch.setattr(derivation, "_MOST_DIGITS", 640)
     last = DERIVATIONS[Function.LOGSUMEXP][-1].right
     x = FLOAT64.round([0, -1_000_000])

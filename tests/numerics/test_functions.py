@@ -1,4 +1,4 @@
-"""Functions by name: errors in ulps, counted on the formats' own numbers, and conditioning."""
+"""Functions by name: errors in ulps of the formats' own numbers, and conditioning."""
 
 import mpmath
 import numpy as np
@@ -19,7 +19,7 @@ from stablelse.numerics.functions import (
 
 @pytest.mark.parametrize("name", [f.name for f in installed_formats()])
 def test_ulps(name):
-    """A neighbour is one away; below the normal range all are alike."""
+    """A neighbour is one ulp away; below the normal range all ulps are equal."""
     format_ = FORMATS[name]
     exact = format_.round([1.0, 1.25, 0.01, 3.0, -2.5])
     above = np.nextafter(exact, format_.largest)
@@ -45,7 +45,7 @@ def test_relative_errors_are_normwise():
     value = np.array([[1.5, 8.0], [2.0, -inf], [inf, 1.0], [nan, 1.0], [0.0, 0.0], [1e-9, 0.0]])
     right = np.array([[1.0, 8.0], [4.0, -inf], [1.0, 1.0], [nan, 1.0], [0.0, 0.0], [0.0, 0.0]])
     assert relative_error(value, right).tolist() == [1 / 16, 1 / 2, inf, 0, 0, inf]
-    # seen below the format's own digits
+    # visible below the format's own digits
     value, reference = np.array([[1.0]]), np.array([[np.longdouble(1) + np.longdouble(2) ** -60]])
     seen = 0 if FORMATS["longdouble"].significand_bits == 53 else 2.0**-60
     assert relative_error(value, reference).tolist() == [seen]
@@ -88,7 +88,7 @@ def test_condition_numbers_are_norms_of_derivatives(x, function):
         true = norm * mpmath.mpf(max(map(abs, x))) / max(abs(value) for value in values)
         rounded = np.array([[np.float64(float(value)) for value in values]])
         (number,) = condition_number(function, np.array([x]), rounded)
-        # the value is rounded by half an ulp, and 1 - p costs 1 / (1 - p) times that
+        # the value is rounded by half an ulp, and 1 - p magnifies that by 1 / (1 - p)
         spread = 1 / (1 - max(p)) if function is Function.SOFTMAX else 1
         assert abs(number - true) <= 4 * 2**-53 * spread * true
 
@@ -102,13 +102,13 @@ def test_what_has_no_condition_number():
     assert numbers[4:].tolist() == [1, inf]
     softmax = condition_number(Function.SOFTMAX, x[4:5], np.array([[1.0, 0.0]]))
     assert softmax.tolist() == [0]
-    # the paper's section 2: of n equal entries that of softmax is 2 (n - 1) / n times the entry
+    # the paper's section 2: for n equal entries that of softmax is 2 (n - 1) / n times the entry
     equal = condition_number(Function.SOFTMAX, np.full((1, 4), 3.0), np.full((1, 4), 0.25))
     assert equal.tolist() == [4.5]
 
 
 def test_an_error_beyond_float64_is_infinite():
-    """Longdouble's numbers reach so far, and ulps of a result of 0 are so small."""
+    """Longdouble has such large numbers, and ulps of a result of 0 are so small."""
     format_ = FORMATS["longdouble"]
     exact = np.zeros(1, format_.dtype)
     value = np.full(1, np.finfo(format_.dtype).max)

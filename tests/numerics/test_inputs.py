@@ -1,4 +1,4 @@
-"""What a user passes is read without losing a digit, or refused in one line that helps."""
+"""User input is read without losing a digit, or refused with one helpful line."""
 
 import array
 import sys
@@ -19,7 +19,7 @@ from stablelse.testing import assert_stable
 
 RUNNING = (stablelse.RunningLogSumExp, stablelse.RunningNaive, stablelse.RunningShifted)
 
-#: Every public function that takes numbers, as a function of them alone.
+#: Every public function that takes numbers, as a function of only those.
 FUNCTIONS = {
     **{
         f"{module.__name__}.{name}": getattr(module, name)
@@ -46,7 +46,7 @@ FUNCTIONS = {
 
 
 class Array:
-    """What other libraries have: it becomes an array when NumPy asks for it."""
+    """An object as in other libraries: it becomes an array when NumPy asks for one."""
 
     def __init__(self, values):
         self.values = values
@@ -57,7 +57,7 @@ class Array:
 
 THIRD = Fraction(1, 3)
 
-#: What is read, and the array that it is read as.
+#: Accepted inputs, and the arrays that they become.
 READ = {
     "objects": (np.array([1, 2.5, np.float32(0.1)], object), [1, 2.5, float(np.float32(0.1))]),
     "fractions": ([THIRD, THIRD * 2, Fraction(2**53 + 1)], [1 / 3, 2 / 3, 2.0**53]),
@@ -83,7 +83,7 @@ MASK_WITH = "mask with where="
 NUMPYS = np.array([(1.0, 2)], [("a", "f8"), ("b", "i4")])
 
 
-#: What is refused: the error and what it says.
+#: Refused inputs: the error and its message.
 REFUSED = {
     "masked": (np.ma.array([1.0, 2, 3], mask=[0, 1, 0]), TypeError, MASK_WITH),
     "masked by nothing": (np.ma.array([1.0, 2, 3]), TypeError, MASK_WITH),
@@ -137,7 +137,7 @@ def same(one, other):
 
 
 def spread(kinds):
-    """Return each kind with logsumexp and a few other functions, and each function with some."""
+    """Pair each kind with logsumexp and a few other functions, and each function with some."""
     pairs = [(name, kind) for name in FUNCTIONS for kind in kinds]
     return [pair for i, pair in enumerate(pairs) if i < len(kinds) or i % 5 == 0]
 
@@ -150,7 +150,7 @@ def test_what_is_read(name, kind):
             return
         try:
             right = FUNCTIONS[name](np.asarray(meant))
-        except (ValueError, AssertionError) as error:  # as of probabilities above 1
+        except (ValueError, AssertionError) as error:  # such as probabilities above 1
             with pytest.raises(type(error)):
                 FUNCTIONS[name](given)
         else:
@@ -160,7 +160,7 @@ def test_what_is_read(name, kind):
 @pytest.mark.parametrize(("name", "kind"), spread(REFUSED))
 def test_what_is_refused(name, kind):
     given, error, words = REFUSED[kind]
-    if given is None and name in ("b", "weight", "prove"):  # what they have by default
+    if given is None and name in ("b", "weight", "prove"):  # their default
         return
     with pytest.raises(error, match=words) as caught:
         FUNCTIONS[name](given)
@@ -261,7 +261,7 @@ def test_a_dtype_has_the_name_of_a_format(name):
 
 
 class Tensor:
-    """Behaves as torch.Tensor does: without NumPy's conversion where that is not to be had."""
+    """Behaves like torch.Tensor: NumPy's conversion fails where PyTorch does not have it."""
 
     def __init__(self, bits, dtype, requires_grad=False):
         self.bits, self.dtype, self.requires_grad = bits, dtype, requires_grad
@@ -292,7 +292,7 @@ class Tensor:
 
 @pytest.fixture
 def torch(monkeypatch):
-    """A stand-in for PyTorch; the real one is tried below where it is installed."""
+    """A stand-in for PyTorch; tests below use the real one if it is installed."""
     module = types.SimpleNamespace(Tensor=Tensor, int16="torch.int16", uint8="torch.uint8")
     monkeypatch.setitem(sys.modules, "torch", module)
     return module

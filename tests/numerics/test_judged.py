@@ -1,4 +1,4 @@
-"""A slice of the attack: no misrounded result of the library, the reference, and the kernels."""
+"""A sample of the attack: the library, the reference and the kernels misround no result."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Dask arrays: lazy, and the same results however they are cut into chunks."""
+"""Dask arrays: lazy, with the same results for any chunks."""
 
 import pickle
 
@@ -47,7 +47,7 @@ def test_every_format_has_the_bits_of_arrays(name, chunk, scale):
 
 
 def test_integers():
-    """They give float64, or an error if that does not hold them."""
+    """They give float64, or an error if float64 cannot hold them."""
     x = np.arange(10)
     for chunk in (10, 3):
         cut = da.from_array(x, chunk)
@@ -60,7 +60,7 @@ def test_integers():
 
 
 def test_ties_and_next_to_zero():
-    """x - max is a tie of float16, and the other term says which way it goes."""
+    """x - max is a tie of float16, and the other term breaks it."""
     x = np.array([17.25, -518], np.float16)
     assert log_softmax(da.from_array(x, 1)).compute().tolist() == [0, -535.5]
     x = RNG.normal(size=500)
@@ -71,7 +71,7 @@ def test_ties_and_next_to_zero():
 
 @pytest.mark.parametrize("scheduler", ["synchronous", "threads", "processes"])
 def test_what_is_in_doubt_is_computed_once_more(monkeypatch, scheduler):
-    """With an error of the states that leaves everything in doubt, also where tasks are pickled."""
+    """With states whose error leaves everything in doubt, also if tasks are pickled."""
     x = RNG.normal(size=(2, 40))
     cut = da.from_array(x, (1, 7))
     lazy = logsumexp(cut, 1), softmax(cut, 1), log_softmax(cut, 1)

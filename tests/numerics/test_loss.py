@@ -1,4 +1,4 @@
-"""The loss and its gradient: PyTorch's meaning of every argument, and all of the digits."""
+"""The loss and its gradient: arguments as in PyTorch, and all digits right."""
 
 import mpmath
 import numpy as np
@@ -17,7 +17,7 @@ from stablelse.numerics.targets import REDUCTIONS, LabelError
 RNG = np.random.default_rng(11)
 _BEGIN = RNG.bit_generator.state
 
-#: Vectors as networks give them, and those on which formulas lose digits.
+#: Typical outputs of networks, and vectors on which formulas lose digits.
 FAMILIES = {
     "ordinary": lambda m, n: RNG.normal(size=(m, n)),
     "sure": lambda m, n: RNG.normal(size=(m, n)) * 20,
@@ -29,7 +29,7 @@ FAMILIES = {
 
 
 def cases(m, n=7):
-    """Yield logits and labels: the largest logit's for half of the vectors."""
+    """Yield logits and labels; half of the labels are the largest logit's."""
     for make in FAMILIES.values():
         x = make(m, n)
         labels = np.where(np.arange(m) % 2, RNG.integers(0, n, m), x.argmax(axis=1))
@@ -37,13 +37,13 @@ def cases(m, n=7):
 
 
 def ulps(value, right):
-    """Return the distance from a number of mpmath in ulps of it."""
+    """Return the distance from an mpmath number in its ulps."""
     return oracle.ulp_error(value, right, format_of(value.dtype))
 
 
 @pytest.fixture(autouse=True)
 def digits():
-    """Every test has the same numbers in any order, and exact ones have so many bits."""
+    """Every test gets the same numbers in any order, and exact ones have enough bits."""
     RNG.bit_generator.state = _BEGIN
     with mpmath.workprec(400):
         yield
@@ -54,7 +54,7 @@ def true_losses(x, labels):
 
 
 def true_gradient(row, label):
-    """Return softmax(x) - onehot(label), 1 - p being the sum of all other p."""
+    """Return softmax(x) - onehot(label), with 1 - p as the sum of all other p."""
     with mpmath.workprec(4000):
         terms = [mpmath.exp(oracle.as_mpf(x) - oracle.as_mpf(max(row))) for x in row]
         total = mpmath.fsum(terms)
@@ -99,7 +99,7 @@ def test_gradients_are_correctly_rounded():
 
 
 def test_ties_of_losses_are_settled_by_the_kernel():
-    """Far below the largest x a loss is x_max - x but for a term that two words do not hold."""
+    """Far below the largest x a loss is x_max - x, except a term too small for two words."""
     x, labels = 30 * RNG.normal(size=(30_000, 3)), np.zeros(30_000, int)
     losses, certificate = stablelse.nll(x, labels, reduction="none", return_certificate=True)
     assert np.array_equal(losses, -stablelse.log_softmax(x, axis=1)[:, 0])
@@ -135,7 +135,7 @@ def test_losses_told():
 
 
 def as_pytorch_defines_it(x, targets, weight, smoothing, reduction):
-    """Return the losses and their gradient as its documentation has them, in longdouble."""
+    """Return the losses and their gradient as in its documentation, in longdouble."""
     n = x.shape[1]
     w = np.ones(n) if weight is None else weight
     with np.errstate(over="ignore"):
@@ -238,7 +238,7 @@ def test_where_is_dropping(problem, smoothing):
             assert (abs(g[kept] - slope) <= 24 * np.spacing(abs(slope)) + smoothing * 1e-14).all()
 
 
-#: The loss and the gradient of a vector of three of which one is masked and two are -inf.
+#: The loss and the gradient of a vector with one masked element and two of -inf.
 LEFT = {"nan": (np.nan, np.nan), "zero": (0, 0), "uniform": (np.log(2), 0)}
 
 
@@ -340,7 +340,7 @@ def test_losses_too_small_for_the_kernel_are_added_without_decimals(row, monkeyp
 
 @pytest.mark.parametrize("t", [0.0, 0.25])
 def test_equal_logits_next_to_a_tie_of_the_gradient(t):
-    # T / 3 - t is the middle of 1 + 2**-10 and 1 + 2**-9, but for a term of exp(-1e300).
+    # T / 3 - t is the middle of 1 + 2**-10 and 1 + 2**-9, except for a term of exp(-1e300).
     middle = 1 + 3 * 2.0**-11
     labels = [t, 3 * (middle + t) - t, 0.0, 0.0]
     x = [0.0, 0.0, 0.0, -1e300]

@@ -1,4 +1,4 @@
-"""Masks are as if the masked elements were not there, and what is left of nothing is chosen."""
+"""Masked elements count as absent, and a policy decides about vectors with nothing left."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from stablelse.numerics.rows import POLICIES, EmptyVectorError
 
 NAMES = ("logsumexp", "softmax", "log_softmax")
 
-#: As numbers of any size, infinite and missing ones: a mask hides them all.
+#: Numbers of any size, infinities and NaN: a mask hides them all.
 WILD = st.one_of(
     st.floats(-30, 30), st.floats(-800, 800), st.sampled_from([-np.inf, np.inf, np.nan, 0.0])
 )

@@ -1,4 +1,4 @@
-"""Results put where the caller says."""
+"""Results go where the caller wants them."""
 
 import tracemalloc
 
@@ -36,7 +36,7 @@ def test_elements_are_put_into_out(function, axis, dtype):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("function", ELEMENTWISE)
 def test_long_vectors_are_put_into_any_layout(function, dtype, scale, count):
-    # Longer than a piece: no buffer holds all the terms until their sum is known.
+    # Longer than a piece: no buffer holds all terms until their sum is known.
     x = (numbers((2, 300_000)) * scale).astype(dtype)
     right = getattr(stablelse, function)(x, 1, threads=1)
     for out in (
@@ -116,7 +116,7 @@ def test_out_of_masked_elements(empty):
 def test_what_does_not_fit_is_seen_before_anything_is_computed(
     function, options, out, error, message
 ):
-    """A virtual array of 8 TB: to begin with it would take all memory, or an hour."""
+    """A virtual array of 8 TB: computing it would take all memory, or an hour."""
     x = np.broadcast_to(0.0, (2**20, 2**20))
     if "b" in options and function != "logsumexp":
         return

@@ -1,4 +1,4 @@
-"""The reference: no misrounded result, and no error larger than the bound it is settled with."""
+"""The reference: no misrounded result, and no error above its bound."""
 
 from fractions import Fraction
 
@@ -20,9 +20,9 @@ ELEMENTWISE = (reference.softmax, reference.log_softmax)
 
 
 def largest_ratio(rows, weights=None):
-    """Return by how much of its bound a log-sum-exp or a quotient is wrong, at most.
+    """Return the largest ratio of an error to its bound, for log-sum-exp and quotients.
 
-    Rows in which a term is below 2**-540 are left out, and those that two words do not hold.
+    Rows with a term below 2**-540 are left out, and those that two words cannot hold.
     """
     from balls import Vector, balls
     from flint import arb, ctx
@@ -69,9 +69,9 @@ def test_errors_are_within_their_bounds(family, name):
 
 
 def worst(truth, words, bounds, relative=False):
-    """Return by how much of its bound a sum of words is wrong, at most.
+    """Return the largest ratio of an error to its bound, for sums of words.
 
-    `truth` gives the right value of a row's index, as a ball.
+    `truth` returns the right value for a row's index, as a ball.
     """
     from flint import arb, ctx
 
@@ -87,7 +87,7 @@ def worst(truth, words, bounds, relative=False):
 
 
 def test_exponentials_are_within_their_bound():
-    """Around every entry of the table, half way between any two, and wherever else."""
+    """Around every entry of the table, half-way between any two, and elsewhere."""
     pytest.importorskip("flint")
     from flint import arb
 
@@ -119,7 +119,7 @@ def test_the_constants_are_right_to_the_last_bit_they_hold():
             assert abs(value - mpmath.mpf(2) ** (mpmath.mpf(j) / 2048)) <= 2.0**-160
         assert (abs(second) <= 2.0**-53).all()
         assert (abs(third) <= 2.0**-106).all()
-        # The bits that the exact products rely on: with those of k, 53.
+        # The exact products need this: together with the bits of k, at most 53.
         for cuts, bits_of_k in ((doubleword._CUTS, 26), (doubleword._CUTS3, 19)):
             *exact, last = doubleword.steps_of(*cuts)
             assert abs(mpmath.fsum([*exact, last]) - mpmath.log(2) / 2048) <= abs(last) * 2.0**-53
@@ -187,7 +187,7 @@ def test_sums_are_within_their_bound(n):
 
 
 def test_a_poor_estimate_of_the_logarithm_is_not_believed(monkeypatch):
-    """Nothing is assumed of NumPy's own logarithm."""
+    """The reference does not trust NumPy's logarithm."""
     x = rng_of(31).normal(size=(50, 5))
     right = reference.logsumexp(x, FLOAT64)[0]
     log1p = np.log1p
@@ -219,7 +219,7 @@ def test_two_sums_and_products_are_exact(a, b):
         assert float(np.frexp(half)[0] * 2.0**26).is_integer()
 
 
-# What it is called with.
+# Arguments.
 
 
 @pytest.mark.parametrize("function", ELEMENTWISE)
@@ -258,7 +258,7 @@ def test_log_probabilities_take_no_decimals():
 
 @pytest.mark.parametrize("scale", [40, 200, 800])
 def test_dominated_rows_take_no_decimals(scale):
-    """Differences lie on ties, which only a vanishing term breaks; the rest keeps its digits."""
+    """Differences are ties, which only a vanishing term breaks; the rest keeps its digits."""
     rng = rng_of(36, str(scale))
     x = np.round(rng.normal(size=(500, 4)), 3)
     x[:, 0] += scale
@@ -266,7 +266,7 @@ def test_dominated_rows_take_no_decimals(scale):
         assert Rung.DECIMAL not in function(x, FLOAT64)[-1].settled
 
 
-TIE = 2.0**24 + 1  # between two numbers of float32, of which 2**24 is even
+TIE = 2.0**24 + 1  # between two float32 numbers, of which 2**24 is even
 
 
 def test_the_sign_of_what_cancels_beside_a_tie():

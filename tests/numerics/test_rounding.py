@@ -1,4 +1,4 @@
-"""The rounding test: what it settles is right, and what it cannot know it leaves in doubt."""
+"""The rounding test: settled results are right, and unknown ones stay in doubt."""
 
 from fractions import Fraction
 
@@ -56,7 +56,7 @@ def test_what_is_settled_is_nearest_to_all_within_the_bound(
         below, above = ends(error)
         assert same(value, below)
         assert same(value, above)
-    else:  # no more careful than it must be: of a bound a little larger it is true
+    else:  # rightly so: with a slightly larger bound the ends differ
         below, above = ends(error * (1 + 2.0**-48))
         assert not same(below, above)
 
@@ -68,7 +68,7 @@ LARGEST = float(FORMATS["float16"].largest)
 @pytest.mark.parametrize(
     ("name", "words", "error", "exponent", "expected"),
     [
-        # a midpoint in two words is rounded once: by way of float32 it would be a tie
+        # a number near a midpoint, in two words, is rounded once: through float32 it would be a tie
         ("bfloat16", (1 + 2.0**-8, 2.0**-60), 2.0**-80, 0, 1 + 2.0**-7),
         ("bfloat16", (1 + 2.0**-8, -(2.0**-60)), 2.0**-80, 0, 1),
         # the third word breaks ties

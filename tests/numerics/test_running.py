@@ -1,4 +1,4 @@
-"""One pass: the same bits in any order, split and merge, as long as the result is certified."""
+"""One pass: identical results in any order, split and merged, if the result is certified."""
 
 import pickle
 
@@ -20,7 +20,7 @@ FAMILIES = {
 
 
 def shuffled(x, rng):
-    """Return the state of x, taken in any order, in blocks of any size, and merged in any tree."""
+    """Return the state of x, taken in any order, in blocks of any size, merged in any tree."""
     cuts = np.sort(rng.integers(0, len(x) + 1, rng.integers(1, 12)))
     parts = [RunningLogSumExp().update(part) for part in np.split(rng.permutation(x), cuts)]
     while len(parts) > 1:
@@ -49,7 +49,7 @@ def test_same_bits_in_any_order_split_and_merge(family, n, dtype):
 
 @pytest.mark.skipif(kernel.load() is None, reason="the reference has digits to spare")
 def test_what_is_not_certified_says_so():
-    """Numbers taken in for the digits of float32 have none to spare for float64."""
+    """A sum for the digits of float32 does not have enough for float64."""
     x = np.random.default_rng(0).standard_normal(3000).astype(np.float32)
     running = RunningLogSumExp("float32").update(x)
     assert running.result() == logsumexp(x)
@@ -100,7 +100,7 @@ def test_formats_that_cannot_be(format_, words):
 
 
 def test_numbers_that_rise_slowly():
-    """Each is smaller than the sum of those before it, whose shift must follow all the same."""
+    """Each is smaller than the sum of those before it, but the shift must still follow."""
     x = np.arange(6_000) / 7
     for order in (x, x[::-1]):
         total = RunningLogSumExp()

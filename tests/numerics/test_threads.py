@@ -1,4 +1,4 @@
-"""Threads: the same bits with any number of them; what the caller and the environment say."""
+"""Threads: identical results for any number, which the caller and the environment can set."""
 
 import os
 import threading
@@ -23,7 +23,7 @@ def test_results_are_the_same_for_any_number_of_threads(function, shape, dtype):
 
 
 def mapped(monkeypatch, size=2**21, jobs=8):
-    """Return how many threads work on jobs of so many elements."""
+    """Return how many threads work on jobs with `size` elements in all."""
     asked = []
     executor = threads._executor
     monkeypatch.setattr(threads, "_executor", lambda count: asked.append(count) or executor(count))

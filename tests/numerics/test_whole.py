@@ -1,4 +1,4 @@
-"""Elements of vectors that come in parts: as in memory, bit by bit, however many rungs it takes."""
+"""Elements of vectors that come in parts: the same as in memory, on every rung."""
 
 import numpy as np
 import pytest
@@ -23,14 +23,14 @@ def dominated(by):
 
 
 def halves(d, n=64):
-    """Return as many 0 as d: the softmax of d is (1 + d / 2 - d**3 / 24 + ...) / n."""
+    """Return n entries, 0 or d in halves: softmax of d is (1 + d / 2 - d**3 / 24 + ...) / n."""
     return RNG.permuted(np.repeat([0.0, d], n // 2))
 
 
 LARGEST = np.finfo(np.float64).max
 
-#: Next to a tie, with d / 2 an odd multiple of 2**-53: by less than 2**-154, which no sum of 130
-#: bits can tell.
+#: Within 2**-154 of a tie, with d / 2 an odd multiple of 2**-53: a sum of 130 bits cannot tell
+#: the side.
 TIES = {f"next to a tie, {k} of 2**-52": halves(k * 2.0**-52) for k in (1, 3, -1, -5)}
 
 VECTORS = TIES | {
@@ -60,7 +60,7 @@ def parts_of(x, size=37):
 
 
 def whole_of(parts, error=0.0):
-    """Return the vector of these parts; the sum is as uncertain as is asked for."""
+    """Return the vector of these parts, with this error of the sum."""
     running = RunningLogSumExp()
     for part in parts:
         running.update(part)
@@ -78,7 +78,7 @@ def streamed(function, x, format_, error=0.0, size=37):
 
 @pytest.fixture
 def no_second_look(monkeypatch):
-    """Let the reference's state be so uncertain that it settles next to nothing."""
+    """Make the reference's state so uncertain that it settles almost nothing."""
     add = states.add_closely
 
     def uncertain(found, rows):
@@ -134,7 +134,7 @@ def test_a_log_sum_in_decimals_has_the_same_bits(vector):
 @pytest.mark.parametrize("vector", TIES)
 @pytest.mark.parametrize("size", [1, 5, 64])
 def test_next_to_a_tie_every_precision_takes_one_pass(vector, size):
-    """Not one for every block that has such elements."""
+    """Not one for every block with such elements."""
     x, passes = VECTORS[vector], []
     parts = parts_of(x, size)
     state = RunningLogSumExp().update(x).state

@@ -1,4 +1,4 @@
-"""How the tests of readers hand over bytes: in a file, or in a pipe."""
+"""Fixtures that give readers bytes: in a file, or in a pipe."""
 
 import sys
 
@@ -8,7 +8,7 @@ from files import stdin_of
 
 @pytest.fixture
 def written(tmp_path):
-    """Return what writes bytes into a file whose name says nothing, and returns its path."""
+    """Return a function that writes bytes to a file with a neutral name, and returns its path."""
 
     def write(data):
         path = tmp_path / "x"
@@ -20,7 +20,7 @@ def written(tmp_path):
 
 @pytest.fixture
 def piped_in(monkeypatch):
-    """Return what puts bytes into standard input, and returns its path."""
+    """Return a function that puts bytes into standard input, and returns its path."""
 
     def put(data):
         monkeypatch.setattr(

@@ -24,7 +24,7 @@ from stablelse.readers.sources import Source
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 
-#: How an array is written as "x", beside others where the format has several.
+#: How to write an array as "x", together with others if the format allows several.
 WRITERS = {
     ".npy": saved,
     ".npz": lambda x: npz(labels=np.arange(3), x=x),
@@ -95,7 +95,7 @@ def test_any_axis_of_any_array(data):
 
 @pytest.mark.parametrize("name", TENSOR_DTYPES)
 def test_tensors(name, place):
-    """All numbers of 8 and 16 bits, and some of the others."""
+    """All numbers of 8-bit and 16-bit formats, and some of the others."""
     dtype = np.dtype(TENSOR_DTYPES[name])
     if dtype.itemsize < 4 and dtype != np.bool_:
         codes = np.arange(256**dtype.itemsize, dtype=f"u{dtype.itemsize}")
@@ -104,7 +104,7 @@ def test_tensors(name, place):
         array = np.random.default_rng(5).integers(0, 2, (64, 4)).astype(dtype)
     values = gathered(place(WRITERS[".safetensors"](array)), key="x")
     assert values.dtype.kind == "f"
-    with np.errstate(invalid="ignore"):  # some of the NaN are signalling ones
+    with np.errstate(invalid="ignore"):  # some NaN are signalling
         expected = array.astype(np.float64)
     assert np.array_equal(values, expected, equal_nan=True)
     assert np.array_equal(np.signbit(values[values == 0]), np.signbit(expected[expected == 0]))
@@ -157,13 +157,13 @@ def test_versions(version, shape):
 
 
 def test_a_truncated_file_gives_nothing(written):
-    """Its size tells before anything is read."""
+    """Its size shows that before anything is read."""
     with pytest.raises(ReadError, match="truncated"):
         next(open_blocks(str(written(saved(np.arange(1000.0))[:-1]))))
 
 
 def test_a_file_that_is_cut_while_it_is_read(written, monkeypatch):
-    """Its rows lie across the file, which is mapped: what is gone would end the process."""
+    """Its rows lie across the mapped file: reading the missing part would kill the process."""
     monkeypatch.setattr(arrays, "BLOCK_BYTES", 1 << 16)
     path = written(saved(np.ones((1 << 10, 1 << 6), order="F")))
     blocks = open_blocks(str(path))

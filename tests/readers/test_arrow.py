@@ -14,7 +14,7 @@ from files import TABLE_WRITERS, complaint, gathered, ipc_file, parquet_file
 from stablelse.readers import By, ReadError, ReadOptions, open_blocks, tables
 
 pa = pytest.importorskip("pyarrow")
-from pyarrow import feather, ipc  # noqa: E402  only where there is pyarrow
+from pyarrow import feather, ipc  # noqa: E402  only with pyarrow
 
 
 @pytest.fixture(params=TABLE_WRITERS)
@@ -24,7 +24,7 @@ def writer(request):
 
 @pytest.fixture
 def stored(writer, written):
-    """Return what writes columns in one of the formats, and returns the path."""
+    """Return a function that writes columns in one of the formats, and returns the path."""
     return lambda **columns: written(writer(pa.table(columns)))
 
 
@@ -49,7 +49,7 @@ def of(*columns, dtype=np.float64):
     return np.column_stack(columns).astype(dtype)
 
 
-#: Columns, which are read, and what they are, to the last bit and in this type.
+#: Columns that are read, and the exact numbers and dtype expected.
 GOOD = {
     "double": ({"a": FLOATS}, (), of(FLOATS)),
     "float": ({"a": FLOATS.astype("f4")}, (), of(FLOATS, dtype="f4")),
@@ -61,7 +61,7 @@ GOOD = {
     },
     "bool": ({"a": FLOATS > 0}, (), of(FLOATS > 0)),
     "dictionary": ({"a": pa.array(FLOATS).dictionary_encode()}, (), of(FLOATS)),
-    # Half-way cases of 17 digits and more, which are rounded once.
+    # Half-way cases of 17 digits or more, which must be rounded only once.
     "decimal": (
         {"a": pa.array(list(map(decimal.Decimal, EXACT)), pa.decimal256(60, 30))},
         (),
@@ -152,7 +152,7 @@ def test_a_pipe(writer, piped_in):
 
 @pytest.mark.parametrize("width", [1, 3, 40])
 def test_blocks_are_bounded(width, stored, monkeypatch):
-    """A list's length is not in the schema; that of the first one tells."""
+    """The schema does not say how long lists are; the first ones do."""
     monkeypatch.setattr(tables, "BLOCK_BYTES", 800)
     rows = np.repeat(np.arange(200.0)[:, None], width, axis=1)
     for columns in ({f"c{i}": rows[:, i] for i in range(width)}, {"a": rows.tolist()}):
@@ -175,7 +175,7 @@ def test_empty_batches(written):
 def test_truncated(kept, writer, place):
     data = writer(pa.table({"a": np.arange(1000.0)}))
     if writer is TABLE_WRITERS["Arrow stream"] and kept > 0.9:
-        kept = 0.95  # a stream may end without a mark, behind any batch
+        kept = 0.95  # a stream may end after any batch, without a mark
     assert complaint(place(data[: int(kept * len(data))])).startswith("x is damaged (")
 
 
@@ -195,7 +195,7 @@ def test_a_flipped_bit_in_a_page_with_a_checksum(written):
 
 
 def test_a_batch_that_claims_terabytes(piped_in):
-    """From a pipe a batch is held whole, so there is a bound of it."""
+    """A batch from a pipe is held whole, so its size is bounded."""
     data = ipc_file(pa.table({"a": np.arange(100.0)}), "new_stream")
     length = (800).to_bytes(8, "little")
     assert data.count(length) > 0
@@ -277,7 +277,7 @@ def test_pandas_writes_what_is_expected_here(tmp_path):
 
 
 def test_pandas_is_not_imported(tmp_path, environment):
-    """It takes half a second to import, where it is installed; here it ends the process."""
+    """Importing it takes half a second; here it would end the process."""
     (tmp_path / "pandas.py").write_text("import os; os._exit(3)")
     (tmp_path / "x.parquet").write_bytes(parquet_file(pa.table(HOLES)))
     (tmp_path / "x.arrow").write_bytes(ipc_file(pa.table(HOLES)))

@@ -1,4 +1,4 @@
-"""What cannot be read: the line about each input is in golden/bad-KIND.txt, for every way in."""
+"""Input that cannot be read: golden/bad-KIND.txt has the error line, for every way to read it."""
 
 import bz2
 import gzip
@@ -211,7 +211,7 @@ NPZ = {
     "PyTorch": archive([("model/data.pkl", b"\x80\x02."), ("model/data/0", bytes(8))]),
     "Excel": archive([("xl/workbook.xml", b"<workbook/>")]),
     "no such key": (npz(a=LOGITS, b=LOGITS), {"key": "c"}),
-    # Sixty bytes an entry in the file become a thousand in memory.
+    # Sixty bytes per entry in the file become a thousand in memory.
     "a long table of contents": archive([(f"{i:0200}", b"") for i in range(20_000)]),
     "any archive": archive([("x.csv", b"1\n")]),
 }
@@ -245,7 +245,7 @@ SAFETENSORS = {
     "complex": tensor_file({"a": tensor("C64", (1,))}, EIGHT),
 }
 
-#: Numbers that a file has beside those that are read: an error, never silence.
+#: Files with more numbers than those that are read: an error, never silence.
 BEHIND = {
     "two arrays": saved(X) + saved(Y),
     "an array, and bytes": saved(X) + b"\0",
@@ -261,7 +261,7 @@ BEHIND = {
 
 
 def tables():
-    """Return tables that cannot be read, however they are written."""
+    """Return tables that cannot be read in any format."""
     pa = pytest.importorskip("pyarrow")
     strings = pa.array(["x"])
     kinds = {
@@ -296,7 +296,7 @@ def tables():
 
 
 def joined():
-    """Return one table behind another."""
+    """Return one table after another."""
     pa = pytest.importorskip("pyarrow")
     table = pa.table({"x": X})
     return {

@@ -1,4 +1,4 @@
-"""Rows of one input beside those of another, and a column parted from the others."""
+"""Rows of one input beside those of another, and a column split from the others."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Compressed input: every kind, whatever is in it, bounded memory, and each kind of damage."""
+"""Compressed input: every kind, any content, bounded memory, and each kind of damage."""
 
 import bz2
 import gzip
@@ -32,7 +32,7 @@ def kind(request):
 
 @pytest.fixture
 def packed(kind):
-    """Return what compresses bytes."""
+    """Return a function that compresses bytes."""
     return KINDS[kind]
 
 
@@ -62,7 +62,7 @@ def test_padding_between_streams(zeros, written):
 
 @pytest.mark.parametrize("left", [-1, -9, 20])
 def test_truncated(kind, packed, left, place):
-    # pyarrow has no end-of-file error, its own word says as much.
+    # pyarrow has no end-of-file error; its own message says the same.
     assert complaint(place(packed(LINES)[:left])) in (
         f"x is truncated: its {kind} ends before its end mark; copy or save it again",
         f"x is {kind} that cannot be unpacked (Truncated compressed stream); copy or save it again",
@@ -79,7 +79,7 @@ def test_corrupt(kind, packed, written):
 
 
 def test_complaints_of_what_is_inside(kind, packed, written):
-    """What is read from its end would have to be unpacked whole: a few bytes may fill the disk."""
+    """Formats that are read from the end must be unpacked whole: a few bytes may fill the disk."""
     pytest.importorskip("pyarrow")
     whole = f"x is {kind} of a file that must be read from its end; unpack it first"
     cases = {
@@ -95,10 +95,10 @@ def test_complaints_of_what_is_inside(kind, packed, written):
 
 
 def test_more_memory_than_is_granted(written):
-    """The stream says that it takes a gigabyte to unpack it."""
+    """The stream claims that unpacking it takes a gigabyte."""
     packed = lzma.compress(b"1\n", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 12}])
     # The size of the dictionary is one byte of the block's header, 36 for 2**30, and the header
-    # ends with its own sum (the .xz file format, sections 3.1 and 5.3.1).
+    # ends with its own checksum (the .xz file format, sections 3.1 and 5.3.1).
     header = bytearray(packed[12:24])
     assert header[4] == 0
     header[4] = 36

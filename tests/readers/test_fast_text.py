@@ -1,4 +1,4 @@
-"""NumPy's and pyarrow's parsers read only what the reading cell by cell reads, bit for bit."""
+"""NumPy's and pyarrow's parsers give the same results as reading cell by cell, bit for bit."""
 
 import io
 import struct
@@ -24,7 +24,7 @@ def _from_the_first_row(monkeypatch):
 
 @pytest.fixture
 def parsed(monkeypatch):
-    """Let pyarrow read from the first piece on, and say which pieces it read."""
+    """Let pyarrow read from the first piece on, and list the pieces that it read."""
     monkeypatch.setattr(text, "_PIECES_OF_NUMPY", 0)
     pieces = []
 
@@ -42,7 +42,7 @@ def same_bits(first, second):
 
 
 def read(data, options, piece_bytes=1 << 20, pyarrow_from=9, is_careful=False):
-    """Return what is read of a text and noted, as text, or the error; by the parsers named."""
+    """Return the numbers and notes from a text, as text, or the error, with these parsers."""
     notes = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text, "PIECE_BYTES", piece_bytes)
@@ -70,7 +70,7 @@ def assert_alike(data, options):
 
 
 def hard_numbers():
-    """Yield literals of random bits, of half-way cases, and of the ends of the range."""
+    """Yield literals of random bits, half-way cases, and the ends of the range."""
     rng = np.random.default_rng(10)
     for bits in rng.bytes(8 * 4000), bytes(8 * 2):
         for (x,) in struct.iter_unpack("d", bits):
@@ -86,7 +86,7 @@ def hard_numbers():
 
 
 def test_hard_numbers(tmp_path, parsed):
-    """Every one is rounded correctly: Python's float is, and is the definition."""
+    """Each is correctly rounded, as by Python's float, which is the definition."""
     cells = list(hard_numbers())
     path = tmp_path / "x"
     path.write_text("\n".join(cells))
@@ -99,7 +99,7 @@ def test_hard_numbers(tmp_path, parsed):
     assert same_bits(values[finite], expected[finite])
 
 
-#: Cells that look like numbers to some parser or other.
+#: Cells that look like numbers to some parser.
 ODD = [
     *("nan(1)", "1e", "0x10", "1_0", "1d5", "true", "", " ", "NA", "null", "None", "--1", "1,5"),
     *("1f", "1 2", "infi", "i", "١", "1\x0b", "\x0c2", "1\xa0", '"1"', '"1', "1#2", "#", "1\x00"),
@@ -133,7 +133,7 @@ CELLS = st.one_of(*[READ] * 12, ODD_ONES, st.text('01.e+-#" \u00a0xXdDnaif−∞
     options=st.sampled_from([*OPTIONS, {"columns": ("2", "1")}, {"header": False}]),
 )
 def test_the_same_is_read_by_whatever_reads_it(rows, delimiter, end, header, options):
-    """A file is read cell by cell, by NumPy, by pyarrow, in pieces of any size: it is the same."""
+    """Cell by cell, with NumPy, with pyarrow, in pieces of any size: the result is the same."""
     width = len(rows[0])
     rows = [["a", "b", "c"], *rows] if header else rows
     lines = [delimiter.join((row * 3)[:width]) + end.format(delimiter) for row in rows]
@@ -206,7 +206,7 @@ def test_a_bad_line_is_named_as_ever(line, said, place, tmp_path, parsed):
 
 
 def test_the_first_of_two_bad_lines_is_named(tmp_path, parsed):
-    """The second is seen first, when the input is read ahead."""
+    """The second is found first when the input is read ahead."""
     half = len(TEXT) // 2
     path = tmp_path / "x.csv"
     path.write_text(TEXT[: TEXT.index("\n", half) + 1] + "1,x\n" + TEXT[4:] + "\x00")

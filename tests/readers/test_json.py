@@ -14,7 +14,7 @@ from stablelse.readers import By, ReadError, ReadOptions, open_blocks, text
 
 @pytest.fixture
 def read(place):
-    """Return what reads bytes or text as JSON: a list of rows, numbers missing as None."""
+    """Return a function that reads bytes or text as JSON: a list of rows, missing numbers None."""
 
     def rows(data, **options):
         found = []
@@ -98,7 +98,7 @@ def test_longdouble(tmp_path):
 
 
 def test_what_a_vector_is(tmp_path):
-    """Arrays of one number are vectors of one number; numbers that are in none are one vector."""
+    """Arrays of one number are vectors of one number; numbers outside arrays are one vector."""
     path = tmp_path / "x"
     path.write_text("[1]\n[2]\n")
     assert [block.by for block in open_blocks(str(path))] == [By.ROWS]
@@ -116,7 +116,7 @@ _numbers = st.one_of(st.floats(allow_nan=False), st.integers(-(2**70), 2**70))
 
 @given(st.lists(st.lists(_numbers, min_size=1, max_size=5), min_size=1, max_size=6), st.data())
 def test_what_python_writes_is_read_bit_for_bit(rows, data):
-    """In any of its layouts; only what is beyond float64 is refused."""
+    """In any of its layouts; only numbers beyond float64 are refused."""
     indent = data.draw(st.sampled_from([None, 0, 3]))
     whole = json.dumps(rows, indent=indent)
     by_line = "\n".join(json.dumps(row, indent=indent) for row in rows)

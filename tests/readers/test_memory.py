@@ -1,4 +1,4 @@
-"""What a process that reads has at most in memory, pages of maps included, whatever the input."""
+"""The peak memory of a reading process, including pages of maps, is bounded for any input."""
 
 import bz2
 import gzip
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from files import saved
 
-#: What is read, in bytes, and what reading it may take beyond the memory it has after one block.
+#: Bytes to read, and how much memory that may take beyond that after one block.
 LARGE = 96 << 20
 BOUND = 32 << 20
 
@@ -67,7 +67,7 @@ def table():
 
 
 def parquet(path):
-    """Write one group of rows, so that nothing smaller than a page bounds what is held."""
+    """Write one group of rows, so that only pages bound the memory."""
     written = table()
     from pyarrow import parquet as format
 
@@ -87,7 +87,7 @@ def arrow(path):
 
 
 def bomb(compress, path):
-    """Write text that is a hundred times as long as the file, one stream behind the other."""
+    """Write text a hundred times as long as the file, one stream after another."""
     lines = (b"1." + b"0" * 60_000 + b"\n") * 200
     path.write_bytes(compress(lines) * (LARGE // len(lines)))
     return LARGE // len(lines) * 200
@@ -95,7 +95,7 @@ def bomb(compress, path):
 
 TALL, DEEP = (LARGE >> 7, 16), (48, 1 << 10, 1 << 8)
 
-#: What writes a file, and how it is read.
+#: How to write a file, and how to read it.
 FORMATS = {
     "npy": (partial(npy, shape=TALL), {}),
     "npy, Fortran": (partial(npy, shape=TALL, order="F"), {}),
@@ -131,7 +131,7 @@ def test_it_does_not_grow_with_the_input(name, tmp_path, environment):
 
 
 def test_a_line_without_end(tmp_path, environment):
-    """A line may have 32 MiB, and is held twice where its buffer has to grow."""
+    """A line may have 32 MiB, and is held twice when its buffer grows."""
     path = tmp_path / "x"
     path.write_bytes(gzip.compress(b"1") + gzip.compress(b" " * (1 << 22)) * (LARGE >> 22))
     total, grown = read(path, environment)

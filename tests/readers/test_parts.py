@@ -129,6 +129,6 @@ def test_other_columns(written):
 
 
 def test_a_header_in_the_first_part_alone(written):
-    """As `split` leaves a file."""
+    """As after `split`."""
     written(xaa="a,b\n1,2\n", xab="3,4\n")
     assert read("parts") == [("parts/xaa", 0, [[1, 2]]), ("parts/xab", 0, [[3, 4]])]

@@ -1,4 +1,4 @@
-"""Files in parts, each read on its own: together they are the file."""
+"""Files in parts, each read on its own: together they give the whole file."""
 
 import gzip
 import pickle
@@ -14,7 +14,7 @@ from stablelse.readers.sources import Source
 
 
 def in_parts(path, part_bytes, **options):
-    """Return all numbers of a file, part by part, and how many parts there were."""
+    """Return all numbers of a file, read part by part, and the number of parts."""
     parts = split_file(str(path), ReadOptions(**options), part_bytes)
     blocks = [block for part in parts for block in read_part(pickle.loads(pickle.dumps(part)))]
     whole = open_blocks(str(path), ReadOptions(**options))
@@ -61,7 +61,7 @@ def test_every_place_of_a_text(tmp_path, ends):
 
 @pytest.mark.parametrize("part_bytes", [1, 5, 16, 1000])
 def test_an_index_and_a_delimiter_at_the_end_in_every_part(tmp_path, part_bytes):
-    """What the first lines say is true of every part; the user is told once, by the first one."""
+    """The first lines decide for every part; only the first part notes it."""
     path = tmp_path / "x.csv"
     path.write_text("# so\n,a,b,\n" + "".join(f"r{x},{x},−{x},\n" for x in range(20)))
     noted = []

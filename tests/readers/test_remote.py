@@ -1,4 +1,4 @@
-"""URLs: a store in memory, web servers with and without ranges, and their complaints in a line."""
+"""URLs: a store in memory, web servers with and without ranges, and one-line errors."""
 
 import http.server
 import sys
@@ -62,7 +62,7 @@ def test_no_file(memory):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves FILES; whether parts of them too, and how long answers are, the server says."""
+    """Serves FILES; the server decides about ranges and the length of answers."""
 
     def do_HEAD(self):
         self._head()
@@ -98,7 +98,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(params=[True, False], ids=["ranges", "no ranges"])
 def server(request, monkeypatch):
     pytest.importorskip("aiohttp")
-    monkeypatch.setattr(sources, "_FETCHED_BYTES", 1 << 14)  # several requests for a file
+    monkeypatch.setattr(sources, "_FETCHED_BYTES", 1 << 14)  # several requests per file
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         running.handle_error = lambda request, address: None  # a client that hangs up
         running.has_ranges, running.cut = request.param, sys.maxsize

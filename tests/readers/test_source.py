@@ -1,4 +1,4 @@
-"""Files and standard input: told apart by their content, with the system's complaints in a line."""
+"""Files and standard input: recognized by their content, with the system's errors in one line."""
 
 import io
 import os
@@ -24,7 +24,7 @@ def test_content_says_what_it_is(data, name, tmp_path, piped_in):
 
 
 def test_a_slow_pipe(tmp_path):
-    """What a file is, is told when enough of it has come."""
+    """The format is detected once enough bytes have come."""
     begin, end = os.pipe()
     data = saved(np.arange(3.0))
     with os.fdopen(begin, "rb") as pipe, os.fdopen(end, "wb", buffering=0) as writer:
@@ -41,7 +41,7 @@ def test_a_slow_pipe(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "set_blocking"), reason="pipes always wait")
 @pytest.mark.parametrize("buffering", [0, -1])
 def test_a_pipe_that_does_not_wait(buffering):
-    """Whoever opened it may have said so for all who read it: nothing is lost where it is slow."""
+    """The opener may make it non-blocking for all readers: nothing is lost if it is slow."""
     begin, end = os.pipe()
     os.set_blocking(begin, False)
     data = b"".join(b"%d\n" % number for number in range(20_000))
@@ -61,7 +61,7 @@ def test_a_pipe_that_does_not_wait(buffering):
 
 
 def test_a_file_behind_standard_input(tmp_path, monkeypatch):
-    """It may have been read in part; what has been read is not counted."""
+    """It may be partly read already; that part does not count."""
     path = tmp_path / "x.npy"
     data = saved(np.asfortranarray(np.arange(6.0).reshape(2, 3)))
     path.write_bytes(b"1\n" + data)

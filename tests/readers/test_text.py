@@ -1,4 +1,4 @@
-"""Text: what is read, with which words the rest is refused, and that blocks are bounded."""
+"""Text: what is read, which errors refuse the rest, and that blocks are bounded."""
 
 import io
 import warnings
@@ -109,7 +109,7 @@ GOOD = {
 }
 
 
-#: A text with an index, the names of the others, and the columns that are its index.
+#: A text with an index, the names of the other columns, and the positions of its index.
 INDEXED = {
     "pandas": (",a,b\n0,1,2\n1,3,4\n", ("a", "b"), "column 1 is"),
     "pandas, other delimiters": ("\ta\tb\nx\t1\t2\ny\t3\t4\n", ("a", "b"), "column 1 is"),
@@ -204,7 +204,7 @@ def test_longdouble_keeps_its_digits(first, literal):
     blocks = read(f"{first}\n{literal}\n".encode(), Options(dtype="longdouble", skip_na=True))
     value = gathered(blocks)[1, 0]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # NumPy warns of a subnormal number
+        warnings.simplefilter("ignore")  # NumPy warns about a subnormal number
         expected = np.longdouble(literal)
     assert value.dtype == np.longdouble
     assert value == expected
@@ -225,7 +225,7 @@ ROWS = st.integers(1, 4).flatmap(
     piece_bytes=st.integers(1, 400),
 )
 def test_round_trip(rows, delimiter, end, quote, header, decimal, piece_bytes):
-    """Whatever the chunks, every number comes back bit for bit, and blocks follow each other."""
+    """For pieces of any size, every number comes back bit for bit, and blocks are consecutive."""
     if "," in delimiter:
         decimal = "."
     lines = [[quote + repr(x).replace(".", decimal) + quote for x in row] for row in rows]
@@ -251,7 +251,7 @@ CELLS = st.one_of(
 )
 
 
-#: What a first line must not be dropped for: a typo in a number, or no number.
+#: First lines that must not be dropped: a typo in a number, or no number.
 TYPOS = [
     "5.6-304", "10%", "?", ".", "1.2.3", "1/3", "5-", "1_000", "1e", "70000x", "$5", "€5", "£5",
     "(5)", "[5", "{-5", "0x10", "\u200b5", "\u00ad5", "5\u200b", "–5", "—5", "‐5", "－5", "±5", "+",
@@ -284,7 +284,7 @@ def test_a_typo_in_the_first_line_is_no_header(cell):
     skip_na=st.booleans(),
 )
 def test_no_line_is_lost_silently(first, delimiter, skip_na):
-    """Every line of content is a row, or the user is told; whatever the first one holds."""
+    """Every line of content is a row, or the user is told, whatever the first one contains."""
     data = (delimiter.join(first) + "\n" + delimiter.join(["0.5"] * len(first)) + "\n") * 2
     notes = []
     try:
@@ -311,7 +311,7 @@ def test_blocks_are_bounded():
     blocks = read(data, piece_bytes=4096)
     assert max(len(block.values) for block in blocks) <= 4096 / 2
     assert np.array_equal(gathered(blocks).ravel(), np.arange(20_000.0))
-    # also where every piece ends in a carriage return
+    # also if every piece ends in a carriage return
     assert len(read(b"1\r" * 100, piece_bytes=2)) > 50
 
 

@@ -1,4 +1,4 @@
-"""What one vector is: rows, columns or all, by default and by choice, with cells left out."""
+"""What a vector is: rows, columns or everything, by default and by choice, with cells left out."""
 
 import os
 
@@ -69,7 +69,7 @@ GAPS = [[[True, False], [False, False]], [[False, True]], None]
             [np.array([[0, 0], [0, 0], [0, 1], [1, 0], [0, 0]], bool)],
             By.ROWS,
             [([[0, 1], [2, 3]], 1), ([[4], [7]], 3), ([[8, 9]], 5)],
-        ),  # and a vector of which nothing is left still counts
+        ),  # and a vector with nothing left still counts
         ([A, B], [[[False, False], [True, True]], None], By.ROWS, [([[1, 2]], 1), (B, 3)]),
     ],
 )
@@ -98,7 +98,7 @@ def test_nothing_left(by):
 
 
 def test_rows_stream():
-    """A stack is given before the next block is read."""
+    """A stack is yielded before the next block is read."""
     asked = []
 
     def endless():
@@ -113,7 +113,7 @@ def test_rows_stream():
 
 @pytest.mark.parametrize("by", By)
 def test_what_is_masked_stays_with_its_numbers(by):
-    """A mask is turned, gathered and left out of as the numbers are: here it is their sign."""
+    """A mask is transposed, gathered and filtered like the numbers: here it is their sign."""
     missing = [[[False, True, False]] * 2, None]
     values = [np.array([[1.0, 2, -3], [-4, -5, 6]]), np.array([[-7.0, 8, 9]])]
     cut = [

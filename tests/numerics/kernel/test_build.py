@@ -14,7 +14,7 @@ from stablelse.numerics.kernel import build
 
 
 def test_the_kernel_is_there_and_current_where_a_compiler_is():
-    """Without it, the whole suite would pass on the reference and say nothing of the kernel."""
+    """Without it, the whole suite would pass on the reference and never test the kernel."""
     try:
         build.compiler()
     except build.BuildError as error:
@@ -29,7 +29,7 @@ def test_the_kernel_is_there_and_current_where_a_compiler_is():
 
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
-    """The kernel's folder in another place, with something compiled from other sources."""
+    """A copy of the kernel's folder, with a file compiled from other sources."""
     here = tmp_path / "kernel"
     shutil.copytree(build.HERE, here, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
     monkeypatch.setattr(build, "HERE", here)
@@ -47,7 +47,7 @@ def without(monkeypatch, *, system=False, zig=False):
 
 
 def hook():
-    """Return a hook, and what it warns of."""
+    """Return a hook, and its warnings."""
     warnings = []
     app = SimpleNamespace(display_warning=warnings.append)
     made = type("Hook", (build.KernelHook,), {"app": app, "root": str(build.HERE.parent)})

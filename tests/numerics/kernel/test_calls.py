@@ -1,6 +1,6 @@
 """Many callers at once, forks, interrupts, and settings of NumPy and of the processor.
 
-No bit of a result depends on them.
+Results do not depend on them.
 """
 
 import ctypes
@@ -41,7 +41,7 @@ MIXED = [
 def calls(count, functions, seed=9):
     """Make calls of all kinds: a function, an array, and an axis.
 
-    Of some arrays the kernel lets go of the GIL: those of 4096 numbers and more.
+    For arrays of 4096 numbers or more the kernel releases the GIL.
     """
     rng = np.random.default_rng(seed)
     for i in range(count):
@@ -88,10 +88,10 @@ def test_a_forked_process_computes_as_its_parent():
     if "fork" not in multiprocessing.get_all_start_methods():
         pytest.skip("there is no fork here")
     x = np.random.default_rng(3).normal(size=(4, 400_000))
-    right = stablelse.softmax(x, axis=1, threads=2)  # in threads, which a fork does not take along
+    right = stablelse.softmax(x, axis=1, threads=2)  # in threads, which a fork does not copy
     context = multiprocessing.get_context("fork")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forks among threads
+        warnings.simplefilter("ignore", DeprecationWarning)  # about forks with threads
         with context.Pool(1) as pool:
             found = pool.apply(stablelse.softmax, (x,), {"axis": 1, "threads": 2})
     assert np.array_equal(found, right)
@@ -121,7 +121,7 @@ def test_after_an_interrupt_all_is_as_before(delay):
     assert same([stablelse.softmax(x, threads=2)], [stablelse.softmax(x, threads=1)])
 
 
-#: Bits of MXCSR: what other libraries may switch.
+#: Bits of MXCSR that other libraries may switch.
 SWITCHES = {"flush to zero": 0x8040, "down": 0x2000, "up": 0x4000, "toward zero": 0x6000}
 
 needs_mxcsr = pytest.mark.skipif(

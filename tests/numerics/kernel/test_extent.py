@@ -1,4 +1,4 @@
-"""What rows hold: their extremes, and how many elements are beyond bounds."""
+"""Facts about rows: their extremes, and how many elements are beyond bounds."""
 
 import numpy as np
 import pytest

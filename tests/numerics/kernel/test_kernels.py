@@ -1,4 +1,4 @@
-"""Every kernel against the reference: the same bits, on all families and in all shapes."""
+"""Every kernel against the reference: identical results, on all families and shapes."""
 
 import itertools
 import subprocess
@@ -22,10 +22,10 @@ needs_kernel = pytest.mark.skipif(kernel.load() is None, reason="the reference i
 
 @pytest.fixture
 def by(monkeypatch):
-    """Compute a function of rows by a kernel of that name."""
+    """Compute a function of rows with the kernel of that name."""
 
     def compute(name, function, rows, *weights):
-        with monkeypatch.context() as patch, np.errstate(all="ignore"):  # as the front does
+        with monkeypatch.context() as patch, np.errstate(all="ignore"):  # like the public functions
             if name == kernel.REFERENCE:
                 patch.setattr(exact, "for_kernel", lambda rows, format_: None)
             else:
@@ -108,7 +108,7 @@ def test_arrays_along_every_axis(function, dtype):
     x = FORMATS[dtype].round(x)
     for view in (x, x[::-1], x[:, ::2], x.T, x[0], x[0, :, 0], x[..., 0], np.asfortranarray(x)):
         for axis in (*range(-view.ndim, view.ndim), None):
-            alone = np.ones(view.shape, bool)  # a mask takes the long way
+            alone = np.ones(view.shape, bool)  # a mask takes the general path
             found, right = call(view, axis=axis), call(view, axis=axis, where=alone)
             assert type(found) is type(right)
             assert (found.dtype, found.shape) == (right.dtype, right.shape)
@@ -156,7 +156,7 @@ def test_a_long_row_in_pieces(function, by, monkeypatch):
 
 @needs_kernel
 def test_results_in_doubt_are_settled_in_their_places(monkeypatch):
-    """As if the kernel had left them, or all of them, in doubt."""
+    """As if the kernel had left these, or all, in doubt."""
     x = np.random.default_rng(4).normal(size=(6, 9))
     right = stablelse.softmax(x, axis=1)
     for indices in ([0], [13, 14, 53], range(54)):

@@ -1,4 +1,4 @@
-"""What the kernel settles is correctly rounded; what it does not settle, it says."""
+"""Results that the kernel settles are correctly rounded; it reports all others."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from judge import near_tie, pieces_of
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_pieces_in_any_order(kernel, function, format_):
-    """A row in pieces has the bits of the whole, in whatever order their sums are merged."""
+    """A row in pieces gives the same result as the whole, in any order of merges."""
     rng, of = np.random.default_rng(5), TABLE[format_]
     for n in (1, 40, 5000):
         plain = of.round(np.sort(rng.normal(size=n)) * 3).astype(of.dtype)
@@ -34,7 +34,7 @@ def test_pieces_in_any_order(kernel, function, format_):
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_masks(kernel, function, format_):
-    """A masked element counts as -inf, whatever it is; a mask has strides of its own."""
+    """A masked element counts as -inf, whatever it is; a mask has its own strides."""
     rng, of = np.random.default_rng(6), TABLE[format_]
     for n in (1, 9, 127, 128, 700, 3000):
         x = of.round(rng.normal(size=(9, n)) * 3).astype(of.dtype)
@@ -54,7 +54,7 @@ def test_masks(kernel, function, format_):
 
 
 def test_weights_of_nothing_and_odd_ones(kernel):
-    """What has no weight is no term; what is odd is left in doubt."""
+    """An element with weight 0 adds no term; NaN and infinities are left in doubt."""
     x = np.array([[0, 1.0], [-np.inf, -np.inf], [np.nan, 2], [np.inf, 3], [-np.inf, 4]])
     b = np.array([[0, 0.0], [1, -1], [0, 1], [0, 1], [-1, 1]])
     y, signs, doubtful = kernel.weighted(x, b)
@@ -82,7 +82,7 @@ def test_weights_of_huge_numbers(kernel):
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_doubt_has_the_same_indices_across_memory(kernel, function):
-    """Rows that lie across memory are copied in groups: what is in doubt keeps its place."""
+    """Rows that lie across memory are copied in groups: results in doubt keep their places."""
     rng = np.random.default_rng(8)
     rows = [row for _ in range(400) if (row := near_tie(function, "float64", rng)[0]).size == 130]
     x = np.concatenate(rows)
@@ -97,7 +97,7 @@ def test_doubt_has_the_same_indices_across_memory(kernel, function):
 
 
 def test_bfloat16_next_to_half_its_smallest_number(kernel):
-    """2^-134 is a tie, and float32 has few bits there: rounding twice would give 0."""
+    """2^-134 is a tie, and float32 has few bits there: double rounding would give 0."""
     of = TABLE["bfloat16"]
     codes = np.array([-0.8, -12], of.dtype).view(np.uint16)
     u = np.arange(*codes, dtype=np.uint16).view(of.dtype)
