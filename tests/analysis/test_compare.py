@@ -1,4 +1,4 @@
-"""The comparison: its shape, its places, its errors, and how it shows itself."""
+"""The comparison: its shape, its places, its errors, and its display."""
 
 import io
 import math
@@ -100,7 +100,7 @@ def test_numbers_are_never_markup():
 @pytest.mark.parametrize(
     ("options", "exact", "measured"),
     [
-        ({"methods": ["naive"]}, False, True),  # held against it, but not shown
+        ({"methods": ["naive"]}, False, True),  # compared with it, but it is not shown
         ({"methods": ["naive"], "errors": False}, False, False),
         ({"methods": ["exact"]}, True, True),
         ({}, True, True),
@@ -134,7 +134,7 @@ def test_errors_beside_their_bounds():
     comparison = stablelse.compare(x)
     assert comparison.condition_number == 0.775 / 5.237847950087536e-06
     naive, shifted, exact = comparison.results
-    # to two digits what mpmath gives for the same values
+    # mpmath gives the same, to two digits
     assert (naive.theorem, shifted.theorem) == ("3.2", "4.2")
     for result in comparison.results:
         true, _ = oracle.logsumexp(x)
@@ -143,7 +143,7 @@ def test_errors_beside_their_bounds():
         digits = min(-math.log10(error), 53 * math.log10(2))
         assert result.correct_digits == round(digits, 2)
     u, y = 2.0**-53, 5.237847950087536e-06
-    # exp and log are taken to be right to 3 u
+    # exp and log are assumed right to 3 u
     bound = (3 + (2 + 3) / y) * u
     assert abs(naive.bound - bound) <= 2 * math.ulp(bound)
     assert exact.bound is None
@@ -183,7 +183,7 @@ def test_what_is_not_finite_has_no_bound_and_no_condition():
 
 
 def test_relative_errors_at_the_ends_of_the_format():
-    """The right infinity is no error, and what is too small for the format has no digits."""
+    """A right infinity is not an error, and numbers too small for the format have no digits."""
     largest = np.finfo(float).max
     comparison = stablelse.compare([largest, -largest], "log_softmax", methods=["exact"])
     assert comparison.exact.tolist() == [0, -np.inf]

@@ -1,4 +1,4 @@
-"""How results show themselves: in a notebook, in IPython, on a Rich console and printed."""
+"""How results display themselves: in a notebook, in IPython, on a Rich console and printed."""
 
 import io
 import re
@@ -41,7 +41,7 @@ RESULTS = {
 
 
 def test_every_type_that_has_a_picture_displays_itself():
-    """A new type is added above. The gallery takes long; two types show more of a result."""
+    """Add new types above. The gallery takes long; two types are views of a result."""
     assert set(RESULTS) == {name for name in FORMS if "table" in FORMS[name]} - {
         "Gallery",
     }
@@ -94,7 +94,7 @@ def test_colours_are_read_on_light_and_on_dark():
     html = comparison._repr_mimebundle_()["text/html"]
     html += comparison.errors._repr_mimebundle_()["text/html"]
     colours = set(re.findall(r"color: (#\w{6})", html))
-    assert len(colours) == 4  # what broke, what is right, what is harmless, and what is dim
+    assert len(colours) == 4  # broken, right, harmless and dim
     for colour in colours:
         for ground in ("#ffffff", "#111111", "#121212", "#1e1e1e"):
             low, high = sorted([luminance(colour), luminance(ground)])

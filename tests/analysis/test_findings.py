@@ -1,4 +1,4 @@
-"""What is found where, what it cost, and at which step: every kind of trouble by an example."""
+"""What is found where, its cost, and its step: an example of every kind of trouble."""
 
 from pathlib import Path
 
@@ -77,7 +77,7 @@ EXAMPLES = [
 @pytest.mark.parametrize(("x", "function", "format_", "method", "expected"), EXAMPLES)
 def test_findings(x, function, format_, method, expected):
     comparison = compare(x, function, formats=[format_], methods=[method])
-    result = comparison.results[-1]  # of the division-free ones the shifted
+    result = comparison.results[-1]  # for division-free, the shifted one
     found = [(f.kind, f.symbol, f.element, f.occurrences, f.harmless) for f in result.findings]
     assert found == expected
 
@@ -175,26 +175,26 @@ def test_verdicts(x, function, format_, naive, shifted):
     st.sampled_from(["float16", "float32", "float64"]),
 )
 def test_harmless_means_harmless(x, format_):
-    """Where every finding is harmless the naive result is within its own rounding errors."""
+    """If every finding is harmless, the naive result is within its own rounding errors."""
     naive, _, exact = compare(x, formats=[format_]).results
     if naive.verdict is not Verdict.RIGHT or not np.isfinite(exact.value):
         return
     u = float(np.finfo(format_).eps) / 2
     y, n = abs(float(exact.value)), len(x)
     # Blanchard, Higham & Higham 2021, theorem 3.2, with half an ulp more for the reference and
-    # the terms' exp taken as right to 4 ulp; what underflowed may add one rounding of the sum.
+    # the terms' exp assumed right to 4 ulp; underflow may add one rounding of the sum.
     bound = u * (2 * y + 4 * (n + 1) + 2)
     assert abs(float(naive.value) - float(exact.value)) <= bound
 
 
-#: x, function, methods, shift, then facts of the one finding.
+#: x, function, methods, shift, then facts of the only finding.
 LOSSES_TOLD = [
     ([0, -40], "logsumexp", ["naive", "shifted"], "max",
      {"kind": K.ABSORPTION, "span": (1, 2), "operands": (1, np.exp(-40.0)), "bits_lost": 53}),
     # 1 + e^-40, then s[1..2] + 1, then s[1..4] + the other three
     ([-50, -45, 0, -40, -60, -41, -70], "logsumexp", ["shifted"], "max",
      {"span": (3, 4), "occurrences": 3, "operands": (1, np.exp(-40.0)), "result": 1}),
-    # the error of a sum next to 1, in units of u times the value
+    # the error of a sum near 1, in units of u times the value
     ([-0.775, -0.6175], "logsumexp", ["naive", "shifted"], "max",
      {"kind": K.CANCELLATION, "symbol": "y", "span": None, "bits_lost": 17.5}),
     ([-2.2239197662218846, -0.2239197662218846, -2.2239197662218846], "logsumexp", ["shifted"],
@@ -223,15 +223,15 @@ def losses(x, method="shifted", function="logsumexp", format_="float64"):
 
 BENIGN = [
     ([1000, 1001, 1002], "float64"),
-    ([1000, 1001, 960], "float64"),  # e^-41 is absorbed, and 1001.3 has no room for it
+    ([1000, 1001, 960], "float64"),  # e^-41 is absorbed; 1001.3 could not show it
     ([5, -60], "float64"),
     ([0], "float64"),
     ([0, -np.inf], "float64"),
     ([0, -800], "float64"),  # e^-800 is 0 in the format, and so is the result
     ([-1e-20], "float64"),
-    ([0, -17], "float16"),  # wrong by an ulp, the smallest number that there is
+    ([0, -17], "float16"),  # wrong by an ulp, the smallest number
     ([0.0] * 5000, "bfloat16"),
-    ([0.0] * 70_000, "float16"),  # it overflows; nothing else is to be said
+    ([0.0] * 70_000, "float16"),  # it overflows; nothing else is reported
     ([3.25, 3.25], "float16"),
     ([np.inf, 1], "float64"),
     ([np.nan, 1], "float64"),
@@ -256,7 +256,7 @@ def test_ordinary_logits_are_not_noisy():
 
 
 def test_the_exact_value_acquits():
-    """Rounding errors that happened to be small are not told."""
+    """Rounding errors that happen to be small are not reported."""
     x = [-0.7, -0.605]
     assert not losses(x, "naive")
     (naive,) = compare(x, methods=["naive"]).results
@@ -286,9 +286,9 @@ def test_who_lost_two_digits_is_told_why(x, function, method):
 
 @given(x=st.lists(st.floats(-60, 0), min_size=1, max_size=6).map(lambda x: [0.0, *x]))
 def test_an_absorption_costs_what_it_says(x):
-    """The result misses the terms that are lost wholly, less what other roundings make up for.
+    """The result misses the terms that are lost completely, apart from other roundings.
 
-    Those are the other additions, by u s at most each; the terms but exp(0), by an ulp; and log.
+    Those are the other additions, by at most u s each; the terms except exp(0), by an ulp; and log.
     """
     comparison = compare(x, methods=["shifted"])
     (result,) = comparison.results
@@ -324,7 +324,7 @@ APPLY = {
 
 
 def same_bits(one, other) -> bool:
-    # longdouble's storage has padding, whose bytes mean nothing
+    # longdouble has padding bytes, which mean nothing
     if one.dtype == np.longdouble:
         return bool(one == other or (np.isnan(one) and np.isnan(other)))
     return one.tobytes() == other.tobytes()
@@ -344,7 +344,7 @@ def test_last_steps_are_the_value(x, function, format_):
 
 @pytest.mark.parametrize("format_", NAMES)
 def test_every_step_is_its_operation(format_):
-    """Doing each step again, alone, gives its value."""
+    """Each step, done again alone, gives its value."""
     comparison = compare([3.3, -1.7, 5.5, 2.2, 0.4], "log_softmax", formats=[format_])
     for result in comparison.results[:2]:
         for step in steps(result.evaluation):

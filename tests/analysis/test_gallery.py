@@ -1,4 +1,4 @@
-"""The gallery: its exact values are right, this package is, and the textbook's formula is not."""
+"""The gallery: its exact values and this package are right, and the textbook formula is not."""
 
 import sys
 from fractions import Fraction
@@ -14,13 +14,13 @@ from stablelse.numerics.formats import FORMATS, Format, find_format, nearest
 
 LSE = {case.name: case.lse for case in EDGE_CASES}
 LSE_TASKS = {Task.LOGSUMEXP, Task.WEIGHTED, Task.SIGNED}
-#: The long one is shorter in the table of cases.
+#: The long case is shorter in the table of cases.
 SAME = [case for case in CASES if case.name in LSE and case.copies <= 70_000]
 
 
 @pytest.fixture(scope="module")
 def shown():
-    """The whole gallery, by the textbook's formula and by this package."""
+    """The whole gallery, with the textbook formula and this package."""
     return gallery(["naive"])
 
 

@@ -22,12 +22,12 @@ _BEGIN = RNG.bit_generator.state
 
 @pytest.fixture(autouse=True)
 def same_numbers():
-    """Every test has the same numbers in any order."""
+    """Every test gets the same numbers in any order."""
     RNG.bit_generator.state = _BEGIN
 
 
 def found(x, labels, function=LossFunction.LOSS, methods=ALL, formats=("float64",), **options):
-    """Take vectors all at once."""
+    """Tally vectors all at once."""
     tried = candidates(function.function, methods, [find_shift("max")])
     tally = LabelledTally(function, tried, [find_format(f) for f in formats], **options)
     tally.compare(np.asarray(x, float), np.asarray(labels))
@@ -35,7 +35,7 @@ def found(x, labels, function=LossFunction.LOSS, methods=ALL, formats=("float64"
 
 
 def reduced(parts, reduction="sum", name="float64"):
-    """Return what some parts of losses add up to."""
+    """Return the sum of losses in parts."""
     format_ = FORMATS[name]
     losses = ExactSum(format_)
     for part in parts:
@@ -178,7 +178,7 @@ def test_policies(empty, loss):
     ("x", "label", "kinds"),
     [
         ([1000.0, 0.0], 0, {"overflow", "invalid"}),
-        ([0.0, -800.0], 0, set()),  # log 0 of the other class is not seen
+        ([0.0, -800.0], 0, set()),  # log 0 of the other class does not show
         ([0.0, -800.0], 1, {"term_underflow", "log_of_zero"}),
         ([40.0, 0.0], 0, {"absorption"}),
     ],
@@ -195,7 +195,7 @@ def test_findings_are_those_that_the_loss_of_the_label_shows(x, label, kinds):
 
 def test_records_of_a_vector_a_stream_and_a_loss_have_the_same_fields():
     def fields(record):
-        """Return the keys of a record and of all that is in it, but for what a finding is of."""
+        """Return the keys of a record and of everything in it, except in findings."""
         first, *_ = record["results"]
         found, *_ = first["findings"]
         return list(record), list(first), list(found)

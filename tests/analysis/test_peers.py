@@ -1,4 +1,4 @@
-"""The libraries held against the exact value: counted right, whatever a library does."""
+"""The libraries compared with the exact value: counted right, whatever a library does."""
 
 import sys
 import warnings
@@ -27,7 +27,7 @@ X = np.array([[0.5, 1.0], [-3.0, 2.0], [1000.0, 999.0], [0.25, 0.25]])
 
 @pytest.fixture
 def fake(monkeypatch):
-    """Ask a fake library beside this package, and return what it gave and the other results."""
+    """Ask a fake library and this package, and return its result and the others."""
 
     def ask(answer, x=X, function="logsumexp", formats=("float64",), **options):
         module = ModuleType("fake")
@@ -92,7 +92,7 @@ def test_the_share_of_misrounded_elements(fake):
     ],
 )
 def test_what_is_broken(given, outcome, fake):
-    """The exact value is 2, whose leading bit is wrong from 2 off on."""
+    """The exact value is 2; its leading bit is wrong from an error of 2 on."""
     result, _, _ = fake(lambda x: np.array([given]), x=[2.0])
     assert result.outcome is outcome
 
@@ -139,7 +139,7 @@ def test_one_vector_is_told_with_the_exact_result(fake):
 
 
 def test_results_are_rounded_to_the_format(fake):
-    """What comes back in a wider dtype is judged as if it had been stored in the format."""
+    """A result in a wider dtype is judged as if it were stored in the format."""
     result, _, _ = fake(
         lambda x: truth(x, format_name="float32").astype(float), formats=["float32"]
     )
@@ -154,7 +154,7 @@ def test_formats_are_counted_apart(fake):
 
 
 class Recorder:
-    """A function that keeps what it was called with."""
+    """A function that keeps its arguments."""
 
     def __init__(self):
         self.calls = []
@@ -165,7 +165,7 @@ class Recorder:
 
 
 def test_the_time_is_the_fastest_calls(fake, monkeypatch):
-    """Two seconds, then one, then three: one second it is, for eight elements."""
+    """Two seconds, then one, then three: one second counts, for eight elements."""
     clock = iter([0.0, 2.0, 2.0, 3.0, 3.0, 6.0] * 2)
     monkeypatch.setattr(peers, "perf_counter", lambda: next(clock))
     answer = Recorder()
@@ -177,7 +177,7 @@ def test_the_time_is_the_fastest_calls(fake, monkeypatch):
     assert (len(untimed.calls), result.nanoseconds, "time" in str(comparison)) == (1, None, False)
 
 
-#: What the libraries do not know.
+#: The formats and functions that libraries do not have.
 WITHOUT = {
     ("torch", "float8_e4m3fn"),
     ("torch", "float8_e5m2"),
@@ -207,13 +207,13 @@ def test_every_installed_library_in_every_format(peer, function, format_):
         return
     assert result.reason is None
     assert result.judged == (2 if function is Function.LOGSUMEXP else 4)
-    if not format_.name.startswith("float8"):  # of those, logaddexp and JAX make NaN and 1
+    if not format_.name.startswith("float8"):  # logaddexp and JAX return NaN and 1 there
         assert result.ulps <= 10
 
 
 @pytest.mark.parametrize("peer", INSTALLED, ids=lambda peer: peer.name)
 def test_tasks_with_weights_signs_and_gradients(peer):
-    """Where all is finite and plain, every library is right but for a few ulps."""
+    """On finite, ordinary numbers, every library is right to a few ulps."""
     x, b = np.array([[0.5, 1.0]]), np.array([[2.0, -3.0]])
     for task in peer.calls:
         value, sign = stablelse.logsumexp(x[0], b=b[0], return_sign=True)

@@ -1,4 +1,4 @@
-"""The derivations: every line holds exactly, for any a; the format departs where it does."""
+"""The derivations: every line holds exactly, for any a; and which line fails in the format."""
 
 import mpmath
 import numpy as np
@@ -17,7 +17,7 @@ FUNCTIONS = [function.value for function in DERIVATIONS]
 
 
 def numbers_of(format_, size=1.0):
-    """Return a strategy of numbers of a format, often alike, of all sizes there are."""
+    """Return a strategy of numbers of a format, of all sizes, often equal."""
     limit = min(float(format_.largest), 2000.0) * size
     return st.one_of(
         st.floats(-limit, limit, width=64), st.floats(-1, 1), st.integers(-12, 12).map(float)
@@ -76,7 +76,7 @@ def test_what_is_beyond_the_range_is_right_to_the_last_digit(x, a):
 @pytest.mark.parametrize("function", DERIVATIONS)
 @pytest.mark.parametrize("shift", ["max", "-3", "mean"])
 def test_first_and_last_line_are_the_formulas(function, name, shift):
-    """What the format makes of them is what the methods compute, bit for bit."""
+    """Values in the format are those of the methods, bit for bit."""
     format_ = find_format(name)
     x = format_.round([12.5, 3, -7, 12.5, 0.1])
     (result,) = stablelse.prove(x, function.value, shift=shift, formats=[name]).results
@@ -89,7 +89,7 @@ def test_first_and_last_line_are_the_formulas(function, name, shift):
         )
 
 
-#: x, the shift; the worse verdict of both sides of every line, and what broke the first.
+#: x, the shift; the worse verdict of the two sides of every line, and what broke the first.
 CASES = {
     ("logsumexp", (1000, 1001, 1002), "max"): ("xxx--o", ["e^1000.0=inf"]),
     ("logsumexp", (-1000, -1001, -1002), "max"): ("xxx--o", ["e^-1000.0=0.0"]),
@@ -135,7 +135,7 @@ def test_a_sum_that_overflows_is_its_own_origin():
 
 
 def test_only_numbers_in_the_right_places_are_rational():
-    """Where every x is the same the values are told: 0, 1, n, 1/n, x - a."""
+    """If every x is the same, the values are known: 0, 1, n, 1/n, x - a."""
     (result,) = stablelse.prove([0.5], shift=0.5).results
     assert [str(line.rows[0].right.nearest) for line in result.lines[2:]] == [
         *("1.0", "1.0", "0.0", "0.5")

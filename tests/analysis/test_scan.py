@@ -1,4 +1,4 @@
-"""A scan says of every vector what `compare` says of it, in any blocks and order of merging."""
+"""A scan agrees with `compare` on every vector, in any blocks and order of merging."""
 
 import os
 import warnings
@@ -24,7 +24,7 @@ METHODS = (Method.NAIVE, Method.SHIFTED)
 
 
 def assert_agree(x, function, name, every_ulp=(0.5, 10, 1000)):
-    """Hold the counts of a scan, and the first of each verdict, against `compare` row by row."""
+    """Compare a scan's counts, and the first of each verdict, with `compare` row by row."""
     function, format_ = Function(function), find_format(name)
     methods = candidates(function, METHODS, [find_shift("max")])
     comparisons = compare_rows(x, Problem(function), methods, [format_], errors=False)
@@ -46,7 +46,7 @@ def assert_agree(x, function, name, every_ulp=(0.5, 10, 1000)):
 
 
 def stacks():
-    """Yield rows of every size that matters to a format, and those at the edges."""
+    """Yield rows of every size that matters to a format, and some at the edges."""
     random = np.random.default_rng(7)
     for n in (1, 2, 70):
         for scale, offset in [(1, 0), (3, 6), (10, -9), (1, 10), (30, 60), (1, 88), (4e4, 0)]:
@@ -72,7 +72,7 @@ def at_the_edges(name):
     random = np.random.default_rng(11)
     few = np.zeros(70_000)
     few[17] = 1e-3
-    if name in ("float16", "bfloat16", "float8_e4m3fn"):  # whose sums overflow, or stop growing
+    if name in ("float16", "bfloat16", "float8_e4m3fn"):  # their sums overflow, or stop growing
         yield np.array([few, np.full(70_000, 0.75), np.full(70_000, -9.5)])
         yield np.zeros((1, 128_256))
     edges = [format_.overflow_threshold, format_.underflow_threshold, format_.largest, 1]
@@ -80,12 +80,12 @@ def at_the_edges(name):
         for n in (1, 2, 7, 500):
             if n == 500 and name not in ("float16", "float8_e4m3fn"):
                 continue
-            # about the edge, less the logarithm of as many terms, in steps of the format
+            # near the edge, minus the logarithm of the number of terms, in steps of the format
             near = edge - np.log(n) * random.integers(0, 2, (8, 1))
             with np.errstate(over="ignore"):
                 yield near * (1 + format_.unit_roundoff * random.integers(-3, 4, (8, n)))
     lse = random.normal(0, 1, (8, 5))
-    yield lse - np.log(np.exp(lse).sum(axis=1, keepdims=True))  # next to zero
+    yield lse - np.log(np.exp(lse).sum(axis=1, keepdims=True))  # near zero
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -124,7 +124,7 @@ def test_scan_and_compare_agree_on_any_rows(x, function, name):
 
 
 def own_reading(x, value, right, format_, max_ulp):
-    """Return what becomes of a row, read from the numbers alone: how it is broken is not told."""
+    """Return the outcome of a row, from its numbers alone; not how it is broken."""
     with np.errstate(all="ignore"):
         wide, best = value.astype(float), right.astype(float)
         if (np.isfinite(x) & ~np.isfinite(format_.round(x))).any():
@@ -145,7 +145,7 @@ def own_reading(x, value, right, format_, max_ulp):
 
 @pytest.mark.parametrize("name", ["float8_e4m3fn", "float16", "bfloat16"])
 def test_shifted_in_float32(name):
-    """It has no counterpart in `compare`; nor has anything here but the formula and the exact."""
+    """It is not in `compare`: only the formula and the exact values judge it here."""
     format_, wide = find_format(name), find_format("float32")
     for function in (Function.LOGSUMEXP, Function.LOG_SOFTMAX):
         for x in STACKS:
@@ -280,7 +280,7 @@ def test_conditions_that_cannot_be(texts, complaint):
 
 
 def shared_data() -> Path:
-    """Return the folder of data that are not the project's."""
+    """Return the folder of data that are not part of the project."""
     told = os.environ.get("STABLELSE_SHARED_DATA")
     return Path(told) if told else Path(__file__).parents[3] / "shared" / "data"
 

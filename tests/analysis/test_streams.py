@@ -1,7 +1,7 @@
 """A stream folded into one state: the same certified bits, and the place where it broke.
 
-Its errors are as mpmath finds them, and never more than the bound says. The table of a vector too
-long for memory says what one in memory would say.
+Its errors are those that mpmath finds, and never above the bound. The table of a vector too long
+for memory is that of a vector in memory.
 """
 
 import pickle
@@ -181,7 +181,7 @@ def truth(name, dtype):
 
 
 def half_a_digit(error):
-    """Return half a unit of the second digit, and what the exact value is rounded by."""
+    """Return half a unit of the second digit, and the rounding error of the exact value."""
     return (0.05 * 10.0 ** np.floor(np.log10(error)) if error else 0) + 2.0**-63
 
 
@@ -206,7 +206,7 @@ def test_errors_are_measured_and_within_their_bounds(name, dtype, parts, merged)
         value = oracle.as_mpf(result.value)
         if mpmath.isfinite(y) and mpmath.isfinite(value) and y:
             error = float(abs((value - y) / y))
-            if result.relative_error is None:  # the sum is not known well enough to tell
+            if result.relative_error is None:  # the sum is not known well enough
                 assert (name, dtype) == ("next to zero", "float64")
                 assert float(abs(value - y)) < 1e-18
             else:
@@ -307,7 +307,7 @@ def test_a_vector_too_long_for_memory_is_told_of_as_one_in_memory(monkeypatch, v
             assert found.ulps == 0
         format_ = FORMATS[found.format]
         value, same = found.value.astype(np.longdouble), right.value[places]
-        with np.errstate(invalid="ignore"):  # the sums are added up in another order
+        with np.errstate(invalid="ignore"):  # the sums are in another order
             near = abs(value - same.astype(np.longdouble)) <= 300 * format_.unit_roundoff
         assert (near | (ulp_error(found.value, same, format_) <= 300)).all()
         for finding in found.findings:

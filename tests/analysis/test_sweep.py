@@ -1,4 +1,4 @@
-"""The survival map: the verdicts, and the last numbers on either side of their changes."""
+"""The survival map: the verdicts, and the numbers on either side of their changes."""
 
 from dataclasses import replace
 from itertools import groupby, pairwise
@@ -29,7 +29,7 @@ def above(x, format_):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_one_number_overflows_and_underflows_where_exp_does(name):
-    """Of a single zero the sum is exp(t) itself."""
+    """For a single zero, the sum is exp(t) itself."""
     format_ = find_format(name)
     found = stablelse.sweep([0], methods=["naive"], formats=[name])
     first, last = found.segments[0], found.segments[-1]
@@ -39,8 +39,8 @@ def test_one_number_overflows_and_underflows_where_exp_does(name):
     assert last.first == above(format_.overflow_threshold, format_)
 
 
-#: Segments of each method, from one end of the range to the other: (verdict, last t) each. What is
-#: left open depends on how exp rounds: there `compare` decides.
+#: Segments of each method, from one end of the range to the other: (verdict, last t) each. The open
+#: ones depend on how exp rounds: there `compare` decides.
 MAPS = [
     ([0], {"offset": (700, 720)}, "naive", "float64", "right 709.782712893384, overflow 720"),
     (
@@ -57,7 +57,7 @@ MAPS = [
         "float64",
         "right 354.891356446692, overflow 1000000",
     ),
-    # what the format cannot hold is not the method's fault
+    # numbers that the format cannot hold are not the method's fault
     (
         [1, 2],
         {"scale": (1, 1e6)},
@@ -67,12 +67,12 @@ MAPS = [
     ),
     ([1, 2], {"scale": (1, 1e6)}, "shifted", "float16", "right 32752, does_not_fit 65504"),
     ([1, 2], {"scale": (1, 1e6)}, "exact", "float16", "right 32752, does_not_fit 65504"),
-    # the worst shift, and infinities, of which a shifted formula makes NaN
+    # the worst shift, and infinities, which give NaN in a shifted formula
     ([0, 1], {"shifts": ["max"], "offset": (0, 1000)}, "shifted", "float64", "right 1000"),
     ([0, 1], {"shifts": [0], "offset": (0, 1000)}, "shifted", "float64", "right ?, overflow 1000"),
     ([np.inf, 1], {}, "naive", "float64", "right 1000"),
     ([np.inf, 1], {}, "shifted", "float64", "nan 1000"),
-    # 0 / 0, and an entry that is zero where its own exponential would not be
+    # 0 / 0, and an entry that is zero although its own exponential is not
     (
         [0, 1],
         {"function": "softmax"},
@@ -111,7 +111,7 @@ def test_the_sum_overflows_before_its_terms():
 
 
 def test_a_single_entry_of_a_softmax_that_vanishes():
-    """exp(t - 60) is zero where exp(t) is not: a probability that is one of the format is lost."""
+    """exp(t - 60) is zero and exp(t) is not: a probability that fits the format is lost."""
     found = stablelse.sweep(
         [0, -60], "softmax", offset=(-60, 0), methods=["naive"], formats=["float32"]
     )
@@ -149,7 +149,7 @@ def test_digits_are_found_lost_next_to_zero_of_a_scale():
 
 
 def test_noise_is_one_stretch():
-    """Rounding errors of about 10 ulp are above it and below it by chance."""
+    """Rounding errors of about 10 ulp are above or below 10 by chance."""
     x = np.random.default_rng(0).normal(0, 10, 200)
     found = stablelse.sweep(x, "softmax", methods=["shifted"], formats=["float64", "bfloat16"])
     for row in by_method(found):
@@ -176,7 +176,7 @@ def test_an_error_in_an_interval_that_was_called_right():
 @pytest.mark.parametrize("name", NARROW)
 @pytest.mark.parametrize("function", ["logsumexp", "softmax", "log_softmax"])
 def test_no_t_of_a_narrow_format_is_left_out(name, function):
-    """Every one of them, evaluated at once and held against the map."""
+    """Every one of them, evaluated at once and compared with the map."""
     x, format_ = np.array([0.3, -1.7, 2.9, 2.8]), find_format(name)
     every = numbers(np.arange(-(1 << 15), 1 << 15), format_)
     with np.errstate(all="ignore"):
@@ -194,7 +194,7 @@ def test_no_t_of_a_narrow_format_is_left_out(name, function):
             part = slice(begin, begin + segment.tried)
             begin += segment.tried
             assert (t[part][0], t[part][-1]) == (segment.first, segment.last)
-            # some may be better by chance, none is worse
+            # some may be better by chance, none worse
             assert VERDICTS[int(verdicts[part].max())] is segment.verdict
             if segment.verdict is Verdict.RIGHT:
                 assert ulps[part].max() == segment.ulps <= 10
@@ -229,7 +229,7 @@ def test_it_is_looked_around_where_digits_are_lost(name):
 
 
 def assert_verdict(x, t, motion, function, segment, format_):
-    """Hold a verdict against what `compare` says of x, moved by t."""
+    """Compare a verdict with that of `compare` on x, moved by t."""
     rounded = format_.round(x)
     with np.errstate(all="ignore"):
         moved = rounded + t if motion is Motion.OFFSET else rounded * t
@@ -268,7 +268,7 @@ _NUMBERS = st.lists(st.floats(-50, 50, width=16), min_size=1, max_size=5)
 @example([-1.0, -2.0], "float32", "logsumexp", {"scale": (1e-3, 1e6)})
 @example([0.0, -60.0], "float32", "softmax", {"offset": (-1000, 1000)})
 def test_neighbours_have_the_two_verdicts(x, name, function, where):
-    """At every change: the last number of the one verdict, the first of the other."""
+    """At every change: the last number with one verdict, and the first with the next."""
     format_ = find_format(name)
     found = stablelse.sweep(x, function, formats=[name], points=40, **where)
     for row in by_method(found):

@@ -1,4 +1,4 @@
-"""What a tally makes of many rows at once is what it makes of each row's comparison."""
+"""A tally of many rows at once is the tally of each row's comparison."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ FORMATS_TRIED = [["float64"], ["float32", "float16"], ["bfloat16"]]
 
 
 def rows(count, n):
-    """Rows of every size of trouble: large, small, close to cancelling, and not finite."""
+    """Rows with every kind of trouble: large, small, close to cancelling, and not finite."""
     x = RNG.normal(size=(count, n)) * 10.0 ** RNG.uniform(-2, 4, (count, 1))
     x[::7] += RNG.uniform(-800, 800, (len(x[::7]), 1))
     x[::31, 0], x[5::37, -1], x[9::41] = np.inf, np.nan, -np.inf
@@ -30,7 +30,7 @@ def problem_of(function, x):
     return Labelled(function, labels, None, "nan"), function.function
 
 
-#: Few rows of every function and format; so many that not all are kept; rows of one number.
+#: Few rows of every function and format; more than are kept; rows of one number.
 STACKS = [
     *((f, formats, 60, 5) for f in (*Function, *LossFunction) for formats in FORMATS_TRIED),
     (Function.SOFTMAX, ["float32"], 1100, 4),

@@ -81,7 +81,7 @@ def test_rows_are_chosen_by_place_or_number(args, run, saved):
 
 
 def test_columns_of_two_axes(run, saved):
-    """That is what --by columns gives, also in memory that does not grow."""
+    """That is what --by columns gives, in bounded memory too."""
     by_axis = run("lse", "--file", "two.npy", "--axis", "0", "--json").out
     assert by_axis == run("lse", "--file", "two.npy", "--by", "columns", "--json").out
 
@@ -142,7 +142,7 @@ def test_scan_of_an_array():
 
 @pytest.mark.parametrize("suffix", ["npy", "csv", "parquet"])
 def test_columns_are_written_as_columns(suffix, run, saved, monkeypatch):
-    """However many are read at once."""
+    """For any number read at once."""
     from stablelse.readers import arrays
 
     if suffix == "parquet":

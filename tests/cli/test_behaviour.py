@@ -108,7 +108,7 @@ def test_files_and_standard_input(run, tmp_path):
 
 
 def test_arguments_leave_standard_input_alone(process):
-    """Nothing is ever written to the pipe, and nothing waits for it."""
+    """Nothing is ever written to the pipe, and the command does not wait for it."""
     reader, writer = os.pipe()
     done = process("lse 1 -q", stdin=reader, timeout=30)
     os.close(reader)
@@ -362,7 +362,7 @@ def test_every_format_completes():
 
 @pytest.mark.parametrize("kind", ["table", "plain", "json", "jsonl", "csv"])
 def test_limits(kind, run):
-    """On a screen no threshold is above the true one; programs get every digit."""
+    """On a screen, no threshold is above the true one; programs get every digit."""
     done = run("limits", "--format", kind)
     assert done.code == 0
     cut = {"709.78", "-745.13", "88.722", "11.085", "-17.328"}

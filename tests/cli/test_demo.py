@@ -21,7 +21,7 @@ from stablelse.render.demo import PAGES
 
 OWN = [name for name in SCENES if name not in ("libraries", "write")]
 
-#: What stands before a pipe, as bytes.
+#: The command before a pipe, as bytes.
 PIPED = {
     "yes 0 | head -n 70000": b"0\n" * 70_000,
     "seq 1 1000000": "".join(f"{i}\n" for i in range(1, 1_000_001)).encode(),
@@ -38,13 +38,13 @@ def test_a_scene_fits_a_screen(name, columns, run):
     done = run("demo", "--scene", name, columns=columns)
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()
-    assert len(lines) < 24  # one is for the keys
+    assert len(lines) < 24  # one line is for the keys
     assert max(map(len, lines)) <= columns
 
 
 @pytest.mark.parametrize("name", SCENES)
 def test_numbers_are_computed_not_written(name):
-    """The words have no figures but those of formulas and of names."""
+    """The words have no digits except in formulas and names."""
     words = PAGES[name]
     text = f"{words.title} {words.before} {words.after}"
     for known in ("float64", "float16", "e^0 = 1", "a = 0", "log 0", "1000, 1001"):
@@ -78,7 +78,7 @@ def test_the_scene_of_the_libraries_claims_what_it_has_measured(run):
 
 
 def test_the_tour_ends_with_what_to_write(run):
-    """Every line is evaluated where its library is there, and shown where it is not."""
+    """Every line is shown, and evaluated if its library is installed."""
     done = run("demo", "--scene", "write")
     assert done.code == 0
     assert len(done.out.splitlines()) < 24
@@ -103,7 +103,7 @@ def test_what_is_told_is_what_the_library_says():
 
 
 def test_without_a_terminal_it_goes_straight_through(run, monkeypatch):
-    for name in ("write", "libraries"):  # the last first, so that both come back in their order
+    for name in ("write", "libraries"):  # the last first: the output has their order
         monkeypatch.delitem(SCENES, name)
     whole = run("demo")
     assert whole == run("demo", "--all")
@@ -111,7 +111,7 @@ def test_without_a_terminal_it_goes_straight_through(run, monkeypatch):
 
 
 def _wait_for_a_key(leader):
-    """Wait until the program reads single keys: what comes before that is thrown away."""
+    """Wait until the program reads single keys; earlier ones are lost."""
     import termios
 
     for _ in range(3000):
@@ -122,7 +122,7 @@ def _wait_for_a_key(leader):
 
 
 def on_terminal(keys, expected):
-    """Run the tour on a terminal, typing each key when its scene is there; return what it shows."""
+    """Run the tour on a terminal, typing each key once its scene is there; return the output."""
     import pty
 
     leader, follower = pty.openpty()
@@ -137,7 +137,7 @@ def on_terminal(keys, expected):
         start_new_session=True,
     )
     os.close(follower)
-    killer = threading.Timer(60, process.kill)  # a key that is lost must not stop the suite
+    killer = threading.Timer(60, process.kill)  # a lost key must not stop the suite
     killer.start()
     shown = ""
     for key, title in zip(chain(keys, [None]), expected, strict=True):
@@ -147,7 +147,7 @@ def on_terminal(keys, expected):
             shown = ""
             _wait_for_a_key(leader)
             os.write(leader, key)
-    with suppress(OSError):  # the terminal's end, once the program has left it
+    with suppress(OSError):  # once the program has left the terminal
         while part := os.read(leader, 4096):
             shown += part.decode()
     os.close(leader)

@@ -1,4 +1,4 @@
-"""Softmax of more than fits in memory: two passes, and files of numbers, whole or not at all."""
+"""Softmax of more than fits in memory: two passes, and files written completely or not at all."""
 
 import numpy as np
 import pytest
@@ -47,11 +47,11 @@ def test_a_long_vector(run, tmp_path, suffix, command, kind):
 #: Vectors whose elements are hard to round.
 HARD = {
     "usual": X,
-    # subnormal elements, and some in doubt for what is next to them
+    # subnormal elements, and some in doubt because of their neighbours
     "small": np.random.default_rng(6).uniform(-700, 700, 20_000),
-    # elements that differ from the middle of two numbers by 2**-156 of them
+    # elements at a relative distance of 2**-156 from the middle of two numbers
     "next to ties": np.random.default_rng(9).permuted(np.repeat([0.0, 2.0**-52], 2**13)),
-    # the logarithm of how many are the largest is below the last place of the log-sum-exp
+    # the logarithm of the number of largest elements is below the lse's last place
     "huge": np.repeat([3e38, 1e38], [9, 20_000]),
 }
 
@@ -111,7 +111,7 @@ def test_missing_cells_are_left_out_in_both_passes(run, tmp_path):
 
 @pytest.mark.parametrize("shown", [1 << 18, 1000])
 def test_a_guard_changes_no_values(run, monkeypatch, shown):
-    """Neither in memory nor where a table would be made in parts."""
+    """Neither in memory nor in parts."""
     monkeypatch.setattr(evaluate, "SHOWN", shown)
     for command in (*FUNCTIONS, "lse"):
         guarded = run(command, "-q", "--fail-on", "shifted:broken", stdin=TEXT)
@@ -153,7 +153,7 @@ def test_a_table_is_still_to_be_had(run, tmp_path):
     assert target.read_text() == "softmax\n0.2689414213699951\n0.7310585786300049\n"
 
 
-#: exp of these is exact, and so are sums of them, in any order.
+#: exp of these is exact, and so are the sums, in any order.
 SIMPLE = np.random.default_rng(8).choice([0.0, -np.inf, -800.0], 3000)
 
 

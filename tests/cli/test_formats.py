@@ -1,4 +1,4 @@
-"""The command on every kind of input: whole outputs, and one line for what cannot be read."""
+"""The command on every kind of input: whole outputs, and one line for bad input."""
 
 import gzip
 import io
@@ -97,7 +97,7 @@ def test_a_key(run, tmp_path):
 
 @pytest.mark.parametrize("package", ["pyarrow", "fsspec.core"])
 def test_an_extra_that_is_missing(package, monkeypatch, tmp_path):
-    """One line that names it; the fixture `run` would skip at the sight of it."""
+    """One line that names it; the fixture `run` would skip the test."""
     from stablelse.cli.main import main
 
     monkeypatch.setitem(sys.modules, package, None)

@@ -4,17 +4,17 @@ import pytest
 
 from stablelse.analysis import demo
 
-#: Others may not be installed, and SciPy's last digits hang on its version.
+#: Others may not be installed, and SciPy's last digits depend on its version.
 _PEERS = "--peer naive --peer logaddexp --no-time"
 _FORMATS = "--dtype float16 --dtype float32 --dtype float64"
 
-#: Logits with a label beside them: one breaks the naive loss, one costs it digits, one is left out.
+#: Logits with a label each: one breaks the naive loss, one costs it digits, one is left out.
 _LOGITS = b"zero,one,digit\n1,2,0\n1000,3,0\n40,0,0\n5,6,-100\n-800,-790,1\n"
 _ROWS = b"0,-40\n1000,3\n-500,-600\n"
 _SCANNED = {"stdin": b"a,b,c\n1,2,3\n12,3,-30\n-20,-19,-18.5\n15,0,0\n0,-0.7,-9\n"}
 _LONG = "".join(f"{x}\n" for x in range(-900, 900)).encode()
 
-#: The scenes but for the last two, which show the libraries that are installed.
+#: All scenes except the last two, which show the installed libraries.
 SCENES = list(demo.SCENES)[:-2]
 _OWN_SCENES = " ".join(f"--scene {name}" for name in SCENES)
 
@@ -153,7 +153,7 @@ RUNS = {
     "scan-csv": ("scan --dtype float16 --format csv", _SCANNED),
 }
 
-#: Tables with a row for whatever is installed.
+#: Tables with a row for each installed library.
 _NEED_ML = {"limits", "gallery", "gallery-plain", "sweep", "scan", "scan-wide", "scan-ascii"}
 _NEED_ML |= {"scan-all", "scan-log-softmax"}
 

@@ -1,4 +1,4 @@
-"""The guard does not lie: what it reads as vectors, what it cannot print, and what is our bug."""
+"""The guard does not lie: what a vector is, output that cannot be printed, and our own bugs."""
 
 import json
 import subprocess
@@ -29,7 +29,7 @@ _COMMANDS = [
 
 @pytest.fixture
 def shell(environment, tmp_path):
-    """Run the command in a shell, with redirections as they are written, next to a file."""
+    """Run the command in a shell, with its redirections, next to a file."""
     (tmp_path / "logits.csv").write_text("1,2\n12,3\n")
 
     def run(command, redirections):
@@ -60,7 +60,7 @@ def test_output_that_is_lost_is_an_error(command, redirection, shell):
 @pytest.mark.parametrize(
     ("command", "redirections", "code"),
     [
-        ("scan logits.csv -q", ">&-", 0),  # which prints nothing
+        ("scan logits.csv -q", ">&-", 0),  # prints nothing
         ("scan logits.csv -q --fail-on naive:overflow --dtype float16", ">&-", 1),
         ("scan logits.csv --dtype float16 --output found.txt", ">&-", 0),
         ("lse 1 2", "2>&-", 0),
@@ -78,7 +78,7 @@ def test_streams_that_are_not_needed_may_be_closed(command, redirections, code, 
 
 
 def test_a_closed_stream_is_not_the_next_file(shell, tmp_path):
-    """The number of standard output is free for what is opened next, unless it is taken."""
+    """The next opened file would get the number of standard output, unless it is taken."""
     before = (tmp_path / "logits.csv").read_bytes()
     assert shell("lse --file logits.csv --row 1", ">&-").returncode == 2
     assert (tmp_path / "logits.csv").read_bytes() == before
@@ -137,7 +137,7 @@ def test_every_file_has_a_shape_of_its_own(run, tmp_path):
     names = [tmp_path / f"{name}.npy" for name in "abc"]
     assert "of 5 vectors, 19 numbers" in run("scan", *names).out
     assert "of 9 vectors, 19 numbers" in run("scan", *names, "--by", "rows").out
-    assert run("scan", *names, "--by", "columns").code == 2  # they are not alike
+    assert run("scan", *names, "--by", "columns").code == 2  # they differ
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_every_file_has_a_shape_of_its_own(run, tmp_path):
     ],
 )
 def test_what_is_not_a_number_is_not_safe(rows, verdict, code, run):
-    """Of a row of nothing but -inf the shifted formula, as it is written, gives NaN."""
+    """For a row that is all -inf, the shifted formula, as written, gives NaN."""
     done = run("scan", "-", "--dtype", "float16", "--json", stdin=rows.encode())
     assert done.code == code
     shifted = json.loads(done.out)["results"][1]
@@ -183,7 +183,7 @@ def test_what_does_not_fit_is_told_by_every_command(run):
 
 
 class _Tensor:
-    """What NumPy makes an array of, as of a tensor."""
+    """An object that NumPy converts to an array, like a tensor."""
 
     def __init__(self, values):
         self._values = values
@@ -225,7 +225,7 @@ def test_what_is_not_a_vector_is_refused(logits):
             refuse(logits)
         assert "\n" not in str(raised.value)
         assert str(raised.value)
-    if getattr(logits, "shape", None) != (0, 5):  # a part of what is scanned may have no rows
+    if getattr(logits, "shape", None) != (0, 5):  # a part of a scan may have no rows
         with pytest.raises((TypeError, ValueError)):
             ScanState().update(logits)
 

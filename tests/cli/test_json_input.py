@@ -1,4 +1,4 @@
-"""JSON as input: what every command prints of numbers is read back bit for bit, or refused."""
+"""JSON as input: the numbers that commands print are read back bit for bit, or refused."""
 
 import gzip
 import json
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 _SINGLE = ("--row", "2")
 
-#: Commands that print the vectors they were given, and whether of all of them.
+#: Commands that print their vectors, and whether they print all.
 COMMANDS = {
     "lse": (["lse"], True),
     "lse, with steps": (["lse", "--steps"], True),
@@ -33,7 +33,7 @@ def values_of(run, path, *options):
 
 
 def bits(done, *options):
-    """Return what some JSON holds as x, in hexadecimal."""
+    """Return the x of some JSON, in hexadecimal."""
     from stablelse.readers import ReadOptions, open_blocks
 
     assert done.code == 0, done.err
@@ -60,7 +60,7 @@ def test_what_is_printed_is_read_back(name, kind, run, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "longdouble"])
 def test_what_is_printed_of_other_formats_is_read_back(dtype, run, tmp_path, monkeypatch):
-    """Rounded to float64 the numbers of a file would be others: 0.1 of float16 is not 0.1."""
+    """Rounded to float64, the numbers of a file would change: 0.1 of float16 is not 0.1."""
     monkeypatch.chdir(tmp_path)
     np.save("x.npy", np.array([0.1, 1 / 3, 1e4], dtype) / np.array(3, dtype))
     done = run("lse", "--file", "x.npy", "--json", "--dtype", dtype)

@@ -23,7 +23,7 @@ FUNCTIONS = {
 
 
 def saved(path, array, kind):
-    """Save a mask as one of many kinds of files."""
+    """Save a mask in one of many file formats."""
     if kind == "npy":
         np.save(path, array)
     elif kind == "integers":
@@ -77,7 +77,7 @@ def test_numbers_on_the_command_line(text, run, tmp_path):
 
 
 def cut(array, sizes, source="x"):
-    """Yield an array as blocks of so many rows, the last size for the rest."""
+    """Yield an array in blocks of these sizes; the last size is for the rest."""
     begin = 0
     while begin < len(array):
         size = next(sizes)

@@ -1,4 +1,4 @@
-"""stablelse nll: labels from anywhere, all that can be wrong with them, and what is printed."""
+"""stablelse nll: labels from anywhere, everything that can be wrong with them, and the output."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ def files(tmp_path):
     return tmp_path
 
 
-#: Where logits and labels are, and that they are the same.
+#: Where logits and labels can be.
 PLACES = {
     "npy": ["--logits", "x.npy", "--labels", "y.npy"],
     "text": ["--file", "x.csv", "--labels", "y.csv"],
@@ -220,7 +220,7 @@ def test_longdouble(run):
 
 @pytest.mark.parametrize("moment", range(3))
 def test_a_file_of_logits_and_labels_that_changes(moment, run, tmp_path, monkeypatch):
-    """Labels of one file and logits of another that took its place would be a silent mixture."""
+    """Labels of a file and logits of another that replaced it would be mixed silently."""
     from stablelse import readers
 
     path, count, honest = tmp_path / "x.npz", 0, readers.open_blocks
@@ -239,7 +239,7 @@ def test_a_file_of_logits_and_labels_that_changes(moment, run, tmp_path, monkeyp
     if moment < 2:
         assert (done.code, done.out) == (2, "")
         assert "x.npz changed while it was being read" in done.err
-    else:  # there are two blocks
+    else:  # two blocks
         assert (done.code, done.err) == (0, "")
 
 
@@ -247,7 +247,7 @@ def test_a_file_of_logits_and_labels_that_changes(moment, run, tmp_path, monkeyp
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("rows", [500, 150_000])
 def test_what_losses_are_reduced_to_is_rounded_once(run, tmp_path, rows, reduction, dtype):
-    """The command gives the library's value, whether the rows come in one stack or in several."""
+    """The command gives the library's value, for rows in one stack or in several."""
     rng = np.random.default_rng(3)
     x, labels = rng.standard_normal((rows, 3)), rng.integers(0, 3, rows)
     np.save(tmp_path / "x.npy", x)

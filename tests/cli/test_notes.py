@@ -1,4 +1,4 @@
-"""What is not an error but must not go unsaid: one line on stderr, and a field in JSON."""
+"""Notes on what is not an error: one line on stderr, and a field in JSON."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Files that change while they are read more than once: an error, never a mixture of the two."""
+"""Files that change while they are read more than once: an error, never a mixture."""
 
 import os
 
@@ -26,12 +26,12 @@ def write(path, x):
 
 
 def numbers(rng):
-    """Return numbers that take up equally many bytes, whatever they are."""
+    """Return numbers that take equally many bytes, whatever they are."""
     return rng.integers(1000, 9999, LENGTH) / 1000.0
 
 
 def overwritten(path, rng):
-    """Other numbers, and no trace of them in what the system tells of the file."""
+    """Other numbers, but the same size and times of the file."""
     status = path.stat()
     write(path, numbers(rng))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -89,7 +89,7 @@ def test_files_that_change(run, tmp_path, monkeypatch, command, suffix, seed):
     honest = cli_source.open_numbers
 
     def open_numbers(*args):
-        """Change a file before a block is read, be it in the first pass or in a later one."""
+        """Change a file before a block is read, in the first pass or in a later one."""
         blocks, by = honest(*args)
 
         def counted():
@@ -110,13 +110,13 @@ def test_files_that_change(run, tmp_path, monkeypatch, command, suffix, seed):
     during = outcome()
     monkeypatch.setattr(cli_source, "open_numbers", honest)
     done, kept = during
-    if done.code == 0:  # the change came before the file was read, or after it
+    if done.code == 0:  # the change came before or after the file was read
         assert during in (before, outcome())
         return
     assert done.code == 2
     assert done.err.startswith("stablelse: error: ")
     assert done.err.count("\n") == 1
     assert kept is None
-    if done.out:  # what was written before the change is right
+    if done.out:  # output before the change is right
         assert before[0].out.startswith(done.out) or outcome()[0].out.startswith(done.out)
     assert not [path.name for path in tmp_path.iterdir() if path.name != "x"]

@@ -1,4 +1,4 @@
-"""The command that holds the libraries against each other: what it reads, prints and refuses."""
+"""The command that compares the libraries: what it reads, prints and refuses."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ ONLY = ["--peer", "naive", "--no-time"]
 
 @pytest.fixture
 def short_gallery(monkeypatch):
-    """Show two cases only: what is tried here is not the gallery but how it is printed."""
+    """Show only two cases: this tests how the gallery is printed."""
     cases = [case for case in gallery_module.CASES if case.name == "one dominates at zero"]
     monkeypatch.setattr(gallery_module, "CASES", cases)
 

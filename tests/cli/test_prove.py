@@ -69,7 +69,7 @@ def test_symbols_values_and_what_follows_are_on_one_screen(function, encoding, r
 
 
 def test_the_mark_of_a_line_is_that_of_both_sides(run):
-    """e^(y - a) loses digits where y has been rounded; the sum on the right does not."""
+    """e^(y - a) loses digits because y is rounded; the sum on the right does not."""
     out = run("prove", "lse", "1000", "1001", "1002").out
     line = next(line for line in out.splitlines() if line.startswith(" 4  1.5"))
     assert line.split()[2:] == ["1.5032147244081275", "≈", "1.5032147244080551", "✓"]

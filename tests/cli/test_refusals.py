@@ -22,7 +22,7 @@ FILES = {
     "long": "1,0,1\n" * 4, "perhaps": "1,0,1\n1,perhaps,1\n1,1,1\n",
 }  # fmt: skip
 
-#: Bad files of labels and masks, and how the error ends, which proposes what these have.
+#: Bad files of labels and masks, and the end of the error, which proposes their options.
 LABELS = {
     "0\nNA\n1\n": "is 'NA', which is not a number; fill it in",
     "name,1\n0,1\n": "such as 'name' and '1'; correct the file",
@@ -42,7 +42,7 @@ MASKS = {
     '{"a":[[1]],"b":[[1]]}': "has several fields of numbers; correct the file",
 }
 
-#: Commands and what is said, " ... " for what stands between.
+#: Commands and their errors; " ... " stands for anything.
 REFUSED = [
     # arguments
     ("lse --file no/such.csv", "no/such.csv"),
@@ -111,7 +111,7 @@ REFUSED = [
     ("lse 1e308 --temperature 0.1", "the vector given, row 1, column 1: 1e308/0.1 is too large"),
     ("softmax -f e308 --temperature 0.1", "e308, row 2, column 2: 1e308/0.1 is too large to hold"),
     ("lse -f column --engine dask --temperature 2", "--engine dask ... --temperature, --row"),
-    # what a file has: tests/readers/test_bad.py has all that can be wrong with it
+    # contents of files: tests/readers/test_bad.py has all that can be wrong
     ("lse -f cat", "cat, line 3, column 1: 'cat' is not a number"),
     ("softmax -f gap -q", "gap, line 3, column 1 ('a') is blank ... --skip-na"),
     ("lse -f none", "none is empty"),
@@ -216,7 +216,7 @@ REFUSED = [
     ("nll 1 2 --label 0 --grad --reduction mean", "--grad"),
     ("nll 1 2 --label 0 --steps --format plain", "stablelse log-softmax has them in --format plai"),
     ("nll --key x --label-key y", "reads the logits' file twice, and a pipe can be read only once"),
-    # what is proposed works for files of labels and masks
+    # the advice works for files of labels and masks
     *((f"nll --file x3 --quiet --labels labels{number}", f"{end}\n")
       for number, end in enumerate(LABELS.values())),
     *((f"{command} -f x3 --by rows -q --mask mask{number}", f"{end}\n")
@@ -225,7 +225,7 @@ REFUSED = [
     ("lse -f x --mask d", "say which files are wanted, for example --mask 'd/**/*.csv'"),
     ("nll -f nan --label-column 1 -q", "line 2, column 2 is 'NA', which is not a number; fill it in"
      "\n"),
-    # files that are written
+    # output files
     ("softmax 1 2 --dtype float64 --dtype float32 -o p.npy", "one method in one format"),
     ("softmax 1 2 --method naive --method shifted -o p.npy", "one method in one format"),
     ("softmax 1 2 --dtype bfloat16 -o p.npy", "a .npy file has no bfloat16"),
@@ -248,7 +248,7 @@ REFUSED = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with all files; nothing may come to it."""
+    """A folder with all files; nothing may be added."""
     folder = tmp_path_factory.mktemp("files")
     for name, text in FILES.items():
         (folder / name).write_text(text)
@@ -312,7 +312,7 @@ def test_unreadable_pipe(process):
 
 
 def test_a_disk_that_fills_leaves_the_old_file(process, tmp_path):
-    """The file system's limit is hit half-way: the file is as it was, and nothing else is there."""
+    """The file system is full half-way: the file is as before, and there is no other."""
     target = tmp_path / "out.json"
     target.write_text("precious")
     vectors = tmp_path / "x.csv"

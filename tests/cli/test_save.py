@@ -1,4 +1,4 @@
-"""--save: the very picture of the screen, as an image, a page and a text."""
+"""--save: the picture of the screen, as an image, a page and a text."""
 
 import re
 import stat
@@ -11,7 +11,7 @@ from stablelse.render.export import NARROW, SAVED, WIDTH
 
 _SVG = "{http://www.w3.org/2000/svg}"
 
-#: Runs that show something; of every command at least one.
+#: Runs that show something, at least one of every command.
 RUNS = {
     "lse": ["lse", "1000", "1001", "1002"],
     "lse-errors": ["lse", "-0.775", "-0.6175", "--errors"],
@@ -31,7 +31,7 @@ RUNS = {
     "sweep": ["sweep", "0", "1", "2", "--dtype", "float16", "--dtype", "float64"],
 }
 
-#: Of these the .svg is a figure, which tests/render/test_matplotlib.py looks at.
+#: The .svg of these is a figure, which tests/render/test_matplotlib.py tests.
 _FIGURES = {"sweep"}
 
 _ROWS = b"a,b\n1,2\n1000,3\n-500,-600\n"
@@ -39,7 +39,7 @@ _ROWS = b"a,b\n1,2\n1000,3\n-500,-600\n"
 
 @pytest.fixture
 def shown(run):
-    """Run the command of a name, with more arguments; it must go well."""
+    """Run a command by name, with more arguments; it must succeed."""
 
     def command(name, *more, columns=80, **environment):
         stdin = _ROWS if name.endswith("-rows") else b""
@@ -52,7 +52,7 @@ def shown(run):
 
 @pytest.fixture
 def coloured(shown):
-    """What is on a screen with colours, where wrong digits need no brackets, as text."""
+    """The text of a screen with colours, where wrong digits need no brackets."""
 
     def command(*args, **options):
         out = shown(*args, **options, FORCE_COLOR="1", TERM="xterm")
@@ -93,7 +93,7 @@ def test_svg(name, coloured, tmp_path):
 
 
 def text_on_screen(texts) -> list[str]:
-    """Put the texts of an image back where they stand in the lines of a screen."""
+    """Put the texts of an image back into the lines of a screen."""
     cell = min(float(t.get("textLength")) / len(t.text) for t in texts)
     lines: dict[int, str] = {}
     for element in texts:
@@ -125,7 +125,7 @@ def test_pictures_on_one_page_have_ids_of_their_own(shown, tmp_path):
 
 
 def page_of(html: str) -> ElementTree.Element:
-    """Return a page, well-formed but for what XML does not know."""
+    """Return a page as well-formed XML."""
     assert html.startswith("<!DOCTYPE html>\n")
     html = html.removeprefix("<!DOCTYPE html>").replace(" hidden>", ">")
     return ElementTree.fromstring(re.sub(r"<(meta [^>]*)>", r"<\1/>", html))
@@ -176,7 +176,7 @@ def test_no_digit_is_cut_where_the_screen_is_narrow(suffix, shown, tmp_path):
 
 
 def test_the_width_is_the_usual_one_where_there_is_no_screen(shown, monkeypatch, tmp_path):
-    """Neither a terminal nor COLUMNS: not the 80 that Rich takes then."""
+    """Without a terminal and COLUMNS, the width is not Rich's 80."""
     shown("softmax", "--save", tmp_path / "told.txt", columns=WIDTH)
     shown("softmax", "--save", tmp_path / "untold.txt", columns="")
     assert (tmp_path / "told.txt").read_bytes() == (tmp_path / "untold.txt").read_bytes()
@@ -225,7 +225,7 @@ def test_a_long_command_is_shortened_in_the_bar(run, tmp_path):
 
 
 def test_a_file_is_replaced_in_one_step(run, tmp_path, monkeypatch):
-    """An old picture stays whole, whatever goes wrong, and its permissions with the new one."""
+    """An old picture stays complete, whatever goes wrong, and a new one keeps its permissions."""
     path = tmp_path / "x.txt"
     path.write_text("old")
     path.chmod(0o600)

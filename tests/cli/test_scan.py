@@ -1,4 +1,4 @@
-"""The scan as a command: its screens, what it fails on, and the guards that are built of it."""
+"""The command scan: its screens, its failures, and the guards that use it."""
 
 import json
 import os
@@ -16,7 +16,7 @@ _ROWS = b"a,b,c\n1,2,3\n12,3,-30\n-20,-19,-18.5\n15,0,0\n0,-0.7,-9\n"
 
 
 def test_one_screen_by_default(run):
-    """Unless every format breaks in its own way, the screen holds the table, the worst and bars."""
+    """Unless every format breaks in its own way, the table, the worst rows and the bars fit."""
     for function in ("lse", "softmax", "log-softmax"):
         for columns in (80, 120):
             args = ["scan", "--function", function, "--fail-on=none"]
@@ -89,7 +89,7 @@ def test_memory_is_constant(environment, tmp_path):
 
 
 def test_pre_commit_hook(environment, tmp_path):
-    """The entry runs on the files it is for; the hooks file is the YAML that pre-commit reads."""
+    """The hook runs on its files; the hooks file is the YAML that pre-commit reads."""
     text = (ROOT / ".pre-commit-hooks.yaml").read_text("utf-8")
     lines = [line.removeprefix("- ").strip() for line in text.splitlines()]
     hook = dict(line.split(": ", 1) for line in lines)

@@ -75,7 +75,7 @@ def test_many_rows_fit_a_screen(rows, command, run):
     assert len(re.findall(r"^ row ", every, re.MULTILINE)) == rows
 
 
-#: Arguments, and what the screen says.
+#: Arguments, and the screen's words.
 SAYINGS = {
     "1000 1001 1002": ["e^1000 is about 2e434", "all 3 elements are above", "right to all 16"],
     "-1000 -1001": ["e^(-1000) is about 5e-435, too small", "log 0 is -∞", "both elements"],

@@ -21,7 +21,7 @@ from stablelse.cli.progress import Meter
 LONG = "".join(f"{x / 10}\n" for x in range(-9000, 9000)).encode()
 VALUES = np.array(LONG.split(), np.float64)
 
-#: Name: the arguments, and the width, the encoding.
+#: Name: the arguments, and settings such as the width and the encoding.
 GOLDEN = {
     "stream": ([], {}),
     "stream-wide": (["--dtype", "float16", "--dtype", "float32"], {"columns": 120}),
@@ -187,14 +187,14 @@ def read_screen(screen):
     assert select.select([screen], [], [], 20)[0], "nothing more is shown"
     try:
         return os.read(screen, 4096).decode()
-    except OSError:  # the process has ended
+    except OSError:  # the process ended
         return ""
 
 
 def watched(args, environment, pieces, awaited):
-    """Return what a run prints, and what its standard error, a terminal, has shown meanwhile.
+    """Return a run's output, and what its standard error, a terminal, showed meanwhile.
 
-    Pieces of the input are given one by one, each when what is awaited has been shown.
+    Pieces of the input come one by one, each once the awaited text was shown.
     """
     pty = pytest.importorskip("pty")
     screen, terminal = pty.openpty()
@@ -230,7 +230,7 @@ def test_progress_is_shown_before_the_first_numbers_have_come(environment):
 
 
 def test_progress_of_rows(environment):
-    rows = b"1 2 3\n" * 400_000  # enough to take longer than a tenth of a second
+    rows = b"1 2 3\n" * 400_000  # takes longer than a tenth of a second
     code, out, shown = watched(["lse"], environment, [b"", rows], ["0/s", ""])
     assert code == 0
     assert "of 400,000 vectors" in out
@@ -243,7 +243,7 @@ def test_no_progress_where_nobody_watches(run, monkeypatch):
 
 
 def log_probabilities(n, seed):
-    """Return numbers whose exponentials add up to 1 but for rounding errors."""
+    """Return numbers whose exponentials sum to 1 up to rounding errors."""
     return stablelse.log_softmax(np.random.default_rng(seed).normal(size=n))
 
 
@@ -260,7 +260,7 @@ def test_next_to_zero_the_exact_value_of_a_file_is_proved_by_reading_it_again(ru
 
 
 def next_to_a_tie():
-    """Numbers whose log-sum-exp is next to 1 + 2^-53, closer than any sum in words can tell."""
+    """Numbers whose log-sum-exp is too close to 1 + 2^-53 for any sum in words."""
     with mpmath.workprec(600):
         missing, x = mpmath.expm1(mpmath.mpf(2) ** -53), [1.0]
         for _ in range(8):

@@ -56,7 +56,7 @@ def test_no_digit_is_cut(args, encoding, run):
 
 _NO_RANGES = ("5", ":5", "5:", "a:b", "1:2:3", "", "1_0:20", "0x1:2")
 
-#: The arguments, and what the one line of complaint has.
+#: The arguments, and a part of the error line.
 REFUSED = {
     "prove": [
         ("", "lse|softmax"),

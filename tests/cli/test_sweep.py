@@ -1,4 +1,4 @@
-"""The command sweep: what it takes, and what it complains of."""
+"""The command sweep: what it accepts and what it refuses."""
 
 import csv
 import json

@@ -14,7 +14,7 @@ LABELS = RNG.integers(0, 4, 12)
 LABELS[3] = -100
 WEIGHTS = [0.5, 2.0, 0.0, 1.25]
 
-#: Options, and what they are to the library.
+#: Options, and the library's arguments.
 ASKED = {
     "smoothing": (["--label-smoothing", "0.1"], {"label_smoothing": 0.1}),
     "all of it": (["--label-smoothing", "1"], {"label_smoothing": 1.0}),
@@ -28,7 +28,7 @@ ASKED = {
 
 @pytest.fixture(autouse=True)
 def files(tmp_path, monkeypatch):
-    """Logits with labels, and weights, where the command looks for them."""
+    """Logits with labels, and weights, where the command reads them."""
     monkeypatch.chdir(tmp_path)
     np.save("x.npy", LOGITS)
     np.save("y.npy", LABELS)

@@ -1,4 +1,4 @@
-"""--weights: what is read, what is computed of it, and what is refused."""
+"""--weights: what is read, computed and refused."""
 
 import json
 

@@ -56,7 +56,7 @@ def test_looks_are_told_apart_without_colour():
 
 
 def test_without_matplotlib(run, tmp_path, monkeypatch):
-    """Before anything is read, and nothing is written; the picture of the screen needs none."""
+    """Before anything is read, and nothing is written; pictures of the screen do not need it."""
     from stablelse.cli import options
 
     monkeypatch.setattr(options, "find_spec", lambda name: None)
@@ -107,7 +107,7 @@ def test_stretches_fill_the_axis():
 
 
 def test_the_narrowest_stretch_is_seen():
-    """A few numbers of float64 among 10**18."""
+    """A few of 10**18 numbers of float64."""
     found = stablelse.sweep([0, 1, 2], methods=["shifted"], formats=["float64"])
     assert [segment.verdict for segment in found.segments].count(Verdict.DIGITS_LOST) == 1
     assert "▒" in str(found).splitlines()[2]

@@ -1,4 +1,4 @@
-"""Records: their fields are the results' fields, none typed again."""
+"""Records: their fields are the results' fields, none written twice."""
 
 import json
 from dataclasses import fields
