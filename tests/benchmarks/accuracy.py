@@ -1,6 +1,6 @@
 """How accurate the libraries are: their largest errors, and how many results are not the nearest.
 
-Every installed library computes the same vectors of each family. Its results are compared with the
+All installed libraries get the same vectors of each family. Their results are compared with the
 correctly rounded ones. The short table has the worst family of each library, the long one all.
 
     python tests/benchmarks/accuracy.py [--vectors M] [--write]
@@ -46,7 +46,7 @@ def measured(vectors: int) -> dict[tuple[str, str, str, str], tuple[float, float
 
 
 def ulps(error: float) -> str:
-    """Return an error as people read it."""
+    """Return an error as text."""
     if error == float("inf"):
         return "no digit"
     return f"{error:.0f}" if error < 1e4 else f"{error:.1e}"

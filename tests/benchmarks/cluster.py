@@ -1,15 +1,15 @@
-"""What a cluster makes of one large file, and what a part of it costs.
+"""The time of a cluster for one large file, and the cost of a part.
 
     python tests/benchmarks/cluster.py [--elements N] [--folder FOLDER] [--save FILE]
 
-A .npy of so many float64 (10**8 by default) is made in the folder and removed. The first table is
-the time of a fold on this machine, local and on one or two processes, the least of a few taken in
-turns; starting the processes is not in it. Its last column is the processor time of the busiest of
-two processes, in terms of that of one alone: what the ratio would be if nothing else ran on the
-machine. It fails if the ratio of the times is above 0.65.
+A .npy of N float64 (10**8 by default) is made in the folder and removed. The first table has the
+time of a fold on this machine, local and on one or two processes: the least of a few taken in
+turns, without the start of the processes. Its last column is the processor time of the busier of
+two processes, divided by that of a single one: the ratio if nothing else ran on the machine. The
+script fails if the ratio of the times is above 0.65.
 
-The second is what one part costs, piece by piece. `examples/scaling.py` makes of it what 1 TB in
-object storage would take, and `--save examples/scaling.json` writes what it needs.
+The second table has the costs of one part, piece by piece. `examples/scaling.py` estimates from
+them how long 1 TB in object storage would take; `--save examples/scaling.json` writes its input.
 """
 
 import argparse
@@ -36,12 +36,12 @@ RUNS = 5
 MIB = 1 << 20
 PART = 64 * MIB
 
-#: Two workers may take so much of the time of one.
+#: Two workers may take this part of the time of one.
 BAR = 0.65
 
 
 class Distant(AbstractFileSystem):
-    """The files of this machine as a storage far away has them; what is fetched is counted."""
+    """The files of this machine as a remote storage; requests and bytes are counted."""
 
     protocol = "distant"
     requests = 0
@@ -96,7 +96,7 @@ def here(path, states):
 
 
 def busy(clients):
-    """Return how long each process of some clusters has computed, in s."""
+    """Return the processor time of each process of some clusters, in s."""
     return {k: list(c.run(time.process_time).values()) for k, c in clients.items()}
 
 
@@ -118,7 +118,7 @@ def folds(path, first):
                     before, begin = busy(clients), time.perf_counter()
                     values.add(function().tobytes())
                     seconds, after = time.perf_counter() - begin, busy(clients)
-                    if run:  # before, the workers load their modules
+                    if run:  # in the first run, the workers load their modules
                         least[count] = min(least[count], seconds)
                     if run and count:
                         took = np.subtract(after[count], before[count]).max()
@@ -146,10 +146,10 @@ def nothing(part):
 
 
 def overhead(part):
-    """Return what a task that does nothing takes of the scheduler, all told, in s.
+    """Return the scheduler's total time for a task that does nothing, in s.
 
-    Two processes work; the client and they have two cores with the scheduler, which on a cluster
-    has one of its own.
+    Two worker processes and the client share two cores with the scheduler, which has its own core
+    on a cluster.
     """
     many = [part] * 2000
     with processes(2) as cluster, distributed.Client(cluster) as client:
@@ -159,7 +159,7 @@ def overhead(part):
 
 
 def costs(path, first):
-    """Return what one part costs, in s and bytes."""
+    """Return the costs of one part, in s and bytes."""
     part, states = split_file(path, part_bytes=PART)[0], KINDS["certified value alone"]
     reading = least_time(lambda: [None for _ in read_part(part)])
     whole = least_time(lambda: fold_part(part, states, first))

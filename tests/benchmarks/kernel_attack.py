@@ -5,11 +5,11 @@
         [--phases] [--emulated]
 
 For every family of tests/families.py in every format, `count` vectors of 1 to `longest` entries are
-computed by the library (or what else is the subject), together and some of them alone, and by all
-kernels of this processor, with strides and addresses of all kinds and with masks. Every result is
-held against the correctly rounded one (tests/enclosure.py). Then, all pairs of float8 numbers, and
-all float16 numbers beside some others. --phases prints the largest |error| / bound of each phase of
-the kernels instead, --emulated attacks the kernel of aarch64, in qemu.
+computed by the library (or another subject), together and some of them alone, and by all kernels of
+this processor, with strides and addresses of all kinds and with masks. Every result is compared
+with the correctly rounded one (tests/enclosure.py). All pairs of float8 numbers follow, and all
+float16 numbers with some others. --phases prints the largest |error| / bound of each phase of the
+kernels instead; --emulated attacks the aarch64 kernel, in qemu.
 
 The exit code is 1 if any result is misrounded. Such results are printed.
 """
@@ -32,13 +32,13 @@ from native import FUNCTIONS, PHASES, SOURCES, Emulated, Kernel, Phases, build, 
 
 from stablelse.numerics.formats import FORMATS
 
-#: The formats that get a part of the vectors only, and the longest vectors they get: numbers of
-#: longdouble have ball arithmetic alone, and decimal arithmetic computes them.
+#: The formats that get only a part of the vectors, and their longest vectors: longdouble is
+#: computed in decimal arithmetic, and judged by ball arithmetic alone.
 LIMITS = {"longdouble": (40, 300)}
 
 
 def tasks(options: Namespace, kernels: list[Kernel]) -> Iterator[tuple[str, str, Tally]]:
-    """Yield the family, the format and the tally of what is attacked."""
+    """Yield the family, the format and the tally of each attack."""
 
     def wanted(family: str, format_: str) -> bool:
         return family.startswith(options.family) and options.format in (None, format_)

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/kernel_mutants.py [--only TEXT]
 
-A mutant is caught where a phase's error exceeds its bound, or where a settled result is misrounded.
+A mutant is caught if a phase's error exceeds its bound, or if a settled result is misrounded.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from stablelse.numerics.formats import find_format
 FORMATS = ("float64", "float32", "float16")
 ZERO = "(words){all(0), all(0)}"
 
-#: (file, a part of it, what replaces it)
+#: (file, a part of it, its replacement)
 MUTANTS = [
     ("functions.h", "    l = (h - r) + l;\n", "    l = all(0);\n"),
     ("functions.h", "fma_(all(.5), fma_(r, r, -s), fma_(l, r, l))", "fma_(l, r, l)"),
@@ -112,7 +112,7 @@ MUTANTS = [
 
 
 def caught_by(phases: Phases, kernel: Kernel) -> str:
-    """Return what catches a mutant; empty if nothing does."""
+    """Return the check that catches a mutant, empty if none does."""
     for name, ratio in ratios.items():
         if (largest := ratio(phases, np.random.default_rng(1), 400)) > 1:
             return f"{name}, {largest:.3g} of the bound"

@@ -1,9 +1,9 @@
-"""Run the kernels' tests with AddressSanitizer and UndefinedBehaviorSanitizer (of gcc).
+"""Run the kernels' tests with gcc's AddressSanitizer and UndefinedBehaviorSanitizer.
 
     python tests/benchmarks/kernel_sanitized.py [pytest's arguments]
 
-A copy of the package is compiled with both; the first finding ends its tests. What the tests
-compile by themselves is compiled so too.
+A copy of the package, and whatever the tests compile, is compiled with both; the first finding
+ends the tests.
 """
 
 import os
@@ -51,7 +51,7 @@ def sanitized(folder: Path) -> dict[str, str]:
     subprocess.run(command, cwd=folder, env=environment, check=True)
     return environment | {
         "LD_PRELOAD": library,
-        "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter leaves much behind when it ends
+        "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter leaks when it ends
         "PYTHONMALLOC": "malloc",
     }
 

@@ -1,4 +1,4 @@
-"""Put what a benchmark printed between the marks that name it, on the README and the guide."""
+"""Put a benchmark's output between its marks in the README and the guide."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "examples" / "guide").glob("*.md"))
 
 
 def write(name: str, text: str) -> None:
-    """Replace what stands between `<!-- name -->` and `<!-- end of name -->` wherever it does."""
+    """Replace everything between `<!-- name -->` and `<!-- end of name -->`."""
     first, last = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     pages = [page for page in PAGES if first in page.read_text("utf-8")]
     if not pages:

@@ -11,7 +11,7 @@ import numpy as np
 from stablelse.analysis.scan import ScanState
 from stablelse.numerics.functions import Function
 
-#: The least of so many is taken.
+#: The least of this many is taken.
 ROUNDS = 5
 
 
@@ -22,7 +22,7 @@ def main(numbers: int = 1_000_000) -> None:
     for function in Function:
         for name in ("float16", "bfloat16", "float32", "float64"):
             for n in (10, 100, 1000):
-                # maxima of 8 or so, as logits of trained networks have; some overflow
+                # maxima of about 8, like the logits of trained networks; some overflow
                 x = (random.normal(0, 2, (numbers // n, n)) + 2).astype(np.float32)
                 taken = []
                 for _ in range(ROUNDS):

@@ -1,10 +1,10 @@
-"""How fast the functions are beside SciPy and PyTorch: ratios, all measured in one run.
+"""How fast the functions are next to SciPy and PyTorch: ratios, all measured in one run.
 
-For every function, format and shape a process of its own times one call of each library in turn,
-on each family of inputs, round after round, and takes the fastest of each. A ratio is the peer's
-time divided by ours; of all families the worst one counts, and the table names it. STABLELSE_KERNEL
-selects the kernel that is measured. --write puts the tables on the pages that have their marks;
---from takes what an earlier run has printed, and measures nothing.
+For every function, format and shape, a new process times one call of each library in turn, on each
+family of inputs, round after round, and takes the fastest of each. A ratio is the peer's time
+divided by ours; the worst family counts, and the table names it. STABLELSE_KERNEL selects the
+kernel. --write puts the tables on the pages with their marks; --from uses the output of an earlier
+run, and measures nothing.
 
     python tests/benchmarks/speed.py [--rounds N] [--threads one|all] [--from FILE] [--write]
         [--function NAME]... [--format FORMAT]... [--shape ROWSxCOLUMNS]...
@@ -28,23 +28,23 @@ FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
 PEERS = ["SciPy", "PyTorch"]
 PACKAGES = {"numpy": "NumPy", "scipy": "SciPy", "torch": "PyTorch"}
 
-#: What the short table has.
+#: The shapes of the short table.
 SHORT = {"1x10": "10 numbers", "1x1000000": "10^6 numbers", "2000x1000": "2000 x 1000"}
 
-#: The family whose log-sum-exp is next to zero, and needs twice the digits: its time over that of
-#: the fastest family has a column of its own.
+#: The family whose log-sum-exp is near zero and needs twice the digits: its time divided by that of
+#: the fastest family has its own column.
 SPECIAL = "log-probabilities"
 
-#: Seconds: PyTorch's threads wait for more work busily, and would take a core from what is next.
+#: Seconds: PyTorch's threads busy-wait for more work, and would take a core from the next call.
 PAUSE = 0.01
 
-#: So many calls are timed together, at most, or so many elements: those after the first find the
-#: caches warm again.
+#: At most this many calls, or elements, are timed together: all calls but the first find the caches
+#: warm again.
 MOST, TOGETHER = 500, 10**6
 
 
 def families(m: int, n: int):
-    """Return what users have, by name: logits of different kinds, masks, log-probabilities."""
+    """Return the inputs of users, by name: different logits, masks, log-probabilities."""
     import numpy as np
     from scipy import special
 
@@ -83,7 +83,7 @@ def calls(function: str, x, threads: str):
 
 
 def measure(function: str, format_: str, shape: str, rounds: int, threads: str):
-    """Return the nanoseconds an element of the fastest call, by family and library."""
+    """Return the nanoseconds per element of the fastest call, by family and library."""
     m, n = map(int, shape.split("x"))
     repeats = max(1, min(MOST, TOGETHER // (m * n)))
     results = {}
@@ -103,7 +103,7 @@ def measure(function: str, format_: str, shape: str, rounds: int, threads: str):
 
 
 def in_own_process(function: str, format_: str, shape: str, rounds: int, threads: str):
-    """Measure in a process that has done nothing before, so that none finds a warm heap."""
+    """Measure in a new process, so that no library finds a warm heap."""
     command = [sys.executable, __file__, "--one", function, format_, shape, str(rounds), threads]
     limit = {"STABLELSE_NUM_THREADS": "1"} if threads == "one" else {}
     run = subprocess.run(command, check=True, capture_output=True, env=os.environ | limit)
@@ -111,7 +111,7 @@ def in_own_process(function: str, format_: str, shape: str, rounds: int, threads
 
 
 def row(results, function: str, format_: str, shape: str) -> list[str]:
-    """Return the cells: our times of N(0,1), by how much others are slower, the worst ratios."""
+    """Return the cells: our time on N(0,1), the slowness of other families, the worst ratios."""
     ours = {family: times["stablelse"] for family, times in results.items()}
     special = ours.pop(SPECIAL)
     slowest, fastest = max(ours, key=ours.get), min(ours.values())
@@ -127,7 +127,7 @@ def row(results, function: str, format_: str, shape: str) -> list[str]:
 
 
 def setting(threads: str) -> str:
-    """Return what the numbers depend on: the families, the machine and the versions."""
+    """Return what the numbers depend on: families, machine and versions."""
     from stablelse.numerics import kernel
 
     names = [*families(1, 1)]

@@ -1,8 +1,8 @@
-"""How long a run of the command takes, beside the bare imports it cannot do without.
+"""How long a run of the command takes, compared with the imports that it needs.
 
 Usage: python tests/benchmarks/startup.py [PAIRS]
 
-Each row is the median ratio of paired runs, whole processes, in turn; below 1.15 is the goal.
+Each row is the median ratio of paired runs of whole processes, in turn; the goal is below 1.15.
 """
 
 import os
@@ -12,10 +12,10 @@ import sys
 import time
 from pathlib import Path
 
-#: The installed command, beside the interpreter.
+#: The installed command, next to the interpreter.
 STABLELSE = [str(Path(sys.executable).with_name("stablelse"))]
 
-#: What is run, and what it is held against.
+#: The commands, and the runs that they are compared with.
 PAIRS: tuple[tuple[list[str], str], ...] = (
     (["lse", "1000", "1001", "1002", "-q"], "import numpy, typer"),
     (["lse", "1000", "1001", "1002"], "import numpy, typer, rich.console, rich.table"),
@@ -28,7 +28,7 @@ PAIRS: tuple[tuple[list[str], str], ...] = (
 )
 
 
-#: Users have the compiled files that Python keeps.
+#: Users have Python's compiled files.
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
 }

@@ -1,6 +1,6 @@
 """Speed and memory of streams, as ratios: python tests/benchmarks/streams.py [GB] [FOLDER].
 
-Files of 10**7 lines and of GB gigabytes (default 1, and 0.8 for the times) are made in the folder
+Files of 10**7 lines and of GB gigabytes (default: 1, and 0.8 for the times) are made in the folder
 and removed. Times are the least of a few interleaved ones, without the start of the interpreter.
 """
 
@@ -83,7 +83,7 @@ def told(title, least, base, bars):
             print(f"  {name:28} {seconds:6.2f} s  {seconds / least[base]:5.2f} times{bar}")
 
 
-#: The command as it is where pyarrow is not installed.
+#: The command without pyarrow.
 WITHOUT = """
 import runpy, sys
 sys.modules["pyarrow"] = None
@@ -92,7 +92,7 @@ runpy.run_module("stablelse", run_name="__main__")
 
 
 def parquet(path, count):
-    """Write a Parquet file of normal deviates, in row groups of as many as usual."""
+    """Write a Parquet file of normal deviates, in row groups of the usual size."""
     import pyarrow as pa
     from pyarrow import parquet
 
