@@ -59,8 +59,8 @@ _BATCH, _ROOM = 1 << 18, 1 << 14
 #: How many times longer exact results take in formats wider than float64, in decimal arithmetic.
 _DECIMAL = 1000
 
-#: How many numbers a 16-bit format has; all are tried if that makes at most so many elements, which
-#: take a few seconds.
+#: How many numbers a 16-bit format has, and the most elements for which all of them are tried: that
+#: takes a few seconds.
 _ALL, _MOST_ELEMENTS = 1 << 16, 1 << 26
 
 #: Into how many parts a bracket is split at a time, if there is room: many points at once cost
@@ -487,7 +487,7 @@ class Trial(Samples):
         return np.concatenate(beyond)
 
     def segments(self, points: int, zeros: Array) -> Iterator[Segment]:
-        """Try at least so many t, and yield the segments of every method."""
+        """Try at least this many t, and yield the segments of every method."""
         grid = self._grid(points, zeros)
         if not grid.size:
             return

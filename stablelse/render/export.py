@@ -49,7 +49,7 @@ def to_svg(picture: RenderableType, title: str, width: int = WIDTH) -> str:
     text = console.export_text(clear=False, styles=True)
     # Two pictures on one page need different ids: each is a checksum of the text.
     unique_id = f"stablelse-{crc32(f'{title}{text}'.encode(errors='backslashreplace')):08x}"
-    room = console.width - 16  # beside the three buttons, in the title's larger letters
+    room = console.width - 16  # next to the three buttons, in the title's larger letters
     svg = console.export_svg(
         title=title if len(title) <= room else f"{title[: room - 1]}…",
         unique_id=unique_id,
@@ -73,7 +73,7 @@ def to_page(picture: RenderableType, title: str, width: int = WIDTH) -> str:
     pictures, styles = f"<pre>{_spans(picture, width)}</pre>", ""
     if width > NARROW:
         pictures += f'\n<pre class="narrow" hidden>{_spans(picture, NARROW)}</pre>'
-        room = width * _ADVANCE * 0.875 + 2  # in em, beside the margins
+        room = width * _ADVANCE * 0.875 + 2  # in em, without the margins
         font = 93 / _ADVANCE / NARROW  # in vw: the margins take 7 of 100 on a phone
         styles = _NARROW_STYLES.format(room=f"{room:.2f}", font=f"{font:.3f}")
     page = _PAGE.format(title=escape(title), fonts=FONTS, styles=styles, pictures=pictures)
