@@ -63,7 +63,7 @@ def ruler(
     x = format_.round(comparison.x if comparison.elements else ends)
     shifted = {result.shift: result for result in formulas if result.shift is not None}
     naive = next((result for result in formulas if result.shift is None), None)
-    lines = [("x", x.astype(float), naive)]
+    lines = [("x", _in_float64(x), naive)]
     for shift, result in shifted.items():
         name = f"x {glyphs.minus} {'a' if len(shifted) == 1 else shift}"
         lines.append((name, _exponents(result, x), result))
@@ -119,8 +119,13 @@ def _exponents(result: MethodResult, x: Array) -> Array:
     """Return a method's exponents: x minus the shift."""
     evaluation = result.evaluation
     if evaluation is not None and "d" in evaluation.results:
-        return evaluation.results["d"].astype(float)
-    return x.astype(float) - float(result.a)
+        return _in_float64(evaluation.results["d"])
+    return _in_float64(x) - float(result.a)
+
+
+def _in_float64(x: Array) -> Array:
+    with np.errstate(over="ignore"):  # a longdouble beyond float64 lies outside the ruler
+        return x.astype(float)
 
 
 @picture

@@ -487,9 +487,9 @@ def _power_text(x: float) -> str:
     tens = x / log(10)
     if abs(tens) < 5:
         return f"about {rough_text(10**tens)}, "
-    power = floor(tens)
     if abs(tens) > 1e9:
         return ""
+    power = floor(tens)
     leading = round(10 ** (tens - power))
     return f"about {leading}e{power}, " if leading < 10 else f"about 1e{power + 1}, "
 

@@ -75,7 +75,7 @@ MUTANTS = [
     ("short.h", "multiply(scaled(S, powers_of_two(shift_of(next) - K))", "multiply(S"),
     ("short.h", "error = fma_(smaller(all(1), rho.high), all(2 * QUICK_SUM), error);", ""),
     ("short.h", "real error = p.high * (2 * QUICK_SUM);", "real error = all(0);"),
-    ("short.h", "all(format == FLOAT64 ? QUICK_SUM : NARROW_SUM), &estimate", "all(0), &estimate"),
+    ("short.h", "K, all(format == FLOAT64 ? QUICK_SUM : NARROW_SUM), &error", "K, all(0), &error"),
     ("short.h", "R * (1 - (NARROW_SUM + NARROW_QUOTIENT))", "R"),
     ("short.h", "high = to_odd(d.high, to_odd(d.low, error - lambda))", "high = low"),
     ("short.h", "bad = (bad | below) & ~less(x, gone);", "bad &= ~less(x, gone);"),

@@ -52,6 +52,14 @@ def test_quiet(command, out, run):
     assert (done.code, done.out, done.err) == (0, out, "")
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).maxexp < 2**14, reason="longdouble is float64")
+@pytest.mark.parametrize("command", ["nll --label 0", "log-softmax", "softmax", "lse"])
+def test_numbers_beyond_float64_have_a_screen(command, run):
+    done = run(f"{command} 1e400 -1e400 --dtype longdouble")
+    assert (done.code, done.err) == (0, "")
+    assert "e^(1e400) is too big for longdouble" in done.out
+
+
 INPUTS = {
     "one a line": (b"1\n2\n3\n", [[1, 2, 3]], "\n"),
     "one row": (b"1,2,3\n", [[1, 2, 3]], "\t"),
