@@ -464,7 +464,7 @@ def _elementwise(
         for x, known, target in _parts(rows, places):
             value, is_doubtful, ulps = elements(name, x, known, format_)
             result[target], doubtful[target] = value.T, is_doubtful.T
-            is_nothing = np.isnan(ulps)
+            is_nothing = np.isnan(ulps) & ~is_doubtful
             settled = ~(is_doubtful | is_nothing)
             ledger.enter(Rung.CONVENTION, int(np.count_nonzero(is_nothing)))
             ledger.enter(Rung.DOUBLE_WORD, int(np.count_nonzero(settled)), ulps[settled])
