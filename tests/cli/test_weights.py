@@ -38,7 +38,8 @@ def test_a_weight_for_each_number_or_a_row_for_all(b, kind, run, tmp_path):
     done = run("lse", "-f", tmp_path / "x.npy", "--weights", path, "-q")
     assert (done.code, done.err) == (0, "")
     b = b if b.shape == X.shape else b.ravel()
-    true = [oracle.logsumexp(row, of)[0] for row, of in zip(X, np.broadcast_to(b, X.shape))]
+    rows = zip(X, np.broadcast_to(b, X.shape), strict=True)
+    true = [oracle.logsumexp(x, weights)[0] for x, weights in rows]
     assert numbers(done.out) == [oracle.rounded_to(y, FORMATS["float64"]) for y in true]
 
 
