@@ -23,7 +23,7 @@ COLD int64_t settle_rows(const job *j) {
     if (j->function == EXTENT) extents(j);
     else if (j->labels) labelled_rows(j, &d);
     else if (j->b) weighted_rows(j, &d);
-    else if (is_short(j) && j->rows >= LANES / 2) short_rows(j, &d);
+    else if (j->length < SHORT && j->rows >= LANES / 2) short_rows(j, &d);
     else if (j->function == LOGSUMEXP) logsumexp_rows(j, &d);
     else if (j->function == SOFTMAX) softmax_rows(j, &d);
     else log_softmax_rows(j, &d);
@@ -64,7 +64,7 @@ COLD int64_t settle_across(const job *j) {
 }
 static int lies_across(const job *j) {
     int64_t size = LAYOUTS[j->format].size;
-    return j->row_stride == size && j->stride != size && j->rows > 1 && !is_short(j)
+    return j->row_stride == size && j->stride != size && j->rows > 1 && j->length >= SHORT
         && j->length <= TILE && !j->mask && !j->b && !j->labels && j->function != EXTENT;
 }
 COLD int64_t settle_piece_of(const job *j, int64_t from, int64_t to, const total *s) {

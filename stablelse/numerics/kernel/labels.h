@@ -66,8 +66,8 @@ static int label_row(const row *r, int64_t l, labelled *a) {
 
 /* s softmax(x)_j - t_j, and -s (1 - softmax(x)_l) + o for the label: s and o are in words, s between 2^-100 and
    2^100; so are o and the t, which have a relative error of at most 2^-93, or are 0. Besides CAREFUL(n) |s p| and
-   2^-92 |t| the error has 2^-1070: three operations of s p may underflow, and lose 2^-1075 each. The two are added
-   exactly, except low words, which are below 2^-36 s p and 2^-52 t, so three roundings of them are below
+   2^-92 |t| the error has 2^-1070: three operations of s p, and its product with CAREFUL(n), may underflow and lose
+   2^-1075 each. The two are added exactly, except low words, which are below 2^-36 s p and 2^-52 t, so three roundings of them are below
    2^-87 and 2^-104. */
 typedef struct { words s, o; const double *t, *t_low; } target;
 static void gradient_row(const row *r, int64_t l, const target *f, char *y, int64_t at, doubts *d) {

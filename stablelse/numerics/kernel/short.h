@@ -3,11 +3,7 @@
 #define STABLELSE_SHORT_H
 #include "long.h"
 
-#define SHORT 128 /* rows shorter than this are short; */
-#define SHORT_PAIRS 72 /* or this, for softmax and log_softmax of float64, which transpose their results */
-static int is_short(const job *j) {
-    return j->length < (j->format == FLOAT64 && j->function != LOGSUMEXP ? SHORT_PAIRS : SHORT);
-}
+#define SHORT 128 /* rows shorter than this are short */
 typedef struct { double at[SHORT * LANES] ALIGNED; } block; /* element j of row r is at[j * LANES + r] */
 
 /* The elements of `valid` rows; the others are 0. */
