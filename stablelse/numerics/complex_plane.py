@@ -1,26 +1,25 @@
 """Complex log-sum-exp: the logarithm of a sum of complex exponentials, within a derived bound.
 
-Let S = sum b_i exp(x_i) and w = log S, its imaginary part in (-pi, pi]. S and w are computed as
-balls (`stablelse.numerics.decimals`), of more and more digits, until both parts of w are known to
-2**-7 u min(abs(w), 1), u = 2**-p, p being the bits of a significand of the format. Of many rows or
-terms, that is tried in two words first, all rows at once. Then each part is rounded to nearest,
-which makes w wrong by u abs(w); or it is 0, if it is smaller than what is known of it. Together,
-for normal numbers,
+Let S = sum b_i exp(x_i) and w = log S, with an imaginary part in (-pi, pi]. S and w are computed
+as balls (`stablelse.numerics.decimals`) with more and more digits, until both parts of w have an
+error of at most 2**-7 u min(abs(w), 1), where u = 2**-p for a format with p significand bits. Many
+rows or terms are tried in two words first, all rows at once. Then each part is rounded to nearest,
+with an error of at most u abs(w); a part that is smaller than its error becomes 0. Together, for
+normal numbers,
 
     abs(result - w) <= (1 + 2**-5) u abs(w),
 
-next to zero too: well within 4 u. Below the normal numbers, half of the smallest number adds to it.
+close to zero too: well within 4 u. Below the normal numbers, add half of the smallest number.
 
-It does end. With x_i = s + i t, all terms that share s and abs(t) are one, with exact weights:
+This always ends. With x_i = s + i t, terms with the same s and abs(t) are merged, exactly:
 
     exp(s) (C cos t + i D sin t),   C the sum of their b_i, D that of b_i or -b_i as t > 0 or t < 0.
 
 By the theorem of Lindemann and Weierstrass the numbers exp(s) cos t and exp(s) sin t of different
-(s, abs(t)), but for sin 0, are linearly independent over the algebraic numbers. So S is 0, or real,
-only if these weights say so: then the result is -inf, or its imaginary part is 0 or pi. And S is 1,
-so that w is 0, for the one term 1 exp(0) only. Otherwise w is told from 0 in the end, and so is the
-imaginary part of S, whose sign decides on which side of the negative real axis it lies, however
-much cancels.
+(s, abs(t)), except sin 0, are linearly independent over the algebraic numbers. So S is 0, or real,
+only if these weights say so: then the result is -inf, or its imaginary part is 0 or pi. S is 1, and
+w is 0, only for the single term 1 exp(0). In all other cases enough digits separate w from 0, and
+the imaginary part of S from 0, whose sign says on which side of the negative real axis S lies.
 """
 
 from __future__ import annotations
@@ -40,12 +39,11 @@ from stablelse.numerics.doubleword import exp as exp_of_words
 from stablelse.numerics.formats import Array, Format, context, nearest
 from stablelse.numerics.inputs import known_format
 
-# Two words are tried first, but for less than so many terms; a row counts as three more.
+# Two words are tried first for at least this many terms; a row counts as three more.
 _MANY = 16
 
-# Two words take angles up to this, for their multiples of pi / 128 to be exact; and weights and
-# angles between the inverse of the other and that, or 0, so that no product of some of them loses
-# its lower word.
+# Two words take angles up to the first, so that multiples of pi / 128 are exact, and weights and
+# angles that are 0 or between the second and its inverse, so that no product loses its lower word.
 _FARTHEST, _EXTREME = 2.0**22, 2.0**300
 
 _ZERO, _ONE, _HALF, _THREE = (Ball(Decimal(text)) for text in ("0", "1", "0.5", "3"))
@@ -269,15 +267,15 @@ class Words(NamedTuple):
     head: Array  # the largest term, where it is exp(shift) times a real weight, or 0
     rest: Pair
     error: Array
-    is_held: Array  # whether two words hold all that there is in a row
+    is_held: Array  # whether two words hold all numbers of a row
 
 
 def sums_in_words(x: Array, b: Array) -> Words:
     """Sum rows.
 
-    A term is exp(s - shift), known to 2**-90 of itself, times the two parts of b exp(i t), each
-    known to 2**-95 of `sizes` (`_turned`); products and sums make that 2**-89. What underflows is
-    below 2**-700.
+    A term is exp(s - shift), with a relative error of 2**-90, times the two parts of b exp(i t),
+    each with an error of 2**-90.6 `sizes` (`_turned`). Together, with products and sums, that is
+    below 2**-89. Terms that underflow are below 2**-700.
     """
     every = np.arange(len(x))
     s, t = (part.astype(np.float64) for part in (x.real, x.imag))
@@ -300,9 +298,12 @@ def sums_in_words(x: Array, b: Array) -> Words:
 
 
 def _turned(t: Array, b: Array) -> tuple[Array, Array, Array]:
-    """Return the two parts of b exp(i t) in two words, and sizes that they are wrong by 2**-95 of.
+    """Return the two parts of b exp(i t) in two words, and sizes: the error is 2**-90.6 of these.
 
-    The second axis is new. For small angles and real b, a part has all of its own digits.
+    The second axis is new. Cosine and sine err by 2**-97 (`_circle`): of themselves if
+    abs(t) < pi / 256; up to abs(t) = 0.7, that is 2**-90.65 of themselves, for they are above
+    sin(pi / 256) = 2**-6.35. The product with a real b errs by 2**-102. All others err by 2**-97
+    of what is added to `sizes`.
     """
     c, z = _circle(t)
     real, imag, minus = ((part, np.zeros(1)) for part in (b.real, b.imag, -b.imag))
@@ -313,12 +314,17 @@ def _turned(t: Array, b: Array) -> tuple[Array, Array, Array]:
 
 
 def _in_words(x: Array, b: Array, format_: Format) -> tuple[Array, Array]:
-    """Return the logarithms and phases of rows, shape (2, m), and which are known well enough.
+    """Return the logarithms and phases of rows, shape (2, m), and which have small enough errors.
 
-    abs(S)**2 - 1 or, far from 1, abs(S)**2 is put together from head**2 + 2 head rest + rest**2;
-    its logarithm is that of sums of real numbers. The angle is a guess g and the arctangent of
-    d = tan(angle - g), which is d but for abs(d)**3; that is wrong by 2**-94 g, as cosine and sine
-    are, which belong to small angles with all of their digits.
+    abs(S)**2 - 1 or, far from 1, abs(S)**2 is computed as head**2 + 2 head rest + rest**2, and its
+    logarithm like that of a sum of real numbers. An error of S counts 2 abs(S) times in abs(S)**2,
+    and in the angle as (x dy - y dx) / abs(S)**2; 2.02 and 1.01 cover the second order, for errors
+    below 1 % of S: larger ones are never small enough. Products err by 2**-98.
+
+    The angle is a guess g plus the arctangent of d = tan(angle - g), which is d except for
+    abs(d)**3. Cosine and sine of g err by 2**-97, and of themselves where abs(g) < pi / 256: in d
+    that is at most 2**-95.9, or 2**-89 abs(g), since the other angles are at least 2**-6.35.
+    Cosine and sine of g + d leave out d**2 / 2.
     """
     shift, head, rest, error, is_held = sums_in_words(x, b)
     nothing = np.zeros(len(x))
@@ -341,13 +347,14 @@ def _in_words(x: Array, b: Array, format_: Format) -> tuple[Array, Array]:
     d = sum(_plus(product(y, cosine), product(x_words, (-sine[0], -sine[1]))))
     d = d / (x_words[0] * cosine[0] + y[0] * sine[0])
     of_angle = 1.01 * (abs(x_words[0]) * error[1] + abs(y[0]) * error[0]) / square
-    of_angle += 2.0**-94 * abs(angle) + abs(d) ** 3
+    of_angle += 2.0**-89 * abs(angle) + abs(d) ** 3
     side_is_known = (x_words[0] > 0) | (abs(y[0]) > error[1]) | (error[1] == 0)
 
     highs = np.array([real, angle, cosine[0], sine[0]])
     lows = np.array([real_low, d, cosine[1] - sine[0] * d, sine[1] + cosine[0] * d])
     lowest = np.array([logs.log_low / 2, nothing, nothing, nothing])
-    errors = np.array([logs.log_error / 2, of_angle, of_angle + 2.0**-95, 2 * of_angle])
+    of_parts = of_angle + d**2
+    errors = np.array([logs.log_error / 2, of_angle, of_parts + 2.0**-95, 2 * of_parts])
     values, *_ = settle(Approximation(highs, lows, lowest, errors), format_)
     near = abs(highs + lows + lowest)
     values[near <= errors] = 0
@@ -357,12 +364,13 @@ def _in_words(x: Array, b: Array, format_: Format) -> tuple[Array, Array]:
 
 
 def _circle(t: Array) -> tuple[Pair, Pair]:
-    """Return cos t and sin t in two words, wrong by less than 2**-97.
+    """Return cos t and sin t in two words, with an error below 2**-97.
 
-    q is t less k pi / 128: the multiples of three parts of pi / 128 are exact, and q, below
-    2**-6.3, is wrong by 2**-102. The series leave out less than q**12 / 12! < 2**-104. From q**6 on
-    they are added up in float64, which is wrong by 2**-52 of q**6 / 6!, that is 2**-99.3. Each
-    other step is wrong by 2**-102, the products with cos and sin of k pi / 128 by 2**-101.
+    q is t - k pi / 128: the multiples of three parts of pi / 128 are exact, and q, below 2**-6.3,
+    errs by 2**-102. The series leave out less than q**12 / 12! < 2**-104. From q**6 on, they are
+    added up in float64, with an error of 2**-52 q**6 / 6! < 2**-99.3. Each other step errs by
+    2**-102, the products with cos and sin of k pi / 128 by 2**-101. If k is 0, q is t, and the
+    sine, a product with q, errs by less than 2**-97 of itself.
     """
     (*parts, last), inverses, table = _constants()
     k = np.rint(t / sum(parts))
