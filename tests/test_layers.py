@@ -31,12 +31,13 @@ LIMITS = {
 #: What each layer may import from the package, and from outside the standard library.
 LAYERS = {
     "numerics": ({"numerics"}, {"numpy"}),
-    "readers": ({"readers"}, {"numpy"}),
+    "printable": (set(), set()),
+    "readers": ({"readers", "printable"}, {"numpy"}),
     "analysis": ({"numerics", "analysis"}, {"numpy"}),
-    "render": ({"numerics", "analysis", "render"}, {"numpy", "rich"}),
+    "render": ({"numerics", "analysis", "render", "printable"}, {"numpy", "rich"}),
     "engines": ({"numerics", "readers", "analysis", "engines"}, {"numpy"}),
     "cli": (
-        {"numerics", "readers", "analysis", "engines", "render", "cli"},
+        {"numerics", "readers", "analysis", "engines", "render", "cli", "printable"},
         {"numpy", "typer", "rich"},
     ),
     "__init__": ({"numerics", "analysis", "naive"}, set()),

@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from stablelse import __version__
 from stablelse.cli.help import is_number, page, without_numbers, wrong_command
 from stablelse.cli.options import Request, parameters, refuse
+from stablelse.printable import without_secrets
 
 
 class Command(NamedTuple):
@@ -337,7 +338,7 @@ def _title(context: typer.Context) -> str:
             next(rest, None)
         elif not arg.startswith(("--save=", "--output=", "-o")):
             kept.append(arg)
-    return f"{context.command_path} {shlex.join(kept)}".rstrip()
+    return f"{context.command_path} {shlex.join(map(without_secrets, kept))}".rstrip()
 
 
 _HELP = """Log-sum-exp and softmax, naive and shifted side by side: see where numbers are lost.

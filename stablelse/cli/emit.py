@@ -20,6 +20,7 @@ import typer
 
 from stablelse.cli.progress import NOTES, Meter
 from stablelse.numerics.formats import Array, Format
+from stablelse.printable import printable
 from stablelse.render import Many, form
 from stablelse.render.numbers import number_text
 
@@ -49,13 +50,17 @@ def emit(result: Any, request: Any, meter: Meter | None = None) -> None:
             hide()
         if request.quiet:
             stream.writelines(_value_texts(results))
-        elif request.format in _DOCUMENTS:
+            return
+        if request.format in _DOCUMENTS:
             more = partial(_more, request)
             write = resolve_name(f"stablelse.render.records:{_DOCUMENTS[request.format]}")
-            stream.writelines(write(result, more))
+            lines = write(result, more)
         else:
-            lines = (line for each in results for line in form(each, request.format)(each))
-            stream.writelines(f"{line}\n" for line in lines)
+            each_line = (line for each in results for line in form(each, request.format)(each))
+            lines = (f"{line}\n" for line in each_line)
+        if stream.isatty():
+            lines = ("\n".join(map(printable, text.split("\n"))) for text in lines)
+        stream.writelines(lines)
 
 
 def _more(request: Any) -> dict[str, Any]:
@@ -92,7 +97,9 @@ def open_sink(path: str | None, mode: str = "w") -> Iterator[Any]:
     if path is None:
         yield sys.stdout
         return
-    form: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    form: dict[str, Any] = (
+        {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace", "newline": "\n"}
+    )
     try:
         if _is_regular(path):
             with _replacement(Path(path), mode, form) as stream:

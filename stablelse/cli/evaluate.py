@@ -14,6 +14,7 @@ import typer
 from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.results import Comparison, MethodResult, Steps
 from stablelse.analysis.tally import Tally, Total
+from stablelse.cli import tell
 from stablelse.cli.emit import Values, emit
 from stablelse.cli.input import Job, batches, place_of
 from stablelse.cli.options import Request
@@ -150,7 +151,7 @@ class Guard:
         for key in self._failed(totals):
             failed.setdefault(key, f"the {reduction}")
         for (text, method, format_), what in failed.items():
-            typer.echo(f"stablelse: failed: {text}: {method} in {format_}, {what}", err=True)
+            tell(f"failed: {text}: {method} in {format_}, {what}")
         if failed:
             raise typer.Exit(1)
 

@@ -8,13 +8,16 @@ import select
 import signal
 import sys
 from collections.abc import Sequence
+from traceback import format_exception
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
+from stablelse.cli import tell
 from stablelse.cli.app import COMMANDS, app
 from stablelse.cli.help import with_hint
 from stablelse.numerics.threads import SettingError
+from stablelse.printable import printable
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -50,7 +53,8 @@ def _exit_code(args: list[str] | None) -> int:
     except _UsageError as error:
         command = error.ctx.command_path if getattr(error, "ctx", None) else "stablelse"
         name, possible = getattr(error, "option_name", ""), getattr(error, "possibilities", None)
-        message = _INSTEAD.get(name) or with_hint(_one_line(error.format_message()))
+        # A message of Typer can have several lines.
+        message = _INSTEAD.get(name) or with_hint(" ".join(error.format_message().split()))
         if name and name not in _INSTEAD:
             message = _unknown(name, command.split()[-1], possible) or message
         return _complain(f"{message} (see {command} --help)")
@@ -60,7 +64,7 @@ def _exit_code(args: list[str] | None) -> int:
         return _complain(f"cannot write {place}: {error.strerror or error}")
     except (ValueError, MemoryError) as error:
         if _is_input_error(error):
-            return _complain(with_hint(_one_line(str(error))))
+            return _complain(with_hint(str(error)))
         return _complain(_OUT_OF_MEMORY) if isinstance(error, MemoryError) else _confess(error)
     except Exception as error:  # anything unforeseen
         return _confess(error)
@@ -104,10 +108,10 @@ def _open_closed_streams() -> None:
 def _confess(error: Exception) -> int:
     """Say in one line that this is a bug in stablelse, and how to report it."""
     if os.environ.get("STABLELSE_TRACEBACK"):
-        sys.excepthook(type(error), error, error.__traceback__)
+        lines = "".join(format_exception(error)).split("\n")
+        sys.stderr.write("\n".join(map(printable, lines)))
         return _BUG
-    reason = "".join(c if c.isprintable() else "?" for c in _one_line(str(error)))
-    what = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     _complain(
         f"a bug in stablelse, not in the input ({what}); to report it, run the command again with "
         "STABLELSE_TRACEBACK=1 and send what that prints, with the input"
@@ -127,15 +131,10 @@ def _is_input_error(error: Exception) -> bool:
 
 def _complain(message: str) -> int:
     try:
-        sys.stderr.write(f"stablelse: error: {message}\n")
-        sys.stderr.flush()
+        tell(f"error: {message}")
     except OSError:  # only the exit code can say it
         _silence(sys.stderr)
     return 2
-
-
-def _one_line(message: str) -> str:
-    return " ".join(message.split())
 
 
 def _on_broken_pipe(signum: int, _: FrameType | None) -> None:

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from stablelse.cli import tell
 from stablelse.readers import Gauge, Note, ReadError, Vectors, find_files, is_url
 from stablelse.render.numbers import rough_text
 
@@ -51,12 +50,9 @@ class Notes:
         if note.text in self._printed or (self._quiet and note.header is not None):
             return
         self._printed.add(note.text)
-        if sys.stderr is not None:
-            source = f"{note.source}, " if note.source else ""
-            clear = (
-                _CLEAR if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else ""
-            )
-            sys.stderr.write(f"{clear}stablelse: note: {_printable(source + note.text)}\n")
+        source = f"{note.source}, " if note.source else ""
+        has_line = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        tell(f"note: {source}{note.text}", _CLEAR if has_line else "")
 
     def note_of_numbers(self, note: Note) -> None:
         """Print a note about the numbers themselves, not about masks or labels."""
@@ -66,11 +62,6 @@ class Notes:
 
 #: The notes of the running command.
 NOTES = Notes()
-
-
-def _printable(text: str) -> str:
-    """Escape characters that move the cursor or change the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class Meter:
@@ -98,7 +89,7 @@ class Meter:
             yield
         except KeyboardInterrupt:
             self.hide()
-            typer.echo(f"stablelse: interrupted after {self._so_far()}", err=True)
+            tell(f"interrupted after {self._so_far()}")
             raise
         finally:
             self.hide()

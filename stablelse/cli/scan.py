@@ -14,6 +14,7 @@ from stablelse.analysis.scan import (
     failures,
     parse_conditions,
 )
+from stablelse.cli import tell
 from stablelse.cli.emit import emit
 from stablelse.cli.input import find_formats, open_numbers, place_of
 from stablelse.cli.options import FUNCTIONS, Request
@@ -36,7 +37,7 @@ def run(request: Request) -> None:
         emit(replace(result, whole=bool(request.all)), request)
     failed = list(failures(result, conditions))
     for failure in failed:
-        typer.echo(f"stablelse: failed: {failure_text(failure, result)}", err=True)
+        tell(f"failed: {failure_text(failure, result)}")
     if failed:
         raise typer.Exit(1)
 

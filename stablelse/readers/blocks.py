@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from stablelse.printable import printable, without_secrets
+
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
@@ -252,18 +254,18 @@ def count(number: int, noun: str) -> str:
 
 def quoted(text: str) -> str:
     """Return a piece of the input in quotes, cut short, for a one-line error."""
+    text = without_secrets(text)
     return repr(text) if len(text) <= _QUOTED else repr(text[:_QUOTED]) + "..."
 
 
 def shown(path: str) -> str:
-    """Return a path as an error shows it: unchanged, unless it is empty or not text."""
-    return path if path and path.isprintable() else repr(path)
+    """Return the name of a source: its path, or its URL without secrets."""
+    return without_secrets(path) or repr(path)
 
 
 def in_one_line(error: BaseException) -> str:
     """Return the message of a library's error, cut short, for a one-line error."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    text = "".join(character if character.isprintable() else "?" for character in text)
+    text = printable(" ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= _REPEATED else text[:_REPEATED] + "..."
 
 

@@ -17,6 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.terminal_theme import TerminalTheme
 
+from stablelse.printable import printable
 from stablelse.render.layout import console_of
 
 #: The width of a picture without a screen.
@@ -40,15 +41,15 @@ _SVG_LINE = 20 * 1.22
 
 def to_text(picture: RenderableType, width: int = WIDTH) -> str:
     """Return the picture as text without colour."""
-    return _printable(_taken(picture, width, None).export_text())
+    return _taken(picture, width, None).export_text()
 
 
 def to_svg(picture: RenderableType, title: str, width: int = WIDTH) -> str:
     """Return the picture as an SVG image of a terminal; the same picture, the same text."""
-    console = _taken(picture, width)
+    console, title = _taken(picture, width), printable(title)
     text = console.export_text(clear=False, styles=True)
     # Two pictures on one page need different ids: each is a checksum of the text.
-    unique_id = f"stablelse-{crc32(f'{title}{text}'.encode(errors='backslashreplace')):08x}"
+    unique_id = f"stablelse-{crc32(f'{title}{text}'.encode()):08x}"
     room = console.width - 16  # next to the three buttons, in the title's larger letters
     svg = console.export_svg(
         title=title if len(title) <= room else f"{title[: room - 1]}…",
@@ -56,7 +57,7 @@ def to_svg(picture: RenderableType, title: str, width: int = WIDTH) -> str:
         font_aspect_ratio=_ADVANCE * _SVG_LINE / _HEIGHT / 20,
         code_format=_svg_format(title),
     )
-    return _printable(_LINE_ENDS.sub("", svg))
+    return _LINE_ENDS.sub("", svg)
 
 
 def to_html(picture: RenderableType, width: int = WIDTH) -> str:
@@ -76,8 +77,8 @@ def to_page(picture: RenderableType, title: str, width: int = WIDTH) -> str:
         room = width * _ADVANCE * 0.875 + 2  # in em, without the margins
         font = 93 / _ADVANCE / NARROW  # in vw: the margins take 7 of 100 on a phone
         styles = _NARROW_STYLES.format(room=f"{room:.2f}", font=f"{font:.3f}")
-    page = _PAGE.format(title=escape(title), fonts=FONTS, styles=styles, pictures=pictures)
-    return _printable(page)
+    title = escape(printable(title))
+    return _PAGE.format(title=title, fonts=FONTS, styles=styles, pictures=pictures)
 
 
 #: The file types of a picture: the suffix, and the function of the picture, a title and a width.
@@ -217,13 +218,3 @@ def _taken(
     lines = console.export_text(clear=False).splitlines()
     console.width = max([width, *map(cell_len, lines)])
     return console
-
-
-#: Control characters and lone surrogates: no page, image or file may hold them. A pattern of the
-#: allowed characters would take ten times longer to compile.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-
-
-def _printable(text: str) -> str:
-    """Escape characters that cannot be shown, which a file's name may have."""
-    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

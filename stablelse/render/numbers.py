@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from stablelse.numerics.formats import FORMATS
+from stablelse.printable import printable
 
 
 def number_text(value: Any) -> str:
@@ -75,11 +76,11 @@ def row_text(row: int | tuple[int, ...]) -> str:
 
 def place_text(placed: Any) -> str:
     """Return where a vector came from: file, row or column."""
-    return ", ".join(filter(None, (placed.source, vector_text(placed))))
+    return ", ".join(filter(None, (printable(placed.source or ""), vector_text(placed))))
 
 
 def vector_text(placed: Any) -> str:
     """Return the row or column of a vector in its file, or nothing for a whole file."""
     if placed.row is not None:
         return f"row {placed.row}"
-    return "" if placed.column is None else f"column {placed.column}"
+    return "" if placed.column is None else f"column {printable(placed.column)}"

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from stablelse.analysis.gallery import Gallery
 from stablelse.analysis.peers import Outcome, PeerComparison, PeerResult, Task
+from stablelse.printable import printable
 from stablelse.render.layout import grid, hanging, picture
 from stablelse.render.notation import Glyphs
 from stablelse.render.numbers import place_text, vector_text
@@ -47,7 +48,7 @@ def peer_picture(comparison: PeerComparison, glyphs: Glyphs, width: int) -> Iter
     if comparison.n is not None:
         numbers = counted(comparison.n, "number")
         of = numbers if comparison.vectors == 1 else f"{of} of {numbers}"
-    source = f"{comparison.source}: " if comparison.source else ""
+    source = f"{printable(comparison.source)}: " if comparison.source else ""
     function = TASK_NAMES[comparison.function]
     for name, group in groupby(comparison.results, key=lambda result: result.format):
         results = list(group)
@@ -122,7 +123,7 @@ def gallery_picture(gallery: Gallery, glyphs: Glyphs, width: int) -> Iterator[Te
         *(f"left out: {sentence}" for sentence in gallery.left_out),
     ]
     for note in notes:
-        yield hanging(note, width, indent=1, style="dim")
+        yield hanging(printable(note), width, indent=1, style="dim")
     yield from missing_note(gallery.missing, width)
     if not gallery.whole:
         yield Text(" stablelse peers --all shows what each library gives", "dim")
@@ -190,7 +191,7 @@ def _given_text(result: PeerResult, task: Task, element: int | None, glyphs: Gly
 
 def _outcome_text(result: PeerResult) -> str:
     if result.outcome is Outcome.NO_ANSWER:
-        return result.reason or ""
+        return printable(result.reason or "")
     if result.outcome is Outcome.RIGHT:
         right = "" if result.peer == "exact" else "right"
         return "NaN by convention" if result.worst.value != result.worst.value else right
@@ -205,7 +206,7 @@ def _remark(result: PeerResult) -> str:
     parts = [result.call, result.reason]
     if result.returned not in (None, result.format):
         parts.append(f"returns {result.returned}, rounded to {result.format}")
-    return "; ".join(filter(None, parts))
+    return printable("; ".join(filter(None, parts)))
 
 
 def _time_text(result: PeerResult) -> str:

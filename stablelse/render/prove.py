@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from math import inf
 from typing import Any, NamedTuple
@@ -307,7 +308,8 @@ def markdown_lines(proof: Proof) -> Iterator[str]:
     for number, result in enumerate(proof.results or (None,)):
         entries = list(_entries(proof, result, LATEX))
         yield from [""] * bool(number)
-        yield f"## {_title(proof, result, UNICODE)}"
+        title = _title(proof, result, UNICODE)
+        yield "## " + re.sub(r"[\\`*_\[\]<>|$#~&]", r"\\\g<0>", title)
         equations = [["", "equation", "by"]]
         for entry in entries:
             equations.append([str(entry.number), f"${' = '.join(entry.symbols)}$", entry.rule])

@@ -122,8 +122,23 @@ def json_document(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Ite
     yield "\n]}\n" if rest == "{}" else f"\n],{rest[1:]}\n"
 
 
-_LINE = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
-_DOCUMENT = json.JSONEncoder(indent=2, ensure_ascii=False, allow_nan=False)
+class _Encoder(json.JSONEncoder):
+    """Writes letters of any language as they are, and escapes what a terminal may obey."""
+
+    def iterencode(self, o: Any, _one_shot: bool = False) -> Iterator[str]:
+        """Yield the pieces of a JSON text."""
+        return map(_escaped, super().iterencode(o, _one_shot))
+
+
+def _escaped(text: str) -> str:
+    r"""Escape what JSON may have as it is: DEL, C1 controls and bidirectional overrides."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+
+
+_LINE = _Encoder(ensure_ascii=False, allow_nan=False)
+_DOCUMENT = _Encoder(indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def csv_document(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iterator[str]:
@@ -134,11 +149,22 @@ def csv_document(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iter
 
 def csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Yield rows of a table as lines of CSV, the header first, quoted only if necessary."""
-    # The writer's methods return what `write` returns.
-    writer = csv.writer(SimpleNamespace(write=str), lineterminator="\n")
+    # The writer's methods return what `write` returns. It quotes cells with a part of "\r\n".
+    writer = csv.writer(SimpleNamespace(write=lambda line: f"{line[:-2]}\n"), "excel")
     for number, row in enumerate(rows):
         header = "" if number else writer.writerow(row)
-        yield f"{header}{writer.writerow('' if cell is None else cell for cell in row.values())}"
+        yield f"{header}{writer.writerow(map(_harmless, row.values()))}"
+
+
+def _harmless(cell: Any) -> Any:
+    """Return a cell with an apostrophe before text that a spreadsheet would run as a formula."""
+    if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
+        return "" if cell is None else cell
+    try:
+        float(cell)  # numbers beyond float64 are text here
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def flat_rows(result: Any) -> Iterator[dict[str, Any]]:

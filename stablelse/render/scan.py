@@ -17,9 +17,10 @@ from stablelse.analysis.scan import (
     thresholds,
 )
 from stablelse.numerics.formats import find_format
+from stablelse.printable import printable
 from stablelse.render.layout import VERDICT_STYLES, grid, hanging, picture
 from stablelse.render.notation import ASCII, Glyphs
-from stablelse.render.numbers import number_text, row_text
+from stablelse.render.numbers import number_text, row_text, vector_text
 from stablelse.render.records import cell, field_names, record
 from stablelse.render.sweep import MARKS
 from stablelse.render.words import FUNCTION_NAMES, RESULT_WORDS, VERDICT_WORDS, counted, ulps_text
@@ -198,7 +199,7 @@ def _edge_text(value: float) -> str:
 def _title(scan: Scan) -> str:
     numbers = f"{counted(scan.rows, 'vector')}, {counted(scan.elements, 'number')}"
     text = f"{FUNCTION_NAMES[scan.function]} of {numbers}"
-    return f"{scan.source}: {text}" if scan.source else text
+    return f"{printable(scan.source)}: {text}" if scan.source else text
 
 
 def _verdict_text(verdict: Verdict, max_ulp: float) -> str:
@@ -210,10 +211,8 @@ def _witness_text(
     witness: Witness, result: WayScan, scan: Scan, glyphs: Glyphs, source: str | None
 ) -> str:
     """Return where something goes wrong, and what."""
-    where = f"row {row_text(witness.row)}" if witness.row is not None else ""
-    if witness.row is None and witness.column is not None:
-        where = f"column {witness.column}"
-    where = ", ".join(filter(None, (source, where)))
+    where = f"row {row_text(witness.row)}" if witness.row is not None else vector_text(witness)
+    where = ", ".join(filter(None, (printable(source or ""), where)))
     if witness.unfit is not None:
         text = f"{glyphs.number(witness.unfit)} does not fit {result.format}"
     else:

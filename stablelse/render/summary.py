@@ -13,6 +13,7 @@ from rich.text import Text
 from stablelse.analysis.results import VERDICTS, Comparison, Errors, MethodResult, Verdict
 from stablelse.analysis.tally import Summary, Total
 from stablelse.numerics.formulas import Method
+from stablelse.printable import printable
 from stablelse.render.layout import VERDICT_STYLES, glyphs_for, grid, hanging, named_grid, picture
 from stablelse.render.notation import Glyphs
 from stablelse.render.words import (
@@ -76,7 +77,7 @@ class _Part:
         """Yield the screen from top to bottom."""
         count, ignored = self.found.vectors, self.found.ignored
         sources = {comparison.source for comparison in self.comparisons}
-        source = sources.pop() if len(sources) == 1 else None
+        source = printable(sources.pop() or "") if len(sources) == 1 else ""
         name = "loss"
         if self.comparisons:
             first = self.comparisons[0]

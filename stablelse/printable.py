@@ -1,0 +1,19 @@
+"""Text of the input, made safe to print: names, cells, arguments, and errors that quote them."""
+
+import re
+
+#: A URL's user and password, and its query, which may hold signatures and tokens.
+_URL = re.compile(r"(://)(?:[^ \n/]*@)?([^ \n?#'\"]*)(?:[?#][^ \n'\"]*)?")
+
+
+def without_secrets(text: str) -> str:
+    """Remove users, passwords and queries from the URLs in a text."""
+    return _URL.sub(r"\1\2", text) if "://" in text else text
+
+
+def printable(text: str) -> str:
+    r"""Return a line without secrets, and with escapes for what a terminal may obey: ``\x1b``."""
+    text = without_secrets(text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
