@@ -53,10 +53,9 @@ def _exit_code(args: list[str] | None) -> int:
     except _UsageError as error:
         command = error.ctx.command_path if getattr(error, "ctx", None) else "stablelse"
         name, possible = getattr(error, "option_name", ""), getattr(error, "possibilities", None)
-        # A message of Typer can have several lines.
-        message = _INSTEAD.get(name) or with_hint(" ".join(error.format_message().split()))
+        message = _INSTEAD.get(name) or with_hint(error.format_message())
         if name and name not in _INSTEAD:
-            message = _unknown(name, command.split()[-1], possible) or message
+            message = _unknown(name, command.split()[-1], possible)
         return _complain(f"{message} (see {command} --help)")
     except OSError as error:
         _silence(sys.stdout)
@@ -78,7 +77,7 @@ def _unknown(name: str, command: str, possible: Sequence[str] | None) -> str:
         who = f"{', '.join(having)} {'has' if len(having) == 1 else 'have'} it"
         instead = _INSTEAD.get(f"{command} {name}")
         return f"{command} has no {name}: {who}" + (f"; {instead}" if instead else "")
-    return f"{name} is not an option: did you mean {possible[0]}?" if possible else ""
+    return f"{name} is not an option" + (f": did you mean {possible[0]}?" if possible else "")
 
 
 _ADD = "add the logarithms of the weights to the numbers"

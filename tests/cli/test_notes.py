@@ -74,11 +74,6 @@ def test_a_note_proposes_what_labels_have(run, tmp_path):
     assert done.notes[0].endswith("name all columns to read with --label-column")
 
 
-def test_no_control_character_reaches_the_terminal(run):
-    done = run("lse", stdin=b'a,"red\x1b[31m\x07"\n1,2\n')
-    assert done.notes == (SAID.replace(" b", r" 'red\x1b[31m\x07'"),)
-
-
 def test_a_typo_is_not_a_header(run):
     done = run("scan", "-", "--dtype", "float16", "-q", stdin=b"70000x,1\n1,2\n")
     assert (done.code, done.out) == (2, "")

@@ -197,24 +197,6 @@ def test_beside_output(run, tmp_path):
     assert (tmp_path / "out.txt").read_bytes() == (tmp_path / "x.txt").read_bytes()
 
 
-@pytest.mark.parametrize("suffix", [".svg", ".html"])
-def test_titles_and_names_that_no_page_may_hold(suffix, run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    name = "a<b>&{c}\x1b\udc80.csv"
-    (tmp_path / name).write_bytes(b"1\n2\n")
-    done = run("lse", "--file", name, "--save", f"x{suffix}")
-    assert (done.code, done.err) == (0, "")
-    text = (tmp_path / f"x{suffix}").read_text(encoding="utf-8")
-    told = "a&lt;b&gt;&amp;{c}\\x1b\\udc80.csv"
-    unquoted = text.replace("&#x27;", "").replace("&#160;", " ")
-    assert f"stablelse lse --file {told}</title>" in unquoted
-    assert f" {told}: " in unquoted
-    if suffix == ".svg":
-        ElementTree.fromstring(text)
-    else:
-        page_of(text)
-
-
 def test_a_long_command_is_shortened_in_the_bar(run, tmp_path):
     numbers = [str(number) for number in range(200)]
     run("lse", *numbers, "--save", tmp_path / "x.svg")
