@@ -5,10 +5,12 @@ They are read in pieces; only rows that are not contiguous come from a map of th
 
 import json
 import math
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +26,7 @@ from stablelse.readers.blocks import (
     damage,
     damaged,
     explaining,
+    in_one_line,
     quoted,
     unique_keys,
 )
@@ -38,9 +41,9 @@ _GATHERED = 32
 #: NumPy's own bound on a header, which is parsed as Python literals (NEP 1).
 _NPY_HEADER_BYTES = 10_000
 
-#: The longest .safetensors header: over 100,000 tensors. The format allows 100 MB, which
-#: would take a gigabyte as Python objects.
-_SAFETENSORS_HEADER_BYTES = 1 << 24
+#: The longest .safetensors header: some 60,000 tensors. The format allows 100 MB, which
+#: could take gigabytes as Python objects.
+_SAFETENSORS_HEADER_BYTES = 1 << 23
 
 #: The longest table of contents of a .npz: about 60,000 arrays, 46 bytes and a name each (the zip
 #: format's specification, APPNOTE.TXT, section 4.3.12).
@@ -65,10 +68,14 @@ _REFUSED = {
     "U": ("strings", "save x.astype(float)"),
     "M": ("dates", "save them as numbers"),
     "m": ("time spans", "save them as numbers"),
+    "T": ("strings", "save x.astype(float)"),
     "V": ("raw bytes, as which numpy.save writes ml_dtypes' bfloat16 and float8",
           "save x.astype(numpy.float32)"),
 }  # fmt: skip
 _STRUCTURED = ("records", "save one field, x['name']")
+
+#: The most axes that NumPy's arrays have (NPY_MAXDIMS).
+_MOST_AXES = 64
 
 #: Other kinds of zip archives, by a file that they contain, and what to do.
 _OTHER_ARCHIVES = {
@@ -136,9 +143,9 @@ def safetensors(source: Source, options: ReadOptions) -> Iterator[Block]:
     try:
         entry = header[key]
         stored, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-        ends = [header[key]["data_offsets"][1] for key in keys]
-        numbers = (*shape, begin, *ends)
-        if not isinstance(stored, str) or any(type(n) is not int or n < 0 for n in numbers):
+        spans = sorted(header[key]["data_offsets"] for key in keys)
+        places = [0, *chain.from_iterable(spans)]
+        if not isinstance(stored, str) or {*map(type, (*shape, *places))} != {int}:
             raise ValueError
     except (TypeError, LookupError, ValueError):
         raise damaged(name, kind, f"its header does not describe {quoted(key)}") from None
@@ -147,14 +154,17 @@ def safetensors(source: Source, options: ReadOptions) -> Iterator[Block]:
             f"{_keyed(name, key)} is of the type {quoted(stored)}, which cannot be read; convert "
             "it to F32"
         )
+    if places[:-1:2] != places[1::2]:  # the specification allows neither
+        raise damaged(name, kind, "its tensors overlap, or have gaps between them")
     dtype, decode = _TENSOR_DTYPES[stored]
-    if end - begin != math.prod(shape) * np.dtype(dtype).itemsize:
+    is_array = len(shape) <= _MOST_AXES  # otherwise refused below, before any multiplication
+    if is_array and end - begin != math.prod(shape) * np.dtype(dtype).itemsize:
         raise damaged(name, kind, f"the length of {quoted(key)} is not that of its shape")
     source.skip_to(8 + length + begin)
     source.name = _keyed(name, key)
     yield from StoredArray(source, shape, np.dtype(dtype), options, decode=decode).blocks()
     source.name = name
-    source.expect_end(8 + length + max(ends), "its tensors")
+    source.expect_end(8 + length + places[-1], "its tensors")
 
 
 def _keyed(source: str, key: str) -> str:
@@ -214,7 +224,8 @@ def _read_npy(source: Source, options: ReadOptions) -> "StoredArray":
     if dtype.kind not in "biuf":
         is_structured = dtype.fields or dtype.subdtype
         what, hint = _STRUCTURED if is_structured else _REFUSED[dtype.kind]
-        raise ReadError(f"{source.name} holds {what} ({dtype}), not real numbers; {hint}")
+        kind = in_one_line(dtype)
+        raise ReadError(f"{source.name} holds {what} ({kind}), not real numbers; {hint}")
     return StoredArray(source, shape, dtype, options, is_fortran)
 
 
@@ -230,17 +241,20 @@ class StoredArray:
         is_fortran: bool = False,
         decode: _Decode | None = None,
     ) -> None:
-        self.source, self.claimed, self.dtype, self.options = source, shape, dtype, options
+        self.source, self.dtype, self.options = source, dtype, options
         self.is_fortran, self.decode = is_fortran, decode
-        self.place, self.size = source.tell(), math.prod(shape) * dtype.itemsize
         name, axis = source.name, options.axis
-        if any(length < 0 for length in shape):
-            raise damaged(name, ".npy", f"its header claims the shape {shape}")
+        if len(shape) > _MOST_AXES:
+            raise ReadError(f"{name} has {len(shape):,} axes; arrays have at most {_MOST_AXES}")
+        self.place, self.size = source.tell(), math.prod(shape) * dtype.itemsize
+        self.claimed = in_one_line(shape)
         if 0 in shape:
-            raise ReadError(f"{name} is empty: its array has the shape {shape}")
+            raise ReadError(f"{name} is empty: its array has the shape {self.claimed}")
+        if min(shape, default=0) < 0 or self.size > sys.maxsize:
+            raise damage(name, ValueError(f"its header claims the shape {self.claimed}"))
         if axis is not None and not -len(shape) <= axis < len(shape):
             raise ReadError(
-                f"{name} has no axis {axis}: its shape is {shape}; choose from 0 to "
+                f"{name} has no axis {axis}: its shape is {self.claimed}; choose from 0 to "
                 f"{len(shape) - 1}"
             )
         # Check before allocating anything: a header may claim any size.

@@ -263,9 +263,9 @@ def shown(path: str) -> str:
     return without_secrets(path) or repr(path)
 
 
-def in_one_line(error: BaseException) -> str:
-    """Return the message of a library's error, cut short, for a one-line error."""
-    text = printable(" ".join(str(error).split())) or type(error).__name__
+def in_one_line(thing: object) -> str:
+    """Return a library's error, or what a header says, cut short, for a one-line error."""
+    text = printable(" ".join(str(thing).split())) or type(thing).__name__
     return text if len(text) <= _REPEATED else text[:_REPEATED] + "..."
 
 

@@ -59,6 +59,9 @@ _FILE_BEGIN = 8
 _DTYPES = {"double": "f8", "float": "f4", "halffloat": "f2"}
 _DTYPES |= {f"{name}{8 * n}": f"{name[0]}{n}" for name in ("int", "uint") for n in (1, 2, 4, 8)}
 
+#: The digits of decimal256, Arrow's longest.
+_MOST_DIGITS = 76
+
 #: More than a footer takes: about 40 bytes for each batch, and the names of the columns.
 _FOOTER_BYTES = 1 << 26
 
@@ -406,7 +409,9 @@ def _is_number(kind: Any) -> bool:
     name = str(kind)
     if name.startswith("dictionary<"):
         return _is_number(kind.value_type)
-    return name in _DTYPES or name in ("bool", "null") or name.startswith("decimal")
+    if name.startswith("decimal"):  # the scale is data, and may be anything
+        return bool(abs(kind.scale) <= _MOST_DIGITS)
+    return name in _DTYPES or name in ("bool", "null")
 
 
 def _stored(kind: Any) -> Any:

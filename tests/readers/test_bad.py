@@ -150,7 +150,7 @@ JSON = {
     "our own results": '{"schema": 1, "function": "logsumexp", "source": null, "value": 1}',
 }
 
-X, Y = np.arange(3.0), np.ones(2)
+X, Y, EIGHT = np.arange(3.0), np.ones(2), bytes(8)
 
 NPY = {
     "truncated": saved(np.arange(9.0))[:-1],
@@ -178,6 +178,13 @@ NPY = {
     "complex": saved(np.zeros(2, complex)),
     "text": saved(np.array(["a"])),
     "dates": saved(np.zeros(2, "M8[s]")),
+    "text of any length": npy_header("(3,)", "'T'") + bytes(48),
+    "a name of thousands": npy_header("(3,)", f"[({'a' * 4000!r}, '<f8')]"),
+    "thousands of digits": npy_header(f"({'9' * 4200},)"),
+    "thousands of digits, negative": npy_header(f"(-{'9' * 4200},)"),
+    "nothing, and thousands of digits": npy_header(f"(0, {'9' * 4200})"),
+    "thousands of axes": npy_header(f"({'1,' * 4900})") + EIGHT,
+    "too many axes": npy_header(f"({'1,' * 65}2, 3)", is_fortran=True) + bytes(48),
     "five axes, one of nothing": saved(np.zeros((2, 3, 0, 4, 5))),
     "three axes, truncated": saved(np.zeros((2, 3, 4)))[:-1],
     "empty": saved(np.zeros((0, 4))),
@@ -216,7 +223,6 @@ NPZ = {
     "any archive": archive([("x.csv", b"1\n")]),
 }
 
-EIGHT = bytes(8)
 SAFETENSORS = {
     "several": tensors(a=Y, b=Y),
     "none": tensor_file({"__metadata__": {}}),
@@ -240,6 +246,15 @@ SAFETENSORS = {
         {"a": tensor(shape=(10**12,), offsets=(0, 4 * 10**12))}, EIGHT
     ),
     "beyond the end": tensor_file({"a": tensor(offsets=(10**15, 10**15 + 8))}, EIGHT),
+    "a gap": tensor_file({"a": tensor(offsets=(8, 16))}, bytes(16)),
+    "one over the other": (
+        tensor_file({"a": tensor(), "b": tensor(offsets=(4, 12))}, bytes(12)),
+        {"key": "a"},
+    ),
+    "thousands of axes and digits": tensor_file({"a": tensor(shape=[10**4000] * 1000)}, EIGHT),
+    "too many axes": tensor_file({"a": tensor(shape=[1] * 65 + [2])}, EIGHT),
+    "thousands of digits": tensor_file({"a": tensor(shape=[10**4000])}, EIGHT),
+    "a header of 2**63 bytes": tensor_file(b'{"a":', length=2**63),
     "a type of four bits": tensor_file({"a": tensor("F4", (16,))}, EIGHT),
     "no such key": (tensors(a=Y, b=Y), {"key": "__metadata__"}),
     "complex": tensor_file({"a": tensor("C64", (1,))}, EIGHT),
