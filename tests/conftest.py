@@ -1,6 +1,5 @@
 """Settings and fixtures shared by the whole suite."""
 
-import io
 import os
 import re
 import shlex
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import alike
 import pytest
+from command import run_here
 from hypothesis import settings
 
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=40)
@@ -81,47 +81,24 @@ class Run:
 
 
 @pytest.fixture
-def run(monkeypatch):
+def run():
     """Run the command line in this process; a first argument with blanks is split."""
-    for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "TERM", "_STABLELSE_COMPLETE"):
-        monkeypatch.delenv(name, raising=False)
-    sigpipe = signal.getsignal(signal.SIGPIPE)
 
     def command(*args, stdin=b"", columns=80, encoding="utf-8", **environment) -> Run:
-        from stablelse.cli.main import main
-
-        monkeypatch.setenv("COLUMNS", str(columns))
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        stdin_bytes = io.BufferedReader(io.BytesIO(stdin))
-        streams = {
-            "stdin": io.TextIOWrapper(stdin_bytes, "utf-8"),
-            "stdout": io.TextIOWrapper(io.BytesIO(), encoding, newline="\n"),
-            "stderr": io.TextIOWrapper(io.BytesIO(), encoding, newline="\n"),
-        }
-        with monkeypatch.context() as patch:
-            for name, stream in streams.items():
-                patch.setattr(sys, name, stream)
-            with pytest.raises(SystemExit) as stop:
-                main([*shlex.split(str(args[0])), *map(str, args[1:])] if args else [])
-        printed = []
-        for name in ("stdout", "stderr"):
-            streams[name].flush()
-            printed.append(streams[name].buffer.getvalue().decode(encoding))
-        if stop.value.code == 2 and NEEDED.search(printed[1]):
-            pytest.skip(printed[1])
-        out, err = printed
+        words = [*shlex.split(str(args[0])), *map(str, args[1:])] if args else []
+        code, out, err = run_here(words, stdin, encoding, COLUMNS=str(columns), **environment)
+        if code == 2 and NEEDED.search(err):
+            pytest.skip(err)
         lines = err.splitlines(keepends=True)
         notes = [line for line in lines if line.startswith(NOTE)]
         return Run(
-            stop.value.code,
+            code,
             out,
             "".join(line for line in lines if line not in notes),
             tuple(note.removeprefix(NOTE).removesuffix("\n") for note in notes),
         )
 
-    yield command
-    signal.signal(signal.SIGPIPE, sigpipe)
+    return command
 
 
 @pytest.fixture
