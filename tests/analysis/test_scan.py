@@ -7,42 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from fuzz.properties import assert_agree
+from fuzz.strategies import FORMATS, FUNCTIONS
 
 import stablelse
-from stablelse.analysis.compare import Problem, compare_rows
 from stablelse.analysis.results import Place, Verdict
 from stablelse.analysis.scan import failures, parse_conditions
 from stablelse.numerics.formats import find_format
-from stablelse.numerics.formulas import SHIFTED, SHIFTS, ChoiceError, Method, candidates, find_shift
+from stablelse.numerics.formulas import SHIFTED, SHIFTS, ChoiceError
 from stablelse.numerics.functions import Function, exact, ulp_error
-
-FORMATS = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16", "float32", "float64"]
-FUNCTIONS = [function.value for function in Function]
-METHODS = (Method.NAIVE, Method.SHIFTED)
-
-
-def assert_agree(x, function, name, every_ulp=(0.5, 10, 1000)):
-    """Compare a scan's counts, and the first of each verdict, with `compare` row by row."""
-    function, format_ = Function(function), find_format(name)
-    methods = candidates(function, METHODS, [find_shift("max")])
-    comparisons = compare_rows(x, Problem(function), methods, [format_], errors=False)
-    told = {m.value: [c.results[place] for c in comparisons] for place, m in enumerate(METHODS)}
-    for max_ulp in every_ulp:
-        found = stablelse.scan(x, function.value, formats=[name], max_ulp=max_ulp)
-        for result in (result for result in found.results if result.method in told):
-            expected = [r.verdict for r in told[result.method]]
-            if max_ulp != 10:
-                finite = [Verdict.RIGHT, Verdict.DIGITS_LOST]
-                expected = [
-                    r.verdict if r.verdict.is_broken else finite[r.ulps > max_ulp]
-                    for r in told[result.method]
-                ]
-            counted = {v: result.vectors(v) for v in Verdict}
-            assert counted == {v: expected.count(v) for v in Verdict}, (result.method, max_ulp)
-            for first in result.first:
-                assert first.row == expected.index(first.verdict) + 1
 
 
 def stacks():
@@ -95,32 +68,6 @@ def test_scan_and_compare_agree(name, function):
         assert_agree(x, function, name)
     for x in at_the_edges(name):
         assert_agree(x, function, name, (10,))
-
-
-_ROWS = st.integers(1, 6).flatmap(
-    lambda n: st.lists(
-        st.lists(
-            st.one_of(
-                st.floats(-800, 800),
-                st.floats(-20, 12),
-                st.floats(allow_nan=True, allow_infinity=True),
-                st.sampled_from([0.0, -np.inf, 70_000.0, 449.0, 464.0, 11.0859375, 88.5, -17.33]),
-            ),
-            min_size=n,
-            max_size=n,
-        ),
-        min_size=1,
-        max_size=4,
-    )
-)
-
-
-@settings(max_examples=40, deadline=None)
-@given(x=_ROWS, function=st.sampled_from(FUNCTIONS), name=st.sampled_from(FORMATS))
-@example(x=[[65504.0, 65504.0]], function="logsumexp", name="float16")
-@example(x=[[0.0, -0.6931]], function="logsumexp", name="bfloat16")
-def test_scan_and_compare_agree_on_any_rows(x, function, name):
-    assert_agree(np.array(x), function, name)
 
 
 def own_reading(x, value, right, format_, max_ulp):

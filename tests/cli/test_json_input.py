@@ -5,8 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 _SINGLE = ("--row", "2")
 
@@ -67,24 +65,6 @@ def test_what_is_printed_of_other_formats_is_read_back(dtype, run, tmp_path, mon
     (tmp_path / "printed").write_text(done.out)
     options = ("--dtype", dtype if dtype == "longdouble" else "float64")
     assert values_of(run, "printed", *options) == values_of(run, "x.npy", *options)
-
-
-@given(rows=st.lists(st.lists(st.floats(), min_size=1, max_size=4), min_size=2, max_size=4))
-def test_any_vectors_are_read_back(rows, tmp_path_factory):
-    from typer.testing import CliRunner
-
-    from stablelse.cli.app import app
-    from stablelse.readers import open_blocks
-
-    path = tmp_path_factory.mktemp("x") / "x"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    printed = CliRunner().invoke(app, ["softmax", "--file", str(path), "--format", "jsonl"])
-    assert printed.exit_code == 0, printed.output
-    path.write_text(printed.stdout)
-    found = [row for block in open_blocks(str(path)) for row in block.values.tolist()]
-    assert [list(map(float.hex, row)) for row in found] == [
-        list(map(float.hex, row)) for row in rows
-    ]
 
 
 @pytest.mark.parametrize("kind", ["json", "jsonl"])

@@ -1,6 +1,7 @@
 """What must hold for any file, text, row and result: checked in the suite, and by run.py."""
 
 import bz2
+import csv
 import gzip
 import io
 import json
@@ -9,20 +10,51 @@ import os
 import re
 import tempfile
 import zipfile
+from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from command import run_here
+from families import FAMILIES, rng_of
+from fuzz.strategies import (
+    SEEDS,
+    Stacked,
+    damaged_files,
+    printed,
+    scans,
+    seeds,
+    stacked,
+    texts,
+    written_texts,
+)
 
-from fuzz.strategies import SEEDS, damaged_files, seeds
-
-from stablelse.readers import ReadError, ReadOptions, file_source, open_blocks, read_source
+import stablelse
+from stablelse.analysis.compare import Problem, compare_rows
+from stablelse.analysis.results import Verdict
+from stablelse.numerics import exact, kernel
+from stablelse.numerics.formats import find_format
+from stablelse.numerics.formulas import Method, candidates, find_shift
+from stablelse.numerics.functions import Function
+from stablelse.numerics.rows import Rows
+from stablelse.readers import (
+    ReadError,
+    ReadOptions,
+    file_source,
+    open_blocks,
+    read_source,
+    tables,
+    text,
+)
 
 #: The longest line on stderr.
 MAX_LINE = 500
 
 #: One file in so many is also given to a command, which takes far longer than its reader.
 COMMAND_EVERY = 5
+
+#: The methods that scan and compare both judge.
+METHODS = (Method.NAIVE, Method.SHIFTED)
 
 #: Commands that read a file, in turns.
 COMMANDS = [
@@ -168,9 +200,176 @@ def _of_json(value):
         yield np.nan if value is None else float(value)
 
 
+# Texts.
+
+
+def text_readers_agree(case: tuple[bytes, dict]) -> None:
+    """Check that cell by cell, with NumPy, with pyarrow, in any pieces, the same is read."""
+    data, options = case
+    expected = read_text(data, options, is_careful=True)
+    for piece_bytes in (1 << 20, 5):
+        for pyarrow_from in (9, 0):
+            assert read_text(data, options, piece_bytes, pyarrow_from) == expected
+
+
+def read_text(data, options, piece_bytes=1 << 20, pyarrow_from=9, is_careful=False):
+    """Return the numbers and notes from a text, as text, or the error, with these parsers."""
+    notes = []
+    with ExitStack() as patches:
+        for module, name, value in (
+            (text, "PIECE_BYTES", piece_bytes),
+            (text, "_PIECES_OF_NUMPY", pyarrow_from),
+            (tables, "_FEWEST_ROWS", 0),
+            *([(text, "_read_fast", lambda *_: None)] if is_careful else []),
+        ):
+            patches.enter_context(patch.object(module, name, value))
+        source = file_source("x", io.BytesIO(data))
+        try:
+            blocks = list(text.text(source, ReadOptions(note=notes.append, **options)))
+        except ReadError as error:  # a NUL may be found before another fault, or after it
+            return (str(error), repr(notes)) if b"\0" not in data else "refused"
+    values = np.concatenate([block.values for block in blocks])
+    holes = [np.zeros(b.values.shape, bool) if b.missing is None else b.missing for b in blocks]
+    assert all(block.missing is None or block.missing.any() for block in blocks)
+    header = [note.header for note in notes if note.header is not None]
+    if header and options.get("header") is None:
+        assert any(name[0].isalpha() or name[0] in '_"%(@*=' for name in header[0] if name)
+    lines = re.split("\r\n|\r|\n", data.decode().removeprefix("\ufeff"))
+    content = list(text.Piece(1, "\n".join(lines)).content())
+    assert len(values) == len(content) - len(header), "a line is lost"
+    nan = np.isnan(values)
+    signs = np.where(nan, False, np.signbit(values))
+    return repr((values.tolist(), signs.tolist(), np.concatenate(holes).tolist())), repr(notes)
+
+
+def written_texts_are_read_back(case: tuple[bytes, dict, np.ndarray]) -> None:
+    """Check that the numbers that were written are read, in any pieces and parts."""
+    data, options, right = case
+    for piece_bytes in (1 << 20, 7):
+        with patch.object(text, "PIECE_BYTES", piece_bytes):
+            source = file_source("x", io.BytesIO(data))
+            blocks = list(read_source(source, ReadOptions(**options)))
+        found = np.concatenate([block.values for block in blocks])
+        assert found.shape == right.shape
+        assert same(found.ravel(), right.ravel()), (found, right)
+        lengths = [len(block.values) for block in blocks]
+        assert [b.offset for b in blocks] == [sum(lengths[:at]) for at in range(len(blocks))]
+
+
+# Results.
+
+
+def scan_and_compare_agree(case: tuple[list, str, str]) -> None:
+    """Check random rows; a tuple of rows, the function and the format."""
+    assert_agree(np.array(case[0]), *case[1:])
+
+
+def assert_agree(x, function, format_, every_ulp=(0.5, 10, 1000)) -> None:
+    """Compare a scan's counts, and the first of each verdict, with `compare` row by row."""
+    name, format_ = Function(function), find_format(format_)
+    methods = candidates(name, METHODS, [find_shift("max")])
+    comparisons = compare_rows(x, Problem(name), methods, [format_], errors=False)
+    told = {m.value: [c.results[place] for c in comparisons] for place, m in enumerate(METHODS)}
+    for max_ulp in every_ulp:
+        found = stablelse.scan(x, name.value, formats=[format_.name], max_ulp=max_ulp)
+        for result in (result for result in found.results if result.method in told):
+            expected = [r.verdict for r in told[result.method]]
+            if max_ulp != 10:
+                finite = [Verdict.RIGHT, Verdict.DIGITS_LOST]
+                expected = [
+                    r.verdict if r.verdict.is_broken else finite[r.ulps > max_ulp]
+                    for r in told[result.method]
+                ]
+            counted = {v: result.vectors(v) for v in Verdict}
+            assert counted == {v: expected.count(v) for v in Verdict}, (result.method, max_ulp)
+            for first in result.first:
+                assert first.row == expected.index(first.verdict) + 1
+
+
+def kernels_have_the_bits_of_the_reference(case: Stacked) -> None:
+    """Check every kernel on rows of a family, with masks and with the family's weights."""
+    family, format_ = FAMILIES[case.family], find_format(case.format)
+    n, rng = max(family.least, min(case.n, family.longest)), rng_of(case.seed)
+    if exact.compiled is None or not family.suits(format_):
+        return
+    x, b = family.make(rng, 3, n, format_)
+    mask = rng.random(x.shape) < 0.7 if case.is_masked else None
+    if b is not None and mask is not None:
+        b = np.where(mask, b, b.dtype.type(0))
+    right = computed(kernel.REFERENCE, case.function, x, mask, b)
+    for name in kernel.available()[:-1]:
+        for part, true in zip(computed(name, case.function, x, mask, b), right, strict=True):
+            assert part.dtype == true.dtype
+            assert same(*(each.astype(np.longdouble).ravel() for each in (part, true))), name
+
+
+def computed(name, function, x, mask=None, b=None) -> list[np.ndarray]:
+    """Return a function of rows, and signs or gradients, by the kernel of that name."""
+    by_reference = name == kernel.REFERENCE
+    with ExitStack() as patches, np.errstate(all="ignore"):  # like the public functions
+        if by_reference:
+            patches.enter_context(patch.object(exact, "compiled", None))
+            patches.enter_context(patch.object(exact, "for_kernel", lambda rows, format_: None))
+        else:
+            exact.compiled.use(name)
+        try:
+            if function == "nll":
+                labels = np.zeros(len(x), int)
+                with_loss = (stablelse.nll, stablelse.nll_grad)
+                return [f(x, labels, where=mask, reduction="none") for f in with_loss]
+            function = "logsumexp" if b is not None else function
+            value, sign, _ = exact.evaluate(function, Rows(x, x.dtype, mask, b))
+            return [value] if b is None else [value, sign]
+        finally:
+            if not by_reference:
+                exact.compiled.use(kernel.name())
+
+
+def what_is_printed_is_read_back(case) -> None:
+    """Check that JSON, JSON Lines and CSV have the same numbers, and JSON the vectors' own."""
+    args, rows = case
+    lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    printed = {}
+    for form in ("json", "jsonl", "csv"):
+        code, printed[form], err = run_here([*args, "--file", "-", "--format", form], lines)
+        a_command_ends_well(code, printed[form], err)
+        if code:
+            return
+    document = json.loads(printed["json"], parse_constant=None)
+    vectors = document.get("vectors", document.get("losses"))
+    parts = [json.loads(line, parse_constant=None) for line in printed["jsonl"].splitlines()]
+    if isinstance(vectors, list):
+        assert [{"schema": 1, **vector} for vector in vectors] == parts[: len(vectors)]
+    else:
+        assert parts == [document]
+    records = list(csv.DictReader(io.StringIO(printed["csv"])))
+    assert records
+    assert None not in records[0].values()
+    own = vectors if isinstance(vectors, list) else [document]
+    if "results" in own[0] and "value" in records[0] and not {"--peer", "--steps"} & {*args}:
+        values = [result["value"] for each in own for result in each["results"]]
+        assert _hex([record["value"] for record in records]) == _hex(values)
+    if isinstance(vectors, list):
+        numbers = outcome(read_source(file_source("x", io.BytesIO(printed["json"].encode()))))
+        given = np.array(rows, np.longdouble).ravel()
+        assert same(numbers, given), (numbers, given)
+
+
+def _hex(value) -> list[str]:
+    """Return the bits of numbers as they are printed."""
+    if isinstance(value, list):
+        return [bits for item in value for bits in _hex(item)]
+    return [float(value).hex()] if value not in (None, "") else [""]
+
+
 #: A strategy for the cases, and what must hold for each.
 PROPERTIES = {
     **{kind: (damaged_files(kind), files_are_read_or_refused) for kind in SEEDS},
+    "texts": (texts(), text_readers_agree),
+    "written": (written_texts(), written_texts_are_read_back),
+    "scan": (scans, scan_and_compare_agree),
+    "kernel": (stacked, kernels_have_the_bits_of_the_reference),
+    "printed": (printed, what_is_printed_is_read_back),
 }
 
 

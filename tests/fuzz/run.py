@@ -6,7 +6,8 @@
 Each worker draws cases for every property of tests/fuzz/properties.py in turn (those whose names
 contain --only), and may allocate 300 MiB more than it has after a first round of valid files. Each
 failure is shrunk and printed once with its traceback, and the bytes of a file go to a file in
---keep; so do those of a file that killed its worker. The exit code is 1 if there was any failure.
+--keep; so do those of a file that killed its worker, which another
+replaces. The exit code is 1 if there was any failure.
 --replay checks files again.
 """
 
@@ -102,14 +103,25 @@ def main() -> int:
     options.keep.mkdir(parents=True, exist_ok=True)
     if options.worker is not None:
         return work(options, options.worker)
-    commands = [[sys.executable, *sys.argv, "--worker", str(job)] for job in range(options.jobs)]
-    workers = [subprocess.Popen(command) for command in commands]
-    codes = [worker.wait() for worker in workers]
-    for number, code in enumerate(codes):
-        if code not in (0, 1):
-            print(f"worker {number} ended with {code}")
-            report("crash", (options.keep / f"worker-{number}").read_bytes(), options.keep)
-    return int(any(codes))
+    failed, end = False, monotonic() + options.seconds
+    workers = {job: begun(job, end) for job in range(options.jobs)}
+    while workers:
+        for job, worker in list(workers.items()):
+            code = worker.wait()
+            failed |= code != 0
+            del workers[job]
+            if code not in (0, 1):
+                print(f"worker {job} ended with {code}")
+                report("crash", (options.keep / f"worker-{job}").read_bytes(), options.keep)
+                if monotonic() < end:
+                    workers[job + options.jobs] = begun(job + options.jobs, end)
+    return int(failed)
+
+
+def begun(job: int, end: float) -> subprocess.Popen:
+    """Start a worker, with cases of its own."""
+    rest = ["--worker", str(job), "--seconds", str(end - monotonic())]
+    return subprocess.Popen([sys.executable, *sys.argv, *rest])
 
 
 if __name__ == "__main__":

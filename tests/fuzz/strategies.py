@@ -8,6 +8,7 @@ from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
+from families import FAMILIES
 from files import TABLE_WRITERS, archive, npy_header, npz, saved, tensors
 from hypothesis import strategies as st
 
@@ -68,7 +69,16 @@ def _tables(kind: str) -> list[bytes]:
 MAGICS = [
     *(b"\x93NUMPY\1\0", b"PK\3\4", b"PK\5\6", b"PAR1", b"PARE", b"ARROW1\0\0", b"\xff\xff\xff\xff"),
     *(b"\x1f\x8b\x08", b"BZh9", b"1AY&SY", b"\x17rE8P\x90", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"),
-    *(b"\x80\x04", b"\x89HDF\r\n\x1a\n", b"ustar", b"CDF\1", b"FEA1", b"Obj\1", b"\x5d\0\0", b"GGUF"),
+    *(
+        b"\x80\x04",
+        b"\x89HDF\r\n\x1a\n",
+        b"ustar",
+        b"CDF\1",
+        b"FEA1",
+        b"Obj\1",
+        b"\x5d\0\0",
+        b"GGUF",
+    ),
     *(b'{"', b"[[", b"\xef\xbb\xbf", b"\xff\xfe", b"\0", b"#", b'"', b"\r\n", b"\n\n", b"\x1b[31m"),
 ]
 
@@ -110,9 +120,36 @@ _NUMBERS = [
     *("18446744073709551616", "9" * 40, "9" * 4299, "1" + "0" * 4400, "1e-400", "0x10", "1_0", "٣"),
 ]
 _WORDS = [
-    *(b"<f8", b">f2", b"|b1", b"|O", b"<U4", b"<M8[s]", b"<c16", b"T", b"V8", b"f16", b"i,i", b"(2,)f8"),
+    *(
+        b"<f8",
+        b">f2",
+        b"|b1",
+        b"|O",
+        b"<U4",
+        b"<M8[s]",
+        b"<c16",
+        b"T",
+        b"V8",
+        b"f16",
+        b"i,i",
+        b"(2,)f8",
+    ),
     *(b"F64", b"BF16", b"F8_E4M3", b"BOOL", b"C64", b"I64", b"True", b"False", b"None", b"shape"),
-    *(b"null", b"NaN", b"-Infinity", b"true", b"[", b"]", b"{", b"}", b",", b":", b"NA", b"a", b"inf"),
+    *(
+        b"null",
+        b"NaN",
+        b"-Infinity",
+        b"true",
+        b"[",
+        b"]",
+        b"{",
+        b"}",
+        b",",
+        b":",
+        b"NA",
+        b"a",
+        b"inf",
+    ),
 ]
 _places = st.one_of(st.integers(0, 150), st.integers(-150, -1), st.integers(0, 1 << 14))
 _bits = st.integers(0, 7)
@@ -171,7 +208,9 @@ _changes = st.one_of(
     st.builds(Change, st.sampled_from(["over", "into"]), _places, _pieces),
     st.builds(Change, st.sampled_from(["without", "twice"]), _places, _counts),
     st.builds(Change, st.just("end"), _places),
-    st.builds(Change, st.just("number"), st.integers(0, 30), st.sampled_from(_NUMBERS).map(str.encode)),
+    st.builds(
+        Change, st.just("number"), st.integers(0, 30), st.sampled_from(_NUMBERS).map(str.encode)
+    ),
     st.builds(Change, st.just("word"), st.integers(0, 30), st.sampled_from(_WORDS)),
 )
 
@@ -188,3 +227,146 @@ def damaged_files(draw, kind: str) -> bytes:
         for change in draw(st.lists(_changes, max_size=1)):
             data = change(data)
     return data
+
+
+# Texts: cells that look like numbers to some parser, and layouts.
+
+_CELLS = st.one_of(
+    *[st.sampled_from(["1", "-2.5", "3e5", "inf", "nan", "−1", "∞", "1D2", '"3"', "1.#INF", "0"])]
+    * 8,
+    st.floats(width=64).map(repr),
+    st.sampled_from(
+        ["a", '"c"', "_b", '"c d"', "é", "", "NA", '""', "#N/A", "# so", "4 # so", " #DIV/0!"]
+    ),
+    st.sampled_from(
+        ["1e400", "-1e-400", "1_0", "0x1", '"1,5"', "1,5", "\u00a06", "10%", "١", "１", '"5']
+    ),
+    st.sampled_from(
+        ["\u20036", "6\u3000", "\x0c2", "1\x0b", "\x1c1", "\ufeff1", "1\x00", "9" * 70_000]
+    ),
+    st.text('01.e+-#" \u00a0xXdDnaif−∞(,;\t\x0c', max_size=6),
+)
+#: What a user may say about a text.
+TEXT_OPTIONS = [
+    *({}, {"decimal": ","}, {"skip_na": True}, {"columns": ("1",)}, {"dtype": "longdouble"}),
+    *({"columns": ("2", "1")}, {"header": False}, {"header": True}, {"delimiter": " "}),
+]
+
+
+@st.composite
+def texts(draw) -> tuple[bytes, dict]:
+    """Draw a text of rows, most of one width, and options."""
+    rows = draw(st.lists(st.lists(_CELLS, min_size=1, max_size=3), min_size=1, max_size=8))
+    width, is_even = len(rows[0]), draw(st.integers(0, 9))
+    if draw(st.booleans()):
+        rows.insert(0, ["a", "b", "c"])
+    if is_even:
+        rows = [(row * 3)[:width] for row in rows]
+    delimiter = draw(st.sampled_from([",", ";", "|", "\t", " ", ", ", "  "]))
+    end = draw(st.sampled_from(["\n", "\r\n", "\r", "{}\n", " # so\n", "\n\n", "\n# so\n"]))
+    lines = [delimiter.join(row) + end.format(delimiter) for row in rows]
+    begin, times = (
+        draw(st.sampled_from(["", "", "\ufeff", "\n", "# so\n"])),
+        draw(st.integers(0, 9)),
+    )
+    data = begin + "".join(lines) + "".join(lines[-1:] * (0 if times else 300))
+    cut = draw(st.sampled_from([0, 0, 1, 2]))
+    return data[: len(data) - cut].encode(), draw(st.sampled_from(TEXT_OPTIONS))
+
+
+@st.composite
+def written_texts(draw) -> tuple[bytes, dict, np.ndarray]:
+    """Draw a text as programs write it, the options that it needs, and its numbers."""
+    width = draw(st.integers(1, 4))
+    delimiter = draw(st.sampled_from([",", "\t", ";", " ", " , ", "|"]))
+    decimal = draw(st.sampled_from(".,")) if "," not in delimiter else "."
+    skip_na = width > 1 and draw(st.booleans())
+    numbers = st.floats(width=64)
+    cells = numbers | st.none() if skip_na else numbers
+    rows = draw(st.lists(st.lists(cells, min_size=width, max_size=width), min_size=1, max_size=9))
+    forms = draw(st.lists(st.sampled_from(["r", "r", "e", "+", "−", "D"]), min_size=1, max_size=3))
+    quote, hole = (
+        draw(st.sampled_from(["", "", '"'])),
+        draw(st.sampled_from(["NA", "null", "<NA>"])),
+    )
+
+    def cell(x: float | None, form: str) -> str:
+        if x is None:
+            return hole
+        plain = f"{x:.17e}" if form == "e" else f"{x:+}" if form == "+" else repr(x)
+        if form in "−D":  # as typesetters and Fortran write it
+            plain = plain.replace("-", "−") if form == "−" else plain.replace("e", "D")
+        return quote + plain.replace(".", decimal) + quote
+
+    texts = [[cell(x, forms[at % len(forms)]) for at, x in enumerate(row)] for row in rows]
+    if draw(st.booleans()):
+        texts.insert(0, [f'"c{at}"' if quote else f"c{at}" for at in range(width)])
+    end = draw(st.sampled_from(["\n", "\r\n", "\r", "\n\n", " # so\n"]))
+    data = draw(st.sampled_from(["", "\ufeff", "# so\n\n"])) + end.join(map(delimiter.join, texts))
+    options = {
+        "decimal": decimal,
+        "skip_na": skip_na,
+        "delimiter": "|" if delimiter == "|" else None,
+    }
+    right = np.array([[np.nan if x is None else x for x in row] for row in rows], float)
+    return (data + draw(st.sampled_from(["", end]))).encode(), options, right
+
+
+# Rows of numbers, in every format.
+
+_NUMBERS_OF_ROWS = st.one_of(
+    st.floats(-800, 800),
+    st.floats(-20, 12),
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.sampled_from([0.0, -np.inf, 70_000.0, 449.0, 464.0, 11.0859375, 88.5, -17.33]),
+)
+
+
+def rows_of(elements=_NUMBERS_OF_ROWS, least: int = 1):
+    """Return a strategy for lists of a few rows of one length."""
+    return st.integers(1, 6).flatmap(
+        lambda n: st.lists(st.lists(elements, min_size=n, max_size=n), min_size=least, max_size=4)
+    )
+
+
+FORMATS = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16", "float32", "float64"]
+FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
+scans = st.tuples(rows_of(), st.sampled_from(FUNCTIONS), st.sampled_from(FORMATS))
+
+
+class Stacked(NamedTuple):
+    """Rows of a family, to compute on different ways."""
+
+    family: str
+    format: str
+    function: str
+    seed: int
+    n: int
+    is_masked: bool
+
+
+stacked = st.builds(
+    Stacked,
+    st.sampled_from(list(FAMILIES)),
+    st.sampled_from(FORMATS),
+    st.sampled_from([*FUNCTIONS, "nll"]),
+    st.integers(0, 1 << 30),
+    st.one_of(st.integers(1, 40), st.integers(1, 700)),
+    st.booleans(),
+)
+
+#: Commands that print their vectors and results.
+PRINTED = [
+    ["lse"],
+    ["lse", "--steps"],
+    ["lse", "--dtype", "float16", "--dtype", "float32"],
+    ["softmax"],
+    ["log-softmax", "--errors"],
+    ["nll", "--label", "0"],
+    ["nll", "--label", "0", "--grad"],
+    ["sweep", "--row", "1", "--points", "3"],
+    ["prove", "lse", "--row", "1"],
+    ["scan", "--fail-on", "none"],
+    ["peers", "--peer", "naive", "--no-time"],
+]
+printed = st.tuples(st.sampled_from(PRINTED), rows_of(least=2))

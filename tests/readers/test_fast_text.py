@@ -1,6 +1,5 @@
 """NumPy's and pyarrow's parsers give the same results as reading cell by cell, bit for bit."""
 
-import io
 import struct
 from decimal import Decimal
 from itertools import product
@@ -9,10 +8,9 @@ from threading import active_count
 import numpy as np
 import pytest
 from files import complaint, gathered
-from hypothesis import given
-from hypothesis import strategies as st
+from fuzz.properties import read_text, text_readers_agree
 
-from stablelse.readers import ReadError, ReadOptions, file_source, open_blocks, tables, text
+from stablelse.readers import open_blocks, tables, text
 
 pytest.importorskip("pyarrow")
 
@@ -39,34 +37,6 @@ def parsed(monkeypatch):
 
 def same_bits(first, second):
     return first.shape == second.shape and first.tobytes() == second.tobytes()
-
-
-def read(data, options, piece_bytes=1 << 20, pyarrow_from=9, is_careful=False):
-    """Return the numbers and notes from a text, as text, or the error, with these parsers."""
-    notes = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text, "PIECE_BYTES", piece_bytes)
-        patch.setattr(text, "_PIECES_OF_NUMPY", pyarrow_from)
-        if is_careful:
-            patch.setattr(text, "_read_fast", lambda *_: None)
-        source = file_source("x", io.BytesIO(data))
-        try:
-            blocks = list(text.text(source, ReadOptions(note=notes.append, **options)))
-        except ReadError as error:
-            return str(error), repr(notes)
-    values = np.concatenate([block.values for block in blocks])
-    holes = [np.zeros(b.values.shape, bool) if b.missing is None else b.missing for b in blocks]
-    assert all(block.missing is None or block.missing.any() for block in blocks)
-    nan = np.isnan(values)
-    signs = np.where(nan, False, np.signbit(values))
-    return repr((values.tolist(), signs.tolist(), np.concatenate(holes).tolist())), repr(notes)
-
-
-def assert_alike(data, options):
-    expected = read(data, options, is_careful=True)
-    for piece_bytes in (1 << 20, 5):
-        for pyarrow_from in (9, 0):
-            assert read(data, options, piece_bytes, pyarrow_from) == expected
 
 
 def hard_numbers():
@@ -115,29 +85,7 @@ def test_odd_cells(cell):
         row = ["1", "2"] if delimiter else ["1"]
         lines = [(delimiter or "").join(row)] * 3
         lines.insert(2, (delimiter or "").join([cell, *row[1:]]))
-        assert_alike("\n".join(lines).encode(), options)
-
-
-READ = st.sampled_from(["1", "-2.5", "3e5", "inf", "nan", "−1", "∞", "1D2", '"3"', "1.#INF", "0"])
-ODD_ONES = st.sampled_from(
-    ["a", '"c"', "", "NA", "#N/A", "# so", "4 # so", "1e400", '"1,5"', "\u00a06", "10%"]
-)
-CELLS = st.one_of(*[READ] * 12, ODD_ONES, st.text('01.e+-#" \u00a0xXdDnaif−∞(,;\t\x0c', max_size=6))
-
-
-@given(
-    rows=st.lists(st.lists(CELLS, min_size=1, max_size=3), min_size=1, max_size=8),
-    delimiter=st.sampled_from([",", ";", "|", "\t", " "]),
-    end=st.sampled_from(["\n", "\r\n", "{}\n", " # so\n"]),
-    header=st.booleans(),
-    options=st.sampled_from([*OPTIONS, {"columns": ("2", "1")}, {"header": False}]),
-)
-def test_the_same_is_read_by_whatever_reads_it(rows, delimiter, end, header, options):
-    """Cell by cell, with NumPy, with pyarrow, in pieces of any size: the result is the same."""
-    width = len(rows[0])
-    rows = [["a", "b", "c"], *rows] if header else rows
-    lines = [delimiter.join((row * 3)[:width]) + end.format(delimiter) for row in rows]
-    assert_alike("".join(lines).encode(), options)
+        text_readers_agree(("\n".join(lines).encode(), options))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +103,7 @@ def test_the_same_is_read_by_whatever_reads_it(rows, delimiter, end, header, opt
 def test_what_is_common_is_read_fast(data, monkeypatch):
     monkeypatch.setattr(text, "_read_cells", None)
     columns = ("2",) if "é" in data else ()
-    assert read(data.encode(), {"columns": columns, "header": False})
+    assert read_text(data.encode(), {"columns": columns, "header": False})
 
 
 def test_few_rows_are_not_worth_it(monkeypatch, parsed, tmp_path):

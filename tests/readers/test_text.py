@@ -2,12 +2,10 @@
 
 import io
 import warnings
-from itertools import pairwise, product
+from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from stablelse.readers import ReadError, file_source, text
 from stablelse.readers import ReadOptions as Options
@@ -210,47 +208,6 @@ def test_longdouble_keeps_its_digits(first, literal):
     assert value == expected
 
 
-ROWS = st.integers(1, 4).flatmap(
-    lambda n: st.lists(st.lists(st.floats(width=64), min_size=n, max_size=n), min_size=1)
-)
-
-
-@given(
-    rows=ROWS,
-    delimiter=st.sampled_from([",", "\t", ";", " ", " , ", "|"]),
-    end=st.sampled_from(["\n", "\r\n", "\r", "\n\n", " # so\n"]),
-    quote=st.sampled_from(["", '"']),
-    header=st.booleans(),
-    decimal=st.sampled_from([".", ","]),
-    piece_bytes=st.integers(1, 400),
-)
-def test_round_trip(rows, delimiter, end, quote, header, decimal, piece_bytes):
-    """For pieces of any size, every number comes back bit for bit, and blocks are consecutive."""
-    if "," in delimiter:
-        decimal = "."
-    lines = [[quote + repr(x).replace(".", decimal) + quote for x in row] for row in rows]
-    if header:
-        lines.insert(0, [f"c{x}" for x in range(len(rows[0]))])
-    data = "".join(delimiter.join(line) + end for line in lines).encode()
-    options = Options(decimal=decimal, delimiter="|" if delimiter == "|" else None)
-    blocks = read(data, options, piece_bytes)
-    values = gathered(blocks)
-    assert values.tobytes() == np.array([[float(repr(x)) for x in row] for row in rows]).tobytes()
-    offsets = [block.offset for block in blocks]
-    assert offsets[0] == 0
-    assert all(
-        after - before == len(block.values)
-        for (before, after), block in zip(pairwise(offsets), blocks, strict=False)
-    )
-
-
-CELLS = st.one_of(
-    st.floats(width=64).map(repr),
-    st.sampled_from(["1", " 2", "1_0", "0x1", "inf", "-Infinity", "NA", "", '"3"', '" 4"', '"5']),
-    st.sampled_from(["−1", "∞", "−∞", "1D2", "1.#INF", "#N/A", " #DIV/0!", "1 #2", "2 # x"]),
-)
-
-
 #: First lines that must not be dropped: a typo in a number, or no number.
 TYPOS = [
     "5.6-304", "10%", "?", ".", "1.2.3", "1/3", "5-", "1_000", "1e", "70000x", "$5", "€5", "£5",
@@ -276,26 +233,6 @@ def test_a_typo_in_the_first_line_is_no_header(cell):
     said = complaint(lambda text: read(text.encode()), f"a;{cell}\n1;2\n")
     beside_a_name = "x.csv, line 1 mixes names and numbers, such as 'a' and "
     assert said.startswith(beside_a_name) or (not said and (is_missing(cell) or cell[0] in "%@'"))
-
-
-@given(
-    first=st.lists(CELLS | st.sampled_from(["a", "_b", '"c d"', "é"]), min_size=1, max_size=3),
-    delimiter=st.sampled_from([",", ";", "\t", "|", " "]),
-    skip_na=st.booleans(),
-)
-def test_no_line_is_lost_silently(first, delimiter, skip_na):
-    """Every line of content is a row, or the user is told, whatever the first one contains."""
-    data = (delimiter.join(first) + "\n" + delimiter.join(["0.5"] * len(first)) + "\n") * 2
-    notes = []
-    try:
-        blocks = read(data.encode(), Options(skip_na=skip_na, note=notes.append))
-    except ReadError:
-        return
-    lines = len(list(text.Piece(1, data).content()))
-    (header,) = [note.header for note in notes if note.header is not None] or [None]
-    assert sum(len(block.values) for block in blocks) == lines - (header is not None)
-    if header is not None:
-        assert any(name[0].isalpha() or name[0] in '_"%(@*=' for name in header if name)
 
 
 def complaint(action, *args):

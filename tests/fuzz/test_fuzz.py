@@ -1,0 +1,35 @@
+"""A short search for input that breaks a rule, the same each time; run.py searches longer."""
+
+from pathlib import Path
+
+import pytest
+from fuzz.properties import PROPERTIES, files_are_read_or_refused
+from fuzz.strategies import SEEDS, seeds
+from hypothesis import given, settings
+
+#: How many cases take about a second, where that is not the usual number.
+EXAMPLES = {"printed": 12, "texts": 60, "written": 100, "scan": 40, "kernel": 40}
+
+CORPUS = sorted(Path(__file__).parent.joinpath("corpus").glob("*"))
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_no_rule_is_broken(name):
+    pytest.importorskip("pyarrow")
+    strategy, check = PROPERTIES[name]
+    settings(max_examples=EXAMPLES.get(name, 50))(given(strategy)(check))()
+
+
+@pytest.mark.parametrize("kind", SEEDS)
+def test_truncated_at_every_byte(kind):
+    """Of a small file; a longer one at every byte near its ends, and at some between."""
+    pytest.importorskip("pyarrow")
+    for data in seeds(kind)[:3]:
+        places = {*range(min(len(data), 60)), *range(max(0, len(data) - 40), len(data))}
+        for place in sorted(places | {*range(0, len(data), max(1, len(data) // 40))}):
+            files_are_read_or_refused(data[:place])
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
+def test_what_was_found_before(path):
+    files_are_read_or_refused(path.read_bytes())
