@@ -137,6 +137,24 @@ COMMANDS = {
     printed one after the other.
     """,
     ),
+    "lab": Command(
+        "lab",
+        _VECTORS + "function dtype shift save exercise",
+        """Move the numbers, the shift and the format, and watch.
+
+    \b
+    Examples:
+      stablelse lab
+      stablelse lab 1000 1001 1002
+      stablelse lab 1 2 3 --function softmax --dtype float16
+      stablelse lab --file logits.csv --row 7
+      stablelse lab 1000 1001 1002 --save lab.html
+      stablelse lab --exercise 1
+
+    The terminal shows the screen of lse, softmax or log-softmax, and the keys move it; ? explains
+    them. With --save, the lab is one page that needs no network, for a browser or a phone.
+    """,
+    ),
     "prove": Command(
         "prove",
         _VECTORS + _OUTPUT + "function shift dtype",

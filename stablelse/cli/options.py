@@ -235,6 +235,8 @@ OPTIONS = {
         "method": _method("all but division-free"),
         "method:sweep": _method("all"),
         "shift": _shift(list[str], "The a of the identity; repeatable.  [default: max]"),
+        "shift:lab": _shift(str, "The first a of the identity.  [default: max]"),
+        "dtype:lab": _format("The first floating-point format, up to float64.", "float64"),
         "shift:prove": _shift(str, "The a of the identity.  [default: max]"),
         "offset": Option(str, "A:B", "Move x: x + t, t from A to B.  [default: -1000:1000]"),
         "scale": Option(str, "A:B", "Stretch x instead: t x, t from A to B, both positive."),
@@ -291,6 +293,11 @@ OPTIONS = {
             " .svg, .pdf), or a picture of the screen (.html, .txt); repeatable; not with another"
             " --format.",
             settings={"callback": _ending_in((*FIGURES, ".html", ".txt"))}),
+        "save:lab": Option(
+            list[str], "FILE.html", "Write the lab as a page, for a browser, instead; repeatable.",
+            settings={"callback": _ending_in((".html",))}),
+        "exercise": Option(int, "N", "Ask an exercise of the lesson in the guide: 1 to 5.",
+            settings={"min": 1, "max": 5}),
         "fail_on": Option(
             list[str], "[METHOD:]VERDICT", "Exit with 1 if this occurs with naive, shifted or, by"
             f" default, any: {_FAIL_ON}; repeatable, or separated by commas.",
@@ -361,7 +368,7 @@ _LABELS = (
 #: the clash returns. The first clash is refused before anything is read.
 _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
     ("", lambda o: o.save and o.quiet, _PICTURE + "--quiet"),
-    ("", lambda o: o.save and o.format != "table", _PICTURE + "--format {format}"),
+    ("", lambda o: o.save and o.given("format"), _PICTURE + "--format {format}"),
     ("lse softmax log-softmax nll",
      lambda o: not o.is_picture and o.given("digits", "all"),
      "{} is for the table: other formats have every number, with all its digits"),

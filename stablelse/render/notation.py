@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from functools import partial, reduce
-from math import inf, isfinite
+from math import inf
 from typing import Any, NamedTuple
 
 from stablelse.analysis.results import Verdict
@@ -127,7 +127,7 @@ LATEX = _Latex(
 def _shortened(full: str, digits: int) -> str:
     """Return a number rounded to some digits, or in full if that is no longer."""
     number = context(digits).create_decimal(full)
-    if not isfinite(number):
+    if not number.is_finite():
         return full
     short = min(f"{number:g}", f"{number:e}", key=len).replace("e+", "e")
     return full if len(full) <= len(short) else short

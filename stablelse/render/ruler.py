@@ -15,8 +15,9 @@ from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import bound_text
 from stablelse.render.words import ABOUT_LIMITS
 
-#: The characters for points, for the line inside and outside the window, and for the window's ends.
-_SIGNS = {False: tuple("●━╌┤├◀▶"), True: tuple("o=-][<>")}
+#: The characters for points, for the line inside and outside the window, for the window's ends, for
+#: infinities, and for the selected point.
+_SIGNS = {False: tuple("●━╌┤├◀▶◆"), True: tuple("o=-][<>@")}
 
 #: Up to this length, coinciding points are drawn side by side.
 _SHORT = 12
@@ -24,14 +25,18 @@ _SHORT = 12
 _OUTSIDE, _WINDOW, _HARMLESS = "red", "green", "yellow"
 
 
-class _Axis:
+#: The columns left of the ruler if there is one shift, and the widest ruler with them.
+GUTTER, _WIDEST = 8, 100
+
+
+class Axis:
     """From left to right: where e^x is 0, where it fits, where it overflows."""
 
-    def __init__(self, format_: Format, width: int) -> None:
+    def __init__(self, format_: Format, room: int, gutter: int = GUTTER) -> None:
         self.low, self.high = float(format_.underflow_threshold), float(format_.overflow_threshold)
-        self.side = width // 5
-        self.width = width
-        self.right = width - self.side  # the first cell beyond the window's right end
+        self.width = min(room, _WIDEST) - gutter - 1
+        self.side = self.width // 5
+        self.right = self.width - self.side  # the first cell beyond the window's right end
 
     def place(self, x: float) -> tuple[range, int]:
         """Return the cells in which a point may be drawn, and the one where it is.
@@ -50,9 +55,24 @@ class _Axis:
             zone, share = range(self.side, self.right), (x - self.low) / span
         return zone, zone[min(int(share * len(zone)), len(zone) - 1)]
 
+    def number(self, cell: int) -> float:
+        """Return the number in the middle of a cell: the inverse of `place`."""
+        span = self.high - self.low
+        if cell < self.side:
+            share = (max(cell, 1) - 0.5) / (self.side - 2)
+            return self.low - span * (1 / min(share, 1) - 1)
+        if cell >= self.right:
+            share = (self.width - 1 - min(cell, self.width - 2) - 0.5) / (self.side - 2)
+            return self.high + span * (1 / min(share, 1) - 1)
+        return self.low + span * (cell - self.side + 0.5) / (self.right - self.side)
+
 
 def ruler(
-    comparison: Comparison, formulas: Sequence[MethodResult], glyphs: Glyphs, width: int
+    comparison: Comparison,
+    formulas: Sequence[MethodResult],
+    glyphs: Glyphs,
+    width: int,
+    selected: int | None = None,
 ) -> Iterator[Text]:
     """Yield a line with the window's ends, and a line for x and for each x - a.
 
@@ -68,16 +88,16 @@ def ruler(
         name = f"x {glyphs.minus} {'a' if len(shifted) == 1 else shift}"
         lines.append((name, _exponents(result, x), result))
     gutter = max(len(name) for name, *_ in lines) + 3
-    axis = _Axis(format_, min(width, 100) - gutter - 1)
+    axis = Axis(format_, width, gutter)
     yield Text(" " * gutter) + _heading(axis, format_, glyphs)
     for name, points, drawn in lines:
         is_harm = drawn is None or any(f.symbol == "e" and not f.harmless for f in drawn.findings)
         zero = _OUTSIDE if is_harm else _HARMLESS
-        cells = _drawn(axis, points.tolist(), zero, glyphs, comparison.n <= _SHORT)
+        cells = _drawn(axis, points.tolist(), zero, glyphs, comparison.n <= _SHORT, selected)
         yield Text(f" {name:<{gutter - 1}}", "bold") + cells
 
 
-def _heading(axis: _Axis, format_: Format, glyphs: Glyphs) -> Text:
+def _heading(axis: Axis, format_: Format, glyphs: Glyphs) -> Text:
     beyond = glyphs.infinity if format_.has_infinity else "NaN"
     low, high = bound_text(axis.low), bound_text(axis.high)
     window = axis.width - 2 * axis.side
@@ -94,13 +114,20 @@ def _fitting(room: int, *texts: str) -> str:
     return next((text for text in texts if len(text) + 2 <= room), texts[-1])
 
 
-def _drawn(axis: _Axis, points: list[float], zero: str, glyphs: Glyphs, spread: bool) -> Text:
-    point, inside, outside, left, right, first, last = _SIGNS[glyphs is ASCII]
+def _drawn(
+    axis: Axis,
+    points: list[float],
+    zero: str,
+    glyphs: Glyphs,
+    spread: bool,
+    selected: int | None,
+) -> Text:
+    point, inside, outside, left, right, first, last, chosen = _SIGNS[glyphs is ASCII]
     cells = [(outside, _OUTSIDE)] * axis.width
     cells[axis.side : axis.right] = [(inside, _WINDOW)] * (axis.right - axis.side)
     cells[axis.side - 1], cells[axis.right] = (left, "bold"), (right, "bold")
     taken: set[int] = set()
-    for x in sorted(x for x in points if not isnan(x)):
+    for x, index in sorted((x, index) for index, x in enumerate(points) if not isnan(x)):
         if abs(x) == inf:
             cells[-1 if x > 0 else 0] = (last, "bold red") if x > 0 else (first, "bold")
             continue
@@ -111,7 +138,10 @@ def _drawn(axis: _Axis, points: list[float], zero: str, glyphs: Glyphs, spread: 
         taken.add(cell)
         is_inside = cell in range(axis.side, axis.right)
         style = "" if is_inside else zero if x < axis.low else _OUTSIDE
-        cells[cell] = (point, f"bold {style}")
+        if index == selected:
+            cells[cell] = (chosen, f"bold {style}")
+        elif cells[cell][0] != chosen:
+            cells[cell] = (point, f"bold {style}")
     return Text.assemble(*cells)
 
 

@@ -96,7 +96,10 @@ _TRIES = (
 
 
 class Screen:
-    """The screen of a comparison: with all or a few elements, and a given number of digits."""
+    """The screen of a comparison: with all or a few elements, and a given number of digits.
+
+    It leaves out elements if it would be taller than `height`; the `selected` one stays.
+    """
 
     def __init__(
         self,
@@ -104,9 +107,11 @@ class Screen:
         digits: int | None = None,
         every: bool = False,
         parts: Sequence[str] = ("verdict", "ruler", "table", "why"),
+        height: int = _SCREEN,
+        selected: int | None = None,
     ) -> None:
         self.comparison, self.digits, self.every = comparison, digits, every
-        self.parts = parts
+        self.parts, self.height, self.selected = parts, height, selected
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield for each format the verdict, the ruler, the table and the sentences."""
@@ -126,7 +131,8 @@ class _Part:
         options: ConsoleOptions,
     ) -> None:
         self.comparison, self.every = screen.comparison, screen.every
-        self.most = self.comparison.n if self.every else _LINES
+        self.height, self.selected = screen.height, screen.selected
+        self.most = self.comparison.n if self.every else max(_LINES, self.height - _SCREEN)
         self.tries = ((screen.digits, screen.digits, _Words.HARM),) if screen.digits else _TRIES
         self.glyphs, self.width = glyphs_for(options), options.max_width
         self.is_plain = is_plain(options)
@@ -142,13 +148,13 @@ class _Part:
     def lines(self, parts: Sequence[str]) -> Iterator[Text]:
         """Yield the screen from top to bottom, with blank lines if there is room."""
         sections, height = self._sections(parts)
-        excess = height - _SCREEN
-        if 0 < excess <= _LINES - _FEWEST and not (self.every or self.is_plain):
+        excess = height - self.height
+        if 0 < excess <= self.most - _FEWEST and not (self.every or self.is_plain):
             self.most -= excess
             sections, height = self._sections(parts)
         for section in sections:
             yield from section
-            if height + len(sections) <= _SCREEN or section is sections[-1]:
+            if height + len(sections) <= self.height or section is sections[-1]:
                 yield Text()
 
     def _sections(self, parts: Sequence[str]) -> tuple[list[list[Text]], int]:
@@ -187,12 +193,14 @@ class _Part:
 
     def _ruler(self) -> Iterator[Text]:
         if self.formulas and not self.is_plain:
-            yield from ruler(self.comparison, self.formulas, self.glyphs, self.width)
+            selected = self.selected
+            yield from ruler(self.comparison, self.formulas, self.glyphs, self.width, selected)
 
     def _table(self, shown: Sequence[Facts], is_first: bool = True) -> Iterator[Text]:
         """Yield methods side by side, or one below the other if there is no room."""
         results = [facts.result for facts in self.facts]
-        elements = chosen_elements(self.comparison, results, self.most)
+        selected = () if self.selected is None else (self.selected,)
+        elements = chosen_elements(self.comparison, results, self.most, selected)
         for try_ in self.tries if len(shown) < 3 else self.tries[:6]:
             lines = self._tables(elements, shown, try_)
             if max(line.cell_len for line in lines) <= self.width:
@@ -248,7 +256,8 @@ class _Part:
             unfit = bool(np.isfinite(comparison.x[index]) and not np.isfinite(x[index]))
             word = " does not fit" * (unfit and words is not _Words.NONE)
             is_label = number == comparison.label
-            names.append(Text("label " * is_label + f"{number + 1:,}", "bold" * is_label))
+            style = "bold reverse" if index == self.selected else "bold" * is_label
+            names.append(Text("label " * is_label + f"{number + 1:,}", style))
             cells.append(Text(glyphs.number(x[index], digits) + word, _HARMFUL * unfit))
             if b is not None:
                 finding = _found_at(result, "b", index)
@@ -412,14 +421,20 @@ class _Method:
 
 
 def chosen_elements(
-    comparison: Comparison, results: Sequence[MethodResult], most: int
+    comparison: Comparison,
+    results: Sequence[MethodResult],
+    most: int,
+    first: Sequence[int] = (),
 ) -> list[int]:
-    """Choose elements: the ends, the largest, and where trouble is; -n stands for n left out."""
+    """Choose elements: the ends, the largest, and where trouble is; -n stands for n left out.
+
+    Those in `first` are chosen before all others.
+    """
     held = len(comparison.elements)
     if held == comparison.n <= most:
         return list(range(held))
     findings = sorted((f for r in results for f in r.findings), key=lambda f: f.harmless)
-    wanted = [0] if comparison.label is None else [0, comparison.label]
+    wanted = [*first, 0] if comparison.label is None else [*first, 0, comparison.label]
     wanted += [i for f in findings if not f.harmless for i in f.indices[:1].tolist()]
     wanted += [int(np.argmax(comparison.x)) if held else 0, held - 1]
     wanted += [i for f in findings for i in f.indices[:1].tolist()]

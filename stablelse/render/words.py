@@ -90,6 +90,23 @@ UNPROVED = (
     "only once."
 )
 
+#: What happened to a method, and why; the lab's page has the same sentences.
+SENTENCES = {
+    "right to all": "right to all {most} digits",
+    "right to some": "right to {right} of {most} digits",
+    "comfort max": "The largest exponent is now 0, so nothing can overflow.",
+    "comfort zero": "{operation} is 0 in {format}, and too small to count.",
+    "comfort fits": "Every {term} fits {format}.",
+    "no digit": "no digit is right",
+    "some digits": "the first {right} digits are right",
+    "overflow": "{operation} is {size}too big for {largest}: it becomes {result}",
+    "overflow s": "every term fits, but their sum is too big for {largest}: it becomes {result}",
+    "input_overflow": "{number} does not fit {largest}: it is {result} before any formula runs",
+    "term_underflow": "{operation} is {size}too small for {smallest}: it becomes 0",
+    "log_of_zero": "log 0 is {result}",
+    "invalid": "{what} = {operation} is NaN",
+}
+
 
 def counted(count: int, noun: str) -> str:
     """Return a count with its noun: ``1 number``, ``1,000 numbers``."""
@@ -273,12 +290,12 @@ class Facts(NamedTuple):
     @property
     def largest(self) -> str:
         """The format with its largest number, cut to three digits."""
-        return f"{self.format.name} (largest {_cut(self.format.largest)})"
+        return f"{self.format.name} (largest {cut_text(self.format.largest)})"
 
     @property
     def smallest(self) -> str:
         """The format with its smallest number, cut to three digits."""
-        return f"{self.format.name} (smallest {_cut(self.format.smallest_subnormal)})"
+        return f"{self.format.name} (smallest {cut_text(self.format.smallest_subnormal)})"
 
 
 def why(facts: Facts) -> str:
@@ -309,8 +326,8 @@ def _right_text(facts: Facts) -> str:
     if not right:
         return f"right to {ulps_number(result.ulps or 0)} ulp of {result.format}"
     if right < most:
-        return f"right to {right} of {most} digits"
-    return f"right to all {most} digits" if most > 1 else "right to its only digit"
+        return SENTENCES["right to some"].format(right=right, most=most)
+    return SENTENCES["right to all"].format(most=most) if most > 1 else "right to its only digit"
 
 
 def _digits(facts: Facts) -> str:
@@ -318,8 +335,8 @@ def _digits(facts: Facts) -> str:
     result, right, worst = facts.result, facts.least, facts.worst
     if result.verdict is Verdict.NAN:
         return "x has a NaN, and so has the result"
-    few = ("no digit is right", "the first digit is right")
-    digits = f"the first {right} digits are right" if right > 1 else few[right]
+    few = (SENTENCES["no digit"], "the first digit is right")
+    digits = SENTENCES["some digits"].format(right=right) if right > 1 else few[right]
     is_fair = right == 0 and not result.verdict.is_broken
     if _is_opposite(result):
         return "the sum has the wrong sign"
@@ -367,30 +384,33 @@ def _comfort(facts: Facts) -> str:
         return ""
     zero = next((f for f in result.findings if f.kind is FindingKind.TERM_UNDERFLOW), None)
     if zero is not None and zero.harmless:
-        return f"{facts.operation(zero)} is 0 in {result.format}, and too small to count."
+        operation = facts.operation(zero)
+        return SENTENCES["comfort zero"].format(operation=operation, format=result.format)
     if result.shift == "max":
-        return "The largest exponent is now 0, so nothing can overflow."
+        return SENTENCES["comfort max"]
     if result.evaluation is not None and not result.findings:
-        return f"Every {facts.symbol('e')} fits {result.format}."
+        return SENTENCES["comfort fits"].format(term=facts.symbol("e"), format=result.format)
     return ""
 
 
 def _overflow(finding: Finding, facts: Facts) -> str:
-    too_big = f"too big for {facts.largest}: it becomes {facts.number(finding.result)}"
-    if finding.symbol == "e":
-        size = _power_text(float(finding.operands[0]))
-        return f"{facts.operation(finding)} is {size}{too_big}"
+    name, result, size, operation = "overflow", facts.number(finding.result), "", ""
     if finding.symbol == "s":
-        return f"every term fits, but their sum is {too_big}"
-    what = facts.symbol(finding.symbol)
+        name = "overflow s"
+    elif finding.symbol == "e":
+        size, operation = _power_text(float(finding.operands[0])), facts.operation(finding)
+    else:
+        operation = facts.symbol(finding.symbol)
     if finding.symbol == "t":
-        what = f"{what} = {facts.operation(finding)} (element {finding.element})"
-    return f"{what} is {too_big}"
+        operation += f" = {facts.operation(finding)} (element {finding.element})"
+    fields = {"operation": operation, "size": size, "result": result}
+    return SENTENCES[name].format(largest=facts.largest, **fields)
 
 
 def _input_overflow(finding: Finding, facts: Facts) -> str:
     number, becomes = facts.number(finding.operands[0]), facts.number(finding.result)
-    return f"{number} does not fit {facts.largest}: it is {becomes} before any formula runs"
+    sentence = SENTENCES["input_overflow"]
+    return sentence.format(number=number, largest=facts.largest, result=becomes)
 
 
 def _input_underflow(finding: Finding, facts: Facts) -> str:
@@ -401,8 +421,9 @@ def _input_underflow(finding: Finding, facts: Facts) -> str:
 def _underflow(finding: Finding, facts: Facts) -> str:
     size = _power_text(float(finding.operands[0])) if finding.symbol == "e" else ""
     symbol = f"{facts.symbol('t')} = " * (finding.symbol == "t")
-    small = f"{size}too small for {facts.smallest}: it becomes 0"
-    return f"{symbol}{facts.operation(finding)} is {small}"
+    operation = f"{symbol}{facts.operation(finding)}"
+    sentence = SENTENCES["term_underflow"]
+    return sentence.format(operation=operation, size=size, smallest=facts.smallest)
 
 
 def _subnormal(finding: Finding, facts: Facts) -> str:
@@ -411,14 +432,15 @@ def _subnormal(finding: Finding, facts: Facts) -> str:
 
 
 def _log_of_zero(finding: Finding, facts: Facts) -> str:
-    log_0 = f"log 0 is {facts.number(finding.result)}"
+    log_0 = SENTENCES["log_of_zero"].format(result=facts.number(finding.result))
     evaluation = facts.result.evaluation
     is_cancelled = evaluation is not None and (evaluation.results.get("t", np.zeros(1)) != 0).any()
     return f"the terms cancel, their sum is 0, and {log_0}" if is_cancelled else log_0
 
 
 def _invalid(finding: Finding, facts: Facts) -> str:
-    return f"{facts.symbol(finding.symbol)} = {facts.operation(finding)} is NaN"
+    what, operation = facts.symbol(finding.symbol), facts.operation(finding)
+    return SENTENCES["invalid"].format(what=what, operation=operation)
 
 
 def _absorption(finding: Finding, facts: Facts) -> str:
@@ -494,6 +516,6 @@ def _power_text(x: float) -> str:
     return f"about {leading}e{power}, " if leading < 10 else f"about 1e{power + 1}, "
 
 
-def _cut(value: Any) -> str:
+def cut_text(value: Any) -> str:
     """Return a positive number cut to three digits."""
     return bound_text(value, 5 if 1 <= float(value) < 1e5 else 3)

@@ -1,0 +1,266 @@
+"""The lab in the terminal: keys and the mouse move a state, and the screen shows what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import events, work
+from textual.app import App, ComposeResult
+from textual.binding import Binding
+from textual.widgets import Input, Static
+
+from stablelse.analysis.lab import State
+from stablelse.analysis.results import Comparison
+from stablelse.cli.emit import open_sink
+from stablelse.numerics.formats import find_format
+from stablelse.readers import ReadError, parse_numbers
+from stablelse.render.export import to_svg
+from stablelse.render.lab import command_text, status_text
+from stablelse.render.numbers import number_text, rough_text
+from stablelse.render.ruler import GUTTER, Axis
+from stablelse.render.screen import Screen
+
+#: Longer vectors are computed in the background, and are not edited as text.
+_SHORT = 1000
+
+#: What each key does to the state.
+MOVES: dict[str, Callable[[State], State]] = {
+    "left": lambda state: state.selecting(-1),
+    "right": lambda state: state.selecting(1),
+    "up": lambda state: state.moved(1),
+    "down": lambda state: state.moved(-1),
+    "shift+up": lambda state: state.moved(10),
+    "shift+down": lambda state: state.moved(-10),
+    "alt+up": lambda state: state.at_threshold(1),
+    "alt+down": lambda state: state.at_threshold(-1),
+    "t": lambda state: state.all_moved(1),
+    "T": lambda state: state.all_moved(-1),
+    "a": lambda state: state.shift_moved(1),
+    "A": lambda state: state.shift_moved(-1),
+    "m": lambda state: replace(state, shift="max"),
+    "f": lambda state: state.next_format(),
+    "F": lambda state: state.next_function(),
+}
+
+#: The keys of the other actions.
+_ACTIONS = {
+    "o": "broken('overflow')",
+    "u": "broken('underflow')",
+    "c": "copy",
+    "s": "save",
+    "question_mark": "help",
+    "q": "leave",
+    "enter": "edit",
+    "escape": "stop",
+}
+
+_KEYS = "←→ select  ↑↓ move  t all  a shift  m max  f format  F function  ? help  q quit"
+
+_HELP = """\
+ left right     select an element
+ up down        move it by 1, with shift by 10, with alt to the next threshold
+ t T            move all elements up, down
+ a A            move the shift up, down; m makes it the largest element again
+ f F            the next format, the next function
+ o u            move all elements until naive overflows, or underflows
+ enter          edit the numbers; enter again takes them, escape does not
+ mouse          drag a point of x, or the points of x − a to move the shift
+ c s            copy the command that shows this state, save its picture
+ q              quit; the command stays on the screen
+
+ Any key goes back to the numbers."""
+
+
+class Lab(App[State]):
+    """The lab; it returns the last state."""
+
+    ENABLE_COMMAND_PALETTE = False
+    AUTO_FOCUS = None  # keys go to the lab, not to the line of numbers
+    CSS = """
+    Screen { layout: vertical; }
+    Static { height: auto; }
+    #status, #keys { height: 1; }
+    Input, Input:focus { height: 1; border: none; padding: 0 1; background: ansi_default; }
+    #picture { height: 1fr; }
+    """
+    BINDINGS: ClassVar = [
+        *(Binding(key, f"move('{key}')") for key in MOVES),
+        *(Binding(key, action) for key, action in _ACTIONS.items()),
+    ]
+
+    def __init__(self, state: State, source: str | None = None) -> None:
+        super().__init__(ansi_color=True)
+        self.state, self.first, self.source = state, state, source
+        self.comparison: Comparison | None = None  # of the last state that was drawn
+        self.dragged: int | None = None  # the line of the ruler whose point follows the mouse
+        self.is_helping = False
+
+    def compose(self) -> ComposeResult:
+        """Put the parts below each other."""
+        yield Input(id="numbers", select_on_focus=False, compact=True)
+        yield Static(id="verdict")
+        yield Static(id="ruler")
+        yield Static(id="picture")
+        yield Static(id="status")
+        yield Static(Text(f" {_KEYS}", "dim", no_wrap=True), id="keys")
+
+    def on_mount(self) -> None:
+        """Show the first state."""
+        self.query_one(Input).disabled = len(self.state.x) > _SHORT
+        self.show(self.state)
+
+    def show(self, state: State, note: str = "") -> None:
+        """Compute a state and show it, in the background if it takes long."""
+        self.state = state
+        if len(state.x) <= _SHORT:
+            self.draw(state, state.comparison(), note)
+        else:
+            self.query_one("#status", Static).update(Text(" computing ...", "dim"))
+            self.compute(state, note)
+
+    @work(thread=True, exclusive=True)
+    def compute(self, state: State, note: str) -> None:
+        """Compute in a thread; only the last state that was asked for is shown."""
+        comparison = state.comparison()
+        self.call_from_thread(self.draw, state, comparison, note)
+
+    def draw(self, state: State, comparison: Comparison, note: str = "") -> None:
+        """Show a state and what the methods give."""
+        if state is not self.state:
+            return
+        self.comparison = comparison
+        numbers = " ".join(map(number_text, state.x[:_SHORT]))
+        line = self.query_one(Input)
+        if not line.has_focus:
+            line.value = numbers if len(state.x) <= _SHORT else f"{len(state.x):,} numbers"
+        used = 3  # the lines of numbers, of the status and of the keys
+        for name in ("verdict", "ruler", "picture"):
+            parts = ("table", "why") if name == "picture" else (name,)
+            room = self.size.height - used
+            lines = self.lines(Screen(comparison, None, False, parts, room, state.selected))
+            self.query_one(f"#{name}", Static).update(Text("\n").join(lines))
+            used += len(lines)
+        self.query_one("#status", Static).update(Text(f" {note or status_text(state)}", "bold"))
+
+    def lines(self, screen: Screen) -> list[Text]:
+        """Return the lines of a part of the screen."""
+        options = self.console.options.update(width=self.size.width)
+        lines: list[Any] = list(screen.__rich_console__(self.console, options))
+        return [line for text in lines[:-1] for line in text.split()]  # a blank line is the last
+
+    def on_resize(self) -> None:
+        """Fit the picture into the new size."""
+        if self.comparison is not None:
+            self.draw(self.state, self.comparison)
+
+    def action_move(self, key: str) -> None:
+        """Change the state as the key says."""
+        self.show(MOVES[key](self.state))
+
+    def action_broken(self, how: str) -> None:
+        """Move all elements to where the naive method first breaks."""
+        found = self.state.broken(how)
+        if found is None:
+            self.show(self.state, f"naive never has an {how} in {self.state.format}")
+        else:
+            state, t = found
+            self.show(state, f"x + t first has an {how} at t = {number_text(t)}")
+
+    def action_edit(self) -> None:
+        """Let the user type other numbers."""
+        self.query_one(Input).focus()
+
+    def action_stop(self) -> None:
+        """Leave the line of numbers as it was."""
+        self.set_focus(None)
+        self.show(self.state)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Take the numbers that were typed, or say what is wrong with them."""
+        try:
+            typed = parse_numbers(event.value.replace(",", " ").split())
+        except ReadError as error:
+            self.query_one("#status", Static).update(Text(f" {error}", "bold red"))
+            return
+        self.set_focus(None)
+        self.show(self.state.with_numbers(typed.tolist()))
+
+    def action_copy(self) -> None:
+        """Copy the command, if the terminal allows it, and show it."""
+        command = command_text(self.state, self.first, self.source)
+        self.copy_to_clipboard(command)
+        self.show(self.state, command)
+
+    def action_save(self) -> None:
+        """Save the picture in the current folder, under a new name."""
+        names = (f"lab-{number}.svg" for number in count(1))
+        name = next(name for name in names if not Path(name).exists())
+        command = command_text(self.state, self.first, self.source)
+        screen = Screen(self.state.comparison(), selected=self.state.selected)
+        try:
+            with open_sink(name) as file:
+                file.write(to_svg(screen, command))
+        except OSError as error:
+            self.show(self.state, f"cannot write {name}: {error.strerror}")
+        else:
+            self.show(self.state, f"saved {name}")
+
+    def action_help(self) -> None:
+        """Explain the keys until the next one."""
+        self.is_helping = True
+        self.query_one("#picture", Static).update(Text(_HELP))
+
+    def on_key(self, event: events.Key) -> None:
+        """Go back from the explanation."""
+        if self.is_helping:
+            self.is_helping = False
+            event.prevent_default()
+            event.stop()
+            self.show(self.state)
+
+    def action_leave(self) -> None:
+        """Quit with the last state."""
+        self.exit(self.state)
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Take hold of the point of x next to the mouse, or of the shift."""
+        if event.widget is not None and event.widget.id == "ruler" and event.y in (1, 2):
+            self.dragged = int(event.y)
+            self.capture_mouse(event.widget)
+            self.drag(event, take=True)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Let the point follow the mouse."""
+        if self.dragged is not None:
+            self.drag(event)
+
+    def on_mouse_up(self) -> None:
+        """Let the point go."""
+        self.dragged = None
+        self.capture_mouse(None)
+
+    def drag(self, event: events.MouseEvent, take: bool = False) -> None:
+        """Select the nearest point, or move the held one to the mouse."""
+        axis = Axis(find_format(self.state.format), self.size.width)
+        cell, state = int(event.x) - GUTTER, self.state
+        moves = [0.0] * len(state.x) if self.dragged == 1 else [state.a] * len(state.x)
+        if take:
+            cells = [axis.place(x - a)[1] for x, a in zip(state.x, moves, strict=True)]
+            nearest = min(range(len(cells)), key=lambda index: abs(cells[index] - cell))
+            self.show(replace(state, selected=nearest))
+            return
+        at = float(rough_text(axis.number(cell), 2 + (abs(axis.number(cell)) >= 100)))
+        if self.dragged == 1:
+            self.show(state.set(at))
+        else:
+            self.show(replace(state, shift=state.x[state.selected] - at))
+
+
+def run(state: State, source: str | None) -> State | None:
+    """Show the lab until the user quits, and return the last state."""
+    return Lab(state, source).run()

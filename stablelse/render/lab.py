@@ -1,0 +1,160 @@
+"""The lab as a page, and its state and exercises in words."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from fractions import Fraction
+from html import escape
+from importlib.resources import files
+from math import frexp, log10
+from typing import Any
+
+from stablelse.analysis.compare import compare
+from stablelse.analysis.lab import Exercise, Question, State, formats
+from stablelse.analysis.results import MethodResult
+from stablelse.numerics.formats import context
+from stablelse.numerics.functions import Function
+from stablelse.render.notation import UNICODE
+from stablelse.render.numbers import bound_text, number_text
+from stablelse.render.records import record
+from stablelse.render.words import (
+    FUNCTION_NAMES,
+    KIND_WORDS,
+    SENTENCES,
+    VERDICT_WORDS,
+    cut_text,
+    symbol_text,
+)
+
+COMMANDS = {
+    Function.LOGSUMEXP: "lse",
+    Function.SOFTMAX: "softmax",
+    Function.LOG_SOFTMAX: "log-softmax",
+}
+
+#: The most numbers in a command, and on the page, which has a slider for each.
+_MOST, MOST_SLIDERS = 1000, 12
+
+#: The formats of the page, which needs no extra: bits of the significand, largest exponent.
+_SIZES = {"float64": (53, 1023), "float32": (24, 127), "float16": (11, 15), "bfloat16": (8, 127)}
+
+_QUESTIONS = {
+    Question.NAIVE: "What does naive give{entry}: a number, 0, inf, -inf or nan?",
+    Question.SHIFTED: "What does shifted give{entry}?",
+    Question.OVERFLOW: "What is the smallest t for which naive overflows at x + t?",
+    Question.SHIFT: "What is the smallest whole shift a for which shifted is right?",
+    Question.FORMAT: "Which is the narrowest of float16, float32 and float64 where naive is right?",
+}
+
+
+def status_text(state: State) -> str:
+    """Return the selected number and the shift."""
+    chosen = f"x_{state.selected + 1:,} = {number_text(state.x[state.selected])}"
+    return f"{chosen}   a = {'max' if state.shift == 'max' else number_text(state.a)}"
+
+
+def command_text(state: State, first: State, source: str | None) -> str:
+    """Return the command that shows a state; `first` is what was read from `source`."""
+    numbers = " ".join(map(number_text, state.x[:_MOST]))
+    if len(state.x) > _MOST:
+        if state.x != first.x or source is None:
+            return f"{len(state.x):,} moved numbers are too many for a command"
+        numbers = f"--file {shlex.quote(source)}"
+    shift = "" if state.shift == "max" else f" --shift {number_text(state.a)}"
+    dtype = "" if state.format == "float64" else f" --dtype {state.format}"
+    return f"stablelse {COMMANDS[state.function]} {numbers}{shift}{dtype}"
+
+
+def exercise_text(exercise: Exercise) -> str:
+    """Return the question of an exercise, with its numbers."""
+    state = exercise.state
+    is_vector = state.function is not Function.LOGSUMEXP
+    entry = f" for x_{exercise.entry + 1}" if is_vector else ""
+    name = f"{FUNCTION_NAMES[state.function]} of {' '.join(map(number_text, state.x))}"
+    where = "" if exercise.question is Question.FORMAT else f" in {state.format}"
+    return f"{name}{where}. {_QUESTIONS[exercise.question].format(entry=entry)}"
+
+
+def answer_text(exercise: Exercise) -> str:
+    """Return the true answer of an exercise."""
+    answer = exercise.answer
+    return answer if isinstance(answer, str) else number_text(answer)
+
+
+def page(state: State, title: str) -> str:
+    """Return the lab as one page that needs nothing else, with a first state."""
+    text = (files("stablelse.render") / "lab.html").read_text(encoding="utf-8")
+    data = json.dumps(_data(state), ensure_ascii=True, allow_nan=False)
+    # "<" could end the script; json escapes everything that is not ASCII
+    filled = {"title": escape(title), "data": data.replace("<", "\\u003c")}
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: filled[found[1]], text)
+
+
+def _data(state: State) -> dict[str, Any]:
+    names = [name for name in _SIZES if name in formats()]
+    functions: list[dict[str, Any]] = []
+    exact: dict[str, dict[str, list[str]]] = {name: {} for name in names}
+    for function in Function:
+        comparison = compare(state.x, function.value, formats=names, errors=False)
+        naive, shifted, *_ = comparison.results
+        each: dict[str, Any] = {"name": function.value, "title": FUNCTION_NAMES[function]}
+        each |= {"command": COMMANDS[function], "naive": list(_operations(naive))}
+        functions.append(each | {"shifted": list(_operations(shifted))})
+        for result in comparison.results[2::3]:
+            values = record(result.value)
+            values = values if isinstance(values, list) else [values]
+            exact[result.format][function.value] = list(map(str, values))
+    return {
+        "functions": functions,
+        "formats": [_limits(name, *size) for name, size in _SIZES.items()],
+        "verdicts": {verdict.value: words for verdict, words in VERDICT_WORDS.items()},
+        "kinds": {kind.value: words for kind, words in KIND_WORDS.items()},
+        "sentences": SENTENCES,
+        "state": {
+            "x": list(map(number_text, state.x)),
+            "shift": "max" if state.shift == "max" else number_text(state.a),
+            "format": state.format,
+            "function": state.function.value,
+        },
+        "exact": exact,
+    }
+
+
+def _operations(result: MethodResult) -> Iterator[list[Any]]:
+    """Yield each operation: symbol, kind, operands, heading, and whether each element has it."""
+    assert result.evaluation is not None
+    for operation in result.evaluation.operations:
+        symbol, kind, operands = operation
+        heading = symbol_text(result, symbol, UNICODE)
+        names = [operand.symbol for operand in operands]
+        yield [symbol, kind.value, names, heading, operation.per_element]
+
+
+def _limits(name: str, p: int, emax: int) -> dict[str, Any]:
+    """Return the numbers of a format that the page needs, derived from p and emax alone.
+
+    As in `numerics.formats`, but without ml_dtypes. e^x overflows from the largest number plus half
+    a unit in its last place on, and is 0 up to half the smallest number.
+    """
+    largest, emin = (2 - Fraction(2) ** (1 - p)) * Fraction(2) ** emax, 1 - emax
+    high = _rounded_down(largest + Fraction(2) ** (emax - p), p)
+    low = -_rounded_down(Fraction(2) ** (p - emin), p)
+    smallest = 2.0 ** (emin - p + 1)
+    return {
+        **{"name": name, "p": p, "emin": emin, "largest": float(largest)},
+        **{"normal": 2.0**emin, "low": low, "high": high},
+        **{"lowText": bound_text(low), "highText": bound_text(high)},
+        **{"largestText": cut_text(float(largest)), "smallestText": cut_text(smallest)},
+        "digits": round(p * log10(2)),
+    }
+
+
+def _rounded_down(power: Fraction, p: int) -> float:
+    """Return the logarithm of a power of e, rounded down to p bits."""
+    precise = context(60)
+    logarithm = Fraction(precise.ln(precise.divide(power.numerator, power.denominator)))
+    unit = Fraction(2) ** (frexp(logarithm)[1] - p)
+    return float(logarithm // unit * unit)
