@@ -17,7 +17,6 @@ from stablelse.analysis.results import VERDICTS, Comparison, Verdict
 from stablelse.analysis.sweep import Motion, Range, Samples, Trial
 from stablelse.numerics.formats import (
     ALIASES,
-    FORMATS,
     Array,
     Format,
     find_format,
@@ -26,7 +25,7 @@ from stablelse.numerics.formats import (
     ordinals,
 )
 from stablelse.numerics.formulas import Method, candidates
-from stablelse.numerics.functions import Function
+from stablelse.numerics.functions import Function, does_not_fit
 
 #: How a naive result breaks when all numbers move up, or down.
 BREAKS = {
@@ -106,14 +105,15 @@ class State:
         """Move all numbers to where the naive method first breaks, one of `BREAKS`.
 
         Returns the state and the first t, the smallest for overflow and the largest for underflow,
-        in x + t, all three in the format; None if no t breaks it. If the verdict is not monotone
-        in t, which it can be only where results lose digits, t is one of its first values.
+        in x + t, all three in the format; None if no t breaks it, or x does not fit the format.
         """
-        format_ = find_format(self.format)
+        format_, x = find_format(self.format), np.array(self.x)
+        if does_not_fit(x, format_.round(x)).any():
+            return None
         edge = float(format_.largest)
         every = candidates(self.function, [Method.NAIVE], ())
         offsets = Range(Motion.OFFSET, -edge, edge)
-        trial = Trial(np.array(self.x), offsets, self.function, every, format_)
+        trial = Trial(x, offsets, self.function, every, format_)
         wanted = [VERDICTS.index(verdict) for verdict in BREAKS[how]]
 
         def is_broken(points: Array) -> Array:
@@ -129,14 +129,13 @@ class State:
             return None
         t = numbers(broken[:1] if how == "overflow" else broken[-1:], format_)
         with np.errstate(all="ignore"):
-            moved = format_.round(np.array(self.x)) + t
+            moved = format_.round(x) + t
         return self.with_numbers(moved.astype(float).tolist()), float(t[0])
 
 
 def formats() -> list[str]:
-    """Return the formats of the lab: the installed ones up to float64, in which x is held."""
-    most = FORMATS["float64"].significand_bits
-    return [f.name for f in installed_formats() if f.significand_bits <= most]
+    """Return the formats of the lab: float64, in which x is held, and narrower installed ones."""
+    return [f.name for f in installed_formats() if f.name != "longdouble"][::-1]
 
 
 def thresholds(format_: Format) -> Iterator[float]:

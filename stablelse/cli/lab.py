@@ -14,7 +14,14 @@ from stablelse.cli.input import find_formats, only, read_vectors
 from stablelse.cli.options import FUNCTIONS, Request
 from stablelse.numerics.formulas import find_shift
 from stablelse.numerics.functions import Function
-from stablelse.render.lab import MOST_SLIDERS, answer_text, command_text, exercise_text, page
+from stablelse.render.lab import (
+    MOST_SLIDERS,
+    PAGE_FORMATS,
+    answer_text,
+    command_text,
+    exercise_text,
+    page,
+)
 
 #: The numbers of a lab without any.
 _START = ["1000", "1001", "1002"]
@@ -33,6 +40,8 @@ def run(request: Request) -> None:
         raise typer.BadParameter(
             f"a page has a slider for each number: {MOST_SLIDERS} at most, not {len(state.x):,}"
         )
+    if state.format not in PAGE_FORMATS:
+        raise typer.BadParameter(f"a page has no {state.format}: {', '.join(PAGE_FORMATS)}")
     for path in request.save:
         with open_sink(path) as file:
             file.write(page(state, request.title))

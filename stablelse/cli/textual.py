@@ -166,7 +166,7 @@ class Lab(App[State]):
         """Move all elements to where the naive method first breaks."""
         found = self.state.broken(how)
         if found is None:
-            self.show(self.state, f"naive never has an {how} in {self.state.format}")
+            self.show(self.state, f"there is no t with an {how} in {self.state.format}")
         else:
             state, t = found
             self.show(state, f"x + t first has an {how} at t = {number_text(t)}")

@@ -39,7 +39,12 @@ COMMANDS = {
 _MOST, MOST_SLIDERS = 1000, 12
 
 #: The formats of the page, which needs no extra: bits of the significand, largest exponent.
-_SIZES = {"float64": (53, 1023), "float32": (24, 127), "float16": (11, 15), "bfloat16": (8, 127)}
+PAGE_FORMATS = {
+    "float64": (53, 1023),
+    "float32": (24, 127),
+    "float16": (11, 15),
+    "bfloat16": (8, 127),
+}
 
 _QUESTIONS = {
     Question.NAIVE: "What does naive give{entry}: a number, 0, inf, -inf or nan?",
@@ -94,7 +99,7 @@ def page(state: State, title: str) -> str:
 
 
 def _data(state: State) -> dict[str, Any]:
-    names = [name for name in _SIZES if name in formats()]
+    names = [name for name in PAGE_FORMATS if name in formats()]
     functions: list[dict[str, Any]] = []
     exact: dict[str, dict[str, list[str]]] = {name: {} for name in names}
     for function in Function:
@@ -109,7 +114,7 @@ def _data(state: State) -> dict[str, Any]:
             exact[result.format][function.value] = list(map(str, values))
     return {
         "functions": functions,
-        "formats": [_limits(name, *size) for name, size in _SIZES.items()],
+        "formats": [_limits(name, *size) for name, size in PAGE_FORMATS.items()],
         "verdicts": {verdict.value: words for verdict, words in VERDICT_WORDS.items()},
         "kinds": {kind.value: words for kind, words in KIND_WORDS.items()},
         "sentences": SENTENCES,

@@ -99,6 +99,7 @@ SENTENCES = {
     "comfort fits": "Every {term} fits {format}.",
     "no digit": "no digit is right",
     "some digits": "the first {right} digits are right",
+    "entry": "{entry} is {value} instead of {exact}: ",
     "overflow": "{operation} is {size}too big for {largest}: it becomes {result}",
     "overflow s": "every term fits, but their sum is too big for {largest}: it becomes {result}",
     "input_overflow": "{number} does not fit {largest}: it is {result} before any formula runs",
@@ -349,10 +350,9 @@ def _digits(facts: Facts) -> str:
         return digits
     name = RESULT_WORDS[facts.comparison.function]
     place = facts.comparison.elements[worst] + 1
-    return (
-        f"{name}_{place:,} is {number_text(value)} instead of {number_text(exact)}: "
-        f"{digits}{_others(facts) if is_fair else ''}"
-    )
+    fields = {"value": number_text(value), "exact": number_text(exact)}
+    entry = SENTENCES["entry"].format(entry=f"{name}_{place:,}", **fields)
+    return f"{entry}{digits}{_others(facts) if is_fair else ''}"
 
 
 def _others(facts: Facts) -> str:

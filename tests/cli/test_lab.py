@@ -1,0 +1,212 @@
+"""The lab in the terminal: every key and the mouse, and what the command refuses."""
+
+import asyncio
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stablelse.analysis.lab import BREAKS, EXERCISES, State, formats
+from stablelse.analysis.results import Verdict
+from stablelse.numerics.formats import FORMATS, find_format
+from stablelse.numerics.functions import Function
+
+pytest.importorskip("textual", reason="textual is not installed")
+
+from stablelse.cli.textual import MOVES, Lab
+from stablelse.render.lab import command_text
+
+START = State((1000.0, 1001.0, 1002.0))
+_FLOAT16 = State((1.0, 2.0, 3.0), Function.SOFTMAX, "float16")
+_LOST = State((0.0, -40.0), Function.LOG_SOFTMAX, "float32", shift=-40.0, selected=1)
+
+
+def played(state, *keys, size=(80, 24), act=None):
+    """Press keys in the lab; return it, with its screen as lines."""
+
+    async def play():
+        lab = Lab(state)
+        async with lab.run_test(size=size) as pilot:
+            await pilot.press(*keys)
+            if act is not None:
+                await act(pilot)
+            await pilot.pause()
+            lab.seen = [
+                "".join(part.text for part in line)
+                for line in lab.screen._compositor.render_strips()
+            ]
+            lab.drawn = lab.export_screenshot(title="stablelse lab")
+        return lab
+
+    return asyncio.run(play())
+
+
+#: What each key makes of (1000, 1001, 1002).
+KEYS = {
+    "left": {"selected": 2},
+    "right": {"selected": 1},
+    "up": {"x": (1001.0, 1001.0, 1002.0)},
+    "down": {"x": (999.0, 1001.0, 1002.0)},
+    "shift+up": {"x": (1010.0, 1001.0, 1002.0)},
+    "shift+down": {"x": (990.0, 1001.0, 1002.0)},
+    "alt+up": {},
+    "alt+down": {"x": (709.7827128933841, 1001.0, 1002.0)},
+    "t": {"x": (1001.0, 1002.0, 1003.0)},
+    "T": {"x": (999.0, 1000.0, 1001.0)},
+    "a": {"shift": 1003.0},
+    "A": {"shift": 1001.0},
+    "m": {},
+    "f": {"format": "float32"},
+    "F": {"function": Function.SOFTMAX},
+}
+
+
+@pytest.mark.parametrize("key", MOVES)
+def test_every_key_moves_the_state(key):
+    lab = played(START, key)
+    expected = {"x": START.x, "function": START.function, "format": "float64", "shift": "max"}
+    expected |= {"selected": 0} | KEYS[key]
+    assert vars(lab.state) == expected
+
+
+def test_the_screen_fits_and_says_what_lse_says(run):
+    lines = played(START).seen
+    said = run("lse 1000 1001 1002").out.splitlines()
+    assert len(lines) == 24
+    for line in (line for line in said if not line.startswith(" x ")):  # one point is marked
+        assert line.rstrip() in [seen.rstrip() for seen in lines]
+    assert max(map(len, lines)) <= 80
+    assert lines[-1].rstrip().endswith("q quit")
+
+
+@pytest.mark.parametrize("how", BREAKS)
+def test_the_keys_that_break_naive(how):
+    lab = played(State((1.0, 2.0, 3.0)), how[0])
+    naive, shifted, _ = lab.state.comparison().results
+    assert naive.verdict in BREAKS[how]
+    assert shifted.verdict is Verdict.RIGHT
+    assert f"x + t first has an {how} at t = " in lab.seen[-2]
+
+
+@given(
+    st.lists(st.floats(-20, 20, width=16), min_size=1, max_size=4),
+    st.sampled_from(list(Function)),
+    st.sampled_from(["float16", "float32", "float64"]),
+    st.sampled_from(list(BREAKS)),
+)
+def test_the_first_break_is_the_first(x, function, name, how):
+    state, format_ = State(tuple(x), function, name), find_format(name)
+    moved, t = state.broken(how)
+    assert moved.comparison().results[0].verdict in BREAKS[how]
+    if how == "overflow" or function is Function.LOGSUMEXP:  # a quotient can vanish and come back
+        beyond = format_.dtype.type(-np.inf if how == "overflow" else np.inf)
+        before = np.nextafter(format_.dtype.type(t), beyond)
+        x_before = (format_.round(np.array(x)) + before).astype(float)
+        there = state.with_numbers(x_before.tolist()).comparison().results[0]
+        assert there.verdict not in BREAKS[how]
+
+
+def test_numbers_are_edited_in_place():
+    lab = played(START, "enter", "end", *" 5", "enter")
+    assert lab.state.x == (1000.0, 1001.0, 1002.0, 5.0)
+    lab = played(START, "enter", "end", "x", "enter")
+    assert lab.state == START
+    assert "not a number" in lab.seen[-2]
+    assert played(START, "enter", "end", *" 7", "escape").state == START
+
+
+def test_the_mouse_drags_a_point_and_the_shift():
+    async def drag(pilot):
+        await pilot.mouse_down("#ruler", offset=(70, 1))
+        await pilot.hover("#ruler", offset=(40, 1))
+        await pilot.mouse_up("#ruler", offset=(40, 1))
+
+    lab = played(START, act=drag)
+    moved = [x for x in lab.state.x if x < 710]
+    assert len(moved) == 1
+    assert lab.state.shift == "max"
+
+    async def drag_shift(pilot):
+        await pilot.mouse_down("#ruler", offset=(43, 2))
+        await pilot.hover("#ruler", offset=(60, 2))
+        await pilot.mouse_up("#ruler", offset=(60, 2))
+
+    lab = played(START, act=drag_shift)
+    assert lab.state.x == START.x
+    assert lab.state.a < 1000
+
+
+def test_help_save_copy_and_quit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lab = played(START, "question_mark")
+    assert any("alt to the next threshold" in line for line in lab.seen)
+    lab = played(START, "question_mark", "up", "s", "s")
+    assert lab.state == START
+    assert "saved lab-2.svg" in lab.seen[-2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lab-1.svg", "lab-2.svg"]
+    lab = played(START, "f", "a", "c", "q")
+    command = "stablelse lse 1000 1001 1002 --shift 1003 --dtype float32"
+    assert lab.clipboard == command
+    assert command_text(lab.return_value, START, None) == command
+
+
+def test_a_long_vector_is_computed_in_the_background():
+    x = tuple(np.random.default_rng(3).standard_normal(20_000).tolist())
+
+    async def wait(pilot):
+        await pilot.app.workers.wait_for_complete()
+
+    lab = played(State(x), "t", act=wait)
+    assert lab.comparison.n == 20_000
+    assert any("20,000 numbers in" in line for line in lab.seen)
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "keys"),
+    [("overflow", START, ()), ("softmax", _FLOAT16, ("o",)), ("lost", _LOST, ())],
+)
+def test_three_states_look_the_same(name, state, keys, golden):
+    golden(f"lab-{name}.svg", played(state, *keys).drawn)
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_exercises_accept_the_true_answer_alone(exercise):
+    assert exercise.accepts(str(exercise.answer))
+    assert not exercise.accepts("12.3")
+    assert not exercise.accepts("what")
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+def test_exercises_are_asked(run, number):
+    done = run(f"lab --exercise {number}")
+    assert done.code == 0
+    question, answer = done.out.splitlines()
+    assert question.endswith("?")
+    assert answer.startswith("The answer: ")
+
+
+def test_formats_are_those_that_float64_holds():
+    assert formats()[0] == "float64"
+    assert "longdouble" not in formats()
+    assert all(math.isfinite(float(FORMATS[name].largest)) for name in formats())
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ("lab 1 2", "the lab needs a terminal"),
+        ("lab 1 --dtype longdouble", "the lab goes up to float64"),
+        ("lab 1 --dtype float16 --dtype float32", "one format at a time"),
+        ("lab 1 --dtype float8_e5m2 --save {}/x.html", "a page has no float8_e5m2"),
+        ("lab 1 2 3 4 5 6 7 8 9 10 11 12 13 --save {}/x.html", "12 at most, not 13"),
+        ("lab 1 --save {}/x.svg", "ends in none of .html"),
+        ("lab --exercise 6", "1<=x<=5"),
+    ],
+)
+def test_refusals(run, tmp_path, args, message):
+    done = run(args.format(tmp_path))
+    assert done.code == 2
+    assert message in done.err
+    assert list(tmp_path.iterdir()) == []
