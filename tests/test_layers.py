@@ -19,9 +19,9 @@ MODULES = {
 
 #: How large the package may be, and how much smaller it may become before the limit goes down too.
 LIMITS = {
-    "lines of the package": (22_600, 4_000),
-    "modules": (92, 12),
-    "imports inside functions": (46, 12),
+    "lines of the package": (23_500, 4_000),
+    "modules": (96, 12),
+    "imports inside functions": (47, 12),
     "modules in circles of imports": (2, 2),
     "lines of the longest file": (690, 190),
     "functions over 80 lines": (0, 0),
@@ -166,7 +166,9 @@ def test_imports_run_downward(path):
             assert not rest or rest[0] in own | upward, f"{layer} may not import {module}"
         elif first in OPTIONAL:
             assert relative in OPTIONAL[first], f"{module} belongs in {OPTIONAL[first]}"
-            assert inside or relative in SCRIPTS | APPS, f"{module} may be missing: import it on use"
+            assert inside or relative in SCRIPTS | APPS, (
+                f"{module} may be missing: import it on use"
+            )
         elif first not in sys.stdlib_module_names:
             assert first in world | more, f"{layer} may not import {module}"
 
@@ -214,6 +216,16 @@ def test_help_and_version_need_no_numpy(args, environment):
     )
     modules = imported_by(statement, environment)
     assert not modules & {"numpy", "rich"}
+
+
+def test_only_the_lab_loads_the_lab(environment):
+    statement = (
+        "from stablelse.cli.main import main\n"
+        "try: main(['lse', '1', '2'])\n"
+        "except SystemExit as stop: assert stop.code == 0"
+    )
+    modules = imported_by(statement, environment)
+    assert not [m for m in modules if m.startswith("textual") or m.endswith(".lab")]
 
 
 def test_quiet_needs_readers_and_numerics_alone(environment):

@@ -125,6 +125,8 @@ def test_pictures_are_drawn_by_the_program(name, request, monkeypatch, tmp_path)
     if name in draw.FIGURES:
         pytest.importorskip("matplotlib")
         pytest.importorskip("ml_dtypes")
+    if name == "lab.svg":
+        pytest.importorskip("textual")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     draw.draw(name, tmp_path)
     drawn = (tmp_path / name).read_text(encoding="utf-8")

@@ -3,16 +3,20 @@
 Usage: python examples/pictures/draw.py [FOLDER]
 """
 
+import asyncio
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from rich.text import Text
 
 HERE = Path(__file__).resolve().parent
 
 #: Each picture: the width of its screen, and the arguments of the command; files are those of
 #: examples/digits.
 PICTURES = {
+    "lab.svg": (80, []),
     "scan.svg": (88, ["scan", "logits.npy", "--dtype", "float16", "--dtype", "float32"]),
     "tour.svg": (88, ["demo", "--scene", "one-pass"]),
     "overflow.svg": (88, ["lse", "1000", "1001", "1002"]),
@@ -34,6 +38,9 @@ PICTURES = {
     ),
 }
 
+#: The lab: its width and height, its numbers, and the keys between its two stills.
+LAB = (80, 24, (1.0, 2.0, 3.0), ("F", "o"))
+
 #: Figures of matplotlib, whose versions draw slightly differently.
 FIGURES = {"survival.svg"}
 
@@ -46,6 +53,9 @@ def main(folder: Path = HERE) -> None:
 
 def draw(name: str, folder: Path) -> None:
     """Write one picture to a folder."""
+    if name == "lab.svg":
+        (folder / name).write_text(asyncio.run(lab()), encoding="utf-8")
+        return
     columns, args = PICTURES[name]
     subprocess.run(
         [sys.executable, "-m", "stablelse", *args, "--save", folder.resolve() / name],
@@ -53,6 +63,25 @@ def draw(name: str, folder: Path) -> None:
         env={**os.environ, "COLUMNS": str(columns)},
         stdout=subprocess.DEVNULL,
         check=True,
+    )
+
+
+async def lab() -> str:
+    """Play the lab in the terminal, and return two stills, one below the other."""
+    from stablelse.analysis.lab import State
+    from stablelse.cli.textual import Lab
+    from stablelse.render.export import to_svg
+
+    columns, rows, x, keys = LAB
+    app, stills = Lab(State(x)), []
+    async with app.run_test(size=(columns, rows)) as pilot:
+        for pressed in ((), keys):
+            await pilot.press(*pressed)
+            await pilot.pause()
+            stills.append(app.picture())
+    stills.insert(1, Text(f"\n keys: {' '.join(keys)}\n", "bold"))
+    return to_svg(
+        Text("\n").join(stills), f"stablelse lab {' '.join(f'{v:g}' for v in x)}", columns
     )
 
 

@@ -201,14 +201,20 @@ class Lab(App[State]):
         names = (f"lab-{number}.svg" for number in count(1))
         name = next(name for name in names if not Path(name).exists())
         command = command_text(self.state, self.first, self.source)
-        screen = Screen(self.state.comparison(), selected=self.state.selected)
         try:
             with open_sink(name) as file:
-                file.write(to_svg(screen, command))
+                file.write(to_svg(self.picture(), command, self.size.width))
         except OSError as error:
             self.show(self.state, f"cannot write {name}: {error.strerror}")
         else:
             self.show(self.state, f"saved {name}")
+
+    def picture(self) -> Text:
+        """Return the whole screen as text in colour."""
+        lines = self.screen._compositor.render_strips()
+        return Text("\n").join(
+            Text.assemble(*((part.text, part.style or "") for part in line)) for line in lines
+        )
 
     def action_help(self) -> None:
         """Explain the keys until the next one."""
