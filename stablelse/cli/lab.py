@@ -83,8 +83,9 @@ def _show(state: State, source: str | None) -> None:
     from stablelse.cli.textual import Lab
 
     last: Any = Lab(state, source).run()
-    if last is not None:
-        typer.echo(command_text(last, state, source))
+    if last is None:
+        raise KeyboardInterrupt
+    typer.echo(command_text(last, state, source))
 
 
 def _ask(exercise: Exercise) -> None:
@@ -94,6 +95,9 @@ def _ask(exercise: Exercise) -> None:
     if not sys.stdin.isatty():
         typer.echo(f"The answer: {answer}")
         return
-    given = typer.prompt("Your answer")
+    try:
+        given = input("Your answer: ")
+    except EOFError:
+        given = ""
     typer.echo(f"{'Yes' if exercise.accepts(given) else 'No'}: {answer}")
     typer.echo(f"See it: {command_text(exercise.state, exercise.state, None)}")

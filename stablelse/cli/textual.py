@@ -91,6 +91,8 @@ class Lab(App[State]):
     BINDINGS: ClassVar = [
         *(Binding(key, f"move('{key}')") for key in MOVES),
         *(Binding(key, action) for key, action in _ACTIONS.items()),
+        Binding("ctrl+q", "leave", priority=True),
+        Binding("ctrl+c", "interrupt", priority=True),
     ]
 
     def __init__(self, state: State, source: str | None = None) -> None:
@@ -232,6 +234,10 @@ class Lab(App[State]):
     def action_leave(self) -> None:
         """Quit with the last state."""
         self.exit(self.state)
+
+    def action_interrupt(self) -> None:
+        """Quit without a state."""
+        self.exit(None)
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Take hold of the point of x next to the mouse, or of the shift."""
