@@ -97,7 +97,7 @@ def setting(name: str) -> str:
 
 
 def _positive_integer(name: str, text: str) -> int:
-    if not (text.isdecimal() and int(text) > 0):
+    if not (text.isdecimal() and len(text) < 100 and int(text) > 0):
         raise SettingError(f"{name} must be a positive integer, not {text!r}")
     return int(text)
 

@@ -133,8 +133,8 @@ class _PlainFile(StringIO):
     encoding = "plain"
 
 
-#: The width of plain text; its lines never wrap.
-ENDLESS = 10_000
+#: The width of plain text; its lines never wrap. On narrower screens than the narrowest, they do.
+ENDLESS, NARROWEST = 10_000, 30
 
 
 def is_plain(options: ConsoleOptions) -> bool:
@@ -152,4 +152,6 @@ def plain_lines(picture: RenderableType) -> list[str]:
 
 def console_of(file: Any, **options: Any) -> Console:
     """Return a console that prints texts to a file unchanged."""
-    return Console(file=file, highlight=False, markup=False, emoji=False, **options)
+    console = Console(file=file, highlight=False, markup=False, emoji=False, **options)
+    console.width = max(console.width, NARROWEST)
+    return console

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from io import BytesIO
 from textwrap import fill
@@ -44,6 +45,7 @@ _SETTINGS: dict[Any, Any] = {
     "pdf.fonttype": 42,
     "hatch.linewidth": 0.5,
     "font.size": 9,
+    "text.parse_math": False,  # a file's name may have a $
 }
 
 #: A date in the file would change its bytes.
@@ -72,6 +74,7 @@ _LEAST = 0.004
 
 def figure(sweep: Sweep, suffix: str) -> bytes:
     """Return the figure of a survival map: a bar for each method, in each format."""
+    os.environ["MPLBACKEND"] = "agg"  # there is no screen, and a wrong name would be an error
     from matplotlib import rc_context, rcdefaults, rcParams
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
