@@ -5,10 +5,10 @@ does even for ``--version``) costs nothing.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # the module typing takes longer to load than all of this
 if TYPE_CHECKING:
     from stablelse.analysis.compare import compare
     from stablelse.analysis.peers import compare_peers

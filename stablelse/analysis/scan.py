@@ -585,8 +585,10 @@ def _condition(text: str) -> Condition:
     match = _CONDITION.fullmatch(text)
     method, name, ulps = match.groups() if match else (None, "", None)
     if name not in _NAMED or (ulps is not None and name != "ulp"):
-        what = f"unknown condition {text!r}" if text else "a condition is missing"
-        raise ChoiceError(f"{what}: choose from {', '.join(_NAMED)}, ulp>N, or none alone")
+        choices = ", ".join(_NAMED)
+        raise ChoiceError(
+            f"unknown condition {text!r}: choose from {choices}, ulp>N, or none alone"
+        )
     methods = [way.value for way in Way]
     if method is not None and method not in methods:
         raise ChoiceError(f"unknown method in {text!r}: choose from {', '.join(methods)}")

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from traceback import format_exception
 from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from stablelse import __version__
-from stablelse.cli.help import is_number, page, without_numbers, wrong_command
+from stablelse.cli.help import is_number, page, with_hint, without_numbers, wrong_command
 from stablelse.cli.options import Request, parameters, refuse
-from stablelse.printable import without_secrets
+from stablelse.numerics.threads import SettingError
+from stablelse.printable import printable, without_secrets
 
 
 class Command(NamedTuple):
@@ -404,3 +407,70 @@ def stablelse(
     """Print the help if there is no command."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+def run(args: list[str] | None) -> int:
+    """Run a command, and return its exit code."""
+    command = typer.main.get_command(app)
+    try:
+        return int(command.main(args, prog_name="stablelse", standalone_mode=False) or 0)
+    except (typer.Abort, SystemExit) as end:  # Typer's, if a pipe broke or input ended too early
+        raise end.__cause__ or end.__context__ or end from None
+
+
+#: The base class of Typer's errors for wrong usage.
+_UsageError: Any = typer.BadParameter.__mro__[2]
+
+
+_OUT_OF_MEMORY = (
+    "out of memory; lse, and softmax with --quiet or --output FILE.npy, take vectors of any length"
+)
+
+
+def explanation(error: Exception) -> tuple[int, str]:
+    """Return the exit code, and what went wrong and how to fix it."""
+    if isinstance(error, _UsageError):
+        command = error.ctx.command_path if getattr(error, "ctx", None) else "stablelse"
+        name, possible = getattr(error, "option_name", ""), getattr(error, "possibilities", None)
+        message = _INSTEAD.get(name) or with_hint(error.format_message())
+        if name and name not in _INSTEAD:
+            message = _unknown(name, command.split()[-1], possible)
+        return 2, f"{message} (see {command} --help)"
+    loaded = sys.modules.get("stablelse.cli.input")  # without it, nothing was read
+    if isinstance(error, (SettingError, *getattr(loaded, "INPUT_ERRORS", ()))):
+        return 2, with_hint(str(error))
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return 2, _OUT_OF_MEMORY
+    if isinstance(error, OSError):
+        place = error.filename if error.filename is not None else "standard output"
+        return 2, f"cannot write {place}: {error.strerror or error}"
+    if os.environ.get("STABLELSE_TRACEBACK"):
+        for line in "".join(format_exception(error)).splitlines():
+            typer.echo(printable(line), err=True)
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return 70, (  # EX_SOFTWARE of sysexits.h
+        f"a bug in stablelse, not in the input ({what}); to report it, run the command again with "
+        "STABLELSE_TRACEBACK=1 and send what that prints, with the input"
+    )
+
+
+def _unknown(name: str, command: str, possible: Sequence[str] | None) -> str:
+    """Return the error for an option that the command does not have."""
+    option = name.removeprefix("--").replace("-", "_")
+    having = [other for other, each in COMMANDS.items() if option in each.options.split()]
+    if having:
+        who = f"{', '.join(having)} {'has' if len(having) == 1 else 'have'} it"
+        instead = _INSTEAD.get(f"{command} {name}")
+        return f"{command} has no {name}: {who}" + (f"; {instead}" if instead else "")
+    return f"{name} is not an option" + (f": did you mean {possible[0]}?" if possible else "")
+
+
+_ADD = "add the logarithms of the weights to the numbers"
+
+#: What to do instead of former options, or those of another command.
+_INSTEAD = {
+    "softmax --weights": _ADD,
+    "log-softmax --weights": _ADD,
+    "--exact": "results are always exact: leave out --exact",
+    "--no-exact": "results are always exact: leave out --no-exact, or choose with --method",
+}

@@ -98,8 +98,21 @@ def is_number(word: str) -> bool:
         return False
 
 
+#: The options with the values that the library looks up.
+_OPTIONS = {
+    "format": "--dtype",
+    "method": "--method",
+    "shift": "--shift",
+    "peer": "--peer",
+    "condition": "--fail-on",
+    "method in": "--fail-on",
+}
+
+
 def with_hint(message: str) -> str:
-    """Add to an error about a word the closest known one, if any is close."""
+    """Add to an error about a word its option, and the closest known word, if any is close."""
+    if looked_up := re.match(r"unknown (\w+(?: in)?) '", message):
+        message = f"{_OPTIONS[looked_up[1]]}: {message}"
     match = _UNKNOWN.search(message)
     if match is None:
         return message

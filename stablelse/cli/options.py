@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from math import nan, ulp
@@ -121,7 +122,7 @@ def _number(what: str, low: float, high: float, fix: str) -> dict[str, Any]:
 
 def _digits(text: str) -> int:
     """Read the number of digits to show."""
-    number = 40 if text == "full" else int(text) if text.isascii() and text.isdigit() else 0
+    number = 40 if text == "full" else int(text) if re.fullmatch("[0-9]{1,2}", text) else 0
     if not 1 <= number <= 40:
         raise typer.BadParameter(f"{text!r} is not a number of digits: give 1 to 40, or full")
     return number

@@ -7,6 +7,7 @@ are not guarded: if a shift is infinite, x - a is inf - inf, and the formula giv
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
@@ -311,7 +312,8 @@ def find_shift(name: str) -> Shift:
         return Shift(name, SHIFTS[name])
     try:
         float(name)  # takes decimal numbers only; longdouble would take hexadecimal ones too
-        number = np.longdouble(name.replace("_", "?"))
+        with warnings.catch_warnings(action="ignore"):  # if it is infinite
+            number = np.longdouble(name.replace("_", "?"))
     except ValueError:
         raise ChoiceError(
             f"unknown shift {name!r}: choose from {', '.join(SHIFTS)}, or give a number"

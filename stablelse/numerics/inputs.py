@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from math import inf, isinf, nan
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -186,7 +187,6 @@ def _place(index: int, array: Array) -> str:
 def _as_float(value: object) -> float | None:
     """Return a real number as a float, or ``None`` for anything else."""
     from decimal import Decimal  # on use: few callers pass objects
-    from numbers import Real
 
     if not isinstance(value, Real | Decimal | np.bool_):
         return None

@@ -75,9 +75,8 @@ _LEAST = 0.004
 def figure(sweep: Sweep, suffix: str) -> bytes:
     """Return the figure of a survival map: a bar for each method, in each format."""
     os.environ["MPLBACKEND"] = "agg"  # there is no screen, and a wrong name would be an error
-    from matplotlib import rc_context, rcdefaults, rcParams
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
+    from matplotlib import figure as figures
+    from matplotlib import patches, rc_context, rcdefaults, rcParams
 
     rows = by_method(sweep)
     bars = [stretches(row, sweep.range) for row in rows]
@@ -87,11 +86,11 @@ def figure(sweep: Sweep, suffix: str) -> bytes:
     with rc_context():
         rcdefaults()
         rcParams.update(_SETTINGS)
-        canvas = Figure(figsize=(_WIDTH, height), layout="constrained")
+        canvas = figures.Figure(figsize=(_WIDTH, height), layout="constrained")
         axes = canvas.subplots()
         _draw_rows(axes, rows, bars)
         _draw_axes(axes, sweep)
-        keys = [Patch(label=LEGEND[v], **_style(v)) for v in present(bars)]
+        keys = [patches.Patch(label=LEGEND[v], **_style(v)) for v in present(bars)]
         canvas.legend(handles=keys, loc="outside lower center", ncols=3, frameon=False)
         canvas.savefig(drawn, format=suffix[1:], dpi=200, metadata=_UNDATED[suffix])
     return drawn.getvalue()
