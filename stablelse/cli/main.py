@@ -24,8 +24,16 @@ def main(args: list[str] | None = None) -> None:
     gc.set_threshold(50_000)  # a short run ends before there is garbage to collect
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, _on_broken_pipe)
+    for name in ("COLUMNS", "LINES"):  # Rich would fail on some values
+        size = os.environ.get(name, "")
+        if not (size.isascii() and size.isdigit() and size.strip("0") and len(size) < 6):
+            os.environ.pop(name, None)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
+            try:
+                "1".encode(stream.encoding, "backslashreplace")
+            except UnicodeError:  # an encoding for other things, from PYTHONIOENCODING
+                stream.reconfigure(encoding="utf-8")
             stream.reconfigure(errors="backslashreplace")  # for odd file names
     try:
         code = _exit_code(args)

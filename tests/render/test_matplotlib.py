@@ -36,6 +36,24 @@ def test_the_same_figure_is_the_same_bytes(suffix, run, tmp_path):
     assert "matplotlib.pyplot" not in sys.modules or "torch" in sys.modules
 
 
+@pytest.mark.parametrize(
+    "name", [r"$\frac{$", "$", "%", "_^_", r"\alpha $x$", "a\nb", "\udcff", "a" * 250, "<b>&"]
+)
+def test_any_name_is_a_title(name, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with open(f"{name}.csv", "w") as file:
+        file.write("1,2,3\n")
+    done = run("sweep", "--points", "2", "--dtype", "float64", "--file", f"{name}.csv",
+               "--save", "a.png", "--save", "b.svg", "--save", "c.pdf")  # fmt: skip
+    assert (done.code, done.err, done.notes) == (0, "", ())
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_settings_of_the_environment_do_not_matter(process, tmp_path):
+    done = process(f"sweep 0 --points 2 --save {tmp_path}/a.png", MPLBACKEND="garbage")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_svg_stands_alone():
     pytest.importorskip("matplotlib")
     svg = figure(swept(offset=(-1000, 1e5)), ".svg").decode()

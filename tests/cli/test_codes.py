@@ -1,0 +1,131 @@
+"""Exit codes are 0, 1, 2, 130 and 70, whatever is typed, set or sent; an error is one short line."""
+
+import warnings
+
+import pytest
+
+LONG = "x" * 100_000
+DIGITS = "9" * 100_000
+
+#: Options, each with an unknown value.
+UNKNOWN = {
+    "lse 1 --dtype": "--dtype: unknown format",
+    "lse 1 --method": "--method: unknown method",
+    "lse 1 --shift": "--shift: unknown shift",
+    "lse 1 --fail-on": "--fail-on: unknown condition",
+    "lse 1 --fail-on x:overflow --dtype": "--dtype: unknown format",
+    "scan - --fail-on": "--fail-on: unknown condition",
+    "peers 1 --peer": "--peer: unknown peer",
+    "demo --scene": "--scene",
+    "lse 1 --empty": "'--empty'",
+    "lse 1 --digits": "'--digits'",
+    "lse 1 --temperature": "'--temperature'",
+    "nll 1 --label": "'--label'",
+    "sweep 1 --points": "'--points'",
+    "sweep 1 --offset": "the offset",
+    "scan - --max-ulp": "'--max-ulp'",
+    "lse --row": "--row",
+    "lse --delimiter": "delimiter",
+    "lse --by": "'--by'",
+    "lse --axis": "'--axis'",
+}
+
+
+@pytest.mark.parametrize("value", ["foo", LONG, DIGITS + "x"], ids=["short", "long", "digits"])
+@pytest.mark.parametrize("command", UNKNOWN)
+def test_errors_name_the_option_and_are_short(command, value, run):
+    done = run(command, value, stdin=b"1 2\n")
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert UNKNOWN[command] in line
+    assert len(line) <= 500
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [LONG],
+        ["lse", LONG],
+        ["lse", DIGITS],
+        ["lse", f"--{LONG}"],
+        ["lse", f"-{LONG}"],
+        ["lse", "--file", LONG],
+        ["lse", "--file", "x y " * 25_000],
+        ["lse", "1", "--output", LONG],
+        ["lse", "1", "--save", f"{LONG}.svg"],
+        ["lse", "1", "--digits", DIGITS],
+        ["lse", f"--quiet={LONG}", "1"],
+        ["nll", "1", "--label", DIGITS],
+    ],
+    ids=lambda args: " ".join(args)[:30],
+)
+def test_huge_arguments_have_short_errors(args, run):
+    done = run(args[0], *args[1:])
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert len(line) <= 500
+
+
+def test_the_end_of_a_long_error_says_how_to_fix_it(run):
+    done = run("lse", "--file", "no/such name " * 60 + ".csv")
+    assert 490 < len(done.err) <= 501
+    assert done.err.endswith(".csv: No such file or directory; check the path\n")
+
+
+@pytest.mark.parametrize("columns", ["abc", "0", "-1", "1", "7", "²", "9" * 5000, "100000", ""])
+@pytest.mark.parametrize("command", ["lse 1000 1001 --errors", "sweep 1 2 --points 2", "limits"])
+def test_a_screen_of_any_width_shows_all(command, columns, run):
+    done = run(command, columns=columns, LINES=columns)
+    assert (done.code, done.err) == (0, "")
+    expected = run(command, columns=30)
+    assert sum(map(str.isdigit, done.out)) >= sum(map(str.isdigit, expected.out)) // 2
+
+
+@pytest.mark.parametrize("name", ["STABLELSE_NUM_THREADS", "OMP_NUM_THREADS"])
+@pytest.mark.parametrize("value", ["abc", "0", "-3", "1.5", "²", "9" * 5000])
+def test_a_wrong_number_of_threads_is_one_line(name, value, process):
+    done = process("lse 1 2", **{name: value})
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"stablelse: error: {name} must be a positive integer, not '")
+    assert len(line) <= 500
+
+
+@pytest.mark.parametrize("module", ["typer", "numpy", "rich", "stablelse.cli.evaluate"])
+def test_an_error_in_an_import_is_one_line(module, process, tmp_path):
+    """As in an incomplete installation."""
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{module!r}] = None\n")
+    done = process("lse 1 2", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stdout) == (70, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("stablelse: error: a bug in stablelse")
+    assert module in line
+
+
+def test_an_error_while_an_error_is_explained_is_one_line(run, monkeypatch):
+    def broken(*_):
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr("stablelse.cli.app.with_hint", broken)
+    done = run("lse", "abc")
+    assert (done.code, done.out) == (70, "")
+    assert done.err.count("\n") == 1
+    assert "RecursionError('too deep')" in done.err
+
+
+def test_a_missing_locale_or_encoding_does_not_matter(process):
+    for settings in [{"LC_ALL": "garbage"}, {"PYTHONIOENCODING": "idna"}, {"TERM": "garbage"}]:
+        done = process("lse 1 2", **settings)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "2.3132616875182226" in done.stdout
+
+
+def test_a_warning_is_a_note(run, monkeypatch):
+    def warning(*_):
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            warnings.warn("as\x1b libraries do", RuntimeWarning, stacklevel=1)
+
+    monkeypatch.setattr("stablelse.cli.limits.emit", warning)
+    done = run("limits")
+    assert done.notes == (r"as\x1b libraries do",)
