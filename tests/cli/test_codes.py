@@ -1,4 +1,4 @@
-"""Exit codes are 0, 1, 2, 130 and 70, whatever is typed, set or sent; an error is one short line."""
+"""Exit codes are 0, 1, 2, 130 and 70, whatever is typed, set or sent; an error is one line."""
 
 import warnings
 
