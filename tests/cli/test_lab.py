@@ -210,3 +210,12 @@ def test_refusals(run, tmp_path, args, message):
     assert done.code == 2
     assert message in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_and_pages(run, tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n1000,1001\n")
+    done = run(f"lab --file {tmp_path}/x.csv --row 2 --shift min --save {tmp_path}/lab.html")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    text = (tmp_path / "lab.html").read_text(encoding="utf-8")
+    assert '"state": {"x": ["1000", "1001"], "shift": "1000"' in text
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
