@@ -300,9 +300,14 @@ def _harmless(
         return ~harmless  # no number is nearer
     total = evaluation.results["s"][..., 0].astype(np.longdouble)  # NaN warns in bfloat16
     if last.kind is Kind.DIVIDE:
-        # Half the smallest subnormal, divided by a sum of at least 1, is no more
-        # than the rounding error of a quotient of that size.
-        return total >= 1
+        if kind is FindingKind.TERM_UNDERFLOW:  # is e^x / s = e^(x - log s) 0 too?
+            x = evaluation.results[operation.operands[0].symbol]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                quotients = x.T - np.log(total)
+            return np.all(~where.T | (quotients < evaluation.format.underflow_threshold), axis=0)
+        # Half the smallest subnormal, divided by a sum of at least 1/2, is at most one unit in the
+        # last place of a quotient of that size.
+        return total >= 0.5
     # Gradual underflow makes each term wrong by at most half the smallest subnormal (Higham 2002,
     # equation 2.8): harmless if n such halves are no more than one rounding of s.
     # A weight's loss is multiplied by e^x, and that of e^x by the weight.

@@ -47,6 +47,11 @@ EXAMPLES = [
     ([-750, -740], "softmax", "float64", "naive",
      [(K.TERM_UNDERFLOW, "e", 1, 1, False), (K.SUBNORMAL, "e", 2, 1, False)]),
     ([-745, 10], "softmax", "float64", "shifted", [(K.TERM_UNDERFLOW, "e", 1, 1, True)]),
+    # the sum is 0.9999948; of a sum of 1e-304, the quotient is still 0
+    ([-0.775, -0.6175, -800], "softmax", "float64", "naive", [(K.TERM_UNDERFLOW, "e", 3, 1, True)]),
+    ([-0.775, -0.6175, -740], "softmax", "float64", "naive", [(K.SUBNORMAL, "e", 3, 1, True)]),
+    ([-700, -1600], "softmax", "float64", "naive", [(K.TERM_UNDERFLOW, "e", 2, 1, True)]),
+    ([-700, -750], "softmax", "float64", "naive", [(K.TERM_UNDERFLOW, "e", 2, 1, False)]),
     ([-40, 700], "softmax", "float64", "naive", []),
     ([-40, 700], "log_softmax", "float64", "naive",
      [(K.ABSORPTION, "s", None, 1, False), (K.SUBNORMAL, "p", 1, 1, False)]),
