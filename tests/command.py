@@ -38,7 +38,8 @@ def run_here(
 def _in_place(streams: dict, settings: dict[str, str]) -> Iterator[None]:
     """Replace the standard streams and the settings of the terminal for a while."""
     before = {name: getattr(sys, name) for name in streams}
-    environment, sigpipe = dict(os.environ), signal.getsignal(signal.SIGPIPE)
+    environment = dict(os.environ)
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
     for name in TERMINAL:
         os.environ.pop(name, None)
     os.environ.update(settings)
@@ -51,4 +52,6 @@ def _in_place(streams: dict, settings: dict[str, str]) -> Iterator[None]:
             setattr(sys, name, stream)
         os.environ.clear()
         os.environ.update(environment)
-        signal.signal(signal.SIGPIPE, sigpipe)
+        for number, handler in handlers.items():
+            if handler is not signal.getsignal(number):
+                signal.signal(number, handler)

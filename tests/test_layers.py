@@ -32,12 +32,13 @@ LIMITS = {
 LAYERS = {
     "numerics": ({"numerics"}, {"numpy"}),
     "printable": (set(), set()),
-    "readers": ({"readers", "printable"}, {"numpy"}),
+    "files": (set(), set()),
+    "readers": ({"readers", "printable", "files"}, {"numpy"}),
     "analysis": ({"numerics", "analysis"}, {"numpy"}),
     "render": ({"numerics", "analysis", "render", "printable"}, {"numpy", "rich"}),
-    "engines": ({"numerics", "readers", "analysis", "engines"}, {"numpy"}),
+    "engines": ({"numerics", "files", "readers", "analysis", "engines"}, {"numpy"}),
     "cli": (
-        {"numerics", "readers", "analysis", "engines", "render", "cli", "printable"},
+        {"numerics", "files", "readers", "analysis", "engines", "render", "cli", "printable"},
         {"numpy", "typer", "rich"},
     ),
     "__init__": ({"numerics", "analysis", "naive"}, set()),

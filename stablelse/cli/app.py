@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import inspect
-import os
 import re
 import shlex
 import sys
@@ -319,7 +318,6 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
             typer.echo(without_numbers(name, command.help), err=True)
             raise typer.Exit(2)
         refuse(request)
-        _check_output(request.output)
         request.title = _title(context) if request.save else ""
         # Every command needs NumPy. Deeper in the stack, its import takes a third longer: Python
         # keeps frames in chunks, and calls across a chunk's border map memory each time.
@@ -328,6 +326,7 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
         for module in ("numpy", "stablelse.cli.progress", chosen):
             import_module(module)
         sys.modules["stablelse.cli.progress"].NOTES.begin(quiet=bool(request.quiet))
+        sys.modules["stablelse.cli.emit"].check_sinks(request)
         sys.modules[chosen].run(request)
 
     signature = [
@@ -342,12 +341,6 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
 def is_terminal() -> bool:
     """Whether there is a person at a terminal, who can read help."""
     return sys.stdin is not None and sys.stdin.isatty()
-
-
-def _check_output(path: str | None) -> None:
-    """Refuse a file that cannot be written, before anything is computed."""
-    if path is not None and not os.path.isdir(os.path.dirname(os.path.realpath(path))):
-        raise FileNotFoundError(2, "no such directory", path)
 
 
 def _title(context: typer.Context) -> str:

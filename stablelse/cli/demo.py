@@ -8,9 +8,10 @@ import typer
 from rich.console import Console
 
 from stablelse.analysis.demo import SCENES, Scene, demo, find_scene
-from stablelse.cli.emit import emit, open_sink
+from stablelse.cli.emit import emit
 from stablelse.cli.options import Request
 from stablelse.cli.screen import console_for
+from stablelse.files import open_sink
 from stablelse.numerics.formulas import ChoiceError
 from stablelse.render import Many
 from stablelse.render.demo import title_text

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
-import stat
-import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
-from tempfile import mkstemp
 from typing import Any, NamedTuple
 
 import numpy as np
 import typer
 
 from stablelse.cli.progress import NOTES, Meter
+from stablelse.files import check_sink, identity, is_replaced, open_sink, stream_of
 from stablelse.numerics.formats import Array, Format
 from stablelse.printable import printable
+from stablelse.readers import Note, ReadError, find_files, is_url
 from stablelse.render import Many, form
 from stablelse.render.numbers import number_text
 
@@ -91,60 +89,33 @@ def _value_texts(results: Iterable[Values]) -> Iterator[str]:
             yield "\n"
 
 
-@contextmanager
-def open_sink(path: str | None, mode: str = "w") -> Iterator[Any]:
-    """Open a file, to be replaced completely or not at all, or standard output for None."""
-    if path is None:
-        yield sys.stdout
-        return
-    form: dict[str, Any] = (
-        {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace", "newline": "\n"}
-    )
-    try:
-        if _is_regular(path):
-            with _replacement(Path(path), mode, form) as stream:
-                yield stream
-        else:
-            with open(path, mode, **form) as stream:
-                yield stream
-    except OSError as error:
-        if error.filename in (None, path):
-            raise OSError(error.errno, error.strerror, path) from error
-        raise
+def check_sinks(request: Any) -> None:
+    """Refuse files that cannot be written, or that are read too, before anything is computed."""
+    paths = [*filter(None, [request.output]), *(request.save or ())]
+    for number, path in enumerate(paths):
+        check_sink(path)
+        if is_replaced(path) and os.path.realpath(path) in map(os.path.realpath, paths[:number]):
+            raise typer.BadParameter(f"{path} would be written twice: name two files")
+    sinks = {identity(sink): sink for sink in ([] if request.output else [1]) + paths}
+    for option in ("file", "mask", "labels", "weights", "class_weights"):
+        given = getattr(request, option) or ([] if request.numbers or option != "file" else ["-"])
+        for source in _files_of([given] if isinstance(given, str) else given):
+            key = identity(0 if source == "-" else source)
+            if key is not None and key in sinks:
+                sink = "standard output" if sinks[key] == 1 else sinks[key]
+                name = "standard input" if source == "-" else source
+                alias = "" if name == sink else f", as {name}"
+                raise typer.BadParameter(f"{sink} is also read{alias}: write to another file")
+    for path in paths:
+        if stream_of(path) is None and identity(path) and os.stat(path).st_nlink > 1:
+            text = "it has other names (hard links), under which the old content stays"
+            NOTES.note(Note(text, path))
 
 
-def _is_regular(path: str) -> bool:
-    try:
-        return stat.S_ISREG(os.stat(path).st_mode)
-    except FileNotFoundError:
-        return True
-
-
-@contextmanager
-def _replacement(path: Path, mode: str, form: dict[str, Any]) -> Iterator[Any]:
-    target = path.resolve()  # a symbolic link keeps pointing where it did
-    if not target.parent.is_dir():
-        raise FileNotFoundError(2, "no such directory", str(path))
-    descriptor, name = mkstemp(dir=target.parent, prefix=".stablelse-")
-    try:
-        with open(descriptor, mode, **form) as stream:
-            yield stream
-        os.chmod(name, _permissions(target))
-        os.replace(name, target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
-
-
-def _permissions(target: Path) -> int:
-    """Return the permissions of the file, or those of a new file."""
-    try:
-        return stat.S_IMODE(target.stat().st_mode)
-    except FileNotFoundError:
-        umask = os.umask(0)
-        os.umask(umask)
-        return 0o666 & ~umask
+def _files_of(paths: Iterable[str]) -> Iterator[str]:
+    for path in paths:
+        with suppress(ReadError):  # the reader will complain
+            yield from [] if is_url(path) else find_files(path)
 
 
 def write_numbers(path: str, blocks: Iterable[Rows], format_: Format, title: str) -> None:
@@ -161,8 +132,8 @@ def _write_csv(path: str, blocks: Iterable[Rows], format_: Format, title: str) -
             stream.writelines(",".join(map(number_text, row)) + "\n" for row in block)
 
 
-# NumPy pads its headers to a multiple of 64 bytes (NEP 1); this leaves room for any shape.
-_HEADER_BYTES = 128
+#: A multiple of 64 (NEP 1), with room for a shape of 64 axes.
+_HEADER_BYTES = 512
 
 
 def _write_npy(path: str, blocks: Iterable[Rows], format_: Format, _: str) -> None:
@@ -177,18 +148,15 @@ def _write_npy(path: str, blocks: Iterable[Rows], format_: Format, _: str) -> No
         for block, axes in blocks:  # noqa: B007 (the last one counts)
             rows, width = rows + len(block), block.shape[1]
             stream.write(np.ascontiguousarray(block, dtype).data)
-        header = io.BytesIO()
         # one column becomes an array of one axis
         shape: tuple[int, ...] = (rows,) if width == 1 else (rows, width)
         if len(axes) > 1 and math.prod(axes) == rows:  # not if rows were chosen
             shape = (*axes, width)
         fields = {"descr": dtype.str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(header, fields)
-        text = header.getvalue()
-        # magic, version and length take ten bytes; the header is padded with blanks to its end
-        padded = text[10:].rstrip(b"\n").ljust(_HEADER_BYTES - 11) + b"\n"
+        length = _HEADER_BYTES - 10  # without magic, version and itself
         stream.seek(0)
-        stream.write(text[:8] + (_HEADER_BYTES - 10).to_bytes(2, "little") + padded)
+        stream.write(b"\x93NUMPY\1\0" + length.to_bytes(2, "little"))
+        stream.write(f"{fields!r:<{length - 1}}\n".encode())
 
 
 #: Writes Parquet; loads pyarrow.

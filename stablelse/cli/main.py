@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import gc
 import os
-import select
-import signal
 import sys
 import warnings
 from importlib import import_module
 
 from stablelse.cli import silence, tell
-
-TYPE_CHECKING = False  # the module typing takes as long to load as all of this
-if TYPE_CHECKING:
-    from types import FrameType
+from stablelse.files import end_on_signals
 
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit: 0, 1 if a check said no, 2, 70 for a bug, 130 on Ctrl-C."""
+    end_on_signals()
     _open_closed_streams()
     warnings.showwarning = lambda message, *_, **__: tell(f"note: {message}")
     gc.set_threshold(50_000)  # a short run ends before there is garbage to collect
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, _on_broken_pipe)
     for name in ("COLUMNS", "LINES"):  # Rich would fail on some values
         size = os.environ.get(name, "")
         if not (size.isascii() and size.isdigit() and size.strip("0") and len(size) < 6):
@@ -69,12 +63,3 @@ def _open_closed_streams() -> None:
             os.dup2(os.open(os.devnull, flags), number)
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
-
-
-def _on_broken_pipe(signum: int, _: FrameType | None) -> None:
-    """End by the signal, as `| head` expects, if standard output broke; else the write fails."""
-    poll = select.poll()
-    poll.register(1, 0)  # no events: errors are always reported
-    if any(event & select.POLLERR for _, event in poll.poll(0)):
-        signal.signal(signum, signal.SIG_DFL)
-        os.kill(os.getpid(), signum)

@@ -13,6 +13,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from stablelse.cli import tell
+from stablelse.files import before_end, signals_held
 from stablelse.readers import Gauge, Note, ReadError, Vectors, find_files, is_url
 from stablelse.render.numbers import rough_text
 
@@ -83,23 +84,27 @@ class Meter:
     def running(self) -> Iterator[None]:
         """Show the progress of a block; if interrupted, say in one line how far it got."""
         if self._files and sys.stderr is not None and sys.stderr.isatty():
-            self._thread = threading.Thread(target=self._draw, daemon=True)
-            self._thread.start()
-        try:
-            yield
-        except KeyboardInterrupt:
-            self.hide()
-            tell(f"interrupted after {self._so_far()}")
-            raise
-        finally:
-            self.hide()
+            with signals_held():
+                self._thread = threading.Thread(target=self._draw, daemon=True)
+                self._thread.start()
+        with before_end(self._tell_end):
+            try:
+                yield
+            finally:
+                self.hide()
+
+    def _tell_end(self) -> None:
+        """Say in one line how far an interrupted run got."""
+        self.hide()
+        tell(f"interrupted after {self._so_far()}")
 
     def hide(self) -> None:
         """Clear the progress line before output."""
-        self._is_over.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        with signals_held():
+            self._is_over.set()
+            if self._thread is not None:
+                self._thread.join()
+                self._thread = None
 
     def again(self) -> Gauge:
         """Return the gauge for another reading of the files."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from rich.console import Console, Group
 
-from stablelse.cli.emit import open_sink
 from stablelse.cli.options import FIGURES
+from stablelse.files import open_sink
 from stablelse.render import FORMS, form
 from stablelse.render.export import SAVED, WIDTH
 from stablelse.render.layout import console_of

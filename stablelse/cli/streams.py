@@ -8,7 +8,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -27,10 +26,11 @@ from stablelse.readers import (
     Note,
     Part,
     Passes,
-    ReadError,
     Stream,
     find_files,
     is_url,
+    keeping,
+    open_spool,
     split_file,
 )
 
@@ -148,7 +148,7 @@ class LongInput:
     def _summed(self, state: StreamState) -> Iterator[None]:
         """Fold one vector into a state; input that cannot be read again is kept in a file."""
         self._meter.passes = 1 if self._passes is None else 2
-        with TemporaryFile(prefix="stablelse-") if self._passes is None else nullcontext() as spool:
+        with open_spool("the input") if self._passes is None else nullcontext() as spool:
             self._spool = spool
             self._fold_here(self._stream.blocks, [state])
             yield
@@ -165,13 +165,9 @@ class LongInput:
     def _spooled(self, blocks: Iterator[Block]) -> Iterator[Block]:
         """Yield the blocks, and keep their numbers in a temporary file."""
         for block in blocks:
-            try:
+            with keeping(block.source):
                 self._spool.write(np.ascontiguousarray(_numbers(block), np.float64).data)
-            except OSError as error:
-                raise ReadError(
-                    f"cannot keep {block.source} in a temporary file: {error.strerror}; "
-                    "save it, and name the file with --file"
-                ) from error
+                self._spool.flush()
             yield block
 
     def _kept(self) -> Iterator[Array]:

@@ -38,7 +38,9 @@ from stablelse.readers.sources import (
     file_source,
     find_files,
     is_url,
+    keeping,
     open_source,
+    open_spool,
     unpacked,
 )
 from stablelse.readers.vectors import (
@@ -55,8 +57,9 @@ from stablelse.readers.vectors import (
 __all__ = [
     "Beside", "Block", "By", "Gauge", "Note", "Part", "Passes", "ReadError", "ReadOptions",
     "Stream", "Vectors", "check_columns", "count", "file_source", "find_files", "in_one_line",
-    "in_order", "is_url", "one_column", "open_blocks", "open_files", "parse_numbers", "read_part",
-    "read_source", "split_column", "split_file", "vectors", "vectors_or_stream",
+    "in_order", "is_url", "keeping", "one_column", "open_blocks", "open_files", "open_spool",
+    "parse_numbers", "read_part", "read_source", "split_column", "split_file", "vectors",
+    "vectors_or_stream",
 ]  # fmt: skip
 
 

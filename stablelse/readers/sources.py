@@ -10,14 +10,15 @@ import re
 import select
 import stat
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from glob import glob
 from importlib import import_module
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO, NamedTuple
 
+from stablelse.files import signals_held
 from stablelse.readers.blocks import (
     Gauge,
     ReadError,
@@ -451,17 +452,30 @@ def seekable(source: Source, count: int = sys.maxsize, to_map: bool = False) -> 
             f"{source.name} is {source.packing} of a file that must be read from its end; "
             "unpack it first"
         )
-    with tempfile.TemporaryFile() as file:
-        for part in source.parts(count):
-            try:
+    with open_spool(source.name) as file:
+        with keeping(source.name):
+            for part in source.parts(count):
                 file.write(part)
-            except OSError as error:
-                raise ReadError(
-                    f"cannot keep {source.name} in a temporary file: {error.strerror}; "
-                    "save it, and name the file with --file"
-                ) from error
-        file.seek(0)
+            file.seek(0)
         yield file_source(source.name, file)
+
+
+def open_spool(name: str) -> Any:
+    """Open a temporary file, which disappears when it is closed, to keep a source in it."""
+    with keeping(name), signals_held():  # some systems give it a name first
+        return TemporaryFile()
+
+
+@contextmanager
+def keeping(name: str) -> Iterator[None]:
+    """Explain why a source cannot be kept in a temporary file."""
+    try:
+        yield
+    except OSError as error:
+        raise ReadError(
+            f"cannot keep {name} in a temporary file: {error.strerror}; save it, and name the "
+            "file with --file"
+        ) from error
 
 
 def mapped(source: Source) -> tuple[mmap.mmap, Callable[[], None]]:
