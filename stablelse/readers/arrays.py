@@ -1,6 +1,6 @@
 """Reads binary arrays: NumPy's ``.npy`` and ``.npz``, and ``.safetensors``.
 
-They are read in pieces; only rows that are not contiguous come from a map of the file.
+They are read in pieces.
 """
 
 import json
@@ -8,10 +8,10 @@ import math
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
 from itertools import chain
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from stablelse.readers.blocks import (
     By,
     ReadError,
     ReadOptions,
+    changed,
     choose_columns,
     choose_key,
     damage,
@@ -28,15 +29,16 @@ from stablelse.readers.blocks import (
     explaining,
     in_one_line,
     quoted,
+    runs,
     unique_keys,
 )
-from stablelse.readers.sources import Source, mapped, seekable
+from stablelse.readers.sources import Source, seekable
 
 #: Bytes read at once: little memory, but enough numbers to repay the cost of a block.
 BLOCK_BYTES = 1 << 22
 
-#: Numbers of a row gathered at once: each may lie on a separate page.
-_GATHERED = 32
+#: Bytes between two numbers that are read too: that takes as long as another read.
+_GAP_BYTES = 1 << 14
 
 #: NumPy's own bound on a header, which is parsed as Python literals (NEP 1).
 _NPY_HEADER_BYTES = 10_000
@@ -276,18 +278,19 @@ class StoredArray:
         positions = choose_columns(options.columns, None, self.width, name).positions
         kept = options.dtype if self.dtype.kind in "biu" else self.dtype.newbyteorder("=")
         outer = self.outer if len(self.outer) > 1 else ()
-        at_once = max(1, BLOCK_BYTES // (self.width * self.dtype.itemsize))
-        offset, end = options.share(math.prod(self.outer))
-        ranges = ((begin, min(begin + at_once, end)) for begin in range(offset, end, at_once))
         long = [axis for axis, length in enumerate(self.shape) if length > 1]
         stored = long[::-1] if self.is_fortran else long
+        is_scattered = stored != sorted(long, key=self.axis.__eq__)
+        most = BLOCK_BYTES << is_scattered  # the more rows, the fewer reads
+        at_once = max(1, most // (self.width * self.dtype.itemsize))
+        offset, end = options.share(math.prod(self.outer))
+        ranges = ((begin, min(begin + at_once, end)) for begin in range(offset, end, at_once))
         stacks: Iterable[Array]
-        if stored == sorted(long, key=self.axis.__eq__):
+        if is_scattered:
+            stacks = self._gathered(ranges, positions)
+        else:
             wanted = list(positions) if options.columns else slice(None)
             stacks = (rows[:, wanted] for rows in self._in_order(ranges))
-        else:
-            step = 1 if options.columns else _GATHERED
-            stacks = self._gathered(ranges, [slice(at, at + step) for at in positions[::step]])
         for values in stacks:
             numbers = self.decode(values) if self.decode else values.astype(kept, copy=False)
             yield Block(numbers, name, offset, by=self.by, outer=outer)
@@ -304,22 +307,45 @@ class StoredArray:
                 raise self._truncated(begin * row_bytes + len(data))
             yield np.frombuffer(data, self.dtype).reshape(-1, self.width)
 
-    def _gathered(self, ranges: _Ranges, pieces: list[slice]) -> Iterator[Array]:
-        """Yield rows whose numbers are far apart, from a map of the file."""
-        with seekable(self.source, self.size, to_map=True) as file:
-            place = self.place if file is self.source else 0
-            if (size := (file.size or 0) - place) < self.size:
+    def _gathered(self, ranges: _Ranges, positions: Sequence[int]) -> Iterator[Array]:
+        """Yield rows whose numbers are far apart; those that are not far are read together."""
+        item, axes = self.dtype.itemsize, range(len(self.shape))
+        behind = [self.shape[:axis] if self.is_fortran else self.shape[axis + 1 :] for axis in axes]
+        strides = [item * math.prod(lengths) for lengths in behind]
+        step = strides.pop(self.axis)
+        is_close = step <= _GAP_BYTES and isinstance(positions, range)
+        many = max(1, BLOCK_BYTES // step) if is_close else 1
+        is_mixed = self.is_fortran and len(self.outer) > 1  # the last axis is the slowest
+        with seekable(self.source, self.size, is_local=True) as file:
+            origin = self.place if file is self.source else 0
+            if (size := (file.size or 0) - origin) < self.size:
                 raise self._truncated(size)
-            pages, forget = mapped(file)
-            order: Literal["C", "F"] = "F" if self.is_fortran else "C"
-            array = np.ndarray(self.shape, self.dtype, pages, place, order=order)
-            rows = np.moveaxis(array, self.axis, -1)
+            gauge, file.gauge = file.gauge, None  # parts may be read again
             for begin, end in ranges:
-                index, parts = np.unravel_index(np.arange(begin, end), self.outer), []
-                for columns in pieces:
-                    forget()
-                    parts.append(rows[..., columns][index])
-                yield np.concatenate(parts, axis=1)
+                index = np.unravel_index(np.arange(begin, end), self.outer)
+                places = sum(map(np.multiply, index, strides), np.zeros(end - begin, np.int64))
+                order = np.argsort(places, kind="stable") if is_mixed else None
+                places = places if order is None else places[order]
+                found = np.empty((len(positions), end - begin), self.dtype)
+                is_far = np.diff(places, prepend=places[0]) > _GAP_BYTES
+                for i, j in runs(np.cumsum(is_far) + places // BLOCK_BYTES):
+                    first, near = int(places[i]), (places[i:j] - places[i]) // item
+                    count = int(near[-1]) + 1
+                    which = near if count > j - i else slice(None)
+                    for at in range(0, len(positions), many):
+                        columns = positions[at : at + many]
+                        file.seek(origin + first + columns[0] * step)
+                        length = (len(columns) - 1) * step + count * item
+                        if len(data := file.read(length)) < length:
+                            raise changed(self.source.name)
+                        shape, apart = (len(columns), count), (step, item)
+                        together = np.ndarray(shape, self.dtype, data, strides=apart)
+                        found[at : at + many, i:j] = together[:, which]
+                if gauge is not None:
+                    gauge.count += found.nbytes
+                yield np.ascontiguousarray(
+                    (found if order is None else found[:, np.argsort(order)]).T
+                )
 
     def _truncated(self, size: int) -> ReadError:
         return ReadError(

@@ -439,12 +439,12 @@ def _unreadable_url(name: str, error: BaseException) -> ReadError:
 
 
 @contextmanager
-def seekable(source: Source, count: int = sys.maxsize, to_map: bool = False) -> Iterator[Source]:
-    """Make a source seekable, or mappable, by copying it to a file if necessary.
+def seekable(source: Source, count: int = sys.maxsize, is_local: bool = False) -> Iterator[Source]:
+    """Make a source seekable, if necessary by copying it to a file, which a local one is.
 
     Unpacked data are copied only if their size is known: a few bytes could fill the disk.
     """
-    if source.descriptor is not None or (source.seekable() and not to_map):
+    if source.descriptor is not None or (source.seekable() and not is_local):
         yield source
         return
     if source.packing and count == sys.maxsize:

@@ -47,7 +47,7 @@ def test_npy(dtype, shape, order, place, monkeypatch):
     assert {block.values.dtype for block in blocks} == {native}
     lengths = [len(block.values) for block in blocks]
     assert [block.offset for block in blocks] == [sum(lengths[:i]) for i in range(len(lengths))]
-    assert max(lengths) <= max(1, 64 // (width * array.dtype.itemsize))
+    assert max(lengths) <= max(1, 128 // (width * array.dtype.itemsize))
     assert {(b.missing, b.columns) for b in blocks} == {(None, None)}
 
 
@@ -178,7 +178,7 @@ def test_a_disk_too_full_for_a_pipe(monkeypatch):
         def write(self, data):
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tempfile.TemporaryFile", Full)
+    monkeypatch.setattr("stablelse.readers.sources.TemporaryFile", Full)
     with pytest.raises(ReadError, match=r"cannot keep x in a temporary file: No space left"):
         piped(saved(np.asfortranarray(np.ones((2, 2)))))
 
