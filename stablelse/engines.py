@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from stablelse import __version__
 from stablelse.analysis.stream import StreamState
-from stablelse.files import before_end
 from stablelse.numerics.threads import available, limited
 from stablelse.readers import (
     Block,
@@ -188,11 +187,7 @@ def _connected(address: str | None) -> Iterator[tuple[Client, str]]:
         with _interrupts_held():
             client = _open(stack, address)
         try:
-            with before_end(stack.close):
-                yield (
-                    client,
-                    f"the Dask cluster at {address}" if address else "Dask's own cluster here",
-                )
+            yield client, f"the Dask cluster at {address}" if address else "Dask's own cluster here"
         finally:
             with _interrupts_held():
                 stack.close()

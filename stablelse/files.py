@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 #: What to do before a signal ends the process, the last first.
-_ACTS: list[Callable[[], object]] = []
+_ACTS: list[Callable[[int], object]] = []
 
 #: Whether signals wait, and those that do.
 _are_held = False
@@ -46,7 +46,7 @@ def _end(number: int, _: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)
     for act in reversed(_ACTS):
         with suppress(Exception):  # the others must run too
-            act()
+            act(number)
     if number == signal.SIGINT:
         os._exit(130)
     signal.signal(number, signal.SIG_DFL)
@@ -62,8 +62,8 @@ def _on_broken_pipe(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def before_end(act: Callable[[], object]) -> Iterator[None]:
-    """Do something if a signal ends the process in this block."""
+def before_end(act: Callable[[int], object]) -> Iterator[None]:
+    """Call something with the signal's number if one ends the process in this block."""
     _ACTS.append(act)
     try:
         yield
@@ -101,7 +101,7 @@ def open_sink(path: str | None, mode: str = "w") -> Iterator[Any]:
             with open(path if number is None else os.dup(number), mode, **form) as stream:
                 yield stream
             return
-        with before_end(partial(_remove, name)):
+        with before_end(lambda _: _remove(name)):
             try:
                 with open(name, mode.replace("w", "x"), opener=_opener(target), **form) as stream:
                     yield stream

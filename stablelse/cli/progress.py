@@ -93,9 +93,11 @@ class Meter:
             finally:
                 self.hide()
 
-    def _tell_end(self) -> None:
-        """Say in one line how far an interrupted run got."""
+    def _tell_end(self, number: int) -> None:
+        """Say in one line how far an interrupted run got, unless nobody reads its output."""
         self.hide()
+        if number == getattr(signal, "SIGPIPE", None):
+            return
         tell(f"interrupted after {self._so_far()}")
 
     def hide(self) -> None:
