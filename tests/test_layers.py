@@ -36,7 +36,7 @@ LAYERS = {
     "readers": ({"readers", "printable", "files"}, {"numpy"}),
     "analysis": ({"numerics", "analysis"}, {"numpy"}),
     "render": ({"numerics", "analysis", "render", "printable"}, {"numpy", "rich"}),
-    "engines": ({"numerics", "files", "readers", "analysis", "engines"}, {"numpy"}),
+    "engines": ({"numerics", "readers", "analysis", "engines"}, {"numpy"}),
     "cli": (
         {"numerics", "files", "readers", "analysis", "engines", "render", "cli", "printable"},
         {"numpy", "typer", "rich"},
