@@ -9,9 +9,9 @@ from typing import Any
 import typer
 
 from stablelse.analysis.lab import EXERCISES, LONGEST, Exercise, State, formats
-from stablelse.cli.emit import open_sink
 from stablelse.cli.input import find_formats, only, read_vectors
 from stablelse.cli.options import FUNCTIONS, Request
+from stablelse.files import open_sink
 from stablelse.numerics.formulas import find_shift
 from stablelse.numerics.functions import Function
 from stablelse.render.lab import (

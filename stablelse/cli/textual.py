@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 
 from stablelse.analysis.lab import State
 from stablelse.analysis.results import Comparison
-from stablelse.cli.emit import open_sink
+from stablelse.files import open_sink
 from stablelse.numerics.formats import find_format
 from stablelse.readers import ReadError, parse_numbers
 from stablelse.render.export import to_svg
