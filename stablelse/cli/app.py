@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import inspect
 import os
 import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from traceback import format_exception
 from typing import Annotated, Any, NamedTuple
@@ -320,6 +320,7 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
             raise typer.Exit(2)
         refuse(request)
         request.title = _title(context) if request.save else ""
+        _spare_memory()
         # Every command needs NumPy. Deeper in the stack, its import takes a third longer: Python
         # keeps frames in chunks, and calls across a chunk's border map memory each time.
         is_light = request.quiet and not request.fail_on
@@ -342,6 +343,15 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
 def is_terminal() -> bool:
     """Whether there is a person at a terminal, who can read help."""
     return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _spare_memory() -> None:
+    """Keep NumPy's linear algebra, which is not used, from starting threads, or from exiting."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    with suppress(ImportError):  # where there are no such limits
+        resource = import_module("resource")
+        if 0 <= resource.getrlimit(resource.RLIMIT_AS)[0] < 1 << 27:  # OpenBLAS would exit with 1
+            raise MemoryError
 
 
 def _title(context: typer.Context) -> str:
@@ -421,6 +431,10 @@ _OUT_OF_MEMORY = (
 )
 
 
+#: What else libraries and systems say when memory is out.
+_NO_MEMORY = re.compile("Cannot allocate memory|failed to map segment|can't start new thread")
+
+
 def explanation(error: Exception) -> tuple[int, str]:
     """Return the exit code, and what went wrong and how to fix it."""
     if isinstance(error, _UsageError):
@@ -433,7 +447,7 @@ def explanation(error: Exception) -> tuple[int, str]:
     loaded = sys.modules.get("stablelse.cli.input")  # without it, nothing was read
     if isinstance(error, (SettingError, *getattr(loaded, "INPUT_ERRORS", ()))):
         return 2, with_hint(str(error))
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
         return 2, _OUT_OF_MEMORY
     if isinstance(error, OSError):
         place = error.filename if error.filename is not None else "standard output"

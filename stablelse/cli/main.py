@@ -33,6 +33,9 @@ def main(args: list[str] | None = None) -> None:
         code = _exit_code(args)
     except KeyboardInterrupt:
         code = 130
+    except MemoryError:
+        tell("error: out of memory")
+        code = 2
     except Exception as error:  # in an import, or while an error was explained
         tell(f"error: a bug in stablelse, or it is not completely installed ({error!r})")
         code = 70

@@ -1,7 +1,12 @@
 """Exit codes are 0, 1, 2, 130 and 70, whatever is typed, set or sent; an error is one line."""
 
+import re
+import resource
+import subprocess
+import sys
 import warnings
 
+import numpy as np
 import pytest
 
 LONG = "x" * 100_000
@@ -129,3 +134,18 @@ def test_a_warning_is_a_note(run, monkeypatch):
     monkeypatch.setattr("stablelse.cli.limits.emit", warning)
     done = run("limits")
     assert done.notes == (r"as\x1b libraries do",)
+
+
+@pytest.mark.parametrize("mebibytes", [24, 60, 100, 200])
+def test_too_little_memory_is_one_line(mebibytes, environment, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((4, 4_000_000), np.float32))
+    done = subprocess.run(
+        [sys.executable, "-m", "stablelse", "softmax", "--file", str(tmp_path / "x.npy")],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (mebibytes << 20,) * 2),
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch("stablelse: error: out of memory[^\n]*\n", done.stderr)
