@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
+from pkgutil import resolve_name
 from traceback import format_exception
 from typing import Annotated, Any, NamedTuple
 
@@ -349,8 +350,8 @@ def _spare_memory() -> None:
     """Keep NumPy's linear algebra, which is not used, from starting threads, or from exiting."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with suppress(ImportError):  # where there are no such limits
-        resource = import_module("resource")
-        if 0 <= resource.getrlimit(resource.RLIMIT_AS)[0] < 1 << 27:  # OpenBLAS would exit with 1
+        most, _ = resolve_name("resource:getrlimit")(resolve_name("resource:RLIMIT_AS"))
+        if 0 <= most < 1 << 27:  # OpenBLAS would exit with 1
             raise MemoryError
 
 
