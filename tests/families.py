@@ -449,6 +449,6 @@ def _middle(rng, value, format_: Format):
     from balls import balls, nearest
 
     number = format_.dtype.type(nearest(value.mid(), format_))
-    beside = np.nextafter(number, format_.dtype.type(rng.choice([-1, 1])) * format_.largest)
+    beside = np.nextafter(number, format_.dtype.type(rng.choice([-1.0, 1.0])) * format_.largest)
     low, high = balls(np.array([number, beside]))
     return (low + high) / 2
