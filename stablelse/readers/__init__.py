@@ -28,8 +28,10 @@ from stablelse.readers.blocks import (
     count,
     in_one_line,
     in_order,
+    in_pieces,
     list_names,
     quoted,
+    whole_rows,
 )
 from stablelse.readers.literals import parse_numbers
 from stablelse.readers.sources import (
@@ -86,11 +88,15 @@ def open_blocks(path: str, options: ReadOptions = DEFAULTS) -> Iterator[Block]:
 
 def read_source(source: Source, options: ReadOptions = DEFAULTS) -> Iterator[Block]:
     """Unpack an open source, and read its numbers by the first signature that fits."""
-    source = unpacked(source)
+    packed, source = source, unpacked(source)
     _check(source, options)
     # A file without a reader counts as text until something in it shows otherwise.
     reader = source.signature.reader or SIGNATURES[-1].reader
-    yield from resolve_name(f"{__name__}.{reader}")(source, options)
+    blocks = resolve_name(f"{__name__}.{reader}")(source, options)
+    if options.in_pieces:
+        yield from in_pieces(blocks)
+    else:
+        yield from whole_rows(blocks, lambda: packed.size or packed.tell())
 
 
 def check_columns(block: Block, first: Block) -> None:

@@ -8,7 +8,7 @@ import math
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from itertools import chain
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from stablelse.readers.blocks import (
+    BLOCK_BYTES,
     Array,
     Block,
     By,
@@ -24,6 +25,7 @@ from stablelse.readers.blocks import (
     changed,
     choose_columns,
     choose_key,
+    cuts,
     damage,
     damaged,
     explaining,
@@ -33,9 +35,6 @@ from stablelse.readers.blocks import (
     unique_keys,
 )
 from stablelse.readers.sources import Source, seekable
-
-#: Bytes read at once: little memory, but enough numbers to repay the cost of a block.
-BLOCK_BYTES = 1 << 22
 
 #: Bytes between two numbers that are read too: that takes as long as another read.
 _GAP_BYTES = 1 << 14
@@ -194,8 +193,8 @@ def _float8_e4m3fn(codes: Array) -> Array:
 
 _Decode = Callable[[Array], Array]
 
-#: Ranges of rows to read at once.
-_Ranges = Iterable[tuple[int, int]]
+#: A row, how many of its numbers come before, and rows or a piece of this row.
+_Piece = tuple[int, int, Array]
 
 #: How a tensor's numbers are stored, and the function that decodes them, if any.
 _TENSOR_DTYPES: dict[str, tuple[str, _Decode | None]] = {
@@ -278,36 +277,39 @@ class StoredArray:
         positions = choose_columns(options.columns, None, self.width, name).positions
         kept = options.dtype if self.dtype.kind in "biu" else self.dtype.newbyteorder("=")
         outer = self.outer if len(self.outer) > 1 else ()
+        rows, width = range(*options.share(math.prod(self.outer))), len(positions)
         long = [axis for axis, length in enumerate(self.shape) if length > 1]
         stored = long[::-1] if self.is_fortran else long
-        is_scattered = stored != sorted(long, key=self.axis.__eq__)
-        most = BLOCK_BYTES << is_scattered  # the more rows, the fewer reads
-        at_once = max(1, most // (self.width * self.dtype.itemsize))
-        offset, end = options.share(math.prod(self.outer))
-        ranges = ((begin, min(begin + at_once, end)) for begin in range(offset, end, at_once))
-        stacks: Iterable[Array]
-        if is_scattered:
-            stacks = self._gathered(ranges, positions)
-        else:
-            wanted = list(positions) if options.columns else slice(None)
-            stacks = (rows[:, wanted] for rows in self._in_order(ranges))
-        for values in stacks:
+        is_in_order = stored == sorted(long, key=self.axis.__eq__)
+        pieces = (self._in_order if is_in_order else self._gathered)(rows, positions)
+        for row, begin, values in pieces:
             numbers = self.decode(values) if self.decode else values.astype(kept, copy=False)
-            yield Block(numbers, name, offset, by=self.by, outer=outer)
-            offset += len(numbers)
+            length = None if numbers.shape[1] == width else width
+            yield Block(numbers, name, row, by=self.by, outer=outer, length=length, begin=begin)
 
-    def _in_order(self, ranges: _Ranges) -> Iterator[Array]:
-        """Yield contiguous rows."""
-        row_bytes = self.width * self.dtype.itemsize
-        for begin, end in ranges:
-            self.source.skip_to(self.place + begin * row_bytes)
-            size = (end - begin) * row_bytes
+    def _in_order(self, rows: range, positions: Sequence[int]) -> Iterator[_Piece]:
+        """Yield contiguous rows, or pieces of one."""
+        wanted = np.array(positions) if self.options.columns else None
+        for here, columns in cuts(rows, self.width, self.dtype.itemsize):
+            shape = here.stop - here.start, columns.stop - columns.start
+            begin = (here.start * self.width + columns.start) * self.dtype.itemsize
+            size = math.prod(shape) * self.dtype.itemsize
+            self.source.skip_to(self.place + begin)
             data = b"".join(self.source.parts(size))  # no copy of a single part
             if len(data) < size:
-                raise self._truncated(begin * row_bytes + len(data))
-            yield np.frombuffer(data, self.dtype).reshape(-1, self.width)
+                raise self._truncated(begin + len(data))
+            values = np.frombuffer(data, self.dtype).reshape(shape)
+            if wanted is None:
+                yield here.start, columns.start, values
+                continue
+            if columns.start == 0:
+                chosen = np.empty((shape[0], len(wanted)), self.dtype)
+            inside = (columns.start <= wanted) & (wanted < columns.stop)
+            chosen[:, inside] = values[:, wanted[inside] - columns.start]
+            if columns.stop == self.width:
+                yield here.start, 0, chosen
 
-    def _gathered(self, ranges: _Ranges, positions: Sequence[int]) -> Iterator[Array]:
+    def _gathered(self, rows: range, positions: Sequence[int]) -> Iterator[_Piece]:
         """Yield rows whose numbers are far apart; those that are not far are read together."""
         item, axes = self.dtype.itemsize, range(len(self.shape))
         behind = [self.shape[:axis] if self.is_fortran else self.shape[axis + 1 :] for axis in axes]
@@ -321,19 +323,21 @@ class StoredArray:
             if (size := (file.size or 0) - origin) < self.size:
                 raise self._truncated(size)
             gauge, file.gauge = file.gauge, None  # parts may be read again
-            for begin, end in ranges:
-                index = np.unravel_index(np.arange(begin, end), self.outer)
-                places = sum(map(np.multiply, index, strides), np.zeros(end - begin, np.int64))
+            # The more rows, the fewer reads: twice as many as elsewhere.
+            for here, cut in cuts(rows, len(positions), max(1, item // 2)):
+                wanted, rows_here = positions[cut], here.stop - here.start
+                index = np.unravel_index(np.arange(here.start, here.stop), self.outer)
+                places = sum(map(np.multiply, index, strides), np.zeros(rows_here, np.int64))
                 order = np.argsort(places, kind="stable") if is_mixed else None
                 places = places if order is None else places[order]
-                found = np.empty((len(positions), end - begin), self.dtype)
+                found = np.empty((len(wanted), rows_here), self.dtype)
                 is_far = np.diff(places, prepend=places[0]) > _GAP_BYTES
                 for i, j in runs(np.cumsum(is_far) + places // BLOCK_BYTES):
                     first, near = int(places[i]), (places[i:j] - places[i]) // item
                     count = int(near[-1]) + 1
                     which = near if count > j - i else slice(None)
-                    for at in range(0, len(positions), many):
-                        columns = positions[at : at + many]
+                    for at in range(0, len(wanted), many):
+                        columns = wanted[at : at + many]
                         file.seek(origin + first + columns[0] * step)
                         length = (len(columns) - 1) * step + count * item
                         if len(data := file.read(length)) < length:
@@ -343,9 +347,8 @@ class StoredArray:
                         found[at : at + many, i:j] = together[:, which]
                 if gauge is not None:
                     gauge.count += found.nbytes
-                yield np.ascontiguousarray(
-                    (found if order is None else found[:, np.argsort(order)]).T
-                )
+                turned = (found if order is None else found[:, np.argsort(order)]).T
+                yield here.start, cut.start, np.ascontiguousarray(turned)
 
     def _truncated(self, size: int) -> ReadError:
         return ReadError(

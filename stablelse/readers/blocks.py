@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from itertools import pairwise, takewhile
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -32,6 +33,13 @@ Result = TypeVar("Result")
 
 #: How many characters of the input and of a library's message, and how many names, an error shows.
 _QUOTED, _REPEATED, _LISTED = 40, 160, 8
+
+#: Bytes of the numbers of a block: little memory, but enough to repay the cost of a block.
+BLOCK_BYTES = 1 << 22
+
+#: Most bytes to hold at once because of what a file claims, unless the file itself is not much
+#: smaller: honest numbers compress to a third, and those of a bomb to a thousandth.
+HELD_BYTES, _HELD_RATIO = 1 << 27, 16
 
 #: A name that needs no quotes in a list.
 _BARE = re.compile(r"[\w.][\w .()/-]{0,38}")
@@ -68,6 +76,9 @@ class Block(NamedTuple):
     by: By | None = None
     outer: tuple[int, ...] = ()  # lengths of the axes that rows count over, if several
     left_out: tuple[int, ...] = ()  # positions of index columns in the file, from 0
+    #: How many numbers a row has that comes in several blocks, and how many of them came before.
+    length: int | None = None
+    begin: int = 0
 
     def mapped(self, change: Callable[[Array], Array]) -> Block:
         """Return the block with its numbers, and the arrays beside them, changed."""
@@ -128,6 +139,8 @@ class ReadOptions(NamedTuple):
     part: tuple[int, int] = (0, 1)
     #: Called with each note, once more each time a file is read again.
     note: Callable[[Note], None] | None = None
+    #: Whether a row of more than `BLOCK_BYTES` may come in several blocks.
+    in_pieces: bool = False
 
     def notify(self, notes: Iterable[Note]) -> None:
         """Pass on notes to `note`, if there is one."""
@@ -292,11 +305,63 @@ def damaged(source: str, kind: str, what: str) -> ReadError:
     return ReadError(f"{source} is a damaged {kind} file: {what}; copy or save it again")
 
 
+def too_large(source: str, what: str, size: int, hint: str = "unpack it first") -> ReadError:
+    """Return the error about what a small file claims, or unpacks to, and must be held at once."""
+    return ReadError(
+        f"{source} has {what}, {size >> 20:,} MiB to be held in memory at once; {hint}"
+    )
+
+
 def more_behind(source: str, what: str) -> ReadError:
     """Return the error about a file with more bytes after its content."""
     return ReadError(
         f"{source} goes on after {what}, and the rest would not be read; save each in its own file"
     )
+
+
+def cuts(rows: range, width: int, itemsize: int = 8) -> Iterator[tuple[slice, slice]]:
+    """Yield the rows and columns of each block; a long row is cut into several."""
+    columns = max(1, BLOCK_BYTES // itemsize)
+    step = max(1, columns // max(1, width))
+    for row in range(rows.start, rows.stop, step):
+        for begin in range(0, max(1, width), columns):
+            yield slice(row, min(row + step, rows.stop)), slice(begin, min(begin + columns, width))
+
+
+def in_pieces(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Yield blocks of bounded size: long rows in pieces."""
+    for block in blocks:
+        height, width = block.values.shape
+        if block.length is not None or width * block.values.itemsize <= BLOCK_BYTES:
+            yield block
+            continue
+        for rows, columns in cuts(range(height), width, block.values.itemsize):
+            piece = block.rows(rows.start, rows.stop).mapped(itemgetter((slice(None), columns)))
+            yield piece._replace(length=width, begin=columns.start)
+
+
+def whole_rows(blocks: Iterable[Block], file_bytes: Callable[[], int]) -> Iterator[Block]:
+    """Yield blocks of whole rows; a long row is held, unless the file is far too small for it."""
+    row: Block | None = None
+    for block in blocks:
+        if block.length is None:
+            yield block
+            continue
+        if row is None:
+            size = block.length * block.values.itemsize
+            if size > max(HELD_BYTES, _HELD_RATIO * file_bytes()):
+                raise too_large(block.source, f"a row of {block.length:,} numbers", size)
+            values = np.empty((1, block.length), block.values.dtype)
+            row = block._replace(values=values, missing=None, length=None)
+        end = block.begin + block.values.shape[1]
+        row.values[:, block.begin : end] = block.values
+        if block.missing is not None:
+            missing = np.zeros(row.values.shape, np.bool_) if row.missing is None else row.missing
+            missing[:, block.begin : end] = block.missing
+            row = row._replace(missing=missing)
+        if end == block.length:
+            yield row
+            row = None
 
 
 def runs(lengths: Array) -> Iterator[tuple[int, int]]:

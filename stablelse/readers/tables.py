@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from stablelse.readers.blocks import (
+    BLOCK_BYTES,
     Array,
     Block,
     By,
@@ -33,9 +34,6 @@ from stablelse.readers.sources import Source, mapped, seekable
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-#: Bytes of the numbers of a block, as float64.
-BLOCK_BYTES = 1 << 22
 
 #: Bytes read ahead of all columns together, and at least of each.
 _AHEAD_BYTES = 1 << 24

@@ -143,11 +143,9 @@ def test_scan_of_an_array():
 @pytest.mark.parametrize("suffix", ["npy", "csv", "parquet"])
 def test_columns_are_written_as_columns(suffix, run, saved, monkeypatch):
     """For any number read at once."""
-    from stablelse.readers import arrays
-
     if suffix == "parquet":
         pytest.importorskip("pyarrow")
-    monkeypatch.setattr(arrays, "BLOCK_BYTES", 48)
+    monkeypatch.setattr("stablelse.readers.blocks.BLOCK_BYTES", 48)
     np.save("two.npy", np.random.default_rng(2).normal(size=(3, 8)))
     for name, options in (("a", ["--axis", "0"]), ("b", ["--by", "columns"])):
         done = run("softmax", "--file", "two.npy", *options, "--output", f"{name}.{suffix}")

@@ -19,7 +19,7 @@ from files import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablelse.readers import ReadError, ReadOptions, arrays, file_source, open_blocks, read_source
+from stablelse.readers import ReadError, ReadOptions, file_source, open_blocks, read_source
 from stablelse.readers.sources import Source
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
@@ -38,7 +38,7 @@ DTYPES = ["f2", "f4", "f8", np.longdouble, ">f2", ">f4", ">f8", "i1", "u8", ">i4
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(), (1,), (50,), (7, 5), (1, 9), (9, 1)])
 def test_npy(dtype, shape, order, place, monkeypatch):
-    monkeypatch.setattr(arrays, "BLOCK_BYTES", 64)
+    monkeypatch.setattr("stablelse.readers.blocks.BLOCK_BYTES", 64)
     array = np.array(np.random.default_rng(3).integers(0, 2, shape), dtype=dtype, order=order)
     blocks = list(open_blocks(str(place(saved(array)))))
     width = shape[1] if len(shape) == 2 else 1
@@ -55,7 +55,7 @@ def test_npy(dtype, shape, order, place, monkeypatch):
 @pytest.mark.parametrize("kind", WRITERS)
 @pytest.mark.parametrize("block_bytes", [64, 1 << 22])
 def test_every_format(kind, order, block_bytes, place, monkeypatch):
-    monkeypatch.setattr(arrays, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr("stablelse.readers.blocks.BLOCK_BYTES", block_bytes)
     array = np.random.default_rng(2).normal(size=(500, 7)).astype(np.float16, order=order)
     path = place(WRITERS[kind](array))
     key = None if kind == ".npy" else "x"
@@ -80,8 +80,10 @@ def test_any_axis_of_any_array(data):
     if data.draw(st.booleans()):
         source = Source("x.npy", file, len(written), origin=0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrays, "BLOCK_BYTES", size)
-        blocks = list(read_source(source, ReadOptions(axis=axis, columns=chosen)))
+        patch.setattr("stablelse.readers.blocks.BLOCK_BYTES", size)
+        options = ReadOptions(axis=axis, columns=chosen)
+        blocks = list(read_source(source, options))
+        pieces = list(piped(written, **options._replace(in_pieces=True)._asdict()))
     turned = np.moveaxis(array, -1 if axis is None else axis, -1)
     expected = array[:, np.newaxis] if array.ndim == 1 else turned.reshape(-1, turned.shape[-1])
     values = np.concatenate([block.values for block in blocks])
@@ -90,7 +92,18 @@ def test_any_axis_of_any_array(data):
     for block in blocks:
         assert block.offset == offset
         assert block.outer == (turned.shape[:-1] if array.ndim > 2 else ())
+        assert block.length is None
         offset += len(block.values)
+    assert np.array_equal(
+        np.concatenate([p.values.reshape(-1) for p in pieces]), values.reshape(-1)
+    )
+    place = 0, 0
+    for piece in pieces:
+        height, width = piece.values.shape
+        assert (piece.offset, piece.begin) == place
+        assert piece.values.nbytes <= size
+        ends = piece.length is None or piece.begin + width == piece.length
+        place = (piece.offset + height, 0) if ends else (piece.offset, piece.begin + width)
 
 
 @pytest.mark.parametrize("name", TENSOR_DTYPES)
@@ -164,7 +177,7 @@ def test_a_truncated_file_gives_nothing(written):
 
 def test_a_file_that_is_cut_while_it_is_read(written, monkeypatch):
     """Its rows lie across the mapped file: reading the missing part would kill the process."""
-    monkeypatch.setattr(arrays, "BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr("stablelse.readers.blocks.BLOCK_BYTES", 1 << 16)
     path = written(saved(np.ones((1 << 10, 1 << 6), order="F")))
     blocks = open_blocks(str(path))
     next(blocks)

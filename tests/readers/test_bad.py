@@ -21,7 +21,7 @@ from files import (
     tensors,
 )
 
-from stablelse.readers import arrays, text
+from stablelse.readers import text
 
 TEXT = {
     "a missing cell beside a name": b"NA,a\n1,2\n",
@@ -335,7 +335,7 @@ def test_bad(kind, golden, written, piped_in, monkeypatch):
             if kind in ("text", "npy"):
                 with monkeypatch.context() as patch:
                     patch.setattr(text, "PIECE_BYTES", 64)
-                    patch.setattr(arrays, "BLOCK_BYTES", 64)
+                    patch.setattr("stablelse.readers.blocks.BLOCK_BYTES", 64)
                     found.add(complaint(written(content), **options))
         (line,) = {line.replace("item:", "element:") for line in found}
         lines.append(f"{name}: {line}\n")
