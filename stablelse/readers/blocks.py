@@ -305,10 +305,10 @@ def damaged(source: str, kind: str, what: str) -> ReadError:
     return ReadError(f"{source} is a damaged {kind} file: {what}; copy or save it again")
 
 
-def too_large(source: str, what: str, size: int, hint: str = "unpack it first") -> ReadError:
+def too_large(source: str, what: str, size: int, hint: str) -> ReadError:
     """Return the error about what a small file claims, or unpacks to, and must be held at once."""
     return ReadError(
-        f"{source} has {what}, {size >> 20:,} MiB to be held in memory at once; {hint}"
+        f"{source} has {what} of {size >> 20:,} MiB, which must be held in memory at once; {hint}"
     )
 
 
@@ -350,7 +350,7 @@ def whole_rows(blocks: Iterable[Block], file_bytes: Callable[[], int]) -> Iterat
         if row is None:
             size = block.length * block.values.itemsize
             if size > max(HELD_BYTES, _HELD_RATIO * file_bytes()):
-                raise too_large(block.source, f"a row of {block.length:,} numbers", size)
+                raise too_large(block.source, "a row", size, "unpack it first")
             values = np.empty((1, block.length), block.values.dtype)
             row = block._replace(values=values, missing=None, length=None)
         end = block.begin + block.values.shape[1]

@@ -7,6 +7,8 @@ turns null into NaN.
 from __future__ import annotations
 
 import json
+import struct
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +17,7 @@ import numpy as np
 
 from stablelse.readers.blocks import (
     BLOCK_BYTES,
+    HELD_BYTES,
     Array,
     Block,
     By,
@@ -23,11 +26,13 @@ from stablelse.readers.blocks import (
     ReadError,
     ReadOptions,
     choose_columns,
+    cuts,
     damage,
     explaining,
     is_index_name,
     more_behind,
     runs,
+    too_large,
 )
 from stablelse.readers.literals import number_reader
 from stablelse.readers.sources import Source, mapped, seekable
@@ -39,11 +44,11 @@ if TYPE_CHECKING:
 _AHEAD_BYTES = 1 << 24
 _AHEAD_BYTES_OF_COLUMN = 1 << 12
 
-#: The longest part to hold in memory as it is: one page of a column, one batch from a pipe.
-_PART_BYTES = 1 << 28
+#: The most columns, or groups of rows: pyarrow takes 700 bytes for each that a footer claims.
+_MOST_COLUMNS = 1 << 17
 
-#: Number of rows of a batch used to estimate the length of its lists.
-_SAMPLED_ROWS = 1000
+#: The longest header of a page, with its least and greatest number; the kind of a dictionary page.
+_PAGE_HEADER_BYTES, _DICTIONARY = 1 << 10, 2
 
 #: If a piece of text has fewer rows, the overhead of a column exceeds the cost of its cells.
 _FEWEST_ROWS = 100
@@ -78,42 +83,16 @@ class Layout(NamedTuple):
         return f"{self.columns.source}, row {row + 1}, {self.columns.label(position)}"
 
 
-#: Reads an open table as lists of columns, of bounded size unless it is compressed.
-_Batches = Callable[[Layout], Iterator[list[Any]]]
-
-
 def parquet(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read a Parquet file."""
-    with seekable(source) as file:
-        yield from _blocks(file, options, _open_parquet)
+    with seekable(source) as file, explaining(source.name, damage):
+        yield from _parquet(file, options)
 
 
 def arrow(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read an Arrow file (Feather) or stream; a compressed or piped batch is held whole."""
-    yield from _blocks(source, options, _open_stream)
-
-
-def _blocks(
-    source: Source,
-    options: ReadOptions,
-    open_table: Callable[[Source, ReadOptions], tuple[Any, _Batches, int]],
-) -> Iterator[Block]:
-    """Read a table."""
     with explaining(source.name, damage):
-        schema, open_batches, first = open_table(source, options)
-        layout = _lay_out(schema, options, source.name)  # decodes the names
-    if not first:
-        options.notify(layout.columns.index_notes())
-    offset, batches = first, open_batches(layout)
-    while True:
-        with explaining(source.name, damage):
-            columns = next(batches, None)
-        if columns is None:
-            break
-        yield from _rows(columns, layout, offset)
-        offset += len(columns[0])
-    if offset == 0 and options.part == (0, 1):
-        raise ReadError(f"{source.name} is empty: it has no rows")
+        yield from _arrow(source, options)
 
 
 def is_installed() -> bool:
@@ -178,40 +157,44 @@ def _pyarrow(what: str) -> Any:
     return pyarrow
 
 
-def _open_parquet(source: Source, options: ReadOptions) -> tuple[Any, _Batches, int]:
-    """Open a Parquet file, and count the rows before the part to read."""
+def _parquet(source: Source, options: ReadOptions) -> Iterator[Block]:
     pa = _pyarrow("Parquet")
     from pyarrow import parquet
 
-    source.most = _PART_BYTES
+    source.most = HELD_BYTES
     file = pa.PythonFile(source, mode="r")
-    metadata = parquet.read_metadata(file)
+    metadata = parquet.ParquetFile(file, thrift_container_size_limit=_MOST_COLUMNS).metadata
     _check_end(source, metadata)
     begin, end = options.share(metadata.num_row_groups)
-    groups = range(begin, end)
-
-    def batches(layout: Layout) -> Iterator[list[Any]]:
-        if not groups:  # pyarrow 18 fails
-            return
-        names = layout.columns.headings or ()
-        # With a buffer pyarrow reads pages; otherwise it holds whole columns of a row group.
-        table = parquet.ParquetFile(
-            file,
-            metadata=metadata,
-            buffer_size=max(_AHEAD_BYTES_OF_COLUMN, _AHEAD_BYTES // len(names)),
-            pre_buffer=False,
-            page_checksum_verification=True,
-        )
-        sizes = (
-            -(sum(chunk.num_values for chunk in chunks) // -max(1, rows))
-            for chunks, rows in _row_groups(metadata, layout)
-        )
-        rows = max(1, BLOCK_BYTES // (8 * max(1, *sizes)))
-        for batch in table.iter_batches(rows, row_groups=groups, columns=names):
-            yield from _valid_parts([batch.column(name) for name in names], rows)
-
     rows_before = sum(metadata.row_group(group).num_rows for group in range(begin))
-    return metadata.schema.to_arrow_schema(), batches, rows_before
+    layout = _lay_out(metadata.schema.to_arrow_schema(), options, source.name)
+    names = layout.columns.headings or ()
+    pages = _Pages(source, metadata, layout)
+    # With a buffer pyarrow reads pages; otherwise it holds whole columns of a row group.
+    table = parquet.ParquetFile(
+        pa.PythonFile(pages, mode="r"),
+        metadata=metadata,
+        buffer_size=max(_AHEAD_BYTES_OF_COLUMN, _AHEAD_BYTES // len(names)),
+        pre_buffer=False,
+        page_checksum_verification=True,
+    )
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    sizes = (
+        -(sum(chunk.num_values for _, chunk in _chunks(group, layout)) // -max(1, group.num_rows))
+        for group in groups
+    )
+    rows = max(1, BLOCK_BYTES // (8 * max(1, *sizes)))
+
+    def batches() -> Iterator[list[Any]]:
+        if begin == end:  # pyarrow 18 fails
+            return
+        for batch in table.iter_batches(
+            rows, row_groups=range(begin, end), columns=names, use_threads=False
+        ):
+            pages.numbers = 0
+            yield [batch.column(name) for name in names]
+
+    yield from _table(batches(), layout, rows_before)
 
 
 def _check_end(source: Source, metadata: Any) -> None:
@@ -228,65 +211,204 @@ def _check_end(source: Source, metadata: Any) -> None:
         raise more_behind(source.name, "the first table")
 
 
-def _row_groups(metadata: Any, layout: Layout) -> Iterator[tuple[list[Any], int]]:
-    """Yield the wanted parts of each row group of a Parquet file, and how many rows it has."""
+def _chunks(group: Any, layout: Layout) -> Iterator[tuple[int, Any]]:
+    """Yield the wanted columns of a row group, each with its position among all of them."""
     names = set(layout.columns.headings or ())
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        chunks = map(group.column, range(group.num_columns))
-        wanted = [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in names]
-        yield wanted, group.num_rows
+    for at, chunk in enumerate(map(group.column, range(group.num_columns))):
+        if chunk.path_in_schema.partition(".")[0] in names:
+            yield at, chunk
 
 
-def _open_stream(source: Source, options: ReadOptions) -> tuple[Any, _Batches, int]:
-    """Open a stream of batches, with or without a footer, to read it from the beginning."""
+class _Pages:
+    """A Parquet file whose page headers are checked as they are read, before pages are unpacked."""
+
+    closed = False
+
+    def __init__(self, source: Source, metadata: Any, layout: Layout) -> None:
+        self._source, self._has_lists = source, layout.list_at is not None
+        self.tell, self.seek, self.close = source.tell, source.seek, source.close
+        self.numbers = 0  # in the pages of lists since the last batch
+        self._largest: dict[tuple[int, bool], int] = {}  # page of each column
+        chunks = []
+        for group in map(metadata.row_group, range(metadata.num_row_groups)):
+            for at, chunk in _chunks(group, layout):
+                begins = {chunk.data_page_offset, chunk.dictionary_page_offset} - {None, 0}
+                chunks.append((min(begins, default=0), at, chunk.total_compressed_size))
+        self._chunks = sorted(chunks)
+        self._begins = [begin for begin, _, _ in self._chunks]
+        self._next = self._begins.copy()  # where the next page of each chunk begins
+        ends = [begin + size for begin, _, size in self._chunks]
+        if any(end > begin for end, begin in zip(ends, self._begins[1:], strict=False)):
+            raise ValueError("its columns overlap")
+
+    def seekable(self) -> bool:
+        """Return whether any place can be read, for pyarrow."""
+        return True
+
+    def read(self, count: int) -> bytes:
+        """Return the next bytes, after checking the pages that begin in them."""
+        begin = self.tell()
+        data = self._source.read(count)
+        chunk = bisect_right(self._begins, begin) - 1
+        if chunk >= 0:
+            first, column, size = self._chunks[chunk]
+            while begin <= self._next[chunk] < min(begin + len(data), first + size):
+                self._next[chunk] += self._page(column, self._next[chunk])
+            self.seek(begin + len(data))
+        return data
+
+    def _page(self, column: int, place: int) -> int:
+        """Check the page at this place, and return its size."""
+        self.seek(place)
+        header, size = thrift_struct(self._source.read(_PAGE_HEADER_BYTES), 0)
+        key, packed = (column, header[1] == _DICTIONARY), header[3]
+        self._largest[key] = max(header[2], packed, self._largest.get(key, 0))
+        held = sum(self._largest.values())
+        if packed < 0 or held > HELD_BYTES:
+            hint = "choose fewer columns with --column, or write it with a smaller data_page_size"
+            raise too_large(self._source.name, "pages", held, hint)
+        if self._has_lists:
+            self.numbers += next((header[at][1] for at in (5, 8) if at in header), 0)
+            if 16 * self.numbers > HELD_BYTES:  # a number and its levels
+                hint = "write it with a smaller data_page_size, or one number in each row"
+                raise too_large(self._source.name, "long lists", 16 * self.numbers, hint)
+        return int(size + packed)
+
+
+def thrift_struct(data: bytes, at: int) -> tuple[dict[int, Any], int]:
+    """Return the fields of a struct by number, and where it ends (Thrift's compact protocol)."""
+    fields: dict[int, Any] = {}
+    number = 0
+    while kind := data[at] & 15:
+        number, at = (number + (data[at] >> 4), at + 1) if data[at] >> 4 else _varint(data, at + 1)
+        fields[number], at = _thrift(kind, data, at)
+    return fields, at + 1
+
+
+def _thrift(kind: int, data: bytes, at: int) -> tuple[Any, int]:
+    """Return a value of this kind, None for most, and where it ends."""
+    if kind in (4, 5, 6):
+        return _varint(data, at)
+    if kind == 12:
+        return thrift_struct(data, at)
+    if kind == 8:
+        length, at = _varint(data, at, is_signed=False)
+        return None, at + length
+    return None, at + {1: 0, 2: 0, 3: 1, 7: 8}[kind]
+
+
+def _varint(data: bytes, at: int, is_signed: bool = True) -> tuple[int, int]:
+    value = shift = 0
+    while data[at] & 128:
+        value |= (data[at] & 127) << shift
+        shift, at = shift + 7, at + 1
+    value |= data[at] << shift
+    return (value >> 1) ^ -(value & 1) if is_signed else value, at + 1
+
+
+def _arrow(source: Source, options: ReadOptions) -> Iterator[Block]:
+    """Read a stream of batches, with or without a footer, from the beginning."""
     pa = _pyarrow("Arrow")
     has_footer = source.head.startswith(_FILE_MAGIC)
     if source.descriptor is None:
-        source.most = _PART_BYTES
+        source.most = HELD_BYTES
         file, forget = pa.PythonFile(source, mode="r"), None
     else:
         pages, forget = mapped(source)
         file = pa.BufferReader(pa.py_buffer(pages))
     file.read(_FILE_BEGIN if has_footer else 0)
-    reader = pa.ipc.open_stream(file)
+    reader = pa.ipc.open_stream(pa.PythonFile(_Messages(source.name, file), mode="r"))
+    layout = _lay_out(reader.schema, options, source.name)
 
-    def batches(layout: Layout) -> Iterator[list[Any]]:
+    def batches() -> Iterator[list[Any]]:
         for batch in filter(len, reader):
             columns = [batch.column(position) for position in layout.columns.positions]
-            for part in _valid_parts(columns, _rows_at_once(columns, layout)):
-                yield part
+            rows = max(1, BLOCK_BYTES // (8 * len(columns)))
+            for begin in range(0, len(batch), rows):
+                yield [column.slice(begin, rows) for column in columns]
                 if forget is not None:
                     forget()
-        rest = b""
-        while part := file.read(_FOOTER_BYTES):
-            rest += part
-            if not has_footer or len(rest) > _FOOTER_BYTES:
-                raise more_behind(source.name, "its table")
-        if has_footer and not rest.endswith(_FILE_MAGIC):
-            raise EOFError("it ends before its footer")
-        # The footer, its length in four bytes, and the magic.
-        if has_footer and int.from_bytes(rest[-10:-6], "little") + 10 != len(rest):
+
+    yield from _table(batches(), layout, 0)
+    rest = b""
+    while part := file.read(_FOOTER_BYTES):
+        rest += part
+        if not has_footer or len(rest) > _FOOTER_BYTES:
             raise more_behind(source.name, "its table")
-
-    return reader.schema, batches, 0
-
-
-def _rows_at_once(columns: list[Any], layout: Layout) -> int:
-    """Return how many rows fit in a block, if all are as long as the first ones."""
-    first = next(_valid_parts(columns, _SAMPLED_ROWS))
-    numbers = len(columns)
-    if layout.list_at is not None:
-        numbers -= len(_storage(first[layout.list_at]).flatten()) // -len(first[0])
-    return max(1, BLOCK_BYTES // (8 * numbers))
+    if has_footer and not rest.endswith(_FILE_MAGIC):
+        raise EOFError("it ends before its footer")
+    # The footer, its length in four bytes, and the magic.
+    if has_footer and int.from_bytes(rest[-10:-6], "little") + 10 != len(rest):
+        raise more_behind(source.name, "its table")
 
 
-def _valid_parts(columns: list[Any], rows: int) -> Iterator[list[Any]]:
-    """Cut columns into parts of `rows` rows, and check that none points outside its buffers."""
-    for begin in range(0, len(columns[0]), rows):
-        part = [column.slice(begin, rows) for column in columns]
-        for column in part:
-            column.validate(full=True)
-        yield part
+class _Messages:
+    """An Arrow stream whose batches are checked before they are unpacked."""
+
+    closed = False
+
+    def __init__(self, name: str, file: Any) -> None:
+        self._parts = self._checked(name, _pyarrow("Arrow").ipc.MessageReader.open_stream(file))
+
+    def close(self) -> None:
+        """Do nothing: there is no file."""
+
+    def read(self, count: int) -> Any:
+        """Return the next part of a message, of `count` bytes; none at the end."""
+        part = next(self._parts, b"")
+        if len(part) not in (0, count):
+            raise ValueError("its messages have other lengths")
+        return part
+
+    @staticmethod
+    def _checked(name: str, messages: Iterable[Any]) -> Iterator[Any]:
+        for message in messages:
+            if message.type != "schema" and (size := _unpacked_bytes(message)) > HELD_BYTES:
+                hint = "write it with smaller batches (max_chunksize)"
+                raise too_large(name, "a compressed batch", size, hint)
+            yield from (b"\xff" * 4, len(message.metadata).to_bytes(4, "little"))
+            yield message.metadata
+            if len(message.body):
+                yield message.body
+
+
+def _unpacked_bytes(message: Any) -> int:
+    """Return the size of a batch's compressed buffers (Arrow's Message.fbs, a FlatBuffer)."""
+    data = memoryview(message.metadata)
+
+    def read(code: str, at: int) -> int:
+        return int(struct.unpack_from(f"<{code}", data, at)[0])
+
+    def field(table: int, number: int) -> int:
+        """Return the place that a field of a table points to, or 0."""
+        vtable, slot = table - read("i", table), 4 + 2 * number
+        offset = read("H", vtable + slot) if slot < read("H", vtable) else 0
+        return table + offset + read("I", table + offset) if offset else 0
+
+    batch = field(read("I", 0), 2)
+    if message.type == "dictionary":
+        batch = field(batch, 1)
+    buffers = field(batch, 2)
+    if not field(batch, 3) or not buffers:
+        return 0
+    places = np.frombuffer(data, "<i8", 2 * read("I", buffers), buffers + 4).reshape(-1, 2)
+    body = memoryview(message.body)
+    return sum(
+        max(0, *struct.unpack_from("<q", body, place)) for place, size in places.tolist() if size
+    )
+
+
+def _table(batches: Iterable[list[Any]], layout: Layout, offset: int) -> Iterator[Block]:
+    """Read the columns of batches; the first has `offset` rows before it."""
+    if not offset:
+        layout.options.notify(layout.columns.index_notes())
+    for columns in batches:
+        for column in columns:
+            column.validate(full=True)  # none points outside its buffers
+        yield from _rows(columns, layout, offset)
+        offset += len(columns[0])
+    if offset == 0 and layout.options.part == (0, 1):
+        raise ReadError(f"{layout.columns.source} is empty: it has no rows")
 
 
 def _lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
@@ -321,26 +443,44 @@ def _lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
 
 def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block]:
     """Make blocks of valid columns after `offset` rows; lists in a block have equal length."""
-    flat = list(map(_storage, columns))
+    flat, at, dtype = list(map(_storage, columns)), layout.list_at, layout.options.dtype
     lengths = np.ones(len(columns[0]), np.int64)
-    at = layout.list_at
     if at is not None:
         lengths, flat[at] = _lengths(flat[at], layout, offset), flat[at].flatten()
-    cells = [_cells(column, layout.options.dtype) for column in flat]
     ends = np.cumsum(lengths)
+    is_short = max(map(len, flat)) <= BLOCK_BYTES
+    ready = [_cells(column, dtype) for column in flat] if is_short else None
     headings = layout.columns.headings if at is None else None  # the numbers of a list have none
     by = None if at is None else By.ROWS
+    source, left_out = layout.columns.source, layout.columns.left_out
     for begin, end in runs(lengths):
-        width, parts = int(lengths[begin]), []
-        for index, (numbers, nulls) in enumerate(cells):
-            rows = slice(begin, end)
-            if index == at:
-                rows = slice(int(ends[begin]) - width, int(ends[end - 1]))
-            parts.append(_part(numbers[rows], nulls[rows], end - begin))
-        values, missing = (np.concatenate(cells, axis=1) for cells in zip(*parts, strict=True))
-        source, left_out = layout.columns.source, layout.columns.left_out
-        block = Block(values, source, offset + begin, None, headings, by=by, left_out=left_out)
-        yield _without_nulls(block, missing, layout) if missing.any() else block
+        width = int(lengths[begin])
+        more = max(1, width) - 1  # columns than there are in the table
+        length = len(flat) + more
+        for rows, cut in cuts(range(begin, end), length):
+            count, parts = rows.stop - rows.start, []
+            for index, column in enumerate(flat):
+                first = index if at is None or index <= at else index + more
+                last = first + (more if index == at else 0)
+                low, high = max(cut.start, first), min(cut.stop - 1, last)
+                if low > high:
+                    continue
+                place, size = rows.start, count
+                if index == at:
+                    place = int(ends[rows.start]) - width + low - first
+                    size *= (high - low + 1) if width else 0
+                if ready:
+                    numbers, nulls = (cells[place : place + size] for cells in ready[index])
+                else:
+                    numbers, nulls = _cells(column.slice(place, size), dtype)
+                parts.append(_part(numbers, nulls, count))
+            values, missing = (np.concatenate(cells, axis=1) for cells in zip(*parts, strict=True))
+            block = Block(
+                values, source, offset + rows.start, None, headings, by=by, left_out=left_out
+            )
+            if values.shape[1] < length:
+                block = block._replace(length=length, begin=cut.start)
+            yield _without_nulls(block, missing, layout) if missing.any() else block
 
 
 def _lengths(lists: Any, layout: Layout, offset: int) -> Array:
@@ -368,8 +508,9 @@ def _without_nulls(block: Block, missing: Array, layout: Layout) -> Block:
         block.values[missing] = np.nan
         return block._replace(missing=missing)
     row, index = divmod(int(np.argmax(missing)), missing.shape[1])
+    index += block.begin
     positions, at, inside = layout.columns.positions, layout.list_at, ""
-    length = missing.shape[1] - len(positions) + 1
+    length = (block.length or missing.shape[1]) - len(positions) + 1
     if at is not None and at <= index < at + length:
         inside, index = f", number {index - at + 1}", at
     elif at is not None and index > at:

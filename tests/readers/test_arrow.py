@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from files import TABLE_WRITERS, complaint, gathered, ipc_file, parquet_file
 
-from stablelse.readers import By, ReadError, ReadOptions, open_blocks, tables
+from stablelse.readers import By, ReadError, ReadOptions, open_blocks
 
 pa = pytest.importorskip("pyarrow")
 from pyarrow import feather, ipc  # noqa: E402  only with pyarrow
@@ -153,7 +153,7 @@ def test_a_pipe(writer, piped_in):
 @pytest.mark.parametrize("width", [1, 3, 40])
 def test_blocks_are_bounded(width, stored, monkeypatch):
     """The schema does not say how long lists are; the first ones do."""
-    monkeypatch.setattr(tables, "BLOCK_BYTES", 800)
+    monkeypatch.setattr("stablelse.readers.blocks.BLOCK_BYTES", 800)
     rows = np.repeat(np.arange(200.0)[:, None], width, axis=1)
     for columns in ({f"c{i}": rows[:, i] for i in range(width)}, {"a": rows.tolist()}):
         path = stored(**columns)
@@ -200,7 +200,7 @@ def test_a_batch_that_claims_terabytes(piped_in):
     length = (800).to_bytes(8, "little")
     assert data.count(length) > 0
     path = piped_in(data.replace(length, (1 << 43).to_bytes(8, "little")))
-    assert complaint(path).startswith("x has a part of more than 256 MiB, which must be read at")
+    assert complaint(path).startswith("x has a part of more than 128 MiB, which must be read at")
 
 
 def test_feather(tmp_path):
