@@ -21,7 +21,7 @@ from stablelse import __version__
 from stablelse.cli.help import is_number, page, with_hint, without_numbers, wrong_command
 from stablelse.cli.options import Request, parameters, refuse
 from stablelse.numerics.threads import SettingError
-from stablelse.printable import printable
+from stablelse.printable import printable, without_secrets
 
 
 class Command(NamedTuple):
@@ -42,7 +42,7 @@ _EVALUATE = f"{_VECTORS} {_OUTPUT} dtype method shift empty quiet steps digits a
 COMMANDS = {
     "lse": Command(
         "evaluate",
-        _EVALUATE + "weights errors engine scheduler",
+        _EVALUATE + "weights errors engine scheduler timeout",
         """Log-sum-exp, naive and shifted side by side.
 
     \b
@@ -55,7 +55,7 @@ COMMANDS = {
       stablelse lse --file x.jsonl --key logprobs
       stablelse lse --file logits.npy --dtype float16 --dtype float32
       stablelse lse --file 'parts/*.csv.gz' --quiet
-      stablelse lse --file large.npy --engine dask
+      stablelse lse --file large.npy --engine dask --scheduler tcp://10.0.0.1:8786
       seq 1 1000 | stablelse lse --quiet
 
     log(e^x_1 + ... + e^x_n) = a + log(e^(x_1 - a) + ... + e^(x_n - a)), for any a.
@@ -364,7 +364,7 @@ def _title(context: typer.Context) -> str:
             next(rest, None)
         elif not arg.startswith(("--save=", "--output=", "-o")):
             kept.append(arg)
-    return f"{context.command_path} {shlex.join(map(printable, kept))}".rstrip()
+    return f"{context.command_path} {shlex.join(map(without_secrets, kept))}".rstrip()
 
 
 _HELP = """Log-sum-exp and softmax, naive and shifted side by side: see where numbers are lost.

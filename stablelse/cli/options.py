@@ -323,11 +323,15 @@ OPTIONS = {
             "Whether to use colour; auto: if the terminal has it.", "auto"),
     },
     "Large files": {
-        "engine": Option(
-            Literal["local", "dask"], None, "Where to sum long files.", "local"),
+        "engine": Option(Literal["local", "dask"], None,
+            "Where to sum long files; dask: in parts, each read by a worker.", "local"),
         "scheduler": Option(
             str, "ADDRESS", "A Dask cluster, tcp://host:8786.  [default: $DASK_SCHEDULER_ADDRESS,"
-            " or processes here]"),
+            " or threads here]"),
+        "timeout": Option(float, "SECONDS",
+            "How long a cluster may be silent, or without workers.  [default: 10 to connect, 60"
+            " until the first result, then without limit]",
+            settings=_number("timeout", ulp(0), float_info.max, "a positive number")),
     },
 }  # fmt: skip
 
@@ -404,8 +408,8 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
      "--all is for the gallery, without numbers and --file"),
     ("prove", lambda o: o.is_without_numbers and o.given("shift", "dtype"),
      "{} goes with numbers or --file, not without"),
-    ("lse", lambda o: o.scheduler is not None and o.engine != "dask",
-     "--scheduler is for a cluster: use --engine dask"),
+    ("lse", lambda o: o.engine != "dask" and o.given("scheduler", "timeout"),
+     "{} is for a cluster: use --engine dask"),
     ("lse", lambda o: o.engine == "dask" and (o.numbers or o.is_piped),
      "--engine dask is for files, which its workers open: name them"),
 )  # fmt: skip

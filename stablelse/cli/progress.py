@@ -8,7 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,6 @@ PATIENCE = 1.0  # seconds
 
 #: How often the progress is redrawn, in seconds.
 _EVERY = 0.1
-
-#: Draws the progress; loads Rich.
-_BAR = "stablelse.cli.bar:bar"
-
 
 #: Clears the line that may show the progress.
 _CLEAR = "\r\x1b[2K"
@@ -52,8 +49,7 @@ class Notes:
             return
         self._printed.add(note.text)
         source = f"{note.source}, " if note.source else ""
-        has_line = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-        tell(f"note: {source}{note.text}", _CLEAR if has_line else "")
+        tell(f"note: {source}{note.text}", _CLEAR if _is_screen() else "")
 
     def note_of_numbers(self, note: Note) -> None:
         """Print a note about the numbers themselves, not about masks or labels."""
@@ -63,6 +59,11 @@ class Notes:
 
 #: The notes of the running command.
 NOTES = Notes()
+
+
+def _is_screen() -> bool:
+    """Whether somebody sees stderr, and a line of it can be cleared."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 class Meter:
@@ -77,6 +78,7 @@ class Meter:
         self._place = ""
         self._values: dict[str, Any] = {}
         self._wants_values = False
+        self._trouble = ""  # why nothing happens
         self._thread: threading.Thread | None = None
         self._is_over = threading.Event()
 
@@ -120,6 +122,12 @@ class Meter:
         if self._wants_values:
             self._values, self._wants_values = values(), False
 
+    def warn(self, trouble: str) -> None:
+        """Show why nothing happens, in the progress or, if nobody sees it, in a note."""
+        self._trouble = trouble
+        if trouble and self._thread is None:
+            NOTES.note(Note(f"waiting for the cluster: {trouble}"))
+
     def following(self, stacks: Iterator[Vectors]) -> Iterator[Vectors]:
         """Yield the vectors, and record the progress."""
         for stack in stacks:
@@ -132,46 +140,48 @@ class Meter:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         if self._is_over.wait(PATIENCE):
             return
-        total = total_bytes(self._files)
-        with resolve_name(_BAR)(total is not None) as progress:
-            task = progress.add_task("", total=total, state="", speed="")
+        with suppress(OSError):  # the terminal is gone
             while not self._is_over.wait(_EVERY):
                 self._wants_values = True
-                values = self._values.items()
-                state = "  ".join(f"{name} {rough_text(value, 8)}" for name, value in values)
-                progress.update(
-                    task,
-                    total=None if total is None else total * self.passes,
-                    completed=self.gauge.count,
-                    state=state,
-                    speed=self._speed(),
-                    refresh=True,
-                )
+                width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+                sys.stderr.write(f"{_CLEAR}{self._line()[: width - 1]}")
+                sys.stderr.flush()
+            sys.stderr.write(_CLEAR)
+
+    def _line(self) -> str:
+        """Return how much is read, how fast, how long the rest takes, and the results so far."""
+        done, seconds = self.gauge.count, time.monotonic() - self._begin
+        speed, left = self._count / seconds, ""
+        if self._total and done:
+            left_bytes = max(0, self._total * self.passes - done)
+            minutes, rest = divmod(round(seconds * left_bytes / done), 60)
+            left = f"  {minutes}:{rest:02} left"
+        fast = f"{speed / 1e6:.1f} million/s" if speed >= 1e5 else f"{speed:,.0f}/s"
+        values = (f"{name} {rough_text(value, 8)}" for name, value in self._values.items())
+        return f"{self._read()}  {fast}{left}  {self._trouble or '  '.join(values)}"
+
+    def _read(self) -> str:
+        """Return how many bytes are read, of how many if that is known."""
+        size = resolve_name("rich.filesize:decimal")
+        whole = f" of {size(self._total * self.passes)}" if self._total else ""
+        return f"{size(self.gauge.count)}{whole}"
 
     def _so_far(self) -> str:
-        text = f"{self._count:,} numbers"
-        total = total_bytes(self._files)
-        if total is not None:
-            size = resolve_name("rich.filesize:decimal")
-            text += f", {size(self.gauge.count)} of {size(total * self.passes)}"
-        return text + (f", in {self._place}" if self._place else "")
+        place = f", in {self._place}" if self._place else ""
+        return f"{self._count:,} numbers, {self._read()}{place}"
 
-    def _speed(self) -> str:
-        speed = self._count / (time.monotonic() - self._begin)
-        return f"{speed / 1e6:.1f} million/s" if speed >= 1e5 else f"{speed:,.0f}/s"
+    @cached_property
+    def _total(self) -> int | None:
+        """The size of all files in bytes, if it is known."""
+        if any(path == "-" or is_url(path) for path in self._files):
+            return None
+        try:
+            parts = [part for path in self._files for part in find_files(path)]
+            return sum(os.path.getsize(part) for part in parts) or None  # a named pipe has size 0
+        except (OSError, ReadError):  # the reader will complain
+            return None
 
 
 def meter_of(source: Request) -> Meter:
     """Return the meter of the files; arguments need none."""
     return Meter([] if source.numbers else source.file or ["-"])
-
-
-def total_bytes(files: list[str]) -> int | None:
-    """Return the size of all files in bytes, or ``None`` if it is unknown."""
-    if any(path == "-" or is_url(path) for path in files):
-        return None
-    try:
-        parts = [part for path in files for part in find_files(path)]
-        return sum(os.path.getsize(part) for part in parts) or None  # a named pipe has size 0
-    except (OSError, ReadError):  # the reader will complain
-        return None

@@ -110,12 +110,14 @@ class LongInput:
 
         options = read_options(self._request, "float64")._replace(note=None)
         header = first._replace(values=first.values[:0], missing=None)
-        engines.fold_on_cluster(
+        engines.fold_parts(
             [file for path in self._request.file or [] for file in find_files(path)],
-            partial(split_file, options=options),
+            partial(split_file, options=options, root=os.getcwd()),
             partial(engines.fold_part, states=states, first=header),
             take,
             self._request.scheduler,
+            self._request.timeout,
+            meter.warn,
         )
         for note in notes.values():
             NOTES.note_of_numbers(note)

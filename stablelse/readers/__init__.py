@@ -31,6 +31,7 @@ from stablelse.readers.blocks import (
     in_pieces,
     list_names,
     quoted,
+    shown,
     whole_rows,
 )
 from stablelse.readers.literals import parse_numbers
@@ -143,14 +144,16 @@ class Part(NamedTuple):
     whole: int | None  # the size of the file
 
 
-def split_file(path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26) -> list[Part]:
-    """Split a file into parts of at most `part_bytes`, if it can be split."""
+def split_file(
+    path: str, options: ReadOptions = DEFAULTS, part_bytes: int = 1 << 26, root: str = ""
+) -> list[Part]:
+    """Split a file, found from `root`, into parts of at most `part_bytes`, if it can be split."""
     options = options._replace(gauge=None, note=None)
+    name, path = shown(path), path if is_url(path) else os.path.abspath(os.path.join(root, path))
     with open_source(path) as source:
-        name, whole = source.name, source.size
+        whole = source.size
         size, can_split = whole or 0, "parts" in source.signature.features and source.seekable()
     count = max(1, -(-size // part_bytes)) if can_split else 1
-    path = path if is_url(path) else os.path.abspath(path)
     parts = []
     for part in range(count):
         mine = options._replace(part=(part, count))

@@ -29,7 +29,7 @@ import numpy as np
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 from stablelse import StreamState
-from stablelse.engines import fold, fold_on_cluster, fold_part
+from stablelse.engines import fold, fold_part, fold_parts
 from stablelse.readers import open_blocks, read_part, split_file
 
 RUNS = 5
@@ -85,7 +85,7 @@ def on_cluster(path, first, states, address):
     work = partial(fold_part, states=states, first=first)
     cut = partial(split_file, part_bytes=PART)
     state = states[0].fresh()
-    fold_on_cluster([path], cut, work, lambda _, folded: state.merge(folded.states[0]), address)
+    fold_parts([path], cut, work, lambda _, folded: state.merge(folded.states[0]), address)
     return state.value
 
 

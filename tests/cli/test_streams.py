@@ -125,7 +125,9 @@ def test_interrupted_nothing_is_left(command, environment, tmp_path):
         err = process.stderr.read().decode()
         assert process.wait(timeout=5) == 130
         process.stdin.close()
-    assert re.fullmatch(r"stablelse: interrupted after [\d,]+ numbers, in standard input\n", err)
+    assert re.fullmatch(
+        r"stablelse: interrupted after [\d,]+ numbers, [\d.]+ [kM]?B, in standard input\n", err
+    )
     assert [*spool.iterdir(), *target.iterdir()] == []
 
 

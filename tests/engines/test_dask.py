@@ -3,11 +3,17 @@
 import json
 import logging
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,12 +75,14 @@ def folded(path, cluster, part_bytes, ahead=1000):
     work = partial(engines.fold_part, states=[StreamState()], first=first)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engines, "_PARTS_AHEAD", ahead)
-        engines.fold_on_cluster([str(path)], split, work, take, cluster)
+        engines.fold_parts([str(path)], split, work, take, cluster)
     return state.result(), parts
 
 
-def in_parts(work, cluster=None, path="x", take=lambda part, result: None):
-    engines.fold_on_cluster([str(path)], workers.split, work, take, cluster)
+def in_parts(
+    work, cluster=None, path="x", take=lambda part, result: None, split=workers.split, **options
+):
+    engines.fold_parts([str(path)], split, work, take, cluster, **options)
 
 
 @pytest.mark.parametrize("ahead", [1000, 3])
@@ -120,14 +128,6 @@ def test_what_a_worker_notes_is_printed_here(there, tmp_path):
     )
 
 
-def test_the_value_is_certified(there, tmp_path):
-    x = np.full(20_000, 1e-3 - np.log(20_000))
-    np.save(tmp_path / "x.npy", x)
-    (stream,) = json.loads(there(tmp_path / "x.npy", "--json").out)["vectors"]
-    assert stream["value"] == stablelse.logsumexp(x)
-    assert [result["method"] for result in stream["results"]] == ["naive", "shifted", "exact"]
-
-
 @pytest.mark.parametrize("by", ["all", "columns"])
 @pytest.mark.parametrize("row", ["{}", "[{}]", "[{}, 3]", '{{"x": [{}, -{}]}}', "{},-{}"])
 def test_it_has_the_values_of_one_machine(there, run, tmp_path, row, by):
@@ -170,84 +170,157 @@ def test_a_worker_that_dies_costs_a_retry(cluster, tmp_path):
 
 def test_a_part_that_kills_every_worker_is_an_error(own, cluster, monkeypatch):
     monkeypatch.setattr(own.scheduler, "allowed_failures", 0)
-    with pytest.raises(engines.ClusterError, match=r"^1 workers of .* died on the same part"):
+    with pytest.raises(ReadError, match=r"^the Dask cluster at .* lost 1 workers to the same part"):
         in_parts(workers.die, cluster)
 
 
-def test_a_bug_keeps_its_name(cluster):
+@pytest.mark.parametrize("scheduler", ["cluster", None])
+def test_a_bug_keeps_its_name(request, scheduler):
+    address = scheduler and request.getfixturevalue(scheduler)
     with pytest.raises(ZeroDivisionError, match="a bug at"):
-        in_parts(workers.fail, cluster)
+        in_parts(workers.fail, address)
+    with pytest.raises(TypeError, match="cannot pickle") if address else nullcontext():
+        in_parts(workers.unpicklable, address)
 
 
-def test_a_scheduler_that_is_lost_is_an_error():
-    with (
-        started(1, processes=False) as lost,
-        pytest.raises(engines.ClusterError, match=r"the Dask cluster at tcp://.* is lost \("),
+def test_a_file_that_workers_cannot_see(cluster, tmp_path):
+    split = partial(split_file, root=str(tmp_path))
+    with pytest.raises(ReadError, match=r"^cannot read .*absent: No such file .*the worker on "):
+        in_parts(workers.number, cluster, "absent", split=split)
+
+
+def test_relative_paths_are_those_of_the_command(there, tmp_path, monkeypatch):
+    """The workers run in other folders, but errors name files as the user does."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.csv").write_text("1\n" * 20_000 + "oops\n")
+    assert there("x.csv").err.startswith("stablelse: error: x.csv, line 20001, column 1: ")
+
+
+def test_workers_that_lack_the_package_or_have_another_version(own, cluster):
+    with distributed.Client(own, set_as_default=False) as client:
+        for version, reason in (
+            (None, r"cannot load stablelse \(.*None in sys.modules\): install"),
+            ("0.0.7", rf"the worker on .* has stablelse 0\.0\.7, not {stablelse.__version__}: "),
+        ):
+            client.run(workers.have, version)
+            with pytest.raises(ReadError, match=reason):
+                in_parts(workers.number, cluster)
+        client.run(workers.have, stablelse.__version__)
+
+
+def test_what_others_have_all_clients_print_is_not_printed(cluster, capfd):
+    in_parts(workers.shout, cluster)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    for name, seconds in {"_PULSE": 0.2, "_SILENCE": 0.3}.items():
+        monkeypatch.setattr(engines, name, seconds)
+
+
+@pytest.fixture
+def another(environment):
+    """A process with a scheduler and a worker, to stop and to kill."""
+    path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", "import workers; workers.serve()"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment | path) as process:
+        yield process
+        process.kill()
+
+
+def test_a_cluster_that_stops_and_goes_on(another, impatient):
+    """The scheduler and the worker are stopped while they work."""
+    address, found, heard = another.stdout.readline().decode().strip(), [], []
+
+    def take(part, result):
+        found.append(result)
+        if len(found) == 3:
+            another.send_signal(signal.SIGSTOP)
+
+    def warn(trouble):
+        heard.append(trouble)
+        if trouble:
+            another.send_signal(signal.SIGCONT)
+
+    in_parts(workers.sleep, address, take=take, warn=warn)
+    assert (found, heard[-1]) == ([*range(10)], "")
+    assert "its scheduler does not answer" in heard
+    found.clear()
+    with pytest.raises(
+        ReadError, match=r"is stuck: its scheduler does not answer, for \d s; check"
     ):
-        in_parts(workers.sleep, lost.scheduler_address, take=lambda part, result: lost.close())
+        in_parts(workers.sleep, address, take=take, patience=0.9)
+    with pytest.raises(ReadError, match=r"\(no answer within 0.5 seconds\); check the"):
+        in_parts(workers.number, address, patience=0.5)
+    another.send_signal(signal.SIGCONT)
+    with pytest.raises(ReadError, match=r"is lost \(.*\); run the command again"):
+        in_parts(workers.sleep, address, take=lambda part, result: another.kill())
+
+
+def test_the_last_worker_ends(impatient):
+    heard, none = [], r"is stuck: no worker is running, for \d s; start some: dask worker tcp"
+    with started(1, processes=False) as cluster:
+        address = cluster.scheduler_address
+        work = partial(in_parts, workers.sleep, address, patience=1, warn=heard.append)
+        with pytest.raises(ReadError, match=none):
+            work(take=lambda part, result: cluster.scale(0))
+        assert heard[-1] == "no worker is running"
+        with settings.set({"scheduler-address": address}), pytest.raises(ReadError, match=none):
+            in_parts(workers.number, patience=0.5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds", "reason"),
+    [
+        (b"", "0.5", "no answer within 0.5 seconds"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "9", "what answers there is not one"),
+    ],
+)
+def test_who_answers_is_not_a_scheduler(process, tmp_path, answer, seconds, reason):
+    np.save(tmp_path / "x.npy", X)
+
+    def answer_once():
+        with server.accept()[0] as connection:
+            connection.sendall(answer)
+            while connection.recv(4096):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
+        if answer:
+            pool.submit(answer_once)
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        line = f"lse --engine dask --scheduler {address} --timeout {seconds} -f {tmp_path}/x.npy"
+        done = process(line, timeout=20)
+    start = f"stablelse: error: cannot reach a Dask scheduler at {address} ("
+    end = "); check the address and Dask's settings\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", start + reason + end)
 
 
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
-        ("tcp://127.0.0.1:1", "Timed out trying to connect to tcp://127.0.0.1:1 after 0.3 s"),
-        ("tcp://no.such.host.invalid:8786", "Timed out trying to connect"),
-        ("cluster", "missing port number in address 'cluster'"),
-        ("http://127.0.0.1:8786", "unknown address scheme 'http'"),
+        ("tcp://127.0.0.1:1", "cannot reach a Dask scheduler at tcp://127.0.0.1:1 ("),
+        ("tls://127.0.0.1:1", "TLS expects"),
+        ("garbage", "missing port number in address 'garbage'"),
+        ("", "cannot reach a Dask scheduler at  ("),
+        ("http://127.0.0.1:80", "unknown address scheme 'http'"),
+        ("inproc://10.0.0.1/5/6", "inproc address '10.0.0.1/5/6' does not match host"),
+        ("tcp://\x1b[31m:1", r"cannot reach a Dask scheduler at tcp://\x1b[31m:1 ("),
     ],
-)
-def test_no_scheduler_answers(run, tmp_path, monkeypatch, address, reason):
-    monkeypatch.setattr(engines, "_PATIENCE", 0.3)
+)  # fmt: skip
+def test_what_is_not_an_address(run, tmp_path, address, reason):
     np.save(tmp_path / "x.npy", X)
-    asked = ("lse", "--engine", "dask", "--scheduler", address, "--file", tmp_path / "x.npy")
-    done = run(*asked)
-    if "no answer in time" in done.err:  # the machine stood still as Dask's thread started
-        done = run(*asked)
+    asked = ("lse", "--engine", "dask", "--scheduler", address, "--timeout", "0.3", "--file")
+    done = run(*asked, tmp_path / "x.npy")
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-    start = f"stablelse: error: cannot reach a Dask scheduler at {address} ({reason}"
-    assert done.err.startswith(start)
-    assert done.err.endswith("); check the address\n")
-
-
-@pytest.mark.parametrize("error", [AssertionError(), TimeoutError()])
-def test_no_bare_exception_is_told(monkeypatch, error):
-    """As where a machine stands still, and Dask's thread is not there in time, as it asserts."""
-
-    def late(runner):
-        raise error
-
-    monkeypatch.setattr("distributed.utils.LoopRunner._start_unlocked", late)
-    with pytest.raises(engines.ClusterError) as raised:
-        in_parts(workers.number, "tcp://127.0.0.1:1")
-    complaint = "cannot reach a Dask scheduler at tcp://127.0.0.1:1 (no answer in time)"
-    assert str(raised.value) == f"{complaint}; check the address"
-
-
-def test_a_cluster_of_nobody(monkeypatch):
-    monkeypatch.setattr(engines, "_PATIENCE_FOR_WORKERS", 0.1)
-    with (
-        started(0) as empty,
-        settings.set({"scheduler-address": empty.scheduler_address}),
-        pytest.raises(engines.ClusterError, match=r"^the Dask cluster at .* has no workers"),
-    ):
-        in_parts(workers.number)
-
-
-def test_workers_that_lack_the_package(monkeypatch, cluster):
-    monkeypatch.setattr(engines, "_VERSION", "no_such_package:version")
-    with pytest.raises(engines.ClusterError, match=r"cannot load stablelse: No module named"):
-        in_parts(workers.number, cluster)
-    monkeypatch.undo()
-    monkeypatch.setattr(engines, "__version__", "0.0.7")
-    with pytest.raises(engines.ClusterError, match=r"has 0\.1\.0; install stablelse 0\.0\.7 there"):
-        in_parts(workers.number, cluster)
+    assert reason in done.err
+    assert "\x1b" not in done.err
 
 
 def test_without_dask(monkeypatch):
     monkeypatch.setattr(engines, "find_spec", lambda name: None)
-    with pytest.raises(
-        engines.ClusterError, match=r"not installed: pip install distributed fsspec$"
-    ):
+    with pytest.raises(ReadError, match=r"not installed: pip install distributed fsspec$"):
         in_parts(workers.number)
 
 
@@ -261,6 +334,7 @@ def test_without_dask(monkeypatch):
         (["--engine", "dask", "-f", "{}", "--shift", "0"], "--engine dask sums in one pass"),
         (["--engine", "dask", "-f", "{}"], "use --by all or --by columns"),
         (["--scheduler", "tcp://x:1", "-f", "{}"], "--scheduler is for a cluster"),
+        (["--timeout", "3", "-f", "{}"], "--timeout is for a cluster"),
     ],
 )
 def test_what_a_cluster_does_not_do(run, tmp_path, args, reason):
@@ -270,68 +344,50 @@ def test_what_a_cluster_does_not_do(run, tmp_path, args, reason):
     assert reason in done.err
 
 
-#: The command, as it is where there is one core, and so one worker: it starts sooner.
-ON_ONE_CORE = """
-import runpy, dask.system
-dask.system.CPU_COUNT = 1
-runpy.run_module("stablelse", run_name="__main__")
-"""
+def listeners(pid):
+    """Return the sockets of a process that others can connect to, as the system lists them."""
+    inodes = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            inodes.add(descriptor.readlink().name)
+    tables = [Path(f"/proc/{pid}/net/{name}").read_text() for name in ("tcp", "tcp6", "udp")]
+    rows = [row.split() for table in tables for row in table.splitlines()[1:]]
+    return [row[1] for row in rows if row[3] in ("0A", "07") and f"socket:[{row[9]}]" in inodes]
 
 
-def wait(condition):
-    """Wait until a condition holds, and return whether it does."""
-    deadline = time.monotonic() + 20
-    while not (holds := condition()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return holds
-
-
-def test_no_process_is_left_behind(environment, tmp_path):
-    """Whether the command is interrupted, as a terminal does it, to all of them, or killed."""
-    psutil = pytest.importorskip("psutil")
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("joins", [False, True])
+def test_nobody_can_connect_and_ctrl_c_ends_it(request, environment, tmp_path, joins):
+    """With threads here, or on a cluster; a sparse file of 16 GB keeps them busy."""
     path = tmp_path / "x.npy"
-    x = np.lib.format.open_memmap(path, "w+", np.float64, (1 << 27,))  # a sparse gigabyte
-    del x
-    command = [sys.executable, "-c", ON_ONE_CORE, "lse", "--engine", "dask", "--file", str(path)]
-    commands = [
-        subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,
-        )
-        for _ in range(2)
-    ]
-    interrupted, killed = commands
-    parents = [psutil.Process(process.pid) for process in commands]
-    with interrupted, killed:
-        # One of them is Python's own, which tracks resources.
-        assert wait(lambda: all(len(p.children(recursive=True)) > 1 for p in parents))
-        time.sleep(0.5)
-        children = [child for p in parents for child in p.children(recursive=True)]
-        os.killpg(interrupted.pid, signal.SIGINT)
-        killed.kill()
-        out, err = interrupted.communicate(timeout=20)
-        killed.communicate(timeout=20)
-    assert (out, interrupted.returncode) == (b"", 130)
-    assert err.decode().startswith("stablelse: interrupted after ")
-    assert err.count(b"\n") == 1
-    assert wait(lambda: not any(child.is_running() for child in children))
-
-
-def test_by_itself_it_starts_processes_and_says_nothing(run, tmp_path, monkeypatch, capfd):
-    np.save(tmp_path / "x.npy", X)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("dask.system.CPU_COUNT", 1)
-    done = run("lse", "--quiet", "--engine", "dask", "--file", "x.npy")
-    assert (done.code, done.err, np.float64(done.out)) == (0, "", TRUTH)
-    assert capfd.readouterr() == ("", "")
+    np.lib.format.open_memmap(path, "w+", np.float64, (1 << 31,))
+    command = [sys.executable, "-m", "stablelse", "lse", "--engine", "dask", "--file", str(path)]
+    if joins:
+        command += ["--scheduler", request.getfixturevalue("cluster")]
+    before = {*Path(tempfile.gettempdir()).iterdir()}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=tmp_path
+    ) as process:
+        time.sleep(2.5)
+        assert process.poll() is None
+        assert listeners(process.pid) == []
+        process.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        out, err = process.communicate(timeout=20)
+    assert time.monotonic() - begin < 5
+    assert (out, process.returncode) == (b"", 130)
+    assert re.fullmatch(rb"stablelse: interrupted after .*\n", err)
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+    assert not [p for p in {*Path(tempfile.gettempdir()).iterdir()} - before if "dask" in p.name]
 
 
-def test_an_error_that_is_read_elsewhere_arrives_as_it_is():
-    import pickle
-
-    error = pickle.loads(pickle.dumps(ReadError("x.csv, line 3")))
-    assert (type(error), str(error)) == (ReadError, "x.csv, line 3")
+def test_without_a_scheduler_threads_do_the_work(run, tmp_path, monkeypatch):
+    np.save(tmp_path / "1.npy", X[:10_000])
+    (tmp_path / "2.csv").write_text("\n".join(map(repr, X[10_000:].tolist())))
+    monkeypatch.chdir(tmp_path)
+    done = run("lse", "--quiet", "--engine", "dask", "--file", ".")
+    assert (done.code, done.err, np.float64(done.out)) == (0, "", TRUTH)
+    (tmp_path / "3.csv").write_text("1\noops\n")
+    done = run("lse", "--quiet", "--engine", "dask", "--file", ".")
+    assert (done.code, done.out) == (2, "")
+    assert "3.csv, line 2, column 1: 'oops' is not a number" in done.err
