@@ -23,11 +23,11 @@ def printable_line(text: str) -> str:
     """Return a text in one printable line of at most 500 characters."""
     line = printable(text)
     if len(line) > 500:
-        line = re.sub(r"\S{80,}", lambda word: _shortened(word[0], 80), line)
-    return _shortened(line, 500)
+        line = re.sub(r"\S{80,}", lambda word: shortened(word[0], 80), line)
+    return shortened(line, 500)
 
 
-def _shortened(text: str, most: int) -> str:
+def shortened(text: str, most: int) -> str:
     """Leave out the middle of a text that is too long: the end says how to fix it."""
     half = (most - 3) // 2
     return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"

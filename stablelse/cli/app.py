@@ -21,7 +21,7 @@ from stablelse import __version__
 from stablelse.cli.help import is_number, page, with_hint, without_numbers, wrong_command
 from stablelse.cli.options import Request, parameters, refuse
 from stablelse.numerics.threads import SettingError
-from stablelse.printable import printable, without_secrets
+from stablelse.printable import printable
 
 
 class Command(NamedTuple):
@@ -364,7 +364,7 @@ def _title(context: typer.Context) -> str:
             next(rest, None)
         elif not arg.startswith(("--save=", "--output=", "-o")):
             kept.append(arg)
-    return f"{context.command_path} {shlex.join(map(without_secrets, kept))}".rstrip()
+    return f"{context.command_path} {shlex.join(map(printable, kept))}".rstrip()
 
 
 _HELP = """Log-sum-exp and softmax, naive and shifted side by side: see where numbers are lost.

@@ -18,6 +18,7 @@ from stablelse.analysis.lab import State
 from stablelse.analysis.results import Comparison
 from stablelse.files import open_sink
 from stablelse.numerics.formats import find_format
+from stablelse.printable import printable
 from stablelse.readers import ReadError, parse_numbers
 from stablelse.render.export import to_svg
 from stablelse.render.lab import command_text, status_text
@@ -187,7 +188,7 @@ class Lab(App[State]):
         try:
             typed = parse_numbers(event.value.replace(",", " ").split())
         except ReadError as error:
-            self.query_one("#status", Static).update(Text(f" {error}", "bold red"))
+            self.query_one("#status", Static).update(Text(f" {printable(str(error))}", "bold red"))
             return
         self.set_focus(None)
         self.show(self.state.with_numbers(typed.tolist()))

@@ -17,7 +17,6 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.terminal_theme import TerminalTheme
 
-from stablelse.printable import printable
 from stablelse.render.layout import console_of
 
 #: The width of a picture without a screen.
@@ -46,7 +45,7 @@ def to_text(picture: RenderableType, width: int = WIDTH) -> str:
 
 def to_svg(picture: RenderableType, title: str, width: int = WIDTH) -> str:
     """Return the picture as an SVG image of a terminal; the same picture, the same text."""
-    console, title = _taken(picture, width), printable(title)
+    console = _taken(picture, width)
     text = console.export_text(clear=False, styles=True)
     # Two pictures on one page need different ids: each is a checksum of the text.
     unique_id = f"stablelse-{crc32(f'{title}{text}'.encode()):08x}"
@@ -77,8 +76,7 @@ def to_page(picture: RenderableType, title: str, width: int = WIDTH) -> str:
         room = width * _ADVANCE * 0.875 + 2  # in em, without the margins
         font = 93 / _ADVANCE / NARROW  # in vw: the margins take 7 of 100 on a phone
         styles = _NARROW_STYLES.format(room=f"{room:.2f}", font=f"{font:.3f}")
-    title = escape(printable(title))
-    return _PAGE.format(title=title, fonts=FONTS, styles=styles, pictures=pictures)
+    return _PAGE.format(title=escape(title), fonts=FONTS, styles=styles, pictures=pictures)
 
 
 #: The file types of a picture: the suffix, and the function of the picture, a title and a width.

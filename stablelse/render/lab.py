@@ -17,6 +17,7 @@ from stablelse.analysis.lab import Exercise, Question, State, formats
 from stablelse.analysis.results import MethodResult
 from stablelse.numerics.formats import context
 from stablelse.numerics.functions import Function
+from stablelse.printable import printable
 from stablelse.render.notation import UNICODE
 from stablelse.render.numbers import bound_text, number_text
 from stablelse.render.records import record
@@ -67,7 +68,7 @@ def command_text(state: State, first: State, source: str | None) -> str:
     if len(state.x) > _MOST:
         if state.x != first.x or source is None:
             return f"{len(state.x):,} moved numbers are too many for a command"
-        numbers = f"--file {shlex.quote(source)}"
+        numbers = f"--file {shlex.quote(printable(source))}"
     shift = "" if state.shift == "max" else f" --shift {number_text(state.a)}"
     dtype = "" if state.format == "float64" else f" --dtype {state.format}"
     return f"stablelse {COMMANDS[state.function]} {numbers}{shift}{dtype}"

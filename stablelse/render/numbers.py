@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from stablelse.numerics.formats import FORMATS
-from stablelse.printable import printable
+from stablelse.printable import printable, shortened
 
 
 def number_text(value: Any) -> str:
@@ -83,4 +83,4 @@ def vector_text(placed: Any) -> str:
     """Return the row or column of a vector in its file, or nothing for a whole file."""
     if placed.row is not None:
         return f"row {placed.row}"
-    return "" if placed.column is None else f"column {printable(placed.column)}"
+    return "" if placed.column is None else f"column {shortened(printable(placed.column), 40)}"

@@ -161,7 +161,7 @@ def _harmless(cell: Any) -> Any:
     if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
         return "" if cell is None else cell
     try:
-        float(cell)  # numbers beyond float64 are text here
+        [*map(float, cell.split(";"))]  # numbers are text here, to keep their digits
     except ValueError:
         return f"'{cell}"
     return cell

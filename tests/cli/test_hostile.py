@@ -1,6 +1,7 @@
 """Hostile text through every door: nothing that a terminal obeys gets out, escaped or not shown."""
 
 import csv
+import html
 import io
 import json
 import os
@@ -198,6 +199,10 @@ def test_spreadsheets_run_no_cell(name, cell, enter):
     done = enter("lse --by columns --header --file data --format csv", "x", lambda _: named(name))
     rows = list(csv.DictReader(io.StringIO(done.out)))
     assert {row["column"] for row in rows} == {cell, cell.replace(name, f"{name}2")}
+    assert (
+        ",-1.3132616875182228;-0.3132616875182228"
+        in enter("peers -1 0 --function log-softmax --no-time --format csv", "x").out
+    )
     negative = enter("softmax -1 --shift -2 --format csv", "x").out
     assert {(row["shift"], row["minimum"]) for row in csv.DictReader(io.StringIO(negative))} == {
         ("", "-1"),
@@ -220,19 +225,35 @@ def test_a_terminal_gets_no_csv_as_it_is(environment, tmp_path):
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_the_page_of_a_lab_has_the_text_as_text(text, enter, tmp_path):
+    check(enter("lab --file TEXT --row 1 --save x.html", text))
+    lines = (tmp_path / "x.html").read_text(encoding="utf-8").splitlines()
+    assert all(line.isprintable() for line in lines)
+    title = f"stablelse lab --file {shlex.quote(printable(text))} --row 1"
+    assert f"<title>{html.escape(title)}</title>" in lines
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_pictures_have_the_text_as_text(text, enter, tmp_path):
     check(enter("lse --file TEXT --save x.svg --save x.html --save x.txt --output y", text))
     shown = printable(text)
     svg = ElementTree.fromstring((tmp_path / "x.svg").read_text(encoding="utf-8"))
-    html = (tmp_path / "x.html").read_text(encoding="utf-8").removeprefix("<!DOCTYPE html>")
-    html = re.sub(r"<(meta [^>]*)>", r"<\1/>", html).replace(" hidden>", ">")
-    for page in (svg, ElementTree.fromstring(html)):
-        (title,) = (each.text for each in page.iter() if each.tag.endswith("title"))
+    page = (tmp_path / "x.html").read_text(encoding="utf-8").removeprefix("<!DOCTYPE html>")
+    page = re.sub(r"<(meta [^>]*)>", r"<\1/>", page).replace(" hidden>", ">")
+    for root in (svg, ElementTree.fromstring(page)):
+        (title,) = (each.text for each in root.iter() if each.tag.endswith("title"))
         assert title == f"stablelse lse --file {shlex.quote(shown)}"
-        words = "".join(page.itertext()).replace("\xa0", " ")
+        words = "".join(root.itertext()).replace("\xa0", " ")
         assert f" {shown}: log-sum-exp" in words
     for name in ("x.txt", "y"):
         assert f" {shown}: log-sum-exp" in (tmp_path / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("line", ["lse --file", "softmax --all --file", "scan --all"])
+def test_a_long_name_is_shortened(line, enter):
+    done = enter(f"{line} data --by columns", "x", lambda _: named(f"b{'a' * 9_999}c"))
+    assert "column baaa" in done.out
+    assert max(map(len, done.out.splitlines())) <= 100
 
 
 def test_headings_of_markdown_and_latex_are_text(enter):

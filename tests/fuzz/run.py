@@ -4,11 +4,10 @@
     python tests/fuzz/run.py --replay FILE...
 
 Each worker draws cases for every property of tests/fuzz/properties.py in turn (those whose names
-contain --only), and may allocate 300 MiB more than it has after a first round of valid files. Each
-failure is shrunk and printed once with its traceback, and the bytes of a file go to a file in
---keep; so do those of a file that killed its worker, which another
-replaces. The exit code is 1 if there was any failure.
---replay checks files again.
+contain --only). A file may make it allocate 300 MiB. Each failure is shrunk and printed once with
+its traceback, and the bytes of a file go to a file in --keep; so do those of a file that killed its
+worker, which another replaces. The exit code is 1 if there was any failure. --replay checks files
+again.
 """
 
 import re
@@ -17,6 +16,8 @@ import subprocess
 import sys
 import traceback
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -34,11 +35,16 @@ MOST_BYTES = 300 << 20
 ROUND = 250
 
 
-def bounded() -> None:
+@contextmanager
+def bounded() -> Iterator[None]:
     """Bound the address space of this process to what it has now and `MOST_BYTES` more."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + MOST_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def work(options: Namespace, number: int) -> int:
@@ -47,7 +53,6 @@ def work(options: Namespace, number: int) -> int:
     last = options.keep / f"worker-{number}"
     names = [name for name in properties.PROPERTIES if options.only in name]
     properties.warm_up()
-    bounded()
     for turn in count():
         for name in names:
             strategy, check = properties.PROPERTIES[name]
@@ -57,7 +62,8 @@ def work(options: Namespace, number: int) -> int:
                 if monotonic() < end:
                     cases += 1
                     last.write_bytes(case if isinstance(case, bytes) else repr(case).encode())
-                    check(case)  # noqa: B023  called in this turn
+                    with bounded() if isinstance(case, bytes) else nullcontext():
+                        check(case)  # noqa: B023  called in this turn
 
             round_ = settings(
                 max_examples=ROUND, database=None, deadline=None, report_multiple_bugs=False,
