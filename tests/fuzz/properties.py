@@ -90,9 +90,9 @@ def _memory() -> str | None:
 
 
 def outcome(blocks) -> np.ndarray | str:
-    """Return the numbers of blocks in their order, or the error."""
+    """Return the numbers of blocks in their order, without missing ones, or the error."""
     try:
-        found = [block.values.ravel().astype(np.longdouble) for block in blocks]
+        found = [_present(block) for block in blocks]
     except ReadError as error:
         message = str(error)
         assert message.isprintable(), ascii(message)
@@ -100,6 +100,12 @@ def outcome(blocks) -> np.ndarray | str:
         assert not re.search("alloc|memory", message), message
         return message
     return np.concatenate(found)
+
+
+def _present(block) -> np.ndarray:
+    values = block.values.ravel() if block.missing is None else block.values[~block.missing]
+    with np.errstate(invalid="ignore"):  # some NaN are signalling
+        return values.astype(np.longdouble)
 
 
 def a_command_ends_well(code: int, out: str, err: str) -> None:
@@ -168,7 +174,8 @@ def _others(data: bytes) -> object:
 
 def _float(array: np.ndarray) -> np.ndarray:
     """Return numbers of any type; integers become float64, as they do for the readers."""
-    return array.astype(np.float64 if array.dtype.kind in "biu" else np.longdouble)
+    with np.errstate(invalid="ignore"):
+        return array.astype(np.float64 if array.dtype.kind in "biu" else np.longdouble)
 
 
 def _of_a_table(data: bytes) -> np.ndarray | None:
@@ -186,7 +193,7 @@ def _of_a_table(data: bytes) -> np.ndarray | None:
     rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
     cells = (cell for row in rows for cell in row)
     flat = (number for cell in cells for number in (cell if isinstance(cell, list) else [cell]))
-    return np.array([np.nan if number is None else float(number) for number in flat])
+    return np.array([float(number) for number in flat if number is not None])
 
 
 def _of_json(value):
@@ -196,8 +203,8 @@ def _of_json(value):
             yield from _of_json(item)
     elif isinstance(value, dict):
         raise TypeError("which field is wanted is a matter of rules")
-    else:
-        yield np.nan if value is None else float(value)
+    elif value is not None:
+        yield float(value)
 
 
 # Texts.
