@@ -8,7 +8,7 @@ hold.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -90,6 +90,16 @@ class Finding:
     bits_lost: float | None = None  # of the result, by absorption or cancellation
     #: The positions of the elements, from 0, in the arrays of the comparison.
     indices: Array = field(default_factory=lambda: np.empty(0, np.intp), repr=False, compare=False)
+
+
+class Elements:
+    """The elements of a long vector, read or computed again, part by part, when they are listed."""
+
+    def __init__(self, parts: Callable[[], Iterable[Array]]) -> None:
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[Array]:
+        return iter(self._parts())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.formats import FORMATS, Array
 from stablelse.printable import printable, shortened
 
 
@@ -36,6 +36,30 @@ def json_number(value: Any) -> float | int | str:
     if not np.isfinite(value) or wide:
         return text
     return float(text) if not text.lstrip("-").isdigit() or text == "-0" else int(text)
+
+
+def number_texts(numbers: Array) -> list[str]:
+    """Return `number_text` of each number; float64 in bulk."""
+    if numbers.dtype != np.float64:
+        return list(map(number_text, numbers))
+    texts, size = list(map(repr, numbers.tolist())), np.abs(numbers)
+    with np.errstate(invalid="ignore"):  # Python writes 2.0, 1e-05 and 1e+16
+        is_usual = ((size > 1e-4) | (size < 1e-9)) & (size < 1e16) & (numbers != np.trunc(numbers))
+    for index in np.flatnonzero(~is_usual).tolist():
+        texts[index] = _tidy(texts[index])
+    return texts
+
+
+def json_numbers(numbers: Array) -> list[float | int | str]:
+    """Return `json_number` of each number; float64 in bulk."""
+    if numbers.dtype != np.float64:
+        return list(map(json_number, numbers))
+    items: list[Any] = numbers.tolist()
+    with np.errstate(invalid="ignore"):
+        is_usual = np.isfinite(numbers) & (numbers != np.trunc(numbers))
+    for index in np.flatnonzero(~is_usual).tolist():
+        items[index] = json_number(items[index])
+    return items
 
 
 def rough_text(value: float, digits: int = 3) -> str:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.analysis.results import Errors, Steps
+from stablelse.analysis.results import Elements, Errors, Steps
 from stablelse.analysis.steps import steps
 from stablelse.numerics.formats import Array
 from stablelse.render import Many, form
-from stablelse.render.numbers import json_number, number_text
+from stablelse.render.numbers import json_number, json_numbers, number_text, number_texts
 
 if TYPE_CHECKING:
     from stablelse.analysis.gallery import Gallery
@@ -44,23 +44,21 @@ def record(result: Any) -> Any:
     if isinstance(result, (tuple, list)):
         return [record(item) for item in result]
     if isinstance(result, np.ndarray):
-        items = result.tolist() if result.dtype == np.float64 else result
-        return [json_number(item) for item in items]
-    if result is None or isinstance(result, (str, bool, np.bool_, int)):
+        return json_numbers(result)
+    if result is None or isinstance(result, (str, bool, np.bool_, int, Elements)):
         return result
     return json_number(result)
 
 
-def input_record(x: Array | None) -> list[Any] | None:
-    """Return a result's vector, if it is known, as numbers that read back the same.
+def input_record(x: Array | Elements | None) -> Any:
+    """Return a result's vector, if it is known, as numbers that read back the same."""
+    return record(Elements(lambda: map(_wide, x)) if isinstance(x, Elements) else _wide(x))
 
-    Readers read nothing narrower than float64, in which 0.1 of float16 is 0.0999755859375.
-    """
-    if x is None:
-        return None
-    is_narrow = x.dtype.kind not in "iu" and x.dtype != np.longdouble
-    numbers: list[Any] = record(x.astype(np.float64) if is_narrow else x)
-    return numbers
+
+def _wide(x: Array | None) -> Array | None:
+    """Return numbers as readers read them: 0.1 of float16 is 0.0999755859375 in float64."""
+    is_wide = x is None or x.dtype.kind in "iu" or x.dtype == np.longdouble
+    return x if is_wide else x.astype(np.float64)
 
 
 def field_names(result_type: type) -> list[str]:
@@ -91,23 +89,26 @@ def records(result: Any) -> Iterator[dict[str, Any]]:
 def json_lines(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iterator[str]:
     """Yield JSON Lines: one for each result, and one for all of them if that says more."""
     if not isinstance(result, Many):
-        yield from (json_line(fields | more()) for fields in records(result))
+        for one in records(result):
+            yield from _json_line(one | more())
         return
     for each in result.results:
-        yield from map(json_line, records(each))
+        for one in records(each):
+            yield from _json_line(one)
     if rest := result.rest():
-        yield json_line(rest | more())
+        yield from _json_line(rest | more())
 
 
-def json_line(fields: dict[str, Any]) -> str:
-    """Return a record as a line of JSON."""
-    return _LINE.encode(SCHEMA | fields) + "\n"
+def _json_line(record: dict[str, Any]) -> Iterator[str]:
+    yield from _json(SCHEMA | record, None)
+    yield "\n"
 
 
 def json_document(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iterator[str]:
     """Yield a JSON document: a result's fields, or many results one by one and then the rest."""
     if not isinstance(result, Many):
-        yield _DOCUMENT.encode(SCHEMA | form(result, "json")(result) | more()) + "\n"
+        yield from _json(SCHEMA | form(result, "json")(result) | more())
+        yield "\n"
         return
     results = iter(result.results)
     first = list(islice(results, 1))  # its errors come before any output
@@ -115,11 +116,36 @@ def json_document(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Ite
     comma = ""
     for each in chain(first, results):
         yield f"{comma}\n  "
-        for part in _DOCUMENT.iterencode(form(each, "json")(each)):
-            yield part.replace("\n", "\n  ")  # strings have no newlines of their own
+        yield from _json(form(each, "json")(each), "\n  ")
         comma = ","
-    rest = _DOCUMENT.encode(result.rest() | more())
+    rest = "".join(_json(result.rest() | more()))
     yield "\n]}\n" if rest == "{}" else f"\n],{rest[1:]}\n"
+
+
+def _json(value: Any, line: str | None = "\n") -> Iterator[str]:
+    """Yield a value in one line, or, given how lines begin, each of its items in a line."""
+    inner = "" if line is None else f"{line}  "
+    encoder = _Encoder(ensure_ascii=False, allow_nan=False, separators=(f",{inner or ' '}", ": "))
+    items = value.values() if isinstance(value, dict) else value
+    if isinstance(value, Elements):
+        separator = f"[{inner}"
+        for part in value:
+            yield f"{separator}{encoder.encode(json_numbers(part))[1:-1]}"
+            separator = encoder.item_separator
+        yield f"{line or ''}]"
+    elif not isinstance(value, (dict, list)) or not value:
+        yield encoder.encode(value)
+    elif any(isinstance(each, (dict, list, Elements)) for each in items):
+        begin, end = "{}" if isinstance(value, dict) else "[]"
+        separator = f"{begin}{inner}"
+        for name in value if isinstance(value, dict) else range(len(value)):
+            yield separator + (f"{encoder.encode(name)}: " if isinstance(name, str) else "")
+            yield from _json(value[name], line and inner)
+            separator = encoder.item_separator
+        yield f"{line or ''}{end}"
+    else:
+        text = encoder.encode(value)
+        yield f"{text[0]}{inner}{text[1:-1]}{line or ''}{text[-1]}"
 
 
 class _Encoder(json.JSONEncoder):
@@ -137,10 +163,6 @@ def _escaped(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
-_LINE = _Encoder(ensure_ascii=False, allow_nan=False)
-_DOCUMENT = _Encoder(indent=2, ensure_ascii=False, allow_nan=False)
-
-
 def csv_document(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iterator[str]:
     """Yield results as lines of CSV, the header first."""
     results = result.results if isinstance(result, Many) else [result]
@@ -152,8 +174,20 @@ def csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     # The writer's methods return what `write` returns. It quotes cells with a part of "\r\n".
     writer = csv.writer(SimpleNamespace(write=lambda line: f"{line[:-2]}\n"), "excel")
     for number, row in enumerate(rows):
-        header = "" if number else writer.writerow(row)
-        yield f"{header}{writer.writerow(map(_harmless, row.values()))}"
+        value = row.get("value")
+        is_vector = isinstance(value, (np.ndarray, Elements))
+        header = "" if number else writer.writerow([*row, "element"] if is_vector else row)
+        if not is_vector:
+            yield f"{header}{writer.writerow(map(_harmless, row.values()))}"
+            continue
+        cells, place = list(map(_harmless, row.values())), list(row).index("value")
+        before, after = (writer.writerow(part)[:-1] for part in (cells[:place], cells[place + 1 :]))
+        yield header
+        element = 0
+        for part in value if isinstance(value, Elements) else [value]:
+            texts = enumerate(number_texts(part), start=element + 1)
+            yield "".join(f"{before},{text},{after},{element}\n" for element, text in texts)
+            element += len(part)
 
 
 def _harmless(cell: Any) -> Any:
@@ -168,19 +202,14 @@ def _harmless(cell: Any) -> Any:
 
 
 def flat_rows(result: Any) -> Iterator[dict[str, Any]]:
-    """Yield a flat row for each inner result of a result."""
+    """Yield a flat row for each inner result of a result; a value may be a vector."""
     if isinstance(result, Errors):
         result = result.comparison
     names = field_names(type(result))
     (many,) = (n for n in names if n != "row" and isinstance(getattr(result, n), tuple))
     outer = _cells(result, {many, "value", "x", "weights"})
     for inner in getattr(result, many):
-        row, value = outer | _cells(inner), getattr(inner, "value", None)
-        if not isinstance(value, np.ndarray):
-            yield row
-            continue
-        for element, entry in enumerate(value, start=1):
-            yield row | {"element": element, "value": number_text(entry)}
+        yield outer | _cells(inner)
 
 
 def step_rows(view: Steps) -> Iterator[dict[str, Any]]:
@@ -225,6 +254,6 @@ def cell(value: Any) -> Any:
         return value.value
     if isinstance(value, tuple):
         return ";".join(str(cell(getattr(item, "kind", item))) for item in value)
-    if value is None or isinstance(value, (str, bool, int, np.ndarray)):
+    if value is None or isinstance(value, (str, bool, int, np.ndarray, Elements)):
         return value
     return number_text(value)
