@@ -56,8 +56,8 @@ class FindingKind(Enum):
     INPUT_UNDERFLOW = "input_underflow"  # a weight is too small for the format: it is zero
     OVERFLOW = "overflow"  # an operation on finite numbers exceeded the largest finite number
     TERM_UNDERFLOW = "term_underflow"  # e^x, or b e^x, of a finite x is zero
-    SUBNORMAL = "subnormal"  # a result below the normal range has fewer digits
     QUOTIENT_UNDERFLOW = "quotient_underflow"  # a positive number divided by the sum is zero
+    SUBNORMAL = "subnormal"  # a result below the normal range has fewer digits
     SUM_UNDERFLOW = "sum_underflow"  # every term is zero, and the logarithm -inf
     LOG_OF_ZERO = "log_of_zero"  # the logarithm of an element that had underflowed to zero
     INVALID = "invalid"  # NaN from numbers that were not NaN: inf/inf, 0/0, inf - inf

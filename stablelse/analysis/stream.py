@@ -3,15 +3,12 @@
 Cheap masks find trouble in whole pieces; the formula itself, evaluated on the first element of a
 mask, says what it was.
 
-The elements of softmax and log_softmax need the numbers a second time: a `StreamState` gives
-each method its shift and its sum, and a `LongVector` takes the elements through the formulas piece
-by piece, counts what went wrong, and keeps the elements to show. Sums run over the pieces in a
-loop, so their last digits can differ from those of the summation tree of a vector in memory.
+Sums run over the pieces in a loop, so the last digits of the naive and the shifted log-sum-exp can
+differ from those of the summation tree of a vector in memory.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,8 +24,6 @@ from stablelse.analysis.findings import (
     verdict_on,
 )
 from stablelse.analysis.results import (
-    HEAD,
-    TAIL,
     Comparison,
     Finding,
     FindingKind,
@@ -41,7 +36,6 @@ from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas import (
     NAIVE,
     SHIFTED,
-    Candidate,
     Evaluation,
     Formula,
     Method,
@@ -54,7 +48,6 @@ from stablelse.numerics.running import (
     RunningLogSumExp,
     RunningNaive,
     RunningShifted,
-    piece_sum,
 )
 from stablelse.numerics.states import Whole
 
@@ -62,7 +55,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 #: Reads all numbers once more, in parts of shape (n,), always the same.
-_Parts = Callable[[], Iterable[Array]]
+Parts = Callable[[], Iterable[Array]]
 
 _FORMULAS = {
     Method.NAIVE: NAIVE[Function.LOGSUMEXP],
@@ -95,7 +88,7 @@ class _Block(NamedTuple):
         return self.before + index + 1, Place(self.source or None, self.rows + row + 1, name)
 
 
-class _Found(dict[tuple[str, FindingKind], Finding]):
+class Found(dict[tuple[str, FindingKind], Finding]):
     """One method's findings: the first of each kind at each operation; the others are counted."""
 
     def add(self, finding: Finding) -> bool:
@@ -111,8 +104,10 @@ class _Found(dict[tuple[str, FindingKind], Finding]):
 
     def of(self, formula: Formula) -> tuple[Finding, ...]:
         """Return the findings in the order of the operations."""
-        order = [operation.symbol for operation in formula.operations]
-        return tuple(sorted(self.values(), key=lambda finding: order.index(finding.symbol)))
+        order, kinds = [each.symbol for each in formula.operations], list(FindingKind)
+        return tuple(
+            sorted(self.values(), key=lambda f: (order.index(f.symbol), kinds.index(f.kind)))
+        )
 
 
 class FormatState:
@@ -127,7 +122,7 @@ class FormatState:
         self.minimum, self.maximum = self.format.round([np.inf, -np.inf])
         self.least = np.inf
         self.has_unfit = False
-        self.findings = {method: _Found() for method in _FORMULAS}
+        self.findings = {method: Found() for method in _FORMULAS}
         self._settled: tuple[Any, Rung] | None = None
 
     def update(self, x: Array, block: _Block) -> None:
@@ -236,11 +231,11 @@ class FormatState:
         assert isinstance(certificate, Certificate)
         return value, certificate
 
-    def whole(self, parts: _Parts) -> Whole:
+    def whole(self, parts: Parts) -> Whole:
         """Return the vector of all numbers, to be read again."""
         return Whole(self.right.state, lambda: map(self.format.round, parts()))
 
-    def settle(self, parts: _Parts) -> None:
+    def settle(self, parts: Parts) -> None:
         """Settle a certified value that is in doubt, by reading the numbers again."""
         if not self.best()[1].settled:
             self._settled = self.whole(parts).rounded(self.format)
@@ -279,7 +274,7 @@ class FormatState:
             formula = _FORMULAS[method]
             largest = self.maximum[np.newaxis]
             facts["evaluation"] = evaluation = self.evaluation(formula, largest[:0])
-            found = _Found(self.findings[method])
+            found = Found(self.findings[method])
             # every term may be zero although the largest number is finite
             for finding in find_in_part(self.evaluation(formula, largest), self.right.count):
                 if finding.kind is FindingKind.SUM_UNDERFLOW:
@@ -508,7 +503,7 @@ class StreamState:
         """The best value in the first format."""
         return self.sides[0].best()[0]
 
-    def settle(self, parts: _Parts) -> None:
+    def settle(self, parts: Parts) -> None:
         """Settle certified values that are still in doubt, by reading the numbers twice more.
 
         Parameters
@@ -551,134 +546,4 @@ class StreamState:
             value=self.value,
             results=tuple(result for side in self.sides for result in side.results()),
             elements=range(0),
-        )
-
-
-class LongVector:
-    """Softmax or log_softmax of a vector too long for memory, once a state has seen all of it."""
-
-    def __init__(
-        self,
-        function: Function,
-        candidates: Sequence[Candidate],
-        state: StreamState,
-        parts: _Parts,
-    ) -> None:
-        self._function, self._state = function, state
-        self._sides = [
-            (side, side.whole(parts), [_Column(function, each, side) for each in candidates])
-            for side in state.sides
-        ]
-        self.count = 0
-        self._kept: dict[int, Any] = {}
-        self._tail: deque[tuple[int, Any]] = deque(maxlen=TAIL)
-        self._extremes: dict[str, tuple[int, Any]] = {}
-
-    def update(self, x: Array) -> None:
-        """Add the next numbers, shape (n,), before any rounding."""
-        for begin in range(0, len(x), PIECE):
-            piece = x[begin : begin + PIECE]
-            self._keep(piece)
-            for side, whole, columns in self._sides:
-                right = whole.elements(self._function, side.format.round(piece), side.format)
-                for column in columns:
-                    for index in column.update(piece, right, self.count):
-                        self._kept[self.count + index] = piece[index]
-            self.count += len(piece)
-
-    def _keep(self, x: Array) -> None:
-        """Keep the elements that are always shown: the head, the tail and the extremes."""
-        for index in range(min(len(x), HEAD - self.count)):
-            self._kept[self.count + index] = x[index]
-        first = max(0, len(x) - TAIL)
-        self._tail.extend((self.count + i, x[i]) for i in range(first, len(x)))
-        for name, index in (("max", int(np.argmax(x))), ("min", int(np.argmin(x)))):
-            known = self._extremes.get(name)
-            further = np.greater if name == "max" else np.less
-            if known is None or further(x[index], known[1]):
-                self._extremes[name] = (self.count + index, x[index])
-
-    def result(self) -> Comparison:
-        """Return the results of all methods; the arrays hold the elements that are shown."""
-        kept = self._kept | dict(self._tail) | dict(self._extremes.values())
-        places = sorted(kept)
-        x = np.array([kept[place] for place in places])
-        results = []
-        for side, whole, columns in self._sides:
-            right = whole.elements(self._function, side.format.round(x), side.format)
-            results += [column.result(x, right) for column in columns]
-        first = self._state.sides[0]
-        return Comparison(
-            function=self._function,
-            source=self._state.source,
-            n=self.count,
-            x=x,
-            minimum=first.minimum,
-            maximum=first.maximum,
-            value=results[-1].value,
-            results=tuple(results),
-            elements=places,
-        )
-
-
-class _Column:
-    """One method in one format: its elements are compared with the right ones, piece by piece."""
-
-    def __init__(self, function: Function, candidate: Candidate, side: FormatState) -> None:
-        self._function, self._candidate, self._side = function, candidate, side
-        nothing = np.empty((1, 0), side.format.dtype)
-        self._departure = Departure.of(nothing, nothing, side.format)
-        self._total = side.format.dtype.type(0)
-        self._found = _Found()
-        self._terms_are_finite = True
-
-    def update(self, x: Array, right: Array, before: int) -> set[int]:
-        """Add a piece, and return which of its elements are the first with some trouble."""
-        formula, values, firsts = self._candidate.formula, right, set()
-        if formula is not None:
-            evaluation = self._side.evaluation(formula, x)
-            values = evaluation.value
-            self._terms_are_finite &= bool(np.isfinite(evaluation.results["e"]).all())
-            for finding in find_in_part(evaluation, self._side.right.count):
-                at = finding.element
-                moved = finding if at is None else replace(finding, element=before + at)
-                if self._found.add(moved) and at is not None:
-                    firsts.add(at - 1)
-        piece = Departure.of(values[np.newaxis], right[np.newaxis], self._side.format)
-        self._departure = self._departure.merged(piece)
-        with np.errstate(all="ignore"):
-            self._total = self._total + piece_sum(self._side.format)(values)
-        return firsts
-
-    def result(self, x: Array, right: Array) -> MethodResult:
-        """Return the method's result; x holds the elements that are shown."""
-        facts: dict[str, Any] = {"value": right, "error_bound": 0.5, "findings": ()}
-        formula, shift = self._candidate.formula, self._candidate.shift
-        if formula is not None:
-            evaluation = self._side.evaluation(formula, x)
-            a = evaluation.results["a"][0] if shift else None
-            findings = self._findings(evaluation)
-            facts = {
-                "value": evaluation.value,
-                "shift": shift and shift.name,
-                "a": a,
-                "findings": findings,
-                "evaluation": evaluation,
-            }
-        if self._function is Function.SOFTMAX:
-            facts["total"] = self._total
-        method = self._candidate.method
-        return self._side.described(self._function, self._departure, method=method, **facts)
-
-    def _findings(self, evaluation: Evaluation) -> tuple[Finding, ...]:
-        """Return the findings, with their places in the part."""
-        total = evaluation.results["s"][0]
-        if self._terms_are_finite and not np.isfinite(total):
-            self._found.add(sum_overflow(total, self._side.format))
-        here = {
-            (f.symbol, f.kind): f.indices for f in find_in_part(evaluation, self._side.right.count)
-        }
-        return tuple(
-            replace(found, indices=here.get((found.symbol, found.kind), found.indices[:0]))
-            for found in self._found.of(evaluation.formula)
         )

@@ -79,7 +79,7 @@ def _compared(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Found,
     found = read(request, job, meter, GATHERED if is_scalar else SHOWN)
     if isinstance(found, Stream):
         whole = long_input(found, request, meter)
-        for each in whole.fold(job) if is_scalar else [whole.compare(job)]:
+        for each in whole.fold(job) if is_scalar else whole.compare(job):
             yield [each], False
         return
     # None: only if it is quick

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from stablelse import engines
+from stablelse.analysis.elements import LongVector
 from stablelse.analysis.results import Comparison
-from stablelse.analysis.stream import LongVector, StreamState
+from stablelse.analysis.stream import StreamState
 from stablelse.cli.input import Job, open_input, read_options
 from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES, Meter
@@ -123,16 +124,12 @@ class LongInput:
             NOTES.note_of_numbers(note)
         return states
 
-    def compare(self, job: Job) -> Comparison:
-        """Compare the methods on a softmax or log-softmax, in two passes."""
-        state = StreamState([format_.name for format_ in job.formats])
+    def compare(self, job: Job) -> Iterator[Comparison]:
+        """Yield the methods on a softmax or log-softmax; for a program, with all elements."""
+        state = StreamState([format_.name for format_ in job.formats], plain=False)
         with self._summed(state):
             vector = LongVector(job.function, job.candidates, state, self._again)
-            for x in self._again():
-                with np.errstate(all="ignore"):
-                    vector.update(x)
-                self._meter.tell(state.count + vector.count, "the second pass")
-            return vector.result()
+            yield vector.result(not self._request.is_picture)
 
     def elements(self, job: Job) -> Iterator[Array]:
         """Yield the elements of one long vector; doubtful ones take more than two passes."""

@@ -55,13 +55,12 @@ def _may_stream(request: Request, job: Job) -> bool:
         return False
     if job.dtype == "longdouble":
         return False
-    has_usual_shift = all(each.shift is None or each.shift.name == "max" for each in job.candidates)
+    shifts = {each.shift.name for each in job.candidates if each.shift is not None}
     if job.function is Function.LOGSUMEXP:
-        return has_usual_shift
+        return shifts <= {"max"}
     if request.quiet or is_file_of_numbers(request):
         return job.is_exact and len(job.formats) == 1
-    is_free = any(each.method is Method.DIVISION_FREE for each in job.candidates)
-    return request.format == "table" and not request.errors and has_usual_shift and not is_free
+    return not request.errors and "mean" not in shifts
 
 
 def read(request: Request, job: Job, meter: Meter, most: int) -> Iterator[Vectors] | Stream:

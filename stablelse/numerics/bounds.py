@@ -172,19 +172,20 @@ def coefficients(
     a: Array | None,
     errors: ElementaryErrors,
     cancels: Array | None = None,
+    n: int | None = None,
 ) -> Array:
     """Return the coefficients of u in the bound of a formula's relative error, shape (m,).
 
-    x has the shape (m, n); its log-sum-exp y, the shift a and, with weights, `cancels` have (m,):
-    see `Quantities`. The result is inf where the exact one is zero, and NaN where x has NaN or
-    +inf, or nothing finite.
+    x has the shape (m, n), or is only the largest and the smallest finite elements of n; its
+    log-sum-exp y, the shift a and, with weights, `cancels` have (m,): see `Quantities`. The result
+    is inf where the exact one is zero, and NaN where x has NaN or +inf, or nothing finite.
     """
     with np.errstate(all="ignore"):
         wide, y = x.astype(np.longdouble), y.astype(np.longdouble)
         nothing = np.zeros_like(y)
         shift = None if a is None else a.astype(np.longdouble)
         quantities = Quantities(
-            n=x.shape[-1] + formula.is_weighted,
+            n=(n or x.shape[-1]) + formula.is_weighted,
             y=np.abs(y),
             x_y=_farthest(wide, y),
             x_a=nothing if shift is None else _farthest(wide, shift),

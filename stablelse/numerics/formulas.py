@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -125,11 +126,12 @@ def evaluate_part(
 ) -> Evaluation:
     """Evaluate a formula on elements of a vector, shape (m,); there is no summation tree.
 
-    `reduced` holds the shift and the sums of the whole vector, by symbol: shape (1,).
+    `reduced` holds the shift and the sum of the whole vector, by symbol: shape (1,). Without the
+    sum, the evaluation ends with its terms.
     """
     results: dict[str, Array] = {"input": np.asarray(x), **reduced}
-    rest = [operation for operation in formula.operations if operation.kind not in REDUCTIONS]
-    apply(rest, results, format_)
+    known = takewhile(lambda each: each.kind is not Kind.SUM or "s" in reduced, formula.operations)
+    apply((each for each in known if each.kind not in REDUCTIONS), results, format_)
     return Evaluation(formula, format_, results, ())
 
 

@@ -5,6 +5,7 @@ for memory is that of a vector in memory.
 """
 
 import pickle
+from dataclasses import replace
 from functools import cache
 
 import mpmath
@@ -14,13 +15,15 @@ import pytest
 
 import stablelse
 from stablelse import RunningNaive, RunningShifted, StreamState
-from stablelse.analysis import stream as stream_module
+from stablelse.analysis import elements as elements_module
 from stablelse.analysis.compare import Problem, compare_rows
+from stablelse.analysis.elements import LongVector
 from stablelse.analysis.results import LOSSES, Verdict
-from stablelse.analysis.stream import LongVector
 from stablelse.numerics.formats import FORMATS, find_format
-from stablelse.numerics.formulas import USUAL, Method, candidates, find_shift, pairwise_sum
-from stablelse.numerics.functions import Function, ulp_error
+from stablelse.numerics.formulas import USUAL, candidates, find_shift, pairwise_sum
+from stablelse.numerics.functions import Function
+from stablelse.render import Many
+from stablelse.render.records import csv_document, json_document, json_lines
 
 
 def facts(stream):
@@ -259,23 +262,19 @@ LONG = {
 LONG_FORMATS = ["float64", "float32", "float16", "bfloat16"]
 
 
-def in_parts(x, function, formats, size=37):
+def long_vector(x, function, formats, size=37):
     parts = [x[begin : begin + size] for begin in range(0, len(x), size)]
     state = StreamState([f.name for f in formats])
     for part in parts:
         state.update(part, "x.npy")
-    computed = candidates(function, USUAL, [find_shift("max")])
-    whole = LongVector(function, computed, state, lambda: parts)
-    with np.errstate(all="ignore"):
-        for part in parts:
-            whole.update(part)
-        return whole.result()
+    shifts = [find_shift(name) for name in ("max", "min", "3")]
+    return LongVector(function, candidates(function, USUAL, shifts), state, lambda: parts)
 
 
 def in_memory(x, function, formats):
-    tried = candidates(function, USUAL, [find_shift("max")])
-    (found,) = compare_rows(x[np.newaxis], Problem(function), tried, formats, errors=False)
-    return found
+    tried = candidates(function, USUAL, [find_shift(name) for name in ("max", "min", "3")])
+    (found,) = compare_rows(x[np.newaxis], Problem(function), tried, formats)
+    return replace(found, source="x.npy")
 
 
 def told(finding):
@@ -286,10 +285,10 @@ def told(finding):
 @pytest.mark.parametrize("vector", LONG)
 @pytest.mark.parametrize("function", [Function.SOFTMAX, Function.LOG_SOFTMAX])
 def test_a_vector_too_long_for_memory_is_told_of_as_one_in_memory(monkeypatch, vector, function):
-    monkeypatch.setattr(stream_module, "PIECE", 16)
+    monkeypatch.setattr(elements_module, "PIECE", 16)
     formats = [FORMATS[name] for name in LONG_FORMATS]
     x = LONG[vector]
-    parts, memory = in_parts(x, function, formats), in_memory(x, function, formats)
+    parts, memory = long_vector(x, function, formats).result(), in_memory(x, function, formats)
     assert (parts.n, parts.source, parts.row, parts.column) == (300, "x.npy", None, None)
     places = np.array(parts.elements)
     assert {0, 1, 2, 3, 4, 5, 297, 298, 299} <= set(places.tolist())
@@ -302,16 +301,30 @@ def test_a_vector_too_long_for_memory_is_told_of_as_one_in_memory(monkeypatch, v
         assert list(map(told, found.findings)) == list(map(told, kept))
         if len(kept) == len(right.findings):
             assert found.verdict is right.verdict
-        if right.method is Method.EXACT:
-            assert np.array_equal(found.value, right.value[places], equal_nan=True)
-            assert found.ulps == 0
-        format_ = FORMATS[found.format]
-        value, same = found.value.astype(np.longdouble), right.value[places]
-        with np.errstate(invalid="ignore"):  # the sums are in another order
-            near = abs(value - same.astype(np.longdouble)) <= 300 * format_.unit_roundoff
-        assert (near | (ulp_error(found.value, same, format_) <= 300)).all()
+        assert np.array_equal(found.value, right.value[places], equal_nan=True)
+        assert (found.ulps, repr(found.total)) == (right.ulps, repr(right.total))
         for finding in found.findings:
             if finding.element is not None:
                 assert finding.element - 1 in places
                 indices = next(f.indices for f in kept if told(f) == told(finding))
                 assert np.array_equal(places[finding.indices], np.intersect1d(indices, places))
+
+
+@pytest.mark.parametrize("vector", LONG)
+@pytest.mark.parametrize("function", [Function.SOFTMAX, Function.LOG_SOFTMAX])
+@pytest.mark.parametrize("write", [json_document, json_lines, csv_document])
+def test_programs_read_the_same_of_a_vector_too_long_for_memory(
+    monkeypatch, vector, function, write
+):
+    monkeypatch.setattr(elements_module, "PIECE", 64)
+    formats = [FORMATS[name] for name in LONG_FORMATS]
+    parts = long_vector(LONG[vector], function, formats).result(is_whole=True)
+    memory = in_memory(LONG[vector], function, formats)
+    few = [
+        replace(result, findings=kept, verdict=found.verdict)
+        for result, found in zip(memory.results, parts.results, strict=True)
+        for kept in [tuple(f for f in result.findings if f.kind not in LOSSES)]
+    ]
+    texts = ["".join(write(Many("vectors", [replace(memory, results=tuple(few))])))]
+    texts += ["".join(write(Many("vectors", [parts]))) for _ in range(2)]
+    assert texts[0] == texts[1] == texts[2]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import stablelse
-from stablelse.analysis.stream import LongVector
+from stablelse.analysis.elements import LongVector
 from stablelse.cli import evaluate
 
 X = np.random.default_rng(5).standard_normal(30_000) * 30
