@@ -36,7 +36,7 @@ class Displayed:
 
     def flat_records(self) -> Iterator[dict[str, Any]]:
         """Yield the rows for CSV: the fields of each inner result, flat."""
-        rows: Iterator[dict[str, Any]] = form(self, "csv")(self)
+        rows: Iterator[dict[str, Any]] = form(self, "elements")(self)
         return rows
 
     def __str__(self) -> str:

@@ -36,10 +36,10 @@ class LongVector:
     ) -> None:
         self._function, self._state, self._parts = function, state, parts
         self._sides = [
-            (whole, side.format, [_Column(function, each, side, whole) for each in candidates])
+            [_Column(function, each, side, whole) for each in candidates]
             for side, whole in [(side, side.whole(parts)) for side in state.sides]
         ]
-        self._columns = [column for *_, columns in self._sides for column in columns]
+        self._columns = [column for columns in self._sides for column in columns]
         self._kept: dict[int, Any] = {}
         self._tail: deque[tuple[int, Any]] = deque(maxlen=TAIL)
         self._extremes: dict[str, tuple[int, Any]] = {}
@@ -71,8 +71,8 @@ class LongVector:
     def _update(self, x: Array, before: int) -> None:
         """Compare the next elements, and keep the first ones with some trouble."""
         self._keep(x, before)
-        for whole, format_, columns in self._sides:
-            right = whole.elements(self._function, format_.round(x), format_)
+        for columns in self._sides:
+            right = columns[0].right(x)
             for column in columns:
                 for index in column.update(x, right, before):
                     self._kept[before + index] = x[index]

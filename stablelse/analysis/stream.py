@@ -30,7 +30,7 @@ from stablelse.analysis.results import (
     MethodResult,
     Place,
 )
-from stablelse.numerics.bounds import BOUNDS, RUNNING, ElementaryErrors, Quantities
+from stablelse.numerics.bounds import BOUNDS, RUNNING, ElementaryErrors, coefficients
 from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas import (
@@ -328,20 +328,11 @@ class FormatState:
         is_normal = least - shift >= self.format.subnormal_threshold
         if not np.isfinite(y) or not (is_normal or lost <= u * float(total)):
             return None, None
-        exp, log = ElementaryErrors.of(self.format)
-        quantities = Quantities(
-            n=n,
-            exp=exp,
-            log=log,
-            y=np.array([abs(y)]),
-            x_y=np.array([max(abs(least - y), abs(largest - y))]),
-            x_a=np.array([largest - least]),
-            y_a=np.array([abs(y - largest)]),
-        )
-        bound = _BOUNDS[method]
-        with np.errstate(divide="ignore"):  # the bound is infinite if the exact result is zero
-            (coefficient,) = bound.coefficient(quantities).tolist()
-        return coefficient * u, bound.theorem
+        formula, bound = _FORMULAS[method], _BOUNDS[method]
+        a = np.array([largest]) if formula.is_shifted else None
+        ends, errors = np.array([[least, largest]]), ElementaryErrors.of(self.format)
+        found = coefficients(formula, ends, np.array([y]), a, errors, n=n, bound=bound)
+        return float(found[0] * u), bound.theorem
 
 
 def _moved(finding: Finding, first: str, rows: int, before: int) -> Finding:

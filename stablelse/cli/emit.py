@@ -20,7 +20,7 @@ from stablelse.numerics.formats import Array, Format
 from stablelse.printable import printable
 from stablelse.readers import Note, ReadError, find_files, is_url
 from stablelse.render import Many, form
-from stablelse.render.numbers import number_text
+from stablelse.render.numbers import number_texts
 
 #: Rows of numbers, and the lengths of the axes over which the rows are counted.
 Rows = tuple[Array, tuple[int, ...]]
@@ -83,7 +83,7 @@ def _value_texts(results: Iterable[Values]) -> Iterator[str]:
     for values, vertical, goes_on in results:
         separator = "\n" if vertical else "\t"
         if len(values):
-            yield (separator if is_begun else "") + separator.join(map(number_text, values))
+            yield (separator if is_begun else "") + separator.join(number_texts(values))
         is_begun = goes_on
         if not goes_on:
             yield "\n"
@@ -129,7 +129,7 @@ def _write_csv(path: str, blocks: Iterable[Rows], format_: Format, title: str) -
         for number, (block, _) in enumerate(blocks):
             if number == 0:
                 stream.write(",".join(_titles(title, block.shape[1])) + "\n")
-            stream.writelines(",".join(map(number_text, row)) + "\n" for row in block)
+            stream.writelines(",".join(number_texts(row)) + "\n" for row in block)
 
 
 #: A multiple of 64 (NEP 1), with room for a shape of 64 axes.

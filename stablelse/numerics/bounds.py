@@ -173,12 +173,14 @@ def coefficients(
     errors: ElementaryErrors,
     cancels: Array | None = None,
     n: int | None = None,
+    bound: Bound | None = None,
 ) -> Array:
     """Return the coefficients of u in the bound of a formula's relative error, shape (m,).
 
     x has the shape (m, n), or is only the largest and the smallest finite elements of n; its
     log-sum-exp y, the shift a and, with weights, `cancels` have (m,): see `Quantities`. The result
-    is inf where the exact one is zero, and NaN where x has NaN or +inf, or nothing finite.
+    is inf where the exact one is zero, and NaN where x has NaN or +inf, or nothing finite. The
+    bound is the formula's unless another is given.
     """
     with np.errstate(all="ignore"):
         wide, y = x.astype(np.longdouble), y.astype(np.longdouble)
@@ -194,7 +196,7 @@ def coefficients(
             log=errors.log,
             cancels=1.0 if cancels is None else cancels,
         )
-        coefficient = bound_of(formula).coefficient(quantities)
+        coefficient = (bound or bound_of(formula)).coefficient(quantities)
         kept: Array = np.where(np.isfinite(y), coefficient, np.nan)
         return kept.astype(np.float64)
 

@@ -53,6 +53,7 @@ FORMS: dict[str, dict[str, str]] = {
 _USUAL = {
     "plain": "layout:plain_lines",
     "csv": "records:flat_rows",
+    "elements": "records:element_rows",
     "json": "records:record",
     "records": "records:records",
     "text": "export:to_text",

@@ -51,14 +51,17 @@ def record(result: Any) -> Any:
 
 
 def input_record(x: Array | Elements | None) -> Any:
-    """Return a result's vector, if it is known, as numbers that read back the same."""
-    return record(Elements(lambda: map(_wide, x)) if isinstance(x, Elements) else _wide(x))
+    """Return a result's vector, if it is known, as numbers that read back the same.
+
+    Readers read nothing narrower than float64, in which 0.1 of float16 is 0.0999755859375.
+    """
+    if isinstance(x, Elements):
+        return Elements(lambda: map(_wide, x))
+    return record(x if x is None else _wide(x))
 
 
-def _wide(x: Array | None) -> Array | None:
-    """Return numbers as readers read them: 0.1 of float16 is 0.0999755859375 in float64."""
-    is_wide = x is None or x.dtype.kind in "iu" or x.dtype == np.longdouble
-    return x if is_wide else x.astype(np.float64)
+def _wide(x: Array) -> Array:
+    return x if x.dtype.kind in "iu" or x.dtype == np.longdouble else x.astype(np.float64)
 
 
 def field_names(result_type: type) -> list[str]:
@@ -90,16 +93,17 @@ def json_lines(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iterat
     """Yield JSON Lines: one for each result, and one for all of them if that says more."""
     if not isinstance(result, Many):
         for one in records(result):
-            yield from _json_line(one | more())
+            yield from json_line(one | more())
         return
     for each in result.results:
         for one in records(each):
-            yield from _json_line(one)
+            yield from json_line(one)
     if rest := result.rest():
-        yield from _json_line(rest | more())
+        yield from json_line(rest | more())
 
 
-def _json_line(record: dict[str, Any]) -> Iterator[str]:
+def json_line(record: dict[str, Any]) -> Iterator[str]:
+    """Yield a record as a line of JSON."""
     yield from _json(SCHEMA | record, None)
     yield "\n"
 
@@ -174,7 +178,7 @@ def csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     # The writer's methods return what `write` returns. It quotes cells with a part of "\r\n".
     writer = csv.writer(SimpleNamespace(write=lambda line: f"{line[:-2]}\n"), "excel")
     for number, row in enumerate(rows):
-        value = row.get("value")
+        value: Any = row.get("value")
         is_vector = isinstance(value, (np.ndarray, Elements))
         header = "" if number else writer.writerow([*row, "element"] if is_vector else row)
         if not is_vector:
@@ -210,6 +214,17 @@ def flat_rows(result: Any) -> Iterator[dict[str, Any]]:
     outer = _cells(result, {many, "value", "x", "weights"})
     for inner in getattr(result, many):
         yield outer | _cells(inner)
+
+
+def element_rows(result: Any) -> Iterator[dict[str, Any]]:
+    """Yield the same rows as for CSV, but one for each element of a vector."""
+    for row in form(result, "csv")(result):
+        value = row.get("value")
+        if not isinstance(value, np.ndarray):
+            yield row
+            continue
+        for element, text in enumerate(number_texts(value), start=1):
+            yield row | {"element": element, "value": text}
 
 
 def step_rows(view: Steps) -> Iterator[dict[str, Any]]:

@@ -38,7 +38,7 @@ def test_json_has_no_infinity_and_a_schema():
     document = json.loads(text, parse_constant=int)
     assert document["vectors"][0]["value"] == "nan"
     assert document["schema"] == 1
-    assert json.loads(json_line({"a": "b"})) == {"schema": 1, "a": "b"}
+    assert json.loads("".join(json_line({"a": "b"}))) == {"schema": 1, "a": "b"}
 
 
 def test_an_empty_document_is_a_document():
