@@ -151,8 +151,8 @@ def check_sink(path: str) -> None:
     folder = os.path.dirname(os.path.realpath(path))
     if stream_of(path) is not None:
         return
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(errno.ENOENT, "no such directory", path)
+    if not (path and os.path.isdir(folder)):
+        raise FileNotFoundError(errno.ENOENT, "no such directory", path or "''")
     with suppress(FileNotFoundError):
         if stat.S_ISDIR(os.stat(path).st_mode):
             raise IsADirectoryError(errno.EISDIR, "Is a directory", path)

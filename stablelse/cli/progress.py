@@ -98,9 +98,8 @@ class Meter:
     def _tell_end(self, number: int) -> None:
         """Say in one line how far an interrupted run got, unless nobody reads its output."""
         self.hide()
-        if number == getattr(signal, "SIGPIPE", None):
-            return
-        tell(f"interrupted after {self._so_far()}")
+        if number != getattr(signal, "SIGPIPE", None):
+            tell(f"interrupted after {self._so_far()}")
 
     def hide(self) -> None:
         """Clear the progress line before output."""
@@ -136,8 +135,6 @@ class Meter:
 
     def _draw(self) -> None:
         """Show the progress after a while, in a thread, since the first numbers may take long."""
-        if hasattr(signal, "pthread_sigmask"):  # leave interrupts to the working thread
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         if self._is_over.wait(PATIENCE):
             return
         with suppress(OSError):  # the terminal is gone
