@@ -60,7 +60,6 @@ def assert_stable(
     conditions = parse_conditions(f"{method}:{'broken' if max_ulp is None else 'ulp'}")
     failed = list(failures(found, conditions))
     if failed:
-        from stablelse.render.numbers import row_text
         from stablelse.render.scan import advice_text, failure_text
 
         lines = [failure_text(failure, found).partition(": ")[2] for failure in failed]
@@ -70,7 +69,7 @@ def assert_stable(
         place = np.subtract(row, 1)
         first = np.atleast_2d(rows)[tuple(place.reshape(-1).tolist())]
         values = np.array2string(first, threshold=12, edgeitems=4, max_line_width=10_000)
-        lines += [f"row {row_text(row)} is {values}", advice_text(found, failed[0])]
+        lines += [f"row {row} is {values}", advice_text(found, failed[0])]
         raise AssertionError("\n".join(lines))
 
 

@@ -10,11 +10,12 @@ from rich.console import Console
 from stablelse.analysis.demo import SCENES, Scene, demo, find_scene
 from stablelse.cli.emit import emit
 from stablelse.cli.options import Request
-from stablelse.cli.screen import console_for
+from stablelse.cli.screen import COLORS
 from stablelse.files import open_sink
 from stablelse.numerics.formulas import ChoiceError
 from stablelse.render import Many
 from stablelse.render.demo import title_text
+from stablelse.render.layout import console_of
 
 #: Space, Enter and the right arrow go on; the left arrow and backspace go back; q, Escape and the
 #: end of input quit. Other keys do nothing.
@@ -37,7 +38,7 @@ def run(request: Request) -> None:
     elif request.scene or request.all or not _is_interactive(request):
         emit(Many("scenes", _computed(names)), request)
     else:
-        _walk(console_for(sys.stdout, request.color), names)
+        _walk(console_of(sys.stdout, **COLORS[request.color]), names)
 
 
 def _computed(names: Sequence[str]) -> Iterator[Scene]:

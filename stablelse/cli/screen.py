@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Group
 
 from stablelse.cli.options import FIGURES
 from stablelse.files import open_sink
@@ -17,21 +17,16 @@ from stablelse.render.export import SAVED, WIDTH
 from stablelse.render.layout import console_of
 
 #: Rich's settings for --color; by default, Rich colours only terminals that have colour.
-_COLORS: dict[str, dict[str, Any]] = {
+COLORS: dict[str, dict[str, Any]] = {
     "auto": {},
     "always": {"force_terminal": True, "color_system": "standard", "no_color": False},
     "never": {"no_color": True, "color_system": None},
 }
 
 
-def console_for(stream: Any, color: str = "auto") -> Console:
-    """Return the Rich console of a stream."""
-    return console_of(stream, **_COLORS[color])
-
-
 def show(results: Iterable[Any], stream: Any, request: Any, hide: Callable[[], None]) -> None:
     """Save pictures, then print them; if saving fails, nothing is printed."""
-    console = console_for(stream, request.color)
+    console = console_of(stream, **COLORS[request.color])
     if request.save:
         results = list(results)
         is_wide = stream.isatty() or os.environ.get("COLUMNS")

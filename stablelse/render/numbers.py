@@ -93,11 +93,6 @@ def _shortest(value: Any) -> str:
     return next((text for text in texts if format_.round(float(text)) == value), texts[-1])
 
 
-def row_text(row: int | tuple[int, ...]) -> str:
-    """Return the number of a row, or its place in an array of several axes."""
-    return str(row) if isinstance(row, tuple) else f"{row:,}"
-
-
 def place_text(placed: Any) -> str:
     """Return where a vector came from: file, row or column."""
     return ", ".join(filter(None, (printable(placed.source or ""), vector_text(placed))))

@@ -168,13 +168,9 @@ def _escaped(text: str) -> str:
 
 
 def csv_document(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iterator[str]:
-    """Yield results as lines of CSV, the header first."""
+    """Yield results as lines of CSV, the header first, with quotes where they are needed."""
     results = result.results if isinstance(result, Many) else [result]
-    return csv_lines(row for each in results for row in form(each, "csv")(each))
-
-
-def csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield rows of a table as lines of CSV, the header first, quoted only if necessary."""
+    rows = (row for each in results for row in form(each, "csv")(each))
     # The writer's methods return what `write` returns. It quotes cells with a part of "\r\n".
     writer = csv.writer(SimpleNamespace(write=lambda line: f"{line[:-2]}\n"), "excel")
     for number, row in enumerate(rows):

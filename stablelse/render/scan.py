@@ -20,9 +20,9 @@ from stablelse.numerics.formats import find_format
 from stablelse.printable import printable
 from stablelse.render.layout import VERDICT_STYLES, grid, hanging, picture
 from stablelse.render.notation import ASCII, Glyphs
-from stablelse.render.numbers import number_text, row_text, vector_text
+from stablelse.render.numbers import number_text, place_text, vector_text
 from stablelse.render.records import cell, field_names, record
-from stablelse.render.sweep import MARKS
+from stablelse.render.sweep import mark
 from stablelse.render.words import FUNCTION_NAMES, RESULT_WORDS, VERDICT_WORDS, counted, ulps_text
 
 #: The longest bar of a chart; how many lines the table, the troubles and the bars may take
@@ -108,12 +108,11 @@ def _heads(words: Sequence[str]) -> list[Text]:
 
 def _troubles(scan: Scan, glyphs: Glyphs) -> Iterator[tuple[int, str]]:
     """Yield for each trouble its count, and the first and the worst vector."""
+    where = vector_text if scan.source else place_text
     for result in scan.results:
         for first, worst in zip(result.first, result.worst, strict=True):
-            text, again = (
-                _witness_text(one, result, scan, glyphs, None if scan.source else one.source)
-                for one in (first, worst)
-            )
+            text = _witness_text(where(first), first, result, scan, glyphs)
+            again = _witness_text(where(worst), worst, result, scan, glyphs)
             rest = "" if again == text else f"; worst {again}"
             word = _verdict_text(first.verdict, scan.max_ulp)
             yield (
@@ -174,11 +173,9 @@ def _chart(name: str, scan: Scan, most: int, width: int, glyphs: Glyphs) -> Iter
     longest = max(1, min(_BAR, width - beside))
     rows: list[list[Text | str]] = []
     for one, label, (kind, note) in zip(bins, labels, notes, strict=True):
-        verdict = Verdict.RIGHT if name == "spreads" else Verdict(kind)
-        unicode, ascii_only, style = MARKS[verdict]
-        mark = ascii_only if glyphs is ASCII else unicode
+        symbol, style = mark(Verdict.RIGHT if name == "spreads" else Verdict(kind), glyphs)
         line = Text("|" if glyphs is ASCII else "│")
-        line.append(mark * -(-one.total * longest // largest), style)
+        line.append(symbol * -(-one.total * longest // largest), style)
         line.append(f" {one.total:,}").append(note, "dim" if name == "spreads" else style)
         rows.append(["", label, line])
     yield from grid(rows, "lrl", 1)
@@ -207,12 +204,8 @@ def _verdict_text(verdict: Verdict, max_ulp: float) -> str:
     return VERDICT_WORDS[verdict] + lost
 
 
-def _witness_text(
-    witness: Witness, result: WayScan, scan: Scan, glyphs: Glyphs, source: str | None
-) -> str:
+def _witness_text(where: str, witness: Witness, result: WayScan, scan: Scan, glyphs: Glyphs) -> str:
     """Return where something goes wrong, and what."""
-    where = f"row {row_text(witness.row)}" if witness.row is not None else vector_text(witness)
-    where = ", ".join(filter(None, (printable(source or ""), where)))
     if witness.unfit is not None:
         text = f"{glyphs.number(witness.unfit)} does not fit {result.format}"
     else:
@@ -231,7 +224,7 @@ def failure_text(failure: Failure, scan: Scan) -> str:
         f"{condition.text}: {result.format} {result.method}, "
         f"{_verdict_text(first.verdict, scan.max_ulp)} on {result.vectors(first.verdict):,} of "
         f"{counted(scan.rows, 'vector')}; first "
-        f"{_witness_text(first, result, scan, ASCII, first.source)}"
+        f"{_witness_text(place_text(first), first, result, scan, ASCII)}"
     )
 
 

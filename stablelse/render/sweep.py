@@ -118,7 +118,7 @@ def _chart(
         above = row[0].format
         head = Text.assemble((f" {name:<{names}}", "bold"), f"  {method_name(row[0])}")
         head.pad_right(margin - head.cell_len)
-        yield _line(head, _bar(bar, cells, glyphs))
+        yield Text.assemble(head, _bar(bar, cells, glyphs), no_wrap=True, overflow="ignore")
     yield from _axis(sweep, cells, margin, glyphs)
     yield _legend(present(bars), width, glyphs)
 
@@ -133,9 +133,9 @@ def _intervals(rows: Sequence[Sequence[Segment]], width: int, glyphs: Glyphs) ->
     names = [f"  {method_name(s)} " if s is row[0] else "" for row in rows for s in row]
     cells: list[list[Text | str]] = []
     for segment in (segment for row in rows for segment in row):
-        mark, style = _mark(segment.verdict, glyphs)
+        symbol, style = mark(segment.verdict, glyphs)
         first, last = glyphs.number(segment.first), glyphs.number(segment.last)
-        verdict = Text(f"{mark} {_verdict_text(segment)}", style)
+        verdict = Text(f"{symbol} {_verdict_text(segment)}", style)
         cells.append([verdict, f" {first}", f"to {last}"])
     named = [[name, *row] for name, row in zip(names, cells, strict=True)]
     yield from named_grid(named, "llrl", width, gap=1)
@@ -155,11 +155,8 @@ def _notes(sweep: Sweep, rows: Sequence[Sequence[Segment]]) -> str:
     return _NOTES.format(moved=MOTIONS[sweep.motion][1], tried=text)
 
 
-def _line(*parts: Text) -> Text:
-    return Text(no_wrap=True, overflow="ignore").append_text(Text().join(parts))
-
-
-def _mark(verdict: Verdict, glyphs: Glyphs) -> tuple[str, str]:
+def mark(verdict: Verdict, glyphs: Glyphs) -> tuple[str, str]:
+    """Return the symbol of a verdict in a chart, and its style."""
     unicode, ascii_only, style = MARKS[verdict]
     return (ascii_only if glyphs is ASCII else unicode), style
 
@@ -174,8 +171,8 @@ def _bar(row: Sequence[Stretch], cells: int, glyphs: Glyphs) -> Text:
             worst[cell] = max(worst[cell], VERDICTS.index(stretch.verdict))
     bar = Text()
     for place, run in groupby(worst):
-        mark, style = _mark(VERDICTS[place], glyphs)
-        bar.append(mark * len(list(run)), style)
+        symbol, style = mark(VERDICTS[place], glyphs)
+        bar.append(symbol * len(list(run)), style)
     return bar
 
 
@@ -199,8 +196,8 @@ def _legend(verdicts: Sequence[Verdict], width: int, glyphs: Glyphs) -> Text:
     """Return the legend, with as many entries on a line as fit."""
     legend, line = Text(), Text()
     for verdict in verdicts:
-        mark, style = _mark(verdict, glyphs)
-        entry = Text.assemble("  " if line else " ", (mark * 2, style), f" {LEGEND[verdict]}")
+        symbol, style = mark(verdict, glyphs)
+        entry = Text.assemble("  " if line else " ", (symbol * 2, style), f" {LEGEND[verdict]}")
         if line and line.cell_len + entry.cell_len > width:
             legend.append_text(line).append("\n")
             line, entry = Text(), Text.assemble(" ", entry[2:])

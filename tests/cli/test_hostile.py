@@ -36,6 +36,7 @@ NOT_IN_FILES = ("a new line", "not text")
 
 def named(text, rows="1000,2\n3,4\n"):
     """Return a table with the text in its header."""
+    text = text.replace('"', '""')
     return f'"{text}","{text}2"\n{rows}'.encode()
 
 
@@ -193,6 +194,7 @@ def test_csv_has_the_text_itself_in_one_cell(text, enter, tmp_path):
         ("-1", "-1"),
         ("+1e3", "+1e3"),
         ("x=1", "x=1"),
+        ('x,"y"', 'x,"y"'),
     ],
 )
 def test_spreadsheets_run_no_cell(name, cell, enter):

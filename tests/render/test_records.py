@@ -8,7 +8,7 @@ import numpy as np
 import stablelse
 from stablelse.analysis.results import Comparison, Finding, MethodResult
 from stablelse.render import Many
-from stablelse.render.records import csv_lines, json_document, json_line
+from stablelse.render.records import json_document, json_line
 
 
 def names(result_type):
@@ -50,7 +50,3 @@ def test_flat_records_have_the_same_columns():
     assert len(rows) == 3 * 3  # methods, elements
     assert len({tuple(row) for row in rows}) == 1
     assert [row["element"] for row in rows[:3]] == [1, 2, 3]
-
-
-def test_csv_quotes():
-    assert list(csv_lines([{"a": 'x,"y"', "b": None}])) == ['a,b\n"x,""y""",\n']
