@@ -91,12 +91,12 @@ def _value_texts(results: Iterable[Values]) -> Iterator[str]:
 
 def check_sinks(request: Any) -> None:
     """Refuse files that cannot be written, or that are read too, before anything is computed."""
-    paths = [*filter(None, [request.output]), *(request.save or ())]
+    paths = [*([] if request.output is None else [request.output]), *(request.save or ())]
     for number, path in enumerate(paths):
         check_sink(path)
         if is_replaced(path) and os.path.realpath(path) in map(os.path.realpath, paths[:number]):
             raise typer.BadParameter(f"{path} would be written twice: name two files")
-    sinks = {identity(sink): sink for sink in ([] if request.output else [1]) + paths}
+    sinks = {identity(sink): sink for sink in (paths if request.output else [1, *paths])}
     for option in ("file", "mask", "labels", "weights", "class_weights"):
         given = getattr(request, option) or ([] if request.numbers or option != "file" else ["-"])
         for source in _files_of([given] if isinstance(given, str) else given):

@@ -1,0 +1,229 @@
+"""Where output goes: streams of the shell, links, permissions, full disks, and never onto input."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+VALUE = "2.313261687518223\n"
+
+
+@pytest.fixture
+def bash(environment, tmp_path):
+    """Run a line of bash in a folder with some files; `lse` stands for a quiet command."""
+    (tmp_path / "x.csv").write_text("1\n2\n")
+    (tmp_path / "log").write_text("old\n")
+    (tmp_path / "link").symlink_to("log")
+    (tmp_path / "many.csv").write_text("".join(f"{x}\n" for x in range(20_000)))
+    command = f"exec {sys.executable} -m stablelse"
+    functions = f'lse() {{ ({command} lse -q "$@"); }}; stablelse() {{ ({command} "$@"); }}; '
+
+    def run(line):
+        return subprocess.run(
+            ["bash", "-c", functions + line],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "lse 1 2 -o /dev/stdout >> log",
+        "lse 1 2 -o /dev/fd/1 >> log",
+        "lse 1 2 -o /proc/self/fd/1 >> log",
+        "lse 1 2 -o /dev/fd/3 3>> log",
+        "lse 1 2 -o /dev/stderr 2>> log",
+        "lse 1 2 -o log >> log",
+        "lse 1 2 -o link >> log",
+        "lse 1 2 -o ./log 2>> log",
+        "{ echo old; lse 1 2 -o /dev/stdout; } > log",
+        "mkfifo pipe; cat pipe >> log & lse 1 2 -o pipe; wait",
+        "lse 1 2 -o /dev/stdout | cat >> log",
+    ],
+)
+def test_an_open_stream_is_appended_to(line, bash, tmp_path):
+    done = bash(line)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "log").read_text() == "old\n" + VALUE
+    assert (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize("line", ["lse 1 2 -o /dev/null", "lse 1 2 -o /dev/null >&-"])
+def test_nothing_is_lost_where_nothing_is_kept(line, bash):
+    done = bash(line)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("lse 1 2 -o /dev/full", "cannot write /dev/full: No space left on device"),
+        ("lse 1 2 -o /dev/stdout > /dev/full", "cannot write /dev/stdout: No space left"),
+        ("lse 1 2 -o /dev/stdout >&-", "cannot write /dev/stdout: Bad file descriptor"),
+        ("lse 1 2 -o /dev/fd/9", "cannot write /dev/fd/9: Bad file descriptor"),
+        ("ulimit -f 1; stablelse lse 1 2 --save log.svg", "cannot write log.svg: File too large"),
+        ("ulimit -f 40; stablelse softmax -qf many.csv -o link", "cannot write link: File too l"),
+        ("ulimit -f 40; cat many.csv | stablelse softmax -qo log", "keep standard input in a temp"),
+        ("ulimit -f 40; stablelse softmax -qf many.csv > new", "cannot write standard output: F"),
+        ("mkfifo pipe; head -c 9 pipe & stablelse softmax -qf many.csv -o pipe; s=$?; wait; "
+         "exit $s", "cannot write pipe: Broken pipe"),
+        ("ln -s loop loop; lse 1 2 -o loop", "cannot write loop: Too many levels of symbolic"),
+        ("lse 1 2 -o no/log", "cannot write no/log: no such directory"),
+        ("lse 1 2 -o ''", "cannot write '': no such directory"),
+        ("lse 1 2 -o new/", "cannot write new/: Is a directory"),
+        ("lse 1 2 -o ..", "cannot write ..: Is a directory"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_written_is_said_in_a_line(line, complaint, bash, tmp_path):
+    done = bash(line)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("stablelse: error: ")
+    assert complaint in done.stderr
+    assert (tmp_path / "log").read_text() == "old\n"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+#: Commands that would write onto their input.
+ONTO_INPUT = [
+    "lse -f x.csv -o x.csv",
+    "lse -f ./x.csv -o ../{here}/x.csv",
+    "lse -f x.csv -o soft.csv",
+    "lse -f soft.csv -o x.csv",
+    "lse -f x.csv -o hard.csv",
+    "lse -f x.csv --save picture.svg",
+    "lse -f 'x*.csv' -o x.csv",
+    "lse -f folder -o folder/y.csv",
+    "lse -f folder/y.csv --mask x.csv -o x.csv",
+    "lse -f folder/y.csv --weights x.csv -o hard.csv",
+    "nll --logits folder/y.csv --label-column 1 -o folder/y.csv",
+    "nll --logits folder/y.csv --labels x.csv -o x.csv",
+    "nll --logits folder/y.csv --label-column 1 --class-weights x.csv -o x.csv",
+    "softmax -f x.csv -o x.csv --format csv",
+    "scan x.csv -o soft.csv",
+]
+
+
+@pytest.mark.parametrize("command", ONTO_INPUT)
+def test_input_is_not_replaced(command, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.csv").write_text("1\n0\n")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "y.csv").write_text("1,0\n0,1\n")
+    (tmp_path / "soft.csv").symlink_to("x.csv")
+    os.link("x.csv", "hard.csv")
+    os.link("x.csv", "picture.svg")
+    done = run(command.format(here=tmp_path.name))
+    assert (done.code, done.out, done.notes) == (2, "", ())
+    assert "is also read" in done.err
+    assert "write to another file" in done.err
+    assert (tmp_path / "x.csv").read_text() == "1\n0\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "lse < x.csv -o x.csv",
+        "lse - < x.csv -o ./x.csv",
+        "lse -f /dev/stdin < x.csv -o x.csv",
+        "lse -f /dev/fd/3 3< x.csv -o x.csv",
+        "lse -f many.csv --mask - < x.csv -o x.csv",
+        "lse -f x.csv >> x.csv",
+        "lse < x.csv >> x.csv",
+        "lse < x.csv -o /dev/stdout >> x.csv",
+    ],
+)
+def test_input_that_the_shell_opens_is_not_replaced(line, bash, tmp_path):
+    done = bash(line)
+    assert done.returncode == 2
+    assert "is also read" in done.stderr
+    assert (tmp_path / "x.csv").read_text() == "1\n2\n"
+
+
+def test_numbers_and_other_files_are_no_input(bash, tmp_path):
+    assert bash("lse 1 2 -o x.csv < x.csv").returncode == 0
+    assert (tmp_path / "x.csv").read_text() == VALUE
+
+
+@pytest.mark.parametrize("twice", ["-o p.svg --save p.svg", "--save p.svg --save ./p.svg"])
+def test_two_outputs_in_one_file_are_refused(twice, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run(f"lse 1 2 {twice}")
+    assert (done.code, done.out, list(tmp_path.iterdir())) == (2, "", [])
+    assert "p.svg would be written twice: name two files" in done.err
+
+
+def test_links_permissions_and_owners_are_kept(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.txt").write_text("old")
+    (tmp_path / "old.txt").chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown("old.txt", 1234, 2345)
+    owner = os.stat("old.txt")
+    (tmp_path / "link").symlink_to("old.txt")
+    (tmp_path / "dangling").symlink_to("new.txt")
+    for name in ("link", "dangling"):
+        assert run(f"lse 1 2 -q -o {name}").code == 0
+        assert (tmp_path / name).is_symlink()
+    assert (tmp_path / "old.txt").read_text() == (tmp_path / "new.txt").read_text() == VALUE
+    now = os.stat("old.txt")
+    assert (now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)) == (*owner[4:6], 0o640)
+    umask = os.umask(0o022)
+    os.umask(umask)
+    assert stat.S_IMODE(os.stat("new.txt").st_mode) == 0o666 & ~umask
+
+
+def test_the_other_names_of_a_file_keep_its_old_content(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("old")
+    os.link("a.txt", "b.txt")
+    done = run("lse 1 2 -q -o a.txt")
+    assert (done.code, done.notes) == (
+        0,
+        ("a.txt, it has other names (hard links), under which the old content stays",),
+    )
+    assert [(tmp_path / name).read_text() for name in ("a.txt", "b.txt")] == [VALUE, "old"]
+
+
+@pytest.mark.parametrize(
+    ("path", "complaint"),
+    [("kept/x.txt", "it is read-only"), ("folder/x.txt", "the directory {} is read-only")],
+)
+def test_what_is_read_only_is_refused(path, complaint, environment, tmp_path):
+    drop = []
+    if os.geteuid() == 0:  # root may write everything
+        drop = ["setpriv", "--bounding-set=-dac_override"]
+        if not shutil.which("setpriv"):
+            pytest.skip("needs setpriv")
+    for name in ("kept", "folder"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.txt").write_text("old")
+    (tmp_path / "kept" / "x.txt").chmod(0o444)
+    (tmp_path / "folder").chmod(0o555)
+    command = [*drop, sys.executable, "-m", "stablelse", "lse", "1", "2", "-o", path]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    (tmp_path / "folder").chmod(0o755)
+    complaint = complaint.format(os.path.realpath(tmp_path / "folder"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"stablelse: error: cannot write {path}: {complaint}\n"
+    assert (tmp_path / path).read_text() == "old"
+
+
+def test_an_array_of_many_axes_has_room_for_its_shape(run, tmp_path):
+    x = np.zeros((1,) * 40 + (2,) * 12 + (1,) * 11 + (3,))
+    np.save(tmp_path / "x.npy", x)
+    assert run("softmax", "-f", tmp_path / "x.npy", "-o", tmp_path / "p.npy").code == 0
+    assert np.load(tmp_path / "p.npy").shape == x.shape
