@@ -1,10 +1,8 @@
 """Log-sum-exp and softmax without losing numbers: shown, diagnosed and computed.
 
 The public names are loaded on first use, so that importing the package (as the command line
-does even for ``--version``) costs nothing.
+does even for ``--version``) costs nothing, and Ctrl-C finds nothing to interrupt.
 """
-
-from importlib import import_module
 
 __version__ = "0.1.0"
 
@@ -70,10 +68,10 @@ _HOME = {
 
 def __getattr__(name: str) -> object:
     if name in ("exact", "naive"):
-        return import_module(f"stablelse.{name}")
+        return __import__(f"stablelse.{name}", fromlist=[""])
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
+    value = getattr(__import__(_HOME[name], fromlist=[name]), name)
     globals()[name] = value
     return value
 

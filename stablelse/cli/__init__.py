@@ -2,7 +2,6 @@
 
 import os
 import sys
-from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,7 +10,9 @@ if TYPE_CHECKING:
 
 def tell(text: str, begin: str = "") -> None:
     """Print a line on stderr: an error, a note, or what failed."""
-    line = import_module("stablelse.printable").printable_line(f"stablelse: {text}")
+    from stablelse.printable import printable_line  # on use: `main` must begin at once
+
+    line = printable_line(f"stablelse: {text}")
     try:
         sys.stderr.write(f"{begin}{line}\n")
         sys.stderr.flush()

@@ -326,7 +326,7 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
         # keeps frames in chunks, and calls across a chunk's border map memory each time.
         is_light = request.quiet and not request.fail_on
         chosen = f"stablelse.cli.{(is_light and command.quiet) or command.module}"
-        for module in ("numpy", "stablelse.cli.progress", chosen):
+        for module in ("numpy", "stablelse.cli.progress", "stablelse.cli.emit", chosen):
             import_module(module)
         sys.modules["stablelse.cli.progress"].NOTES.begin(quiet=bool(request.quiet))
         sys.modules["stablelse.cli.emit"].check_sinks(request)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import sys
-import warnings
-from importlib import import_module
+try:
+    import gc
+    import os
+    import sys
+    import warnings
+    from importlib import import_module
 
-from stablelse.cli import silence, tell
-from stablelse.files import end_on_signals
+    from stablelse.cli import silence, tell
+    from stablelse.files import end_on_signals
+except KeyboardInterrupt:  # until `main` begins, Ctrl-C is Python's
+    raise SystemExit(130) from None
 
 
 def main(args: list[str] | None = None) -> None:

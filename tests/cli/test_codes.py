@@ -2,9 +2,12 @@
 
 import re
 import resource
+import signal
 import subprocess
 import sys
+import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,3 +152,48 @@ def test_too_little_memory_is_one_line(mebibytes, environment, tmp_path):
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch("stablelse: error: out of memory[^\n]*\n", done.stderr)
+
+
+COMMANDS = [
+    ["-m", "stablelse", "lse", "1", "2"],
+    ["-c", "from stablelse.cli.main import main\nmain()", "limits", "--output", "limits.txt"],
+    ["-m", "stablelse", "softmax", "--quiet"],  # waits for input
+]
+
+
+@pytest.mark.parametrize("args", COMMANDS, ids=["lse", "limits", "softmax"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupt_ends_it_at_any_moment(args, times, environment, tmp_path):
+    """130, and nothing of ours on stderr; it may come before Python, or after the end."""
+    for turn in range(12):
+        with subprocess.Popen(
+            [sys.executable, *args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            env=environment,
+        ) as process:
+            time.sleep(0.03 * turn)
+            for _ in range(times):
+                process.send_signal(signal.SIGINT)
+            code = process.wait(timeout=30)
+            err = process.stderr.read().decode()
+        # Before the package begins, Python itself exits with 1.
+        expected = {130, -signal.SIGINT, 1 if "stablelse" not in err else 130}
+        assert code in expected | ({0} if "lse" in args else set()), err
+        assert "stablelse/" not in err
+        assert {path.name for path in tmp_path.iterdir()} <= {"limits.txt"}
+
+
+@pytest.mark.parametrize("options", [["--count", "60"], ["--count", "12", "--signals"]])
+def test_random_commands_in_random_environments(options, environment):
+    script = str(Path(__file__).parents[1] / "fuzz/commands.py")
+    done = subprocess.run(
+        [sys.executable, script, "--seed", "21", *options],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout

@@ -1,6 +1,6 @@
 """Run random commands in random environments, some with signals, and check how they end.
 
-    python tests/fuzz/commands.py [--seconds 600] [--seed 7] [--signals]
+    python tests/fuzz/commands.py [--seconds 600] [--count 1000] [--seed 7] [--signals]
 
 Most commands run in a fork of this process, which has loaded the package. Those of --signals, and
 one in twenty of the others, run in a process of their own, and half of those get one or two signals
@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import traceback
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args, get_origin
@@ -252,25 +252,26 @@ def faults(case: Case, end: End) -> list[str]:
     return found
 
 
-def search(seconds: float, seed: int, with_signals: bool, count: int | None = None) -> list[str]:
-    """Try cases for some time, or some of them; return each kind of failure once."""
-    rng, begin, told, tried = random.Random(seed), time.monotonic(), {}, 0
+def search(options: Namespace) -> int:
+    """Try cases, print each kind of failure once, and return 1 if there was any."""
+    rng, begin, told, tried = random.Random(options.seed), time.monotonic(), set(), 0
     gc.disable()  # the forks would copy all memory
-    while time.monotonic() - begin < seconds and tried != count:
-        case = case_of(rng, with_signals)
+    while time.monotonic() - begin < options.seconds and tried != options.count:
+        case = case_of(rng, options.signals)
         tried += 1
         for fault in faults(case, end := ending(case)):
             if fault not in told:
-                told[fault] = f"{fault}\n  {case}\n  {end.err[-600:]!r}\n"
-                print(told[fault], flush=True)
-    print(f"{tried} commands, {len(told)} kinds of failures, seed {seed}")
-    return list(told.values())
+                told.add(fault)
+                print(f"{fault}\n  {case}\n  {end.err[-600:]!r}\n", flush=True)
+    print(f"{tried} commands, {len(told)} kinds of failures, seed {options.seed}")
+    return bool(told)
 
 
 if __name__ == "__main__":
     parser = ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--count", type=int, default=-1)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**9)
     parser.add_argument("--signals", action="store_true")
     options = parser.parse_args()
-    sys.exit(bool(search(options.seconds, options.seed, options.signals)))
+    sys.exit(search(options))
