@@ -1,7 +1,5 @@
 """The command's entry: one line on stderr if anything goes wrong, and the right exit code."""
 
-from __future__ import annotations
-
 try:
     import gc
     import os
