@@ -153,18 +153,15 @@ def _json(value: Any, line: str | None = "\n") -> Iterator[str]:
 
 
 class _Encoder(json.JSONEncoder):
-    """Writes letters of any language as they are, and escapes what a terminal may obey."""
+    """Escapes what a terminal may obey, and leaves letters of any language as they are."""
 
-    def iterencode(self, o: Any, _one_shot: bool = False) -> Iterator[str]:
-        """Yield the pieces of a JSON text."""
-        return map(_escaped, super().iterencode(o, _one_shot))
-
-
-def _escaped(text: str) -> str:
-    r"""Escape what JSON may have as it is: DEL, C1 controls and bidirectional overrides."""
-    if text.isascii() and "\x7f" not in text:
-        return text
-    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    def encode(self, o: Any) -> str:
+        """Return a JSON text."""
+        text = super().encode(o)
+        if text.isascii() and "\x7f" not in text:
+            return text
+        odd = {c for c in text if not c.isprintable()} - {"\n"}
+        return text.translate({ord(c): json.dumps(c)[1:-1] for c in odd})
 
 
 def csv_document(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iterator[str]:

@@ -62,7 +62,7 @@ def coloured(shown):
 
 
 def test_every_command_is_run():
-    assert {args[0] for args in RUNS.values()} == set(COMMANDS)
+    assert {args[0] for args in RUNS.values()} == set(COMMANDS) - {"lab"}  # a page of its own
 
 
 @pytest.mark.parametrize("columns", [60, 120])
