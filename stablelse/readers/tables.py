@@ -11,6 +11,8 @@ import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
+from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -164,12 +166,13 @@ def _parquet(source: Source, options: ReadOptions) -> Iterator[Block]:
     source.most = HELD_BYTES
     file = pa.PythonFile(source, mode="r")
     metadata = parquet.ParquetFile(file, thrift_container_size_limit=_MOST_COLUMNS).metadata
-    _check_end(source, metadata)
+    groups = _row_groups(source)
     begin, end = options.share(metadata.num_row_groups)
     rows_before = sum(metadata.row_group(group).num_rows for group in range(begin))
     layout = _lay_out(metadata.schema.to_arrow_schema(), options, source.name)
     names = layout.columns.headings or ()
-    pages = _Pages(source, metadata, layout)
+    wanted = [[chunk for chunk in chunks if chunk.name in names] for chunks in groups]
+    pages = _Pages(source, list(chain(*wanted)), layout.list_at is not None)
     # With a buffer pyarrow reads pages; otherwise it holds whole columns of a row group.
     table = parquet.ParquetFile(
         pa.PythonFile(pages, mode="r"),
@@ -178,10 +181,9 @@ def _parquet(source: Source, options: ReadOptions) -> Iterator[Block]:
         pre_buffer=False,
         page_checksum_verification=True,
     )
-    groups = map(metadata.row_group, range(metadata.num_row_groups))
     sizes = (
-        -(sum(chunk.num_values for _, chunk in _chunks(group, layout)) // -max(1, group.num_rows))
-        for group in groups
+        -(sum(chunk.numbers for chunk in chunks) // -max(1, metadata.row_group(at).num_rows))
+        for at, chunks in enumerate(wanted)
     )
     rows = max(1, BLOCK_BYTES // (8 * max(1, *sizes)))
 
@@ -197,26 +199,36 @@ def _parquet(source: Source, options: ReadOptions) -> Iterator[Block]:
     yield from _table(batches(), layout, rows_before)
 
 
-def _check_end(source: Source, metadata: Any) -> None:
-    """Refuse concatenated files: only the last one's footer would be read."""
-    groups = map(metadata.row_group, range(metadata.num_row_groups))
-    size = sum(
-        group.column(at).total_compressed_size
-        for group in groups
-        for at in range(group.num_columns)
-    )
-    end = (source.size or 0) - 2 * len(_PARQUET_MAGIC) - metadata.serialized_size
-    source.seek(begin := len(_PARQUET_MAGIC) + size)
-    if any(2 * _PARQUET_MAGIC in part for part in source.parts(end - begin)):
+class _Chunk(NamedTuple):
+    """A column of a row group, as the footer describes it."""
+
+    column: int  # its position among all columns
+    name: str
+    numbers: int
+    begin: int  # where its bytes begin, and how many there are
+    size: int
+
+
+def _row_groups(source: Source) -> list[list[_Chunk]]:
+    """Return the columns of each row group; pyarrow's own access ends the process if one is odd."""
+    end = (source.size or 0) - 2 * len(_PARQUET_MAGIC)
+    source.seek(end)
+    length = int.from_bytes(source.read(4), "little")
+    source.seek(end - length)
+    footer, _ = _thrift_struct(source.read(length), 0, _FOOTER)
+    groups: list[list[_Chunk]] = [[] for _ in footer[4, _LIST]]
+    for group, chunks in zip(footer[4, _LIST], groups, strict=True):
+        for at, column in enumerate(group[1, _LIST]):
+            chunk = column[3, _STRUCT]
+            begin, dictionary = chunk[9, _I64], chunk.get((11, _I64), 0)
+            begin = min(begin, dictionary) if dictionary > 0 else begin
+            name = chunk[3, _LIST][0].decode()
+            chunks.append(_Chunk(at, name, chunk[5, _I64], begin, chunk[7, _I64]))
+    source.seek(begin := len(_PARQUET_MAGIC) + sum(chunk.size for chunk in chain(*groups)))
+    # In concatenated files, only the last footer would be read.
+    if any(2 * _PARQUET_MAGIC in part for part in source.parts(end - length - begin)):
         raise more_behind(source.name, "the first table")
-
-
-def _chunks(group: Any, layout: Layout) -> Iterator[tuple[int, Any]]:
-    """Yield the wanted columns of a row group, each with its position among all of them."""
-    names = set(layout.columns.headings or ())
-    for at, chunk in enumerate(map(group.column, range(group.num_columns))):
-        if chunk.path_in_schema.partition(".")[0] in names:
-            yield at, chunk
+    return groups
 
 
 class _Pages:
@@ -224,20 +236,15 @@ class _Pages:
 
     closed = False
 
-    def __init__(self, source: Source, metadata: Any, layout: Layout) -> None:
-        self._source, self._has_lists = source, layout.list_at is not None
+    def __init__(self, source: Source, chunks: list[_Chunk], has_lists: bool) -> None:
+        self._source, self._has_lists = source, has_lists
         self.tell, self.seek, self.close = source.tell, source.seek, source.close
         self.numbers = 0  # in the pages of lists since the last batch
         self._largest: dict[tuple[int, bool], int] = {}  # page of each column
-        chunks = []
-        for group in map(metadata.row_group, range(metadata.num_row_groups)):
-            for at, chunk in _chunks(group, layout):
-                begins = {chunk.data_page_offset, chunk.dictionary_page_offset} - {None, 0}
-                chunks.append((min(begins, default=0), at, chunk.total_compressed_size))
-        self._chunks = sorted(chunks)
-        self._begins = [begin for begin, _, _ in self._chunks]
+        self._chunks = sorted(chunks, key=attrgetter("begin"))
+        self._begins = [chunk.begin for chunk in self._chunks]
         self._next = self._begins.copy()  # where the next page of each chunk begins
-        ends = [begin + size for begin, _, size in self._chunks]
+        ends = [chunk.begin + chunk.size for chunk in self._chunks]
         if any(end > begin for end, begin in zip(ends, self._begins[1:], strict=False)):
             raise ValueError("its columns overlap")
 
@@ -249,57 +256,85 @@ class _Pages:
         """Return the next bytes, after checking the pages that begin in them."""
         begin = self.tell()
         data = self._source.read(count)
-        chunk = bisect_right(self._begins, begin) - 1
-        if chunk >= 0:
-            first, column, size = self._chunks[chunk]
-            while begin <= self._next[chunk] < min(begin + len(data), first + size):
-                self._next[chunk] += self._page(column, self._next[chunk])
+        at = bisect_right(self._begins, begin) - 1
+        if at >= 0:
+            chunk = self._chunks[at]
+            while begin <= self._next[at] < min(begin + len(data), chunk.begin + chunk.size):
+                self._next[at] += self._page(chunk.column, self._next[at])
             self.seek(begin + len(data))
         return data
 
     def _page(self, column: int, place: int) -> int:
         """Check the page at this place, and return its size."""
         self.seek(place)
-        header, size = thrift_struct(self._source.read(_PAGE_HEADER_BYTES), 0)
-        key, packed = (column, header[1] == _DICTIONARY), header[3]
-        self._largest[key] = max(header[2], packed, self._largest.get(key, 0))
+        header, size = _thrift_struct(self._source.read(_PAGE_HEADER_BYTES), 0, _PAGE_HEADER)
+        key, packed = (column, header[1, _I32] == _DICTIONARY), header[3, _I32]
+        self._largest[key] = max(header[2, _I32], packed, self._largest.get(key, 0))
         held = sum(self._largest.values())
-        if packed < 0 or held > HELD_BYTES:
+        if packed < 0:
+            raise ValueError(f"a page has {packed} bytes")
+        if held > HELD_BYTES:
             hint = "choose fewer columns with --column, or write it with a smaller data_page_size"
             raise too_large(self._source.name, "pages", held, hint)
         if self._has_lists:
-            self.numbers += next((header[at][1] for at in (5, 8) if at in header), 0)
+            of_data = header.get((5, _STRUCT)) or header.get((8, _STRUCT))
+            self.numbers += of_data[1, _I32] if of_data else 0
             if 16 * self.numbers > HELD_BYTES:  # a number and its levels
                 hint = "write it with a smaller data_page_size, or one number in each row"
                 raise too_large(self._source.name, "long lists", 16 * self.numbers, hint)
         return int(size + packed)
 
 
-def thrift_struct(data: bytes, at: int) -> tuple[dict[int, Any], int]:
-    """Return the fields of a struct by number, and where it ends (Thrift's compact protocol)."""
-    fields: dict[int, Any] = {}
+#: Kinds of values in Thrift's compact protocol (its specification, thrift-compact-protocol.md).
+_I32, _I64, _BYTES, _LIST, _STRUCT = 5, 6, 8, 9, 12
+
+#: The numbers of the fields to keep, and of those in them (Parquet's specification,
+#: parquet.thrift): in a footer, the columns of its row groups; in the header of a page, its sizes.
+_FOOTER: Any = {4: {1: {3: {3: {}, 5: {}, 7: {}, 9: {}, 11: {}}}}}
+_PAGE_HEADER: Any = {1: {}, 2: {}, 3: {}, 5: {1: {}}, 8: {1: {}}}
+
+
+def _thrift_struct(data: bytes, at: int, kept: Any) -> tuple[dict[tuple[int, int], Any], int]:
+    """Return the kept fields of a struct by number and kind, and where it ends.
+
+    Other readers pass over a field of another kind than they expect, so this must, too.
+    """
+    fields: dict[tuple[int, int], Any] = {}
     number = 0
     while kind := data[at] & 15:
         number, at = (number + (data[at] >> 4), at + 1) if data[at] >> 4 else _varint(data, at + 1)
-        fields[number], at = _thrift(kind, data, at)
+        if (number, kind) in fields:  # others might merge both
+            raise ValueError(f"it has field {number} twice")
+        value, at = (None, at) if kind <= 2 else _thrift(kind, data, at, kept.get(number, {}))
+        if number in kept:
+            fields[number, kind] = value
     return fields, at + 1
 
 
-def _thrift(kind: int, data: bytes, at: int) -> tuple[Any, int]:
-    """Return a value of this kind, None for most, and where it ends."""
-    if kind in (4, 5, 6):
+def _thrift(kind: int, data: bytes, at: int, kept: Any) -> tuple[Any, int]:
+    """Return a value of this kind, None for some, and where it ends."""
+    if kind in (4, _I32, _I64):
         return _varint(data, at)
-    if kind == 12:
-        return thrift_struct(data, at)
-    if kind == 8:
+    if kind == _STRUCT:
+        return _thrift_struct(data, at, kept)
+    if kind == _BYTES:
         length, at = _varint(data, at, is_signed=False)
-        return None, at + length
-    return None, at + {1: 0, 2: 0, 3: 1, 7: 8}[kind]
+        return data[at : at + length], at + length
+    if kind in (_LIST, 10):
+        kind, count, at = data[at] & 15, data[at] >> 4, at + 1
+        if count == 15:
+            count, at = _varint(data, at, is_signed=False)
+        items = []
+        for _ in range(count):  # each takes at least a byte
+            item, at = _thrift(kind, data, at, kept)
+            items.append(item)
+        return items, at
+    return None, at + {1: 1, 2: 1, 3: 1, 7: 8}[kind]
 
 
 def _varint(data: bytes, at: int, is_signed: bool = True) -> tuple[int, int]:
     value = shift = 0
-    while data[at] & 128:
+    while data[at] & 128 and shift < 63:
         value |= (data[at] & 127) << shift
         shift, at = shift + 7, at + 1
     value |= data[at] << shift

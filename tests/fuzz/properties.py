@@ -97,7 +97,7 @@ def outcome(blocks) -> np.ndarray | str:
         message = str(error)
         assert message.isprintable(), ascii(message)
         assert len(message) < MAX_LINE, message
-        assert not re.search("alloc|memory", message), message
+        assert not re.search("malloc|allocat|out of memory", message), message
         return message
     return np.concatenate(found)
 
