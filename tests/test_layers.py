@@ -34,7 +34,7 @@ LAYERS = {
     "printable": (set(), set()),
     "files": (set(), set()),
     "readers": ({"readers", "printable", "files"}, {"numpy"}),
-    "analysis": ({"numerics", "analysis"}, {"numpy"}),
+    "analysis": ({"numerics", "analysis", "printable"}, {"numpy"}),
     "render": ({"numerics", "analysis", "render", "printable"}, {"numpy", "rich"}),
     "engines": ({"numerics", "readers", "analysis", "engines"}, {"numpy"}),
     "cli": (

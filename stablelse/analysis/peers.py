@@ -24,6 +24,7 @@ from stablelse.numerics.formats import FORMATS, Array, Format, find_format, form
 from stablelse.numerics.formulas import ChoiceError
 from stablelse.numerics.functions import Function, exact, ulp_error
 from stablelse.numerics.inputs import real_numbers, several
+from stablelse.printable import printable
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -488,4 +489,4 @@ def _fastest(call: Callable[[], Any]) -> float:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return printable(" ".join(f"{type(error).__name__}: {error}".split()))

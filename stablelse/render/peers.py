@@ -123,7 +123,7 @@ def gallery_picture(gallery: Gallery, glyphs: Glyphs, width: int) -> Iterator[Te
         *(f"left out: {sentence}" for sentence in gallery.left_out),
     ]
     for note in notes:
-        yield hanging(printable(note), width, indent=1, style="dim")
+        yield hanging(note, width, indent=1, style="dim")
     yield from missing_note(gallery.missing, width)
     if not gallery.whole:
         yield Text(" stablelse peers --all shows what each library gives", "dim")
@@ -191,7 +191,7 @@ def _given_text(result: PeerResult, task: Task, element: int | None, glyphs: Gly
 
 def _outcome_text(result: PeerResult) -> str:
     if result.outcome is Outcome.NO_ANSWER:
-        return printable(result.reason or "")
+        return result.reason or ""
     if result.outcome is Outcome.RIGHT:
         right = "" if result.peer == "exact" else "right"
         return "NaN by convention" if result.worst.value != result.worst.value else right
@@ -206,7 +206,7 @@ def _remark(result: PeerResult) -> str:
     parts = [result.call, result.reason]
     if result.returned not in (None, result.format):
         parts.append(f"returns {result.returned}, rounded to {result.format}")
-    return printable("; ".join(filter(None, parts)))
+    return "; ".join(filter(None, parts))
 
 
 def _time_text(result: PeerResult) -> str:

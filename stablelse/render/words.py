@@ -407,17 +407,6 @@ def _overflow(finding: Finding, facts: Facts) -> str:
     return SENTENCES[name].format(largest=facts.largest, **fields)
 
 
-def _input_overflow(finding: Finding, facts: Facts) -> str:
-    number, becomes = facts.number(finding.operands[0]), facts.number(finding.result)
-    sentence = SENTENCES["input_overflow"]
-    return sentence.format(number=number, largest=facts.largest, result=becomes)
-
-
-def _input_underflow(finding: Finding, facts: Facts) -> str:
-    number = facts.number(finding.operands[0])
-    return f"the weight {number} is too small for {facts.smallest}: it is 0 before any formula runs"
-
-
 def _underflow(finding: Finding, facts: Facts) -> str:
     size = _power_text(float(finding.operands[0])) if finding.symbol == "e" else ""
     symbol = f"{facts.symbol('t')} = " * (finding.symbol == "t")
@@ -426,27 +415,11 @@ def _underflow(finding: Finding, facts: Facts) -> str:
     return sentence.format(operation=operation, size=size, smallest=facts.smallest)
 
 
-def _subnormal(finding: Finding, facts: Facts) -> str:
-    what = f"{facts.operation(finding)} = {facts.number(finding.result)}"
-    return f"{what} is so small that {facts.result.format} keeps few of its digits"
-
-
 def _log_of_zero(finding: Finding, facts: Facts) -> str:
     log_0 = SENTENCES["log_of_zero"].format(result=facts.number(finding.result))
     evaluation = facts.result.evaluation
     is_cancelled = evaluation is not None and (evaluation.results.get("t", np.zeros(1)) != 0).any()
     return f"the terms cancel, their sum is 0, and {log_0}" if is_cancelled else log_0
-
-
-def _invalid(finding: Finding, facts: Facts) -> str:
-    what, operation = facts.symbol(finding.symbol), facts.operation(finding)
-    return SENTENCES["invalid"].format(what=what, operation=operation)
-
-
-def _absorption(finding: Finding, facts: Facts) -> str:
-    small = facts.number(min(finding.operands))
-    total = f"{facts.operation(finding, Kind.ADD)} = {facts.number(finding.result)}"
-    return f"{total}: {small} is lost in the sum"
 
 
 def _cancellation(finding: Finding, facts: Facts) -> str:
@@ -463,16 +436,31 @@ def _cancellation(finding: Finding, facts: Facts) -> str:
 
 
 _CAUSES: dict[FindingKind, Callable[[Finding, Facts], str]] = {
-    FindingKind.INPUT_OVERFLOW: _input_overflow,
-    FindingKind.INPUT_UNDERFLOW: _input_underflow,
+    FindingKind.INPUT_OVERFLOW: lambda found, facts: SENTENCES["input_overflow"].format(
+        number=facts.number(found.operands[0]),
+        largest=facts.largest,
+        result=facts.number(found.result),
+    ),
+    FindingKind.INPUT_UNDERFLOW: lambda found, facts: (
+        f"the weight {facts.number(found.operands[0])} is too small for {facts.smallest}: it is 0 "
+        "before any formula runs"
+    ),
     FindingKind.OVERFLOW: _overflow,
     FindingKind.TERM_UNDERFLOW: _underflow,
-    FindingKind.SUBNORMAL: _subnormal,
+    FindingKind.SUBNORMAL: lambda found, facts: (
+        f"{facts.operation(found)} = {facts.number(found.result)} is so small that "
+        f"{facts.result.format} keeps few of its digits"
+    ),
     FindingKind.QUOTIENT_UNDERFLOW: _underflow,
     FindingKind.SUM_UNDERFLOW: _log_of_zero,
     FindingKind.LOG_OF_ZERO: _log_of_zero,
-    FindingKind.INVALID: _invalid,
-    FindingKind.ABSORPTION: _absorption,
+    FindingKind.INVALID: lambda found, facts: SENTENCES["invalid"].format(
+        what=facts.symbol(found.symbol), operation=facts.operation(found)
+    ),
+    FindingKind.ABSORPTION: lambda found, facts: (
+        f"{facts.operation(found, Kind.ADD)} = {facts.number(found.result)}: "
+        f"{facts.number(min(found.operands))} is lost in the sum"
+    ),
     FindingKind.CANCELLATION: _cancellation,
 }
 

@@ -151,6 +151,18 @@ def test_settings_are_escaped(name, run):
         check(run("lse --file -", stdin=b"1\n2\n", **{name: text}))
 
 
+@pytest.mark.parametrize("line", ["peers 1 2 --no-time", "peers --all", "peers --format plain"])
+def test_what_a_library_says_is_escaped(line, run, monkeypatch):
+    text = "".join(TEXTS.values()) + " https://me:hunter2@h/x?sig=hunter2"
+
+    def broken(*_, **__):
+        raise ValueError(text)
+
+    monkeypatch.setattr(pytest.importorskip("scipy.special"), "logsumexp", broken)
+    check(done := run(f"{line} --peer scipy"), text * ("1 2" in line))
+    assert "hunter2" not in done.out
+
+
 @pytest.mark.parametrize(("line", "make"), CLOSED)
 def test_some_text_is_not_shown(line, make, enter):
     for kind, text in TEXTS.items():
