@@ -96,7 +96,8 @@ class _Values:
                 yield from self._elements()
                 if self._peek() == ",":
                     self._text = f"{self._text[: self._at]}{{{self._text[self._at + 1 :]}"
-                    self._value()
+                    if "incomplete" in (rest := self._value()):
+                        yield self._line, {"schema": "1"} | rest
                 else:
                     self._expect("}")
             else:
@@ -209,6 +210,10 @@ class _Rows:
     def add(self, line: int, value: Any) -> Iterator[Block]:
         """Take the vectors of a value, and yield complete blocks."""
         self._line = line
+        if _is_own(value) and "incomplete" in value:
+            raise ReadError(
+                f"{self._source} is incomplete, as its end says; run the command that made it again"
+            )
         if _is_own(value) and value.keys() >= _OWN_TOTALS:
             return
         for cells in self._vectors(self._selected(value)):

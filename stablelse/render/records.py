@@ -95,17 +95,32 @@ def json_lines(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iterat
         for one in records(result):
             yield from json_line(one | more())
         return
-    for each in result.results:
-        for one in records(each):
-            yield from json_line(one)
-    if rest := result.rest():
-        yield from json_line(rest | more())
+    results = iter(result.results)
+    first = list(islice(results, 1))  # its errors come before any output
+    try:
+        for each in chain(first, results):
+            for one in records(each):
+                yield from json_line(one)
+        if rest := result.rest():
+            yield from json_line(rest | more())
+    except Exception as error:
+        yield from json_line(_incomplete(error))
+        raise
 
 
 def json_line(record: dict[str, Any]) -> Iterator[str]:
     """Yield a record as a line of JSON."""
-    yield from _json(SCHEMA | record, None)
+    try:
+        yield from _json(SCHEMA | record, None)
+    except Exception:
+        yield "\n"
+        raise
     yield "\n"
+
+
+def _incomplete(error: Exception) -> dict[str, str]:
+    """Return what says that the results before it are not all."""
+    return {"incomplete": str(error) or type(error).__name__}
 
 
 def json_document(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Iterator[str]:
@@ -117,13 +132,20 @@ def json_document(result: Any, more: Callable[[], dict[str, Any]] = dict) -> Ite
     results = iter(result.results)
     first = list(islice(results, 1))  # its errors come before any output
     yield f'{json.dumps(SCHEMA)[:-1]}, "{result.name}": ['
-    comma = ""
-    for each in chain(first, results):
-        yield f"{comma}\n  "
-        yield from _json(form(each, "json")(each), "\n  ")
-        comma = ","
-    rest = "".join(_json(result.rest() | more()))
-    yield "\n]}\n" if rest == "{}" else f"\n],{rest[1:]}\n"
+    comma, failure = "", None
+    try:
+        for each in chain(first, results):
+            fields = form(each, "json")(each)
+            yield f"{comma}\n  "
+            yield from _json(fields, "\n  ")
+            comma = ","
+        rest = result.rest() | more()
+    except Exception as error:
+        rest, failure = _incomplete(error), error
+    text = "".join(_json(rest))
+    yield f"\n],{text[1:]}\n" if rest else "\n]}\n"
+    if failure is not None:
+        raise failure
 
 
 def _json(value: Any, line: str | None = "\n") -> Iterator[str]:
@@ -132,20 +154,29 @@ def _json(value: Any, line: str | None = "\n") -> Iterator[str]:
     encoder = _Encoder(ensure_ascii=False, allow_nan=False, separators=(f",{inner or ' '}", ": "))
     items = value.values() if isinstance(value, dict) else value
     if isinstance(value, Elements):
-        separator = f"[{inner}"
-        for part in value:
-            yield f"{separator}{encoder.encode(json_numbers(part))[1:-1]}"
-            separator = encoder.item_separator
+        yield "["
+        separator = inner
+        try:
+            for part in value:
+                yield f"{separator}{encoder.encode(json_numbers(part))[1:-1]}"
+                separator = encoder.item_separator
+        except Exception:  # the document stays valid, and will say that it is incomplete
+            yield f"{line or ''}]"
+            raise
         yield f"{line or ''}]"
     elif not isinstance(value, (dict, list)) or not value:
         yield encoder.encode(value)
     elif any(isinstance(each, (dict, list, Elements)) for each in items):
         begin, end = "{}" if isinstance(value, dict) else "[]"
         separator = f"{begin}{inner}"
-        for name in value if isinstance(value, dict) else range(len(value)):
-            yield separator + (f"{encoder.encode(name)}: " if isinstance(name, str) else "")
-            yield from _json(value[name], line and inner)
-            separator = encoder.item_separator
+        try:
+            for name in value if isinstance(value, dict) else range(len(value)):
+                yield separator + (f"{encoder.encode(name)}: " if isinstance(name, str) else "")
+                yield from _json(value[name], line and inner)
+                separator = encoder.item_separator
+        except Exception:
+            yield f"{line or ''}{end}"
+            raise
         yield f"{line or ''}{end}"
     else:
         text = encoder.encode(value)

@@ -1,0 +1,115 @@
+"""An error after many results: what was printed is complete, and JSON says that it is not all."""
+
+import csv
+import json
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from stablelse.analysis.results import Elements
+from stablelse.readers import ReadError
+from stablelse.render import Many
+from stablelse.render.records import json_document, json_lines
+
+ROWS = 600
+COMPLAINT = f"bad.csv, line {ROWS + 1}, column 2: 'x' is not a number"
+COMMANDS = [
+    "softmax -f good.csv -f bad.csv",
+    "lse -f good.csv -f bad.csv --by rows",
+    "nll --logits good.csv --logits bad.csv --label-column 3",
+    "nll --logits good.csv --logits bad.csv --label-column 3 --grad",
+    "scan good.csv bad.csv",
+]
+
+
+@pytest.fixture
+def late(run, tmp_path, monkeypatch):
+    """Run a command on a good file and then one whose last line is bad."""
+    monkeypatch.chdir(tmp_path)
+    good = "".join(f"{row / 7},{row},1\n" for row in range(ROWS))
+    (tmp_path / "good.csv").write_text(good)
+    (tmp_path / "bad.csv").write_text(f"{good}1,x,0\n")
+
+    def command(line):
+        done = run(line)
+        assert (done.code, done.err.count("\n")) == (2, 1)
+        assert done.err.startswith(f"stablelse: error: {COMPLAINT}")
+        return done.out
+
+    return command
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_json_says_that_it_is_incomplete(command, late, run, tmp_path):
+    out = late(f"{command} --json")
+    if out:
+        document = json.loads(out)
+        assert document["incomplete"].startswith(COMPLAINT)
+        (records,) = [value for value in document.values() if isinstance(value, list)]
+        assert len(records) >= ROWS
+        (tmp_path / "part.json").write_text(out)
+        done = run("lse -q -f part.json")
+        assert (done.code, done.out) == (2, "")
+        assert "part.json is incomplete, as its end says" in done.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_lines_are_complete_and_the_last_one_says_that_more_is_missing(command, late):
+    lines = [json.loads(line) for line in late(f"{command} --format jsonl").splitlines()]
+    assert not lines or len(lines) > ROWS
+    assert [line for line in lines if "incomplete" in line] == lines[-1:]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_tables_have_whole_rows(command, late):
+    out = late(f"{command} --format csv")
+    assert not out or out.endswith("\n")
+    assert len({len(row) for row in csv.reader(out.splitlines())}) <= 1
+    assert late(command) == ""
+
+
+@pytest.mark.parametrize("options", ["", "--json", "--format jsonl", "--format csv", "-q"])
+@pytest.mark.parametrize("command", COMMANDS[:4])
+def test_a_file_is_not_replaced(command, options, late, tmp_path):
+    (tmp_path / "out.txt").write_text("old")
+    assert late(f"{command} {options} -o out.txt") == ""
+    assert (tmp_path / "out.txt").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+class Part(NamedTuple):
+    """A result with a vector that is computed as it is written."""
+
+    value: Elements
+    ulps: float
+
+
+class Whole(NamedTuple):
+    """Two results."""
+
+    n: int
+    results: tuple[Part, ...]
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_an_error_within_a_vector_leaves_json_that_can_be_read(count):
+    def parts():
+        for _ in range(count):
+            yield np.array([0.25, 0.5])
+        raise ReadError("x.npy changed")
+
+    vector = Whole(9, (Part(Elements(parts), 0.5),) * 2)
+    documents = []
+    for write in (json_document, json_lines):
+        text = ""
+        with pytest.raises(ReadError, match="changed"):
+            for piece in write(Many("vectors", iter([vector]))):
+                text += piece
+        documents.append(text)
+    whole = json.loads(documents[0])
+    first, last = map(json.loads, documents[1].splitlines())
+    assert whole["incomplete"] == last["incomplete"] == "x.npy changed"
+    for record in (whole["vectors"][0], first):
+        assert record["n"] == 9
+        assert record["results"] == [{"value": [0.25, 0.5] * count}]
