@@ -102,11 +102,10 @@ def test_an_error_within_a_vector_leaves_json_that_can_be_read(count):
     vector = Whole(9, (Part(Elements(parts), 0.5),) * 2)
     documents = []
     for write in (json_document, json_lines):
-        text = ""
+        texts = []
         with pytest.raises(ReadError, match="changed"):
-            for piece in write(Many("vectors", iter([vector]))):
-                text += piece
-        documents.append(text)
+            texts.extend(write(Many("vectors", iter([vector]))))
+        documents.append("".join(texts))
     whole = json.loads(documents[0])
     first, last = map(json.loads, documents[1].splitlines())
     assert whole["incomplete"] == last["incomplete"] == "x.npy changed"
