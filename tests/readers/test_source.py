@@ -80,8 +80,8 @@ def test_no_file(tmp_path):
         tmp_path / "no" / "such.csv": "x: No such file or directory; check the path",
         tmp_path: "x: Is a directory; name a file in it",
         "": "'': No such file or directory; check the path",
-        "a\0": "'a\\x00': no file can have this name",
-        "a\nb": "'a\\nb': No such file or directory; check the path",
+        "a\0": "x: no file can have this name",  # the command escapes it: test_hostile.py
+        "a\nb": "x: No such file or directory; check the path",
     }
     for path, said in cases.items():
         with pytest.raises(ReadError) as error:

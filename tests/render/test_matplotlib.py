@@ -50,6 +50,7 @@ def test_any_name_is_a_title(name, run, tmp_path, monkeypatch):
 
 
 def test_settings_of_the_environment_do_not_matter(process, tmp_path):
+    pytest.importorskip("matplotlib")
     done = process(f"sweep 0 --points 2 --save {tmp_path}/a.png", MPLBACKEND="garbage")
     assert (done.returncode, done.stderr) == (0, "")
 
