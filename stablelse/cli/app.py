@@ -450,6 +450,8 @@ def explanation(error: Exception) -> tuple[int, str]:
         return 2, with_hint(str(error))
     if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
         return 2, _OUT_OF_MEMORY
+    if isinstance(error, FileNotFoundError) and error.filename is None:
+        return 2, "the current folder no longer exists: change to one that does"
     if isinstance(error, OSError):
         place = error.filename if error.filename is not None else "standard output"
         return 2, f"cannot write {place}: {error.strerror or error}"

@@ -31,8 +31,9 @@ else:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: How many characters of the input and of a library's message, and how many names, an error shows.
-_QUOTED, _REPEATED, _LISTED = 40, 160, 8
+#: How many characters of the input and of a library's message, and how many names, an error shows;
+#: and how many characters of names a note shows, which fits a line of the screen.
+_QUOTED, _REPEATED, _LISTED, _BRIEF = 40, 160, 8, 22
 
 #: Bytes of the numbers of a block: little memory, but enough to repay the cost of a block.
 BLOCK_BYTES = 1 << 22
@@ -249,15 +250,13 @@ def choose_key(wanted: str | None, names: Sequence[str], source: str) -> str:
     return names[0] if wanted is None else wanted
 
 
-def bare(name: str) -> str:
-    """Return a name for a note, in quotes if it would be unclear without."""
-    return name if _BARE.fullmatch(name) else quoted(name)
-
-
-def list_names(names: Sequence[str], spelled: Callable[[str], str] | None = None) -> str:
-    """Return the first names of a header, in quotes unless `spelled` says otherwise."""
-    listed = ", ".join(map(spelled or quoted, names[:_LISTED]))
-    return listed if len(names) <= _LISTED else f"{listed} and {len(names) - _LISTED} more"
+def list_names(names: Sequence[str], is_brief: bool = False) -> str:
+    """Return the first names of a header, in quotes; for a note of one line, fewer and without."""
+    listed = [n if is_brief and _BARE.fullmatch(n) else quoted(n) for n in names[:_LISTED]]
+    while is_brief and len(listed) > 1 and len(", ".join(listed)) > _BRIEF:
+        listed.pop()
+    rest = f" and {len(names) - len(listed)} more" if len(listed) < len(names) else ""
+    return ", ".join(listed) + rest
 
 
 def count(number: int, noun: str) -> str:

@@ -27,7 +27,6 @@ from stablelse.readers.blocks import (
     Note,
     ReadError,
     ReadOptions,
-    bare,
     choose_columns,
     count,
     in_order,
@@ -502,7 +501,7 @@ def _detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> 
     notes = columns.index_notes()
     if names is not None:
         headings = names[len(columns.left_out) :]
-        text = f"line {first.number} is a header: {list_names(headings, bare)}"
+        text = f"line {first.number} is a header: {list_names(headings, is_brief=True)}"
         notes.insert(0, Note(text, source, headings))
     elif (
         options.header is None

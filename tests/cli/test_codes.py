@@ -128,6 +128,16 @@ def test_a_missing_locale_or_encoding_does_not_matter(process):
         assert "2.3132616875182226" in done.stdout
 
 
+@pytest.mark.parametrize("options", ["--output out.txt", "--save a.svg"])
+def test_a_folder_that_is_gone_is_one_line(options, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    assert run("lse 1 2 --quiet").code == 0
+    done = run(f"lse 1 2 {options}")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("stablelse: error: the current folder no longer exists")
+
+
 def test_a_warning_is_a_note(run, monkeypatch):
     def warning(*_):
         with warnings.catch_warnings():

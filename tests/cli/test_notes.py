@@ -1,6 +1,7 @@
 """Notes on what is not an error: one line on stderr, and a field in JSON."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -172,3 +173,12 @@ def test_a_value_alone_says_what_does_not_fit(command, run):
     done = run(command, "1", "-70000", "--dtype", "float16", "-q")
     assert (done.code, done.notes) == (0, ("-70000 does not fit float16, largest 65504",))
     assert run(command, "1", "-inf", "--dtype", "float16", "-q").notes == ()
+
+
+def test_notes_and_screen_fit_a_terminal(run, monkeypatch):
+    """A note with many names is one line, so 80 x 24 shows all, with the next prompt."""
+    monkeypatch.chdir(Path(__file__).parents[2] / "examples/digits")
+    done = run("nll --logits logits.csv --labels labels.csv")
+    assert done.notes[0] == "logits.csv, line 1 is a header: logit_0, logit_1 and 8 more"
+    assert max(len(f"stablelse: note: {note}") for note in done.notes) <= 80
+    assert len(done.notes) + done.out.count("\n") <= 23
