@@ -22,9 +22,6 @@ REQUESTS_A_SECOND = 5500
 #: and so does the very last one. This is an assumption.
 SLOW, SLOWNESS = 100, 5
 
-#: Above this many parts, workers merge neighbours, one task for each group.
-MOST_RESULTS = 1000
-
 
 class Case(NamedTuple):
     """A way to read: the seconds that a part costs a worker, the scheduler and the storage."""
@@ -39,12 +36,10 @@ class Case(NamedTuple):
 def cases(costs):
     def case(name, scale, waiting, requests):
         parts = ceil(TERABYTE / (costs["part_bytes"] * scale))
-        groups = ceil(parts / ceil(parts / MOST_RESULTS)) if parts > MOST_RESULTS else 0
         work = scale * (waiting + costs["fold_s"])
-        task = costs["task_s"] * (1 + groups / parts)
         size = costs["part_bytes"] * scale >> 20
         name = f"{name}, {parts:,} parts of {size} MiB"
-        return Case(name, parts, work, task, scale * requests / REQUESTS_A_SECOND)
+        return Case(name, parts, work, costs["task_s"], scale * requests / REQUESTS_A_SECOND)
 
     requests = costs["requests"]
     distant = requests * LATENCY + costs["fetched_bytes"] / BYTES_A_SECOND

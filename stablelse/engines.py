@@ -270,7 +270,8 @@ class _Cluster:
             outcome: bytes = await task
         except (Exception, asyncio.CancelledError) as error:
             if task.status != "error":
-                what = f"is lost ({in_one_line(error)}); run the command again"
+                reason = getattr(error, "reason", None) or in_one_line(error)
+                what = f"is lost ({reason}); run the command again"
             elif isinstance(error, self._dask.KilledWorker):
                 what = (
                     f"lost {error.allowed_failures + 1} workers to the same part, perhaps for lack "
