@@ -166,6 +166,7 @@ class Columns(NamedTuple):
     names: tuple[str, ...] | None
     positions: Sequence[int]  # the columns to read, in order
     left_out: tuple[int, ...]  # the index columns to leave out
+    before: int = 0  # columns before these in a long line
 
     @property
     def headings(self) -> tuple[str, ...] | None:
@@ -175,7 +176,7 @@ class Columns(NamedTuple):
     def label(self, position: int) -> str:
         """Return the name of a column for errors."""
         name = f" ({quoted(self.names[position])})" if self.names else ""
-        return f"column {position + 1}{name}"
+        return f"column {self.before + position + 1}{name}"
 
     def index_notes(self) -> list[Note]:
         """Return a note that the index is left out, if there is one."""

@@ -12,7 +12,8 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, islice
+from itertools import chain, groupby, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 from unicodedata import category
 
@@ -33,6 +34,7 @@ from stablelse.readers.blocks import (
     index_width,
     list_names,
     quoted,
+    whole_rows,
 )
 from stablelse.readers.literals import (
     MAX_LITERAL,
@@ -52,6 +54,9 @@ PIECE_BYTES = 1 << 20
 
 #: The longest line: it can hold a million numbers of 25 characters each.
 MAX_LINE_BYTES = 1 << 25
+
+#: A longer line is read in pieces, which bounds the memory for its cells.
+LONG_LINE = 1 << 21
 
 #: After this many pieces pyarrow takes over, if it can: importing it takes as long as parsing these
 #: with NumPy (0.1 to 0.2 s, measured). If a file is known to have more, pyarrow reads it all.
@@ -108,6 +113,11 @@ class Piece(NamedTuple):
 
     first: int
     text: str
+
+    @property
+    def is_long(self) -> bool:
+        """Whether its first line is long; then all are."""
+        return self.text.find("\n", 0, LONG_LINE + 1) < 0 and len(self.text) > LONG_LINE
 
     def content(self) -> Iterator[Line]:
         """Yield the lines that are neither blank nor comments."""
@@ -257,8 +267,43 @@ def _laid_out(
             f"{source}, line {lines[0].number} is JSON, which has no comments: remove the lines "
             "above it"
         )
-    layout = _detect_layout(lines[:2], source, options)
+    first, is_long = lines[0], len(lines[0].text) > LONG_LINE
+    heads, wanted = [_head(line, options) for line in lines[:2]], options.columns
+    layout = _detect_layout(heads, source, options._replace(columns=() if is_long else wanted))
+    if is_long:
+        if layout.columns.names is not None:
+            raise ReadError(f"{source}, line {first.number} is too long for a header; shorten it")
+        width = sum(its.width for _, its in _slices(first, layout))
+        columns = choose_columns(wanted, None, width, source)
+        layout = layout._replace(width=width, columns=columns)
     return layout, _below_header(chain(head, pieces), layout)
+
+
+def _head(line: Line, options: ReadOptions) -> Line:
+    """Return the first cells of a long line, which show its layout."""
+    signs = re.escape("".join((*_DELIMITERS, " ", options.delimiter or "")))
+    is_long = len(line.text) > LONG_LINE
+    cells = re.match(rf"(?s)(.*)[{signs}]", line.text[:_LINE_END_BYTES]) if is_long else None
+    return line._replace(text=cells[1]) if cells else line
+
+
+def _slices(line: Line, layout: Layout) -> Iterator[tuple[Line, Layout]]:
+    """Cut a long line into slices of whole cells, each with a layout of its own."""
+    text, sign, before = _without_comment(line.text), layout.delimiter, 0
+    if sign is not None and not layout.options.skip_na:
+        text = text.rstrip(" \t").removesuffix(sign)  # a line may end in a delimiter
+    begin, end = 0, len(text)
+    while begin <= end:
+        cut = end
+        if end - begin > LONG_LINE:
+            cut = max(text.rfind(each, begin, begin + LONG_LINE) for each in sign or " \t")
+            cut = end if cut < 0 else cut
+        here, begin = text[begin:cut], cut + 1
+        width = len(here.split()) if sign is None else here.count(sign) + 1
+        columns = Columns(layout.source, None, range(width), (), before)
+        before += width
+        if width:
+            yield Line(line.number, here), layout._replace(width=width, columns=columns)
 
 
 def _below_header(pieces: Iterator[Piece], layout: Layout) -> Iterator[Piece]:
@@ -270,12 +315,51 @@ def _below_header(pieces: Iterator[Piece], layout: Layout) -> Iterator[Piece]:
 def _rows(pieces: Iterator[Piece], layout: Layout, begin: int = 0) -> Iterator[Block]:
     """Read pieces, those from `begin` on with pyarrow if it can."""
     offset, columns = 0, layout.columns
-    for piece, parsed in _parsed(pieces, layout, begin):
+    for piece, parsed in _parsed(_apart(pieces), layout, begin):
+        if piece.is_long:
+            for line in piece.content():
+                yield from _long_row(line, layout, offset)
+                offset += 1
+            continue
         values, missing = _read(piece, layout, parsed)
         if len(values):
             headings, left_out = columns.headings, columns.left_out
             yield Block(values, layout.source, offset, missing, headings, left_out=left_out)
             offset += len(values)
+
+
+def _apart(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Yield pieces, and those of long lines apart."""
+    for piece in pieces:
+        if len(piece.text) <= LONG_LINE:
+            yield piece
+            continue
+        first = piece.first
+        for _, group in groupby(piece.text[:-1].split("\n"), lambda line: len(line) > LONG_LINE):
+            lines = list(group)
+            yield Piece(first, "\n".join(lines) + "\n")
+            first += len(lines)
+
+
+def _long_row(line: Line, layout: Layout, row: int) -> Iterator[Block]:
+    """Read a long line in pieces, or its chosen columns."""
+    if (cells := sum(its.width for _, its in _slices(line, layout))) != layout.width:
+        raise _uneven(line, cells, layout)
+
+    def pieces() -> Iterator[Block]:
+        length = 0
+        for here, its in _slices(line, layout):
+            values, missing = _read(Piece(line.number, here.text), its, None)
+            if not len(values):  # a blank cell
+                values, missing = _read_cells([here], its)
+            yield Block(values, layout.source, row, missing, length=layout.width, begin=length)
+            length += its.width
+
+    if layout.columns.positions == range(layout.width):
+        yield from pieces()
+        return
+    for whole in whole_rows(pieces(), lambda: len(line.text)):
+        yield whole.mapped(itemgetter((slice(None), list(layout.columns.positions))))
 
 
 def _parsed(
@@ -289,7 +373,8 @@ def _parsed(
         return
 
     def parse(piece: Piece) -> Array | None:
-        text, positions = _plain(piece.text, layout), layout.columns.positions
+        text = None if piece.is_long else _plain(piece.text, layout)
+        positions = layout.columns.positions
         if text is None:
             return None
         return tables.parse_text(text, layout.width, positions, layout.delimiter)
@@ -403,13 +488,7 @@ def _read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, Mask | No
         if layout.is_closed and len(cells) == layout.width + 1 and not cells[-1]:
             cells.pop()
         if len(cells) != layout.width:
-            hint = "give all rows as many cells, or say what is between them with --delimiter"
-            if "#" in line.text and len(cells) < layout.width:
-                hint = "a # after a blank starts a comment: put a cell that holds one in quotes"
-            raise ReadError(
-                f"{layout.source}, line {line.number} has {count(len(cells), 'cell')}, but line "
-                f"{layout.first_line} has {layout.width}; {hint}"
-            )
+            raise _uneven(line, len(cells), layout)
         for position in positions:
             try:
                 numbers.append(read_number(cells[position]))
@@ -422,6 +501,17 @@ def _read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, Mask | No
     mask = np.zeros(values.size, dtype=np.bool_)
     mask[missing] = True
     return values, mask.reshape(values.shape) if missing else None
+
+
+def _uneven(line: Line, cells: int, layout: Layout) -> ReadError:
+    """Return the error about a line with more or fewer cells than the first one."""
+    hint = "give all rows as many cells, or say what is between them with --delimiter"
+    if "#" in line.text and cells < layout.width:
+        hint = "a # after a blank starts a comment: put a cell that holds one in quotes"
+    return ReadError(
+        f"{layout.source}, line {line.number} has {count(cells, 'cell')}, but line "
+        f"{layout.first_line} has {layout.width}; {hint}"
+    )
 
 
 def _bad_cell(
