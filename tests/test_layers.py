@@ -19,7 +19,7 @@ MODULES = {
 
 #: How large the package may be, and how much smaller it may become before the limit goes down too.
 LIMITS = {
-    "lines of the package": (24_150, 4_000),
+    "lines of the package": (24_300, 4_000),
     "modules": (98, 12),
     "imports inside functions": (47, 12),
     "modules in circles of imports": (2, 2),

@@ -4,18 +4,16 @@ Text is cut into pieces of whole lines. NumPy's parser reads each, or pyarrow's 
 and the file is large. If they cannot, or might differ, `_read_cells` reads the piece.
 """
 
-import csv
 import os
 import re
 import sys
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, groupby, islice
 from operator import itemgetter
 from typing import Any, NamedTuple
-from unicodedata import category
 
 import numpy as np
 
@@ -31,21 +29,28 @@ from stablelse.readers.blocks import (
     choose_columns,
     count,
     in_order,
-    index_width,
-    list_names,
     quoted,
     whole_rows,
+)
+from stablelse.readers.layout import (
+    BEGINS_COMMENT,
+    COMMENTS,
+    DELIMITERS,
+    USE_HEADER,
+    Layout,
+    Line,
+    detect_layout,
+    split,
+    without_comment,
 )
 from stablelse.readers.literals import (
     MAX_LITERAL,
     SPELLINGS,
-    SPREADSHEET_ERROR,
     UNDERFLOWED,
     BadLiteralError,
     is_missing,
     looks_numeric,
     number_reader,
-    word_value,
 )
 from stablelse.readers.sources import Source, not_text
 
@@ -71,24 +76,7 @@ _MOST_RECOUNTED = 1 << 30
 #: Bytes read at once to find the end of a line: most are far shorter.
 _LINE_END_BYTES = 1 << 12
 
-#: The delimiters to detect, in order: if a line also has another one, a comma is part of a cell.
-_DELIMITERS = ("\t", ";", "|", ",")
-
-#: Never occurs in a line, so each line is one cell.
-_NO_DELIMITER = "\x1f"
-
-#: Begins a comment at the start of a line or after a blank, unless it is a spreadsheet's error
-#: cell: a delimiter, a number or a word for one (nan, inf, null) follows that.
-_COMMENT = rf"(?!{SPREADSHEET_ERROR}[ \t]*(?:$|[^a-zA-Z_ \t]|(?i:nan?|inf|n/a|null|none)\b))#"
-_BEGINS_COMMENT = re.compile(_COMMENT)
-_COMMENTS = re.compile(rf"(?m)(?:^[ \t]*|(?<= )){_COMMENT}.*")
-_QUOTED_OR_COMMENT = re.compile(rf'"[^"]*"?|(?:^|(?<= )){_COMMENT}')
-
-#: Unicode categories of characters that do not begin a word: numbers, signs, dashes, currencies and
-#: invisible characters.
-_BEGINS_NUMBER = ("N", "Sm", "Sc", "Pd", "C", "Z")
-
-#: Characters that NumPy takes for blanks, but `_split` does not.
+#: Characters that NumPy takes for blanks, but `split` does not.
 _OTHER_BLANKS = [c for c in map(chr, range(0x3001)) if c.isspace() and c not in " \t\r\n"]
 
 #: A line that begins JSON, not a number with a stray bracket.
@@ -97,15 +85,6 @@ _LIKE_JSON = re.compile(r'\s*(\{\s*("|$)|\[\s*($|[\[{"\]0-9-].*[\]},]\s*$))')
 #: Found in literals that may be too small for their format; one pattern per letter is faster.
 _TINY = [re.compile(rf"{letter}[-\u2212](?:[3-9]\d\d|\d{{4}})") for letter in "eEdD"]
 _TINY.append(re.compile("0" * 300))
-
-_USE_HEADER = "use --header if these are column names"
-
-
-class Line(NamedTuple):
-    """One line that is neither blank nor a comment, with its number from 1."""
-
-    number: int
-    text: str
 
 
 class Piece(NamedTuple):
@@ -123,7 +102,7 @@ class Piece(NamedTuple):
         """Yield the lines that are neither blank nor comments."""
         for number, text in enumerate(self.text.split("\n"), self.first):
             stripped = text.lstrip()
-            if stripped and not _BEGINS_COMMENT.match(stripped):
+            if stripped and not BEGINS_COMMENT.match(stripped):
                 yield Line(number, text)
 
     def below(self, number: int) -> "Piece":
@@ -176,24 +155,6 @@ def _decoded(source: Source, data: bytearray, first: int) -> Piece:
         hint = "convert the file, for example: iconv -f LATIN1 -t UTF-8"
         raise not_text(source, what, hint) from None
     return Piece(first, text.removeprefix("\ufeff") if first == 1 else text)
-
-
-class Layout(NamedTuple):
-    """How to read each line of a text."""
-
-    source: str  # what errors call the text
-    options: ReadOptions  # the user's choices
-    delimiter: str | None  # None is any run of blanks and tabs
-    columns: Columns  # the columns to read
-    first_line: int  # the number of the first line, header or not
-    width: int  # number of cells in a line
-    is_closed: bool  # whether lines end in a delimiter, so that a blank cell follows
-    notes: tuple[Note, ...]  # for the user
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of parsed numbers."""
-        return np.dtype(self.options.dtype)
 
 
 def text(source: Source, options: ReadOptions) -> Iterator[Block]:
@@ -269,7 +230,7 @@ def _laid_out(
         )
     first, is_long = lines[0], len(lines[0].text) > LONG_LINE
     heads, wanted = [_head(line, options) for line in lines[:2]], options.columns
-    layout = _detect_layout(heads, source, options._replace(columns=() if is_long else wanted))
+    layout = detect_layout(heads, source, options._replace(columns=() if is_long else wanted))
     if is_long:
         if layout.columns.names is not None:
             raise ReadError(f"{source}, line {first.number} is too long for a header; shorten it")
@@ -281,7 +242,7 @@ def _laid_out(
 
 def _head(line: Line, options: ReadOptions) -> Line:
     """Return the first cells of a long line, which show its layout."""
-    signs = re.escape("".join((*_DELIMITERS, " ", options.delimiter or "")))
+    signs = re.escape("".join((*DELIMITERS, " ", options.delimiter or "")))
     is_long = len(line.text) > LONG_LINE
     cells = re.match(rf"(?s)(.*)[{signs}]", line.text[:_LINE_END_BYTES]) if is_long else None
     return line._replace(text=cells[1]) if cells else line
@@ -289,7 +250,7 @@ def _head(line: Line, options: ReadOptions) -> Line:
 
 def _slices(line: Line, layout: Layout) -> Iterator[tuple[Line, Layout]]:
     """Cut a long line into slices of whole cells, each with a layout of its own."""
-    text, sign, before = _without_comment(line.text), layout.delimiter, 0
+    text, sign, before = without_comment(line.text), layout.delimiter, 0
     if sign is not None and not layout.options.skip_na:
         text = text.rstrip(" \t").removesuffix(sign)  # a line may end in a delimiter
     begin, end = 0, len(text)
@@ -411,7 +372,7 @@ def _plain(text: str, layout: Layout) -> str | None:
     if any(blank in text for blank in _OTHER_BLANKS):
         return None
     if "#" in text and '"' not in text:
-        text = _COMMENTS.sub("", text)
+        text = COMMENTS.sub("", text)
     if '"' in text:
         # A quote at the beginning or end of a cell can be dropped, with the blanks beside it.
         pieces = text.split('"')  # alternately outside and inside quotes
@@ -484,7 +445,7 @@ def _read_cells(lines: Iterable[Line], layout: Layout) -> tuple[Array, Mask | No
     numbers: list[Any] = []
     missing: list[int] = []
     for line in lines:
-        cells = _split(line, layout.delimiter, layout.source)
+        cells = split(line, layout.delimiter, layout.source)
         if layout.is_closed and len(cells) == layout.width + 1 and not cells[-1]:
             cells.pop()
         if len(cells) != layout.width:
@@ -522,7 +483,7 @@ def _bad_cell(
     hint = ""
     if line.number == layout.first_line and not (layout.options.header or bad.is_overflow):
         no_header = "leave out --no-header if it holds names"
-        hint = f", or {_USE_HEADER if layout.options.header is None else no_header}"
+        hint = f", or {USE_HEADER if layout.options.header is None else no_header}"
     if is_missing(cell):
         what = f"is {quoted(cell)}, which is not a number" if cell else "is blank"
         return ReadError(
@@ -534,7 +495,7 @@ def _bad_cell(
 def _fix(cell: str, layout: Layout) -> str:
     if layout.options.decimal == "." and "," in cell and looks_numeric(cell):
         return "use --decimal , if its comma is a decimal comma"
-    for delimiter in (*_DELIMITERS, " ", ":"):
+    for delimiter in (*DELIMITERS, " ", ":"):
         pieces = cell.split(delimiter)
         if len(pieces) > 1 and all(map(looks_numeric, pieces)):
             shown = "\\t" if delimiter == "\t" else delimiter
@@ -542,174 +503,3 @@ def _fix(cell: str, layout: Layout) -> str:
     if layout.width > 1:
         return "correct it, or choose the columns of numbers with --column"
     return "correct it, or write NA instead and use --skip-na"
-
-
-def _detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> Layout:
-    """Detect the layout of a text from its first two lines of content, or the only one."""
-    first, *below = lines
-    # A header may contain blanks and commas of its own: a row of numbers decides.
-    sample = first if options.header is False else lines[-1]
-    delimiter = _find_delimiter(first, sample, options, source)
-    row = _split(below[0], delimiter, source) if below else []
-    is_one_column = options.delimiter is None and len(row) == 1
-    titles = _split(first, _NO_DELIMITER if is_one_column else delimiter, source)
-    has_header = options.header
-    if has_header is None:
-        has_header = _is_header(titles, row, first, options.words, source)
-    if has_header and not below:
-        raise ReadError(
-            f"{source} has a header ({list_names(titles)}) and no numbers below it; "
-            + ("leave out --header" if options.header else "add rows of numbers")
-        )
-    cells = titles if has_header else _split(first, delimiter, source)
-    rows = [line for line in ([] if has_header else cells, row) if line]
-    is_closed = (
-        delimiter is not None
-        and not options.skip_na
-        and all(len(cells) > 1 and not cells[-1] for cells in rows)
-        and not (has_header and len(titles) == len(row) and titles[-1])
-    )
-    names = None
-    if has_header:
-        # A header may begin or end in another way than its rows.
-        is_index = f'"{row[0]}"' in below[0].text or not looks_numeric(row[0])
-        is_index |= delimiter is None and first.text[0].isspace()  # above an index
-        if not titles[-1] and (is_closed or len(row) == len(titles) - 1):
-            titles = titles[:-1]
-        # Row names have no title in R's write.table and in what pandas prints.
-        if is_index and len(row) - is_closed == len(titles) + 1:
-            titles = ["", *titles]
-        names = tuple(titles)
-    width = len(cells) - is_closed if names is None else len(names)
-    index = range(index_width(names or ()))
-    columns = choose_columns(options.columns, names, width, source, index)
-    if columns.left_out and not row[0]:
-        raise ReadError(
-            f"{source}, line {below[0].number}, column 1 is blank, where the index of a row "
-            "belongs; if the line holds more names, delete it, or choose the columns with --column"
-        )
-    notes = columns.index_notes()
-    if names is not None:
-        headings = names[len(columns.left_out) :]
-        text = f"line {first.number} is a header: {list_names(headings, is_brief=True)}"
-        notes.insert(0, Note(text, source, headings))
-    elif (
-        options.header is None
-        and len(cells) > 1
-        and _counts(cells)  # and the line below holds something else
-        and not all(map(str.isdigit, row))
-    ):
-        what = f"line {first.number} is 0 to {width - 1}"
-        notes.append(Note(f"{what}; if these are column names, use --header", source))
-    options = options._replace(gauge=None)
-    return Layout(source, options, delimiter, columns, first.number, width, is_closed, tuple(notes))
-
-
-def _split(line: Line, delimiter: str | None, source: str) -> list[str]:
-    """Return the cells of a line, without its comment, quotes and the blanks around cells."""
-    text = _without_comment(line.text)
-    if '"' not in text:
-        if delimiter is None:
-            return [cell.strip() for cell in text.replace("\t", " ").split(" ") if cell]
-        return [cell.strip() for cell in text.split(delimiter)]
-    if delimiter is None:
-        text = text.replace("\t", " ").strip(" ")
-    else:
-        text = re.sub(rf'"[ \t]+(?={re.escape(delimiter)}|$)', '"', text)
-    try:
-        (cells,) = csv.reader(
-            [text], delimiter=delimiter or " ", skipinitialspace=True, strict=True
-        )
-    except csv.Error:
-        raise ReadError(
-            f"{source}, line {line.number}: a quote is not closed, or text follows it; close it "
-            "on the same line, where the cell ends"
-        ) from None
-    return [cell.strip() for cell in cells]
-
-
-def _without_comment(text: str) -> str:
-    if "#" in text:
-        for match in _QUOTED_OR_COMMENT.finditer(text):
-            if match[0] == "#":
-                return text[: match.start()]
-    return text
-
-
-def _find_delimiter(first: Line, sample: Line, options: ReadOptions, source: str) -> str | None:
-    """Return the chosen or detected delimiter; None means blanks."""
-    detected = _detect_delimiter(sample, options.decimal)
-    if options.delimiter is not None:
-        if options.delimiter == options.decimal == "," and detected != ",":
-            raise ReadError(
-                "the comma cannot be both delimiter and decimal sign, unless the numbers are in "
-                "quotes; choose one of them"
-            )
-        sign = {" ": None, "\\t": "\t"}.get(options.delimiter, options.delimiter)
-        if sign is not None and (len(sign) != 1 or sign.isalnum() or sign in '+-.#"\r\n\0'):
-            raise ReadError(
-                f"{quoted(options.delimiter)} cannot be a delimiter; "
-                "give one character such as , ; | or a blank, or \\t for a tab"
-            )
-        return sign
-    if detected is not None or len(_split(sample, None, source)) > 1:
-        return detected
-    # One number below several cells is a short row, or all but one of its cells are blank;
-    # below anything else it is the first number of a column, whatever the header contains.
-    of_first = _detect_delimiter(first, options.decimal)
-    is_blank_beside = of_first is not None and of_first in sample.text
-    are_numbers = all(map(looks_numeric, _split(first, of_first, source)))
-    return of_first if is_blank_beside or are_numbers else None
-
-
-def _detect_delimiter(line: Line, decimal: str) -> str | None:
-    """Return the first delimiter outside quotes; with decimal commas, one is next to a quote."""
-    outside = re.sub(r'"[^"]*"', '""', _without_comment(line.text)).strip()
-    signs = [delimiter for delimiter in _DELIMITERS if delimiter in outside]
-    if "," in signs and decimal == "," and not re.search(r'" *,|, *"', outside):
-        signs.remove(",")
-    return signs[0] if signs else None
-
-
-def _is_header(
-    titles: Sequence[str], row: Sequence[str], line: Line, words: bool, source: str
-) -> bool:
-    """Whether the first line holds names; one that also holds numbers is refused."""
-    in_quotes = {cell.strip() for cell in re.findall(r'"([^"]*)"', line.text)}
-    number = name = None
-    for cell in titles:
-        if _is_like_number(cell, words):
-            number = number or cell
-        elif any(map(str.isalpha, cell if cell in in_quotes else cell[:1].replace("_", "a"))):
-            name = name or (None if is_missing(cell) else cell)
-    if name is not None:
-        number = number or next((cell for cell in titles if cell and is_missing(cell)), None)
-    if name is not None and number is not None:
-        raise ReadError(
-            f"{source}, line {line.number} mixes names and numbers, such as {quoted(name)} and "
-            f"{quoted(number)}; {_USE_HEADER}, and --no-header if not"
-        )
-    is_corner = len(titles) > 1 and not titles[0] and any(row[:1])
-    if name is not None or not (is_corner and all(map(str.isdigit, titles[1:]))):
-        return name is not None
-    # pandas writes a frame without names like this: a blank above the index, then 0, 1, 2, ...
-    if not _counts(titles[1:]):
-        raise ReadError(
-            f"{source}, line {line.number} has a blank first cell and then whole numbers; "
-            f"{_USE_HEADER}, and --no-header if not"
-        )
-    return True
-
-
-def _is_like_number(cell: str, words: bool) -> bool:
-    """Whether a cell is a number, or begins like one: that is a typo, not a name."""
-    if looks_numeric(cell) or (words and word_value(cell) is not None):
-        return True
-    start = cell.lstrip("([{ ")[:1] or cell[:1]
-    is_start = start in ".," or category(start).startswith(_BEGINS_NUMBER)
-    is_start |= cell.casefold().startswith(("nan(", "qnan", "snan"))
-    return is_start and not is_missing(cell)
-
-
-def _counts(cells: Sequence[str]) -> bool:
-    return all(cell == str(number) for number, cell in enumerate(cells))
