@@ -94,7 +94,7 @@ def fold(
 
 def _added(block: Block, state: StreamState) -> StreamState:
     with limited(1):
-        return state.update(block.values, block.source, block.missing)
+        return state.update(block.values, block.source, block.missing, block.begin)
 
 
 class Folded(NamedTuple):

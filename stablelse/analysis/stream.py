@@ -79,12 +79,14 @@ class _Block(NamedTuple):
     width: int
     before: int
     kept: Array | None
+    begin: int  # how many columns came before
 
     def place(self, index: int) -> tuple[int, Place]:
         """Return a number's position in the stream, from 1, and its place in the source."""
         flat = index if self.kept is None else int(self.kept[index])
         row, column = divmod(flat, self.width)
-        name = str(column + 1) if self.width > 1 else None
+        column += self.begin
+        name = str(column + 1) if column or self.width > 1 else None
         return self.before + index + 1, Place(self.source or None, self.rows + row + 1, name)
 
 
@@ -410,6 +412,7 @@ class StreamState:
         x: npt.ArrayLike,
         source: str = "",
         missing: npt.NDArray[np.bool_] | None = None,
+        begin: int = 0,
     ) -> StreamState:
         """Add some rows of numbers.
 
@@ -421,6 +424,8 @@ class StreamState:
             The name of the rows in findings.
         missing : ndarray of bool, optional
             Of the same shape: the numbers to leave out; their rows still count.
+        begin : int
+            How many numbers of the row came before, if x is a piece of one.
 
         Returns
         -------
@@ -428,19 +433,22 @@ class StreamState:
             Itself.
         """
         block = real_numbers(x)
-        block = block.reshape(len(block), -1) if block.ndim else block.reshape(1, 1)
+        if block.ndim != 2:
+            block = block.reshape(len(block) if block.ndim else 1, -1)
         numbers, kept = block.reshape(-1), None
         if missing is not None:
             kept = np.flatnonzero(~missing)
             numbers = numbers[kept]
-        begin = self._last.rows if self._last.source == source else 0
-        where = _Block(source, begin, block.shape[1], self.count, kept)
+        rows = self._last.rows if self._last.source == source else 0
+        again = int(begin > 0)  # the row that has begun before
+        where = _Block(source, rows - again, block.shape[1], self.count, kept, begin)
         if numbers.size:
             with np.errstate(all="ignore"):
                 for side in self.sides:
                     side.update(numbers, where)
             self.count += numbers.size
-        self._follow(_Run(source, len(block)), _Run(source, len(block)), 1)
+        run = _Run(source, len(block) - again)
+        self._follow(run, run, 1)
         return self
 
     def merge(self, other: StreamState) -> StreamState:

@@ -22,8 +22,13 @@ from stablelse.readers import Note, ReadError, find_files, is_url
 from stablelse.render import Many, form
 from stablelse.render.numbers import number_texts
 
-#: Rows of numbers, and the lengths of the axes over which the rows are counted.
-Rows = tuple[Array, tuple[int, ...]]
+
+class Rows(NamedTuple):
+    """Rows of numbers, or a piece of a row."""
+
+    values: Array
+    width: int  # of whole rows
+    outer: tuple[int, ...]  # the lengths of the axes over which the rows are counted
 
 
 class Values(NamedTuple):
@@ -126,10 +131,14 @@ def write_numbers(path: str, blocks: Iterable[Rows], format_: Format, title: str
 def _write_csv(path: str, blocks: Iterable[Rows], format_: Format, title: str) -> None:
     """Write lines of CSV below a header."""
     with open_sink(path) as stream:
-        for number, (block, _) in enumerate(blocks):
-            if number == 0:
-                stream.write(",".join(_titles(title, block.shape[1])) + "\n")
-            stream.writelines(",".join(number_texts(row)) + "\n" for row in block)
+        size = 0
+        for block, width, _ in blocks:
+            if size == 0:
+                names = enumerate(_titles(title, width), start=1)
+                stream.writelines(f"{name}{',' if at < width else chr(10)}" for at, name in names)
+            for row in block:
+                size += len(row)
+                stream.write(",".join(number_texts(row)) + (",\n"[size % width == 0]))
 
 
 #: A multiple of 64 (NEP 1), with room for a shape of 64 axes.
@@ -139,15 +148,16 @@ _HEADER_BYTES = 512
 def _write_npy(path: str, blocks: Iterable[Rows], format_: Format, _: str) -> None:
     """Write a NumPy array; its header is written last, when the length is known."""
     dtype = _stored(format_, ".npy").newbyteorder("<")
-    rows, width = 0, 1
+    size, width = 0, 1
     axes: tuple[int, ...] = ()
     with open_sink(path, "wb") as stream:
         if not stream.seekable():
             raise typer.BadParameter(f"{path} must be a file: the length comes first in a .npy")
         stream.write(bytes(_HEADER_BYTES))
-        for block, axes in blocks:  # noqa: B007 (the last one counts)
-            rows, width = rows + len(block), block.shape[1]
+        for block, width, axes in blocks:  # noqa: B007 (the last ones count)
+            size += block.size
             stream.write(np.ascontiguousarray(block, dtype).data)
+        rows = size // width
         # one column becomes an array of one axis
         shape: tuple[int, ...] = (rows,) if width == 1 else (rows, width)
         if len(axes) > 1 and math.prod(axes) == rows:  # not if rows were chosen
@@ -166,16 +176,23 @@ _PARQUET = "stablelse.readers.tables:write_parquet"
 def _write_parquet(path: str, blocks: Iterable[Rows], format_: Format, title: str) -> None:
     """Write a Parquet file with one row group per block."""
     dtype = _stored(format_, ".parquet")
-    columns = ([np.ascontiguousarray(column, dtype) for column in block.T] for block, _ in blocks)
+
+    def groups() -> Iterator[dict[str, Array]]:
+        for block, width, _ in blocks:
+            if block.shape[1] < width:
+                raise typer.BadParameter(
+                    f"a .parquet file has no room for rows of {width:,} numbers: write .npy"
+                )
+            columns = (np.ascontiguousarray(column, dtype) for column in block.T)
+            yield dict(zip(_titles(title, width), columns, strict=True))
+
     with open_sink(path, "wb") as stream:
-        resolve_name(_PARQUET)(
-            stream, (dict(zip(_titles(title, len(c)), c, strict=True)) for c in columns)
-        )
+        resolve_name(_PARQUET)(stream, groups())
 
 
-def _titles(title: str, width: int) -> list[str]:
-    """Return the names of columns, numbered from 1 if there are several."""
-    return [title] if width == 1 else [f"{title}_{number}" for number in range(1, width + 1)]
+def _titles(title: str, width: int) -> Iterator[str]:
+    """Yield the names of columns, numbered from 1 if there are several."""
+    yield from [title] if width == 1 else (f"{title}_{at}" for at in range(1, width + 1))
 
 
 def _stored(format_: Format, suffix: str) -> np.dtype[Any]:

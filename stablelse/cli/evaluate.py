@@ -21,9 +21,9 @@ from stablelse.cli.options import Request
 from stablelse.cli.progress import Meter, meter_of
 from stablelse.cli.values import (
     GATHERED,
+    Long,
     evaluation_of,
     is_file_of_numbers,
-    long_input,
     read,
     values_of,
     write_file,
@@ -75,16 +75,14 @@ def _values(
 
 def _compared(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Found, bool]]:
     """Yield the results of the methods on the vectors, and whether each line had one number."""
-    is_scalar = job.function is Function.LOGSUMEXP
-    found = read(request, job, meter, GATHERED if is_scalar else SHOWN)
-    if isinstance(found, Stream):
-        whole = long_input(found, request, meter)
-        for each in whole.fold(job) if is_scalar else whole.compare(job):
-            yield [each], False
-        return
+    long = Long(request, meter)
+    found = read(request, job, meter, GATHERED if job.function is Function.LOGSUMEXP else SHOWN)
     # None: only if it is quick
     measured = request.errors or (False if request.is_picture else None)
     for stack in batches(meter.following(found)):
+        if isinstance(stack, Stream):
+            yield from (([each], False) for each in long.input.compare(stack, job))
+            continue
         comparisons = compare_rows(
             stack.values,
             Problem(job.function, job.empty, stack.weights),

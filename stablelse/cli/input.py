@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import typer
@@ -39,7 +39,7 @@ from stablelse.readers import (
     open_files,
     parse_numbers,
     vectors,
-    vectors_or_stream,
+    vectors_or_streams,
 )
 from stablelse.render.numbers import number_text, place_text
 
@@ -124,19 +124,24 @@ def read_options(request: Request, dtype: str, gauge: Gauge | None = None) -> Re
 
 
 def open_numbers(
-    request: Request, dtype: str, gauge: Gauge | None = None, alike: bool = True
+    request: Request,
+    dtype: str,
+    gauge: Gauge | None = None,
+    alike: bool = True,
+    in_pieces: bool = False,
 ) -> tuple[Iterator[Block], By | None]:
     """Return the blocks of all files as they are, and what a vector is."""
-    reading = read_options(request, dtype, gauge)
+    reading = read_options(request, dtype, gauge)._replace(in_pieces=in_pieces)
     by = By(request.by) if request.by else None
     return open_files(request.file or ["-"], reading, alike and by is not By.ROWS), by
 
 
 def open_input(
-    request: Request, dtype: str, gauge: Gauge | None = None
+    request: Request, dtype: str, gauge: Gauge | None = None, may_stream: bool = False
 ) -> tuple[Iterator[Block], By | None]:
     """Return the blocks of all files, masked and divided, and what a vector is."""
-    blocks, by = open_numbers(request, dtype, gauge)
+    needs_rows = request.by == "columns" or request.engine == "dask" or request.mask
+    blocks, by = open_numbers(request, dtype, gauge, True, may_stream and not needs_rows)
     return prepared(request, blocks, dtype), by
 
 
@@ -157,7 +162,7 @@ def _divided(block: Block, temperature: float) -> Block:
     if len(lost):
         row, column = lost[0].tolist()
         raise ReadError(
-            f"{block.source}, row {block.offset + row + 1}, column {column + 1}: "
+            f"{block.source}, row {block.offset + row + 1}, column {block.begin + column + 1}: "
             f"{number_text(x[row, column])}/{number_text(temperature)} is too large to hold; "
             "choose a larger --temperature"
         )
@@ -174,11 +179,11 @@ def read_vectors(request: Request, dtype: str, gauge: Gauge | None = None) -> It
 
 
 def read_bounded(
-    request: Request, dtype: str, most: int, gauge: Gauge | None = None
-) -> Iterator[Vectors] | Stream:
-    """Read the vectors, or return a stream if one has more than `most` numbers."""
-    blocks, by = open_input(request, dtype, gauge)
-    return vectors_or_stream(blocks, by, most, NOTES.note)
+    request: Request, dtype: str, most: Mapping[By, int], gauge: Gauge | None = None
+) -> Iterator[Vectors | Stream]:
+    """Read the vectors, and those too long for memory as streams."""
+    blocks, by = open_input(request, dtype, gauge, may_stream=True)
+    return vectors_or_streams(blocks, by, most, NOTES.note)
 
 
 def read_one(request: Request, formats: Sequence[Format]) -> tuple[Array, Place]:
@@ -205,10 +210,10 @@ def _argument(request: Request, dtype: str) -> Vectors:
     return vector._replace(masked=block.masked, weights=block.weights)
 
 
-def place_of(stack: Vectors, index: int) -> Place:
+def place_of(stack: Vectors | Stream, index: int) -> Place:
     """Return the place of a vector in a stack, by its position from 0."""
     number = stack.first + index
-    if stack.axis is By.COLUMNS:
+    if stack.axis is By.COLUMNS and isinstance(stack, Vectors):
         column = stack.names[index] if stack.names else str(number)
         return Place(stack.source or None, None, column)
     if len(stack.outer) > 1:
@@ -217,9 +222,12 @@ def place_of(stack: Vectors, index: int) -> Place:
     return Place(stack.source or None, number if stack.axis is By.ROWS else None)
 
 
-def batches(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
-    """Yield stacks that are small enough to process."""
+def batches(stacks: Iterator[Any]) -> Iterator[Any]:
+    """Yield streams, and stacks that are small enough to process."""
     for stack in stacks:
+        if isinstance(stack, Stream):
+            yield stack
+            continue
         count, n = stack.values.shape
         rows = max(1, BATCH // n)
         for begin in range(0, count, rows):

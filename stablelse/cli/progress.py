@@ -127,11 +127,12 @@ class Meter:
         if trouble and self._thread is None:
             NOTES.note(Note(f"waiting for the cluster: {trouble}"))
 
-    def following(self, stacks: Iterator[Vectors]) -> Iterator[Vectors]:
-        """Yield the vectors, and record the progress."""
+    def following(self, stacks: Iterator[Any]) -> Iterator[Any]:
+        """Yield vectors, and record the progress, which streams record themselves."""
         for stack in stacks:
             yield stack
-            self.tell(self._count + stack.values.size, stack.source)
+            if isinstance(stack, Vectors):
+                self.tell(self._count + stack.values.size, stack.source)
 
     def _draw(self) -> None:
         """Show the progress after a while, in a thread, since the first numbers may take long."""

@@ -16,11 +16,12 @@ from stablelse import engines
 from stablelse.analysis.elements import LongVector
 from stablelse.analysis.results import Comparison
 from stablelse.analysis.stream import StreamState
-from stablelse.cli.input import Job, open_input, read_options
+from stablelse.cli.input import Job, open_input, place_of, read_options
 from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES, Meter
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import Method
+from stablelse.numerics.functions import Function
 from stablelse.readers import (
     Block,
     By,
@@ -39,13 +40,31 @@ from stablelse.readers import (
 _SPOOLED = 1 << 22
 
 
-class LongInput:
-    """A vector, or columns, too long for memory."""
+class _Reading:
+    """One more reading of all files, from one long row to a later one, or of everything."""
 
-    def __init__(self, stream: Stream, request: Request, meter: Meter) -> None:
-        self._stream, self._request, self._meter = stream, request, meter
+    def __init__(self, blocks: Iterator[Block]) -> None:
+        self._blocks, self.row = blocks, 0  # how many long rows have begun
+
+    def blocks(self, row: int) -> Iterator[Block]:
+        """Yield the pieces of a row, by its number from 1, or all blocks."""
+        for block in self._blocks:
+            self.row += block.length is not None and block.begin == 0
+            if row in (0, self.row) and (row == 0 or block.length is not None):
+                yield block
+                if row and block.begin + block.values.shape[1] == block.length:
+                    return
+
+
+class LongInput:
+    """Vectors, or columns, too long for memory."""
+
+    def __init__(self, request: Request, meter: Meter) -> None:
+        self._request, self._meter = request, meter
         self._passes = self._passes_over_files()
         self._spool: Any = None
+        self._row = 0  # the number of the present row among the long ones
+        self._readings: list[_Reading] = []
 
     def _passes_over_files(self) -> Passes | None:
         """Return the passes over the files, if all can be opened again."""
@@ -55,44 +74,49 @@ class LongInput:
         parts = [part for path in files for part in find_files(path)]
         return Passes(parts) if all(map(os.path.isfile, parts)) else None
 
-    def fold(self, job: Job) -> list[Comparison]:
-        """Return the results of all methods on the vector, or on each column."""
+    def fold(self, stream: Stream, job: Job) -> list[Comparison]:
+        """Return the log-sum-exp of a vector, or of each column, by all methods."""
         methods = {each.method for each in job.candidates}
-        blocks, width, names = self._beginning()
+        names = self._names(stream)
         is_plain = methods != {Method.EXACT}
-        states = [StreamState([f.name for f in job.formats], is_plain) for _ in range(width)]
+        states = [StreamState([f.name for f in job.formats], is_plain) for _ in names]
         if self._request.engine == "dask":
-            states = self._fold_on_cluster(blocks, states)
+            states = self._fold_on_cluster(stream.blocks, states)
         else:
-            self._fold_here(blocks, states)
+            self._fold_here(stream, states)
         found = []
         for index, (state, name) in enumerate(zip(states, names, strict=True)):
             if self._passes is not None:
-                state.settle(partial(self._again, slice(index, index + 1) if name else None))
-            comparison = state.result(column=name)
+                state.settle(partial(self._again, slice(index, index + 1) if name else slice(None)))
+            comparison = _placed(state.result(column=name), stream)
             kept = tuple(result for result in comparison.results if result.method in methods)
             found.append(replace(comparison, results=kept))
         return found
 
-    def _beginning(self) -> tuple[Iterator[Block], int, list[str | None]]:
-        """Return the blocks, their number of vectors, and the vectors' names."""
-        if self._stream.axis is By.ALL:
-            return self._stream.blocks, 1, [None]
-        first = next(self._stream.blocks)
-        width = first.values.shape[1]
-        names = first.columns or [str(number) for number in range(1, width + 1)]
-        return chain([first], self._stream.blocks), width, list(names)
+    def _names(self, stream: Stream) -> list[str | None]:
+        """Return the names of columns, or no name for a single vector."""
+        if stream.axis is not By.COLUMNS:
+            return [None]
+        first = next(stream.blocks)
+        stream.blocks = chain([first], stream.blocks)
+        return list(first.columns or map(str, range(1, first.values.shape[1] + 1)))
 
-    def _fold_here(self, blocks: Iterator[Block], states: list[StreamState]) -> None:
+    def _fold_here(self, stream: Stream, states: list[StreamState]) -> None:
         def show_progress(block: Block) -> None:
             count = sum(state.count for state in states)
             self._meter.tell(count, block.source, lambda: states[0].so_far)
 
+        self._row = self._row + 1 if stream.axis is By.ROWS else 0
+        blocks = stream.blocks
+        if stream.axis is By.ROWS:  # the rows before it count
+            before = np.zeros((stream.first - 1, 1))
+            states[0].update(before, stream.source, before == 0)
         if self._passes is not None:
-            blocks = self._passes.blocks(blocks)
+            blocks = self._passes.blocks(blocks, is_first=True)
         elif self._spool is not None:
             blocks = self._spooled(blocks)
         engines.fold(blocks, states, show_progress)
+        stream.n = states[0].count
 
     def _fold_on_cluster(
         self, blocks: Iterator[Block], states: list[StreamState]
@@ -124,42 +148,47 @@ class LongInput:
             NOTES.note_of_numbers(note)
         return states
 
-    def compare(self, job: Job) -> Iterator[Comparison]:
-        """Yield the methods on a softmax or log-softmax; for a program, with all elements."""
+    def compare(self, stream: Stream, job: Job) -> Iterator[Comparison]:
+        """Yield the methods on a vector, or each column; for a program, with all elements."""
+        if job.function is Function.LOGSUMEXP:
+            yield from self.fold(stream, job)
+            return
         state = StreamState([format_.name for format_ in job.formats], plain=False)
-        with self._summed(state):
+        with self._summed(stream, state):
             vector = LongVector(job.function, job.candidates, state, self._again)
-            yield vector.result(not self._request.is_picture)
+            yield _placed(vector.result(not self._request.is_picture), stream)
 
-    def elements(self, job: Job) -> Iterator[Array]:
-        """Yield the elements of one long vector; doubtful ones take more than two passes."""
+    def elements(self, stream: Stream, job: Job) -> Iterator[Array]:
+        """Yield the elements of one vector; doubtful ones take more than two passes."""
         (format_,) = job.formats
         state = StreamState([format_.name], plain=False)
-        with self._summed(state):
+        with self._summed(stream, state):
             whole = state.sides[0].whole(self._again)
-            count = state.count
             for x in self._again():
                 yield whole.elements(job.function, format_.round(x), format_)
-                count += len(x)
-                self._meter.tell(count, "the second pass")
 
     @contextmanager
-    def _summed(self, state: StreamState) -> Iterator[None]:
+    def _summed(self, stream: Stream, state: StreamState) -> Iterator[None]:
         """Fold one vector into a state; input that cannot be read again is kept in a file."""
         self._meter.passes = 1 if self._passes is None else 2
         with open_spool("the input") if self._passes is None else nullcontext() as spool:
             self._spool = spool
-            self._fold_here(self._stream.blocks, [state])
+            self._fold_here(stream, [state])
             yield
 
-    def _again(self, columns: slice | None = None) -> Iterator[Array]:
+    def _again(self, columns: slice = slice(None)) -> Iterator[Array]:
         """Read all numbers again, or those of some columns."""
         if self._passes is None:
             yield from self._kept()
             return
-        blocks, _ = open_input(self._request, "float64", self._meter.again())
-        for block in self._passes.blocks(blocks):
-            yield _numbers(block, columns or slice(None))
+        reading = next((each for each in self._readings if each.row < self._row), None)
+        if reading is None:
+            again = self._meter.again()
+            reading = _Reading(open_input(self._request, "float64", again, may_stream=True)[0])
+            self._readings.append(reading)
+        for block in self._passes.blocks(reading.blocks(self._row)):
+            self._meter.tell(block.values.size, block.source)
+            yield _numbers(block, columns)
 
     def _spooled(self, blocks: Iterator[Block]) -> Iterator[Block]:
         """Yield the blocks, and keep their numbers in a temporary file."""
@@ -179,6 +208,13 @@ class LongInput:
                 return
             begin += len(data)
             yield np.frombuffer(data, np.float64)
+
+
+def _placed(comparison: Comparison, stream: Stream) -> Comparison:
+    """Return the results with the place of a row."""
+    if stream.axis is not By.ROWS:
+        return comparison
+    return replace(comparison, **place_of(stream, 0)._asdict())
 
 
 def _numbers(block: Block, columns: slice = slice(None)) -> Array:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from pkgutil import resolve_name
@@ -14,14 +15,14 @@ from typing import Any
 import numpy as np
 import typer
 
-from stablelse.cli.emit import NUMBERS, Values, emit, write_numbers
+from stablelse.cli.emit import NUMBERS, Rows, Values, emit, write_numbers
 from stablelse.cli.input import Job, function_of, job_of, policed, read_bounded, read_vectors
 from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES, Meter, meter_of
 from stablelse.numerics.formats import Array, Format
 from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function, does_not_fit
-from stablelse.readers import By, Note, ReadError, Stream, Vectors, count, vectors
+from stablelse.readers import By, Note, ReadError, Stream, Vectors, count
 from stablelse.render import Many
 from stablelse.render.numbers import number_text
 
@@ -63,19 +64,21 @@ def _may_stream(request: Request, job: Job) -> bool:
     return not request.errors and "mean" not in shifts
 
 
-def read(request: Request, job: Job, meter: Meter, most: int) -> Iterator[Vectors] | Stream:
-    """Read the vectors, or return a stream if one has more than `most` numbers."""
+def read(
+    request: Request, job: Job, meter: Meter, most: int = GATHERED
+) -> Iterator[Vectors | Stream]:
+    """Read the vectors, and those of more than `most` numbers as streams."""
     if not _may_stream(request, job):
-        return policed(read_vectors(request, job.dtype, meter.gauge), job, request)
-    found = read_bounded(request, job.dtype, most, meter.gauge)
-    if isinstance(found, Stream):
-        if job.function is Function.LOGSUMEXP or found.axis is By.ALL:
-            return found
-        found = vectors(found.blocks, found.axis)
-    return policed(_not_rows(found) if request.engine == "dask" else found, job, request)
+        yield from policed(read_vectors(request, job.dtype, meter.gauge), job, request)
+        return
+    longest = {By.ALL: most}
+    if job.function is Function.LOGSUMEXP:
+        longest[By.COLUMNS] = most
+    found = read_bounded(request, job.dtype, longest, meter.gauge)
+    yield from _not_rows(found) if request.engine == "dask" else found
 
 
-def _not_rows(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
+def _not_rows(stacks: Iterator[Vectors | Stream]) -> Iterator[Vectors | Stream]:
     """Return vectors too short for a cluster, and complain about rows, which it cannot sum."""
     first = next(stacks)
     if first.axis is By.ROWS:
@@ -85,9 +88,16 @@ def _not_rows(stacks: Iterator[Vectors]) -> Iterator[Vectors]:
     return chain([first], stacks)
 
 
-def long_input(stream: Stream, request: Request, meter: Meter) -> Any:
-    """Return the `LongInput` of a stream; most runs need not import it."""
-    return resolve_name("stablelse.cli.streams:LongInput")(stream, request, meter)
+class Long:
+    """The `LongInput` of a request, once there is a stream; most runs need not import it."""
+
+    def __init__(self, request: Request, meter: Meter) -> None:
+        self._given = request, meter
+
+    @cached_property
+    def input(self) -> Any:
+        """The input."""
+        return resolve_name("stablelse.cli.streams:LongInput")(*self._given)
 
 
 def values_of(
@@ -112,23 +122,12 @@ def _logarithms(values: Array, signs: Array) -> Array:
 
 def _values(request: Request, job: Job, meter: Meter) -> Iterator[Values]:
     """Yield only the values, vector by vector as they come."""
-    found = read(request, job, meter, GATHERED)
-    if isinstance(found, Stream) and job.function is Function.LOGSUMEXP:
-        for comparison in long_input(found, request, meter).fold(job):
-            for result in comparison.results:
-                yield Values(np.atleast_1d(result.value), True)
-                _note_doubt(result)
-        return
-    if isinstance(found, Stream):  # printed in lines or in one line, as it came
-        first = next(found.blocks)
-        is_vertical = first.values.shape[1] == 1
-        whole = found._replace(blocks=chain([first], found.blocks))
-        for elements in long_input(whole, request, meter).elements(job):
-            yield Values(elements, is_vertical, goes_on=True)
-        yield Values(np.empty(0), is_vertical)
-        return
+    long = Long(request, meter)
     narrow = [format_ for format_ in job.formats if format_.significand_bits < 53]
-    for stack in meter.following(found):
+    for stack in meter.following(read(request, job, meter)):
+        if isinstance(stack, Stream):
+            yield from _values_of_long(stack, long, job)
+            continue
         for format_ in narrow:
             _note_unfit(stack, format_)
         columns = [
@@ -140,6 +139,18 @@ def _values(request: Request, job: Job, meter: Meter) -> Iterator[Values]:
         ]
         for rows in zip(*columns, strict=True):
             yield from (Values(row, stack.vertical) for row in rows)
+
+
+def _values_of_long(stream: Stream, long: Long, job: Job) -> Iterator[Values]:
+    if job.function is Function.LOGSUMEXP:
+        for comparison in long.input.fold(stream, job):
+            for result in comparison.results:
+                yield Values(np.atleast_1d(result.value), True)
+                _note_doubt(result)
+        return
+    for elements in long.input.elements(stream, job):  # in lines or in one line, as it came
+        yield Values(elements, stream.vertical, goes_on=True)
+    yield Values(np.empty(0), stream.vertical)
 
 
 def _note_doubt(result: Any) -> None:
@@ -189,32 +200,37 @@ def write_file(request: Request, job: Job, meter: Meter) -> None:
     write_numbers(path, blocks, job.formats[0], job.function.value)
 
 
-def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Array, tuple[int, ...]]]:
-    """Yield elements in the source's order, and the axes over which their rows are counted."""
-    found = read(request, job, meter, GATHERED)
-    if isinstance(found, Stream):
-        for elements in long_input(found, request, meter).elements(job):
-            yield elements[:, np.newaxis], ()
-        return
+def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[Rows]:
+    """Yield elements in the source's order."""
     (candidate,) = job.candidates
+    long = Long(request, meter)
     width = None
     columns: list[Array] = []
-    for stack in meter.following(found):
-        values = candidate.values(job.function, stack.values, job.formats[0], job.empty)
-        if stack.axis is By.ALL:
-            values = values.T
-        here = values.shape[1]
-        if width not in (None, here):
-            noun = "column" if stack.axis is By.COLUMNS else "row"
-            raise ReadError(
-                f"{stack.source}, {noun} {stack.first} has {count(here, 'number')}, but those "
-                f"before have {width}: a file needs vectors of the same length; print them instead"
+    for stack in meter.following(read(request, job, meter)):
+        if isinstance(stack, Stream):
+            parts: Iterable[Array] = (
+                elements[np.newaxis] for elements in long.input.elements(stack, job)
             )
-        width = here
-        if stack.axis is By.COLUMNS:
-            columns.append(values)
         else:
-            is_last = request.axis in (None, -1, len(stack.outer))
-            yield values, stack.outer if is_last else ()
+            x = stack.values
+            parts = [candidate.values(job.function, x, job.formats[0], job.empty)]
+        for values in parts:
+            here = stack.n
+            if stack.axis is By.ALL:
+                values, here = values.T, 1
+            if width not in (None, here):
+                noun = "column" if stack.axis is By.COLUMNS else "row"
+                raise ReadError(
+                    f"{stack.source}, {noun} {stack.first} has {count(here, 'number')}, but those "
+                    f"before have {width}: a file needs vectors of the same length; print them "
+                    "instead"
+                )
+            width = here
+            if stack.axis is By.COLUMNS:
+                columns.append(values)
+            else:
+                is_last = request.axis in (None, -1, len(stack.outer))
+                yield Rows(values, width, stack.outer if is_last else ())
     if columns:
-        yield np.concatenate(columns).T, ()
+        rows = np.concatenate(columns).T
+        yield Rows(rows, rows.shape[1], ())

@@ -54,7 +54,7 @@ from stablelse.readers.vectors import (
     one_column,
     split_column,
     vectors,
-    vectors_or_stream,
+    vectors_or_streams,
 )
 
 __all__ = [
@@ -62,7 +62,7 @@ __all__ = [
     "Stream", "Vectors", "check_columns", "count", "file_source", "find_files", "in_one_line",
     "in_order", "is_url", "keeping", "one_column", "open_blocks", "open_files", "open_spool",
     "parse_numbers", "read_part", "read_source", "split_column", "split_file", "vectors",
-    "vectors_or_stream",
+    "vectors_or_streams",
 ]  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def read_source(source: Source, options: ReadOptions = DEFAULTS) -> Iterator[Blo
 
 def check_columns(block: Block, first: Block) -> None:
     """Refuse a file whose columns differ from those of the first file."""
-    width, expected = block.values.shape[1], first.values.shape[1]
+    width, expected = (each.length or each.values.shape[1] for each in (block, first))
     if width != expected:
         raise ReadError(
             f"{block.source} has {count(width, 'column')}, but {first.source} has {expected}; "

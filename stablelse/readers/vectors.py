@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, groupby, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +43,11 @@ class Vectors(NamedTuple):
     labels: Array | None = None  # the labels of the vectors, shape (m,)
     outer: tuple[int, ...] = ()  # as in `Block`
 
+    @property
+    def n(self) -> int:
+        """The length of the vectors."""
+        return len(self.values[0])
+
     def one(self, index: int) -> Vectors:
         """Return only the vector at this position, from 0."""
         return self.part(index, index + 1)
@@ -54,26 +59,57 @@ class Vectors(NamedTuple):
         return self._replace(first=self.first + begin, **cut)
 
 
-class Stream(NamedTuple):
-    """Columns or one vector, too long for memory, block by block."""
+class Stream:
+    """Columns, a row or everything, too long for memory: block by block, once."""
 
-    blocks: Iterator[Block]
-    axis: By
+    def __init__(self, blocks: Iterator[Block], first: Block, axis: By, may_be_all: bool) -> None:
+        self.blocks = self._pieces(first, blocks) if axis is By.ROWS else chain([first], blocks)
+        self.axis, self._may_be_all = axis, may_be_all
+        self.source, self.first, self.outer = first.source, first.offset + 1, first.outer
+        self.vertical = first.values.shape[1] == 1
+        self.n = 0  # how many numbers it has, once known
+        self.next: Block | None = None  # the beginning of the next row
+
+    def _pieces(self, block: Block, blocks: Iterator[Block]) -> Iterator[Block]:
+        """Yield the pieces of a row; if no other row follows, it may be everything."""
+        while block.begin + block.values.shape[1] != block.length:
+            yield block
+            block = next(blocks)
+        self.next = next(blocks, None)
+        if self.next is None and self._may_be_all:
+            self.axis = By.ALL
+        yield block
 
 
-def vectors_or_stream(
-    blocks: Iterator[Block], by: By | None, most: int, note: Callable[[Note], None]
-) -> Iterator[Vectors] | Stream:
-    """Arrange numbers in vectors, or return a stream if a vector has more than `most`."""
+def vectors_or_streams(
+    blocks: Iterator[Block],
+    by: By | None,
+    most: Mapping[By, int],
+    note: Callable[[Note], None] | None = None,
+) -> Iterator[Vectors | Stream]:
+    """Arrange numbers in vectors; rows in pieces, and what has more than `most`, in streams."""
+    may_be_all = by is None
     blocks, by = _settle(iter(blocks), by)
-    head: list[Block] = []
-    size = 0
-    for block in blocks if by is not By.ROWS else ():
-        head.append(block)
-        size += block.values.size
-        if size > most:
-            return Stream(chain(head, blocks), by)
-    return vectors(chain(head, blocks), by, note)
+    if by in most:
+        head, size = list[Block](), 0
+        for block in blocks:
+            head.append(block)
+            size += block.values.size
+            is_narrow = by is By.ALL or block.values.shape[1] <= most[by]
+            if size > most[by] and is_narrow:
+                yield Stream(chain(head[1:], blocks), head[0], by, False)
+                return
+        blocks = chain(head, blocks)
+    for is_long, group in groupby(blocks, lambda block: block.length is not None):
+        if by is not By.ROWS or not is_long:
+            yield from vectors(group, by, note)
+            continue
+        pieces = chain(group)
+        first = next(pieces, None)
+        while first is not None:
+            yield (stream := Stream(pieces, first, by, may_be_all and first.by is None))
+            deque(stream.blocks, maxlen=0)
+            first, may_be_all = stream.next, False
 
 
 def vectors(
@@ -108,9 +144,10 @@ def _settle(blocks: Iterator[Block], by: By | None) -> tuple[Iterator[Block], By
     if by is not None:
         return _even(blocks) if by is By.COLUMNS else blocks, by
     head = list(islice(blocks, 1))
-    if head and len(head[0].values) == 1:
+    is_in_pieces = bool(head) and head[0].length is not None
+    if head and len(head[0].values) == 1 and not is_in_pieces:
         head += islice(blocks, 1)  # is it the only row?
-    is_one_row = len(head) == 1 and len(head[0].values) == 1
+    is_one_row = len(head) == 1 and len(head[0].values) == 1 and not is_in_pieces
     is_one_column = bool(head) and head[0].values.shape[1] == 1 and head[0].by is None
     return chain(head, blocks), By.ALL if is_one_row or is_one_column else By.ROWS
 
@@ -223,9 +260,9 @@ class Passes:
         self._statuses = {path: _status(path) for path in paths}
         self._sums: list[int] | None = None
 
-    def blocks(self, blocks: Iterable[Block]) -> Iterator[Block]:
+    def blocks(self, blocks: Iterable[Block], is_first: bool = False) -> Iterator[Block]:
         """Yield the blocks of a pass, after checking that each is the same as before."""
-        before, sums = self._sums, list[int]()
+        before, sums = None if is_first else self._sums, list[int]()
         self.check()
         for block in blocks:
             sums.append(_sum(block))
