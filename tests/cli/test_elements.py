@@ -1,11 +1,18 @@
 """Softmax of more than fits in memory: two passes, and files written completely or not at all."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 import stablelse
 from stablelse.analysis.elements import LongVector
 from stablelse.cli import evaluate
+from stablelse.cli.streams import LongInput
 
 X = np.random.default_rng(5).standard_normal(30_000) * 30
 TEXT = "".join(f"{x!r}\n" for x in X.tolist()).encode()
@@ -189,3 +196,86 @@ class Spy:
             return self.method(owner, *args)
 
         return called
+
+
+#: Rows that come in pieces of 32 numbers.
+ROWS = {
+    "one row": np.random.default_rng(11).standard_normal((1, 230)) * 300,
+    "few rows": np.random.default_rng(12).standard_normal((3, 90)).astype(np.float32) * 40,
+    "several axes": np.random.default_rng(13).standard_normal((2, 2, 70)),
+    "without some": np.where(np.arange(220).reshape(2, 110) % 3, 1.5, -np.inf),
+    "integers": np.arange(140).reshape(2, 70) * 100,
+    "next to ties": np.random.default_rng(9).permuted(np.repeat([0.0, 2.0**-52], 2**8))[None],
+}
+FORMS = ["--quiet", "--json", "--format jsonl", "--format csv", "--output p.npy", "--output p.csv"]
+
+
+def outcomes(run, monkeypatch, command, **given):
+    """Return the output of a command that reads whole rows, and when it reads them in pieces."""
+    for size in (1 << 22, 256):
+        monkeypatch.setattr("stablelse.readers.blocks.BLOCK_BYTES", size)
+        done = run(*command, **given)
+        assert (done.code, done.err) == (0, "")
+        yield done.out, [path.read_bytes() for path in Path().glob("p.*")]
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("command", FUNCTIONS)
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_in_pieces(run, tmp_path, monkeypatch, name, command, form, kind):
+    monkeypatch.chdir(tmp_path)
+    if command == "log-softmax" and ("json" in form or "csv" in form):
+        form += " --method exact"  # sums are not searched for lost digits
+    np.save("x.npy", ROWS[name])
+    given = {"stdin": Path("x.npy").read_bytes()} if kind == "pipe" else {}
+    named = [] if kind == "pipe" else ["--file", "x.npy"]
+    arguments = [command, *form.split(), *named, "--temperature", "2"]
+    whole, pieces = outcomes(run, monkeypatch, arguments, **given)
+    assert whole == pieces
+
+
+@given(data=st.data())
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rows_of_any_shape_in_pieces(run, tmp_path_factory, data):
+    dtype = data.draw(st.sampled_from([np.float64, np.float32, np.float16]))
+    shape = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 300)))
+    numbers = st.floats(-800, 800, width=16) | st.sampled_from([np.inf, -np.inf, np.nan, 0])
+    x = data.draw(arrays(dtype, shape, elements=numbers, fill=numbers))
+    path = tmp_path_factory.mktemp("rows") / "x.npy"
+    np.save(path, x)
+    for command in (*FUNCTIONS, "lse"):
+        named = "float64", "--quiet", "--by", "rows", "--file", path
+        with pytest.MonkeyPatch.context() as patch:
+            whole, pieces = outcomes(run, patch, [command, "--dtype", *named])
+        assert whole == pieces
+
+
+def test_where_a_long_row_broke(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("stablelse.readers.blocks.BLOCK_BYTES", 256)
+    x = np.zeros((3, 100))
+    x[1, 70] = 800
+    np.save(tmp_path / "x.npy", x)
+    vectors = json.loads(run("lse", "--json", "--file", tmp_path / "x.npy").out)["vectors"]
+    assert [vector["row"] for vector in vectors] == [1, 2, 3]
+    (found,) = vectors[1]["results"][0]["findings"]
+    assert (found["element"], found["place"]["row"], found["place"]["column"]) == (71, 2, "71")
+    assert "row 2" in run("lse", "--file", tmp_path / "x.npy").out
+
+
+def test_a_long_row_that_changes(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("stablelse.readers.blocks.BLOCK_BYTES", 256)
+    x = np.zeros((2, 100))
+    np.save(tmp_path / "x.npy", x)
+    again = LongInput._again
+
+    def changed(self, *columns):
+        if self._row == 2:
+            np.save(tmp_path / "x.npy", x + 1)
+        return again(self, *columns)
+
+    monkeypatch.setattr(LongInput, "_again", changed)
+    done = run("softmax", "--output", tmp_path / "p.npy", "--file", tmp_path / "x.npy")
+    assert (done.code, done.out) == (2, "")
+    assert "changed while it was being read" in done.err
+    assert not (tmp_path / "p.npy").exists()

@@ -146,6 +146,8 @@ MEMORY = [
     ("lse -q", 192, 120),
     ("softmax --output p.npy", 192, 120),
     ("softmax", 16, 110),
+    ("softmax --json", 16, 110),
+    ("softmax --format csv --method exact", 16, 110),
 ]
 
 
