@@ -1,17 +1,14 @@
-"""A linter for naive formulas in Python source: it parses the text, and imports and runs nothing.
-
-Expressions become terms such as ``log(sum(exp(x)))``, whatever library they are written in. Names
-stand for what was last assigned to them in the same function. Each rule is a pattern of terms.
-"""
+"""A linter for naive formulas in Python source: rules, which are patterns of terms, and fixes."""
 
 from __future__ import annotations
 
 import ast
 import json
 import re
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
+
+from stablelse.analysis.terms import HINT, Reader, Term, dotted
 
 
 class Rule(NamedTuple):
@@ -22,7 +19,8 @@ class Rule(NamedTuple):
     function: str
     x: tuple[float, ...]
     advice: dict[str, str]  # by library; "" for any other
-    limit: str = "overflow"  # the threshold of e^x that x crosses, or no threshold
+    #: Where it breaks; the names in braces are limits of float32.
+    limit: str
     weights: tuple[float, ...] | None = None
 
 
@@ -74,41 +72,77 @@ _SOFTMAX = {
     "tensorflow": "tf.nn.softmax",
     "": "exp(x - a) / sum(exp(x - a)) with a = max(x)",
 }
-_LOG1MEXP = {
-    "": "log(-expm1(x)) where x > -log(2), log1p(-exp(x)) elsewhere (Maechler 2012)",
-}
+_BELOW = "it is -inf for entries {depth} below the largest in float32"
 
 RULES = {
-    "LSE001": Rule("log of a sum of exp", "logsumexp", (1000.0, 1001.0), _LSE),
-    "LSE002": Rule("log of softmax", "log_softmax", (0.0, -1000.0), _LOG_SOFTMAX, "underflow"),
-    "LSE003": Rule("log of sigmoid", "log_softmax", (-1000.0, 0.0), _LOG_SIGMOID, "underflow"),
-    "LSE004": Rule("log(1 + exp(x))", "logsumexp", (0.0, 1000.0), _SOFTPLUS),
-    "LSE005": Rule("log of a sum of two exp", "logsumexp", (1000.0, 999.0), _LOGADDEXP),
+    "LSE001": Rule(
+        "log of a sum of exp",
+        "logsumexp",
+        (1000.0, 1001.0),
+        _LSE,
+        "it overflows above x = {high} in float32",
+    ),
+    "LSE002": Rule("log of softmax", "log_softmax", (0.0, -1000.0), _LOG_SOFTMAX, _BELOW),
+    "LSE003": Rule(
+        "log of sigmoid",
+        "log_softmax",
+        (-1000.0, 0.0),
+        _LOG_SIGMOID,
+        "it is -inf below x = {low} in float32",
+    ),
+    "LSE004": Rule(
+        "log(1 + exp(x))",
+        "logsumexp",
+        (0.0, 1000.0),
+        _SOFTPLUS,
+        "it overflows above x = {high} in float32",
+    ),
+    "LSE005": Rule(
+        "log of a sum of exp(x) and exp(y)",
+        "logsumexp",
+        (1000.0, 999.0),
+        _LOGADDEXP,
+        "it overflows above x = {high} in float32",
+    ),
     "LSE006": Rule(
-        "loss of softmax: the function expects logits, or log-softmax",
+        "softmax in a loss that expects something else",
         "log_softmax",
         (0.0, -1000.0),
         {
             "torch": "cross_entropy of the logits, or nll_loss of log_softmax",
-            "tensorflow": "the loss with from_logits=True, of the logits",
+            "tensorflow": "the loss of the logits, with from_logits=True",
             "": "the loss of the logits",
         },
-        "underflow",
+        "the loss is that of other probabilities, and never near 0",
     ),
-    "LSE007": Rule("exp over a sum of exp, without a shift", "softmax", (1000.0, 1001.0), _SOFTMAX),
+    "LSE007": Rule(
+        "exp over a sum of exp, without a shift",
+        "softmax",
+        (1000.0, 1001.0),
+        _SOFTMAX,
+        "it is NaN above x = {high} in float32",
+    ),
     "LSE008": Rule(
-        "exp in a branch of where that is not selected can overflow: the gradient is NaN",
+        "exp in the branch that where does not select",
         "logsumexp",
         (0.0, 1000.0),
-        {"": "a bounded argument in the branch: exp(minimum(x, 20)), or a function such as softplus"},
+        {"": "an argument in range for both branches, such as exp(minimum(x, 20)), or softplus"},
+        "its gradient is NaN above x = {high} in float32",
     ),
-    "LSE009": Rule("log(1 - exp(x))", "logsumexp", (0.0, -1e-17), _LOG1MEXP, "", (1.0, -1.0)),
+    "LSE009": Rule(
+        "log(1 - exp(x))",
+        "logsumexp",
+        (0.0, -1e-9),
+        {"": "log(-expm1(x)) where x > -log(2), and log1p(-exp(x)) elsewhere (Maechler 2012)"},
+        "it is -inf above x = -{tiny} in float32",
+        (1.0, -1.0),
+    ),
     "LSE010": Rule(
-        "log of softmax plus a small number: smaller probabilities are all alike",
+        "log of softmax plus a small number",
         "log_softmax",
         (0.0, -1000.0),
         _LOG_SOFTMAX,
-        "underflow",
+        "probabilities below that number are all alike",
     ),
 }
 
@@ -144,437 +178,46 @@ class LintError(NamedTuple):
     reason: str
 
 
-class Term(NamedTuple):
-    """An operation on terms; an unknown one has its source text as `name`."""
-
-    op: str
-    args: tuple[Term, ...] = ()
-    name: str = ""
-    library: str = ""
-    node: Any = None
-
-    def same(self, other: Term) -> bool:
-        """Whether two terms are the same formula."""
-        return (
-            (self.op, self.name) == (other.op, other.name)
-            and len(self.args) == len(other.args)
-            and all(a.same(b) for a, b in zip(self.args, other.args, strict=True))
-        )
-
-    def within(self) -> Iterator[Term]:
-        """Yield the term and its parts."""
-        yield self
-        for arg in self.args:
-            yield from arg.within()
-
-
-#: The modules of each library, with the names that people give them where they import nothing.
-_LIBRARIES = {
-    "numpy": "numpy",
-    "np": "numpy",
-    "scipy": "scipy",
-    "torch": "torch",
-    "F": "torch",
-    "jax": "jax",
-    "jnp": "jax",
-    "flax": "jax",
-    "tensorflow": "tensorflow",
-    "tf": "tensorflow",
-    "keras": "tensorflow",
-    "math": "math",
-    "cupy": "numpy",
-}
-
-#: What functions and methods compute, by their last name.
-_OPS = {
-    **dict.fromkeys(("exp", "exp_"), "exp"),
-    **dict.fromkeys(("log", "log_", "log2", "log10"), "log"),
-    **dict.fromkeys(("sum", "fsum", "nansum", "reduce_sum"), "sum"),
-    **dict.fromkeys(("mean", "nanmean", "average", "reduce_mean"), "sum"),
-    **dict.fromkeys(("dot", "matmul", "vdot", "inner", "tensordot", "einsum", "mm", "bmm"), "dot"),
-    **dict.fromkeys(("log1p", "log1p_"), "log1p"),
-    **dict.fromkeys(("softmax", "softmax_", "Softmax", "softmax2d"), "softmax"),
-    **dict.fromkeys(("log_softmax", "LogSoftmax"), "log_softmax"),
-    **dict.fromkeys(("sigmoid", "sigmoid_", "expit", "Sigmoid", "logistic"), "sigmoid"),
-    **dict.fromkeys(("max", "amax", "nanmax", "reduce_max", "cummax"), "max"),
-    **dict.fromkeys(("logsumexp", "reduce_logsumexp", "logaddexp", "log_normalizer"), "max"),
-    **dict.fromkeys(("where", "select"), "where"),
-    **dict.fromkeys(("abs", "absolute", "fabs", "square", "norm"), "size"),
-    **dict.fromkeys(("clip", "clamp", "clamp_", "clip_by_value", "hardtanh"), "bounded"),
-    **dict.fromkeys(("minimum", "min", "amin", "fmin", "nanmin"), "bounded"),
-    **dict.fromkeys(("tanh", "logsigmoid", "log_sigmoid", "log_expit", "erf"), "bounded"),
-    **dict.fromkeys(("add", "subtract", "sub", "multiply", "mul", "divide", "div"), "arithmetic"),
-    **dict.fromkeys(("true_divide", "negative", "neg"), "arithmetic"),
-    **dict.fromkeys(("cross_entropy", "CrossEntropyLoss"), "cross_entropy"),
-    **dict.fromkeys(("nll_loss", "NLLLoss"), "nll_loss"),
-}
-
-#: Functions and methods that return their argument, as far as the rules are concerned.
-_SAME = frozenset(
-    "array asarray asanyarray detach float double half clone contiguous to astype view reshape "
-    "unsqueeze squeeze expand_dims item numpy cpu cuda flatten ravel transpose permute T "
-    "stop_gradient expand broadcast_to requires_grad_ copy Tensor tensor Variable type_as "
-    "masked_fill nan_to_num".split()
-)
-
-#: How an unknown name looks that is subtracted to keep exp in range.
-_SHIFT_NAME = re.compile(r"max|shift|lse|logsumexp|logaddexp|log_?z|log_?norm|offset|\b[amcMZ]\b")
-
-_METHODS_WITHOUT_LIBRARY = frozenset(_OPS) - {"log", "add", "sub", "norm", "select", "copy"}
-
-
-#: How programs that work with several libraries call the one at hand.
-_NAMESPACES = frozenset(("xp", "xpx", "K", "ops", "backend", "lax"))
-
-#: A source without any of these has no finding: most files need not be parsed.
-_HINT = re.compile(r"(?<![a-z])exp_?\(|softmax|[sS]igmoid|expit|logistic")
-
-
-class _Reader:
-    """Reads one module: the terms of all expressions, and the findings among them."""
+class _Linter:
+    """Collects the findings of one source."""
 
     def __init__(self, path: str, source: str, cell: int | None = None) -> None:
-        self.path, self.source, self.cell = path, source, cell
-        self.lines = source.splitlines(keepends=True)
-        self.hints = [number for number, line in enumerate(self.lines, 1) if _HINT.search(line)]
-        self.modules: dict[str, str] = {}  # what imported names stand for
-        self.env: dict[str, Term] = {}
+        self.path, self.cell = path, cell
         self.findings: list[LintFinding] = []
-        self.made: dict[str, Term] = {}
-
-    # ---- Statements
-
-    def run(self, body: Sequence[ast.stmt]) -> None:
-        """Read statements in order."""
-        for statement in body:
-            self.statement(statement)
-
-    def statement(self, node: ast.stmt) -> None:
-        """Read a statement, and keep what it assigns."""
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            self.imported(node)
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            self.scope(node)
-        elif isinstance(node, ast.Assign):
-            value = self.term(node.value)
-            for target in node.targets:
-                self.assign(target, value, node.value)
-        elif isinstance(node, ast.AnnAssign):
-            if node.value is not None:
-                self.assign(node.target, self.term(node.value), node.value)
-        elif isinstance(node, ast.AugAssign):
-            before = self.term(node.target)
-            value = Term(_BINARY.get(type(node.op), "?"), (before, self.term(node.value)), node=node)
-            value = value._replace(library=_library_of(value))
-            self.check(value)
-            self.assign(node.target, value, node.value)
-        else:
-            self.compound(node)
-
-    def compound(self, node: ast.AST) -> None:
-        """Read the parts of any other statement in order."""
-        if isinstance(node, (ast.For, ast.AsyncFor)):
-            self.term(node.iter)
-            self.forget(node.target)
-        before = dict(self.env)
-        for field in ("test", "value", "exc", "cause", "msg", "items", "subject"):
-            part = getattr(node, field, None)
-            for each in part if isinstance(part, list) else [part]:
-                if isinstance(each, ast.withitem):
-                    self.term(each.context_expr)
-                elif isinstance(each, ast.expr):
-                    self.term(each)
-        branches = [getattr(node, name, None) for name in ("body", "orelse", "finalbody")]
-        branches += [part.body for name in ("handlers", "cases") for part in getattr(node, name, ())]
-        for branch in branches:
-            if isinstance(branch, list):
-                self.run(branch)
-        if isinstance(node, (ast.If, ast.Try, ast.While, ast.For, ast.AsyncFor, ast.Match)):
-            # what a branch assigned holds after it only where it was not known before
-            for name, term in before.items():
-                if self.env.get(name) is not term:
-                    self.env.pop(name, None)
-
-    def scope(self, node: Any) -> None:
-        """Read a function or a class with names of its own, if it can have a finding."""
-        at = bisect_left(self.hints, node.lineno)
-        if at == len(self.hints) or self.hints[at] > node.end_lineno:
-            return
-        for decorator in node.decorator_list:
-            self.term(decorator)
-        outside = dict(self.env)
-        if not isinstance(node, ast.ClassDef):
-            arguments = node.args
-            every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-            for each in [*every, arguments.vararg, arguments.kwarg]:
-                if each is not None:
-                    self.env.pop(each.arg, None)
-            for default in [*arguments.defaults, *arguments.kw_defaults]:
-                if default is not None:
-                    self.term(default)
-        self.run(node.body)
-        self.env = outside
-
-    def imported(self, node: ast.Import | ast.ImportFrom) -> None:
-        """Keep what imported names stand for."""
-        for alias in node.names:
-            if isinstance(node, ast.Import):
-                top = alias.name.partition(".")[0]
-                self.modules[alias.asname or top] = alias.name if alias.asname else top
-            else:
-                self.modules[alias.asname or alias.name] = f"{node.module or ''}.{alias.name}"
-
-    def assign(self, target: ast.expr, value: Term, node: ast.expr) -> None:
-        """Keep what a name stands for; a pair of names may get a pair of values."""
-        if isinstance(target, (ast.Tuple, ast.List)):
-            values = node.elts if isinstance(node, (ast.Tuple, ast.List)) else []
-            is_pair = len(values) == len(target.elts)
-            is_max = value.op == "max" and target.elts  # values, indices = x.max(dim)
-            for number, each in enumerate(target.elts):
-                if is_pair:
-                    self.assign(each, self.made.get(_key(values[number]), _unknown(each)), each)
-                elif is_max and number == 0:
-                    self.assign(each, value, each)
-                else:
-                    self.forget(each)
-        elif (name := _dotted(target)) is not None:
-            self.env[name] = value
-        elif isinstance(target, ast.Subscript):
-            self.forget(target.value)
-
-    def forget(self, target: ast.expr) -> None:
-        """Drop what is known of the names in a target."""
-        for part in ast.walk(target):
-            name = _dotted(part)
-            if name is not None:
-                self.env.pop(name, None)
-
-    # ---- Expressions
-
-    def term(self, node: ast.expr) -> Term:
-        """Return the term of an expression; every expression is read once."""
-        made = self.made[_key(node)] = self.read(node)
-        return made
-
-    def read(self, node: ast.expr) -> Term:
-        """Read an expression and check it."""
-        if isinstance(node, ast.Constant):
-            return Term("constant", name=repr(node.value), node=node)
-        if isinstance(node, (ast.Name, ast.Attribute)):
-            return self.named(node)
-        if isinstance(node, ast.BinOp):
-            op = _BINARY.get(type(node.op), "?")
-            made = Term(op, (self.term(node.left), self.term(node.right)), node=node)
-            made = made._replace(library=_library_of(made))
-            self.check(made)
-            return made
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            return Term("neg", (self.term(node.operand),), node=node)
-        if isinstance(node, ast.Call):
-            return self.call(node)
-        if isinstance(node, (ast.GeneratorExp, ast.ListComp, ast.SetComp)):
-            return self.comprehension(node)
-        if isinstance(node, ast.Subscript):
-            self.term(node.slice)
-            return self.term(node.value)
-        if isinstance(node, ast.NamedExpr):
-            value = self.term(node.value)
-            self.assign(node.target, value, node.value)
-            return value
-        if isinstance(node, ast.Compare):
-            return Term("compare", tuple(map(self.term, [node.left, *node.comparators])), node=node)
-        if isinstance(node, ast.IfExp):
-            self.term(node.test)
-            self.term(node.body), self.term(node.orelse)
-            return _unknown(node)
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.expr):
-                self.term(child)
-        return _unknown(node)
-
-    def named(self, node: ast.Name | ast.Attribute) -> Term:
-        """Return what a name stands for."""
-        name = _dotted(node)
-        if name in self.env:
-            return self.env[name]
-        if isinstance(node, ast.Attribute):
-            inner = self.term(node.value)
-            if node.attr in ("T", "mT", "data", "values", "real"):
-                return inner
-        return Term("unknown", name=name or ast.dump(node), node=node)
-
-    def comprehension(self, node: ast.GeneratorExp | ast.ListComp | ast.SetComp) -> Term:
-        """Return the term of each item."""
-        outside = dict(self.env)
-        for generator in node.generators:
-            # two comprehensions over the same numbers have the same items
-            items = self.term(generator.iter)
-            self.forget(generator.target)
-            if isinstance(generator.target, ast.Name):
-                self.env[generator.target.id] = Term("item", (items,))
-            for test in generator.ifs:
-                self.term(test)
-        made = self.term(node.elt)
-        self.env = outside
-        return made
-
-    def call(self, node: ast.Call) -> Term:
-        """Return the term of a call of a function, a method, or a layer."""
-        op, library, args = self.operation(node)
-        for keyword in node.keywords:
-            value = self.term(keyword.value)
-            if keyword.arg in ("input", "a", "x", "logits", "tensor") and not args:
-                args = [value]
-        if op == "same" and args:
-            return args[0]
-        if op == "arithmetic":
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-            op = _NAMED.get(name, "?")
-        made = Term(op, tuple(args), node=node)
-        made = made._replace(library=library or _library_of(made))
-        if op == "unknown":
-            return made._replace(name=ast.dump(node.func))
-        self.check(made)
-        return made
-
-    def operation(self, node: ast.Call) -> tuple[str, str, list[Term]]:
-        """Return what a call computes, with which library, and its arguments."""
-        args = [self.term(arg) for arg in node.args if not isinstance(arg, ast.Starred)]
-        func = node.func
-        if isinstance(func, ast.Call):  # a layer: nn.Softmax(dim=1)(x)
-            layer, library, _ = self.operation(func)
-            return layer, library, args
-        name = _dotted(func)
-        if name is None:
-            if isinstance(func, ast.Attribute):
-                return self.method(func, [self.term(func.value), *args])
-            return "unknown", "", args
-        if name in self.env and self.env[name].node is not None and not args:
-            return "unknown", "", args
-        first, _, rest = name.partition(".")
-        full = f"{self.modules[first]}.{rest}".rstrip(".") if first in self.modules else ""
-        library = _LIBRARIES.get((full or name).partition(".")[0], "")
-        last = name.rpartition(".")[2]
-        if full:
-            last = full.rpartition(".")[2]
-        if library or (not rest and last in ("sum", "max", "min", "abs") and not full):
-            op = _OPS.get(last, "same" if last in _SAME else "unknown")
-            return op, "" if library == "math" else library, args
-        if not rest and name in self.env and self.env[name].op in ("softmax", "cross_entropy", "nll_loss"):
-            made = self.env[name]
-            return made.op, made.library, args
-        if isinstance(func, ast.Attribute):
-            layer = self.env.get(name)
-            if layer is not None and isinstance(layer.node, ast.Call) and args:
-                return layer.op, layer.library, args
-            return self.method(func, [self.term(func.value), *args])
-        return "unknown", "", args
-
-    def method(self, func: ast.Attribute, args: list[Term]) -> tuple[str, str, list[Term]]:
-        """Return what a method of an array computes, or a function of an unknown library."""
-        known = self.made.get(_key(func.value))
-        if isinstance(func.value, ast.Name) and func.value.id in _NAMESPACES and len(args) > 1:
-            op = _OPS.get(func.attr, "same" if func.attr in _SAME else "unknown")
-            return op, "", args[1:]
-        is_array = known is not None and known.op not in ("unknown", "constant")
-        if func.attr in _SAME:
-            return "same", known.library if known else "", args
-        if func.attr in _OPS and (is_array or func.attr in _METHODS_WITHOUT_LIBRARY):
-            op = _OPS[func.attr]
-            return op, known.library if known else "", args
-        return "unknown", "", args
-
-    # ---- Rules
+        self.reader = Reader(source, self.check)
 
     def check(self, term: Term) -> None:
         """Report a term that matches a rule, unless a comment says not to."""
         matches = _PATTERNS.get(term.op)
         rule = matches(term) if matches else None
-        if rule is None:
+        node, reader = term.node, self.reader
+        if rule is None or self.is_silenced(node, rule):
             return
-        node = term.node
-        found = ast.get_source_segment(self.source, node) or ""
-        column = len(self.line(node.lineno).encode()[: node.col_offset].decode(errors="ignore")) + 1
-        if any(self.is_silenced(number, rule) for number in range(node.lineno, node.end_lineno + 1)):
-            return
+        before = reader.line(node.lineno).encode()[: node.col_offset]
+        column = len(before.decode(errors="replace")) + 1
+        source = " ".join(reader.text(node).split())
+        write = _FIXES.get(rule) if self.cell is None else None
+        text = write(reader, term) if write else None
+        place = node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
+        edit = None if text is None else Edit(*place, text)
         self.findings.append(
-            LintFinding(
-                self.path,
-                node.lineno,
-                column,
-                rule,
-                term.library or _library_of(term),
-                " ".join(found.split()),
-                self.cell,
-                self.edit(term, rule),
-            )
+            LintFinding(self.path, node.lineno, column, rule, term.library, source, self.cell, edit)
         )
 
-    def line(self, number: int) -> str:
-        """Return a line of the source, from 1."""
-        return self.lines[number - 1] if number <= len(self.lines) else ""
-
-    def is_silenced(self, number: int, rule: str) -> bool:
-        """Whether a comment on a line silences a rule."""
-        found = _SILENCE.search(self.line(number))
-        return found is not None and (found[1] is None or rule in re.split(r"[\s,]+", found[1]))
-
-    def edit(self, term: Term, rule: str) -> Edit | None:
-        """Return the safe rewriting of a formula, if there is one."""
-        write = _FIXES.get(rule)
-        text = write(self, term) if write and self.cell is None else None
-        if text is None:
-            return None
-        node = term.node
-        return Edit(node.lineno, node.col_offset, node.end_lineno, node.end_col_offset, text)
-
-    def text(self, node: ast.AST) -> str:
-        """Return the source of an expression."""
-        return ast.get_source_segment(self.source, node) or ""
+    def is_silenced(self, node: Any, rule: str) -> bool:
+        """Whether a comment on one of the lines silences a rule."""
+        lines = map(self.reader.line, range(node.lineno, node.end_lineno + 1))
+        found = [match[1] for match in map(_SILENCE.search, lines) if match]
+        return any(rules is None or rule in re.split(r"[\s,]+", rules) for rules in found)
 
 
 _SILENCE = re.compile(r"#\s*stablelse:\s*ignore(?:\[([^\]]*)\])?")
 
-_BINARY: dict[type[ast.operator], str] = {
-    ast.Add: "add",
-    ast.Sub: "sub",
-    ast.Mult: "mul",
-    ast.Div: "div",
-    ast.MatMult: "dot",
-    ast.Pow: "pow",
-}
-_NAMED = {
-    **dict.fromkeys(("add",), "add"),
-    **dict.fromkeys(("subtract", "sub"), "sub"),
-    **dict.fromkeys(("multiply", "mul"), "mul"),
-    **dict.fromkeys(("divide", "div", "true_divide"), "div"),
-    **dict.fromkeys(("negative", "neg"), "neg"),
-}
-
-
-def _key(node: ast.AST) -> Any:
-    return id(node)
-
-
-def _dotted(node: ast.AST) -> str | None:
-    """Return a name such as ``np.exp`` or ``self.x``."""
-    parts = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else None
-
-
-def _unknown(node: ast.AST) -> Term:
-    return Term("unknown", name=ast.dump(node), node=node)
-
-
-def _library_of(term: Term) -> str:
-    """Return the library of the first part that has one."""
-    return next((part.library for part in term.within() if part.library), "")
-
 
 # ---- Patterns
+
+#: How an unknown name looks that is subtracted to keep exp in range.
+_SHIFT_NAME = re.compile(r"max|shift|lse|logsumexp|logaddexp|log_?z|log_?norm|offset|\b[amcMZ]\b")
 
 
 def _is_constant(term: Term, *values: float) -> bool:
@@ -596,15 +239,14 @@ def _is_shift(term: Term) -> bool:
 
 
 def _is_bounded(x: Term) -> bool:
-    """Whether exp of a term cannot overflow or underflow everywhere: shifted or clipped."""
+    """Whether something keeps exp of a term in range: a shift, a limit, or a log-probability."""
     if x.op in ("bounded", "log_softmax", "constant"):
         return True
     if x.op == "sub":
         return _is_shift(x.args[1]) or _is_bounded(x.args[0])
-    if x.op in ("mul", "div"):
-        return any(map(_is_bounded, x.args[:1] if x.op == "div" else x.args)) and not all(
-            map(_is_constant, x.args)
-        ) and any(part.op in ("sub", "bounded", "log_softmax") for part in x.within())
+    if x.op in ("mul", "div"):  # a factor such as 1/T does not matter
+        factors = x.args if x.op == "mul" else x.args[:1]
+        return any(part.op != "constant" and _is_bounded(part) for part in factors)
     if x.op == "add":
         return any(part.op == "neg" and _is_shift(part.args[0]) for part in x.args)
     return x.op == "neg" and x.args[0].op == "sub" and _is_shift(x.args[0].args[0])
@@ -643,10 +285,7 @@ def _risky_exp(term: Term) -> Term | None:
 
 def _exps(term: Term) -> Iterator[Term]:
     """Yield the arguments of exp among the factors of the terms of a sum."""
-    if term.op in ("add", "sub"):
-        for arg in term.args:
-            yield from _exps(arg)
-    elif term.op in ("mul", "dot"):
+    if term.op in ("add", "sub") or term.op in ("mul", "dot"):
         for arg in term.args:
             yield from _exps(arg)
     elif term.op == "div":
@@ -747,7 +386,7 @@ def _of_loss(term: Term) -> str | None:
 
 def _of_where(term: Term) -> str | None:
     """Find exp of what the condition tests in a branch, for libraries that differentiate."""
-    if len(term.args) != 3 or (term.library or _library_of(term)) not in _DIFFERENTIATED:
+    if len(term.args) != 3 or term.library not in _DIFFERENTIATED:
         return None
     condition, *branches = term.args
     if condition.op != "compare":
@@ -795,21 +434,23 @@ class _Called(NamedTuple):
     keywords: dict[str, ast.expr]
 
 
-def _called(node: ast.AST, reader: _Reader) -> _Called | None:
+def _called(node: ast.AST, reader: Reader) -> _Called | None:
     """Take a call apart; None if it is none, or has other arguments than arrays and axes."""
     if not isinstance(node, ast.Call) or any(k.arg is None for k in node.keywords):
         return None
     keywords = {k.arg: k.value for k in node.keywords if k.arg is not None}
     if not isinstance(node.func, ast.Attribute):
         return None
-    prefix = _dotted(node.func.value) or ""
+    prefix = dotted(node.func.value) or ""
     is_function = prefix.partition(".")[0] in reader.modules
     if is_function and node.args:
         return _Called(node.func.attr, prefix, node.args[0], node.args[1:], keywords)
-    return None if is_function else _Called(node.func.attr, "", node.func.value, node.args, keywords)
+    return (
+        None if is_function else _Called(node.func.attr, "", node.func.value, node.args, keywords)
+    )
 
 
-def _module(reader: _Reader, full: str) -> str | None:
+def _module(reader: Reader, full: str) -> str | None:
     """Return how the source writes a module."""
     for alias, name in reader.modules.items():
         if name == full:
@@ -828,7 +469,7 @@ _SUMS = {
 }
 
 
-def _logsumexp_for(reader: _Reader, term: Term) -> str | None:
+def _logsumexp_for(reader: Reader, term: Term) -> str | None:
     log = _called(term.node, reader)
     total = _called(log.first, reader) if log and log.name == "log" and not log.rest else None
     if total is None or total.name not in ("sum", "reduce_sum") or len(total.rest) > 1:
@@ -851,19 +492,16 @@ def _logsumexp_for(reader: _Reader, term: Term) -> str | None:
     return f"{module}.{name}({', '.join([reader.text(exp.first), *given])})"
 
 
-def _log_softmax_for(reader: _Reader, term: Term) -> str | None:
+def _log_softmax_for(reader: Reader, term: Term) -> str | None:
     log = _called(term.node, reader)
     if log is None or log.name != "log" or log.rest or log.keywords:
         return None
     softmax = log.first
-    if not isinstance(softmax, ast.Call) or not isinstance(softmax.func, ast.Attribute):
-        return None
     called = _called(softmax, reader)
-    if called is None or called.name != "softmax" or called.prefix in ("", None) and not called.rest:
-        if called is None or called.name != "softmax":
-            return None
+    if called is None or called.name != "softmax" or not isinstance(softmax, ast.Call):
+        return None
     text, whole = reader.text(softmax.func), reader.text(softmax)
-    return f"{text.removesuffix('softmax')}log_softmax{whole[len(text):]}"
+    return f"{text.removesuffix('softmax')}log_softmax{whole[len(text) :]}"
 
 
 #: What replaces log(1 + exp(x)): the module and the function.
@@ -875,7 +513,7 @@ _SOFTPLUSES = {
 }
 
 
-def _softplus_for(reader: _Reader, term: Term) -> str | None:
+def _softplus_for(reader: Reader, term: Term) -> str | None:
     log = _called(term.node, reader)
     if log is None or log.name not in ("log", "log1p") or log.rest or log.keywords:
         return None
@@ -894,7 +532,7 @@ def _softplus_for(reader: _Reader, term: Term) -> str | None:
     return None
 
 
-_FIXES: dict[str, Callable[[_Reader, Term], str | None]] = {
+_FIXES: dict[str, Callable[[Reader, Term], str | None]] = {
     "LSE001": _logsumexp_for,
     "LSE002": _log_softmax_for,
     "LSE004": _softplus_for,
@@ -934,7 +572,7 @@ def lint(source: str, path: str = "<source>") -> list[LintFinding | LintError]:
     list of LintFinding or LintError
         In the order of the lines; an error for each piece that cannot be parsed.
     """
-    if _HINT.search(source) is None:
+    if HINT.search(source) is None:
         return []
     if not path.endswith(".ipynb"):
         return _lint_part(source, path)
@@ -961,11 +599,12 @@ def _lint_part(
 ) -> list[LintFinding | LintError]:
     try:
         before, tree = ast.parse(imports), ast.parse(source)
-        reader = _Reader(path, source, cell)
-        reader.run(before.body)
-        reader.run(tree.body)
+        linter = _Linter(path, source, cell)
+        linter.reader.run(before.body)
+        linter.reader.run(tree.body)
     except (SyntaxError, ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None) or 1
         where = f"cell {cell}: " if cell else ""
         return [LintError(path, line, f"{where}{getattr(error, 'msg', None) or error}")]
-    return sorted(reader.findings, key=lambda f: (f.line, f.column, f.rule))
+    findings = sorted(linter.findings, key=lambda f: (f.line, f.column, f.rule))
+    return list[LintFinding | LintError](findings)

@@ -141,6 +141,23 @@ COMMANDS = {
     printed one after the other.
     """,
     ),
+    "lint": Command(
+        "lint",
+        "paths format output color rule explain fix diff",
+        """Naive formulas in your Python code.
+
+    \b
+    Examples:
+      stablelse lint src
+      stablelse lint model.py notebook.ipynb --format github
+      stablelse lint src --diff
+      stablelse lint --explain LSE001
+
+    Files are parsed, never imported or run. The exit code is 1 if there are findings. A comment
+    `# stablelse: ignore[LSE001]` silences a line; [tool.stablelse] in pyproject.toml has lists
+    `exclude` (of globs) and `rules`.
+    """,
+    ),
     "lab": Command(
         "lab",
         _VECTORS + "function dtype shift save exercise",

@@ -190,6 +190,9 @@ OPTIONS = {
         "file:scan": Option(
             list[str], "[FILE]...", "Files, directories, globs or URLs; - is standard input. In"
             " text, # starts a comment.", kind=typer.Argument),
+        "paths": Option(
+            list[str], "[PATH]...", "Python files, notebooks, or folders.  [default: .]",
+            kind=typer.Argument),
         "logits": Option(list[str], "PATH", "The logits, a vector a row: the same as --file."),
         "labels": Option(str, "PATH",
             "A file with a label for each vector, from 0, in any format that logits may have."),
@@ -280,6 +283,16 @@ OPTIONS = {
         "json": Option(bool, None, "Short for --format json.", False),
         "format": Option(
             Literal["table", "plain", "json", "jsonl", "csv"], None, "What to print.", "table"),
+        "format:lint": Option(
+            Literal["plain", "json", "sarif", "github"], None, "What to print.", "plain"),
+        "rule": Option(
+            list[str], "LSE0NN", "Only this rule; repeatable.  [default: all]",
+            completions="stablelse.analysis.lint:RULES"),
+        "explain": Option(
+            str, "LSE0NN", "Explain a rule, and show its formula breaking.",
+            completions="stablelse.analysis.lint:RULES"),
+        "fix": Option(bool, None, "Rewrite what can be rewritten safely.", False),
+        "diff": Option(bool, None, "Show what --fix would rewrite.", False),
         "format:prove": Option(
             Literal["table", "plain", "markdown", "latex", "json", "jsonl", "csv"], None,
             "What to print.", "table"),
@@ -400,6 +413,7 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
      "standard input can be read only once: save the numbers, or what goes with them, to a file"),
     ("", lambda o: o.axis is not None and o.by not in (None, "rows"),
      "--axis says what a vector is: leave out --by {by}"),
+    ("lint", lambda o: o.fix and o.diff, "--diff shows what --fix does: leave out one of them"),
     ("sweep", lambda o: o.offset is not None and o.scale is not None,
      "x is moved or stretched: leave out --offset or --scale"),
     ("peers", lambda o: o.is_without_numbers and o.given("function", "dtype"),

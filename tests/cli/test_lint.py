@@ -1,0 +1,358 @@
+"""The linter: what it finds, what it leaves alone, and that its advice is right."""
+
+import json
+import subprocess
+import sys
+
+import mpmath
+import numpy as np
+import pytest
+import scipy.special
+
+import stablelse
+from stablelse.analysis.lint import RULES, LintError, lint, rewritten
+
+HEAD = """\
+import numpy as np, torch, math, jax
+import jax.numpy as jnp
+import tensorflow as tf
+import torch.nn.functional as F
+from torch import nn
+from scipy.special import softmax, log_softmax, expit, logsumexp
+"""
+
+#: Naive formulas; lines are separated by semicolons.
+BAD = {
+    "LSE001": [
+        "np.log(np.sum(np.exp(x)))",
+        "np.log(np.exp(x).sum(axis=1))",
+        "torch.exp(x).sum(-1).log()",
+        "x.exp().sum(dim=1).log()",
+        "torch.log(torch.mean(torch.exp(x), dim=0))",
+        "np.log(np.dot(w, np.exp(x)))",
+        "np.log(w @ np.exp(x))",
+        "np.log((w*np.exp(x)).sum())",
+        "math.log(sum(math.exp(v) for v in x))",
+        "e = np.exp(x); s = e.sum(); y = np.log(s)",
+        "jnp.log(jnp.sum(jnp.exp(x), axis=-1))",
+        "tf.math.log(tf.reduce_sum(tf.exp(x), 1))",
+        "np.log1p(np.sum(np.exp(x)))",
+        "np.log(np.sum(np.exp(x)) + 1e-12)",
+        "np.log(np.mean(np.exp(-x**2/2)))",
+    ],
+    "LSE002": [
+        "torch.log(F.softmax(x, dim=1))",
+        "F.softmax(x, -1).log()",
+        "np.log(softmax(x))",
+        "jnp.log(jax.nn.softmax(x))",
+        "p = torch.softmax(x, 1); y = p.log()",
+        "torch.log(nn.Softmax(dim=1)(x))",
+        "np.log(np.exp(x - x.max()) / np.sum(np.exp(x - x.max())))",
+    ],
+    "LSE003": [
+        "torch.log(torch.sigmoid(x))",
+        "np.log(expit(x))",
+        "x.sigmoid().log()",
+        "np.log(1/(1+np.exp(-x)))",
+        "tf.math.log(tf.nn.sigmoid(x))",
+    ],
+    "LSE004": [
+        "np.log(1 + np.exp(x))",
+        "np.log1p(np.exp(x))",
+        "torch.log(1 + torch.exp(-x))",
+        "math.log(1 + math.exp(x))",
+        "np.log(np.exp(-z) + 1.0)",
+    ],
+    "LSE005": [
+        "np.log(np.exp(a) + np.exp(b))",
+        "torch.log(a.exp() + b.exp())",
+        "math.log(math.exp(a)+math.exp(b))",
+    ],
+    "LSE006": [
+        "F.cross_entropy(F.softmax(x, 1), y)",
+        "F.nll_loss(F.softmax(x, dim=1), y)",
+        "nn.CrossEntropyLoss()(torch.softmax(x,1), y)",
+        "loss = nn.CrossEntropyLoss(); p = torch.softmax(x, 1); l = loss(p, y)",
+    ],
+    "LSE007": [
+        "np.exp(x) / np.sum(np.exp(x))",
+        "e = np.exp(x); p = e / e.sum(axis=1, keepdims=True)",
+        "e = torch.exp(x); e /= e.sum()",
+        "[math.exp(v) / sum(math.exp(w) for w in x) for v in x]",
+        "np.exp(-x**2/2) / np.exp(-x**2/2).sum()",
+        "np.exp(x) / (1 + np.exp(x))",
+        "x.exp() / x.exp().sum(-1, keepdim=True)",
+        "logits = logits.exp(); probs = logits / logits.sum(dim=-1, keepdim=True)",
+    ],
+    "LSE008": [
+        "torch.where(g > 20, g, torch.log(1 + torch.exp(g)))",
+        "jnp.where(x > 0, x, jnp.exp(x) - 1)",
+    ],
+    "LSE009": [
+        "np.log(1 - np.exp(x))",
+        "torch.log(1 - torch.exp(-t))",
+        "np.log(1.0 - np.exp(-x))",
+    ],
+    "LSE010": [
+        "torch.log(F.softmax(x, 1) + 1e-8)",
+        "np.log(softmax(x) + eps)",
+        "p = F.softmax(x, -1); y = (p + 1e-9).log()",
+    ],
+}
+
+#: Stable formulas, and what only looks like a naive one.
+GOOD = [
+    "x - np.max(x)",
+    "m = x.max(); np.log(np.sum(np.exp(x - m))) + m",
+    "m = np.max(x, axis=1, keepdims=True); e = np.exp(x - m); p = e / e.sum(1, keepdims=True)",
+    "x = x - x.max(); p = np.exp(x)/np.exp(x).sum()",
+    "x -= x.max(); p = np.exp(x)/np.exp(x).sum()",
+    "np.logaddexp(0, x)",
+    "np.log1p(np.exp(-np.abs(x)))",
+    "torch.where(x > 0, x, torch.exp(torch.minimum(x, z)))",
+    "F.cross_entropy(x, y)",
+    "F.nll_loss(F.log_softmax(x,1), y)",
+    "np.exp(x - logsumexp(x))",
+    "np.log(np.sum(x))",
+    "np.log(p)",
+    "m, _ = x.max(-1); p = (x - m).exp(); p = p / p.sum()",
+    "np.log(1 + np.exp(-np.abs(x)))",
+    "torch.exp(x - x.max(dim=1, keepdim=True)[0]).sum(1).log()",
+    "np.exp(a) / np.sum(b)",
+    "math.log(sum(x))",
+    "m = max(x); math.log(sum(math.exp(v - m) for v in x))",
+    "m = x.max(); z = np.log(np.exp(np.subtract(x, m)).sum())",
+    "np.log(np.exp(x))",
+    "1/(1+np.exp(-x))",
+    "amax = torch.amax(x, 1, True); y = torch.log(torch.sum(torch.exp(x - amax), 1, True)) + amax",
+    "np.log(-np.expm1(x))",
+    "log_p = F.log_softmax(x, 1); log_p.exp().sum()",
+]
+
+
+def rules(code: str, head: str = HEAD) -> list[str]:
+    return [found.rule for found in lint(head + code.replace("; ", "\n"))]
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"), [(r, code) for r, codes in BAD.items() for code in codes]
+)
+def test_naive_formulas_are_found(rule, code):
+    found = rules(code)
+    assert found[:1] == [rule]
+    assert set(found) <= {rule, "LSE004"}  # softplus inside where is naive itself
+
+
+@pytest.mark.parametrize("code", GOOD)
+def test_stable_formulas_are_left_alone(code):
+    assert rules(code) == []
+
+
+X = mpmath.mpf
+
+#: For each rule: the formula, what to write instead, an x, and the true value.
+PROOFS = {
+    "LSE001": ("np.log(np.sum(np.exp(x)))", "np.logaddexp.reduce(x)", [1000, 1001],
+        lambda x: x[1] + mpmath.log(1 + mpmath.exp(x[0] - x[1]))),
+    "LSE002": ("np.log(softmax(x))", "log_softmax(x)", [0, -1000], lambda x: [0, -1000]),
+    "LSE003": ("np.log(expit(x))", "-np.logaddexp(0, -x)", -1000, lambda x: x),
+    "LSE004": ("np.log(1 + np.exp(x))", "np.logaddexp(0, x)", 1000, lambda x: x),
+    "LSE005": ("np.log(np.exp(x[0]) + np.exp(x[1]))", "np.logaddexp(x[0], x[1])", [1000, 999],
+        lambda x: x[0] + mpmath.log(1 + mpmath.exp(x[1] - x[0]))),
+    "LSE006": ("stablelse.nll(softmax(x), 0)", "stablelse.nll(x, 0)", [20, 0],
+        lambda x: mpmath.log(1 + mpmath.exp(-x[0]))),
+    "LSE007": ("np.exp(x) / np.sum(np.exp(x))", "softmax(x)", [1000, 1000], lambda x: [0.5, 0.5]),
+    "LSE009": ("np.log(1 - np.exp(x))", "np.log(-np.expm1(x))", -1e-17,
+        lambda x: mpmath.log(-mpmath.expm1(x))),
+    "LSE010": ("np.log(softmax(x) + 1e-8)", "log_softmax(x)", [0, -1000], lambda x: [0, -1000]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", PROOFS)
+def test_the_formula_breaks_and_the_advice_is_right(rule):
+    bad, good, x, truth = PROOFS[rule]
+    if rule != "LSE006":  # its loss is the library's own here
+        assert rules(bad) == [rule]
+    names = {"np": np, "stablelse": stablelse, "x": np.array(x, float), **vars(scipy.special)}
+    with mpmath.workdps(50):
+        true = np.array(truth([X(v) for v in x] if isinstance(x, list) else X(x)), float)
+    with np.errstate(all="ignore"):
+        wrong, right = eval(bad, names), eval(good, names)
+    assert not np.allclose(wrong, true, rtol=1e-3, atol=0)
+    assert np.all(np.abs(right - true) <= 4 * np.spacing(np.abs(true)))
+
+
+def test_the_gradient_of_where_is_nan_and_the_advice_is_right():
+    torch = pytest.importorskip("torch")
+    x = torch.tensor([100.0], requires_grad=True)
+    torch.where(x > 20, x, torch.log(1 + torch.exp(x))).sum().backward()
+    assert x.grad.isnan().all()
+    x.grad = None
+    bounded = torch.log(1 + torch.exp(torch.minimum(x, torch.tensor(20.0))))
+    torch.where(x > 20, x, bounded).sum().backward()
+    assert x.grad.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rules_break_in_float32_and_are_explained(run, rule):
+    done = run(f"lint --explain {rule}")
+    assert (done.code, done.err) == (0, "")
+    assert rule in done.out.splitlines()[0]
+    assert "naive" in done.out
+    assert "✗" in done.out or "≈" in done.out
+
+
+#: A formula, and its safe rewriting; None where there is none.
+FIXES = {
+    "np.log(np.sum(np.exp(x)))": "np.logaddexp.reduce(x, axis=None)",
+    "np.log(np.sum(np.exp(x), axis=1, keepdims=True))":
+        "np.logaddexp.reduce(x, axis=1, keepdims=True)",
+    "torch.log(torch.sum(torch.exp(x), dim=1))": "torch.logsumexp(x, dim=1)",
+    "x.exp().sum(-1).log()": None,
+    "torch.exp(x).sum(-1).log()": "torch.logsumexp(x, dim=-1)",
+    "torch.exp(x).sum().log()": None,
+    "jnp.log(jnp.sum(jnp.exp(x), 0))": "jax.nn.logsumexp(x, axis=0)",
+    "tf.math.log(tf.reduce_sum(tf.exp(x), 1))": "tf.reduce_logsumexp(x, axis=1)",
+    "np.log(np.mean(np.exp(x)))": None,
+    "np.log2(np.sum(np.exp(x)))": None,
+    "torch.log(F.softmax(x, dim=1))": "F.log_softmax(x, dim=1)",
+    "x.softmax(-1).log()": "x.log_softmax(-1)",
+    "np.log(softmax(x))": None,
+    "np.log1p(np.exp(f(x)))": "np.logaddexp(0, f(x))",
+    "torch.log(1 + torch.exp(x))": "F.softplus(x)",
+    "math.log(1 + math.exp(x))": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", FIXES)
+def test_safe_cases_are_rewritten(code):
+    source = f"{HEAD}y = [1, {code}]\n"
+    edits = [found.edit for found in lint(source) if found.edit]
+    fixed = FIXES[code]
+    assert rewritten(source, edits) == source.replace(code, fixed or code)
+
+
+def test_places_are_those_of_the_source():
+    (found,) = lint('import numpy as np\na = "ü"; y = np.log(np.exp(é).sum())\n', "m.py")
+    assert (found.path, found.line, found.column) == ("m.py", 2, 14)
+    assert found.source == "np.log(np.exp(é).sum())"
+
+
+def test_comments_silence_a_line():
+    naive = "np.log(np.sum(np.exp(x)))"
+    assert rules(f"{naive}  # stablelse: ignore[LSE001]") == []
+    assert rules(f"{naive}  # stablelse: ignore") == []
+    assert rules(f"{naive}  # stablelse: ignore[LSE007, LSE001]") == []
+    assert rules(f"{naive}  # stablelse: ignore[LSE007]") == ["LSE001"]
+
+
+def test_names_stand_for_what_was_assigned_in_the_same_function():
+    assert rules("def f(x):\n    x = x - x.max()\n    return np.log(np.exp(x).sum())") == []
+    assert rules("x = x - x.max()\ndef f(x):\n    return np.log(np.exp(x).sum())") == ["LSE001"]
+    assert rules("x = z\nif a:\n    x = x - x.max()\ny = np.log(np.exp(x).sum())") == ["LSE001"]
+    assert rules("for x in xs:\n    e = np.exp(x)\n    y = np.log(e.sum())") == ["LSE001"]
+
+
+def test_notebooks_are_read_cell_by_cell():
+    cells = [
+        {"cell_type": "markdown", "source": ["np.log(np.exp(x).sum())"]},
+        {"cell_type": "code", "source": ["%matplotlib inline\n", "import numpy as np"]},
+        {"cell_type": "code", "source": "!ls\ny = np.log(np.exp(x).sum())"},
+    ]
+    (found,) = lint(json.dumps({"cells": cells}), "a.ipynb")
+    assert (found.cell, found.line, found.rule) == (3, 2, "LSE001")
+    assert isinstance(lint('{"cells": "exp(x)"}', "a.ipynb")[0], LintError)
+
+
+def test_growing_formulas_take_no_time():
+    source = "import numpy as np\n" + "x = x * x + np.exp(x)\n" * 300
+    assert lint(source + "y = np.log(x)\n") == []
+    assert lint("exp(" * 5000 + ")" * 5000) != []  # an error, not a crash
+
+
+# ---- The command
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with a naive module, a stable one, and one that is not Python."""
+    monkeypatch.chdir(tmp_path)
+    naive = "import numpy as np\ny = np.log(np.sum(np.exp(x), axis=0))\n"
+    for name in ("src/a.py", "src/.hidden/a.py", "src/build/a.py", "tests/a.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(naive)
+    (tmp_path / "src/good.py").write_text("import numpy as np\ny = np.exp(x - x.max())\n")
+    return tmp_path
+
+
+def test_findings_are_lines_and_exit_with_1(run, project):
+    done = run("lint src")
+    assert (done.code, done.err) == (1, "")
+    assert done.out == (
+        "src/a.py:2:5: LSE001 log of a sum of exp: it overflows above x = 88.7 in float32; "
+        "use scipy.special.logsumexp, or np.logaddexp.reduce\n"
+    )
+    assert run("lint src/good.py").code == 0
+    assert run("lint --rule LSE007").code == 0
+
+
+def test_every_form_is_valid(run, project):
+    (found,) = json.loads(run("lint src --format json").out)["findings"]
+    assert (found["rule"], found["line"], found["fixable"]) == ("LSE001", 2, True)
+    sarif = json.loads(run("lint src --format sarif").out)
+    (result,) = sarif["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["region"] == {
+        "startLine": 2,
+        "startColumn": 5,
+    }
+    assert run("lint src --format github").out.startswith(
+        "::error file=src/a.py,line=2,col=5,title=LSE001::log of a sum of exp"
+    )
+
+
+def test_settings_of_the_project(run, project):
+    (project / "pyproject.toml").write_text('[tool.stablelse]\nexclude = ["tests"]\n')
+    assert run("lint").out.count("LSE001") == 1
+    (project / "pyproject.toml").write_text('[tool.stablelse]\nrules = ["LSE002"]\n')
+    assert run("lint").code == 0
+    (project / "pyproject.toml").write_text("[tool.stablelse]\nexlude = []\n")
+    done = run("lint")
+    assert done.code == 2
+    assert "exlude" in done.err
+
+
+def test_fix_and_diff(run, project):
+    before = (project / "src/a.py").read_text()
+    done = run("lint src --diff")
+    assert done.code == 1
+    assert "+y = np.logaddexp.reduce(x, axis=0)" in done.out
+    assert (project / "src/a.py").read_text() == before
+    assert run("lint src --fix").code == 0
+    assert (project / "src/a.py").read_text() == before.replace(
+        "np.log(np.sum(np.exp(x), axis=0))", "np.logaddexp.reduce(x, axis=0)"
+    )
+
+
+def test_what_cannot_be_read_is_an_error(run, project):
+    (project / "src/bad.py").write_text("y = exp(\n")
+    (project / "src/binary.py").write_bytes(b"exp(\xff")
+    done = run("lint src")
+    assert done.code == 2
+    assert "src/a.py:2:5" in done.out
+    assert len(done.err.splitlines()) == 2
+    assert "src/bad.py, line 1" in done.err
+    assert run("lint nowhere").code == 2
+    assert run("lint --rule LSE999").code == 2
+    assert run("lint src --fix --diff").code == 2
+
+
+def test_nothing_is_imported_or_run(project, environment):
+    (project / "src/evil.py").write_text("import os\nos._exit(7)\nexp(1)\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "stablelse", "lint", "src/evil.py"],
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
