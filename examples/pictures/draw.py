@@ -17,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 #: examples/digits.
 PICTURES = {
     "lab.svg": (80, []),
+    "lint.svg": (100, []),
     "scan.svg": (88, ["scan", "logits.npy", "--dtype", "float16", "--dtype", "float32"]),
     "tour.svg": (88, ["demo", "--scene", "one-pass"]),
     "overflow.svg": (88, ["lse", "1000", "1001", "1002"]),
@@ -38,6 +39,19 @@ PICTURES = {
     ),
 }
 
+#: The source that the linter reads.
+NAIVE = """\
+import numpy as np
+import torch
+
+def evidence(logs):
+    return np.log(np.sum(np.exp(logs)))
+
+def loss(logits, label):
+    p = torch.softmax(logits, dim=-1)
+    return -torch.log(p[label])
+"""
+
 #: The lab: its width and height, its numbers, and the keys between its two stills.
 LAB = (80, 24, (1.0, 2.0, 3.0), ("F", "o"))
 
@@ -53,8 +67,9 @@ def main(folder: Path = HERE) -> None:
 
 def draw(name: str, folder: Path) -> None:
     """Write one picture to a folder."""
-    if name == "lab.svg":
-        (folder / name).write_text(asyncio.run(lab()), encoding="utf-8")
+    if name in ("lab.svg", "lint.svg"):
+        drawn = asyncio.run(lab()) if name == "lab.svg" else lint()
+        (folder / name).write_text(drawn, encoding="utf-8")
         return
     columns, args = PICTURES[name]
     subprocess.run(
@@ -64,6 +79,18 @@ def draw(name: str, folder: Path) -> None:
         stdout=subprocess.DEVNULL,
         check=True,
     )
+
+
+def lint() -> str:
+    """Lint a source, and return it with the findings."""
+    from stablelse.analysis.lint import lint as find
+    from stablelse.render.export import to_svg
+    from stablelse.render.lint import plain_lines
+
+    findings = plain_lines(find(NAIVE, "naive.py"))
+    lines = [f" {number}  {line}" for number, line in enumerate(NAIVE.splitlines(), 1)]
+    picture = Text("\n").join(map(Text, [*lines, "", *findings]))
+    return to_svg(picture, "stablelse lint naive.py", PICTURES["lint.svg"][0])
 
 
 async def lab() -> str:

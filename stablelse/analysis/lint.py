@@ -314,6 +314,12 @@ def _is_quotient(term: Term) -> bool:
     return is_sum and any(part.same(exp) for exp in exps for part in below.within())
 
 
+def _addends(term: Term) -> list[Term]:
+    if term.op == "add":
+        return [part for arg in term.args for part in _addends(arg)]
+    return [term]
+
+
 def _factors(term: Term) -> list[Term]:
     if term.op == "mul":
         return [part for arg in term.args for part in _factors(arg)]
@@ -357,7 +363,7 @@ def _of_log(term: Term) -> str | None:
             return None if is_safe else "LSE004"
     if _is_sum_of_exp(x):
         return "LSE001"
-    if x.op == "add" and sum(1 for _ in _exps(x)) > 1:
+    if x.op == "add" and sum(any(True for _ in _exps(part)) for part in _addends(x)) > 1:
         return "LSE005"
     return None
 
@@ -376,7 +382,9 @@ def _of_log1p(term: Term) -> str | None:
 def _of_div(term: Term) -> str | None:
     if not _is_quotient(term):
         return None
-    return "LSE007" if any(True for _ in _exps(term.args[0])) else None
+    above, below = term.args
+    is_safe = _one(below) and all(map(_is_nonpositive, _exps(below)))  # 1 is the largest term
+    return "LSE007" if any(True for _ in _exps(above)) and not is_safe else None
 
 
 def _of_loss(term: Term) -> str | None:

@@ -155,26 +155,30 @@ class Reader:
                 self._compound(node)
 
     def _compound(self, node: ast.stmt) -> None:
-        """Read the expressions of a statement, then its branches."""
-        before = dict(self._env)
+        """Read the expressions of a statement, then each of its branches."""
         if isinstance(node, (ast.For, ast.AsyncFor)):
             self._term(node.iter)
             self._forget(node.target)
-        parts = [part for _, part in ast.iter_fields(node)]
-        every = [each for part in parts for each in (part if isinstance(part, list) else [part])]
-        for each in every:
-            if isinstance(each, ast.withitem):
-                self._term(each.context_expr)
-            elif isinstance(each, ast.expr):
-                self._term(each)
-            elif isinstance(each, ast.stmt):
-                self.run([each])
-            elif isinstance(each, (ast.ExceptHandler, ast.match_case)):
-                self.run(each.body)
-        if isinstance(node, _BRANCHES):
-            for name, term in before.items():
-                if self._env.get(name) is not term:
-                    self._env.pop(name, None)
+        known = before = dict(self._env)
+        new: dict[str, Term] = {}
+        is_branched = isinstance(node, _BRANCHES)
+        for _, part in ast.iter_fields(node):
+            each = part if isinstance(part, list) else [part]
+            for inner in each:
+                if isinstance(inner, ast.withitem):
+                    self._term(inner.context_expr)
+                elif isinstance(inner, ast.expr):
+                    self._term(inner)
+                elif isinstance(inner, (ast.ExceptHandler, ast.match_case)):
+                    self.run(inner.body)
+            if each and isinstance(each[0], ast.stmt):
+                self.run(each)
+            if is_branched:
+                new |= {name: term for name, term in self._env.items() if name not in known}
+                changed = {name for name, term in before.items() if self._env.get(name) is not term}
+                before = {name: term for name, term in before.items() if name not in changed}
+                self._env = dict(before)
+        self._env |= new
 
     def _scope(self, node: Any) -> None:
         """Read a function or a class with names of its own, if it can have a finding."""

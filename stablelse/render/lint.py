@@ -20,8 +20,8 @@ def _limit_text(rule: str) -> str:
     """Return where a formula breaks in float32."""
     return RULES[rule].limit.format(
         high=bound_text(_FLOAT32.overflow_threshold, 3),
-        low=bound_text(_FLOAT32.underflow_threshold, 3),
-        depth=bound_text(-_FLOAT32.underflow_threshold, 3),
+        low=bound_text(_FLOAT32.underflow_threshold, 4),
+        depth=bound_text(-_FLOAT32.underflow_threshold, 4),
         tiny=rough_text(_FLOAT32.unit_roundoff / 2, 1),
     )
 
