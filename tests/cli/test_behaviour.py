@@ -60,29 +60,6 @@ def test_numbers_beyond_float64_have_a_screen(command, run):
     assert "e^(1e400) is too big for longdouble" in done.out
 
 
-INPUTS = {
-    "one a line": (b"1\n2\n3\n", [[1, 2, 3]], "\n"),
-    "one row": (b"1,2,3\n", [[1, 2, 3]], "\t"),
-    "rows": (b"1,2\n3,4\n5,6\n", [[1, 2], [3, 4], [5, 6]], "\t"),
-    "header": (b"a,b\n1,2\n3,4\n", [[1, 2], [3, 4]], "\t"),
-    "tabs": (b"1\t2\n3\t4\n", [[1, 2], [3, 4]], "\t"),
-    "blanks": (b" 1   2\n3 4\n", [[1, 2], [3, 4]], "\t"),
-    "semicolons": (b"1;2\r\n3;4\r\n", [[1, 2], [3, 4]], "\t"),
-    "BOM": (b"\xef\xbb\xbf1\n2\n", [[1, 2]], "\n"),
-    "quotes and comments": (b'# made by hand\n"1","2"\n3,4 # so\n', [[1, 2], [3, 4]], "\t"),
-}
-
-
-@pytest.mark.parametrize("name", INPUTS)
-def test_pipe(name, run):
-    content, rows, separator = INPUTS[name]
-    done = run("softmax", "-q", stdin=content)
-    values = [[float(v) for v in line.split("\t")] for line in done.out.splitlines()]
-    if separator == "\n":
-        values = [[v for (v,) in values]]
-    assert values == [stablelse.softmax(np.array(row, float)).tolist() for row in rows]
-
-
 @pytest.mark.parametrize(
     ("options", "vectors"),
     [
@@ -122,18 +99,6 @@ def test_arguments_leave_standard_input_alone(process):
     os.close(reader)
     os.close(writer)
     assert done.stdout == "1\n"
-
-
-def test_json_lines_are_the_documents_vectors(run, tmp_path):
-    file = tmp_path / "x.csv"
-    file.write_text("1,2\n3,nan\n")
-    document = json.loads(run("softmax", "-f", file, "--json").out)
-    lines = run("softmax", "-f", file, "--format", "jsonl").out.splitlines()
-    assert [json.loads(line) for line in lines] == [
-        {"schema": 1} | vector for vector in document["vectors"]
-    ]
-    assert [vector["row"] for vector in document["vectors"]] == [1, 2]
-    assert document["vectors"][1]["value"] == ["nan", "nan"]
 
 
 def test_json_with_steps(run):

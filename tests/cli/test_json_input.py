@@ -6,54 +6,11 @@ import json
 import numpy as np
 import pytest
 
-_SINGLE = ("--row", "2")
-
-#: Commands that print their vectors, and whether they print all.
-COMMANDS = {
-    "lse": (["lse"], True),
-    "lse, with steps": (["lse", "--steps"], True),
-    "lse, in several formats": (["lse", "--dtype", "float16", "--dtype", "float32"], True),
-    "softmax": (["softmax"], True),
-    "softmax of columns": (["softmax", "--by", "columns"], False),
-    "log-softmax": (["log-softmax", "--errors"], True),
-    "nll": (["nll", "--labels", "labels"], True),
-    "gradients": (["nll", "--grad", "--labels", "labels"], True),
-    "sweep": (["sweep", "--dtype", "float16", *_SINGLE], False),
-    "prove": (["prove", "lse", *_SINGLE], False),
-}
-X = np.array([[0.1, -1e300, 3.0], [2.0**53 + 2, 1e-320, -0.0], [5.0, -np.inf, 1e22]])
-
 
 def values_of(run, path, *options):
     done = run("lse", "-q", "--file", path, *options)
     assert done.code == 0, done.err
     return done.out
-
-
-def bits(done, *options):
-    """Return the x of some JSON, in hexadecimal."""
-    from stablelse.readers import ReadOptions, open_blocks
-
-    assert done.code == 0, done.err
-    with open("printed", "w") as file:
-        file.write(done.out)
-    rows = [row for b in open_blocks("printed", ReadOptions()) for row in b.values.tolist()]
-    return [list(map(float.hex, row)) for row in rows]
-
-
-@pytest.mark.parametrize("kind", ["json", "jsonl"])
-@pytest.mark.parametrize("name", COMMANDS)
-def test_what_is_printed_is_read_back(name, kind, run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    args, is_all = COMMANDS[name]
-    x = X if name != "prove" else X[:, [0, 2]]
-    np.save("x.npy", x)
-    (tmp_path / "labels").write_text("0\n1\n2\n")
-    done = run(*args, "--file", "x.npy", "--format", kind)
-    expected = x if is_all else x[1:2] if "--row" in args else x.T
-    assert bits(done) == [list(map(float.hex, row)) for row in expected.tolist()]
-    if is_all:
-        assert values_of(run, "printed") == values_of(run, "x.npy")
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "longdouble"])

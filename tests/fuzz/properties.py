@@ -42,7 +42,9 @@ from stablelse.readers import (
     ReadOptions,
     file_source,
     open_blocks,
+    read_part,
     read_source,
+    split_file,
     tables,
     text,
 )
@@ -261,6 +263,13 @@ def written_texts_are_read_back(case: tuple[bytes, dict, np.ndarray]) -> None:
         assert same(found.ravel(), right.ravel()), (found, right)
         lengths = [len(block.values) for block in blocks]
         assert [b.offset for b in blocks] == [sum(lengths[:at]) for at in range(len(blocks))]
+    with tempfile.NamedTemporaryFile(dir=_memory()) as file:
+        file.write(data)
+        file.flush()
+        for part_bytes in (1 + len(right) % 7, 1 + len(data) // 3):
+            parts = split_file(file.name, ReadOptions(**options), part_bytes)
+            found = [block.values for part in parts for block in read_part(part)]
+            assert same(np.concatenate(found).ravel(), right.ravel()), (parts, right)
 
 
 # Results.
@@ -356,9 +365,10 @@ def what_is_printed_is_read_back(case) -> None:
     if "results" in own[0] and "value" in records[0] and not {"--peer", "--steps"} & {*args}:
         values = [result["value"] for each in own for result in each["results"]]
         assert _hex([record["value"] for record in records]) == _hex(values)
-    if isinstance(vectors, list):
-        numbers = outcome(read_source(file_source("x", io.BytesIO(printed["json"].encode()))))
-        given = np.array(rows, np.longdouble).ravel()
+    given = np.array(rows if isinstance(vectors, list) else rows[:1], np.longdouble)
+    given = given.T.ravel() if "columns" in args else given.ravel()
+    for form in ("json", "jsonl") if "x" in own[0] else ():
+        numbers = outcome(read_source(file_source("x", io.BytesIO(printed[form].encode()))))
         assert same(numbers, given), (numbers, given)
 
 

@@ -122,6 +122,7 @@ _WORDS = (
 ).split()
 _places = st.one_of(st.integers(0, 150), st.integers(-150, -1), st.integers(0, 1 << 14))
 _bits = st.integers(0, 7)
+_repeats = st.sampled_from([2, 9, 300, 5000])
 _counts = st.one_of(st.integers(0, 9), st.integers(0, 400))
 
 
@@ -134,7 +135,7 @@ _pieces = st.one_of(
     st.sampled_from(MAGICS),
     st.builds(_length, st.sampled_from(_LENGTHS), st.sampled_from(_WIDTHS)),
     st.binary(max_size=12),
-    st.builds(bytes.__mul__, st.sampled_from([b"\0", b"[", b"9", b",", b" ", b"\xff"]), _counts),
+    st.builds(bytes.__mul__, st.sampled_from([b"\0", b"[", b"9", b",", b" ", b"\xff"]), _repeats),
 )
 
 
@@ -318,6 +319,6 @@ PRINTED = [
     *(["softmax"], ["log-softmax", "--errors"], ["nll", "--label", "0"]),
     *(["nll", "--label", "0", "--grad"], ["peers", "--peer", "naive", "--no-time"]),
     *(["sweep", "--row", "1", "--points", "3"], ["prove", "lse", "--row", "1"]),
-    ["scan", "--fail-on", "none"],
+    *(["scan", "--fail-on", "none"], ["softmax", "--by", "columns"]),
 ]
 printed = st.tuples(st.sampled_from(PRINTED), rows_of(least=2))

@@ -6,8 +6,6 @@ import pickle
 import numpy as np
 import pytest
 from files import complaint, gathered, npz, parquet_file, saved
-from hypothesis import given
-from hypothesis import strategies as st
 
 from stablelse.readers import ReadError, ReadOptions, open_blocks, read_part, split_file, text
 from stablelse.readers.sources import Source
@@ -29,34 +27,6 @@ def assert_same(path, part_bytes, **options):
     assert values.dtype == whole.dtype
     assert values.tobytes() == whole.tobytes()
     return count
-
-
-@given(
-    lines=st.lists(
-        st.tuples(
-            st.sampled_from(["1", "-2.5", "3e10", "# note", "", "12345678901234567"]),
-            st.sampled_from(["\n", "\r\n", "\r"]),
-        ),
-        min_size=1,
-        max_size=40,
-    ),
-    begin=st.sampled_from(["", "\ufeff", "name\n", "# two\r\n\r\nname\r\n"]),
-    end=st.sampled_from(["", "7", "7\r", "7\r\n"]),
-    part_bytes=st.integers(1, 60),
-)
-def test_text(tmp_path_factory, lines, begin, end, part_bytes):
-    path = tmp_path_factory.mktemp("text") / "x.csv"
-    path.write_bytes((begin + "0\n" + "".join(a + b for a, b in lines) + end).encode())
-    assert_same(path, part_bytes)
-
-
-@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
-def test_every_place_of_a_text(tmp_path, ends):
-    path = tmp_path / "x.csv"
-    path.write_bytes(ends.join(["a,b", "1,2", "", "3,4", "5,6", ""]).encode())
-    counts = [assert_same(path, size, columns=("b",)) for size in range(1, 30)]
-    assert max(counts) > 5
-    assert counts[-1] == 1
 
 
 @pytest.mark.parametrize("part_bytes", [1, 5, 16, 1000])
