@@ -4,7 +4,6 @@ A file's content decides its format, never its name: `SIGNATURES` is the table. 
 uses fsspec, which opens remote stores; each kind of store needs its own package.
 """
 
-import mmap
 import os
 import re
 import select
@@ -22,7 +21,6 @@ from stablelse.files import signals_held
 from stablelse.readers.blocks import (
     Gauge,
     ReadError,
-    changed,
     damaged,
     explaining,
     in_one_line,
@@ -476,21 +474,6 @@ def keeping(name: str) -> Iterator[None]:
             f"cannot keep {name} in a temporary file: {error.strerror}; save it, and name the "
             "file with --file"
         ) from error
-
-
-def mapped(source: Source) -> tuple[mmap.mmap, Callable[[], None]]:
-    """Return a memory map of a file, and a function that releases the pages read so far."""
-    descriptor = source.descriptor
-    assert descriptor is not None, "only a file can be mapped"
-    pages = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-
-    def forget() -> None:
-        if os.fstat(descriptor).st_size < len(pages):  # reading past the end kills a process
-            raise changed(source.name)
-        if hasattr(mmap, "MADV_DONTNEED"):
-            pages.madvise(mmap.MADV_DONTNEED)
-
-    return pages, forget
 
 
 def unpacked(source: Source) -> Source:

@@ -27,6 +27,7 @@ from stablelse.readers.blocks import (
     Mask,
     ReadError,
     ReadOptions,
+    changed,
     choose_columns,
     cuts,
     damage,
@@ -37,7 +38,7 @@ from stablelse.readers.blocks import (
     too_large,
 )
 from stablelse.readers.literals import number_reader
-from stablelse.readers.sources import Source, mapped, seekable
+from stablelse.readers.sources import Source, seekable
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -79,6 +80,7 @@ class Layout(NamedTuple):
     columns: Columns
     list_at: int | None  # which of them holds lists, whose numbers join the others in a row
     options: ReadOptions
+    read: Callable[[Any, str], Array]  # returns the numbers of an array
 
     def place(self, row: int, position: int) -> str:
         """Return the place of a cell for an error message; rows count from 0 here."""
@@ -345,28 +347,24 @@ def _arrow(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read a stream of batches, with or without a footer, from the beginning."""
     pa = _pyarrow("Arrow")
     has_footer = source.head.startswith(_FILE_MAGIC)
-    if source.descriptor is None:
-        source.most = HELD_BYTES
-        file, forget = pa.PythonFile(source, mode="r"), None
-    else:
-        pages, forget = mapped(source)
-        file = pa.BufferReader(pa.py_buffer(pages))
-    file.read(_FILE_BEGIN if has_footer else 0)
-    reader = pa.ipc.open_stream(pa.PythonFile(_Messages(source.name, file), mode="r"))
-    layout = _lay_out(reader.schema, options, source.name)
+    source.most = HELD_BYTES
+    source.read(_FILE_BEGIN if has_footer else 0)
+    bodies = _Bodies(source)
+    reader = pa.ipc.open_stream(pa.PythonFile(_Messages(source.name, bodies), mode="r"))
+    layout = _lay_out(reader.schema, options, source.name)._replace(read=bodies.numbers)
 
     def batches() -> Iterator[list[Any]]:
         for batch in filter(len, reader):
             columns = [batch.column(position) for position in layout.columns.positions]
+            for column in map(_storage, columns):
+                bodies.fill(column)
             rows = max(1, BLOCK_BYTES // (8 * len(columns)))
             for begin in range(0, len(batch), rows):
                 yield [column.slice(begin, rows) for column in columns]
-                if forget is not None:
-                    forget()
 
     yield from _table(batches(), layout, 0)
     rest = b""
-    while part := file.read(_FOOTER_BYTES):
+    while part := source.read(_FOOTER_BYTES):
         rest += part
         if not has_footer or len(rest) > _FOOTER_BYTES:
             raise more_behind(source.name, "its table")
@@ -377,13 +375,79 @@ def _arrow(source: Source, options: ReadOptions) -> Iterator[Block]:
         raise more_behind(source.name, "its table")
 
 
+class _Bodies:
+    """An Arrow file whose large batches are read where they are needed; a map could kill us."""
+
+    closed = False
+
+    def __init__(self, source: Source) -> None:
+        self._source, self._place, self._is_next = source, 0, False
+        self._body = np.empty(0, np.uint8)
+
+    def close(self) -> None:
+        """Do nothing: whoever opened the file closes it."""
+
+    def read(self, count: int) -> Any:
+        """Return the next bytes; of a large body, memory that is not filled."""
+        is_body = self._is_next and count > 4  # the lengths of parts take four bytes
+        self._is_next = count > 4 and not is_body
+        source, self._body = self._source, self._body[:0]
+        if not is_body or count <= BLOCK_BYTES or source.descriptor is None:
+            return source.read(count)
+        self._place = source.tell()
+        if (source.size or 0) - self._place < count:
+            raise EOFError
+        source.skip_to(self._place + count)
+        self._body = np.empty(count, np.uint8)
+        return self._body
+
+    def load(self) -> None:
+        """Fill the body."""
+        for part in range(0, len(self._body), BLOCK_BYTES):
+            here = self._body[part : part + BLOCK_BYTES]
+            here[:] = np.frombuffer(self._bytes(part, len(here)), np.uint8)
+
+    def fill(self, column: Any) -> None:
+        """Fill what a column needs; `numbers` reads its numbers, unless there are null lists."""
+        kind, buffers = column.type, column.buffers()
+        is_list = str(kind).startswith(_LISTS)
+        is_plain = str(_stored(kind.value_type) if is_list else kind) in _DTYPES
+        if is_plain and not (is_list and column.null_count):
+            buffers.pop()
+        for buffer in filter(None, buffers):
+            at = buffer.address - self._body.ctypes.data
+            if 0 <= at < len(self._body):
+                here = self._body[at : at + buffer.size]
+                here[:] = np.frombuffer(self._bytes(at, len(here)), np.uint8)
+
+    def numbers(self, array: Any, dtype: str) -> Array:
+        """Return the numbers of an array."""
+        buffer, size = array.buffers()[1], np.dtype(dtype).itemsize
+        at = buffer.address - self._body.ctypes.data
+        if not 0 <= at < len(self._body):
+            return _buffer(array, dtype)
+        return np.frombuffer(self._bytes(at + array.offset * size, len(array) * size), dtype)
+
+    def _bytes(self, at: int, count: int) -> bytes:
+        """Read a part of the body, and go back."""
+        here = self._source.tell()
+        self._source.seek(self._place + at)
+        data = b"".join(self._source.parts(count))
+        self._source.seek(here)
+        if len(data) < count:
+            raise changed(self._source.name)
+        return data
+
+
 class _Messages:
     """An Arrow stream whose batches are checked before they are unpacked."""
 
     closed = False
 
-    def __init__(self, name: str, file: Any) -> None:
-        self._parts = self._checked(name, _pyarrow("Arrow").ipc.MessageReader.open_stream(file))
+    def __init__(self, name: str, bodies: _Bodies) -> None:
+        pa = _pyarrow("Arrow")
+        messages = pa.ipc.MessageReader.open_stream(pa.PythonFile(bodies, mode="r"))
+        self._parts = self._checked(name, messages, bodies.load)
 
     def close(self) -> None:
         """Do nothing: there is no file."""
@@ -396,9 +460,11 @@ class _Messages:
         return part
 
     @staticmethod
-    def _checked(name: str, messages: Iterable[Any]) -> Iterator[Any]:
+    def _checked(name: str, messages: Iterable[Any], load: Callable[[], None]) -> Iterator[Any]:
         for message in messages:
-            if message.type != "schema" and (size := _unpacked_bytes(message)) > HELD_BYTES:
+            if message.type == "dictionary":
+                load()
+            if message.type != "schema" and (size := _unpacked_bytes(message, load)) > HELD_BYTES:
                 hint = "write it with smaller batches (max_chunksize)"
                 raise too_large(name, "a compressed batch", size, hint)
             yield from (b"\xff" * 4, len(message.metadata).to_bytes(4, "little"))
@@ -407,7 +473,7 @@ class _Messages:
                 yield message.body
 
 
-def _unpacked_bytes(message: Any) -> int:
+def _unpacked_bytes(message: Any, load: Callable[[], None]) -> int:
     """Return the size of a batch's compressed buffers (Arrow's Message.fbs, a FlatBuffer)."""
     data = memoryview(message.metadata)
 
@@ -426,6 +492,7 @@ def _unpacked_bytes(message: Any) -> int:
     buffers = field(batch, 2)
     if not field(batch, 3) or not buffers:
         return 0
+    load()
     places = np.frombuffer(data, "<i8", 2 * read("I", buffers), buffers + 4).reshape(-1, 2)
     body = memoryview(message.body)
     return sum(
@@ -473,7 +540,7 @@ def _lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
                 f"{source}, {columns.label(place)} holds {str(kind)[:40]}, not real numbers; "
                 "choose the columns of numbers with --column"
             )
-    return Layout(columns, lists[0] if lists else None, options)
+    return Layout(columns, lists[0] if lists else None, options, _buffer)
 
 
 def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block]:
@@ -484,7 +551,7 @@ def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block
         lengths, flat[at] = _lengths(flat[at], layout, offset), flat[at].flatten()
     ends = np.cumsum(lengths)
     is_short = max(map(len, flat)) <= BLOCK_BYTES
-    ready = [_cells(column, dtype) for column in flat] if is_short else None
+    ready = [_cells(column, dtype, layout.read) for column in flat] if is_short else None
     headings = layout.columns.headings if at is None else None  # the numbers of a list have none
     by = None if at is None else By.ROWS
     source, left_out = layout.columns.source, layout.columns.left_out
@@ -507,7 +574,7 @@ def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block
                 if ready:
                     numbers, nulls = (cells[place : place + size] for cells in ready[index])
                 else:
-                    numbers, nulls = _cells(column.slice(place, size), dtype)
+                    numbers, nulls = _cells(column.slice(place, size), dtype, layout.read)
                 parts.append(_part(numbers, nulls, count))
             values, missing = (np.concatenate(cells, axis=1) for cells in zip(*parts, strict=True))
             block = Block(
@@ -520,7 +587,7 @@ def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block
 
 def _lengths(lists: Any, layout: Layout, offset: int) -> Array:
     """Return the lengths of lists; null has length 0."""
-    lengths, nulls = _cells(lists.value_lengths(), np.int64)
+    lengths, nulls = _cells(lists.value_lengths(), np.int64, _buffer)
     lengths = np.where(nulls, 0, lengths)
     if not layout.options.skip_na and not lengths.all():
         row = int(np.argmin(lengths))
@@ -554,12 +621,14 @@ def _without_nulls(block: Block, missing: Array, layout: Layout) -> Block:
     raise ReadError(f"{place}{inside} is null; fill it in, or leave out such cells with --skip-na")
 
 
-def _cells(array: Any, dtype: npt.DTypeLike) -> tuple[Array, Mask]:
+def _cells(
+    array: Any, dtype: npt.DTypeLike, read: Callable[[Any, str], Array]
+) -> tuple[Array, Mask]:
     """Return the numbers of an array, integers as `dtype`, and where it is null."""
     array = _storage(array)
     kind = str(array.type)
     if kind.startswith("dictionary<"):
-        return _cells(array.dictionary_decode(), dtype)
+        return _cells(array.dictionary_decode(), dtype, read)
     nulls = np.zeros(len(array), np.bool_)
     if array.null_count:
         nulls = _buffer(array.is_null().cast("uint8"), "?")
@@ -571,7 +640,7 @@ def _cells(array: Any, dtype: npt.DTypeLike) -> tuple[Array, Mask]:
         return np.fromiter(texts, dtype, len(array)), nulls
     if kind == "bool":
         array = array.cast("uint8")
-    numbers = _buffer(array, _DTYPES[str(array.type)])
+    numbers = read(array, _DTYPES[str(array.type)])
     return numbers if numbers.dtype.kind == "f" else numbers.astype(dtype), nulls
 
 

@@ -176,7 +176,7 @@ def test_a_truncated_file_gives_nothing(written):
 
 
 def test_a_file_that_is_cut_while_it_is_read(written, monkeypatch):
-    """Its rows lie across the mapped file: reading the missing part would kill the process."""
+    """Its rows lie across the file: if it were mapped, the missing part would kill the process."""
     monkeypatch.setattr("stablelse.readers.blocks.BLOCK_BYTES", 1 << 16)
     path = written(saved(np.ones((1 << 10, 1 << 6), order="F")))
     blocks = open_blocks(str(path))
