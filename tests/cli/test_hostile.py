@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from files import npz, tensor, tensor_file
 
+import stablelse
 from stablelse.printable import printable
 
 #: Text that could move the cursor, change the terminal, or hide or reverse what is next to it.
@@ -261,6 +262,17 @@ def test_pictures_have_the_text_as_text(text, enter, tmp_path):
         assert f" {shown}: log-sum-exp" in words
     for name in ("x.txt", "y"):
         assert f" {shown}: log-sum-exp" in (tmp_path / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_notebooks_have_the_text_as_text(text):
+    stream = stablelse.StreamState()
+    stream.update([[1000.0], [2.0]], source=text)
+    shown = stream.result()._repr_mimebundle_()
+    assert all(line.isprintable() for kind in shown for line in shown[kind].split("\n"))
+    (pre,) = ElementTree.fromstring(f"<div>{shown['text/html']}</div>")
+    for words in (shown["text/plain"], "".join(pre.itertext())):
+        assert f"{printable(text)}: log-sum-exp" in words
 
 
 @pytest.mark.parametrize("line", ["lse --file", "softmax --all --file", "scan --all"])
