@@ -54,7 +54,7 @@ def to_svg(picture: RenderableType, title: str, width: int = WIDTH) -> str:
         title=title if len(title) <= room else f"{title[: room - 1]}…",
         unique_id=unique_id,
         font_aspect_ratio=_ADVANCE * _SVG_LINE / _HEIGHT / 20,
-        code_format=_svg_format(title),
+        code_format=_SVG.replace("TITLE", escape(title).replace("{", "{{").replace("}", "}}")),
     )
     return _LINE_ENDS.sub("", svg)
 
@@ -136,13 +136,7 @@ _NARROW_STYLES = """\
 _LINE_ENDS = re.compile(r'<text [^>]*>\n</text>| clip-path="url\(#[\w-]+-line-\d+\)"')
 
 
-def _svg_format(title: str) -> str:
-    """Return the frame that Rich fills in; Rich's own frame would fetch fonts."""
-    escaped = escape(title).replace("{", "{{").replace("}", "}}")
-    size = f"{_SVG_LINE / _HEIGHT:.2f}px"
-    return _SVG.replace("SIZE", size).replace("FONTS", FONTS).replace("TITLE", escaped)
-
-
+#: The frame that Rich fills in; Rich's own frame would fetch fonts.
 _SVG = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">
 <title>TITLE</title>
@@ -164,7 +158,7 @@ _SVG = """\
 </g>
 </g>
 </svg>
-"""
+""".replace("SIZE", f"{_SVG_LINE / _HEIGHT:.2f}px").replace("FONTS", FONTS)
 
 
 def _spans(picture: RenderableType, width: int) -> str:
