@@ -12,6 +12,7 @@ Readers are imported on use: numbers on a command line need none.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pkgutil import resolve_name
 from typing import NamedTuple
@@ -69,11 +70,18 @@ __all__ = [
 def open_files(
     paths: Sequence[str], options: ReadOptions = DEFAULTS, alike: bool = True
 ) -> Iterator[Block]:
-    """Read several files as one stack of rows; if `alike`, all must have the same columns."""
+    """Read several files as one stack of rows; if `alike`, all must have the same columns.
+
+    If several have one name, as URLs without their queries may, the second is called ``name (2)``.
+    """
     first: Block | None = None
+    readings = Counter[str]()
     for path in paths:
         for file in find_files(path):
+            readings[shown(file)] += 1
+            again = f" ({readings[shown(file)]})" if readings[shown(file)] > 1 else ""
             for block in open_blocks(file, options):
+                block = block._replace(source=block.source + again)
                 first = first or block._replace(values=block.values[:0], missing=None)
                 if alike and block.offset == 0 and block.by is None:
                     check_columns(block, first)

@@ -369,3 +369,15 @@ def test_no_result_shows_a_password(line, enter, tmp_path):
     assert "hunter2" not in "".join(texts)
     assert all("memory://h/x.csv" in text for text in texts[2:])
     assert "memory://h/x.csv" in texts[0]
+
+
+def test_urls_with_one_name_are_two_sources(run):
+    store = pytest.importorskip("fsspec").filesystem("memory")
+    urls = [f"memory://h/x.csv?id={number}" for number in (1, 2)]
+    for number, url in enumerate(urls):
+        store.pipe(url, b"%d\n%d\n" % (number, number))
+    rows = run("lse --by rows --row 2 --json --file", urls[0], "--file", urls[1]).out
+    places = [(each["source"], each["row"], each["x"]) for each in json.loads(rows)["vectors"]]
+    assert places == [("memory://h/x.csv", 2, [0]), ("memory://h/x.csv (2)", 2, [1])]
+    assert json.loads(run("scan --json", *urls).out)["rows"] == 2
+    store.store.clear()
