@@ -38,6 +38,7 @@ from stablelse.readers import (
     in_one_line,
     in_order,
     read_part,
+    shown,
 )
 
 Piece = TypeVar("Piece")
@@ -159,9 +160,12 @@ def _workers(
             "--engine dask needs dask.distributed, which is not installed: "
             "pip install distributed fsspec"
         )
-    from dask import config
-
-    address = config.get("scheduler-address", None) if address is None else address
+    try:
+        settings = import_module("dask.config")
+    except Exception as error:
+        raise ReadError(f"cannot load Dask: {in_one_line(error)}") from None
+    if address is None:
+        address = settings.get("scheduler-address", None) or None
     if address is None:
         pool = ThreadPoolExecutor(available(), "part")
         try:
@@ -174,7 +178,7 @@ def _workers(
     # Not undone: a connection that was given up may still complain at exit.
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
-    cluster = _Cluster(str(address), patience, warn)
+    cluster = _Cluster(shown(str(address)), patience, warn)
     try:
         cluster.open()
         yield cluster.submit
