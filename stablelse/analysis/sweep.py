@@ -39,9 +39,9 @@ from stablelse.numerics.inputs import real_vector, several
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-#: The defaults: how many t are tried first in a format of more than 16 bits, the range, and the
-#: formats.
-POINTS = 400
+#: How many t are tried first in a format of more than 16 bits: the default, and the most; and the
+#: default range and formats.
+POINTS, MOST_POINTS = 400, 1_000_000
 OFFSETS = (-1000.0, 1000.0)
 USUAL_FORMATS = ("float16", "float32", "float64")
 
@@ -231,7 +231,7 @@ def sweep(
     ------
     ValueError
         If a range is empty or not finite, a scale is not positive, both ranges are given, or there
-        are fewer than 2 points.
+        are fewer than 2 points or more than 1,000,000.
 
     Examples
     --------
@@ -244,8 +244,8 @@ def sweep(
     """
     vector = real_vector(x, "sweep")
     range_ = _checked_range(offset, scale)
-    if points < 2:
-        raise ChoiceError(f"points must be 2 or more, not {points}: the ends alone are 2")
+    if not 2 <= points <= MOST_POINTS:
+        raise ChoiceError(f"points must be 2 (the ends alone) to {MOST_POINTS:,}, not {points:,}")
     computed = Function(function)
     chosen = methods_of(computed) if methods is None else map(find_method, several(methods))
     every = candidates(computed, chosen, [find_shift(str(shift)) for shift in several(shifts)])

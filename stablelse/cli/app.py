@@ -458,7 +458,7 @@ def explanation(error: Exception) -> tuple[int, str]:
     if isinstance(error, _UsageError):
         command = error.ctx.command_path if getattr(error, "ctx", None) else "stablelse"
         name, possible = getattr(error, "option_name", ""), getattr(error, "possibilities", None)
-        message = _INSTEAD.get(name) or with_hint(error.format_message())
+        message = _INSTEAD.get(name) or with_hint(error.format_message().replace("\n\t", " "))
         if name and name not in _INSTEAD:
             message = _unknown(name, command.split()[-1], possible)
         return 2, f"{message} (see {command} --help)"

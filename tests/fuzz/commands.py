@@ -59,6 +59,22 @@ NUMBERS = [
     "70000", "−5", "1_0", "0x1p3", "1e", "+3", "1.", ".5", "1e400", "٣", "9" * 400,
 ]  # fmt: skip
 
+#: Values that options may have, by their names.
+VALUES = {
+    "logits": "x.csv names.csv x.npy", "labels": "y.csv column.csv", "label": "0 1 2 -1",
+    "label_column": "1 2 3 y", "label_key": "a x", "column": "1 2 a b 9", "row": "1 2 1,2 3,1 99",
+    "key": "a x b.c logits", "mask": "mask.csv x.csv one.txt", "weights": "mask.csv x.csv one.txt",
+    "class_weights": "one.txt y.csv column.csv", "delimiter": ", ; | \\t", "axis": "0 1 2 -1 5",
+    "ignore_index": "0 -100", "dtype": "float16 bfloat16 float32 float64 float8_e4m3fn longdouble",
+    "method": "naive shifted division-free exact", "shift": "max min mean 0 -1000 inf nan 1e5000",
+    "offset": "-5:5 0:1e308 -1000:1000 0:5e-324", "scale": "0.5:2 1e-300:1e300", "points": "2 5 50",
+    "temperature": "2 0.5 1e300 1e-300", "label_smoothing": "0 0.1 1", "digits": "1 3 40 full",
+    "peer": "naive scipy logaddexp torch", "max_ulp": "1 1e6", "scene": "overflow shift write",
+    "output": "out.txt out.npy out.csv /dev/stdout /dev/null out.parquet x.csv",
+    "save": "out.svg out.html out.txt out.png out.pdf x.csv", "exercise": "1 2 9",
+    "fail_on": "overflow naive:broken ulp>1 shifted:nan,digits_lost none", "scheduler": "tcp://x:1",
+}  # fmt: skip
+
 ENVIRONMENT = {
     "STABLELSE_NUM_THREADS": ["abc", "0", "-3", "1", "2", "9" * 5000],
     "OMP_NUM_THREADS": ["abc", "0", "2,1", ""],
@@ -103,21 +119,29 @@ class Case(NamedTuple):
 
 
 def case_of(rng: random.Random, with_signals: bool) -> Case:
-    """Return a random case."""
+    """Return a random case; most often its numbers, options and values could be right."""
     command = rng.choice(list(COMMANDS))
+    options = list(parameters(command, COMMANDS[command].options))
+    names = {option.name for option in options}
     args = [command] if rng.random() < 0.97 else [rng.choice(WORDS)]
-    args += rng.choices(NUMBERS, k=rng.choice([0, 0, 1, 2, 3, 5]))
-    if rng.random() < 0.6:
-        args += [*([] if command == "scan" else ["--file"]), rng.choice([*FILES, "-", *WORDS])]
-    for parameter in rng.sample(
-        list(parameters(command, COMMANDS[command].options)), k=rng.choice([0, 1, 1, 2, 3, 6])
-    ):
-        args += _option(rng, parameter)
-    if rng.random() < 0.1:
+    if command == "prove":
+        args.append(rng.choice(["lse", "softmax"]))
+    if "numbers" in names and rng.random() < 0.5:
+        numbers = NUMBERS if rng.random() < 0.3 else NUMBERS[:10]
+        args += rng.choices(numbers, k=rng.choice([1, 2, 3, 5]))
+    elif "file" in names:
+        files = [*FILES, "x.npy", "*.csv", "-"] if rng.random() < 0.8 else WORDS
+        args += [*([] if command == "scan" else ["--file"]), rng.choice(files)]
+    if command == "nll":
+        args += rng.choice([["--label", "0"], ["--labels", "y.csv"], ["--label-column", "1"]])
+    for option in rng.sample(options, k=rng.choice([0, 0, 1, 1, 1, 2, 3])):
+        if option.name not in ("numbers", "file", "function"):
+            args += _option(rng, option)
+    if rng.random() < 0.05:
         rng.shuffle(args)
-    settings = rng.sample(list(ENVIRONMENT), k=rng.choice([0, 0, 0, 1, 2, 4]))
+    settings = rng.sample(list(ENVIRONMENT), k=rng.choice([0, 0, 0, 1, 2]))
     environment = {name: rng.choice(ENVIRONMENT[name]) for name in settings}
-    stdin = rng.choice([b"", b"1 2\n3 4\n", b"1\n2\n", b"x", b"\0\xff", b"[[1, 2]]"])
+    stdin = rng.choice([b"1 2\n3 4\n", b"1\n2\n", b"a,b\n1,2\n", b"[[1, 2]]", b"", b"\0\xff"])
     is_own = with_signals or rng.random() < 0.05
     signals = ()
     if is_own and rng.random() < 0.5:
@@ -136,11 +160,8 @@ def _option(rng: random.Random, parameter) -> list[str]:
     if bool in kinds:
         return [flags[0].split("/")[0]]
     known = [word for each in kinds if get_origin(each) is Literal for word in get_args(each)]
-    if parameter.name in ("file", "logits", "labels", "mask", "weights", "class_weights"):
-        known += FILES
-    if parameter.name in ("output", "save"):
-        known += ["out.txt", "out.svg", "out.html", "out.png", "out.npy", "out.csv"]
-    value = rng.choice(known if known and rng.random() < 0.7 else WORDS)
+    known += VALUES.get(parameter.name, "").split()
+    value = rng.choice(known if known and rng.random() < 0.8 else WORDS)
     return [flags[0], value] if rng.random() < 0.8 else [f"{flags[0]}={value}"]
 
 
