@@ -576,9 +576,9 @@ _CONDITION = re.compile(r"(?:([^:]*):)?([a-z_]+)(?:>(\d+(?:\.\d*)?))?")
 
 
 def parse_conditions(text: str) -> list[Condition]:
-    """Return the conditions of a comma-separated list; ``"none"`` means no condition."""
+    """Return the conditions of a comma-separated list, each once; ``"none"`` means none."""
     parts = [part.strip() for part in text.split(",")]
-    return [] if parts == ["none"] else [_condition(part) for part in parts]
+    return [] if parts == ["none"] else list(dict.fromkeys(map(_condition, parts)))
 
 
 def _condition(text: str) -> Condition:

@@ -316,7 +316,7 @@ def is_url(path: str) -> bool:
 
 def find_files(path: str) -> list[str]:
     """Return the files of a path, directory or pattern, ``part-9`` before ``part-10``."""
-    is_pattern = _PATTERN.search(path) is not None
+    is_pattern = _PATTERN.search(path) is not None and len(path) < 4096  # as long as paths may be
     if is_url(path):
         paths = _files_at(path, is_pattern)
     elif os.path.isdir(path) and path != "-":

@@ -59,6 +59,7 @@ def test_errors_name_the_option_and_are_short(command, value, run):
         ["lse", f"-{LONG}"],
         ["lse", "--file", LONG],
         ["lse", "--file", "x y " * 25_000],
+        ["lse", "--file", "[" * 50_000],
         ["lse", "1", "--output", LONG],
         ["lse", "1", "--save", f"{LONG}.svg"],
         ["lse", "1", "--digits", DIGITS],

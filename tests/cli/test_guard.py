@@ -84,6 +84,11 @@ def test_a_closed_stream_is_not_the_next_file(shell, tmp_path):
     assert (tmp_path / "logits.csv").read_bytes() == before
 
 
+def test_a_condition_that_is_given_twice_counts_once(run):
+    done = run("lse 1000 --fail-on overflow,overflow --fail-on overflow -q")
+    assert done.err == "stablelse: failed: overflow: naive in float64, 1 vector\n"
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [
