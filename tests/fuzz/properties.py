@@ -67,7 +67,7 @@ COMMANDS = [
 ]
 
 
-def files_are_read_or_refused(data: bytes) -> None:
+def files_are_read_or_refused(data: bytes) -> np.ndarray | str:
     """Check that a file gives its numbers or one clear line, in a pipe too, and in a command."""
     with tempfile.TemporaryDirectory(dir=_memory()) as folder:
         path = Path(folder, "x")
@@ -84,6 +84,7 @@ def files_are_read_or_refused(data: bytes) -> None:
         turn, chosen = divmod(sum(data), len(COMMANDS))
         if turn % COMMAND_EVERY == 0:
             a_command_ends_well(*run_here([*COMMANDS[chosen], "--file", str(path)]))
+    return found
 
 
 def _memory() -> str | None:

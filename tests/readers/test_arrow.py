@@ -208,14 +208,6 @@ def test_empty_batches(written):
     assert gathered(written(data.getvalue())).tolist() == [[1], [1]]
 
 
-@pytest.mark.parametrize("kept", [0.2, 0.5, 0.9, 0.99])
-def test_truncated(kept, writer, place):
-    data = writer(pa.table({"a": np.arange(1000.0)}))
-    if writer is TABLE_WRITERS["Arrow stream"] and kept > 0.9:
-        kept = 0.95  # a stream may end after any batch, without a mark
-    assert complaint(place(data[: int(kept * len(data))])).startswith("x is damaged (")
-
-
 def test_a_name_that_is_no_text(writer, written):
     data = writer(pa.table({"column": FLOATS}))
     assert data.count(b"column") > 0
