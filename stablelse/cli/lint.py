@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 import tokenize
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -19,10 +20,11 @@ import typer
 
 from stablelse.analysis.compare import compare
 from stablelse.analysis.lint import RULES, LintError, LintFinding, lint, rewritten
+from stablelse.cli import tell
 from stablelse.cli.emit import emit
 from stablelse.cli.options import Request
 from stablelse.files import open_sink
-from stablelse.printable import printable_line
+from stablelse.printable import printable
 from stablelse.render.lint import FORMS, rule_text
 
 #: Folders of others, which are searched only if they are named.
@@ -58,8 +60,7 @@ def run(request: Request) -> None:
         with open_sink(request.output) as stream:
             stream.writelines(f"{line}\n" for line in FORMS[request.format](findings))
     for error in errors:
-        where = printable_line(f"{error.path}, line {error.line}: {error.reason}")
-        typer.echo(f"stablelse: error: cannot read {where}", err=True)
+        tell(f"error: cannot read {error.path}, line {error.line}: {error.reason}")
     if errors or findings:
         raise typer.Exit(2 if errors else 1)
 
@@ -109,7 +110,9 @@ def _fixed(path: str, rules: Sequence[str], request: Request) -> Iterator[LintFi
     if request.diff:
         old, new = (each.splitlines(keepends=True) for each in (before, text))
         for line in difflib.unified_diff(old, new, path, path):
-            typer.echo(line, nl=not line.endswith("\n"))
+            line = line.removesuffix("\n")
+            is_seen = sys.stdout.isatty()  # elsewhere, patch needs the line as it is
+            typer.echo("\t".join(map(printable, line.split("\t"))) if is_seen else line)
         yield from lint_file(path, rules)  # nothing is fixed yet
     else:
         with open(path, "rb") as file:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from stablelse.cli import tell
 from stablelse.files import before_end, signals_held
+from stablelse.printable import printable
 from stablelse.readers import Gauge, Note, ReadError, Vectors, find_files, is_url
 from stablelse.render.numbers import rough_text
 
@@ -142,7 +143,7 @@ class Meter:
             while not self._is_over.wait(_EVERY):
                 self._wants_values = True
                 width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-                sys.stderr.write(f"{_CLEAR}{self._line()[: width - 1]}")
+                sys.stderr.write(f"{_CLEAR}{printable(self._line())[: width - 1]}")
                 sys.stderr.flush()
             sys.stderr.write(_CLEAR)
 

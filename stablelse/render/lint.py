@@ -9,7 +9,7 @@ from typing import Any
 from stablelse import __version__
 from stablelse.analysis.lint import RULES, LintFinding
 from stablelse.numerics.formats import FORMATS
-from stablelse.printable import printable_line
+from stablelse.printable import printable, printable_line
 from stablelse.render.numbers import bound_text, rough_text
 from stablelse.render.records import SCHEMA
 
@@ -63,7 +63,7 @@ def json_lines(findings: Sequence[LintFinding]) -> Iterator[str]:
 def github_lines(findings: Sequence[LintFinding]) -> Iterator[str]:
     """Yield workflow commands that annotate the lines of a pull request."""
     for f in findings:
-        where = f"file={_escaped(f.path)},line={f.line},col={f.column},title={f.rule}"
+        where = f"file={_escaped(printable(f.path))},line={f.line},col={f.column},title={f.rule}"
         yield f"::error {where}::{_escaped(message_text(f), in_message=True)}"
 
 

@@ -225,18 +225,35 @@ def test_spreadsheets_run_no_cell(name, cell, enter):
     }
 
 
-def test_a_terminal_gets_no_csv_as_it_is(environment, tmp_path):
+#: Code that the linter rewrites.
+CODE = "import numpy as np\ny = np.log(np.sum(np.exp(x), axis=0))  # "
+
+
+@pytest.mark.parametrize("line", ["lse --format csv --file", "lint --diff"])
+def test_a_terminal_gets_nothing_as_it_is(line, environment, tmp_path):
     pty = pytest.importorskip("pty")
-    name = "".join(TEXTS.values()).replace("\n", "")
-    (tmp_path / name).write_bytes(b"1000\n2\n")
-    line = [sys.executable, "-m", "stablelse", "lse", "--file", name, "--format", "csv"]
+    name = "".join(text for kind, text in TEXTS.items() if kind not in NOT_IN_FILES)
+    (tmp_path / name).write_text(f"{CODE}{name}" if "lint" in line else "1000\n2\n")
+    command = [sys.executable, "-m", "stablelse", *line.split(), name]
     ours, theirs = pty.openpty()
-    subprocess.run(line, env=environment, cwd=tmp_path, stdout=theirs, check=True)
+    subprocess.run(command, env=environment, cwd=tmp_path, stdout=theirs, check=False)
     os.close(theirs)
     shown = os.read(ours, 1 << 16).decode().replace("\r\n", "\n")
     os.close(ours)
-    assert all(row.isprintable() for row in shown.split("\n"))
-    assert printable(name) in shown
+    assert all(row.replace("\t", "").isprintable() for row in shown.split("\n"))
+    assert printable(name)[:50] in shown
+
+
+@pytest.mark.parametrize("form", ["plain", "github", "json", "sarif"])
+def test_the_linter_escapes_names(form, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for text in TEXTS.values():
+        (tmp_path / text).write_text(CODE)
+        done = run("lint --format", form, text)
+        assert done.code == 1
+        check(done, text.partition("[")[0][:1])
+        (tmp_path / text).write_text(f"np.log({text}", errors="replace")
+        check(run("lint --format", form, text))
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
