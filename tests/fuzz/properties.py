@@ -67,8 +67,13 @@ COMMANDS = [
 ]
 
 
-def files_are_read_or_refused(data: bytes) -> np.ndarray | str:
+def files_are_read_or_refused(data: bytes) -> None:
     """Check that a file gives its numbers or one clear line, in a pipe too, and in a command."""
+    read_every_way(data)
+
+
+def read_every_way(data: bytes) -> np.ndarray | str:
+    """Return the numbers of a file, or the error, after checking the rules."""
     with tempfile.TemporaryDirectory(dir=_memory()) as folder:
         path = Path(folder, "x")
         path.write_bytes(data)
