@@ -67,6 +67,12 @@ def _is_screen() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
+def _replace_line(line: str) -> None:
+    """Replace the line that shows the progress."""
+    sys.stderr.write(f"{_CLEAR}{line}")
+    sys.stderr.flush()
+
+
 class Meter:
     """Shows the progress of a run; without files there is nothing to wait for."""
 
@@ -86,7 +92,7 @@ class Meter:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Show the progress of a block; if interrupted, say in one line how far it got."""
-        if self._files and sys.stderr is not None and sys.stderr.isatty():
+        if self._files and _is_screen():
             with signals_held():
                 self._thread = threading.Thread(target=self._draw, daemon=True)
                 self._thread.start()
@@ -143,9 +149,8 @@ class Meter:
             while not self._is_over.wait(_EVERY):
                 self._wants_values = True
                 width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-                sys.stderr.write(f"{_CLEAR}{printable(self._line())[: width - 1]}")
-                sys.stderr.flush()
-            sys.stderr.write(_CLEAR)
+                _replace_line(printable(self._line())[: width - 1])
+            _replace_line("")
 
     def _line(self) -> str:
         """Return how much is read, how fast, how long the rest takes, and the results so far."""

@@ -192,8 +192,10 @@ def test_a_file_that_workers_cannot_see(cluster, tmp_path):
 def test_relative_paths_are_those_of_the_command(there, tmp_path, monkeypatch):
     """The workers run in other folders, but errors name files as the user does."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "x.csv").write_text("1\n" * 20_000 + "oops\n")
-    assert there("x.csv").err.startswith("stablelse: error: x.csv, line 20001, column 1: ")
+    (tmp_path / "1.csv").write_text("1\n" * 20_000)
+    (tmp_path / "2.csv").write_text("1\noops\n")
+    done = there("1.csv", "--file", "2.csv")
+    assert done.err.startswith("stablelse: error: 2.csv, line 2, column 1: ")
 
 
 def test_workers_that_lack_the_package_or_have_another_version(own, cluster):
