@@ -10,7 +10,7 @@ from rich.console import Console
 from stablelse.analysis.demo import SCENES, Scene, demo, find_scene
 from stablelse.cli.emit import emit
 from stablelse.cli.options import Request
-from stablelse.cli.screen import COLORS
+from stablelse.cli.screen import COLORS, terminal_restored
 from stablelse.files import open_sink
 from stablelse.numerics.formulas import ChoiceError
 from stablelse.render import Many
@@ -38,7 +38,8 @@ def run(request: Request) -> None:
     elif request.scene or request.all or not _is_interactive(request):
         emit(Many("scenes", _computed(names)), request)
     else:
-        _walk(console_of(sys.stdout, **COLORS[request.color]), names)
+        with terminal_restored("\r\n"):
+            _walk(console_of(sys.stdout, **COLORS[request.color]), names)
 
 
 def _computed(names: Sequence[str]) -> Iterator[Scene]:

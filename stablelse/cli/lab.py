@@ -11,6 +11,7 @@ import typer
 from stablelse.analysis.lab import EXERCISES, LONGEST, Exercise, State, formats
 from stablelse.cli.input import find_formats, only, read_vectors
 from stablelse.cli.options import FUNCTIONS, Request
+from stablelse.cli.screen import terminal_restored
 from stablelse.files import open_sink
 from stablelse.numerics.formulas import find_shift
 from stablelse.numerics.functions import Function
@@ -22,6 +23,9 @@ from stablelse.render.lab import (
     exercise_text,
     page,
 )
+
+#: Leaves the alternate screen; the mouse, pasting and the keys are as usual, the cursor is shown.
+_LEAVE = "\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[<u\x1b[?1049l\x1b[?25h"
 
 #: The numbers of a lab without any.
 _START = ["1000", "1001", "1002"]
@@ -82,7 +86,8 @@ def _show(state: State, source: str | None) -> None:
         )
     from stablelse.cli.textual import Lab
 
-    last: Any = Lab(state, source).run()
+    with terminal_restored(_LEAVE):
+        last: Any = Lab(state, source).run()
     if last is None:
         raise KeyboardInterrupt
     typer.echo(command_text(last, state, source))

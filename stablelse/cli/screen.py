@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from rich.console import Group
 
 from stablelse.cli.options import FIGURES
-from stablelse.files import open_sink
+from stablelse.files import before_end, open_sink
 from stablelse.render import FORMS, form
 from stablelse.render.export import SAVED, WIDTH
 from stablelse.render.layout import console_of
@@ -48,3 +51,20 @@ def _save(results: list[Any], request: Any, width: int) -> None:
             else:
                 text = SAVED[suffix](Group(*results), request.title, width)
                 files.enter_context(open_sink(path)).write(text)
+
+
+@contextmanager
+def terminal_restored(leave: str) -> Iterator[None]:
+    """Write this, and put the terminal back as it is now, if a signal comes within the block."""
+    if find_spec("termios") is None:
+        yield
+        return
+    keys, shown = sys.stdin.fileno(), sys.stdout.fileno()  # others replace these streams
+    before = resolve_name("termios:tcgetattr")(keys)
+
+    def restore(_: int) -> None:
+        os.write(shown, leave.encode())
+        resolve_name("termios:tcsetattr")(keys, 0, before)  # 0: now
+
+    with before_end(restore):
+        yield

@@ -1,10 +1,14 @@
 """Exit codes are 0, 1, 2, 130 and 70, whatever is typed, set or sent; an error is one line."""
 
+import os
+import pty
 import re
 import resource
+import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 import warnings
 from pathlib import Path
@@ -208,3 +212,39 @@ def test_random_commands_in_random_environments(options, environment):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there are no such terminals")
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("command", ["demo", "lab"])
+def test_a_signal_leaves_the_terminal_as_it_was(command, number, environment):
+    if command == "lab":
+        pytest.importorskip("textual")
+    leader, follower = pty.openpty()
+    before = termios.tcgetattr(follower)
+    with subprocess.Popen(
+        [sys.executable, "-m", "stablelse", command],
+        **dict.fromkeys(("stdin", "stdout", "stderr"), follower),
+        env=environment | {"TERM": "xterm"},
+        start_new_session=True,
+    ) as process:
+        shown, end = b"", time.monotonic() + 30
+        while termios.tcgetattr(follower) == before and time.monotonic() < end:
+            shown += read_soon(leader)
+        for _ in range(3):
+            shown += read_soon(leader)
+        process.send_signal(getattr(signal, number))
+        while process.poll() is None and time.monotonic() < end:
+            shown += read_soon(leader)
+        shown += read_soon(leader)
+    assert process.returncode == (130 if number == "SIGINT" else -getattr(signal, number))
+    assert termios.tcgetattr(follower) == before
+    for on, off in [(b"\x1b[?1049h", b"\x1b[?1049l"), (b"\x1b[?25l", b"\x1b[?25h")]:
+        assert shown.rfind(on) <= shown.rfind(off)
+    os.close(leader)
+    os.close(follower)
+
+
+def read_soon(terminal):
+    """Return what is printed within a tenth of a second."""
+    return os.read(terminal, 1 << 16) if select.select([terminal], [], [], 0.1)[0] else b""
