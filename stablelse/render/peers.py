@@ -104,7 +104,8 @@ def _rows_of_many(
         counts.append([*head, misrounded, broken, ulps, _time_text(result)])
         if result.misrounded:
             at = [result.worst.value, result.worst.exact]
-            place = _worst_place(result, where(result.worst))
+            element = "" if result.worst.element is None else f"x_{result.worst.element}"
+            place = ", ".join(filter(None, (where(result.worst), element)))
             worst.append([*head, place, *(glyphs.number(number) for number in at)])
     yield from grid(counts, "llrrrr")
     if len(worst) > 1:
@@ -214,8 +215,3 @@ def _time_text(result: PeerResult) -> str:
     if result.nanoseconds is None:
         return ""
     return f"{result.nanoseconds:,.{0 if result.nanoseconds >= 100 else 1}f}"
-
-
-def _worst_place(result: PeerResult, vector: str) -> str:
-    element = "" if result.worst.element is None else f"x_{result.worst.element}"
-    return ", ".join(filter(None, (vector, element)))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
-from stablelse.analysis.prove import Equation, FormatProof, Line, Origin, Proof, Quantity, Row, Rule
+from stablelse.analysis.prove import Equation, FormatProof, Line, Proof, Quantity, Row, Rule
 from stablelse.analysis.results import Verdict
 from stablelse.render.layout import VERDICT_STYLES, grid, hanging, picture
 from stablelse.render.notation import (
@@ -115,7 +115,10 @@ def _error_text(quantity: Quantity) -> str:
 def _why(row: Row, glyphs: Glyphs) -> str:
     """Return what broke the right side, or how far off it is."""
     dollar = "$" * (glyphs is LATEX)
-    causes = [f"{dollar}{_origin_text(origin, glyphs)}{dollar}" for origin in row.origins]
+    causes = []
+    for kind, _, operands, value in row.origins:
+        what = operation_text(kind, operands, glyphs) if operands else glyphs.sum
+        causes.append(f"{dollar}{what} = {glyphs.number(value)}{dollar}")
     return ", ".join(causes) or _error_text(row.right)
 
 
@@ -124,13 +127,6 @@ def _both(row: Row, glyphs: Glyphs) -> str:
     if row.element or row.left.verdict in (row.right.verdict, Verdict.RIGHT):
         return _why(row, glyphs)
     return f"left side {_error_text(row.left)}, right side {_why(row, glyphs)}"
-
-
-def _origin_text(origin: Origin, glyphs: Glyphs) -> str:
-    what = glyphs.sum
-    if origin.operands:
-        what = operation_text(origin.kind, origin.operands, glyphs)
-    return f"{what} = {glyphs.number(origin.value)}"
 
 
 def _heading(proof: Proof) -> str:

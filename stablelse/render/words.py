@@ -303,7 +303,9 @@ def why(facts: Facts) -> str:
     """Return what happened to a method, and why."""
     result = facts.result
     harmful = [finding for finding in result.findings if not finding.harmless]
-    culprit = _culprit(harmful)
+    ruins = [finding for finding in harmful if finding.kind not in LOSSES]
+    # the first trouble, or else the costliest loss
+    culprit = next(iter(ruins or sorted(harmful, key=lambda f: -(f.bits_lost or 0))), None)
     if result.verdict is Verdict.RIGHT:
         return f"{_right_text(facts)}. {_comfort(facts)}".rstrip()
     if culprit is None and result.verdict is Verdict.DOES_NOT_FIT:
@@ -367,14 +369,6 @@ def _others(facts: Facts) -> str:
     every = "all " * (1 < least == most)
     more = " or more" * (len(good) > 1 and least < most)
     return f"{count}; {rest} right to {every}{counted(least, 'digit')}{more}"
-
-
-def _culprit(harmful: list[Finding]) -> Finding | None:
-    """Return what ruined a result: the first trouble, or else the costliest loss."""
-    ruins = [finding for finding in harmful if finding.kind not in LOSSES]
-    if ruins:
-        return ruins[0]
-    return max(harmful, key=lambda finding: finding.bits_lost or 0, default=None)
 
 
 def _comfort(facts: Facts) -> str:
