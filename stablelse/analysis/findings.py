@@ -25,7 +25,7 @@ All verdicts come from here, so that all commands agree on every vector.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
@@ -108,8 +108,8 @@ class Findings:
             counts = np.asarray(np.count_nonzero(trouble.where, axis=-1)) * ~trouble.harmless
             if trouble.kind is FindingKind.ABSORPTION:
                 rows = np.flatnonzero(counts)
-                additions = _additions(self._evaluation.row(rows))
-                counts[rows] = sum(np.count_nonzero(absorbed(*each), axis=-1) for each in additions)
+                pairs = additions(self._evaluation.row(rows).partial_sums)
+                counts[rows] = sum(np.count_nonzero(absorbed(*each), axis=-1) for each in pairs)
             most = np.maximum(most, counts)
         return most
 
@@ -121,6 +121,15 @@ def find_in_part(evaluation: Evaluation, n: int) -> Iterator[Finding]:
             for kind, where in _masks(evaluation, operation):
                 harmless = _harmless(evaluation, operation, kind, where, n)
                 yield _described(evaluation, _Trouble(operation, kind, where, harmless), ...)
+
+
+def find_losses(evaluation: Evaluation, smallest: float, exact_sum: bool) -> Iterator[Finding]:
+    """Find lost digits in a part of a vector, apart from its sum, if it is wrong.
+
+    The vector as a whole has the smallest entry, or 1, and the exact sum: see `_losses`.
+    """
+    for loss in _losses(evaluation, None, np.array([smallest]), np.array([exact_sum])):
+        yield _described(evaluation, loss, ...)
 
 
 def find_at(formula: Formula, number: Any, format_: Format) -> Iterator[Finding]:
@@ -239,7 +248,7 @@ def _at_first_sum(finding: Finding, evaluation: Evaluation) -> Finding:
     """Add to an absorption the first partial sum that absorbed an operand."""
     places = [
         (depth, index, addition)
-        for depth, addition in enumerate(_additions(evaluation), start=1)
+        for depth, addition in enumerate(additions(evaluation.partial_sums), start=1)
         for index in np.flatnonzero(absorbed(*addition)).tolist()
     ]
     depth, index, addition = places[0]
@@ -260,9 +269,9 @@ def absorbed(left: Any, right: Any, total: Any) -> Any:
     return ((total == left) & (right != 0)) | ((total == right) & (left != 0))
 
 
-def _additions(evaluation: Evaluation) -> Iterator[tuple[Array, Array, Array]]:
+def additions(levels: Sequence[Array]) -> Iterator[tuple[Array, Array, Array]]:
     """Yield the operands and the results of the additions, level by level of the tree."""
-    for below, above in pairwise(evaluation.partial_sums):
+    for below, above in pairwise(levels):
         pairs = below.shape[-1] // 2
         yield below[..., 0 : 2 * pairs : 2], below[..., 1 : 2 * pairs : 2], above[..., :pairs]
 
@@ -325,19 +334,25 @@ def _harmless(
 
 #: An error that costs a digit, in units of u times the result: an ulp is at most 2 u times the
 #: result, so this is at least DIGIT ulps.
-_HARM = 2 * DIGIT
+HARM = 2 * DIGIT
 
 #: A result below this part of an operand is what a cancellation left.
 _CANCELLED = 0.5
 
 
-def _losses(evaluation: Evaluation, labels: Array | None) -> Iterator[_Trouble]:
+def _losses(
+    evaluation: Evaluation,
+    labels: Array | None,
+    smallest: Array | None = None,
+    exact_sum: Array | None = None,
+) -> Iterator[_Trouble]:
     """Find where an evaluation lost at least a decimal digit of the result."""
     results = evaluation.results
     normal = float(evaluation.format.smallest_normal)  # below it the ulps no longer shrink
     with np.errstate(all="ignore"):
-        smallest = np.maximum(_smallest(evaluation, labels), normal)
-        inexact = ~_is_exact(evaluation)
+        least = smallest_of(evaluation, labels) if smallest is None else smallest
+        smallest = np.maximum(least, normal)
+        inexact = ~(is_exact(evaluation) if exact_sum is None else exact_sum)
         for operation in evaluation.operations:
             if operation.kind not in _LOSING or operation.symbol == "d":
                 continue
@@ -347,7 +362,7 @@ def _losses(evaluation: Evaluation, labels: Array | None) -> Iterator[_Trouble]:
             if operation.kind is Kind.SUM:
                 kind, where = FindingKind.ABSORPTION, np.ones_like(size, bool)
                 factor = _absorbed_part(evaluation, size, scale)
-                if "b" in results and not (factor >= _HARM).any():
+                if "b" in results and not (factor >= HARM).any():
                     # The difference of terms of both signs shows how they were rounded.
                     terms = _size(evaluation, operation.operands[0].symbol)
                     sizes = terms.sum(axis=-1, keepdims=True)
@@ -360,7 +375,7 @@ def _losses(evaluation: Evaluation, labels: Array | None) -> Iterator[_Trouble]:
                 is_rounded = inexact
                 if operation.per_element:
                     is_rounded = results["e"] != results["s"]
-                where = (_HARM * _CANCELLED * size <= 1) & is_rounded
+                where = (HARM * _CANCELLED * size <= 1) & is_rounded
                 factor = 1 / scale
             else:
                 # The difference of two numbers shows how the second was rounded.
@@ -368,10 +383,10 @@ def _losses(evaluation: Evaluation, labels: Array | None) -> Iterator[_Trouble]:
                 cancels = _CANCELLED * np.maximum(first, second) >= size
                 where = cancels & np.isfinite(first) & np.isfinite(second) & inexact
                 factor = np.maximum(second, 1) / scale
-            where = where & (factor >= _HARM)
+            where = where & (factor >= HARM)
             if where.any():
                 factors = np.broadcast_to(factor, where.shape)
-                yield _Trouble(operation, kind, where, np.zeros(len(where), bool), factors)
+                yield _Trouble(operation, kind, where, np.zeros(where.shape[:-1], bool), factors)
 
 
 _LOSING = frozenset({Kind.SUM, Kind.LOG, Kind.ADD, Kind.SUBTRACT})
@@ -384,7 +399,7 @@ def _size(evaluation: Evaluation, symbol: str) -> Array:
     return wide
 
 
-def _smallest(evaluation: Evaluation, labels: Array | None) -> Array:
+def smallest_of(evaluation: Evaluation, labels: Array | None) -> Array:
     """Return the smallest entry of each result, or 1 if the result is an exponential: (m, 1)."""
     last = evaluation.formula.tree
     if last.kind in (Kind.EXP, Kind.DIVIDE):
@@ -396,7 +411,7 @@ def _smallest(evaluation: Evaluation, labels: Array | None) -> Array:
     return smallest
 
 
-def _is_exact(evaluation: Evaluation) -> Array:
+def is_exact(evaluation: Evaluation) -> Array:
     """Return which sums are exp(0) = 1 plus what was absorbed, so nothing is rounded: (m, 1)."""
     if "b" in evaluation.results:
         return np.zeros((len(evaluation.value), 1), bool)
@@ -415,10 +430,10 @@ def _absorbed_part(evaluation: Evaluation, total: Array, scale: Array) -> Array:
     """
     depth = len(evaluation.partial_sums) - 1
     factor = np.zeros_like(total)
-    suspected = np.flatnonzero((depth >= _HARM * scale) & np.isfinite(total))
+    suspected = np.flatnonzero((depth >= HARM * scale) & np.isfinite(total))
     if suspected.size:
         lost = np.zeros((len(suspected), 1), total.dtype)
-        for left, right, sums in _additions(evaluation.row(suspected)):
+        for left, right, sums in additions(evaluation.row(suspected).partial_sums):
             missed = np.where(absorbed(left, right, sums), np.minimum(abs(left), abs(right)), 0)
             lost += missed.astype(total.dtype).sum(axis=-1, keepdims=True)
         unit = evaluation.format.unit_roundoff * total[suspected] * scale[suspected]

@@ -35,7 +35,7 @@ from stablelse.render import Many
 from stablelse.render.numbers import place_text
 
 #: The longest vector for a softmax table, which takes some 20 times the memory of its values.
-#: Longer ones are read twice, in parts, and their sums are not searched for lost digits.
+#: Longer ones are read several times, in parts.
 SHOWN = 1 << 18
 
 #: The results of the methods on some vectors.
