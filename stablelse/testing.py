@@ -73,6 +73,70 @@ def assert_stable(
         raise AssertionError("\n".join(lines))
 
 
+def assert_accurate(
+    function: Callable[..., Any],
+    name: str,
+    max_ulp: float = 4,
+    dtype: str = "float32",
+    logits: Any = None,
+) -> None:
+    """Assert that every result of a function of yours is close to the exact one.
+
+    Parameters
+    ----------
+    function : callable
+        Takes rows, shape (m, n), with ``axis=-1`` or ``dim=-1`` if it has such a parameter, and
+        otherwise a vector, shape (n,), at a time.
+    name : {"lse", "softmax", "log-softmax"}
+        What it computes.
+    max_ulp : float
+        How many units in the last place a result may be off; 0.5 for correctly rounded ones.
+    dtype : str
+        The floating-point format of its input and its results; see ``stablelse limits``.
+    logits : array_like, optional
+        Shape (m, n), the rows to try; by default rows of 1, 3, 10 and 200 numbers with offsets,
+        wide spreads, equal numbers and infinities, which the format holds.
+
+    Raises
+    ------
+    AssertionError
+        If a result is further off. The message has the row and the results.
+    """
+    __tracebackhide__ = True
+    import numpy as np
+
+    from stablelse.analysis import Place
+    from stablelse.analysis.audit import AuditState
+    from stablelse.analysis.gallery import trial_rows
+    from stablelse.analysis.peers import of_rows
+    from stablelse.numerics.formats import find_format
+    from stablelse.numerics.functions import Function
+
+    names = {"lse": "logsumexp", "log-softmax": "log_softmax"}
+    format_, computed = find_format(dtype), Function(names.get(name, name))
+    by_rows = of_rows(function)
+    for rows in trial_rows(format_) if logits is None else [np.atleast_2d(format_.round(logits))]:
+        state = AuditState(computed, format_)
+        values = by_rows(rows).reshape(len(rows), -1)
+        state.update(rows, values, lambda row: Place(row=row + 1))
+        found = state.result()
+        if found.ulps > max_ulp:
+            worst = found.worst[0]
+            assert isinstance(worst.row, int), "rows have numbers"
+            x = np.array2string(rows[worst.row - 1], threshold=12, max_line_width=10_000)
+            entry = f"entry {worst.element} of " if worst.element else ""
+            raise AssertionError(
+                f"{entry}{name} of {x} in {dtype} is {worst.value}, {worst.ulps:g} ulp from the "
+                f"exact {worst.exact}; at most {max_ulp:g} are allowed"
+            )
+
+
+@pytest.fixture(name="assert_accurate")
+def assert_accurate_fixture() -> Callable[..., None]:
+    """Return `stablelse.testing.assert_accurate`."""
+    return assert_accurate
+
+
 @pytest.fixture(name="assert_stable")
 def assert_stable_fixture() -> Callable[..., None]:
     """Return `stablelse.testing.assert_stable`."""

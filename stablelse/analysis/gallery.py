@@ -175,3 +175,15 @@ def _standing(cases: Sequence[PeerComparison], results: Sequence[PeerResult]) ->
         worst_case=cases[errors.index(largest)].case if largest > 0 else None,
         ulps=largest if largest >= 0 else None,
     )
+
+
+def trial_rows(format_: Format) -> Iterator[Array]:
+    """Yield arrays of rows that users have and formulas break on, for a format, always the same."""
+    random = np.random.default_rng(0)
+    high, low = float(format_.overflow_threshold), float(format_.underflow_threshold)
+    for n in (1, 3, 10, 200):
+        normal = random.standard_normal((40, n))
+        hidden = np.where(random.random((40, n)) < 0.3, -inf, normal)
+        hidden[:, 0] = normal[:, 0]
+        for rows in (normal, 30 * normal, normal + high, normal + low, 0 * normal, hidden):
+            yield format_.round(rows.clip(-float(format_.largest), None))

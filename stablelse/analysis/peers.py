@@ -5,14 +5,18 @@ To add a library, add a row to `PEERS`. Libraries are imported only when they ar
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from inspect import signature
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -145,6 +149,69 @@ def _jax_float64(jax: Any) -> AbstractContextManager[Any]:
     return context
 
 
+class OwnPeer(Peer):
+    """A function of the user: its file or module, a colon, and its name."""
+
+    @classmethod
+    def of(cls, text: str) -> OwnPeer:
+        """Return the peer of a text such as ``model.py:softmax``, or raise ChoiceError."""
+        home, _, name = text.rpartition(":")
+        if home.endswith(".py") and not os.path.isfile(home):
+            raise ChoiceError(
+                f"{home} does not exist: name a file or a module, a colon, a function"
+            )
+        tasks = [task for task, known in _OWN_NAMES.items() if re.search(known, name)]
+        found = tasks[:1] or list(_OWN_NAMES)
+        return cls(text, name, home, "", dict.fromkeys(found, f"{name}(x)"))
+
+    @property
+    def is_installed(self) -> bool:
+        """Always: an error of the import is its answer."""
+        return True
+
+    def load(self) -> Any:
+        """Import the file or the module: this runs its code."""
+        if not self.module.endswith(".py"):
+            return import_module(self.module)
+        spec = spec_from_file_location("own_peer", self.module)
+        assert spec is not None, "the name ends in .py"
+        assert spec.loader is not None, "it is a file"
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    def function(self, package: Any, task: Task) -> Callable[..., Any]:
+        """Return the function for rows."""
+        if task not in self.calls:
+            raise UnsupportedError(f"has no {task.value}")
+        by_rows = of_rows(getattr(package, self.title))
+        return lambda x, b: by_rows(x)
+
+
+#: What a function of the user computes, by its name; any of these if the name does not say.
+_OWN_NAMES = {
+    Task.LOG_SOFTMAX: "log_?softmax",
+    Task.SOFTMAX: "softmax",
+    Task.LOGSUMEXP: "log_?sum_?exp|lse",
+}
+
+
+def of_rows(function: Callable[..., Any]) -> Callable[[Array], Array]:
+    """Return a function of rows: with axis=-1 or dim=-1 if it takes that, otherwise row by row."""
+    try:
+        names = list(signature(function).parameters)
+    except (TypeError, ValueError):  # some builtins have none
+        names = []
+    for name in ("axis", "dim"):
+        if name in names:
+            return partial(_whole, function, name)
+    return lambda x: np.array([np.asarray(function(row)) for row in x])
+
+
+def _whole(function: Callable[..., Any], axis: str, x: Array) -> Array:
+    return np.asarray(function(x, **{axis: -1}))
+
+
 _REDUCED = "np.logaddexp.reduce(x, axis=-1, keepdims=True)"
 
 #: All libraries, in the order shown; the last one is this package.
@@ -195,17 +262,20 @@ PEERS = (
 
 def choose_peers(names: Sequence[str] = ()) -> tuple[list[Peer], tuple[str, ...]]:
     """Return the libraries of these names, or all that are installed, and the missing packages."""
+    own = [OwnPeer.of(name) for name in names if ":" in name]
+    names = [name for name in names if ":" not in name]
     for name in names:
         named = [peer for peer in PEERS if name in (peer.name, peer.package)]
         if not named:
-            choices = ", ".join(peer.name for peer in PEERS)
+            choices = ", ".join([*(peer.name for peer in PEERS), "FILE.py:FUNCTION"])
             raise ChoiceError(f"unknown peer {name!r}: choose from {choices}")
         if not named[0].is_installed:
             raise ChoiceError(f"{name} is not installed: pip install {named[0].package}")
     wanted = {*names, PEERS[-1].name}
-    chosen = [p for p in PEERS if not names or not wanted.isdisjoint((p.name, p.package))]
+    is_any = not names and not own
+    chosen = [p for p in PEERS if is_any or not wanted.isdisjoint((p.name, p.package))]
     missing = tuple(peer.package for peer in chosen if not peer.is_installed)
-    return [peer for peer in chosen if peer.is_installed], missing
+    return [*own, *(peer for peer in chosen if peer.is_installed)], missing
 
 
 class Worst(NamedTuple):
@@ -294,7 +364,9 @@ def compare_peers(
         The formats to compute in; x is rounded to each first.
     peers : sequence of str
         Ask only these of ``"naive"`` (the textbook formula in NumPy), ``"logaddexp"`` (NumPy's
-        reduction), ``"scipy"``, ``"torch"`` and ``"jax"``; by default all that are installed.
+        reduction), ``"scipy"``, ``"torch"`` and ``"jax"``; by default all that are installed. Also
+        functions of your own, ``"file.py:function"`` or ``"package.module:function"``: their code
+        is imported and run.
         This package is always among them.
     time : bool
         Whether to measure how long each takes.

@@ -141,6 +141,25 @@ COMMANDS = {
     printed one after the other.
     """,
     ),
+    "audit": Command(
+        "audit",
+        f"{_INPUT} numbers row logits values values_key labels label_column label_key "
+        f"ignore_index function {_OUTPUT} dtype fail_on quiet",
+        """Grade numbers that somebody else computed.
+
+    \b
+    Examples:
+      stablelse audit --logits logits.npy --values probabilities.npy
+      stablelse audit --logits x.csv --values logp.csv --function log-softmax --dtype float32
+      stablelse audit --logits x.npy --labels y.npy --values loss.npy --function nll
+      stablelse audit --logits x.npy --values p.npy --fail-on 'ulp>4,nats>0.01'
+
+    Each number is compared with the exact one, correctly rounded to --dtype: ulps, right digits,
+    how many are misrounded, and how far the logarithms of probabilities are off. Rows come one
+    after the other, in bounded memory. The exit code is 1 if anything that --fail-on names occurs.
+    """,
+        is_waiting=True,
+    ),
     "lint": Command(
         "lint",
         "paths format output color rule explain fix diff",

@@ -194,6 +194,12 @@ OPTIONS = {
             list[str], "[PATH]...", "Python files, notebooks, or folders.  [default: .]",
             kind=typer.Argument),
         "logits": Option(list[str], "PATH", "The logits, a vector a row: the same as --file."),
+        "values": Option(str, "PATH",
+            "The numbers to grade: a row for each vector, or a number for lse and nll."),
+        "values_key": Option(
+            str, "NAME", "Which array or field of the file of --values."),
+        "function:audit": Option(Literal["softmax", "log-softmax", "lse", "nll"], None,
+            "What the numbers should be.  [default: softmax]"),
         "labels": Option(str, "PATH",
             "A file with a label for each vector, from 0, in any format that logits may have."),
         "label": Option(int, "K", "The label of a single vector."),
@@ -234,6 +240,7 @@ OPTIONS = {
     "Methods": {
         "dtype": _format(_FORMATS, "float64"),
         "dtype:sweep": _format(_FORMATS, "float16, float32, float64"),
+        "dtype:audit": _format("The floating-point format of the numbers.", "float64"),
         "dtype:scan": _format(_FORMATS, "float16, float32, and bfloat16 if installed"),
         "dtype:limits": _format("Only this format; repeatable.", "all"),
         "method": _method("all but division-free"),
@@ -260,8 +267,9 @@ OPTIONS = {
         "empty": Option(Literal["nan", "zero", "uniform", "error"], None,
             "The result of a vector that is completely masked or holds only -inf.", "nan"),
         "peer": Option(
-            list[str], "NAME", "Only this library and our own; repeatable: naive, logaddexp,"
-            " scipy, torch, jax.  [default: all installed]",
+            list[str], "NAME|FILE.py:FUNCTION", "Only this library and our own; repeatable: naive,"
+            " logaddexp, scipy, torch, jax; or a function of yours, also MODULE:FUNCTION, which is"
+            " imported and run.  [default: all installed]",
             completions=("naive", "logaddexp", "scipy", "torch", "jax")),
         "time": Option(
             bool, None, "Measure the time per element.", True, "--time/--no-time"),
@@ -274,6 +282,7 @@ OPTIONS = {
         "quiet": Option(bool, None,
             "Only the value, for scripts: correctly rounded, or that of --method.",
             False, "--quiet -q"),
+        "quiet:audit": Option(bool, None, "Only the exit code.", False, "--quiet -q"),
         "quiet:scan": Option(
             bool, None, "Only the exit code, and on stderr what failed.", False,
             "--quiet -q"),
@@ -320,6 +329,9 @@ OPTIONS = {
             list[str], "[METHOD:]VERDICT", "Exit with 1 if this occurs, with that method or any:"
             f" {_FAIL_ON} (a result more than N ulp off), or none; repeatable, or separated by"
             " commas.  [default: shifted:broken]", completions=_VERDICTS),
+        "fail_on:audit": Option(
+            list[str], "ulp>N|nats>N|broken", "Exit with 1 if a number is further off, or useless;"
+            " repeatable, or separated by commas."),
         "digits": Option(int, "N|full",
             "How many digits the table shows.  [default: 7, and all in results]",
             settings={"parser": _digits}),
@@ -413,6 +425,8 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
      "standard input can be read only once: save the numbers, or what goes with them, to a file"),
     ("", lambda o: o.axis is not None and o.by not in (None, "rows"),
      "--axis says what a vector is: leave out --by {by}"),
+    ("audit", lambda o: o.values is None,
+     "give the numbers to grade with --values"),
     ("lint", lambda o: o.fix and o.diff, "--diff shows what --fix does: leave out one of them"),
     ("sweep", lambda o: o.offset is not None and o.scale is not None,
      "x is moved or stretched: leave out --offset or --scale"),

@@ -17,6 +17,7 @@ FORMS: dict[str, dict[str, str]] = {
         "csv": "records:step_rows",
         "json": "records:with_steps",
     },
+    "Audit": {"table": "audit:audit_picture", "csv": "audit:audit_rows"},
     "Gallery": {
         "table": "peers:gallery_picture",
         "csv": "records:gallery_rows",

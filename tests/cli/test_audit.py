@@ -1,0 +1,172 @@
+"""The audit of given numbers, functions of the user, and assert_accurate."""
+
+import json
+
+import numpy as np
+import pytest
+import scipy.special
+
+import stablelse
+from stablelse.analysis.audit import EDGES
+from stablelse.testing import assert_accurate
+
+X = np.random.default_rng(5).normal(0, 20, (60, 7))
+Y = np.arange(60) % 7
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Logits, labels, and what the library makes of them, in a folder."""
+    monkeypatch.chdir(tmp_path)
+    made = {
+        "x": X,
+        "y": Y,
+        "softmax": stablelse.softmax(X, axis=1),
+        "log-softmax": stablelse.log_softmax(X, axis=1),
+        "lse": stablelse.logsumexp(X, axis=1),
+        "nll": stablelse.nll(X, Y, reduction="none"),
+    }
+    for name, values in made.items():
+        np.save(f"{name}.npy", values)
+    np.savetxt("x.csv", X, delimiter=",")
+    return made
+
+
+def audited(run, *args, code=0):
+    done = run("audit", "--json", "--logits", "x.npy", *args)
+    assert (done.code, done.err if not code else "") == (code, "")
+    return json.loads(done.out)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log-softmax", "lse", "nll"])
+def test_exact_numbers_pass(run, files, name):
+    labels = ["--labels", "y.npy"] if name == "nll" else []
+    args = ["--values", f"{name}.npy", "--function", name, *labels]
+    found = audited(run, *args)
+    assert (found["rows"], found["misrounded"], found["ulps"]) == (60, 0, 0)
+    assert found["numbers"] == files[name].size
+    done = run("audit", "--logits", "x.npy", *args, "--fail-on", "ulp>0.5,nats>0,broken")
+    assert done.code == 0
+    assert "every number is correctly rounded" in done.out
+
+
+def test_errors_are_counted_in_ulps_and_nats(run, files):
+    values = files["log-softmax"].copy()
+    values[3, 2] += 0.25
+    values[5] = np.nextafter(values[5], 0)
+    values[7, 0] = np.nan
+    np.save("log-softmax.npy", values)
+    found = audited(run, "--values", "log-softmax.npy", "--function", "log-softmax")
+    assert (found["misrounded"], found["broken"], found["outside"]) == (9, 1, 2)
+    assert found["nats"] == "inf"
+    assert [part["numbers"] for part in found["histogram"]] == [
+        411, *(7 if edge == 1 else 2 if edge == EDGES[-1] else 0 for edge in EDGES[1:])
+    ]  # fmt: skip
+    worst, second, *_ = found["worst"]
+    assert (worst["row"], worst["element"], worst["value"], worst["ulps"]) == (8, 1, "nan", "inf")
+    assert (second["row"], second["element"], second["nats"]) == (4, 3, 0.25)
+
+
+def test_formats_and_conditions(run, files):
+    np.save("p.npy", scipy.special.softmax(X.astype(np.float32), axis=1))
+    args = ["--logits", "x.npy", "--values", "p.npy", "--dtype", "float32", "-q", "--fail-on"]
+    for condition, code in {"ulp>1e6": 0, "ulp>0.5": 1, "nats>1e-9": 1, "broken": 0}.items():
+        done = run("audit", *args, condition)
+        assert (done.code, done.out) == (code, "")
+        assert done.err.startswith(f"stablelse: failed: {condition}: " if code else "")
+
+
+def test_rows_may_be_lines_of_text_or_one_vector(run, files):
+    np.savetxt("p.csv", files["softmax"], delimiter=",", fmt="%.17g")
+    assert run("audit --logits x.csv --values p.csv").code == 0
+    done = run(
+        "audit - --values lse.npy --function lse",
+        stdin=b"\n".join(b",".join(b"%.17g" % v for v in row) for row in X),
+    )
+    assert done.code == 0
+    (one := files["softmax"][:1]).ravel().tofile("p.txt", sep="\n", format="%.17g")
+    np.save("one.npy", X[:1])
+    done = run("audit --logits one.npy --values p.txt --json")
+    assert json.loads(done.out)["numbers"] == one.size
+
+
+def test_screen(run, files):
+    values = files["softmax"] * (1 + 1e-12)
+    np.save("softmax.npy", values)
+    done = run("audit --logits x.npy --values softmax.npy")
+    lines = done.out.splitlines()
+    assert lines[0] == " softmax of x.npy in float64: 420 numbers in 60 rows"
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert "worst rows" in done.out
+    rows = run("audit --logits x.npy --values softmax.npy --format csv").out.splitlines()
+    assert len(rows) == 6
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ("--values lse.npy", "lse.npy has 1 number a row, but softmax of x.npy has 7"),
+        ("--values softmax.npy --function lse", "has 7 numbers a row"),
+        ("--values few.npy", "few.npy has fewer rows than the logits"),
+        ("--values many.npy", "many.npy has more rows than the logits"),
+        ("--values nowhere.npy", "nowhere.npy"),
+        ("--values nll.npy --function nll", "nll needs labels"),
+        ("--values softmax.npy --labels y.npy", "labels go with --function nll"),
+        ("--values softmax.npy --fail-on ulps>3", "choose from ulp>N, nats>N, broken"),
+        ("--values softmax.npy --dtype float32 --dtype float16", "one format"),
+        ("", "give the numbers to grade with --values"),
+    ],
+)
+def test_refusals(run, files, args, message):
+    np.save("few.npy", files["softmax"][:50])
+    np.save("many.npy", np.vstack([files["softmax"]] * 2))
+    done = run(f"audit --logits x.npy {args}")
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+
+
+#: A module with functions of a user.
+MODULE = """
+import numpy as np
+def softmax(x):
+    e = np.exp(x - x.max())
+    return e / e.sum()
+def naive_lse(x, axis):
+    return np.log(np.exp(x).sum(axis))
+def wrong():
+    return 1
+"""
+
+
+def test_functions_of_the_user_are_peers(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_module.py").write_text(MODULE)
+    done = run("peers 1000 1001 --function softmax --peer own_module.py:softmax --no-time --json")
+    own, *_ = json.loads(done.out)["results"]
+    assert (own["peer"], own["outcome"]) == ("own_module.py:softmax", "right")
+    done = run("peers 1000 1001 --peer own_module:naive_lse --no-time --json")
+    own, ours, _ = json.loads(done.out)["results"]
+    assert (own["outcome"], own["value"], ours["peer"]) == ("broken", "inf", "stablelse")
+    done = run("peers --peer own_module.py:naive_lse --all --no-time")
+    assert done.code == 0
+    for name, reason in {"wrong": "TypeError", "missing": "AttributeError"}.items():
+        done = run(f"peers 1 2 --peer own_module.py:{name} --no-time --json")
+        own, *_ = json.loads(done.out)["results"]
+        assert own["reason"].startswith(reason)
+    assert "nowhere.py does not exist" in run("peers 1 --peer nowhere.py:f").err
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_assert_accurate(dtype):
+    for name, function in {
+        "softmax": stablelse.softmax,
+        "lse": stablelse.logsumexp,
+        "log-softmax": stablelse.log_softmax,
+    }.items():
+        assert_accurate(function, name, max_ulp=0.5, dtype=dtype)
+    with pytest.raises(AssertionError, match="ulp from the exact"):
+        assert_accurate(lambda x: np.log(np.exp(x).sum()), "lse", dtype=dtype)
+    with pytest.raises(AssertionError, match=r"entry 2 of softmax of \[0. 1.\]"):
+        assert_accurate(lambda x: np.array([0.2689414, 0.7]), "softmax", 4, "float32", [0, 1])
