@@ -13,7 +13,7 @@ from stablelse.numerics.formats import FORMATS
 from stablelse.printable import printable
 from stablelse.render.layout import grid, hanging, picture
 from stablelse.render.notation import ASCII, Glyphs
-from stablelse.render.numbers import number_text, place_text, rough_text
+from stablelse.render.numbers import number_text, place_text, rough_text, vector_text
 from stablelse.render.records import cell
 from stablelse.render.words import FUNCTION_NAMES, all_digits, counted, ulps_number
 
@@ -40,7 +40,7 @@ def audit_picture(audit: Audit, glyphs: Glyphs, width: int) -> Iterator[Text]:
         yield Text()
         rows: list[list[Text | str]] = [["worst rows", "computed", "exact", "ulp", "nats"]]
         for judged in audit.worst:
-            place = place_text(judged) or "the vector"
+            place = (vector_text if audit.source else place_text)(judged) or "the vector"
             entry = f", entry {judged.element:,}" if judged.element else ""
             nats = "" if judged.nats is None else glyphs.rough(judged.nats)
             numbers = (glyphs.number(judged.value), glyphs.number(judged.exact))
