@@ -21,7 +21,7 @@ MODULES = {
 LIMITS = {
     "lines of the package": (26_500, 4_000),
     "modules": (106, 12),
-    "imports inside functions": (47, 12),
+    "imports inside functions": (54, 12),
     "modules in circles of imports": (2, 2),
     "lines of the longest file": (690, 190),
     "functions over 80 lines": (0, 0),

@@ -473,7 +473,7 @@ class _Tally:
                 reason = f"cannot be imported: {_one_line(error)}"
         self.result = PeerResult(
             peer=peer.name if peer else "exact",
-            title=peer.title if peer else "exact",
+            title=printable(peer.title) if peer else "exact",
             version=getattr(self.package, "__version__", None),
             call=peer.calls.get(task) if peer and self.package else None,
             format=format_name,
