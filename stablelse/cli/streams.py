@@ -81,7 +81,7 @@ class LongInput:
         is_plain = methods != {Method.EXACT}
         states = [StreamState([f.name for f in job.formats], is_plain) for _ in names]
         if self._request.engine == "dask":
-            states = self._fold_on_cluster(stream.blocks, states)
+            states = self._fold_parts(stream.blocks, states)
         else:
             self._fold_here(stream, states)
         found = []
@@ -118,10 +118,8 @@ class LongInput:
         engines.fold(blocks, states, show_progress)
         stream.n = states[0].count
 
-    def _fold_on_cluster(
-        self, blocks: Iterator[Block], states: list[StreamState]
-    ) -> list[StreamState]:
-        """Fold all files into one state, or one per column, on the workers of a cluster."""
+    def _fold_parts(self, blocks: Iterator[Block], states: list[StreamState]) -> list[StreamState]:
+        """Fold all files in parts into one state, or one per column."""
         first, meter = next(blocks), self._meter
         meter.gauge.count = 0  # the workers read the beginning again
         states, notes = [state.fresh() for state in states], dict[str, Note]()

@@ -25,7 +25,7 @@ from dask import config as settings  # noqa: E402
 
 import stablelse  # noqa: E402
 from stablelse import StreamState, engines  # noqa: E402
-from stablelse.readers import ReadError, open_blocks, split_file  # noqa: E402
+from stablelse.readers import Block, ReadError, open_blocks, split_file  # noqa: E402
 
 X = np.random.default_rng(7).normal(0, 300, 30_000)
 TRUTH = stablelse.logsumexp(X)
@@ -320,6 +320,19 @@ def test_what_is_not_an_address(run, tmp_path, address, reason):
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert reason in done.err
     assert "\x1b" not in done.err
+
+
+def test_an_error_stops_the_other_threads(monkeypatch):
+    def endless(part, note):
+        if part == "broken":
+            raise ReadError("broken")
+        while True:
+            yield Block(np.zeros((1, 1)), "x", 0)
+
+    monkeypatch.setattr(engines, "read_part", endless)
+    work = partial(engines.fold_part, states=[StreamState()], first=Block(X[:1, None], "x", 0))
+    with pytest.raises(ReadError, match="broken"):
+        in_parts(work, split=lambda path: ["broken", "endless"])
 
 
 def test_without_dask(monkeypatch):
