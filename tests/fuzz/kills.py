@@ -144,7 +144,8 @@ def kill(name: str, template: Path, run: Whole, rng: random.Random) -> str:
         return f"wrong: {number.name} left {sorted(wrong)}"
     if code == 0 and after == run.files:
         return "finished"
-    # Before the first line of the command, Python raises KeyboardInterrupt, and ends by the signal.
+    if number == signal.SIGINT and "KeyboardInterrupt" in err and "/stablelse/" not in err:
+        return "killed"  # before the first line of the command, by Python
     if code in ((130, -number) if number == signal.SIGINT else (-number,)):
         told = [line for line in err.splitlines() if not line.startswith("stablelse: interrupted")]
         return f"wrong: {number.name} printed {err}" if told and code == 130 else "killed"
