@@ -58,12 +58,11 @@ def _exit_code(args: list[str] | None) -> int:
 
 def _open_closed_streams() -> None:
     """Replace closed streams, or the next opened file would get the number of one."""
-    # Writing to a closed standard output must fail, since the output would be lost.
+    # Writing to a closed stream must fail, since the output would be lost.
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
         except OSError:
-            flags = os.O_RDWR if name == "stderr" else os.O_RDONLY
-            os.dup2(os.open(os.devnull, flags), number)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), number)
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))

@@ -95,6 +95,11 @@ def test_what_cannot_be_written_is_said_in_a_line(line, complaint, bash, tmp_pat
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+def test_output_to_a_closed_stderr_is_lost_and_not_well(bash):
+    done = bash("lse 1 2 -o /dev/stderr 2>&-")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+
+
 #: Commands that would write onto their input.
 ONTO_INPUT = [
     "lse -f x.csv -o x.csv",
