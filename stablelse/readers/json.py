@@ -30,6 +30,9 @@ from stablelse.readers.text import MAX_LINE_BYTES, pieces_of
 #: How many numbers a block has; a longer row has its own block.
 _BLOCK_NUMBERS = 1 << 16
 
+#: The most items of one value: each takes 150 bytes while it is decoded.
+_MOST_ITEMS = 1 << 20
+
 #: Deeper than any arrays of logits, and far below Python's recursion limit.
 _MAX_DEPTH = 64
 
@@ -84,6 +87,8 @@ class _Values:
         self._pieces = pieces_of(source)
         self._text = ""
         self._at = 0
+        self._has_many = False  # whether the text has more items than one value may have
+        self._ahead = 1 << 16  # if so, how much to decode at once: about twice the value before
         self._line = 1
 
     def each(self, key: str | None) -> Iterator[tuple[int, Any]]:
@@ -114,12 +119,17 @@ class _Values:
         """Decode the next value; read more of the text until it is complete."""
         while True:
             place = f"{self._name}, line {self._line}"
+            stop = self._at + self._ahead if self._has_many else len(self._text)
+            is_cut = stop < len(self._text)
+            text, begin = (self._text[self._at : stop], self._at) if is_cut else (self._text, 0)
             try:
-                value, end = _DECODER.raw_decode(self._text, self._at)
-                self._advance(end)
-                return value
+                value, end = _DECODER.raw_decode(text, self._at - begin)
+                if not is_cut or end < len(text):  # a number may go on
+                    self._ahead = 2 * (begin + end - self._at) + _AHEAD
+                    self._advance(begin + end)
+                    return value
             except json.JSONDecodeError as error:
-                end, problem = error.pos, error.msg
+                end, problem = begin + error.pos, error.msg
             except RecursionError:
                 raise ReadError(f"{place} is nested too deeply") from None
             except KeyError as twice:
@@ -133,6 +143,14 @@ class _Values:
                     f"{place}: the value that begins here is longer than {MAX_LINE_BYTES >> 20} "
                     "MiB; write each vector as an array on its own line"
                 )
+            if self._has_many and _items(text) > _MOST_ITEMS:
+                raise ReadError(
+                    f"{place}: the value that begins here has more than {_MOST_ITEMS:,} items; "
+                    "write each vector as an array on its own line, or save it with numpy.save"
+                )
+            self._ahead += self._ahead // 2
+            if is_cut:
+                continue
             # Only whole lines are read, so a cut is always between two tokens.
             is_cut = not self._text[end + 1 :].strip()
             if not (is_cut and self._extend(size)):
@@ -168,6 +186,7 @@ class _Values:
         if parts:
             begin = self._text.rfind("\n", 0, self._at) + 1  # errors count columns in their line
             self._text, self._at = self._text[begin:] + "".join(parts), self._at - begin
+            self._has_many = _items(self._text) > _MOST_ITEMS
         return bool(parts)
 
     def _advance(self, end: int) -> None:
@@ -189,6 +208,11 @@ class _Values:
         if self._text[end] == "#":
             hint = "JSON has no comments: remove them"
         return ReadError(f"{self._name}, {place} is not JSON: {problem}; {hint}")
+
+
+def _items(text: str) -> int:
+    """Return about how many items a text has; one with a key takes as much memory as three."""
+    return text.count(",") + 2 * text.count(":")
 
 
 class _Rows:

@@ -39,6 +39,9 @@ _PACKED_BYTES = 1 << 16
 #: table of presets); Zstandard's decoder accepts 128 MiB (ZSTD_WINDOWLOG_LIMIT_DEFAULT).
 _UNPACKING_BYTES = 1 << 27
 
+#: The most bytes of a source to keep in a temporary file.
+_SPOOLED_BYTES = 1 << 32
+
 #: RFC 3986, section 3.1, but a single letter is a drive.
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
@@ -452,8 +455,13 @@ def seekable(source: Source, count: int = sys.maxsize, is_local: bool = False) -
         )
     with open_spool(source.name) as file:
         with keeping(source.name):
-            for part in source.parts(count):
+            for part in source.parts(min(count, _SPOOLED_BYTES + 1)):
                 file.write(part)
+            if file.tell() > _SPOOLED_BYTES:
+                raise ReadError(
+                    f"{source.name} would take more than {_SPOOLED_BYTES >> 20:,} MiB in a "
+                    "temporary file; save it unpacked, and name the file with --file"
+                )
             file.seek(0)
         yield file_source(source.name, file)
 
