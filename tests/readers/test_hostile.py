@@ -1,0 +1,231 @@
+"""Files that claim far more than they hold: one short line, exit code 2, and bounded memory."""
+
+import gzip
+import io
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from files import archive, complaint, ipc_file, npy_header, npz, parquet_file, piped, saved
+
+from stablelse.readers import ReadError
+
+#: Most memory of the command for any of these files, with the interpreter and pyarrow.
+MOST = 300 << 20
+
+#: Runs the command from a small process: after a fork, the peak is at least that of the parent.
+CODE = """
+import json, resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(json.dumps([done.returncode, done.stdout, done.stderr, peak]))
+"""
+
+ZEROS = bytes(1 << 20)
+
+
+def packed(codec, header, size):
+    """Return a header and zeros, compressed."""
+    pa = pytest.importorskip("pyarrow")
+    target = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(target, codec) as stream:
+        stream.write(header)
+        for _ in range(size >> 20):
+            stream.write(ZEROS)
+    return target.getvalue().to_pybytes()
+
+
+def zipped(header, size):
+    target = io.BytesIO()
+    with (
+        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as files,
+        files.open("x.npy", "w", force_zip64=True) as entry,
+    ):
+        entry.write(header)
+        for _ in range(size >> 20):
+            entry.write(ZEROS)
+    return target.getvalue()
+
+
+def table(**columns):
+    return pytest.importorskip("pyarrow").table(columns)
+
+
+def lying_page(field, value, **options):
+    """Return a Parquet file whose first page claims another size."""
+    data = parquet_file(table(a=np.arange(1000.0) % 7), compression="zstd", **options)
+    at, header = 4, b""
+    for number in (1, 2, 3):  # each field: its type, and an integer of 7 bits per byte
+        end = at + 1
+        while data[end] & 128:
+            end += 1
+        header += data[at : at + 1] + (
+            varint(2 * value) if number == field else data[at + 1 : end + 1]
+        )
+        at = end + 1
+    return data[:4] + header + data[at:]
+
+
+def varint(value):
+    return bytes([value & 127 | 128]) + varint(value >> 7) if value > 127 else bytes([value])
+
+
+def footer(claim):
+    """Return a Parquet file whose only row group claims this many columns."""
+    data = b"\x15\x02\x19\x0c\x16\x00\x19\x1c\x19\xfc" + varint(claim)
+    return b"PAR1" + data + len(data).to_bytes(4, "little") + b"PAR1"
+
+
+def lying_buffer():
+    """Return an Arrow stream with a compressed buffer that claims two gigabytes."""
+    data = ipc_file(table(a=np.zeros(100_000)), "new_stream", compression="zstd")
+    return data.replace(
+        (800_000).to_bytes(8, "little") + b"\x28", (1 << 31).to_bytes(8, "little") + b"\x28"
+    )
+
+
+def lists(**options):
+    """Return one list of twenty million zeros."""
+    pa = pytest.importorskip("pyarrow")
+    count = 20_000_000
+    return table(a=pa.ListArray.from_arrays(pa.array([0, count], pa.int32()), np.zeros(count)))
+
+
+def fixed_nulls():
+    pa = pytest.importorskip("pyarrow")
+    return ipc_file(table(a=pa.FixedSizeListArray.from_arrays(pa.nulls(1 << 28), 1 << 28)))
+
+
+def row(cell, size=30 << 20):
+    return cell * (size // len(cell)) + b"1\n"
+
+
+#: How to make a file, and how the error about it begins; None if its numbers are read.
+HOSTILE = {
+    "a row of zeros in .npy.zst": (
+        lambda: packed("zstd", npy_header("(1, 268435456)"), 1 << 31),
+        "x has a row of 2,048 MiB, which must be held in memory at once; ",
+    ),
+    "rows of zeros in .npy.gz": (
+        lambda: packed("gzip", npy_header("(2, 33554432)"), 1 << 29),
+        "x has a row of 256 MiB, which must be held in memory at once; ",
+    ),
+    "a row of zeros in .npz": (
+        lambda: zipped(npy_header("(1, 33554432)"), 1 << 28),
+        "x['x'] has a row of 256 MiB, which must be held in memory at once; ",
+    ),
+    "scattered zeros in .npy.zst": (
+        lambda: packed("zstd", npy_header("(4096, 4096)", is_fortran=True), 1 << 27),
+        None,
+    ),
+    "a page that claims to unpack": (lambda: lying_page(2, 2**31 - 65), "x has pages of 2,047 MiB"),
+    "a page that claims to be packed": (
+        lambda: lying_page(3, 2**31 - 65, use_dictionary=False),
+        "x has pages of 2,047 MiB",
+    ),
+    "a footer that claims columns": (lambda: footer(999_999), "x is damaged ("),
+    "a list of zeros in Parquet": (lambda: parquet_file(lists()), "x has long lists of "),
+    "a list of zeros in Arrow": (
+        lambda: ipc_file(lists(), compression="zstd"),
+        "x has a compressed batch of 152 MiB, which must be held in memory at once; ",
+    ),
+    "a buffer that claims to unpack": (lying_buffer, "x has a compressed batch of 2,048 MiB"),
+    "lists of nulls": (fixed_nulls, "x, row 1, column 1 ('a'), number 1 is null; "),
+    "a line of cells": (lambda: row(b"0,"), None),
+    "a line of quoted cells": (lambda: row(b'"0",'), None),
+    "a line of blanks": (lambda: row(b" "), None),
+    "a line of names": (lambda: row(b"a,"), "x has a header ("),
+    "a line of delimiters": (lambda: row(b","), "x, line 1, column 1 is blank; "),
+    "an array in JSON": (lambda: b"[" + row(b"0,")[:-1] + b"]", "x, line 1: the value that begins"),
+    "arrays in JSON": (
+        lambda: b'{"a": [' + row(b"[],")[:-2] + b"[]]}",
+        "x, line 1: the value that",
+    ),
+    "a string in JSON": (
+        lambda: b'["' + row(b"1")[:-1] + b'"]',
+        "x, line 1, row 1, number 1: '111",
+    ),
+    "nesting in JSON": (lambda: b"[" * 10**7, "x, line 1 is nested too deeply"),
+    "keys in JSON": (
+        lambda: json.dumps(dict.fromkeys(map(str, range(600_000)), 0)).encode(),
+        "x, line 1: the value that begins here has more than 1,048,576 items; ",
+    ),
+    "nested gzip": (
+        lambda: gzip.compress(gzip.compress(b"1\n")),
+        "x is gzip data within gzip data",
+    ),
+    "an archive in gzip": (
+        lambda: gzip.compress(npz(x=np.zeros(3))),
+        "x is gzip data of a file that",
+    ),
+    "gzip in an archive": (
+        lambda: archive([("x.npy", gzip.compress(saved(np.zeros(3))))]),
+        "x['x'] is not a .npy file",
+    ),
+    "the magic of bzip2": (lambda: b"XXXX1AY&SY" + bytes(5000), "x is bzip2 data that cannot be"),
+    "empty lists": (
+        lambda: parquet_file(table(a=[np.zeros(0)] * 2)),
+        "x, row 1, column 1 ('a') is empty; ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_memory_is_bounded(name, written, environment):
+    make, expected = HOSTILE[name]
+    path = written(make())
+    command = [sys.executable, "-m", "stablelse", "lse", "--quiet", "--file", str(path)]
+    code, out, err, peak = json.loads(
+        subprocess.run(
+            [sys.executable, "-c", CODE, *command],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=True,
+        ).stdout
+    )
+    assert peak * (1 if sys.platform == "darwin" else 1024) < MOST  # in bytes on macOS
+    if expected is None:
+        assert (code, err) == (0, "")
+        return
+    assert (code, out) == (2, "")
+    line = err.replace(str(path), "x").removesuffix("\n")
+    assert line.startswith(f"stablelse: error: {expected}")
+    assert line.isprintable()
+    assert len(err) <= 500
+
+
+def test_temporary_files_are_bounded(written, piped_in, monkeypatch):
+    monkeypatch.setattr("stablelse.readers.sources._SPOOLED_BYTES", 1 << 20)
+    rows = np.asfortranarray(np.ones((1000, 200)))
+    for path in (written(gzip.compress(saved(rows))), piped_in(npz(x=rows))):
+        assert complaint(path) == (
+            "x would take more than 1 MiB in a temporary file; save it unpacked, and name the file "
+            "with --file"
+        )
+
+
+NUMBERS = ", ".join(map(str, range(50_000)))
+
+
+@pytest.mark.parametrize("text", ["[%s]", '{"a": [%s]}', '{"b": [[%s]], "c": "d"}'])
+def test_many_items_in_json(text, monkeypatch):
+    data = (text % NUMBERS).encode()
+    (block,) = piped(data)
+    assert block.values.tolist() == [list(range(50_000))]
+    monkeypatch.setattr("stablelse.readers.json._MOST_ITEMS", 10_000)
+    with pytest.raises(ReadError, match="more than 10,000 items; write each vector as an array on"):
+        piped(data)
+
+
+@pytest.mark.parametrize("most", [10_000, 1 << 20])
+def test_many_values_in_json(most, monkeypatch):
+    """Their number is not bounded, and one may be far longer than the one before."""
+    monkeypatch.setattr("stablelse.readers.json._MOST_ITEMS", most)
+    monkeypatch.setattr("stablelse.readers.text.PIECE_BYTES", 1 << 12)
+    rows = [[n] * (n % 2000 + 1) for n in range(1, 20_000, 401)] * 5
+    blocks = piped(json.dumps(rows).encode())
+    assert [row for block in blocks for row in block.values.tolist()] == rows
