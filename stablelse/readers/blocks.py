@@ -307,9 +307,8 @@ def damaged(source: str, kind: str, what: str) -> ReadError:
 
 def too_large(source: str, what: str, size: int, hint: str) -> ReadError:
     """Return the error about what a small file claims, or unpacks to, and must be held at once."""
-    return ReadError(
-        f"{source} has {what} of {size >> 20:,} MiB, which must be held in memory at once; {hint}"
-    )
+    held = f"{what} of {size >> 20:,} MiB, which must be held in memory at once"
+    return ReadError(f"{source} has {held}; {hint}")
 
 
 def more_behind(source: str, what: str) -> ReadError:

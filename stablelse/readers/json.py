@@ -138,15 +138,13 @@ class _Values:
                     "of them"
                 ) from None
             size = len(self._text) - self._at
-            if size > MAX_LINE_BYTES:
+            is_many = self._has_many and _items(text) > _MOST_ITEMS
+            if is_many or size > MAX_LINE_BYTES:
+                long = f"is longer than {MAX_LINE_BYTES >> 20} MiB"
                 raise ReadError(
-                    f"{place}: the value that begins here is longer than {MAX_LINE_BYTES >> 20} "
-                    "MiB; write each vector as an array on its own line"
-                )
-            if self._has_many and _items(text) > _MOST_ITEMS:
-                raise ReadError(
-                    f"{place}: the value that begins here has more than {_MOST_ITEMS:,} items; "
-                    "write each vector as an array on its own line, or save it with numpy.save"
+                    f"{place}: the value that begins here "
+                    f"{f'has more than {_MOST_ITEMS:,} items' if is_many else long}; "
+                    "write each vector as an array on its own line"
                 )
             self._ahead += self._ahead // 2
             if is_cut:

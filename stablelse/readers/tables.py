@@ -11,7 +11,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
-from itertools import chain
+from itertools import chain, pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -241,18 +241,14 @@ class _Pages:
     def __init__(self, source: Source, chunks: list[_Chunk], has_lists: bool) -> None:
         self._source, self._has_lists = source, has_lists
         self.tell, self.seek, self.close = source.tell, source.seek, source.close
+        self.seekable = source.seekable
         self.numbers = 0  # in the pages of lists since the last batch
         self._largest: dict[tuple[int, bool], int] = {}  # page of each column
         self._chunks = sorted(chunks, key=attrgetter("begin"))
         self._begins = [chunk.begin for chunk in self._chunks]
         self._next = self._begins.copy()  # where the next page of each chunk begins
-        ends = [chunk.begin + chunk.size for chunk in self._chunks]
-        if any(end > begin for end, begin in zip(ends, self._begins[1:], strict=False)):
+        if any(one.begin + one.size > two.begin for one, two in pairwise(self._chunks)):
             raise ValueError("its columns overlap")
-
-    def seekable(self) -> bool:
-        """Return whether any place can be read, for pyarrow."""
-        return True
 
     def read(self, count: int) -> bytes:
         """Return the next bytes, after checking the pages that begin in them."""
