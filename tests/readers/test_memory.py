@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from files import saved
+from files import npy_header, saved
 
 #: Bytes to read, and how much memory that may take beyond that after one block.
 LARGE = 96 << 20
@@ -25,7 +25,7 @@ peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 blocks = open_blocks(sys.argv[1], ReadOptions(**json.loads(sys.argv[2])))
 before = peak()
 try:
-    total = sum(b.values.sum() for b in itertools.islice(blocks, 3))
+    total = sum(b.values.sum() for b in itertools.islice(blocks, int(sys.argv[3])))
     before = peak()
     total += sum(b.values.sum() for b in blocks)
 except ReadError as error:
@@ -114,8 +114,9 @@ FORMATS = {
 }
 
 
-def read(path, environment, options=None):
-    command = [sys.executable, "-c", CODE, str(path), json.dumps(options or {})]
+def read(path, environment, options=None, first=3):
+    """Return what is read, or the error, and how much the memory grows after the first blocks."""
+    command = [sys.executable, "-c", CODE, str(path), json.dumps(options or {}), str(first)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     total, grown = done.stdout.split("|")
     return total, int(grown) * (1 if sys.platform == "darwin" else 1 << 10)  # in bytes on macOS
@@ -137,3 +138,21 @@ def test_a_line_without_end(tmp_path, environment):
     total, grown = read(path, environment)
     assert total.startswith(f"{path}, line 1 is longer than 32 MiB; put fewer numbers on a line")
     assert grown < 3 * BOUND
+
+
+#: Headers of half a gigabyte of numbers.
+HUGE = {
+    "a row": npy_header(f"(1, {1 << 26})"),
+    "a row of pairs": npy_header(f"(1, {1 << 25}, 2)"),
+    "a column": npy_header(f"({1 << 26},)"),
+    "Fortran": npy_header(f"({1 << 22}, 16)", is_fortran=True),
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_a_small_file_takes_at_most_300_mib(name, tmp_path, environment):
+    """Whatever it unpacks to: this is what .github/SECURITY.md promises."""
+    (tmp_path / "x").write_bytes(lzma.compress(HUGE[name]) + lzma.compress(bytes(1 << 24)) * 32)
+    said, grown = read(tmp_path / "x", environment, {"in_pieces": True}, first=0)
+    assert said == "0.0" or str(tmp_path / "x") in said
+    assert grown < 300 << 20
