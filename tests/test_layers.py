@@ -239,3 +239,15 @@ def test_quiet_needs_readers_and_numerics_alone(environment):
     modules = imported_by(statement, environment)
     assert not modules & unneeded
     assert not [m for m in modules if m.startswith(("stablelse.analysis.", "stablelse.render.w"))]
+
+
+def test_nothing_of_the_input_is_run():
+    """Only peers call what their own tables say, and only Dask's clusters send pickles."""
+    dangerous = {"eval", "exec", "allow_pickle", "pickle", "marshal", "shelve"}
+    users = {
+        str(path.relative_to(PACKAGE))
+        for path in MODULES.values()
+        for node in ast.walk(tree(path))
+        if dangerous & {getattr(node, name, "") for name in ("id", "arg", "name")}
+    }
+    assert users == {"engines.py", "analysis/peers.py"}
