@@ -248,29 +248,38 @@ def faults(case: Case, end: End) -> list[str]:
     """Return the rules that a run broke."""
     sent = {number for _, number in case.signals}
     allowed = {0, 1, 2} | {-number for number in sent} | ({130} if signal.SIGINT in sent else set())
-    found = []
-    if end.code not in allowed:
-        what = re.search(r"not in the input \((.{,60})|^\w+(Error|Exception).{,60}", end.err, re.M)
-        found.append(f"exit code {end.code} {what[0] if what else end.err[-200:]!r}")
+    what = re.search(r"not in the input \((.{,60})|^\w+(Error|Exception).{,60}", end.err, re.M)
     # A signal may come before the package, or before Python itself, is there.
     is_early = sent and "stablelse/cli" not in end.err
-    if (line := _FOREIGN.search(end.err)) and not is_early:
-        found.append(f"stderr has {line[0]!r}")
-    if any(len(line) > 500 for line in end.err.splitlines()):
-        found.append("a line on stderr is too long")
-    if re.search(r"[^\n\x20-\x7e\x80-\U0010ffff]", end.err) and "utf-16" not in str(case):
-        found.append("stderr has control characters")
-    if end.code == 2 and not end.err:
-        found.append("nothing says what is wrong")
-    if any(name.startswith(".stablelse-") for name in end.left):
-        found.append("a temporary file is left behind")
-    is_json = "--json" in case.args and "_STABLELSE_COMPLETE" not in case.environment
-    if end.code in (0, 1) and is_json and end.out and "utf-16" not in str(case):
-        try:
-            json.loads(end.out)
-        except ValueError as error:
-            found.append(f"JSON that cannot be read: {error!r:.80}")
-    return found
+    foreign = _FOREIGN.search(end.err)
+    typed, is_wide = f"{case.args}", "utf-16" in str(case)
+    is_silent = re.search("'(-o|--output|-q|--quiet|--fail-on|lint)", typed)
+    is_colourful = re.search("--color|--format|FORCE_COLOR|_COMPLETE|TTY_", str(case)) or is_wide
+    rules = {
+        f"exit code {end.code} {what[0] if what else end.err[-200:]!r}": end.code not in allowed,
+        f"stderr has {foreign and foreign[0]!r}": foreign and not is_early,
+        "a line on stderr is too long": max(map(len, end.err.splitlines()), default=0) > 500,
+        "stderr has control characters": not is_wide and _CONTROL.search(end.err),
+        "stdout has control characters": not is_colourful and "\x1b" in end.out,
+        "nothing says what is wrong": end.code == 2 and not end.err,
+        "nothing is shown": end.code == 0 and not end.out and not is_silent,
+        "a temporary file is left behind": any(name.startswith(".stable") for name in end.left),
+        "JSON that cannot be read": "--json" in case.args and not is_wide and not _is_json(end),
+    }
+    return [rule for rule, is_broken in rules.items() if is_broken]
+
+
+#: All but line ends, and what can be seen.
+_CONTROL = re.compile(r"[^\n\x20-\x7e\x80-\U0010ffff]")
+
+
+def _is_json(end: End) -> bool:
+    """Whether the output is JSON, if there is any; after an error it says that it is incomplete."""
+    try:
+        found = json.loads(end.out or '{"incomplete": true}')
+    except ValueError:
+        return end.code not in (0, 1, 2) or "COMP" in end.out  # the script for completion
+    return end.code != 2 or "incomplete" in found
 
 
 def search(options: Namespace) -> int:
