@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
@@ -45,9 +44,10 @@ def started(count, processes=True):
 
 
 @pytest.fixture(scope="module")
-def own():
+def own(tmp_path_factory):
     """A cluster whose workers come back when they die."""
-    with started(2) as own:
+    scratch = {"temporary-directory": str(tmp_path_factory.mktemp("scratch"))}
+    with settings.set(scratch), started(2) as own:
         yield own
 
 
@@ -222,11 +222,11 @@ def impatient(monkeypatch):
 
 
 @pytest.fixture
-def another(environment):
+def another(environment, tmp_path):
     """A process with a scheduler and a worker, to stop and to kill."""
-    path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    more = {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-c", "import workers; workers.serve()"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment | path) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment | more) as process:
         yield process
         process.kill()
 
@@ -264,7 +264,10 @@ def test_a_cluster_that_stops_and_goes_on(another, impatient):
 def test_the_last_worker_ends(run, impatient, tmp_path):
     none = r"is stuck: no worker is running, for \d s; start some: dask worker tcp"
     (tmp_path / "x.csv").write_text("1\n" * 20_000)
-    with started(1, processes=False) as cluster:
+    with (
+        settings.set({"temporary-directory": str(tmp_path)}),
+        started(1, processes=False) as cluster,
+    ):
         address = cluster.scheduler_address
         with pytest.raises(ReadError, match=none):
             in_parts(workers.sleep, address, take=lambda *_: cluster.scale(0), patience=1)
@@ -369,15 +372,22 @@ def test_what_a_cluster_does_not_do(run, tmp_path, args, reason):
     assert reason in done.err
 
 
-def listeners(pid):
-    """Return the sockets of a process that others can connect to, as the system lists them."""
-    inodes = set()
+def opened(pid):
+    """Return the names of the files and sockets that a process has open."""
+    names = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(OSError):
-            inodes.add(descriptor.readlink().name)
+            names.add(descriptor.readlink().name)
+    return names
+
+
+def listeners(pid):
+    """Return the sockets of a process that others can connect to, as the system lists them."""
     tables = [Path(f"/proc/{pid}/net/{name}").read_text() for name in ("tcp", "tcp6", "udp")]
     rows = [row.split() for table in tables for row in table.splitlines()[1:]]
-    return [row[1] for row in rows if row[3] in ("0A", "07") and f"socket:[{row[9]}]" in inodes]
+    return [
+        row[1] for row in rows if row[3] in ("0A", "07") and f"socket:[{row[9]}]" in opened(pid)
+    ]
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux's /proc")
@@ -389,12 +399,14 @@ def test_nobody_can_connect_and_ctrl_c_ends_it(request, environment, tmp_path, j
     command = [sys.executable, "-m", "stablelse", "lse", "--engine", "dask", "--file", str(path)]
     if joins:
         command += ["--scheduler", request.getfixturevalue("cluster")]
-    before = {*Path(tempfile.gettempdir()).iterdir()}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=tmp_path
-    ) as process:
-        time.sleep(2.5)
-        assert process.poll() is None
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment["TMPDIR"] = str(tmp_path)
+    with subprocess.Popen(command, env=environment, cwd=tmp_path, **pipes) as process:
+        begin = time.monotonic()
+        while not any(name.startswith(("x.npy", "socket")) for name in opened(process.pid)):
+            assert time.monotonic() - begin < 20
+            time.sleep(0.05)
+        time.sleep(1)
         assert listeners(process.pid) == []
         process.send_signal(signal.SIGINT)
         begin = time.monotonic()
@@ -403,7 +415,6 @@ def test_nobody_can_connect_and_ctrl_c_ends_it(request, environment, tmp_path, j
     assert (out, process.returncode) == (b"", 130)
     assert re.fullmatch(rb"stablelse: interrupted after .*\n", err)
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
-    assert not [p for p in {*Path(tempfile.gettempdir()).iterdir()} - before if "dask" in p.name]
 
 
 def test_without_a_scheduler_threads_do_the_work(run, tmp_path, monkeypatch):
