@@ -101,11 +101,14 @@ def open_sink(path: str | None, mode: str = "w") -> Iterator[Any]:
             with open(path if number is None else os.dup(number), mode, **form) as stream:
                 yield stream
             return
+        old = os.stat(target) if os.path.exists(target) else None
+        create = partial(os.open, mode=0o600 if old else 0o666)
         with before_end(lambda _: _remove(name)):
             try:
-                with open(name, mode.replace("w", "x"), opener=_opener(target), **form) as stream:
+                with open(name, mode.replace("w", "x"), opener=create, **form) as stream:
                     yield stream
-                _keep_status(target, name)
+                if old:
+                    _keep_status(name, old)
                 os.replace(name, target)
             finally:
                 _remove(name)
@@ -162,21 +165,14 @@ def check_sink(path: str) -> None:
         raise PermissionError(errno.EACCES, f"the directory {folder} is read-only", path)
 
 
-def _opener(target: str) -> Callable[[str, int], int]:
-    """Return what opens a file that only we can read if it will replace another."""
-    return partial(os.open, mode=0o600 if os.path.exists(target) else 0o666)
-
-
 def _remove(name: str) -> None:
     with suppress(FileNotFoundError):
         os.unlink(name)
 
 
-def _keep_status(target: str, name: str) -> None:
-    """Give a file the owner and the permissions of the one that it replaces, if there is one."""
-    with suppress(FileNotFoundError):
-        status = os.stat(target)
-        if hasattr(os, "chown"):
-            with suppress(PermissionError):  # only root may give files away
-                os.chown(name, status.st_uid, status.st_gid)
-        os.chmod(name, stat.S_IMODE(status.st_mode) & 0o777)
+def _keep_status(name: str, old: os.stat_result) -> None:
+    """Give a file the owner and the permissions of the one that it replaces."""
+    if hasattr(os, "chown"):
+        with suppress(PermissionError):  # only root may give files away
+            os.chown(name, old.st_uid, old.st_gid)
+    os.chmod(name, stat.S_IMODE(old.st_mode) & 0o777)
