@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
@@ -397,11 +398,12 @@ class _Bodies:
         self._body = np.empty(count, np.uint8)
         return self._body
 
-    def load(self) -> None:
-        """Fill the body."""
-        for part in range(0, len(self._body), BLOCK_BYTES):
-            here = self._body[part : part + BLOCK_BYTES]
-            here[:] = np.frombuffer(self._bytes(part, len(here)), np.uint8)
+    def load(self, begin: int = 0, size: int = sys.maxsize) -> None:
+        """Fill the body, or a part of it."""
+        here = self._body[begin : begin + size]
+        for at in range(0, len(here), BLOCK_BYTES):
+            part = here[at : at + BLOCK_BYTES]
+            part[:] = np.frombuffer(self._bytes(begin + at, len(part)), np.uint8)
 
     def fill(self, column: Any) -> None:
         """Fill what a column needs; `numbers` reads its numbers, unless there are null lists."""
@@ -412,9 +414,8 @@ class _Bodies:
             buffers.pop()
         for buffer in filter(None, buffers):
             at = buffer.address - self._body.ctypes.data
-            if 0 <= at < len(self._body):
-                here = self._body[at : at + buffer.size]
-                here[:] = np.frombuffer(self._bytes(at, len(here)), np.uint8)
+            if at >= 0:  # beyond the body, it is elsewhere
+                self.load(at, buffer.size)
 
     def numbers(self, array: Any, dtype: str) -> Array:
         """Return the numbers of an array."""
