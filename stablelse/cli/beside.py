@@ -110,13 +110,14 @@ def beside(
 ) -> Iterator[Block]:
     """Add a file's cells to numbers; one row, or column, may serve every vector."""
     head = next(blocks)
-    first, cells = _turned(cells, head.values.shape[1], by_columns)
+    first, cells = _turned(cells, head.length or head.values.shape[1], by_columns)
     second = next(cells, None)
     is_one_row = second is None and len(first.values) == 1
     rows = Beside(chain([first] if second is None else [first, second], cells))
     for block in chain([head], blocks):
-        length, expected = block.values.shape
-        pieces = [first] if is_one_row else rows.take(length)
+        length, expected = len(block.values), block.length or block.values.shape[1]
+        if block.begin == 0:
+            pieces = [first] if is_one_row else rows.take(length)
         for piece in pieces:
             width = piece.values.shape[1]
             if width != expected and not (width == 1 and by_columns):
@@ -129,7 +130,8 @@ def beside(
                 f"{first.source} has fewer rows than {block.source}: {companion.rule}, or one row "
                 "for all"
             )
-        here = np.concatenate([piece.values for piece in pieces])
+        part = slice(block.begin, block.begin + block.values.shape[1])
+        here = np.concatenate([piece.values[:, part] for piece in pieces])
         yield _put(companion, block, np.broadcast_to(here, block.values.shape))
     if not is_one_row and not rows.is_spent:
         raise ReadError(

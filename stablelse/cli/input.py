@@ -140,7 +140,7 @@ def open_input(
     request: Request, dtype: str, gauge: Gauge | None = None, may_stream: bool = False
 ) -> tuple[Iterator[Block], By | None]:
     """Return the blocks of all files, masked and divided, and what a vector is."""
-    needs_rows = request.by == "columns" or request.engine == "dask" or request.mask
+    needs_rows = request.by == "columns" or request.engine == "dask"
     blocks, by = open_numbers(request, dtype, gauge, True, may_stream and not needs_rows)
     return prepared(request, blocks, dtype), by
 

@@ -233,6 +233,18 @@ def test_rows_in_pieces(run, tmp_path, monkeypatch, name, command, form, kind):
     assert whole == pieces
 
 
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("command", [*FUNCTIONS, "lse"])
+def test_rows_in_pieces_have_masks(run, tmp_path, monkeypatch, command, rows):
+    x, noise = np.random.default_rng(rows).normal(size=(2, 3, 90))
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", x)
+    np.save("m.npy", noise[:rows] > 0)
+    arguments = [command, "-q", "--file", "x.npy", "--mask", "m.npy"]
+    whole, pieces = outcomes(run, monkeypatch, arguments)
+    assert whole == pieces
+
+
 @given(data=st.data())
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_of_any_shape_in_pieces(run, tmp_path_factory, data):
