@@ -321,4 +321,6 @@ PRINTED = [
     *(["sweep", "--row", "1", "--points", "3"], ["prove", "lse", "--row", "1"]),
     *(["scan", "--fail-on", "none"], ["softmax", "--by", "columns"]),
 ]
-printed = st.tuples(st.sampled_from(PRINTED), rows_of(least=2))
+#: Numbers of all their digits, and others.
+_MANY_DIGITS = st.floats(-800, 800).map(lambda x: x / 3 + 0.1) | _NUMBERS_OF_ROWS
+printed = st.tuples(st.sampled_from(PRINTED), rows_of(_MANY_DIGITS, least=2))
