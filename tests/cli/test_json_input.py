@@ -55,25 +55,6 @@ def test_other_fields_of_what_is_printed(run):
     assert run("lse", "-q", "--key", "vectors[].n", stdin=printed).out == "2\n"
 
 
-SHAPES = {
-    "one array is one vector": ("[1000, 1001]", [], "1001.3132616875182\n"),
-    "a row each": ("[[1000, 1001], [7]]", [], "1001.3132616875182\n7\n"),
-    "arrays of one number": ("[7]\n[8]\n", [], "7\n8\n"),
-    "numbers in objects": ('{"p": 1000}\n{"p": 1001}\n', ["--key", "p"], "1001.3132616875182\n"),
-    "everything": ("[[1000], [1001, 0]]", ["--by", "all"], "1001.3132616875182\n"),
-    "columns": ("[[1000, 1], [1001, -inf]]".replace("-inf", '"-inf"'), ["--by", "columns"],
-                "1001.3132616875182\n1\n"),
-    "null": ("[1000, null, 1001]", ["--skip-na"], "1001.3132616875182\n"),
-    "a vector of null": ("[[7], [null], [8]]", ["--skip-na"], "7\n8\n"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", SHAPES)
-def test_what_a_vector_is(name, run):
-    data, options, out = SHAPES[name]
-    assert run("lse", "-q", *options, stdin=data.encode()).out == out
-
-
 def test_a_scan_names_the_row(run):
     done = run("scan", "-", "-q", "--dtype", "float16", stdin=b'[1]\n[1, 2]\n["inf", 3]\n')
     assert done.code == 1

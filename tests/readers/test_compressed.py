@@ -48,11 +48,6 @@ def test_good(packed, data, place):
     assert np.array_equal(gathered(place(packed(data))), NUMBERS)
 
 
-def test_streams_one_behind_the_other(packed, written):
-    path = written(packed(b"1\n") + packed(b"2\n") * 2)
-    assert gathered(path).tolist() == [[1], [2], [2]]
-
-
 @pytest.mark.parametrize("zeros", [4, 1 << 17])
 def test_padding_between_streams(zeros, written):
     first, second = lzma.compress(b"1\n"), lzma.compress(b"2\n")
