@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+__all__ = ["assert_accurate", "assert_stable"]
+
 
 def assert_stable(
     logits: Any,

@@ -33,14 +33,18 @@ def page(command: Any, context: Any, width: int, commands: Sequence[Row] = ()) -
         lines += paragraph[2:].splitlines() if is_kept else _wrapped(paragraph, width)
         lines.append("")
     lines += definitions("Commands", commands, width)
-    panels: dict[str, list[Row]] = {}
-    for param in command.get_params(context):
-        panel = getattr(param, "rich_help_panel", None) or ("Options" if commands else "Output")
-        if (record := param.get_help_record(context)) is not None:
-            panels.setdefault(panel, []).append(record)
-    for heading, rows in panels.items():
+    for heading, rows in panels(command, context, "Options" if commands else "Output").items():
         lines += definitions(heading, rows, width)
     return "\n".join(lines).rstrip()
+
+
+def panels(command: Any, context: Any, other: str) -> dict[str, list[Row]]:
+    """Return the options of a command with their meanings, by the heading of their group."""
+    found: dict[str, list[Row]] = {}
+    for param in command.get_params(context):
+        if (record := param.get_help_record(context)) is not None:
+            found.setdefault(getattr(param, "rich_help_panel", None) or other, []).append(record)
+    return found
 
 
 def definitions(heading: str, rows: Sequence[Row], width: int) -> Iterator[str]:
@@ -65,17 +69,13 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def without_numbers(name: str, help_text: str) -> str:
     """Return six lines of help for a command without numbers."""
-    examples = [line for line in help_text.splitlines() if line.startswith("      stablelse")]
-    summary = help_text.split("\n\n")[0]
-    return "\n".join(
-        [
-            summary,
-            "",
-            "It needs numbers: give them as arguments, in a file, or in a pipe. Examples:",
-            *(example[4:] for example in examples[:2]),
-            f"All options: stablelse {name} --help",
-        ]
-    )
+    examples = [line[4:] for line in help_text.splitlines() if line.startswith("      stablelse")]
+    return "\n".join([
+        *(help_text.partition("\n")[0], ""),
+        "It needs numbers: give them as arguments, in a file, or in a pipe. Examples:",
+        *examples[:2],
+        f"All options: stablelse {name} --help",
+    ])  # fmt: skip
 
 
 def wrong_command(args: Sequence[str], commands: Iterable[str]) -> str:
