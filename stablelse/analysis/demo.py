@@ -233,7 +233,7 @@ SCENES: dict[str, Plan] = {
 def find_scene(name: str) -> Plan:
     """Return the plan of a scene, or raise ChoiceError."""
     if name not in SCENES:
-        raise ChoiceError(f"there is no scene {name!r}: choose from {', '.join(SCENES)}")
+        raise ChoiceError(f"unknown scene {name!r}: choose from {', '.join(SCENES)}")
     return SCENES[name]
 
 

@@ -481,8 +481,11 @@ def explanation(error: Exception) -> tuple[int, str]:
         if name and name not in _INSTEAD:
             message = _unknown(name, command.split()[-1], possible)
         return 2, f"{message} (see {command} --help)"
-    loaded = sys.modules.get("stablelse.cli.input")  # without it, nothing was read
-    if isinstance(error, (SettingError, *getattr(loaded, "INPUT_ERRORS", ()))):
+    is_known = isinstance(error, SettingError) or (
+        isinstance(error, ValueError)
+        and isinstance(error, resolve_name("stablelse.cli.input:INPUT_ERRORS"))
+    )
+    if is_known:
         return 2, with_hint(str(error))
     if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
         return 2, _OUT_OF_MEMORY

@@ -12,7 +12,6 @@ from stablelse.cli.emit import emit
 from stablelse.cli.options import Request
 from stablelse.cli.screen import COLORS, terminal_restored
 from stablelse.files import open_sink
-from stablelse.numerics.formulas import ChoiceError
 from stablelse.render import Many
 from stablelse.render.demo import title_text
 from stablelse.render.layout import console_of
@@ -27,11 +26,8 @@ _QUIT = ("q", "Q", "\x1b", "\x04")
 def run(request: Request) -> None:
     """Show the tour: with keys on a terminal, otherwise straight through."""
     names = request.scene or list(SCENES)
-    try:
-        for name in names:
-            find_scene(name)
-    except ChoiceError as error:
-        raise typer.BadParameter(str(error), param_hint="--scene") from None
+    for name in names:
+        find_scene(name)
     if request.list:
         with open_sink(request.output) as stream:
             stream.writelines(f"{name:<15} {title_text(name)}\n" for name in names)

@@ -106,12 +106,14 @@ _OPTIONS = {
     "peer": "--peer",
     "condition": "--fail-on",
     "method in": "--fail-on",
+    "scene": "--scene",
 }
+_LOOKED_UP = re.compile(f"unknown ({'|'.join(_OPTIONS)}) '")
 
 
 def with_hint(message: str) -> str:
     """Add to an error about a word its option, and the closest known word, if any is close."""
-    if looked_up := re.match(r"unknown (\w+(?: in)?) '", message):
+    if looked_up := _LOOKED_UP.match(message):
         message = f"{_OPTIONS[looked_up[1]]}: {message}"
     match = _UNKNOWN.search(message)
     if match is None:
