@@ -199,6 +199,23 @@ def test_blocks_are_bounded(width, stored, monkeypatch):
         assert longest <= max(1, 800 // (8 * width))
 
 
+@pytest.mark.parametrize("block_bytes", [8, 24, 1 << 20])
+@pytest.mark.parametrize("name", LISTS)
+def test_long_lists_come_in_pieces(name, block_bytes, stored, monkeypatch):
+    """They are the same rows, beside other columns too, and errors name the same places."""
+    monkeypatch.setattr("stablelse.readers.blocks.BLOCK_BYTES", block_bytes)
+    rows = pa.array([[1.0, 2.0, 3.0], [4.0, 5.0, None], [7.0, 8.0, 9.0]], LISTS[name])
+    options = {"columns": ("a", "x", "b")}
+    path = stored(a=[10, 20, 30], x=rows, b=[0.5, None, 1.5])
+    blocks = list(open_blocks(str(path), ReadOptions(skip_na=True, **options)))
+    expected = [[10, 1, 2, 3, 0.5], [20, 4, 5, None, None], [30, 7, 8, 9, 1.5]]
+    found = np.concatenate([block.values for block in blocks])
+    assert np.where(np.isnan(found), None, found).tolist() == expected
+    assert complaint(path, **options).startswith("x, row 2, column 2 ('x'), number 3 is null; ")
+    pieces = open_blocks(str(path), ReadOptions(skip_na=True, in_pieces=True, **options))
+    assert max(piece.values[0].nbytes for piece in pieces) <= min(block_bytes, 40)
+
+
 def test_empty_batches(written):
     data = io.BytesIO()
     empty, one = (pa.table({"a": pa.array(cells, pa.list_(pa.float64()))}) for cells in ([], [[1]]))
