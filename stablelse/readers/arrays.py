@@ -42,9 +42,9 @@ _GAP_BYTES = 1 << 14
 #: NumPy's own bound on a header, which is parsed as Python literals (NEP 1).
 _NPY_HEADER_BYTES = 10_000
 
-#: The longest .safetensors header: some 60,000 tensors. The format allows 100 MB, which
+#: The longest .safetensors header: some 50,000 tensors. The format allows 100 MB, which
 #: could take gigabytes as Python objects.
-_SAFETENSORS_HEADER_BYTES = 1 << 23
+_SAFETENSORS_HEADER_BYTES = 7 << 20
 
 #: The longest table of contents of a .npz: about 60,000 arrays, 46 bytes and a name each (the zip
 #: format's specification, APPNOTE.TXT, section 4.3.12).
