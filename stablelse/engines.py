@@ -240,8 +240,8 @@ class _Cluster:
             elif isinstance(cause, MemoryError):  # the length of a message makes no sense
                 reason = "what answers there is not one"
             raise ReadError(
-                f"cannot reach a Dask scheduler at {self._address} ({reason}); check the address "
-                "and Dask's settings"
+                f"cannot reach a Dask scheduler at {self._address} ({reason}); check the address, "
+                "as in tcp://host:8786, and Dask's settings"
             ) from None
         self._alive = monotonic()
 

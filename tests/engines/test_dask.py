@@ -300,7 +300,7 @@ def test_who_answers_is_not_a_scheduler(process, tmp_path, answer, seconds, reas
         line = f"lse --engine dask --scheduler {address} --timeout {seconds} -f {tmp_path}/x.npy"
         done = process(line, timeout=20)
     start = f"stablelse: error: cannot reach a Dask scheduler at {address} ("
-    end = "); check the address and Dask's settings\n"
+    end = "); check the address, as in tcp://host:8786, and Dask's settings\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", start + reason + end)
 
 
