@@ -21,7 +21,6 @@ from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 import numpy as np
 
@@ -47,13 +46,6 @@ RUNS = {
 
 #: What a folder holds: the bytes of each file, or where a symbolic link leads.
 Files = dict[str, bytes | str]
-
-
-class Whole(NamedTuple):
-    """A run that nobody killed."""
-
-    seconds: float
-    files: Files
 
 
 def fill(folder: Path) -> None:
@@ -107,8 +99,8 @@ def begun(name: str, folder: Path) -> Iterator[subprocess.Popen]:
         yield stack.enter_context(process)
 
 
-def whole(name: str, template: Path) -> Whole:
-    """Run a command without killing it."""
+def whole(name: str, template: Path) -> tuple[float, Files]:
+    """Return how long a run takes that nobody kills, and what it leaves."""
     with TemporaryDirectory() as name_of_folder:
         folder = Path(name_of_folder, "run")
         shutil.copytree(template, folder, symlinks=True)
@@ -118,10 +110,10 @@ def whole(name: str, template: Path) -> Whole:
         assert process.returncode == 0, err
         seconds, files = time.monotonic() - start, held(folder)
         assert files[RUNS[name][1]] != b"old"
-        return Whole(seconds, files)
+        return seconds, files
 
 
-def kill(name: str, template: Path, run: Whole, rng: random.Random) -> str:
+def kill(name: str, template: Path, run: tuple[float, Files], rng: random.Random) -> str:
     """Kill a run; return what is wrong with what it left, or how it ended."""
     with TemporaryDirectory() as name_of_folder:
         folder = Path(name_of_folder, "run")
@@ -135,14 +127,14 @@ def kill(name: str, template: Path, run: Whole, rng: random.Random) -> str:
                     pass
                 time.sleep(delay * 0.03)
             else:
-                time.sleep(delay * 1.1 * run.seconds)
+                time.sleep(delay * 1.1 * run[0])
             process.send_signal(number)
             err = process.communicate()[1]
         code, after = process.returncode, held(folder)
-    if after not in (before, run.files):
+    if after not in (before, run[1]):
         wrong = {name for name in before | after if before.get(name) != after.get(name)}
         return f"wrong: {number.name} left {sorted(wrong)}"
-    if code == 0 and after == run.files:
+    if code == 0 and after == run[1]:
         return "finished"
     if number == signal.SIGINT and "KeyboardInterrupt" in err and "/stablelse/" not in err:
         return "killed"  # before the first line of the command, by Python

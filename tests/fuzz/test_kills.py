@@ -8,18 +8,18 @@ import sys
 import pytest
 from fuzz.kills import campaign
 
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no such signals")
+
 #: Runs of all kinds, the quick ones.
 NAMES = ["npy", "json", "link", "svg", "spool of numbers", "spool of an array"]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="there are no such signals")
 def test_the_old_file_or_the_new_one_is_left():
     found = campaign(NAMES, seed=0, is_over=lambda number: number == 24)
     assert [outcome for outcome in found if "wrong" in outcome] == []
     assert found["killed"] > 5
 
 
-@pytest.mark.skipif(os.name != "posix", reason="there are no such signals")
 def test_a_signal_that_is_ignored_from_the_start_stays_ignored(environment):
     """As nohup starts a command."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
