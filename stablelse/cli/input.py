@@ -140,9 +140,19 @@ def open_input(
     request: Request, dtype: str, gauge: Gauge | None = None, may_stream: bool = False
 ) -> tuple[Iterator[Block], By | None]:
     """Return the blocks of all files, masked and divided, and what a vector is."""
-    needs_rows = request.by == "columns" or request.engine == "dask"
-    blocks, by = open_numbers(request, dtype, gauge, True, may_stream and not needs_rows)
-    return prepared(request, blocks, dtype), by
+    may_stream = may_stream and request.by != "columns" and request.engine != "dask"
+    blocks, by = open_numbers(request, dtype, gauge, in_pieces=may_stream)
+    return prepared(request, _long_rows(blocks) if may_stream else blocks, dtype), by
+
+
+def _long_rows(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Mark the rows that are too long to be processed at once, even if they come in one piece."""
+    for block in blocks:
+        count, n = block.values.shape
+        if block.length is not None or n <= BATCH:
+            yield block
+        else:
+            yield from (block.rows(row, row + 1)._replace(length=n) for row in range(count))
 
 
 def prepared(request: Request, blocks: Iterator[Block], dtype: str) -> Iterator[Block]:
