@@ -103,11 +103,11 @@ def test_the_readme_is_short_and_sets_up_in_two_commands():
     assert "awk '/^```sh$/" in (ROOT / ".ci" / "run").read_text("utf-8")
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES.values(), *(ROOT / ".github").glob("*.md")], ids=str)
 def test_links_lead_somewhere(page):
-    targets = re.findall(r"\]\(([^)]+)\)", PAGES[page].read_text("utf-8"))
+    targets = re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8"))
     local = [target for target in targets if not target.startswith("http")]
-    assert all((PAGES[page].parent / target).exists() for target in local)
+    assert all((page.parent / target).exists() for target in local)
 
 
 def test_the_guide_lists_its_pages():

@@ -149,8 +149,8 @@ COMMANDS = {
 
     \b
     Examples:
-      stablelse audit --logits logits.npy --values probabilities.npy
-      stablelse audit --logits x.csv --values logp.csv --function log-softmax --dtype float32
+      stablelse audit --logits logits.npy --values p.npy --dtype float32
+      stablelse audit --logits x.csv --values logp.csv --function log-softmax
       stablelse audit --logits x.npy --labels y.npy --values loss.npy --function nll
       stablelse audit --logits x.npy --values p.npy --fail-on 'ulp>4,nats>0.01'
 
