@@ -294,6 +294,7 @@ def test_who_answers_is_not_a_scheduler(process, tmp_path, answer, seconds, reas
                 pass
 
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
+        server.settimeout(20)  # the pool waits for it
         if answer:
             pool.submit(answer_once)
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
