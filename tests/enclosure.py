@@ -5,7 +5,6 @@ those that it cannot confirm. Ball arithmetic computes the right ones for these.
 """
 
 import ctypes
-import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from balls import Vector, sign
 from flint import arb, ctx
-from native import FUNCTIONS, compiler
+from native import FUNCTIONS, STRICT, compiled
 
 from stablelse.numerics.formats import FORMATS, Array, Format
 
@@ -37,9 +36,7 @@ class Limits(ctypes.Structure):
 def _library() -> ctypes.CDLL:
     with TemporaryDirectory() as folder:
         target = Path(folder) / "enclosure.so"
-        flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
-        subprocess.run([compiler(), *flags, str(SOURCE), "-o", str(target), "-lm"], check=True)
-        return ctypes.CDLL(str(target))
+        return compiled(SOURCE, target, "-std=gnu11", "-O2", *STRICT, "-shared", "-fPIC")
 
 
 @cache
