@@ -88,9 +88,9 @@ def test_files_that_change(run, tmp_path, monkeypatch, command, suffix, seed):
     changed, count = paths[rng.integers(FILES)], 0
     honest = cli_source.open_numbers
 
-    def open_numbers(*args):
+    def open_numbers(*args, **options):
         """Change a file before a block is read, in the first pass or in a later one."""
-        blocks, by = honest(*args)
+        blocks, by = honest(*args, **options)
 
         def counted():
             nonlocal count
