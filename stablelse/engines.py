@@ -235,7 +235,7 @@ class _Cluster:
             while cause.__cause__ is not None:
                 cause = cause.__cause__
             reason = getattr(cause, "strerror", None) or in_one_line(cause)
-            if isinstance(cause, TimeoutError):
+            if isinstance(cause, TimeoutError | asyncio.CancelledError):  # the latter from 3.12 on
                 reason = f"no answer within {seconds:g} seconds"
             elif isinstance(cause, MemoryError):  # the length of a message makes no sense
                 reason = "what answers there is not one"
