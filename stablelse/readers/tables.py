@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from stablelse.printable import printable
 from stablelse.readers.blocks import (
     BLOCK_BYTES,
     HELD_BYTES,
@@ -534,8 +535,8 @@ def _lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
     for at, (place, kind) in enumerate(zip(columns.positions, kinds, strict=True)):
         if not _is_number(_stored(kind.value_type) if at in lists else kind):
             raise ReadError(
-                f"{source}, {columns.label(place)} holds {str(kind)[:40]}, not real numbers; "
-                "choose the columns of numbers with --column"
+                f"{source}, {columns.label(place)} holds {printable(str(kind)[:40])}, "
+                "not real numbers; choose the columns of numbers with --column"
             )
     return Layout(columns, lists[0] if lists else None, options, _buffer)
 
