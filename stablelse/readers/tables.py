@@ -295,10 +295,7 @@ _PAGE_HEADER: Any = {1: {}, 2: {}, 3: {}, 5: {1: {}}, 8: {1: {}}}
 
 
 def _thrift_struct(data: bytes, at: int, kept: Any) -> tuple[dict[tuple[int, int], Any], int]:
-    """Return the kept fields of a struct by number and kind, and where it ends.
-
-    Other readers pass over a field of another kind than they expect, so this must, too.
-    """
+    """Return the kept fields of a struct by number and kind, as others know them, and its end."""
     fields: dict[tuple[int, int], Any] = {}
     number = 0
     while kind := data[at] & 15:
