@@ -121,8 +121,10 @@ class State:
             return np.isin(verdicts.astype(int), wanted)
 
         samples = Samples(is_broken, trial.room)
-        largest = ordinals(np.array([format_.largest]), format_)[0]
-        samples.add(np.array([-largest, 0, largest]))
+        finite = x[np.isfinite(x)]  # x + t must fit
+        ends = np.array([-edge - finite.min(initial=0), edge - finite.max(initial=0)])
+        low, high = ordinals(format_.round(ends), format_) + np.array([1, -1])
+        samples.add(np.array([low, 0, high]))
         samples.locate()
         broken = samples.points[samples.outcomes[0]]
         if not broken.size:
