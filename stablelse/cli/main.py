@@ -19,6 +19,8 @@ def main(args: list[str] | None = None) -> None:
     _open_closed_streams()
     warnings.showwarning = lambda message, *_, **__: tell(f"note: {message}")
     gc.set_threshold(50_000)  # a short run ends before there is garbage to collect
+    os.environ.setdefault("COMP_WORDS", "")  # completion fails without these
+    os.environ.setdefault("COMP_CWORD", "0")
     for name in ("COLUMNS", "LINES"):  # Rich would fail on some values
         size = os.environ.get(name, "")
         if not (size.isascii() and size.isdigit() and size.strip("0") and len(size) < 6):
