@@ -9,13 +9,14 @@ import pytest
 from rich.console import Console
 
 import stablelse
-from stablelse.analysis import Displayed
+from stablelse.analysis import Displayed, Place
+from stablelse.analysis.audit import AuditState
 from stablelse.analysis.demo import demo
 from stablelse.analysis.likelihood import LabelledTally
 from stablelse.analysis.results import limits
 from stablelse.numerics.formats import find_format
 from stablelse.numerics.formulas import Method, candidates
-from stablelse.numerics.functions import LossFunction
+from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render import FORMS
 
 
@@ -26,7 +27,14 @@ def likelihood():
     return found.summary()
 
 
+def audit():
+    state = AuditState(Function.SOFTMAX, find_format("float32"))
+    state.update(np.array([[1.0, 2.0]]), np.array([[0.25, 0.75]]), lambda row: Place(row=1))
+    return state.result()
+
+
 RESULTS = {
+    "Audit": audit,
     "Comparison": lambda: stablelse.compare([1000, 1001, -1002], "softmax"),
     "Steps": lambda: stablelse.compare([1000, 1]).steps,
     "Errors": lambda: stablelse.compare([-0.775, -0.6175]).errors,

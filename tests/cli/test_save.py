@@ -1,7 +1,9 @@
 """--save: the picture of the screen, as an image, a page and a text."""
 
+import os
 import re
 import stat
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -10,6 +12,8 @@ from stablelse.cli.app import COMMANDS
 from stablelse.render.export import NARROW, SAVED, WIDTH
 
 _SVG = "{http://www.w3.org/2000/svg}"
+
+_LOGITS = os.path.relpath(Path(__file__).parents[2] / "examples" / "digits" / "logits.npy")
 
 #: Runs that show something, at least one of every command.
 RUNS = {
@@ -24,6 +28,7 @@ RUNS = {
     "demo": ["demo", "--scene", "overflow", "--scene", "one-pass"],
     "prove": ["prove", "lse", "1000", "1001", "1002"],
     "prove-symbols": ["prove", "softmax"],
+    "audit": ["audit", "--logits", _LOGITS, "--values", _LOGITS],
     "peers": ["peers", "0", "-40", "--peer", "naive", "--no-time"],
     "gallery": ["peers", "--peer", "naive"],
     "scan-rows": ["scan", "--dtype", "float16"],
@@ -62,7 +67,10 @@ def coloured(shown):
 
 
 def test_every_command_is_run():
-    assert {args[0] for args in RUNS.values()} == set(COMMANDS) - {"lab"}  # a page of its own
+    assert {args[0] for args in RUNS.values()} == set(COMMANDS) - {
+        "lab",
+        "lint",
+    }  # without a picture
 
 
 @pytest.mark.parametrize("columns", [60, 120])

@@ -64,7 +64,7 @@ def test_each_path_in_its_turn(written, monkeypatch):
         ("standard input", 0, [[6]]),
         ("x.npy", 0, [[4], [5]]),
         ("parts/a.csv", 0, [[3]]),
-        ("parts/b.csv", 0, [[1], [2]]),
+        ("parts/b.csv (2)", 0, [[1], [2]]),
     ]
 
 
