@@ -1,6 +1,5 @@
 """--save: the picture of the screen, as an image, a page and a text."""
 
-import os
 import re
 import stat
 from pathlib import Path
@@ -12,8 +11,6 @@ from stablelse.cli.app import COMMANDS
 from stablelse.render.export import NARROW, SAVED, WIDTH
 
 _SVG = "{http://www.w3.org/2000/svg}"
-
-_LOGITS = os.path.relpath(Path(__file__).parents[2] / "examples" / "digits" / "logits.npy")
 
 #: Runs that show something, at least one of every command.
 RUNS = {
@@ -28,7 +25,7 @@ RUNS = {
     "demo": ["demo", "--scene", "overflow", "--scene", "one-pass"],
     "prove": ["prove", "lse", "1000", "1001", "1002"],
     "prove-symbols": ["prove", "softmax"],
-    "audit": ["audit", "--logits", _LOGITS, "--values", _LOGITS],
+    "audit": ["audit", "-f", "logits.npy", "--values", "logits.npy"],
     "peers": ["peers", "0", "-40", "--peer", "naive", "--no-time"],
     "gallery": ["peers", "--peer", "naive"],
     "scan-rows": ["scan", "--dtype", "float16"],
@@ -43,10 +40,12 @@ _ROWS = b"a,b\n1,2\n1000,3\n-500,-600\n"
 
 
 @pytest.fixture
-def shown(run):
+def shown(run, monkeypatch):
     """Run a command by name, with more arguments; it must succeed."""
 
     def command(name, *more, columns=80, **environment):
+        if name == "audit":
+            monkeypatch.chdir(Path(__file__).parents[2] / "examples" / "digits")
         stdin = _ROWS if name.endswith("-rows") else b""
         done = run(*RUNS[name], *more, stdin=stdin, columns=columns, **environment)
         assert (done.code, done.err) == (0, "")
