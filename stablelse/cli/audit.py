@@ -42,7 +42,8 @@ def run(request: Request) -> None:
         values = Beside(_values(request, dtype))
         stack = None
         for stack in batches(meter.following(read(request, dtype))):
-            width = stack.values.shape[1] if function in _VECTORS else 1
+            is_single = function in (Function.LOGSUMEXP, LossFunction.LOSS)
+            width = 1 if is_single else stack.values.shape[1]
             given = _taken(stack, values, width, request)
             state.update(stack.values, given, partial(place_of, stack), stack.labels)
         if stack is not None and not values.is_spent:
@@ -53,9 +54,6 @@ def run(request: Request) -> None:
     if found := [condition.text for condition in conditions if condition.occurs(result)]:
         tell(f"failed: {', '.join(found)}: {result.ulps:g} ulp, {result.nats:g} nats off")
         raise typer.Exit(1)
-
-
-_VECTORS = (Function.SOFTMAX, Function.LOG_SOFTMAX)
 
 
 def _values(request: Request, dtype: str) -> Iterator[Block]:
