@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -18,7 +17,7 @@ from stablelse.cli.options import FUNCTIONS, Request
 from stablelse.cli.progress import meter_of
 from stablelse.numerics.formats import Array
 from stablelse.numerics.functions import Function, LossFunction
-from stablelse.readers import Beside, Block, ReadError, ReadOptions, Vectors, count
+from stablelse.readers import Beside, ReadError, ReadOptions, Vectors, count
 
 #: The options of the logits' file, and those of the file of values.
 _OPTIONS = {"--file": "--values", "--key": "--values-key"}
@@ -39,12 +38,12 @@ def run(request: Request) -> None:
     dtype = parsed_to(formats)
     with (meter := meter_of(request)).running():
         read = read_labelled if is_loss else read_vectors
-        values = Beside(_values(request, dtype))
+        reading = ReadOptions(key=request.values_key, dtype=dtype)
+        values = Beside(open_beside([request.values], reading, _OPTIONS))
         stack = None
         for stack in batches(meter.following(read(request, dtype))):
             is_single = function in (Function.LOGSUMEXP, LossFunction.LOSS)
-            width = 1 if is_single else stack.values.shape[1]
-            given = _taken(stack, values, width, request)
+            given = _taken(stack, values, 1 if is_single else stack.values.shape[1], request)
             state.update(stack.values, given, partial(place_of, stack), stack.labels)
         if stack is not None and not values.is_spent:
             raise ReadError(f"{request.values} has more rows than the logits: give one for each")
@@ -54,11 +53,6 @@ def run(request: Request) -> None:
     if found := [condition.text for condition in conditions if condition.occurs(result)]:
         tell(f"failed: {', '.join(found)}: {result.ulps:g} ulp, {result.nats:g} nats off")
         raise typer.Exit(1)
-
-
-def _values(request: Request, dtype: str) -> Iterator[Block]:
-    reading = ReadOptions(key=request.values_key, dtype=dtype)
-    return open_beside([request.values], reading, _OPTIONS)
 
 
 def _taken(stack: Vectors, values: Beside, width: int, request: Request) -> Array:

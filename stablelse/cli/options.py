@@ -406,6 +406,9 @@ _REFUSALS: tuple[tuple[str, Callable[[Request], Any], str], ...] = (
      "--quiet prints nothing: it does not go with {}"),
     ("", lambda o: o.quiet and o.given("json", "format", "steps", "errors"),
      "--quiet prints only the value: it does not go with {}"),
+    ("", lambda o: str(o.output).lower().endswith((".npy", ".parquet")) and (
+        "softmax" not in o.command or o.given("quiet", "format", "json", "steps", "errors")),
+     "{output} would hold text: only softmax and log-softmax, as they are, write such files"),
     ("demo", lambda o: o.list and o.given("format", "json", "save"),
      "--list prints only names: leave out --format, --json and --save"),
     ("nll", lambda o: o.grad and o.reduction,

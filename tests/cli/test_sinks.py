@@ -18,7 +18,7 @@ def bash(environment, tmp_path):
     (tmp_path / "x.csv").write_text("1\n2\n")
     (tmp_path / "log").write_text("old\n")
     (tmp_path / "link").symlink_to("log")
-    (tmp_path / "many.csv").write_text("".join(f"{x}\n" for x in range(20_000)))
+    (tmp_path / "many.csv").write_text("".join(f"{x % 7}.25\n" for x in range(20_000)))
     command = f"exec {sys.executable} -m stablelse"
     functions = f'lse() {{ ({command} lse -q "$@"); }}; stablelse() {{ ({command} "$@"); }}; '
 
@@ -232,3 +232,10 @@ def test_an_array_of_many_axes_has_room_for_its_shape(run, tmp_path):
     np.save(tmp_path / "x.npy", x)
     assert run("softmax", "-f", tmp_path / "x.npy", "-o", tmp_path / "p.npy").code == 0
     assert np.load(tmp_path / "p.npy").shape == x.shape
+
+
+@pytest.mark.parametrize("args", ["softmax 1 2 -q", "softmax 1 2 --json", "lse 1 2", "scan -q -"])
+def test_text_does_not_go_into_files_of_numbers(run, tmp_path, args):
+    done = run(f"{args} --output {tmp_path}/x.NPY", stdin=b"1 2\n")
+    assert (done.code, list(tmp_path.iterdir())) == (2, [])
+    assert "--quiet prints nothing" in done.err or "would hold text" in done.err

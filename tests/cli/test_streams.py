@@ -107,13 +107,14 @@ def test_steps_of_a_long_vector_are_still_told(run):
     assert done.out.count("\n") > 3 * len(VALUES)
 
 
-@pytest.mark.parametrize("command", ["lse --output", "softmax --output"])
+@pytest.mark.parametrize("command", ["lse --output p.txt", "softmax --output p.npy"])
 def test_interrupted_nothing_is_left(command, environment, tmp_path):
     spool, target = tmp_path / "spool", tmp_path / "out"
     spool.mkdir()
     target.mkdir()
     with subprocess.Popen(
-        [sys.executable, "-m", "stablelse", *command.split(), str(target / "p.npy")],
+        [sys.executable, "-m", "stablelse", *command.split()],
+        cwd=target,
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment | {"TMPDIR": str(spool)},
