@@ -56,6 +56,11 @@ class State:
         """The shift as a number."""
         return max(self.x) if self.shift == "max" else float(self.shift)
 
+    @property
+    def exponents(self) -> list[float]:
+        """The numbers minus the shift."""
+        return [x - self.a for x in self.x]
+
     def comparison(self) -> Comparison:
         """Return what naive and shifted give."""
         x = np.array(self.x)
@@ -86,6 +91,13 @@ class State:
     def shift_moved(self, step: float) -> State:
         """Return the state with the shift moved; an infinite or unknown one starts at 0."""
         return replace(self, shift=_sum(self.a if isfinite(self.a) else 0.0, step))
+
+    def dragged(self, at: float, is_shift: bool) -> State:
+        """Return the state with the selected number there, or its distance from the shift."""
+        at = float(f"{at:.{2 + (abs(at) >= 100)}g}")  # a place on a screen has few digits
+        if is_shift:
+            return replace(self, shift=self.x[self.selected] - at)
+        return self.set(at)
 
     def at_threshold(self, direction: int) -> State:
         """Return the state with the selected number at the next threshold up (1) or down (-1)."""

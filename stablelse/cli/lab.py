@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
@@ -96,13 +97,8 @@ def _show(state: State, source: str | None) -> None:
 def _ask(exercise: Exercise) -> None:
     """Ask for the answer on a terminal; elsewhere, print it."""
     typer.echo(exercise_text(exercise))
-    answer = answer_text(exercise)
-    if not sys.stdin.isatty():
-        typer.echo(f"The answer: {answer}")
-        return
-    try:
-        given = input("Your answer: ")
-    except EOFError:
-        given = ""
-    typer.echo(f"{'Yes' if exercise.accepts(given) else 'No'}: {answer}")
-    typer.echo(f"See it: {command_text(exercise.state, exercise.state, None)}")
+    given = None
+    if sys.stdin.isatty():
+        with suppress(EOFError):
+            given = input("Your answer: ")
+    typer.echo(answer_text(exercise, given))

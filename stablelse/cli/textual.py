@@ -21,8 +21,8 @@ from stablelse.numerics.formats import find_format
 from stablelse.printable import printable
 from stablelse.readers import ReadError, parse_numbers
 from stablelse.render.export import to_svg
-from stablelse.render.lab import command_text, status_text
-from stablelse.render.numbers import number_text, rough_text
+from stablelse.render.lab import HELP, KEYS, broken_text, command_text, status_text
+from stablelse.render.numbers import number_text
 from stablelse.render.ruler import GUTTER, Axis
 from stablelse.render.screen import Screen
 
@@ -60,22 +60,6 @@ _ACTIONS = {
     "escape": "stop",
 }
 
-_KEYS = "←→ select  ↑↓ move  t all  a shift  m max  f format  F function  ? help  q quit"
-
-_HELP = """\
- left right     select an element
- up down        move it by 1, with shift by 10, with alt to the next threshold
- t T            move all elements up, down
- a A            move the shift up, down; m makes it the largest element again
- f F            the next format, the next function
- o u            move all elements until naive overflows, or underflows
- enter          edit the numbers; enter again takes them, escape does not
- mouse          drag a point of x, or the points of x − a to move the shift
- c s            copy the command that shows this state, save its picture
- q              quit; the command stays on the screen
-
- Any key goes back to the numbers."""
-
 
 class Lab(App[State]):
     """The lab; it returns the last state."""
@@ -110,7 +94,7 @@ class Lab(App[State]):
         yield Static(id="ruler")
         yield Static(id="picture")
         yield Static(id="status")
-        yield Static(Text(f" {_KEYS}", "dim", no_wrap=True), id="keys")
+        yield Static(Text(f" {KEYS}", "dim", no_wrap=True), id="keys")
 
     def on_mount(self) -> None:
         """Show the first state."""
@@ -168,11 +152,8 @@ class Lab(App[State]):
     def action_broken(self, how: str) -> None:
         """Move all elements to where the naive method first breaks."""
         found = self.state.broken(how)
-        if found is None:
-            self.show(self.state, f"there is no t with an {how} in {self.state.format}")
-        else:
-            state, t = found
-            self.show(state, f"x + t first has an {how} at t = {number_text(t)}")
+        state, t = found or (self.state, None)
+        self.show(state, broken_text(how, state, t))
 
     def action_edit(self) -> None:
         """Let the user type other numbers."""
@@ -222,7 +203,7 @@ class Lab(App[State]):
     def action_help(self) -> None:
         """Explain the keys until the next one."""
         self.is_helping = True
-        self.query_one("#picture", Static).update(Text(_HELP))
+        self.query_one("#picture", Static).update(Text(HELP))
 
     def on_key(self, event: events.Key) -> None:
         """Go back from the explanation."""
@@ -260,20 +241,9 @@ class Lab(App[State]):
     def drag(self, event: events.MouseEvent, take: bool = False) -> None:
         """Select the nearest point, or move the held one to the mouse."""
         axis = Axis(find_format(self.state.format), self.size.width)
-        cell, state = int(event.x) - GUTTER, self.state
-        moves = [0.0] * len(state.x) if self.dragged == 1 else [state.a] * len(state.x)
+        cell, is_shift = int(event.x) - GUTTER, self.dragged == 2
         if take:
-            cells = [axis.place(x - a)[1] for x, a in zip(state.x, moves, strict=True)]
-            nearest = min(range(len(cells)), key=lambda index: abs(cells[index] - cell))
-            self.show(replace(state, selected=nearest))
-            return
-        at = float(rough_text(axis.number(cell), 2 + (abs(axis.number(cell)) >= 100)))
-        if self.dragged == 1:
-            self.show(state.set(at))
+            points = self.state.exponents if is_shift else self.state.x
+            self.show(replace(self.state, selected=axis.nearest(points, cell)))
         else:
-            self.show(replace(state, shift=state.x[state.selected] - at))
-
-
-def run(state: State, source: str | None) -> State | None:
-    """Show the lab until the user quits, and return the last state."""
-    return Lab(state, source).run()
+            self.show(self.state.dragged(axis.number(cell), is_shift))

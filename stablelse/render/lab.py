@@ -56,6 +56,30 @@ _QUESTIONS = {
 }
 
 
+#: The keys, in a line and in full.
+KEYS = "←→ select  ↑↓ move  t all  a shift  m max  f format  F function  ? help  q quit"
+HELP = """\
+ left right     select an element
+ up down        move it by 1, with shift by 10, with alt to the next threshold
+ t T            move all elements up, down
+ a A            move the shift up, down; m makes it the largest element again
+ f F            the next format, the next function
+ o u            move all elements until naive overflows, or underflows
+ enter          edit the numbers; enter again takes them, escape does not
+ mouse          drag a point of x, or the points of x − a to move the shift
+ c s            copy the command that shows this state, save its picture
+ q              quit; the command stays on the screen
+
+ Any key goes back to the numbers."""
+
+
+def broken_text(how: str, state: State, t: float | None) -> str:
+    """Return at which t the numbers of a state broke, or that there is none."""
+    if t is None:
+        return f"there is no t with an {how} in {state.format}"
+    return f"x + t first has an {how} at t = {number_text(t)}"
+
+
 def status_text(state: State) -> str:
     """Return the selected number and the shift."""
     chosen = f"x_{state.selected + 1:,} = {number_text(state.x[state.selected])}"
@@ -84,10 +108,14 @@ def exercise_text(exercise: Exercise) -> str:
     return f"{name}{where}. {_QUESTIONS[exercise.question].format(entry=entry)}"
 
 
-def answer_text(exercise: Exercise) -> str:
-    """Return the true answer of an exercise."""
+def answer_text(exercise: Exercise, given: str | None) -> str:
+    """Return the true answer of an exercise, and whether a given one is right."""
     answer = exercise.answer
-    return answer if isinstance(answer, str) else number_text(answer)
+    shown = answer if isinstance(answer, str) else number_text(answer)
+    if given is None:
+        return f"The answer: {shown}"
+    verdict = "Yes" if exercise.accepts(given) else "No"
+    return f"{verdict}: {shown}\nSee it: {command_text(exercise.state, exercise.state, None)}"
 
 
 def page(state: State, title: str) -> str:

@@ -55,6 +55,11 @@ class Axis:
             zone, share = range(self.side, self.right), (x - self.low) / span
         return zone, zone[min(int(share * len(zone)), len(zone) - 1)]
 
+    def nearest(self, numbers: Sequence[float], cell: int) -> int:
+        """Return which number is drawn nearest to a cell; the first if none is drawn."""
+        cells = {i: self.place(x)[1] for i, x in enumerate(numbers) if not isnan(x)}
+        return min(cells, key=lambda index: abs(cells[index] - cell), default=0)
+
     def number(self, cell: int) -> float:
         """Return the number in the middle of a cell: the inverse of `place`."""
         span = self.high - self.low

@@ -128,6 +128,9 @@ def test_the_mouse_drags_a_point_and_the_shift():
     assert len(moved) == 1
     assert lab.state.shift == "max"
 
+    lab = played(State((math.nan, 1000.0, math.inf)), act=drag)
+    assert 1000.0 not in lab.state.x or math.inf not in lab.state.x
+
     async def drag_shift(pilot):
         await pilot.mouse_down("#ruler", offset=(43, 2))
         await pilot.hover("#ruler", offset=(60, 2))
