@@ -175,18 +175,16 @@ class Question(Enum):
     """What an exercise asks about its state."""
 
     NAIVE = "naive"  # the naive result
-    SHIFTED = "shifted"  # the shifted result
     OVERFLOW = "overflow"  # the first t in x + t at which naive overflows
     SHIFT = "shift"  # the smallest whole shift with which shifted does not overflow
     FORMAT = "format"  # the first format, from narrow to wide, in which naive is right
 
 
 class Exercise(NamedTuple):
-    """A question about a state; an answer for one entry of a vector names it."""
+    """A question about a state; of a vector's results, about the first."""
 
     state: State
     question: Question
-    entry: int = 0
 
     @property
     def answer(self) -> float | str:
@@ -203,9 +201,7 @@ class Exercise(NamedTuple):
         if self.question is Question.FORMAT:
             names = ("float16", "float32", "float64")
             return next(f for f in names if _is_right(replace(state, format=f), 0))
-        which = 0 if self.question is Question.NAIVE else 1
-        value = np.atleast_1d(state.comparison().results[which].value)
-        return float(value[self.entry])
+        return float(np.atleast_1d(state.comparison().results[0].value)[0])
 
     def accepts(self, text: str) -> bool:
         """Return whether an answer is right: to 1 % if it is a number."""

@@ -295,13 +295,25 @@ class Whole:
 
     @cached_property
     def _close_state(self) -> Array:
-        """The state, with more digits than the kernel's."""
-        if kernel.load() is None or self._parts is None:
+        """The state, with more digits than the kernel's.
+
+        Each merge adds up to `SUM_ERROR` of the sum. Blocks are merged in pairs, and pairs in
+        pairs, so the error grows with the logarithm of their number, and hardly any element of a
+        vector needs decimal arithmetic, which would take hours for all its terms.
+        """
+        if self._parts is None:
             return self._state
-        state = empty(1)
-        for part in self._parts():
-            add_closely(state, part[np.newaxis])
-        return state
+        rows = (part[np.newaxis, c] for part in self._parts() for c in reference.pieces(len(part)))
+        blocks = [empty(0)]
+        for row in rows:
+            blocks.append(empty(1))
+            add_closely(blocks[-1], row)
+        states = np.concatenate(blocks)
+        with np.errstate(all="ignore"):
+            while len(states) > 1:
+                odd = states[len(states) & ~1 :]
+                states = np.concatenate([_merged(states[:-1:2], states[1::2]), odd])
+        return states
 
     @cached_property
     def _sum(self) -> Sum:

@@ -49,7 +49,6 @@ PAGE_FORMATS = {
 
 _QUESTIONS = {
     Question.NAIVE: "What does naive give{entry}: a number, 0, inf, -inf or nan?",
-    Question.SHIFTED: "What does shifted give{entry}?",
     Question.OVERFLOW: "What is the smallest t for which naive overflows at x + t?",
     Question.SHIFT: "What is the smallest whole shift a for which shifted is right?",
     Question.FORMAT: "Which is the narrowest of float16, float32 and float64 where naive is right?",
@@ -102,7 +101,7 @@ def exercise_text(exercise: Exercise) -> str:
     """Return the question of an exercise, with its numbers."""
     state = exercise.state
     is_vector = state.function is not Function.LOGSUMEXP
-    entry = f" for x_{exercise.entry + 1}" if is_vector else ""
+    entry = " for x_1" if is_vector else ""
     name = f"{FUNCTION_NAMES[state.function]} of {' '.join(map(number_text, state.x))}"
     where = "" if exercise.question is Question.FORMAT else f" in {state.format}"
     return f"{name}{where}. {_QUESTIONS[exercise.question].format(entry=entry)}"

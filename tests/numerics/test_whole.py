@@ -1,5 +1,6 @@
 """Elements of vectors that come in parts: the same as in memory, on every rung."""
 
+import mpmath
 import numpy as np
 import pytest
 from families import FAMILIES, rng_of
@@ -167,3 +168,16 @@ def test_what_cannot_be_read_again_is_rounded_as_it_is_known():
         found = Whole(running.state).elements(function, x, FORMATS["float64"])
         right = LIBRARY[function](x)
         assert (abs(found - right) <= np.spacing(abs(right))).all()
+
+
+def test_the_sum_of_many_parts_has_a_small_error():
+    """Else some elements of long vectors would need decimal arithmetic for all terms: hours."""
+    parts = list(RNG.normal(size=(600, 2)))
+    close = whole_of(parts)._close_state[0]
+    assert 0 < close["error"] <= 2.0**-86 * (1 + close["high"])
+    with mpmath.workdps(60):
+        top, high, low, error = (
+            mpmath.mpf(float(close[n])) for n in ("top", "high", "low", "error")
+        )
+        terms = [mpmath.exp(mpmath.mpf(x) - top) for part in parts for x in part.tolist()]
+        assert abs(mpmath.fsum(terms) - 1 - high - low) <= error
