@@ -26,7 +26,7 @@ _QUIT = ("q", "Q", "\x1b", "\x04")
 def run(request: Request) -> None:
     """Show the tour: with keys on a terminal, otherwise straight through."""
     names = request.scene or list(SCENES)
-    for name in names:
+    for name in names:  # refuses wrong names before anything is shown
         find_scene(name)
     if request.list:
         with open_sink(request.output) as stream:
@@ -41,7 +41,7 @@ def run(request: Request) -> None:
 def _computed(names: Sequence[str]) -> Iterator[Scene]:
     """Yield computed scenes; asking the libraries takes seconds, so a line says so."""
     for name in names:
-        if name in ("libraries", "write") and sys.stderr is not None and sys.stderr.isatty():
+        if name == "libraries" and sys.stderr is not None and sys.stderr.isatty():
             typer.echo(" asking the installed libraries ...", err=True)
         yield demo(name)
 
@@ -58,12 +58,12 @@ def _is_interactive(request: Request) -> bool:
 def _walk(console: Console, names: Sequence[str]) -> None:
     """Show scene after scene, wait for a key after each, and clear the prompt."""
     index = 0
+    left = "<-" if console.options.ascii_only else "←"
     while index < len(names):
         console.clear()
         (scene,) = _computed([names[index]])
         console.clear()
         console.print(scene, crop=False)
-        left = "<-" if console.options.ascii_only else "←"
         on = "next" if index < len(names) - 1 else "end"
         console.print(f" space {on}   {left} back   q quit", style="dim", end="")
         try:

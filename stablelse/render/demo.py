@@ -2,148 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import pairwise
-from typing import NamedTuple
+from collections.abc import Iterator
+from string import Formatter
+from typing import Any, NamedTuple
 
-import numpy as np
 from rich.console import RenderableType
 from rich.text import Text
 
-from stablelse.analysis.demo import TO_WRITE, Scene
-from stablelse.analysis.peers import Outcome
-from stablelse.numerics.formulas import Method
-from stablelse.render.layout import VERDICT_STYLES, grid, hanging, picture, plain_lines
+from stablelse.analysis.demo import Scene
+from stablelse.analysis.peers import PEERS, PeerComparison, Task
+from stablelse.analysis.results import Comparison
+from stablelse.numerics.formats import FORMATS
+from stablelse.render.layout import grid, hanging, picture, plain_lines
 from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import bound_text, number_text
 from stablelse.render.peers import case_picture, missing_note
 from stablelse.render.screen import Screen
-from stablelse.render.words import VERDICT_WORDS, method_text, ulps_text
 
 #: The longest line of prose: more is hard to read.
 _MEASURE = 80
 
-_Row = list[Text | str]
-
 
 class Page(NamedTuple):
-    """What a scene says."""
+    """What a scene says.
+
+    Braces hold names: of facts, of the methods of a comparison, of formats, and of symbols that a
+    screen may not have. Numbers with ``~`` are cut to a few digits.
+    """
 
     title: str  # Its one idea
-    # The text above and below the picture. Braces hold names of numbers (with ``~``, cut to a few
-    # digits) and of symbols that a screen may not have.
-    before: str
-    after: str
-    picture: Callable[[Scene, Glyphs, int], Iterator[RenderableType]]  # Draws what was computed
+    before: str  # Above the picture
+    after: str  # Below it
+    rows: tuple[tuple[str, ...], ...] = ()  # The picture: a table of cells
+    parts: tuple[str, ...] = ("table",)  # or a comparison, with these parts of its screen
 
 
-def _working(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-    """Draw the formulas side by side with their numbers, like the scene's command."""
-    for comparison in scene.facts.comparisons:
-        yield Screen(comparison, parts=("table",))
+class _Words(Formatter):
+    """Puts facts and symbols into the text of a scene."""
+
+    def __init__(self, scene: Scene, glyphs: Glyphs) -> None:
+        self.glyphs, self.names = glyphs, {**FORMATS, **scene.facts}
+        self.names |= glyphs._asdict()
+        for result in scene.facts["comparison"].results if "comparison" in scene.facts else ():
+            self.names.setdefault(result.method.value.replace("-", "_"), result)
+
+    def filled(self, text: str) -> str:
+        """Return a text with all numbers and symbols."""
+        return self.vformat(text, (), self.names).replace(" - ", f" {self.glyphs.minus} ")
+
+    def format_field(self, value: Any, spec: str) -> str:
+        """Return a fact as text."""
+        if spec == "~":
+            return bound_text(value)
+        return format(value, spec) if spec else self.glyphs.number(value)
 
 
-def _results(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Draw a row per method: its result, and how good it is."""
-    for comparison in scene.facts.comparisons:
-        rows: list[_Row] = []
-        for result in comparison.results:
-            name = method_text(result, glyphs)
-            value = glyphs.number(result.value.reshape(-1)[0])
-            value = f"p_1 = {value}" if result.value.ndim else value
-            words = VERDICT_WORDS[result.verdict]
-            if not result.verdict.is_broken and result.ulps is not None:
-                words = ulps_text(result.ulps)
-            words = "correctly rounded" if result.method is Method.EXACT else words
-            cells = (glyphs.mark(result.verdict), name, value, words)
-            style = VERDICT_STYLES[result.verdict]
-            rows.append([Text(cell, style) for cell in cells])
-        yield from grid(rows)
-    yield Text()
+#: The cells for a step of a single pass.
+_PASS = (
+    "{passes[].entry}",
+    "{passes[].maximum}",
+    "e^({passes[].before} {minus} {passes[].maximum})",
+    "{passes[].total}",
+    "{passes[].value}",
+)
 
+#: NumPy has no functions for these.
+_NUMPY = {
+    Task.LOGSUMEXP: "np.log(np.exp(x - (a := x.max(1))[:, None]).sum(1)) + a",
+    Task.SOFTMAX: "(e := np.exp(x - x.max(1)[:, None])) / e.sum(1)[:, None]",
+}
 
-def _rulers(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Draw numbers that are off by more and more ulps, with the right digits set apart."""
-    figures = {figure.name: figure.value for figure in scene.facts.figures}
-    right = glyphs.number(figures["value"])
-    rows: list[_Row] = [["exact", Text(right, "green")]]
-    for name, value in figures.items():
-        if name.startswith("off"):
-            text = glyphs.number(value)
-            same = next(i for i in range(len(text)) if text[i] != right[i : i + 1])
-            number = Text.assemble((text[:same], "green"), (text[same:], "bold red"))
-            digits = f"the first {same - 2} digits are right"
-            rows.append([f"{int(name.removeprefix('off')):,} ulp off", number, digits])
-    yield from grid(rows)
-    yield Text()
-
-
-def _passes(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Draw a row for every number that comes: the new maximum and the new sum."""
-    steps = scene.facts.passes
-    changes = [(glyphs.number(a.maximum), glyphs.number(b.maximum)) for a, b in pairwise(steps)]
-    factors = [glyphs.dash, *(f"e^({old} {glyphs.minus} {new})" for old, new in changes)]
-    rows: list[_Row] = [["x", "max", "s times", "s", "max + log s"]]
-    for step, factor in zip(steps, factors, strict=True):
-        x, largest, _, total, value = map(glyphs.number, step)
-        rows.append([x, largest, factor, total, value])
-    yield from grid(rows)
-    yield Text()
-
-
-def _cases(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    for case in scene.facts.cases:
-        yield from case_picture(case, glyphs, width)
-        yield from missing_note(case.missing, width)
-    yield Text()
-
-
-def _calls(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Draw what to write with each library, and the result if it is installed."""
-    for case in scene.facts.cases:
-        given = {result.peer: result for result in case.results}
-        for peer in TO_WRITE:
-            value = "not installed"
-            if peer.name in given:
-                result = given[peer.name]
-                mark = glyphs.good if result.outcome is Outcome.RIGHT else glyphs.fair
-                value = f"{mark} {glyphs.number(np.ravel(result.value)[0])}"
-            head = Text(f" {peer.title:<9}  ")
-            yield hanging(f"{peer.calls[case.function]}  {value}", width, 12, head=head)
-        yield Text()
-
+#: What to write, with every library.
+TO_WRITE = tuple(
+    row
+    for task, call in _NUMPY.items()
+    for row in (("NumPy", call), *((peer.title, peer.calls[task]) for peer in PEERS[2:]))
+)
 
 #: Scene by scene.
 PAGES: dict[str, Page] = {
     "why": Page(
         "why anyone computes log {sum} e^x",
-        "The likelihood of {n} independent coin tosses is {p} times {p} times {p} ... In float64 "
+        "The likelihood of {n:,} independent coin tosses is {p} times {p} times {p} ... In float64 "
         "that is {likelihood}. So programs keep its logarithm, {logarithm}. To add two such "
         "likelihoods, they need log(e^x + e^y). To train a classifier, they need the same "
         "function: its loss is log {sum} e^x - x_j. For small x the formula works:",
         "log {sum} e^x is called log-sum-exp. What can go wrong with it?",
-        _working,
     ),
     "scores": Page(
         "softmax turns scores into probabilities",
         "A classifier gives a score x for every class. softmax divides e^x by the sum of all e^x:",
-        "The results add up to {total}. Only differences matter: add 1 to every score, and the "
-        "first probability is {moved}. Before, it was {first}.",
-        _working,
+        "The results add up to {naive.total}. Only differences matter: add the same number to "
+        "every score, and the probabilities stay as they are.",
     ),
     "overflow": Page(
         "e^x soon becomes too large",
-        "The largest float64 is about {largest~}. e^x fits as long as x is at most {overflow~}. "
+        "The largest float64 is about {float64.largest:~}. e^x fits as long as x is at most "
+        "{float64.overflow_threshold:~}. "
         "Above that, it becomes {infinity}:",
-        "The naive formula gives {infinity}. The right answer is nothing special: {value}.",
-        _working,
+        "The naive formula gives {infinity}. The right answer is nothing special: {exact.value}.",
     ),
     "underflow": Page(
         "and soon too small",
-        "The smallest positive float64 is about {smallest~}. e^x fits as long as x is at least "
-        "{underflow~}. Below that, it becomes 0:",
-        "The sum is 0, and log 0 is -{infinity}. The right answer is {value}.",
-        _working,
+        "The smallest positive float64 is about {float64.smallest_subnormal:~}. e^x fits as long "
+        "as x is at least {float64.underflow_threshold:~}. Below that, it becomes 0:",
+        "The sum is 0, and log 0 is -{infinity}. The right answer is {exact.value}.",
     ),
     "shift": Page(
         "the shift: take out the largest",
@@ -151,20 +114,17 @@ PAGES: dict[str, Page] = {
         "log(ab) = log a + log b: log {sum} e^x = a + log {sum} e^(x - a). Let a be the largest x:",
         "The largest term is now e^0 = 1. No term can overflow, and the sum is at least 1. A term "
         "that becomes 0 is too small to matter.",
-        _working,
     ),
     "softmax": Page(
         "the shift repairs softmax, too",
         "If both e^x and the sum are infinite, the quotient is NaN. With the shift, e^a cancels:",
-        "The right probability of the last class is {value}.",
-        _working,
+        "The right probability of the last class is {exact.value[1]}.",
     ),
     "log-softmax": Page(
         "never take the logarithm of a softmax",
         "The loss of a classifier is -log p. If p has become 0, the loss is infinite. The "
         "shifted formula subtracts logarithms instead of dividing:",
-        "x - a - log {sum} e^(x - a) is {value}, and p itself is never computed.",
-        _working,
+        "x - a - log {sum} e^(x - a) is {exact.value[1]}, and p itself is never computed.",
     ),
     "any-shift": Page(
         "any shift is right on paper",
@@ -172,7 +132,7 @@ PAGES: dict[str, Page] = {
         "must stay within them:",
         "With a = 0 nothing is shifted. With a far too large, every term becomes 0. With a = max, "
         "every term fits, whatever the numbers are.",
-        _results,
+        parts=("why",),
     ),
     "digits": Page(
         "digits and ulps",
@@ -181,50 +141,57 @@ PAGES: dict[str, Page] = {
         "off by any number of ulps:",
         "The best possible result is the float64 nearest to the exact value. It is called "
         "correctly rounded.",
-        _rulers,
+        rows=(
+            ("exact", "{value}"),
+            ("1 ulp off", "{off1}"),
+            ("10 ulp off", "{off10}"),
+            ("1,000 ulp off", "{off1000}"),
+            ("1,000,000 ulp off", "{off1000000}"),
+        ),
     ),
     "near-zero": Page(
         "a finite result can be wrong",
-        "Here nothing overflows. But the sum is {total}, and its logarithm is nearly 0. What "
-        "is left is mostly rounding error:",
-        "They are {naive_ulps} and {shifted_ulps} ulps off: the last digits are wrong, and no "
-        "program warns you. Computed with care, the result is {value}.",
-        _results,
+        "Here nothing overflows. But the sum is {naive.evaluation.results[s][0]}, and its "
+        "logarithm is nearly 0. What is left is mostly rounding error:",
+        "They are {naive.ulps:,.0f} and {shifted.ulps:,.0f} ulps off: the last digits are wrong, "
+        "and no program warns you. Computed with care, the result is {exact.value}.",
     ),
     "half-precision": Page(
         "the shift does not save the sum",
-        "{n} zeros in float16: every term is e^0 = 1, shifted or not. But the largest float16 is "
-        "{largest}:",
-        "Add the terms in a wider format. Then log {n} = {value}.",
-        _results,
+        "{comparison.n:,} zeros in float16: every term is e^0 = 1, shifted or not. But the largest "
+        "float16 is {float16.largest}:",
+        "Add the terms in a wider format. Then log {comparison.n:,} = {exact.value}.",
+        parts=("why",),
     ),
     "division-free": Page(
         "the division is worth it",
         "Some programs avoid the division: they compute softmax as e^(x - y), with y = log {sum} "
         "e^x. The rounding error of y grows with y, and ends up in every probability:",
-        "Without the division, the result is {free_ulps} ulps off, with it {quotient_ulps}. So "
-        "divide.",
-        _results,
+        "Without the division, the result is {division_free.ulps:.0f} ulps off, with it "
+        "{shifted.ulps:.0f}. So divide.",
+        parts=("why",),
     ),
     "one-pass": Page(
         "one pass is enough",
         "You need not know the largest number in advance. When a larger one comes, multiply the "
         "sum s by e^(old max - new max):",
         "So log-sum-exp works on a stream, in constant memory, and on parts that are merged.",
-        _passes,
+        rows=(
+            ("x", "max", "s times", "s", "max + log s"),
+            *(tuple(cell.replace("[]", f"[{k}]") for cell in _PASS) for k in range(4)),
+        ),
     ),
     "libraries": Page(
         "what libraries do",
         "This is one of {cases} hard cases, on the libraries that are installed here:",
         "Right to the last bit: {right} of {asked}. Without one right digit: {broken}.",
-        _cases,
     ),
     "write": Page(
         "what to write",
         "Use the function of your library. With x of shape (m, n), log-sum-exp and softmax of "
-        "every row are written like this, and give for 1000, 1001:",
+        "every row are written like this:",
         "For a loss use log_softmax or the cross-entropy of the library.",
-        _calls,
+        rows=TO_WRITE,
     ),
 }
 
@@ -232,14 +199,24 @@ PAGES: dict[str, Page] = {
 @picture
 def scene_picture(scene: Scene, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
     """Yield a scene: its title, the picture between its words, and what to type."""
-    page, measure = PAGES[scene.name], min(width, _MEASURE)
-    title = _filled(page.title, scene, glyphs)
+    page, words, measure = PAGES[scene.name], _Words(scene, glyphs), min(width, _MEASURE)
+    title = words.filled(page.title)
     yield Text.assemble(" ", (title, "bold"), (f"  {scene.number}/{scene.of} {scene.name}", "dim"))
     yield Text()
-    yield hanging(_filled(page.before, scene, glyphs), measure, indent=1)
+    yield hanging(words.filled(page.before), measure, indent=1)
     yield Text()
-    yield from page.picture(scene, glyphs, width)
-    yield hanging(_filled(page.after, scene, glyphs), measure, indent=1)
+    for fact in scene.facts.values():
+        if isinstance(fact, Comparison):
+            yield Screen(fact, parts=page.parts)
+        elif isinstance(fact, PeerComparison):
+            yield from case_picture(fact, glyphs, width)
+            yield from missing_note(fact.missing, width)
+            yield Text()
+    if page.rows:
+        cells = ([words.vformat(cell, (), words.names) for cell in row] for row in page.rows)
+        yield from grid(list(cells))
+        yield Text()
+    yield hanging(words.filled(page.after), measure, indent=1)
     yield Text()
     yield hanging(f"$ {scene.command}", width, indent=1, style="cyan")
     yield Text()
@@ -256,17 +233,12 @@ def scene_lines(scene: Scene) -> Iterator[str]:
     yield ""
 
 
-def _filled(text: str, scene: Scene, glyphs: Glyphs) -> str:
-    """Put the numbers and symbols into their places."""
-    words = {"infinity": glyphs.infinity, "sum": glyphs.sum}
-    for figure in scene.facts.figures:
-        is_whole = isinstance(figure.value, int)
-        words[figure.name] = f"{figure.value:,}" if is_whole else glyphs.number(figure.value)
-        words[f"{figure.name}~"] = bound_text(figure.value)
-    return text.format_map(words).replace(" - ", f" {glyphs.minus} ")
-
-
 def figure_rows(scene: Scene) -> Iterator[dict[str, str]]:
     """Yield a row for every number in the words of a scene."""
-    for figure in scene.facts.figures:
-        yield {"scene": scene.name, "figure": figure.name, "value": number_text(figure.value)}
+    page, words = PAGES[scene.name], _Words(scene, ASCII)
+    texts = "".join([page.before, *sum(page.rows, ()), page.after])
+    names = dict.fromkeys(name for _, name, _, _ in words.parse(texts) if name)
+    for name in names:
+        if name not in Glyphs._fields:
+            value, _ = words.get_field(name, (), words.names)
+            yield {"scene": scene.name, "figure": name, "value": number_text(value)}

@@ -43,6 +43,8 @@ def record(result: Any) -> Any:
         return result.value
     if isinstance(result, (tuple, list)):
         return [record(item) for item in result]
+    if isinstance(result, dict):
+        return {name: record(item) for name, item in result.items()}
     if isinstance(result, np.ndarray):
         return json_numbers(result)
     if result is None or isinstance(result, (str, bool, np.bool_, int, Elements)):
