@@ -4,20 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from balls import Vector, balls, nearest
-from enclosure import Rows
+from balls import Vector
 from families import FAMILIES, LONGEST, PARTS, Stack, rng_of
-from flint import arb, ctx
 from native import FORMATS as OF_KERNELS
 from native import FUNCTIONS, Emulated, Kernel
 
 import stablelse
-from stablelse.numerics import decimals, reference, states
+from stablelse.numerics import reference, states
 from stablelse.numerics.formats import FORMATS, Array, Format
-
-#: Families without weights whose x is in the format of the results, as a kernel needs it.
-PLAIN = [name for name in FAMILIES if "weights" not in name and name not in ("narrowed", "widened")]
-WEIGHTED = [name for name in FAMILIES if "weights" in name and "narrowed" not in name]
 
 #: How many rows of a stack are also computed alone.
 ALONE = 3
@@ -73,21 +67,22 @@ def by_reference(
     return results if function == "logsumexp" else results[0]
 
 
-def by_decimals(function: str, x: Array, b: Array | None, axis: int | None, format_: Format) -> Any:
-    """Compute with decimal arithmetic alone."""
-    weights = () if function != "logsumexp" else (b,)
-    if axis is None:
-        return getattr(decimals, function)(x, format_, *weights)
-    rows = zip(x, [None] * len(x) if b is None else b, strict=True)
-    results = [by_decimals(function, row, of_row, None, format_) for row, of_row in rows]
-    return zip(*results, strict=True) if function == "logsumexp" else np.stack(results)
+class Rows:
+    """The right results of rows, with or without weights."""
 
+    def __init__(self, x: Array, b: Array | None = None) -> None:
+        self._vectors = [
+            Vector(row, w) for row, w in zip(x, [None] * len(x) if b is None else b, strict=True)
+        ]
 
-SUBJECTS: dict[str, Subject] = {
-    "library": by_library,
-    "reference": by_reference,
-    "decimals": by_decimals,
-}
+    def truth(self, function: str, format_: Format) -> Array:
+        """Return the correctly rounded results of a function."""
+        results = [getattr(vector, function)(format_) for vector in self._vectors]
+        return np.stack([r[0] if function == "logsumexp" else r for r in results])
+
+    def signs(self) -> Array:
+        """Return the signs of the sums."""
+        return np.array([vector.logsumexp(FORMATS["float64"])[1] for vector in self._vectors])
 
 
 def stacks(
@@ -120,7 +115,7 @@ def judge(
             if function == "logsumexp":
                 y, signs = map(np.asarray, y)
                 tally.compare(f"sign of {label}", signs + 0.0, rows.signs() + 0.0)
-            want = wants[function] = rows.truth(function, y, of)
+            want = wants[function] = rows.truth(function, of)
             tally.compare(label, y, want)
             for i in some:
                 alone = subject(function, x[i], None if b is None else b[i], None, of)
@@ -225,7 +220,7 @@ def _judge_masked(kernels, x, of, some, tally, rng) -> None:
     for function in FUNCTIONS:
         label = f"{function} {x.dtype} {x.shape} with a mask"
         y = getattr(stablelse, function)(x, axis=1, where=mask)
-        want = wants[function] = rows.truth(function, y, of)
+        want = wants[function] = rows.truth(function, of)
         tally.compare(label, y, want)
         for kernel in kernels:
             y, doubtful = kernel(function, laid_out(x, rng), mask=laid_out(mask, rng))
@@ -259,71 +254,3 @@ def laid_out(x: Array, rng: np.random.Generator) -> Array:
     if kind == "transposed":
         return np.asfortranarray(x)
     return x[::-1, ::-1].copy()[::-1, ::-1] if kind == "backwards" else x
-
-
-def judge_near_ties(
-    kernels: Sequence[Kernel], function: str, format_: str, count: int, seed: int
-) -> Tally:
-    """Judge results close to the middle of two numbers: alone, and several rows in lanes."""
-    rng, tally, of = rng_of(seed, function, format_), Tally(), FORMATS[format_]
-    for _ in range(count):
-        x, _ = near_tie(function, format_, rng)
-        y = by_library(function, x, None, 1, of)
-        y = y[0] if function == "logsumexp" else y
-        want = Rows(x).truth(function, y, of)
-        tally.vectors += 1
-        tally.compare(repr(x.tolist()), y, want)
-        for kernel in kernels:
-            for copies in (1, 5):
-                y, doubtful = kernel(function, np.repeat(x, copies, axis=0))
-                label = f"{kernel.name} {x.tolist()}"
-                tally.add(label, y, doubtful, np.repeat(want, copies, axis=0))
-    return tally
-
-
-def near_tie(function: str, format_: str, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-    """Return a row with a result as close to the middle of two numbers as one element can bring it.
-
-    The element is computed with 400 bits; the smaller it is, the closer it comes. Also returns the
-    index of the result in its row.
-    """
-    of = FORMATS[format_]
-    n = int(rng.choice([3, 9, 31, 33, 40, 64, 130]))
-    scale, offset = ((1, 0), (5, 0), (0.1, 3), (2, -80), (1, 700), (30, 0))[rng.integers(6)]
-    if function == "softmax":
-        offset = min(offset, 10)
-    x = of.round(rng.normal(size=n) * scale + offset).astype(of.dtype)
-    kind = rng.choice(["plain", "far", "masked"])
-    if kind == "far":
-        x[-1] = of.round(float(x.max()) - rng.uniform(650, 760))
-    if kind == "masked" and of.has_infinity:
-        x[-1] = -np.inf
-    if not (np.isfinite(x.astype(float)) | np.isneginf(x.astype(float))).all():
-        return near_tie(function, format_, rng)
-    j = 1 + int(np.argmax(x[1:])) if rng.random() < 0.5 else 1 + int(rng.integers(n - 2))
-    with ctx.workprec(400):
-        terms = [v.exp() for v in balls(x[np.isfinite(x)])]
-        rest = sum(terms[1:], arb(0))
-        xj = balls(x[j : j + 1])[0]
-        total = rest * (1 + arb(2) ** arb(-rng.uniform(2, of.significand_bits - 18 + 20)))
-        results = {
-            "logsumexp": total.log(),
-            "softmax": xj.exp() / total,
-            "log_softmax": xj - total.log(),
-        }
-        value = results[function]
-        number = of.dtype.type(nearest(value.mid(), of))
-        beside = np.nextafter(number, of.dtype.type(rng.choice([-np.inf, np.inf])))
-        if not np.isfinite(beside.astype(float)):
-            return x[None], 0
-        low, high = balls(np.array([number, beside]))
-        middle = (low + high) / 2
-        sums = {
-            "logsumexp": lambda: middle.exp(),
-            "softmax": lambda: xj.exp() / middle,
-            "log_softmax": lambda: (xj - middle).exp(),
-        }
-        missing = sums[function]() - rest
-        if missing > 0:
-            x[0] = of.dtype.type(nearest(missing.log().mid(), of))
-    return x[None], 0 if function == "logsumexp" else j

@@ -6,14 +6,11 @@ from families import FAMILIES, LONGEST, all_pairs, rng_of, with_partners
 
 from stablelse.numerics.formats import FORMATS, find_format
 
-#: Families that are completed in ball arithmetic.
-COMPLETED = [family for family in FAMILIES if family.startswith("next to")]
 
-
-def stack(family, format_, m=60, n=7, seed=5):
-    if family in COMPLETED:
+def stack(family, format_, m=60, n=7):
+    if family.startswith("next to"):  # completed in ball arithmetic
         pytest.importorskip("flint")
-    return FAMILIES[family].make(rng_of(seed, family, format_.name), m, n, format_)
+    return FAMILIES[family].make(rng_of(5, family, format_.name), m, n, format_)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -33,11 +30,6 @@ def test_vectors_are_of_a_format(family, name):
         assert np.array_equal(x, stack(family, format_, n=n).x)
 
 
-def test_a_seed_makes_other_vectors():
-    format_ = FORMATS["float64"]
-    assert not np.array_equal(stack("normal", format_).x, stack("normal", format_, seed=6).x)
-
-
 def test_a_family_has_vectors_of_all_lengths():
     stacks = list(FAMILIES["all equal"].stacks(FORMATS["float32"], 2000, rng_of(1)))
     lengths = [x.shape[1] for x, _ in stacks]
@@ -47,19 +39,6 @@ def test_a_family_has_vectors_of_all_lengths():
     assert LONGEST / 2 < lengths[-1] <= LONGEST
 
 
-@pytest.mark.parametrize(("name", "distance"), [("float32", 1e-12), ("float64", 1e-28)])
-def test_next_to_zero(name, distance):
-    pytest.importorskip("flint")
-    from balls import Vector
-    from flint import ctx
-
-    x, _ = stack("next to zero", FORMATS[name])
-    with ctx.workprec(400):
-        sums = [abs(Vector(row).log_sum()) for row in x]
-    assert np.median([float(s) for s in sums]) < distance
-    assert not any(s == 0 for s in sums)
-
-
 @pytest.mark.parametrize(("name", "distance"), [("float32", 1e-9), ("float64", 1e-28)])
 def test_next_to_ties_of_logsumexp(name, distance):
     """Half of the values are this close to the middle of two numbers, in units of their gap."""
@@ -67,36 +46,22 @@ def test_next_to_ties_of_logsumexp(name, distance):
     from balls import Vector, balls
     from flint import ctx
 
-    format_ = FORMATS[name]
-    x, _ = stack("next to a tie of logsumexp", format_)
-    distances = []
-    for row in x:
+    format_, distances = FORMATS[name], []
+    for row in stack("next to a tie of logsumexp", format_).x:
         with ctx.workprec(400):
             true = Vector(row).log_sum()
             near = format_.dtype.type(float(true))
-            around = [
-                near,
-                np.nextafter(near, -format_.largest),
-                np.nextafter(near, format_.largest),
-            ]
-            number, below, above = balls(np.array(around))
+            beside = [np.nextafter(near, end * format_.largest) for end in (-1, 1)]
+            number, below, above = balls(np.array([near, *beside]))
             middles = (number + below) / 2, (number + above) / 2
             distances.append(min(float(abs(true - m) / (above - number)) for m in middles))
     assert np.median(distances) < distance
-
-
-def test_subnormal_results_are():
-    x, _ = stack("subnormal results", FORMATS["float64"])
-    terms = np.exp(x - x.max(axis=1, keepdims=True))
-    subnormal = (terms < FORMATS["float64"].smallest_normal) & (terms > 0)
-    assert subnormal.mean() > 0.3
 
 
 def test_exhaustive_ones_are_complete():
     for name, finite in (("float8_e4m3fn", 254), ("float8_e5m2", 248)):
         x, _ = all_pairs(find_format(name))
         infinite = name == "float8_e5m2"  # -inf, beside a finite number
-        assert len(x) == finite**2 + 2 * finite * infinite
-        assert len({row.tobytes() for row in x}) == len(x)
+        assert len({row.tobytes() for row in x}) == len(x) == finite**2 + 2 * finite * infinite
     for x, _ in with_partners():
         assert x.shape == (2**16 - 2**11, 2)  # without infinities and NaN

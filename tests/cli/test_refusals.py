@@ -3,7 +3,6 @@
 import gzip
 import os
 import re
-import resource
 
 import numpy as np
 import pytest
@@ -309,33 +308,6 @@ def test_unreadable_pipe(process):
         done = process("lse", stdin=broken)
     assert done.returncode == 2
     assert done.stderr == "stablelse: error: cannot read standard input: Input/output error\n"
-
-
-def test_a_disk_that_fills_leaves_the_old_file(process, tmp_path):
-    """The file system is full half-way: the file is as before, and there is no other."""
-    target = tmp_path / "out.json"
-    target.write_text("precious")
-    vectors = tmp_path / "x.csv"
-    vectors.write_text("".join(f"{i},{i + 1}\n" for i in range(2000)))
-    done = process(
-        "lse --file x.csv --json -o out.json",
-        cwd=tmp_path,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
-    )
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert target.name in done.stderr
-    assert target.read_text() == "precious"
-    assert sorted(tmp_path.iterdir()) == [target, vectors]
-
-
-def test_bad_input_leaves_the_old_file(run, tmp_path):
-    target = tmp_path / "out.txt"
-    target.write_text("precious")
-    vectors = tmp_path / "x.csv"
-    vectors.write_text("1,2\n" * 10 + "1,x\n")
-    assert run("lse", "--file", vectors, "-q", "-o", target).code == 2
-    assert target.read_text() == "precious"
-    assert sorted(tmp_path.iterdir()) == [target, vectors]
 
 
 def test_out_of_memory_is_one_line(run, monkeypatch):
