@@ -22,7 +22,7 @@ import numpy as np
 from stablelse.analysis import Displayed
 from stablelse.analysis.results import DIGIT, Verdict
 from stablelse.numerics.decimals import overlap
-from stablelse.numerics.derivation import LARGEST, Exact, evaluate, wanted
+from stablelse.numerics.derivation import LARGEST, Exact, evaluate
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas import (
     ChoiceError,
@@ -34,7 +34,6 @@ from stablelse.numerics.formulas import (
     read,
 )
 from stablelse.numerics.functions import Function, ulp_error
-from stablelse.numerics.functions import exact as correctly_rounded
 from stablelse.numerics.inputs import real_vector, several
 
 if TYPE_CHECKING:
@@ -143,7 +142,6 @@ class Row(NamedTuple):
     element: int | None  # Counted from 1; ``None`` for a value of the whole vector
     left: Quantity  # Both sides. On the left y, or p_j, is the exact value, rounded to the format.
     right: Quantity
-    parts: tuple[Quantity, ...]  # Numerator and denominator, if the right side is a fraction
     # Whether both sides are exactly equal, as far as computed: they round to the same number,
     # and their enclosures meet
     holds: bool
@@ -174,10 +172,6 @@ class FormatProof(NamedTuple):
     x: Array  # Shape (n,), in the format
     lines: tuple[Line, ...]  # One per equation
     departs: int | None  # The first line with a side that is not right in the format
-    compute: int  # The line to compute: the last one
-    # Its value with a = max, if it is not right with another a
-    with_max: Quantity | None
-    library: Quantity  # The result of this package's own function; for softmax its worst element
 
 
 @dataclass(frozen=True)
@@ -287,47 +281,34 @@ def _prove(numbers: Array, function: Function, shift: Shift, format_: Format) ->
     exact = evaluate(sides, x, a[0], format_)
     # The first line's left side is just y, or the p_j.
     symbol = equations[0].left.symbol
-    truth = exact[0][symbol]
-    nearest = np.array([value.nearest for value in truth], dtype=format_.dtype)
+    nearest = np.array([value.nearest for value in exact[0]], dtype=format_.dtype)
     given = {"x": x, "a": a, symbol: nearest}
     lines = tuple(
         _line(equation, exact[2 * index :][:2], given, format_)
         for index, equation in enumerate(equations)
     )
     departs = next((line.number for line in lines if line.verdict is not Verdict.RIGHT), None)
-    last = equations[-1].right
-    with_max = None
-    if lines[-1].verdict is not Verdict.RIGHT and a[0] != x.max():
-        other = {**given, "a": x.max(keepdims=True)}
-        with_max = _worst(_results(last, other, format_)[last.symbol], truth, format_)
-    own = correctly_rounded(function, x[np.newaxis], format_)[0]
-    return FormatProof(
-        format=format_.name,
-        shift=shift.name,
-        a=a[0],
-        x=x,
-        lines=lines,
-        departs=departs,
-        compute=equations[-1].number,
-        with_max=with_max,
-        library=_worst(own, truth, format_),
-    )
+    return FormatProof(format_.name, shift.name, a[0], x, lines, departs)
 
 
 def _rounded(given: Array, shift: Shift, format_: Format) -> tuple[Array, Array]:
     """Return x, shape (n,), and the shift, shape (1,), in the format; both must be finite."""
     x = format_.round(given)
     a = format_.round(shift.rule(x))
-    fix = "the identity holds for finite numbers: give others, or choose another format"
-    strange = np.flatnonzero(~np.isfinite(x))
+    both = np.append(x, a)
+    strange = np.flatnonzero(~np.isfinite(both))
     if strange.size:
         index = int(strange[0])
-        comes_to = "" if given[index] == x[index] else f", which is {x[index]} in {format_.name}"
-        raise ChoiceError(f"x_{index + 1} is {given[index]}{comes_to}; {fix}")
-    if not np.isfinite(a[0]):
-        comes_to = "" if str(a[0]) == shift.name else f", which is {a[0]} in {format_.name}"
-        raise ChoiceError(f"the shift a is {shift.name}{comes_to}; {fix}")
-    if np.abs(np.append(x, a).astype(np.longdouble)).max() > LARGEST:
+        name, value = "the shift a", shift.name
+        if index < len(x):
+            name, value = f"x_{index + 1}", str(given[index])
+        rounded = str(both[index])
+        comes_to = "" if rounded == value else f", which is {rounded} in {format_.name}"
+        raise ChoiceError(
+            f"{name} is {value}{comes_to}; the identity holds for finite numbers: give others, or "
+            "choose another format"
+        )
+    if np.abs(both.astype(np.longdouble)).max() > LARGEST:
         raise ChoiceError(
             f"the exact value of e^x is too long to show where x or a is beyond {LARGEST:.0e}"
         )
@@ -335,49 +316,37 @@ def _rounded(given: Array, shift: Shift, format_: Format) -> tuple[Array, Array]
 
 
 def _line(
-    equation: Equation,
-    exact: Sequence[dict[str, list[Exact]]],
-    given: dict[str, Array],
-    format_: Format,
+    equation: Equation, exact: Sequence[list[Exact]], given: Mapping[str, Array], format_: Format
 ) -> Line:
     """Return an equation with the values of both sides, exact and in the format."""
-    _, _, *sides = equation
-    results = [_results(side, given, format_) for side in sides]
     is_result = equation.left.kind is Kind.GIVEN
-    *parts, right = (part.symbol for part in wanted(equation.right))
-
-    def quantity(side: int, symbol: str, index: int, is_result: bool = is_result) -> Quantity:
-        value = _at(results[side][symbol], index)
-        return _quantity(_at(exact[side][symbol], index), value, format_, is_result)
-
+    sides = [equation.left, equation.right]
+    results = [dict(given), dict(given)]
+    for side, computed in zip(sides, results, strict=True):
+        apply(side.operations, computed, format_)
     rows = []
-    for index, one in enumerate(exact[1][right]):
-        value = quantity(1, right, index)
-        is_right = value.verdict is Verdict.RIGHT
+    for index, _ in enumerate(exact[1]):
+        left, right = (
+            _quantity(values[index], _at(computed[side.symbol], index), format_, is_result)
+            for side, values, computed in zip(sides, exact, results, strict=True)
+        )
+        is_right = right.verdict is Verdict.RIGHT
         rows.append(
             Row(
                 element=index + 1 if equation.right.per_element else None,
-                left=quantity(0, equation.left.symbol, index),
-                right=value,
-                parts=tuple(quantity(1, part, index, False) for part in parts),
-                holds=_same(one, exact[0][equation.left.symbol][index]),
+                left=left,
+                right=right,
+                holds=_same(exact[0][index], exact[1][index]),
                 origins=() if is_right else _origins(equation.right, results[1], index),
             )
         )
     return Line(
         number=equation.number,
-        digits=max(e.digits for side in exact for values in side.values() for e in values),
+        digits=max(value.digits for values in exact for value in values),
         verdict=max((row.verdict for row in rows), key=list(Verdict).index),
         ulps=max(side.ulps for row in rows for side in (row.left, row.right)),
         rows=tuple(rows),
     )
-
-
-def _results(side: Operation, given: dict[str, Array], format_: Format) -> dict[str, Array]:
-    """Evaluate one side in the format, every operation rounded."""
-    results = dict(given)
-    apply(side.operations, results, format_)
-    return results
 
 
 def _quantity(exact: Exact, value: Any, format_: Format, is_result: bool) -> Quantity:
@@ -392,14 +361,6 @@ def _quantity(exact: Exact, value: Any, format_: Format, is_result: bool) -> Qua
         verdict = Verdict.UNDERFLOW
     ulps = inf if verdict.is_broken else ulps
     return Quantity(exact.nearest, exact.decimal, value, ulps, verdict)
-
-
-def _worst(values: Array, exact: Sequence[Exact], format_: Format) -> Quantity:
-    """Return the result with the largest error."""
-    quantities = [
-        _quantity(e, value, format_, True) for e, value in zip(exact, values, strict=True)
-    ]
-    return max(quantities, key=lambda quantity: quantity.ulps)
 
 
 def _same(one: Exact, other: Exact) -> bool:

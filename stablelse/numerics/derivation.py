@@ -33,11 +33,6 @@ LARGEST = MAX_EMAX
 _FEWEST_DIGITS = 10
 
 
-def wanted(side: Operation) -> tuple[Operation, ...]:
-    """Return what to show for one side of an equation: both parts of a fraction, and itself."""
-    return (*side.operands, side) if side.kind is Kind.DIVIDE else (side,)
-
-
 class Exact(NamedTuple):
     """An exact value, as far as it can be written down.
 
@@ -52,18 +47,16 @@ class Exact(NamedTuple):
     digits: int  # the precision that was needed
 
 
-def evaluate(
-    sides: Sequence[Operation], x: Array, a: Any, format_: Format
-) -> list[dict[str, list[Exact]]]:
+def evaluate(sides: Sequence[Operation], x: Array, a: Any, format_: Format) -> list[list[Exact]]:
     """Evaluate sides of equations exactly, or raise ChoiceError if a value stays undecided.
 
     They depend on x, shape (n,), a, and y = log sum exp(x_i) or p_j = exp(x_j - y); x and a are
-    finite numbers of the format, at most `LARGEST`. For each side, the result has the values of its
-    `wanted` parts by symbol: a list of n, or of one.
+    finite numbers of the format, at most `LARGEST`. The result has a list for each side: of n
+    values, or of one.
     """
     entries = [decimals.as_decimal(entry) for entry in x]
     counts = Counter(entries)
-    contexts, decided = decimals.contexts(), [dict[str, list[Exact]]() for _ in sides]
+    contexts, decided = decimals.contexts(), [list[Exact]() for _ in sides]
     while not all(decided):
         precise = next(contexts)
         if precise.prec > _MOST_DIGITS:
@@ -75,14 +68,12 @@ def evaluate(
         with localcontext(precise):
             given = _given(counts, decimals.as_decimal(a))
             for side, values in zip(sides, decided, strict=True):
-                values |= {} if values else _decided(side, given, counts, format_)
+                values += [] if values else _decided(side, given, counts, format_)
     index = {entry: i for i, entry in enumerate(counts)}
-    places = [index[entry] for entry in entries]
-    for side, values in zip(sides, decided, strict=True):
-        for part in wanted(side):
-            if part.per_element:
-                values[part.symbol] = [values[part.symbol][i] for i in places]
-    return decided
+    return [
+        [values[index[entry]] for entry in entries] if side.per_element else values
+        for side, values in zip(sides, decided, strict=True)
+    ]
 
 
 class _Monomial(NamedTuple):
@@ -115,8 +106,8 @@ def _given(counts: Counter[Decimal], a: Decimal) -> dict[str, list[_Value]]:
 
 def _decided(
     side: Operation, given: dict[str, list[_Value]], counts: Counter[Decimal], format_: Format
-) -> dict[str, list[Exact]]:
-    """Return the wanted exact values of a side, or None if one is undecided."""
+) -> list[Exact]:
+    """Return the exact values of a side, or none if one is undecided."""
     results = dict(given)
     for symbol, kind, parts in side.operations:
         of_balls, of_monomials = _FUNCTIONS[kind]
@@ -132,14 +123,13 @@ def _decided(
             _Value(of_balls(*(v.ball for v in row)), of_monomials(*(v.monomial for v in row)))
             for row in zip(*columns, strict=True)
         ]
-    decided: dict[str, list[Exact]] = {}
-    for part in wanted(side):
-        is_exponential = part.kind in _EXPONENTIALS or part == Operation("p")
-        for value in results[part.symbol]:
-            found = _exact(value.ball, _rational(value.monomial, is_exponential), format_)
-            if found is None:
-                return {}
-            decided.setdefault(part.symbol, []).append(found)
+    is_exponential = side.kind in _EXPONENTIALS or side == Operation("p")
+    decided = []
+    for value in results[side.symbol]:
+        found = _exact(value.ball, _rational(value.monomial, is_exponential), format_)
+        if found is None:
+            return []
+        decided.append(found)
     return decided
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from math import inf
 from typing import Any, NamedTuple
 
 from rich.text import Text
 
-from stablelse.analysis.prove import Equation, FormatProof, Line, Proof, Quantity, Row, Rule
+from stablelse.analysis.prove import FormatProof, Line, Proof, Quantity, Row, Rule
 from stablelse.analysis.results import Verdict
 from stablelse.render.layout import VERDICT_STYLES, grid, hanging, picture
 from stablelse.render.notation import (
@@ -21,76 +21,90 @@ from stablelse.render.notation import (
     operation_text,
     side_text,
 )
-from stablelse.render.numbers import json_number, number_text, place_text
+from stablelse.render.numbers import number_text, place_text
 from stablelse.render.records import field_names, input_record, record
-from stablelse.render.words import FUNCTION_NAMES, VERDICT_WORDS, counted, shift_text, ulps_text
+from stablelse.render.words import FUNCTION_NAMES, counted, shift_text, ulps_text
 
-#: The rule of each line; LaTeX has dollars around what is in braces.
+#: The rule of each line, as LaTeX.
 _RULES: dict[Rule, str] = {
     Rule.DEFINITION: "the definition",
     Rule.EXPONENTIATE: "exponentiate both sides",
-    Rule.MULTIPLY: "multiply both sides by {e^-a}, for any {a}",
-    Rule.TAKE_INTO_SUM: "take {e^-a} into the sum, and add the exponents",
+    Rule.MULTIPLY: "multiply both sides by $e^{-a}$, for any $a$",
+    Rule.TAKE_INTO_SUM: "take $e^{-a}$ into the sum, and add the exponents",
     Rule.TAKE_LOGARITHM: "take the logarithm of both sides",
-    Rule.ADD: "add {a} to both sides",
-    Rule.EXPAND: "multiply by {C / C}, any {C > 0}",
-    Rule.DISTRIBUTE: "take {C} into the sum",
-    Rule.TAKE_INTO_EXPONENT: "{C = e^(log C)}",
-    Rule.CHOOSE: "choose {log C = -a}, for any {a}",
+    Rule.ADD: "add $a$ to both sides",
+    Rule.EXPAND: "multiply by $C / C$, any $C > 0$",
+    Rule.DISTRIBUTE: "take $C$ into the sum",
+    Rule.TAKE_INTO_EXPONENT: r"$C = e^{\log C}$",
+    Rule.CHOOSE: r"choose $\log C = -a$, for any $a$",
 }
 
-#: Up to this many elements are all shown.
-_MOST_ROWS = 4
+#: How many elements of a softmax have a column.
+_MOST_COLUMNS = 3
 
 
 def _rule_text(rule: Rule, glyphs: Glyphs) -> str:
     """Return the rule of a line; its formulas are in dollars for LaTeX."""
-    text = _RULES[rule]
-    if glyphs is not LATEX:
-        return text.replace("{", "").replace("}", "").replace("-a", f"{glyphs.minus}a")
-    text = text.replace("{", "$").replace("}", "$")
-    return (
-        text.replace("e^-a", "e^{-a}").replace("e^(log C)", r"e^{\log C}").replace("$log", r"$\log")
-    )
+    if glyphs is LATEX:
+        return _RULES[rule]
+    text = _RULES[rule].replace(r"{\log C}", "(log C)")
+    return re.sub(r"[${}\\]", "", text).replace("-a", f"{glyphs.minus}a")
 
 
-class _Entry(NamedTuple):
-    """A line of a derivation in a medium; from `numbers` on, it needs numbers."""
+class _Equation(NamedTuple):
+    """A line of a derivation as text: in symbols, or with numbers."""
 
-    number: int
-    rule: str
-    symbols: tuple[str, str]  # Both sides
-    numbers: tuple[str, str] = ("", "")  # Both sides; for softmax those of the first element shown
-    line: Line | None = None
-    rows: Sequence[Row] = ()  # The rows that are shown
+    number: str
+    sides: tuple[str, str]
+    remark: str  # The rule; with numbers, how good both sides are
+    verdict: Verdict | None = None
 
 
-def _entries(proof: Proof, result: FormatProof | None, glyphs: Glyphs) -> Iterator[_Entry]:
-    """Yield the lines of a derivation, with their values in a format."""
-
-    def sides(equation: Equation, numbers: Numbers | None = None) -> tuple[str, str]:
-        left = side_text(equation.left, proof.function, glyphs, numbers)
-        return left, side_text(equation.right, proof.function, glyphs, numbers)
-
-    for index, equation in enumerate(proof.equations):
-        head = _Entry(equation.number, _rule_text(equation.rule, glyphs), sides(equation))
+def _equations(
+    proof: Proof, glyphs: Glyphs, result: FormatProof | None = None
+) -> Iterator[_Equation]:
+    """Yield the lines in symbols, or with the numbers of a format: for softmax those of p_j."""
+    index = 0 if result is None else _columns(result)[0]
+    numbers = None if result is None else Numbers(result.x, result.a, index)
+    for equation in proof.equations:
+        left, right = (
+            side_text(side, proof.function, glyphs, numbers)
+            for side in (equation.left, equation.right)
+        )
         if result is None:
-            yield head
-            continue
-        line = result.lines[index]
-        rows = _shown_rows(result, line)
-        numbers = Numbers(result.x, result.a, (rows[0].element or 1) - 1)
-        yield head._replace(numbers=sides(equation, numbers), line=line, rows=rows)
+            rule = _rule_text(equation.rule, glyphs)
+            yield _Equation(str(equation.number), (left, right), rule)
+        else:
+            row = result.lines[equation.number - 1].rows[index]
+            yield _Equation(str(equation.number), (left, right), _both(row, glyphs), row.verdict)
 
 
-def _shown_rows(result: FormatProof, line: Line) -> Sequence[Row]:
-    """Return the rows to show: all if few, or else the first, last, largest and worst."""
-    rows, last = line.rows, result.lines[-1].rows
-    if len(rows) <= _MOST_ROWS:
-        return rows
-    worst = max(range(len(rows)), key=lambda index: last[index].right.ulps)
-    largest = max(range(len(rows)), key=lambda index: float(last[index].right.nearest))
-    return [rows[index] for index in sorted({0, largest, worst, len(rows) - 1})]
+def _columns(result: FormatProof) -> list[int]:
+    """Return the elements to show: all if few, or else the first, the largest and the worst."""
+    rows = result.lines[-1].rows
+    if len(rows) <= _MOST_COLUMNS:
+        return list(range(len(rows)))
+    worst = max(range(len(rows)), key=lambda index: rows[index].right.ulps)
+    largest = max(range(len(rows)), key=lambda index: float(rows[index].right.nearest))
+    return sorted({0, largest, worst})
+
+
+def _values(result: FormatProof, glyphs: Glyphs, cell: Callable[[Quantity], Any]) -> list[Any]:
+    """Return a table: the value of both sides of every line, or of every element of softmax."""
+
+    def exactly(row: Row) -> str:
+        text = glyphs.number(_exact_text(row.right))
+        return f"${text}$" if glyphs is LATEX else text
+
+    rows = [(str(line.number), line.rows) for line in result.lines]
+    if not result.lines[0].rows[0].element:
+        name = result.format.replace("_", r"\_") if glyphs is LATEX else result.format
+        head = ["", "both sides, exactly", f"left in {name}", f"right in {name}"]
+        return [head, *([n, exactly(row), cell(row.left), cell(row.right)] for n, (row,) in rows)]
+    names = [glyphs.subscript("p", str(index + 1)) for index in _columns(result)]
+    table = [["", *(f"${name}$" if glyphs is LATEX else name for name in names)]]
+    table += [["exactly", *(exactly(rows[0][1][index]) for index in _columns(result))]]
+    return table + [[n, *(cell(of[index].right) for index in _columns(result))] for n, of in rows]
 
 
 def _exact_text(quantity: Quantity) -> str:
@@ -134,28 +148,21 @@ def _heading(proof: Proof) -> str:
     return f"{place}: " * bool(place) + f"{FUNCTION_NAMES[proof.function]}, line by line"
 
 
-def _setting(proof: Proof, result: FormatProof, glyphs: Glyphs) -> str:
+def _setting(result: FormatProof | None, glyphs: Glyphs) -> str:
     """Return the numbers, the shift and the format of a derivation."""
+    if result is None:
+        return "for any a"
     numbers = counted(len(result.x), "number")
     return f"{numbers}, a = {shift_text(result, glyphs)}, in {result.format}"
-
-
-def _title(proof: Proof, result: FormatProof | None, glyphs: Glyphs) -> str:
-    """Return the title: the function, the numbers, the shift and the format."""
-    if result is None:
-        return f"{_heading(proof)}, for any a"
-    return f"{_heading(proof)}: {_setting(proof, result, glyphs)}"
 
 
 def _conclusions(
     proof: Proof, result: FormatProof, glyphs: Glyphs
 ) -> Iterator[tuple[Verdict, str]]:
-    """Yield the conclusions, each with its verdict."""
+    """Yield the conclusions, each with its verdict: what holds, and what to compute."""
     if all(row.holds for line in result.lines for row in line.rows):
-        yield (
-            Verdict.RIGHT,
-            "In exact arithmetic, both sides of every line are equal, whatever a is.",
-        )
+        equal = "In exact arithmetic, both sides of every line are equal, whatever a is."
+        yield Verdict.RIGHT, equal
     if result.departs is None:
         most = max(line.ulps for line in result.lines)
         most_text = f"every line holds: {ulps_text(most)} at most"
@@ -164,54 +171,58 @@ def _conclusions(
     else:
         line = result.lines[result.departs - 1]
         row = next(row for row in line.rows if row.verdict is line.verdict)
-        why = _why(row, glyphs)
-        if not row.origins and row.left.verdict is row.verdict:
-            why = f"the left side is {_error_text(row.left)}"
+        is_left = not row.origins and row.left.verdict is row.verdict
+        why = f"the left side is {_error_text(row.left)}" if is_left else _why(row, glyphs)
         fails = "fails" if line.verdict.is_broken else "loses digits"
         yield line.verdict, f"In {result.format} line {line.number} {fails} first: {why}."
-    yield from _computed(proof, result, glyphs)
-
-
-def _computed(proof: Proof, result: FormatProof, glyphs: Glyphs) -> Iterator[tuple[Verdict, str]]:
-    """Yield the line to compute, and what to do if it fails too."""
-    line = result.lines[result.compute - 1]
-    worst = max(line.rows, key=lambda row: row.right.ulps)
+    last = result.lines[-1]
+    worst = max(last.rows, key=lambda row: row.right.ulps)
     name = f"p_{worst.element} = " if worst.element is not None else ""
     value, error = glyphs.number(worst.right.value), _error_text(worst.right)
-    if line.verdict is Verdict.RIGHT:
+    if last.verdict is Verdict.RIGHT:
         bound = f"no p_j is more than {error}" if worst.right.ulps else f"every p_j is {error}"
         outcome = bound if name else f"{value}, {error}"
-        yield Verdict.RIGHT, f"Compute line {line.number}: {outcome}."
+        yield Verdict.RIGHT, f"Compute line {last.number}: {outcome}."
         return
-    sentence = f"Line {line.number} is the one to compute, but here it gives {name}{value}."
-    yield line.verdict, sentence
-    others = [("With a = max it", result.with_max)] if result.with_max is not None else []
-    if not others or others[0][1].verdict is not Verdict.RIGHT:
-        others.append((f"stablelse.{proof.function.value}", result.library))
-    for subject, quantity in others:
-        value = glyphs.number(quantity.value)
-        yield quantity.verdict, f"{subject} gives {value}, {_error_text(quantity)}."
+    failed = f"Line {last.number} is the one to compute, but here it gives {name}{value}."
+    yield last.verdict, failed
+    # The left side is y, or p_j, correctly rounded, as this package's own functions give it.
+    own = f"stablelse.{proof.function.value} gives {glyphs.number(worst.left.value)}"
+    yield Verdict.RIGHT, f"{own}, correctly rounded."
 
 
 @picture
 def proof_picture(proof: Proof, glyphs: Glyphs, width: int) -> Iterator[Text]:
     """Yield the lines in symbols, their values, and the lines with numbers."""
-    yield hanging(
-        _heading(proof) if proof.results else _title(proof, None, glyphs), width, 1, "bold"
-    )
+
+    def marked(side: Quantity) -> Text:
+        text = f"{glyphs.number(side.value)} {glyphs.mark(side.verdict)}"
+        return Text(text, VERDICT_STYLES[side.verdict])
+
+    heading = _heading(proof) + ("" if proof.results else f", {_setting(None, glyphs)}")
+    yield hanging(heading, width, 1, "bold")
     yield Text()
-    yield from _symbols(list(_entries(proof, None, glyphs)), width)
+    yield from grid(
+        [
+            [number, Text(" = ".join(sides), "bold"), Text(rule, "dim")]
+            for number, sides, rule, _ in _equations(proof, glyphs)
+        ]
+    )
     for result in proof.results:
-        entries = list(_entries(proof, result, glyphs))
         yield Text()
-        yield hanging(_setting(proof, result, glyphs), width, 1, "bold")
-        yield from _values(result.format, entries, glyphs, width)
+        yield hanging(_setting(result, glyphs), width, 1, "bold")
+        yield from grid(_values(result, glyphs, marked))
+        shown, rows = _columns(result), result.lines[0].rows
+        if len(rows) > len(shown):
+            yield hanging(f"and {len(rows) - len(shown):,} more elements", width, 4, "dim")
         for verdict, sentence in _conclusions(proof, result, glyphs):
             head = Text(f" {glyphs.mark(verdict)} ", VERDICT_STYLES[verdict])
             yield hanging(sentence, width, head.cell_len, VERDICT_STYLES[verdict], head)
-        for entry in entries:
+        for number, sides, remark, of_line in _equations(proof, glyphs, result):
+            assert of_line is not None, "lines with numbers have one"
             yield Text()
-            yield from _with_numbers(result.format, entry, glyphs, width)
+            yield hanging(" = ".join(sides), width, 4, head=Text(f" {number}  "))
+            yield hanging(f"{glyphs.mark(of_line)} {remark}", width, 4, VERDICT_STYLES[of_line])
     if not proof.results:
         symbol = proof.equations[0].left.symbol
         meaning = f"{symbol} does not depend on a. Choose a = max x_i, and no term overflows."
@@ -220,137 +231,62 @@ def proof_picture(proof: Proof, glyphs: Glyphs, width: int) -> Iterator[Text]:
     yield Text()
 
 
-def _symbols(entries: Sequence[_Entry], width: int) -> Iterator[Text]:
-    """Yield the equations next to their rules, or below them if there is no room."""
-    rows: list[list[Text | str]] = [
-        [str(entry.number), Text(" = ".join(entry.symbols), "bold"), Text(entry.rule, "dim")]
-        for entry in entries
-    ]
-    lines = list(grid(rows))
-    if max(line.cell_len for line in lines) <= width:
-        yield from lines
-        return
-    for entry in entries:
-        yield hanging(f"{entry.number}  {entry.rule}", width, 1, "dim")
-        yield hanging(" = ".join(entry.symbols), width, 4, "bold")
-
-
-def _with_numbers(format_: str, entry: _Entry, glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Yield a line with numbers, the parts of a fraction, and how good it is."""
-    row = entry.rows[0]
-    yield hanging(" = ".join(entry.numbers), width, 4, head=Text(f" {entry.number}  "))
-    margin = max(len("exactly"), len(format_))
-    for label in ("exactly", format_) if row.parts else ():
-        *parts, value = (
-            glyphs.number(_exact_text(part) if label == "exactly" else part.value)
-            for part in (*row.parts, row.right)
-        )
-        begin = f"    {label:<{margin}}  "
-        gap = " "
-        if len(begin) + len(" / ".join(parts)) + len(value) + 3 > width:
-            gap = f"\n{'':<{len(begin)}}"
-        yield Text(f"{begin}{' / '.join(parts)}{gap}= {value}", no_wrap=True, overflow="ignore")
-    style = VERDICT_STYLES[row.verdict]
-    yield hanging(f"{glyphs.mark(row.verdict)} {_both(row, glyphs)}", width, 4, style)
-
-
-def _values(format_: str, entries: Sequence[_Entry], glyphs: Glyphs, width: int) -> Iterator[Text]:
-    """Yield the value of every line, exactly and in the format, with its mark."""
-
-    def marked(side: Quantity) -> Text:
-        text = f"{glyphs.number(side.value)} {glyphs.mark(side.verdict)}"
-        return Text(text, VERDICT_STYLES[side.verdict])
-
-    def exactly(row: Row) -> str:
-        return glyphs.number(_exact_text(row.right))
-
-    first = entries[0].rows
-    table: list[list[Text | str]]
-    if not first[0].element:
-        table = [["", "both sides, exactly", f"left in {format_}", f"right in {format_}"]]
-        for entry in entries:
-            (row,) = entry.rows
-            table.append([str(entry.number), exactly(row), marked(row.left), marked(row.right)])
-    else:
-        table = [["", *(f"p_{row.element}" for row in first)], ["exactly", *map(exactly, first)]]
-        table += [[str(e.number), *(marked(row.right) for row in e.rows)] for e in entries]
-        if max(line.cell_len for line in grid(table)) > width:
-            table = [["", "", "exactly", f"right in {format_}"]]
-            for entry in entries:
-                names = [str(entry.number), *[""] * (len(entry.rows) - 1)]
-                for name, row in zip(names, entry.rows, strict=True):
-                    table.append([name, f"p_{row.element}", exactly(row), marked(row.right)])
-    yield from grid(table)
-    if entries[0].line and (more := len(entries[0].line.rows) - len(first)):
-        yield hanging(f"and {more:,} more elements", width, 4, "dim")
-
-
-def _value_table(result: FormatProof, entries: Sequence[_Entry]) -> Iterator[list[str]]:
-    """Yield the head and the rows of a table: each line and its values."""
-    is_scalar = result.lines[0].rows[0].element is None
-    sides = ["left", "right"] if is_scalar else ["right"]
-    yield ["line", "", "exactly", *(f"{side} in {result.format}" for side in sides), ""]
-    for entry in entries:
-        numbers = [str(entry.number), *[""] * (len(entry.rows) - 1)]
-        for number, row in zip(numbers, entry.rows, strict=True):
-            name = "" if is_scalar else f"$p_{{{row.element}}}$"
-            values = [_exact_text(row.right), *(getattr(row, side).value for side in sides)]
-            cells = [f"${LATEX.number(value)}$" for value in values]
-            yield [number, name, *cells, _both(row, LATEX)]
-
-
 def markdown_lines(proof: Proof) -> Iterator[str]:
     """Yield the derivation in Markdown, with its formulas in dollars."""
-    for number, result in enumerate(proof.results or (None,)):
-        entries = list(_entries(proof, result, LATEX))
-        yield from [""] * bool(number)
-        title = _title(proof, result, UNICODE)
+    for place, result in enumerate(proof.results or (None,)):
+        yield from [""] * bool(place)
+        title = f"{_heading(proof)}: {_setting(result, UNICODE)}"
         yield "## " + re.sub(r"[\\`*_\[\]<>|$#~&]", r"\\\g<0>", title)
-        equations = [["", "equation", "by"]]
-        for entry in entries:
-            equations.append([str(entry.number), f"${' = '.join(entry.symbols)}$", entry.rule])
-            if result is not None:
-                equations.append(["", f"${' = '.join(entry.numbers)}$", ""])
-        for table in (equations, list(_value_table(result, entries)) if result else []):
-            for index, cells in enumerate(table):
-                yield from [""] * (index == 0)
-                yield f"| {' | '.join(cells)} |".replace("  ", " ")
-                yield from [f"|--:|{':--|' * (len(cells) - 1)}"] * (index == 0)
+        table = [["", "equation", "by"]]
+        for number, line in enumerate(_pairs(proof, result), start=1):
+            for at, (sides, remark) in enumerate(line):
+                table.append([str(number) * (at == 0), f"${' = '.join(sides)}$", remark])
+        yield from _markdown_table(table)
         if result is not None:
+            yield from _markdown_table(
+                _values(
+                    result,
+                    LATEX,
+                    lambda side: f"${LATEX.number(side.value)}$ {UNICODE.mark(side.verdict)}",
+                )
+            )
             yield ""
             for verdict, sentence in _conclusions(proof, result, UNICODE):
                 yield f"- {UNICODE.mark(verdict)} {sentence}"
 
 
+def _markdown_table(table: list[list[str]]) -> Iterator[str]:
+    head, *rows = [f"| {' | '.join(cells)} |".replace("  ", " ") for cells in table]
+    yield from ["", head, f"|--:|{':--|' * (len(table[0]) - 1)}", *rows]
+
+
+def _pairs(proof: Proof, result: FormatProof | None) -> Iterator[list[tuple[tuple[str, str], str]]]:
+    """Yield for each line its sides and remark in LaTeX: in symbols, and below with numbers."""
+    lists = [_equations(proof, LATEX)]
+    lists += [] if result is None else [_equations(proof, LATEX, result)]
+    for line in zip(*lists, strict=True):
+        yield [(equation.sides, equation.remark) for equation in line]
+
+
 def latex_lines(proof: Proof) -> Iterator[str]:
     """Yield the derivation in LaTeX (with amsmath): an align*, and a tabular per format."""
     for result in proof.results or (None,):
-        entries = list(_entries(proof, result, LATEX))
-        equations = []
-        for entry in entries:
-            equation = rf"  {' &= '.join(entry.symbols)} && \text{{{entry.rule}}}"
-            if result is not None:
-                equation += f" \\\\\n  {' &= '.join(entry.numbers)}"
-            equations.append(equation)
-        yield f"% {_title(proof, result, ASCII)}; needs amsmath"
+        lines = [
+            " \\\\\n".join(
+                rf"  {' &= '.join(sides)} && \text{{{remark}}}" for sides, remark in line
+            )
+            for line in _pairs(proof, result)
+        ]
+        yield f"% {_heading(proof)}: {_setting(result, ASCII)}; needs amsmath"
         yield r"\begin{align*}"
-        yield (" \\\\\n" if result is None else " \\\\[1ex]\n").join(equations)
+        yield (" \\\\\n" if result is None else " \\\\[1ex]\n").join(lines)
         yield r"\end{align*}"
         if result is not None:
-            heads, *rows = _value_table(result, entries)
+            heads, *rows = _values(result, LATEX, lambda side: f"${LATEX.number(side.value)}$")
             yield rf"\begin{{tabular}}{{r{'l' * (len(heads) - 1)}}}"
-            yield rf"  {' & '.join(heads)} \\ \hline".replace("_", r"\_")
+            yield rf"  {' & '.join(heads)} \\ \hline"
             yield from (rf"  {' & '.join(cells)} \\" for cells in rows)
             yield r"\end{tabular}"
-
-
-def _equations(proof: Proof) -> list[dict[str, Any]]:
-    """Return the equations for records, as text."""
-    entries = _entries(proof, None, ASCII)
-    return [
-        {"number": e.number, "rule": equation.rule.value, "equation": " = ".join(e.symbols)}
-        for e, equation in zip(entries, proof.equations, strict=True)
-    ]
 
 
 def proof_record(proof: Proof) -> dict[str, Any]:
@@ -358,44 +294,40 @@ def proof_record(proof: Proof) -> dict[str, Any]:
     names = [name for name in field_names(Proof) if name not in ("equations", "results", "x")]
     return {name: record(getattr(proof, name)) for name in names} | {
         "x": input_record(proof.x),
-        "equations": _equations(proof),
+        "equations": list(_equation_records(proof)),
         "results": [_plain(result) for result in proof.results],
     }
+
+
+def _equation_records(proof: Proof) -> Iterator[dict[str, Any]]:
+    for text, equation in zip(_equations(proof, ASCII), proof.equations, strict=True):
+        rule = equation.rule.value
+        yield {"number": equation.number, "rule": rule, "equation": " = ".join(text.sides)}
 
 
 def _plain(value: Any) -> Any:
     """Return a record; exact values are text, because they may not fit any number."""
     if isinstance(value, Quantity):
-        return {
-            "exact": _exact_text(value),
-            "value": json_number(value.value),
-            "ulps": json_number(value.ulps),
-            "verdict": value.verdict.value,
-        }
+        own = {name: record(getattr(value, name)) for name in ("value", "ulps", "verdict")}
+        return {"exact": _exact_text(value)} | own
     if hasattr(value, "_fields"):
         return {name: _plain(getattr(value, name)) for name in value._fields}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return record(value)
+    return [_plain(item) for item in value] if isinstance(value, tuple) else record(value)
 
 
 def proof_rows(proof: Proof) -> Iterator[dict[str, Any]]:
     """Yield a row per format, line and element, or a row per line without numbers."""
     names = ("function", "source", "row", "column", "n")
     own = {name: record(getattr(proof, name)) for name in names}
-    results: Sequence[FormatProof | None] = proof.results or (None,)
-    for result in results:
-        head = own
-        if result is not None:
-            shift = {"shift": result.shift, "a": number_text(result.a)}
-            head = own | {"format": result.format} | shift
-        for index, equation in enumerate(_equations(proof)):
-            cells = head | {"line": equation.pop("number")} | equation
+    for result in proof.results or (None,):
+        for index, equation in enumerate(_equation_records(proof)):
+            cells = {"line": equation.pop("number")} | equation
             if result is None:
-                yield cells
-            else:
-                line = result.lines[index]
-                yield from (cells | _row_cells(line, row) for row in line.rows)
+                yield own | cells
+                continue
+            shift = {"format": result.format, "shift": result.shift, "a": number_text(result.a)}
+            line = result.lines[index]
+            yield from (own | shift | cells | _row_cells(line, row) for row in line.rows)
 
 
 def _row_cells(line: Line, row: Row) -> dict[str, Any]:
@@ -407,6 +339,6 @@ def _row_cells(line: Line, row: Row) -> dict[str, Any]:
         "left": number_text(row.left.value),
         "right": number_text(row.right.value),
         "ulps": number_text(row.right.ulps),
-        "verdict": VERDICT_WORDS[row.verdict].replace(" ", "_"),
+        "verdict": row.verdict.value,
         "why": _why(row, ASCII) if row.origins else "",
     }

@@ -12,6 +12,7 @@ from stablelse.analysis.results import BROKEN, Verdict
 from stablelse.numerics.formats import FORMATS, find_format
 from stablelse.numerics.formulas import NAIVE, SHIFTED, ChoiceError, find_shift
 from stablelse.numerics.functions import Function, exact
+from stablelse.render.numbers import number_text
 
 FUNCTIONS = [function.value for function in DERIVATIONS]
 
@@ -112,10 +113,8 @@ def test_where_the_format_departs(case):
     (result,) = stablelse.prove(x, function, shift=shift).results
     assert "".join(_MARKS[line.verdict] for line in result.lines) == marks
     assert result.departs == (None if set(marks) == {"o"} else 1)
-    assert result.compute == len(marks)
     told = [f"e^{o.operands[0]}={o.value}" for o in result.lines[0].rows[0].origins]
     assert told == why
-    assert (result.with_max is not None) == (marks[-1] != "o" and shift != "max")
 
 
 def test_the_product_of_nothing_and_infinity_is_traced_to_both():
@@ -148,13 +147,10 @@ def test_only_numbers_in_the_right_places_are_rational():
 
 
 def test_the_last_line_that_is_not_good_is_told_with_what_is():
-    (result,) = stablelse.prove([1000, 1001], shift=0).results
-    assert result.with_max.verdict is Verdict.RIGHT
-    assert result.with_max.value == stablelse.logsumexp([1000, 1001])
-    (result,) = stablelse.prove([-0.775, -0.6175]).results
-    assert result.with_max is None
-    assert result.library.verdict is Verdict.RIGHT
-    assert result.library.value == -5.237847950087536e-06
+    for x, shift in (([1000, 1001], 0), ([-0.775, -0.6175], "max")):
+        proof = stablelse.prove(x, shift=shift)
+        value = number_text(stablelse.logsumexp(x))
+        assert f"stablelse.logsumexp gives {value}, correctly rounded." in str(proof)
 
 
 def test_in_symbols():

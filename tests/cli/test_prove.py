@@ -27,7 +27,7 @@ def test_json(run):
     document = json.loads(run("prove", "lse", "1000", "1001", "--json").out)
     assert [e["rule"] for e in document["equations"]][:2] == ["definition", "exponentiate"]
     (result,) = document["results"]
-    assert (result["departs"], result["compute"]) == (1, 6)
+    assert result["departs"] == 1
     (row,) = result["lines"][1]["rows"]
     assert row["holds"] is True
     assert row["right"]["exact"] == row["left"]["exact"] == "7.32527962402165e434"
@@ -125,7 +125,7 @@ def test_latex_is_well_formed(args, run):
         assert not re.search(r"(?<![\\a-z])_(?!\{)", re.sub(r"\\_", "", line))
         columns = len(re.findall(r"(?<!\\)&", line))
         if line.startswith("  ") and "&= " not in line:
-            assert columns == (4 if "softmax" in args else 5)
+            assert columns == 3  # a number and three values, or three elements
     (align,) = re.findall(r"\\begin\{align\*\}\n(.*?)\\end\{align\*\}", out, re.DOTALL)
     lines = align.splitlines()
     assert not lines[-1].endswith("\\")
