@@ -4,7 +4,7 @@ The public names are loaded on first use, so that importing the package (as the 
 does even for ``--version``) costs nothing, and Ctrl-C finds nothing to interrupt.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 TYPE_CHECKING = False  # the module typing takes longer to load than all of this
 if TYPE_CHECKING:
