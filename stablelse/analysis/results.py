@@ -69,9 +69,6 @@ class FindingKind(Enum):
 #: occur in nearly every evaluation.
 LOSSES = frozenset({FindingKind.ABSORPTION, FindingKind.CANCELLATION})
 
-#: How many elements of a long vector are shown or kept at its beginning and at its end.
-HEAD, TAIL = 6, 3
-
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
