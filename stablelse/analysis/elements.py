@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class LongVector:
         self._columns = [column for columns in self._sides for column in columns]
         self._kept: dict[int, Any] = {}
         self._tail: deque[tuple[int, Any]] = deque(maxlen=_TAIL)
-        self._largest: tuple[int, Any] | None = None
+        self._ends: list[tuple[int, Any]] = []  # the largest and the smallest element
         with np.errstate(all="ignore"):
             for x in self._pieces():
                 for column in self._columns:
@@ -82,19 +83,18 @@ class LongVector:
                 wanted |= column.update(x, right, before)
         self._kept |= {before + index: x[index] for index in wanted}
         self._tail.extend((before + i, x[i]) for i in range(max(0, len(x) - _TAIL), len(x)))
-        index = int(np.argmax(x))
-        if self._largest is None or x[index] > self._largest[1]:
-            self._largest = before + index, x[index]
+        ends = [*self._ends, *((before + int(i), x[i]) for i in (np.argmax(x), np.argmin(x)))]
+        self._ends = [choose(ends, key=itemgetter(1)) for choose in (max, min)]
 
     def result(self, is_whole: bool = False) -> Comparison:
         """Return the results of all methods, on all elements or only on those that are shown."""
         state, first = self._state, self._columns[0]
-        assert self._largest is not None, "there are numbers"
-        kept = dict(sorted([*self._kept.items(), *self._tail, self._largest]))
-        x = np.array([*kept.values()])
+        kept = self._kept | dict([*self._tail, *self._ends])
+        shown = sorted(kept)
+        x = np.array([kept[element] for element in shown])
         with np.errstate(all="ignore"):
             results = [column.result(x) for column in self._columns]
-            facts: dict[str, Any] = {"x": x, "value": first.right(x), "elements": [*kept]}
+            facts: dict[str, Any] = {"x": x, "value": first.right(x), "elements": shown}
         if is_whole:
             results = [
                 replace(result, value=Elements(partial(self._each, column.values)))

@@ -25,7 +25,7 @@ All verdicts come from here, so that all commands agree on every vector.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
@@ -121,15 +121,6 @@ def find_in_part(evaluation: Evaluation, n: int) -> Iterator[Finding]:
             for kind, where in _masks(evaluation, operation):
                 harmless = _harmless(evaluation, operation, kind, where, n)
                 yield _described(evaluation, _Trouble(operation, kind, where, harmless), ...)
-
-
-def find_losses(evaluation: Evaluation, smallest: float, exact_sum: bool) -> Iterator[Finding]:
-    """Find lost digits in a part of a vector, apart from its sum, if it is wrong.
-
-    The vector as a whole has the smallest entry, or 1, and the exact sum: see `_losses`.
-    """
-    for loss in _losses(evaluation, None, np.array([smallest]), np.array([exact_sum])):
-        yield _described(evaluation, loss, ...)
 
 
 def find_at(formula: Formula, number: Any, format_: Format) -> Iterator[Finding]:
@@ -340,19 +331,13 @@ HARM = 2 * DIGIT
 _CANCELLED = 0.5
 
 
-def _losses(
-    evaluation: Evaluation,
-    labels: Array | None,
-    smallest: Array | None = None,
-    exact_sum: Array | None = None,
-) -> Iterator[_Trouble]:
+def _losses(evaluation: Evaluation, labels: Array | None) -> Iterator[_Trouble]:
     """Find where an evaluation lost at least a decimal digit of the result."""
     results = evaluation.results
     normal = float(evaluation.format.smallest_normal)  # below it the ulps no longer shrink
     with np.errstate(all="ignore"):
-        least = smallest_of(evaluation, labels) if smallest is None else smallest
-        smallest = np.maximum(least, normal)
-        inexact = ~(is_exact(evaluation) if exact_sum is None else exact_sum)
+        smallest = np.maximum(_smallest_of(evaluation, labels), normal)
+        inexact = ~_is_exact(evaluation)
         for operation in evaluation.operations:
             if operation.kind not in _LOSING or operation.symbol == "d":
                 continue
@@ -399,7 +384,7 @@ def _size(evaluation: Evaluation, symbol: str) -> Array:
     return wide
 
 
-def smallest_of(evaluation: Evaluation, labels: Array | None) -> Array:
+def _smallest_of(evaluation: Evaluation, labels: Array | None) -> Array:
     """Return the smallest entry of each result, or 1 if the result is an exponential: (m, 1)."""
     last = evaluation.formula.tree
     if last.kind in (Kind.EXP, Kind.DIVIDE):
@@ -411,7 +396,7 @@ def smallest_of(evaluation: Evaluation, labels: Array | None) -> Array:
     return smallest
 
 
-def is_exact(evaluation: Evaluation) -> Array:
+def _is_exact(evaluation: Evaluation) -> Array:
     """Return which sums are exp(0) = 1 plus what was absorbed, so nothing is rounded: (m, 1)."""
     if "b" in evaluation.results:
         return np.zeros((len(evaluation.value), 1), bool)
@@ -445,7 +430,7 @@ def _absorbed_part(evaluation: Evaluation, total: Array, scale: Array) -> Array:
 
 _PLACES = {verdict: place for place, verdict in enumerate(VERDICTS)}
 
-_UNDERFLOWS = frozenset(
+UNDERFLOWS = frozenset(
     {
         FindingKind.INPUT_UNDERFLOW,
         FindingKind.TERM_UNDERFLOW,
@@ -555,21 +540,6 @@ class Departure(NamedTuple):
         return found
 
 
-def verdict_on(
-    departure: Departure,
-    format_: Format,
-    function: Function,
-    findings: Iterable[Finding],
-    has_unfit: bool,
-) -> Verdict:
-    """Return the verdict on one vector, given what was found in its evaluation."""
-    kinds = {finding.kind for finding in findings}
-    overflowed, underflowed = FindingKind.OVERFLOW in kinds, bool(_UNDERFLOWS & kinds)
-    unfit = np.array([has_unfit])
-    (place,) = departure.verdicts(format_, function, overflowed, underflowed, unfit)
-    return VERDICTS[int(place)]
-
-
 def judge(
     value: Array,
     right: Array,
@@ -600,7 +570,7 @@ def judge(
                 struck = np.logical_or.reduce(where, axis=-1)
                 if kind is FindingKind.OVERFLOW:
                     overflowed[ruined] |= struck
-                elif kind in _UNDERFLOWS:
+                elif kind in UNDERFLOWS:
                     underflowed[ruined] |= struck
     codes = departure.verdicts(format_, function, overflowed, underflowed, unfit, max_ulp)
     return codes, departure.ulps

@@ -16,27 +16,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from stablelse.analysis.findings import (
+    UNDERFLOWS,
     Departure,
     find_at,
     find_in_part,
     measured,
     sum_overflow,
-    verdict_on,
 )
 from stablelse.analysis.results import (
+    VERDICTS,
     Comparison,
     Finding,
     FindingKind,
     MethodResult,
     Place,
 )
-from stablelse.numerics.bounds import BOUNDS, RUNNING, ElementaryErrors, coefficients
-from stablelse.numerics.certificate import Certificate, Rung
+from stablelse.numerics.bounds import RUNNING, ElementaryErrors, bound_of, coefficients
 from stablelse.numerics.formats import Array, Format, find_format
 from stablelse.numerics.formulas import (
     NAIVE,
     SHIFTED,
-    Evaluation,
     Formula,
     Method,
     evaluate_part,
@@ -60,10 +59,6 @@ Parts = Callable[[], Iterable[Array]]
 _FORMULAS = {
     Method.NAIVE: NAIVE[Function.LOGSUMEXP],
     Method.SHIFTED: SHIFTED[Function.LOGSUMEXP],
-}
-_BOUNDS = {
-    Method.NAIVE: BOUNDS[Function.LOGSUMEXP, Method.NAIVE, False],
-    Method.SHIFTED: RUNNING,
 }
 
 # An error has two digits, so it must be `_DISTINCT` times that of the reference. The error of a
@@ -121,67 +116,60 @@ class FormatState:
         self.naive = RunningNaive(dtype)
         self.shifted = RunningShifted(dtype)
         self.right = RunningLogSumExp(dtype)
-        self.minimum, self.maximum = self.format.round([np.inf, -np.inf])
-        self.least = np.inf
+        # Python floats: some formats have no infinity
+        self._minimum = self._least = np.inf  # of all numbers, and of those above -inf
         self.has_unfit = False
         self.findings = {method: Found() for method in _FORMULAS}
-        self._settled: tuple[Any, Rung] | None = None
+        self._settled: Any = None
+
+    @property
+    def minimum(self) -> Any:
+        """The smallest number so far."""
+        return self.format.round(self._minimum)[()]
+
+    @property
+    def maximum(self) -> Any:
+        """The largest number so far."""
+        return self.format.round(self.right.largest)[()]
 
     def update(self, x: Array, block: _Block) -> None:
         """Add the numbers of a block."""
-        if not self.plain:
-            self._take_alone(x)
-            return
+        # the exact value needs no rounding to a wider format
+        fits = not self.plain and x.dtype.kind == "f" and np.can_cast(x.dtype, self.format.dtype)
         scratch = np.empty(min(PIECE, len(x)), self.format.dtype)
         for begin in range(0, len(x), PIECE):
             raw = x[begin : begin + PIECE]
-            piece = raw if raw.dtype == self.format.dtype else self.format.round(raw)
+            piece = raw if fits or raw.dtype == self.format.dtype else self.format.round(raw)
             self._take(raw, piece, scratch[: len(piece)], block, begin)
-
-    def _take_alone(self, raw: Array) -> None:
-        """Add numbers when only the exact value is wanted, in as few passes as possible."""
-        fits = raw.dtype.kind == "f" and np.can_cast(raw.dtype, self.format.dtype)
-        x = raw if fits else self.format.round(raw)
-        self.right.update(x)
-        x_min = np.minimum.reduce(x)
-        self.minimum = np.minimum(self.minimum, x_min)
-        self.maximum = self.format.round(self.right.largest)[()]
-        if not (fits or np.isfinite(self.maximum - x_min)):
-            self.has_unfit |= bool((np.isfinite(raw) & ~np.isfinite(x)).any())
 
     def _take(self, raw: Array, x: Array, scratch: Array, block: _Block, begin: int) -> None:
         x_min, x_max = np.minimum.reduce(x), np.maximum.reduce(x)
-        self.minimum = np.minimum(self.minimum, x_min)
-        self.maximum = np.maximum(self.maximum, x_max)
-        finite = x[x > -np.inf] if x_min == -np.inf else x
-        least = x_min if finite is x else np.min(finite) if finite.size else np.inf
-        self.least = min(self.least, float(least))
+        self.right.update(x)
+        self._minimum = np.minimum(self._minimum, float(x_min))
         if not np.isfinite(x_max - x_min):
             unfit = np.isfinite(raw) & ~np.isfinite(x)
             self.has_unfit |= bool(unfit.any())
-            self._look(Method.NAIVE, "x", raw, unfit, block, begin)
-            self._look(Method.SHIFTED, "x", raw, unfit, block, begin)
-            self._look(Method.SHIFTED, "d", x, x == np.inf, block, begin)
+            if self.plain:
+                self._look(Method.NAIVE, "x", raw, unfit, block, begin)
+                self._look(Method.SHIFTED, "x", raw, unfit, block, begin)
+                self._look(Method.SHIFTED, "d", x, x == np.inf, block, begin)
+        if not self.plain:
+            return
+        above = x[x > -np.inf].astype(np.float64) if x_min == -np.inf else [float(x_min)]
+        self._least = min(self._least, np.min(above, initial=np.inf))
         if not x_max <= self.format.overflow_threshold:
             large = (x > self.format.overflow_threshold) & np.isfinite(x)
             self._look(Method.NAIVE, "e", x, large, block, begin)
-        self._take_naive(x, scratch, block, begin)
+        before = self.naive.total
+        terms = self.naive.take(x, x_max, scratch)
+        if terms is not None and np.isinf(self.naive.total) and np.isfinite(terms).all():
+            sums = np.cumsum(terms) + before
+            index = int(np.argmax(np.isinf(sums))) if np.isinf(sums[-1]) else len(x) - 1
+            self._overflow(Method.NAIVE, *block.place(begin + index))
         before = self.shifted.total
         self.shifted.take(x, x_max, scratch)
         if np.isfinite(before) and np.isinf(self.shifted.total):
             self._overflow(Method.SHIFTED, *block.place(begin + len(x) - 1))
-        self.right.update(x)
-
-    def _take_naive(self, x: Array, scratch: Array, block: _Block, begin: int) -> None:
-        before = self.naive.total
-        terms = self.naive.take(x, self.maximum, scratch)
-        if terms is None:
-            return
-        had_term = ("e", FindingKind.OVERFLOW) in self.findings[Method.NAIVE]
-        if np.isinf(self.naive.total) and np.isfinite(terms).all() and not had_term:
-            sums = np.cumsum(terms) + before
-            index = int(np.argmax(np.isinf(sums))) if np.isinf(sums[-1]) else len(x) - 1
-            self._overflow(Method.NAIVE, *block.place(begin + index))
 
     def _look(
         self, method: Method, symbol: str, x: Array, struck: Array, block: _Block, begin: int
@@ -216,22 +204,20 @@ class FormatState:
                 self._overflow(method, *end)
         before = self.right.count
         self.right.merge(other.right)
-        self.minimum = np.minimum(self.minimum, other.minimum)
-        self.maximum = np.maximum(self.maximum, other.maximum)
-        self.least = min(self.least, other.least)
+        self._minimum = np.minimum(self._minimum, other._minimum)
+        self._least = min(self._least, other._least)
         self.has_unfit |= other.has_unfit
         for method, found in other.findings.items():
             for finding in found.values():
                 self.findings[method].add(_moved(finding, first, rows, before))
 
-    def best(self) -> tuple[Any, Certificate]:
-        """Return the exact value as far as it is known, and its certificate."""
+    def best(self) -> tuple[Any, float]:
+        """Return the exact value as far as it is known, and its error bound in ulps."""
         if self._settled is not None:
-            value, rung = self._settled
-            return value, Certificate({rung: 1}, 1, 0.0)
+            return self._settled, 0.5
         value, certificate = self.right.result(return_certificate=True)
-        assert isinstance(certificate, Certificate)
-        return value, certificate
+        # Only proved values may read 0.5; 0.5 plus a small bound could round to it.
+        return value, 0.5 if certificate.settled else max(0.51, float(certificate.bound) + 0.5)
 
     def whole(self, parts: Parts) -> Whole:
         """Return the vector of all numbers, to be read again."""
@@ -239,70 +225,63 @@ class FormatState:
 
     def settle(self, parts: Parts) -> None:
         """Settle a certified value that is in doubt, by reading the numbers again."""
-        if not self.best()[1].settled:
-            self._settled = self.whole(parts).rounded(self.format)
-
-    def evaluation(self, formula: Formula, x: Any) -> Evaluation:
-        """Evaluate a formula on some elements, with the shift and the sum of all numbers."""
-        total, reduced = self.naive.total, {}
-        if formula.is_shifted:
-            shift, total = self.shifted.shift, self.shifted.total
-            if not np.isfinite(shift):  # x - a is NaN for an infinite largest x
-                total = np.nan
-            reduced["a"] = self.format.round([shift])
-        reduced["s"] = self.format.round([total])
-        return evaluate_part(formula, np.asarray(x), self.format, reduced)
+        if self.best()[1] > 0.5:
+            self._settled, _ = self.whole(parts).rounded(self.format)
 
     def results(self) -> list[MethodResult]:
         """Return the results of all methods."""
-        right, certificate = self.best()
-        # Only proved values may read 0.5; 0.5 plus a small bound could round to it.
-        bound = 0.5 if certificate.settled else max(0.51, float(certificate.bound) + 0.5)
-        ulps = 0.0 if certificate.settled else None
-        exact = self._result(Method.EXACT, right, right, ulps=ulps, error_bound=bound)
+        right, bound = self.best()
+        ulps = 0.0 if bound == 0.5 else None
+        exact = self._result(Method.EXACT, right, findings=(), ulps=ulps, error_bound=bound)
         if not self.plain:
             return [exact]
-        naive, shifted = self.naive.result(), self.shifted.result()
         return [
-            self._result(Method.NAIVE, naive, right),
-            self._result(Method.SHIFTED, shifted, right, shift="max", a=self.shifted.shift),
+            self._textbook(Method.NAIVE, self.naive),
+            self._textbook(Method.SHIFTED, self.shifted, self.shifted.shift),
             exact,
         ]
 
-    def _result(self, method: Method, value: Any, right: Any, **facts: Any) -> MethodResult:
-        """Compare a method's value, and its sum, with the exact ones."""
-        findings: tuple[Finding, ...] = ()
-        if method in _FORMULAS:
-            formula = _FORMULAS[method]
-            largest = self.maximum[np.newaxis]
-            facts["evaluation"] = evaluation = self.evaluation(formula, largest[:0])
-            found = Found(self.findings[method])
-            # every term may be zero although the largest number is finite
-            for finding in find_in_part(self.evaluation(formula, largest), self.right.count):
-                if finding.kind is FindingKind.SUM_UNDERFLOW:
-                    found.add(finding)
-            findings = found.of(formula)
-            if not findings:
-                bound, theorem = self._bound(method, evaluation.results["s"][0])
-                facts |= {"bound": bound, "theorem": theorem}
+    def _textbook(self, method: Method, sums: Any, a: Any = None) -> MethodResult:
+        """Return the result of a textbook method, with its findings or else its bound."""
+        formula, largest = _FORMULAS[method], self.maximum[np.newaxis]
+        facts: dict[str, Any] = {}
+        reduced = {"s": self.format.round([sums.total])}
+        if a is not None:
+            facts = {"shift": "max", "a": a}
+            reduced["a"] = self.format.round([a])
+            if not np.isfinite(a):  # x - a is NaN
+                reduced["s"] = self.format.round([np.nan])
+        found = Found(self.findings[method])
+        # every term may be zero although the largest number is finite
+        at_largest = evaluate_part(formula, largest, self.format, reduced)
+        for finding in find_in_part(at_largest, self.right.count):
+            if finding.kind is FindingKind.SUM_UNDERFLOW:
+                found.add(finding)
+        if not found:
+            facts |= self._bound(formula, reduced["s"][0])
+        facts["evaluation"] = evaluate_part(formula, largest[:0], self.format, reduced)
+        return self._result(method, sums.result(), findings=found.of(formula), **facts)
+
+    def _result(self, method: Method, value: Any, **facts: Any) -> MethodResult:
+        """Compare a method's value with the exact one."""
+        right, _ = self.best()
         departure = Departure.of(np.array([[value]]), np.array([[right]]), self.format)
         relative, digits = self._measured(value, right)
-        return self.described(
-            Function.LOGSUMEXP,
-            departure,
-            method=method,
-            value=value,
-            relative_error=relative,
-            correct_digits=digits,
-            findings=findings,
-            **facts,
-        )
+        facts |= {"value": value, "relative_error": relative, "correct_digits": digits}
+        return self.described(Function.LOGSUMEXP, departure, method=method, **facts)
 
     def described(self, function: Function, departure: Departure, **facts: Any) -> MethodResult:
         """Return a method's result, with its verdict."""
-        verdict = verdict_on(departure, self.format, function, facts["findings"], self.has_unfit)
+        kinds = {finding.kind for finding in facts["findings"]}
+        (code,) = departure.verdicts(
+            self.format,
+            function,
+            overflowed=FindingKind.OVERFLOW in kinds,
+            underflowed=bool(UNDERFLOWS & kinds),
+            unfit=np.array([self.has_unfit]),
+        )
         facts.setdefault("ulps", float(departure.ulps[0]))
-        return MethodResult(format=self.format.name, verdict=verdict, **facts)
+        return MethodResult(format=self.format.name, verdict=VERDICTS[code], **facts)
 
     def _measured(self, value: Any, right: Any) -> tuple[float | None, float | None]:
         """Return a value's relative error, from the two-word log-sum-exp, and its right digits."""
@@ -316,25 +295,24 @@ class FormatState:
                 return None, None
         return measured(np.array([[value]]), np.array([[reference]]), self.format)[0]
 
-    def _bound(self, method: Method, total: Any) -> tuple[float | None, str | None]:
+    def _bound(self, formula: Formula, total: Any) -> dict[str, Any]:
         """Bound a textbook formula's relative error if nothing overflowed, and name the theorem.
 
         Each term may lose twice the smallest number of the format to underflow, when it is computed
         and when the sum is scaled. All that must be no more than one rounding of the sum.
         """
-        n, least, largest = self.right.count, self.least, float(self.maximum)
+        n, ends = self.right.count, np.array([[self._least, float(self.maximum)]])
         y, *_ = self.right.log_sum()
-        shift = largest if method is Method.SHIFTED else 0.0
+        a = ends[:, 1] if formula.is_shifted else np.zeros(1)
         u = float(self.format.unit_roundoff)
         lost = 2 * n * float(self.format.smallest_subnormal)
-        is_normal = least - shift >= self.format.subnormal_threshold
+        is_normal = self._least - a[0] >= self.format.subnormal_threshold
         if not np.isfinite(y) or not (is_normal or lost <= u * float(total)):
-            return None, None
-        formula, bound = _FORMULAS[method], _BOUNDS[method]
-        a = np.array([largest]) if formula.is_shifted else None
-        ends, errors = np.array([[least, largest]]), ElementaryErrors.of(self.format)
-        found = coefficients(formula, ends, np.array([y]), a, errors, n=n, bound=bound)
-        return float(found[0] * u), bound.theorem
+            return {}
+        bound = RUNNING if formula.is_shifted else bound_of(formula)
+        errors = ElementaryErrors.of(self.format)
+        (found,) = coefficients(formula, ends, np.array([y]), a, errors, n=n, bound=bound)
+        return {"bound": float(found * u), "theorem": bound.theorem}
 
 
 def _moved(finding: Finding, first: str, rows: int, before: int) -> Finding:
