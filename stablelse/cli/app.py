@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
+from itertools import pairwise
 from pkgutil import resolve_name
 from traceback import format_exception
 from typing import Annotated, Any, NamedTuple
@@ -50,9 +51,6 @@ COMMANDS = {
       stablelse lse 1000 1001 1002
       stablelse lse -1000 -1001 -inf --shift max --shift 0
       stablelse lse -0.775 -0.6175 --errors
-      stablelse lse 1000 1001 --weights b.csv
-      stablelse lse --file x.csv --column loglik
-      stablelse lse --file x.jsonl --key logprobs
       stablelse lse --file logits.npy --dtype float16 --dtype float32
       stablelse lse --file 'parts/*.csv.gz' --quiet
       stablelse lse --file large.npy --engine dask --scheduler tcp://10.0.0.1:8786
@@ -73,7 +71,6 @@ COMMANDS = {
       stablelse softmax 1000 1001 1002
       stablelse softmax --file logits.csv --row 7 --dtype float16
       stablelse softmax 1000 1001 1002 --method shifted --method division-free
-      stablelse softmax 1000 1001 1002 --temperature 0.5
       stablelse softmax --file logits.csv --quiet > probabilities.tsv
       stablelse softmax --file model.safetensors --key logits --row 1
 
@@ -108,13 +105,9 @@ COMMANDS = {
       stablelse nll 1000 1001 1002 --label 0
       stablelse nll --logits logits.npy --labels labels.npy --dtype float16
       stablelse nll --logits logits.csv --label-column digit
-      stablelse nll --logits logits.jsonl --key logits --label-key label
       stablelse nll --logits logits.csv --labels labels.csv --quiet --reduction none
-      stablelse nll --logits logits.csv --labels labels.csv --row 7 --steps
       stablelse nll --logits logits.npy --labels labels.npy --grad --dtype float16
-      stablelse nll 3 1 2 --label 1 --mask kept.csv
       stablelse nll 3 1 2 --label 1 --label-smoothing 0.1
-      stablelse nll --logits logits.csv --labels labels.csv --class-weights w.csv
 
     -log(softmax(x)_label) = lse(x) - x_label: the loss of classifiers, which libraries call
     cross-entropy. The naive formula, -log(e^x_label / sum e^x_i), breaks where e^x does.
@@ -331,15 +324,10 @@ class LazyGroup(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command with that name, or ``None``."""
-        if cmd_name not in COMMANDS:
+        if (command := COMMANDS.get(cmd_name)) is None:
             return None
-        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command(
-            cmd_name,
-            cls=NumberCommand,
-            context_settings=_CONTEXT,
-            help=COMMANDS[cmd_name].help,
-        )(_callback(cmd_name, COMMANDS[cmd_name]))
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_CONTEXT)
+        alone.command(cmd_name, cls=NumberCommand, help=command.help)(_callback(cmd_name, command))
         return typer.main.get_command(alone)
 
 
@@ -393,14 +381,14 @@ def _spare_memory() -> None:
 
 def _title(context: typer.Context) -> str:
     """Return the command as typed, without its output files."""
-    kept = []
-    rest = iter(context.meta[_TYPED])
-    for arg in rest:
-        if arg in ("--save", "--output", "-o"):
-            next(rest, None)
-        elif not arg.startswith(("--save=", "--output=", "-o")):
-            kept.append(arg)
-    return f"{context.command_path} {shlex.join(map(printable, kept))}".rstrip()
+    flags = ("--save", "--output", "-o")
+    typed = [context.command_path, *map(printable, context.meta[_TYPED])]
+    kept = [
+        each
+        for before, each in pairwise(typed)
+        if before not in flags and not each.startswith(flags)
+    ]
+    return f"{typed[0]} {shlex.join(kept)}".rstrip()
 
 
 _HELP = """Log-sum-exp and softmax, naive and shifted side by side: see where numbers are lost.
@@ -411,14 +399,7 @@ Examples:
   stablelse lse 1000 1001 1002 --quiet    the number alone, for scripts
   stablelse softmax --file logits.csv     a vector per row
   seq 1 1000 | stablelse lse              from a pipe
-  stablelse nll 1000 1001 --label 0       the loss of a label
-  stablelse prove lse 1000 1001 1002      why the shift changes nothing
-  stablelse sweep 0 1 2 --dtype float16   where each method breaks as x moves
   stablelse lse 1 2 --save lse.svg        the picture, to keep
-  stablelse demo                          a guided tour
-  stablelse peers                         what other libraries get wrong
-  stablelse scan logits.npy               what breaks on thousands of vectors
-  stablelse limits                        where exp leaves each format
 """
 
 app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, context_settings=_CONTEXT)
@@ -431,20 +412,13 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+_VERSION = typer.Option(
+    "--version", "-V", callback=_print_version, is_eager=True, help="The version and its kernel."
+)
+
+
 @app.callback(invoke_without_command=True, help=_HELP)
-def stablelse(
-    context: typer.Context,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version",
-            "-V",
-            callback=_print_version,
-            is_eager=True,
-            help="The version and its kernel.",
-        ),
-    ] = False,
-) -> None:
+def stablelse(context: typer.Context, version: Annotated[bool, _VERSION] = False) -> None:
     """Print the help if there is no command."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -476,10 +450,9 @@ def explanation(error: Exception) -> tuple[int, str]:
     """Return the exit code, and what went wrong and how to fix it."""
     if isinstance(error, _UsageError):
         command = error.ctx.command_path if getattr(error, "ctx", None) else "stablelse"
-        name, possible = getattr(error, "option_name", ""), getattr(error, "possibilities", None)
-        message = _INSTEAD.get(name) or with_hint(error.format_message().replace("\n\t", " "))
-        if name and name not in _INSTEAD:
-            message = _unknown(name, command.split()[-1], possible)
+        message = with_hint(error.format_message().replace("\n\t", " "))
+        if hasattr(error, "possibilities"):  # Typer's error for an unknown option
+            message = _unknown(error.option_name, command.split()[-1], error.possibilities)
         return 2, f"{message} (see {command} --help)"
     is_known = isinstance(error, SettingError) or (
         isinstance(error, ValueError)
@@ -509,18 +482,6 @@ def _unknown(name: str, command: str, possible: Sequence[str] | None) -> str:
     option = name.removeprefix("--").replace("-", "_")
     having = [other for other, each in COMMANDS.items() if option in each.options.split()]
     if having:
-        who = f"{', '.join(having)} {'has' if len(having) == 1 else 'have'} it"
-        instead = _INSTEAD.get(f"{command} {name}")
-        return f"{command} has no {name}: {who}" + (f"; {instead}" if instead else "")
+        verb = "has" if len(having) == 1 else "have"
+        return f"{command} has no {name}: {', '.join(having)} {verb} it"
     return f"{name} is not an option" + (f": did you mean {possible[0]}?" if possible else "")
-
-
-_ADD = "add the logarithms of the weights to the numbers"
-
-#: What to do instead of former options, or those of another command.
-_INSTEAD = {
-    "softmax --weights": _ADD,
-    "log-softmax --weights": _ADD,
-    "--exact": "results are always exact: leave out --exact",
-    "--no-exact": "results are always exact: leave out --no-exact, or choose with --method",
-}

@@ -20,9 +20,6 @@ _SYNONYMS = {
     "loss": "nll",
 }
 
-#: An unknown word, and the known ones.
-_UNKNOWN = re.compile(r"'([^']*)'(?:: choose from| is not one of) (.*)")
-
 
 def page(command: Any, context: Any, width: int, commands: Sequence[Row] = ()) -> str:
     """Return the help of a command: usage, examples, what it does, and its options in groups."""
@@ -98,32 +95,13 @@ def is_number(word: str) -> bool:
         return False
 
 
-#: The options with the values that the library looks up.
-_OPTIONS = {
-    "format": "--dtype",
-    "method": "--method",
-    "shift": "--shift",
-    "peer": "--peer",
-    "condition": "--fail-on",
-    "method in": "--fail-on",
-    "scene": "--scene",
-}
-_LOOKED_UP = re.compile(f"unknown ({'|'.join(_OPTIONS)}) '")
-
-
 def with_hint(message: str) -> str:
-    """Add to an error about a word its option, and the closest known word, if any is close."""
-    if looked_up := _LOOKED_UP.match(message):
-        message = f"{_OPTIONS[looked_up[1]]}: {message}"
-    match = _UNKNOWN.search(message)
+    """Add to an error about an unknown word the closest known one, if any is close."""
+    match = re.search(r"'([^']*)'(?=(?:: choose from| is not one of) (.*))", message)
     if match is None:
         return message
     known = re.findall(r"[\w.-]*\w", match[2])
-    close = get_close_matches(match[1].lower().rpartition(":")[2], known, 1)
-    close = close or get_close_matches(match[1].lower().partition(":")[0], known, 1)
-    if not close:
-        return message
-    is_list = message[match.end(1) :].startswith("': ")
-    begin, rest = message[: match.end(1) + 1], message[match.end(1) + 1 :].removeprefix(":")
-    hint = f"did you mean {close[0]}?"
-    return f"{begin}: {hint}{rest}" if is_list else f"{message.rstrip('.')}: {hint}"
+    parts = reversed(match[1].lower().split(":"))  # --fail-on has METHOD:VERDICT
+    close = [word for part in parts for word in get_close_matches(part, known, 1)]
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"{message[: match.end()]}{hint}{message[match.end() :]}"

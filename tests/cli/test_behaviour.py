@@ -12,9 +12,8 @@ import pytest
 
 import stablelse
 from stablelse.cli.app import COMMANDS
-from stablelse.cli.options import FORMAT_NAMES, OPTIONS
+from stablelse.cli.options import OPTIONS
 from stablelse.numerics import kernel
-from stablelse.numerics.formats import FORMATS
 
 
 @pytest.mark.parametrize(
@@ -263,10 +262,6 @@ def test_completion(words, completed, run):
     words = f"stablelse {words}"
     done = run(_STABLELSE_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=count)
     assert done.out.split() == [completed]
-
-
-def test_every_format_completes():
-    assert sorted(FORMAT_NAMES) == sorted(FORMATS)
 
 
 @pytest.mark.parametrize("kind", ["table", "plain", "json", "jsonl", "csv"])

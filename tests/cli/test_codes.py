@@ -23,11 +23,11 @@ DIGITS = "9" * 100_000
 
 #: Commands with a long word at the end, or in the place of LONG, and what the error names.
 UNKNOWN = {
-    "lse 1 --dtype": "--dtype: unknown format", "lse 1 --method": "--method: unknown method",
-    "lse 1 --shift": "--shift: unknown shift", "lse 1 --fail-on": "--fail-on: unknown condition",
-    "lse 1 --fail-on x:overflow --dtype": "--dtype: unknown format",
-    "scan - --fail-on": "--fail-on: unknown condition", "peers 1 --peer": "--peer: unknown peer",
-    "demo --scene": "--scene", "lse 1 --empty": "'--empty'", "lse 1 --digits": "'--digits'",
+    "lse 1 --dtype": "unknown format", "lse 1 --method": "unknown method",
+    "lse 1 --shift": "unknown shift", "lse 1 --fail-on": "unknown condition",
+    "lse 1 --fail-on x:overflow --dtype": "unknown format",
+    "scan - --fail-on": "unknown condition", "peers 1 --peer": "unknown peer",
+    "demo --scene": "unknown scene", "lse 1 --empty": "'--empty'", "lse 1 --digits": "'--digits'",
     "lse 1 --temperature": "'--temperature'", "nll 1 --label": "'--label'",
     "sweep 1 --points": "'--points'", "sweep 1 --offset": "the offset", "lse --by": "'--by'",
     "scan - --max-ulp": "'--max-ulp'", "lse --row": "--row", "lse --delimiter": "delimiter",

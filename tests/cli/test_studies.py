@@ -134,7 +134,7 @@ REFUSED = {
         ("--quiet --json", "--quiet", "--json"),
     ],
     "demo": [
-        ("--scene overflw", "unknown scene 'overflw': did you mean overflow? choose from why,"),
+        ("--scene overflw", "unknown scene 'overflw' (did you mean overflow?): choose from why,"),
         ("--list --json", "--list prints only names"),
         ("--list --save x.svg", "--list prints only names"),
     ],

@@ -141,10 +141,10 @@ def test_a_class_that_is_masked_gets_no_share(run):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--label-smoothing", "1.5"], "'1.5' is not a label smoothing: give a number from 0 to 1"),
-        (["--label-smoothing", "-0.1"], "'-0.1' is not a label smoothing"),
-        (["--label-smoothing", "nan"], "'nan' is not a label smoothing"),
-        (["--label-smoothing", "some"], "'some' is not a label smoothing"),
+        (["--label-smoothing", "1.5"], "'1.5' is not a number from 0 to 1"),
+        (["--label-smoothing", "-0.1"], "'-0.1' is not a number from 0 to 1"),
+        (["--label-smoothing", "nan"], "'nan' is not a number from 0 to 1"),
+        (["--label-smoothing", "some"], "'some' is not a number from 0 to 1"),
         (["--class-weights", "short"], "short has 3 weights, but x.npy has 4 logits: each class"),
         (["--class-weights", "negative"], "negative, row 2, column 1: -1 is not the weight of a c"),
         (["--class-weights", "infinite"], "infinite, row 1, column 2: inf is not the weight of a"),
