@@ -25,13 +25,13 @@ from stablelse.readers.blocks import (
 )
 from stablelse.readers.literals import UNDERFLOWED, BadLiteralError, is_missing, number_reader
 from stablelse.readers.sources import Source
-from stablelse.readers.text import MAX_LINE_BYTES, pieces_of
+from stablelse.readers.text import pieces_of
 
 #: How many numbers a block has; a longer row has its own block.
 _BLOCK_NUMBERS = 1 << 16
 
-#: The most items of one value: each takes 150 bytes while it is decoded.
-_MOST_ITEMS = 1 << 20
+#: The most items of one value, each of which takes 150 bytes while it is decoded, and characters.
+_MOST_ITEMS, _MOST_CHARACTERS = 1 << 20, 1 << 25
 
 #: Deeper than any arrays of logits, and far below Python's recursion limit.
 _MAX_DEPTH = 64
@@ -84,11 +84,10 @@ class _Values:
 
     def __init__(self, source: Source) -> None:
         self._name = source.name
-        self._pieces = pieces_of(source)
+        # They end between two tokens, or in a string.
+        self._pieces = pieces_of(source, most=_MOST_CHARACTERS, other_end=b",")
         self._text = ""
-        self._at = 0
-        self._has_many = False  # whether the text has more items than one value may have
-        self._ahead = 1 << 16  # if so, how much to decode at once: about twice the value before
+        self._at = self._begin = 0  # of the next value, and of its line
         self._line = 1
 
     def each(self, key: str | None) -> Iterator[tuple[int, Any]]:
@@ -119,17 +118,12 @@ class _Values:
         """Decode the next value; read more of the text until it is complete."""
         while True:
             place = f"{self._name}, line {self._line}"
-            stop = self._at + self._ahead if self._has_many else len(self._text)
-            is_cut = stop < len(self._text)
-            text, begin = (self._text[self._at : stop], self._at) if is_cut else (self._text, 0)
             try:
-                value, end = _DECODER.raw_decode(text, self._at - begin)
-                if not is_cut or end < len(text):  # a number may go on
-                    self._ahead = 2 * (begin + end - self._at) + _AHEAD
-                    self._advance(begin + end)
-                    return value
+                value, end = _DECODER.raw_decode(self._text, self._at)
+                self._advance(end)
+                return value
             except json.JSONDecodeError as error:
-                end, problem = begin + error.pos, error.msg
+                end, problem = error.pos, error.msg
             except RecursionError:
                 raise ReadError(f"{place} is nested too deeply") from None
             except KeyError as twice:
@@ -138,20 +132,15 @@ class _Values:
                     "of them"
                 ) from None
             size = len(self._text) - self._at
-            is_many = self._has_many and _items(text) > _MOST_ITEMS
-            if is_many or size > MAX_LINE_BYTES:
-                long = f"is longer than {MAX_LINE_BYTES >> 20} MiB"
+            # An item with a key takes as much memory as three.
+            items = self._text.count(",", self._at) + 2 * self._text.count(":", self._at)
+            if items > _MOST_ITEMS or size > _MOST_CHARACTERS:
                 raise ReadError(
-                    f"{place}: the value that begins here "
-                    f"{f'has more than {_MOST_ITEMS:,} items' if is_many else long}; "
-                    "write each vector as an array on its own line"
+                    f"{place}: the value that begins here has more than {_MOST_ITEMS:,} items, or "
+                    f"{_MOST_CHARACTERS >> 20} MiB; write each vector as an array on its own line"
                 )
-            self._ahead += self._ahead // 2
-            if is_cut:
-                continue
-            # Only whole lines are read, so a cut is always between two tokens.
-            is_cut = not self._text[end + 1 :].strip()
-            if not (is_cut and self._extend(size)):
+            is_cut = problem.startswith("Unterminated") or not self._text[end + 1 :].strip()
+            if not (is_cut and self._extend(1 + size // 2)):
                 raise self._not_json(end, problem)
 
     def _peek(self) -> str:
@@ -181,14 +170,14 @@ class _Values:
         while count > 0 and (piece := next(self._pieces, None)):
             parts.append(piece.text)
             count -= len(piece.text)
-        if parts:
-            begin = self._text.rfind("\n", 0, self._at) + 1  # errors count columns in their line
-            self._text, self._at = self._text[begin:] + "".join(parts), self._at - begin
-            self._has_many = _items(self._text) > _MOST_ITEMS
+        self._text, self._begin = self._text[self._at :] + "".join(parts), self._begin - self._at
+        self._at = 0
         return bool(parts)
 
     def _advance(self, end: int) -> None:
-        self._line += self._text.count("\n", self._at, end)
+        if lines := self._text.count("\n", self._at, end):
+            self._line += lines
+            self._begin = self._text.rfind("\n", self._at, end) + 1
         self._at = end
 
     def _not_json(self, end: int, problem: str) -> ReadError:
@@ -199,18 +188,13 @@ class _Values:
             )
         self._advance(end)
         problem = f"{problem[0].lower()}{problem[1:]}".removesuffix(" at")
-        column = end - self._text.rfind("\n", 0, end)
+        column = end + 1 - self._begin
         place = f"line {self._line}, character {column} ({self._text[end]!r})"
         is_word = _NOT_JSON.match(self._text, end)
         hint = 'write "-inf", "nan" or null, as JSON has it' if is_word else "correct it"
         if self._text[end] == "#":
             hint = "JSON has no comments: remove them"
         return ReadError(f"{self._name}, {place} is not JSON: {problem}; {hint}")
-
-
-def _items(text: str) -> int:
-    """Return about how many items a text has; one with a key takes as much memory as three."""
-    return text.count(",") + 2 * text.count(":")
 
 
 class _Rows:

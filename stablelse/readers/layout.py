@@ -28,6 +28,9 @@ from stablelse.readers.literals import (
 #: The delimiters to detect, in order: if a line also has another one, a comma is part of a cell.
 DELIMITERS = ("\t", ";", "|", ",")
 
+#: The most cells of a line: each takes up to 70 bytes.
+_MOST_CELLS = 1 << 20
+
 #: Never occurs in a line, so each line is one cell.
 _NO_DELIMITER = "\x1f"
 
@@ -87,7 +90,7 @@ def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> L
             f"{source} has a header ({list_names(titles)}) and no numbers below it; "
             + ("leave out --header" if options.header else "add rows of numbers")
         )
-    cells = titles if has_header else split(first, delimiter, source)
+    cells = titles if has_header or not is_one_column else split(first, delimiter, source)
     rows = [line for line in ([] if has_header else cells, row) if line]
     is_closed = (
         delimiter is not None
@@ -134,6 +137,11 @@ def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> L
 def split(line: Line, delimiter: str | None, source: str) -> list[str]:
     """Return the cells of a line, without its comment, quotes and the blanks around cells."""
     text = without_comment(line.text)
+    if len(text) > _MOST_CELLS and text.count(delimiter or " ") > _MOST_CELLS:
+        raise ReadError(
+            f"{source}, line {line.number} has more than {_MOST_CELLS:,} delimiters; put fewer "
+            "numbers on a line, or save them with numpy.save"
+        )
     if '"' not in text:
         if delimiter is None:
             return [cell.strip() for cell in text.replace("\t", " ").split(" ") if cell]

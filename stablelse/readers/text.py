@@ -11,8 +11,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, groupby, islice
-from operator import itemgetter
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,16 +20,13 @@ from stablelse.readers import tables
 from stablelse.readers.blocks import (
     Array,
     Block,
-    Columns,
     Mask,
     Note,
     ReadError,
     ReadOptions,
-    choose_columns,
     count,
     in_order,
     quoted,
-    whole_rows,
 )
 from stablelse.readers.layout import (
     BEGINS_COMMENT,
@@ -41,7 +37,6 @@ from stablelse.readers.layout import (
     Line,
     detect_layout,
     split,
-    without_comment,
 )
 from stablelse.readers.literals import (
     MAX_LITERAL,
@@ -57,11 +52,8 @@ from stablelse.readers.sources import Source, not_text
 #: Bytes read at once: many lines, but few enough to fit in memory as objects.
 PIECE_BYTES = 1 << 20
 
-#: The longest line: it can hold a million numbers of 25 characters each.
-MAX_LINE_BYTES = 1 << 25
-
-#: A longer line is read in pieces, which bounds the memory for its cells.
-LONG_LINE = 1 << 21
+#: The longest line; it takes up to 25 times as much memory.
+MAX_LINE_BYTES = 1 << 23
 
 #: After this many pieces pyarrow takes over, if it can: importing it takes as long as parsing these
 #: with NumPy (0.1 to 0.2 s, measured). If a file is known to have more, pyarrow reads it all.
@@ -93,11 +85,6 @@ class Piece(NamedTuple):
     first: int
     text: str
 
-    @property
-    def is_long(self) -> bool:
-        """Whether its first line is long; then all are."""
-        return self.text.find("\n", 0, LONG_LINE + 1) < 0 and len(self.text) > LONG_LINE
-
     def content(self) -> Iterator[Line]:
         """Yield the lines that are neither blank nor comments."""
         for number, text in enumerate(self.text.split("\n"), self.first):
@@ -112,10 +99,19 @@ class Piece(NamedTuple):
 
 
 def pieces_of(
-    source: Source, first: int = 1, piece_bytes: int | None = None, end: int = sys.maxsize
+    source: Source,
+    first: int = 1,
+    piece_bytes: int | None = None,
+    end: int = sys.maxsize,
+    most: int | None = None,
+    other_end: bytes = b"\n",
 ) -> Iterator[Piece]:
-    """Cut the bytes of a text, up to `end`, after line ends; `first` numbers the first line."""
-    buffer = bytearray()
+    """Cut the bytes of a text, up to `end`, after line ends, or after what else may end a piece.
+
+    The first piece begins in the line `first`. No line, or piece, is longer than `most`.
+    """
+    buffer, most = bytearray(), most or MAX_LINE_BYTES
+    before = 0  # bytes of the line in earlier pieces
     while data := source.read(min(piece_bytes or PIECE_BYTES, end - source.tell())):
         begin = max(0, len(buffer) - 1)
         buffer += data
@@ -124,33 +120,36 @@ def pieces_of(
             what = f"line {line} has a NUL byte, so it is not text"
             raise not_text(source, what, "give text (CSV), or an array in a .npy file")
         # A CR at the very end is not a line end yet: its LF may follow.
-        ends = buffer.rfind(b"\n", begin), buffer.rfind(b"\r", begin, len(buffer) - 1)
-        if cut := 1 + max(ends):
+        ends = [buffer.rfind(sign, begin) for sign in (b"\n", other_end)]
+        if cut := 1 + max(*ends, buffer.rfind(b"\r", begin, len(buffer) - 1)):
             lines = _one_line_end(buffer[:cut])
-            yield _decoded(source, lines, first)
+            yield _decoded(source, lines, first, before)
+            last = lines.rfind(b"\n")
+            before = len(lines) - 1 - last + (before if last < 0 else 0)
             # For lines as short as numbers, this is several times as fast as bytes.count.
             first += int(np.count_nonzero(np.frombuffer(lines, np.uint8) == ord("\n")))
             del buffer[:cut]
-        if len(buffer) > MAX_LINE_BYTES:
+        if len(buffer) > most:
             raise ReadError(
-                f"{source.name}, line {first} is longer than {MAX_LINE_BYTES >> 20} MiB; "
+                f"{source.name}, line {first} is longer than {most >> 20} MiB; "
                 "put fewer numbers on a line, or save them with numpy.save"
             )
     if buffer:
-        yield _decoded(source, _one_line_end(buffer), first)
+        yield _decoded(source, _one_line_end(buffer), first, before)
 
 
 def _one_line_end(data: bytearray) -> bytearray:
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
 
 
-def _decoded(source: Source, data: bytearray, first: int) -> Piece:
+def _decoded(source: Source, data: bytearray, first: int, before: int) -> Piece:
     """Return lines without a byte order mark, if they are text."""
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         line = first + data.count(b"\n", 0, error.start)
-        byte = error.start - data.rfind(b"\n", 0, error.start)
+        last = data.rfind(b"\n", 0, error.start)
+        byte = error.start - last + (before if last < 0 else 0)
         what = f"line {line}, byte {byte}: 0x{data[error.start]:02x} is not UTF-8"
         hint = "convert the file, for example: iconv -f LATIN1 -t UTF-8"
         raise not_text(source, what, hint) from None
@@ -228,43 +227,8 @@ def _laid_out(
             f"{source}, line {lines[0].number} is JSON, which has no comments: remove the lines "
             "above it"
         )
-    first, is_long = lines[0], len(lines[0].text) > LONG_LINE
-    heads, wanted = [_head(line, options) for line in lines[:2]], options.columns
-    layout = detect_layout(heads, source, options._replace(columns=() if is_long else wanted))
-    if is_long:
-        if layout.columns.names is not None:
-            raise ReadError(f"{source}, line {first.number} is too long for a header; shorten it")
-        width = sum(its.width for _, its in _slices(first, layout))
-        columns = choose_columns(wanted, None, width, source)
-        layout = layout._replace(width=width, columns=columns)
+    layout = detect_layout(lines[:2], source, options)
     return layout, _below_header(chain(head, pieces), layout)
-
-
-def _head(line: Line, options: ReadOptions) -> Line:
-    """Return the first cells of a long line, which show its layout."""
-    signs = re.escape("".join((*DELIMITERS, " ", options.delimiter or "")))
-    is_long = len(line.text) > LONG_LINE
-    cells = re.match(rf"(?s)(.*)[{signs}]", line.text[:_LINE_END_BYTES]) if is_long else None
-    return line._replace(text=cells[1]) if cells else line
-
-
-def _slices(line: Line, layout: Layout) -> Iterator[tuple[Line, Layout]]:
-    """Cut a long line into slices of whole cells, each with a layout of its own."""
-    text, sign, before = without_comment(line.text), layout.delimiter, 0
-    if sign is not None and not layout.options.skip_na:
-        text = text.rstrip(" \t").removesuffix(sign)  # a line may end in a delimiter
-    begin, end = 0, len(text)
-    while begin <= end:
-        cut = end
-        if end - begin > LONG_LINE:
-            cut = max(text.rfind(each, begin, begin + LONG_LINE) for each in sign or " \t")
-            cut = end if cut < 0 else cut
-        here, begin = text[begin:cut], cut + 1
-        width = len(here.split()) if sign is None else here.count(sign) + 1
-        columns = Columns(layout.source, None, range(width), (), before)
-        before += width
-        if width:
-            yield Line(line.number, here), layout._replace(width=width, columns=columns)
 
 
 def _below_header(pieces: Iterator[Piece], layout: Layout) -> Iterator[Piece]:
@@ -276,51 +240,12 @@ def _below_header(pieces: Iterator[Piece], layout: Layout) -> Iterator[Piece]:
 def _rows(pieces: Iterator[Piece], layout: Layout, begin: int = 0) -> Iterator[Block]:
     """Read pieces, those from `begin` on with pyarrow if it can."""
     offset, columns = 0, layout.columns
-    for piece, parsed in _parsed(_apart(pieces), layout, begin):
-        if piece.is_long:
-            for line in piece.content():
-                yield from _long_row(line, layout, offset)
-                offset += 1
-            continue
+    for piece, parsed in _parsed(pieces, layout, begin):
         values, missing = _read(piece, layout, parsed)
         if len(values):
             headings, left_out = columns.headings, columns.left_out
             yield Block(values, layout.source, offset, missing, headings, left_out=left_out)
             offset += len(values)
-
-
-def _apart(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Yield pieces, and those of long lines apart."""
-    for piece in pieces:
-        if len(piece.text) <= LONG_LINE:
-            yield piece
-            continue
-        first = piece.first
-        for _, group in groupby(piece.text[:-1].split("\n"), lambda line: len(line) > LONG_LINE):
-            lines = list(group)
-            yield Piece(first, "\n".join(lines) + "\n")
-            first += len(lines)
-
-
-def _long_row(line: Line, layout: Layout, row: int) -> Iterator[Block]:
-    """Read a long line in pieces, or its chosen columns."""
-    if (cells := sum(its.width for _, its in _slices(line, layout))) != layout.width:
-        raise _uneven(line, cells, layout)
-
-    def pieces() -> Iterator[Block]:
-        length = 0
-        for here, its in _slices(line, layout):
-            values, missing = _read(Piece(line.number, here.text), its, None)
-            if not len(values):  # a blank cell
-                values, missing = _read_cells([here], its)
-            yield Block(values, layout.source, row, missing, length=layout.width, begin=length)
-            length += its.width
-
-    if layout.columns.positions == range(layout.width):
-        yield from pieces()
-        return
-    for whole in whole_rows(pieces(), lambda: len(line.text)):
-        yield whole.mapped(itemgetter((slice(None), list(layout.columns.positions))))
 
 
 def _parsed(
@@ -334,8 +259,7 @@ def _parsed(
         return
 
     def parse(piece: Piece) -> Array | None:
-        text = None if piece.is_long else _plain(piece.text, layout)
-        positions = layout.columns.positions
+        text, positions = _plain(piece.text, layout), layout.columns.positions
         if text is None:
             return None
         return tables.parse_text(text, layout.width, positions, layout.delimiter)
@@ -400,17 +324,16 @@ def _read_fast(text: str, layout: Layout) -> Array | None:
     With ``usecols`` NumPy ignores rows of another width; it does not bound the length of a cell. A
     literal that overflows is inf here.
     """
-    text, delimiter, positions = (
-        _plain(text, layout) or "",
-        layout.delimiter,
-        layout.columns.positions,
-    )
+    delimiter, positions = layout.delimiter, layout.columns.positions
+    text = _plain(text, layout) or ""
     lines = text.split("\n")
-    cells = text.split(delimiter) if max(map(len, lines)) > MAX_LITERAL else lines
     is_all = positions == range(layout.width)
-    widths = set() if is_all else {len(line.split(delimiter)) for line in lines if line}
     # If NumPy gets all columns, it counts cells itself.
-    if not text or max(map(len, cells)) > MAX_LITERAL or widths - {layout.width}:
+    widths = set() if is_all else {len(line.split(delimiter)) for line in lines if line}
+    is_long = max(map(len, lines)) > MAX_LITERAL and re.search(
+        rf"[^\n{re.escape(delimiter or ' ')}]{{{MAX_LITERAL + 1}}}", text
+    )
+    if not text or is_long or widths - {layout.width}:
         return None
     # float64's spelling counts for every dtype: NumPy's longdouble also takes 0x10, nan(1) and,
     # as zero, a blank.

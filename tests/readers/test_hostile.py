@@ -104,6 +104,9 @@ def row(cell, size=30 << 20):
     return cell * (size // len(cell)) + b"1\n"
 
 
+#: A line may have this many cells.
+MOST_CELLS = (1 << 20) - 1
+
 #: How to make a file, and how the error about it begins; None if its numbers are read.
 HOSTILE = {
     "a row of zeros in .npy.zst": (
@@ -131,11 +134,23 @@ HOSTILE = {
     ),
     "a buffer that claims to unpack": (lying_buffer, "x has a compressed batch of 2,048 MiB"),
     "lists of nulls": (fixed_nulls, "x, row 1, column 1 ('a'), number 1 is null; "),
-    "a line of cells": (lambda: row(b"0,"), None),
-    "a line of quoted cells": (lambda: row(b'"0",'), None),
-    "a line of blanks": (lambda: row(b" "), None),
-    "a line of names": (lambda: row(b"a,"), "x has a header ("),
-    "a line of delimiters": (lambda: row(b","), "x, line 1, column 1 is blank; "),
+    "a line of cells": (lambda: b"10," * MOST_CELLS + b"1", None),
+    "two lines of cells": (lambda: (b"10," * MOST_CELLS + b"1\n") * 2, None),
+    "a line of minus signs": (lambda: "−1.000,".encode() * 900_000 + b"1", None),
+    "a line of blanks": (
+        lambda: row(b" ", 7 << 20),
+        "x, line 1 has more than 1,048,576 delimiters; ",
+    ),
+    "a line of names": (lambda: b"ab," * MOST_CELLS + b"c", "x has a header ("),
+    "a line of delimiters": (
+        lambda: row(b",", 7 << 20),
+        "x, line 1 has more than 1,048,576 delimiters; ",
+    ),
+    "a line of quoted cells": (
+        lambda: row(b'"0",', 7 << 20),
+        "x, line 1 has more than 1,048,576 delimiters; ",
+    ),
+    "a line of megabytes": (lambda: row(b"1.0,"), "x, line 1 is longer than 8 MiB; "),
     "an array in JSON": (lambda: b"[" + row(b"0,")[:-1] + b"]", "x, line 1: the value that begins"),
     "arrays in JSON": (
         lambda: b'{"a": [' + row(b"[],")[:-2] + b"[]]}",
@@ -148,7 +163,7 @@ HOSTILE = {
     "nesting in JSON": (lambda: b"[" * 10**7, "x, line 1 is nested too deeply"),
     "keys in JSON": (
         lambda: json.dumps(dict.fromkeys(map(str, range(600_000)), 0)).encode(),
-        "x, line 1: the value that begins here has more than 1,048,576 items; ",
+        "x, line 1: the value that begins here has more than 1,048,576 items, or ",
     ),
     "the magic of bzip2": (lambda: b"XXXX1AY&SY" + bytes(5000), "x is bzip2 data that cannot be"),
     "empty lists": (
@@ -219,8 +234,11 @@ def test_many_items_in_json(text, monkeypatch):
     data = (text % NUMBERS).encode()
     (block,) = piped(data)
     assert block.values.tolist() == [list(range(50_000))]
+    monkeypatch.setattr("stablelse.readers.text.PIECE_BYTES", 1 << 12)
     monkeypatch.setattr("stablelse.readers.json._MOST_ITEMS", 10_000)
-    with pytest.raises(ReadError, match="more than 10,000 items; write each vector as an array on"):
+    with pytest.raises(
+        ReadError, match="more than 10,000 items, or 32 MiB; write each vector as an array on"
+    ):
         piped(data)
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablelse.readers import By, ReadError, ReadOptions, open_blocks, text
+from stablelse.readers import json as json_reader
 
 
 @pytest.fixture
@@ -131,6 +132,18 @@ def test_what_python_writes_is_read_bit_for_bit(rows, data):
 
 
 def test_long_lines(monkeypatch):
-    monkeypatch.setattr(text, "MAX_LINE_BYTES", 1 << 20)
-    with pytest.raises(ReadError, match=r"^x, line 2 is longer than 1 MiB"):
+    """A line may have any length; a value may not."""
+    monkeypatch.setattr(text, "PIECE_BYTES", 1 << 12)
+    monkeypatch.setattr(json_reader, "_MOST_CHARACTERS", 1 << 20)
+    rows = [[n, n + 1] for n in range(100_000)]
+    blocks = piped(json.dumps(rows).encode())
+    assert [row for block in blocks for row in block.values.tolist()] == rows
+    with pytest.raises(ReadError, match=r"^x, line 2: the value that begins here has more than"):
         piped(b"[1]\n[" + b"1," * (1 << 20) + b"1]\n")
+    for bad, said in (
+        (b"tru", "character 1400002 ('t') is not JSON"),
+        (b"\xff", "byte 1400002: 0x"),
+    ):
+        with pytest.raises(ReadError) as error:
+            piped(b"[[1]]\n[" + b"[1, 2], " * 175_000 + bad + b"]")
+        assert str(error.value).startswith(f"x, line 2, {said}")

@@ -132,11 +132,11 @@ def test_it_does_not_grow_with_the_input(name, tmp_path, environment):
 
 
 def test_a_line_without_end(tmp_path, environment):
-    """A line may have 32 MiB, and is held twice when its buffer grows."""
+    """A line may have 8 MiB, and is held twice when its buffer grows."""
     path = tmp_path / "x"
     path.write_bytes(gzip.compress(b"1") + gzip.compress(b" " * (1 << 22)) * (LARGE >> 22))
     total, grown = read(path, environment)
-    assert total.startswith(f"{path}, line 1 is longer than 32 MiB; put fewer numbers on a line")
+    assert total.startswith(f"{path}, line 1 is longer than 8 MiB; put fewer numbers on a line")
     assert grown < 3 * BOUND
 
 

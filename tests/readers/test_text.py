@@ -2,11 +2,10 @@
 
 import io
 import warnings
-from itertools import accumulate, product
+from itertools import product
 
 import numpy as np
 import pytest
-from files import piped
 
 from stablelse.readers import ReadError, file_source, text
 from stablelse.readers import ReadOptions as Options
@@ -273,51 +272,3 @@ def test_a_long_row():
 def test_a_long_comment_is_no_long_number():
     data = b"1,2\n# " + b"x" * 2**17 + b"\n3,4\n"
     assert gathered(read(data)).tolist() == [[1, 2], [3, 4]]
-
-
-LONG = ",".join(map(repr, np.random.default_rng(9).normal(size=60).tolist()))
-
-
-@pytest.mark.parametrize(
-    ("text", "options"),
-    [
-        *((f"{LONG}{end}".replace(",", sign) * 3, {}) for sign in ",; \t" for end in ("\n", ",\n")),
-        ("\n".join(LONG.split(",")) + f"\n#{LONG}\n", {}),
-        (LONG.replace(",", " , ") + " # c, d\n", {}),
-        (f'"{LONG}"\n'.replace(",", '","'), {}),
-        (f"\n\n{LONG}\n\n{LONG}\n", {"columns": ("60", "3", "60")}),
-        (f"{LONG},,inf\n", {"skip_na": True}),
-        (f"NA,{LONG},#N/A\n", {"skip_na": True}),
-        ("," * 300 + "\n", {"skip_na": True}),
-        (f"{LONG},,1\n", {}),
-        (f"{LONG},1e999\n", {}),
-        (f"{LONG}\n{LONG},1\n", {}),
-        (f"{LONG}\n1,2\n", {}),
-        (f"{LONG}\n", {"columns": ("61",)}),
-        (f"{LONG},a\n1,2\n", {"header": False}),
-        ("1." + "0" * 300 + "\n", {}),
-    ],
-)
-@pytest.mark.parametrize("most", [40, 120])
-def test_a_long_line_is_read_in_pieces(most, text, options, monkeypatch):
-    """The numbers and the errors are those of a short line."""
-
-    def read():
-        try:
-            blocks = piped(text.encode(), **options)
-        except ReadError as error:
-            return str(error)
-        heights = [len(block.values) for block in blocks]
-        assert [block.offset for block in blocks] == [0, *accumulate(heights)][:-1]
-        return [row for block in blocks for row in block.values.tolist()]
-
-    expected = repr(read())
-    monkeypatch.setattr("stablelse.readers.text.LONG_LINE", most)
-    assert repr(read()) == expected
-
-
-def test_a_header_of_megabytes(monkeypatch):
-    monkeypatch.setattr("stablelse.readers.text.LONG_LINE", 40)
-    names = ",".join(f"name{i}" for i in range(20))
-    with pytest.raises(ReadError, match=r"^x, line 1 is too long for a header; shorten it$"):
-        piped(f"{names}\n{LONG}\n".encode())
