@@ -13,7 +13,6 @@ from stablelse.analysis.results import (
     LOSSES,
     VERDICTS,
     Comparison,
-    Finding,
     MethodResult,
     Verdict,
 )
@@ -112,18 +111,15 @@ def compare(
     b = None if weights is None else _weights(weights, numbers.shape[1])[np.newaxis]
     if b is not None and Function(function) is not Function.LOGSUMEXP:
         raise ValueError(f"{function} has no weights: add their logarithms to x")
-    (comparison,) = compare_rows(
-        numbers,
-        Problem(Function(function), weights=b),
-        candidates(
-            Function(function),
-            USUAL if methods is None else [find_method(name) for name in several(methods)],
-            [find_shift(str(shift)) for shift in several(shifts)],
-            FORMULAS if b is None else WEIGHTED,
-        ),
-        [find_format(name) for name in several(formats)],
-        errors=errors,
+    tried = candidates(
+        Function(function),
+        USUAL if methods is None else [find_method(name) for name in several(methods)],
+        [find_shift(str(shift)) for shift in several(shifts)],
+        FORMULAS if b is None else WEIGHTED,
     )
+    problem = Problem(Function(function), weights=b)
+    known_formats = [find_format(name) for name in several(formats)]
+    (comparison,) = Compared(numbers, problem, tried, known_formats, errors=errors)
     return comparison
 
 
@@ -133,28 +129,6 @@ def _weights(weights: npt.ArrayLike, n: int) -> Array:
         raise ValueError(f"weights of shape {b.shape}: {n} numbers need shape ({n},)")
     check_finite(b, "weights", "weights are finite")
     return b
-
-
-def compare_rows(
-    x: Array,
-    problem: Problem,
-    tried: Sequence[Candidate],
-    formats: Sequence[Format],
-    place_of: Callable[[int], Place] = lambda row: Place(),
-    errors: bool | None = None,
-) -> Compared:
-    """Compare the methods on each row of an array, shape (m, n), n >= 1, real; see `compare`.
-
-    `place_of` returns where a row came from, by its number from 0. Relative errors need a second
-    exact computation in a wider format; with None it is done only if it is quick.
-    """
-    if not tried:
-        raise ChoiceError(f"no method: choose from {', '.join(m.value for m in Method)}")
-    is_measured = x.size <= _QUICK.get(problem.function, 0) if errors is None else errors
-    is_bounded = errors is not False and problem.labels is None
-    yardsticks = [_Yardstick(problem, x, f, is_measured, is_bounded) for f in formats]
-    columns = [yardstick.column(each) for yardstick in yardsticks for each in tried]
-    return Compared(x, problem, yardsticks[0], columns, place_of)
 
 
 #: How many elements take about 10 ms in decimal arithmetic, which gives the values that the
@@ -170,7 +144,7 @@ class Column(NamedTuple):
     """The results of one method on m vectors, in one format.
 
     The arrays have shape (m,), except `values`, (m, 1) or (m, n), and `signs`, (m, 1). `verdicts`
-    are indices into `VERDICTS`; `occurrences` has the most occurrences of any harmful finding. The
+    are indices into `VERDICTS`; `occurrences` has the most elements in which anything broke. The
     remaining fields are for vectors that will be described.
     """
 
@@ -180,7 +154,7 @@ class Column(NamedTuple):
     ulps: Array
     occurrences: Array
     signs: Array | None = None
-    errors: Sequence[tuple[float | None, float | None]] = ()
+    errors: Sequence[tuple[float, float]] = ()
     bounds: Sequence[float | None] = ()
     evaluation: Evaluation | None = None
     findings: Findings | None = None
@@ -188,36 +162,33 @@ class Column(NamedTuple):
     def result(self, row: int, function: Function | LossFunction) -> MethodResult:
         """Return the method's result on a row."""
         method, format_, shift = self.name
-        findings: Sequence[Finding] = ()
-        evaluation = bound = theorem = total = None
-        if self.evaluation is not None and self.findings is not None:
-            evaluation, findings = self.evaluation.row(row), self.findings[row]
+        value, facts = self.values[row], dict[str, Any]()
+        if self.evaluation is None or self.findings is None:
+            facts["error_bound"] = 0.5
+        else:
+            evaluation, findings = self.evaluation.row(row), tuple(self.findings.of(row))
+            facts = {"evaluation": evaluation, "findings": findings}
+            if shift is not None:
+                facts["a"] = evaluation.results["a"][0]
+            bound = self.bounds[row] if self.bounds else None
             # a theorem holds if nothing overflowed or underflowed, or only harmlessly
-            if all(found.harmless or found.kind in LOSSES for found in findings):
-                bound = self.bounds[row]
-            theorem = None if bound is None else bound_of(evaluation.formula).theorem
-        value = self.values[row]
+            if bound is not None and all(f.harmless or f.kind in LOSSES for f in findings):
+                facts |= {"bound": bound, "theorem": bound_of(evaluation.formula).theorem}
+        if self.errors:
+            facts["relative_error"], facts["correct_digits"] = self.errors[row]
+        if self.signs is not None:
+            facts["sign"] = self.signs[row, 0]
         if function is Function.SOFTMAX:
             with np.errstate(all="ignore"):
-                total = pairwise_sum(value)[0]
-        error, digits = self.errors[row]
+                facts["total"] = pairwise_sum(value)[0]
         return MethodResult(
             method=method,
             format=format_,
             shift=shift,
-            a=evaluation.results["a"][0] if evaluation and shift else None,
             value=_scalar_if_one(value, function),
-            sign=None if self.signs is None else self.signs[row, 0],
-            total=total,
             ulps=self.ulps[row].item(),
-            error_bound=0.5 if evaluation is None else None,
-            relative_error=error,
-            correct_digits=digits,
-            bound=bound,
-            theorem=theorem,
             verdict=VERDICTS[self.verdicts[row]],
-            findings=tuple(findings),
-            evaluation=evaluation,
+            **facts,
         )
 
 
@@ -226,20 +197,30 @@ def _scalar_if_one(value: Array, function: Function | LossFunction) -> Any:
 
 
 class Compared(Sequence[Comparison]):
-    """The methods on each of m rows; the comparisons are made on demand."""
+    """The methods on each row of an array, shape (m, n), n >= 1, real; made on demand.
+
+    `place_of` returns where a row came from, by its number from 0. Relative errors need a second
+    exact computation in a wider format; with `errors` None it is done only if it is quick.
+    """
 
     def __init__(
         self,
         x: Array,
         problem: Problem,
-        first: _Yardstick,
-        columns: Sequence[Column],
-        place_of: Callable[[int], Place],
+        tried: Sequence[Candidate],
+        formats: Sequence[Format],
+        place_of: Callable[[int], Place] = lambda row: Place(),
+        errors: bool | None = None,
     ) -> None:
-        self.x, self._problem, self.columns, self.place_of = x, problem, columns, place_of
-        self._exact, self._conditions = first.exact, first.condition_numbers()
-        with np.errstate(invalid="ignore"):
-            self._ends = first.x.min(axis=-1), first.x.max(axis=-1)
+        if not tried:
+            raise ChoiceError(f"no method: choose from {', '.join(m.value for m in Method)}")
+        self.x, self._problem, self.place_of = x, problem, place_of
+        is_measured = x.size <= _QUICK.get(problem.function, 0) if errors is None else errors
+        is_bounded = errors is not False and problem.labels is None
+        yardsticks = [_Yardstick(problem, x, f, is_measured, is_bounded) for f in formats]
+        self.columns = [yardstick.column(each) for yardstick in yardsticks for each in tried]
+        self._first = yardsticks[0]
+        self._conditions = self._first.condition_numbers()
 
     def __len__(self) -> int:
         return len(self.x)
@@ -248,19 +229,21 @@ class Compared(Sequence[Comparison]):
         return map(self.__getitem__, range(len(self)))
 
     def __getitem__(self, row: Any) -> Any:
-        labels, function, n = self._problem.labels, self._problem.function, self.x.shape[-1]
+        problem, first, n = self._problem, self._first, self.x.shape[-1]
+        with np.errstate(invalid="ignore"):
+            minimum, maximum = first.x[row].min(), first.x[row].max()
         return Comparison(
-            function=function,
+            function=problem.function,
             **self.place_of(row)._asdict(),
             n=n,
             x=self.x[row],
-            weights=self._problem.weights_of(row, n),
-            label=None if labels is None else labels[row].item(),
-            minimum=self._ends[0][row],
-            maximum=self._ends[1][row],
-            condition_number=self._conditions[row],
-            value=_scalar_if_one(self._exact[row], function),
-            results=tuple(column.result(row, function) for column in self.columns),
+            weights=problem.weights_of(row, n),
+            label=None if problem.labels is None else problem.labels[row].item(),
+            minimum=minimum,
+            maximum=maximum,
+            condition_number=self._conditions[row] if self._conditions else None,
+            value=_scalar_if_one(first.exact[row], problem.function),
+            results=tuple(column.result(row, problem.function) for column in self.columns),
             elements=range(n),
         )
 
@@ -313,11 +296,10 @@ class _Yardstick:
         self._problem, self._format, self._input, self.x = problem, format_, x, format_.round(x)
         self._is_measured, self._is_bounded = is_measured, is_bounded
         self._unfit = does_not_fit(x, self.x)
-        b = None if problem.weights is None else held(problem.weights, format_)
         if problem.rounded is not None:
-            self._unfit = self._unfit | does_not_fit(
-                problem.rounded, format_.round(problem.rounded)
-            )
+            rounded = format_.round(problem.rounded)
+            self._unfit = self._unfit | does_not_fit(problem.rounded, rounded)
+        b = None if problem.weights is None else held(problem.weights, format_)
         self.exact, self._signs = problem.exactly(self.x, format_, b)
         self._cancels: Array | None = None
         if b is not None and is_bounded:
@@ -334,47 +316,44 @@ class _Yardstick:
 
     def column(self, candidate: Candidate) -> Column:
         """Return the results of a method on all rows."""
-        problem, format_, right = self._problem, self._format, self.exact
-        nothing: list[float | None] = [None] * len(right)
-        values, signs, evaluation, opposite = right, self._signs, None, None
+        problem, format_, shift = self._problem, self._format, candidate.shift
+        values, signs, evaluation, opposite = self.exact, self._signs, None, None
         if candidate.formula is not None:
-            rule = candidate.shift and candidate.shift.rule
-            evaluation = candidate.formula.evaluate(self._input, format_, rule, problem.weights)
+            evaluation = candidate.formula.evaluate(
+                self._input, format_, shift and shift.rule, problem.weights
+            )
             values = problem.of_formula(evaluation.value)
             if self._signs is not None:
                 signs = evaluation.sign
                 opposite = (signs * self._signs < 0)[:, 0]
         verdicts, ulps = judge(
             values,
-            right,
+            self.exact,
             format_,
             problem.judged_as,
             self._unfit,
             evaluation and evaluation.row,
             opposite=opposite,
         )
-        findings, bounds, occurrences = None, nothing, np.zeros(len(right), np.intp)
+        facts: dict[str, Any] = {"occurrences": np.zeros(len(values), np.intp)}
         if evaluation is not None:
             is_wrong = verdicts != VERDICTS.index(Verdict.RIGHT)
             findings = Findings(evaluation, problem.seen, is_wrong)
-            occurrences = findings.occurrences()
-            bounds = self._bounds(evaluation) if self._is_bounded else nothing
-        errors: Sequence[tuple[float | None, float | None]] = [(None, None)] * len(right)
+            facts = {"occurrences": findings.occurrences(), "findings": findings}
+            if self._is_bounded:
+                facts["bounds"] = self._bounds(evaluation)
         if self._is_measured:
             # a result with the wrong sign has no right digit
             given = values if opposite is None else np.where(opposite[:, None], np.nan, values)
-            errors = measured(given, self._best, format_)
+            facts["errors"] = measured(given, self._best, format_)
         return Column(
-            (candidate.method, format_.name, candidate.shift and candidate.shift.name),
-            values,
-            verdicts,
-            ulps,
-            occurrences,
-            signs,
-            errors,
-            bounds,
-            evaluation,
-            findings,
+            name=(candidate.method, format_.name, shift and shift.name),
+            values=values,
+            verdicts=verdicts,
+            ulps=ulps,
+            signs=signs,
+            evaluation=evaluation,
+            **facts,
         )
 
     def _bounds(self, evaluation: Evaluation) -> list[float | None]:
@@ -387,9 +366,9 @@ class _Yardstick:
         return _known(bounds * self._format.unit_roundoff)
 
     def condition_numbers(self) -> list[float | None]:
-        """Return the condition number of the problem for each row."""
+        """Return the condition number of the problem for each row, or nothing."""
         if not self._is_bounded:
-            return [None] * len(self.x)
+            return []
         assert isinstance(self._problem.function, Function), "nor its condition number"
         function = self._problem.function
         return _known(condition_number(function, self.x, self._best, self._cancels))

@@ -26,7 +26,6 @@ All verdicts come from here, so that all commands agree on every vector.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -69,48 +68,38 @@ class Findings:
     wrong (`is_wrong`, shape (m,)) are searched for lost digits.
     """
 
-    def __init__(
-        self, evaluation: Evaluation, labels: Array | None = None, is_wrong: Array | None = None
-    ) -> None:
+    def __init__(self, evaluation: Evaluation, labels: Array | None, is_wrong: Array) -> None:
         self._evaluation = evaluation
         self._found: list[_Trouble] = []
         n = evaluation.results["x"].shape[-1]
-        losses = list(_losses(evaluation, labels))
+        losses = dict(_losses(evaluation, labels)) if is_wrong.any() else {}
         is_seen = np.ones(1, bool)
         for operation in evaluation.operations:
             if operation.kind is Kind.SUM and labels is not None:
                 is_seen = labels[:, np.newaxis] == np.arange(n)
-            for kind, where in _masks(evaluation, operation):
-                where = where & is_seen if where.shape[-1] == n else where
-                harmless = _harmless(evaluation, operation, kind, where, n, labels)
-                if kind is FindingKind.LOG_OF_ZERO and is_wrong is not None:
-                    harmless = harmless | ~is_wrong  # weighted terms may truly cancel to 0
-                self._found.append(_Trouble(operation, kind, where, harmless))
-            for loss in losses:
-                if loss.operation is operation:
-                    where = loss.where & is_seen if loss.where.shape[-1] == n else loss.where
-                    where = where if is_wrong is None else where & is_wrong[:, np.newaxis]
-                    self._found.append(loss._replace(where=where))
+            struck = [(kind, where, None) for kind, where in _masks(evaluation, operation)]
+            for kind, where, factor in [*struck, *losses.get(operation.symbol, ())]:
+                here = where & is_seen if operation.per_element else where
+                if factor is not None:
+                    here = here & is_wrong[:, np.newaxis]
+                harmless = _harmless(evaluation, operation, kind, here, n, labels)
+                if kind is FindingKind.LOG_OF_ZERO:
+                    harmless |= ~is_wrong  # weighted terms may truly cancel to 0
+                self._found.append(_Trouble(operation, kind, here, harmless, factor))
 
-    def __len__(self) -> int:
-        return len(self._evaluation.value)
-
-    def __getitem__(self, vector: int) -> list[Finding]:
-        vector = range(len(self))[vector]  # iteration ends with an IndexError
-        found = [trouble for trouble in self._found if trouble.where[vector].any()]
-        row = self._evaluation.row(vector) if found else self._evaluation
-        return [_described(row, trouble, vector) for trouble in found]
+    def of(self, row: int) -> list[Finding]:
+        """Return the findings in a vector."""
+        found = [trouble for trouble in self._found if trouble.where[row].any()]
+        evaluation = self._evaluation.row(row) if found else self._evaluation
+        return [_described(evaluation, trouble, row) for trouble in found]
 
     def occurrences(self) -> Array:
-        """Return the most occurrences of any harmful finding of each vector: (m,)."""
-        most = np.zeros(len(self), np.intp)
+        """Return the most elements of each vector in which anything broke the result: (m,)."""
+        most = np.zeros(len(self._evaluation.value), np.intp)
         for trouble in self._found:
-            counts = np.asarray(np.count_nonzero(trouble.where, axis=-1)) * ~trouble.harmless
-            if trouble.kind is FindingKind.ABSORPTION:
-                rows = np.flatnonzero(counts)
-                pairs = additions(self._evaluation.row(rows).partial_sums)
-                counts[rows] = sum(np.count_nonzero(absorbed(*each), axis=-1) for each in pairs)
-            most = np.maximum(most, counts)
+            if trouble.factor is None:
+                counts = np.count_nonzero(trouble.where, axis=-1) * ~trouble.harmless
+                most = np.maximum(most, counts)
         return most
 
 
@@ -210,44 +199,45 @@ def _described(evaluation: Evaluation, trouble: _Trouble, vector: Any) -> Findin
     if trouble.factor is not None:
         lost = float(np.log2(trouble.factor[vector][first]))
         bits = round(min(lost, float(evaluation.format.significand_bits)), 1)
-    operands = evaluation.operands(operation, first)
-    if operation.kind is Kind.SUM and kind is FindingKind.INVALID:
-        infinity = evaluation.format.round(np.inf)[()]
-        operands = (infinity, -infinity)
-    if operation.kind is Kind.SUM and kind is FindingKind.CANCELLATION:
-        terms = evaluation.partial_sums[0]
-        sides = (pairwise_sum(np.where(side, terms, 0)) for side in (terms > 0, terms < 0))
-        operands = tuple(side[0] for side in sides)
     thresholds = _THRESHOLDS_OF_EXP if operation.kind is Kind.EXP else _THRESHOLDS
     threshold = thresholds.get(kind)
-    finding = Finding(
+    facts: dict[str, Any] = {
+        "element": first + 1 if operation.per_element else None,
+        "occurrences": len(indices),
+        "operands": evaluation.operands(operation, first),
+        "result": evaluation.results[operation.symbol][first],
+        "indices": indices if operation.per_element else indices[:0],
+    }
+    if kind is FindingKind.ABSORPTION:
+        facts |= _first_absorption(evaluation)
+    elif operation.kind is Kind.SUM and kind is FindingKind.INVALID:
+        infinity = evaluation.format.round(np.inf)[()]
+        facts["operands"] = (infinity, -infinity)
+    elif operation.kind is Kind.SUM and kind is FindingKind.CANCELLATION:
+        terms = evaluation.partial_sums[0]
+        sides = (pairwise_sum(np.where(side, terms, 0)) for side in (terms > 0, terms < 0))
+        facts["operands"] = tuple(side[0] for side in sides)
+    return Finding(
         kind=kind,
         symbol=operation.symbol,
-        element=first + 1 if operation.per_element else None,
-        occurrences=len(indices),
-        operands=operands,
-        result=evaluation.results[operation.symbol][first],
         threshold=threshold and getattr(evaluation.format, threshold),
         harmless=bool(trouble.harmless[vector]),
         bits_lost=bits,
-        indices=indices if operation.per_element else indices[:0],
+        **facts,
     )
-    return _at_first_sum(finding, evaluation) if kind is FindingKind.ABSORPTION else finding
 
 
-def _at_first_sum(finding: Finding, evaluation: Evaluation) -> Finding:
-    """Add to an absorption the first partial sum that absorbed an operand."""
+def _first_absorption(evaluation: Evaluation) -> dict[str, Any]:
+    """Return where the first partial sum absorbed an operand, and how many did."""
     places = [
         (depth, index, addition)
-        for depth, addition in enumerate(additions(evaluation.partial_sums), start=1)
+        for depth, addition in enumerate(_additions(evaluation.partial_sums), start=1)
         for index in np.flatnonzero(absorbed(*addition)).tolist()
     ]
     depth, index, addition = places[0]
     left, right, total = (numbers[index] for numbers in addition)
     span = span_of(index, depth, len(evaluation.partial_sums[0]))
-    return replace(
-        finding, span=span, occurrences=len(places), operands=(left, right), result=total
-    )
+    return {"span": span, "occurrences": len(places), "operands": (left, right), "result": total}
 
 
 def span_of(index: int, depth: int, n: int) -> tuple[int, int]:
@@ -260,7 +250,7 @@ def absorbed(left: Any, right: Any, total: Any) -> Any:
     return ((total == left) & (right != 0)) | ((total == right) & (left != 0))
 
 
-def additions(levels: Sequence[Array]) -> Iterator[tuple[Array, Array, Array]]:
+def _additions(levels: Sequence[Array]) -> Iterator[tuple[Array, Array, Array]]:
     """Yield the operands and the results of the additions, level by level of the tree."""
     for below, above in pairwise(levels):
         pairs = below.shape[-1] // 2
@@ -331,8 +321,10 @@ HARM = 2 * DIGIT
 _CANCELLED = 0.5
 
 
-def _losses(evaluation: Evaluation, labels: Array | None) -> Iterator[_Trouble]:
-    """Find where an evaluation lost at least a decimal digit of the result."""
+def _losses(
+    evaluation: Evaluation, labels: Array | None
+) -> Iterator[tuple[str, list[tuple[FindingKind, Array, Array]]]]:
+    """Yield the operations that lost at least a decimal digit of the result, where and how much."""
     results = evaluation.results
     normal = float(evaluation.format.smallest_normal)  # below it the ulps no longer shrink
     with np.errstate(all="ignore"):
@@ -371,7 +363,7 @@ def _losses(evaluation: Evaluation, labels: Array | None) -> Iterator[_Trouble]:
             where = where & (factor >= HARM)
             if where.any():
                 factors = np.broadcast_to(factor, where.shape)
-                yield _Trouble(operation, kind, where, np.zeros(where.shape[:-1], bool), factors)
+                yield operation.symbol, [(kind, where, factors)]
 
 
 _LOSING = frozenset({Kind.SUM, Kind.LOG, Kind.ADD, Kind.SUBTRACT})
@@ -418,7 +410,7 @@ def _absorbed_part(evaluation: Evaluation, total: Array, scale: Array) -> Array:
     suspected = np.flatnonzero((depth >= HARM * scale) & np.isfinite(total))
     if suspected.size:
         lost = np.zeros((len(suspected), 1), total.dtype)
-        for left, right, sums in additions(evaluation.row(suspected).partial_sums):
+        for left, right, sums in _additions(evaluation.row(suspected).partial_sums):
             missed = np.where(absorbed(left, right, sums), np.minimum(abs(left), abs(right)), 0)
             lost += missed.astype(total.dtype).sum(axis=-1, keepdims=True)
         unit = evaluation.format.unit_roundoff * total[suspected] * scale[suspected]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stablelse.analysis.compare import Problem, compare_rows
+from stablelse.analysis.compare import Compared, Problem
 from stablelse.analysis.findings import judge
 from stablelse.analysis.results import VERDICTS, Comparison, Place, Verdict
 from stablelse.analysis.tally import Summary, Tally, Total
@@ -157,7 +157,7 @@ class LabelledTally(Tally):
         self.add_up(x, labels, masked)
         if not wanted.size:
             return ()
-        comparisons = compare_rows(
+        comparisons = Compared(
             x[wanted],
             self._problem(labels, masked, wanted),
             self._candidates,

@@ -11,7 +11,14 @@ import numpy as np
 
 from stablelse.analysis import Displayed, Place
 from stablelse.analysis.compare import Column, Compared
-from stablelse.analysis.results import BROKEN, VERDICTS, Comparison, MethodResult, Verdict
+from stablelse.analysis.results import (
+    BROKEN,
+    LOSSES,
+    VERDICTS,
+    Comparison,
+    MethodResult,
+    Verdict,
+)
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function, LossFunction
@@ -163,13 +170,13 @@ class Tally:
 
 def _column(result: MethodResult) -> Column:
     """Return the column of a single vector."""
-    found = [finding.occurrences for finding in result.findings if not finding.harmless]
+    ruins = [f for f in result.findings if not f.harmless and f.kind not in LOSSES]
     return Column(
         name=(result.method, result.format, result.shift),
         values=np.atleast_1d(result.value)[np.newaxis],
         verdicts=np.array([VERDICTS.index(result.verdict)]),
         ulps=np.array([np.nan if result.ulps is None else result.ulps]),
-        occurrences=np.array([max(found, default=0)]),
+        occurrences=np.array([max((f.occurrences for f in ruins), default=0)]),
     )
 
 

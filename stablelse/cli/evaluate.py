@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from stablelse.analysis.compare import Problem, compare_rows
+from stablelse.analysis.compare import Compared, Problem
 from stablelse.analysis.results import Comparison, MethodResult, Steps
 from stablelse.analysis.tally import Tally, Total
 from stablelse.cli import tell
@@ -83,7 +83,7 @@ def _compared(request: Request, job: Job, meter: Meter) -> Iterator[tuple[Found,
         if isinstance(stack, Stream):
             yield from (([each], False) for each in long.input.compare(stack, job))
             continue
-        comparisons = compare_rows(
+        comparisons = Compared(
             stack.values,
             Problem(job.function, job.empty, stack.weights),
             job.candidates,

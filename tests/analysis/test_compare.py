@@ -11,7 +11,7 @@ from cases import CASES
 from rich.console import Console
 
 import stablelse
-from stablelse.analysis.compare import Problem, compare_rows
+from stablelse.analysis.compare import Compared, Problem
 from stablelse.analysis.results import Place
 from stablelse.numerics.formats import FORMATS, find_format
 from stablelse.numerics.formulas import USUAL, Method, candidates, find_shift
@@ -57,7 +57,7 @@ def test_rows_are_compared_as_if_alone():
     for function in Function:
         shifts, formats = [find_shift("max"), find_shift("0")], [FORMATS["float64"]]
         tried = candidates(function, USUAL, shifts)
-        stack = compare_rows(x, Problem(function), tried, formats, places.__getitem__)
+        stack = Compared(x, Problem(function), tried, formats, places.__getitem__)
         for row, comparison in zip(x, stack, strict=True):
             alone = stablelse.compare(row, function.value, shifts=["max", "0"])
             assert [str(r) for r in alone.results] == [str(r) for r in comparison.results]

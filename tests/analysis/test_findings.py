@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablelse import logsumexp
-from stablelse.analysis.compare import Problem, compare, compare_rows
+from stablelse.analysis.compare import Compared, Problem, compare
 from stablelse.analysis.results import DIGIT, LOSSES, FindingKind, Verdict
 from stablelse.analysis.steps import chosen_steps, steps
 from stablelse.numerics.formats import FORMATS
@@ -254,7 +254,7 @@ def test_ordinary_logits_are_not_noisy():
     for function in (Function.LOGSUMEXP, Function.SOFTMAX):
         tried = candidates(function, USUAL, [find_shift("max")])
         for name in ("float16", "float32", "float64"):
-            rows = compare_rows(logits, Problem(function), tried, [FORMATS[name]])
+            rows = Compared(logits, Problem(function), tried, [FORMATS[name]])
             told = [f for row in rows for result in row.results for f in result.findings]
             assert bool(told) is (name == "float16")  # which overflows
             assert not [f for f in told if f.kind in LOSSES]

@@ -16,7 +16,7 @@ import pytest
 import stablelse
 from stablelse import RunningNaive, RunningShifted, StreamState
 from stablelse.analysis import elements as elements_module
-from stablelse.analysis.compare import Problem, compare_rows
+from stablelse.analysis.compare import Compared, Problem
 from stablelse.analysis.elements import LongVector
 from stablelse.analysis.results import LOSSES, Verdict
 from stablelse.numerics.formats import FORMATS, find_format
@@ -275,7 +275,7 @@ def long_vector(x, function, formats, size=37):
 
 def in_memory(x, function, formats):
     tried = candidates(function, USUAL, [find_shift(name) for name in ("max", "min", "3")])
-    (found,) = compare_rows(x[np.newaxis], Problem(function), tried, formats, errors=False)
+    (found,) = Compared(x[np.newaxis], Problem(function), tried, formats, errors=False)
     # of a long vector, nobody looks for the digits that its sums lost
     results = tuple(
         replace(result, findings=tuple(f for f in result.findings if f.kind not in LOSSES))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stablelse.analysis.compare import Problem, compare_rows
+from stablelse.analysis.compare import Compared, Problem
 from stablelse.analysis.likelihood import Labelled
 from stablelse.analysis.results import Place
 from stablelse.analysis.tally import Tally
@@ -46,7 +46,7 @@ def test_many_rows_at_once_are_counted_as_one_by_one(function, formats, count, n
     problem, of = problem_of(function, x)
     tried = candidates(of, [m for m in Method if m is not Method.DIVISION_FREE], [find_shift("0")])
     tried += candidates(of, [Method.SHIFTED], [find_shift("max")])
-    found = compare_rows(
+    found = Compared(
         x,
         problem,
         tried,
@@ -72,7 +72,7 @@ def test_the_worst_of_many_is_kept():
     naive = candidates(Function.LOGSUMEXP, [Method.NAIVE], [])
     tally = Tally()
     tally.add(
-        compare_rows(
+        Compared(
             x, Problem(Function.LOGSUMEXP), naive, [find_format("float64")], lambda i: Place(row=i)
         )
     )

@@ -312,7 +312,7 @@ def test_out_of_memory_is_one_line(run, monkeypatch):
     def gathered(*_):
         raise MemoryError
 
-    monkeypatch.setattr("stablelse.cli.evaluate.compare_rows", gathered)
+    monkeypatch.setattr("stablelse.cli.evaluate.Compared", gathered)
     done = run("softmax", "1", "2")
     assert (done.code, done.out) == (2, "")
     assert done.err == (

@@ -31,7 +31,7 @@ from fuzz.strategies import (
 )
 
 import stablelse
-from stablelse.analysis.compare import Problem, compare_rows
+from stablelse.analysis.compare import Compared, Problem
 from stablelse.analysis.results import Verdict
 from stablelse.numerics import exact, kernel
 from stablelse.numerics.formats import find_format
@@ -297,7 +297,7 @@ def assert_agree(x, function, format_, every_ulp=(0.5, 10, 1000)) -> None:
     """Compare a scan's counts, and the first of each verdict, with `compare` row by row."""
     name, format_ = Function(function), find_format(format_)
     methods = candidates(name, METHODS, [find_shift("max")])
-    comparisons = compare_rows(x, Problem(name), methods, [format_], errors=False)
+    comparisons = Compared(x, Problem(name), methods, [format_], errors=False)
     told = {m.value: [c.results[place] for c in comparisons] for place, m in enumerate(METHODS)}
     for max_ulp in every_ulp:
         found = stablelse.scan(x, name.value, formats=[format_.name], max_ulp=max_ulp)

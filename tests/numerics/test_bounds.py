@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from oracle import as_mpf
 
 from stablelse.analysis.findings import Findings
-from stablelse.analysis.results import LOSSES
 from stablelse.numerics.bounds import (
     ASSUMED,
     BOUNDS,
@@ -147,8 +146,8 @@ def measured_and_bound(x, function, name, shifts=("max",)):
         if function is Function.SOFTMAX:  # a correct quotient may leave the normal range
             norm = reference.max(axis=-1).astype(np.float64)
             bounds += float(format_.smallest_subnormal) / 2 / norm
-        holds = np.array([all(f.kind in LOSSES for f in found) for found in Findings(evaluation)])
-        holds &= np.isfinite(bounds)
+        found = Findings(evaluation, None, np.zeros(len(x), bool))
+        holds = [not found.of(row) for row in range(len(x))] & np.isfinite(bounds)
         error = relative_error(evaluation.value, reference)
         yield candidate, error[holds], bounds[holds], coefficient[holds] * format_.unit_roundoff
 

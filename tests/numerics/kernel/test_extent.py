@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stablelse.analysis.compare import Problem, compare_rows
+from stablelse.analysis.compare import Compared, Problem
 from stablelse.analysis.results import FindingKind
 from stablelse.numerics import exact, reference
 from stablelse.numerics.formats import find_format
@@ -68,9 +68,7 @@ def test_what_the_naive_formula_meets_is_what_compare_says(name, row):
             rows, float(format_.underflow_threshold), float(format_.overflow_threshold)
         )
         naive = candidates(Function.LOGSUMEXP, [Method.NAIVE], [])
-        (comparison,) = compare_rows(
-            rows, Problem(Function.LOGSUMEXP), naive, [format_], errors=False
-        )
+        (comparison,) = Compared(rows, Problem(Function.LOGSUMEXP), naive, [format_], errors=False)
         told = {(f.kind, f.symbol): f.occurrences for f in comparison.results[0].findings}
         assert found.above[0] == told.get((FindingKind.OVERFLOW, "e"), 0)
         assert found.below[0] == told.get((FindingKind.TERM_UNDERFLOW, "e"), 0)
