@@ -18,7 +18,7 @@ from stablelse.numerics import kernel, threads
 from stablelse.numerics.certificate import Certificate, Ledger, Rung
 from stablelse.numerics.formats import FORMATS, Array, Format, format_of
 from stablelse.numerics.inputs import known_format, numbers
-from stablelse.numerics.rows import Results, Rows, Stack, without_terms
+from stablelse.numerics.rows import Results, Rows, Stack, bands, without_terms
 
 NAMES = ("logsumexp", "softmax", "log_softmax")
 _LOGSUMEXP = 0
@@ -97,14 +97,9 @@ def extent(rows: Array, low: float, high: float) -> Extent:
     if x is None or compiled is None:
         return Extent(*_reference().extent(rows, low, high))
     found = np.empty((len(x), 4))
-    jobs = [(x[band], found[band], low, high) for band in _bands(*x.shape)]
+    jobs = [(x[band], found[band], low, high) for band in bands(x.shape, JOB)]
     threads.mapped(compiled.extent, jobs, x.size)
     return Extent(*found.T)
-
-
-def rungs() -> tuple[Rung, ...]:
-    """Return the rungs that compute in words, the fastest first."""
-    return (Rung.DOUBLE_WORD,) if compiled is None else (Rung.KERNEL, Rung.DOUBLE_WORD)
 
 
 def for_kernel(rows: Array, format_: Format) -> Array | None:
@@ -133,19 +128,13 @@ def _settle(function: int, rows: Rows, y: Array, signs: Array | None) -> list[Ce
     m, n = rows.x.shape
     count = threads.workers(n)
     if signs is None and count > 1 and m < 2 * count:
-        bands = [slice(i, i + 1) for i in range(m)]
-        each = (_settle_long(function, rows.of(band), y[band], count) for band in bands)
+        each = (_settle_long(function, rows.of(b), y[b], count) for b in bands((m, n), 1))
         return list(chain.from_iterable(each))
     jobs = [
-        (rows.of(band), y[band], None if signs is None else signs[band]) for band in _bands(m, n)
+        (rows.of(band), y[band], None if signs is None else signs[band])
+        for band in bands((m, n), JOB)
     ]
     return threads.mapped(partial(_settle_band, function), jobs, rows.x.size)
-
-
-def _bands(m: int, n: int) -> list[slice]:
-    """Cut rows into bands, one for each thread's job."""
-    step = max(1, JOB // n)
-    return [slice(i, i + step) for i in range(0, m, step)]
 
 
 def _settle_band(function: int, rows: Rows, y: Array, signs: Array | None) -> Certificate | None:

@@ -270,8 +270,8 @@ def known_format(dtype: np.dtype[Any]) -> Format:
     return format_
 
 
-def check_finite(numbers: Array | None, name: str, rule: str) -> None:
-    """Raise an error that names the first number that is NaN or infinite."""
-    if numbers is not None and not np.isfinite(numbers).all():
-        place = tuple(map(int, np.argwhere(~np.isfinite(numbers))[0]))
+def check_finite(numbers: Array | None, name: str, rule: str, least: float = -inf) -> None:
+    """Raise an error that names the first number that is NaN, infinite or too small."""
+    if numbers is not None and not (is_right := np.isfinite(numbers) & (numbers >= least)).all():
+        place = tuple(map(int, np.argwhere(~is_right)[0]))
         raise ValueError(f"{name}[{', '.join(map(str, place))}] is {numbers[place]}: {rule}")

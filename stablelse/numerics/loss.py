@@ -16,11 +16,11 @@ gradient is T softmax(x) - t; for the largest t it is the sum of the others - T 
 The kernel computes log S in two words, and gradients. Results in doubt, and all results without a
 kernel, are computed in two words with NumPy; those still in doubt, in decimals.
 
-Sums of losses are kept in two words, and their error bounds are added too. No such sum is a tie,
-unless weights are negative: with z = e**(1/N), nonnegative rational t and differences k / N, a tie
-would make a product of powers of polynomials in z, with nonnegative coefficients, a power of e;
-z is transcendental, so each polynomial would have a single term of coefficient 1, and its
-logarithm 0 (Lindemann and Weierstrass).
+Sums of losses are kept in two words, and their error bounds are added too. No such sum is a tie:
+with z = e**(1/N), nonnegative rational t and differences k / N, a tie would make a product of
+powers of polynomials in z, with nonnegative coefficients, a power of e; z is transcendental, so
+each polynomial would have a single term of coefficient 1, and its logarithm 0 (Lindemann and
+Weierstrass).
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from collections.abc import Iterable, Iterator
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 from functools import partial
-from itertools import islice
 from math import lcm
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +47,7 @@ from stablelse.numerics.doubleword import (
 )
 from stablelse.numerics.formats import Array, Format, nearest, ratio
 from stablelse.numerics.reference import Sums
+from stablelse.numerics.rows import Rows, bands
 from stablelse.numerics.targets import LossInputs, Targets, loss_inputs
 
 if TYPE_CHECKING:
@@ -62,14 +62,8 @@ _EXTREME = 2.0**100
 #: Underflow loses less than this.
 _TINY = 2.0**-1060
 
-#: With negative weights, losses may cancel or be a tie: we try 40, 80, ... 2560 digits.
-_PRECISIONS = 7
-
 #: Losses below ten to this power are negligible beside those that any format holds.
 _SMALLEST = -6000
-
-#: Rows, as an index into arrays of them.
-_Rows = slice | Array
 
 
 def nll(
@@ -93,12 +87,12 @@ def nll(
     logits : array_like
         Real numbers, any shape; a vector along `axis` has one logit for each of n classes.
     labels : array_like
-        Integers, the shape of `logits` without `axis`: the index of the class, from 0. Or finite
-        floating-point numbers, the shape of `logits`: the probability of each class.
+        Integers, the shape of `logits` without `axis`: the index of the class, from 0. Or
+        floating-point numbers, the shape of `logits`: the probability of each class, not negative.
     axis : int
         The axis of the classes, by default the last; PyTorch uses 1.
     weight : array_like, optional
-        Shape (n,), finite: the weight of each class; 1 by default.
+        Shape (n,), finite and not negative: the weight of each class; 1 by default.
     label_smoothing : float
         The share of each target that is spread evenly over all unmasked classes.
     ignore_index : int
@@ -130,8 +124,7 @@ def nll(
 
     Notes
     -----
-    Results are correctly rounded: `stablelse.numerics.loss` says how. The one exception: if
-    negative weights make losses cancel to within 10**-2500 of a tie, the tie is rounded.
+    Results are correctly rounded: `stablelse.numerics.loss` says how.
 
     Examples
     --------
@@ -226,7 +219,7 @@ class RunningLoss:
             empty=empty,
         )
         self._only, self._is_empty = inputs if self._is_empty else None, False
-        total, error, special = _summed(inputs, inputs.rungs[0])
+        total, error, special, _ = _summed(inputs)
         self._total += total
         self._error += error
         self._special += special
@@ -246,40 +239,36 @@ class RunningLoss:
 
 def _losses(inputs: LossInputs) -> tuple[Any, Certificate]:
     """Compute the loss of every row, correctly rounded, with its proof."""
-    left, ledger = np.arange(len(inputs.nothing)), Ledger()
-    result = np.empty(len(left), inputs.format.dtype)
+    ledger = Ledger()
     with np.errstate(all="ignore"):
-        for rung in inputs.rungs:
-            words = _losses_in_words(inputs, left, rung)
-            is_nothing = ~np.isfinite(words.high) & (words.error == 0)
-            value, proved, ulps = settle(words, inputs.format)
-            value[is_nothing] = inputs.format.round(words.high[is_nothing])
-            ledger.enter(rung, int(proved.sum()), ulps[proved])
-            ledger.enter(Rung.CONVENTION, int(is_nothing.sum()))
-            result[left], left = value, left[~(proved | is_nothing)]
+        words, is_close = _losses_in_words(inputs)
+        is_nothing = ~np.isfinite(words.high) & (words.error == 0)
+        result, proved, ulps = settle(words, inputs.format)
+        result[is_nothing] = inputs.format.round(words.high[is_nothing])
+    for rung, here in (Rung.KERNEL, proved & ~is_close), (Rung.DOUBLE_WORD, proved & is_close):
+        ledger.enter(rung, int(here.sum()), ulps[here])
+    left = np.flatnonzero(~(proved | is_nothing))
     for i in left.tolist():
         result[i] = _loss_in_decimals(inputs, [i], Fraction(1))
+    ledger.enter(Rung.CONVENTION, int(is_nothing.sum()))
     ledger.enter(Rung.DECIMAL, left.size)
     shape = inputs.stack.reduced_shape(keepdims=False)
-    return result.reshape(shape)[()], ledger.close(inputs.rungs[0])
+    return result.reshape(shape)[()], ledger.close(inputs.rung)
 
 
 def _reduced(inputs: LossInputs) -> tuple[Any, Certificate]:
     """Compute the sum of all losses over the divisor, correctly rounded, with its proof."""
     ledger, format_, divisor = Ledger(), inputs.format, inputs.divisor
-    for rung in inputs.rungs:
-        total, error, special = _summed(inputs, rung)
-        value = _rounded(total, error, special, divisor, format_)
-        if value is not None:
-            is_nothing = bool(special) or not divisor
-            relative = min(error / abs(total), Fraction(1)) if total else Fraction(0)
-            ulps = float(relative) / format_.unit_roundoff
-            ledger.enter(Rung.CONVENTION if is_nothing else rung, 1, ulps)
-            break
-    else:
+    total, error, special, rung = _summed(inputs)
+    value = _rounded(total, error, special, divisor, format_)
+    if value is None:
         ledger.enter(Rung.DECIMAL, 1)
         value = _loss_in_decimals(inputs, range(len(inputs.nothing)), divisor)
-    return value, ledger.close(inputs.rungs[0])
+    else:
+        relative = min(error / total, Fraction(1)) if total else Fraction(0)
+        ulps = float(relative) / format_.unit_roundoff
+        ledger.enter(Rung.CONVENTION if special or not divisor else rung, 1, ulps)
+    return value, ledger.close(inputs.rung)
 
 
 def _rounded(
@@ -287,29 +276,24 @@ def _rounded(
 ) -> Any:
     """Return the number that all values within the error, over a divisor, round to, if any."""
     if special or not divisor:  # an infinite loss or NaN: nothing to round
-        sign = (divisor > 0) - (divisor < 0)
-        return format_.round(special * sign if divisor else np.nan)[()]
+        return format_.round(special if divisor else np.nan)[()]
     low, high = (nearest(end / divisor, format_) for end in (total - error, total + error))
     return low if low == high or (np.isnan(low) and np.isnan(high)) else None
 
 
-def _summed(inputs: LossInputs, rung: Rung) -> tuple[Fraction, Fraction, float]:
-    """Return the sum of all finite losses, its error bound, and the sum of the other losses."""
+def _summed(inputs: LossInputs) -> tuple[Fraction, Fraction, float, Rung]:
+    """Return the sum of finite losses, its error bound, the sum of the others, and the rung."""
     check_arithmetic()
-    rows = np.flatnonzero(~inputs.targets.ignored)
     total = error = Fraction(0)
     with np.errstate(all="ignore"):
-        words = _losses_in_words(inputs, rows, rung)
+        words, is_close = _losses_in_words(inputs)
         is_known = words.error < np.inf
-        if rung is Rung.KERNEL:  # decimals take a hundred times as long as the reference
-            left = rows[~is_known]
-            words.put(np.flatnonzero(~is_known), _losses_in_words(inputs, left, Rung.DOUBLE_WORD))
-            is_known = words.error < np.inf
-        words = words.of(is_known)
+        left, words = np.flatnonzero(~is_known), words.of(is_known)
+        rung = Rung.DOUBLE_WORD if is_close.any() else inputs.rung
         special = words.high[~np.isfinite(words.high)]
         if special.size:
-            return total, error, float(special.sum())
-        for row in rows[~is_known].tolist():
+            return total, error, float(special.sum()), rung
+        for row in left.tolist():
             value, bound = _loss_as_fraction(inputs, row)
             total, error = total + value, error + bound
         top = np.frexp(words.high)[1] + words.exponent
@@ -324,46 +308,46 @@ def _summed(inputs: LossInputs, rung: Rung) -> tuple[Fraction, Fraction, float]:
             error += Fraction(1.001 * float(lost) + len(high) * _TINY) * Fraction(2) ** unit
             for word in doubleword.total(high, low):
                 total += Fraction(float(word)) * Fraction(2) ** unit
-        return total, error, 0.0
+        return total, error, 0.0, rung
 
 
-def _losses_in_words(inputs: LossInputs, rows: Array, rung: Rung) -> Approximation:
-    """Return the losses of some rows. The error is infinite where two words do not hold them."""
-    m, n = inputs.rows.x.shape
-    jobs = [(band,) for band in _bands(rows, m, n, rung)]
-    if not jobs:
-        none = np.zeros(0)
-        return Approximation(none, none, none, none, np.zeros(0, np.int64))
-    parts = threads.mapped(partial(_losses_of_band, inputs, rung), jobs, n * len(rows))
-    return Approximation(*map(np.concatenate, zip(*parts, strict=True)))
+def _losses_in_words(inputs: LossInputs) -> tuple[Approximation, Array]:
+    """Return all losses, and which come from the reference; those not held have infinite errors."""
+    run, jobs = partial(_losses_of_band, inputs), [(band,) for band in _bands(inputs)]
+    words, is_close = zip(*threads.mapped(run, jobs, inputs.rows.x.size), strict=True)
+    return Approximation(*map(np.concatenate, zip(*words, strict=True))), np.concatenate(is_close)
 
 
-def _bands(rows: Array, m: int, n: int, rung: Rung) -> Iterator[_Rows]:
-    """Cut some of m rows into bands; if all are wanted, bands are slices, to avoid copies."""
-    size = exact.JOB if rung is Rung.KERNEL else reference.BLOCK
-    step = max(1, size // n)
-    for start in range(0, len(rows), step):
-        band = slice(start, min(start + step, len(rows)))
-        yield band if len(rows) == m else rows[band]
+def _bands(inputs: LossInputs) -> list[slice]:
+    size = exact.JOB if inputs.rung is Rung.KERNEL else reference.BLOCK
+    return bands(inputs.rows.x.shape, size)
 
 
-def _losses_of_band(inputs: LossInputs, rung: Rung, rows: _Rows) -> Approximation:
+def _losses_of_band(inputs: LossInputs, rows: slice) -> tuple[Approximation, Array]:
     """Return sum t (a - x) + T log S. An error of 0 means that it settles a tie; see `log_sum`."""
-    known, x, t, t_low = _terms(inputs, rung, rows)
+    some = inputs.rows.of(rows)
+    x = some.filled()
+    known, is_close = _sums(inputs, some, x)
+    if inputs.targets.is_sparse:
+        labels, own = inputs.targets.of_labels(rows)
+        x, t, t_low = x[np.arange(len(x)), labels][:, np.newaxis], own, np.zeros(len(own))
+        t, t_low = t[np.newaxis], t_low[np.newaxis]
+    else:
+        t, t_low = (part.T for part in inputs.targets.words(rows, x.shape[1], some.mask))
+    x = reference.as_wide(x).T
     d, d_low, is_held = reference.difference(x, known.x_max, known.x_max_low)
     counts = t != 0
     high, low = (
         np.where(counts, -part, 0.0) for part in doubleword.product((t, t_low), (d, d_low))
     )
-    sizes = _TOTAL_ERROR * abs(high) + 2 * known.spread * abs(t)
+    sizes = _TOTAL_ERROR * abs(high) + 2 * known.spread * t
     is_exact = (len(t) == 1) & ((d_low == 0) | (t == 1)) & (known.spread == 0)
     head_error = np.where(is_exact, 0.0, 1.001 * sizes + _TINY).sum(axis=0)
     head, head_low = doubleword.total(high, low)
 
     whole = doubleword.total(t, t_low)
     log_high, log_low = doubleword.product(whole, (known.log_high, known.log_low))
-    log_error = abs(whole[0]) * known.log_error
-    log_error += _TOTAL_ERROR * abs(t).sum(axis=0) * abs(known.log_high)
+    log_error = whole[0] * (known.log_error + _TOTAL_ERROR * abs(known.log_high))
     logarithm = known._replace(log_high=log_high, log_low=log_low, log_error=1.001 * log_error)
     words = reference.log_sum(head, head_low, logarithm, 1, head_error)
 
@@ -371,36 +355,32 @@ def _losses_of_band(inputs: LossInputs, rung: Rung, rows: _Rows) -> Approximatio
     is_held &= np.isfinite(words.high)
     error = np.where(is_held, words.error, np.inf)
     words = Approximation(*np.broadcast_arrays(*words._replace(error=error)))
-    infinite = np.where(counts & (x == -np.inf), np.copysign(np.inf, t), 0.0).sum(axis=0)
-    is_zero = ~counts.any(axis=0)
-    special = np.where(is_zero, 0.0, np.where(known.is_nothing, np.nan, infinite))
-    return words.but_for(is_zero | known.is_nothing | (infinite != 0), special)
+    is_zero, is_infinite = ~counts.any(axis=0), (counts & (x == -np.inf)).any(axis=0)
+    special = np.where(is_infinite, np.inf, 0.0)
+    special[known.is_nothing] = np.nan
+    special[is_zero] = 0.0
+    return words.but_for(is_zero | known.is_nothing | is_infinite, special), is_close
 
 
-def _terms(inputs: LossInputs, rung: Rung, rows: _Rows) -> tuple[Sums, Array, Array, Array]:
-    """Return facts about rows, and the x and t (in two words) where t is not 0, shape (k, m)."""
-    some = inputs.rows.of(rows)
-    x = some.filled()
-    if rung is Rung.KERNEL and exact.compiled is not None:  # log S is the loss of the largest
-        place, words = x.argmax(axis=1), np.empty((len(x), 3))
-        exact.compiled.losses(some.x, place, some.mask, words)
-        largest = x[np.arange(len(x)), place].astype(np.float64)
-        known = Sums(*[np.zeros(len(x), np.int64)] * len(Sums._fields))._replace(
-            largest=largest,
-            x_max=largest,
-            is_held=words[:, 2] < np.inf,
-            log_high=words[:, 0],
-            log_low=words[:, 1],
-            log_error=words[:, 2],
-        )
-    else:
-        known = reference.sums(x)
-    if inputs.targets.is_sparse:
-        labels, t = inputs.targets.of_labels(rows)
-        own = reference.as_wide(x[np.arange(len(x)), labels])
-        return known, own[np.newaxis], t[np.newaxis], np.zeros((1, len(t)))
-    t, t_low = inputs.targets.words(rows, x.shape[1], some.mask)
-    return known, reference.as_wide(x).T, t.T, t_low.T
+def _sums(inputs: LossInputs, some: Rows, x: Array) -> tuple[Sums, Array]:
+    """Return facts about some rows, and which of them come from the reference."""
+    if inputs.rung is not Rung.KERNEL or exact.compiled is None:
+        return reference.sums(x), np.ones(len(x), bool)
+    place, words = x.argmax(axis=1), np.empty((len(x), 3))
+    exact.compiled.losses(some.x, place, some.mask, words)  # log S is the loss of the largest
+    largest = x[np.arange(len(x)), place].astype(np.float64)
+    known = Sums(*np.zeros((len(Sums._fields), len(x))))._replace(
+        largest=largest,
+        x_max=largest,
+        is_held=np.ones(len(x), bool),
+        **dict(zip(("log_high", "log_low", "log_error"), words.T, strict=True)),
+        log_exponent=np.zeros(len(x), np.int64),
+    )
+    is_close = ~(known.log_error < np.inf)  # such as those far below 1
+    if is_close.any():
+        for part, other in zip(known, reference.sums(x[is_close]), strict=True):
+            part[is_close] = other
+    return known, is_close
 
 
 def _is_moderate(x: Array) -> Array:
@@ -415,36 +395,38 @@ def _gradient(inputs: LossInputs) -> tuple[Array, Certificate]:
     """Compute the gradient of every row over the divisor, correctly rounded, with its proof."""
     (m, n), ledger, divisor = inputs.rows.x.shape, Ledger(), inputs.divisor
     result = np.empty((m, n), inputs.format.dtype)
-    flat, doubtful, rows = result.reshape(-1), np.zeros(0, np.int64), np.arange(m)
-    count = result.size  # number of results in doubt: all, at first
     if not divisor:
         result[...] = np.nan
-        ledger.enter(Rung.CONVENTION, count)
-        return inputs.finish_gradient(result), ledger.close(inputs.rungs[0])
-    inverse = 1 / divisor
-    scale = (np.nan, np.nan)
-    if 2**-900 < abs(inverse) < 2**900:
+        ledger.enter(Rung.CONVENTION, result.size)
+        return inputs.finish_gradient(result), ledger.close(inputs.rung)
+    inverse, scale = 1 / divisor, (np.nan, np.nan)
+    if 2**-900 < inverse < 2**900:
         scale = float(inverse), float(inverse - Fraction(float(inverse)))
+    doubtful = np.arange(result.size)
     with np.errstate(all="ignore"):
         check_arithmetic()
-        for rung in inputs.rungs:
-            of_band = _kernel_gradient if rung is Rung.KERNEL else _gradient_in_words
-            jobs = [(band,) for band in _bands(rows, m, n, rung)]
-            run = partial(of_band, inputs, scale, result, doubtful)
-            left = np.concatenate(
-                [np.zeros(0, np.int64), *threads.mapped(run, jobs, len(rows) * n)]
-            )
-            ledger.enter(rung, count - left.size)
-            doubtful, count, rows = left, left.size, np.unique(left // n)
-    for row in rows.tolist():
-        here = doubtful[doubtful // n == row]
-        flat[here] = _gradient_in_decimals(inputs, row, here % n)
+        if inputs.rung is Rung.KERNEL:
+            run = partial(_kernel_gradient, inputs, scale, result)
+            jobs: list[tuple[Any]] = [(band,) for band in _bands(inputs)]
+            doubtful = np.concatenate(threads.mapped(run, jobs, result.size))
+            ledger.enter(Rung.KERNEL, result.size - doubtful.size)
+        if doubtful.size:
+            count, row = doubtful.size, doubtful // n
+            rows = np.unique(row)
+            starts = rows[[band.start for band in bands((len(rows), n), reference.BLOCK)]]
+            jobs = [(part,) for part in np.split(doubtful, np.searchsorted(row, starts[1:]))]
+            run = partial(_gradient_in_words, inputs, scale, result)
+            doubtful = np.concatenate(threads.mapped(run, jobs, len(rows) * n))
+            ledger.enter(Rung.DOUBLE_WORD, count - doubtful.size)
+    for index in np.unique(doubtful // n).tolist():
+        here = doubtful[doubtful // n == index]
+        result.reshape(-1)[here] = _gradient_in_decimals(inputs, index, here % n)
     ledger.enter(Rung.DECIMAL, doubtful.size)
-    return inputs.finish_gradient(result), ledger.close(inputs.rungs[0])
+    return inputs.finish_gradient(result), ledger.close(inputs.rung)
 
 
 def _factors(
-    inputs: LossInputs, scale: tuple[float, float], rows: _Rows
+    inputs: LossInputs, scale: tuple[float, float], rows: slice | Array
 ) -> tuple[Array, Pair, Pair, Pair | None]:
     """Return labels, T, the share of it in other classes, and t, over a divisor; None for t of 0.
 
@@ -472,18 +454,17 @@ def _scaled(t: Pair, scale: tuple[float, float]) -> Pair:
 
 
 def _kernel_gradient(
-    inputs: LossInputs, scale: tuple[float, float], result: Array, _: Array, rows: _Rows
+    inputs: LossInputs, scale: tuple[float, float], result: Array, rows: slice
 ) -> Array:
     """Compute some rows of the gradient, and return the flat indices of elements in doubt."""
     some = inputs.rows.of(rows)
     labels, s, o, t = _factors(inputs, scale, rows)
     numbers = [s[0]] if t is None else [s[0], o[0], t[0]]
-    sizes = np.concatenate([abs(part[part != 0]) for part in numbers])
+    sizes = np.concatenate([part[part != 0] for part in numbers])
     in_range = ((sizes > 1 / _EXTREME) & (sizes < _EXTREME)).all()
-    is_signed = t is not None and inputs.targets.is_signed
-    start = (rows.start if isinstance(rows, slice) else int(rows[0])) * some.x.shape[1]
+    start = rows.start * some.x.shape[1]
     x = exact.for_kernel(some.x, inputs.format)
-    if x is None or exact.compiled is None or is_signed or not in_range:
+    if x is None or exact.compiled is None or not in_range:
         return np.arange(start, start + some.x.size)
     left: Array | None = exact.compiled.gradients(
         x,
@@ -493,17 +474,19 @@ def _kernel_gradient(
         np.stack([*s, *o], axis=1),
         None if t is None else np.array(t),
     )
-    return np.zeros(0, np.int64) if left is None else left + np.int64(start)
+    return np.zeros(0, np.int64) if left is None else np.sort(left) + np.int64(start)
 
 
 def _gradient_in_words(
-    inputs: LossInputs, scale: tuple[float, float], result: Array, doubtful: Array, rows: _Rows
+    inputs: LossInputs, scale: tuple[float, float], result: Array, doubtful: Array
 ) -> Array:
-    """Compute elements in doubt in some rows, and return those that still are.
+    """Compute elements in doubt, at flat indices, and return those that still are.
 
     If the largest x has the largest t, T softmax(x) - t = o - T R / S, where o is the sum of all
     other t.
     """
+    i, j = np.divmod(doubtful, result.shape[1])
+    rows, k = np.unique(i, return_inverse=True)
     wide = reference.as_wide(inputs.rows.of(rows).filled())
     (m, n), (labels, s, o, t) = wide.shape, _factors(inputs, scale, rows)
     known = reference.sums(wide)
@@ -522,24 +505,20 @@ def _gradient_in_words(
     fraction, bits = np.frexp(s[0])
     exponent = p.exponent + bits
     high, low = doubleword.product(p[:2], (fraction, np.ldexp(s[1], -bits)))
-    error = 1.001 * abs(fraction) * p.error + _PRODUCT_ERROR * abs(high)
+    error = 1.001 * fraction * p.error + _PRODUCT_ERROR * abs(high)
     flat, flat_low, flat_error = (np.ldexp(part, exponent) for part in (high, low, error))
     total, left = two_sum(flat, -t_high)
     flat_low = left + (flat_low - t_low)
     flat_error += 2 * _TOTAL_ERROR * abs(t_high) + _TINY + 2.0**-52 * abs(flat_low)
-    is_sum = t_high != 0
     parts = (total, high), (flat_low, low), (0.0, 0.0), (flat_error, error), (0, exponent)
-    words = Approximation(*(np.where(is_sum, *pair) for pair in parts))
-    is_lost = ~((s[0] == 0) | _is_moderate(s[0]))
-    words.error[is_lost | (is_sum & inputs.targets.is_signed)] = np.inf  # T may cancel there, too
+    words = Approximation(*(np.where(t_high != 0, *pair) for pair in parts))
+    words.error[:, ~((s[0] == 0) | _is_moderate(s[0]))] = np.inf
     is_nothing = np.broadcast_to(known.is_nothing, total.shape)
     value, settled, _ = settle(words, inputs.format)
     settled = (settled & np.isfinite(words.error) & known.is_held) | is_nothing
     value[is_nothing] = np.nan
-    every = np.arange(len(inputs.nothing))[rows, np.newaxis] * n + np.arange(n)
-    wanted = np.isin(every, doubtful) if doubtful.size else np.ones(every.shape, bool)
-    result.reshape(-1)[every[wanted]] = value.T[wanted]
-    in_doubt: Array = every[wanted & ~settled.T]
+    result.reshape(-1)[doubtful] = value[j, k]
+    in_doubt: Array = doubtful[~settled[j, k]]
     return in_doubt
 
 
@@ -556,10 +535,7 @@ def _row(inputs: LossInputs, row: int) -> tuple[Array, list[Fraction]]:
 def _loss_balls(
     inputs: LossInputs, rows: Iterable[int], divisor: Fraction
 ) -> Iterator[tuple[Context, Ball]]:
-    """Yield the sum of finite losses over a divisor with more and more digits.
-
-    With negative weights it stops after `_PRECISIONS` steps.
-    """
+    """Yield the sum of finite losses over a divisor with more and more digits."""
     constant, factors, sums = Fraction(0), [], []
     for row in rows:
         wide, t = _row(inputs, row)
@@ -570,9 +546,7 @@ def _loss_balls(
             constant += sum((part * (a - v) for part, v in pairs), Fraction(0)) / divisor
             factors.append(whole / divisor)
             sums.append(sum_)
-    end = _PRECISIONS if inputs.targets.is_signed else None
-    climbs = zip(decimals.contexts(), *sums)  # noqa: B905 all are endless
-    for precise, *steps in islice(climbs, end):
+    for precise, *steps in zip(decimals.contexts(), *sums):  # noqa: B905 all are endless
         with localcontext(precise):
             value = _ball(constant)
             for factor, (_, state) in zip(factors, steps, strict=True):
@@ -582,15 +556,9 @@ def _loss_balls(
 
 
 def _loss_in_decimals(inputs: LossInputs, rows: Iterable[int], divisor: Fraction) -> Any:
-    """Round the sum of losses over a divisor. If it may be a tie after all digits, it is one."""
-    value = Ball(Decimal(0))
-    for precise, value in _loss_balls(inputs, rows, divisor):
-        with localcontext(precise):
-            found = decimals.nearest_to(value, inputs.format)
-        if found is not None:
-            return found
-    tail = value.tail if value.tail.adjusted() > _SMALLEST else Decimal(0)
-    return nearest(Fraction(value.head) + Fraction(tail), inputs.format)
+    """Round the sum of finite losses over a divisor."""
+    only, balls = Decimal(0), _loss_balls(inputs, rows, divisor)
+    return decimals.climb([only], lambda _, ball: [ball], balls, inputs.format)[only]
 
 
 def _loss_as_fraction(inputs: LossInputs, row: int) -> tuple[Fraction, Fraction]:
@@ -602,7 +570,7 @@ def _loss_as_fraction(inputs: LossInputs, row: int) -> tuple[Fraction, Fraction]
         if any(ends) and max(end.adjusted() for end in ends if end) < _SMALLEST:
             return Fraction(0), Fraction(1, 10 ** (-_SMALLEST - 1))  # negligible: skip the digits
         value, error = map(Fraction, ends)
-        if error <= abs(value) / 2**100:
+        if error <= value / 2**100:
             break
     return value, error
 

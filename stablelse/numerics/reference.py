@@ -37,7 +37,7 @@ from stablelse.numerics.doubleword import (
     two_sum,
 )
 from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.rows import OF_NOTHING
+from stablelse.numerics.rows import OF_NOTHING, bands
 
 #: Number of elements computed at a time; an array of this many takes 256 kB.
 BLOCK = 2**15
@@ -94,12 +94,6 @@ class Sums(NamedTuple):
     def of(self, rows: Any) -> Sums:
         """Return the facts about some of the rows."""
         return Sums(*(part[rows] for part in self))
-
-
-def bands(m: int, n: int) -> Iterator[slice]:
-    """Yield slices of rows, each of one block, but at least one row."""
-    step = max(1, BLOCK // max(n, 1))
-    return (slice(start, min(start + step, m)) for start in range(0, m, step))
 
 
 def pieces(n: int) -> Iterator[slice]:
@@ -383,7 +377,7 @@ def logsumexp(
     """
     values, signs, ledger = np.empty(len(rows), format_.dtype), np.ones(len(rows)), Ledger()
     with np.errstate(all="ignore"):
-        for band in bands(*rows.shape):
+        for band in bands(rows.shape, BLOCK):
             x, b = rows[band], None if weights is None else weights[band]
             is_left = np.ones(len(x), bool)
             near, estimate = _near_zero(x, b)
@@ -480,7 +474,7 @@ def _elementwise(
 
 def _parts(rows: Array, places: Places | None) -> Iterator[tuple[Array, Sums, Any]]:
     """Yield elements, the facts about their rows, and their places in the result."""
-    for band in bands(*rows.shape):
+    for band in bands(rows.shape, BLOCK):
         x = rows[band]
         known = sums(x)
         if places is None:

@@ -225,6 +225,13 @@ def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         raise ValueError("out is read-only")
 
 
+def bands(shape: tuple[int, ...], size: int) -> list[slice]:
+    """Cut rows, shape (m, n), into one or more bands of about `size` elements."""
+    m, n = shape
+    step = max(1, size // max(n, 1))
+    return [slice(i, min(i + step, m)) for i in range(0, max(m, 1), step)]
+
+
 class Stack:
     """An array seen as a stack of vectors, shape (m, n), along one or more of its axes."""
 

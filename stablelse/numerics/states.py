@@ -32,6 +32,7 @@ from stablelse.numerics.doubleword import (
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import known_format
+from stablelse.numerics.rows import bands
 
 #: One state; arrays have one for each vector.
 STATE = np.dtype(
@@ -107,7 +108,7 @@ def add_closely(states: Array, rows: Array) -> None:
         return
     with np.errstate(all="ignore"):
         check_arithmetic()
-        for band in reference.bands(*rows.shape):
+        for band in bands(rows.shape, reference.BLOCK):
             for columns in reference.pieces(rows.shape[1]):
                 x = rows[band, columns].astype(np.float64)
                 states[band] = _merged(states[band], _state_of(x, states[band]))
@@ -245,7 +246,7 @@ def elements_closely(
     """Compute the same as `elements`, with the reference."""
     values, doubtful = np.empty(rows.shape, format_.dtype), np.zeros(rows.shape, bool)
     with np.errstate(all="ignore"):
-        for band in reference.bands(*rows.shape):
+        for band in bands(rows.shape, reference.BLOCK):
             known = known_of(states[band])
             for columns in reference.pieces(rows.shape[1]):
                 x = rows[band, columns].T.astype(np.float64)

@@ -51,12 +51,6 @@ class Targets(NamedTuple):
         return self.probabilities is None and not self.smoothing
 
     @property
-    def is_signed(self) -> bool:
-        """Whether a t may be negative."""
-        parts = (self.weight, self.probabilities)
-        return any(part is not None and bool((part < 0).any()) for part in parts)
-
-    @property
     def denominator(self) -> Fraction:
         """The divisor of a mean: the sum of the labels' weights, or the number of vectors."""
         if self.labels is None or self.weight is None:
@@ -126,7 +120,7 @@ class LossInputs(NamedTuple):
     targets: Targets
     divisor: Fraction  # of the losses and gradients
     format: Format  # of the results
-    rungs: tuple[Rung, ...]  # the rungs that compute in words, the fastest first
+    rung: Rung  # the first that computes
     stack: Stack  # where the rows come from
 
     def finish_gradient(self, gradient: Array) -> Array:
@@ -172,9 +166,9 @@ def loss_inputs(
     if empty == "zero":
         targets = targets._replace(ignored=targets.ignored | nothing)
     x = exact.for_kernel(rows.x, format_of(array.dtype) or FORMATS["float64"])
-    rungs = (Rung.DOUBLE_WORD,) if x is None else exact.rungs()
+    rung = Rung.DOUBLE_WORD if x is None else Rung.KERNEL
     rows = rows if x is None else rows._replace(x=x)
-    return LossInputs(rows, nothing, empty, targets, divisor, format_, rungs, stack)
+    return LossInputs(rows, nothing, empty, targets, divisor, format_, rung, stack)
 
 
 def _targets(
@@ -192,11 +186,11 @@ def _targets(
     weights = None if weight is None else real_numbers(weight).astype(np.float64)
     if weights is not None and weights.shape != (n,):
         raise ValueError(f"weight of shape {weights.shape}: {n} classes need shape ({n},)")
-    check_finite(weights, "weight", "weights are finite")
+    check_finite(weights, "weight", "weights are finite and not negative", 0)
     given = real_numbers(labels)
     if given.shape == shape and (given.dtype.kind == "f" or format_of(given.dtype)):
         given = given.astype(np.float64)
-        check_finite(given, "labels", "probabilities are finite")
+        check_finite(given, "labels", "probabilities are finite and not negative", 0)
         return Targets(None, stack.rows(given), np.zeros(stack.m, bool), weights, smoothing)
     if given.shape == shape and given.dtype.kind in "biu":
         given = _of_one_hot(given, axis)
