@@ -10,6 +10,7 @@ import ast
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, zip_longest
 from typing import Any, NamedTuple
 
 
@@ -41,18 +42,18 @@ class Term(NamedTuple):
 #: Larger terms become unknown: x = x + exp(x), thirty times, would have a thousand million parts.
 _LARGEST = 1000
 
-#: The library of each module, and the usual names of modules.
+#: The library of each module, by its own name or a usual one.
 _LIBRARIES = {
-    **dict.fromkeys(("numpy", "np", "cupy"), "numpy"),
+    **dict.fromkeys(("numpy", "np", "cupy", "scipy"), "numpy"),
     **dict.fromkeys(("torch", "F"), "torch"),
     **dict.fromkeys(("jax", "jnp", "flax"), "jax"),
     **dict.fromkeys(("tensorflow", "tf", "keras"), "tensorflow"),
-    "scipy": "scipy",
-    "math": "math",
+    "math": "",
 }
 
-#: How programs that work with several libraries call the one at hand.
+#: How programs that work with several libraries call the one at hand; functions of Python.
 _NAMESPACES = frozenset(("xp", "xpx", "K", "ops", "backend", "lax"))
+_BUILTINS = frozenset(("sum", "max", "min", "abs"))
 
 #: What functions and methods compute: an operation, and its names. What is ``same`` returns its
 #: argument, as far as the rules are concerned; ``bounded`` results keep exp in range.
@@ -67,11 +68,10 @@ _NAMES = {
     "sigmoid": "sigmoid sigmoid_ expit Sigmoid logistic",
     "max": "max amax nanmax reduce_max cummax logsumexp reduce_logsumexp logaddexp",
     "where": "where select",
-    "size": "abs absolute fabs square norm",
+    "abs": "abs absolute fabs square norm",
     "bounded": "clip clamp clamp_ clip_by_value hardtanh minimum min amin fmin nanmin tanh "
     "logsigmoid log_sigmoid log_expit erf",
-    "cross_entropy": "cross_entropy CrossEntropyLoss",
-    "nll_loss": "nll_loss NLLLoss",
+    "loss": "cross_entropy CrossEntropyLoss nll_loss NLLLoss",
     "add": "add",
     "sub": "subtract sub",
     "mul": "multiply mul",
@@ -87,6 +87,13 @@ _OPS = {name: op for op, names in _NAMES.items() for name in names.split()}
 #: Methods that objects other than arrays have too.
 _AMBIGUOUS = frozenset(("log", "add", "sub", "norm", "select", "copy"))
 
+#: How many arguments matter of operations that need them.
+_ARITIES = {
+    **dict.fromkeys(("exp", "log", "log1p", "sum", "neg"), 1),
+    **dict.fromkeys(("add", "sub", "mul", "div"), 2),
+    "where": 3,
+}
+
 _BINARY: dict[type, str] = {
     ast.Add: "add",
     ast.Sub: "sub",
@@ -97,245 +104,246 @@ _BINARY: dict[type, str] = {
 }
 
 #: A source without any of these has no finding: most files need not be parsed.
-HINT = re.compile(r"(?<![a-z])exp_?\(|softmax|[sS]igmoid|expit|logistic")
-
-_BRANCHES = (ast.If, ast.Try, ast.While, ast.For, ast.AsyncFor, ast.Match)
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+HINT = re.compile(rb"(?<![a-z])exp_?\(|softmax|[sS]igmoid|expit|logistic")
 
 
 class Reader:
-    """Reads a module, and shows each term to `visit` where it stands in the source."""
+    """Reads a module, and shows each term to `check` where it stands in the source.
 
-    def __init__(self, source: str, visit: Callable[[Term], None]) -> None:
-        self.source, self.visit = source, visit
-        self.lines = source.splitlines(keepends=True)
-        self.modules: dict[str, str] = {}  # what imported names stand for
-        self._hints = [n for n, line in enumerate(self.lines, 1) if HINT.search(line)]
+    `modules` says what imported names stand for. The visit of an expression returns its term.
+    """
+
+    def __init__(self, source: str, check: Callable[[Term], None], modules: dict[str, str]) -> None:
+        self.check, self.modules = check, modules
+        self._source = source.encode()  # in bytes, as ast counts columns
+        lines = self._source.splitlines(keepends=True)
+        self._starts = list(accumulate(map(len, lines), initial=0))
+        self._hints = [match.start() for match in HINT.finditer(self._source)]
         self._env: dict[str, Term] = {}
-        self._made: dict[int, Term] = {}  # by the id of the node
-        self._readers: dict[type[ast.AST], Callable[[Any], Term]] = {
-            ast.Constant: lambda node: Term("constant", name=repr(node.value), node=node),
-            ast.Name: self._name,
-            ast.Attribute: self._name,
-            ast.BinOp: lambda node: self._binary(node, node.left, node.right),
-            ast.UnaryOp: self._unary,
-            ast.Call: self._call,
-            ast.GeneratorExp: self._comprehension,
-            ast.ListComp: self._comprehension,
-            ast.Subscript: self._subscript,
-            ast.NamedExpr: self._walrus,
-            ast.Compare: self._compare,
-        }
+
+    def span(self, node: Any) -> tuple[int, int]:
+        """Return where a piece of the source begins and ends, in bytes."""
+        begin, end = self._starts[node.lineno - 1], self._starts[node.end_lineno - 1]
+        return begin + node.col_offset, end + node.end_col_offset
 
     def text(self, node: ast.AST) -> str:
         """Return the source of an expression."""
-        return ast.get_source_segment(self.source, node) or ""
+        begin, end = self.span(node)
+        return self._source[begin:end].decode(errors="replace")
 
-    def line(self, number: int) -> str:
-        """Return a line of the source, from 1."""
-        return self.lines[number - 1] if number <= len(self.lines) else ""
+    def lines(self, node: Any) -> tuple[str, str]:
+        """Return what stands before an expression in its first line, and all of its lines."""
+        start, stop = self._starts[node.lineno - 1], self._starts[node.end_lineno]
+        before, all_ = self._source[start : start + node.col_offset], self._source[start:stop]
+        return before.decode(errors="replace"), all_.decode()
+
+    def visit(self, node: ast.AST) -> Term:
+        """Read a node of the syntax tree; return its term if it is an expression."""
+        visit: Callable[[ast.AST], Term]
+        visit = getattr(self, f"_{type(node).__name__.lower()}", self._other)
+        return visit(node)
+
+    def _other(self, node: ast.AST) -> Term:
+        for part in ast.iter_child_nodes(node):
+            self.visit(part)
+        return self._unknown(node)
+
+    def _unknown(self, node: ast.AST) -> Term:
+        return Term("unknown", name=self.text(node) if isinstance(node, ast.expr) else "")
 
     # ---- Statements
 
-    def run(self, body: Sequence[ast.stmt]) -> None:
-        """Read statements in order."""
-        for node in body:
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                self._import(node)
-            elif isinstance(node, _SCOPES):
-                self._scope(node)
-            elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
-                value = self._term(node.value)
-                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                    self._assign(target, value, node.value)
-            elif isinstance(node, ast.AugAssign):
-                value = self._binary(node, node.target, node.value)
-                self._assign(node.target, value, node.value)
-            else:
-                self._compound(node)
-
-    def _compound(self, node: ast.stmt) -> None:
-        """Read the expressions of a statement, then each of its branches."""
-        if isinstance(node, (ast.For, ast.AsyncFor)):
-            self._term(node.iter)
-            self._forget(node.target)
-        known = before = dict(self._env)
+    def _branches(self, node: ast.AST) -> None:
+        """Read the head of a statement, then each of its bodies."""
+        parts = [part for _, part in ast.iter_fields(node)]
+        for part in parts:
+            if isinstance(part, ast.AST):
+                self.visit(part)
+        known = before = self._env
         new: dict[str, Term] = {}
-        is_branched = isinstance(node, _BRANCHES)
-        for _, part in ast.iter_fields(node):
-            each = part if isinstance(part, list) else [part]
-            for inner in each:
-                if isinstance(inner, ast.withitem):
-                    self._term(inner.context_expr)
-                elif isinstance(inner, ast.expr):
-                    self._term(inner)
-                elif isinstance(inner, (ast.ExceptHandler, ast.match_case)):
-                    self.run(inner.body)
-            if each and isinstance(each[0], ast.stmt):
-                self.run(each)
-            if is_branched:
-                new |= {name: term for name, term in self._env.items() if name not in known}
-                changed = {name for name, term in before.items() if self._env.get(name) is not term}
-                before = {name: term for name, term in before.items() if name not in changed}
-                self._env = dict(before)
-        self._env |= new
+        for body in (part for part in parts if isinstance(part, list)):
+            self._env = dict(before)
+            for each in body:
+                self.visit(each)
+            new |= {name: term for name, term in self._env.items() if name not in known}
+            before = {name: term for name, term in before.items() if self._env.get(name) is term}
+        self._env = before | new
 
-    def _scope(self, node: Any) -> None:
-        """Read a function or a class with names of its own, if it can have a finding."""
-        at = bisect_left(self._hints, node.lineno)
-        if at == len(self._hints) or self._hints[at] > node.end_lineno:
-            return
+    _if = _try = _while = _for = _asyncfor = _match = _branches
+
+    def _scope(self, node: ast.AST) -> Term:
+        """Read what has names of its own, if it can have a finding."""
         outside = dict(self._env)
-        if not isinstance(node, ast.ClassDef):
-            for part in ast.walk(node.args):
-                if isinstance(part, ast.arg):
-                    self._env.pop(part.arg, None)
-                elif isinstance(part, ast.Call):
-                    self._term(part)
-        self.run(node.body)
+        begin, end = self.span(node)
+        has_hint = bisect_left(self._hints, begin) < bisect_left(self._hints, end)
+        term = self._other(node) if has_hint else self._unknown(node)
         self._env = outside
+        return term
 
-    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+    _functiondef = _asyncfunctiondef = _classdef = _lambda = _dictcomp = _scope
+
+    def _arg(self, node: ast.arg) -> None:
+        self._env.pop(node.arg, None)
+
+    def _import(self, node: ast.Import) -> None:
         for alias in node.names:
-            if isinstance(node, ast.ImportFrom):
-                self.modules[alias.asname or alias.name] = f"{node.module or ''}.{alias.name}"
-            else:
-                top = alias.name.partition(".")[0]
-                self.modules[alias.asname or top] = alias.name if alias.asname else top
+            top = alias.name.partition(".")[0]
+            self.modules[alias.asname or top] = alias.name if alias.asname else top
 
-    def _assign(self, target: ast.expr, value: Term, node: ast.expr) -> None:
+    def _importfrom(self, node: ast.ImportFrom) -> None:
+        for alias in node.names:
+            self.modules[alias.asname or alias.name] = f"{node.module or ''}.{alias.name}"
+
+    def _assign(self, node: ast.Assign) -> None:
+        value = self.visit(node.value)
+        for target in node.targets:
+            self._bind(target, value)
+
+    def _annassign(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self._bind(node.target, self.visit(node.value))
+
+    def _augassign(self, node: ast.AugAssign) -> None:
+        """Read ``e /= s`` as ``e = e / s``."""
+        node.target.ctx = ast.Load()
+        value = ast.copy_location(ast.BinOp(node.target, node.op, node.value), node)
+        self._bind(node.target, self.visit(value))
+
+    def _bind(self, target: ast.expr, value: Term) -> None:
         """Keep what a name stands for; a pair of names may get a pair of values."""
         if isinstance(target, (ast.Tuple, ast.List)):
-            values = node.elts if isinstance(node, (ast.Tuple, ast.List)) else []
-            for number, each in enumerate(target.elts):
-                if len(values) == len(target.elts):
-                    self._assign(each, self._made[id(values[number])], values[number])
-                elif value.op == "max" and number == 0:  # values, indices = x.max(dim)
-                    self._assign(each, value, each)
+            # values, indices = x.max(dim)
+            values = [value] if value.op == "max" else value.args if value.op == "tuple" else ()
+            for each, part in zip_longest(target.elts, values[: len(target.elts)]):
+                if part is None:
+                    self.visit(each)
                 else:
-                    self._forget(each)
+                    self._bind(each, part)
         elif (name := dotted(target)) is not None:
             self._env[name] = value
         else:
-            self._forget(target)
-
-    def _forget(self, target: ast.expr) -> None:
-        """Drop what is known of the names in a target."""
-        for part in ast.walk(target):
-            self._env.pop(dotted(part) or "", None)
+            self.visit(target)
 
     # ---- Expressions
 
-    def _term(self, node: ast.expr) -> Term:
-        """Return the term of an expression; every expression is read once."""
-        read: Callable[[Any], Term] = self._readers.get(type(node), self._other)
-        made = self._made[id(node)] = read(node)
-        return made
-
-    def _made_of(self, op: str, args: Sequence[Term], node: ast.AST, library: str = "") -> Term:
-        """Return an operation after it was visited."""
+    def _made(self, op: str, args: Sequence[Term], node: ast.AST, library: str = "") -> Term:
+        """Return an operation after it was checked; the terms of a sum are no sums."""
+        if op in ("add", "mul"):
+            args = [part for arg in args for part in (arg.args if arg.op == op else (arg,))]
         size = 1 + sum(arg.size for arg in args)
         if size > _LARGEST:
-            return Term("unknown", name=ast.dump(node), node=node)
+            return self._unknown(node)
         library = library or next((arg.library for arg in args if arg.library), "")
         made = Term(op, tuple(args), "", library, node, size)
-        self.visit(made)
+        self.check(made)
         return made
 
-    def _other(self, node: ast.expr) -> Term:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.expr):
-                self._term(child)
-        return Term("unknown", name=ast.dump(node), node=node)
+    def _constant(self, node: ast.Constant) -> Term:
+        return Term("constant", name=repr(node.value))
 
-    def _name(self, node: ast.Name | ast.Attribute) -> Term:
+    def _name(self, node: ast.Name) -> Term:
+        """Return what a name stands for; the target of a loop may be anything."""
+        if isinstance(node.ctx, ast.Store):
+            self._env.pop(node.id, None)
+        return self._env.get(node.id) or Term("unknown", name=node.id)
+
+    def _attribute(self, node: ast.Attribute) -> Term:
+        """Return what an attribute stands for, or the array that it is a view of."""
         name = dotted(node)
         if name in self._env:
             return self._env[name]
-        if isinstance(node, ast.Attribute):
-            inner = self._term(node.value)
-            if node.attr in ("T", "mT", "data", "values", "real"):
-                return inner
-        return Term("unknown", name=name or ast.dump(node), node=node)
+        inner: Term = self.visit(node.value)
+        is_view = node.attr in ("T", "mT", "data", "values", "real")
+        return inner if is_view else Term("unknown", name=name or self.text(node))
 
-    def _binary(self, node: Any, left: ast.expr, right: ast.expr) -> Term:
-        args = self._term(left), self._term(right)
-        return self._made_of(_BINARY.get(type(node.op), "unknown"), args, node)
+    def _tuple(self, node: ast.Tuple | ast.List) -> Term:
+        return self._made("tuple", [self.visit(each) for each in node.elts], node)
 
-    def _unary(self, node: ast.UnaryOp) -> Term:
-        inner = self._term(node.operand)
-        return self._made_of("neg" if isinstance(node.op, ast.USub) else "unknown", [inner], node)
+    _list = _tuple
+
+    def _binop(self, node: ast.BinOp) -> Term:
+        args = self.visit(node.left), self.visit(node.right)
+        return self._made(_BINARY.get(type(node.op), "unknown"), args, node)
+
+    def _unaryop(self, node: ast.UnaryOp) -> Term:
+        inner = self.visit(node.operand)
+        is_negative = isinstance(node.op, ast.USub)
+        return _negative(inner) if is_negative else self._made("unknown", [inner], node)
 
     def _subscript(self, node: ast.Subscript) -> Term:
-        self._term(node.slice)
-        return self._term(node.value)
+        """Return the term of the whole array."""
+        self.visit(node.slice)
+        whole: Term = self.visit(node.value)
+        return whole
 
-    def _walrus(self, node: ast.NamedExpr) -> Term:
-        value = self._term(node.value)
-        self._assign(node.target, value, node.value)
+    def _namedexpr(self, node: ast.NamedExpr) -> Term:
+        value: Term = self.visit(node.value)
+        self._bind(node.target, value)
         return value
 
     def _compare(self, node: ast.Compare) -> Term:
-        return self._made_of("compare", [*map(self._term, [node.left, *node.comparators])], node)
+        return self._made("compare", [*map(self.visit, [node.left, *node.comparators])], node)
 
-    def _comprehension(self, node: ast.GeneratorExp | ast.ListComp) -> Term:
+    def _listcomp(self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp) -> Term:
         """Return the term of each item; the same numbers have the same items."""
         outside = dict(self._env)
         for generator in node.generators:
-            items = self._term(generator.iter)
-            self._forget(generator.target)
+            items = self.visit(generator.iter)
+            self.visit(generator.target)
             if isinstance(generator.target, ast.Name):
                 self._env[generator.target.id] = Term("item", (items,), size=items.size + 1)
             for test in generator.ifs:
-                self._term(test)
-        made = self._term(node.elt)
+                self.visit(test)
+        item: Term = self.visit(node.elt)
         self._env = outside
-        return made
+        return item
+
+    _generatorexp = _setcomp = _listcomp
 
     def _call(self, node: ast.Call) -> Term:
         """Return the term of a call of a function, a method, or a layer."""
-        op, library, args = self._operation(node)
+        args = [self.visit(arg) for arg in node.args if not isinstance(arg, ast.Starred)]
         for keyword in node.keywords:
-            value = self._term(keyword.value)
+            value = self.visit(keyword.value)
             if keyword.arg in ("input", "a", "x", "logits", "tensor") and not args:
                 args = [value]
+        op, library, args = self._operation(node.func, args)
         if op == "same" and args:
             return args[0]
-        made = self._made_of(op, args, node, library)
-        name = dotted(node.func) or ast.dump(node.func)
-        return made._replace(name=name) if op == "unknown" else made
+        arity = _ARITIES.get(op)
+        if arity is not None and len(args) < arity:
+            op = "unknown"
+        made = self._made(op, args[:arity], node, library)
+        return made._replace(name=self.text(node.func)) if op == "unknown" else made
 
-    def _operation(self, node: ast.Call) -> tuple[str, str, list[Term]]:
+    def _operation(self, func: ast.expr, args: list[Term]) -> tuple[str, str, list[Term]]:
         """Return what a call computes, with which library, and its arguments."""
-        args = [self._term(arg) for arg in node.args if not isinstance(arg, ast.Starred)]
-        func, name = node.func, dotted(node.func) or ""
-        if isinstance(func, ast.Call):  # a layer: nn.Softmax(dim=1)(x)
-            op, library, _ = self._operation(func)
-            return op, library, args
-        first, _, rest = name.partition(".")
-        full = f"{self.modules[first]}.{rest}".rstrip(".") if first in self.modules else name
-        last, is_module = full.rpartition(".")[2], rest or first in self.modules
-        library = _LIBRARIES.get(full.partition(".")[0], "") if is_module else ""
-        is_builtin = name in ("sum", "max", "min", "abs") and first not in self.modules
-        if library or is_builtin:
-            return _OPS.get(last, "unknown"), library.replace("math", ""), args
-        layer = self._env.get(name)
+        name = dotted(func) or ""
+        # a layer: nn.Softmax(dim=1)(x)
+        layer = self.visit(func) if isinstance(func, ast.Call) else self._env.get(name)
         if layer is not None and isinstance(layer.node, ast.Call) and args:
             return layer.op, layer.library, args
-        if isinstance(func, ast.Attribute):
-            return self._method(func, self._term(func.value), args)
-        return "unknown", "", args
-
-    def _method(
-        self, func: ast.Attribute, array: Term, args: list[Term]
-    ) -> tuple[str, str, list[Term]]:
-        """Return what a method of an array computes, or a function of an unknown library."""
-        op = _OPS.get(func.attr, "unknown")
-        if isinstance(func.value, ast.Name) and func.value.id in _NAMESPACES and args:
-            return op, "", args
+        first, _, rest = name.partition(".")
+        full = f"{self.modules.get(first, first)}.{rest}".rstrip(".")
+        library = _LIBRARIES.get(full.partition(".")[0])
+        if library is not None or first in _NAMESPACES or name in _BUILTINS:
+            return _OPS.get(full.rpartition(".")[2], "unknown"), library or "", args
+        if not isinstance(func, ast.Attribute):
+            return "unknown", "", args
+        array, op = self.visit(func.value), _OPS.get(func.attr, "unknown")
         if func.attr in _AMBIGUOUS and array.op in ("unknown", "constant"):
             op = "unknown"
         return op, array.library, [array, *args]
+
+
+def _negative(term: Term) -> Term:
+    """Return a term with the other sign."""
+    if term.op == "neg":
+        return term.args[0]
+    if term.op == "constant":
+        minus = "" if term.name.startswith("-") else "-"
+        return term._replace(name=minus + term.name.removeprefix("-"))
+    return Term("neg", (term,), "", term.library, size=term.size + 1)
 
 
 def dotted(node: ast.AST) -> str | None:

@@ -7,11 +7,10 @@ import os
 import sys
 import tokenize
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from fnmatch import fnmatch
-from functools import partial
-from io import BytesIO
+from io import BytesIO, StringIO
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,13 @@ from typing import Any
 import typer
 
 from stablelse.analysis.compare import compare
-from stablelse.analysis.lint import RULES, LintError, LintFinding, lint, rewritten
+from stablelse.analysis.lint import Edit, Found, LintError, LintFinding, lint, rewritten
 from stablelse.cli import tell
 from stablelse.cli.emit import emit
 from stablelse.cli.options import Request
 from stablelse.files import open_sink
 from stablelse.printable import printable
-from stablelse.render.lint import FORMS, rule_text
+from stablelse.render.lint import FORMS, RULES, rule_text
 
 #: Folders of others, which are searched only if they are named.
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv", "build", "dist"}
@@ -33,13 +32,8 @@ _SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv", "build", "di
 #: Fewer files are read here: starting processes takes as long.
 _FEW = 100
 
-#: The most rounds of --fix: a formula inside another one takes a second round.
-_ROUNDS = 5
-
 #: Larger files are refused: no source is written by hand at this size.
 _LARGEST = 1 << 25
-
-Found = list[LintFinding | LintError]
 
 
 def run(request: Request) -> None:
@@ -48,14 +42,18 @@ def run(request: Request) -> None:
         _explain(request)
         return
     settings = _settings()
-    rules = _rules(request.rule or settings.get("rules"))
+    rules = _known(request.rule or settings.get("rules") or RULES)
     paths = list(_files(request.paths or ["."], settings.get("exclude", [])))
     if request.fix or request.diff:
-        found = list(chain.from_iterable(_fixed(path, rules, request) for path in paths))
+        parts = [_fixed(path, rules, request.diff) for path in paths]
+    elif len(paths) < _FEW:
+        parts = list(map(lint_file, paths))
     else:
-        found = _linted(paths, rules)
-    findings = [each for each in found if isinstance(each, LintFinding)]
+        with ProcessPoolExecutor() as pool:
+            parts = list(pool.map(lint_file, paths, chunksize=32))
+    found = list(chain(*parts))
     errors = [each for each in found if isinstance(each, LintError)]
+    findings = [each for each in found if isinstance(each, LintFinding) and each.rule in rules]
     if not request.diff:
         with open_sink(request.output) as stream:
             stream.writelines(f"{line}\n" for line in FORMS[request.format](findings))
@@ -65,75 +63,62 @@ def run(request: Request) -> None:
         raise typer.Exit(2 if errors else 1)
 
 
-def _linted(paths: Sequence[str], rules: Sequence[str]) -> Found:
-    work = partial(lint_file, rules=rules)
-    if len(paths) < _FEW:
-        return list(chain.from_iterable(map(work, paths)))
-    with ProcessPoolExecutor() as pool:
-        return list(chain.from_iterable(pool.map(work, paths, chunksize=32)))
-
-
-def lint_file(path: str, rules: Sequence[str] = tuple(RULES)) -> Found:
+def lint_file(path: str) -> Found:
     """Return the findings in a file, or what kept it from being read."""
     try:
-        text = _text(path)
+        return lint(_read(path)[0], path)
     except (OSError, SyntaxError, ValueError) as error:
         return [LintError(path, 1, getattr(error, "strerror", None) or str(error))]
-    return [e for e in lint(text, path) if isinstance(e, LintError) or e.rule in rules]
 
 
-def _text(path: str) -> str:
-    """Return the text of a file in the encoding that it declares; UTF-8 unless it does."""
+def _read(path: str) -> tuple[str, str]:
+    """Return the text of a file and its encoding: UTF-8, unless it declares another one."""
     with open(path, "rb") as file:
         content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:
         raise ValueError(f"larger than {_LARGEST >> 20} MiB")
-    if path.endswith(".ipynb"):
-        return content.decode()
-    encoding, _ = tokenize.detect_encoding(BytesIO(content).readline)
-    return content.decode(encoding)
+    encoding = "utf-8"
+    if not path.endswith(".ipynb"):
+        encoding, _ = tokenize.detect_encoding(BytesIO(content).readline)
+    return content.decode(encoding), encoding
 
 
-def _fixed(path: str, rules: Sequence[str], request: Request) -> Iterator[LintFinding | LintError]:
-    """Rewrite the safe cases of a file, or show how; yield what is left."""
-    found = lint_file(path, rules)
-    if not any(isinstance(each, LintFinding) and each.edit for each in found):
-        yield from found
-        return
-    before = text = _text(path)
-    for _ in range(_ROUNDS):
-        edits = [f.edit for f in found if isinstance(f, LintFinding) and f.edit]
-        if not edits:
-            break
+def _fixed(path: str, rules: Sequence[str], is_diff: bool) -> Found:
+    """Rewrite the safe cases of a file, or show how; return what is left."""
+    first = found = lint_file(path)
+    if not _edits(found, rules):
+        return found
+    before, encoding = _read(path)
+    text = before
+    while edits := _edits(found, rules):  # a formula inside another one takes another round
         text = rewritten(text, edits)
-        found = [e for e in lint(text, path) if isinstance(e, LintError) or e.rule in rules]
-    if request.diff:
-        old, new = (each.splitlines(keepends=True) for each in (before, text))
-        for line in difflib.unified_diff(old, new, path, path):
-            line = line.removesuffix("\n")
-            is_seen = sys.stdout.isatty()  # elsewhere, patch needs the line as it is
-            typer.echo("\t".join(map(printable, line.split("\t"))) if is_seen else line)
-        yield from lint_file(path, rules)  # nothing is fixed yet
-    else:
-        with open(path, "rb") as file:
-            encoding, _ = tokenize.detect_encoding(file.readline)
+        found = lint(text, path)
+    if not is_diff:
         with open_sink(path, "wb") as sink:
             sink.write(text.encode(encoding))
-        yield from found
+        return found
+    old, new = (list(StringIO(each, newline="")) for each in (before, text))
+    for line in difflib.unified_diff(old, new, path, path):
+        line = line.removesuffix("\n")
+        is_seen = sys.stdout.isatty()  # elsewhere, patch needs the line as it is
+        typer.echo("\t".join(map(printable, line.split("\t"))) if is_seen else line)
+    return first  # nothing is fixed yet
+
+
+def _edits(found: Found, rules: Sequence[str]) -> list[Edit]:
+    findings = (each for each in found if isinstance(each, LintFinding) and each.rule in rules)
+    return [finding.edit for finding in findings if finding.edit]
 
 
 def _files(paths: Sequence[str], excluded: Sequence[str]) -> Iterator[str]:
     """Yield Python files and notebooks: those named, and those in folders, in order."""
     for path in paths:
+        if not os.path.exists(path):
+            raise typer.BadParameter(f"{path} does not exist: name files or folders")
         if not os.path.isdir(path):
-            if not os.path.exists(path):
-                raise typer.BadParameter(f"{path} does not exist: name files or folders")
             yield path
-            continue
         for folder, folders, names in os.walk(path):
-            folders[:] = sorted(
-                name for name in folders if name not in _SKIPPED and not name.startswith(".")
-            )
+            folders[:] = sorted({name for name in folders if name[0] != "."} - _SKIPPED)
             for name in sorted(names):
                 file = os.path.normpath(os.path.join(folder, name))
                 if name.endswith((".py", ".ipynb")) and not _matches(file, excluded):
@@ -147,34 +132,36 @@ def _matches(path: str, patterns: Sequence[str]) -> bool:
 
 def _settings() -> dict[str, Any]:
     """Return [tool.stablelse] of the nearest pyproject.toml."""
-    for folder in (here := Path.cwd(), *here.parents):
-        path = folder / "pyproject.toml"
-        if path.is_file():
-            try:
-                content = tomllib.loads(path.read_text("utf-8"))
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-                raise typer.BadParameter(f"{path}: {error}") from None
-            table = content.get("tool", {}).get("stablelse", {})
-            for name, value in table.items():
-                is_list = isinstance(value, list) and all(isinstance(v, str) for v in value)
-                if name not in ("exclude", "rules") or not is_list:
-                    raise typer.BadParameter(
-                        f"{path}, [tool.stablelse], {name}: there are lists exclude and rules"
-                    )
-            return dict(table)
+    paths = (folder / "pyproject.toml" for folder in (Path.cwd(), *Path.cwd().parents))
+    for path in filter(Path.is_file, paths):
+        try:
+            content = tomllib.loads(path.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise typer.BadParameter(f"{path}: {error}") from None
+        match content:
+            case {"tool": {"stablelse": dict(table)}}:
+                for name, value in table.items():
+                    is_list = isinstance(value, list) and all(isinstance(v, str) for v in value)
+                    if name not in ("exclude", "rules") or not is_list:
+                        raise typer.BadParameter(
+                            f"{path}, [tool.stablelse], {name}: there are lists exclude and rules"
+                        )
+                return table
+        break
     return {}
 
 
-def _rules(names: Sequence[str] | None) -> list[str]:
-    for name in names or ():
+def _known(names: Iterable[str]) -> list[str]:
+    """Return names of rules, if they are known."""
+    for name in names:
         if name not in RULES:
             raise typer.BadParameter(f"unknown rule {name!r}: choose from {', '.join(RULES)}")
-    return list(names or RULES)
+    return list(names)
 
 
 def _explain(request: Request) -> None:
     """Show a rule, and its formula breaking."""
-    (name,) = _rules([request.explain])
+    (name,) = _known([request.explain])
     rule = RULES[name]
     typer.echo(f"{rule_text(name)}\n")
     shown = compare(rule.x, rule.function, formats=["float32"], weights=rule.weights)

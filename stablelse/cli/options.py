@@ -160,7 +160,7 @@ def _digits(text: str) -> int:
 _FORMATS = "The floating-point format, as `stablelse limits` lists them; repeatable."
 _KINDS = ("overflow", "underflow", "nan", "does_not_fit", "no_digits", "broken", "digits_lost")
 _FAIL_ON = f"{', '.join(_KINDS).replace('broken', 'broken (any of these)')}, ulp>N"
-_RULES = "stablelse.analysis.lint:RULES"
+_RULES = "stablelse.render.lint:RULES"
 
 #: The options of all commands, in the groups and the order in which help shows them: by how
 #: often people need them. `NAME:COMMAND` is a command's own version of an option.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stablelse import __version__
 from stablelse.analysis.lint import LintFinding
@@ -14,17 +14,22 @@ from stablelse.render.numbers import bound_text, rough_text
 from stablelse.render.records import SCHEMA
 
 
-class RuleWords(NamedTuple):
-    """A formula, where it breaks (names in braces are limits of float32), and what to write."""
+class Rule(NamedTuple):
+    """A formula, where it breaks (names in braces are limits of float32), and what to write.
+
+    `function`, `x` and `weights` are what `compare` shows of it.
+    """
 
     title: str
     limit: str
     advice: dict[str, str]  # by library; "" for any other
+    function: str
+    x: tuple[float, ...]
+    weights: tuple[float, ...] | None = None
 
 
 _LSE = {
     "numpy": "scipy.special.logsumexp, or np.logaddexp.reduce",
-    "scipy": "scipy.special.logsumexp",
     "torch": "torch.logsumexp",
     "jax": "jax.nn.logsumexp",
     "tensorflow": "tf.reduce_logsumexp",
@@ -32,7 +37,6 @@ _LSE = {
 }
 _LOG_SOFTMAX = {
     "numpy": "scipy.special.log_softmax",
-    "scipy": "scipy.special.log_softmax",
     "torch": "torch.log_softmax",
     "jax": "jax.nn.log_softmax",
     "tensorflow": "tf.nn.log_softmax",
@@ -40,7 +44,6 @@ _LOG_SOFTMAX = {
 }
 _LOG_SIGMOID = {
     "numpy": "-np.logaddexp(0, -x), or scipy.special.log_expit",
-    "scipy": "scipy.special.log_expit",
     "torch": "torch.nn.functional.logsigmoid",
     "jax": "jax.nn.log_sigmoid",
     "tensorflow": "tf.math.log_sigmoid",
@@ -48,7 +51,6 @@ _LOG_SIGMOID = {
 }
 _SOFTPLUS = {
     "numpy": "np.logaddexp(0, x)",
-    "scipy": "np.logaddexp(0, x)",
     "torch": "torch.nn.functional.softplus",
     "jax": "jax.nn.softplus",
     "tensorflow": "tf.math.softplus",
@@ -56,7 +58,6 @@ _SOFTPLUS = {
 }
 _LOGADDEXP = {
     "numpy": "np.logaddexp",
-    "scipy": "np.logaddexp",
     "torch": "torch.logaddexp",
     "jax": "jnp.logaddexp",
     "tensorflow": "tf.reduce_logsumexp of both",
@@ -64,24 +65,30 @@ _LOGADDEXP = {
 }
 _SOFTMAX = {
     "numpy": "scipy.special.softmax",
-    "scipy": "scipy.special.softmax",
     "torch": "torch.softmax",
     "jax": "jax.nn.softmax",
     "tensorflow": "tf.nn.softmax",
     "": "exp(x - a) / sum(exp(x - a)) with a = max(x)",
 }
+_OVERFLOWS = "it overflows above x = {high} in float32"
 _BELOW = "it is -inf for entries {depth} below the largest in float32"
 
 #: What each rule is about.
-RULE_WORDS = {
-    "LSE001": RuleWords("log of a sum of exp", "it overflows above x = {high} in float32", _LSE),
-    "LSE002": RuleWords("log of softmax", _BELOW, _LOG_SOFTMAX),
-    "LSE003": RuleWords("log of sigmoid", "it is -inf below x = {low} in float32", _LOG_SIGMOID),
-    "LSE004": RuleWords("log(1 + exp(x))", "it overflows above x = {high} in float32", _SOFTPLUS),
-    "LSE005": RuleWords(
-        "log of a sum of exp(x) and exp(y)", "it overflows above x = {high} in float32", _LOGADDEXP
+RULES = {
+    "LSE001": Rule("log of a sum of exp", _OVERFLOWS, _LSE, "logsumexp", (1000.0, 1001.0)),
+    "LSE002": Rule("log of softmax", _BELOW, _LOG_SOFTMAX, "log_softmax", (0.0, -1000.0)),
+    "LSE003": Rule(
+        "log of sigmoid",
+        "it is -inf below x = {low} in float32",
+        _LOG_SIGMOID,
+        "log_softmax",
+        (-1000.0, 0.0),
     ),
-    "LSE006": RuleWords(
+    "LSE004": Rule("log(1 + exp(x))", _OVERFLOWS, _SOFTPLUS, "logsumexp", (0.0, 1000.0)),
+    "LSE005": Rule(
+        "log of a sum of exp(x) and exp(y)", _OVERFLOWS, _LOGADDEXP, "logsumexp", (1000.0, 999.0)
+    ),
+    "LSE006": Rule(
         "softmax in a loss that expects something else",
         "the loss is that of other probabilities, and never near 0",
         {
@@ -89,33 +96,46 @@ RULE_WORDS = {
             "tensorflow": "the loss of the logits, with from_logits=True",
             "": "the loss of the logits",
         },
+        "log_softmax",
+        (0.0, -1000.0),
     ),
-    "LSE007": RuleWords(
-        "exp over a sum of exp, without a shift", "it is NaN above x = {high} in float32", _SOFTMAX
+    "LSE007": Rule(
+        "exp over a sum of exp, without a shift",
+        "it is NaN above x = {high} in float32",
+        _SOFTMAX,
+        "softmax",
+        (1000.0, 1001.0),
     ),
-    "LSE008": RuleWords(
+    "LSE008": Rule(
         "exp in the branch that where does not select",
         "its gradient is NaN above x = {high} in float32",
         {"": "an argument in range for both branches, such as exp(minimum(x, 20)), or softplus"},
+        "logsumexp",
+        (0.0, 1000.0),
     ),
-    "LSE009": RuleWords(
+    "LSE009": Rule(
         "log(1 - exp(x))",
         "it is -inf above x = -{tiny} in float32",
         {"": "log(-expm1(x)) where x > -log(2), and log1p(-exp(x)) elsewhere (Maechler 2012)"},
+        "logsumexp",
+        (0.0, -1e-09),
+        (1.0, -1.0),
     ),
-    "LSE010": RuleWords(
+    "LSE010": Rule(
         "log of softmax plus a small number",
         "probabilities below that number are all alike",
         _LOG_SOFTMAX,
+        "log_softmax",
+        (0.0, -1000.0),
     ),
 }
 
 _FLOAT32 = FORMATS["float32"]
 
 
-def _limit_text(rule: str) -> str:
+def _limit_text(rule: Rule) -> str:
     """Return where a formula breaks in float32."""
-    return RULE_WORDS[rule].limit.format(
+    return rule.limit.format(
         high=bound_text(_FLOAT32.overflow_threshold, 3),
         low=bound_text(_FLOAT32.underflow_threshold, 4),
         depth=bound_text(-_FLOAT32.underflow_threshold, 4),
@@ -123,38 +143,28 @@ def _limit_text(rule: str) -> str:
     )
 
 
-def advice_text(rule: str, library: str) -> str:
-    """Return what to write instead with a library."""
-    advice = RULE_WORDS[rule].advice
-    return advice.get(library, advice[""])
-
-
 def message_text(finding: LintFinding) -> str:
     """Return what is wrong with a formula, where it breaks, and what to write instead."""
-    instead = advice_text(finding.rule, finding.library)
-    return f"{RULE_WORDS[finding.rule].title}: {_limit_text(finding.rule)}; use {instead}"
-
-
-def _place_text(finding: LintFinding) -> str:
-    cell = f"cell {finding.cell}:" if finding.cell else ""
-    return f"{finding.path}:{cell}{finding.line}:{finding.column}"
+    rule = RULES[finding.rule]
+    instead = rule.advice.get(finding.library, rule.advice[""])
+    return f"{rule.title}: {_limit_text(rule)}; use {instead}"
 
 
 def plain_lines(findings: Sequence[LintFinding]) -> Iterator[str]:
     """Yield a line for each finding, as linters print it."""
-    for finding in findings:
-        yield printable_line(f"{_place_text(finding)}: {finding.rule} {message_text(finding)}")
-
-
-def _record(finding: LintFinding) -> dict[str, Any]:
-    fields = finding._asdict()
-    fields["fixable"] = fields.pop("edit") is not None
-    return fields | {"message": message_text(finding)}
+    for f in findings:
+        cell = f"cell {f.cell}:" if f.cell else ""
+        place = f"{f.path}:{cell}{f.line}:{f.column}"
+        yield printable_line(f"{place}: {f.rule} {message_text(f)}")
 
 
 def json_lines(findings: Sequence[LintFinding]) -> Iterator[str]:
     """Yield a JSON document."""
-    yield json.dumps(SCHEMA | {"findings": list(map(_record, findings))}, indent=2)
+    records = []
+    for finding in findings:
+        fields = finding._asdict() | {"message": message_text(finding)}
+        records.append(fields | {"fixable": fields.pop("edit") is not None})
+    yield json.dumps(SCHEMA | {"findings": records}, indent=2)
 
 
 def github_lines(findings: Sequence[LintFinding]) -> Iterator[str]:
@@ -175,13 +185,11 @@ def sarif_lines(findings: Sequence[LintFinding]) -> Iterator[str]:
     """Yield a document in the Static Analysis Results Interchange Format 2.1.0 (OASIS)."""
     rules = [
         {"id": name, "shortDescription": {"text": rule.title}, "help": {"text": rule.advice[""]}}
-        for name, rule in RULE_WORDS.items()
+        for name, rule in RULES.items()
     ]
     results = [
         {
             "ruleId": f.rule,
-            "ruleIndex": list(RULE_WORDS).index(f.rule),
-            "level": "warning",
             "message": {"text": message_text(f)},
             "locations": [
                 {
@@ -214,8 +222,8 @@ FORMS: dict[str, Callable[[Sequence[LintFinding]], Iterator[str]]] = {
 
 def rule_text(name: str) -> str:
     """Return what a rule is about, and what to write instead in each library."""
-    rule = RULE_WORDS[name]
-    lines = [f" {name}: {rule.title}; {_limit_text(name)}", ""]
+    rule = RULES[name]
+    lines = [f" {name}: {rule.title}; {_limit_text(rule)}", ""]
     named = {library or "any library": text for library, text in rule.advice.items()}
     width = max(map(len, named)) + 2
     lines += [f" {library:<{width}}{text}" for library, text in named.items()]
