@@ -15,7 +15,7 @@ from command import run_here
 from hypothesis import settings
 
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=40)
-settings.register_profile("search", deadline=None, max_examples=400, print_blob=True)
+settings.register_profile("search", deadline=None, max_examples=4000, print_blob=True)
 settings.load_profile("suite")
 
 # A shell's background job ignores interrupts, and so would the processes that it starts.

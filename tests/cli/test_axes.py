@@ -124,13 +124,6 @@ def test_labels_of_the_same_file(run, saved):
     assert done.out
 
 
-@pytest.mark.parametrize("data", [b"1,2\n3,4\n", b"[[1,2],[3,4]]"])
-def test_what_has_no_axes(data, run):
-    done = run("lse", "--axis", "0", stdin=data)
-    assert done.code == 2
-    assert "standard input has rows and columns, not axes" in done.err
-
-
 def test_scan_of_an_array():
     assert stablelse.scan(X).results[0].first[0].row == (1, 3)
     turned = stablelse.scan(np.moveaxis(X, -1, 0), axis=0)
@@ -152,17 +145,6 @@ def test_columns_are_written_as_columns(suffix, run, saved, monkeypatch):
         assert done.code == 0, done.err
     with open(f"a.{suffix}", "rb") as a, open(f"b.{suffix}", "rb") as b:
         assert a.read() == b.read()
-
-
-@pytest.mark.parametrize("suffix", ["npy", "csv", "parquet"])
-def test_vectors_of_other_lengths_make_no_table(suffix, run, saved):
-    done = run("softmax", "--file", "-", "--output", f"a.{suffix}", stdin=b"[1, 2]\n[3]\n")
-    assert done.code == 2
-    assert done.err.count("\n") == 1
-    assert "row 2 has 1 number, but those before have 2" in done.err
-    import os
-
-    assert not os.path.exists(f"a.{suffix}")
 
 
 @pytest.mark.parametrize("options", [[], ["--axis", "-1"], ["--axis", "2"]])

@@ -42,17 +42,6 @@ def test_a_scene_fits_a_screen(name, columns, run):
     assert max(map(len, lines)) <= columns
 
 
-@pytest.mark.parametrize("name", SCENES)
-def test_numbers_are_computed_not_written(name):
-    """The words have no digits except in formulas and names."""
-    words = PAGES[name]
-    text = f"{words.title} {words.before} {words.after}"
-    for known in ("float64", "float16", "e^0 = 1", "a = 0", "log 0", "1000, 1001"):
-        text = text.replace(known, "")
-    figures = set(re.findall(r"\d+", re.sub(r"\{[^}]*\}", "", text)))
-    assert figures <= {"0", "1"}
-
-
 @pytest.mark.parametrize("name", OWN)
 def test_the_command_of_a_scene_works(name, run):
     before, _, command = SCENES[name][0].rpartition("stablelse ")
@@ -94,13 +83,6 @@ def test_the_tour_ends_with_what_to_write(run):
             np.testing.assert_array_max_ulp(value, function(x, axis=-1), 4)
             evaluated += 1
     assert evaluated >= 4
-
-
-def test_what_is_told_is_what_the_library_says(run):
-    out = " ".join(run("demo", "--scene", "near-zero").out.split())
-    assert "They are 26,829 and 62,271 ulps off" in out
-    assert "Computed with care, the result is -5.237847950087536e-6." in out
-    assert demo("one-pass").facts["passes"][-1].value == 1001.3490122167682
 
 
 def test_without_a_terminal_it_goes_straight_through(run, monkeypatch):
@@ -176,10 +158,3 @@ def test_an_interrupt_ends_it():
     code, shown = on_terminal([b" ", b"\x03"], ["1/15 why", "2/15 scores", None])
     assert code == 130
     assert "Traceback" not in shown
-
-
-def test_libraries_that_are_not_there_are_named(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "jax", None)
-    done = run("demo", "--scene", "libraries")
-    assert done.code == 0
-    assert "jax" in done.out

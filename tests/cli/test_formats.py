@@ -1,6 +1,5 @@
 """The command on every kind of input: whole outputs, and one line for bad input."""
 
-import gzip
 import io
 import json
 import sys
@@ -15,45 +14,15 @@ TEXT = "".join(",".join(map(str, row)) + "\n" for row in LOGITS.tolist())
 VALUES = [stablelse.logsumexp(row) for row in LOGITS.astype(float)]
 
 
-def safetensors(path):
-    header = json.dumps({"x": {"dtype": "F16", "shape": [3, 3], "data_offsets": [0, 18]}}).encode()
-    path.write_bytes(len(header).to_bytes(8, "little") + header + LOGITS.tobytes())
-
-
-def parquet(path):
-    pa = pytest.importorskip("pyarrow")
-    from pyarrow.parquet import write_table
-
-    write_table(pa.table({f"c{i}": LOGITS[:, i] for i in range(3)}), path)
-
-
 def parts(path):
     path.mkdir()
     for number, line in zip((2, 9, 10), TEXT.splitlines(), strict=True):
         (path / f"part-{number}.csv").write_text(line + "\n")
 
 
-FILES = {
-    "gzip": lambda path: path.write_bytes(gzip.compress(TEXT.encode())),
-    "npz": lambda path: np.savez(path.open("wb"), LOGITS),
-    "safetensors": safetensors,
-    "Parquet": parquet,
-    "parts": parts,
-}
-
-
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of the writer's own file
-@pytest.mark.parametrize("name", FILES)
-def test_values(name, run, tmp_path):
-    FILES[name](tmp_path / "x")
-    done = run("lse", "-q", "--file", "x")
-    assert (done.code, done.err) == (0, "")
-    assert [float(line) for line in done.out.split()] == VALUES
 
 
 def test_parts(run, golden, tmp_path):

@@ -67,12 +67,6 @@ def test_files_of_other_lengths_and_compressed(run, tmp_path):
     assert run("lse -q --file", tmp_path).out == "1001.3132616875182\n3\n"
 
 
-def test_a_mask(run, tmp_path):
-    (tmp_path / "mask").write_text("[[true, false], [1, 0]]")
-    done = run("lse", "-q", "--mask", tmp_path / "mask", stdin=b"[[1, 2], [3, 4]]")
-    assert done.out == "1\n3\n"
-
-
 LOSSES = "0.4076059644443803\n1.3132616875182228\n3.0658839037574293\n"
 ROWS = [([1.0, 2.0, 3.0], 2), ([1.0, 2.0], 0), ([1.0, 2.0, 5.0], 1)]
 NLL = ["nll", "-q", "--reduction", "none"]

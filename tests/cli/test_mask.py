@@ -2,16 +2,13 @@
 
 import json
 import typing
-from itertools import repeat
 
 import numpy as np
 import pytest
 
 import stablelse
-from stablelse.cli import beside
 from stablelse.cli.options import OPTIONS
 from stablelse.numerics.rows import POLICIES
-from stablelse.readers import Block
 
 X = np.array([[1.0, 1000.0, 2.0], [5.0, -3.0, 4.0]])
 KEPT = np.array([[True, False, True], [True, True, False]])
@@ -74,27 +71,6 @@ def test_numbers_on_the_command_line(text, run, tmp_path):
     (vector,) = json.loads(done.out)["vectors"]
     assert {result["verdict"] for result in vector["results"]} == {"right"}
     assert vector["value"] == stablelse.logsumexp([1, 2])
-
-
-def cut(array, sizes, source="x"):
-    """Yield an array in blocks of these sizes; the last size is for the rest."""
-    begin = 0
-    while begin < len(array):
-        size = next(sizes)
-        yield Block(array[begin : begin + size], source, begin)
-        begin += size
-
-
-@pytest.mark.parametrize("mask_size", [1, 2, 3, 50])
-@pytest.mark.parametrize("size", [1, 3, 7, 50])
-def test_blocks_of_other_sizes(size, mask_size):
-    rng = np.random.default_rng(5)
-    x, kept = rng.normal(size=(23, 4)), rng.random((23, 4)) < 0.7
-    blocks = cut(kept.astype(float), repeat(mask_size), "mask")
-    found = list(beside.beside(cut(x, repeat(size)), blocks, beside.MASK))
-    assert [len(block.values) for block in found] == [len(b.values) for b in cut(x, repeat(size))]
-    assert np.array_equal(np.concatenate([b.values for b in found]), np.where(kept, x, -np.inf))
-    assert np.array_equal(np.concatenate([b.masked for b in found]), ~kept)
 
 
 @pytest.mark.parametrize("command", ["lse", "softmax"])

@@ -106,22 +106,6 @@ def test_a_line_that_counts_columns_is_reported(run):
 
 
 @pytest.mark.parametrize(
-    "command", [["softmax", "3", "1", "--mask"], ["nll", "3", "1", "--labels"]]
-)
-def test_files_beside_the_numbers_have_the_same_rules(command, run, tmp_path):
-    file = tmp_path / "y"
-    for data, words in (
-        ("1x\n0\n", "y, line 1, column 1: '1x' is not a number"),
-        ("?\n0\n", "y, line 1, column 1 is '?', which is not a number"),
-        ("a,1\n0,1\n", "y, line 1 mixes names and numbers"),
-    ):
-        file.write_text(data)
-        done = run(*command, file)
-        assert (done.code, done.out) == (2, "")
-        assert words in done.err
-
-
-@pytest.mark.parametrize(
     ("literal", "value"), [("−800", "-800"), ("-1.5D+02", "-150"), ("-∞", "-inf")]
 )
 def test_arguments_follow_the_same_rules(literal, value, run):

@@ -1,7 +1,6 @@
 """--save: the picture of the screen, as an image, a page and a text."""
 
 import re
-import stat
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -211,18 +210,6 @@ def test_a_long_command_is_shortened_in_the_bar(run, tmp_path):
     bar = next(root.iter(f"{_SVG}text")).text.replace("\xa0", " ")
     assert bar == "stablelse lse " + " ".join(numbers)[:49] + "…"
     assert next(root.iter(f"{_SVG}title")).text == "stablelse lse " + " ".join(numbers)
-
-
-def test_a_file_is_replaced_in_one_step(run, tmp_path, monkeypatch):
-    """An old picture stays complete, whatever goes wrong, and a new one keeps its permissions."""
-    path = tmp_path / "x.txt"
-    path.write_text("old")
-    path.chmod(0o600)
-    broken = run("lse", "1", "--save", path, "--save", tmp_path / "none" / "x.svg")
-    assert (broken.code, path.read_text()) == (2, "old")
-    assert run("lse", "1", "--save", path).code == 0
-    assert path.read_text().startswith(" log-sum-exp of 1 number")
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_stream_has_a_picture_too(run, tmp_path):

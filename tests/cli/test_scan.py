@@ -52,14 +52,6 @@ def test_what_it_fails_on(told, code, words, quiet, run):
     assert bool(done.err) is bool(code)
 
 
-def test_bad_cells_are_placed_and_nothing_is_written(run, tmp_path):
-    out = tmp_path / "out.txt"
-    done = run("scan", "-", "--output", out, stdin=b"1,2\n3,x\n")
-    assert done.code == 2
-    assert "line 2, column 2" in done.err
-    assert not out.exists()
-
-
 def test_many_files_of_many_formats(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save("part-1.npy", np.ones((4, 3), np.float32))
@@ -76,16 +68,6 @@ def test_many_files_of_many_formats(run, tmp_path, monkeypatch):
         run("scan", "rows.csv", "--by", "columns", "--dtype", "float16", "--json").out
     )
     assert (by_columns["rows"], by_columns["results"][0]["first"][-1]["column"]) == (3, "a")
-
-
-def test_memory_is_constant(environment, tmp_path):
-    from files import peak_of
-
-    small, large = tmp_path / "small.npy", tmp_path / "large.npy"
-    np.save(small, np.ones((20_000, 10), np.float32))
-    np.save(large, np.ones((1_000_000, 10), np.float32))
-    peaks = [peak_of(["scan", str(path), "-q"], environment) for path in (small, large)]
-    assert peaks[1] - peaks[0] < 30e6, peaks
 
 
 def test_pre_commit_hook(environment, tmp_path):

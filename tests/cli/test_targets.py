@@ -136,30 +136,3 @@ def test_a_class_that_is_masked_gets_no_share(run):
     right = stablelse.nll([1, 2, 3, 4], 1, where=[True, True, False, True], label_smoothing=0.2)
     assert loss["value"] == right
     assert [r["verdict"] for r in loss["results"]] == ["right"] * 3
-
-
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        (["--label-smoothing", "1.5"], "'1.5' is not a number from 0 to 1"),
-        (["--label-smoothing", "-0.1"], "'-0.1' is not a number from 0 to 1"),
-        (["--label-smoothing", "nan"], "'nan' is not a number from 0 to 1"),
-        (["--label-smoothing", "some"], "'some' is not a number from 0 to 1"),
-        (["--class-weights", "short"], "short has 3 weights, but x.npy has 4 logits: each class"),
-        (["--class-weights", "negative"], "negative, row 2, column 1: -1 is not the weight of a c"),
-        (["--class-weights", "infinite"], "infinite, row 1, column 2: inf is not the weight of a"),
-        (["--class-weights", "absent"], "cannot read absent"),
-        (["--class-weights", "-", "--mask", "-"], "standard input can be read only once"),
-        (["--weights", "w"], "nll has no --weights: lse has it"),
-    ],
-)
-def test_what_is_refused(options, complaint, run):
-    files = {"short": "1 2 3", "negative": "1\n-1\n1\n1\n", "infinite": "1 inf 1 1"}
-    for name, text in files.items():
-        with open(name, "w") as file:
-            file.write(text)
-    done = run(*FILES, *options)
-    assert (done.code, done.out) == (2, "")
-    assert complaint in done.err
-    assert done.err.count("\n") == 1
-    assert "softmax has no --label-smoothing: nll has it" in run("softmax", "--label-smoothing").err

@@ -119,14 +119,3 @@ def test_a_negative_sum_has_the_logarithm_of_its_size_and_a_sign(run, tmp_path):
     assert [result["sign"] for result in vector["results"]] == [sign] * 3 == [-1] * 3
     many = run("lse", *weights, stdin=b"1 2\n2 1\n")
     assert "log(−Σ): 1.541324854612918" in many.out
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_six_weighted_numbers_fit_a_screen(seed, run, tmp_path):
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=6) * rng.choice([1, 100, 800])
-    np.savetxt(tmp_path / "b", rng.normal(size=6) * 10.0 ** rng.integers(-9, 9, 6))
-    done = run("lse", *x.round(3), "--weights", tmp_path / "b")
-    lines = done.out.rstrip().splitlines()
-    assert len(lines) <= 23
-    assert max(map(len, lines)) <= 80

@@ -1,4 +1,4 @@
-"""What must hold for any file, text, row and result: checked in the suite, and by run.py."""
+"""What must hold for any file, text and result."""
 
 import bz2
 import csv
@@ -16,16 +16,11 @@ from unittest.mock import patch
 
 import numpy as np
 from command import run_here
-from families import FAMILIES, rng_of
 from fuzz.strategies import (
     PACKINGS,
     SEEDS,
-    Stacked,
     damaged_files,
     printed,
-    scans,
-    seeds,
-    stacked,
     texts,
     written_texts,
 )
@@ -70,13 +65,8 @@ COMMANDS = [
 ]
 
 
-def files_are_read_or_refused(data: bytes) -> None:
-    """Check that a file gives its numbers or one clear line, in a pipe too, and in a command."""
-    read_every_way(data)
-
-
 def read_every_way(data: bytes) -> np.ndarray | str:
-    """Return the numbers of a file, or the error, after checking the rules."""
+    """Return the numbers of a file, or the error in one line; a pipe and a command agree."""
     with tempfile.TemporaryDirectory(dir=_memory()) as folder:
         path = Path(folder, "x")
         path.write_bytes(data)
@@ -288,11 +278,6 @@ def written_texts_are_read_back(case: tuple[bytes, dict, np.ndarray]) -> None:
 # Results.
 
 
-def scan_and_compare_agree(case: tuple[list, str, str]) -> None:
-    """Check random rows; a tuple of rows, the function and the format."""
-    assert_agree(np.array(case[0]), *case[1:])
-
-
 def assert_agree(x, function, format_, every_ulp=(0.5, 10, 1000)) -> None:
     """Compare a scan's counts, and the first of each verdict, with `compare` row by row."""
     name, format_ = Function(function), find_format(format_)
@@ -313,23 +298,6 @@ def assert_agree(x, function, format_, every_ulp=(0.5, 10, 1000)) -> None:
             assert counted == {v: expected.count(v) for v in Verdict}, (result.method, max_ulp)
             for first in result.first:
                 assert first.row == expected.index(first.verdict) + 1
-
-
-def kernels_have_the_bits_of_the_reference(case: Stacked) -> None:
-    """Check every kernel on rows of a family, with masks and with the family's weights."""
-    family, format_ = FAMILIES[case.family], find_format(case.format)
-    n, rng = max(family.least, min(case.n, family.longest)), rng_of(case.seed)
-    if exact.compiled is None or not family.suits(format_):
-        return
-    x, b = family.make(rng, 3, n, format_)
-    mask = rng.random(x.shape) < 0.7 if case.is_masked else None
-    if b is not None and mask is not None:
-        b = np.where(mask, b, b.dtype.type(0))
-    right = computed(kernel.REFERENCE, case.function, x, mask, b)
-    for name in kernel.available()[:-1]:
-        for part, true in zip(computed(name, case.function, x, mask, b), right, strict=True):
-            assert part.dtype == true.dtype
-            assert same(*(each.astype(np.longdouble).ravel() for each in (part, true))), name
 
 
 def computed(name, function, x, mask=None, b=None) -> list[np.ndarray]:
@@ -394,17 +362,8 @@ def _hex(value) -> list[str]:
 
 #: A strategy for the cases, and what must hold for each.
 PROPERTIES = {
-    **{kind: (damaged_files(kind), files_are_read_or_refused) for kind in SEEDS},
+    **{kind: (damaged_files(kind), read_every_way) for kind in SEEDS},
     "texts": (texts(), text_readers_agree),
     "written": (written_texts(), written_texts_are_read_back),
-    "scan": (scans, scan_and_compare_agree),
-    "kernel": (stacked, kernels_have_the_bits_of_the_reference),
     "printed": (printed, what_is_printed_is_read_back),
 }
-
-
-def warm_up() -> None:
-    """Import and allocate what the first cases need."""
-    for kind in SEEDS:
-        for data in seeds(kind):
-            files_are_read_or_refused(data)

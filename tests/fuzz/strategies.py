@@ -9,7 +9,6 @@ from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
-from families import FAMILIES
 from files import TABLE_WRITERS, archive, npy_header, npz, saved, tensors
 from hypothesis import strategies as st
 
@@ -289,30 +288,6 @@ def rows_of(elements=_NUMBERS_OF_ROWS, least: int = 1):
 
 FORMATS = ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16", "float32", "float64"]
 FUNCTIONS = ["logsumexp", "softmax", "log_softmax"]
-scans = st.tuples(rows_of(), st.sampled_from(FUNCTIONS), st.sampled_from(FORMATS))
-
-
-class Stacked(NamedTuple):
-    """Rows of a family, to compute on different ways."""
-
-    family: str
-    format: str
-    function: str
-    seed: int
-    n: int
-    is_masked: bool
-
-
-stacked = st.builds(
-    Stacked,
-    st.sampled_from(list(FAMILIES)),
-    st.sampled_from(FORMATS),
-    st.sampled_from([*FUNCTIONS, "nll"]),
-    st.integers(0, 1 << 30),
-    st.one_of(st.integers(1, 40), st.integers(1, 700)),
-    st.booleans(),
-)
-
 #: Commands that print their vectors and results.
 PRINTED = [
     *(["lse"], ["lse", "--steps"], ["lse", "--dtype", "float16", "--dtype", "float32"]),
