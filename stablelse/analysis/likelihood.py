@@ -176,15 +176,12 @@ class LabelledTally(Tally):
             return
         problem = self._problem(labels, masked, wanted)
         for candidate, format_, losses in self._sums:
+            targets = self._target.of(labels[wanted], format_)
             if isinstance(losses, RunningLoss):
-                numbers, targets = (
-                    format_.round(x[wanted]),
-                    self._target.of(labels[wanted], format_),
-                )
-                losses.add(numbers, targets, problem.kept, self._empty)
+                losses.add(format_.round(x[wanted]), targets, problem.kept, self._empty)
             else:
-                divisor = self._target.of(labels[wanted], format_).denominator
-                losses.add(problem.values(candidate, x[wanted], format_)[:, 0], divisor)
+                values = problem.values(candidate, x[wanted], format_)
+                losses.add(values[:, 0], targets.denominator)
 
     def values(self, x: Array, labels: Array, masked: Array | None = None) -> Iterator[Array]:
         """Yield only the values of all vectors that are not ignored, method by method."""
@@ -242,14 +239,13 @@ class ExactSum:
     def add(self, losses: Array, divisor: Fraction) -> None:
         """Add losses, shape (m,), of one format, and their part of the divisor of the mean."""
         self._divisor += divisor
-        narrow = losses.dtype.itemsize <= FORMATS["float64"].dtype.itemsize
-        wide = losses.astype(np.float64) if narrow else losses
-        if wide.dtype != np.float64 or not np.isfinite([*wide, *self._words]).all():
-            with np.errstate(all="ignore"):
-                self._words = [sum(self._words) + wide.sum()]
-            return
-        addends = [*self._words, *wide.tolist()]
+        is_wide = losses.dtype == np.longdouble
+        addends = [*self._words, *(losses if is_wide else losses.astype(np.float64)).tolist()]
         self._words = []
+        if is_wide or not np.isfinite(addends).all():
+            with np.errstate(all="ignore"):
+                self._words = [sum(addends)]
+            return
         try:
             while word := fsum(addends):
                 self._words.append(word)
@@ -261,5 +257,4 @@ class ExactSum:
         """Return the mean or the sum, rounded to the format."""
         with np.errstate(all="ignore"):
             divisor = float(self._divisor) if reduction == "mean" else 1
-            total = self._words[0] if self._words else 0.0
-            return self._format.round(np.asarray(total) / np.float64(divisor))[()]
+            return self._format.round(np.divide(sum(self._words[:1]), divisor))[()]

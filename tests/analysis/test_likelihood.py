@@ -90,7 +90,6 @@ def test_errors_and_verdicts_of_totals():
     assert np.isnan(naive.value)
     assert (naive.ulps, naive.verdict) == (inf, Verdict.OVERFLOW)
     assert (naive.right, naive.digits_lost, naive.broken) == (1, 0, 2)
-    assert (naive.nan, naive.infinite.occurrences) == ((1, (Place(),)), 0)
     assert (shifted.right, shifted.digits_lost, shifted.broken) == (2, 0, 1)
     assert (shifted.ulps, shifted.verdict) == (1, Verdict.RIGHT)
     assert (right.ulps, right.worst) == (0, 0)
@@ -104,7 +103,6 @@ def test_an_infinite_loss_that_is_right_is_ok():
     result = found([[0.0, -inf], [1.0, 2.0]], [1, 0])
     assert {r.verdict for r in result.comparisons[0].results} == {Verdict.RIGHT}
     assert {entry.value for entry in result.totals} == {inf}
-    assert {entry.infinite.occurrences for entry in result.totals} == {1}
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -131,8 +129,8 @@ def test_of_many_the_first_and_those_that_broke():
     result = found(x, np.zeros(3000, int), reduction="sum")
     places = [loss.label for loss in result.comparisons]
     assert len(places) == 22
-    assert (result.vectors, result.left_out) == (3000, 2978)
-    assert result.totals[0].broken == result.totals[0].nan.occurrences == 2
+    assert result.vectors == 3000
+    assert result.totals[0].broken == 2
     assert result.totals[1].value == fsum([np.log(2)] * 2998)
 
 
@@ -153,10 +151,7 @@ def test_places_and_parts():
     ]
     assert repr(list(told)) == repr(again)
     assert repr(whole.summary()) == repr(parts.summary())
-    naive = whole.summary().totals[0]
-    broken = [loss.row for loss in told if np.isnan(loss.results[0].value)]
-    assert len(broken) > 5
-    assert (naive.nan.occurrences, [p.row for p in naive.nan.first]) == (len(broken), broken[:5])
+    assert whole.summary().totals[0].broken > 5
 
 
 def test_nothing_but_what_is_ignored():

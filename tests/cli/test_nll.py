@@ -102,10 +102,6 @@ def test_every_method_is_told(dtype, files, run):
         printed = np.array([float(str(format_.round(loss))) for loss in losses])
         assert np.array_equal(format_.round(values), format_.round(printed), equal_nan=True)
         total = found["totals"][place]
-        assert total["nan"]["occurrences"] == np.isnan(losses).sum()
-        assert total["infinite"]["occurrences"] == np.isinf(losses).sum()
-        broken = [index + 1 for index in np.flatnonzero(np.isnan(losses)).tolist()]
-        assert [place["row"] for place in total["nan"]["first"]] == broken[:5]
         verdicts = [result["verdict"] for result in told]
         for verdict in ("right", "digits_lost"):
             assert total[verdict] == verdicts.count(verdict)
