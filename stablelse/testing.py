@@ -108,7 +108,7 @@ def assert_accurate(
     import numpy as np
 
     from stablelse.analysis import Place
-    from stablelse.analysis.audit import AuditState
+    from stablelse.analysis.audit import Audit
     from stablelse.analysis.gallery import trial_rows
     from stablelse.analysis.peers import of_rows
     from stablelse.numerics.formats import find_format
@@ -118,10 +118,9 @@ def assert_accurate(
     format_, computed = find_format(dtype), Function(names.get(name, name))
     by_rows = of_rows(function)
     for rows in trial_rows(format_) if logits is None else [np.atleast_2d(format_.round(logits))]:
-        state = AuditState(computed, format_)
+        found = Audit(computed, format_.name)
         values = by_rows(rows).reshape(len(rows), -1)
-        state.update(rows, values, lambda row: Place(row=row + 1))
-        found = state.result()
+        found.update(rows, values, lambda row: Place(row=row + 1))
         if found.ulps > max_ulp:
             worst = found.worst[0]
             assert isinstance(worst.row, int), "rows have numbers"

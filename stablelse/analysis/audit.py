@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from heapq import nlargest
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from stablelse.analysis import Displayed, Place
-from stablelse.numerics.formats import Array, Format
-from stablelse.numerics.formulas import ChoiceError
-from stablelse.numerics.functions import Function, LossFunction, correct_digits, exact, ulp_error
+from stablelse.analysis.scan import Condition
+from stablelse.numerics.formats import FORMATS, Array, Format
+from stablelse.numerics.functions import (
+    Function,
+    LossFunction,
+    correct_digits,
+    exact,
+    relative_error,
+    ulp_error,
+)
 
 #: The largest errors, in ulps, of the classes of the histogram; the last one has no limit.
 EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 10.0, 100.0, 1e4, 1e6, np.inf)
@@ -45,9 +51,9 @@ class Class(NamedTuple):
     numbers: int
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Audit(Displayed):
-    """How good numbers are that somebody else computed.
+    """How good numbers are that somebody else computed; more come with `update`, in stacks.
 
     Attributes
     ----------
@@ -77,35 +83,23 @@ class Audit(Displayed):
     """
 
     function: Function | LossFunction
-    source: str | None
+    source: str | None = field(default=None, init=False)
     format: str
-    rows: int
-    numbers: int
-    misrounded: int
-    broken: int
-    ulps: float
-    digits: float
-    nats: float
-    outside: int
-    histogram: tuple[Class, ...]
-    worst: tuple[Judged, ...]
+    rows: int = 0
+    numbers: int = 0
+    misrounded: int = 0
+    broken: int = 0
+    ulps: float = 0.0
+    digits: float = np.inf
+    nats: float = 0.0
+    outside: int = 0
+    histogram: tuple[Class, ...] = tuple(Class(edge, 0) for edge in EDGES)
+    worst: tuple[Judged, ...] = ()
 
     @property
     def share(self) -> float:
         """The share of misrounded numbers."""
         return self.misrounded / self.numbers
-
-
-class AuditState:
-    """An audit of rows that come in stacks, in constant memory."""
-
-    def __init__(self, function: Function | LossFunction, format_: Format) -> None:
-        self.function, self.format = function, format_
-        self.rows = self.numbers = self.misrounded = self.broken = self.outside = 0
-        self.ulps, self.relative, self.nats = 0.0, 0.0, 0.0
-        self.counts = np.zeros(len(EDGES), np.int64)
-        self.worst: list[Judged] = []
-        self.sources: set[str | None] = set()
 
     def update(
         self,
@@ -115,70 +109,54 @@ class AuditState:
         labels: Array | None = None,
     ) -> None:
         """Grade values, shape (m, k), of logits, shape (m, n); k is 1 or n."""
-        format_ = self.format
+        format_, source = FORMATS[self.format], place_of(0).source
         right, given = _exact(self.function, x, format_, labels), format_.round(values)
         ulps = ulp_error(given, right, format_)
+        relative = relative_error(given.reshape(-1, 1), right.reshape(-1, 1))
         nats = _nats(self.function, given, right)
+        some = nats[~np.isnan(nats)]
         with np.errstate(all="ignore"):
-            wide, best = given.astype(np.longdouble), right.astype(np.longdouble)
-            error = np.abs(wide - best) / np.abs(best)
-            known = np.where(ulps == 0, 0, np.where(np.isnan(error), np.inf, error))
+            ratios = np.exp(some)
+        self.source = source if not self.rows or source == self.source else None
         self.rows += len(x)
         self.numbers += ulps.size
         self.misrounded += int(np.count_nonzero(ulps))
         self.broken += int(np.count_nonzero(ulps >= 2.0 ** (format_.significand_bits - 1)))
-        classes = np.searchsorted(EDGES, ulps.ravel(), side="left")
-        self.counts += np.bincount(classes, minlength=len(EDGES))
         self.ulps = max(self.ulps, float(ulps.max()))
-        self.relative = max(self.relative, float(known.max()))
-        some = nats[~np.isnan(nats)]
+        digits = correct_digits(relative.max(keepdims=True), format_)
+        self.digits = min(self.digits, round(float(digits[0]), 2))
         self.nats = max(self.nats, float(np.abs(some).max(initial=0)))
-        with np.errstate(all="ignore"):
-            ratios = np.exp(some)
         self.outside += int(np.count_nonzero((ratios < RATIOS[0]) | (ratios > RATIOS[1])))
-        self._keep(ulps, nats, given, right, place_of)
+        classes = np.searchsorted(EDGES, ulps.ravel(), side="left")
+        counts = np.bincount(classes, minlength=len(EDGES)).tolist()
+        self.histogram = tuple(
+            Class(edge, before + more)
+            for (edge, before), more in zip(self.histogram, counts, strict=True)
+        )
+        worst = self._worst(ulps, nats, given, right, place_of)
+        self.worst = tuple(nlargest(_WORST, [*self.worst, *worst], key=lambda judged: judged.ulps))
 
-    def _keep(
+    def _worst(
         self, ulps: Array, nats: Array, given: Array, right: Array, place_of: Callable[[int], Place]
-    ) -> None:
-        """Keep the worst rows, each with its worst number."""
+    ) -> Iterator[Judged]:
+        """Yield the worst number of each of the worst rows."""
         most = ulps.max(axis=1)
-        self.sources.add(place_of(0).source)
         for row in np.argsort(-most, kind="stable")[:_WORST].tolist():
-            if not most[row]:
-                break
-            at = int(ulps[row].argmax())
-            log_error = float(nats[row, at])
-            self.worst.append(
-                Judged(
+            if most[row]:
+                at = int(ulps[row].argmax())
+                yield Judged(
                     *place_of(row),
                     element=at + 1 if ulps.shape[1] > 1 else None,
                     value=given[row, at],
                     exact=right[row, at],
                     ulps=float(ulps[row, at]),
-                    nats=None if np.isnan(log_error) else abs(log_error),
+                    nats=None if np.isnan(nats[row, at]) else abs(float(nats[row, at])),
                 )
-            )
-        self.worst = nlargest(_WORST, self.worst, key=lambda judged: judged.ulps)
 
-    def result(self) -> Audit:
-        """Return the audit of the rows so far."""
-        digits = correct_digits(np.array([self.relative]), self.format)
-        return Audit(
-            self.function,
-            next(iter(self.sources)) if len(self.sources) == 1 else None,
-            self.format.name,
-            self.rows,
-            self.numbers,
-            self.misrounded,
-            self.broken,
-            self.ulps,
-            round(float(digits[0]), 2),
-            self.nats,
-            self.outside,
-            tuple(map(Class, EDGES, self.counts.tolist())),
-            tuple(self.worst),
-        )
+    def has(self, condition: Condition) -> bool:
+        """Whether something occurs: a number that is so many ulps or nats off, or a useless one."""
+        worst = {"ulp": self.ulps, "nats": self.nats, "broken": self.broken}
+        return worst[condition.name] > (condition.limit or 0)
 
 
 def _exact(
@@ -202,30 +180,3 @@ def _nats(function: Function | LossFunction, given: Array, right: Array) -> Arra
         error = np.where(np.isnan(wide), np.inf, wide - best)
         nats: Array = np.where(wide == best, 0, np.where(np.isfinite(best), error, np.nan))
         return nats.astype(np.float64)
-
-
-_CONDITION = re.compile(r"(ulp|nats)>(\d+(?:\.\d*)?(?:e-?\d+)?)|(broken)")
-
-
-class Condition(NamedTuple):
-    """What must not occur: a number more than so many ulps or nats off, or a useless one."""
-
-    text: str
-    what: str  # ulp, nats or broken
-    limit: float
-
-    def occurs(self, audit: Audit) -> bool:
-        """Whether it occurs in an audit."""
-        worst = {"ulp": audit.ulps, "nats": audit.nats, "broken": audit.broken}
-        return worst[self.what] > self.limit
-
-
-def parse_conditions(texts: Sequence[str]) -> list[Condition]:
-    """Return conditions such as ``ulp>4``, or raise ChoiceError."""
-    found = []
-    for text in (part.strip() for each in texts for part in each.split(",")):
-        match = _CONDITION.fullmatch(text)
-        if match is None:
-            raise ChoiceError(f"unknown condition {text!r}: choose from ulp>N, nats>N, broken")
-        found.append(Condition(text, match[1] or match[3], float(match[2] or 0)))
-    return found

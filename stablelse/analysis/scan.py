@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -558,41 +558,46 @@ class Condition(NamedTuple):
 
     text: str
     method: str | None
-    verdicts: tuple[Verdict, ...]
-    ulps: float | None
+    name: str
+    limit: float | None
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The verdicts that it names; ``ulp`` is everything but right."""
+        return _NAMED[self.name]
 
 
 #: What must not occur by default: a shifted result that is useless.
 DEFAULT_CONDITIONS = "shifted:broken"
 
-#: The names that a condition may have, with their verdicts; ``ulp`` is everything but right.
 _NAMED = {
     "broken": BROKEN,
     **{verdict.value: (verdict,) for verdict in VERDICTS[1:]},
     "ulp": VERDICTS[1:],
 }
+_METHODS = tuple(way.value for way in Way)
+_CONDITION = re.compile(r"(?:([^:]*):)?([a-z_]+)(?:>(\d+(?:\.\d*)?(?:e-?\d+)?))?")
 
-_CONDITION = re.compile(r"(?:([^:]*):)?([a-z_]+)(?:>(\d+(?:\.\d*)?))?")
 
-
-def parse_conditions(text: str) -> list[Condition]:
+def parse_conditions(
+    text: str,
+    names: Collection[str] = tuple(_NAMED),
+    limited: Collection[str] = ("ulp",),
+    methods: Collection[str] = _METHODS,
+) -> list[Condition]:
     """Return the conditions of a comma-separated list, each once; ``"none"`` means none."""
+    found = []
     parts = [part.strip() for part in text.split(",")]
-    return [] if parts == ["none"] else list(dict.fromkeys(map(_condition, parts)))
-
-
-def _condition(text: str) -> Condition:
-    match = _CONDITION.fullmatch(text)
-    method, name, ulps = match.groups() if match else (None, "", None)
-    if name not in _NAMED or (ulps is not None and name != "ulp"):
-        choices = ", ".join(_NAMED)
-        raise ChoiceError(
-            f"unknown condition {text!r}: choose from {choices}, ulp>N, or none alone"
-        )
-    methods = [way.value for way in Way]
-    if method is not None and method not in methods:
-        raise ChoiceError(f"unknown method in {text!r}: choose from {', '.join(methods)}")
-    return Condition(text, method, _NAMED[name], None if ulps is None else float(ulps))
+    for part in parts if parts != ["none"] else ():
+        match = _CONDITION.fullmatch(part)
+        method, name, limit = match.groups() if match else (None, "", None)
+        if name not in (names if limit is None else limited) or (method and not methods):
+            choices = ", ".join([*names, *(f"{name}>N" for name in limited)])
+            raise ChoiceError(f"unknown condition {part!r}: choose from {choices}, or none alone")
+        if method is not None and method not in methods:
+            raise ChoiceError(f"unknown method in {part!r}: choose from {', '.join(methods)}")
+        found.append(Condition(part, method, name, None if limit is None else float(limit)))
+    return list(dict.fromkeys(found))
 
 
 class Failure(NamedTuple):

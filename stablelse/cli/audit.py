@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 import typer
 
-from stablelse.analysis.audit import AuditState, parse_conditions
+from stablelse.analysis.audit import Audit
+from stablelse.analysis.scan import parse_conditions
 from stablelse.cli import tell
 from stablelse.cli.beside import open_beside
 from stablelse.cli.emit import emit
@@ -33,8 +34,10 @@ def run(request: Request) -> None:
     if is_loss != bool(request.labels or request.label_column or request.label_key):
         what = "nll needs labels: give --labels" if is_loss else "labels go with --function nll"
         raise typer.BadParameter(what)
-    state = AuditState(function, formats[0])
-    conditions = parse_conditions(request.fail_on or [])
+    result = Audit(function, formats[0].name)
+    conditions = parse_conditions(
+        ",".join(request.fail_on or ["none"]), ["broken"], ["ulp", "nats"], []
+    )
     dtype = parsed_to(formats)
     with (meter := meter_of(request)).running():
         read = read_labelled if is_loss else read_vectors
@@ -44,13 +47,12 @@ def run(request: Request) -> None:
         for stack in batches(meter.following(read(request, dtype))):
             is_single = function in (Function.LOGSUMEXP, LossFunction.LOSS)
             given = _taken(stack, values, 1 if is_single else stack.values.shape[1], request)
-            state.update(stack.values, given, partial(place_of, stack), stack.labels)
+            result.update(stack.values, given, partial(place_of, stack), stack.labels)
         if stack is not None and not values.is_spent:
             raise ReadError(f"{request.values} has more rows than the logits: give one for each")
-    result = state.result()
     if not request.quiet:
         emit(result, request, meter)
-    if found := [condition.text for condition in conditions if condition.occurs(result)]:
+    if found := [condition.text for condition in conditions if result.has(condition)]:
         tell(f"failed: {', '.join(found)}: {result.ulps:g} ulp, {result.nats:g} nats off")
         raise typer.Exit(1)
 

@@ -163,6 +163,6 @@ class Guard:
 
 
 def _occurs(condition: Any, result: MethodResult | Total) -> bool:
-    if condition.ulps is None or result.ulps is None:
+    if condition.limit is None or result.ulps is None:
         return result.verdict in condition.verdicts
-    return result.ulps > condition.ulps or bool(result.verdict and result.verdict.is_broken)
+    return result.ulps > condition.limit or bool(result.verdict and result.verdict.is_broken)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 import stablelse
 from stablelse.analysis import Displayed, Place
-from stablelse.analysis.audit import AuditState
+from stablelse.analysis.audit import Audit
 from stablelse.analysis.demo import demo
 from stablelse.analysis.likelihood import LabelledTally
 from stablelse.analysis.results import limits
@@ -28,9 +28,9 @@ def likelihood():
 
 
 def audit():
-    state = AuditState(Function.SOFTMAX, find_format("float32"))
-    state.update(np.array([[1.0, 2.0]]), np.array([[0.25, 0.75]]), lambda row: Place(row=1))
-    return state.result()
+    found = Audit(Function.SOFTMAX, "float32")
+    found.update(np.array([[1.0, 2.0]]), np.array([[0.25, 0.75]]), lambda row: Place(row=1))
+    return found
 
 
 RESULTS = {

@@ -113,7 +113,7 @@ def test_screen(run, files):
         ("--values nowhere.npy", "nowhere.npy"),
         ("--values nll.npy --function nll", "nll needs labels"),
         ("--values softmax.npy --labels y.npy", "labels go with --function nll"),
-        ("--values softmax.npy --fail-on ulps>3", "choose from ulp>N, nats>N, broken"),
+        ("--values softmax.npy --fail-on ulps>3", "choose from broken, ulp>N, nats>N, or none"),
         ("--values softmax.npy --dtype float32 --dtype float16", "one format"),
         ("", "give the numbers to grade with --values"),
     ],
