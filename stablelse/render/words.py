@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from math import floor, log, log10
+from math import log10
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,8 +16,8 @@ from stablelse.analysis.results import (
     MethodResult,
     Verdict,
 )
-from stablelse.numerics.formats import FORMATS, Array, Format
-from stablelse.numerics.formulas import SHIFTS, Kind, Method
+from stablelse.numerics.formats import FORMATS, Array, Format, context
+from stablelse.numerics.formulas import SHIFTS, Kind, Method, Operation
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render.notation import Glyphs, operation_text
 from stablelse.render.numbers import bound_text, number_text, place_text, rough_text, vector_text
@@ -100,12 +100,19 @@ SENTENCES = {
     "no digit": "no digit is right",
     "some digits": "the first {right} digits are right",
     "entry": "{entry} is {value} instead of {exact}: ",
+    "input_overflow": "{number} does not fit {largest}: it is {result} before any formula runs",
+    "input_underflow": "the weight {number} is too small for {smallest}: it is 0 before any "
+    "formula runs",
     "overflow": "{operation} is {size}too big for {largest}: it becomes {result}",
     "overflow s": "every term fits, but their sum is too big for {largest}: it becomes {result}",
-    "input_overflow": "{number} does not fit {largest}: it is {result} before any formula runs",
     "term_underflow": "{operation} is {size}too small for {smallest}: it becomes 0",
+    "subnormal": "{operation} = {result} is so small that {format} keeps few of its digits",
     "log_of_zero": "log 0 is {result}",
+    "log_of_zero cancelled": "the terms cancel, their sum is 0, and log 0 is {result}",
     "invalid": "{what} = {operation} is NaN",
+    "absorption": "{operation} = {result}: {least} is lost in the sum",
+    "cancellation": "{operation} = {result} cancels, and the rounding error of {rounded} is left",
+    "cancellation log": "{rounded} = {number} is near 1, where its rounding error shows in {log}",
 }
 
 
@@ -279,14 +286,19 @@ class Facts(NamedTuple):
         """Return the meaning of a symbol in the method's formula."""
         return symbol_text(self.result, symbol, self.glyphs)
 
-    def operation(self, finding: Finding, kind: Kind | None = None) -> str:
-        """Return an operation with its numbers put in."""
-        if kind is None:
-            assert self.result.evaluation is not None
-            operations = self.result.evaluation.operations
-            kind = next(op.kind for op in operations if op.symbol == finding.symbol)
-        operands = tuple(finding.operands)
-        return operation_text(kind, operands, self.glyphs, self.number).replace(" / ", "/")
+    def operation(self, finding: Finding) -> Operation | None:
+        """Return the operation at which something happened."""
+        evaluation = self.result.evaluation
+        operations = evaluation.operations if evaluation is not None else ()
+        return next((op for op in operations if op.symbol == finding.symbol), None)
+
+    def shown(self, finding: Finding) -> str:
+        """Return an operation with its numbers put in, or nothing for a whole sum."""
+        operation, operands = self.operation(finding), tuple(finding.operands)
+        if operation is None or not operands:
+            return ""
+        text = operation_text(operation.kind, operands, self.glyphs, self.number)
+        return text.replace(" / ", "/")
 
     @property
     def largest(self) -> str:
@@ -312,7 +324,7 @@ def why(facts: Facts) -> str:
         return f"the weight of a class does not fit {facts.largest}."
     if culprit is None:
         return f"{_digits(facts)}."
-    cause = _CAUSES[culprit.kind](culprit, facts)
+    cause = _cause(culprit, facts)
     if culprit.kind in LOSSES:
         return f"{_digits(facts)}. {cause}."
     consequence = _consequence(culprit, harmful, facts)
@@ -360,15 +372,10 @@ def _digits(facts: Facts) -> str:
 def _others(facts: Facts) -> str:
     """Return how good the other entries are if some entries lost all digits."""
     good = facts.right[facts.right > 0]
-    lost = len(facts.right) - len(good)
     if not len(good):
         return ", but the error is small next to the largest entry"
-    count = f" (as in {lost - 1:,} more)" if lost > 1 else ""
-    rest = "the other entry is" if len(good) == 1 else f"the other {len(good):,} entries are"
-    least, most = int(good.min()), all_digits(facts.format)
-    every = "all " * (1 < least == most)
-    more = " or more" * (len(good) > 1 and least < most)
-    return f"{count}; {rest} right to {every}{counted(least, 'digit')}{more}"
+    digits = counted(int(good.min()), "digit")
+    return f"; in {len(good):,} of {len(facts.right):,} entries, {digits} or more are right"
 
 
 def _comfort(facts: Facts) -> str:
@@ -378,7 +385,7 @@ def _comfort(facts: Facts) -> str:
         return ""
     zero = next((f for f in result.findings if f.kind is FindingKind.TERM_UNDERFLOW), None)
     if zero is not None and zero.harmless:
-        operation = facts.operation(zero)
+        operation = facts.shown(zero)
         return SENTENCES["comfort zero"].format(operation=operation, format=result.format)
     if result.shift == "max":
         return SENTENCES["comfort max"]
@@ -387,76 +394,43 @@ def _comfort(facts: Facts) -> str:
     return ""
 
 
-def _overflow(finding: Finding, facts: Facts) -> str:
-    name, result, size, operation = "overflow", facts.number(finding.result), "", ""
-    if finding.symbol == "s":
-        name = "overflow s"
-    elif finding.symbol == "e":
-        size, operation = _power_text(float(finding.operands[0])), facts.operation(finding)
-    else:
-        operation = facts.symbol(finding.symbol)
-    if finding.symbol == "t":
-        operation += f" = {facts.operation(finding)} (element {finding.element})"
-    fields = {"operation": operation, "size": size, "result": result}
-    return SENTENCES[name].format(largest=facts.largest, **fields)
-
-
-def _underflow(finding: Finding, facts: Facts) -> str:
-    size = _power_text(float(finding.operands[0])) if finding.symbol == "e" else ""
-    symbol = f"{facts.symbol('t')} = " * (finding.symbol == "t")
-    operation = f"{symbol}{facts.operation(finding)}"
-    sentence = SENTENCES["term_underflow"]
-    return sentence.format(operation=operation, size=size, smallest=facts.smallest)
-
-
-def _log_of_zero(finding: Finding, facts: Facts) -> str:
-    log_0 = SENTENCES["log_of_zero"].format(result=facts.number(finding.result))
-    evaluation = facts.result.evaluation
-    is_cancelled = evaluation is not None and (evaluation.results.get("t", np.zeros(1)) != 0).any()
-    return f"the terms cancel, their sum is 0, and {log_0}" if is_cancelled else log_0
-
-
-def _cancellation(finding: Finding, facts: Facts) -> str:
-    assert facts.result.evaluation is not None
-    cause = next(op for op in facts.result.evaluation.operations if op.symbol == finding.symbol)
-    rounded = facts.symbol(cause.operands[-1].symbol)
-    if cause.kind is Kind.LOG:
-        number = facts.number(finding.operands[0])
-        shown = f"log({rounded})" if "/" in rounded else f"log {rounded}"
-        return f"{rounded} = {number} is near 1, where its rounding error shows in {shown}"
-    kind = Kind.ADD if cause.kind is Kind.SUM else cause.kind
-    what = f"{facts.operation(finding, kind)} = {facts.number(finding.result)}"
-    return f"{what} cancels, and the rounding error of {rounded} is left"
-
-
-_CAUSES: dict[FindingKind, Callable[[Finding, Facts], str]] = {
-    FindingKind.INPUT_OVERFLOW: lambda found, facts: SENTENCES["input_overflow"].format(
-        number=facts.number(found.operands[0]),
-        largest=facts.largest,
-        result=facts.number(found.result),
-    ),
-    FindingKind.INPUT_UNDERFLOW: lambda found, facts: (
-        f"the weight {facts.number(found.operands[0])} is too small for {facts.smallest}: it is 0 "
-        "before any formula runs"
-    ),
-    FindingKind.OVERFLOW: _overflow,
-    FindingKind.TERM_UNDERFLOW: _underflow,
-    FindingKind.SUBNORMAL: lambda found, facts: (
-        f"{facts.operation(found)} = {facts.number(found.result)} is so small that "
-        f"{facts.result.format} keeps few of its digits"
-    ),
-    FindingKind.QUOTIENT_UNDERFLOW: _underflow,
-    FindingKind.SUM_UNDERFLOW: _log_of_zero,
-    FindingKind.LOG_OF_ZERO: _log_of_zero,
-    FindingKind.INVALID: lambda found, facts: SENTENCES["invalid"].format(
-        what=facts.symbol(found.symbol), operation=facts.operation(found)
-    ),
-    FindingKind.ABSORPTION: lambda found, facts: (
-        f"{facts.operation(found, Kind.ADD)} = {facts.number(found.result)}: "
-        f"{facts.number(min(found.operands))} is lost in the sum"
-    ),
-    FindingKind.CANCELLATION: _cancellation,
+#: The sentences of findings with other names.
+_SAME = {
+    FindingKind.QUOTIENT_UNDERFLOW: "term_underflow",
+    FindingKind.SUM_UNDERFLOW: "log_of_zero",
 }
+
+
+def _cause(finding: Finding, facts: Facts) -> str:
+    """Return what happened at an operation."""
+    name, symbol = _SAME.get(finding.kind, finding.kind.value), finding.symbol
+    operation, evaluation = facts.operation(finding), facts.result.evaluation
+    fields = {
+        "operation": facts.shown(finding),
+        "what": facts.symbol(symbol),
+        "result": facts.number(finding.result),
+        "size": "",
+        "format": facts.result.format,
+        "largest": facts.largest,
+        "smallest": facts.smallest,
+    }
+    if finding.operands:
+        fields["number"] = facts.number(finding.operands[0])
+        fields["least"] = facts.number(min(finding.operands))
+    if symbol == "e":
+        fields["size"] = _power_text(float(finding.operands[0]))
+    elif symbol == "t":
+        fields["operation"] = f"{fields['what']} = {fields['operation']}"
+    if name == "overflow" and symbol == "s":
+        name = "overflow s"
+    elif name == "log_of_zero" and evaluation and np.any(evaluation.results.get("t", 0)):
+        name = "log_of_zero cancelled"
+    elif name == "cancellation" and operation is not None:
+        fields["rounded"] = rounded = facts.symbol(operation.operands[-1].symbol)
+        if operation.kind is Kind.LOG:
+            name = "cancellation log"
+            fields["log"] = f"log({rounded})" if "/" in rounded else f"log {rounded}"
+    return SENTENCES[name].format(**fields)
 
 
 def _consequence(culprit: Finding, harmful: Iterable[Finding], facts: Facts) -> str:
@@ -466,8 +440,8 @@ def _consequence(culprit: Finding, harmful: Iterable[Finding], facts: Facts) -> 
     if found is None:
         return ""
     if found.kind is FindingKind.INVALID:
-        return f", and {facts.operation(found)} is NaN"
-    return f", and {_log_of_zero(found, facts)}"
+        return f", and {facts.shown(found)} is NaN"
+    return f", and {_cause(found, facts)}"
 
 
 def _bound(finding: Finding, facts: Facts) -> str:
@@ -488,14 +462,11 @@ def _bound(finding: Finding, facts: Facts) -> str:
 
 def _power_text(x: float) -> str:
     """Return roughly how large e^x is, even beyond every format, or nothing."""
-    tens = x / log(10)
-    if abs(tens) < 5:
-        return f"about {rough_text(10**tens)}, "
-    if abs(tens) > 1e9:
+    if abs(x) > 1e9:
         return ""
-    power = floor(tens)
-    leading = round(10 ** (tens - power))
-    return f"about {leading}e{power}, " if leading < 10 else f"about 1e{power + 1}, "
+    digits = 3 if abs(x) < 11.5 else 1
+    power = context(digits).exp(context(20).create_decimal(x))
+    return f"about {rough_text(float(power)) if digits > 1 else f'{power:e}'.replace('+', '')}, "
 
 
 def cut_text(value: Any) -> str:
