@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from itertools import groupby
 from typing import Any
@@ -20,7 +20,7 @@ from stablelse.analysis.results import (
     Verdict,
 )
 from stablelse.analysis.steps import chosen_steps
-from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.formats import FORMATS, Array
 from stablelse.numerics.formulas import Kind, Method
 from stablelse.numerics.functions import Function, LossFunction
 from stablelse.render.layout import (
@@ -115,9 +115,8 @@ class Screen:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield for each format the verdict, the ruler, the table and the sentences."""
-        by_format = groupby(self.comparison.results, key=lambda result: result.format)
-        for _, results in by_format:
-            yield from _Part(self, list(results), console, options).lines(self.parts)
+        for _, results in groupby(self.comparison.results, key=lambda result: result.format):
+            yield from _Part(self, list(results), console, options).lines()
 
 
 class _Part:
@@ -130,9 +129,8 @@ class _Part:
         console: Console,
         options: ConsoleOptions,
     ) -> None:
-        self.comparison, self.every = screen.comparison, screen.every
-        self.height, self.selected = screen.height, screen.selected
-        self.most = self.comparison.n if self.every else max(_LINES, self.height - _SCREEN)
+        self.screen, self.comparison = screen, screen.comparison
+        self.most = self.comparison.n if screen.every else max(_LINES, screen.height - _SCREEN)
         self.tries = ((screen.digits, screen.digits, _Words.HARM),) if screen.digits else _TRIES
         self.glyphs, self.width = glyphs_for(options), options.max_width
         self.is_plain = is_plain(options)
@@ -142,22 +140,23 @@ class _Part:
         shown = self.formulas or results
         self.facts = [Facts.of(self.comparison, result, self.glyphs) for result in shown]
         self.exact = self.facts[0].exact
-        best = next((r for r in results if r.method is Method.EXACT), None)
-        self.bound = (None if best is None else best.error_bound) or _PROVED
+        self.bound = max(
+            (r.error_bound or 0 for r in results if r.method is Method.EXACT), default=0
+        )
 
-    def lines(self, parts: Sequence[str]) -> Iterator[Text]:
+    def lines(self) -> Iterator[Text]:
         """Yield the screen from top to bottom, with blank lines if there is room."""
-        sections, height = self._sections(parts)
-        excess = height - self.height
-        if 0 < excess <= self.most - _FEWEST and not (self.every or self.is_plain):
+        sections, height = self._sections()
+        excess = height - self.screen.height
+        if 0 < excess <= self.most - _FEWEST and not (self.screen.every or self.is_plain):
             self.most -= excess
-            sections, height = self._sections(parts)
+            sections, height = self._sections()
         for section in sections:
             yield from section
-            if height + len(sections) <= self.height or section is sections[-1]:
+            if height + len(sections) <= self.screen.height or section is sections[-1]:
                 yield Text()
 
-    def _sections(self, parts: Sequence[str]) -> tuple[list[list[Text]], int]:
+    def _sections(self) -> tuple[list[list[Text]], int]:
         """Return the lines of each part, and their number."""
         draw = {
             "verdict": self._verdict,
@@ -165,7 +164,7 @@ class _Part:
             "table": lambda: self._table(self.facts),
             "why": self._why,
         }
-        sections = [section for part in parts if (section := list(draw[part]()))]
+        sections = [section for part in self.screen.parts if (section := list(draw[part]()))]
         return sections, sum(1 + t.plain.count("\n") for section in sections for t in section)
 
     def _verdict(self) -> Iterator[Text]:
@@ -191,27 +190,25 @@ class _Part:
         name = method_name(result, self.formulas)
         return Text.assemble(f"{name} ", (" ".join(words), VERDICT_STYLES[result.verdict]))
 
-    def _ruler(self) -> Iterator[Text]:
-        if self.formulas and not self.is_plain:
-            selected = self.selected
-            yield from ruler(self.comparison, self.formulas, self.glyphs, self.width, selected)
+    def _ruler(self) -> Iterable[Text]:
+        if not self.formulas or self.is_plain:
+            return ()
+        selected = self.screen.selected
+        return ruler(self.comparison, self.formulas, self.glyphs, self.width, selected)
 
-    def _table(self, shown: Sequence[Facts], is_first: bool = True) -> Iterator[Text]:
-        """Yield methods side by side, or one below the other if there is no room."""
+    def _table(self, shown: Sequence[Facts]) -> list[Text]:
+        """Return the lines of methods side by side, or one below the other if there is no room."""
         results = [facts.result for facts in self.facts]
-        selected = () if self.selected is None else (self.selected,)
+        selected = () if self.screen.selected is None else (self.screen.selected,)
         elements = chosen_elements(self.comparison, results, self.most, selected)
         for try_ in self.tries if len(shown) < 3 else self.tries[:6]:
             lines = self._tables(elements, shown, try_)
             if max(line.cell_len for line in lines) <= self.width:
-                break
-        else:
-            if len(shown) > 1:
-                half = (len(shown) + 1) // 2
-                yield from self._table(shown[:half], is_first)
-                yield from self._table(shown[half:], False)
-                return
-        yield from lines if is_first else [Text(), *lines]
+                return lines
+        if len(shown) == 1:
+            return lines
+        half = (len(shown) + 1) // 2
+        return [*self._table(shown[:half]), Text(), *self._table(shown[half:])]
 
     def _tables(
         self, elements: Sequence[int], shown: Sequence[Facts], try_: tuple[int, int, _Words]
@@ -224,54 +221,15 @@ class _Part:
             rows = [("y",)]
         tables = []
         for facts in shown:
-            within = _Method(self, facts, *try_).columns(elements, rows)
+            method = _Method(self, facts, *try_)
+            columns = method.columns(elements, rows)
             if facts is shown[0]:
-                within = [*self._labels(elements, rows, facts.result, try_[0], try_[2]), *within]
+                columns = [*method.labels(elements, rows), *columns]
             style = VERDICT_STYLES[facts.result.verdict]
             title = Text(method_text(facts.result, self.glyphs, DIGITS), style)
-            tables.append((title, within))
+            tables.append((title, columns))
         rule = " " if self.is_plain else self.glyphs.rule
         return side_by_side(tables, {0, len(elements)}, rule)
-
-    def _labels(
-        self,
-        elements: Sequence[int],
-        rows: Sequence[tuple[str, ...]],
-        result: MethodResult,
-        digits: int,
-        words: _Words,
-    ) -> list[tuple[str, list[Text]]]:
-        """Return the columns that name the rows: i, or the symbol, and x."""
-        comparison, glyphs = self.comparison, self.glyphs
-        x = self.format.round(comparison.x)
-        b = None if comparison.weights is None else self.format.round(comparison.weights)
-        names, cells, weights = [], [], []
-        for index in elements:
-            if index < 0:
-                names.append(Text(f"{-index:,}", "dim"))
-                cells.append(Text("more", "dim"))
-                weights.append(Text())
-                continue
-            number = comparison.elements[index]
-            unfit = bool(np.isfinite(comparison.x[index]) and not np.isfinite(x[index]))
-            word = " does not fit" * (unfit and words is not _Words.NONE)
-            is_label = number == comparison.label
-            style = "bold reverse" if index == self.selected else "bold" * is_label
-            names.append(Text("label " * is_label + f"{number + 1:,}", style))
-            cells.append(Text(glyphs.number(x[index], digits) + word, _HARMFUL * unfit))
-            if b is not None:
-                finding = _found_at(result, "b", index)
-                word = f" {KIND_WORDS[finding.kind]}" if finding else ""
-                word = "" if words is _Words.NONE else word
-                shown = glyphs.number(b[index], digits) + word
-                weights.append(Text(shown, _HARMFUL * bool(finding)))
-        names += [Text(symbol_text(result, symbols[0], glyphs), "bold") for symbols in rows]
-        names += [Text("exact", "bold")] * self.has_exact_row
-        head = "b" if comparison.label is None else "t"
-        columns = [("i", names), ("x", cells), *([] if b is None else [(head, weights)])]
-        for _, column in columns[1:]:
-            column += [Text()] * (len(names) - len(column))
-        return columns if elements else [("", names)]
 
     @property
     def has_exact_row(self) -> bool:
@@ -307,6 +265,42 @@ class _Method:
         #: single final result is below `last`.
         self.terms = "t" if self.evaluation and "t" in self.evaluation.results else "e"
         self.last = "g" if self.function is LossFunction.LOSS else self.terms
+
+    def labels(
+        self, elements: Sequence[int], rows: Sequence[tuple[str, ...]]
+    ) -> list[tuple[str, list[Text]]]:
+        """Return the columns that name the rows: i, or the symbol, then x, and weights."""
+        comparison, lines = self.part.comparison, []
+        for index in elements:
+            if index < 0:
+                lines.append([Text(f"{-index:,}", "dim"), Text("more", "dim"), Text()])
+                continue
+            number = comparison.elements[index]
+            is_label = number == comparison.label
+            is_selected = index == self.part.screen.selected
+            style = "bold reverse" if is_selected else "bold" * is_label
+            name = Text("label " * is_label + f"{number + 1:,}", style)
+            weight = self.given("b", comparison.weights, index)
+            lines.append([name, self.given("x", comparison.x, index), weight])
+        names = [symbol_text(self.result, symbols[0], self.glyphs) for symbols in rows]
+        names += ["exact"] * self.part.has_exact_row
+        lines += [[Text(name, "bold"), Text(), Text()] for name in names]
+        headings = ["i", "x", "b" if comparison.label is None else "t"]
+        if comparison.weights is None:
+            headings.pop()
+        columns = list(zip(headings, map(list, zip(*lines, strict=True)), strict=False))
+        return columns if elements else [("", columns[0][1])]
+
+    def given(self, symbol: str, values: Array | None, index: int) -> Text:
+        """Return a number of the input in the format, with what happened to it."""
+        if values is None:
+            return Text()
+        finding = _found_at(self.result, symbol, index)
+        word = f" {KIND_WORDS[finding.kind]}" if finding else ""
+        word = "" if self.words is _Words.NONE else word
+        value = self.part.format.round(values[index : index + 1])[0]
+        text = self.glyphs.number(value, self.cells)
+        return Text(text + word, _HARMFUL * (finding is not None))
 
     def columns(
         self, elements: Sequence[int], rows: Sequence[tuple[str, ...]]
