@@ -73,10 +73,12 @@ def truth(x, b):
     raise AssertionError("no bits tell")
 
 
+@pytest.mark.parametrize("many", [1, 10**9], ids=["words", "decimals"])
 @pytest.mark.parametrize("dtype", UNITS, ids=lambda dtype: dtype.__name__)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_error_is_within_the_bound(family, dtype):
-    """The largest error seen is 0.97 units."""
+def test_the_error_is_within_the_bound(family, dtype, many, monkeypatch):
+    """Each family by both ways of summing. The largest error seen is 0.97 units."""
+    monkeypatch.setattr(complex_plane, "_MANY", many)
     for n in (2, 3, 45):
         x, b = next(case[1:] for case in families(n) if case[0] == family)
         _, w = truth(x, b)
@@ -93,6 +95,24 @@ def test_the_error_is_within_the_bound(family, dtype):
         assert abs(ball(found) - w) <= allowed
         assert abs(abs(phase) - 1) <= 2 * UNITS[dtype]
         assert -np.pi <= found.imag <= np.pi
+
+
+def test_the_error_of_words_is_within_its_bound():
+    """For sums in two words, if these hold all numbers."""
+    for n in (1, 7, 90):
+        for _, x, b in families(n):
+            weights = np.ones(len(x)) if b is None else b
+            with np.errstate(all="ignore"):
+                found = complex_plane.sums_in_words(x[np.newaxis], weights[np.newaxis])
+            if not found.is_held:
+                continue
+            flint.ctx.prec = 8000
+            terms = (ball(w) * ball(z).exp() for z, w in zip(x, weights, strict=True))
+            total = sum(terms, ball(0j)) / flint.arb(found.shift[0]).exp()
+            rest = total.real - flint.arb(found.head[0]), total.imag
+            for i, part in enumerate(rest):
+                words = flint.arb(found.rest[0][i][0]) + flint.arb(found.rest[1][i][0])
+                assert abs(part - words) <= found.error[i][0] + flint.arb(2) ** -2000
 
 
 TOLD = [
@@ -137,7 +157,7 @@ def test_the_phase():
 
 
 def test_rows_are_those_of_each_alone():
-    """Among many, in any order."""
+    """Among many, in any order, in parts: those left open are summed in decimals."""
     rows = np.stack([normal(50) for _ in range(40)])
     rows[3, 7] = complex(np.inf, 0)
     rows[4, 7] = complex(np.nan, 0)
@@ -152,8 +172,20 @@ def test_rows_are_those_of_each_alone():
     assert together[5] == -np.inf
     assert together[6] == stablelse.logsumexp(np.delete(rows[6], np.s_[3:9]))
     assert together[7].real < -30
-    long = normal(2_000)
+    long = normal(20_000)
     assert stablelse.logsumexp(long) == stablelse.logsumexp(long[::-1])
+
+
+def test_many_short_rows_are_settled_in_words(monkeypatch):
+    rows = normal((500, 3), 3, 3)
+    rows[::7] = rows[::7].real
+    rows[::11, 1] += 1j * np.pi
+    alone = [stablelse.logsumexp(row) for row in rows]
+    monkeypatch.setattr(complex_plane, "_rounded", None)
+    value, phase = stablelse.logsumexp(rows, axis=1, return_sign=True)
+    assert np.array_equal(stablelse.logsumexp(rows, axis=1), alone)
+    assert np.array_equal(value, np.real(alone))
+    assert np.all(abs(phase - np.exp(1j * np.imag(alone))) < 1e-15)
 
 
 def test_real_numbers_are_summed_as_real_ones_are():
@@ -178,9 +210,10 @@ def test_dtypes(dtype):
 
 def test_longdouble_is_rounded_to_its_own_bits():
     x = np.array([0.1 + 0.2j, 1 - 1j], np.clongdouble) / 3
-    many, alone = stablelse.logsumexp(np.tile(x, 40)), stablelse.logsumexp(x)
+    with_words = complex_plane.logsumexp(np.tile(x, (1, 40)), x.dtype)[0][0]
+    alone = stablelse.logsumexp(x)
     unit = np.finfo(np.longdouble).eps
-    assert abs(many - alone - np.log(np.longdouble(40))) <= 2 * unit * abs(many)
+    assert abs(with_words - alone - np.log(np.longdouble(40))) <= 2 * unit * abs(with_words)
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
