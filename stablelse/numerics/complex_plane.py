@@ -38,6 +38,7 @@ from stablelse.numerics.doubleword import Approximation, Pair, product, settle, 
 from stablelse.numerics.doubleword import exp as exp_of_words
 from stablelse.numerics.formats import Array, Format, context, nearest
 from stablelse.numerics.inputs import known_format
+from stablelse.numerics.rows import bands
 
 # Two words are tried first for at least this many terms; a row counts as three more.
 _MANY = 16
@@ -78,7 +79,7 @@ def logsumexp(
     if rows.size + 3 * len(rows) >= _MANY and fits_float64:
         x, weights = np.where(kept, rows, 0), np.where(kept, b, 0)
         with np.errstate(all="ignore"):
-            for band in reference.bands(*rows.shape):
+            for band in bands(rows.shape, reference.BLOCK):
                 result[:, band], is_known = _in_words(x[band], weights[band], format_)
                 is_left[band] &= ~is_known
     for i in np.flatnonzero(is_left).tolist():
