@@ -257,29 +257,15 @@ def _settled(count: int, evaluate: Evaluation, format_: Format, most: float = in
 
 def _rounded_ends(balls: list[arb], format_: Format) -> tuple[Array, Array]:
     """Round both ends of every ball to numbers of the format, held in a wider one."""
-    lower, upper = [ball.lower() for ball in balls], [ball.upper() for ball in balls]
-    if format_.name == "longdouble":
-        return tuple(np.array([nearest(v, format_) for v in ends]) for ends in (lower, upper))
-    # float() rounds the middle of a ball, correctly, and an end is nothing but its middle.
-    low, high = np.array([float(v) for v in lower]), np.array([float(v) for v in upper])
-    if format_.name != "float64":
-        low = nearest_of_float64(np.nextafter(low, -inf), format_)
-        high = nearest_of_float64(np.nextafter(high, inf), format_)
-        for i in np.flatnonzero(low != high).tolist():  # float64 was too coarse, or they differ
-            low[i], high[i] = nearest(lower[i], format_), nearest(upper[i], format_)
-    return low, high
 
+    def rounded(end: arb) -> object:
+        # float() rounds the middle of a ball, correctly, and an end is nothing but its middle.
+        return float(end) if format_.name == "float64" else nearest(end, format_)
 
-def nearest_of_float64(values: Array, format_: Format) -> Array:
-    """Round float64s to a narrower format, to nearest with ties to even; what is held stays.
-
-    The result is float64; what is too large is infinite.
-    """
-    _, exponent = np.frexp(values)
-    unit = np.ldexp(1.0, exponent - format_.significand_bits)
-    unit = np.maximum(unit, float(format_.smallest_subnormal))
-    rounded = np.rint(values / unit) * unit  # by powers of two: nothing but rint rounds
-    return np.where(abs(rounded) > float(format_.largest), np.copysign(inf, values), rounded)
+    return tuple(
+        np.array([rounded(end) for end in ends])
+        for ends in ([ball.lower() for ball in balls], [ball.upper() for ball in balls])
+    )
 
 
 def _cast(values: Array, format_: Format) -> Array:

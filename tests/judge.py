@@ -1,17 +1,17 @@
-"""The judge compares results of the library, the reference and the kernels with the right ones."""
+"""The judge compares results of the library and of the reference with the right ones."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from balls import Vector
 from families import FAMILIES, LONGEST, PARTS, Stack, rng_of
-from native import FORMATS as OF_KERNELS
-from native import FUNCTIONS, Emulated, Kernel
 
 import stablelse
-from stablelse.numerics import reference, states
+from stablelse.numerics import reference
 from stablelse.numerics.formats import FORMATS, Array, Format
+
+FUNCTIONS = ("logsumexp", "softmax", "log_softmax")
 
 #: How many rows of a stack are also computed alone.
 ALONE = 3
@@ -22,19 +22,11 @@ Subject = Callable[[str, Array, Array | None, int | None, Format], Any]
 
 
 class Tally:
-    """Counts of vectors, results, results that kernels left in doubt, and wrong results."""
+    """Counts of vectors and results, and the wrong results."""
 
     def __init__(self) -> None:
-        self.vectors = self.results = self.of_kernels = self.in_doubt = 0
+        self.vectors = self.results = 0
         self.wrong: list[str] = []
-
-    def add(
-        self, name: str, y: Array, doubtful: Array, want: Array, unknown: Array | tuple[()] = ()
-    ) -> None:
-        """Compare what a kernel settled with the right results, where they are known."""
-        self.of_kernels += y.size
-        self.in_doubt += doubtful.size
-        self.compare(name, y, want, np.union1d(doubtful, unknown))
 
     def compare(self, name: str, y: Array, want: Array, but: Array | tuple[()] = ()) -> None:
         """Compare all but some results with the correctly rounded ones; zero must be +0."""
@@ -96,19 +88,14 @@ def stacks(
 
 
 def judge(
-    stacks: Iterator[Stack],
-    format_: str,
-    subject: Subject = by_library,
-    kernels: Sequence[Kernel] = (),
-    seed: int = 0,
+    stacks: Iterator[Stack], format_: str, subject: Subject = by_library, seed: int = 0
 ) -> Tally:
-    """Judge stacks: all rows together, some alone, and what the kernels settle."""
+    """Judge stacks: all rows together, some alone, with masks, and losses of labels."""
     tally, of, rng = Tally(), FORMATS[format_], np.random.default_rng(seed)
     for x, b in stacks:
         rows, wants = Rows(x, b), {}
         tally.vectors += len(x)
         some = rng.choice(len(x), min(len(x), ALONE), replace=False).tolist()
-        is_native = x.dtype == of.dtype and format_ in OF_KERNELS
         for function in FUNCTIONS if b is None else FUNCTIONS[:1]:
             label = f"{function} to {format_} of {x.dtype} {x.shape}"
             y = subject(function, x, b, 1, of)
@@ -121,95 +108,33 @@ def judge(
                 alone = subject(function, x[i], None if b is None else b[i], None, of)
                 alone = np.asarray(alone[0] if function == "logsumexp" else alone)
                 tally.compare(f"{label}, row {i} alone", alone, want[i])
-            for kernel in kernels if is_native else ():
-                _judge_kernel(kernel, function, x, b, want, rows, tally, rng)
-        if kernels and is_native and b is None:
-            _judge_states(kernels, x, of, wants, tally, rng)
-            _judge_labels(kernels, x, None, of, wants, some, tally, rng)
-            _judge_masked(kernels, x, of, some, tally, rng)
+        if subject is by_library and x.dtype == of.dtype and format_ != "longdouble" and b is None:
+            _judge_labels(x, None, of, wants, some, tally, rng)
+            _judge_masked(x, of, some, tally, rng)
     return tally
 
 
-def _judge_kernel(kernel, function, x, b, want, rows, tally, rng) -> None:
-    """Judge what a kernel settles, for rows in some memory layout."""
-    label = f"{kernel.name} {function} {x.dtype} {x.shape}"
-    if b is not None:
-        y, signs, doubtful = kernel.weighted(laid_out(x, rng), laid_out(b, rng))
-        tally.compare(f"sign of {label}", signs + 0.0, rows.signs() + 0.0, doubtful)
-    else:
-        y, doubtful = kernel(function, laid_out(x, rng))
-    tally.add(label, y, doubtful, want)
-
-
-def _judge_states(kernels, x, of, wants, tally, rng) -> None:
-    """Judge results from states of pieces of rows, merged in any order."""
-    edges, order = pieces_of(x.shape[1], rng)
-    is_narrow = of.name != "float64" and bool(rng.integers(2))
-    for kernel in kernels:
-        label = f"{kernel.name} {x.dtype} {x.shape} in pieces {edges}, {order}"
-        found = kernel.states(laid_out(x, rng), edges, order, narrow=is_narrow)
-        y, settled, *_ = states.rounded(found.view(states.STATE)[:, 0], of)
-        tally.add(f"logsumexp, {label}", y, np.flatnonzero(~settled), wants["logsumexp"])
-        for function in FUNCTIONS[1:]:
-            y, doubtful = kernel.of_states(function, laid_out(x, rng), found)
-            tally.add(f"{function}, {label}", y, doubtful, wants[function])
-
-
-def _judge_labels(kernels, x, mask, of, wants, some, tally, rng) -> None:
+def _judge_labels(x, mask, of, wants, some, tally, rng) -> None:
     """Judge losses of labels and gradients, in some rows also at the label itself."""
     wide = x.astype(float)
     wide = wide if mask is None else np.where(mask, wide, -np.inf)
     m, n = x.shape
     at_random = (rng.random((m, n)) * (1 if mask is None else mask)).argmax(axis=1)
     labels = np.where(rng.random(m) < 0.5, wide.argmax(axis=1), at_random)
-    places = np.arange(m), labels
     label = f"{x.dtype} {x.shape}{'' if mask is None else ' with a mask'}"
     losses = stablelse.nll(x, labels, axis=1, where=mask, reduction="none")
-    tally.compare(f"nll, {label}", losses, 0 - wants["log_softmax"][places])
+    tally.compare(f"nll, {label}", losses, 0 - wants["log_softmax"][np.arange(m), labels])
     want = wants["softmax"].copy()
-    own = [Vector(wide[i]).gradient(labels[i], 1, 0, np.zeros(n), of) for i in some]
-    want[some] = own
+    want[some] = [Vector(wide[i]).gradient(labels[i], 1, 0, np.zeros(n), of) for i in some]
     others = np.setdiff1d(np.arange(m), some)
     want[others, labels[others]] = np.nan
     unknown = np.flatnonzero(np.isnan(want.astype(float)))
     y = stablelse.nll_grad(x, labels, axis=1, where=mask, reduction="none")
     tally.compare(f"nll_grad, {label}", y, want, unknown)
-    plain = np.tile([1.0, 0, 0, 0], (m, 1))
-    for kernel in kernels:
-        given = laid_out(x, rng), labels, plain, None, mask
-        y, doubtful = kernel.gradients(*given)
-        tally.add(f"{kernel.name} nll_grad, {label}", y, doubtful, want, unknown)
-    of_some = None if mask is None else mask[some]
-    _judge_targets(kernels, x[some], wide[some], of_some, labels[some], of, tally, rng)
 
 
-def _judge_targets(kernels, x, wide, mask, labels, of, tally, rng) -> None:
-    """Judge gradients with targets close to the probabilities, so that these cancel."""
-    factors = np.zeros((len(x), 4))
-    factors[:, 0] = rng.choice([1, 0.3, -1.5, 2.0**-40, 1.7 * 2.0**-100], len(x))
-    factors[:, 2] = rng.choice([0, 0.25, 1e-9], len(x))
-    targets = np.zeros((2, *x.shape))
-    with np.errstate(over="ignore"):
-        p = np.exp(wide - wide.max(axis=1, keepdims=True))
-    p *= factors[:, :1] / p.sum(axis=1, keepdims=True)
-    near = p * (1 + rng.choice([-1, 1], p.shape) * 2.0 ** -rng.uniform(1, 52, p.shape))
-    is_held = (abs(near) > 2.0**-100) & (abs(near) != abs(factors[:, :1]))
-    targets[0] = np.where(is_held & (rng.random(p.shape) < 0.8), near, 0)
-    targets[0][np.isneginf(wide)] = 0
-    targets[1] = targets[0] * rng.uniform(-1, 1, p.shape) * 2.0**-54
-    rows = zip(wide, labels, factors, *targets, strict=True)
-    right = np.stack(
-        [Vector(v).gradient(i, s, o, t, of, low) for v, i, (s, _, o, _), t, low in rows]
-    )
-    for kernel in kernels:
-        y, doubtful = kernel.gradients(x, labels, factors, targets, mask)
-        name = f"{kernel.name} with targets {x.dtype} {x.shape}"
-        unknown = np.flatnonzero(np.isnan(right.astype(float)))
-        tally.compare(name, y, right, np.union1d(doubtful, unknown))
-
-
-def _judge_masked(kernels, x, of, some, tally, rng) -> None:
-    """Judge the library and kernels with a mask: a masked element counts as -inf."""
+def _judge_masked(x, of, some, tally, rng) -> None:
+    """Judge the library with a mask: a masked element counts as -inf, whatever it is."""
     mask = rng.random(x.shape) < rng.choice([0.1, 0.5, 0.9])
     mask[np.arange(len(x)), rng.integers(0, x.shape[1], len(x))] = True
     mask &= np.isfinite(x.astype(float))
@@ -218,39 +143,7 @@ def _judge_masked(kernels, x, of, some, tally, rng) -> None:
     x = x.copy()
     x[~mask] = rng.choice([np.nan, 0, 7])
     for function in FUNCTIONS:
-        label = f"{function} {x.dtype} {x.shape} with a mask"
-        y = getattr(stablelse, function)(x, axis=1, where=mask)
         want = wants[function] = rows.truth(function, of)
-        tally.compare(label, y, want)
-        for kernel in kernels:
-            y, doubtful = kernel(function, laid_out(x, rng), mask=laid_out(mask, rng))
-            tally.add(f"{kernel.name} {label}", y, doubtful, want)
-            if not isinstance(kernel, Emulated):
-                row = slice(some[0], some[0] + 1)
-                pieces = pieces_of(x.shape[1], rng)
-                y, doubtful = kernel.in_pieces(function, x[row], *pieces, mask[row])
-                tally.add(f"{kernel.name} {label}, in pieces", y, doubtful, want[row])
-    _judge_labels(kernels, x, mask, of, wants, some, tally, rng)
-
-
-def pieces_of(n: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
-    """Return the edges of some pieces of a row, and an order of the pieces."""
-    edges = sorted({0, n, *rng.integers(0, n + 1, 3).tolist()})
-    return edges, rng.permutation(len(edges) - 1).tolist()
-
-
-def laid_out(x: Array, rng: np.random.Generator) -> Array:
-    """Return an array's numbers with other strides, or at another address."""
-    kind = rng.choice(["plain", "moved", "spaced", "transposed", "backwards"])
-    if kind == "moved":
-        room, offset = np.zeros(x.nbytes + 64, np.uint8), int(rng.integers(1, 64))
-        y = room[offset : offset + x.nbytes].view(x.dtype).reshape(x.shape)
-        y[:] = x
-        return y
-    if kind == "spaced":
-        y = np.zeros((2 * len(x), 3 * x.shape[1]), x.dtype)[::2, ::3]
-        y[:] = x
-        return y
-    if kind == "transposed":
-        return np.asfortranarray(x)
-    return x[::-1, ::-1].copy()[::-1, ::-1] if kind == "backwards" else x
+        y = getattr(stablelse, function)(x, axis=1, where=mask)
+        tally.compare(f"{function} {x.dtype} {x.shape} with a mask", y, want)
+    _judge_labels(x, mask, of, wants, some, tally, rng)

@@ -9,7 +9,13 @@ from stablelse.numerics import reference
 from stablelse.numerics.formats import FORMATS as TABLE
 
 pytest.importorskip("flint")
-from judge import Rows, pieces_of
+from judge import Rows
+
+
+def pieces_of(n, rng):
+    """Return the edges of some pieces of a row, and an order of the pieces."""
+    edges = sorted({0, n, *rng.integers(0, n + 1, 3).tolist()})
+    return edges, rng.permutation(len(edges) - 1).tolist()
 
 
 @pytest.mark.parametrize("format_", FORMATS)
