@@ -50,8 +50,8 @@ USUAL_FORMATS = ("float16", "float32", "float64")
 _FINE = 200
 
 #: How often the search goes beyond the edges of where digits are lost, and with how many t each
-#: time: at least, at most, and at most for a long vector.
-_ROUNDS, _LEAST, _MOST, _MOST_LONG = 8, 64, 4096, 256
+#: time: at least, and at most.
+_ROUNDS, _LEAST, _MOST = 4, 64, 4096
 
 #: How many elements are computed at once, and how many take about as long as the call itself.
 _BATCH, _ROOM = 1 << 18, 1 << 14
@@ -66,10 +66,6 @@ _ALL, _MOST_ELEMENTS = 1 << 16, 1 << 26
 #: Into how many parts a bracket is split at a time, if there is room: many points at once cost
 #: little more than one.
 _PARTS = 64
-
-#: Which numbers near a zero of the log-sum-exp are tried: digits are lost there, how far from it
-#: depends on the method.
-_AROUND = (0, *(sign << exponent for exponent in range(0, 64, 2) for sign in (1, -1)))
 
 #: From good to bad; all worse verdicts are of results that are not finite or not of this vector.
 _RIGHT, _LOST, _NO_DIGITS = (
@@ -98,15 +94,13 @@ class Range(NamedTuple):
 
     def along(self, t: Array) -> Array:
         """Return where each t lies on an axis from 0, the start, to 1: logarithmic for a scale."""
-        wide = np.asarray(t).astype(np.longdouble)
-        ends = np.array([self.start, self.end], np.longdouble)
+        low, high, wide = (
+            np.asarray(each).astype(np.longdouble) for each in (self.start, self.end, t)
+        )
         if self.motion is Motion.SCALE:
-            ends, wide = np.log(ends), np.log(wide)
-        else:  # scaled to about 1, for the range may be wider than the largest number
-            _, exponent = np.frexp(np.abs(ends).max())
-            ends, wide = np.ldexp(ends, -exponent), np.ldexp(wide, -exponent)
-        low, high = ends
-        place: Array = ((wide - low) / (high - low)).astype(np.float64)
+            low, high, wide = np.log(low), np.log(high), np.log(wide)
+        # halves, for the range may be wider than the largest number
+        place: Array = ((wide / 2 - low / 2) / (high / 2 - low / 2)).astype(np.float64)
         return place
 
     def at(self, place: Array) -> Array:
@@ -249,11 +243,10 @@ def sweep(
     computed = Function(function)
     chosen = methods_of(computed) if methods is None else map(find_method, several(methods))
     every = candidates(computed, chosen, [find_shift(str(shift)) for shift in several(shifts)])
-    zeros = _zeros(vector, range_, computed, points)
     segments: list[Segment] = []
     for format_ in map(find_format, several(USUAL_FORMATS if formats is None else formats)):
         trial = Trial(vector, range_, computed, every, format_)
-        segments += trial.segments(points, zeros)
+        segments += trial.segments(points)
         if formats is not None and not trial.points.size:
             raise ChoiceError(f"{format_.name} has no number in the {range_}")
     if not segments:
@@ -277,14 +270,6 @@ def _checked_range(offset: tuple[float, float] | None, scale: tuple[float, float
     return range_
 
 
-def _moved(t: Array, x: Array, motion: Motion, format_: Format) -> Array:
-    """Return x moved by each t, shape (m, n), in the format of t; x is rounded to it first."""
-    with np.errstate(all="ignore"):
-        operation = np.add if motion is Motion.OFFSET else np.multiply
-        moved: Array = operation(format_.round(x), t[:, np.newaxis])
-    return moved
-
-
 def _room(format_: Format, n: int) -> int:
     """Return how many t on n numbers take about as long as a single one."""
     is_wide = format_.significand_bits > FORMATS["float64"].significand_bits
@@ -305,28 +290,16 @@ def _ends(range_: Range, format_: Format) -> tuple[int, int]:
     return low + int(start < range_.start), high - int(end > range_.end)
 
 
-def _zeros(x: Array, range_: Range, function: Function, points: int) -> Array:
-    """Return the t near which the log-sum-exp of the moved x is zero, in float64."""
-    wide = FORMATS["float64"]
-    if function is not Function.LOGSUMEXP:
-        return np.zeros(0)
-    if range_.motion is Motion.OFFSET:
-        offset: Array = -exact(function, wide.round(x)[np.newaxis], wide)[0]
-        return offset[np.isfinite(offset)]
+def _zero_of_scale(x: Array) -> Any:
+    """Return the t for which the log-sum-exp of t x is 0; not finite unless all x are negative.
 
-    def signs_at(points: Array) -> Array:
-        moved = _moved(numbers(points, wide), x, range_.motion, wide)
-        value = exact(function, moved, wide)[:, 0]
-        signs: Array = np.sign(np.nan_to_num(value)).astype(np.int64)[np.newaxis]
-        return signs
-
-    low, high = _ends(range_, wide)
-    grid = np.append(_nearest(range_.at(np.linspace(0, 1, points)), wide), 0)
-    samples = Samples(signs_at, _room(wide, len(x)))
-    samples.add(grid[(grid >= low) & (grid <= high)])
-    samples.locate()
-    signs = samples.outcomes[0]
-    return numbers(samples.points[:-1][signs[1:] != signs[:-1]], wide)
+    It is convex in t, and log n at 0: there, Newton's method begins, and never goes too far.
+    """
+    t = np.log(np.longdouble(len(x))) / -x.mean() if x.max() < 0 else np.longdouble(np.nan)
+    for _ in range(100):
+        terms = np.exp(t * (x - x.max()))
+        t -= (t * x.max() + np.log(terms.sum())) * terms.sum() / (terms * x).sum()
+    return t
 
 
 class Samples:
@@ -343,11 +316,18 @@ class Samples:
 
     def add(self, points: Array) -> None:
         """Evaluate more ordinals, in any order."""
+        points = np.sort(points)
+        if len(self.points):
+            at = np.minimum(np.searchsorted(self.points, points), len(self.points) - 1)
+            points = points[self.points[at] != points]
+        if not len(points):
+            return
+        # `np.unique` imports masked arrays, 10 ms
+        points = points[np.append(True, np.diff(points) != 0)]
         fresh, every = self.evaluate(points), np.concatenate([self.points, points])
-        order = np.argsort(every, kind="stable")  # `np.unique` imports masked arrays, 10 ms
-        once = order[np.append(True, np.diff(every[order]) != 0)]
         outcomes = np.concatenate([self.outcomes, fresh], axis=-1) if len(self.points) else fresh
-        self.points, self.outcomes = every[once], outcomes[..., once]
+        order = np.argsort(every, kind="stable")
+        self.points, self.outcomes = every[order], outcomes[..., order]
 
     def labels(self) -> Array:
         """Return the labels, shape (r, m)."""
@@ -385,42 +365,40 @@ class Trial(Samples):
         self.x, self.range, self.function = x, range_, function
         self.candidates, self.format = methods, format_
 
-    def _grid(self, points: int, zeros: Array) -> Array:
+    def _grid(self, points: int) -> Array:
         """Return the ordinals of the first t to try; none if the range has none."""
         low, high = _ends(self.range, self.format)
         every = high - low + 1
         if every <= points or (every <= _ALL and every * len(self.x) <= _MOST_ELEMENTS):
             return np.arange(low, high + 1)
-        near_zeros = _nearest(zeros, self.format)
-        grid = np.concatenate(
-            [
-                np.array([low, high, 0]),
-                _nearest(self.range.at(np.linspace(0, 1, points)), self.format),
-                *(_nearest(self._crossings(), self.format) + step for step in (-1, 0, 1)),
-                *(near_zeros + step for step in _AROUND[: self.format.significand_bits]),
-            ]
-        )
-        return grid[(grid >= low) & (grid <= high)]
+        even = self.range.at(np.linspace(0, 1, points))
+        t = _nearest(np.append(even, self._crossings()), self.format)
+        return np.append(t[(t > low) & (t < high)], [low, high])
 
     def _crossings(self) -> Array:
-        """Return the t at which an extreme of x, or its log-sum-exp, crosses a threshold."""
+        """Return the t at which an extreme of x, or its log-sum-exp, is at a threshold or near 0.
+
+        Where it is 0, digits are lost, how far from it depends on the method.
+        """
         f, x = self.format, self.format.round(self.x).astype(np.longdouble)
-        finite = x[np.isfinite(x)]
-        if not finite.size:
-            return finite
+        x = x[np.isfinite(x)]
+        if not x.size:
+            return x
         largest = np.longdouble(f.largest)
-        thresholds = [largest, -largest, 0, np.log(largest), f.overflow_threshold]
-        thresholds += [f.underflow_threshold, f.subnormal_threshold]
-        crossed = np.array(thresholds, dtype=np.longdouble)[:, np.newaxis]
-        x_max, x_min = finite.max(), finite.min()
+        powers = np.longdouble(16) ** np.arange(-f.significand_bits // 2, 7)
+        thresholds = [0, np.log(largest), f.overflow_threshold, f.underflow_threshold]
+        thresholds += [f.subnormal_threshold, largest, -largest]
+        y = np.concatenate([np.array(thresholds, np.longdouble), powers, -powers])
+        x_max, x_min = x.max(), x.min()
         with np.errstate(all="ignore"):
-            if self.range.motion is Motion.SCALE:
-                t = crossed / np.array([x_max, x_min, x_min - x_max])
+            if self.range.motion is Motion.OFFSET:
+                lse = x_max + np.log(np.exp(x - x_max).sum())
+                t = [y - level for level in (x_max, x_min, lse)]
             else:
-                lse = x_max + np.log(np.sum(np.exp(finite - x_max)))
-                t = crossed - np.array([x_max, x_min, lse])
-        result: Array = t[np.isfinite(t)]
-        return result
+                t = [y / end for end in (x_max, x_min, x_min - x_max)]
+                t.append(_zero_of_scale(x) * (1 + y))
+        crossings: Array = np.concatenate(t)
+        return crossings[np.isfinite(crossings)]
 
     def at(self, t: Array) -> Array:
         """Return the verdicts and the ulps of x moved by each t of the format."""
@@ -430,7 +408,8 @@ class Trial(Samples):
         return np.concatenate(parts, axis=-1)
 
     def _at(self, t: Array) -> Array:
-        moved = _moved(t, self.x, self.range.motion, self.format)
+        move = np.add if self.range.motion is Motion.OFFSET else np.multiply
+        moved: Array = move(self.format.round(self.x), t[:, np.newaxis])
         right = exact(self.function, moved, self.format)
         unfit = does_not_fit(self.x, moved)
         judged = []
@@ -462,33 +441,29 @@ class Trial(Samples):
         """Try more t until verdicts change only between neighbours, and nowhere close by."""
         self.locate()
         for _ in range(_ROUNDS):
-            further = np.concatenate([self._beyond(row) for row in self.labels()])
-            at = np.minimum(np.searchsorted(self.points, further), len(self.points) - 1)
-            further = further[self.points[at] != further]
-            if not further.size:
+            tried = len(self.points)
+            self.add(self._around_losses())
+            if len(self.points) == tried:
                 return
-            self.add(further[:: 1 + len(further) // max(self.room, _MOST_LONG)])
             self.locate()
 
-    def _beyond(self, verdicts: Array) -> Array:
-        """Return t on both sides of lost digits, up to twice as wide."""
-        beyond = [self.points[:0]]
-        runs = _runs(verdicts)
-        for index, (begin, end) in enumerate(runs):
-            if verdicts[begin] not in (_LOST, _NO_DIGITS):
-                continue
-            low, high = self.range.along(numbers(self.points[[begin, end - 1]], self.format))
-            steps = np.linspace(0, 2 * (high - low), min(max(self.room, _LEAST), _MOST))
-            for side, start in ((index - 1, low - steps), (index + 1, high + steps)):
-                if 0 <= side < len(runs) and verdicts[runs[side][0]] == _RIGHT:
-                    first, last = runs[side]
-                    t = _nearest(self.range.at(start.clip(0, 1)), self.format)
-                    beyond.append(t[(t >= self.points[first]) & (t < self.points[last - 1])])
-        return np.concatenate(beyond)
+    def _around_losses(self) -> Array:
+        """Return t among lost digits, and twice as far on both sides."""
+        places = [np.zeros(0)]
+        steps = np.linspace(-2, 3, min(max(self.room, _LEAST), _MOST))
+        for row in self.labels():
+            for begin, end in _runs(row):
+                if row[begin] in (_LOST, _NO_DIGITS):
+                    t = numbers(self.points[[begin, end - 1]], self.format)
+                    low, high = self.range.along(t)
+                    places.append((low + steps * (high - low)).clip(0, 1))
+        around: Array = _nearest(self.range.at(np.concatenate(places)), self.format)
+        kept: Array = around[(around >= self.points[0]) & (around <= self.points[-1])]
+        return kept
 
-    def segments(self, points: int, zeros: Array) -> Iterator[Segment]:
+    def segments(self, points: int) -> Iterator[Segment]:
         """Try at least this many t, and yield the segments of every method."""
-        grid = self._grid(points, zeros)
+        grid = self._grid(points)
         if not grid.size:
             return
         self.add(grid)

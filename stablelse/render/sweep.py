@@ -14,7 +14,7 @@ from rich.text import Text
 
 from stablelse.analysis.results import DIGIT, VERDICTS, Verdict
 from stablelse.analysis.sweep import Motion, Range, Segment, Sweep
-from stablelse.numerics.formats import FORMATS, context
+from stablelse.numerics.formats import FORMATS
 from stablelse.render.layout import hanging, named_grid, picture, plain_lines
 from stablelse.render.notation import ASCII, Glyphs
 from stablelse.render.numbers import number_text, place_text, rough_text
@@ -28,13 +28,8 @@ MOTIONS: dict[Motion, tuple[str, str]] = {
     Motion.SCALE: ("stretched", "t x"),
 }
 
-_TITLE = "{function} of {numbers}, {motion}: {moved} for t from {start} to {end}"
-_NOTES = (
-    "Results are compared with the exact ones for {moved} rounded to the format. Tried: {tried}."
-)
-_BETWEEN = " (results between may be worse)"
-_LIST = " --intervals lists the intervals."
-_ENDS = " Between two intervals the format has no number."
+_LIST = "--intervals lists the intervals."
+_ENDS = "Between two intervals the format has no number."
 
 #: For each verdict: its character, the one without Unicode, and its style.
 MARKS: dict[Verdict, tuple[str, str, str]] = {
@@ -46,9 +41,6 @@ MARKS: dict[Verdict, tuple[str, str, str]] = {
     Verdict.NAN: ("✗", "!", "red"),
     Verdict.DOES_NOT_FIT: ("·", ".", "dim"),
 }
-
-#: The axis: its line, and a tick on it.
-_AXIS, _AXIS_ASCII = ("─", "┬"), ("-", "+")
 
 _LEAST_WIDTH = 10
 
@@ -62,14 +54,9 @@ def by_method(sweep: Sweep) -> list[list[Segment]]:
 def sweep_title(sweep: Sweep, minus: str = "-") -> str:
     """Return the source of the numbers, the function, and the numbers."""
     motion, moved = MOTIONS[sweep.motion]
-    title = _TITLE.format(
-        function=FUNCTION_NAMES[sweep.function],
-        numbers=counted(sweep.n, "number"),
-        motion=motion,
-        moved=moved,
-        start=number_text(sweep.start).replace("-", minus),
-        end=number_text(sweep.end).replace("-", minus),
-    )
+    start, end = (number_text(end).replace("-", minus) for end in (sweep.start, sweep.end))
+    numbers = f"{FUNCTION_NAMES[sweep.function]} of {counted(sweep.n, 'number')}"
+    title = f"{numbers}, {motion}: {moved} for t from {start} to {end}"
     return ": ".join(filter(None, (place_text(sweep), title)))
 
 
@@ -79,13 +66,6 @@ def _verdict_text(segment: Segment) -> str:
     return f"up to {ulps_number(segment.ulps or 0)} ulp off"
 
 
-def _tried_text(segments: Sequence[Segment]) -> str:
-    """Return how many t were tried in one method's segments."""
-    if all(segment.every for segment in segments):
-        return "every t tried"
-    return f"{sum(segment.tried for segment in segments):,} points tried"
-
-
 @picture
 def sweep_picture(sweep: Sweep, glyphs: Glyphs, width: int) -> Iterator[Text]:
     """Yield a title, the chart or the list of intervals, and what was tried."""
@@ -93,15 +73,13 @@ def sweep_picture(sweep: Sweep, glyphs: Glyphs, width: int) -> Iterator[Text]:
     yield hanging(sweep_title(sweep), width, indent=1, style="bold")
     if sweep.intervals:
         for name, group in groupby(rows, key=lambda row: row[0].format):
-            of_format = list(group)
-            tried = max((_tried_text(row) for row in of_format), key=len)
-            yield Text.assemble((f" {name}", "bold"), (f"  {tried}", "dim"))
-            yield from _intervals(of_format, width, glyphs)
+            yield Text(f" {name}", "bold")
+            yield from _intervals(list(group), width, glyphs)
     else:
         yield Text()
         yield from _chart(sweep, rows, width, glyphs)
-    more = _ENDS if sweep.intervals else _LIST
-    yield hanging(_notes(sweep, rows) + more, width, indent=1, style="dim")
+    notes = f"{_notes(sweep, rows)} {_ENDS if sweep.intervals else _LIST}"
+    yield hanging(notes, width, indent=1, style="dim")
 
 
 def _chart(
@@ -150,9 +128,10 @@ def _notes(sweep: Sweep, rows: Sequence[Sequence[Segment]]) -> str:
             every.append(name)
         else:
             some.append(f"{sum(segment.tried for segment in segments):,} of {name}")
-    tried = [f"every t of {' and '.join(every)}"] if every else []
-    text = ", ".join([*tried, *some]) + (_BETWEEN if some else "")
-    return _NOTES.format(moved=MOTIONS[sweep.motion][1], tried=text)
+    tried = ", ".join([f"every t of {' and '.join(every)}"] * bool(every) + some)
+    between = " (results between may be worse)" * bool(some)
+    right = f"the exact ones for {MOTIONS[sweep.motion][1]} rounded to the format"
+    return f"Results are compared with {right}. Tried: {tried}{between}."
 
 
 def mark(verdict: Verdict, glyphs: Glyphs) -> tuple[str, str]:
@@ -178,7 +157,7 @@ def _bar(row: Sequence[Stretch], cells: int, glyphs: Glyphs) -> Text:
 
 def _axis(sweep: Sweep, cells: int, margin: int, glyphs: Glyphs) -> Iterator[Text]:
     """Yield the axis, and below it the numbers at its ticks."""
-    line, tick = _AXIS_ASCII if glyphs is ASCII else _AXIS
+    line, tick = ("-", "+") if glyphs is ASCII else ("─", "┬")
     marks = [line] * cells
     numbers = " " * (margin + cells)
     for place, text in ticks(sweep.range, cells):
@@ -194,15 +173,15 @@ def _axis(sweep: Sweep, cells: int, margin: int, glyphs: Glyphs) -> Iterator[Tex
 
 def _legend(verdicts: Sequence[Verdict], width: int, glyphs: Glyphs) -> Text:
     """Return the legend, with as many entries on a line as fit."""
-    legend, line = Text(), Text()
-    for verdict in verdicts:
-        symbol, style = mark(verdict, glyphs)
-        entry = Text.assemble("  " if line else " ", (symbol * 2, style), f" {LEGEND[verdict]}")
-        if line and line.cell_len + entry.cell_len > width:
-            legend.append_text(line).append("\n")
-            line, entry = Text(), Text.assemble(" ", entry[2:])
-        line.append_text(entry)
-    return legend.append_text(line)
+    marks = [mark(verdict, glyphs) for verdict in verdicts]
+    entries = [
+        f"{symbol * 2} {LEGEND[verdict]}".replace(" ", "\xa0")  # does not wrap
+        for verdict, (symbol, _) in zip(verdicts, marks, strict=True)
+    ]
+    legend = Text(hanging("  ".join(entries), width, indent=1).plain.replace("\xa0", " "))
+    for symbol, style in marks:
+        legend.highlight_words([symbol * 2], style)
+    return legend
 
 
 class Stretch(NamedTuple):
@@ -258,9 +237,8 @@ def ticks(range_: Range, width: int) -> list[Tick]:
     marks: list[Tick] = []
     for most in range(max(2, width // 6), 1, -1):
         numbers = _round_numbers(range_, most)
-        shown = [(t, text) for t, text in numbers if t > 0 or range_.motion is Motion.OFFSET]
-        places = range_.along(np.array([t for t, _ in shown])).clip(0, 1).tolist()
-        marks = [Tick(place, text) for place, (_, text) in zip(places, shown, strict=True)]
+        places = range_.along(np.array(numbers)).clip(0, 1).tolist()
+        marks = [Tick(at, _short_text(t)) for at, t in zip(places, numbers, strict=True)]
         # There are at least two blanks between the numbers of two ticks.
         if all(
             (len(one.text) + len(other.text)) / 2 + 2 <= width * (other.place - one.place)
@@ -270,45 +248,24 @@ def ticks(range_: Range, width: int) -> list[Tick]:
     return marks[:1]
 
 
-def _round_numbers(range_: Range, most: int) -> list[tuple[float, str]]:
-    """Return up to about `most` round numbers of the range, with their texts."""
-    if range_.motion is Motion.SCALE:
-        marks = _powers(range_, most)
-        if len(marks) > 1:
-            return marks
-    least = range_.end / most - range_.start / most
-    if least < float_info.min:
-        return [(range_.end, number_text(range_.end))]
-    power = floor(log10(least))
-    step = next(k for k in (*_SERIES, 10) if k * 10.0**power >= least * (1 - 1e-9))
-    unit = step * 10.0**power
-    counts = range(ceil(range_.start / unit - 1e-9), floor(range_.end / unit + 1e-9) + 1)
-    return [(count * unit, _decimal(count * step, power)) for count in counts]
+def _short_text(t: float) -> str:
+    return min((s for s in (number_text(t), rough_text(t, 4)) if float(s) == t), key=len)
 
 
-def _powers(range_: Range, most: int) -> list[tuple[float, str]]:
-    """Return powers of ten, and numbers between them if there is room."""
-    first, last = ceil(log10(range_.start)), floor(log10(range_.end))
-    if last - first >= _DECADES:
+def _round_numbers(range_: Range, most: int) -> list[float]:
+    """Return up to about `most` round numbers of the range: powers of ten for a scale, if any."""
+    motion, start, end = range_
+    if motion is Motion.SCALE:
+        first, last = ceil(log10(start)), floor(log10(end))
         step = max(1, ceil((last - first) / most))
-        powers = [float(f"1e{e}") for e in range(ceil(first / step) * step, last + 1, step)]
-        return [(power, rough_text(power, 4)) for power in powers]
-    series = [(k * 10.0**e, _decimal(k, e)) for e in range(first - 1, last + 1) for k in _SERIES]
-    within = [entry for entry in series if range_.start <= entry[0] <= range_.end]
-    return within if 2 < len(within) <= most else []
-
-
-#: A logarithmic axis with fewer powers of ten has ticks at other round numbers.
-_DECADES = 2
-
-#: Numbers about evenly spaced on a logarithmic axis.
-_SERIES = (1, 2, 5)
-
-
-def _decimal(digits: int, power: int) -> str:
-    """Return digits times a power of ten, in full if that is short."""
-    exact = context(40)
-    number = exact.normalize(exact.create_decimal(f"{digits}e{power}"))
-    if not number:
-        return "0"
-    return f"{number:f}" if -5 < number.adjusted() < 7 else f"{number:g}".replace("e+", "e")
+        if last > first:
+            return [float(f"1e{e}") for e in range(ceil(first / step) * step, last + 1, step)]
+    least = end / most - start / most
+    if least < float_info.min:
+        return [end]
+    power = floor(log10(least))
+    digit = next(k for k in (1, 2, 5, 10) if k * 10.0**power >= least * (1 - 1e-9))
+    unit = digit * 10.0**power
+    counts = range(ceil(start / unit - 1e-9), floor(end / unit + 1e-9) + 1)
+    numbers = [float(f"{count * digit}e{power}") for count in counts]
+    return [t for t in numbers if t > 0 or motion is Motion.OFFSET]
