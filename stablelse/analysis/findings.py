@@ -72,20 +72,26 @@ class Findings:
         self._evaluation = evaluation
         self._found: list[_Trouble] = []
         n = evaluation.results["x"].shape[-1]
-        losses = dict(_losses(evaluation, labels)) if is_wrong.any() else {}
+        wrong = np.flatnonzero(is_wrong)
+        losses = _losses(evaluation.row(wrong), None if labels is None else labels[wrong])
+        lost = {symbol: (kind, factor) for symbol, kind, factor in losses}
         is_seen = np.ones(1, bool)
         for operation in evaluation.operations:
             if operation.kind is Kind.SUM and labels is not None:
                 is_seen = labels[:, np.newaxis] == np.arange(n)
-            struck = [(kind, where, None) for kind, where in _masks(evaluation, operation)]
-            for kind, where, factor in [*struck, *losses.get(operation.symbol, ())]:
+            for kind, where in _masks(evaluation, operation):
                 here = where & is_seen if operation.per_element else where
-                if factor is not None:
-                    here = here & is_wrong[:, np.newaxis]
                 harmless = _harmless(evaluation, operation, kind, here, n, labels)
                 if kind is FindingKind.LOG_OF_ZERO:
                     harmless |= ~is_wrong  # weighted terms may truly cancel to 0
-                self._found.append(_Trouble(operation, kind, here, harmless, factor))
+                self._found.append(_Trouble(operation, kind, here, harmless))
+            if operation.symbol in lost:
+                kind, factor = lost[operation.symbol]
+                factors = np.zeros((len(is_wrong), factor.shape[-1]))
+                factors[wrong] = factor
+                here = factors >= HARM
+                here = here & is_seen if operation.per_element else here
+                self._found.append(_Trouble(operation, kind, here, ~is_wrong, factors))
 
     def of(self, row: int) -> list[Finding]:
         """Return the findings in a vector."""
@@ -323,8 +329,8 @@ _CANCELLED = 0.5
 
 def _losses(
     evaluation: Evaluation, labels: Array | None
-) -> Iterator[tuple[str, list[tuple[FindingKind, Array, Array]]]]:
-    """Yield the operations that lost at least a decimal digit of the result, where and how much."""
+) -> Iterator[tuple[str, FindingKind, Array]]:
+    """Yield the error that operations left in each result, in units of u times it, or else 0."""
     results = evaluation.results
     normal = float(evaluation.format.smallest_normal)  # below it the ulps no longer shrink
     with np.errstate(all="ignore"):
@@ -337,33 +343,28 @@ def _losses(
             scale = size if operation is evaluation.formula.tree else smallest
             kind = FindingKind.CANCELLATION
             if operation.kind is Kind.SUM:
-                kind, where = FindingKind.ABSORPTION, np.ones_like(size, bool)
-                factor = _absorbed_part(evaluation, size, scale)
+                kind = FindingKind.ABSORPTION
+                factor = _absorbed(evaluation, size) / size / scale
                 if "b" in results and not (factor >= HARM).any():
                     # The difference of terms of both signs shows how they were rounded.
                     terms = _size(evaluation, operation.operands[0].symbol)
                     sizes = terms.sum(axis=-1, keepdims=True)
-                    kind = FindingKind.CANCELLATION
-                    where = (_CANCELLED * sizes >= size) & np.isfinite(sizes)
-                    factor = sizes / size / scale
+                    kind, cancels = FindingKind.CANCELLATION, _CANCELLED * sizes >= size
+                    factor = np.where(cancels & np.isfinite(sizes), sizes / size / scale, 0)
             elif operation.kind is Kind.LOG:
                 # The logarithm of a number near 1 shows how that number was rounded. A quotient
                 # is exactly 1 if the sum is just e_j.
-                is_rounded = inexact
-                if operation.per_element:
-                    is_rounded = results["e"] != results["s"]
-                where = (HARM * _CANCELLED * size <= 1) & is_rounded
-                factor = 1 / scale
+                is_rounded = results["e"] != results["s"] if operation.per_element else inexact
+                is_near = HARM * _CANCELLED * size <= 1
+                factor = np.where(is_near & is_rounded, 1 / scale, 0)
             else:
                 # The difference of two numbers shows how the second was rounded.
                 first, second = (_size(evaluation, each.symbol) for each in operation.operands)
-                cancels = _CANCELLED * np.maximum(first, second) >= size
-                where = cancels & np.isfinite(first) & np.isfinite(second) & inexact
-                factor = np.maximum(second, 1) / scale
-            where = where & (factor >= HARM)
-            if where.any():
-                factors = np.broadcast_to(factor, where.shape)
-                yield operation.symbol, [(kind, where, factors)]
+                cancels = (_CANCELLED * np.maximum(first, second) >= size) & inexact
+                cancels &= np.isfinite(first) & np.isfinite(second)
+                factor = np.where(cancels, np.maximum(second, 1) / scale, 0)
+            if (factor >= HARM).any():
+                yield operation.symbol, kind, factor
 
 
 _LOSING = frozenset({Kind.SUM, Kind.LOG, Kind.ADD, Kind.SUBTRACT})
@@ -398,24 +399,13 @@ def _is_exact(evaluation: Evaluation) -> Array:
     return exact
 
 
-def _absorbed_part(evaluation: Evaluation, total: Array, scale: Array) -> Array:
-    """Return what sums miss, in units of u times the result; 0 if that costs no digit: (m, 1).
-
-    An addition absorbs at most half an ulp of its sum, u times the sum, and the sums of one level
-    add up to s. So all levels lose at most depth u s. The tree is searched only if that much
-    could show.
-    """
-    depth = len(evaluation.partial_sums) - 1
-    factor = np.zeros_like(total)
-    suspected = np.flatnonzero((depth >= HARM * scale) & np.isfinite(total))
-    if suspected.size:
-        lost = np.zeros((len(suspected), 1), total.dtype)
-        for left, right, sums in _additions(evaluation.row(suspected).partial_sums):
-            missed = np.where(absorbed(left, right, sums), np.minimum(abs(left), abs(right)), 0)
-            lost += missed.astype(total.dtype).sum(axis=-1, keepdims=True)
-        unit = evaluation.format.unit_roundoff * total[suspected] * scale[suspected]
-        factor[suspected] = lost / unit
-    return factor
+def _absorbed(evaluation: Evaluation, total: Array) -> Array:
+    """Return what finite sums miss, in units of u: (m, 1)."""
+    lost = np.zeros_like(total)
+    for left, right, sums in _additions(evaluation.partial_sums):
+        missed = np.where(absorbed(left, right, sums), np.minimum(abs(left), abs(right)), 0)
+        lost += missed.astype(total.dtype).sum(axis=-1, keepdims=True)
+    return np.where(np.isfinite(total), lost / evaluation.format.unit_roundoff, 0)
 
 
 # ---- Verdicts
