@@ -209,7 +209,11 @@ class FormatState:
         self.has_unfit |= other.has_unfit
         for method, found in other.findings.items():
             for finding in found.values():
-                self.findings[method].add(_moved(finding, first, rows, before))
+                place: Any = finding.place
+                if place.source == (first or None):
+                    place = place._replace(row=place.row + rows)
+                element = before + (finding.element or 0)
+                self.findings[method].add(replace(finding, element=element, place=place))
 
     def best(self) -> tuple[Any, float]:
         """Return the exact value as far as it is known, and its error bound in ulps."""
@@ -315,23 +319,6 @@ class FormatState:
         return {"bound": float(found * u), "theorem": bound.theorem}
 
 
-def _moved(finding: Finding, first: str, rows: int, before: int) -> Finding:
-    """Move a finding of a stream behind earlier numbers, and rows of its first source."""
-    source, row, column = finding.place or Place()
-    assert isinstance(row, int)
-    assert finding.element is not None
-    further = row + rows if source == (first or None) else row
-    place = Place(source, further, column)
-    return replace(finding, element=finding.element + before, place=place)
-
-
-class _Run(NamedTuple):
-    """Consecutive rows of one source: its name, and how many so far."""
-
-    source: str
-    rows: int
-
-
 class StreamState:
     """The log-sum-exp of all numbers so far by every method, and where the first method broke.
 
@@ -365,13 +352,11 @@ class StreamState:
     [('b.csv', 1)]
     """
 
-    __slots__ = ("_first", "_last", "_runs", "count", "plain", "sides")
-
     def __init__(self, formats: str | Sequence[str] = ("float64",), plain: bool = True) -> None:
         self.count = 0
         self.plain = plain
-        self._first = self._last = _Run("", 0)
-        self._runs = 0
+        self._first = self._last = ""  # the first and the last source
+        self._rows = self._runs = 0  # of the last source; how many sources
         self.sides = tuple(FormatState(name, plain) for name in several(formats))
 
     def __repr__(self) -> str:
@@ -417,16 +402,14 @@ class StreamState:
         if missing is not None:
             kept = np.flatnonzero(~missing)
             numbers = numbers[kept]
-        rows = self._last.rows if self._last.source == source else 0
         again = int(begin > 0)  # the row that has begun before
+        rows = self._follow(source, source, len(block) - again, 1)
         where = _Block(source, rows - again, block.shape[1], self.count, kept, begin)
         if numbers.size:
             with np.errstate(all="ignore"):
                 for side in self.sides:
                     side.update(numbers, where)
             self.count += numbers.size
-        run = _Run(source, len(block) - again)
-        self._follow(run, run, 1)
         return self
 
     def merge(self, other: StreamState) -> StreamState:
@@ -442,30 +425,24 @@ class StreamState:
         StreamState
             Itself.
         """
-        rows = self._last.rows if self._last.source == other._first.source else 0
-        before = rows if other._runs == 1 else 0
-        last = Place(other._last.source or None, before + other._last.rows)
-        end = (self.count + other.count, last)
+        rows = 0
+        if other._runs:
+            rows = self._follow(other._first, other._last, other._rows, other._runs)
+        self.count += other.count
+        end = self.count, Place(self._last or None, self._rows)
         with np.errstate(all="ignore"):
             for mine, theirs in zip(self.sides, other.sides, strict=True):
-                mine.merge(theirs, other._first.source, rows, end)
-        self.count += other.count
-        if other._runs:
-            self._follow(other._first, other._last, other._runs)
+                mine.merge(theirs, other._first, rows, end)
         return self
 
-    def _follow(self, first: _Run, last: _Run, runs: int) -> None:
-        """Count the rows of the sources that follow."""
-        if not self._runs:
-            self._first, self._last, self._runs = first, last, runs
-            return
-        joins = self._last.source == first.source
-        if joins:
-            joined = _Run(first.source, self._last.rows + first.rows)
-            self._first = joined if self._runs == 1 else self._first
-            last = joined if runs == 1 else last
-        self._last = last
+    def _follow(self, first: str, last: str, rows: int, runs: int) -> int:
+        """Count sources that follow; return how many rows of the first one came before them."""
+        joins = self._runs > 0 and self._last == first
+        before = self._rows if joins else 0
+        self._first = self._first if self._runs else first
+        self._last, self._rows = last, rows + (before if runs == 1 else 0)
         self._runs += runs - joins
+        return before
 
     @property
     def so_far(self) -> dict[str, Any]:
@@ -496,7 +473,7 @@ class StreamState:
     def source(self) -> str | None:
         """Where the numbers came from."""
         more = self._runs - 1
-        return f"{self._first.source} and {more} more" if more > 0 else self._first.source or None
+        return f"{self._first} and {more} more" if more > 0 else self._first or None
 
     def result(self, row: int | None = None, column: str | None = None) -> Comparison:
         """Return the results of all methods.
