@@ -281,6 +281,9 @@ class StoredArray:
         long = [axis for axis, length in enumerate(self.shape) if length > 1]
         stored = long[::-1] if self.is_fortran else long
         is_in_order = stored == sorted(long, key=self.axis.__eq__)
+        _, piece = next(cuts(range(1), self.width, self.dtype.itemsize))
+        if options.columns and piece.stop < self.width:
+            is_in_order = False  # most of a row is not needed
         pieces = (self._in_order if is_in_order else self._gathered)(rows, positions)
         for row, begin, values in pieces:
             numbers = self.decode(values) if self.decode else values.astype(kept, copy=False)
@@ -289,7 +292,6 @@ class StoredArray:
 
     def _in_order(self, rows: range, positions: Sequence[int]) -> Iterator[_Piece]:
         """Yield contiguous rows, or pieces of one."""
-        wanted = np.array(positions) if self.options.columns else None
         for here, columns in cuts(rows, self.width, self.dtype.itemsize):
             shape = here.stop - here.start, columns.stop - columns.start
             begin = (here.start * self.width + columns.start) * self.dtype.itemsize
@@ -299,15 +301,8 @@ class StoredArray:
             if len(data) < size:
                 raise self._truncated(begin + len(data))
             values = np.frombuffer(data, self.dtype).reshape(shape)
-            if wanted is None:
-                yield here.start, columns.start, values
-                continue
-            if columns.start == 0:
-                chosen = np.empty((shape[0], len(wanted)), self.dtype)
-            inside = (columns.start <= wanted) & (wanted < columns.stop)
-            chosen[:, inside] = values[:, wanted[inside] - columns.start]
-            if columns.stop == self.width:
-                yield here.start, 0, chosen
+            chosen = values[:, list(positions)] if self.options.columns else values
+            yield here.start, columns.start, chosen
 
     def _gathered(self, rows: range, positions: Sequence[int]) -> Iterator[_Piece]:
         """Yield rows whose numbers are far apart; those that are not far are read together."""

@@ -552,31 +552,22 @@ def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block
     source, left_out = layout.columns.source, layout.columns.left_out
     for begin, end in runs(lengths):
         width = int(lengths[begin])
-        more = max(1, width) - 1  # columns than there are in the table
-        length = len(flat) + more
-        for rows, cut in cuts(range(begin, end), length):
-            count, parts = rows.stop - rows.start, []
+        row_bytes = 8 * (len(flat) - 1 + max(1, width))
+        if row_bytes > HELD_BYTES:
+            raise too_large(source, "a list", row_bytes, "write one number in each row")
+        for rows, _ in cuts(range(begin, end), 1, row_bytes):
+            row, count, parts = rows.start, rows.stop - rows.start, []
             for index, column in enumerate(flat):
-                first = index if at is None or index <= at else index + more
-                last = first + (more if index == at else 0)
-                low, high = max(cut.start, first), min(cut.stop - 1, last)
-                if low > high:
-                    continue
-                place, size = rows.start, count
+                place, size = row, count
                 if index == at:
-                    place = int(ends[rows.start]) - width + low - first
-                    size *= (high - low + 1) if width else 0
+                    place, size = int(ends[row]) - width, count * width
                 if ready:
                     numbers, nulls = (cells[place : place + size] for cells in ready[index])
                 else:
                     numbers, nulls = _cells(column.slice(place, size), dtype, layout.read)
                 parts.append(_part(numbers, nulls, count))
             values, missing = (np.concatenate(cells, axis=1) for cells in zip(*parts, strict=True))
-            block = Block(
-                values, source, offset + rows.start, None, headings, by=by, left_out=left_out
-            )
-            if values.shape[1] < length:
-                block = block._replace(length=length, begin=cut.start)
+            block = Block(values, source, offset + row, None, headings, by=by, left_out=left_out)
             yield _without_nulls(block, missing, layout) if missing.any() else block
 
 
@@ -605,9 +596,8 @@ def _without_nulls(block: Block, missing: Array, layout: Layout) -> Block:
         block.values[missing] = np.nan
         return block._replace(missing=missing)
     row, index = divmod(int(np.argmax(missing)), missing.shape[1])
-    index += block.begin
     positions, at, inside = layout.columns.positions, layout.list_at, ""
-    length = (block.length or missing.shape[1]) - len(positions) + 1
+    length = missing.shape[1] - len(positions) + 1
     if at is not None and at <= index < at + length:
         inside, index = f", number {index - at + 1}", at
     elif at is not None and index > at:

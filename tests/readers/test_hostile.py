@@ -133,7 +133,7 @@ HOSTILE = {
         "x has a compressed batch of 152 MiB, which must be held in memory at once; ",
     ),
     "a buffer that claims to unpack": (lying_buffer, "x has a compressed batch of 2,048 MiB"),
-    "lists of nulls": (fixed_nulls, "x, row 1, column 1 ('a'), number 1 is null; "),
+    "lists of nulls": (fixed_nulls, "x has a list of 2,048 MiB, which must be held in memory at "),
     "a line of cells": (lambda: b"10," * MOST_CELLS + b"1", None),
     "two lines of cells": (lambda: (b"10," * MOST_CELLS + b"1\n") * 2, None),
     "a line of minus signs": (lambda: "−1.000,".encode() * 900_000 + b"1", None),
