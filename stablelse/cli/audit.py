@@ -42,14 +42,12 @@ def run(request: Request) -> None:
     with (meter := meter_of(request)).running():
         read = read_labelled if is_loss else read_vectors
         reading = ReadOptions(key=request.values_key, dtype=dtype)
-        values = Beside(open_beside([request.values], reading, _OPTIONS))
-        stack = None
+        values = Beside(open_beside([request.values], reading, _OPTIONS), "give one for each")
         for stack in batches(meter.following(read(request, dtype))):
             is_single = function in (Function.LOGSUMEXP, LossFunction.LOSS)
             given = _taken(stack, values, 1 if is_single else stack.values.shape[1], request)
             result.update(stack.values, given, partial(place_of, stack), stack.labels)
-        if stack is not None and not values.is_spent:
-            raise ReadError(f"{request.values} has more rows than the logits: give one for each")
+        values.end("the logits")
     if not request.quiet:
         emit(result, request, meter)
     if found := [condition.text for condition in conditions if result.has(condition)]:

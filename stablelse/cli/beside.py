@@ -88,18 +88,10 @@ CLASS_WEIGHTS = Companion(
 )
 
 
-def _put(companion: Companion, block: Block, cells: Array) -> Block:
-    if companion is WEIGHTS:
-        return block._replace(weights=cells)
-    return block._replace(values=masked(block.values, cells != 0), masked=cells == 0)
-
-
 def with_companions(blocks: Iterator[Block], options: Request, dtype: str) -> Iterator[Block]:
     """Yield blocks with their masks and weights."""
     for companion, path in ((MASK, options.mask), (WEIGHTS, options.weights)):
-        if path and options.numbers:
-            blocks = _beside_arguments(blocks, path, companion, dtype)
-        elif path:
+        if path:
             cells = _open(path, companion, dtype, options.axis)
             blocks = beside(blocks, cells, companion, options.by == "columns")
     return blocks
@@ -113,11 +105,14 @@ def beside(
     first, cells = _turned(cells, head.length or head.values.shape[1], by_columns)
     second = next(cells, None)
     is_one_row = second is None and len(first.values) == 1
-    rows = Beside(chain([first] if second is None else [first, second], cells))
+    rows = Beside(
+        chain([first] if second is None else [first, second], cells),
+        f"{companion.rule}, or one row for all",
+    )
     for block in chain([head], blocks):
-        length, expected = len(block.values), block.length or block.values.shape[1]
+        expected = block.length or block.values.shape[1]
         if block.begin == 0:
-            pieces = [first] if is_one_row else rows.take(length)
+            pieces = [first] if is_one_row else rows.step(len(block.values), block.source)
         for piece in pieces:
             width = piece.values.shape[1]
             if width != expected and not (width == 1 and by_columns):
@@ -125,19 +120,15 @@ def beside(
                     f"{piece.source} has {count(width, 'column')}, but {block.source} has "
                     f"{expected}: {companion.rule}"
                 )
-        if not is_one_row and sum(len(piece.values) for piece in pieces) < length:
-            raise ReadError(
-                f"{first.source} has fewer rows than {block.source}: {companion.rule}, or one row "
-                "for all"
-            )
         part = slice(block.begin, block.begin + block.values.shape[1])
         here = np.concatenate([piece.values[:, part] for piece in pieces])
-        yield _put(companion, block, np.broadcast_to(here, block.values.shape))
-    if not is_one_row and not rows.is_spent:
-        raise ReadError(
-            f"{first.source} has more rows than {block.source}: {companion.rule}, or one row for "
-            "all"
-        )
+        here = np.broadcast_to(here, block.values.shape)
+        if companion is WEIGHTS:
+            yield block._replace(weights=here)
+        else:
+            yield block._replace(values=masked(block.values, here != 0), masked=here == 0)
+    if not is_one_row:
+        rows.end(block.source)
 
 
 def _turned(cells: Iterator[Block], width: int, by_columns: bool) -> tuple[Block, Iterator[Block]]:
@@ -156,23 +147,9 @@ def _turned(cells: Iterator[Block], width: int, by_columns: bool) -> tuple[Block
     return first, chain(head[1:], cells)
 
 
-def _beside_arguments(
-    blocks: Iterator[Block], path: str, companion: Companion, dtype: str
-) -> Iterator[Block]:
-    """Add a file's cells, in rows or in columns, to a vector given as arguments."""
-    (block,) = blocks
-    cells = all_cells(path, companion, dtype)
-    n = block.values.shape[1]
-    if len(cells) != n:
-        raise ReadError(
-            f"{path} has {count(len(cells), 'cell')}, but {block.source} has {count(n, 'number')}"
-        )
-    yield _put(companion, block, cells[np.newaxis])
-
-
-def all_cells(path: str, companion: Companion, dtype: str = "float64") -> Array:
+def all_cells(path: str, companion: Companion) -> Array:
     """Read all cells of a companion, which may be in rows or in columns."""
-    return np.concatenate([piece.values.ravel() for piece in _open(path, companion, dtype)])
+    return np.concatenate([piece.values.ravel() for piece in _open(path, companion, "float64")])
 
 
 def _open(path: str, companion: Companion, dtype: str, axis: int | None = None) -> Iterator[Block]:

@@ -31,6 +31,9 @@ from stablelse.readers import (
 #: The source of a single label in errors.
 _ALONE = "--label"
 
+#: What a file has too many or too few of.
+_RULE = "each vector has a label"
+
 #: The options of the numbers' file, and those of the labels' file.
 _OPTIONS = {"--file": "--labels", "--column": "--label-column", "--key": "--label-key"}
 
@@ -63,7 +66,7 @@ def _labels_apart(request: Request, dtype: str) -> tuple[Iterator[Vectors], Besi
     stacks = unchanged()
     first = next(stacks)
     labels = _opened(request, files, passes, first.outer)
-    return chain([first], stacks), Beside(labels)
+    return chain([first], stacks), Beside(labels, _RULE, "labels")
 
 
 def _labels_in_a_column(request: Request, dtype: str) -> tuple[Iterator[Vectors], Beside]:
@@ -75,7 +78,7 @@ def _labels_in_a_column(request: Request, dtype: str) -> tuple[Iterator[Vectors]
     if by not in (None, By.ROWS):
         raise typer.BadParameter(f"--label-column labels rows: it does not go with --by {by.value}")
     logits, labels = split_column(blocks, None if request.column else column)
-    return vectors(prepared(request, logits, dtype), By.ROWS, NOTES.note), Beside(labels)
+    return vectors(prepared(request, logits, dtype), By.ROWS, NOTES.note), Beside(labels, _RULE)
 
 
 def _opened(
@@ -89,24 +92,12 @@ def _opened(
 
 def _beside(stacks: Iterator[Vectors], labels: Beside, ignored: int) -> Iterator[Vectors]:
     """Yield the vectors with their labels, one for each."""
-    source = "the input"
-
-    def refuse(which: str, stack: Vectors) -> ReadError:
-        vectors = stack.source or "the arguments"
-        return ReadError(
-            f"{source} has {which} labels than there are vectors in {vectors}: give one for each"
-        )
-
-    stack = None
+    source = ""
     for stack in stacks:
-        pieces = labels.take(len(stack.values))
-        source = pieces[-1].source if pieces else source
-        if sum(len(piece.values) for piece in pieces) < len(stack.values):
-            raise refuse("fewer", stack)
-        n = stack.values.shape[1]
+        source, n = stack.source or "the arguments", stack.values.shape[1]
+        pieces = labels.step(len(stack.values), source)
         yield stack._replace(labels=np.concatenate([_checked(p, n, ignored) for p in pieces]))
-    if stack is not None and not labels.is_spent:
-        raise refuse("more", stack)
+    labels.end(source)
 
 
 def _alone(request: Request, n: int) -> Array:

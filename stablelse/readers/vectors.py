@@ -299,25 +299,40 @@ def _sum(block: Block) -> int:
 class Beside:
     """A second input, read in step with the first: labels, weights or a mask."""
 
-    def __init__(self, blocks: Iterator[Block]) -> None:
-        self._blocks = blocks
+    def __init__(self, blocks: Iterator[Block], rule: str, what: str = "rows") -> None:
+        self._blocks, self._rule, self._what = blocks, rule, what
+        self._source = "the input"
         self._rest: Block | None = None
 
     def take(self, rows: int) -> list[Block]:
         """Return the next rows, in blocks; fewer at the end."""
         pieces: list[Block] = []
-        while rows and (block := self._rest or next(self._blocks, None)):
+        while rows and (block := self._next()):
             piece, rest = block.rows(0, rows), block.rows(rows, len(block.values))
             pieces.append(piece)
             rows -= len(piece.values)
             self._rest = rest if len(rest.values) else None
         return pieces
 
-    @property
-    def is_spent(self) -> bool:
-        """Whether no row is left."""
+    def step(self, rows: int, of: str) -> list[Block]:
+        """Return the next rows, for as many of the input `of`, or raise a ReadError."""
+        pieces = self.take(rows)
+        if sum(len(piece.values) for piece in pieces) < rows:
+            raise self._refusal("fewer", of)
+        return pieces
+
+    def end(self, of: str) -> None:
+        """Raise a ReadError if rows are left at the end of the input `of`."""
+        if self._next():
+            raise self._refusal("more", of)
+
+    def _next(self) -> Block | None:
         self._rest = self._rest or next(self._blocks, None)
-        return self._rest is None
+        self._source = self._rest.source if self._rest else self._source
+        return self._rest
+
+    def _refusal(self, which: str, of: str) -> ReadError:
+        return ReadError(f"{self._source} has {which} {self._what} than {of}: {self._rule}")
 
 
 def one_column(blocks: Iterator[Block], outer: tuple[int, ...] = ()) -> Iterator[Block]:

@@ -32,7 +32,7 @@ def cut(values, sizes, source="y"):
 def test_as_many_as_are_asked_for(sizes, asked):
     total = sum(sizes)
     values = np.arange(2.0 * total).reshape(total, 2)
-    beside = Beside(cut(values, sizes))
+    beside = Beside(cut(values, sizes), "each has one")
     begin = 0
     for rows in asked:
         pieces = beside.take(rows)
@@ -42,7 +42,13 @@ def test_as_many_as_are_asked_for(sizes, asked):
             assert np.array_equal(piece.values, values[begin:end])
             begin = end
         assert sum(len(piece.values) for piece in pieces) == rows or begin == total
-    assert beside.is_spent == (begin == total)
+    if begin < total:
+        with pytest.raises(ReadError, match="y has more rows than x: each has one"):
+            beside.end("x")
+        return
+    beside.end("x")
+    with pytest.raises(ReadError, match="y has fewer rows than x: each has one"):
+        beside.step(1, "x")
 
 
 @pytest.mark.parametrize(
