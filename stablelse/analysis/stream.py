@@ -445,14 +445,6 @@ class StreamState:
         return before
 
     @property
-    def so_far(self) -> dict[str, Any]:
-        """The values of naive and shifted in the first format."""
-        side = self.sides[0]
-        if not self.plain:
-            return {"": self.value}
-        return {"naive": side.naive.result(), "shifted": side.shifted.result()}
-
-    @property
     def value(self) -> Any:
         """The best value in the first format."""
         return self.sides[0].best()[0]

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pkgutil import resolve_name
@@ -17,7 +17,6 @@ from stablelse.cli import tell
 from stablelse.files import before_end, signals_held
 from stablelse.printable import printable
 from stablelse.readers import Gauge, Note, ReadError, Vectors, find_files, is_url
-from stablelse.render.numbers import rough_text
 
 if TYPE_CHECKING:
     from stablelse.cli.options import Request
@@ -67,24 +66,14 @@ def _is_screen() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def _replace_line(line: str) -> None:
-    """Replace the line that shows the progress."""
-    sys.stderr.write(f"{_CLEAR}{line}")
-    sys.stderr.flush()
-
-
 class Meter:
     """Shows the progress of a run; without files there is nothing to wait for."""
 
     def __init__(self, files: list[str]) -> None:
         self.gauge = Gauge()
-        self.passes = self._begun = 1  # how often the files are read, as far as known
-        self._files = files
-        self._begin = time.monotonic()
-        self._count = 0
-        self._place = ""
-        self._values: dict[str, Any] = {}
-        self._wants_values = False
+        self.passes = 1  # how often the files are read, as far as known
+        self._files, self._begin = files, time.monotonic()
+        self._count, self._place = 0, ""
         self._trouble = ""  # why nothing happens
         self._thread: threading.Thread | None = None
         self._is_over = threading.Event()
@@ -106,7 +95,8 @@ class Meter:
         """Say in one line how far an interrupted run got, unless nobody reads its output."""
         self.hide()
         if number != getattr(signal, "SIGPIPE", None):
-            tell(f"interrupted after {self._so_far()}")
+            place = f", in {self._place}" if self._place else ""
+            tell(f"interrupted after {self._count:,} numbers, {self._read()}{place}")
 
     def hide(self) -> None:
         """Clear the progress line before output."""
@@ -116,17 +106,9 @@ class Meter:
                 self._thread.join()
                 self._thread = None
 
-    def again(self) -> Gauge:
-        """Return the gauge for another reading of the files."""
-        self._begun += 1
-        self.passes = max(self.passes, self._begun)
-        return self.gauge
-
-    def tell(self, count: int, place: str, values: Callable[[], dict[str, Any]] = dict) -> None:
-        """Record the progress; `values` returns the results so far, if they are shown."""
+    def tell(self, count: int, place: str) -> None:
+        """Record how many numbers have been read, and from where."""
         self._count, self._place = count, place
-        if self._wants_values:
-            self._values, self._wants_values = values(), False
 
     def warn(self, trouble: str) -> None:
         """Show why nothing happens, in the progress or, if nobody sees it, in a note."""
@@ -147,13 +129,14 @@ class Meter:
             return
         with suppress(OSError):  # the terminal is gone
             while not self._is_over.wait(_EVERY):
-                self._wants_values = True
                 width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-                _replace_line(printable(self._line())[: width - 1])
-            _replace_line("")
+                sys.stderr.write(_CLEAR + printable(self._line())[: width - 1])
+                sys.stderr.flush()
+            sys.stderr.write(_CLEAR)
+            sys.stderr.flush()
 
     def _line(self) -> str:
-        """Return how much is read, how fast, how long the rest takes, and the results so far."""
+        """Return how much is read, how fast, how long the rest takes, and what keeps it."""
         done, seconds = self.gauge.count, time.monotonic() - self._begin
         speed, left = self._count / seconds, ""
         if self._total and done:
@@ -161,18 +144,13 @@ class Meter:
             minutes, rest = divmod(round(seconds * left_bytes / done), 60)
             left = f"  {minutes}:{rest:02} left"
         fast = f"{speed / 1e6:.1f} million/s" if speed >= 1e5 else f"{speed:,.0f}/s"
-        values = (f"{name} {rough_text(value, 8)}" for name, value in self._values.items())
-        return f"{self._read()}  {fast}{left}  {self._trouble or '  '.join(values)}"
+        return f"{self._read()}  {fast}{left}  {self._trouble}"
 
     def _read(self) -> str:
         """Return how many bytes are read, of how many if that is known."""
         size = resolve_name("rich.filesize:decimal")
         whole = f" of {size(self._total * self.passes)}" if self._total else ""
         return f"{size(self.gauge.count)}{whole}"
-
-    def _so_far(self) -> str:
-        place = f", in {self._place}" if self._place else ""
-        return f"{self._count:,} numbers, {self._read()}{place}"
 
     @cached_property
     def _total(self) -> int | None:

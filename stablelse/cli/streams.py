@@ -103,8 +103,7 @@ class LongInput:
 
     def _fold_here(self, stream: Stream, states: list[StreamState]) -> None:
         def show_progress(block: Block) -> None:
-            count = sum(state.count for state in states)
-            self._meter.tell(count, block.source, lambda: states[0].so_far)
+            self._meter.tell(sum(state.count for state in states), block.source)
 
         self._row = self._row + 1 if stream.axis is By.ROWS else 0
         blocks = stream.blocks
@@ -129,7 +128,7 @@ class LongInput:
                 mine.merge(theirs)
             notes.update({note.text: note for note in folded.notes} | notes)
             meter.gauge.count += part.size
-            meter.tell(sum(state.count for state in states), part.name, lambda: states[0].so_far)
+            meter.tell(sum(state.count for state in states), part.name)
 
         options = read_options(self._request, "float64")._replace(note=None)
         header = first._replace(values=first.values[:0], missing=None)
@@ -181,9 +180,10 @@ class LongInput:
             return
         reading = next((each for each in self._readings if each.row < self._row), None)
         if reading is None:
-            again = self._meter.again()
-            reading = _Reading(open_input(self._request, "float64", again, may_stream=True)[0])
+            blocks, _ = open_input(self._request, "float64", self._meter.gauge, may_stream=True)
+            reading = _Reading(blocks)
             self._readings.append(reading)
+            self._meter.passes = max(self._meter.passes, 1 + len(self._readings))
         for block in self._passes.blocks(reading.blocks(self._row)):
             self._meter.tell(block.values.size, block.source)
             yield _numbers(block, columns)
