@@ -402,7 +402,6 @@ def _gradient(inputs: LossInputs) -> tuple[Array, Certificate]:
     inverse, scale = 1 / divisor, (np.nan, np.nan)
     if 2**-900 < inverse < 2**900:
         scale = float(inverse), float(inverse - Fraction(float(inverse)))
-    doubtful = np.arange(result.size)
     with np.errstate(all="ignore"):
         check_arithmetic()
         if inputs.rung is Rung.KERNEL:
@@ -410,6 +409,8 @@ def _gradient(inputs: LossInputs) -> tuple[Array, Certificate]:
             jobs: list[tuple[Any]] = [(band,) for band in _bands(inputs)]
             doubtful = np.concatenate(threads.mapped(run, jobs, result.size))
             ledger.enter(Rung.KERNEL, result.size - doubtful.size)
+        else:
+            doubtful = np.arange(result.size)
         if doubtful.size:
             count, row = doubtful.size, doubtful // n
             rows = np.unique(row)
