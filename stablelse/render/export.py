@@ -22,10 +22,6 @@ from stablelse.render.layout import console_of
 #: The width of a picture without a screen.
 WIDTH = 100
 
-#: The columns that an upright phone shows at a readable size: 42 columns at 14 pixels are 354
-#: pixels wide, and the narrowest screens have 360.
-NARROW = 42
-
 #: Fonts of macOS, Windows, Linux and Android that have every symbol of the pictures and draw frames
 #: without gaps.
 FONTS = "Menlo,Consolas,'DejaVu Sans Mono','Droid Sans Mono',monospace"
@@ -70,13 +66,7 @@ def to_html(picture: RenderableType, width: int = WIDTH) -> str:
 
 def to_page(picture: RenderableType, title: str, width: int = WIDTH) -> str:
     """Return the picture as a page, without scripts, light or dark as the reader prefers."""
-    pictures, styles = f"<pre>{_spans(picture, width)}</pre>", ""
-    if width > NARROW:
-        pictures += f'\n<pre class="narrow" hidden>{_spans(picture, NARROW)}</pre>'
-        room = width * _ADVANCE * 0.875 + 2  # in em, without the margins
-        font = 93 / _ADVANCE / NARROW  # in vw: the margins take 7 of 100 on a phone
-        styles = _NARROW_STYLES.format(room=f"{room:.2f}", font=f"{font:.3f}")
-    return _PAGE.format(title=escape(title), fonts=FONTS, styles=styles, pictures=pictures)
+    return _PAGE.format(title=escape(title), fonts=FONTS, picture=_spans(picture, width))
 
 
 #: The file types of a picture: the suffix, and the function of the picture, a title and a width.
@@ -114,23 +104,14 @@ body {{ margin: 1rem; }}
 h1, pre {{ margin: 0 0 1em; font: 0.875rem/1.15 {fonts}; }}
 h1 {{ font-weight: bold; overflow-wrap: anywhere; }}
 pre {{ overflow-x: auto; }}
-{styles}</style>
+</style>
 </head>
 <body>
 <h1>{title}</h1>
-{pictures}
+<pre>{picture}</pre>
 </body>
 </html>
 """
-
-_NARROW_STYLES = """\
-@media (max-width: {room}em) {{
-  body {{ margin: 0.75rem; }}
-  pre {{ display: none; }}
-  pre.narrow {{ display: block; font-size: clamp(0.6875rem, {font}vw, 1rem); }}
-}}
-"""
-
 
 #: Rich clips each line, which cuts the frames' vertical lines, and draws the line ends as text.
 _LINE_ENDS = re.compile(r'<text [^>]*>\n</text>| clip-path="url\(#[\w-]+-line-\d+\)"')
