@@ -76,6 +76,10 @@ class Glyphs(NamedTuple):
         """Return a name with an index."""
         return f"{name}_{{{index}}}" if self.is_latex else f"{name}_{index}"
 
+    def power(self, exponent: Expression) -> str:
+        """Return a power of e."""
+        return f"e^{{{exponent.text}}}" if self.is_latex else f"e^{self.within(exponent, _SIGNED)}"
+
     def within(self, inner: Expression, least: int) -> str:
         """Return a piece of a formula, in brackets unless it binds tightly enough."""
         return inner.text if inner.strength >= least else self.bracket(inner.text)
@@ -197,10 +201,8 @@ def _written(glyphs: Glyphs, kind: Kind, parts: Sequence[Expression]) -> Express
             return Expression(rf"\frac{{{first.text}}}{{{last.text}}}")
         quotient = f"{glyphs.within(first, _PRODUCT)} / {glyphs.within(last, _PREFIX)}"
         return Expression(quotient, _PRODUCT)
-    if kind is Kind.EXP and glyphs.is_latex:
-        return Expression(f"e^{{{first.text}}}")
     if kind is Kind.EXP:
-        return Expression(f"e^{glyphs.within(first, _SIGNED)}")
+        return Expression(glyphs.power(first))
     if kind is Kind.NEGATE:
         strength = _SIGNED if first.strength == _ATOM else _PREFIX
         return Expression(f"{glyphs.minus}{glyphs.within(first, _ATOM)}", strength)
