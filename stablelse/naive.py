@@ -10,15 +10,22 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from stablelse.numerics.formulas import naive_values
+import numpy as np
+
+from stablelse.numerics.formats import Array
+from stablelse.numerics.formulas import pairwise_sum
 from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import known_format
-from stablelse.numerics.rows import Axis, Results, Rows, apply
+from stablelse.numerics.rows import Axis, Results, Rows, apply, bands
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
+
+# Elements to add up at a time: they stay in the cache. A power of two, so that a block is a whole
+# branch of the tree of sums.
+_BLOCK = 2**16
 
 
 def logsumexp(
@@ -67,12 +74,8 @@ def softmax(x: npt.ArrayLike, axis: Axis = None, *, dtype: npt.DTypeLike | None 
 
     Parameters
     ----------
-    x : array_like
-        Real numbers, any shape, any format of the table.
-    axis : int or tuple of int, optional
-        The axis or axes along which the result sums to 1; all by default.
-    dtype : dtype_like, optional
-        As `logsumexp` has it.
+    x, axis, dtype
+        As `a`, `axis` and `dtype` in `logsumexp`.
 
     Returns
     -------
@@ -88,16 +91,12 @@ def softmax(x: npt.ArrayLike, axis: Axis = None, *, dtype: npt.DTypeLike | None 
 
 
 def log_softmax(x: npt.ArrayLike, axis: Axis = None, *, dtype: npt.DTypeLike | None = None) -> Any:
-    """Compute log(exp(x) / sum(exp(x))) as written; see `softmax`.
+    """Compute log(exp(x) / sum(exp(x))) as written.
 
     Parameters
     ----------
-    x : array_like
-        Real numbers, any shape, any format of the table.
-    axis : int or tuple of int, optional
-        The axis or axes along which the exponentials sum to 1; all by default.
-    dtype : dtype_like, optional
-        As `logsumexp` has it.
+    x, axis, dtype
+        As in `softmax`.
 
     Returns
     -------
@@ -114,5 +113,20 @@ def log_softmax(x: npt.ArrayLike, axis: Axis = None, *, dtype: npt.DTypeLike | N
 
 
 def _naive(function: Function, rows: Rows) -> Results:
-    values = naive_values(function, rows.x, known_format(rows.dtype))
-    return Results(values[:, 0] if function is Function.LOGSUMEXP else values)
+    shape = rows.x.shape[:1] if function is Function.LOGSUMEXP else rows.x.shape
+    values = np.empty(shape, rows.dtype)
+    for band in bands(rows.x.shape, _BLOCK):
+        values[band] = _of_band(function, rows.of(band))
+    return Results(values)
+
+
+def _of_band(function: Function, rows: Rows) -> Array:
+    """Evaluate the same operations as `numerics.formulas.NAIVE`, without keeping the steps."""
+    x, format_ = rows.x, known_format(rows.dtype)
+    e = np.exp(x if x.dtype == format_.dtype else format_.round(x))
+    pieces = range(0, e.shape[1], _BLOCK)
+    s = pairwise_sum(np.hstack([pairwise_sum(e[:, i : i + _BLOCK]) for i in pieces]))
+    if function is Function.LOGSUMEXP:
+        return np.log(s[:, 0])
+    p = np.divide(e, s, out=e)
+    return p if function is Function.SOFTMAX else np.log(p, out=p)

@@ -394,29 +394,3 @@ def candidates(
             each: Sequence[Shift | None] = shifts if formula.is_shifted else [None]
             result += [Candidate(method, formula, shift) for shift in each]
     return result
-
-
-# Elements of a block, which stays in the cache with the first level of the tree. A power of two, so
-# that blocks are whole branches of the tree, and results are identical to `Formula.evaluate`.
-_BLOCK = 2**16
-
-
-def naive_values(function: Function, rows: Array, format_: Format) -> Array:
-    """Evaluate a naive formula on rows, without steps; shapes are as in `functions.exact`."""
-    m, n = rows.shape
-    height = max(1, _BLOCK // n)
-    is_sum = function is Function.LOGSUMEXP
-    terms = np.empty((min(m, height) if is_sum else m, n), format_.dtype)
-    result = np.empty((m, 1), format_.dtype) if is_sum else terms
-    for begin in range(0, m, height):
-        x, y = rows[begin : begin + height], result[begin : begin + height]
-        e = terms[: len(x)] if is_sum else y
-        sums = []
-        for start in range(0, n, _BLOCK):
-            part = slice(None), slice(start, start + _BLOCK)
-            sums.append(pairwise_sum(np.exp(format_.round(x[part]), out=e[part])))
-        s = pairwise_sum(np.concatenate(sums, axis=1))
-        y[...] = np.log(s) if is_sum else np.divide(e, s, out=e)
-        if function is Function.LOG_SOFTMAX:
-            np.log(y, out=y)
-    return result

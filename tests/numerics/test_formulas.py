@@ -13,7 +13,7 @@ from scipy import special
 import stablelse
 from stablelse import naive
 from stablelse.analysis.prove import DERIVATIONS
-from stablelse.numerics import derivation, formulas
+from stablelse.numerics import derivation
 from stablelse.numerics.formats import FORMATS, find_format, installed_formats
 from stablelse.numerics.formulas import (
     NAIVE,
@@ -173,7 +173,7 @@ SHAPES = [(1, 1), (1, 2), (7, 3), (300, 41), (2, 1000), (1, 5000)]
 @pytest.mark.parametrize("name", [f.name for f in installed_formats()])
 @pytest.mark.parametrize("function", Function)
 def test_the_bits_of_the_formula(function, name, monkeypatch):
-    monkeypatch.setattr(formulas, "_BLOCK", 1024)
+    monkeypatch.setattr(naive, "_BLOCK", 1024)
     format_ = find_format(name)
     rng = np.random.default_rng(8)
     for shape in SHAPES:
