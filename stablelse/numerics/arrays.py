@@ -234,7 +234,7 @@ def _answer(
     if sums.get("signed"):
         answer.append(results.sign)
     if certified:
-        answer.append(results.certificate or Certificate({}, 0, 0.0))
+        answer.append(results.certificate or Certificate({}))
     return answer[0] if len(answer) == 1 else tuple(answer)
 
 

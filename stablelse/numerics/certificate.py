@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import Enum
 from typing import NamedTuple
 
-import numpy as np
-
-from stablelse.numerics import kernel
-from stablelse.numerics.formats import Array
+from stablelse.numerics.kernel import REFERENCE
 
 
 class Rung(Enum):
@@ -44,20 +42,20 @@ class Certificate(NamedTuple):
     ----------
     settled : dict of Rung to int
         How many results each rung settled; rungs that settled none are left out.
-    climbs : int
-        How many results the first rung that tried them did not settle.
     bound : float
-        The largest error bound with which a result passed the rounding test, in units in the last
-        place of the result; 0 if only the kernel and the decimal rung settled any, since they
-        keep no bound.
+        The error bound of a running sum, in units in the last place of the result; otherwise 0.
     kernel : str
         The kernel in use: "v4", "v3", "neon", or "reference" for none.
     """
 
     settled: dict[Rung, int]
-    climbs: int
-    bound: float
-    kernel: str = "reference"
+    bound: float = 0.0
+    kernel: str = REFERENCE
+
+    @classmethod
+    def of(cls, counts: Counter[Rung], used: str = REFERENCE) -> Certificate:
+        """Return the certificate of results that rungs settled, with a kernel or without."""
+        return cls({rung: counts[rung] for rung in Rung if counts[rung]}, kernel=used)
 
     @property
     def rung(self) -> Rung | None:
@@ -70,37 +68,8 @@ class Certificate(NamedTuple):
         others = (Rung.CONVENTION, Rung.KERNEL)
         return sum(count for rung, count in self.settled.items() if rung not in others)
 
-
-class Ledger:
-    """Counts what each rung settles, and closes with a certificate."""
-
-    def __init__(self) -> None:
-        self._settled = dict.fromkeys(Rung, 0)
-        self._bound = 0.0
-
-    def enter(self, rung: Rung, count: int, ulps: Array | float = 0.0) -> None:
-        """Count results that a rung settled, with their error bounds in ulps."""
-        if count:
-            self._settled[rung] += count
-            self._bound = max(self._bound, float(np.max(ulps, initial=0.0)))
-
-    def add(self, certificate: Certificate) -> None:
-        """Add the counts of another certificate."""
-        for rung, count in certificate.settled.items():
-            self.enter(rung, count, certificate.bound)
-
-    def count(self, *rungs: Rung) -> int:
-        """Return how many results these rungs settled; all rungs, if none is named."""
-        return sum(self._settled[rung] for rung in rungs or Rung)
-
-    def close(self, first: Rung = Rung.DOUBLE_WORD) -> Certificate:
-        """Return the certificate; `first` is the rung that tries every result first.
-
-        Without a kernel, three words try a log-sum-exp near zero first.
-        """
-        settled = {rung: count for rung, count in self._settled.items() if count}
-        has_kernel = first is Rung.KERNEL
-        stay = [Rung.CONVENTION, first, *([] if has_kernel else [Rung.TRIPLE_WORD])]
-        climbs = sum(count for rung, count in settled.items() if rung not in stay)
-        used = kernel.name() if has_kernel else kernel.REFERENCE
-        return Certificate(settled, climbs, self._bound, used)
+    @property
+    def climbs(self) -> int:
+        """How many results the first rung that tried them did not settle."""
+        is_first = self.kernel == REFERENCE
+        return self.settled.get(Rung.DECIMAL, 0) if is_first else self.reference

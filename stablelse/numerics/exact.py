@@ -6,6 +6,7 @@ reference also handles formats that the kernel does not, and everything if there
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stablelse.numerics import kernel, threads
-from stablelse.numerics.certificate import Certificate, Ledger, Rung
+from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.formats import FORMATS, Array, Format, format_of
 from stablelse.numerics.inputs import known_format, numbers
 from stablelse.numerics.rows import Results, Rows, Stack, bands, without_terms
@@ -60,10 +61,9 @@ def _by_reference(name: str, rows: Rows, places: Any = None) -> Results:
 
 def _certificate(function: int, rows: Rows, y: Array, proofs: list[Certificate | None]) -> Any:
     """Return the certificate of results that the kernel and the reference settled."""
-    ledger = Ledger()
+    counts = Counter[Rung]()
     for proof in proofs:
-        if proof is not None:
-            ledger.add(proof)
+        counts.update(proof.settled if proof else {})
     is_nothing = np.isnan(y)
     if function != _LOGSUMEXP:
         is_nothing |= rows.filled() == -np.inf
@@ -71,10 +71,9 @@ def _certificate(function: int, rows: Rows, y: Array, proofs: list[Certificate |
         infinite = np.flatnonzero(np.isinf(y.astype(np.float64)))
         top = np.where(without_terms(rows.of(infinite)), np.inf, rows.of(infinite).filled().max(1))
         is_nothing[infinite] = ~np.isfinite(top)
-    conventional = int(np.count_nonzero(is_nothing)) - ledger.count(Rung.CONVENTION)
-    ledger.enter(Rung.CONVENTION, max(conventional, 0))
-    ledger.enter(Rung.KERNEL, y.size - ledger.count())
-    return ledger.close(Rung.KERNEL)
+    counts[Rung.CONVENTION] = max(int(np.count_nonzero(is_nothing)), counts[Rung.CONVENTION])
+    counts[Rung.KERNEL] = y.size - counts.total()
+    return Certificate.of(counts, kernel.name())
 
 
 class Extent(NamedTuple):

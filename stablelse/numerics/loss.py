@@ -25,6 +25,7 @@ Weierstrass).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
@@ -34,8 +35,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stablelse.numerics import decimals, doubleword, exact, reference, threads
-from stablelse.numerics.certificate import Certificate, Ledger, Rung
+from stablelse.numerics import decimals, doubleword, exact, kernel, reference, threads
+from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.decimals import Ball, State, Sum
 from stablelse.numerics.doubleword import (
     ARITHMETIC_ERROR,
@@ -239,36 +240,41 @@ class RunningLoss:
 
 def _losses(inputs: LossInputs) -> tuple[Any, Certificate]:
     """Compute the loss of every row, correctly rounded, with its proof."""
-    ledger = Ledger()
     with np.errstate(all="ignore"):
         words, is_close = _losses_in_words(inputs)
         is_nothing = ~np.isfinite(words.high) & (words.error == 0)
-        result, proved, ulps = settle(words, inputs.format)
+        result, proved, _ = settle(words, inputs.format)
         result[is_nothing] = inputs.format.round(words.high[is_nothing])
-    for rung, here in (Rung.KERNEL, proved & ~is_close), (Rung.DOUBLE_WORD, proved & is_close):
-        ledger.enter(rung, int(here.sum()), ulps[here])
     left = np.flatnonzero(~(proved | is_nothing))
     for i in left.tolist():
         result[i] = _loss_in_decimals(inputs, [i], Fraction(1))
-    ledger.enter(Rung.CONVENTION, int(is_nothing.sum()))
-    ledger.enter(Rung.DECIMAL, left.size)
+    counts = Counter(
+        {
+            Rung.CONVENTION: int(is_nothing.sum()),
+            Rung.KERNEL: int((proved & ~is_close).sum()),
+            Rung.DOUBLE_WORD: int((proved & is_close).sum()),
+            Rung.DECIMAL: left.size,
+        }
+    )
     shape = inputs.stack.reduced_shape(keepdims=False)
-    return result.reshape(shape)[()], ledger.close(inputs.rung)
+    return result.reshape(shape)[()], _certificate(inputs, counts)
 
 
 def _reduced(inputs: LossInputs) -> tuple[Any, Certificate]:
     """Compute the sum of all losses over the divisor, correctly rounded, with its proof."""
-    ledger, format_, divisor = Ledger(), inputs.format, inputs.divisor
+    divisor = inputs.divisor
     total, error, special, rung = _summed(inputs)
-    value = _rounded(total, error, special, divisor, format_)
+    value = _rounded(total, error, special, divisor, inputs.format)
     if value is None:
-        ledger.enter(Rung.DECIMAL, 1)
+        rung = Rung.DECIMAL
         value = _loss_in_decimals(inputs, range(len(inputs.nothing)), divisor)
-    else:
-        relative = min(error / total, Fraction(1)) if total else Fraction(0)
-        ulps = float(relative) / format_.unit_roundoff
-        ledger.enter(Rung.CONVENTION if special or not divisor else rung, 1, ulps)
-    return value, ledger.close(inputs.rung)
+    elif special or not divisor:
+        rung = Rung.CONVENTION
+    return value, _certificate(inputs, Counter([rung]))
+
+
+def _certificate(inputs: LossInputs, counts: Counter[Rung]) -> Certificate:
+    return Certificate.of(counts, kernel.name() if inputs.rung is Rung.KERNEL else kernel.REFERENCE)
 
 
 def _rounded(
@@ -393,12 +399,12 @@ def _is_moderate(x: Array) -> Array:
 
 def _gradient(inputs: LossInputs) -> tuple[Array, Certificate]:
     """Compute the gradient of every row over the divisor, correctly rounded, with its proof."""
-    (m, n), ledger, divisor = inputs.rows.x.shape, Ledger(), inputs.divisor
-    result = np.empty((m, n), inputs.format.dtype)
+    (m, n), divisor = inputs.rows.x.shape, inputs.divisor
+    result, counts = np.empty((m, n), inputs.format.dtype), Counter[Rung]()
     if not divisor:
         result[...] = np.nan
-        ledger.enter(Rung.CONVENTION, result.size)
-        return inputs.finish_gradient(result), ledger.close(inputs.rung)
+        counts[Rung.CONVENTION] = result.size
+        return inputs.finish_gradient(result), _certificate(inputs, counts)
     inverse, scale = 1 / divisor, (np.nan, np.nan)
     if 2**-900 < inverse < 2**900:
         scale = float(inverse), float(inverse - Fraction(float(inverse)))
@@ -408,7 +414,7 @@ def _gradient(inputs: LossInputs) -> tuple[Array, Certificate]:
             run = partial(_kernel_gradient, inputs, scale, result)
             jobs: list[tuple[Any]] = [(band,) for band in _bands(inputs)]
             doubtful = np.concatenate(threads.mapped(run, jobs, result.size))
-            ledger.enter(Rung.KERNEL, result.size - doubtful.size)
+            counts[Rung.KERNEL] = result.size - doubtful.size
         else:
             doubtful = np.arange(result.size)
         if doubtful.size:
@@ -418,12 +424,12 @@ def _gradient(inputs: LossInputs) -> tuple[Array, Certificate]:
             jobs = [(part,) for part in np.split(doubtful, np.searchsorted(row, starts[1:]))]
             run = partial(_gradient_in_words, inputs, scale, result)
             doubtful = np.concatenate(threads.mapped(run, jobs, len(rows) * n))
-            ledger.enter(Rung.DOUBLE_WORD, count - doubtful.size)
+            counts[Rung.DOUBLE_WORD] = count - doubtful.size
     for index in np.unique(doubtful // n).tolist():
         here = doubtful[doubtful // n == index]
         result.reshape(-1)[here] = _gradient_in_decimals(inputs, index, here % n)
-    ledger.enter(Rung.DECIMAL, doubtful.size)
-    return inputs.finish_gradient(result), ledger.close(inputs.rung)
+    counts[Rung.DECIMAL] = doubtful.size
+    return inputs.finish_gradient(result), _certificate(inputs, counts)
 
 
 def _factors(

@@ -18,6 +18,7 @@ With a the largest x of a row, and b the weights (1 unless given),
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stablelse.numerics import decimals, doubleword
-from stablelse.numerics.certificate import Certificate, Ledger, Rung
+from stablelse.numerics.certificate import Certificate, Rung
 from stablelse.numerics.doubleword import (
     ARITHMETIC_ERROR,
     SUM_ERROR,
@@ -375,7 +376,8 @@ def logsumexp(
 
     If there is nothing to round, the result is as in `stablelse.logsumexp`.
     """
-    values, signs, ledger = np.empty(len(rows), format_.dtype), np.ones(len(rows)), Ledger()
+    values, signs = np.empty(len(rows), format_.dtype), np.ones(len(rows))
+    counts = Counter[Rung]()
     with np.errstate(all="ignore"):
         for band in bands(rows.shape, BLOCK):
             x, b = rows[band], None if weights is None else weights[band]
@@ -383,31 +385,30 @@ def logsumexp(
             near, estimate = _near_zero(x, b)
             if near.size:
                 total = near_logarithm(near_sums(as_wide(x[near])), TRIPLE_ERROR, estimate)
-                value, settled, ulps = settle(total, format_)
+                value, settled, _ = settle(total, format_)
                 values[band][near], is_left[near] = value, ~settled
-                ledger.enter(Rung.TRIPLE_WORD, int(settled.sum()), ulps[settled])
+                counts[Rung.TRIPLE_WORD] += int(settled.sum())
             left = band.start + np.flatnonzero(is_left)
             values[left], signs[left], doubtful = _log_sums(
-                x[is_left], None if b is None else b[is_left], format_, ledger
+                x[is_left], None if b is None else b[is_left], format_, counts
             )
             for i in left[doubtful].tolist():
                 of_row = None if weights is None else as_wide(weights[i])
                 values[i], signs[i] = decimals.logsumexp(as_wide(rows[i]), format_, of_row)
-                ledger.enter(Rung.DECIMAL, 1)
-    return values, signs, ledger.close()
+                counts[Rung.DECIMAL] += 1
+    return values, signs, Certificate.of(counts)
 
 
 def _log_sums(
-    x: Array, b: Array | None, format_: Format, ledger: Ledger
+    x: Array, b: Array | None, format_: Format, counts: Counter[Rung]
 ) -> tuple[Array, Array, Array]:
     """Compute log-sum-exps of rows in double-words: values, signs, and which are in doubt."""
     known = sums(x, b)
     a, is_nothing = known.largest, known.is_nothing
     total = log_sum(known.x_max, known.x_max_low, known)
-    value, settled, ulps = settle(total, format_)
+    value, settled, _ = settle(total, format_)
     settled &= known.is_held & ~is_nothing
-    ledger.enter(Rung.DOUBLE_WORD, int(settled.sum()), ulps[settled])
-    ledger.enter(Rung.CONVENTION, int(is_nothing.sum()))
+    counts.update({Rung.DOUBLE_WORD: int(settled.sum()), Rung.CONVENTION: int(is_nothing.sum())})
     value[is_nothing] = format_.round(a[is_nothing])
     sign = np.where(is_nothing, np.where(np.isnan(a), np.nan, a > 0), known.sign)
     for i in () if b is None else np.flatnonzero(a == np.inf).tolist():
@@ -432,17 +433,16 @@ def _near_zero(x: Array, b: Array | None) -> tuple[Array, Array]:
 
 
 def elements(name: str, x: Array, known: Sums, format_: Format) -> tuple[Array, Array, Array]:
-    """Return elements of rows with known sums, which are in doubt, and errors in ulps, or NaN.
+    """Return elements of rows with known sums, which are in doubt, and which have no right value.
 
     x, shape (k, m) or (m,), has a column, or one number, for each row.
     """
     is_nan = np.broadcast_to(known.is_nothing, x.shape)
     is_nothing = (x == -np.inf) | is_nan
     evaluate = quotient if name == "softmax" else log_quotient
-    value, settled, ulps = settle(evaluate(x, known), format_)
+    value, settled, _ = settle(evaluate(x, known), format_)
     value[is_nothing] = format_.round(np.where(is_nan[is_nothing], np.nan, OF_NOTHING[name]))
-    ulps[is_nothing] = np.nan
-    return value, ~((settled & known.is_held) | is_nothing), ulps
+    return value, ~((settled & known.is_held) | is_nothing), is_nothing
 
 
 def _elementwise(
@@ -453,23 +453,22 @@ def _elementwise(
     A row with NaN or +inf, or with nothing but -inf, gives NaN.
     """
     shape = rows.shape if places is None else places[0].shape
-    result, doubtful, ledger = np.empty(shape, format_.dtype), np.zeros(shape, bool), Ledger()
+    result, doubtful = np.empty(shape, format_.dtype), np.zeros(shape, bool)
+    counts = Counter[Rung]()
     with np.errstate(all="ignore"):
         for x, known, target in _parts(rows, places):
-            value, is_doubtful, ulps = elements(name, x, known, format_)
+            value, is_doubtful, is_nothing = elements(name, x, known, format_)
             result[target], doubtful[target] = value.T, is_doubtful.T
-            is_nothing = np.isnan(ulps) & ~is_doubtful
-            settled = ~(is_doubtful | is_nothing)
-            ledger.enter(Rung.CONVENTION, int(np.count_nonzero(is_nothing)))
-            ledger.enter(Rung.DOUBLE_WORD, int(np.count_nonzero(settled)), ulps[settled])
+            counts[Rung.CONVENTION] += int(np.count_nonzero(is_nothing))
         unsettled = np.nonzero(doubtful)
-        ledger.enter(Rung.DECIMAL, len(unsettled[0]))
+        counts[Rung.DECIMAL] = len(unsettled[0])
+        counts[Rung.DOUBLE_WORD] = result.size - counts.total()
         i, j = unsettled if places is None else (part[unsettled] for part in places)
         for row in np.unique(i).tolist():
             here = np.flatnonzero(i == row)
             target = tuple(index[here] for index in unsettled)
             result[target] = decimals.elements(name, as_wide(rows[row]), format_, j[here])
-    return result, ledger.close()
+    return result, Certificate.of(counts)
 
 
 def _parts(rows: Array, places: Places | None) -> Iterator[tuple[Array, Sums, Any]]:

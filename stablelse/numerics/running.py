@@ -162,7 +162,7 @@ class RunningLogSumExp(_Running):
             rung = Rung.TRIPLE_WORD if is_near[0] else Rung.DOUBLE_WORD
             rung = rung if kernel.load() is None else Rung.KERNEL
         settles = {rung: 1} if settled[0] else {}
-        certificate = Certificate(settles, 0, float(ulps[0]), kernel.name())
+        certificate = Certificate(settles, float(ulps[0]), kernel.name())
         return (value[0], certificate) if return_certificate else value[0]
 
     @property

@@ -113,7 +113,6 @@ def test_the_references_certificate_counts_every_result_once():
     assert certificate.climbs == settled.get(Rung.DECIMAL, 0)
     assert certificate.rung is max(settled, key=list(Rung).index)
     assert settled[Rung.TRIPLE_WORD] >= 1
-    assert 0 < certificate.bound < 0.5
     for name in ("softmax", "log_softmax"):
         result, certificate = getattr(reference, name)(x, FLOAT64)
         assert sum(certificate.settled.values()) == x.size == result.size
@@ -167,7 +166,6 @@ def test_a_certificate_is_of_the_same_bits(name, dtype, more):
     assert alone.dtype == value.dtype == np.dtype(dtype or "float64")
     assert np.array_equal(alone, value)
     assert sum(certificate.settled.values()) == value.size
-    assert certificate.bound < 0.5
     if name == "logsumexp" and not more:  # a certificate comes last
         signed = function(X, 1, dtype=dtype, return_sign=True, return_certificate=True)
         assert np.array_equal(signed[0], alone)

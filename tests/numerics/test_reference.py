@@ -244,7 +244,6 @@ def test_mostly_takes_no_decimals():
         for function in (reference.logsumexp, *ELEMENTWISE):
             certificate = function(x, format_)[-1]
             assert list(certificate.settled) == [Rung.DOUBLE_WORD]
-            assert 0 < certificate.bound < 1e-3
             assert certificate.climbs == 0
 
 
