@@ -126,15 +126,20 @@ def sums(x: Array, b: Array | None = None) -> Sums:
         exponent[part == -np.inf] = 2 * OF_ZERO
         here = (pivot >= columns.start) & (pivot < columns.stop)
         exponent[pivot[here] - columns.start, every[here]] = 2 * OF_ZERO
-        if b is None:
-            *total, top = total_of(high, low, exponent)
-            parts.append((*total, top, total[0]))
-        else:
+        size = None
+        if b is not None:
             weights = as_wide(b[:, columns].T)
-            parts.append(_weighted_total(high, low, exponent, weights.astype(np.float64), d))
+            fraction, scale = np.frexp(weights.astype(np.float64))
+            exponent, size = exponent + scale, abs(fraction * high)
+            size[d < -doubleword.FARTHEST] = 4 / SUM_ERROR  # `doubleword.exp` replaced these terms
+            high, error = two_product(fraction, high)
+            low = low * fraction + error
             held = held & (weights == weights.astype(np.float64))
+        parts.append(_sized_total(high, low, exponent, size))
         is_held &= np.all(held, axis=0)
-    high, low, exponent, size = parts[0] if len(parts) == 1 else _total_of_parts(parts)
+    high, low, exponent, size = (
+        parts[0] if len(parts) == 1 else _sized_total(*map(np.array, zip(*parts, strict=True)))
+    )
     spread = 2.0**-102 * (abs(x_max) + doubleword.FARTHEST) * takes_longdouble(x)
     leading = np.ones(len(x)) if b is None else b[every, pivot].astype(np.float64)
     rest = high, low, (SUM_ERROR + spread) * size, exponent
@@ -194,26 +199,11 @@ def total_of(high: Array, low: Array, exponent: Array) -> Terms:
     return high, low, top
 
 
-def _weighted_total(
-    high: Array, low: Array, exponent: Array, b: Array, d: Array
-) -> tuple[Array, ...]:
-    """Add b times the terms, and their sizes.
-
-    Terms that `doubleword.exp` replaced have an unknown sign here.
-    """
-    fraction, scale = np.frexp(b)
-    product, error = two_product(fraction, high)
-    size = np.where(d < -doubleword.FARTHEST, 4 / SUM_ERROR, abs(product))
-    exponent = exponent + scale
-    total = total_of(product, low * fraction + error, exponent)
-    return *total, np.ldexp(size, exponent - total[2]).sum(axis=0)
-
-
-def _total_of_parts(parts: list[tuple[Array, ...]]) -> tuple[Array, ...]:
-    """Add sums of pieces of the rows, and their sizes."""
-    high, low, exponent, size = map(np.array, zip(*parts, strict=True))
-    total = total_of(high, low, exponent)
-    return *total, np.ldexp(size, exponent - total[2]).sum(axis=0)
+def _sized_total(high: Array, low: Array, exponent: Array, size: Array | None) -> tuple[Array, ...]:
+    """Add terms (high + low) 2**exponent, and their sizes; those of positive terms are the sum."""
+    *total, top = total_of(high, low, exponent)
+    sizes = total[0] if size is None else np.ldexp(size, exponent - top).sum(axis=0)
+    return *total, top, sizes
 
 
 def sums_of(

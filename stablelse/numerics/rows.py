@@ -103,36 +103,24 @@ def apply(
             parts = [part if part is None else stack.rows(part) for part in (mask, weights)]
             place = None if reduces or out is None else stack.place(out, array, target)
             rows = Rows(stack.rows(array), target, parts[0], parts[1], place)
-            results = _policed(name, compute, rows, empty, stack)
+            has_policy = empty == "error" or not (reduces or empty == "nan")
+            if has_policy:
+                rows, nothing = by_policy(rows, empty, stack.reduced_shape(keepdims=True))
+            results = compute(rows)
+            if has_policy and empty == "zero":
+                results.value[nothing] = OF_NOTHING[name]
         else:
-            nothing = np.full(stack.m if reduces else (stack.m, 0), -np.inf, target)
-            results = Results(nothing, np.zeros(stack.m))
+            shape_of_rows = stack.m if reduces else (stack.m, 0)
+            results = Results(np.full(shape_of_rows, -np.inf, target), np.zeros(stack.m))
         value, sign, certificate = results
         if not reduces:
-            value = stack.restored(value).reshape(shape)[()]
-            is_there = out is not None and np.may_share_memory(value, out)
-            return Results(out if is_there else _delivered(value, out), None, certificate)
-        if sign is None and signed:
-            sign = np.where(np.isnan(value), np.nan, value > -np.inf)
-        if b is not None and not signed and target.kind != "c":
-            value[sign < 0] = np.nan
-        value = value.reshape(shape)[()]
-        if signed:
+            value = stack.restored(value)
+        elif signed:
+            sign = np.where(np.isnan(value), np.nan, value > -np.inf) if sign is None else sign
             value, sign = value.real, sign.astype(target).reshape(shape)[()]
-        return Results(_delivered(value, out), sign, certificate)
-
-
-def _policed(
-    name: str, compute: Callable[[Rows], Results], rows: Rows, empty: str, stack: Stack
-) -> Results:
-    """Compute rows, the empty ones by a policy."""
-    if empty == "nan" or (name == "logsumexp" and empty != "error"):
-        return compute(rows)
-    rows, nothing = by_policy(rows, empty, stack.reduced_shape(keepdims=True))
-    results = compute(rows)
-    if empty == "zero":
-        results.value[nothing] = OF_NOTHING[name]
-    return results
+        elif b is not None and target.kind != "c":
+            value[sign < 0] = np.nan
+        return Results(_delivered(value.reshape(shape)[()], out), sign, certificate)
 
 
 def by_policy(
@@ -205,10 +193,10 @@ def mask_for(x: Array, where: npt.ArrayLike) -> Array:
 
 
 def _delivered(result: Any, out: Array | None) -> Any:
-    """Return a result, in `out` if there is one, which is already checked."""
     if out is None:
         return result
-    np.copyto(out, result, casting="same_kind")
+    if not np.may_share_memory(result, out):
+        np.copyto(out, result, casting="same_kind")
     return out
 
 

@@ -71,16 +71,8 @@ class Targets(NamedTuple):
 
         mask, shape (k, n), is False for classes to leave out; they get no share.
         """
-        rest, rest_low = two_sum(1.0, -self.smoothing)
-        if self.labels is None:
-            assert self.probabilities is not None, "targets are labels or probabilities"
-            t, t_low = two_product(self.probabilities[rows], rest)
-            t_low += self.probabilities[rows] * rest_low
-        else:
-            labels = self.labels[rows]
-            t, t_low = np.zeros((2, len(labels), n))
-            places = np.arange(len(labels)), labels
-            t[places], t_low[places] = rest, rest_low
+        zero = np.zeros(n)
+        t, t_low = doubleword.product((self._q(rows, n), zero), two_sum(1.0, -self.smoothing))
         if self.smoothing:
             kept = np.ones((1, n)) if mask is None else mask.astype(np.float64)
             classes = np.maximum(kept.sum(axis=1, keepdims=True), 1.0)
@@ -90,7 +82,7 @@ class Targets(NamedTuple):
             t, error = two_sum(t, share * kept)
             t, t_low = fast_two_sum(t, error + (t_low + share_low * kept))
         if self.weight is not None:
-            t, t_low = doubleword.product((t, t_low), (self.weight, np.zeros(n)))
+            t, t_low = doubleword.product((t, t_low), (self.weight, zero))
         ignored = self.ignored[rows, np.newaxis]
         return np.where(ignored, 0.0, t), np.where(ignored, 0.0, t_low)
 
@@ -98,17 +90,22 @@ class Targets(NamedTuple):
         """Return the t of a vector exactly; its mask has the shape (n,)."""
         if self.ignored[row]:
             return [Fraction(0)] * n
-        if self.labels is None:
-            assert self.probabilities is not None, "targets are labels or probabilities"
-            q = [Fraction(part) for part in self.probabilities[row].tolist()]
-        else:
-            q = [Fraction(int(c == self.labels[row])) for c in range(n)]
+        q, spread = map(Fraction, self._q([row], n)[0].tolist()), Fraction(self.smoothing)
         kept = [True] * n if mask is None else mask.tolist()
-        spread = Fraction(self.smoothing)
         share = spread / max(sum(kept), 1)
         weight = [1.0] * n if self.weight is None else self.weight.tolist()
         parts = zip(weight, q, kept, strict=True)
         return [Fraction(w) * ((1 - spread) * part + share * keep) for w, part, keep in parts]
+
+    def _q(self, rows: Any, n: int) -> Array:
+        if self.labels is None:
+            assert self.probabilities is not None, "targets are labels or probabilities"
+            q: Array = self.probabilities[rows]
+        else:
+            labels = self.labels[rows]
+            q = np.zeros((len(labels), n))
+            q[np.arange(len(q)), labels] = 1
+        return q
 
 
 class LossInputs(NamedTuple):
