@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 from math import fsum, inf
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,28 +22,6 @@ from stablelse.numerics.loss import RunningLoss, nll, nll_grad
 from stablelse.numerics.targets import Targets
 
 
-class Target(NamedTuple):
-    """The target of a label: 1 at the label, apart from smoothing and class weights."""
-
-    smoothing: float = 0.0  # the part that is spread evenly over all classes
-    weights: Array | None = None  # the class weights, shape (n,), float64
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether every target is 1 at the label and 0 elsewhere."""
-        return not self.smoothing and self.weights is None
-
-    def of(self, labels: Array, format_: Format | None = None) -> Targets:
-        """Return the targets of labels, with the weights rounded to a format if one is given."""
-        weights = self.weights
-        if weights is not None and format_ is not None:
-            weights = held(weights, format_).astype(np.float64)
-        return Targets(labels, None, np.zeros(len(labels), bool), weights, self.smoothing)
-
-
-PLAIN = Target()
-
-
 class Labelled(Problem):
     """Losses, or their gradients, of rows with labels from 0, shape (m,); none is ignored.
 
@@ -51,22 +30,26 @@ class Labelled(Problem):
     """
 
     def __init__(
-        self,
-        function: LossFunction,
-        labels: Array,
-        kept: Array | None,
-        empty: str,
-        target: Target = PLAIN,
+        self, function: LossFunction, targets: Targets, kept: Array | None, empty: str
     ) -> None:
         super().__init__(function.function, empty)
         self.function, self._is_loss = function, function is LossFunction.LOSS
-        self._labels, self.kept, self.judged_as = labels, kept, None
-        self.labels, self.target = labels, target
-        if target.weights is not None:
-            self.rounded = target.weights[np.newaxis]
+        self._targets, self.kept, self.judged_as = targets, kept, None
+        assert targets.labels is not None, "targets are labels"
+        self.labels = self._labels = targets.labels
+        self._is_plain = targets.is_sparse and targets.weight is None
+        if targets.weight is not None:
+            self.rounded = targets.weight[np.newaxis]
         if self._is_loss:  # it uses logarithms of probabilities
             self.judged_as = Function.LOG_SOFTMAX
-            self.seen = None if target.smoothing else labels
+            self.seen = targets.labels if targets.is_sparse else None
+
+    def targets_in(self, format_: Format) -> Targets:
+        """Return the targets, with the class weights rounded to a format."""
+        weight = self._targets.weight
+        if weight is None:
+            return self._targets
+        return self._targets._replace(weight=held(weight, format_).astype(np.float64))
 
     def exactly(
         self, x: Array, format_: Format, b: Array | None = None
@@ -75,8 +58,8 @@ class Labelled(Problem):
         values: Array = (nll if self._is_loss else nll_grad)(
             x.astype(format_.dtype, copy=False),
             self._labels,
-            weight=self.target.of(self._labels, format_).weight,
-            label_smoothing=self.target.smoothing,
+            weight=self.targets_in(format_).weight,
+            label_smoothing=self._targets.smoothing,
             ignore_index=-1,
             reduction="none",
             where=self.kept,
@@ -86,38 +69,32 @@ class Labelled(Problem):
 
     def of_formula(self, value: Array) -> Array:
         """Return the losses of log_softmax, shape (m, 1), or the gradients of softmax."""
-        zero = value.dtype.type(0)
+        zero, format_ = value.dtype.type(0), format_of(value.dtype)
+        assert format_ is not None, "formulas are evaluated in formats"
         with np.errstate(all="ignore"):
-            if self._is_loss and self.target.is_plain:
+            if self._is_loss and self._is_plain:
                 losses: Array = zero - value[np.arange(len(value)), self._labels]
                 return losses[:, np.newaxis]
-            t = self._targets(value)
+            words, _ = self.targets_in(format_).words(slice(None), value.shape[1], self.kept)
+            t = format_.round(words)
             if self._is_loss:  # classes with target 0 are left out
                 return pairwise_sum(np.where(t == 0, zero, t * (zero - value)))
             gradients: Array = pairwise_sum(t) * value - t
         return gradients if self.kept is None else np.where(self.kept, gradients, zero)
 
-    def _targets(self, value: Array) -> Array:
-        """Return the targets of all classes, shape (m, n), rounded to the format of the values."""
-        format_ = format_of(value.dtype)
-        assert format_ is not None, "formulas are evaluated in formats"
-        targets = self.target.of(self._labels, format_)
-        return format_.round(targets.words(slice(None), value.shape[1], self.kept)[0])
-
     def weights_of(self, row: int, n: int) -> Array | None:
         """Return the targets of a row, unless they are just 1 at the label."""
-        if self.target.is_plain:
+        if self._is_plain:
             return None
-        kept = None if self.kept is None else self.kept[[row]]
-        t: Array = self.target.of(self._labels[[row]]).words(slice(None), n, kept)[0][0]
-        return t
+        t, _ = self._targets.words([row], n, None if self.kept is None else self.kept[[row]])
+        targets: Array = t[0]
+        return targets
 
     def values(self, candidate: Candidate, x: Array, format_: Format) -> Array:
         """Return the values of a method, shape (m, 1) or (m, n)."""
         if candidate.formula is None:
             return self.exactly(format_.round(x), format_)[0]
-        function = Function.LOG_SOFTMAX if self._is_loss else Function.SOFTMAX
-        return self.of_formula(candidate.values(function, x, format_))
+        return self.of_formula(candidate.values(candidate.formula.function, x, format_))
 
 
 class LabelledTally(Tally):
@@ -132,13 +109,14 @@ class LabelledTally(Tally):
         ignore_index: int = -100,
         empty: str = "nan",
         every: bool = False,
-        target: Target = PLAIN,
+        smoothing: float = 0.0,
+        weights: Array | None = None,
     ) -> None:
         super().__init__(every)
         self._function, self._candidates, self._formats = function, candidates, formats
         self._reduction = reduction if function is LossFunction.LOSS else "none"
-        self._ignore_index, self._empty = ignore_index, empty
-        self._ignored, self._target = 0, target
+        self._ignore_index, self._ignored, self._empty = ignore_index, 0, empty
+        self._smoothing, self._weights = smoothing, weights
         self._sums: list[tuple[Candidate, Format, ExactSum | RunningLoss]] = [
             (c, f, ExactSum(f) if c.formula else RunningLoss(f))
             for f in formats
@@ -153,48 +131,57 @@ class LabelledTally(Tally):
         place_of: Callable[[int], Place] = lambda row: Place(),
     ) -> Sequence[Comparison]:
         """Compare vectors, shape (m, n), with their labels, shape (m,), except ignored ones."""
-        wanted = np.flatnonzero(labels != self._ignore_index)
-        self.add_up(x, labels, masked)
+        wanted, x, problem = self._wanted(x, labels, masked)
         if not wanted.size:
             return ()
         comparisons = Compared(
-            x[wanted],
-            self._problem(labels, masked, wanted),
+            x,
+            problem,
             self._candidates,
             self._formats,
             lambda row: place_of(int(wanted[row])),
             errors=False,
         )
+        self._reduce(x, problem, [column.values for column in comparisons.columns])
         self.add(comparisons)
         return comparisons
 
     def add_up(self, x: Array, labels: Array, masked: Array | None = None) -> None:
         """Add the losses of vectors to the reduced losses, and nothing else."""
-        wanted = labels != self._ignore_index
-        self._ignored += int(np.count_nonzero(~wanted))
-        if self._reduction == "none" or not wanted.any():
-            return
-        problem = self._problem(labels, masked, wanted)
-        for candidate, format_, losses in self._sums:
-            targets = self._target.of(labels[wanted], format_)
-            if isinstance(losses, RunningLoss):
-                losses.add(format_.round(x[wanted]), targets, problem.kept, self._empty)
-            else:
-                values = problem.values(candidate, x[wanted], format_)
-                losses.add(values[:, 0], targets.denominator)
+        wanted, x, problem = self._wanted(x, labels, masked)
+        if wanted.size:
+            # a running loss computes the exact values itself
+            columns = [problem.values(c, x, f) if c.formula else x for c, f, _ in self._sums]
+            self._reduce(x, problem, columns)
 
     def values(self, x: Array, labels: Array, masked: Array | None = None) -> Iterator[Array]:
         """Yield only the values of all vectors that are not ignored, method by method."""
-        wanted = labels != self._ignore_index
-        if wanted.any():
-            problem = self._problem(labels, masked, wanted)
-            columns = [problem.values(c, x[wanted], f) for c, f, _ in self._sums]
-            for rows in zip(*columns, strict=True):
-                yield from rows
+        wanted, x, problem = self._wanted(x, labels, masked)
+        if wanted.size:
+            columns = [problem.values(c, x, f) for c, f, _ in self._sums]
+            yield from chain.from_iterable(zip(*columns, strict=True))
 
-    def _problem(self, labels: Array, masked: Array | None, wanted: Array) -> Labelled:
+    def _wanted(
+        self, x: Array, labels: Array, masked: Array | None
+    ) -> tuple[Array, Array, Labelled]:
+        """Return which vectors are not ignored, and count the others; their x and problem."""
+        wanted = np.flatnonzero(labels != self._ignore_index)
+        self._ignored += len(labels) - len(wanted)
+        ignored = np.zeros(len(wanted), bool)
+        targets = Targets(labels[wanted], None, ignored, self._weights, self._smoothing)
         kept = None if masked is None else ~masked[wanted]
-        return Labelled(self._function, labels[wanted], kept, self._empty, self._target)
+        return wanted, x[wanted], Labelled(self._function, targets, kept, self._empty)
+
+    def _reduce(self, x: Array, problem: Labelled, columns: Sequence[Array]) -> None:
+        """Add the losses of each method to its reduced loss."""
+        if self._reduction == "none":
+            return
+        for (_, format_, losses), values in zip(self._sums, columns, strict=True):
+            targets = problem.targets_in(format_)
+            if isinstance(losses, RunningLoss):
+                losses.add(format_.round(x), targets, problem.kept, self._empty)
+            else:
+                losses.add(values[:, 0], targets.denominator)
 
     def summary(self) -> Summary:
         """Return the results of all vectors so far, and their reduced losses."""

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from stablelse.analysis.likelihood import LabelledTally, Target
+from stablelse.analysis.likelihood import LabelledTally
 from stablelse.cli.beside import CLASS_WEIGHTS, all_cells, proposing_no
 from stablelse.cli.emit import Values, emit
 from stablelse.cli.evaluate import Found, Guard, pictures
@@ -28,7 +28,6 @@ def run(request: Request) -> None:
     guard = Guard(request.fail_on)
     path = request.class_weights
     weights = None if path is None else all_cells(path, CLASS_WEIGHTS)
-    target = Target(request.label_smoothing or 0.0, weights)
     tally = LabelledTally(
         function,
         job.candidates,
@@ -37,9 +36,10 @@ def run(request: Request) -> None:
         request.ignore_index,
         job.empty,
         request.all,
-        target,
+        request.label_smoothing or 0.0,
+        weights,
     )
-    stacks = _weighed(read_labelled(request, job.dtype), request, target)
+    stacks = _weighed(read_labelled(request, job.dtype), request, weights)
     stacks = batches(policed(stacks, job, request))
     with proposing_no("--skip-na"):
         if request.quiet and not request.fail_on:
@@ -60,13 +60,13 @@ def run(request: Request) -> None:
     guard.end(result.totals, result.reduction)
 
 
-def _weighed(stacks: Iterator[Vectors], request: Request, target: Target) -> Iterator[Vectors]:
+def _weighed(stacks: Iterator[Vectors], request: Request, weights: Any) -> Iterator[Vectors]:
     """Yield vectors, and refuse those without one class per weight."""
     for stack in stacks:
         n = stack.values.shape[1]
-        if target.weights is not None and len(target.weights) != n:
+        if weights is not None and len(weights) != n:
             raise ReadError(
-                f"{request.class_weights} has {count(len(target.weights), 'weight')}, but "
+                f"{request.class_weights} has {count(len(weights), 'weight')}, but "
                 f"{stack.source or 'the vector given'} has {n} logits: {CLASS_WEIGHTS.rule}"
             )
         yield stack

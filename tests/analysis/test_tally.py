@@ -10,6 +10,7 @@ from stablelse.analysis.tally import Tally
 from stablelse.numerics.formats import find_format
 from stablelse.numerics.formulas import Method, candidates, find_shift
 from stablelse.numerics.functions import Function, LossFunction
+from stablelse.numerics.targets import Targets
 
 RNG = np.random.default_rng(11)
 FORMATS_TRIED = [["float64"], ["float32", "float16"], ["bfloat16"]]
@@ -27,7 +28,8 @@ def problem_of(function, x):
     if isinstance(function, Function):
         return Problem(function), function
     labels = RNG.integers(0, x.shape[1], len(x))
-    return Labelled(function, labels, None, "nan"), function.function
+    targets = Targets(labels, None, np.zeros(len(x), bool), None, 0.0)
+    return Labelled(function, targets, None, "nan"), function.function
 
 
 #: Few rows of every function and format; more than are kept; rows of one number.
