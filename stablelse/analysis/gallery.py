@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf, log
@@ -11,15 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stablelse.analysis import Displayed
-from stablelse.analysis.peers import (
-    Outcome,
-    PeerComparison,
-    PeerResult,
-    Question,
-    Task,
-    ask,
-    choose_peers,
-)
+from stablelse.analysis.peers import PeerComparison, Question, Task, ask, choose_peers
 from stablelse.numerics import decimals
 from stablelse.numerics.formats import FORMATS, Array, Format, UnknownFormatError
 from stablelse.numerics.functions import Function, exact
@@ -95,25 +86,11 @@ CASES: tuple[Case, ...] = (
 # fmt: on
 
 
-class Standing(NamedTuple):
-    """How one library did in the gallery."""
-
-    peer: str  # The library's name in the table of peers, and in sentences
-    title: str
-    right: int  # The number of cases of each `Outcome`
-    misrounded: int
-    broken: int
-    no_answer: int
-    worst_case: str | None  # The first case with the largest error, ``None`` if there is no error
-    ulps: float | None  # That error; ``None`` if there is no answer at all
-
-
 @dataclass(frozen=True)
 class Gallery(Displayed):
     """The results of all libraries on all cases; missing packages, and cases left out."""
 
     cases: tuple[PeerComparison, ...]
-    standings: tuple[Standing, ...]
     missing: tuple[str, ...]
     left_out: tuple[str, ...]
     whole: bool = field(default=False, repr=False, compare=False)  # Displays all results
@@ -134,9 +111,7 @@ def gallery(peers: Sequence[str] = (), cases: Sequence[Case] | None = None) -> G
             ask(each.task, [each], chosen, missing, case=case.name, note=case.note)
             for each in questions
         ]
-    columns = zip(*(c.results[:-1] for c in comparisons), strict=True)  # the last one is exact
-    standings = tuple(_standing(comparisons, column) for column in columns)
-    return Gallery(tuple(comparisons), standings, missing, tuple(left_out))
+    return Gallery(tuple(comparisons), missing, tuple(left_out))
 
 
 def _questions(case: Case, format_: Format) -> Iterator[Question]:
@@ -159,22 +134,6 @@ def _exact(case: Case, task: Task, x: Array, format_: Format) -> Array:
     b = np.ones(len(case.x)) if case.b is None else np.array(case.b)
     value, sign = decimals.logsumexp(format_.round(case.x), format_, b * case.copies)
     return format_.round([[value, sign]] if task is Task.SIGNED else [[value]])
-
-
-def _standing(cases: Sequence[PeerComparison], results: Sequence[PeerResult]) -> Standing:
-    counts = Counter(result.outcome for result in results)
-    errors = [-1.0 if result.ulps is None else result.ulps for result in results]
-    largest = max(errors)
-    return Standing(
-        peer=results[0].peer,
-        title=results[0].title,
-        right=counts[Outcome.RIGHT],
-        misrounded=counts[Outcome.MISROUNDED],
-        broken=counts[Outcome.BROKEN],
-        no_answer=counts[Outcome.NO_ANSWER],
-        worst_case=cases[errors.index(largest)].case if largest > 0 else None,
-        ulps=largest if largest >= 0 else None,
-    )
 
 
 def trial_rows(format_: Format) -> Iterator[Array]:

@@ -9,11 +9,11 @@ import os
 import re
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from functools import partial
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from inspect import signature
@@ -106,8 +106,6 @@ class Peer(NamedTuple):
 
     def function(self, package: Any, task: Task) -> Callable[..., Any]:
         """Return the call as a function of x and b."""
-        if task not in self.calls:
-            raise UnsupportedError(f"has no {task.value}")
         # eval is safe, for the text is a constant of this package; it is the text that is shown.
         call = eval(f"lambda x, b: {self.calls[task]}", {self.alias: package})
         return self.compiled(package, call)
@@ -182,8 +180,6 @@ class OwnPeer(Peer):
 
     def function(self, package: Any, task: Task) -> Callable[..., Any]:
         """Return the function for rows."""
-        if task not in self.calls:
-            raise UnsupportedError(f"has no {task.value}")
         by_rows = of_rows(getattr(package, self.title))
         return lambda x, b: by_rows(x)
 
@@ -202,14 +198,10 @@ def of_rows(function: Callable[..., Any]) -> Callable[[Array], Array]:
         names = list(signature(function).parameters)
     except (TypeError, ValueError):  # some builtins have none
         names = []
-    for name in ("axis", "dim"):
-        if name in names:
-            return partial(_whole, function, name)
-    return lambda x: np.array([np.asarray(function(row)) for row in x])
-
-
-def _whole(function: Callable[..., Any], axis: str, x: Array) -> Array:
-    return np.asarray(function(x, **{axis: -1}))
+    axis = next((name for name in ("axis", "dim") if name in names), None)
+    if axis is None:
+        return lambda x: np.array([np.asarray(function(row)) for row in x])
+    return lambda x: np.asarray(function(x, **{axis: -1}))
 
 
 _REDUCED = "np.logaddexp.reduce(x, axis=-1, keepdims=True)"
@@ -290,7 +282,8 @@ class Worst(NamedTuple):
     exact: Any = None
 
 
-class PeerResult(NamedTuple):
+@dataclass(eq=False)
+class PeerResult:
     """One library's results in one format, or only a reason if it gave no answer."""
 
     # The library's name in the table, and in sentences; ``"exact"`` for the exact result
@@ -307,11 +300,38 @@ class PeerResult(NamedTuple):
     share: float | None = None  # ``misrounded / judged``
     broken: int = 0  # How many are broken; see `Outcome`
     ulps: float | None = None  # The largest error, in units in the last place of the exact value
-    worst: Worst = Worst()  # Where that is
+    worst: Worst = field(default=Worst())  # Where that is
     # Per element of x: the fastest of several calls with all vectors at once
     nanoseconds: float | None = None
     reason: str | None = None  # Why there is no answer
     value: Any = None  # Its result on a single vector, unless that is long
+    seconds: float = field(default=0.0, repr=False)  # Of all calls so far, for so many elements
+    elements: int = field(default=0, repr=False)
+
+    def judge(self, values: Array, question: Question) -> None:
+        """Count one more answer, shape (m, k)."""
+        errors = ulp_error(values, question.exact, question.format)
+        # An error as large as the leading bit of the significand: no bit is right.
+        nothing_right = 2.0 ** (question.format.significand_bits - 1)
+        is_scalar = question.task in (Task.LOGSUMEXP, Task.WEIGHTED)
+        row, element = divmod(int(np.argmax(errors)), errors.shape[-1])
+        if self.ulps is None or errors[row, element] > self.ulps:
+            self.ulps = float(errors[row, element])
+            self.worst = Worst(
+                *question.place(row),
+                element=None if is_scalar else element + 1,
+                value=values[row, element],
+                exact=question.exact[row, element],
+            )
+        self.judged += errors.size
+        self.misrounded += int(np.count_nonzero(errors))
+        self.broken += int(np.count_nonzero(errors >= nothing_right))
+        self.share = self.misrounded / self.judged
+        self.outcome = Outcome.MISROUNDED if self.misrounded else Outcome.RIGHT
+        if self.broken:
+            self.outcome = Outcome.BROKEN
+        if values.size <= _LONGEST_KEPT:
+            self.value = values[0, 0] if is_scalar else values[0]
 
 
 @dataclass(frozen=True)
@@ -433,115 +453,90 @@ def ask(
     note: str | None = None,
 ) -> PeerComparison:
     """Ask all libraries questions of one task, and add up the answers by format."""
-    tallies: dict[str, list[_Tally]] = {}
+    packages = [_loaded(peer) for peer in peers]
+    results: dict[str, list[PeerResult]] = {}
     sources: set[str | None] = set()
     lengths: set[int] = set()
+    vectors: dict[str, int] = Counter()
     for question in questions:
         name = question.format.name
-        if name not in tallies:
-            tallies[name] = [_Tally(name, task, peer) for peer in (*peers, None)]
-        for tally in tallies[name]:
-            tally.ask(question, time)
+        if name not in results:
+            results[name] = [PeerResult("exact", "exact", None, None, name)]
+            results[name][:0] = [
+                PeerResult(
+                    peer.name,
+                    printable(peer.title),
+                    getattr(package, "__version__", None),
+                    peer.calls.get(task),
+                    name,
+                    reason=package if isinstance(package, str) else None,
+                )
+                for peer, package in zip(peers, packages, strict=True)
+            ]
+        results[name][-1].judge(question.exact, question)
+        for at, (peer, package) in enumerate(zip(peers, packages, strict=True)):
+            result = results[name][at]
+            if result.reason is None:
+                try:
+                    result.judge(_answer(peer, package, question, time, result), question)
+                except Exception as error:  # a library may raise anything; it is shown
+                    is_known = isinstance(error, UnsupportedError)
+                    reason = str(error) if is_known else _one_line(error)
+                    head = (result.peer, result.title, result.version, result.call)
+                    results[name][at] = PeerResult(*head, name, reason=reason)
+        vectors[name] += len(question.x)
         sources.add(question.place(0).source)
         lengths.add(question.x.shape[-1])
-    tallied = [tally for of_format in tallies.values() for tally in of_format]
-    vectors = max(tally.vectors for tally in tallied)
-    kept = [t.result if vectors == 1 else t.result._replace(value=None) for t in tallied]
+    is_single = max(vectors.values()) == 1
+    every = [result for of_format in results.values() for result in of_format]
+    for result in every:
+        result.value = result.value if is_single else None
     return PeerComparison(
         function=task,
         case=case,
         note=note,
         source=sources.pop() if len(sources) == 1 else None,
-        vectors=vectors,
+        vectors=max(vectors.values()),
         n=lengths.pop() if len(lengths) == 1 else None,
-        results=tuple(r for r in kept if r.peer != "exact" or vectors == 1),
+        results=tuple(result for result in every if result.peer != "exact" or is_single),
         missing=missing,
     )
 
 
-class _Tally:
-    """The results of one library in one format, added up; without a library, the exact ones."""
+def _loaded(peer: Peer) -> Any:
+    """Return a library's package, or why it cannot be imported."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return peer.load()
+    except Exception as error:  # the other libraries go on
+        return f"cannot be imported: {_one_line(error)}"
 
-    def __init__(self, format_name: str, task: Task, peer: Peer | None) -> None:
-        self.peer, self.package, self.vectors, self.elements, self.seconds = peer, None, 0, 0, 0.0
-        reason = None
-        if peer is not None:
-            try:
-                with warnings.catch_warnings(action="ignore"):
-                    self.package = peer.load()
-            except Exception as error:  # the other libraries go on
-                reason = f"cannot be imported: {_one_line(error)}"
-        self.result = PeerResult(
-            peer=peer.name if peer else "exact",
-            title=printable(peer.title) if peer else "exact",
-            version=getattr(self.package, "__version__", None),
-            call=peer.calls.get(task) if peer and self.package else None,
-            format=format_name,
-            reason=reason,
+
+def _answer(peer: Peer, package: Any, question: Question, time: bool, result: PeerResult) -> Array:
+    """Return a library's answer in the format, and note its type and its time."""
+    with (
+        warnings.catch_warnings(action="ignore"),
+        np.errstate(all="ignore"),
+        peer.context(package),
+    ):
+        if question.task not in peer.calls:
+            raise UnsupportedError(f"has no {question.task.value}")
+        function = peer.function(package, question.task)
+        x, b = (
+            None if given is None else peer.native(package, given, question.format)
+            for given in (question.x, question.b)
         )
-
-    def ask(self, question: Question, time: bool) -> None:
-        """Ask the library, unless it has failed before, and judge its answer."""
-        self.vectors += len(question.x)
-        self.elements += question.x.size
-        if self.result.reason is not None:
-            return
-        try:
-            values = self._answer(self.peer, question, time) if self.peer else question.exact
-        except Exception as error:  # a library may raise anything; it is shown
-            reason = str(error) if isinstance(error, UnsupportedError) else _one_line(error)
-            self.result = PeerResult(*self.result[:5], reason=reason)
-        else:
-            self._judge(values, question)
-
-    def _answer(self, peer: Peer, question: Question, time: bool) -> Array:
-        context = peer.context(self.package)
-        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"), context:
-            function = peer.function(self.package, question.task)
-            x, b = (
-                None if given is None else peer.native(self.package, given, question.format)
-                for given in (question.x, question.b)
-            )
-            answer = function(x, b)
-            if time:
-                self.seconds += _fastest(lambda: function(x, b))
-                nanoseconds = round(1e9 * self.seconds / self.elements, 3)
-                self.result = self.result._replace(nanoseconds=nanoseconds)
-            parts = answer if isinstance(answer, tuple) else (answer,)
-            arrays = [np.asarray(peer.to_numpy(part)) for part in parts]
-        returned = format_of(arrays[0].dtype)
-        name = returned.name if returned else arrays[0].dtype.name
-        self.result = self.result._replace(returned=name)
-        rows = [array.reshape(len(question.x), -1) for array in arrays]
-        return question.format.round(np.concatenate(rows, axis=-1))
-
-    def _judge(self, values: Array, question: Question) -> None:
-        result, errors = self.result, ulp_error(values, question.exact, question.format)
-        # An error as large as the leading bit of the significand: no bit is right.
-        nothing_right = 2.0 ** (question.format.significand_bits - 1)
-        is_scalar = question.task in (Task.LOGSUMEXP, Task.WEIGHTED)
-        judged = result.judged + errors.size
-        misrounded = result.misrounded + int(np.count_nonzero(errors))
-        broken = result.broken + int(np.count_nonzero(errors >= nothing_right))
-        row, element = divmod(int(np.argmax(errors)), errors.shape[-1])
-        if result.ulps is None or errors[row, element] > result.ulps:
-            worst = Worst(
-                *question.place(row),
-                element=None if is_scalar else element + 1,
-                value=values[row, element],
-                exact=question.exact[row, element],
-            )
-            result = result._replace(ulps=float(errors[row, element]), worst=worst)
-        if values.size <= _LONGEST_KEPT:
-            result = result._replace(value=values[0, 0] if is_scalar else values[0])
-        outcome = Outcome.MISROUNDED if misrounded else Outcome.RIGHT
-        self.result = result._replace(
-            outcome=Outcome.BROKEN if broken else outcome,
-            judged=judged,
-            misrounded=misrounded,
-            share=misrounded / judged,
-            broken=broken,
-        )
+        answer = function(x, b)
+        if time:
+            result.seconds += _fastest(lambda: function(x, b))
+            result.elements += question.x.size
+            result.nanoseconds = round(1e9 * result.seconds / result.elements, 3)
+        parts = answer if isinstance(answer, tuple) else (answer,)
+        arrays = [np.asarray(peer.to_numpy(part)) for part in parts]
+    returned = format_of(arrays[0].dtype)
+    result.returned = returned.name if returned else arrays[0].dtype.name
+    rows = [array.reshape(len(question.x), -1) for array in arrays]
+    return question.format.round(np.concatenate(rows, axis=-1))
 
 
 def _fastest(call: Callable[[], Any]) -> float:

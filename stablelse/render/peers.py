@@ -85,32 +85,24 @@ def _rows_of_one(results: Sequence[PeerResult], task: Task, glyphs: Glyphs) -> I
 def _rows_of_many(
     comparison: PeerComparison, results: Sequence[PeerResult], glyphs: Glyphs
 ) -> Iterator[Text]:
-    """Yield how many results of each library are wrong, and the worst one."""
+    """Yield how many results of each library are wrong, and where the worst one is."""
     total = max(result.judged for result in results)
     where = vector_text if comparison.source else place_text
     is_timed = any(result.nanoseconds is not None for result in results)
-    counts: list[list[str | Text]] = [
-        ["", f"of {total:,}", "misrounded", "broken", "ulps off", "ns per element" * is_timed]
-    ]
-    worst: list[list[str | Text]] = [["", "worst", "at", "result", "exact"]]
+    rows: list[list[str | Text]] = [["", f"of {total:,}", "misrounded", "broken", "ulps off", "at"]]
+    rows[0] += ["ns per element"] * is_timed
     for result in results:
-        head = [
-            Text(text, _STYLES[result.outcome]) for text in (_mark(result, glyphs), result.title)
-        ]
-        misrounded, broken, ulps = [glyphs.dash] * 3
+        style = _STYLES[result.outcome]
+        cells = [glyphs.dash] * 3
         if result.share is not None and result.ulps is not None:
-            misrounded, broken = f"{result.misrounded:,} ({result.share:.1%})", f"{result.broken:,}"
             ulps = glyphs.infinity if isinf(result.ulps) else ulps_number(result.ulps)
-        counts.append([*head, misrounded, broken, ulps, _time_text(result)])
-        if result.misrounded:
-            at = [result.worst.value, result.worst.exact]
-            element = "" if result.worst.element is None else f"x_{result.worst.element}"
-            place = ", ".join(filter(None, (where(result.worst), element)))
-            worst.append([*head, place, *(glyphs.number(number) for number in at)])
-    yield from grid(counts, "llrrrr")
-    if len(worst) > 1:
-        yield Text()
-        yield from grid(worst, "lllrr")
+            misrounded = f"{result.misrounded:,} ({result.share:.1%})"
+            cells = [misrounded, f"{result.broken:,}", ulps]
+        element = f"x_{result.worst.element}" if result.worst.element else ""
+        place = ", ".join(filter(None, (where(result.worst), element)))
+        head = [Text(text, style) for text in (_mark(result, glyphs), result.title)]
+        rows.append([*head, *cells, place if result.misrounded else "", _time_text(result)])
+    yield from grid(rows, "llrrrlr")
 
 
 @picture
@@ -142,7 +134,8 @@ _TWO_LINES["stablelse"] = ("stable-", "lse")
 
 def _summary(gallery: Gallery, glyphs: Glyphs) -> Iterator[list[str | Text]]:
     """Yield a row of marks per case, and how many cases each library gets right."""
-    heads = [_TWO_LINES.get(standing.title, ("", standing.title)) for standing in gallery.standings]
+    columns = list(zip(*(case.results[:-1] for case in gallery.cases), strict=True))
+    heads = [_TWO_LINES.get(column[0].title, ("", column[0].title)) for column in columns]
     yield ["", "", *(Text(above, "bold") for above, _ in heads)]
     yield ["", "", *(Text(below, "bold") for _, below in heads)]
     for case in gallery.cases:
@@ -151,7 +144,8 @@ def _summary(gallery: Gallery, glyphs: Glyphs) -> Iterator[list[str | Text]]:
             for result in case.results[:-1]
         ]
         yield [case.case or "", Text(_SHORT_NAMES[case.function], "dim"), *marks]
-    rights = (Text(str(standing.right), "bold") for standing in gallery.standings)
+    outcomes = ([result.outcome for result in column] for column in columns)
+    rights = (Text(str(each.count(Outcome.RIGHT)), "bold") for each in outcomes)
     yield [Text(f"right, of {len(gallery.cases)}", "bold"), "", *rights]
 
 

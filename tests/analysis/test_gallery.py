@@ -40,17 +40,12 @@ def test_every_case_and_task_is_shown(shown):
 
 def test_this_package_is_right_everywhere(shown):
     assert [c.case for c in shown.cases if c.results[-2].outcome is not Outcome.RIGHT] == []
-    ours = shown.standings[-1]
-    assert (ours.peer, ours.right, ours.ulps) == ("stablelse", len(shown.cases), 0)
-    assert ours.worst_case is None
 
 
 def test_the_formula_is_broken_most_of_the_time(shown):
-    numpy = shown.standings[0]
-    assert numpy.broken >= 10
-    assert numpy.no_answer == 1  # a gradient
-    assert numpy.right + numpy.misrounded + numpy.broken + numpy.no_answer == len(shown.cases)
-    assert (numpy.worst_case, numpy.ulps) == ("70,000 zeros in float16", np.inf)
+    outcomes = [c.results[0].outcome for c in shown.cases]
+    assert outcomes.count(Outcome.BROKEN) >= 10
+    assert outcomes.count(Outcome.NO_ANSWER) == 1  # a gradient
 
 
 @pytest.mark.parametrize("case", SAME, ids=lambda case: case.name)
@@ -89,5 +84,3 @@ def test_what_the_libraries_do_not_survive(name):
     pytest.importorskip(name)
     first = gallery([name], CASES[:1])
     assert [c.results[0].outcome for c in first.cases] == [Outcome.BROKEN] * 2
-    standing = first.standings[0]
-    assert (standing.peer, standing.broken, standing.right) == (name, 2, 0)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -44,9 +45,8 @@ def test_every_case_of_the_gallery(run):
 @pytest.mark.usefixtures("short_gallery")
 def test_the_gallery_as_records(run):
     document = json.loads(run("peers", *ONLY, "--json").out)
-    fields = {"schema", "cases", "standings", "missing", "left_out", "header", "temperature"}
+    fields = {"schema", "cases", "missing", "left_out", "header", "temperature"}
     assert set(document) == fields
-    assert [row["peer"] for row in document["standings"]] == ["naive", "stablelse"]
     lines = run("peers", *ONLY, "--format", "jsonl").out.splitlines()
     own = {"schema": 1, "header": None, "temperature": None}
     assert [json.loads(line) for line in lines] == [case | own for case in document["cases"]]
@@ -62,7 +62,7 @@ def test_json(run):
     document = json.loads(run("peers", "0", "-40", *ONLY, "--json").out)
     assert list(document) == ["schema", *PeerComparison.__annotations__, "header", "temperature"]
     naive, own, exact = document["results"]
-    assert list(naive) == list(PeerResult._fields)
+    assert list(naive) == [field.name for field in fields(PeerResult) if field.repr]
     assert (naive["value"], own["value"], exact["value"]) == (0, *[4.248354255291589e-18] * 2)
     assert naive["worst"]["exact"] == own["value"]
     assert naive["call"] == "np.log(np.sum(np.exp(x), axis=-1))"
