@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -211,7 +212,7 @@ class _Rows:
         self._line = 1
         self._offset = 0
         self._is_column: bool | None = None  # unknown before the first number
-        self._rows: list[tuple[list[Any], list[bool]]] = []
+        self._rows: list[list[Any]] = []  # of numbers, None where one is missing
 
     def add(self, line: int, value: Any) -> Iterator[Block]:
         """Take the vectors of a value, and yield complete blocks."""
@@ -224,9 +225,8 @@ class _Rows:
             return
         for cells in self._vectors(self._selected(value)):
             row = self._numbers(cells)
-            width = len(row[0])
-            is_full = width * len(self._rows) >= _BLOCK_NUMBERS
-            if self._rows and (is_full or width != len(self._rows[0][0])):
+            is_full = len(row) * len(self._rows) >= _BLOCK_NUMBERS
+            if self._rows and (is_full or len(row) != len(self._rows[0])):
                 yield self._block()
             self._rows.append(row)
 
@@ -242,16 +242,16 @@ class _Rows:
             raise ReadError(f"{self._source} is empty: it has no numbers; give it arrays of them")
 
     def _block(self) -> Block:
-        width = len(self._rows[0][0])
-        values = np.array([numbers for numbers, _ in self._rows], self._options.dtype)
-        missing = np.array([absent or [False] * width for _, absent in self._rows])
-        if self._options.columns:
-            wanted = self._options.columns
-            chosen = list(choose_columns(wanted, None, width, self._source).positions)
-            values, missing = values[:, chosen], missing[:, chosen]
-        offset, self._offset, self._rows = self._offset, self._offset + len(values), []
+        values, missing = np.array(self._rows, self._options.dtype), None
+        if any(None in row for row in self._rows):
+            missing = np.array([[number is None for number in row] for row in self._rows])
         by = None if self._is_column else By.ROWS
-        return Block(values, self._source, offset, missing if missing.any() else None, by=by)
+        block = Block(values, self._source, self._offset, missing, by=by)
+        self._offset, self._rows = self._offset + len(values), []
+        if not (wanted := self._options.columns):
+            return block
+        chosen = list(choose_columns(wanted, None, values.shape[1], self._source).positions)
+        return block.mapped(itemgetter((slice(None), chosen)))
 
     def _selected(self, value: Any) -> Any:
         """Return the wanted part of a value."""
@@ -312,27 +312,21 @@ class _Rows:
             self._is_column = not is_vector
         yield value if is_vector else [] if value is None and self._is_column is False else [value]
 
-    def _numbers(self, cells: list[Any]) -> tuple[list[Any], list[bool]]:
-        """Return the numbers of a vector, NaN where missing, and where they are missing."""
+    def _numbers(self, cells: list[Any]) -> list[Any]:
+        """Return the numbers of a vector, None where one is missing."""
         if not cells:
             self._check_missing("has an empty vector")
-            cells = [None]
+            return [None]
         if self._is_float64 and set(map(type, cells)) == {Literal}:
             numbers = list(map(float, cells))
-            if not _OFTEN_WRONG.isdisjoint(numbers):
-                for index, number in enumerate(numbers):
-                    if number in _OFTEN_WRONG:
-                        self._number(cells[index], index)
-            return numbers, []
-        numbers, missing = [], []
-        for index, cell in enumerate(cells):
-            missing.append(cell is None or (type(cell) is str and is_missing(cell)))
-            if missing[-1]:
-                self._check_missing("is null" if cell is None else f"is {cell!r}", index)
-            numbers.append(np.nan if missing[-1] else self._number(cell, index))
-        return numbers, missing if any(missing) else []
+            if _OFTEN_WRONG.isdisjoint(numbers):
+                return numbers
+        return [self._number(cell, index) for index, cell in enumerate(cells)]
 
     def _number(self, cell: Any, index: int) -> Any:
+        if cell is None or (type(cell) is str and is_missing(cell)):
+            self._check_missing("is null" if cell is None else f"is {cell!r}", index)
+            return None
         if isinstance(cell, dict):
             keys = list_names(list(cell)) or "none"
             raise self._bad(f"is an object with the keys {keys}; choose one with --key", index)
