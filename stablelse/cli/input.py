@@ -142,17 +142,7 @@ def open_input(
     """Return the blocks of all files, masked and divided, and what a vector is."""
     may_stream = may_stream and request.by != "columns" and request.engine != "dask"
     blocks, by = open_numbers(request, dtype, gauge, in_pieces=may_stream)
-    return prepared(request, _long_rows(blocks) if may_stream else blocks, dtype), by
-
-
-def _long_rows(blocks: Iterator[Block]) -> Iterator[Block]:
-    """Mark the rows that are too long to be processed at once, even if they come in one piece."""
-    for block in blocks:
-        count, n = block.values.shape
-        if block.length is not None or n <= BATCH:
-            yield block
-        else:
-            yield from (block.rows(row, row + 1)._replace(length=n) for row in range(count))
+    return prepared(request, blocks, dtype), by
 
 
 def prepared(request: Request, blocks: Iterator[Block], dtype: str) -> Iterator[Block]:
@@ -270,7 +260,7 @@ def _of_one_source(stacks: Iterator[Vectors], rows: list[tuple[int, ...]]) -> It
         for number in range(stack.first, last + 1):
             if number in missing:
                 missing.remove(number)
-                yield stack.one(number - stack.first)
+                yield stack.part(number - stack.first, number + 1 - stack.first)
         if not missing:
             return
     plural = "vector" if last == 1 else "vectors"

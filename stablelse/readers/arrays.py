@@ -26,13 +26,13 @@ from stablelse.readers.blocks import (
     choose_columns,
     choose_key,
     cuts,
-    damage,
     damaged,
     explaining,
     in_one_line,
     quoted,
     runs,
     unique_keys,
+    unreadable,
 )
 from stablelse.readers.sources import Source, seekable
 
@@ -88,7 +88,24 @@ _OTHER_ARCHIVES = {
 
 def npy(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read NumPy's file of a single array."""
-    array = _read_npy(source, options)
+    magic_and_version = source.read(8)
+    if magic_and_version[6:] not in _VERSIONS:
+        raise damaged(source.name, "its version is not one that NumPy writes")
+    length_bytes, parse = _VERSIONS[magic_and_version[6:]]
+    length = source.header(length_bytes, length_bytes)
+    text = source.header(int.from_bytes(length, "little"), _NPY_HEADER_BYTES)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about headers that Python 2 wrote
+            shape, is_fortran, dtype = parse(BytesIO(length + text))
+    except Exception:  # the parser reads arbitrary bytes: no list of its errors is complete
+        raise damaged(source.name, "its header is not one that NumPy writes") from None
+    if dtype.kind not in "biuf":
+        is_structured = dtype.fields or dtype.subdtype
+        what, hint = _STRUCTURED if is_structured else _REFUSED[dtype.kind]
+        kind = in_one_line(dtype)
+        raise ReadError(f"{source.name} holds {what} ({kind}), not real numbers; {hint}")
+    array = StoredArray(source, shape, dtype, options, is_fortran)
     yield from array.blocks()
     source.expect_end(array.place + array.size, "its array")
 
@@ -97,7 +114,7 @@ def npz(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read one array of NumPy's archive; a pipe is copied first, as the table is at its end."""
     with seekable(source) as file:
         file.most = _TABLE_BYTES
-        with explaining(source.name, damage):
+        with explaining(source.name, unreadable):
             archive = zipfile.ZipFile(file)
         files = {entry: entry.filename for entry in archive.infolist()}
         arrays = {entry: name for entry, name in files.items() if name.endswith(".npy")}
@@ -115,9 +132,9 @@ def npz(source: Source, options: ReadOptions) -> Iterator[Block]:
         is_plain = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         if not is_plain or entry.flag_bits & _ENCRYPTED:
             raise ReadError(f"{name} is compressed or encrypted as NumPy never does; save it again")
-        with explaining(name, damage):
+        with explaining(name, unreadable):
             content = archive.open(entry)
-        array = Source(name, content, size=entry.file_size, explain=damage)
+        array = Source(name, content, size=entry.file_size, explain=unreadable)
         if not array.head.startswith(b"\x93NUMPY"):
             raise ReadError(f"{name} is not a .npy file, though its name says so; save it again")
         yield from npy(array, options)
@@ -128,17 +145,17 @@ def safetensors(source: Source, options: ReadOptions) -> Iterator[Block]:
 
     The package of that name maps files into memory and reads neither pipes nor URLs.
     """
-    kind, name = ".safetensors", source.name
+    name = source.name
     length = int.from_bytes(source.read(8), "little")
-    text = source.header(length, _SAFETENSORS_HEADER_BYTES, kind)
+    text = source.header(length, _SAFETENSORS_HEADER_BYTES)
     try:
         header = json.loads(text, object_pairs_hook=unique_keys)
     except KeyError as twice:
-        raise damaged(name, kind, f"its header has {quoted(twice.args[0])} twice") from None
+        raise damaged(name, f"its header has {quoted(twice.args[0])} twice") from None
     except (ValueError, RecursionError):
-        raise damaged(name, kind, "its header is not JSON") from None
+        raise damaged(name, "its header is not JSON") from None
     if not isinstance(header, dict):
-        raise damaged(name, kind, "its header is not an object")
+        raise damaged(name, "its header is not an object")
     keys = [key for key in header if key != "__metadata__"]
     key = choose_key(options.key, keys, name)
     try:
@@ -149,18 +166,18 @@ def safetensors(source: Source, options: ReadOptions) -> Iterator[Block]:
         if not isinstance(stored, str) or {*map(type, (*shape, *places))} != {int}:
             raise ValueError
     except (TypeError, LookupError, ValueError):
-        raise damaged(name, kind, f"its header does not describe {quoted(key)}") from None
+        raise damaged(name, f"its header does not describe {quoted(key)}") from None
     if stored not in _TENSOR_DTYPES:
         raise ReadError(
             f"{_keyed(name, key)} is of the type {quoted(stored)}, which cannot be read; convert "
             "it to F32"
         )
     if places[:-1:2] != places[1::2]:  # the specification allows neither
-        raise damaged(name, kind, "its tensors overlap, or have gaps between them")
+        raise damaged(name, "its tensors overlap, or have gaps between them")
     dtype, decode = _TENSOR_DTYPES[stored]
     is_array = len(shape) <= _MOST_AXES  # otherwise refused below, before any multiplication
     if is_array and end - begin != math.prod(shape) * np.dtype(dtype).itemsize:
-        raise damaged(name, kind, f"the length of {quoted(key)} is not that of its shape")
+        raise damaged(name, f"the length of {quoted(key)} is not that of its shape")
     source.skip_to(8 + length + begin)
     source.name = _keyed(name, key)
     yield from StoredArray(source, shape, np.dtype(dtype), options, decode=decode).blocks()
@@ -207,29 +224,6 @@ _TENSOR_DTYPES: dict[str, tuple[str, _Decode | None]] = {
 }
 
 
-def _read_npy(source: Source, options: ReadOptions) -> "StoredArray":
-    """Return the array that a header describes."""
-    kind = ".npy"
-    magic_and_version = source.read(8)
-    if magic_and_version[6:] not in _VERSIONS:
-        raise damaged(source.name, kind, "its version is not one that NumPy writes")
-    length_bytes, parse = _VERSIONS[magic_and_version[6:]]
-    length = source.header(length_bytes, length_bytes, kind)
-    text = source.header(int.from_bytes(length, "little"), _NPY_HEADER_BYTES, kind)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about headers that Python 2 wrote
-            shape, is_fortran, dtype = parse(BytesIO(length + text))
-    except Exception:  # the parser reads arbitrary bytes: no list of its errors is complete
-        raise damaged(source.name, kind, "its header is not one that NumPy writes") from None
-    if dtype.kind not in "biuf":
-        is_structured = dtype.fields or dtype.subdtype
-        what, hint = _STRUCTURED if is_structured else _REFUSED[dtype.kind]
-        kind = in_one_line(dtype)
-        raise ReadError(f"{source.name} holds {what} ({kind}), not real numbers; {hint}")
-    return StoredArray(source, shape, dtype, options, is_fortran)
-
-
 class StoredArray:
     """An array that begins at the next byte of its source, unless its header is wrong."""
 
@@ -252,7 +246,7 @@ class StoredArray:
         if 0 in shape:
             raise ReadError(f"{name} is empty: its array has the shape {self.claimed}")
         if min(shape, default=0) < 0 or self.size > sys.maxsize:
-            raise damage(name, ValueError(f"its header claims the shape {self.claimed}"))
+            raise damaged(name, f"its header claims the shape {self.claimed}")
         if axis is not None and not -len(shape) <= axis < len(shape):
             raise ReadError(
                 f"{name} has no axis {axis}: its shape is {self.claimed}; choose from 0 to "

@@ -166,7 +166,6 @@ class Columns(NamedTuple):
     names: tuple[str, ...] | None
     positions: Sequence[int]  # the columns to read, in order
     left_out: tuple[int, ...]  # the index columns to leave out
-    before: int = 0  # columns before these in a long line
 
     @property
     def headings(self) -> tuple[str, ...] | None:
@@ -176,7 +175,7 @@ class Columns(NamedTuple):
     def label(self, position: int) -> str:
         """Return the name of a column for errors."""
         name = f" ({quoted(self.names[position])})" if self.names else ""
-        return f"column {self.before + position + 1}{name}"
+        return f"column {position + 1}{name}"
 
     def index_notes(self) -> list[Note]:
         """Return a note that the index is left out, if there is one."""
@@ -293,16 +292,15 @@ def explaining(name: str, explain: Callable[[str, Exception], ReadError]) -> Ite
         raise explain(name, error) from None
 
 
-def damage(name: str, error: Exception) -> ReadError:
+def damaged(source: str, what: str) -> ReadError:
+    """Return the error about a file that breaks the rules of its format."""
+    return ReadError(f"{source} is damaged ({what}); copy or save it again")
+
+
+def unreadable(source: str, error: Exception) -> ReadError:
     """Return the error about a file that a library fails to read."""
     is_bare = isinstance(error, EOFError) and not str(error)
-    what = "it ends too early" if is_bare else in_one_line(error)
-    return ReadError(f"{name} is damaged ({what}); copy or save it again")
-
-
-def damaged(source: str, kind: str, what: str) -> ReadError:
-    """Return the error about a file that breaks the rules of its format."""
-    return ReadError(f"{source} is a damaged {kind} file: {what}; copy or save it again")
+    return damaged(source, "it ends too early" if is_bare else in_one_line(error))
 
 
 def too_large(source: str, what: str, size: int, hint: str) -> ReadError:
@@ -328,13 +326,13 @@ def cuts(rows: range, width: int, itemsize: int = 8) -> Iterator[tuple[slice, sl
 
 
 def in_pieces(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Yield blocks of bounded size: long rows in pieces."""
+    """Yield blocks in which rows too long to be processed at once come in pieces."""
     for block in blocks:
         height, width = block.values.shape
-        if block.length is not None or width * block.values.itemsize <= BLOCK_BYTES:
+        if block.length is not None or 16 * width <= BLOCK_BYTES:
             yield block
             continue
-        for rows, columns in cuts(range(height), width, block.values.itemsize):
+        for rows, columns in cuts(range(height), width, 16):
             piece = block.rows(rows.start, rows.stop).mapped(itemgetter((slice(None), columns)))
             yield piece._replace(length=width, begin=columns.start)
 

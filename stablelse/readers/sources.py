@@ -225,10 +225,10 @@ class Source:
         if self.read(1):
             raise more_behind(self.name, what)
 
-    def header(self, length: int, most: int, kind: str) -> bytes:
+    def header(self, length: int, most: int) -> bytes:
         """Return the header of a file, if its claimed length is possible."""
         if length > most:
-            raise damaged(self.name, kind, f"its header claims {length:,} bytes")
+            raise damaged(self.name, f"its header claims {length:,} bytes")
         text = self.read(length)
         if len(text) < length:
             raise ReadError(f"{self.name} is truncated within its header; copy or save it again")

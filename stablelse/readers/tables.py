@@ -32,12 +32,12 @@ from stablelse.readers.blocks import (
     changed,
     choose_columns,
     cuts,
-    damage,
     explaining,
     is_index_name,
     more_behind,
     runs,
     too_large,
+    unreadable,
 )
 from stablelse.readers.literals import number_reader
 from stablelse.readers.sources import Source, seekable
@@ -91,13 +91,13 @@ class Layout(NamedTuple):
 
 def parquet(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read a Parquet file."""
-    with seekable(source) as file, explaining(source.name, damage):
+    with seekable(source) as file, explaining(source.name, unreadable):
         yield from _parquet(file, options)
 
 
 def arrow(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read an Arrow file (Feather) or stream; a compressed or piped batch is held whole."""
-    with explaining(source.name, damage):
+    with explaining(source.name, unreadable):
         yield from _arrow(source, options)
 
 

@@ -71,9 +71,6 @@ _LINE_END_BYTES = 1 << 12
 #: Characters that NumPy takes for blanks, but `split` does not.
 _OTHER_BLANKS = [c for c in map(chr, range(0x3001)) if c.isspace() and c not in " \t\r\n"]
 
-#: A line that begins JSON, not a number with a stray bracket.
-_LIKE_JSON = re.compile(r'\s*(\{\s*("|$)|\[\s*($|[\[{"\]0-9-].*[\]},]\s*$))')
-
 #: Found in literals that may be too small for their format; one pattern per letter is faster.
 _TINY = [re.compile(rf"{letter}[-\u2212](?:[3-9]\d\d|\d{{4}})") for letter in "eEdD"]
 _TINY.append(re.compile("0" * 300))
@@ -221,11 +218,6 @@ def _laid_out(
     if not lines:
         raise ReadError(
             f"{source} is empty: it has only blank lines and comments; give it rows of numbers"
-        )
-    if _LIKE_JSON.match(lines[0].text):
-        raise ReadError(
-            f"{source}, line {lines[0].number} is JSON, which has no comments: remove the lines "
-            "above it"
         )
     layout = detect_layout(lines[:2], source, options)
     return layout, _below_header(chain(head, pieces), layout)

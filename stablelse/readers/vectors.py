@@ -48,10 +48,6 @@ class Vectors(NamedTuple):
         """The length of the vectors."""
         return len(self.values[0])
 
-    def one(self, index: int) -> Vectors:
-        """Return only the vector at this position, from 0."""
-        return self.part(index, index + 1)
-
     def part(self, begin: int, end: int) -> Vectors:
         """Return the vectors at positions `begin` to `end` - 1, from 0."""
         aligned = {name: getattr(self, name) for name in ("values", "names", "labels", *BESIDE)}

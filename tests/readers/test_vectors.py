@@ -83,10 +83,10 @@ def test_names_stay_with_their_columns():
     (stack,) = vectors(blocks(A, missing=missing, columns=("a", "b")), By.COLUMNS)
     assert (stack.values.tolist(), stack.names) == ([[1, 3]], ("a",))
     (stack,) = vectors(blocks(A, columns=("a", "b")), By.COLUMNS)
-    one = stack.one(1)
+    one = stack.part(1, 2)
     assert (one.values.tolist(), one.first, one.names) == ([[2, 4]], 2, ("b",))
     (stack,) = vectors(blocks(A, columns=("a", "b")), By.ROWS)
-    assert stack.names is stack.one(1).names is None
+    assert stack.names is stack.part(1, 2).names is None
 
 
 @pytest.mark.parametrize("by", [None, *By])
@@ -123,7 +123,7 @@ def test_what_is_masked_stays_with_its_numbers(by):
     stacks = list(vectors(iter(cut), by))
     for stack in stacks:
         assert np.array_equal(stack.masked, stack.values < 0)
-        assert np.array_equal(stack.one(0).masked, stack.values[:1] < 0)
+        assert np.array_equal(stack.part(0, 1).masked, stack.values[:1] < 0)
     assert sum(stack.values.size for stack in stacks) == 7
 
 
