@@ -10,7 +10,7 @@ from typing import Any
 from stablelse.analysis.likelihood import LabelledTally
 from stablelse.cli.beside import CLASS_WEIGHTS, all_cells, proposing_no
 from stablelse.cli.emit import Values, emit
-from stablelse.cli.evaluate import Found, Guard, pictures
+from stablelse.cli.evaluate import Guard, pictures
 from stablelse.cli.input import batches, job_of, place_of, policed
 from stablelse.cli.labels import read_labelled
 from stablelse.cli.options import Request
@@ -41,21 +41,14 @@ def run(request: Request) -> None:
     )
     stacks = _weighed(read_labelled(request, job.dtype), request, weights)
     stacks = batches(policed(stacks, job, request))
+    found = guard.watched(tally.compare(*_labelled(s), partial(place_of, s)) for s in stacks)
+    shown: Iterator[Any] = chain.from_iterable(found)
+    if request.quiet:
+        shown = _values(stacks, shown, tally, request)
+    elif request.is_picture:
+        shown = pictures(found, request, tally)
     with proposing_no("--skip-na"):
-        if request.quiet and not request.fail_on:
-            emit(Many("values", _values(stacks, tally, request)), request)
-        else:
-            found = guard.watched(
-                tally.compare(*_labelled(s), partial(place_of, s)) for s in stacks
-            )
-            if request.quiet:
-                emit(Many("values", _guarded(found, tally, request)), request)
-            elif request.is_picture:
-                shown = pictures(found, request, tally)
-                emit(Many("losses", shown), request)
-            else:
-                each = chain.from_iterable(found)
-                emit(Many("losses", each, lambda: record(tally.summary())), request)
+        emit(Many("losses", shown, lambda: record(tally.summary())), request)
     result = tally.summary()
     guard.end(result.totals, result.reduction)
 
@@ -76,26 +69,20 @@ def _labelled(stack: Vectors) -> tuple[Any, Any, Any]:
     return stack.values, stack.labels, stack.masked
 
 
-def _is_reduced(request: Request) -> bool:
-    return request.reduction != "none" and not request.grad
-
-
-def _values(stacks: Iterator[Vectors], tally: LabelledTally, request: Request) -> Iterator[Values]:
+def _values(
+    stacks: Iterator[Vectors], losses: Iterator[Any], tally: LabelledTally, request: Request
+) -> Iterator[Values]:
     """Yield only the values: of every vector, or the reduced ones."""
-    for stack in stacks:
-        if _is_reduced(request):
-            tally.add_up(*_labelled(stack))
-        else:
-            values = tally.values(*_labelled(stack))
-            yield from (Values(value, False) for value in values)
-    if _is_reduced(request):
-        yield from values_of(tally.summary().totals, request)
-
-
-def _guarded(found: Iterator[Found], tally: LabelledTally, request: Request) -> Iterator[Values]:
-    """Yield only the values of guarded losses."""
-    for loss in chain.from_iterable(found):
-        if not _is_reduced(request):
-            yield from values_of(loss.results, request)
-    if _is_reduced(request):
+    is_reduced = request.reduction != "none" and not request.grad
+    if request.fail_on:
+        for loss in losses:
+            if not is_reduced:
+                yield from values_of(loss.results, request)
+    else:
+        for stack in stacks:
+            if is_reduced:
+                tally.add_up(*_labelled(stack))
+            else:
+                yield from (Values(value, False) for value in tally.values(*_labelled(stack)))
+    if is_reduced:
         yield from values_of(tally.summary().totals, request)

@@ -18,14 +18,8 @@ FORMS: dict[str, dict[str, str]] = {
         "json": "records:with_steps",
     },
     "Audit": {"table": "audit:audit_picture", "csv": "audit:audit_rows"},
-    "Gallery": {
-        "table": "peers:gallery_picture",
-        "csv": "records:gallery_rows",
-    },
-    "PeerComparison": {
-        "table": "peers:peer_picture",
-        "csv": "records:peer_rows",
-    },
+    "Gallery": {"table": "peers:gallery_picture", "csv": "records:gallery_rows"},
+    "PeerComparison": {"table": "peers:peer_picture", "csv": "records:peer_rows"},
     "Proof": {
         "table": "prove:proof_picture",
         "markdown": "prove:markdown_lines",
@@ -43,11 +37,7 @@ FORMS: dict[str, dict[str, str]] = {
         "plain": "demo:scene_lines",
         "csv": "demo:figure_rows",
     },
-    "Scan": {
-        "table": "scan:scan_picture",
-        "csv": "scan:scan_rows",
-        "json": "scan:scan_record",
-    },
+    "Scan": {"table": "scan:scan_picture", "csv": "scan:scan_rows", "json": "scan:scan_record"},
 }
 
 #: The same for every other result.

@@ -49,24 +49,10 @@ _SETTINGS: dict[Any, Any] = {
 }
 
 #: A date in the file would change its bytes.
-_UNDATED: dict[str, dict[str, None]] = {
-    ".svg": {"Date": None},
-    ".pdf": {"CreationDate": None},
-    ".png": {},
-}
+_UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
 
 #: In inches: the width of a page's text, a row, the space between formats, and the rest.
 _WIDTH, _ROW, _GAP, _REST = 6.5, 0.2, 0.5, 1.15
-
-#: The position of a format's name, left of the axis.
-_BESIDE: dict[str, Any] = {
-    "xytext": (-4, 0),
-    "textcoords": "offset points",
-    "ha": "right",
-    "va": "center",
-    "fontweight": "bold",
-    "annotation_clip": False,
-}
 
 #: The least width of a visible bar.
 _LEAST = 0.004
@@ -107,7 +93,7 @@ def _draw_rows(
         if row[0].format != above:
             above = row[0].format
             place += 1
-            axes.annotate(above, (0, place - 0.72), **_BESIDE)
+            axes.text(-0.011, place - 0.72, above, ha="right", va="center", weight="bold")
         places.append(place)
         # Narrow bars come last, so that nothing covers them.
         for stretch in sorted(bar, key=lambda stretch: stretch.begin - stretch.end):
