@@ -45,6 +45,7 @@ class Overview:
         self.found, self.every = found, every
         self.tries = (digits,) if digits else _TRIES
         self.comparisons = found.comparisons
+        self.named = naming(self.comparisons)
         #: The vectors that broke or lost digits, and the first and the worst of these.
         self.broken = [i for i, badness in enumerate(found.badness) if badness > _HARMLESS]
         by_badness = sorted(self.broken, key=found.badness.__getitem__, reverse=True)
@@ -52,29 +53,24 @@ class Overview:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield for each format the counts, some of the vectors, and why two of them broke."""
-        formats = [total.format for total in self.found.totals]
-        for name, places in groupby(range(len(formats)), key=formats.__getitem__):
-            yield from _Part(self, name, list(places), options).lines()
+        self.glyphs, self.width = glyphs_for(options), options.max_width
+        totals = self.found.totals
+        for name, group in groupby(range(len(totals)), key=lambda place: totals[place].format):
+            every = list(group)
+            places = [p for p in every if totals[p].method is not Method.EXACT] or every
+            yield from self._head(name)
+            if self.comparisons:
+                shown = [totals[place] for place in places]
+                names = [Text(method_name(total, shown), "bold") for total in shown]
+                yield Text()
+                yield from self._counts(shown, names)
+                yield Text()
+                yield from self._rows(places, names)
+                yield from self._reasons(places)
             yield Text()
 
-
-class _Part:
-    """The vectors in one format."""
-
-    def __init__(
-        self, overview: Overview, format_: str, places: Sequence[int], options: ConsoleOptions
-    ) -> None:
-        self.overview, self.found, self.format = overview, overview.found, format_
-        totals = self.found.totals
-        self.places = [p for p in places if totals[p].method is not Method.EXACT] or places
-        self.totals = [totals[place] for place in self.places]
-        self.names = [method_name(total, self.totals) for total in self.totals]
-        self.comparisons = overview.comparisons
-        self.named = naming(self.comparisons)
-        self.glyphs, self.width = glyphs_for(options), options.max_width
-
-    def lines(self) -> Iterator[Text]:
-        """Yield the screen from top to bottom."""
+    def _head(self, format_: str) -> Iterator[Text]:
+        """Yield what was computed."""
         count, ignored = self.found.vectors, self.found.ignored
         sources = {comparison.source for comparison in self.comparisons}
         source = printable(sources.pop() or "") if len(sources) == 1 else ""
@@ -83,63 +79,52 @@ class _Part:
             first = self.comparisons[0]
             name = function_text(first.function, self.glyphs, None, first.weights is not None)
         title = ": ".join(filter(None, (source, f"{name} of {counted(count, 'vector')} in ")))
-        yield Text.assemble(f" {title}", (self.format, "bold"))
+        yield Text.assemble(f" {title}", (format_, "bold"))
         if ignored:
             words = "is left out, as its label says"
             words = words if ignored == 1 else "are left out, as their labels say"
             yield Text(f" {counted(ignored, 'vector')} {words}")
-        if self.comparisons:
-            yield Text()
-            yield from self._counts()
-            yield Text()
-            yield from self._rows(count)
-            yield from self._reasons()
 
-    def _counts(self) -> Iterator[Text]:
+    def _counts(self, totals: Sequence[Total], names: Sequence[Text]) -> Iterator[Text]:
         """Yield the counts of the verdicts, and the reduced loss, per method."""
-        verdicts = [self.found.totals[place].verdicts for place in self.places]
-        rows = [[Text(), *(Text(name, "bold") for name in self.names)]]
+        rows = [[Text(), *names]]
         for verdict in VERDICTS:
-            numbers = [count[verdict] for count in verdicts]
+            numbers = [total.verdicts[verdict] for total in totals]
             style, name = VERDICT_STYLES[verdict], VERDICT_WORDS[verdict]
             if any(numbers):
                 cells = [Text(f"{number:,}", style * (number > 0)) for number in numbers]
                 rows.append([Text(f"{self.glyphs.mark(verdict)} {name}", style), *cells])
         reduction = self.found.reduction
         if reduction != "none":
-            digits = self.overview.tries[0]
-            values = [self._value(total, total.value, digits) for total in self.totals]
+            values = [self._value(total, total.value, self.tries[0]) for total in totals]
             rows.append([Text(reduction, "bold"), *values])
-        yield from grid(rows, "l" + "r" * len(self.places), gap=3)
+        yield from grid(rows, "l" + "r" * len(totals), gap=3)
 
-    def _rows(self, count: int) -> Iterator[Text]:
+    def _rows(self, places: Sequence[int], names: Sequence[Text]) -> Iterator[Text]:
         """Yield a line per vector, with the result of every method."""
         last = len(self.comparisons) - 1
         shown = list(range(last + 1))
-        if not self.overview.every:
+        if not self.every:
             # The first and the worst broken vector, more broken ones, the first and the last.
-            broken = self.overview.broken[: _LINES // 2]
-            wanted = dict.fromkeys([0, *self.overview.ends, last, *broken, *shown])
+            wanted = dict.fromkeys([0, *self.ends, last, *self.broken[: _LINES // 2], *shown])
             shown = sorted(list(wanted)[: _LINES - 1])
-        for digits in self.overview.tries:
-            lines = self._table(shown, digits)
+        has_labels = self.comparisons[0].label is not None
+        head = [Text(), Text("label" if has_labels else "n", "bold"), *names]
+        for digits in self.tries:
+            rows = [head, *(self._row(self.comparisons[i], places, digits) for i in shown)]
+            lines = list(grid(rows, "lr" + "r" * len(places), gap=3))
             if max(line.cell_len for line in lines) <= self.width:
                 break
         yield from lines
-        if missing := count - len(shown):
+        if missing := self.found.vectors - len(shown):
             yield Text(f" {missing:,} more: --all shows every row, --row N one in full", "dim")
 
-    def _table(self, shown: Sequence[int], digits: int) -> list[Text]:
-        has_labels = self.comparisons[shown[0]].label is not None
-        header = ["", "label" if has_labels else "n", *self.names]
-        rows: list[list[Text]] = [[Text(text, "bold") for text in header]]
-        for comparison in (self.comparisons[index] for index in shown):
-            label = comparison.label
-            second = comparison.n if label is None else label
-            results = [comparison.results[place] for place in self.places]
-            values = [self._value(result, result.value, digits, label) for result in results]
-            rows.append([Text(self.named(comparison)), Text(f"{second:,}"), *values])
-        return list(grid(rows, "lr" + "r" * len(self.places), gap=3))
+    def _row(self, comparison: Comparison, places: Sequence[int], digits: int) -> list[Text]:
+        label = comparison.label
+        second = comparison.n if label is None else label
+        results = [comparison.results[place] for place in places]
+        values = [self._value(result, result.value, digits, label) for result in results]
+        return [Text(self.named(comparison)), Text(f"{second:,}"), *values]
 
     def _value(
         self, result: MethodResult | Total, value: Any, digits: int, label: int | None = None
@@ -162,11 +147,11 @@ class _Part:
         shown = " ".join(filter(None, (text, words)))
         return Text.assemble(shown, " ", (mark, VERDICT_STYLES[verdict]))
 
-    def _reasons(self) -> Iterator[Text]:
+    def _reasons(self, places: Sequence[int]) -> Iterator[Text]:
         """Yield why the first and the worst vector broke."""
-        for word, index in zip(("first", "worst"), self.overview.ends, strict=False):
+        for word, index in zip(("first", "worst"), self.ends, strict=False):
             comparison = self.comparisons[index]
-            results = [comparison.results[place] for place in self.places]
+            results = [comparison.results[place] for place in places]
             result = max(results, key=lambda result: VERDICTS.index(result.verdict))
             facts = Facts.of(comparison, result, self.glyphs)
             head = Text(f" {self.glyphs.mark(result.verdict)} ", VERDICT_STYLES[result.verdict])
