@@ -54,10 +54,7 @@ def by_emulated(kernel: Emulated, made: Iterator, format_: str) -> Tally:
         tally.vectors += len(x)
         for function in FUNCTIONS if b is None else FUNCTIONS[:1]:
             right = by_library(function, x, b, 1, FORMATS[format_])
-            if b is None:
-                y, doubtful = kernel(function, x)
-            else:
-                y, _, doubtful = kernel.weighted(x, b)
+            y, doubtful = kernel(function, x, b)
             right = right[0] if function == "logsumexp" else right
             tally.compare(f"{function} of {x.dtype} {x.shape}", y, right, doubtful)
     return tally

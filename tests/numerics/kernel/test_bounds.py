@@ -1,11 +1,27 @@
 """What the kernel's comments derive: its constants, and bounds of the errors of every phase."""
 
+import ctypes
+import hashlib
 import importlib.util
+import os
 
 import numpy as np
 import pytest
 from bounds import ratios
-from native import SOURCES
+from native import PHASES, SOURCES, Phases, build, compiler, instruction_sets
+
+
+@pytest.fixture(scope="session", params=instruction_sets() if compiler() else [])
+def phases(request, pytestconfig):
+    """The phases by themselves: values and bounds; compiled only if a source changes."""
+    sources = [PHASES, *sorted(SOURCES.glob("*.[ch]"))]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    target = pytestconfig.cache.mkdir("kernels") / f"{request.param}-{digest}.so"
+    if not target.exists():
+        part = target.with_suffix(f".{os.getpid()}")
+        build(PHASES, instruction_sets()[request.param], part)
+        part.replace(target)
+    return Phases(ctypes.CDLL(str(target)))
 
 
 @pytest.mark.parametrize("name", ratios)
