@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from stablelse.analysis.terms import HINT, Reader, Term, dotted
+from stablelse.analysis.terms import HINT, Reader, Term
 
 
 class Edit(NamedTuple):
@@ -91,8 +91,7 @@ def _part(source: str, path: str, modules: dict[str, str], cell: int | None = No
             not rules or rule in re.split(r"[\s,]+", rules) for rules in _SILENCE.findall(lines)
         ):
             return
-        write = _FIXES.get(rule) if cell is None else None
-        text = write(term, reader) if write else None
+        text = _rewriting(reader.text(node), modules) if cell is None else None
         edit = None if text is None else Edit(*reader.span(node), text)
         formula = " ".join(reader.text(node).split())
         place = path, node.lineno, len(before) + 1
@@ -188,7 +187,7 @@ def _is_quotient(term: Term) -> bool:
         return False
     above, below = term.args
     exps = [part for part in _parts(above, "mul") if part.op == "exp"]
-    return any(part.same(exp) for exp in exps for part in below.within())
+    return any(part in exps for part in below.within())
 
 
 def _is_sum_of_exp(term: Term) -> bool:
@@ -278,7 +277,7 @@ def _is_nonnegative(x: Term) -> bool:
     match x:
         case Term("pow", (_, power)):
             return power.name in ("2", "4", "2.0")
-        case Term("mul" | "div", (y, z)) if y.same(z):
+        case Term("mul" | "div", (y, z)) if y == z:
             return True
         case Term("mul" | "div" | "sum" | "add", parts):
             return all(map(_is_nonnegative, parts))
@@ -289,90 +288,82 @@ def _is_nonnegative(x: Term) -> bool:
 
 # ---- Rewriting the safe cases
 
-#: What replaces the log of a sum of exp: a function, how it calls an axis and keepdims, and what
-#: it takes without an axis; None if it needs one.
-_LOGSUMEXPS = {
-    "numpy": ("numpy.logaddexp.reduce", "axis", "keepdims", ("axis=None",)),
-    "torch": ("torch.logsumexp", "dim", "keepdim", None),
-    "jax": ("jax.nn.logsumexp", "axis", "keepdims", ()),
-    "tensorflow": ("tensorflow.reduce_logsumexp", "axis", "keepdims", ()),
+#: How formulas are written that can be rewritten, with modules M and N, an array X and an axis A;
+#: and by the name of M, or for any, what replaces them.
+_REWRITINGS: tuple[tuple[tuple[str, ...], dict[str, str]], ...] = (
+    (
+        ("M.log(M.sum(M.exp(X), A))", "M.log(M.exp(X).sum(A))", "M.exp(X).sum(A).log()"),
+        {
+            "numpy": "M.logaddexp.reduce(X, A)",
+            "torch": "M.logsumexp(X, A)",
+            "jax.numpy": "jax.nn.logsumexp(X, A)",
+            "tensorflow": "M.reduce_logsumexp(X, A)",
+        },
+    ),
+    (
+        ("M.log(M.sum(M.exp(X)))", "M.log(M.exp(X).sum())"),
+        {
+            "numpy": "M.logaddexp.reduce(X, axis=None)",
+            "jax.numpy": "jax.nn.logsumexp(X)",
+            "tensorflow": "M.reduce_logsumexp(X)",
+        },
+    ),
+    (
+        ("M.log(1.0 + M.exp(X))", "M.log(M.exp(X) + 1.0)", "M.log1p(M.exp(X))"),
+        {
+            "numpy": "M.logaddexp(0, X)",
+            "torch": "M.nn.functional.softplus(X)",
+            "jax.numpy": "M.logaddexp(0, X)",
+            "tensorflow": "M.math.softplus(X)",
+        },
+    ),
+    (("M.log(N.softmax(X, A))", "N.softmax(X, A).log()"), {"": "N.log_softmax(X, A)"}),
+    (("X.softmax(A).log()",), {"": "X.log_softmax(A)"}),
+)
+
+#: The regular expressions of the parts of a form.
+_PARTS = {
+    r"\ ": r"\s*",
+    r"\(": r"\(\s*",
+    r"\)": r"\s*\)",
+    r"1\.0": r"1(?:\.0?)?",
+    "sum": "(?:reduce_)?sum",
+    "N": r"(?P<N>[\w.]+)",
+    "X": "(?P<X>[^#]+)",
+    "A": r"(?P<A>(?:(?:axis|dim)=-?\w+|-?\d+)(?:,\s*keepdims?=\w+)?)",
+    "M": "(?P=M)",
 }
 
-#: What replaces log(1 + exp(x)): a function, and what it takes before x.
-_SOFTPLUSES = {
-    "numpy": ("numpy.logaddexp", "0"),
-    "torch": ("torch.nn.functional.softplus",),
-    "jax": ("jax.nn.softplus",),
-    "tensorflow": ("tensorflow.math.softplus",),
-}
 
-
-_Call = tuple[ast.expr, list[ast.expr], dict[str | None, ast.expr]]
-
-
-def _called(node: ast.AST | None, reader: Reader, *names: str) -> _Call | None:
-    """Take a call with one of these names apart: its array, and its other arguments."""
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-        return None
-    args, keywords = node.args, {keyword.arg: keyword.value for keyword in node.keywords}
-    if (dotted(node.func) or "").partition(".")[0] not in reader.modules:
-        args = [node.func.value, *args]  # a method
-    return (args[0], args[1:], keywords) if args and node.func.attr in names else None
-
-
-def _argument(node: ast.AST | None, reader: Reader, name: str) -> ast.expr | None:
-    """Return the only argument of a call with this name."""
-    match _called(node, reader, name):
-        case x, [], keywords if not keywords:
-            return x
+def _rewriting(formula: str, modules: dict[str, str]) -> str | None:
+    """Return what to write instead of a formula, if that is safe."""
+    for forms, replacements in _REWRITINGS:
+        for match in filter(None, (re.fullmatch(_pattern(form), formula) for form in forms)):
+            module = modules.get(match.groupdict().get("M", ""), "")
+            form = replacements.get(module) or replacements.get("", "")
+            text = match.expand(re.sub(r"\b([MNXA])\b", r"\\g<\1>", form))
+            is_known = form.startswith("X") or text.partition(".")[0] in modules
+            if is_known and _is_argument(match["X"]):
+                return text
     return None
 
 
-def _call_text(reader: Reader, full: str, *args: str) -> str | None:
-    """Return a call as the source would write it, if it has imported the module."""
-    for alias, name in sorted(reader.modules.items(), key=lambda item: -len(item[1])):
-        if full.startswith(f"{name}."):
-            return f"{alias}{full.removeprefix(name)}({', '.join(args)})"
-    return None
+def _pattern(form: str) -> str:
+    pattern = re.escape(form)
+    for part, expression in _PARTS.items():
+        pattern = pattern.replace(part, expression)
+    return pattern.replace("(?P=M)", r"(?P<M>\w+)(?:\.math)?", 1)  # the others are the same
 
 
-def _logsumexp_for(term: Term, reader: Reader) -> str | None:
-    match _called(_argument(term.node, reader, "log"), reader, "sum", "reduce_sum"):
-        case array, [] | [_] as axes, keywords if term.library in _LOGSUMEXPS:
-            full, axis, keep, whole = _LOGSUMEXPS[term.library]
-            given = dict(zip([axis], axes, strict=False)) | keywords
-            exponent = _argument(array, reader, "exp")
-            if exponent is None or not given.keys() <= {axis, keep}:
-                return None
-            options = [f"{key}={reader.text(value)}" for key, value in given.items()]
-            if axis not in given:
-                if whole is None:
-                    return None
-                options = [*whole, *options]
-            return _call_text(reader, full, reader.text(exponent), *options)
-    return None
-
-
-def _log_softmax_for(term: Term, reader: Reader) -> str | None:
-    softmax = _argument(term.node, reader, "log")
-    if not isinstance(softmax, ast.Call) or _called(softmax, reader, "softmax") is None:
-        return None
-    function, whole = reader.text(softmax.func), reader.text(softmax)
-    return f"{function.removesuffix('softmax')}log_{whole[len(function) - len('softmax') :]}"
-
-
-def _softplus_for(term: Term, reader: Reader) -> str | None:
-    exp, total = (_argument(term.node, reader, name) for name in ("log1p", "log"))
-    if isinstance(total, ast.BinOp):
-        exp = total.right if isinstance(total.left, ast.Constant) else total.left
-    exponent = _argument(exp, reader, "exp")
-    if exponent is None or term.library not in _SOFTPLUSES:
-        return None
-    full, *before = _SOFTPLUSES[term.library]
-    return _call_text(reader, full, *before, reader.text(exponent))
-
-
-_FIXES = {"LSE001": _logsumexp_for, "LSE002": _log_softmax_for, "LSE004": _softplus_for}
+def _is_argument(text: str) -> bool:
+    """Whether a piece of source is one argument of a call."""
+    try:
+        match ast.parse(f"f({text})", mode="eval").body:
+            case ast.Call(ast.Name(), [_], []):
+                return True
+    except SyntaxError:
+        pass
+    return False
 
 
 def rewritten(source: str, edits: Sequence[Edit]) -> str:

@@ -10,27 +10,24 @@ import ast
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, zip_longest
-from typing import Any, NamedTuple
+from typing import Any
 
 
-class Term(NamedTuple):
-    """An operation on terms; a constant or an unknown has its source text as `name`."""
+@dataclass(slots=True)
+class Term:
+    """An operation on terms; a constant or an unknown has its source text as `name`.
+
+    Terms are equal if they are the same formula.
+    """
 
     op: str
     args: tuple[Term, ...] = ()
     name: str = ""
-    library: str = ""
-    node: Any = None
+    library: str = field(default="", compare=False)
+    node: Any = field(default=None, compare=False)
     size: int = 1  # how many terms it has, with repetitions
-
-    def same(self, other: Term) -> bool:
-        """Whether two terms are the same formula."""
-        return self is other or (
-            (self.op, self.name, self.size) == (other.op, other.name, other.size)
-            and len(self.args) == len(other.args)
-            and all(a.same(b) for a, b in zip(self.args, other.args, strict=True))
-        )
 
     def within(self) -> Iterator[Term]:
         """Yield the term and its parts."""
@@ -314,7 +311,7 @@ class Reader:
         if arity is not None and len(args) < arity:
             op = "unknown"
         made = self._made(op, args[:arity], node, library)
-        return made._replace(name=self.text(node.func)) if op == "unknown" else made
+        return replace(made, name=self.text(node.func)) if op == "unknown" else made
 
     def _operation(self, func: ast.expr, args: list[Term]) -> tuple[str, str, list[Term]]:
         """Return what a call computes, with which library, and its arguments."""
@@ -342,7 +339,7 @@ def _negative(term: Term) -> Term:
         return term.args[0]
     if term.op == "constant":
         minus = "" if term.name.startswith("-") else "-"
-        return term._replace(name=minus + term.name.removeprefix("-"))
+        return replace(term, name=minus + term.name.removeprefix("-"))
     return Term("neg", (term,), "", term.library, size=term.size + 1)
 
 
