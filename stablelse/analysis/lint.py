@@ -86,16 +86,18 @@ def _part(source: str, path: str, modules: dict[str, str], cell: int | None = No
         rule = _rule(term)
         if rule is None:
             return
-        node, (before, lines) = term.node, reader.lines(term.node)
-        if any(
-            not rules or rule in re.split(r"[\s,]+", rules) for rules in _SILENCE.findall(lines)
-        ):
+        node, (begin, end) = term.node, reader.span(term.node)
+        start, stop = reader.starts[node.lineno - 1], reader.starts[node.end_lineno]
+        silenced = _SILENCE.findall(reader.source[start:stop].decode())
+        if any(not rules or rule in re.split(r"[\s,]+", rules) for rules in silenced):
             return
-        text = _rewriting(reader.text(node), modules) if cell is None else None
-        edit = None if text is None else Edit(*reader.span(node), text)
-        formula = " ".join(reader.text(node).split())
-        place = path, node.lineno, len(before) + 1
-        found.append(LintFinding(*place, rule, term.library, formula, cell, edit))
+        formula = reader.text(node)
+        text = _rewriting(formula, modules) if cell is None else None
+        edit = None if text is None else Edit(begin, end, text)
+        column = len(reader.source[start:begin].decode()) + 1
+        shown = " ".join(formula.split())
+        place = path, node.lineno, column
+        found.append(LintFinding(*place, rule, term.library, shown, cell, edit))
 
     try:
         reader = Reader(source, check, modules)

@@ -112,27 +112,21 @@ class Reader:
 
     def __init__(self, source: str, check: Callable[[Term], None], modules: dict[str, str]) -> None:
         self.check, self.modules = check, modules
-        self._source = source.encode()  # in bytes, as ast counts columns
-        lines = self._source.splitlines(keepends=True)
-        self._starts = list(accumulate(map(len, lines), initial=0))
-        self._hints = [match.start() for match in HINT.finditer(self._source)]
+        self.source = source.encode()  # in bytes, as ast counts columns
+        lines = self.source.splitlines(keepends=True)
+        self.starts = list(accumulate(map(len, lines), initial=0))  # of the lines, and the end
+        self._hints = [match.start() for match in HINT.finditer(self.source)]
         self._env: dict[str, Term] = {}
 
     def span(self, node: Any) -> tuple[int, int]:
         """Return where a piece of the source begins and ends, in bytes."""
-        begin, end = self._starts[node.lineno - 1], self._starts[node.end_lineno - 1]
+        begin, end = self.starts[node.lineno - 1], self.starts[node.end_lineno - 1]
         return begin + node.col_offset, end + node.end_col_offset
 
     def text(self, node: ast.AST) -> str:
         """Return the source of an expression."""
         begin, end = self.span(node)
-        return self._source[begin:end].decode(errors="replace")
-
-    def lines(self, node: Any) -> tuple[str, str]:
-        """Return what stands before an expression in its first line, and all of its lines."""
-        start, stop = self._starts[node.lineno - 1], self._starts[node.end_lineno]
-        before, all_ = self._source[start : start + node.col_offset], self._source[start:stop]
-        return before.decode(errors="replace"), all_.decode()
+        return self.source[begin:end].decode(errors="replace")
 
     def visit(self, node: ast.AST) -> Term:
         """Read a node of the syntax tree; return its term if it is an expression."""
@@ -195,10 +189,6 @@ class Reader:
         value = self.visit(node.value)
         for target in node.targets:
             self._bind(target, value)
-
-    def _annassign(self, node: ast.AnnAssign) -> None:
-        if node.value is not None:
-            self._bind(node.target, self.visit(node.value))
 
     def _augassign(self, node: ast.AugAssign) -> None:
         """Read ``e /= s`` as ``e = e / s``."""
@@ -273,10 +263,12 @@ class Reader:
         whole: Term = self.visit(node.value)
         return whole
 
-    def _namedexpr(self, node: ast.NamedExpr) -> Term:
-        value: Term = self.visit(node.value)
+    def _namedexpr(self, node: Any) -> Term:
+        value: Term = self.visit(node.value) if node.value else self._unknown(node.target)
         self._bind(node.target, value)
         return value
+
+    _annassign = _namedexpr
 
     def _compare(self, node: ast.Compare) -> Term:
         return self._made("compare", [*map(self.visit, [node.left, *node.comparators])], node)

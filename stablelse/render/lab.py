@@ -6,16 +6,16 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
-from fractions import Fraction
 from html import escape
 from importlib.resources import files
 from math import frexp, log10
+from types import SimpleNamespace
 from typing import Any
 
 from stablelse.analysis.compare import compare
 from stablelse.analysis.lab import Exercise, Question, State, formats
 from stablelse.analysis.results import MethodResult
-from stablelse.numerics.formats import context
+from stablelse.numerics.formats import FORMATS
 from stablelse.numerics.functions import Function
 from stablelse.printable import printable
 from stablelse.render.notation import UNICODE
@@ -39,13 +39,17 @@ COMMANDS = {
 #: The most numbers in a command, and on the page, which has a slider for each.
 _MOST, MOST_SLIDERS = 1000, 12
 
-#: The formats of the page, which needs no extra: bits of the significand, largest exponent.
-PAGE_FORMATS = {
-    "float64": (53, 1023),
-    "float32": (24, 127),
-    "float16": (11, 15),
-    "bfloat16": (8, 127),
-}
+#: The formats of the page.
+PAGE_FORMATS = ("float64", "float32", "float16", "bfloat16")
+
+#: bfloat16 without its extra, which the page does not need.
+_BFLOAT16 = SimpleNamespace(
+    significand_bits=8,
+    largest=(2 - 2.0**-7) * 2.0**127,
+    smallest_normal=2.0**-126,
+    underflow_threshold=-92.5,
+    overflow_threshold=88.5,
+)
 
 _QUESTIONS = {
     Question.NAIVE: "What does naive give{entry}: a number, 0, inf, -inf or nan?",
@@ -142,7 +146,7 @@ def _data(state: State) -> dict[str, Any]:
             exact[result.format][function.value] = list(map(str, values))
     return {
         "functions": functions,
-        "formats": [_limits(name, *size) for name, size in PAGE_FORMATS.items()],
+        "formats": list(map(_limits, PAGE_FORMATS)),
         "verdicts": {verdict.value: words for verdict, words in VERDICT_WORDS.items()},
         "kinds": {kind.value: words for kind, words in KIND_WORDS.items()},
         "sentences": SENTENCES,
@@ -166,28 +170,15 @@ def _operations(result: MethodResult) -> Iterator[list[Any]]:
         yield [symbol, kind.value, names, heading, operation.per_element]
 
 
-def _limits(name: str, p: int, emax: int) -> dict[str, Any]:
-    """Return the numbers of a format that the page needs, derived from p and emax alone.
-
-    As in `numerics.formats`, but without ml_dtypes. e^x overflows from the largest number plus half
-    a unit in its last place on, and is 0 up to half the smallest number.
-    """
-    largest, emin = (2 - Fraction(2) ** (1 - p)) * Fraction(2) ** emax, 1 - emax
-    high = _rounded_down(largest + Fraction(2) ** (emax - p), p)
-    low = -_rounded_down(Fraction(2) ** (p - emin), p)
-    smallest = 2.0 ** (emin - p + 1)
+def _limits(name: str) -> dict[str, Any]:
+    """Return the numbers of a format that the page needs."""
+    format_ = _BFLOAT16 if name == "bfloat16" else FORMATS[name]
+    low, high = float(format_.underflow_threshold), float(format_.overflow_threshold)
+    largest, normal = float(format_.largest), float(format_.smallest_normal)
+    p = format_.significand_bits
     return {
-        **{"name": name, "p": p, "emin": emin, "largest": float(largest)},
-        **{"normal": 2.0**emin, "low": low, "high": high},
+        **{"name": name, "p": p, "emin": frexp(normal)[1] - 1, "digits": round(p * log10(2))},
+        **{"largest": largest, "normal": normal, "low": low, "high": high},
         **{"lowText": bound_text(low), "highText": bound_text(high)},
-        **{"largestText": cut_text(float(largest)), "smallestText": cut_text(smallest)},
-        "digits": round(p * log10(2)),
+        **{"largestText": cut_text(largest), "smallestText": cut_text(2 * normal * 2.0**-p)},
     }
-
-
-def _rounded_down(power: Fraction, p: int) -> float:
-    """Return the logarithm of a power of e, rounded down to p bits."""
-    precise = context(60)
-    logarithm = Fraction(precise.ln(precise.divide(power.numerator, power.denominator)))
-    unit = Fraction(2) ** (frexp(logarithm)[1] - p)
-    return float(logarithm // unit * unit)

@@ -28,107 +28,71 @@ class Rule(NamedTuple):
     weights: tuple[float, ...] | None = None
 
 
-_LSE = {
-    "numpy": "scipy.special.logsumexp, or np.logaddexp.reduce",
-    "torch": "torch.logsumexp",
-    "jax": "jax.nn.logsumexp",
-    "tensorflow": "tf.reduce_logsumexp",
-    "": "the shift: a + log(sum(exp(x - a))) with a = max(x)",
+def _advice(*texts: str) -> dict[str, str]:
+    return dict(zip(("numpy", "torch", "jax", "tensorflow", ""), texts, strict=True))
+
+
+_LSE = _advice(
+    "scipy.special.logsumexp, or np.logaddexp.reduce",
+    "torch.logsumexp", "jax.nn.logsumexp", "tf.reduce_logsumexp",
+    "the shift: a + log(sum(exp(x - a))) with a = max(x)",
+)  # fmt: skip
+_LOG_SOFTMAX = _advice(
+    "scipy.special.log_softmax", "torch.log_softmax", "jax.nn.log_softmax", "tf.nn.log_softmax",
+    "x - a - log(sum(exp(x - a))) with a = max(x)",
+)  # fmt: skip
+_LOG_SIGMOID = _advice(
+    "-np.logaddexp(0, -x), or scipy.special.log_expit",
+    "torch.nn.functional.logsigmoid", "jax.nn.log_sigmoid", "tf.math.log_sigmoid",
+    "min(x, 0) - log1p(exp(-abs(x)))",
+)  # fmt: skip
+_SOFTPLUS = _advice(
+    "np.logaddexp(0, x)",
+    "torch.nn.functional.softplus", "jax.nn.softplus", "tf.math.softplus",
+    "max(x, 0) + log1p(exp(-abs(x)))",
+)  # fmt: skip
+_LOGADDEXP = _advice(
+    "np.logaddexp", "torch.logaddexp", "jnp.logaddexp", "tf.reduce_logsumexp of both",
+    "max(x, y) + log1p(exp(-abs(x - y)))",
+)  # fmt: skip
+_SOFTMAX = _advice(
+    "scipy.special.softmax", "torch.softmax", "jax.nn.softmax", "tf.nn.softmax",
+    "exp(x - a) / sum(exp(x - a)) with a = max(x)",
+)  # fmt: skip
+_LOSS = {
+    "torch": "cross_entropy of the logits, or nll_loss of log_softmax",
+    "tensorflow": "the loss of the logits, with from_logits=True",
+    "": "the loss of the logits",
 }
-_LOG_SOFTMAX = {
-    "numpy": "scipy.special.log_softmax",
-    "torch": "torch.log_softmax",
-    "jax": "jax.nn.log_softmax",
-    "tensorflow": "tf.nn.log_softmax",
-    "": "x - a - log(sum(exp(x - a))) with a = max(x)",
-}
-_LOG_SIGMOID = {
-    "numpy": "-np.logaddexp(0, -x), or scipy.special.log_expit",
-    "torch": "torch.nn.functional.logsigmoid",
-    "jax": "jax.nn.log_sigmoid",
-    "tensorflow": "tf.math.log_sigmoid",
-    "": "min(x, 0) - log1p(exp(-abs(x)))",
-}
-_SOFTPLUS = {
-    "numpy": "np.logaddexp(0, x)",
-    "torch": "torch.nn.functional.softplus",
-    "jax": "jax.nn.softplus",
-    "tensorflow": "tf.math.softplus",
-    "": "max(x, 0) + log1p(exp(-abs(x)))",
-}
-_LOGADDEXP = {
-    "numpy": "np.logaddexp",
-    "torch": "torch.logaddexp",
-    "jax": "jnp.logaddexp",
-    "tensorflow": "tf.reduce_logsumexp of both",
-    "": "max(x, y) + log1p(exp(-abs(x - y)))",
-}
-_SOFTMAX = {
-    "numpy": "scipy.special.softmax",
-    "torch": "torch.softmax",
-    "jax": "jax.nn.softmax",
-    "tensorflow": "tf.nn.softmax",
-    "": "exp(x - a) / sum(exp(x - a)) with a = max(x)",
-}
+_BRANCH = "an argument in range for both branches, such as exp(minimum(x, 20)), or softplus"
+_LOG1MEXP = "log(-expm1(x)) where x > -log(2), and log1p(-exp(x)) elsewhere (Maechler 2012)"
+
 _OVERFLOWS = "it overflows above x = {high} in float32"
-_BELOW = "it is -inf for entries {depth} below the largest in float32"
+_VANISHES = "it is -inf for entries {depth} below the largest in float32"
 
 #: What each rule is about.
 RULES = {
     "LSE001": Rule("log of a sum of exp", _OVERFLOWS, _LSE, "logsumexp", (1000.0, 1001.0)),
-    "LSE002": Rule("log of softmax", _BELOW, _LOG_SOFTMAX, "log_softmax", (0.0, -1000.0)),
-    "LSE003": Rule(
-        "log of sigmoid",
-        "it is -inf below x = {low} in float32",
-        _LOG_SIGMOID,
-        "log_softmax",
-        (-1000.0, 0.0),
-    ),
+    "LSE002": Rule("log of softmax", _VANISHES, _LOG_SOFTMAX, "log_softmax", (0.0, -1000.0)),
+    "LSE003": Rule("log of sigmoid", "it is -inf below x = {low} in float32",
+                   _LOG_SIGMOID, "log_softmax", (-1000.0, 0.0)),
     "LSE004": Rule("log(1 + exp(x))", _OVERFLOWS, _SOFTPLUS, "logsumexp", (0.0, 1000.0)),
-    "LSE005": Rule(
-        "log of a sum of exp(x) and exp(y)", _OVERFLOWS, _LOGADDEXP, "logsumexp", (1000.0, 999.0)
-    ),
-    "LSE006": Rule(
-        "softmax in a loss that expects something else",
-        "the loss is that of other probabilities, and never near 0",
-        {
-            "torch": "cross_entropy of the logits, or nll_loss of log_softmax",
-            "tensorflow": "the loss of the logits, with from_logits=True",
-            "": "the loss of the logits",
-        },
-        "log_softmax",
-        (0.0, -1000.0),
-    ),
-    "LSE007": Rule(
-        "exp over a sum of exp, without a shift",
-        "it is NaN above x = {high} in float32",
-        _SOFTMAX,
-        "softmax",
-        (1000.0, 1001.0),
-    ),
-    "LSE008": Rule(
-        "exp in the branch that where does not select",
-        "its gradient is NaN above x = {high} in float32",
-        {"": "an argument in range for both branches, such as exp(minimum(x, 20)), or softplus"},
-        "logsumexp",
-        (0.0, 1000.0),
-    ),
-    "LSE009": Rule(
-        "log(1 - exp(x))",
-        "it is -inf above x = -{tiny} in float32",
-        {"": "log(-expm1(x)) where x > -log(2), and log1p(-exp(x)) elsewhere (Maechler 2012)"},
-        "logsumexp",
-        (0.0, -1e-09),
-        (1.0, -1.0),
-    ),
-    "LSE010": Rule(
-        "log of softmax plus a small number",
-        "probabilities below that number are all alike",
-        _LOG_SOFTMAX,
-        "log_softmax",
-        (0.0, -1000.0),
-    ),
-}
+    "LSE005": Rule("log of a sum of exp(x) and exp(y)", _OVERFLOWS,
+                   _LOGADDEXP, "logsumexp", (1000.0, 999.0)),
+    "LSE006": Rule("softmax in a loss that expects something else",
+                   "the loss is that of other probabilities, and never near 0",
+                   _LOSS, "log_softmax", (0.0, -1000.0)),
+    "LSE007": Rule("exp over a sum of exp, without a shift",
+                   "it is NaN above x = {high} in float32", _SOFTMAX, "softmax", (1000.0, 1001.0)),
+    "LSE008": Rule("exp in the branch that where does not select",
+                   "its gradient is NaN above x = {high} in float32",
+                   {"": _BRANCH}, "logsumexp", (0.0, 1000.0)),
+    "LSE009": Rule("log(1 - exp(x))", "it is -inf above x = -{tiny} in float32",
+                   {"": _LOG1MEXP}, "logsumexp", (0.0, -1e-09), (1.0, -1.0)),
+    "LSE010": Rule("log of softmax plus a small number",
+                   "probabilities below that number are all alike",
+                   _LOG_SOFTMAX, "log_softmax", (0.0, -1000.0)),
+}  # fmt: skip
 
 _FLOAT32 = FORMATS["float32"]
 
@@ -187,21 +151,13 @@ def sarif_lines(findings: Sequence[LintFinding]) -> Iterator[str]:
         {"id": name, "shortDescription": {"text": rule.title}, "help": {"text": rule.advice[""]}}
         for name, rule in RULES.items()
     ]
-    results = [
-        {
-            "ruleId": f.rule,
-            "message": {"text": message_text(f)},
-            "locations": [
-                {
-                    "physicalLocation": {
-                        "artifactLocation": {"uri": f.path.replace("\\", "/")},
-                        "region": {"startLine": f.line, "startColumn": f.column},
-                    }
-                }
-            ],
-        }
-        for f in findings
-    ]
+    results = []
+    for f in findings:
+        region = {"startLine": f.line, "startColumn": f.column}
+        place = {"artifactLocation": {"uri": f.path.replace("\\", "/")}, "region": region}
+        places = [{"physicalLocation": place}]
+        result = {"ruleId": f.rule, "message": {"text": message_text(f)}, "locations": places}
+        results.append(result)
     driver = {"name": "stablelse", "version": __version__, "rules": rules}
     document = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
