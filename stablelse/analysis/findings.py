@@ -237,7 +237,7 @@ def _first_absorption(evaluation: Evaluation) -> dict[str, Any]:
     """Return where the first partial sum absorbed an operand, and how many did."""
     places = [
         (depth, index, addition)
-        for depth, addition in enumerate(_additions(evaluation.partial_sums), start=1)
+        for depth, addition in enumerate(additions(evaluation.partial_sums), start=1)
         for index in np.flatnonzero(absorbed(*addition)).tolist()
     ]
     depth, index, addition = places[0]
@@ -256,7 +256,7 @@ def absorbed(left: Any, right: Any, total: Any) -> Any:
     return ((total == left) & (right != 0)) | ((total == right) & (left != 0))
 
 
-def _additions(levels: Sequence[Array]) -> Iterator[tuple[Array, Array, Array]]:
+def additions(levels: Sequence[Array]) -> Iterator[tuple[Array, Array, Array]]:
     """Yield the operands and the results of the additions, level by level of the tree."""
     for below, above in pairwise(levels):
         pairs = below.shape[-1] // 2
@@ -402,7 +402,7 @@ def _is_exact(evaluation: Evaluation) -> Array:
 def _absorbed(evaluation: Evaluation, total: Array) -> Array:
     """Return what finite sums miss, in units of u: (m, 1)."""
     lost = np.zeros_like(total)
-    for left, right, sums in _additions(evaluation.partial_sums):
+    for left, right, sums in additions(evaluation.partial_sums):
         missed = np.where(absorbed(left, right, sums), np.minimum(abs(left), abs(right)), 0)
         lost += missed.astype(total.dtype).sum(axis=-1, keepdims=True)
     return np.where(np.isfinite(total), lost / evaluation.format.unit_roundoff, 0)

@@ -80,7 +80,7 @@ def with_steps(view: Steps) -> dict[str, Any]:
     for result, result_record in zip(view.comparison.results, plain["results"], strict=True):
         if result.evaluation is not None:
             walked = steps(result.evaluation, result.findings)
-            result_record["steps"] = [record(step) for step in walked]
+            result_record["steps"] = [record(step) for _, step in walked]
     return plain
 
 
@@ -260,7 +260,7 @@ def step_rows(view: Steps) -> Iterator[dict[str, Any]]:
     for result in comparison.results:
         if result.evaluation is not None:
             method = {name: cell(getattr(result, name)) for name in ("method", "format", "shift")}
-            for step in steps(result.evaluation, result.findings):
+            for _, step in steps(result.evaluation, result.findings):
                 yield place | method | _cells(step)
 
 

@@ -19,7 +19,7 @@ from stablelse.analysis.results import (
     Steps,
     Verdict,
 )
-from stablelse.analysis.steps import chosen_steps
+from stablelse.analysis.steps import steps
 from stablelse.numerics.formats import FORMATS, Array
 from stablelse.numerics.formulas import Kind, Method
 from stablelse.numerics.functions import Function, LossFunction
@@ -474,7 +474,7 @@ def steps_picture(view: Steps, glyphs: Glyphs, width: int) -> Iterator[Text]:
         chosen = chosen_elements(comparison, [result], most)
         elements = sorted(index + 1 for index in chosen if index >= 0)
         rows: list[list[Text | str]] = [["step", "", "operation", "value"]]
-        for number, step in chosen_steps(evaluation, result.findings, elements):
+        for number, step in steps(evaluation, result.findings, elements):
             symbol = step.symbol
             if step.element is not None:
                 symbol = f"{symbol}_{step.element}"
