@@ -30,9 +30,15 @@ class Command(NamedTuple):
 
     module: str  # its `run` gets the request
     options: str  # names in the table of `stablelse.cli.options`
-    help: str  # the list of commands shows its first line
+    text: str  # a line for the list of commands, examples, and what else the help says
     is_waiting: bool = False  # without numbers, on a terminal, it prints its help
     quiet: str = ""  # a lighter module that runs it with --quiet
+
+    @property
+    def help(self) -> str:
+        """The help, in which examples keep their lines."""
+        summary, examples, *rest = inspect.cleandoc(self.text).split("\n\n")
+        return "\n\n".join([summary, f"\b\nExamples:\n{examples}", *rest])
 
 
 _INPUT = "file column by key header skip_na delimiter decimal axis "
@@ -41,13 +47,9 @@ _OUTPUT = "format json output save color "
 _EVALUATE = f"{_VECTORS} {_OUTPUT} dtype method shift empty quiet steps digits all fail_on "
 
 COMMANDS = {
-    "lse": Command(
-        "evaluate",
-        _EVALUATE + "weights errors engine scheduler timeout",
-        """Log-sum-exp, naive and shifted side by side.
+    "lse": Command("evaluate", _EVALUATE + "weights errors engine scheduler timeout", """
+    Log-sum-exp, naive and shifted side by side.
 
-    \b
-    Examples:
       stablelse lse 1000 1001 1002
       stablelse lse -1000 -1001 -inf --shift max --shift 0
       stablelse lse -0.775 -0.6175 --errors
@@ -57,17 +59,10 @@ COMMANDS = {
       seq 1 1000 | stablelse lse --quiet
 
     log(e^x_1 + ... + e^x_n) = a + log(e^(x_1 - a) + ... + e^(x_n - a)), for any a.
-    """,
-        is_waiting=True,
-        quiet="values",
-    ),
-    "softmax": Command(
-        "evaluate",
-        _EVALUATE + "errors",
-        """Softmax, naive and shifted side by side.
+    """, is_waiting=True, quiet="values"),
+    "softmax": Command("evaluate", _EVALUATE + "errors", """
+    Softmax, naive and shifted side by side.
 
-    \b
-    Examples:
       stablelse softmax 1000 1001 1002
       stablelse softmax --file logits.csv --row 7 --dtype float16
       stablelse softmax 1000 1001 1002 --method shifted --method division-free
@@ -75,33 +70,19 @@ COMMANDS = {
       stablelse softmax --file model.safetensors --key logits --row 1
 
     e^x_j / (e^x_1 + ... + e^x_n), and the same with x - a for x, for any a.
-    """,
-        is_waiting=True,
-        quiet="values",
-    ),
-    "log-softmax": Command(
-        "evaluate",
-        _EVALUATE + "errors",
-        """Log-softmax, naive and shifted side by side.
+    """, is_waiting=True, quiet="values"),
+    "log-softmax": Command("evaluate", _EVALUATE + "errors", """
+    Log-softmax, naive and shifted side by side.
 
-    \b
-    Examples:
       stablelse log-softmax 0 -1000
       stablelse log-softmax --file logits.csv --by columns
 
     The logarithm of the softmax; shifted, x_j - a - log(e^(x_1 - a) + ... + e^(x_n - a)).
-    """,
-        is_waiting=True,
-        quiet="values",
-    ),
-    "nll": Command(
-        "nll",
-        _EVALUATE + "logits labels label label_column label_key ignore_index grad reduction "
-        "label_smoothing class_weights",
-        """The loss of labels, naive and shifted side by side.
+    """, is_waiting=True, quiet="values"),
+    "nll": Command("nll", _EVALUATE + "logits labels label label_column label_key ignore_index "
+        "grad reduction label_smoothing class_weights", """
+    The loss of labels, naive and shifted side by side.
 
-    \b
-    Examples:
       stablelse nll 1000 1001 1002 --label 0
       stablelse nll --logits logits.npy --labels labels.npy --dtype float16
       stablelse nll --logits logits.csv --label-column digit
@@ -113,53 +94,33 @@ COMMANDS = {
     cross-entropy. The naive formula, -log(e^x_label / sum e^x_i), breaks where e^x does.
 
     Labels count from 0. Rows are processed one after the other, in bounded memory.
-    """,
-        is_waiting=True,
-    ),
-    "demo": Command(
-        "demo",
-        _OUTPUT + "scene all list",
-        """A guided tour: how numbers are lost, and how to keep them.
+    """, is_waiting=True),
+    "demo": Command("demo", _OUTPUT + "scene all list", """
+    A guided tour: how numbers are lost, and how to keep them.
 
-    \b
-    Examples:
       stablelse demo
       stablelse demo --all
-      stablelse demo --list
-      stablelse demo --scene overflow --scene shift
       stablelse demo --scene near-zero --save near-zero.svg
 
     One scene per screen: space shows the next one, the left arrow the one before, and q quits.
     Every number is computed when it is shown. If the output is not a terminal, all scenes are
     printed one after the other.
-    """,
-    ),
-    "audit": Command(
-        "audit",
-        f"{_INPUT} numbers row logits values values_key labels label_column label_key "
-        f"ignore_index function {_OUTPUT} dtype fail_on quiet",
-        """Grade numbers that somebody else computed.
+    """),
+    "audit": Command("audit", _INPUT + _OUTPUT + "numbers row logits values values_key labels "
+        "label_column label_key ignore_index function dtype fail_on quiet", """
+    Grade numbers that somebody else computed.
 
-    \b
-    Examples:
       stablelse audit --logits logits.npy --values p.npy --dtype float32
-      stablelse audit --logits x.csv --values logp.csv --function log-softmax
       stablelse audit --logits x.npy --labels y.npy --values loss.npy --function nll
       stablelse audit --logits x.npy --values p.npy --fail-on 'ulp>4,nats>0.01'
 
     Each number is compared with the exact one, correctly rounded to --dtype: ulps, right digits,
     how many are misrounded, and how far the logarithms of probabilities are off. Rows come one
     after the other, in bounded memory. The exit code is 1 if anything that --fail-on names occurs.
-    """,
-        is_waiting=True,
-    ),
-    "lint": Command(
-        "lint",
-        "paths format output color rule explain fix diff",
-        """Naive formulas in your Python code.
+    """, is_waiting=True),
+    "lint": Command("lint", "paths format output color rule explain fix diff", """
+    Naive formulas in your Python code.
 
-    \b
-    Examples:
       stablelse lint src
       stablelse lint model.py notebook.ipynb --format github
       stablelse lint src --diff
@@ -168,36 +129,23 @@ COMMANDS = {
     Files are parsed, never imported or run. The exit code is 1 if there are findings. A comment
     `# stablelse: ignore[LSE001]` silences a line; [tool.stablelse] in pyproject.toml has lists
     `exclude` (of globs) and `rules`.
-    """,
-    ),
-    "lab": Command(
-        "lab",
-        _VECTORS + "function dtype shift save exercise",
-        """Move the numbers, the shift and the format, and watch.
+    """),
+    "lab": Command("lab", _VECTORS + "function dtype shift save exercise", """
+    Move the numbers, the shift and the format, and watch.
 
-    \b
-    Examples:
       stablelse lab
-      stablelse lab 1000 1001 1002
       stablelse lab 1 2 3 --function softmax --dtype float16
-      stablelse lab --file logits.csv --row 7
       stablelse lab 1000 1001 1002 --save lab.html
       stablelse lab --exercise 1
 
     The terminal shows the screen of lse, softmax or log-softmax, and the keys move it; ? explains
     them. With --save, the lab is one page that needs no network, for a browser or a phone.
-    """,
-    ),
-    "prove": Command(
-        "prove",
-        _VECTORS + _OUTPUT + "function shift dtype",
-        """Why the shift changes nothing, line by line, on your numbers.
+    """),
+    "prove": Command("prove", _VECTORS + _OUTPUT + "function shift dtype", """
+    Why the shift changes nothing, line by line, on your numbers.
 
-    \b
-    Examples:
       stablelse prove lse 1000 1001 1002
       stablelse prove lse 1000 1001 1002 --shift 0 --dtype float16
-      stablelse prove softmax -1000 -1001 --format markdown
       stablelse prove softmax --format latex > softmax.tex
 
     log sum e^x_i = a + log sum e^(x_i - a), and e^x_j / sum e^x_i = e^(x_j - a) / sum e^(x_i - a),
@@ -206,53 +154,35 @@ COMMANDS = {
 
     Without numbers or files, the derivation is in symbols only. Standard input is read if you say
     `--file -`. If there are many vectors, choose one with --row.
-    """,
-    ),
-    "sweep": Command(
-        "sweep",
-        _VECTORS + _OUTPUT + "function dtype method shift offset scale points intervals",
-        """Where each method stops being right as x moves.
+    """),
+    "sweep": Command("sweep", _VECTORS + _OUTPUT + "function dtype method shift "
+        "offset scale points intervals", """
+    Where each method stops being right as x moves.
 
-    \b
-    Examples:
       stablelse sweep 0 1 2
       stablelse sweep 0 1 2 --scale 1e-3:1e6 --function softmax
       stablelse sweep 0 1 2 --offset -30:20 --dtype float16 --method naive
       stablelse sweep --file logits.csv --row 7 --save map.pdf
-      stablelse sweep 0 --dtype float64 --format csv
 
     The chart shows where each method is right, loses digits, overflows or underflows.
     --intervals lists the t at which that changes, to the last digit. x, t and x + t (or t x) are
     rounded to each format, and the methods are compared with the exact result for that.
-    """,
-        is_waiting=True,
-    ),
-    "peers": Command(
-        "peers",
-        _VECTORS + _OUTPUT + "function dtype peer all time",
-        """NumPy, SciPy, PyTorch and JAX on the same vectors.
+    """, is_waiting=True),
+    "peers": Command("peers", _VECTORS + _OUTPUT + "function dtype peer all time", """
+    NumPy, SciPy, PyTorch and JAX on the same vectors.
 
-    \b
-    Examples:
       stablelse peers
-      stablelse peers -0.775 -0.6175
       stablelse peers --file logits.csv --function softmax --dtype float16
       seq 1 1000 | stablelse peers --file - --peer scipy --no-time
 
     Each is compared with the exact result. Without numbers or files, it shows which library is
     right on which hard case. Standard input is read if you say `--file -`. Only installed libraries
     are shown: `pip install scipy torch jax` adds more.
-    """,
-    ),
-    "scan": Command(
-        "scan",
-        _INPUT + _OUTPUT + "function dtype max_ulp fail_on all quiet",
-        """What breaks on thousands of vectors: a guard for CI.
+    """),
+    "scan": Command("scan", _INPUT + _OUTPUT + "function dtype max_ulp fail_on all quiet", """
+    What breaks on thousands of vectors: a guard for CI.
 
-    \b
-    Examples:
       stablelse scan logits.npy
-      stablelse scan logits.npy --axis 1
       stablelse scan 'logits-*.npy' --function softmax --dtype bfloat16
       stablelse scan logits.csv --fail-on naive:overflow,shifted:broken -q
       stablelse scan logits.csv --fail-on 'shifted:ulp>4' --json
@@ -261,24 +191,17 @@ COMMANDS = {
     column is one vector; such a file, and one read with --by columns or --by all, must fit in
     memory. The methods are naive, shifted, and shifted-float32: shifted, with the exponentials and
     their sum in float32. The exit code is 1 if anything that --fail-on names occurs.
-    """,
-        is_waiting=True,
-    ),
-    "limits": Command(
-        "limits",
-        _OUTPUT + "dtype",
-        """Where exp leaves each floating-point format.
+    """, is_waiting=True),
+    "limits": Command("limits", _OUTPUT + "dtype", """
+    Where exp leaves each floating-point format.
 
-    \b
-    Examples:
       stablelse limits
       stablelse limits --dtype float16 --dtype bfloat16
 
     Everything is computed from the formats. bfloat16 and float8 are shown if the extra
     `ml` is installed.
-    """,
-    ),
-}
+    """),
+}  # fmt: skip
 
 _CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
@@ -350,11 +273,11 @@ def _callback(name: str, command: Command) -> Callable[..., None]:
         # keeps frames in chunks, and calls across a chunk's border map memory each time.
         is_light = request.quiet and not request.fail_on
         chosen = f"stablelse.cli.{(is_light and command.quiet) or command.module}"
-        for module in ("numpy", "stablelse.cli.progress", "stablelse.cli.emit", chosen):
-            import_module(module)
-        sys.modules["stablelse.cli.progress"].NOTES.begin(quiet=bool(request.quiet))
-        sys.modules["stablelse.cli.emit"].check_sinks(request)
-        sys.modules[chosen].run(request)
+        modules = ("numpy", "stablelse.cli.progress", "stablelse.cli.emit", chosen)
+        _, progress, emit, module = map(import_module, modules)
+        progress.NOTES.begin(quiet=bool(request.quiet))
+        emit.check_sinks(request)
+        module.run(request)
 
     signature = [
         inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
