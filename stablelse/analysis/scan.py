@@ -32,8 +32,8 @@ _PIECE, _PART = 1 << 18, 1 << 16
 #: Rows of up to this many numbers are faster in NumPy if the array is transposed.
 _SHORT = 64
 
-#: The edges of histograms: 1, 2 and 5 times powers of ten, as fine as a chart can show.
-_GRID = [digit * 10.0**power for power in range(6) for digit in (1, 2, 5)]
+#: The edges of histograms, besides thresholds.
+_POWERS = [10.0**power for power in range(6)]
 
 
 class Way(Enum):
@@ -51,27 +51,27 @@ def ways(format_: Format) -> tuple[Way, ...]:
 
 
 class Threshold(NamedTuple):
-    """Where exp leaves a format: the largest x for which exp is finite, or for which it is 0."""
+    """Where exp leaves a format: the largest x for which exp is finite, or for which it is 0.
+
+    Of spreads it is the largest a - x whose exp(x - a) is not 0: those above it can vanish.
+    """
 
     format: str
-    kind: str  # "overflow" above it, or "underflow" below it
+    kind: str  # "overflow" or "vanishing" above it, or "underflow" below it
     value: float
 
 
 def thresholds(name: str, formats: Sequence[Format]) -> list[Threshold]:
-    """Return the thresholds of formats for a field of `Histograms`, in ascending order.
-
-    A spread is the largest a - x of the shifted formula, whose exp(x - a) then underflows.
-    """
+    """Return the thresholds of formats for a field of `Histograms`, in ascending order."""
     result = []
     for f in formats:
         overflow, underflow = float(f.overflow_threshold), float(f.underflow_threshold)
-        if name == "spreads":
-            result.append(Threshold(f.name, "underflow", -underflow))
-            continue
         # exp is positive at the threshold itself, and an edge belongs to the bin below it
         below = float(np.nextafter(underflow, -np.inf))
-        result += [Threshold(f.name, "overflow", overflow), Threshold(f.name, "underflow", below)]
+        ends = {"overflow": overflow, "underflow": below}
+        if name == "spreads":
+            ends = {"vanishing": -underflow}
+        result += [Threshold(f.name, kind, value) for kind, value in ends.items()]
     return sorted(result, key=lambda threshold: threshold.value)
 
 
@@ -288,7 +288,7 @@ class ScanState:
         self._formats = [find_format(name) for name in dict.fromkeys(several(formats))]
         self._tallies = [_Tally(format_, way) for format_ in self._formats for way in ways(format_)]
         self._edges = [
-            np.array(sorted({0.0, *_GRID, *(-edge for edge in _GRID), *(t.value for t in marked)}))
+            np.array(sorted({0.0, *_POWERS, *(-p for p in _POWERS), *(t.value for t in marked)}))
             for marked in (thresholds(name, self._formats) for name in Histograms._fields)
         ]
         self._histograms = Histograms(*(Distribution.of(np.zeros(0), e) for e in self._edges))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
 
 from rich.text import Text
 
@@ -25,9 +26,9 @@ from stablelse.render.records import cell, field_names, record
 from stablelse.render.sweep import mark
 from stablelse.render.words import FUNCTION_NAMES, RESULT_WORDS, VERDICT_WORDS, counted, ulps_text
 
-#: The longest bar of a chart; how many lines the table, the troubles and the bars may take
-#: together, and the fewest bars.
-_BAR, _LINES, _FEWEST = 30, 16, 4
+#: The longest bar of a chart; a table that leaves no room for two troubles; how many lines the
+#: table, the troubles and the bars may take together, and the fewest bars.
+_BAR, _LONG, _LINES, _FEWEST = 30, 9, 16, 4
 
 #: The charts, by field of `Histograms`, and what happens beyond a threshold.
 _CHARTS = {
@@ -35,11 +36,14 @@ _CHARTS = {
     "minima": "the smallest element of each vector",
     "spreads": "the largest minus the smallest",
 }
-_BEYOND = {"overflow": "e^x is {infinity} in", "underflow": "e^x is 0 in"}
-_VANISHES = "e^(x {minus} max) can be 0 in"
+_BEYOND = {
+    "overflow": ("e^x is {infinity} in", Verdict.OVERFLOW),
+    "underflow": ("e^x is 0 in", Verdict.UNDERFLOW),
+    "vanishing": ("e^(x {minus} max) can be 0 in", Verdict.RIGHT),
+}
 
 _SURVIVES = "Smallest safe format: "
-_REST = "Minima from {0} to {1}, spreads from {2} to {3}; --all shows their charts."
+_REST = "Minima: {0} to {1}. Spreads: {2} to {3}. --all shows charts."
 _ADVICE = {
     Verdict.NAN: "the logits have NaN or infinities; find out where they come from",
     Verdict.DOES_NOT_FIT: "choose a format with a wider range, or clip the logits",
@@ -52,18 +56,15 @@ def scan_picture(scan: Scan, glyphs: Glyphs, width: int) -> Iterator[Text]:
     """Yield the counts, the first and worst vectors, charts, and the safe formats."""
     yield Text.assemble(" ", (_title(scan), "bold"))
     yield Text()
-    yield from (table := _table(scan, glyphs, width))
-    room = 10_000 if scan.whole else _LINES - len(table)
+    table = _table(scan, glyphs)
     ordered = sorted(_troubles(scan, glyphs), key=lambda trouble: -trouble[0])
-    troubles = [hanging(line, width, indent=1) for _, line in ordered]
-    for index, line in enumerate(troubles):
-        is_last = index == len(troubles) - 1
-        room -= line.plain.count("\n") + 1
-        if index and room < _FEWEST + (not is_last):
-            room -= 1
-            yield Text(f" and {len(troubles) - index} more: --all shows them", "dim")
-            break
-        yield line
+    lines = [hanging(line, width, indent=1) for _, line in ordered]
+    shown = lines if scan.whole else lines[: 1 if len(table) > _LONG else 2]
+    if len(shown) < len(lines):
+        shown.append(Text(f" and {len(lines) - len(shown)} more: --all shows them", "dim"))
+    yield from [*table, *shown]
+    used = len(table) + sum(line.plain.count("\n") + 1 for line in shown)
+    room = 1000 if scan.whole else _LINES - used
     if room >= _FEWEST:
         yield Text()
     for name in _CHARTS if scan.whole else ["maxima"]:
@@ -76,7 +77,7 @@ def scan_picture(scan: Scan, glyphs: Glyphs, width: int) -> Iterator[Text]:
     yield hanging(_SURVIVES + ", ".join(survivors) + ".", width, indent=1)
 
 
-def _table(scan: Scan, glyphs: Glyphs, width: int) -> list[Text]:
+def _table(scan: Scan, glyphs: Glyphs) -> list[Text]:
     """Return one or two header lines, and a line of counts per method and format."""
     shown = [v for v in VERDICTS if v is Verdict.RIGHT or any(r.vectors(v) for r in scan.results)]
     rows: list[list[Text]] = []
@@ -93,17 +94,11 @@ def _table(scan: Scan, glyphs: Glyphs, width: int) -> list[Text]:
             style = "" if verdict is Verdict.RIGHT else VERDICT_STYLES[verdict]
             row.append(Text(f"{count:,}", style if count else "dim"))
         rows.append(row)
-    words, justify = [VERDICT_WORDS[verdict] for verdict in shown], "ll" + "r" * len(shown)
-    lines = list(grid([_heads(words), *rows], justify))
-    if max(line.cell_len for line in lines) <= width:
-        return lines
-    halves = [word.rpartition(" ") for word in words]
-    above, below = _heads([half[0] for half in halves]), _heads([half[2] for half in halves])
-    return list(grid([above, below, *rows], justify, gap=1))
-
-
-def _heads(words: Sequence[str]) -> list[Text]:
-    return [Text(), Text(), *(Text(word, "bold") for word in words)]
+    halves = [VERDICT_WORDS[verdict].rpartition(" ") for verdict in shown]
+    heads = [[Text(), Text(), *(Text(half[at], "bold") for half in halves)] for at in (0, 2)]
+    if not any(above for above, *_ in halves):
+        del heads[0]
+    return list(grid([*heads, *rows], "ll" + "r" * len(shown)))
 
 
 def _troubles(scan: Scan, glyphs: Glyphs) -> Iterator[tuple[int, str]]:
@@ -121,30 +116,6 @@ def _troubles(scan: Scan, glyphs: Glyphs) -> Iterator[tuple[int, str]]:
             )
 
 
-class _Bin(NamedTuple):
-    low: float
-    high: float
-    total: int
-
-
-def _bins(distribution: Distribution, limits: Sequence[float], most: int) -> list[_Bin]:
-    """Return the bins from the first number to the last; not too many, if possible."""
-    filled = [index for index, count in enumerate(distribution.counts) if count]
-    bins: list[_Bin] = []
-    for first_digits in ("125", "1", ""):
-        bins = []
-        for index in range(filled[0], filled[-1] + 1):
-            low, high = distribution.edges[index : index + 2]
-            total = distribution.counts[index]
-            if bins and low and low not in limits and f"{abs(low):e}"[0] not in first_digits:
-                low, _, before = bins.pop()
-                total += before
-            bins.append(_Bin(low, high, total))
-        if len(bins) <= most:
-            return bins
-    return [one for one in bins if one.total]
-
-
 def _chart(name: str, scan: Scan, most: int, width: int, glyphs: Glyphs) -> Iterator[Text]:
     """Yield a bar per bin, with a mark and a note beyond a threshold."""
     distribution: Distribution = getattr(scan.histograms, name)
@@ -154,39 +125,39 @@ def _chart(name: str, scan: Scan, most: int, width: int, glyphs: Glyphs) -> Iter
         yield Text(f"   NaN {distribution.nan:,}")
     if distribution.minimum is None:
         return
-    bins = _bins(distribution, [limit.value for limit in limits], most)
-    labels = [_range_text(one) for one in bins]
+    bins = list(zip(pairwise(distribution.edges), distribution.counts, strict=True))
+    filled = [index for index, (_, count) in enumerate(bins) if count]
+    bins = bins[filled[0] : filled[-1] + 1]
+    if len(bins) > most:
+        bins = [(ends, count) for ends, count in bins if count]
     notes = []
-    for one in bins:
+    for (low, high), _ in bins:
         beyond = {
             limit.format: limit.kind
             for limit in limits
-            if ((limit.kind == "overflow" or name == "spreads") and one.low >= limit.value)
-            or (limit.kind == "underflow" and name != "spreads" and one.high <= limit.value)
+            if (high <= limit.value if limit.kind == "underflow" else low >= limit.value)
         }
-        kind = next(iter(beyond.values()), "right")
-        note = _VANISHES if name == "spreads" else _BEYOND.get(kind, "")
+        note, verdict = _BEYOND.get(next(iter(beyond.values()), ""), ("", Verdict.RIGHT))
         note = note.format(infinity=glyphs.infinity, minus=glyphs.minus)
-        notes.append((kind, f"   {note} {', '.join(beyond)}" if beyond else ""))
-    largest = max(one.total for one in bins)
-    beside = max(map(len, labels)) + len(f"{largest:,}") + max(len(note) for _, note in notes) + 5
+        notes.append((f"   {note} {', '.join(beyond)}" if beyond else "", verdict))
+    ranges, largest = [_range_text(*ends) for ends, _ in bins], max(count for _, count in bins)
+    beside = max(map(len, ranges)) + len(f"{largest:,}") + max(len(note) for note, _ in notes) + 5
     longest = max(1, min(_BAR, width - beside))
     rows: list[list[Text | str]] = []
-    for one, label, (kind, note) in zip(bins, labels, notes, strict=True):
-        symbol, style = mark(Verdict.RIGHT if name == "spreads" else Verdict(kind), glyphs)
+    for label, (_, count), (note, verdict) in zip(ranges, bins, notes, strict=True):
+        symbol, style = mark(verdict, glyphs)
         line = Text("|" if glyphs is ASCII else "│")
-        line.append(symbol * -(-one.total * longest // largest), style)
-        line.append(f" {one.total:,}").append(note, "dim" if name == "spreads" else style)
-        rows.append(["", label, line])
+        line.append(symbol * -(-count * longest // largest), style)
+        rows.append(["", label, line.append(f" {count:,}").append(note, style)])
     yield from grid(rows, "lrl", 1)
 
 
-def _range_text(one: _Bin) -> str:
-    if one.high == float("inf"):
-        return f"above {_edge_text(one.low)}"
-    if one.low == float("-inf"):
-        return f"to {_edge_text(one.high)}"
-    return f"{_edge_text(one.low)} to {_edge_text(one.high)}"
+def _range_text(low: float, high: float) -> str:
+    if high == float("inf"):
+        return f"above {_edge_text(low)}"
+    if low == float("-inf"):
+        return f"to {_edge_text(high)}"
+    return f"{_edge_text(low)} to {_edge_text(high)}"
 
 
 def _edge_text(value: float) -> str:
@@ -257,17 +228,16 @@ def scan_rows(scan: Scan) -> Iterator[dict[str, Any]]:
     shared = {name: cell(getattr(scan, name)) for name in ("function", "max_ulp", "rows")}
     names = [name for name in field_names(Witness) if name != "verdict"]
     for result in scan.results:
-        pairs = [*zip(result.first, result.worst, strict=True)]
-        for pair in ((None, None), *pairs):
-            verdict = pair[0].verdict if pair[0] else Verdict.RIGHT
-            yield {
-                **shared,
-                "format": result.format,
-                "method": result.method,
-                "verdict": verdict.value,
-                "count": result.vectors(verdict),
-            } | {
-                f"{which}_{name}": cell(getattr(witness, name)) if witness else None
-                for which, witness in zip(("first", "worst"), pair, strict=True)
-                for name in names
-            }
+        way = {"format": result.format, "method": result.method}
+        for first, worst in ((None, None), *zip(result.first, result.worst, strict=True)):
+            verdict = first.verdict if first else Verdict.RIGHT
+            yield (
+                shared
+                | way
+                | {"verdict": verdict.value, "count": result.vectors(verdict)}
+                | {
+                    f"{which}_{name}": cell(getattr(witness, name, None))
+                    for which, witness in (("first", first), ("worst", worst))
+                    for name in names
+                }
+            )
