@@ -66,7 +66,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def without_numbers(name: str, help_text: str) -> str:
     """Return six lines of help for a command without numbers."""
-    examples = [line[4:] for line in help_text.splitlines() if line.startswith("      stablelse")]
+    examples = [line for line in help_text.splitlines() if line.startswith("  stablelse")]
     return "\n".join([
         *(help_text.partition("\n")[0], ""),
         "It needs numbers: give them as arguments, in a file, or in a pipe. Examples:",
