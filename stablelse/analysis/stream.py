@@ -467,14 +467,8 @@ class StreamState:
         more = self._runs - 1
         return f"{self._first} and {more} more" if more > 0 else self._first or None
 
-    def result(self, row: int | None = None, column: str | None = None) -> Comparison:
-        """Return the results of all methods.
-
-        Parameters
-        ----------
-        row, column : int, str or None
-            Which vector of its source this is, unless it is the whole source.
-        """
+    def result(self) -> Comparison:
+        """Return the results of all methods."""
         side = self.sides[0]
         with np.errstate(all="ignore"):
             size = np.float64(np.maximum(abs(side.minimum), abs(side.maximum)))
@@ -482,8 +476,6 @@ class StreamState:
         return Comparison(
             function=Function.LOGSUMEXP,
             source=self.source,
-            row=row,
-            column=column,
             n=self.count,
             x=side.minimum[np.newaxis][:0],
             minimum=side.minimum,

@@ -88,7 +88,7 @@ class LongInput:
         for index, (state, name) in enumerate(zip(states, names, strict=True)):
             if self._passes is not None:
                 state.settle(partial(self._again, slice(index, index + 1) if name else slice(None)))
-            comparison = _placed(state.result(column=name), stream)
+            comparison = _placed(replace(state.result(), column=name), stream)
             kept = tuple(result for result in comparison.results if result.method in methods)
             found.append(replace(comparison, results=kept))
         return found
