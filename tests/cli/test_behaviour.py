@@ -39,6 +39,12 @@ from stablelse.numerics import kernel
         ("lse 0 -40 --method shifted", "0\n"),
         ("lse 0 -40 -m exact -m naive", "0\n4.248354255291589e-18\n"),
         ("softmax 0 0 -m division-free", "0.5\t0.5\n" * 2),
+        ("nll 40 0 --label 0", "4.248354255291589e-18\n"),
+        ("nll 40 0 --label 0 --method exact", "4.248354255291589e-18\n"),
+        ("nll 11000 0 --label 1 --dtype longdouble", "11000\n"),
+        ("lse −800", "-800\n"),
+        ("lse -1.5D+02", "-150\n"),
+        ("lse -∞", "-inf\n"),
     ],
 )
 def test_quiet(command, out, run):

@@ -276,7 +276,9 @@ def test_where_a_long_row_broke(run, tmp_path, monkeypatch):
     assert "row 2" in run("lse", "--file", tmp_path / "x.npy").out
 
 
-def test_a_long_row_that_changes(run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("form", ["--output p.npy", "--json", "--format jsonl"])
+def test_a_long_row_that_changes(form, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("stablelse.readers.blocks.BLOCK_BYTES", 256)
     x = np.zeros((2, 100))
     np.save(tmp_path / "x.npy", x)
@@ -288,7 +290,13 @@ def test_a_long_row_that_changes(run, tmp_path, monkeypatch):
         return again(self, *columns)
 
     monkeypatch.setattr(LongInput, "_again", changed)
-    done = run("softmax", "--output", tmp_path / "p.npy", "--file", tmp_path / "x.npy")
-    assert (done.code, done.out) == (2, "")
+    done = run(f"softmax {form} --file x.npy")
+    assert (done.code, (tmp_path / "p.npy").exists()) == (2, False)
     assert "changed while it was being read" in done.err
-    assert not (tmp_path / "p.npy").exists()
+    if form == "--json":
+        assert "changed" in json.loads(done.out)["incomplete"]
+    elif "jsonl" in form:
+        *_, last = map(json.loads, done.out.splitlines())
+        assert "changed" in last["incomplete"]
+    else:
+        assert done.out == ""

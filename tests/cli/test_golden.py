@@ -12,7 +12,9 @@ _FORMATS = "--dtype float16 --dtype float32 --dtype float64"
 _LOGITS = b"zero,one,digit\n1,2,0\n1000,3,0\n40,0,0\n5,6,-100\n-800,-790,1\n"
 _ROWS = b"0,-40\n1000,3\n-500,-600\n"
 _SCANNED = {"stdin": b"a,b,c\n1,2,3\n12,3,-30\n-20,-19,-18.5\n15,0,0\n0,-0.7,-9\n"}
-_LONG = "".join(f"{x}\n" for x in range(-900, 900)).encode()
+_LONG = {"stdin": "".join(f"{x}\n" for x in range(-900, 900)).encode()}
+_STREAM = {"stdin": "".join(f"{x / 10}\n" for x in range(-9000, 9000)).encode()}
+_COLUMNS = b"a,b\n" + b"".join(f"{x},{-x}\n".encode() for x in range(9000))
 
 #: All scenes except the last two, which show the installed libraries.
 SCENES = [name for name in demo.SCENES if name != "libraries"]
@@ -25,11 +27,9 @@ RUNS = {
     "underflow": ("lse -1000 -1001 -1002", {}),
     "shifts": ("lse 1000 1001 1002 --shift max --shift min --shift 0", {"columns": 120}),
     "weights": ("lse 1000 1001 1002 --weights -", {"stdin": b"1 -1 0.5"}),
-    "weights-ascii": ("lse 0 1 2 --weights -", {"stdin": b"1 -1 0.1", "encoding": "ascii"}),
     "weights-steps": ("lse 0 2 --weights - --steps", {"stdin": b"1 -0.1"}),
     "weights-csv": ("lse 0 2 --weights - --format csv", {"stdin": b"1 -0.1"}),
     "softmax": ("softmax 1000 1 -1000.5", {}),
-    "softmax-wide": ("softmax 1000 1 -1000.5", {"columns": 120}),
     "softmax-plain": ("softmax 1000 1 -1000.5 --format plain", {}),
     "log-softmax": ("log-softmax -1000 3 0", {}),
     "steps": ("lse 1000 1 2 --steps", {}),
@@ -38,15 +38,18 @@ RUNS = {
     "infinite": ("lse inf 1", {}),
     "json": ("lse 1000 1 --json", {}),
     "csv": ("softmax 1000 1 --format csv", {}),
-    "long": ("lse", {"stdin": _LONG}),
+    "long": ("lse", _LONG),
+    "stream": ("lse", _STREAM),
+    "stream-plain": ("lse --format plain", _STREAM),
+    "stream-errors": ("lse --errors --dtype float64 --dtype bfloat16", _STREAM),
+    "stream-json": ("lse --json", _STREAM),
+    "stream-columns": ("lse --by columns", {"stdin": _COLUMNS}),
     "rows": ("lse --dtype float16", {"stdin": b"a,b\n1,2\n1000,3\n-500,-600\n"}),
-    "rows-softmax": ("softmax", {"stdin": b"1 2\n1000 3\n-500 -600\n"}),
     "columns": ("lse --by columns", {"stdin": b"a,b\n1,1000\n-1000,3\n"}),
     "absorption": ("lse 0 -40", {}),
     "absorption-steps": ("lse -50 0 -40 --steps --method naive", {"columns": 100}),
     "cancellation-ascii": ("log-softmax 10 0", {"encoding": "ascii"}),
     "errors": ("lse -0.775 -0.6175 --errors", {}),
-    "errors-narrow": ("lse -0.775 -0.6175 --errors --method naive", {"columns": 60}),
     "errors-plain": ("softmax 1000 1001 --errors --format plain", {}),
     "errors-rows": ("lse --errors", {"stdin": b"1 2\n1000 3\n-500 -600\n"}),
     "errors-formats": (
@@ -61,36 +64,22 @@ RUNS = {
     "prove-lse": ("prove lse 1000 1001 1002", {}),
     "prove-lse-ascii": ("prove lse 1000 1001 1002", {"encoding": "ascii"}),
     "prove-lse-plain": ("prove lse -1000 -1001 --shift -1001 --format plain", {}),
-    "prove-lse-bad-shift": ("prove lse 1000 1001 --shift 0", {"columns": 120}),
     "prove-lse-near-zero": ("prove lse -0.775 -0.6175", {}),
     "prove-lse-latex": ("prove lse 1000 1001 1002 --format latex", {}),
     "prove-lse-markdown": ("prove lse 1000 1001 1002 --format markdown", {}),
     "prove-lse-symbols": ("prove lse", {}),
-    "prove-lse-csv": ("prove lse 1000 1001 --format csv", {}),
     "prove-softmax": ("prove softmax 1000 1 -1000.5", {}),
-    "prove-softmax-wide": ("prove softmax 1000 1 -1000.5", {"columns": 120}),
-    "prove-softmax-ascii": ("prove softmax 1000 1 -1000.5", {"encoding": "ascii", "columns": 100}),
-    "prove-softmax-plain": ("prove softmax 12 3 --format plain", {}),
     "prove-softmax-latex": ("prove softmax 1000 1 --format latex", {}),
-    "prove-softmax-markdown": ("prove softmax 1000 1 --format markdown", {}),
     "prove-softmax-symbols-latex": ("prove softmax --format latex", {}),
-    "prove-softmax-symbols-markdown": ("prove softmax --format markdown", {}),
     "prove-formats": ("prove lse 11 12 -3 --dtype float16 --dtype float8_e4m3fn", {"columns": 100}),
     "prove-json": ("prove softmax 1000 1 --json", {}),
     "nll": ("nll 1000 1001 1002 --label 0", {}),
-    "nll-ascii": ("nll 1000 1001 1002 --label 0", {"encoding": "ascii"}),
     "nll-wide": ("nll 12 3 -1000 --label 1 --dtype float16 --dtype float64", {"columns": 120}),
     "nll-targets": (
         "nll 1000 1001 1002 --label 0 --label-smoothing 0.1 --class-weights -",
         {"stdin": b"1 2 0.5"},
     ),
     "nll-rows": ("nll --label-column digit", {"stdin": _LOGITS}),
-    "nll-rows-wide": (
-        "nll --label-column digit --reduction sum",
-        {"stdin": _LOGITS, "columns": 120},
-    ),
-    "nll-rows-ascii": ("nll --label-column digit", {"stdin": _LOGITS, "encoding": "ascii"}),
-    "nll-rows-plain": ("nll --label-column digit --format plain", {"stdin": _LOGITS}),
     "nll-rows-csv": ("nll --label-column digit --format csv", {"stdin": _LOGITS}),
     "nll-rows-json": ("nll --label-column digit --json", {"stdin": _LOGITS}),
     "nll-rows-jsonl": (
@@ -103,12 +92,9 @@ RUNS = {
         "nll --label-column digit --grad --dtype float32",
         {"stdin": _LOGITS, "columns": 120},
     ),
-    "nll-grad-csv": ("nll 40 0 --label 0 --grad --format csv --method naive", {}),
     "sweep": ("sweep 0 1 2", {}),
-    "sweep-wide": (f"sweep 0 1 2 {_FORMATS}", {"columns": 120}),
     "sweep-intervals": ("sweep 0 1 2 --intervals", {}),
     "sweep-ascii": (f"sweep 0 1 2 {_FORMATS}", {"encoding": "ascii"}),
-    "sweep-narrow": ("sweep 0 --dtype float64 --offset 0:1e3", {"columns": 42}),
     "sweep-scale": (f"sweep 1 2 --scale 1e-3:1e6 --function softmax {_FORMATS}", {"columns": 100}),
     "sweep-rows": (f"sweep --file - --row 2 --function log-softmax {_FORMATS}", {"stdin": _ROWS}),
     "sweep-plain": (f"sweep 0 1 --format plain {_FORMATS}", {}),
@@ -120,30 +106,21 @@ RUNS = {
         {"stdin": b"false false\n"},
     ),
     **{f"demo-{name}": (f"demo --scene {name}", {}) for name in SCENES},
-    "demo-ascii": ("demo --scene shift --scene one-pass", {"encoding": "ascii"}),
     "demo-plain": (f"demo {_OWN_SCENES} --format plain", {}),
     "demo-json": ("demo --scene one-pass --json", {}),
-    "demo-csv": (f"demo {_OWN_SCENES} --format csv", {}),
     "demo-list": ("demo --list", {}),
     "limits": ("limits", {}),
     "gallery": ("peers --peer naive", {}),
     "gallery-plain": ("peers --all --peer naive --format plain", {"encoding": "ascii"}),
     "peers": (f"peers 0 -40 {_PEERS}", {}),
-    "peers-ascii": (f"peers 1000 -40 {_PEERS}", {"encoding": "ascii"}),
     "peers-softmax": (f"peers 1000 -40 --function softmax {_PEERS}", {}),
     "peers-rows": (
         f"peers --file - --function log-softmax {_PEERS}",
         {"stdin": _ROWS, "columns": 120},
     ),
-    "peers-rows-plain": (
-        f"peers --file - --function log-softmax {_PEERS} --format plain",
-        {"stdin": _ROWS},
-    ),
     "scan": ("scan --fail-on none", _SCANNED),
-    "scan-wide": ("scan --fail-on none", _SCANNED | {"columns": 120}),
     "scan-ascii": ("scan --fail-on none", _SCANNED | {"encoding": "ascii"}),
     "scan-all": ("scan --fail-on none --all", _SCANNED),
-    "scan-softmax": ("scan --function softmax --dtype float16", _SCANNED),
     "scan-log-softmax": (
         "scan --function log-softmax --dtype float8_e4m3fn --fail-on none",
         _SCANNED | {"columns": 120},
@@ -154,7 +131,7 @@ RUNS = {
 }
 
 #: Tables with a row for each installed library.
-_NEED_ML = {"limits", "gallery", "gallery-plain", "sweep", "scan", "scan-wide", "scan-ascii"}
+_NEED_ML = {"limits", "gallery", "gallery-plain", "sweep", "scan", "scan-ascii"}
 _NEED_ML |= {"scan-all", "scan-log-softmax"}
 
 

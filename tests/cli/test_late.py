@@ -2,15 +2,8 @@
 
 import csv
 import json
-from typing import NamedTuple
 
-import numpy as np
 import pytest
-
-from stablelse.analysis.results import Elements
-from stablelse.readers import ReadError
-from stablelse.render import Many
-from stablelse.render.records import json_document, json_lines
 
 ROWS = 600
 COMPLAINT = f"bad.csv, line {ROWS + 1}, column 2: 'x' is not a number"
@@ -76,39 +69,3 @@ def test_a_file_is_not_replaced(command, options, late, tmp_path):
     assert late(f"{command} {options} -o out.txt") == ""
     assert (tmp_path / "out.txt").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 3
-
-
-class Part(NamedTuple):
-    """A result with a vector that is computed as it is written."""
-
-    value: Elements
-    ulps: float
-
-
-class Whole(NamedTuple):
-    """Two results."""
-
-    n: int
-    results: tuple[Part, ...]
-
-
-@pytest.mark.parametrize("count", [0, 3])
-def test_an_error_within_a_vector_leaves_json_that_can_be_read(count):
-    def parts():
-        for _ in range(count):
-            yield np.array([0.25, 0.5])
-        raise ReadError("x.npy changed")
-
-    vector = Whole(9, (Part(Elements(parts), 0.5),) * 2)
-    documents = []
-    for write in (json_document, json_lines):
-        texts = []
-        with pytest.raises(ReadError, match="changed"):
-            texts.extend(write(Many("vectors", iter([vector]))))
-        documents.append("".join(texts))
-    whole = json.loads(documents[0])
-    first, last = map(json.loads, documents[1].splitlines())
-    assert whole["incomplete"] == last["incomplete"] == "x.npy changed"
-    for record in (whole["vectors"][0], first):
-        assert record["n"] == 9
-        assert record["results"] == [{"value": [0.25, 0.5] * count}]

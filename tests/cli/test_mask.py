@@ -25,8 +25,6 @@ def saved(path, array, kind):
         np.save(path, array)
     elif kind == "integers":
         np.save(path, array.astype(np.uint8))
-    elif kind == "npz":
-        np.savez(path, mask=array)
     elif kind == "digits":
         path.write_text("".join(",".join(str(int(c)) for c in row) + "\n" for row in array))
     elif kind == "words":
@@ -35,16 +33,11 @@ def saved(path, array, kind):
         path.write_text(
             "a;b;c\n" + "".join(";".join(f'"{c}"' for c in row) + "\n" for row in array)
         )
-    elif kind == "parquet":
-        table = pytest.importorskip("pyarrow")
-        from pyarrow import parquet
-
-        parquet.write_table(table.table({str(i): array[:, i] for i in range(3)}), path)
     return next(p for p in path.parent.iterdir() if p.name.startswith(path.name))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("kind", ["npy", "integers", "npz", "digits", "words", "quoted", "parquet"])
+@pytest.mark.parametrize("kind", ["npy", "integers", "digits", "words", "quoted"])
 def test_a_mask_of_any_kind(kind, function, run, tmp_path):
     mask = saved(tmp_path / "mask", KEPT, kind)
     np.save(tmp_path / "x.npy", X)
@@ -111,15 +104,6 @@ def test_policies(function, empty, run, tmp_path):
     for line, values in zip(done.out.splitlines(), right, strict=True):
         value = json.loads(line)["value"]
         assert np.array_equal(np.array(value, float).reshape(-1), values, equal_nan=True)
-
-
-def test_values_in_a_file(run, tmp_path):
-    np.save(tmp_path / "x.npy", X)
-    np.save(tmp_path / "mask.npy", np.array([[True] * 3, [False] * 3]))
-    common = ["--file", tmp_path / "x.npy", "--mask", tmp_path / "mask.npy", "--empty", "zero"]
-    done = run("softmax", *common, "--output", tmp_path / "p.npy")
-    assert (done.code, done.err) == (0, "")
-    assert np.array_equal(np.load(tmp_path / "p.npy")[1], [0, 0, 0])
 
 
 def test_the_policies_are_those_of_the_library():

@@ -1,6 +1,5 @@
 """stablelse nll: labels from anywhere, everything that can be wrong with them, and the output."""
 
-import csv
 import io
 import json
 import math
@@ -112,17 +111,6 @@ def test_every_method_is_told(dtype, files, run):
     assert (exact_total["ulps"], exact_total["verdict"]) == (0, "right")
 
 
-def test_rows_of_a_table(files, run):
-    common = ["--logits", files / "x.npy", "--labels", files / "y.npy"]
-    done = run("nll", *common, "--format", "csv", "--row", "7", "--row", "9")
-    rows = list(csv.DictReader(io.StringIO(done.out)))
-    assert [(row["row"], row["label"]) for row in rows[::3]] == [
-        ("7", str(LABELS[6])),
-        ("9", str(LABELS[8])),
-    ]
-    assert float(rows[2]["value"]) == stablelse.nll(LOGITS[6], LABELS[6], reduction="none")
-
-
 @pytest.mark.parametrize("more", ["", "--steps", "--grad"])
 def test_rows_that_are_asked_for_are_shown_in_full(more, run):
     rows = b"1000,2,0\n3,4,1\n5,6,0\n"
@@ -199,19 +187,6 @@ def test_a_masked_label_costs_infinitely_much_by_right(run, tmp_path):
     assert {(result["value"], result["verdict"]) for result in results} == {("inf", "right")}
     done = run("nll", "1", "2", "--label", "0", "--mask", tmp_path / "mask", "--grad", "-q")
     assert done.out == "0\t1\n" or done.out == "0\t0\n"
-
-
-@pytest.mark.parametrize("options", [[], ["--method", "exact"]])
-def test_the_exact_loss_alone(options, run):
-    done = run("nll", "40", "0", "--label", "0", "--quiet", *options)
-    assert done.out == "4.248354255291589e-18\n"
-
-
-def test_longdouble(run):
-    done = run("nll", "11000", "0", "--label", "1", "--dtype", "longdouble", "--quiet")
-    assert done.out == "11000\n"
-    done = run("nll", "11000", "0", "--label", "1", "--dtype", "longdouble", "--json")
-    assert json.loads(done.out)["losses"][0]["results"][0]["verdict"] in ("right", "digits_lost")
 
 
 @pytest.mark.parametrize("moment", range(3))

@@ -1,49 +1,8 @@
 """The command that proves the identities: what it reads, prints and refuses."""
 
-import csv
-import io
-import json
 import re
 
 import pytest
-
-KINDS = ["table", "plain", "markdown", "latex", "json", "jsonl", "csv"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("numbers", [[], ["1000", "1"]])
-@pytest.mark.parametrize("function", ["lse", "softmax"])
-def test_every_form(kind, numbers, function, run, tmp_path):
-    args = ["prove", function, *numbers, "--format", kind]
-    done = run(*args)
-    assert (done.code, done.err) == (0, "")
-    assert done.out
-    target = tmp_path / "out"
-    assert run(*args, "-o", target).out == ""
-    assert target.read_text("utf-8") == done.out
-
-
-def test_json(run):
-    document = json.loads(run("prove", "lse", "1000", "1001", "--json").out)
-    assert [e["rule"] for e in document["equations"]][:2] == ["definition", "exponentiate"]
-    (result,) = document["results"]
-    assert result["departs"] == 1
-    (row,) = result["lines"][1]["rows"]
-    assert row["holds"] is True
-    assert row["right"]["exact"] == row["left"]["exact"] == "7.32527962402165e434"
-    assert row["right"]["value"] == "inf"
-    assert row["origins"][0]["operands"] == [1000]
-
-
-def test_csv(run):
-    out = run("prove", "softmax", "1000", "1", "--format", "csv", "--dtype", "float16").out
-    rows = list(csv.DictReader(io.StringIO(out)))
-    assert [(row["line"], row["element"]) for row in rows] == [
-        (str(line), str(element)) for line in range(1, 6) for element in (1, 2)
-    ]
-    assert {row["holds"] for row in rows} == {"True"}
-    assert rows[0]["why"] == "e^1000 = inf"
-    assert {row["format"] for row in rows} == {"float16"}
 
 
 def test_one_vector_of_a_file(run, tmp_path):
@@ -51,10 +10,6 @@ def test_one_vector_of_a_file(run, tmp_path):
     file.write_text("a,b\n1,2\n1000,3\n")
     done = run("prove", "lse", "--file", file, "--row", "2")
     assert f"{file}, row 2: log-sum-exp, line by line 1 y = log" in " ".join(done.out.split())
-    done = run("prove", "lse", "--file", file)
-    assert (done.code, done.out) == (2, "")
-    assert "has more than one vector" in done.err
-    assert "--row" in done.err
     done = run("prove", "lse", "--file", "-", "--by", "all", stdin=b"1 2\n3 4\n")
     assert "4 numbers" in done.out
 
@@ -66,14 +21,6 @@ def test_symbols_values_and_what_follows_are_on_one_screen(function, encoding, r
     screen = "\n".join(out.splitlines()[:23])
     assert "Compute line" in screen
     assert screen.index("Compute line") < out.index("e^1000 + e^1001")
-
-
-def test_the_mark_of_a_line_is_that_of_both_sides(run):
-    """e^(y - a) loses digits because y is rounded; the sum on the right does not."""
-    out = run("prove", "lse", "1000", "1001", "1002").out
-    line = next(line for line in out.splitlines() if line.startswith(" 4  1.5"))
-    assert line.split()[2:] == ["1.5032147244081275", "≈", "1.5032147244080551", "✓"]
-    assert "≈ left side 327 ulp off, right side 1 ulp off" in out
 
 
 def test_long_vectors_are_told_by_a_few_elements(run):

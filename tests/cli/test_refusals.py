@@ -50,6 +50,7 @@ REFUSED = [
     ("lse 1 abc", "arguments, number 2: 'abc' is not a number"),
     ("lse 1,2,3", "'1,2,3'"),
     ("lse 1_000", "'1_000'"),
+    ("lse -5%", "'-5%' is not a number; write it without the percent"),
     ("lse 1 1e400", "1e400 ... inf ... --dtype longdouble"),
     (f"lse {'9' * 100_000}", "argument"),
     ("lse 1 --dtype haf", "'haf' ... choose from float8"),

@@ -14,16 +14,14 @@ _SVG = "{http://www.w3.org/2000/svg}"
 #: Runs that show something, at least one of every command.
 RUNS = {
     "lse": ["lse", "1000", "1001", "1002"],
-    "lse-errors": ["lse", "-0.775", "-0.6175", "--errors"],
     "lse-rows": ["lse", "--dtype", "float16"],
     "softmax": ["softmax", "1000", "1", "-1000.5"],
-    "softmax-steps": ["softmax", "1000", "1", "--steps"],
+    "softmax-steps": ["softmax", "1000", "1", "--steps", "--errors"],
     "log-softmax": ["log-softmax", "-1000", "3", "0"],
     "nll": ["nll", "1000", "1001", "--label", "0"],
     "nll-grad": ["nll", "1000", "1001", "--label", "0", "--grad"],
     "demo": ["demo", "--scene", "overflow", "--scene", "one-pass"],
     "prove": ["prove", "lse", "1000", "1001", "1002"],
-    "prove-symbols": ["prove", "softmax"],
     "audit": ["audit", "-f", "logits.npy", "--values", "logits.npy"],
     "peers": ["peers", "0", "-40", "--peer", "naive", "--no-time"],
     "gallery": ["peers", "--peer", "naive"],

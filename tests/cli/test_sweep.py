@@ -44,17 +44,6 @@ def test_a_range_may_begin_with_a_minus(ranges, run):
     assert (found[0]["start"], found[0]["end"], found[0]["first"]) == ("-30", "20", "-30")
 
 
-def test_a_pipe_and_a_file(run, tmp_path):
-    path = tmp_path / "x.txt"
-    path.write_text("0\n1\n")
-    piped = rows(run("sweep", *_ONE, stdin=b"0\n1\n"))
-    filed = rows(run("sweep", "--file", path, *_ONE))
-    named = rows(run("sweep", "0", "1", *_ONE))
-    for one, other, third in zip(piped, filed, named, strict=True):
-        assert one["first"] == other["first"] == third["first"]
-        assert other["source"] == str(path)
-
-
 def test_intervals_lists_all_of_them(run):
     args = ["sweep", "-.7", "-.6", "3", "8", "--dtype", "bfloat16", "--function", "log-softmax"]
     args += ["--offset", "-90:90", "-m", "shifted"]

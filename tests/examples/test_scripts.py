@@ -64,24 +64,6 @@ def test_every_script_is_told_of():
         assert all((EXAMPLES / target).exists() for target in local)
 
 
-def test_the_model_of_a_cluster_counts():
-    """One worker does all parts one after another; two that nothing holds up take half of it."""
-    sys.path.insert(0, str(EXAMPLES))
-    try:
-        import scaling
-    finally:
-        sys.path.remove(str(EXAMPLES))
-    free = scaling.Case("", parts=200, work=1.0, task=0.0, requests=0.0)
-    assert scaling.seconds(free, 1) == 200
-    assert scaling.seconds(free, 2) == 100
-    assert scaling.seconds(free, 1000) == 1
-    assert scaling.seconds(free, 1, slowness=5) == 200 + 2 * 4
-    assert scaling.seconds(free._replace(task=0.5), 1000) == 101
-    assert scaling.seconds(free._replace(requests=0.25), 1000) == 199 / 4 + 1
-    assert scaling.bound(free._replace(task=0.5), 3) == "scheduler"
-    assert [scaling.clock(s) for s in (59.94, 61, 7265)] == ["59.9 s", "1 min 01 s", "2 h 01 min"]
-
-
 def test_the_sentinel_leaks_and_where_does_not():
     where, sentinel, nan, zero = PRINTED["attention.py"].splitlines()[1:]
     assert where.split()[1:3] == ["0.0", "True"]
