@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import struct
-import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
@@ -29,7 +28,6 @@ from stablelse.readers.blocks import (
     Mask,
     ReadError,
     ReadOptions,
-    changed,
     choose_columns,
     cuts,
     explaining,
@@ -82,7 +80,6 @@ class Layout(NamedTuple):
     columns: Columns
     list_at: int | None  # which of them holds lists, whose numbers join the others in a row
     options: ReadOptions
-    read: Callable[[Any, str], Array]  # returns the numbers of an array
 
     def place(self, row: int, position: int) -> str:
         """Return the place of a cell for an error message; rows count from 0 here."""
@@ -96,7 +93,7 @@ def parquet(source: Source, options: ReadOptions) -> Iterator[Block]:
 
 
 def arrow(source: Source, options: ReadOptions) -> Iterator[Block]:
-    """Read an Arrow file (Feather) or stream; a compressed or piped batch is held whole."""
+    """Read an Arrow file (Feather) or stream; each batch is held whole."""
     with explaining(source.name, unreadable):
         yield from _arrow(source, options)
 
@@ -342,17 +339,14 @@ def _arrow(source: Source, options: ReadOptions) -> Iterator[Block]:
     """Read a stream of batches, with or without a footer, from the beginning."""
     pa = _pyarrow("Arrow")
     has_footer = source.head.startswith(_FILE_MAGIC)
-    source.most = HELD_BYTES
+    source.most = max(HELD_BYTES, source.size or 0)
     source.read(_FILE_BEGIN if has_footer else 0)
-    bodies = _Bodies(source)
-    reader = pa.ipc.open_stream(pa.PythonFile(_Messages(source.name, bodies), mode="r"))
-    layout = _lay_out(reader.schema, options, source.name)._replace(read=bodies.numbers)
+    reader = pa.ipc.open_stream(pa.PythonFile(_Messages(source), mode="r"))
+    layout = _lay_out(reader.schema, options, source.name)
 
     def batches() -> Iterator[list[Any]]:
         for batch in filter(len, reader):
             columns = [batch.column(position) for position in layout.columns.positions]
-            for column in map(_storage, columns):
-                bodies.fill(column)
             rows = max(1, BLOCK_BYTES // (8 * len(columns)))
             for begin in range(0, len(batch), rows):
                 yield [column.slice(begin, rows) for column in columns]
@@ -370,79 +364,15 @@ def _arrow(source: Source, options: ReadOptions) -> Iterator[Block]:
         raise more_behind(source.name, "its table")
 
 
-class _Bodies:
-    """An Arrow file whose large batches are read where they are needed; a map could kill us."""
-
-    closed = False
-
-    def __init__(self, source: Source) -> None:
-        self._source, self._place, self._is_next = source, 0, False
-        self._body = np.empty(0, np.uint8)
-
-    def close(self) -> None:
-        """Do nothing: whoever opened the file closes it."""
-
-    def read(self, count: int) -> Any:
-        """Return the next bytes; of a large body, memory that is not filled."""
-        is_body = self._is_next and count > 4  # the lengths of parts take four bytes
-        self._is_next = count > 4 and not is_body
-        source, self._body = self._source, self._body[:0]
-        if not is_body or count <= BLOCK_BYTES or source.descriptor is None:
-            return source.read(count)
-        self._place = source.tell()
-        if (source.size or 0) - self._place < count:
-            raise EOFError
-        source.skip_to(self._place + count)
-        self._body = np.empty(count, np.uint8)
-        return self._body
-
-    def load(self, begin: int = 0, size: int = sys.maxsize) -> None:
-        """Fill the body, or a part of it."""
-        here = self._body[begin : begin + size]
-        for at in range(0, len(here), BLOCK_BYTES):
-            part = here[at : at + BLOCK_BYTES]
-            part[:] = np.frombuffer(self._bytes(begin + at, len(part)), np.uint8)
-
-    def fill(self, column: Any) -> None:
-        """Fill what a column needs; `numbers` reads its numbers, unless there are null lists."""
-        kind, buffers = column.type, column.buffers()
-        is_list = str(kind).startswith(_LISTS)
-        is_plain = str(_stored(kind.value_type) if is_list else kind) in _DTYPES
-        if is_plain and not (is_list and column.null_count):
-            buffers.pop()
-        for buffer in filter(None, buffers):
-            at = buffer.address - self._body.ctypes.data
-            if at >= 0:  # beyond the body, it is elsewhere
-                self.load(at, buffer.size)
-
-    def numbers(self, array: Any, dtype: str) -> Array:
-        """Return the numbers of an array."""
-        buffer, size = array.buffers()[1], np.dtype(dtype).itemsize
-        at = buffer.address - self._body.ctypes.data
-        if not 0 <= at < len(self._body):
-            return _buffer(array, dtype)
-        return np.frombuffer(self._bytes(at + array.offset * size, len(array) * size), dtype)
-
-    def _bytes(self, at: int, count: int) -> bytes:
-        """Read a part of the body, and go back."""
-        here = self._source.tell()
-        self._source.seek(self._place + at)
-        data = b"".join(self._source.parts(count))
-        self._source.seek(here)
-        if len(data) < count:
-            raise changed(self._source.name)
-        return data
-
-
 class _Messages:
     """An Arrow stream whose batches are checked before they are unpacked."""
 
     closed = False
 
-    def __init__(self, name: str, bodies: _Bodies) -> None:
+    def __init__(self, source: Source) -> None:
         pa = _pyarrow("Arrow")
-        messages = pa.ipc.MessageReader.open_stream(pa.PythonFile(bodies, mode="r"))
-        self._parts = self._checked(name, messages, bodies.load)
+        messages = pa.ipc.MessageReader.open_stream(pa.PythonFile(source, mode="r"))
+        self._parts = self._checked(source.name, messages)
 
     def close(self) -> None:
         """Do nothing: there is no file."""
@@ -455,11 +385,9 @@ class _Messages:
         return part
 
     @staticmethod
-    def _checked(name: str, messages: Iterable[Any], load: Callable[[], None]) -> Iterator[Any]:
+    def _checked(name: str, messages: Iterable[Any]) -> Iterator[Any]:
         for message in messages:
-            if message.type == "dictionary":
-                load()
-            if message.type != "schema" and (size := _unpacked_bytes(message, load)) > HELD_BYTES:
+            if message.type != "schema" and (size := _unpacked_bytes(message)) > HELD_BYTES:
                 hint = "write it with smaller batches (max_chunksize)"
                 raise too_large(name, "a compressed batch", size, hint)
             yield from (b"\xff" * 4, len(message.metadata).to_bytes(4, "little"))
@@ -468,7 +396,7 @@ class _Messages:
                 yield message.body
 
 
-def _unpacked_bytes(message: Any, load: Callable[[], None]) -> int:
+def _unpacked_bytes(message: Any) -> int:
     """Return the size of a batch's compressed buffers (Arrow's Message.fbs, a FlatBuffer)."""
     data = memoryview(message.metadata)
 
@@ -487,7 +415,6 @@ def _unpacked_bytes(message: Any, load: Callable[[], None]) -> int:
     buffers = field(batch, 2)
     if not field(batch, 3) or not buffers:
         return 0
-    load()
     places = np.frombuffer(data, "<i8", 2 * read("I", buffers), buffers + 4).reshape(-1, 2)
     body = memoryview(message.body)
     return sum(
@@ -535,7 +462,7 @@ def _lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
                 f"{source}, {columns.label(place)} holds {printable(str(kind)[:40])}, "
                 "not real numbers; choose the columns of numbers with --column"
             )
-    return Layout(columns, lists[0] if lists else None, options, _buffer)
+    return Layout(columns, lists[0] if lists else None, options)
 
 
 def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block]:
@@ -545,8 +472,8 @@ def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block
     if at is not None:
         lengths, flat[at] = _lengths(flat[at], layout, offset), flat[at].flatten()
     ends = np.cumsum(lengths)
-    is_short = max(map(len, flat)) <= BLOCK_BYTES
-    ready = [_cells(column, dtype, layout.read) for column in flat] if is_short else None
+    is_short = max(map(len, flat)) <= BLOCK_BYTES  # 64 bits may be written as one, or none
+    ready = [_cells(column, dtype) for column in flat] if is_short else None
     headings = layout.columns.headings if at is None else None  # the numbers of a list have none
     by = None if at is None else By.ROWS
     source, left_out = layout.columns.source, layout.columns.left_out
@@ -564,7 +491,7 @@ def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block
                 if ready:
                     numbers, nulls = (cells[place : place + size] for cells in ready[index])
                 else:
-                    numbers, nulls = _cells(column.slice(place, size), dtype, layout.read)
+                    numbers, nulls = _cells(column.slice(place, size), dtype)
                 parts.append(_part(numbers, nulls, count))
             values, missing = (np.concatenate(cells, axis=1) for cells in zip(*parts, strict=True))
             block = Block(values, source, offset + row, None, headings, by=by, left_out=left_out)
@@ -573,7 +500,7 @@ def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block
 
 def _lengths(lists: Any, layout: Layout, offset: int) -> Array:
     """Return the lengths of lists; null has length 0."""
-    lengths, nulls = _cells(lists.value_lengths(), np.int64, _buffer)
+    lengths, nulls = _cells(lists.value_lengths(), np.int64)
     lengths = np.where(nulls, 0, lengths)
     if not layout.options.skip_na and not lengths.all():
         row = int(np.argmin(lengths))
@@ -606,14 +533,12 @@ def _without_nulls(block: Block, missing: Array, layout: Layout) -> Block:
     raise ReadError(f"{place}{inside} is null; fill it in, or leave out such cells with --skip-na")
 
 
-def _cells(
-    array: Any, dtype: npt.DTypeLike, read: Callable[[Any, str], Array]
-) -> tuple[Array, Mask]:
+def _cells(array: Any, dtype: npt.DTypeLike) -> tuple[Array, Mask]:
     """Return the numbers of an array, integers as `dtype`, and where it is null."""
     array = _storage(array)
     kind = str(array.type)
     if kind.startswith("dictionary<"):
-        return _cells(array.dictionary_decode(), dtype, read)
+        return _cells(array.dictionary_decode(), dtype)
     nulls = np.zeros(len(array), np.bool_)
     if array.null_count:
         nulls = _buffer(array.is_null().cast("uint8"), "?")
@@ -625,7 +550,7 @@ def _cells(
         return np.fromiter(texts, dtype, len(array)), nulls
     if kind == "bool":
         array = array.cast("uint8")
-    numbers = read(array, _DTYPES[str(array.type)])
+    numbers = _buffer(array, _DTYPES[str(array.type)])
     return numbers if numbers.dtype.kind == "f" else numbers.astype(dtype), nulls
 
 

@@ -99,43 +99,6 @@ def test_good(name, stored):
         assert next(open_blocks(str(path), ReadOptions(columns=chosen))).columns == ("b.c", "a")
 
 
-@pytest.mark.parametrize("name", [name for name in TABLE_WRITERS if name.startswith("Arrow")])
-def test_a_large_batch_is_read_where_it_is_needed(name, written, monkeypatch):
-    """The same numbers, null cells and lists, whether a batch is held or not."""
-    tables = [(pa.table(columns), chosen) for columns, chosen, _ in GOOD.values()]
-    many = [[1.0, None], None, [3.0, 4.0], [], [5.0, 6.0]] * 9
-    holes = {"a": [1.0, None, 3.0] * 9, "b": pa.array([4, 5, None] * 9)}
-    tables += [(pa.table(holes | {"c": [True, None, False] * 9}), ()), (pa.table(holes), ())]
-    for kind in LISTS.values():
-        rows = [[*row, 7.0] for row in many if row] if kind is LISTS["fixed size"] else many
-        tables.append((pa.table({"a": pa.array(rows, kind)}), ()))
-    for table, chosen in tables:
-        path = written(TABLE_WRITERS[name](table))
-        held = rows_of(path, chosen)
-        with monkeypatch.context() as patch:
-            patch.setattr("stablelse.readers.tables.BLOCK_BYTES", 8)
-            assert rows_of(path, chosen) == held
-
-
-def rows_of(path, columns):
-    """Return the text of all rows, with what is missing in each."""
-    rows = []
-    for block in open_blocks(str(path), ReadOptions(columns=columns, skip_na=True)):
-        missing = np.isnan(block.values) if block.missing is None else block.missing
-        rows += map(str, zip(block.values.tolist(), missing.tolist(), strict=True))
-    return rows
-
-
-def test_a_batch_that_is_cut_while_it_is_read(written):
-    """A map of the file would kill the process."""
-    path = written(ipc_file(pa.table({"a": np.ones(1 << 21)})))
-    blocks = open_blocks(str(path))
-    next(blocks)
-    path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(ReadError, match="x changed while it was being read: run the command again"):
-        list(blocks)
-
-
 def test_large_integers(stored):
     (value,) = gathered(stored(a=[2**63 - 1]), dtype="longdouble")[:, 0]
     assert int(value) == 2**63 - 1

@@ -77,12 +77,12 @@ def parquet(path):
 
 
 def arrow(path):
-    """Write one batch."""
+    """Write two batches: one is held at a time."""
     written = table()
     from pyarrow import ipc
 
     with ipc.new_file(path, written.schema) as writer:
-        writer.write_table(written)
+        writer.write_table(written, max_chunksize=LARGE // 16)
     return LARGE // 8
 
 
