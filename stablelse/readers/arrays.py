@@ -14,15 +14,16 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from stablelse.readers.blocks import (
     BLOCK_BYTES,
+    HELD_BYTES,
     Array,
     Block,
     By,
     ReadError,
     ReadOptions,
-    changed,
     choose_columns,
     choose_key,
     cuts,
@@ -30,7 +31,7 @@ from stablelse.readers.blocks import (
     explaining,
     in_one_line,
     quoted,
-    runs,
+    too_large,
     unique_keys,
     unreadable,
 )
@@ -242,6 +243,7 @@ class StoredArray:
         if len(shape) > _MOST_AXES:
             raise ReadError(f"{name} has {len(shape):,} axes; arrays have at most {_MOST_AXES}")
         self.place, self.size = source.tell(), math.prod(shape) * dtype.itemsize
+        self.file, self.origin = source, self.place  # where its numbers are read from
         self.claimed = in_one_line(shape)
         if 0 in shape:
             raise ReadError(f"{name} is empty: its array has the shape {self.claimed}")
@@ -271,73 +273,75 @@ class StoredArray:
         positions = choose_columns(options.columns, None, self.width, name).positions
         kept = options.dtype if self.dtype.kind in "biu" else self.dtype.newbyteorder("=")
         outer = self.outer if len(self.outer) > 1 else ()
-        rows, width = range(*options.share(math.prod(self.outer))), len(positions)
-        long = [axis for axis, length in enumerate(self.shape) if length > 1]
-        stored = long[::-1] if self.is_fortran else long
-        is_in_order = stored == sorted(long, key=self.axis.__eq__)
-        _, piece = next(cuts(range(1), self.width, self.dtype.itemsize))
-        if options.columns and piece.stop < self.width:
-            is_in_order = False  # most of a row is not needed
-        pieces = (self._in_order if is_in_order else self._gathered)(rows, positions)
-        for row, begin, values in pieces:
+        for row, begin, values in self._pieces(positions):
             numbers = self.decode(values) if self.decode else values.astype(kept, copy=False)
-            length = None if numbers.shape[1] == width else width
+            length = None if numbers.shape[1] == len(positions) else len(positions)
             yield Block(numbers, name, row, by=self.by, outer=outer, length=length, begin=begin)
 
-    def _in_order(self, rows: range, positions: Sequence[int]) -> Iterator[_Piece]:
-        """Yield contiguous rows, or pieces of one."""
-        for here, columns in cuts(rows, self.width, self.dtype.itemsize):
-            shape = here.stop - here.start, columns.stop - columns.start
-            begin = (here.start * self.width + columns.start) * self.dtype.itemsize
-            size = math.prod(shape) * self.dtype.itemsize
-            self.source.skip_to(self.place + begin)
-            data = b"".join(self.source.parts(size))  # no copy of a single part
-            if len(data) < size:
-                raise self._truncated(begin + len(data))
-            values = np.frombuffer(data, self.dtype).reshape(shape)
-            chosen = values[:, list(positions)] if self.options.columns else values
-            yield here.start, columns.start, chosen
+    def _pieces(self, positions: Sequence[int]) -> Iterator[_Piece]:
+        """Yield rows, or pieces of one, in their order."""
+        shape, axis, item = self.shape, self.axis, self.dtype.itemsize
+        if self.is_fortran:
+            if sum(length > 1 for length in self.outer) > 1:  # rows are stored in another order
+                yield self._whole(positions)
+                return
+            shape, axis = shape[::-1], len(shape) - 1 - axis
+        # A slab has the rows whose numbers alternate, each `behind` numbers after the one before.
+        slabs, behind = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+        size = self.width * behind
+        _, first = next(cuts(range(1), size, item))
+        if first.stop < size and (behind > 1 or self.options.columns):
+            yield from self._across(range(*self.options.share(slabs * behind)), behind, positions)
+            return
+        for here, part in cuts(range(*self.options.share(slabs)), size, item):
+            count, numbers = here.stop - here.start, part.stop - part.start
+            values = self._read(here.start * size + part.start, count * numbers)
+            if numbers < size:
+                yield here.start, part.start, values.reshape(1, numbers)
+                continue
+            rows = values.reshape(count, self.width, behind).swapaxes(1, 2).reshape(-1, self.width)
+            chosen = rows[:, list(positions)] if self.options.columns else rows
+            yield here.start * behind, 0, chosen
 
-    def _gathered(self, rows: range, positions: Sequence[int]) -> Iterator[_Piece]:
-        """Yield rows whose numbers are far apart; those that are not far are read together."""
-        item, axes = self.dtype.itemsize, range(len(self.shape))
-        behind = [self.shape[:axis] if self.is_fortran else self.shape[axis + 1 :] for axis in axes]
-        strides = [item * math.prod(lengths) for lengths in behind]
-        step = strides.pop(self.axis)
-        is_close = step <= _GAP_BYTES and isinstance(positions, range)
-        many = max(1, BLOCK_BYTES // step) if is_close else 1
-        is_mixed = self.is_fortran and len(self.outer) > 1  # the last axis is the slowest
-        with seekable(self.source, self.size, is_local=True) as file:
-            origin = self.place if file is self.source else 0
-            if (size := (file.size or 0) - origin) < self.size:
-                raise self._truncated(size)
-            gauge, file.gauge = file.gauge, None  # parts may be read again
+    def _read(self, begin: int, count: int) -> Array:
+        """Return `count` numbers, after the first `begin` ones."""
+        place, size = begin * self.dtype.itemsize, count * self.dtype.itemsize
+        self.file.skip_to(self.origin + place)
+        data = b"".join(self.file.parts(size))  # no copy of a single part
+        if len(data) < size:
+            raise self._truncated(place + len(data))
+        return np.frombuffer(data, self.dtype)
+
+    def _whole(self, positions: Sequence[int]) -> _Piece:
+        """Return the rows of an array whose size is bounded."""
+        if self.size > HELD_BYTES:
+            hint = "save numpy.ascontiguousarray(x)"
+            raise too_large(self.source.name, "an array in Fortran order", self.size, hint)
+        array = self._read(0, math.prod(self.shape)).reshape(self.shape, order="F")
+        rows = np.moveaxis(array, self.axis, -1).reshape(-1, self.width)
+        begin, end = self.options.share(len(rows))
+        return begin, 0, rows[begin:end, list(positions)]
+
+    def _across(self, rows: range, behind: int, positions: Sequence[int]) -> Iterator[_Piece]:
+        """Yield rows of slabs too large to be read at once; what is close is read together."""
+        is_close = behind * self.dtype.itemsize <= _GAP_BYTES and isinstance(positions, range)
+        many = max(1, BLOCK_BYTES // (behind * self.dtype.itemsize)) if is_close else 1
+        with seekable(self.source, self.size, is_local=True) as self.file:
+            self.origin = self.place if self.file is self.source else 0
             # The more rows, the fewer reads: twice as many as elsewhere.
-            for here, cut in cuts(rows, len(positions), max(1, item // 2)):
-                wanted, rows_here = positions[cut], here.stop - here.start
-                index = np.unravel_index(np.arange(here.start, here.stop), self.outer)
-                places = sum(map(np.multiply, index, strides), np.zeros(rows_here, np.int64))
-                order = np.argsort(places, kind="stable") if is_mixed else None
-                places = places if order is None else places[order]
-                found = np.empty((len(wanted), rows_here), self.dtype)
-                is_far = np.diff(places, prepend=places[0]) > _GAP_BYTES
-                for i, j in runs(np.cumsum(is_far) + places // BLOCK_BYTES):
-                    first, near = int(places[i]), (places[i:j] - places[i]) // item
-                    count = int(near[-1]) + 1
-                    which = near if count > j - i else slice(None)
+            for here, cut in cuts(rows, len(positions), max(1, self.dtype.itemsize // 2)):
+                wanted, height = positions[cut], here.stop - here.start
+                found = np.empty((height, len(wanted)), self.dtype)
+                for slab in range(here.start // behind, -(-here.stop // behind)):
+                    begin = max(here.start, slab * behind)
+                    end = min(here.stop, (slab + 1) * behind)
                     for at in range(0, len(wanted), many):
                         columns = wanted[at : at + many]
-                        file.seek(origin + first + columns[0] * step)
-                        length = (len(columns) - 1) * step + count * item
-                        if len(data := file.read(length)) < length:
-                            raise changed(self.source.name)
-                        shape, apart = (len(columns), count), (step, item)
-                        together = np.ndarray(shape, self.dtype, data, strides=apart)
-                        found[at : at + many, i:j] = together[:, which]
-                if gauge is not None:
-                    gauge.count += found.nbytes
-                turned = (found if order is None else found[:, np.argsort(order)]).T
-                yield here.start, cut.start, np.ascontiguousarray(turned)
+                        first = (slab * (self.width - 1) + columns[0]) * behind + begin
+                        numbers = self._read(first, (len(columns) - 1) * behind + end - begin)
+                        near = sliding_window_view(numbers, end - begin)[::behind]
+                        found[begin - here.start : end - here.start, at : at + many] = near.T
+                yield here.start, cut.start, found
 
     def _truncated(self, size: int) -> ReadError:
         return ReadError(

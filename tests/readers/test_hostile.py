@@ -218,6 +218,7 @@ def test_a_long_row_is_held_if_the_file_is_as_long(written, monkeypatch):
 
 def test_temporary_files_are_bounded(written, piped_in, monkeypatch):
     monkeypatch.setattr("stablelse.readers.sources._SPOOLED_BYTES", 1 << 20)
+    monkeypatch.setattr("stablelse.readers.blocks.BLOCK_BYTES", 1 << 10)
     rows = np.asfortranarray(np.ones((1000, 200)))
     for path in (written(gzip.compress(saved(rows))), piped_in(npz(x=rows))):
         assert complaint(path) == (
