@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
@@ -76,10 +76,6 @@ class State:
         """Return the state with another value of the selected number."""
         return self.with_numbers((*self.x[: self.selected], value, *self.x[self.selected + 1 :]))
 
-    def selecting(self, step: int) -> State:
-        """Return the state with another number selected."""
-        return replace(self, selected=(self.selected + step) % len(self.x))
-
     def moved(self, step: float) -> State:
         """Return the state with the selected number moved."""
         return self.set(_sum(self.x[self.selected], step))
@@ -95,9 +91,7 @@ class State:
     def dragged(self, at: float, is_shift: bool) -> State:
         """Return the state with the selected number there, or its distance from the shift."""
         at = float(f"{at:.{2 + (abs(at) >= 100)}g}")  # a place on a screen has few digits
-        if is_shift:
-            return replace(self, shift=self.x[self.selected] - at)
-        return self.set(at)
+        return replace(self, shift=self.x[self.selected] - at) if is_shift else self.set(at)
 
     def at_threshold(self, direction: int) -> State:
         """Return the state with the selected number at the next threshold up (1) or down (-1)."""
@@ -105,13 +99,12 @@ class State:
         beyond = [at for at in thresholds(find_format(self.format)) if (at - here) * direction > 0]
         return self.set(min(beyond, key=lambda at: abs(at - here))) if beyond else self
 
-    def next_format(self) -> State:
-        """Return the state in the next format."""
-        return replace(self, format=_next(self.format, formats()))
-
-    def next_function(self) -> State:
-        """Return the state with the next function."""
-        return replace(self, function=_next(self.function, list(Function)))
+    def next(self, name: str, step: int = 1) -> State:
+        """Return the state with the next element, format or function."""
+        choices = {"selected": range(len(self.x)), "format": formats(), "function": [*Function]}
+        every: Sequence[Any] = choices[name]
+        at = (every.index(getattr(self, name)) + step) % len(every)
+        return replace(self, **{name: every[at]})
 
     def broken(self, how: str) -> tuple[State, float] | None:
         """Move all numbers to where the naive method first breaks, one of `BREAKS`.
@@ -152,23 +145,15 @@ def formats() -> list[str]:
     return [f.name for f in installed_formats() if f.name != "longdouble"][::-1]
 
 
-def thresholds(format_: Format) -> Iterator[float]:
-    """Yield where e^x changes in a format, upward, with the number on either side of each end."""
-    ends = ordinals(
-        np.array([format_.underflow_threshold, format_.overflow_threshold], format_.dtype), format_
-    )
-    (low, high), (below, above) = (
-        numbers(at, format_).astype(float).tolist() for at in (ends, ends + np.array([-1, 1]))
-    )
-    yield from (below, low, format_.subnormal_threshold, 0.0, high, above)
+def thresholds(format_: Format) -> list[float]:
+    """Return where e^x changes in a format, upward, with the number on either side of each end."""
+    low, high, largest = format_.underflow_threshold, format_.overflow_threshold, format_.largest
+    below, above = np.nextafter(low, -largest), np.nextafter(high, largest)
+    return list(map(float, (below, low, format_.subnormal_threshold, 0, high, above)))
 
 
 def _sum(x: float, step: float) -> float:
     return float(Decimal(repr(x)) + Decimal(repr(step))) if isfinite(x) else x
-
-
-def _next(item: Any, items: Sequence[Any]) -> Any:
-    return items[(items.index(item) + 1) % len(items)]
 
 
 class Question(Enum):
@@ -212,9 +197,7 @@ class Exercise(NamedTuple):
             number = float(given.replace("∞", "inf").replace("−", "-"))
         except ValueError:
             return False
-        if not isfinite(answer):
-            return repr(number) == repr(answer)
-        return abs(number - answer) <= abs(answer) / 100
+        return bool(np.isclose(number, answer, rtol=0.01, atol=0, equal_nan=True))
 
 
 def _is_right(state: State, which: int) -> bool:

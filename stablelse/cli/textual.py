@@ -31,8 +31,8 @@ _SHORT = 1000
 
 #: What each key does to the state.
 MOVES: dict[str, Callable[[State], State]] = {
-    "left": lambda state: state.selecting(-1),
-    "right": lambda state: state.selecting(1),
+    "left": lambda state: state.next("selected", -1),
+    "right": lambda state: state.next("selected"),
     "up": lambda state: state.moved(1),
     "down": lambda state: state.moved(-1),
     "shift+up": lambda state: state.moved(10),
@@ -44,8 +44,8 @@ MOVES: dict[str, Callable[[State], State]] = {
     "a": lambda state: state.shift_moved(1),
     "A": lambda state: state.shift_moved(-1),
     "m": lambda state: replace(state, shift="max"),
-    "f": lambda state: state.next_format(),
-    "F": lambda state: state.next_function(),
+    "f": lambda state: state.next("format"),
+    "F": lambda state: state.next("function"),
 }
 
 #: The keys of the other actions.
