@@ -5,18 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from stablelse.analysis.terms import HINT, Reader, Term
-
-
-class Edit(NamedTuple):
-    """A replacement of a piece of source, which begins and ends at these bytes."""
-
-    begin: int
-    end: int
-    text: str
 
 
 class LintFinding(NamedTuple):
@@ -28,8 +20,9 @@ class LintFinding(NamedTuple):
     rule: str
     library: str
     source: str  # the formula
+    span: tuple[int, int]  # where it begins and ends, in bytes
     cell: int | None = None  # of a notebook, from 1
-    edit: Edit | None = None  # if it can be rewritten safely
+    replacement: str | None = None  # if it can be rewritten safely
 
 
 class LintError(NamedTuple):
@@ -92,12 +85,10 @@ def _part(source: str, path: str, modules: dict[str, str], cell: int | None = No
         if any(not rules or rule in re.split(r"[\s,]+", rules) for rules in silenced):
             return
         formula = reader.text(node)
-        text = _rewriting(formula, modules) if cell is None else None
-        edit = None if text is None else Edit(begin, end, text)
-        column = len(reader.source[start:begin].decode()) + 1
+        place = path, node.lineno, len(reader.source[start:begin].decode()) + 1
         shown = " ".join(formula.split())
-        place = path, node.lineno, column
-        found.append(LintFinding(*place, rule, term.library, shown, cell, edit))
+        better = _rewriting(formula, modules) if cell is None else None
+        found.append(LintFinding(*place, rule, term.library, shown, (begin, end), cell, better))
 
     try:
         reader = Reader(source, check, modules)
@@ -129,11 +120,11 @@ def _rule(term: Term) -> str | None:
             is_safe = _is_one_plus(below) and all(map(_is_nonpositive, _exps(below)))
             return "LSE007" if any(_exps(above)) and not is_safe else None
         case Term("where", (Term("compare") as condition, *branches), _, library):
-            is_differentiated = library in ("torch", "jax", "tensorflow")
-            tested = _unknowns(condition)
-            exps = (x for branch in branches for x in _branch_exps(branch))
-            is_broken = is_differentiated and any(_is_unguarded(x, tested) for x in exps)
-            return "LSE008" if is_broken else None
+            if library in ("torch", "jax", "tensorflow"):
+                tested = _unknowns(condition)
+                parts = (part for branch in branches for part in branch.within())
+                exps = (part.args[0] for part in parts if part.op == "exp")
+                return "LSE008" if any(_is_unguarded(x, tested) for x in exps) else None
     return None
 
 
@@ -210,15 +201,6 @@ def _exps(term: Term) -> Iterator[Term]:
         yield from _exps(term.args[0])
     elif term.op == "exp" and not _is_bounded(term.args[0]):
         yield term.args[0]
-
-
-def _branch_exps(term: Term) -> Iterator[Term]:
-    """Yield the arguments of exp that arithmetic and logarithms lead to."""
-    if term.op == "exp":
-        yield term.args[0]
-    elif term.op in ("add", "sub", "mul", "div", "neg", "log", "log1p", "pow"):
-        for arg in term.args:
-            yield from _branch_exps(arg)
 
 
 def _unknowns(term: Term) -> set[str]:
@@ -368,10 +350,11 @@ def _is_argument(text: str) -> bool:
     return False
 
 
-def rewritten(source: str, edits: Sequence[Edit]) -> str:
-    """Return a source with its edits made; edits inside others are left for the next time."""
+def rewritten(source: str, findings: Iterable[LintFinding]) -> str:
+    """Return a source with replacements made; those inside others are left for the next time."""
     text, last = source.encode(), None
-    for begin, end, new in sorted(edits, key=lambda edit: (edit.begin, -edit.end), reverse=True):
-        if last is None or end <= last:
-            text, last = text[:begin] + new.encode() + text[end:], begin
+    for finding in sorted(findings, key=lambda finding: finding.span, reverse=True):
+        begin, end = finding.span
+        if finding.replacement is not None and (last is None or end <= last):
+            text, last = text[:begin] + finding.replacement.encode() + text[end:], begin
     return text.decode()

@@ -264,7 +264,9 @@ class Reader:
         return whole
 
     def _namedexpr(self, node: Any) -> Term:
-        value: Term = self.visit(node.value) if node.value else self._unknown(node.target)
+        if node.value is None:  # an annotation alone
+            return self._unknown(node)
+        value = self.visit(node.value)
         self._bind(node.target, value)
         return value
 

@@ -18,7 +18,7 @@ from typing import Any
 import typer
 
 from stablelse.analysis.compare import compare
-from stablelse.analysis.lint import Edit, Found, LintError, LintFinding, lint, rewritten
+from stablelse.analysis.lint import Found, LintError, LintFinding, lint, rewritten
 from stablelse.cli import tell
 from stablelse.cli.emit import emit
 from stablelse.cli.options import Request
@@ -86,12 +86,12 @@ def _read(path: str) -> tuple[str, str]:
 def _fixed(path: str, rules: Sequence[str], is_diff: bool) -> Found:
     """Rewrite the safe cases of a file, or show how; return what is left."""
     first = found = lint_file(path)
-    if not _edits(found, rules):
+    if not _fixable(found, rules):
         return found
     before, encoding = _read(path)
     text = before
-    while edits := _edits(found, rules):  # a formula inside another one takes another round
-        text = rewritten(text, edits)
+    while findings := _fixable(found, rules):  # a formula inside another one takes another round
+        text = rewritten(text, findings)
         found = lint(text, path)
     if not is_diff:
         with open_sink(path, "wb") as sink:
@@ -105,9 +105,9 @@ def _fixed(path: str, rules: Sequence[str], is_diff: bool) -> Found:
     return first  # nothing is fixed yet
 
 
-def _edits(found: Found, rules: Sequence[str]) -> list[Edit]:
-    findings = (each for each in found if isinstance(each, LintFinding) and each.rule in rules)
-    return [finding.edit for finding in findings if finding.edit]
+def _fixable(found: Found, rules: Sequence[str]) -> list[LintFinding]:
+    findings = (each for each in found if isinstance(each, LintFinding))
+    return [each for each in findings if each.rule in rules and each.replacement is not None]
 
 
 def _files(paths: Sequence[str], excluded: Sequence[str]) -> Iterator[str]:

@@ -127,7 +127,7 @@ def json_lines(findings: Sequence[LintFinding]) -> Iterator[str]:
     records = []
     for finding in findings:
         fields = finding._asdict() | {"message": message_text(finding)}
-        records.append(fields | {"fixable": fields.pop("edit") is not None})
+        records.append(fields | {"fixable": finding.replacement is not None})
     yield json.dumps(SCHEMA | {"findings": records}, indent=2)
 
 
