@@ -12,13 +12,7 @@ from typing import Any
 Row = tuple[str, str]
 
 #: Other names of the functions.
-_SYNONYMS = {
-    "logsumexp": "lse",
-    "log-sum-exp": "lse",
-    "cross-entropy": "nll",
-    "crossentropy": "nll",
-    "loss": "nll",
-}
+_SYNONYMS = {"logsumexp": "lse", "log-sum-exp": "lse", "cross-entropy": "nll", "loss": "nll"}
 
 
 def page(command: Any, context: Any, width: int, commands: Sequence[Row] = ()) -> str:
@@ -50,13 +44,10 @@ def definitions(heading: str, rows: Sequence[Row], width: int) -> Iterator[str]:
         return
     yield f"{heading}:"
     indent = min(max(len(name) for name, _ in rows), 24) + 4
+    margin = "\n" + " " * indent
     for name, meaning in rows:
-        first, *rest = _wrapped(meaning, width - indent) or [""]
-        if len(name) + 4 > indent:
-            yield f"  {name}"
-            name = ""
-        yield f"  {name}".ljust(indent) + first
-        yield from (" " * indent + line for line in rest)
+        head = f"  {name}{margin}" if len(name) + 4 > indent else f"  {name}".ljust(indent)
+        yield head + margin.join(_wrapped(meaning, width - indent))
     yield ""
 
 

@@ -138,7 +138,7 @@ class _Part:
         self.format = FORMATS[results[0].format]
         self.formulas = [r for r in results if r.method is not Method.EXACT]
         shown = self.formulas or results
-        self.facts = [Facts.of(self.comparison, result, self.glyphs) for result in shown]
+        self.facts = [Facts(self.comparison, result, self.glyphs) for result in shown]
         self.exact = self.facts[0].exact
         self.bound = max(
             (r.error_bound or 0 for r in results if r.method is Method.EXACT), default=0

@@ -153,7 +153,7 @@ class Overview:
             comparison = self.comparisons[index]
             results = [comparison.results[place] for place in places]
             result = max(results, key=lambda result: VERDICTS.index(result.verdict))
-            facts = Facts.of(comparison, result, self.glyphs)
+            facts = Facts(comparison, result, self.glyphs)
             head = Text(f" {self.glyphs.mark(result.verdict)} ", VERDICT_STYLES[result.verdict])
             name = f"{word}, {self.named(comparison)}, {method_name(result)}: "
             yield Text() if word == "first" else Text("", end="")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from math import log10
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,29 +48,19 @@ RESULT_WORDS: dict[Function | LossFunction, str] = {
     LossFunction.GRADIENT: "gradient",
 }
 
-VERDICT_WORDS: dict[Verdict, str] = {
-    Verdict.RIGHT: "right",
-    Verdict.DIGITS_LOST: "digits lost",
+VERDICT_WORDS = {verdict: verdict.value.replace("_", " ") for verdict in Verdict} | {
     Verdict.NO_DIGITS: "no digit right",
-    Verdict.UNDERFLOW: "underflow",
-    Verdict.OVERFLOW: "overflow",
     Verdict.NAN: "NaN",
-    Verdict.DOES_NOT_FIT: "does not fit",
 }
 
 #: What happened, next to a number in a cell.
-KIND_WORDS: dict[FindingKind, str] = {
+KIND_WORDS = {kind: kind.value for kind in FindingKind} | {
     FindingKind.INPUT_OVERFLOW: "does not fit",
     FindingKind.INPUT_UNDERFLOW: "lost",
-    FindingKind.OVERFLOW: "overflow",
     FindingKind.TERM_UNDERFLOW: "underflow",
-    FindingKind.SUBNORMAL: "subnormal",
     FindingKind.QUOTIENT_UNDERFLOW: "underflow",
     FindingKind.SUM_UNDERFLOW: "log 0",
     FindingKind.LOG_OF_ZERO: "log 0",
-    FindingKind.INVALID: "invalid",
-    FindingKind.ABSORPTION: "absorption",
-    FindingKind.CANCELLATION: "cancellation",
 }
 
 #: These follow from an earlier trouble.
@@ -245,38 +235,28 @@ def _is_opposite(result: MethodResult) -> bool:
     return result.sign is not None and is_far
 
 
-class Facts(NamedTuple):
+class Facts:
     """A method's result on a vector: the right digits of each entry, and the exact values."""
 
-    comparison: Comparison
-    result: MethodResult
-    glyphs: Glyphs
-    format: Format
-    exact: Array | None
-    right: Array
-    #: The entry with the fewest right digits, from 0, if the arrays hold it.
-    worst: int | None
-    least: int
-
-    @classmethod
-    def of(cls, comparison: Comparison, result: MethodResult, glyphs: Glyphs) -> Facts:
-        """Compare the entries of a result with the exact ones."""
-        format_, value = FORMATS[result.format], np.atleast_1d(result.value)
-        of_format = [r for r in comparison.results if r.format == format_.name]
+    def __init__(self, comparison: Comparison, result: MethodResult, glyphs: Glyphs) -> None:
+        self.comparison, self.result, self.glyphs = comparison, result, glyphs
+        self.format, value = FORMATS[result.format], np.atleast_1d(result.value)
+        of_format = [r for r in comparison.results if r.format == result.format]
         best = next((r.value for r in of_format if r.method is Method.EXACT), None)
         if best is None and of_format[0] is comparison.results[0]:
             best = comparison.value
-        exact = None if best is None else np.atleast_1d(best)
+        self.exact: Array | None = None if best is None else np.atleast_1d(best)
         lost = max(np.ceil(np.log10(2 * result.ulps)), 0) if result.ulps else 0
-        least = int(max(0, all_digits(format_) - lost))
-        if exact is None or exact.shape != value.shape or not value.size or _is_opposite(result):
-            right = np.full(value.shape, least)
-            return cls(comparison, result, glyphs, format_, exact, right, None, least)
-        right = _right_digits(value, exact, format_)
-        is_held = comparison.is_whole or not result.value.ndim or right.min() <= least
-        worst = int(right.argmin()) if is_held else None
-        least = int(right.min()) if is_held else least
-        return cls(comparison, result, glyphs, format_, exact, right, worst, least)
+        self.least = int(max(0, all_digits(self.format) - lost))
+        self.right = np.full(value.shape, self.least)
+        #: The entry with the fewest right digits, from 0, if the arrays hold it.
+        self.worst: int | None = None
+        if self.exact is None or self.exact.shape != value.shape or not value.size:
+            return
+        if not _is_opposite(result):
+            self.right = _right_digits(value, self.exact, self.format)
+            if comparison.is_whole or not result.value.ndim or self.right.min() <= self.least:
+                self.worst, self.least = int(self.right.argmin()), int(self.right.min())
 
     def number(self, value: Any) -> str:
         """Return a number for a sentence."""
@@ -300,16 +280,6 @@ class Facts(NamedTuple):
         text = operation_text(operation.kind, operands, self.glyphs, self.number)
         return text.replace(" / ", "/")
 
-    @property
-    def largest(self) -> str:
-        """The format with its largest number, cut to three digits."""
-        return f"{self.format.name} (largest {cut_text(self.format.largest)})"
-
-    @property
-    def smallest(self) -> str:
-        """The format with its smallest number, cut to three digits."""
-        return f"{self.format.name} (smallest {cut_text(self.format.smallest_subnormal)})"
-
 
 def why(facts: Facts) -> str:
     """Return what happened to a method, and why."""
@@ -321,16 +291,20 @@ def why(facts: Facts) -> str:
     if result.verdict is Verdict.RIGHT:
         return f"{_right_text(facts)}. {_comfort(facts)}".rstrip()
     if culprit is None and result.verdict is Verdict.DOES_NOT_FIT:
-        return f"the weight of a class does not fit {facts.largest}."
+        return f"the weight of a class does not fit {result.format}."
     if culprit is None:
         return f"{_digits(facts)}."
     cause = _cause(culprit, facts)
     if culprit.kind in LOSSES:
         return f"{_digits(facts)}. {cause}."
-    consequence = _consequence(culprit, harmful, facts)
+    later = next((f for f in harmful if f.kind in CONSEQUENCES and f is not culprit), None)
+    if later is not None and later.kind is FindingKind.INVALID:
+        cause += f", and {facts.shown(later)} is NaN"
+    elif later is not None:
+        cause += f", and {_cause(later, facts)}"
     is_nan = facts.exact is not None and bool(np.isnan(facts.exact).any())
     too = " The exact result is NaN too." if is_nan and result.verdict is Verdict.NAN else ""
-    return f"{cause}{consequence}.{too}" + _bound(culprit, facts)
+    return f"{cause}.{too}{_bound(culprit, facts)}"
 
 
 def _right_text(facts: Facts) -> str:
@@ -411,8 +385,8 @@ def _cause(finding: Finding, facts: Facts) -> str:
         "result": facts.number(finding.result),
         "size": "",
         "format": facts.result.format,
-        "largest": facts.largest,
-        "smallest": facts.smallest,
+        "largest": f"{facts.format.name} (largest {cut_text(facts.format.largest)})",
+        "smallest": f"{facts.format.name} (smallest {cut_text(facts.format.smallest_subnormal)})",
     }
     if finding.operands:
         fields["number"] = facts.number(finding.operands[0])
@@ -431,17 +405,6 @@ def _cause(finding: Finding, facts: Facts) -> str:
             name = "cancellation log"
             fields["log"] = f"log({rounded})" if "/" in rounded else f"log {rounded}"
     return SENTENCES[name].format(**fields)
-
-
-def _consequence(culprit: Finding, harmful: Iterable[Finding], facts: Facts) -> str:
-    """Return the NaN or the infinity that the first trouble led to."""
-    later = (f for f in harmful if f.kind in CONSEQUENCES and f is not culprit)
-    found = next(later, None)
-    if found is None:
-        return ""
-    if found.kind is FindingKind.INVALID:
-        return f", and {facts.shown(found)} is NaN"
-    return f", and {_cause(found, facts)}"
 
 
 def _bound(finding: Finding, facts: Facts) -> str:
