@@ -419,7 +419,7 @@ def _gradient(inputs: LossInputs) -> tuple[Array, Certificate]:
             doubtful = np.arange(result.size)
         if doubtful.size:
             count, row = doubtful.size, doubtful // n
-            rows = np.unique(row)
+            rows = row[np.diff(row, prepend=-1) != 0]
             starts = rows[[band.start for band in bands((len(rows), n), reference.BLOCK)]]
             jobs = [(part,) for part in np.split(doubtful, np.searchsorted(row, starts[1:]))]
             run = partial(_gradient_in_words, inputs, scale, result)
@@ -492,8 +492,9 @@ def _gradient_in_words(
     If the largest x has the largest t, T softmax(x) - t = o - T R / S, where o is the sum of all
     other t.
     """
-    i, j = np.divmod(doubtful, result.shape[1])
-    rows, k = np.unique(i, return_inverse=True)
+    i = doubtful // result.shape[1]  # it rises
+    is_first = np.diff(i, prepend=-1) != 0
+    rows, k = i[is_first], np.cumsum(is_first) - 1
     wide = reference.as_wide(inputs.rows.of(rows).filled())
     (m, n), (labels, s, o, t) = wide.shape, _factors(inputs, scale, rows)
     known = reference.sums(wide)
@@ -524,8 +525,9 @@ def _gradient_in_words(
     value, settled, _ = settle(words, inputs.format)
     settled = (settled & np.isfinite(words.error) & known.is_held) | is_nothing
     value[is_nothing] = np.nan
-    result.reshape(-1)[doubtful] = value[j, k]
-    in_doubt: Array = doubtful[~settled[j, k]]
+    at = doubtful + (k - i) * n  # in these rows
+    result.reshape(-1)[doubtful] = value.T.reshape(-1)[at]
+    in_doubt: Array = doubtful[~settled.T.reshape(-1)[at]]
     return in_doubt
 
 

@@ -71,8 +71,9 @@ class Targets(NamedTuple):
 
         mask, shape (k, n), is False for classes to leave out; they get no share.
         """
-        zero = np.zeros(n)
-        t, t_low = doubleword.product((self._q(rows, n), zero), two_sum(1.0, -self.smoothing))
+        q, (rest, rest_low) = self._q(rows, n), two_sum(1.0, -self.smoothing)
+        t, t_low = two_product(q, rest) if self.labels is None else (q * rest, 0.0)
+        t_low = t_low + q * rest_low
         if self.smoothing:
             kept = np.ones((1, n)) if mask is None else mask.astype(np.float64)
             classes = np.maximum(kept.sum(axis=1, keepdims=True), 1.0)
@@ -82,7 +83,7 @@ class Targets(NamedTuple):
             t, error = two_sum(t, share * kept)
             t, t_low = fast_two_sum(t, error + (t_low + share_low * kept))
         if self.weight is not None:
-            t, t_low = doubleword.product((t, t_low), (self.weight, zero))
+            t, t_low = doubleword.product((t, t_low), (self.weight, np.zeros(n)))
         ignored = self.ignored[rows, np.newaxis]
         return np.where(ignored, 0.0, t), np.where(ignored, 0.0, t_low)
 
