@@ -339,9 +339,9 @@ def _in_words(x: Array, b: Array, format_: Format) -> tuple[Array, Array]:
     size = abs(rest[0])
     wrong = 2.02 * error * (abs(np.array([x_words[0], y[0]])) + error)
     wrong += 2.0**-98 * (2 * abs(head) + size) * size
-    known = nothing, nothing, nothing, nothing, nothing, *summed, wrong.sum(axis=0)
-    logs = reference.sums_of(*known, nothing.astype(int), next_to_1)
-    real, real_low = two_sum(shift, logs.log_high / 2)
+    square_less_1 = *summed, wrong.sum(axis=0), nothing.astype(int)
+    *_, log, log_low, log_error, _ = reference.facts_of(*square_less_1, next_to_1)
+    real, real_low = two_sum(shift, log / 2)
 
     angle = np.arctan2(y[0] + 0.0, x_words[0])
     cosine, sine = _circle(angle)
@@ -353,9 +353,9 @@ def _in_words(x: Array, b: Array, format_: Format) -> tuple[Array, Array]:
 
     highs = np.array([real, angle, cosine[0], sine[0]])
     lows = np.array([real_low, d, cosine[1] - sine[0] * d, sine[1] + cosine[0] * d])
-    lowest = np.array([logs.log_low / 2, nothing, nothing, nothing])
+    lowest = np.array([log_low / 2, nothing, nothing, nothing])
     of_parts = of_angle + d**2
-    errors = np.array([logs.log_error / 2, of_angle, of_parts + 2.0**-95, 2 * of_parts])
+    errors = np.array([log_error / 2, of_angle, of_parts + 2.0**-95, 2 * of_parts])
     values, *_ = settle(Approximation(highs, lows, lowest, errors), format_)
     near = abs(highs + lows + lowest)
     values[near <= errors] = 0

@@ -211,14 +211,9 @@ class RunningLoss:
 
     def add(self, logits: Array, targets: Targets, where: Array | None, empty: str) -> None:
         """Take a stack, shape (m, n), with its targets, which are labels."""
-        labels, weight, smoothing = targets.labels, targets.weight, targets.smoothing
-        assert labels is not None, "targets are labels"
-        inputs = loss_inputs(
-            *(logits, labels, -1, weight, smoothing, -1),
-            dtype=self._format.dtype,
-            where=where,
-            empty=empty,
-        )
+        assert targets.labels is not None, "targets are labels"
+        options = targets.weight, targets.smoothing, -1, "mean", self._format.dtype, where, empty
+        inputs = loss_inputs(logits, targets.labels, -1, *options)
         self._only, self._is_empty = inputs if self._is_empty else None, False
         total, error, special, _ = _summed(inputs)
         self._total += total

@@ -143,7 +143,7 @@ def sums(x: Array, b: Array | None = None) -> Sums:
     spread = 2.0**-102 * (abs(x_max) + doubleword.FARTHEST) * takes_longdouble(x)
     leading = np.ones(len(x)) if b is None else b[every, pivot].astype(np.float64)
     rest = high, low, (SUM_ERROR + spread) * size, exponent
-    return sums_of(largest, x_max, x_max_low, spread, is_held, *rest, leading)
+    return Sums(largest, x_max, x_max_low, spread, is_held, *rest, *facts_of(*rest, leading))
 
 
 @cache
@@ -206,19 +206,10 @@ def _sized_total(high: Array, low: Array, exponent: Array, size: Array | None) -
     return *total, top, sizes
 
 
-def sums_of(
-    largest: Array,
-    x_max: Array,
-    x_max_low: Array,
-    spread: Array,
-    is_held: Array,
-    high: Array,
-    low: Array,
-    error: Array,
-    exponent: Array,
-    leading: Array,
-) -> Sums:
-    """Return S = leading + R, its inverse and its logarithm.
+def facts_of(
+    high: Array, low: Array, error: Array, exponent: Array, leading: Array
+) -> tuple[Array, ...]:
+    """Return the sign of S = leading + R, its inverse and its logarithm, as in `Sums`.
 
     S = m 2**q with m between 0.7 and 1.42. If S is close to 1, because the leading weight is 1 and
     q is 0, log S = log1p(R) has as many digits as R; if R is also tiny, it is R. Otherwise it is
@@ -262,8 +253,7 @@ def sums_of(
         np.where(tiny, error + 2.0**-200 * abs(high), of_log),
         np.where(tiny, exponent, 0),
     )
-    known = largest, x_max, x_max_low, spread, is_held, high, low, error, exponent
-    return Sums(*known, sign, *inverse, of_sum, *logarithm)
+    return sign, *inverse, of_sum, *logarithm
 
 
 # ---- Results in words

@@ -43,18 +43,13 @@ class _Running:
         return f"<{type(self).__name__} of {self.count:,} numbers: {self.result()}>"
 
     def update(self, x: npt.ArrayLike) -> Self:
-        """Take in numbers.
+        """Take in numbers, and return itself.
 
         Parameters
         ----------
         x : array_like
             Real numbers, any shape; they are rounded to the format, but `RunningLogSumExp` only
             rounds longdouble to float64.
-
-        Returns
-        -------
-        Self
-            Itself.
 
         Raises
         ------
@@ -67,18 +62,7 @@ class _Running:
         return self
 
     def merge(self, other: Self) -> Self:
-        """Take in all numbers that another running sum has seen.
-
-        Parameters
-        ----------
-        other : Self
-            Unchanged.
-
-        Returns
-        -------
-        Self
-            Itself.
-        """
+        """Take in all numbers that another one has seen, which stays as it is; return itself."""
         self.count += other.count
         with np.errstate(all="ignore"):
             self._join(other)

@@ -195,7 +195,8 @@ def known_of(states: Array) -> reference.Sums:
     top, zero, is_held = states["top"], np.zeros(len(states)), np.ones(len(states), bool)
     high, low, error = (states[name] for name in ("high", "low", "error"))
     rest = high, low, error, states["scale"].astype(np.int64)
-    return reference.sums_of(top, top, zero, zero, is_held, *rest, zero + 1)
+    facts = reference.facts_of(*rest, zero + 1)
+    return reference.Sums(top, top, zero, zero, is_held, *rest, *facts)
 
 
 def logarithms(states: Array) -> tuple[Approximation, Array]:
