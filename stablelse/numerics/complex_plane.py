@@ -27,6 +27,7 @@ from __future__ import annotations
 from decimal import Decimal, getcontext, localcontext
 from fractions import Fraction
 from functools import cache
+from itertools import count, takewhile
 from math import atan2, factorial, isqrt
 from typing import Any, NamedTuple
 
@@ -245,14 +246,9 @@ def _pi(digits: int) -> Decimal:
     """Return pi, wrong by less than 10**-digits: 16 arctan(1 / 5) - 4 arctan(1 / 239) (Machin)."""
     unit = int(10 ** (digits + 10))
 
-    def arctangent(x: int) -> int:  # of 1 / x: each term loses less than two units
-        power = total = unit // x
-        n = 1
-        while power:
-            power //= x * x
-            n += 2
-            total += power // n if n % 4 == 1 else -(power // n)
-        return total
+    def arctangent(x: int) -> int:  # of 1 / x: each term loses less than a unit
+        terms = takewhile(bool, (unit // (n * x**n) for n in count(1, 2)))
+        return sum(-term if k % 2 else term for k, term in enumerate(terms))
 
     pi = Decimal(16 * arctangent(5) - 4 * arctangent(239))
     return pi.scaleb(-digits - 10, context(digits + 20))
