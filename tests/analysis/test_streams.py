@@ -22,8 +22,6 @@ from stablelse.analysis.results import LOSSES, Verdict
 from stablelse.numerics.formats import FORMATS, find_format
 from stablelse.numerics.formulas import USUAL, candidates, find_shift, pairwise_sum
 from stablelse.numerics.functions import Function
-from stablelse.render import Many
-from stablelse.render.records import csv_document, json_document, json_lines
 
 
 def facts(stream):
@@ -69,38 +67,47 @@ def test_missing_cells_are_left_out_and_their_rows_counted():
     assert (found.place, found.element) == (("x", 2, "2"), 2)
 
 
-def test_where_the_sum_overflows_though_no_term_does():
-    x = np.full(70_000, 709.0)
-    stream = StreamState().update(x).result()
-    (found,) = stream.results[0].findings
-    row = int(np.floor(np.finfo(np.float64).max / np.exp(709.0))) + 1
-    assert (found.symbol, found.place.row, found.element) == ("s", row, row)
-    half = StreamState().update(x[:1]).merge(StreamState().update(x[:2]))
-    (found,) = half.result().results[0].findings
-    assert (found.symbol, found.place.row, found.element) == ("s", 3, 3)
+LAST = int(np.floor(np.finfo(np.float64).max / np.exp(709.0))) + 1
+
+#: A format, blocks, and of naive and shifted: the verdict, and where each kind of trouble was.
+BROKEN = {
+    "the sum overflows though no term does": (
+        "float64", [np.full(70_000, 709.0)],
+        ("overflow", [("s", "overflow", LAST)]), ("right", []),
+    ),
+    "it does so when states are merged": (
+        "float64", [np.full(1, 709.0), np.full(2, 709.0)],
+        ("overflow", [("s", "overflow", 3)]), ("right", []),
+    ),
+    "the shifted sum overflows in a narrow format": (
+        "float16", [np.zeros(70_000)],
+        ("overflow", [("s", "overflow", 70_000)]), ("overflow", [("s", "overflow", 70_000)]),
+    ),
+    "a number does not fit the format": (
+        "float16", [[1, 70_000.0, 5]],
+        ("does_not_fit", [("x", "input_overflow", 2)]),
+        ("does_not_fit", [("x", "input_overflow", 2), ("d", "invalid", 2)]),
+    ),
+    "every term underflows": (
+        "float64", [[-1000.0, -1001.0]],
+        ("underflow", [("y", "sum_underflow", None)]), ("right", []),
+    ),
+}  # fmt: skip
 
 
-def test_the_shifted_sum_overflows_in_a_narrow_format():
-    stream = StreamState(["float16", "float64"]).update(np.zeros(70_000)).result()
-    narrow, wide = stream.results[:3], stream.results[3:]
-    assert [r.verdict for r in narrow] == [Verdict.OVERFLOW, Verdict.OVERFLOW, Verdict.RIGHT]
-    assert [f.symbol for f in narrow[1].findings] == ["s"]
-    assert narrow[2].value == np.float16(np.log(70_000))
-    assert [r.verdict for r in wide] == [Verdict.RIGHT] * 3
-
-
-def test_what_is_too_large_for_the_format_before_any_formula():
-    stream = StreamState(["float16"]).update([1, 70_000.0, 5]).result()
-    for result in stream.results[:2]:
-        assert result.findings[0].kind.value == "input_overflow"
-        assert (result.findings[0].place.row, result.findings[0].operands) == (2, (70_000.0,))
-
-
-def test_every_term_underflows():
-    naive, shifted, _ = StreamState().update([-1000.0, -1001.0]).result().results
-    assert (naive.value, naive.verdict) == (-np.inf, Verdict.UNDERFLOW)
-    assert [found.kind.value for found in naive.findings] == ["sum_underflow"]
-    assert (shifted.verdict, shifted.findings) == (Verdict.RIGHT, ())
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_broke_and_where(case):
+    format_, blocks, *expected = BROKEN[case]
+    state = StreamState([format_])
+    for block in blocks:
+        state.merge(StreamState([format_]).update(block))
+    *results, exact = state.result().results
+    for result, (verdict, findings) in zip(results, expected, strict=True):
+        told = [(f.symbol, f.kind.value, f.place and f.place.row) for f in result.findings]
+        assert (result.verdict.value, told) == (verdict, findings)
+        assert [f.element for f in result.findings] == [row for *_, row in findings]
+    x = find_format(format_).round(np.concatenate(blocks))
+    assert exact.value == stablelse.logsumexp(x)
 
 
 @pytest.mark.parametrize(
@@ -314,17 +321,3 @@ def test_a_vector_too_long_for_memory_is_told_of_as_one_in_memory(monkeypatch, v
                 assert finding.element - 1 in places
                 indices = next(f.indices for f in kept if told(f) == told(finding))
                 assert np.array_equal(places[finding.indices], np.intersect1d(indices, places))
-
-
-@pytest.mark.parametrize("vector", LONG)
-@pytest.mark.parametrize("function", [Function.SOFTMAX, Function.LOG_SOFTMAX])
-@pytest.mark.parametrize("write", [json_document, json_lines, csv_document])
-def test_programs_read_the_same_of_a_vector_too_long_for_memory(
-    monkeypatch, vector, function, write
-):
-    monkeypatch.setattr(elements_module, "PIECE", 64)
-    formats = [FORMATS[name] for name in LONG_FORMATS]
-    parts = long_vector(LONG[vector], function, formats).result(is_whole=True)
-    memory = in_memory(LONG[vector], function, formats)
-    texts = ["".join(write(Many("vectors", [each]))) for each in (memory, parts, parts)]
-    assert texts[0] == texts[1] == texts[2]
