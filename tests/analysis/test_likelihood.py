@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import stablelse
 from stablelse.analysis.likelihood import ExactSum, LabelledTally
-from stablelse.analysis.results import Place, Verdict
+from stablelse.analysis.results import Verdict
 from stablelse.numerics.formats import FORMATS, find_format
 from stablelse.numerics.formulas import Method, candidates, find_shift
 from stablelse.numerics.functions import Function, LossFunction
@@ -72,18 +72,6 @@ def test_longdoubles_are_added_as_such():
     assert reduced([[1], [tiny]], name="longdouble") == 1 + tiny
 
 
-@pytest.mark.parametrize("name", ["float64", "float32", "float16", "bfloat16"])
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_the_library_s_total_is_the_library_s(name, reduction):
-    format_ = find_format(name)
-    x, labels = format_.round(RNG.normal(size=(50, 6)) * 8), RNG.integers(0, 6, 50)
-    result = found(x, labels, formats=[name], reduction=reduction)
-    entry = result.totals[ALL.index(Method.EXACT)]
-    assert entry.value == stablelse.nll(x, labels, reduction=reduction)
-    assert entry.value.dtype == format_.dtype
-    assert result.totals[-1].ulps == 0
-
-
 def test_errors_and_verdicts_of_totals():
     x, labels = [[40, 0], [1000, 0], [1, 2]], [0, 0, 1]
     naive, shifted, right = found(x, labels).totals
@@ -97,12 +85,6 @@ def test_errors_and_verdicts_of_totals():
     assert (alone.ulps, alone.verdict, alone.broken) == (None, None, 2)
     _, held = found(x, labels, methods=[Method.NAIVE, Method.EXACT]).totals
     assert (held.ulps, held.verdict) == (0, Verdict.RIGHT)
-
-
-def test_an_infinite_loss_that_is_right_is_ok():
-    result = found([[0.0, -inf], [1.0, 2.0]], [1, 0])
-    assert {r.verdict for r in result.comparisons[0].results} == {Verdict.RIGHT}
-    assert {entry.value for entry in result.totals} == {inf}
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -121,45 +103,6 @@ def test_gradients_of_formulas(name):
     for loss, gradient in zip(result.comparisons, right, strict=True):
         assert np.array_equal(loss.results[-1].value, gradient)
         assert loss.results[-1].ulps == 0
-
-
-def test_of_many_the_first_and_those_that_broke():
-    x = np.zeros((3000, 2))
-    x[[700, 2500]] = 1000, 0
-    result = found(x, np.zeros(3000, int), reduction="sum")
-    places = [loss.label for loss in result.comparisons]
-    assert len(places) == 22
-    assert result.vectors == 3000
-    assert result.totals[0].broken == 2
-    assert result.totals[1].value == fsum([np.log(2)] * 2998)
-
-
-def test_places_and_parts():
-    x, labels = RNG.normal(size=(60, 4)) * 900, RNG.integers(0, 4, 60)
-    labels[::7] = -100
-    tried = candidates(LossFunction.LOSS.function, ALL, [find_shift("max")])
-    places = [Place("f", row) for row in range(1, 61)]
-    whole = LabelledTally(LossFunction.LOSS, tried, [FORMATS["float64"]])
-    told = whole.compare(x, labels, None, places.__getitem__)
-    parts = LabelledTally(LossFunction.LOSS, tried, [FORMATS["float64"]])
-    again = []
-    for begin in range(0, 60, 9):
-        part = slice(begin, begin + 9)
-        again += parts.compare(x[part], labels[part], None, places[part].__getitem__)
-    assert [(loss.row, loss.label) for loss in told] == [
-        (row + 1, label) for row, label in enumerate(labels.tolist()) if label != -100
-    ]
-    assert repr(list(told)) == repr(again)
-    assert repr(whole.summary()) == repr(parts.summary())
-    assert whole.summary().totals[0].broken > 5
-
-
-def test_nothing_but_what_is_ignored():
-    result = found([[1, 2]], [-100])
-    assert (result.vectors, result.ignored) == (0, 1)
-    assert np.isnan(result.totals[-1].value)
-    assert found([[1, 2]], [-100], reduction="sum").totals[-1].value == 0
-    assert "1 vector is left out" in str(result)
 
 
 @pytest.mark.parametrize(("empty", "loss"), [("nan", nan), ("zero", 0), ("uniform", np.log(2))])
