@@ -129,9 +129,10 @@ def open_numbers(
     gauge: Gauge | None = None,
     alike: bool = True,
     in_pieces: bool = False,
+    last: str | None = None,
 ) -> tuple[Iterator[Block], By | None]:
     """Return the blocks of all files as they are, and what a vector is."""
-    reading = read_options(request, dtype, gauge)._replace(in_pieces=in_pieces)
+    reading = read_options(request, dtype, gauge)._replace(in_pieces=in_pieces, last=last)
     by = By(request.by) if request.by else None
     return open_files(request.file or ["-"], reading, alike and by is not By.ROWS), by
 

@@ -24,7 +24,7 @@ from stablelse.readers import (
     Vectors,
     find_files,
     one_column,
-    split_column,
+    split_last,
     vectors,
 )
 
@@ -71,13 +71,10 @@ def _labels_apart(request: Request, dtype: str) -> tuple[Iterator[Vectors], Besi
 
 def _labels_in_a_column(request: Request, dtype: str) -> tuple[Iterator[Vectors], Beside]:
     """Open the logits and their labels from a column of the same files."""
-    column = request.label_column
-    if request.column:
-        request = request.but(column=[*request.column, column])
-    blocks, by = open_numbers(request, dtype)
+    blocks, by = open_numbers(request, dtype, last=request.label_column)
     if by not in (None, By.ROWS):
         raise typer.BadParameter(f"--label-column labels rows: it does not go with --by {by.value}")
-    logits, labels = split_column(blocks, None if request.column else column)
+    logits, labels = split_last(blocks)
     return vectors(prepared(request, logits, dtype), By.ROWS, NOTES.note), Beside(labels, _RULE)
 
 

@@ -53,7 +53,7 @@ from stablelse.readers.vectors import (
     Stream,
     Vectors,
     one_column,
-    split_column,
+    split_last,
     vectors,
     vectors_or_streams,
 )
@@ -62,7 +62,7 @@ __all__ = [
     "Beside", "Block", "By", "Gauge", "Note", "Part", "Passes", "ReadError", "ReadOptions",
     "Stream", "Vectors", "check_columns", "count", "file_source", "find_files", "in_one_line",
     "in_order", "is_url", "keeping", "one_column", "open_blocks", "open_files", "open_spool",
-    "parse_numbers", "read_part", "read_source", "shown", "split_column", "split_file",
+    "parse_numbers", "read_part", "read_source", "shown", "split_file", "split_last",
     "vectors", "vectors_or_streams",
 ]  # fmt: skip
 

@@ -270,7 +270,7 @@ class StoredArray:
     def blocks(self) -> Iterator[Block]:
         """Read the array: vectors lie along ``options.axis``, and the other axes count as rows."""
         options, name = self.options, self.source.name
-        positions = choose_columns(options.columns, None, self.width, name).positions
+        positions = choose_columns(options, None, self.width, name).positions
         kept = options.dtype if self.dtype.kind in "biu" else self.dtype.newbyteorder("=")
         outer = self.outer if len(self.outer) > 1 else ()
         for row, begin, values in self._pieces(positions):
@@ -290,7 +290,7 @@ class StoredArray:
         slabs, behind = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
         size = self.width * behind
         _, first = next(cuts(range(1), size, item))
-        if first.stop < size and (behind > 1 or self.options.columns):
+        if first.stop < size and (behind > 1 or not isinstance(positions, range)):
             yield from self._across(range(*self.options.share(slabs * behind)), behind, positions)
             return
         for here, part in cuts(range(*self.options.share(slabs)), size, item):
@@ -300,8 +300,8 @@ class StoredArray:
                 yield here.start, part.start, values.reshape(1, numbers)
                 continue
             rows = values.reshape(count, self.width, behind).swapaxes(1, 2).reshape(-1, self.width)
-            chosen = rows[:, list(positions)] if self.options.columns else rows
-            yield here.start * behind, 0, chosen
+            is_whole = isinstance(positions, range)
+            yield here.start * behind, 0, rows if is_whole else rows[:, list(positions)]
 
     def _read(self, begin: int, count: int) -> Array:
         """Return `count` numbers, after the first `begin` ones."""

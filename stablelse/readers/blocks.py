@@ -125,6 +125,7 @@ class ReadOptions(NamedTuple):
     #: Names of columns, or their numbers from 1, in the order wanted; a name takes precedence over
     #: a number. Empty: all except an index of pandas or R.
     columns: tuple[str, ...] = ()
+    last: str | None = None  # the column to put last, also if it is not among these
     #: Whether the first line holds names; ``None``: if a cell looks like one, none like a number.
     header: bool | None = None
     skip_na: bool = False  # whether to leave out blank and NA cells, instead of raising an error
@@ -189,19 +190,22 @@ class Columns(NamedTuple):
 
 
 def choose_columns(
-    wanted: Sequence[str],
+    options: ReadOptions,
     names: Sequence[str] | None,
     width: int,
     source: str,
     index: Sequence[int] = (),
 ) -> Columns:
     """Return the wanted columns: by default all except those of an index."""
-    left_out = () if wanted else tuple(index)
+    left_out = () if options.columns else tuple(index)
     kept: Sequence[int] = range(width)
-    if wanted:
-        kept = tuple(_position(token, names, width, source) for token in wanted)
+    if options.columns:
+        kept = tuple(_position(token, names, width, source) for token in options.columns)
     elif left_out:
         kept = tuple(place for place in kept if place not in left_out)
+    if options.last is not None:
+        last = _position(options.last, names, width, source)
+        kept = (*(place for place in kept if place != last), last)
     return Columns(source, None if names is None else tuple(names), kept, left_out)
 
 

@@ -74,6 +74,11 @@ def json_lines(source: Source, options: ReadOptions) -> Iterator[Block]:
     """
     if options.header is not None or options.delimiter is not None or options.decimal != ".":
         raise ReadError(f"{source.name} is JSON: leave out --header, --delimiter and --decimal")
+    if options.last is not None and not options.last.isdigit():
+        raise ReadError(
+            f"{source.name} has no column {quoted(options.last)}, because its rows are arrays; "
+            "name a field or an array of labels with --label-key"
+        )
     rows = _Rows(source.name, options)
     for line, value in _Values(source).each(options.key):
         yield from rows.add(line, value)
@@ -248,10 +253,10 @@ class _Rows:
         by = None if self._is_column else By.ROWS
         block = Block(values, self._source, self._offset, missing, by=by)
         self._offset, self._rows = self._offset + len(values), []
-        if not (wanted := self._options.columns):
+        columns = choose_columns(self._options, None, values.shape[1], self._source).positions
+        if isinstance(columns, range):
             return block
-        chosen = list(choose_columns(wanted, None, values.shape[1], self._source).positions)
-        return block.mapped(itemgetter((slice(None), chosen)))
+        return block.mapped(itemgetter((slice(None), list(columns))))
 
     def _selected(self, value: Any) -> Any:
         """Return the wanted part of a value."""

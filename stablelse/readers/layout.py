@@ -111,7 +111,7 @@ def detect_layout(lines: Sequence[Line], source: str, options: ReadOptions) -> L
         names = tuple(titles)
     width = len(cells) - is_closed if names is None else len(names)
     index = range(index_width(names or ()))
-    columns = choose_columns(options.columns, names, width, source, index)
+    columns = choose_columns(options, names, width, source, index)
     if columns.left_out and not row[0]:
         raise ReadError(
             f"{source}, line {below[0].number}, column 1 is blank, where the index of a row "

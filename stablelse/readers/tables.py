@@ -446,7 +446,7 @@ def _lay_out(schema: Any, options: ReadOptions, source: str) -> Layout:
     except (ValueError, LookupError, TypeError, RecursionError):  # it may contain anything
         index = set()
     of_index = [place for place, name in enumerate(names) if name in index or is_index_name(name)]
-    columns = choose_columns(options.columns, names, len(names), source, of_index)
+    columns = choose_columns(options, names, len(names), source, of_index)
     if not columns.positions:
         raise ReadError(f"{source} has index columns only; name those to read with --column")
     kinds = [_stored(schema.field(place).type) for place in columns.positions]

@@ -20,7 +20,6 @@ from stablelse.readers.blocks import (
     Note,
     ReadError,
     changed,
-    choose_columns,
     count,
     runs,
 )
@@ -347,45 +346,20 @@ def one_column(blocks: Iterator[Block], outer: tuple[int, ...] = ()) -> Iterator
         yield column._replace(offset=block.offset * width)
 
 
-def split_column(
-    blocks: Iterator[Block], column: str | None
-) -> tuple[Iterator[Block], Iterator[Block]]:
-    """Split one column, by default the last, from the others; read the others first."""
+def split_last(blocks: Iterator[Block]) -> tuple[Iterator[Block], Iterator[Block]]:
+    """Split the last column, of labels, from the others; read the others first."""
     alone: deque[Block] = deque()
 
     def others() -> Iterator[Block]:
         for block in blocks:
-            width = block.values.shape[1]
-            if width == 1:
+            if block.values.shape[1] == 1:
                 raise ReadError(f"{block.source} has only the column of labels, and no logits")
-            place = width - 1 if column is None else _place(column, block)
-            alone.append(block._replace(values=block.values[:, [place]], columns=None))
-            kept = [position for position in range(width) if position != place]
-            names = block.columns and tuple(block.columns[position] for position in kept)
-            yield block._replace(values=np.ascontiguousarray(block.values[:, kept]), columns=names)
+            alone.append(block.mapped(lambda rows: rows[:, -1:]))
+            rest = block.mapped(lambda rows: np.ascontiguousarray(rows[:, :-1]))
+            yield rest._replace(columns=block.columns and block.columns[:-1])
 
     def passed() -> Iterator[Block]:
         while alone:
             yield alone.popleft()
 
     return others(), passed()
-
-
-def _place(column: str, block: Block) -> int:
-    """Return the position of a column in a block, by its name or its number in the file."""
-    width = block.values.shape[1] + len(block.left_out)
-    kept = [position for position in range(width) if position not in block.left_out]
-    titles = dict(zip(kept, block.columns or (), strict=False))
-    names = [titles.get(position, "") for position in range(width)] if titles else None
-    if names is None and block.by is By.ROWS and not column.isdigit():
-        raise ReadError(
-            f"{block.source} has no column {column!r}, because its rows are arrays; name a "
-            "field or an array of labels with --label-key"
-        )
-    (chosen,) = choose_columns([column], names, width, block.source).positions
-    if chosen not in kept:
-        raise ReadError(
-            f"{block.source}, column {chosen + 1} is an index and left out; name the columns of "
-            "the logits with --column"
-        )
-    return kept.index(chosen)

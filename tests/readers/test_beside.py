@@ -13,7 +13,7 @@ from stablelse.readers import (
     ReadOptions,
     one_column,
     open_blocks,
-    split_column,
+    split_last,
 )
 
 
@@ -66,37 +66,20 @@ def test_several_columns(sizes):
         list(one_column(cut(np.ones((2, 3)), sizes)))
 
 
-@pytest.mark.parametrize(("column", "place"), [("b", 1), ("3", 2), (None, 2)])
-def test_a_column_is_parted_from_the_others(column, place):
-    values = np.arange(12.0).reshape(4, 3)
-    blocks = (block._replace(columns=("a", "b", "c")) for block in cut(values, [3, 1]))
-    others, alone = split_column(blocks, column)
-    left = [position for position in range(3) if position != place]
-    for block, begin in zip(others, (0, 3), strict=True):
-        assert block.columns == tuple("abc"[position] for position in left)
-        assert np.array_equal(block.values, values[begin : begin + len(block.values), left])
-        (label,) = [next(alone)]
-        assert np.array_equal(label.values, values[begin : begin + len(block.values), [place]])
-        assert label.offset == begin
-
-
 @pytest.mark.parametrize("header", ["", "Unnamed: 0"])
 @pytest.mark.parametrize(
-    ("column", "expected"), [("label", 9), ("4", 9), ("2", 7), ("b", 8), (None, 9)]
+    ("column", "place"), [("label", 2), ("4", 2), ("2", 0), ("b", 1), ("3", 1), ("1", None)]
 )
-def test_columns_are_counted_in_the_file(column, expected, header, written):
-    """An index that is left out does not move the others."""
-    path = written(f"{header},a,b,label\nx,7,8,9\n")
-    others, alone = split_column(open_blocks(str(path)), column)
-    (kept,) = others
-    assert next(alone).values.tolist() == [[expected]]
-    assert kept.values.tolist() == [[value for value in (7, 8, 9) if value != expected]]
-
-
-def test_an_index_is_not_a_column_of_labels(written):
-    others, _ = split_column(open_blocks(str(written(",a,b\n0,7,8\n"))), "1")
-    with pytest.raises(ReadError, match="column 1 is an index and left out; name the columns of"):
-        next(others)
+def test_a_column_is_parted_from_the_others(column, place, header, written):
+    """Columns are counted in the file: an index that is left out does not move the others."""
+    path = written(f"{header},a,b,label\n0,7,8,9\n1,3,4,5\n")
+    others, alone = split_last(open_blocks(str(path), ReadOptions(last=column)))
+    kept = [position for position in range(3) if position != place]
+    (block,) = others
+    assert block.columns == tuple(("a", "b", "label")[position] for position in kept)
+    assert np.array_equal(block.values, np.array([[7, 8, 9], [3, 4, 5]])[:, kept])
+    labels = [[0], [1]] if place is None else np.array([[7, 8, 9], [3, 4, 5]])[:, [place]].tolist()
+    assert next(alone).values.tolist() == labels
 
 
 WORDS = ReadOptions(words=True)
