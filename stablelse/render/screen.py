@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from enum import Enum
 from itertools import groupby
 from typing import Any
 
@@ -77,21 +76,17 @@ _SCALARS: dict[Function | LossFunction, tuple[tuple[str, ...], ...]] = {
 }
 
 
-class _Words(Enum):
-    """Which cells have words."""
+#: Which cells have words.
+_NO_WORDS, _HARM, _ALL_WORDS = range(3)
 
-    ALL = "all"
-    HARM = "what did harm"
-    NONE = "none"
-
-
-#: How many digits cells and results have: the first entry that fits side by side is used.
+#: How many digits cells and results have, and which words: the first entry that fits side by side
+#: is used.
 _FULL = 40
 _TRIES = (
-    (DIGITS, _FULL, _Words.ALL),
-    *((cells, _FULL, _Words.HARM) for cells in (DIGITS, 6, 5, 4)),
-    *((DIGITS, DIGITS, _Words.HARM), (5, DIGITS, _Words.HARM)),
-    *((digits, digits, _Words.NONE) for digits in (DIGITS, 5, 4, 3)),
+    (DIGITS, _FULL, _ALL_WORDS),
+    *((cells, _FULL, _HARM) for cells in (DIGITS, 6, 5, 4)),
+    *((DIGITS, DIGITS, _HARM), (5, DIGITS, _HARM)),
+    *((digits, digits, _NO_WORDS) for digits in (DIGITS, 5, 4, 3)),
 )
 
 
@@ -131,7 +126,7 @@ class _Part:
     ) -> None:
         self.screen, self.comparison = screen, screen.comparison
         self.most = self.comparison.n if screen.every else max(_LINES, screen.height - _SCREEN)
-        self.tries = ((screen.digits, screen.digits, _Words.HARM),) if screen.digits else _TRIES
+        self.tries = ((screen.digits, screen.digits, _HARM),) if screen.digits else _TRIES
         self.glyphs, self.width = glyphs_for(options), options.max_width
         self.is_plain = is_plain(options)
         self.marked = console.color_system is None or console.no_color
@@ -161,7 +156,7 @@ class _Part:
         draw = {
             "verdict": self._verdict,
             "ruler": self._ruler,
-            "table": lambda: self._table(self.facts),
+            "table": self._table,
             "why": self._why,
         }
         sections = [section for part in self.screen.parts if (section := list(draw[part]()))]
@@ -196,9 +191,9 @@ class _Part:
         selected = self.screen.selected
         return ruler(self.comparison, self.formulas, self.glyphs, self.width, selected)
 
-    def _table(self, shown: Sequence[Facts]) -> list[Text]:
+    def _table(self, some: Sequence[Facts] = ()) -> list[Text]:
         """Return the lines of methods side by side, or one below the other if there is no room."""
-        results = [facts.result for facts in self.facts]
+        shown, results = some or self.facts, [facts.result for facts in self.facts]
         selected = () if self.screen.selected is None else (self.screen.selected,)
         elements = chosen_elements(self.comparison, results, self.most, selected)
         for try_ in self.tries if len(shown) < 3 else self.tries[:6]:
@@ -211,7 +206,7 @@ class _Part:
         return [*self._table(shown[:half]), Text(), *self._table(shown[half:])]
 
     def _tables(
-        self, elements: Sequence[int], shown: Sequence[Facts], try_: tuple[int, int, _Words]
+        self, elements: Sequence[int], shown: Sequence[Facts], try_: tuple[int, int, int]
     ) -> list[Text]:
         """Return the lines of one table per method; the first has the labels and x."""
         results = [facts.result for facts in shown]
@@ -256,7 +251,7 @@ class _Part:
 class _Method:
     """The columns of one method, with given numbers of digits in cells and results."""
 
-    def __init__(self, part: _Part, facts: Facts, cells: int, results: int, words: _Words) -> None:
+    def __init__(self, part: _Part, facts: Facts, cells: int, results: int, words: int) -> None:
         self.part, self.facts, self.result, self.glyphs = part, facts, facts.result, part.glyphs
         self.cells, self.results, self.words = cells, results, words
         self.evaluation = self.result.evaluation
@@ -296,8 +291,7 @@ class _Method:
         if values is None:
             return Text()
         finding = _found_at(self.result, symbol, index)
-        word = f" {KIND_WORDS[finding.kind]}" if finding else ""
-        word = "" if self.words is _Words.NONE else word
+        word = f" {KIND_WORDS[finding.kind]}" if finding and self.words else ""
         value = self.part.format.round(values[index : index + 1])[0]
         text = self.glyphs.number(value, self.cells)
         return Text(text + word, _HARMFUL * (finding is not None))
@@ -315,7 +309,7 @@ class _Method:
             cells = [Text() if i < 0 else self.cell(symbol, i) for i in elements]
             cells += [self.scalar(symbol, names) for names in rows]
             cells += [self.exact() if symbol == self.last else Text()] * has_exact
-            is_short = symbol == "g" and self.words is _Words.NONE
+            is_short = symbol == "g" and not self.words
             heading = "log p" if is_short else symbol_text(self.result, symbol, self.glyphs)
             columns.append((heading, cells))
         if self.evaluation is None or self.function is LossFunction.GRADIENT:
@@ -327,10 +321,10 @@ class _Method:
 
     def is_shown(self, symbol: str) -> bool:
         """Whether an operation has a column; without much room, few have."""
-        if symbol == "e" != self.terms and self.words is not _Words.ALL:
+        if symbol == "e" != self.terms and self.words < _ALL_WORDS:
             # The product with the weight says enough, unless e^x did harm.
             return any(f.symbol == symbol and not f.harmless for f in self.result.findings)
-        if symbol == "p" and self.words is _Words.NONE:
+        if symbol == "p" and not self.words:
             # The gradient is p, or p - 1 at the label.
             return self.function is not LossFunction.GRADIENT
         return symbol not in "xb"
@@ -353,7 +347,7 @@ class _Method:
         if finding is None:
             return Text(text, self.style(value, index))
         is_mild = finding.harmless or finding.kind in LOSSES
-        if self.words is _Words.NONE or (is_mild and self.words is _Words.HARM):
+        if self.words < (_ALL_WORDS if is_mild else _HARM):
             words = ""
         elif finding.kind in CONSEQUENCES:
             operation = next(op for op in evaluation.operations if op.symbol == symbol)
