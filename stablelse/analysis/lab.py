@@ -6,9 +6,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from enum import Enum
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from stablelse.analysis.compare import compare
 from stablelse.analysis.results import VERDICTS, Comparison, Verdict
 from stablelse.analysis.sweep import Motion, Range, Samples, Trial
 from stablelse.numerics.formats import (
-    ALIASES,
     Array,
     Format,
     find_format,
@@ -67,6 +65,30 @@ class State:
         return compare(
             x, self.function.value, shifts=(self.shift,), formats=(self.format,), errors=False
         )
+
+    def first_entry(self) -> float:
+        """Return the naive result, or its first entry."""
+        return float(np.atleast_1d(self.comparison().results[0].value)[0])
+
+    def first_overflow(self) -> float:
+        """Return the smallest t in x + t at which naive overflows."""
+        broken = self.broken("overflow")
+        assert broken is not None, "every vector overflows somewhere"
+        return broken[1]
+
+    def smallest_shift(self) -> int:
+        """Return the smallest whole shift for which shifted is right."""
+        shifts = range(int(max(self.x)) - 2000, int(max(self.x)) + 1)
+        return shifts[bisect_left(shifts, True, key=lambda a: replace(self, shift=a).is_right(1))]
+
+    def narrowest_format(self) -> str:
+        """Return the first format, from narrow to wide, in which naive is right."""
+        names = ("float16", "float32", "float64")
+        return next(name for name in names if replace(self, format=name).is_right(0))
+
+    def is_right(self, method: int) -> bool:
+        """Whether naive (0) or shifted (1) is right."""
+        return self.comparison().results[method].verdict is Verdict.RIGHT
 
     def with_numbers(self, x: Sequence[float]) -> State:
         """Return the state with other numbers."""
@@ -154,62 +176,3 @@ def thresholds(format_: Format) -> list[float]:
 
 def _sum(x: float, step: float) -> float:
     return float(Decimal(repr(x)) + Decimal(repr(step))) if isfinite(x) else x
-
-
-class Question(Enum):
-    """What an exercise asks about its state."""
-
-    NAIVE = "naive"  # the naive result
-    OVERFLOW = "overflow"  # the first t in x + t at which naive overflows
-    SHIFT = "shift"  # the smallest whole shift with which shifted does not overflow
-    FORMAT = "format"  # the first format, from narrow to wide, in which naive is right
-
-
-class Exercise(NamedTuple):
-    """A question about a state; of a vector's results, about the first."""
-
-    state: State
-    question: Question
-
-    @property
-    def answer(self) -> float | str:
-        """The true answer, computed."""
-        state = self.state
-        if self.question is Question.OVERFLOW:
-            broken = state.broken("overflow")
-            assert broken is not None, "every vector overflows somewhere"
-            return broken[1]
-        if self.question is Question.SHIFT:
-            shifts = range(int(max(state.x)) - 2000, int(max(state.x)) + 1)
-            found = bisect_left(shifts, True, key=lambda a: _is_right(replace(state, shift=a), 1))
-            return shifts[found]
-        if self.question is Question.FORMAT:
-            names = ("float16", "float32", "float64")
-            return next(f for f in names if _is_right(replace(state, format=f), 0))
-        return float(np.atleast_1d(state.comparison().results[0].value)[0])
-
-    def accepts(self, text: str) -> bool:
-        """Return whether an answer is right: to 1 % if it is a number."""
-        answer, given = self.answer, text.strip().lower()
-        if isinstance(answer, str):
-            return ALIASES.get(given, given) == answer
-        try:
-            number = float(given.replace("∞", "inf").replace("−", "-"))
-        except ValueError:
-            return False
-        return bool(np.isclose(number, answer, rtol=0.01, atol=0, equal_nan=True))
-
-
-def _is_right(state: State, which: int) -> bool:
-    """Whether naive (0) or shifted (1) is right."""
-    return state.comparison().results[which].verdict is Verdict.RIGHT
-
-
-#: The exercises of the lesson in the guide, in its order.
-EXERCISES = (
-    Exercise(State((1000.0, 1001.0, 1002.0)), Question.NAIVE),
-    Exercise(State((-1000.0, -1001.0), Function.SOFTMAX), Question.NAIVE),
-    Exercise(State((1.0, 2.0, 3.0), format="float16"), Question.OVERFLOW),
-    Exercise(State((1000.0, 1001.0, 1002.0)), Question.SHIFT),
-    Exercise(State((40.0, 41.0)), Question.FORMAT),
-)

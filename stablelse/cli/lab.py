@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from stablelse.analysis.lab import EXERCISES, LONGEST, Exercise, State, formats
+from stablelse.analysis.lab import LONGEST, State, formats
 from stablelse.cli.input import find_formats, only, read_vectors
 from stablelse.cli.options import FUNCTIONS, Request
 from stablelse.cli.screen import terminal_restored
@@ -17,8 +17,10 @@ from stablelse.files import open_sink
 from stablelse.numerics.formulas import find_shift
 from stablelse.numerics.functions import Function
 from stablelse.render.lab import (
+    EXERCISES,
     MOST_SLIDERS,
     PAGE_FORMATS,
+    Exercise,
     answer_text,
     command_text,
     exercise_text,

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 from importlib.resources import files
 from math import frexp, log10
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from stablelse.analysis.compare import compare
-from stablelse.analysis.lab import Exercise, Question, State, formats
+from stablelse.analysis.lab import State, formats
 from stablelse.analysis.results import MethodResult
-from stablelse.numerics.formats import FORMATS
+from stablelse.numerics.formats import ALIASES, FORMATS
 from stablelse.numerics.functions import Function
 from stablelse.printable import printable
 from stablelse.render.notation import UNICODE
@@ -51,13 +53,32 @@ _BFLOAT16 = SimpleNamespace(
     overflow_threshold=88.5,
 )
 
-_QUESTIONS = {
-    Question.NAIVE: "What does naive give{entry}: a number, 0, inf, -inf or nan?",
-    Question.OVERFLOW: "What is the smallest t for which naive overflows at x + t?",
-    Question.SHIFT: "What is the smallest whole shift a for which shifted is right?",
-    Question.FORMAT: "Which is the narrowest of float16, float32 and float64 where naive is right?",
-}
 
+class Exercise(NamedTuple):
+    """A question about a state, and what computes the true answer."""
+
+    state: State
+    question: str
+    answer: Callable[[State], float | str]
+
+
+_BROKEN = State((1000.0, 1001.0, 1002.0))
+_GIVES = " in float64. What does naive give{}: a number, 0, inf, -inf or nan?"
+
+#: The exercises of the lesson in the guide, in its order.
+EXERCISES = (
+    Exercise(_BROKEN, _GIVES.format(""), State.first_entry),
+    Exercise(State((-1000.0, -1001.0), Function.SOFTMAX),
+             _GIVES.format(" for x_1"), State.first_entry),
+    Exercise(State((1.0, 2.0, 3.0), format="float16"),
+             " in float16. What is the smallest t for which naive overflows at x + t?",
+             State.first_overflow),
+    Exercise(_BROKEN, " in float64. What is the smallest whole shift a for which shifted is right?",
+             State.smallest_shift),
+    Exercise(State((40.0, 41.0)),
+             ". Which is the narrowest of float16, float32 and float64 where naive is right?",
+             State.narrowest_format),
+)  # fmt: skip
 
 #: The keys, in a line and in full.
 KEYS = "←→ select  ↑↓ move  t all  a shift  m max  f format  F function  ? help  q quit"
@@ -104,21 +125,29 @@ def command_text(state: State, first: State, source: str | None) -> str:
 def exercise_text(exercise: Exercise) -> str:
     """Return the question of an exercise, with its numbers."""
     state = exercise.state
-    is_vector = state.function is not Function.LOGSUMEXP
-    entry = " for x_1" if is_vector else ""
     name = f"{FUNCTION_NAMES[state.function]} of {' '.join(map(number_text, state.x))}"
-    where = "" if exercise.question is Question.FORMAT else f" in {state.format}"
-    return f"{name}{where}. {_QUESTIONS[exercise.question].format(entry=entry)}"
+    return f"{name}{exercise.question}"
 
 
 def answer_text(exercise: Exercise, given: str | None) -> str:
     """Return the true answer of an exercise, and whether a given one is right."""
-    answer = exercise.answer
+    state, answer = exercise.state, exercise.answer(exercise.state)
     shown = answer if isinstance(answer, str) else number_text(answer)
     if given is None:
         return f"The answer: {shown}"
-    verdict = "Yes" if exercise.accepts(given) else "No"
-    return f"{verdict}: {shown}\nSee it: {command_text(exercise.state, exercise.state, None)}"
+    verdict = "Yes" if is_right(answer, given.strip().lower()) else "No"
+    return f"{verdict}: {shown}\nSee it: {command_text(state, state, None)}"
+
+
+def is_right(answer: float | str, given: str) -> bool:
+    """Return whether an answer is right: to 1 % if it is a number."""
+    if isinstance(answer, str):
+        return ALIASES.get(given, given) == answer
+    try:
+        number = float(given.replace("∞", "inf").replace("−", "-"))
+    except ValueError:
+        return False
+    return bool(np.isclose(number, answer, rtol=0.01, atol=0, equal_nan=True))
 
 
 def page(state: State, title: str) -> str:

@@ -11,6 +11,7 @@ import stablelse
 from stablelse.analysis.lab import State
 from stablelse.numerics.formats import FORMATS, installed_formats
 from stablelse.numerics.functions import Function
+from stablelse.render import lab as lab_page
 from stablelse.render.lab import PAGE_FORMATS, page
 from stablelse.render.numbers import bound_text
 
@@ -118,6 +119,12 @@ def test_exact_values_in_double_double_are_correctly_rounded():
         code = f"""{json.dumps(x)}.map(x => exactValues("{function.value}", x, LAB.formats[0]))"""
         wanted = getattr(stablelse, function.value)(np.array(x), axis=1)
         assert np.array_equal(np.array(in_node(code)).reshape(wanted.shape), wanted)
+
+
+def test_a_page_has_bfloat16_without_its_extra(monkeypatch):
+    monkeypatch.setattr(lab_page, "formats", lambda: ["float64", "float32", "float16"])
+    code = """(() => { state.format = "bfloat16"; return computed().map(m => m.verdict); })()"""
+    assert in_node(code) == ["overflow", "right"]
 
 
 def test_input_is_escaped():
