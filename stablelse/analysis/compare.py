@@ -144,15 +144,13 @@ class Column(NamedTuple):
     """The results of one method on m vectors, in one format.
 
     The arrays have shape (m,), except `values`, (m, 1) or (m, n), and `signs`, (m, 1). `verdicts`
-    are indices into `VERDICTS`; `occurrences` has the most elements in which anything broke. The
-    remaining fields are for vectors that will be described.
+    are indices into `VERDICTS`. The remaining fields are for vectors that will be described.
     """
 
     name: tuple[Method, str, str | None]
     values: Array
     verdicts: Array
     ulps: Array
-    occurrences: Array
     signs: Array | None = None
     errors: Sequence[tuple[float, float]] = ()
     bounds: Sequence[float | None] = ()
@@ -335,11 +333,10 @@ class _Yardstick:
             evaluation and evaluation.row,
             opposite=opposite,
         )
-        facts: dict[str, Any] = {"occurrences": np.zeros(len(values), np.intp)}
+        facts: dict[str, Any] = {}
         if evaluation is not None:
             is_wrong = verdicts != VERDICTS.index(Verdict.RIGHT)
-            findings = Findings(evaluation, problem.seen, is_wrong)
-            facts = {"occurrences": findings.occurrences(), "findings": findings}
+            facts["findings"] = Findings(evaluation, problem.seen, is_wrong)
             if self._is_bounded:
                 facts["bounds"] = self._bounds(evaluation)
         if self._is_measured:

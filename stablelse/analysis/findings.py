@@ -99,15 +99,6 @@ class Findings:
         evaluation = self._evaluation.row(row) if found else self._evaluation
         return [_described(evaluation, trouble, row) for trouble in found]
 
-    def occurrences(self) -> Array:
-        """Return the most elements of each vector in which anything broke the result: (m,)."""
-        most = np.zeros(len(self._evaluation.value), np.intp)
-        for trouble in self._found:
-            if trouble.factor is None:
-                counts = np.count_nonzero(trouble.where, axis=-1) * ~trouble.harmless
-                most = np.maximum(most, counts)
-        return most
-
 
 def find_in_part(evaluation: Evaluation, n: int) -> Iterator[Finding]:
     """Find what went wrong in a part of a vector of n, apart from sums and lost digits."""

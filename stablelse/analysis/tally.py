@@ -13,7 +13,6 @@ from stablelse.analysis import Displayed
 from stablelse.analysis.compare import Column, Compared
 from stablelse.analysis.results import (
     BROKEN,
-    LOSSES,
     VERDICTS,
     Comparison,
     MethodResult,
@@ -88,18 +87,19 @@ class Tally:
         All are kept; if they are too many, the first ones, the first ones that broke, and the
         worst.
         """
-        columns = (
-            found.columns
-            if isinstance(found, Compared)
-            else [_column(result) for result in found[0].results]
-        )
+        if isinstance(found, Compared):
+            columns, x = found.columns, found.x
+        else:
+            (one,) = found
+            columns = [_column(result) for result in one.results]
+            x = one.x[np.newaxis] if one.is_whole else np.array([[one.minimum, one.maximum]])
         self._totals = self._totals or [Total(*column.name) for column in columns]
         for total, column in zip(self._totals, columns, strict=True):
             total.add(column)
         before = self._count
         self._count += len(found)
         self._numbers += len(found) * found[0].n
-        badness = dict(enumerate(_badness(columns).tolist(), start=before))
+        badness = dict(enumerate(_badness(columns, x).tolist(), start=before))
         worst = max(badness, key=badness.__getitem__)  # the first of equally bad ones
         if all(badness[worst] > other for _, other in self._worst.values()):
             self._worst = {worst: (found[worst - before], badness[worst])}
@@ -130,21 +130,19 @@ class Tally:
 
 def _column(result: MethodResult) -> Column:
     """Return the column of a single vector."""
-    ruins = [f for f in result.findings if not f.harmless and f.kind not in LOSSES]
     return Column(
         name=(result.method, result.format, result.shift),
         values=np.atleast_1d(result.value)[np.newaxis],
         verdicts=np.array([VERDICTS.index(result.verdict)]),
         ulps=np.array([np.nan if result.ulps is None else result.ulps]),
-        occurrences=np.array([max((f.occurrences for f in ruins), default=0)]),
     )
 
 
-def _badness(columns: Sequence[Column]) -> Array:
-    """Return the sort keys of m rows: methods broken, elements that broke them, error: (m, 3)."""
+def _badness(columns: Sequence[Column], x: Array) -> Array:
+    """Return the sort keys of m rows: methods broken, then the largest number, error: (m, 3)."""
     verdicts = np.array([column.verdicts for column in columns])
     broken = (verdicts >= VERDICTS.index(BROKEN[0])).sum(axis=0)
-    occurrences = np.max([column.occurrences for column in columns], axis=0)
+    sizes = np.nan_to_num(np.abs(x.astype(np.float64)), nan=np.inf, posinf=np.inf).max(axis=-1)
     is_lost = verdicts == VERDICTS.index(Verdict.DIGITS_LOST)
     lost = np.where(is_lost, [np.nan_to_num(column.ulps) for column in columns], 0).max(axis=0)
-    return np.stack([broken, occurrences * (broken > 0), lost], axis=-1)
+    return np.stack([broken, np.where(broken > 0, sizes, 0), lost], axis=-1)

@@ -70,7 +70,7 @@ def test_many_rows_at_once_are_counted_as_one_by_one(function, formats, count, n
 
 def test_the_worst_of_many_is_kept():
     x = np.zeros((1200, 2))
-    x[100:150, 0], x[1100] = 1000, 1000
+    x[100:150, 0], x[1100, 0] = 1000, 2000
     naive = candidates(Function.LOGSUMEXP, [Method.NAIVE], [])
     tally = Tally()
     tally.add(
