@@ -126,11 +126,6 @@ def _normal(rng, m, n, format_):
     return Stack(rounded(rng.normal(size=(m, n)), format_, rng))
 
 
-@_family("sd 100")
-def _sd_100(rng, m, n, format_):
-    return Stack(rounded(rng.normal(0, 100, (m, n)), format_, rng))
-
-
 @_family("uniform")
 def _uniform(rng, m, n, format_):
     """U(-700, 700) in float64: as far as exp goes."""
@@ -150,12 +145,6 @@ def _dominated(rng, m, n, format_):
     x[:, 1:] -= _row(rng, m, 3, -float(format_.underflow_threshold))
     x += rng.choice([0.0, 1.0, 30.0], (m, 1)) * rng.normal(size=(m, 1))
     return Stack(rounded(rng.permuted(x, axis=1), format_, rng))
-
-
-@_family("duplicates")
-def _duplicates(rng, m, n, format_):
-    values = 10 * rng.normal(size=(m, 3))
-    return Stack(rounded(np.take_along_axis(values, rng.integers(0, 3, (m, n)), 1), format_, rng))
 
 
 @_family("all equal")
@@ -284,7 +273,6 @@ def _huge_with_weights(rng, m, n, format_):
 # From one format to another.
 
 _WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}
-_NARROWER = {"float32": "float16", "float64": "float32", "longdouble": "float64"}
 
 
 @_family("narrowed", longest=SHORTER, suits=lambda format_: format_.significand_bits < 53)
@@ -310,12 +298,6 @@ def _narrowed(rng, m, n, format_):
 def _narrowed_with_weights(rng, m, n, format_):
     x = _narrowed(rng, m, n, format_).x
     return Stack(x, _sign(rng, m, n).astype(x.dtype))
-
-
-@_family("widened", suits=lambda format_: format_.name in _NARROWER)
-def _widened(rng, m, n, format_):
-    source = FORMATS[_NARROWER[format_.name]]
-    return Stack(rounded(rng.normal(size=(m, n)) * _row(rng, m, 1, 30), source, rng))
 
 
 # Hard ones.

@@ -234,11 +234,14 @@ def scene_lines(scene: Scene) -> Iterator[str]:
 
 
 def figure_rows(scene: Scene) -> Iterator[dict[str, str]]:
-    """Yield a row for every number in the words of a scene."""
+    """Yield a row for every number in the words of a scene; one without a figure if it has none."""
     page, words = PAGES[scene.name], _Words(scene, ASCII)
     texts = "".join([page.before, *sum(page.rows, ()), page.after])
-    names = dict.fromkeys(name for _, name, _, _ in words.parse(texts) if name)
+    names = dict.fromkeys(
+        name for _, name, _, _ in words.parse(texts) if name and name not in Glyphs._fields
+    )
     for name in names:
-        if name not in Glyphs._fields:
-            value, _ = words.get_field(name, (), words.names)
-            yield {"scene": scene.name, "figure": name, "value": number_text(value)}
+        value, _ = words.get_field(name, (), words.names)
+        yield {"scene": scene.name, "figure": name, "value": number_text(value)}
+    if not names:
+        yield {"scene": scene.name, "figure": "", "value": ""}

@@ -30,7 +30,7 @@ from stablelse.numerics import exact, kernel
 from stablelse.numerics.formats import FORMATS
 
 #: Families whose x is in another format than the results.
-NOT_OF_KERNELS = ("narrowed", "narrowed, with weights", "widened")
+NOT_OF_KERNELS = ("narrowed", "narrowed, with weights")
 
 #: longdouble, computed in decimal arithmetic, gets a part of the vectors, and only short ones.
 LIMITS = {"longdouble": (40, 300)}

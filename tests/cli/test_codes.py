@@ -11,7 +11,6 @@ import sys
 import termios
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -186,19 +185,6 @@ def test_an_interrupt_ends_it_at_any_moment(args, times, environment, tmp_path):
         assert code in expected | (set() if "softmax" in args else {0}), err
         assert "stablelse/" not in err
         assert {path.name for path in tmp_path.iterdir()} <= {"limits.txt"}
-
-
-@pytest.mark.parametrize("options", [["--count", "40"], ["--count", "8", "--signals"]])
-def test_random_commands_in_random_environments(options, environment):
-    script = str(Path(__file__).parents[1] / "fuzz/commands.py")
-    done = subprocess.run(
-        [sys.executable, script, "--seed", "21", *options],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there are no such terminals")

@@ -61,12 +61,8 @@ def defined(x, label, weight=(1, 1, 1, 1), label_smoothing=0.0):
         return -sum(w * t * y for w, t, y in zip(weight, shares, log_p, strict=True))
 
 
-#: PyTorch subtracts from logits what may be as large as they are, and adds four such terms.
-NEAR = 8 * np.spacing(abs(LOGITS).max())
-
-
 @pytest.mark.parametrize("asked", ASKED)
-def test_formulas_agree_with_pytorch_and_with_the_exact_loss(asked, run):
+def test_the_loss_is_what_pytorch_defines(asked, run):
     options, same = ASKED[asked]
     found = json.loads(run(*FILES, *options, "--json").out)
     assert {total["verdict"] for total in found["totals"]} == {"right"}
@@ -78,23 +74,6 @@ def test_formulas_agree_with_pytorch_and_with_the_exact_loss(asked, run):
     for loss, x, label in zip(found["losses"], LOGITS[kept], LABELS[kept], strict=True):
         true = defined(x, label, **same)
         assert loss["value"] == oracle.rounded_to(true, FORMATS["float64"])
-    torch = pytest.importorskip("torch")
-    if "weight" in same:
-        same = same | {"weight": torch.tensor(same["weight"], dtype=torch.float64)}
-    logits = torch.tensor(LOGITS, requires_grad=True)
-    losses = torch.nn.functional.cross_entropy(
-        logits, torch.tensor(LABELS), reduction="none", **same
-    )
-    mean = torch.nn.functional.cross_entropy(logits, torch.tensor(LABELS), **same)
-    ours = [loss["results"][1]["value"] for loss in found["losses"]]
-    assert abs(ours - losses.detach().numpy()[kept]).max() <= NEAR
-    assert abs(found["totals"][1]["value"] - mean.item()) <= NEAR
-    losses.sum().backward()
-    gradients = [
-        loss["results"][1]["value"]
-        for loss in json.loads(run(*FILES, *options, "--grad", "--json").out)["losses"]
-    ]
-    assert abs(gradients - logits.grad.numpy()[kept]).max() <= NEAR
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])

@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 import numpy as np
 from command import run_here
+from fuzz.commands import commands, commands_end_well
 from fuzz.strategies import (
     PACKINGS,
     SEEDS,
@@ -365,5 +366,6 @@ PROPERTIES = {
     **{kind: (damaged_files(kind), read_every_way) for kind in SEEDS},
     "texts": (texts(), text_readers_agree),
     "written": (written_texts(), written_texts_are_read_back),
+    "commands": (commands, commands_end_well),
     "printed": (printed, what_is_printed_is_read_back),
 }
