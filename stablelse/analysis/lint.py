@@ -275,35 +275,18 @@ def _is_nonnegative(x: Term) -> bool:
 #: How formulas are written that can be rewritten, with modules M and N, an array X and an axis A;
 #: and by the name of M, or for any, what replaces them.
 _REWRITINGS: tuple[tuple[tuple[str, ...], dict[str, str]], ...] = (
-    (
-        ("M.log(M.sum(M.exp(X), A))", "M.log(M.exp(X).sum(A))", "M.exp(X).sum(A).log()"),
-        {
-            "numpy": "M.logaddexp.reduce(X, A)",
-            "torch": "M.logsumexp(X, A)",
-            "jax.numpy": "jax.nn.logsumexp(X, A)",
-            "tensorflow": "M.reduce_logsumexp(X, A)",
-        },
-    ),
-    (
-        ("M.log(M.sum(M.exp(X)))", "M.log(M.exp(X).sum())"),
-        {
-            "numpy": "M.logaddexp.reduce(X, axis=None)",
-            "jax.numpy": "jax.nn.logsumexp(X)",
-            "tensorflow": "M.reduce_logsumexp(X)",
-        },
-    ),
-    (
-        ("M.log(1.0 + M.exp(X))", "M.log(M.exp(X) + 1.0)", "M.log1p(M.exp(X))"),
-        {
-            "numpy": "M.logaddexp(0, X)",
-            "torch": "M.nn.functional.softplus(X)",
-            "jax.numpy": "M.logaddexp(0, X)",
-            "tensorflow": "M.math.softplus(X)",
-        },
-    ),
+    (("M.log(M.sum(M.exp(X), A))", "M.log(M.exp(X).sum(A))", "M.exp(X).sum(A).log()"),
+     {"numpy": "M.logaddexp.reduce(X, A)", "torch": "M.logsumexp(X, A)",
+      "jax.numpy": "jax.nn.logsumexp(X, A)", "tensorflow": "M.reduce_logsumexp(X, A)"}),
+    (("M.log(M.sum(M.exp(X)))", "M.log(M.exp(X).sum())"),
+     {"numpy": "M.logaddexp.reduce(X, axis=None)",
+      "jax.numpy": "jax.nn.logsumexp(X)", "tensorflow": "M.reduce_logsumexp(X)"}),
+    (("M.log(1.0 + M.exp(X))", "M.log(M.exp(X) + 1.0)", "M.log1p(M.exp(X))"),
+     {"numpy": "M.logaddexp(0, X)", "torch": "M.nn.functional.softplus(X)",
+      "jax.numpy": "M.logaddexp(0, X)", "tensorflow": "M.math.softplus(X)"}),
     (("M.log(N.softmax(X, A))", "N.softmax(X, A).log()"), {"": "N.log_softmax(X, A)"}),
     (("X.softmax(A).log()",), {"": "X.log_softmax(A)"}),
-)
+)  # fmt: skip
 
 #: The regular expressions of the parts of a form.
 _PARTS = {

@@ -77,7 +77,7 @@ class Lab(App[State]):
         *(Binding(key, f"move('{key}')") for key in MOVES),
         *(Binding(key, action) for key, action in _ACTIONS.items()),
         Binding("ctrl+q", "leave", priority=True),
-        Binding("ctrl+c", "interrupt", priority=True),
+        Binding("ctrl+c", "quit", priority=True),  # without a state
     ]
 
     def __init__(self, state: State, source: str | None = None) -> None:
@@ -216,10 +216,6 @@ class Lab(App[State]):
     def action_leave(self) -> None:
         """Quit with the last state."""
         self.exit(self.state)
-
-    def action_interrupt(self) -> None:
-        """Quit without a state."""
-        self.exit(None)
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Take hold of the point of x next to the mouse, or of the shift."""
