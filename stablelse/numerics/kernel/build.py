@@ -9,6 +9,9 @@ wheel is pure Python: it installs, and computes with the reference.
 The compiled file is next to the sources, ignored by git, so an editable install finds it too. It
 uses only CPython's stable ABI of 3.11 (and NumPy 2's C API, at run time), so the wheel's tag is
 cp311-abi3.
+
+The wheels of a release are made on one machine: if STABLELSE_PLATFORM names one of PLATFORMS, zig
+compiles for that, and the wheel's tag names it.
 """
 
 from __future__ import annotations
@@ -33,8 +36,19 @@ try:
 except ImportError:  # not needed by hand
     BuildHookInterface = object
 
+#: The platforms of released wheels: what zig calls each, with the oldest C library or system.
+PLATFORMS = {
+    "manylinux_2_17_x86_64": "x86_64-linux-gnu.2.17",
+    "manylinux_2_17_aarch64": "aarch64-linux-gnu.2.17",
+    "macosx_11_0_x86_64": "x86_64-macos.11.0",
+    "macosx_11_0_arm64": "aarch64-macos.11.0",
+    "win_amd64": "x86_64-windows-gnu",
+}
+PLATFORM = os.environ.get("STABLELSE_PLATFORM", "")
+TARGET = PLATFORMS.get(PLATFORM, "")
+
 HERE = Path(__file__).parent
-COMPILED = HERE / "compiled.abi3.so"
+COMPILED = HERE / ("compiled.pyd" if "windows" in TARGET else "compiled.abi3.so")
 
 #: By machine: the kernels to compile, and the compiler's name of the least processor for each.
 _PROCESSORS = {
@@ -49,6 +63,7 @@ _FLAGS = [
     *("-std=c11", "-O3", "-g0", "-fPIC", "-fvisibility=hidden"),
     *("-ffp-contract=off", "-fno-math-errno"),
 ]
+_ZIG = [sys.executable, "-m", "ziglang"]
 _WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-psabi"]
 
 
@@ -59,7 +74,7 @@ class BuildError(Exception):
 def sources() -> str:
     """Return a hash of everything that the compiled file depends on."""
     files = [path for path in HERE.iterdir() if path.suffix in (".c", ".h")]
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(TARGET.encode())
     for path in sorted([*files, Path(__file__)]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
@@ -67,6 +82,10 @@ def sources() -> str:
 
 def processors() -> dict[str, str]:
     """Return the kernels to compile, and their processors, or raise BuildError."""
+    if PLATFORM:
+        if not TARGET:
+            raise BuildError(f"STABLELSE_PLATFORM must be {' or '.join(PLATFORMS)}")
+        return _PROCESSORS[TARGET.partition("-")[0]]
     machine = platform.machine()
     if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
         raise BuildError("the kernel is for CPython with its global lock")
@@ -79,6 +98,8 @@ def processors() -> dict[str, str]:
 
 def system_compiler() -> list[str] | None:
     """Return the command of a compiler on this system that can compile the kernel, if any."""
+    if TARGET:
+        return None
     for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
         command = (name or "").split()
         if command and shutil.which(command[0]) and _works(command):
@@ -91,7 +112,7 @@ def compiler() -> list[str]:
     command = system_compiler()
     if command is None and importlib.util.find_spec("ziglang"):
         # By default, Zig traps on undefined behaviour.
-        zig = [sys.executable, "-m", "ziglang", "cc", "-fno-sanitize=undefined"]
+        zig = [*_ZIG, "cc", "-fno-sanitize=undefined", *(["-target", TARGET] if TARGET else [])]
         command = zig if _works(zig) else None
     if command is None:
         raise BuildError("no C compiler works here, and neither does the package ziglang")
@@ -142,13 +163,23 @@ def compile_kernel(strict: bool = False) -> Path:
             steps.append([*flags, *_for(command, processor), *step])
         _run(*steps)
         made = f"{folder}/{COMPILED.name}"
-        undefined = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-s"]
-        _run([*command, "-shared", *undefined, "-o", made, *objects, "-lm"])
+        _run([*command, "-shared", *_python(folder), "-o", made, *objects, "-lm"])
         # Write it next to its place, then move it there atomically.
         beside = COMPILED.with_suffix(f".{os.getpid()}")
         shutil.copyfile(made, beside)
         beside.replace(COMPILED)
     return COMPILED
+
+
+def _python(folder: str) -> list[str]:
+    """Return what makes a linker accept functions that Python has."""
+    if "windows" in TARGET:
+        library = f"{folder}/python3.lib"
+        definitions = ["-m", "i386:x86-64", "-d", str(HERE / "python3.def"), "-l", library]
+        _run([*_ZIG, "dlltool", *definitions])
+        return ["-s", library]
+    is_mac = "macos" in TARGET if TARGET else sys.platform == "darwin"
+    return ["-undefined", "dynamic_lookup"] if is_mac else ["-s"]
 
 
 def is_current() -> bool:
@@ -201,14 +232,16 @@ class KernelHook(BuildHookInterface):  # type: ignore[misc]
         try:
             compile_kernel()
         except BuildError as error:
+            if PLATFORM:  # a release must not lack its kernel
+                self.app.abort(f"stablelse: error: {error}")
             self.app.display_warning(f"stablelse is built without its kernel: {error}")
             return
         build_data["pure_python"] = False
         # Files that git ignores are packed only if they are listed here.
         build_data.setdefault("artifacts", []).append(f"/{COMPILED.relative_to(self.root)}")
         platforms = (tag.platform for tag in sys_tags())
-        platform = next(p for p in platforms if not p.startswith(("manylinux", "musllinux")))
-        build_data["tag"] = f"cp311-abi3-{platform}"
+        local = next(p for p in platforms if not p.startswith(("manylinux", "musllinux")))
+        build_data["tag"] = f"cp311-abi3-{PLATFORM or local}"
 
 
 def main() -> None:

@@ -22,6 +22,9 @@ typedef struct {
 } PyModuleDef;
 enum { METH_FASTCALL = 0x80, ABI_VERSION = 3 };
 
+#ifdef _WIN32
+__declspec(dllimport)
+#endif
 extern PyObject _Py_NoneStruct, PyLong_Type, *PyExc_TypeError, *PyExc_ValueError, *PyExc_ImportError;
 extern void Py_IncRef(PyObject *), Py_DecRef(PyObject *);
 extern void PyErr_SetString(PyObject *, const char *);
