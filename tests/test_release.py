@@ -79,10 +79,24 @@ def test_the_action_refuses_other_commands(action):
         assert done.stdout == "::error::stablelse: the input 'command' must be scan or lint\n"
 
 
+def read_yaml(text):
+    return pytest.importorskip("yaml").safe_load(text)
+
+
+def test_the_guide_uses_the_action_as_it_is():
+    guide = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "examples/guide").glob("*.md"))
+    inputs = read_yaml((ACTION / "action.yml").read_text(encoding="utf-8"))["inputs"]
+    blocks = re.findall(r"^```yaml\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    for (step,) in map(read_yaml, blocks):
+        folder = ACTION.relative_to(ROOT)
+        assert step["uses"] == f"OWNER/stablelse/{folder}@v{stablelse.__version__}"
+        assert set(step["with"]) <= set(inputs)
+    assert blocks
+
+
 def test_inputs_reach_scripts_only_as_variables():
     """In the text of a script, an input could run anything."""
-    yaml = pytest.importorskip("yaml")
-    action = yaml.safe_load((ACTION / "action.yml").read_text(encoding="utf-8"))
+    action = read_yaml((ACTION / "action.yml").read_text(encoding="utf-8"))
     *_, step = action["runs"]["steps"]
     assert {f"${{{{ inputs.{name} }}}}" for name in action["inputs"]} < set(step["env"].values())
     assert "${{" not in step["run"]
@@ -91,9 +105,8 @@ def test_inputs_reach_scripts_only_as_variables():
 
 
 def test_only_the_tried_wheels_of_a_tag_are_published():
-    yaml = pytest.importorskip("yaml")
     path = ROOT / ".github" / "workflows" / "release.yml"
-    build, tried, publish = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()
+    build, tried, publish = read_yaml(path.read_text(encoding="utf-8"))["jobs"].values()
     steps = [step for job in (build, tried, publish) for step in job["steps"]]
     assert all(re.search(r"@v\d[\d.]*$", step["uses"]) for step in steps if "uses" in step)
     assert ".ci/wheels dist" in [step.get("run") for step in build["steps"]]

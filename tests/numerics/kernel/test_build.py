@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -124,6 +125,34 @@ def test_a_wheel_with_a_kernel_is_for_this_platform_and_every_later_python(copy)
     (copy / "kernel.h").write_text((copy / "kernel.h").read_text() + "\n")
     assert not build.is_current()
     assert [path.name for path in copy.glob("compiled*")] == [build.COMPILED.name, "compiled.pyi"]
+
+
+@pytest.mark.parametrize("platform", [*build.PLATFORMS, "amiga"])
+def test_a_wheel_of_a_release_has_the_kernel_of_its_platform_or_is_not_made(
+    platform, copy, monkeypatch
+):
+    here = build.sources()
+    monkeypatch.setattr(build, "PLATFORM", platform)
+    monkeypatch.setattr(build, "TARGET", build.PLATFORMS.get(platform, ""))
+    message = f"STABLELSE_PLATFORM must be {' or '.join(build.PLATFORMS)}"
+    if build.TARGET:
+        assert build.sources() != here, "a kernel of this machine would be packed"
+        assert hook()[0].dependencies() == ["ziglang>=0.13"], "whatever compiler is here"
+        without(monkeypatch, zig=True)
+        message = "no C compiler works here, and neither does the package ziglang"
+    kernel_hook, _ = hook()
+    kernel_hook.app.abort = sys.exit
+    with pytest.raises(SystemExit) as stop:
+        kernel_hook.initialize("standard", {})
+    assert stop.value.code == f"stablelse: error: {message}"
+
+
+def test_the_linker_for_windows_knows_what_the_kernel_calls():
+    text = (build.HERE / "module.c").read_text()
+    declared = "".join(re.findall(r"^extern .*?;", text, re.MULTILINE | re.DOTALL))
+    names = set(re.findall(r"\b_?Py[A-Za-z]*_[A-Z]\w*", declared))
+    definitions = (build.HERE / "python3.def").read_text().partition("EXPORTS\n")[2]
+    assert {line.split()[0] for line in definitions.splitlines()} == names
 
 
 def test_what_cannot_be_compiled_says_so_by_hand(copy, monkeypatch, capsys):
