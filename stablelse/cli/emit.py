@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
@@ -47,22 +46,20 @@ def emit(result: Any, request: Any, meter: Meter | None = None) -> None:
     results = result.results if isinstance(result, Many) else [result]
     with open_sink(request.output) as stream:
         if request.format == "table" and not request.quiet:
-            resolve_name(_PICTURES)(results, stream, request, hide)
+            resolve_name("stablelse.cli.screen:show")(results, stream, request, hide)  # loads Rich
             return
-        if stream.isatty():
-            hide()
         if request.quiet:
-            stream.writelines(_value_texts(results))
-            return
-        if request.format in _DOCUMENTS:
-            more = partial(_more, request)
+            lines = _value_texts(results)
+        elif request.format in _DOCUMENTS:
             write = resolve_name(f"stablelse.render.records:{_DOCUMENTS[request.format]}")
-            lines = write(result, more)
+            lines = write(result, partial(_more, request))
         else:
             each_line = (line for each in results for line in form(each, request.format)(each))
             lines = (f"{line}\n" for line in each_line)
         if stream.isatty():
-            lines = ("\n".join(map(printable, text.split("\n"))) for text in lines)
+            hide()
+            if not request.quiet:
+                lines = ("\n".join(map(printable, text.split("\n"))) for text in lines)
         stream.writelines(lines)
 
 
@@ -74,9 +71,6 @@ def _more(request: Any) -> dict[str, Any]:
         name: options[name] for name in ("temperature", "label_smoothing") if name in options
     }
 
-
-#: Prints pictures; loads Rich.
-_PICTURES = "stablelse.cli.screen:show"
 
 #: Writers of the forms for programs, in `stablelse.render.records`.
 _DOCUMENTS = {"json": "json_document", "jsonl": "json_lines", "csv": "csv_document"}
@@ -123,11 +117,6 @@ def _files_of(paths: Iterable[str]) -> Iterator[str]:
             yield from [] if is_url(path) else find_files(path)
 
 
-def write_numbers(path: str, blocks: Iterable[Rows], format_: Format, title: str) -> None:
-    """Write rows of numbers to a file, in the format of its suffix, completely or not at all."""
-    NUMBERS[Path(path).suffix.lower()](path, blocks, format_, title)
-
-
 def _write_csv(path: str, blocks: Iterable[Rows], format_: Format, title: str) -> None:
     """Write lines of CSV below a header."""
     with open_sink(path) as stream:
@@ -169,10 +158,6 @@ def _write_npy(path: str, blocks: Iterable[Rows], format_: Format, _: str) -> No
         stream.write(f"{fields!r:<{length - 1}}\n".encode())
 
 
-#: Writes Parquet; loads pyarrow.
-_PARQUET = "stablelse.readers.tables:write_parquet"
-
-
 def _write_parquet(path: str, blocks: Iterable[Rows], format_: Format, title: str) -> None:
     """Write a Parquet file with one row group per block."""
     dtype = _stored(format_, ".parquet")
@@ -187,7 +172,7 @@ def _write_parquet(path: str, blocks: Iterable[Rows], format_: Format, title: st
             yield dict(zip(_titles(title, width), columns, strict=True))
 
     with open_sink(path, "wb") as stream:
-        resolve_name(_PARQUET)(stream, groups())
+        resolve_name("stablelse.readers.tables:write_parquet")(stream, groups())
 
 
 def _titles(title: str, width: int) -> Iterator[str]:
@@ -204,7 +189,7 @@ def _stored(format_: Format, suffix: str) -> np.dtype[Any]:
     return format_.dtype
 
 
-#: The file formats for numbers, by suffix.
+#: What writes rows of numbers to a file, completely or not at all, by the suffix.
 NUMBERS: dict[str, Callable[[str, Iterable[Rows], Format, str], None]] = {
     ".csv": _write_csv,
     ".npy": _write_npy,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import typer
 
-from stablelse.cli.emit import NUMBERS, Rows, Values, emit, write_numbers
+from stablelse.cli.emit import NUMBERS, Rows, Values, emit
 from stablelse.cli.input import Job, function_of, job_of, policed, read_bounded, read_vectors
 from stablelse.cli.options import Request
 from stablelse.cli.progress import NOTES, Meter, meter_of
@@ -197,7 +197,7 @@ def write_file(request: Request, job: Job, meter: Meter) -> None:
             "or use --format csv for a table of all"
         )
     blocks = _blocks(request, job, meter)
-    write_numbers(path, blocks, job.formats[0], job.function.value)
+    NUMBERS[Path(path).suffix.lower()](path, blocks, job.formats[0], job.function.value)
 
 
 def _blocks(request: Request, job: Job, meter: Meter) -> Iterator[Rows]:
