@@ -35,7 +35,7 @@ import numpy as np
 
 from stablelse.numerics import decimals, reference
 from stablelse.numerics.decimals import Ball, add, as_decimal, divide, multiply, subtract
-from stablelse.numerics.doubleword import Approximation, Pair, product, settle, total, two_sum
+from stablelse.numerics.doubleword import Approximation, Pair, plus, product, settle, total, two_sum
 from stablelse.numerics.doubleword import exp as exp_of_words
 from stablelse.numerics.formats import Array, Format, context, nearest
 from stablelse.numerics.inputs import known_format
@@ -304,7 +304,7 @@ def _turned(t: Array, b: Array) -> tuple[Array, Array, Array]:
     """
     c, z = _circle(t)
     real, imag, minus = ((part, np.zeros(1)) for part in (b.real, b.imag, -b.imag))
-    x, y = _plus(product(c, real), product(z, minus)), _plus(product(z, real), product(c, imag))
+    x, y = plus(product(c, real), product(z, minus)), plus(product(z, real), product(c, imag))
     high, low = (np.stack(words, axis=1) for words in zip(x, y, strict=True))
     is_loose = (abs(t) > 0.7) | (b.imag != 0)
     return high, low, abs(high) + (is_loose * (abs(b.real) + abs(b.imag)))[:, np.newaxis]
@@ -326,12 +326,12 @@ def _in_words(x: Array, b: Array, format_: Format) -> tuple[Array, Array]:
     shift, head, rest, error, is_held = sums_in_words(x, b)
     nothing = np.zeros(len(x))
     (x_rest, y), first = zip(*rest, strict=True), (head, nothing)
-    x_words = _plus(first, x_rest)
+    x_words = plus(first, x_rest)
     square = x_words[0] ** 2 + y[0] ** 2
     next_to_1 = np.where((square > 0.5) & (square < 2), 1.0, 0.0)
-    summed = _plus(product(first, first), (-next_to_1, nothing))
+    summed = plus(product(first, first), (-next_to_1, nothing))
     for u, v in ((2 * head, nothing), x_rest), (x_rest, x_rest), (y, y):
-        summed = _plus(summed, product(u, v))
+        summed = plus(summed, product(u, v))
     size = abs(rest[0])
     wrong = 2.02 * error * (abs(np.array([x_words[0], y[0]])) + error)
     wrong += 2.0**-98 * (2 * abs(head) + size) * size
@@ -341,7 +341,7 @@ def _in_words(x: Array, b: Array, format_: Format) -> tuple[Array, Array]:
 
     angle = np.arctan2(y[0] + 0.0, x_words[0])
     cosine, sine = _circle(angle)
-    d = sum(_plus(product(y, cosine), product(x_words, (-sine[0], -sine[1]))))
+    d = sum(plus(product(y, cosine), product(x_words, (-sine[0], -sine[1]))))
     d = d / (x_words[0] * cosine[0] + y[0] * sine[0])
     of_angle = 1.01 * (abs(x_words[0]) * error[1] + abs(y[0]) * error[0]) / square
     of_angle += 2.0**-89 * abs(angle) + abs(d) ** 3
@@ -384,13 +384,13 @@ def _circle(t: Array) -> tuple[Pair, Pair]:
         )
         words: Pair = (tail, np.zeros_like(t))
         for n in (4, 2, 0):
-            words = _plus(product(words, (-square, -square_low)), inverses[:, n + parity])
+            words = plus(product(words, (-square, -square_low)), inverses[:, n + parity])
         series.append(words)
     cosine, sine = series[0], product(series[1], q_words)
     index = k.astype(np.int64)
     (c, c_low), (z, z_low) = (table[:, index & 63, part] for part in (0, 1))
-    x = _plus(product(cosine, (c, c_low)), product(sine, (-z, -z_low)))
-    y = _plus(product(cosine, (z, z_low)), product(sine, (c, c_low)))
+    x = plus(product(cosine, (c, c_low)), product(sine, (-z, -z_low)))
+    y = plus(product(cosine, (z, z_low)), product(sine, (c, c_low)))
     quarters = np.array([1, 1j, -1, -1j])[(index >> 6) & 3]
     high, low = ((real + 1j * imag) * quarters for real, imag in zip(x, y, strict=True))
     return (high.real, low.real), (high.imag, low.imag)
@@ -409,8 +409,3 @@ def _constants() -> tuple[tuple[float, ...], Array, Array]:
             numbers += [Fraction(p.flat()[0]) for p in cosine_and_sine(n * _pi(64) / 128)]
     words = np.array([(float(x), float(x - Fraction(float(x)))) for x in numbers]).T
     return (*map(float, parts), float(rest)), words[:, :12], words[:, 12:].reshape(2, 64, 2)
-
-
-def _plus(u: Pair, v: Any) -> Pair:
-    high, error = two_sum(u[0], v[0])
-    return two_sum(high, error + (u[1] + v[1]))

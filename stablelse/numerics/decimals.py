@@ -353,11 +353,17 @@ def elements(name: str, x: Array, format_: Format, places: Array | None = None) 
     """
     wanted = x if places is None else x[places]
     finite = np.isfinite(wanted)
-    entries = _decimals(wanted[finite])
-    found = climb(set(entries), ELEMENTS[name], Sum.of(terms_of(x, None)), format_)
     result = np.full(wanted.shape, format_.round(OF_NOTHING[name]), format_.dtype)
-    result[finite] = [found[entry] for entry in entries]
+    of_terms = Sum.of(terms_of(x, None))
+    result[finite] = elements_of(wanted[finite], ELEMENTS[name], of_terms, format_)
     return result
+
+
+def elements_of(x: Array, evaluate: Elements, sum_: Sum, format_: Format) -> list[Any]:
+    """Round elements of finite x, given the sum of all terms."""
+    entries = _decimals(x)
+    found = climb(set(entries), evaluate, sum_, format_)
+    return [found[entry] for entry in entries]
 
 
 softmax, log_softmax = (partial(elements, name) for name in ELEMENTS)

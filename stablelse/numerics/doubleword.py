@@ -233,6 +233,12 @@ def total(*words: Array) -> Any:
     return *normal, low
 
 
+def plus(a: Any, b: Any) -> Pair:
+    """Add double-words, with a relative error of 2**-102 of the sum of their sizes."""
+    high, error = two_sum(a[0], b[0])
+    return two_sum(high, error + (a[1] + b[1]))
+
+
 def product(a: Pair, b: Pair | tuple[float, float]) -> Pair:
     """Multiply double-words, with a relative error of 2**-102."""
     high, error = two_product(a[0], b[0])

@@ -22,13 +22,7 @@ import numpy as np
 from stablelse.numerics import decimals, doubleword, exact, kernel, reference, threads
 from stablelse.numerics.certificate import Rung
 from stablelse.numerics.decimals import Sum, Term, as_decimal
-from stablelse.numerics.doubleword import (
-    Approximation,
-    check_arithmetic,
-    fast_two_sum,
-    settle,
-    two_sum,
-)
+from stablelse.numerics.doubleword import Approximation, check_arithmetic, settle, two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format
 from stablelse.numerics.functions import Function
 from stablelse.numerics.inputs import known_format
@@ -154,9 +148,8 @@ def _merged(s: Array, t: Array) -> Array:
     d, d_low = two_sum(np.where(both, other["top"], 0), -np.where(both, result["top"], 0))
     vanishes = d < -_VANISHING
     high, low, k = doubleword.exp(np.maximum(d, -_VANISHING), np.where(vanishes, 0, d_low))
-    one, rest = two_sum(1.0, _unscaled(other, "high"))
-    one, one_low = fast_two_sum(one, rest + _unscaled(other, "low"))
-    term, term_low = doubleword.product((high, low), (one, one_low))
+    rest = _unscaled(other, "high"), _unscaled(other, "low")
+    term, term_low = doubleword.product((high, low), doubleword.plus((1.0, 0.0), rest))
     relative = doubleword.EXP_ERROR + 2 * doubleword.ARITHMETIC_ERROR
     error = 1.001 * (high * _unscaled(other, "error") + np.where(d == 0, 0, relative) * term)
     term, term_low = np.where(vanishes, 1, term), np.where(vanishes, 0, term_low)
@@ -288,10 +281,8 @@ class Whole:
         rows = format_.round(different)[np.newaxis]
         (values,), doubtful = elements_closely(function, rows, self._close_state, format_)
         if doubtful.size:
-            wanted = [as_decimal(entry) for entry in different[doubtful]]
-            of = decimals.ELEMENTS[function.value]
-            found = decimals.climb(set(wanted), of, self._sum, format_)
-            values[doubtful] = [found[entry] for entry in wanted]
+            wanted, of = different[doubtful], decimals.ELEMENTS[function.value]
+            values[doubtful] = decimals.elements_of(wanted, of, self._sum, format_)
         result: Array = values[back]
         return result
 

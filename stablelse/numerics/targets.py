@@ -19,7 +19,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from stablelse.numerics import doubleword, exact
 from stablelse.numerics.certificate import Rung
-from stablelse.numerics.doubleword import Pair, fast_two_sum, two_product, two_sum
+from stablelse.numerics.doubleword import Pair, two_product, two_sum
 from stablelse.numerics.formats import FORMATS, Array, Format, format_of
 from stablelse.numerics.inputs import check_finite, known_format, promoted, real_numbers
 from stablelse.numerics.rows import Rows, Stack, by_policy, check_policy, mask_for
@@ -77,11 +77,9 @@ class Targets(NamedTuple):
         if self.smoothing:
             kept = np.ones((1, n)) if mask is None else mask.astype(np.float64)
             classes = np.maximum(kept.sum(axis=1, keepdims=True), 1.0)
-            share = self.smoothing / classes
-            product, error = two_product(share, classes)
-            share_low = ((self.smoothing - product) - error) / classes
-            t, error = two_sum(t, share * kept)
-            t, t_low = fast_two_sum(t, error + (t_low + share_low * kept))
+            inverse = doubleword.reciprocal((classes, np.zeros(1)))
+            share, share_low = doubleword.product(inverse, (self.smoothing, 0.0))
+            t, t_low = doubleword.plus((t, t_low), (share * kept, share_low * kept))
         if self.weight is not None:
             t, t_low = doubleword.product((t, t_low), (self.weight, np.zeros(n)))
         ignored = self.ignored[rows, np.newaxis]
