@@ -101,10 +101,8 @@ class Found(dict[tuple[str, FindingKind], Finding]):
 
     def of(self, formula: Formula) -> tuple[Finding, ...]:
         """Return the findings in the order of the operations."""
-        order, kinds = [each.symbol for each in formula.operations], list(FindingKind)
-        return tuple(
-            sorted(self.values(), key=lambda f: (order.index(f.symbol), kinds.index(f.kind)))
-        )
+        order = ((each.symbol, kind) for each in formula.operations for kind in FindingKind)
+        return tuple(self[key] for key in order if key in self)
 
 
 class FormatState:

@@ -10,14 +10,8 @@ from typing import Any
 import numpy as np
 
 from stablelse.analysis import Displayed
-from stablelse.analysis.compare import Column, Compared
-from stablelse.analysis.results import (
-    BROKEN,
-    VERDICTS,
-    Comparison,
-    MethodResult,
-    Verdict,
-)
+from stablelse.analysis.compare import Compared
+from stablelse.analysis.results import BROKEN, VERDICTS, Comparison, Verdict
 from stablelse.numerics.formats import Array
 from stablelse.numerics.formulas import Method
 from stablelse.numerics.functions import Function, LossFunction
@@ -46,13 +40,13 @@ class Total:
     worst: float | None = None
     verdicts: Counter[Verdict] = field(default_factory=Counter, repr=False)
 
-    def add(self, column: Column) -> None:
+    def add(self, verdicts: Array, ulps: Array) -> None:
         """Count the method's results on some vectors."""
-        for code, count in zip(*np.unique(column.verdicts, return_counts=True), strict=True):
+        for code, count in zip(*np.unique(verdicts, return_counts=True), strict=True):
             self.verdicts[VERDICTS[code]] += int(count)
         self.right, self.digits_lost = (self.verdicts[verdict] for verdict in VERDICTS[:2])
         self.broken = sum(self.verdicts[verdict] for verdict in BROKEN)
-        known = column.ulps[column.ulps < np.inf]
+        known = ulps[ulps < np.inf]
         if known.size:
             self.worst = max(self.worst or 0.0, float(known.max()))
 
@@ -88,18 +82,22 @@ class Tally:
         worst.
         """
         if isinstance(found, Compared):
-            columns, x = found.columns, found.x
+            x, names = found.x, [column.name for column in found.columns]
+            verdicts = np.array([column.verdicts for column in found.columns])
+            ulps = np.array([column.ulps for column in found.columns])
         else:
             (one,) = found
-            columns = [_column(result) for result in one.results]
             x = one.x[np.newaxis] if one.is_whole else np.array([[one.minimum, one.maximum]])
-        self._totals = self._totals or [Total(*column.name) for column in columns]
-        for total, column in zip(self._totals, columns, strict=True):
-            total.add(column)
+            names = [(result.method, result.format, result.shift) for result in one.results]
+            verdicts = np.array([[VERDICTS.index(result.verdict)] for result in one.results])
+            ulps = np.array([[result.ulps] for result in one.results], float)
+        self._totals = self._totals or [Total(*name) for name in names]
+        for total, *facts in zip(self._totals, verdicts, ulps, strict=True):
+            total.add(*facts)
         before = self._count
         self._count += len(found)
         self._numbers += len(found) * found[0].n
-        badness = dict(enumerate(_badness(columns, x).tolist(), start=before))
+        badness = dict(enumerate(_badness(verdicts, ulps, x).tolist(), start=before))
         worst = max(badness, key=badness.__getitem__)  # the first of equally bad ones
         if all(badness[worst] > other for _, other in self._worst.values()):
             self._worst = {worst: (found[worst - before], badness[worst])}
@@ -128,21 +126,10 @@ class Tally:
         )
 
 
-def _column(result: MethodResult) -> Column:
-    """Return the column of a single vector."""
-    return Column(
-        name=(result.method, result.format, result.shift),
-        values=np.atleast_1d(result.value)[np.newaxis],
-        verdicts=np.array([VERDICTS.index(result.verdict)]),
-        ulps=np.array([np.nan if result.ulps is None else result.ulps]),
-    )
-
-
-def _badness(columns: Sequence[Column], x: Array) -> Array:
+def _badness(verdicts: Array, ulps: Array, x: Array) -> Array:
     """Return the sort keys of m rows: methods broken, then the largest number, error: (m, 3)."""
-    verdicts = np.array([column.verdicts for column in columns])
     broken = (verdicts >= VERDICTS.index(BROKEN[0])).sum(axis=0)
     sizes = np.nan_to_num(np.abs(x.astype(np.float64)), nan=np.inf, posinf=np.inf).max(axis=-1)
     is_lost = verdicts == VERDICTS.index(Verdict.DIGITS_LOST)
-    lost = np.where(is_lost, [np.nan_to_num(column.ulps) for column in columns], 0).max(axis=0)
+    lost = np.where(is_lost, np.nan_to_num(ulps), 0).max(axis=0)
     return np.stack([broken, np.where(broken > 0, sizes, 0), lost], axis=-1)
