@@ -467,7 +467,7 @@ def ask(
                     peer.name,
                     printable(peer.title),
                     getattr(package, "__version__", None),
-                    peer.calls.get(task),
+                    None if isinstance(package, str) else peer.calls.get(task),
                     name,
                     reason=package if isinstance(package, str) else None,
                 )
