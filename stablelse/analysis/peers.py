@@ -168,20 +168,19 @@ class OwnPeer(Peer):
         return True
 
     def load(self) -> Any:
-        """Import the file or the module: this runs its code."""
+        """Import the file or the module, which runs its code, and return the function of rows."""
+        module = None
         if not self.module.endswith(".py"):
-            return import_module(self.module)
-        spec = spec_from_file_location("own_peer", self.module)
-        assert spec is not None, "the name ends in .py"
-        assert spec.loader is not None, "it is a file"
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
+            module = import_module(self.module)
+        elif spec := spec_from_file_location("own_peer", self.module):
+            module = module_from_spec(spec)
+            assert spec.loader is not None, "it is a file"
+            spec.loader.exec_module(module)
+        return of_rows(getattr(module, self.title))
 
     def function(self, package: Any, task: Task) -> Callable[..., Any]:
-        """Return the function for rows."""
-        by_rows = of_rows(getattr(package, self.title))
-        return lambda x, b: by_rows(x)
+        """Return the function that was loaded."""
+        return lambda x, b: package(x)
 
 
 #: What a function of the user computes, by its name; any of these if the name does not say.
@@ -255,17 +254,16 @@ PEERS = (
 def choose_peers(names: Sequence[str] = ()) -> tuple[list[Peer], tuple[str, ...]]:
     """Return the libraries of these names, or all that are installed, and the missing packages."""
     own = [OwnPeer.of(name) for name in names if ":" in name]
-    names = [name for name in names if ":" not in name]
-    for name in names:
-        named = [peer for peer in PEERS if name in (peer.name, peer.package)]
-        if not named:
+    named = {name for name in names if ":" not in name}
+    known = {name: peer for peer in PEERS for name in (peer.name, peer.package)}
+    for name in sorted(named):
+        if name not in known:
             choices = ", ".join([*(peer.name for peer in PEERS), "FILE.py:FUNCTION"])
             raise ChoiceError(f"unknown peer {name!r}: choose from {choices}")
-        if not named[0].is_installed:
-            raise ChoiceError(f"{name} is not installed: pip install {named[0].package}")
-    wanted = {*names, PEERS[-1].name}
-    is_any = not names and not own
-    chosen = [p for p in PEERS if is_any or not wanted.isdisjoint((p.name, p.package))]
+        if not known[name].is_installed:
+            raise ChoiceError(f"{name} is not installed: pip install {known[name].package}")
+    wanted = {*named, PEERS[-1].name} if names else known.keys()
+    chosen = [peer for peer in PEERS if not wanted.isdisjoint((peer.name, peer.package))]
     missing = tuple(peer.package for peer in chosen if not peer.is_installed)
     return [*own, *(peer for peer in chosen if peer.is_installed)], missing
 

@@ -16,14 +16,7 @@ import numpy as np
 from stablelse.analysis import Displayed
 from stablelse.analysis.findings import judge
 from stablelse.analysis.results import VERDICTS, Verdict
-from stablelse.numerics.formats import (
-    FORMATS,
-    Array,
-    Format,
-    find_format,
-    numbers,
-    ordinals,
-)
+from stablelse.numerics.formats import FORMATS, Array, Format, find_format, numbers, ordinals
 from stablelse.numerics.formulas import (
     Candidate,
     ChoiceError,
@@ -47,24 +40,21 @@ USUAL_FORMATS = ("float16", "float32", "float64")
 
 #: Better results among worse finite ones are a separate segment only if they fill more than this
 #: part of the range: a chart cannot show less.
-_FINE = 200
+_FINE = 1 / 200
 
 #: How often the search goes beyond the edges of where digits are lost, and with how many t each
 #: time: at least, and at most.
 _ROUNDS, _LEAST, _MOST = 4, 64, 4096
 
-#: How many elements are computed at once, and how many take about as long as the call itself.
-_BATCH, _ROOM = 1 << 18, 1 << 14
-
-#: How many times longer exact results take in formats wider than float64, in decimal arithmetic.
-_DECIMAL = 1000
+#: How many elements are computed at once; how many take about as long as the call itself, and how
+#: many times longer exact results take in formats wider than float64, in decimal arithmetic.
+_BATCH, _ROOM, _DECIMAL = 1 << 18, 1 << 14, 1000
 
 #: How many numbers a 16-bit format has, and the most elements for which all of them are tried: that
 #: takes a few seconds.
 _ALL, _MOST_ELEMENTS = 1 << 16, 1 << 26
 
-#: Into how many parts a bracket is split at a time, if there is room: many points at once cost
-#: little more than one.
+#: Into how many parts a bracket is split at a time, if there is room.
 _PARTS = 64
 
 #: From good to bad; all worse verdicts are of results that are not finite or not of this vector.
@@ -74,12 +64,10 @@ _RIGHT, _LOST, _NO_DIGITS = (
 
 
 class Motion(Enum):
-    """How x moves."""
+    """How x moves: x + t is moved, and t x, t > 0, is stretched."""
 
     OFFSET = "offset"
-    """x + t: moved."""
     SCALE = "scale"
-    """t x, t > 0: stretched."""
 
 
 class Range(NamedTuple):
@@ -105,13 +93,10 @@ class Range(NamedTuple):
 
     def at(self, place: Array) -> Array:
         """Return the t at a place on the axis: the inverse of `along`, in longdouble."""
-        fraction = np.asarray(place).astype(np.longdouble)
-        t: Array
+        end = np.asarray(place).astype(np.longdouble)
         if self.motion is Motion.SCALE:
-            t = np.longdouble(self.start) ** (1 - fraction) * np.longdouble(self.end) ** fraction
-        else:
-            t = self.start * (1 - fraction) + self.end * fraction
-        return t
+            return np.longdouble(self.start) ** (1 - end) * np.longdouble(self.end) ** end
+        return self.start * (1 - end) + self.end * end
 
 
 class Segment(NamedTuple):
@@ -258,14 +243,13 @@ def _checked_range(offset: tuple[float, float] | None, scale: tuple[float, float
     """Return the range of t; the ends must be finite, in order, and for a scale positive."""
     if offset is not None and scale is not None:
         raise ChoiceError("x is moved or stretched, not both: give an offset or a scale")
-    motion = Motion.OFFSET if scale is None else Motion.SCALE
     start, end = scale or offset or OFFSETS
-    range_ = Range(motion, float(start), float(end))
+    range_ = Range(Motion.OFFSET if scale is None else Motion.SCALE, float(start), float(end))
     if not (np.isfinite(start) and np.isfinite(end)):
         raise ChoiceError(f"the {range_} must have two finite ends")
     if start >= end:
         raise ChoiceError(f"the {range_} is empty: the first end must be smaller")
-    if motion is Motion.SCALE and start <= 0:
+    if scale is not None and start <= 0:
         raise ChoiceError(f"the {range_} must be positive: start at 1e-3, for example")
     return range_
 
@@ -416,16 +400,13 @@ class Trial(Samples):
         for _, formula, shift in self.candidates:
             value, evaluated = right, None
             if formula is not None:
-                evaluation = formula.evaluate(moved, self.format, shift.rule if shift else None)
+                evaluation = formula.evaluate(moved, self.format, shift and shift.rule)
                 value, evaluated = evaluation.value, evaluation.row
             judged.append(judge(value, right, self.format, self.function, unfit, evaluated))
         return np.array(judged).swapaxes(0, 1)
 
     def labels(self) -> Array:
-        """Return the verdicts of every method, without results that are better by chance.
-
-        Among results with lost digits, some are right now and then.
-        """
+        """Return the verdicts of every method, without the few that are better by chance."""
         where = self.range.along(numbers(self.points, self.format))
         joined: Array = self.outcomes[0].astype(int)
         for row in joined:
@@ -433,7 +414,7 @@ class Trial(Samples):
                 for begin, end in _runs(row)[1:-1]:
                     around, worst = sorted((row[begin - 1], row[end]))
                     is_between = row[begin] == better and better < around and worst <= _NO_DIGITS
-                    if is_between and where[end - 1] - where[begin] < 1 / _FINE:
+                    if is_between and where[end - 1] - where[begin] < _FINE:
                         row[begin:end] = around
         return joined
 
@@ -475,7 +456,7 @@ class Trial(Samples):
                 yield Segment(
                     self.format.name,
                     method,
-                    shift.name if shift else None,
+                    shift and shift.name,
                     VERDICTS[verdicts[begin]],
                     first,
                     last,
