@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import Enum
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -124,12 +123,11 @@ class Origin(NamedTuple):
 class Quantity(NamedTuple):
     """The value of one expression."""
 
-    nearest: Any  # The exact value, correctly rounded to the format: infinite or 0 beyond its range
-    # The exact value as a decimal number, correctly rounded, if it is outside the normal
-    # range of the format, or the format holds fewer than ten digits
-    decimal: Decimal | None
+    # The exact value, correctly rounded to the format; or a decimal number if it is outside the
+    # normal range of the format, or the format holds fewer than ten digits
+    exact: Any
     value: Any  # The value in the format, every operation rounded
-    # The distance between `nearest` and `value` in ulps; infinite if the value is broken
+    # How far that is off, in ulps; infinite if the value is broken
     ulps: float
     # Broken if the value is infinite, NaN or 0, and the exact value is not; but a result
     # of 0 is right if no number of the format is nearer to the exact value
@@ -360,7 +358,8 @@ def _quantity(exact: Exact, value: Any, format_: Format, is_result: bool) -> Qua
     elif value == -np.inf or (is_zero and not (is_result and exact.nearest == 0)):
         verdict = Verdict.UNDERFLOW
     ulps = inf if verdict.is_broken else ulps
-    return Quantity(exact.nearest, exact.decimal, value, ulps, verdict)
+    shown = exact.nearest if exact.decimal is None else exact.decimal
+    return Quantity(shown, value, ulps, verdict)
 
 
 def _same(one: Exact, other: Exact) -> bool:

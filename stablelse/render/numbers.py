@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from math import copysign, isfinite
 from typing import Any
 
@@ -15,6 +16,11 @@ def number_text(value: Any) -> str:
     """Return the shortest text that reads back to the same number; integers up to 1e16 in full."""
     if isinstance(value, float):  # float64 too, a subclass
         return _tidy(repr(float(value)))
+    if isinstance(value, Decimal):  # an exact value, with any exponent
+        shown = f"{value:{'f' if -5 <= value.adjusted() < 16 else 'e'}}"
+        mantissa, mark, exponent = shown.partition("e")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        return _tidy(mantissa + mark + exponent)
     near = float(value)
     if near == value and near.is_integer() and abs(near) < 1e16:
         return _tidy(repr(near))  # 65504, where float16's shortest would be 6.55e4
@@ -32,6 +38,8 @@ def json_number(value: Any) -> float | int | str:
         is_short = value.is_integer() and abs(value) < 1e16 and (value or copysign(1, value) > 0)
         return int(value) if is_short else float(value)
     text = number_text(value)
+    if isinstance(value, Decimal):
+        return text
     wide = isinstance(value, np.longdouble) and float(value) != value
     if not np.isfinite(value) or wide:
         return text

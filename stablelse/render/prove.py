@@ -22,7 +22,7 @@ from stablelse.render.notation import (
     side_text,
 )
 from stablelse.render.numbers import number_text, place_text
-from stablelse.render.records import field_names, input_record, record
+from stablelse.render.records import record
 from stablelse.render.words import FUNCTION_NAMES, counted, shift_text, ulps_text
 
 #: The rule of each line, as LaTeX.
@@ -85,7 +85,7 @@ def _columns(result: FormatProof) -> list[int]:
     if len(rows) <= _MOST_COLUMNS:
         return list(range(len(rows)))
     worst = max(range(len(rows)), key=lambda index: rows[index].right.ulps)
-    largest = max(range(len(rows)), key=lambda index: float(rows[index].right.nearest))
+    largest = max(range(len(rows)), key=lambda index: float(rows[index].right.exact))
     return sorted({0, largest, worst})
 
 
@@ -93,7 +93,7 @@ def _values(result: FormatProof, glyphs: Glyphs, cell: Callable[[Quantity], Any]
     """Return a table: the value of both sides of every line, or of every element of softmax."""
 
     def exactly(row: Row) -> str:
-        text = glyphs.number(_exact_text(row.right))
+        text = glyphs.number(row.right.exact)
         return f"${text}$" if glyphs is LATEX else text
 
     rows = [(str(line.number), line.rows) for line in result.lines]
@@ -105,18 +105,6 @@ def _values(result: FormatProof, glyphs: Glyphs, cell: Callable[[Quantity], Any]
     table = [["", *(f"${name}$" if glyphs is LATEX else name for name in names)]]
     table += [["exactly", *(exactly(rows[0][1][index]) for index in _columns(result))]]
     return table + [[n, *(cell(of[index].right) for index in _columns(result))] for n, of in rows]
-
-
-def _exact_text(quantity: Quantity) -> str:
-    """Return an exact value, correctly rounded, with any exponent."""
-    decimal = quantity.decimal
-    if decimal is None:
-        return number_text(quantity.nearest)
-    in_full = -5 <= decimal.adjusted() < 16
-    mantissa, mark, exponent = f"{decimal:{'f' if in_full else 'e'}}".partition("e")
-    if "." in mantissa:
-        mantissa = mantissa.rstrip("0").rstrip(".")
-    return f"{mantissa}e{int(exponent)}" if mark else mantissa
 
 
 def _error_text(quantity: Quantity) -> str:
@@ -290,29 +278,15 @@ def latex_lines(proof: Proof) -> Iterator[str]:
 
 
 def proof_record(proof: Proof) -> dict[str, Any]:
-    """Return a derivation as a record: equations as text, exact values next to the format's."""
-    names = [name for name in field_names(Proof) if name not in ("equations", "results", "x")]
-    return {name: record(getattr(proof, name)) for name in names} | {
-        "x": input_record(proof.x),
-        "equations": list(_equation_records(proof)),
-        "results": [_plain(result) for result in proof.results],
-    }
+    """Return a derivation as a record: equations as text, next to exact values and the format's."""
+    plain: dict[str, Any] = record(proof)
+    return plain | {"equations": list(_equation_records(proof))}
 
 
 def _equation_records(proof: Proof) -> Iterator[dict[str, Any]]:
     for text, equation in zip(_equations(proof, ASCII), proof.equations, strict=True):
         rule = equation.rule.value
         yield {"number": equation.number, "rule": rule, "equation": " = ".join(text.sides)}
-
-
-def _plain(value: Any) -> Any:
-    """Return a record; exact values are text, because they may not fit any number."""
-    if isinstance(value, Quantity):
-        own = {name: record(getattr(value, name)) for name in ("value", "ulps", "verdict")}
-        return {"exact": _exact_text(value)} | own
-    if hasattr(value, "_fields"):
-        return {name: _plain(getattr(value, name)) for name in value._fields}
-    return [_plain(item) for item in value] if isinstance(value, tuple) else record(value)
 
 
 def proof_rows(proof: Proof) -> Iterator[dict[str, Any]]:
@@ -335,7 +309,7 @@ def _row_cells(line: Line, row: Row) -> dict[str, Any]:
         "element": row.element,
         "holds": row.holds,
         "digits": line.digits,
-        "exact": _exact_text(row.right),
+        "exact": number_text(row.right.exact),
         "left": number_text(row.left.value),
         "right": number_text(row.right.value),
         "ulps": number_text(row.right.ulps),
