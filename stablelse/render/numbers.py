@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from math import copysign, isfinite
 from typing import Any
 
@@ -16,7 +15,7 @@ def number_text(value: Any) -> str:
     """Return the shortest text that reads back to the same number; integers up to 1e16 in full."""
     if isinstance(value, float):  # float64 too, a subclass
         return _tidy(repr(float(value)))
-    if isinstance(value, Decimal):  # an exact value, with any exponent
+    if hasattr(value, "adjusted"):  # a Decimal, not loaded for others: an exact value
         shown = f"{value:{'f' if -5 <= value.adjusted() < 16 else 'e'}}"
         mantissa, mark, exponent = shown.partition("e")
         mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
@@ -38,7 +37,7 @@ def json_number(value: Any) -> float | int | str:
         is_short = value.is_integer() and abs(value) < 1e16 and (value or copysign(1, value) > 0)
         return int(value) if is_short else float(value)
     text = number_text(value)
-    if isinstance(value, Decimal):
+    if hasattr(value, "adjusted"):
         return text
     wide = isinstance(value, np.longdouble) and float(value) != value
     if not np.isfinite(value) or wide:
