@@ -76,7 +76,6 @@ class Block(NamedTuple):
     #: What a vector is, if the input says so. Lists may have another length in the next block.
     by: By | None = None
     outer: tuple[int, ...] = ()  # lengths of the axes that rows count over, if several
-    left_out: tuple[int, ...] = ()  # positions of index columns in the file, from 0
     #: How many numbers a row has that comes in several blocks, and how many of them came before.
     length: int | None = None
     begin: int = 0

@@ -10,7 +10,7 @@ import select
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from glob import glob
 from importlib import import_module
@@ -302,12 +302,10 @@ def open_source(path: str) -> Iterator[Source]:
         with _open_url(path) as source:
             yield source
         return
-    try:
-        file = open(path, "rb", buffering=0)  # noqa: SIM115  catch only errors of opening
-    except OSError as error:
-        raise _unreadable(name, error) from error
-    except ValueError:  # a NUL in the path
-        raise ReadError(f"cannot read {name}: no file can have this name") from None
+    if "\0" in path:
+        raise ReadError(f"cannot read {name}: no file can have this name")
+    with explaining(name, _unreadable):
+        file = open(path, "rb", buffering=0)  # noqa: SIM115  explains only errors of opening
     with file:
         yield file_source(name, file)
 
@@ -338,11 +336,8 @@ def find_files(path: str) -> list[str]:
 
 
 def _files_in(directory: str) -> list[str]:
-    try:
-        with os.scandir(directory) as entries:
-            are_directories = {entry.path: entry.is_dir() for entry in entries}
-    except OSError as error:
-        raise ReadError(f"cannot read {shown(directory)}: {error.strerror or error}") from error
+    with explaining(shown(directory), _unreadable), os.scandir(directory) as entries:
+        are_directories = {entry.path: entry.is_dir() for entry in entries}
     for path, is_directory in are_directories.items():
         name = os.path.basename(path)
         if is_directory and not _HIDDEN.match(name):
@@ -472,16 +467,18 @@ def open_spool(name: str) -> Any:
         return TemporaryFile()
 
 
-@contextmanager
-def keeping(name: str) -> Iterator[None]:
+def keeping(name: str) -> AbstractContextManager[None]:
     """Explain why a source cannot be kept in a temporary file."""
-    try:
-        yield
-    except OSError as error:
-        raise ReadError(
-            f"cannot keep {name} in a temporary file: {error.strerror}; save it, and name the "
-            "file with --file"
-        ) from error
+    return explaining(name, _not_kept)
+
+
+def _not_kept(name: str, error: Exception) -> ReadError:
+    if not isinstance(error, OSError):
+        raise error
+    return ReadError(
+        f"cannot keep {name} in a temporary file: {error.strerror}; save it, and name the file "
+        "with --file"
+    )
 
 
 def unpacked(source: Source) -> Source:

@@ -475,8 +475,7 @@ def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block
     is_short = max(map(len, flat)) <= BLOCK_BYTES  # 64 bits may be written as one, or none
     ready = [_cells(column, dtype) for column in flat] if is_short else None
     headings = layout.columns.headings if at is None else None  # the numbers of a list have none
-    by = None if at is None else By.ROWS
-    source, left_out = layout.columns.source, layout.columns.left_out
+    by, source = None if at is None else By.ROWS, layout.columns.source
     for begin, end in runs(lengths):
         width = int(lengths[begin])
         row_bytes = 8 * (len(flat) - 1 + max(1, width))
@@ -494,7 +493,7 @@ def _rows(columns: Sequence[Any], layout: Layout, offset: int) -> Iterator[Block
                     numbers, nulls = _cells(column.slice(place, size), dtype)
                 parts.append(_part(numbers, nulls, count))
             values, missing = (np.concatenate(cells, axis=1) for cells in zip(*parts, strict=True))
-            block = Block(values, source, offset + row, None, headings, by=by, left_out=left_out)
+            block = Block(values, source, offset + row, None, headings, by=by)
             yield _without_nulls(block, missing, layout) if missing.any() else block
 
 

@@ -231,12 +231,11 @@ def _below_header(pieces: Iterator[Piece], layout: Layout) -> Iterator[Piece]:
 
 def _rows(pieces: Iterator[Piece], layout: Layout, begin: int = 0) -> Iterator[Block]:
     """Read pieces, those from `begin` on with pyarrow if it can."""
-    offset, columns = 0, layout.columns
+    offset = 0
     for piece, parsed in _parsed(pieces, layout, begin):
         values, missing = _read(piece, layout, parsed)
         if len(values):
-            headings, left_out = columns.headings, columns.left_out
-            yield Block(values, layout.source, offset, missing, headings, left_out=left_out)
+            yield Block(values, layout.source, offset, missing, layout.columns.headings)
             offset += len(values)
 
 

@@ -108,7 +108,9 @@ def test_a_directory_that_may_not_be_read(tmp_path, monkeypatch):
 
     (tmp_path / "parts").mkdir()
     monkeypatch.setattr("os.scandir", refuse)
-    assert complaint("parts") == "cannot read parts: Permission denied"
+    assert complaint("parts") == (
+        "cannot read parts: Permission denied; ask its owner for the right to read it"
+    )
 
 
 def test_other_columns(written):
