@@ -7,7 +7,8 @@ of objects. A number stays a literal until it is rounded, once, as in text.
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
 
@@ -79,10 +80,22 @@ def json_lines(source: Source, options: ReadOptions) -> Iterator[Block]:
             f"{source.name} has no column {quoted(options.last)}, because its rows are arrays; "
             "name a field or an array of labels with --label-key"
         )
-    rows = _Rows(source.name, options)
-    for line, value in _Values(source).each(options.key):
-        yield from rows.add(line, value)
-    yield from rows.rest()
+    rows, offset = _Rows(source.name, options), 0
+    for width, alike in groupby(rows.all(_Values(source).each(options.key)), len):
+        most = max(1, _BLOCK_NUMBERS // width)
+        while some := list(islice(alike, most)):
+            values, missing = np.array(some, options.dtype), None
+            if any(None in row for row in some):
+                missing = np.array([[number is None for number in row] for row in some])
+            by = None if rows.is_column else By.ROWS
+            block = Block(values, source.name, offset, missing, by=by)
+            offset += len(values)
+            columns = choose_columns(options, None, width, source.name).positions
+            if not isinstance(columns, range):
+                block = block.mapped(itemgetter((slice(None), list(columns))))
+            yield block
+    if not offset:
+        raise ReadError(f"{source.name} is empty: it has no numbers; give it arrays of them")
 
 
 class _Values:
@@ -204,7 +217,7 @@ class _Values:
 
 
 class _Rows:
-    """Puts neighbouring vectors of the same length into blocks."""
+    """The vectors of values, as lists of numbers."""
 
     def __init__(self, source: str, options: ReadOptions) -> None:
         self._source = source
@@ -214,49 +227,26 @@ class _Rows:
             options.dtype, words=options.words, underflowed=self._underflowed
         )
         self._is_float64 = np.dtype(options.dtype) == np.float64
-        self._line = 1
-        self._offset = 0
-        self._is_column: bool | None = None  # unknown before the first number
-        self._rows: list[list[Any]] = []  # of numbers, None where one is missing
+        self._line = self._row = 1  # of the next vector
+        self.is_column: bool | None = None  # unknown before the first number
 
-    def add(self, line: int, value: Any) -> Iterator[Block]:
-        """Take the vectors of a value, and yield complete blocks."""
-        self._line = line
-        if _is_own(value) and "incomplete" in value:
-            raise ReadError(
-                f"{self._source} is incomplete, as its end says; run the command that made it again"
-            )
-        if _is_own(value) and value.keys() >= _OWN_TOTALS:
-            return
-        for cells in self._vectors(self._selected(value)):
-            row = self._numbers(cells)
-            is_full = len(row) * len(self._rows) >= _BLOCK_NUMBERS
-            if self._rows and (is_full or len(row) != len(self._rows[0])):
-                yield self._block()
-            self._rows.append(row)
+    def all(self, values: Iterable[tuple[int, Any]]) -> Iterator[list[Any]]:
+        """Yield each vector, None where a number is missing."""
+        for self._line, value in values:
+            if _is_own(value) and "incomplete" in value:
+                raise ReadError(
+                    f"{self._source} is incomplete, as its end says; run the command that made it "
+                    "again"
+                )
+            if _is_own(value) and value.keys() >= _OWN_TOTALS:
+                continue
+            for cells in self._vectors(self._selected(value)):
+                yield self._numbers(cells)
+                self._row += 1
 
     def _underflowed(self, literal: str) -> None:
         text = f"a number {UNDERFLOWED}: {quoted(literal)}"
         self._options.notify([Note(text, f"{self._source}, line {self._line}")])
-
-    def rest(self) -> Iterator[Block]:
-        """Yield the last block, or raise an error if there was no vector at all."""
-        if self._rows:
-            yield self._block()
-        elif not self._offset:
-            raise ReadError(f"{self._source} is empty: it has no numbers; give it arrays of them")
-
-    def _block(self) -> Block:
-        values, missing = np.array(self._rows, self._options.dtype), None
-        if any(None in row for row in self._rows):
-            missing = np.array([[number is None for number in row] for row in self._rows])
-        by = None if self._is_column else By.ROWS
-        block = Block(values, self._source, self._offset, missing, by=by)
-        self._offset, self._rows = self._offset + len(values), []
-        columns = choose_columns(self._options, None, values.shape[1], self._source).positions
-        if isinstance(columns, range):
-            return block
-        return block.mapped(itemgetter((slice(None), list(columns))))
 
     def _selected(self, value: Any) -> Any:
         """Return the wanted part of a value."""
@@ -311,11 +301,11 @@ class _Rows:
                 yield from self._vectors([] if item is None else item, depth + 1)
             return
         if value is not None:
-            if self._is_column is is_vector:
+            if self.is_column is is_vector:
                 both = "an array, but a number" if is_vector else "a number, but an array"
                 raise self._bad(f"has {both} came before; give either arrays or numbers")
-            self._is_column = not is_vector
-        yield value if is_vector else [] if value is None and self._is_column is False else [value]
+            self.is_column = not is_vector
+        yield value if is_vector else [] if value is None and self.is_column is False else [value]
 
     def _numbers(self, cells: list[Any]) -> list[Any]:
         """Return the numbers of a vector, None where one is missing."""
@@ -350,8 +340,8 @@ class _Rows:
     def _bad(self, what: str, index: int | None = None) -> ReadError:
         """Return the error about a value, or about one number of the next vector."""
         place = f"{self._source}, line {self._line}"
-        if not self._is_column and index is not None:
-            place += f", row {self._offset + len(self._rows) + 1}, number {index + 1}"
+        if not self.is_column and index is not None:
+            place += f", row {self._row}, number {index + 1}"
         return ReadError(place + what if what.startswith((":", ",")) else f"{place} {what}")
 
 
