@@ -84,7 +84,7 @@ def _opened(
     """Return the labels of some files as a column."""
     columns = () if request.label_column is None else (request.label_column,)
     reading = ReadOptions(key=request.label_key, columns=columns)
-    return one_column(passes.blocks(open_beside(files, reading, _OPTIONS)), outer)
+    return one_column(passes.blocks(open_beside(files, reading, _OPTIONS), is_first=True), outer)
 
 
 def _beside(stacks: Iterator[Vectors], labels: Beside, ignored: int) -> Iterator[Vectors]:

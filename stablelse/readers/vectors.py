@@ -248,26 +248,26 @@ class Passes:
     """Several passes over the same files: the same numbers each time, or an error.
 
     Each file's status is checked between blocks. Times can be set and tick in milliseconds, so each
-    pass must also find the same sum of every block as the pass before it.
+    pass must also find the same sum of every block.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._statuses = {path: _status(path) for path in paths}
-        self._sums: list[int] | None = None
+        self._sums: list[int] = []  # of the first pass
 
     def blocks(self, blocks: Iterable[Block], is_first: bool = False) -> Iterator[Block]:
         """Yield the blocks of a pass, after checking that each is the same as before."""
-        before, sums = None if is_first else self._sums, list[int]()
+        self._sums, place = [] if is_first else self._sums, 0
         self.check()
-        for block in blocks:
-            sums.append(_sum(block))
-            if before is not None and sums[-1:] != before[len(sums) - 1 : len(sums)]:
+        for place, block in enumerate(blocks, 1):
+            if is_first:
+                self._sums.append(_sum(block))
+            elif self._sums[place - 1 : place] != [_sum(block)]:
                 raise changed(block.source)
             self.check()
             yield block
-        if before is not None and len(sums) != len(before):
+        if place < len(self._sums):
             raise changed(next(iter(self._statuses)))
-        self._sums = sums
 
     def check(self) -> None:
         """Raise a ReadError if the status of a file has changed."""
