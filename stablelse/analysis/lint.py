@@ -63,7 +63,7 @@ def lint(source: str, path: str = "<source>") -> Found:
     except (ValueError, KeyError, TypeError, RecursionError):
         return [LintError(path, 1, "not a notebook")]
     python = ((k, text) for k, text in texts if not _OTHER_LANGUAGE.match(text))
-    plain = [(k, re.sub(r"(?m)^\s*[%!?].*$", "pass", text)) for k, text in python]
+    plain = [(k, re.sub(r"(?m)^([ \t]*)[%!?].*$", r"\1pass", text)) for k, text in python]
     return [found for k, text in plain for found in _part(text, path, modules, k)]
 
 
@@ -288,6 +288,9 @@ _REWRITINGS: tuple[tuple[tuple[str, ...], dict[str, str]], ...] = (
     (("X.softmax(A).log()",), {"": "X.log_softmax(A)"}),
 )  # fmt: skip
 
+#: Longer formulas are not rewritten: the expressions below may take quadratic time.
+_LONGEST = 1000
+
 #: The regular expressions of the parts of a form.
 _PARTS = {
     r"\ ": r"\s*",
@@ -304,6 +307,8 @@ _PARTS = {
 
 def _rewriting(formula: str, modules: dict[str, str]) -> str | None:
     """Return what to write instead of a formula, if that is safe."""
+    if len(formula) > _LONGEST:
+        return None
     for forms, replacements in _REWRITINGS:
         for match in filter(None, (re.fullmatch(_pattern(form), formula) for form in forms)):
             module = modules.get(match.groupdict().get("M", ""), "")

@@ -214,7 +214,7 @@ class Reader:
     # ---- Expressions
 
     def _made(self, op: str, args: Sequence[Term], node: ast.AST, library: str = "") -> Term:
-        """Return an operation after it was checked; the terms of a sum are no sums."""
+        """Return an operation after it was checked; nested sums become one, and so do products."""
         if op in ("add", "mul"):
             args = [part for arg in args for part in (arg.args if arg.op == op else (arg,))]
         size = 1 + sum(arg.size for arg in args)
