@@ -174,9 +174,8 @@ OPTIONS = {
         "function": Option(
             Literal["lse", "softmax", "log-softmax"], None, "What to compute.  [default: lse]"),
         "file": Option(
-            list[str], "PATH", "A file, directory, glob or URL; repeatable; - is standard input."
-            " In text, # at the beginning of a line or after a blank starts a comment.",
-            short="-f"),
+            list[str], "PATH", "A file, directory, glob or URL; repeatable; - is standard input. In"
+            " text, # starts a comment.", short="-f"),
         "file:scan": Option(
             list[str], "[FILE]...", "Files, directories, globs or URLs; - is standard input. In"
             " text, # starts a comment.", kind=typer.Argument),
@@ -225,14 +224,12 @@ OPTIONS = {
     "Methods": {
         "dtype": _format(_FORMATS, "float64"),
         "dtype:sweep": _format(_FORMATS, "float16, float32, float64"),
-        "dtype:audit": _format("The floating-point format of the numbers.", "float64"),
         "dtype:scan": _format(_FORMATS, "float16, float32, and bfloat16 if installed"),
         "dtype:limits": _format("Only this format; repeatable.", "all"),
         "method": _method("all but division-free"),
         "method:sweep": _method("all"),
         "shift": _shift(list[str], "The a of the identity; repeatable.  [default: max]"),
         "shift:lab": _shift(str, "The first a of the identity.  [default: max]"),
-        "dtype:lab": _format("The first floating-point format, up to float64.", "float64"),
         "shift:prove": _shift(str, "The a of the identity.  [default: max]"),
         "offset": Option(str, "A:B", "Move x: x + t, t from A to B.  [default: -1000:1000]"),
         "scale": Option(str, "A:B", "Stretch x instead: t x, t from A to B, both positive."),

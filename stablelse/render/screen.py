@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -90,23 +90,18 @@ _TRIES = (
 )
 
 
-class Screen:
+class Screen(NamedTuple):
     """The screen of a comparison: with all or a few elements, and a given number of digits.
 
     It leaves out elements if it would be taller than `height`; the `selected` one stays.
     """
 
-    def __init__(
-        self,
-        comparison: Comparison,
-        digits: int | None = None,
-        every: bool = False,
-        parts: Sequence[str] = ("verdict", "ruler", "table", "why"),
-        height: int = _SCREEN,
-        selected: int | None = None,
-    ) -> None:
-        self.comparison, self.digits, self.every = comparison, digits, every
-        self.parts, self.height, self.selected = parts, height, selected
+    comparison: Comparison
+    digits: int | None = None
+    every: bool = False
+    parts: Sequence[str] = ("verdict", "ruler", "table", "why")
+    height: int = _SCREEN
+    selected: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield for each format the verdict, the ruler, the table and the sentences."""
