@@ -1,37 +1,136 @@
-"""A few kills at random moments, the same each time; kills.py goes on for longer."""
+"""Runs that are killed at random moments leave the old file or the new one, whole.
+
+Half of the signals come at any moment, the others just after a temporary file appeared. With
+python -m pytest --hypothesis-profile=search tests/fuzz/test_kills.py there are many more.
+"""
 
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
+from itertools import cycle, islice
 
+import numpy as np
 import pytest
-from fuzz.kills import campaign
+from hypothesis import settings
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no such signals")
 
-#: Runs of all kinds, the quick ones.
-NAMES = ["npy", "json", "link", "svg", "spool of numbers", "spool of an array"]
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+TURNS = 24 * settings.default.max_examples // settings.get_profile("suite").max_examples
+
+#: The arguments, what the run writes, and what it gets on standard input.
+RUNS = [
+    ("softmax -f x.npy -o out.npy", "out.npy", None),
+    ("softmax -f rows.npy --json -o out.json", "out.json", None),
+    ("lse -f x.npy -o link.txt", "out.txt", None),
+    ("lse 1 2 1000 --save out.svg", "out.svg", None),
+    ("softmax -o out.npy", "out.npy", "x.csv"),
+    ("softmax -f - -o out.npy", "out.npy", "fortran.npy"),
+]
 
 
-def test_the_old_file_or_the_new_one_is_left():
-    found = campaign(NAMES, seed=0, is_over=lambda number: number == 24)
-    assert [outcome for outcome in found if "wrong" in outcome] == []
-    assert found["killed"] > 5
+@pytest.fixture
+def template(tmp_path):
+    """A folder with the input of all runs, and what their output replaces."""
+    folder = tmp_path / "template"
+    (folder / "tmp").mkdir(parents=True)
+    x = np.random.default_rng(0).normal(size=100_000)
+    np.save(folder / "x.npy", x)
+    np.savetxt(folder / "x.csv", x)
+    np.save(folder / "rows.npy", x[:3000].reshape(-1, 3))
+    np.save(folder / "fortran.npy", np.asfortranarray(x.reshape(-1, 4)))
+    for _, target, _ in RUNS:
+        (folder / target).write_bytes(b"old")
+    (folder / "link.txt").symlink_to("out.txt")
+    return folder
+
+
+def held(folder):
+    """Return what a folder holds: the bytes of each file, or where a symbolic link leads."""
+    files = [path for path in folder.rglob("*") if path.is_symlink() or path.is_file()]
+    return {
+        str(path.relative_to(folder)): os.readlink(path) if path.is_symlink() else path.read_bytes()
+        for path in files
+    }
+
+
+@contextmanager
+def begun(run, template, environment):
+    """Begin a run in a new folder, where its temporary files are too."""
+    args, _, source = run
+    folder = template.with_name("run")
+    shutil.copytree(template, folder, symlinks=True)
+    feeder = source and subprocess.Popen(["cat", source], cwd=folder, stdout=subprocess.PIPE)
+    with subprocess.Popen(
+        [sys.executable, "-m", "stablelse", *args.split()],
+        cwd=folder,
+        env=environment | {"TMPDIR": str(folder / "tmp"), "SOURCE_DATE_EPOCH": "0"},
+        stdin=feeder.stdout if feeder else subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        if feeder:
+            feeder.stdout.close()
+        yield folder, process
+    if feeder:
+        feeder.wait()
+    shutil.rmtree(folder)
+
+
+def test_the_old_file_or_the_new_one_is_left(template, environment):
+    rng, before, killed, finished = random.Random(0), held(template), 0, {}
+    for run in RUNS:
+        start = time.monotonic()
+        with begun(run, template, environment) as (folder, process):
+            assert process.communicate()[1] == ""
+            finished[run] = time.monotonic() - start, held(folder)
+            assert finished[run][1][run[1]] != b"old"
+    for run in islice(cycle(RUNS), TURNS):
+        number, delay = rng.choice(SIGNALS), rng.random()
+        with begun(run, template, environment) as (folder, process):
+            if rng.random() < 0.5:  # when a file has appeared
+                names = sorted(folder.rglob("*"))
+                while process.poll() is None and sorted(folder.rglob("*")) == names:
+                    pass
+                time.sleep(delay * 0.03)
+            else:
+                time.sleep(delay * 1.1 * finished[run][0])
+            process.send_signal(number)
+            err = process.communicate()[1]
+            after = held(folder)
+        assert after in (before, finished[run][1]), (run, number, sorted(after))
+        is_interrupt = number == signal.SIGINT
+        if process.returncode == 0 and after == finished[run][1]:
+            continue
+        killed += 1
+        if is_interrupt and "KeyboardInterrupt" in err and "/stablelse/" not in err:
+            continue  # before the first line of the command, by Python
+        assert process.returncode in ((130, -number) if is_interrupt else (-number,)), err
+        if process.returncode == 130:
+            assert all(line.startswith("stablelse: interrupted") for line in err.splitlines()), err
+    assert killed > 5
 
 
 def test_a_signal_that_is_ignored_from_the_start_stays_ignored(environment):
     """As nohup starts a command."""
+    code = (
+        "from stablelse.cli.main import main; from stablelse.files import end_on_signals; "
+        "end_on_signals(); print('ready', flush=True); main(['lse', '-q'])"
+    )
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-c", "import sys; from stablelse.cli.main import main; "
-             "from stablelse.files import end_on_signals; end_on_signals(); "
-             "print('ready', flush=True); main(['lse', '-q'])"],
+            [sys.executable, "-c", code],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
-        )  # fmt: skip
+        )
     finally:
         signal.signal(signal.SIGHUP, before)
     with process:
