@@ -110,12 +110,6 @@ def test_json_with_steps(run):
     assert run("lse 1 2 --format csv --steps").out.count(",2.313261687518223,") == 1
 
 
-def test_errors_of_a_long_vector(run):
-    x = "".join(f"{i / 100}\n" for i in range(600)).encode()
-    assert "condition number" not in run("lse", stdin=x).out
-    assert "condition number" in run("lse", "--errors", stdin=x).out
-
-
 def test_errors_with_steps(run):
     """Either in full, one after the other."""
     head = "condition number"

@@ -53,43 +53,42 @@ def table(text, write, cells=(1.0, 2.0)):
     return sink.getvalue()
 
 
-PLACED = (
-    *(
-        "lse",
-        "softmax --all",
-        "log-softmax --errors",
-        "peers --peer scipy --no-time",
-        "sweep --row 1",
-    ),
-    *("lse --fail-on naive:broken", "nll --label-column 2 --ignore-index 4 --fail-on naive:broken"),
-    *("prove lse --row 1", "prove lse --row 1 --format latex", "lse --row 1 --row 2"),
-)
-COLUMNS = (
-    *("lse", "softmax --all", "lse --errors", "peers --peer scipy --no-time"),
-    *("sweep --column 1", "prove lse --column 1", "prove lse --format latex --column 1"),
-)
-OPTIONS = (
-    *("lse 1 --method", "lse 1 --dtype", "lse 1 --shift", "lse 1 --format", "lse 1 --empty"),
-    *("lse 1 --digits", "lse 1 --fail-on", "lse 1 --save", "lse 1 --color", "lse 1 --engine"),
-    *("lse --file data --row", "lse --file data --by", "lse --file data --delimiter"),
-    *("lse --file data --decimal", "lse --file data --axis", "lse --file data --mask no/"),
-    *("lse --file data --key", "lse --file data --column", "lse --file data --temperature"),
-    *("lse --file data --weights no/", "sweep 1 2 --offset", "sweep 1 2 --points"),
-    *("sweep 1 2 --function", "peers 1 --peer", "demo --scene", "nll 1 2 --label"),
-    *("nll 1 2 --labels no/", "nll 1 2 --label 0 --class-weights no/", "scan data --max-ulp"),
-    *("nll --file data --label-column", "lse --file", "lse --file no/", "lse --file file:", "lse"),
-    *("lse 1", "", "lse 1 --", "lse 1 --output no/", "lse 1 --save no/x.svg/", "scan no/"),
-)
+PLACED = """
+lse | softmax --all | log-softmax --errors | peers --peer scipy --no-time | sweep --row 1 |
+lse --fail-on naive:broken | nll --label-column 2 --ignore-index 4 --fail-on naive:broken |
+prove lse --row 1 | prove lse --row 1 --format latex | lse --row 1 --row 2
+"""
+COLUMNS = """
+lse | softmax --all | lse --errors | peers --peer scipy --no-time | sweep --column 1 |
+prove lse --column 1 | prove lse --format latex --column 1
+"""
+OPTIONS = """
+lse 1 --method | lse 1 --dtype | lse 1 --shift | lse 1 --format | lse 1 --empty |
+lse 1 --digits | lse 1 --fail-on | lse 1 --save | lse 1 --color | lse 1 --engine | lse 1 |
+lse 1 -- | lse 1 --output no/ | lse 1 --save no/x.svg/ | lse | lse --file | lse --file no/ |
+lse --file file: | sweep 1 2 --offset | lse --file data --row | lse --file data --by |
+lse --file data --delimiter | lse --file data --decimal | lse --file data --axis |
+lse --file data --mask no/ | lse --file data --key | lse --file data --column |
+lse --file data --temperature | lse --file data --weights no/ | sweep 1 2 --points |
+sweep 1 2 --function | peers 1 --peer | demo --scene | nll 1 2 --label | nll 1 2 --labels no/
+| nll 1 2 --label 0 --class-weights no/ | scan data --max-ulp | nll --file data --label-column
+| scan no/
+"""
+
+
+def lines(text):
+    return [" ".join(line.split()) for line in text.split("|")]
+
 
 #: How a text gets in: a command, the text in the place of TEXT, and what makes the file `data`.
 DOORS = [
-    *((f"{command} --file TEXT{plain}", None) for command in PLACED
+    *((f"{command} --file TEXT{plain}", None) for command in lines(PLACED)
       for plain in ("", " --format plain") if not plain or "--format" not in command),
     ("scan --all TEXT", None),
-    *((f"{command} --by columns --file data", named) for command in COLUMNS),
+    *((f"{command} --by columns --file data", named) for command in lines(COLUMNS)),
     ("scan --all --by columns data", named),
     *((f"{option}{'' if option.endswith(('/', ':', '--')) else ' '}TEXT", None)
-      for option in OPTIONS),
+      for option in ["", *lines(OPTIONS)]),
     ("lse --file data", named),
     ("lse --file data --column 5", named),
     ("lse --file data", lambda text: f'1,2\n3,"{text}"\n'.encode()),
@@ -179,10 +178,6 @@ def test_json_has_the_text_itself_and_escapes_it(text, enter, tmp_path):
     line = (tmp_path / "x").read_text(encoding="utf-8").splitlines()[0]
     assert line.isprintable()
     assert json.loads(line)["source"] == text
-
-
-def test_json_has_letters_of_any_language_as_they_are(enter):
-    assert '"source": "größe – 数 🦊"' in enter("lse --file TEXT --json", "größe – 数 🦊").out
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
@@ -339,21 +334,9 @@ URL = "https://me:hunter2@127.0.0.1:9/x.csv?X-Amz-Signature=hunter2&sig=hunter2"
 @pytest.mark.parametrize(
     "line",
     [
-        *(
-            "lse --file URL",
-            "lse URL",
-            "lse 1 URL",
-            "URL",
-            "lse --file data --mask URL",
-            "scan URL",
-        ),
-        *("nll 1 2 --labels URL", "lse --file data --weights URL"),
-        *(
-            "lse --file data --key URL",
-            "lse --file data --column URL",
-            "lse 1 --URL",
-            "lse 1 --URL=1",
-        ),
+        *("lse --file URL", "lse URL", "lse 1 URL", "URL", "lse 1 --URL", "lse 1 --URL=1"),
+        *("lse --file data --mask URL", "lse --file data --weights URL", "nll 1 2 --labels URL"),
+        *("lse --file data --key URL", "lse --file data --column URL", "scan URL"),
         *("lse 1 --output URL", "lse 1 --save URL", "lse 1 --fail-on URL", "lse 1 --dtype URL"),
         *("lse --file URL --engine dask --by all", "softmax --file URL --output x.npy"),
     ],

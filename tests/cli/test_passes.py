@@ -5,61 +5,45 @@ import os
 import numpy as np
 import pytest
 
-from stablelse.cli import input as cli_source
+from stablelse.cli import input as cli_input
 
 FILES, LENGTH = 4, 5_000
 
 COMMANDS = {
-    "softmax": ["softmax", "-q"],
-    "log-softmax exact": ["log-softmax", "-q", "--method", "exact"],
-    "file": ["softmax", "--output", "p.npy"],
-    "table": ["softmax"],
-    "lse exact": ["lse", "-q", "--dtype", "float32", "--method", "exact"],
+    "softmax": "softmax -q",
+    "log-softmax exact": "log-softmax -q --method exact",
+    "file": "softmax --output p.npy",
+    "table": "softmax",
+    "lse exact": "lse -q --dtype float32 --method exact",
 }
 
 
-def write(path, x):
-    if path.suffix == ".npy":
-        np.save(path, x)
-    else:
-        np.savetxt(path, x, fmt="%.3f")
-
-
-def numbers(rng):
-    """Return numbers that take equally many bytes, whatever they are."""
-    return rng.integers(1000, 9999, LENGTH) / 1000.0
+def write(path, rng, length=LENGTH):
+    """Write numbers that take equally many bytes, whatever they are."""
+    x = rng.integers(1000, 9999, length) / 1000.0
+    np.save(path, x) if path.suffix == ".npy" else np.savetxt(path, x, fmt="%.3f")
 
 
 def overwritten(path, rng):
     """Other numbers, but the same size and times of the file."""
     status = path.stat()
-    write(path, numbers(rng))
+    write(path, rng)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def touched(path, rng):
-    write(path, numbers(rng))
-
-
-def longer(path, rng):
-    write(path, np.concatenate([numbers(rng), numbers(rng)]))
-
-
-def shorter(path, rng):
-    write(path, numbers(rng)[:-1])
-
-
 def replaced(path, rng):
-    other = path.with_name(f".new{path.suffix}")
-    write(other, numbers(rng))
-    other.replace(path)
+    write(path.with_name(f".new{path.suffix}"), rng)
+    path.with_name(f".new{path.suffix}").replace(path)
 
 
-def removed(path, rng):
-    path.unlink()
-
-
-CHANGES = [overwritten, touched, longer, shorter, replaced, removed]
+CHANGES = [
+    overwritten,
+    write,
+    lambda path, rng: write(path, rng, 2 * LENGTH),
+    lambda path, rng: write(path, rng, LENGTH - 1),
+    replaced,
+    lambda path, _: path.unlink(),
+]
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".txt"])
@@ -68,25 +52,22 @@ CHANGES = [overwritten, touched, longer, shorter, replaced, removed]
 def test_files_that_change(run, tmp_path, monkeypatch, command, suffix, seed):
     rng = np.random.default_rng([seed, *map(ord, command + suffix)])
     monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "x"
-    folder.mkdir()
-    paths = [folder / f"{index}{suffix}" for index in range(FILES)]
+    (tmp_path / "x").mkdir()
+    paths = [tmp_path / "x" / f"{index}{suffix}" for index in range(FILES)]
     for path in paths:
-        write(path, numbers(rng))
-    arguments = [*COMMANDS[command], "--by", "all", "--file", "x"]
+        write(path, rng)
+    target = tmp_path / "p.npy"
 
     def outcome():
-        done = run(*arguments)
-        kept = (tmp_path / "p.npy").read_bytes() if (tmp_path / "p.npy").exists() else None
-        (tmp_path / "p.npy").unlink(missing_ok=True)
+        done = run(f"{COMMANDS[command]} --by all --file x")
+        kept = target.read_bytes() if target.exists() else None
+        target.unlink(missing_ok=True)
         return done, kept
 
     before = outcome()
     assert (before[0].code, before[0].err) == (0, "")
-
     change, moment = CHANGES[rng.integers(len(CHANGES))], int(rng.integers(3 * FILES))
-    changed, count = paths[rng.integers(FILES)], 0
-    honest = cli_source.open_numbers
+    changed, count, honest = paths[rng.integers(FILES)], 0, cli_input.open_numbers
 
     def open_numbers(*args, **options):
         """Change a file before a block is read, in the first pass or in a later one."""
@@ -106,17 +87,15 @@ def test_files_that_change(run, tmp_path, monkeypatch, command, suffix, seed):
 
         return counted(), by
 
-    monkeypatch.setattr(cli_source, "open_numbers", open_numbers)
-    during = outcome()
-    monkeypatch.setattr(cli_source, "open_numbers", honest)
-    done, kept = during
+    with monkeypatch.context() as patch:
+        patch.setattr(cli_input, "open_numbers", open_numbers)
+        during = done, kept = outcome()
     if done.code == 0:  # the change came before or after the file was read
         assert during in (before, outcome())
         return
-    assert done.code == 2
+    assert (done.code, kept) == (2, None)
     assert done.err.startswith("stablelse: error: ")
     assert done.err.count("\n") == 1
-    assert kept is None
     if done.out:  # output before the change is right
         assert before[0].out.startswith(done.out) or outcome()[0].out.startswith(done.out)
-    assert not [path.name for path in tmp_path.iterdir() if path.name != "x"]
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]

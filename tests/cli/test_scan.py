@@ -132,25 +132,3 @@ def test_pytest_plugin(tmp_path):
     assert told in done.stdout
     assert "row 2 is [12  3]" in done.stdout
     assert "to do: use shifted" in done.stdout
-
-
-def test_assert_stable():
-    from stablelse.testing import assert_stable
-
-    near_zero = [-0.775, -0.6175]
-    assert_stable(near_zero, "float64")
-    with pytest.raises(AssertionError, match=r"than 4 ulp off\) on 1 of 1 vector; first row 1"):
-        assert_stable(near_zero, "float64", max_ulp=4)
-    with pytest.raises(AssertionError, match="a wider range"):
-        assert_stable([[1, 2], [1e6, 3]], function="softmax")
-    with pytest.raises(ValueError, match="has no method 'shifted-float32'"):
-        assert_stable(near_zero, "float32", "shifted-float32")
-    with pytest.raises(ValueError, match="has no method 'best'"):
-        assert_stable(near_zero, "float32", "best")
-
-
-def test_entry_point():
-    import tomllib
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert project["entry-points"]["pytest11"] == {"stablelse": "stablelse.testing"}

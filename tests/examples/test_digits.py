@@ -137,21 +137,6 @@ def test_the_readme_has_the_figures_of_the_files():
     assert f"about {probability[3]:.2f} and the 5 about {probability[5]:.2f}" in README
 
 
-def test_the_threshold_is_the_last_float16_before_exp_overflows(digits):
-    threshold, logits = digits.float16_exp_threshold(), read_logits(COMMITTED)
-    assert threshold.dtype == np.float16
-    assert threshold == 11.0859375
-    overflows = naive_exp_overflows(logits).any(axis=1)
-    np.testing.assert_array_equal(digits.overflows_in_float16(logits), overflows)
-
-
-def test_the_loss_stays_exact_where_the_naive_formula_overflows(digits):
-    logits = np.array([[0.0, 1000.0], [0.0, 1000.0]])
-    losses, d_logits = digits.negative_log_likelihood(logits, np.array([1, 0]))
-    assert losses.tolist() == [0, 1000]
-    np.testing.assert_array_equal(d_logits, [[0, 0], [-0.5, 0.5]])
-
-
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory):
     """What the run in half precision printed, and the figure it drew."""
