@@ -160,7 +160,7 @@ class OwnPeer(Peer):
             )
         tasks = [task for task, known in _OWN_NAMES.items() if re.search(known, name)]
         found = tasks[:1] or list(_OWN_NAMES)
-        return cls(text, name, home, "", dict.fromkeys(found, f"{name}(x)"))
+        return cls(text, name, home, "", dict.fromkeys(found, f"{printable(name)}(x)"))
 
     @property
     def is_installed(self) -> bool:
