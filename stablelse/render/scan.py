@@ -26,9 +26,9 @@ from stablelse.render.records import cell, field_names, record
 from stablelse.render.sweep import mark
 from stablelse.render.words import FUNCTION_NAMES, RESULT_WORDS, VERDICT_WORDS, counted, ulps_text
 
-#: The longest bar of a chart; a table that leaves no room for two troubles; how many lines the
-#: table, the troubles and the bars may take together, and the fewest bars.
-_BAR, _LONG, _LINES, _FEWEST = 30, 9, 16, 4
+#: The longest bar of a chart; how many lines the table, the troubles and the bars may take
+#: together, and the fewest bars.
+_BAR, _LINES, _FEWEST = 30, 16, 4
 
 #: The charts, by field of `Histograms`, and what happens beyond a threshold.
 _CHARTS = {
@@ -42,8 +42,6 @@ _BEYOND = {
     "vanishing": ("e^(x {minus} max) can be 0 in", Verdict.RIGHT),
 }
 
-_SURVIVES = "Smallest safe format: "
-_REST = "Minima: {0} to {1}. Spreads: {2} to {3}. --all shows charts."
 _ADVICE = {
     Verdict.NAN: "the logits have NaN or infinities; find out where they come from",
     Verdict.DOES_NOT_FIT: "choose a format with a wider range, or clip the logits",
@@ -59,22 +57,22 @@ def scan_picture(scan: Scan, glyphs: Glyphs, width: int) -> Iterator[Text]:
     table = _table(scan, glyphs)
     ordered = sorted(_troubles(scan, glyphs), key=lambda trouble: -trouble[0])
     lines = [hanging(line, width, indent=1) for _, line in ordered]
-    shown = lines if scan.whole else lines[: 1 if len(table) > _LONG else 2]
+    room, shown = 1000 if scan.whole else _LINES - len(table), list[Text]()
+    for line in lines:
+        room -= line.plain.count("\n") + 1
+        if shown and room < _FEWEST:
+            break
+        shown.append(line)
     if len(shown) < len(lines):
         shown.append(Text(f" and {len(lines) - len(shown)} more: --all shows them", "dim"))
     yield from [*table, *shown]
-    used = len(table) + sum(line.plain.count("\n") + 1 for line in shown)
-    room = 1000 if scan.whole else _LINES - used
     if room >= _FEWEST:
         yield Text()
     for name in _CHARTS if scan.whole else ["maxima"]:
         yield Text.assemble((f" {name}", "bold"), f"  {_CHARTS[name]}")
         yield from _chart(name, scan, max(_FEWEST, room), width, glyphs)
-    ends = [end for others in scan.histograms[1:] for end in others[3:] if end is not None]
-    if len(ends) == 4 and not scan.whole:
-        yield hanging(_REST.format(*map(_edge_text, ends)), width, indent=1, style="dim")
     survivors = [f"{way} {name or 'none'}" for way, name in scan.survivors.items()]
-    yield hanging(_SURVIVES + ", ".join(survivors) + ".", width, indent=1)
+    yield hanging(f"Smallest safe format: {', '.join(survivors)}.", width, indent=1)
 
 
 def _table(scan: Scan, glyphs: Glyphs) -> list[Text]:
